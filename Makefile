@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+# A thin door to meson and ninja; the build is described in meson.build.
+
+B = build
+# make install PREFIX=/opt/quire; the default is meson's, /usr/local
+PREFIX =
+
+all: $(B)/build.ninja
+	@ninja -C $(B) --quiet
+
+$(B)/build.ninja: | deps
+	@meson setup $(B) >$(B).log 2>&1 || { cat $(B).log; exit 1; }
+	@mv $(B).log $(B)/setup.log
+
+deps:
+	@scripts/install-deps build
+
+# Replays a recorded compile through the page allocator, with its figures beside the kernel's.
+run: all
+	@$(B)/quire replay traces/pages-build.katr.zst
+
+test: all
+	@meson test -C $(B) --no-rebuild --print-errorlogs
+
+# What takes minutes.
+soak: all
+	@meson test -C $(B) --no-rebuild --print-errorlogs --setup soak --suite soak
+
+# Each rule broken on purpose must be seen by a scenario.
+mutants: all
+	@$(B)/quire-explore --mutants
+
+bench: all
+	@scripts/install-deps bench
+	@meson test -C $(B) --no-rebuild --benchmark --verbose
+
+install: all
+	@$(if $(PREFIX),meson configure $(B) --prefix=$(PREFIX))
+	@meson install -C $(B)
+
+format:
+	@scripts/install-deps format
+	@scripts/format
+
+clean:
+	@rm -rf $(B)
+
+.PHONY: all deps run test soak mutants bench install format clean

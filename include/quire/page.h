@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.h - blocks of 2^order pages, naturally aligned
+ *
+ * Order 0 is one page; the largest is QUIRE_ORDER_MAX.  Content is unspecified unless QUIRE_ZERO
+ * was given.  All frees are legal anywhere, signal handlers included.
+ */
+#ifndef QUIRE_PAGE_H
+#define QUIRE_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <quire/quire.h>
+
+#pragma GCC visibility push(default)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QUIRE_ORDER_MAX 10
+#define QUIRE_ORDERS	(QUIRE_ORDER_MAX + 1)
+
+/**
+ * quire_alloc_pages - take 2^order contiguous pages
+ * @q:		instance
+ * @order:	0..QUIRE_ORDER_MAX
+ * @flags:	QUIRE_*
+ *
+ * Returns   the block, aligned to its own size; or NULL with errno EINVAL (order or flags) or
+ *           ENOMEM (nothing left, after every CPU's lists were drained unless a flag forbids it).
+ * Context   may wait for other CPUs' locks and for memory being given back, unless NOWAIT, ATOMIC
+ *           or NOLOCK; from a signal handler only with NOLOCK.
+ * Cost      a few instructions on this CPU's stack; one lock a batch otherwise.
+ * Pair      quire_free_pages() with the same order.
+ * Linux     alloc_pages(), but it returns the address.
+ */
+void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags);
+
+/**
+ * quire_free_pages - give a block back
+ * @q:		the instance it came from
+ * @addr:	the block; NULL does nothing
+ * @order:	as allocated, or as left by quire_split_pages()
+ *
+ * Context   anywhere, signal handlers included; never waits for memory.
+ * Linux     free_pages().
+ */
+void quire_free_pages(struct quire *q, void *addr, unsigned order);
+
+/**
+ * quire_alloc_pages_bulk - fill the empty slots of an array with single pages
+ * @q:		instance
+ * @flags:	QUIRE_*
+ * @count:	slots in @pages
+ * @pages:	slots that are not NULL stay as they are
+ *
+ * Returns   how many slots are filled now, those that were before included.  Less than @count
+ *           means refusal (errno ENOMEM); what was filled stays filled.
+ * Context   as quire_alloc_pages().
+ * Linux     alloc_pages_bulk().
+ */
+size_t quire_alloc_pages_bulk(struct quire *q, unsigned flags, size_t count, void **pages);
+
+/**
+ * quire_free_pages_bulk - give back many single pages, of any zones in any order
+ * @q:		instance
+ * @count:	slots in @pages
+ * @pages:	NULL slots are passed over; all are NULL afterwards
+ *
+ * Context   anywhere.
+ * Cost      one lock a batch instead of one a page.
+ */
+void quire_free_pages_bulk(struct quire *q, size_t count, void **pages);
+
+/**
+ * quire_alloc_pages_exact - take contiguous pages for a size that is no power of two
+ * @q:		instance
+ * @bytes:	rounded up to whole pages; 1 .. the largest block
+ * @flags:	QUIRE_*
+ *
+ * The unused end of the block goes back at once.
+ *
+ * Returns   the pages, or NULL with errno EINVAL or ENOMEM.
+ * Pair      quire_free_pages_exact() with the same size.
+ */
+void *quire_alloc_pages_exact(struct quire *q, size_t bytes, unsigned flags);
+
+/** quire_free_pages_exact - pair of quire_alloc_pages_exact(); @addr NULL does nothing */
+void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes);
+
+/**
+ * quire_split_pages - make 2^order single pages of one block
+ * @q:		instance
+ * @addr:	an allocated block
+ * @order:	its order
+ *
+ * Afterwards each page is freed by itself, with order 0.
+ * Linux     split_page().
+ */
+void quire_split_pages(struct quire *q, void *addr, unsigned order);
+
+/**
+ * quire_page_address - first byte of the page that holds an address
+ * @q:		instance
+ * @addr:	any address
+ *
+ * Returns   NULL if it is not this instance's.
+ */
+void *quire_page_address(struct quire *q, const void *addr);
+
+/**
+ * quire_block_order - order of an allocated block
+ * @q:		instance
+ * @addr:	its first byte
+ *
+ * Returns   0..QUIRE_ORDER_MAX, or -EINVAL if no allocated block begins there.
+ */
+int quire_block_order(struct quire *q, const void *addr);
+
+/** quire_page_bytes - size of a page of this instance, in bytes */
+size_t quire_page_bytes(struct quire *q);
+
+/**
+ * quire_drain_cpu - empty one CPU's stacks and lists into the buddy
+ * @q:		instance
+ * @cpu:	0..quire_cpus() - 1; busy, idle or gone
+ *
+ * Stacks and lists are numbered as the kernel numbers the threads of this process that run at the
+ * same time (mm_cid: 0, 1, ... as many as really run), so that memory follows the CPUs in use; by
+ * CPU number with `isolated:` or more than one zone, or where the kernel has no such numbers.
+ * quire_list_cpu() gives the caller's.
+ *
+ * Returns   pages moved to the buddy.
+ * Context   may wait for a lock; nothing runs on that CPU but, if it is busy, one fence.
+ * Cost      one fence and about 15 ns a page.
+ * Linux     drain_pages().
+ */
+size_t quire_drain_cpu(struct quire *q, unsigned cpu);
+
+/**
+ * quire_list_cpu - number of the stacks and lists that the caller uses now
+ * @q:		instance
+ *
+ * Returns   0..quire_cpus() - 1, as quire_drain_cpu() takes it; a hint as soon as it is returned.
+ * Context   anywhere.
+ */
+unsigned quire_list_cpu(struct quire *q);
+
+/** quire_drain_all - quire_drain_cpu() for every CPU with one fence, and the zones' depots */
+size_t quire_drain_all(struct quire *q);
+
+/**
+ * quire_pcp_disable - switch per-CPU stacks and lists off: high 0, batch 1, and drained
+ * @q:		instance
+ *
+ * Until quire_pcp_enable() every free goes straight to the buddy.  Holders nest.
+ * Context   may wait; not from a signal handler.
+ * Linux     zone_pcp_disable().
+ */
+void quire_pcp_disable(struct quire *q);
+
+/** quire_pcp_enable - pair of quire_pcp_disable() */
+void quire_pcp_enable(struct quire *q);
+
+/**
+ * quire_isolate_block - keep the free pages of one pageblock from being handed out
+ * @q:		instance
+ * @addr:	any address in it
+ *
+ * When it returns, no list but the buddy's isolated one holds a page of the block; pages that are
+ * freed later go there too.
+ *
+ * Returns   0; -EINVAL for a foreign address; -EBUSY if it is isolated already or not online.
+ * Context   may wait; not from a signal handler.
+ * Linux     start_isolate_page_range().
+ */
+int quire_isolate_block(struct quire *q, void *addr);
+
+/** quire_unisolate_block - pair of quire_isolate_block(); -EINVAL if it is not isolated */
+int quire_unisolate_block(struct quire *q, void *addr);
+
+/**
+ * quire_offline_block - isolate a pageblock and take it away: its memory and its struct pages go
+ * @q:		instance
+ * @addr:	any address in it
+ *
+ * Returns   0; -EBUSY if a page of it is in use (it is then as before); -EINVAL.
+ * Context   may wait; not from a signal handler.
+ * Linux     offline_pages().
+ */
+int quire_offline_block(struct quire *q, void *addr);
+
+#define QUIRE_STAT_VERSION 1
+
+/* What an instance holds and has done.  Pages are the instance's pages.  Gauges may be torn
+ * against each other while other threads run; each is right by itself. */
+struct quire_page_stat {
+	uint32_t version; /* QUIRE_STAT_VERSION */
+	uint32_t page_shift;
+	uint32_t block_order; /* pageblock: 2 MiB */
+	uint32_t zones_nr;
+	uint64_t limit_pages;	  /* most that can be online */
+	uint64_t online_pages;	  /* in committed sections */
+	uint64_t free_pages;	  /* in the buddy */
+	uint64_t cached_pages;	  /* on stacks, lists and depots */
+	uint64_t allocated_pages; /* online - free - cached */
+	uint64_t reported_pages;  /* free, with no memory behind: given back or never used */
+	uint64_t metadata_bytes;  /* committed for struct page, state and block records */
+	uint64_t refills;	  /* stacks and lists filled from the buddy */
+	uint64_t spills;	  /* stacks and lists emptied into the buddy */
+	uint64_t list_allocs, list_frees;   /* served by a list under the pcp lock */
+	uint64_t depot_moves;		    /* entries exchanged with a depot */
+	uint64_t buddy_allocs, buddy_frees; /* served by the buddy directly, one by one */
+	uint64_t zone_lock_acquisitions;
+	uint64_t drains;	  /* CPUs drained */
+	uint64_t deferred_frees;  /* frees that got no lock at first */
+	uint64_t fallback_claims; /* whole blocks that changed type */
+	uint64_t fallback_steals; /* pages taken from a block of another type */
+	uint64_t emptying_frees;  /* frees sent around the stacks: their block was emptying */
+	uint64_t reports, reported_total_pages; /* gathers, and pages they gave back */
+	uint64_t reused_pages;	  /* reported pages taken into use again within one delay */
+	uint64_t refusals;	  /* allocations refused */
+	uint64_t fork_lost_pages; /* in a child: pages other threads had in their hands */
+};
+
+/** quire_page_stat_read - fill @stat; returns 0 */
+int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
+
+/*
+ * Texts.  Each call writes at most @bytes with a final NUL and returns the length of the whole text,
+ * as snprintf() does.
+ */
+
+/** quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo */
+size_t quire_text_buddyinfo(struct quire *q, char *text, size_t bytes);
+
+/** quire_text_pagetypeinfo - free runs and blocks by type, in the shape of /proc/pagetypeinfo */
+size_t quire_text_pagetypeinfo(struct quire *q, char *text, size_t bytes);
+
+/** quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo */
+size_t quire_text_zoneinfo(struct quire *q, char *text, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#pragma GCC visibility pop
+#endif

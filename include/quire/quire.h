@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * quire.h - an instance of Quire: making, destroying, and what concerns it as a whole
+ *
+ * Every call takes the instance it works on.  quire_default() is the process's own; any number
+ * of others may live beside it.  Sizes are bytes unless a name says pages.  Calls that allocate
+ * return NULL and set errno; others return 0, a count, or a negative errno.  A refusal leaves
+ * everything as it was.  Misuse (a double free, a foreign pointer) stops the process with one line.
+ */
+#ifndef QUIRE_QUIRE_H
+#define QUIRE_QUIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(default)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define QUIRE_VERSION_MAJOR 0
+#define QUIRE_VERSION_MINOR 1
+
+struct quire;
+
+/* Flags of calls that allocate.  At most one of MOVABLE and RECLAIMABLE; neither means unmovable. */
+#define QUIRE_MOVABLE	  (1u << 0) /* lifetime class: comes and goes by itself */
+#define QUIRE_RECLAIMABLE (1u << 1) /* lifetime class: a cache that is given up when asked */
+#define QUIRE_ZERO	  (1u << 2) /* every byte reads zero */
+#define QUIRE_NOWAIT	  (1u << 3) /* never waits; may refuse although memory could be had */
+#define QUIRE_ATOMIC	  (1u << 4) /* NOWAIT, and may use the reserve below the min watermark */
+#define QUIRE_NOLOCK	  (1u << 5) /* only tries locks: legal in a signal handler; may refuse */
+#define QUIRE_NORETRY	  (1u << 6) /* one attempt: does not drain other CPUs' lists */
+/* Take from node @n only (0..7). */
+#define QUIRE_NODE(n)	  (((unsigned)(n) + 1u) << 24)
+
+/* A switch in the options: zero means the default. */
+enum quire_switch {
+	QUIRE_DEFAULT = 0,
+	QUIRE_ON = 1,
+	QUIRE_OFF = 2,
+};
+
+enum quire_worker {
+	QUIRE_WORKER_DEFAULT = 0, /* thread */
+	QUIRE_WORKER_THREAD = 1,  /* one thread gives memory back; it exists while there is some */
+	QUIRE_WORKER_INLINE = 2,  /* due work is done inside calls that allocate and may wait */
+	QUIRE_WORKER_OFF = 3,	  /* nothing is done but by quire_poll() and quire_release() */
+};
+
+/*
+ * How to make an instance.  Zero-initialise, then set what you need; zero means the default.
+ * The same keys, in the same words, are read from a string: see quire_options_parse().
+ */
+struct quire_options {
+	uint64_t limit_bytes;  /* limit: most memory handed out; default: the machine's memory */
+	uint32_t cpus;	       /* cpus: most CPUs with lists of their own; default: all possible */
+	uint32_t zones;	       /* zones: 1..8 equal parts, one a node; default 1 */
+	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
+	uint32_t decay_ms;     /* decay: free memory goes back after this long; default 1000 */
+	enum quire_switch thp; /* thp: ask for huge pages behind sections; default on */
+	enum quire_switch rseq;	  /* rseq: per-CPU sequences, if the system has them; default on */
+	enum quire_switch report; /* report: give free memory back over time; default on */
+	enum quire_worker worker; /* worker: thread, inline or off */
+	const char *isolated;	  /* isolated: CPU list ("2-5,8") that page lists never interrupt */
+};
+
+/**
+ * quire_options_parse - read options from a string
+ * @text:	"key:value,key:value", as in QUIRE_CONF; sizes take k, m, g, t; lists of CPUs are
+ *		joined by '+' ("isolated:2-5+8")
+ * @options:	changed only if the whole text is right
+ * @error:	receives one line that names the key, the nearest right one, and what was expected
+ * @error_bytes: size of @error
+ *
+ * Returns   0, or -EINVAL with @error filled.
+ * Context   anywhere; takes no lock.  A CPU list points into storage of @options' caller: @text
+ *           must live until quire_create().
+ */
+int quire_options_parse(const char *text, struct quire_options *options, char *error,
+			size_t error_bytes);
+
+/**
+ * quire_create - make an instance
+ * @options:	NULL means all zero; copied
+ * @q:		receives the instance, only on success
+ *
+ * Reserves addresses for the limit at once (halved until the system grants them) and memory only
+ * as it is used.
+ *
+ * Returns   0; -EINVAL for an option out of range; -ENOMEM if even one section is refused.
+ * Context   may wait; not from a signal handler.
+ * Pair      quire_destroy().
+ */
+int quire_create(const struct quire_options *options, struct quire **q);
+
+/**
+ * quire_destroy - take an instance apart; everything allocated from it goes too
+ * @q:		NULL does nothing.  No other thread may be using it.
+ *
+ * Context   waits for the worker; not from a signal handler.
+ */
+void quire_destroy(struct quire *q);
+
+/**
+ * quire_default - the process's own instance
+ *
+ * Made at the first call from the QUIRE_CONF environment variable (ignored in set-user-ID
+ * programs); a wrong QUIRE_CONF ends the process with one line and exit status 2.
+ *
+ * Returns   the instance, or NULL with errno set.
+ * Context   the first call may wait.
+ */
+struct quire *quire_default(void);
+
+/**
+ * quire_release - give back to the system what is free
+ * @q:		instance
+ *
+ * Drains every CPU's lists, gives back all free memory in a few gathers, and takes wholly free
+ * sections offline.
+ *
+ * Returns   bytes given back.
+ * Context   may wait; not from a signal handler.
+ */
+size_t quire_release(struct quire *q);
+
+/**
+ * quire_verify - check every invariant of an instance that no other thread is using
+ * @q:		instance
+ *
+ * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator
+ *           (docs/tour.md lists them).
+ * Context   may wait.
+ * Cost      walks everything.
+ */
+int quire_verify(struct quire *q);
+
+/**
+ * quire_poll - do due work in the caller (needed only with worker:off)
+ * @q:		instance
+ *
+ * Returns   milliseconds until more is due, 0 if nothing is.
+ * Context   may wait; not from a signal handler.
+ */
+int quire_poll(struct quire *q);
+
+/**
+ * quire_cpu - the current CPU, as per-CPU data is indexed
+ *
+ * Context   anywhere.  A hint as soon as it is returned.
+ */
+unsigned quire_cpu(void);
+
+/**
+ * quire_cpus - how many CPUs have lists of their own in an instance
+ * @q:		instance
+ */
+unsigned quire_cpus(struct quire *q);
+
+#ifdef __cplusplus
+}
+#endif
+
+#pragma GCC visibility pop
+#endif

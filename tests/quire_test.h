@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * quire_test.h - what the tests share, on top of cmocka
+ *
+ * A test program is one file with a main() that hands a table to cmocka; tests/meson.build lists
+ * it.  Names of tests are claims in the present tense.  A test may not return early, and each must
+ * check something: the tidy test says so.
+ */
+#ifndef QUIRE_TEST_H
+#define QUIRE_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Two numbers are equal; both are printed if not. */
+#define assert_u64_eq(a, b) assert_int_equal((uint64_t)(a), (uint64_t)(b))
+
+/*
+ * @body(@arg), run in a child, must abort, and some line that it writes to standard error must
+ * begin with @line.  What the child wrote is printed if not.
+ */
+void expect_death(void (*body)(void *arg), void *arg, const char *line);
+
+/* @body(@arg), run in a child, must return; what it wrote and how it ended are printed if not. */
+void expect_life(void (*body)(void *arg), void *arg);
+
+/* Runs @body(0, @arg) .. @body(@threads_nr - 1, @arg) on threads of their own, which all begin
+ * together, and waits for them.  A body may not use cmocka's assertions: it has no jump buffer. */
+void team_run(unsigned threads_nr, void (*body)(unsigned index, void *arg), void *arg);
+
+/* Pins the calling thread to a CPU; false if it may not run there. */
+bool pin_to_cpu(unsigned cpu);
+/* CPUs the process may run on, and the lowest at or above @from (-1: none). */
+unsigned allowed_cpus_nr(void);
+int allowed_cpu_next(unsigned from);
+
+/* Of this process, as /proc/self shows it.  */
+size_t count_maps(void);
+size_t count_fds(void);
+size_t count_threads(void);
+uint64_t resident_bytes(void);
+/* A line "name:  123 kB" of /proc/self/status, in bytes: "VmPTE", "RssAnon". */
+uint64_t status_bytes(const char *name);
+
+/*
+ * A memory cgroup of our own, so that a figure is what the kernel charges to this process.  enter
+ * is false where the system permits none (then say so and skip()).  Of both hierarchies, v1 is
+ * tried first, since where it holds the memory controller v2 does not.
+ */
+struct memory_group {
+	char path[256];
+	char home[256]; /* cgroup.procs of the group that we came from */
+	bool is_v2;
+};
+bool memory_group_enter(struct memory_group *group);
+uint64_t memory_group_bytes(const struct memory_group *group);
+/* 0: no limit.  False if it was refused. */
+bool memory_group_limit(const struct memory_group *group, uint64_t bytes);
+void memory_group_leave(struct memory_group *group);
+
+/* A number from the environment, or @otherwise: seeds and lengths of long runs. */
+uint64_t env_u64(const char *name, uint64_t otherwise);
+
+/* The text of a file of the source tree; free() it.  QUIRE_SOURCE_ROOT is set by meson. */
+char *read_source(const char *path);
+
+#endif
