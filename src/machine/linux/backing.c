@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/linux/backing.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "machine/atomic.h"
+#include "machine/linux/system.h"
+
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+
+/* Calls to go until one fails; 0: none will. */
+struct backing_fault {
+	uint64_t calls_left;
+	bool is_lasting;
+	int error;
+	/* The vectored call: one more than the ranges it may serve; 0: all. */
+	size_t stop_after_plus_1;
+	int stop_error;
+};
+
+/* All atomic and relaxed: the tests that set them make the calls in the same thread, or start the
+ * others afterwards. */
+static struct backing_fault fault;
+static uint64_t calls_nr;
+
+static void fail_at(uint64_t nth, bool is_lasting, int error)
+{
+	store_relaxed(&fault.error, error);
+	store_relaxed(&fault.is_lasting, is_lasting);
+	store_relaxed(&fault.calls_left, nth);
+}
+
+void backing_fail_after(uint64_t nth, int error)
+{
+	fail_at(nth, false, error);
+}
+
+void backing_fail_from(uint64_t nth, int error)
+{
+	fail_at(nth, true, error);
+}
+
+void backing_stop_after(size_t ranges_nr, int error)
+{
+	store_relaxed(&fault.stop_error, error);
+	store_relaxed(&fault.stop_after_plus_1, ranges_nr + 1);
+}
+
+uint64_t backing_calls_nr(void)
+{
+	return load_relaxed(&calls_nr);
+}
+
+/* Counts a call; gives 0, or the -errno with which it is to fail. */
+static int next_fault(void)
+{
+	uint64_t left = load_relaxed(&fault.calls_left);
+
+	fetch_add_relaxed(&calls_nr, UINT64_C(1));
+	while (left != 0) {
+		uint64_t then = left > 1 ? left - 1 : load_relaxed(&fault.is_lasting);
+
+		if (cas_acq_rel(&fault.calls_left, &left, then))
+			return left == 1 ? -load_relaxed(&fault.error) : 0;
+	}
+	return 0;
+}
+
+intptr_t backing_map_none(void *addr, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (addr != NULL ? MAP_FIXED : 0);
+	int error = next_fault();
+
+	if (error != 0)
+		return error;
+	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, -1, 0L);
+}
+
+int backing_unmap(void *addr, size_t bytes)
+{
+	int error = next_fault();
+
+	return error != 0 ? error : (int)SYSTEM_CALL(SYS_munmap, addr, bytes);
+}
+
+int backing_protect(void *addr, size_t bytes, int protection)
+{
+	int error = next_fault();
+
+	return error != 0 ? error : (int)SYSTEM_CALL(SYS_mprotect, addr, bytes, protection);
+}
+
+int backing_advise(void *addr, size_t bytes, int advice)
+{
+	int error = next_fault();
+
+	return error != 0 ? error : (int)SYSTEM_CALL(SYS_madvise, addr, bytes, advice);
+}
+
+intptr_t backing_advise_vector(int pidfd, const struct iovec *ranges, size_t ranges_nr, int advice)
+{
+	int error = next_fault();
+	size_t stop_plus_1 = load_relaxed(&fault.stop_after_plus_1);
+
+	if (stop_plus_1 != 0) {
+		store_relaxed(&fault.stop_after_plus_1, (size_t)0);
+		if (stop_plus_1 == 1)
+			error = -load_relaxed(&fault.stop_error);
+		else if (stop_plus_1 <= ranges_nr)
+			ranges_nr = stop_plus_1 - 1;
+	}
+	if (error != 0)
+		return error;
+	return SYSTEM_CALL(SYS_process_madvise, pidfd, ranges, ranges_nr, advice, 0L);
+}

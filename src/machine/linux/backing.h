@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backing.h - the only door to the system calls that give and take memory
+ *
+ * Each returns what the system call does, or -errno.  Tests make them fail: the n-th call from now
+ * on, once or for good, or a vectored call that stops after some of its ranges.  Off, that costs
+ * one relaxed load beside a system call.
+ */
+#ifndef MACHINE_LINUX_BACKING_H
+#define MACHINE_LINUX_BACKING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* Advice that older headers lack. */
+#define BACKING_DONTNEED_LOCKED 24
+
+/* Maps anonymous private memory that nobody may access and that is not charged; at @addr if that
+ * is not NULL, replacing what is there.  The address, or -errno. */
+intptr_t backing_map_none(void *addr, size_t bytes);
+int backing_unmap(void *addr, size_t bytes);
+int backing_protect(void *addr, size_t bytes, int protection);
+int backing_advise(void *addr, size_t bytes, int advice);
+/* The bytes advised, possibly fewer than asked for, or -errno. */
+intptr_t backing_advise_vector(int pidfd, const struct iovec *ranges, size_t ranges_nr, int advice);
+
+/* --- for tests --- */
+
+/* The @nth call from now (1: the next) is not made and returns -@error, once.  0: none. */
+void backing_fail_after(uint64_t nth, int error);
+/* The @nth call from now and all after it, until the next backing_fail_*(). */
+void backing_fail_from(uint64_t nth, int error);
+/* The next vectored call stops after @ranges_nr ranges, as if the one after had been refused;
+ * for 0 it is refused with -@error.  The refused range itself is in order. */
+void backing_stop_after(size_t ranges_nr, int error);
+/* Calls since the process began, the failed ones included. */
+uint64_t backing_calls_nr(void);
+
+#endif

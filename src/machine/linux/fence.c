@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/linux/fence.h"
+
+#include <linux/membarrier.h>
+#include <stdbool.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/linux/system.h"
+
+#define FENCE_COMMAND  MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
+#define FENCE_REGISTER MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ
+/* The flag that makes the third argument a CPU; Linux 5.10, as the command. */
+#define FENCE_ONE_CPU  1
+
+/* Atomic; set once: this process has fences, and its children will want them. */
+static bool is_enabled;
+
+static long membarrier(int command, unsigned flags, unsigned cpu)
+{
+	return SYSTEM_CALL(SYS_membarrier, command, flags, (int)cpu);
+}
+
+int fence_enable(void)
+{
+	long result = membarrier(FENCE_REGISTER, 0, 0);
+
+	if (result == 0)
+		result = membarrier(FENCE_COMMAND, 0, 0);
+	if (result == 0)
+		result = membarrier(FENCE_COMMAND, FENCE_ONE_CPU, 0);
+	if (result == 0)
+		store_relaxed(&is_enabled, true);
+	return (int)result;
+}
+
+/*
+ * Older kernels allocate a mask for the call and may be short of memory for a moment.  Any other
+ * refusal means that somebody forbade the call after it had been granted: going on without the
+ * fence would hand one page to two owners, so we stop.
+ */
+static void fence(unsigned flags, unsigned cpu)
+{
+	long result;
+
+	do
+		result = membarrier(FENCE_COMMAND, flags, cpu);
+	while (result == -ENOMEM || result == -EAGAIN || result == -EINTR);
+	CHECK_VALUES(result == 0, -result, cpu);
+}
+
+void fence_all(void)
+{
+	fence(0, 0);
+}
+
+void fence_cpu(unsigned cpu)
+{
+	fence(FENCE_ONE_CPU, cpu);
+}
+
+void fence_fork_child(void)
+{
+	if (load_relaxed(&is_enabled))
+		CHECK(membarrier(FENCE_REGISTER, 0, 0) == 0);
+}

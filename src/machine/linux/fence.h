@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fence.h - stop the sequences that are under way, on one CPU or on all
+ *
+ * membarrier(PRIVATE_EXPEDITED_RSEQ): on return every sequence of this process that had begun
+ * has committed or will begin again.
+ */
+#ifndef MACHINE_LINUX_FENCE_H
+#define MACHINE_LINUX_FENCE_H
+
+/* Registers this process with the kernel and tries a fence of each kind.  0, or -errno: then there
+ * can be no sequences. */
+int fence_enable(void);
+/* All CPUs that run a thread of this process. */
+void fence_all(void);
+/* One CPU; it may be idle, offline or none. */
+void fence_cpu(unsigned cpu);
+/* A child may have to register again; it is called before anything else runs there. */
+void fence_fork_child(void);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * gather.c - taking memory away from many ranges with few system calls
+ *
+ * Every madvise(DONTNEED) interrupts the other CPUs that run this process; a vectored one
+ * interrupts them once for all of its ranges.  process_madvise on ourselves is that call:
+ *
+ *   way        needs                                             decided by
+ *   SELF       PIDFD_SELF (later than 6.13)                      a probe on a good range
+ *   PIDFD      6.13, and a pidfd, opened for each gather: one    a probe on a good range
+ *              kept over fork would name the parent
+ *   SINGLE     nothing                                           both were refused
+ *
+ * The probe is made once in a process.  A refusal of a real call never changes the way, since it
+ * may be about one range; such a range gets a call of its own, and the rest go on.
+ *
+ * Bounds of one call: 1,024 ranges (UIO_MAXIOV) and INT_MAX rounded down to pages bytes in all,
+ * beyond which the kernel cuts silently.  We send at most RANGES_A_CALL, so that the vector fits on
+ * any thread's stack; the interrupt is then already spread over so many that it costs nothing.
+ *
+ * A short return is normal: the kernel stops at the first range it refuses.  What it has done is
+ * skipped, the refused range is tried alone, and if it is locked, its content is dropped with
+ * DONTNEED_LOCKED; after the first locked range the rest of the gather asks for that at once.
+ */
+#include "machine/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/linux/backing.h"
+#include "machine/linux/system.h"
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+
+#define PIDFD_OF_SELF (-10000) /* PIDFD_SELF_THREAD: any thread names the whole address space */
+
+/* 256 entries of 16 bytes are 4 KiB of stack. */
+#define RANGES_A_CALL 256
+
+enum way {
+	WAY_UNKNOWN,
+	WAY_SELF,
+	WAY_PIDFD,
+	WAY_SINGLE,
+};
+
+/* How far a gather has come: the next byte to take away. */
+struct gather_walk {
+	struct gather *gather;
+	unsigned range_idx;
+	size_t done_bytes; /* of that range */
+	int advice;
+	int pidfd;
+};
+
+static size_t call_bytes_max(void)
+{
+	return (size_t)INT_MAX & ~(mem_page_bytes() - 1);
+}
+
+/* --- which way --- */
+
+static long open_own_pidfd(void)
+{
+	return SYSTEM_CALL(SYS_pidfd_open, getpid(), 0);
+}
+
+/* Drops one written page through @pidfd; the page must read zero afterwards.  Not through
+ * backing.h: its answer holds for the process and must not be a test's. */
+static bool probe_pidfd(int pidfd, volatile char *page)
+{
+	struct iovec range = { .iov_base = (void *)page, .iov_len = mem_page_bytes() };
+	long done;
+
+	*page = 1;
+	done = SYSTEM_CALL(SYS_process_madvise, pidfd, &range, 1L, MADV_DONTNEED, 0L);
+	return done == (long)range.iov_len && *page == 0;
+}
+
+static enum way probe_page(volatile char *page)
+{
+	enum way way = WAY_SINGLE;
+	long pidfd;
+
+	if (probe_pidfd(PIDFD_OF_SELF, page))
+		return WAY_SELF;
+	pidfd = open_own_pidfd();
+	if (pidfd < 0)
+		return WAY_SINGLE;
+	if (probe_pidfd((int)pidfd, page))
+		way = WAY_PIDFD;
+	SYSTEM_CALL(SYS_close, (int)pidfd);
+	return way;
+}
+
+/*
+ * A good range is a page of our own.  Under mlockall(MCL_FUTURE) it would be locked and refused
+ * for that, so it is unlocked first.
+ */
+static enum way probe(void)
+{
+	size_t bytes = mem_page_bytes();
+	long page = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+	enum way way;
+
+	if (page < 0 && page > -4096)
+		return WAY_UNKNOWN;
+	SYSTEM_CALL(SYS_munlock, page, bytes);
+	way = probe_page((volatile char *)page);
+	SYSTEM_CALL(SYS_munmap, page, bytes);
+	return way;
+}
+
+/* Two threads may both probe: they find the same.  Without memory for the probe, it comes later. */
+static enum way probe_once(void)
+{
+	static uint32_t answer; /* atomic: enum way */
+	enum way way = (enum way)load_relaxed(&answer);
+
+	if (way == WAY_UNKNOWN) {
+		way = probe();
+		store_relaxed(&answer, (uint32_t)way);
+	}
+	return way;
+}
+
+/* --- one call --- */
+
+static struct mem_range *current_range(const struct gather_walk *walk)
+{
+	return &walk->gather->ranges[walk->range_idx];
+}
+
+static bool is_walked(const struct gather_walk *walk)
+{
+	return walk->range_idx == walk->gather->ranges_nr;
+}
+
+static void next_range(struct gather_walk *walk)
+{
+	walk->range_idx++;
+	walk->done_bytes = 0;
+}
+
+/* Skips what a call has done. */
+static void advance(struct gather_walk *walk, size_t bytes)
+{
+	while (bytes != 0) {
+		size_t left_bytes = current_range(walk)->bytes - walk->done_bytes;
+
+		if (bytes < left_bytes) {
+			walk->done_bytes += bytes;
+			return;
+		}
+		bytes -= left_bytes;
+		next_range(walk);
+	}
+}
+
+/* Fills a vector with what comes next, up to both bounds; gives its entries. */
+static unsigned fill_vector(const struct gather_walk *walk, struct iovec *vector)
+{
+	size_t room_bytes = call_bytes_max();
+	size_t done_bytes = walk->done_bytes;
+	unsigned filled = 0;
+
+	for (unsigned i = walk->range_idx; i < walk->gather->ranges_nr; i++) {
+		const struct mem_range *range = &walk->gather->ranges[i];
+		size_t bytes = range->bytes - done_bytes;
+
+		if (filled == RANGES_A_CALL || room_bytes == 0)
+			break;
+		if (bytes > room_bytes)
+			bytes = room_bytes;
+		vector[filled].iov_base = (char *)range->addr + done_bytes;
+		vector[filled++].iov_len = bytes;
+		room_bytes -= bytes;
+		done_bytes = 0;
+	}
+	return filled;
+}
+
+/* Gives the current range, or what is left of it, a call of its own. */
+static void take_alone(struct gather_walk *walk)
+{
+	struct mem_range *range = current_range(walk);
+	char *addr = (char *)range->addr + walk->done_bytes;
+	size_t bytes = range->bytes - walk->done_bytes;
+
+	range->error = backing_advise(addr, bytes, walk->advice);
+	if (range->error == -EINVAL && walk->advice == MADV_DONTNEED) {
+		range->error = backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
+		if (range->error == 0)
+			walk->advice = BACKING_DONTNEED_LOCKED;
+	}
+	next_range(walk);
+}
+
+static void take_vector(struct gather_walk *walk)
+{
+	struct iovec vector[RANGES_A_CALL];
+	unsigned filled = fill_vector(walk, vector);
+	size_t asked_bytes = 0;
+	intptr_t done;
+
+	for (unsigned i = 0; i < filled; i++)
+		asked_bytes += vector[i].iov_len;
+	done = backing_advise_vector(walk->pidfd, vector, filled, walk->advice);
+	if (done > 0)
+		advance(walk, (size_t)done);
+	if (done != (intptr_t)asked_bytes)
+		take_alone(walk);
+}
+
+/* --- a whole gather --- */
+
+static void unback_vectored(struct gather *gather, int pidfd)
+{
+	struct gather_walk walk = {
+		.gather = gather,
+		.advice = MADV_DONTNEED,
+		.pidfd = pidfd,
+	};
+
+	while (!is_walked(&walk))
+		take_vector(&walk);
+}
+
+static void unback_singly(struct gather *gather)
+{
+	struct gather_walk walk = { .gather = gather, .advice = MADV_DONTNEED };
+
+	while (!is_walked(&walk))
+		take_alone(&walk);
+}
+
+static void unback(struct gather *gather)
+{
+	enum way way = probe_once();
+	long pidfd = PIDFD_OF_SELF;
+
+	if (way == WAY_PIDFD)
+		pidfd = open_own_pidfd();
+	/* One range needs no vector.  No pidfd, for lack of file numbers: only this gather is slow.
+	 */
+	if (way == WAY_SINGLE || way == WAY_UNKNOWN || pidfd == -EMFILE || pidfd == -ENFILE ||
+	    gather->ranges_nr == 1)
+		unback_singly(gather);
+	else
+		unback_vectored(gather, (int)pidfd);
+	if (way == WAY_PIDFD && pidfd >= 0)
+		SYSTEM_CALL(SYS_close, (int)pidfd);
+}
+
+static void unmap(struct gather *gather)
+{
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		struct mem_range *range = &gather->ranges[i];
+		intptr_t mapped = backing_map_none(range->addr, range->bytes);
+
+		range->error = mapped == (intptr_t)range->addr ? 0 : (int)mapped;
+	}
+}
+
+void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
+{
+	CHECK(ranges_max != 0);
+	*gather = (struct gather){ .ranges = ranges, .ranges_max = ranges_max };
+}
+
+bool gather_is_full(const struct gather *gather)
+{
+	return gather->ranges_nr == gather->ranges_max;
+}
+
+/* Makes one of this range and the one before it, if they touch. */
+static bool merge(struct mem_range *last, char *addr, size_t bytes)
+{
+	if ((char *)last->addr + last->bytes == addr) {
+		last->bytes += bytes;
+		return true;
+	}
+	if (addr + bytes == (char *)last->addr) {
+		last->addr = addr;
+		last->bytes += bytes;
+		return true;
+	}
+	return false;
+}
+
+static void collect(struct gather *gather, void *addr, size_t bytes, bool is_unmap)
+{
+	size_t misaligned = ((uintptr_t)addr | bytes) & (mem_page_bytes() - 1);
+
+	CHECK_VALUES(misaligned == 0 && bytes != 0, (uintptr_t)addr, bytes);
+	CHECK(gather->ranges_nr == 0 || gather->unmap == is_unmap);
+	gather->unmap = is_unmap;
+	if (gather->ranges_nr != 0 &&
+	    merge(&gather->ranges[gather->ranges_nr - 1], (char *)addr, bytes))
+		return;
+	CHECK(!gather_is_full(gather));
+	gather->ranges[gather->ranges_nr++] = (struct mem_range){ .addr = addr, .bytes = bytes };
+}
+
+void gather_unback(struct gather *gather, void *addr, size_t bytes)
+{
+	collect(gather, addr, bytes, false);
+}
+
+void gather_unmap(struct gather *gather, void *addr, size_t bytes)
+{
+	collect(gather, addr, bytes, true);
+}
+
+size_t gather_finish(struct gather *gather)
+{
+	size_t taken_bytes = 0;
+
+	if (gather->ranges_nr == 0)
+		return 0;
+	if (gather->unmap)
+		unmap(gather);
+	else
+		unback(gather);
+	for (unsigned i = 0; i < gather->ranges_nr; i++)
+		taken_bytes += gather->ranges[i].error == 0 ? gather->ranges[i].bytes : 0;
+	return taken_bytes;
+}
+
+bool gather_gave_back(const struct gather *gather, const void *addr)
+{
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		const struct mem_range *range = &gather->ranges[i];
+
+		if ((uintptr_t)addr - (uintptr_t)range->addr < range->bytes)
+			return range->error == 0;
+	}
+	return false;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock_ops.h - locks on one futex word, the uncontended paths inline
+ *
+ * The word is free, held, or contended: held and somebody may sleep for it.  A release that finds
+ * it contended wakes one sleeper; whoever has slept takes the word as contended, since it cannot
+ * know whether others still sleep.
+ *
+ * The thread's count of held locks is raised before the word is tried and lowered after it is
+ * released, with compiler barriers between: a signal handler on the same thread then never sees
+ * a lock of the interrupted frame that the count does not tell of.
+ */
+#ifndef MACHINE_LINUX_LOCK_OPS_H
+#define MACHINE_LINUX_LOCK_OPS_H
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/linux/thread.h"
+
+enum {
+	LOCK_FREE = 0,
+	LOCK_HELD = 1,
+	LOCK_CONTENDED = 2,
+};
+
+/* Waits for a word that was just found taken: spinning first, or asleep at once. */
+void lock_word_wait_slow(uint32_t *word);
+void lock_word_sleep_slow(uint32_t *word);
+void lock_word_wake_slow(uint32_t *word);
+
+/* The order of ranks, checked in debug builds only: lock_order.c. */
+void lock_order_check(const void *lock, uint16_t rank, bool ordered);
+void lock_order_take(const void *lock, uint16_t rank);
+void lock_order_put(uint16_t rank);
+
+void lock_init(struct lock *lock, enum lock_rank rank);
+void mutex_init(struct mutex *mutex, enum lock_rank rank);
+
+static inline void lock_count_up(void)
+{
+	machine_thread.locks_held_nr++;
+	__asm__ volatile("" ::: "memory");
+}
+
+static inline void lock_count_down(void)
+{
+	__asm__ volatile("" ::: "memory");
+	machine_thread.locks_held_nr--;
+}
+
+static inline bool lock_nested(void)
+{
+	return machine_thread.locks_held_nr != 0;
+}
+
+/* Pairs with the exchange in lock_word_release(). */
+static inline bool lock_word_take(uint32_t *word)
+{
+	uint32_t found = LOCK_FREE;
+
+	return cas_acquire(word, &found, (uint32_t)LOCK_HELD);
+}
+
+/* Pairs with the compare-and-swap in lock_word_take() and with those of the slow paths. */
+static inline void lock_word_release(uint32_t *word)
+{
+	if (UNLIKELY(exchange_acq_rel(word, (uint32_t)LOCK_FREE) == LOCK_CONTENDED))
+		lock_word_wake_slow(word);
+}
+
+static inline void lock_acquire_checked(struct lock *lock, bool ordered)
+{
+	if (QUIRE_DEBUG)
+		lock_order_check(lock, lock->rank, ordered);
+	lock_count_up();
+	if (UNLIKELY(!lock_word_take(&lock->word)))
+		lock_word_wait_slow(&lock->word);
+	if (QUIRE_DEBUG)
+		lock_order_take(lock, lock->rank);
+}
+
+static inline lock_token lock_acquire(struct lock *lock)
+{
+	lock_acquire_checked(lock, false);
+	return 0;
+}
+
+static inline lock_token lock_acquire_ordered(struct lock *lock)
+{
+	lock_acquire_checked(lock, true);
+	return 0;
+}
+
+static inline bool lock_try(struct lock *lock, lock_token *token)
+{
+	lock_count_up();
+	if (UNLIKELY(!lock_word_take(&lock->word))) {
+		lock_count_down();
+		return false;
+	}
+	if (QUIRE_DEBUG)
+		lock_order_take(lock, lock->rank);
+	*token = 0;
+	return true;
+}
+
+static inline void lock_release(struct lock *lock, lock_token token)
+{
+	(void)token;
+	if (QUIRE_DEBUG)
+		lock_order_put(lock->rank);
+	lock_word_release(&lock->word);
+	lock_count_down();
+}
+
+static inline bool lock_is_held(const struct lock *lock)
+{
+	return load_relaxed(&lock->word) != LOCK_FREE;
+}
+
+static inline void mutex_acquire(struct mutex *mutex)
+{
+	if (QUIRE_DEBUG)
+		lock_order_check(mutex, mutex->rank, false);
+	lock_count_up();
+	if (UNLIKELY(!lock_word_take(&mutex->word)))
+		lock_word_sleep_slow(&mutex->word);
+	if (QUIRE_DEBUG)
+		lock_order_take(mutex, mutex->rank);
+}
+
+static inline bool mutex_try(struct mutex *mutex)
+{
+	lock_count_up();
+	if (UNLIKELY(!lock_word_take(&mutex->word))) {
+		lock_count_down();
+		return false;
+	}
+	if (QUIRE_DEBUG)
+		lock_order_take(mutex, mutex->rank);
+	return true;
+}
+
+static inline void mutex_release(struct mutex *mutex)
+{
+	if (QUIRE_DEBUG)
+		lock_order_put(mutex->rank);
+	lock_word_release(&mutex->word);
+	lock_count_down();
+}
+
+static inline bool mutex_is_held(const struct mutex *mutex)
+{
+	return load_relaxed(&mutex->word) != LOCK_FREE;
+}
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem.c - addresses and the memory behind them
+ *
+ * A reservation is a private anonymous mapping without access and without charge.  Committing
+ * makes a part writable: under strict overcommit (mode 2) that is where the system charges it and
+ * may refuse; otherwise it charges pages as they are touched.  Decommitting maps the part afresh,
+ * which is the one call that gives back memory and charge and page tables together.
+ *
+ * Each call leaves things as they were when it is refused, but for one: mem_commit() over a range
+ * that is committed in parts may have committed more of it, which repeating repairs.
+ */
+#include "machine/mem.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/linux/backing.h"
+#include "machine/linux/system.h"
+
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+
+size_t mem_page_bytes(void)
+{
+	static size_t page_bytes; /* atomic: 0 until known; every reader finds the same */
+	size_t bytes = load_relaxed(&page_bytes);
+
+	if (bytes == 0) {
+		bytes = (size_t)sysconf(_SC_PAGESIZE);
+		store_relaxed(&page_bytes, bytes);
+	}
+	return bytes;
+}
+
+static bool is_page_aligned(const void *addr, size_t bytes)
+{
+	return (((uintptr_t)addr | bytes) & (mem_page_bytes() - 1)) == 0 && bytes != 0;
+}
+
+/* The kernel returns addresses and -1 .. -4095. */
+static bool is_refusal(intptr_t result)
+{
+	return result < 0 && result > -4096;
+}
+
+static uintptr_t align_up(uintptr_t value, size_t align_bytes)
+{
+	return (value + align_bytes - 1) & ~((uintptr_t)align_bytes - 1);
+}
+
+/* Unmaps @start .. @end if there is anything; 0 or -errno. */
+static int cut(uintptr_t start, uintptr_t end)
+{
+	return start == end ? 0 : backing_unmap((void *)start, end - start);
+}
+
+/*
+ * Maps too much and cuts both ends off; 0 if refused.  Cutting needs no more mappings than there
+ * are, but the kernel may have joined ours with a neighbour: then a cut is a split, which may be
+ * refused.  Then all goes back.
+ */
+static uintptr_t map_and_trim(size_t bytes, size_t align_bytes)
+{
+	size_t mapped_bytes = bytes + align_bytes - mem_page_bytes();
+	intptr_t mapped = backing_map_none(NULL, mapped_bytes);
+	uintptr_t start = (uintptr_t)mapped, end = start + mapped_bytes;
+	uintptr_t used = align_up(start, align_bytes);
+
+	if (is_refusal(mapped))
+		return 0;
+	if (cut(start, used) != 0) {
+		mem_release((void *)start, mapped_bytes);
+		return 0;
+	}
+	if (cut(used + bytes, end) != 0) {
+		mem_release((void *)used, end - used);
+		return 0;
+	}
+	return used;
+}
+
+/* The plain mapping, if it happens to be aligned: there may be room for no more than that. */
+static uintptr_t map_exactly(size_t bytes, size_t align_bytes)
+{
+	intptr_t mapped = backing_map_none(NULL, bytes);
+
+	if (is_refusal(mapped))
+		return 0;
+	if (((uintptr_t)mapped & (align_bytes - 1)) == 0)
+		return (uintptr_t)mapped;
+	mem_release((void *)mapped, bytes);
+	return 0;
+}
+
+void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
+{
+	uintptr_t addr = 0;
+
+	CHECK_VALUES((align_bytes & (align_bytes - 1)) == 0, align_bytes, bytes);
+	CHECK_VALUES(is_page_aligned(NULL, bytes), bytes, align_bytes);
+	if (align_bytes > mem_page_bytes() && bytes + align_bytes > bytes)
+		addr = map_and_trim(bytes, align_bytes);
+	if (addr == 0)
+		addr = map_exactly(bytes, align_bytes);
+	if (addr == 0)
+		return NULL;
+	system_name_range((void *)addr, bytes, name);
+	return (void *)addr;
+}
+
+void mem_release(void *addr, size_t bytes)
+{
+	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
+	if (backing_unmap(addr, bytes) == 0)
+		return;
+	/* Unmapping may need one mapping more than the process may have.  Then the addresses are
+	 * lost, but not the memory, if the system allows at least that. */
+	if (backing_advise(addr, bytes, MADV_DONTNEED) != 0)
+		backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
+}
+
+int mem_commit(void *addr, size_t bytes, const char *name)
+{
+	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
+	/* Whatever the reason (ENOMEM, EAGAIN under RLIMIT_MEMLOCK, EPERM), there is no memory. */
+	if (backing_protect(addr, bytes, PROT_READ | PROT_WRITE) != 0)
+		return -ENOMEM;
+	system_name_range(addr, bytes, name);
+	return 0;
+}
+
+int mem_commit_readonly(void *addr, size_t bytes, const char *name)
+{
+	int error;
+
+	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
+	error = backing_protect(addr, bytes, PROT_READ);
+	if (error == 0)
+		system_name_range(addr, bytes, name);
+	return error;
+}
+
+int mem_decommit(void *addr, size_t bytes, const char *name)
+{
+	intptr_t mapped;
+
+	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
+	mapped = backing_map_none(addr, bytes);
+	if (mapped != (intptr_t)addr)
+		return (int)mapped;
+	system_name_range(addr, bytes, name);
+	return 0;
+}
+
+void mem_advise_huge(void *addr, size_t bytes, bool huge)
+{
+	/* A kernel without huge pages refuses: then there is nothing to advise. */
+	(void)backing_advise(addr, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+/*
+ * Whether the page at @addr is locked: the kernel refuses to treat locked pages as cold (EINVAL),
+ * and for others the advice is a harmless hint.  Not through backing.h: it is a question.
+ */
+static bool page_is_locked(const void *addr)
+{
+	uintptr_t page = (uintptr_t)addr & ~(uintptr_t)(mem_page_bytes() - 1);
+
+	return SYSTEM_CALL(SYS_madvise, page, mem_page_bytes(), MADV_COLD) == -EINVAL;
+}
+
+/*
+ * mlockall(MCL_CURRENT) locks what exists, a variable of ours for example; MCL_FUTURE locks what
+ * will be mapped, which only a new mapping shows.  An unlocked new mapping also proves that the
+ * kernel knows the advice (Linux 5.4): else it refuses everywhere and tells nothing.
+ */
+bool mem_is_locked(void)
+{
+	static char witness;
+	size_t bytes = mem_page_bytes();
+	long page =
+		SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+	bool future, knows_advice;
+
+	/* Under MCL_FUTURE a mapping beyond RLIMIT_MEMLOCK is refused so. */
+	if (page == -EAGAIN)
+		return true;
+	if (is_refusal(page))
+		return false;
+	future = SYSTEM_CALL(SYS_madvise, page, bytes, MADV_DONTNEED) == -EINVAL;
+	knows_advice = !page_is_locked((void *)page);
+	SYSTEM_CALL(SYS_munmap, page, bytes);
+	return future || (knows_advice && page_is_locked(&witness));
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.c - what is truly per process
+ *
+ * Words
+ *   member   an instance that wants to know of forks
+ *
+ * Fork.  prepare takes the mutex, so that the list stands still until parent and child are done
+ * with it, and then calls the members in the order in which they registered: each takes its own
+ * locks in rank order, and no two members have a lock in common.  Parent and child go through the
+ * list backwards and release the mutex last.  Before any member runs in the child, the child asks
+ * the kernel for the fences that its parent had.
+ *
+ * The handlers are registered with the first member, so that a program that never makes one has
+ * none; libc offers no way to take them back, so with no members they only take the mutex.
+ */
+#include "machine/process.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "machine/linux/cpulist.h"
+#include "machine/linux/fence.h"
+#include "machine/linux/system.h"
+#include "machine/lock.h"
+
+/* Text of a list of CPUs; 4 KiB hold the worst list of 1,000 CPUs, and any list of one range. */
+#define LIST_BYTES 4096
+/* Linux has at most 1,024 nodes; a list that names more is not one. */
+#define NODES_MAX  1024u
+
+static struct {
+	struct mutex making; /* taken first: the default instance, while it is made */
+	struct mutex mutex;  /* RANK_INSTANCES */
+	/* Under the mutex: */
+	struct process_member *first, *last;
+	pthread_once_t once;
+	/* Atomic: 0 until it is known. */
+	unsigned cpus_possible;
+} process = {
+	.making = { .rank = RANK_DEFAULT },
+	.mutex = { .rank = RANK_INSTANCES },
+	.once = PTHREAD_ONCE_INIT,
+};
+
+static void fork_prepare(void)
+{
+	mutex_acquire(&process.making);
+	mutex_acquire(&process.mutex);
+	for (struct process_member *m = process.first; m != NULL; m = m->next)
+		m->fork_prepare(m);
+}
+
+static void fork_parent(void)
+{
+	for (struct process_member *m = process.last; m != NULL; m = m->prev)
+		m->fork_parent(m);
+	mutex_release(&process.mutex);
+	mutex_release(&process.making);
+}
+
+static void fork_child(void)
+{
+	fence_fork_child();
+	for (struct process_member *m = process.last; m != NULL; m = m->prev)
+		m->fork_child(m);
+	mutex_release(&process.mutex);
+	mutex_release(&process.making);
+}
+
+static void add_handlers_once(void)
+{
+	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+/* Before either mutex is first taken, so that no fork copies one that is held and unknown to it.
+ * Refused only without memory; then forks are as unsafe as in any such program. */
+static void add_handlers(void)
+{
+	pthread_once(&process.once, add_handlers_once);
+}
+
+void process_register(struct process_member *member)
+{
+	add_handlers();
+	mutex_acquire(&process.mutex);
+	member->prev = process.last;
+	member->next = NULL;
+	if (process.last != NULL)
+		process.last->next = member;
+	else
+		process.first = member;
+	process.last = member;
+	mutex_release(&process.mutex);
+}
+
+void process_unregister(struct process_member *member)
+{
+	mutex_acquire(&process.mutex);
+	if (member->prev != NULL)
+		member->prev->next = member->next;
+	else
+		process.first = member->next;
+	if (member->next != NULL)
+		member->next->prev = member->prev;
+	else
+		process.last = member->prev;
+	mutex_release(&process.mutex);
+}
+
+static unsigned read_cpus_possible(void)
+{
+	char list[LIST_BYTES];
+	unsigned cpus = 0;
+	long configured;
+
+	if (system_read_file("/sys/devices/system/cpu/possible", list, sizeof(list)) > 0)
+		cpus = cpulist_end(list);
+	if (cpus != 0)
+		return cpus;
+	configured = sysconf(_SC_NPROCESSORS_CONF);
+	return configured > 0 ? (unsigned)configured : 1;
+}
+
+unsigned process_cpus_possible(void)
+{
+	/* Two threads may both read the file: they find the same. */
+	unsigned cpus = load_relaxed(&process.cpus_possible);
+
+	if (cpus == 0) {
+		cpus = read_cpus_possible();
+		store_relaxed(&process.cpus_possible, cpus);
+	}
+	return cpus;
+}
+
+unsigned process_cpu(void)
+{
+	int errno_before = errno;
+	int cpu = sched_getcpu(); /* libc reads the rseq area where there is one */
+
+	errno = errno_before;
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
+static bool node_has_cpu(unsigned node, unsigned cpu)
+{
+	char path[64];
+	char list[LIST_BYTES];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_put(&text, "/sys/devices/system/node/node");
+	text_put_u64(&text, node);
+	text_put(&text, "/cpulist");
+	return system_read_file(path, list, sizeof(list)) > 0 && cpulist_has(list, cpu);
+}
+
+unsigned process_cpu_node(unsigned cpu)
+{
+	char list[LIST_BYTES];
+	unsigned nodes = 0;
+
+	if (system_read_file("/sys/devices/system/node/possible", list, sizeof(list)) > 0)
+		nodes = cpulist_end(list);
+	if (nodes > NODES_MAX)
+		nodes = NODES_MAX;
+	for (unsigned node = 0; node < nodes; node++) {
+		if (node_has_cpu(node, cpu))
+			return node;
+	}
+	return 0;
+}
+
+const char *process_env(const char *name)
+{
+	return secure_getenv(name);
+}
+
+void process_set_errno(int error)
+{
+	errno = error;
+}
+
+/* One thread makes it, others wait on the lock; a failure is tried again by the next caller. */
+struct quire *process_default(struct quire *(*make)(void))
+{
+	static struct quire *made; /* atomic: pairs with the store below */
+	struct quire *q = load_acquire(&made);
+
+	if (LIKELY(q != NULL))
+		return q;
+	add_handlers();
+	mutex_acquire(&process.making);
+	q = load_acquire(&made);
+	if (q == NULL) {
+		q = make();
+		store_release(&made, q);
+	}
+	mutex_release(&process.making);
+	return q;
+}
+
+void process_exit_conf(const char *line)
+{
+	size_t bytes = strlen(line);
+
+	/* Nothing can be done about a line that cannot be written. */
+	(void)!write(STDERR_FILENO, line, bytes);
+	if (bytes == 0 || line[bytes - 1] != '\n')
+		(void)!write(STDERR_FILENO, "\n", 1);
+	_exit(2);
+}

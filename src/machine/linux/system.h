@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * system.h - system calls that leave errno alone
+ *
+ * A free() must not change errno, and neither may a call that a signal handler makes.  They also
+ * go around libc's wrappers: those may be interposed by a tool that allocates, and some of them
+ * are cancellation points.
+ */
+#ifndef MACHINE_LINUX_SYSTEM_H
+#define MACHINE_LINUX_SYSTEM_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Puts the caller's errno back; gives the result, or -errno. */
+static inline long system_result(int errno_before, long result)
+{
+	if (result == -1)
+		result = -errno;
+	errno = errno_before;
+	return result;
+}
+
+/* A macro because the arguments vary; all that the kernel reads as long must be passed as long. */
+#define SYSTEM_CALL(...)                                                                           \
+	__extension__({                                                                            \
+		int errno_before_ = errno;                                                         \
+		system_result(errno_before_, syscall(__VA_ARGS__));                                \
+	})
+
+/*
+ * Reads the beginning of a small file and ends it with a NUL.  Returns the bytes read, at most
+ * @bytes - 1, or -errno.
+ */
+long system_read_file(const char *path, char *buffer, size_t bytes);
+
+/* Tells the system the name of a range for /proc/self/maps.  Best effort: it needs Linux 5.17. */
+void system_name_range(void *addr, size_t bytes, const char *name);
+
+#endif

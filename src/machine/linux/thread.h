@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.h - everything that Quire keeps for a thread: 16 bytes
+ *
+ * initial-exec, so that reading it never allocates and is legal in a signal handler; a library
+ * opened with dlopen gets its 16 bytes from the room that libc keeps free for that.
+ */
+#ifndef MACHINE_LINUX_THREAD_H
+#define MACHINE_LINUX_THREAD_H
+
+#include <stdint.h>
+
+struct machine_thread {
+	uint32_t locks_held_nr; /* locks held or being tried: see lock.h */
+	uint32_t spare;
+	/* Where sequences write rseq_cs while there is no rseq: nobody reads it. */
+	uint64_t no_rseq_cs;
+};
+
+extern _Thread_local struct machine_thread machine_thread
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * work.c - one worker an instance
+ *
+ * States of the thread, in work->state.  Each row is one compare-and-swap or exchange.
+ *
+ *   from               when                                               to         by
+ *   NONE               work_start                                         STARTING   starter
+ *   EXITED             work_start; the old thread is joined               STARTING   starter
+ *   STARTING           the thread is made, its handle stored              RUNNING    starter
+ *   STARTING           no thread to be had                                NONE       starter
+ *   RUNNING            nothing is due                                     ASLEEP     thread
+ *   ASLEEP             woken, or due                                      RUNNING    thread
+ *   RUNNING            the function said WORK_EXIT and nothing came       EXITED     thread
+ *   EXITED             a kick came just then, and nobody took it over     RUNNING    thread
+ *   RUNNING, ASLEEP,   work_stop                                          STOPPING   stopper
+ *     EXITED
+ *   STOPPING           joined                                             NONE       stopper
+ *
+ * A thread that has not been joined keeps its handle and its stack; whoever leaves EXITED or enters
+ * STOPPING joins it and unmaps the stack.
+ *
+ * due_ns is the earliest time anybody asked for.  Whoever runs the function takes it out first
+ * and puts the function's answer back as a minimum, so that a kick during the run is not lost.
+ *
+ * Sleeping.  The sleeper reads the generation, then due_ns, then enters ASLEEP, then sleeps if the
+ * generation is unchanged.  A kick lowers due_ns, changes the generation, then reads the state with
+ * a read-modify-write.  That one and the sleeper's are ordered: either the kick's is later, sees
+ * ASLEEP and wakes; or the sleeper's is later, and with it the new generation is seen, so that it
+ * does not sleep.  A kick that does not lower due_ns wakes nobody.
+ */
+#include "machine/work.h"
+
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/clock.h"
+#include "machine/linux/futex.h"
+#include "machine/linux/sanitizer.h"
+#include "machine/mem.h"
+
+enum {
+	STATE_NONE,
+	STATE_STARTING,
+	STATE_RUNNING,
+	STATE_ASLEEP,
+	STATE_EXITED,
+	STATE_STOPPING,
+};
+
+/*
+ * The thread calls madvise in batches, 4 KiB of vector each, under perhaps ten frames: 16 KiB are
+ * ample, and 32 KiB leave room for a program that interposes those calls.  libc puts its thread
+ * descriptor and all static TLS of the program into the same stack; with little of that, 64 KiB
+ * hold everything.  ThreadSanitizer wants 128 KiB for itself.
+ */
+#define STACK_BYTES_MIN	   ((size_t)64 << 10)
+#define STACK_USABLE_BYTES ((size_t)(MACHINE_TSAN ? 256 : 32) << 10)
+
+/* --- what is due --- */
+
+/* Lowers due_ns to @due_ns; says whether that made it earlier. */
+static bool due_lower(struct work *work, uint64_t due_ns)
+{
+	uint64_t found = load_relaxed(&work->due_ns);
+
+	do {
+		if (found <= due_ns)
+			return false;
+	} while (!cas_acq_rel(&work->due_ns, &found, due_ns));
+	return true;
+}
+
+/* Only one caller may run the function; the thread waits for its turn, others go away. */
+static bool run_begin(struct work *work)
+{
+	uint32_t found = 0;
+
+	return cas_acquire(&work->running, &found, UINT32_C(1));
+}
+
+static void run_end(struct work *work)
+{
+	store_release(&work->running, UINT32_C(0));
+	if (work->mode == WORK_THREAD)
+		futex_wake_all(&work->running);
+}
+
+/* Between run_begin and run_end.  Returns what the function said. */
+static uint64_t run_due(struct work *work, uint64_t now_ns)
+{
+	uint64_t next_ns;
+
+	/* Pairs with due_lower(): a kick from here on is about work the function may not see. */
+	(void)exchange_acq_rel(&work->due_ns, (uint64_t)WORK_IDLE);
+	next_ns = work->run(work->arg, now_ns);
+	if (next_ns < WORK_EXIT)
+		(void)due_lower(work, next_ns);
+	return next_ns;
+}
+
+uint64_t work_poll(struct work *work)
+{
+	uint64_t now_ns = clock_now_ns();
+	uint64_t next_ns;
+
+	if (load_acquire(&work->due_ns) > now_ns || !run_begin(work))
+		return load_relaxed(&work->due_ns);
+	next_ns = run_due(work, now_ns);
+	run_end(work);
+	return next_ns == WORK_EXIT ? WORK_EXIT : load_relaxed(&work->due_ns);
+}
+
+/* --- the thread --- */
+
+static bool move(struct work *work, uint32_t from, uint32_t to)
+{
+	return cas_acq_rel(&work->state, &from, to);
+}
+
+static bool is_stopping(const struct work *work)
+{
+	return load_acquire(&work->state) == STATE_STOPPING;
+}
+
+/* Waits for a kick or until @due_ns; @generation was read before @due_ns. */
+static void thread_sleep(struct work *work, uint32_t generation, uint64_t due_ns)
+{
+	if (!move(work, STATE_RUNNING, STATE_ASLEEP))
+		return;
+	if (due_ns == WORK_IDLE)
+		futex_wait(&work->generation, generation);
+	else
+		futex_wait_until(&work->generation, generation, due_ns);
+	(void)move(work, STATE_ASLEEP, STATE_RUNNING);
+}
+
+/* Runs what is due, after whoever polls just now.  Says whether the thread may end. */
+static bool thread_run(struct work *work, uint64_t now_ns)
+{
+	uint64_t next_ns;
+
+	if (!run_begin(work)) {
+		futex_wait(&work->running, 1);
+		return false;
+	}
+	next_ns = run_due(work, now_ns);
+	run_end(work);
+	return next_ns == WORK_EXIT;
+}
+
+/* The end, unless something became due since the function looked. */
+static bool thread_exit(struct work *work)
+{
+	if (load_acquire(&work->due_ns) != WORK_IDLE || !move(work, STATE_RUNNING, STATE_EXITED))
+		return false;
+	/* A kick that changed the state's word before that move lowered due_ns even earlier. */
+	/* Somebody else may have begun to join us: then it starts the next thread or none. */
+	return load_acquire(&work->due_ns) == WORK_IDLE || !move(work, STATE_EXITED, STATE_RUNNING);
+}
+
+static void thread_name(void)
+{
+	SYSTEM_CALL(SYS_prctl, (long)PR_SET_NAME, "quire-worker", 0L, 0L, 0L);
+}
+
+static void *thread_main(void *arg)
+{
+	struct work *work = arg;
+
+	thread_name();
+	/* Until the starter has stored our handle nobody could join us. */
+	while (load_acquire(&work->state) == STATE_STARTING)
+		futex_wait(&work->state, STATE_STARTING);
+	while (!is_stopping(work)) {
+		uint32_t generation = load_acquire(&work->generation);
+		uint64_t due_ns = load_acquire(&work->due_ns);
+		uint64_t now_ns = clock_now_ns();
+
+		if (due_ns > now_ns)
+			thread_sleep(work, generation, due_ns);
+		else if (thread_run(work, now_ns) && thread_exit(work))
+			break;
+	}
+	return NULL;
+}
+
+/* --- making and ending it --- */
+
+static int add_tls(struct dl_phdr_info *object, size_t bytes, void *arg)
+{
+	size_t *tls_bytes = arg;
+
+	(void)bytes;
+	for (unsigned i = 0; i < object->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &object->dlpi_phdr[i];
+
+		if (header->p_type == PT_TLS)
+			*tls_bytes += header->p_memsz + header->p_align;
+	}
+	return 0;
+}
+
+/* _SC_THREAD_STACK_MIN leaves static TLS out, of which some programs have a megabyte. */
+static size_t stack_bytes_wanted(void)
+{
+	long libc_bytes = sysconf(_SC_THREAD_STACK_MIN);
+	size_t bytes = STACK_USABLE_BYTES;
+
+	(void)dl_iterate_phdr(add_tls, &bytes);
+	if (libc_bytes > 0)
+		bytes += (size_t)libc_bytes;
+	if (bytes < STACK_BYTES_MIN)
+		bytes = STACK_BYTES_MIN;
+	return (bytes + mem_page_bytes() - 1) & ~(mem_page_bytes() - 1);
+}
+
+/* The stack grows down onto a page that nobody may touch. */
+static size_t guard_bytes(void)
+{
+	return mem_page_bytes();
+}
+
+static void stack_unmap(struct work *work)
+{
+	mem_release(work->stack, work->stack_bytes);
+	work->stack = NULL;
+}
+
+static int stack_map(struct work *work)
+{
+	size_t bytes = stack_bytes_wanted();
+
+	work->stack_bytes = bytes + guard_bytes();
+	work->stack = mem_reserve(work->stack_bytes, mem_page_bytes(), "quire-worker-stack");
+	if (work->stack == NULL)
+		return -ENOMEM;
+	if (mem_commit((char *)work->stack + guard_bytes(), bytes, "quire-worker-stack") != 0) {
+		stack_unmap(work);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int thread_make_on_stack(struct work *work)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error = pthread_attr_init(&attributes);
+
+	if (error != 0)
+		return -error;
+	error = pthread_attr_setstack(&attributes, (char *)work->stack + guard_bytes(),
+				      work->stack_bytes - guard_bytes());
+	if (error == 0)
+		error = pthread_create(&thread, &attributes, thread_main, work);
+	(void)pthread_attr_destroy(&attributes);
+	if (error == 0)
+		work->handle = (uint64_t)thread;
+	return -error;
+}
+
+/* The new thread inherits the mask: no handler of the program may run on its small stack. */
+static int thread_make(struct work *work)
+{
+	sigset_t all, before;
+	int error;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = thread_make_on_stack(work);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static void thread_join(struct work *work)
+{
+	int error = pthread_join((pthread_t)work->handle, NULL);
+
+	CHECK_VALUES(error == 0, error, work->handle);
+	stack_unmap(work);
+}
+
+/* In state STARTING.  A refusal leaves no thread: the next work_start() tries again. */
+static void thread_start(struct work *work)
+{
+	int errno_before = errno;
+	uint32_t state = STATE_NONE;
+
+	if (stack_map(work) == 0) {
+		if (thread_make(work) == 0)
+			state = STATE_RUNNING;
+		else
+			stack_unmap(work);
+	}
+	store_release(&work->state, state);
+	futex_wake_all(&work->state);
+	errno = errno_before;
+}
+
+void work_init(struct work *work, enum work_mode mode, work_function *run, void *arg)
+{
+	*work = (struct work){
+		.run = run,
+		.arg = arg,
+		.mode = mode,
+		.due_ns = WORK_IDLE,
+		.state = STATE_NONE,
+	};
+}
+
+void work_start(struct work *work)
+{
+	if (work->mode == WORK_INLINE)
+		(void)work_poll(work);
+	if (work->mode != WORK_THREAD)
+		return;
+	if (move(work, STATE_EXITED, STATE_STARTING)) {
+		thread_join(work);
+		thread_start(work);
+	} else if (load_relaxed(&work->state) == STATE_NONE &&
+		   move(work, STATE_NONE, STATE_STARTING)) {
+		thread_start(work);
+	}
+}
+
+/* After due_ns or the state has changed. */
+static void wake(struct work *work)
+{
+	(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
+	if (fetch_or_acq_rel(&work->state, UINT32_C(0)) == STATE_ASLEEP)
+		futex_wake_all(&work->generation);
+}
+
+void work_kick(struct work *work, uint64_t due_ns)
+{
+	if (due_lower(work, due_ns) && work->mode == WORK_THREAD)
+		wake(work);
+}
+
+/* Takes the thread over for joining; says whether there is one. */
+static bool stop_begin(struct work *work)
+{
+	for (;;) {
+		uint32_t state = load_acquire(&work->state);
+
+		if (state == STATE_NONE)
+			return false;
+		if (state == STATE_STARTING)
+			futex_wait(&work->state, STATE_STARTING);
+		else if (move(work, state, STATE_STOPPING))
+			return true;
+	}
+}
+
+void work_stop(struct work *work)
+{
+	if (stop_begin(work)) {
+		CHECK(!pthread_equal(pthread_self(), (pthread_t)work->handle));
+		(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
+		futex_wake_all(&work->generation);
+		thread_join(work);
+		store_release(&work->state, (uint32_t)STATE_NONE);
+	}
+	CHECK(load_acquire(&work->running) == 0);
+	store_relaxed(&work->due_ns, (uint64_t)WORK_IDLE);
+}
+
+/*
+ * libc has forgotten the thread, but its stack was copied.  What was due is due still; the
+ * function may have been interrupted between two locks, so whatever it had said is asked again.
+ */
+void work_fork_child(struct work *work)
+{
+	if (work->stack != NULL)
+		stack_unmap(work);
+	if (load_relaxed(&work->running) != 0)
+		(void)due_lower(work, 0);
+	store_relaxed(&work->running, UINT32_C(0));
+	store_relaxed(&work->state, (uint32_t)STATE_NONE);
+}

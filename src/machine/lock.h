@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h - spin locks, sleeping mutexes, and the order in which they are taken
+ *
+ * A spin lock is taken for a bounded number of steps and nothing waits under it.  acquire and try
+ * return a token that release takes back: nothing on Linux, the interrupt state where a lock must
+ * exclude handlers, so that no lock site changes with the machine.
+ *
+ * Signal handlers are our interrupts.  Each thread counts the locks it holds; the count is raised
+ * before a lock is tried and lowered after its release.  A call that begins with the count above
+ * zero interrupted a holder: it must only try locks, whoever holds them, since the holder may be
+ * the interrupted frame itself or a thread that waits for it.  lock_nested() asks.
+ *
+ * The rank is the order: a lock may be acquired only while every lock held by the thread has a
+ * smaller rank (debug and simulator builds check it and name both locks).  A try is exempt.  Two
+ * locks of one rank are held together only at fork, in address order, through
+ * lock_acquire_ordered().
+ */
+#ifndef MACHINE_LOCK_H
+#define MACHINE_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum lock_rank {
+	RANK_DEFAULT,	  /* mutex: the default instance being made */
+	RANK_INSTANCES,	  /* mutex: the process's list of instances; first at fork */
+	RANK_PCP_DISABLE, /* mutex: lists switched off, isolation, offlining */
+	RANK_REPORT,	  /* mutex: memory on its way back to the system */
+	RANK_GROW,	  /* mutex: sections being committed */
+	RANK_PCP,	  /* spin: one CPU's lists in one zone, and the door of its stacks */
+	RANK_DEPOT,	  /* spin: one zone's depot */
+	RANK_ZONE,	  /* spin: one zone's free areas */
+	RANK_MACHINE,	  /* leaf: inside machine/ */
+	RANKS_NR,
+};
+
+typedef unsigned lock_token;
+
+struct lock {
+	uint32_t word; /* 0 free, 1 held, 2 held and waited for */
+	uint16_t rank;
+	uint16_t spare;
+};
+
+struct mutex {
+	uint32_t word;
+	uint16_t rank;
+	uint16_t spare;
+};
+
+#include "lock_ops.h" /* the machine's inline part */
+
+/*
+ * What lock_ops.h gives (inline or not):
+ *
+ *   void lock_init(struct lock *lock, enum lock_rank rank);
+ *   lock_token lock_acquire(struct lock *lock);		spins, then sleeps in the kernel
+ *   lock_token lock_acquire_ordered(struct lock *lock);	the same, beside others of its rank
+ *   bool lock_try(struct lock *lock, lock_token *token);	never waits; may fail spuriously
+ *   void lock_release(struct lock *lock, lock_token token);
+ *   bool lock_is_held(const struct lock *lock);		by anybody: for assertions
+ *   bool lock_nested(void);					this call interrupted a lock holder
+ *
+ *   void mutex_init(struct mutex *mutex, enum lock_rank rank);
+ *   void mutex_acquire(struct mutex *mutex);			waits; not under a spin lock
+ *   bool mutex_try(struct mutex *mutex);
+ *   void mutex_release(struct mutex *mutex);
+ *   bool mutex_is_held(const struct mutex *mutex);
+ *
+ * After fork, in the child, the forking thread owns what it took in prepare and releases it.
+ */
+
+#endif

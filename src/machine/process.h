@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.h - what is truly per process: probes, the list of instances, fork
+ *
+ * One pthread_atfork.  prepare takes RANK_INSTANCES, then calls prepare of every registered
+ * instance in order; parent and child run in the reverse order.
+ */
+#ifndef MACHINE_PROCESS_H
+#define MACHINE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct process_member {
+	struct process_member *prev, *next;
+	void (*fork_prepare)(struct process_member *member);
+	void (*fork_parent)(struct process_member *member);
+	void (*fork_child)(struct process_member *member);
+};
+
+void process_register(struct process_member *member);
+void process_unregister(struct process_member *member);
+/* Possible CPUs: one more than the largest CPU number there can be. */
+unsigned process_cpus_possible(void);
+/* Current CPU as per-CPU data is indexed (rseq cpu_id, or the system's answer). */
+unsigned process_cpu(void);
+/* The node of a CPU; 0 where unknown. */
+unsigned process_cpu_node(unsigned cpu);
+/* Value of an environment variable; NULL in set-user-ID programs. */
+const char *process_env(const char *name);
+struct quire;
+/* The process's own instance: made by @make at the first call, once; NULL if it could not be. */
+struct quire *process_default(struct quire *(*make)(void));
+/* Prints one line and ends the process with status 2: wrong configuration. */
+_Noreturn void process_exit_conf(const char *line);
+/* Sets errno of the calling thread: the public edge only. */
+void process_set_errno(int error);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * work.h - one worker an instance: "run this later, once"
+ *
+ * The function does what is due and returns when it wants to run next.  The thread exists from
+ * the first work_start() until the function says WORK_EXIT; while it waits without a due time it
+ * sleeps in the kernel and wakes nobody.  It has all signals blocked and a small stack that we map.
+ *
+ * work_start() may start the thread: ordinary context only.  work_kick() never waits, never
+ * allocates and never starts a thread: legal in a signal handler.  With WORK_INLINE, work_start()
+ * runs what is due in the caller.  With WORK_OFF only work_poll() runs it.
+ */
+#ifndef MACHINE_WORK_H
+#define MACHINE_WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum work_mode {
+	WORK_THREAD,
+	WORK_INLINE,
+	WORK_OFF,
+};
+
+#define WORK_IDLE UINT64_MAX	   /* nothing is due until work_kick() */
+#define WORK_EXIT (UINT64_MAX - 1) /* nothing will be due: the thread ends */
+
+/* Does what is due at @now_ns; returns the time it wants to run next, WORK_IDLE or WORK_EXIT. */
+typedef uint64_t work_function(void *arg, uint64_t now_ns);
+
+struct work {
+	work_function *run;
+	void *arg;
+	enum work_mode mode;
+	uint64_t due_ns;     /* atomic: WORK_IDLE if nothing is due */
+	uint32_t state;	     /* atomic: futex word: none, running, asleep, stopping */
+	uint32_t generation; /* futex word that kicks change */
+	uint64_t handle;     /* the machine's: thread */
+	void *stack;	     /* and its size, the guard page included */
+	size_t stack_bytes;
+	uint32_t running; /* atomic: work_poll() lets one caller in */
+};
+
+void work_init(struct work *work, enum work_mode mode, work_function *run, void *arg);
+void work_start(struct work *work);
+void work_kick(struct work *work, uint64_t due_ns);
+/* Runs what is due in the caller.  Returns the next due time as the function does. */
+uint64_t work_poll(struct work *work);
+/* Stops and joins the thread; nothing runs afterwards. */
+void work_stop(struct work *work);
+/* In the child of a fork: the thread is gone; it is started again by the next work_start(). */
+void work_fork_child(struct work *work);
+
+#endif

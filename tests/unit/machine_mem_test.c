@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "machine/linux/backing.h"
+#include "machine/linux/sanitizer.h"
+#include "machine/mem.h"
+
+#define MIB ((size_t)1 << 20)
+
+/* Asked without a fault: the kernel refuses to read from the page on our behalf. */
+static bool is_accessible(const void *addr)
+{
+	int ends[2];
+	ssize_t written;
+
+	CHECK(pipe(ends) == 0);
+	written = write(ends[1], addr, 1);
+	close(ends[0]);
+	close(ends[1]);
+	return written == 1;
+}
+
+/* The line of /proc/self/maps that holds @addr; "" if none does. */
+static void find_mapping(const void *addr, char *line, int line_bytes)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	bool is_found = false;
+
+	assert_non_null(file);
+	while (!is_found && fgets(line, line_bytes, file) != NULL) {
+		unsigned long start, end;
+
+		assert_int_equal(sscanf(line, "%lx-%lx", &start, &end), 2);
+		is_found = start <= (uintptr_t)addr && (uintptr_t)addr < end;
+	}
+	if (!is_found)
+		line[0] = '\0';
+	fclose(file);
+}
+
+static bool is_mapped(const void *addr)
+{
+	char line[512];
+
+	find_mapping(addr, line, sizeof(line));
+	return line[0] != '\0';
+}
+
+static void reservation_is_aligned_and_has_the_size_asked_for(void **state)
+{
+	static const size_t aligns[] = { 4096, 65536, 2 * MIB, 1024 * MIB };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(aligns) / sizeof(aligns[0]); i++) {
+		char *base = mem_reserve(10 * MIB, aligns[i], "quire-test");
+
+		assert_non_null(base);
+		assert_u64_eq((uintptr_t)base & (aligns[i] - 1), 0);
+		assert_true(is_mapped(base));
+		assert_true(is_mapped(base + 10 * MIB - 1));
+		mem_release(base, 10 * MIB);
+		assert_false(is_mapped(base));
+		assert_false(is_mapped(base + 10 * MIB - 1));
+	}
+}
+
+/* Several side by side, since one may happen to need no slack at an end. */
+static void reserving_leaves_no_slack_mapped(void **state)
+{
+	uint64_t before_bytes = status_bytes("VmSize"), after_bytes;
+	char *bases[4];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		bases[i] = mem_reserve((10 + i) * MIB, 1024 * MIB, "quire-test");
+		assert_non_null(bases[i]);
+	}
+	after_bytes = status_bytes("VmSize");
+	for (unsigned i = 0; i < 4; i++)
+		mem_release(bases[i], (10 + i) * MIB);
+	assert_true(after_bytes - before_bytes >= 46 * MIB);
+	assert_true(after_bytes - before_bytes < 56 * MIB);
+	assert_true(status_bytes("VmSize") - before_bytes < 10 * MIB);
+}
+
+static void reservation_beyond_the_address_space_is_refused(void **state)
+{
+	size_t maps_before = count_maps();
+
+	(void)state;
+	assert_null(mem_reserve((size_t)1 << 60, 2 * MIB, "quire-test"));
+	assert_u64_eq(count_maps(), maps_before);
+}
+
+static void reservation_shows_its_name(void **state)
+{
+	char line[512];
+	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test-name");
+
+	(void)state;
+	assert_non_null(base);
+	find_mapping(base, line, sizeof(line));
+	mem_release(base, 10 * MIB);
+	if (strstr(line, "[anon:") == NULL)
+		skip(); /* a kernel without names, or before 5.17 */
+	assert_non_null(strstr(line, "[anon:quire-test-name]"));
+	assert_non_null(strstr(line, "---p"));
+}
+
+static void committed_part_is_usable_and_zero_and_the_rest_is_not(void **state)
+{
+	size_t page_bytes = mem_page_bytes();
+	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test");
+
+	(void)state;
+	assert_false(is_accessible(base));
+	assert_int_equal(mem_commit(base + 2 * MIB, 2 * MIB, "quire-test"), 0);
+	assert_false(is_accessible(base + 2 * MIB - page_bytes));
+	assert_false(is_accessible(base + 4 * MIB));
+	for (size_t at = 0; at < 2 * MIB; at += page_bytes)
+		assert_int_equal(base[2 * MIB + at], 0);
+	base[3 * MIB] = 1;
+	assert_int_equal(mem_commit(base + 2 * MIB, 2 * MIB, "quire-test"), 0);
+	assert_int_equal(base[3 * MIB], 1);
+	mem_release(base, 10 * MIB);
+}
+
+static void decommit_gives_memory_back_and_commit_reads_zero_again(void **state)
+{
+	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test");
+	uint64_t used_bytes, left_bytes, before_bytes = status_bytes("RssAnon");
+
+	(void)state;
+	assert_int_equal(mem_commit(base, 8 * MIB, "quire-test"), 0);
+	memset(base, 1, 8 * MIB);
+	used_bytes = status_bytes("RssAnon") - before_bytes;
+	assert_int_equal(mem_decommit(base, 6 * MIB, "quire-test"), 0);
+	left_bytes = status_bytes("RssAnon") - before_bytes;
+	assert_true(used_bytes >= 7 * MIB);
+	assert_true(MACHINE_TSAN || left_bytes <= 3 * MIB); /* its shadow memory is counted too */
+	assert_false(is_accessible(base));
+	assert_int_equal(base[6 * MIB], 1);
+	assert_int_equal(mem_commit(base, 8 * MIB, "quire-test"), 0);
+	assert_int_equal(base[0], 0);
+	assert_int_equal(base[6 * MIB], 1);
+	mem_release(base, 10 * MIB);
+}
+
+/* Grow and shrink many times: the mappings of one reservation join again. */
+static void committing_and_decommitting_leaves_few_mappings(void **state)
+{
+	size_t maps_before = count_maps();
+	char *base = mem_reserve(64 * MIB, 2 * MIB, "quire-test");
+
+	(void)state;
+	for (size_t at = 0; at < 64 * MIB; at += 2 * MIB)
+		assert_int_equal(mem_commit(base + at, 2 * MIB, "quire-test"), 0);
+	assert_true(count_maps() <= maps_before + 2);
+	for (size_t at = 0; at < 64 * MIB; at += 4 * MIB)
+		assert_int_equal(mem_decommit(base + at, 2 * MIB, "quire-test"), 0);
+	for (size_t at = 2 * MIB; at < 64 * MIB; at += 4 * MIB)
+		assert_int_equal(mem_decommit(base + at, 2 * MIB, "quire-test"), 0);
+	assert_true(count_maps() <= maps_before + 2);
+	mem_release(base, 64 * MIB);
+}
+
+/* What strict overcommit does, without touching the system's mode: mprotect is refused. */
+static void refused_commit_says_so_and_changes_nothing(void **state)
+{
+	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test");
+
+	(void)state;
+	backing_fail_after(1, EACCES);
+	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), -ENOMEM);
+	assert_false(is_accessible(base));
+	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), 0);
+	base[0] = 1;
+	backing_fail_after(1, ENOMEM);
+	assert_int_equal(mem_decommit(base, 2 * MIB, "quire-test"), -ENOMEM);
+	assert_int_equal(base[0], 1);
+	mem_release(base, 10 * MIB);
+}
+
+/* RLIMIT_DATA counts private writable memory, so it makes the kernel itself refuse a commit. */
+static void commit_under_a_limit(void *arg)
+{
+	const struct rlimit limit = { 64 * MIB, 64 * MIB };
+	char *base = mem_reserve(512 * MIB, 2 * MIB, "quire-test");
+
+	(void)arg;
+	CHECK(base != NULL && setrlimit(RLIMIT_DATA, &limit) == 0);
+	CHECK(mem_commit(base, 256 * MIB, "quire-test") == -ENOMEM);
+	CHECK(!is_accessible(base));
+	CHECK(mem_commit(base, 2 * MIB, "quire-test") == 0);
+	base[0] = 1;
+}
+
+static void commit_beyond_a_real_limit_is_refused(void **state)
+{
+	(void)state;
+	if (MACHINE_ASAN || MACHINE_TSAN) /* their own memory is beyond it already */
+		skip();
+	expect_life(commit_under_a_limit, NULL);
+}
+
+/* RLIMIT_AS leaves room for the reservation but not for the slack that alignment wants. */
+static void reserve_without_slack(void *arg)
+{
+	const size_t bytes = 512 * MIB;
+	struct rlimit limit;
+	char *base;
+
+	(void)arg;
+	limit.rlim_cur = limit.rlim_max = status_bytes("VmSize") + bytes + 64 * MIB;
+	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	base = mem_reserve(bytes, mem_page_bytes(), "quire-test");
+	CHECK(base != NULL);
+	mem_release(base, bytes);
+	base = mem_reserve(bytes, 1024 * MIB, "quire-test"); /* aligned or refused, never else */
+	CHECK(((uintptr_t)base & (1024 * MIB - 1)) == 0);
+}
+
+static void reservation_under_an_address_limit_is_aligned_or_refused(void **state)
+{
+	(void)state;
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip();
+	expect_life(reserve_without_slack, NULL);
+}
+
+/* The n-th call of a reservation fails, for every n: either it is whole or nothing is left. */
+static void refused_calls_leave_no_half_reservation(void **state)
+{
+	(void)state;
+	for (uint64_t nth = 1; nth <= 4; nth++) {
+		size_t maps_before = count_maps();
+		char *base;
+
+		backing_fail_after(nth, ENOMEM);
+		base = mem_reserve(3 * MIB, 1024 * MIB, "quire-test");
+		backing_fail_after(0, 0);
+		if (base != NULL) {
+			assert_u64_eq((uintptr_t)base & (1024 * MIB - 1), 0);
+			mem_release(base, 3 * MIB);
+		}
+		assert_u64_eq(count_maps(), maps_before);
+	}
+}
+
+static void huge_advice_is_a_hint(void **state)
+{
+	char *base = mem_reserve(4 * MIB, 2 * MIB, "quire-test");
+
+	(void)state;
+	assert_int_equal(mem_commit(base, 4 * MIB, "quire-test"), 0);
+	mem_advise_huge(base, 4 * MIB, true);
+	mem_advise_huge(base, 4 * MIB, false);
+	base[0] = 1;
+	assert_int_equal(base[0], 1);
+	mem_release(base, 4 * MIB);
+}
+
+/* --- mlockall --- */
+
+static void lock_what_exists(void *arg)
+{
+	(void)arg;
+	CHECK(!mem_is_locked());
+	CHECK(mlockall(MCL_CURRENT) == 0);
+	CHECK(mem_is_locked());
+	CHECK(munlockall() == 0);
+	CHECK(!mem_is_locked());
+}
+
+static void lock_what_will_be(void *arg)
+{
+	(void)arg;
+	CHECK(mlockall(MCL_FUTURE) == 0);
+	CHECK(mem_is_locked());
+	CHECK(munlockall() == 0);
+	CHECK(!mem_is_locked());
+}
+
+static void mlockall_is_noticed_in_both_kinds(void **state)
+{
+	(void)state;
+	if (MACHINE_ASAN || MACHINE_TSAN) /* they make mlockall() do nothing */
+		skip();
+	expect_life(lock_what_exists, NULL);
+	expect_life(lock_what_will_be, NULL);
+}
+
+static void one_locked_page_elsewhere_is_not_mlockall(void **state)
+{
+	char *base = mem_reserve(2 * MIB, 2 * MIB, "quire-test");
+
+	(void)state;
+	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), 0);
+	(void)mlock(base, mem_page_bytes());
+	assert_false(mem_is_locked());
+	mem_release(base, 2 * MIB);
+}
+
+/* --- how much there is --- */
+
+static void total_is_at_most_the_machines_memory(void **state)
+{
+	struct sysinfo info;
+
+	(void)state;
+	assert_int_equal(sysinfo(&info), 0);
+	assert_true(mem_total_bytes() > 0);
+	assert_true(mem_total_bytes() <= (uint64_t)info.totalram * info.mem_unit);
+}
+
+static void total_obeys_the_cgroup(void **state)
+{
+	struct memory_group group;
+	uint64_t limited_bytes = 0;
+	bool is_entered, is_limited;
+
+	(void)state;
+	is_entered = memory_group_enter(&group);
+	if (!is_entered)
+		skip();
+	is_limited = memory_group_limit(&group, 300 * MIB);
+	limited_bytes = mem_total_bytes();
+	(void)memory_group_limit(&group, 0);
+	memory_group_leave(&group);
+	if (!is_limited)
+		skip();
+	assert_u64_eq(limited_bytes, 300 * MIB);
+	assert_true(mem_total_bytes() != 300 * MIB);
+}
+
+static void calls_leave_errno_alone(void **state)
+{
+	char *base;
+
+	(void)state;
+	errno = 77;
+	base = mem_reserve(2 * MIB, 2 * MIB, "quire-test");
+	backing_fail_after(1, ENOMEM);
+	(void)mem_commit(base, 2 * MIB, "quire-test");
+	(void)mem_reserve((size_t)1 << 60, 2 * MIB, "quire-test");
+	(void)mem_is_locked();
+	(void)mem_total_bytes();
+	mem_release(base, 2 * MIB);
+	assert_int_equal(errno, 77);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reservation_is_aligned_and_has_the_size_asked_for),
+		cmocka_unit_test(reserving_leaves_no_slack_mapped),
+		cmocka_unit_test(reservation_beyond_the_address_space_is_refused),
+		cmocka_unit_test(reservation_shows_its_name),
+		cmocka_unit_test(committed_part_is_usable_and_zero_and_the_rest_is_not),
+		cmocka_unit_test(decommit_gives_memory_back_and_commit_reads_zero_again),
+		cmocka_unit_test(committing_and_decommitting_leaves_few_mappings),
+		cmocka_unit_test(refused_commit_says_so_and_changes_nothing),
+		cmocka_unit_test(commit_beyond_a_real_limit_is_refused),
+		cmocka_unit_test(reservation_under_an_address_limit_is_aligned_or_refused),
+		cmocka_unit_test(refused_calls_leave_no_half_reservation),
+		cmocka_unit_test(huge_advice_is_a_hint),
+		cmocka_unit_test(mlockall_is_noticed_in_both_kinds),
+		cmocka_unit_test(one_locked_page_elsewhere_is_not_mlockall),
+		cmocka_unit_test(total_is_at_most_the_machines_memory),
+		cmocka_unit_test(total_obeys_the_cgroup),
+		cmocka_unit_test(calls_leave_errno_alone),
+	};
+
+	return cmocka_run_group_tests_name("machine_mem", tests, NULL, NULL);
+}
