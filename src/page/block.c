@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/block.c - the free lists inside one pageblock, and the bins that order partial blocks
+ *
+ * Linux keeps one free list per order and type for a whole zone and takes its head, so new pages
+ * are scattered over all blocks with holes, and blocks hardly ever become free again.  Here free
+ * runs smaller than a block are listed in their block, and blocks are binned by how full they are.
+ * An allocation asks for the fullest block that has a large enough hole.  Sparse blocks are left
+ * alone and drain.  Whole blocks are kept apart (buddy.c).
+ *
+ * Bounds: finding a block looks at BUCKETS_NR masks; moving one between bins is a list splice.
+ *
+ * Invariants (page_verify() returns 100 + the number)
+ *   B4  nr_free[order][row] equals the runs on the lists; free_pages the sum of nr_free << order
+ *   B6  every run on a block's lists counts under the row that the block's tag says
+ */
+#include "page/page.h"
+
+unsigned block_row(uint8_t tag)
+{
+	if (tag & TAG_ISOLATE)
+		return ROW_ISOLATE;
+	if (tag & TAG_HIGHATOMIC)
+		return ROW_HIGHATOMIC;
+	if (tag & TAG_EMPTYING)
+		return ROW_EMPTYING + (tag & TAG_TYPE);
+	return ROW_TYPE + (tag & TAG_TYPE);
+}
+
+/* ---- bins ---- */
+
+static uint16_t bin_make(unsigned row, unsigned bucket, unsigned order)
+{
+	return (uint16_t)((row * BUCKETS_NR + bucket) * BLOCK_ORDER_MAX + order);
+}
+
+/* Two buckets an octave, fine where blocks are nearly full, since that is where "fullest first"
+ * chooses: 1 -> 0, 2 -> 2, 3 -> 3, 5 -> 4, 7 -> 5, 300 -> 16, 512 (just broken) -> 18. */
+unsigned block_bucket(unsigned free_pages)
+{
+	unsigned octave = 31u - (unsigned)__builtin_clz(free_pages);
+
+	return octave * 2u + (octave != 0 ? free_pages >> (octave - 1u) & 1u : 0);
+}
+
+struct bin_place {
+	unsigned row, bucket, order;
+};
+
+static struct bin_place bin_split(uint16_t bin)
+{
+	return (struct bin_place){ .row = bin / (BUCKETS_NR * BLOCK_ORDER_MAX),
+				   .bucket = bin / BLOCK_ORDER_MAX % BUCKETS_NR,
+				   .order = bin % BLOCK_ORDER_MAX };
+}
+
+static unsigned highest_bit(unsigned mask)
+{
+	return 31u - (unsigned)__builtin_clz(mask);
+}
+
+void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block)
+{
+	struct block *b = &q->block[block];
+	struct bin_place place;
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (b->bin == BIN_NONE)
+		return;
+	place = bin_split(b->bin);
+	if (b->prev != BLOCK_NONE)
+		q->block[b->prev].next = b->next;
+	else
+		zone->bins[place.row][place.bucket][place.order] = b->next;
+	if (b->next != BLOCK_NONE)
+		q->block[b->next].prev = b->prev;
+	if (zone->bins[place.row][place.bucket][place.order] == BLOCK_NONE)
+		zone->bin_orders[place.row][place.bucket] &= (uint16_t) ~(1u << place.order);
+	zone->row_blocks[place.row]--;
+	zone->bucket_blocks[place.row][place.bucket]--;
+	zone->row_free[place.row] -= b->binned_pages;
+	b->bin = BIN_NONE;
+}
+
+static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block, uint16_t bin)
+{
+	struct block *b = &q->block[block];
+	struct bin_place place = bin_split(bin);
+	uint32_t *head = &zone->bins[place.row][place.bucket][place.order];
+
+	DCHECK(lock_is_held(&zone->lock));
+	b->prev = BLOCK_NONE;
+	b->next = *head;
+	if (*head != BLOCK_NONE)
+		q->block[*head].prev = block;
+	*head = block;
+	zone->bin_orders[place.row][place.bucket] |= (uint16_t)(1u << place.order);
+	zone->row_blocks[place.row]++;
+	zone->bucket_blocks[place.row][place.bucket]++;
+	zone->row_free[place.row] += b->free_pages;
+	b->binned_pages = b->free_pages;
+	b->bin = bin;
+}
+
+/* Puts a partial block into the bin that its lists now say; a full or whole one into none. */
+void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block)
+{
+	struct block *b = &q->block[block];
+	uint16_t bin;
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (b->whole || b->free_pages == 0) {
+		block_unbin_locked(q, zone, block);
+		return;
+	}
+	bin = bin_make(block_row(q->tag[block]), block_bucket(b->free_pages),
+		       highest_bit(b->orders));
+	if (bin == b->bin) {
+		zone->row_free[bin_split(bin).row] += b->free_pages;
+		zone->row_free[bin_split(bin).row] -= b->binned_pages;
+		b->binned_pages = b->free_pages;
+		return;
+	}
+	block_unbin_locked(q, zone, block);
+	block_bin_locked(q, zone, block, bin);
+}
+
+static uint32_t bin_best_order(const struct zone *zone, unsigned row, unsigned bucket,
+			       unsigned order)
+{
+	unsigned orders = (unsigned)zone->bin_orders[row][bucket] >> order;
+
+	if (orders == 0)
+		return BLOCK_NONE;
+	return zone->bins[row][bucket][order + (unsigned)__builtin_ctz(orders)];
+}
+
+/* Among the blocks of a row with a run of @order or more: one of the fullest, smallest run. */
+uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned order)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned bucket = 0; bucket < BUCKETS_NR; bucket++) {
+		uint32_t block = bin_best_order(zone, row, bucket, order);
+
+		if (block != BLOCK_NONE)
+			return block;
+	}
+	return BLOCK_NONE;
+}
+
+/* The same, but one of the emptiest: for claiming and for choosing what to empty. */
+uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned order)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned bucket = BUCKETS_NR; bucket-- != 0;) {
+		uint32_t block = bin_best_order(zone, row, bucket, order);
+
+		if (block != BLOCK_NONE)
+			return block;
+	}
+	return BLOCK_NONE;
+}
+
+/* ---- lists of blocks ---- */
+
+void block_list_push(struct quire *q, struct block_list *list, uint32_t block, bool at_tail)
+{
+	struct block *b = &q->block[block];
+
+	b->prev = at_tail ? list->tail : BLOCK_NONE;
+	b->next = at_tail ? BLOCK_NONE : list->head;
+	if (b->prev != BLOCK_NONE)
+		q->block[b->prev].next = block;
+	else
+		list->head = block;
+	if (b->next != BLOCK_NONE)
+		q->block[b->next].prev = block;
+	else
+		list->tail = block;
+	list->nr++;
+}
+
+void block_list_take(struct quire *q, struct block_list *list, uint32_t block)
+{
+	struct block *b = &q->block[block];
+
+	CHECK(list->nr != 0);
+	if (b->prev != BLOCK_NONE)
+		q->block[b->prev].next = b->next;
+	else
+		list->head = b->next;
+	if (b->next != BLOCK_NONE)
+		q->block[b->next].prev = b->prev;
+	else
+		list->tail = b->prev;
+	list->nr--;
+}
+
+/* ---- free runs inside a block ---- */
+
+/* Counts a run in (sign 1) or out (sign -1, as two's complement) of the zone's totals: B4. */
+static void zone_count_run(struct zone *zone, unsigned row, unsigned order, unsigned zero,
+			   bool arrives)
+{
+	uint64_t pages = arrives ? (uint64_t)1 << order : 0 - ((uint64_t)1 << order);
+
+	zone->nr_free[order][row] += arrives ? 1u : 0u - 1u;
+	store_relaxed(&zone->free_pages, zone->free_pages + pages);
+	if (zero)
+		zone->zero_pages += pages;
+	if (row == ROW_ISOLATE)
+		zone->isolated_pages += pages;
+}
+
+/* Lists a free run smaller than a block.  The caller rebins the block afterwards. */
+void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+			   unsigned zero)
+{
+	uint32_t block = page_block(q, frame);
+	struct block *b = &q->block[block];
+	uint32_t first = block_frame(q, block);
+	uint16_t old = b->free[order];
+
+	DCHECK(lock_is_held(&zone->lock));
+	q->page[frame].prev = FRAME_NONE;
+	q->page[frame].next = old == OFFSET_NONE ? FRAME_NONE : first + old;
+	if (old != OFFSET_NONE)
+		q->page[first + old].prev = frame;
+	b->free[order] = (uint16_t)(frame - first);
+	b->orders |= (uint16_t)(1u << order);
+	b->free_pages = (uint16_t)(b->free_pages + (1u << order));
+	page_set_state(q, frame, STATE_BUDDY | zero | order);
+	zone_count_run(
+		zone,
+		block_row(MUTANT(wrong_type_fallback) ? q->tag[block] & TAG_TYPE : q->tag[block]),
+		order, zero, true);
+}
+
+/* Takes a listed run off; its state byte is the caller's to change. */
+void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
+{
+	uint32_t block = page_block(q, frame);
+	struct block *b = &q->block[block];
+	struct page *page = &q->page[frame];
+	uint32_t first = block_frame(q, block);
+
+	DCHECK(lock_is_held(&zone->lock));
+	CHECK_VALUES((page_state(q, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
+		     page_state(q, frame));
+	if (page->prev != FRAME_NONE)
+		q->page[page->prev].next = page->next;
+	else
+		b->free[order] =
+			page->next == FRAME_NONE ? OFFSET_NONE : (uint16_t)(page->next - first);
+	if (page->next != FRAME_NONE)
+		q->page[page->next].prev = page->prev;
+	if (b->free[order] == OFFSET_NONE)
+		b->orders &= (uint16_t) ~(1u << order);
+	b->free_pages = (uint16_t)(b->free_pages - (1u << order));
+	zone_count_run(zone, block_row(q->tag[block]), order, page_state(q, frame) & STATE_ZERO,
+		       false);
+}
+
+/*
+ * Gives a partial or full block a new tag: its free runs then count, and are found, under the new
+ * row (B6).  Whole blocks are taken off their list first and put back by the caller.
+ */
+void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
+{
+	struct block *b = &q->block[block];
+	unsigned from = block_row(q->tag[block]), to = block_row(tag);
+
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned order = 0; order < q->block_order && !b->whole; order++) {
+		uint32_t runs_nr = 0;
+
+		if (b->free[order] == OFFSET_NONE)
+			continue;
+		for (uint32_t f = block_frame(q, block) + b->free[order]; f != FRAME_NONE;
+		     f = q->page[f].next)
+			runs_nr++;
+		zone->nr_free[order][from] -= runs_nr;
+		zone->nr_free[order][to] += runs_nr;
+	}
+	if (!b->whole && from == ROW_ISOLATE)
+		zone->isolated_pages -= b->free_pages;
+	if (!b->whole && to == ROW_ISOLATE)
+		zone->isolated_pages += b->free_pages;
+	block_unbin_locked(q, zone, block);
+	/* Pairs with the load in quire_free_pages() and the guard of stack_push(). */
+	store_relaxed(&q->tag[block], tag);
+	block_rebin_locked(q, zone, block);
+}

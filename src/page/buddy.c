@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/buddy.c - merging and splitting, inside blocks and above them
+ *
+ * The buddy of a run of 2^order frames at frame f is f XOR 2^order; two free buddies merge at
+ * once, so after every release of the zone lock no two mergeable buddies are free (B3).  Merging
+ * stays inside a pageblock until the block is whole; whole blocks are on the zone's whole lists by
+ * order and row, linked through their block records, newest first, those without memory behind
+ * them last.  They merge further, up to the largest order, only among ordinary types, which are
+ * then re-typed; never with isolated or highatomic ones.
+ *
+ * Against Linux: the same rules of merging; the lists of orders below a block are per block.
+ */
+#include "page/page.h"
+
+/* ---- whole blocks ---- */
+
+static struct block_list *whole_list(struct quire *q, struct zone *zone, uint32_t frame,
+				     unsigned order)
+{
+	return &zone->whole[order - q->block_order][block_row(q->tag[page_block(q, frame)])];
+}
+
+static void whole_count(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+			unsigned zero, bool arrives)
+{
+	uint64_t pages = arrives ? (uint64_t)1 << order : 0 - ((uint64_t)1 << order);
+	unsigned row = block_row(q->tag[page_block(q, frame)]);
+
+	zone->nr_free[order][row] += arrives ? 1u : 0u - 1u;
+	store_relaxed(&zone->free_pages, zone->free_pages + pages);
+	if (zero)
+		zone->zero_pages += pages;
+	if (row == ROW_ISOLATE)
+		zone->isolated_pages += pages;
+}
+
+/* Lists a run of whole blocks without merging it: at the tail if no memory is behind it. */
+static void whole_list_add(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+			   unsigned zero)
+{
+	uint32_t block = page_block(q, frame);
+	uint32_t blocks = 1u << (order - q->block_order);
+
+	for (uint32_t i = 0; i < blocks; i++) {
+		q->block[block + i].whole = true;
+		q->block[block + i].free_pages = (uint16_t)block_pages(q);
+		q->block[block + i].epoch = load_relaxed(&q->epoch);
+	}
+	page_set_state(q, frame, STATE_BUDDY | zero | order);
+	block_list_push(q, whole_list(q, zone, frame, order), block, zero != 0);
+	whole_count(q, zone, frame, order, zero, true);
+}
+
+void buddy_whole_remove_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	CHECK_VALUES((page_state(q, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
+		     page_state(q, frame));
+	block_list_take(q, whole_list(q, zone, frame, order), page_block(q, frame));
+	whole_count(q, zone, frame, order, page_state(q, frame) & STATE_ZERO, false);
+}
+
+/* True if the run at @buddy is free, whole and of this order, and the two rows may mix. */
+static bool whole_can_merge(const struct quire *q, const struct zone *zone, uint32_t frame,
+			    uint32_t buddy, unsigned order)
+{
+	uint32_t block = page_block(q, buddy);
+	unsigned row = block_row(q->tag[page_block(q, frame)]);
+
+	if (order >= QUIRE_ORDER_MAX)
+		return false;
+	if (block < zone->block_first || block >= zone->block_first + zone->blocks_touched)
+		return false;
+	if ((page_state(q, buddy) & ~STATE_ZERO) != (STATE_BUDDY | order))
+		return false;
+	return row < ROW_EMPTYING && block_row(q->tag[block]) < ROW_EMPTYING;
+}
+
+void buddy_whole_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+			    unsigned zero)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	for (;;) {
+		uint32_t buddy = frame ^ 1u << order;
+		uint8_t tag = q->tag[page_block(q, frame)];
+
+		if (!whole_can_merge(q, zone, frame, buddy, order))
+			break;
+		buddy_whole_remove_locked(q, zone, buddy, order);
+		zero &= page_state(q, buddy);
+		for (uint32_t i = 0; i < 1u << (order - q->block_order); i++)
+			store_relaxed(&q->tag[page_block(q, buddy) + i], tag);
+		page_set_state(q, frame | 1u << order, STATE_TAIL);
+		frame &= ~(1u << order);
+		order++;
+	}
+	whole_list_add(q, zone, frame, order, zero & STATE_ZERO);
+}
+
+/*
+ * Takes the newest whole run of @row of at least @order, split down to it; what is cut off stays
+ * whole.  Returns its frame or FRAME_NONE.  The state byte keeps ZERO for the caller to read.
+ */
+uint32_t buddy_take_whole_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order)
+{
+	unsigned from = order < q->block_order ? q->block_order : order;
+
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned o = from; o <= QUIRE_ORDER_MAX; o++) {
+		uint32_t block = zone->whole[o - q->block_order][row].head;
+		uint32_t frame;
+		unsigned zero;
+
+		if (block == BLOCK_NONE)
+			continue;
+		frame = block_frame(q, block);
+		zero = page_state(q, frame) & STATE_ZERO;
+		buddy_whole_remove_locked(q, zone, frame, o);
+		if (zero && q->block[block].reported &&
+		    load_relaxed(&q->epoch) - q->block[block].epoch <= 1)
+			count_add(zone->reused, (uint64_t)1 << from);
+		while (o > from) {
+			o--;
+			whole_list_add(q, zone, frame + (1u << o), o, zero);
+		}
+		page_set_state(q, frame, STATE_BUDDY | zero | from);
+		for (uint32_t i = 0; i < 1u << (from - q->block_order); i++) {
+			q->block[block + i].whole = false;
+			store_relaxed(&q->block[block + i].reported, false); /* a hint elsewhere */
+			q->block[block + i].free_pages = 0;
+		}
+		return frame;
+	}
+	return FRAME_NONE;
+}
+
+/* Makes a partial block of a whole one that was just taken: two halves on its own lists. */
+void buddy_break_locked(struct quire *q, struct zone *zone, uint32_t frame)
+{
+	unsigned half = q->block_order - 1u;
+	unsigned zero = page_state(q, frame) & STATE_ZERO;
+
+	DCHECK(lock_is_held(&zone->lock));
+	block_free_add_locked(q, zone, frame + (1u << half), half, zero);
+	block_free_add_locked(q, zone, frame, half, zero);
+	block_rebin_locked(q, zone, page_block(q, frame));
+}
+
+/* ---- inside a block ---------------------------------------------------------------------------
+ */
+
+/* Gives a run back, merging it as far as it goes.  @zero: STATE_ZERO or 0. */
+void buddy_free_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+		       unsigned zero)
+{
+	uint32_t block = page_block(q, frame);
+
+	DCHECK(lock_is_held(&zone->lock));
+	/* Block by block: one of them may have become isolated while the run was in use. */
+	if (order > q->block_order) {
+		for (uint32_t i = 0; i < 1u << (order - q->block_order); i++)
+			buddy_whole_add_locked(q, zone, frame + (i << q->block_order),
+					       q->block_order, zero);
+		return;
+	}
+	while (order < q->block_order) {
+		uint32_t buddy = frame ^ 1u << order;
+		unsigned state = page_state(q, buddy);
+
+		if ((state & ~STATE_ZERO) != (STATE_BUDDY | order))
+			break;
+		block_free_take_locked(q, zone, buddy, order);
+		page_set_state(q, frame | 1u << order, STATE_TAIL);
+		zero &= state;
+		frame &= ~(1u << order);
+		order++;
+	}
+	if (order < q->block_order) {
+		block_free_add_locked(q, zone, frame, order, zero & STATE_ZERO);
+		block_rebin_locked(q, zone, block);
+		return;
+	}
+	block_unbin_locked(q, zone, block);
+	if (q->tag[block] & TAG_EMPTYING)
+		store_relaxed(&q->tag[block], (uint8_t)(q->tag[block] & ~TAG_EMPTYING));
+	buddy_whole_add_locked(q, zone, frame, order, zero & STATE_ZERO);
+}
+
+/* Takes one run of @order out of a block that has a large enough one, the lowest-placed half of
+ * each split first. */
+static uint32_t block_take_run(struct quire *q, struct zone *zone, struct block *b, uint32_t first,
+			       unsigned order)
+{
+	unsigned o = order + (unsigned)__builtin_ctz((unsigned)b->orders >> order);
+	uint32_t frame = first + b->free[o];
+	unsigned zero = page_state(q, frame) & STATE_ZERO;
+
+	if (zero && b->reported && load_relaxed(&q->epoch) - b->epoch <= 1)
+		count_add(zone->reused, (uint64_t)1 << order);
+	block_free_take_locked(q, zone, frame, o);
+	while (o > order) {
+		o--;
+		block_free_add_locked(q, zone, frame + (1u << o), o, zero);
+	}
+	page_set_state(q, frame, STATE_BUDDY | zero | order);
+	return frame;
+}
+
+/*
+ * Takes up to @n runs of @order from the partial blocks of a row, fullest block first.  Their
+ * state bytes say BUDDY (with ZERO if known) until the caller changes them, still under the lock.
+ */
+unsigned buddy_take_partial_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order,
+				   uint32_t *frames, unsigned n)
+{
+	unsigned taken = 0;
+
+	DCHECK(lock_is_held(&zone->lock));
+	while (taken < n) {
+		uint32_t block = block_fullest_locked(zone, row, order);
+		struct block *b;
+
+		if (block == BLOCK_NONE)
+			break;
+		b = &q->block[block];
+		while (taken < n && b->orders >> order != 0)
+			frames[taken++] = block_take_run(q, zone, b, block_frame(q, block), order);
+		block_rebin_locked(q, zone, block);
+	}
+	return taken;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/depot.c - one zone's stock of entries between the CPUs' stacks and the buddy
+ *
+ * When one CPU allocates and another frees, every page travels from the freeing CPU's stack to the
+ * allocating one's.  Through the buddy that is a merge and a split a page; through linked lists a
+ * cache miss a page.  Here it is one copy of an array a batch.  The depot also takes the overflow
+ * of bursts before a CPU's own lists do.  It is Bonwick's magazine depot with loose rounds.
+ *
+ * Bounds: DEPOT_ENTRIES(order) entries an order and type; a hold copies at most MOVE_MAX of them.
+ * Anybody drains it: quire_drain_all(), isolation, the worker when it is idle.
+ */
+#include "page/page.h"
+
+/* Entries given to the buddy in one hold: about two microseconds. */
+#define DRAIN_ENTRIES 64u
+
+void depot_init(struct depot *depot, uint32_t *entries)
+{
+	lock_init(&depot->lock, RANK_DEPOT);
+	depot->entries = entries;
+}
+
+/* First entry of an order and type: orders in turn, types in turn. */
+static uint32_t *depot_array(struct depot *depot, unsigned order, unsigned type)
+{
+	uint32_t before = 0;
+
+	for (unsigned o = 0; o < order; o++)
+		before += DEPOT_ENTRIES(o);
+	return depot->entries + (size_t)before * TYPES_NR + (size_t)type * DEPOT_ENTRIES(order);
+}
+
+static void copy_entries(uint32_t *to, const uint32_t *from, unsigned n)
+{
+	memcpy(to, from, n * sizeof(*to));
+}
+
+/* Room is the depot's, but never more than an eighth of the zone in pages of one class. */
+static uint32_t depot_room(const struct zone *zone, unsigned order)
+{
+	uint32_t most = (uint32_t)(zone->managed_pages / 8 >> order);
+
+	return most < DEPOT_ENTRIES(order) ? most : DEPOT_ENTRIES(order);
+}
+
+/* Takes in up to @n entries (state CACHED) from the start of @frames; returns how many. */
+unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+		   const uint32_t *frames, unsigned n)
+{
+	struct depot *depot = &zone->depot;
+	lock_token token;
+	uint32_t room;
+
+	(void)q;
+	if (order >= DEPOT_ORDERS_NR || !lock_try(&depot->lock, &token))
+		return 0;
+	room = depot_room(zone, order);
+	room = room > depot->held[order][type] ? room - depot->held[order][type] : 0;
+	if (depot->disabled)
+		room = 0;
+	if (n > room)
+		n = room;
+	copy_entries(depot_array(depot, order, type) + depot->held[order][type], frames, n);
+	store_relaxed(&depot->held[order][type], (uint16_t)(depot->held[order][type] + n));
+	count_add(depot->moves, n != 0);
+	count_add(depot->moved_entries, n);
+	lock_release(&depot->lock, token);
+	return n;
+}
+
+/* Gives out up to @n of the newest entries; returns how many. */
+unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+		    uint32_t *frames, unsigned n)
+{
+	struct depot *depot = &zone->depot;
+	lock_token token;
+	uint32_t held;
+
+	(void)q;
+	/* A hint: pairs with depot_put()'s store under the lock. */
+	held = order < DEPOT_ORDERS_NR ? load_relaxed(&depot->held[order][type]) : 0;
+	if (held == 0)
+		return 0;
+	if (!lock_try(&depot->lock, &token))
+		return 0;
+	if (!MUTANT(depot_held_read_unlocked))
+		held = depot->held[order][type];
+	if (n > held)
+		n = held;
+	copy_entries(frames, depot_array(depot, order, type) + held - n, n);
+	store_relaxed(&depot->held[order][type], (uint16_t)(held - n));
+	count_add(depot->moves, n != 0);
+	count_add(depot->moved_entries, n);
+	lock_release(&depot->lock, token);
+	return n;
+}
+
+static unsigned depot_take_any_locked(struct depot *depot, uint32_t *frames, unsigned n)
+{
+	unsigned taken = 0;
+
+	DCHECK(lock_is_held(&depot->lock));
+	for (unsigned order = 0; order < DEPOT_ORDERS_NR; order++) {
+		for (unsigned type = 0; type < TYPES_NR; type++) {
+			unsigned held = depot->held[order][type];
+			unsigned some = held < n - taken ? held : n - taken;
+
+			store_relaxed(&depot->held[order][type], (uint16_t)(held - some));
+			copy_entries(frames + taken, depot_array(depot, order, type) + held - some,
+				     some);
+			taken += some;
+		}
+	}
+	return taken;
+}
+
+/*
+ * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until they
+ * are there, so that who finds the depot empty finds them in the buddy.  Returns pages.
+ */
+size_t depot_drain(struct quire *q, struct zone *zone)
+{
+	uint32_t frames[DRAIN_ENTRIES];
+	size_t pages = 0;
+	unsigned n;
+
+	do {
+		lock_token token = lock_acquire(&zone->depot.lock);
+
+		n = depot_take_any_locked(&zone->depot, frames, DRAIN_ENTRIES);
+		pages += pcp_frames_to_buddy(q, zone, frames, n);
+		lock_release(&zone->depot.lock, token);
+	} while (n != 0);
+	return pages;
+}
+
+/* Pages in the depot: exact under its lock, a hint otherwise. */
+uint64_t depot_pages(const struct depot *depot)
+{
+	uint64_t pages = 0;
+
+	for (unsigned order = 0; order < DEPOT_ORDERS_NR; order++)
+		for (unsigned type = 0; type < TYPES_NR; type++)
+			pages += (uint64_t)load_relaxed(&depot->held[order][type]) << order;
+	return pages;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/drain.c - emptying CPUs' stacks and lists from anywhere, and switching them off
+ *
+ * To drain a CPU: take its lock, close its stacks, drop the lock; one fence; then take the pages a
+ * bounded number a hold, and open the stacks again.  It works alike on CPUs that are busy, idle or
+ * gone: nothing has to run there.  What was on the CPU's lists before the call is in the buddy
+ * when it returns; count is read under the lock (R12), since a refill in progress holds it.
+ *
+ * Several CPUs share one fence, and stay closed until all of them are drained, so that a refill
+ * that began on one and pushes on another (its thread migrated) finds a closed stack, leaves its
+ * pages on the list whose lock it holds, and that list is drained after it.  Isolation needs this.
+ *
+ * Disabled (pcp_disable): high 0, batch 1 under each lock, stacks kept closed, everything drained.
+ * high and batch are only read under the lock, so a holder that read old values is waited for by
+ * the drain, and later ones see the new (R13).
+ */
+#include "page/page.h"
+
+/* ---- one door ---- */
+
+enum drain_who {
+	DRAIN_ANY,  /* every door that was ever used */
+	DRAIN_IDLE, /* those unused since the worker's last visit; they become cold */
+};
+
+/* The worker's look at a door: idle if neither a slow path nor a stack's top moved since the last
+ * one.  Lists in use decay. */
+static bool is_idle_locked(struct quire *q, struct pcp *pcp)
+{
+	uint32_t tops = stacks_pages(q, pcp);
+	bool idle = pcp->activity == pcp->activity_seen && tops == pcp->tops_seen;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	pcp->activity_seen = pcp->activity;
+	pcp->tops_seen = tops;
+	if (!idle)
+		pcp_decay_locked(q, pcp);
+	else
+		stacks_cool_locked(q, pcp);
+	return idle && tops + pcp->count != 0;
+}
+
+/* Closes a CPU's stacks in one zone.  A door never used holds nothing and is passed over. */
+static bool close_door(struct quire *q, unsigned zone, unsigned slot, enum drain_who who)
+{
+	struct pcp *pcp = page_pcp(q, zone, slot);
+	lock_token token = lock_acquire(&pcp->lock);
+	bool chosen = pcp->ready && (who == DRAIN_ANY || is_idle_locked(q, pcp));
+
+	if (chosen) {
+		pcp->draining_nr++;
+		stacks_close_locked(q, pcp);
+	}
+	lock_release(&pcp->lock, token);
+	return chosen;
+}
+
+static void open_door(struct quire *q, unsigned zone, unsigned slot)
+{
+	struct pcp *pcp = page_pcp(q, zone, slot);
+	lock_token token = lock_acquire(&pcp->lock);
+
+	pcp->draining_nr--;
+	/* A drain is no churn: what it empties begins small again, or repeated drains would each find
+	 * more than the last. */
+	pcp->alloc_factor = 0;
+	memset(pcp->stack_high, 0, sizeof(pcp->stack_high));
+	stacks_open_locked(q, pcp);
+	lock_release(&pcp->lock, token);
+}
+
+/*
+ * One bounded hold: up to MOVE_MAX entries of the closed stacks, and a batch-scaled part of the
+ * lists.  Sets @emptied when both are empty at its end: then all that was there before is in the
+ * buddy, and what the CPU's users free from now on is not ours to wait for.  Returns pages moved.
+ */
+static size_t drain_hold(struct quire *q, struct pcp *pcp, bool *emptied)
+{
+	uint32_t frames[MOVE_MAX];
+	lock_token token = lock_acquire(&pcp->lock);
+	unsigned n = stacks_take_closed_locked(q, pcp, frames, MOVE_MAX);
+	size_t pages = pcp_frames_to_buddy(q, &q->zone[pcp->zone], frames, n);
+
+	if (n < MOVE_MAX)
+		pages += pcp_spill_locked(q, pcp, pcp->count);
+	*emptied = n < MOVE_MAX && pcp->count == 0;
+	lock_release(&pcp->lock, token);
+	return pages;
+}
+
+static size_t drain_door(struct quire *q, unsigned zone, unsigned slot)
+{
+	struct pcp *pcp = page_pcp(q, zone, slot);
+	bool emptied = false;
+	size_t pages = 0;
+
+	while (!emptied)
+		pages += drain_hold(q, pcp, &emptied);
+	fetch_add_relaxed(&q->drains, 1);
+	return pages;
+}
+
+/* ---- a range of CPUs ---- */
+
+/* A door's bit, for remembering which were closed: those that were ready at that moment. */
+struct door_set {
+	uint64_t bits[SLOTS_MAX * ZONES_MAX / 64];
+};
+
+static bool door_is_in(const struct door_set *set, unsigned zone, unsigned slot)
+{
+	unsigned bit = slot * ZONES_MAX + zone;
+
+	return (set->bits[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+/* Closes the stacks of CPUs [first, end) in all zones; one fence.  Returns whether any was open. */
+static bool close_doors(struct quire *q, unsigned first, unsigned end, enum drain_who who,
+			struct door_set *set)
+{
+	bool any = false;
+
+	memset(set->bits, 0, (end * ZONES_MAX + 63) / 64 * sizeof(set->bits[0]));
+	for (unsigned slot = first; slot < end; slot++) {
+		for (unsigned zone = 0; zone < q->zones_nr; zone++) {
+			unsigned bit = slot * ZONES_MAX + zone;
+
+			if (MUTANT(drain_reads_count_unlocked) &&
+			    load_relaxed(&page_pcp(q, zone, slot)->count) == 0)
+				continue;
+			if (!close_door(q, zone, slot, who))
+				continue;
+			set->bits[bit / 64] |= (uint64_t)1 << bit % 64;
+			any = true;
+		}
+	}
+	if (!any || q->stacks.slots_nr == 0 || MUTANT(drain_without_fence))
+		return any;
+	if (end - first == 1 && stacks_are_isolated(q, first))
+		return any;
+	if (end - first == 1)
+		stacks_fence_slot(&q->stacks, first);
+	else
+		stacks_fence_all(&q->stacks, q->isolated_cpus);
+	return any;
+}
+
+static size_t drain_doors(struct quire *q, unsigned first, unsigned end, const struct door_set *set)
+{
+	size_t pages = 0;
+
+	for (unsigned slot = first; slot < end; slot++)
+		for (unsigned zone = 0; zone < q->zones_nr; zone++)
+			if (door_is_in(set, zone, slot))
+				pages += drain_door(q, zone, slot);
+	return pages;
+}
+
+static void open_doors(struct quire *q, unsigned first, unsigned end, const struct door_set *set)
+{
+	for (unsigned slot = first; slot < end; slot++)
+		for (unsigned zone = 0; zone < q->zones_nr; zone++)
+			if (door_is_in(set, zone, slot))
+				open_door(q, zone, slot);
+}
+
+static size_t drain_range(struct quire *q, unsigned first, unsigned end, enum drain_who who)
+{
+	struct door_set set;
+	size_t pages;
+
+	if (!close_doors(q, first, end, who, &set))
+		return 0;
+	pages = drain_doors(q, first, end, &set);
+	open_doors(q, first, end, &set);
+	return pages;
+}
+
+/* Drains CPUs [first, end) with one fence.  Returns pages moved to the buddy. */
+size_t drain_slots(struct quire *q, unsigned first, unsigned end)
+{
+	return drain_range(q, first, end, DRAIN_ANY);
+}
+
+/* The worker's visit: what is idle goes to the buddy, what is in use decays. */
+size_t drain_idle(struct quire *q)
+{
+	size_t pages = drain_range(q, 0, q->stacks.doors_nr, DRAIN_IDLE);
+
+	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
+		struct depot *depot = &q->zone[zone].depot;
+
+		/* moves_seen is the worker's own; moves is a hint. */
+		if (load_relaxed(&depot->moves) == depot->moves_seen)
+			pages += depot_drain(q, &q->zone[zone]);
+		depot->moves_seen = load_relaxed(&depot->moves);
+	}
+	/* Pairs with from_spares(); a hint. */
+	if (!load_relaxed(&q->spares_used))
+		pages += nested_drain(q);
+	store_relaxed(&q->spares_used, false);
+	return pages;
+}
+
+size_t drain_everything(struct quire *q)
+{
+	size_t pages = drain_slots(q, 0, q->stacks.doors_nr);
+
+	for (unsigned zone = 0; zone < q->zones_nr && !MUTANT(depot_left_by_drain); zone++)
+		pages += depot_drain(q, &q->zone[zone]);
+	return pages + (MUTANT(spares_left_by_drain) ? 0 : nested_drain(q));
+}
+
+/* ---- public ---- */
+
+size_t quire_drain_cpu(struct quire *q, unsigned cpu)
+{
+	if (cpu >= q->stacks.doors_nr)
+		return 0;
+	page_take_deferred(q);
+	return drain_slots(q, cpu, cpu + 1);
+}
+
+size_t quire_drain_all(struct quire *q)
+{
+	page_take_deferred(q);
+	return drain_everything(q);
+}
+
+static void set_limits(struct quire *q, bool enabled)
+{
+	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
+		for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+			lock_token token;
+			struct pcp *pcp;
+
+			if (MUTANT(limits_before_lock))
+				page_pcp(q, zone, slot)->high = 0;
+			pcp = pcp_lock_unopened(q, zone, slot, &token);
+			pcp->high = enabled ? q->zone[zone].pcp_high_min : 0;
+			pcp->batch = enabled ? q->zone[zone].pcp_batch : 1;
+			if (enabled)
+				stacks_open_locked(q, pcp);
+			else
+				stacks_close_locked(q, pcp);
+			lock_release(&pcp->lock, token);
+		}
+	}
+}
+
+static void set_depots(struct quire *q, bool enabled)
+{
+	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
+		struct depot *depot = &q->zone[zone].depot;
+		lock_token token = lock_acquire(&depot->lock);
+
+		depot->disabled = !enabled;
+		lock_release(&depot->lock, token);
+	}
+}
+
+void quire_pcp_disable(struct quire *q)
+{
+	mutex_acquire(&q->pcp_disable_mutex);
+	if (q->pcp_disabled_nr++ == 0) {
+		if (MUTANT(drain_before_disable))
+			quire_drain_all(q);
+		set_limits(q, false);
+		set_depots(q, false);
+		if (!MUTANT(drain_before_disable) && !MUTANT(disable_without_drain))
+			quire_drain_all(q);
+	}
+	mutex_release(&q->pcp_disable_mutex);
+}
+
+void quire_pcp_enable(struct quire *q)
+{
+	mutex_acquire(&q->pcp_disable_mutex);
+	CHECK(q->pcp_disabled_nr != 0);
+	if (--q->pcp_disabled_nr == 0) {
+		set_depots(q, true);
+		set_limits(q, true);
+	}
+	mutex_release(&q->pcp_disable_mutex);
+}
+
+/*
+ * Lists are switched off and drained, then on again, in one hold of the mutex: a child of fork never
+ * finds them off for a thread that it lacks.
+ */
+static void disable_begin(struct quire *q)
+{
+	mutex_acquire(&q->pcp_disable_mutex);
+	if (q->pcp_disabled_nr == 0) {
+		set_limits(q, false);
+		set_depots(q, false);
+	}
+	quire_drain_all(q);
+}
+
+static void disable_end(struct quire *q)
+{
+	if (q->pcp_disabled_nr == 0) {
+		set_depots(q, true);
+		set_limits(q, true);
+	}
+	mutex_release(&q->pcp_disable_mutex);
+}
+
+void drain_disabled(struct quire *q)
+{
+	disable_begin(q);
+	disable_end(q);
+}
+
+/* An allocation's last attempt: other CPUs' refills cannot take back what was drained. */
+uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags)
+{
+	uint32_t frame;
+
+	disable_begin(q);
+	frame = rmqueue_direct(q, order, flags);
+	disable_end(q);
+	return frame;
+}
+
+/* ---- holding a CPU, for benches and tests ---- */
+
+struct pcp *page_pcp_hold(struct quire *q, unsigned slot)
+{
+	lock_token token;
+	struct pcp *pcp = pcp_lock_slot(q, 0, slot, &token);
+
+	pcp->kept = token;
+	stacks_close_locked(q, pcp);
+	if (q->stacks.slots_nr != 0 && !stacks_are_isolated(q, slot))
+		stacks_fence_slot(&q->stacks, slot);
+	return pcp;
+}
+
+void page_pcp_unhold(struct quire *q, struct pcp *pcp)
+{
+	stacks_open_locked(q, pcp);
+	lock_release(&pcp->lock, pcp->kept);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/emptying.c - which blocks shall become whole
+ *
+ * A LIFO stack in front of the buddy hands a freed page out again at once, so a half-empty zone
+ * stays evenly half-empty for ever: after random churn no block of 2 MiB is free though half the
+ * memory is.  So the sparsest blocks of a type are marked: frees of their pages go around the
+ * stack to the buddy (the tag says so), and nothing is allocated from them while another block
+ * has a hole.  Each page of a marked block passes the zone lock once; then the block is whole.
+ *
+ * How many: if all used pages of the type's partial blocks were packed, they would fill
+ * ceil(used / block) of them.  What is beyond that, less a slack, is marked, sparsest first.  The
+ * slack is one block in SLACK_SHARE and at least SLACK_MIN, so that a type with few partial blocks
+ * is left in peace and the kept ones have holes to serve refills from.
+ *
+ * Choosing costs at most CHOOSE_MAX blocks a turn and happens every CHOOSE_EVERY slow paths, so
+ * its cost per operation is bounded whatever the size of the zone.
+ */
+#include "page/page.h"
+
+#define SLACK_MIN    1u
+#define SLACK_SHARE  256u
+#define CHOOSE_EVERY 16u
+#define CHOOSE_MAX   8u
+
+/* Partial blocks of a type that could be emptied into the others; 32, 8 used pages each, slack 1
+ * -> 30;  2, half full -> 0;  1 -> 0. */
+static uint32_t blocks_to_empty(const struct quire *q, const struct zone *zone, unsigned type)
+{
+	uint32_t blocks = zone->row_blocks[ROW_TYPE + type] + zone->row_blocks[ROW_EMPTYING + type];
+	uint64_t free_pages = zone->row_free[ROW_TYPE + type] + zone->row_free[ROW_EMPTYING + type];
+	uint64_t used = ((uint64_t)blocks << q->block_order) - free_pages;
+	uint64_t needed = (used + block_pages(q) - 1) >> q->block_order;
+	uint64_t kept = needed + SLACK_MIN + needed / SLACK_SHARE;
+
+	return kept < blocks ? (uint32_t)(blocks - kept) : 0;
+}
+
+static void mark(struct quire *q, struct zone *zone, uint32_t block, bool emptying)
+{
+	uint8_t tag = q->tag[block];
+
+	if (MUTANT(emptying_not_rebinned) && emptying)
+		store_relaxed(&q->tag[block], (uint8_t)(tag |= TAG_EMPTYING));
+	block_set_tag_locked(q, zone, block,
+			     (uint8_t)(emptying ? tag | TAG_EMPTYING : tag & ~TAG_EMPTYING));
+}
+
+static void choose_type(struct quire *q, struct zone *zone, unsigned type)
+{
+	uint32_t wanted = blocks_to_empty(q, zone, type);
+	uint32_t marked = zone->row_blocks[ROW_EMPTYING + type];
+
+	for (unsigned i = 0; i < CHOOSE_MAX && marked < wanted; i++, marked++) {
+		uint32_t block = block_emptiest_locked(zone, ROW_TYPE + type, 0);
+
+		if (block == BLOCK_NONE)
+			return;
+		mark(q, zone, block, true);
+	}
+	for (unsigned i = 0; i < CHOOSE_MAX && marked > wanted; i++, marked--) {
+		uint32_t block = block_fullest_locked(zone, ROW_EMPTYING + type, 0);
+
+		if (block == BLOCK_NONE)
+			return;
+		mark(q, zone, block, false);
+	}
+}
+
+void emptying_choose_locked(struct quire *q, struct zone *zone)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	if (zone->choose_due-- != 0)
+		return;
+	zone->choose_due = CHOOSE_EVERY;
+	for (unsigned type = 0; type < TYPES_NR; type++)
+		choose_type(q, zone, type);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/free.c - from quire_free_pages() to a stack, a list, the buddy, or the deferred list
+ *
+ * The fast path checks the state byte (so that a double free, the middle of a block, a wrong order
+ * or a foreign pointer stops here), reads the block's tag, and pushes on this CPU's stack of that
+ * type in one sequence, which reads the tag once more inside: a block that is being isolated gets
+ * no page on a stack after the fence.
+ *
+ * Around the stacks go: blocks that are emptying, isolated or highatomic, and orders no stack
+ * keeps. When a lock is refused: the current CPU's lists -> buddy -> and, in a handler that
+ * interrupted a holder, the deferred list, linked through struct page, which the next ordinary slow
+ * path takes.
+ */
+#include "page/page.h"
+
+/* ---- misuse ---- */
+
+/* Head of the run that holds @frame, or @frame itself if no head of a large enough run is found. */
+static uint32_t enclosing_head(const struct quire *q, uint32_t frame)
+{
+	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++) {
+		uint32_t head = frame & ~((1u << order) - 1);
+
+		if (page_state(q, head) != STATE_TAIL &&
+		    (page_state(q, head) & STATE_ORDER) >= order)
+			return head;
+	}
+	return frame;
+}
+
+static _Noreturn void free_misuse(const struct quire *q, const void *addr, unsigned order,
+				  const char *function)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	uint32_t frame = page_frame(q, addr), head;
+
+	if (offset >= q->span_bytes)
+		misuse("foreign pointer", function, addr, order);
+	if (offset & q->page_mask)
+		misuse("not the start of a page", function, addr, order);
+	head = enclosing_head(q, frame);
+	if ((page_state(q, head) & STATE_KIND) == STATE_ALLOCATED) {
+		if (head == frame)
+			misuse("wrong order", function, addr, order);
+		misuse("the middle of a block", function, addr, order);
+	}
+	if (page_state(q, head) == STATE_TAIL)
+		misuse("never allocated", function, addr, order);
+	misuse("double free", function, addr, order);
+}
+
+uint32_t page_check_free(struct quire *q, const void *addr, unsigned order, const char *function)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	uint32_t frame = page_frame(q, addr);
+
+	if (UNLIKELY(offset >= q->span_bytes || (offset & q->page_mask) != 0 ||
+		     page_state(q, frame) != (uint64_t)STATE_ALLOCATED + order))
+		free_misuse(q, addr, order, function);
+	return frame;
+}
+
+/* ---- slow paths ---- */
+
+/* Lock-free push; the order is in the state byte.  Taken whole by exchange, so no ABA. */
+static void deferred_push(struct quire *q, uint32_t frame)
+{
+	uint32_t head = load_relaxed(&q->deferred);
+
+	do {
+		q->page[frame].next = head;
+		/* Pairs with the exchange in page_take_deferred(). */
+	} while (!cas_release(&q->deferred, &head, frame));
+}
+
+static void defer(struct quire *q, uint32_t frame)
+{
+	page_set_state(q, frame, STATE_DEFERRED | (page_state(q, frame) & STATE_ORDER));
+	deferred_push(q, frame);
+	fetch_add_relaxed(&q->deferred_total, 1);
+}
+
+/* Takes back one deferred run of at least @order (state CACHED), or FRAME_NONE: for a nested call,
+ * so that a handler that frees as much as it allocates lives on its own. */
+uint32_t page_take_deferred_one(struct quire *q, unsigned order)
+{
+	/* Pairs with the release in deferred_push().  Taken whole, so no ABA. */
+	uint32_t frame = exchange_acq_rel(&q->deferred, FRAME_NONE), chosen = FRAME_NONE;
+
+	while (frame != FRAME_NONE) {
+		uint32_t next = q->page[frame].next;
+
+		/* A run of an isolated or reserved block is not handed out again. */
+		if (chosen == FRAME_NONE && (page_state(q, frame) & STATE_ORDER) >= order &&
+		    load_relaxed(&q->tag[page_block(q, frame)]) < TAG_ISOLATE)
+			chosen = frame;
+		else
+			deferred_push(q, frame);
+		frame = next;
+	}
+	if (chosen != FRAME_NONE)
+		page_set_state(q, chosen, STATE_CACHED | (page_state(q, chosen) & STATE_ORDER));
+	return chosen;
+}
+
+/* Gives one run (state CACHED) to its block's lists.  False: the flags allow only a try. */
+static bool to_buddy(struct quire *q, uint32_t frame, unsigned flags)
+{
+	struct zone *zone = page_zone(q, frame);
+	unsigned state = page_state(q, frame);
+	uint8_t *tag = &q->tag[page_block(q, frame)];
+	uint8_t old_tag = MUTANT(type_read_before_lock) ? load_relaxed(tag) : 0;
+	lock_token token;
+
+	if (!zone_lock_for(zone, flags, &token))
+		return false;
+	if (MUTANT(type_read_before_lock))
+		store_relaxed(tag, old_tag);
+	count_add(zone->buddy_frees, 1);
+	if (*tag & TAG_EMPTYING)
+		zone->emptying_frees++;
+	buddy_free_locked(q, zone, frame, state & STATE_ORDER, state & STATE_ZERO);
+	emptying_choose_locked(q, zone);
+	zone_unlock(zone, token);
+	return true;
+}
+
+/* Takes in what handlers had to leave; ordinary context, waiting locks may be held. */
+void page_take_deferred(struct quire *q)
+{
+	/* Pairs with the release in defer(). */
+	uint32_t frame = MUTANT(deferred_taken_by_load)
+				 ? load_acquire(&q->deferred)
+				 : exchange_acq_rel(&q->deferred, FRAME_NONE);
+
+	if (MUTANT(deferred_taken_by_load))
+		store_relaxed(&q->deferred, FRAME_NONE);
+	while (frame != FRAME_NONE) {
+		uint32_t next = q->page[frame].next;
+
+		page_set_state(q, frame, STATE_CACHED | (page_state(q, frame) & STATE_ORDER));
+		to_buddy(q, frame, 0);
+		frame = next;
+	}
+}
+
+/* Gives one run (state CACHED) to the buddy; deferred if a nested call gets no lock. */
+void page_free_direct(struct quire *q, uint32_t frame)
+{
+	if (!to_buddy(q, frame, lock_nested() ? QUIRE_NOLOCK : 0))
+		defer(q, frame);
+}
+
+/* Puts a run away on the current CPU.  False: its block is special by now, or no list keeps it. */
+static bool put_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order)
+{
+	DCHECK(lock_is_held(&pcp->lock));
+	/* Under the lock the tag is firm: isolation sets it, then takes every pcp lock. */
+	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	bool listed = list_keeps(q, order);
+
+	if (MUTANT(special_not_rechecked))
+		tag &= TAG_SPECIAL - 1;
+	if (tag >= TAG_SPECIAL || (tag >> TAG_ZONE_SHIFT) != pcp->zone)
+		return false;
+	if (q->stacks.slots_nr != 0)
+		pcp_spill_stack_locked(q, pcp, frame, order, tag & TAG_TYPE);
+	else if (listed)
+		pcp_free_locked(q, pcp, frame, order, tag & TAG_TYPE);
+	return q->stacks.slots_nr != 0 || listed;
+}
+
+/* A nested call only links the run into a list: spilling could wait for the zone lock. */
+static bool put_nested_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order)
+{
+	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (tag >= TAG_SPECIAL || !list_keeps(q, order) || pcp->count >= pcp->high)
+		return false;
+	pcp_list_put_locked(q, pcp, &frame, 1, order, tag & TAG_TYPE);
+	return true;
+}
+
+/* Where a run (state CACHED) goes that the fast path could not push. */
+void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
+{
+	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	bool nested = lock_nested(), put = false;
+	struct pcp *pcp = NULL;
+	lock_token token;
+
+	if (tag < TAG_SPECIAL && stack_keeps(q, order))
+		pcp = pcp_current_try(q, tag >> TAG_ZONE_SHIFT, &token);
+	if (pcp != NULL) {
+		put = nested && !MUTANT(handler_spills) ? put_nested_locked(q, pcp, frame, order)
+							: put_locked(q, pcp, frame, order);
+		lock_release(&pcp->lock, token);
+	}
+	if (!put)
+		page_free_direct(q, frame);
+	if (!nested && UNLIKELY(load_relaxed(&q->deferred) != FRAME_NONE))
+		page_take_deferred(q);
+	if (!nested && UNLIKELY(load_relaxed(&q->spares_wanted)))
+		nested_fill(q);
+	report_kick(q);
+}
+
+static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *addr, unsigned order)
+{
+	if (addr != NULL)
+		free_misuse(q, addr, order, "quire_free_pages");
+}
+
+/* The order is in the state byte again: one register less to keep over the sequence. */
+static __attribute__((noinline, cold)) void free_slow(struct quire *q, uint32_t frame)
+{
+	page_free_frame(q, frame, page_state(q, frame) & STATE_ORDER);
+}
+
+void quire_free_pages(struct quire *q, void *addr, unsigned order)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	uint8_t *state;
+	const uint8_t *guard;
+	size_t frame;
+	uint8_t tag;
+
+	if (UNLIKELY(offset >= q->span_bytes || (offset & q->page_mask) != 0)) {
+		free_odd(q, addr, order);
+		return;
+	}
+	frame = offset >> q->page_shift;
+	state = &q->state[frame];
+	/* Relaxed, as page_state(): ours while it says ALLOCATED. */
+	if (UNLIKELY(load_relaxed(state) != (uint64_t)STATE_ALLOCATED + order)) {
+		free_odd(q, addr, order);
+		return;
+	}
+	guard = &q->tag[offset >> BLOCK_SHIFT];
+	/* Pairs with block_set_tag_locked(); the guard is read again inside the sequence. */
+	tag = load_relaxed(guard);
+	if (MUTANT(state_after_push) && tag < TAG_SPECIAL &&
+	    stack_push(&q->stacks, STACK_CLASS(order, tag), (uint32_t)frame, guard, tag)) {
+		store_relaxed(state, (uint8_t)(STATE_CACHED | order));
+		return;
+	}
+	store_relaxed(state, (uint8_t)(STATE_CACHED | order));
+	if (LIKELY(tag < TAG_SPECIAL) &&
+	    LIKELY(stack_push(&q->stacks, STACK_CLASS(order, tag), (uint32_t)frame, guard, tag)))
+		return;
+	free_slow(q, (uint32_t)frame);
+}
+
+/* Acts for a CPU given by number, on its lists: replay, tests, benches. */
+void page_free_on(struct quire *q, unsigned slot, void *addr, unsigned order)
+{
+	uint32_t frame = page_check_free(q, addr, order, "page_free_on");
+	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	struct pcp *pcp;
+	lock_token token;
+
+	page_set_state(q, frame, STATE_CACHED | order);
+	if (tag >= TAG_SPECIAL || !list_keeps(q, order)) {
+		page_free_direct(q, frame);
+		return;
+	}
+	pcp = pcp_lock_slot(q, tag >> TAG_ZONE_SHIFT, slot, &token);
+	pcp_free_locked(q, pcp, frame, order, tag & TAG_TYPE);
+	lock_release(&pcp->lock, token);
+}

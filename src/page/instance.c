@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/instance.c - making and destroying an instance, the default one, and fork
+ *
+ * One reservation for frames, one for what describes them (state bytes, block tags and records,
+ * struct pages) and one for what CPUs own (lists, stacks, depots): three mappings, of which only
+ * what is used costs memory.  The limit is halved until the system grants the addresses.
+ *
+ * Fork.  prepare takes, in rank order, every waiting lock, every pcp lock, closes all stacks (so
+ * that no thread is in the middle of a sequence while the kernel copies the address space page by
+ * page), then the depots' and zones' locks.  Parent and child open and release.  In the child the
+ * drains of other threads are over, the worker is gone until the next slow path, and runs that
+ * other threads had popped but not yet marked, or marked but not yet pushed, are lost by design;
+ * quire_page_stat counts them.
+ */
+#include "page/page.h"
+
+#include "machine/clock.h"
+#include "machine/mem.h"
+#include "page/options.h"
+
+#define DECAY_MS_DEFAULT 1000u
+/*
+ * Where the arrays that a fast path touches begin in their pages.  A load whose address equals that
+ * of an earlier store in the low 12 bits is first taken for its successor by the processor's store
+ * queue.  With all three at the start of a page, the state byte of frame 0, the tag of block 0 and
+ * the header of class 0 collided, and a LIFO pair of the first pages took 4.5 ns instead of 3.4.
+ */
+#define STATE_OFFSET	 3200u
+#define TAG_OFFSET	 3584u
+#define STACKS_OFFSET	 320u
+
+/* ---- sizes ---- */
+
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+static unsigned log2_of(size_t x)
+{
+	return 63u - (unsigned)__builtin_clzll(x);
+}
+
+static void set_geometry(struct quire *q, const struct quire_options *options)
+{
+	unsigned system = log2_of(mem_page_bytes());
+
+	q->page_shift = (uint8_t)(options->page_shift > system ? options->page_shift : system);
+	q->page_mask = ((uintptr_t)1 << q->page_shift) - 1;
+	q->block_order = (uint8_t)(BLOCK_SHIFT - q->page_shift);
+	q->zones_nr = (uint8_t)(options->zones != 0 ? options->zones : 1);
+	q->fast_flags_end = q->zones_nr == 1 ? TYPES_NR : 0;
+}
+
+/* Blocks for a limit: pairs, so that the largest order of 4 KiB pages fits, in each zone. */
+static uint64_t limit_blocks(const struct quire *q, uint64_t limit_bytes)
+{
+	uint64_t most = ((uint64_t)UINT32_MAX >> q->block_order) - 1;
+	uint64_t unit = 2u * q->zones_nr;
+	uint64_t blocks =
+		(limit_bytes >> BLOCK_SHIFT) + ((limit_bytes & ((1u << BLOCK_SHIFT) - 1)) != 0);
+
+	if (blocks > most)
+		blocks = most;
+	blocks = (blocks + unit - 1) / unit * unit;
+	return blocks > most ? blocks - unit : blocks;
+}
+
+struct meta_layout {
+	size_t state, tag, block, page, end;
+};
+
+static struct meta_layout meta_layout(const struct quire *q, uint32_t blocks)
+{
+	size_t unit = mem_page_bytes();
+	size_t frames = (size_t)blocks << q->block_order;
+	struct meta_layout at = { .state = STATE_OFFSET };
+
+	at.tag = round_up(at.state + frames, unit) + TAG_OFFSET;
+	at.block = round_up(at.tag + blocks, unit);
+	at.page = at.block + round_up(blocks * sizeof(struct block), unit);
+	at.end = at.page + round_up(frames * sizeof(struct page), unit);
+	return at;
+}
+
+/* ---- reservations ---- */
+
+static int reserve_span(struct quire *q, uint32_t blocks)
+{
+	struct meta_layout at = meta_layout(q, blocks);
+	size_t align = (size_t)1 << (QUIRE_ORDER_MAX + q->page_shift);
+
+	q->span_bytes = (size_t)blocks << BLOCK_SHIFT;
+	q->base = mem_reserve(q->span_bytes, align, "quire-pages");
+	if (q->base == NULL)
+		return -ENOMEM;
+	q->meta_bytes = at.end;
+	q->meta = mem_reserve(at.end, mem_page_bytes(), "quire-meta");
+	/* State bytes and tags of blocks not yet online read zero, so that a free of a foreign
+	 * address inside the span is seen as misuse instead of faulting. */
+	if (q->meta == NULL || mem_commit_readonly(q->meta, at.block, "quire-meta") != 0) {
+		mem_release(q->base, q->span_bytes);
+		if (q->meta != NULL)
+			mem_release(q->meta, at.end);
+		return -ENOMEM;
+	}
+	q->state = (uint8_t *)q->meta + at.state;
+	q->tag = (uint8_t *)q->meta + at.tag;
+	q->block = (struct block *)(void *)(q->meta + at.block);
+	q->page = (struct page *)(void *)(q->meta + at.page);
+	q->blocks_nr = blocks;
+	return 0;
+}
+
+/* Per-CPU part: pcps and depots first, the stacks' regions last.  Committed at once: memory comes
+ * with use. */
+static int reserve_cpus(struct quire *q)
+{
+	size_t pcps = round_up((size_t)q->zones_nr * q->stacks.doors_nr * sizeof(struct pcp), 64);
+	size_t depot = DEPOT_ENTRIES_NR * TYPES_NR * sizeof(uint32_t);
+	size_t stacks = (size_t)q->stacks.slots_nr << STACKS_STRIDE_SHIFT;
+	size_t front = round_up(pcps + q->zones_nr * depot, mem_page_bytes());
+	char *addr;
+
+	q->cpu_meta_bytes = front + round_up(stacks, mem_page_bytes());
+	addr = mem_reserve(q->cpu_meta_bytes, mem_page_bytes(), "quire-cpus");
+	if (addr == NULL)
+		return -ENOMEM;
+	if (mem_commit(addr, q->cpu_meta_bytes, "quire-cpus") != 0) {
+		mem_release(addr, q->cpu_meta_bytes);
+		return -ENOMEM;
+	}
+	mem_advise_huge(addr, q->cpu_meta_bytes, false);
+	q->cpu_meta = (uint64_t *)(void *)addr;
+	q->pcp = (struct pcp *)(void *)addr;
+	q->stacks.base = addr + front + STACKS_OFFSET;
+	for (unsigned i = 0; i < q->zones_nr; i++)
+		depot_init(&q->zone[i].depot, (uint32_t *)(void *)(addr + pcps + i * depot));
+	return 0;
+}
+
+/* ---- parts ---- */
+
+static void init_zones(struct quire *q)
+{
+	uint32_t each = q->blocks_nr / q->zones_nr;
+
+	q->zone_blocks = each;
+	for (unsigned i = 0; i < q->zones_nr; i++)
+		zone_init(q, i, i * each, each);
+}
+
+static void init_pcps(struct quire *q)
+{
+	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
+		for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+			struct pcp *pcp = page_pcp(q, zone, slot);
+
+			lock_init(&pcp->lock, RANK_PCP);
+			pcp->zone = (uint8_t)zone;
+			pcp->slot = (uint16_t)slot;
+			if (zone == 0 && q->zones_nr > 1) /* reads files: once a CPU */
+				pcp->home = (uint8_t)(process_cpu_node(slot) % q->zones_nr);
+		}
+	}
+}
+
+static void init_policy(struct quire *q, const struct quire_options *options)
+{
+	static const enum work_mode modes[] = {
+		[QUIRE_WORKER_DEFAULT] = WORK_THREAD,
+		[QUIRE_WORKER_THREAD] = WORK_THREAD,
+		[QUIRE_WORKER_INLINE] = WORK_INLINE,
+		[QUIRE_WORKER_OFF] = WORK_OFF,
+	};
+
+	q->thp = options->thp != QUIRE_OFF;
+	q->report = options->report != QUIRE_OFF;
+	q->decay_base_ns =
+		(uint64_t)(options->decay_ms != 0 ? options->decay_ms : DECAY_MS_DEFAULT) * 1000000;
+	q->decay_ns = q->decay_base_ns;
+	q->deferred = FRAME_NONE;
+	nested_init(q);
+	mutex_init(&q->pcp_disable_mutex, RANK_PCP_DISABLE);
+	mutex_init(&q->report_mutex, RANK_REPORT);
+	mutex_init(&q->grow_mutex, RANK_GROW);
+	work_init(&q->work, q->report ? modes[options->worker] : WORK_OFF, report_run, q);
+}
+
+static void setup_cpus(struct quire *q, const struct quire_options *options)
+{
+	if (options->isolated != NULL &&
+	    options_cpu_list(options->isolated, q->isolated_words,
+			     sizeof(q->isolated_words) * CHAR_BIT) == 0)
+		q->isolated_cpus = q->isolated_words;
+	stacks_setup(&q->stacks, options->cpus, q->isolated_cpus != NULL || q->zones_nr > 1,
+		     options->rseq != QUIRE_OFF);
+	if (q->stacks.doors_nr > SLOTS_MAX)
+		q->stacks.doors_nr = SLOTS_MAX;
+	if (q->stacks.slots_nr > q->stacks.doors_nr)
+		q->stacks.slots_nr = q->stacks.doors_nr;
+}
+
+/* Halves the limit until its addresses are granted, and those of what the CPUs own. */
+static int reserve_halving(struct quire *q, uint64_t limit_bytes)
+{
+	int error = -ENOMEM;
+
+	for (uint64_t limit = limit_bytes; limit >> BLOCK_SHIFT != 0; limit /= 2) {
+		uint64_t blocks = limit_blocks(q, limit);
+
+		error = reserve_span(q, (uint32_t)blocks);
+		if (error)
+			continue;
+		error = reserve_cpus(q);
+		if (!error)
+			return 0;
+		mem_release(q->base, q->span_bytes);
+		mem_release(q->meta, q->meta_bytes);
+	}
+	return error;
+}
+
+/* Many CPUs' stacks may be more addresses than there are: then lists alone. */
+static int reserve(struct quire *q, uint64_t limit_bytes)
+{
+	int error = reserve_halving(q, limit_bytes);
+
+	if (error && q->stacks.slots_nr != 0) {
+		q->stacks.slots_nr = 0;
+		error = reserve_halving(q, limit_bytes);
+	}
+	return error;
+}
+
+/* ---- fork ---- */
+
+static struct quire *member_quire(struct process_member *member)
+{
+	return (struct quire *)(void *)((char *)member - offsetof(struct quire, member));
+}
+
+static void fork_prepare(struct process_member *member)
+{
+	struct quire *q = member_quire(member);
+
+	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
+		m->fork_prepare(m);
+	mutex_acquire(&q->pcp_disable_mutex);
+	mutex_acquire(&q->report_mutex);
+	mutex_acquire(&q->grow_mutex);
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++) {
+		q->pcp[i].kept = lock_acquire_ordered(&q->pcp[i].lock);
+		if (q->pcp[i].ready && !MUTANT(fork_leaves_stacks_open))
+			stacks_close_locked(q, &q->pcp[i]);
+	}
+	if (q->stacks.slots_nr != 0)
+		stacks_fence_all(&q->stacks, q->isolated_cpus);
+	for (unsigned i = 0; i < q->zones_nr; i++)
+		q->zone[i].depot.kept = lock_acquire_ordered(&q->zone[i].depot.lock);
+	for (unsigned i = 0; i < q->zones_nr && !MUTANT(fork_leaves_out_a_rank); i++)
+		q->zone[i].kept = lock_acquire_ordered(&q->zone[i].lock);
+}
+
+static void fork_done(struct quire *q, bool child)
+{
+	for (unsigned i = MUTANT(fork_leaves_out_a_rank) ? 0 : q->zones_nr; i-- != 0;)
+		lock_release(&q->zone[i].lock, q->zone[i].kept);
+	for (unsigned i = q->zones_nr; i-- != 0;)
+		lock_release(&q->zone[i].depot.lock, q->zone[i].depot.kept);
+	for (size_t i = (size_t)q->zones_nr * q->stacks.doors_nr; i-- != 0;) {
+		struct pcp *pcp = &q->pcp[i];
+
+		for (; child && pcp->draining_nr != 0 && !MUTANT(fork_child_keeps_draining);
+		     pcp->draining_nr--)
+			pcp->closed_nr--;
+		if (pcp->ready && !MUTANT(fork_leaves_stacks_open))
+			stacks_open_locked(q, pcp);
+		lock_release(&pcp->lock, pcp->kept);
+	}
+	mutex_release(&q->grow_mutex);
+	mutex_release(&q->report_mutex);
+	mutex_release(&q->pcp_disable_mutex);
+	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
+		m->fork_done(m, child);
+}
+
+static void fork_parent(struct process_member *member)
+{
+	fork_done(member_quire(member), false);
+}
+
+static void fork_child(struct process_member *member)
+{
+	struct quire *q = member_quire(member);
+
+	q->forked = true;
+	work_fork_child(&q->work);
+	fork_done(q, true);
+}
+
+/* ---- create and destroy ---- */
+
+/*
+ * The handle's own memory: whole pages, since nothing below us allocates.  It begins inside its page,
+ * as above: users write to the beginnings of pages, and a store there would collide with the
+ * handle's first fields.
+ */
+#define HANDLE_OFFSET 2880u
+
+static size_t handle_bytes(void)
+{
+	return round_up(HANDLE_OFFSET + sizeof(struct quire), mem_page_bytes());
+}
+
+static struct quire *handle_make(void)
+{
+	char *addr = mem_reserve(handle_bytes(), mem_page_bytes(), "quire");
+
+	if (addr == NULL)
+		return NULL;
+	if (mem_commit(addr, handle_bytes(), "quire") != 0) {
+		mem_release(addr, handle_bytes());
+		return NULL;
+	}
+	return (struct quire *)(void *)(addr + HANDLE_OFFSET);
+}
+
+static void handle_release(struct quire *q)
+{
+	mem_release((char *)q - HANDLE_OFFSET, handle_bytes());
+}
+
+int quire_create(const struct quire_options *options, struct quire **out)
+{
+	static const struct quire_options defaults;
+	uint64_t limit;
+	struct quire *q;
+	int error;
+
+	if (options == NULL)
+		options = &defaults;
+	error = quire_options_check(options);
+	if (error)
+		return error;
+	q = handle_make();
+	if (q == NULL)
+		return -ENOMEM;
+	set_geometry(q, options);
+	setup_cpus(q, options);
+	limit = options->limit_bytes != 0 ? options->limit_bytes : mem_total_bytes();
+	error = reserve(q, limit);
+	if (error) {
+		handle_release(q);
+		return error;
+	}
+	init_zones(q);
+	init_pcps(q);
+	init_policy(q, options);
+	q->member = (struct process_member){ .fork_prepare = fork_prepare,
+					     .fork_parent = fork_parent,
+					     .fork_child = fork_child };
+	process_register(&q->member);
+	*out = q;
+	return 0;
+}
+
+void quire_destroy(struct quire *q)
+{
+	if (q == NULL)
+		return;
+	process_unregister(&q->member);
+	work_stop(&q->work);
+	while (q->modules != NULL) {
+		struct quire_module *module = q->modules;
+
+		q->modules = module->next;
+		module->fini(module);
+	}
+	mem_release(q->cpu_meta, q->cpu_meta_bytes);
+	mem_release(q->meta, q->meta_bytes);
+	mem_release(q->base, q->span_bytes);
+	handle_release(q);
+}
+
+/* ---- the default instance ---- */
+
+static struct quire *default_make(void)
+{
+	const char *conf = process_env("QUIRE_CONF");
+	struct quire_options options = { .limit_bytes = 0 };
+	struct quire *q = NULL;
+	char error[256];
+
+	if (conf != NULL && quire_options_parse(conf, &options, error, sizeof(error)) != 0)
+		process_exit_conf(error);
+	if (quire_create(&options, &q) != 0)
+		process_set_errno(ENOMEM);
+	return q;
+}
+
+struct quire *quire_default(void)
+{
+	return process_default(default_make);
+}
+
+/* ---- small answers ---- */
+
+size_t quire_page_bytes(struct quire *q)
+{
+	return (size_t)1 << q->page_shift;
+}
+
+unsigned quire_cpu(void)
+{
+	return process_cpu();
+}
+
+unsigned quire_list_cpu(struct quire *q)
+{
+	return (unsigned)stack_slot(&q->stacks);
+}
+
+unsigned quire_cpus(struct quire *q)
+{
+	return q->stacks.doors_nr;
+}
+
+void *quire_page_address(struct quire *q, const void *addr)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+
+	if (offset >= q->span_bytes)
+		return NULL;
+	return q->base + (offset & ~q->page_mask);
+}
+
+int quire_block_order(struct quire *q, const void *addr)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	unsigned state;
+
+	if (offset >= q->span_bytes || (offset & q->page_mask) != 0)
+		return -EINVAL;
+	state = page_state(q, (uint32_t)(offset >> q->page_shift));
+	return (state & STATE_KIND) == STATE_ALLOCATED ? (int)(state & STATE_ORDER) : -EINVAL;
+}
+
+int quire_verify(struct quire *q)
+{
+	int label;
+
+	/* The worker is no thread of the caller's: keep it out. */
+	mutex_acquire(&q->report_mutex);
+	label = page_verify(q);
+	mutex_release(&q->report_mutex);
+	for (struct quire_module *m = q->modules; label == 0 && m != NULL; m = m->next)
+		label = m->verify(m);
+	return label;
+}

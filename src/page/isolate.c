@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/isolate.c - taking a pageblock out of circulation, and away
+ *
+ * Isolating sets the block's ISOLATE bit under the zone lock; its free pages then count and lie
+ * under the isolated row, from which nothing allocates, and its own type survives in the tag.  Then
+ * lists and stacks are disabled and drained, so that when the call returns no page of the block is
+ * anywhere but in use or in the buddy (B9).  A free that read the old tag cannot push afterwards:
+ * the sequence reads the tag again (the guard), and the fence of the drain restarts those that had
+ * read it already.
+ *
+ * Offlining: isolate; if the block is then whole, take it out of the buddy, give its memory and
+ * its struct pages back, and keep its number on the zone's offline list for growing again.
+ */
+#include "page/page.h"
+
+#include "machine/mem.h"
+
+/* Pages of the run of whole blocks that a block is in: its head's frame, and the order. */
+static uint32_t whole_head(const struct quire *q, uint32_t block, unsigned *order)
+{
+	uint32_t frame = block_frame(q, block);
+
+	for (*order = q->block_order; *order <= QUIRE_ORDER_MAX; (*order)++) {
+		uint32_t head = frame & ~((1u << *order) - 1);
+
+		if ((page_state(q, head) & ~STATE_ZERO) == (STATE_BUDDY | *order))
+			return head;
+	}
+	return FRAME_NONE;
+}
+
+/* Changes one block of a whole run: the run is taken off and its blocks go back one by one. */
+static void retag_whole_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
+{
+	unsigned order;
+	uint32_t head = whole_head(q, block, &order);
+	unsigned zero;
+
+	DCHECK(lock_is_held(&zone->lock));
+	CHECK(head != FRAME_NONE);
+	zero = page_state(q, head) & STATE_ZERO;
+	buddy_whole_remove_locked(q, zone, head, order);
+	page_set_state(q, head, STATE_TAIL);
+	/* Pairs with the load in quire_free_pages() and the guard of stack_push(). */
+	store_relaxed(&q->tag[block], tag);
+	for (uint32_t i = 0; i < 1u << (order - q->block_order); i++)
+		buddy_whole_add_locked(q, zone, head + (i << q->block_order), q->block_order, zero);
+}
+
+static void retag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	if (q->block[block].whole)
+		retag_whole_locked(q, zone, block, tag);
+	else
+		block_set_tag_locked(q, zone, block, tag);
+}
+
+/* Number of the block that holds an address, or BLOCK_NONE. */
+static uint32_t block_of(struct quire *q, const void *addr)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+
+	return offset < q->span_bytes ? (uint32_t)(offset >> BLOCK_SHIFT) : BLOCK_NONE;
+}
+
+static bool block_is_online(const struct zone *zone, const struct quire *q, uint32_t block)
+{
+	return block < zone->block_first + zone->blocks_touched && q->block[block].online;
+}
+
+static struct zone *block_zone(struct quire *q, uint32_t block)
+{
+	return &q->zone[block / q->zone_blocks];
+}
+
+/* Sets or clears ISOLATE.  -EBUSY if it is so already, not online, or on its way back. */
+static int set_isolate_locked(struct quire *q, uint32_t block, bool isolate)
+{
+	struct zone *zone = block_zone(q, block);
+	lock_token token;
+	int error = -EBUSY;
+
+	/* Nothing is REPORTING while it is held. */
+	DCHECK(mutex_is_held(&q->report_mutex));
+	zone_lock_for(zone, 0, &token);
+	if (block_is_online(zone, q, block) && ((q->tag[block] & TAG_ISOLATE) != 0) != isolate) {
+		uint8_t tag = (uint8_t)(q->tag[block] & ~(TAG_ISOLATE | TAG_EMPTYING));
+
+		if (tag & TAG_HIGHATOMIC)
+			zone->highatomic_blocks--;
+		tag = (uint8_t)(tag & ~TAG_HIGHATOMIC);
+		retag_locked(q, zone, block, isolate ? tag | TAG_ISOLATE : tag);
+		error = 0;
+	}
+	zone_unlock(zone, token);
+	return error;
+}
+
+static int set_isolate(struct quire *q, uint32_t block, bool isolate)
+{
+	int error;
+
+	mutex_acquire(&q->report_mutex);
+	error = set_isolate_locked(q, block, isolate);
+	mutex_release(&q->report_mutex);
+	return error;
+}
+
+int quire_isolate_block(struct quire *q, void *addr)
+{
+	uint32_t block = block_of(q, addr);
+	int error;
+
+	if (block == BLOCK_NONE)
+		return -EINVAL;
+	error = set_isolate(q, block, true);
+	if (error || MUTANT(isolate_without_drain))
+		return error;
+	drain_disabled(q);
+	return 0;
+}
+
+int quire_unisolate_block(struct quire *q, void *addr)
+{
+	uint32_t block = block_of(q, addr);
+
+	if (block == BLOCK_NONE || set_isolate(q, block, false) != 0)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- offline -----------------------------------------------------------------------------------
+ */
+
+/* Takes a whole block out of the buddy for good.  False: a page of it is in use. */
+static bool take_out_locked(struct quire *q, struct zone *zone, uint32_t block)
+{
+	uint32_t frame = block_frame(q, block);
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (!block_is_online(zone, q, block) || !q->block[block].whole ||
+	    (page_state(q, frame) & ~STATE_ZERO) != (STATE_BUDDY | q->block_order))
+		return false;
+	buddy_whole_remove_locked(q, zone, frame, q->block_order);
+	page_set_state(q, frame, STATE_OFFLINE | q->block_order);
+	q->block[block].online = false;
+	q->block[block].whole = false;
+	q->block[block].free_pages = 0;
+	store_relaxed(&q->tag[block], (uint8_t)(q->tag[block] & ~TAG_ISOLATE));
+	store_relaxed(&zone->online_pages, zone->online_pages - block_pages(q));
+	zone->blocks_growing++; /* neither online nor yet free to grow into */
+	return true;
+}
+
+/* Its memory goes, and its struct pages where they fill whole system pages.  False: the system
+ * refused to take the memory, so it is not known to read zero when the block grows again. */
+static bool unback_block(struct quire *q, uint32_t block)
+{
+	size_t meta_bytes = (size_t)block_pages(q) * sizeof(struct page);
+	struct mem_range ranges[2];
+	struct gather gather;
+
+	gather_begin(&gather, ranges, 2);
+	gather_unback(&gather, page_addr(q, block_frame(q, block)), (size_t)1 << BLOCK_SHIFT);
+	if (meta_bytes % mem_page_bytes() == 0)
+		gather_unback(&gather, &q->page[block_frame(q, block)], meta_bytes);
+	gather_finish(&gather);
+	return gather_gave_back(&gather, page_addr(q, block_frame(q, block)));
+}
+
+/* Undoes take_out_locked(). */
+static void put_online(struct quire *q, struct zone *zone, uint32_t block)
+{
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	zone->blocks_growing--;
+	q->block[block].online = true;
+	store_relaxed(&q->block[block].reported, false);
+	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(q));
+	buddy_whole_add_locked(q, zone, block_frame(q, block), q->block_order, 0);
+	zone_unlock(zone, token);
+}
+
+static void put_offline(struct quire *q, struct zone *zone, uint32_t block)
+{
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	zone->blocks_growing--;
+	block_list_push(q, &zone->offline, block, true);
+	zone_unlock(zone, token);
+}
+
+static bool take_offline(struct quire *q, uint32_t block)
+{
+	struct zone *zone = block_zone(q, block);
+	lock_token token;
+	bool taken;
+
+	/* So that fork finds no block between the buddy and the offline list. */
+	mutex_acquire(&q->grow_mutex);
+	zone_lock_for(zone, 0, &token);
+	taken = take_out_locked(q, zone, block);
+	zone_unlock(zone, token);
+	if (taken && unback_block(q, block)) {
+		put_offline(q, zone, block);
+	} else if (taken) {
+		put_online(q, zone, block);
+		taken = false;
+	}
+	mutex_release(&q->grow_mutex);
+	return taken;
+}
+
+int quire_offline_block(struct quire *q, void *addr)
+{
+	int error = quire_isolate_block(q, addr);
+	bool taken;
+
+	if (error)
+		return error;
+	/* Nothing of it is on its way back while the mutex is held. */
+	mutex_acquire(&q->report_mutex);
+	taken = take_offline(q, block_of(q, addr));
+	mutex_release(&q->report_mutex);
+	if (taken)
+		return 0;
+	quire_unisolate_block(q, addr);
+	return -EBUSY;
+}
+
+/* Takes one whole block offline, or leaves it as it is.  While report_mutex is held a caller that
+ * finds nothing else waits (report_wait): the block is not lost between two lists to it. */
+static bool offline_whole(struct quire *q, uint32_t block)
+{
+	bool taken = false;
+
+	mutex_acquire(&q->report_mutex);
+	if (set_isolate_locked(q, block, true) == 0) {
+		taken = take_offline(q, block);
+		if (!taken)
+			set_isolate_locked(q, block, false);
+	}
+	mutex_release(&q->report_mutex);
+	return taken;
+}
+
+/* Takes whole blocks offline whose memory went back.  Returns how many. */
+size_t offline_whole_blocks(struct quire *q)
+{
+	size_t blocks = 0;
+
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		struct zone *zone = &q->zone[i];
+
+		/* blocks_touched only grows; a block missed now is not reported yet. */
+		for (uint32_t b = 0; b < load_relaxed(&zone->blocks_touched); b++) {
+			uint32_t block = zone->block_first + b;
+
+			/* A hint; take_out_locked() looks again under the lock. */
+			if (load_relaxed(&q->block[block].reported))
+				blocks += offline_whole(q, block);
+		}
+	}
+	return blocks;
+}

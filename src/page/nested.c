@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/nested.c - serving a caller that may only try locks: a signal handler, QUIRE_NOLOCK
+ *
+ * The handler may have interrupted a holder of this CPU's lock, of the zone's lock, or of both, and
+ * those stay held for as long as it runs.  So it takes what it can reach, whatever its type, and
+ * cuts what is too large: a run of another type is a steal that ends with its free, which goes by
+ * the tag of its block.  In turn:
+ *
+ *   1. this CPU's stacks: sequences, no lock at all
+ *   2. the spares: a few runs of each small order kept for just that case, in slots that are taken
+ *      and filled by single atomic exchanges.  An instance has none until a nested call came here
+ *      first; then the next ordinary slow path fills the empty slots.
+ *   3. the deferred list: what handlers freed and nobody has taken in yet
+ *   4. other CPUs' lists and the zone's depot, then the buddy, again and again for a bounded
+ *      number of rounds: their holders may be other threads, which go on meanwhile
+ *
+ * Spares are cached runs like those on lists: drains empty them, statistics and quire_verify()
+ * count them.  They are filled under a pcp lock, so that isolation, which takes every such lock
+ * before the last drain of the spares, leaves no page of the block behind (B9).
+ *
+ * Bound: ROUNDS x (NEIGHBOURS + 2) failed tries, a few microseconds; it is given up as soon as the buddy
+ * was asked and had nothing.
+ */
+#include "page/page.h"
+
+#define ROUNDS	   16u
+#define NEIGHBOURS 4u
+
+/* Puts a cut-off piece (state CACHED) where the next nested call finds it. */
+static void put_piece(struct quire *q, uint32_t frame, unsigned order)
+{
+	const uint8_t *guard = &q->tag[page_block(q, frame)];
+	/* As in quire_free_pages(). */
+	uint8_t tag = load_relaxed(guard);
+
+	if (tag >= TAG_SPECIAL ||
+	    !stack_push(&q->stacks, STACK_CLASS(order, tag), frame, guard, tag))
+		page_free_frame(q, frame, order);
+}
+
+/* Cuts a run in hand (state CACHED) down to @order. */
+static uint32_t cut(struct quire *q, uint32_t frame, unsigned order)
+{
+	unsigned state = page_state(q, frame), from = state & STATE_ORDER;
+
+	CHECK_VALUES((state & STATE_KIND) == STATE_CACHED && from >= order, frame, state);
+	page_set_state(q, frame, (state & ~STATE_ORDER) | order);
+	while (from > order) {
+		uint32_t piece = frame + (1u << --from);
+
+		page_set_state(q, piece, (state & ~STATE_ORDER) | from);
+		put_piece(q, piece, from);
+	}
+	return frame;
+}
+
+static uint32_t from_stacks(struct quire *q, unsigned zone, unsigned order)
+{
+	for (unsigned o = order; stack_keeps(q, o) && q->stacks.slots_nr != 0; o++) {
+		for (unsigned type = 0; type < TYPES_NR; type++) {
+			uint32_t frame = stack_pop(&q->stacks,
+						   STACK_CLASS(o, zone << TAG_ZONE_SHIFT | type));
+
+			if (frame != STACK_NONE)
+				return frame;
+		}
+	}
+	return FRAME_NONE;
+}
+
+static uint32_t from_neighbours(struct quire *q, unsigned zone, unsigned order)
+{
+	unsigned slot = (unsigned)stack_slot(&q->stacks), doors = q->stacks.doors_nr;
+
+	for (unsigned i = 0; i < doors && i <= NEIGHBOURS; i++) {
+		struct pcp *pcp = page_pcp(q, zone, (slot + i) % doors);
+		uint32_t frame = FRAME_NONE;
+		lock_token token;
+
+		if (!lock_try(&pcp->lock, &token))
+			continue;
+		if (pcp->ready)
+			frame = pcp_take_any_locked(q, pcp, order);
+		lock_release(&pcp->lock, token);
+		if (frame != FRAME_NONE)
+			return frame;
+	}
+	return FRAME_NONE;
+}
+
+static uint32_t from_depot(struct quire *q, struct zone *zone, unsigned order)
+{
+	uint32_t frame;
+
+	for (unsigned o = order; o < DEPOT_ORDERS_NR; o++)
+		for (unsigned type = 0; type < TYPES_NR; type++)
+			if (depot_take(q, zone, o, type, &frame, 1) == 1)
+				return frame;
+	return FRAME_NONE;
+}
+
+/* Rounds of attempts at what others hold now and then. */
+static uint32_t from_others(struct quire *q, unsigned zone_index, unsigned order, unsigned flags)
+{
+	struct zone *zone = &q->zone[zone_index];
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		uint32_t frame = from_neighbours(q, zone_index, order);
+		bool asked;
+
+		if (frame == FRAME_NONE)
+			frame = from_depot(q, zone, order);
+		asked = !lock_is_held(&zone->lock);
+		if (frame == FRAME_NONE)
+			frame = rmqueue_direct(q, order, flags);
+		if (frame != FRAME_NONE || asked)
+			return frame;
+	}
+	return FRAME_NONE;
+}
+
+/* ---- spares ---- */
+
+static uint32_t from_spares(struct quire *q, unsigned order)
+{
+	store_relaxed(&q->spares_used, true); /* pairs with drain_idle() */
+	for (unsigned o = order; o < SPARE_ORDERS_NR; o++) {
+		for (unsigned i = 0; i < SPARES_NR; i++) {
+			/* Pairs with the release in spare_put(). */
+			uint32_t frame = MUTANT(spare_taken_by_load)
+						 ? load_acquire(&q->spares[o][i])
+						 : exchange_acq_rel(&q->spares[o][i], FRAME_NONE);
+
+			if (MUTANT(spare_taken_by_load))
+				store_relaxed(&q->spares[o][i], FRAME_NONE);
+			if (frame != FRAME_NONE)
+				return frame;
+		}
+	}
+	return FRAME_NONE;
+}
+
+static bool spare_put(struct quire *q, unsigned order, uint32_t frame)
+{
+	for (unsigned i = 0; i < SPARES_NR; i++) {
+		uint32_t found = FRAME_NONE;
+
+		/* Pairs with the exchanges in from_spares() and nested_drain(). */
+		if (cas_release(&q->spares[order][i], &found, frame))
+			return true;
+	}
+	return false;
+}
+
+static unsigned spares_missing(struct quire *q, unsigned order)
+{
+	unsigned missing = 0;
+
+	for (unsigned i = 0; i < SPARES_NR; i++)
+		missing += load_relaxed(&q->spares[order][i]) == FRAME_NONE; /* a hint */
+	return missing;
+}
+
+static void fill_locked(struct quire *q, struct pcp *pcp)
+{
+	struct zone *zone = &q->zone[pcp->zone];
+
+	DCHECK(lock_is_held(&pcp->lock));
+	for (unsigned order = 0; order < SPARE_ORDERS_NR && pcp->high != 0; order++) {
+		uint32_t frames[SPARES_NR];
+		unsigned n = spares_missing(q, order);
+
+		if (n != 0)
+			n = rmqueue_bulk(q, zone, order, TYPE_UNMOVABLE, 0, frames, n);
+		while (n != 0 && spare_put(q, order, frames[n - 1]))
+			n--;
+		pcp_frames_to_buddy(q, zone, frames, n);
+	}
+}
+
+/* Ordinary context, no lock held: fills what nested calls have used.  Zone 0 only. */
+void nested_fill(struct quire *q)
+{
+	lock_token token;
+	struct pcp *pcp = pcp_current_try(q, 0, &token);
+
+	if (pcp == NULL)
+		return;
+	store_relaxed(&q->spares_wanted, false); /* pairs with nested_alloc()'s; a hint */
+	fill_locked(q, pcp);
+	lock_release(&pcp->lock, token);
+}
+
+/* Gives the spares to the buddy.  Returns pages. */
+size_t nested_drain(struct quire *q)
+{
+	uint32_t frames[SPARE_ORDERS_NR * SPARES_NR];
+	unsigned n = 0;
+
+	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++) {
+		for (unsigned i = 0; i < SPARES_NR; i++) {
+			/* Pairs with the release in spare_put(). */
+			frames[n] = exchange_acq_rel(&q->spares[order][i], FRAME_NONE);
+			n += frames[n] != FRAME_NONE;
+		}
+	}
+	return pcp_frames_to_buddy(q, &q->zone[0], frames, n);
+}
+
+void nested_init(struct quire *q)
+{
+	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++)
+		for (unsigned i = 0; i < SPARES_NR; i++)
+			q->spares[order][i] = FRAME_NONE;
+}
+
+/* Pages in the spares: a hint while others run. */
+uint64_t nested_pages(struct quire *q)
+{
+	uint64_t pages = 0;
+
+	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++)
+		pages += (uint64_t)(SPARES_NR - spares_missing(q, order)) << order;
+	return pages;
+}
+
+/* A run (state CACHED) of @order for a caller that may only try locks, or FRAME_NONE. */
+uint32_t nested_alloc(struct quire *q, unsigned zone, unsigned order, unsigned flags)
+{
+	uint32_t frame = from_stacks(q, zone, order);
+
+	/* Read by the next ordinary slow path. */
+	store_relaxed(&q->spares_wanted, true);
+	if (frame == FRAME_NONE && zone == 0)
+		frame = from_spares(q, order);
+	if (frame == FRAME_NONE && flags >> 24 == 0)
+		frame = page_take_deferred_one(q, order);
+	if (frame == FRAME_NONE)
+		frame = from_others(q, zone, order, flags);
+	return frame == FRAME_NONE ? FRAME_NONE : cut(q, frame, order);
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/pcp.c - one CPU's lists, and how they and its stacks are filled and emptied
+ *
+ * The rule of Linux 6.x: each CPU's lists have a spin lock; the owner only tries it, and when it
+ * is refused goes to the buddy; anybody may lock another CPU's lists and drain them, so draining
+ * needs neither an interrupt nor a worker on that CPU.  What a thread looks up (which CPU am I)
+ * may be wrong by the time it holds the lock; the lock, not the CPU, protects the lists.
+ *
+ * Order of sources for a stack's refill: depot, own list, buddy; for its spill: depot, own list up
+ * to high, buddy.  Lists are singly linked through struct page: the stacks in front keep the pages
+ * that are warm, so a list's end is no colder than its head.
+ *
+ * Tuning.  high starts at high_min = max(low watermark / CPUs, 4 x batch); a burst of frees that
+ * reaches it raises it to what was freed in a row plus a batch, at most high_max; when the zone
+ * is below its high watermark it falls; the worker lowers it by an eighth a visit.  A refill takes
+ * batch << alloc_factor pages; the factor grows by one a refill and halves when something is freed.
+ *
+ * Invariants
+ *   B2  count is the sum over lists of length << order whenever the lock is free
+ *   B7  after a free, count < high or a spill was made
+ *   B8  a spill of more than count ends
+ *   B9  what leaves a list goes to the lists of its block, whatever type the block has then
+ *   B12 one hold of a zone lock here moves at most SPILL_RUNS runs, one of a pcp lock MOVE_MAX and
+ *       batch << BATCH_SCALE_MAX pages of lists
+ */
+#include "page/page.h"
+
+#define SPILL_RUNS 32u
+
+/* ---- lists -------------------------------------------------------------------------------------
+ */
+
+static unsigned list_index(unsigned order_index, unsigned type)
+{
+	return order_index * TYPES_NR + type;
+}
+
+static unsigned list_order(const struct quire *q, unsigned index)
+{
+	unsigned order_index = index / TYPES_NR;
+
+	return order_index == LIST_ORDERS_NR - 1 ? q->block_order : order_index;
+}
+
+static void count_set(struct pcp *pcp, uint32_t count)
+{
+	store_relaxed(&pcp->count, count); /* pairs with the hints of statistics */
+}
+
+/* Puts @n runs (state CACHED) on a list; the order must be one that lists keep. */
+void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
+			 unsigned order, unsigned type)
+{
+	uint32_t *head = &pcp->lists[list_index(list_order_index(q, order), type)];
+
+	DCHECK(lock_is_held(&pcp->lock));
+	for (unsigned i = 0; i < n; i++) {
+		q->page[frames[i]].next = *head;
+		*head = frames[i];
+	}
+	count_set(pcp, pcp->count + (n << order));
+}
+
+static unsigned list_take_locked(struct quire *q, struct pcp *pcp, unsigned index, uint32_t *frames,
+				 unsigned n)
+{
+	uint32_t *head = &pcp->lists[index];
+	unsigned taken = 0;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	while (taken < n && *head != FRAME_NONE) {
+		frames[taken++] = *head;
+		*head = q->page[*head].next;
+	}
+	count_set(pcp, pcp->count - (taken << list_order(q, index)));
+	return taken;
+}
+
+/* ---- to the buddy ---- */
+
+/* One hold of the zone lock. */
+static size_t some_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n)
+{
+	lock_token token;
+	size_t pages = 0;
+
+	zone_lock_for(zone, 0, &token);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned state = page_state(q, frames[i]);
+
+		CHECK_VALUES((state & STATE_KIND) == STATE_CACHED, frames[i], state);
+		buddy_free_locked(q, zone, frames[i], state & STATE_ORDER, state & STATE_ZERO);
+		pages += (size_t)1 << (state & STATE_ORDER);
+	}
+	emptying_choose_locked(q, zone);
+	store_relaxed(&zone->below_high, zone_available_locked(q, zone) < zone->mark_high);
+	zone_unlock(zone, token);
+	return pages;
+}
+
+/*
+ * Gives runs (state CACHED) back to their blocks' lists, a few at a time: SPILL_RUNS of them hold the
+ * lock for about a microsecond, which is what another CPU spins before it sleeps.  Returns pages.
+ */
+size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n)
+{
+	size_t pages = 0;
+
+	while (n != 0) {
+		unsigned some = n < SPILL_RUNS ? n : SPILL_RUNS;
+
+		pages += some_to_buddy(q, zone, frames, some);
+		frames += some;
+		n -= some;
+	}
+	return pages;
+}
+
+/*
+ * Moves at least @pages from the lists to the buddy if there are that many, list by list, at most
+ * batch << BATCH_SCALE_MAX in this call.  Returns pages moved.
+ */
+unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
+{
+	struct zone *zone = &q->zone[pcp->zone];
+	unsigned most = zone->pcp_batch << BATCH_SCALE_MAX;
+	unsigned moved = 0;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (pages > pcp->count && !MUTANT(spill_not_clamped))
+		pages = pcp->count;
+	if (pages > most)
+		pages = most;
+	for (unsigned i = 0; i < LISTS_NR && moved < pages; i++) {
+		uint32_t frames[MOVE_MAX];
+		unsigned order = list_order(q, i);
+		unsigned n = (pages - moved + (1u << order) - 1) >> order;
+		unsigned got = list_take_locked(q, pcp, i, frames, n < MOVE_MAX ? n : MOVE_MAX);
+
+		moved += (unsigned)pcp_frames_to_buddy(q, zone, frames, got);
+		if (got == MOVE_MAX)
+			i--; /* this list may have more; moved grew, so the loop ends */
+		if (MUTANT(spill_not_clamped) && i == LISTS_NR - 1)
+			i = UINT32_MAX; /* round and round, as Linux did */
+	}
+	count_add(pcp->spills, moved != 0);
+	return moved;
+}
+
+/* ---- tuning ---- */
+
+/* Pages to free now after a free made count reach high: Linux's nr_pcp_free in one sentence: what
+ * was freed in a row, at least a batch, leaving a batch; all of it when the lists are off. */
+static unsigned pages_over_high(const struct pcp *pcp)
+{
+	unsigned pages = pcp->free_count;
+
+	if (pcp->high < pcp->batch)
+		return pcp->count;
+	if (pages < pcp->batch)
+		pages = pcp->batch;
+	if (pages > pcp->high - pcp->batch)
+		pages = pcp->high > pcp->batch ? pcp->high - pcp->batch : pcp->batch;
+	return pages;
+}
+
+static void tune_after_free_locked(struct quire *q, struct pcp *pcp, unsigned pages)
+{
+	const struct zone *zone = &q->zone[pcp->zone];
+	unsigned most = pcp->batch << BATCH_SCALE_MAX;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	pcp->alloc_factor /= 2;
+	pcp->free_count = pcp->free_count + pages < most ? pcp->free_count + pages : most;
+	if (pcp->high == 0 || pcp->count < pcp->high)
+		return;
+	if (load_relaxed(&zone->below_high)) { /* pairs with rmqueue's store; a hint */
+		pcp->high = pcp->high - pcp->high / 4 > zone->pcp_high_min
+				    ? pcp->high - pcp->high / 4
+				    : zone->pcp_high_min;
+	} else if (pcp->free_count + pcp->batch > pcp->high) {
+		pcp->high = pcp->free_count + pcp->batch < zone->pcp_high_max
+				    ? pcp->free_count + pcp->batch
+				    : zone->pcp_high_max;
+	}
+}
+
+static void spill_if_over_locked(struct quire *q, struct pcp *pcp)
+{
+	DCHECK(lock_is_held(&pcp->lock));
+	if (pcp->count >= pcp->high && pcp->count != 0)
+		pcp_spill_locked(q, pcp, pages_over_high(pcp));
+}
+
+/*
+ * Least runs of a refill: a batch and one, for the caller, in pages; at least two runs.  A batch is
+ * 63, so it is 64 pages, whose state bytes are one cache line: two CPUs that refill in turn from one
+ * block do not share a line.  (A LIFO pair took 12 ns on each of two CPUs that did, 3.5 otherwise.)
+ */
+unsigned pcp_refill_least(unsigned batch, unsigned order)
+{
+	unsigned runs = (batch + 1) >> order;
+
+	return runs > 2 ? runs : 2;
+}
+
+/* Runs a refill asks for: the least, doubled with each refill in a row. */
+static unsigned refill_runs_locked(struct pcp *pcp, unsigned order)
+{
+	unsigned runs = pcp_refill_least(pcp->batch, order);
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (pcp->high == 0)
+		return 1;
+	runs <<= pcp->alloc_factor;
+	if (pcp->alloc_factor < BATCH_SCALE_MAX)
+		pcp->alloc_factor++;
+	return runs < MOVE_MAX ? runs : MOVE_MAX;
+}
+
+/* The same for a stack: at most half of what it keeps; of runs between a page and a block an eighth,
+ * since those that wait here are holes in blocks. */
+static unsigned refill_stack_runs_locked(const struct quire *q, struct pcp *pcp, unsigned order,
+					 unsigned type)
+{
+	unsigned runs = refill_runs_locked(pcp, order);
+	unsigned share = order == 0 || order == q->block_order ? 2 : 8;
+	unsigned most = pcp->stack_high[stack_order_index(q, order)][type] / share;
+	unsigned least = pcp_refill_least(pcp->batch, order);
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (most < least)
+		most = least;
+	if (most > MOVE_MAX >> (order < 3 ? order : 3))
+		most = MOVE_MAX >> (order < 3 ? order : 3); /* larger runs take longer each */
+	return runs < most ? runs : most;
+}
+
+/* ---- one run at a time: without sequences, and for a CPU given by number ---- */
+
+/* The same for a list, which has no room of its own: beyond the least, only up to high. */
+static unsigned list_refill_runs_locked(struct pcp *pcp, unsigned order)
+{
+	unsigned least = pcp_refill_least(pcp->batch, order);
+	unsigned room = (pcp->high > pcp->count ? pcp->high - pcp->count : 0) >> order;
+	unsigned runs = refill_runs_locked(pcp, order);
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (room < least)
+		room = least;
+	return runs < room ? runs : room;
+}
+
+/* A run (state CACHED) from the lists, refilled if need be; FRAME_NONE if neither had one. */
+uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+			  unsigned flags)
+{
+	unsigned order_index = list_order_index(q, order);
+	uint32_t frames[MOVE_MAX];
+	unsigned n;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	count_add(pcp->activity, 1);
+	pcp->free_count /= 2;
+	if (order_index == LIST_ORDERS_NR)
+		return FRAME_NONE;
+	if (list_take_locked(q, pcp, list_index(order_index, type), frames, 1) == 1) {
+		count_add(pcp->list_allocs, 1);
+		return frames[0];
+	}
+	n = rmqueue_bulk(q, &q->zone[pcp->zone], order, type, flags, frames,
+			 list_refill_runs_locked(pcp, order));
+	if (n == 0)
+		return FRAME_NONE;
+	count_add(pcp->refills, 1);
+	count_add(pcp->list_allocs, 1);
+	for (unsigned i = n - 1; i != 0; i--) /* so that the list gives out rising addresses */
+		pcp_list_put_locked(q, pcp, &frames[i], 1, order, type);
+	return frames[0];
+}
+
+/* A run (state CACHED) of at least @order of any type that is on the lists now, or FRAME_NONE. */
+uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order)
+{
+	uint32_t frame;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	for (unsigned i = 0; i < LISTS_NR; i++)
+		if (list_order(q, i) >= order && list_take_locked(q, pcp, i, &frame, 1) == 1)
+			return frame;
+	return FRAME_NONE;
+}
+
+/* Takes in one run (state CACHED) of an order that lists keep. */
+void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
+		     unsigned type)
+{
+	DCHECK(lock_is_held(&pcp->lock));
+	count_add(pcp->activity, 1);
+	count_add(pcp->list_frees, 1);
+	pcp_list_put_locked(q, pcp, &frame, 1, order, type);
+	tune_after_free_locked(q, pcp, 1u << order);
+	spill_if_over_locked(q, pcp);
+}
+
+/* ---- behind the stacks ---- */
+
+static void reverse(uint32_t *frames, unsigned n)
+{
+	for (unsigned i = 0; i < n / 2; i++) {
+		uint32_t other = frames[n - 1 - i];
+
+		frames[n - 1 - i] = frames[i];
+		frames[i] = other;
+	}
+}
+
+/* Up to @n runs from the nearest source that has any. */
+static unsigned collect_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+			       unsigned flags, uint32_t *frames, unsigned n)
+{
+	struct zone *zone = &q->zone[pcp->zone];
+	unsigned order_index = list_order_index(q, order);
+	unsigned got = depot_take(q, zone, order, type, frames, n);
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (got == 0 && order_index < LIST_ORDERS_NR)
+		got = list_take_locked(q, pcp, list_index(order_index, type), frames, n);
+	if (got != 0)
+		return got;
+	got = rmqueue_bulk(q, zone, order, type, flags, frames, n);
+	count_add(pcp->refills, got != 0);
+	reverse(frames, got); /* a stack gives out its last entry first: rising addresses */
+	return got;
+}
+
+/* A nested call may not wait for the zone lock to spill: its pages stay on a list over high, and
+ * the next ordinary call spills them (B7). */
+static bool may_stay_locked(const struct quire *q, const struct pcp *pcp, unsigned pages,
+			    unsigned order, unsigned flags)
+{
+	DCHECK(lock_is_held(&pcp->lock));
+	if (!list_keeps(q, order))
+		return false;
+	return (flags & QUIRE_NOLOCK) || pcp->count + pages <= pcp->high;
+}
+
+/* Puts what no stack took where it may stay: a list that keeps the order, or the buddy. */
+static void stow_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
+			unsigned order, unsigned type, unsigned flags)
+{
+	struct zone *zone = &q->zone[pcp->zone];
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (n == 0)
+		return;
+	if (may_stay_locked(q, pcp, n << order, order, flags)) {
+		pcp_list_put_locked(q, pcp, frames, n, order, type);
+		return;
+	}
+	count_add(pcp->spills, 1);
+	pcp_frames_to_buddy(q, zone, frames, n);
+}
+
+/*
+ * The current CPU's stack of a class was empty: fetches a batch, keeps one run for the caller and
+ * pushes the rest.  The push goes to whatever CPU the thread runs on by then; wherever that is,
+ * we hold this door, so nobody who closes all doors can have finished (isolation relies on it).
+ */
+uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+				 unsigned flags)
+{
+	unsigned tag = (unsigned)pcp->zone << TAG_ZONE_SHIFT | type;
+	unsigned order_index = stack_order_index(q, order);
+	uint32_t frames[MOVE_MAX];
+	unsigned n, pushed;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	CHECK(order_index < STACK_ORDERS_NR);
+	count_add(pcp->activity, 1);
+	pcp->free_count /= 2;
+	stacks_tune_locked(q, pcp, order, type);
+	n = refill_stack_runs_locked(q, pcp, order, type);
+	if ((flags & QUIRE_NOLOCK) && !list_keeps(q, order))
+		n = 1; /* what is not pushed could not be stowed without waiting */
+	n = collect_locked(q, pcp, order, type, flags, frames, n);
+	if (n == 0)
+		return FRAME_NONE;
+	count_add(pcp->list_allocs, 1);
+	n--;
+	pushed = stack_push_n(&q->stacks, STACK_CLASS(order, tag), frames, n);
+	stow_locked(q, pcp, frames + pushed, n - pushed, order, type, flags);
+	return frames[n];
+}
+
+/* The current CPU's stack of a class was full (or cold, or closed): makes room and stows a run. */
+void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
+			    unsigned type)
+{
+	unsigned tag = (unsigned)pcp->zone << TAG_ZONE_SHIFT | type;
+	unsigned order_index = stack_order_index(q, order);
+	uint32_t frames[MOVE_MAX];
+	unsigned half, n, kept, put;
+
+	DCHECK(lock_is_held(&pcp->lock));
+	CHECK(order_index < STACK_ORDERS_NR);
+	half = pcp->stack_high[order_index][type] / 2u;
+	count_add(pcp->activity, 1);
+	count_add(pcp->list_frees, 1);
+	tune_after_free_locked(q, pcp, 1u << order);
+	stacks_tune_locked(q, pcp, order, type);
+	if (stack_push_n(&q->stacks, STACK_CLASS(order, tag), &frame, 1) == 1)
+		return;
+	n = stack_pop_n(&q->stacks, STACK_CLASS(order, tag), frames,
+			half < MOVE_MAX ? half : MOVE_MAX);
+	kept = stack_push_n(&q->stacks, STACK_CLASS(order, tag), &frame, 1);
+	put = depot_put(q, &q->zone[pcp->zone], order, type, frames, n);
+	stow_locked(q, pcp, frames + put, n - put, order, type, 0);
+	stow_locked(q, pcp, &frame, 1 - kept, order, type, 0);
+	spill_if_over_locked(q, pcp);
+}
+
+/* ---- idle
+ * --------------------------------------------------------------------------------------------------
+ */
+
+/* The worker's visit to lists in use: high decays by an eighth, what is over it goes. */
+unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp)
+{
+	const struct zone *zone = &q->zone[pcp->zone];
+	unsigned high = pcp->high - (pcp->high + 7) / 8; /* rounded up, or 7 would stay 7 */
+
+	DCHECK(lock_is_held(&pcp->lock));
+	if (pcp->high == 0)
+		return 0;
+	pcp->high = high > zone->pcp_high_min ? high : zone->pcp_high_min;
+	return pcp->count > pcp->high ? pcp_spill_locked(q, pcp, pcp->count - pcp->high) : 0;
+}

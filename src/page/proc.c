@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/proc.c - texts in the shapes of /proc/buddyinfo, /proc/pagetypeinfo and /proc/zoneinfo
+ *
+ * A reader, or a script, that knows Linux's files can read these.  A node is a zone here, and all
+ * its pages are "Normal".  Emptying blocks count under their own type.
+ */
+#include "base/text.h"
+#include "page/page.h"
+
+static const char *const type_names[] = { "Unmovable", "Movable", "Reclaimable", "HighAtomic",
+					  "Isolate" };
+#define TYPE_NAMES_NR (sizeof(type_names) / sizeof(type_names[0]))
+
+/* A copy of the counters, so that no text is built under the zone lock. */
+static struct zone zone_copy(struct zone *zone)
+{
+	lock_token token = lock_acquire(&zone->lock);
+	struct zone copy = *zone;
+
+	lock_release(&zone->lock, token);
+	return copy;
+}
+
+static uint32_t free_runs(const struct zone *zone, unsigned order, unsigned name)
+{
+	if (name >= TYPES_NR)
+		return zone->nr_free[order][name == TYPES_NR ? ROW_HIGHATOMIC : ROW_ISOLATE];
+	return zone->nr_free[order][ROW_TYPE + name] + zone->nr_free[order][ROW_EMPTYING + name];
+}
+
+static void put_node(struct text *text, unsigned zone)
+{
+	text_put(text, "Node ");
+	text_put_u64(text, zone);
+	text_put(text, ", zone   Normal ");
+}
+
+size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
+{
+	struct text text;
+
+	text_init(&text, buffer, bytes);
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		struct zone zone = zone_copy(&q->zone[i]);
+
+		put_node(&text, i);
+		for (unsigned order = 0; order < QUIRE_ORDERS; order++) {
+			uint64_t runs = 0;
+
+			for (unsigned row = 0; row < ROWS_NR; row++)
+				runs += zone.nr_free[order][row];
+			text_put_u64_width(&text, runs, 6);
+			text_put(&text, " ");
+		}
+		text_put(&text, "\n");
+	}
+	return text.bytes;
+}
+
+static void put_type_row(struct text *text, const struct zone *zone, unsigned name)
+{
+	text_put(text, "Node ");
+	text_put_u64_width(text, zone->index, 4);
+	text_put(text, ", zone   Normal, type ");
+	text_put_width(text, type_names[name], 12);
+	for (unsigned order = 0; order < QUIRE_ORDERS; order++) {
+		text_put_u64_width(text, free_runs(zone, order, name), 6);
+		text_put(text, " ");
+	}
+	text_put(text, "\n");
+}
+
+static unsigned tag_name(uint8_t tag)
+{
+	if (tag & TAG_ISOLATE)
+		return 4;
+	return tag & TAG_HIGHATOMIC ? 3 : tag & TAG_TYPE;
+}
+
+static void put_block_counts(struct text *text, struct quire *q, const struct zone *zone)
+{
+	uint64_t blocks[TYPE_NAMES_NR] = { 0 };
+
+	for (uint32_t b = 0; b < zone->blocks_touched; b++)
+		/* Pairs with block_set_tag_locked(): a count for people may be a moment old. */
+		blocks[tag_name(load_relaxed(&q->tag[zone->block_first + b]))]++;
+	text_put(text, "Node ");
+	text_put_u64(text, zone->index);
+	text_put(text, ", zone   Normal ");
+	for (unsigned name = 0; name < TYPE_NAMES_NR; name++) {
+		text_put_u64_width(text, blocks[name], 12);
+		text_put(text, " ");
+	}
+	text_put(text, "\n");
+}
+
+size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
+{
+	struct text text;
+
+	text_init(&text, buffer, bytes);
+	text_put(&text, "Page block order: ");
+	text_put_u64(&text, q->block_order);
+	text_put(&text, "\nPages per block:  ");
+	text_put_u64(&text, block_pages(q));
+	text_put(&text, "\n\nFree pages count per migrate type at order ");
+	for (unsigned order = 0; order < QUIRE_ORDERS; order++)
+		text_put_u64_width(&text, order, 7);
+	text_put(&text, "\n");
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		struct zone zone = zone_copy(&q->zone[i]);
+
+		for (unsigned name = 0; name < TYPE_NAMES_NR; name++)
+			put_type_row(&text, &zone, name);
+	}
+	text_put(&text, "\nNumber of blocks type ");
+	for (unsigned name = 0; name < TYPE_NAMES_NR; name++) {
+		text_put(&text, "    ");
+		text_put_width(&text, type_names[name], 9);
+	}
+	text_put(&text, "\n");
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		struct zone zone = zone_copy(&q->zone[i]);
+
+		put_block_counts(&text, q, &zone);
+	}
+	return text.bytes;
+}
+
+static void put_line(struct text *text, const char *name, uint64_t value)
+{
+	text_put(text, "        ");
+	text_put_width(text, name, 12);
+	text_put(text, " ");
+	text_put_u64(text, value);
+	text_put(text, "\n");
+}
+
+static void put_pagesets(struct text *text, struct quire *q, unsigned zone)
+{
+	text_put(text, "  pagesets\n");
+	for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+		const struct pcp *pcp = page_pcp(q, zone, slot);
+
+		/* Hints, as in stat.c. */
+		if (!load_relaxed(&pcp->ready))
+			continue;
+		text_put(text, "    cpu: ");
+		text_put_u64(text, slot);
+		text_put(text, "\n              count: ");
+		text_put_u64(text, load_relaxed(&pcp->count));
+		text_put(text, "\n              high:  ");
+		text_put_u64(text, load_relaxed(&pcp->high));
+		text_put(text, "\n              batch: ");
+		text_put_u64(text, load_relaxed(&pcp->batch));
+		text_put(text, "\n              stack: ");
+		text_put_u64(text, stacks_pages(q, pcp));
+		text_put(text, "\n");
+	}
+}
+
+size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
+{
+	struct text text;
+
+	text_init(&text, buffer, bytes);
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		struct zone zone = zone_copy(&q->zone[i]);
+
+		text_put(&text, "Node ");
+		text_put_u64(&text, i);
+		text_put(&text, ", zone   Normal\n  pages free     ");
+		text_put_u64(&text, zone.free_pages);
+		text_put(&text, "\n");
+		put_line(&text, "min", zone.mark_min);
+		put_line(&text, "low", zone.mark_low);
+		put_line(&text, "high", zone.mark_high);
+		put_line(&text, "spanned", zone.managed_pages);
+		put_line(&text, "present", zone.online_pages);
+		put_line(&text, "managed", zone.managed_pages);
+		put_line(&text, "reported", zone.zero_pages);
+		put_line(&text, "isolated", zone.isolated_pages);
+		put_line(&text, "depot", depot_pages(&zone.depot));
+		put_pagesets(&text, q, i);
+	}
+	return text.bytes;
+}

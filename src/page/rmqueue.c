@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/rmqueue.c - where the buddy takes a run from, as a list of attempts
+ *
+ * For a request of one type, in this order:
+ *
+ *   OWN     1. partial blocks of the type, fullest first
+ *           2. partial blocks of the type that were to be emptied (the fullest; it is kept now)
+ *           3. whole blocks of the type
+ *           4. whole blocks of another type, which change type (a claim that mixes nothing)
+ *   STEAL   5. partial blocks of another type: the emptiest; it changes type if at least half of it
+ *              is free, otherwise the run is stolen and the block stays as it is
+ *
+ * The caller grows the zone between OWN and STEAL, so types mix only when the limit is reached.
+ * Linux claims by how alike the used pages are; here a page does not record the type it was asked
+ * for, and the half rule uses free pages alone.
+ *
+ * Highatomic: an ATOMIC request of order > 0 that succeeded makes its block a reserve for such
+ * requests, up to a hundredth of the zone; under pressure one block at a time is given up.
+ */
+#include "page/page.h"
+
+/* A grower that loses all it grew to others this often takes part in stealing instead. */
+#define GROW_ROUNDS 4
+
+enum attempt {
+	ATTEMPT_OWN,
+	ATTEMPT_STEAL,
+};
+
+/* Linux's order of fallback. */
+static const uint8_t fallback[TYPES_NR][TYPES_NR - 1] = {
+	[TYPE_UNMOVABLE] = { TYPE_RECLAIMABLE, TYPE_MOVABLE },
+	[TYPE_MOVABLE] = { TYPE_RECLAIMABLE, TYPE_UNMOVABLE },
+	[TYPE_RECLAIMABLE] = { TYPE_UNMOVABLE, TYPE_MOVABLE },
+};
+
+static void retype_whole(struct quire *q, uint32_t frame, unsigned order, unsigned type)
+{
+	uint32_t block = page_block(q, frame);
+	uint32_t blocks_nr = order > q->block_order ? 1u << (order - q->block_order) : 1u;
+
+	for (uint32_t i = 0; i < blocks_nr; i++)
+		store_relaxed(&q->tag[block + i],
+			      (uint8_t)((q->tag[block + i] & ~TAG_TYPE) | type));
+}
+
+/* Attempts 3 and 4: a whole run of the type, or of another that now changes to it. */
+static uint32_t take_whole_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type)
+{
+	uint32_t frame = buddy_take_whole_locked(q, zone, ROW_TYPE + type, order);
+
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned i = 0; frame == FRAME_NONE && i < TYPES_NR - 1; i++) {
+		frame = buddy_take_whole_locked(q, zone, ROW_TYPE + fallback[type][i], order);
+		if (frame != FRAME_NONE) {
+			zone->claims++;
+			retype_whole(q, frame, order, type);
+		}
+	}
+	return frame;
+}
+
+/* Attempt 2: the fullest block that was to be emptied is kept and used after all. */
+static bool keep_emptying_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type)
+{
+	uint32_t block = block_fullest_locked(zone, ROW_EMPTYING + type, order);
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (block == BLOCK_NONE)
+		return false;
+	block_set_tag_locked(q, zone, block, (uint8_t)(q->tag[block] & ~TAG_EMPTYING));
+	return true;
+}
+
+static unsigned take_own_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+				uint32_t *frames, unsigned n)
+{
+	unsigned taken = 0;
+
+	DCHECK(lock_is_held(&zone->lock));
+	while (taken < n && order >= q->block_order) {
+		uint32_t frame = take_whole_locked(q, zone, order, type);
+
+		if (frame == FRAME_NONE)
+			return taken;
+		frames[taken++] = frame;
+	}
+	while (taken < n) {
+		uint32_t frame;
+
+		taken += buddy_take_partial_locked(q, zone, ROW_TYPE + type, order, frames + taken,
+						   n - taken);
+		if (taken == n || keep_emptying_locked(q, zone, order, type))
+			continue;
+		/* A short refill is cheaper than a fresh block. */
+		frame = taken == 0 ? take_whole_locked(q, zone, order, type) : FRAME_NONE;
+		if (frame == FRAME_NONE)
+			return taken;
+		buddy_break_locked(q, zone, frame);
+	}
+	return taken;
+}
+
+static uint32_t other_partial_locked(struct zone *zone, unsigned order, unsigned other)
+{
+	uint32_t block = block_emptiest_locked(zone, ROW_EMPTYING + other, order);
+
+	DCHECK(lock_is_held(&zone->lock));
+	return block != BLOCK_NONE ? block : block_emptiest_locked(zone, ROW_TYPE + other, order);
+}
+
+/* Attempt 5.  At most one run: stealing is the exception and each is decided afresh. */
+static unsigned steal_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+			     uint32_t *frames)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned i = 0; order < q->block_order && i < TYPES_NR - 1; i++) {
+		uint32_t block = other_partial_locked(zone, order, fallback[type][i]);
+		unsigned row;
+		uint8_t tag;
+
+		if (block == BLOCK_NONE)
+			continue;
+		tag = (uint8_t)(q->tag[block] & ~TAG_EMPTYING);
+		if (q->block[block].free_pages >= block_pages(q) / 2) {
+			zone->claims++;
+			tag = (uint8_t)((tag & ~TAG_TYPE) | type);
+		} else {
+			zone->steals++;
+		}
+		block_set_tag_locked(q, zone, block, tag);
+		row = ROW_TYPE + (tag & TAG_TYPE);
+		return buddy_take_partial_locked(q, zone, row, order, frames, 1);
+	}
+	return 0;
+}
+
+/* ---- highatomic -------------------------------------------------------------------------------
+ */
+
+static unsigned take_highatomic_locked(struct quire *q, struct zone *zone, unsigned order,
+				       uint32_t *frames)
+{
+	uint32_t frame;
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (order < q->block_order &&
+	    buddy_take_partial_locked(q, zone, ROW_HIGHATOMIC, order, frames, 1) == 1)
+		return 1;
+	frame = buddy_take_whole_locked(q, zone, ROW_HIGHATOMIC, order);
+	if (frame == FRAME_NONE)
+		return 0;
+	frames[0] = frame;
+	if (order < q->block_order) {
+		buddy_break_locked(q, zone, frame);
+		return buddy_take_partial_locked(q, zone, ROW_HIGHATOMIC, order, frames, 1);
+	}
+	return 1;
+}
+
+/* A hundredth of the zone; nothing if that is less than one block. */
+static void reserve_highatomic_locked(struct quire *q, struct zone *zone, uint32_t frame)
+{
+	uint32_t block = page_block(q, frame);
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (zone->highatomic_blocks + 1 > zone->blocks_nr / 100 || (q->tag[block] & TAG_HIGHATOMIC))
+		return;
+	zone->highatomic_blocks++;
+	block_set_tag_locked(q, zone, block,
+			     (uint8_t)((q->tag[block] & ~TAG_EMPTYING) | TAG_HIGHATOMIC));
+}
+
+/* Gives one reserved block with something free back to everybody.  False: there is none. */
+static bool unreserve_highatomic_locked(struct quire *q, struct zone *zone)
+{
+	uint32_t block = block_emptiest_locked(zone, ROW_HIGHATOMIC, 0);
+	uint32_t frame = FRAME_NONE;
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (block == BLOCK_NONE) {
+		frame = buddy_take_whole_locked(q, zone, ROW_HIGHATOMIC, q->block_order);
+		if (frame == FRAME_NONE)
+			return false;
+		block = page_block(q, frame);
+	}
+	zone->highatomic_blocks--;
+	block_set_tag_locked(q, zone, block, (uint8_t)(q->tag[block] & ~TAG_HIGHATOMIC));
+	if (frame != FRAME_NONE)
+		buddy_whole_add_locked(q, zone, frame, q->block_order,
+				       page_state(q, frame) & STATE_ZERO);
+	return true;
+}
+
+/* ---- entry points ------------------------------------------------------------------------------
+ */
+
+static unsigned attempt_locked(struct quire *q, struct zone *zone, enum attempt attempt,
+			       unsigned order, unsigned type, unsigned flags, uint32_t *frames,
+			       unsigned n)
+{
+	unsigned taken = 0;
+
+	DCHECK(lock_is_held(&zone->lock));
+	while (n > 1 && !zone_has_room_locked(q, zone, flags, (uint64_t)n << order))
+		n /= 2;
+	if (!zone_has_room_locked(q, zone, flags, (uint64_t)1 << order))
+		return 0;
+	if ((flags & QUIRE_ATOMIC) && order > 0)
+		taken = take_highatomic_locked(q, zone, order, frames);
+	if (taken == 0)
+		taken = take_own_locked(q, zone, order, type, frames, n);
+	if (taken == 0 && attempt == ATTEMPT_STEAL)
+		taken = steal_locked(q, zone, order, type, frames);
+	while (taken == 0 && attempt == ATTEMPT_STEAL && unreserve_highatomic_locked(q, zone))
+		taken = take_own_locked(q, zone, order, type, frames, 1);
+	if (taken != 0 && (flags & QUIRE_ATOMIC) && order > 0 && order < q->block_order)
+		reserve_highatomic_locked(q, zone, frames[0]);
+	return taken;
+}
+
+static unsigned rmqueue_attempt(struct quire *q, struct zone *zone, enum attempt attempt,
+				unsigned order, unsigned type, unsigned flags, uint32_t *frames,
+				unsigned n)
+{
+	lock_token token;
+	unsigned taken;
+
+	if (!zone_lock_for(zone, flags, &token))
+		return 0;
+	taken = attempt_locked(q, zone, attempt, order, type, flags, frames, n);
+	for (unsigned i = 0; i < taken; i++)
+		page_set_state(q, frames[i],
+			       STATE_CACHED | (page_state(q, frames[i]) & STATE_ZERO) | order);
+	emptying_choose_locked(q, zone);
+	store_relaxed(&zone->below_high, zone_available_locked(q, zone) < zone->mark_high);
+	zone_unlock(zone, token);
+	return taken;
+}
+
+/*
+ * Fills @frames with up to @n runs (state CACHED) without growing, stealing or waiting: for a
+ * refill under a pcp lock.  Zero: nothing of the kind without more effort.
+ */
+unsigned rmqueue_bulk(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+		      unsigned flags, uint32_t *frames, unsigned n)
+{
+	return rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, frames, n);
+}
+
+/* One run (state CACHED) from one zone, growing it and at last mixing types. */
+static uint32_t direct_from(struct quire *q, struct zone *zone, unsigned order, unsigned flags)
+{
+	unsigned type = page_flags_type(flags);
+	uint32_t frame;
+
+	if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
+		return frame;
+	/* Others may take what was grown before we do: a few rounds, then types may mix. */
+	for (unsigned round = 0; round < GROW_ROUNDS; round++) {
+		int error = zone_grow(q, zone, flags, order);
+
+		if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
+			return frame;
+		if (error)
+			break;
+	}
+	if (rmqueue_attempt(q, zone, ATTEMPT_STEAL, order, type, flags, &frame, 1) == 1)
+		return frame;
+	return FRAME_NONE;
+}
+
+/* One run (state CACHED) from the wanted zone, then from the others. */
+uint32_t rmqueue_direct(struct quire *q, unsigned order, unsigned flags)
+{
+	unsigned node = flags >> 24;
+	unsigned first = node != 0 ? node - 1 : page_home_zone(q);
+
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		struct zone *zone = &q->zone[(first + i) % q->zones_nr];
+		uint32_t frame = direct_from(q, zone, order, flags);
+
+		if (frame != FRAME_NONE) {
+			fetch_add_relaxed(&zone->buddy_allocs, 1);
+			return frame;
+		}
+		if (node != 0)
+			break;
+	}
+	return FRAME_NONE;
+}

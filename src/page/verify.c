@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/verify.c - every invariant of a quiesced instance, by its number
+ *
+ * page_verify() returns 100 + n for the first rule Bn that does not hold.
+ *
+ *   B1  online = buddy + cached (stacks, lists, depots) + allocated + deferred, in pages, per zone
+ *   B2  pcp->count is the sum over its lists
+ *   B3  no two free buddies that could merge are both free
+ *   B4  nr_free and free_pages equal what the lists hold
+ *   B5  a head's state says the one place it is in
+ *   B6  a run counts under the row of its block's tag
+ *   B7  lists that are off hold nothing; others at most high_max and one refill
+ *   B8  lists end: no cycle, no foreign frame
+ *   B9  no list, stack or depot holds a page of an isolated block
+ *   B10 (behaviour, not state: tests/unit/page_pcp_test.c)
+ *   B11 a run marked ZERO reads zero (its first bytes)
+ *   B12 (behaviour: tests/unit/page_drain_test.c)
+ *
+ * What it cannot prove: that a run marked ALLOCATED is really held by somebody.
+ */
+#include "page/page.h"
+
+#define LABEL(n) (100 + (n))
+
+/* Walks every head of a zone; @sum counts pages by kind. */
+struct sums {
+	uint64_t allocated, buddy, cached, deferred, zero, isolated;
+	uint64_t listed; /* cached, counted where they are held */
+	uint32_t nr_free[QUIRE_ORDERS][ROWS_NR];
+};
+
+static bool reads_zero(const struct quire *q, uint32_t frame)
+{
+	const uint64_t *words = page_addr(q, frame);
+
+	return words[0] == 0 && words[1] == 0;
+}
+
+static bool buddy_could_merge(const struct quire *q, const struct zone *zone, uint32_t frame,
+			      unsigned order)
+{
+	uint32_t buddy = frame ^ 1u << order;
+	uint32_t block = page_block(q, buddy);
+	unsigned row = block_row(q->tag[page_block(q, frame)]);
+
+	if (order >= QUIRE_ORDER_MAX || block >= zone->block_first + zone->blocks_touched ||
+	    block < zone->block_first)
+		return false;
+	if ((page_state(q, buddy) & ~STATE_ZERO) != (STATE_BUDDY | order))
+		return false;
+	return order < q->block_order ||
+	       (row < ROW_EMPTYING && block_row(q->tag[block]) < ROW_EMPTYING);
+}
+
+static int verify_free_run(const struct quire *q, const struct zone *zone, uint32_t frame,
+			   struct sums *sums)
+{
+	unsigned state = page_state(q, frame), order = state & STATE_ORDER;
+	const struct block *b = &q->block[page_block(q, frame)];
+	unsigned row = block_row(q->tag[page_block(q, frame)]);
+
+	sums->buddy += (uint64_t)1 << order;
+	sums->nr_free[order][row]++;
+	if (row == ROW_ISOLATE)
+		sums->isolated += (uint64_t)1 << order;
+	if (state & STATE_ZERO)
+		sums->zero += (uint64_t)1 << order;
+	if ((state & STATE_ZERO) && !reads_zero(q, frame))
+		return LABEL(11);
+	if (buddy_could_merge(q, zone, frame, order))
+		return LABEL(3);
+	return b->whole == (order >= q->block_order) ? 0 : LABEL(5);
+}
+
+/* One head; advances @frame past its run.  A run never reaches beyond the zone. */
+static int verify_head(const struct quire *q, const struct zone *zone, uint32_t *frame,
+		       struct sums *sums)
+{
+	unsigned state = page_state(q, *frame), order = state & STATE_ORDER;
+	uint64_t pages = (uint64_t)1 << order;
+	int label = 0;
+
+	if (order > QUIRE_ORDER_MAX || (*frame & (pages - 1)) != 0)
+		return LABEL(5);
+	switch (state & STATE_KIND) {
+	case STATE_ALLOCATED:
+		sums->allocated += pages;
+		break;
+	case STATE_BUDDY:
+		label = verify_free_run(q, zone, *frame, sums);
+		break;
+	case STATE_CACHED:
+		sums->cached += pages;
+		break;
+	case STATE_DEFERRED:
+		sums->deferred += pages;
+		break;
+	case STATE_OFFLINE:
+		break;
+	default:
+		return LABEL(5);
+	}
+	*frame += (uint32_t)pages;
+	return label;
+}
+
+/* Heads tile the zone's touched blocks without gap or overlap. */
+static int verify_states(const struct quire *q, const struct zone *zone, struct sums *sums)
+{
+	uint32_t frame = block_frame(q, zone->block_first);
+	uint32_t end = block_frame(q, zone->block_first + zone->blocks_touched);
+
+	while (frame < end) {
+		uint32_t head = frame;
+		int label = verify_head(q, zone, &frame, sums);
+
+		if (label)
+			return label;
+		for (uint32_t f = head + 1;
+		     f < frame && (page_state(q, head) & STATE_KIND) != STATE_OFFLINE; f++)
+			if (page_state(q, f) != STATE_TAIL)
+				return LABEL(5);
+	}
+	return 0;
+}
+
+/* ---- lists ---- */
+
+static int verify_block_lists(const struct quire *q, uint32_t block)
+{
+	const struct block *b = &q->block[block];
+	uint32_t first = block_frame(q, block), end = first + block_pages(q);
+	uint32_t pages = 0;
+
+	if (!b->online || b->whole)
+		return 0;
+	for (unsigned order = 0; order < q->block_order; order++) {
+		uint32_t frame =
+			b->free[order] == OFFSET_NONE ? FRAME_NONE : first + b->free[order];
+		uint32_t runs = 0, before = FRAME_NONE;
+
+		if ((frame != FRAME_NONE) != ((b->orders >> order & 1) != 0))
+			return LABEL(4);
+		for (; frame != FRAME_NONE; frame = q->page[frame].next) {
+			if (frame < first || frame >= end || runs++ > block_pages(q))
+				return LABEL(8);
+			if ((page_state(q, frame) & ~STATE_ZERO) != (STATE_BUDDY | order))
+				return LABEL(5);
+			if (q->page[frame].prev != before)
+				return LABEL(8);
+			before = frame;
+			pages += 1u << order;
+		}
+	}
+	if (pages != b->free_pages)
+		return LABEL(4);
+	return (b->bin == BIN_NONE) == (pages == 0) ? 0 : LABEL(6);
+}
+
+static int verify_whole_list(const struct quire *q, const struct block_list *list, unsigned order,
+			     unsigned row)
+{
+	uint32_t runs = 0, before = BLOCK_NONE;
+
+	for (uint32_t block = list->head; block != BLOCK_NONE; block = q->block[block].next) {
+		if (block >= q->blocks_nr || runs++ > q->blocks_nr ||
+		    q->block[block].prev != before)
+			return LABEL(8);
+		before = block;
+		if ((page_state(q, block_frame(q, block)) & ~STATE_ZERO) != (STATE_BUDDY | order))
+			return LABEL(5);
+		if (block_row(q->tag[block]) != row)
+			return LABEL(6);
+	}
+	if (list->tail != before)
+		return LABEL(8);
+	return runs == list->nr ? 0 : LABEL(4);
+}
+
+/* Blocks without memory are all on the offline list, and reserved ones are counted. */
+static int verify_block_counts(const struct quire *q, const struct zone *zone)
+{
+	uint32_t offline_nr = 0, highatomic_nr = 0, listed_nr = 0;
+
+	for (uint32_t b = 0; b < zone->blocks_touched; b++) {
+		offline_nr += !q->block[zone->block_first + b].online;
+		highatomic_nr += (q->tag[zone->block_first + b] & TAG_HIGHATOMIC) != 0;
+	}
+	for (uint32_t block = zone->offline.head; block != BLOCK_NONE; block = q->block[block].next)
+		if (block >= q->blocks_nr || q->block[block].online || listed_nr++ > offline_nr)
+			return LABEL(8);
+	if (listed_nr != zone->offline.nr || offline_nr != listed_nr + zone->blocks_growing)
+		return LABEL(4);
+	return highatomic_nr == zone->highatomic_blocks ? 0 : LABEL(4);
+}
+
+static int verify_zone_lists(const struct quire *q, const struct zone *zone)
+{
+	int label = 0;
+
+	for (uint32_t b = 0; label == 0 && b < zone->blocks_touched; b++)
+		label = verify_block_lists(q, zone->block_first + b);
+	for (unsigned o = 0; o < whole_orders(q); o++)
+		for (unsigned row = 0; label == 0 && row < ROWS_NR; row++)
+			label = verify_whole_list(q, &zone->whole[o][row], o + q->block_order, row);
+	return label != 0 ? label : verify_block_counts(q, zone);
+}
+
+/* ---- bins ---- */
+
+static int verify_bin(const struct quire *q, const struct zone *zone, unsigned row, unsigned bucket,
+		      unsigned order, uint64_t *pages)
+{
+	uint32_t block = zone->bins[row][bucket][order];
+	uint32_t nr = 0, before = BLOCK_NONE;
+
+	if ((block != BLOCK_NONE) != ((zone->bin_orders[row][bucket] >> order & 1) != 0))
+		return LABEL(6);
+	for (; block != BLOCK_NONE; block = q->block[block].next) {
+		const struct block *b;
+
+		if (block >= q->blocks_nr || nr++ > q->blocks_nr || q->block[block].prev != before)
+			return LABEL(8);
+		before = block;
+		b = &q->block[block];
+		if (block_row(q->tag[block]) != row || b->whole ||
+		    block_bucket(b->free_pages) != bucket || b->orders >> order != 1)
+			return LABEL(6);
+		*pages += b->free_pages;
+	}
+	return 0;
+}
+
+static int verify_bins(const struct quire *q, const struct zone *zone)
+{
+	int label = 0;
+
+	for (unsigned row = 0; row < ROWS_NR && label == 0; row++) {
+		uint64_t pages = 0;
+
+		for (unsigned bucket = 0; bucket < BUCKETS_NR; bucket++)
+			for (unsigned o = 0; o < BLOCK_ORDER_MAX && label == 0; o++)
+				label = verify_bin(q, zone, row, bucket, o, &pages);
+		if (label == 0 && pages != zone->row_free[row])
+			label = LABEL(6);
+	}
+	return label;
+}
+
+/* ---- caches ---- */
+
+/* One run held by a list, stack or depot: state, zone, and not of an isolated block (B9). */
+static int verify_cached(const struct quire *q, const struct zone *zone, uint32_t frame,
+			 unsigned order, struct sums *sums)
+{
+	uint32_t block = page_block(q, frame);
+
+	if (block < zone->block_first || block >= zone->block_first + zone->blocks_touched)
+		return LABEL(8);
+	if ((page_state(q, frame) & ~STATE_ZERO) != (STATE_CACHED | order))
+		return LABEL(5);
+	if (q->tag[block] & TAG_ISOLATE)
+		return LABEL(9);
+	sums->listed += (uint64_t)1 << order;
+	return 0;
+}
+
+static int verify_pcp_lists(const struct quire *q, const struct zone *zone, const struct pcp *pcp,
+			    struct sums *sums)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < LISTS_NR; i++) {
+		unsigned index = i / TYPES_NR;
+		unsigned order = index == LIST_ORDERS_NR - 1 ? q->block_order : index;
+
+		for (uint32_t frame = pcp->lists[i]; frame != FRAME_NONE;
+		     frame = q->page[frame].next) {
+			int label = count > pcp->count ? LABEL(2)
+						       : verify_cached(q, zone, frame, order, sums);
+
+			if (label)
+				return label;
+			count += (uint64_t)1 << order;
+		}
+	}
+	if (count != pcp->count)
+		return LABEL(2);
+	/* One refill, also of a nested call that could not push it, adds at most MOVE_MAX runs. */
+	if (pcp->high == 0)
+		return count == 0 ? 0 : LABEL(7);
+	if (count > zone->pcp_high_max + ((uint64_t)MOVE_MAX << q->block_order))
+		return LABEL(7);
+	return 0;
+}
+
+static int verify_stack(struct quire *q, const struct zone *zone, const struct pcp *pcp,
+			unsigned order, unsigned type, struct sums *sums)
+{
+	const struct stack_header *header =
+		stack_header(&q->stacks, pcp->slot,
+			     STACK_CLASS(order, (unsigned)zone->index << TAG_ZONE_SHIFT | type));
+	const uint32_t *entries = stack_entries(&q->stacks, pcp->slot);
+	int label = 0;
+
+	for (uint32_t i = header->low; label == 0 && i < header->top; i++)
+		label = verify_cached(q, zone, entries[i], order, sums);
+	return label;
+}
+
+static int verify_depot(const struct quire *q, const struct zone *zone, struct sums *sums)
+{
+	const uint32_t *entries = zone->depot.entries;
+	int label = 0;
+
+	for (unsigned order = 0; order < DEPOT_ORDERS_NR; order++) {
+		for (unsigned type = 0; type < TYPES_NR; type++) {
+			for (unsigned i = 0; label == 0 && i < zone->depot.held[order][type]; i++)
+				label = verify_cached(q, zone, entries[i], order, sums);
+			entries += DEPOT_ENTRIES(order);
+		}
+	}
+	return label;
+}
+
+static int verify_spares(const struct quire *q, const struct zone *zone, struct sums *sums)
+{
+	int label = 0;
+
+	for (unsigned order = 0; order < SPARE_ORDERS_NR && zone->index == 0; order++)
+		for (unsigned i = 0; label == 0 && i < SPARES_NR; i++)
+			if (q->spares[order][i] != FRAME_NONE)
+				label = verify_cached(q, zone, q->spares[order][i], order, sums);
+	return label;
+}
+
+static int verify_caches(struct quire *q, const struct zone *zone, struct sums *sums)
+{
+	int label = verify_spares(q, zone, sums);
+
+	for (unsigned slot = 0; slot < q->stacks.doors_nr && label == 0; slot++) {
+		const struct pcp *pcp = page_pcp(q, zone->index, slot);
+
+		if (!pcp->ready)
+			continue;
+		label = verify_pcp_lists(q, zone, pcp, sums);
+		for (unsigned i = 0; label == 0 && q->stacks.slots_nr != 0 && i < STACK_ORDERS_NR;
+		     i++)
+			for (unsigned type = 0; label == 0 && type < TYPES_NR; type++)
+				label = verify_stack(q, zone, pcp,
+						     i == STACK_ORDERS_NR - 1 ? q->block_order : i,
+						     type, sums);
+	}
+	return label != 0 ? label : verify_depot(q, zone, sums);
+}
+
+/* ---- all
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+static int verify_totals(const struct quire *q, const struct zone *zone, const struct sums *sums)
+{
+	if (sums->buddy + sums->cached + sums->allocated + sums->deferred != zone->online_pages)
+		return LABEL(1);
+	/* In a child of fork, what other threads had in their hands is in no list. */
+	if (sums->cached != sums->listed && !(q->forked && sums->cached > sums->listed))
+		return LABEL(1);
+	if (sums->buddy != zone->free_pages || sums->zero != zone->zero_pages ||
+	    sums->isolated != zone->isolated_pages)
+		return LABEL(4);
+	for (unsigned order = 0; order < QUIRE_ORDERS; order++)
+		for (unsigned row = 0; row < ROWS_NR; row++)
+			if (sums->nr_free[order][row] != zone->nr_free[order][row])
+				return LABEL(4);
+	return 0;
+}
+
+/* @pages are marked DEFERRED: the list must hold them, and nothing else. */
+static int verify_deferred(const struct quire *q, uint64_t pages)
+{
+	uint64_t found = 0;
+
+	for (uint32_t frame = q->deferred; frame != FRAME_NONE; frame = q->page[frame].next) {
+		if (frame >= (uint64_t)q->blocks_nr << q->block_order || found > pages)
+			return LABEL(8);
+		if ((page_state(q, frame) & STATE_KIND) != STATE_DEFERRED)
+			return LABEL(5);
+		found += (uint64_t)1 << (page_state(q, frame) & STATE_ORDER);
+	}
+	return found == pages || (q->forked && found < pages) ? 0 : LABEL(1);
+}
+
+int page_verify(struct quire *q)
+{
+	uint64_t deferred = 0;
+	int label = 0;
+
+	for (unsigned i = 0; i < q->zones_nr && label == 0; i++) {
+		const struct zone *zone = &q->zone[i];
+		struct sums sums = { .listed = 0 };
+
+		label = verify_states(q, zone, &sums);
+		if (label == 0)
+			label = verify_zone_lists(q, zone);
+		if (label == 0)
+			label = verify_bins(q, zone);
+		if (label == 0)
+			label = verify_caches(q, zone, &sums);
+		if (label == 0)
+			label = verify_totals(q, zone, &sums);
+		deferred += sums.deferred;
+	}
+	return label != 0 ? label : verify_deferred(q, deferred);
+}

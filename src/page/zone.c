@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/zone.c - what a zone may hand out, and how it grows
+ *
+ * Watermarks follow Linux: min = sqrt(16 x zone in KiB) clamped to 128 KiB .. 256 MiB, in the
+ * zone's share; low and high are one gap above each, gap = max(min / 4, managed / 1000).  Here a
+ * zone's pages are those of its limit, and what is not committed yet counts as available, since
+ * committing it needs nobody else's memory.
+ *
+ * Growing commits whole pageblocks (sections): their memory, their struct pages, state bytes and
+ * block record.  grow_mutex lets one caller do it at a time and is never waited for by callers
+ * that may not wait; no spin lock is held over a system call.
+ */
+#include "page/page.h"
+
+#include "machine/mem.h"
+
+/* Sections committed in one go: an eighth of what is online, within these.  Two keep the largest
+ * order, which spans two blocks of 4 KiB pages, within reach of one step; 16 blocks are 32 MiB, a
+ * few microseconds of system calls against milliseconds of faults. */
+#define GROW_BLOCKS_MIN 2u
+#define GROW_BLOCKS_MAX 16u
+
+static uint64_t square_root(uint64_t x)
+{
+	uint64_t low = 0, high = (uint64_t)1 << 32;
+
+	while (high - low > 1) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (middle * middle <= x)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
+{
+	return x < low ? low : x > high ? high : x;
+}
+
+static void zone_init_marks(struct quire *q, struct zone *zone)
+{
+	uint64_t managed = zone->managed_pages;
+	unsigned kib_shift = q->page_shift - 10u;
+	uint64_t min_kib = clamp(square_root((managed << kib_shift) * 16), 128, 262144);
+	uint64_t gap;
+
+	/* A zone of a few blocks keeps at most a 32nd back. */
+	zone->mark_min = clamp(min_kib >> kib_shift, 1, managed / 32 + 1);
+	gap = zone->mark_min / 4 > managed / 1000 ? zone->mark_min / 4 : managed / 1000;
+	zone->mark_low = zone->mark_min + gap;
+	zone->mark_high = zone->mark_low + gap;
+}
+
+/* Linux's batch: a quarter of managed/1024 or of 1 MiB, rounded to 2^n - 1; 63 for large zones. */
+static uint32_t zone_batch(const struct quire *q, const struct zone *zone)
+{
+	uint64_t mib_pages = (uint64_t)1 << (20 - q->page_shift);
+	uint64_t b = clamp(zone->managed_pages >> 10, 0, mib_pages) / 4;
+
+	b += b / 2;
+	if (b < 2)
+		return 1;
+	return (1u << (31u - (unsigned)__builtin_clz((uint32_t)b))) - 1u;
+}
+
+/*
+ * high begins at Linux's least, four batches, not at a CPU's share of the low watermark: that share
+ * is 5,500 pages for 24 GiB and 2 CPUs, and pages on lists are out of reach of "fullest block
+ * first".  In the recorded compile it cost 8 pinned blocks of 73.  Churn raises high in one burst.
+ */
+static void zone_init_pcp(struct quire *q, struct zone *zone)
+{
+	uint64_t doors = q->stacks.doors_nr;
+
+	zone->pcp_batch = zone_batch(q, zone);
+	zone->pcp_high_max = (uint32_t)clamp(zone->managed_pages / 8 / doors, 1, 1u << 28);
+	zone->pcp_high_min = (uint32_t)clamp(4u * (uint64_t)zone->pcp_batch, 1, zone->pcp_high_max);
+}
+
+void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t blocks_nr)
+{
+	struct zone *zone = &q->zone[index];
+	struct block_list empty = { .head = BLOCK_NONE, .tail = BLOCK_NONE };
+
+	lock_init(&zone->lock, RANK_ZONE);
+	zone->index = (uint8_t)index;
+	zone->block_first = block_first;
+	zone->blocks_nr = blocks_nr;
+	zone->managed_pages = (uint64_t)blocks_nr << q->block_order;
+	zone->offline = empty;
+	for (unsigned row = 0; row < ROWS_NR; row++) {
+		for (unsigned o = 0; o < WHOLE_ORDERS_MAX; o++)
+			zone->whole[o][row] = empty;
+		for (unsigned bucket = 0; bucket < BUCKETS_NR; bucket++)
+			for (unsigned o = 0; o < BLOCK_ORDER_MAX; o++)
+				zone->bins[row][bucket][o] = BLOCK_NONE;
+	}
+	zone_init_marks(q, zone);
+	zone_init_pcp(q, zone);
+}
+
+/* Takes the zone lock; only tries it when the flags say so.  False: not taken. */
+bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token)
+{
+	if (flags & QUIRE_NOLOCK) {
+		if (!lock_try(&zone->lock, token))
+			return false;
+	} else {
+		*token = lock_acquire(&zone->lock);
+	}
+	zone->lock_acquisitions++;
+	return true;
+}
+
+void zone_unlock(struct zone *zone, lock_token token)
+{
+	lock_release(&zone->lock, token);
+}
+
+/* Pages that ordinary callers could still get: free or not yet committed. */
+uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
+{
+	uint64_t blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched + zone->offline.nr +
+			  zone->blocks_growing;
+
+	DCHECK(lock_is_held(&zone->lock));
+	return zone->free_pages - zone->isolated_pages + zone->reporting_pages +
+	       (blocks << q->block_order);
+}
+
+/*
+ * True if @pages may be taken now.  ATOMIC callers may use half of the reserve and, since they
+ * cannot wait either, a quarter of the rest: Linux's arithmetic.
+ */
+bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
+			  uint64_t pages)
+{
+	uint64_t mark = zone->mark_min;
+	uint64_t available = zone_available_locked(q, zone);
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (flags & QUIRE_ATOMIC) {
+		mark -= mark / 2;
+		mark -= mark / 4;
+	}
+	return available >= pages && available - pages >= mark;
+}
+
+/* ---- growing ----------------------------------------------------------------------------------
+ */
+
+/* Commits metadata of blocks [first, first + n): repeated commits of shared edges are harmless. */
+static int grow_metadata(struct quire *q, uint32_t first, uint32_t n)
+{
+	size_t page = mem_page_bytes();
+	size_t frame = (size_t)first << q->block_order, frames = (size_t)n << q->block_order;
+	const struct {
+		void *array;
+		size_t from, bytes;
+	} parts[] = {
+		{ q->state, frame, frames },
+		{ q->page, frame * sizeof(struct page), frames * sizeof(struct page) },
+		{ q->tag, first, n },
+		{ q->block, first * sizeof(struct block), n * sizeof(struct block) },
+	};
+
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		uintptr_t from = (uintptr_t)parts[i].array + parts[i].from;
+		uintptr_t start = from & ~(page - 1);
+		uintptr_t end = (from + parts[i].bytes + page - 1) & ~(page - 1);
+		int error = mem_commit((void *)start, end - start, "quire-meta");
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+static int grow_commit(struct quire *q, uint32_t first, uint32_t n)
+{
+	void *addr = page_addr(q, block_frame(q, first));
+	size_t bytes = (size_t)n << BLOCK_SHIFT;
+	int error = grow_metadata(q, first, n);
+
+	if (!error && !MUTANT(online_before_memory))
+		error = mem_commit(addr, bytes, "quire-pages");
+	if (!error)
+		mem_advise_huge(addr, bytes, q->thp);
+	return error;
+}
+
+static void online_locked(struct quire *q, struct zone *zone, uint32_t block)
+{
+	struct block *b = &q->block[block];
+	uint32_t frame = block_frame(q, block);
+
+	DCHECK(lock_is_held(&zone->lock));
+	b->prev = b->next = BLOCK_NONE;
+	b->free_pages = b->orders = b->binned_pages = 0;
+	b->bin = BIN_NONE;
+	b->epoch = 0;
+	b->online = true;
+	b->whole = false;
+	store_relaxed(&b->reported, false); /* pairs with the hint in offline_whole_blocks() */
+	for (unsigned o = 0; o < BLOCK_ORDER_MAX; o++)
+		b->free[o] = OFFSET_NONE;
+	memset(&q->state[frame], STATE_TAIL, block_pages(q));
+	store_relaxed(&q->tag[block], (uint8_t)(zone->index << TAG_ZONE_SHIFT | TYPE_MOVABLE));
+	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(q));
+	buddy_whole_add_locked(q, zone, frame, q->block_order, STATE_ZERO);
+}
+
+/* What one step commits: a run of never-used blocks, or one that was taken offline. */
+struct grow_step {
+	uint32_t first, blocks_nr;
+	bool was_offline;
+};
+
+static struct grow_step grow_choose_locked(struct quire *q, struct zone *zone, uint32_t needed,
+					   bool memory_is_locked)
+{
+	struct grow_step step = { .first = zone->offline.head,
+				  .blocks_nr = 1,
+				  .was_offline = true };
+	uint32_t left = zone->blocks_nr - zone->blocks_touched;
+	uint64_t want = clamp(zone->blocks_touched / 8, GROW_BLOCKS_MIN, GROW_BLOCKS_MAX);
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (step.first != BLOCK_NONE) {
+		block_list_take(q, &zone->offline, step.first);
+		zone->blocks_growing++;
+		return step;
+	}
+	if (memory_is_locked || want < needed)
+		want = needed;
+	step = (struct grow_step){ .first = zone->block_first + zone->blocks_touched,
+				   .blocks_nr = (uint32_t)(want < left ? want : left) };
+	return step;
+}
+
+static void grow_done(struct quire *q, struct zone *zone, const struct grow_step *step, int error)
+{
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	if (step->was_offline)
+		zone->blocks_growing--;
+	if (error && step->was_offline)
+		block_list_push(q, &zone->offline, step->first, true);
+	if (!error && !step->was_offline)
+		store_relaxed(&zone->blocks_touched, zone->blocks_touched + step->blocks_nr);
+	for (uint32_t i = 0; !error && i < step->blocks_nr; i++)
+		online_locked(q, zone, step->first + i);
+	zone_unlock(zone, token);
+}
+
+static bool zone_has_whole(struct quire *q, struct zone *zone, unsigned order)
+{
+	unsigned from = order < q->block_order ? 0 : order - q->block_order;
+	bool found = false;
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	for (unsigned o = from; o < whole_orders(q); o++)
+		for (unsigned type = 0; type < TYPES_NR; type++)
+			found = found || zone->whole[o][type].nr != 0;
+	zone_unlock(zone, token);
+	return found;
+}
+
+/* One step under grow_mutex.  0: more is online now; -ENOMEM: nothing left or refused. */
+static int grow_one(struct quire *q, struct zone *zone, uint32_t needed)
+{
+	bool memory_is_locked = mem_is_locked(); /* system calls: not under the lock */
+	struct grow_step step;
+	lock_token token;
+	int error;
+
+	zone_lock_for(zone, 0, &token);
+	step = grow_choose_locked(q, zone, needed, memory_is_locked);
+	zone_unlock(zone, token);
+	if (step.blocks_nr == 0)
+		return -ENOMEM;
+	error = grow_commit(q, step.first, step.blocks_nr);
+	if (error && step.blocks_nr > needed) {
+		step.blocks_nr = needed;
+		error = grow_commit(q, step.first, step.blocks_nr);
+	}
+	grow_done(q, zone, &step, error);
+	if (MUTANT(online_before_memory))
+		mem_commit(page_addr(q, block_frame(q, step.first)),
+			   (size_t)step.blocks_nr << BLOCK_SHIFT, "quire-pages");
+	return error;
+}
+
+int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order)
+{
+	uint32_t needed = order > q->block_order ? 1u << (order - q->block_order) : 1u;
+	int error = 0;
+
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK) && !MUTANT(nowait_waits)) {
+		if (!mutex_try(&q->grow_mutex))
+			return -EAGAIN;
+	} else if (!MUTANT(grow_without_mutex)) {
+		mutex_acquire(&q->grow_mutex);
+	}
+	if (!(flags & QUIRE_NOLOCK))
+		while (!error && !zone_has_whole(q, zone, order))
+			error = grow_one(q, zone, needed);
+	else
+		error = -EAGAIN;
+	if (!MUTANT(grow_without_mutex) || mutex_is_held(&q->grow_mutex))
+		mutex_release(&q->grow_mutex);
+	return error;
+}

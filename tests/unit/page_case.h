@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_case.h - page sizes, zones and sequences under which the page allocator's tests run
+ *
+ * page_tests_run() runs a table of tests once for each case.  A test gets an instance of 256 MiB a
+ * zone (128 pageblocks whatever the page size) made for the case; its worker is off, so nothing
+ * happens by itself.  After each test the instance must still satisfy every invariant.
+ */
+#ifndef PAGE_CASE_H
+#define PAGE_CASE_H
+
+#include "quire_test.h"
+
+#include <errno.h>
+
+#include "page/page.h"
+
+#define CASE_BLOCKS 128u /* in each zone */
+#define MIB(n)	    ((uint64_t)(n) << 20)
+
+struct page_case {
+	unsigned page_shift, zones;
+	enum quire_switch rseq;
+};
+
+static const struct page_case page_cases[] = {
+	{ .page_shift = 12, .zones = 1, .rseq = QUIRE_ON },
+	{ .page_shift = 12, .zones = 1, .rseq = QUIRE_OFF },
+	{ .page_shift = 12, .zones = 2, .rseq = QUIRE_ON },
+	{ .page_shift = 14, .zones = 1, .rseq = QUIRE_ON },
+	{ .page_shift = 16, .zones = 1, .rseq = QUIRE_ON },
+	{ .page_shift = 16, .zones = 2, .rseq = QUIRE_OFF },
+};
+#define PAGE_CASES_NR (sizeof(page_cases) / sizeof(page_cases[0]))
+
+static const struct page_case *page_case; /* the one that runs now */
+
+/* An instance of the case; fields that are set in @options stay. */
+static inline struct quire *page_make(struct quire_options options)
+{
+	struct quire *q = NULL;
+
+	options.page_shift = page_case->page_shift;
+	options.rseq = page_case->rseq;
+	if (options.zones == 0)
+		options.zones = page_case->zones;
+	if (options.limit_bytes == 0)
+		options.limit_bytes = options.zones * ((uint64_t)CASE_BLOCKS << BLOCK_SHIFT);
+	if (options.worker == QUIRE_WORKER_DEFAULT)
+		options.worker = QUIRE_WORKER_OFF;
+	assert_int_equal(quire_create(&options, &q), 0);
+	return q;
+}
+
+static inline int page_setup(void **state)
+{
+	*state = page_make((struct quire_options){ .limit_bytes = 0 });
+	return 0;
+}
+
+static inline int page_teardown(void **state)
+{
+	int label = quire_verify(*state);
+
+	if (label != 0)
+		print_error("after the test, rule %d is broken\n", label);
+	quire_destroy(*state);
+	return label;
+}
+
+#define PAGE_TEST(function) cmocka_unit_test_setup_teardown(function, page_setup, page_teardown)
+
+/* Runs a table of tests for every case; the answer is main()'s. */
+static inline int page_tests_run(const char *name, const struct CMUnitTest *tests, size_t tests_nr)
+{
+	int failed = 0;
+
+	assert_true(pin_to_cpu((unsigned)allowed_cpu_next(0)));
+	for (size_t i = 0; i < PAGE_CASES_NR; i++) {
+		char text[128];
+
+		page_case = &page_cases[i];
+		snprintf(text, sizeof(text), "%s: shift %u, zones %u, rseq %s", name,
+			 page_case->page_shift, page_case->zones,
+			 page_case->rseq == QUIRE_ON ? "on" : "off");
+		failed += _cmocka_run_group_tests(text, tests, tests_nr, NULL, NULL);
+	}
+	return failed;
+}
+
+#define PAGE_TESTS_RUN(name, tests) page_tests_run(name, tests, sizeof(tests) / sizeof((tests)[0]))
+
+/* ---- looking inside ------------------------------------------------------------------------- */
+
+static inline struct quire_page_stat stat_of(struct quire *q)
+{
+	struct quire_page_stat stat;
+
+	assert_int_equal(quire_page_stat_read(q, &stat), 0);
+	return stat;
+}
+
+static inline uint32_t block_at(const struct quire *q, const void *addr)
+{
+	return page_block(q, page_frame(q, addr));
+}
+
+static inline uint8_t tag_at(const struct quire *q, const void *addr)
+{
+	return q->tag[block_at(q, addr)];
+}
+
+static inline struct zone *zone_at(struct quire *q, const void *addr)
+{
+	return page_zone(q, page_frame(q, addr));
+}
+
+static inline uint8_t state_at(const struct quire *q, const void *addr)
+{
+	return q->state[page_frame(q, addr)];
+}
+
+/* The @page-th page after an address. */
+static inline void *page_after(const struct quire *q, void *addr, size_t page)
+{
+	return (char *)addr + (page << q->page_shift);
+}
+
+static inline void *block_addr(const struct quire *q, uint32_t block)
+{
+	return page_addr(q, block_frame(q, block));
+}
+
+/* Pages of one row of the first zone. */
+static inline uint64_t row_pages(const struct quire *q, unsigned row)
+{
+	uint64_t pages = 0;
+
+	for (unsigned order = 0; order < QUIRE_ORDERS; order++)
+		pages += (uint64_t)q->zone[0].nr_free[order][row] << order;
+	return pages;
+}
+
+/* The CPU's lists in the first zone that the current thread uses. */
+static inline struct pcp *own_pcp(struct quire *q)
+{
+	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks));
+}
+
+/* Takes until it is refused, or @max; returns how many. */
+static inline size_t take_all(struct quire *q, unsigned order, unsigned flags, void **held,
+			      size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && (held[n] = quire_alloc_pages(q, order, flags)) != NULL)
+		n++;
+	return n;
+}
+
+static inline void give_all(struct quire *q, unsigned order, void **held, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		quire_free_pages(q, held[i], order);
+}
+
+/* Whole pageblocks of one type in use page by page: the only way to say where pages lie. */
+static inline char *take_block_as_pages(struct quire *q, unsigned flags)
+{
+	char *addr = quire_alloc_pages(q, q->block_order, flags);
+
+	assert_non_null(addr);
+	quire_split_pages(q, addr, q->block_order);
+	return addr;
+}
+
+static inline bool reads_as(const void *addr, size_t bytes, unsigned char byte)
+{
+	const unsigned char *at = addr;
+	bool same = true;
+
+	for (size_t i = 0; i < bytes; i++)
+		same = same && at[i] == byte;
+	return same;
+}
+
+#endif
