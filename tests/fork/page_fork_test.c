@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process forks again and again while its threads allocate, a handler fires on the forking
+ * thread, and a worker gives memory back.  Child and parent both go on: the child finds what the
+ * forking thread held as it was, and allocates, frees, drains, verifies and releases.
+ *
+ * QUIRE_FORKS sets how many forks there are.
+ */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine/linux/sanitizer.h"
+#include "page/page.h"
+#include "stress.h"
+
+#define FORKS	   1000u
+#define THREADS_NR 2u
+#define PARENT_S   100u
+
+/* What a child found wrong is its exit status. */
+enum finding {
+	CHILD_FINE,
+	CHILD_REFUSED,
+	CHILD_BROKEN,
+	CHILD_VERIFY,
+	CHILD_CACHED_LEFT,
+	CHILD_LOST_LEFT,
+	CHILD_NO_WORKER,
+};
+
+static struct {
+	struct quire *q;
+	struct stress_owner threads[THREADS_NR];
+	struct stress_owner main, handler;
+	bool handler_runs;
+	bool stop;
+	pthread_t ids[THREADS_NR];
+} scene;
+
+static void tick(int signal_nr)
+{
+	int errno_before = errno; /* a refusal sets it */
+
+	(void)signal_nr;
+	for (unsigned i = 0; scene.handler_runs && i < 4; i++)
+		stress_step(&scene.handler);
+	errno = errno_before;
+}
+
+static void *thread_run(void *arg)
+{
+	struct stress_owner *owner = arg;
+
+	while (!__atomic_load_n(&scene.stop, __ATOMIC_RELAXED))
+		stress_step(owner);
+	stress_end(owner);
+	return NULL;
+}
+
+static void timer_set(long microseconds)
+{
+	const struct itimerval period = { .it_interval = { .tv_usec = microseconds },
+					  .it_value = { .tv_usec = microseconds } };
+
+	setitimer(ITIMER_REAL, &period, NULL);
+}
+
+/* Threads have every signal blocked, so that the handler fires on the forking thread. */
+static void threads_start(void)
+{
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (unsigned i = 0; i < THREADS_NR; i++)
+		assert_int_equal(pthread_create(&scene.ids[i], NULL, thread_run, &scene.threads[i]),
+				 0);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void threads_stop(void)
+{
+	__atomic_store_n(&scene.stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < THREADS_NR; i++)
+		assert_int_equal(pthread_join(scene.ids[i], NULL), 0);
+}
+
+static void scene_begin(enum quire_switch rseq)
+{
+	const struct quire_options options = { .limit_bytes = (uint64_t)128 << 20,
+					       .rseq = rseq,
+					       .worker = MACHINE_TSAN ? QUIRE_WORKER_OFF
+								      : QUIRE_WORKER_THREAD,
+					       .decay_ms = 1 };
+	struct sigaction action = { .sa_handler = tick, .sa_flags = SA_RESTART };
+
+	memset(&scene, 0, sizeof(scene));
+	assert_int_equal(quire_create(&options, &scene.q), 0);
+	for (unsigned i = 0; i < THREADS_NR; i++) {
+		stress_begin(&scene.threads[i], scene.q, i);
+		scene.threads[i].order_max = 9;
+	}
+	stress_begin(&scene.main, scene.q, 50);
+	stress_begin(&scene.handler, scene.q, 51);
+	scene.handler.flags = QUIRE_NOLOCK;
+	scene.handler.slots_nr = 32;
+	scene.handler_runs = true;
+	assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
+}
+
+static void scene_end(void)
+{
+	timer_set(0);
+	scene.handler_runs = false;
+	threads_stop();
+	stress_end(&scene.main);
+	stress_end(&scene.handler);
+	assert_u64_eq(scene.main.broken + scene.handler.broken, 0);
+	for (unsigned i = 0; i < THREADS_NR; i++)
+		assert_u64_eq(scene.threads[i].broken, 0);
+	stress_assert_conserved(scene.q);
+	quire_destroy(scene.q);
+}
+
+/* ---- the child ------------------------------------------------------------------------------------- */
+
+/* With a handler at work (and only then) pages are cached again at once. */
+static enum finding child_checks(bool quiet)
+{
+	struct quire_page_stat stat;
+
+	quire_drain_all(scene.q);
+	quire_page_stat_read(scene.q, &stat);
+	if (quiet && stat.cached_pages != 0)
+		return CHILD_CACHED_LEFT;
+	if (quiet && stat.allocated_pages < stat.fork_lost_pages)
+		return CHILD_LOST_LEFT;
+	if (quiet && quire_verify(scene.q) != 0)
+		return CHILD_VERIFY;
+	quire_release(scene.q);
+	return quiet && quire_verify(scene.q) != 0 ? CHILD_VERIFY : CHILD_FINE;
+}
+
+static enum finding child_main(void)
+{
+	uint64_t refused = scene.main.refused;
+
+	for (unsigned i = 0; i < 400; i++)
+		stress_step(&scene.main);
+	stress_end(&scene.main);
+	if (scene.main.broken != 0)
+		return CHILD_BROKEN;
+	return scene.main.refused != refused ? CHILD_REFUSED : CHILD_FINE;
+}
+
+/* In every other child the handler fires on; the watchdog ends it with its parent. */
+static _Noreturn void child_run(unsigned nth)
+{
+	bool quiet = nth % 2 == 0;
+	enum finding finding;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!quiet)
+		timer_set(100);
+	finding = child_main();
+	if (finding == CHILD_FINE)
+		finding = child_checks(quiet);
+	timer_set(0);
+	scene.handler_runs = false;
+	stress_end(&scene.handler);
+	_exit(scene.handler.broken != 0 ? CHILD_BROKEN : (int)finding);
+}
+
+static void check_child(pid_t child)
+{
+	int status = 0;
+
+	while (waitpid(child, &status, 0) < 0)
+		assert_int_equal(errno, EINTR);
+	if (status != 0)
+		fail_msg("wait status %#x: a signal, or finding %u", (unsigned)status,
+			 (unsigned)WEXITSTATUS(status));
+}
+
+static void fork_again_and_again(enum quire_switch rseq, uint64_t forks)
+{
+	scene_begin(rseq);
+	threads_start();
+	timer_set(100);
+	for (uint64_t i = 0; i < forks; i++) {
+		pid_t child;
+
+		for (unsigned step = 0; step < 200; step++)
+			stress_step(&scene.main);
+		child = fork();
+		assert_true(child >= 0);
+		if (child == 0)
+			child_run((unsigned)i);
+		check_child(child);
+	}
+	scene_end();
+}
+
+static void child_and_parent_go_on_with_sequences(void **state)
+{
+	(void)state;
+	fork_again_and_again(QUIRE_ON, env_u64("QUIRE_FORKS", FORKS) / 2);
+}
+
+static void child_and_parent_go_on_with_locks(void **state)
+{
+	(void)state;
+	fork_again_and_again(QUIRE_OFF, env_u64("QUIRE_FORKS", FORKS) / 2);
+}
+
+/* ---- the worker in a child ------------------------------------------------------------------------- */
+
+static void child_starts_a_worker(void *arg)
+{
+	size_t threads = count_threads();
+	void *page = quire_alloc_pages(scene.q, 0, 0);
+
+	(void)arg;
+	for (unsigned i = 0; i < 3000 && count_threads() == threads; i++) {
+		quire_free_pages(scene.q, page, 0);
+		quire_drain_all(scene.q);
+		page = quire_alloc_pages(scene.q, 4, 0);
+		quire_free_pages(scene.q, page, 4);
+		page = quire_alloc_pages(scene.q, 0, 0);
+		usleep(1000);
+	}
+	if (threads != 1 || count_threads() != 2)
+		_exit(CHILD_NO_WORKER);
+}
+
+static void the_worker_begins_again_in_a_child(void **state)
+{
+	void *page;
+
+	(void)state;
+	if (MACHINE_TSAN) {
+		print_message("SKIPPED: ThreadSanitizer has no threads in a child of fork\n");
+		skip();
+	}
+	scene_begin(QUIRE_ON);
+	page = quire_alloc_pages(scene.q, 4, 0);
+	assert_non_null(page);
+	expect_life(child_starts_a_worker, NULL);
+	quire_free_pages(scene.q, page, 4);
+	stress_assert_conserved(scene.q);
+	quire_destroy(scene.q);
+}
+
+/* ---- what is lost ---------------------------------------------------------------------------------- */
+
+static void child_counts_what_was_lost(void *arg)
+{
+	struct quire_page_stat stat;
+
+	(void)arg;
+	quire_page_stat_read(scene.q, &stat);
+	if (stat.fork_lost_pages != 0)
+		_exit(CHILD_LOST_LEFT);
+}
+
+static void a_fork_of_a_single_thread_loses_nothing(void **state)
+{
+	(void)state;
+	scene_begin(QUIRE_ON);
+	for (unsigned i = 0; i < 1000; i++)
+		stress_step(&scene.main);
+	expect_life(child_counts_what_was_lost, NULL);
+	stress_end(&scene.main);
+	stress_assert_conserved(scene.q);
+	quire_destroy(scene.q);
+}
+
+/* A run that says cached and that nothing holds: a thread of the parent has it in its hands. */
+static void child_lost_four_pages(void *arg)
+{
+	struct quire_page_stat stat;
+
+	(void)arg;
+	quire_page_stat_read(scene.q, &stat);
+	if (stat.fork_lost_pages != 4)
+		_exit(CHILD_LOST_LEFT);
+	if (quire_verify(scene.q) != 0)
+		_exit(CHILD_VERIFY);
+	quire_release(scene.q);
+	quire_page_stat_read(scene.q, &stat);
+	if (stat.fork_lost_pages != 4 || stat.allocated_pages != 4)
+		_exit(CHILD_LOST_LEFT);
+}
+
+static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
+{
+	struct quire_page_stat stat;
+	uint32_t frame;
+
+	(void)state;
+	scene_begin(QUIRE_ON);
+	frame = page_alloc_frame(scene.q, 2, 0);
+	assert_true(frame != FRAME_NONE);
+	expect_life(child_lost_four_pages, NULL);
+	quire_page_stat_read(scene.q, &stat);
+	assert_u64_eq(stat.fork_lost_pages, 0);
+	page_free_frame(scene.q, frame, 2);
+	stress_assert_conserved(scene.q);
+	quire_destroy(scene.q);
+}
+
+/* The watchdog is a process, since the alarm is the timer's. */
+static pid_t watchdog_start(void)
+{
+	pid_t parent = getpid(), dog = fork();
+
+	if (dog != 0)
+		return dog;
+	for (unsigned i = 0; i < PARENT_S && getppid() == parent; i++)
+		sleep(1);
+	if (getppid() == parent)
+		kill(parent, SIGKILL);
+	_exit(0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_worker_begins_again_in_a_child),
+		cmocka_unit_test(a_fork_of_a_single_thread_loses_nothing),
+		cmocka_unit_test(pages_in_other_threads_hands_are_lost_and_counted),
+		cmocka_unit_test(child_and_parent_go_on_with_sequences),
+		cmocka_unit_test(child_and_parent_go_on_with_locks),
+	};
+	pid_t dog = watchdog_start();
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	kill(dog, SIGKILL);
+	return failed;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The address just past the end of the reservation is freed. */
+#include <quire/page.h>
+
+int main(void)
+{
+	struct quire *q = quire_default();
+	char *page = quire_alloc_pages(q, 0, 0);
+
+	while (quire_page_address(q, page) != NULL)
+		page += (size_t)1 << 21;
+	quire_free_pages(q, page, 0);
+	return 0;
+}

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Instances begin, work and end under what a system may impose: limits, missing or forbidden system
+ * calls, strict overcommit, a wrong configuration.  Each condition is set in a child process.
+ */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machine/linux/sanitizer.h"
+#include "machine/mem.h"
+#include "page/page.h"
+#include "stress.h"
+
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+
+#define MIB ((uint64_t)1 << 20)
+
+/* Statuses of children; 0 is fine. */
+enum finding {
+	CHILD_FINE,
+	CHILD_REFUSED = 10,
+	CHILD_BROKEN,
+	CHILD_VERIFY,
+	CHILD_SEQUENCES,
+	CHILD_SET_UP,
+};
+
+/* Allocates, fills, frees, gives back.  For children: no cmocka. */
+static void use_or_exit(struct quire *q)
+{
+	static struct stress_owner owner;
+
+	stress_begin(&owner, q, 1);
+	owner.order_max = 9;
+	for (unsigned i = 0; i < 5000; i++)
+		stress_step(&owner);
+	stress_end(&owner);
+	if (owner.broken != 0)
+		_exit(CHILD_BROKEN);
+	if (owner.refused != 0)
+		_exit(CHILD_REFUSED);
+	quire_drain_all(q);
+	quire_release(q);
+	if (quire_verify(q) != 0)
+		_exit(CHILD_VERIFY);
+}
+
+static void create_and_use(const struct quire_options *options)
+{
+	struct quire *q = NULL;
+
+	if (quire_create(options, &q) != 0)
+		_exit(CHILD_REFUSED);
+	use_or_exit(q);
+	quire_destroy(q);
+}
+
+static void limit_addresses(rlim_t bytes)
+{
+	const struct rlimit limit = { bytes, bytes };
+
+	if (setrlimit(RLIMIT_AS, &limit) != 0)
+		_exit(CHILD_SET_UP);
+}
+
+/* Sanitizers map terabytes, and more as they go. */
+static void skip_if_sanitized(void)
+{
+	if (!MACHINE_TSAN && !MACHINE_ASAN)
+		return;
+	print_message("SKIPPED: under a sanitizer\n");
+	skip();
+}
+
+/* ---- limits ---------------------------------------------------------------------------------------- */
+
+static void under_64_mib(void *arg)
+{
+	struct quire *q = NULL;
+
+	(void)arg;
+	limit_addresses(64 * MIB);
+	if (quire_create(NULL, &q) != 0)
+		_exit(CHILD_REFUSED);
+	if (quire_alloc_pages(q, 9, QUIRE_ZERO) == NULL)
+		_exit(CHILD_REFUSED);
+	for (unsigned i = 0; i < 1000; i++)
+		if (quire_alloc_pages(q, 0, 0) == NULL)
+			_exit(CHILD_REFUSED);
+	if (quire_verify(q) != 0)
+		_exit(CHILD_VERIFY);
+	quire_destroy(q);
+}
+
+static void an_instance_starts_under_64_mib_of_addresses(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(under_64_mib, NULL);
+}
+
+static void without_addresses(void *arg)
+{
+	struct quire *q = (struct quire *)arg;
+
+	limit_addresses(MIB / 4);
+	if (quire_create(NULL, &q) != -ENOMEM || q != arg)
+		_exit(CHILD_BROKEN);
+	errno = 0;
+	if (quire_default() != NULL || errno != ENOMEM)
+		_exit(CHILD_BROKEN);
+	limit_addresses(MIB / 4);
+}
+
+static void without_addresses_creating_is_refused(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(without_addresses, NULL);
+}
+
+/* ---- forbidden system calls: how --------------------------------------------------------------------- */
+
+struct denial {
+	long call;
+	int error;
+};
+
+/* Whatever is not the one call is allowed. */
+static void deny(const struct denial *denial)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)denial->call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)denial->error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
+					    .filter = filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		_exit(CHILD_SET_UP);
+	if (syscall(denial->call, -1, 0, 0, 0, 0, 0) != -1 || errno != denial->error)
+		_exit(CHILD_SET_UP);
+}
+
+/* ---- sequences off --------------------------------------------------------------------------------- */
+
+static void option_off(void *arg)
+{
+	const struct quire_options options = { .limit_bytes = 256 * MIB, .rseq = QUIRE_OFF };
+
+	(void)arg;
+	create_and_use(&options);
+}
+
+static void it_works_with_rseq_switched_off(void **state)
+{
+	(void)state;
+	expect_life(option_off, NULL);
+}
+
+static void second_thread(unsigned index, void *arg)
+{
+	(void)index;
+	use_or_exit(arg);
+}
+
+/* This program begun anew with --use or --no-rseq. */
+static int child_use(bool may_have_sequences)
+{
+	const struct quire_options options = { .limit_bytes = 256 * MIB };
+	struct quire *q = NULL;
+
+	if (quire_create(&options, &q) != 0)
+		return CHILD_REFUSED;
+	if (q->stacks.slots_nr != 0 && !may_have_sequences)
+		return CHILD_SEQUENCES;
+	team_run(1, second_thread, q);
+	use_or_exit(q);
+	quire_destroy(q);
+	return CHILD_FINE;
+}
+
+/* How to begin this program anew: what it is to do, under which condition. */
+struct start {
+	const char *argument, *variable, *value;
+	const struct denial *denial;
+};
+
+/* Does so in a child; returns its wait status and what it wrote to stderr. */
+static int run_self(const struct start *start, char *output, size_t output_bytes)
+{
+	int ends[2], status = 0;
+	size_t done = 0;
+	ssize_t got;
+	pid_t child;
+
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (start->variable != NULL)
+			setenv(start->variable, start->value, 1);
+		if (start->denial != NULL)
+			deny(start->denial);
+		dup2(ends[1], STDERR_FILENO);
+		execl("/proc/self/exe", "page_start_test", start->argument, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], output + done, output_bytes - 1 - done)) > 0)
+		done += (size_t)got;
+	output[done] = '\0';
+	close(ends[0]);
+	while (waitpid(child, &status, 0) < 0)
+		assert_int_equal(errno, EINTR);
+	return status;
+}
+
+static void check_start(const struct start *start)
+{
+	char output[1024];
+	int status = run_self(start, output, sizeof(output));
+
+	assert_string_equal(output, "");
+	assert_int_equal(status, 0);
+}
+
+static void it_works_where_libc_registered_no_rseq(void **state)
+{
+	const struct start start = { .argument = "--no-rseq",
+				     .variable = "GLIBC_TUNABLES",
+				     .value = "glibc.pthread.rseq=0" };
+
+	(void)state;
+	check_start(&start);
+}
+
+/* ---- forbidden system calls: what happens ------------------------------------------------------------ */
+
+static void check_denied(const char *argument, long call, int error)
+{
+	const struct denial denial = { call, error };
+	const struct start start = { .argument = argument, .denial = &denial };
+
+	check_start(&start);
+}
+
+static void it_works_where_membarrier_is_denied(void **state)
+{
+	(void)state;
+	check_denied("--no-rseq", SYS_membarrier, EPERM);
+	check_denied("--no-rseq", SYS_membarrier, ENOSYS);
+}
+
+static void it_works_where_process_madvise_is_denied(void **state)
+{
+	(void)state;
+	check_denied("--use", SYS_process_madvise, EPERM);
+	check_denied("--use", SYS_process_madvise, ENOSYS);
+}
+
+/* libc registers the first thread before main(): the filter is there by then. */
+static void it_works_where_rseq_is_denied(void **state)
+{
+	(void)state;
+	check_denied("--no-rseq", SYS_rseq, EPERM);
+	check_denied("--no-rseq", SYS_rseq, ENOSYS);
+}
+
+/* No huge pages then, and nothing is given back. */
+static void it_works_where_all_advice_is_denied(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	check_denied("--use", SYS_madvise, EINVAL);
+}
+
+/* ---- strict overcommit ------------------------------------------------------------------------------- */
+
+#define OVERCOMMIT "/proc/sys/vm/overcommit_memory"
+
+/* The old setting, or 0 if the file may not be written. */
+static char overcommit_set(char mode)
+{
+	char before = 0;
+	int fd = open(OVERCOMMIT, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &before, 1) != 1 || pwrite(fd, &mode, 1, 0) != 1)
+		before = 0;
+	close(fd);
+	return before;
+}
+
+static void huge_limit(void *arg)
+{
+	const struct quire_options options = { .limit_bytes = (uint64_t)1 << 40,
+					       .worker = QUIRE_WORKER_OFF };
+
+	(void)arg;
+	create_and_use(&options);
+}
+
+static void a_terabyte_limit_starts_under_strict_overcommit(void **state)
+{
+	char before = overcommit_set('2');
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	if (before == 0) {
+		print_message("SKIPPED: " OVERCOMMIT " may not be written here\n");
+		skip();
+	}
+	child = fork();
+	if (child == 0) {
+		huge_limit(NULL);
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	overcommit_set(before);
+	assert_true(child > 0);
+	assert_int_equal(status, 0);
+}
+
+static void a_terabyte_limit_costs_nothing_until_used(void **state)
+{
+	const struct quire_options options = { .limit_bytes = (uint64_t)1 << 40,
+					       .worker = QUIRE_WORKER_OFF };
+	uint64_t before = resident_bytes(), tables = status_bytes("VmPTE");
+	struct quire *q = NULL;
+	void *page;
+
+	(void)state;
+	assert_int_equal(quire_create(&options, &q), 0);
+	page = quire_alloc_pages(q, 0, 0);
+	assert_non_null(page);
+	assert_true(resident_bytes() < before + MIB);
+	assert_true(status_bytes("VmPTE") < tables + MIB / 4);
+	quire_free_pages(q, page, 0);
+	quire_destroy(q);
+}
+
+/* ---- nothing stays ----------------------------------------------------------------------------------- */
+
+static void cycle(void)
+{
+	const struct quire_options options = { .limit_bytes = 256 * MIB, .decay_ms = 1 };
+	struct quire *q = NULL;
+	void *block;
+
+	assert_int_equal(quire_create(&options, &q), 0);
+	block = quire_alloc_pages(q, 9, 0);
+	assert_non_null(block);
+	memset(block, 1, 2 * MIB);
+	quire_free_pages(q, block, 9);
+	quire_release(q);
+	for (unsigned i = 0; i < 100; i++)
+		quire_free_pages(q, quire_alloc_pages(q, i % 5, 0), i % 5);
+	quire_destroy(q);
+}
+
+static void cycles_leave_maps_fds_and_threads_as_they_were(void **state)
+{
+	size_t maps, fds, threads;
+
+	(void)state;
+	skip_if_sanitized();
+	cycle();
+	maps = count_maps();
+	fds = count_fds();
+	threads = count_threads();
+	for (unsigned i = 0; i < 100; i++)
+		cycle();
+	assert_u64_eq(count_maps(), maps);
+	assert_u64_eq(count_fds(), fds);
+	assert_u64_eq(count_threads(), threads);
+}
+
+static bool maps_name(const char *name)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	char line[512];
+	bool found = false;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		found = found || strstr(line, name) != NULL;
+	fclose(file);
+	return found;
+}
+
+static void mappings_have_names(void **state)
+{
+	struct quire *q = NULL;
+
+	(void)state;
+	assert_int_equal(quire_create(NULL, &q), 0);
+	assert_non_null(quire_alloc_pages(q, 0, 0));
+	if (prctl(0x53564d41, 0, q, mem_page_bytes(), "quire") != 0) {
+		print_message("SKIPPED: this kernel names no mappings\n");
+		quire_destroy(q);
+		skip();
+	}
+	assert_true(maps_name("[anon:quire-pages]"));
+	assert_true(maps_name("[anon:quire-meta]"));
+	assert_true(maps_name("[anon:quire-cpus]"));
+	assert_true(maps_name("[anon:quire]"));
+	quire_destroy(q);
+	assert_false(maps_name("[anon:quire"));
+}
+
+/* ---- configuration ------------------------------------------------------------------------------------ */
+
+static int child_default(void)
+{
+	struct quire *q = quire_default();
+	struct quire_page_stat stat;
+
+	if (q == NULL)
+		return CHILD_REFUSED;
+	quire_page_stat_read(q, &stat);
+	use_or_exit(q);
+	return stat.limit_pages == 96 * MIB >> stat.page_shift && stat.zones_nr == 2 &&
+			       quire_default() == q
+		       ? CHILD_FINE
+		       : CHILD_BROKEN;
+}
+
+static void the_default_instance_obeys_quire_conf(void **state)
+{
+	const struct start start = { .argument = "--default",
+				     .variable = "QUIRE_CONF",
+				     .value = "limit:96m,zones:2,worker:off" };
+
+	(void)state;
+	check_start(&start);
+}
+
+static void check_conf_refused(const char *conf, const char *names)
+{
+	const struct start start = { .argument = "--default",
+				     .variable = "QUIRE_CONF",
+				     .value = conf };
+	char output[1024];
+	int status = run_self(&start, output, sizeof(output));
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 2);
+	if (strstr(output, names) == NULL || strchr(output, '\n') != strrchr(output, '\n') ||
+	    output[strlen(output) - 1] != '\n')
+		fail_msg("\"%s\" should draw one line naming %s, not: %s", conf, names, output);
+}
+
+static void a_wrong_quire_conf_ends_the_process_with_one_line(void **state)
+{
+	(void)state;
+	check_conf_refused("limt:96m", "limit");
+	check_conf_refused("limit:many", "limit");
+	check_conf_refused("zones:9", "zones");
+	check_conf_refused("worker:maybe", "worker");
+}
+
+static void two_instances_live_side_by_side(void **state)
+{
+	const struct quire_options small = { .limit_bytes = 64 * MIB, .rseq = QUIRE_OFF };
+	const struct quire_options zoned = { .limit_bytes = 128 * MIB, .zones = 2 };
+	struct stress_owner owners[2];
+	struct quire *q[2] = { NULL, NULL };
+
+	(void)state;
+	assert_int_equal(quire_create(&small, &q[0]), 0);
+	assert_int_equal(quire_create(&zoned, &q[1]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		stress_begin(&owners[i], q[i], i);
+	for (unsigned i = 0; i < 20000; i++)
+		stress_step(&owners[i % 2]);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_null(
+			quire_page_address(q[1 - i], stress_any(&owners[i], &owners[i].random)));
+		stress_end(&owners[i]);
+		assert_u64_eq(owners[i].broken + owners[i].refused, 0);
+		stress_assert_conserved(q[i]);
+	}
+	quire_destroy(q[0]);
+	stress_assert_conserved(q[1]);
+	quire_destroy(q[1]);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_instance_starts_under_64_mib_of_addresses),
+		cmocka_unit_test(without_addresses_creating_is_refused),
+		cmocka_unit_test(it_works_with_rseq_switched_off),
+		cmocka_unit_test(it_works_where_libc_registered_no_rseq),
+		cmocka_unit_test(it_works_where_membarrier_is_denied),
+		cmocka_unit_test(it_works_where_process_madvise_is_denied),
+		cmocka_unit_test(it_works_where_rseq_is_denied),
+		cmocka_unit_test(it_works_where_all_advice_is_denied),
+		cmocka_unit_test(a_terabyte_limit_starts_under_strict_overcommit),
+		cmocka_unit_test(a_terabyte_limit_costs_nothing_until_used),
+		cmocka_unit_test(cycles_leave_maps_fds_and_threads_as_they_were),
+		cmocka_unit_test(mappings_have_names),
+		cmocka_unit_test(the_default_instance_obeys_quire_conf),
+		cmocka_unit_test(a_wrong_quire_conf_ends_the_process_with_one_line),
+		cmocka_unit_test(two_instances_live_side_by_side),
+	};
+
+	if (argc > 1 && strcmp(argv[1], "--no-rseq") == 0)
+		return child_use(false);
+	if (argc > 1 && strcmp(argv[1], "--use") == 0)
+		return child_use(true);
+	if (argc > 1 && strcmp(argv[1], "--default") == 0)
+		return child_default();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tidy ROOT - the rules of the source that a program can check
+ *
+ *   layers     a file under src/ includes its own module and modules to its left, nothing else
+ *   libc       the core includes four headers of libc; the machine's business is in src/machine
+ *   lengths    a function has at most 70 lines, a file of src, tools and include at most 500
+ *   ranks      every rank of machine/lock.h is in docs/locking.md
+ *   docstring  every prototype in include/ has a comment right above it
+ *   locked     the first statement of a function in src named ..._locked asserts its lock
+ *   tests      a test does not return early, and checks something
+ *   bodies     the core has no conditional compilation inside a function
+ *   listed     every C file is named in a meson.build
+ *   words      unfinished business has a number; no path of somebody's machine; a licence line
+ *
+ * Each complaint is one line, "file:line: what"; the exit status is 1 if there was one.
+ */
+#include "source.h"
+
+#include <ctype.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FUNCTION_LINES_MAX 70
+#define FILE_LINES_MAX	   500
+
+static const char *const layers[] = { "base",	"machine", "page",   "pool", "vmap",
+				      "percpu", "slab",	   "malloc", "stat", NULL };
+
+static unsigned complaints_nr, files_nr, functions_nr;
+static char *locking_text, *meson_text;
+
+__attribute__((format(printf, 3, 4))) static void complain(const char *path, unsigned line,
+							   const char *format, ...)
+{
+	va_list args;
+
+	printf("%s:%u: ", path, line);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	complaints_nr++;
+}
+
+static bool starts(const char *string, const char *with)
+{
+	return strncmp(string, with, strlen(with)) == 0;
+}
+
+static bool ends(const char *string, const char *with)
+{
+	size_t bytes = strlen(string), with_bytes = strlen(with);
+
+	return bytes >= with_bytes && strcmp(string + bytes - with_bytes, with) == 0;
+}
+
+static bool has_word(struct span text, const char *word)
+{
+	struct span name;
+
+	while ((name = span_next_name(&text)).bytes != 0) {
+		if (span_is(name, word))
+			return true;
+	}
+	return false;
+}
+
+/* Place of a module among the layers by the first part of a path, or -1. */
+static int layer_of(struct span path)
+{
+	const char *slash = memchr(path.start, '/', path.bytes);
+	struct span module = { path.start, 0 };
+
+	if (slash == NULL)
+		return -1;
+	module.bytes = (size_t)(slash - path.start);
+	for (int i = 0; layers[i] != NULL; i++) {
+		if (span_is(module, layers[i]))
+			return i;
+	}
+	return -1;
+}
+
+static bool is_core(const char *path)
+{
+	return starts(path, "src/") && !starts(path, "src/machine/") &&
+	       strcmp(path, "src/malloc/preload.c") != 0;
+}
+
+static void check_quoted_include(const char *path, unsigned line, struct span name)
+{
+	int own = layer_of((struct span){ path + 4, strlen(path) - 4 });
+	int other = layer_of(name);
+
+	if (!starts(path, "src/"))
+		return;
+	if (other > own)
+		complain(path, line, "includes \"%.*s\", which is to its right", (int)name.bytes,
+			 name.start);
+	/* A machine's own list (.def) has no module in its name. */
+	if (other < 0 && is_core(path) && !span_ends(name, ".def"))
+		complain(path, line, "includes \"%.*s\": spell it module/file.h", (int)name.bytes,
+			 name.start);
+}
+
+static void check_angle_include(const char *path, unsigned line, struct span name)
+{
+	static const char *const allowed[] = { "stddef.h", "stdint.h", "stdbool.h", "limits.h" };
+
+	if (!is_core(path) || span_starts(name, "quire/"))
+		return;
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+		if (span_is(name, allowed[i]))
+			return;
+	}
+	complain(path, line, "the core may not include <%.*s>", (int)name.bytes, name.start);
+}
+
+static void check_includes(const struct source *source)
+{
+	unsigned line = 0;
+
+	for (const char *at = source->text; at != NULL; at = strchr(at, '\n')) {
+		struct span name;
+		char kind;
+
+		at += *at == '\n';
+		line++;
+		at += strspn(at, " \t");
+		if (*at != '#')
+			continue;
+		at += 1 + strspn(at + 1, " \t");
+		if (!starts(at, "include"))
+			continue;
+		at += strlen("include") + strspn(at + strlen("include"), " \t");
+		kind = *at++;
+		name = (struct span){ at, strcspn(at, "\">\n") };
+		if (kind == '"')
+			check_quoted_include(source->path, line, name);
+		else if (kind == '<')
+			check_angle_include(source->path, line, name);
+		if (span_ends(name, ".c"))
+			complain(source->path, line, "includes a .c file");
+	}
+}
+
+static void check_lengths(const struct source *source)
+{
+	unsigned lines_nr = line_of(source->text, source->text + strlen(source->text)) - 1;
+	bool is_counted = starts(source->path, "src/") || starts(source->path, "tools/") ||
+			  starts(source->path, "include/");
+
+	if (is_counted && lines_nr > FILE_LINES_MAX)
+		complain(source->path, lines_nr, "has %u lines; at most %u", lines_nr,
+			 FILE_LINES_MAX);
+	for (size_t i = 0; i < source->functions_nr; i++) {
+		const struct function *function = &source->functions[i];
+
+		functions_nr++;
+		if (function->lines_nr > FUNCTION_LINES_MAX)
+			complain(source->path, function->line, "%.*s() has %u lines; at most %u",
+				 (int)function->name.bytes, function->name.start,
+				 function->lines_nr, FUNCTION_LINES_MAX);
+	}
+}
+
+/* A declaration begins with two names, stars between them: "struct zone *zone", "unsigned n". */
+static bool is_declaration(struct span statement)
+{
+	static const char *const keywords[] = { "return", "if",	    "for",  "while",
+						"do",	  "switch", "goto", "else" };
+	struct span rest = statement, first = span_next_name(&rest);
+
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+		if (span_is(first, keywords[i]))
+			return false;
+	}
+	while (rest.bytes != 0 && strchr(" \t\n*", *rest.start) != NULL) {
+		rest.start++;
+		rest.bytes--;
+	}
+	return rest.bytes != 0 && strchr("(=.-+[;,", *rest.start) == NULL;
+}
+
+static struct span first_statement(struct span body)
+{
+	struct span statement = { body.start, 0 };
+	int depth = 0;
+
+	for (size_t i = 0; i < body.bytes; i++) {
+		depth += body.start[i] == '{';
+		depth -= body.start[i] == '}';
+		if (body.start[i] != ';' || depth != 0)
+			continue;
+		statement.bytes = (size_t)(body.start + i - statement.start);
+		if (!is_declaration(statement))
+			return statement;
+		statement.start = body.start + i + 1;
+	}
+	return (struct span){ 0 };
+}
+
+static void check_lock_assertions(const struct source *source)
+{
+	if (!starts(source->path, "src/"))
+		return;
+	for (size_t i = 0; i < source->functions_nr; i++) {
+		const struct function *function = &source->functions[i];
+		struct span rest = first_statement(function->body);
+		struct span name = span_next_name(&rest);
+		bool asserts = false;
+
+		if (!span_ends(function->name, "_locked") ||
+		    span_ends(function->name, "_is_locked"))
+			continue;
+		if (span_is(name, "CHECK") || span_is(name, "DCHECK")) {
+			while (!asserts && (name = span_next_name(&rest)).bytes != 0)
+				asserts = span_ends(name, "_is_held");
+		}
+		if (!asserts)
+			complain(source->path, function->line,
+				 "%.*s() does not first assert that its lock is held",
+				 (int)function->name.bytes, function->name.start);
+	}
+}
+
+static void check_bodies(const struct source *source)
+{
+	if (!is_core(source->path))
+		return;
+	for (size_t i = 0; i < source->functions_nr; i++) {
+		const struct function *function = &source->functions[i];
+		size_t start = (size_t)(function->body.start - source->code);
+		const char *end = source->text + start + function->body.bytes;
+		const char *at = source->text + start;
+
+		while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+			at++;
+			if (at[strspn(at, " \t")] == '#')
+				complain(source->path, line_of(source->text, at),
+					 "a directive inside a function");
+		}
+	}
+}
+
+static bool is_prototype(const char *line)
+{
+	const char *name = strstr(line, "quire_");
+	const char *end = strchr(line, '\n');
+
+	if (name == NULL || (end != NULL && name > end))
+		return false;
+	/* An inline body's use of a name is indented; a macro, a comment and a typedef are not. */
+	if (strchr(" \t#/*}", *line) != NULL || starts(line, "typedef") || starts(line, "struct "))
+		return false;
+	name += strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	return *name == '(';
+}
+
+static void check_docstrings(const struct source *source)
+{
+	const char *line = source->text, *before = NULL;
+
+	if (!starts(source->path, "include/"))
+		return;
+	while (line != NULL && *line != '\0') {
+		const char *end = strchr(line, '\n');
+
+		if (is_prototype(line) &&
+		    (before == NULL || line - before < 3 || !starts(line - 3, "*/")))
+			complain(source->path, line_of(source->text, line),
+				 "a prototype without a docstring");
+		before = line;
+		line = end == NULL ? NULL : end + 1;
+	}
+}
+
+/* A check of cmocka's or of our own helpers; a test that is skipped says so itself. */
+static bool is_check(struct span name)
+{
+	return span_starts(name, "assert_") || span_starts(name, "expect_") ||
+	       span_starts(name, "EXPECT_") || span_starts(name, "check_") ||
+	       span_is(name, "fail_msg") || span_is(name, "fail") || span_is(name, "skip");
+}
+
+/* The function checks something, or calls one of this file that does. */
+static bool has_check(const struct source *source, const struct function *function, int depth)
+{
+	struct span rest = function->body, name;
+
+	while ((name = span_next_name(&rest)).bytes != 0) {
+		if (is_check(name))
+			return true;
+		for (size_t i = 0; depth > 0 && i < source->functions_nr; i++) {
+			const struct function *other = &source->functions[i];
+
+			if (other != function && other->name.bytes == name.bytes &&
+			    memcmp(other->name.start, name.start, name.bytes) == 0 &&
+			    has_check(source, other, depth - 1))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* static void NAME(void **state) */
+static bool is_test(const struct function *function)
+{
+	struct span rest = function->head, name = span_next_name(&rest);
+
+	if (!span_is(name, "static") || !span_is(span_next_name(&rest), "void"))
+		return false;
+	name = span_next_name(&rest);
+	return name.start == function->name.start && name.start[-1] != '*' &&
+	       span_starts(rest, "(void **state)");
+}
+
+static void check_tests(const struct source *source)
+{
+	if (!starts(source->path, "tests/") || !ends(source->path, "_test.c"))
+		return;
+	for (size_t i = 0; i < source->functions_nr; i++) {
+		const struct function *function = &source->functions[i];
+
+		if (!is_test(function))
+			continue;
+		if (has_word(function->body, "return"))
+			complain(source->path, function->line, "%.*s() returns early",
+				 (int)function->name.bytes, function->name.start);
+		if (!has_check(source, function, 4))
+			complain(source->path, function->line, "%.*s() checks nothing",
+				 (int)function->name.bytes, function->name.start);
+	}
+}
+
+static void check_listed(const struct source *source)
+{
+	const char *name = strrchr(source->path, '/') + 1;
+	size_t bytes = strlen(name);
+	struct span rest = { meson_text, strlen(meson_text) };
+	const char *at;
+
+	if (!ends(name, ".c"))
+		return;
+	/* Lists of tests leave out the .c. */
+	while ((at = memmem(rest.start, rest.bytes, name, bytes - 2)) != NULL) {
+		if (strchr("/'", at[-1]) != NULL &&
+		    (at[bytes - 2] == '\'' || starts(at + bytes - 2, ".c'")))
+			return;
+		rest.bytes -= (size_t)(at + 1 - rest.start);
+		rest.start = at + 1;
+	}
+	complain(source->path, 1, "is in no meson.build");
+}
+
+static void check_ranks(const struct source *source)
+{
+	struct span rest = { source->code, strlen(source->code) }, name;
+
+	if (strcmp(source->path, "src/machine/lock.h") != 0)
+		return;
+	while ((name = span_next_name(&rest)).bytes != 0) {
+		char quoted[64];
+
+		if (!span_starts(name, "RANK_"))
+			continue;
+		snprintf(quoted, sizeof(quoted), "`%.*s`", (int)name.bytes, name.start);
+		if (strstr(locking_text, quoted) == NULL)
+			complain(source->path, line_of(source->code, name.start),
+				 "%.*s is not in docs/locking.md", (int)name.bytes, name.start);
+	}
+}
+
+/* Unfinished business must be followed by a number in parentheses and a colon. */
+static void check_marks(const char *path, const char *text)
+{
+	static const char *const marks[] = { "TO"
+					     "DO",
+					     "FIX"
+					     "ME",
+					     "XX"
+					     "X" };
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *at = text;
+
+		while ((at = strstr(at, marks[i])) != NULL) {
+			bool begins = at == text || !isalnum((unsigned char)at[-1]);
+			unsigned line = line_of(text, at);
+			size_t digits_nr;
+
+			at += strlen(marks[i]);
+			if (!begins || isalnum((unsigned char)*at))
+				continue;
+			digits_nr = starts(at, "(#") ? strspn(at + 2, "0123456789") : 0;
+			if (i != 0 || digits_nr == 0 || !starts(at + 2 + digits_nr, "): "))
+				complain(path, line,
+					 "write TO"
+					 "DO(#123): what is to be done");
+		}
+	}
+}
+
+static void check_paths(const char *path, const char *text)
+{
+	static const char *const places[] = { "/wo"
+					      "rk/",
+					      "/ho"
+					      "me/",
+					      "/ro"
+					      "ot/",
+					      "/Us"
+					      "ers/" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		for (const char *at = text; (at = strstr(at, places[i])) != NULL; at++)
+			complain(path, line_of(text, at), "names a path of one machine");
+	}
+}
+
+static void check_licence(const char *path, const char *text)
+{
+	const char *line = strstr(text, "SPDX-"
+					"License-Identifier: MIT");
+
+	if (line == NULL || line_of(text, line) > 2)
+		complain(path, 1, "lacks its licence line");
+}
+
+static void check_source(const char *path, char *text)
+{
+	struct source source;
+
+	source_init(&source, path, text);
+	check_includes(&source);
+	check_lengths(&source);
+	check_lock_assertions(&source);
+	check_bodies(&source);
+	check_docstrings(&source);
+	check_tests(&source);
+	check_listed(&source);
+	check_ranks(&source);
+	source_fini(&source);
+}
+
+static bool is_skipped(const char *path)
+{
+	return starts(path, ".git/") || starts(path, "build") || starts(path, "traces/") ||
+	       starts(path, "LICENSE");
+}
+
+static bool is_code(const char *path)
+{
+	return ends(path, ".c") || ends(path, ".h");
+}
+
+static int visit(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+	char *text;
+
+	(void)status;
+	(void)place;
+	path += starts(path, "./") ? 2 : 0;
+	if (type != FTW_F || is_skipped(path))
+		return 0;
+	text = file_read(path);
+	if (text == NULL)
+		return 0;
+	files_nr++;
+	check_marks(path, text);
+	check_paths(path, text);
+	if (is_code(path) || ends(path, "meson.build") || starts(path, "scripts/"))
+		check_licence(path, text);
+	if (is_code(path))
+		check_source(path, text);
+	free(text);
+	return 0;
+}
+
+static int collect_meson(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+	char *text;
+	size_t bytes;
+
+	(void)status;
+	(void)place;
+	if (type != FTW_F || !ends(path, "/meson.build"))
+		return 0;
+	text = file_read(path);
+	if (text == NULL)
+		return 0;
+	bytes = strlen(meson_text);
+	meson_text = realloc(meson_text, bytes + strlen(text) + 1);
+	strcpy(meson_text + bytes, text);
+	free(text);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2 || chdir(argv[1]) != 0) {
+		fprintf(stderr, "usage: tidy ROOT\n");
+		return 2;
+	}
+	locking_text = file_read("docs/locking.md");
+	if (locking_text == NULL)
+		locking_text = strdup("");
+	meson_text = strdup("");
+	nftw(".", collect_meson, 16, FTW_PHYS);
+	nftw(".", visit, 16, FTW_PHYS);
+	printf("%u files, %u functions, %u complaints\n", files_nr, functions_nr, complaints_nr);
+	free(locking_text);
+	free(meson_text);
+	return complaints_nr != 0;
+}
