@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command_test QUIRE TRACES - the built command as its users meet it
+ *
+ * Exit status and first line of each kind of wrong use, of each kind of wrong file; the table and
+ * the JSON of the recordings; the same figures each time.
+ */
+#include "quire_test.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "json_reader.h"
+#include "trace_writer.h"
+
+static const char *quire_path, *traces_directory;
+static char directory[] = "command_test.XXXXXX";
+
+struct answer {
+	int status;
+	char text[16384]; /* both streams */
+};
+
+/* Runs the command with @arguments, of which %T is the traces' directory and %D one of our own. */
+static struct answer run(const char *arguments)
+{
+	struct answer answer = { .status = -1 };
+	char line[4096];
+	size_t used = (size_t)snprintf(line, sizeof(line), "'%s' ", quire_path);
+	FILE *pipe;
+
+	for (const char *at = arguments; *at != '\0' && used < sizeof(line) - 8; at++) {
+		const char *instead = NULL;
+
+		if (strncmp(at, "%T", 2) == 0)
+			instead = traces_directory;
+		if (strncmp(at, "%D", 2) == 0)
+			instead = directory;
+		if (instead != NULL)
+			used += (size_t)snprintf(line + used, sizeof(line) - used, "%s", instead);
+		else
+			line[used++] = *at;
+		at += instead != NULL;
+	}
+	snprintf(line + used, sizeof(line) - used, " 2>&1");
+	pipe = popen(line, "r");
+	assert_non_null(pipe);
+	answer.text[fread(answer.text, 1, sizeof(answer.text) - 1, pipe)] = '\0';
+	answer.status = WEXITSTATUS(pclose(pipe));
+	return answer;
+}
+
+static char *path_in_directory(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return path;
+}
+
+static void expect(const char *arguments, int status, const char *text)
+{
+	struct answer answer = run(arguments);
+
+	if (answer.status != status || strstr(answer.text, text) == NULL)
+		fail_msg("quire %s: status %d, expected %d and \"%s\":\n%s", arguments,
+			 answer.status, status, text, answer.text);
+}
+
+/* The run that most tests look at; it is long, so it is made once. */
+static struct answer first_run;
+#define BOTH_TRACES "%T/pages-build.katr.zst %T/pages-mixed.katr.zst"
+
+static int make_first_run(void **state)
+{
+	(void)state;
+	if (mkdtemp(directory) == NULL)
+		return -1;
+	first_run = run("replay --json %D/first.json " BOTH_TRACES);
+	return 0;
+}
+
+static int drop_directory(void **state)
+{
+	static const char *const names[] = { "first.json", "second.json", "threads.json",
+					     "cut.katr.zst", "text" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlink(path_in_directory(names[i]));
+	return rmdir(directory);
+}
+
+static void wrong_use_is_named_and_ends_with_2(void **state)
+{
+	(void)state;
+	expect("", 2, "usage: quire COMMAND");
+	expect("--help", 0, "  replay ");
+	expect("--version", 0, "quire 0.1\n");
+	expect("relpay", 2, "there is no command 'relpay'; the nearest is 'replay'");
+	expect("replay --help", 0, "usage: quire replay");
+	expect("replay", 2, "name at least one trace");
+	expect("replay --jsn x", 2, "wrong use of '--jsn'; the nearest option is '--json'");
+	expect("replay --json", 2, "'--json' needs a value");
+	expect("replay --kind vmap x", 2, "kind 'vmap' cannot be replayed");
+	expect("replay --conf limt:1g x", 2, "limit");
+}
+
+static void wrong_files_are_refused_with_the_offset(void **state)
+{
+	struct bytes bytes = { .data = NULL };
+	char source[512];
+
+	(void)state;
+	bytes_put(&bytes, "some text\n", 10);
+	file_write(path_in_directory("text"), &bytes);
+	bytes_free(&bytes);
+	snprintf(source, sizeof(source), "%s/pages-mixed.katr.zst", traces_directory);
+	bytes = file_read(source);
+	bytes.nr /= 2;
+	file_write(path_in_directory("cut.katr.zst"), &bytes);
+	bytes_free(&bytes);
+	expect("replay %D/none", 2, "none: No such file or directory");
+	expect("replay %D/text", 2, "text: at byte 0: not a recording");
+	expect("replay %D/cut.katr.zst", 2, "cut.katr.zst: at byte ");
+	/* A right one first: all are read before anything is done. */
+	expect("replay --json %D/none.json %T/pages-mixed.katr.zst %D/cut.katr.zst", 2,
+	       "cut.katr.zst: at byte ");
+	assert_int_equal(access(path_in_directory("none.json"), F_OK), -1);
+}
+
+static void a_refused_allocation_ends_with_1(void **state)
+{
+	(void)state;
+	expect("replay --json %D/none.json --conf limit:64m %T/pages-build.katr.zst", 1,
+	       "was refused: order ");
+	assert_int_equal(access(path_in_directory("none.json"), F_OK), -1);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------ */
+
+static char *read_json(const char *name)
+{
+	struct bytes bytes = file_read(path_in_directory(name));
+	size_t offset;
+
+	bytes_put_byte(&bytes, 0);
+	if (!json_is_right((char *)bytes.data, &offset))
+		fail_msg("%s: not JSON at byte %zu", name, offset);
+	return (char *)bytes.data;
+}
+
+static double number_at(const char *json, const char *path)
+{
+	double number = -1;
+
+	if (!json_number(json, path, &number))
+		fail_msg("no number at %s", path);
+	return number;
+}
+
+#define assert_json(json, path, value) assert_true(number_at(json, path) == (double)(value))
+
+static void check_build_facts(const char *json)
+{
+	assert_json(json, "traces.0.totals.records", 1742990);
+	assert_json(json, "traces.0.totals.ids", 874486);
+	assert_json(json, "traces.0.totals.allocs", 874317);
+	assert_json(json, "traces.0.totals.frees", 864590);
+	assert_json(json, "traces.0.totals.frees_batched", 837116);
+	assert_json(json, "traces.0.totals.peak_blocks", 29018);
+	assert_json(json, "traces.0.totals.final_blocks", 9727);
+	assert_json(json, "traces.0.totals.allocs_by_order_and_type.0.movable", 845818);
+	assert_json(json, "traces.0.totals.blocks_checked", 874317);
+	assert_json(json, "traces.0.marks.1.live_blocks", 2865);
+	assert_json(json, "traces.0.marks.2.live_blocks", 7917);
+	assert_json(json, "traces.0.marks.2.kernel.blocks_pinned", 1269);
+	assert_json(json, "traces.0.marks.3.live_blocks", 834);
+	assert_json(json, "traces.0.marks.3.kernel.blocks_pinned", 480);
+	assert_json(json, "traces.0.marks.3.kernel.live_pages", 867);
+	assert_json(json, "traces.0.marks.3.quire.live_pages", 867);
+}
+
+static void check_mixed_facts(const char *json, const char *trace)
+{
+	static const struct {
+		const char *path;
+		double value;
+	} facts[] = {
+		{ "totals.allocs", 526480 },
+		{ "totals.frees", 525797 },
+		{ "totals.splits", 984 },
+		{ "totals.final_blocks", 1719 },
+		{ "marks.3.live_blocks", 1920 },
+		{ "marks.3.kernel.live_pages", 18910 },
+		{ "marks.3.quire.live_pages", 18910 },
+	};
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "%s.%s", trace, facts[i].path);
+		assert_json(json, path, facts[i].value);
+	}
+}
+
+static void the_json_agrees_with_the_recordings(void **state)
+{
+	char *json;
+
+	(void)state;
+	assert_int_equal(first_run.status, 0);
+	json = read_json("first.json");
+	check_build_facts(json);
+	check_mixed_facts(json, "traces.1");
+	free(json);
+}
+
+/* For each mark of each trace, on both sides. */
+static void the_parts_of_the_json_add_up(void **state)
+{
+	static const char *const sides[] = { "kernel", "quire" };
+	static const char *const parts[] = { "unmovable", "movable", "reclaimable", "mixed" };
+	char *json = read_json("first.json");
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * 5 * 2; i++) {
+		char where[64];
+		char path[128];
+		double sum = 0;
+
+		snprintf(where, sizeof(where), "traces.%u.marks.%u.%s", i / 10, i / 2 % 5,
+			 sides[i % 2]);
+		for (unsigned part = 0; part < 4; part++) {
+			snprintf(path, sizeof(path), "%s.blocks_%s", where, parts[part]);
+			sum += number_at(json, path);
+		}
+		snprintf(path, sizeof(path), "%s.blocks_pinned", where);
+		assert_json(json, path, sum);
+	}
+	free(json);
+}
+
+static void threads_check_the_same_blocks(void **state)
+{
+	char *json;
+
+	(void)state;
+	expect("replay --threads --json %D/threads.json %T/pages-mixed.katr.zst", 0, "all intact");
+	json = read_json("threads.json");
+	check_mixed_facts(json, "traces.0");
+	free(json);
+}
+
+/* Blanks the value of each key that is a time, so that two texts compare. */
+static void blank_times(char *json)
+{
+	for (char *at = strstr(json, "ns_per_operation\": "); at != NULL;
+	     at = strstr(at, "ns_per_operation\": ")) {
+		at += strlen("ns_per_operation\": ");
+		while (*at != ',' && *at != '\0')
+			*at++ = '#';
+	}
+}
+
+static void squeeze_blanks(char *json)
+{
+	char *to = json;
+
+	for (char *at = json; *at != '\0'; at++)
+		if (*at != '#')
+			*to++ = *at;
+	*to = '\0';
+}
+
+static void two_replays_give_the_same_figures(void **state)
+{
+	char *texts[2];
+
+	(void)state;
+	expect("replay --json %D/second.json " BOTH_TRACES, 0, "all intact when freed.");
+	texts[0] = read_json("first.json");
+	texts[1] = read_json("second.json");
+	for (unsigned i = 0; i < 2; i++) {
+		blank_times(texts[i]);
+		squeeze_blanks(texts[i]);
+	}
+	assert_string_equal(texts[0], texts[1]);
+	free(texts[0]);
+	free(texts[1]);
+}
+
+static void the_table_fits_into_100_columns(void **state)
+{
+	struct answer answer = first_run;
+
+	(void)state;
+	assert_non_null(strstr(answer.text, "all intact when freed."));
+	for (char *line = strtok(answer.text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		if (strlen(line) > 100)
+			fail_msg("%zu columns: %s", strlen(line), line);
+}
+
+/* ---- the checker ----------------------------------------------------------------------------- */
+
+static void the_json_reader_sees_what_is_wrong(void **state)
+{
+	static const char *const wrong[] = { "{",      "{\"a\": }", "[1, 2,]", "{\"a\": 1} x",
+					     "\"a",    "{\"a\" 1}", "nul",     "[1 2]",
+					     "{a: 1}", "" };
+	static const char right[] = "{\"a\": [1, {\"b\": -2.5}], \"ab\": \"\\\"\", \"c\": null}\n";
+	size_t offset;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(json_is_right(wrong[i], &offset));
+	assert_true(json_is_right(right, &offset));
+	assert_json(right, "a.1.b", -2.5);
+	assert_json(right, "a.0", 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_json_reader_sees_what_is_wrong),
+		cmocka_unit_test(wrong_use_is_named_and_ends_with_2),
+		cmocka_unit_test(wrong_files_are_refused_with_the_offset),
+		cmocka_unit_test(a_refused_allocation_ends_with_1),
+		cmocka_unit_test(the_json_agrees_with_the_recordings),
+		cmocka_unit_test(the_parts_of_the_json_add_up),
+		cmocka_unit_test(threads_check_the_same_blocks),
+		cmocka_unit_test(two_replays_give_the_same_figures),
+		cmocka_unit_test(the_table_fits_into_100_columns),
+	};
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: command_test QUIRE TRACES\n");
+		return 2;
+	}
+	quire_path = argv[1];
+	traces_directory = argv[2];
+	return cmocka_run_group_tests(tests, make_first_run, drop_directory);
+}

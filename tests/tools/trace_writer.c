@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_writer.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <zstd.h>
+
+#define CPUS_NR	   2
+#define LIVE_MAX   4096
+#define PAGE_SHIFT 12
+
+/* The set-up of a test is never allowed to fail quietly. */
+static void require(bool is_right, const char *what)
+{
+	if (!is_right) {
+		fprintf(stderr, "trace_writer: %s\n", what);
+		abort();
+	}
+}
+
+void bytes_put(struct bytes *bytes, const void *data, size_t nr)
+{
+	if (bytes->nr + nr > bytes->room) {
+		bytes->room = (bytes->nr + nr) * 2;
+		bytes->data = realloc(bytes->data, bytes->room);
+		require(bytes->data != NULL, "out of memory");
+	}
+	if (nr > 0)
+		memcpy(bytes->data + bytes->nr, data, nr);
+	bytes->nr += nr;
+}
+
+void bytes_put_byte(struct bytes *bytes, unsigned byte)
+{
+	uint8_t data = (uint8_t)byte;
+
+	bytes_put(bytes, &data, 1);
+}
+
+void bytes_put_varint(struct bytes *bytes, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		bytes_put_byte(bytes, (unsigned)(value & 0x7f) | 0x80);
+	bytes_put_byte(bytes, (unsigned)value);
+}
+
+void bytes_put_zigzag(struct bytes *bytes, int64_t value)
+{
+	bytes_put_varint(bytes, (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0));
+}
+
+void bytes_free(struct bytes *bytes)
+{
+	free(bytes->data);
+	*bytes = (struct bytes){ .data = NULL };
+}
+
+uint64_t random_next(uint64_t *state)
+{
+	uint64_t x = *state += 0x9e3779b97f4a7c15u;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* ---- strings, classes, tables: their indices are fixed --------------------------------------- */
+
+enum string {
+	STRING_EMPTY,
+	STRING_START,
+	STRING_END,
+	STRING_SITE,
+	STRING_TASK,
+	STRING_EVENT_COUNTERS,
+	STRING_PAGE_LIVE_BYTES,
+	STRING_ZONE,
+	STRING_FREE,
+	STRINGS_NR,
+};
+
+static const char *const strings[STRINGS_NR] = {
+	"", "start", "end", "site", "task", "event_counters", "page_live_bytes", "zone", "free",
+};
+
+#define PAGE_CLASSES_NR 5
+#define VMAP_CLASS	5
+#define CLASSES_NR	6
+static const struct {
+	uint8_t order, migratetype;
+} page_classes[PAGE_CLASSES_NR] = { { 0, 1 }, { 0, 0 }, { 3, 1 }, { 1, 2 }, { 0, 3 } };
+
+struct live {
+	uint64_t id;
+	unsigned order; /* VMAP: not a page */
+};
+#define ORDER_VMAP 99u
+
+struct writer {
+	struct bytes records;
+	struct trace_counts *counts;
+	uint64_t random;
+	uint64_t ticks;
+	uint64_t class_uses[CLASSES_NR];
+	uint64_t next_pfn, last_pfn[CPUS_NR];
+	uint64_t next_area;
+	unsigned cpu;
+	struct live live[LIVE_MAX];
+	unsigned live_nr;
+};
+
+static void put_head(struct writer *writer, unsigned op)
+{
+	uint64_t ticks = random_next(&writer->random) % 6;
+	unsigned cpu = (unsigned)(random_next(&writer->random) / 8 % CPUS_NR);
+	bool moves = cpu != writer->cpu;
+
+	bytes_put_byte(&writer->records,
+		       op | (moves ? 0x10u : 0) | (unsigned)(ticks < 3 ? ticks : 3) << 6);
+	if (moves)
+		bytes_put_varint(&writer->records, cpu);
+	if (ticks >= 3)
+		bytes_put_varint(&writer->records, ticks - 3);
+	writer->cpu = cpu;
+	writer->ticks += ticks;
+	writer->counts->records_nr++;
+}
+
+static void put_page_alloc(struct writer *writer, unsigned class)
+{
+	unsigned order = page_classes[class].order;
+	uint64_t pfn = (writer->next_pfn + (1u << order) - 1) & ~((uint64_t)(1u << order) - 1);
+
+	put_head(writer, 0);
+	bytes_put_varint(&writer->records, class);
+	bytes_put_zigzag(&writer->records, (int64_t)(pfn - writer->last_pfn[writer->cpu]));
+	writer->last_pfn[writer->cpu] = pfn;
+	/* Gaps, so that blocks are left half empty. */
+	writer->next_pfn = pfn + (1u << order) + random_next(&writer->random) % 64;
+	writer->live[writer->live_nr++] =
+		(struct live){ .id = writer->counts->ids_nr++, .order = order };
+	writer->class_uses[class]++;
+	writer->counts->allocs_nr++;
+	writer->counts->page_allocs_nr++;
+	writer->counts->live_pages += 1u << order;
+}
+
+static void put_vmap_alloc(struct writer *writer)
+{
+	put_head(writer, 0);
+	bytes_put_varint(&writer->records, VMAP_CLASS);
+	bytes_put_zigzag(&writer->records, 5);
+	writer->live[writer->live_nr++] =
+		(struct live){ .id = writer->counts->ids_nr++, .order = ORDER_VMAP };
+	writer->class_uses[VMAP_CLASS]++;
+	writer->counts->allocs_nr++;
+}
+
+static struct live take_live(struct writer *writer)
+{
+	unsigned index = (unsigned)(random_next(&writer->random) % writer->live_nr);
+	struct live live = writer->live[index];
+
+	writer->live[index] = writer->live[--writer->live_nr];
+	return live;
+}
+
+static void put_age(struct writer *writer, uint64_t id)
+{
+	bytes_put_varint(&writer->records, writer->counts->ids_nr - 1 - id);
+}
+
+static void put_free(struct writer *writer, bool batched)
+{
+	struct live live = take_live(writer);
+	bool is_page = live.order != ORDER_VMAP;
+
+	put_head(writer, batched && is_page ? 2 : 1);
+	put_age(writer, live.id);
+	writer->counts->frees_nr++;
+	if (is_page) {
+		writer->counts->batched_nr += batched;
+		writer->counts->live_pages -= 1u << live.order;
+	}
+}
+
+/* Splits a live block, if the one drawn can be split. */
+static void put_split(struct writer *writer)
+{
+	struct live live = take_live(writer);
+	unsigned new_order;
+
+	if (live.order == ORDER_VMAP || live.order == 0) {
+		writer->live[writer->live_nr++] = live;
+		return;
+	}
+	new_order = (unsigned)(random_next(&writer->random) % live.order);
+	put_head(writer, 3);
+	put_age(writer, live.id);
+	bytes_put_varint(&writer->records, new_order);
+	for (unsigned i = 0; i < 1u << (live.order - new_order); i++)
+		writer->live[writer->live_nr++] =
+			(struct live){ .id = writer->counts->ids_nr++, .order = new_order };
+	writer->counts->splits_nr++;
+}
+
+static void put_mark(struct writer *writer, enum string name)
+{
+	put_head(writer, 6);
+	bytes_put_varint(&writer->records, name);
+	put_head(writer, 7); /* zone: two rows of a name and its free pages */
+	bytes_put_varint(&writer->records, 1);
+	bytes_put_varint(&writer->records, 2);
+	for (int row = 0; row < 2; row++) {
+		bytes_put_zigzag(&writer->records, STRING_TASK);
+		bytes_put_zigzag(&writer->records, 1000 + row);
+	}
+	put_head(writer, 7); /* event_counters: one row */
+	bytes_put_varint(&writer->records, 0);
+	bytes_put_varint(&writer->records, 1);
+	bytes_put_zigzag(&writer->records, (int64_t)(writer->counts->live_pages << PAGE_SHIFT));
+}
+
+static void put_other(struct writer *writer)
+{
+	put_head(writer, 5); /* a context */
+	bytes_put_varint(&writer->records, 1);
+	put_head(writer, 8); /* a kernel event of three values */
+	bytes_put_varint(&writer->records, 4);
+	bytes_put_varint(&writer->records, 3);
+	for (unsigned i = 0; i < 3; i++)
+		bytes_put_varint(&writer->records, i * 1000);
+	put_head(writer, 4); /* a refused allocation */
+	bytes_put_varint(&writer->records, 0);
+	writer->class_uses[0]++;
+	writer->counts->fails_nr++;
+}
+
+static void put_step(struct writer *writer)
+{
+	uint64_t choice = random_next(&writer->random) % 100;
+
+	if (writer->live_nr + 16 > LIVE_MAX || (writer->live_nr > 8 && choice < 40)) {
+		/* Rows of batched frees, as the kernel makes them. */
+		bool batched = choice % 2 != 0;
+
+		for (unsigned i = 0; i < (batched ? 5u : 1u) && writer->live_nr > 0; i++)
+			put_free(writer, batched);
+	} else if (choice < 45 && writer->live_nr > 0) {
+		put_split(writer);
+	} else if (choice < 50) {
+		put_vmap_alloc(writer);
+	} else if (choice < 53) {
+		put_other(writer);
+	} else {
+		put_page_alloc(writer, (unsigned)(choice % PAGE_CLASSES_NR));
+	}
+}
+
+/* ---- sections -------------------------------------------------------------------------------- */
+
+static void put_section(struct bytes *file, unsigned tag, struct bytes *section)
+{
+	bytes_put_varint(file, tag);
+	bytes_put_varint(file, section->nr);
+	bytes_put(file, section->data, section->nr);
+	bytes_free(section);
+}
+
+static void put_info(struct bytes *file)
+{
+	static const char info[] = "name=made\nworkload=a made-up recording\nkernel=Linux 6 #1\n";
+	struct bytes section = { .data = NULL };
+
+	bytes_put(&section, info, sizeof(info) - 1);
+	put_section(file, 1, &section);
+}
+
+static void put_params(struct bytes *file, const struct writer *writer)
+{
+	const uint64_t values[] = { 256,
+				    PAGE_SHIFT,
+				    CPUS_NR,
+				    5,
+				    5,
+				    writer->counts->records_nr,
+				    writer->counts->ids_nr,
+				    writer->ticks,
+				    1u << 20,
+				    writer->records.nr };
+	struct bytes section = { .data = NULL };
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		bytes_put_varint(&section, values[i]);
+	put_section(file, 2, &section);
+}
+
+static void put_strings(struct bytes *file)
+{
+	struct bytes section = { .data = NULL };
+
+	bytes_put_varint(&section, STRINGS_NR);
+	for (size_t i = 0; i < STRINGS_NR; i++) {
+		bytes_put_varint(&section, strlen(strings[i]));
+		bytes_put(&section, strings[i], strlen(strings[i]));
+	}
+	put_section(file, 3, &section);
+}
+
+static void put_classes(struct bytes *file, const struct writer *writer)
+{
+	struct bytes section = { .data = NULL };
+
+	bytes_put_varint(&section, CLASSES_NR);
+	for (unsigned i = 0; i < CLASSES_NR; i++) {
+		struct bytes row = { .data = NULL };
+
+		bytes_put_varint(&row, i == VMAP_CLASS ? 2 : 0);
+		bytes_put_varint(&row, writer->class_uses[i]);
+		if (i == VMAP_CLASS) {
+			const uint64_t values[] = { 5u << PAGE_SHIFT, 4096, 0, 1, STRING_SITE };
+
+			for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++)
+				bytes_put_varint(&row, values[j]);
+		} else {
+			bytes_put_varint(&row, page_classes[i].order);
+			bytes_put_varint(&row, 0xcc0);
+			bytes_put_varint(&row, page_classes[i].migratetype);
+		}
+		bytes_put_varint(&section, row.nr);
+		bytes_put(&section, row.data, row.nr);
+		bytes_free(&row);
+	}
+	put_section(file, 4, &section);
+}
+
+static void put_tasks_and_tables(struct bytes *file)
+{
+	static const uint8_t tasks[] = { 1, STRING_TASK };
+	static const uint8_t tables[] = { 2, STRING_EVENT_COUNTERS, 1, STRING_PAGE_LIVE_BYTES,
+					  0, STRING_ZONE,	    2, STRING_ZONE,
+					  1, STRING_FREE,	    0 };
+	struct bytes section = { .data = NULL };
+
+	bytes_put(&section, tasks, sizeof(tasks));
+	put_section(file, 5, &section);
+	bytes_put(&section, tables, sizeof(tables));
+	put_section(file, 6, &section);
+}
+
+static struct bytes put_file(const struct writer *writer)
+{
+	static const uint8_t fixed[16] = "KATRACE\0\1\0\0\0";
+	struct bytes file = { .data = NULL };
+
+	bytes_put(&file, fixed, sizeof(fixed));
+	put_info(&file);
+	put_params(&file, writer);
+	put_strings(&file);
+	put_classes(&file, writer);
+	put_tasks_and_tables(&file);
+	bytes_put_varint(&file, 0);
+	for (unsigned i = 0; i < 4; i++)
+		file.data[12 + i] = (uint8_t)(file.nr >> (8 * i));
+	bytes_put(&file, writer->records.data, writer->records.nr);
+	return file;
+}
+
+struct bytes trace_make(uint64_t seed, unsigned steps_nr, struct trace_counts *counts)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	struct bytes file;
+
+	require(writer != NULL, "out of memory");
+	*counts = (struct trace_counts){ .records_nr = 0 };
+	writer->counts = counts;
+	writer->random = seed;
+	writer->next_pfn = 1000;
+	put_mark(writer, STRING_START);
+	for (unsigned i = 0; i < steps_nr; i++)
+		put_step(writer);
+	put_mark(writer, STRING_END);
+	put_head(writer, 15);
+	bytes_put_varint(&writer->records, counts->records_nr);
+	bytes_put_varint(&writer->records, counts->ids_nr);
+	bytes_put_varint(&writer->records, writer->live_nr);
+	file = put_file(writer);
+	bytes_free(&writer->records);
+	free(writer);
+	return file;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+struct bytes trace_compress(const struct bytes *bytes)
+{
+	struct bytes out = { .room = ZSTD_compressBound(bytes->nr) };
+	ZSTD_CCtx *context = ZSTD_createCCtx();
+
+	out.data = malloc(out.room);
+	require(out.data != NULL && context != NULL, "out of memory");
+	ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1);
+	ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+	out.nr = ZSTD_compress2(context, out.data, out.room, bytes->data, bytes->nr);
+	require(!ZSTD_isError(out.nr), "zstd cannot compress");
+	ZSTD_freeCCtx(context);
+	return out;
+}
+
+int memory_file(char *path, size_t path_bytes)
+{
+	int fd = memfd_create("trace", 0);
+
+	require(fd >= 0, "memfd_create");
+	snprintf(path, path_bytes, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+void file_write(const char *path, const struct bytes *bytes)
+{
+	FILE *file = fopen(path, "wb");
+
+	require(file != NULL, path);
+	require(fwrite(bytes->data, 1, bytes->nr, file) == bytes->nr, path);
+	require(fclose(file) == 0, path);
+}
+
+struct bytes file_read(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	struct bytes bytes = { .data = NULL };
+	uint8_t part[4096];
+	size_t nr;
+
+	require(file != NULL, path);
+	while ((nr = fread(part, 1, sizeof(part), file)) > 0)
+		bytes_put(&bytes, part, nr);
+	fclose(file);
+	return bytes;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine.h - one pass over a plan, against a target
+ *
+ * A checking pass fills every block with its own pattern, compares it byte by byte when the block
+ * is freed, and looks at every mark where the live blocks are.  A timing pass does neither: it is
+ * the allocator's calls and the loop around them, and the blocks' content is never touched.
+ *
+ * Words
+ *   actor     does the steps of one recorded CPU: with threads, a thread; otherwise the one thread
+ *             acts for each in turn
+ *   pending   pages of a batch that the actor has taken from their ids and not yet given back
+ */
+#ifndef QUIRE_TOOL_ENGINE_H
+#define QUIRE_TOOL_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "occupancy.h"
+#include "plan.h"
+#include "progress.h"
+#include "target.h"
+
+/* Linux frees in folio batches of PAGEVEC_SIZE; a longer row of batched frees was several. */
+#define ENGINE_BATCH_MAX 31
+
+struct engine_mark {
+	struct occupancy_summary occupancy; /* of the live blocks */
+	struct quire_page_stat stat;
+};
+
+struct engine_result {
+	struct engine_mark *marks;   /* as many as the plan has */
+	struct quire_page_stat stat; /* after the last step */
+	uint64_t blocks_checked;
+	uint64_t bytes_checked;
+	uint64_t busy_ns; /* of all actors together, without waiting for one another */
+	char error[240];  /* empty if all is well */
+};
+
+struct engine {
+	/* Constant during a pass. */
+	const struct plan *plan;
+	const struct target *target;
+	const char *conf;
+	bool threads;
+	bool checks;
+	struct progress *progress;
+	void *heap;
+	unsigned page_shift; /* of the instance */
+
+	_Atomic(void *) *addresses; /* by id; NULL: not allocated yet, or freed */
+	_Atomic bool stopped;	    /* @error is set: nothing more is done */
+	pthread_mutex_t error_lock; /* result->error */
+	struct engine_result *result;
+};
+
+struct actor {
+	struct engine *engine;
+	unsigned cpu;
+	unsigned pending_nr;
+	void *pending[ENGINE_BATCH_MAX];
+	uint64_t waited_ns;
+	uint64_t blocks_checked;
+	uint64_t bytes_checked;
+};
+
+/* Runs the whole pass.  0, or -1 with @result->error.  Pair, always: engine_result_fini(). */
+int engine_run(struct engine *engine, struct engine_result *result);
+void engine_result_fini(struct engine_result *result);
+
+/* ---- engine.c, for engine_passes.c ---------------------------------------------------------- */
+void engine_step(struct actor *actor, const struct plan_step *step);
+/* Where the live blocks are; no actor may be running. */
+void engine_measure_mark(struct engine *engine, uint32_t mark_index);
+/* Frees what the trace left, and then looks for what the target lost or broke. */
+void engine_finish(struct engine *engine, struct actor *actor);
+__attribute__((format(printf, 2, 3))) void engine_fail(struct engine *engine, const char *format,
+						       ...);
+
+/* ---- engine_passes.c ------------------------------------------------------------------------ */
+void engine_run_one_thread(struct engine *engine);
+void engine_run_threads(struct engine *engine);
+void engine_add_actor(struct engine *engine, const struct actor *actor);
+
+#endif

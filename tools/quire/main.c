@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - quire(1): a table of subcommands, one file each */
+#include <stdio.h>
+#include <string.h>
+
+#include <quire/quire.h>
+
+#include "command.h"
+
+static const struct command *const commands[] = {
+	&command_replay,
+	&command_explore,
+};
+#define COMMANDS_NR (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *file)
+{
+	fprintf(file, "quire - memory allocators after Linux's: recordings and checks\n\n"
+		      "usage: quire COMMAND [OPTION...] [ARGUMENT...]\n"
+		      "       quire --help | --version\n\n"
+		      "commands:\n");
+	for (size_t i = 0; i < COMMANDS_NR; i++)
+		fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	fprintf(file, "\n`quire COMMAND --help` says more about one.\n");
+}
+
+static enum exit_status refuse_command(const char *name)
+{
+	const char *names[COMMANDS_NR + 1];
+
+	for (size_t i = 0; i < COMMANDS_NR; i++)
+		names[i] = commands[i]->name;
+	names[COMMANDS_NR] = NULL;
+	fprintf(stderr, "quire: there is no command '%s'; the nearest is '%s'\n", name,
+		command_nearest(name, names));
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_help(stdout);
+		return EXIT_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("quire %d.%d\n", QUIRE_VERSION_MAJOR, QUIRE_VERSION_MINOR);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < COMMANDS_NR; i++)
+		if (strcmp(argv[1], commands[i]->name) == 0)
+			return (int)commands[i]->run(argc - 1, argv + 1);
+	return (int)refuse_command(argv[1]);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * outcome.h - what a replay of one trace found, and the two ways it is told
+ */
+#ifndef QUIRE_TOOL_OUTCOME_H
+#define QUIRE_TOOL_OUTCOME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "engine.h"
+#include "plan.h"
+
+struct outcome {
+	const struct plan *plan;
+	bool threads;
+	struct engine_result checked; /* of the checking pass */
+	double ns_per_operation;      /* of the timing passes, the loop's own taken off */
+	double loop_ns_per_operation;
+	unsigned timing_passes;
+};
+
+/* Calls by what served them.  S1: total = stacks + lists + buddy. */
+struct served {
+	uint64_t total;
+	uint64_t stacks;
+	uint64_t lists; /* the depot behind them included */
+	uint64_t buddy;
+};
+
+struct served outcome_served_allocs(const struct outcome *outcome);
+struct served outcome_served_frees(const struct outcome *outcome);
+double outcome_zone_locks_per_1000(const struct outcome *outcome);
+/* Fewest blocks that can hold so many pages. */
+uint64_t outcome_blocks_at_best(const struct outcome *outcome, uint64_t pages);
+
+/* report.c: for people, at most 100 columns. */
+void report_print(const struct outcome *outcome, FILE *file);
+/* json.c: one file for all traces, by way of a temporary one.  0 or a negative errno. */
+int json_write(const char *path, const struct outcome *outcomes, unsigned outcomes_nr);
+
+#endif

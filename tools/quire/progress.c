@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Ten times a second looks alive and costs nothing. */
+#define SHOW_EVERY_NS 100000000u
+
+uint64_t progress_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void progress_begin(struct progress *progress, const char *name, uint64_t total_nr)
+{
+	progress->name = name;
+	progress->total_nr = total_nr;
+	progress->is_on = isatty(STDERR_FILENO) == 1;
+	progress->begin_ns = progress->shown_ns = progress_now_ns();
+	atomic_store_explicit(&progress->done_nr, 0, memory_order_relaxed);
+}
+
+static void show(struct progress *progress, uint64_t done_nr, uint64_t now_ns)
+{
+	double seconds = (double)(now_ns - progress->begin_ns) / 1e9;
+	uint64_t percent = progress->total_nr > 0 ? 100 * done_nr / progress->total_nr : 100;
+
+	fprintf(stderr, "\r%s: %3" PRIu64 " %%, %.2f million operations a second\033[K",
+		progress->name, percent, (double)done_nr / seconds / 1e6);
+	progress->shown_ns = now_ns;
+}
+
+void progress_add(struct progress *progress, uint64_t nr, bool shows)
+{
+	uint64_t done_nr;
+	uint64_t now_ns;
+
+	if (!progress->is_on)
+		return;
+	done_nr = atomic_fetch_add_explicit(&progress->done_nr, nr, memory_order_relaxed) + nr;
+	if (!shows)
+		return;
+	now_ns = progress_now_ns();
+	if (now_ns - progress->shown_ns >= SHOW_EVERY_NS)
+		show(progress, done_nr, now_ns);
+}
+
+void progress_end(struct progress *progress)
+{
+	if (progress->is_on)
+		fprintf(stderr, "\r\033[K");
+	progress->is_on = false;
+}
