@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* pin.h - which CPUs this process may use, and threads that stay on one */
+#ifndef BENCH_PIN_H
+#define BENCH_PIN_H
+
+#include <stdbool.h>
+
+/* The @n-th CPU this process may run on, or -1. */
+int pin_cpu(unsigned n);
+/* The calling thread runs on @cpu only from now on. */
+bool pin_self(int cpu);
+
+#endif

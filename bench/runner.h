@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runner.h - one measurement in one fresh process: a subject, a pattern, some pinned threads
+ *
+ * The tool starts a process for each sample, so that no subject lives in the caches, the address
+ * space or the free lists of another.  The process prints one line for the tool to read.
+ *
+ * Words
+ *   subject   what is measured: quire, the floor, or a peer
+ *   pattern   how blocks are taken and given back; patterns.inc.h is compiled once a subject, so
+ *             that each calls its allocator directly, as a program would
+ *   worker    one pinned thread of a run
+ *   pair      one block taken and given back: the unit of every figure
+ */
+#ifndef BENCH_RUNNER_H
+#define BENCH_RUNNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* 1,024 blocks a round: more than a per-CPU stack holds, so lists refill and spill. */
+#define BULK_BLOCKS   1024u
+/* Blocks live under churn; at high orders as many as fit into CHURN_BYTES. */
+#define CHURN_BLOCKS  32768u
+#define CHURN_BYTES   ((uint64_t)2 << 30)
+/* Pairs between two looks at the stop flag, and blocks handed to the other CPU at once. */
+#define ROUND_PAIRS   128u
+#define RING_BLOCKS   1024u
+#define SHUFFLES_NR   8u
+#define WORKERS_MAX   2u
+#define CACHE_LINES_2 __attribute__((aligned(128)))
+
+enum pattern {
+	PATTERN_LIFO,
+	PATTERN_FIFO,
+	PATTERN_RAND,
+	PATTERN_CHURN,
+	PATTERN_REMOTE,
+	PATTERNS_NR,
+};
+
+extern const char *const pattern_names[PATTERNS_NR];
+
+struct run {
+	enum pattern pattern;
+	unsigned order;
+	unsigned threads_nr;
+	unsigned touch; /* 1: one byte of each block is written */
+	unsigned measure_ms;
+};
+
+/* A ring from one producer to one consumer, handed over ROUND_PAIRS blocks at a time. */
+struct ring {
+	uint64_t written CACHE_LINES_2; /* blocks published: the producer writes */
+	bool ended;			/* nothing follows */
+	uint64_t taken CACHE_LINES_2;	/* blocks consumed: the consumer writes */
+	void *blocks[RING_BLOCKS] CACHE_LINES_2;
+};
+
+enum stop {
+	STOP_NO,
+	STOP_WHEN_WARM, /* once pairs_min pairs are done */
+	STOP_NOW,
+};
+
+struct worker {
+	const struct run *run;
+	const int *stop; /* enum stop, written by the main thread */
+	struct ring *ring;
+	unsigned index;
+	unsigned cpu;
+	uint64_t pairs_nr;
+	uint64_t pairs_min;
+	uint64_t random;
+	unsigned live_nr;
+	uint64_t wall_ns;
+	uint64_t cpu_ns;
+	uint64_t delay_ns;    /* ready, but without a CPU */
+	uint64_t switches_nr; /* involuntary */
+	const char *refused;  /* NULL, or why this run measured nothing */
+	void *blocks[CHURN_BLOCKS] CACHE_LINES_2;
+} CACHE_LINES_2;
+
+/* True until the phase is over.  One load from a line nobody writes meanwhile. */
+static inline bool worker_goes_on(const struct worker *w)
+{
+	int stop = __atomic_load_n(w->stop, __ATOMIC_RELAXED);
+
+	return stop == STOP_NO || (stop == STOP_WHEN_WARM && w->pairs_nr < w->pairs_min);
+}
+
+/* A breath while another CPU is waited for. */
+#if defined(__x86_64__)
+static inline void spin_pause(void)
+{
+	__builtin_ia32_pause();
+}
+#else
+static inline void spin_pause(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+#endif
+
+/* Shuffles of 0..BULK_BLOCKS-1, made before the run: shuffling is not what is measured. */
+extern uint16_t shuffles[SHUFFLES_NR][BULK_BLOCKS];
+
+typedef void (*pattern_function)(struct worker *w);
+
+struct subject {
+	const char *name;
+	unsigned order_max;
+	const char *(*setup)(void); /* NULL, or why it cannot run here */
+	pattern_function patterns[PATTERNS_NR];
+	void *(*alloc)(unsigned order);
+	void (*free)(void *block, unsigned order);
+	void (*release)(void); /* give back what is free; may be NULL */
+};
+
+/*
+ * The whole life of a runner process: parses argv ("run PATTERN ORDER THREADS TOUCH MS" or
+ * "release ASK USAGE_FILE"), measures, prints one line ("ok ..." or "refused REASON") to stdout.
+ * Returns the exit status.
+ */
+int runner_main(const struct subject *subject, int argc, char **argv);
+
+/* "release": see release_child.c. */
+int release_child(const struct subject *subject, bool ask, const char *usage_path);
+
+#endif
