@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* explore.h - one scenario under many schedules: what quire-explore asks of the machine */
+#ifndef MACHINE_SIM_EXPLORE_H
+#define MACHINE_SIM_EXPLORE_H
+
+#include "machine/sim/internal.h"
+
+struct explore_request {
+	const struct sim_test *test;
+	enum strategy strategy;
+	unsigned depth; /* PCT's depth, or the preemption bound */
+	struct sim_options options;
+	enum mutant mutant;
+	uint64_t runs;	/* 0: no bound */
+	double seconds; /* 0: no bound */
+	bool count_distinct;
+	bool progress;
+	bool quiet; /* no line unless something is found */
+	const struct deviation *replay;
+	unsigned replay_nr;
+};
+
+#define PLATEAU_MARKS 8
+struct explore_result {
+	uint64_t runs, steps;
+	double seconds;
+	double cpu_seconds; /* what rates are counted by: other processes do not matter */
+	bool complete;	    /* every schedule up to the bound was run */
+	uint64_t distinct;
+	uint64_t mark_runs[PLATEAU_MARKS], mark_distinct[PLATEAU_MARKS];
+	unsigned marks_nr;
+	double pct_bound;
+	struct failure failure; /* found: of the shrunk schedule */
+	uint64_t failing_run;
+	uint64_t failing_seed;
+	unsigned deviations_before;
+	uint32_t switches_before;
+	uint32_t switches;
+	struct deviation deviations[DEVIATIONS_MAX];
+	unsigned deviations_nr;
+};
+
+/* Options that a scenario asks for; the command line then changes some. */
+struct sim_options explore_options(const struct sim_test *test);
+void explore(const struct explore_request *request, struct explore_result *result);
+/* Runs the result's schedule once more and keeps its events for the report. */
+void explore_trace(const struct explore_request *request, struct explore_result *result);
+
+/* report.c */
+void report_columns(const struct explore_result *result, const char *html_path, const char *title);
+void report_deviation(const struct deviation *deviation, char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hooks.c - the functions that -fsanitize=thread calls, ours instead of libtsan's
+ *
+ * Plain accesses are announced before they happen; atomic ones are replaced by a call; volatile
+ * ones, which have hooks of their own, count as relaxed atomics (READ_ONCE, WRITE_ONCE).  Range
+ * hooks and memcpy, memmove, memset (redirected by objcopy) are plain accesses of many bytes.
+ *
+ * There is no 16-byte atomic on purpose: the core must not use any, and an undefined symbol in
+ * its objects says so.
+ */
+#include <string.h>
+
+#include "machine/sim/internal.h"
+
+unsigned sim_mode;
+uint64_t sim_hooks_seen[POINT_KINDS_NR];
+uint64_t sim_reads_limit;
+
+uint64_t sim_hooks_of(enum point_kind kind)
+{
+	return sim_hooks_seen[kind];
+}
+
+#define MODE_READS	 (MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT)
+#define MODE_SLOW_WRITES MODE_READS
+
+static inline void point(enum point_kind kind, const volatile void *addr, unsigned bytes,
+			 uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	task->steps++;
+	task->pc = pc;
+	if (UNLIKELY(++sim_run_.steps >= sim_run_.next_step || task->steps >= task->next_deviation))
+		sim_point_slow(task);
+	if (UNLIKELY(sim_mode & (MODE_TRACE | MODE_HASH))) {
+		if (sim_mode & MODE_HASH)
+			hash_access(addr, kind != POINT_LOAD && kind != POINT_READ &&
+						  kind != POINT_SEQ_READ);
+		if (sim_mode & MODE_TRACE)
+			trace_add(kind, addr, bytes, pc);
+	}
+}
+
+void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc)
+{
+	sim_hooks_seen[kind]++;
+	if (sim_mode & MODE_BUFFER)
+		buffer_settle(current_task());
+	if (sim_mode & MODE_TRACE)
+		trace_settle();
+	if (sim_mode & MODE_COUNT)
+		count_access(kind, addr, bytes);
+	if (sim_mode & MODE_RUN)
+		point(kind, addr, bytes, pc);
+}
+
+static void settle(void)
+{
+	if (sim_mode & MODE_BUFFER)
+		buffer_settle(current_task());
+	if (sim_mode & MODE_TRACE)
+		trace_settle();
+}
+
+/* What a plain access means to everything but the undo log and the store buffer. */
+static void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
+			 uintptr_t pc)
+{
+	settle();
+	if (sim_mode & MODE_COUNT)
+		count_access(kind, addr, bytes);
+	if (!(sim_mode & MODE_RUN) || !in_arena(addr))
+		return;
+	if (sim_mode & MODE_PLAIN && !in_stacks(addr))
+		point(kind, addr, bytes > 255 ? 255 : (unsigned)bytes, pc);
+	else if (sim_mode & MODE_TRACE)
+		trace_add(kind, addr, bytes > 255 ? 255 : (unsigned)bytes, pc);
+	if (sim_mode & MODE_MEMORY)
+		memory_access(addr, bytes, kind == POINT_WRITE, pc);
+	if (sim_mode & MODE_RACE)
+		race_plain(addr, bytes, kind == POINT_WRITE, pc);
+}
+
+void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
+{
+	if (UNLIKELY(++sim_hooks_seen[POINT_READ] == sim_reads_limit))
+		sim_fail("livelock", "a loop without a scheduling point");
+	if (UNLIKELY(sim_mode & MODE_READS))
+		plain_access(POINT_READ, addr, bytes, pc);
+}
+
+/* Fits the store buffer, and is not a stack whose bytes may soon be something else. */
+static bool can_wait(const volatile void *addr, size_t bytes)
+{
+	return (sim_mode & (MODE_BUFFER | MODE_RUN)) == (MODE_BUFFER | MODE_RUN) && bytes <= 8 &&
+	       in_arena(addr) && !in_stacks(addr);
+}
+
+static void log_write(void *addr, size_t bytes)
+{
+	if (in_pages(addr))
+		memory_note_write(addr, bytes);
+	if (sim_mode & MODE_LOG && !in_stacks(addr))
+		undo_note_range(addr, bytes);
+}
+
+void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
+{
+	sim_hooks_seen[POINT_WRITE]++;
+	if (UNLIKELY(sim_mode & MODE_SLOW_WRITES))
+		plain_access(POINT_WRITE, addr, bytes, pc);
+	log_write((void *)(uintptr_t)addr, bytes);
+	if (can_wait(addr, bytes))
+		buffer_add(current_task(), (void *)(uintptr_t)addr, (unsigned)bytes, false);
+	else if (sim_mode & MODE_BUFFER && in_arena(addr) && !in_stacks(addr))
+		buffer_drain_all(current_task());
+}
+
+/* ---- atomic accesses ---------------------------------------------------------------------- */
+
+uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_t pc)
+{
+	uint64_t value;
+
+	sched_point(POINT_LOAD, addr, bytes, pc);
+	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY | MODE_TRACE)) && in_arena(addr) &&
+	    sim_mode & MODE_RUN) {
+		if (sim_mode & MODE_MEMORY)
+			memory_access(addr, bytes, false, pc);
+		if (sim_mode & MODE_RACE)
+			race_atomic(addr, bytes, false, true, order, pc);
+	}
+	value = undo_load((const void *)(uintptr_t)addr, bytes);
+	if (sim_mode & MODE_TRACE)
+		trace_value(value);
+	return value;
+}
+
+static void before_atomic_write(volatile void *addr, unsigned bytes, bool read, int order,
+				uintptr_t pc)
+{
+	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)) && in_arena(addr) &&
+	    sim_mode & MODE_RUN) {
+		if (sim_mode & MODE_MEMORY)
+			memory_access(addr, bytes, true, pc);
+		if (sim_mode & MODE_RACE)
+			race_atomic(addr, bytes, true, read, order, pc);
+	}
+	log_write((void *)(uintptr_t)addr, bytes);
+}
+
+void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, uintptr_t pc)
+{
+	bool release = order == __ATOMIC_RELEASE || order == __ATOMIC_SEQ_CST;
+
+	sched_point(POINT_STORE, addr, bytes, pc);
+	before_atomic_write(addr, bytes, false, order, pc);
+	if (can_wait(addr, bytes))
+		buffer_add(current_task(), (void *)(uintptr_t)addr, bytes, release);
+	undo_store((void *)(uintptr_t)addr, bytes, value);
+	if (sim_mode & MODE_BUFFER) {
+		buffer_settle(current_task());
+		if (order == __ATOMIC_SEQ_CST)
+			buffer_drain_all(current_task());
+	}
+	if (sim_mode & MODE_TRACE)
+		trace_value(value);
+}
+
+/* A locked operation: everything before it is visible first. */
+static void before_rmw(volatile void *addr, unsigned bytes, int order, uintptr_t pc)
+{
+	sched_point(POINT_RMW, addr, bytes, pc);
+	if (sim_mode & MODE_BUFFER)
+		buffer_drain_all(current_task());
+	before_atomic_write(addr, bytes, true, order, pc);
+}
+
+static void sim_fence(int order, uintptr_t pc)
+{
+	sched_point(POINT_FENCE, NULL, 0, pc);
+	if (sim_mode & MODE_BUFFER && order == __ATOMIC_SEQ_CST)
+		buffer_drain_all(current_task());
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
+		race_fence(order);
+}
+
+/* ---- the names the compilers call ------------------------------------------------------------ */
+
+#define HOOK(name, ...)                                                                            \
+	void name(__VA_ARGS__);                                                                    \
+	void name(__VA_ARGS__)
+
+HOOK(__tsan_init, void)
+{
+}
+
+HOOK(__tsan_func_entry, void *pc)
+{
+	(void)pc;
+}
+
+HOOK(__tsan_func_exit, void)
+{
+}
+
+#define PLAIN_HOOKS(bytes)                                                                         \
+	HOOK(__tsan_read##bytes, void *addr)                                                       \
+	{                                                                                          \
+		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+	}                                                                                          \
+	HOOK(__tsan_write##bytes, void *addr)                                                      \
+	{                                                                                          \
+		sim_plain_write(addr, bytes, CALLER_PC);                                           \
+	}                                                                                          \
+	HOOK(__tsan_unaligned_read##bytes, void *addr)                                             \
+	{                                                                                          \
+		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+	}                                                                                          \
+	HOOK(__tsan_unaligned_write##bytes, void *addr)                                            \
+	{                                                                                          \
+		sim_plain_write(addr, bytes, CALLER_PC);                                           \
+	}                                                                                          \
+	HOOK(__tsan_read_write##bytes, void *addr)                                                 \
+	{                                                                                          \
+		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		sim_plain_write(addr, bytes, CALLER_PC);                                           \
+	}
+
+PLAIN_HOOKS(1)
+PLAIN_HOOKS(2)
+PLAIN_HOOKS(4)
+PLAIN_HOOKS(8)
+PLAIN_HOOKS(16)
+
+HOOK(__tsan_read_range, void *addr, size_t bytes)
+{
+	sim_plain_read(addr, bytes, CALLER_PC);
+}
+
+HOOK(__tsan_write_range, void *addr, size_t bytes)
+{
+	sim_plain_write(addr, bytes, CALLER_PC);
+}
+
+/* The access itself follows in the caller, so a volatile store is settled at the next hook. */
+static void volatile_read(void *addr, unsigned bytes, uintptr_t pc)
+{
+	sched_point(POINT_LOAD, addr, bytes, pc);
+	if (sim_mode & MODE_RUN && in_arena(addr)) {
+		if (sim_mode & MODE_MEMORY)
+			memory_access(addr, bytes, false, pc);
+		if (sim_mode & MODE_RACE)
+			race_atomic(addr, bytes, false, true, __ATOMIC_RELAXED, pc);
+	}
+}
+
+static void volatile_write(void *addr, unsigned bytes, uintptr_t pc)
+{
+	sched_point(POINT_STORE, addr, bytes, pc);
+	before_atomic_write(addr, bytes, false, __ATOMIC_RELAXED, pc);
+	if (can_wait(addr, bytes))
+		buffer_add(current_task(), addr, bytes, false);
+}
+
+#define VOLATILE_HOOKS(bytes)                                                                      \
+	HOOK(__tsan_volatile_read##bytes, void *addr)                                              \
+	{                                                                                          \
+		volatile_read(addr, bytes, CALLER_PC);                                             \
+	}                                                                                          \
+	HOOK(__tsan_volatile_write##bytes, void *addr)                                             \
+	{                                                                                          \
+		volatile_write(addr, bytes, CALLER_PC);                                            \
+	}                                                                                          \
+	HOOK(__tsan_unaligned_volatile_read##bytes, void *addr)                                    \
+	{                                                                                          \
+		volatile_read(addr, bytes, CALLER_PC);                                             \
+	}                                                                                          \
+	HOOK(__tsan_unaligned_volatile_write##bytes, void *addr)                                   \
+	{                                                                                          \
+		volatile_write(addr, bytes, CALLER_PC);                                            \
+	}
+
+VOLATILE_HOOKS(1)
+VOLATILE_HOOKS(2)
+VOLATILE_HOOKS(4)
+VOLATILE_HOOKS(8)
+
+#define RMW_HOOK(bits, type, name, result)                                                         \
+	type __tsan_atomic##bits##_##name(volatile type *addr, type operand, int order);           \
+	type __tsan_atomic##bits##_##name(volatile type *addr, type operand, int order)            \
+	{                                                                                          \
+		type old;                                                                          \
+                                                                                                   \
+		before_rmw(addr, sizeof(type), order, CALLER_PC);                                  \
+		old = *addr;                                                                       \
+		*addr = (type)(result);                                                            \
+		if (sim_mode & MODE_TRACE)                                                         \
+			trace_value((type)(result));                                               \
+		return old;                                                                        \
+	}
+
+#define CAS_HOOK(bits, type, strength)                                                             \
+	int __tsan_atomic##bits##_compare_exchange_##strength(                                     \
+		volatile type *addr, type *expected, type desired, int order, int failed);         \
+	int __tsan_atomic##bits##_compare_exchange_##strength(volatile type *addr, type *expected, \
+							      type desired, int order, int failed) \
+	{                                                                                          \
+		(void)failed;                                                                      \
+		before_rmw(addr, sizeof(type), order, CALLER_PC);                                  \
+		if (*addr != *expected) {                                                          \
+			*expected = *addr;                                                         \
+			return 0;                                                                  \
+		}                                                                                  \
+		*addr = desired;                                                                   \
+		if (sim_mode & MODE_TRACE)                                                         \
+			trace_value(desired);                                                      \
+		return 1;                                                                          \
+	}
+
+#define ATOMIC_HOOKS(bits, type)                                                                   \
+	type __tsan_atomic##bits##_load(const volatile type *addr, int order);                     \
+	type __tsan_atomic##bits##_load(const volatile type *addr, int order)                      \
+	{                                                                                          \
+		return (type)sim_load(addr, sizeof(type), order, CALLER_PC);                       \
+	}                                                                                          \
+	HOOK(__tsan_atomic##bits##_store, volatile type *addr, type value, int order)              \
+	{                                                                                          \
+		sim_store(addr, sizeof(type), value, order, CALLER_PC);                            \
+	}                                                                                          \
+	RMW_HOOK(bits, type, exchange, operand)                                                    \
+	RMW_HOOK(bits, type, fetch_add, old + operand)                                             \
+	RMW_HOOK(bits, type, fetch_sub, old - operand)                                             \
+	RMW_HOOK(bits, type, fetch_and, old &operand)                                              \
+	RMW_HOOK(bits, type, fetch_or, old | operand)                                              \
+	RMW_HOOK(bits, type, fetch_xor, old ^ operand)                                             \
+	CAS_HOOK(bits, type, strong)                                                               \
+	CAS_HOOK(bits, type, weak)                                                                 \
+	type __tsan_atomic##bits##_compare_exchange_val(volatile type *addr, type expected,        \
+							type desired, int order, int failed);      \
+	type __tsan_atomic##bits##_compare_exchange_val(volatile type *addr, type expected,        \
+							type desired, int order, int failed)       \
+	{                                                                                          \
+		__tsan_atomic##bits##_compare_exchange_strong(addr, &expected, desired, order,     \
+							      failed);                             \
+		return expected;                                                                   \
+	}
+
+ATOMIC_HOOKS(8, uint8_t)
+ATOMIC_HOOKS(16, uint16_t)
+ATOMIC_HOOKS(32, uint32_t)
+ATOMIC_HOOKS(64, uint64_t)
+
+HOOK(__tsan_atomic_thread_fence, int order)
+{
+	sim_fence(order, CALLER_PC);
+}
+
+HOOK(__tsan_atomic_signal_fence, int order)
+{
+	(void)order;
+}
+
+/* ---- memcpy and its like, under the names objcopy gives them ------------------------------ */
+
+void *sim_memcpy(void *to, const void *from, size_t bytes);
+void *sim_memcpy(void *to, const void *from, size_t bytes)
+{
+	sim_plain_read(from, bytes, CALLER_PC);
+	sim_plain_write(to, bytes, CALLER_PC);
+	return memmove(to, from, bytes);
+}
+
+void *sim_memmove(void *to, const void *from, size_t bytes);
+void *sim_memmove(void *to, const void *from, size_t bytes)
+{
+	sim_plain_read(from, bytes, CALLER_PC);
+	sim_plain_write(to, bytes, CALLER_PC);
+	return memmove(to, from, bytes);
+}
+
+void *sim_memset(void *to, int byte, size_t bytes);
+void *sim_memset(void *to, int byte, size_t bytes)
+{
+	sim_plain_write(to, bytes, CALLER_PC);
+	return memset(to, byte, bytes);
+}
+
+int sim_memcmp(const void *left, const void *right, size_t bytes);
+int sim_memcmp(const void *left, const void *right, size_t bytes)
+{
+	sim_plain_read(left, bytes, CALLER_PC);
+	sim_plain_read(right, bytes, CALLER_PC);
+	return memcmp(left, right, bytes);
+}

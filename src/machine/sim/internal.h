@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the files of the simulated machine share
+ *
+ * Words
+ *   task      a fiber with a stack of its own; task 0 is the scenario's body
+ *   point     a place where the scheduler may do something other than go on
+ *   action    what it does there; going on is no action
+ *   deviation an action that was taken: (task, the task's count of points, action).  A schedule is
+ *             the list of its deviations, in any order, since the key is local to a task: taking
+ *             one away moves no other.
+ *   run       one schedule from the scene to the end
+ *
+ * State is in three places.  `sim_opt` says what to do and is constant during a run.  `sim_run_`
+ * is the run; it is copied back whole.  What the core and the scenario write is put back from the
+ * undo log (undo.c).  Tables that would be large to clear carry the number of the run that wrote
+ * an entry; an entry of another run is empty.
+ */
+#ifndef MACHINE_SIM_INTERNAL_H
+#define MACHINE_SIM_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "machine/sim/hooks.h"
+#include "machine/sim/sim.h"
+
+#define TASKS_MAX     72 /* 64 CPUs, the body, workers, handlers that are tasks */
+#define IRQS_MAX      8
+#define HELD_MAX      80 /* fork holds every CPU's lock */
+#define BUFFER_MAX    16 /* stores a CPU holds back; x86 has 36 to 72, tests need 3 */
+#define ACTIONS_MAX   256
+#define NAMES_MAX     64
+#define NO_TASK	      255
+#define SIM_CPUS_MOST 1024 /* that a body may act as; tasks run on up to 64 */
+#define CALLER_PC     ((uintptr_t)__builtin_return_address(0))
+#define STEP_NEVER    UINT32_MAX
+
+/* What hooks have to do; 0 while a scene is set up. */
+enum {
+	MODE_LOG = 1,	  /* writes go to the undo log */
+	MODE_RUN = 2,	  /* inside sim_run(): points are points */
+	MODE_PLAIN = 4,	  /* plain accesses are points */
+	MODE_RACE = 8,	  /* vector clocks */
+	MODE_MEMORY = 16, /* page tables and TLBs */
+	MODE_BUFFER = 32, /* store buffers */
+	MODE_TRACE = 64,  /* record events for a report */
+	MODE_HASH = 128,  /* count distinct schedules */
+	MODE_MEMO = 256,  /* a final state is checked once */
+	MODE_COUNT = 512, /* count locks and lines moved; no tasks run */
+};
+
+enum task_state {
+	TASK_RUNNABLE,
+	TASK_BLOCKED,  /* on wait_on */
+	TASK_SLEEPING, /* until due_ns */
+	TASK_DONE,
+};
+
+enum action_kind {
+	ACT_CONTINUE,
+	ACT_SWITCH,  /* arg: task */
+	ACT_IRQ,     /* arg: index of the handler */
+	ACT_MIGRATE, /* arg: CPU */
+	ACT_ABORT,
+	ACT_DRAIN, /* arg: task << 8 | entry */
+	ACT_TRYFAIL,
+	ACT_REFUSE,
+	ACTION_KINDS_NR,
+};
+
+struct action {
+	uint8_t kind;
+	uint16_t arg;
+};
+
+struct deviation {
+	uint32_t step; /* the task's count of points */
+	uint8_t task;
+	struct action action;
+};
+
+struct held {
+	const void *lock;
+	uintptr_t pc;
+	uint16_t rank;
+	bool waits; /* a mutex */
+};
+
+struct pending {
+	uint64_t old, new;
+	void *addr;
+	uint8_t bytes;
+	bool barrier;	  /* release: everything before it leaves first */
+	bool unsettled;	  /* plain: the store comes after the hook */
+	const void *lock; /* a lock's release: free once this has left */
+};
+
+struct task {
+	void *context;
+	void (*body)(void *arg);
+	void *arg;
+	const char *name;
+	const void *wait_on;
+	uintptr_t wait_pc;
+	uint64_t due_ns;
+	uint32_t steps;
+	uint32_t next_deviation; /* replay: the step of the next one */
+	uint32_t priority;	 /* PCT */
+	uint8_t state;
+	uint16_t cpu;
+	uint8_t level; /* RT: handlers are above tasks */
+	bool daemon;   /* need not end */
+	bool in_seq, seq_abort;
+	bool irq_off;
+	bool spinning; /* waits without leaving its CPU */
+	bool no_wait;  /* says the scenario: a mutex may not be waited for */
+	uint8_t irq_depth;
+	uint8_t held_nr;
+	uint8_t buffer_nr;
+	uint32_t spin_nr;  /* spin locks held */
+	uint32_t locks_nr; /* locks held or being taken */
+	uintptr_t pc;	   /* of the last point */
+	struct held held[HELD_MAX];
+};
+
+struct irq {
+	void (*body)(void *arg);
+	void *arg;
+	unsigned times;
+	uint16_t cpu;
+	uint8_t task; /* RT: the task that runs it */
+};
+
+struct run {
+	uint32_t steps, next_step;
+	uint32_t strategy_step, fair_step;
+	uint32_t switches;
+	uint64_t now_ns;
+	uint64_t rng;
+	uint64_t trace_hash;
+	uint8_t current, tasks_nr, irqs_nr;
+	bool phase_over;
+	uint8_t last_on_cpu[64];
+	uint8_t last_preempted;
+	size_t heap_used, reserve_used;
+	size_t reserved_bytes; /* handed out and not released */
+	unsigned refusals_left;
+	unsigned upsets_left;
+	struct irq irqs[IRQS_MAX];
+	uint32_t owned_pages;
+	void *process_first;
+	struct task tasks[TASKS_MAX]; /* last: only those in use are copied */
+};
+
+struct sim_options {
+	unsigned cpus_nr;
+	enum sim_model model;
+	enum sim_config config;
+	enum sim_tlb tlb;
+	unsigned events;
+	unsigned page_shift;
+	uint32_t step_limit;
+	uint64_t seed;
+	unsigned mode; /* MODE_* in force during runs */
+};
+
+extern struct sim_options sim_opt;
+extern struct run sim_run_;
+extern unsigned sim_mode;
+extern uint32_t sim_run_number; /* tags entries of tables that are not cleared */
+
+static inline struct task *current_task(void)
+{
+	return &sim_run_.tasks[sim_run_.current];
+}
+
+/* ---- fiber.c ----------------------------------------------------------------------------- */
+void fiber_switch(void **save, void *to);
+void *fiber_make(char *stack_end, void (*entry)(void));
+
+/* ---- arena.c: where everything simulated lives --------------------------------------------- */
+#define ARENA_BASE   UINT64_C(0x200000000000)
+#define ARENA_BYTES  (UINT64_C(4) << 30)
+#define STACK_BYTES  (UINT64_C(512) << 10)
+#define ARENA_HEAP   ARENA_BASE
+#define ARENA_STACKS (ARENA_BASE + (UINT64_C(64) << 20))
+#define ARENA_PAGES  (ARENA_BASE + (UINT64_C(256) << 20))
+#define ARENA_END    (ARENA_BASE + ARENA_BYTES)
+#define PAGES_MAX    ((ARENA_END - ARENA_PAGES) >> 12)
+
+void arena_init(void);
+/* Throws away what a former scene left. */
+void arena_reset(void);
+char *arena_stack_end(unsigned task);
+
+static inline bool in_arena(const volatile void *addr)
+{
+	return (uintptr_t)addr - ARENA_BASE < ARENA_BYTES;
+}
+
+static inline bool in_stacks(const volatile void *addr)
+{
+	return (uintptr_t)addr - ARENA_STACKS < ARENA_PAGES - ARENA_STACKS;
+}
+
+static inline bool in_pages(const volatile void *addr)
+{
+	return (uintptr_t)addr - ARENA_PAGES < ARENA_END - ARENA_PAGES;
+}
+
+/* ---- undo.c ---------------------------------------------------------------------------------- */
+void undo_note_small(void *addr, unsigned bytes);
+void undo_note_range(void *addr, size_t bytes);
+void undo_all(void);
+uint64_t undo_swap(void);
+void undo_redo(void);
+void undo_forget(void);
+uint64_t undo_load(const void *addr, unsigned bytes);
+void undo_store(void *addr, unsigned bytes, uint64_t value);
+
+/* Before the machine itself changes something that a run must put back. */
+#define UNDO(lvalue)                                                                               \
+	do {                                                                                       \
+		if (sim_mode & MODE_LOG)                                                           \
+			undo_note_range(&(lvalue), sizeof(lvalue));                                \
+	} while (0)
+
+/* ---- hooks.c: accesses, from instrumented code and from the machine's own models ----------- */
+void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc);
+void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc);
+uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_t pc);
+void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, uintptr_t pc);
+
+/* ---- sched.c ----------------------------------------------------------------------------------- */
+/* A task that takes so many points while others could run lets one of them go first. */
+#define SCHED_FAIR_STEPS 3000u
+void sim_point_slow(struct task *task);
+void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc);
+void sched_reset(void);
+uint8_t sched_spawn(const char *name, unsigned cpu, void (*body)(void *arg), void *arg);
+/* Waits until another task wakes those who wait on @object. */
+void sched_block(const void *object, uintptr_t pc);
+void sched_sleep(uint64_t due_ns, uintptr_t pc);
+void sched_wake(const void *object);
+void sched_restart_sequences(int cpu);
+void sched_fair(struct task *task);
+/* A choice between no (the default) and yes. */
+bool sched_decide(enum action_kind kind);
+void sched_set_next_step(void);
+void sched_run_phase(void);
+/* The running task cannot go on: another does. */
+void sched_switch_away(void);
+void sched_task_entry(void);
+_Noreturn void sched_leave_run(void);
+bool sched_eligible(const struct task *task);
+/* From the harness: sets a scene up, and runs it from there once per call. */
+void sched_scene(const struct sim_test *test);
+void sched_execute(uint64_t seed);
+bool sched_inside(void);
+bool sched_has_scene(void);
+/* The last run's body called sim_run() so many times. */
+unsigned sched_phases(void);
+/* The last run's end was one that has been checked before. */
+void sched_keep_state(void);
+
+/* ---- strategy.c -------------------------------------------------------------------------------- */
+enum strategy {
+	STRATEGY_MIX, /* random and PCT in turns */
+	STRATEGY_RANDOM,
+	STRATEGY_PCT,
+	STRATEGY_ALL,
+	STRATEGY_REPLAY,
+};
+
+#define DEVIATIONS_MAX 8192
+extern struct deviation strategy_taken[DEVIATIONS_MAX];
+extern unsigned strategy_taken_nr;
+
+void strategy_set(enum strategy strategy, unsigned depth);
+void strategy_set_replay(const struct deviation *list, unsigned nr);
+void strategy_begin_run(uint64_t seed);
+/* After a run: is there another?  (all schedules) */
+bool strategy_next_run(void);
+uint32_t strategy_next_step(uint32_t steps);
+unsigned strategy_choose(const struct action *actions, unsigned nr, bool forced);
+void strategy_task_started(struct task *task);
+void strategy_woken(void);
+void strategy_set_length(uint32_t steps);
+double strategy_pct_bound(void);
+uint64_t strategy_random(void);
+
+/* ---- buffer.c ------------------------------------------------------------------------------------ */
+void buffer_settle(struct task *task);
+void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier);
+void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock);
+void buffer_drain_all(struct task *task);
+void buffer_unapply(struct task *task);
+void buffer_apply(struct task *task);
+bool buffer_can_drain(const struct task *task, unsigned index);
+/* @task must be the running one, or not applied. */
+void buffer_drain_one(struct task *task, unsigned index);
+void buffer_drain_everybody(void);
+void buffer_fence_everybody(void);
+
+/* ---- race.c ---------------------------------------------------------------------------------------- */
+void race_reset(unsigned tasks_nr);
+void race_spawn(unsigned parent, unsigned child);
+void race_plain(const volatile void *addr, size_t bytes, bool write, uintptr_t pc);
+void race_atomic(const volatile void *addr, unsigned bytes, bool write, bool read, int order,
+		 uintptr_t pc);
+void race_marked(const volatile void *addr, unsigned bytes, bool write, uintptr_t pc);
+void race_fence(int order);
+void race_acquire(const void *object);
+void race_release(const void *object);
+void race_join_all(unsigned task);
+void race_everybody_meets(unsigned task);
+void race_cpu_leave(unsigned task, unsigned cpu);
+void race_cpu_enter(unsigned task, unsigned cpu);
+void race_set_task(unsigned task);
+
+/* ---- memory.c, mem.c --------------------------------------------------------------------------------- */
+void memory_access(const volatile void *addr, size_t bytes, bool write, uintptr_t pc);
+void memory_note_write(const volatile void *addr, size_t bytes);
+void memory_reset(void);
+const char *memory_describe(const volatile void *addr, char *text, size_t bytes);
+
+/* ---- count.c ----------------------------------------------------------------------------------------- */
+struct sim_counts {
+	uint64_t ops, locks, transfers;
+};
+
+extern struct sim_counts sim_counted;
+void count_access(enum point_kind kind, const volatile void *addr, size_t bytes);
+void count_reset(void);
+
+/* ---- lock.c -------------------------------------------------------------------------------------------- */
+void lock_left_buffer(const void *lock);
+void lock_check_task_end(const struct task *task);
+void lock_describe_waits(char *text, size_t bytes);
+
+/* ---- hash.c ------------------------------------------------------------------------------------------------ */
+void hash_access(const volatile void *addr, bool write);
+bool hash_seen(uint64_t hash);
+uint64_t hash_distinct(void);
+/* The same for states at the end of a run. */
+bool hash_state_seen(uint64_t hash);
+void hash_state_keep(uint64_t hash);
+void hash_forget(void);
+
+/* ---- trace.c ------------------------------------------------------------------------------------------- */
+struct event {
+	uint8_t task, kind, bytes;
+	uint8_t irq_depth, buffered;
+	uint16_t cpu;
+	uint32_t step;
+	uintptr_t pc;
+	uintptr_t callers[2]; /* of the function at pc, inwards first; 0: none */
+	const void *addr;
+	uint64_t value;
+	const char *note; /* POINT_NOTE, and details of others */
+};
+
+#define EVENTS_MAX 65536
+extern struct event trace_events[EVENTS_MAX];
+extern unsigned trace_nr;
+void trace_add(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc);
+void trace_note(const char *note, uint64_t value);
+void trace_value(uint64_t value);
+void trace_settle(void);
+void trace_reset(void);
+void trace_forget_names(void);
+
+/* ---- explore.c: one scenario under many schedules ------------------------------------------------------- */
+struct failure {
+	bool found;
+	char rule[48];
+	char text[1024];
+	uintptr_t pc, other_pc;
+};
+
+extern struct failure sim_failure;
+
+/* ---- scene.c ------------------------------------------------------------------------------ */
+void scene_catch_signals(void);
+/* What addresses in the program are moved by: 0 unless it is position-independent. */
+uintptr_t scene_image_base(void);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.c - spin locks and mutexes as states, not as code that spins
+ *
+ * A lock's word is 0, or 1 + the task that holds it.  Who cannot have it is blocked until it is
+ * released; how long a real CPU would spin is of no interest.  Each task keeps what it holds, with
+ * the place, for ranks and for the report of a deadlock.
+ *
+ * Configurations.  SMP: handlers run on top of holders and can only try.  UP: taking a spin lock
+ * keeps handlers and the CPU's other tasks away until its release; that is what the token carries,
+ * and the reason why a trylock there can always say yes.  RT: spin locks block like mutexes and
+ * their holders are preempted.
+ *
+ * Under TSO and PSO a release is a store like any other: others find the lock taken until it has
+ * left the buffer.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "machine/lock.h"
+#include "machine/sim/internal.h"
+
+static const char *const rank_names[RANKS_NR] = {
+	[RANK_INSTANCES] = "INSTANCES",
+	[RANK_PCP_DISABLE] = "PCP_DISABLE",
+	[RANK_REPORT] = "REPORT",
+	[RANK_GROW] = "GROW",
+	[RANK_PCP] = "PCP",
+	[RANK_DEPOT] = "DEPOT",
+	[RANK_ZONE] = "ZONE",
+	[RANK_MACHINE] = "MACHINE",
+};
+
+static const char *rank_name(unsigned rank)
+{
+	return rank < RANKS_NR && rank_names[rank] != NULL ? rank_names[rank] : "?";
+}
+
+/* Spin locks exclude handlers and the CPU's other tasks: no real parallelism, no preemption. */
+static bool up(void)
+{
+	return sim_opt.config == SIM_UP;
+}
+
+static bool rt(void)
+{
+	return sim_opt.config == SIM_UP_RT || sim_opt.config == SIM_SMP_RT;
+}
+
+static void set_word(uint32_t *word, uint32_t value)
+{
+	if (sim_mode & MODE_LOG)
+		undo_note_small(word, sizeof(*word));
+	*word = value;
+}
+
+static void push_held(struct task *task, const void *lock, unsigned rank, bool waits, uintptr_t pc)
+{
+	if (task->held_nr == HELD_MAX)
+		sim_fail("scenario", "too many locks held");
+	task->held[task->held_nr++] = (struct held){
+		.lock = lock,
+		.pc = pc,
+		.rank = (uint16_t)rank,
+		.waits = waits,
+	};
+	if (!waits)
+		task->spin_nr++;
+}
+
+static void drop_held(struct task *task, const void *lock)
+{
+	for (unsigned i = task->held_nr; i-- != 0;) {
+		if (task->held[i].lock != lock)
+			continue;
+		if (!task->held[i].waits)
+			task->spin_nr--;
+		task->held_nr--;
+		for (; i < task->held_nr; i++)
+			task->held[i] = task->held[i + 1];
+		return;
+	}
+	sim_fail("unlock not held", "CPU %u releases a lock that it does not hold", task->cpu);
+}
+
+static void check_order(const struct task *task, const void *lock, unsigned rank, bool ordered)
+{
+	for (unsigned i = 0; i < task->held_nr; i++) {
+		const struct held *held = &task->held[i];
+
+		if (held->rank < rank)
+			continue;
+		if (held->rank == rank && ordered && held->lock < lock)
+			continue;
+		sim_fail("lock rank", "%s wanted while %s is held%s", rank_name(rank),
+			 rank_name(held->rank),
+			 task->irq_depth != 0 ? " (by what the handler interrupted)" : "");
+	}
+}
+
+static void check_may_wait(const struct task *task)
+{
+	if (task->no_wait)
+		sim_fail("waiting is forbidden", "a call that may not wait takes a mutex");
+	if (task->irq_depth != 0)
+		sim_fail("sleeping in a handler", "a handler takes a mutex");
+	if (task->spin_nr != 0)
+		sim_fail("sleeping under a spin lock", "a mutex is taken with %u spin lock(s) held",
+			 task->spin_nr);
+}
+
+/* Locked operations are full barriers. */
+static void got(struct task *task, const void *lock, uint32_t *word, unsigned rank, bool waits,
+		uintptr_t pc)
+{
+	set_word(word, 1u + sim_run_.current);
+	push_held(task, lock, rank, waits, pc);
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
+		race_acquire(lock);
+}
+
+/* RT: a spin lock is one that sleeps, so interrupts must not have been switched off by hand; and
+ * who waits for one leaves the CPU to the holder, which may have been preempted there. */
+static void check_irqs_on(const struct task *task)
+{
+	if (rt() && task->irq_off)
+		sim_fail("lock with interrupts off", "on RT CPU %u takes a lock that may sleep",
+			 task->cpu);
+}
+
+static void wait_for(const void *lock, const uint32_t *word, uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	task->spinning = MUTANT(spinner_never_sleeps);
+	while (*word != 0) {
+		if (*word == 1u + sim_run_.current)
+			sim_fail("deadlock", "CPU %u waits for a lock that %s holds", task->cpu,
+				 task->irq_depth != 0 ? "the frame it interrupted" : "it");
+		sched_block(lock, pc);
+	}
+	task->spinning = false;
+}
+
+static void acquire(const void *lock, uint32_t *word, unsigned rank, bool waits, bool ordered,
+		    uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	check_order(task, lock, rank, ordered);
+	check_irqs_on(task);
+	if (waits)
+		check_may_wait(task);
+	task->locks_nr++; /* before it is tried: a handler from here on is nested */
+	sched_point(POINT_LOCK, lock, 4, pc);
+	if (sim_mode & MODE_BUFFER)
+		buffer_drain_all(task);
+	wait_for(lock, word, pc);
+	got(task, lock, word, rank, waits, pc);
+}
+
+static void release(const void *lock, uint32_t *word, uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	sched_point(POINT_UNLOCK, lock, 4, pc);
+	if (*word != 1u + sim_run_.current)
+		sim_fail("unlock not held", "CPU %u releases a lock that %s", task->cpu,
+			 *word == 0 ? "is free" : "another task holds");
+	drop_held(task, lock);
+	task->locks_nr--;
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN && !MUTANT(unlock_without_release))
+		race_release(lock);
+	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN) {
+		undo_note_small(word, sizeof(*word));
+		buffer_add_unlock(task, word, sizeof(*word), lock);
+		*word = 0;
+		buffer_settle(task);
+		return;
+	}
+	set_word(word, 0);
+	sched_wake(lock);
+}
+
+/* The release is visible now; who waits may look again. */
+void lock_left_buffer(const void *lock)
+{
+	sched_wake(lock);
+}
+
+/* ---- spin locks ---------------------------------------------------------------------------- */
+
+void lock_init(struct lock *lock, enum lock_rank rank)
+{
+	UNDO(*lock);
+	*lock = (struct lock){ .rank = (uint16_t)rank };
+}
+
+static lock_token exclude_handlers(void)
+{
+	struct task *task = current_task();
+	lock_token token = task->irq_off;
+
+	if (up() || MUTANT(irq_off_then_lock))
+		task->irq_off = true;
+	return token;
+}
+
+static void allow_handlers(lock_token token)
+{
+	if (up() || MUTANT(irq_off_then_lock))
+		current_task()->irq_off = token != 0;
+}
+
+lock_token lock_acquire(struct lock *lock)
+{
+	lock_token token = exclude_handlers();
+
+	acquire(lock, &lock->word, lock->rank, false, false, CALLER_PC);
+	return token;
+}
+
+lock_token lock_acquire_ordered(struct lock *lock)
+{
+	lock_token token = exclude_handlers();
+
+	acquire(lock, &lock->word, lock->rank, false, true, CALLER_PC);
+	return token;
+}
+
+static bool try_once(void *lock, uint32_t *word, unsigned rank, bool waits, uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	sched_point(POINT_TRY, lock, 4, pc);
+	if (sim_mode & MODE_BUFFER)
+		buffer_drain_all(task);
+	if (*word != 0)
+		return false;
+	if (sim_opt.events & SIM_TRYFAIL && sched_decide(ACT_TRYFAIL)) {
+		trace_note("the trylock fails for no reason", 0);
+		return false;
+	}
+	got(task, lock, word, rank, waits, pc);
+	return true;
+}
+
+static bool try(void *lock, uint32_t *word, unsigned rank, bool waits, uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	task->locks_nr++;
+	if (try_once(lock, word, rank, waits, pc))
+		return true;
+	task->locks_nr--;
+	return false;
+}
+
+bool lock_try(struct lock *lock, lock_token *token)
+{
+	bool taken;
+
+	if (up() && MUTANT(trylock_always_true)) {
+		*token = 1u << 31;
+		return true;
+	}
+	*token = exclude_handlers();
+	taken = try(lock, &lock->word, lock->rank, false, CALLER_PC);
+	if (!taken)
+		allow_handlers(*token);
+	return taken;
+}
+
+void lock_release(struct lock *lock, lock_token token)
+{
+	if (token >> 31)
+		return;
+	release(lock, &lock->word, CALLER_PC);
+	allow_handlers(token);
+}
+
+bool lock_is_held(const struct lock *lock)
+{
+	return lock->word != 0 || (up() && MUTANT(trylock_always_true));
+}
+
+bool lock_nested(void)
+{
+	return current_task()->locks_nr != 0 && !MUTANT(nested_not_counted);
+}
+
+/* ---- mutexes ---------------------------------------------------------------------------------- */
+
+void mutex_init(struct mutex *mutex, enum lock_rank rank)
+{
+	UNDO(*mutex);
+	*mutex = (struct mutex){ .rank = (uint16_t)rank };
+}
+
+void mutex_acquire(struct mutex *mutex)
+{
+	acquire(mutex, &mutex->word, mutex->rank, true, false, CALLER_PC);
+}
+
+bool mutex_try(struct mutex *mutex)
+{
+	return try(mutex, &mutex->word, mutex->rank, true, CALLER_PC);
+}
+
+void mutex_release(struct mutex *mutex)
+{
+	release(mutex, &mutex->word, CALLER_PC);
+}
+
+bool mutex_is_held(const struct mutex *mutex)
+{
+	return mutex->word != 0;
+}
+
+/* ---- reports ------------------------------------------------------------------------------------- */
+
+void lock_check_task_end(const struct task *task)
+{
+	if (task->held_nr != 0)
+		sim_fail("lock held at the end", "%s on CPU %u ends with %s held", task->name,
+			 task->cpu, rank_name(task->held[task->held_nr - 1].rank));
+}
+
+static const struct task *holder_of(const void *lock, unsigned *rank)
+{
+	for (unsigned i = 0; i < sim_run_.tasks_nr; i++)
+		for (unsigned j = 0; j < sim_run_.tasks[i].held_nr; j++)
+			if (sim_run_.tasks[i].held[j].lock == lock) {
+				*rank = sim_run_.tasks[i].held[j].rank;
+				return &sim_run_.tasks[i];
+			}
+	return NULL;
+}
+
+/* "CPU 0 (owner) waits for ZONE, held by CPU 1 (peer); ..." */
+void lock_describe_waits(char *text, size_t bytes)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 1; i < sim_run_.tasks_nr && used < bytes; i++) {
+		const struct task *task = &sim_run_.tasks[i];
+		const struct task *holder;
+		unsigned rank = RANKS_NR;
+		int put;
+
+		if (task->state != TASK_BLOCKED)
+			continue;
+		holder = holder_of(task->wait_on, &rank);
+		if (holder != NULL)
+			put = snprintf(text + used, bytes - used,
+				       "%sCPU %u (%s) waits for %s, held by CPU %u (%s)",
+				       used ? "; " : "", task->cpu, task->name, rank_name(rank),
+				       holder->cpu, holder->name);
+		else
+			put = snprintf(text + used, bytes - used,
+				       "%sCPU %u (%s) waits and nobody is left to wake it",
+				       used ? "; " : "", task->cpu, task->name);
+		used += (size_t)put;
+	}
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem.c - reservations, backing and gathers of the simulated machine
+ *
+ * Addresses are handed out upwards and never twice in a run.  gather_unback and gather_unmap take
+ * the entries out of the page table at once; the translations that CPUs have cached go at
+ * gather_finish, and only then is the content gone and the range usable again.
+ */
+#include <string.h>
+
+#include "machine/mem.h"
+#include "machine/sim/internal.h"
+#include "machine/sim/memory.h"
+
+static size_t page_of(const void *addr)
+{
+	return ((uintptr_t)addr - ARENA_PAGES) >> 12;
+}
+
+size_t sim_reserved_bytes(void)
+{
+	return sim_run_.reserved_bytes;
+}
+
+size_t mem_page_bytes(void)
+{
+	return (size_t)1 << sim_opt.page_shift;
+}
+
+uint64_t mem_total_bytes(void)
+{
+	return UINT64_C(256) << 20;
+}
+
+bool mem_is_locked(void)
+{
+	return false;
+}
+
+void mem_advise_huge(void *addr, size_t bytes, bool huge)
+{
+	(void)addr;
+	(void)bytes;
+	(void)huge;
+}
+
+/* May a backing call be refused here?  The scheduler says. */
+static bool refused(void)
+{
+	if (!(sim_opt.events & SIM_REFUSE) || sim_run_.refusals_left == 0 ||
+	    !sched_decide(ACT_REFUSE))
+		return false;
+	sim_run_.refusals_left--;
+	trace_note("the machine refuses", 0);
+	return true;
+}
+
+static void set_all(const void *addr, size_t bytes, enum page_state state, const char *event,
+		    uintptr_t pc)
+{
+	size_t first = page_of(addr);
+
+	CHECK(in_pages(addr) && bytes >> 12 <= PAGES_MAX - first);
+	for (size_t i = first; i < first + (bytes >> 12); i++)
+		memory_set(i, state, event, pc);
+}
+
+static void flush_all(const void *addr, size_t bytes, unsigned first_cpu, unsigned cpus_nr)
+{
+	for (unsigned cpu = first_cpu; cpu < first_cpu + cpus_nr; cpu++)
+		for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
+			memory_flush(cpu, i);
+}
+
+static void empty_all(const void *addr, size_t bytes)
+{
+	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
+		memory_zero(i);
+}
+
+void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
+{
+	size_t start = (sim_run_.reserve_used + align_bytes - 1) & ~(align_bytes - 1);
+	char *addr = (char *)ARENA_PAGES + start;
+
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (align_bytes > (UINT64_C(256) << 20) || start + bytes > ARENA_END - ARENA_PAGES)
+		return NULL;
+	if (refused())
+		return NULL;
+	sim_run_.reserve_used = start + bytes;
+	sim_run_.reserved_bytes += bytes;
+	sim_name(addr, bytes, name);
+	return addr;
+}
+
+void mem_release(void *addr, size_t bytes)
+{
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (bytes > sim_run_.reserved_bytes)
+		sim_fail("misuse", "more is released than was reserved");
+	sim_run_.reserved_bytes -= bytes;
+	set_all(addr, bytes, PAGE_NONE, "released", CALLER_PC);
+	flush_all(addr, bytes, 0, sim_opt.cpus_nr);
+	empty_all(addr, bytes);
+}
+
+int mem_commit(void *addr, size_t bytes, const char *name)
+{
+	(void)name;
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (refused())
+		return -12;
+	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
+		if (memory_pages[i].state != PAGE_COMMITTED)
+			memory_set(i, PAGE_COMMITTED, "committed", CALLER_PC);
+	return 0;
+}
+
+int mem_commit_readonly(void *addr, size_t bytes, const char *name)
+{
+	(void)name;
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (refused())
+		return -12;
+	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
+		if (memory_pages[i].state != PAGE_COMMITTED)
+			memory_set(i, PAGE_READONLY, "committed for reading", CALLER_PC);
+	return 0;
+}
+
+int mem_decommit(void *addr, size_t bytes, const char *name)
+{
+	(void)name;
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (refused())
+		return -12;
+	set_all(addr, bytes, PAGE_RESERVED, "decommitted", CALLER_PC);
+	flush_all(addr, bytes, 0, sim_opt.cpus_nr);
+	empty_all(addr, bytes);
+	return 0;
+}
+
+/* ---- gather ----------------------------------------------------------------------------------- */
+
+void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
+{
+	sched_point(POINT_GATHER, gather, 0, CALLER_PC);
+	*gather = (struct gather){ .ranges = ranges, .ranges_max = ranges_max };
+}
+
+bool gather_is_full(const struct gather *gather)
+{
+	return gather->ranges_nr == gather->ranges_max;
+}
+
+static void take_away(struct gather *gather, void *addr, size_t bytes, const char *event,
+		      uintptr_t pc)
+{
+	struct mem_range *range = &gather->ranges[gather->ranges_nr];
+
+	sched_point(POINT_GATHER, addr, 0, pc);
+	CHECK(!gather_is_full(gather));
+	gather->ranges_nr++;
+	*range = (struct mem_range){ .addr = addr, .bytes = bytes };
+	if (refused())
+		range->error = -12;
+	else
+		set_all(addr, bytes, PAGE_LEAVING, event, pc);
+}
+
+void gather_unback(struct gather *gather, void *addr, size_t bytes)
+{
+	gather->unmap = false;
+	take_away(gather, addr, bytes, "unbacked", CALLER_PC);
+}
+
+void gather_unmap(struct gather *gather, void *addr, size_t bytes)
+{
+	gather->unmap = true;
+	take_away(gather, addr, bytes, "unmapped", CALLER_PC);
+}
+
+static void flush_range(const struct mem_range *range)
+{
+	if (MUTANT(gather_never_flushes))
+		return;
+	if (MUTANT(gather_flushes_self_only))
+		flush_all(range->addr, range->bytes, current_task()->cpu, 1);
+	else
+		flush_all(range->addr, range->bytes, 0, sim_opt.cpus_nr);
+}
+
+static void finish_range(const struct gather *gather, const struct mem_range *range)
+{
+	flush_range(range);
+	empty_all(range->addr, range->bytes);
+	set_all(range->addr, range->bytes, gather->unmap ? PAGE_RESERVED : PAGE_COMMITTED,
+		gather->unmap ? "unmapped, gather finished" : "unbacked, gather finished",
+		CALLER_PC);
+}
+
+size_t gather_finish(struct gather *gather)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		sched_point(POINT_GATHER, gather->ranges[i].addr, 0, CALLER_PC);
+		if (gather->ranges[i].error != 0)
+			continue;
+		finish_range(gather, &gather->ranges[i]);
+		bytes += gather->ranges[i].bytes;
+	}
+	return bytes;
+}
+
+bool gather_gave_back(const struct gather *gather, const void *addr)
+{
+	const char *at = addr;
+
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		const struct mem_range *range = &gather->ranges[i];
+		const char *start = range->addr;
+
+		if (at >= start && at < start + range->bytes)
+			return range->error == 0;
+	}
+	return false;
+}

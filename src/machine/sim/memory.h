@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* memory.h - page table entries, shared by memory.c (who looks) and mem.c (who changes) */
+#ifndef MACHINE_SIM_MEMORY_H
+#define MACHINE_SIM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum page_state {
+	PAGE_NONE,
+	PAGE_RESERVED,
+	PAGE_READONLY,
+	PAGE_COMMITTED,
+	PAGE_LEAVING,
+};
+
+struct page_entry {
+	const char *event; /* the last thing that happened to it, by whom and where */
+	uintptr_t pc;
+	uintptr_t owner_pc;
+	uint32_t generation;
+	uint32_t step;
+	uint16_t cpu;
+	uint16_t owner;
+	uint8_t state;
+	bool owned;
+	bool touched; /* may hold something else than zeroes */
+};
+
+extern struct page_entry *memory_pages;
+
+void memory_set(size_t page, enum page_state state, const char *event, uintptr_t pc);
+void memory_flush(unsigned cpu, size_t page);
+void memory_zero(size_t page);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.c - the process around the core: CPUs, members, fork, and the end
+ *
+ * A fork is taken in one of its two worlds: the parent's, where all goes on; or the child's, where
+ * every other task has vanished in mid-step, with what it had in hand.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "machine/sim/internal.h"
+#include "machine/sim/memory.h"
+
+static struct mutex instances = { .rank = RANK_INSTANCES };
+
+static struct process_member *first_member(void)
+{
+	return sim_run_.process_first;
+}
+
+void process_register(struct process_member *member)
+{
+	UNDO(*member);
+	member->prev = NULL;
+	member->next = first_member();
+	if (member->next != NULL) {
+		UNDO(member->next->prev);
+		member->next->prev = member;
+	}
+	sim_run_.process_first = member;
+}
+
+void process_unregister(struct process_member *member)
+{
+	if (member->next != NULL) {
+		UNDO(member->next->prev);
+		member->next->prev = member->prev;
+	}
+	if (member->prev != NULL) {
+		UNDO(member->prev->next);
+		member->prev->next = member->next;
+	} else {
+		sim_run_.process_first = member->next;
+	}
+}
+
+unsigned process_cpus_possible(void)
+{
+	return sim_opt.cpus_nr;
+}
+
+unsigned process_cpu(void)
+{
+	sched_point(POINT_LOAD, current_task(), 1, CALLER_PC);
+	return current_task()->cpu;
+}
+
+unsigned process_cpu_node(unsigned cpu)
+{
+	(void)cpu;
+	return 0;
+}
+
+const char *process_env(const char *name)
+{
+	(void)name;
+	return NULL;
+}
+
+/* Scenarios make their own instances. */
+struct quire *process_default(struct quire *(*make)(void))
+{
+	(void)make;
+	return NULL;
+}
+
+_Noreturn void process_exit_conf(const char *line)
+{
+	sim_fail("misuse", "%s", line);
+}
+
+void process_set_errno(int error)
+{
+	(void)error;
+}
+
+static void prepare(void)
+{
+	mutex_acquire(&instances);
+	for (struct process_member *m = first_member(); m != NULL; m = m->next)
+		m->fork_prepare(m);
+	trace_note("fork", 0);
+}
+
+void sim_fork_parent(void)
+{
+	prepare();
+	sched_point(POINT_WORK, NULL, 0, CALLER_PC);
+	for (struct process_member *m = first_member(); m != NULL; m = m->next)
+		m->fork_parent(m);
+	mutex_release(&instances);
+}
+
+/*
+ * The kernel copies an address space page by page, while the other threads go on: what the child
+ * sees of each page is what it held when its turn came.  Pages that read zero need no copy.
+ */
+#define COPIES_MAX 128u
+
+static void copy_pages(void)
+{
+	static char content[COPIES_MAX][4096];
+	static size_t copied[COPIES_MAX];
+	size_t end = sim_run_.reserve_used >> 12;
+	unsigned nr = 0;
+
+	for (size_t page = 0; page < end; page++) {
+		if (!memory_pages[page].touched)
+			continue;
+		if (nr == COPIES_MAX)
+			sim_fail("scenario", "fork copies more than %u pages", COPIES_MAX);
+		sched_point(POINT_GATHER, (char *)ARENA_PAGES + (page << 12), 0, CALLER_PC);
+		copied[nr] = page;
+		memcpy(content[nr++], (char *)ARENA_PAGES + (page << 12), 4096);
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		char *addr = (char *)ARENA_PAGES + (copied[i] << 12);
+
+		if (memcmp(addr, content[i], 4096) == 0)
+			continue;
+		if (sim_mode & MODE_LOG)
+			undo_note_range(addr, 4096);
+		memcpy(addr, content[i], 4096);
+	}
+}
+
+void sim_fork_child(void)
+{
+	prepare();
+	if (sim_mode & MODE_BUFFER)
+		buffer_drain_everybody();
+	copy_pages();
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
+		race_everybody_meets(sim_run_.current);
+	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
+		if (i != sim_run_.current)
+			sim_run_.tasks[i].state = TASK_DONE;
+	for (struct process_member *m = first_member(); m != NULL; m = m->next)
+		m->fork_child(m);
+	mutex_release(&instances);
+}
+
+unsigned check_cpu(void)
+{
+	return current_task()->cpu;
+}
+
+_Noreturn void check_die(const char *line, size_t bytes)
+{
+	while (bytes != 0 && line[bytes - 1] == '\n')
+		bytes--;
+	sim_fail(strncmp(line, "quire: misuse", 13) == 0 ? "misuse" : "check", "%.*s", (int)bytes,
+		 line);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim.h - what a scenario may ask of the simulated machine
+ *
+ * A scenario is a function that sets a scene up, gives each CPU something to do, calls sim_run(),
+ * and checks what is left.  It runs up to its first sim_run() once; from there it runs once for
+ * each schedule, since everything it and the core have written is put back before the next.  So a
+ * scenario has no loop, no sleep and no thread, and its locals keep the values they had.
+ *
+ * What happens in sim_run() is a function of the seed, the options and the source.
+ */
+#ifndef MACHINE_SIM_SIM_H
+#define MACHINE_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sim; /* the machine; there is one, the parameter makes plain who needs it */
+
+enum sim_explore {
+	SIM_RANDOM = 0,
+	SIM_ALL_SCHEDULES, /* up to preempt_max preemptions */
+};
+
+enum sim_model {
+	SIM_SC = 0, /* a store is seen by all at once */
+	SIM_TSO,    /* stores wait in a queue and leave it in order */
+	SIM_PSO,    /* stores to different addresses leave it in any order */
+};
+
+enum sim_config {
+	SIM_SMP = 0, /* handlers run on top of what they interrupt, locks do not exclude them */
+	SIM_UP,	     /* one CPU; a spin lock excludes handlers and other tasks */
+	SIM_UP_RT,   /* one CPU; handlers are tasks of higher priority, holders are preempted */
+	SIM_SMP_RT,
+};
+
+enum sim_tlb {
+	SIM_TLB_MIPS = 0, /* nothing is evicted */
+	SIM_TLB_X86,	  /* any entry may be gone at any access */
+};
+
+/* What the scheduler may do besides switching. */
+#define SIM_MIGRATE (1u << 0) /* move a task to another CPU */
+#define SIM_ABORT   (1u << 1) /* abort a sequence at any step before its commit */
+#define SIM_TRYFAIL (1u << 2) /* fail a trylock that could have succeeded */
+#define SIM_REFUSE  (1u << 3) /* refuse a backing call */
+#define SIM_PLAIN   (1u << 4) /* switch at plain accesses too */
+/* What is watched besides deadlock, livelock, ranks and checks, which always are. */
+#define SIM_RACE    (1u << 5) /* data races between plain accesses */
+#define SIM_MEMORY  (1u << 6) /* translations, frames, freed objects */
+
+struct sim_test {
+	const char *name;
+	const char *file;
+	unsigned line;
+	void (*body)(struct sim *sim);
+	unsigned cpus_nr; /* 0: 2 */
+	enum sim_explore explore;
+	unsigned preempt_max;
+	unsigned events; /* SIM_MIGRATE | ... */
+	enum sim_model model;
+	enum sim_config config;
+	enum sim_tlb tlb;
+	unsigned refusals;   /* SIM_REFUSE: at most so many */
+	unsigned page_shift; /* 0: 12 */
+	const char *scaling; /* a path of the table of --scaling: its name there */
+	bool scaling_free;   /* it has to take no lock and move no line, at any number of CPUs */
+	const char *expect;  /* the rule that must be found broken: a test of the checker */
+};
+
+#define SIM_TEST(test, ...)                                                                        \
+	static void test(struct sim *sim);                                                         \
+	static const struct sim_test sim_test_##test = {                                           \
+		.name = #test, .file = __FILE__, .line = __LINE__, .body = test, __VA_ARGS__       \
+	};                                                                                         \
+	__attribute__((section("sim_tests"),                                                       \
+		       used)) static const struct sim_test *const sim_entry_##test =               \
+		&sim_test_##test;                                                                  \
+	static void test(struct sim *sim)
+
+/* CPUs of this run (--cpus may raise them). */
+unsigned sim_cpus(struct sim *sim);
+/* Zeroed memory for the scenario's own objects; freed by the end of the schedule. */
+void *sim_zalloc(struct sim *sim, size_t bytes);
+/* Ends an object's life: a later access to it is a failure (SIM_MEMORY). */
+void sim_free(void *object);
+/* What reports call an address range. */
+void sim_name(const void *addr, size_t bytes, const char *name);
+
+/* Runs @body(@arg) on @cpu during the next sim_run(). */
+void sim_cpu(struct sim *sim, unsigned cpu, void (*body)(void *arg), void *arg);
+/* Lets @body(@arg) interrupt what runs on @cpu, at most @times times, wherever that is allowed. */
+void sim_irq(struct sim *sim, unsigned cpu, void (*body)(void *arg), void *arg, unsigned times);
+/* Runs all tasks to their ends. */
+void sim_run(struct sim *sim);
+
+/* Fails the schedule.  @rule is short: reports and `expect` use it. */
+_Noreturn void sim_fail(const char *rule, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* A range of pages gets an owner, or loses it; two owners at once are a failure. */
+void sim_own(const void *addr, size_t bytes);
+void sim_disown(const void *addr, size_t bytes);
+/* Addresses reserved and not released: what a scenario's end finds leaked. */
+size_t sim_reserved_bytes(void);
+/* Waits while *@word == @value; sim_wake() wakes everybody who waits for @word. */
+void sim_wait(const uint32_t *word, uint32_t value);
+void sim_wake(const uint32_t *word);
+/* Lets virtual time pass. */
+void sim_pass_ns(uint64_t ns);
+/* fork(2) in the calling task: what registered members do, as seen in the parent, or as seen in
+ * the child, where every other task has vanished in mid-step. */
+void sim_fork_parent(void);
+void sim_fork_child(void);
+/* From here on a mutex that the calling task takes is a failure: it said NOWAIT. */
+void sim_forbid_wait(bool forbid);
+/* Keeps handlers away by a step of its own.  Taking a lock then is a failure on RT. */
+void sim_irqs_off(void);
+void sim_irqs_on(void);
+/* For a scaling scenario, which runs no task: the body acts as a CPU from here on.  What lies
+ * between begin and end is one operation; forget ends the warm-up. */
+void sim_act_as(unsigned cpu);
+void sim_count_begin(void);
+void sim_count_end(void);
+void sim_count_forget(void);
+/* In the calling task now: is this a handler? */
+bool sim_in_handler(void);
+
+void sim_check_failed(const char *condition, const char *function, unsigned line, uint64_t left,
+		      uint64_t right);
+
+#define SIM_CHECK(condition)                                                                       \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			sim_check_failed(#condition, __func__, __LINE__, 0, 0);                    \
+	} while (0)
+#define check_u64_eq(left, right)                                                                  \
+	do {                                                                                       \
+		uint64_t check_left_ = (uint64_t)(left), check_right_ = (uint64_t)(right);         \
+		if (check_left_ != check_right_)                                                   \
+			sim_check_failed(#left " == " #right, __func__, __LINE__, check_left_,     \
+					 check_right_);                                            \
+	} while (0)
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * work.c - the worker of an instance, as a task that the scheduler may let run when it is due
+ *
+ * A worker sleeps until its due time; since time jumps to whoever runs next, the scheduler decides
+ * how late it is.  state: 0 none, 1 asleep or running, 2 stopping.
+ */
+#include "machine/clock.h"
+#include "machine/sim/internal.h"
+#include "machine/work.h"
+
+enum {
+	WORKER_NONE,
+	WORKER_THERE,
+	WORKER_STOPPING,
+};
+
+uint64_t clock_now_ns(void)
+{
+	return sim_run_.now_ns;
+}
+
+void sim_pass_ns(uint64_t ns)
+{
+	sim_run_.now_ns += ns;
+}
+
+void work_init(struct work *work, enum work_mode mode, work_function *run, void *arg)
+{
+	UNDO(*work);
+	*work = (struct work){ .run = run, .arg = arg, .mode = mode, .due_ns = WORK_IDLE };
+}
+
+static void set_due(struct work *work, uint64_t due_ns)
+{
+	UNDO(work->due_ns);
+	work->due_ns = due_ns;
+}
+
+static void set_state(struct work *work, uint32_t state)
+{
+	UNDO(work->state);
+	work->state = state;
+}
+
+static void set_running(struct work *work, uint32_t running)
+{
+	UNDO(work->running);
+	work->running = running;
+}
+
+/* One turn: the due time is taken first, so that a kick during the turn is kept. */
+static uint64_t turn(struct work *work)
+{
+	uint64_t next;
+
+	set_due(work, WORK_IDLE);
+	set_running(work, 1);
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
+		race_acquire(work);
+	next = work->run(work->arg, sim_run_.now_ns);
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	set_running(work, 0);
+	if (next < work->due_ns && next < WORK_EXIT)
+		set_due(work, next);
+	return next;
+}
+
+static void worker(void *arg)
+{
+	struct work *work = arg;
+
+	while (work->state != WORKER_STOPPING) {
+		if (work->due_ns > sim_run_.now_ns) {
+			sched_sleep(work->due_ns, 0);
+			continue;
+		}
+		if (turn(work) == WORK_EXIT && work->due_ns == WORK_IDLE)
+			break;
+	}
+	set_state(work, WORKER_NONE);
+	sched_wake(work);
+}
+
+void work_start(struct work *work)
+{
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->mode == WORK_INLINE) {
+		work_poll(work);
+		return;
+	}
+	if (work->mode != WORK_THREAD || work->state != WORKER_NONE)
+		return;
+	set_state(work, WORKER_THERE);
+	UNDO(work->handle);
+	work->handle = sched_spawn("worker", current_task()->cpu, worker, work);
+	sim_run_.tasks[work->handle].daemon = true;
+}
+
+void work_kick(struct work *work, uint64_t due_ns)
+{
+	struct task *task = &sim_run_.tasks[work->handle];
+
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
+		race_release(work);
+	if (due_ns >= work->due_ns || MUTANT(work_kick_lost))
+		return;
+	set_due(work, due_ns);
+	if (work->state == WORKER_THERE && task->state == TASK_SLEEPING)
+		task->due_ns = due_ns;
+}
+
+uint64_t work_poll(struct work *work)
+{
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->running || work->due_ns > sim_run_.now_ns)
+		return work->due_ns;
+	turn(work);
+	return work->due_ns;
+}
+
+void work_stop(struct work *work)
+{
+	struct task *task = &sim_run_.tasks[work->handle];
+
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->state == WORKER_NONE)
+		return;
+	set_state(work, WORKER_STOPPING);
+	if (!(sim_mode & MODE_RUN)) {
+		task->state = TASK_DONE;
+		set_state(work, WORKER_NONE);
+		return;
+	}
+	if (task->state == TASK_SLEEPING)
+		task->due_ns = sim_run_.now_ns;
+	while (work->state != WORKER_NONE)
+		sched_block(work, CALLER_PC);
+}
+
+void work_fork_child(struct work *work)
+{
+	set_state(work, WORKER_NONE);
+	set_running(work, 0);
+}

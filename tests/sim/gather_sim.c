@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* gather_sim.c - memory taken away in batches: nothing may be reused before the gather ends */
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/mem.h"
+#include "machine/sim/sim.h"
+
+#define PAGE 4096
+
+struct gather_scene {
+	char *pages; /* four of them */
+	uint32_t turn;
+	uint32_t seen;
+};
+
+static struct gather_scene *scene_make(struct sim *sim)
+{
+	struct gather_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	scene->pages = mem_reserve(4 * PAGE, PAGE, "pages");
+	mem_commit(scene->pages, 4 * PAGE, "pages");
+	return scene;
+}
+
+static void touch(const struct gather_scene *scene)
+{
+	store_relaxed((uint32_t *)(void *)scene->pages, 7);
+}
+
+/* Caches the translation, says so, and looks again when it is told that the page is back. */
+static void reader(void *arg)
+{
+	struct gather_scene *scene = arg;
+
+	touch(scene);
+	store_release(&scene->turn, 1); /* pairs with the taker's first load */
+	sim_wake(&scene->turn);
+	sim_wait(&scene->turn, 1);
+	scene->seen = load_relaxed((uint32_t *)(void *)scene->pages);
+}
+
+static void taker(void *arg)
+{
+	struct gather_scene *scene = arg;
+	struct mem_range ranges[2];
+	struct gather gather;
+
+	sim_wait(&scene->turn, 0);
+	gather_begin(&gather, ranges, 2);
+	gather_unback(&gather, scene->pages, PAGE);
+	gather_unback(&gather, scene->pages + 2 * PAGE, PAGE);
+	check_u64_eq(gather_finish(&gather), 2 * PAGE);
+	store_release(&scene->turn, 2);
+	sim_wake(&scene->turn);
+}
+
+/* R1: after the gather every CPU sees the new page, which is zero; nobody writes through an old
+ * translation. */
+SIM_TEST(gather_finish_precedes_reuse, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, reader, scene);
+	sim_cpu(sim, 1, taker, scene);
+	sim_run(sim);
+	check_u64_eq(scene->seen, 0);
+}
+
+static void taker_unmaps(void *arg)
+{
+	struct gather_scene *scene = arg;
+	struct mem_range range;
+	struct gather gather;
+
+	gather_begin(&gather, &range, 1);
+	gather_unmap(&gather, scene->pages, PAGE);
+	gather_finish(&gather);
+}
+
+static void late_touch(void *arg)
+{
+	touch(arg);
+}
+
+SIM_TEST(checker_sees_access_to_unmapped_page, .events = SIM_MEMORY,
+	 .expect = "access to unmapped page")
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, taker_unmaps, scene);
+	sim_cpu(sim, 1, late_touch, scene);
+	sim_run(sim);
+}
+
+static void begin_without_finish(void *arg)
+{
+	struct gather_scene *scene = arg;
+	struct mem_range range;
+	struct gather gather;
+
+	gather_begin(&gather, &range, 1);
+	gather_unback(&gather, scene->pages, PAGE);
+}
+
+/* The mips CPU keeps the entry: the stale one is used, and seen. */
+SIM_TEST(checker_sees_stale_translation, .events = SIM_MEMORY, .expect = "stale translation")
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, reader, scene);
+	sim_cpu(sim, 1, begin_without_finish, scene);
+	store_relaxed(&scene->turn, 0);
+	sim_cpu(sim, 0, late_touch, scene);
+	sim_run(sim);
+}
+
+/* The x86 CPU has lost the entry: the page table is asked, and has none. */
+SIM_TEST(checker_sees_access_after_unback, .events = SIM_MEMORY, .tlb = SIM_TLB_X86,
+	 .expect = "access after unback")
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, begin_without_finish, scene);
+	sim_cpu(sim, 1, late_touch, scene);
+	sim_run(sim);
+}
+
+static void take_twice(void *arg)
+{
+	struct gather_scene *scene = arg;
+
+	sim_own(scene->pages, PAGE);
+}
+
+SIM_TEST(checker_sees_two_owners, .expect = "two owners")
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, take_twice, scene);
+	sim_cpu(sim, 1, take_twice, scene);
+	sim_run(sim);
+}
+
+static void taker_may_be_refused(void *arg)
+{
+	struct gather_scene *scene = arg;
+	struct mem_range ranges[2];
+	struct gather gather;
+	size_t bytes;
+
+	gather_begin(&gather, ranges, 2);
+	gather_unback(&gather, scene->pages, PAGE);
+	gather_unback(&gather, scene->pages + PAGE, PAGE);
+	bytes = gather_finish(&gather);
+	for (unsigned i = 0; i < 2; i++)
+		bytes += ranges[i].error != 0 ? PAGE : 0;
+	check_u64_eq(bytes, 2 * PAGE);
+	SIM_CHECK(gather_gave_back(&gather, scene->pages) == (ranges[0].error == 0));
+}
+
+/* A refused range is as before; the others are given back. */
+SIM_TEST(gather_refused_range_is_left_alone, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY | SIM_REFUSE, .refusals = 1)
+{
+	struct gather_scene *scene = scene_make(sim);
+	uint32_t *first = (uint32_t *)(void *)scene->pages;
+
+	*first = 5;
+	sim_cpu(sim, 0, taker_may_be_refused, scene);
+	sim_run(sim);
+	SIM_CHECK(*first == 0 || *first == 5);
+}

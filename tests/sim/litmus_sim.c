@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * litmus_sim.c - what each memory model of the simulator allows and forbids
+ *
+ * Each test is one of the classic shapes.  Where a model allows the weak outcome, a test expects
+ * the explorer to find it ("weak outcome"); where it forbids it, all schedules are run.
+ */
+#include "machine/atomic.h"
+#include "machine/sim/sim.h"
+
+struct litmus {
+	uint32_t x, y;
+	uint32_t r[4];
+};
+
+#define WEAK "weak outcome"
+
+static void x_then_read_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	l->r[0] = load_relaxed(&l->y);
+}
+
+static void y_then_read_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->y, 1);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void x_fence_read_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	fence_seq_cst();
+	l->r[0] = load_relaxed(&l->y);
+}
+
+static void y_fence_read_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->y, 1);
+	fence_seq_cst();
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void store_buffering(struct sim *sim, void (*left)(void *), void (*right)(void *))
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, left, l);
+	sim_cpu(sim, 1, right, l);
+	sim_run(sim);
+	if (l->r[0] == 0 && l->r[1] == 0)
+		sim_fail(WEAK, "both CPUs read 0");
+}
+
+SIM_TEST(litmus_sb_forbidden_under_sc, .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	store_buffering(sim, x_then_read_y, y_then_read_x);
+}
+
+SIM_TEST(litmus_sb_allowed_under_tso, .model = SIM_TSO, .expect = WEAK)
+{
+	store_buffering(sim, x_then_read_y, y_then_read_x);
+}
+
+SIM_TEST(litmus_sb_with_fences_forbidden_under_tso, .model = SIM_TSO, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	store_buffering(sim, x_fence_read_y, y_fence_read_x);
+}
+
+SIM_TEST(litmus_sb_with_fences_forbidden_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	store_buffering(sim, x_fence_read_y, y_fence_read_x);
+}
+
+static void send(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	store_relaxed(&l->y, 1);
+}
+
+static void send_release(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	store_release(&l->y, 1);
+}
+
+static void receive(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_acquire(&l->y);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void message_passing(struct sim *sim, void (*sender)(void *))
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, sender, l);
+	sim_cpu(sim, 1, receive, l);
+	sim_run(sim);
+	if (l->r[0] == 1 && l->r[1] == 0)
+		sim_fail(WEAK, "the flag was seen before the data");
+}
+
+SIM_TEST(litmus_mp_forbidden_under_tso, .model = SIM_TSO, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	message_passing(sim, send);
+}
+
+SIM_TEST(litmus_mp_allowed_under_pso, .model = SIM_PSO, .expect = WEAK)
+{
+	message_passing(sim, send);
+}
+
+SIM_TEST(litmus_mp_with_release_forbidden_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	message_passing(sim, send_release);
+}
+
+static void read_y_then_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_relaxed(&l->y);
+	store_relaxed(&l->x, 1);
+}
+
+static void read_x_then_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[1] = load_relaxed(&l->x);
+	store_relaxed(&l->y, 1);
+}
+
+SIM_TEST(litmus_lb_forbidden_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, read_y_then_x, l);
+	sim_cpu(sim, 1, read_x_then_y, l);
+	sim_run(sim);
+	if (l->r[0] == 1 && l->r[1] == 1)
+		sim_fail(WEAK, "both loads saw a later store");
+}
+
+static void write_x(void *arg)
+{
+	store_relaxed(&((struct litmus *)arg)->x, 1);
+}
+
+static void write_y(void *arg)
+{
+	store_relaxed(&((struct litmus *)arg)->y, 1);
+}
+
+static void see_x_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_acquire(&l->x);
+	l->r[1] = load_acquire(&l->y);
+}
+
+static void see_y_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[2] = load_acquire(&l->y);
+	l->r[3] = load_acquire(&l->x);
+}
+
+/* One memory, so all readers agree on the order of independent writes, in all three models. */
+SIM_TEST(litmus_iriw_forbidden_under_pso, .cpus_nr = 4, .model = SIM_PSO,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, write_x, l);
+	sim_cpu(sim, 1, write_y, l);
+	sim_cpu(sim, 2, see_x_y, l);
+	sim_cpu(sim, 3, see_y_x, l);
+	sim_run(sim);
+	if (l->r[0] == 1 && l->r[1] == 0 && l->r[2] == 1 && l->r[3] == 0)
+		sim_fail(WEAK, "readers disagree on the order of two stores");
+}
+
+static void store_twice_read_back(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	store_relaxed(&l->x, 2);
+	l->r[0] = load_relaxed(&l->x);
+}
+
+/* A CPU sees its own stores at once, and others see two stores to one place in order. */
+SIM_TEST(litmus_forwarding_and_coherence_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, store_twice_read_back, l);
+	sim_cpu(sim, 1, write_x, l);
+	sim_run(sim);
+	SIM_CHECK(l->r[0] == 2 || l->r[0] == 1);
+	SIM_CHECK(l->x == 2 || l->x == 1);
+}

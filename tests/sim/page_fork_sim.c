@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* page_fork_sim.c - the child's world: copied page by page, without the other threads */
+#include "page_scene.h"
+
+static void frees_three(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, scene->page[i], 0);
+}
+
+static void takes_and_frees(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, take(scene, 0, 0), 0);
+	give(scene, scene->page[3], 0);
+}
+
+static void drains_all(void *arg)
+{
+	quire_drain_all(((struct page_scene *)arg)->q);
+}
+
+static void forks_child(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	quire_drain_all(scene->q);
+	SIM_CHECK(take(scene, 0, 0) != NULL);
+	store_relaxed(&scene->turn, 1);
+}
+
+static void child_of(struct sim *sim, void (*first)(void *), void (*second)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, first, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_cpu(sim, 2, second, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	for (unsigned i = 0; i < 3; i++)
+		SIM_CHECK(!scene->q->pcp[i].ready || scene->q->pcp[i].closed_nr == 0);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+SIM_TEST(fork_child_of_two_users, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	child_of(sim, frees_three, takes_and_frees);
+}
+
+/* Others would push and pop while the kernel copies: header, entries and state bytes are on three
+ * pages, and the child would see each at another moment. */
+SIM_TEST(fork_copies_page_by_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	scene->q->zone[0].pcp_high_max = 256; /* there is room on the stack */
+	give(scene, scene->page[7], 0);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+/* A drain that is not the child's: its stacks are open, its counts are whole. */
+SIM_TEST(fork_child_of_a_drain, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	child_of(sim, frees_three, drains_all);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page_scene.h - an instance and its users, for the scenarios of the page allocator
+ *
+ * Two zones' worth of trouble fits into 4 MiB: two blocks of 512 pages.  take() and give() tell
+ * the machine who owns a page, so that a page handed out twice is seen at once; scene_check()
+ * counts, at the end, that no page was lost and that every rule of quire_verify() holds.
+ */
+#ifndef TESTS_SIM_PAGE_SCENE_H
+#define TESTS_SIM_PAGE_SCENE_H
+
+#include "machine/atomic.h"
+#include "machine/sim/sim.h"
+#include "page/page.h"
+
+#define HELD_MOST 1024
+
+struct page_scene {
+	struct quire *q;
+	uint32_t held_pages; /* by the scenario's tasks */
+	uint32_t refused;
+	uint32_t turn;
+	void *page[8];	/* given to tasks at the start */
+	void *far_page; /* in another block than page[0] */
+	void *block;
+};
+
+struct page_scene *page_scene_make(struct sim *sim, bool stacks);
+struct page_scene *page_scene_make_zones(struct sim *sim, bool stacks, unsigned zones,
+					 uint64_t limit_bytes);
+/* With stacks and a worker. */
+struct page_scene *page_scene_make_worker(struct sim *sim);
+/* Nothing taken yet, and no CPU's lists ever used. */
+struct page_scene *page_scene_make_unused(struct sim *sim);
+/* A page for a task; counted, and owned by it. */
+void *take(struct page_scene *scene, unsigned order, unsigned flags);
+void give(struct page_scene *scene, void *addr, unsigned order);
+/* Takes single pages until so many are left. */
+void take_all_but(struct page_scene *scene, unsigned left);
+void page_scene_check(struct page_scene *scene);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* arguments.h - what was said on the command line of quire-explore */
+#ifndef QUIRE_EXPLORE_ARGUMENTS_H
+#define QUIRE_EXPLORE_ARGUMENTS_H
+
+#include "machine/sim/explore.h"
+
+/* All scenarios, by file and line; NULL ends the list. */
+const struct sim_test *const *all_tests(void);
+
+struct arguments {
+	struct explore_request request; /* what was said; test is filled in for each */
+	bool said_scheduler, said_cpus, said_model, said_tlb, said_seed;
+	unsigned watch;
+	const char *html;
+	const char *replay;
+	bool mutants_table, scaling_table, figures_table;
+	uint64_t total; /* executions of the whole set; 0: as --runs and --seconds say */
+};
+
+extern const char *const mutant_names[MUTANTS_END];
+extern const char *const action_words[ACTION_KINDS_NR + 1];
+
+/* Ends the program with status 2. */
+_Noreturn void wrong(const char *what, const char *value);
+/* '-' and '_' are the same in names. */
+bool same_name(const char *a, const char *b);
+/* Ends the program, naming the nearest, if there is none. */
+const struct sim_test *find_test(const char *name);
+void parse_arguments(struct arguments *args, int argc, char **argv);
+
+#endif
