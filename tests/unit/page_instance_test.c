@@ -50,7 +50,8 @@ static void nothing_is_left_of_a_hundred_instances(void **state)
 	}
 	assert_true(count_maps() <= maps + maps_slack());
 	assert_u64_eq(count_fds(), fds);
-	assert_u64_eq(count_threads(), threads);
+	/* One that was joined during the warm-up may have been counted while it ended. */
+	assert_true(count_threads() <= threads);
 }
 
 static void instances_know_their_own_pages_only(void **state)
