@@ -105,13 +105,22 @@ static void group_put_away(struct quire *q, struct group *group)
 	group->nr = 0;
 }
 
-/* Checks a page and marks it freed; special ones go at once.  FRAME_NONE: nothing is left of it. */
-static uint32_t prepare(struct quire *q, void *addr)
+/*
+ * Checks the page in a slot, marks it freed and empties the slot.  A page of a special block goes at
+ * once.  FRAME_NONE: nothing is left of it, or the slot was empty; otherwise its block's tag, read
+ * once, is in @tag.
+ */
+static uint32_t prepare(struct quire *q, void **slot, uint8_t *tag)
 {
-	uint32_t frame = page_check_free(q, addr, 0, "quire_free_pages_bulk");
+	uint32_t frame;
 
+	if (*slot == NULL)
+		return FRAME_NONE;
+	frame = page_check_free(q, *slot, 0, "quire_free_pages_bulk");
+	*slot = NULL;
 	page_set_state(q, frame, STATE_CACHED);
-	if (load_relaxed(&q->tag[page_block(q, frame)]) < TAG_SPECIAL)
+	*tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	if (*tag < TAG_SPECIAL)
 		return frame;
 	page_free_direct(q, frame);
 	return FRAME_NONE;
@@ -122,20 +131,11 @@ void quire_free_pages_bulk(struct quire *q, size_t count, void **pages)
 	struct group group = { .nr = 0 };
 
 	for (size_t i = 0; i < count; i++) {
-		uint32_t frame;
 		uint8_t tag;
+		uint32_t frame = prepare(q, &pages[i], &tag);
 
-		if (pages[i] == NULL)
-			continue;
-		frame = prepare(q, pages[i]);
-		pages[i] = NULL;
 		if (frame == FRAME_NONE)
 			continue;
-		tag = load_relaxed(&q->tag[page_block(q, frame)]);
-		if (tag >= TAG_SPECIAL) {
-			page_free_frame(q, frame, 0);
-			continue;
-		}
 		if (group.nr == GROUP_MAX || (group.nr != 0 && tag != group.tag))
 			group_put_away(q, &group);
 		group.tag = tag;
@@ -152,20 +152,11 @@ void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **page
 	lock_token token = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		uint32_t frame;
 		uint8_t tag;
+		uint32_t frame = prepare(q, &pages[i], &tag);
 
-		if (pages[i] == NULL)
-			continue;
-		frame = prepare(q, pages[i]);
-		pages[i] = NULL;
 		if (frame == FRAME_NONE)
 			continue;
-		tag = load_relaxed(&q->tag[page_block(q, frame)]);
-		if (tag >= TAG_SPECIAL) {
-			page_free_direct(q, frame);
-			continue;
-		}
 		if (pcp != NULL && pcp->zone != tag >> TAG_ZONE_SHIFT) {
 			lock_release(&pcp->lock, token);
 			pcp = NULL;
