@@ -49,6 +49,28 @@ enum quire_worker {
 	QUIRE_WORKER_OFF = 3,	  /* nothing is done but by quire_poll() and quire_release() */
 };
 
+enum quire_backing {
+	QUIRE_BACKING_DEFAULT = 0, /* anon */
+	QUIRE_BACKING_ANON = 1,	   /* private memory: an address is its frame; fork copies it */
+	QUIRE_BACKING_MEMFD = 2,   /* shared frames: quire_vmap() can map any pages again */
+};
+
+/* Who may purge lazily freed areas at a time: quire/vmap.h. */
+enum quire_purge {
+	QUIRE_PURGE_DEFAULT = 0, /* splice */
+	QUIRE_PURGE_SPLICE = 1,	 /* a mutex over splice, gather and merge: the loser waits */
+	QUIRE_PURGE_COUNTER =
+		2,	      /* the atomic counter of 2016, for comparison: refuses spuriously */
+	QUIRE_PURGE_LOCK = 3, /* one spin lock over all of it, for comparison: long holds */
+};
+
+/* Where a per-CPU object is put: quire/percpu.h. */
+enum quire_placement {
+	QUIRE_PLACEMENT_DEFAULT = 0, /* packed */
+	QUIRE_PLACEMENT_PACKED = 1,  /* what dies together stays together, so that pages empty */
+	QUIRE_PLACEMENT_LINUX = 2,   /* first fit by largest hole, for comparison */
+};
+
 /*
  * How to make an instance.  Zero-initialise, then set what you need; zero means the default.
  * The same keys, in the same words, are read from a string: see quire_options_parse().
@@ -64,6 +86,17 @@ struct quire_options {
 	enum quire_switch report; /* report: give free memory back over time; default on */
 	enum quire_worker worker; /* worker: thread, inline or off */
 	const char *isolated;	  /* isolated: CPU list ("2-5,8") that page lists never interrupt */
+	enum quire_backing backing; /* backing: anon or memfd */
+	uint64_t vmap_span_bytes;   /* vmap_span: addresses for areas; default 4 times the limit */
+	uint64_t lazy_max_bytes;    /* lazy_max: freed areas kept before a purge is due; default
+				       32 MiB x (log2(CPUs) + 1) */
+	enum quire_switch cache;    /* cache: keep freed areas for reuse; default on */
+	enum quire_switch guard;    /* guard: an unusable page after every area; default on */
+	enum quire_purge purge;	    /* purge: splice, counter or lock */
+	uint32_t units;		    /* units: CPUs that per-CPU memory has units for; default all
+				       possible */
+	enum quire_switch depopulate; /* depopulate: give back emptied per-CPU pages; default on */
+	enum quire_placement placement; /* placement: packed or linux */
 };
 
 /**
@@ -130,8 +163,8 @@ size_t quire_release(struct quire *q);
  * quire_verify - check every invariant of an instance that no other thread is using
  * @q:		instance
  *
- * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator
- *           (docs/tour.md lists them).
+ * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator,
+ *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/tour.md lists them).
  * Context   may wait.
  * Cost      walks everything.
  */

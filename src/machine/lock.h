@@ -23,15 +23,26 @@
 #include <stdint.h>
 
 enum lock_rank {
-	RANK_DEFAULT,	  /* mutex: the default instance being made */
-	RANK_INSTANCES,	  /* mutex: the process's list of instances; first at fork */
-	RANK_PCP_DISABLE, /* mutex: lists switched off, isolation, offlining */
-	RANK_REPORT,	  /* mutex: memory on its way back to the system */
-	RANK_GROW,	  /* mutex: sections being committed */
-	RANK_PCP,	  /* spin: one CPU's lists in one zone, and the door of its stacks */
-	RANK_DEPOT,	  /* spin: one zone's depot */
-	RANK_ZONE,	  /* spin: one zone's free areas */
-	RANK_MACHINE,	  /* leaf: inside machine/ */
+	RANK_DEFAULT,	   /* mutex: the default instance being made */
+	RANK_INSTANCES,	   /* mutex: the process's list of instances; first at fork */
+	RANK_MODULES,	   /* mutex: a module's part of an instance being made */
+	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */
+	RANK_VMAP_PURGE,   /* mutex: one purge of lazily freed areas at a time */
+	RANK_VMAP_COMMIT,  /* mutex: addresses of areas made usable */
+	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
+	RANK_REPORT,	   /* mutex: memory on its way back to the system */
+	RANK_GROW,	   /* mutex: sections being committed */
+	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
+	RANK_PERCPU_CPU,   /* spin: one CPU's cached offsets, and the door of its stacks */
+	RANK_PERCPU,	   /* spin: per-CPU chunks' lists, maps, counters */
+	RANK_VMAP_CPU,	   /* spin: one CPU's cached areas, and the door of its stacks */
+	RANK_VMAP_BLOCK,   /* spin: one block of small short-lived mappings */
+	RANK_VMAP_SPACE,   /* spin: ranges of addresses, free and cached */
+	RANK_POOL,	   /* spin: free records of a pool */
+	RANK_PCP,	   /* spin: one CPU's lists in one zone, and the door of its stacks */
+	RANK_DEPOT,	   /* spin: one zone's depot */
+	RANK_ZONE,	   /* spin: one zone's free areas */
+	RANK_MACHINE,	   /* leaf: inside machine/ */
 	RANKS_NR,
 };
 

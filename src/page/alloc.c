@@ -99,6 +99,7 @@ static uint32_t after_drain(struct quire *q, unsigned order, unsigned flags)
 	if (frame != FRAME_NONE)
 		return frame;
 	report_wait(q);
+	modules_shrink(q);
 	return drain_and_take(q, order, flags);
 }
 

@@ -180,8 +180,10 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	q->decay_base_ns =
 		(uint64_t)(options->decay_ms != 0 ? options->decay_ms : DECAY_MS_DEFAULT) * 1000000;
 	q->decay_ns = q->decay_base_ns;
+	q->report_due_ns = WORK_IDLE;
 	q->deferred = FRAME_NONE;
 	nested_init(q);
+	mutex_init(&q->modules_mutex, RANK_MODULES);
 	mutex_init(&q->pcp_disable_mutex, RANK_PCP_DISABLE);
 	mutex_init(&q->report_mutex, RANK_REPORT);
 	mutex_init(&q->grow_mutex, RANK_GROW);
@@ -245,11 +247,11 @@ static void fork_prepare(struct process_member *member)
 {
 	struct quire *q = member_quire(member);
 
-	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
-		m->fork_prepare(m);
+	modules_fork_prepare_mutexes(q);
 	mutex_acquire(&q->pcp_disable_mutex);
 	mutex_acquire(&q->report_mutex);
 	mutex_acquire(&q->grow_mutex);
+	modules_fork_prepare_locks(q);
 	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++) {
 		q->pcp[i].kept = lock_acquire_ordered(&q->pcp[i].lock);
 		if (q->pcp[i].ready && !MUTANT(fork_leaves_stacks_open))
@@ -282,8 +284,7 @@ static void fork_done(struct quire *q, bool child)
 	mutex_release(&q->grow_mutex);
 	mutex_release(&q->report_mutex);
 	mutex_release(&q->pcp_disable_mutex);
-	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
-		m->fork_done(m, child);
+	modules_fork_done(q, child);
 }
 
 static void fork_parent(struct process_member *member)
@@ -347,6 +348,7 @@ int quire_create(const struct quire_options *options, struct quire **out)
 	q = handle_make();
 	if (q == NULL)
 		return -ENOMEM;
+	q->options = *options;
 	set_geometry(q, options);
 	setup_cpus(q, options);
 	limit = options->limit_bytes != 0 ? options->limit_bytes : mem_total_bytes();
@@ -372,12 +374,7 @@ void quire_destroy(struct quire *q)
 		return;
 	process_unregister(&q->member);
 	work_stop(&q->work);
-	while (q->modules != NULL) {
-		struct quire_module *module = q->modules;
-
-		q->modules = module->next;
-		module->fini(module);
-	}
+	modules_fini(q);
 	mem_release(q->cpu_meta, q->cpu_meta_bytes);
 	mem_release(q->meta, q->meta_bytes);
 	mem_release(q->base, q->span_bytes);
@@ -455,7 +452,5 @@ int quire_verify(struct quire *q)
 	mutex_acquire(&q->report_mutex);
 	label = page_verify(q);
 	mutex_release(&q->report_mutex);
-	for (struct quire_module *m = q->modules; label == 0 && m != NULL; m = m->next)
-		label = m->verify(m);
-	return label;
+	return label != 0 ? label : modules_verify(q);
 }

@@ -17,11 +17,21 @@
 static const char *const switch_words[] = { "on", "off", NULL };
 static const char *const worker_words[] = { "thread", "inline", "off", NULL };
 
+static const char *const backing_words[] = { "anon", "memfd", NULL };
+static const char *const purge_words[] = { "splice", "counter", "lock", NULL };
+static const char *const placement_words[] = { "packed", "linux", NULL };
+
 _Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2, "switch_words is in this order");
 _Static_assert(QUIRE_WORKER_THREAD == 1 && QUIRE_WORKER_INLINE == 2 && QUIRE_WORKER_OFF == 3,
 	       "worker_words is in this order");
 _Static_assert(sizeof(enum quire_switch) == 4 && sizeof(enum quire_worker) == 4,
 	       "words are stored as 32-bit numbers");
+_Static_assert(QUIRE_BACKING_MEMFD == 2 && QUIRE_PURGE_LOCK == 3 && QUIRE_PLACEMENT_LINUX == 2,
+	       "their words are in these orders");
+
+/* Least: one pageblock.  Most: page numbers of an area fit into 32 bits. */
+#define SPAN_BYTES_MIN ((uint64_t)2 << 20)
+#define SPAN_BYTES_MAX LIMIT_BYTES_MAX
 
 #define FIELD(name) offsetof(struct quire_options, name)
 
@@ -100,6 +110,72 @@ const struct option_key option_keys[OPTION_KEYS_NR] = {
 	  .takes = "CPUs such as 2-5+8",
 	  .by_default = "none",
 	  .does = "CPUs that page lists never interrupt" },
+	{ .name = "backing",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(backing),
+	  .words = backing_words,
+	  .takes = "anon or memfd",
+	  .by_default = "anon",
+	  .does = "private memory, or shared frames that quire_vmap() can map again" },
+	{ .name = "vmap_span",
+	  .kind = KIND_SIZE,
+	  .offset = FIELD(vmap_span_bytes),
+	  .min = SPAN_BYTES_MIN,
+	  .max = SPAN_BYTES_MAX,
+	  .takes = "a size from 2m to below 16t",
+	  .by_default = "4 times the limit",
+	  .does = "addresses for areas" },
+	{ .name = "lazy_max",
+	  .kind = KIND_SIZE,
+	  .offset = FIELD(lazy_max_bytes),
+	  .min = 4096,
+	  .max = SPAN_BYTES_MAX,
+	  .takes = "a size from 4k to below 16t",
+	  .by_default = "32m x (log2(CPUs) + 1)",
+	  .does = "freed areas kept before a purge is due" },
+	{ .name = "cache",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(cache),
+	  .words = switch_words,
+	  .takes = "on or off",
+	  .by_default = "on",
+	  .does = "keep freed areas for reuse without a system call" },
+	{ .name = "guard",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(guard),
+	  .words = switch_words,
+	  .takes = "on or off",
+	  .by_default = "on",
+	  .does = "an unusable page after every area" },
+	{ .name = "purge",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(purge),
+	  .words = purge_words,
+	  .takes = "splice, counter or lock",
+	  .by_default = "splice",
+	  .does = "who may purge at a time; the last two are for comparison" },
+	{ .name = "units",
+	  .kind = KIND_NUMBER,
+	  .offset = FIELD(units),
+	  .min = 1,
+	  .max = OPTIONS_CPUS_MAX,
+	  .takes = "1..8192",
+	  .by_default = "all possible",
+	  .does = "CPUs that per-CPU memory has units for" },
+	{ .name = "depopulate",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(depopulate),
+	  .words = switch_words,
+	  .takes = "on or off",
+	  .by_default = "on",
+	  .does = "give back the emptied pages of per-CPU chunks" },
+	{ .name = "placement",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(placement),
+	  .words = placement_words,
+	  .takes = "packed or linux",
+	  .by_default = "packed",
+	  .does = "where per-CPU objects go: so that pages empty, or first fit as in Linux" },
 };
 
 static size_t string_bytes(const char *string)

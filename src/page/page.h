@@ -51,6 +51,7 @@
 #include "machine/process.h"
 #include "machine/stack.h"
 #include "machine/work.h"
+#include "page/module.h"
 #include "page/state.h"
 
 #define FRAME_NONE UINT32_MAX
@@ -182,13 +183,14 @@ struct zone {
 	uint32_t blocks_touched; /* blocks [0, touched) were online at some time */
 	uint32_t blocks_growing; /* handed to a grower, not yet online */
 	struct block_list offline;
-	uint64_t managed_pages;				/* (c) limit of this zone */
-	uint64_t online_pages;				/* (r) */
-	uint64_t free_pages;				/* (r) B4: sum of nr_free << order */
-	uint64_t isolated_pages;			/* of those, in isolated blocks */
-	uint64_t zero_pages;				/* of those, with no memory behind */
-	uint64_t reporting_pages;			/* out of the lists while a gather runs */
-	uint64_t mark_min, mark_low, mark_high;		/* (c) */
+	uint64_t managed_pages;			/* (c) limit of this zone */
+	uint64_t online_pages;			/* (r) */
+	uint64_t free_pages;			/* (r) B4: sum of nr_free << order */
+	uint64_t isolated_pages;		/* of those, in isolated blocks */
+	uint64_t zero_pages;			/* of those, with no memory behind */
+	uint64_t reporting_pages;		/* out of the lists while a gather runs */
+	uint64_t charged_pages;			/* (r) of the limit, used by other modules */
+	uint64_t mark_min, mark_low, mark_high; /* (c) */
 	uint32_t pcp_batch, pcp_high_min, pcp_high_max; /* (c) */
 	uint32_t highatomic_blocks;
 	uint32_t nr_free[QUIRE_ORDERS][ROWS_NR];
@@ -204,14 +206,8 @@ struct zone {
 	struct depot depot;
 } __attribute__((aligned(64)));
 
-/* Modules to the right that live in an instance hang themselves in here when first used. */
-struct quire_module {
-	struct quire_module *next;
-	void (*fini)(struct quire_module *module);
-	void (*fork_prepare)(struct quire_module *module);
-	void (*fork_done)(struct quire_module *module, bool child);
-	int (*verify)(struct quire_module *module);
-};
+struct vmap;
+struct percpu;
 
 struct quire {
 	/* Read by every fast path; constant. */
@@ -250,12 +246,18 @@ struct quire {
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct work work;
+	uint64_t
+		report_due_ns; /* atomic: when the worker's visit to the pages is due, or WORK_IDLE */
 	uint64_t decay_ns, decay_base_ns;
 	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
 	bool forked; /* a child: pages in other threads' hands are lost */
 	struct process_member member;
-	struct quire_module *modules;
+	struct mutex modules_mutex;
+	struct quire_module *modules; /* atomic: head; grows under modules_mutex */
+	struct quire_options options; /* (c) as given, for modules that are made later */
+	struct vmap *vmap;	      /* atomic: NULL until first used; vmap/ makes it */
+	struct percpu *percpu;	      /* atomic: likewise */
 	struct zone zone[ZONES_MAX];
 };
 
@@ -394,6 +396,7 @@ void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t b
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token);
 void zone_unlock(struct zone *zone, lock_token token);
 uint64_t zone_available_locked(const struct quire *q, const struct zone *zone);
+uint64_t zone_mark(const struct zone *zone, unsigned flags);
 bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
 			  uint64_t pages);
 /* Commits more sections: 0 if the zone has grown or need not, -ENOMEM, or -EAGAIN (would wait). */
@@ -484,6 +487,7 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat);
 size_t offline_whole_blocks(struct quire *q);
 size_t report_all(struct quire *q);
 uint64_t report_run(void *q, uint64_t now_ns);
+uint64_t report_visit(struct quire *q, uint64_t now_ns);
 void report_kick(struct quire *q);
 /* Waits until no memory is on its way back. */
 void report_wait(struct quire *q);

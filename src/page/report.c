@@ -292,9 +292,9 @@ static uint64_t left_to_give(struct quire *q, bool *all_free)
 	return stat.free_pages - stat.reported_pages + stat.cached_pages;
 }
 
-uint64_t report_run(void *arg, uint64_t now_ns)
+/* Pages' part of the worker's visit. */
+uint64_t report_visit(struct quire *q, uint64_t now_ns)
 {
-	struct quire *q = arg;
 	uint64_t active, left;
 	bool idle, all_free;
 
@@ -317,21 +317,65 @@ uint64_t report_run(void *arg, uint64_t now_ns)
 	return all_free ? WORK_EXIT : WORK_IDLE;
 }
 
+/* Nothing to give back and nothing in use: the worker may end. */
+static bool nothing_left(struct quire *q)
+{
+	bool all_free;
+
+	return left_to_give(q, &all_free) == 0 && all_free;
+}
+
+static void lower_due(struct quire *q, uint64_t due_ns)
+{
+	uint64_t found = load_relaxed(&q->report_due_ns);
+
+	while (due_ns < found && !cas_acq_rel(&q->report_due_ns, &found, due_ns))
+		;
+}
+
+/*
+ * The modules' part comes after the pages': their locks are taken before report_mutex, not under
+ * it.  Modules come more often than pages, whose turns have to be whole decays: report_due_ns says
+ * when theirs is.
+ */
+uint64_t report_run(void *arg, uint64_t now_ns)
+{
+	struct quire *q = arg;
+	uint64_t due_ns = exchange_acq_rel(&q->report_due_ns, WORK_IDLE); /* with report_kick() */
+	uint64_t modules_due_ns;
+
+	if (due_ns <= now_ns)
+		due_ns = report_visit(q, now_ns);
+	if (due_ns < WORK_EXIT)
+		lower_due(q, due_ns);
+	modules_due_ns = modules_tick(q, now_ns);
+	if (modules_due_ns != WORK_IDLE)
+		return modules_due_ns < due_ns ? modules_due_ns : due_ns;
+	return due_ns == WORK_IDLE && nothing_left(q) ? WORK_EXIT : due_ns;
+}
+
 /* Something was freed or cached: the worker shall come a decay from now if it is not due. */
 void report_kick(struct quire *q)
 {
-	/* Pairs with the worker's own store of its next due time; a hint. */
-	if (q->report && load_relaxed(&q->work.due_ns) == WORK_IDLE)
-		work_kick(&q->work, clock_now_ns() + load_relaxed(&q->decay_ns));
+	uint64_t due_ns;
+
+	/* Pairs with the worker's exchange: a hint. */
+	if (!q->report || load_relaxed(&q->report_due_ns) != WORK_IDLE)
+		return;
+	due_ns = clock_now_ns() + load_relaxed(&q->decay_ns);
+	lower_due(q, due_ns);
+	if (load_relaxed(&q->work.due_ns) > due_ns)
+		work_kick(&q->work, due_ns);
 }
 
 size_t quire_release(struct quire *q)
 {
 	size_t bytes;
 
+	bytes = modules_shrink(q);
 	page_take_deferred(q);
 	drain_everything(q);
-	bytes = report_all(q);
+	bytes += report_all(q);
 	offline_whole_blocks(q);
 	return bytes;
 }

@@ -124,30 +124,37 @@ void zone_unlock(struct zone *zone, lock_token token)
 /* Pages that ordinary callers could still get: free or not yet committed. */
 uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
 {
-	uint64_t blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched + zone->offline.nr +
-			  zone->blocks_growing;
+	uint64_t pages, blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched +
+				 zone->offline.nr + zone->blocks_growing;
 
 	DCHECK(lock_is_held(&zone->lock));
-	return zone->free_pages - zone->isolated_pages + zone->reporting_pages +
-	       (blocks << q->block_order);
+	pages = zone->free_pages - zone->isolated_pages + zone->reporting_pages +
+		(blocks << q->block_order);
+	/* A block that is isolated after others charged its pages leaves less than they are. */
+	return pages > zone->charged_pages ? pages - zone->charged_pages : 0;
 }
 
-/*
- * True if @pages may be taken now.  ATOMIC callers may use half of the reserve and, since they
- * cannot wait either, a quarter of the rest: Linux's arithmetic.
- */
-bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
-			  uint64_t pages)
+/* What must stay available under @flags.  ATOMIC callers may use half of the reserve and, since they
+ * cannot wait either, a quarter of the rest: Linux's arithmetic. */
+uint64_t zone_mark(const struct zone *zone, unsigned flags)
 {
 	uint64_t mark = zone->mark_min;
-	uint64_t available = zone_available_locked(q, zone);
 
-	DCHECK(lock_is_held(&zone->lock));
 	if (flags & QUIRE_ATOMIC) {
 		mark -= mark / 2;
 		mark -= mark / 4;
 	}
-	return available >= pages && available - pages >= mark;
+	return mark;
+}
+
+/* True if @pages may be taken now. */
+bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
+			  uint64_t pages)
+{
+	uint64_t available = zone_available_locked(q, zone);
+
+	DCHECK(lock_is_held(&zone->lock));
+	return available >= pages && available - pages >= zone_mark(zone, flags);
 }
 
 /* ---- growing ----------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ static void after_the_last_visit_a_free_makes_one_due_again(void **state)
 /* A visit at a time that the test names. */
 static void visit(struct quire *q)
 {
-	report_run(q, 0);
+	report_visit(q, 0);
 }
 
 static void whole_blocks_wait_a_full_turn(void **state)

@@ -12,7 +12,7 @@
 #define SPIN_ROUNDS 100
 
 /* The first spin ranks follow the last mutex rank: a waiting lock is never taken under a spin. */
-#define RANK_SPIN_FIRST RANK_PCP
+#define RANK_SPIN_FIRST RANK_PERCPU_CPU
 
 void lock_init(struct lock *lock, enum lock_rank rank)
 {

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/charge.c - one limit for pages and for what other modules have behind their own addresses
+ *
+ * Areas and per-CPU chunks have reservations of their own, but their memory counts against the
+ * instance's limit.  A charge is a number of pages that a zone may no longer hand out:
+ * zone_available_locked() subtracts it, so a charge and an allocation refuse each other under the
+ * same watermarks.  Charges are spread over the zones, from the first that has room; an uncharge
+ * takes them back from wherever they are, since a charge names no frame.
+ *
+ * Cost: one zone lock a call; a module charges what it caches and so calls rarely.
+ */
+#include "page/page.h"
+
+/* Charges up to @pages to one zone; returns how many. */
+static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, unsigned flags)
+{
+	uint64_t some = 0;
+	lock_token token;
+
+	if (!zone_lock_for(zone, flags, &token))
+		return 0;
+	if (zone_has_room_locked(q, zone, flags, 1)) {
+		some = zone_available_locked(q, zone) - zone_mark(zone, flags);
+		some = some < pages ? some : pages;
+		count_add(zone->charged_pages, some);
+	}
+	zone_unlock(zone, token);
+	return some;
+}
+
+static uint64_t charge_zones(struct quire *q, uint64_t pages, unsigned flags)
+{
+	uint64_t charged = 0;
+
+	for (unsigned i = 0; i < q->zones_nr && charged < pages; i++)
+		charged += charge_zone(q, &q->zone[i], pages - charged, flags);
+	return charged;
+}
+
+/* All or nothing. */
+static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
+{
+	uint64_t charged = charge_zones(q, pages, flags);
+
+	if (charged == pages)
+		return true;
+	page_uncharge(q, charged);
+	return false;
+}
+
+/**
+ * page_charge - count pages that are about to have memory outside the page allocator
+ * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY as for an allocation
+ *
+ * Before it refuses it drains every CPU's pages and has all modules give up what they cache.
+ * Returns 0 or -ENOMEM; then nothing is charged.  Waits unless the flags forbid it.
+ */
+int page_charge(struct quire *q, uint64_t pages, unsigned flags)
+{
+	if (lock_nested())
+		flags |= QUIRE_NOLOCK;
+	if (charge_try(q, pages, flags))
+		return 0;
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY))
+		return -ENOMEM;
+	page_take_deferred(q);
+	drain_everything(q);
+	if (charge_try(q, pages, flags))
+		return 0;
+	page_make_room(q);
+	return charge_try(q, pages, flags) ? 0 : -ENOMEM;
+}
+
+/* All that is cached anywhere goes back where everybody can have it. */
+void page_make_room(struct quire *q)
+{
+	page_take_deferred(q);
+	report_wait(q);
+	modules_shrink(q);
+	drain_disabled(q);
+}
+
+/* Anywhere but a signal handler: it waits for a zone lock, never longer. */
+void page_uncharge(struct quire *q, uint64_t pages)
+{
+	for (unsigned i = 0; i < q->zones_nr && pages != 0; i++) {
+		struct zone *zone = &q->zone[i];
+		uint64_t some;
+		lock_token token;
+
+		zone_lock_for(zone, 0, &token);
+		some = zone->charged_pages < pages ? zone->charged_pages : pages;
+		count_add(zone->charged_pages, 0 - some);
+		zone_unlock(zone, token);
+		pages -= some;
+	}
+	CHECK_VALUES(pages == 0, pages, q->zones_nr);
+}

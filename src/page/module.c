@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/module.c - what stands to the right of pages in an instance
+ *
+ * vmap and percpu make their part of an instance when first used and register it here.  The list
+ * only grows, under modules_mutex, and is read without it: a module is complete before the store
+ * that publishes it.  Nothing here is called with a lock held but by fork, which holds them all.
+ */
+#include "page/page.h"
+
+#include "machine/clock.h"
+
+/* Pairs with the release in module_register_locked(). */
+static struct quire_module *first_module(struct quire *q)
+{
+	return load_acquire(&q->modules);
+}
+
+void module_register_locked(struct quire *q, struct quire_module *module)
+{
+	CHECK(mutex_is_held(&q->modules_mutex));
+	module->next = q->modules;
+	store_release(&q->modules, module); /* read by first_module() */
+}
+
+size_t modules_shrink(struct quire *q)
+{
+	size_t bytes = 0;
+
+	for (struct quire_module *m = first_module(q); m != NULL; m = m->next)
+		bytes += m->shrink != NULL ? m->shrink(m) : 0;
+	return bytes;
+}
+
+uint64_t modules_tick(struct quire *q, uint64_t now_ns)
+{
+	uint64_t due_ns = WORK_IDLE;
+
+	for (struct quire_module *m = first_module(q); m != NULL; m = m->next) {
+		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_IDLE;
+
+		due_ns = due < due_ns ? due : due_ns;
+	}
+	return due_ns;
+}
+
+void module_kick(struct quire *q, uint64_t due_ns, unsigned flags)
+{
+	/* A hint: pairs with the worker's own store of its next due time. */
+	if (load_relaxed(&q->work.due_ns) > due_ns)
+		work_kick(&q->work, due_ns);
+	if (!(flags & (QUIRE_ATOMIC | QUIRE_NOLOCK)) && q->work.mode == WORK_THREAD &&
+	    !lock_nested())
+		work_start(&q->work);
+}
+
+void modules_fork_prepare_mutexes(struct quire *q)
+{
+	mutex_acquire(&q->modules_mutex);
+	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
+		if (m->fork_prepare_mutexes != NULL)
+			m->fork_prepare_mutexes(m);
+}
+
+void modules_fork_prepare_locks(struct quire *q)
+{
+	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
+		if (m->fork_prepare_locks != NULL)
+			m->fork_prepare_locks(m);
+}
+
+void modules_fork_done(struct quire *q, bool child)
+{
+	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
+		if (m->fork_done != NULL)
+			m->fork_done(m, child);
+	mutex_release(&q->modules_mutex);
+}
+
+void modules_fini(struct quire *q)
+{
+	while (q->modules != NULL) {
+		struct quire_module *module = q->modules;
+
+		q->modules = module->next;
+		module->fini(module);
+	}
+}
+
+int modules_verify(struct quire *q)
+{
+	int label = 0;
+
+	for (struct quire_module *m = first_module(q); label == 0 && m != NULL; m = m->next)
+		label = m->verify != NULL ? m->verify(m) : 0;
+	return label;
+}

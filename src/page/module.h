@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* page/module.h - what modules to the right of pages share with them: one limit, one worker, fork */
+#ifndef PAGE_MODULE_H
+#define PAGE_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct quire;
+
+/*
+ * Modules to the right that live in an instance hang themselves in here when first used, and stay
+ * until it is destroyed.  module.c walks them, newest first; none of its locks is held then, but
+ * for what the member says.  Members that are NULL are passed over.
+ */
+struct quire_module {
+	struct quire_module *next;
+	void (*fini)(struct quire_module *module);
+	/* Takes what it has in rank order: waiting locks of all modules first, then spin locks. */
+	void (*fork_prepare_mutexes)(struct quire_module *module);
+	void (*fork_prepare_locks)(struct quire_module *module);
+	/* Releases all of them, in reverse. */
+	void (*fork_done)(struct quire_module *module, bool child);
+	int (*verify)(struct quire_module *module);
+	/* Gives up everything that it caches or frees lazily, for an allocation that would else be
+	 * refused, or for quire_release(); waits for what is in flight.  The caller may hold
+	 * RANK_PERCPU_ALLOC: a module may only try that one.  Returns bytes uncharged. */
+	size_t (*shrink)(struct quire_module *module);
+	/* The worker's visit: returns when it wants the next, WORK_IDLE if nothing will be due. */
+	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
+};
+
+/* ---- charge.c: memory of the instance's limit that is not behind its pages ---- */
+int page_charge(struct quire *q, uint64_t pages, unsigned flags);
+void page_uncharge(struct quire *q, uint64_t pages);
+void page_make_room(struct quire *q);
+
+/* ---- module.c: what stands to the right of pages in an instance ---- */
+void module_register_locked(struct quire *q, struct quire_module *module);
+size_t modules_shrink(struct quire *q);
+uint64_t modules_tick(struct quire *q, uint64_t now_ns);
+/* The worker shall come to the modules at @due_ns or before; starts it if @flags allow. */
+void module_kick(struct quire *q, uint64_t due_ns, unsigned flags);
+void modules_fork_prepare_mutexes(struct quire *q);
+void modules_fork_prepare_locks(struct quire *q);
+void modules_fork_done(struct quire *q, bool child);
+void modules_fini(struct quire *q);
+int modules_verify(struct quire *q);
+
+#endif

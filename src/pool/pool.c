@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool/pool.c - fixed-size records for descriptors
+ *
+ * Growing.  grow_mutex lets one caller at a time charge and commit; the lock is not held over
+ * either.  A caller that may not wait only tries it.  A step is GROW_GROUPS groups: 64 KiB are one
+ * system call for a thousand records of 64 bytes, and as much as an idle pool may waste.
+ *
+ * Giving back.  Empty groups beyond EMPTY_KEPT are taken off their list, so that nobody allocates in
+ * them, unbacked by one gather with the lock dropped, and put on the cold list.
+ */
+#include "pool/pool.h"
+
+#include "machine/mem.h"
+#include "page/page.h"
+
+#define GROW_GROUPS   16u
+#define SHRINK_GROUPS 64u /* in one gather */
+
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+/* ---- lists of groups ---- */
+
+static void put(struct pool *pool, struct pool_list *list, uint32_t group)
+{
+	pool->group[group].prev = POOL_NONE;
+	pool->group[group].next = list->head;
+	if (list->head != POOL_NONE)
+		pool->group[list->head].prev = group;
+	list->head = group;
+	list->nr++;
+}
+
+static void take(struct pool *pool, struct pool_list *list, uint32_t group)
+{
+	uint32_t prev = pool->group[group].prev, next = pool->group[group].next;
+
+	if (prev != POOL_NONE)
+		pool->group[prev].next = next;
+	else
+		list->head = next;
+	if (next != POOL_NONE)
+		pool->group[next].prev = prev;
+	list->nr--;
+}
+
+/* ---- making ---- */
+
+static unsigned log2_of(size_t x)
+{
+	return 63u - (unsigned)__builtin_clzll(x);
+}
+
+static void set_geometry(struct pool *pool, size_t record_bytes, uint32_t records_max)
+{
+	size_t page = mem_page_bytes();
+	uint64_t groups;
+
+	pool->record_shift = (uint8_t)log2_of(record_bytes);
+	pool->group_bytes = record_bytes * 64 > page ? record_bytes * 64 : page;
+	pool->group_shift = log2_of(pool->group_bytes / record_bytes);
+	pool->words_nr = (uint8_t)(1u << (pool->group_shift - 6));
+	groups = ((uint64_t)records_max + (1u << pool->group_shift) - 1) >> pool->group_shift;
+	/* The last index means none. */
+	if (groups << pool->group_shift > UINT32_MAX)
+		groups--;
+	pool->groups_max = (uint32_t)groups;
+}
+
+int pool_init(struct pool *pool, struct quire *q, size_t record_bytes, uint32_t records_max,
+	      const char *name)
+{
+	struct pool_list none = { .head = POOL_NONE };
+	size_t page = mem_page_bytes(), words, groups;
+	char *addr;
+
+	CHECK((record_bytes & (record_bytes - 1)) == 0 && record_bytes >= 16 &&
+	      record_bytes <= 1024 && records_max != 0);
+	*pool = (struct pool){ .q = q, .name = name, .partial = none, .empty = none, .cold = none };
+	set_geometry(pool, record_bytes, records_max);
+	words = round_up((size_t)pool->groups_max * pool->words_nr * sizeof(uint64_t), page);
+	groups = round_up((size_t)pool->groups_max * sizeof(struct pool_group), page);
+	pool->span_bytes = words + groups + (size_t)pool->groups_max * pool->group_bytes;
+	addr = mem_reserve(pool->span_bytes, page, name);
+	if (addr == NULL)
+		return -ENOMEM;
+	pool->words = (uint64_t *)(void *)addr;
+	pool->group = (struct pool_group *)(void *)(addr + words);
+	pool->base = addr + words + groups;
+	lock_init(&pool->lock, RANK_POOL);
+	mutex_init(&pool->grow_mutex, RANK_POOL_GROW);
+	return 0;
+}
+
+void pool_fini(struct pool *pool)
+{
+	if (pool->words != NULL)
+		mem_release(pool->words, pool->span_bytes);
+	pool->words = NULL;
+}
+
+/* ---- growing ---- */
+
+static char *group_addr(const struct pool *pool, uint32_t group)
+{
+	return pool->base + (size_t)group * pool->group_bytes;
+}
+
+static uint64_t group_pages(const struct pool *pool, uint32_t groups)
+{
+	return ((uint64_t)groups * pool->group_bytes + ((uint64_t)1 << pool->q->page_shift) - 1) >>
+	       pool->q->page_shift;
+}
+
+/* Whole system pages around a part of an array. */
+static int commit_part(struct pool *pool, void *array, size_t from, size_t bytes)
+{
+	size_t page = mem_page_bytes();
+	uintptr_t start = ((uintptr_t)array + from) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)array + from + bytes + page - 1) & ~(page - 1);
+
+	return mem_commit((void *)start, end - start, pool->name);
+}
+
+static int commit_groups(struct pool *pool, uint32_t first, uint32_t n)
+{
+	size_t word_bytes = pool->words_nr * sizeof(uint64_t);
+	int error = commit_part(pool, pool->words, first * word_bytes, n * word_bytes);
+
+	if (!error)
+		error = commit_part(pool, pool->group, first * sizeof(struct pool_group),
+				    n * sizeof(struct pool_group));
+	if (!error)
+		error = mem_commit(group_addr(pool, first), n * pool->group_bytes, pool->name);
+	return error;
+}
+
+static void open_group_locked(struct pool *pool, uint32_t group)
+{
+	CHECK(lock_is_held(&pool->lock));
+	memset(&pool->words[(size_t)group * pool->words_nr], 0xff,
+	       pool->words_nr * sizeof(uint64_t));
+	pool->group[group].used_nr = 0;
+	put(pool, &pool->empty, group);
+}
+
+/* A cold group again; POOL_NONE if there is none. */
+static uint32_t warm_one(struct pool *pool)
+{
+	lock_token token = lock_acquire(&pool->lock);
+	uint32_t group = pool->cold.head;
+
+	if (group != POOL_NONE) {
+		take(pool, &pool->cold, group);
+		open_group_locked(pool, group);
+	}
+	lock_release(&pool->lock, token);
+	return group;
+}
+
+static bool has_free(struct pool *pool)
+{
+	lock_token token = lock_acquire(&pool->lock);
+	bool has = pool->partial.nr != 0 || pool->empty.nr != 0;
+
+	lock_release(&pool->lock, token);
+	return has;
+}
+
+/* Under grow_mutex; somebody may have grown meanwhile. */
+static int grow_one_step(struct pool *pool, unsigned flags)
+{
+	uint32_t first = pool->groups_ready, left = pool->groups_max - first;
+	uint32_t n = left < GROW_GROUPS ? left : GROW_GROUPS;
+	uint64_t pages;
+	lock_token token;
+	int error;
+
+	if (has_free(pool))
+		return 0;
+	pages = group_pages(pool, 1);
+	if (pool->cold.nr != 0) {
+		error = page_charge(pool->q, pages, flags);
+		if (!error && warm_one(pool) == POOL_NONE)
+			page_uncharge(pool->q, pages);
+		return error;
+	}
+	pages = group_pages(pool, n);
+	if (n == 0 || page_charge(pool->q, pages, flags) != 0)
+		return -ENOMEM;
+	error = commit_groups(pool, first, n);
+	if (error) {
+		page_uncharge(pool->q, pages);
+		return error;
+	}
+	token = lock_acquire(&pool->lock);
+	for (uint32_t i = n; i-- != 0;)
+		open_group_locked(pool, first + i);
+	pool->groups_ready = first + n;
+	lock_release(&pool->lock, token);
+	return 0;
+}
+
+static int grow(struct pool *pool, unsigned flags)
+{
+	int error;
+
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)) {
+		if ((flags & QUIRE_NOLOCK) || !mutex_try(&pool->grow_mutex))
+			return -EAGAIN;
+	} else {
+		mutex_acquire(&pool->grow_mutex);
+	}
+	/* What shrinks under pressure may need a record's pool too: no waiting in here. */
+	error = grow_one_step(pool, flags | QUIRE_NORETRY);
+	mutex_release(&pool->grow_mutex);
+	return error;
+}
+
+/* ---- records ---- */
+
+static uint32_t take_locked(struct pool *pool)
+{
+	uint32_t group = pool->partial.head;
+
+	CHECK(lock_is_held(&pool->lock));
+	if (group == POOL_NONE) {
+		group = pool->empty.head;
+		if (group == POOL_NONE)
+			return POOL_NONE;
+		take(pool, &pool->empty, group);
+		put(pool, &pool->partial, group);
+	}
+	for (unsigned w = 0; w < pool->words_nr; w++) {
+		uint64_t *word = &pool->words[(size_t)group * pool->words_nr + w];
+
+		if (*word != 0) {
+			unsigned bit = (unsigned)__builtin_ctzll(*word);
+
+			*word &= *word - 1;
+			pool->used_nr++;
+			if (++pool->group[group].used_nr == 1u << pool->group_shift)
+				take(pool, &pool->partial, group);
+			return (group << pool->group_shift) + w * 64 + bit;
+		}
+	}
+	CHECK_VALUES(false, group, pool->group[group].used_nr);
+	return POOL_NONE;
+}
+
+uint32_t pool_take(struct pool *pool, unsigned flags)
+{
+	lock_token token;
+	uint32_t index;
+
+	if (!(flags & QUIRE_NOLOCK))
+		token = lock_acquire(&pool->lock);
+	else if (!lock_try(&pool->lock, &token))
+		return POOL_NONE;
+	index = take_locked(pool);
+	lock_release(&pool->lock, token);
+	return index;
+}
+
+uint32_t pool_alloc(struct pool *pool, unsigned flags)
+{
+	uint32_t index = pool_take(pool, flags);
+	bool made_room =
+		(flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)) != 0;
+
+	while (index == POOL_NONE) {
+		int error = grow(pool, flags);
+
+		if (error && made_room)
+			return POOL_NONE;
+		if (error) {
+			page_make_room(pool->q);
+			made_room = true;
+		}
+		/* Others may take what was grown: then once more. */
+		index = pool_take(pool, flags);
+	}
+	return index;
+}
+
+void pool_free(struct pool *pool, uint32_t index)
+{
+	uint32_t group = index >> pool->group_shift;
+	uint64_t bit = (uint64_t)1 << (index & 63);
+	lock_token token = lock_acquire(&pool->lock);
+	uint64_t *word = &pool->words[(size_t)group * pool->words_nr +
+				      ((index >> 6) & (pool->words_nr - 1u))];
+
+	CHECK_VALUES(group < pool->groups_ready && (*word & bit) == 0, index, pool->used_nr);
+	*word |= bit;
+	pool->used_nr--;
+	if (pool->group[group].used_nr-- == 1u << pool->group_shift)
+		put(pool, &pool->partial, group);
+	if (pool->group[group].used_nr == 0) {
+		take(pool, &pool->partial, group);
+		put(pool, &pool->empty, group);
+	}
+	lock_release(&pool->lock, token);
+}
+
+/* ---- giving back ---- */
+
+/* Takes empty groups off their list; returns how many. */
+static unsigned collect_empty(struct pool *pool, uint32_t *groups)
+{
+	lock_token token = lock_acquire(&pool->lock);
+	unsigned n = 0;
+
+	while (n < SHRINK_GROUPS && pool->empty.head != POOL_NONE) {
+		groups[n++] = pool->empty.head;
+		take(pool, &pool->empty, pool->empty.head);
+	}
+	lock_release(&pool->lock, token);
+	return n;
+}
+
+/* One gather; a group that the system refuses to take back stays empty and charged. */
+static size_t give_back(struct pool *pool, const uint32_t *groups, unsigned n)
+{
+	struct mem_range ranges[SHRINK_GROUPS];
+	struct gather gather;
+	lock_token token;
+	uint32_t gone = 0;
+
+	gather_begin(&gather, ranges, SHRINK_GROUPS);
+	for (unsigned i = 0; i < n; i++)
+		gather_unback(&gather, group_addr(pool, groups[i]), pool->group_bytes);
+	gather_finish(&gather);
+	token = lock_acquire(&pool->lock);
+	for (unsigned i = 0; i < n; i++) {
+		bool gave = gather_gave_back(&gather, group_addr(pool, groups[i]));
+
+		put(pool, gave ? &pool->cold : &pool->empty, groups[i]);
+		gone += gave;
+	}
+	lock_release(&pool->lock, token);
+	for (uint32_t i = 0; i < gone; i++)
+		page_uncharge(pool->q, group_pages(pool, 1));
+	return gone * pool->group_bytes;
+}
+
+size_t pool_shrink(struct pool *pool)
+{
+	uint32_t groups[SHRINK_GROUPS];
+	size_t bytes = 0, some;
+	unsigned n;
+
+	if (pool->words == NULL || !mutex_try(&pool->grow_mutex))
+		return 0;
+	do {
+		n = collect_empty(pool, groups);
+		some = n != 0 ? give_back(pool, groups, n) : 0;
+		bytes += some;
+	} while (n == SHRINK_GROUPS && some != 0);
+	mutex_release(&pool->grow_mutex);
+	return bytes;
+}
+
+uint64_t pool_bytes(struct pool *pool)
+{
+	lock_token token = lock_acquire(&pool->lock);
+	uint64_t groups = pool->groups_ready - pool->cold.nr;
+
+	lock_release(&pool->lock, token);
+	return groups * pool->group_bytes;
+}
+
+/* ---- checking, fork ---- */
+
+static uint32_t group_free_nr(const struct pool *pool, uint32_t group)
+{
+	uint32_t n = 0;
+
+	for (unsigned w = 0; w < pool->words_nr; w++)
+		for (uint64_t word = pool->words[(size_t)group * pool->words_nr + w]; word != 0;
+		     word &= word - 1)
+			n++;
+	return n;
+}
+
+/* Walks a list; adds to *used; false if a group does not belong there or the list does not end. */
+static bool list_is_right(const struct pool *pool, const struct pool_list *list, uint32_t used_min,
+			  uint32_t used_max, uint32_t *used)
+{
+	uint32_t n = 0, prev = POOL_NONE;
+
+	for (uint32_t g = list->head; g != POOL_NONE; g = pool->group[g].next) {
+		uint32_t nr = pool->group[g].used_nr;
+
+		if (g >= pool->groups_ready || ++n > list->nr || pool->group[g].prev != prev ||
+		    nr < used_min || nr > used_max ||
+		    group_free_nr(pool, g) + nr != 1u << pool->group_shift)
+			return false;
+		*used += nr;
+		prev = g;
+	}
+	return n == list->nr;
+}
+
+int pool_verify(struct pool *pool)
+{
+	uint32_t full = 1u << pool->group_shift, used = 0, full_nr;
+	lock_token token;
+	bool right;
+
+	if (pool->words == NULL)
+		return 0;
+	token = lock_acquire(&pool->lock);
+	right = list_is_right(pool, &pool->partial, 1, full - 1, &used) &&
+		list_is_right(pool, &pool->empty, 0, 0, &used) &&
+		list_is_right(pool, &pool->cold, 0, 0, &used);
+	full_nr = pool->groups_ready - pool->partial.nr - pool->empty.nr - pool->cold.nr;
+	right = right && used + full_nr * full == pool->used_nr;
+	lock_release(&pool->lock, token);
+	return right ? 0 : 1;
+}
+
+void pool_fork_prepare_mutex(struct pool *pool)
+{
+	mutex_acquire(&pool->grow_mutex);
+}
+
+void pool_fork_prepare_lock(struct pool *pool)
+{
+	pool->kept = lock_acquire_ordered(&pool->lock);
+}
+
+void pool_fork_done(struct pool *pool)
+{
+	lock_release(&pool->lock, pool->kept);
+	mutex_release(&pool->grow_mutex);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool/pool.h - fixed-size records for descriptors, named by small numbers
+ *
+ * vmap and percpu describe their areas and chunks by records of a pool, so neither needs a slab.
+ * A record is named by an index, so that links and per-CPU stacks hold 4 bytes each; pool_record()
+ * is one multiplication by a power of two.  The records stand in a reservation of the pool's own
+ * and not in pages of the instance, because an index into the instance's whole span would not fit
+ * into 32 bits beyond 256 GiB; they are committed in whole pages that count against the limit.
+ *
+ * Words
+ *   group   the records of one page (at least 64); what is committed and given back
+ *   partial a group with free and used records; allocation takes from the newest partial group
+ *   empty   a group all of whose records are free; a few are kept
+ *   cold    a group whose memory went back: it reads zero when committed again
+ *
+ * A record's content is unspecified when it is handed out, but its bytes survive being free: a stale
+ * index may be looked at, not trusted.
+ *
+ * Invariants, by pool_verify(): each ready group is on the list that its words say, the lists end,
+ * and used_nr is the sum of used records.
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "machine/lock.h"
+
+#define POOL_NONE UINT32_MAX
+
+struct quire;
+
+struct pool_list {
+	uint32_t head; /* group; POOL_NONE */
+	uint32_t nr;
+};
+
+/* Keys: (c) constant after pool_init(); (l) under lock; (g) under grow_mutex. */
+struct pool {
+	struct lock lock;	 /* RANK_POOL */
+	lock_token kept;	 /* (l) over fork */
+	struct mutex grow_mutex; /* RANK_POOL_GROW */
+	struct quire *q;	 /* (c) charged for what is committed */
+	const char *name;	 /* (c) */
+	char *base;		 /* (c) record 0; groups' words and links stand before it */
+	size_t span_bytes;	 /* (c) of the whole reservation */
+	size_t group_bytes;	 /* (c) a multiple of the system's page */
+	uint8_t record_shift;	 /* (c) */
+	uint8_t words_nr;	 /* (c) of 64 records each, in a group */
+	uint32_t group_shift;	 /* (c) log2 of records in a group */
+	uint32_t groups_max;	 /* (c) */
+	uint32_t groups_ready;	 /* (g) groups [0, ready) were committed at some time */
+	uint64_t *words;	 /* (l) bit set: record free; words_nr a group */
+	struct pool_group {
+		uint32_t prev, next;
+		uint32_t used_nr;
+	} * group;			       /* (l) */
+	struct pool_list partial, empty, cold; /* (l) */
+	uint32_t used_nr;		       /* (l) */
+};
+
+/**
+ * pool_init - make a pool of at most @records_max records of @record_bytes
+ * @record_bytes: a power of two, 16..1024
+ *
+ * Reserves addresses only.  Returns 0 or -ENOMEM.
+ */
+int pool_init(struct pool *pool, struct quire *q, size_t record_bytes, uint32_t records_max,
+	      const char *name);
+void pool_fini(struct pool *pool);
+
+/* A record, or POOL_NONE: refused.  Commits more if it must: not under a spin lock.  @flags are the
+ * caller's QUIRE_*: with NOLOCK only tries. */
+uint32_t pool_alloc(struct pool *pool, unsigned flags);
+/* Like it, but never commits: legal under spin locks of ranks below RANK_POOL. */
+uint32_t pool_take(struct pool *pool, unsigned flags);
+/* Legal under the same locks, not from a signal handler.  Never fails. */
+void pool_free(struct pool *pool, uint32_t index);
+/* Gives empty groups back to the system; returns bytes. */
+size_t pool_shrink(struct pool *pool);
+/* Bytes committed for records. */
+uint64_t pool_bytes(struct pool *pool);
+/* 0, or 1 if a rule of the pool is broken. */
+int pool_verify(struct pool *pool);
+void pool_fork_prepare_mutex(struct pool *pool);
+void pool_fork_prepare_lock(struct pool *pool);
+void pool_fork_done(struct pool *pool);
+
+static inline void *pool_record(const struct pool *pool, uint32_t index)
+{
+	return pool->base + ((size_t)index << pool->record_shift);
+}
+
+static inline uint32_t pool_index(const struct pool *pool, const void *record)
+{
+	return (uint32_t)((size_t)((const char *)record - pool->base) >> pool->record_shift);
+}
+
+#endif
