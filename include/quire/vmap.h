@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap.h - areas: large, virtually contiguous memory that is cheap to give back
+ *
+ * An area is a run of pages at addresses of its own, outside quire_alloc_pages()'s.  Freeing is lazy:
+ * a freed area is kept for reuse without a system call, then published on a lazy list, and goes back
+ * to the system in a purge, many areas in one call.  Until then its address is not reissued for
+ * anything else.  What is cached and lazy counts against the instance's limit, and is given up before
+ * any allocation is refused.
+ *
+ * After each area stands a guard page (option guard), so that running off its end faults.  Sizes are
+ * rounded up to whole pages; with option cache:on to at most an eighth more.  All frees are legal
+ * anywhere, signal handlers included.  Memory is found by any address inside an area.
+ */
+#ifndef QUIRE_VMAP_H
+#define QUIRE_VMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <quire/quire.h>
+
+#pragma GCC visibility push(default)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How to place an area.  Zero-initialise, then set what you need. */
+struct quire_vmalloc_options {
+	size_t align_bytes; /* power of two; 0 means one page */
+	const void *start;  /* the area lies in [start, end); NULL: anywhere */
+	const void *end;    /* NULL: no bound */
+	uint32_t flags;	    /* QUIRE_ZERO, QUIRE_NOWAIT, ...; QUIRE_NODE is a hint */
+};
+
+/**
+ * quire_vmalloc - allocate an area
+ * @q:		instance
+ * @bytes:	rounded up to whole pages; at least 1
+ * @flags:	QUIRE_*
+ *
+ * Areas of 2 MiB and more begin at a multiple of 2 MiB and ask for huge pages, unless thp:off.
+ * Content is unspecified unless QUIRE_ZERO is given.
+ *
+ * Returns   the first byte, or NULL with errno set; then nothing has changed:
+ *             EINVAL      @bytes is 0, or a flag is unknown
+ *             ENOSPC      no hole of addresses is large enough, even after purging
+ *             ENOMEM      the limit is reached even so, or the system refused
+ *             EOWNERDEAD  an instance with backing:memfd, in a child of fork
+ * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits and may refuse spuriously;
+ *           from a signal handler only with NOLOCK.
+ * Cost      a few instructions for a size that was freed before on this CPU; else a lock and
+ *           O(log ranges).
+ * Pair      quire_vfree().
+ * Linux     vmalloc(); the kernel frees the pages at once and only the addresses lazily, we keep
+ *           both until the purge.
+ */
+void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags);
+
+/** quire_vzalloc - quire_vmalloc() with QUIRE_ZERO; what is known to be zero is not cleared again */
+void *quire_vzalloc(struct quire *q, size_t bytes, unsigned flags);
+
+/**
+ * quire_vmalloc_with - allocate an area at a place
+ * @q:		instance
+ * @bytes:	as above
+ * @options:	placement; NULL means all zero; copied
+ *
+ * The lowest address that fits is taken.
+ *
+ * Returns   as quire_vmalloc(); EINVAL also for an @align_bytes that is no power of two.
+ */
+void *quire_vmalloc_with(struct quire *q, size_t bytes,
+			 const struct quire_vmalloc_options *options);
+
+/**
+ * quire_vfree - free an area
+ * @q:		the instance it came from
+ * @addr:	its first byte; NULL does nothing
+ *
+ * Context   anywhere, signal handlers included; never waits, never makes a system call.
+ * Cost      a few instructions.
+ * Linux     vfree(), vfree_atomic().
+ */
+void quire_vfree(struct quire *q, void *addr);
+
+/**
+ * quire_vrealloc - change an area's size
+ * @q:		the instance it came from
+ * @addr:	an area; NULL allocates
+ * @bytes:	new size; 0 frees and returns NULL
+ * @flags:	QUIRE_*; with QUIRE_ZERO bytes beyond the old size read zero, if it was given at every
+ *		call before too
+ *
+ * Grows in place if what follows is free or cached, shrinks by giving the tail back, moves
+ * otherwise.
+ *
+ * Returns   the area, or NULL with errno set; then @addr is as it was.
+ */
+void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags);
+
+/** quire_vmalloc_size - bytes asked for of the area that @addr points into; 0 if it is in none */
+size_t quire_vmalloc_size(struct quire *q, const void *addr);
+
+/** quire_vmalloc_start - first byte of the area that @addr points into; NULL if it is in none */
+void *quire_vmalloc_start(struct quire *q, const void *addr);
+
+/**
+ * quire_kvmalloc - memory of any size: up to 64 KiB from pages, else an area
+ *
+ * Returns   as quire_vmalloc().
+ * Pair      quire_kvfree().
+ */
+void *quire_kvmalloc(struct quire *q, size_t bytes, unsigned flags);
+/** quire_kvfree - free what quire_kvmalloc() gave; NULL does nothing */
+void quire_kvfree(struct quire *q, void *addr);
+
+/**
+ * quire_vmap - map pages again, one after the other
+ * @q:		an instance with backing:memfd
+ * @pages:	addresses of pages of quire_alloc_pages(); any may repeat
+ * @count:	pages
+ * @flags:	QUIRE_*
+ *
+ * Returns   the mapping's first byte, or NULL with errno: EINVAL (no pages, or one that is not a
+ *           page of @q), ENOTSUP (backing:anon), ENOSPC, ENOMEM (also at the system's bound on
+ *           mappings), EOWNERDEAD.
+ * Context   may wait; makes system calls.
+ * Pair      quire_vunmap(), before the pages are freed.
+ * Linux     vmap().
+ */
+void *quire_vmap(struct quire *q, void *const *pages, size_t count, unsigned flags);
+/** quire_vunmap - free a mapping of quire_vmap(); the pages stay their owner's.  NULL does nothing. */
+void quire_vunmap(struct quire *q, void *addr);
+
+/**
+ * quire_vm_map_ram - map a few pages for a short time
+ *
+ * As quire_vmap(); up to 64 pages come from a block of this CPU.
+ *
+ * Pair      quire_vm_unmap_ram() with the same count.
+ */
+void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count);
+/** quire_vm_unmap_ram - end a mapping of quire_vm_map_ram(); @count as given there */
+void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
+
+/**
+ * quire_vm_unmap_aliases - put all that was freed out of reach
+ * @q:		instance
+ *
+ * When it returns, no CPU can reach what was freed or unmapped before the call; fragmented blocks are
+ * purged.
+ *
+ * Context   waits for purges in flight.
+ */
+void quire_vm_unmap_aliases(struct quire *q);
+
+/** quire_vmap_purge - purge now; returns bytes given back.  May wait. */
+size_t quire_vmap_purge(struct quire *q);
+
+/* One area, as a walk shows it. */
+struct quire_vmap_area {
+	void *addr;
+	size_t bytes; /* of addresses, without the guard page */
+	size_t asked_bytes;
+	uint32_t kind; /* QUIRE_VMAP_* */
+};
+enum quire_vmap_kind {
+	QUIRE_VMAP_ALLOC = 1, /* quire_vmalloc() */
+	QUIRE_VMAP_PAGES = 2, /* quire_vmap() */
+	QUIRE_VMAP_BLOCK = 3, /* a block of quire_vm_map_ram() */
+};
+
+/**
+ * quire_vmap_walk - call @visit for each area in use, by rising address
+ *
+ * Areas that come or go meanwhile may or may not be seen.  @visit may free the area it is shown.  It
+ * returns false to end the walk.
+ *
+ * Returns   areas visited.
+ */
+size_t quire_vmap_walk(struct quire *q,
+		       bool (*visit)(const struct quire_vmap_area *area, void *arg), void *arg);
+
+/** quire_text_vmallocinfo - one line an area, in the shape of /proc/vmallocinfo */
+size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes);
+
+#define QUIRE_VMAP_STAT_VERSION 1
+struct quire_vmap_stat {
+	uint32_t version;
+	uint32_t page_shift;
+	uint64_t span_bytes;		     /* addresses reserved for areas */
+	uint64_t busy_areas, busy_bytes;     /* in use; whole pages, guards not counted */
+	uint64_t cached_areas, cached_bytes; /* freed, kept for reuse */
+	uint64_t lazy_areas, lazy_bytes;     /* freed, waiting for the purge */
+	uint64_t lazy_max_bytes;
+	uint64_t free_bytes, largest_free_bytes; /* addresses; fragmentation */
+	uint64_t free_ranges;
+	uint64_t allocs, frees;
+	uint64_t reused;	/* allocations served without a system call or the tree */
+	uint64_t tree_allocs;	/* served from the tree of free ranges */
+	uint64_t tree_compares; /* nodes visited by tree operations */
+	uint64_t tree_operations;
+	uint64_t purges;		      /* that found something */
+	uint64_t purged_areas, purged_ranges; /* areas freed by them, after merging */
+	uint64_t purged_bytes;
+	uint64_t flushes;     /* calls that took memory away, each one flush of translations */
+	uint64_t purge_waits; /* allocations that waited for a purge */
+	uint64_t refusals;
+	uint64_t
+		refusals_spurious; /* purge:counter and purge:lock: a purge in flight would have helped */
+	uint64_t areas_per_hold_max; /* returned under one hold of the lock */
+	uint64_t blocks,
+		block_maps; /* of quire_vm_map_ram(): live blocks; mappings served by one */
+	uint64_t guards_installed;
+	uint64_t metadata_bytes;
+};
+/** quire_vmap_stat_read - fill @stat; returns 0.  Walks per-CPU caches. */
+int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat);
+
+#ifdef __cplusplus
+}
+#endif
+
+#pragma GCC visibility pop
+#endif
