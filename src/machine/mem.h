@@ -51,6 +51,15 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge);
 /* All memory of the process is locked, so committing populates: grow in small steps. */
 bool mem_is_locked(void);
 
+/* Makes every access to a committed range fault, without a mapping of its own where the system can;
+ * what was in it is gone.  And usable again: it reads zero.  0 or -ENOMEM. */
+int mem_guard(void *addr, size_t bytes);
+int mem_unguard(void *addr, size_t bytes);
+/* Guards cost no mapping. */
+bool mem_guard_works(void);
+/* Splits huge pages that stand behind a part of a range only, so that taking it away frees memory. */
+void mem_split_huge(void *addr, size_t bytes);
+
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max);
 bool gather_is_full(const struct gather *gather);
 void gather_unback(struct gather *gather, void *addr, size_t bytes);

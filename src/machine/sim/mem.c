@@ -141,6 +141,40 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
+int mem_guard(void *addr, size_t bytes)
+{
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (refused())
+		return -12;
+	set_all(addr, bytes, PAGE_RESERVED, "made a guard", CALLER_PC);
+	flush_all(addr, bytes, 0, sim_opt.cpus_nr);
+	empty_all(addr, bytes);
+	return 0;
+}
+
+int mem_unguard(void *addr, size_t bytes)
+{
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	if (refused())
+		return -12;
+	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
+		if (memory_pages[i].state == PAGE_RESERVED)
+			memory_set(i, PAGE_COMMITTED, "no guard any more", CALLER_PC);
+	return 0;
+}
+
+bool mem_guard_works(void)
+{
+	return true;
+}
+
+/* The simulated machine has no huge pages. */
+void mem_split_huge(void *addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
+}
+
 /* ---- gather ----------------------------------------------------------------------------------- */
 
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
