@@ -353,7 +353,8 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 	space_retire_locked(v, rest);
 	request->fresh = false;
 	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0;
-	b->flags &= (uint8_t)~RANGE_GUARD;
+	/* Until vmap_prepare() has removed it, a guard may stand anywhere in the range. */
+	b->flags = request->unguard_due ? RANGE_GUARDED : 0;
 	request->guard_due = v->guard_pages != 0;
 	hand_out(b, request);
 	return before;
@@ -432,7 +433,7 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 		space_retire_locked(v, free);
 	}
 	r->backed += missing;
-	r->flags = 0;
+	r->flags = request->unguard_due ? RANGE_GUARDED : 0; /* as in take_across() */
 	r->class = CLASS_NONE;
 	request->guard_due = v->guard_pages != 0;
 	return true;
