@@ -340,6 +340,7 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 {
 	struct range *b = range_at(v, before);
 	uint32_t own = range_end(b) - start, rest;
+	bool rest_guarded;
 	uint32_t backed = backed_for(b, own, request->pages < own ? request->pages : own);
 
 	if (!charge(v, request->pages > backed ? request->pages - backed : 0, request->flags))
@@ -348,11 +349,12 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 	before = cut_out(v, before, start, own, backed);
 	b = range_at(v, before);
 	rest = cut_out_free(v, fit->index, fit->start, request->total - own);
+	rest_guarded = (range_at(v, rest)->flags & RANGE_GUARDED) != 0;
 	b->pages += range_at(v, rest)->pages;
 	b->backed = request->pages > backed ? request->pages : backed;
 	space_retire_locked(v, rest);
 	request->fresh = false;
-	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0;
+	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0 || rest_guarded;
 	/* Until vmap_prepare() has removed it, a guard may stand anywhere in the range. */
 	b->flags = request->unguard_due ? RANGE_GUARDED : 0;
 	request->guard_due = v->guard_pages != 0;
@@ -383,10 +385,10 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 	index = cut_out_free(v, fit.index, fit.start, request->total);
 	r = range_at(v, index);
 	request->fresh = !(r->flags & RANGE_DIRTY);
-	request->unguard_due = false;
+	request->unguard_due = (r->flags & RANGE_GUARDED) != 0;
 	request->guard_due = v->guard_pages != 0;
 	r->backed = request->pages;
-	r->flags = 0;
+	r->flags &= RANGE_GUARDED;
 	r->uses = 0;
 	heads_set_locked(v, r->start, index);
 	hand_out(r, request);
@@ -429,6 +431,7 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 	if (own < more) {
 		free = cut_out_free(v, free, free_end, more - own);
 		request->fresh &= !(range_at(v, free)->flags & RANGE_DIRTY);
+		request->unguard_due |= (range_at(v, free)->flags & RANGE_GUARDED) != 0;
 		r->pages += range_at(v, free)->pages;
 		space_retire_locked(v, free);
 	}
@@ -452,7 +455,9 @@ uint64_t space_free_locked(struct vmap *v, uint32_t index)
 	v->retired_uses += r->uses;
 	r->uses = 0;
 	r->backed = 0;
-	r->flags &= RANGE_DIRTY;
+	if (r->flags & RANGE_GUARD)
+		r->flags |= RANGE_GUARDED;
+	r->flags &= RANGE_LEFT;
 	range_set_state(r, RANGE_FREE);
 	count_add(v->charged_pages, 0 - backed);
 	before = tree_floor_locked(v, &v->free, r->start);
@@ -460,7 +465,7 @@ uint64_t space_free_locked(struct vmap *v, uint32_t index)
 	if (behind != RANGE_NONE && range_at(v, behind)->start == range_end(r)) {
 		const struct range *b = range_at(v, behind);
 
-		r->flags |= b->flags & RANGE_DIRTY;
+		r->flags |= b->flags & RANGE_LEFT;
 		tree_take_locked(v, &v->free, behind);
 		r->pages += b->pages;
 		space_retire_locked(v, behind);
@@ -468,7 +473,7 @@ uint64_t space_free_locked(struct vmap *v, uint32_t index)
 	if (before != RANGE_NONE && range_end(range_at(v, before)) == r->start) {
 		struct range *b = range_at(v, before);
 
-		b->flags |= r->flags & RANGE_DIRTY;
+		b->flags |= r->flags & RANGE_LEFT;
 		tree_resize_locked(v, &v->free, before, b->start, b->pages + r->pages);
 		space_retire_locked(v, index);
 		return backed;
