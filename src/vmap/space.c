@@ -35,7 +35,8 @@ int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
 		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
 			return 0;
 		lock_release(&v->lock, *token);
-		index = pool_alloc(&v->pool, flags);
+		/* Room is made by the last resort, which may be the caller and holds purge_mutex. */
+		index = pool_alloc(&v->pool, flags | QUIRE_NORETRY);
 		if (index == POOL_NONE)
 			return -ENOMEM;
 		if (!lock_for(v, flags, token)) {
