@@ -216,6 +216,19 @@ static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t
 	return most > least ? most : least;
 }
 
+/* A guard page replaces a page that was charged: what stands behind the usable ones is emptied. */
+static void uncharge_guard_locked(struct vmap *v, struct range *r, const struct request *request)
+{
+	uint32_t excess = r->backed > request->pages ? r->backed - request->pages : 0;
+
+	CHECK(lock_is_held(&v->lock));
+	if (excess == 0 || !request->guard_due || (request->flags & QUIRE_NOLOCK))
+		return;
+	r->backed -= excess;
+	count_add(v->charged_pages, 0 - (uint64_t)excess);
+	page_uncharge(v->q, excess);
+}
+
 /* ---- taking ---- */
 
 static void hand_out(struct range *r, const struct request *request)
@@ -285,6 +298,7 @@ uint32_t space_take_pooled_locked(struct vmap *v, struct request *request)
 	request->fresh = false;
 	request->unguard_due = (r->flags & (RANGE_GUARDED | RANGE_GUARD)) && !whole;
 	request->guard_due = v->guard_pages != 0 && !whole;
+	uncharge_guard_locked(v, r, request);
 	hand_out(r, request);
 	return fit.index;
 }
@@ -359,6 +373,7 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 	/* Until vmap_prepare() has removed it, a guard may stand anywhere in the range. */
 	b->flags = request->unguard_due ? RANGE_GUARDED : 0;
 	request->guard_due = v->guard_pages != 0;
+	uncharge_guard_locked(v, b, request);
 	hand_out(b, request);
 	return before;
 }
@@ -440,6 +455,7 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 	r->flags = request->unguard_due ? RANGE_GUARDED : 0; /* as in take_across() */
 	r->class = CLASS_NONE;
 	request->guard_due = v->guard_pages != 0;
+	uncharge_guard_locked(v, r, request);
 	return true;
 }
 
