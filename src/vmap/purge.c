@@ -86,13 +86,18 @@ static void split_edges(const struct vmap *v, char *addr, size_t bytes)
 		mem_split_huge(addr + bytes - back, back);
 }
 
-/* A run of neighbouring ranges is complete. */
-static void finish_run(const struct vmap *v, char *addr, size_t bytes, bool guards)
+/* A run of neighbouring ranges is complete.  Guards that the system leaves stay noted. */
+static void finish_run(struct vmap *v, uint32_t first, uint32_t end, size_t bytes, bool guards)
 {
+	char *addr;
+
 	if (bytes == 0)
 		return;
-	if (guards)
-		mem_unguard(addr, bytes);
+	addr = range_addr(v, range_at(v, first));
+	if (guards && mem_unguard(addr, bytes) == 0) {
+		for (uint32_t i = first; i != end; i = range_at(v, i)->next)
+			range_at(v, i)->flags &= (uint8_t) ~(RANGE_GUARD | RANGE_GUARDED);
+	}
 	if (v->huge)
 		split_edges(v, addr, bytes);
 }
@@ -100,7 +105,7 @@ static void finish_run(const struct vmap *v, char *addr, size_t bytes, bool guar
 /* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
 static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 {
-	char *addr = NULL;
+	uint32_t first = chain;
 	size_t bytes = 0;
 	bool guards = false;
 
@@ -108,11 +113,11 @@ static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 		struct range *r = range_at(v, chain);
 		size_t more = (size_t)r->pages << v->page_shift;
 
-		if (addr + bytes != range_addr(v, r)) {
+		if ((char *)range_addr(v, range_at(v, first)) + bytes != range_addr(v, r)) {
 			if (gather_is_full(gather))
 				break;
-			finish_run(v, addr, bytes, guards);
-			addr = range_addr(v, r);
+			finish_run(v, first, chain, bytes, guards);
+			first = chain;
 			bytes = 0;
 			guards = false;
 		}
@@ -121,7 +126,7 @@ static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 		bytes += more;
 		guards |= (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
 	}
-	finish_run(v, addr, bytes, guards);
+	finish_run(v, first, chain, bytes, guards);
 	return chain;
 }
 

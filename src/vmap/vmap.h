@@ -67,9 +67,10 @@ enum range_state {
 };
 
 #define RANGE_GUARD   0x01u /* the page after the usable ones is a guard page */
-#define RANGE_GUARDED 0x02u /* pooled: guard pages may stand anywhere in it */
+#define RANGE_GUARDED 0x02u /* guard pages may stand anywhere in it */
 #define RANGE_DIRTY   0x04u /* free: the system refused to take its memory, it reads anything */
-#define RANGE_BLACK   0x08u /* tree */
+#define RANGE_LEFT    (RANGE_GUARDED | RANGE_DIRTY) /* free: what the system would not take away */
+#define RANGE_BLACK   0x08u			    /* tree */
 
 /*
  * One range; a record of the pool, one cache line.  Keys: (o) its owner: who allocated it, who holds
