@@ -71,6 +71,9 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge);
 /* All memory of the process is locked, so committing populates: grow in small steps. */
 bool mem_is_locked(void);
 
+/* Splits huge pages that stand behind a part of a range only, so that taking it away frees memory. */
+void mem_split_huge(void *addr, size_t bytes);
+
 /* --- guards --- */
 
 /* Makes every access to a committed range fault, without a mapping of its own where the system can;

@@ -34,12 +34,15 @@ size_t modules_shrink(struct quire *q)
 
 uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 {
-	uint64_t due_ns = WORK_IDLE;
+	uint64_t due_ns = WORK_EXIT;
 
 	for (struct quire_module *m = first_module(q); m != NULL; m = m->next) {
-		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_IDLE;
+		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
 
-		due_ns = due < due_ns ? due : due_ns;
+		/* A time before IDLE before EXIT. */
+		if (due < WORK_EXIT ? due < due_ns || due_ns == WORK_IDLE
+				    : due == WORK_IDLE && due_ns == WORK_EXIT)
+			due_ns = due;
 	}
 	return due_ns;
 }

@@ -27,7 +27,8 @@ struct quire_module {
 	 * refused, or for quire_release(); waits for what is in flight.  The caller may hold
 	 * RANK_PERCPU_ALLOC: a module may only try that one.  Returns bytes uncharged. */
 	size_t (*shrink)(struct quire_module *module);
-	/* The worker's visit: returns when it wants the next, WORK_IDLE if nothing will be due. */
+	/* The worker's visit: returns when it wants the next; WORK_IDLE if nothing is due until
+	 * it is kicked; WORK_EXIT if nothing of it is in use either. */
 	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
 };
 

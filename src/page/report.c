@@ -360,8 +360,10 @@ uint64_t report_run(void *arg, uint64_t now_ns)
 	if (due_ns < WORK_EXIT)
 		lower_due(q, due_ns);
 	modules_due_ns = modules_tick(q, now_ns);
-	if (modules_due_ns != WORK_IDLE)
+	if (modules_due_ns < WORK_EXIT)
 		return modules_due_ns < due_ns ? modules_due_ns : due_ns;
+	if (modules_due_ns == WORK_IDLE)
+		return due_ns == WORK_EXIT ? WORK_IDLE : due_ns;
 	return due_ns == WORK_IDLE && nothing_left(q) ? WORK_EXIT : due_ns;
 }
 

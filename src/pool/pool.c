@@ -109,10 +109,22 @@ static char *group_addr(const struct pool *pool, uint32_t group)
 	return pool->base + (size_t)group * pool->group_bytes;
 }
 
-static uint64_t group_pages(const struct pool *pool, uint32_t groups)
+/* Charges, or uncharges, so that @groups committed ones count against the limit: their bytes in whole
+ * pages of the instance.  Under grow_mutex. */
+static int charge_groups(struct pool *pool, uint64_t groups, unsigned flags)
 {
-	return ((uint64_t)groups * pool->group_bytes + ((uint64_t)1 << pool->q->page_shift) - 1) >>
-	       pool->q->page_shift;
+	uint64_t page = (uint64_t)1 << pool->q->page_shift;
+	uint64_t pages = (groups * pool->group_bytes + page - 1) / page;
+	int error = 0;
+
+	CHECK(mutex_is_held(&pool->grow_mutex));
+	if (pages > pool->charged_pages)
+		error = page_charge(pool->q, pages - pool->charged_pages, flags);
+	else if (pages < pool->charged_pages)
+		page_uncharge(pool->q, pool->charged_pages - pages);
+	if (!error)
+		pool->charged_pages = pages;
+	return error;
 }
 
 /* Whole system pages around a part of an array. */
@@ -147,18 +159,14 @@ static void open_group_locked(struct pool *pool, uint32_t group)
 	put(pool, &pool->empty, group);
 }
 
-/* A cold group again; POOL_NONE if there is none. */
-static uint32_t warm_one(struct pool *pool)
+static void warm_one(struct pool *pool)
 {
 	lock_token token = lock_acquire(&pool->lock);
 	uint32_t group = pool->cold.head;
 
-	if (group != POOL_NONE) {
-		take(pool, &pool->cold, group);
-		open_group_locked(pool, group);
-	}
+	take(pool, &pool->cold, group);
+	open_group_locked(pool, group);
 	lock_release(&pool->lock, token);
-	return group;
 }
 
 static bool has_free(struct pool *pool)
@@ -175,31 +183,32 @@ static int grow_one_step(struct pool *pool, unsigned flags)
 {
 	uint32_t first = pool->groups_ready, left = pool->groups_max - first;
 	uint32_t n = left < GROW_GROUPS ? left : GROW_GROUPS;
-	uint64_t pages;
+	uint64_t warm = first - pool->cold.nr; /* changes under grow_mutex only */
 	lock_token token;
 	int error;
 
 	if (has_free(pool))
 		return 0;
-	pages = group_pages(pool, 1);
 	if (pool->cold.nr != 0) {
-		error = page_charge(pool->q, pages, flags);
-		if (!error && warm_one(pool) == POOL_NONE)
-			page_uncharge(pool->q, pages);
+		error = charge_groups(pool, warm + 1, flags);
+		if (!error)
+			warm_one(pool);
 		return error;
 	}
-	pages = group_pages(pool, n);
-	if (n == 0 || page_charge(pool->q, pages, flags) != 0)
+	if (n == 0)
 		return -ENOMEM;
+	error = charge_groups(pool, warm + n, flags);
+	if (error)
+		return error;
 	error = commit_groups(pool, first, n);
 	if (error) {
-		page_uncharge(pool->q, pages);
+		charge_groups(pool, warm, flags);
 		return error;
 	}
 	token = lock_acquire(&pool->lock);
+	pool->groups_ready = first + n;
 	for (uint32_t i = n; i-- != 0;)
 		open_group_locked(pool, first + i);
-	pool->groups_ready = first + n;
 	lock_release(&pool->lock, token);
 	return 0;
 }
@@ -342,8 +351,7 @@ static size_t give_back(struct pool *pool, const uint32_t *groups, unsigned n)
 		gone += gave;
 	}
 	lock_release(&pool->lock, token);
-	for (uint32_t i = 0; i < gone; i++)
-		page_uncharge(pool->q, group_pages(pool, 1));
+	charge_groups(pool, pool->groups_ready - pool->cold.nr, 0);
 	return gone * pool->group_bytes;
 }
 

@@ -53,6 +53,7 @@ struct pool {
 	uint32_t group_shift;	 /* (c) log2 of records in a group */
 	uint32_t groups_max;	 /* (c) */
 	uint32_t groups_ready;	 /* (g) groups [0, ready) were committed at some time */
+	uint64_t charged_pages;	 /* (g) of the instance, for what is committed */
 	uint64_t *words;	 /* (l) bit set: record free; words_nr a group */
 	struct pool_group {
 		uint32_t prev, next;

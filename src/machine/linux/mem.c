@@ -162,6 +162,12 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge)
 	(void)backing_advise(addr, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+void mem_split_huge(void *addr, size_t bytes)
+{
+	/* The kernel splits a huge page of which a part is marked free; DONTNEED would only unmap. */
+	(void)backing_advise(addr, bytes, MADV_FREE);
+}
+
 /*
  * Whether the page at @addr is locked: the kernel refuses to treat locked pages as cold (EINVAL),
  * and for others the advice is a harmless hint.  Not through backing.h: it is a question.

@@ -141,6 +141,13 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
+/* The simulated machine has no huge pages. */
+void mem_split_huge(void *addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
+}
+
 /* ---- guards ---- */
 
 bool mem_guard_works(void)

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/alloc.c - from quire_vmalloc() to a range
+ *
+ * The fast path is one sequence on this CPU's stack of the size's class.  Everything else is
+ * vmap_alloc_range(), a list of attempts, cheapest first: what was freed on this CPU, what is pooled,
+ * what this CPU and the lazy list hold once it is merged, then addresses that nobody has used.
+ *
+ * Merging takes some microseconds, so a CPU does it at most every MERGE_NS, or when its program would
+ * otherwise go beyond what may be cached.  Writing to a new page costs 150 to 1,300 ns, so a program
+ * that uses its areas never comes more often than that; one that does not is served by classes.
+ *
+ * The last resort holds purge_mutex and keeps every CPU's stacks closed: what is in flight has
+ * arrived, and what is freed meanwhile is on the lazy list, where it is seen (V11).
+ */
+#include "vmap/vmap.h"
+
+#include "machine/clock.h"
+
+#define MERGE_NS      20000u
+#define RESCUE_SOME   32u
+#define MIDDLE_BYTES  ((size_t)64 << 10)
+#define LARGE_BYTES   ((size_t)2 << 20)
+#define LAST_ROUNDS   64u
+#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
+#define FLAGS_KNOWN                                                                                \
+	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
+	 0xff000000u)
+
+/* ---- the request ---- */
+
+static enum region region_for(const struct vmap *v, uint32_t pages)
+{
+	size_t bytes = (size_t)pages << v->page_shift;
+
+	if (v->region_start[REGION_MIDDLE] == v->span_pages)
+		return REGION_SMALL;
+	return bytes < MIDDLE_BYTES  ? REGION_SMALL
+	       : bytes < LARGE_BYTES ? REGION_MIDDLE
+				     : REGION_LARGE;
+}
+
+/* The size is there for any range; where it shall lie. */
+static void place(const struct vmap *v, struct request *request)
+{
+	enum region region = region_for(v, request->pages);
+
+	request->total = request->pages + v->guard_pages;
+	request->align = 1;
+	request->low = v->region_start[region];
+	request->high = v->region_start[region + 1];
+	request->anywhere = true;
+	if (region == REGION_LARGE) {
+		request->align = v->block_pages;
+		request->total = (request->total + v->block_pages - 1) & ~(v->block_pages - 1);
+	}
+}
+
+int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags)
+{
+	size_t pages =
+		(bytes >> v->page_shift) + ((bytes & (((size_t)1 << v->page_shift) - 1)) != 0);
+
+	*request = (struct request){
+		.flags = flags, .kind = QUIRE_VMAP_ALLOC, .class = CLASS_NONE, .asked_bytes = bytes
+	};
+	if (bytes == 0 || (flags & ~FLAGS_KNOWN) != 0 ||
+	    (flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE)) == (QUIRE_MOVABLE | QUIRE_RECLAIMABLE) ||
+	    flags >> 24 > v->q->zones_nr)
+		return -EINVAL;
+	if (pages >= v->span_pages)
+		return -ENOSPC;
+	request->pages = (uint32_t)pages;
+	if (v->cache && pages <= CLASS_PAGES_MAX) {
+		unsigned class = class_of(request->pages);
+
+		/* In a tiny span the rounding may be what does not fit. */
+		if (class_pages(class) < v->span_pages / 4) {
+			request->class = (uint8_t) class;
+			request->pages = class_pages(class);
+		}
+	}
+	place(v, request);
+	return 0;
+}
+
+/* ---- attempts ---- */
+
+static void hand_out_cached(struct range *r, const struct request *request)
+{
+	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
+	r->asked_bytes = request->asked_bytes;
+	range_set_state(r, RANGE_BUSY);
+}
+
+/* This CPU's freed areas of the class, or of the next larger one. */
+static uint32_t from_classes(struct vmap *v, struct request *request)
+{
+	uint32_t index = RANGE_NONE;
+
+	if (request->class == CLASS_NONE)
+		return RANGE_NONE;
+	index = cpu_take(v, request->class);
+	if (index == RANGE_NONE && request->class >= CLASSES_EXACT &&
+	    request->class + 1u < CLASSES_NR)
+		index = cpu_take(v, request->class + 1u);
+	if (index != RANGE_NONE)
+		hand_out_cached(range_at(v, index), request);
+	return index;
+}
+
+static uint32_t from_pooled(struct vmap *v, struct request *request)
+{
+	uint32_t index;
+	lock_token token;
+
+	/* A hint: nothing there, no lock. */
+	if (load_relaxed(&v->pooled.nr) == 0 || space_lock_for(v, request->flags, &token) != 0)
+		return RANGE_NONE;
+	index = space_take_pooled_locked(v, request);
+	lock_release(&v->lock, token);
+	return index;
+}
+
+static uint32_t take_free_locked(struct vmap *v, struct request *request, int *error)
+{
+	uint32_t index = space_take_free_locked(v, request, error);
+	struct request wide = *request;
+
+	CHECK(lock_is_held(&v->lock));
+	if (index != RANGE_NONE || *error != -ENOSPC || !request->anywhere)
+		return index;
+	wide.low = 0;
+	wide.high = v->span_pages;
+	index = space_take_free_locked(v, &wide, error);
+	if (index == RANGE_NONE) { /* what a region asks for is only a wish */
+		wide.align = 1;
+		wide.total = wide.pages + v->guard_pages;
+		index = space_take_free_locked(v, &wide, error);
+	}
+	if (index != RANGE_NONE) {
+		wide.low = request->low;
+		wide.high = request->high;
+		*request = wide;
+	}
+	return index;
+}
+
+static uint32_t from_free(struct vmap *v, struct request *request, int *error)
+{
+	lock_token token;
+	uint32_t index;
+
+	*error = space_lock_for(v, request->flags, &token);
+	if (*error) {
+		*error = -ENOMEM;
+		return RANGE_NONE;
+	}
+	index = take_free_locked(v, request, error);
+	lock_release(&v->lock, token);
+	return index;
+}
+
+static bool merge_is_due(struct vmap *v, const struct request *request)
+{
+	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks)];
+	uint64_t now;
+
+	if (!v->cache || (request->flags & QUIRE_NOLOCK))
+		return false;
+	now = clock_now_ns();
+	/* Its own CPU's, nearly always; a hint. */
+	if (now - load_relaxed(&cpu->merged_ns) < MERGE_NS &&
+	    load_relaxed(&v->charged_pages) + request->pages <=
+		    load_relaxed(&v->live_high_pages) + decay_budget_pages(v))
+		return false;
+	store_relaxed(&cpu->merged_ns, now);
+	return true;
+}
+
+static uint32_t from_merged(struct vmap *v, struct request *request)
+{
+	if (!merge_is_due(v, request))
+		return RANGE_NONE;
+	purge_pool_chain(v, cpu_take_all_own(v));
+	purge_rescue(v, RESCUE_SOME);
+	return from_pooled(v, request);
+}
+
+/* ---- the last resort ---- */
+
+static uint32_t after_purge(struct vmap *v, struct request *request, int *error)
+{
+	uint32_t index = RANGE_NONE, chain;
+
+	if (!mutex_try(&v->purge_mutex)) {
+		fetch_add_relaxed(&v->purge_waits, 1);
+		mutex_acquire(&v->purge_mutex);
+	}
+	chain = cpus_close(v);
+	for (unsigned round = 0; round < LAST_ROUNDS; round++) {
+		purge_everything(v, chain);
+		chain = RANGE_NONE;
+		index = from_free(v, request, error);
+		/* Counted before it is published: nothing was freed since, nothing is on its way. */
+		if (index != RANGE_NONE || load_relaxed(&v->lazy_pages) == 0)
+			break;
+	}
+	cpus_open(v);
+	mutex_release(&v->purge_mutex);
+	return index;
+}
+
+/* Those that are only there to be compared: one purge, one attempt. */
+static uint32_t after_purge_of_2016(struct vmap *v, struct request *request, int *error)
+{
+	uint32_t index;
+
+	purge_run(v, EVERYTHING_MS, 0, true);
+	index = from_free(v, request, error);
+	/* Pairs with run_counter(): somebody has what this one was refused. */
+	if (index == RANGE_NONE && load_relaxed(&v->lazy_pages) != 0)
+		fetch_add_relaxed(&v->refusals_spurious, 1);
+	return index;
+}
+
+static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
+{
+	uint32_t index;
+
+	if (request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
+		return RANGE_NONE;
+	if (v->policy == QUIRE_PURGE_COUNTER || MUTANT(purge_loser_does_not_wait) ||
+	    MUTANT(purge_counter_as_lock))
+		return after_purge_of_2016(v, request, error);
+	index = after_purge(v, request, error);
+	if (index != RANGE_NONE || *error != -ENOMEM)
+		return index;
+	page_make_room(v->q);
+	return after_purge(v, request, error);
+}
+
+/* ---- together ---- */
+
+/* What a range needs before its user sees it.  A refusal puts it back. */
+static int prepare(struct vmap *v, uint32_t index, const struct request *request)
+{
+	struct range *r = range_at(v, index);
+	int error = vmap_commit(v, r, request->flags);
+	lock_token token;
+	uint64_t uncharge = 0;
+
+	if (!error)
+		error = vmap_prepare(v, r, request);
+	if (!error)
+		return 0;
+	if (request->flags & QUIRE_NOLOCK) {
+		r->next = RANGE_NONE;
+		lazy_publish_chain(v, index);
+		return -ENOMEM;
+	}
+	token = lock_acquire(&v->lock);
+	if (request->fresh)
+		uncharge = space_free_locked(v, index);
+	else
+		space_pool_locked(v, index, decay_now_ms());
+	lock_release(&v->lock, token);
+	page_uncharge(v->q, uncharge);
+	return -ENOMEM;
+}
+
+uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
+{
+	uint32_t index;
+
+	if (lock_nested())
+		request->flags |= QUIRE_NOLOCK;
+	index = from_classes(v, request);
+	if (index == RANGE_NONE) {
+		index = from_pooled(v, request);
+		if (index == RANGE_NONE)
+			index = from_merged(v, request);
+		if (index == RANGE_NONE)
+			index = from_free(v, request, error);
+		if (index == RANGE_NONE)
+			index = last_resort(v, request, error);
+		if (index == RANGE_NONE) {
+			fetch_add_relaxed(&v->refusals, 1);
+			return RANGE_NONE;
+		}
+		*error = prepare(v, index, request);
+		if (*error)
+			return RANGE_NONE;
+		decay_kick_if_over(v, request->flags);
+	}
+	range_at(v, index)->uses++;
+	if ((request->flags & QUIRE_ZERO) && !request->fresh)
+		memset(range_addr(v, range_at(v, index)), 0, request->asked_bytes);
+	return index;
+}
+
+/* ---- public ---- */
+
+static __attribute__((noinline, cold)) void *vmalloc_slow(struct quire *q, size_t bytes,
+							  unsigned flags)
+{
+	struct request request;
+	uint32_t index = RANGE_NONE;
+	int error = 0;
+	struct vmap *v = vmap_get(q, flags, &error);
+
+	if (v != NULL)
+		error = request_make(v, &request, bytes, flags);
+	if (!error)
+		index = vmap_alloc_range(v, &request, &error);
+	if (index == RANGE_NONE) {
+		process_set_errno(-error);
+		return NULL;
+	}
+	return range_addr(v, range_at(v, index));
+}
+
+void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+	uint32_t index;
+	struct range *r;
+
+	/* A size of 0 is refused there, too. */
+	if (UNLIKELY(v == NULL || flags > QUIRE_RECLAIMABLE || bytes - 1 >= v->fast_bytes_end))
+		return vmalloc_slow(q, bytes, flags);
+	index = stack_pop(&v->stacks, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1));
+	if (UNLIKELY(index == STACK_NONE))
+		return vmalloc_slow(q, bytes, flags);
+	r = range_at(v, index);
+	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
+	r->asked_bytes = bytes;
+	r->uses++;
+	range_set_state(r, RANGE_BUSY);
+	return range_addr(v, r);
+}
+
+void *quire_vzalloc(struct quire *q, size_t bytes, unsigned flags)
+{
+	return quire_vmalloc(q, bytes, flags | QUIRE_ZERO);
+}
+
+/* Narrows a request to its options; -EINVAL for bad ones. */
+static int constrain(const struct vmap *v, struct request *request,
+		     const struct quire_vmalloc_options *options)
+{
+	size_t page = (size_t)1 << v->page_shift;
+	size_t align = options->align_bytes > page ? options->align_bytes : page;
+	uintptr_t base = (uintptr_t)v->base;
+	uintptr_t start = options->start != NULL ? (uintptr_t)options->start : base;
+	uintptr_t end = options->end != NULL ? (uintptr_t)options->end : base + v->span_bytes;
+
+	if ((options->align_bytes & (options->align_bytes - 1)) != 0)
+		return -EINVAL;
+	if (align == page && options->start == NULL && options->end == NULL)
+		return 0;
+	start = start < base ? 0 : start - base;
+	end = end < base ? 0 : end - base;
+	if (end > v->span_bytes)
+		end = v->span_bytes;
+	if (start >= end || align > v->align_bytes)
+		return -ENOSPC;
+	request->class = CLASS_NONE;
+	request->pages = (uint32_t)((request->asked_bytes + page - 1) >> v->page_shift);
+	request->total = request->pages + v->guard_pages;
+	request->align = (uint32_t)(align >> v->page_shift);
+	request->low = (uint32_t)((start + page - 1) >> v->page_shift);
+	request->high = (uint32_t)(end >> v->page_shift);
+	request->anywhere = false;
+	return 0;
+}
+
+void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
+{
+	static const struct quire_vmalloc_options none;
+	struct request request;
+	uint32_t index = RANGE_NONE;
+	int error = 0;
+	struct vmap *v;
+
+	if (options == NULL)
+		options = &none;
+	v = vmap_get(q, options->flags, &error);
+	if (v != NULL)
+		error = request_make(v, &request, bytes, options->flags);
+	if (!error)
+		error = constrain(v, &request, options);
+	if (!error)
+		index = vmap_alloc_range(v, &request, &error);
+	if (index == RANGE_NONE) {
+		process_set_errno(-error);
+		return NULL;
+	}
+	return range_addr(v, range_at(v, index));
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/commit.c - making addresses usable
+ *
+ * The span is a reservation.  Sections of 2 MiB become usable when an area first lies in them, many
+ * in one system call, and stay so: neighbours are one mapping, so the number of mappings does not grow
+ * with areas.  Regions are advised once: no huge pages where areas are small, huge pages elsewhere.
+ *
+ * Guards.  A guard page is a marker in the page table, not a mapping; it is set where nothing is
+ * behind the page, and never inside a huge page: in the large region the rest of the 2 MiB behind an
+ * area's end is emptied first.  A range that keeps its shape keeps its guard.
+ */
+#include "vmap/vmap.h"
+
+#include "machine/mem.h"
+
+static unsigned region_of(const struct vmap *v, uint32_t page)
+{
+	return page < v->region_start[REGION_MIDDLE]  ? REGION_SMALL
+	       : page < v->region_start[REGION_LARGE] ? REGION_MIDDLE
+						      : REGION_LARGE;
+}
+
+/* Sections [first, end) that can be committed in one go: wanted ones, and more up to SECTIONS_AT_ONCE
+ * of the same region that are not yet. */
+static uint32_t run_end(const struct vmap *v, uint32_t first, uint32_t wanted_end, bool locked)
+{
+	uint32_t pages = 1u << (SECTION_SHIFT - v->page_shift);
+	uint32_t sections = v->span_pages / pages, end = first;
+
+	while (end < sections && !load_relaxed(&v->section[end]) &&
+	       region_of(v, end * pages) == region_of(v, first * pages) &&
+	       (end < wanted_end || (!locked && end - first < SECTIONS_AT_ONCE)))
+		end++;
+	return end;
+}
+
+static int commit_run(struct vmap *v, uint32_t first, uint32_t end)
+{
+	char *addr = v->base + ((size_t)first << SECTION_SHIFT);
+	size_t bytes = (size_t)(end - first) << SECTION_SHIFT;
+	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
+	int error = mem_commit(addr, bytes, "quire-areas");
+
+	if (error)
+		return error;
+	mem_advise_huge(addr, bytes, v->huge && region_of(v, page) != REGION_SMALL);
+	for (uint32_t i = first; i < end; i++)
+		store_release(&v->section[i], 1); /* pairs with is_committed() */
+	return 0;
+}
+
+static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++) {
+		if (!load_acquire(&v->section[i])) /* pairs with commit_run() */
+			return false;
+	}
+	return true;
+}
+
+/* 0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
+int vmap_commit(struct vmap *v, const struct range *range, unsigned flags)
+{
+	unsigned shift = SECTION_SHIFT - v->page_shift;
+	uint32_t first = range->start >> shift;
+	uint32_t end = ((range_end(range) - 1) >> shift) + 1;
+	bool locked;
+	int error = 0;
+
+	if (LIKELY(is_committed(v, first, end)))
+		return 0;
+	if (flags & QUIRE_NOLOCK)
+		return -EAGAIN;
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
+		if (!mutex_try(&v->commit_mutex))
+			return -EAGAIN;
+	} else {
+		mutex_acquire(&v->commit_mutex);
+	}
+	locked = mem_is_locked();
+	while (!error && first < end) {
+		uint32_t run = run_end(v, first, end, locked);
+
+		if (run == first)
+			run = first + 1; /* committed before */
+		else
+			error = commit_run(v, first, run);
+		first = run;
+	}
+	mutex_release(&v->commit_mutex);
+	return error;
+}
+
+/* Empties what follows the usable pages in a range whose pages may be huge. */
+static void empty_tail(struct vmap *v, const struct range *range)
+{
+	struct mem_range one;
+	struct gather gather;
+	size_t usable = (size_t)range->usable << v->page_shift;
+
+	gather_begin(&gather, &one, 1);
+	gather_unback(&gather, (char *)range_addr(v, range) + usable,
+		      ((size_t)range->pages << v->page_shift) - usable);
+	gather_finish(&gather);
+}
+
+int vmap_prepare(struct vmap *v, struct range *range, const struct request *request)
+{
+	size_t page = (size_t)1 << v->page_shift;
+	char *addr = range_addr(v, range);
+	int error = 0;
+
+	if (request->unguard_due)
+		error = mem_unguard(addr, range->pages * page);
+	if (!error && (request->unguard_due || request->guard_due))
+		range->flags = 0;
+	if (!error && request->guard_due) {
+		if (!request->fresh && v->huge)
+			empty_tail(v, range);
+		error = mem_guard(addr + range->usable * page, page);
+		if (!error) {
+			range->flags = RANGE_GUARD;
+			fetch_add_relaxed(&v->guards_installed, 1);
+		}
+	}
+	return error;
+}

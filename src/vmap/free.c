@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/free.c - from an address back to where its range is kept
+ *
+ * The fast path reads the map and the range, and pushes the range on this CPU's stack.  It makes no
+ * system call, and neither does the slow path: what finds no room is published on the lazy list, with
+ * half of the stack, for the worker or for the next allocation.
+ */
+#include "vmap/vmap.h"
+
+/* The range around an address in use, or RANGE_NONE. */
+static uint32_t busy_around(struct vmap *v, const void *addr)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)v->base;
+	uint32_t page = (uint32_t)(offset >> v->page_shift), head, index = RANGE_NONE;
+	lock_token token;
+
+	if (offset >= v->span_bytes)
+		return RANGE_NONE;
+	token = lock_acquire(&v->lock);
+	head = heads_prev_locked(v, page);
+	if (head != RANGE_NONE) {
+		const struct range *r = range_at(v, v->map[head]);
+
+		if (page - r->start < r->usable && range_state(r) == RANGE_BUSY)
+			index = v->map[head];
+	}
+	lock_release(&v->lock, token);
+	return index;
+}
+
+static _Noreturn void free_misuse(struct vmap *v, const void *addr, unsigned kind,
+				  const char *function)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)v->base;
+	const struct range *r;
+
+	if (offset >= v->span_bytes)
+		misuse("foreign pointer", function, addr, 0);
+	if ((offset & (((uintptr_t)1 << v->page_shift) - 1)) != 0)
+		misuse("not the start of a page", function, addr, 0);
+	r = range_at(v, load_relaxed(&v->map[offset >> v->page_shift]));
+	if (r != range_at(v, 0) && range_state(r) != RANGE_BUSY)
+		misuse("double free", function, addr, r->usable);
+	if (r != range_at(v, 0))
+		misuse("wrong kind of area", function, addr, kind);
+	if (!lock_nested() && busy_around(v, addr) != RANGE_NONE)
+		misuse("the middle of an area", function, addr, 0);
+	misuse("no area", function, addr, 0);
+}
+
+uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const char *function)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)v->base;
+	uint32_t page = (uint32_t)(offset >> v->page_shift), index;
+	const struct range *r;
+
+	if (offset >= v->span_bytes || (offset & (((uintptr_t)1 << v->page_shift) - 1)) != 0)
+		free_misuse(v, addr, kind, function);
+	index = load_relaxed(&v->map[page]); /* its owner's for as long as it is busy */
+	r = range_at(v, index);
+	if (r->start != page || range_state(r) != RANGE_BUSY || r->kind != kind)
+		free_misuse(v, addr, kind, function);
+	return index;
+}
+
+void vmap_free_range(struct vmap *v, uint32_t index)
+{
+	bool nested = lock_nested();
+	uint32_t chain = index;
+
+	if (!nested && cpu_put(v, index, &chain))
+		return;
+	if (nested)
+		range_at(v, index)->next = RANGE_NONE;
+	lazy_publish_chain(v, chain);
+	decay_kick_if_over(v, nested ? QUIRE_NOLOCK : 0);
+}
+
+static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *addr)
+{
+	struct vmap *v = load_acquire(&q->vmap);
+
+	if (addr == NULL)
+		return;
+	if (v == NULL)
+		misuse("foreign pointer", "quire_vfree", addr, 0);
+	vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vfree");
+}
+
+static __attribute__((noinline, cold)) void vfree_slow(struct vmap *v, uint32_t index)
+{
+	vmap_free_range(v, index);
+}
+
+void quire_vfree(struct quire *q, void *addr)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+	uintptr_t offset;
+	struct range *r;
+	uint32_t index;
+
+	if (UNLIKELY(v == NULL)) {
+		vfree_odd(q, addr);
+		return;
+	}
+	offset = (uintptr_t)addr - (uintptr_t)v->base;
+	if (UNLIKELY(offset >= v->span_bytes)) {
+		vfree_odd(q, addr);
+		return;
+	}
+	/* Record 0 is nobody's: its state is never BUSY. */
+	index = load_relaxed(&v->map[offset >> v->page_shift]);
+	r = range_at(v, index);
+	if (UNLIKELY(range_addr(v, r) != addr || range_state(r) != RANGE_BUSY ||
+		     r->kind != QUIRE_VMAP_ALLOC)) {
+		vfree_odd(q, addr);
+		return;
+	}
+	range_set_state(r, RANGE_CACHED);
+	if (UNLIKELY(!stack_push(&v->stacks, r->class, index, &v->push_allowed, 1)))
+		vfree_slow(v, index);
+}
+
+/* ---- questions ---- */
+
+static struct range *asked_about(struct quire *q, const void *addr, struct vmap **v)
+{
+	uint32_t index;
+
+	*v = load_acquire(&q->vmap);
+	index = *v != NULL ? busy_around(*v, addr) : RANGE_NONE;
+	return index != RANGE_NONE ? range_at(*v, index) : NULL;
+}
+
+size_t quire_vmalloc_size(struct quire *q, const void *addr)
+{
+	struct vmap *v;
+	const struct range *r = asked_about(q, addr, &v);
+
+	return r != NULL ? r->asked_bytes : 0;
+}
+
+void *quire_vmalloc_start(struct quire *q, const void *addr)
+{
+	struct vmap *v;
+	const struct range *r = asked_about(q, addr, &v);
+
+	return r != NULL ? range_addr(v, r) : NULL;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/heads.c - which range a page is in
+ *
+ * The map gives the range that begins at a page in one load; it is what vfree() reads.  For an inner
+ * address there is a bit for each page where a range that is not FREE begins, and levels of
+ * summaries above, each bit of which says that a word below is not zero.  Looking either way is at
+ * most two words a level, whatever the span holds.
+ *
+ * Bits and map change with the ranges, under the lock; the map is read without it by whoever holds
+ * an address, since the range of a live area does not move.
+ */
+#include "vmap/vmap.h"
+
+static size_t level_words(uint32_t span_pages, unsigned level)
+{
+	size_t words = span_pages;
+
+	for (unsigned i = 0; i <= level; i++)
+		words = (words + 63) / 64;
+	return words;
+}
+
+size_t heads_bytes(uint32_t span_pages)
+{
+	size_t words = 0;
+
+	for (unsigned level = 0; level < HEADS_LEVELS; level++)
+		words += level_words(span_pages, level);
+	return words * sizeof(uint64_t);
+}
+
+void heads_place(struct vmap *v, uint64_t *words)
+{
+	for (unsigned level = 0; level < HEADS_LEVELS; level++) {
+		v->heads[level] = words;
+		words += level_words(v->span_pages, level);
+	}
+}
+
+void heads_set_locked(struct vmap *v, uint32_t page, uint32_t index)
+{
+	uint32_t at = page;
+
+	CHECK(lock_is_held(&v->lock));
+	/* Read by vmap_check_free(), in the thread that was given the address later. */
+	store_relaxed(&v->map[page], index);
+	for (unsigned level = 0; level < HEADS_LEVELS; level++, at /= 64) {
+		uint64_t *word = &v->heads[level][at / 64];
+		bool was_empty = *word == 0;
+
+		*word |= (uint64_t)1 << at % 64;
+		if (!was_empty)
+			return;
+	}
+}
+
+void heads_clear_locked(struct vmap *v, uint32_t page)
+{
+	uint32_t at = page;
+
+	CHECK(lock_is_held(&v->lock));
+	store_relaxed(&v->map[page], 0);
+	for (unsigned level = 0; level < HEADS_LEVELS; level++, at /= 64) {
+		v->heads[level][at / 64] &= ~((uint64_t)1 << at % 64);
+		if (v->heads[level][at / 64] != 0)
+			return;
+	}
+}
+
+/* Down again from the word @at of @level, by the first or the last set bit. */
+static uint32_t descend(const struct vmap *v, unsigned level, uint32_t at, bool last)
+{
+	for (;;) {
+		uint64_t word = v->heads[level][at];
+		unsigned bit = last ? 63u - (unsigned)__builtin_clzll(word)
+				    : (unsigned)__builtin_ctzll(word);
+
+		at = at * 64 + bit;
+		if (level-- == 0)
+			return at;
+	}
+}
+
+uint32_t heads_next_locked(struct vmap *v, uint32_t page)
+{
+	uint64_t at = page;
+
+	CHECK(lock_is_held(&v->lock));
+	for (unsigned level = 0; level < HEADS_LEVELS; level++) {
+		size_t words = level_words(v->span_pages, level);
+		uint64_t word;
+
+		if (at / 64 >= words)
+			return RANGE_NONE;
+		word = v->heads[level][at / 64] >> at % 64;
+		if (word != 0) {
+			uint64_t found = at + (unsigned)__builtin_ctzll(word);
+
+			return level == 0 ? (uint32_t)found
+					  : descend(v, level - 1, (uint32_t)found, false);
+		}
+		at = at / 64 + 1;
+	}
+	return RANGE_NONE;
+}
+
+uint32_t heads_prev_locked(struct vmap *v, uint32_t page)
+{
+	uint32_t at = page;
+
+	CHECK(lock_is_held(&v->lock));
+	for (unsigned level = 0; level < HEADS_LEVELS; level++) {
+		uint64_t word = v->heads[level][at / 64] << (63 - at % 64);
+
+		if (word != 0) {
+			uint32_t found = at - (unsigned)__builtin_clzll(word);
+
+			return level == 0 ? found : descend(v, level - 1, found, true);
+		}
+		if (at / 64 == 0)
+			return RANGE_NONE;
+		at = at / 64 - 1;
+	}
+	return RANGE_NONE;
+}

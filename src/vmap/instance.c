@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/instance.c - an instance's areas: made when first asked for, taken apart, and fork
+ *
+ * The span is a reservation of four times the limit, since freed areas wait with their addresses; it
+ * is halved until the system grants it.  Beside it stand the map and the heads, which cost memory
+ * where there are areas, and what the CPUs own.
+ *
+ * Fork.  Both waiting locks, every CPU's lock with its stacks closed, then the lock of the ranges; the
+ * lazy list needs none.  What another thread had popped, or freed but not yet published, is lost in
+ * the child.
+ */
+#include "vmap/vmap.h"
+
+#include "machine/mem.h"
+
+#define SPAN_PER_LIMIT	 4u
+#define GATHER_RANGES	 1024u
+#define SMALL_SPAN_BYTES ((size_t)64 << 20) /* below it regions would be too small to be of use */
+
+struct vmap *vmap_of(struct quire_module *module)
+{
+	return (struct vmap *)(void *)((char *)module - offsetof(struct vmap, module));
+}
+
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+/* ---- reservations ---- */
+
+static void set_regions(struct vmap *v)
+{
+	size_t quarter = v->span_bytes / 4 >> BLOCK_SHIFT << BLOCK_SHIFT;
+
+	v->region_start[REGION_SMALL] = 0;
+	v->region_start[REGION_MIDDLE] = v->span_pages;
+	v->region_start[REGION_LARGE] = v->span_pages;
+	v->region_start[REGIONS_NR] = v->span_pages;
+	if (!v->huge || v->span_bytes < SMALL_SPAN_BYTES)
+		return;
+	v->region_start[REGION_MIDDLE] = (uint32_t)(quarter >> v->page_shift);
+	v->region_start[REGION_LARGE] = (uint32_t)(2 * quarter >> v->page_shift);
+}
+
+static int reserve_meta(struct vmap *v)
+{
+	size_t page = mem_page_bytes();
+	size_t map = round_up((size_t)v->span_pages * sizeof(uint32_t), page);
+	size_t heads = round_up(heads_bytes(v->span_pages), page);
+	size_t ranges = round_up(GATHER_RANGES * sizeof(struct mem_range), page);
+	size_t sections = round_up((v->span_bytes >> SECTION_SHIFT) + 1, page);
+
+	v->meta_bytes = map + heads + ranges + sections;
+	v->meta = mem_reserve(v->meta_bytes, page, "quire-area-map");
+	if (v->meta == NULL)
+		return -ENOMEM;
+	if (mem_commit(v->meta, v->meta_bytes, "quire-area-map") != 0) {
+		mem_release(v->meta, v->meta_bytes);
+		return -ENOMEM;
+	}
+	mem_advise_huge(v->meta, v->meta_bytes, false);
+	v->map = (uint32_t *)(void *)v->meta;
+	heads_place(v, (uint64_t *)(void *)(v->meta + map));
+	v->ranges = (struct mem_range *)(void *)(v->meta + map + heads);
+	v->section = (uint8_t *)(v->meta + map + heads + ranges);
+	return 0;
+}
+
+static int reserve_cpus(struct vmap *v)
+{
+	size_t page = mem_page_bytes();
+	size_t cpus = round_up(v->stacks.doors_nr * sizeof(struct vmap_cpu), page);
+	size_t stacks = (size_t)v->stacks.slots_nr << STACKS_STRIDE_SHIFT;
+
+	v->cpu_meta_bytes = cpus + stacks;
+	v->cpu_meta = mem_reserve(v->cpu_meta_bytes, page, "quire-area-cpus");
+	if (v->cpu_meta == NULL)
+		return -ENOMEM;
+	if (mem_commit(v->cpu_meta, v->cpu_meta_bytes, "quire-area-cpus") != 0) {
+		mem_release(v->cpu_meta, v->cpu_meta_bytes);
+		return -ENOMEM;
+	}
+	mem_advise_huge(v->cpu_meta, v->cpu_meta_bytes, false);
+	v->cpu = (struct vmap_cpu *)(void *)v->cpu_meta;
+	v->stacks.base = v->cpu_meta + cpus;
+	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
+		lock_init(&v->cpu[slot].lock, RANK_VMAP_CPU);
+		v->cpu[slot].slot = (uint16_t)slot;
+	}
+	return 0;
+}
+
+static int reserve_span(struct vmap *v, size_t bytes)
+{
+	size_t align = (size_t)1 << BLOCK_SHIFT;
+	uint32_t records;
+	int error;
+
+	v->span_bytes = round_up(bytes, (size_t)1 << BLOCK_SHIFT);
+	v->span_pages = (uint32_t)(v->span_bytes >> v->page_shift);
+	while (align * 2 <= v->span_bytes && align < (size_t)64 << 30)
+		align *= 2;
+	v->align_bytes = align;
+	v->base = mem_reserve(v->span_bytes, align, "quire-areas");
+	if (v->base == NULL)
+		return -ENOMEM;
+	error = reserve_meta(v);
+	if (error) {
+		mem_release(v->base, v->span_bytes);
+		return error;
+	}
+	records = v->span_pages / 2 + 64;
+	error = pool_init(&v->pool, v->q, sizeof(struct range), records, "quire-area-records");
+	if (error) {
+		mem_release(v->meta, v->meta_bytes);
+		mem_release(v->base, v->span_bytes);
+	}
+	return error;
+}
+
+static int reserve(struct vmap *v)
+{
+	const struct quire_options *options = &v->q->options;
+	size_t most = (size_t)(UINT32_MAX - 1024) << v->page_shift;
+	size_t bytes = options->vmap_span_bytes != 0 ? options->vmap_span_bytes
+						     : v->q->span_bytes * SPAN_PER_LIMIT;
+	int error = -ENOMEM;
+
+	if (bytes > most)
+		bytes = most >> BLOCK_SHIFT << BLOCK_SHIFT;
+	for (; error && bytes >> BLOCK_SHIFT != 0; bytes /= 2)
+		error = reserve_span(v, bytes);
+	if (error)
+		return error;
+	error = reserve_cpus(v);
+	if (error) {
+		pool_fini(&v->pool);
+		mem_release(v->meta, v->meta_bytes);
+		mem_release(v->base, v->span_bytes);
+	}
+	return error;
+}
+
+/* ---- parts ---- */
+
+static uint64_t default_lazy_bytes(const struct vmap *v)
+{
+	unsigned doors = v->stacks.doors_nr;
+
+	return (uint64_t)(32u - (unsigned)__builtin_clz(doors)) * ((uint64_t)32 << 20);
+}
+
+static void init_constants(struct vmap *v, struct quire *q)
+{
+	const struct quire_options *options = &q->options;
+	uint64_t lazy = options->lazy_max_bytes;
+
+	v->q = q;
+	v->page_shift = q->page_shift;
+	v->block_pages = 1u << (BLOCK_SHIFT - q->page_shift);
+	v->huge = q->thp;
+	v->cache = options->cache != QUIRE_OFF;
+	v->push_allowed = v->cache;
+	v->guard_pages = options->guard != QUIRE_OFF;
+	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
+	v->stacks = q->stacks;
+	v->lazy_max_pages = (lazy != 0 ? lazy : default_lazy_bytes(v)) >> v->page_shift;
+	v->lazy = v->oldest = v->newest = RANGE_NONE;
+	v->free.root = v->pooled.root = RANGE_NONE;
+	lock_init(&v->lock, RANK_VMAP_SPACE);
+	mutex_init(&v->purge_mutex, RANK_VMAP_PURGE);
+	mutex_init(&v->commit_mutex, RANK_VMAP_COMMIT);
+}
+
+/* Record 0 is nobody's, so that 0 in the map means none; then one free range. */
+static int init_ranges(struct vmap *v, unsigned flags)
+{
+	uint32_t nobody = pool_alloc(&v->pool, flags), all;
+	lock_token token;
+
+	if (nobody == POOL_NONE)
+		return -ENOMEM;
+	CHECK_VALUES(nobody == 0, nobody, 0);
+	all = pool_alloc(&v->pool, flags);
+	if (all == POOL_NONE)
+		return -ENOMEM;
+	*range_at(v, nobody) = (struct range){ .start = UINT32_MAX };
+	*range_at(v, all) = (struct range){ .pages = v->span_pages };
+	range_set_state(range_at(v, all), RANGE_FREE);
+	token = lock_acquire(&v->lock);
+	tree_put_locked(v, &v->free, all);
+	lock_release(&v->lock, token);
+	return 0;
+}
+
+static void release(struct vmap *v)
+{
+	pool_fini(&v->pool);
+	mem_release(v->cpu_meta, v->cpu_meta_bytes);
+	mem_release(v->meta, v->meta_bytes);
+	mem_release(v->base, v->span_bytes);
+}
+
+static size_t handle_bytes(void)
+{
+	return round_up(sizeof(struct vmap), mem_page_bytes());
+}
+
+static void fini(struct quire_module *module)
+{
+	struct vmap *v = vmap_of(module);
+
+	release(v);
+	mem_release(v, handle_bytes());
+}
+
+/* ---- fork ---- */
+
+static void fork_prepare_mutexes(struct quire_module *module)
+{
+	struct vmap *v = vmap_of(module);
+
+	mutex_acquire(&v->purge_mutex);
+	mutex_acquire(&v->commit_mutex);
+	pool_fork_prepare_mutex(&v->pool);
+}
+
+static void fork_prepare_locks(struct quire_module *module)
+{
+	struct vmap *v = vmap_of(module);
+
+	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
+		v->cpu[slot].kept = lock_acquire_ordered(&v->cpu[slot].lock);
+		if (v->cpu[slot].ready) /* the pages' part fences for both */
+			cpu_close_locked(v, &v->cpu[slot]);
+	}
+	v->kept = lock_acquire(&v->lock);
+	pool_fork_prepare_lock(&v->pool);
+}
+
+static void fork_done(struct quire_module *module, bool child)
+{
+	struct vmap *v = vmap_of(module);
+
+	pool_fork_done(&v->pool);
+	lock_release(&v->lock, v->kept);
+	for (unsigned slot = v->stacks.doors_nr; slot-- != 0;) {
+		if (v->cpu[slot].ready)
+			cpu_open_locked(v, &v->cpu[slot]);
+		lock_release(&v->cpu[slot].lock, v->cpu[slot].kept);
+	}
+	if (child)
+		store_relaxed(&v->kicked, false);
+	mutex_release(&v->commit_mutex);
+	mutex_release(&v->purge_mutex);
+}
+
+/* ---- making ---- */
+
+static struct vmap *make(struct quire *q, unsigned flags)
+{
+	struct vmap *v = mem_reserve(handle_bytes(), mem_page_bytes(), "quire-vmap");
+
+	if (v == NULL)
+		return NULL;
+	if (mem_commit(v, handle_bytes(), "quire-vmap") != 0) {
+		mem_release(v, handle_bytes());
+		return NULL;
+	}
+	init_constants(v, q);
+	if (reserve(v) != 0) {
+		mem_release(v, handle_bytes());
+		return NULL;
+	}
+	if (init_ranges(v, flags) != 0) {
+		fini(&v->module);
+		return NULL;
+	}
+	set_regions(v);
+	v->fast_bytes_end = v->cache ? (size_t)CLASS_PAGES_MAX << v->page_shift : 0;
+	if (v->fast_bytes_end > v->span_bytes / 8)
+		v->fast_bytes_end = v->cache ? v->span_bytes / 8 : 0;
+	v->module = (struct quire_module){ .fini = fini,
+					   .fork_prepare_mutexes = fork_prepare_mutexes,
+					   .fork_prepare_locks = fork_prepare_locks,
+					   .fork_done = fork_done,
+					   .verify = vmap_verify,
+					   .shrink = decay_shrink,
+					   .tick = decay_tick };
+	return v;
+}
+
+struct vmap *vmap_get(struct quire *q, unsigned flags, int *error)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with the release below */
+
+	if (LIKELY(v != NULL))
+		return v;
+	*error = -ENOMEM;
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK) || lock_nested()) {
+		if ((flags & QUIRE_NOLOCK) || lock_nested() || !mutex_try(&q->modules_mutex))
+			return NULL;
+	} else {
+		mutex_acquire(&q->modules_mutex);
+	}
+	v = load_relaxed(&q->vmap);
+	if (v == NULL) {
+		v = make(q, flags);
+		if (v != NULL) {
+			module_register_locked(q, &v->module);
+			store_release(&q->vmap, v);
+		}
+	}
+	mutex_release(&q->modules_mutex);
+	if (v != NULL)
+		*error = 0;
+	return v;
+}

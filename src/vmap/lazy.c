@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/lazy.c - the lock-free list of freed ranges
+ *
+ * Anybody may publish, signal handlers included: count first, publish last, and never touch the
+ * range afterwards (R15, R16).  The links are in the records, never in freed memory (R22).  Taking
+ * is for the holder of purge_mutex alone, so that a push by compare-and-swap meets no range that left
+ * and came back: what was read as head stays head or lies below a newer one.
+ *
+ * lazy_pages is what is on the list and what was taken off it and is not yet free or pooled (V4); it
+ * may be too large for a moment, never too small.
+ */
+#include "vmap/vmap.h"
+
+static void push(struct vmap *v, uint32_t first, uint32_t last)
+{
+	/* Pairs with lazy_splice() and lazy_pop(). */
+	uint32_t head = load_relaxed(&v->lazy);
+
+	do
+		range_at(v, last)->next = head;
+	while (!cas_release(&v->lazy, &head, first));
+}
+
+/* A chain of ranges in hand, by `next`, ended by RANGE_NONE; not empty. */
+void lazy_publish_chain(struct vmap *v, uint32_t chain)
+{
+	uint64_t pages = 0, areas = 0;
+	uint32_t last = chain;
+
+	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next) {
+		range_set_state(range_at(v, i), RANGE_LAZY);
+		pages += range_at(v, i)->pages;
+		areas++;
+		last = i;
+	}
+	fetch_add_relaxed(&v->lazy_areas, areas);
+	if (!MUTANT(lazy_publish_before_count))
+		fetch_add_relaxed(&v->lazy_pages, pages); /* ordered by the release in push() */
+	push(v, chain, last);
+	if (MUTANT(lazy_publish_before_count))
+		fetch_add_relaxed(&v->lazy_pages, pages);
+	if (MUTANT(lazy_touched_after_publish))
+		range_set_state(range_at(v, chain), RANGE_LAZY);
+}
+
+uint32_t lazy_splice(struct vmap *v)
+{
+	/* Pairs with the release in push(). */
+	return exchange_acq_rel(&v->lazy, RANGE_NONE);
+}
+
+uint32_t lazy_pop(struct vmap *v, unsigned most)
+{
+	uint32_t chain = RANGE_NONE;
+	uint32_t head = load_acquire(&v->lazy); /* pairs with the release in push() */
+
+	CHECK(mutex_is_held(&v->purge_mutex));
+	while (most != 0 && head != RANGE_NONE) {
+		uint32_t next = range_at(v, head)->next;
+
+		/* A failure loads a newer head. */
+		if (!cas_acq_rel(&v->lazy, &head, next))
+			continue;
+		range_at(v, head)->next = chain;
+		chain = head;
+		head = next;
+		most--;
+	}
+	return chain;
+}
+
+void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas)
+{
+	uint64_t before = fetch_sub_relaxed(&v->lazy_pages, pages);
+
+	fetch_sub_relaxed(&v->lazy_areas, areas);
+	CHECK_VALUES(before >= pages, before, pages);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/purge.c - giving freed ranges back: many with one flush
+ *
+ * A purge splices the lazy list, adds old pooled ranges, sorts by address, and takes the memory
+ * away in one gather for up to PURGE_RANGES merged ranges.  After the gather's finish no CPU reaches
+ * what was behind the addresses, and they are returned to the free tree one by one, the lock dropped
+ * after each batch (R20).  lazy_pages goes down as ranges are returned, not before (R19).
+ *
+ * One purge at a time: purge_mutex is held from the splice to the last return, so whoever waits for
+ * it finds all that the purge in flight has freed (R17, V11).  The other policies are there to be
+ * compared with: `counter`, the atomic counter of 2016, excludes nobody, and its losers find an empty
+ * list; `lock` does not drop the lock while it returns ranges.
+ *
+ * Huge pages.  Where a range covers only a part of a 2 MiB block with a huge page behind it, taking
+ * the part away would free nothing; such parts are split off first.
+ */
+#include "vmap/vmap.h"
+
+#include "machine/mem.h"
+
+/* The kernel takes 1,024 ranges in a call; 24 KiB of array, once an instance. */
+#define PURGE_RANGES	  1024u
+#define COUNTER_RANGES	  64u /* purge:counter has nothing of its own but its stack */
+/* Returned under one hold: some 3 us.  Eight times as many while twice lazy_max waits. */
+#define RETURN_BATCH	  32u
+#define RETURN_BATCH_OVER 256u
+#define POOL_BATCH	  32u
+
+/* ---- sorting a chain by address ---- */
+
+static uint32_t merge_chains(struct vmap *v, uint32_t a, uint32_t b)
+{
+	uint32_t head = RANGE_NONE, *link = &head;
+
+	while (a != RANGE_NONE && b != RANGE_NONE) {
+		uint32_t *least = range_at(v, a)->start < range_at(v, b)->start ? &a : &b;
+
+		*link = *least;
+		link = &range_at(v, *least)->next;
+		*least = *link;
+	}
+	*link = a != RANGE_NONE ? a : b;
+	return head;
+}
+
+/* Bottom-up: runs of 2^n stand in slot n. */
+static uint32_t sort_chain(struct vmap *v, uint32_t chain)
+{
+	uint32_t runs[32], sorted = RANGE_NONE;
+
+	for (unsigned i = 0; i < 32; i++)
+		runs[i] = RANGE_NONE;
+	while (chain != RANGE_NONE) {
+		uint32_t one = chain;
+		unsigned i = 0;
+
+		chain = range_at(v, one)->next;
+		range_at(v, one)->next = RANGE_NONE;
+		for (; runs[i] != RANGE_NONE; i++) {
+			one = merge_chains(v, runs[i], one);
+			runs[i] = RANGE_NONE;
+		}
+		runs[i] = one;
+	}
+	for (unsigned i = 0; i < 32; i++)
+		sorted = merge_chains(v, runs[i], sorted);
+	return sorted;
+}
+
+/* ---- taking memory away ---- */
+
+/* The parts of [addr, addr + bytes) in 2 MiB blocks that it does not cover. */
+static void split_edges(const struct vmap *v, char *addr, size_t bytes)
+{
+	size_t block = (size_t)v->block_pages << v->page_shift;
+	size_t into = (size_t)(addr - v->base) & (block - 1);
+	size_t front = into != 0 ? block - into : 0, back;
+
+	if (front > bytes)
+		front = bytes;
+	back = (into + bytes) & (block - 1);
+	if (front != 0)
+		mem_split_huge(addr, front);
+	if (back != 0 && front < bytes)
+		mem_split_huge(addr + bytes - back, back);
+}
+
+/* A run of neighbouring ranges is complete. */
+static void finish_run(const struct vmap *v, char *addr, size_t bytes, bool guards)
+{
+	if (bytes == 0)
+		return;
+	if (guards)
+		mem_unguard(addr, bytes);
+	if (v->huge)
+		split_edges(v, addr, bytes);
+}
+
+/* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
+static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
+{
+	char *addr = NULL;
+	size_t bytes = 0;
+	bool guards = false;
+
+	for (; chain != RANGE_NONE; chain = range_at(v, chain)->next) {
+		struct range *r = range_at(v, chain);
+		size_t more = (size_t)r->pages << v->page_shift;
+
+		if (addr + bytes != range_addr(v, r)) {
+			if (gather_is_full(gather))
+				break;
+			finish_run(v, addr, bytes, guards);
+			addr = range_addr(v, r);
+			bytes = 0;
+			guards = false;
+		}
+		range_set_state(r, RANGE_PURGED);
+		gather_unback(gather, range_addr(v, r), more);
+		bytes += more;
+		guards |= (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
+	}
+	finish_run(v, addr, bytes, guards);
+	return chain;
+}
+
+/* Marks what the system refused to take: it reads anything. */
+static void mark_refused(struct vmap *v, const struct gather *gather, uint32_t chain, uint32_t end)
+{
+	for (; chain != end; chain = range_at(v, chain)->next) {
+		if (!gather_gave_back(gather, range_addr(v, range_at(v, chain))))
+			range_at(v, chain)->flags |= RANGE_DIRTY;
+	}
+}
+
+static bool any_refused(const struct gather *gather)
+{
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		if (gather->ranges[i].error != 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- returning ---- */
+
+/* Joins to the first of a chain those that follow it without a gap; at most @most in all. */
+static unsigned join_neighbours_locked(struct vmap *v, uint32_t first, uint32_t *rest, uint32_t end,
+				       unsigned most)
+{
+	struct range *r = range_at(v, first);
+	unsigned n = 1;
+
+	CHECK(lock_is_held(&v->lock));
+	while (n < most && *rest != end && range_at(v, *rest)->start == range_end(r) &&
+	       !((range_at(v, *rest)->flags ^ r->flags) & RANGE_DIRTY)) {
+		uint32_t behind = *rest;
+
+		*rest = range_at(v, behind)->next;
+		space_join_locked(v, first, behind);
+		n++;
+	}
+	return n;
+}
+
+/* One hold of the lock.  Returns what is left of the chain. */
+static uint32_t return_some(struct vmap *v, uint32_t chain, uint32_t end, unsigned most)
+{
+	uint64_t uncharge = 0;
+	unsigned returned = 0;
+	lock_token token = lock_acquire(&v->lock);
+
+	while (chain != end && returned < most) {
+		uint32_t first = chain, rest = range_at(v, chain)->next;
+		unsigned n = join_neighbours_locked(v, first, &rest, end, most - returned);
+		uint64_t pages = range_at(v, first)->pages;
+
+		uncharge += space_free_locked(v, first);
+		lazy_uncount(v, pages, n);
+		count_add(v->purged_pages, pages);
+		count_add(v->purged_ranges, 1);
+		count_add(v->purged_areas, n);
+		returned += n;
+		chain = rest;
+	}
+	if (returned > v->areas_per_hold_max)
+		store_relaxed(&v->areas_per_hold_max, returned);
+	lock_release(&v->lock, token);
+	page_uncharge(v->q, uncharge);
+	return chain;
+}
+
+static void return_all(struct vmap *v, uint32_t chain, uint32_t end)
+{
+	while (chain != end) {
+		unsigned most = RETURN_BATCH;
+
+		if (load_relaxed(&v->lazy_pages) > 2 * v->lazy_max_pages)
+			most = RETURN_BATCH_OVER;
+		if (v->policy == QUIRE_PURGE_LOCK || MUTANT(purge_holds_lock))
+			most = UINT32_MAX;
+		chain = return_some(v, chain, end, most);
+	}
+}
+
+/* A chain whose pages are counted in lazy_pages goes back.  Returns pages. */
+static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ranges, unsigned most)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next)
+		pages += range_at(v, i)->pages;
+	if (chain != RANGE_NONE)
+		count_add(v->purges, 1);
+	if (MUTANT(lazy_early_decrement))
+		fetch_sub_relaxed(&v->lazy_pages, pages / 2);
+	for (chain = sort_chain(v, chain); chain != RANGE_NONE;) {
+		struct gather gather;
+		uint32_t end;
+
+		gather_begin(&gather, ranges, most);
+		end = collect(v, &gather, chain);
+		if (MUTANT(vmap_freed_before_flush))
+			return_all(v, chain, end);
+		gather_finish(&gather);
+		count_add(v->flushes, 1);
+		if (any_refused(&gather))
+			mark_refused(v, &gather, chain, end);
+		if (!MUTANT(vmap_freed_before_flush))
+			return_all(v, chain, end);
+		chain = end;
+	}
+	return pages;
+}
+
+/* ---- what there is ---- */
+
+static bool is_at_or_before(uint32_t stamp_ms, uint32_t before_ms)
+{
+	return before_ms == EVERYTHING_MS || (int32_t)(before_ms - stamp_ms) >= 0;
+}
+
+/* Adds the oldest pooled ranges to a chain; counted as lazy from here on. */
+static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, uint64_t keep_pages)
+{
+	bool more = true;
+
+	while (more) {
+		lock_token token = lock_acquire(&v->lock);
+
+		for (unsigned i = 0; more && i < POOL_BATCH; i++) {
+			uint32_t index = v->oldest;
+			struct range *r;
+
+			more = index != RANGE_NONE && v->pooled.pages > keep_pages &&
+			       is_at_or_before(range_at(v, index)->stamp_ms, before_ms);
+			if (!more)
+				break;
+			r = range_at(v, index);
+			fetch_add_relaxed(&v->lazy_areas, 1);
+			fetch_add_relaxed(&v->lazy_pages, r->pages); /* V4: before it is out */
+			space_unpool_locked(v, index);
+			range_set_state(r, RANGE_PURGED);
+			r->next = chain;
+			chain = index;
+		}
+		lock_release(&v->lock, token);
+	}
+	return chain;
+}
+
+static uint32_t join_chains(struct vmap *v, uint32_t a, uint32_t b)
+{
+	uint32_t last = a;
+
+	if (a == RANGE_NONE)
+		return b;
+	while (range_at(v, last)->next != RANGE_NONE)
+		last = range_at(v, last)->next;
+	range_at(v, last)->next = b;
+	return a;
+}
+
+/* ---- the policies ---- */
+
+/* Excludes nobody: who comes second splices an empty list, and returns while the memory is in the
+ * first one's hands. */
+static uint64_t run_counter(struct vmap *v, uint32_t before_ms, uint64_t keep_pages)
+{
+	struct mem_range ranges[COUNTER_RANGES];
+	uint64_t pages;
+
+	fetch_add_relaxed(&v->purging, 1);
+	pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), ranges,
+			    COUNTER_RANGES);
+	fetch_sub_relaxed(&v->purging, 1);
+	return pages;
+}
+
+uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait)
+{
+	uint64_t pages;
+
+	if (v->policy == QUIRE_PURGE_COUNTER || MUTANT(purge_counter_as_lock))
+		return run_counter(v, before_ms, keep_pages);
+	if (!mutex_try(&v->purge_mutex)) {
+		if (!wait || MUTANT(purge_loser_does_not_wait))
+			return 0;
+		fetch_add_relaxed(&v->purge_waits, 1);
+		mutex_acquire(&v->purge_mutex);
+	}
+	pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), v->ranges,
+			    PURGE_RANGES);
+	v->purged_ms = decay_now_ms();
+	mutex_release(&v->purge_mutex);
+	return pages;
+}
+
+uint64_t purge_everything(struct vmap *v, uint32_t chain)
+{
+	CHECK(mutex_is_held(&v->purge_mutex));
+	if (chain != RANGE_NONE)
+		lazy_publish_chain(v, chain);
+	chain = lazy_splice(v);
+	chain = join_chains(v, chain, add_pooled(v, RANGE_NONE, EVERYTHING_MS, 0));
+	return purge_chain(v, chain, v->ranges, PURGE_RANGES);
+}
+
+/* ---- the other way ---- */
+
+void purge_pool_chain(struct vmap *v, uint32_t chain)
+{
+	uint32_t now_ms = chain != RANGE_NONE ? decay_now_ms() : 0;
+
+	while (chain != RANGE_NONE) {
+		lock_token token = lock_acquire(&v->lock);
+
+		for (unsigned i = 0; i < POOL_BATCH && chain != RANGE_NONE; i++) {
+			uint32_t index = chain;
+
+			chain = range_at(v, index)->next;
+			space_pool_locked(v, index, now_ms);
+		}
+		lock_release(&v->lock, token);
+	}
+}
+
+unsigned purge_rescue(struct vmap *v, unsigned most)
+{
+	uint64_t pages = 0;
+	unsigned n = 0;
+	uint32_t chain;
+
+	/* A hint: pairs with push(). */
+	if (!v->cache || load_relaxed(&v->lazy) == RANGE_NONE || !mutex_try(&v->purge_mutex))
+		return 0;
+	chain = lazy_pop(v, most);
+	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next, n++)
+		pages += range_at(v, i)->pages;
+	purge_pool_chain(v, chain);
+	lazy_uncount(v, pages, n);
+	mutex_release(&v->purge_mutex);
+	return n;
+}

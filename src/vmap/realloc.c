@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/realloc.c - changing an area's size, and memory of any size
+ *
+ * An area knows what was asked for and what it has.  A new size within what it has costs nothing; one
+ * that leaves more than a quarter unused gives the tail back; a larger one grows into what is free or
+ * pooled behind the area, else the area moves.  With QUIRE_ZERO, given at every call, what lies
+ * between the old and the new size reads zero: it is cleared as the area grows, since an earlier,
+ * larger life of the area may have written there.
+ */
+#include "vmap/vmap.h"
+
+#define KV_PAGES_BYTES ((size_t)64 << 10)
+
+static size_t usable_bytes(const struct vmap *v, const struct range *r)
+{
+	return (size_t)r->usable << v->page_shift;
+}
+
+static void clear_from(struct vmap *v, struct range *r, size_t from, size_t to)
+{
+	if (to > from)
+		memset((char *)range_addr(v, r) + from, 0, to - from);
+}
+
+/* Gives the pages behind the first @pages usable ones back; a refusal for want of a record keeps
+ * them. */
+static void give_tail(struct vmap *v, uint32_t index, const struct request *request)
+{
+	struct range *r = range_at(v, index);
+	struct request guard = { .guard_due = v->guard_pages != 0 };
+	lock_token token;
+	uint32_t tail;
+
+	if (request->total >= r->pages || space_lock_for(v, QUIRE_NORETRY, &token) != 0)
+		return;
+	tail = space_cut_locked(v, index, request->total);
+	r->usable = request->pages;
+	if (r->backed > r->usable) {
+		range_at(v, tail)->backed += r->backed - r->usable;
+		r->backed = r->usable;
+	}
+	if (range_at(v, tail)->backed > range_at(v, tail)->pages) {
+		r->backed += range_at(v, tail)->backed - range_at(v, tail)->pages;
+		range_at(v, tail)->backed = range_at(v, tail)->pages;
+	}
+	lock_release(&v->lock, token);
+	/* The guard that stood behind the old end is in the tail; the new one replaces a page that was
+	 * the user's.  Without it the area is as usable as before. */
+	r->flags = 0;
+	(void)vmap_prepare(v, r, &guard);
+	range_set_state(range_at(v, tail), RANGE_CACHED);
+	range_at(v, tail)->next = RANGE_NONE;
+	lazy_publish_chain(v, tail);
+	decay_kick_if_over(v, 0);
+}
+
+static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *wanted)
+{
+	struct range *r = range_at(v, index);
+	struct request request = *wanted;
+	uint32_t old_usable = r->usable, old_pages = r->pages;
+	lock_token token;
+	bool grown;
+
+	if (request.total <= r->pages || space_lock_for(v, request.flags, &token) != 0)
+		return false;
+	grown = space_grow_locked(v, index, request.total, &request);
+	if (grown)
+		r->usable = request.pages;
+	lock_release(&v->lock, token);
+	if (!grown)
+		return false;
+	if (vmap_commit(v, r, request.flags) == 0 && vmap_prepare(v, r, &request) == 0)
+		return true;
+	/* The system refused: what was added goes again, and the old guard returns. */
+	request = (struct request){ .pages = old_usable, .total = old_pages };
+	give_tail(v, index, &request);
+	return false;
+}
+
+static void *move(struct quire *q, void *addr, size_t old_bytes, size_t bytes, unsigned flags)
+{
+	void *to = quire_vmalloc(q, bytes, flags & ~QUIRE_ZERO);
+
+	if (to == NULL)
+		return NULL;
+	memcpy(to, addr, old_bytes < bytes ? old_bytes : bytes);
+	if ((flags & QUIRE_ZERO) && bytes > old_bytes)
+		memset((char *)to + old_bytes, 0, bytes - old_bytes);
+	quire_vfree(q, addr);
+	return to;
+}
+
+static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, unsigned flags)
+{
+	uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vrealloc");
+	struct range *r = range_at(v, index);
+	size_t old_bytes = r->asked_bytes;
+	struct request request;
+	int error = request_make(v, &request, bytes, flags);
+
+	if (error) {
+		process_set_errno(-error);
+		return NULL;
+	}
+	if (bytes > usable_bytes(v, r) && !grow_in_place(v, index, &request))
+		return move(q, addr, old_bytes, bytes, flags);
+	if (request.pages < r->usable - r->usable / 4)
+		give_tail(v, index, &request);
+	if (flags & QUIRE_ZERO)
+		clear_from(v, r, old_bytes, bytes);
+	r->asked_bytes = bytes;
+	return addr;
+}
+
+void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags)
+{
+	int error = 0;
+	struct vmap *v;
+
+	if (addr == NULL)
+		return quire_vmalloc(q, bytes, flags);
+	if (bytes == 0) {
+		quire_vfree(q, addr);
+		return NULL;
+	}
+	v = vmap_get(q, flags, &error);
+	if (v == NULL) {
+		process_set_errno(-error);
+		return NULL;
+	}
+	return resize(q, v, addr, bytes, flags);
+}
+
+/* ---- memory of any size ---- */
+
+/* Smallest order of at least @bytes: 1 -> 0, 4096 -> 0, 4097 -> 1 for pages of 4 KiB. */
+static unsigned bytes_order(const struct quire *q, size_t bytes)
+{
+	unsigned order = 0;
+
+	while (((size_t)1 << (order + q->page_shift)) < bytes)
+		order++;
+	return order;
+}
+
+void *quire_kvmalloc(struct quire *q, size_t bytes, unsigned flags)
+{
+	void *addr;
+
+	if (bytes == 0 || bytes > KV_PAGES_BYTES)
+		return quire_vmalloc(q, bytes, flags);
+	addr = quire_alloc_pages(q, bytes_order(q, bytes), flags | QUIRE_NORETRY);
+	/* Pages may be too scattered for a run where single ones are not. */
+	return addr != NULL ? addr : quire_vmalloc(q, bytes, flags);
+}
+
+void quire_kvfree(struct quire *q, void *addr)
+{
+	int order;
+
+	if (addr == NULL)
+		return;
+	if ((uintptr_t)addr - (uintptr_t)q->base >= q->span_bytes) {
+		quire_vfree(q, addr);
+		return;
+	}
+	order = quire_block_order(q, addr);
+	quire_free_pages(q, addr, order < 0 ? 0 : (unsigned)order);
+}

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/space.c - taking ranges of addresses and returning them
+ *
+ * Two trees hold what nobody uses: `free`, with nothing behind the addresses, and `pooled`, freed
+ * areas whose memory is still there, merged with their neighbours.  An allocation prefers a pooled
+ * range; from a free one it also takes the pooled range right before it, since those pages need no
+ * fault.  What is cut off goes back to the tree it came from.
+ *
+ * Charging.  A range's `backed` pages count against the instance's limit: V9 says that their sum is
+ * what was charged.  A piece of a pooled range takes as many as it has usable pages along; what the
+ * range lacks is charged.  The charge is tried under the lock (it takes a zone's lock, nothing
+ * longer), so that addresses and memory are had together or not at all, and nobody is refused because
+ * somebody else held one of them for a moment.
+ */
+#include "vmap/vmap.h"
+
+/* ---- records ---- */
+
+static bool lock_for(struct vmap *v, unsigned flags, lock_token *token)
+{
+	if (flags & QUIRE_NOLOCK)
+		return lock_try(&v->lock, token);
+	*token = lock_acquire(&v->lock);
+	return true;
+}
+
+int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
+{
+	for (;;) {
+		uint32_t index;
+
+		if (!lock_for(v, flags, token))
+			return -EAGAIN;
+		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
+			return 0;
+		lock_release(&v->lock, *token);
+		index = pool_alloc(&v->pool, flags);
+		if (index == POOL_NONE)
+			return -ENOMEM;
+		if (!lock_for(v, flags, token)) {
+			pool_free(&v->pool, index);
+			return -EAGAIN;
+		}
+		if (v->spares_nr < RECORDS_AT_HAND)
+			v->spares[v->spares_nr++] = index;
+		else
+			pool_free(&v->pool, index);
+		lock_release(&v->lock, *token);
+	}
+}
+
+uint32_t space_record_locked(struct vmap *v)
+{
+	CHECK(lock_is_held(&v->lock));
+	CHECK(v->spares_nr != 0);
+	return v->spares[--v->spares_nr];
+}
+
+void space_retire_locked(struct vmap *v, uint32_t index)
+{
+	CHECK(lock_is_held(&v->lock));
+	v->retired_uses += range_at(v, index)->uses;
+	range_set_state(range_at(v, index), RANGE_PURGED);
+	if (v->spares_nr < RECORDS_AT_HAND)
+		v->spares[v->spares_nr++] = index;
+	else
+		pool_free(&v->pool, index);
+}
+
+/* A record for a part of what @like is. */
+static uint32_t make_like(struct vmap *v, const struct range *like, uint32_t start, uint32_t pages)
+{
+	uint32_t index = space_record_locked(v);
+	struct range *r = range_at(v, index);
+
+	*r = (struct range){ .start = start,
+			     .pages = pages,
+			     .flags = like->flags & (RANGE_GUARDED | RANGE_DIRTY),
+			     .class = CLASS_NONE,
+			     .kind = like->kind,
+			     .stamp_ms = like->stamp_ms,
+			     .usable = pages };
+	range_set_state(r, range_state(like));
+	return index;
+}
+
+/* ---- pooled ranges ---- */
+
+static void age_take(struct vmap *v, struct range *r)
+{
+	if (r->age.older != RANGE_NONE)
+		range_at(v, r->age.older)->age.newer = r->age.newer;
+	else
+		v->oldest = r->age.newer;
+	if (r->age.newer != RANGE_NONE)
+		range_at(v, r->age.newer)->age.older = r->age.older;
+	else
+		v->newest = r->age.older;
+}
+
+static void age_put(struct vmap *v, uint32_t index, uint32_t stamp_ms)
+{
+	struct range *r = range_at(v, index);
+
+	r->stamp_ms = stamp_ms;
+	r->age.older = v->newest;
+	r->age.newer = RANGE_NONE;
+	if (v->newest != RANGE_NONE)
+		range_at(v, v->newest)->age.newer = index;
+	else
+		v->oldest = index;
+	v->newest = index;
+}
+
+/* Adds what @from was to @r: the sums, and that guards may be inside. */
+static void absorb(struct range *r, const struct range *from)
+{
+	r->backed += from->backed;
+	r->flags |= from->flags & (RANGE_GUARDED | RANGE_DIRTY);
+	if ((r->flags | from->flags) & RANGE_GUARD)
+		r->flags = (uint8_t)((r->flags & ~RANGE_GUARD) | RANGE_GUARDED);
+	r->class = CLASS_NONE;
+}
+
+void space_pool_locked(struct vmap *v, uint32_t index, uint32_t stamp_ms)
+{
+	struct range *r = range_at(v, index);
+	uint32_t before = tree_floor_locked(v, &v->pooled, r->start);
+	uint32_t behind = tree_floor_locked(v, &v->pooled, range_end(r));
+
+	CHECK(lock_is_held(&v->lock));
+	range_set_state(r, RANGE_POOLED);
+	if (behind != RANGE_NONE && range_at(v, behind)->start == range_end(r)) {
+		age_take(v, range_at(v, behind));
+		tree_take_locked(v, &v->pooled, behind);
+		space_join_locked(v, index, behind);
+	}
+	if (before != RANGE_NONE && range_end(range_at(v, before)) == r->start) {
+		struct range *b = range_at(v, before);
+
+		heads_clear_locked(v, r->start);
+		tree_resize_locked(v, &v->pooled, before, b->start, b->pages + r->pages);
+		absorb(b, r);
+		age_take(v, b);
+		age_put(v, before, stamp_ms);
+		space_retire_locked(v, index);
+		return;
+	}
+	tree_put_locked(v, &v->pooled, index);
+	age_put(v, index, stamp_ms);
+}
+
+void space_unpool_locked(struct vmap *v, uint32_t index)
+{
+	struct range *r = range_at(v, index);
+
+	CHECK(lock_is_held(&v->lock));
+	CHECK_VALUES(range_state(r) == RANGE_POOLED, r->start, range_state(r));
+	tree_take_locked(v, &v->pooled, index);
+	age_take(v, r);
+}
+
+void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind)
+{
+	struct range *r = range_at(v, index), *b = range_at(v, behind);
+
+	CHECK(lock_is_held(&v->lock));
+	CHECK_VALUES(b->start == range_end(r), b->start, range_end(r));
+	heads_clear_locked(v, b->start);
+	r->pages += b->pages;
+	absorb(r, b);
+	space_retire_locked(v, behind);
+}
+
+/* Cuts [index] after @pages.  The rest takes along the charge that the first part has no pages for. */
+uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages)
+{
+	struct range *r = range_at(v, index), *rest;
+	uint32_t rest_index = make_like(v, r, r->start + pages, r->pages - pages);
+
+	CHECK(lock_is_held(&v->lock));
+	rest = range_at(v, rest_index);
+	if (r->flags & RANGE_GUARD) {
+		r->flags = (uint8_t)((r->flags & ~RANGE_GUARD) | RANGE_GUARDED);
+		rest->flags |= RANGE_GUARDED;
+	}
+	r->pages = pages;
+	rest->backed = r->backed > pages ? r->backed - pages : 0;
+	r->backed -= rest->backed;
+	r->class = CLASS_NONE;
+	heads_set_locked(v, rest->start, rest_index);
+	return rest_index;
+}
+
+/* ---- charging ---- */
+
+static bool charge(struct vmap *v, uint64_t pages, unsigned flags)
+{
+	if (pages == 0)
+		return true;
+	if (page_charge(v->q, pages, (flags & (QUIRE_ATOMIC | QUIRE_NOLOCK)) | QUIRE_NORETRY) != 0)
+		return false;
+	count_add(v->charged_pages, pages);
+	return true;
+}
+
+/* The most backed pages that the other parts of a range can keep when a piece is cut out. */
+static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t wanted)
+{
+	uint32_t others = r->pages - taken_pages;
+	uint32_t least = r->backed > others ? r->backed - others : 0;
+	uint32_t most = r->backed < wanted ? r->backed : wanted;
+
+	return most > least ? most : least;
+}
+
+/* ---- taking ---- */
+
+static void hand_out(struct range *r, const struct request *request)
+{
+	r->class = request->class;
+	r->kind = request->kind;
+	r->usable = request->pages;
+	r->asked_bytes = request->asked_bytes;
+	r->flags &= RANGE_GUARD | RANGE_GUARDED;
+	range_set_state(r, RANGE_BUSY);
+}
+
+/* Cuts [start, start + total) out of an unpooled range; the other parts are pooled again.  @backed:
+ * what the piece takes along, as backed_for() says. */
+static uint32_t cut_out(struct vmap *v, uint32_t index, uint32_t start, uint32_t total,
+			uint32_t backed)
+{
+	uint32_t stamp_ms = range_at(v, index)->stamp_ms,
+		 spare = range_at(v, index)->backed - backed;
+	uint32_t front = RANGE_NONE, back = RANGE_NONE;
+
+	if (start > range_at(v, index)->start) {
+		front = index;
+		index = space_cut_locked(v, front, start - range_at(v, front)->start);
+	}
+	if (range_at(v, index)->pages > total)
+		back = space_cut_locked(v, index, total);
+	range_at(v, index)->backed = backed;
+	if (back != RANGE_NONE) {
+		struct range *b = range_at(v, back);
+
+		b->backed = spare < b->pages ? spare : b->pages;
+		spare -= b->backed;
+		space_pool_locked(v, back, stamp_ms);
+	}
+	if (front != RANGE_NONE) {
+		range_at(v, front)->backed = spare;
+		space_pool_locked(v, front, stamp_ms);
+	}
+	return index;
+}
+
+uint32_t space_take_pooled_locked(struct vmap *v, struct request *request)
+{
+	struct fit fit = { .pages = request->total,
+			   .align = request->align,
+			   .low = request->low,
+			   .high = request->high };
+	uint32_t backed, missing;
+	struct range *r;
+	bool whole;
+
+	CHECK(lock_is_held(&v->lock));
+	if (v->pooled.nr == 0 || !tree_fit_locked(v, &v->pooled, &fit))
+		return RANGE_NONE;
+	r = range_at(v, fit.index);
+	backed = backed_for(r, request->total, request->pages);
+	missing = backed < request->pages ? request->pages - backed : 0;
+	if (!charge(v, missing, request->flags))
+		return RANGE_NONE;
+	space_unpool_locked(v, fit.index);
+	whole = r->pages == request->total && r->usable == request->pages &&
+		(r->flags & RANGE_GUARD);
+	fit.index = cut_out(v, fit.index, fit.start, request->total, backed);
+	r = range_at(v, fit.index);
+	r->backed += missing;
+	request->fresh = false;
+	request->unguard_due = (r->flags & (RANGE_GUARDED | RANGE_GUARD)) && !whole;
+	request->guard_due = v->guard_pages != 0 && !whole;
+	hand_out(r, request);
+	return fit.index;
+}
+
+/* Takes [start, start + total) out of a free range. */
+static uint32_t cut_out_free(struct vmap *v, uint32_t index, uint32_t start, uint32_t total)
+{
+	struct range *r = range_at(v, index);
+	uint32_t front = start - r->start, back = r->pages - front - total, taken;
+
+	if (front == 0 && back == 0) {
+		tree_take_locked(v, &v->free, index);
+		return index;
+	}
+	taken = make_like(v, r, start, total);
+	if (front != 0 && back != 0) {
+		uint32_t rest = make_like(v, r, start + total, back);
+
+		tree_resize_locked(v, &v->free, index, r->start, front);
+		tree_put_locked(v, &v->free, rest);
+	} else if (front != 0) {
+		tree_resize_locked(v, &v->free, index, r->start, front);
+	} else {
+		tree_resize_locked(v, &v->free, index, start + total, back);
+	}
+	return taken;
+}
+
+/*
+ * The pooled range right before a free one, if an allocation may begin in it: RANGE_NONE, or the
+ * range with *@start in it.
+ */
+static uint32_t pooled_before(struct vmap *v, const struct fit *fit, uint32_t *start)
+{
+	uint32_t page = range_at(v, fit->index)->start, before;
+	const struct range *b;
+
+	if (v->pooled.nr == 0 || fit->start != page || page == 0)
+		return RANGE_NONE;
+	before = tree_floor_locked(v, &v->pooled, page - 1);
+	if (before == RANGE_NONE)
+		return RANGE_NONE;
+	b = range_at(v, before);
+	*start = (b->start + fit->align - 1) & ~(fit->align - 1);
+	if (range_end(b) != page || *start < fit->low || *start >= page ||
+	    page - *start >= fit->pages)
+		return RANGE_NONE;
+	return before;
+}
+
+/* Takes the end of a pooled range, and from the free one behind it what is missing. */
+static uint32_t take_across(struct vmap *v, struct request *request, const struct fit *fit,
+			    uint32_t before, uint32_t start)
+{
+	struct range *b = range_at(v, before);
+	uint32_t own = range_end(b) - start, rest;
+	uint32_t backed = backed_for(b, own, request->pages < own ? request->pages : own);
+
+	if (!charge(v, request->pages > backed ? request->pages - backed : 0, request->flags))
+		return RANGE_NONE;
+	space_unpool_locked(v, before);
+	before = cut_out(v, before, start, own, backed);
+	b = range_at(v, before);
+	rest = cut_out_free(v, fit->index, fit->start, request->total - own);
+	b->pages += range_at(v, rest)->pages;
+	b->backed = request->pages > backed ? request->pages : backed;
+	space_retire_locked(v, rest);
+	request->fresh = false;
+	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0;
+	b->flags &= (uint8_t)~RANGE_GUARD;
+	request->guard_due = v->guard_pages != 0;
+	hand_out(b, request);
+	return before;
+}
+
+uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error)
+{
+	struct fit fit = { .pages = request->total,
+			   .align = request->align,
+			   .low = request->low,
+			   .high = request->high };
+	uint32_t before, start, index;
+	struct range *r;
+
+	CHECK(lock_is_held(&v->lock));
+	*error = -ENOSPC;
+	if (!tree_fit_locked(v, &v->free, &fit))
+		return RANGE_NONE;
+	*error = -ENOMEM;
+	v->tree_allocs++;
+	before = pooled_before(v, &fit, &start);
+	if (before != RANGE_NONE)
+		return take_across(v, request, &fit, before, start);
+	if (!charge(v, request->pages, request->flags))
+		return RANGE_NONE;
+	index = cut_out_free(v, fit.index, fit.start, request->total);
+	r = range_at(v, index);
+	request->fresh = !(r->flags & RANGE_DIRTY);
+	request->unguard_due = false;
+	request->guard_due = v->guard_pages != 0;
+	r->backed = request->pages;
+	r->flags = 0;
+	r->uses = 0;
+	heads_set_locked(v, r->start, index);
+	hand_out(r, request);
+	return index;
+}
+
+/* ---- growing in place ---- */
+
+bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct request *request)
+{
+	struct range *r = range_at(v, index);
+	uint32_t more = pages - r->pages, end = range_end(r);
+	uint32_t pooled = tree_floor_locked(v, &v->pooled, end);
+	uint32_t own = 0, backed = 0, missing, free_end = end, free;
+
+	CHECK(lock_is_held(&v->lock));
+	if (pooled != RANGE_NONE && range_at(v, pooled)->start == end) {
+		const struct range *p = range_at(v, pooled);
+
+		own = p->pages < more ? p->pages : more;
+		backed = backed_for(p, own, own);
+		free_end = end + own;
+	}
+	free = tree_floor_locked(v, &v->free, free_end);
+	if (own < more && (free == RANGE_NONE || range_at(v, free)->start != free_end ||
+			   range_at(v, free)->pages < more - own))
+		return false;
+	missing = request->pages > r->backed + backed ? request->pages - r->backed - backed : 0;
+	if (!charge(v, missing, request->flags))
+		return false;
+	request->fresh = own == 0;
+	request->unguard_due = (r->flags & RANGE_GUARD) != 0;
+	if (own != 0) {
+		space_unpool_locked(v, pooled);
+		pooled = cut_out(v, pooled, end, own, backed);
+		request->unguard_due |=
+			(range_at(v, pooled)->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
+		space_join_locked(v, index, pooled);
+	}
+	if (own < more) {
+		free = cut_out_free(v, free, free_end, more - own);
+		request->fresh &= !(range_at(v, free)->flags & RANGE_DIRTY);
+		r->pages += range_at(v, free)->pages;
+		space_retire_locked(v, free);
+	}
+	r->backed += missing;
+	r->flags = 0;
+	r->class = CLASS_NONE;
+	request->guard_due = v->guard_pages != 0;
+	return true;
+}
+
+/* ---- returning ---- */
+
+uint64_t space_free_locked(struct vmap *v, uint32_t index)
+{
+	struct range *r = range_at(v, index);
+	uint64_t backed = r->backed;
+	uint32_t before, behind;
+
+	CHECK(lock_is_held(&v->lock));
+	heads_clear_locked(v, r->start);
+	v->retired_uses += r->uses;
+	r->uses = 0;
+	r->backed = 0;
+	r->flags &= RANGE_DIRTY;
+	range_set_state(r, RANGE_FREE);
+	count_add(v->charged_pages, 0 - backed);
+	before = tree_floor_locked(v, &v->free, r->start);
+	behind = tree_floor_locked(v, &v->free, range_end(r));
+	if (behind != RANGE_NONE && range_at(v, behind)->start == range_end(r)) {
+		const struct range *b = range_at(v, behind);
+
+		r->flags |= b->flags & RANGE_DIRTY;
+		tree_take_locked(v, &v->free, behind);
+		r->pages += b->pages;
+		space_retire_locked(v, behind);
+	}
+	if (before != RANGE_NONE && range_end(range_at(v, before)) == r->start) {
+		struct range *b = range_at(v, before);
+
+		b->flags |= r->flags & RANGE_DIRTY;
+		tree_resize_locked(v, &v->free, before, b->start, b->pages + r->pages);
+		space_retire_locked(v, index);
+		return backed;
+	}
+	tree_put_locked(v, &v->free, index);
+	return backed;
+}

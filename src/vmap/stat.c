@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* vmap/stat.c - what there is of areas, as numbers, as a walk, and as a text */
+#include "vmap/vmap.h"
+
+#include "base/text.h"
+
+/* ---- walking ---- */
+
+/* The busy range at or after @page, as a walk shows it.  Returns the page to go on from; 0 at the
+ * end. */
+static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area *area)
+{
+	lock_token token = lock_acquire(&v->lock);
+	uint32_t next = 0;
+
+	area->addr = NULL;
+	while (page < v->span_pages) {
+		const struct range *r;
+
+		page = heads_next_locked(v, page);
+		if (page == RANGE_NONE)
+			break;
+		r = range_at(v, v->map[page]);
+		next = page = range_end(r);
+		if (range_state(r) != RANGE_BUSY)
+			continue;
+		*area = (struct quire_vmap_area){ .addr = range_addr(v, r),
+						  .bytes = (size_t)r->usable << v->page_shift,
+						  .asked_bytes = r->asked_bytes,
+						  .kind = r->kind };
+		break;
+	}
+	lock_release(&v->lock, token);
+	return next;
+}
+
+size_t quire_vmap_walk(struct quire *q,
+		       bool (*visit)(const struct quire_vmap_area *area, void *arg), void *arg)
+{
+	struct vmap *v = load_acquire(&q->vmap);
+	uint32_t page = 0;
+	size_t visited = 0;
+
+	while (v != NULL) {
+		struct quire_vmap_area area;
+
+		page = next_area(v, page, &area);
+		if (area.addr == NULL)
+			break;
+		visited++;
+		if (!visit(&area, arg))
+			break;
+	}
+	return visited;
+}
+
+/* ---- vmallocinfo ---- */
+
+struct info {
+	struct vmap *v;
+	struct text text;
+};
+
+static bool put_area(const struct quire_vmap_area *area, void *arg)
+{
+	static const char *const kinds[] = { "?", "vmalloc", "vmap", "vm_map_ram" };
+	struct info *info = arg;
+	size_t page = (size_t)1 << info->v->page_shift;
+	size_t guard = info->v->guard_pages * page;
+
+	text_put_hex(&info->text, (uintptr_t)area->addr);
+	text_put(&info->text, "-");
+	text_put_hex(&info->text, (uintptr_t)area->addr + area->bytes + guard);
+	text_put_u64_width(&info->text, area->bytes + guard, 8);
+	text_put(&info->text, " pages=");
+	text_put_u64(&info->text, area->bytes / page);
+	text_put(&info->text, " asked=");
+	text_put_u64(&info->text, area->asked_bytes);
+	text_put(&info->text, " ");
+	text_put(&info->text, kinds[area->kind < 4 ? area->kind : 0]);
+	text_put(&info->text, "\n");
+	return true;
+}
+
+size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes)
+{
+	struct info info = { .v = load_acquire(&q->vmap) };
+
+	text_init(&info.text, text, bytes);
+	quire_vmap_walk(q, put_area, &info);
+	return info.text.bytes;
+}
+
+/* ---- numbers ---- */
+
+static void count_ranges_locked(struct vmap *v, struct quire_vmap_stat *stat)
+{
+	CHECK(lock_is_held(&v->lock));
+	stat->allocs = v->retired_uses;
+	for (uint32_t page = 0; page < v->span_pages;) {
+		const struct range *r;
+
+		page = heads_next_locked(v, page);
+		if (page == RANGE_NONE)
+			break;
+		r = range_at(v, v->map[page]);
+		stat->allocs += load_relaxed(&r->uses);
+		if (range_state(r) == RANGE_BUSY) {
+			stat->busy_areas++;
+			stat->busy_bytes += (uint64_t)r->usable << v->page_shift;
+		}
+		page = range_end(r);
+	}
+	stat->cached_areas = v->pooled.nr;
+	stat->cached_bytes = v->pooled.pages << v->page_shift;
+	stat->free_bytes = v->free.pages << v->page_shift;
+	stat->free_ranges = v->free.nr;
+	if (v->free.root != RANGE_NONE)
+		stat->largest_free_bytes = (uint64_t)range_at(v, v->free.root)->largest
+					   << v->page_shift;
+	stat->tree_allocs = v->tree_allocs;
+	stat->tree_compares = v->tree_compares;
+	stat->tree_operations = v->tree_operations;
+}
+
+static void count_work(struct vmap *v, struct quire_vmap_stat *stat)
+{
+	stat->lazy_areas = load_relaxed(&v->lazy_areas);
+	stat->lazy_bytes = load_relaxed(&v->lazy_pages) << v->page_shift;
+	stat->lazy_max_bytes = v->lazy_max_pages << v->page_shift;
+	stat->purges = load_relaxed(&v->purges);
+	stat->purged_areas = load_relaxed(&v->purged_areas);
+	stat->purged_ranges = load_relaxed(&v->purged_ranges);
+	stat->purged_bytes = load_relaxed(&v->purged_pages) << v->page_shift;
+	stat->flushes = load_relaxed(&v->flushes);
+	stat->purge_waits = load_relaxed(&v->purge_waits);
+	stat->refusals = load_relaxed(&v->refusals);
+	stat->refusals_spurious = load_relaxed(&v->refusals_spurious);
+	stat->areas_per_hold_max = load_relaxed(&v->areas_per_hold_max);
+	stat->block_maps = load_relaxed(&v->block_maps);
+	stat->guards_installed = load_relaxed(&v->guards_installed);
+}
+
+int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
+{
+	struct vmap *v = load_acquire(&q->vmap);
+	uint64_t areas = 0;
+	lock_token token;
+
+	*stat = (struct quire_vmap_stat){ .version = QUIRE_VMAP_STAT_VERSION,
+					  .page_shift = q->page_shift };
+	if (v == NULL)
+		return 0;
+	stat->span_bytes = v->span_bytes;
+	token = lock_acquire(&v->lock);
+	count_ranges_locked(v, stat);
+	lock_release(&v->lock, token);
+	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
+		stat->cached_bytes += cpu_pages(v, slot, &areas) << v->page_shift;
+	stat->cached_areas += areas;
+	count_work(v, stat);
+	stat->frees = stat->allocs - stat->busy_areas;
+	stat->reused = stat->allocs > stat->tree_allocs ? stat->allocs - stat->tree_allocs : 0;
+	stat->metadata_bytes = pool_bytes(&v->pool) + sizeof(*v);
+	return 0;
+}

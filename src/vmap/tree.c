@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/tree.c - ranges by address: an augmented red-black tree
+ *
+ * Links are indexes of records, so a tree allocates nothing.  Each node knows the pages of the
+ * largest range in its subtree; with it the lowest address that fits is found without visiting a
+ * subtree that has no such range: O(log n), and one visit more for each range that is large enough
+ * but, aligned, is not.  (Linux searches for size + align - 1 instead, and may miss what would fit.)
+ *
+ * The rules of the colours are the usual ones: a red node has black children, and every path from a
+ * node down to a missing child passes as many black nodes.  tree_verify() checks them, the order, that
+ * no two neighbours touch, and each largest.
+ */
+#include "vmap/vmap.h"
+
+static uint32_t largest_of(const struct vmap *v, uint32_t i)
+{
+	return i == RANGE_NONE ? 0 : range_at(v, i)->largest;
+}
+
+static bool is_red(const struct vmap *v, uint32_t i)
+{
+	return i != RANGE_NONE && !(range_at(v, i)->flags & RANGE_BLACK);
+}
+
+static void set_red(struct range *r, bool red)
+{
+	r->flags = (uint8_t)(red ? r->flags & ~RANGE_BLACK : r->flags | RANGE_BLACK);
+}
+
+static uint32_t computed_largest(const struct vmap *v, const struct range *r)
+{
+	uint32_t left = largest_of(v, r->left), right = largest_of(v, r->right);
+	uint32_t below = left > right ? left : right;
+
+	return r->pages > below ? r->pages : below;
+}
+
+/* Corrects from @i upwards, as far as anything changes; all the way if @whole. */
+static void propagate(struct vmap *v, uint32_t i, bool whole)
+{
+	while (i != RANGE_NONE) {
+		struct range *r = range_at(v, i);
+		uint32_t largest = computed_largest(v, r);
+
+		if (largest == r->largest && !whole)
+			return;
+		r->largest = largest;
+		i = r->parent;
+	}
+}
+
+/* Where the link to @i is: in its parent, or the root. */
+static uint32_t *link_to(struct vmap *v, struct range_tree *tree, uint32_t i)
+{
+	uint32_t parent = range_at(v, i)->parent;
+
+	if (parent == RANGE_NONE)
+		return &tree->root;
+	return range_at(v, parent)->left == i ? &range_at(v, parent)->left
+					      : &range_at(v, parent)->right;
+}
+
+/* Lifts the child on the @left side over @i. */
+static void rotate(struct vmap *v, struct range_tree *tree, uint32_t i, bool left)
+{
+	struct range *r = range_at(v, i);
+	uint32_t up = left ? r->left : r->right;
+	struct range *u = range_at(v, up);
+	uint32_t inner = left ? u->right : u->left;
+
+	*link_to(v, tree, i) = up;
+	u->parent = r->parent;
+	r->parent = up;
+	*(left ? &u->right : &u->left) = i;
+	*(left ? &r->left : &r->right) = inner;
+	if (inner != RANGE_NONE)
+		range_at(v, inner)->parent = i;
+	r->largest = computed_largest(v, r);
+	u->largest = computed_largest(v, u);
+}
+
+/* ---- putting ---- */
+
+static void balance_after_put(struct vmap *v, struct range_tree *tree, uint32_t i)
+{
+	while (is_red(v, range_at(v, i)->parent)) {
+		uint32_t parent = range_at(v, i)->parent;
+		uint32_t above = range_at(v, parent)->parent; /* a red node has a parent */
+		bool left = range_at(v, above)->left == parent;
+		uint32_t uncle = left ? range_at(v, above)->right : range_at(v, above)->left;
+
+		if (is_red(v, uncle)) {
+			set_red(range_at(v, parent), false);
+			set_red(range_at(v, uncle), false);
+			set_red(range_at(v, above), true);
+			i = above;
+			continue;
+		}
+		if ((range_at(v, parent)->left == i) != left) {
+			rotate(v, tree, parent, !left);
+			parent = i;
+		}
+		set_red(range_at(v, parent), false);
+		set_red(range_at(v, above), true);
+		rotate(v, tree, above, left);
+		break;
+	}
+	set_red(range_at(v, tree->root), false);
+}
+
+void tree_put_locked(struct vmap *v, struct range_tree *tree, uint32_t index)
+{
+	struct range *r = range_at(v, index);
+	uint32_t *link = &tree->root, parent = RANGE_NONE;
+
+	CHECK(lock_is_held(&v->lock));
+	while (*link != RANGE_NONE) {
+		parent = *link;
+		v->tree_compares++;
+		link = r->start < range_at(v, parent)->start ? &range_at(v, parent)->left
+							     : &range_at(v, parent)->right;
+	}
+	*link = index;
+	r->parent = parent;
+	r->left = r->right = RANGE_NONE;
+	r->largest = r->pages;
+	set_red(r, true);
+	propagate(v, parent, false);
+	balance_after_put(v, tree, index);
+	tree->nr++;
+	tree->pages += r->pages;
+	v->tree_operations++;
+}
+
+/* ---- taking ---- */
+
+/* @i, which may be missing, is one black short below @parent. */
+static void balance_after_take(struct vmap *v, struct range_tree *tree, uint32_t i, uint32_t parent)
+{
+	while (i != tree->root && !is_red(v, i)) {
+		bool left = range_at(v, parent)->left == i;
+		uint32_t other = left ? range_at(v, parent)->right : range_at(v, parent)->left;
+		struct range *o;
+		uint32_t near, far;
+
+		if (is_red(v, other)) {
+			set_red(range_at(v, other), false);
+			set_red(range_at(v, parent), true);
+			rotate(v, tree, parent, !left);
+			other = left ? range_at(v, parent)->right : range_at(v, parent)->left;
+		}
+		o = range_at(v, other); /* there is one: its side is a black higher */
+		near = left ? o->left : o->right;
+		far = left ? o->right : o->left;
+		if (!is_red(v, near) && !is_red(v, far)) {
+			set_red(o, true);
+			i = parent;
+			parent = range_at(v, i)->parent;
+			continue;
+		}
+		if (!is_red(v, far)) {
+			set_red(range_at(v, near), false);
+			set_red(o, true);
+			rotate(v, tree, other, left);
+			far = other;
+			other = near;
+		}
+		set_red(range_at(v, other), is_red(v, parent));
+		set_red(range_at(v, parent), false);
+		set_red(range_at(v, far), false);
+		rotate(v, tree, parent, !left);
+		return;
+	}
+	if (i != RANGE_NONE)
+		set_red(range_at(v, i), false);
+}
+
+static void replace(struct vmap *v, struct range_tree *tree, uint32_t old, uint32_t by)
+{
+	*link_to(v, tree, old) = by;
+	if (by != RANGE_NONE)
+		range_at(v, by)->parent = range_at(v, old)->parent;
+}
+
+static uint32_t leftmost(const struct vmap *v, uint32_t i)
+{
+	while (i != RANGE_NONE && range_at(v, i)->left != RANGE_NONE)
+		i = range_at(v, i)->left;
+	return i;
+}
+
+/* A node with two children gives its place to the next one, which has at most a right child. */
+static void take_inner(struct vmap *v, struct range_tree *tree, uint32_t index)
+{
+	struct range *r = range_at(v, index);
+	uint32_t next = leftmost(v, r->right);
+	struct range *n = range_at(v, next);
+	uint32_t child = n->right, parent = n->parent;
+	bool was_red = is_red(v, next);
+
+	if (parent == index) {
+		parent = next;
+	} else {
+		replace(v, tree, next, child);
+		n->right = r->right;
+		range_at(v, n->right)->parent = next;
+	}
+	replace(v, tree, index, next);
+	n->left = r->left;
+	range_at(v, n->left)->parent = next;
+	set_red(n, is_red(v, index));
+	propagate(v, parent, true);
+	if (!was_red)
+		balance_after_take(v, tree, child, parent);
+}
+
+void tree_take_locked(struct vmap *v, struct range_tree *tree, uint32_t index)
+{
+	struct range *r = range_at(v, index);
+
+	CHECK(lock_is_held(&v->lock));
+	if (r->left != RANGE_NONE && r->right != RANGE_NONE) {
+		take_inner(v, tree, index);
+	} else {
+		uint32_t child = r->left != RANGE_NONE ? r->left : r->right, parent = r->parent;
+
+		replace(v, tree, index, child);
+		propagate(v, parent, false);
+		if (!is_red(v, index))
+			balance_after_take(v, tree, child, parent);
+	}
+	tree->nr--;
+	tree->pages -= r->pages;
+	v->tree_operations++;
+}
+
+void tree_resize_locked(struct vmap *v, struct range_tree *tree, uint32_t index, uint32_t start,
+			uint32_t pages)
+{
+	struct range *r = range_at(v, index);
+
+	CHECK(lock_is_held(&v->lock));
+	tree->pages += pages;
+	tree->pages -= r->pages;
+	r->start = start;
+	r->pages = pages;
+	propagate(v, index, false);
+}
+
+/* ---- looking ---- */
+
+static bool fit_in_range(const struct range *r, struct fit *fit)
+{
+	uint64_t start = r->start > fit->low ? r->start : fit->low;
+	uint64_t end = range_end(r) < fit->high ? range_end(r) : fit->high;
+
+	start = (start + fit->align - 1) & ~(uint64_t)(fit->align - 1);
+	if (start + fit->pages > end)
+		return false;
+	fit->start = (uint32_t)start;
+	return true;
+}
+
+/* Depth: at most twice log2 of the ranges. */
+static bool fit_below(struct vmap *v, uint32_t i, struct fit *fit)
+{
+	const struct range *r;
+
+	if (i == RANGE_NONE)
+		return false;
+	r = range_at(v, i);
+	if (r->largest < fit->pages)
+		return false;
+	v->tree_compares++;
+	if (r->start > fit->low && fit_below(v, r->left, fit))
+		return true;
+	if (r->pages >= fit->pages && fit_in_range(r, fit)) {
+		fit->index = i;
+		return true;
+	}
+	return range_end(r) < fit->high && fit_below(v, r->right, fit);
+}
+
+bool tree_fit_locked(struct vmap *v, const struct range_tree *tree, struct fit *fit)
+{
+	CHECK(lock_is_held(&v->lock));
+	v->tree_operations++;
+	return fit_below(v, tree->root, fit);
+}
+
+uint32_t tree_floor_locked(struct vmap *v, const struct range_tree *tree, uint32_t page)
+{
+	uint32_t i = tree->root, floor = RANGE_NONE;
+
+	CHECK(lock_is_held(&v->lock));
+	v->tree_operations++;
+	while (i != RANGE_NONE) {
+		const struct range *r = range_at(v, i);
+
+		v->tree_compares++;
+		if (r->start <= page)
+			floor = i;
+		i = r->start <= page ? r->right : r->left;
+	}
+	return floor;
+}
+
+uint32_t tree_first(const struct vmap *v, const struct range_tree *tree)
+{
+	return leftmost(v, tree->root);
+}
+
+uint32_t tree_next(const struct vmap *v, uint32_t index)
+{
+	uint32_t parent;
+
+	if (range_at(v, index)->right != RANGE_NONE)
+		return leftmost(v, range_at(v, index)->right);
+	for (parent = range_at(v, index)->parent;
+	     parent != RANGE_NONE && range_at(v, parent)->right == index;
+	     parent = range_at(v, parent)->parent)
+		index = parent;
+	return parent;
+}
+
+/* ---- checking ---- */
+
+/* Blacks down from @i, or -1 if a rule is broken. */
+static int blacks_below(const struct vmap *v, uint32_t i, uint32_t parent)
+{
+	const struct range *r;
+	int left, right;
+
+	if (i == RANGE_NONE)
+		return 0;
+	r = range_at(v, i);
+	if (r->parent != parent || r->largest != computed_largest(v, r) ||
+	    (is_red(v, i) && (is_red(v, r->left) || is_red(v, r->right))))
+		return -1;
+	left = blacks_below(v, r->left, i);
+	right = blacks_below(v, r->right, i);
+	if (left < 0 || left != right)
+		return -1;
+	return left + !is_red(v, i);
+}
+
+/* 0, or 2 (V2). */
+int tree_verify(const struct vmap *v, const struct range_tree *tree)
+{
+	uint64_t pages = 0, end = 0;
+	uint32_t nr = 0;
+
+	if (is_red(v, tree->root) || blacks_below(v, tree->root, RANGE_NONE) < 0)
+		return 2;
+	for (uint32_t i = tree_first(v, tree); i != RANGE_NONE; i = tree_next(v, i)) {
+		const struct range *r = range_at(v, i);
+
+		if (nr++ != 0 && r->start <= end)
+			return 2;
+		end = range_end(r);
+		pages += r->pages;
+	}
+	return nr == tree->nr && pages == tree->pages ? 0 : 2;
+}

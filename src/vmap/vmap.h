@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/vmap.h - areas: the structures and the names that vmap's files share
+ *
+ * Words
+ *   span     the addresses reserved for areas; a page of it is named by its number
+ *   range    a run of the span's pages with one record.  Ranges partition the span (V1)
+ *   area     a range in use; its user sees all but the guard page at its end
+ *   class    areas of one size: exact to 8 pages, then four sizes an octave
+ *   backed   said of pages that count against the instance's limit; they may have memory behind
+ *   lazy     said of a freed range that waits for the purge; counted in lazy_pages (V4)
+ *   rescue   take lazy ranges back to be used again, instead of purging them
+ *
+ * Life of a range.  Its state says where it is:
+ *
+ *   from      when                                          to        under
+ *   -         the span is reserved, a range is split        FREE      lock
+ *   FREE      an allocation finds nothing cached            BUSY      lock
+ *   BUSY      freed: on this CPU's stack or list            CACHED    sequence; the CPU's lock
+ *   BUSY      freed: no room there, in a handler, cache:off LAZY      lock-free push
+ *   CACHED    popped by an allocation of its class          BUSY      sequence; the CPU's lock
+ *   CACHED    spilled, drained                              LAZY      lock-free push; or
+ *                                                           POOLED    lock
+ *   LAZY      rescued; merges with pooled neighbours        POOLED    purge_mutex, lock
+ *   POOLED    an allocation fits in; what is left stays     BUSY      lock
+ *   POOLED    old, or more than may stay                    PURGED    purge_mutex, lock
+ *   LAZY      spliced off by a purge                        PURGED    purge_mutex
+ *   PURGED    the gather has finished; merges               FREE      lock
+ *
+ * Reuse from CACHED and POOLED needs no flush, since what is behind the addresses stays.  FREE
+ * addresses have nothing behind them on any CPU: that is what the gather's finish says (V5).
+ *
+ * Locks: purge_mutex, commit_mutex (waiting); a CPU's lock, `lock` (spinning), in this order.
+ */
+#ifndef VMAP_VMAP_H
+#define VMAP_VMAP_H
+
+#include <quire/vmap.h>
+
+#include "page/page.h"
+#include "pool/pool.h"
+
+#define RANGE_NONE POOL_NONE
+
+/* Sizes: 1..8 pages, then 4 an octave up to 2^18 pages (1 GiB of 4 KiB pages). */
+#define CLASSES_EXACT	8u
+#define CLASSES_NR	68u
+#define CLASS_PAGES_MAX (1u << 18)
+#define CLASS_NONE	CLASSES_NR /* its stack's header stays zero, which refuses */
+
+/* Six levels of 64 cover 2^36 pages: more than page numbers name. */
+#define HEADS_LEVELS 6u
+
+/* Committed at a time: sections of 2 MiB, as many as are wanted or 64 MiB, which is one system call. */
+#define SECTION_SHIFT	 21
+#define SECTIONS_AT_ONCE 32u
+#define RECORDS_AT_HAND	 16u
+#define RECORDS_NEEDED	 3u
+
+enum range_state {
+	RANGE_FREE = 1,
+	RANGE_BUSY,
+	RANGE_CACHED,
+	RANGE_LAZY,
+	RANGE_POOLED,
+	RANGE_PURGED,
+};
+
+#define RANGE_GUARD   0x01u /* the page after the usable ones is a guard page */
+#define RANGE_GUARDED 0x02u /* pooled: guard pages may stand anywhere in it */
+#define RANGE_DIRTY   0x04u /* free: the system refused to take its memory, it reads anything */
+#define RANGE_BLACK   0x08u /* tree */
+
+/*
+ * One range; a record of the pool, one cache line.  Keys: (o) its owner: who allocated it, who holds
+ * the stack or list it is on, or purge_mutex; (s) under `lock`.
+ */
+struct range {
+	uint32_t start;	 /* (o)(s) first page */
+	uint32_t pages;	 /* (o)(s) the guard page included */
+	uint32_t backed; /* (o)(s) pages charged */
+	uint8_t state;	 /* atomic, relaxed */
+	uint8_t flags;	 /* (o)(s) */
+	uint8_t kind;	 /* (o) enum quire_vmap_kind */
+	uint8_t class;	 /* (o) CLASS_NONE if it is of no class */
+	union {
+		uint64_t asked_bytes; /* (o) BUSY */
+		struct {
+			uint32_t older, newer; /* (s) POOLED */
+		} age;
+	};
+	uint32_t left, right, parent; /* (s) FREE, POOLED */
+	uint32_t largest;	      /* (s) pages of the largest range in its subtree */
+	uint32_t next;		      /* (o) lazy list; chains in hand */
+	uint32_t stamp_ms;	      /* (s) POOLED: when it came */
+	uint32_t uses;		      /* (o) times it was handed out */
+	uint32_t owner;		      /* (o) what it belongs to, for kinds other than ALLOC */
+	uint32_t usable;	      /* (o) pages that its user sees; a guard page follows them */
+	uint32_t spare;
+};
+_Static_assert(sizeof(struct range) == 64, "a range is one cache line");
+
+struct range_tree {
+	uint32_t root;
+	uint32_t nr;
+	uint64_t pages;
+};
+
+/* One CPU's freed areas, and the door of its stacks. */
+struct vmap_cpu {
+	struct lock lock;	      /* RANK_VMAP_CPU */
+	lock_token kept;	      /* (l) over fork */
+	uint16_t slot;		      /* (c) */
+	uint16_t closed_nr;	      /* (l) who keeps the stacks closed */
+	bool ready;		      /* (l) */
+	bool cold;		      /* (l) its stacks refuse every push */
+	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
+	uint16_t list_nr[CLASSES_NR]; /* (l) */
+	uint64_t merged_ns; /* atomic, relaxed: when this CPU last gave its areas to be merged */
+} __attribute__((aligned(64)));
+
+/* Places for areas by size, so that huge pages stand where they pay. */
+enum region {
+	REGION_SMALL,  /* below 64 KiB: no huge pages */
+	REGION_MIDDLE, /* below 2 MiB: huge pages shared by areas */
+	REGION_LARGE,  /* aligned to 2 MiB */
+	REGIONS_NR,
+};
+
+/* Keys: (c) constant; (s) under lock; (m) under purge_mutex; (r) as (s), read without as a hint. */
+struct vmap {
+	/* Fast paths. */
+	char *base;	       /* (c) */
+	size_t span_bytes;     /* (c) */
+	uint32_t *map;	       /* by page: range that begins there; 0: none.  Written under lock */
+	size_t fast_bytes_end; /* (c) sizes below it have a class; 0 without caches */
+	uint8_t push_allowed;  /* (c) 1; 0 with cache:off */
+	uint8_t page_shift;    /* (c) */
+	uint8_t guard_pages;   /* (c) 0 or 1 */
+	bool cache;	       /* (c) */
+	struct pool pool;
+	struct cpu_stacks stacks; /* (c) */
+
+	struct quire *q; /* (c) */
+	struct quire_module module;
+	struct vmap_cpu *cpu; /* (c) by slot */
+	char *meta;	      /* (c) reservation of map, heads, sections */
+	size_t meta_bytes;
+	char *cpu_meta; /* (c) reservation of cpus and stacks */
+	size_t cpu_meta_bytes;
+	uint32_t span_pages;		       /* (c) */
+	uint32_t region_start[REGIONS_NR + 1]; /* (c) pages */
+	uint32_t block_pages;		       /* (c) of 2 MiB */
+	size_t align_bytes;	 /* (c) of base: the largest alignment that can be asked for */
+	bool huge;		 /* (c) thp */
+	enum quire_purge policy; /* (c) */
+
+	struct lock lock; /* RANK_VMAP_SPACE */
+	lock_token kept;
+	struct range_tree free, pooled; /* (s) */
+	uint32_t oldest, newest;	/* (s) pooled, by age */
+	uint64_t *heads
+		[HEADS_LEVELS]; /* (s) bit a page where a range that is not FREE begins; summaries */
+	uint32_t spares[RECORDS_AT_HAND]; /* (s) records at hand */
+	uint32_t spares_nr;		  /* (s) */
+	uint64_t charged_pages;		  /* (r) V9: backed pages of all ranges */
+	uint64_t retired_uses;		  /* (s) of records that are gone */
+	uint64_t tree_allocs, tree_compares, tree_operations; /* (s) */
+	uint64_t slow_allocs, slow_refills;		      /* (s) */
+
+	uint32_t lazy;		  /* atomic: head of the lock-free list */
+	uint64_t lazy_pages;	  /* atomic: V4 */
+	uint64_t lazy_areas;	  /* atomic, relaxed */
+	uint64_t lazy_max_pages;  /* (c) */
+	uint64_t live_high_pages; /* atomic, relaxed: highest backed total in use lately */
+
+	struct mutex purge_mutex;
+	uint32_t purging;	  /* atomic: purge:counter, and who is in flight */
+	struct mem_range *ranges; /* (m) for one gather */
+	uint32_t purged_ms;	  /* (m) when last */
+	uint32_t ticked_ms;	  /* the worker's */
+	bool kicked;		  /* atomic, relaxed: the worker will come */
+	uint64_t purges, purged_areas, purged_ranges, purged_pages, flushes; /* (m), read relaxed */
+	uint64_t areas_per_hold_max;
+	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
+
+	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
+	uint8_t *section;    /* by section: 1 when committed; atomic, written under commit_mutex */
+	uint64_t block_maps; /* atomic, relaxed */
+	void *blocks;	     /* of quire_vm_map_ram() */
+};
+
+static inline struct range *range_at(const struct vmap *v, uint32_t index)
+{
+	return (struct range *)(void *)(v->pool.base + (size_t)index * sizeof(struct range));
+}
+
+static inline void *range_addr(const struct vmap *v, const struct range *range)
+{
+	return v->base + ((size_t)range->start << v->page_shift);
+}
+
+/* The state is written by its owner, and looked at by whoever checks a pointer: relaxed. */
+static inline unsigned range_state(const struct range *range)
+{
+	return load_relaxed(&range->state);
+}
+
+static inline void range_set_state(struct range *range, enum range_state state)
+{
+	store_relaxed(&range->state, (uint8_t)state);
+}
+
+static inline uint32_t range_end(const struct range *range)
+{
+	return range->start + range->pages;
+}
+
+/* ---- class.c ---- */
+/* 1 -> 0, 8 -> 7, 9 -> 8, 10 -> 8, 11 -> 9, 16 -> 11, 17 -> 12. */
+static inline unsigned class_of(uint32_t pages)
+{
+	uint32_t below = pages - 1;
+	unsigned octave;
+
+	if (below < CLASSES_EXACT)
+		return below;
+	octave = 31u - (unsigned)__builtin_clz(below);
+	return CLASSES_EXACT + (octave - 3) * 4 + (below >> (octave - 2)) - 4;
+}
+uint32_t class_pages(unsigned class);
+uint32_t class_entries_max(unsigned class);
+
+/* ---- tree.c: ranges by address, with the largest of each subtree ---- */
+struct fit {
+	uint32_t pages;	    /* wanted */
+	uint32_t align;	    /* pages, a power of two */
+	uint32_t low, high; /* the result lies in [low, high) */
+	uint32_t index;	    /* found: the range */
+	uint32_t start;	    /* and where in it */
+};
+bool tree_fit_locked(struct vmap *v, const struct range_tree *tree, struct fit *fit);
+void tree_put_locked(struct vmap *v, struct range_tree *tree, uint32_t index);
+void tree_take_locked(struct vmap *v, struct range_tree *tree, uint32_t index);
+/* Moves a range's bounds, without passing a neighbour. */
+void tree_resize_locked(struct vmap *v, struct range_tree *tree, uint32_t index, uint32_t start,
+			uint32_t pages);
+/* The last range that begins at or below @page; RANGE_NONE. */
+uint32_t tree_floor_locked(struct vmap *v, const struct range_tree *tree, uint32_t page);
+uint32_t tree_first(const struct vmap *v, const struct range_tree *tree);
+uint32_t tree_next(const struct vmap *v, uint32_t index);
+int tree_verify(const struct vmap *v, const struct range_tree *tree);
+
+/* ---- heads.c: which range a page is in ---- */
+size_t heads_bytes(uint32_t span_pages);
+void heads_place(struct vmap *v, uint64_t *words);
+void heads_set_locked(struct vmap *v, uint32_t page, uint32_t index);
+void heads_clear_locked(struct vmap *v, uint32_t page);
+/* First head at or after @page; RANGE_NONE. */
+uint32_t heads_next_locked(struct vmap *v, uint32_t page);
+/* Last head at or before @page; RANGE_NONE. */
+uint32_t heads_prev_locked(struct vmap *v, uint32_t page);
+
+/* ---- space.c: taking and returning ranges ---- */
+/* Takes the lock with enough records at hand, so that nothing under it can fail for want of one.
+ * 0; -ENOMEM, or -EAGAIN if @flags forbid to wait for it. */
+int space_lock_for(struct vmap *v, unsigned flags, lock_token *token);
+struct request {
+	uint32_t pages;	    /* usable */
+	uint32_t total;	    /* with the guard, and rounded as the region asks */
+	uint32_t align;	    /* pages, a power of two */
+	uint32_t low, high; /* it lies in these pages */
+	uint8_t class;
+	uint8_t kind;
+	bool anywhere; /* low and high are only a preference */
+	unsigned flags;
+	uint64_t asked_bytes;
+	/* What the answer needs before use. */
+	bool fresh; /* nothing is behind it: it reads zero */
+	bool guard_due, unguard_due;
+};
+/* A busy range, or RANGE_NONE.  *@error: -ENOSPC, or -ENOMEM if the limit refused. */
+uint32_t space_take_pooled_locked(struct vmap *v, struct request *request);
+uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error);
+void space_pool_locked(struct vmap *v, uint32_t index, uint32_t stamp_ms);
+void space_unpool_locked(struct vmap *v, uint32_t index);
+/* Not in a tree any more -> FREE.  Returns pages to uncharge. */
+uint64_t space_free_locked(struct vmap *v, uint32_t index);
+/* Cuts a range that is in no tree after @pages of it; the rest is a range like it. */
+uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages);
+/* Joins to a range that is in no tree the one right behind it. */
+void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind);
+/* Lengthens a busy range into what is free or pooled behind it, if all of @pages can be had. */
+bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct request *request);
+uint32_t space_record_locked(struct vmap *v);
+void space_retire_locked(struct vmap *v, uint32_t index);
+
+/* ---- commit.c ---- */
+int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
+/* Sets guards as the request says; 0 or -errno. */
+int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
+
+/* ---- cpu.c: one CPU's freed areas ---- */
+void cpu_open_locked(struct vmap *v, struct vmap_cpu *cpu);
+void cpu_close_locked(struct vmap *v, struct vmap_cpu *cpu);
+struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
+struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
+/* An area of a class in state CACHED, or RANGE_NONE. */
+uint32_t cpu_take(struct vmap *v, unsigned class);
+/* False: no room; then *@chain is a chain, the given range in it, to be published. */
+bool cpu_put(struct vmap *v, uint32_t index, uint32_t *chain);
+/* What the current CPU has, as a chain; without closing its stacks. */
+uint32_t cpu_take_all_own(struct vmap *v);
+/* Closes, empties, opens; gives a chain.  @cool: the next free there takes the slow path. */
+uint32_t cpu_drain(struct vmap *v, unsigned slot, bool cool);
+uint32_t cpus_close(struct vmap *v);
+void cpus_open(struct vmap *v);
+uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas);
+
+/* ---- lazy.c ---- */
+void lazy_publish_chain(struct vmap *v, uint32_t chain);
+uint32_t lazy_splice(struct vmap *v);
+/* At most @most of the newest, for the holder of purge_mutex. */
+uint32_t lazy_pop(struct vmap *v, unsigned most);
+void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
+
+/* ---- purge.c ---- */
+#define EVERYTHING_MS UINT32_MAX /* no age at all: everything */
+/*
+ * Purges what is lazy, and the oldest pooled ranges that came at @before_ms or earlier, while more
+ * than @keep_pages are pooled.  @wait: also for a purge in flight.  Returns pages.
+ */
+uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait);
+/* Under purge_mutex: all that is lazy or pooled, and @chain. */
+uint64_t purge_everything(struct vmap *v, uint32_t chain);
+/* Puts a chain of freed areas (CACHED) among the pooled ranges. */
+void purge_pool_chain(struct vmap *v, uint32_t chain);
+/* Takes lazy areas back among the pooled ranges, if no purge is at work.  Returns how many. */
+unsigned purge_rescue(struct vmap *v, unsigned most);
+
+/* ---- decay.c: by time, and on demand ---- */
+uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
+size_t decay_shrink(struct quire_module *module);
+/* The worker shall come to what was freed; at once if there is more than may be. */
+void decay_kick(struct vmap *v, unsigned flags);
+void decay_kick_if_over(struct vmap *v, unsigned flags);
+uint32_t decay_now_ms(void);
+uint64_t decay_budget_pages(struct vmap *v);
+
+/* ---- alloc.c ---- */
+int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags);
+/* A busy range, ready for use; RANGE_NONE with *@error set. */
+uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error);
+
+/* ---- free.c ---- */
+/* The busy range of @kind that begins at @addr, or stops with the rule broken. */
+uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const char *function);
+/* Where a range (CACHED) goes that the fast path could not push. */
+void vmap_free_range(struct vmap *v, uint32_t index);
+
+/* ---- instance.c ---- */
+/* The instance's areas; made at the first call.  NULL with *@error set. */
+struct vmap *vmap_get(struct quire *q, unsigned flags, int *error);
+struct vmap *vmap_of(struct quire_module *module);
+
+/* ---- verify.c ---- */
+int vmap_verify(struct quire_module *module);
+
+#endif
