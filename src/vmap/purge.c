@@ -275,18 +275,6 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 	return chain;
 }
 
-static uint32_t join_chains(struct vmap *v, uint32_t a, uint32_t b)
-{
-	uint32_t last = a;
-
-	if (a == RANGE_NONE)
-		return b;
-	while (range_at(v, last)->next != RANGE_NONE)
-		last = range_at(v, last)->next;
-	range_at(v, last)->next = b;
-	return a;
-}
-
 /* ---- the policies ---- */
 
 /* Excludes nobody: who comes second splices an empty list, and returns while the memory is in the
@@ -322,14 +310,11 @@ uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool
 	return pages;
 }
 
-uint64_t purge_everything(struct vmap *v, uint32_t chain)
+uint64_t purge_everything(struct vmap *v)
 {
 	CHECK(mutex_is_held(&v->purge_mutex));
-	if (chain != RANGE_NONE)
-		lazy_publish_chain(v, chain);
-	chain = lazy_splice(v);
-	chain = join_chains(v, chain, add_pooled(v, RANGE_NONE, EVERYTHING_MS, 0));
-	return purge_chain(v, chain, v->ranges, PURGE_RANGES);
+	return purge_chain(v, add_pooled(v, lazy_splice(v), EVERYTHING_MS, 0), v->ranges,
+			   PURGE_RANGES);
 }
 
 /* ---- the other way ---- */
