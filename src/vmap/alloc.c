@@ -236,21 +236,6 @@ static uint32_t after_purge_of_2016(struct vmap *v, struct request *request, int
 	return index;
 }
 
-/* False: it is what was asked for. */
-static bool drop_rounding(const struct vmap *v, struct request *request)
-{
-	size_t page = (size_t)1 << v->page_shift;
-	uint32_t pages = (uint32_t)((request->asked_bytes + page - 1) >> v->page_shift);
-
-	if (request->class == CLASS_NONE || pages == request->pages)
-		return false;
-	request->class = CLASS_NONE;
-	request->pages = pages;
-	request->total = pages + v->guard_pages;
-	request->align = 1;
-	return true;
-}
-
 static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
 {
 	uint32_t index;
@@ -261,14 +246,10 @@ static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
 	    MUTANT(purge_counter_as_lock))
 		return after_purge_of_2016(v, request, error);
 	index = after_purge(v, request, error);
-	if (index == RANGE_NONE && *error == -ENOMEM) {
-		page_make_room(v->q);
-		index = after_purge(v, request, error);
-	}
-	/* What is rounded up for a class is not worth a refusal. */
-	if (index == RANGE_NONE && drop_rounding(v, request))
-		index = after_purge(v, request, error);
-	return index;
+	if (index != RANGE_NONE || *error != -ENOMEM)
+		return index;
+	page_make_room(v->q);
+	return after_purge(v, request, error);
 }
 
 /* ---- together ---- */
