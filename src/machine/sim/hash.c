@@ -37,6 +37,13 @@ static uint64_t mix(uint64_t z)
 	return z ^ z >> 31;
 }
 
+/* Half of mix(): what is added up has been through it twice. */
+static uint64_t stir(uint64_t z)
+{
+	z = (z ^ z >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+	return z ^ z >> 29;
+}
+
 void hash_access(const volatile void *addr, bool write)
 {
 	uintptr_t key = (uintptr_t)addr & ~(uintptr_t)3;
@@ -49,8 +56,8 @@ void hash_access(const volatile void *addr, bool write)
 	place = &places[slot];
 	if (place->run != sim_run_number)
 		*place = (struct place){ .addr = key, .run = sim_run_number };
-	event = mix((uint64_t)sim_run_.current << 32 ^ current_task()->steps ^ key << 8);
-	sim_run_.trace_hash += mix(event ^ place->version ^ (write ? place->readers : 0));
+	event = stir((uint64_t)sim_run_.current << 32 ^ current_task()->steps ^ key << 8);
+	sim_run_.trace_hash += stir(event ^ place->version ^ (write ? place->readers : 0));
 	if (write) {
 		place->version = event;
 		place->readers = 0;
