@@ -108,8 +108,8 @@ static NOINLINE void watched_access(enum point_kind kind, const volatile void *a
 		race_plain(addr, bytes, kind == POINT_WRITE, pc);
 }
 
-static inline void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
-				uintptr_t pc)
+static NOINLINE void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
+				  uintptr_t pc)
 {
 	if (UNLIKELY(sim_mode & (MODE_PLAIN | MODE_MEMORY | MODE_TRACE | MODE_COUNT))) {
 		watched_access(kind, addr, bytes, pc);
@@ -120,12 +120,17 @@ static inline void plain_access(enum point_kind kind, const volatile void *addr,
 		race_plain(addr, bytes, kind == POINT_WRITE, pc);
 }
 
-void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
+static inline void plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
 {
 	if (UNLIKELY(++sim_hooks_seen[POINT_READ] == sim_reads_limit))
 		sim_fail("livelock", "a loop without a scheduling point");
 	if (UNLIKELY(sim_mode & MODE_READS))
 		plain_access(POINT_READ, addr, bytes, pc);
+}
+
+void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
+{
+	plain_read(addr, bytes, pc);
 }
 
 /* Fits the store buffer, and is not a stack whose bytes may soon be something else. */
@@ -262,7 +267,7 @@ HOOK(__tsan_func_exit, void)
 #define PLAIN_HOOKS(bytes)                                                                         \
 	HOOK(__tsan_read##bytes, void *addr)                                                       \
 	{                                                                                          \
-		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		plain_read(addr, bytes, CALLER_PC);                                                \
 	}                                                                                          \
 	HOOK(__tsan_write##bytes, void *addr)                                                      \
 	{                                                                                          \
@@ -270,7 +275,7 @@ HOOK(__tsan_func_exit, void)
 	}                                                                                          \
 	HOOK(__tsan_unaligned_read##bytes, void *addr)                                             \
 	{                                                                                          \
-		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		plain_read(addr, bytes, CALLER_PC);                                                \
 	}                                                                                          \
 	HOOK(__tsan_unaligned_write##bytes, void *addr)                                            \
 	{                                                                                          \
@@ -278,7 +283,7 @@ HOOK(__tsan_func_exit, void)
 	}                                                                                          \
 	HOOK(__tsan_read_write##bytes, void *addr)                                                 \
 	{                                                                                          \
-		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		plain_read(addr, bytes, CALLER_PC);                                                \
 		sim_plain_write(addr, bytes, CALLER_PC);                                           \
 	}
 

@@ -24,19 +24,19 @@
 
 typedef uint32_t clock_vector[TASKS_MAX];
 
+/* Two words, so that to compare and to write one is two instructions each. */
 struct cell {
-	uint32_t run;
-	uint32_t clock;
-	uint32_t pc;   /* its low bits: the program is smaller than 4 GiB */
-	uint32_t what; /* bytes of the word, CELL_*, and the task above CELL_TASK_SHIFT */
+	uint64_t when; /* the run above, the task's clock below */
+	uint64_t what; /* task, CELL_*, bytes of the word; below them the low half of the pc */
 };
 
 /* So that one access covers another if it has all the bits of the other. */
-#define CELL_BYTES	0xffu
-#define CELL_WRITE	0x100u
-#define CELL_PLAIN	0x200u
-#define CELL_BITS	0x3ffu
-#define CELL_TASK_SHIFT 16
+#define CELL_BYTE	(UINT64_C(1) << 32)
+#define CELL_BYTES	(CELL_BYTE * 0xff)
+#define CELL_WRITE	(CELL_BYTE << 8)
+#define CELL_PLAIN	(CELL_BYTE << 9)
+#define CELL_BITS	(CELL_BYTES | CELL_WRITE | CELL_PLAIN)
+#define CELL_TASK_SHIFT 48
 
 /* Most words have one cell or two: those of neighbours share a cache line. */
 struct shadow_page {
@@ -59,6 +59,7 @@ static clock_vector release_fence[TASKS_MAX], acquire_pending[TASKS_MAX];
 static bool has_release_fence[TASKS_MAX];
 static clock_vector cpu_clocks[64];
 static unsigned tasks, self;
+static uint32_t *seen = clocks[0]; /* of the others, by the running one */
 
 static NOINLINE void *room(size_t bytes)
 {
@@ -103,6 +104,7 @@ void race_reset(unsigned tasks_nr)
 void race_set_task(unsigned task)
 {
 	self = task;
+	seen = clocks[task];
 }
 
 void race_spawn(unsigned parent, unsigned child)
@@ -204,58 +206,61 @@ void race_cpu_enter(unsigned task, unsigned cpu)
 
 /* ---- accesses ----------------------------------------------------------------------------------- */
 
-/* The word's first cell; its others follow, WORDS_PAGE apart. */
+/* The word's first cell; its others follow, WORDS_PAGE apart.  NULL: of no run yet. */
 static inline struct cell *cells_of(uintptr_t word)
 {
-	size_t page = (word - ARENA_BASE) >> 12;
+	struct shadow_page *page = shadow[(word - ARENA_BASE) >> 12];
 
-	if (UNLIKELY(shadow[page] == NULL))
-		shadow[page] = room(sizeof(struct shadow_page));
-	return &shadow[page]->cells[0][word >> 3 & (WORDS_PAGE - 1)];
+	return page != NULL ? &page->cells[0][word >> 3 & (WORDS_PAGE - 1)] : NULL;
 }
 
-static unsigned task_of(const struct cell *cell)
+static inline uint64_t task_of(uint64_t what)
 {
-	return cell->what >> CELL_TASK_SHIFT;
+	return what >> CELL_TASK_SHIFT;
 }
 
-static const char *kind_of(const struct cell *cell)
+static const char *kind_of(uint64_t what)
 {
-	if (!(cell->what & CELL_PLAIN))
-		return cell->what & CELL_WRITE ? "marked write" : "marked read";
-	return cell->what & CELL_WRITE ? "write" : "read";
+	if (!(what & CELL_PLAIN))
+		return what & CELL_WRITE ? "marked write" : "marked read";
+	return what & CELL_WRITE ? "write" : "read";
 }
 
-static uintptr_t whole_pc(uint32_t low)
+static uintptr_t whole_pc(uint64_t what)
 {
 	uintptr_t base = scene_image_base();
 
-	return base + (uint32_t)(low - (uint32_t)base);
+	return base + (uint32_t)((uint32_t)what - (uint32_t)base);
 }
 
-static void report(const struct cell *old, const struct cell *new, uintptr_t word)
+static void report(uint64_t old, uint64_t new, uintptr_t word)
 {
 	const struct task *before = &sim_run_.tasks[task_of(old)];
 	const struct task *now = &sim_run_.tasks[task_of(new)];
-	unsigned byte = (unsigned)__builtin_ctz(new->what &CELL_BYTES);
+	unsigned byte = (unsigned)__builtin_ctzll((new &CELL_BYTES) / CELL_BYTE);
 	char where[96];
 
-	sim_failure.pc = whole_pc(new->pc);
-	sim_failure.other_pc = whole_pc(old->pc);
+	sim_failure.pc = whole_pc(new);
+	sim_failure.other_pc = whole_pc(old);
 	sim_fail("data race", "%s by CPU %u (%s) against %s by CPU %u (%s), at %s", kind_of(new),
 		 now->cpu, now->name, kind_of(old), before->cpu, before->name,
 		 memory_describe((void *)(word + byte), where, sizeof(where)));
 }
 
 /* Whatever races with @old, of the same task or seen by it, races with @new. */
-static inline bool covers(uint32_t new, uint32_t old)
+static inline bool covers(uint64_t new, uint64_t old)
 {
 	return (old & ~new &CELL_BITS) == 0;
 }
 
-static inline bool conflict(uint32_t old, uint32_t new)
+static inline bool conflict(uint64_t old, uint64_t new)
 {
 	return old & new &CELL_BYTES && (old | new) & CELL_WRITE && (old | new) & CELL_PLAIN;
+}
+
+static inline bool same_run(uint64_t when)
+{
+	return when >> 32 == sim_run_number;
 }
 
 /* Found again at once the next time: most accesses repeat one of before the last release. */
@@ -267,79 +272,87 @@ static inline void move_to_front(struct cell *cells, struct cell *cell)
 	cells[0] = found;
 }
 
-static NOINLINE void touch_used_word(uintptr_t word, struct cell new)
+static NOINLINE void touch_used_word(uintptr_t word, uint64_t when, uint64_t what)
 {
-	const uint32_t *seen = clocks[self];
 	struct cell *cells = cells_of(word), *place = NULL, *cell = cells;
 
 	for (unsigned i = 0; i < CELLS; i++, cell += WORDS_PAGE) {
-		if (cell->run != new.run) { /* they fill up in order: so are the rest */
+		if (!same_run(cell->when)) { /* they fill up in order: so are the rest */
 			place = place != NULL ? place : cell;
 			break;
 		}
-		if (task_of(cell) == task_of(&new)) {
-			if (cell->clock == new.clock && covers(cell->what, new.what)) {
-				if (i != 0)
-					move_to_front(cells, cell);
+		if (task_of(cell->what) == self) {
+			if (cell->when == when && covers(cell->what, what)) {
+				move_to_front(cells, cell);
 				return;
 			}
-		} else if (cell->clock > seen[task_of(cell)]) {
-			if (UNLIKELY(conflict(cell->what, new.what)))
-				report(cell, &new, word);
+		} else if ((uint32_t)cell->when > seen[task_of(cell->what)]) {
+			if (UNLIKELY(conflict(cell->what, what)))
+				report(cell->what, what, word);
 			continue;
 		}
-		if (place == NULL && covers(new.what, cell->what))
+		if (place == NULL && covers(what, cell->what))
 			place = cell;
 	}
 	if (place == NULL)
-		place = &cells[new.clock % CELLS *WORDS_PAGE];
-	*place = new;
+		place = &cells[(uint32_t)when % CELLS * WORDS_PAGE];
+	*place = (struct cell){ .when = when, .what = what };
 }
 
-/* The first touch in a run, and one that repeats the last, are most. */
-static inline void touch_word(uintptr_t word, struct cell new)
+static NOINLINE void touch_new_page(uintptr_t word, uint64_t when, uint64_t what)
+{
+	shadow[(word - ARENA_BASE) >> 12] = room(sizeof(struct shadow_page));
+	touch_used_word(word, when, what);
+}
+
+/* Most are the first touch in a run, or the same task's that was alone with the word so far. */
+static inline void touch_word(uintptr_t word, uint64_t when, uint64_t what)
 {
 	struct cell *cell = cells_of(word);
 
-	if (cell->run != new.run)
-		*cell = new;
-	else if (cell->clock != new.clock || task_of(cell) != task_of(&new) ||
-		 !covers(cell->what, new.what))
-		touch_used_word(word, new);
+	if (UNLIKELY(cell == NULL)) {
+		touch_new_page(word, when, what);
+		return;
+	}
+	if (same_run(cell->when)) {
+		bool alone = task_of(cell->what) == self;
+
+		if (alone && cell->when == when && covers(cell->what, what))
+			return;
+		if (!alone || same_run(cell[WORDS_PAGE].when) || !covers(what, cell->what)) {
+			touch_used_word(word, when, what);
+			return;
+		}
+	}
+	cell->when = when;
+	cell->what = what;
 }
 
-static NOINLINE void touch_range(uintptr_t start, uintptr_t end, struct cell new)
+static NOINLINE void touch_range(uintptr_t start, size_t bytes, uint64_t when, uint64_t what)
 {
-	uint32_t what = new.what;
+	uintptr_t end = start + bytes;
 
 	for (uintptr_t word = start & ~(uintptr_t)7; word < end; word += 8) {
-		unsigned from = start > word ? (unsigned)(start - word) : 0;
-		unsigned to = end - word < 8 ? (unsigned)(end - word) : 8;
+		uint64_t from = start > word ? start - word : 0;
+		uint64_t to = end - word < 8 ? end - word : 8;
 
-		new.what = what | (CELL_BYTES >> (8 - (to - from)) << from);
-		touch_word(word, new);
+		touch_word(word, when, what | ((CELL_BYTE << to) - (CELL_BYTE << from)));
 	}
 }
 
-static inline void touch(const volatile void *addr, size_t bytes, uint32_t what, uintptr_t pc)
+static inline void touch(const volatile void *addr, size_t bytes, uint64_t what, uintptr_t pc)
 {
-	uintptr_t start = (uintptr_t)addr;
-	unsigned from = start & 7;
-	struct cell new = {
-		.run = sim_run_number,
-		.clock = clocks[self][self],
-		.pc = (uint32_t)pc,
-		.what = what | self << CELL_TASK_SHIFT,
-	};
+	uintptr_t start = (uintptr_t)addr, from = start & 7;
+	uint64_t when = (uint64_t)sim_run_number << 32 | seen[self];
 
-	if (!in_arena(addr))
+	if (UNLIKELY(!in_arena(addr)))
 		return;
-	if (UNLIKELY(from + bytes > 8 || bytes == 0)) {
-		touch_range(start, start + bytes, new);
+	what |= (uint64_t)self << CELL_TASK_SHIFT | (uint32_t)pc;
+	if (UNLIKELY(from + bytes > 8)) {
+		touch_range(start, bytes, when, what);
 		return;
 	}
-	new.what |= CELL_BYTES >> (8 - bytes) << from;
-	touch_word(start - from, new);
+	touch_word(start - from, when, what | ((CELL_BYTE << bytes) - CELL_BYTE) << from);
 }
 
 void race_plain(const volatile void *addr, size_t bytes, bool write, uintptr_t pc)
