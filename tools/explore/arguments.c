@@ -390,4 +390,7 @@ void parse_arguments(struct arguments *args, int argc, char **argv)
 		wrong("--replay needs one scenario", NULL);
 	for (int i = optind; i < argc; i++)
 		find_test(argv[i]);
+	if (optind != argc &&
+	    (args->mutants_table || args->scaling_table || args->figures_table || args->total != 0))
+		wrong("a table is about every scenario, not about", argv[optind]);
 }
