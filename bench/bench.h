@@ -149,5 +149,11 @@ void bench_fallback(const struct options *options);
 void bench_drain(const struct options *options);
 void bench_release(const struct options *options);
 void bench_meta(const struct options *options);
+void bench_large(const struct options *options);
+void bench_replace(const struct options *options);
+void bench_half(const struct options *options);
+void bench_areas(const struct options *options);
+void bench_tail(const struct options *options);
+void bench_tlb(const struct options *options);
 
 #endif
