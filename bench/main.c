@@ -40,6 +40,10 @@ static const struct question questions[] = {
 	{ "areas", bench_areas, "memory left when all large blocks were freed" },
 	{ "tail", bench_tail, "the longest call while another thread overflows the lazy limit" },
 	{ "tlb", bench_tlb, "interrupts for a thousand frees" },
+	{ "purge", bench_purge, "giving 512 scattered pages back" },
+	{ "tree", bench_tree, "an area replaced with a million live" },
+	{ "vmas", bench_vmas, "mappings with 20,000 guarded areas" },
+	{ "policies", bench_policies, "spurious refusals and areas per hold, by purge policy" },
 };
 
 #define QUESTIONS_NR (sizeof(questions) / sizeof(questions[0]))
