@@ -43,3 +43,12 @@ uint64_t outcome_flushes_avoided(const struct quire_vmap_stat *stat)
 {
 	return stat->frees > stat->flushes ? stat->frees - stat->flushes : 0;
 }
+
+uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat)
+{
+	uint64_t installed = stat->guards_installed;
+
+	return installed < stat->allocs - stat->reused ? stat->reused
+	       : installed < stat->allocs	       ? stat->allocs - installed
+						       : 0;
+}
