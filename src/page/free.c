@@ -29,6 +29,15 @@ static uint32_t enclosing_head(const struct quire *q, uint32_t frame)
 	return frame;
 }
 
+bool page_is_allocated(const struct quire *q, const void *addr)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+
+	return offset < q->span_bytes && (offset & q->page_mask) == 0 &&
+	       (page_state(q, enclosing_head(q, page_frame(q, addr))) & STATE_KIND) ==
+		       STATE_ALLOCATED;
+}
+
 static _Noreturn void free_misuse(const struct quire *q, const void *addr, unsigned order,
 				  const char *function)
 {

@@ -37,6 +37,10 @@ int page_charge(struct quire *q, uint64_t pages, unsigned flags);
 void page_uncharge(struct quire *q, uint64_t pages);
 void page_make_room(struct quire *q);
 
+/* ---- free.c ---- */
+/* A page begins at @addr that somebody has allocated, alone or as part of a block. */
+bool page_is_allocated(const struct quire *q, const void *addr);
+
 /* ---- module.c: what stands to the right of pages in an instance ---- */
 void module_register_locked(struct quire *q, struct quire_module *module);
 size_t modules_shrink(struct quire *q);

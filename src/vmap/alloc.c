@@ -311,6 +311,26 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 	return index;
 }
 
+uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *error)
+{
+	uint32_t index;
+
+	if (lock_nested())
+		request->flags |= QUIRE_NOLOCK;
+	index = from_free(v, request, error);
+	if (index == RANGE_NONE)
+		index = last_resort(v, request, error);
+	if (index == RANGE_NONE) {
+		fetch_add_relaxed(&v->refusals, 1);
+		return RANGE_NONE;
+	}
+	*error = prepare(v, index, request);
+	if (*error)
+		return RANGE_NONE;
+	range_at(v, index)->uses++;
+	return index;
+}
+
 /* ---- public ---- */
 
 static __attribute__((noinline, cold)) void *vmalloc_slow(struct quire *q, size_t bytes,

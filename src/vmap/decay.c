@@ -93,6 +93,10 @@ static void turn(struct vmap *v, uint32_t now_ms)
 
 	v->ticked_ms = now_ms;
 	drain_cpus(v);
+	if (mutex_try(&v->purge_mutex)) {
+		ram_purge_fragmented(v, false);
+		mutex_release(&v->purge_mutex);
+	}
 	/* An eighth less each turn. */
 	note_live(v, load_relaxed(&v->live_high_pages) - load_relaxed(&v->live_high_pages) / 8);
 	budget = decay_budget_pages(v);
@@ -129,7 +133,7 @@ size_t decay_shrink(struct quire_module *module)
 		cpu_drain(v, slot);
 	pages = purge_everything(v);
 	mutex_release(&v->purge_mutex);
-	return ((size_t)pages << v->page_shift) + pool_shrink(&v->pool);
+	return ((size_t)pages << v->page_shift) + pool_shrink(&v->pool) + ram_shrink(v);
 }
 
 void quire_vm_unmap_aliases(struct quire *q)
@@ -137,8 +141,10 @@ void quire_vm_unmap_aliases(struct quire *q)
 	int error;
 	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, &error) : NULL;
 
-	if (v != NULL)
-		decay_shrink(&v->module);
+	if (v == NULL)
+		return;
+	decay_shrink(&v->module);
+	ram_unmap_aliases(v);
 }
 
 size_t quire_vmap_purge(struct quire *q)

@@ -79,7 +79,7 @@ static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *add
 {
 	struct vmap *v = load_acquire(&q->vmap);
 
-	if (addr == NULL)
+	if (addr == NULL || q->dead)
 		return;
 	if (v == NULL)
 		misuse("foreign pointer", "quire_vfree", addr, 0);

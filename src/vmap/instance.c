@@ -50,9 +50,10 @@ static int reserve_meta(struct vmap *v)
 	size_t map = round_up((size_t)v->span_pages * sizeof(uint32_t), page);
 	size_t heads = round_up(heads_bytes(v->span_pages), page);
 	size_t ranges = round_up(GATHER_RANGES * sizeof(struct mem_range), page);
+	size_t vector = round_up(GATHER_RANGES * sizeof(struct mem_vector), page);
 	size_t sections = round_up((v->span_bytes >> SECTION_SHIFT) + 1, page);
 
-	v->meta_bytes = map + heads + ranges + sections;
+	v->meta_bytes = map + heads + ranges + vector + sections;
 	v->meta = mem_reserve(v->meta_bytes, page, "quire-area-map");
 	if (v->meta == NULL)
 		return -ENOMEM;
@@ -64,7 +65,8 @@ static int reserve_meta(struct vmap *v)
 	v->map = (uint32_t *)(void *)v->meta;
 	heads_place(v, (uint64_t *)(void *)(v->meta + map));
 	v->ranges = (struct mem_range *)(void *)(v->meta + map + heads);
-	v->section = (uint8_t *)(v->meta + map + heads + ranges);
+	v->vector = (struct mem_vector *)(void *)(v->meta + map + heads + ranges);
+	v->section = (uint8_t *)(v->meta + map + heads + ranges + vector);
 	return 0;
 }
 
@@ -160,14 +162,14 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->q = q;
 	v->page_shift = q->page_shift;
 	v->block_pages = 1u << (BLOCK_SHIFT - q->page_shift);
-	v->huge = q->thp;
+	v->huge = q->thp && !q->shared; /* a frame is mapped page by page */
 	v->cache = options->cache != QUIRE_OFF;
 	v->push_allowed = v->cache;
 	v->guard_pages = options->guard != QUIRE_OFF;
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
 	v->stacks = q->stacks;
 	v->lazy_max_pages = (lazy != 0 ? lazy : default_lazy_bytes(v)) >> v->page_shift;
-	v->lazy = v->oldest = v->newest = RANGE_NONE;
+	v->lazy = v->lazy_frames = v->oldest = v->newest = RANGE_NONE;
 	v->free.root = v->pooled.root = RANGE_NONE;
 	lock_init(&v->lock, RANK_VMAP_SPACE);
 	mutex_init(&v->purge_mutex, RANK_VMAP_PURGE);
@@ -200,7 +202,9 @@ static void release(struct vmap *v)
 	pool_fini(&v->pool);
 	mem_release(v->cpu_meta, v->cpu_meta_bytes);
 	mem_release(v->meta, v->meta_bytes);
-	mem_release(v->base, v->span_bytes);
+	/* In a child of fork there are holes where aliases were, and perhaps others in them. */
+	if (!v->q->dead)
+		mem_release(v->base, v->span_bytes);
 }
 
 static size_t handle_bytes(void)
@@ -212,6 +216,7 @@ static void fini(struct quire_module *module)
 {
 	struct vmap *v = vmap_of(module);
 
+	ram_fini(v);
 	release(v);
 	mem_release(v, handle_bytes());
 }
@@ -253,6 +258,10 @@ static void fork_done(struct quire_module *module, bool child)
 	}
 	if (child)
 		store_relaxed(&v->kicked, false);
+	if (child && v->q->shared) { /* dead: no call is fast, no address is ours */
+		v->fast_bytes_end = 0;
+		v->span_bytes = 0;
+	}
 	mutex_release(&v->commit_mutex);
 	mutex_release(&v->purge_mutex);
 }
@@ -296,6 +305,10 @@ struct vmap *vmap_get(struct quire *q, unsigned flags, int *error)
 {
 	struct vmap *v = load_acquire(&q->vmap); /* pairs with the release below */
 
+	if (UNLIKELY(q->dead)) {
+		*error = -EOWNERDEAD;
+		return NULL;
+	}
 	if (LIKELY(v != NULL))
 		return v;
 	*error = -ENOMEM;

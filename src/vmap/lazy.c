@@ -12,17 +12,24 @@
  */
 #include "vmap/vmap.h"
 
-static void push(struct vmap *v, uint32_t first, uint32_t last)
+static void push(struct vmap *v, uint32_t *list, uint32_t first, uint32_t last)
 {
 	/* Pairs with lazy_splice() and lazy_pop(). */
-	uint32_t head = load_relaxed(&v->lazy);
+	uint32_t head = load_relaxed(list);
 
 	do
 		range_at(v, last)->next = head;
-	while (!cas_release(&v->lazy, &head, first));
+	while (!cas_release(list, &head, first));
 }
 
-/* A chain of ranges in hand, by `next`, ended by RANGE_NONE; not empty. */
+/* Frames are not given back but unmapped, and are never rescued. */
+static uint32_t *list_of(struct vmap *v, uint32_t index)
+{
+	return range_at(v, index)->kind == QUIRE_VMAP_ALLOC ? &v->lazy : &v->lazy_frames;
+}
+
+/* A chain of ranges in hand, by `next`, ended by RANGE_NONE; not empty.  Ranges of frames are
+ * published alone. */
 void lazy_publish_chain(struct vmap *v, uint32_t chain)
 {
 	uint64_t pages = 0, areas = 0;
@@ -37,7 +44,7 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 	fetch_add_relaxed(&v->lazy_areas, areas);
 	if (!MUTANT(lazy_publish_before_count))
 		fetch_add_relaxed(&v->lazy_pages, pages); /* ordered by the release in push() */
-	push(v, chain, last);
+	push(v, list_of(v, chain), chain, last);
 	if (MUTANT(lazy_publish_before_count))
 		fetch_add_relaxed(&v->lazy_pages, pages);
 	if (MUTANT(lazy_touched_after_publish))
@@ -48,6 +55,18 @@ uint32_t lazy_splice(struct vmap *v)
 {
 	/* Pairs with the release in push(). */
 	return exchange_acq_rel(&v->lazy, RANGE_NONE);
+}
+
+uint32_t lazy_splice_frames(struct vmap *v)
+{
+	/* Pairs with the release in push(). */
+	return exchange_acq_rel(&v->lazy_frames, RANGE_NONE);
+}
+
+void lazy_put_back(struct vmap *v, uint32_t index)
+{
+	range_set_state(range_at(v, index), RANGE_LAZY);
+	push(v, list_of(v, index), index, index);
 }
 
 uint32_t lazy_pop(struct vmap *v, unsigned most)

@@ -45,7 +45,7 @@ static uint32_t merge_chains(struct vmap *v, uint32_t a, uint32_t b)
 }
 
 /* Bottom-up: runs of 2^n stand in slot n. */
-static uint32_t sort_chain(struct vmap *v, uint32_t chain)
+uint32_t purge_sort(struct vmap *v, uint32_t chain)
 {
 	uint32_t runs[32], sorted = RANGE_NONE;
 
@@ -70,8 +70,15 @@ static uint32_t sort_chain(struct vmap *v, uint32_t chain)
 
 /* ---- taking memory away ---- */
 
+/* A part of a 2 MiB block goes, and the rest stays. */
+static void split_edge(struct vmap *v, char *addr, size_t bytes)
+{
+	vmap_deny_huge(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift));
+	mem_split_huge(addr, bytes);
+}
+
 /* The parts of [addr, addr + bytes) in 2 MiB blocks that it does not cover. */
-static void split_edges(const struct vmap *v, char *addr, size_t bytes)
+static void split_edges(struct vmap *v, char *addr, size_t bytes)
 {
 	size_t block = (size_t)v->block_pages << v->page_shift;
 	size_t into = (size_t)(addr - v->base) & (block - 1);
@@ -81,9 +88,9 @@ static void split_edges(const struct vmap *v, char *addr, size_t bytes)
 		front = bytes;
 	back = (into + bytes) & (block - 1);
 	if (front != 0)
-		mem_split_huge(addr, front);
+		split_edge(v, addr, front);
 	if (back != 0 && front < bytes)
-		mem_split_huge(addr + bytes - back, back);
+		split_edge(v, addr + bytes - back, back);
 }
 
 /* A run of neighbouring ranges is complete.  Guards that the system leaves stay noted. */
@@ -196,7 +203,7 @@ static uint32_t return_some(struct vmap *v, uint32_t chain, uint32_t end, unsign
 	return chain;
 }
 
-static void return_all(struct vmap *v, uint32_t chain, uint32_t end)
+void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 {
 	while (chain != end) {
 		unsigned most = RETURN_BATCH;
@@ -220,20 +227,22 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		count_add(v->purges, 1);
 	if (MUTANT(lazy_early_decrement))
 		fetch_sub_relaxed(&v->lazy_pages, pages / 2);
-	for (chain = sort_chain(v, chain); chain != RANGE_NONE;) {
+	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
 		struct gather gather;
 		uint32_t end;
 
 		gather_begin(&gather, ranges, most);
+		if (ranges == v->ranges)
+			gather_lend(&gather, v->vector, most);
 		end = collect(v, &gather, chain);
 		if (MUTANT(vmap_freed_before_flush))
-			return_all(v, chain, end);
+			purge_return(v, chain, end);
 		gather_finish(&gather);
 		count_add(v->flushes, 1);
 		if (any_refused(&gather))
 			mark_refused(v, &gather, chain, end);
 		if (!MUTANT(vmap_freed_before_flush))
-			return_all(v, chain, end);
+			purge_return(v, chain, end);
 		chain = end;
 	}
 	return pages;
@@ -288,6 +297,10 @@ static uint64_t run_counter(struct vmap *v, uint32_t before_ms, uint64_t keep_pa
 	pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), ranges,
 			    COUNTER_RANGES);
 	fetch_sub_relaxed(&v->purging, 1);
+	if (mutex_try(&v->purge_mutex)) {
+		pages += frames_purge(v);
+		mutex_release(&v->purge_mutex);
+	}
 	return pages;
 }
 
@@ -305,6 +318,7 @@ uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool
 	}
 	pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), v->ranges,
 			    PURGE_RANGES);
+	pages += frames_purge(v);
 	v->purged_ms = decay_now_ms();
 	mutex_release(&v->purge_mutex);
 	return pages;
@@ -313,8 +327,9 @@ uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool
 uint64_t purge_everything(struct vmap *v)
 {
 	CHECK(mutex_is_held(&v->purge_mutex));
-	return purge_chain(v, add_pooled(v, lazy_splice(v), EVERYTHING_MS, 0), v->ranges,
-			   PURGE_RANGES);
+	ram_purge_fragmented(v, true);
+	return frames_purge(v) + purge_chain(v, add_pooled(v, lazy_splice(v), EVERYTHING_MS, 0),
+					     v->ranges, PURGE_RANGES);
 }
 
 /* ---- the other way ---- */

@@ -393,17 +393,17 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 		return RANGE_NONE;
 	*error = -ENOMEM;
 	v->tree_allocs++;
-	before = pooled_before(v, &fit, &start);
+	before = request->frames ? RANGE_NONE : pooled_before(v, &fit, &start);
 	if (before != RANGE_NONE)
 		return take_across(v, request, &fit, before, start);
-	if (!charge(v, request->pages, request->flags))
+	if (!request->frames && !charge(v, request->pages, request->flags))
 		return RANGE_NONE;
 	index = cut_out_free(v, fit.index, fit.start, request->total);
 	r = range_at(v, index);
 	request->fresh = !(r->flags & RANGE_DIRTY);
 	request->unguard_due = (r->flags & RANGE_GUARDED) != 0;
-	request->guard_due = v->guard_pages != 0;
-	r->backed = request->pages;
+	request->guard_due = v->guard_pages != 0 && request->total > request->pages;
+	r->backed = request->frames ? 0 : request->pages;
 	r->flags &= RANGE_GUARDED;
 	r->uses = 0;
 	heads_set_locked(v, r->start, index);

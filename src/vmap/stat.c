@@ -37,7 +37,7 @@ static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area 
 size_t quire_vmap_walk(struct quire *q,
 		       bool (*visit)(const struct quire_vmap_area *area, void *arg), void *arg)
 {
-	struct vmap *v = load_acquire(&q->vmap);
+	struct vmap *v = q->dead ? NULL : load_acquire(&q->vmap);
 	uint32_t page = 0;
 	size_t visited = 0;
 
@@ -149,6 +149,8 @@ int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 
 	*stat = (struct quire_vmap_stat){ .version = QUIRE_VMAP_STAT_VERSION,
 					  .page_shift = q->page_shift };
+	if (q->dead)
+		return -EOWNERDEAD;
 	if (v == NULL)
 		return 0;
 	stat->span_bytes = v->span_bytes;
@@ -158,6 +160,7 @@ int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
 		stat->cached_bytes += cpu_pages(v, slot, &areas) << v->page_shift;
 	stat->cached_areas += areas;
+	stat->blocks = ram_blocks(v);
 	count_work(v, stat);
 	stat->frees = stat->allocs - stat->busy_areas;
 	stat->reused = stat->allocs > stat->tree_allocs ? stat->allocs - stat->tree_allocs : 0;

@@ -6,6 +6,8 @@
  *   V2  the trees: order, colours, the largest of each subtree, no free neighbours unmerged
  *   V4  lazy_pages is what the lazy list holds
  *   V6  the map names the range that begins at a page, and none elsewhere
+ *   V7  a block's pages are not handed out, in use or dirty; its maps say so; it is on its CPU's
+ *       list as long as it has room
  *   V9  the sum of backed pages is what was charged
  *
  * What it cannot prove: that a busy range is really held by somebody, and that nothing is behind a
@@ -70,12 +72,16 @@ static int check_partition_locked(struct vmap *v, struct sums *sums)
 
 static int check_lazy(struct vmap *v, const struct sums *sums)
 {
+	uint32_t lists[] = { load_acquire(&v->lazy), load_acquire(&v->lazy_frames) };
 	uint64_t pages = 0, areas = 0;
 
-	for (uint32_t i = load_acquire(&v->lazy); i != RANGE_NONE; i = range_at(v, i)->next) {
-		if (range_state(range_at(v, i)) != RANGE_LAZY || areas++ > v->span_pages)
-			return 4;
-		pages += range_at(v, i)->pages;
+	for (unsigned list = 0; list < 2; list++) {
+		for (uint32_t i = lists[list]; i != RANGE_NONE; i = range_at(v, i)->next) {
+			if (range_state(range_at(v, i)) != RANGE_LAZY || areas++ > v->span_pages ||
+			    (range_at(v, i)->kind == QUIRE_VMAP_ALLOC) != (list == 0))
+				return 4;
+			pages += range_at(v, i)->pages;
+		}
 	}
 	return pages == sums->lazy && pages == load_relaxed(&v->lazy_pages) &&
 			       areas == load_relaxed(&v->lazy_areas)
@@ -131,6 +137,8 @@ int vmap_verify(struct quire_module *module)
 	lock_release(&v->lock, token);
 	if (label == 0 && pool_verify(&v->pool) != 0)
 		label = 10;
+	if (label == 0)
+		label = ram_verify(v);
 	mutex_release(&v->purge_mutex);
 	return label != 0 ? 200 + label : 0;
 }

@@ -57,6 +57,12 @@
 #define RECORDS_AT_HAND	 16u
 #define RECORDS_NEEDED	 3u
 
+enum section {
+	SECTION_RESERVED = 0,
+	SECTION_USABLE, /* with huge pages, where its region has them */
+	SECTION_DENIED, /* usable, and for now without huge pages */
+};
+
 enum range_state {
 	RANGE_FREE = 1,
 	RANGE_BUSY,
@@ -117,6 +123,7 @@ struct vmap_cpu {
 	bool cold;		      /* (l) its stacks refuse every push */
 	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
 	uint16_t list_nr[CLASSES_NR]; /* (l) */
+	uint32_t room;		      /* (l) blocks with room for mappings: index + 1; 0 */
 	uint64_t merged_ns; /* atomic, relaxed: when this CPU last gave its areas to be merged */
 } __attribute__((aligned(64)));
 
@@ -170,17 +177,19 @@ struct vmap {
 	uint64_t slow_allocs, slow_refills;		      /* (s) */
 
 	uint32_t lazy;		  /* atomic: head of the lock-free list */
+	uint32_t lazy_frames;	  /* atomic: another one, of ranges with frames behind them */
 	uint64_t lazy_pages;	  /* atomic: V4 */
 	uint64_t lazy_areas;	  /* atomic, relaxed */
 	uint64_t lazy_max_pages;  /* (c) */
 	uint64_t live_high_pages; /* atomic, relaxed: highest backed total in use lately */
 
 	struct mutex purge_mutex;
-	uint32_t purging;	  /* atomic: purge:counter, and who is in flight */
-	struct mem_range *ranges; /* (m) for one gather */
-	uint32_t purged_ms;	  /* (m) when last */
-	uint32_t ticked_ms;	  /* the worker's */
-	bool kicked;		  /* atomic, relaxed: the worker will come */
+	uint32_t purging;	   /* atomic: purge:counter, and who is in flight */
+	struct mem_range *ranges;  /* (m) for one gather */
+	struct mem_vector *vector; /* (m) likewise */
+	uint32_t purged_ms;	   /* (m) when last */
+	uint32_t ticked_ms;	   /* the worker's */
+	bool kicked;		   /* atomic, relaxed: the worker will come */
 	uint64_t purges, purged_areas, purged_ranges, purged_pages, flushes; /* (m), read relaxed */
 	uint64_t areas_per_hold_max;
 	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
@@ -188,7 +197,7 @@ struct vmap {
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
 	uint8_t *section;    /* by section: 1 when committed; atomic, written under commit_mutex */
 	uint64_t block_maps; /* atomic, relaxed */
-	void *blocks;	     /* of quire_vm_map_ram() */
+	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
 };
 
 static inline struct range *range_at(const struct vmap *v, uint32_t index)
@@ -274,6 +283,7 @@ struct request {
 	uint8_t class;
 	uint8_t kind;
 	bool anywhere; /* low and high are only a preference */
+	bool frames;   /* what will be behind it is somebody's already: nothing is charged */
 	unsigned flags;
 	uint64_t asked_bytes;
 	/* What the answer needs before use. */
@@ -298,6 +308,9 @@ void space_retire_locked(struct vmap *v, uint32_t index);
 
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
+/* No huge page in the block around @page, until all of it is free; and again. */
+void vmap_deny_huge(struct vmap *v, uint32_t page);
+void vmap_allow_huge(struct vmap *v, const struct range *range);
 /* Sets guards as the request says; 0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
 
@@ -322,6 +335,9 @@ uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas);
 /* ---- lazy.c ---- */
 void lazy_publish_chain(struct vmap *v, uint32_t chain);
 uint32_t lazy_splice(struct vmap *v);
+uint32_t lazy_splice_frames(struct vmap *v);
+/* One that was spliced and could not be purged; it is still counted. */
+void lazy_put_back(struct vmap *v, uint32_t index);
 /* At most @most of the newest, for the holder of purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
@@ -340,6 +356,36 @@ void purge_pool_chain(struct vmap *v, uint32_t chain);
 /* Takes lazy areas back among the pooled ranges, if no purge is at work.  Returns how many. */
 unsigned purge_rescue(struct vmap *v, unsigned most);
 
+uint32_t purge_sort(struct vmap *v, uint32_t chain);
+/* Returns the ranges of a sorted chain before @end. */
+void purge_return(struct vmap *v, uint32_t chain, uint32_t end);
+
+/* ---- frames.c: ranges behind which stand frames ---- */
+/* The areas of an instance that can map frames; NULL with *@error set. */
+struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsigned flags,
+			int *error);
+/* Addresses for frames, with a guard page or aligned to their number; RANGE_NONE. */
+uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_vmap_kind kind,
+		     unsigned flags, int *error);
+int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count);
+/* Gives a busy range up; the purge takes the aliases. */
+void frames_give(struct vmap *v, uint32_t index);
+/* A range of frames that begins at @addr, filled; what quire_vmap() returns. */
+void *frames_map_area(struct vmap *v, void *const *pages, size_t count, enum quire_vmap_kind kind,
+		      unsigned flags, int *error);
+/* Under purge_mutex.  Returns pages. */
+uint64_t frames_purge(struct vmap *v);
+
+/* ---- ram.c, ram_purge.c: blocks of small mappings ---- */
+void ram_fini(struct vmap *v);
+/* Under purge_mutex: a block's range is about to be free. */
+void ram_retire(struct vmap *v, uint32_t block);
+void ram_purge_fragmented(struct vmap *v, bool force);
+void ram_unmap_aliases(struct vmap *v);
+size_t ram_shrink(struct vmap *v);
+uint64_t ram_blocks(struct vmap *v);
+int ram_verify(struct vmap *v);
+
 /* ---- decay.c: by time, and on demand ---- */
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
 size_t decay_shrink(struct quire_module *module);
@@ -354,6 +400,9 @@ void decay_note_live(struct vmap *v);
 int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags);
 /* A busy range, ready for use; RANGE_NONE with *@error set. */
 uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error);
+
+/* The same for addresses that frames will be behind. */
+uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *error);
 
 /* ---- free.c ---- */
 /* The busy range of @kind that begins at @addr, or stops with the rule broken. */

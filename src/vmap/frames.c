@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/frames.c - ranges behind which stand frames: the second memory model
+ *
+ * What quire_vmalloc() hands out is memory of its own in both models.  What quire_vmap() and
+ * quire_vm_map_ram() hand out are aliases of pages that somebody has already, so such a range
+ *
+ *   - is taken from the free ranges only, and nothing is charged for it;
+ *   - is filled by mapping frames over its memory, which is committed and untouched;
+ *   - is freed onto a lazy list of its own, from which nothing is rescued;
+ *   - is purged by unmapping, after which its addresses are committed memory like their neighbours.
+ *
+ * This file knows all that; the rest of vmap knows the kind of a range, and which list that means.
+ * It needs backing:memfd; an instance of private memory has nothing that could be mapped again.
+ *
+ * Unlike in the kernel an alias can be reached until the purge: taking it out of the page table at
+ * once would be a system call and an interrupt each.  Addresses are reissued only after the purge (V5),
+ * and it comes within a turn of the worker.  An alias that the system refuses to unmap stays lazy.
+ */
+#include "vmap/vmap.h"
+
+#include "machine/mem.h"
+
+#define PURGE_RANGES  1024u
+#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
+
+struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsigned flags,
+			int *error)
+{
+	struct vmap *v = NULL;
+
+	*error = !q->shared ? -ENOTSUP : count == 0 ? -EINVAL : 0;
+	if (*error == 0)
+		v = vmap_get(q, flags, error);
+	if (v == NULL)
+		return NULL;
+	for (size_t i = 0; *error == 0 && i < count; i++) {
+		if (!page_is_allocated(q, pages[i]))
+			*error = -EINVAL;
+	}
+	return *error == 0 ? v : NULL;
+}
+
+/* ---- taking and filling ---- */
+
+uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_vmap_kind kind,
+		     unsigned flags, int *error)
+{
+	struct request request = { .pages = pages,
+				   .total = pages + (align == 1 ? v->guard_pages : 0),
+				   .align = align,
+				   .high = v->span_pages,
+				   .class = CLASS_NONE,
+				   .kind = (uint8_t)kind,
+				   .frames = true,
+				   .flags = flags,
+				   .asked_bytes = (uint64_t)pages << v->page_shift };
+
+	return vmap_alloc_addresses(v, &request, error);
+}
+
+int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count)
+{
+	return mem_map_frames(addr, pages, count, (size_t)1 << v->page_shift);
+}
+
+void frames_give(struct vmap *v, uint32_t index)
+{
+	range_at(v, index)->next = RANGE_NONE;
+	lazy_publish_chain(v, index);
+	decay_kick_if_over(v, lock_nested() ? QUIRE_NOLOCK : 0);
+}
+
+/* A refusal shall leave nothing behind; who may not wait leaves it to the worker. */
+static void give_refused(struct vmap *v, uint32_t index, unsigned flags)
+{
+	frames_give(v, index);
+	if (flags & FLAGS_NO_WAIT) {
+		if (!mutex_try(&v->purge_mutex))
+			return;
+	} else {
+		mutex_acquire(&v->purge_mutex);
+	}
+	frames_purge(v);
+	mutex_release(&v->purge_mutex);
+}
+
+void *frames_map_area(struct vmap *v, void *const *pages, size_t count, enum quire_vmap_kind kind,
+		      unsigned flags, int *error)
+{
+	uint32_t index;
+	void *addr;
+
+	*error = -ENOSPC;
+	if (count >= v->span_pages)
+		return NULL;
+	if (lock_nested())
+		flags |= QUIRE_NOLOCK;
+	index = frames_take(v, (uint32_t)count, 1, kind, flags, error);
+	if (index == RANGE_NONE)
+		return NULL;
+	range_at(v, index)->owner = RANGE_NONE; /* no block */
+	addr = range_addr(v, range_at(v, index));
+	*error = frames_map(v, addr, pages, count);
+	if (*error == 0)
+		return addr;
+	give_refused(v, index, flags);
+	fetch_add_relaxed(&v->refusals, 1);
+	return NULL;
+}
+
+/* ---- the purge ---- */
+
+/* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
+static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
+{
+	for (; chain != RANGE_NONE && !gather_is_full(gather); chain = range_at(v, chain)->next) {
+		const struct range *r = range_at(v, chain);
+
+		range_set_state(range_at(v, chain), RANGE_PURGED);
+		gather_unmap_frames(gather, range_addr(v, r), (size_t)r->pages << v->page_shift);
+	}
+	return chain;
+}
+
+/* Puts back what the system refused to unmap.  Returns the chain of the others, ended by @end. */
+static uint32_t keep_refused(struct vmap *v, const struct gather *gather, uint32_t chain,
+			     uint32_t end)
+{
+	uint32_t head = end, *link = &head;
+
+	while (chain != end) {
+		uint32_t index = chain;
+
+		chain = range_at(v, index)->next;
+		if (gather_gave_back(gather, range_addr(v, range_at(v, index)))) {
+			*link = index;
+			link = &range_at(v, index)->next;
+		} else {
+			lazy_put_back(v, index);
+		}
+	}
+	*link = end;
+	return head;
+}
+
+static void retire_blocks(struct vmap *v, uint32_t chain, uint32_t end)
+{
+	for (; chain != end; chain = range_at(v, chain)->next) {
+		const struct range *r = range_at(v, chain);
+
+		if (r->kind == QUIRE_VMAP_BLOCK && r->owner != RANGE_NONE)
+			ram_retire(v, r->owner);
+	}
+}
+
+uint64_t frames_purge(struct vmap *v)
+{
+	uint32_t chain = lazy_splice_frames(v);
+	uint64_t pages = 0;
+
+	CHECK(mutex_is_held(&v->purge_mutex));
+	if (chain != RANGE_NONE)
+		count_add(v->purges, 1);
+	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
+		struct gather gather;
+		uint32_t end;
+
+		gather_begin(&gather, v->ranges, PURGE_RANGES);
+		gather_lend(&gather, v->vector, PURGE_RANGES);
+		end = collect(v, &gather, chain);
+		if (!MUTANT(frames_freed_before_unmap))
+			gather_finish(&gather);
+		count_add(v->flushes, 1);
+		chain = keep_refused(v, &gather, chain, end);
+		for (uint32_t i = chain; i != end; i = range_at(v, i)->next)
+			pages += range_at(v, i)->pages;
+		retire_blocks(v, chain, end);
+		purge_return(v, chain, end);
+		if (MUTANT(frames_freed_before_unmap))
+			gather_finish(&gather);
+		chain = end;
+	}
+	return pages;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/pages.c - quire_vmap(): pages that somebody has, mapped again one after the other
+ *
+ * Any pages in any order, also several times: two mappings of a buffer side by side are a ring whose
+ * reader and writer never see its end.  The pages stay their owner's, who unmaps before freeing.
+ */
+#include "vmap/vmap.h"
+
+#define FLAGS_KNOWN                                                                                \
+	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK |          \
+	 QUIRE_NORETRY | 0xff000000u)
+
+void *quire_vmap(struct quire *q, void *const *pages, size_t count, unsigned flags)
+{
+	int error = -EINVAL;
+	struct vmap *v = NULL;
+	void *addr = NULL;
+
+	/* ZERO is refused: what is mapped is somebody's. */
+	if ((flags & ~FLAGS_KNOWN) == 0)
+		v = frames_get(q, pages, count, flags, &error);
+	if (v != NULL)
+		addr = frames_map_area(v, pages, count, QUIRE_VMAP_PAGES, flags, &error);
+	if (addr == NULL)
+		process_set_errno(-error);
+	return addr;
+}
+
+void quire_vunmap(struct quire *q, void *addr)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+
+	if (addr == NULL || q->dead)
+		return;
+	if (v == NULL)
+		misuse("foreign pointer", "quire_vunmap", addr, 0);
+	frames_give(v, vmap_check_free(v, addr, QUIRE_VMAP_PAGES, "quire_vunmap"));
+}

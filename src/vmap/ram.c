@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/ram.c - handing out and taking back small mappings; ram.h has words, life and rules
+ *
+ * Mapping: the CPU's lock, one compare-and-swap on a block with room, unlock, then the system calls
+ * that map, under no lock.  Unmapping: two atomic operations and no system call; the aliases stay
+ * until the whole block is purged, or until quire_vm_unmap_aliases().
+ *
+ * The owner is stored before the block is published (R26), and whoever takes a block off a list takes
+ * the lock of the owner that the block names, not one found from its address (R24).
+ */
+#include "vmap/ram.h"
+
+#include "machine/mem.h"
+
+/* ---- making ---- */
+
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+/* Linux's rule: a 16th of a CPU's share, a power of two, within bounds. */
+static uint32_t pages_of_a_block(const struct vmap *v)
+{
+	uint32_t pages = RAM_BLOCK_MAX;
+
+	while (pages > RAM_BLOCK_MIN && pages > v->span_pages / v->stacks.doors_nr / 16)
+		pages /= 2;
+	return pages;
+}
+
+static struct ram *make(struct vmap *v)
+{
+	uint32_t pages = pages_of_a_block(v), slots = v->span_pages / pages;
+	size_t bytes = round_up(sizeof(struct ram) + slots * sizeof(uint32_t), mem_page_bytes());
+	struct ram *ram = mem_reserve(bytes, mem_page_bytes(), "quire-area-blocks");
+
+	if (ram == NULL)
+		return NULL;
+	if (mem_commit(ram, bytes, "quire-area-blocks") != 0 ||
+	    pool_init(&ram->pool, v->q, 512, slots, "quire-area-block-records") != 0) {
+		mem_release(ram, bytes);
+		return NULL;
+	}
+	ram->bytes = bytes;
+	ram->block_pages = pages;
+	ram->slots_nr = slots;
+	return ram;
+}
+
+static struct ram *get(struct vmap *v)
+{
+	struct ram *ram = load_acquire(&v->ram); /* pairs with the release below */
+
+	if (LIKELY(ram != NULL))
+		return ram;
+	mutex_acquire(&v->commit_mutex);
+	ram = load_relaxed(&v->ram);
+	if (ram == NULL) {
+		ram = make(v);
+		store_release(&v->ram, ram);
+	}
+	mutex_release(&v->commit_mutex);
+	return ram;
+}
+
+void ram_fini(struct vmap *v)
+{
+	if (v->ram == NULL)
+		return;
+	pool_fini(&v->ram->pool);
+	mem_release(v->ram, v->ram->bytes);
+}
+
+/* ---- lists of blocks with room ---- */
+
+static void list_locked(struct vmap *v, struct ram *ram, uint32_t index)
+{
+	struct ram_block *block = ram_block(ram, index);
+	struct vmap_cpu *cpu = &v->cpu[block->cpu];
+
+	CHECK(lock_is_held(&cpu->lock));
+	block->next = cpu->room;
+	block->listed = true;
+	cpu->room = index + 1;
+}
+
+void ram_unlist_locked(struct vmap *v, struct ram *ram, uint32_t index)
+{
+	struct ram_block *block = ram_block(ram, index);
+	uint32_t *link = &v->cpu[load_relaxed(&block->cpu)].room;
+
+	CHECK(lock_is_held(&v->cpu[load_relaxed(&block->cpu)].lock));
+	if (!block->listed)
+		return;
+	while (*link != index + 1)
+		link = &ram_block(ram, *link - 1)->next;
+	*link = block->next;
+	block->listed = false;
+}
+
+/* ---- handing out ---- */
+
+/* Where in the span a place is. */
+struct place {
+	uint32_t index; /* the block; POOL_NONE */
+	uint32_t offset;
+	uint32_t pages;
+};
+
+static void mark_start(struct ram_block *block, uint32_t offset)
+{
+	/* Bits of one word are many users'. */
+	fetch_or_acq_rel(&block->starts[offset / 64], UINT64_C(1) << offset % 64);
+}
+
+/* Takes pages of a block under its owner's lock: others only make room go to 0. */
+static bool take_locked(struct vmap *v, struct ram *ram, struct place *place)
+{
+	struct ram_block *block = ram_block(ram, place->index);
+	uint32_t state = load_relaxed(&block->state);
+
+	CHECK(lock_is_held(&v->cpu[block->cpu].lock));
+	do {
+		if (ram_room(state) < place->pages)
+			return false;
+		/* Marked before it is taken: who has the place before it may look for its end. */
+		place->offset = ram->block_pages - ram_room(state);
+		mark_start(block, place->offset);
+	} while (!cas_acq_rel(&block->state, &state, state - place->pages));
+	if (ram_room(state) == place->pages)
+		ram_unlist_locked(v, ram, place->index);
+	return true;
+}
+
+static bool from_room(struct vmap *v, struct ram *ram, unsigned slot, struct place *place)
+{
+	lock_token token;
+	struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
+	uint32_t link = cpu->room;
+	bool taken = false;
+
+	for (unsigned i = 0; !taken && link != 0 && i < RAM_ROOM_LOOKS; i++) {
+		place->index = link - 1;
+		link = ram_block(ram, place->index)->next;
+		taken = take_locked(v, ram, place);
+	}
+	lock_release(&cpu->lock, token);
+	return taken;
+}
+
+static void publish_block(struct vmap *v, struct ram *ram, unsigned slot, uint32_t index)
+{
+	struct ram_block *block = ram_block(ram, index);
+	uint32_t at = range_at(v, block->range)->start / ram->block_pages;
+	uint32_t end = load_relaxed(&ram->slots_end);
+	lock_token token;
+	struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
+
+	if (!MUTANT(block_published_before_owner))
+		store_relaxed(&block->cpu, slot);
+	store_release(&ram->table[at], index + 1); /* read by ram_at() */
+	while (end <= at && !cas_acq_rel(&ram->slots_end, &end, at + 1))
+		;
+	if (MUTANT(block_published_before_owner))
+		store_relaxed(&block->cpu, slot);
+	if (ram_room(load_relaxed(&block->state)) != 0)
+		list_locked(v, ram, index);
+	lock_release(&cpu->lock, token);
+}
+
+/* A new block; its first place is taken before anybody sees it. */
+static bool from_new(struct vmap *v, struct ram *ram, unsigned slot, struct place *place,
+		     int *error)
+{
+	struct ram_block *block;
+	uint32_t range;
+
+	place->index = pool_alloc(&ram->pool, 0);
+	*error = -ENOMEM;
+	if (place->index == POOL_NONE)
+		return false;
+	range = frames_take(v, ram->block_pages, ram->block_pages, QUIRE_VMAP_BLOCK, 0, error);
+	if (range == RANGE_NONE) {
+		pool_free(&ram->pool, place->index);
+		return false;
+	}
+	range_at(v, range)->owner = place->index;
+	block = ram_block(ram, place->index);
+	*block = (struct ram_block){ .state = ram->block_pages - place->pages,
+				     .range = range,
+				     .cpu = RAM_CPU_NONE };
+	place->offset = 0;
+	mark_start(block, 0);
+	fetch_add_relaxed(&ram->blocks_nr, 1);
+	publish_block(v, ram, slot, place->index);
+	return true;
+}
+
+/* ---- taking back ---- */
+
+/* Marks pages dirty.  Whoever makes the last page of a block dirty gives the block up; nobody else
+ * touches it afterwards. */
+static void give(struct vmap *v, struct ram *ram, const struct place *place)
+{
+	struct ram_block *block = ram_block(ram, place->index);
+	uint32_t range = block->range, state, left = place->pages;
+
+	for (uint32_t at = place->offset; left != 0;) {
+		uint32_t n = 64 - at % 64 < left ? 64 - at % 64 : left;
+		uint64_t bits = (n == 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1) << at % 64;
+		/* Before the count: pairs with ram_unmap_aliases() and with the purge. */
+		uint64_t before = fetch_or_acq_rel(&block->dirty[at / 64], bits);
+
+		if ((before & bits) != 0)
+			misuse("double free", "quire_vm_unmap_ram",
+			       (char *)range_addr(v, range_at(v, range)) +
+				       ((size_t)at << v->page_shift),
+			       n);
+		at += n;
+		left -= n;
+	}
+	state = fetch_add_acq_rel(&block->state, place->pages << RAM_DIRTY_SHIFT);
+	if (ram_dirty(state) + place->pages == ram->block_pages)
+		frames_give(v, range);
+}
+
+static bool starts_at(const struct ram *ram, const struct ram_block *block, uint32_t offset)
+{
+	/* Nothing was handed out behind, or a neighbour's mark, which is older than its pages. */
+	return offset == ram->block_pages - ram_room(load_relaxed(&block->state)) ||
+	       (load_relaxed(&block->starts[offset / 64]) >> offset % 64 & 1);
+}
+
+/* The place that begins at @addr and has the pages for @count, or stops with the rule broken. */
+static void check_place(const struct ram *ram, const void *addr, size_t count,
+			const struct place *place)
+{
+	const struct ram_block *block = ram_block(ram, place->index);
+	uint32_t end = place->offset + place->pages;
+	bool inside = false;
+
+	if (place->offset >= ram->block_pages - ram_room(load_relaxed(&block->state)) ||
+	    !starts_at(ram, block, place->offset))
+		misuse("the middle of a mapping", "quire_vm_unmap_ram", addr, count);
+	for (uint32_t i = place->offset + 1; i < end && i < ram->block_pages; i++)
+		inside |= starts_at(ram, block, i);
+	if (inside || end > ram->block_pages ||
+	    (end < ram->block_pages && !starts_at(ram, block, end)))
+		misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+}
+
+/* ---- public ---- */
+
+/* 1 -> 1, 3 -> 4, 64 -> 64. */
+static uint32_t place_pages(size_t count)
+{
+	uint32_t pages = 1;
+
+	while (pages < count)
+		pages *= 2;
+	return pages;
+}
+
+static void *map_small(struct vmap *v, void *const *pages, size_t count, int *error)
+{
+	struct place place = { .pages = place_pages(count) };
+	unsigned slot = (unsigned)stack_slot(&v->stacks);
+	struct ram *ram = get(v);
+	char *addr;
+
+	*error = -ENOMEM;
+	if (ram == NULL)
+		return NULL;
+	if (!from_room(v, ram, slot, &place) && !from_new(v, ram, slot, &place, error))
+		return NULL;
+	addr = range_addr(v, range_at(v, ram_block(ram, place.index)->range));
+	addr += (size_t)place.offset << v->page_shift;
+	*error = frames_map(v, addr, pages, count);
+	if (*error != 0) {
+		give(v, ram, &place);
+		return NULL;
+	}
+	fetch_add_relaxed(&v->block_maps, 1);
+	return addr;
+}
+
+void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count)
+{
+	int error = -EINVAL;
+	struct vmap *v = frames_get(q, pages, count, 0, &error);
+	void *addr = NULL;
+
+	if (v != NULL && lock_nested()) {
+		error = -EAGAIN;
+		v = NULL;
+	}
+	if (v != NULL && count <= RAM_PLACE_MAX)
+		addr = map_small(v, pages, count, &error);
+	else if (v != NULL)
+		addr = frames_map_area(v, pages, count, QUIRE_VMAP_BLOCK, 0, &error);
+	if (addr == NULL)
+		process_set_errno(-error);
+	return addr;
+}
+
+/* The block around an address, or POOL_NONE. */
+static uint32_t ram_at(const struct vmap *v, const struct ram *ram, const void *addr)
+{
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)v->base;
+	uint32_t page = (uint32_t)(offset >> v->page_shift);
+
+	if (ram == NULL || offset >= v->span_bytes || page / ram->block_pages >= ram->slots_nr)
+		return POOL_NONE;
+	/* Pairs with publish_block(); the caller's place keeps the block alive. */
+	return load_acquire(&ram->table[page / ram->block_pages]) - 1;
+}
+
+void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+	struct place place;
+	struct ram *ram;
+
+	if (addr == NULL || q->dead)
+		return;
+	if (v == NULL)
+		misuse("foreign pointer", "quire_vm_unmap_ram", addr, count);
+	ram = load_acquire(&v->ram); /* pairs with get() */
+	place.index = ram_at(v, ram, addr);
+	if (place.index == POOL_NONE) {
+		uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_BLOCK, "quire_vm_unmap_ram");
+
+		if (range_at(v, index)->usable != count)
+			misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+		frames_give(v, index);
+		return;
+	}
+	if (((uintptr_t)addr & q->page_mask) != 0)
+		misuse("not the start of a page", "quire_vm_unmap_ram", addr, count);
+	if (count == 0 || count > RAM_PLACE_MAX)
+		misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+	place.offset = (uint32_t)(((uintptr_t)addr - (uintptr_t)v->base) >> v->page_shift) %
+		       ram->block_pages;
+	place.pages = place_pages(count);
+	check_place(ram, addr, count, &place);
+	give(v, ram, &place);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/ram_purge.c - blocks that go back, and aliases that must not be reached any more
+ *
+ * A block is fragmented when nobody uses a page of it though it still has room: its owner went on to
+ * other blocks, or to sleep.  It is retired as if it had been used up.  The test without a lock is a
+ * hint; the compare-and-swap is the decision, since the owner may hand pages out in between (R25).
+ *
+ * quire_vm_unmap_aliases() looks at every block in the table, full ones too, which are on no list
+ * (R23), and unmaps what is dirty and not flushed.  All of this is under purge_mutex.
+ */
+#include "vmap/ram.h"
+
+#include "machine/mem.h"
+
+#define PURGE_RANGES	 1024u
+#define BLOCK_RANGES_MAX (RAM_BLOCK_MAX / 2) /* every second page */
+
+/* The block in a slot of the table; NULL. */
+static struct ram_block *block_in(struct ram *ram, uint32_t slot, uint32_t *index)
+{
+	*index = load_acquire(&ram->table[slot]) - 1; /* pairs with publish_block() */
+	return *index != POOL_NONE ? ram_block(ram, *index) : NULL;
+}
+
+/* ---- fragmented blocks ---- */
+
+static bool retire_fragmented(const struct ram *ram, struct ram_block *block)
+{
+	uint32_t state = load_relaxed(&block->state);
+
+	if (MUTANT(fragmented_not_rechecked)) {
+		store_relaxed(&block->state, ram->block_pages << RAM_DIRTY_SHIFT);
+		return true;
+	}
+	do
+		if (!ram_is_fragmented(ram, state))
+			return false;
+	while (!cas_acq_rel(&block->state, &state, ram->block_pages << RAM_DIRTY_SHIFT));
+	return true;
+}
+
+static void unlist(struct vmap *v, struct ram *ram, uint32_t slot, uint32_t index)
+{
+	uint32_t owner = load_relaxed(&ram_block(ram, index)->cpu);
+	struct vmap_cpu *cpu;
+	lock_token token;
+
+	if (MUTANT(block_list_by_address))
+		owner = (slot + 1) % v->stacks.doors_nr;
+	cpu = cpu_lock(v, owner, &token);
+	ram_unlist_locked(v, ram, index);
+	lock_release(&cpu->lock, token);
+}
+
+/* Linux's rule: without need, only those that are at least three quarters used up. */
+void ram_purge_fragmented(struct vmap *v, bool force)
+{
+	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+
+	CHECK(mutex_is_held(&v->purge_mutex));
+	for (uint32_t slot = 0; ram != NULL && slot < load_acquire(&ram->slots_end); slot++) {
+		uint32_t index, state;
+		struct ram_block *block = block_in(ram, slot, &index);
+
+		if (block == NULL)
+			continue;
+		CHECK(load_relaxed(&block->cpu) < v->stacks.doors_nr);
+		state = load_relaxed(&block->state);
+		if (!ram_is_fragmented(ram, state) ||
+		    (!force && ram_room(state) >= ram->block_pages / 4) ||
+		    !retire_fragmented(ram, block))
+			continue;
+		unlist(v, ram, slot, index);
+		frames_give(v, block->range);
+	}
+}
+
+void ram_retire(struct vmap *v, uint32_t index)
+{
+	struct ram *ram = v->ram;
+	struct ram_block *block = ram_block(ram, index);
+	uint32_t slot = range_at(v, block->range)->start / ram->block_pages;
+
+	CHECK(mutex_is_held(&v->purge_mutex));
+	CHECK_VALUES(ram_dirty(load_relaxed(&block->state)) == ram->block_pages, index,
+		     load_relaxed(&block->state));
+	store_relaxed(&ram->table[slot], 0); /* nobody has a place in it */
+	store_relaxed(&block->cpu, RAM_CPU_NONE);
+	fetch_sub_relaxed(&ram->blocks_nr, 1);
+	pool_free(&ram->pool, index);
+}
+
+/* ---- aliases ---- */
+
+static uint64_t unflushed(const struct ram_block *block, uint32_t word)
+{
+	/* Pairs with give(): set before the call that this one has to see. */
+	return load_acquire(&block->dirty[word]) & ~block->flushed[word];
+}
+
+/* Adds the runs of pages in one word to a gather. */
+static void add_runs(const struct vmap *v, struct gather *gather, char *addr, uint64_t bits)
+{
+	while (bits != 0) {
+		unsigned from = (unsigned)__builtin_ctzll(bits);
+		uint64_t rest = ~(bits >> from);
+		unsigned n = rest != 0 ? (unsigned)__builtin_ctzll(rest) : 64;
+
+		gather_unmap_frames(gather, addr + ((size_t)from << v->page_shift),
+				    (size_t)n << v->page_shift);
+		bits &= n == 64 ? 0 : ~(((UINT64_C(1) << n) - 1) << from);
+	}
+}
+
+/* Collects a block's dirty pages and says that they are flushed. */
+static void add_block(const struct vmap *v, struct gather *gather, struct ram_block *block)
+{
+	char *addr = range_addr(v, range_at(v, block->range));
+
+	for (uint32_t word = 0; word < RAM_WORDS; word++) {
+		uint64_t bits = unflushed(block, word);
+
+		add_runs(v, gather, addr + ((size_t)word * 64 << v->page_shift), bits);
+		block->flushed[word] |= bits;
+	}
+}
+
+/* What was refused will be tried again. */
+static void finish(const struct vmap *v, struct ram *ram, struct gather *gather)
+{
+	gather_finish(gather);
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		const struct mem_range *range = &gather->ranges[i];
+		uint32_t page =
+			(uint32_t)(((uintptr_t)range->addr - (uintptr_t)v->base) >> v->page_shift);
+
+		for (size_t n = 0; range->error != 0 && n < range->bytes >> v->page_shift; n++) {
+			uint32_t index, at = (page + (uint32_t)n) % ram->block_pages;
+			struct ram_block *block =
+				block_in(ram, (page + (uint32_t)n) / ram->block_pages, &index);
+
+			block->flushed[at / 64] &= ~(UINT64_C(1) << at % 64);
+		}
+	}
+	gather_begin(gather, v->ranges, PURGE_RANGES);
+	gather_lend(gather, v->vector, PURGE_RANGES);
+}
+
+void ram_unmap_aliases(struct vmap *v)
+{
+	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+	struct gather gather;
+
+	if (ram == NULL)
+		return;
+	mutex_acquire(&v->purge_mutex);
+	gather_begin(&gather, v->ranges, PURGE_RANGES);
+	gather_lend(&gather, v->vector, PURGE_RANGES);
+	for (uint32_t slot = 0; slot < load_acquire(&ram->slots_end); slot++) {
+		uint32_t index;
+		struct ram_block *block = block_in(ram, slot, &index);
+
+		if (block == NULL || (MUTANT(aliases_skip_full_blocks) &&
+				      ram_room(load_relaxed(&block->state)) == 0))
+			continue;
+		if (gather.ranges_nr > PURGE_RANGES - BLOCK_RANGES_MAX)
+			finish(v, ram, &gather);
+		add_block(v, &gather, block);
+	}
+	if (gather.ranges_nr != 0)
+		count_add(v->flushes, 1);
+	finish(v, ram, &gather);
+	mutex_release(&v->purge_mutex);
+}
+
+/* ---- the rest ---- */
+
+size_t ram_shrink(struct vmap *v)
+{
+	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+
+	return ram != NULL ? pool_shrink(&ram->pool) : 0;
+}
+
+uint64_t ram_blocks(struct vmap *v)
+{
+	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+
+	return ram != NULL ? load_relaxed(&ram->blocks_nr) : 0;
+}
+
+/* V7 of one block; its list is looked at for how often it names the block. */
+static bool block_is_right(struct vmap *v, struct ram *ram, uint32_t index)
+{
+	struct ram_block *block = ram_block(ram, index);
+	uint32_t state = load_relaxed(&block->state), dirty = 0, listed = 0, steps = 0;
+
+	if (ram_room(state) + ram_dirty(state) > ram->block_pages ||
+	    load_relaxed(&block->cpu) >= v->stacks.doors_nr)
+		return false;
+	for (uint32_t word = 0; word < RAM_WORDS; word++) {
+		uint64_t bits = load_relaxed(&block->dirty[word]);
+
+		for (; bits != 0; bits &= bits - 1)
+			dirty++;
+		if ((block->flushed[word] & ~load_relaxed(&block->dirty[word])) != 0)
+			return false;
+	}
+	for (uint32_t link = v->cpu[block->cpu].room; link != 0 && steps++ <= ram->slots_nr;
+	     link = ram_block(ram, link - 1)->next)
+		listed += link == index + 1;
+	/* A retired one counts pages as dirty that were never handed out. */
+	return steps <= ram->slots_nr && listed == (ram_room(state) != 0) &&
+	       (dirty == ram_dirty(state) ||
+		(dirty < ram_dirty(state) && ram_dirty(state) == ram->block_pages));
+}
+
+int ram_verify(struct vmap *v)
+{
+	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+	int label = 0;
+
+	for (uint32_t slot = 0; ram != NULL && label == 0 && slot < ram->slots_end; slot++) {
+		uint32_t index;
+
+		if (block_in(ram, slot, &index) != NULL && !block_is_right(v, ram, index))
+			label = 7;
+	}
+	if (ram != NULL && label == 0 && pool_verify(&ram->pool) != 0)
+		label = 10;
+	return label;
+}
