@@ -221,6 +221,12 @@ static inline void range_set_state(struct range *range, enum range_state state)
 	store_relaxed(&range->state, (uint8_t)state);
 }
 
+/* Its owner's; looked at by count_ranges_locked(). */
+static inline void range_count_use(struct range *range)
+{
+	store_relaxed(&range->uses, range->uses + 1);
+}
+
 static inline uint32_t range_end(const struct range *range)
 {
 	return range->start + range->pages;

@@ -227,7 +227,7 @@ SIM_TEST(shrink_by_pages_against_vfree, .events = SIM_ABORT)
 	struct vmap_scene *scene = vmap_scene_make(
 		sim, (struct quire_options){ .rseq = QUIRE_ON, .limit_bytes = UINT64_C(4) << 20 });
 
-	vmap_scene_fill(scene, 5, 80);
+	vmap_scene_fill(scene, 5, 96);
 	for (unsigned i = 0; i < 4; i++)
 		vmap_scene_give(scene, i);
 	sim_cpu(sim, 0, frees_last, scene);
