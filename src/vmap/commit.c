@@ -65,16 +65,17 @@ static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 	return true;
 }
 
-void vmap_deny_huge(struct vmap *v, uint32_t page)
+bool vmap_deny_huge(struct vmap *v, uint32_t page)
 {
 	uint32_t section = page >> (SECTION_SHIFT - v->page_shift);
 
 	if (load_relaxed(&v->section[section]) != SECTION_USABLE ||
 	    region_of(v, page) == REGION_SMALL)
-		return;
+		return false;
 	mem_advise_huge(v->base + ((size_t)section << SECTION_SHIFT), (size_t)1 << SECTION_SHIFT,
 			false);
 	store_release(&v->section[section], SECTION_DENIED); /* pairs with is_committed() */
+	return true;
 }
 
 /* Blocks that lie wholly in fresh addresses may have huge pages again. */
