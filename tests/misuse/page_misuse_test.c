@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Each misuse is a tiny program beside this one, linked with the shared library as a user's is.
- * It must write one line, exactly the one of the table, and abort.
- */
-#include "quire_test.h"
+/* Pages: each misuse ends with its line. */
+#include "misuse/misuse_case.h"
 
-#include <errno.h>
-#include <fnmatch.h>
-#include <libgen.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#define FREE	   "quire_free_pages"
+#define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
 
-/* What every line has behind the rule; the address and the CPU are a run's own. */
-#define AT(function, detail) ": address 0x* (" detail ") in " function ", CPU +([0-9])\n"
-#define FREE		     "quire_free_pages"
-
-static const struct {
-	const char *program;
-	const char *rule; /* with the rest of the line */
-} misuses[] = {
+static const struct misuse misuses[] = {
 	{ "double_free", "double free" AT(FREE, "0") },
 	{ "double_free_interleaved", "double free" AT(FREE, "0") },
 	{ "double_free_merged", "double free" AT(FREE, "0") },
@@ -42,77 +28,22 @@ static const struct {
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
 };
 
-static char directory[1024];
-
-static _Noreturn void program_run(const char *program, const char *conf, int output_fd)
-{
-	const struct rlimit no_core = { 0, 0 };
-	char path[2048];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, program);
-	setrlimit(RLIMIT_CORE, &no_core);
-	setenv("QUIRE_CONF", conf, 1);
-	dup2(output_fd, STDERR_FILENO);
-	execl(path, program, (char *)NULL);
-	_exit(127);
-}
-
-static void read_output(int fd, char *output, size_t bytes)
-{
-	size_t done = 0;
-	ssize_t got;
-
-	while (done < bytes - 1 && (got = read(fd, output + done, bytes - 1 - done)) > 0)
-		done += (size_t)got;
-	output[done] = '\0';
-}
-
-static void check_misuse(const char *program, const char *rule, const char *conf)
-{
-	char expected[256], output[1024];
-	int ends[2], status = 0;
-	pid_t child;
-
-	snprintf(expected, sizeof(expected), "quire: misuse: %s", rule);
-	assert_int_equal(pipe(ends), 0);
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0)
-		program_run(program, conf, ends[1]);
-	close(ends[1]);
-	read_output(ends[0], output, sizeof(output));
-	close(ends[0]);
-	while (waitpid(child, &status, 0) < 0)
-		assert_int_equal(errno, EINTR);
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
-		fail_msg("%s (%s) ended with %#x instead of an abort; it wrote: %s", program, conf,
-			 (unsigned)status, output);
-	if (fnmatch(expected, output, FNM_EXTMATCH) != 0)
-		fail_msg("%s (%s) wrote: %sexpected: %s", program, conf, output, expected);
-}
-
-static void check_all(const char *conf)
-{
-	for (size_t i = 0; i < sizeof(misuses) / sizeof(misuses[0]); i++)
-		check_misuse(misuses[i].program, misuses[i].rule, conf);
-}
-
 static void each_misuse_ends_with_its_line(void **state)
 {
 	(void)state;
-	check_all("limit:64m");
+	check_all(misuses, MISUSES_NR, "limit:64m");
 }
 
 static void each_does_without_sequences_too(void **state)
 {
 	(void)state;
-	check_all("limit:64m,rseq:off,worker:off");
+	check_all(misuses, MISUSES_NR, "limit:64m,rseq:off,worker:off");
 }
 
 static void each_does_with_two_zones_too(void **state)
 {
 	(void)state;
-	check_all("limit:64m,zones:2");
+	check_all(misuses, MISUSES_NR, "limit:64m,zones:2");
 }
 
 int main(void)
@@ -122,12 +53,8 @@ int main(void)
 		cmocka_unit_test(each_does_without_sequences_too),
 		cmocka_unit_test(each_does_with_two_zones_too),
 	};
-	char self[1024];
-	ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
-	if (bytes <= 0)
+	if (misuse_begin() != 0)
 		return 1;
-	self[bytes] = '\0';
-	snprintf(directory, sizeof(directory), "%s", dirname(self));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

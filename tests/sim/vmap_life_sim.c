@@ -8,8 +8,8 @@ static void takes_and_gives_sizes(void *arg)
 {
 	struct vmap_scene *scene = arg;
 
+	vgive(scene, vtake(scene, 30, 0), 30); /* from the tree, while the stack of 4 is full */
 	vmap_scene_give(scene, 0);
-	vgive(scene, vtake(scene, 30, 0), 30);
 	vgive(scene, vtake(scene, 4, 0), 4);
 }
 

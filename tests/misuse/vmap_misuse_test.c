@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Areas and mappings: each misuse ends with its line. */
+#include "misuse/misuse_case.h"
+
+#define VFREE	   "quire_vfree"
+#define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
+
+static const struct misuse misuses[] = {
+	{ "vfree_double", "double free" AT(VFREE, "+([0-9])") },
+	{ "vfree_double_interleaved", "double free" AT(VFREE, "+([0-9])") },
+	{ "vfree_double_purged", "no area" AT(VFREE, "0") },
+	{ "vfree_double_released", "no area" AT(VFREE, "0") },
+	{ "vfree_static", "foreign pointer" AT(VFREE, "0") },
+	{ "vfree_before_any", "foreign pointer" AT(VFREE, "0") },
+	{ "vfree_page", "foreign pointer" AT(VFREE, "0") },
+	{ "vfree_other_instance", "foreign pointer" AT(VFREE, "0") },
+	{ "vfree_middle", "the middle of an area" AT(VFREE, "0") },
+	{ "vfree_unaligned", "not the start of a page" AT(VFREE, "0") },
+	{ "vfree_guard", "no area" AT(VFREE, "0") },
+	{ "vfree_never_allocated", "no area" AT(VFREE, "0") },
+	{ "vrealloc_freed", "double free" AT("quire_vrealloc", "+([0-9])") },
+	{ "vrealloc_middle", "the middle of an area" AT("quire_vrealloc", "0") },
+	{ "free_area_as_page", "foreign pointer" AT("quire_free_pages", "0") },
+	{ "kvfree_double", "double free" AT("quire_free_pages", "0") },
+	{ "vunmap_area", "wrong kind of area" AT("quire_vunmap", "+([0-9])") },
+	{ "vunmap_double", "double free" AT("quire_vunmap", "+([0-9])") },
+	{ "vfree_mapping", "wrong kind of area" AT(VFREE, "+([0-9])") },
+	{ "ram_wrong_count", "wrong count" AT("quire_vm_unmap_ram", "1") },
+	{ "ram_double", "double free" AT("quire_vm_unmap_ram", "+([0-9])") },
+};
+
+static void each_misuse_ends_with_its_line(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m");
+}
+
+static void each_does_without_sequences_too(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m,rseq:off,worker:off");
+}
+
+static void each_does_without_caches_too(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m,cache:off");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_misuse_ends_with_its_line),
+		cmocka_unit_test(each_does_without_sequences_too),
+		cmocka_unit_test(each_does_without_caches_too),
+	};
+
+	if (misuse_begin() != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* An area is resized by the address of its second page. */
+#include <quire/page.h>
+#include <quire/vmap.h>
+
+int main(void)
+{
+	struct quire *q = quire_default();
+	char *area = quire_vmalloc(q, 65536, 0);
+
+	return quire_vrealloc(q, area + quire_page_bytes(q), 131072, 0) != NULL;
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A mapping is unmapped twice. */
+#include <quire/page.h>
+#include <quire/vmap.h>
+
+int main(void)
+{
+	const struct quire_options options = { .limit_bytes = (size_t)64 << 20,
+					       .backing = QUIRE_BACKING_MEMFD };
+	struct quire *q = NULL;
+	void *pages[4] = { NULL }, *addr;
+
+	if (quire_create(&options, &q) != 0 || quire_alloc_pages_bulk(q, 0, 4, pages) != 4)
+		return 1;
+	addr = quire_vmap(q, pages, 4, 0);
+	quire_vunmap(q, addr);
+	quire_vunmap(q, addr);
+	return 0;
+}
