@@ -15,9 +15,9 @@ $(B)/build.ninja: | deps
 deps:
 	@scripts/install-deps build
 
-# Replays a recorded compile through the page allocator, with its figures beside the kernel's.
+# Replays a recorded compile and recorded storms of vmalloc, with our figures beside the kernel's.
 run: all
-	@$(B)/quire replay traces/pages-build.katr.zst
+	@$(B)/quire replay traces/pages-build.katr.zst traces/vmalloc-bpf.katr.zst
 
 test: all
 	@meson test -C $(B) --no-rebuild --print-errorlogs

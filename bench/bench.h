@@ -77,6 +77,11 @@ extern const struct target target_release_asked_mib;
 extern const struct target target_release_idle_mib;
 extern const struct target target_metadata_bytes;
 extern const struct target target_idle_kib;
+extern const struct target target_purge_ms;
+extern const struct target target_tree_ratio;
+extern const struct target target_tree_compares;
+extern const struct target target_vmas;
+extern const struct target target_policy_spurious;
 
 /* ---- report.c ---- */
 struct figure {
@@ -149,5 +154,15 @@ void bench_fallback(const struct options *options);
 void bench_drain(const struct options *options);
 void bench_release(const struct options *options);
 void bench_meta(const struct options *options);
+void bench_large(const struct options *options);
+void bench_replace(const struct options *options);
+void bench_half(const struct options *options);
+void bench_areas(const struct options *options);
+void bench_tail(const struct options *options);
+void bench_tlb(const struct options *options);
+void bench_purge(const struct options *options);
+void bench_tree(const struct options *options);
+void bench_vmas(const struct options *options);
+void bench_policies(const struct options *options);
 
 #endif

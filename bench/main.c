@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
+#include "large.h"
 #include "subjects.h"
 
 #define FULL_REPS  11u
@@ -33,6 +34,16 @@ static const struct question questions[] = {
 	{ "drain", bench_drain, "emptying another CPU's lists" },
 	{ "release", bench_release, "memory left when everything was freed" },
 	{ "meta", bench_meta, "metadata" },
+	{ "large", bench_large, "ns a pair of large blocks, by pattern, size and threads" },
+	{ "replace", bench_replace, "large written blocks of random sizes: mean and worst" },
+	{ "half", bench_half, "memory left when every second large block was freed" },
+	{ "areas", bench_areas, "memory left when all large blocks were freed" },
+	{ "tail", bench_tail, "the longest call while another thread overflows the lazy limit" },
+	{ "tlb", bench_tlb, "interrupts for a thousand frees" },
+	{ "purge", bench_purge, "giving 512 scattered pages back" },
+	{ "tree", bench_tree, "an area replaced with a million live" },
+	{ "vmas", bench_vmas, "mappings with 20,000 guarded areas" },
+	{ "policies", bench_policies, "spurious refusals and areas per hold, by purge policy" },
 };
 
 #define QUESTIONS_NR (sizeof(questions) / sizeof(questions[0]))
@@ -145,6 +156,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "runner") == 0)
 		return runner_main(&subject_quire, argc - 2, argv + 2);
+	if (argc > 1 && strcmp(argv[1], "large") == 0 && argc > 3)
+		return large_main(&large_quire, argc - 2, argv + 2);
 	options_parse(argc, argv, &options);
 	if (optind == argc)
 		return usage(stderr);

@@ -119,7 +119,9 @@ static const char *workers_start(const struct run *run)
 		w->cpu = (unsigned)cpu;
 		w->random = i + 1;
 		w->live_nr = churn_live(run->order);
-		w->pairs_min = run->pattern == PATTERN_CHURN ? WARM_TURNS * w->live_nr : 0;
+		w->pairs_min = run->warm_pairs;
+		if (run->pattern == PATTERN_CHURN)
+			w->pairs_min = WARM_TURNS * w->live_nr;
 		memset(w->blocks, 0, sizeof(w->blocks));
 		if (pthread_create(&thread, NULL, worker_main, w) != 0)
 			return "a thread cannot be made";
@@ -185,15 +187,12 @@ static int result_print(const struct run *run, uint64_t process_cpu_ns, uint64_t
 	return 0;
 }
 
-static int run_main(const struct subject *subject, const struct run *run)
+int runner_measure(pattern_function pattern, const struct run *run)
 {
 	uint64_t process_cpu, steal;
 	const char *refused;
 
-	if (run->order > subject->order_max)
-		return puts("refused this order is not offered"), 0;
-	shuffles_make();
-	pattern_of_run = subject->patterns[run->pattern];
+	pattern_of_run = pattern;
 	refused = workers_start(run);
 	if (refused)
 		return printf("refused %s\n", refused), 0;
@@ -206,6 +205,14 @@ static int run_main(const struct subject *subject, const struct run *run)
 	pthread_barrier_wait(&gate);
 	return result_print(run, proc_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_cpu,
 			    proc_steal_ms() - steal);
+}
+
+static int run_main(const struct subject *subject, const struct run *run)
+{
+	if (run->order > subject->order_max)
+		return puts("refused this order is not offered"), 0;
+	shuffles_make();
+	return runner_measure(subject->patterns[run->pattern], run);
 }
 
 static bool run_parse(struct run *run, char **argv)

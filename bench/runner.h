@@ -29,6 +29,7 @@
 #define RING_BLOCKS   1024u
 #define SHUFFLES_NR   8u
 #define WORKERS_MAX   2u
+#define LARGE_LIVE    16u
 #define CACHE_LINES_2 __attribute__((aligned(128)))
 
 enum pattern {
@@ -48,6 +49,8 @@ struct run {
 	unsigned threads_nr;
 	unsigned touch; /* 1: one byte of each block is written */
 	unsigned measure_ms;
+	size_t bytes;	     /* patterns of large.h: the largest block */
+	uint64_t warm_pairs; /* not less before the measurement */
 };
 
 /* A ring from one producer to one consumer, handed over ROUND_PAIRS blocks at a time. */
@@ -76,9 +79,10 @@ struct worker {
 	unsigned live_nr;
 	uint64_t wall_ns;
 	uint64_t cpu_ns;
-	uint64_t delay_ns;    /* ready, but without a CPU */
-	uint64_t switches_nr; /* involuntary */
-	const char *refused;  /* NULL, or why this run measured nothing */
+	uint64_t delay_ns;	  /* ready, but without a CPU */
+	uint64_t switches_nr;	  /* involuntary */
+	const char *refused;	  /* NULL, or why this run measured nothing */
+	size_t sizes[LARGE_LIVE]; /* of the first blocks: patterns of large.h */
 	void *blocks[CHURN_BLOCKS] CACHE_LINES_2;
 } CACHE_LINES_2;
 
@@ -117,6 +121,9 @@ struct subject {
 	void (*free)(void *block, unsigned order);
 	void (*release)(void); /* give back what is free; may be NULL */
 };
+
+/* Starts the workers, warms and measures; prints the line of "run" below. */
+int runner_measure(pattern_function pattern, const struct run *run);
 
 /*
  * The whole life of a runner process: parses argv ("run PATTERN ORDER THREADS TOUCH MS" or

@@ -92,6 +92,11 @@ TARGET(release_idle_mib, AT_MOST, 8, "at most 8 MiB within 10 s of nothing at al
 TARGET(metadata_bytes, AT_MOST, 17, "at most 17 bytes a page of committed sections");
 /* What rounding to pages may leave: one page a table, a page table page for each. */
 TARGET(idle_kib, AT_MOST, 64, "nothing for the rest");
+TARGET(purge_ms, AT_MOST, 0.35, "at most 0.35 ms");
+TARGET(tree_ratio, AT_MOST, 4, "at most 4");
+TARGET(tree_compares, AT_MOST, 1.5, "at most 1.5");
+TARGET(vmas, AT_MOST, 64, "at most 64");
+TARGET(policy_spurious, AT_MOST, 0, "0");
 
 void row_name(const struct row *row, char *name, size_t bytes)
 {

@@ -199,11 +199,12 @@ void block_list_take(struct quire *q, struct block_list *list, uint32_t block)
 /* ---- free runs inside a block ---- */
 
 /* Counts a run in (sign 1) or out (sign -1, as two's complement) of the zone's totals: B4. */
-static void zone_count_run(struct zone *zone, unsigned row, unsigned order, unsigned zero,
+void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsigned zero,
 			   bool arrives)
 {
 	uint64_t pages = arrives ? (uint64_t)1 << order : 0 - ((uint64_t)1 << order);
 
+	DCHECK(lock_is_held(&zone->lock));
 	zone->nr_free[order][row] += arrives ? 1u : 0u - 1u;
 	store_relaxed(&zone->free_pages, zone->free_pages + pages);
 	if (zero)
@@ -230,7 +231,7 @@ void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, u
 	b->orders |= (uint16_t)(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages + (1u << order));
 	page_set_state(q, frame, STATE_BUDDY | zero | order);
-	zone_count_run(
+	zone_count_run_locked(
 		zone,
 		block_row(MUTANT(wrong_type_fallback) ? q->tag[block] & TAG_TYPE : q->tag[block]),
 		order, zero, true);
@@ -257,8 +258,8 @@ void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, 
 	if (b->free[order] == OFFSET_NONE)
 		b->orders &= (uint16_t) ~(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages - (1u << order));
-	zone_count_run(zone, block_row(q->tag[block]), order, page_state(q, frame) & STATE_ZERO,
-		       false);
+	zone_count_run_locked(zone, block_row(q->tag[block]), order,
+			      page_state(q, frame) & STATE_ZERO, false);
 }
 
 /*

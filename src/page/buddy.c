@@ -21,20 +21,6 @@ static struct block_list *whole_list(struct quire *q, struct zone *zone, uint32_
 	return &zone->whole[order - q->block_order][block_row(q->tag[page_block(q, frame)])];
 }
 
-static void whole_count(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
-			unsigned zero, bool arrives)
-{
-	uint64_t pages = arrives ? (uint64_t)1 << order : 0 - ((uint64_t)1 << order);
-	unsigned row = block_row(q->tag[page_block(q, frame)]);
-
-	zone->nr_free[order][row] += arrives ? 1u : 0u - 1u;
-	store_relaxed(&zone->free_pages, zone->free_pages + pages);
-	if (zero)
-		zone->zero_pages += pages;
-	if (row == ROW_ISOLATE)
-		zone->isolated_pages += pages;
-}
-
 /* Lists a run of whole blocks without merging it: at the tail if no memory is behind it. */
 static void whole_list_add(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero)
@@ -49,16 +35,19 @@ static void whole_list_add(struct quire *q, struct zone *zone, uint32_t frame, u
 	}
 	page_set_state(q, frame, STATE_BUDDY | zero | order);
 	block_list_push(q, whole_list(q, zone, frame, order), block, zero != 0);
-	whole_count(q, zone, frame, order, zero, true);
+	zone_count_run_locked(zone, block_row(q->tag[block]), order, zero, true);
 }
 
 void buddy_whole_remove_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
 {
+	uint32_t block = page_block(q, frame);
+
 	DCHECK(lock_is_held(&zone->lock));
 	CHECK_VALUES((page_state(q, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
 		     page_state(q, frame));
-	block_list_take(q, whole_list(q, zone, frame, order), page_block(q, frame));
-	whole_count(q, zone, frame, order, page_state(q, frame) & STATE_ZERO, false);
+	block_list_take(q, whole_list(q, zone, frame, order), block);
+	zone_count_run_locked(zone, block_row(q->tag[block]), order,
+			      page_state(q, frame) & STATE_ZERO, false);
 }
 
 /* True if the run at @buddy is free, whole and of this order, and the two rows may mix. */

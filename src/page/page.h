@@ -363,6 +363,8 @@ static inline unsigned page_home_zone(struct quire *q)
 /* ---- block.c: bins and lists inside a block ---- */
 unsigned block_row(uint8_t tag);
 unsigned block_bucket(unsigned free_pages);
+void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsigned zero,
+			   bool arrives);
 void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero);
 void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order);
@@ -405,6 +407,7 @@ bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsign
 int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order);
 
 /* ---- stacks.c: this module's layout of the machine's stacks ---- */
+unsigned stacks_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);
 uint32_t stacks_capacity(const struct quire *q, unsigned order_index);
 void stacks_close_locked(struct quire *q, struct pcp *pcp);
 void stacks_open_locked(struct quire *q, struct pcp *pcp);

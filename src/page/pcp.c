@@ -38,9 +38,7 @@ static unsigned list_index(unsigned order_index, unsigned type)
 
 static unsigned list_order(const struct quire *q, unsigned index)
 {
-	unsigned order_index = index / TYPES_NR;
-
-	return order_index == LIST_ORDERS_NR - 1 ? q->block_order : order_index;
+	return stacks_kept_order(q, index / TYPES_NR, LIST_ORDERS_NR);
 }
 
 static void count_set(struct pcp *pcp, uint32_t count)

@@ -26,9 +26,14 @@ _Static_assert(
 		STACKS_STRIDE,
 	"headers and all entries fit into one slot's region, wherever in its page it begins");
 
-static unsigned index_order(const struct quire *q, unsigned order_index)
+/*
+ * The order of an index, of the @kept_nr orders that stacks or lists keep: the last is a block's.
+ * With a block's order 9 and 6 kept: 0 -> 0, 4 -> 4, 5 -> 9.
+ */
+unsigned stacks_kept_order(const struct quire *q, unsigned index, unsigned kept_nr)
 {
-	return order_index == STACK_ORDERS_NR - 1 ? q->block_order : order_index;
+	CHECK(index < kept_nr);
+	return index == kept_nr - 1 ? q->block_order : index;
 }
 
 /* First entry of a stack, as an index of 4-byte words in the region. */
@@ -50,7 +55,7 @@ static struct stack_header *header_of(struct quire *q, const struct pcp *pcp, un
 				      unsigned type)
 {
 	return stack_header(&q->stacks, pcp->slot,
-			    STACK_CLASS(index_order(q, order_index),
+			    STACK_CLASS(stacks_kept_order(q, order_index, STACK_ORDERS_NR),
 					(unsigned)pcp->zone << TAG_ZONE_SHIFT | type));
 }
 
@@ -162,7 +167,7 @@ uint32_t stacks_pages(struct quire *q, const struct pcp *pcp)
 			uint32_t low = stack_low(q, pcp->zone, i, type);
 
 			if (top > low)
-				pages += (top - low) << index_order(q, i);
+				pages += (top - low) << stacks_kept_order(q, i, STACK_ORDERS_NR);
 		}
 	}
 	return pages;

@@ -272,8 +272,7 @@ static int verify_pcp_lists(const struct quire *q, const struct zone *zone, cons
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < LISTS_NR; i++) {
-		unsigned index = i / TYPES_NR;
-		unsigned order = index == LIST_ORDERS_NR - 1 ? q->block_order : index;
+		unsigned order = stacks_kept_order(q, i / TYPES_NR, LIST_ORDERS_NR);
 
 		for (uint32_t frame = pcp->lists[i]; frame != FRAME_NONE;
 		     frame = q->page[frame].next) {
@@ -349,8 +348,8 @@ static int verify_caches(struct quire *q, const struct zone *zone, struct sums *
 		     i++)
 			for (unsigned type = 0; label == 0 && type < TYPES_NR; type++)
 				label = verify_stack(q, zone, pcp,
-						     i == STACK_ORDERS_NR - 1 ? q->block_order : i,
-						     type, sums);
+						     stacks_kept_order(q, i, STACK_ORDERS_NR), type,
+						     sums);
 	}
 	return label != 0 ? label : verify_depot(q, zone, sums);
 }

@@ -58,6 +58,11 @@ static void place(const struct vmap *v, struct request *request)
 	}
 }
 
+static uint32_t asked_pages(const struct vmap *v, uint64_t bytes)
+{
+	return (uint32_t)((bytes + ((uint64_t)1 << v->page_shift) - 1) >> v->page_shift);
+}
+
 int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags)
 {
 	size_t pages =
@@ -70,7 +75,7 @@ int request_make(const struct vmap *v, struct request *request, size_t bytes, un
 	    (flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE)) == (QUIRE_MOVABLE | QUIRE_RECLAIMABLE) ||
 	    flags >> 24 > v->q->zones_nr)
 		return -EINVAL;
-	if (pages >= v->span_pages)
+	if (pages > v->span_pages - v->guard_pages)
 		return -ENOSPC;
 	request->pages = (uint32_t)pages;
 	if (v->cache && pages <= CLASS_PAGES_MAX) {
@@ -124,27 +129,30 @@ static uint32_t from_pooled(struct vmap *v, struct request *request)
 	return index;
 }
 
+/*
+ * As asked for; then anywhere in the span; then without rounding of any kind, since what a class or
+ * a region asks for is only a wish.
+ */
 static uint32_t take_free_locked(struct vmap *v, struct request *request, int *error)
 {
 	uint32_t index = space_take_free_locked(v, request, error);
 	struct request wide = *request;
 
 	CHECK(lock_is_held(&v->lock));
-	if (index != RANGE_NONE || *error != -ENOSPC || !request->anywhere)
+	if (index != RANGE_NONE || !request->anywhere)
 		return index;
 	wide.low = 0;
 	wide.high = v->span_pages;
 	index = space_take_free_locked(v, &wide, error);
-	if (index == RANGE_NONE) { /* what a region asks for is only a wish */
-		wide.align = 1;
+	if (index == RANGE_NONE) {
+		wide.pages = asked_pages(v, request->asked_bytes);
 		wide.total = wide.pages + v->guard_pages;
+		wide.align = 1;
+		wide.class = CLASS_NONE;
 		index = space_take_free_locked(v, &wide, error);
 	}
-	if (index != RANGE_NONE) {
-		wide.low = request->low;
-		wide.high = request->high;
+	if (index != RANGE_NONE)
 		*request = wide;
-	}
 	return index;
 }
 

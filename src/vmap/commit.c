@@ -6,6 +6,9 @@
  * in one system call, and stay so: neighbours are one mapping, so the number of mappings does not grow
  * with areas.  Regions are advised once: no huge pages where areas are small, huge pages elsewhere.
  *
+ * A block of 2 MiB of which a purge gives back a part gets no huge page again before all of it is free:
+ * the system's collapsing thread would fill the holes (16 MiB every 10 s by default).
+ *
  * Guards.  A guard page is a marker in the page table, not a mapping; it is set where nothing is
  * behind the page, and never inside a huge page: in the large region the rest of the 2 MiB behind an
  * area's end is emptied first.  A range that keeps its shape keeps its guard.
@@ -46,7 +49,7 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end)
 		return error;
 	mem_advise_huge(addr, bytes, v->huge && region_of(v, page) != REGION_SMALL);
 	for (uint32_t i = first; i < end; i++)
-		store_release(&v->section[i], 1); /* pairs with is_committed() */
+		store_release(&v->section[i], SECTION_USABLE); /* pairs with is_committed() */
 	return 0;
 }
 
@@ -57,6 +60,33 @@ static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 			return false;
 	}
 	return true;
+}
+
+void vmap_deny_huge(struct vmap *v, uint32_t page)
+{
+	uint32_t section = page >> (SECTION_SHIFT - v->page_shift);
+
+	if (load_relaxed(&v->section[section]) != SECTION_USABLE ||
+	    region_of(v, page) == REGION_SMALL)
+		return;
+	mem_advise_huge(v->base + ((size_t)section << SECTION_SHIFT), (size_t)1 << SECTION_SHIFT,
+			false);
+	store_release(&v->section[section], SECTION_DENIED); /* pairs with is_committed() */
+}
+
+/* Blocks that lie wholly in fresh addresses may have huge pages again. */
+void vmap_allow_huge(struct vmap *v, const struct range *range)
+{
+	unsigned shift = SECTION_SHIFT - v->page_shift;
+	uint32_t end = range_end(range) >> shift;
+
+	for (uint32_t i = (range->start + (1u << shift) - 1) >> shift; i < end; i++) {
+		if (load_relaxed(&v->section[i]) != SECTION_DENIED)
+			continue;
+		mem_advise_huge(v->base + ((size_t)i << SECTION_SHIFT), (size_t)1 << SECTION_SHIFT,
+				true);
+		store_release(&v->section[i], SECTION_USABLE); /* as above */
+	}
 }
 
 /* 0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
@@ -111,6 +141,8 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct request *requ
 	char *addr = range_addr(v, range);
 	int error = 0;
 
+	if (request->fresh && v->huge)
+		vmap_allow_huge(v, range);
 	if (request->unguard_due)
 		error = mem_unguard(addr, range->pages * page);
 	if (!error && (request->unguard_due || request->guard_due))

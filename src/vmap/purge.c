@@ -70,8 +70,15 @@ uint32_t purge_sort(struct vmap *v, uint32_t chain)
 
 /* ---- taking memory away ---- */
 
+/* A part of a 2 MiB block goes, and the rest stays. */
+static void split_edge(struct vmap *v, char *addr, size_t bytes)
+{
+	vmap_deny_huge(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift));
+	mem_split_huge(addr, bytes);
+}
+
 /* The parts of [addr, addr + bytes) in 2 MiB blocks that it does not cover. */
-static void split_edges(const struct vmap *v, char *addr, size_t bytes)
+static void split_edges(struct vmap *v, char *addr, size_t bytes)
 {
 	size_t block = (size_t)v->block_pages << v->page_shift;
 	size_t into = (size_t)(addr - v->base) & (block - 1);
@@ -81,9 +88,9 @@ static void split_edges(const struct vmap *v, char *addr, size_t bytes)
 		front = bytes;
 	back = (into + bytes) & (block - 1);
 	if (front != 0)
-		mem_split_huge(addr, front);
+		split_edge(v, addr, front);
 	if (back != 0 && front < bytes)
-		mem_split_huge(addr + bytes - back, back);
+		split_edge(v, addr + bytes - back, back);
 }
 
 /* A run of neighbouring ranges is complete.  Guards that the system leaves stay noted. */

@@ -57,6 +57,12 @@
 #define RECORDS_AT_HAND	 16u
 #define RECORDS_NEEDED	 3u
 
+enum section {
+	SECTION_RESERVED = 0,
+	SECTION_USABLE, /* with huge pages, where its region has them */
+	SECTION_DENIED, /* usable, and for now without huge pages */
+};
+
 enum range_state {
 	RANGE_FREE = 1,
 	RANGE_BUSY,
@@ -302,6 +308,9 @@ void space_retire_locked(struct vmap *v, uint32_t index);
 
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
+/* No huge page in the block around @page, until all of it is free; and again. */
+void vmap_deny_huge(struct vmap *v, uint32_t page);
+void vmap_allow_huge(struct vmap *v, const struct range *range);
 /* Sets guards as the request says; 0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
 

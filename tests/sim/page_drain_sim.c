@@ -93,6 +93,41 @@ SIM_TEST(stack_drain_against_spill, .events = SIM_ABORT)
 	page_scene_check(scene);
 }
 
+/* The same without a third who takes pages up again. */
+SIM_TEST(stack_drain_while_owner_spills, .events = SIM_ABORT)
+{
+	drain_against(sim, true, owner_spills);
+}
+
+static void peer_drains_what_has_left_the_buddy(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	/* A hint without the zone's lock: fewer means that the refill has begun to take. */
+	if (load_relaxed(&scene->q->zone[0].free_pages) == scene->buddy_pages)
+		return;
+	quire_drain_cpu(scene->q, 0);
+	store_release(&scene->turn, 1); /* read when all has ended */
+}
+
+/* R12: a drain that begins when a refill has the pages, but not yet counted them, waits for it and
+ * leaves none; an unlocked look at the count would pass the CPU over. */
+SIM_TEST(list_drain_waits_for_refill, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+	struct quire_page_stat stat;
+
+	quire_drain_all(scene->q);
+	scene->buddy_pages = scene->q->zone[0].free_pages;
+	sim_cpu(sim, 0, owner_takes_one, scene);
+	sim_cpu(sim, 1, peer_drains_what_has_left_the_buddy, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	if (scene->turn != 0)
+		check_u64_eq(stat.cached_pages, 0);
+	page_scene_check(scene);
+}
+
 /* R7: the CPU that was looked up is not the CPU whose lists are locked; the lock is what counts. */
 SIM_TEST(migration_between_lookup_and_lock, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT)
 {

@@ -450,8 +450,8 @@ static void check_source(const char *path, char *text)
 
 static bool is_skipped(const char *path)
 {
-	return starts(path, ".git/") || starts(path, "build") || starts(path, "traces/") ||
-	       starts(path, "LICENSE");
+	return strcmp(path, ".git") == 0 || starts(path, ".git/") || starts(path, "build") ||
+	       starts(path, "traces/") || starts(path, "LICENSE");
 }
 
 static bool is_code(const char *path)

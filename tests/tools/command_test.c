@@ -19,7 +19,7 @@ static char directory[] = "command_test.XXXXXX";
 
 struct answer {
 	int status;
-	char text[16384]; /* both streams */
+	char text[32768]; /* both streams */
 };
 
 /* Runs the command with @arguments, of which %T is the traces' directory and %D one of our own. */
@@ -68,8 +68,9 @@ static void expect(const char *arguments, int status, const char *text)
 			 answer.status, status, text, answer.text);
 }
 
-/* The run that most tests look at; it is long, so it is made once. */
-static struct answer first_run;
+/* The runs that most tests look at; they are long, so they are made once. */
+static struct answer first_run, areas_run;
+#define AREAS_TRACE "%T/vmalloc-bpf.katr.zst"
 #define BOTH_TRACES "%T/pages-build.katr.zst %T/pages-mixed.katr.zst"
 
 static int make_first_run(void **state)
@@ -78,13 +79,14 @@ static int make_first_run(void **state)
 	if (mkdtemp(directory) == NULL)
 		return -1;
 	first_run = run("replay --json %D/first.json " BOTH_TRACES);
+	areas_run = run("replay --json %D/areas.json " AREAS_TRACE);
 	return 0;
 }
 
 static int drop_directory(void **state)
 {
-	static const char *const names[] = { "first.json", "second.json", "threads.json",
-					     "cut.katr.zst", "text" };
+	static const char *const names[] = { "first.json", "second.json",  "threads.json",
+					     "areas.json", "cut.katr.zst", "text" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -103,24 +105,35 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay", 2, "name at least one trace");
 	expect("replay --jsn x", 2, "wrong use of '--jsn'; the nearest option is '--json'");
 	expect("replay --json", 2, "'--json' needs a value");
-	expect("replay --kind vmap x", 2, "kind 'vmap' cannot be replayed");
+	expect("replay --kind slab x", 2, "kind 'slab' cannot be replayed; page and vmap can");
+	expect("replay --kind page %T/vmalloc-bpf.katr.zst", 2, "holds no page allocations");
 	expect("replay --conf limt:1g x", 2, "limit");
+}
+
+/* The first half of a recording, as cut.katr.zst. */
+static void cut(const char *name)
+{
+	struct bytes bytes;
+	char source[512];
+
+	snprintf(source, sizeof(source), "%s/%s", traces_directory, name);
+	bytes = file_read(source);
+	bytes.nr /= 2;
+	file_write(path_in_directory("cut.katr.zst"), &bytes);
+	bytes_free(&bytes);
 }
 
 static void wrong_files_are_refused_with_the_offset(void **state)
 {
 	struct bytes bytes = { .data = NULL };
-	char source[512];
 
 	(void)state;
 	bytes_put(&bytes, "some text\n", 10);
 	file_write(path_in_directory("text"), &bytes);
 	bytes_free(&bytes);
-	snprintf(source, sizeof(source), "%s/pages-mixed.katr.zst", traces_directory);
-	bytes = file_read(source);
-	bytes.nr /= 2;
-	file_write(path_in_directory("cut.katr.zst"), &bytes);
-	bytes_free(&bytes);
+	cut("vmalloc-bpf.katr.zst");
+	expect("replay --json %D/none.json %D/cut.katr.zst", 2, "cut.katr.zst: at byte ");
+	cut("pages-mixed.katr.zst");
 	expect("replay %D/none", 2, "none: No such file or directory");
 	expect("replay %D/text", 2, "text: at byte 0: not a recording");
 	expect("replay %D/cut.katr.zst", 2, "cut.katr.zst: at byte ");
@@ -135,6 +148,7 @@ static void a_refused_allocation_ends_with_1(void **state)
 	(void)state;
 	expect("replay --json %D/none.json --conf limit:64m %T/pages-build.katr.zst", 1,
 	       "was refused: order ");
+	expect("replay --json %D/none.json --conf limit:64m " AREAS_TRACE, 1, "was refused: ");
 	assert_int_equal(access(path_in_directory("none.json"), F_OK), -1);
 }
 
@@ -217,6 +231,75 @@ static void the_json_agrees_with_the_recordings(void **state)
 	free(json);
 }
 
+static void the_json_tells_the_areas_of_a_page_recording(void **state)
+{
+	char *json = read_json("first.json");
+
+	(void)state;
+	assert_json(json, "traces.0.also.0.totals.allocs", 169);
+	assert_json(json, "traces.0.also.0.totals.frees", 160);
+	assert_json(json, "traces.1.also.0.totals.allocs", 83);
+	assert_json(json, "traces.1.also.0.marks.3.live_blocks", 10);
+	free(json);
+}
+
+static void the_json_agrees_with_the_recorded_areas(void **state)
+{
+	static const struct {
+		const char *path;
+		double value;
+	} facts[] = {
+		{ "totals.allocs", 131363 },	      { "totals.frees", 131358 },
+		{ "totals.peak_blocks", 864 },	      { "totals.final_blocks", 5 },
+		{ "totals.blocks_checked", 131363 },  { "totals.quire.allocs", 131363 },
+		{ "marks.2.live_blocks", 518 },	      { "marks.2.kernel.busy_areas", 779 },
+		{ "marks.2.kernel.lazy_areas", 164 }, { "marks.2.kernel.purges", 122 },
+		{ "marks.2.kernel.used_kB", 237376 }, { "marks.2.quire.busy_areas", 518 },
+		{ "marks.6.quire.busy_areas", 5 },
+	};
+	char *json;
+
+	(void)state;
+	assert_int_equal(areas_run.status, 0);
+	json = read_json("areas.json");
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), "traces.0.%s", facts[i].path);
+		assert_json(json, path, facts[i].value);
+	}
+	free(json);
+}
+
+static void areas_in_use_are_those_not_freed(void **state)
+{
+	char *json = read_json("areas.json");
+
+	(void)state;
+	for (unsigned mark = 0; mark < 8; mark++) {
+		char path[128];
+		double allocs, frees, busy, flushes, reused;
+
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.allocs", mark);
+		allocs = number_at(json, path);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.frees", mark);
+		frees = number_at(json, path);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.busy_areas", mark);
+		busy = number_at(json, path);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.flushes", mark);
+		flushes = number_at(json, path);
+		assert_true(allocs - frees == busy);
+		assert_true(flushes <= frees);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.reused", mark);
+		reused = number_at(json, path);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.reused_without_system_call",
+			 mark);
+		assert_true(reused <= allocs);
+		assert_true(number_at(json, path) <= reused);
+	}
+	free(json);
+}
+
 /* For each mark of each trace, on both sides. */
 static void the_parts_of_the_json_add_up(void **state)
 {
@@ -274,14 +357,10 @@ static void squeeze_blanks(char *json)
 	*to = '\0';
 }
 
-static void two_replays_give_the_same_figures(void **state)
+static void expect_same_figures(const char *first, const char *second)
 {
-	char *texts[2];
+	char *texts[2] = { read_json(first), read_json(second) };
 
-	(void)state;
-	expect("replay --json %D/second.json " BOTH_TRACES, 0, "all intact when freed.");
-	texts[0] = read_json("first.json");
-	texts[1] = read_json("second.json");
 	for (unsigned i = 0; i < 2; i++) {
 		blank_times(texts[i]);
 		squeeze_blanks(texts[i]);
@@ -291,15 +370,28 @@ static void two_replays_give_the_same_figures(void **state)
 	free(texts[1]);
 }
 
-static void the_table_fits_into_100_columns(void **state)
+static void two_replays_give_the_same_figures(void **state)
 {
-	struct answer answer = first_run;
-
 	(void)state;
+	expect("replay --json %D/second.json " BOTH_TRACES, 0, "all intact when freed.");
+	expect_same_figures("first.json", "second.json");
+	expect("replay --json %D/second.json " AREAS_TRACE, 0, "all intact when freed.");
+	expect_same_figures("areas.json", "second.json");
+}
+
+static void expect_100_columns(struct answer answer)
+{
 	assert_non_null(strstr(answer.text, "all intact when freed."));
 	for (char *line = strtok(answer.text, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		if (strlen(line) > 100)
 			fail_msg("%zu columns: %s", strlen(line), line);
+}
+
+static void the_tables_fit_into_100_columns(void **state)
+{
+	(void)state;
+	expect_100_columns(first_run);
+	expect_100_columns(areas_run);
 }
 
 /* ---- the checker ----------------------------------------------------------------------------- */
@@ -328,10 +420,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wrong_files_are_refused_with_the_offset),
 		cmocka_unit_test(a_refused_allocation_ends_with_1),
 		cmocka_unit_test(the_json_agrees_with_the_recordings),
+		cmocka_unit_test(the_json_tells_the_areas_of_a_page_recording),
+		cmocka_unit_test(the_json_agrees_with_the_recorded_areas),
+		cmocka_unit_test(areas_in_use_are_those_not_freed),
 		cmocka_unit_test(the_parts_of_the_json_add_up),
 		cmocka_unit_test(threads_check_the_same_blocks),
 		cmocka_unit_test(two_replays_give_the_same_figures),
-		cmocka_unit_test(the_table_fits_into_100_columns),
+		cmocka_unit_test(the_tables_fit_into_100_columns),
 	};
 
 	if (argc < 3) {

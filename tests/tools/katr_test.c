@@ -56,7 +56,7 @@ static int read_bytes(const struct bytes *bytes, struct katr_error *error)
 static int read_plan(char *line, size_t line_bytes)
 {
 	struct plan plan;
-	int result = plan_read(&plan, path, line, line_bytes);
+	int result = plan_read(&plan, path, KATR_PAGE, line, line_bytes);
 
 	if (result == 0)
 		plan_fini(&plan);
@@ -74,7 +74,7 @@ static void a_right_recording_is_read_whole(void **state)
 
 		(void)state;
 		file_write(path, &compressed);
-		assert_int_equal(plan_read(&plan, path, line, sizeof(line)), 0);
+		assert_int_equal(plan_read(&plan, path, KATR_PAGE, line, sizeof(line)), 0);
 		assert_string_equal(line, "");
 		assert_u64_eq(plan.totals.records_nr, counts.records_nr);
 		assert_u64_eq(plan.totals.ids_nr, counts.ids_nr);
@@ -90,6 +90,66 @@ static void a_right_recording_is_read_whole(void **state)
 		bytes_free(&trace);
 		bytes_free(&compressed);
 	}
+}
+
+/* Each plan takes its own kind and leaves the others alone. */
+static void the_kinds_of_a_recording_are_told_apart(void **state)
+{
+	struct trace_counts counts;
+	struct bytes trace = trace_make(5, 3000, &counts);
+	struct bytes compressed = trace_compress(&trace);
+	const uint64_t allocs_nr[] = { [KATR_PAGE] = counts.page_allocs_nr,
+				       [KATR_PERCPU] = counts.percpu_allocs_nr,
+				       [KATR_VMAP] = counts.vmap_allocs_nr };
+	struct plan plan;
+	unsigned kinds = 0;
+	char line[256];
+
+	(void)state;
+	file_write(path, &compressed);
+	assert_int_equal(plan_read_kinds(path, &kinds, line, sizeof(line)), 0);
+	assert_int_equal(kinds, 7);
+	for (unsigned kind = KATR_PAGE; kind <= KATR_VMAP; kind++) {
+		assert_int_equal(plan_read(&plan, path, (enum katr_kind)kind, line, sizeof(line)),
+				 0);
+		assert_true(allocs_nr[kind] > 50);
+		assert_u64_eq(plan.totals.allocs_nr, allocs_nr[kind]);
+		plan_fini(&plan);
+	}
+	bytes_free(&trace);
+	bytes_free(&compressed);
+}
+
+/* The guard page is ours to add; time and marks stand where they were recorded. */
+static void a_plan_of_areas_asks_for_what_was_used(void **state)
+{
+	struct trace_counts counts;
+	struct bytes trace = trace_make(6, 3000, &counts);
+	struct bytes compressed = trace_compress(&trace);
+	const struct plan_kernel_vmap *kernel;
+	struct plan plan;
+	char line[256];
+
+	(void)state;
+	file_write(path, &compressed);
+	assert_int_equal(plan_read(&plan, path, KATR_VMAP, line, sizeof(line)), 0);
+	assert_u64_eq(plan.requests[5].bytes, 4 * 4096);
+	assert_u64_eq(plan.requests[5].align_bytes, 4 * 4096);
+	assert_u64_eq(plan.requests[6].bytes, 32 * 4096);
+	assert_u64_eq(plan.requests[7].bytes, 8 * 4096);
+	assert_u64_eq(plan.requests[7].align_bytes, 1);
+	assert_u64_eq(plan.requests[0].bytes, 0);
+	assert_int_equal(plan.marks[0].wait_seconds, 0);
+	assert_int_equal(plan.marks[plan.marks_nr - 1].wait_seconds, 1);
+	kernel = &plan.marks[plan.marks_nr - 1].kernel.vmap;
+	assert_u64_eq(kernel->busy_areas, 10);
+	assert_u64_eq(kernel->lazy_areas, 11);
+	assert_u64_eq(kernel->lazy_bytes, 11 * 4096);
+	assert_u64_eq(kernel->used_kB, 16648);
+	assert_u64_eq(kernel->purges, 7);
+	plan_fini(&plan);
+	bytes_free(&trace);
+	bytes_free(&compressed);
 }
 
 static void every_cut_of_the_bytes_is_refused(void **state)
@@ -233,9 +293,9 @@ static void files_that_cannot_be_opened_have_no_offset(void **state)
 	char line[256];
 
 	(void)state;
-	assert_int_equal(plan_read(&plan, "no/such/file", line, sizeof(line)), -1);
+	assert_int_equal(plan_read(&plan, "no/such/file", KATR_PAGE, line, sizeof(line)), -1);
 	assert_string_equal(line, "no/such/file: No such file or directory");
-	assert_int_equal(plan_read(&plan, "/", line, sizeof(line)), -1);
+	assert_int_equal(plan_read(&plan, "/", KATR_VMAP, line, sizeof(line)), -1);
 	assert_string_equal(line, "/: Is a directory");
 }
 
@@ -271,7 +331,7 @@ static const struct {
 	{ "free names an id that was never given", 2, { 0x01, 0 } },
 	{ "split names an id that was never given", 3, { 0x03, 0, 0 } },
 	{ "free names an id that is not live: 0", 7, { 0x00, 0, 2, 0x01, 0, 0x01, 0 } },
-	{ "class 9 is not one of 6", 2, { 0x00, 9 } },
+	{ "class 10 is not one of 10", 2, { 0x00, 10 } },
 	{ "CPU 2 is not one of 2", 2, { 0x10, 2 } },
 	{ "an unknown op: 9", 1, { 0x09 } },
 	{ "a split of order 0 into order 0", 6, { 0x00, 0, 2, 0x03, 0, 0 } },
@@ -279,11 +339,17 @@ static const struct {
 	{ "page frame 0x1 is not aligned to order 3", 3, { 0x00, 2, 2 } },
 	{ "a page frame number is out of range", 3, { 0x00, 0, 1 } },
 	{ "a batched free of a vmap allocation", 5, { 0x00, 5, 2, 0x02, 0 } },
+	{ "a batched free of a percpu allocation", 6, { 0x00, 8, 0, 2, 0x02, 0 } },
+	{ "a split of order 0 into order 0", 6, { 0x00, 6, 2, 0x03, 0, 0 } },
+	{ "an area lies outside the vmalloc space", 3, { 0x00, 5, 1 } },
+	{ "a percpu offset is out of range or not aligned", 4, { 0x00, 9, 0, 1 } },
+	{ "the recording counted 1 live vmap bytes, the records 0", 7, { 0x07, 0, 1, 0, 0, 2, 0 } },
+	{ "free names an id that is not live: 0", 7, { 0x00, 5, 2, 0x01, 0, 0x01, 0 } },
 	{ "task 1 is not one of 1", 2, { 0x05, 4 } },
 	{ "a mark's name is not in the string table", 2, { 0x06, 99 } },
-	{ "a sample's table is not one of 2", 3, { 0x07, 2, 1 } },
+	{ "a sample's table is not one of 4", 3, { 0x07, 4, 1 } },
 	{ "a sample names a string that is not in the table", 5, { 0x07, 1, 1, 100, 0 } },
-	{ "the recording counted 1 live page bytes, the records 0", 4, { 0x07, 0, 1, 2 } },
+	{ "the recording counted 1 live page bytes, the records 0", 7, { 0x07, 0, 1, 2, 0, 0, 0 } },
 	{ "a number exceeds 64 bits",
 	  11,
 	  { 0x05, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2 } },
@@ -328,13 +394,13 @@ static void a_wrong_total_is_refused(void **state)
 
 /* ---- real recordings ------------------------------------------------------------------------- */
 
-static void read_real(struct plan *plan, const char *name)
+static void read_real(struct plan *plan, const char *name, enum katr_kind kind)
 {
 	char real_path[512];
 	char line[600] = "";
 
 	snprintf(real_path, sizeof(real_path), "%s/%s", traces_directory, name);
-	assert_int_equal(plan_read(plan, real_path, line, sizeof(line)), 0);
+	assert_int_equal(plan_read(plan, real_path, kind, line, sizeof(line)), 0);
 	assert_string_equal(line, "");
 }
 
@@ -356,7 +422,7 @@ static void the_recorded_compile_is_as_described(void **state)
 	struct plan plan;
 
 	(void)state;
-	read_real(&plan, "pages-build.katr.zst");
+	read_real(&plan, "pages-build.katr.zst", KATR_PAGE);
 	assert_u64_eq(plan.totals.records_nr, 1742990);
 	assert_u64_eq(plan.totals.ids_nr, 874486);
 	assert_u64_eq(plan.totals.allocs_nr, 874317);
@@ -380,7 +446,7 @@ static void the_mixed_recording_is_as_described(void **state)
 	struct plan plan;
 
 	(void)state;
-	read_real(&plan, "pages-mixed.katr.zst");
+	read_real(&plan, "pages-mixed.katr.zst", KATR_PAGE);
 	assert_u64_eq(plan.totals.records_nr, 1096927);
 	assert_u64_eq(plan.totals.allocs_nr, 526480);
 	assert_u64_eq(plan.totals.frees_nr, 525797);
@@ -388,6 +454,33 @@ static void the_mixed_recording_is_as_described(void **state)
 	assert_u64_eq(plan.totals.live_blocks_peak, 76804);
 	assert_u64_eq(find_mark(&plan, "mixed-done")->live_blocks, 1920);
 	assert_u64_eq(plan.totals.live_blocks, 1719);
+	plan_fini(&plan);
+}
+
+static void the_recorded_areas_are_as_described(void **state)
+{
+	const struct plan_mark *mark;
+	struct plan plan;
+
+	(void)state;
+	read_real(&plan, "vmalloc-bpf.katr.zst", KATR_VMAP);
+	assert_u64_eq(plan.totals.records_nr, 285987);
+	assert_u64_eq(plan.totals.allocs_nr, 131363);
+	assert_u64_eq(plan.totals.frees_nr, 131358);
+	assert_u64_eq(plan.totals.live_blocks_peak, 864);
+	assert_u64_eq(plan.totals.live_blocks, 5);
+	mark = find_mark(&plan, "high");
+	assert_u64_eq(mark->live_blocks, 518);
+	assert_u64_eq(mark->kernel.vmap.used_kB, 237376);
+	assert_u64_eq(mark->kernel.vmap.purges, 122);
+	assert_u64_eq(mark->kernel.vmap.busy_areas, 29 + 701 + 49);
+	assert_u64_eq(mark->kernel.vmap.lazy_areas, 164);
+	assert_int_equal(find_mark(&plan, "released+2s")->wait_seconds, 2);
+	plan_fini(&plan);
+	/* A recording of pages has those of the same time. */
+	read_real(&plan, "pages-build.katr.zst", KATR_VMAP);
+	assert_u64_eq(plan.totals.allocs_nr, 169);
+	assert_u64_eq(plan.totals.frees_nr, 160);
 	plan_fini(&plan);
 }
 
@@ -420,6 +513,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_right_recording_is_read_whole),
+		cmocka_unit_test(the_kinds_of_a_recording_are_told_apart),
+		cmocka_unit_test(a_plan_of_areas_asks_for_what_was_used),
 		cmocka_unit_test(every_cut_of_the_bytes_is_refused),
 		cmocka_unit_test(every_cut_of_the_file_is_refused),
 		cmocka_unit_test(changed_bytes_never_break_the_reader),
@@ -431,6 +526,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_wrong_total_is_refused),
 		cmocka_unit_test(the_recorded_compile_is_as_described),
 		cmocka_unit_test(the_mixed_recording_is_as_described),
+		cmocka_unit_test(the_recorded_areas_are_as_described),
 		cmocka_unit_test(real_recordings_are_refused_when_cut_or_changed),
 	};
 

@@ -197,7 +197,7 @@ static int make_plan(void **state)
 
 	(void)state;
 	file_write(path, &compressed);
-	result = plan_read(&plan, path, line, sizeof(line));
+	result = plan_read(&plan, path, KATR_PAGE, line, sizeof(line));
 	close(fd);
 	bytes_free(&trace);
 	bytes_free(&compressed);

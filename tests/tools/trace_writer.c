@@ -80,25 +80,78 @@ enum string {
 	STRING_PAGE_LIVE_BYTES,
 	STRING_ZONE,
 	STRING_FREE,
+	STRING_PERCPU_LIVE_BYTES,
+	STRING_VMAP_LIVE_BYTES,
+	STRING_VMAP_PURGES,
+	STRING_VMALLOCINFO,
+	STRING_TYPE,
+	STRING_AREAS,
+	STRING_BYTES,
+	STRING_VMALLOC,
+	STRING_UNPURGED,
+	STRING_MEMINFO,
+	STRING_PERCPU,
+	STRING_VMALLOC_USED,
 	STRINGS_NR,
 };
 
 static const char *const strings[STRINGS_NR] = {
-	"", "start", "end", "site", "task", "event_counters", "page_live_bytes", "zone", "free",
+	"",
+	"start",
+	"end+1s",
+	"site",
+	"task",
+	"event_counters",
+	"page_live_bytes",
+	"zone",
+	"free",
+	"percpu_live_bytes",
+	"vmap_live_bytes",
+	"vmap_purges",
+	"vmallocinfo",
+	"type",
+	"areas",
+	"bytes",
+	"vmalloc",
+	"unpurged",
+	"meminfo_kB",
+	"Percpu",
+	"VmallocUsed",
 };
 
-#define PAGE_CLASSES_NR 5
-#define VMAP_CLASS	5
-#define CLASSES_NR	6
+/* Pages first, then areas, then objects. */
+#define PAGE_CLASSES_NR	  5
+#define OBJECT_CLASSES_NR 5
+#define CLASSES_NR	  (PAGE_CLASSES_NR + OBJECT_CLASSES_NR)
+#define VMAP_CLASSES_NR	  3
 static const struct {
 	uint8_t order, migratetype;
 } page_classes[PAGE_CLASSES_NR] = { { 0, 1 }, { 0, 0 }, { 3, 1 }, { 1, 2 }, { 0, 3 } };
 
+/* Areas have a guard page in their size, but for the block of vm_map_ram. */
+enum kind {
+	KIND_PAGE,
+	KIND_PERCPU,
+	KIND_VMAP
+};
+static const struct {
+	enum kind kind;
+	unsigned size, align;
+	unsigned detail; /* vmap: type; percpu: flags */
+} object_classes[OBJECT_CLASSES_NR] = {
+	{ KIND_VMAP, 5u << PAGE_SHIFT, 4u << PAGE_SHIFT, 1 },
+	{ KIND_VMAP, 33u << PAGE_SHIFT, 1, 2 },
+	{ KIND_VMAP, 8u << PAGE_SHIFT, 1, 4 },
+	{ KIND_PERCPU, 16, 8, 0 },
+	{ KIND_PERCPU, 1216, 64, 2 },
+};
+
 struct live {
 	uint64_t id;
-	unsigned order; /* VMAP: not a page */
+	unsigned order; /* ORDER_NONE: not a page */
+	unsigned class;
 };
-#define ORDER_VMAP 99u
+#define ORDER_NONE 99u
 
 struct writer {
 	struct bytes records;
@@ -107,7 +160,7 @@ struct writer {
 	uint64_t ticks;
 	uint64_t class_uses[CLASSES_NR];
 	uint64_t next_pfn, last_pfn[CPUS_NR];
-	uint64_t next_area;
+	int64_t live_bytes[3]; /* by kind, not of pages */
 	unsigned cpu;
 	struct live live[LIVE_MAX];
 	unsigned live_nr;
@@ -142,21 +195,33 @@ static void put_page_alloc(struct writer *writer, unsigned class)
 	/* Gaps, so that blocks are left half empty. */
 	writer->next_pfn = pfn + (1u << order) + random_next(&writer->random) % 64;
 	writer->live[writer->live_nr++] =
-		(struct live){ .id = writer->counts->ids_nr++, .order = order };
+		(struct live){ .id = writer->counts->ids_nr++, .order = order, .class = class };
 	writer->class_uses[class]++;
 	writer->counts->allocs_nr++;
 	writer->counts->page_allocs_nr++;
 	writer->counts->live_pages += 1u << order;
 }
 
-static void put_vmap_alloc(struct writer *writer)
+/* One area or object of the class that is @index after the pages'. */
+static void put_object_alloc(struct writer *writer, unsigned index)
 {
+	unsigned class = PAGE_CLASSES_NR + index;
+
 	put_head(writer, 0);
-	bytes_put_varint(&writer->records, VMAP_CLASS);
-	bytes_put_zigzag(&writer->records, 5);
-	writer->live[writer->live_nr++] =
-		(struct live){ .id = writer->counts->ids_nr++, .order = ORDER_VMAP };
-	writer->class_uses[VMAP_CLASS]++;
+	bytes_put_varint(&writer->records, class);
+	if (object_classes[index].kind == KIND_VMAP) {
+		bytes_put_zigzag(&writer->records, 5);
+		writer->counts->vmap_allocs_nr++;
+	} else {
+		bytes_put_varint(&writer->records, 0); /* chunk */
+		bytes_put_varint(&writer->records, 64 * writer->counts->percpu_allocs_nr % 4096);
+		writer->counts->percpu_allocs_nr++;
+	}
+	writer->live[writer->live_nr++] = (struct live){ .id = writer->counts->ids_nr++,
+							 .order = ORDER_NONE,
+							 .class = class };
+	writer->live_bytes[object_classes[index].kind] += object_classes[index].size;
+	writer->class_uses[class]++;
 	writer->counts->allocs_nr++;
 }
 
@@ -177,7 +242,7 @@ static void put_age(struct writer *writer, uint64_t id)
 static void put_free(struct writer *writer, bool batched)
 {
 	struct live live = take_live(writer);
-	bool is_page = live.order != ORDER_VMAP;
+	bool is_page = live.order != ORDER_NONE;
 
 	put_head(writer, batched && is_page ? 2 : 1);
 	put_age(writer, live.id);
@@ -185,6 +250,10 @@ static void put_free(struct writer *writer, bool batched)
 	if (is_page) {
 		writer->counts->batched_nr += batched;
 		writer->counts->live_pages -= 1u << live.order;
+	} else {
+		unsigned index = live.class - PAGE_CLASSES_NR;
+
+		writer->live_bytes[object_classes[index].kind] -= object_classes[index].size;
 	}
 }
 
@@ -194,7 +263,7 @@ static void put_split(struct writer *writer)
 	struct live live = take_live(writer);
 	unsigned new_order;
 
-	if (live.order == ORDER_VMAP || live.order == 0) {
+	if (live.order == ORDER_NONE || live.order == 0) {
 		writer->live[writer->live_nr++] = live;
 		return;
 	}
@@ -203,8 +272,9 @@ static void put_split(struct writer *writer)
 	put_age(writer, live.id);
 	bytes_put_varint(&writer->records, new_order);
 	for (unsigned i = 0; i < 1u << (live.order - new_order); i++)
-		writer->live[writer->live_nr++] =
-			(struct live){ .id = writer->counts->ids_nr++, .order = new_order };
+		writer->live[writer->live_nr++] = (struct live){ .id = writer->counts->ids_nr++,
+								 .order = new_order,
+								 .class = live.class };
 	writer->counts->splits_nr++;
 }
 
@@ -223,6 +293,22 @@ static void put_mark(struct writer *writer, enum string name)
 	bytes_put_varint(&writer->records, 0);
 	bytes_put_varint(&writer->records, 1);
 	bytes_put_zigzag(&writer->records, (int64_t)(writer->counts->live_pages << PAGE_SHIFT));
+	bytes_put_zigzag(&writer->records, writer->live_bytes[KIND_PERCPU]);
+	bytes_put_zigzag(&writer->records, writer->live_bytes[KIND_VMAP]);
+	bytes_put_zigzag(&writer->records, 7);
+	put_head(writer, 7); /* vmallocinfo: two rows of type, areas, bytes */
+	bytes_put_varint(&writer->records, 2);
+	bytes_put_varint(&writer->records, 2);
+	for (int row = 0; row < 2; row++) {
+		bytes_put_zigzag(&writer->records, row == 0 ? STRING_VMALLOC : STRING_UNPURGED);
+		bytes_put_zigzag(&writer->records, 10 + row);
+		bytes_put_zigzag(&writer->records, 4096 * (10 + row));
+	}
+	put_head(writer, 7); /* meminfo: Percpu and VmallocUsed */
+	bytes_put_varint(&writer->records, 3);
+	bytes_put_varint(&writer->records, 1);
+	bytes_put_zigzag(&writer->records, 2320);
+	bytes_put_zigzag(&writer->records, 16648);
 }
 
 static void put_other(struct writer *writer)
@@ -253,8 +339,11 @@ static void put_step(struct writer *writer)
 	} else if (choice < 45 && writer->live_nr > 0) {
 		put_split(writer);
 	} else if (choice < 50) {
-		put_vmap_alloc(writer);
+		put_object_alloc(writer, (unsigned)(choice % VMAP_CLASSES_NR));
 	} else if (choice < 53) {
+		put_object_alloc(writer, VMAP_CLASSES_NR + (unsigned)(choice % (OBJECT_CLASSES_NR -
+										VMAP_CLASSES_NR)));
+	} else if (choice < 56) {
 		put_other(writer);
 	} else {
 		put_page_alloc(writer, (unsigned)(choice % PAGE_CLASSES_NR));
@@ -285,8 +374,8 @@ static void put_params(struct bytes *file, const struct writer *writer)
 	const uint64_t values[] = { 256,
 				    PAGE_SHIFT,
 				    CPUS_NR,
-				    5,
-				    5,
+				    7,
+				    7,
 				    writer->counts->records_nr,
 				    writer->counts->ids_nr,
 				    writer->ticks,
@@ -311,6 +400,34 @@ static void put_strings(struct bytes *file)
 	put_section(file, 3, &section);
 }
 
+static void put_values(struct bytes *bytes, const uint64_t *values, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		bytes_put_varint(bytes, values[i]);
+}
+
+static void put_page_class(struct bytes *row, unsigned class, uint64_t uses)
+{
+	const uint64_t values[] = { KIND_PAGE, uses, page_classes[class].order, 0xcc0,
+				    page_classes[class].migratetype };
+
+	put_values(row, values, sizeof(values) / sizeof(values[0]));
+}
+
+static void put_object_class(struct bytes *row, unsigned index, uint64_t uses)
+{
+	const uint64_t size = object_classes[index].size, align = object_classes[index].align;
+	const uint64_t detail = object_classes[index].detail;
+	const uint64_t vmap[] = { KIND_VMAP, uses, size, align, 0, detail, STRING_SITE };
+	const uint64_t percpu[] = { KIND_PERCPU, uses,	 size,	   align,
+				    0xcc0,	 detail, size * 4, STRING_SITE };
+
+	if (object_classes[index].kind == KIND_VMAP)
+		put_values(row, vmap, sizeof(vmap) / sizeof(vmap[0]));
+	else
+		put_values(row, percpu, sizeof(percpu) / sizeof(percpu[0]));
+}
+
 static void put_classes(struct bytes *file, const struct writer *writer)
 {
 	struct bytes section = { .data = NULL };
@@ -319,18 +436,10 @@ static void put_classes(struct bytes *file, const struct writer *writer)
 	for (unsigned i = 0; i < CLASSES_NR; i++) {
 		struct bytes row = { .data = NULL };
 
-		bytes_put_varint(&row, i == VMAP_CLASS ? 2 : 0);
-		bytes_put_varint(&row, writer->class_uses[i]);
-		if (i == VMAP_CLASS) {
-			const uint64_t values[] = { 5u << PAGE_SHIFT, 4096, 0, 1, STRING_SITE };
-
-			for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++)
-				bytes_put_varint(&row, values[j]);
-		} else {
-			bytes_put_varint(&row, page_classes[i].order);
-			bytes_put_varint(&row, 0xcc0);
-			bytes_put_varint(&row, page_classes[i].migratetype);
-		}
+		if (i < PAGE_CLASSES_NR)
+			put_page_class(&row, i, writer->class_uses[i]);
+		else
+			put_object_class(&row, i - PAGE_CLASSES_NR, writer->class_uses[i]);
 		bytes_put_varint(&section, row.nr);
 		bytes_put(&section, row.data, row.nr);
 		bytes_free(&row);
@@ -341,9 +450,40 @@ static void put_classes(struct bytes *file, const struct writer *writer)
 static void put_tasks_and_tables(struct bytes *file)
 {
 	static const uint8_t tasks[] = { 1, STRING_TASK };
-	static const uint8_t tables[] = { 2, STRING_EVENT_COUNTERS, 1, STRING_PAGE_LIVE_BYTES,
-					  0, STRING_ZONE,	    2, STRING_ZONE,
-					  1, STRING_FREE,	    0 };
+	static const uint8_t tables[] = {
+		4,
+		/* name, columns; then name and type of each */
+		STRING_EVENT_COUNTERS,
+		4,
+		STRING_PAGE_LIVE_BYTES,
+		0,
+		STRING_PERCPU_LIVE_BYTES,
+		0,
+		STRING_VMAP_LIVE_BYTES,
+		0,
+		STRING_VMAP_PURGES,
+		0,
+		STRING_ZONE,
+		2,
+		STRING_ZONE,
+		1,
+		STRING_FREE,
+		0,
+		STRING_VMALLOCINFO,
+		3,
+		STRING_TYPE,
+		1,
+		STRING_AREAS,
+		0,
+		STRING_BYTES,
+		0,
+		STRING_MEMINFO,
+		2,
+		STRING_PERCPU,
+		0,
+		STRING_VMALLOC_USED,
+		0,
+	};
 	struct bytes section = { .data = NULL };
 
 	bytes_put(&section, tasks, sizeof(tasks));

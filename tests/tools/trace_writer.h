@@ -2,8 +2,8 @@
 /*
  * trace_writer.h - small KATRACE files, right ones and wrong ones, for the reader's tests
  *
- * trace_make() writes a recording of two CPUs with every op, every kind of class and both kinds of
- * placement.  The tests change its bytes and look at what the reader says.
+ * trace_make() writes a recording of two CPUs with every op, and pages, areas and per-CPU objects with
+ * their placement.  The tests change its bytes and look at what the reader says.
  */
 #ifndef TRACE_WRITER_H
 #define TRACE_WRITER_H
@@ -24,7 +24,7 @@ void bytes_free(struct bytes *bytes);
 
 struct trace_counts {
 	uint64_t allocs_nr, frees_nr, batched_nr, splits_nr, fails_nr, records_nr, ids_nr;
-	uint64_t page_allocs_nr;
+	uint64_t page_allocs_nr, vmap_allocs_nr, percpu_allocs_nr;
 	uint64_t live_pages; /* at the end */
 };
 

@@ -21,7 +21,7 @@ static const char usage[] =
 	"  --scheduler mix|random|pct:D|all:B  default: what the scenario asks for\n"
 	"  --runs N, --seconds S           how long, for each scenario\n"
 	"  --seed K                        of the first run; each run adds one\n"
-	"  --cpus N                        CPUs, 1 to 64\n"
+	"  --cpus N                        CPUs, up to 64; no fewer than the scenario has\n"
 	"  --model sc|tso|pso              store buffers\n"
 	"  --tlb mips|x86                  translations stay, or are evicted often\n"
 	"  --watch race,memory,plain       detectors and points added (none: only what is asked)\n"
@@ -162,6 +162,8 @@ static void parse_scheduler(struct arguments *args, const char *text)
 	} else if (strncmp(text, "pct:", 4) == 0) {
 		args->request.strategy = STRATEGY_PCT;
 		args->request.depth = (unsigned)number(text + 4, 8, "--scheduler pct:1..8");
+		if (args->request.depth == 0)
+			wrong("--scheduler pct:1..8", text);
 	} else if (strncmp(text, "all:", 4) == 0) {
 		args->request.strategy = STRATEGY_ALL;
 		args->request.depth = (unsigned)number(text + 4, 64, "--scheduler all:0..64");
@@ -178,16 +180,15 @@ static unsigned one_of(const char *text, const char *const *words, const char *w
 	wrong(what, text);
 }
 
-static unsigned parse_watch(const char *text)
+/* Words separated by commas; a comma may end the list, as in the command that replays a finding. */
+static unsigned parse_watch(char *text)
 {
+	static const char *const words[] = { "race", "memory", "plain", "none", NULL };
+	static const unsigned events[] = { SIM_RACE, SIM_MEMORY, SIM_PLAIN, 0 };
 	unsigned watch = 0;
 
-	if (strstr(text, "race") != NULL)
-		watch |= SIM_RACE;
-	if (strstr(text, "memory") != NULL)
-		watch |= SIM_MEMORY;
-	if (strstr(text, "plain") != NULL)
-		watch |= SIM_PLAIN;
+	for (char *word = strtok(text, ","); word != NULL; word = strtok(NULL, ","))
+		watch |= events[one_of(word, words, "--watch is race, memory, plain or none")];
 	return watch;
 }
 
@@ -389,4 +390,7 @@ void parse_arguments(struct arguments *args, int argc, char **argv)
 		wrong("--replay needs one scenario", NULL);
 	for (int i = optind; i < argc; i++)
 		find_test(argv[i]);
+	if (optind != argc &&
+	    (args->mutants_table || args->scaling_table || args->figures_table || args->total != 0))
+		wrong("a table is about every scenario, not about", argv[optind]);
 }

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Steps between two looks at the clock and at `stopped`. */
 #define STEPS_BETWEEN_LOOKS 4096
@@ -39,9 +40,9 @@ static void do_steps_in_order(struct engine *engine, struct actor *actors)
 			const struct plan_step *step = &plan->steps[next];
 
 			if (step->op == PLAN_MARK)
-				engine_measure_mark(engine, step->id);
+				engine->kind->measure(engine, step->id);
 			else
-				engine_step(&actors[step->cpu], step);
+				engine->kind->step(&actors[step->cpu], step);
 			if (engine->checks &&
 			    atomic_load_explicit(&engine->stopped, memory_order_relaxed))
 				return;
@@ -64,7 +65,7 @@ void engine_run_one_thread(struct engine *engine)
 	begin_ns = progress_now_ns();
 	do_steps_in_order(engine, actors);
 	engine->result->busy_ns = progress_now_ns() - begin_ns;
-	engine_finish(engine, &actors[0]);
+	engine->kind->finish(engine, &actors[0]);
 	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
 		engine_add_actor(engine, &actors[cpu]);
 	free(actors);
@@ -119,14 +120,25 @@ static void move_gate(struct crew *crew, enum gate gate)
 	pthread_mutex_unlock(&crew->lock);
 }
 
+/* The clock is the system's here: what the allocator does in N idle seconds takes N seconds. */
+static void wait_as_recorded(const struct engine *engine, const struct plan_mark *mark)
+{
+	struct timespec wait = { .tv_sec = (time_t)mark->wait_seconds };
+
+	if (engine->checks && engine->plan->kind != KATR_PAGE && !atomic_load(&engine->stopped))
+		(void)nanosleep(&wait, NULL);
+}
+
 /* The last to arrive measures while the others stand still. */
 static void meet_at_mark(struct member *member, uint32_t mark_index)
 {
 	struct crew *crew = member->crew;
 	uint64_t begin_ns = progress_now_ns();
 
-	if (pthread_barrier_wait(&crew->barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
-		engine_measure_mark(crew->engine, mark_index);
+	if (pthread_barrier_wait(&crew->barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
+		wait_as_recorded(crew->engine, &crew->engine->plan->marks[mark_index]);
+		crew->engine->kind->measure(crew->engine, mark_index);
+	}
 	pthread_barrier_wait(&crew->barrier);
 	member->actor.waited_ns += progress_now_ns() - begin_ns;
 }
@@ -142,7 +154,7 @@ static void do_own_steps(struct member *member)
 		if (step->op == PLAN_MARK)
 			meet_at_mark(member, step->id);
 		else if (!atomic_load_explicit(&engine->stopped, memory_order_relaxed))
-			engine_step(&member->actor, step);
+			engine->kind->step(&member->actor, step);
 		if (i % STEPS_BETWEEN_LOOKS == 0)
 			progress_add(engine->progress, STEPS_BETWEEN_LOOKS, member->shows_progress);
 	}
@@ -223,7 +235,7 @@ static int make_members(struct crew *crew)
 	if (crew->members == NULL || has_steps == NULL)
 		result = -ENOMEM;
 	for (size_t i = 0; result == 0 && i < plan->steps_nr; i++)
-		has_steps[plan->steps[i].cpu] |= plan->steps[i].op != PLAN_MARK;
+		has_steps[plan->steps[i].cpu] |= plan_is_operation(&plan->steps[i]);
 	for (unsigned cpu = 0; result == 0 && cpu < plan->cpus_nr; cpu++) {
 		struct member *member = &crew->members[crew->members_nr];
 
@@ -269,7 +281,7 @@ void engine_run_threads(struct engine *engine)
 	else
 		run_members(&crew);
 	if (crew.started_nr > 0)
-		engine_finish(engine, &crew.members[0].actor);
+		engine->kind->finish(engine, &crew.members[0].actor);
 	for (unsigned i = 0; i < crew.members_nr; i++) {
 		engine_add_actor(engine, &crew.members[i].actor);
 		engine->result->busy_ns += crew.members[i].busy_ns;

@@ -51,6 +51,13 @@ enum katr_op {
 #define KATR_HIGHATOMIC	     3
 #define KATR_ORDER_MAX	     10
 
+/* What a vmap class is for; others are treated as unknown. */
+#define KATR_AREA_UNKNOWN 0
+#define KATR_AREA_BLOCK	  4 /* of vm_map_ram: the one that has no guard page */
+
+/* Bits of a percpu class. */
+#define KATR_PERCPU_ATOMIC 2
+
 /* Strings of the table live as long as the reader; bytes that are not printable ASCII read '?'. */
 struct katr_class {
 	uint64_t count; /* uses as ALLOC or FAIL, as the file says */
@@ -61,6 +68,7 @@ struct katr_class {
 	uint8_t kind;
 	uint8_t order;	     /* page */
 	uint8_t migratetype; /* page */
+	uint8_t detail;	     /* vmap: KATR_AREA_*; percpu: KATR_PERCPU_* */
 	const char *site;    /* percpu, vmap, slab */
 };
 

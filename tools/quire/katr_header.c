@@ -170,8 +170,8 @@ static void parse_percpu_class(struct katr_reader *reader, struct katr_input *in
 	class->size_bytes = katr_read_varint(input);
 	class->align_bytes = katr_read_varint(input);
 	class->gfp = (uint32_t)katr_read_varint(input);
-	katr_read_varint(input); /* flags */
-	katr_read_varint(input); /* bytes_alloc */
+	class->detail = (uint8_t)katr_read_varint(input); /* the flags that are known lie in it */
+	katr_read_varint(input);			  /* bytes_alloc */
 	class->site = read_string_index(reader, input);
 	if (class->size_bytes == 0 || class->size_bytes > PERCPU_BYTES_MAX ||
 	    !is_power_of_two(class->align_bytes))
@@ -182,11 +182,13 @@ static void parse_vmap_class(struct katr_reader *reader, struct katr_input *inpu
 			     struct katr_class *class)
 {
 	uint64_t page_bytes = (uint64_t)1 << reader->params.page_shift;
+	uint64_t type;
 
 	class->size_bytes = katr_read_varint(input);
 	class->align_bytes = katr_read_varint(input);
 	katr_read_varint(input); /* range */
-	katr_read_varint(input); /* type */
+	type = katr_read_varint(input);
+	class->detail = (uint8_t)(type <= UINT8_MAX ? type : KATR_AREA_UNKNOWN);
 	class->site = read_string_index(reader, input);
 	if (class->size_bytes == 0 || class->size_bytes % page_bytes != 0 ||
 	    class->size_bytes >> 56 != 0 || !is_power_of_two(class->align_bytes))

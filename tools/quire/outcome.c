@@ -38,3 +38,17 @@ uint64_t outcome_blocks_at_best(const struct outcome *outcome, uint64_t pages)
 
 	return (pages + block_pages - 1) / block_pages;
 }
+
+uint64_t outcome_flushes_avoided(const struct quire_vmap_stat *stat)
+{
+	return stat->frees > stat->flushes ? stat->frees - stat->flushes : 0;
+}
+
+uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat)
+{
+	uint64_t installed = stat->guards_installed;
+
+	return installed < stat->allocs - stat->reused ? stat->reused
+	       : installed < stat->allocs	       ? stat->allocs - installed
+						       : 0;
+}

@@ -14,6 +14,7 @@
 
 struct outcome {
 	const struct plan *plan;
+	bool is_further; /* of the trace before: a further kind that it holds */
 	bool threads;
 	struct engine_result checked; /* of the checking pass */
 	double ns_per_operation;      /* of the timing passes, the loop's own taken off */
@@ -32,6 +33,13 @@ struct served {
 struct served outcome_served_allocs(const struct outcome *outcome);
 struct served outcome_served_frees(const struct outcome *outcome);
 double outcome_zone_locks_per_1000(const struct outcome *outcome);
+/* Against one flush for each free. */
+uint64_t outcome_flushes_avoided(const struct quire_vmap_stat *stat);
+/*
+ * Allocations that made no system call.  One from the tree of free ranges installs its guard page, if
+ * there are guards; so may one that was reused, and then it does not count.
+ */
+uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat);
 /* Fewest blocks that can hold so many pages. */
 uint64_t outcome_blocks_at_best(const struct outcome *outcome, uint64_t pages);
 

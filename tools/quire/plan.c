@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "plan.h"
+#include "planner.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <quire/quire.h>
-
-#include "katr.h"
-
-#define STEP_NONE SIZE_MAX
-
-/* State of one reading. */
-struct planner {
-	struct plan *plan;
-	struct katr_reader reader;
-	size_t *batch_last; /* by CPU: step of the batched free that may end a batch; STEP_NONE */
-	uint32_t marks_room;
-	bool out_of_memory;
-};
 
 /* Doubles an array when it is full: the array, or NULL with the old one as it was. */
 static void *grow(void *items, size_t used, size_t *room, size_t item_bytes)
@@ -35,7 +20,7 @@ static void *grow(void *items, size_t used, size_t *room, size_t item_bytes)
 	return grown;
 }
 
-static struct plan_step *add_step(struct planner *planner, const struct katr_record *record)
+struct plan_step *planner_add_step(struct planner *planner, const struct katr_record *record)
 {
 	struct plan *plan = planner->plan;
 	struct plan_step *steps;
@@ -51,8 +36,7 @@ static struct plan_step *add_step(struct planner *planner, const struct katr_rec
 	return steps;
 }
 
-/* Room for the blocks of all ids given so far. */
-static bool has_blocks(struct planner *planner)
+bool planner_has_blocks(struct planner *planner)
 {
 	struct plan *plan = planner->plan;
 	uint32_t wanted = planner->reader.ids_nr;
@@ -75,101 +59,21 @@ static bool has_blocks(struct planner *planner)
 	return true;
 }
 
-static uint8_t type_of(const struct katr_class *class)
+bool planner_is_kind(const struct planner *planner, const struct katr_record *record)
 {
-	static const uint8_t types[KATR_MIGRATETYPES_NR] = { OCCUPANCY_UNMOVABLE, OCCUPANCY_MOVABLE,
-							     OCCUPANCY_RECLAIMABLE };
-
-	return types[class->migratetype];
+	return planner->reader.classes[record->class_index].kind == planner->plan->kind;
 }
 
-/* The kernel's highatomic reserve is for callers that may not wait: QUIRE_ATOMIC. */
-static uint8_t flags_of(const struct katr_class *class)
+/* "removed+10s" -> 10, "removed" -> 0. */
+static unsigned wait_seconds(const char *name)
 {
-	static const uint8_t flags[KATR_MIGRATETYPES_NR] = {
-		[1] = QUIRE_MOVABLE, [2] = QUIRE_RECLAIMABLE, [KATR_HIGHATOMIC] = QUIRE_ATOMIC
-	};
+	const char *plus = strrchr(name, '+');
+	unsigned seconds = 0;
+	char unit = '\0';
 
-	return flags[class->migratetype];
-}
-
-/* Ends what was gathered on a CPU, so that nothing after it can see the pages still in use. */
-static void end_batch(struct planner *planner, uint32_t cpu)
-{
-	size_t last = planner->batch_last[cpu];
-
-	if (last != STEP_NONE)
-		planner->plan->steps[last].ends_batch = true;
-	planner->batch_last[cpu] = STEP_NONE;
-}
-
-static void plan_alloc(struct planner *planner, const struct katr_record *record)
-{
-	const struct katr_class *class = &planner->reader.classes[record->class_index];
-	struct plan_totals *totals = &planner->plan->totals;
-	struct plan_block *block;
-	struct plan_step *step = add_step(planner, record);
-
-	if (step == NULL || !has_blocks(planner))
-		return;
-	step->op = PLAN_ALLOC;
-	step->order = record->order;
-	step->flags = flags_of(class);
-	block = &planner->plan->blocks[record->id];
-	block->order = record->order;
-	block->type = type_of(class);
-	totals->allocs[block->order][block->type]++;
-	totals->allocs_nr++;
-	totals->live_blocks++;
-	totals->live_pages += (uint64_t)1 << block->order;
-	if (totals->live_pages > totals->live_pages_peak)
-		totals->live_pages_peak = totals->live_pages;
-	if (totals->live_blocks > totals->live_blocks_peak)
-		totals->live_blocks_peak = totals->live_blocks;
-}
-
-static void plan_free(struct planner *planner, const struct katr_record *record)
-{
-	struct plan_totals *totals = &planner->plan->totals;
-	bool gathered = record->op == KATR_FREE_BATCHED && record->order == 0;
-	struct plan_step *step = add_step(planner, record);
-
-	if (step == NULL)
-		return;
-	step->op = gathered ? PLAN_FREE_BATCHED : PLAN_FREE;
-	step->order = record->order;
-	if (gathered)
-		planner->batch_last[record->cpu] = planner->plan->steps_nr - 1;
-	totals->frees_nr++;
-	totals->frees_batched_nr += record->op == KATR_FREE_BATCHED;
-	totals->live_blocks--;
-	totals->live_pages -= (uint64_t)1 << record->order;
-}
-
-static void plan_split(struct planner *planner, const struct katr_record *record)
-{
-	struct plan *plan = planner->plan;
-	struct plan_step *step = add_step(planner, record);
-	uint32_t pieces_nr = 1u << (record->order - record->new_order);
-	struct plan_block whole;
-
-	if (step == NULL || !has_blocks(planner))
-		return;
-	step->op = PLAN_SPLIT;
-	step->order = record->new_order;
-	step->pieces = record->first_id;
-	whole = plan->blocks[record->id];
-	for (uint32_t i = 0; i < pieces_nr; i++) {
-		struct plan_block *piece = &plan->blocks[record->first_id + i];
-
-		*piece = whole;
-		piece->order = record->new_order;
-		piece->root_page = (uint16_t)(whole.root_page + (i << record->new_order));
-	}
-	plan->totals.splits_nr++;
-	plan->totals.live_blocks += pieces_nr - 1;
-	if (plan->totals.live_blocks > plan->totals.live_blocks_peak)
-		plan->totals.live_blocks_peak = plan->totals.live_blocks;
+	if (plus == NULL || sscanf(plus, "+%4u%c", &seconds, &unit) != 2 || unit != 's')
+		return 0;
+	return seconds;
 }
 
 static void plan_mark(struct planner *planner, const struct katr_record *record)
@@ -189,86 +93,35 @@ static void plan_mark(struct planner *planner, const struct katr_record *record)
 		.seconds = (double)record->tick * (double)planner->reader.params.tick_ns / 1e9,
 		.ids_nr = planner->reader.ids_nr,
 		.live_blocks = plan->totals.live_blocks,
+		.live_bytes = plan->totals.live_bytes,
+		.wait_seconds = wait_seconds(record->name),
 		.kernel.occupancy = planner->reader.pages.summary,
 	};
 	snprintf(marks[plan->marks_nr].name, sizeof(marks[0].name), "%s", record->name);
-	for (uint32_t cpu = 0; cpu < plan->cpus_nr; cpu++)
-		end_batch(planner, cpu);
-	step = add_step(planner, record);
-	if (step == NULL || !has_blocks(planner))
+	if (plan->kind == KATR_PAGE)
+		planner_end_batches(planner);
+	else
+		planner_add_time(planner, record);
+	step = planner_add_step(planner, record);
+	if (step == NULL || !planner_has_blocks(planner))
 		return;
+	planner->sampled = 0;
 	step->op = PLAN_MARK;
 	step->id = plan->marks_nr++;
 }
 
-/* Sum of a column over a sample's rows; 0 if there is no such column. */
-static uint64_t sum_column(const struct katr_record *sample, const char *name)
-{
-	int column = katr_column(sample->table, name);
-	uint64_t sum = 0;
-
-	for (uint64_t row = 0; column >= 0 && row < sample->rows_nr; row++)
-		sum += (uint64_t)sample->values[row * sample->table->columns_nr + (unsigned)column];
-	return sum;
-}
-
-/* A full set of samples follows each mark; the periodic ones later do not concern it. */
-static void plan_sample(struct planner *planner, const struct katr_record *record)
-{
-	struct plan *plan = planner->plan;
-	const char *table = record->table->name;
-	struct plan_kernel *kernel;
-
-	if (plan->marks_nr == 0)
-		return;
-	kernel = &plan->marks[plan->marks_nr - 1].kernel;
-	if (strcmp(table, "zone") == 0 && kernel->free_pages == 0)
-		kernel->free_pages = sum_column(record, "free");
-	if (strcmp(table, "pcp") == 0 && kernel->cached_pages == 0)
-		kernel->cached_pages = sum_column(record, "count");
-	if (strcmp(table, "event_counters") == 0 && kernel->blocks_taken == 0) {
-		kernel->blocks_taken = sum_column(record, "zone_locked_pcp_order") +
-				       sum_column(record, "zone_locked_other");
-		kernel->blocks_given = sum_column(record, "pcpu_drain");
-	}
-}
-
-static bool is_page(const struct planner *planner, const struct katr_record *record)
-{
-	return planner->reader.classes[record->class_index].kind == KATR_PAGE;
-}
-
 static void plan_record(struct planner *planner, const struct katr_record *record)
 {
-	bool is_batched = record->op == KATR_FREE_BATCHED && record->order == 0;
-
-	if (!is_batched && record->op != KATR_SAMPLE && record->op != KATR_KEVENT)
-		end_batch(planner, record->cpu);
-	switch (record->op) {
-	case KATR_ALLOC:
-		if (is_page(planner, record))
-			plan_alloc(planner, record);
-		break;
-	case KATR_FREE:
-	case KATR_FREE_BATCHED:
-		if (is_page(planner, record))
-			plan_free(planner, record);
-		break;
-	case KATR_SPLIT:
-		plan_split(planner, record);
-		break;
-	case KATR_FAIL:
-		planner->plan->totals.fails_nr += is_page(planner, record);
-		break;
-	case KATR_MARK:
+	if (planner->plan->kind == KATR_PAGE)
+		planner_add_page_record(planner, record);
+	else
+		planner_add_object_record(planner, record);
+	if (record->op == KATR_FAIL)
+		planner->plan->totals.fails_nr += planner_is_kind(planner, record);
+	if (record->op == KATR_MARK)
 		plan_mark(planner, record);
-		break;
-	case KATR_SAMPLE:
-		plan_sample(planner, record);
-		break;
-	default:
-		break;
-	}
+	if (record->op == KATR_SAMPLE)
+		planner_add_sample(planner, record);
 }
 
 static void plan_begin(struct planner *planner)
@@ -282,14 +135,13 @@ static void plan_begin(struct planner *planner)
 	plan->page_shift = (unsigned)reader->params.page_shift;
 	plan->cpus_nr = (unsigned)reader->params.cpus_nr;
 	plan->seconds = (double)reader->params.ticks * (double)reader->params.tick_ns / 1e9;
-	planner->batch_last = malloc(plan->cpus_nr * sizeof(planner->batch_last[0]));
-	if (planner->batch_last == NULL)
-		planner->out_of_memory = true;
-	for (uint32_t cpu = 0; planner->batch_last != NULL && cpu < plan->cpus_nr; cpu++)
-		planner->batch_last[cpu] = STEP_NONE;
+	if (plan->kind == KATR_PAGE)
+		planner_begin_pages(planner);
+	else
+		planner_begin_objects(planner);
 }
 
-/* Fills @error and returns -1 if the reading failed, or if there is nothing to replay. */
+/* Fills @error and returns -1 if the reading failed. */
 static int plan_end(struct planner *planner, char *error, size_t error_bytes)
 {
 	struct plan *plan = planner->plan;
@@ -304,22 +156,18 @@ static int plan_end(struct planner *planner, char *error, size_t error_bytes)
 		snprintf(error, error_bytes, "%s: %s", plan->path, strerror(ENOMEM));
 		return -1;
 	}
-	if (plan->totals.allocs_nr == 0) {
-		snprintf(error, error_bytes, "%s: holds no page allocations", plan->path);
-		return -1;
-	}
-	for (uint32_t cpu = 0; cpu < plan->cpus_nr; cpu++)
-		end_batch(planner, cpu);
+	planner_end_batches(planner);
 	return 0;
 }
 
-int plan_read(struct plan *plan, const char *path, char *error, size_t error_bytes)
+int plan_read(struct plan *plan, const char *path, enum katr_kind kind, char *error,
+	      size_t error_bytes)
 {
 	struct planner planner = { .plan = plan };
 	struct katr_record record;
 	int result;
 
-	*plan = (struct plan){ .path = path };
+	*plan = (struct plan){ .path = path, .kind = kind };
 	if (katr_open(&planner.reader, path) == 0) {
 		plan_begin(&planner);
 		while (!planner.out_of_memory && katr_next(&planner.reader, &record) == 1)
@@ -333,10 +181,24 @@ int plan_read(struct plan *plan, const char *path, char *error, size_t error_byt
 	return result;
 }
 
+int plan_read_kinds(const char *path, unsigned *kinds, char *error, size_t error_bytes)
+{
+	struct katr_reader reader;
+	int result = katr_open(&reader, path);
+
+	if (result == 0)
+		*kinds = (unsigned)reader.params.kinds;
+	else
+		katr_describe_error(&reader, path, error, error_bytes);
+	katr_close(&reader);
+	return result;
+}
+
 void plan_fini(struct plan *plan)
 {
 	free(plan->steps);
 	free(plan->blocks);
+	free(plan->requests);
 	free(plan->marks);
 	*plan = (struct plan){ .path = plan->path };
 }

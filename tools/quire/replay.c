@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replay.c - quire replay: a recorded kernel's page allocations, served by Quire and checked
+ * replay.c - quire replay: a recorded kernel's allocations, served by Quire and checked
  *
- * All traces are read, and refused if need be, before anything is allocated or written.  Each is
- * then replayed once with every block filled and checked, and a few times more for the time alone.
+ * All traces are read, and refused if need be, before anything is allocated or written.  Each kind of
+ * allocation that a trace holds is then replayed once, in an instance of its own, with every block
+ * filled and checked, and a few times more for the time alone.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,123 +14,10 @@
 #include "engine.h"
 #include "outcome.h"
 #include "plan.h"
+#include "replay.h"
 
 /* An odd number, for the median: one pass that the system disturbed does not count. */
 #define TIMING_PASSES 5
-
-struct request {
-	bool threads;
-	const char *json;
-	const char *conf;
-	char **paths;
-	unsigned paths_nr;
-};
-
-static void print_usage(FILE *file)
-{
-	fprintf(file,
-		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind page] "
-		"TRACE...\n"
-		"\n"
-		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
-		"filled\n"
-		"with a pattern of its own and compared byte by byte when it is freed.  At the end "
-		"a table\n"
-		"shows our figures beside the kernel's.\n"
-		"\n"
-		"  --threads      one pinned thread a recorded CPU, with the public calls; without "
-		"it one\n"
-		"                 thread acts for each CPU in turn, and the figures are the same "
-		"each time\n"
-		"  --json FILE    the same for machines; FILE appears only when all is done\n"
-		"  --conf STRING  options of the instance, as in QUIRE_CONF: \"limit:2g,zones:2\"\n"
-		"  --kind page    which allocations; page is the only kind so far\n"
-		"\n"
-		"Exit status: 0 all intact; 1 a block was damaged, lost or refused; 2 wrong "
-		"arguments,\n"
-		"or a file that is truncated, corrupt or no recording.\n");
-}
-
-/* ---- arguments ------------------------------------------------------------------------------- */
-
-enum option_value {
-	OPTION_THREADS = 256, /* above any letter */
-	OPTION_JSON,
-	OPTION_CONF,
-	OPTION_KIND,
-	OPTION_HELP,
-};
-
-static const struct option options[] = {
-	{ .name = "threads", .has_arg = no_argument, .val = OPTION_THREADS },
-	{ .name = "json", .has_arg = required_argument, .val = OPTION_JSON },
-	{ .name = "conf", .has_arg = required_argument, .val = OPTION_CONF },
-	{ .name = "kind", .has_arg = required_argument, .val = OPTION_KIND },
-	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
-	{ .name = NULL },
-};
-
-static void refuse_option(const char *argument)
-{
-	static const char *const names[] = { "--threads", "--json", "--conf",
-					     "--kind",	  "--help", NULL };
-	char name[32];
-
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
-	fprintf(stderr, "quire replay: wrong use of '%s'; the nearest option is '%s'\n", argument,
-		command_nearest(name, names));
-}
-
-static void refuse_without_value(const char *argument)
-{
-	fprintf(stderr, "quire replay: '%s' needs a value\n", argument);
-}
-
-static bool is_kind_known(const char *kind)
-{
-	if (strcmp(kind, "page") == 0)
-		return true;
-	fprintf(stderr, "quire replay: kind '%s' cannot be replayed; 'page' can\n", kind);
-	return false;
-}
-
-/* 1 to go on; otherwise the command ends with *@status. */
-static int parse_arguments(struct request *request, int argc, char **argv, enum exit_status *status)
-{
-	int value;
-
-	*status = EXIT_USAGE;
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
-	while ((value = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (value == OPTION_HELP) {
-			print_usage(stdout);
-			*status = EXIT_OK;
-			return 0;
-		}
-		if (value == '?' || value == ':') {
-			if (value == ':')
-				refuse_without_value(argv[optind - 1]);
-			else
-				refuse_option(argv[optind - 1]);
-			return 0;
-		}
-		if (value == OPTION_KIND && !is_kind_known(optarg))
-			return 0;
-		if (value == OPTION_THREADS)
-			request->threads = true;
-		if (value == OPTION_JSON)
-			request->json = optarg;
-		if (value == OPTION_CONF)
-			request->conf = optarg;
-	}
-	request->paths = argv + optind;
-	request->paths_nr = (unsigned)(argc - optind);
-	if (request->paths_nr > 0)
-		return 1;
-	fprintf(stderr, "quire replay: name at least one trace; `quire replay --help` says more\n");
-	return 0;
-}
 
 /* ---- passes ---------------------------------------------------------------------------------- */
 
@@ -172,6 +59,7 @@ static int time_allocator(struct engine *engine, struct outcome *outcome, char *
 	if (all_ns < 0)
 		return -1;
 	engine->target = &target_nothing;
+	engine->object_target = &object_target_nothing;
 	loop_ns = time_passes(engine, error, error_bytes);
 	if (loop_ns < 0)
 		return -1;
@@ -182,12 +70,14 @@ static int time_allocator(struct engine *engine, struct outcome *outcome, char *
 }
 
 /* Replays one trace: 0, or -1 after saying what went wrong. */
-static int replay(const struct request *request, const struct plan *plan, struct outcome *outcome)
+static int replay(const struct replay_request *request, const struct plan *plan,
+		  struct outcome *outcome)
 {
 	struct progress progress = { .name = NULL };
 	struct engine engine = {
 		.plan = plan,
 		.target = request->threads ? &target_public : &target_by_number,
+		.object_target = &object_target_vmap,
 		.conf = request->conf,
 		.threads = request->threads,
 		.checks = true,
@@ -210,8 +100,8 @@ static int replay(const struct request *request, const struct plan *plan, struct
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static enum exit_status write_json(const struct request *request, const struct outcome *outcomes,
-				   unsigned outcomes_nr)
+static enum exit_status write_json(const struct replay_request *request,
+				   const struct outcome *outcomes, unsigned outcomes_nr)
 {
 	int result = json_write(request->json, outcomes, outcomes_nr);
 
@@ -221,85 +111,102 @@ static enum exit_status write_json(const struct request *request, const struct o
 	return EXIT_FOUND;
 }
 
-static enum exit_status replay_plans(const struct request *request, const struct plan *plans)
+/* What is to be replayed: a plan for each kind that a trace holds. */
+struct plans {
+	struct plan *plans;
+	unsigned nr;
+};
+
+static enum exit_status replay_plans(const struct replay_request *request,
+				     const struct plans *plans)
 {
-	struct outcome *outcomes = calloc(request->paths_nr, sizeof(outcomes[0]));
+	struct outcome *outcomes = calloc(plans->nr, sizeof(outcomes[0]));
 	enum exit_status status = outcomes != NULL ? EXIT_OK : EXIT_FOUND;
 
-	for (unsigned i = 0; i < request->paths_nr && status == EXIT_OK; i++) {
-		if (replay(request, &plans[i], &outcomes[i]) != 0)
+	for (unsigned i = 0; i < plans->nr && status == EXIT_OK; i++) {
+		if (replay(request, &plans->plans[i], &outcomes[i]) != 0)
 			status = EXIT_FOUND;
 		else
 			report_print(&outcomes[i], stdout);
-		if (status == EXIT_OK && i + 1 < request->paths_nr)
+		outcomes[i].is_further = i > 0 && plans->plans[i].path == plans->plans[i - 1].path;
+		if (status == EXIT_OK && i + 1 < plans->nr)
 			printf("\n");
 	}
 	if (fflush(stdout) != 0 && status == EXIT_OK)
 		status = EXIT_FOUND;
 	if (status == EXIT_OK && request->json != NULL)
-		status = write_json(request, outcomes, request->paths_nr);
-	for (unsigned i = 0; outcomes != NULL && i < request->paths_nr; i++)
+		status = write_json(request, outcomes, plans->nr);
+	for (unsigned i = 0; outcomes != NULL && i < plans->nr; i++)
 		engine_result_fini(&outcomes[i].checked);
 	free(outcomes);
 	return status;
 }
 
-/* How many plans were read before one was refused; the caller's to fini. */
-static unsigned read_plans(const struct request *request, struct plan *plans)
+/* The plans of one trace; 0, or -1 with one line in @error. */
+static int read_trace(const struct replay_request *request, struct plans *plans, const char *path,
+		      char *error, size_t error_bytes)
+{
+	unsigned before = plans->nr;
+	char names[64];
+	unsigned held;
+
+	if (plan_read_kinds(path, &held, error, error_bytes) != 0)
+		return -1;
+	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
+		struct plan *plan = &plans->plans[plans->nr];
+
+		if ((held & request->kinds & 1u << kind) == 0)
+			continue;
+		if (plan_read(plan, path, (enum katr_kind)kind, error, error_bytes) != 0)
+			return -1;
+		if (plan->totals.allocs_nr > 0)
+			plans->nr++;
+		else
+			plan_fini(plan);
+	}
+	if (plans->nr > before)
+		return 0;
+	replay_describe_kinds(request->kinds, "or", names, sizeof(names));
+	snprintf(error, error_bytes, "%s: holds no %s allocations", path, names);
+	return -1;
+}
+
+/* 0, or -1 after saying what is wrong; @plans is the caller's to fini. */
+static int read_plans(const struct replay_request *request, struct plans *plans)
 {
 	char error[512];
 
 	for (unsigned i = 0; i < request->paths_nr; i++) {
-		if (plan_read(&plans[i], request->paths[i], error, sizeof(error)) != 0) {
+		if (read_trace(request, plans, request->paths[i], error, sizeof(error)) != 0) {
 			fprintf(stderr, "quire replay: %s\n", error);
-			return i;
+			return -1;
 		}
 	}
-	return request->paths_nr;
-}
-
-/* A wrong --conf is wrong use: it is refused before anything is read. */
-static bool is_conf_right(const char *conf)
-{
-	static const char prefix[] = "quire: ";
-	struct quire_options parsed = { .cpus = 0 };
-	char error[256];
-	size_t skipped = 0;
-
-	if (conf == NULL || quire_options_parse(conf, &parsed, error, sizeof(error)) == 0)
-		return true;
-	if (strncmp(error, prefix, strlen(prefix)) == 0)
-		skipped = strlen(prefix);
-	fprintf(stderr, "quire replay: --conf: %s\n", error + skipped);
-	return false;
+	return 0;
 }
 
 static enum exit_status run(int argc, char **argv)
 {
-	struct request request = { .threads = false };
+	struct replay_request request = { .threads = false };
 	enum exit_status status;
-	struct plan *plans;
-	unsigned plans_nr;
+	struct plans plans = { .nr = 0 };
 
-	if (!parse_arguments(&request, argc, argv, &status))
+	if (!replay_parse(&request, argc, argv, &status))
 		return status;
-	if (!is_conf_right(request.conf))
-		return EXIT_USAGE;
-	plans = calloc(request.paths_nr, sizeof(plans[0]));
-	if (plans == NULL)
+	plans.plans = calloc((size_t)request.paths_nr * KATR_KINDS_NR, sizeof(plans.plans[0]));
+	if (plans.plans == NULL)
 		return EXIT_FOUND;
-	plans_nr = read_plans(&request, plans);
 	status = EXIT_USAGE;
-	if (plans_nr == request.paths_nr)
-		status = replay_plans(&request, plans);
-	for (unsigned i = 0; i < plans_nr; i++)
-		plan_fini(&plans[i]);
-	free(plans);
+	if (read_plans(&request, &plans) == 0)
+		status = replay_plans(&request, &plans);
+	for (unsigned i = 0; i < plans.nr; i++)
+		plan_fini(&plans.plans[i]);
+	free(plans.plans);
 	return status;
 }
 
 const struct command command_replay = {
 	.name = "replay",
-	.summary = "replay a recorded kernel's page allocations, checked byte by byte",
+	.summary = "replay a recorded kernel's allocations, checked byte by byte",
 	.run = run,
 };

@@ -5,7 +5,7 @@
  * Numbers are grouped by thousands and stand right-aligned under their headings; no line is longer
  * than 100 columns.
  */
-#include "outcome.h"
+#include "report_text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -13,12 +13,7 @@
 /* What a line may hold beside its indent of two, so that it fits into 100 columns. */
 #define LINE_COLUMNS 97
 
-struct number {
-	char text[32];
-};
-
-/* 7 -> "7", 1234 -> "1,234", 1234567 -> "1,234,567". */
-static struct number grouped(uint64_t value)
+struct number number_grouped(uint64_t value)
 {
 	char digits[24];
 	int digits_nr = snprintf(digits, sizeof(digits), "%" PRIu64, value);
@@ -33,8 +28,7 @@ static struct number grouped(uint64_t value)
 	return number;
 }
 
-/* 4096 -> "4.0 KiB". */
-static struct number bytes_text(uint64_t bytes)
+struct number number_bytes(uint64_t bytes)
 {
 	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };
 	struct number number;
@@ -50,12 +44,29 @@ static struct number bytes_text(uint64_t bytes)
 	return number;
 }
 
-static struct number percent_text(uint64_t part, uint64_t whole)
+struct number number_percent(uint64_t part, uint64_t whole)
 {
 	struct number number;
 
 	snprintf(number.text, sizeof(number.text), "%.2f %%",
 		 whole > 0 ? 100.0 * (double)part / (double)whole : 0.0);
+	return number;
+}
+
+struct number number_mib(uint64_t bytes)
+{
+	struct number number;
+
+	snprintf(number.text, sizeof(number.text), "%.1f", (double)bytes / (1 << 20));
+	return number;
+}
+
+struct number number_ratio(uint64_t part, uint64_t whole)
+{
+	struct number number = { .text = "-" };
+
+	if (whole > 0)
+		snprintf(number.text, sizeof(number.text), "%.1f", (double)part / (double)whole);
 	return number;
 }
 
@@ -88,7 +99,7 @@ static void print_wrapped(FILE *file, const char *text)
 	}
 }
 
-static void print_heading(const struct outcome *outcome, FILE *file)
+void report_heading(const struct outcome *outcome, FILE *file)
 {
 	const struct plan *plan = outcome->plan;
 
@@ -99,110 +110,40 @@ static void print_heading(const struct outcome *outcome, FILE *file)
 	if (outcome->threads)
 		fprintf(file,
 			"  Replayed  by one pinned thread a recorded CPU, by the public calls\n");
-	else
+	else if (plan->kind == KATR_PAGE)
 		fprintf(file,
 			"  Replayed  by one thread that acts for each CPU, in recorded order\n");
+	else
+		fprintf(file,
+			"  Replayed  by one thread for all CPUs, in recorded order and by the "
+			"recorded clock\n");
 }
 
-/* ---- allocations ----------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
-static uint64_t sum_of(const uint64_t *values)
+void report_sizes(const struct outcome *outcome, FILE *file, const char *what)
 {
-	uint64_t sum = 0;
+	const struct plan_totals *totals = &outcome->plan->totals;
 
-	for (unsigned type = 0; type < OCCUPANCY_TYPES_NR; type++)
-		sum += values[type];
-	return sum;
-}
+	fprintf(file, "\n  %-28s%13s\n", what, "allocations");
+	for (unsigned i = 0; i < PLAN_SIZES_NR; i += 2) {
+		uint64_t nr = totals->sizes[i] + (i > 0 ? totals->sizes[i - 1] : 0);
 
-static void print_allocation_row(FILE *file, const char *label, const uint64_t *by_type)
-{
-	fprintf(file, "    %-26s", label);
-	for (unsigned type = 0; type < OCCUPANCY_TYPES_NR; type++)
-		fprintf(file, "%13s", grouped(by_type[type]).text);
-	fprintf(file, "%13s\n", grouped(sum_of(by_type)).text);
-}
-
-static void print_allocations(const struct outcome *outcome, FILE *file)
-{
-	const struct plan *plan = outcome->plan;
-	uint64_t all[OCCUPANCY_TYPES_NR] = { 0 };
-	char label[48];
-
-	fprintf(file, "\n  %-28s%13s%13s%13s%13s\n", "Allocations", "unmovable", "movable",
-		"reclaimable", "all");
-	for (unsigned order = 0; order < PLAN_ORDERS_NR; order++) {
-		const uint64_t *by_type = plan->totals.allocs[order];
-
-		if (sum_of(by_type) == 0)
-			continue;
-		snprintf(label, sizeof(label), "order %-2u  %10s", order,
-			 bytes_text((uint64_t)1 << (order + plan->page_shift)).text);
-		print_allocation_row(file, label, by_type);
-		for (unsigned type = 0; type < OCCUPANCY_TYPES_NR; type++)
-			all[type] += by_type[type];
+		if (nr > 0)
+			fprintf(file, "    up to %10s%23s\n", number_bytes((uint64_t)1 << i).text,
+				number_grouped(nr).text);
 	}
-	print_allocation_row(file, "all orders", all);
-	fprintf(file, "    Live pages: at most %s (%s), %s (%s) at the end; %s splits\n",
-		grouped(plan->totals.live_pages_peak).text,
-		bytes_text(plan->totals.live_pages_peak << plan->page_shift).text,
-		grouped(plan->totals.live_pages).text,
-		bytes_text(plan->totals.live_pages << plan->page_shift).text,
-		grouped(plan->totals.splits_nr).text);
+	fprintf(file, "    %-26s%13s\n", "all sizes", number_grouped(totals->allocs_nr).text);
+	fprintf(file, "    Live: at most %s (%s), %s (%s) at the end\n",
+		number_grouped(totals->live_blocks_peak).text,
+		number_bytes(totals->live_bytes_peak).text,
+		number_grouped(totals->live_blocks).text, number_bytes(totals->live_bytes).text);
 }
 
-/* ---- marks ----------------------------------------------------------------------------------- */
+/* ---- the last lines -------------------------------------------------------------------------- */
 
-static void print_occupancy(const struct outcome *outcome, FILE *file, const char *mark,
-			    const char *who, const struct occupancy_summary *summary)
+void report_time(const struct outcome *outcome, FILE *file)
 {
-	uint64_t best = outcome_blocks_at_best(outcome, summary->live_pages);
-
-	fprintf(file, "    %-15.15s %-7s%10s%9s%9s", mark, who, grouped(summary->live_pages).text,
-		grouped(best).text, grouped(summary->blocks_pinned).text);
-	for (unsigned type = 0; type < OCCUPANCY_TYPES_NR; type++)
-		fprintf(file, "%11s", grouped(summary->blocks_of_type[type]).text);
-	fprintf(file, "%9s\n", grouped(summary->blocks_mixed).text);
-}
-
-static void print_marks(const struct outcome *outcome, FILE *file)
-{
-	const struct plan *plan = outcome->plan;
-
-	fprintf(file, "\n  %-25s%10s%9s   2 MiB blocks that hold live pages, by type:\n",
-		"At each mark", "live", "blocks");
-	fprintf(file, "  %-25s%10s%9s%9s%11s%11s%11s%9s\n", "", "pages", "at best", "in all",
-		"unmovable", "movable", "reclaim.", "mixed");
-	for (uint32_t i = 0; i < plan->marks_nr; i++) {
-		print_occupancy(outcome, file, plan->marks[i].name, "kernel",
-				&plan->marks[i].kernel.occupancy);
-		print_occupancy(outcome, file, "", "Quire", &outcome->checked.marks[i].occupancy);
-	}
-}
-
-/* ---- how it was served ----------------------------------------------------------------------- */
-
-static void print_served(FILE *file, const char *label, struct served served)
-{
-	fprintf(file, "    %-20s%13s%13s%13s%13s\n", label, grouped(served.total).text,
-		percent_text(served.stacks, served.total).text,
-		percent_text(served.lists, served.total).text,
-		percent_text(served.buddy, served.total).text);
-}
-
-static void print_service(const struct outcome *outcome, FILE *file)
-{
-	const struct quire_page_stat *stat = &outcome->checked.stat;
-
-	fprintf(file, "\n  %-22s%13s%13s%13s%13s\n", "Served by", "calls", "stacks", "lists",
-		"buddy");
-	print_served(file, "allocations", outcome_served_allocs(outcome));
-	print_served(file, "frees", outcome_served_frees(outcome));
-	if (!outcome->threads)
-		fprintf(file, "    (stacks belong to running CPUs: they serve with --threads)\n");
-	fprintf(file, "\n  Zone lock  taken %s times: %.2f per 1,000 operations\n",
-		grouped(stat->zone_lock_acquisitions).text, outcome_zone_locks_per_1000(outcome));
-	fprintf(file, "  Drains     %s\n", grouped(stat->drains).text);
 	fprintf(file,
 		"  Time       %.1f ns per operation: the allocator's calls alone, nothing filled\n",
 		outcome->ns_per_operation);
@@ -211,15 +152,20 @@ static void print_service(const struct outcome *outcome, FILE *file)
 		outcome->timing_passes, outcome->loop_ns_per_operation);
 }
 
-void report_print(const struct outcome *outcome, FILE *file)
+void report_checked(const struct outcome *outcome, FILE *file)
 {
-	print_heading(outcome, file);
-	print_allocations(outcome, file);
-	print_marks(outcome, file);
-	print_service(outcome, file);
 	fprintf(file,
 		"\n  Checked: %s blocks, %s, each filled with its own pattern: all intact when "
 		"freed.\n",
-		grouped(outcome->checked.blocks_checked).text,
-		bytes_text(outcome->checked.bytes_checked).text);
+		number_grouped(outcome->checked.blocks_checked).text,
+		number_bytes(outcome->checked.bytes_checked).text);
+}
+
+void report_print(const struct outcome *outcome, FILE *file)
+{
+	report_heading(outcome, file);
+	if (outcome->plan->kind == KATR_PAGE)
+		report_pages(outcome, file);
+	else
+		report_vmap(outcome, file);
 }

@@ -27,17 +27,16 @@ static struct quire_options options_for(const struct target_request *request)
 	return options;
 }
 
-static int open_instance(const struct target_request *request, void **heap, char *error,
-			 size_t error_bytes)
+int target_open_instance(const struct target_request *request, struct quire_options *options,
+			 void **heap, char *error, size_t error_bytes)
 {
-	struct quire_options options = options_for(request);
 	struct quire *q;
 	int result;
 
 	if (request->conf != NULL &&
-	    quire_options_parse(request->conf, &options, error, error_bytes) != 0)
+	    quire_options_parse(request->conf, options, error, error_bytes) != 0)
 		return -1;
-	result = quire_create(&options, &q);
+	result = quire_create(options, &q);
 	if (result != 0) {
 		snprintf(error, error_bytes, "cannot make an instance: %s", strerror(-result));
 		return -1;
@@ -50,6 +49,14 @@ static int open_instance(const struct target_request *request, void **heap, char
 	}
 	*heap = q;
 	return 0;
+}
+
+static int open_instance(const struct target_request *request, void **heap, char *error,
+			 size_t error_bytes)
+{
+	struct quire_options options = options_for(request);
+
+	return target_open_instance(request, &options, heap, error, error_bytes);
 }
 
 static void close_instance(void *heap)
@@ -135,87 +142,4 @@ const struct target target_public = {
 	.page_number = frame_number,
 	.read_stat = read_instance_stat,
 	.verify = verify_instance,
-};
-
-/* ---- nothing: what the replay's own loop costs ---------------------------------------------- */
-
-static int open_nothing(const struct target_request *request, void **heap, char *error,
-			size_t error_bytes)
-{
-	(void)request;
-	(void)error;
-	(void)error_bytes;
-	*heap = NULL;
-	return 0;
-}
-
-static void close_nothing(void *heap)
-{
-	(void)heap;
-}
-
-static void *alloc_nothing(void *heap, unsigned cpu, unsigned order, unsigned flags)
-{
-	static char somewhere;
-
-	(void)heap;
-	(void)cpu;
-	(void)order;
-	(void)flags;
-	return &somewhere;
-}
-
-static void free_nothing(void *heap, unsigned cpu, void *addr, unsigned order)
-{
-	(void)heap;
-	(void)cpu;
-	(void)addr;
-	(void)order;
-}
-
-static void free_batch_nothing(void *heap, unsigned cpu, size_t count, void **pages)
-{
-	(void)heap;
-	(void)cpu;
-	(void)count;
-	(void)pages;
-}
-
-static void split_nothing(void *heap, void *addr, unsigned order, unsigned new_order)
-{
-	(void)heap;
-	(void)addr;
-	(void)order;
-	(void)new_order;
-}
-
-static uint64_t page_number_nothing(void *heap, const void *addr)
-{
-	(void)heap;
-	(void)addr;
-	return 0;
-}
-
-static void read_stat_nothing(void *heap, struct quire_page_stat *stat)
-{
-	(void)heap;
-	*stat = (struct quire_page_stat){ .version = QUIRE_STAT_VERSION };
-}
-
-static int verify_nothing(void *heap)
-{
-	(void)heap;
-	return 0;
-}
-
-const struct target target_nothing = {
-	.open = open_nothing,
-	.close = close_nothing,
-	.alloc = alloc_nothing,
-	.free = free_nothing,
-	.free_batch = free_batch_nothing,
-	.split = split_nothing,
-	.page_number = page_number_nothing,
-	.read_stat = read_stat_nothing,
-	.verify = verify_nothing,
 };

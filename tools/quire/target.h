@@ -21,6 +21,10 @@ struct target_request {
 	const char *conf; /* options as in QUIRE_CONF, over the replay's own; NULL if none */
 };
 
+/* Makes an instance of @options, over which the request's own are laid.  As open below. */
+int target_open_instance(const struct target_request *request, struct quire_options *options,
+			 void **heap, char *error, size_t error_bytes);
+
 struct target {
 	/* 0 and @heap, or -1 with one line in @error. */
 	int (*open)(const struct target_request *request, void **heap, char *error,

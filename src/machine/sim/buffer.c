@@ -15,25 +15,27 @@
 
 #include "machine/sim/internal.h"
 
-static struct pending buffers[TASKS_MAX][BUFFER_MAX];
+_Static_assert((BUFFER_MAX & (BUFFER_MAX - 1)) == 0, "indices of a ring are masked");
 
-static struct pending *buffer_of(const struct task *task)
+struct pending *buffer_unsettled;
+static struct pending buffers[TASKS_MAX][BUFFER_MAX]; /* rings */
+static uint8_t first[TASKS_MAX];		      /* the oldest one's place */
+
+/* The store that came as the @index-th of those that wait. */
+static inline struct pending *pending_of(const struct task *task, unsigned index)
 {
-	return buffers[task - sim_run_.tasks];
+	size_t number = (size_t)(task - sim_run_.tasks);
+
+	return &buffers[number][(first[number] + index) & (BUFFER_MAX - 1)];
 }
 
-/* A plain store is announced before it happens; by the next hook its value is in memory. */
-void buffer_settle(struct task *task)
+void buffer_settle_slow(void)
 {
-	struct pending *last;
+	struct pending *last = buffer_unsettled;
 
-	if (task->buffer_nr == 0)
-		return;
-	last = &buffer_of(task)[task->buffer_nr - 1];
-	if (!last->unsettled)
-		return;
 	last->new = undo_load(last->addr, last->bytes);
 	last->unsettled = false;
+	buffer_unsettled = NULL;
 }
 
 static bool overlap(const struct pending *a, const struct pending *b)
@@ -43,16 +45,27 @@ static bool overlap(const struct pending *a, const struct pending *b)
 	return a_start < b_start + b->bytes && b_start < a_start + a->bytes;
 }
 
+static void forget_oldest(struct task *task)
+{
+	struct pending *oldest = pending_of(task, 0);
+
+	first[task - sim_run_.tasks]++;
+	task->buffer_nr--;
+	if (oldest == buffer_unsettled)
+		buffer_unsettled = NULL;
+	if (oldest->lock != NULL)
+		lock_left_buffer(oldest->lock);
+}
+
+/* PSO: the older ones move up into its place. */
 static void forget_entry(struct task *task, unsigned index)
 {
-	struct pending *buffer = buffer_of(task);
-	const void *lock = buffer[index].lock;
+	struct pending entry = *pending_of(task, index);
 
-	for (unsigned i = index; i + 1 < task->buffer_nr; i++)
-		buffer[i] = buffer[i + 1];
-	task->buffer_nr--;
-	if (lock != NULL)
-		lock_left_buffer(lock);
+	for (unsigned i = index; i != 0; i--)
+		*pending_of(task, i) = *pending_of(task, i - 1);
+	*pending_of(task, 0) = entry;
+	forget_oldest(task);
 }
 
 /*
@@ -61,7 +74,7 @@ static void forget_entry(struct task *task, unsigned index)
  */
 void buffer_drain_one(struct task *task, unsigned index)
 {
-	struct pending *entry = &buffer_of(task)[index];
+	const struct pending *entry = pending_of(task, index);
 
 	if (task != current_task())
 		undo_store(entry->addr, entry->bytes, entry->new);
@@ -72,15 +85,16 @@ void buffer_drain_one(struct task *task, unsigned index)
 
 bool buffer_can_drain(const struct task *task, unsigned index)
 {
-	const struct pending *buffer = buffer_of(task);
+	const struct pending *entry = pending_of(task, index);
 
+	if (index >= task->buffer_nr || entry->unsettled)
+		return false;
 	if (index == 0)
-		return task->buffer_nr != 0 && !buffer[0].unsettled;
-	if (sim_opt.model != SIM_PSO || index >= task->buffer_nr || buffer[index].unsettled ||
-	    buffer[index].barrier)
+		return true;
+	if (sim_opt.model != SIM_PSO || entry->barrier)
 		return false;
 	for (unsigned i = 0; i < index; i++)
-		if (overlap(&buffer[i], &buffer[index]) || buffer[i].lock != NULL)
+		if (overlap(pending_of(task, i), entry) || pending_of(task, i)->lock != NULL)
 			return false;
 	return true;
 }
@@ -88,52 +102,55 @@ bool buffer_can_drain(const struct task *task, unsigned index)
 void buffer_drain_all(struct task *task)
 {
 	while (task->buffer_nr != 0)
-		forget_entry(task, 0);
+		forget_oldest(task);
 }
 
-static void add(struct task *task, const struct pending *entry)
+static void add(struct task *task, void *addr, unsigned bytes, bool barrier, const void *lock)
 {
+	struct pending *entry;
+
 	if (task->buffer_nr == BUFFER_MAX)
-		forget_entry(task, 0);
-	buffer_of(task)[task->buffer_nr++] = *entry;
-}
-
-void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier)
-{
-	struct pending entry = {
+		forget_oldest(task);
+	entry = pending_of(task, task->buffer_nr++);
+	*entry = (struct pending){
 		.addr = addr,
 		.bytes = (uint8_t)bytes,
 		.old = undo_load(addr, bytes),
 		.barrier = barrier,
 		.unsettled = true,
+		.lock = lock,
 	};
+	buffer_unsettled = entry;
+}
 
-	add(task, &entry);
+void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier)
+{
+	add(task, addr, bytes, barrier, NULL);
 }
 
 void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock)
 {
-	buffer_add(task, addr, bytes, true);
-	buffer_of(task)[task->buffer_nr - 1].lock = lock;
+	add(task, addr, bytes, true, lock);
 }
 
 void buffer_unapply(struct task *task)
 {
-	struct pending *buffer = buffer_of(task);
+	buffer_settle();
+	for (unsigned i = task->buffer_nr; i-- != 0;) {
+		const struct pending *entry = pending_of(task, i);
 
-	buffer_settle(task);
-	for (unsigned i = task->buffer_nr; i-- != 0;)
-		undo_store(buffer[i].addr, buffer[i].bytes, buffer[i].old);
+		undo_store(entry->addr, entry->bytes, entry->old);
+	}
 }
 
 /* What others wrote meanwhile is now the old value. */
 void buffer_apply(struct task *task)
 {
-	struct pending *buffer = buffer_of(task);
-
 	for (unsigned i = 0; i < task->buffer_nr; i++) {
-		buffer[i].old = undo_load(buffer[i].addr, buffer[i].bytes);
-		undo_store(buffer[i].addr, buffer[i].bytes, buffer[i].new);
+		struct pending *entry = pending_of(task, i);
+
+		entry->old = undo_load(entry->addr, entry->bytes);
+		undo_store(entry->addr, entry->bytes, entry->new);
 	}
 }
 

@@ -15,8 +15,7 @@
 #define PLACES 16384
 
 struct place {
-	uintptr_t addr;
-	uint32_t run;
+	uint64_t tag;	  /* run and address */
 	uint64_t version; /* by the last write */
 	uint64_t readers; /* since then */
 };
@@ -37,26 +36,49 @@ static uint64_t mix(uint64_t z)
 	return z ^ z >> 31;
 }
 
+/* Half of mix(): what is added up has been through it twice. */
+static uint64_t stir(uint64_t z)
+{
+	z = (z ^ z >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+	return z ^ z >> 29;
+}
+
+/* The run above, the 4-byte word below: of the arena, or of the program, both under 4 GiB. */
+static inline uint64_t tag_of(const volatile void *addr)
+{
+	uint32_t outside = in_arena(addr) ? 0 : UINT32_C(1) << 31;
+
+	return (uint64_t)sim_run_number << 32 | outside | (uint32_t)(uintptr_t)addr >> 2;
+}
+
+static NOINLINE struct place *take_place(struct place *place, uint64_t tag)
+{
+	while (place->tag != tag && place->tag >> 32 == sim_run_number)
+		place = place + 1 < places + PLACES ? place + 1 : places;
+	if (place->tag != tag)
+		*place = (struct place){ .tag = tag };
+	return place;
+}
+
 void hash_access(const volatile void *addr, bool write)
 {
+	const struct task *task = current_task();
 	uintptr_t key = (uintptr_t)addr & ~(uintptr_t)3;
-	size_t slot = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 50;
-	struct place *place;
-	uint64_t event;
+	uint64_t tag = tag_of(addr), event, seen;
+	struct place *place = &places[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 50];
 
-	while (places[slot].run == sim_run_number && places[slot].addr != key)
-		slot = (slot + 1) & (PLACES - 1);
-	place = &places[slot];
-	if (place->run != sim_run_number)
-		*place = (struct place){ .addr = key, .run = sim_run_number };
-	event = mix((uint64_t)sim_run_.current << 32 ^ current_task()->steps ^ key << 8);
-	sim_run_.trace_hash += mix(event ^ place->version ^ (write ? place->readers : 0));
+	if (UNLIKELY(place->tag != tag))
+		place = take_place(place, tag);
+	event = stir((uint64_t)sim_run_.current << 32 ^ task->steps ^ key << 8);
+	seen = event ^ place->version;
 	if (write) {
+		seen ^= place->readers;
 		place->version = event;
 		place->readers = 0;
 	} else {
 		place->readers += event;
 	}
+	sim_run_.trace_hash += stir(seen);
 }
 
 static bool set_add(struct set *set, uint64_t hash);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "machine/sim/internal.h"
+#include "machine/sim/memory.h"
 
 unsigned sim_mode;
 uint64_t sim_hooks_seen[POINT_KINDS_NR];
@@ -22,8 +23,11 @@ uint64_t sim_hooks_of(enum point_kind kind)
 	return sim_hooks_seen[kind];
 }
 
-#define MODE_READS	 (MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT)
-#define MODE_SLOW_WRITES MODE_READS
+#define MODE_READS (MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT)
+
+/* Kinds that only look. */
+#define KINDS_READ	 (1u << POINT_READ | 1u << POINT_LOAD | 1u << POINT_SEQ_READ)
+#define MODE_SLOW_POINTS (MODE_BUFFER | MODE_TRACE | MODE_COUNT)
 
 static inline void point(enum point_kind kind, const volatile void *addr, unsigned bytes,
 			 uintptr_t pc)
@@ -34,39 +38,60 @@ static inline void point(enum point_kind kind, const volatile void *addr, unsign
 	task->pc = pc;
 	if (UNLIKELY(++sim_run_.steps >= sim_run_.next_step || task->steps >= task->next_deviation))
 		sim_point_slow(task);
-	if (UNLIKELY(sim_mode & (MODE_TRACE | MODE_HASH))) {
-		if (sim_mode & MODE_HASH)
-			hash_access(addr, kind != POINT_LOAD && kind != POINT_READ &&
-						  kind != POINT_SEQ_READ);
-		if (sim_mode & MODE_TRACE)
-			trace_add(kind, addr, bytes, pc);
-	}
+	if (UNLIKELY(sim_mode & MODE_TRACE))
+		trace_add(kind, addr, bytes, pc);
+	if (sim_mode & MODE_HASH)
+		hash_access(addr, !(KINDS_READ >> kind & 1));
 }
 
-void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc)
+static inline void settle(void)
 {
-	sim_hooks_seen[kind]++;
 	if (sim_mode & MODE_BUFFER)
-		buffer_settle(current_task());
+		buffer_settle();
 	if (sim_mode & MODE_TRACE)
 		trace_settle();
+}
+
+static NOINLINE void watched_point(enum point_kind kind, const volatile void *addr, unsigned bytes,
+				   uintptr_t pc)
+{
+	settle();
 	if (sim_mode & MODE_COUNT)
 		count_access(kind, addr, bytes);
 	if (sim_mode & MODE_RUN)
 		point(kind, addr, bytes, pc);
 }
 
-static void settle(void)
+static NOINLINE void deciding_point(enum point_kind kind, const volatile void *addr)
 {
-	if (sim_mode & MODE_BUFFER)
-		buffer_settle(current_task());
-	if (sim_mode & MODE_TRACE)
-		trace_settle();
+	sim_point_slow(current_task());
+	if (sim_mode & MODE_HASH)
+		hash_access(addr, !(KINDS_READ >> kind & 1));
+}
+
+/* Each rare case is a call in the last place, so that the frequent one saves no registers. */
+void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc)
+{
+	struct task *task = current_task();
+
+	sim_hooks_seen[kind]++;
+	if (UNLIKELY(sim_mode & MODE_SLOW_POINTS)) {
+		watched_point(kind, addr, bytes, pc);
+		return;
+	}
+	if (!(sim_mode & MODE_RUN))
+		return;
+	task->steps++;
+	task->pc = pc;
+	if (UNLIKELY(++sim_run_.steps >= sim_run_.next_step || task->steps >= task->next_deviation))
+		deciding_point(kind, addr);
+	else if (sim_mode & MODE_HASH)
+		hash_access(addr, !(KINDS_READ >> kind & 1));
 }
 
 /* What a plain access means to everything but the undo log and the store buffer. */
-static void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
-			 uintptr_t pc)
+static NOINLINE void watched_access(enum point_kind kind, const volatile void *addr, size_t bytes,
+				    uintptr_t pc)
 {
 	settle();
 	if (sim_mode & MODE_COUNT)
@@ -83,7 +108,19 @@ static void plain_access(enum point_kind kind, const volatile void *addr, size_t
 		race_plain(addr, bytes, kind == POINT_WRITE, pc);
 }
 
-void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
+static NOINLINE void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
+				  uintptr_t pc)
+{
+	if (UNLIKELY(sim_mode & (MODE_PLAIN | MODE_MEMORY | MODE_TRACE | MODE_COUNT))) {
+		watched_access(kind, addr, bytes, pc);
+		return;
+	}
+	buffer_settle();
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
+		race_plain(addr, bytes, kind == POINT_WRITE, pc);
+}
+
+static inline void plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
 {
 	if (UNLIKELY(++sim_hooks_seen[POINT_READ] == sim_reads_limit))
 		sim_fail("livelock", "a loop without a scheduling point");
@@ -91,25 +128,34 @@ void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
 		plain_access(POINT_READ, addr, bytes, pc);
 }
 
+void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
+{
+	plain_read(addr, bytes, pc);
+}
+
 /* Fits the store buffer, and is not a stack whose bytes may soon be something else. */
-static bool can_wait(const volatile void *addr, size_t bytes)
+static inline bool can_wait(const volatile void *addr, size_t bytes)
 {
 	return (sim_mode & (MODE_BUFFER | MODE_RUN)) == (MODE_BUFFER | MODE_RUN) && bytes <= 8 &&
 	       in_arena(addr) && !in_stacks(addr);
 }
 
-static void log_write(void *addr, size_t bytes)
+static inline void log_write(void *addr, size_t bytes)
 {
-	if (in_pages(addr))
+	if (in_pages(addr) && !memory_is_touched(addr, bytes))
 		memory_note_write(addr, bytes);
-	if (sim_mode & MODE_LOG && !in_stacks(addr))
+	if (!(sim_mode & MODE_LOG) || in_stacks(addr))
+		return;
+	if (bytes <= 8)
+		undo_note_small(addr, (unsigned)bytes);
+	else
 		undo_note_range(addr, bytes);
 }
 
 void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 {
 	sim_hooks_seen[POINT_WRITE]++;
-	if (UNLIKELY(sim_mode & MODE_SLOW_WRITES))
+	if (UNLIKELY(sim_mode & MODE_READS))
 		plain_access(POINT_WRITE, addr, bytes, pc);
 	log_write((void *)(uintptr_t)addr, bytes);
 	if (can_wait(addr, bytes))
@@ -120,34 +166,46 @@ void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 
 /* ---- atomic accesses ---------------------------------------------------------------------- */
 
+static NOINLINE void watched_load(const volatile void *addr, unsigned bytes, int order,
+				  uintptr_t pc)
+{
+	if (!in_arena(addr) || !(sim_mode & MODE_RUN))
+		return;
+	if (sim_mode & MODE_MEMORY)
+		memory_access(addr, bytes, false, pc);
+	if (sim_mode & MODE_RACE)
+		race_atomic(addr, bytes, false, true, order, pc);
+}
+
 uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_t pc)
 {
 	uint64_t value;
 
 	sched_point(POINT_LOAD, addr, bytes, pc);
-	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY | MODE_TRACE)) && in_arena(addr) &&
-	    sim_mode & MODE_RUN) {
-		if (sim_mode & MODE_MEMORY)
-			memory_access(addr, bytes, false, pc);
-		if (sim_mode & MODE_RACE)
-			race_atomic(addr, bytes, false, true, order, pc);
-	}
+	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)))
+		watched_load(addr, bytes, order, pc);
 	value = undo_load((const void *)(uintptr_t)addr, bytes);
 	if (sim_mode & MODE_TRACE)
 		trace_value(value);
 	return value;
 }
 
-static void before_atomic_write(volatile void *addr, unsigned bytes, bool read, int order,
-				uintptr_t pc)
+static NOINLINE void watched_write(const volatile void *addr, unsigned bytes, bool read, int order,
+				   uintptr_t pc)
 {
-	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)) && in_arena(addr) &&
-	    sim_mode & MODE_RUN) {
-		if (sim_mode & MODE_MEMORY)
-			memory_access(addr, bytes, true, pc);
-		if (sim_mode & MODE_RACE)
-			race_atomic(addr, bytes, true, read, order, pc);
-	}
+	if (!in_arena(addr) || !(sim_mode & MODE_RUN))
+		return;
+	if (sim_mode & MODE_MEMORY)
+		memory_access(addr, bytes, true, pc);
+	if (sim_mode & MODE_RACE)
+		race_atomic(addr, bytes, true, read, order, pc);
+}
+
+static inline void before_atomic_write(volatile void *addr, unsigned bytes, bool read, int order,
+				       uintptr_t pc)
+{
+	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)))
+		watched_write(addr, bytes, read, order, pc);
 	log_write((void *)(uintptr_t)addr, bytes);
 }
 
@@ -161,7 +219,7 @@ void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, u
 		buffer_add(current_task(), (void *)(uintptr_t)addr, bytes, release);
 	undo_store((void *)(uintptr_t)addr, bytes, value);
 	if (sim_mode & MODE_BUFFER) {
-		buffer_settle(current_task());
+		buffer_settle();
 		if (order == __ATOMIC_SEQ_CST)
 			buffer_drain_all(current_task());
 	}
@@ -209,7 +267,7 @@ HOOK(__tsan_func_exit, void)
 #define PLAIN_HOOKS(bytes)                                                                         \
 	HOOK(__tsan_read##bytes, void *addr)                                                       \
 	{                                                                                          \
-		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		plain_read(addr, bytes, CALLER_PC);                                                \
 	}                                                                                          \
 	HOOK(__tsan_write##bytes, void *addr)                                                      \
 	{                                                                                          \
@@ -217,7 +275,7 @@ HOOK(__tsan_func_exit, void)
 	}                                                                                          \
 	HOOK(__tsan_unaligned_read##bytes, void *addr)                                             \
 	{                                                                                          \
-		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		plain_read(addr, bytes, CALLER_PC);                                                \
 	}                                                                                          \
 	HOOK(__tsan_unaligned_write##bytes, void *addr)                                            \
 	{                                                                                          \
@@ -225,7 +283,7 @@ HOOK(__tsan_func_exit, void)
 	}                                                                                          \
 	HOOK(__tsan_read_write##bytes, void *addr)                                                 \
 	{                                                                                          \
-		sim_plain_read(addr, bytes, CALLER_PC);                                            \
+		plain_read(addr, bytes, CALLER_PC);                                                \
 		sim_plain_write(addr, bytes, CALLER_PC);                                           \
 	}
 
@@ -249,12 +307,8 @@ HOOK(__tsan_write_range, void *addr, size_t bytes)
 static void volatile_read(void *addr, unsigned bytes, uintptr_t pc)
 {
 	sched_point(POINT_LOAD, addr, bytes, pc);
-	if (sim_mode & MODE_RUN && in_arena(addr)) {
-		if (sim_mode & MODE_MEMORY)
-			memory_access(addr, bytes, false, pc);
-		if (sim_mode & MODE_RACE)
-			race_atomic(addr, bytes, false, true, __ATOMIC_RELAXED, pc);
-	}
+	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)))
+		watched_load(addr, bytes, __ATOMIC_RELAXED, pc);
 }
 
 static void volatile_write(void *addr, unsigned bytes, uintptr_t pc)

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/mutant.h"
@@ -38,6 +39,7 @@
 #define SIM_CPUS_MOST 1024 /* that a body may act as; tasks run on up to 64 */
 #define CALLER_PC     ((uintptr_t)__builtin_return_address(0))
 #define STEP_NEVER    UINT32_MAX
+#define NOINLINE      __attribute__((noinline))
 
 /* What hooks have to do; 0 while a scene is set up. */
 enum {
@@ -173,9 +175,11 @@ extern struct run sim_run_;
 extern unsigned sim_mode;
 extern uint32_t sim_run_number; /* tags entries of tables that are not cleared */
 
+extern struct task *sim_task; /* &sim_run_.tasks[sim_run_.current] */
+
 static inline struct task *current_task(void)
 {
-	return &sim_run_.tasks[sim_run_.current];
+	return sim_task;
 }
 
 /* ---- fiber.c ----------------------------------------------------------------------------- */
@@ -213,14 +217,96 @@ static inline bool in_pages(const volatile void *addr)
 }
 
 /* ---- undo.c ---------------------------------------------------------------------------------- */
-void undo_note_small(void *addr, unsigned bytes);
+struct undo {
+	uint64_t
+		where; /* a word of the arena; elsewhere: address, and size (1..8) in the top byte */
+	uint64_t value;
+};
+
+extern struct undo *undo_entries;
+extern size_t undo_nr, undo_room;
+/* Words noted not long ago, with the run: only the first note of a word matters. */
+#define UNDO_NOTED 1024
+extern uint64_t undo_noted[UNDO_NOTED];
+void undo_make_room(void);
+void undo_note_elsewhere(void *addr, unsigned bytes);
 void undo_note_range(void *addr, size_t bytes);
 void undo_all(void);
 uint64_t undo_swap(void);
 void undo_redo(void);
 void undo_forget(void);
-uint64_t undo_load(const void *addr, unsigned bytes);
-void undo_store(void *addr, unsigned bytes, uint64_t value);
+
+static inline void undo_note_word(uintptr_t word)
+{
+	uint64_t tag = (uint64_t)sim_run_number << 32 | (word - ARENA_BASE) >> 3;
+	uint64_t *noted = &undo_noted[word >> 3 & (UNDO_NOTED - 1)];
+
+	if (*noted == tag)
+		return;
+	*noted = tag;
+	if (UNLIKELY(undo_nr == undo_room))
+		undo_make_room();
+	undo_entries[undo_nr++] = (struct undo){
+		.where = word,
+		.value = *(const uint64_t *)word,
+	};
+}
+
+/* In the arena whole words are noted: no size to keep, one load, one store to put back. */
+static inline void undo_note_small(void *addr, unsigned bytes)
+{
+	uintptr_t at = (uintptr_t)addr, word = at & ~(uintptr_t)7;
+
+	if (UNLIKELY(!in_arena(addr))) {
+		undo_note_elsewhere(addr, bytes);
+		return;
+	}
+	undo_note_word(word);
+	if (UNLIKELY(at + bytes > word + 8))
+		undo_note_word(word + 8);
+}
+
+static inline uint64_t undo_load(const void *addr, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	switch (bytes) {
+	case 1:
+		return *(const uint8_t *)addr;
+	case 2:
+		memcpy(&value, addr, 2);
+		return value;
+	case 4:
+		memcpy(&value, addr, 4);
+		return value;
+	case 8:
+		memcpy(&value, addr, 8);
+		return value;
+	default:
+		memcpy(&value, addr, bytes);
+		return value;
+	}
+}
+
+static inline void undo_store(void *addr, unsigned bytes, uint64_t value)
+{
+	switch (bytes) {
+	case 1:
+		memcpy(addr, &value, 1);
+		break;
+	case 2:
+		memcpy(addr, &value, 2);
+		break;
+	case 4:
+		memcpy(addr, &value, 4);
+		break;
+	case 8:
+		memcpy(addr, &value, 8);
+		break;
+	default:
+		memcpy(addr, &value, bytes);
+	}
+}
 
 /* Before the machine itself changes something that a run must put back. */
 #define UNDO(lvalue)                                                                               \
@@ -294,7 +380,16 @@ double strategy_pct_bound(void);
 uint64_t strategy_random(void);
 
 /* ---- buffer.c ------------------------------------------------------------------------------------ */
-void buffer_settle(struct task *task);
+extern struct pending *buffer_unsettled; /* the running task's last store, if it is to come */
+void buffer_settle_slow(void);
+
+/* A plain store is announced before it happens; by the next hook its value is in memory. */
+static inline void buffer_settle(void)
+{
+	if (buffer_unsettled != NULL)
+		buffer_settle_slow();
+}
+
 void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier);
 void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock);
 void buffer_drain_all(struct task *task);

@@ -187,7 +187,7 @@ static void release(const void *lock, uint32_t *word, uintptr_t pc)
 		undo_note_small(word, sizeof(*word));
 		buffer_add_unlock(task, word, sizeof(*word), lock);
 		*word = 0;
-		buffer_settle(task);
+		buffer_settle();
 		return;
 	}
 	set_word(word, 0);

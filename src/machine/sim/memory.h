@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "machine/sim/internal.h"
+
 enum page_state {
 	PAGE_NONE,
 	PAGE_RESERVED,
@@ -32,6 +34,14 @@ struct page_entry {
 };
 
 extern struct page_entry *memory_pages;
+
+/* Nothing is left for memory_note_write() to do. */
+static inline bool memory_is_touched(const volatile void *addr, size_t bytes)
+{
+	size_t first = ((uintptr_t)addr - ARENA_PAGES) >> 12;
+
+	return memory_pages[first].touched && ((uintptr_t)addr & 4095) + bytes <= 4096;
+}
 
 void memory_set(size_t page, enum page_state state, const char *event, uintptr_t pc);
 void memory_set_guard(size_t page, bool guard, const char *event, uintptr_t pc);

@@ -24,34 +24,44 @@
 
 typedef uint32_t clock_vector[TASKS_MAX];
 
+/* Two words, so that to compare and to write one is two instructions each. */
 struct cell {
-	uint32_t run;
-	uint32_t clock;
-	uint32_t pc; /* from the start of the program */
-	uint8_t task;
-	uint8_t mask;
-	bool write, atomic;
+	uint64_t when; /* the run above, the task's clock below */
+	uint64_t what; /* task, CELL_*, bytes of the word; below them the low half of the pc */
 };
 
+/* So that one access covers another if it has all the bits of the other. */
+#define CELL_BYTE	(UINT64_C(1) << 32)
+#define CELL_BYTES	(CELL_BYTE * 0xff)
+#define CELL_WRITE	(CELL_BYTE << 8)
+#define CELL_PLAIN	(CELL_BYTE << 9)
+#define CELL_BITS	(CELL_BYTES | CELL_WRITE | CELL_PLAIN)
+#define CELL_TASK_SHIFT 48
+
+/* Most words have one cell or two: those of neighbours share a cache line. */
 struct shadow_page {
-	struct cell cells[WORDS_PAGE][CELLS];
+	struct cell cells[CELLS][WORDS_PAGE];
 };
 
 struct sync {
 	uintptr_t object;
 	uint32_t run;
-	clock_vector clock;
+	uint32_t number; /* of its clock: in the order of first use, so that a run's are together */
 };
 
 static struct shadow_page **shadow; /* by page of the arena */
 static struct sync *syncs;
+static clock_vector *sync_clocks;
+static unsigned syncs_nr; /* of this run: */
+static uint32_t syncs_run;
 static clock_vector clocks[TASKS_MAX];
 static clock_vector release_fence[TASKS_MAX], acquire_pending[TASKS_MAX];
 static bool has_release_fence[TASKS_MAX];
 static clock_vector cpu_clocks[64];
 static unsigned tasks, self;
+static uint32_t *seen = clocks[0]; /* of the others, by the running one */
 
-static void *room(size_t bytes)
+static NOINLINE void *room(size_t bytes)
 {
 	void *got = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -75,7 +85,11 @@ void race_reset(unsigned tasks_nr)
 	if (shadow == NULL) {
 		shadow = room((ARENA_BYTES >> 12) * sizeof(struct shadow_page *));
 		syncs = room(SYNCS * sizeof(*syncs));
+		sync_clocks = room(SYNCS * sizeof(*sync_clocks));
 	}
+	if (syncs_run == sim_run_number && tasks_nr > tasks) /* a later phase, with more of them */
+		for (unsigned i = 0; i < syncs_nr; i++)
+			memset(&sync_clocks[i][tasks], 0, (tasks_nr - tasks) * sizeof(uint32_t));
 	tasks = tasks_nr;
 	for (unsigned i = 0; i < TASKS_MAX; i++) {
 		memset(clocks[i], 0, tasks * sizeof(uint32_t));
@@ -90,6 +104,7 @@ void race_reset(unsigned tasks_nr)
 void race_set_task(unsigned task)
 {
 	self = task;
+	seen = clocks[task];
 }
 
 void race_spawn(unsigned parent, unsigned child)
@@ -97,7 +112,11 @@ void race_spawn(unsigned parent, unsigned child)
 	if (child >= tasks) {
 		tasks = child + 1;
 		for (unsigned i = 0; i < tasks; i++)
-			clocks[i][child] = acquire_pending[i][child] = 0;
+			clocks[i][child] = acquire_pending[i][child] = release_fence[i][child] = 0;
+		for (unsigned i = 0; i < sim_opt.cpus_nr; i++)
+			cpu_clocks[i][child] = 0;
+		for (unsigned i = 0; i < syncs_nr; i++)
+			sync_clocks[i][child] = 0;
 	}
 	memset(clocks[child], 0, sizeof(clocks[child]));
 	memcpy(clocks[child], clocks[parent], tasks * sizeof(uint32_t));
@@ -107,32 +126,41 @@ void race_spawn(unsigned parent, unsigned child)
 
 /* ---- objects that carry a clock ------------------------------------------------------------ */
 
-static struct sync *sync_of(const volatile void *object)
+static uint32_t *clock_of(const volatile void *object)
 {
 	uintptr_t key = (uintptr_t)object;
 	size_t slot = (key * UINT64_C(0x9e3779b97f4a7c15)) >> 48;
 
+	if (syncs_run != sim_run_number) {
+		syncs_run = sim_run_number;
+		syncs_nr = 0;
+	}
 	for (size_t i = 0; i < SYNCS; i++, slot = (slot + 1) & (SYNCS - 1)) {
-		if (syncs[slot].run != sim_run_number) {
-			syncs[slot].run = sim_run_number;
-			syncs[slot].object = key;
-			memset(syncs[slot].clock, 0, sizeof(syncs[slot].clock));
-			return &syncs[slot];
+		struct sync *sync = &syncs[slot];
+
+		if (sync->run != sim_run_number) {
+			*sync = (struct sync){
+				.object = key,
+				.run = sim_run_number,
+				.number = syncs_nr++,
+			};
+			memset(sync_clocks[sync->number], 0, tasks * sizeof(uint32_t));
+			return sync_clocks[sync->number];
 		}
-		if (syncs[slot].object == key)
-			return &syncs[slot];
+		if (sync->object == key)
+			return sync_clocks[sync->number];
 	}
 	sim_fail("scenario", "too many synchronisation objects");
 }
 
 void race_acquire(const void *object)
 {
-	join(clocks[self], sync_of(object)->clock);
+	join(clocks[self], clock_of(object));
 }
 
 void race_release(const void *object)
 {
-	join(sync_of(object)->clock, clocks[self]);
+	join(clock_of(object), clocks[self]);
 	clocks[self][self]++;
 }
 
@@ -178,110 +206,177 @@ void race_cpu_enter(unsigned task, unsigned cpu)
 
 /* ---- accesses ----------------------------------------------------------------------------------- */
 
-static struct cell *cells_of(uintptr_t word)
+/* The word's first cell; its others follow, WORDS_PAGE apart.  NULL: of no run yet. */
+static inline struct cell *cells_of(uintptr_t word)
 {
-	size_t page = (word - ARENA_BASE) >> 12;
+	struct shadow_page *page = shadow[(word - ARENA_BASE) >> 12];
 
-	if (shadow[page] == NULL)
-		shadow[page] = room(sizeof(struct shadow_page));
-	return shadow[page]->cells[word >> 3 & (WORDS_PAGE - 1)];
+	return page != NULL ? &page->cells[0][word >> 3 & (WORDS_PAGE - 1)] : NULL;
 }
 
-static bool races(const struct cell *old, const struct cell *new)
+static inline uint64_t task_of(uint64_t what)
 {
-	return old->run == sim_run_number && old->mask & new->mask && old->task != new->task &&
-	       (old->write || new->write) && !(old->atomic && new->atomic) &&
-	       old->clock > clocks[self][old->task];
+	return what >> CELL_TASK_SHIFT;
 }
 
-static bool covered(const struct cell *old, const struct cell *new)
+static const char *kind_of(uint64_t what)
 {
-	return old->run != sim_run_number ||
-	       ((old->mask & ~new->mask) == 0 && (new->write || !old->write) &&
-		(old->atomic || !new->atomic) &&
-		(old->task == new->task || old->clock <= clocks[self][old->task]));
+	if (!(what & CELL_PLAIN))
+		return what & CELL_WRITE ? "marked write" : "marked read";
+	return what & CELL_WRITE ? "write" : "read";
 }
 
-static const char *kind_of(const struct cell *cell)
+static uintptr_t whole_pc(uint64_t what)
 {
-	if (cell->atomic)
-		return cell->write ? "marked write" : "marked read";
-	return cell->write ? "write" : "read";
+	uintptr_t base = scene_image_base();
+
+	return base + (uint32_t)((uint32_t)what - (uint32_t)base);
 }
 
-static void report(const struct cell *old, const struct cell *new, uintptr_t word)
+static void report(uint64_t old, uint64_t new, uintptr_t word)
 {
+	const struct task *before = &sim_run_.tasks[task_of(old)];
+	const struct task *now = &sim_run_.tasks[task_of(new)];
+	unsigned byte = (unsigned)__builtin_ctzll((new &CELL_BYTES) / CELL_BYTE);
 	char where[96];
 
-	sim_failure.pc = new->pc + scene_image_base();
-	sim_failure.other_pc = old->pc + scene_image_base();
+	sim_failure.pc = whole_pc(new);
+	sim_failure.other_pc = whole_pc(old);
 	sim_fail("data race", "%s by CPU %u (%s) against %s by CPU %u (%s), at %s", kind_of(new),
-		 sim_run_.tasks[new->task].cpu, sim_run_.tasks[new->task].name, kind_of(old),
-		 sim_run_.tasks[old->task].cpu, sim_run_.tasks[old->task].name,
-		 memory_describe((void *)(word + (unsigned)__builtin_ctz(new->mask)), where,
-				 sizeof(where)));
+		 now->cpu, now->name, kind_of(old), before->cpu, before->name,
+		 memory_describe((void *)(word + byte), where, sizeof(where)));
 }
 
-static void touch_word(uintptr_t word, const struct cell *new)
+/* Whatever races with @old, of the same task or seen by it, races with @new. */
+static inline bool covers(uint64_t new, uint64_t old)
 {
-	struct cell *cells = cells_of(word), *place = NULL;
+	return (old & ~new &CELL_BITS) == 0;
+}
 
-	for (unsigned i = 0; i < CELLS; i++) {
-		if (races(&cells[i], new))
-			report(&cells[i], new, word);
-		if (place == NULL && covered(&cells[i], new))
-			place = &cells[i];
+static inline bool conflict(uint64_t old, uint64_t new)
+{
+	return old & new &CELL_BYTES && (old | new) & CELL_WRITE && (old | new) & CELL_PLAIN;
+}
+
+static inline bool same_run(uint64_t when)
+{
+	return when >> 32 == sim_run_number;
+}
+
+/* Found again at once the next time: most accesses repeat one of before the last release. */
+static inline void move_to_front(struct cell *cells, struct cell *cell)
+{
+	struct cell found = *cell;
+
+	*cell = cells[0];
+	cells[0] = found;
+}
+
+static NOINLINE void touch_used_word(uintptr_t word, uint64_t when, uint64_t what)
+{
+	struct cell *cells = cells_of(word), *place = NULL, *cell = cells;
+
+	for (unsigned i = 0; i < CELLS; i++, cell += WORDS_PAGE) {
+		if (!same_run(cell->when)) { /* they fill up in order: so are the rest */
+			place = place != NULL ? place : cell;
+			break;
+		}
+		if (task_of(cell->what) == self) {
+			if (cell->when == when && covers(cell->what, what)) {
+				move_to_front(cells, cell);
+				return;
+			}
+		} else if ((uint32_t)cell->when > seen[task_of(cell->what)]) {
+			if (UNLIKELY(conflict(cell->what, what)))
+				report(cell->what, what, word);
+			continue;
+		}
+		if (place == NULL && covers(what, cell->what))
+			place = cell;
 	}
 	if (place == NULL)
-		place = &cells[new->clock % CELLS];
-	*place = *new;
+		place = &cells[(uint32_t)when % CELLS * WORDS_PAGE];
+	*place = (struct cell){ .when = when, .what = what };
 }
 
-static void touch(const volatile void *addr, size_t bytes, bool write, bool atomic, uintptr_t pc)
+static NOINLINE void touch_new_page(uintptr_t word, uint64_t when, uint64_t what)
 {
-	uintptr_t start = (uintptr_t)addr, end = start + bytes;
-	struct cell new = {
-		.run = sim_run_number,
-		.clock = clocks[self][self],
-		.pc = (uint32_t)(pc - scene_image_base()),
-		.task = (uint8_t)self,
-		.write = write,
-		.atomic = atomic,
-	};
+	shadow[(word - ARENA_BASE) >> 12] = room(sizeof(struct shadow_page));
+	touch_used_word(word, when, what);
+}
 
-	if (!in_arena(addr))
+/* Most are the first touch in a run, or the same task's that was alone with the word so far. */
+static inline void touch_word(uintptr_t word, uint64_t when, uint64_t what)
+{
+	struct cell *cell = cells_of(word);
+
+	if (UNLIKELY(cell == NULL)) {
+		touch_new_page(word, when, what);
 		return;
-	for (uintptr_t word = start & ~(uintptr_t)7; word < end; word += 8) {
-		unsigned from = start > word ? (unsigned)(start - word) : 0;
-		unsigned to = end - word < 8 ? (unsigned)(end - word) : 8;
-
-		new.mask = (uint8_t)((0xffu >> (8 - (to - from))) << from);
-		touch_word(word, &new);
 	}
+	if (same_run(cell->when)) {
+		bool alone = task_of(cell->what) == self;
+
+		if (alone && cell->when == when && covers(cell->what, what))
+			return;
+		if (!alone || same_run(cell[WORDS_PAGE].when) || !covers(what, cell->what)) {
+			touch_used_word(word, when, what);
+			return;
+		}
+	}
+	cell->when = when;
+	cell->what = what;
+}
+
+static NOINLINE void touch_range(uintptr_t start, size_t bytes, uint64_t when, uint64_t what)
+{
+	uintptr_t end = start + bytes;
+
+	for (uintptr_t word = start & ~(uintptr_t)7; word < end; word += 8) {
+		uint64_t from = start > word ? start - word : 0;
+		uint64_t to = end - word < 8 ? end - word : 8;
+
+		touch_word(word, when, what | ((CELL_BYTE << to) - (CELL_BYTE << from)));
+	}
+}
+
+static inline void touch(const volatile void *addr, size_t bytes, uint64_t what, uintptr_t pc)
+{
+	uintptr_t start = (uintptr_t)addr, from = start & 7;
+	uint64_t when = (uint64_t)sim_run_number << 32 | seen[self];
+
+	if (UNLIKELY(!in_arena(addr)))
+		return;
+	what |= (uint64_t)self << CELL_TASK_SHIFT | (uint32_t)pc;
+	if (UNLIKELY(from + bytes > 8)) {
+		touch_range(start, bytes, when, what);
+		return;
+	}
+	touch_word(start - from, when, what | ((CELL_BYTE << bytes) - CELL_BYTE) << from);
 }
 
 void race_plain(const volatile void *addr, size_t bytes, bool write, uintptr_t pc)
 {
-	touch(addr, bytes, write, false, pc);
+	touch(addr, bytes, CELL_PLAIN | (write ? CELL_WRITE : 0), pc);
 }
 
 void race_marked(const volatile void *addr, unsigned bytes, bool write, uintptr_t pc)
 {
-	touch(addr, bytes, write, true, pc);
+	touch(addr, bytes, write ? CELL_WRITE : 0, pc);
 }
 
 static void publish(const volatile void *addr, bool rmw, bool release)
 {
-	struct sync *sync = sync_of(addr);
+	uint32_t *published = clock_of(addr);
 	const uint32_t *clock = release			  ? clocks[self]
 				: has_release_fence[self] ? release_fence[self]
 							  : NULL;
 
 	/* A plain store ends the release sequence that others had begun; a locked one continues it. */
 	if (!rmw)
-		memset(sync->clock, 0, sizeof(sync->clock));
+		memset(published, 0, tasks * sizeof(uint32_t));
 	if (clock != NULL)
-		join(sync->clock, clock);
+		join(published, clock);
 	if (release)
 		clocks[self][self]++;
 }
@@ -292,12 +387,9 @@ void race_atomic(const volatile void *addr, unsigned bytes, bool write, bool rea
 	bool acquire = order != __ATOMIC_RELAXED && order != __ATOMIC_RELEASE;
 	bool release = order == __ATOMIC_RELEASE || order >= __ATOMIC_ACQ_REL;
 
-	touch(addr, bytes, write, true, pc);
-	if (read) {
-		struct sync *sync = sync_of(addr);
-
-		join(acquire ? clocks[self] : acquire_pending[self], sync->clock);
-	}
+	touch(addr, bytes, write ? CELL_WRITE : 0, pc);
+	if (read)
+		join(acquire ? clocks[self] : acquire_pending[self], clock_of(addr));
 	if (write)
 		publish(addr, read, release);
 }

@@ -19,6 +19,7 @@
 
 struct sim_options sim_opt;
 struct run sim_run_;
+struct task *sim_task = &sim_run_.tasks[0];
 uint32_t sim_run_number;
 
 static struct run scene; /* the run as it is when a scene is set up */
@@ -60,6 +61,7 @@ void sched_reset(void)
 	memset(&sim_run_, 0, sizeof(sim_run_));
 	memset(sim_run_.last_on_cpu, NO_TASK, sizeof(sim_run_.last_on_cpu));
 	sim_run_.tasks_nr = 1;
+	sim_task = &sim_run_.tasks[0];
 	sim_run_.tasks[0].name = "body";
 	sim_run_.tasks[0].next_deviation = STEP_NEVER;
 	sim_run_.next_step = STEP_NEVER;
@@ -67,9 +69,14 @@ void sched_reset(void)
 	scene_ready = false;
 }
 
-static size_t run_bytes(const struct run *run)
+/* The tasks in use, and of each the locks it holds: most of a run is room for more of both. */
+static void copy_run(struct run *to, const struct run *from)
 {
-	return offsetof(struct run, tasks) + run->tasks_nr * sizeof(run->tasks[0]);
+	memcpy(to, from, offsetof(struct run, tasks));
+	for (unsigned i = 0; i < from->tasks_nr; i++)
+		memcpy(&to->tasks[i], &from->tasks[i],
+		       offsetof(struct task, held) +
+			       from->tasks[i].held_nr * sizeof(from->tasks[i].held[0]));
 }
 
 /* The body has stopped in its first sim_run(): keep the run and the body's frames. */
@@ -79,7 +86,7 @@ static void keep_scene(void)
 
 	scene_stack_bytes = (size_t)(arena_stack_end(0) - sp);
 	CHECK(scene_stack_bytes <= sizeof(scene_stack));
-	memcpy(&scene, &sim_run_, run_bytes(&sim_run_));
+	copy_run(&scene, &sim_run_);
 	memcpy(scene_stack, sp, scene_stack_bytes);
 	scene_ready = true;
 }
@@ -116,12 +123,14 @@ void sched_execute(uint64_t seed)
 {
 	sim_mode = 0;
 	undo_all();
-	memcpy(&sim_run_, &scene, run_bytes(&scene));
+	copy_run(&sim_run_, &scene);
+	sim_task = &sim_run_.tasks[sim_run_.current];
 	memcpy(arena_stack_end(0) - scene_stack_bytes, scene_stack, scene_stack_bytes);
 	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
 		sim_run_.tasks[i].context = fiber_make(arena_stack_end(i), sched_task_entry);
 	sim_run_number++;
 	phases = 0;
+	buffer_unsettled = NULL;
 	sim_reads_limit = sim_hooks_seen[POINT_READ] + READS_MOST;
 	strategy_begin_run(seed);
 	enter(scene.tasks[0].context);

@@ -40,13 +40,18 @@ static bool blocked_by_config(const struct task *task)
 	return false;
 }
 
-bool sched_eligible(const struct task *task)
+static inline bool eligible(const struct task *task)
 {
 	if (task->state == TASK_BLOCKED || task->state == TASK_DONE)
 		return false;
 	if (task->state == TASK_SLEEPING && task->due_ns == UINT64_MAX)
 		return false;
 	return sim_opt.config == SIM_SMP || !blocked_by_config(task);
+}
+
+bool sched_eligible(const struct task *task)
+{
+	return eligible(task);
 }
 
 static void task_ended(struct task *task)
@@ -133,6 +138,7 @@ static void switch_to(uint8_t next)
 	if (next != 0)
 		sim_run_.switches++;
 	sim_run_.current = next;
+	sim_task = to;
 	if (to->state == TASK_SLEEPING) {
 		if (to->due_ns > sim_run_.now_ns)
 			sim_run_.now_ns = to->due_ns;
@@ -191,12 +197,11 @@ static bool upsets(const struct task *task)
 
 static void add_switches(struct action *list, unsigned *nr)
 {
-	for (unsigned i = 1; i < sim_run_.tasks_nr; i++) {
-		unsigned index = 1 + (sim_run_.current + i - 1) % (sim_run_.tasks_nr - 1u);
+	unsigned index = sim_run_.current;
 
-		if (sim_run_.tasks_nr < 2)
-			break;
-		if (index != sim_run_.current && sched_eligible(&sim_run_.tasks[index]) &&
+	for (unsigned i = 1; i < sim_run_.tasks_nr; i++) {
+		index = index + 1 < sim_run_.tasks_nr ? index + 1 : 1;
+		if (index != sim_run_.current && eligible(&sim_run_.tasks[index]) &&
 		    !upsets(&sim_run_.tasks[index]))
 			add_action(list, nr, ACT_SWITCH, index);
 	}
@@ -204,10 +209,15 @@ static void add_switches(struct action *list, unsigned *nr)
 
 static void add_drains(struct action *list, unsigned *nr)
 {
-	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
-		for (unsigned j = 0; j < sim_run_.tasks[i].buffer_nr; j++)
+	for (unsigned i = 1; i < sim_run_.tasks_nr; i++) {
+		unsigned most = sim_opt.model == SIM_PSO ? BUFFER_MAX : 1;
+
+		if (sim_run_.tasks[i].buffer_nr < most)
+			most = sim_run_.tasks[i].buffer_nr;
+		for (unsigned j = 0; j < most; j++)
 			if (buffer_can_drain(&sim_run_.tasks[i], j))
 				add_action(list, nr, ACT_DRAIN, i << 8 | j);
+	}
 }
 
 /* Aborts and migrations, of which a run has so many: a sequence that is always aborted never ends. */

@@ -22,6 +22,7 @@
 
 #include "machine/lock.h"
 #include "machine/sim/internal.h"
+#include "machine/sim/memory.h"
 #include "machine/stack.h"
 
 struct sequence {
@@ -63,12 +64,13 @@ static void write_word(uint32_t *word, uint32_t value)
 {
 	if (sim_mode & MODE_LOG)
 		undo_note_small(word, sizeof(*word));
-	memory_note_write(word, sizeof(*word));
+	if (in_pages(word) && !memory_is_touched(word, sizeof(*word)))
+		memory_note_write(word, sizeof(*word));
 	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
 		buffer_add(current_task(), word, sizeof(*word), false);
 	*word = value;
 	if (sim_mode & MODE_BUFFER)
-		buffer_settle(current_task());
+		buffer_settle();
 }
 
 static bool write_entry(struct sequence *sequence, uint32_t index, uint32_t value)

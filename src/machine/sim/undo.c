@@ -22,75 +22,30 @@
 #define LOG_ENTRIES (UINT64_C(1) << 25) /* 512 MiB of addresses: a run that zeroes 256 MiB fits */
 #define SIZE_SHIFT  56
 
-struct undo {
-	uint64_t where; /* address, and size (1..8) in the top byte */
-	uint64_t value;
-};
+struct undo *undo_entries;
+size_t undo_nr, undo_room;
+uint64_t undo_noted[UNDO_NOTED];
 
-static struct undo *entries;
-static size_t entries_nr;
-
-static void make_room(void)
+/* On the first entry, and when the log is full. */
+void undo_make_room(void)
 {
-	if (entries == NULL) {
-		entries = mmap(NULL, LOG_ENTRIES * sizeof(*entries), PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (entries == MAP_FAILED) {
-			fprintf(stderr, "quire-explore: no memory for the undo log\n");
-			exit(2);
-		}
-	}
-	if (entries_nr == LOG_ENTRIES)
+	if (undo_room != 0)
 		sim_fail("too much written", "the undo log is full");
-}
-
-uint64_t undo_load(const void *addr, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	switch (bytes) {
-	case 1:
-		return *(const uint8_t *)addr;
-	case 2:
-		memcpy(&value, addr, 2);
-		return value;
-	case 4:
-		memcpy(&value, addr, 4);
-		return value;
-	case 8:
-		memcpy(&value, addr, 8);
-		return value;
-	default:
-		memcpy(&value, addr, bytes);
-		return value;
+	undo_entries = mmap(NULL, LOG_ENTRIES * sizeof(*undo_entries), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (undo_entries == MAP_FAILED) {
+		fprintf(stderr, "quire-explore: no memory for the undo log\n");
+		exit(2);
 	}
+	undo_room = LOG_ENTRIES;
 }
 
-void undo_store(void *addr, unsigned bytes, uint64_t value)
+/* The machine's own tables: neighbours in a word may be of the kind that is never put back. */
+void undo_note_elsewhere(void *addr, unsigned bytes)
 {
-	switch (bytes) {
-	case 1:
-		memcpy(addr, &value, 1);
-		break;
-	case 2:
-		memcpy(addr, &value, 2);
-		break;
-	case 4:
-		memcpy(addr, &value, 4);
-		break;
-	case 8:
-		memcpy(addr, &value, 8);
-		break;
-	default:
-		memcpy(addr, &value, bytes);
-	}
-}
-
-void undo_note_small(void *addr, unsigned bytes)
-{
-	if (UNLIKELY(entries == NULL || entries_nr == LOG_ENTRIES))
-		make_room();
-	entries[entries_nr++] = (struct undo){
+	if (undo_nr == undo_room)
+		undo_make_room();
+	undo_entries[undo_nr++] = (struct undo){
 		.where = (uint64_t)(uintptr_t)addr | (uint64_t)bytes << SIZE_SHIFT,
 		.value = undo_load(addr, bytes),
 	};
@@ -113,13 +68,15 @@ static void *where_of(const struct undo *entry)
 
 static unsigned bytes_of(const struct undo *entry)
 {
-	return (unsigned)(entry->where >> SIZE_SHIFT);
+	unsigned bytes = (unsigned)(entry->where >> SIZE_SHIFT);
+
+	return bytes != 0 ? bytes : 8;
 }
 
 void undo_all(void)
 {
-	while (entries_nr != 0) {
-		const struct undo *entry = &entries[--entries_nr];
+	while (undo_nr != 0) {
+		const struct undo *entry = &undo_entries[--undo_nr];
 
 		undo_store(where_of(entry), bytes_of(entry), entry->value);
 	}
@@ -149,19 +106,19 @@ uint64_t undo_swap(void)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = entries_nr; i-- != 0;)
-		sum += exchange(&entries[i]);
+	for (size_t i = undo_nr; i-- != 0;)
+		sum += exchange(&undo_entries[i]);
 	return sum;
 }
 
 /* Does again what undo_swap() has undone. */
 void undo_redo(void)
 {
-	for (size_t i = 0; i < entries_nr; i++)
-		exchange(&entries[i]);
+	for (size_t i = 0; i < undo_nr; i++)
+		exchange(&undo_entries[i]);
 }
 
 void undo_forget(void)
 {
-	entries_nr = 0;
+	undo_nr = 0;
 }

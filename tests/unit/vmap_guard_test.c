@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Guard pages: running off an area's end faults, whatever became of its addresses before. */
+#include "unit/vmap_case.h"
+
+#include <sys/mman.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+#define GUARDED_NR 20000u
+
+static bool system_has_guards(void)
+{
+	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool has;
+
+	assert_ptr_not_equal(page, MAP_FAILED);
+	has = madvise(page, bytes, MADV_GUARD_INSTALL) == 0;
+	munmap(page, bytes);
+	return has;
+}
+
+/* All of it can be written, and the byte after it cannot. */
+static void check_guarded(struct quire *q, char *addr)
+{
+	size_t bytes = area_at(q, addr).bytes;
+
+	memset(addr, 0x3c, bytes);
+	if (guards() && !faults_at(addr + bytes))
+		fail_msg("no guard after %zu bytes", bytes);
+}
+
+static void running_off_the_end_faults(void **state)
+{
+	static const size_t sizes[] = { 1,	 4096,	   KIB(28), KIB(60),
+					KIB(64), KIB(520), MIB(2),  MIB(6) + 1 };
+	struct quire *q = *state;
+	char *held[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		held[i] = vtake(q, sizes[i], 0);
+	for (unsigned i = 0; i < 8; i++) {
+		check_guarded(q, held[i]);
+		if (guards())
+			assert_true(area_at(q, held[i]).bytes <
+				    sizes[i] + sizes[i] / 4 + quire_page_bytes(q));
+	}
+	free_areas(q, (void **)held, 8);
+}
+
+static void a_reused_area_is_guarded_again(void **state)
+{
+	struct quire *q = *state;
+
+	for (unsigned round = 0; round < 8; round++) {
+		for (size_t bytes = KIB(8); bytes < MIB(4); bytes = bytes * 3 + 100) {
+			char *addr = vtake(q, bytes, 0);
+
+			check_guarded(q, addr);
+			quire_vfree(q, addr);
+		}
+		if (round == 4)
+			quire_vmap_purge(q);
+	}
+}
+
+/* The large one lies over the guards of the small ones, which must be gone. */
+static void old_guards_are_gone_from_the_middle_of_a_new_area(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q);
+	void *held[64];
+	char *addr;
+
+	for (unsigned round = 0; round < 4; round++) {
+		size_t n = take_areas(q, (round * 3 + 1) * page, 0, held, 64);
+
+		assert_u64_eq(n, 64);
+		free_areas(q, held, n);
+		if (round % 2 == 0)
+			quire_vmap_purge(q);
+		addr = vtake(q, 64 * (round * 3 + 1) * page, 0);
+		check_guarded(q, addr);
+		assert_ptr_equal(quire_vrealloc(q, addr, 20 * page, 0), addr);
+		check_guarded(q, addr);
+		quire_vfree(q, addr);
+	}
+}
+
+/* Within its class nothing moves; beyond it the guard goes along. */
+static void a_guard_follows_an_area_that_grows_and_shrinks(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q);
+	char *addr = vtake(q, 5 * page, 0);
+
+	for (unsigned i = 0; i < 12; i++) {
+		addr = quire_vrealloc(q, addr, (i * 7 % 30 + 1) * page, 0);
+		assert_non_null(addr);
+		check_guarded(q, addr);
+	}
+	quire_vfree(q, addr);
+}
+
+/* Each by mprotect() would be two mappings. */
+static void guards_cost_no_mappings(void **state)
+{
+	struct quire *q = *state;
+	static void *held[GUARDED_NR];
+	size_t n, maps;
+
+	held[0] = vtake(q, 4096, 0);
+	maps = count_maps();
+	n = 1 + take_areas(q, 4096, 0, held + 1, GUARDED_NR / (quire_page_bytes(q) / 4096) / 2 - 1);
+	assert_true(n > 500);
+	if (guards())
+		assert_true(vstat_of(q).guards_installed >= n);
+	if (system_has_guards())
+		assert_true(count_maps() <= maps + 64);
+	free_areas(q, held, n);
+}
+
+static void without_guards_none_is_installed(void **state)
+{
+	struct quire *q = vmap_make((struct quire_options){ .guard = QUIRE_OFF });
+	void *held[100];
+
+	(void)state;
+	assert_u64_eq(take_areas(q, KIB(40), 0, held, 100), 100);
+	assert_u64_eq(vstat_of(q).guards_installed, 0);
+	free_areas(q, held, 100);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
+/* The whole span can be used. */
+static void without_guards_areas_fill_the_span(void **state)
+{
+	struct quire *q = vmap_make((struct quire_options){
+		.guard = QUIRE_OFF, .cache = QUIRE_OFF, .vmap_span_bytes = MIB(8) });
+	size_t page = quire_page_bytes(q), nr = MIB(8) / page;
+	static void *held[4096];
+
+	(void)state;
+	assert_u64_eq(take_areas(q, page, 0, held, 4096), nr);
+	free_areas(q, held, nr);
+	quire_destroy(q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VMAP_TEST(running_off_the_end_faults),
+		VMAP_TEST(a_reused_area_is_guarded_again),
+		VMAP_TEST(old_guards_are_gone_from_the_middle_of_a_new_area),
+		VMAP_TEST(a_guard_follows_an_area_that_grows_and_shrinks),
+		VMAP_TEST(guards_cost_no_mappings),
+		VMAP_TEST(without_guards_none_is_installed),
+		VMAP_TEST(without_guards_areas_fill_the_span),
+	};
+
+	return VMAP_TESTS_RUN("vmap_guard", tests);
+}

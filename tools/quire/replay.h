@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* replay.h - what `quire replay` was asked for */
+#ifndef QUIRE_TOOL_REPLAY_H
+#define QUIRE_TOOL_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "command.h"
+
+struct replay_request {
+	bool threads;
+	const char *json;
+	const char *conf;
+	unsigned kinds; /* a bit each of enum katr_kind */
+	char **paths;
+	unsigned paths_nr;
+};
+
+/* replay_arguments.c: true to go on; otherwise the command ends with *@status, and said why. */
+bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status);
+/* "page or vmap": the kinds of a request, joined by @word. */
+void replay_describe_kinds(unsigned kinds, const char *word, char *text, size_t text_bytes);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "replay.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <quire/quire.h>
+
+#include "katr.h"
+
+static void print_usage(FILE *file)
+{
+	fprintf(file,
+		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND] "
+		"TRACE...\n"
+		"\n"
+		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
+		"filled\n"
+		"with a pattern of its own and compared byte by byte when it is freed.  At the end "
+		"a table\n"
+		"shows our figures beside the kernel's.\n"
+		"\n"
+		"  --threads      one pinned thread a recorded CPU, with the public calls; without "
+		"it one\n"
+		"                 thread acts for each CPU in turn, and the figures are the same "
+		"each time\n"
+		"  --json FILE    the same for machines; FILE appears only when all is done\n"
+		"  --conf STRING  options of the instance, as in QUIRE_CONF: \"limit:2g,zones:2\"\n"
+		"  --kind KIND    only these allocations: page or vmap; without it all that a "
+		"trace "
+		"holds\n"
+		"\n"
+		"Exit status: 0 all intact; 1 a block was damaged, lost or refused; 2 wrong "
+		"arguments,\n"
+		"or a file that is truncated, corrupt or no recording.\n");
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+enum option_value {
+	OPTION_THREADS = 256, /* above any letter */
+	OPTION_JSON,
+	OPTION_CONF,
+	OPTION_KIND,
+	OPTION_HELP,
+};
+
+static const struct option options[] = {
+	{ .name = "threads", .has_arg = no_argument, .val = OPTION_THREADS },
+	{ .name = "json", .has_arg = required_argument, .val = OPTION_JSON },
+	{ .name = "conf", .has_arg = required_argument, .val = OPTION_CONF },
+	{ .name = "kind", .has_arg = required_argument, .val = OPTION_KIND },
+	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+	{ .name = NULL },
+};
+
+static void refuse_option(const char *argument)
+{
+	static const char *const names[] = { "--threads", "--json", "--conf",
+					     "--kind",	  "--help", NULL };
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
+	fprintf(stderr, "quire replay: wrong use of '%s'; the nearest option is '%s'\n", argument,
+		command_nearest(name, names));
+}
+
+static void refuse_without_value(const char *argument)
+{
+	fprintf(stderr, "quire replay: '%s' needs a value\n", argument);
+}
+
+/* The kinds that can be replayed. */
+static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP };
+#define KINDS_NR (sizeof(kinds) / sizeof(kinds[0]))
+
+static unsigned all_kinds(void)
+{
+	unsigned all = 0;
+
+	for (size_t i = 0; i < KINDS_NR; i++)
+		all |= 1u << kinds[i];
+	return all;
+}
+
+void replay_describe_kinds(unsigned wanted, const char *word, char *text, size_t text_bytes)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < KINDS_NR && used < text_bytes; i++) {
+		if ((wanted >> kinds[i] & 1) == 0)
+			continue;
+		used += (size_t)snprintf(text + used, text_bytes - used, "%s%s%s%s",
+					 used > 0 ? " " : "", used > 0 ? word : "",
+					 used > 0 ? " " : "", katr_kind_name(kinds[i]));
+	}
+}
+
+static bool add_kind(struct replay_request *request, const char *name)
+{
+	char text[64];
+
+	for (size_t i = 0; i < KINDS_NR; i++) {
+		if (strcmp(name, katr_kind_name(kinds[i])) == 0) {
+			request->kinds |= 1u << kinds[i];
+			return true;
+		}
+	}
+	replay_describe_kinds(all_kinds(), "and", text, sizeof(text));
+	fprintf(stderr, "quire replay: kind '%s' cannot be replayed; %s can\n", name, text);
+	return false;
+}
+
+/* False: the option's value is wrong. */
+static bool take_option(struct replay_request *request, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_THREADS:
+		request->threads = true;
+		return true;
+	case OPTION_JSON:
+		request->json = value;
+		return true;
+	case OPTION_CONF:
+		request->conf = value;
+		return true;
+	default:
+		return add_kind(request, value);
+	}
+}
+
+/* A wrong --conf is wrong use: it is refused before anything is read. */
+static bool is_conf_right(const char *conf)
+{
+	static const char prefix[] = "quire: ";
+	struct quire_options parsed = { .cpus = 0 };
+	char error[256];
+	size_t skipped = 0;
+
+	if (conf == NULL || quire_options_parse(conf, &parsed, error, sizeof(error)) == 0)
+		return true;
+	if (strncmp(error, prefix, strlen(prefix)) == 0)
+		skipped = strlen(prefix);
+	fprintf(stderr, "quire replay: --conf: %s\n", error + skipped);
+	return false;
+}
+
+bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status)
+{
+	int option;
+
+	*status = EXIT_USAGE;
+	optind = 0; /* glibc: forget an earlier scan */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			print_usage(stdout);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (option == ':')
+			refuse_without_value(argv[optind - 1]);
+		else if (option == '?')
+			refuse_option(argv[optind - 1]);
+		if (option == ':' || option == '?' || !take_option(request, option, optarg))
+			return false;
+	}
+	if (request->kinds == 0)
+		request->kinds = all_kinds();
+	request->paths = argv + optind;
+	request->paths_nr = (unsigned)(argc - optind);
+	if (request->paths_nr > 0)
+		return is_conf_right(request->conf);
+	fprintf(stderr, "quire replay: name at least one trace; `quire replay --help` says more\n");
+	return false;
+}
