@@ -40,6 +40,13 @@ static const struct {
 	{ "order_beyond", "wrong order" AT(FREE, "11") },
 	{ "split_free", "double free" AT("quire_split_pages", "3") },
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
+	{ "vunmap_twice", "double free" AT("quire_vunmap", "1") },
+	{ "vunmap_area", "wrong kind of area" AT("quire_vunmap", "2") },
+	{ "vunmap_page", "foreign pointer" AT("quire_vunmap", "0") },
+	{ "unmap_ram_twice", "double free" AT("quire_vm_unmap_ram", "1") },
+	{ "unmap_ram_count", "wrong count" AT("quire_vm_unmap_ram", "2") },
+	{ "unmap_ram_middle", "the middle of a mapping" AT("quire_vm_unmap_ram", "1") },
+	{ "unmap_ram_large", "wrong count" AT("quire_vm_unmap_ram", "79") },
 };
 
 static char directory[1024];
@@ -91,10 +98,20 @@ static void check_misuse(const char *program, const char *rule, const char *conf
 		fail_msg("%s (%s) wrote: %sexpected: %s", program, conf, output, expected);
 }
 
+/* What only such an instance has. */
+static bool needs_memfd(const char *program)
+{
+	return strncmp(program, "vunmap_", 7) == 0 || strncmp(program, "unmap_ram_", 10) == 0;
+}
+
 static void check_all(const char *conf)
 {
+	char with_memfd[256];
+
+	snprintf(with_memfd, sizeof(with_memfd), "%s,backing:memfd", conf);
 	for (size_t i = 0; i < sizeof(misuses) / sizeof(misuses[0]); i++)
-		check_misuse(misuses[i].program, misuses[i].rule, conf);
+		check_misuse(misuses[i].program, misuses[i].rule,
+			     needs_memfd(misuses[i].program) ? with_memfd : conf);
 }
 
 static void each_misuse_ends_with_its_line(void **state)
@@ -115,12 +132,20 @@ static void each_does_with_two_zones_too(void **state)
 	check_all("limit:64m,zones:2");
 }
 
+static void each_does_with_shared_frames_too(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(misuses) / sizeof(misuses[0]); i++)
+		check_misuse(misuses[i].program, misuses[i].rule, "limit:64m,backing:memfd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_misuse_ends_with_its_line),
 		cmocka_unit_test(each_does_without_sequences_too),
 		cmocka_unit_test(each_does_with_two_zones_too),
+		cmocka_unit_test(each_does_with_shared_frames_too),
 	};
 	char self[1024];
 	ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
