@@ -29,10 +29,10 @@ enum lock_rank {
 	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */
 	RANK_VMAP_PURGE,   /* mutex: one purge of lazily freed areas at a time */
 	RANK_VMAP_COMMIT,  /* mutex: addresses of areas made usable */
+	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
 	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
 	RANK_REPORT,	   /* mutex: memory on its way back to the system */
 	RANK_GROW,	   /* mutex: sections being committed */
-	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
 	RANK_PERCPU_CPU,   /* spin: one CPU's cached offsets, and the door of its stacks */
 	RANK_PERCPU,	   /* spin: per-CPU chunks' lists, maps, counters */
 	RANK_VMAP_CPU,	   /* spin: one CPU's cached areas, and the door of its stacks */

@@ -96,20 +96,23 @@ int request_make(const struct vmap *v, struct request *request, size_t bytes, un
 static void hand_out_cached(struct range *r, const struct request *request)
 {
 	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
-	r->asked_bytes = request->asked_bytes;
+	store_relaxed(&r->asked_bytes, request->asked_bytes); /* looked at by walks */
 	range_set_state(r, RANGE_BUSY);
 }
 
 /* This CPU's freed areas of the class, or of the next larger one. */
 static uint32_t from_classes(struct vmap *v, struct request *request)
 {
-	uint32_t index = RANGE_NONE;
+	uint32_t least = (uint32_t)((request->asked_bytes - 1) >> v->page_shift) + 1;
+	uint32_t index;
 
 	if (request->class == CLASS_NONE)
 		return RANGE_NONE;
 	index = cpu_take(v, request->class);
+	/* At most a quarter more than was asked for. */
 	if (index == RANGE_NONE && request->class >= CLASSES_EXACT &&
-	    request->class + 1u < CLASSES_NR)
+	    request->class + 1u < CLASSES_NR &&
+	    class_pages(request->class + 1u) <= least + least / 4)
 		index = cpu_take(v, request->class + 1u);
 	if (index != RANGE_NONE)
 		hand_out_cached(range_at(v, index), request);
@@ -240,7 +243,7 @@ static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
 {
 	uint32_t index;
 
-	if (request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
+	if ((request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) && !MUTANT(vmap_nowait_waits))
 		return RANGE_NONE;
 	if (v->policy == QUIRE_PURGE_COUNTER || MUTANT(purge_loser_does_not_wait) ||
 	    MUTANT(purge_counter_as_lock))
@@ -305,7 +308,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 			return RANGE_NONE;
 		decay_kick_if_over(v, request->flags);
 	}
-	range_at(v, index)->uses++;
+	range_count_use(range_at(v, index));
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)
 		memset(range_addr(v, range_at(v, index)), 0, request->asked_bytes);
 	return index;
@@ -327,7 +330,7 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *erro
 	*error = prepare(v, index, request);
 	if (*error)
 		return RANGE_NONE;
-	range_at(v, index)->uses++;
+	range_count_use(range_at(v, index));
 	return index;
 }
 
@@ -366,8 +369,8 @@ void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 		return vmalloc_slow(q, bytes, flags);
 	r = range_at(v, index);
 	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
-	r->asked_bytes = bytes;
-	r->uses++;
+	store_relaxed(&r->asked_bytes, bytes); /* looked at by walks */
+	range_count_use(r);
 	range_set_state(r, RANGE_BUSY);
 	return range_addr(v, r);
 }

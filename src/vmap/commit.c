@@ -43,8 +43,11 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end)
 	char *addr = v->base + ((size_t)first << SECTION_SHIFT);
 	size_t bytes = (size_t)(end - first) << SECTION_SHIFT;
 	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
-	int error = mem_commit(addr, bytes, "quire-areas");
+	int error;
 
+	for (uint32_t i = first; i < end && MUTANT(vmap_section_before_memory); i++)
+		store_release(&v->section[i], SECTION_USABLE);
+	error = mem_commit(addr, bytes, "quire-areas");
 	if (error)
 		return error;
 	mem_advise_huge(addr, bytes, v->huge && region_of(v, page) != REGION_SMALL);
@@ -62,16 +65,17 @@ static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 	return true;
 }
 
-void vmap_deny_huge(struct vmap *v, uint32_t page)
+bool vmap_deny_huge(struct vmap *v, uint32_t page)
 {
 	uint32_t section = page >> (SECTION_SHIFT - v->page_shift);
 
 	if (load_relaxed(&v->section[section]) != SECTION_USABLE ||
 	    region_of(v, page) == REGION_SMALL)
-		return;
+		return false;
 	mem_advise_huge(v->base + ((size_t)section << SECTION_SHIFT), (size_t)1 << SECTION_SHIFT,
 			false);
 	store_release(&v->section[section], SECTION_DENIED); /* pairs with is_committed() */
+	return true;
 }
 
 /* Blocks that lie wholly in fresh addresses may have huge pages again. */

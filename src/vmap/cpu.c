@@ -287,16 +287,20 @@ static uint32_t stacks_take_open(struct vmap *v, unsigned slot)
 
 void cpu_pool_own(struct vmap *v)
 {
+	uint32_t chain = RANGE_NONE;
 	lock_token token;
 	struct vmap_cpu *cpu = cpu_current_try(v, &token);
 
 	if (cpu == NULL)
 		return;
 	if (cpu->closed_nr == 0)
-		purge_pool_chain(v, has_stacks(v, cpu->slot)
-					    ? stacks_take_open(v, cpu->slot)
-					    : lists_take_all_locked(v, cpu, RANGE_NONE));
-	lock_release(&cpu->lock, token);
+		chain = has_stacks(v, cpu->slot) ? stacks_take_open(v, cpu->slot)
+						 : lists_take_all_locked(v, cpu, RANGE_NONE);
+	if (MUTANT(vmap_merge_unseen))
+		lock_release(&cpu->lock, token);
+	purge_pool_chain(v, chain);
+	if (!MUTANT(vmap_merge_unseen))
+		lock_release(&cpu->lock, token);
 }
 
 /* Empties closed and fenced stacks. */
@@ -350,6 +354,8 @@ void cpus_close(struct vmap *v)
 	}
 	if (v->stacks.slots_nr != 0)
 		stacks_fence_all(&v->stacks, v->q->isolated_cpus);
+	if (MUTANT(vmap_resort_leaves_stacks))
+		return;
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);

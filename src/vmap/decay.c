@@ -129,7 +129,8 @@ size_t decay_shrink(struct quire_module *module)
 	uint64_t pages;
 
 	mutex_acquire(&v->purge_mutex);
-	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
+	for (unsigned slot = 0; slot < v->stacks.doors_nr && !MUTANT(vmap_shrink_leaves_stacks);
+	     slot++)
 		cpu_drain(v, slot);
 	pages = purge_everything(v);
 	mutex_release(&v->purge_mutex);

@@ -71,6 +71,10 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 	if (!nested && cpu_put(v, index))
 		return;
 	range_at(v, index)->next = RANGE_NONE;
+	if (nested && MUTANT(vmap_handler_merges)) {
+		purge_pool_chain(v, index);
+		return;
+	}
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v, nested ? QUIRE_NOLOCK : 0);
 }
@@ -115,9 +119,12 @@ void quire_vfree(struct quire *q, void *addr)
 		vfree_odd(q, addr);
 		return;
 	}
-	range_set_state(r, RANGE_CACHED);
+	if (!MUTANT(vmap_state_after_push))
+		range_set_state(r, RANGE_CACHED);
 	if (UNLIKELY(!stack_push(&v->stacks, r->class, index, &v->push_allowed, 1)))
 		vfree_slow(v, index);
+	if (MUTANT(vmap_state_after_push))
+		range_set_state(r, RANGE_CACHED);
 }
 
 /* ---- questions ---- */
@@ -136,7 +143,7 @@ size_t quire_vmalloc_size(struct quire *q, const void *addr)
 	struct vmap *v;
 	const struct range *r = asked_about(q, addr, &v);
 
-	return r != NULL ? r->asked_bytes : 0;
+	return r != NULL ? load_relaxed(&r->asked_bytes) : 0; /* its owner may resize it */
 }
 
 void *quire_vmalloc_start(struct quire *q, const void *addr)

@@ -55,6 +55,12 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 
 uint32_t lazy_splice(struct vmap *v)
 {
+	if (MUTANT(lazy_taken_by_load)) {
+		uint32_t head = load_relaxed(&v->lazy);
+
+		store_relaxed(&v->lazy, RANGE_NONE);
+		return head;
+	}
 	/* Pairs with the release in push(). */
 	return exchange_acq_rel(&v->lazy, RANGE_NONE);
 }

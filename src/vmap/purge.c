@@ -73,8 +73,8 @@ uint32_t purge_sort(struct vmap *v, uint32_t chain)
 /* A part of a 2 MiB block goes, and the rest stays. */
 static void split_edge(struct vmap *v, char *addr, size_t bytes)
 {
-	vmap_deny_huge(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift));
-	mem_split_huge(addr, bytes);
+	if (vmap_deny_huge(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift)))
+		mem_split_huge(addr, bytes);
 }
 
 /* The parts of [addr, addr + bytes) in 2 MiB blocks that it does not cover. */
@@ -239,7 +239,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 			purge_return(v, chain, end);
 		gather_finish(&gather);
 		count_add(v->flushes, 1);
-		if (any_refused(&gather))
+		if (any_refused(&gather) && !MUTANT(vmap_refused_is_clean))
 			mark_refused(v, &gather, chain, end);
 		if (!MUTANT(vmap_freed_before_flush))
 			purge_return(v, chain, end);

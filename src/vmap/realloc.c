@@ -122,7 +122,7 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 		give_tail(v, index, &request);
 	if (flags & QUIRE_ZERO)
 		clear_from(v, r, old_bytes, bytes);
-	r->asked_bytes = bytes;
+	store_relaxed(&r->asked_bytes, bytes); /* looked at by walks */
 	return addr;
 }
 

@@ -236,7 +236,7 @@ static void hand_out(struct range *r, const struct request *request)
 	r->class = request->class;
 	r->kind = request->kind;
 	r->usable = request->pages;
-	r->asked_bytes = request->asked_bytes;
+	store_relaxed(&r->asked_bytes, request->asked_bytes); /* looked at by walks */
 	r->flags &= RANGE_GUARD | RANGE_GUARDED;
 	range_set_state(r, RANGE_BUSY);
 }

@@ -26,7 +26,7 @@ static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area 
 			continue;
 		*area = (struct quire_vmap_area){ .addr = range_addr(v, r),
 						  .bytes = (size_t)r->usable << v->page_shift,
-						  .asked_bytes = r->asked_bytes,
+						  .asked_bytes = load_relaxed(&r->asked_bytes),
 						  .kind = r->kind };
 		break;
 	}

@@ -221,6 +221,12 @@ static inline void range_set_state(struct range *range, enum range_state state)
 	store_relaxed(&range->state, (uint8_t)state);
 }
 
+/* Its owner's; looked at by count_ranges_locked(). */
+static inline void range_count_use(struct range *range)
+{
+	store_relaxed(&range->uses, range->uses + 1);
+}
+
 static inline uint32_t range_end(const struct range *range)
 {
 	return range->start + range->pages;
@@ -308,8 +314,9 @@ void space_retire_locked(struct vmap *v, uint32_t index);
 
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
-/* No huge page in the block around @page, until all of it is free; and again. */
-void vmap_deny_huge(struct vmap *v, uint32_t page);
+/* No huge page in the block around @page, until all of it is free; and again.  True if there may be
+ * one now. */
+bool vmap_deny_huge(struct vmap *v, uint32_t page);
 void vmap_allow_huge(struct vmap *v, const struct range *range);
 /* Sets guards as the request says; 0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap_scene.h - an instance and its users, for the scenarios of areas
+ *
+ * The span is 512 pages, so that few areas overflow it.  vtake() and vgive() tell the machine who
+ * owns an area, so that an address handed out twice is seen at once; vmap_scene_check() asks, at the
+ * end, that every rule of quire_verify() holds and that what is in use is what the tasks hold.
+ */
+#ifndef TESTS_SIM_VMAP_SCENE_H
+#define TESTS_SIM_VMAP_SCENE_H
+
+#include "machine/atomic.h"
+#include "machine/sim/sim.h"
+#include "vmap/vmap.h"
+
+#define SPAN_PAGES 512u
+
+struct vmap_scene {
+	struct quire *q;
+	struct vmap *v;
+	uint32_t held_areas; /* by the scenario's tasks */
+	uint32_t refused;
+	uint32_t turn;
+	char *area[8]; /* given to tasks at the start */
+	uint32_t pages[8];
+	char *had[4]; /* what a task was given */
+};
+
+/* Without guards, huge pages and worker; the rest as the options say. */
+struct vmap_scene *vmap_scene_make(struct sim *sim, struct quire_options options);
+/* cache:off: what is freed is lazy at once. */
+struct vmap_scene *vmap_scene_make_lazy(struct sim *sim);
+/* With sequences: what is freed stands on this CPU's stack. */
+struct vmap_scene *vmap_scene_make_cached(struct sim *sim);
+/* An area for a task; counted, and owned by it.  NULL is counted as refused. */
+char *vtake(struct vmap_scene *scene, uint32_t pages, unsigned flags);
+void vgive(struct vmap_scene *scene, char *addr, uint32_t pages);
+/* Takes area[i] of pages[i] pages each, for the first @nr. */
+void vmap_scene_fill(struct vmap_scene *scene, unsigned nr, uint32_t pages);
+/* Gives area[i] back. */
+void vmap_scene_give(struct vmap_scene *scene, unsigned i);
+void vmap_scene_check(struct vmap_scene *scene);
+
+#endif
