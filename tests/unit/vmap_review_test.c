@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What areas owe to others that run beside them: a refusal is never made by somebody who held a lock
+ * for a moment, and what was freed is heard of by the worker whatever woke it before.
+ */
+#include "unit/vmap_case.h"
+
+#include "machine/atomic.h"
+#include "page/page.h"
+
+/* ---- refusals ---- */
+
+static uint32_t done, held, refused; /* atomic */
+
+static void hold_a_zones_lock_or_allocate(unsigned index, void *arg)
+{
+	struct quire *q = arg;
+
+	if (index == 0) {
+		while (load_acquire(&done) == 0) {
+			lock_token token = lock_acquire(&q->zone[0].lock);
+
+			store_release(&held, 1);
+			usleep(2000);
+			store_release(&held, 0);
+			lock_release(&q->zone[0].lock, token);
+		}
+		return;
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		void *area;
+
+		while (load_acquire(&held) == 0)
+			usleep(100);
+		area = quire_vmalloc(q, KIB(300), QUIRE_NORETRY);
+		if (area == NULL)
+			fetch_add_relaxed(&refused, 1);
+		quire_vfree(q, area);
+		quire_vmap_purge(q); /* the next one is charged again */
+	}
+	store_release(&done, 1);
+}
+
+/* V11: the limit is far away, so no refusal is right; without NORETRY everything would be purged. */
+static void a_busy_zone_refuses_no_area(void **state)
+{
+	done = held = refused = 0;
+	team_run(2, hold_a_zones_lock_or_allocate, *state);
+	assert_int_equal(load_relaxed(&refused), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VMAP_TEST(a_busy_zone_refuses_no_area),
+	};
+
+	return VMAP_TESTS_RUN("vmap_review", tests);
+}
