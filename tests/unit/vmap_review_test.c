@@ -6,7 +6,7 @@
 #include "unit/vmap_case.h"
 
 #include "machine/atomic.h"
-#include "page/page.h"
+#include "vmap/vmap.h"
 
 /* ---- refusals ---- */
 
@@ -49,10 +49,29 @@ static void a_busy_zone_refuses_no_area(void **state)
 	assert_int_equal(load_relaxed(&refused), 0);
 }
 
+/* ---- handlers ---- */
+
+/* As a handler finds it that interrupted a holder of the lock. */
+static void a_nested_resize_waits_for_no_lock(void **state)
+{
+	struct quire *q = *state;
+	char *area = quire_vmalloc(q, MIB(4), 0);
+	struct vmap *v = q->vmap;
+	lock_token token = lock_acquire(&v->lock);
+
+	area[0] = 'a';
+	assert_ptr_equal(quire_vrealloc(q, area, KIB(64), 0), area);
+	assert_null(quire_vrealloc(q, area, MIB(8), 0));
+	lock_release(&v->lock, token);
+	assert_int_equal(area[0], 'a');
+	quire_vfree(q, area);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VMAP_TEST(a_busy_zone_refuses_no_area),
+		VMAP_TEST(a_nested_resize_waits_for_no_lock),
 	};
 
 	return VMAP_TESTS_RUN("vmap_review", tests);
