@@ -67,11 +67,36 @@ static void a_nested_resize_waits_for_no_lock(void **state)
 	quire_vfree(q, area);
 }
 
+/* A handler may have interrupted a holder of the pool's lock, which it cannot see. */
+static void records_are_retired_without_waiting_for_the_pool(void **state)
+{
+	uint32_t records[RECORDS_AT_HAND + 8];
+	struct vmap *v;
+	lock_token token, pool_token;
+
+	quire_vfree(*state, quire_vmalloc(*state, KIB(64), 0));
+	v = ((struct quire *)*state)->vmap;
+	for (unsigned i = 0; i < RECORDS_AT_HAND + 8; i++) {
+		records[i] = pool_alloc(&v->pool, 0);
+		range_at(v, records[i])->uses = 0;
+	}
+	token = lock_acquire(&v->lock);
+	pool_token = lock_acquire(&v->pool.lock);
+	for (unsigned i = 0; i < RECORDS_AT_HAND + 7; i++)
+		space_retire_locked(v, records[i]);
+	lock_release(&v->pool.lock, pool_token);
+	assert_true(v->spares_nr > RECORDS_AT_HAND);
+	space_retire_locked(v, records[RECORDS_AT_HAND + 7]);
+	assert_int_equal(v->spares_nr, RECORDS_AT_HAND);
+	lock_release(&v->lock, token);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VMAP_TEST(a_busy_zone_refuses_no_area),
 		VMAP_TEST(a_nested_resize_waits_for_no_lock),
+		VMAP_TEST(records_are_retired_without_waiting_for_the_pool),
 	};
 
 	return VMAP_TESTS_RUN("vmap_review", tests);
