@@ -52,8 +52,18 @@ void module_kick(struct quire *q, uint64_t due_ns, unsigned flags)
 	/* A hint: pairs with the worker's own store of its next due time. */
 	if (load_relaxed(&q->work.due_ns) > due_ns)
 		work_kick(&q->work, due_ns);
-	if (!(flags & (QUIRE_ATOMIC | QUIRE_NOLOCK)) && q->work.mode == WORK_THREAD &&
-	    !lock_nested())
+	if (q->work.mode == WORK_THREAD)
+		module_work(q, flags);
+}
+
+void module_work(struct quire *q, unsigned flags)
+{
+	unsigned forbid = QUIRE_ATOMIC | QUIRE_NOLOCK;
+
+	/* Inline, the work is the caller's, and may wait. */
+	if (q->work.mode != WORK_THREAD)
+		forbid |= QUIRE_NOWAIT;
+	if (!(flags & forbid) && !lock_nested())
 		work_start(&q->work);
 }
 

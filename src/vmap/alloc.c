@@ -48,7 +48,7 @@ static void place(const struct vmap *v, struct request *request)
 	enum region region = region_for(v, request->pages);
 
 	request->total = request->pages + v->guard_pages;
-	request->align = 1;
+	request->align = request->align_least = 1;
 	request->low = v->region_start[region];
 	request->high = v->region_start[region + 1];
 	request->anywhere = true;
@@ -109,9 +109,13 @@ static uint32_t from_classes(struct vmap *v, struct request *request)
 	if (request->class == CLASS_NONE)
 		return RANGE_NONE;
 	index = cpu_take(v, request->class);
+	if (index != RANGE_NONE && range_at(v, index)->start % request->align_least != 0) {
+		vmap_free_range(v, index); /* of the size, but not where it has to be */
+		return RANGE_NONE;
+	}
 	/* At most a quarter more than was asked for. */
 	if (index == RANGE_NONE && request->class >= CLASSES_EXACT &&
-	    request->class + 1u < CLASSES_NR &&
+	    request->class + 1u < CLASSES_NR && request->align_least == 1 &&
 	    class_pages(request->class + 1u) <= least + least / 4)
 		index = cpu_take(v, request->class + 1u);
 	if (index != RANGE_NONE)
@@ -150,7 +154,7 @@ static uint32_t take_free_locked(struct vmap *v, struct request *request, int *e
 	if (index == RANGE_NONE) {
 		wide.pages = asked_pages(v, request->asked_bytes);
 		wide.total = wide.pages + v->guard_pages;
-		wide.align = 1;
+		wide.align = request->align_least;
 		wide.class = CLASS_NONE;
 		index = space_take_free_locked(v, &wide, error);
 	}
@@ -307,6 +311,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 		if (*error)
 			return RANGE_NONE;
 		decay_kick_if_over(v, request->flags);
+		module_work(v->q, request->flags);
 	}
 	range_count_use(range_at(v, index));
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)
@@ -400,10 +405,17 @@ static int constrain(const struct vmap *v, struct request *request,
 		end = v->span_bytes;
 	if (start >= end || align > v->align_bytes)
 		return -ENOSPC;
+	request->align_least = (uint32_t)(align >> v->page_shift);
+	if (options->start == NULL && options->end == NULL) {
+		/* Areas of the class that lie right are as good as for anybody. */
+		if (request->align < request->align_least)
+			request->align = request->align_least;
+		return 0;
+	}
 	request->class = CLASS_NONE;
 	request->pages = (uint32_t)((request->asked_bytes + page - 1) >> v->page_shift);
 	request->total = request->pages + v->guard_pages;
-	request->align = (uint32_t)(align >> v->page_shift);
+	request->align = request->align_least;
 	request->low = (uint32_t)((start + page - 1) >> v->page_shift);
 	request->high = (uint32_t)(end >> v->page_shift);
 	request->anywhere = false;

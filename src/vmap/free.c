@@ -77,7 +77,8 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 		return;
 	}
 	lazy_publish_chain(v, index);
-	decay_kick_if_over(v, nested ? QUIRE_NOLOCK : 0);
+	decay_kick_if_over(v,
+			   QUIRE_NOLOCK); /* a free makes no system call but to wake the worker */
 }
 
 static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *addr)

@@ -286,10 +286,11 @@ void space_retire_locked(struct vmap *v, uint32_t index);
 
 /* ---- space.c: taking and returning ranges ---- */
 struct request {
-	uint32_t pages;	    /* usable */
-	uint32_t total;	    /* with the guard, and rounded as the region asks */
-	uint32_t align;	    /* pages, a power of two */
-	uint32_t low, high; /* it lies in these pages */
+	uint32_t pages;	      /* usable */
+	uint32_t total;	      /* with the guard, and rounded as the region asks */
+	uint32_t align;	      /* pages, a power of two: wished for */
+	uint32_t align_least; /* the same: asked for */
+	uint32_t low, high;   /* it lies in these pages */
 	uint8_t class;
 	uint8_t kind;
 	bool anywhere; /* low and high are only a preference */
