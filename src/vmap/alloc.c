@@ -307,6 +307,9 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 		if (*error)
 			return RANGE_NONE;
 		decay_kick_if_over(v, request->flags);
+		/* worker:inline: due work is done by calls that allocate and may wait. */
+		if (v->q->work.mode == WORK_INLINE && !(request->flags & FLAGS_NO_WAIT))
+			work_start(&v->q->work);
 	}
 	range_count_use(range_at(v, index));
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)
