@@ -36,7 +36,6 @@ enum lock_rank {
 	RANK_PERCPU_CPU,   /* spin: one CPU's cached offsets, and the door of its stacks */
 	RANK_PERCPU,	   /* spin: per-CPU chunks' lists, maps, counters */
 	RANK_VMAP_CPU,	   /* spin: one CPU's cached areas, and the door of its stacks */
-	RANK_VMAP_BLOCK,   /* spin: one block of small short-lived mappings */
 	RANK_VMAP_SPACE,   /* spin: ranges of addresses, free and cached */
 	RANK_POOL,	   /* spin: free records of a pool */
 	RANK_PCP,	   /* spin: one CPU's lists in one zone, and the door of its stacks */

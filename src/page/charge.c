@@ -12,15 +12,16 @@
  */
 #include "page/page.h"
 
-/* Charges up to @pages to one zone; returns how many. */
-static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, unsigned flags)
+/* Charges up to @pages to one zone, but not fewer than @least; returns how many. */
+static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, uint64_t least,
+			    unsigned flags)
 {
 	uint64_t some = 0;
 	lock_token token;
 
 	if (!zone_lock_for(zone, flags, &token))
 		return 0;
-	if (zone_has_room_locked(q, zone, flags, 1)) {
+	if (zone_has_room_locked(q, zone, flags, least)) {
 		some = zone_available_locked(q, zone) - zone_mark(zone, flags);
 		some = some < pages ? some : pages;
 		count_add(zone->charged_pages, some);
@@ -29,20 +30,54 @@ static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, 
 	return some;
 }
 
-static uint64_t charge_zones(struct quire *q, uint64_t pages, unsigned flags)
+/* For who may only try locks: from one zone, since what another refuses could not be taken back. */
+static bool charge_one_zone(struct quire *q, uint64_t pages, unsigned flags)
+{
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		if (charge_zone(q, &q->zone[i], pages, pages, flags) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* A hint when it is returned: zones are looked at one after the other. */
+static bool zones_have_room(struct quire *q, uint64_t pages, unsigned flags)
+{
+	uint64_t room = 0;
+
+	for (unsigned i = 0; i < q->zones_nr; i++) {
+		lock_token token;
+
+		zone_lock_for(&q->zone[i], 0, &token);
+		if (zone_has_room_locked(q, &q->zone[i], flags, 0))
+			room += zone_available_locked(q, &q->zone[i]) -
+				zone_mark(&q->zone[i], flags);
+		zone_unlock(&q->zone[i], token);
+	}
+	return room >= pages;
+}
+
+/*
+ * All or nothing.  What is charged for a moment and taken back could refuse somebody else
+ * meanwhile, so the last zone gives all that is missing or nothing, and several zones are asked
+ * first.
+ */
+static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
 {
 	uint64_t charged = 0;
 
-	for (unsigned i = 0; i < q->zones_nr && charged < pages; i++)
-		charged += charge_zone(q, &q->zone[i], pages - charged, flags);
-	return charged;
-}
+	if (pages == 0)
+		return true;
+	if (flags & QUIRE_NOLOCK)
+		return charge_one_zone(q, pages, flags);
+	if (q->zones_nr > 1 && !zones_have_room(q, pages, flags))
+		return false;
+	for (unsigned i = 0; i < q->zones_nr && charged < pages; i++) {
+		uint64_t left = pages - charged;
 
-/* All or nothing. */
-static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
-{
-	uint64_t charged = charge_zones(q, pages, flags);
-
+		charged +=
+			charge_zone(q, &q->zone[i], left, i + 1 == q->zones_nr ? left : 1, flags);
+	}
 	if (charged == pages)
 		return true;
 	page_uncharge(q, charged);
@@ -54,14 +89,18 @@ static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
  * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY as for an allocation
  *
  * Before it refuses it drains every CPU's pages and has all modules give up what they cache.
- * Returns 0, -ENOMEM, or -EOWNERDEAD (no memory of the instance's own is behind it any more); then nothing is charged.  Waits unless the flags forbid it.
+ * A module may hold its own locks, which lock_nested() cannot tell from those of an interrupted
+ * frame: whoever was called by a handler passes NOLOCK, and with locks held nothing is drained.
+ *
+ * Returns 0, -ENOMEM, or -EOWNERDEAD (no memory of the instance's own is behind it any more); then
+ * nothing is charged.  Waits unless the flags forbid it.
  */
 int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 {
 	if (q->dead)
 		return -EOWNERDEAD;
 	if (lock_nested())
-		flags |= QUIRE_NOLOCK;
+		flags |= QUIRE_NORETRY;
 	if (charge_try(q, pages, flags))
 		return 0;
 	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY))

@@ -229,8 +229,7 @@ struct quire {
 	uint32_t zone_blocks; /* blocks in each zone */
 	char *meta;	      /* reservation of state, page, tag and block */
 	size_t meta_bytes;
-	bool thp;
-	bool report;
+	bool thp, report;
 	bool shared;		 /* (c) backing:memfd: frames that can be mapped again */
 	uint64_t *isolated_cpus; /* bit a CPU; NULL if none */
 	uint64_t isolated_words[SLOTS_MAX / 64];
@@ -247,8 +246,7 @@ struct quire {
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct work work;
-	uint64_t
-		report_due_ns; /* atomic: when the worker's visit to the pages is due, or WORK_IDLE */
+	uint64_t report_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns, decay_base_ns;
 	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;

@@ -6,8 +6,8 @@
  * either.  A caller that may not wait only tries it.  A step is GROW_GROUPS groups: 64 KiB are one
  * system call for a thousand records of 64 bytes, and as much as an idle pool may waste.
  *
- * Giving back.  Empty groups beyond EMPTY_KEPT are taken off their list, so that nobody allocates in
- * them, unbacked by one gather with the lock dropped, and put on the cold list.
+ * Giving back.  Empty groups are taken off their list, so that nobody allocates in them, unbacked by
+ * one gather with the lock dropped, and put on the cold list.
  */
 #include "pool/pool.h"
 
@@ -295,14 +295,14 @@ uint32_t pool_alloc(struct pool *pool, unsigned flags)
 	return index;
 }
 
-void pool_free(struct pool *pool, uint32_t index)
+static void free_locked(struct pool *pool, uint32_t index)
 {
 	uint32_t group = index >> pool->group_shift;
 	uint64_t bit = (uint64_t)1 << (index & 63);
-	lock_token token = lock_acquire(&pool->lock);
 	uint64_t *word = &pool->words[(size_t)group * pool->words_nr +
 				      ((index >> 6) & (pool->words_nr - 1u))];
 
+	CHECK(lock_is_held(&pool->lock));
 	CHECK_VALUES(group < pool->groups_ready && (*word & bit) == 0, index, pool->used_nr);
 	*word |= bit;
 	pool->used_nr--;
@@ -312,7 +312,25 @@ void pool_free(struct pool *pool, uint32_t index)
 		take(pool, &pool->partial, group);
 		put(pool, &pool->empty, group);
 	}
+}
+
+void pool_free(struct pool *pool, uint32_t index)
+{
+	lock_token token = lock_acquire(&pool->lock);
+
+	free_locked(pool, index);
 	lock_release(&pool->lock, token);
+}
+
+bool pool_free_try(struct pool *pool, uint32_t index)
+{
+	lock_token token;
+
+	if (!lock_try(&pool->lock, &token))
+		return false;
+	free_locked(pool, index);
+	lock_release(&pool->lock, token);
+	return true;
 }
 
 /* ---- giving back ---- */

@@ -11,7 +11,7 @@
  * Words
  *   group   the records of one page (at least 64); what is committed and given back
  *   partial a group with free and used records; allocation takes from the newest partial group
- *   empty   a group all of whose records are free; a few are kept
+ *   empty   a group all of whose records are free
  *   cold    a group whose memory went back: it reads zero when committed again
  *
  * A record's content is unspecified when it is handed out, but its bytes survive being free: a stale
@@ -80,6 +80,8 @@ uint32_t pool_alloc(struct pool *pool, unsigned flags);
 uint32_t pool_take(struct pool *pool, unsigned flags);
 /* Legal under the same locks, not from a signal handler.  Never fails. */
 void pool_free(struct pool *pool, uint32_t index);
+/* The same anywhere; false: the lock was taken, and the record is still the caller's. */
+bool pool_free_try(struct pool *pool, uint32_t index);
 /* Gives empty groups back to the system; returns bytes. */
 size_t pool_shrink(struct pool *pool);
 /* Bytes committed for records. */

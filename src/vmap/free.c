@@ -22,7 +22,8 @@ static uint32_t busy_around(struct vmap *v, const void *addr)
 	if (head != RANGE_NONE) {
 		const struct range *r = range_at(v, v->map[head]);
 
-		if (page - r->start < r->usable && range_state(r) == RANGE_BUSY)
+		/* Its owner may be resizing it. */
+		if (page - r->start < load_relaxed(&r->usable) && range_state(r) == RANGE_BUSY)
 			index = v->map[head];
 	}
 	lock_release(&v->lock, token);

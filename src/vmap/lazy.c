@@ -25,6 +25,8 @@ static void push(struct vmap *v, uint32_t *list, uint32_t first, uint32_t last)
 /* Frames are not given back but unmapped, and are never rescued. */
 static uint32_t *list_of(struct vmap *v, uint32_t index)
 {
+	if (MUTANT(aliases_are_rescued))
+		return &v->lazy;
 	return range_at(v, index)->kind == QUIRE_VMAP_ALLOC ? &v->lazy : &v->lazy_frames;
 }
 

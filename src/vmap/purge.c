@@ -93,57 +93,31 @@ static void split_edges(struct vmap *v, char *addr, size_t bytes)
 		split_edge(v, addr + bytes - back, back);
 }
 
-/* A run of neighbouring ranges is complete.  Guards that the system leaves stay noted. */
-static void finish_run(struct vmap *v, uint32_t first, uint32_t end, size_t bytes, bool guards)
-{
-	char *addr;
-
-	if (bytes == 0)
-		return;
-	addr = range_addr(v, range_at(v, first));
-	if (guards && mem_unguard(addr, bytes) == 0) {
-		for (uint32_t i = first; i != end; i = range_at(v, i)->next)
-			range_at(v, i)->flags &= (uint8_t) ~(RANGE_GUARD | RANGE_GUARDED);
-	}
-	if (v->huge)
-		split_edges(v, addr, bytes);
-}
-
 /* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
-static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
+static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain, bool *guards)
 {
-	uint32_t first = chain;
+	char *addr = NULL;
 	size_t bytes = 0;
-	bool guards = false;
 
 	for (; chain != RANGE_NONE; chain = range_at(v, chain)->next) {
 		struct range *r = range_at(v, chain);
-		size_t more = (size_t)r->pages << v->page_shift;
 
-		if ((char *)range_addr(v, range_at(v, first)) + bytes != range_addr(v, r)) {
+		if (addr + bytes != range_addr(v, r)) {
 			if (gather_is_full(gather))
 				break;
-			finish_run(v, first, chain, bytes, guards);
-			first = chain;
+			if (v->huge && bytes != 0)
+				split_edges(v, addr, bytes);
+			addr = range_addr(v, r);
 			bytes = 0;
-			guards = false;
 		}
 		range_set_state(r, RANGE_PURGED);
-		gather_unback(gather, range_addr(v, r), more);
-		bytes += more;
-		guards |= (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
+		gather_unback(gather, range_addr(v, r), (size_t)r->pages << v->page_shift);
+		bytes += (size_t)r->pages << v->page_shift;
+		*guards |= (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
 	}
-	finish_run(v, first, chain, bytes, guards);
+	if (v->huge && bytes != 0)
+		split_edges(v, addr, bytes);
 	return chain;
-}
-
-/* Marks what the system refused to take: it reads anything. */
-static void mark_refused(struct vmap *v, const struct gather *gather, uint32_t chain, uint32_t end)
-{
-	for (; chain != end; chain = range_at(v, chain)->next) {
-		if (!gather_gave_back(gather, range_addr(v, range_at(v, chain))))
-			range_at(v, chain)->flags |= RANGE_DIRTY;
-	}
 }
 
 static bool any_refused(const struct gather *gather)
@@ -153,6 +127,28 @@ static bool any_refused(const struct gather *gather)
 			return true;
 	}
 	return false;
+}
+
+/* Takes the guards out of all that a gather took.  What the system leaves stays noted. */
+static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint32_t end)
+{
+	bool all;
+
+	mem_unguard_ranges(gather->ranges, gather->ranges_nr);
+	all = !any_refused(gather);
+	for (; chain != end; chain = range_at(v, chain)->next) {
+		if (all || gather_gave_back(gather, range_addr(v, range_at(v, chain))))
+			range_at(v, chain)->flags &= (uint8_t) ~(RANGE_GUARD | RANGE_GUARDED);
+	}
+}
+
+/* Marks what the system refused to take: it reads anything. */
+static void mark_refused(struct vmap *v, const struct gather *gather, uint32_t chain, uint32_t end)
+{
+	for (; chain != end; chain = range_at(v, chain)->next) {
+		if (!gather_gave_back(gather, range_addr(v, range_at(v, chain))))
+			range_at(v, chain)->flags |= RANGE_DIRTY;
+	}
 }
 
 /* ---- returning ---- */
@@ -229,18 +225,21 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		fetch_sub_relaxed(&v->lazy_pages, pages / 2);
 	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
 		struct gather gather;
+		bool guards = false;
 		uint32_t end;
 
 		gather_begin(&gather, ranges, most);
 		if (ranges == v->ranges)
 			gather_lend(&gather, v->vector, most);
-		end = collect(v, &gather, chain);
+		end = collect(v, &gather, chain, &guards);
 		if (MUTANT(vmap_freed_before_flush))
 			purge_return(v, chain, end);
 		gather_finish(&gather);
 		count_add(v->flushes, 1);
 		if (any_refused(&gather) && !MUTANT(vmap_refused_is_clean))
 			mark_refused(v, &gather, chain, end);
+		if (guards)
+			unguard(v, &gather, chain, end);
 		if (!MUTANT(vmap_freed_before_flush))
 			purge_return(v, chain, end);
 		chain = end;

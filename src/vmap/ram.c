@@ -221,7 +221,12 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 		at += n;
 		left -= n;
 	}
-	state = fetch_add_acq_rel(&block->state, place->pages << RAM_DIRTY_SHIFT);
+	if (MUTANT(dirty_count_in_two_steps)) {
+		state = load_relaxed(&block->state);
+		store_relaxed(&block->state, state + (place->pages << RAM_DIRTY_SHIFT));
+	} else {
+		state = fetch_add_acq_rel(&block->state, place->pages << RAM_DIRTY_SHIFT);
+	}
 	if (ram_dirty(state) + place->pages == ram->block_pages)
 		frames_give(v, range);
 }

@@ -122,6 +122,8 @@ static void add_block(const struct vmap *v, struct gather *gather, struct ram_bl
 		uint64_t bits = unflushed(block, word);
 
 		add_runs(v, gather, addr + ((size_t)word * 64 << v->page_shift), bits);
+		if (MUTANT(flushed_is_read_again))
+			bits = load_relaxed(&block->dirty[word]);
 		block->flushed[word] |= bits;
 	}
 }

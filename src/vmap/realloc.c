@@ -24,16 +24,16 @@ static void clear_from(struct vmap *v, struct range *r, size_t from, size_t to)
 		memset((char *)range_addr(v, r) + from, 0, to - from);
 }
 
-/* Gives the pages behind the first @pages usable ones back; a refusal for want of a record keeps
- * them. */
+/* Gives the pages behind the first @pages usable ones back; without a record, or a lock that may only
+ * be tried, they stay. */
 static void give_tail(struct vmap *v, uint32_t index, const struct request *request)
 {
 	struct range *r = range_at(v, index);
-	struct request guard = { .guard_due = v->guard_pages != 0 };
+	struct request guard = { .guard_due = v->guard_pages != 0, .flags = request->flags };
 	lock_token token;
 	uint32_t tail;
 
-	if (request->total >= r->pages || space_lock_for(v, QUIRE_NORETRY, &token) != 0)
+	if (request->total >= r->pages || space_lock_for(v, request->flags, &token) != 0)
 		return;
 	tail = space_cut_locked(v, index, request->total);
 	r->usable = request->pages;
@@ -45,15 +45,15 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 		r->backed += range_at(v, tail)->backed - range_at(v, tail)->pages;
 		range_at(v, tail)->backed = range_at(v, tail)->pages;
 	}
+	range_set_state(range_at(v, tail), RANGE_CACHED); /* no area that a walk shows */
 	lock_release(&v->lock, token);
 	/* The guard that stood behind the old end is in the tail; the new one replaces a page that was
 	 * the user's.  Without it the area is as usable as before. */
 	r->flags = 0;
 	(void)vmap_prepare(v, r, &guard);
-	range_set_state(range_at(v, tail), RANGE_CACHED);
 	range_at(v, tail)->next = RANGE_NONE;
 	lazy_publish_chain(v, tail);
-	decay_kick_if_over(v, 0);
+	decay_kick_if_over(v, request->flags);
 }
 
 static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *wanted)
@@ -74,8 +74,11 @@ static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *
 		return false;
 	if (vmap_commit(v, r, request.flags) == 0 && vmap_prepare(v, r, &request) == 0)
 		return true;
-	/* The system refused: what was added goes again, and the old guard returns. */
-	request = (struct request){ .pages = old_usable, .total = old_pages };
+	/* The system refused: what was added is not usable, goes again, and the old guard returns. */
+	store_relaxed(&r->usable,
+		      old_usable); /* pairs with busy_around(), if the tail has to stay */
+	request =
+		(struct request){ .pages = old_usable, .total = old_pages, .flags = wanted->flags };
 	give_tail(v, index, &request);
 	return false;
 }
@@ -83,7 +86,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *
 /* What follows may be a freed area that this CPU or the lazy list still holds. */
 static bool grow_after_merge(struct vmap *v, uint32_t index, const struct request *wanted)
 {
-	if (!v->cache || lock_nested() || (wanted->flags & QUIRE_NOLOCK))
+	if (!v->cache || (wanted->flags & QUIRE_NOLOCK))
 		return false;
 	cpu_pool_own(v);
 	purge_rescue(v, RESCUE_SOME);
@@ -131,6 +134,8 @@ void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags)
 	int error = 0;
 	struct vmap *v;
 
+	if (lock_nested())
+		flags |= QUIRE_NOLOCK;
 	if (addr == NULL)
 		return quire_vmalloc(q, bytes, flags);
 	if (bytes == 0) {

@@ -15,60 +15,6 @@
  */
 #include "vmap/vmap.h"
 
-/* ---- records ---- */
-
-static bool lock_for(struct vmap *v, unsigned flags, lock_token *token)
-{
-	if (flags & QUIRE_NOLOCK)
-		return lock_try(&v->lock, token);
-	*token = lock_acquire(&v->lock);
-	return true;
-}
-
-int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
-{
-	for (;;) {
-		uint32_t index;
-
-		if (!lock_for(v, flags, token))
-			return -EAGAIN;
-		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
-			return 0;
-		lock_release(&v->lock, *token);
-		/* Room is made by the last resort, which may be the caller and holds purge_mutex. */
-		index = pool_alloc(&v->pool, flags | QUIRE_NORETRY);
-		if (index == POOL_NONE)
-			return -ENOMEM;
-		if (!lock_for(v, flags, token)) {
-			pool_free(&v->pool, index);
-			return -EAGAIN;
-		}
-		if (v->spares_nr < RECORDS_AT_HAND)
-			v->spares[v->spares_nr++] = index;
-		else
-			pool_free(&v->pool, index);
-		lock_release(&v->lock, *token);
-	}
-}
-
-uint32_t space_record_locked(struct vmap *v)
-{
-	CHECK(lock_is_held(&v->lock));
-	CHECK(v->spares_nr != 0);
-	return v->spares[--v->spares_nr];
-}
-
-void space_retire_locked(struct vmap *v, uint32_t index)
-{
-	CHECK(lock_is_held(&v->lock));
-	v->retired_uses += range_at(v, index)->uses;
-	range_set_state(range_at(v, index), RANGE_PURGED);
-	if (v->spares_nr < RECORDS_AT_HAND)
-		v->spares[v->spares_nr++] = index;
-	else
-		pool_free(&v->pool, index);
-}
-
 /* A record for a part of what @like is. */
 static uint32_t make_like(struct vmap *v, const struct range *like, uint32_t start, uint32_t pages)
 {

@@ -25,7 +25,8 @@ static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area 
 		if (range_state(r) != RANGE_BUSY)
 			continue;
 		*area = (struct quire_vmap_area){ .addr = range_addr(v, r),
-						  .bytes = (size_t)r->usable << v->page_shift,
+						  .bytes = (size_t)load_relaxed(&r->usable)
+							   << v->page_shift,
 						  .asked_bytes = load_relaxed(&r->asked_bytes),
 						  .kind = r->kind };
 		break;
@@ -107,7 +108,7 @@ static void count_ranges_locked(struct vmap *v, struct quire_vmap_stat *stat)
 		stat->allocs += load_relaxed(&r->uses);
 		if (range_state(r) == RANGE_BUSY) {
 			stat->busy_areas++;
-			stat->busy_bytes += (uint64_t)r->usable << v->page_shift;
+			stat->busy_bytes += (uint64_t)load_relaxed(&r->usable) << v->page_shift;
 		}
 		page = range_end(r);
 	}

@@ -169,10 +169,10 @@ struct vmap {
 	uint32_t oldest, newest;	/* (s) pooled, by age */
 	uint64_t *heads
 		[HEADS_LEVELS]; /* (s) bit a page where a range that is not FREE begins; summaries */
-	uint32_t spares[RECORDS_AT_HAND]; /* (s) records at hand */
-	uint32_t spares_nr;		  /* (s) */
-	uint64_t charged_pages;		  /* (r) V9: backed pages of all ranges */
-	uint64_t retired_uses;		  /* (s) of records that are gone */
+	uint32_t spares;	/* (s) records at hand, by `next` */
+	uint32_t spares_nr;	/* (s) */
+	uint64_t charged_pages; /* (r) V9: backed pages of all ranges */
+	uint64_t retired_uses;	/* (s) of records that are gone */
 	uint64_t tree_allocs, tree_compares, tree_operations; /* (s) */
 	uint64_t slow_allocs, slow_refills;		      /* (s) */
 
@@ -277,10 +277,14 @@ uint32_t heads_next_locked(struct vmap *v, uint32_t page);
 /* Last head at or before @page; RANGE_NONE. */
 uint32_t heads_prev_locked(struct vmap *v, uint32_t page);
 
-/* ---- space.c: taking and returning ranges ---- */
+/* ---- records.c ---- */
 /* Takes the lock with enough records at hand, so that nothing under it can fail for want of one.
  * 0; -ENOMEM, or -EAGAIN if @flags forbid to wait for it. */
 int space_lock_for(struct vmap *v, unsigned flags, lock_token *token);
+uint32_t space_record_locked(struct vmap *v);
+void space_retire_locked(struct vmap *v, uint32_t index);
+
+/* ---- space.c: taking and returning ranges ---- */
 struct request {
 	uint32_t pages;	    /* usable */
 	uint32_t total;	    /* with the guard, and rounded as the region asks */
@@ -309,8 +313,6 @@ uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages);
 void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind);
 /* Lengthens a busy range into what is free or pooled behind it, if all of @pages can be had. */
 bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct request *request);
-uint32_t space_record_locked(struct vmap *v);
-void space_retire_locked(struct vmap *v, uint32_t index);
 
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);

@@ -26,6 +26,9 @@ static const struct misuse misuses[] = {
 	{ "vunmap_double", "double free" AT("quire_vunmap", "+([0-9])") },
 	{ "vfree_mapping", "wrong kind of area" AT(VFREE, "+([0-9])") },
 	{ "ram_wrong_count", "wrong count" AT("quire_vm_unmap_ram", "1") },
+	{ "unmap_ram_large", "wrong count" AT("quire_vm_unmap_ram", "79") },
+	{ "unmap_ram_middle", "the middle of a mapping" AT("quire_vm_unmap_ram", "1") },
+	{ "vunmap_page", "foreign pointer" AT("quire_vunmap", "0") },
 	{ "ram_double", "double free" AT("quire_vm_unmap_ram", "+([0-9])") },
 };
 

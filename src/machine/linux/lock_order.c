@@ -37,7 +37,6 @@ static const char *const rank_names[RANKS_NR] = {
 	[RANK_PERCPU] = "PERCPU",
 	[RANK_PERCPU_CPU] = "PERCPU_CPU",
 	[RANK_VMAP_CPU] = "VMAP_CPU",
-	[RANK_VMAP_BLOCK] = "VMAP_BLOCK",
 	[RANK_VMAP_SPACE] = "VMAP_SPACE",
 	[RANK_POOL] = "POOL",
 	[RANK_PCP] = "PCP",

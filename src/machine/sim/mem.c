@@ -161,7 +161,8 @@ static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 	if (refused())
 		return -12;
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++) {
-		if (memory_pages[i].state != PAGE_COMMITTED)
+		if (memory_pages[i].state != PAGE_COMMITTED &&
+		    (guard || memory_pages[i].state != PAGE_LEAVING))
 			sim_fail("misuse", "a guard in memory that is not committed");
 		if (guard || memory_pages[i].guard)
 			memory_set_guard(i, guard, guard ? "made a guard" : "no guard any more",

@@ -86,7 +86,7 @@ void memory_set(size_t page, enum page_state state, const char *event, uintptr_t
 
 void memory_set_guard(size_t page, bool guard, const char *event, uintptr_t pc)
 {
-	memory_set(page, PAGE_COMMITTED, event, pc);
+	memory_set(page, (enum page_state)memory_pages[page].state, event, pc);
 	memory_pages[page].guard = guard;
 	memory_pages[page].generation += guard;
 }

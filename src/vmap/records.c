@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/records.c - records for ranges, at hand under the lock
+ *
+ * A range is cut and joined under the lock, where no pool may grow.  So the lock is taken with
+ * RECORDS_NEEDED at hand, and what is joined leaves its record there.  A handler may do all that while
+ * its frame holds the pool's lock: records go back to the pool by a try.
+ */
+#include "vmap/vmap.h"
+
+static bool lock_for(struct vmap *v, unsigned flags, lock_token *token)
+{
+	if (flags & QUIRE_NOLOCK)
+		return lock_try(&v->lock, token);
+	*token = lock_acquire(&v->lock);
+	return true;
+}
+
+/* A record to those at hand; what is too many goes back, unless a handler's frame may hold the pool's
+ * lock: then the next one does it. */
+static void keep_locked(struct vmap *v, uint32_t index)
+{
+	CHECK(lock_is_held(&v->lock));
+	range_at(v, index)->next = v->spares;
+	v->spares = index;
+	v->spares_nr++;
+	while (v->spares_nr > RECORDS_AT_HAND) {
+		index = v->spares;
+		v->spares = range_at(v, index)->next;
+		if (!pool_free_try(&v->pool, index)) {
+			v->spares = index;
+			break;
+		}
+		v->spares_nr--;
+	}
+}
+
+int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
+{
+	for (;;) {
+		uint32_t index;
+
+		if (!lock_for(v, flags, token))
+			return -EAGAIN;
+		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
+			return 0;
+		lock_release(&v->lock, *token);
+		/* Room is made by the last resort, which may be the caller and holds purge_mutex. */
+		index = pool_alloc(&v->pool, flags | QUIRE_NORETRY);
+		if (index == POOL_NONE)
+			return -ENOMEM;
+		if (!lock_for(v, flags, token)) {
+			pool_free(&v->pool, index); /* a try got the pool's lock just before */
+			return -EAGAIN;
+		}
+		keep_locked(v, index);
+		lock_release(&v->lock, *token);
+	}
+}
+
+uint32_t space_record_locked(struct vmap *v)
+{
+	uint32_t index = v->spares;
+
+	CHECK(lock_is_held(&v->lock));
+	CHECK(v->spares_nr != 0);
+	v->spares = range_at(v, index)->next;
+	v->spares_nr--;
+	return index;
+}
+
+void space_retire_locked(struct vmap *v, uint32_t index)
+{
+	CHECK(lock_is_held(&v->lock));
+	v->retired_uses += range_at(v, index)->uses;
+	range_set_state(range_at(v, index), RANGE_PURGED);
+	keep_locked(v, index);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap_ram_sim.c - aliases of pages: areas of them, and small mappings from blocks
+ *
+ * The instance has 4 MiB of frames and 4 MiB of addresses, so that a block is 128 pages and two
+ * mappings of 64 pages fill it.  sim_frame_of() says where a CPU's access leads: an alias that should
+ * be gone and is not shows there, as a frame or as a translation that a CPU still believes in.
+ */
+#include "machine/atomic.h"
+#include "machine/sim/sim.h"
+#include "vmap/ram.h"
+
+#define PLACE 64u
+
+struct ram_scene {
+	struct quire *q;
+	struct vmap *v;
+	void *page[PLACE]; /* frames */
+	char *addr[2];	   /* mappings made before the tasks run */
+	uint32_t turn;
+};
+
+static struct ram_scene *scene_make(struct sim *sim)
+{
+	struct ram_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct quire_options options = { .limit_bytes = UINT64_C(4) << 20,
+					 .vmap_span_bytes = UINT64_C(4) << 20,
+					 .backing = QUIRE_BACKING_MEMFD,
+					 .worker = QUIRE_WORKER_OFF };
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	check_u64_eq(quire_alloc_pages_bulk(scene->q, 0, PLACE, scene->page), PLACE);
+	/* Everything has been used once: records, tables, every CPU's lock. */
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1), 1);
+	quire_vfree(scene->q, quire_vmalloc(scene->q, 4096, 0));
+	quire_vm_unmap_aliases(scene->q);
+	scene->v = scene->q->vmap;
+	check_u64_eq(scene->v->ram->block_pages, 2 * PLACE);
+	check_u64_eq(ram_blocks(scene->v), 0);
+	return scene;
+}
+
+static void check_end(struct ram_scene *scene, uint64_t blocks)
+{
+	check_u64_eq(quire_verify(scene->q), 0);
+	quire_vm_unmap_aliases(scene->q);
+	check_u64_eq(ram_blocks(scene->v), blocks);
+	check_u64_eq(load_relaxed(&scene->v->lazy_areas), 0);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void touch(void *addr)
+{
+	store_relaxed((uint32_t *)addr, 7);
+}
+
+static void next_turn(struct ram_scene *scene, uint32_t turn)
+{
+	store_release(&scene->turn, turn); /* pairs with await() */
+	sim_wake(&scene->turn);
+}
+
+static void await(struct ram_scene *scene, uint32_t turn)
+{
+	for (;;) {
+		uint32_t now = load_acquire(&scene->turn); /* pairs with next_turn() */
+
+		if (now >= turn)
+			return;
+		sim_wait(&scene->turn, now);
+	}
+}
+
+/* ---- areas ---- */
+
+static void maps_area(struct ram_scene *scene, unsigned cpu, void *page)
+{
+	char *addr = quire_vmap(scene->q, &page, 1, 0);
+
+	SIM_CHECK(addr != NULL);
+	sim_own(addr, 4096);
+	touch(addr);
+	SIM_CHECK(sim_frame_of(cpu, addr) == page);
+	touch(addr);
+	sim_disown(addr, 4096);
+	quire_vunmap(scene->q, addr);
+}
+
+static void maps_and_purges(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	maps_area(scene, 0, scene->page[0]);
+	quire_vmap_purge(scene->q);
+	maps_area(scene, 0, scene->page[1]);
+}
+
+static void maps_another(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	maps_area(scene, 1, scene->page[2]);
+	maps_area(scene, 1, scene->page[3]);
+}
+
+/* V5: whoever is given an address finds nothing mapped there, on no CPU. */
+SIM_TEST(vmap_address_is_reissued_after_its_unmapping, .events = SIM_MEMORY | SIM_ABORT)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, maps_and_purges, scene);
+	sim_cpu(sim, 1, maps_another, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+static void unmaps_area(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vunmap(scene->q, scene->addr[0]);
+}
+
+static void takes_areas(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		char *area = quire_vmalloc(scene->q, 3 * 4096, 0);
+
+		SIM_CHECK(sim_frame_of(1, area) == area);
+		touch(area);
+		quire_vfree(scene->q, area);
+		purge_rescue(scene->v, 8);
+	}
+}
+
+/* What was freed is kept for reuse, but never what somebody else's pages are behind. */
+SIM_TEST(vmalloc_never_gets_an_alias, .events = SIM_MEMORY | SIM_ABORT)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	scene->addr[0] = quire_vmap(scene->q, scene->page, 3, 0);
+	sim_cpu(sim, 0, unmaps_area, scene);
+	sim_cpu(sim, 1, takes_areas, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+static void maps_if_it_can(void *arg)
+{
+	struct ram_scene *scene = arg;
+	char *addr = quire_vmap(scene->q, scene->page, 2, 0);
+	char *small = quire_vm_map_ram(scene->q, scene->page, 2);
+
+	if (addr != NULL)
+		quire_vunmap(scene->q, addr);
+	if (small != NULL)
+		quire_vm_unmap_ram(scene->q, small, 2);
+}
+
+/* Any backing call is refused, in any step of the other CPU: no address and no block is lost. */
+SIM_TEST(vmap_refused_leaves_nothing, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, maps_if_it_can, scene);
+	sim_cpu(sim, 1, maps_if_it_can, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+/* ---- blocks ---- */
+
+/* Fills a block with two mappings. */
+static void fill_block(struct ram_scene *scene)
+{
+	for (unsigned i = 0; i < 2; i++)
+		scene->addr[i] = quire_vm_map_ram(scene->q, scene->page, PLACE);
+	check_u64_eq(ram_blocks(scene->v), 1);
+	check_u64_eq(scene->v->cpu[0].room, 0);
+}
+
+static void uses_alias(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	touch(scene->addr[0]);
+	touch(scene->addr[1]);
+	next_turn(scene, 1);
+	await(scene, 2);
+	SIM_CHECK(sim_frame_of(0, scene->addr[0]) == scene->addr[0]);
+	touch(scene->addr[1]);
+	SIM_CHECK(sim_frame_of(0, scene->addr[1]) == scene->page[0]);
+}
+
+static void unmaps_and_flushes(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	await(scene, 1);
+	touch(scene->addr[0]);
+	quire_vm_unmap_ram(scene->q, scene->addr[0], PLACE);
+	quire_vm_unmap_aliases(scene->q);
+	SIM_CHECK(sim_frame_of(1, scene->addr[0]) == scene->addr[0]);
+	next_turn(scene, 2);
+}
+
+/* R23: a full block is on no list, and what of it was unmapped is out of every CPU's reach. */
+SIM_TEST(ram_full_block_is_flushed, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	fill_block(scene);
+	sim_cpu(sim, 0, uses_alias, scene);
+	sim_cpu(sim, 1, unmaps_and_flushes, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(scene->q), 0);
+	quire_vm_unmap_ram(scene->q, scene->addr[1], PLACE);
+	check_end(scene, 0);
+}
+
+static void unmaps_first(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[0], PLACE);
+}
+
+static void unmaps_second(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[1], PLACE);
+}
+
+static void flushes(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_aliases(scene->q);
+}
+
+/* Exactly one of those who unmap gives the block up, whoever comes last. */
+SIM_TEST(ram_block_is_given_up_once, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	fill_block(scene);
+	sim_cpu(sim, 0, unmaps_first, scene);
+	sim_cpu(sim, 1, unmaps_second, scene);
+	sim_run(sim);
+	check_u64_eq(load_relaxed(&scene->v->lazy_areas), 1);
+	check_end(scene, 0);
+}
+
+/* What is unmapped while aliases are flushed is flushed the next time, not forgotten. */
+SIM_TEST(ram_unmap_against_flush, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	fill_block(scene);
+	touch(scene->addr[0]);
+	sim_cpu(sim, 0, unmaps_first, scene);
+	sim_cpu(sim, 1, flushes, scene);
+	sim_run(sim);
+	quire_vm_unmap_aliases(scene->q);
+	for (unsigned cpu = 0; cpu < 2; cpu++) {
+		SIM_CHECK(sim_frame_of(cpu, scene->addr[0]) == scene->addr[0]);
+		SIM_CHECK(sim_frame_of(cpu, scene->addr[0] + 63 * 4096) ==
+			  scene->addr[0] + 63 * 4096);
+		SIM_CHECK(sim_frame_of(cpu, scene->addr[1]) == scene->page[0]);
+	}
+	quire_vm_unmap_ram(scene->q, scene->addr[1], PLACE);
+	check_end(scene, 0);
+}
+
+static void maps_again(void *arg)
+{
+	struct ram_scene *scene = arg;
+	char *addr = quire_vm_map_ram(scene->q, scene->page, 2);
+
+	touch(addr);
+	touch(addr + 4096);
+	SIM_CHECK(sim_frame_of(0, addr) == scene->page[0]);
+	SIM_CHECK(sim_frame_of(0, addr + 4096) == scene->page[1]);
+	quire_vm_unmap_ram(scene->q, addr, 2);
+}
+
+static void purges(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vmap_purge(scene->q);
+}
+
+/* A block of CPU 0's that has room and no user: fragmented. */
+static void make_fragmented(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1), 1);
+}
+
+/* R25: between the look at a block and its retirement its owner may hand out pages. */
+SIM_TEST(ram_fragmented_block_against_its_owner, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	make_fragmented(scene);
+	sim_cpu(sim, 0, maps_again, scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+/* R24: the list is the owner's that the block names, under the owner's lock. */
+SIM_TEST(ram_fragmented_block_leaves_its_owners_list, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	make_fragmented(scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_cpu(sim, 0, make_fragmented, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+/* R26: who finds a block in the table finds its owner in it. */
+SIM_TEST(ram_block_has_an_owner_when_it_is_seen, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, maps_again, scene);
+	sim_cpu(sim, 1, flushes, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+static void maps_on_one(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		char *addr = quire_vm_map_ram(scene->q, &scene->page[8], 1);
+
+		sim_own(addr, 4096);
+		touch(addr);
+		sim_disown(addr, 4096);
+		quire_vm_unmap_ram(scene->q, addr, 1);
+	}
+}
+
+/* Tasks that migrate between the look-up of their CPU and its lock, a purge in between. */
+SIM_TEST(ram_mapping_by_three, .cpus_nr = 3, .events = SIM_MEMORY | SIM_MIGRATE)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, maps_on_one, scene);
+	sim_cpu(sim, 1, maps_on_one, scene);
+	sim_cpu(sim, 2, purges, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+/* A handler ends mappings while its CPU hands one out, under that CPU's lock. */
+SIM_TEST(ram_handler_unmaps, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	fill_block(scene);
+	sim_cpu(sim, 0, maps_again, scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_irq(sim, 0, unmaps_first, scene, 1);
+	sim_run(sim);
+	check_u64_eq(quire_verify(scene->q), 0);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What areas owe to others that run beside them: a refusal is never made by somebody who held a lock
+ * for a moment, and what was freed is heard of by the worker whatever woke it before.
+ */
+#include "unit/vmap_case.h"
+
+#include "machine/atomic.h"
+#include "vmap/vmap.h"
+
+/* ---- refusals ---- */
+
+static uint32_t done, held, refused; /* atomic */
+
+static void hold_a_zones_lock_or_allocate(unsigned index, void *arg)
+{
+	struct quire *q = arg;
+
+	if (index == 0) {
+		while (load_acquire(&done) == 0) {
+			lock_token token = lock_acquire(&q->zone[0].lock);
+
+			store_release(&held, 1);
+			usleep(2000);
+			store_release(&held, 0);
+			lock_release(&q->zone[0].lock, token);
+		}
+		return;
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		void *area;
+
+		while (load_acquire(&held) == 0)
+			usleep(100);
+		area = quire_vmalloc(q, KIB(300), QUIRE_NORETRY);
+		if (area == NULL)
+			fetch_add_relaxed(&refused, 1);
+		quire_vfree(q, area);
+		quire_vmap_purge(q); /* the next one is charged again */
+	}
+	store_release(&done, 1);
+}
+
+/* V11: the limit is far away, so no refusal is right; without NORETRY everything would be purged. */
+static void a_busy_zone_refuses_no_area(void **state)
+{
+	done = held = refused = 0;
+	team_run(2, hold_a_zones_lock_or_allocate, *state);
+	assert_int_equal(load_relaxed(&refused), 0);
+}
+
+/* ---- handlers ---- */
+
+/* As a handler finds it that interrupted a holder of the lock. */
+static void a_nested_resize_waits_for_no_lock(void **state)
+{
+	struct quire *q = *state;
+	char *area = quire_vmalloc(q, MIB(4), 0);
+	struct vmap *v = q->vmap;
+	lock_token token = lock_acquire(&v->lock);
+
+	area[0] = 'a';
+	assert_ptr_equal(quire_vrealloc(q, area, KIB(64), 0), area);
+	assert_null(quire_vrealloc(q, area, MIB(8), 0));
+	lock_release(&v->lock, token);
+	assert_int_equal(area[0], 'a');
+	quire_vfree(q, area);
+}
+
+/* A handler may have interrupted a holder of the pool's lock, which it cannot see. */
+static void records_are_retired_without_waiting_for_the_pool(void **state)
+{
+	uint32_t records[RECORDS_AT_HAND + 8];
+	struct vmap *v;
+	lock_token token, pool_token;
+
+	quire_vfree(*state, quire_vmalloc(*state, KIB(64), 0));
+	v = ((struct quire *)*state)->vmap;
+	for (unsigned i = 0; i < RECORDS_AT_HAND + 8; i++) {
+		records[i] = pool_alloc(&v->pool, 0);
+		range_at(v, records[i])->uses = 0;
+	}
+	token = lock_acquire(&v->lock);
+	pool_token = lock_acquire(&v->pool.lock);
+	for (unsigned i = 0; i < RECORDS_AT_HAND + 7; i++)
+		space_retire_locked(v, records[i]);
+	lock_release(&v->pool.lock, pool_token);
+	assert_true(v->spares_nr > RECORDS_AT_HAND);
+	space_retire_locked(v, records[RECORDS_AT_HAND + 7]);
+	assert_int_equal(v->spares_nr, RECORDS_AT_HAND);
+	lock_release(&v->lock, token);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		VMAP_TEST(a_busy_zone_refuses_no_area),
+		VMAP_TEST(a_nested_resize_waits_for_no_lock),
+		VMAP_TEST(records_are_retired_without_waiting_for_the_pool),
+	};
+
+	return VMAP_TESTS_RUN("vmap_review", tests);
+}
