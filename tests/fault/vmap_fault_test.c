@@ -314,7 +314,8 @@ static void check_all_usable(void)
 	for (unsigned round = 0; round < 3; round++) {
 		unsigned n = 0;
 
-		while (n < most[round] && (scene.held[n] = quire_vzalloc(scene.q, sizes[round], 0)) != NULL)
+		while (n < most[round] &&
+		       (scene.held[n] = quire_vzalloc(scene.q, sizes[round], 0)) != NULL)
 			n++;
 		assert_true(n >= 1);
 		for (unsigned i = 0; i < n; i++) {
