@@ -128,8 +128,8 @@ void tree_put_locked(struct vmap *v, struct range_tree *tree, uint32_t index)
 	set_red(r, true);
 	propagate(v, parent, false);
 	balance_after_put(v, tree, index);
-	tree->nr++;
-	tree->pages += r->pages;
+	count_add(tree->nr, 1); /* read without the lock as a hint */
+	count_add(tree->pages, r->pages);
 	v->tree_operations++;
 }
 
@@ -230,8 +230,8 @@ void tree_take_locked(struct vmap *v, struct range_tree *tree, uint32_t index)
 		if (!is_red(v, index))
 			balance_after_take(v, tree, child, parent);
 	}
-	tree->nr--;
-	tree->pages -= r->pages;
+	count_add(tree->nr, (uint32_t)-1);
+	count_add(tree->pages, 0 - (uint64_t)r->pages);
 	v->tree_operations++;
 }
 
@@ -241,8 +241,7 @@ void tree_resize_locked(struct vmap *v, struct range_tree *tree, uint32_t index,
 	struct range *r = range_at(v, index);
 
 	CHECK(lock_is_held(&v->lock));
-	tree->pages += pages;
-	tree->pages -= r->pages;
+	count_add(tree->pages, (uint64_t)pages - r->pages); /* at once: it is read as a hint */
 	r->start = start;
 	r->pages = pages;
 	propagate(v, index, false);
