@@ -269,6 +269,7 @@ static int prepare(struct vmap *v, uint32_t index, const struct request *request
 	if (request->flags & QUIRE_NOLOCK) {
 		r->next = RANGE_NONE;
 		lazy_publish_chain(v, index);
+		decay_kick(v);
 		return -ENOMEM;
 	}
 	token = lock_acquire(&v->lock);
@@ -303,7 +304,8 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 		*error = prepare(v, index, request);
 		if (*error)
 			return RANGE_NONE;
-		decay_kick_if_over(v, request->flags);
+		decay_kick_if_over(v);
+		module_start_worker(v->q, request->flags);
 	}
 	range_at(v, index)->uses++;
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)
@@ -327,6 +329,7 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *erro
 	*error = prepare(v, index, request);
 	if (*error)
 		return RANGE_NONE;
+	module_start_worker(v->q, request->flags);
 	range_at(v, index)->uses++;
 	return index;
 }

@@ -392,8 +392,8 @@ int ram_verify(struct vmap *v);
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
 size_t decay_shrink(struct quire_module *module);
 /* The worker shall come to what was freed; at once if there is more than may be. */
-void decay_kick(struct vmap *v, unsigned flags);
-void decay_kick_if_over(struct vmap *v, unsigned flags);
+void decay_kick(struct vmap *v);
+void decay_kick_if_over(struct vmap *v);
 uint32_t decay_now_ms(void);
 uint64_t decay_budget_pages(struct vmap *v);
 void decay_note_live(struct vmap *v);
