@@ -65,9 +65,8 @@ static void drain_cpus(struct vmap *v)
 {
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
 		cpu_drain(v, slot);
-	if (v->policy == QUIRE_PURGE_SPLICE)
-		while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
-			;
+	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
+		;
 }
 
 /* What is in use now, but for what other CPUs' stacks hold.  The highest of lately counts. */
