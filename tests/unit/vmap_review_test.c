@@ -124,6 +124,39 @@ static void an_allocation_starts_a_worker_that_an_atomic_one_needed(void **state
 	quire_destroy(q);
 }
 
+/* ---- fork ---- */
+
+static void check_in_child(void *arg)
+{
+	struct quire *q = arg;
+
+	if (vstat_of(q).lazy_bytes != 0 || quire_verify(q) != 0)
+		abort();
+	quire_vfree(q, quire_vmalloc(q, KIB(300), 0));
+}
+
+/* As fork finds it in the middle of lazy_publish_chain() on another thread. */
+static void a_child_counts_what_its_lists_hold(void **state)
+{
+	struct quire *q = *state;
+	void *area = quire_vmalloc(q, KIB(64), 0);
+	struct vmap *v = q->vmap;
+	int status = 0;
+	pid_t child;
+
+	fetch_add_relaxed(&v->lazy_areas, 1);
+	fetch_add_relaxed(&v->lazy_pages, 17);
+	child = fork();
+	if (child == 0) {
+		check_in_child(q);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	lazy_uncount(v, 17, 1);
+	quire_vfree(q, area);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +165,7 @@ int main(void)
 		VMAP_TEST(records_are_retired_without_waiting_for_the_pool),
 		VMAP_TEST(a_visit_between_turns_forgets_nothing),
 		VMAP_TEST(an_allocation_starts_a_worker_that_an_atomic_one_needed),
+		VMAP_TEST(a_child_counts_what_its_lists_hold),
 	};
 
 	return VMAP_TESTS_RUN("vmap_review", tests);
