@@ -79,7 +79,7 @@ void *quire_vmalloc_with(struct quire *q, size_t bytes,
  * @q:		the instance it came from
  * @addr:	its first byte; NULL does nothing
  *
- * Context   anywhere, signal handlers included; never waits, never makes a system call.
+ * Context   anywhere, signal handlers included; never waits; no system call but to wake the worker.
  * Cost      a few instructions.
  * Linux     vfree(), vfree_atomic().
  */

@@ -47,23 +47,20 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 	return due_ns;
 }
 
-void module_kick(struct quire *q, uint64_t due_ns, unsigned flags)
+void module_kick(struct quire *q, uint64_t due_ns)
 {
 	/* A hint: pairs with the worker's own store of its next due time. */
 	if (load_relaxed(&q->work.due_ns) > due_ns)
 		work_kick(&q->work, due_ns);
-	if (q->work.mode == WORK_THREAD)
-		module_work(q, flags);
 }
 
-void module_work(struct quire *q, unsigned flags)
+void module_start_worker(struct quire *q, unsigned flags)
 {
-	unsigned forbid = QUIRE_ATOMIC | QUIRE_NOLOCK;
+	unsigned forbidden = QUIRE_ATOMIC | QUIRE_NOLOCK;
 
-	/* Inline, the work is the caller's, and may wait. */
-	if (q->work.mode != WORK_THREAD)
-		forbid |= QUIRE_NOWAIT;
-	if (!(flags & forbid) && !lock_nested())
+	if (q->work.mode != WORK_THREAD) /* what is due runs in the caller */
+		forbidden |= QUIRE_NOWAIT;
+	if (!(flags & forbidden) && !lock_nested())
 		work_start(&q->work);
 }
 

@@ -45,10 +45,11 @@ bool page_is_allocated(const struct quire *q, const void *addr);
 void module_register_locked(struct quire *q, struct quire_module *module);
 size_t modules_shrink(struct quire *q);
 uint64_t modules_tick(struct quire *q, uint64_t now_ns);
-/* The worker shall come to the modules at @due_ns or before; starts it if @flags allow. */
-void module_kick(struct quire *q, uint64_t due_ns, unsigned flags);
-/* Starts the worker, or with worker:inline does what is due, if @flags allow.  No lock is held. */
-void module_work(struct quire *q, unsigned flags);
+/* The worker shall come to the modules at @due_ns or before.  Legal anywhere; starts no thread. */
+void module_kick(struct quire *q, uint64_t due_ns);
+/* For the slow paths of allocations, with no lock held: a free may be a signal handler's, where no
+ * thread can be made.  An inline worker's turn is run, if it is due. */
+void module_start_worker(struct quire *q, unsigned flags);
 void modules_fork_prepare_mutexes(struct quire *q);
 void modules_fork_prepare_locks(struct quire *q);
 void modules_fork_done(struct quire *q, bool child);

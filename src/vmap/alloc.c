@@ -276,6 +276,7 @@ static int prepare(struct vmap *v, uint32_t index, const struct request *request
 	if (request->flags & QUIRE_NOLOCK) {
 		r->next = RANGE_NONE;
 		lazy_publish_chain(v, index);
+		decay_kick(v);
 		return -ENOMEM;
 	}
 	token = lock_acquire(&v->lock);
@@ -310,8 +311,8 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 		*error = prepare(v, index, request);
 		if (*error)
 			return RANGE_NONE;
-		decay_kick_if_over(v, request->flags);
-		module_work(v->q, request->flags);
+		decay_kick_if_over(v);
+		module_start_worker(v->q, request->flags);
 	}
 	range_count_use(range_at(v, index));
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)
@@ -335,6 +336,7 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *erro
 	*error = prepare(v, index, request);
 	if (*error)
 		return RANGE_NONE;
+	module_start_worker(v->q, request->flags);
 	range_count_use(range_at(v, index));
 	return index;
 }

@@ -92,7 +92,7 @@ static void warm_locked(struct vmap *v, struct vmap_cpu *cpu)
 	     low += class_entries_max(class ++))
 		set_limits(stack_header(&v->stacks, cpu->slot, class), low,
 			   low + class_high(v, class));
-	decay_kick(v, 0);
+	decay_kick(v);
 }
 
 static void fence(struct vmap *v, const struct vmap_cpu *cpu)

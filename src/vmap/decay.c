@@ -46,20 +46,18 @@ static bool is_over(struct vmap *v)
 	       (!v->cache && load_relaxed(&v->lazy_pages) > v->lazy_max_pages);
 }
 
-void decay_kick(struct vmap *v, unsigned flags)
+void decay_kick(struct vmap *v)
 {
-	if (load_relaxed(&v->kicked))
-		return;
-	store_relaxed(&v->kicked,
-		      true); /* pairs with the worker's store when it has nothing left */
-	module_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000), flags);
+	/* Pairs with decay_tick()'s: either that turn sees what was freed, or this asks for another. */
+	if (!exchange_acq_rel(&v->kicked, true))
+		module_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
 }
 
-void decay_kick_if_over(struct vmap *v, unsigned flags)
+void decay_kick_if_over(struct vmap *v)
 {
-	decay_kick(v, flags);
+	decay_kick(v);
 	if (is_over(v))
-		module_kick(v->q, clock_now_ns(), flags);
+		module_kick(v->q, clock_now_ns());
 }
 
 /* Everything that CPUs hold, to the pooled ranges. */
@@ -67,9 +65,8 @@ static void drain_cpus(struct vmap *v)
 {
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
 		cpu_drain(v, slot);
-	if (v->policy == QUIRE_PURGE_SPLICE)
-		while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
-			;
+	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
+		;
 }
 
 /* What is in use now, but for what other CPUs' stacks hold.  The highest of lately counts. */
@@ -111,16 +108,20 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	struct vmap *v = vmap_of(module);
 	uint32_t now_ms = (uint32_t)(now_ns / 1000000);
 
-	store_relaxed(&v->kicked, false); /* pairs with decay_kick(): what comes now kicks again */
-	if (now_ms - v->ticked_ms >= TURN_MS)
+	if (now_ms - v->ticked_ms >= TURN_MS) {
+		(void)exchange_acq_rel(&v->kicked, false); /* pairs with decay_kick() */
 		turn(v, now_ms);
+	}
 	if (is_over(v))
 		purge_run(v, EVERYTHING_MS, decay_budget_pages(v), false);
-	if (cached_pages(v) != 0) {
+	if (cached_pages(v) != 0)
 		store_relaxed(&v->kicked, true);
-		return now_ns + TURN_MS * UINT64_C(1000000);
-	}
-	return load_relaxed(&v->charged_pages) != 0 ? WORK_IDLE : WORK_EXIT;
+	/* A visit between turns leaves stacks warm, and who frees there says nothing: what was asked
+	 * for stays due. */
+	if (load_relaxed(&v->kicked))
+		return now_ns + (TURN_MS - (now_ms - v->ticked_ms)) * UINT64_C(1000000);
+	/* A hint; mappings of frames are in use, too, and nothing is charged for them. */
+	return load_relaxed(&v->free.pages) != v->span_pages ? WORK_IDLE : WORK_EXIT;
 }
 
 size_t decay_shrink(struct quire_module *module)

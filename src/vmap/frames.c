@@ -68,7 +68,7 @@ void frames_give(struct vmap *v, uint32_t index)
 {
 	range_at(v, index)->next = RANGE_NONE;
 	lazy_publish_chain(v, index);
-	decay_kick_if_over(v, lock_nested() ? QUIRE_NOLOCK : 0);
+	decay_kick_if_over(v);
 }
 
 /* A refusal shall leave nothing behind; who may not wait leaves it to the worker. */

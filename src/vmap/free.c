@@ -3,7 +3,7 @@
  * vmap/free.c - from an address back to where its range is kept
  *
  * The fast path reads the map and the range, and pushes the range on this CPU's stack.  It makes no
- * system call, and neither does the slow path: what finds no room is published on the lazy list, with
+ * system call, and the slow path none but to wake the worker: what finds no room is published on the lazy list, with
  * half of the stack, for the worker or for the next allocation.
  */
 #include "vmap/vmap.h"
@@ -67,18 +67,15 @@ uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const 
 
 void vmap_free_range(struct vmap *v, uint32_t index)
 {
-	bool nested = lock_nested();
-
-	if (!nested && cpu_put(v, index))
+	if (!lock_nested() && cpu_put(v, index))
 		return;
 	range_at(v, index)->next = RANGE_NONE;
-	if (nested && MUTANT(vmap_handler_merges)) {
+	if (MUTANT(vmap_handler_merges) && lock_nested()) {
 		purge_pool_chain(v, index);
 		return;
 	}
 	lazy_publish_chain(v, index);
-	decay_kick_if_over(v,
-			   QUIRE_NOLOCK); /* a free makes no system call but to wake the worker */
+	decay_kick_if_over(v);
 }
 
 static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *addr)

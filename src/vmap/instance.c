@@ -256,8 +256,10 @@ static void fork_done(struct quire_module *module, bool child)
 			cpu_open_locked(v, &v->cpu[slot]);
 		lock_release(&v->cpu[slot].lock, v->cpu[slot].kept);
 	}
-	if (child)
+	if (child) {
 		store_relaxed(&v->kicked, false);
+		lazy_recount(v);
+	}
 	if (child && v->q->shared) { /* dead: no call is fast, no address is ours */
 		v->fast_bytes_end = 0;
 		v->span_bytes = 0;

@@ -97,6 +97,28 @@ uint32_t lazy_pop(struct vmap *v, unsigned most)
 	return chain;
 }
 
+static uint64_t list_pages(struct vmap *v, uint32_t i, uint64_t *areas)
+{
+	uint64_t pages = 0;
+
+	for (; i != RANGE_NONE; i = range_at(v, i)->next) {
+		pages += range_at(v, i)->pages;
+		(*areas)++;
+	}
+	return pages;
+}
+
+void lazy_recount(struct vmap *v)
+{
+	uint64_t areas = 0;
+	uint64_t pages = list_pages(v, load_acquire(&v->lazy), &areas) +
+			 list_pages(v, load_acquire(&v->lazy_frames), &areas);
+
+	CHECK(mutex_is_held(&v->purge_mutex));
+	store_relaxed(&v->lazy_pages, pages); /* nobody else runs */
+	store_relaxed(&v->lazy_areas, areas);
+}
+
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas)
 {
 	uint64_t before = fetch_sub_relaxed(&v->lazy_pages, pages);

@@ -356,8 +356,11 @@ unsigned purge_rescue(struct vmap *v, unsigned most)
 	unsigned n = 0;
 	uint32_t chain;
 
+	/* Where purge_mutex is not what excludes splicing, a range that is popped may be back already. */
+	if (!v->cache || v->policy != QUIRE_PURGE_SPLICE)
+		return 0;
 	/* A hint: pairs with push(). */
-	if (!v->cache || load_relaxed(&v->lazy) == RANGE_NONE || !mutex_try(&v->purge_mutex))
+	if (load_relaxed(&v->lazy) == RANGE_NONE || !mutex_try(&v->purge_mutex))
 		return 0;
 	chain = lazy_pop(v, most);
 	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next, n++)

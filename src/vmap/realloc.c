@@ -53,7 +53,8 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 	(void)vmap_prepare(v, r, &guard);
 	range_at(v, tail)->next = RANGE_NONE;
 	lazy_publish_chain(v, tail);
-	decay_kick_if_over(v, request->flags);
+	decay_kick_if_over(v);
+	module_start_worker(v->q, request->flags);
 }
 
 static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *wanted)

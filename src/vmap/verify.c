@@ -83,10 +83,8 @@ static int check_lazy(struct vmap *v, const struct sums *sums)
 			pages += range_at(v, i)->pages;
 		}
 	}
-	/* A child of fork may have lost some, counted and not published. */
-	if (v->q->forked)
-		return pages <= sums->lazy && pages <= load_relaxed(&v->lazy_pages) ? 0 : 4;
-	return pages == sums->lazy && pages == load_relaxed(&v->lazy_pages) &&
+	/* A child of fork may have lost some, marked but not yet published. */
+	return (v->q->forked || pages == sums->lazy) && pages == load_relaxed(&v->lazy_pages) &&
 			       areas == load_relaxed(&v->lazy_areas)
 		       ? 0
 		       : 4;

@@ -195,7 +195,7 @@ struct vmap {
 	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
 
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
-	uint8_t *section;    /* by section: 1 when committed; atomic, written under commit_mutex */
+	uint8_t *section;    /* by section: enum section; atomic.  Made usable under commit_mutex */
 	uint64_t block_maps; /* atomic, relaxed */
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
 };
@@ -350,6 +350,8 @@ uint32_t lazy_splice_frames(struct vmap *v);
 void lazy_put_back(struct vmap *v, uint32_t index);
 /* At most @most of the newest, for the holder of purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
+/* In a child of fork: what others had counted and not yet published is lost, and not waited for. */
+void lazy_recount(struct vmap *v);
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
 
 /* ---- purge.c ---- */
@@ -400,8 +402,8 @@ int ram_verify(struct vmap *v);
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
 size_t decay_shrink(struct quire_module *module);
 /* The worker shall come to what was freed; at once if there is more than may be. */
-void decay_kick(struct vmap *v, unsigned flags);
-void decay_kick_if_over(struct vmap *v, unsigned flags);
+void decay_kick(struct vmap *v);
+void decay_kick_if_over(struct vmap *v);
 uint32_t decay_now_ms(void);
 uint64_t decay_budget_pages(struct vmap *v);
 void decay_note_live(struct vmap *v);

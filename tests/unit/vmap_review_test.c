@@ -6,6 +6,7 @@
 #include "unit/vmap_case.h"
 
 #include "machine/atomic.h"
+#include "machine/clock.h"
 #include "vmap/vmap.h"
 
 /* ---- refusals ---- */
@@ -91,12 +92,80 @@ static void records_are_retired_without_waiting_for_the_pool(void **state)
 	lock_release(&v->lock, token);
 }
 
+/* ---- the worker ---- */
+
+static void a_visit_between_turns_forgets_nothing(void **state)
+{
+	const uint64_t turn_ns = UINT64_C(100000000);
+	void *area = quire_vmalloc(*state, KIB(64), 0);
+	struct vmap *v = ((struct quire *)*state)->vmap;
+	uint64_t now_ns = clock_now_ns();
+
+	decay_tick(&v->module, now_ns);
+	quire_vfree(*state, area);
+	assert_true(decay_tick(&v->module, now_ns + turn_ns / 10) <= now_ns + turn_ns);
+	if (caches()) /* elsewhere the turn has purged it */
+		assert_true(decay_tick(&v->module, now_ns + turn_ns) <= now_ns + 2 * turn_ns);
+}
+
+/* Who may not start the worker does not keep the next one from it. */
+static void an_allocation_starts_a_worker_that_an_atomic_one_needed(void **state)
+{
+	struct quire *q = vmap_make((struct quire_options){ .worker = QUIRE_WORKER_THREAD });
+	size_t threads = count_threads();
+	void *atomic = quire_vmalloc(q, KIB(64), QUIRE_ATOMIC), *area;
+
+	(void)state;
+	assert_int_equal(count_threads(), threads);
+	area = quire_vmalloc(q, KIB(128), 0);
+	assert_int_equal(count_threads(), threads + 1);
+	quire_vfree(q, atomic);
+	quire_vfree(q, area);
+	quire_destroy(q);
+}
+
+/* ---- fork ---- */
+
+static void check_in_child(void *arg)
+{
+	struct quire *q = arg;
+
+	if (vstat_of(q).lazy_bytes != 0 || quire_verify(q) != 0)
+		abort();
+	quire_vfree(q, quire_vmalloc(q, KIB(300), 0));
+}
+
+/* As fork finds it in the middle of lazy_publish_chain() on another thread. */
+static void a_child_counts_what_its_lists_hold(void **state)
+{
+	struct quire *q = *state;
+	void *area = quire_vmalloc(q, KIB(64), 0);
+	struct vmap *v = q->vmap;
+	int status = 0;
+	pid_t child;
+
+	fetch_add_relaxed(&v->lazy_areas, 1);
+	fetch_add_relaxed(&v->lazy_pages, 17);
+	child = fork();
+	if (child == 0) {
+		check_in_child(q);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	lazy_uncount(v, 17, 1);
+	quire_vfree(q, area);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VMAP_TEST(a_busy_zone_refuses_no_area),
 		VMAP_TEST(a_nested_resize_waits_for_no_lock),
 		VMAP_TEST(records_are_retired_without_waiting_for_the_pool),
+		VMAP_TEST(a_visit_between_turns_forgets_nothing),
+		VMAP_TEST(an_allocation_starts_a_worker_that_an_atomic_one_needed),
+		VMAP_TEST(a_child_counts_what_its_lists_hold),
 	};
 
 	return VMAP_TESTS_RUN("vmap_review", tests);
