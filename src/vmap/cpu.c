@@ -144,7 +144,7 @@ static uint32_t list_pop_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned c
 	CHECK(lock_is_held(&cpu->lock));
 	if (index != RANGE_NONE) {
 		cpu->list[class] = range_at(v, index)->next;
-		cpu->list_nr[class]--;
+		store_relaxed(&cpu->list_nr[class], (uint16_t)(cpu->list_nr[class] - 1));
 	}
 	return index;
 }
@@ -230,7 +230,8 @@ static bool put_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t index)
 	} else if (cpu->list_nr[class] < class_high(v, class)) {
 		range_at(v, index)->next = cpu->list[class];
 		cpu->list[class] = index;
-		cpu->list_nr[class]++;
+		/* Looked at by cpu_pages(). */
+		store_relaxed(&cpu->list_nr[class], (uint16_t)(cpu->list_nr[class] + 1));
 	} else {
 		hand_on_locked(v, cpu, list_spill_locked(v, cpu, class, index));
 	}
