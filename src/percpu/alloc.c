@@ -116,8 +116,10 @@ static int from_new(struct percpu *pc, const struct request *request, struct pla
 		uint64_t before;
 		lock_token token;
 
-		if (!lock_for(pc, request->flags, &token))
+		if (!lock_for(pc, request->flags, &token)) {
+			error = -EAGAIN;
 			break;
+		}
 		before = pc->populated_pages;
 		error = place_locked(pc, request, charged, placed);
 		charged -= (uint32_t)(pc->populated_pages - before);
@@ -132,10 +134,12 @@ static int from_new(struct percpu *pc, const struct request *request, struct pla
 		if (!error)
 			error = page_charge(pc->q, (placed->missing - charged) * pc->units,
 					    request->flags);
+		if (MUTANT(percpu_refused_charge_ignored))
+			error = 0;
 		if (!error)
 			charged = placed->missing;
 	}
-	if (charged != 0 && !(MUTANT(percpu_refused_keeps_charge) && error))
+	if (charged != 0)
 		page_uncharge(pc->q, charged * pc->units);
 	return error;
 }

@@ -19,6 +19,10 @@
  */
 #include "percpu/percpu.h"
 
+/* Between two visits that were asked for at once: a gather costs 10 us when other CPUs are busy, so
+ * even one for each visit is 1 % of the time. */
+#define PAUSE_NS 1000000u
+
 static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
 {
 	lock_token token = lock_acquire(&pc->lock);
@@ -34,6 +38,7 @@ static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
 static size_t destroy_free(struct percpu *pc, uint32_t keep)
 {
 	size_t pages = 0;
+	bool bare;
 
 	for (;;) {
 		lock_token token = lock_acquire(&pc->lock);
@@ -50,8 +55,8 @@ static size_t destroy_free(struct percpu *pc, uint32_t keep)
 			chunk_isolate_locked(pc, chunk);
 			lock_release(&pc->lock, token);
 		}
-		pages += depopulate(pc, chunk, true);
-		if (pc->chunk[chunk].state != CHUNK_TO_DEPOPULATE)
+		pages += depopulate(pc, chunk, true, &bare);
+		if (!bare)
 			return pages; /* the system refused: it is FREE, and populated */
 		chunk_destroy(pc, chunk);
 	}
@@ -61,14 +66,15 @@ static size_t destroy_free(struct percpu *pc, uint32_t keep)
 static size_t depopulate_isolated(struct percpu *pc, bool all)
 {
 	size_t pages = 0;
+	bool bare;
 
 	for (;;) {
 		uint32_t chunk = list_head(pc, LIST_TO_DEPOPULATE, 0);
 
 		if (chunk == NONE)
 			return pages;
-		pages += depopulate(pc, chunk, all);
-		if (pc->chunk[chunk].state == CHUNK_TO_DEPOPULATE)
+		pages += depopulate(pc, chunk, all, &bare);
+		if (bare)
 			chunk_destroy(pc, chunk);
 	}
 }
@@ -155,7 +161,7 @@ size_t balance(struct percpu *pc, bool all)
 		isolate_old(pc, UINT64_MAX, true);
 	pages = destroy_free(pc, keep);
 	pages += depopulate_isolated(pc, all);
-	if (!all)
+	if (!all && !MUTANT(percpu_reserve_not_filled))
 		fill_reserve(pc);
 	pages += destroy_free(pc, keep);
 	if (all || pc->maps_ready > pc->populated_pages * 2 + 64)
@@ -203,6 +209,7 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 		isolate_old(pc, before_ns, false);
 	}
 	balance(pc, false);
+	store_relaxed(&pc->balanced_ns, now_ns); /* read by balance_kick(): a hint */
 	due_ns = is_anything_left(pc) ? now_ns + decay_ns : WORK_IDLE;
 	if (load_relaxed(&pc->due_ns) > due_ns)
 		store_relaxed(&pc->due_ns, due_ns);
@@ -217,6 +224,8 @@ void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags)
 	/* A hint, as the worker's own due time: pairs with balance_tick(). */
 	if (load_relaxed(&pc->due_ns) <= due_ns)
 		return;
+	if (due_ns == 0) /* soon: what a burst of frees leaves goes in few gathers */
+		due_ns = load_relaxed(&pc->balanced_ns) + PAUSE_NS;
 	store_relaxed(&pc->due_ns, due_ns);
 	module_kick(pc->q, due_ns, flags);
 }
@@ -231,7 +240,9 @@ size_t balance_shrink(struct quire_module *module)
 	struct percpu *pc = module_percpu(module);
 	size_t bytes;
 
-	if (!mutex_try(&pc->alloc_mutex))
+	if (MUTANT(percpu_shrink_waits))
+		mutex_acquire(&pc->alloc_mutex);
+	else if (!mutex_try(&pc->alloc_mutex))
 		return 0;
 	bytes = shrink(pc);
 	mutex_release(&pc->alloc_mutex);

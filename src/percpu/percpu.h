@@ -213,6 +213,7 @@ struct percpu {
 	struct learn learn[CACHE_CLASSES_NR];
 	uint32_t deferred_nr;	       /* atomic: bits that were set and not yet taken */
 	uint64_t due_ns;	       /* atomic: the worker's next visit, or WORK_IDLE */
+	uint64_t balanced_ns;	       /* atomic, relaxed: its latest visit */
 	struct quire_percpu_stat stat; /* (l) counters */
 	uint64_t refusals, atomic_refusals, deferred_total, drains; /* atomic, relaxed */
 	uint8_t open; /* (c) 0: what every push finds as it expects */
@@ -360,7 +361,7 @@ static inline uint32_t bit_highest(uint64_t bits)
 /* ---- populate.c ---- */
 void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
 /* Gives back the empty pages of an isolated chunk.  Returns page offsets that went. */
-size_t depopulate(struct percpu *pc, uint32_t chunk, bool all);
+size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare);
 int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags);
 size_t maps_trim(struct percpu *pc);
 

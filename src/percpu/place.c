@@ -74,7 +74,7 @@ int place_new_locked(struct percpu *pc, const struct request *request, uint32_t 
 		error = new_in_state(pc, CHUNK_ACTIVE, pages, true, &page);
 	if (error && request->may_use_reserve)
 		error = new_in_state(pc, CHUNK_FREE, pages, true, &page);
-	if (error && request->populated_only && !MUTANT(percpu_starved_by_isolated))
+	if (error && request->populated_only)
 		error = new_in_state(pc, CHUNK_SIDELINED, pages, true, &page);
 	if (error && !request->populated_only) {
 		error = new_in_state(pc, CHUNK_ACTIVE, pages, false, &page);

@@ -196,14 +196,16 @@ static void settle_locked(struct percpu *pc, uint32_t chunk, bool pressure)
 /*
  * Gives back the empty pages of a chunk that is TO_DEPOPULATE, and then sidelines it or returns it:
  * to FREE if it has no object, to ACTIVE with the pages it has left if the others hold less than
- * the reserve (R5), unless @all.  Without objects and with @all it stays, to be destroyed.
+ * the reserve (R5), unless @all.  With @all and without objects it stays where nobody looks for room,
+ * and *@bare says that it can be destroyed.
  */
-size_t depopulate(struct percpu *pc, uint32_t chunk, bool all)
+size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
 	size_t pages = 0;
 	lock_token token = lock_acquire(&pc->lock);
 
+	*bare = false;
 	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
 	CHECK_VALUES(c->state == CHUNK_TO_DEPOPULATE, chunk, c->state);
 	for (unsigned round = 0;; round++) {
@@ -212,7 +214,8 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all)
 
 		if (empty == 0 || pressure || round == ROUNDS_MAX ||
 		    (MUTANT(percpu_no_second_look) && round == 1)) {
-			if (!(all && c->objects_nr == 0 && empty == 0))
+			*bare = all && c->objects_nr == 0 && empty == 0;
+			if (!*bare)
 				settle_locked(pc, chunk, pressure);
 			break;
 		}
