@@ -104,11 +104,14 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 	return error;
 }
 
-/* Charges and makes room until the object fits.  Each turn has charged what the one before found
- * missing, or made a chunk; only other callers' luck can make it miss again. */
-static int from_new(struct percpu *pc, const struct request *request, struct placed *placed)
+/*
+ * Charges and makes room until the object fits.  Each turn has charged what the one before found
+ * missing, or made a chunk; only other callers' luck can make it miss again.  @charged pages are
+ * paid for already.  On a refusal placed->missing says what would have been needed.
+ */
+static int from_new(struct percpu *pc, const struct request *request, uint32_t charged,
+		    struct placed *placed)
 {
-	uint32_t charged = 0;
 	int error = 0;
 
 	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
@@ -132,10 +135,8 @@ static int from_new(struct percpu *pc, const struct request *request, struct pla
 		}
 		error = maps_ready_for(pc, before + placed->missing, request->flags);
 		if (!error)
-			error = page_charge(pc->q, (placed->missing - charged) * pc->units,
-					    request->flags);
-		if (MUTANT(percpu_refused_charge_ignored))
-			error = 0;
+			error = charge_try(pc, (placed->missing - charged) * pc->units,
+					   request->flags);
 		if (!error)
 			charged = placed->missing;
 	}
@@ -144,23 +145,36 @@ static int from_new(struct percpu *pc, const struct request *request, struct pla
 	return error;
 }
 
-static int under_mutex(struct percpu *pc, const struct request *request, struct placed *placed)
+static int under_mutex(struct percpu *pc, const struct request *request, uint32_t charged,
+		       struct placed *placed)
 {
-	bool may_wait = !(request->flags & FLAGS_NO_WAIT);
 	int error;
 
 	if (MUTANT(percpu_populate_without_mutex))
-		return from_new(pc, request, placed);
-	if (may_wait)
+		return from_new(pc, request, charged, placed);
+	if (!(request->flags & FLAGS_NO_WAIT))
 		mutex_acquire(&pc->alloc_mutex);
 	else if (!mutex_try(&pc->alloc_mutex))
 		return -EAGAIN;
-	error = from_new(pc, request, placed);
-	if (error && may_wait && !(request->flags & QUIRE_NORETRY) &&
-	    balance(pc, true) + (error == -ENOMEM) != 0)
-		error = from_new(pc, request, placed);
+	error = from_new(pc, request, charged, placed);
+	if (error && MUTANT(percpu_shrink_waits))
+		page_make_room(pc->q);
 	mutex_release(&pc->alloc_mutex);
 	return error;
+}
+
+/* Room is made with no lock held, since that has every module shrink, this one too (R29): what is
+ * missing is charged in advance. */
+static int after_making_room(struct percpu *pc, const struct request *request,
+			     struct placed *placed)
+{
+	uint32_t charged = placed->missing;
+
+	if (charged == 0)
+		page_make_room(pc->q);
+	else if (page_charge(pc->q, charged * pc->units, request->flags) != 0)
+		return -ENOMEM;
+	return under_mutex(pc, request, charged, placed);
 }
 
 static void note_refusal(struct percpu *pc, const struct request *request)
@@ -188,7 +202,10 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 		percpu_take_deferred(pc);
 	error = from_populated(pc, request, !may_wait, placed);
 	if (error)
-		error = under_mutex(pc, request, placed);
+		error = under_mutex(pc, request, 0, placed);
+	for (unsigned i = 0; error == -ENOMEM && i < 2 && may_wait; i++)
+		if (!(request->flags & QUIRE_NORETRY))
+			error = after_making_room(pc, request, placed);
 	if (error && may_wait)
 		error = from_populated(pc, request, true, placed);
 	if (error) {

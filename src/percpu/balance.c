@@ -131,8 +131,8 @@ static void fill_reserve(struct percpu *pc)
 		bool done;
 
 		lock_release(&pc->lock, token);
-		if (maps_ready_for(pc, pc->populated_pages + 1, QUIRE_NORETRY) != 0 ||
-		    page_charge(pc->q, pc->units, QUIRE_NORETRY) != 0)
+		if (maps_ready_for(pc, pc->populated_pages + 1, 0) != 0 ||
+		    charge_try(pc, pc->units, 0) != 0)
 			return;
 		token = lock_acquire(&pc->lock);
 		done = populate_one_locked(pc);
@@ -140,7 +140,7 @@ static void fill_reserve(struct percpu *pc)
 			continue;
 		lock_release(&pc->lock, token);
 		page_uncharge(pc->q, pc->units);
-		if (chunk_create(pc, QUIRE_NORETRY) != 0)
+		if (chunk_create(pc, 0) != 0)
 			return;
 		token = lock_acquire(&pc->lock);
 	}

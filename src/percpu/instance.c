@@ -118,7 +118,7 @@ static int make_first_chunk(struct percpu *pc)
 	if (!error)
 		error = chunk_create(pc, 0);
 	if (!error)
-		error = page_charge(pc->q, (uint64_t)pages * pc->units, 0);
+		error = charge_try(pc, (uint64_t)pages * pc->units, 0);
 	if (!error)
 		chunk_first(pc, pages);
 	mutex_release(&pc->alloc_mutex);

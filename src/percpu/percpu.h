@@ -242,6 +242,7 @@ struct placed {
 /* ---- space.c: addresses, numbers, arrays ---- */
 int space_init(struct percpu *pc);
 void space_fini(struct percpu *pc);
+int charge_try(struct percpu *pc, uint64_t pages, unsigned flags);
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
 int window_ready(struct percpu *pc, uint32_t chunk);
 

@@ -36,19 +36,31 @@ int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struc
 	return 0;
 }
 
+enum which {
+	POPULATED,
+	UNPOPULATED,
+	ANY,
+};
+
+static uint64_t free_pages(const struct percpu_chunk *chunk, enum which which)
+{
+	if (which == ANY)
+		return chunk->free;
+	return chunk->free & (which == POPULATED ? chunk->populated : ~chunk->populated);
+}
+
 /* A run of free pages in a chunk of one state. */
-static int new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages, bool populated,
+static int new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages, enum which which,
 			uint32_t *page)
 {
 	for (uint32_t i = pc->free_chunk; i < pc->chunks_end; i++) {
 		const struct percpu_chunk *chunk = &pc->chunk[i];
-		uint64_t free = chunk->free & (populated ? chunk->populated : ~(uint64_t)0);
 
 		if (i == pc->free_chunk && chunk->free == 0)
 			pc->free_chunk++;
-		if (chunk->state != state || free == 0)
+		if (chunk->state != state)
 			continue;
-		*page = lowest_run(free, pages);
+		*page = lowest_run(free_pages(chunk, which), pages);
 		if (*page == NONE)
 			continue;
 		*page |= i << pc->pages_shift;
@@ -57,32 +69,37 @@ static int new_in_state(struct percpu *pc, enum chunk_state state, uint32_t page
 	return -ENOSPC;
 }
 
+static int new_in_any_state(struct percpu *pc, uint32_t pages, enum which which, uint32_t *page)
+{
+	/* Never TO_DEPOPULATE: R2. */
+	static const uint8_t states[] = { CHUNK_ACTIVE, CHUNK_SIDELINED, CHUNK_FREE,
+					  CHUNK_TO_DEPOPULATE };
+	unsigned states_nr = MUTANT(percpu_scan_reaches_to_depopulate) ? 4 : 3;
+	int error = -ENOSPC;
+
+	for (unsigned i = 0; i < states_nr && error; i++)
+		error = new_in_state(pc, states[i], pages, which, page);
+	return error;
+}
+
 /*
- * The object at the beginning of free pages: empty ones if it may have them, else the lowest.
- * Returns -EAGAIN with placed->missing 0 if there is none: a chunk is missing.
+ * The object at the beginning of free pages: empty ones if it may have them, else the lowest that
+ * are not populated.  Returns -EAGAIN with placed->missing 0 if there is none: a chunk is missing.
  */
 int place_new_locked(struct percpu *pc, const struct request *request, uint32_t charged,
 		     struct placed *placed)
 {
 	uint32_t shift = pc->page_granules_shift + (request->fours ? 1u : 0u);
 	uint32_t pages = (request->n + (1u << shift) - 1) >> shift, page = NONE;
+	bool reserve = request->may_use_reserve || pc->empty_pages >= EMPTY_HIGH + pages;
 	int error = -ENOSPC;
 
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
-	if (request->may_use_reserve || pc->empty_pages >= EMPTY_HIGH + pages)
-		error = new_in_state(pc, CHUNK_ACTIVE, pages, true, &page);
-	if (error && request->may_use_reserve)
-		error = new_in_state(pc, CHUNK_FREE, pages, true, &page);
-	if (error && request->populated_only)
-		error = new_in_state(pc, CHUNK_SIDELINED, pages, true, &page);
-	if (error && !request->populated_only) {
-		error = new_in_state(pc, CHUNK_ACTIVE, pages, false, &page);
-		if (error)
-			error = new_in_state(pc, CHUNK_SIDELINED, pages, false, &page);
-		if (error)
-			error = new_in_state(pc, CHUNK_FREE, pages, false, &page);
-	}
+	if (reserve)
+		error = new_in_any_state(pc, pages, POPULATED, &page);
+	if (error && !request->populated_only)
+		error = new_in_any_state(pc, pages, reserve ? ANY : UNPOPULATED, &page);
 	if (error)
 		return -EAGAIN;
 	return place_run_locked(pc, page >> pc->pages_shift, (page & (unit_pages(pc) - 1)) << shift,

@@ -30,6 +30,24 @@ static size_t round_up(size_t x, size_t to)
 	return (x + to - 1) / to * to;
 }
 
+/*
+ * page_charge() with alloc_mutex held: it only tries then, and does not make room.  A zone's lock is
+ * held for a moment only, so a caller who may wait tries again before he takes a no for an answer.
+ */
+#define CHARGE_TRIES 64u
+int charge_try(struct percpu *pc, uint64_t pages, unsigned flags)
+{
+	unsigned tries = flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK) ? 1 : CHARGE_TRIES;
+	int error;
+
+	do {
+		error = page_charge(pc->q, pages, flags | QUIRE_NORETRY);
+		if (MUTANT(percpu_refused_charge_ignored))
+			error = 0;
+	} while (error && --tries != 0);
+	return error;
+}
+
 /* Makes the first @bytes of an array usable.  0, or -ENOMEM. */
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags)
 {
@@ -44,7 +62,7 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 		want = grown->ready_bytes + GROW_BYTES;
 	if (want > grown->span_bytes)
 		want = grown->span_bytes;
-	error = page_charge(pc->q, (want - grown->ready_bytes) >> pc->page_shift, flags);
+	error = charge_try(pc, (want - grown->ready_bytes) >> pc->page_shift, flags);
 	if (error)
 		return error;
 	if (mem_commit(grown->base + grown->ready_bytes, want - grown->ready_bytes, grown->name)) {

@@ -81,7 +81,7 @@ static void empties_a_page_and_fills_another(void *arg)
 	struct percpu_scene *scene = arg;
 
 	percpu_give(scene, scene->object[2], PAGE_BYTES);
-	percpu_take(scene, PAGE_BYTES, 0);
+	percpu_take(scene, 64, QUIRE_NOWAIT);
 }
 
 /* A free reads the map of its page while that map moves into another's place and its old one is
@@ -91,12 +91,16 @@ SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_
 {
 	struct percpu_scene *scene = warm_scene(sim);
 
+	store_relaxed(&scene->pc->learn[7].warm, 1);
+	for (unsigned i = 0; i < 3; i++)
+		cache_warm(scene->pc, 8);
 	sim_cpu(sim, 0, gives_small, scene);
 	sim_cpu(sim, 1, empties_a_page_and_fills_another, scene);
 	sim_run(sim);
-	for (unsigned i = 0; i < 8; i++)
-		percpu_take(scene, 16, 0);
-	percpu_give(scene, scene->small[1], 8);
+	percpu_take(scene, 64, 0);
+	percpu_take(scene, 64, 0);
+	for (unsigned i = 1; i < 6; i++)
+		percpu_give(scene, scene->small[i], 8);
 	percpu_scene_check(scene);
 }
 

@@ -11,7 +11,7 @@ static void takes_pages(void *arg)
 {
 	struct percpu_scene *scene = arg;
 
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 7; i++)
 		percpu_take(scene, PAGE_BYTES, i == 1 ? QUIRE_ATOMIC : 0);
 }
 
@@ -59,9 +59,10 @@ SIM_TEST(percpu_depopulates_what_is_empty, .events = SIM_MEMORY)
 	SIM_CHECK((used & ~populated) == 0);
 	percpu_balance(scene, true);
 	check_u64_eq(scene->pc->chunk[1].populated, used);
+	scene->pc->depopulate = false; /* the chunk stays in use */
 	for (unsigned i = 0; i < OBJECTS_NR; i++)
 		percpu_give(scene, scene->object[i], PAGE_BYTES);
-	for (unsigned i = 0; i < OBJECTS_NR; i++)
+	for (unsigned i = 0; i < 2 * OBJECTS_NR; i++)
 		percpu_take(scene, PAGE_BYTES, 0);
 	percpu_scene_check(scene);
 }
@@ -194,29 +195,24 @@ SIM_TEST(percpu_alloc_survives_its_own_shrink)
 	percpu_scene_check(scene);
 }
 
-static void takes_one(void *arg)
-{
-	percpu_take(arg, PAGE_BYTES, QUIRE_ATOMIC);
-}
-
-static void shrinks(void *arg)
-{
-	percpu_balance(arg, true);
-}
-
-/* A free chunk on its way out is out of reach before its pages go. */
+/* Of two free chunks one is destroyed.  It is out of reach before its pages go. */
 SIM_TEST(percpu_destroy_excludes_allocation, .events = SIM_MEMORY)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	void *large[8];
 
+	scene->pc->depopulate = false; /* they become free with all their pages */
+	for (unsigned i = 0; i < 8; i++)
+		large[i] = percpu_take(scene, 8 * PAGE_BYTES, 0);
 	for (unsigned i = 0; i < 4; i++)
 		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	for (unsigned i = 0; i < OBJECTS_NR; i++)
+	for (unsigned i = 4; i < OBJECTS_NR; i++)
 		percpu_give(scene, scene->object[i], PAGE_BYTES);
-	for (unsigned i = 0; i < 3; i++)
-		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	sim_cpu(sim, 0, shrinks, scene);
-	sim_cpu(sim, 1, takes_one, scene);
+	percpu_give(scene, scene->object[3], PAGE_BYTES);
+	for (unsigned i = 0; i < 8; i++)
+		percpu_give(scene, large[i], 8 * PAGE_BYTES);
+	sim_cpu(sim, 0, balances, scene);
+	sim_cpu(sim, 1, takes_pages, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }

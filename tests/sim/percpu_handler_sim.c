@@ -17,27 +17,36 @@ static void handler_gives(void *arg)
 	struct percpu_scene *scene = arg;
 	uint32_t turn = fetch_add_relaxed(&scene->turn, 1); /* the handler's own */
 
-	if (turn < 3)
-		percpu_give(scene, scene->object[9 + turn], PAGE_BYTES);
+	if (turn < 6)
+		percpu_give(scene, scene->small[turn], 8);
 }
 
 static void takes_deferred(void *arg)
 {
 	struct percpu_scene *scene = arg;
 
-	percpu_take_deferred(scene->pc);
-	percpu_take_deferred(scene->pc);
+	for (unsigned i = 0; i < 3; i++)
+		percpu_take_deferred(scene->pc);
 }
 
-/* What a handler frees while the lock is held is taken in by somebody, once. */
-SIM_TEST(percpu_deferred_free_is_never_lost, .cpus_nr = 3)
+static void takes_new_pages(void *arg)
+{
+	for (unsigned i = 0; i < 2; i++)
+		percpu_take(arg, PAGE_BYTES, 0);
+}
+
+/* What a handler frees while it cannot have the lock is taken in by somebody, once.  The objects'
+ * bits stand in one word. */
+SIM_TEST(percpu_deferred_free_is_never_lost)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);
 
-	sim_cpu(sim, 0, gives_and_takes, scene);
+	for (unsigned i = 0; i < 6; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	sim_cpu(sim, 0, takes_new_pages, scene);
 	sim_cpu(sim, 1, takes_deferred, scene);
-	sim_irq(sim, 0, handler_gives, scene, 3);
-	sim_irq(sim, 1, handler_gives, scene, 3);
+	sim_irq(sim, 0, handler_gives, scene, 4);
+	sim_irq(sim, 1, handler_gives, scene, 2);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
