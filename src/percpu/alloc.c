@@ -112,9 +112,8 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 static int from_new(struct percpu *pc, const struct request *request, uint32_t charged,
 		    struct placed *placed)
 {
-	int error = 0;
+	int error = maps_ready_for(pc, pc->populated_pages + charged, request->flags);
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
 	while (!error) {
 		uint64_t before;
 		lock_token token;

@@ -52,6 +52,14 @@ void page_left_locked(struct percpu *pc, uint32_t page)
 	chunk_relocate_locked(pc, page >> pc->pages_shift);
 }
 
+/* A stream begins there: the search for holes passes it over. */
+void page_entered_locked(struct percpu *pc, uint32_t page)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	set_longest(pc, page, 0);
+	chunk_relocate_locked(pc, page >> pc->pages_shift);
+}
+
 /* ---- taking ---- */
 
 static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)

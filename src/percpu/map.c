@@ -135,6 +135,8 @@ uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at)
 		uint32_t page = first + (from >> pc->page_granules_shift), i = (from & mask) / 64;
 		uint64_t ends = ~word_of(pc, page, i) | word_of(pc, page, map_half(pc) + i);
 
+		if (pc->page[page].kind == KIND_FOURS) /* its words say something else */
+			return from;
 		ends &= ~(uint64_t)0 << from % 64;
 		if (ends != 0)
 			return (from & ~63u) + bit_lowest(ends);

@@ -133,7 +133,7 @@ static void stream_follows(struct percpu *pc, const struct request *request,
 
 	stream->page = page;
 	stream->fill = (last & (page_granules(pc) - 1)) + 1;
-	page_left_locked(pc, page);
+	page_entered_locked(pc, page);
 	if (left != page)
 		page_left_locked(pc, left);
 }

@@ -311,6 +311,7 @@ static inline uint32_t map_half(const struct percpu *pc)
 void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *request, uint32_t at,
 		      struct placed *placed);
 uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool half);
+void page_entered_locked(struct percpu *pc, uint32_t page);
 void page_left_locked(struct percpu *pc, uint32_t page);
 /* Size in bytes of the object that begins there, 0 if none does. */
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear);

@@ -30,12 +30,19 @@ static bool is_fours(const struct percpu *pc, uint32_t page)
 
 /* ---- one page ---- */
 
+/* May an object that began in the page before go on in this one? */
+static bool goes_on(const struct percpu *pc, uint32_t page)
+{
+	return (page & (unit_pages(pc) - 1)) != 0 && pc->page[page - 1].map != NONE &&
+	       !is_fours(pc, page - 1) && has_word(pc, page - 1, page_granules(pc) - 1);
+}
+
 static int verify_bits(const struct percpu *pc, uint32_t page)
 {
 	for (uint32_t i = 0; i < page_granules(pc); i++) {
 		bool used = has_word(pc, page, i);
 		bool start = has_word(pc, page, map_half(pc) * 64 + i);
-		bool before = i == 0 || has_word(pc, page, i - 1);
+		bool before = i == 0 ? goes_on(pc, page) : has_word(pc, page, i - 1);
 
 		if (start && !used)
 			return FAIL(2);
