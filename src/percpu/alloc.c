@@ -36,6 +36,22 @@ void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes)
 	}
 }
 
+/* The same, in line: whole granules. */
+static inline void zero_granules(const struct percpu *pc, char *ptr, uint32_t granules)
+{
+	uint32_t units = pc->units - (MUTANT(percpu_zero_skips_last_unit) ? 1 : 0);
+
+	for (; units-- != 0; ptr += QUIRE_PERCPU_STRIDE) {
+		uint64_t *copy = (uint64_t *)(void *)ptr;
+		uint32_t i = 0;
+
+		do {
+			if (copy[i] != 0)
+				copy[i] = 0;
+		} while (++i < granules);
+	}
+}
+
 /* 0 or -EINVAL. */
 int request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
 		 struct request *request)
@@ -261,9 +277,9 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	entry = stack_pop(&pc->stacks, (unsigned)class);
 	if (UNLIKELY(entry == STACK_NONE))
 		return alloc_slow(q, bytes, align, flags);
-	ptr = unit_addr(pc, 0, 0) + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
+	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
-	percpu_zero(pc, ptr, (class + 1) << GRANULE_SHIFT);
+	zero_granules(pc, ptr, (uint32_t) class + 1);
 	return ptr;
 }
 

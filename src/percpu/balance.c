@@ -221,11 +221,11 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 /* The worker shall come by then.  No lock is held. */
 void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags)
 {
+	if (due_ns == 0) /* soon: what a burst of frees leaves goes in few gathers */
+		due_ns = load_relaxed(&pc->balanced_ns) + PAUSE_NS;
 	/* A hint, as the worker's own due time: pairs with balance_tick(). */
 	if (load_relaxed(&pc->due_ns) <= due_ns)
 		return;
-	if (due_ns == 0) /* soon: what a burst of frees leaves goes in few gathers */
-		due_ns = load_relaxed(&pc->balanced_ns) + PAUSE_NS;
 	store_relaxed(&pc->due_ns, due_ns);
 	module_kick(pc->q, due_ns, flags);
 }

@@ -45,9 +45,13 @@ static uint64_t mark_of(const struct percpu *pc, uint64_t linear)
 	return (linear + pc->secret) * 0x9e3779b97f4a7c15u;
 }
 
-bool cache_has_mark(const struct percpu *pc, uint64_t linear)
+/* Looks only where a stack may have had such an object: a look puts a page table behind a copy that
+ * nobody touched. */
+bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules)
 {
-	return *home_copy(pc, linear) == mark_of(pc, linear);
+	DCHECK(lock_is_held(&pc->lock));
+	return granules - 1 < CACHE_CLASSES_NR && load_relaxed(&pc->learn[granules - 1].opened) &&
+	       *home_copy(pc, linear) == mark_of(pc, linear);
 }
 
 /* ---- one CPU's stacks ---- */
@@ -180,6 +184,8 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 		return;
 	if (!cpu->ready)
 		cpu_ready_locked(pc, slot);
+	store_relaxed(&learn->opened,
+		      1); /* before an object can be there: cache_has_mark_locked() */
 	high = cpu->high[class] != 0 ? cpu->high[class] * 2u : FIRST_HIGH;
 	cpu->high[class] = (uint8_t)(high > CACHE_ENTRIES ? CACHE_ENTRIES : high);
 	if (!cpu->closed)
@@ -214,7 +220,7 @@ static uint32_t object_granules(const struct percpu *pc, const uint64_t *words, 
 	return ends == 0 ? 0 : n + bit_lowest(ends);
 }
 
-bool cache_free(struct percpu *pc, uint64_t linear)
+bool cache_free(struct percpu *pc, void *ptr, uint64_t linear)
 {
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift), page, map, granules;
 	const struct percpu_page *p;
@@ -234,7 +240,7 @@ bool cache_free(struct percpu *pc, uint64_t linear)
 		return false;
 	if (UNLIKELY(load_acquire(&p->map) != map && !MUTANT(percpu_no_look_at_moved_map)))
 		return false;
-	copy = home_copy(pc, linear);
+	copy = (uint64_t *)(void *)((char *)ptr + pc->home * QUIRE_PERCPU_STRIDE);
 	if (UNLIKELY(*copy == mark_of(pc, linear)))
 		return false;
 	*copy = mark_of(pc, linear);
@@ -278,7 +284,7 @@ static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 	struct percpu_cpu *cpu = &pc->cpu[slot];
 	lock_token token = lock_acquire(&cpu->lock);
 	uint32_t tops = cpu->ready ? cpu_count(pc, slot) : 0;
-	bool chosen = cpu->ready && (!idle_only || tops == cpu->tops_seen) && tops != 0;
+	bool chosen = cpu->ready && (!idle_only || (tops == cpu->tops_seen && tops != 0));
 
 	cpu->tops_seen = tops;
 	if (chosen) {
@@ -313,6 +319,8 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 	size_t n = 0;
 
 	CHECK(mutex_is_held(&pc->alloc_mutex));
+	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class++)
+		store_relaxed(&pc->learn[class].opened, 0); /* whoever opens it again says so */
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		any = close_door(pc, slot, idle_only) || any;
 	if (!any)

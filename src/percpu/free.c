@@ -170,14 +170,22 @@ static void after_free(struct percpu *pc, enum wanted wanted, unsigned flags)
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns, flags);
 }
 
-/* The mark says that it may be on a stack: then it was freed before. */
-static void check_mark(struct percpu *pc, const void *ptr, uint64_t linear)
+/* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
+static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linear,
+			      lock_token *token)
 {
-	if (!pc->cache || linear == UINT64_MAX || linear % 8 != 0 ||
-	    chunk_at(pc, linear) >= load_relaxed(&pc->chunks_end) || !cache_has_mark(pc, linear))
+	uint32_t granules;
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (linear == UINT64_MAX)
 		return;
+	granules = area_bytes_locked(pc, linear) >> GRANULE_SHIFT;
+	if (LIKELY(!cache_has_mark_locked(pc, linear, granules)))
+		return;
+	lock_release(&pc->lock, *token);
 	if (cache_holds(pc, linear))
 		misuse("double free", "quire_free_percpu", ptr, 0);
+	*token = lock_acquire(&pc->lock);
 }
 
 static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, uint64_t linear)
@@ -193,10 +201,10 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 			return;
 		}
 	} else {
-		check_mark(pc, ptr, linear);
 		if (UNLIKELY(load_relaxed(&pc->deferred_nr) != 0)) /* a hint */
 			percpu_take_deferred(pc);
 		token = lock_acquire(&pc->lock);
+		check_mark_locked(pc, ptr, linear, &token);
 	}
 	wanted = free_checked_locked(pc, ptr, linear, &granules);
 	lock_release(&pc->lock, token);
@@ -215,7 +223,7 @@ void quire_free_percpu(struct quire *q, void *ptr)
 	if (UNLIKELY(pc == NULL))
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
 	linear = addr_linear(pc, ptr);
-	if (LIKELY(linear != UINT64_MAX) && cache_free(pc, linear))
+	if (LIKELY(linear != UINT64_MAX) && cache_free(pc, ptr, linear))
 		return;
 	free_slow(pc, ptr, linear);
 }

@@ -149,9 +149,10 @@ struct percpu_cpu {
 
 /* Learning which sizes come and go in turns. */
 struct learn {
-	bool freed;    /* the latest slow call was a free */
-	uint8_t score; /* 0..SCORE_MAX */
-	uint8_t warm;  /* atomic, relaxed: frees go to the stacks */
+	bool freed;	/* the latest slow call was a free */
+	uint8_t score;	/* 0..SCORE_MAX */
+	uint8_t warm;	/* atomic, relaxed: frees go to the stacks */
+	uint8_t opened; /* atomic, relaxed: some stack was open for it at some time */
 };
 #define SCORE_MAX  16u
 #define SCORE_WARM 8u
@@ -377,7 +378,7 @@ void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags);
 int cache_init(struct percpu *pc);
 void cache_fini(struct percpu *pc);
 /* A free without the lock: true if the object is on this CPU's stack now. */
-bool cache_free(struct percpu *pc, uint64_t linear);
+bool cache_free(struct percpu *pc, void *ptr, uint64_t linear);
 void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
 void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
 void cache_warm(struct percpu *pc, uint32_t granules);
@@ -386,7 +387,7 @@ bool cache_holds(struct percpu *pc, uint64_t linear);
 uint64_t cache_count(struct percpu *pc);
 void cache_close_all(struct percpu *pc);
 void cache_open_all(struct percpu *pc);
-bool cache_has_mark(const struct percpu *pc, uint64_t linear);
+bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);
 
 /* ---- alloc.c, free.c ---- */
 int request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,

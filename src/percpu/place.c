@@ -71,13 +71,12 @@ static int new_in_state(struct percpu *pc, enum chunk_state state, uint32_t page
 
 static int new_in_any_state(struct percpu *pc, uint32_t pages, enum which which, uint32_t *page)
 {
-	/* Never TO_DEPOPULATE: R2. */
-	static const uint8_t states[] = { CHUNK_ACTIVE, CHUNK_SIDELINED, CHUNK_FREE,
-					  CHUNK_TO_DEPOPULATE };
-	unsigned states_nr = MUTANT(percpu_scan_reaches_to_depopulate) ? 4 : 3;
+	static const uint8_t states[] = { CHUNK_TO_DEPOPULATE, CHUNK_ACTIVE, CHUNK_SIDELINED,
+					  CHUNK_FREE };
+	unsigned first = MUTANT(percpu_scan_reaches_to_depopulate) ? 0 : 1; /* R2 */
 	int error = -ENOSPC;
 
-	for (unsigned i = 0; i < states_nr && error; i++)
+	for (unsigned i = first; i < sizeof(states) && error; i++)
 		error = new_in_state(pc, states[i], pages, which, page);
 	return error;
 }
