@@ -191,8 +191,6 @@ static void page_ends(struct percpu *pc, uint32_t page)
 	if (!chunk->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages + 1);
 	chunk->emptied_ns = pc->tick_ns;
-	if (page >> pc->pages_shift < pc->free_chunk)
-		pc->free_chunk = page >> pc->pages_shift;
 	chunk_update_free_locked(pc, page >> pc->pages_shift);
 }
 

@@ -319,7 +319,7 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 	size_t n = 0;
 
 	CHECK(mutex_is_held(&pc->alloc_mutex));
-	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class++)
+	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class ++)
 		store_relaxed(&pc->learn[class].opened, 0); /* whoever opens it again says so */
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		any = close_door(pc, slot, idle_only) || any;

@@ -172,8 +172,6 @@ void chunk_reintegrate_locked(struct percpu *pc, uint32_t chunk)
 		store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
 		pc->stat.chunks_reintegrated++;
 	}
-	if (chunk < pc->free_chunk)
-		pc->free_chunk = chunk;
 	set_state(pc, chunk, c->objects_nr != 0 ? CHUNK_ACTIVE : CHUNK_FREE);
 }
 
@@ -276,8 +274,6 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 	pc->stat.chunks_created++;
 	if (pc->chunks_nr > pc->stat.chunks_max)
 		pc->stat.chunks_max = pc->chunks_nr;
-	if (chunk < pc->free_chunk)
-		pc->free_chunk = chunk;
 }
 
 /* Makes a FREE chunk, nothing of it populated.  0, -ENOSPC or -ENOMEM: then nothing has changed. */

@@ -205,7 +205,6 @@ struct percpu {
 	uint64_t used[STREAMS_NR];	  /* (l) granules in objects of that kind */
 	uint64_t holes[STREAMS_NR];	  /* (l) free granules of pages of that kind */
 	uint32_t hole_chunk[STREAMS_NR];  /* (l) no page with a hole below */
-	uint32_t free_chunk;		  /* (l) no free page below */
 	uint64_t tick_ns;		  /* (l) the worker's latest visit */
 	uint32_t empty_pages;		  /* (r) P10 */
 	uint64_t populated_pages;	  /* (ml) P11 */

@@ -49,35 +49,39 @@ static uint64_t free_pages(const struct percpu_chunk *chunk, enum which which)
 	return chunk->free & (which == POPULATED ? chunk->populated : ~chunk->populated);
 }
 
-/* A run of free pages in a chunk of one state. */
-static int new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages, enum which which,
-			uint32_t *page)
+/* A run of free pages in the lowest chunk of some lists: active chunks with free pages have lists of
+ * their own, so those without are not looked at. */
+static int new_in_lists(struct percpu *pc, uint32_t first, uint32_t last, uint32_t pages,
+			enum which which, uint32_t *page)
 {
-	for (uint32_t i = pc->free_chunk; i < pc->chunks_end; i++) {
-		const struct percpu_chunk *chunk = &pc->chunk[i];
+	*page = NONE;
+	for (uint32_t list = first; list <= last; list++) {
+		for (uint32_t i = pc->list[list].head; i != NONE; i = pc->chunk[i].next) {
+			uint32_t run = NONE;
 
-		if (i == pc->free_chunk && chunk->free == 0)
-			pc->free_chunk++;
-		if (chunk->state != state)
-			continue;
-		*page = lowest_run(free_pages(chunk, which), pages);
-		if (*page == NONE)
-			continue;
-		*page |= i << pc->pages_shift;
-		return 0;
+			if (*page == NONE || i < *page >> pc->pages_shift)
+				run = lowest_run(free_pages(&pc->chunk[i], which), pages);
+			if (run != NONE)
+				*page = page_number(pc, i, run);
+		}
 	}
-	return -ENOSPC;
+	return *page != NONE ? 0 : -ENOSPC;
 }
 
 static int new_in_any_state(struct percpu *pc, uint32_t pages, enum which which, uint32_t *page)
 {
-	static const uint8_t states[] = { CHUNK_TO_DEPOPULATE, CHUNK_ACTIVE, CHUNK_SIDELINED,
-					  CHUNK_FREE };
-	unsigned first = MUTANT(percpu_scan_reaches_to_depopulate) ? 0 : 1; /* R2 */
 	int error = -ENOSPC;
 
-	for (unsigned i = first; i < sizeof(states) && error; i++)
-		error = new_in_state(pc, states[i], pages, which, page);
+	if (MUTANT(percpu_scan_reaches_to_depopulate)) /* R2 */
+		error = new_in_lists(pc, LIST_TO_DEPOPULATE, LIST_TO_DEPOPULATE, pages, which,
+				     page);
+	if (error)
+		error = new_in_lists(pc, LIST_PAGES + bit_highest(pages), LIST_SIDELINED - 1, pages,
+				     which, page);
+	if (error)
+		error = new_in_lists(pc, LIST_SIDELINED, LIST_SIDELINED, pages, which, page);
+	if (error)
+		error = new_in_lists(pc, LIST_FREE, LIST_FREE, pages, which, page);
 	return error;
 }
 
