@@ -17,7 +17,7 @@
  *             first, so that high pages empty.
  *   across    an object crosses into the next page only if more than 64 bytes would be left over.
  *
- * Sizes that live short are served from per-CPU stacks (cache.c) and so use their own holes again.
+ * Sizes that are freed and allocated in turns are served from per-CPU stacks (cache.c) first.
  */
 #include "percpu/percpu.h"
 

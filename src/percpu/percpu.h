@@ -26,17 +26,17 @@
  * (c) constant; (r) written under lock, load_relaxed() without it gives a hint.
  *
  * Invariants, by percpu_verify(), true whenever lock is free:
- *   P1   a chunk's free granules are its pages', and those equal the zero bits of their maps
+ *   P1   a chunk's objects and free granules are its pages', and those equal what their maps say
  *   P2   an object's first granule has its boundary bit, the others have none; free ones have none
- *   P3   a page's longest run never overstates; a page with a map has an object
+ *   P3   a page's longest run is never overstated; a page with a map has an object
  *   P4   a chunk's masks by longest run agree with its pages'; its run of free pages is exact
  *   P5   each map belongs to one page, and maps are dense: as many as pages that need one
  *   P6   a page's kind says what its map counts: objects of 4 bytes are on such pages only
  *   P7   a page is in the chunk's free mask exactly if it has no object
- *   P8   a chunk's empty pages are those both populated and free
+ *   P8   a sidelined chunk has no empty page: the worker looked twice
  *   P9   every object lies in populated pages
  *   P10  empty_pages is the sum over chunks that are not isolated
- *   P11  populated_pages is the sum over chunks, and what is charged is that times units
+ *   P11  populated_pages is the sum over chunks; maps are ready for so many
  *   P12  a chunk is on the list that its state and its largest hole say
  */
 #ifndef PERCPU_PERCPU_H
