@@ -26,6 +26,13 @@ static const struct misuse misuses[] = {
 	{ "order_beyond", "wrong order" AT(FREE, "11") },
 	{ "split_free", "double free" AT("quire_split_pages", "3") },
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
+	{ "percpu_double_free", "double free" AT("quire_free_percpu", "0") },
+	{ "percpu_double_free_cached", "double free" AT("quire_free_percpu", "0") },
+	{ "percpu_double_free_four", "double free" AT("quire_free_percpu", "0") },
+	{ "percpu_free_middle", "the middle of an object" AT("quire_free_percpu", "0") },
+	{ "percpu_free_unaligned", "not the start of an object" AT("quire_free_percpu", "0") },
+	{ "percpu_free_other_copy", "not CPU 0's copy" AT("quire_free_percpu", "0") },
+	{ "percpu_free_stack", "foreign pointer" AT("quire_free_percpu", "0") },
 };
 
 static void each_misuse_ends_with_its_line(void **state)

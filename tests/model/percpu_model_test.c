@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Long random sequences against a naive allocator: an array of live objects, each filled with its
+ * own number in every unit and looked at when it is freed.  An overlap, a copy that moved or was
+ * lost, and content left from before are seen so; quire_verify() is asked now and then.
+ *
+ * QUIRE_MODEL_OPS sets how many operations there are.
+ */
+#include "unit/percpu_case.h"
+
+#include "stress.h"
+
+#define LIVE_MAX 4000u
+
+struct live {
+	unsigned char *ptr;
+	size_t bytes;
+	unsigned char number;
+};
+
+static struct live live[LIVE_MAX];
+
+static size_t random_bytes(uint64_t *random)
+{
+	static const size_t most[] = { 8, 64, 64, 512, 2000, 6000, QUIRE_PERCPU_BYTES_MAX };
+
+	return 1 + stress_random(random, (unsigned)most[stress_random(random, 7)]);
+}
+
+static void take(struct quire *q, struct live *entry, uint64_t *random)
+{
+	static const unsigned flags[] = { 0, 0, QUIRE_ATOMIC, QUIRE_NOWAIT };
+	size_t bytes = random_bytes(random), align = (size_t)1 << stress_random(random, 7);
+	unsigned char *ptr = quire_alloc_percpu(q, bytes, align, flags[stress_random(random, 4)]);
+
+	if (ptr == NULL)
+		return;
+	assert_int_equal((uintptr_t)ptr % align, 0);
+	*entry = (struct live){ ptr, bytes, (unsigned char)(stress_random(random, 255) + 1) };
+	for (unsigned unit = 0; unit < UNITS; unit++) {
+		unsigned char *copy = quire_per_cpu_ptr(ptr, unit);
+
+		for (size_t i = 0; i < bytes; i++)
+			if (copy[i] != 0)
+				fail_msg("byte %zu of %zu in unit %u is not zero", i, bytes, unit);
+		memset(copy, entry->number, bytes);
+	}
+}
+
+static void give(struct quire *q, struct live *entry)
+{
+	for (unsigned unit = 0; unit < UNITS; unit++) {
+		const unsigned char *copy = quire_per_cpu_ptr(entry->ptr, unit);
+
+		for (size_t i = 0; i < entry->bytes; i++)
+			if (copy[i] != entry->number)
+				fail_msg("byte %zu of %zu in unit %u changed", i, entry->bytes,
+					 unit);
+	}
+	quire_free_percpu(q, entry->ptr);
+	entry->ptr = NULL;
+}
+
+static void run(struct quire_options options)
+{
+	struct quire *q = percpu_make(options);
+	uint64_t ops = env_u64("QUIRE_MODEL_OPS", 60000), random = 4711, target = LIVE_MAX / 2;
+
+	for (uint64_t i = 0; i < ops; i++) {
+		struct live *entry = &live[stress_random(&random, LIVE_MAX)];
+
+		if (i % 8192 == 0)
+			target = stress_random(&random, LIVE_MAX);
+		if (entry->ptr != NULL)
+			give(q, entry);
+		else if (entry < &live[target])
+			take(q, entry, &random);
+		if (i % 4096 == 0)
+			balance_tick(&q->percpu->module, i * 1000000);
+		if (i % 2048 == 0)
+			assert_int_equal(quire_verify(q), 0);
+	}
+	for (unsigned i = 0; i < LIVE_MAX; i++)
+		if (live[i].ptr != NULL)
+			give(q, &live[i]);
+	quire_percpu_shrink(q);
+	assert_int_equal(quire_verify(q), 0);
+	assert_int_equal(percpu_stat(q).objects, 0);
+	assert_int_equal(percpu_stat(q).populated_pages, percpu_stat(q).first_pages);
+	quire_destroy(q);
+}
+
+static void packed(void **state)
+{
+	(void)state;
+	run((struct quire_options){ .limit_bytes = 0 });
+}
+
+static void as_linux(void **state)
+{
+	(void)state;
+	run((struct quire_options){ .placement = QUIRE_PLACEMENT_LINUX });
+}
+
+static void without_sequences_in_a_small_limit(void **state)
+{
+	(void)state;
+	run((struct quire_options){ .rseq = QUIRE_OFF, .limit_bytes = UINT64_C(16) << 20 });
+}
+
+static void large_pages(void **state)
+{
+	(void)state;
+	run((struct quire_options){ .page_shift = 16 });
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(packed),
+		cmocka_unit_test(as_linux),
+		cmocka_unit_test(without_sequences_in_a_small_limit),
+		cmocka_unit_test(large_pages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* percpu_cache_sim.c - offsets on per-CPU stacks, and what they read when they come back */
+#include "percpu_scene.h"
+
+static struct percpu_scene *warm_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	for (unsigned i = 0; i < 8; i++)
+		scene->small[i] = percpu_take(scene, i < 6 ? 8 : 16, 0);
+	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+		percpu_give(scene, percpu_take(scene, 8, 0), 8);
+	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+		percpu_give(scene, percpu_take(scene, 16, 0), 16);
+	return scene;
+}
+
+static void gives_and_takes(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 8);
+	percpu_give(scene, scene->small[1], 8);
+	scene->small[0] = percpu_take(scene, 8, 0);
+	percpu_give(scene, percpu_take(scene, 8, 0), 8);
+}
+
+static void gives_others(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[2], 8);
+	percpu_give(scene, percpu_take(scene, 8, 0), 8);
+}
+
+static void drains(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	mutex_acquire(&scene->pc->alloc_mutex);
+	cache_drain(scene->pc, false);
+	mutex_release(&scene->pc->alloc_mutex);
+}
+
+/* An offset is with its user, on one stack, or free in the maps: exactly one of them. */
+SIM_TEST(percpu_drain_takes_every_offset_once, .cpus_nr = 3,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, gives_others, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	drains(scene);
+	percpu_give(scene, scene->small[0], 8);
+	for (unsigned i = 3; i < 6; i++)
+		percpu_give(scene, scene->small[i], 8);
+	percpu_scene_check(scene);
+}
+
+/* An object that was used and freed is zero on every CPU when it is handed out again. */
+SIM_TEST(percpu_reused_offset_reads_zero, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void gives_small(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 8);
+}
+
+static void empties_a_page_and_fills_another(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[2], PAGE_BYTES);
+	percpu_take(scene, 64, QUIRE_NOWAIT);
+}
+
+/* A free reads the map of its page while that map moves into another's place and its old one is
+ * written anew: it looks again before it believes what it read. */
+SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+
+	store_relaxed(&scene->pc->learn[7].warm, 1);
+	for (unsigned i = 0; i < 3; i++)
+		cache_warm(scene->pc, 8);
+	sim_cpu(sim, 0, gives_small, scene);
+	sim_cpu(sim, 1, empties_a_page_and_fills_another, scene);
+	sim_run(sim);
+	percpu_take(scene, 64, 0);
+	percpu_take(scene, 64, 0);
+	for (unsigned i = 1; i < 6; i++)
+		percpu_give(scene, scene->small[i], 8);
+	percpu_scene_check(scene);
+}
+
+static void takes_from_cold(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, percpu_take(scene, 40, 0), 40);
+	percpu_give(scene, percpu_take(scene, 40, 0), 40);
+}
+
+/* The first use of a CPU's stacks opens them behind a fence, like any other. */
+SIM_TEST(percpu_first_use_of_stacks, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY | SIM_RACE)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	sim_cpu(sim, 0, takes_from_cold, scene);
+	sim_cpu(sim, 1, takes_from_cold, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* percpu_handler_sim.c - signal handlers and fork */
+#include "percpu_scene.h"
+
+static void gives_and_takes(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[20], PAGE_BYTES);
+	percpu_take(scene, 24, 0);
+	percpu_give(scene, scene->object[21], PAGE_BYTES);
+	percpu_take(scene, 24, 0);
+}
+
+static void handler_gives(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	uint32_t turn = fetch_add_relaxed(&scene->turn, 1); /* the handler's own */
+
+	if (turn < 6)
+		percpu_give(scene, scene->small[turn], 8);
+}
+
+static void takes_deferred(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		percpu_take_deferred(scene->pc);
+}
+
+static void takes_new_pages(void *arg)
+{
+	for (unsigned i = 0; i < 2; i++)
+		percpu_take(arg, PAGE_BYTES, 0);
+}
+
+/* What a handler frees while it cannot have the lock is taken in by somebody, once.  The objects'
+ * bits stand in one word. */
+SIM_TEST(percpu_deferred_free_is_never_lost)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	for (unsigned i = 0; i < 6; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	sim_cpu(sim, 0, takes_new_pages, scene);
+	sim_cpu(sim, 1, takes_deferred, scene);
+	sim_irq(sim, 0, handler_gives, scene, 4);
+	sim_irq(sim, 1, handler_gives, scene, 2);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void handler_takes(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, percpu_take(scene, 16, QUIRE_NOLOCK), 16);
+}
+
+/* A handler allocates and frees whatever it interrupted, or is refused; nothing waits. */
+SIM_TEST(percpu_handler_only_tries, .events = SIM_TRYFAIL)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_irq(sim, 0, handler_takes, scene, 2);
+	sim_irq(sim, 1, handler_takes, scene, 1);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void gives_and_takes_pages(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[20], PAGE_BYTES);
+	percpu_take(scene, 3 * PAGE_BYTES, 0);
+}
+
+static void forks_child(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	sim_fork_child();
+	SIM_CHECK(percpu_take(scene, 24, 0) != NULL);
+	percpu_give(scene, scene->object[9], PAGE_BYTES);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The child finds every lock free and every map whole. */
+SIM_TEST(percpu_fork_copies_whole_maps, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	sim_cpu(sim, 0, gives_and_takes_pages, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu_scene.h - per-CPU memory and its users, for scenarios
+ *
+ * An object is filled with a number of its own in every unit; its copies are looked at when it is
+ * freed.  scene_check() frees nothing: it counts objects and asks quire_verify().
+ */
+#ifndef TESTS_SIM_PERCPU_SCENE_H
+#define TESTS_SIM_PERCPU_SCENE_H
+
+#include "machine/atomic.h"
+#include "machine/sim/sim.h"
+#include "percpu/percpu.h"
+
+#define PAGE_BYTES 4096u
+#define OBJECTS_NR 24u
+
+struct percpu_scene {
+	struct quire *q;
+	struct percpu *pc;
+	uint32_t live; /* atomic: objects of the scenario's tasks */
+	uint32_t refused;
+	uint32_t turn;
+	void *object[OBJECTS_NR]; /* pages, given to tasks at the start */
+	void *small[8];
+};
+
+/* A second chunk with pages of it in use: object[8..] lie in it, from its first page on. */
+struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks);
+void *percpu_take(struct percpu_scene *scene, size_t bytes, unsigned flags);
+void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes);
+/* Frees objects [from, end) and isolates the second chunk, whatever the thresholds say. */
+void percpu_isolate(struct percpu_scene *scene, unsigned from, unsigned end);
+/* What the worker does, now. */
+void percpu_balance(struct percpu_scene *scene, bool all);
+void percpu_scene_check(struct percpu_scene *scene);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* Allocating and freeing: sizes, alignment, zeroes, refusals, callers who may not wait, variables. */
+#include "unit/percpu_case.h"
+
+QUIRE_DEFINE_PER_CPU(long, defined_long) = 42;
+
+static void sizes_and_alignments_are_kept(void **state)
+{
+	struct quire *q = *state;
+
+	for (size_t align = 1; align <= page_bytes(q); align *= 2) {
+		for (size_t bytes = 1; bytes <= QUIRE_PERCPU_BYTES_MAX; bytes = bytes * 3 + 1) {
+			char *ptr = quire_alloc_percpu(q, bytes, align, 0);
+
+			assert_non_null(ptr);
+			assert_int_equal((uintptr_t)ptr % align, 0);
+			assert_in_range(quire_percpu_bytes(q, ptr), bytes, bytes + 7);
+			quire_free_percpu(q, ptr);
+		}
+	}
+}
+
+static void four_bytes_cost_four(void **state)
+{
+	struct quire *q = *state;
+	char *first = quire_alloc_percpu(q, 4, 4, 0), *second = quire_alloc_percpu(q, 3, 0, 0);
+
+	assert_ptr_equal(second, first + 4);
+	assert_int_equal(quire_percpu_bytes(q, first), 4);
+	quire_free_percpu(q, first);
+	assert_int_equal(quire_percpu_bytes(q, first), 0);
+	assert_int_equal(quire_percpu_bytes(q, second), 4);
+}
+
+static void wrong_requests_are_refused(void **state)
+{
+	static const struct {
+		size_t bytes, align;
+		unsigned flags;
+	} wrong[] = {
+		{ 0, 8, 0 },
+		{ QUIRE_PERCPU_BYTES_MAX + 1, 8, 0 },
+		{ 8, 3, 0 },
+		{ 8, 1u << 20, 0 },
+		{ 8, 12, 0 },
+		{ 8, 8, QUIRE_MOVABLE },
+		{ 8, 8, QUIRE_NODE(0) },
+	};
+	struct quire *q = *state;
+
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		errno = 0;
+		assert_null(quire_alloc_percpu(q, wrong[i].bytes, wrong[i].align, wrong[i].flags));
+		assert_int_equal(errno, EINVAL);
+	}
+}
+
+/* Freed dirty in all units, alone and in the middle of others: every reuse reads zero. */
+static void every_object_begins_as_zeroes(void **state)
+{
+	struct quire *q = *state;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		size_t bytes = 1 + i * 37 % 3000;
+		char *ptr = quire_alloc_percpu(q, bytes, 0, 0);
+
+		for (unsigned unit = 0; unit < UNITS; unit++) {
+			char *copy = quire_per_cpu_ptr(ptr, unit);
+
+			for (size_t k = 0; k < bytes; k++)
+				assert_int_equal(copy[k], 0);
+			memset(copy, 0x5a, bytes);
+		}
+		if (i % 7 != 0)
+			quire_free_percpu(q, ptr);
+	}
+}
+
+/* 1,000 objects of 8 bytes in a burst after idle, without waiting: none is refused. */
+static void atomic_burst_is_served(void **state)
+{
+	struct quire *q = *state;
+
+	balance_now(q, false);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_non_null(quire_alloc_percpu(q, 8, 8, QUIRE_ATOMIC));
+	assert_int_equal(percpu_stat(q).atomic_refusals, 0);
+}
+
+/* While somebody populates, what is populated is all there is; the worker then keeps more. */
+static void atomic_uses_the_reserve_when_the_mutex_is_held(void **state)
+{
+	struct quire *q = *state;
+	unsigned n = 0;
+
+	mutex_acquire(&q->percpu->alloc_mutex);
+	while (quire_alloc_percpu(q, page_bytes(q), 0, QUIRE_ATOMIC) != NULL)
+		n++;
+	mutex_release(&q->percpu->alloc_mutex);
+	assert_in_range(n, EMPTY_LOW, 7);
+	assert_true(q->percpu->atomic_failed);
+	balance_now(q, false);
+	assert_int_equal(q->percpu->empty_pages, 2 * EMPTY_HIGH);
+}
+
+static void limit_refuses_and_leaves_all_as_it_was(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = UINT64_C(8) << 20 });
+	struct quire_percpu_stat before, after;
+	void *last = NULL, *next;
+
+	while ((next = quire_alloc_percpu(q, 8000, 0, 0)) != NULL)
+		last = next;
+	assert_int_equal(errno, ENOMEM);
+	before = percpu_stat(q);
+	assert_null(quire_alloc_percpu(q, 8000, 0, 0));
+	after = percpu_stat(q);
+	assert_int_equal(before.populated_pages, after.populated_pages);
+	assert_int_equal(before.objects, after.objects);
+	quire_free_percpu(q, last);
+	assert_non_null(quire_alloc_percpu(q, 8000, 0, 0));
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+	(void)state;
+}
+
+static void bulk_is_many(void **state)
+{
+	struct quire_percpu_request request = { .bytes = 24 };
+	void *ptrs[300];
+
+	assert_int_equal(quire_alloc_percpu_bulk(*state, &request, 300, ptrs), 300);
+	assert_int_equal(percpu_stat(*state).objects, 300);
+	quire_free_percpu_bulk(*state, 300, ptrs);
+	assert_int_equal(percpu_stat(*state).objects, 0);
+}
+
+static void cached_offsets_go_when_asked(void **state)
+{
+	struct quire *q = *state;
+	void *ptrs[8];
+
+	if (q->percpu->stacks.slots_nr == 0)
+		skip();
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	for (unsigned round = 0; round < 40; round++) {
+		for (unsigned i = 0; i < 8; i++) {
+			ptrs[i] = quire_alloc_percpu(q, 48, 0, 0);
+			quire_free_percpu(q, ptrs[i]);
+		}
+	}
+	assert_true(percpu_stat(q).cached_objects != 0);
+	assert_int_equal(percpu_stat(q).objects, 0);
+	quire_percpu_shrink(q);
+	assert_int_equal(percpu_stat(q).cached_objects, 0);
+	assert_int_equal(percpu_stat(q).populated_pages, 13);
+}
+
+/* Without a reserve of pages to keep, all that is left is the first chunk. */
+static void decay_gives_back_what_is_idle(void **state)
+{
+	struct quire *q = *state;
+	void *pages[10];
+
+	fill_second_chunk(q, pages, 10);
+	for (unsigned i = 0; i < 9; i++)
+		quire_free_percpu(q, pages[i]);
+	balance_tick(&q->percpu->module, UINT64_C(10000000000));
+	balance_tick(&q->percpu->module, UINT64_C(20000000000));
+	assert_int_equal(q->percpu->chunk[1].state, CHUNK_SIDELINED);
+	assert_int_equal(bits_count(q->percpu->chunk[1].populated), 1);
+}
+
+static void variable_is_there_before_main(void **state)
+{
+	struct quire *q = quire_default();
+
+	for (unsigned unit = 0; unit < quire_percpu_units(q); unit++)
+		assert_int_equal(*(long *)quire_per_cpu_ptr(defined_long, unit), 42);
+	assert_int_equal(chunk_number(q, defined_long), 0);
+	assert_int_equal(quire_verify(q), 0);
+	(void)state;
+}
+
+static void text_has_linux_shape(void **state)
+{
+	static char text[1 << 16];
+
+	assert_non_null(quire_alloc_percpu(*state, 100, 0, 0));
+	assert_in_range(quire_text_percpu_stats(*state, text, sizeof(text)), 100, sizeof(text));
+	assert_non_null(strstr(text, "Percpu Memory Statistics\nAllocation Info:\n"));
+	assert_non_null(strstr(text, "nr_alloc"));
+	assert_non_null(strstr(text, "Chunk: <- First Chunk\n"));
+}
+
+static void many_units_cost_what_is_written(void **state)
+{
+	struct quire *q = percpu_make(
+		(struct quire_options){ .units = 1024, .limit_bytes = UINT64_C(4) << 30 });
+	uint64_t before = resident_bytes();
+
+	for (unsigned i = 0; i < 10000; i++)
+		assert_non_null(quire_alloc_percpu(q, 8, 0, 0));
+	assert_true(resident_bytes() - before < 400u << 10);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+	(void)state;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PERCPU_TEST(sizes_and_alignments_are_kept),
+		PERCPU_TEST(four_bytes_cost_four),
+		PERCPU_TEST(wrong_requests_are_refused),
+		PERCPU_TEST(every_object_begins_as_zeroes),
+		PERCPU_TEST(atomic_burst_is_served),
+		PERCPU_TEST(atomic_uses_the_reserve_when_the_mutex_is_held),
+		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),
+		PERCPU_TEST(bulk_is_many),
+		PERCPU_TEST(cached_offsets_go_when_asked),
+		PERCPU_TEST(decay_gives_back_what_is_idle),
+		PERCPU_TEST(variable_is_there_before_main),
+		PERCPU_TEST(text_has_linux_shape),
+		PERCPU_TEST(many_units_cost_what_is_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

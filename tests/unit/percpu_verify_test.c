@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* The checker is checked: each rule is broken on purpose, and quire_verify() must name it. */
+#include "unit/percpu_case.h"
+
+#define RULE(n) (300 + (n))
+
+struct scene {
+	struct quire *q;
+	struct percpu *pc;
+	void *object; /* 64 bytes */
+	uint32_t page;
+	struct percpu_page *p;
+	struct percpu_chunk *chunk;
+	uint64_t *words;
+};
+
+static struct scene make_scene(void **state)
+{
+	struct scene s = { .q = *state, .pc = ((struct quire *)*state)->percpu };
+	void *second;
+
+	fill_second_chunk(s.q, &second, 1);
+	s.object = quire_alloc_percpu(s.q, 64, 0, 0);
+	assert_non_null(quire_alloc_percpu(s.q, 24, 0, 0));
+	s.page = (uint32_t)(addr_linear(s.pc, s.object) >> s.pc->page_shift);
+	s.p = &s.pc->page[s.page];
+	s.chunk = chunk_of(s.q, s.object);
+	s.words = map_words(s.pc, s.p->map);
+	assert_int_equal(quire_verify(s.q), 0);
+	return s;
+}
+
+/* Edits, asks, and puts back what was. */
+#define BREAKS(label, field, value)                                                                \
+	do {                                                                                       \
+		__typeof__(field) kept_ = (field);                                                 \
+                                                                                                   \
+		(field) = (__typeof__(field))(value);                                              \
+		assert_int_equal(quire_verify(s.q), RULE(label));                                  \
+		(field) = kept_;                                                                   \
+		assert_int_equal(quire_verify(s.q), 0);                                            \
+	} while (0)
+
+static void p1_counts(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(1, s.p->free_nr, s.p->free_nr - 1);
+	BREAKS(1, s.chunk->free_granules, s.chunk->free_granules + 1);
+	BREAKS(1, s.chunk->objects_nr, s.chunk->objects_nr + 1);
+}
+
+static void p2_boundaries(void **state)
+{
+	struct scene s = make_scene(state);
+
+	assert_ptr_equal(quire_alloc_percpu(s.q, 64, 0, 0), (char *)s.object + 64);
+	quire_free_percpu(s.q, s.object);
+	BREAKS(2, s.words[map_half(s.pc)], s.words[map_half(s.pc)] & ~(uint64_t)(1 << 8));
+	BREAKS(2, s.words[2 * map_half(s.pc) - 1], (uint64_t)1 << 63);
+}
+
+static void p3_longest_is_never_more(void **state)
+{
+	struct scene s = make_scene(state);
+	struct percpu_chunk kept = *s.chunk;
+	uint16_t longest = s.p->longest;
+
+	s.p->longest = (uint16_t)(page_granules(s.pc) - 1);
+	assert_int_equal(quire_verify(s.q), RULE(3));
+	s.p->longest = longest;
+	*s.chunk = kept;
+}
+
+static void p4_masks(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(4, s.chunk->by_longest[3], s.chunk->by_longest[3] ^ 4);
+	BREAKS(4, s.chunk->free_run, s.chunk->free_run + 1);
+}
+
+static void p5_maps_are_dense(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(5, s.pc->maps_nr, s.pc->maps_nr + 1);
+	BREAKS(5, s.pc->map_page[s.p->map], s.page + 1);
+}
+
+static void p6_kinds(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(6, s.chunk->kind[KIND_SMALL], s.chunk->kind[KIND_SMALL] ^ (uint64_t)1 << 40);
+	BREAKS(6, s.p->kind, KIND_CLOSED);
+}
+
+static void p7_free_pages(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(7, s.p->kind, KIND_FREE);
+}
+
+static void p8_sidelined_has_none_empty(void **state)
+{
+	struct scene s = make_scene(state);
+	void *pages[8];
+
+	fill_second_chunk(s.q, pages, 8);
+	isolate_now(s.q, 1);
+	balance_now(s.q, false);
+	assert_int_equal(s.pc->chunk[1].state, CHUNK_SIDELINED);
+	BREAKS(8, s.pc->chunk[1].populated, s.pc->chunk[1].populated | (uint64_t)1 << 63);
+}
+
+static void p9_objects_are_populated(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(9, s.chunk->populated, s.chunk->populated & ~((uint64_t)1 << (s.page & 63)));
+}
+
+static void p10_p11_sums(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(10, s.pc->empty_pages, s.pc->empty_pages + 1);
+	BREAKS(11, s.pc->populated_pages, s.pc->populated_pages - 1);
+}
+
+static void p12_lists(void **state)
+{
+	struct scene s = make_scene(state);
+
+	BREAKS(12, s.chunk->list, s.chunk->list + 1);
+	BREAKS(12, s.chunk->isolated, true);
+	BREAKS(12, s.pc->list[s.chunk->list].nr, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PERCPU_TEST(p1_counts),
+		PERCPU_TEST(p2_boundaries),
+		PERCPU_TEST(p3_longest_is_never_more),
+		PERCPU_TEST(p4_masks),
+		PERCPU_TEST(p5_maps_are_dense),
+		PERCPU_TEST(p6_kinds),
+		PERCPU_TEST(p7_free_pages),
+		PERCPU_TEST(p8_sidelined_has_none_empty),
+		PERCPU_TEST(p9_objects_are_populated),
+		PERCPU_TEST(p10_p11_sums),
+		PERCPU_TEST(p12_lists),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
