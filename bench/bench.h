@@ -149,5 +149,6 @@ void bench_fallback(const struct options *options);
 void bench_drain(const struct options *options);
 void bench_release(const struct options *options);
 void bench_meta(const struct options *options);
+void bench_percpu_ops(const struct options *options);
 
 #endif

@@ -33,6 +33,7 @@ static const struct question questions[] = {
 	{ "drain", bench_drain, "emptying another CPU's lists" },
 	{ "release", bench_release, "memory left when everything was freed" },
 	{ "meta", bench_meta, "metadata" },
+	{ "percpu_ops", bench_percpu_ops, "adding one on this CPU, beside the ways to do without" },
 };
 
 #define QUESTIONS_NR (sizeof(questions) / sizeof(questions[0]))
