@@ -12,6 +12,7 @@
 #include "machine/atomic.h"
 #include "machine/mem.h"
 #include "machine/sim/sim.h"
+#include "page_scene.h"
 
 struct ops_scene {
 	uint64_t *wide;	 /* on each CPU, as all of these */
@@ -190,7 +191,8 @@ static struct ops_scene *counter_scene(struct sim *sim, int64_t amount)
 {
 	struct ops_scene *scene = sim_zalloc(sim, sizeof(*scene));
 
-	SIM_CHECK(quire_percpu_counter_init(NULL, &scene->counter, amount, 0) == 0);
+	SIM_CHECK(quire_percpu_counter_init(page_scene_make_unused(sim)->q, &scene->counter, amount,
+					    0) == 0);
 	return scene;
 }
 

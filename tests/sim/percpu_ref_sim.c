@@ -9,6 +9,7 @@
 
 #include "machine/atomic.h"
 #include "machine/sim/sim.h"
+#include "page_scene.h"
 
 struct ref_scene {
 	struct quire_percpu_ref ref;
@@ -35,7 +36,8 @@ static struct ref_scene *scene_make(struct sim *sim, unsigned flags)
 {
 	struct ref_scene *scene = sim_zalloc(sim, sizeof(*scene));
 
-	SIM_CHECK(quire_percpu_ref_init(NULL, &scene->ref, release, flags) == 0);
+	SIM_CHECK(quire_percpu_ref_init(page_scene_make_unused(sim)->q, &scene->ref, release,
+					flags) == 0);
 	return scene;
 }
 
