@@ -164,5 +164,6 @@ void bench_purge(const struct options *options);
 void bench_tree(const struct options *options);
 void bench_vmas(const struct options *options);
 void bench_policies(const struct options *options);
+void bench_percpu_ops(const struct options *options);
 
 #endif

@@ -44,6 +44,7 @@ static const struct question questions[] = {
 	{ "tree", bench_tree, "an area replaced with a million live" },
 	{ "vmas", bench_vmas, "mappings with 20,000 guarded areas" },
 	{ "policies", bench_policies, "spurious refusals and areas per hold, by purge policy" },
+	{ "percpu_ops", bench_percpu_ops, "adding one on this CPU, beside the ways to do without" },
 };
 
 #define QUESTIONS_NR (sizeof(questions) / sizeof(questions[0]))

@@ -41,6 +41,7 @@ enum lock_rank {
 	RANK_PCP,	   /* spin: one CPU's lists in one zone, and the door of its stacks */
 	RANK_DEPOT,	   /* spin: one zone's depot */
 	RANK_ZONE,	   /* spin: one zone's free areas */
+	RANK_SWITCH,	   /* spin: the way references count, being switched; nothing under it */
 	RANK_MACHINE,	   /* leaf: inside machine/ */
 	RANKS_NR,
 };

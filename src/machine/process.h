@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct lock;
+
 struct process_member {
 	struct process_member *prev, *next;
 	void (*fork_prepare)(struct process_member *member);
@@ -20,6 +22,9 @@ struct process_member {
 
 void process_register(struct process_member *member);
 void process_unregister(struct process_member *member);
+/* Held while the way of counting of a reference is switched: one at a time in a process, as the
+ * fence is the process's; fork waits for it, so that no child copies a half-switched one. */
+struct lock *process_switch_lock(void);
 /* Possible CPUs: one more than the largest CPU number there can be. */
 unsigned process_cpus_possible(void);
 /* Current CPU as per-CPU data is indexed (rseq cpu_id, or the system's answer). */

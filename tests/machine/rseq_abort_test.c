@@ -18,38 +18,20 @@
  */
 #include "quire_test.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "machine/stack.h"
+#include "tracer.h"
 
 #if STACK_SEQUENCES
-
-/* As the kernel's headers have it, which a system for building need not have. */
-struct rseq_cs {
-	uint32_t version, flags;
-	uint64_t start_ip, post_commit_offset, abort_ip;
-} __attribute__((aligned(32)));
-
-#define RSEQ_CS_OFFSET 8 /* of the word rseq_cs in struct rseq */
 
 #define CLASS	   2u
 #define LOW	   512u
 #define HIGH	   (LOW + 32u)
 #define COUNT_MAX  8u
 #define STEPS_MAX  200u
-#define BREAKPOINT 0xcc
 #define GUARD_BYTE 7
-
-/* The linker's names for the bounds of the section in which descriptors lie. */
-extern const struct rseq_cs __start___rseq_cs[] __attribute__((visibility("hidden")));
-extern const struct rseq_cs __stop___rseq_cs[] __attribute__((visibility("hidden")));
 
 enum operation {
 	POP,
@@ -185,140 +167,15 @@ static uint32_t do_run(const struct run *run)
 	}
 }
 
-static void child_main(const struct run *run)
+static void child_main(const void *arg)
 {
-	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-		_exit(2);
-	raise(SIGSTOP);
-	shared->returned = do_run(run);
-	_exit(0);
+	shared->returned = do_run(arg);
 }
 
 /* --- the parent --- */
 
-struct tracer {
-	pid_t child;
-	const struct rseq_cs *section;
-	unsigned long patched_addr; /* of the breakpoint; 0: none */
-	long patched_word;
-	unsigned aborts_nr;
-};
-
-static void tracer_continue(struct tracer *tracer)
-{
-	assert_int_equal(ptrace(PTRACE_CONT, tracer->child, NULL, NULL), 0);
-}
-
-/* Waits for the child to stop; gives the signal, or -1 if it ended well. */
-static int tracer_wait(struct tracer *tracer)
-{
-	int status;
-
-	assert_int_equal(waitpid(tracer->child, &status, 0), tracer->child);
-	if (WIFEXITED(status)) {
-		assert_int_equal(WEXITSTATUS(status), 0);
-		return -1;
-	}
-	assert_true(WIFSTOPPED(status));
-	return WSTOPSIG(status);
-}
-
-static struct user_regs_struct tracer_registers(struct tracer *tracer)
-{
-	struct user_regs_struct registers;
-
-	assert_int_equal(ptrace(PTRACE_GETREGS, tracer->child, NULL, &registers), 0);
-	return registers;
-}
-
-static void tracer_break_at(struct tracer *tracer, uint64_t addr)
-{
-	long word;
-
-	errno = 0;
-	word = ptrace(PTRACE_PEEKTEXT, tracer->child, addr, NULL);
-	assert_int_equal(errno, 0);
-	tracer->patched_addr = addr;
-	tracer->patched_word = word;
-	word = (word & ~0xffl) | BREAKPOINT;
-	assert_int_equal(ptrace(PTRACE_POKETEXT, tracer->child, addr, word), 0);
-}
-
-static void tracer_unbreak(struct tracer *tracer)
-{
-	assert_int_equal(
-		ptrace(PTRACE_POKETEXT, tracer->child, tracer->patched_addr, tracer->patched_word),
-		0);
-	tracer->patched_addr = 0;
-}
-
-/* Runs to the breakpoint and takes it away; false if the child ended without meeting it. */
-static bool tracer_run_to_break(struct tracer *tracer)
-{
-	struct user_regs_struct registers;
-	uint64_t addr = tracer->patched_addr;
-	int signal;
-
-	tracer_continue(tracer);
-	signal = tracer_wait(tracer);
-	if (signal < 0)
-		return false;
-	assert_int_equal(signal, SIGTRAP);
-	registers = tracer_registers(tracer);
-	assert_u64_eq(registers.rip, addr + 1);
-	registers.rip = addr;
-	assert_int_equal(ptrace(PTRACE_SETREGS, tracer->child, NULL, &registers), 0);
-	tracer_unbreak(tracer);
-	return true;
-}
-
-static uint64_t rseq_cs_addr(struct tracer *tracer)
-{
-	struct user_regs_struct registers = tracer_registers(tracer);
-
-	return registers.fs_base + (uint64_t)shared->s.rseq_offset + RSEQ_CS_OFFSET;
-}
-
-static void tracer_set_rseq_cs(struct tracer *tracer, uint64_t descriptor)
-{
-	assert_int_equal(ptrace(PTRACE_POKEDATA, tracer->child, rseq_cs_addr(tracer), descriptor),
-			 0);
-}
-
-static uint64_t tracer_rseq_cs(struct tracer *tracer)
-{
-	return (uint64_t)ptrace(PTRACE_PEEKDATA, tracer->child, rseq_cs_addr(tracer), NULL);
-}
-
-static bool is_inside(const struct tracer *tracer, uint64_t addr)
-{
-	return addr - tracer->section->start_ip < tracer->section->post_commit_offset;
-}
-
 /* The section that this operation's function is made of: each is tried until the child meets it. */
 static const struct rseq_cs *sections[OPERATIONS_NR];
-
-static void tracer_start(struct tracer *tracer, const struct run *run)
-{
-	fflush(NULL);
-	tracer->child = fork();
-	assert_true(tracer->child >= 0);
-	if (tracer->child == 0)
-		child_main(run);
-	assert_int_equal(tracer_wait(tracer), SIGSTOP);
-}
-
-/* Steps to the instruction wanted, or out of the section if it ends before; says which. */
-static bool tracer_step(struct tracer *tracer, unsigned stop_idx)
-{
-	for (unsigned i = 0; i < stop_idx; i++) {
-		if (!is_inside(tracer, tracer_registers(tracer).rip))
-			return false;
-		assert_int_equal(ptrace(PTRACE_SINGLESTEP, tracer->child, NULL, NULL), 0);
-		assert_int_equal(tracer_wait(tracer), SIGTRAP);
-	}
-	return is_inside(tracer, tracer_registers(tracer).rip);
-}
 
 /* What another thread of the slot has done meanwhile: pushed one, or popped one if it was full. */
 static void change_stack(struct outcome *model)
@@ -368,21 +225,6 @@ static void compare_with(const struct run *run, const struct outcome *model)
 }
 
 /*
- * From the abort label to the end, by way of a second stop at the first instruction: there the
- * section must be armed again, so that this stop is one more abort.
- */
-static void finish_after_abort(struct tracer *tracer)
-{
-	tracer_break_at(tracer, tracer->section->start_ip);
-	assert_true(tracer_run_to_break(tracer));
-	assert_u64_eq(tracer_rseq_cs(tracer), (uint64_t)tracer->section);
-	tracer_break_at(tracer, tracer->section->abort_ip);
-	assert_true(tracer_run_to_break(tracer));
-	tracer_continue(tracer);
-	assert_int_equal(tracer_wait(tracer), -1);
-}
-
-/*
  * One child, stopped once.  Returns whether the stop lay inside the section, so that the caller
  * goes on to the next instruction.
  */
@@ -393,7 +235,7 @@ static bool run_once(const struct run *run, struct tracer *tracer)
 
 	stack_prepare(run);
 	model_prepare(run, &model);
-	tracer_start(tracer, run);
+	tracer_start(tracer, child_main, run);
 	tracer_break_at(tracer, tracer->section->start_ip);
 	assert_true(tracer_run_to_break(tracer));
 	tracer_set_rseq_cs(tracer, 0);
@@ -407,7 +249,7 @@ static bool run_once(const struct run *run, struct tracer *tracer)
 		if (run->is_changed)
 			change_stack(&model);
 		tracer->aborts_nr++;
-		finish_after_abort(tracer);
+		tracer_finish_after_abort(tracer);
 	}
 	model_run(run, &model);
 	compare_with(run, &model);
@@ -417,7 +259,8 @@ static bool run_once(const struct run *run, struct tracer *tracer)
 /* Aborts at every instruction in turn; gives how many there were. */
 static unsigned run_at_every_instruction(struct run run)
 {
-	struct tracer tracer = { .section = sections[run.operation] };
+	struct tracer tracer = { .section = sections[run.operation],
+				 .rseq_offset = shared->s.rseq_offset };
 
 	for (run.stop_idx = 0; run.stop_idx < STEPS_MAX; run.stop_idx++) {
 		if (!run_once(&run, &tracer))
@@ -434,10 +277,10 @@ static void find_section(enum operation operation)
 	const struct run run = { .operation = operation, .held_nr = 4, .count = 1, .expected = 7 };
 
 	for (const struct rseq_cs *cs = __start___rseq_cs; cs < __stop___rseq_cs; cs++) {
-		struct tracer tracer = { .section = cs };
+		struct tracer tracer = { .section = cs, .rseq_offset = shared->s.rseq_offset };
 
 		stack_prepare(&run);
-		tracer_start(&tracer, &run);
+		tracer_start(&tracer, child_main, &run);
 		tracer_break_at(&tracer, cs->start_ip);
 		if (tracer_run_to_break(&tracer)) {
 			sections[operation] = cs;
@@ -488,7 +331,7 @@ static bool run_on_closed(const struct run *run, struct tracer *tracer)
 	stack_prepare(run);
 	header_close();
 	model_prepare(run, &model);
-	tracer_start(tracer, run);
+	tracer_start(tracer, child_main, run);
 	tracer_break_at(tracer, tracer->section->start_ip);
 	assert_true(tracer_run_to_break(tracer));
 	tracer_set_rseq_cs(tracer, 0);
@@ -517,7 +360,8 @@ static void sequence_begun_on_a_closed_stack_never_mixes_old_and_new(void **stat
 		struct tracer tracer;
 
 		find_section(operation);
-		tracer = (struct tracer){ .section = sections[operation] };
+		tracer = (struct tracer){ .section = sections[operation],
+					  .rseq_offset = shared->s.rseq_offset };
 		for (run.stop_idx = 0; run.stop_idx < STEPS_MAX; run.stop_idx++) {
 			points_nr++;
 			if (!run_on_closed(&run, &tracer))

@@ -42,6 +42,7 @@ static const char *const rank_names[RANKS_NR] = {
 	[RANK_PCP] = "PCP",
 	[RANK_DEPOT] = "DEPOT",
 	[RANK_ZONE] = "ZONE",
+	[RANK_SWITCH] = "SWITCH",
 	[RANK_MACHINE] = "MACHINE",
 };
 

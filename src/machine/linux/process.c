@@ -37,6 +37,8 @@
 static struct {
 	struct mutex making; /* taken first: the default instance, while it is made */
 	struct mutex mutex;  /* RANK_INSTANCES */
+	struct lock switching;
+	lock_token token; /* of switching, during a fork */
 	/* Under the mutex: */
 	struct process_member *first, *last;
 	pthread_once_t once;
@@ -45,6 +47,7 @@ static struct {
 } process = {
 	.making = { .rank = RANK_DEFAULT },
 	.mutex = { .rank = RANK_INSTANCES },
+	.switching = { .rank = RANK_SWITCH },
 	.once = PTHREAD_ONCE_INIT,
 };
 
@@ -54,10 +57,12 @@ static void fork_prepare(void)
 	mutex_acquire(&process.mutex);
 	for (struct process_member *m = process.first; m != NULL; m = m->next)
 		m->fork_prepare(m);
+	process.token = lock_acquire(&process.switching);
 }
 
 static void fork_parent(void)
 {
+	lock_release(&process.switching, process.token);
 	for (struct process_member *m = process.last; m != NULL; m = m->prev)
 		m->fork_parent(m);
 	mutex_release(&process.mutex);
@@ -67,6 +72,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
 	fence_fork_child();
+	lock_release(&process.switching, process.token);
 	for (struct process_member *m = process.last; m != NULL; m = m->prev)
 		m->fork_child(m);
 	mutex_release(&process.mutex);
@@ -83,6 +89,12 @@ static void add_handlers_once(void)
 static void add_handlers(void)
 {
 	pthread_once(&process.once, add_handlers_once);
+}
+
+struct lock *process_switch_lock(void)
+{
+	add_handlers();
+	return &process.switching;
 }
 
 void process_register(struct process_member *member)

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.c - which number is a slot, and whether there are sequences at all
- *
- * Sequences need: an architecture for which they are written; rseq registered by libc (we never
- * register ourselves: two registrations in one process exclude each other); and membarrier's
- * rseq fence, without which nobody could close a stack.  All this is asked once in a process, so
- * that no slot is ever used with sequences by one instance and with atomics by another.
+ * stack.c - which number is a slot
  *
  *   numbering   when                                                  slots
  *   mm_cid      the kernel fills it (AT_RSEQ_FEATURE_SIZE >= 28)      as many as wanted
@@ -18,68 +13,16 @@
  */
 #include "machine/stack.h"
 
-#include <errno.h>
-#include <sys/auxv.h>
-
 #include "base/check.h"
-#include "machine/atomic.h"
 #include "machine/linux/fence.h"
+#include "machine/linux/probe.h"
 #include "machine/linux/thread.h"
 #include "machine/process.h"
-
-/* libc's, where it is glibc 2.35 or later; NULL addresses elsewhere. */
-extern const ptrdiff_t __rseq_offset __attribute__((weak));
-extern const unsigned int __rseq_size __attribute__((weak));
 
 /* In struct rseq.  glibc registers at least 32 bytes, whatever __rseq_size says of features. */
 #define RSEQ_CPU_ID_OFFSET 4
 #define RSEQ_CS_OFFSET	   8
 #define RSEQ_MM_CID_OFFSET 24
-#define RSEQ_MM_CID_END	   28
-
-#ifndef AT_RSEQ_FEATURE_SIZE
-#define AT_RSEQ_FEATURE_SIZE 27
-#endif
-
-enum {
-	PROBE_NOT_YET,
-	PROBE_NO_SEQUENCES,
-	PROBE_BY_CPU,
-	PROBE_BY_MM_CID,
-};
-
-/* Atomic; one of the above: the answer for the life of the process. */
-static uint32_t probe_answer;
-
-static bool kernel_fills_mm_cid(void)
-{
-	int errno_before = errno;
-	unsigned long feature_bytes = getauxval(AT_RSEQ_FEATURE_SIZE);
-
-	errno = errno_before;
-	return feature_bytes >= RSEQ_MM_CID_END;
-}
-
-static uint32_t probe(void)
-{
-	if (!STACK_SEQUENCES || &__rseq_size == NULL || &__rseq_offset == NULL || __rseq_size == 0)
-		return PROBE_NO_SEQUENCES;
-	if (fence_enable() != 0)
-		return PROBE_NO_SEQUENCES;
-	return kernel_fills_mm_cid() ? PROBE_BY_MM_CID : PROBE_BY_CPU;
-}
-
-/* Two threads may both probe; the first answer stands, also for the other. */
-static uint32_t probe_once(void)
-{
-	uint32_t answer = load_acquire(&probe_answer);
-	uint32_t found = PROBE_NOT_YET;
-
-	if (answer != PROBE_NOT_YET)
-		return answer;
-	answer = probe();
-	return cas_acq_rel(&probe_answer, &found, answer) ? answer : found;
-}
 
 static intptr_t offset_from_thread_pointer(const void *variable)
 {
@@ -102,7 +45,7 @@ void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, boo
 {
 	unsigned possible = process_cpus_possible();
 	bool all = cpus_max == 0 || cpus_max >= possible;
-	uint32_t answer = rseq ? probe_once() : PROBE_NO_SEQUENCES;
+	uint32_t answer = rseq && STACK_SEQUENCES ? probe_once() : PROBE_NO_SEQUENCES;
 	bool by_cpu = want_by_cpu || answer == PROBE_BY_CPU;
 
 	s->doors_nr = all ? possible : cpus_max;
@@ -111,8 +54,8 @@ void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, boo
 		return;
 	s->slots_nr = s->doors_nr;
 	s->by_cpu = by_cpu;
-	s->rseq_offset = __rseq_offset;
-	s->slot_offset = __rseq_offset + (by_cpu ? RSEQ_CPU_ID_OFFSET : RSEQ_MM_CID_OFFSET);
+	s->rseq_offset = probe_rseq_offset();
+	s->slot_offset = s->rseq_offset + (by_cpu ? RSEQ_CPU_ID_OFFSET : RSEQ_MM_CID_OFFSET);
 }
 
 int stack_slot_slow(const struct cpu_stacks *s)

@@ -118,8 +118,9 @@ struct task {
 	bool daemon;   /* need not end */
 	bool in_seq, seq_abort;
 	bool irq_off;
-	bool spinning; /* waits without leaving its CPU */
-	bool no_wait;  /* says the scenario: a mutex may not be waited for */
+	bool spinning;	/* waits without leaving its CPU */
+	bool no_number; /* reads a CPU number above the bound */
+	bool no_wait;	/* says the scenario: a mutex may not be waited for */
 	uint8_t irq_depth;
 	uint8_t held_nr;
 	uint8_t buffer_nr;
@@ -422,6 +423,9 @@ void memory_access(const volatile void *addr, size_t bytes, bool write, uintptr_
 void memory_note_write(const volatile void *addr, size_t bytes);
 void memory_reset(void);
 const char *memory_describe(const volatile void *addr, char *text, size_t bytes);
+
+/* ---- stack.c: for CPU @cpu, or all if it is negative --------------------------------------------- */
+void sequences_fence(int cpu, uintptr_t pc);
 
 /* ---- count.c ----------------------------------------------------------------------------------------- */
 struct sim_counts {

@@ -14,6 +14,8 @@
 #include "machine/sim/memory.h"
 
 static struct mutex instances = { .rank = RANK_INSTANCES };
+static struct lock switching = { .rank = RANK_SWITCH };
+static lock_token switching_token; /* during a fork */
 
 static struct process_member *first_member(void)
 {
@@ -44,6 +46,11 @@ void process_unregister(struct process_member *member)
 	} else {
 		sim_run_.process_first = member->next;
 	}
+}
+
+struct lock *process_switch_lock(void)
+{
+	return &switching;
 }
 
 unsigned process_cpus_possible(void)
@@ -91,6 +98,7 @@ static void prepare(void)
 	mutex_acquire(&instances);
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_prepare(m);
+	switching_token = lock_acquire(&switching);
 	trace_note("fork", 0);
 }
 
@@ -98,6 +106,7 @@ void sim_fork_parent(void)
 {
 	prepare();
 	sched_point(POINT_WORK, NULL, 0, CALLER_PC);
+	lock_release(&switching, switching_token);
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_parent(m);
 	mutex_release(&instances);
@@ -147,6 +156,7 @@ void sim_fork_child(void)
 	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
 		if (i != sim_run_.current)
 			sim_run_.tasks[i].state = TASK_DONE;
+	lock_release(&switching, switching_token);
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_child(m);
 	mutex_release(&instances);

@@ -318,7 +318,7 @@ void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, boo
 }
 
 /* membarrier(2): each CPU that runs one of ours passes a full barrier and restarts its sequence. */
-static void fence(int cpu, uintptr_t pc)
+void sequences_fence(int cpu, uintptr_t pc)
 {
 	sched_point(POINT_CPU_FENCE, NULL, 0, pc);
 	if (!(sim_mode & MODE_RUN) || MUTANT(fence_left_out))
@@ -332,7 +332,7 @@ static void fence(int cpu, uintptr_t pc)
 
 void stacks_fence_slot(const struct cpu_stacks *s, unsigned slot)
 {
-	fence(s->by_cpu ? (int)slot : -1, CALLER_PC);
+	sequences_fence(s->by_cpu ? (int)slot : -1, CALLER_PC);
 }
 
 static bool skipped(const uint64_t *skip, unsigned slot)
@@ -345,10 +345,10 @@ void stacks_fence_all(const struct cpu_stacks *s, const uint64_t *skip)
 	unsigned slots_nr = s->slots_nr - (MUTANT(fence_one_slot_short) ? 1u : 0u);
 
 	if (!s->by_cpu && !MUTANT(fence_one_slot_short)) {
-		fence(-1, CALLER_PC);
+		sequences_fence(-1, CALLER_PC);
 		return;
 	}
 	for (unsigned slot = 0; slot < slots_nr; slot++)
 		if (!skipped(skip, slot))
-			fence((int)slot, CALLER_PC);
+			sequences_fence((int)slot, CALLER_PC);
 }

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu_counter.h - a counter that every CPU adds to without touching the others
+ *
+ * Reading is one load and may be off; the exact sum is there on demand.  The error of a read is
+ * below batch x CPUs, plus what adds that are in progress have in hand, where batch is the largest
+ * that was ever used on the counter: max(32, 2 x CPUs) unless quire_percpu_counter_add_batch()
+ * was given a larger one.  (Below 3 x batch x CPUs where threads were moved in the midst of adds.)
+ *
+ * A counter takes 16 bytes on each CPU.  It is embedded in what it counts for, and may not be moved.
+ * No call waits or takes a lock but init and destroy, so all others are legal anywhere, signal
+ * handlers included.  A child of fork has all counts; its reads may be off by what other threads
+ * had in hand, until quire_percpu_counter_sync().
+ */
+#ifndef QUIRE_PERCPU_COUNTER_H
+#define QUIRE_PERCPU_COUNTER_H
+
+#include <stdint.h>
+#include <quire/quire.h>
+
+#pragma GCC visibility push(default)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Its content is the library's business; all zero is no counter. */
+struct quire_percpu_counter {
+	uint64_t private_words[6];
+};
+
+/**
+ * quire_percpu_counter_init - make a counter
+ * @q:		instance that its slots are allocated from
+ * @counter:	to be filled
+ * @amount:	what it counts at first
+ * @flags:	as for quire_alloc_percpu()
+ *
+ * Returns   0; -ENOMEM, with nothing changed.
+ * Context   as quire_alloc_percpu().
+ * Pair      quire_percpu_counter_destroy().
+ */
+int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *counter, int64_t amount,
+			      unsigned flags);
+
+/** quire_percpu_counter_destroy - free the slots; nobody may be using it */
+void quire_percpu_counter_destroy(struct quire_percpu_counter *counter);
+
+/**
+ * quire_percpu_counter_add - add @amount, which may be negative
+ *
+ * Cost      one sequence on this CPU's slot; one atomic addition a batch.
+ */
+void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amount);
+
+/**
+ * quire_percpu_counter_add_batch - the same, telling the others after @batch
+ * @batch:	1..2^31: at 1 reads are exact, and every add is an atomic one besides
+ */
+void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_t amount,
+				    uint32_t batch);
+
+/** quire_percpu_counter_read - the count, off by less than batch x CPUs */
+int64_t quire_percpu_counter_read(const struct quire_percpu_counter *counter);
+
+/**
+ * quire_percpu_counter_sum - the count
+ *
+ * Every add that ended before the call is in it, none that begins after; no lock is taken and
+ * nobody is stopped.
+ *
+ * Cost      one cache miss a CPU.
+ * Linux     percpu_counter_sum(), which takes the counter's lock.
+ */
+int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter);
+
+/** quire_percpu_counter_set - make the count @amount; adds of the same moment come before or after */
+void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amount);
+
+/** quire_percpu_counter_sync - let reads be exact until the next add; nobody may be adding */
+void quire_percpu_counter_sync(struct quire_percpu_counter *counter);
+
+/**
+ * quire_percpu_counter_compare - compare the count with @other
+ *
+ * Returns   -1, 0 or 1: exactly, but at the cost of a read where the two are far apart.
+ */
+int quire_percpu_counter_compare(const struct quire_percpu_counter *counter, int64_t other);
+
+#ifdef __cplusplus
+}
+#endif
+
+#pragma GCC visibility pop
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu_ops.h - operations on the current CPU's copy of a per-CPU variable
+ *
+ * @ptr is CPU 0's copy, as quire_alloc_percpu() returns it, of an integer, a pointer or a bool of
+ * 1, 2, 4 or 8 bytes, naturally aligned; the copy of a CPU lies cpu * QUIRE_PERCPU_STRIDE bytes
+ * above.  The macros convert as plain C does: quire_this_cpu_sub(ptr, val) means *ptr -= val, also
+ * where val is unsigned and *ptr is wider.
+ *
+ *	T    quire_this_cpu_read(ptr)			T is the type of *ptr
+ *	void quire_this_cpu_write(ptr, val)
+ *	void quire_this_cpu_add(ptr, val)		and sub, and, or
+ *	void quire_this_cpu_inc(ptr)			and dec
+ *	T    quire_this_cpu_add_return(ptr, val)	the new value
+ *	T    quire_this_cpu_xchg(ptr, val)		the old value
+ *	T    quire_this_cpu_cmpxchg(ptr, old, new)	the old value: equal to @old if it was done
+ *	T    quire_this_cpu_sum(ptr)			of all CPUs' copies, modulo the width
+ *
+ * Each is one step for the threads of the same CPU and for their signal handlers, whatever comes
+ * between: the thread may be preempted, interrupted or moved, and the operation takes effect once,
+ * on the CPU on which it ends.  It is no step for other CPUs: they may read a copy at any time
+ * (quire_this_cpu_sum() does), but a store by another CPU is lost, or loses an operation.  It
+ * orders nothing but itself.
+ *
+ * Where the system has no restartable sequences (or GLIBC_TUNABLES=glibc.pthread.rseq=0 says so)
+ * every operation of the process is an atomic one on a copy; that is decided once.  A thread that
+ * libc did not make, and that therefore has no CPU number, takes microseconds instead.
+ *
+ * The instance must have units for all possible CPUs (units: not given).  Legal anywhere, signal
+ * handlers included, but between vfork and exec.
+ */
+#ifndef QUIRE_PERCPU_OPS_H
+#define QUIRE_PERCPU_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <quire/arch/this_cpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+/**
+ * quire_this_cpu_do - one operation by number: what the macros call when no sequence can run
+ * @operation:	QUIRE_THIS_CPU_* | bytes of a copy (1, 2, 4, 8)
+ * @ptr:	CPU 0's copy
+ * @value:	operand; cmpxchg's new value
+ * @expected:	cmpxchg's old value
+ *
+ * Returns   the value read, the new value of add_return, the old one of xchg and cmpxchg, else 0;
+ *           zero-extended.
+ * Context   anywhere.
+ */
+uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t value,
+			   uint64_t expected);
+
+/**
+ * quire_this_cpu_sum_bytes - the sum of all CPUs' copies
+ * @ptr:	CPU 0's copy
+ * @bytes:	of a copy (1, 2, 4, 8)
+ *
+ * Copies that change meanwhile are each read once, at some moment.
+ *
+ * Returns   the sum of the zero-extended copies, modulo 2^64: right modulo the width, whatever
+ *           wrapped around and whichever copies are negative.
+ * Context   anywhere.
+ * Cost      one cache miss a CPU.
+ */
+uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes);
+
+/**
+ * quire_this_cpu_fill - find out what sequences of this process read
+ * @words:	filled, once and for all; left alone where there are no sequences
+ *
+ * Context   constructors of whatever includes this header call it.
+ */
+void quire_this_cpu_fill(struct quire_this_cpu_words *words);
+
+#pragma GCC visibility pop
+
+#ifndef QUIRE_PERCPU_OPS_NO_INLINE /* for libquire itself, which has words of its own */
+
+#if QUIRE_THIS_CPU_SEQUENCES
+
+/* One for each program and library that includes this; its own business. */
+extern struct quire_this_cpu_words quire_this_cpu_words;
+__attribute__((weak, visibility("hidden"))) struct quire_this_cpu_words quire_this_cpu_words =
+	QUIRE_THIS_CPU_WORDS_INIT;
+
+/** quire_this_cpu_begin_ - before main(), or when a library is loaded: what sequences read */
+__attribute__((constructor)) static void quire_this_cpu_begin_(void)
+{
+	quire_this_cpu_fill(&quire_this_cpu_words);
+}
+
+#define QUIRE_THIS_CPU_WORDS_ (&quire_this_cpu_words)
+
+#else
+
+#define QUIRE_THIS_CPU_WORDS_ ((const struct quire_this_cpu_words *)0)
+
+#endif
+
+#define QUIRE_THIS_CPU_UNLIKELY_(refused) __builtin_expect(refused, 0)
+
+#define QUIRE_THIS_CPU_DEFINE_QUIET_(op, OP, bytes, type)                                          \
+	QUIRE_THIS_CPU_INLINE_ void quire_this_cpu_##op##_##bytes(volatile void *ptr, type value)  \
+	{                                                                                          \
+		if (QUIRE_THIS_CPU_UNLIKELY_(                                                      \
+			    !quire_seq_##op##_##bytes(QUIRE_THIS_CPU_WORDS_, ptr, value)))         \
+			(void)quire_this_cpu_do(QUIRE_THIS_CPU_##OP | bytes, ptr, value, 0);       \
+	}
+
+#define QUIRE_THIS_CPU_DEFINE_(bytes, type)                                                        \
+	QUIRE_THIS_CPU_DEFINE_QUIET_(write, WRITE, bytes, type)                                    \
+	QUIRE_THIS_CPU_DEFINE_QUIET_(add, ADD, bytes, type)                                        \
+	QUIRE_THIS_CPU_DEFINE_QUIET_(and, AND, bytes, type)                                        \
+	QUIRE_THIS_CPU_DEFINE_QUIET_(or, OR, bytes, type)                                          \
+	QUIRE_THIS_CPU_INLINE_ type quire_this_cpu_read_##bytes(const volatile void *ptr)          \
+	{                                                                                          \
+		type old;                                                                          \
+                                                                                                   \
+		if (QUIRE_THIS_CPU_UNLIKELY_(                                                      \
+			    !quire_seq_read_##bytes(QUIRE_THIS_CPU_WORDS_, ptr, &old)))            \
+			old = (type)quire_this_cpu_do(QUIRE_THIS_CPU_READ | bytes,                 \
+						      (volatile void *)(uintptr_t)ptr, 0, 0);      \
+		return old;                                                                        \
+	}                                                                                          \
+	QUIRE_THIS_CPU_INLINE_ type quire_this_cpu_add_return_##bytes(volatile void *ptr,          \
+								      type value)                  \
+	{                                                                                          \
+		size_t slot;                                                                       \
+		type sum;                                                                          \
+                                                                                                   \
+		if (QUIRE_THIS_CPU_UNLIKELY_(!quire_seq_add_return_##bytes(                        \
+			    QUIRE_THIS_CPU_WORDS_, ptr, value, &sum, &slot)))                      \
+			sum = (type)quire_this_cpu_do(QUIRE_THIS_CPU_ADD_RETURN | bytes, ptr,      \
+						      value, 0);                                   \
+		return sum;                                                                        \
+	}                                                                                          \
+	QUIRE_THIS_CPU_INLINE_ type quire_this_cpu_xchg_##bytes(volatile void *ptr, type value)    \
+	{                                                                                          \
+		type old;                                                                          \
+                                                                                                   \
+		if (QUIRE_THIS_CPU_UNLIKELY_(                                                      \
+			    !quire_seq_xchg_##bytes(QUIRE_THIS_CPU_WORDS_, ptr, value, &old)))     \
+			old = (type)quire_this_cpu_do(QUIRE_THIS_CPU_XCHG | bytes, ptr, value, 0); \
+		return old;                                                                        \
+	}                                                                                          \
+	QUIRE_THIS_CPU_INLINE_ type quire_this_cpu_cmpxchg_##bytes(volatile void *ptr,             \
+								   type expected, type value)      \
+	{                                                                                          \
+		type old;                                                                          \
+                                                                                                   \
+		if (QUIRE_THIS_CPU_UNLIKELY_(!quire_seq_cmpxchg_##bytes(                           \
+			    QUIRE_THIS_CPU_WORDS_, ptr, expected, value, &old)))                   \
+			old = (type)quire_this_cpu_do(QUIRE_THIS_CPU_CMPXCHG | bytes, ptr, value,  \
+						      expected);                                   \
+		return old;                                                                        \
+	}
+
+QUIRE_THIS_CPU_DEFINE_(1, uint8_t)
+QUIRE_THIS_CPU_DEFINE_(2, uint16_t)
+QUIRE_THIS_CPU_DEFINE_(4, uint32_t)
+QUIRE_THIS_CPU_DEFINE_(8, uint64_t)
+
+#endif
+
+#ifdef __cplusplus
+}
+
+/* A type without const and volatile, which a cast must not name. */
+template <class T> struct quire_this_cpu_plain {
+	typedef T type;
+};
+template <class T> struct quire_this_cpu_plain<const T> {
+	typedef T type;
+};
+template <class T> struct quire_this_cpu_plain<volatile T> {
+	typedef T type;
+};
+template <class T> struct quire_this_cpu_plain<const volatile T> {
+	typedef T type;
+};
+#define QUIRE_THIS_CPU_TYPE_(ptr) typename quire_this_cpu_plain<__typeof__(*(ptr))>::type
+#else
+#define QUIRE_THIS_CPU_TYPE_(ptr) __typeof__(*(ptr))
+#endif
+
+/*
+ * By the width of *ptr: one of the four is compiled, and each argument is evaluated once.  An
+ * operand becomes what assignment to *ptr would make of it, and then its bits; bits become what
+ * *ptr is.
+ */
+#define QUIRE_THIS_CPU_WIDTH_(ptr)                                                                 \
+	((void)sizeof(char[sizeof(*(ptr)) == 1 || sizeof(*(ptr)) == 2 || sizeof(*(ptr)) == 4 ||    \
+					   sizeof(*(ptr)) == 8                                     \
+				   ? 1                                                             \
+				   : -1]))
+#define QUIRE_THIS_CPU_BITS_(ptr, val) ((uint64_t)(QUIRE_THIS_CPU_TYPE_(ptr))(val))
+
+#define QUIRE_THIS_CPU_QUIET_(op, ptr, bits)                                                       \
+	(QUIRE_THIS_CPU_WIDTH_(ptr),                                                               \
+	 sizeof(*(ptr)) == 8   ? quire_this_cpu_##op##_8((ptr), (bits))                            \
+	 : sizeof(*(ptr)) == 4 ? quire_this_cpu_##op##_4((ptr), (uint32_t)(bits))                  \
+	 : sizeof(*(ptr)) == 2 ? quire_this_cpu_##op##_2((ptr), (uint16_t)(bits))                  \
+			       : quire_this_cpu_##op##_1((ptr), (uint8_t)(bits)))
+
+#define QUIRE_THIS_CPU_VALUE_(op, ptr, bits)                                                       \
+	((QUIRE_THIS_CPU_TYPE_(ptr))(                                                              \
+		QUIRE_THIS_CPU_WIDTH_(ptr),                                                        \
+		sizeof(*(ptr)) == 8   ? quire_this_cpu_##op##_8((ptr), (bits))                     \
+		: sizeof(*(ptr)) == 4 ? quire_this_cpu_##op##_4((ptr), (uint32_t)(bits))           \
+		: sizeof(*(ptr)) == 2 ? quire_this_cpu_##op##_2((ptr), (uint16_t)(bits))           \
+				      : quire_this_cpu_##op##_1((ptr), (uint8_t)(bits))))
+
+#define quire_this_cpu_write(ptr, val)                                                             \
+	QUIRE_THIS_CPU_QUIET_(write, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_add(ptr, val) QUIRE_THIS_CPU_QUIET_(add, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_sub(ptr, val)                                                               \
+	QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_C(0) - QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_and(ptr, val) QUIRE_THIS_CPU_QUIET_(and, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_or(ptr, val)  QUIRE_THIS_CPU_QUIET_(or, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_inc(ptr)	     QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_C(1))
+#define quire_this_cpu_dec(ptr)	     QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_MAX)
+#define quire_this_cpu_add_return(ptr, val)                                                        \
+	QUIRE_THIS_CPU_VALUE_(add_return, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_xchg(ptr, val)                                                              \
+	QUIRE_THIS_CPU_VALUE_(xchg, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+
+#define quire_this_cpu_read(ptr)                                                                   \
+	((QUIRE_THIS_CPU_TYPE_(ptr))(QUIRE_THIS_CPU_WIDTH_(ptr),                                   \
+				     sizeof(*(ptr)) == 8   ? quire_this_cpu_read_8(ptr)            \
+				     : sizeof(*(ptr)) == 4 ? quire_this_cpu_read_4(ptr)            \
+				     : sizeof(*(ptr)) == 2 ? quire_this_cpu_read_2(ptr)            \
+							   : quire_this_cpu_read_1(ptr)))
+
+#define quire_this_cpu_cmpxchg(ptr, expected, val)                                                 \
+	((QUIRE_THIS_CPU_TYPE_(ptr))(                                                              \
+		QUIRE_THIS_CPU_WIDTH_(ptr),                                                        \
+		sizeof(*(ptr)) == 8                                                                \
+			? quire_this_cpu_cmpxchg_8((ptr), QUIRE_THIS_CPU_BITS_(ptr, expected),     \
+						   QUIRE_THIS_CPU_BITS_(ptr, val))                 \
+		: sizeof(*(ptr)) == 4                                                              \
+			? quire_this_cpu_cmpxchg_4((ptr),                                          \
+						   (uint32_t)QUIRE_THIS_CPU_BITS_(ptr, expected),  \
+						   (uint32_t)QUIRE_THIS_CPU_BITS_(ptr, val))       \
+		: sizeof(*(ptr)) == 2                                                              \
+			? quire_this_cpu_cmpxchg_2((ptr),                                          \
+						   (uint16_t)QUIRE_THIS_CPU_BITS_(ptr, expected),  \
+						   (uint16_t)QUIRE_THIS_CPU_BITS_(ptr, val))       \
+			: quire_this_cpu_cmpxchg_1((ptr),                                          \
+						   (uint8_t)QUIRE_THIS_CPU_BITS_(ptr, expected),   \
+						   (uint8_t)QUIRE_THIS_CPU_BITS_(ptr, val))))
+
+#define quire_this_cpu_sum(ptr)                                                                    \
+	((QUIRE_THIS_CPU_TYPE_(ptr))(QUIRE_THIS_CPU_WIDTH_(ptr),                                   \
+				     quire_this_cpu_sum_bytes((ptr), sizeof(*(ptr)))))
+
+#endif

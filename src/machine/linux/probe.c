@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * probe.c - whether there are sequences at all
+ *
+ * They need: an architecture for which they are written; rseq registered by libc (we never
+ * register ourselves: two registrations in one process exclude each other); and membarrier's
+ * rseq fence, without which nobody could close a stack or end a reference's per-CPU mode.  All
+ * this is asked once in a process, so that no word is ever used with sequences by one and with
+ * atomics by another.
+ */
+#include "machine/linux/probe.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/auxv.h>
+
+#include <quire/arch/this_cpu.h>
+
+#include "machine/atomic.h"
+#include "machine/linux/fence.h"
+
+/* libc's, where it is glibc 2.35 or later; NULL addresses elsewhere. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+#define RSEQ_MM_CID_END 28
+
+#ifndef AT_RSEQ_FEATURE_SIZE
+#define AT_RSEQ_FEATURE_SIZE 27
+#endif
+
+static uint32_t probe_answer; /* atomic; PROBE_* */
+
+static bool kernel_fills_mm_cid(void)
+{
+	int errno_before = errno;
+	unsigned long feature_bytes = getauxval(AT_RSEQ_FEATURE_SIZE);
+
+	errno = errno_before;
+	return feature_bytes >= RSEQ_MM_CID_END;
+}
+
+static uint32_t probe(void)
+{
+	if (!QUIRE_THIS_CPU_SEQUENCES || &__rseq_size == NULL || &__rseq_offset == NULL ||
+	    __rseq_size == 0)
+		return PROBE_NO_SEQUENCES;
+	if (fence_enable() != 0)
+		return PROBE_NO_SEQUENCES;
+	return kernel_fills_mm_cid() ? PROBE_BY_MM_CID : PROBE_BY_CPU;
+}
+
+/* Two threads may both probe; the first answer stands, also for the other. */
+uint32_t probe_once(void)
+{
+	uint32_t answer = load_acquire(&probe_answer);
+	uint32_t found = PROBE_NOT_YET;
+
+	if (answer != PROBE_NOT_YET)
+		return answer;
+	answer = probe();
+	return cas_acq_rel(&probe_answer, &found, answer) ? answer : found;
+}
+
+intptr_t probe_rseq_offset(void)
+{
+	return __rseq_offset;
+}

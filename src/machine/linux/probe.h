@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* probe.h - whether this process has sequences: asked once, for stacks and for per-CPU data */
+#ifndef MACHINE_LINUX_PROBE_H
+#define MACHINE_LINUX_PROBE_H
+
+#include <stdint.h>
+
+enum {
+	PROBE_NOT_YET,
+	PROBE_NO_SEQUENCES,
+	PROBE_BY_CPU,	 /* the kernel fills cpu_id */
+	PROBE_BY_MM_CID, /* and mm_cid */
+};
+
+/* One of the above but the first: the answer for the life of the process. */
+uint32_t probe_once(void);
+/* struct rseq from the thread pointer; only where there are sequences. */
+intptr_t probe_rseq_offset(void);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.c - the sequences on per-CPU data, one step at a time
+ *
+ * The table of steps is the one of include/quire/arch/this_cpu.h, in the form that aarch64 has: an
+ * operation loads the copy and commits what it makes of it.  x86-64 does both in one instruction,
+ * which is one schedule of these.
+ *
+ *	number and bound, guard?, load, commit
+ *
+ * Before each step the scheduler may switch, interrupt, migrate or abort; between the last such
+ * moment and the commit there is none.  A task without a number (sim_without_number()) reads one
+ * above the bound.
+ */
+#include <string.h>
+
+#include "machine/cpu.h"
+#include "machine/sim/internal.h"
+#include "machine/stack.h"
+
+struct section {
+	struct task *task;
+	uintptr_t pc;
+	char *copy;
+	size_t slot;
+	unsigned bytes;
+	bool refused;
+};
+
+/* A step: false if the sequence has to restart. */
+static bool step(struct section *section, const volatile void *addr, unsigned bytes,
+		 enum point_kind kind)
+{
+	bool commit = kind == POINT_SEQ_COMMIT;
+
+	sched_point(kind, addr, bytes, section->pc);
+	if (section->task->seq_abort)
+		return false;
+	if (sim_mode & MODE_RUN && sim_mode & MODE_MEMORY)
+		memory_access(addr, bytes, commit, section->pc);
+	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
+		race_marked(addr, bytes, commit, section->pc);
+	return true;
+}
+
+/* The first step.  False if the sequence has to restart; refused if the number is none. */
+static bool begin(struct section *section, volatile void *ptr)
+{
+	struct task *task = section->task;
+	unsigned number;
+
+	task->in_seq = true;
+	task->seq_abort = false;
+	sched_point(POINT_SEQ_READ, ptr, 4, section->pc);
+	if (task->seq_abort)
+		return false;
+	number = task->no_number ? sim_opt.cpus_nr : task->cpu;
+	section->refused = number >= sim_opt.cpus_nr && !MUTANT(sequence_without_bounds_check);
+	section->slot = number * QUIRE_PERCPU_STRIDE;
+	section->copy = (char *)(uintptr_t)ptr + section->slot;
+	return true;
+}
+
+static bool load(struct section *section, uint64_t *value)
+{
+	if (!step(section, section->copy, section->bytes, POINT_SEQ_READ))
+		return false;
+	*value = 0;
+	memcpy(value, section->copy, section->bytes);
+	trace_value(*value);
+	return true;
+}
+
+static void write_copy(char *copy, unsigned bytes, uint64_t value)
+{
+	if (sim_mode & MODE_LOG)
+		undo_note_small(copy, bytes);
+	memory_note_write(copy, bytes);
+	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
+		buffer_add(current_task(), copy, bytes, false);
+	memcpy(copy, &value, bytes);
+	if (sim_mode & MODE_BUFFER)
+		buffer_settle(current_task());
+}
+
+/* The last step: no way back, and nothing between the look and the store. */
+static bool commit(struct section *section, uint64_t value)
+{
+	if (!step(section, section->copy, section->bytes, POINT_SEQ_COMMIT))
+		return false;
+	write_copy(section->copy, section->bytes, value);
+	trace_value(value);
+	return true;
+}
+
+static bool is_store(unsigned operation, const struct cpu_effect *effect, uint64_t old)
+{
+	if ((operation & ~15u) == QUIRE_THIS_CPU_READ)
+		return false;
+	return (operation & ~15u) != QUIRE_THIS_CPU_CMPXCHG || effect->bits != old;
+}
+
+struct request {
+	unsigned operation;
+	volatile void *ptr;
+	uint64_t value, expected;
+	const volatile uint32_t *guard; /* NULL: none */
+	uint32_t guard_expected;
+};
+
+static bool guard_holds(struct section *section, const struct request *request, bool *holds)
+{
+	*holds = true;
+	if (request->guard == NULL)
+		return true;
+	if (!step(section, request->guard, 4, POINT_SEQ_READ))
+		return false;
+	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
+		race_acquire((const void *)(uintptr_t)request->guard);
+	trace_value(*request->guard);
+	*holds = *request->guard == request->guard_expected;
+	return true;
+}
+
+/* Once through the steps; false if they begin again. */
+static bool run_once(struct section *section, const struct request *request, uint64_t *result)
+{
+	struct cpu_effect effect;
+	uint64_t old = 0;
+	bool holds;
+
+	if (!begin(section, request->ptr))
+		return false;
+	if (section->refused)
+		return true;
+	if (!guard_holds(section, request, &holds))
+		return false;
+	section->refused = !holds;
+	if (section->refused)
+		return true;
+	if ((request->operation & ~15u) != QUIRE_THIS_CPU_WRITE && !load(section, &old))
+		return false;
+	effect = cpu_apply(request->operation, old, request->value, request->expected);
+	*result = effect.result;
+	return !is_store(request->operation, &effect, old) || commit(section, effect.bits);
+}
+
+static bool run(struct section *section, const struct request *request, uint64_t *result)
+{
+	section->bytes = request->operation & 15u;
+	*result = 0;
+	while (!run_once(section, request, result))
+		;
+	section->task->in_seq = false;
+	return !section->refused;
+}
+
+bool cpu_sequence(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected,
+		  uint64_t *result)
+{
+	struct section section = { .task = current_task(), .pc = CALLER_PC };
+
+	return run(
+		&section,
+		&(struct request){
+			.operation = operation, .ptr = ptr, .value = value, .expected = expected },
+		result);
+}
+
+bool cpu_add_return(volatile uint64_t *ptr, uint64_t value, uint64_t *sum, size_t *slot)
+{
+	struct section section = { .task = current_task(), .pc = CALLER_PC };
+	bool done = run(&section,
+			&(struct request){ .operation = QUIRE_THIS_CPU_ADD_RETURN | 8u,
+					   .ptr = ptr,
+					   .value = value },
+			sum);
+
+	*slot = section.slot;
+	return done;
+}
+
+bool cpu_add_if(volatile uint64_t *ptr, uint64_t value, const volatile uint32_t *guard,
+		uint32_t expected)
+{
+	struct section section = { .task = current_task(), .pc = CALLER_PC };
+	uint64_t result;
+
+	return run(&section,
+		   &(struct request){ .operation = QUIRE_THIS_CPU_ADD | 8u,
+				      .ptr = ptr,
+				      .value = value,
+				      .guard = guard,
+				      .guard_expected = expected },
+		   &result);
+}
+
+bool cpu_has_sequences(void)
+{
+	return true;
+}
+
+/* Who has no number stays on its CPU for one atomic instruction; that preempts what ran there. */
+uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected)
+{
+	unsigned bytes = operation & 15u;
+	struct cpu_effect effect;
+	uint64_t old = 0;
+	char *copy;
+
+	sched_point(POINT_RMW, ptr, bytes, CALLER_PC);
+	copy = (char *)(uintptr_t)ptr + current_task()->cpu * QUIRE_PERCPU_STRIDE;
+	if (sim_mode & MODE_RUN && sim_mode & MODE_MEMORY)
+		memory_access(copy, bytes, true, CALLER_PC);
+	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
+		race_marked(copy, bytes, true, CALLER_PC);
+	memcpy(&old, copy, bytes);
+	effect = cpu_apply(operation, old, value, expected);
+	write_copy(copy, bytes, effect.bits);
+	if (sim_mode & MODE_BUFFER)
+		buffer_drain_all(current_task());
+	return effect.result;
+}
+
+void cpu_fence(void)
+{
+	sequences_fence(-1, CALLER_PC);
+}
+
+/* Scenarios call the library: what a program inlines is another test's business. */
+void cpu_fill_words(struct quire_this_cpu_words *words)
+{
+	(void)words;
+}
+
+void sim_without_number(bool without)
+{
+	struct task *task = current_task();
+
+	UNDO(task->no_number);
+	task->no_number = without;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/counter.c - counters that are exact without a lock
+ *
+ * Words
+ *   total       what was ever added on a CPU; its slot's first word, worked on by sequences
+ *   told        how much of that total is in the estimate; its second word, atomic
+ *   base        what was added on no CPU: the first amount, set(), threads without a CPU number
+ *   estimate    base and what was told, in one word
+ *
+ * A total only ever grows by what is added and is never taken back, so the sum is base and all
+ * totals, each read once: no add can be missed or counted twice, whatever else goes on.  (Linux
+ * moves a CPU's share into the global count, and so needs a lock that the sum takes too.)
+ *
+ * An add that finds its total a batch away from what was told tells the rest: it moves told to the
+ * total that it saw by compare-and-swap, and whoever succeeds adds the difference to the estimate.
+ * told may be moved from another CPU: it is never touched by a sequence.  The add knows which
+ * slot it has added to, so the bound holds for each slot by itself, however threads migrate.
+ *
+ * An add that is held up between its commit and its look at told (its thread moved to another CPU)
+ * may tell a total that others have left behind.  It looks again then; but an add on the slot's CPU
+ * may have looked at told before its own commit could be seen from elsewhere, and then neither
+ * finds the difference.  All three totals are within a batch of the next, so it is below three
+ * batches, and the next add on that CPU tells it.  A fence in every add would cost ten times the
+ * add; the sum is exact all the same.
+ *
+ * Rules, where nothing is in progress
+ *   sum = base + all totals
+ *   estimate = base + all told			(a fork may break it: sync() mends it)
+ *   |total - told| < batch, of the largest batch used (3 x batch if threads were moved)
+ *
+ * Bounds
+ *   The default batch is Linux's: max(32, 2 x CPUs).  32 makes one add in 32 or fewer touch the
+ *   shared line; with many CPUs that line has more users, hence 2 x CPUs.
+ */
+#include <quire/percpu.h>
+#include <quire/percpu_counter.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mutant.h"
+#include "machine/atomic.h"
+#include "machine/cpu.h"
+#include "machine/process.h"
+
+#define BATCH_MIN  32u
+#define BATCH_MOST (UINT32_C(1) << 31)
+
+struct slot {
+	uint64_t total; /* sequences, or atomic */
+	uint64_t told;	/* atomic */
+};
+
+/*
+ * Keys: (c) constant after init; (a) atomic.
+ */
+struct counter {
+	struct quire *q;    /* (c) */
+	struct slot *slots; /* (c) CPU 0's; NULL: everything goes to base */
+	uint64_t base;	    /* (a) */
+	uint64_t estimate;  /* (a) */
+	uint32_t batch;	    /* (c) the default */
+	uint32_t batch_max; /* (a) the largest used: only grows */
+	uint32_t cpus_nr;   /* (c) that have slots */
+};
+
+_Static_assert(sizeof(struct counter) <= sizeof(struct quire_percpu_counter),
+	       "the public struct holds it");
+
+static struct counter *counter_of(const struct quire_percpu_counter *public)
+{
+	struct counter *counter = (struct counter *)(uintptr_t) public;
+
+	CHECK(counter->batch != 0);
+	return counter;
+}
+
+static struct slot *slot_at(const struct counter *counter, size_t distance)
+{
+	return (struct slot *)(void *)((char *)counter->slots + distance);
+}
+
+/* Whether a signed distance is at least @batch: 5, 3: yes; -2, 3: no; -3, 3: yes. */
+static bool is_far(uint64_t distance, uint32_t batch)
+{
+	return distance + (batch - 1) > 2 * ((uint64_t)batch - 1);
+}
+
+int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *public, int64_t amount,
+			      unsigned flags)
+{
+	struct counter *counter = (struct counter *)public;
+	unsigned cpus_nr = process_cpus_possible();
+	struct slot *slots = NULL;
+
+	(void)cpu_has_sequences(); /* asked before the first sequence, which else refuses */
+	if (quire_percpu_units(q) >= cpus_nr) {
+		slots = quire_alloc_percpu(q, sizeof(struct slot), 0, flags);
+		if (slots == NULL)
+			return -ENOMEM;
+	}
+	*counter = (struct counter){
+		.q = q,
+		.slots = slots,
+		.base = (uint64_t)amount,
+		.estimate = (uint64_t)amount,
+		.batch = 2 * cpus_nr > BATCH_MIN ? 2 * cpus_nr : BATCH_MIN,
+		.cpus_nr = slots == NULL ? 0 : cpus_nr,
+	};
+	counter->batch_max = counter->batch;
+	return 0;
+}
+
+void quire_percpu_counter_destroy(struct quire_percpu_counter *public)
+{
+	struct counter *counter = counter_of(public);
+
+	quire_free_percpu(counter->q, counter->slots);
+	*counter = (struct counter){ .q = NULL };
+}
+
+/* False where no CPU can be named: then nothing was added. */
+static bool add_here(struct counter *counter, uint64_t amount, uint64_t *total, size_t *distance)
+{
+	if (counter->slots == NULL)
+		return false;
+	if (LIKELY(cpu_add_return(&counter->slots->total, amount, total, distance)))
+		return true;
+	if (cpu_has_sequences())
+		return false;
+	*distance = process_cpu() * QUIRE_PERCPU_STRIDE;
+	/* Pairs with the loads of sum(). */
+	*total = fetch_add_relaxed(&slot_at(counter, *distance)->total, amount) + amount;
+	return true;
+}
+
+/*
+ * Moves told to the total, and looks again: while the thread was held up the total may have gone
+ * on, or another may have told a newer one and then this one again.  Pairs with itself elsewhere.
+ */
+static void tell(struct counter *counter, struct slot *slot, uint64_t total, uint32_t batch)
+{
+	uint64_t told = load_relaxed(&slot->told); /* a hint: the swap below decides */
+
+	while (UNLIKELY(is_far(total - told, batch))) {
+		uint64_t before = told;
+
+		if (cas_acq_rel(&slot->told, &told, total) || MUTANT(counter_fold_loses))
+			fetch_add_relaxed(&counter->estimate, total - before);
+		told = load_relaxed(&slot->told);
+		total = load_relaxed(&slot->total);
+	}
+}
+
+static void add(struct counter *counter, int64_t amount, uint32_t batch)
+{
+	uint64_t total;
+	size_t distance;
+
+	if (LIKELY(add_here(counter, (uint64_t)amount, &total, &distance))) {
+		tell(counter, slot_at(counter, distance), total, batch);
+		return;
+	}
+	/* Pairs with the loads of sum() and read(). */
+	fetch_add_relaxed(&counter->base, (uint64_t)amount);
+	fetch_add_relaxed(&counter->estimate, (uint64_t)amount);
+}
+
+void quire_percpu_counter_add(struct quire_percpu_counter *public, int64_t amount)
+{
+	struct counter *counter = counter_of(public);
+
+	add(counter, amount, counter->batch);
+}
+
+/* compare() must know of the largest before an add makes use of it. */
+static void note_batch(struct counter *counter, uint32_t batch)
+{
+	uint32_t most = load_relaxed(&counter->batch_max);
+
+	while (batch > most && !cas_relaxed(&counter->batch_max, &most, batch))
+		;
+}
+
+void quire_percpu_counter_add_batch(struct quire_percpu_counter *public, int64_t amount,
+				    uint32_t batch)
+{
+	struct counter *counter = counter_of(public);
+
+	CHECK_VALUES(batch >= 1 && batch <= BATCH_MOST, batch, BATCH_MOST);
+	note_batch(counter, batch);
+	add(counter, amount, batch);
+}
+
+int64_t quire_percpu_counter_read(const struct quire_percpu_counter *public)
+{
+	return (int64_t)load_relaxed(&counter_of(public)->estimate);
+}
+
+static uint64_t sum(const struct counter *counter)
+{
+	uint64_t count = load_relaxed(&counter->base);
+
+	/* Pairs with the commits of sequences. */
+	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++)
+		count += load_relaxed(&slot_at(counter, cpu * QUIRE_PERCPU_STRIDE)->total);
+	return count;
+}
+
+int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *public)
+{
+	return (int64_t)sum(counter_of(public));
+}
+
+void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amount)
+{
+	struct counter *counter = counter_of(public);
+	uint64_t change = (uint64_t)amount - sum(counter);
+
+	fetch_add_relaxed(&counter->base, change);
+	fetch_add_relaxed(&counter->estimate, change);
+}
+
+/* Nobody adds, so what is told and not in the estimate is in nobody's hand: a fork lost it. */
+void quire_percpu_counter_sync(struct quire_percpu_counter *public)
+{
+	struct counter *counter = counter_of(public);
+	uint64_t estimate = load_relaxed(&counter->base);
+
+	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++) {
+		struct slot *slot = slot_at(counter, cpu * QUIRE_PERCPU_STRIDE);
+		uint64_t total = load_relaxed(&slot->total);
+
+		store_relaxed(&slot->told, total);
+		estimate += total;
+	}
+	store_relaxed(&counter->estimate, estimate);
+}
+
+int quire_percpu_counter_compare(const struct quire_percpu_counter *public, int64_t other)
+{
+	const struct counter *counter = counter_of(public);
+	uint64_t error = UINT64_C(3) * load_relaxed(&counter->batch_max) * counter->cpus_nr;
+	int64_t count = quire_percpu_counter_read(public);
+	uint64_t distance = count > other ? (uint64_t)count - (uint64_t)other
+					  : (uint64_t)other - (uint64_t)count;
+
+	if (distance <= error)
+		count = (int64_t)sum(counter);
+	return (count > other) - (count < other);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/ops.c - the library's side of quire/percpu_ops.h
+ *
+ * A program's inlined sequence comes here when it cannot run: in a build without sequences, before
+ * the program's words are filled, and where process or thread have no CPU number.  Whichever way
+ * an operation is done, it is the same for all of the process: machine/cpu.h decides.
+ */
+#define QUIRE_PERCPU_OPS_NO_INLINE
+#include <quire/percpu_ops.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/cpu.h"
+#include "machine/process.h"
+
+static bool is_width(unsigned bytes)
+{
+	return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
+}
+
+uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t value,
+			   uint64_t expected)
+{
+	uint64_t result;
+
+	if (UNLIKELY(!is_width(operation & 15u) || (uintptr_t)ptr % (operation & 15u) != 0))
+		misuse("bad alignment", __func__, (const void *)(uintptr_t)ptr, operation & 15u);
+	CHECK(operation >= QUIRE_THIS_CPU_READ);
+	CHECK(operation <= (QUIRE_THIS_CPU_CMPXCHG | 8u));
+	if (cpu_sequence(operation, ptr, value, expected, &result))
+		return result;
+	return cpu_fallback(operation, ptr, value, expected);
+}
+
+/* Pairs with the commits of sequences and with atomic operations: each copy is read once. */
+static uint64_t read_copy(const volatile void *copy, unsigned bytes)
+{
+	switch (bytes) {
+	case 1:
+		return load_relaxed((const volatile uint8_t *)copy);
+	case 2:
+		return load_relaxed((const volatile uint16_t *)copy);
+	case 4:
+		return load_relaxed((const volatile uint32_t *)copy);
+	default:
+		return load_relaxed((const volatile uint64_t *)copy);
+	}
+}
+
+uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes)
+{
+	unsigned cpus_nr = process_cpus_possible();
+	uint64_t sum = 0;
+
+	CHECK(is_width(bytes));
+	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
+		sum += read_copy((const volatile char *)ptr + cpu * QUIRE_PERCPU_STRIDE, bytes);
+	return sum;
+}
+
+void quire_this_cpu_fill(struct quire_this_cpu_words *words)
+{
+	cpu_fill_words(words);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/ref.c - references counted on each CPU until somebody wants to know
+ *
+ * Words
+ *   word     references << 2 | FLAGS: the atomic count, and all there is in atomic mode
+ *   slots    what each CPU has added; part of the count while the word is PARTIAL
+ *   mode     which of the two a sequence may add to; it reads it inside the section
+ *
+ * Switching to atomic, under the process's switch lock:
+ *
+ *	mode = ATOMIC; fence; sum the slots; add the sum and clear PARTIAL in one step
+ *
+ * After the fence no sequence is left that has read the old mode, so the slots stand still and the
+ * sum is exact.  Until PARTIAL is cleared nobody takes the word for zero, so references that are
+ * dropped from the word meanwhile, though they were taken on a slot, do no harm.
+ *
+ * Switching back: clear the slots (nobody adds to them), set PARTIAL, mode = PERCPU.
+ *
+ * DEAD is a bit of the word and not of the mode, so that tryget_live() in atomic mode, too, looks
+ * at it and counts in one step; in per-CPU mode the fence does that: kill sets DEAD first.
+ *
+ * Numbers wrap around: a slot is any 64-bit value, the word's count is modulo 2^62, and so is the
+ * sum; only what is there at the end has to fit.
+ */
+#include <quire/percpu.h>
+#include <quire/percpu_ref.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mutant.h"
+#include "machine/atomic.h"
+#include "machine/cpu.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+
+#define DEAD	UINT64_C(1) /* killed */
+#define PARTIAL UINT64_C(2) /* the slots belong to the count */
+#define FLAGS	(DEAD | PARTIAL)
+#define ONE	UINT64_C(4)
+
+enum {
+	MODE_PERCPU,
+	MODE_ATOMIC,
+};
+
+/*
+ * Keys: (c) constant after init; (a) atomic; (s) written under the switch lock, read by anybody.
+ */
+struct ref {
+	struct quire *q;	     /* (c) */
+	quire_percpu_ref_fn release; /* (c) */
+	uint64_t *slots;	     /* (c) CPU 0's; NULL: atomic for life */
+	uint64_t word;		     /* (a) */
+	uint32_t mode;		     /* (a) (s) MODE_*; read inside sections */
+	uint32_t is_forced;	     /* (s) atomic also while alive */
+};
+
+_Static_assert(sizeof(struct ref) <= sizeof(struct quire_percpu_ref), "the public struct holds it");
+
+static struct ref *ref_of(const struct quire_percpu_ref *public)
+{
+	struct ref *ref = (struct ref *)(uintptr_t) public;
+
+	CHECK(ref->release != NULL);
+	return ref;
+}
+
+static struct quire_percpu_ref *public_of(struct ref *ref)
+{
+	return (struct quire_percpu_ref *)ref;
+}
+
+static bool is_zero(uint64_t word)
+{
+	return (word & ~DEAD) == 0;
+}
+
+/* ---- counting ------------------------------------------------------------------------------ */
+
+/* On this CPU; false if the word is to be used. */
+static bool add_here(struct ref *ref, uint64_t count)
+{
+	uint64_t unused;
+
+	if (MUTANT(ref_mode_outside_section))
+		return load_relaxed(&ref->mode) == MODE_PERCPU &&
+		       cpu_sequence(QUIRE_THIS_CPU_ADD | 8u, ref->slots, count, 0, &unused);
+	return LIKELY(cpu_add_if(ref->slots, count, &ref->mode, MODE_PERCPU));
+}
+
+void quire_percpu_ref_get_many(struct quire_percpu_ref *public, uint32_t count)
+{
+	struct ref *ref = ref_of(public);
+	uint64_t before;
+
+	if (add_here(ref, count))
+		return;
+	/* Relaxed: who calls holds one already. */
+	before = fetch_add_relaxed(&ref->word, count * ONE);
+	if (UNLIKELY(is_zero(before)))
+		misuse("reference taken at zero", __func__, public, count);
+}
+
+/* In per-CPU mode the section's commit, in the others this, comes after all that was done with
+ * the object: who sees zero has seen that. */
+void quire_percpu_ref_put_many(struct quire_percpu_ref *public, uint32_t count)
+{
+	struct ref *ref = ref_of(public);
+	quire_percpu_ref_fn release = ref->release;
+	uint64_t before;
+
+	if (add_here(ref, UINT64_C(0) - count))
+		return;
+	before = fetch_sub_acq_rel(&ref->word, count * ONE);
+	if (before & PARTIAL)
+		return;
+	if (UNLIKELY(before / ONE < count))
+		misuse("reference put too often", __func__, public, before / ONE);
+	if (before / ONE == count)
+		release(public);
+}
+
+void quire_percpu_ref_get(struct quire_percpu_ref *public)
+{
+	quire_percpu_ref_get_many(public, 1);
+}
+
+void quire_percpu_ref_put(struct quire_percpu_ref *public)
+{
+	quire_percpu_ref_put_many(public, 1);
+}
+
+/* One more, unless the word is zero or has one of @unless. */
+static bool try_word(struct ref *ref, uint64_t unless)
+{
+	uint64_t word = load_relaxed(&ref->word);
+
+	do {
+		if (is_zero(word) || word & unless)
+			return false;
+		/* Pairs with the release in put and in kill. */
+	} while (!cas_acquire(&ref->word, &word, word + ONE));
+	return true;
+}
+
+bool quire_percpu_ref_tryget(struct quire_percpu_ref *public)
+{
+	struct ref *ref = ref_of(public);
+
+	return add_here(ref, 1) || try_word(ref, 0);
+}
+
+bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *public)
+{
+	struct ref *ref = ref_of(public);
+
+	return add_here(ref, 1) || try_word(ref, DEAD);
+}
+
+bool quire_percpu_ref_is_zero(const struct quire_percpu_ref *public)
+{
+	return is_zero(load_acquire(&ref_of(public)->word)); /* pairs with the release in put */
+}
+
+bool quire_percpu_ref_is_dying(const struct quire_percpu_ref *public)
+{
+	return load_relaxed(&ref_of(public)->word) & DEAD;
+}
+
+/* ---- switching ------------------------------------------------------------------------------ */
+
+static uint64_t *slot_at(const struct ref *ref, unsigned cpu)
+{
+	return (uint64_t *)(void *)((char *)ref->slots + cpu * QUIRE_PERCPU_STRIDE);
+}
+
+static uint64_t sum_slots(const struct ref *ref)
+{
+	unsigned cpus_nr = process_cpus_possible();
+	uint64_t sum = 0;
+
+	/* Sequences no longer write them: cpu_fence() saw to that. */
+	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
+		sum += load_relaxed(slot_at(ref, cpu));
+	return sum;
+}
+
+static void to_atomic_locked(struct ref *ref)
+{
+	uint64_t word, sum;
+
+	CHECK(lock_is_held(process_switch_lock()));
+	if (ref->mode == MODE_ATOMIC)
+		return;
+	if (MUTANT(ref_sum_before_fence))
+		cpu_fence();
+	store_relaxed(&ref->mode, MODE_ATOMIC); /* the fence makes it known */
+	if (!MUTANT(ref_sum_before_fence))
+		cpu_fence();
+	if (MUTANT(ref_partial_ends_early))
+		fetch_and_acq_rel(&ref->word, ~PARTIAL);
+	sum = sum_slots(ref);
+	word = load_relaxed(&ref->word);
+	/* Acquire: what was done before puts on slots; release: to who sees zero later. */
+	while (!cas_acq_rel(&ref->word, &word, (word + sum * ONE) & ~PARTIAL))
+		;
+}
+
+static void to_percpu_locked(struct ref *ref)
+{
+	unsigned cpus_nr = process_cpus_possible();
+
+	CHECK(lock_is_held(process_switch_lock()));
+	if (ref->mode == MODE_PERCPU || ref->slots == NULL || ref->is_forced ||
+	    load_relaxed(&ref->word) & DEAD)
+		return;
+	for (unsigned cpu = 0; cpu < cpus_nr && !MUTANT(ref_slots_kept); cpu++)
+		store_relaxed(slot_at(ref, cpu), 0);
+	fetch_or_acq_rel(&ref->word, PARTIAL);
+	/* Pairs with the guard of add_here(): who reads it finds its slot cleared. */
+	store_release(&ref->mode, MODE_PERCPU);
+}
+
+void quire_percpu_ref_switch_to_atomic(struct quire_percpu_ref *public)
+{
+	struct ref *ref = ref_of(public);
+	struct lock *lock = process_switch_lock();
+	lock_token token = lock_acquire(lock);
+
+	ref->is_forced = true;
+	to_atomic_locked(ref);
+	lock_release(lock, token);
+}
+
+void quire_percpu_ref_switch_to_percpu(struct quire_percpu_ref *public)
+{
+	struct ref *ref = ref_of(public);
+	struct lock *lock = process_switch_lock();
+	lock_token token = lock_acquire(lock);
+
+	ref->is_forced = false;
+	to_percpu_locked(ref);
+	lock_release(lock, token);
+}
+
+void quire_percpu_ref_kill_and_confirm(struct quire_percpu_ref *public, quire_percpu_ref_fn confirm)
+{
+	struct ref *ref = ref_of(public);
+	struct lock *lock = process_switch_lock();
+	lock_token token = lock_acquire(lock);
+
+	if (UNLIKELY(fetch_or_acq_rel(&ref->word, DEAD) & DEAD))
+		misuse("reference killed twice", __func__, public, 0);
+	to_atomic_locked(ref);
+	lock_release(lock, token);
+	if (confirm != NULL)
+		confirm(public);
+	quire_percpu_ref_put(public);
+}
+
+void quire_percpu_ref_kill(struct quire_percpu_ref *public)
+{
+	quire_percpu_ref_kill_and_confirm(public, NULL);
+}
+
+/* Gives the owner's reference back and lives; who counts in the word meanwhile goes on there. */
+static void revive(struct ref *ref, bool from_zero)
+{
+	struct lock *lock = process_switch_lock();
+	lock_token token = lock_acquire(lock);
+	uint64_t before = fetch_add_relaxed(&ref->word, ONE);
+
+	if (UNLIKELY(!(before & DEAD) || is_zero(before) != from_zero))
+		misuse("reference revived", __func__, public_of(ref), before / ONE);
+	fetch_and_acq_rel(&ref->word, ~DEAD);
+	to_percpu_locked(ref);
+	lock_release(lock, token);
+}
+
+void quire_percpu_ref_reinit(struct quire_percpu_ref *public)
+{
+	revive(ref_of(public), true);
+}
+
+void quire_percpu_ref_resurrect(struct quire_percpu_ref *public)
+{
+	revive(ref_of(public), false);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *public,
+			  quire_percpu_ref_fn release, unsigned flags)
+{
+	struct ref *ref = (struct ref *)public;
+	bool dead = flags & QUIRE_PERCPU_REF_DEAD, forced = flags & QUIRE_PERCPU_REF_ATOMIC;
+	uint64_t *slots = NULL;
+
+	if (release == NULL || flags & ~(QUIRE_PERCPU_REF_DEAD | QUIRE_PERCPU_REF_ATOMIC))
+		return -EINVAL;
+	if (cpu_has_sequences() && quire_percpu_units(q) >= process_cpus_possible()) {
+		slots = quire_alloc_percpu(q, sizeof(*slots), 0, 0);
+		if (slots == NULL)
+			return -ENOMEM;
+	}
+	*ref = (struct ref){
+		.q = q,
+		.release = release,
+		.slots = slots,
+		.word = dead ? DEAD : ONE,
+		.mode = MODE_ATOMIC,
+		.is_forced = forced,
+	};
+	if (!dead && !forced && slots != NULL) {
+		ref->word |= PARTIAL;
+		ref->mode = MODE_PERCPU;
+	}
+	return 0;
+}
+
+void quire_percpu_ref_exit(struct quire_percpu_ref *public)
+{
+	struct ref *ref = ref_of(public);
+
+	quire_free_percpu(ref->q, ref->slots);
+	*ref = (struct ref){ .q = NULL };
+}
