@@ -16,18 +16,28 @@ static struct quire_module *first_module(struct quire *q)
 	return load_acquire(&q->modules);
 }
 
+static struct quire_module *next_module(struct quire_module *module)
+{
+	return load_acquire(&module->next); /* likewise */
+}
+
+/* By rank, so that fork takes their locks in order whoever came first. */
 void module_register_locked(struct quire *q, struct quire_module *module)
 {
+	struct quire_module **link = &q->modules;
+
 	CHECK(mutex_is_held(&q->modules_mutex));
-	module->next = q->modules;
-	store_release(&q->modules, module); /* read by first_module() */
+	while (*link != NULL && (*link)->rank < module->rank)
+		link = &(*link)->next;
+	module->next = *link;
+	store_release(link, module); /* read by walks without the mutex */
 }
 
 size_t modules_shrink(struct quire *q)
 {
 	size_t bytes = 0;
 
-	for (struct quire_module *m = first_module(q); m != NULL; m = m->next)
+	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m))
 		bytes += m->shrink != NULL ? m->shrink(m) : 0;
 	return bytes;
 }
@@ -36,7 +46,7 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 {
 	uint64_t due_ns = WORK_EXIT;
 
-	for (struct quire_module *m = first_module(q); m != NULL; m = m->next) {
+	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m)) {
 		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
 
 		/* A time before IDLE before EXIT. */

@@ -11,11 +11,12 @@ struct quire;
 
 /*
  * Modules to the right that live in an instance hang themselves in here when first used, and stay
- * until it is destroyed.  module.c walks them, newest first; none of its locks is held then, but
+ * until it is destroyed.  module.c walks them, by rank; none of its locks is held then, but
  * for what the member says.  Members that are NULL are passed over.
  */
 struct quire_module {
 	struct quire_module *next;
+	unsigned rank; /* of its first waiting lock: modules stand in this order */
 	void (*fini)(struct quire_module *module);
 	/* Takes what it has in rank order: waiting locks of all modules first, then spin locks. */
 	void (*fork_prepare_mutexes)(struct quire_module *module);

@@ -53,8 +53,8 @@ static inline void zero_granules(const struct percpu *pc, char *ptr, uint32_t gr
 }
 
 /* 0 or -EINVAL. */
-int request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
-		 struct request *request)
+int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
+			struct request *request)
 {
 	bool fours;
 
@@ -204,7 +204,7 @@ static void note_refusal(struct percpu *pc, const struct request *request)
 		pc->atomic_failed = true;
 		lock_release(&pc->lock, token);
 	}
-	balance_kick(pc, 0, request->flags);
+	balance_kick(pc, 0);
 }
 
 static int place(struct percpu *pc, const struct request *request, struct placed *placed)
@@ -229,7 +229,7 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 	}
 	/* A hint: the worker looks under the lock. */
 	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW)
-		balance_kick(pc, 0, request->flags);
+		balance_kick(pc, 0);
 	return 0;
 }
 
@@ -251,9 +251,11 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 	int error = -ENOMEM;
 
 	if (pc != NULL)
-		error = request_make(pc, bytes, align, flags, &request);
+		error = percpu_request_make(pc, bytes, align, flags, &request);
 	if (!error)
 		error = place(pc, &request, &placed);
+	if (pc != NULL)
+		module_start_worker(q, flags);
 	if (error) {
 		process_set_errno(-error);
 		return NULL;

@@ -218,8 +218,8 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	return due_ns;
 }
 
-/* The worker shall come by then.  No lock is held. */
-void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags)
+/* The worker shall come by then.  Legal anywhere. */
+void balance_kick(struct percpu *pc, uint64_t due_ns)
 {
 	if (due_ns == 0) /* soon: what a burst of frees leaves goes in few gathers */
 		due_ns = load_relaxed(&pc->balanced_ns) + PAUSE_NS;
@@ -227,7 +227,7 @@ void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags)
 	if (load_relaxed(&pc->due_ns) <= due_ns)
 		return;
 	store_relaxed(&pc->due_ns, due_ns);
-	module_kick(pc->q, due_ns, flags);
+	module_kick(pc->q, due_ns);
 }
 
 static size_t shrink(struct percpu *pc)

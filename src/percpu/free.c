@@ -132,7 +132,7 @@ void percpu_take_deferred(struct percpu *pc)
 		if (exchange_acq_rel(&pc->chunk[i].deferred, 0u) != 0)
 			take_chunk(pc, i, &wanted);
 	if (wanted)
-		balance_kick(pc, 0, QUIRE_NOWAIT);
+		balance_kick(pc, 0);
 }
 
 /* ---- the calls ---- */
@@ -161,13 +161,13 @@ static enum wanted free_checked_locked(struct percpu *pc, const void *ptr, uint6
 	return pc->empty_pages > empty ? WANTED_LATER : WANTED_NOT;
 }
 
-static void after_free(struct percpu *pc, enum wanted wanted, unsigned flags)
+static void after_free(struct percpu *pc, enum wanted wanted)
 {
 	if (wanted == WANTED_NOW)
-		balance_kick(pc, 0, flags);
+		balance_kick(pc, 0);
 	/* A hint: saves the clock. */
 	else if (wanted == WANTED_LATER && load_relaxed(&pc->due_ns) == WORK_IDLE)
-		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns, flags);
+		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
 /* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
@@ -208,7 +208,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 	}
 	wanted = free_checked_locked(pc, ptr, linear, &granules);
 	lock_release(&pc->lock, token);
-	after_free(pc, wanted, nested ? QUIRE_NOLOCK : QUIRE_NOWAIT);
+	after_free(pc, wanted);
 	if (!nested && granules != 0)
 		cache_warm(pc, granules);
 }

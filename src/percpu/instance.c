@@ -86,6 +86,7 @@ static void set_options(struct percpu *pc)
 	pc->secret = clock_now_ns() | 1;
 	pc->due_ns = WORK_IDLE;
 	pc->module = (struct quire_module){
+		.rank = RANK_PERCPU_ALLOC,
 		.fini = fini,
 		.fork_prepare_mutexes = fork_prepare_mutexes,
 		.fork_prepare_locks = fork_prepare_locks,

@@ -371,7 +371,7 @@ size_t maps_trim(struct percpu *pc);
 size_t balance(struct percpu *pc, bool all);
 uint64_t balance_tick(struct quire_module *module, uint64_t now_ns);
 size_t balance_shrink(struct quire_module *module);
-void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags);
+void balance_kick(struct percpu *pc, uint64_t due_ns);
 
 /* ---- cache.c: offsets on per-CPU stacks ---- */
 int cache_init(struct percpu *pc);
@@ -389,8 +389,8 @@ void cache_open_all(struct percpu *pc);
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);
 
 /* ---- alloc.c, free.c ---- */
-int request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
-		 struct request *request);
+int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
+			struct request *request);
 void percpu_take_deferred(struct percpu *pc);
 void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes);
 

@@ -293,7 +293,8 @@ static struct vmap *make(struct quire *q, unsigned flags)
 	v->fast_bytes_end = v->cache ? (size_t)CLASS_PAGES_MAX << v->page_shift : 0;
 	if (v->fast_bytes_end > v->span_bytes / 8)
 		v->fast_bytes_end = v->cache ? v->span_bytes / 8 : 0;
-	v->module = (struct quire_module){ .fini = fini,
+	v->module = (struct quire_module){ .rank = RANK_VMAP_PURGE,
+					   .fini = fini,
 					   .fork_prepare_mutexes = fork_prepare_mutexes,
 					   .fork_prepare_locks = fork_prepare_locks,
 					   .fork_done = fork_done,

@@ -16,6 +16,7 @@
 
 #include "machine/cpu.h"
 #include "machine/sim/internal.h"
+#include "machine/sim/memory.h"
 #include "machine/stack.h"
 
 struct section {
@@ -75,12 +76,13 @@ static void write_copy(char *copy, unsigned bytes, uint64_t value)
 {
 	if (sim_mode & MODE_LOG)
 		undo_note_small(copy, bytes);
-	memory_note_write(copy, bytes);
+	if (in_pages(copy) && !memory_is_touched(copy, bytes))
+		memory_note_write(copy, bytes);
 	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
 		buffer_add(current_task(), copy, bytes, false);
 	memcpy(copy, &value, bytes);
 	if (sim_mode & MODE_BUFFER)
-		buffer_settle(current_task());
+		buffer_settle();
 }
 
 /* The last step: no way back, and nothing between the look and the store. */
