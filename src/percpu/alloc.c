@@ -43,12 +43,14 @@ static inline void zero_granules(const struct percpu *pc, char *ptr, uint32_t gr
 
 	for (; units-- != 0; ptr += QUIRE_PERCPU_STRIDE) {
 		uint64_t *copy = (uint64_t *)(void *)ptr;
-		uint32_t i = 0;
+		uint32_t left = granules;
 
-		do {
-			if (copy[i] != 0)
-				copy[i] = 0;
-		} while (++i < granules);
+		for (; left >= 4; left -= 4, copy += 4)
+			if ((copy[0] | copy[1] | copy[2] | copy[3]) != 0)
+				copy[0] = copy[1] = copy[2] = copy[3] = 0;
+		for (; left != 0; left--, copy++)
+			if (*copy != 0)
+				*copy = 0;
 	}
 }
 

@@ -196,35 +196,39 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 
 /* ---- the free's fast path ---- */
 
+/* The rest of an object that goes on in the next word; 0: look under the lock. */
+static __attribute__((noinline)) uint32_t object_tail(const struct percpu *pc,
+						      const uint64_t *words, uint32_t at)
+{
+	uint32_t half = map_half(pc), word = at / 64 + 1;
+	uint64_t ends;
+
+	if (word == half)
+		return 0;
+	ends = load_relaxed(&words[half + word]) | ~load_relaxed(&words[word]);
+	return ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
+}
+
 /* Granules of the object that begins at a granule of a page and ends in it; 0: look under the lock.
  * The map may move meanwhile: the caller looks again where it is. */
-static uint32_t object_granules(const struct percpu *pc, const uint64_t *words, uint32_t at)
+static inline uint32_t object_granules(const struct percpu *pc, const uint64_t *words, uint32_t at)
 {
-	uint32_t half = map_half(pc), word = at / 64, shift = at % 64;
-	uint64_t starts = load_relaxed(&words[half + word]) >> shift;
-	uint64_t used = load_relaxed(&words[word]) >> shift, ends;
-	uint32_t n;
+	uint64_t starts = load_relaxed(&words[pc->half_words + at / 64]) >> at % 64;
+	uint64_t free = ~load_relaxed(&words[at / 64]) >> at % 64, ends;
 
-	if ((starts & used & 1) == 0)
+	if (UNLIKELY((starts & ~free & 1) == 0))
 		return 0;
-	ends = (starts | ~used) & ~(uint64_t)1;
-	if (LIKELY(ends != 0)) {
-		n = bit_lowest(ends);
-		if (LIKELY(n + shift < 64))
-			return n;
-	}
-	n = 64 - shift;
-	if (word + 1 == half)
-		return 0;
-	ends = load_relaxed(&words[half + word + 1]) | ~load_relaxed(&words[word + 1]);
-	return ends == 0 ? 0 : n + bit_lowest(ends);
+	ends = (starts | free) & ~(uint64_t)1; /* what was shifted in ends nothing */
+	if (LIKELY(ends != 0))
+		return bit_lowest(ends);
+	return object_tail(pc, words, at);
 }
 
 bool cache_free(struct percpu *pc, void *ptr, uint64_t linear)
 {
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift), page, map, granules;
 	const struct percpu_page *p;
-	uint64_t *copy;
+	uint64_t *copy, mark;
 
 	if (UNLIKELY(linear % 8 != 0 || chunk >= load_relaxed(&pc->chunks_end)))
 		return false;
@@ -234,16 +238,17 @@ bool cache_free(struct percpu *pc, void *ptr, uint64_t linear)
 	if (UNLIKELY(map == NONE || load_relaxed(&p->kind) > KIND_SMALL))
 		return false;
 	granules = object_granules(pc, map_words(pc, map),
-				   (uint32_t)(linear >> GRANULE_SHIFT) & (page_granules(pc) - 1));
+				   (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask);
 	if (UNLIKELY(granules - 1 >= CACHE_CLASSES_NR ||
 		     !load_relaxed(&pc->learn[granules - 1].warm)))
 		return false;
 	if (UNLIKELY(load_acquire(&p->map) != map && !MUTANT(percpu_no_look_at_moved_map)))
 		return false;
-	copy = (uint64_t *)(void *)((char *)ptr + pc->home * QUIRE_PERCPU_STRIDE);
-	if (UNLIKELY(*copy == mark_of(pc, linear)))
+	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
+	mark = mark_of(pc, linear);
+	if (UNLIKELY(*copy == mark))
 		return false;
-	*copy = mark_of(pc, linear);
+	*copy = mark;
 	if (LIKELY(stack_push(&pc->stacks, granules - 1, (uint32_t)(linear >> GRANULE_SHIFT),
 			      &pc->open, 0)))
 		return true;

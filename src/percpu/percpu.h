@@ -177,13 +177,15 @@ struct percpu {
 	bool packed, depopulate, cache; /* (c) */
 	uint32_t units;			/* (c) */
 	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
-	uint64_t secret;		/* (c) what marks are made of */
-	uint32_t chunks_max;		/* (c) */
-	struct percpu_chunk *chunk;	/* (c) by number */
-	struct percpu_page *page;	/* (c) by chunk and page offset */
-	char *maps;			/* (c) */
-	uint32_t *map_page;		/* (c) by map: its page */
-	uint32_t *deferred;		/* (c) bit per half granule, by chunk */
+	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
+	size_t home_bytes;		   /* (c) from CPU 0's copy to home's */
+	uint64_t secret;		   /* (c) what marks are made of */
+	uint32_t chunks_max;		   /* (c) */
+	struct percpu_chunk *chunk;	   /* (c) by number */
+	struct percpu_page *page;	   /* (c) by chunk and page offset */
+	char *maps;			   /* (c) */
+	uint32_t *map_page;		   /* (c) by map: its page */
+	uint32_t *deferred;		   /* (c) bit per half granule, by chunk */
 	struct cpu_stacks stacks;
 	struct percpu_cpu *cpu; /* (c) doors */
 

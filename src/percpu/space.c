@@ -101,6 +101,9 @@ static void set_geometry(struct percpu *pc)
 	pc->page_granules_shift = (uint8_t)(pc->page_shift - GRANULE_SHIFT);
 	pc->map_shift = (uint8_t)(pc->page_granules_shift - 2); /* 2 bits a granule */
 	pc->window_shift = (uint8_t)(20 + log2_up(pc->units));
+	pc->half_words = map_half(pc);
+	pc->granule_mask = page_granules(pc) - 1;
+	pc->home_bytes = pc->home * QUIRE_PERCPU_STRIDE;
 }
 
 /* ---- the arrays ---- */

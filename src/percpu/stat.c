@@ -102,7 +102,7 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 		uint32_t end = unit_pages(pc) << pc->page_granules_shift;
 
 		view->chunk = pc->chunk[chunk];
-		view->longest = view->chunk.free_run << pc->page_granules_shift;
+		view->longest = (uint32_t)view->chunk.free_run << pc->page_granules_shift;
 		for (uint32_t i = 0; i < unit_pages(pc) && view->longest == 0; i++) {
 			uint32_t longest = pc->page[page_number(pc, chunk, i)].longest;
 
