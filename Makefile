@@ -20,7 +20,7 @@ run: all
 	@$(B)/quire replay traces/pages-build.katr.zst traces/vmalloc-bpf.katr.zst
 
 test: all
-	@meson test -C $(B) --no-rebuild --print-errorlogs
+	@meson test -C $(B) --no-rebuild --print-errorlogs -t 3
 
 # What takes minutes.
 soak: all

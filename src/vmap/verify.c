@@ -19,13 +19,15 @@ struct sums {
 	uint64_t backed, lazy, cached, cached_nr;
 };
 
-static bool state_is_placed(const struct range *r)
+/* In a child of fork, one that another thread was freeing may be of no class. */
+static bool state_is_placed(const struct vmap *v, const struct range *r)
 {
 	switch (range_state(r)) {
 	case RANGE_BUSY:
 		return r->usable <= r->pages && r->backed <= r->pages;
 	case RANGE_CACHED:
-		return r->class < CLASSES_NR && r->usable == class_pages(r->class);
+		return v->q->forked ||
+		       (r->class < CLASSES_NR && r->usable == class_pages(r->class));
 	case RANGE_LAZY:
 	case RANGE_POOLED:
 		return r->backed <= r->pages;
@@ -62,7 +64,7 @@ static int check_partition_locked(struct vmap *v, struct sums *sums)
 			return 1;
 		if (v->map[page] == 0 || range_at(v, v->map[page])->start != page)
 			return 6;
-		if (!state_is_placed(range_at(v, v->map[page])))
+		if (!state_is_placed(v, range_at(v, v->map[page])))
 			return 1;
 		add_range(range_at(v, v->map[page]), sums);
 		page = range_end(range_at(v, v->map[page]));

@@ -20,7 +20,7 @@
 #include "page/page.h"
 #include "stress.h"
 
-#define FORKS	   1000u
+#define FORKS	   300u
 #define THREADS_NR 2u
 #define PARENT_S   100u
 
