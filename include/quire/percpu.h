@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu.h - objects that exist once on every CPU
+ *
+ * One allocation is one offset; each CPU has its own copy at pointer + cpu * QUIRE_PERCPU_STRIDE.
+ * The pointer itself is CPU 0's copy.  Copies begin as zeroes, and a copy that nobody writes costs
+ * no memory.  All frees are legal anywhere, signal handlers included.
+ */
+#ifndef QUIRE_PERCPU_H
+#define QUIRE_PERCPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <quire/quire.h>
+
+#pragma GCC visibility push(default)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* From one CPU's copy to the next, for every object of every instance: part of the ABI. */
+#define QUIRE_PERCPU_STRIDE ((size_t)1 << 20)
+
+/* Largest object; the largest alignment is a page. */
+#define QUIRE_PERCPU_BYTES_MAX ((size_t)32 << 10)
+
+/**
+ * quire_alloc_percpu - allocate an object with a copy on every CPU
+ * @q:		instance
+ * @bytes:	of one copy, 1..QUIRE_PERCPU_BYTES_MAX
+ * @align:	of every copy: a power of two, at most a page; 0 means 8, or 4 for at most 4 bytes
+ * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY; QUIRE_ZERO says what is so
+ *
+ * All copies read zero.  Room is counted against the instance's limit for all CPUs, page by page.
+ *
+ * Returns   CPU 0's copy; or NULL with errno EINVAL (bytes, align or flags), ENOSPC (no addresses
+ *           left) or ENOMEM (limit reached, or the system refused); then nothing has changed.
+ * Context   may wait, unless a flag forbids it: then populated pages are used first and the locks
+ *           that could populate more are only tried.  From a signal handler only with NOLOCK.
+ * Cost      a few instructions for a size that comes and goes on this CPU; otherwise one lock; and
+ *           a look at every CPU's copy of an offset that was used before.
+ * Pair      quire_free_percpu().
+ * Linux     __alloc_percpu_gfp().
+ */
+void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned flags);
+
+/* The same for a type. */
+#define QUIRE_ALLOC_PERCPU(q, type)                                                                \
+	((type *)quire_alloc_percpu((q), sizeof(type), __alignof__(type), 0))
+
+/**
+ * quire_free_percpu - give an object back
+ * @q:		the instance it came from
+ * @ptr:	as allocated; NULL does nothing
+ *
+ * Nobody may use any copy any more.  A double free, a foreign pointer, or one that is not an
+ * object's beginning stops the process with one line.
+ *
+ * Context   anywhere, signal handlers included; never waits for memory.
+ * Linux     free_percpu().
+ */
+void quire_free_percpu(struct quire *q, void *ptr);
+
+/* What to allocate many of. */
+struct quire_percpu_request {
+	size_t bytes;
+	size_t align;
+	unsigned flags;
+};
+
+/**
+ * quire_alloc_percpu_bulk - allocate many objects of one size
+ * @q:		instance
+ * @request:	as for quire_alloc_percpu()
+ * @count:	entries of @ptrs
+ * @ptrs:	the first that many entries that are returned are set
+ *
+ * Returns   how many were allocated; less than @count means refusal, with errno set.
+ * Pair      quire_free_percpu_bulk(), or one by one.
+ */
+size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
+			       size_t count, void **ptrs);
+
+/** quire_free_percpu_bulk - free @count objects; entries that are NULL are passed over */
+void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs);
+
+/**
+ * quire_per_cpu_ptr - the copy of one CPU
+ * @ptr:	as allocated
+ * @cpu:	below quire_percpu_units()
+ */
+static inline void *quire_per_cpu_ptr(const void *ptr, unsigned cpu)
+{
+	return (char *)(uintptr_t)ptr + cpu * QUIRE_PERCPU_STRIDE;
+}
+
+/** quire_percpu_units - CPUs that objects have copies for: the option units, or all possible */
+unsigned quire_percpu_units(struct quire *q);
+
+/**
+ * quire_percpu_bytes - the size of an object as it was rounded, or 0 for what is none
+ *
+ * Context   takes one lock; not from a signal handler.
+ */
+size_t quire_percpu_bytes(struct quire *q, const void *ptr);
+
+/**
+ * quire_percpu_shrink - give back all per-CPU memory that no object needs
+ * @q:		instance
+ *
+ * Empties every CPU's cached offsets, depopulates every empty page and destroys free chunks.
+ *
+ * Returns   bytes uncharged.
+ * Context   may wait; not from a signal handler.
+ */
+size_t quire_percpu_shrink(struct quire *q);
+
+/*
+ * Variables with a copy on every CPU:
+ *
+ *	QUIRE_DEFINE_PER_CPU(long, hits) = 0;
+ *	...
+ *	*(long *)quire_per_cpu_ptr(hits, cpu) += 1;
+ *
+ * The name is a pointer to CPU 0's copy.  It is NULL until the constructor of the program or
+ * library that defines it has run, and again after its destructor.  What follows the macro
+ * initialises every copy.  The variables live in the default instance.
+ */
+struct quire_percpu_variable {
+	void **pointer;
+	const void *content;
+	size_t bytes;
+	size_t align;
+};
+
+#define QUIRE_DEFINE_PER_CPU(type, name)                                                           \
+	extern __attribute__((visibility("hidden"))) type quire_content_##name;                    \
+	type *name;                                                                                \
+	static const struct quire_percpu_variable quire_variable_##name = {                        \
+		(void **)&name, &quire_content_##name, sizeof(type), __alignof__(type)             \
+	};                                                                                         \
+	static __attribute__((constructor)) void quire_define_##name(void)                         \
+	{                                                                                          \
+		quire_percpu_define(&quire_variable_##name);                                       \
+	}                                                                                          \
+	static __attribute__((destructor)) void quire_undefine_##name(void)                        \
+	{                                                                                          \
+		quire_percpu_undefine(&quire_variable_##name);                                     \
+	}                                                                                          \
+	type quire_content_##name
+
+#define QUIRE_DECLARE_PER_CPU(type, name) extern type *name
+
+/**
+ * quire_percpu_define - what the constructor of a per-CPU variable calls
+ *
+ * Takes room from the static area, then the reserved one, then like any object, and copies the
+ * content to every CPU.  Without memory the process stops with one line: a variable cannot refuse.
+ */
+void quire_percpu_define(const struct quire_percpu_variable *variable);
+
+/** quire_percpu_undefine - what its destructor calls: frees the copies */
+void quire_percpu_undefine(const struct quire_percpu_variable *variable);
+
+#define QUIRE_PERCPU_STAT_VERSION 1
+
+/* What per-CPU memory holds and has done.  Pages are page offsets: each counts once, though it is
+ * there on every CPU.  Gauges may be torn against each other while other threads run. */
+struct quire_percpu_stat {
+	uint32_t version; /* QUIRE_PERCPU_STAT_VERSION */
+	uint32_t page_shift;
+	uint32_t units;
+	uint32_t unit_pages;	  /* pages of a chunk on one CPU */
+	uint64_t populated_kB;	  /* page size x units x populated pages, the first chunk's too */
+	uint64_t populated_pages; /* of all chunks */
+	uint64_t first_pages;	  /* of those, the first chunk's */
+	uint64_t empty_pages;	  /* populated, no object: the reserve for QUIRE_ATOMIC */
+	uint64_t isolated_pages;  /* populated pages of isolated chunks */
+	uint64_t metadata_bytes;  /* memory behind maps, chunk records and caches */
+	uint64_t objects, bytes;  /* live; bytes of one copy, as rounded */
+	uint64_t cached_objects;  /* free, on CPUs' stacks */
+	uint64_t chunks, chunks_max; /* that exist; most at one time */
+	uint64_t chunks_created, chunks_destroyed;
+	uint64_t chunks_isolated, chunks_sidelined, chunks_reintegrated;
+	uint64_t flushes;	/* gathers that depopulated */
+	uint64_t flushed_pages; /* pages that went with them */
+	uint64_t pages_populated, pages_depopulated;
+	uint64_t allocs, frees;	 /* that took the lock, and those in bulk */
+	uint64_t deferred_frees; /* by handlers that got no lock */
+	uint64_t refusals, atomic_refusals;
+	uint64_t drains; /* CPUs' stacks emptied */
+};
+
+/** quire_percpu_stat_read - fill @stat; returns 0 */
+int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
+
+/** quire_text_percpu_stats - in the shape of debugfs' percpu_stats; as the texts of page.h */
+size_t quire_text_percpu_stats(struct quire *q, char *text, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#pragma GCC visibility pop
+#endif
