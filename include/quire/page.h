@@ -28,8 +28,9 @@ extern "C" {
  * @order:	0..QUIRE_ORDER_MAX
  * @flags:	QUIRE_*
  *
- * Returns   the block, aligned to its own size; or NULL with errno EINVAL (order or flags) or
- *           ENOMEM (nothing left, after every CPU's lists were drained unless a flag forbids it).
+ * Returns   the block, aligned to its own size; or NULL with errno EINVAL (order or flags),
+ *           ENOMEM (nothing left, after every CPU's lists were drained unless a flag forbids it), or
+ *           EOWNERDEAD (backing:memfd, in a child of fork: see quire_backing).
  * Context   may wait for other CPUs' locks and for memory being given back, unless NOWAIT, ATOMIC
  *           or NOLOCK; from a signal handler only with NOLOCK.
  * Cost      a few instructions on this CPU's stack; one lock a batch otherwise.

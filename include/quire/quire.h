@@ -49,6 +49,11 @@ enum quire_worker {
 	QUIRE_WORKER_OFF = 3,	  /* nothing is done but by quire_poll() and quire_release() */
 };
 
+/*
+ * What is behind pages.  Shared frames stay with the process that made the instance: in a child of
+ * fork nothing is at their addresses, calls that allocate or could fail are refused with EOWNERDEAD,
+ * frees do nothing, and quire_destroy() gives back what is the child's own.
+ */
 enum quire_backing {
 	QUIRE_BACKING_DEFAULT = 0, /* anon */
 	QUIRE_BACKING_ANON = 1,	   /* private memory: an address is its frame; fork copies it */

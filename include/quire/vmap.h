@@ -9,7 +9,7 @@
  * any allocation is refused.
  *
  * After each area stands a guard page (option guard), so that running off its end faults.  Sizes are
- * rounded up to whole pages; with option cache:on to at most an eighth more.  All frees are legal
+ * rounded up to whole pages; with option cache:on to at most a quarter more.  All frees are legal
  * anywhere, signal handlers included.  Memory is found by any address inside an area.
  */
 #ifndef QUIRE_VMAP_H

@@ -9,6 +9,11 @@
  * CPU may still reach the old backing, so frames and addresses may be reused only after it.  On
  * Linux the ranges become vectored process_madvise calls; neighbours are merged; a short return is
  * resumed; locked memory is unlocked of its content with MADV_DONTNEED_LOCKED.
+ *
+ * Frames.  Memory committed in a reservation of mem_reserve_shared() can be mapped again elsewhere,
+ * page by page; such pages are frames, and a mapping of one is an alias.  Neither survives fork: a
+ * child finds no memory at their addresses.  What is taken away from a frame is gone from its
+ * aliases too.
  */
 #ifndef MACHINE_MEM_H
 #define MACHINE_MEM_H
@@ -20,13 +25,28 @@
 struct mem_range {
 	void *addr;
 	size_t bytes;
-	int error; /* after finish: 0, or the -errno for which the range was left alone */
+	int error;   /* after finish: 0, or the -errno for which the range was left alone */
+	bool shared; /* frames */
+};
+
+/* One entry of a vectored call: storage that a caller may lend. */
+struct mem_vector {
+	void *addr;
+	size_t bytes;
+};
+
+enum gather_kind {
+	GATHER_UNBACK,
+	GATHER_UNMAP,
+	GATHER_UNMAP_FRAMES,
 };
 
 struct gather {
 	struct mem_range *ranges; /* the caller's storage */
 	unsigned ranges_nr, ranges_max;
-	bool unmap; /* what the ranges collected are for */
+	enum gather_kind kind;	   /* what the ranges collected are for */
+	struct mem_vector *vector; /* lent; NULL: 256 entries of the stack */
+	unsigned vector_max;
 };
 
 /* Size of the system's page; constant for the process. */
@@ -51,19 +71,49 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge);
 /* All memory of the process is locked, so committing populates: grow in small steps. */
 bool mem_is_locked(void);
 
-/* Makes every access to a committed range fault, without a mapping of its own where the system can;
- * what was in it is gone.  And usable again: it reads zero.  0 or -ENOMEM. */
-int mem_guard(void *addr, size_t bytes);
-int mem_unguard(void *addr, size_t bytes);
-/* Guards cost no mapping. */
-bool mem_guard_works(void);
 /* Splits huge pages that stand behind a part of a range only, so that taking it away frees memory. */
 void mem_split_huge(void *addr, size_t bytes);
 
+/* --- guards --- */
+
+/* Makes every access to a committed range fault, without a mapping of its own where the system can;
+ * what was in it is gone.  Costs a flush only if something was.  A guard survives gather_unback();
+ * mem_commit() must not meet one.  0 or -ENOMEM. */
+int mem_guard(void *addr, size_t bytes);
+/* Takes the guards out of a committed range: where they were it reads zero.  0 or -ENOMEM. */
+int mem_unguard(void *addr, size_t bytes);
+/* The same for many ranges, in as few calls as the system allows; each range's error says whether it
+ * was done. */
+void mem_guard_ranges(struct mem_range *ranges, unsigned ranges_nr);
+void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr);
+/* Guards cost no mapping. */
+bool mem_guard_works(void);
+
+/* --- frames --- */
+
+/* mem_reserve() for memory that can be mapped again.  mem_commit() and mem_release() are for it as
+ * for any other; memory goes back by gather_unback_shared(). */
+void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name);
+/*
+ * Maps frames one after the other at @addr, in place of what is there: memory that is committed,
+ * advised against huge pages, and with nothing behind it on any CPU.  Each frame is @frame_bytes of
+ * committed memory of a shared reservation; any may repeat.  0 or -ENOMEM (also at the system's
+ * bound on mappings); then some may be mapped, and the range is to go by gather_unmap_frames() all
+ * the same.
+ */
+int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t frame_bytes);
+
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max);
+/* Lends room for the system's vector, up to 1,024 entries, so that so many ranges are one call. */
+void gather_lend(struct gather *gather, struct mem_vector *vector, unsigned vector_max);
 bool gather_is_full(const struct gather *gather);
 void gather_unback(struct gather *gather, void *addr, size_t bytes);
+/* For frames, whose aliases lose their content too; costs one call and one flush a merged range. */
+void gather_unback_shared(struct gather *gather, void *addr, size_t bytes);
 void gather_unmap(struct gather *gather, void *addr, size_t bytes);
+/* For what mem_map_frames() mapped: frames stay, aliases go; the range is committed memory again and
+ * reads zero.  A refused range is still mapped as it was. */
+void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes);
 /* Returns the bytes taken away; ranges[i].error tells which were not. */
 size_t gather_finish(struct gather *gather);
 /* After finish: true if the memory at @addr, part of a range that was added, was taken away. */

@@ -137,8 +137,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, unsigne
 {
 	uint32_t frame;
 
-	if (!page_flags_valid(q, order, flags)) {
-		process_set_errno(EINVAL);
+	if (q->dead || !page_flags_valid(q, order, flags)) {
+		process_set_errno(q->dead ? EOWNERDEAD : EINVAL);
 		return NULL;
 	}
 	/* A fast path with zeroes, or with flags that do not matter while the stack has one. */
@@ -243,5 +243,6 @@ void page_split_to(struct quire *q, void *addr, unsigned order, unsigned new_ord
 
 void quire_split_pages(struct quire *q, void *addr, unsigned order)
 {
-	page_split_to(q, addr, order, 0);
+	if (!q->dead)
+		page_split_to(q, addr, order, 0);
 }

@@ -25,13 +25,13 @@ static unsigned empty_ahead(void *const *pages, size_t left)
 
 size_t quire_alloc_pages_bulk(struct quire *q, unsigned flags, size_t count, void **pages)
 {
-	bool refused = !page_flags_valid(q, 0, flags);
+	bool refused = q->dead || !page_flags_valid(q, 0, flags);
 	uint32_t frames[GROUP_MAX];
 	size_t present = 0;
 	unsigned held = 0;
 
 	if (refused)
-		process_set_errno(EINVAL);
+		process_set_errno(q->dead ? EOWNERDEAD : EINVAL);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t frame;
 
@@ -130,6 +130,8 @@ void quire_free_pages_bulk(struct quire *q, size_t count, void **pages)
 {
 	struct group group = { .nr = 0 };
 
+	if (q->dead)
+		return;
 	for (size_t i = 0; i < count; i++) {
 		uint8_t tag;
 		uint32_t frame = prepare(q, &pages[i], &tag);

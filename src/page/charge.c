@@ -54,10 +54,12 @@ static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
  * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY as for an allocation
  *
  * Before it refuses it drains every CPU's pages and has all modules give up what they cache.
- * Returns 0 or -ENOMEM; then nothing is charged.  Waits unless the flags forbid it.
+ * Returns 0, -ENOMEM, or -EOWNERDEAD (no memory of the instance's own is behind it any more); then nothing is charged.  Waits unless the flags forbid it.
  */
 int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 {
+	if (q->dead)
+		return -EOWNERDEAD;
 	if (lock_nested())
 		flags |= QUIRE_NOLOCK;
 	if (charge_try(q, pages, flags))

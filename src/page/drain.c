@@ -216,7 +216,7 @@ size_t drain_everything(struct quire *q)
 
 size_t quire_drain_cpu(struct quire *q, unsigned cpu)
 {
-	if (cpu >= q->stacks.doors_nr)
+	if (q->dead || cpu >= q->stacks.doors_nr)
 		return 0;
 	page_take_deferred(q);
 	return drain_slots(q, cpu, cpu + 1);
@@ -224,6 +224,8 @@ size_t quire_drain_cpu(struct quire *q, unsigned cpu)
 
 size_t quire_drain_all(struct quire *q)
 {
+	if (q->dead)
+		return 0;
 	page_take_deferred(q);
 	return drain_everything(q);
 }

@@ -209,7 +209,7 @@ void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
 
 static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *addr, unsigned order)
 {
-	if (addr != NULL)
+	if (addr != NULL && !q->dead)
 		free_misuse(q, addr, order, "quire_free_pages");
 }
 

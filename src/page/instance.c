@@ -12,6 +12,12 @@
  * drains of other threads are over, the worker is gone until the next slow path, and runs that
  * other threads had popped but not yet marked, or marked but not yet pushed, are lost by design;
  * quire_page_stat counts them.
+ *
+ * With backing:memfd the frames' memory is shared and stays with the parent: a child that changed it
+ * would change its parent's.  There the child's instance is dead: nothing is at the frames' addresses
+ * any more, perhaps something of others soon, so they are never touched and not even unmapped.  Calls
+ * are refused with EOWNERDEAD and frees do nothing.  No fast path asks: to it the span has no bytes
+ * and no flags are fast.
  */
 #include "page/page.h"
 
@@ -92,7 +98,8 @@ static int reserve_span(struct quire *q, uint32_t blocks)
 	size_t align = (size_t)1 << (QUIRE_ORDER_MAX + q->page_shift);
 
 	q->span_bytes = (size_t)blocks << BLOCK_SHIFT;
-	q->base = mem_reserve(q->span_bytes, align, "quire-pages");
+	q->base = q->shared ? mem_reserve_shared(q->span_bytes, align, "quire-pages")
+			    : mem_reserve(q->span_bytes, align, "quire-pages");
 	if (q->base == NULL)
 		return -ENOMEM;
 	q->meta_bytes = at.end;
@@ -299,6 +306,11 @@ static void fork_child(struct process_member *member)
 	q->forked = true;
 	work_fork_child(&q->work);
 	fork_done(q, true);
+	if (q->shared && !MUTANT(fork_child_keeps_frames)) {
+		q->dead = true;
+		q->span_bytes = 0;
+		q->fast_flags_end = 0;
+	}
 }
 
 /* ---- create and destroy ---- */
@@ -349,6 +361,7 @@ int quire_create(const struct quire_options *options, struct quire **out)
 	if (q == NULL)
 		return -ENOMEM;
 	q->options = *options;
+	q->shared = options->backing == QUIRE_BACKING_MEMFD;
 	set_geometry(q, options);
 	setup_cpus(q, options);
 	limit = options->limit_bytes != 0 ? options->limit_bytes : mem_total_bytes();
@@ -377,7 +390,8 @@ void quire_destroy(struct quire *q)
 	modules_fini(q);
 	mem_release(q->cpu_meta, q->cpu_meta_bytes);
 	mem_release(q->meta, q->meta_bytes);
-	mem_release(q->base, q->span_bytes);
+	if (!q->dead)
+		mem_release(q->base, q->span_bytes);
 	handle_release(q);
 }
 
@@ -438,6 +452,8 @@ int quire_block_order(struct quire *q, const void *addr)
 	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
 	unsigned state;
 
+	if (q->dead)
+		return -EOWNERDEAD;
 	if (offset >= q->span_bytes || (offset & q->page_mask) != 0)
 		return -EINVAL;
 	state = page_state(q, (uint32_t)(offset >> q->page_shift));
@@ -448,6 +464,8 @@ int quire_verify(struct quire *q)
 {
 	int label;
 
+	if (q->dead)
+		return -EOWNERDEAD;
 	/* The worker is no thread of the caller's: keep it out. */
 	mutex_acquire(&q->report_mutex);
 	label = page_verify(q);

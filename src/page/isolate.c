@@ -113,6 +113,8 @@ int quire_isolate_block(struct quire *q, void *addr)
 	uint32_t block = block_of(q, addr);
 	int error;
 
+	if (q->dead)
+		return -EOWNERDEAD;
 	if (block == BLOCK_NONE)
 		return -EINVAL;
 	error = set_isolate(q, block, true);
@@ -126,6 +128,8 @@ int quire_unisolate_block(struct quire *q, void *addr)
 {
 	uint32_t block = block_of(q, addr);
 
+	if (q->dead)
+		return -EOWNERDEAD;
 	if (block == BLOCK_NONE || set_isolate(q, block, false) != 0)
 		return -EINVAL;
 	return 0;
@@ -163,7 +167,7 @@ static bool unback_block(struct quire *q, uint32_t block)
 	struct gather gather;
 
 	gather_begin(&gather, ranges, 2);
-	gather_unback(&gather, page_addr(q, block_frame(q, block)), (size_t)1 << BLOCK_SHIFT);
+	page_unback(q, &gather, page_addr(q, block_frame(q, block)), (size_t)1 << BLOCK_SHIFT);
 	if (meta_bytes % mem_page_bytes() == 0)
 		gather_unback(&gather, &q->page[block_frame(q, block)], meta_bytes);
 	gather_finish(&gather);

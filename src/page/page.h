@@ -231,6 +231,7 @@ struct quire {
 	size_t meta_bytes;
 	bool thp;
 	bool report;
+	bool shared;		 /* (c) backing:memfd: frames that can be mapped again */
 	uint64_t *isolated_cpus; /* bit a CPU; NULL if none */
 	uint64_t isolated_words[SLOTS_MAX / 64];
 
@@ -252,6 +253,7 @@ struct quire {
 	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
 	bool forked; /* a child: pages in other threads' hands are lost */
+	bool dead;   /* a child, and the frames stayed with the parent: every call is refused */
 	struct process_member member;
 	struct mutex modules_mutex;
 	struct quire_module *modules; /* atomic: head; grows under modules_mutex */
@@ -412,8 +414,7 @@ unsigned stacks_take_closed_locked(struct quire *q, struct pcp *pcp, uint32_t *f
 uint32_t stacks_pages(struct quire *q, const struct pcp *pcp);
 void stacks_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);
 
-/* ---- depot.c ----------------------------------------------------------------------------------
- */
+/* ---- depot.c ---- */
 void depot_init(struct depot *depot, uint32_t *entries);
 unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
 		   const uint32_t *frames, unsigned n);
@@ -422,8 +423,7 @@ unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned
 size_t depot_drain(struct quire *q, struct zone *zone);
 uint64_t depot_pages(const struct depot *depot);
 
-/* ---- pcp.c ------------------------------------------------------------------------------------
- */
+/* ---- pcp.c ---- */
 unsigned pcp_refill_least(unsigned batch, unsigned order);
 struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token);
 struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
@@ -443,8 +443,7 @@ void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, un
 unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp);
 size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n);
 
-/* ---- alloc.c, free.c ----------------------------------------------------------------------------
- */
+/* ---- alloc.c, free.c ---- */
 uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags);
 void *page_alloc_on(struct quire *q, unsigned slot, unsigned order, unsigned flags);
 void page_free_on(struct quire *q, unsigned slot, void *addr, unsigned order);
@@ -484,6 +483,8 @@ void page_pcp_unhold(struct quire *q, struct pcp *pcp);
 void page_stat_collect(struct quire *q, struct quire_page_stat *stat);
 
 /* ---- isolate.c, report.c ---- */
+struct gather;
+void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
 size_t offline_whole_blocks(struct quire *q);
 size_t report_all(struct quire *q);
 uint64_t report_run(void *q, uint64_t now_ns);

@@ -167,6 +167,15 @@ static void put_back_some(struct report *report, unsigned first)
 	zone_unlock(report->zone, token);
 }
 
+/* Adds memory behind frames to a gather. */
+void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes)
+{
+	if (q->shared)
+		gather_unback_shared(gather, addr, bytes);
+	else
+		gather_unback(gather, addr, bytes);
+}
+
 /* One gather for what was collected.  Returns bytes given back. */
 static size_t give_back(struct report *report)
 {
@@ -180,8 +189,8 @@ static size_t give_back(struct report *report)
 	for (unsigned i = 0; i < report->nr; i++) {
 		unsigned order = page_state(q, report->frames[i]) & STATE_ORDER;
 
-		gather_unback(&gather, page_addr(q, report->frames[i]),
-			      (size_t)1 << (order + q->page_shift));
+		page_unback(q, &gather, page_addr(q, report->frames[i]),
+			    (size_t)1 << (order + q->page_shift));
 	}
 	bytes = MUTANT(gather_never_finished) ? 0 : gather_finish(&gather);
 	for (unsigned i = 0; i < report->nr; i++)
@@ -344,6 +353,8 @@ uint64_t report_run(void *arg, uint64_t now_ns)
 	uint64_t due_ns = exchange_acq_rel(&q->report_due_ns, WORK_IDLE); /* with report_kick() */
 	uint64_t modules_due_ns;
 
+	if (q->dead)
+		return WORK_EXIT;
 	if (due_ns <= now_ns)
 		due_ns = report_visit(q, now_ns);
 	if (due_ns < WORK_EXIT)
@@ -374,6 +385,8 @@ size_t quire_release(struct quire *q)
 {
 	size_t bytes;
 
+	if (q->dead)
+		return 0;
 	bytes = modules_shrink(q);
 	page_take_deferred(q);
 	drain_everything(q);
@@ -384,9 +397,12 @@ size_t quire_release(struct quire *q)
 
 int quire_poll(struct quire *q)
 {
-	uint64_t due = work_poll(&q->work);
-	uint64_t now = clock_now_ns();
+	uint64_t due, now;
 
+	if (q->dead)
+		return -EOWNERDEAD;
+	due = work_poll(&q->work);
+	now = clock_now_ns();
 	if (due == WORK_IDLE || due == WORK_EXIT)
 		return 0;
 	return due <= now ? 1 : (int)((due - now) / 1000000 + 1);

@@ -95,6 +95,8 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
 {
+	if (q->dead)
+		return -EOWNERDEAD;
 	page_stat_collect(q, stat);
 	if (q->forked)
 		stat->fork_lost_pages = lost_pages(q, stat->cached_pages);

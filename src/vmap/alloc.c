@@ -6,8 +6,9 @@
  * vmap_alloc_range(), a list of attempts, cheapest first: what was freed on this CPU, what is pooled,
  * what this CPU and the lazy list hold once it is merged, then addresses that nobody has used.
  *
- * Merging takes some microseconds, so a CPU does it at most every MERGE_NS, or when its program would
- * otherwise go beyond what may be cached.  Writing to a new page costs 150 to 1,300 ns, so a program
+ * Merging takes some microseconds, so a CPU does it at most every MERGE_NS (MERGE_SMALL_NS for small
+ * areas, which have few pages to save), or when its program would otherwise go beyond what may be
+ * cached.  Writing to a new page costs 150 to 1,300 ns, so a program
  * that uses its areas never comes more often than that; one that does not is served by classes.
  *
  * The last resort holds purge_mutex and keeps every CPU's stacks closed: what is in flight has
@@ -17,12 +18,13 @@
 
 #include "machine/clock.h"
 
-#define MERGE_NS      20000u
-#define RESCUE_SOME   32u
-#define MIDDLE_BYTES  ((size_t)64 << 10)
-#define LARGE_BYTES   ((size_t)2 << 20)
-#define LAST_ROUNDS   64u
-#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
+#define MERGE_NS       20000u
+#define MERGE_SMALL_NS 500000u
+#define RESCUE_SOME    32u
+#define MIDDLE_BYTES   ((size_t)64 << 10)
+#define LARGE_BYTES    ((size_t)2 << 20)
+#define LAST_ROUNDS    64u
+#define FLAGS_NO_WAIT  (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
 	 0xff000000u)
@@ -56,6 +58,11 @@ static void place(const struct vmap *v, struct request *request)
 	}
 }
 
+static uint32_t asked_pages(const struct vmap *v, uint64_t bytes)
+{
+	return (uint32_t)((bytes + ((uint64_t)1 << v->page_shift) - 1) >> v->page_shift);
+}
+
 int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags)
 {
 	size_t pages =
@@ -68,7 +75,7 @@ int request_make(const struct vmap *v, struct request *request, size_t bytes, un
 	    (flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE)) == (QUIRE_MOVABLE | QUIRE_RECLAIMABLE) ||
 	    flags >> 24 > v->q->zones_nr)
 		return -EINVAL;
-	if (pages >= v->span_pages)
+	if (pages > v->span_pages - v->guard_pages)
 		return -ENOSPC;
 	request->pages = (uint32_t)pages;
 	if (v->cache && pages <= CLASS_PAGES_MAX) {
@@ -122,27 +129,30 @@ static uint32_t from_pooled(struct vmap *v, struct request *request)
 	return index;
 }
 
+/*
+ * As asked for; then anywhere in the span; then without rounding of any kind, since what a class or
+ * a region asks for is only a wish.
+ */
 static uint32_t take_free_locked(struct vmap *v, struct request *request, int *error)
 {
 	uint32_t index = space_take_free_locked(v, request, error);
 	struct request wide = *request;
 
 	CHECK(lock_is_held(&v->lock));
-	if (index != RANGE_NONE || *error != -ENOSPC || !request->anywhere)
+	if (index != RANGE_NONE || !request->anywhere)
 		return index;
 	wide.low = 0;
 	wide.high = v->span_pages;
 	index = space_take_free_locked(v, &wide, error);
-	if (index == RANGE_NONE) { /* what a region asks for is only a wish */
-		wide.align = 1;
+	if (index == RANGE_NONE) {
+		wide.pages = asked_pages(v, request->asked_bytes);
 		wide.total = wide.pages + v->guard_pages;
+		wide.align = 1;
+		wide.class = CLASS_NONE;
 		index = space_take_free_locked(v, &wide, error);
 	}
-	if (index != RANGE_NONE) {
-		wide.low = request->low;
-		wide.high = request->high;
+	if (index != RANGE_NONE)
 		*request = wide;
-	}
 	return index;
 }
 
@@ -164,13 +174,15 @@ static uint32_t from_free(struct vmap *v, struct request *request, int *error)
 static bool merge_is_due(struct vmap *v, const struct request *request)
 {
 	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks)];
-	uint64_t now;
+	uint64_t now, least_ns;
 
+	least_ns =
+		(size_t)request->pages << v->page_shift < MIDDLE_BYTES ? MERGE_SMALL_NS : MERGE_NS;
 	if (!v->cache || (request->flags & QUIRE_NOLOCK))
 		return false;
 	now = clock_now_ns();
 	/* Its own CPU's, nearly always; a hint. */
-	if (now - load_relaxed(&cpu->merged_ns) < MERGE_NS &&
+	if (now - load_relaxed(&cpu->merged_ns) < least_ns &&
 	    load_relaxed(&v->charged_pages) + request->pages <=
 		    load_relaxed(&v->live_high_pages) + decay_budget_pages(v))
 		return false;
@@ -182,7 +194,8 @@ static uint32_t from_merged(struct vmap *v, struct request *request)
 {
 	if (!merge_is_due(v, request))
 		return RANGE_NONE;
-	purge_pool_chain(v, cpu_take_all_own(v));
+	cpu_pool_own(v);
+	decay_note_live(v);
 	purge_rescue(v, RESCUE_SOME);
 	return from_pooled(v, request);
 }
@@ -191,16 +204,15 @@ static uint32_t from_merged(struct vmap *v, struct request *request)
 
 static uint32_t after_purge(struct vmap *v, struct request *request, int *error)
 {
-	uint32_t index = RANGE_NONE, chain;
+	uint32_t index = RANGE_NONE;
 
 	if (!mutex_try(&v->purge_mutex)) {
 		fetch_add_relaxed(&v->purge_waits, 1);
 		mutex_acquire(&v->purge_mutex);
 	}
-	chain = cpus_close(v);
+	cpus_close(v);
 	for (unsigned round = 0; round < LAST_ROUNDS; round++) {
-		purge_everything(v, chain);
-		chain = RANGE_NONE;
+		purge_everything(v);
 		index = from_free(v, request, error);
 		/* Counted before it is published: nothing was freed since, nothing is on its way. */
 		if (index != RANGE_NONE || load_relaxed(&v->lazy_pages) == 0)

@@ -175,6 +175,22 @@ static uint32_t link_chain(struct vmap *v, const uint32_t *indexes, unsigned n, 
 	return chain;
 }
 
+/*
+ * Puts a chain that was taken off a stack or list where others find it: large areas among the pooled
+ * ranges, since a page fault costs more than merging; small ones, in many, on the lazy list.  The
+ * CPU's lock is still held: who closes all CPUs waits for it, and so finds everything (V11).
+ */
+static void hand_on_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t chain)
+{
+	CHECK(lock_is_held(&cpu->lock));
+	if (chain == RANGE_NONE)
+		return;
+	if (range_at(v, chain)->pages < v->block_pages)
+		lazy_publish_chain(v, chain);
+	else
+		purge_pool_chain(v, chain);
+}
+
 /* Half of a full list, and the range that found no room. */
 static uint32_t list_spill_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned class,
 				  uint32_t index)
@@ -198,36 +214,41 @@ static uint32_t stack_spill(struct vmap *v, unsigned class, uint32_t index)
 	return link_chain(v, entries, n, link_chain(v, &index, 1, RANGE_NONE));
 }
 
-bool cpu_put(struct vmap *v, uint32_t index, uint32_t *chain)
+static bool put_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t index)
 {
 	unsigned class = range_at(v, index)->class;
-	struct vmap_cpu *cpu;
-	lock_token token;
-	bool put = false;
 
-	*chain = link_chain(v, &index, 1, RANGE_NONE);
-	if (class == CLASS_NONE || !v->cache)
+	CHECK(lock_is_held(&cpu->lock));
+	if (cpu->closed_nr != 0)
 		return false;
-	cpu = cpu_current_try(v, &token);
-	if (cpu == NULL)
-		return false;
-	if (cpu->closed_nr == 0 && cpu->cold)
+	if (cpu->cold)
 		warm_locked(v, cpu);
-	if (cpu->closed_nr != 0) {
-		put = false;
-	} else if (has_stacks(v, cpu->slot)) {
+	if (has_stacks(v, cpu->slot)) {
 		/* It was cold, or it is full. */
-		put = stack_push(&v->stacks, class, index, &v->push_allowed, 1);
-		if (!put)
-			*chain = stack_spill(v, class, index);
+		if (!stack_push(&v->stacks, class, index, &v->push_allowed, 1))
+			hand_on_locked(v, cpu, stack_spill(v, class, index));
 	} else if (cpu->list_nr[class] < class_high(v, class)) {
 		range_at(v, index)->next = cpu->list[class];
 		cpu->list[class] = index;
 		cpu->list_nr[class]++;
-		put = true;
 	} else {
-		*chain = list_spill_locked(v, cpu, class, index);
+		hand_on_locked(v, cpu, list_spill_locked(v, cpu, class, index));
 	}
+	return true;
+}
+
+bool cpu_put(struct vmap *v, uint32_t index)
+{
+	struct vmap_cpu *cpu;
+	lock_token token;
+	bool put;
+
+	if (range_at(v, index)->class == CLASS_NONE || !v->cache)
+		return false;
+	cpu = cpu_current_try(v, &token);
+	if (cpu == NULL)
+		return false;
+	put = put_locked(v, cpu, index);
 	lock_release(&cpu->lock, token);
 	return put;
 }
@@ -249,21 +270,11 @@ static uint32_t lists_take_all_locked(struct vmap *v, struct vmap_cpu *cpu, uint
 	return chain;
 }
 
-uint32_t cpu_take_all_own(struct vmap *v)
+/* Without closing: by the sequences that everybody uses. */
+static uint32_t stacks_take_open(struct vmap *v, unsigned slot)
 {
-	unsigned slot = (unsigned)stack_slot(&v->stacks);
 	uint32_t chain = RANGE_NONE, entries[64];
-	lock_token token;
 
-	if (!has_stacks(v, slot)) {
-		struct vmap_cpu *cpu = cpu_current_try(v, &token);
-
-		if (cpu == NULL)
-			return RANGE_NONE;
-		chain = lists_take_all_locked(v, cpu, chain);
-		lock_release(&cpu->lock, token);
-		return chain;
-	}
 	for (unsigned class = 0, low = stack_low(0); class < CLASSES_NR;
 	     low += class_entries_max(class ++)) {
 		/* A hint: pairs with the sequences' commits.  One go a class is enough. */
@@ -272,6 +283,20 @@ uint32_t cpu_take_all_own(struct vmap *v)
 					   chain);
 	}
 	return chain;
+}
+
+void cpu_pool_own(struct vmap *v)
+{
+	lock_token token;
+	struct vmap_cpu *cpu = cpu_current_try(v, &token);
+
+	if (cpu == NULL)
+		return;
+	if (cpu->closed_nr == 0)
+		purge_pool_chain(v, has_stacks(v, cpu->slot)
+					    ? stacks_take_open(v, cpu->slot)
+					    : lists_take_all_locked(v, cpu, RANGE_NONE));
+	lock_release(&cpu->lock, token);
 }
 
 /* Empties closed and fenced stacks. */
@@ -294,11 +319,11 @@ static uint32_t stacks_take_all_locked(struct vmap *v, struct vmap_cpu *cpu, uin
 	return chain;
 }
 
-uint32_t cpu_drain(struct vmap *v, unsigned slot, bool cool)
+void cpu_drain(struct vmap *v, unsigned slot)
 {
 	struct vmap_cpu *cpu = &v->cpu[slot];
-	uint32_t chain = RANGE_NONE;
 	lock_token token = lock_acquire(&cpu->lock);
+	uint32_t chain = RANGE_NONE;
 
 	if (cpu->ready) {
 		cpu_close_locked(v, cpu);
@@ -306,26 +331,20 @@ uint32_t cpu_drain(struct vmap *v, unsigned slot, bool cool)
 			fence(v, cpu);
 		if (has_stacks(v, slot))
 			chain = stacks_take_all_locked(v, cpu, chain);
-		chain = lists_take_all_locked(v, cpu, chain);
-		cpu->cold |= cool;
+		purge_pool_chain(v, lists_take_all_locked(v, cpu, chain));
+		cpu->cold = true;
 		cpu_open_locked(v, cpu);
 	}
 	lock_release(&cpu->lock, token);
-	return chain;
 }
 
-/* Closes all; returns what they held.  Until cpus_open() everybody's frees go to the lazy list. */
-uint32_t cpus_close(struct vmap *v)
+/* Closes all and pools what they held.  Until cpus_open() everybody's frees go to the lazy list. */
+void cpus_close(struct vmap *v)
 {
-	uint32_t chain = RANGE_NONE;
-
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
 		lock_token token;
-		struct vmap_cpu *cpu = &v->cpu[slot];
+		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
 
-		token = lock_acquire(&cpu->lock);
-		if (!cpu->ready)
-			make_ready_locked(v, cpu);
 		cpu_close_locked(v, cpu);
 		lock_release(&cpu->lock, token);
 	}
@@ -334,13 +353,13 @@ uint32_t cpus_close(struct vmap *v)
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
+		uint32_t chain = RANGE_NONE;
 
 		if (has_stacks(v, slot))
 			chain = stacks_take_all_locked(v, cpu, chain);
-		chain = lists_take_all_locked(v, cpu, chain);
+		purge_pool_chain(v, lists_take_all_locked(v, cpu, chain));
 		lock_release(&cpu->lock, token);
 	}
-	return chain;
 }
 
 void cpus_open(struct vmap *v)

@@ -67,13 +67,11 @@ uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const 
 void vmap_free_range(struct vmap *v, uint32_t index)
 {
 	bool nested = lock_nested();
-	uint32_t chain = index;
 
-	if (!nested && cpu_put(v, index, &chain))
+	if (!nested && cpu_put(v, index))
 		return;
-	if (nested)
-		range_at(v, index)->next = RANGE_NONE;
-	lazy_publish_chain(v, chain);
+	range_at(v, index)->next = RANGE_NONE;
+	lazy_publish_chain(v, index);
 	decay_kick_if_over(v, nested ? QUIRE_NOLOCK : 0);
 }
 

@@ -111,7 +111,7 @@ static int reserve_span(struct vmap *v, size_t bytes)
 		mem_release(v->base, v->span_bytes);
 		return error;
 	}
-	records = v->span_pages / 2 + 64;
+	records = v->span_pages + 64; /* a range each page is the most */
 	error = pool_init(&v->pool, v->q, sizeof(struct range), records, "quire-area-records");
 	if (error) {
 		mem_release(v->meta, v->meta_bytes);

@@ -86,13 +86,18 @@ static void split_edges(const struct vmap *v, char *addr, size_t bytes)
 		mem_split_huge(addr + bytes - back, back);
 }
 
-/* A run of neighbouring ranges is complete. */
-static void finish_run(const struct vmap *v, char *addr, size_t bytes, bool guards)
+/* A run of neighbouring ranges is complete.  Guards that the system leaves stay noted. */
+static void finish_run(struct vmap *v, uint32_t first, uint32_t end, size_t bytes, bool guards)
 {
+	char *addr;
+
 	if (bytes == 0)
 		return;
-	if (guards)
-		mem_unguard(addr, bytes);
+	addr = range_addr(v, range_at(v, first));
+	if (guards && mem_unguard(addr, bytes) == 0) {
+		for (uint32_t i = first; i != end; i = range_at(v, i)->next)
+			range_at(v, i)->flags &= (uint8_t) ~(RANGE_GUARD | RANGE_GUARDED);
+	}
 	if (v->huge)
 		split_edges(v, addr, bytes);
 }
@@ -100,7 +105,7 @@ static void finish_run(const struct vmap *v, char *addr, size_t bytes, bool guar
 /* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
 static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 {
-	char *addr = NULL;
+	uint32_t first = chain;
 	size_t bytes = 0;
 	bool guards = false;
 
@@ -108,11 +113,11 @@ static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 		struct range *r = range_at(v, chain);
 		size_t more = (size_t)r->pages << v->page_shift;
 
-		if (addr + bytes != range_addr(v, r)) {
+		if ((char *)range_addr(v, range_at(v, first)) + bytes != range_addr(v, r)) {
 			if (gather_is_full(gather))
 				break;
-			finish_run(v, addr, bytes, guards);
-			addr = range_addr(v, r);
+			finish_run(v, first, chain, bytes, guards);
+			first = chain;
 			bytes = 0;
 			guards = false;
 		}
@@ -121,7 +126,7 @@ static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 		bytes += more;
 		guards |= (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
 	}
-	finish_run(v, addr, bytes, guards);
+	finish_run(v, first, chain, bytes, guards);
 	return chain;
 }
 
@@ -270,18 +275,6 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 	return chain;
 }
 
-static uint32_t join_chains(struct vmap *v, uint32_t a, uint32_t b)
-{
-	uint32_t last = a;
-
-	if (a == RANGE_NONE)
-		return b;
-	while (range_at(v, last)->next != RANGE_NONE)
-		last = range_at(v, last)->next;
-	range_at(v, last)->next = b;
-	return a;
-}
-
 /* ---- the policies ---- */
 
 /* Excludes nobody: who comes second splices an empty list, and returns while the memory is in the
@@ -317,14 +310,11 @@ uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool
 	return pages;
 }
 
-uint64_t purge_everything(struct vmap *v, uint32_t chain)
+uint64_t purge_everything(struct vmap *v)
 {
 	CHECK(mutex_is_held(&v->purge_mutex));
-	if (chain != RANGE_NONE)
-		lazy_publish_chain(v, chain);
-	chain = lazy_splice(v);
-	chain = join_chains(v, chain, add_pooled(v, RANGE_NONE, EVERYTHING_MS, 0));
-	return purge_chain(v, chain, v->ranges, PURGE_RANGES);
+	return purge_chain(v, add_pooled(v, lazy_splice(v), EVERYTHING_MS, 0), v->ranges,
+			   PURGE_RANGES);
 }
 
 /* ---- the other way ---- */

@@ -10,6 +10,7 @@
  */
 #include "vmap/vmap.h"
 
+#define RESCUE_SOME    32u
 #define KV_PAGES_BYTES ((size_t)64 << 10)
 
 static size_t usable_bytes(const struct vmap *v, const struct range *r)
@@ -79,6 +80,16 @@ static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *
 	return false;
 }
 
+/* What follows may be a freed area that this CPU or the lazy list still holds. */
+static bool grow_after_merge(struct vmap *v, uint32_t index, const struct request *wanted)
+{
+	if (!v->cache || lock_nested() || (wanted->flags & QUIRE_NOLOCK))
+		return false;
+	cpu_pool_own(v);
+	purge_rescue(v, RESCUE_SOME);
+	return grow_in_place(v, index, wanted);
+}
+
 static void *move(struct quire *q, void *addr, size_t old_bytes, size_t bytes, unsigned flags)
 {
 	void *to = quire_vmalloc(q, bytes, flags & ~QUIRE_ZERO);
@@ -104,7 +115,8 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 		process_set_errno(-error);
 		return NULL;
 	}
-	if (bytes > usable_bytes(v, r) && !grow_in_place(v, index, &request))
+	if (bytes > usable_bytes(v, r) && !grow_in_place(v, index, &request) &&
+	    !grow_after_merge(v, index, &request))
 		return move(q, addr, old_bytes, bytes, flags);
 	if (request.pages < r->usable - r->usable / 4)
 		give_tail(v, index, &request);

@@ -35,7 +35,8 @@ int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
 		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
 			return 0;
 		lock_release(&v->lock, *token);
-		index = pool_alloc(&v->pool, flags);
+		/* Room is made by the last resort, which may be the caller and holds purge_mutex. */
+		index = pool_alloc(&v->pool, flags | QUIRE_NORETRY);
 		if (index == POOL_NONE)
 			return -ENOMEM;
 		if (!lock_for(v, flags, token)) {
@@ -215,6 +216,19 @@ static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t
 	return most > least ? most : least;
 }
 
+/* A guard page replaces a page that was charged: what stands behind the usable ones is emptied. */
+static void uncharge_guard_locked(struct vmap *v, struct range *r, const struct request *request)
+{
+	uint32_t excess = r->backed > request->pages ? r->backed - request->pages : 0;
+
+	CHECK(lock_is_held(&v->lock));
+	if (excess == 0 || !request->guard_due || (request->flags & QUIRE_NOLOCK))
+		return;
+	r->backed -= excess;
+	count_add(v->charged_pages, 0 - (uint64_t)excess);
+	page_uncharge(v->q, excess);
+}
+
 /* ---- taking ---- */
 
 static void hand_out(struct range *r, const struct request *request)
@@ -284,6 +298,7 @@ uint32_t space_take_pooled_locked(struct vmap *v, struct request *request)
 	request->fresh = false;
 	request->unguard_due = (r->flags & (RANGE_GUARDED | RANGE_GUARD)) && !whole;
 	request->guard_due = v->guard_pages != 0 && !whole;
+	uncharge_guard_locked(v, r, request);
 	hand_out(r, request);
 	return fit.index;
 }
@@ -340,6 +355,7 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 {
 	struct range *b = range_at(v, before);
 	uint32_t own = range_end(b) - start, rest;
+	bool rest_guarded;
 	uint32_t backed = backed_for(b, own, request->pages < own ? request->pages : own);
 
 	if (!charge(v, request->pages > backed ? request->pages - backed : 0, request->flags))
@@ -348,13 +364,16 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 	before = cut_out(v, before, start, own, backed);
 	b = range_at(v, before);
 	rest = cut_out_free(v, fit->index, fit->start, request->total - own);
+	rest_guarded = (range_at(v, rest)->flags & RANGE_GUARDED) != 0;
 	b->pages += range_at(v, rest)->pages;
 	b->backed = request->pages > backed ? request->pages : backed;
 	space_retire_locked(v, rest);
 	request->fresh = false;
-	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0;
-	b->flags &= (uint8_t)~RANGE_GUARD;
+	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0 || rest_guarded;
+	/* Until vmap_prepare() has removed it, a guard may stand anywhere in the range. */
+	b->flags = request->unguard_due ? RANGE_GUARDED : 0;
 	request->guard_due = v->guard_pages != 0;
+	uncharge_guard_locked(v, b, request);
 	hand_out(b, request);
 	return before;
 }
@@ -382,10 +401,10 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 	index = cut_out_free(v, fit.index, fit.start, request->total);
 	r = range_at(v, index);
 	request->fresh = !(r->flags & RANGE_DIRTY);
-	request->unguard_due = false;
+	request->unguard_due = (r->flags & RANGE_GUARDED) != 0;
 	request->guard_due = v->guard_pages != 0;
 	r->backed = request->pages;
-	r->flags = 0;
+	r->flags &= RANGE_GUARDED;
 	r->uses = 0;
 	heads_set_locked(v, r->start, index);
 	hand_out(r, request);
@@ -428,13 +447,15 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 	if (own < more) {
 		free = cut_out_free(v, free, free_end, more - own);
 		request->fresh &= !(range_at(v, free)->flags & RANGE_DIRTY);
+		request->unguard_due |= (range_at(v, free)->flags & RANGE_GUARDED) != 0;
 		r->pages += range_at(v, free)->pages;
 		space_retire_locked(v, free);
 	}
 	r->backed += missing;
-	r->flags = 0;
+	r->flags = request->unguard_due ? RANGE_GUARDED : 0; /* as in take_across() */
 	r->class = CLASS_NONE;
 	request->guard_due = v->guard_pages != 0;
+	uncharge_guard_locked(v, r, request);
 	return true;
 }
 
@@ -451,7 +472,9 @@ uint64_t space_free_locked(struct vmap *v, uint32_t index)
 	v->retired_uses += r->uses;
 	r->uses = 0;
 	r->backed = 0;
-	r->flags &= RANGE_DIRTY;
+	if (r->flags & RANGE_GUARD)
+		r->flags |= RANGE_GUARDED;
+	r->flags &= RANGE_LEFT;
 	range_set_state(r, RANGE_FREE);
 	count_add(v->charged_pages, 0 - backed);
 	before = tree_floor_locked(v, &v->free, r->start);
@@ -459,7 +482,7 @@ uint64_t space_free_locked(struct vmap *v, uint32_t index)
 	if (behind != RANGE_NONE && range_at(v, behind)->start == range_end(r)) {
 		const struct range *b = range_at(v, behind);
 
-		r->flags |= b->flags & RANGE_DIRTY;
+		r->flags |= b->flags & RANGE_LEFT;
 		tree_take_locked(v, &v->free, behind);
 		r->pages += b->pages;
 		space_retire_locked(v, behind);
@@ -467,7 +490,7 @@ uint64_t space_free_locked(struct vmap *v, uint32_t index)
 	if (before != RANGE_NONE && range_end(range_at(v, before)) == r->start) {
 		struct range *b = range_at(v, before);
 
-		b->flags |= r->flags & RANGE_DIRTY;
+		b->flags |= r->flags & RANGE_LEFT;
 		tree_resize_locked(v, &v->free, before, b->start, b->pages + r->pages);
 		space_retire_locked(v, index);
 		return backed;

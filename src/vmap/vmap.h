@@ -67,9 +67,10 @@ enum range_state {
 };
 
 #define RANGE_GUARD   0x01u /* the page after the usable ones is a guard page */
-#define RANGE_GUARDED 0x02u /* pooled: guard pages may stand anywhere in it */
+#define RANGE_GUARDED 0x02u /* guard pages may stand anywhere in it */
 #define RANGE_DIRTY   0x04u /* free: the system refused to take its memory, it reads anything */
-#define RANGE_BLACK   0x08u /* tree */
+#define RANGE_LEFT    (RANGE_GUARDED | RANGE_DIRTY) /* free: what the system would not take away */
+#define RANGE_BLACK   0x08u			    /* tree */
 
 /*
  * One range; a record of the pool, one cache line.  Keys: (o) its owner: who allocated it, who holds
@@ -307,13 +308,14 @@ struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
 /* An area of a class in state CACHED, or RANGE_NONE. */
 uint32_t cpu_take(struct vmap *v, unsigned class);
-/* False: no room; then *@chain is a chain, the given range in it, to be published. */
-bool cpu_put(struct vmap *v, uint32_t index, uint32_t *chain);
-/* What the current CPU has, as a chain; without closing its stacks. */
-uint32_t cpu_take_all_own(struct vmap *v);
-/* Closes, empties, opens; gives a chain.  @cool: the next free there takes the slow path. */
-uint32_t cpu_drain(struct vmap *v, unsigned slot, bool cool);
-uint32_t cpus_close(struct vmap *v);
+/* Puts a freed area (CACHED) where this CPU keeps its class, or hands on half of that.  False: it
+ * does not keep it. */
+bool cpu_put(struct vmap *v, uint32_t index);
+/* What the current CPU has, to the pooled ranges; without closing its stacks. */
+void cpu_pool_own(struct vmap *v);
+/* Closes, pools what there is, opens; the next free there takes the slow path. */
+void cpu_drain(struct vmap *v, unsigned slot);
+void cpus_close(struct vmap *v);
 void cpus_open(struct vmap *v);
 uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas);
 
@@ -331,8 +333,8 @@ void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
  * than @keep_pages are pooled.  @wait: also for a purge in flight.  Returns pages.
  */
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait);
-/* Under purge_mutex: all that is lazy or pooled, and @chain. */
-uint64_t purge_everything(struct vmap *v, uint32_t chain);
+/* Under purge_mutex: all that is lazy or pooled. */
+uint64_t purge_everything(struct vmap *v);
 /* Puts a chain of freed areas (CACHED) among the pooled ranges. */
 void purge_pool_chain(struct vmap *v, uint32_t chain);
 /* Takes lazy areas back among the pooled ranges, if no purge is at work.  Returns how many. */
@@ -346,6 +348,7 @@ void decay_kick(struct vmap *v, unsigned flags);
 void decay_kick_if_over(struct vmap *v, unsigned flags);
 uint32_t decay_now_ms(void);
 uint64_t decay_budget_pages(struct vmap *v);
+void decay_note_live(struct vmap *v);
 
 /* ---- alloc.c ---- */
 int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags);

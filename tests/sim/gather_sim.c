@@ -171,3 +171,121 @@ SIM_TEST(gather_refused_range_is_left_alone, .explore = SIM_ALL_SCHEDULES, .pree
 	sim_run(sim);
 	SIM_CHECK(*first == 0 || *first == 5);
 }
+
+/* ---- guards and aliases ---- */
+
+static void guards_one(void *arg)
+{
+	struct gather_scene *scene = arg;
+
+	check_u64_eq(mem_guard(scene->pages + PAGE, PAGE), 0);
+	SIM_CHECK(sim_frame_of(0, scene->pages + PAGE) == NULL);
+	check_u64_eq(mem_unguard(scene->pages, 4 * PAGE), 0);
+	SIM_CHECK(sim_frame_of(0, scene->pages + PAGE) == scene->pages + PAGE);
+	touch(scene);
+	check_u64_eq(mem_guard(scene->pages, PAGE), 0);
+	touch(scene);
+}
+
+SIM_TEST(guard_page_is_not_reached, .expect = "guard page", .events = SIM_MEMORY)
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, guards_one, scene);
+	sim_run(sim);
+}
+
+struct alias_scene {
+	struct gather_scene scene; /* where aliases are */
+	char *frames;		   /* four of them */
+};
+
+static struct alias_scene *alias_scene_make(struct sim *sim)
+{
+	struct alias_scene *aliases = sim_zalloc(sim, sizeof(*aliases));
+
+	aliases->scene.pages = mem_reserve(4 * PAGE, PAGE, "aliases");
+	mem_commit(aliases->scene.pages, 4 * PAGE, "aliases");
+	aliases->frames = mem_reserve_shared(4 * PAGE, PAGE, "frames");
+	mem_commit(aliases->frames, 4 * PAGE, "frames");
+	return aliases;
+}
+
+/* A ring: the same two frames twice. */
+static int map_ring(const struct alias_scene *aliases)
+{
+	void *frames[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		frames[i] = aliases->frames + i % 2 * PAGE;
+	return mem_map_frames(aliases->scene.pages, frames, 4, PAGE);
+}
+
+static void unmap_ring(const struct alias_scene *aliases)
+{
+	struct mem_range range;
+	struct gather gather;
+
+	gather_begin(&gather, &range, 1);
+	gather_unmap_frames(&gather, aliases->scene.pages, 4 * PAGE);
+	check_u64_eq(gather_finish(&gather), 4 * PAGE);
+}
+
+static void maps_and_unmaps(void *arg)
+{
+	const struct alias_scene *aliases = arg;
+
+	check_u64_eq(map_ring(aliases), 0);
+	touch(&aliases->scene);
+	SIM_CHECK(sim_frame_of(0, aliases->scene.pages + 3 * PAGE + 7) ==
+		  aliases->frames + PAGE + 7);
+	SIM_CHECK(sim_frame_of(0, aliases->scene.pages) == aliases->frames);
+	unmap_ring(aliases);
+	SIM_CHECK(sim_frame_of(0, aliases->scene.pages) == aliases->scene.pages);
+	check_u64_eq(load_relaxed((uint32_t *)(void *)aliases->scene.pages), 0);
+}
+
+SIM_TEST(alias_leads_to_its_frame_until_it_is_unmapped, .events = SIM_MEMORY)
+{
+	struct alias_scene *aliases = alias_scene_make(sim);
+
+	sim_cpu(sim, 0, maps_and_unmaps, aliases);
+	sim_run(sim);
+}
+
+/* The frame is taken away under the alias. */
+static void unbacks_the_frame(void *arg)
+{
+	const struct alias_scene *aliases = arg;
+	struct mem_range range;
+	struct gather gather;
+
+	check_u64_eq(map_ring(aliases), 0);
+	gather_begin(&gather, &range, 1);
+	gather_unback_shared(&gather, aliases->frames, PAGE);
+	touch(&aliases->scene);
+	gather_finish(&gather);
+}
+
+SIM_TEST(alias_of_a_frame_that_is_leaving_is_not_reached, .expect = "alias of a page that is gone",
+	 .events = SIM_MEMORY)
+{
+	struct alias_scene *aliases = alias_scene_make(sim);
+
+	sim_cpu(sim, 0, unbacks_the_frame, aliases);
+	sim_run(sim);
+}
+
+static void maps_twice(void *arg)
+{
+	check_u64_eq(map_ring(arg), 0);
+	map_ring(arg);
+}
+
+SIM_TEST(alias_over_an_alias_is_seen, .expect = "two mappings", .events = SIM_MEMORY)
+{
+	struct alias_scene *aliases = alias_scene_make(sim);
+
+	sim_cpu(sim, 0, maps_twice, aliases);
+	sim_run(sim);
+}

@@ -73,3 +73,26 @@ SIM_TEST(fork_child_of_a_drain, .cpus_nr = 3, .events = SIM_ABORT)
 {
 	child_of(sim, frees_three, drains_all);
 }
+
+static void forks_without_frames(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	SIM_CHECK(quire_alloc_pages(scene->q, 0, 0) == NULL);
+	quire_free_pages(scene->q, scene->page[4], 0);
+	check_u64_eq(quire_release(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The memory is the parent's: in whatever step the others were, the child gets and gives none. */
+SIM_TEST(fork_child_has_no_shared_frames, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_cpu(sim, 1, forks_without_frames, scene);
+	sim_cpu(sim, 2, takes_and_frees, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

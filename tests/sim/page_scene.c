@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "page_scene.h"
 
-static struct page_scene *scene_with(struct sim *sim, bool stacks, unsigned zones,
-				     uint64_t limit_bytes, enum quire_worker worker)
+static struct page_scene *scene_of(struct sim *sim, const struct quire_options *options)
 {
 	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options = {
-		.limit_bytes = limit_bytes,
-		.zones = zones,
-		.rseq = stacks ? QUIRE_ON : QUIRE_OFF,
-		.worker = worker,
-	};
-	uint32_t frames;
+	uint32_t frames, zones;
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
+	check_u64_eq(quire_create(options, &scene->q), 0);
+	zones = scene->q->zones_nr;
 	frames = scene->q->blocks_nr << scene->q->block_order;
 	sim_name(scene->q, sizeof(*scene->q), "q");
 	sim_name(scene->q->pcp, zones * sim_cpus(sim) * sizeof(struct pcp), "pcp");
@@ -21,6 +15,19 @@ static struct page_scene *scene_with(struct sim *sim, bool stacks, unsigned zone
 	sim_name(scene->q->tag, scene->q->blocks_nr, "tag");
 	sim_name(scene->q->page, frames * sizeof(struct page), "page");
 	return scene;
+}
+
+static struct page_scene *scene_with(struct sim *sim, bool stacks, unsigned zones,
+				     uint64_t limit_bytes, enum quire_worker worker)
+{
+	struct quire_options options = {
+		.limit_bytes = limit_bytes,
+		.zones = zones,
+		.rseq = stacks ? QUIRE_ON : QUIRE_OFF,
+		.worker = worker,
+	};
+
+	return scene_of(sim, &options);
 }
 
 static struct page_scene *warm(struct page_scene *scene)
@@ -42,6 +49,15 @@ struct page_scene *page_scene_make_zones(struct sim *sim, bool stacks, unsigned 
 struct page_scene *page_scene_make_worker(struct sim *sim)
 {
 	return warm(scene_with(sim, true, 1, UINT64_C(4) << 20, QUIRE_WORKER_THREAD));
+}
+
+struct page_scene *page_scene_make_shared(struct sim *sim)
+{
+	struct quire_options options = { .limit_bytes = UINT64_C(4) << 20,
+					 .backing = QUIRE_BACKING_MEMFD,
+					 .worker = QUIRE_WORKER_OFF };
+
+	return warm(scene_of(sim, &options));
 }
 
 struct page_scene *page_scene_make_unused(struct sim *sim)

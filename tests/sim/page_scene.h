@@ -30,6 +30,8 @@ struct page_scene *page_scene_make_zones(struct sim *sim, bool stacks, unsigned 
 					 uint64_t limit_bytes);
 /* With stacks and a worker. */
 struct page_scene *page_scene_make_worker(struct sim *sim);
+/* With frames that can be mapped again. */
+struct page_scene *page_scene_make_shared(struct sim *sim);
 /* Nothing taken yet, and no CPU's lists ever used. */
 struct page_scene *page_scene_make_unused(struct sim *sim);
 /* A page for a task; counted, and owned by it. */

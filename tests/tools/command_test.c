@@ -288,7 +288,7 @@ static void areas_in_use_are_those_not_freed(void **state)
 	(void)state;
 	for (unsigned mark = 0; mark < 8; mark++) {
 		char path[128];
-		double allocs, frees, busy, flushes;
+		double allocs, frees, busy, flushes, reused;
 
 		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.allocs", mark);
 		allocs = number_at(json, path);
@@ -300,6 +300,12 @@ static void areas_in_use_are_those_not_freed(void **state)
 		flushes = number_at(json, path);
 		assert_true(allocs - frees == busy);
 		assert_true(flushes <= frees);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.reused", mark);
+		reused = number_at(json, path);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.reused_without_system_call",
+			 mark);
+		assert_true(reused <= allocs);
+		assert_true(number_at(json, path) <= reused);
 	}
 	free(json);
 }

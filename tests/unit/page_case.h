@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page_case.h - page sizes, zones and sequences under which the page allocator's tests run
+ * page_case.h - page sizes, zones, sequences and backings under which the page allocator's tests run
  *
  * page_tests_run() runs a table of tests once for each case.  A test gets an instance of 256 MiB a
  * zone (128 pageblocks whatever the page size) made for the case; its worker is off, so nothing
@@ -21,6 +21,7 @@
 struct page_case {
 	unsigned page_shift, zones;
 	enum quire_switch rseq;
+	enum quire_backing backing;
 };
 
 static const struct page_case page_cases[] = {
@@ -30,6 +31,8 @@ static const struct page_case page_cases[] = {
 	{ .page_shift = 14, .zones = 1, .rseq = QUIRE_ON },
 	{ .page_shift = 16, .zones = 1, .rseq = QUIRE_ON },
 	{ .page_shift = 16, .zones = 2, .rseq = QUIRE_OFF },
+	{ .page_shift = 12, .zones = 1, .rseq = QUIRE_ON, .backing = QUIRE_BACKING_MEMFD },
+	{ .page_shift = 14, .zones = 2, .rseq = QUIRE_OFF, .backing = QUIRE_BACKING_MEMFD },
 };
 #define PAGE_CASES_NR (sizeof(page_cases) / sizeof(page_cases[0]))
 
@@ -42,6 +45,7 @@ static inline struct quire *page_make(struct quire_options options)
 
 	options.page_shift = page_case->page_shift;
 	options.rseq = page_case->rseq;
+	options.backing = page_case->backing;
 	if (options.zones == 0)
 		options.zones = page_case->zones;
 	if (options.limit_bytes == 0)
@@ -80,9 +84,10 @@ static inline int page_tests_run(const char *name, const struct CMUnitTest *test
 		char text[128];
 
 		page_case = &page_cases[i];
-		snprintf(text, sizeof(text), "%s: shift %u, zones %u, rseq %s", name,
+		snprintf(text, sizeof(text), "%s: shift %u, zones %u, rseq %s, %s", name,
 			 page_case->page_shift, page_case->zones,
-			 page_case->rseq == QUIRE_ON ? "on" : "off");
+			 page_case->rseq == QUIRE_ON ? "on" : "off",
+			 page_case->backing == QUIRE_BACKING_MEMFD ? "memfd" : "anon");
 		failed += _cmocka_run_group_tests(text, tests, tests_nr, NULL, NULL);
 	}
 	return failed;

@@ -16,6 +16,7 @@ static void put_stat(FILE *file, const struct quire_vmap_stat *stat)
 		{ "allocs", stat->allocs },
 		{ "frees", stat->frees },
 		{ "reused", stat->reused },
+		{ "reused_without_system_call", outcome_served_without_call(stat) },
 		{ "purges", stat->purges },
 		{ "purged_areas", stat->purged_areas },
 		{ "purged_ranges", stat->purged_ranges },

@@ -60,3 +60,12 @@ void outcome_fini(struct outcome *outcome)
 	engine_result_fini(&outcome->checked);
 	engine_result_fini(&outcome->kept);
 }
+
+uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat)
+{
+	uint64_t installed = stat->guards_installed;
+
+	return installed < stat->allocs - stat->reused ? stat->reused
+	       : installed < stat->allocs	       ? stat->allocs - installed
+						       : 0;
+}

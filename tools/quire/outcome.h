@@ -43,6 +43,11 @@ uint64_t outcome_flushes_avoided(const struct quire_vmap_stat *stat);
 uint64_t outcome_live_kB(const struct plan *plan, const struct plan_mark *mark);
 /* Linux: an array of pointers, bitmaps and hints beside each chunk (traces/EVENTS.md). */
 uint64_t outcome_kernel_metadata_kB(const struct plan_kernel_percpu *kernel);
+/*
+ * Allocations that made no system call.  One from the tree of free ranges installs its guard page, if
+ * there are guards; so may one that was reused, and then it does not count.
+ */
+uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat);
 /* Fewest blocks that can hold so many pages. */
 uint64_t outcome_blocks_at_best(const struct outcome *outcome, uint64_t pages);
 

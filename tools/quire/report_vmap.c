@@ -53,7 +53,7 @@ static void print_service_row(FILE *file, const char *name, const struct quire_v
 		number_grouped(stat->frees).text, number_grouped(stat->flushes).text,
 		number_ratio(stat->purged_ranges, stat->flushes).text,
 		number_grouped(outcome_flushes_avoided(stat)).text,
-		number_percent(stat->reused, stat->allocs).text,
+		number_percent(outcome_served_without_call(stat), stat->allocs).text,
 		number_grouped(stat->free_ranges).text,
 		number_percent(stat->largest_free_bytes, stat->free_bytes).text);
 }
@@ -70,7 +70,12 @@ static void print_service(const struct outcome *outcome, FILE *file)
 		print_service_row(file, plan->marks[i].name,
 				  &outcome->checked.marks[i].objects.vmap);
 	fprintf(file,
-		"    (avoided: against one flush per free; free ranges are of addresses)\n\n");
+		"    Avoided: against one flush per free.  Free ranges are of addresses.  Of %s "
+		"areas "
+		"that were\n    handed out again, those count as reused for which no guard page "
+		"had "
+		"to be installed.\n\n",
+		number_grouped(outcome->checked.objects.vmap.reused).text);
 	report_time(outcome, file);
 }
 

@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "machine/atomic.h"
 #include "machine/linux/system.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8
+#endif
 #ifndef SYS_process_madvise
 #define SYS_process_madvise 440
 #endif
@@ -78,6 +82,66 @@ intptr_t backing_map_none(void *addr, size_t bytes)
 	if (error != 0)
 		return error;
 	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, -1, 0L);
+}
+
+intptr_t backing_map_fresh(void *addr, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	int error = next_fault();
+
+	if (error != 0)
+		return error;
+	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0L);
+}
+
+/* Growing a file beyond the process's limit would be answered by a signal. */
+static bool is_too_large(size_t bytes)
+{
+	struct rlimit limit;
+
+	return SYSTEM_CALL(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 ||
+	       bytes > limit.rlim_cur;
+}
+
+int backing_make_file(const char *name, size_t bytes)
+{
+	int error = next_fault();
+	int file;
+
+	if (error != 0)
+		return error;
+	if (is_too_large(bytes))
+		return -EFBIG;
+	/* Kernels before 6.3 do not know that a file may be asked not to be executable. */
+	file = (int)SYSTEM_CALL(SYS_memfd_create, name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+	if (file == -EINVAL)
+		file = (int)SYSTEM_CALL(SYS_memfd_create, name, MFD_CLOEXEC);
+	if (file < 0)
+		return file;
+	error = (int)SYSTEM_CALL(SYS_ftruncate, file, bytes);
+	if (error == 0)
+		return file;
+	SYSTEM_CALL(SYS_close, file);
+	return error;
+}
+
+intptr_t backing_map_file(void *addr, size_t bytes, int file)
+{
+	int flags = MAP_SHARED | MAP_NORESERVE | (addr != NULL ? MAP_FIXED : 0);
+	int error = next_fault();
+
+	if (error != 0)
+		return error;
+	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, file, 0L);
+}
+
+intptr_t backing_map_again(void *addr, void *frames, size_t bytes)
+{
+	int error = next_fault();
+
+	if (error != 0)
+		return error;
+	return SYSTEM_CALL(SYS_mremap, frames, 0L, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, addr);
 }
 
 int backing_unmap(void *addr, size_t bytes)

@@ -15,10 +15,20 @@
 
 /* Advice that older headers lack. */
 #define BACKING_DONTNEED_LOCKED 24
+#define BACKING_GUARD_INSTALL	102
+#define BACKING_GUARD_REMOVE	103
 
 /* Maps anonymous private memory that nobody may access and that is not charged; at @addr if that
  * is not NULL, replacing what is there.  The address, or -errno. */
 intptr_t backing_map_none(void *addr, size_t bytes);
+/* Maps anonymous private memory for use at @addr, replacing what is there. */
+intptr_t backing_map_fresh(void *addr, size_t bytes);
+/* Makes an unnamed file of so many bytes, which read zero and cost nothing; its number. */
+int backing_make_file(const char *name, size_t bytes);
+/* Maps such a file without access; as backing_map_none(). */
+intptr_t backing_map_file(void *addr, size_t bytes, int file);
+/* Maps at @addr, replacing what is there, what is at @frames, a shared mapping. */
+intptr_t backing_map_again(void *addr, void *frames, size_t bytes);
 int backing_unmap(void *addr, size_t bytes);
 int backing_protect(void *addr, size_t bytes, int protection);
 int backing_advise(void *addr, size_t bytes, int advice);

@@ -16,11 +16,16 @@
  *
  * Bounds of one call: 1,024 ranges (UIO_MAXIOV) and INT_MAX rounded down to pages bytes in all,
  * beyond which the kernel cuts silently.  We send at most RANGES_A_CALL, so that the vector fits on
- * any thread's stack; the interrupt is then already spread over so many that it costs nothing.
+ * any thread's stack, or what fits into the room that the caller has lent.
  *
  * A short return is normal: the kernel stops at the first range it refuses.  What it has done is
  * skipped, the refused range is tried alone, and if it is locked, its content is dropped with
  * DONTNEED_LOCKED; after the first locked range the rest of the gather asks for that at once.
+ *
+ * Guards go the same way with an advice of their own (guard.c).  Frames do not: MADV_REMOVE empties
+ * one range a call and needs no file number.  Aliases are dropped from the page tables together,
+ * since that keeps their content, and are then replaced by fresh memory one by one, for which no
+ * CPU has to be interrupted any more.
  */
 #include "machine/mem.h"
 
@@ -31,6 +36,7 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/linux/backing.h"
+#include "machine/linux/gather.h"
 #include "machine/linux/system.h"
 
 #ifndef SYS_pidfd_open
@@ -43,7 +49,13 @@
 #define PIDFD_OF_SELF (-10000) /* PIDFD_SELF_THREAD: any thread names the whole address space */
 
 /* 256 entries of 16 bytes are 4 KiB of stack. */
-#define RANGES_A_CALL 256
+#define RANGES_A_CALL	  256
+/* UIO_MAXIOV. */
+#define RANGES_A_CALL_MAX 1024u
+
+_Static_assert(sizeof(struct mem_vector) == sizeof(struct iovec) &&
+		       offsetof(struct mem_vector, bytes) == offsetof(struct iovec, iov_len),
+	       "what is lent is an iovec");
 
 enum way {
 	WAY_UNKNOWN,
@@ -59,6 +71,8 @@ struct gather_walk {
 	size_t done_bytes; /* of that range */
 	int advice;
 	int pidfd;
+	struct iovec *vector;
+	unsigned vector_max;
 };
 
 static size_t call_bytes_max(void)
@@ -167,7 +181,7 @@ static void advance(struct gather_walk *walk, size_t bytes)
 }
 
 /* Fills a vector with what comes next, up to both bounds; gives its entries. */
-static unsigned fill_vector(const struct gather_walk *walk, struct iovec *vector)
+static unsigned fill_vector(const struct gather_walk *walk)
 {
 	size_t room_bytes = call_bytes_max();
 	size_t done_bytes = walk->done_bytes;
@@ -177,12 +191,12 @@ static unsigned fill_vector(const struct gather_walk *walk, struct iovec *vector
 		const struct mem_range *range = &walk->gather->ranges[i];
 		size_t bytes = range->bytes - done_bytes;
 
-		if (filled == RANGES_A_CALL || room_bytes == 0)
+		if (filled == walk->vector_max || room_bytes == 0)
 			break;
 		if (bytes > room_bytes)
 			bytes = room_bytes;
-		vector[filled].iov_base = (char *)range->addr + done_bytes;
-		vector[filled++].iov_len = bytes;
+		walk->vector[filled].iov_base = (char *)range->addr + done_bytes;
+		walk->vector[filled++].iov_len = bytes;
 		room_bytes -= bytes;
 		done_bytes = 0;
 	}
@@ -196,8 +210,8 @@ static void take_alone(struct gather_walk *walk)
 	char *addr = (char *)range->addr + walk->done_bytes;
 	size_t bytes = range->bytes - walk->done_bytes;
 
-	range->error = backing_advise(addr, bytes, walk->advice);
-	if (range->error == -EINVAL && walk->advice == MADV_DONTNEED) {
+	range->error = backing_advise(addr, bytes, range->shared ? MADV_REMOVE : walk->advice);
+	if (!range->shared && range->error == -EINVAL && walk->advice == MADV_DONTNEED) {
 		range->error = backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
 		if (range->error == 0)
 			walk->advice = BACKING_DONTNEED_LOCKED;
@@ -207,14 +221,13 @@ static void take_alone(struct gather_walk *walk)
 
 static void take_vector(struct gather_walk *walk)
 {
-	struct iovec vector[RANGES_A_CALL];
-	unsigned filled = fill_vector(walk, vector);
+	unsigned filled = fill_vector(walk);
 	size_t asked_bytes = 0;
 	intptr_t done;
 
 	for (unsigned i = 0; i < filled; i++)
-		asked_bytes += vector[i].iov_len;
-	done = backing_advise_vector(walk->pidfd, vector, filled, walk->advice);
+		asked_bytes += walk->vector[i].iov_len;
+	done = backing_advise_vector(walk->pidfd, walk->vector, filled, walk->advice);
 	if (done > 0)
 		advance(walk, (size_t)done);
 	if (done != (intptr_t)asked_bytes)
@@ -223,40 +236,59 @@ static void take_vector(struct gather_walk *walk)
 
 /* --- a whole gather --- */
 
-static void unback_vectored(struct gather *gather, int pidfd)
+static void walk_vectored(struct gather_walk *walk)
 {
-	struct gather_walk walk = {
-		.gather = gather,
-		.advice = MADV_DONTNEED,
-		.pidfd = pidfd,
-	};
-
-	while (!is_walked(&walk))
-		take_vector(&walk);
+	while (!is_walked(walk))
+		take_vector(walk);
 }
 
-static void unback_singly(struct gather *gather)
+/* A function of its own, so that only who needs the room has it on its stack. */
+static __attribute__((noinline)) void walk_with_own_vector(struct gather_walk *walk)
 {
-	struct gather_walk walk = { .gather = gather, .advice = MADV_DONTNEED };
+	struct iovec vector[RANGES_A_CALL];
 
-	while (!is_walked(&walk))
-		take_alone(&walk);
+	walk->vector = vector;
+	walk->vector_max = RANGES_A_CALL;
+	walk_vectored(walk);
 }
 
-static void unback(struct gather *gather)
+static void walk_singly(struct gather_walk *walk)
 {
+	while (!is_walked(walk))
+		take_alone(walk);
+}
+
+static bool any_shared(const struct gather *gather)
+{
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		if (gather->ranges[i].shared)
+			return true;
+	}
+	return false;
+}
+
+/* All ranges with one advice, in as few calls as can be. */
+void gather_advise(struct gather *gather, int advice)
+{
+	struct gather_walk walk = { .gather = gather, .advice = advice };
 	enum way way = probe_once();
 	long pidfd = PIDFD_OF_SELF;
 
 	if (way == WAY_PIDFD)
 		pidfd = open_own_pidfd();
+	walk.pidfd = (int)pidfd;
 	/* One range needs no vector.  No pidfd, for lack of file numbers: only this gather is slow.
 	 */
 	if (way == WAY_SINGLE || way == WAY_UNKNOWN || pidfd == -EMFILE || pidfd == -ENFILE ||
-	    gather->ranges_nr == 1)
-		unback_singly(gather);
-	else
-		unback_vectored(gather, (int)pidfd);
+	    gather->ranges_nr == 1 || any_shared(gather)) {
+		walk_singly(&walk);
+	} else if (gather->vector != NULL) {
+		walk.vector = (struct iovec *)(void *)gather->vector;
+		walk.vector_max = gather->vector_max;
+		walk_vectored(&walk);
+	} else {
+		walk_with_own_vector(&walk);
+	}
 	if (way == WAY_PIDFD && pidfd >= 0)
 		SYSTEM_CALL(SYS_close, (int)pidfd);
 }
@@ -271,10 +303,27 @@ static void unmap(struct gather *gather)
 	}
 }
 
+static void unmap_frames(struct gather *gather)
+{
+	/* What is refused here is done, with an interrupt each, by what follows. */
+	if (gather->ranges_nr > 1)
+		gather_advise(gather, MADV_DONTNEED);
+	for (unsigned i = 0; i < gather->ranges_nr; i++)
+		gather->ranges[i].error =
+			mem_unmap_frames(gather->ranges[i].addr, gather->ranges[i].bytes);
+}
+
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
 {
 	CHECK(ranges_max != 0);
 	*gather = (struct gather){ .ranges = ranges, .ranges_max = ranges_max };
+}
+
+void gather_lend(struct gather *gather, struct mem_vector *vector, unsigned vector_max)
+{
+	CHECK(vector_max != 0);
+	gather->vector = vector;
+	gather->vector_max = vector_max < RANGES_A_CALL_MAX ? vector_max : RANGES_A_CALL_MAX;
 }
 
 bool gather_is_full(const struct gather *gather)
@@ -297,28 +346,48 @@ static bool merge(struct mem_range *last, char *addr, size_t bytes)
 	return false;
 }
 
-static void collect(struct gather *gather, void *addr, size_t bytes, bool is_unmap)
+static void collect(struct gather *gather, const struct mem_range *range, enum gather_kind kind)
 {
-	size_t misaligned = ((uintptr_t)addr | bytes) & (mem_page_bytes() - 1);
+	size_t misaligned = ((uintptr_t)range->addr | range->bytes) & (mem_page_bytes() - 1);
+	struct mem_range *last;
 
-	CHECK_VALUES(misaligned == 0 && bytes != 0, (uintptr_t)addr, bytes);
-	CHECK(gather->ranges_nr == 0 || gather->unmap == is_unmap);
-	gather->unmap = is_unmap;
-	if (gather->ranges_nr != 0 &&
-	    merge(&gather->ranges[gather->ranges_nr - 1], (char *)addr, bytes))
+	CHECK_VALUES(misaligned == 0 && range->bytes != 0, (uintptr_t)range->addr, range->bytes);
+	CHECK(gather->ranges_nr == 0 || gather->kind == kind);
+	gather->kind = kind;
+	last = gather->ranges_nr != 0 ? &gather->ranges[gather->ranges_nr - 1] : NULL;
+	if (last != NULL && last->shared == range->shared &&
+	    merge(last, (char *)range->addr, range->bytes))
 		return;
 	CHECK(!gather_is_full(gather));
-	gather->ranges[gather->ranges_nr++] = (struct mem_range){ .addr = addr, .bytes = bytes };
+	gather->ranges[gather->ranges_nr++] = *range;
 }
 
 void gather_unback(struct gather *gather, void *addr, size_t bytes)
 {
-	collect(gather, addr, bytes, false);
+	struct mem_range range = { .addr = addr, .bytes = bytes };
+
+	collect(gather, &range, GATHER_UNBACK);
+}
+
+void gather_unback_shared(struct gather *gather, void *addr, size_t bytes)
+{
+	struct mem_range range = { .addr = addr, .bytes = bytes, .shared = true };
+
+	collect(gather, &range, GATHER_UNBACK);
 }
 
 void gather_unmap(struct gather *gather, void *addr, size_t bytes)
 {
-	collect(gather, addr, bytes, true);
+	struct mem_range range = { .addr = addr, .bytes = bytes };
+
+	collect(gather, &range, GATHER_UNMAP);
+}
+
+void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes)
+{
+	struct mem_range range = { .addr = addr, .bytes = bytes };
+
+	collect(gather, &range, GATHER_UNMAP_FRAMES);
 }
 
 size_t gather_finish(struct gather *gather)
@@ -327,10 +396,12 @@ size_t gather_finish(struct gather *gather)
 
 	if (gather->ranges_nr == 0)
 		return 0;
-	if (gather->unmap)
+	if (gather->kind == GATHER_UNMAP)
 		unmap(gather);
+	else if (gather->kind == GATHER_UNMAP_FRAMES)
+		unmap_frames(gather);
 	else
-		unback(gather);
+		gather_advise(gather, MADV_DONTNEED);
 	for (unsigned i = 0; i < gather->ranges_nr; i++)
 		taken_bytes += gather->ranges[i].error == 0 ? gather->ranges[i].bytes : 0;
 	return taken_bytes;

@@ -3,8 +3,10 @@
  * guard.c - pages on which every access faults
  *
  * A guard is a marker in the page table (Linux 6.13): no mapping of its own, so a process may have
- * millions.  Whether the kernel knows it is asked once, on a good page of our own.  Where it does not,
- * a guard is a mapping without access, of which a process has 65,530.
+ * millions.  Whether the kernel knows it is asked once in a process, on a good page of our own.
+ * Where it does not, and in locked memory, which takes no markers, a guard is a mapping without
+ * access, of which a process has 65,530.  As soon as there has been one of those, guards are taken
+ * out in both ways.
  */
 #include "machine/mem.h"
 
@@ -14,48 +16,56 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/linux/backing.h"
+#include "machine/linux/gather.h"
 #include "machine/linux/system.h"
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef MADV_GUARD_REMOVE
-#define MADV_GUARD_REMOVE 103
-#endif
-
-enum {
+enum guards {
 	GUARDS_UNKNOWN,
 	GUARDS_ARE_MARKERS,
 	GUARDS_ARE_MAPPINGS,
 };
 
+/* Atomic, relaxed: a guard is taken out by who knows of it, so after it was set. */
+static bool has_mappings;
+
 /* Not through backing.h: the answer holds for the process and must not be a test's. */
-static uint32_t probe(void)
+static enum guards probe(void)
 {
 	size_t bytes = mem_page_bytes();
 	long page = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
-	long result;
+	long installed, removed;
 
 	if (page < 0 && page > -4096)
 		return GUARDS_UNKNOWN;
-	/* Locked memory takes no guards; the probe's page shall not be. */
+	/* Under mlockall(MCL_FUTURE) it would be locked and refused for that. */
 	SYSTEM_CALL(SYS_munlock, page, bytes);
-	result = SYSTEM_CALL(SYS_madvise, page, bytes, MADV_GUARD_INSTALL);
+	installed = SYSTEM_CALL(SYS_madvise, page, bytes, BACKING_GUARD_INSTALL);
+	removed = SYSTEM_CALL(SYS_madvise, page, bytes, BACKING_GUARD_REMOVE);
 	SYSTEM_CALL(SYS_munmap, page, bytes);
-	return result == 0 ? GUARDS_ARE_MARKERS : GUARDS_ARE_MAPPINGS;
+	return installed == 0 && removed == 0 ? GUARDS_ARE_MARKERS : GUARDS_ARE_MAPPINGS;
 }
 
 bool mem_guard_works(void)
 {
-	static uint32_t answer; /* atomic: two threads find the same */
+	static uint32_t answer; /* atomic: two threads that ask find the same */
+	enum guards guards = (enum guards)load_relaxed(&answer);
 
-	if (load_relaxed(&answer) == GUARDS_UNKNOWN)
-		store_relaxed(&answer, probe());
-	return load_relaxed(&answer) == GUARDS_ARE_MARKERS;
+	if (guards == GUARDS_UNKNOWN) {
+		guards = probe();
+		store_relaxed(&answer, (uint32_t)guards);
+	}
+	return guards == GUARDS_ARE_MARKERS;
 }
 
-/* The kernel restarts an install that raced with faults a few times, then says so. */
+static void check_range(const void *addr, size_t bytes)
+{
+	size_t misaligned = ((uintptr_t)addr | bytes) & (mem_page_bytes() - 1);
+
+	CHECK_VALUES(misaligned == 0 && bytes != 0, (uintptr_t)addr, bytes);
+}
+
+/* The kernel gives up an install that keeps racing with faults, and says so. */
 static int advise(void *addr, size_t bytes, int advice)
 {
 	int error;
@@ -66,21 +76,68 @@ static int advise(void *addr, size_t bytes, int advice)
 	return error;
 }
 
+/* No access, and no memory either: as a marker does. */
+static int forbid(void *addr, size_t bytes)
+{
+	int error = backing_protect(addr, bytes, PROT_NONE);
+
+	if (error != 0)
+		return error;
+	store_relaxed(&has_mappings, true);
+	if (backing_advise(addr, bytes, MADV_DONTNEED) != 0)
+		backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
+	return 0;
+}
+
 int mem_guard(void *addr, size_t bytes)
 {
-	int error = mem_guard_works() ? advise(addr, bytes, MADV_GUARD_INSTALL) : -EINVAL;
+	int error = -EINVAL;
 
-	/* Locked memory: a mapping instead. */
+	check_range(addr, bytes);
+	if (mem_guard_works())
+		error = advise(addr, bytes, BACKING_GUARD_INSTALL);
 	if (error == -EINVAL)
-		error = backing_protect(addr, bytes, PROT_NONE);
+		error = forbid(addr, bytes);
 	return error == 0 ? 0 : -ENOMEM;
 }
 
 int mem_unguard(void *addr, size_t bytes)
 {
-	int error = mem_guard_works() ? advise(addr, bytes, MADV_GUARD_REMOVE) : -EINVAL;
+	int error = 0;
 
-	if (error == -EINVAL)
+	check_range(addr, bytes);
+	if (mem_guard_works())
+		error = advise(addr, bytes, BACKING_GUARD_REMOVE);
+	if (error == 0 && load_relaxed(&has_mappings))
 		error = backing_protect(addr, bytes, PROT_READ | PROT_WRITE);
 	return error == 0 ? 0 : -ENOMEM;
+}
+
+void mem_guard_ranges(struct mem_range *ranges, unsigned ranges_nr)
+{
+	struct gather gather = { .ranges = ranges, .ranges_nr = ranges_nr };
+	bool works = mem_guard_works();
+
+	for (unsigned i = 0; i < ranges_nr; i++)
+		ranges[i].error = works ? 0 : -EINVAL;
+	if (works && ranges_nr != 0)
+		gather_advise(&gather, BACKING_GUARD_INSTALL);
+	for (unsigned i = 0; i < ranges_nr; i++) {
+		if (ranges[i].error != 0)
+			ranges[i].error = mem_guard(ranges[i].addr, ranges[i].bytes);
+	}
+}
+
+void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr)
+{
+	struct gather gather = { .ranges = ranges, .ranges_nr = ranges_nr };
+
+	for (unsigned i = 0; i < ranges_nr; i++)
+		ranges[i].error = 0;
+	if (mem_guard_works() && ranges_nr != 0)
+		gather_advise(&gather, BACKING_GUARD_REMOVE);
+	for (unsigned i = 0; i < ranges_nr; i++) {
+		if (ranges[i].error != 0 || load_relaxed(&has_mappings))
+			ranges[i].error = mem_unguard(ranges[i].addr, ranges[i].bytes);
+	}
 }

@@ -141,38 +141,99 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
-int mem_guard(void *addr, size_t bytes)
+/* The simulated machine has no huge pages. */
+void mem_split_huge(void *addr, size_t bytes)
 {
-	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
-	if (refused())
-		return -12;
-	set_all(addr, bytes, PAGE_RESERVED, "made a guard", CALLER_PC);
-	flush_all(addr, bytes, 0, sim_opt.cpus_nr);
-	empty_all(addr, bytes);
-	return 0;
+	(void)addr;
+	(void)bytes;
 }
 
-int mem_unguard(void *addr, size_t bytes)
-{
-	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
-	if (refused())
-		return -12;
-	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
-		if (memory_pages[i].state == PAGE_RESERVED)
-			memory_set(i, PAGE_COMMITTED, "no guard any more", CALLER_PC);
-	return 0;
-}
+/* ---- guards ---- */
 
 bool mem_guard_works(void)
 {
 	return true;
 }
 
-/* The simulated machine has no huge pages. */
-void mem_split_huge(void *addr, size_t bytes)
+static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 {
-	(void)addr;
-	(void)bytes;
+	sched_point(POINT_GATHER, addr, 0, pc);
+	if (refused())
+		return -12;
+	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++) {
+		if (memory_pages[i].state != PAGE_COMMITTED)
+			sim_fail("misuse", "a guard in memory that is not committed");
+		if (guard || memory_pages[i].guard)
+			memory_set_guard(i, guard, guard ? "made a guard" : "no guard any more",
+					 pc);
+	}
+	if (guard) {
+		flush_all(addr, bytes, 0, sim_opt.cpus_nr);
+		empty_all(addr, bytes);
+	}
+	return 0;
+}
+
+int mem_guard(void *addr, size_t bytes)
+{
+	return set_guards(addr, bytes, true, CALLER_PC);
+}
+
+int mem_unguard(void *addr, size_t bytes)
+{
+	return set_guards(addr, bytes, false, CALLER_PC);
+}
+
+void mem_guard_ranges(struct mem_range *ranges, unsigned ranges_nr)
+{
+	for (unsigned i = 0; i < ranges_nr; i++)
+		ranges[i].error = set_guards(ranges[i].addr, ranges[i].bytes, true, CALLER_PC);
+}
+
+void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr)
+{
+	for (unsigned i = 0; i < ranges_nr; i++)
+		ranges[i].error = set_guards(ranges[i].addr, ranges[i].bytes, false, CALLER_PC);
+}
+
+/* ---- frames ---- */
+
+void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name)
+{
+	char *addr = mem_reserve(bytes, align_bytes, name);
+
+	for (size_t i = 0; addr != NULL && i < bytes >> 12; i++) {
+		UNDO(memory_pages[page_of(addr) + i].shared);
+		memory_pages[page_of(addr) + i].shared = true;
+	}
+	return addr;
+}
+
+static void map_frame(char *addr, const char *frame, size_t bytes, uintptr_t pc)
+{
+	for (size_t i = 0; i < bytes >> 12; i++) {
+		size_t page = page_of(addr) + i, of = page_of(frame) + i;
+
+		if (memory_pages[of].state != PAGE_COMMITTED || !memory_pages[of].shared)
+			sim_fail("misuse", "what is mapped again is not a committed frame");
+		if (memory_pages[page].state != PAGE_COMMITTED)
+			sim_fail("misuse", "a frame is mapped where nothing is committed");
+		if (memory_pages[page].frame != 0)
+			sim_fail("two mappings", "a frame is mapped at %p, where one is",
+				 (const void *)(addr + (i << 12)));
+		memory_set_frame(page, of, "mapped", pc);
+	}
+}
+
+int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t frame_bytes)
+{
+	for (size_t i = 0; i < frames_nr; i++) {
+		sched_point(POINT_GATHER, frames[i], 0, CALLER_PC);
+		if (refused())
+			return -12;
+		map_frame((char *)addr + i * frame_bytes, frames[i], frame_bytes, CALLER_PC);
+	}
+	return 0;
 }
 
 /* ---- gather ----------------------------------------------------------------------------------- */
@@ -183,36 +244,60 @@ void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned rang
 	*gather = (struct gather){ .ranges = ranges, .ranges_max = ranges_max };
 }
 
+void gather_lend(struct gather *gather, struct mem_vector *vector, unsigned vector_max)
+{
+	gather->vector = vector;
+	gather->vector_max = vector_max;
+}
+
 bool gather_is_full(const struct gather *gather)
 {
 	return gather->ranges_nr == gather->ranges_max;
 }
 
-static void take_away(struct gather *gather, void *addr, size_t bytes, const char *event,
-		      uintptr_t pc)
+static void take_away(struct gather *gather, const struct mem_range *what, enum gather_kind kind,
+		      const char *event, uintptr_t pc)
 {
 	struct mem_range *range = &gather->ranges[gather->ranges_nr];
 
-	sched_point(POINT_GATHER, addr, 0, pc);
+	sched_point(POINT_GATHER, what->addr, 0, pc);
 	CHECK(!gather_is_full(gather));
+	CHECK(gather->ranges_nr == 0 || gather->kind == kind);
+	gather->kind = kind;
 	gather->ranges_nr++;
-	*range = (struct mem_range){ .addr = addr, .bytes = bytes };
+	*range = *what;
 	if (refused())
 		range->error = -12;
 	else
-		set_all(addr, bytes, PAGE_LEAVING, event, pc);
+		set_all(range->addr, range->bytes, PAGE_LEAVING, event, pc);
 }
 
 void gather_unback(struct gather *gather, void *addr, size_t bytes)
 {
-	gather->unmap = false;
-	take_away(gather, addr, bytes, "unbacked", CALLER_PC);
+	struct mem_range range = { .addr = addr, .bytes = bytes };
+
+	take_away(gather, &range, GATHER_UNBACK, "unbacked", CALLER_PC);
+}
+
+void gather_unback_shared(struct gather *gather, void *addr, size_t bytes)
+{
+	struct mem_range range = { .addr = addr, .bytes = bytes, .shared = true };
+
+	take_away(gather, &range, GATHER_UNBACK, "unbacked", CALLER_PC);
 }
 
 void gather_unmap(struct gather *gather, void *addr, size_t bytes)
 {
-	gather->unmap = true;
-	take_away(gather, addr, bytes, "unmapped", CALLER_PC);
+	struct mem_range range = { .addr = addr, .bytes = bytes };
+
+	take_away(gather, &range, GATHER_UNMAP, "unmapped", CALLER_PC);
+}
+
+void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes)
+{
+	struct mem_range range = { .addr = addr, .bytes = bytes };
+
+	take_away(gather, &range, GATHER_UNMAP_FRAMES, "unmapped", CALLER_PC);
 }
 
 static void flush_range(const struct mem_range *range)
@@ -225,13 +310,31 @@ static void flush_range(const struct mem_range *range)
 		flush_all(range->addr, range->bytes, 0, sim_opt.cpus_nr);
 }
 
+static void forget_frames(const struct mem_range *range)
+{
+	for (size_t i = page_of(range->addr); i < page_of(range->addr) + (range->bytes >> 12);
+	     i++) {
+		UNDO(memory_pages[i]);
+		memory_pages[i].frame = 0;
+		memory_pages[i].guard = false;
+	}
+}
+
 static void finish_range(const struct gather *gather, const struct mem_range *range)
 {
+	static const char *const events[] = {
+		[GATHER_UNBACK] = "unbacked, gather finished",
+		[GATHER_UNMAP] = "unmapped, gather finished",
+		[GATHER_UNMAP_FRAMES] = "unmapped, gather finished",
+	};
+
 	flush_range(range);
 	empty_all(range->addr, range->bytes);
-	set_all(range->addr, range->bytes, gather->unmap ? PAGE_RESERVED : PAGE_COMMITTED,
-		gather->unmap ? "unmapped, gather finished" : "unbacked, gather finished",
+	set_all(range->addr, range->bytes,
+		gather->kind == GATHER_UNMAP ? PAGE_RESERVED : PAGE_COMMITTED, events[gather->kind],
 		CALLER_PC);
+	if (gather->kind == GATHER_UNMAP_FRAMES)
+		forget_frames(range);
 }
 
 size_t gather_finish(struct gather *gather)

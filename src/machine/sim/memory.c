@@ -12,6 +12,10 @@
  *   COMMITTED  an access finds memory, or gets zeroes
  *   LEAVING    taken away by a gather that has not finished: an access fails, whoever makes it
  *
+ * A committed page may be a guard: an access fails; or an alias: its entry names a frame, another
+ * page, and an access also fails if that one is not committed.  What is written through an alias is
+ * not seen in the frame: scenarios ask sim_frame_of() where an address leads.
+ *
  * mips: entries stay until they are flushed.  x86: any entry may be gone at any access, drawn from
  * the run's seed and the task's own count of points, so that shrinking does not move the draws.
  */
@@ -69,11 +73,30 @@ void memory_set(size_t page, enum page_state state, const char *event, uintptr_t
 	UNDO(*entry);
 	if (state == PAGE_LEAVING || state == PAGE_RESERVED)
 		entry->generation++;
+	if (state == PAGE_NONE || state == PAGE_RESERVED) {
+		entry->guard = false;
+		entry->frame = 0;
+	}
 	entry->state = (uint8_t)state;
 	entry->event = event;
 	entry->pc = pc;
 	entry->cpu = current_task()->cpu;
 	entry->step = sim_run_.steps;
+}
+
+void memory_set_guard(size_t page, bool guard, const char *event, uintptr_t pc)
+{
+	memory_set(page, PAGE_COMMITTED, event, pc);
+	memory_pages[page].guard = guard;
+	memory_pages[page].generation += guard;
+}
+
+/* No flush: nothing may be behind the page on any CPU. */
+void memory_set_frame(size_t page, size_t frame, const char *event, uintptr_t pc)
+{
+	memory_set(page, PAGE_COMMITTED, event, pc);
+	memory_pages[page].frame = (uint32_t)frame;
+	memory_pages[page].generation++;
 }
 
 /* One flush, of one CPU. */
@@ -111,6 +134,9 @@ static void check_page(size_t page, const volatile void *addr, bool write, uintp
 	struct task *task = current_task();
 	uint64_t *cached = &tlb[task->cpu * PAGES_MAX + page];
 
+	if (entry->frame != 0 && memory_pages[entry->frame].state != PAGE_COMMITTED)
+		bad_access("alias of a page that is gone", &memory_pages[entry->frame], addr, write,
+			   pc);
 	if (*cached >> 32 == sim_run_number && !evicted(task)) {
 		if (*cached != tag(entry->generation))
 			bad_access("stale translation", entry, addr, write, pc);
@@ -122,7 +148,23 @@ static void check_page(size_t page, const volatile void *addr, bool write, uintp
 		bad_access(entry->state == PAGE_LEAVING ? "access after unback"
 							: "access to unmapped page",
 			   entry, addr, write, pc);
+	if (entry->guard)
+		bad_access("guard page", entry, addr, write, pc);
 	*cached = tag(entry->generation);
+}
+
+const void *sim_frame_of(unsigned cpu, const void *addr)
+{
+	size_t page = ((uintptr_t)addr - ARENA_PAGES) >> 12;
+	const struct page_entry *entry = &memory_pages[page];
+	uint64_t cached = tlb[cpu * PAGES_MAX + page];
+	size_t frame = entry->frame != 0 ? entry->frame : page;
+
+	if (cached >> 32 == sim_run_number && cached != tag(entry->generation))
+		sim_fail("stale translation", "CPU %u still reaches what was behind %p", cpu, addr);
+	if (entry->state != PAGE_COMMITTED || entry->guard)
+		return NULL;
+	return (const char *)ARENA_PAGES + (frame << 12) + ((uintptr_t)addr & 4095);
 }
 
 static void check_object(const volatile void *addr, bool write, uintptr_t pc)

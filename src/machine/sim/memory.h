@@ -21,16 +21,21 @@ struct page_entry {
 	uintptr_t owner_pc;
 	uint32_t generation;
 	uint32_t step;
+	uint32_t frame; /* an alias of this page; 0: no alias (page 0 is never a frame) */
 	uint16_t cpu;
 	uint16_t owner;
 	uint8_t state;
 	bool owned;
 	bool touched; /* may hold something else than zeroes */
+	bool guard;
+	bool shared; /* may be a frame */
 };
 
 extern struct page_entry *memory_pages;
 
 void memory_set(size_t page, enum page_state state, const char *event, uintptr_t pc);
+void memory_set_guard(size_t page, bool guard, const char *event, uintptr_t pc);
+void memory_set_frame(size_t page, size_t frame, const char *event, uintptr_t pc);
 void memory_flush(unsigned cpu, size_t page);
 void memory_zero(size_t page);
 

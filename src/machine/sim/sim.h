@@ -102,6 +102,10 @@ _Noreturn void sim_fail(const char *rule, const char *format, ...)
 /* A range of pages gets an owner, or loses it; two owners at once are a failure. */
 void sim_own(const void *addr, size_t bytes);
 void sim_disown(const void *addr, size_t bytes);
+/* Where an access by @cpu to @addr leads: the address in a frame if @addr is in an alias, @addr itself
+ * if it is in ordinary memory, NULL if the access would fault.  A translation that @cpu has cached
+ * and that is no longer true is a failure. */
+const void *sim_frame_of(unsigned cpu, const void *addr);
 /* Addresses reserved and not released: what a scenario's end finds leaked. */
 size_t sim_reserved_bytes(void);
 /* Waits while *@word == @value; sim_wake() wakes everybody who waits for @word. */

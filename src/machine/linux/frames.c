@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frames.c - memory that can be mapped again
+ *
+ * A shared reservation is a mapping of a file without a name (memfd), as long as the reservation
+ * and empty.  The file's number is closed at once: a program that closes all it does not know, or
+ * that has no number left, is not ours to surprise.  Further mappings are copies of the first:
+ * mremap() of a shared mapping with an old size of 0 adds one and leaves the first.
+ *
+ * Committing is mprotect(), as for private memory; nothing is charged until it is touched.
+ * MADV_REMOVE punches a hole into the file, which also drops the hole out of all mappings; it reads
+ * zero again.  The kernel refuses that for locked memory.
+ *
+ * Mappings are not copied by fork: parent and child would share the memory and its owner's books
+ * would not.  An alias has that from the mapping it was copied of.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "machine/linux/backing.h"
+#include "machine/linux/gather.h"
+#include "machine/linux/system.h"
+
+/* The kernel returns addresses and -1 .. -4095. */
+static bool is_refusal(intptr_t result)
+{
+	return result < 0 && result > -4096;
+}
+
+/* Puts the file in the place of a reservation; 0 or -errno. */
+static int map_over(char *addr, size_t bytes, const char *name)
+{
+	int file = backing_make_file(name, bytes);
+	intptr_t mapped;
+
+	if (file < 0)
+		return file;
+	mapped = backing_map_file(addr, bytes, file);
+	SYSTEM_CALL(SYS_close, file);
+	if (is_refusal(mapped))
+		return (int)mapped;
+	return backing_advise(addr, bytes, MADV_DONTFORK);
+}
+
+void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name)
+{
+	char *addr = mem_reserve(bytes, align_bytes, name);
+
+	if (addr == NULL)
+		return NULL;
+	if (map_over(addr, bytes, name) != 0) {
+		mem_release(addr, bytes);
+		return NULL;
+	}
+	return addr;
+}
+
+/*
+ * Fresh memory shall be one mapping with its neighbours, which have been advised against huge
+ * pages; a kernel without huge pages refuses the advice and needs none.
+ */
+int mem_unmap_frames(void *addr, size_t bytes)
+{
+	intptr_t mapped = backing_map_fresh(addr, bytes);
+
+	if (mapped != (intptr_t)addr)
+		return (int)mapped;
+	(void)backing_advise(addr, bytes, MADV_NOHUGEPAGE);
+	return 0;
+}
+
+/* Frames from @frames[0] on that lie one behind the other. */
+static size_t run_length(void *const *frames, size_t frames_nr, size_t frame_bytes)
+{
+	size_t n = 1;
+
+	while (n < frames_nr && frames[n] == (char *)frames[n - 1] + frame_bytes)
+		n++;
+	return n;
+}
+
+int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t frame_bytes)
+{
+	size_t run;
+
+	for (size_t i = 0; i < frames_nr; i += run) {
+		char *at = (char *)addr + i * frame_bytes;
+		intptr_t mapped;
+
+		run = run_length(&frames[i], frames_nr - i, frame_bytes);
+		mapped = backing_map_again(at, frames[i], run * frame_bytes);
+		if (mapped == (intptr_t)at)
+			continue;
+		/* A call that was refused late may have unmapped its target, and these addresses must
+		 * not be anybody else's.  What was mapped before is left to the caller's gather. */
+		(void)mem_unmap_frames(at, run * frame_bytes);
+		return -ENOMEM;
+	}
+	return 0;
+}
