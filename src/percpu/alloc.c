@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/alloc.c - from quire_alloc_percpu() to an offset
+ *
+ * The fast path is one sequence on this CPU's stack and a look at every copy.  Otherwise, in turn:
+ *
+ *   1. populated room, under lock; a caller that may wait leaves the reserve of empty pages alone
+ *   2. under alloc_mutex: a charge for the pages that are missing, or a new chunk, and 1 again.
+ *      Callers that may not wait only try the mutex: populating waits for nobody.
+ *   3. what can be given back first, then 2 again; the reserve; a refusal
+ *
+ * Pages are charged before lock is taken and populated in the same hold in which the object takes
+ * them.  So there is no moment at which an object stands in a page that is not populated (P9), and
+ * no way back to take when the charge is refused: nothing was done yet (R6).
+ */
+#include "percpu/percpu.h"
+
+#define FLAGS_KNOWN   (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
+#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
+
+/* Clears an object in every unit.  Looks first: a copy that was never written reads the system's
+ * page of zeroes, and a store would put memory behind it. */
+void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes)
+{
+	uint32_t units = MUTANT(percpu_zero_skips_last_unit) ? pc->units - 1 : pc->units;
+
+	for (uint32_t unit = 0; unit < units; unit++, ptr += QUIRE_PERCPU_STRIDE) {
+		if (bytes == 4) {
+			if (*(uint32_t *)(void *)ptr != 0)
+				*(uint32_t *)(void *)ptr = 0;
+			continue;
+		}
+		for (size_t i = 0; i < bytes / 8; i++)
+			if (((uint64_t *)(void *)ptr)[i] != 0)
+				((uint64_t *)(void *)ptr)[i] = 0;
+	}
+}
+
+/* 0 or -EINVAL. */
+int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
+			struct request *request)
+{
+	bool fours;
+
+	if (align == 0)
+		align = bytes <= 4 ? 4 : 8;
+	if (bytes == 0 || bytes > QUIRE_PERCPU_BYTES_MAX || (align & (align - 1)) != 0 ||
+	    align > (size_t)1 << pc->page_shift || (flags & ~FLAGS_KNOWN) != 0)
+		return -EINVAL;
+	fours = bytes <= 4 && align <= 4;
+	*request = (struct request){
+		.n = fours ? 1 : (uint32_t)((bytes + 7) >> GRANULE_SHIFT),
+		.align = align <= 8 ? 1 : (uint32_t)(align >> GRANULE_SHIFT),
+		.kind = fours			     ? KIND_FOURS
+			: bytes >= 64 || !pc->packed ? KIND_BIG
+						     : KIND_SMALL,
+		.fours = fours,
+		.flags = lock_nested() ? flags | QUIRE_NOLOCK : flags,
+	};
+	return 0;
+}
+
+static bool lock_for(struct percpu *pc, unsigned flags, lock_token *token)
+{
+	if (flags & QUIRE_NOLOCK)
+		return lock_try(&pc->lock, token);
+	*token = lock_acquire(&pc->lock);
+	return true;
+}
+
+static int place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
+			struct placed *placed)
+{
+	int error;
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (pc->packed)
+		error = packed_place_locked(pc, request, charged, placed);
+	else
+		error = linux_place_locked(pc, request, charged, placed);
+	if (!error) {
+		pc->stat.allocs++;
+		if (!request->fours)
+			cache_learn_alloc_locked(pc, request->n);
+	}
+	return error;
+}
+
+/* ---- attempts ---- */
+
+static int from_populated(struct percpu *pc, const struct request *request, bool reserve,
+			  struct placed *placed)
+{
+	struct request here = *request;
+	lock_token token;
+	int error;
+
+	here.populated_only = true;
+	here.may_use_reserve = reserve;
+	if (!lock_for(pc, request->flags, &token))
+		return -EAGAIN;
+	error = place_locked(pc, &here, 0, placed);
+	lock_release(&pc->lock, token);
+	return error;
+}
+
+/* Charges and makes room until the object fits.  Each turn has charged what the one before found
+ * missing, or made a chunk; only other callers' luck can make it miss again. */
+static int from_new(struct percpu *pc, const struct request *request, struct placed *placed)
+{
+	uint32_t charged = 0;
+	int error = 0;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	while (!error) {
+		uint64_t before;
+		lock_token token;
+
+		if (!lock_for(pc, request->flags, &token))
+			break;
+		before = pc->populated_pages;
+		error = place_locked(pc, request, charged, placed);
+		charged -= (uint32_t)(pc->populated_pages - before);
+		lock_release(&pc->lock, token);
+		if (!error)
+			break;
+		if (placed->missing == 0) {
+			error = chunk_create(pc, request->flags);
+			continue;
+		}
+		error = maps_ready_for(pc, before + placed->missing, request->flags);
+		if (!error)
+			error = page_charge(pc->q, (placed->missing - charged) * pc->units,
+					    request->flags);
+		if (!error)
+			charged = placed->missing;
+	}
+	if (charged != 0 && !(MUTANT(percpu_refused_keeps_charge) && error))
+		page_uncharge(pc->q, charged * pc->units);
+	return error;
+}
+
+static int under_mutex(struct percpu *pc, const struct request *request, struct placed *placed)
+{
+	bool may_wait = !(request->flags & FLAGS_NO_WAIT);
+	int error;
+
+	if (MUTANT(percpu_populate_without_mutex))
+		return from_new(pc, request, placed);
+	if (may_wait)
+		mutex_acquire(&pc->alloc_mutex);
+	else if (!mutex_try(&pc->alloc_mutex))
+		return -EAGAIN;
+	error = from_new(pc, request, placed);
+	if (error && may_wait && !(request->flags & QUIRE_NORETRY) &&
+	    balance(pc, true) + (error == -ENOMEM) != 0)
+		error = from_new(pc, request, placed);
+	mutex_release(&pc->alloc_mutex);
+	return error;
+}
+
+static void note_refusal(struct percpu *pc, const struct request *request)
+{
+	lock_token token;
+
+	fetch_add_relaxed(&pc->refusals, 1);
+	if (!(request->flags & FLAGS_NO_WAIT))
+		return;
+	fetch_add_relaxed(&pc->atomic_refusals, 1);
+	if (lock_for(pc, request->flags, &token)) {
+		pc->atomic_failed = true;
+		lock_release(&pc->lock, token);
+	}
+	balance_kick(pc, 0, request->flags);
+}
+
+static int place(struct percpu *pc, const struct request *request, struct placed *placed)
+{
+	bool may_wait = !(request->flags & FLAGS_NO_WAIT);
+	int error;
+
+	/* Pairs with defer(): a hint. */
+	if (UNLIKELY(load_relaxed(&pc->deferred_nr) != 0) && !(request->flags & QUIRE_NOLOCK))
+		percpu_take_deferred(pc);
+	error = from_populated(pc, request, !may_wait, placed);
+	if (error)
+		error = under_mutex(pc, request, placed);
+	if (error && may_wait)
+		error = from_populated(pc, request, true, placed);
+	if (error) {
+		note_refusal(pc, request);
+		return error == -ENOSPC ? error : -ENOMEM;
+	}
+	/* A hint: the worker looks under the lock. */
+	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW)
+		balance_kick(pc, 0, request->flags);
+	return 0;
+}
+
+/* ---- the calls ---- */
+
+static char *placed_addr(const struct percpu *pc, const struct request *request,
+			 const struct placed *placed)
+{
+	return unit_addr(pc, placed->chunk, placed->at << (request->fours ? 2 : GRANULE_SHIFT));
+}
+
+static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t bytes, size_t align,
+							unsigned flags)
+{
+	struct percpu *pc = percpu_of(q, flags);
+	struct request request;
+	struct placed placed;
+	char *ptr;
+	int error = -ENOMEM;
+
+	if (pc != NULL)
+		error = percpu_request_make(pc, bytes, align, flags, &request);
+	if (!error)
+		error = place(pc, &request, &placed);
+	if (error) {
+		process_set_errno(-error);
+		return NULL;
+	}
+	ptr = placed_addr(pc, &request, &placed);
+	if (!placed.fresh)
+		percpu_zero(pc, ptr, request.fours ? 4 : (size_t)request.n << GRANULE_SHIFT);
+	return ptr;
+}
+
+void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned flags)
+{
+	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
+	size_t class = (bytes - 1) >> GRANULE_SHIFT;
+	uint32_t entry;
+	char *ptr;
+
+	if (UNLIKELY(pc == NULL || class >= CACHE_CLASSES_NR || bytes <= 4 || align > 8 ||
+		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
+		return alloc_slow(q, bytes, align, flags);
+	entry = stack_pop(&pc->stacks, (unsigned)class);
+	if (UNLIKELY(entry == STACK_NONE))
+		return alloc_slow(q, bytes, align, flags);
+	ptr = unit_addr(pc, 0, 0) + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
+	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
+	percpu_zero(pc, ptr, (class + 1) << GRANULE_SHIFT);
+	return ptr;
+}
+
+size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
+			       size_t count, void **ptrs)
+{
+	size_t n = 0;
+
+	while (n < count) {
+		ptrs[n] = quire_alloc_percpu(q, request->bytes, request->align, request->flags);
+		if (ptrs[n] == NULL)
+			break;
+		n++;
+	}
+	return n;
+}

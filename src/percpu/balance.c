@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/balance.c - when per-CPU memory grows ahead of need and when it is given back
+ *
+ * The worker comes when a free isolated a chunk or left a second one free, when fewer than
+ * EMPTY_LOW empty pages are left for callers who may not wait, when one of those was refused, and
+ * after the decay time while something is cached or empty beyond the reserve.  In turn, under
+ * alloc_mutex:
+ *
+ *   1. Free chunks but one are emptied and destroyed.
+ *   2. Isolated chunks lose their empty pages.  Before that every CPU's cached offsets are taken
+ *      in, so that none of them keeps a page that would go.
+ *   3. Empty pages are populated up to EMPTY_HIGH; after a refusal EMPTY_HIGH more.
+ *   4. Free chunks again: step 2 may have made some.
+ *
+ * With all (quire_percpu_shrink(), another module's need) nothing is kept but the first chunk.
+ *
+ * The mutex is only tried for somebody else's need: the caller may be populating (R29).
+ */
+#include "percpu/percpu.h"
+
+static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
+{
+	lock_token token = lock_acquire(&pc->lock);
+	uint32_t chunk = pc->list[list].head;
+
+	while (skip-- != 0 && chunk != NONE)
+		chunk = pc->chunk[chunk].next;
+	lock_release(&pc->lock, token);
+	return chunk;
+}
+
+/* Step 1 and 4.  An unused chunk is isolated first: from then on nobody can put anything in it. */
+static size_t destroy_free(struct percpu *pc, uint32_t keep)
+{
+	size_t pages = 0;
+
+	for (;;) {
+		lock_token token = lock_acquire(&pc->lock);
+		uint32_t chunk = pc->list[LIST_FREE].nr > keep ? pc->list[LIST_FREE].tail : NONE;
+
+		if (chunk != NONE && !MUTANT(percpu_destroy_without_isolating))
+			chunk_isolate_locked(pc, chunk);
+		lock_release(&pc->lock, token);
+		if (chunk == NONE)
+			return pages;
+		if (MUTANT(percpu_destroy_without_isolating)) {
+			token = lock_acquire(&pc->lock);
+			pc->chunk[chunk].objects_nr = 0;
+			chunk_isolate_locked(pc, chunk);
+			lock_release(&pc->lock, token);
+		}
+		pages += depopulate(pc, chunk, true);
+		if (pc->chunk[chunk].state != CHUNK_TO_DEPOPULATE)
+			return pages; /* the system refused: it is FREE, and populated */
+		chunk_destroy(pc, chunk);
+	}
+}
+
+/* Step 2. */
+static size_t depopulate_isolated(struct percpu *pc, bool all)
+{
+	size_t pages = 0;
+
+	for (;;) {
+		uint32_t chunk = list_head(pc, LIST_TO_DEPOPULATE, 0);
+
+		if (chunk == NONE)
+			return pages;
+		pages += depopulate(pc, chunk, all);
+		if (pc->chunk[chunk].state == CHUNK_TO_DEPOPULATE)
+			chunk_destroy(pc, chunk);
+	}
+}
+
+static bool has_old_empties(const struct percpu *pc, const struct percpu_chunk *chunk,
+			    uint64_t before_ns)
+{
+	return chunk->state != CHUNK_NONE && !chunk->immutable &&
+	       chunk->state != CHUNK_TO_DEPOPULATE && chunk->emptied_ns <= before_ns &&
+	       (chunk->populated & chunk->free) != 0 && pc->depopulate;
+}
+
+/* Isolates every chunk with pages that are empty since before that time; the reserve is kept. */
+static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
+{
+	for (uint32_t i = 0; i < pc->chunks_end; i++) {
+		lock_token token = lock_acquire(&pc->lock);
+		const struct percpu_chunk *chunk = &pc->chunk[i];
+
+		if (i < pc->chunks_end && has_old_empties(pc, chunk, before_ns) &&
+		    (all || chunk->isolated || pc->empty_pages >= EMPTY_HIGH + chunk_empty(chunk)))
+			chunk_isolate_locked(pc, i);
+		lock_release(&pc->lock, token);
+	}
+}
+
+/* One page for the reserve; false if there is no chunk with room for it. */
+static bool populate_one_locked(struct percpu *pc)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	for (unsigned state = CHUNK_ACTIVE; state <= CHUNK_FREE; state++) {
+		for (uint32_t i = 0; i < pc->chunks_end; i++) {
+			const struct percpu_chunk *chunk = &pc->chunk[i];
+			uint64_t pages = chunk->free & ~chunk->populated;
+
+			/* An isolated chunk's pages would not count, and soon be taken again. */
+			if (chunk->state != state || chunk->isolated || pages == 0)
+				continue;
+			populate_locked(pc, i, pages & (0 - pages));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Step 3. */
+static void fill_reserve(struct percpu *pc)
+{
+	lock_token token = lock_acquire(&pc->lock);
+	uint32_t target = EMPTY_HIGH + (pc->atomic_failed ? EMPTY_HIGH : 0);
+
+	pc->atomic_failed = false;
+	while (pc->empty_pages < target) {
+		bool done;
+
+		lock_release(&pc->lock, token);
+		if (maps_ready_for(pc, pc->populated_pages + 1, QUIRE_NORETRY) != 0 ||
+		    page_charge(pc->q, pc->units, QUIRE_NORETRY) != 0)
+			return;
+		token = lock_acquire(&pc->lock);
+		done = populate_one_locked(pc);
+		if (done)
+			continue;
+		lock_release(&pc->lock, token);
+		page_uncharge(pc->q, pc->units);
+		if (chunk_create(pc, QUIRE_NORETRY) != 0)
+			return;
+		token = lock_acquire(&pc->lock);
+	}
+	lock_release(&pc->lock, token);
+}
+
+/* Returns page offsets given back. */
+size_t balance(struct percpu *pc, bool all)
+{
+	uint32_t keep = all ? 0 : 1;
+	size_t pages;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex));
+	percpu_take_deferred(pc);
+	if (all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE)
+		cache_drain(pc, false);
+	if (all)
+		isolate_old(pc, UINT64_MAX, true);
+	pages = destroy_free(pc, keep);
+	pages += depopulate_isolated(pc, all);
+	if (!all)
+		fill_reserve(pc);
+	pages += destroy_free(pc, keep);
+	if (all || pc->maps_ready > pc->populated_pages * 2 + 64)
+		maps_trim(pc);
+	return pages;
+}
+
+static bool is_anything_left(struct percpu *pc)
+{
+	if (cache_count(pc) != 0)
+		return true;
+	for (uint32_t i = 0; i < pc->chunks_end; i++) {
+		lock_token token = lock_acquire(&pc->lock);
+		bool left = has_old_empties(pc, &pc->chunk[i], UINT64_MAX) &&
+			    pc->empty_pages >= EMPTY_HIGH + chunk_empty(&pc->chunk[i]);
+
+		lock_release(&pc->lock, token);
+		if (left)
+			return true;
+	}
+	return false;
+}
+
+static struct percpu *module_percpu(struct quire_module *module)
+{
+	return (struct percpu *)(void *)((char *)module - offsetof(struct percpu, module));
+}
+
+uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
+{
+	struct percpu *pc = module_percpu(module);
+	uint64_t decay_ns = pc->q->decay_base_ns, due_ns;
+	uint64_t before_ns = now_ns > decay_ns ? now_ns - decay_ns : 0;
+	bool decayed = now_ns >= pc->decayed_ns + decay_ns;
+	lock_token token;
+
+	mutex_acquire(&pc->alloc_mutex);
+	token = lock_acquire(&pc->lock);
+	pc->tick_ns = now_ns;
+	lock_release(&pc->lock, token);
+	store_relaxed(&pc->due_ns, WORK_IDLE); /* before what is looked at: a later kick counts */
+	if (decayed) {
+		pc->decayed_ns = now_ns;
+		cache_drain(pc, true);
+		isolate_old(pc, before_ns, false);
+	}
+	balance(pc, false);
+	due_ns = is_anything_left(pc) ? now_ns + decay_ns : WORK_IDLE;
+	if (load_relaxed(&pc->due_ns) > due_ns)
+		store_relaxed(&pc->due_ns, due_ns);
+	due_ns = load_relaxed(&pc->due_ns);
+	mutex_release(&pc->alloc_mutex);
+	return due_ns;
+}
+
+/* The worker shall come by then.  No lock is held. */
+void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags)
+{
+	/* A hint, as the worker's own due time: pairs with balance_tick(). */
+	if (load_relaxed(&pc->due_ns) <= due_ns)
+		return;
+	store_relaxed(&pc->due_ns, due_ns);
+	module_kick(pc->q, due_ns, flags);
+}
+
+static size_t shrink(struct percpu *pc)
+{
+	return balance(pc, true) * pc->units << pc->page_shift;
+}
+
+size_t balance_shrink(struct quire_module *module)
+{
+	struct percpu *pc = module_percpu(module);
+	size_t bytes;
+
+	if (!mutex_try(&pc->alloc_mutex))
+		return 0;
+	bytes = shrink(pc);
+	mutex_release(&pc->alloc_mutex);
+	return bytes;
+}
+
+size_t quire_percpu_shrink(struct quire *q)
+{
+	struct percpu *pc = percpu_if_any(q);
+	size_t bytes;
+
+	if (pc == NULL)
+		return 0;
+	mutex_acquire(&pc->alloc_mutex);
+	bytes = shrink(pc);
+	mutex_release(&pc->alloc_mutex);
+	return bytes;
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/cache.c - free offsets on per-CPU stacks, for sizes that come and go in turns
+ *
+ * An offset that is freed and wanted again at once need not pass through the maps.  For sizes up
+ * to 512 bytes each CPU has a stack of such offsets, worked on by sequences.  In the maps a cached
+ * object is still an object; that it is free is known by a mark in its copy on the home CPU (the
+ * one that used per-CPU memory first): a number made of its address and a secret.  A free that
+ * finds the mark looks through all stacks, with their doors closed, before it says "double free";
+ * one that does not find it writes it.  The mark is cleared with everything else when the object
+ * is handed out.
+ *
+ *   Marks rather than a third bit in the maps: two CPUs change objects of one word without a lock,
+ *   so a bit would take an atomic operation in every call, which is two thirds of what a pair may
+ *   cost.  The home CPU's copy rather than the own: the second free may come from any CPU.
+ *
+ * Only sizes that are freed and allocated in turns are cached (warm): in a burst of frees nothing
+ * is kept, so no page stays for it, and a burst of allocations finds the order of time undisturbed.
+ * Nothing is fetched ahead: an empty stack has its object from the maps.
+ *
+ * cpu->lock is the door: its holder may close the stacks, and after a fence owns them.  Stacks are
+ * emptied when idle at the worker's visit, before chunks are depopulated, and when memory is short,
+ * always by a holder of alloc_mutex; so fork, which takes it, never meets a stack half emptied.
+ */
+#include "percpu/percpu.h"
+
+#define FIRST_HIGH    4u
+#define LOW_OF(class) (CACHE_CLASSES_NR * 4u + (class) * CACHE_ENTRIES)
+
+_Static_assert((CACHE_CLASSES_NR * 4u + CACHE_CLASSES_NR * CACHE_ENTRIES) * 4 <= STACKS_STRIDE,
+	       "all classes fit into a slot's region");
+
+/* ---- marks ---- */
+
+static uint64_t *home_copy(const struct percpu *pc, uint64_t linear)
+{
+	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
+	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
+
+	return (uint64_t *)(void *)(unit_addr(pc, chunk, byte) + pc->home * QUIRE_PERCPU_STRIDE);
+}
+
+static uint64_t mark_of(const struct percpu *pc, uint64_t linear)
+{
+	return (linear + pc->secret) * 0x9e3779b97f4a7c15u;
+}
+
+bool cache_has_mark(const struct percpu *pc, uint64_t linear)
+{
+	return *home_copy(pc, linear) == mark_of(pc, linear);
+}
+
+/* ---- one CPU's stacks ---- */
+
+static void set_limits(struct stack_header *header, uint32_t low, uint32_t high)
+{
+	union {
+		struct {
+			uint32_t low, high;
+		} part;
+		uint64_t whole;
+	} limits = { .part = { .low = low, .high = high } };
+
+	/* Pairs with the loads inside the sequences, which read a bound before top. */
+	store_release((uint64_t *)(void *)&header->low, limits.whole);
+}
+
+static bool has_stacks(const struct percpu *pc, uint32_t slot)
+{
+	return pc->stacks.slots_nr != 0 && !(pc->q->isolated_cpus != NULL &&
+					     (pc->q->isolated_cpus[slot / 64] >> slot % 64 & 1));
+}
+
+static void close_locked(struct percpu *pc, uint32_t slot)
+{
+	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
+		set_limits(stack_header(&pc->stacks, slot, class), UINT32_MAX, 0);
+}
+
+static void open_locked(struct percpu *pc, uint32_t slot)
+{
+	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		struct stack_header *header = stack_header(&pc->stacks, slot, class);
+
+		if (header->top < LOW_OF(class)) /* pairs with cpu_count(): a hint */
+			store_relaxed(&header->top, LOW_OF(class));
+		set_limits(header, LOW_OF(class), LOW_OF(class) + pc->cpu[slot].high[class]);
+	}
+}
+
+/* Entries of one CPU: exact when closed. */
+static uint32_t cpu_count(const struct percpu *pc, uint32_t slot)
+{
+	uint32_t n = 0;
+
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		/* Pairs with the sequences' commits; a hint. */
+		uint32_t top = load_relaxed(&stack_header(&pc->stacks, slot, class)->top);
+
+		n += top > LOW_OF(class) ? top - LOW_OF(class) : 0;
+	}
+	return n;
+}
+
+uint64_t cache_count(struct percpu *pc)
+{
+	uint64_t n = 0;
+
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		n += load_relaxed(&pc->cpu[slot].ready) ? cpu_count(pc, slot) : 0; /* a hint */
+	return n;
+}
+
+/* ---- learning ---- */
+
+static struct learn *learn_of(struct percpu *pc, uint32_t granules)
+{
+	return granules <= CACHE_CLASSES_NR ? &pc->learn[granules - 1] : NULL;
+}
+
+static void set_score(struct learn *learn, uint8_t score)
+{
+	learn->score = score;
+	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by cache_free(): a hint */
+}
+
+/* An allocation that found its stack empty. */
+void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules)
+{
+	struct learn *learn = learn_of(pc, granules);
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (learn == NULL)
+		return;
+	if (learn->freed && learn->score < SCORE_MAX)
+		set_score(learn, (uint8_t)(learn->score + 1));
+	learn->freed = false;
+}
+
+/* A free that found its stack full or cold. */
+void cache_learn_free_locked(struct percpu *pc, uint32_t granules)
+{
+	struct learn *learn = learn_of(pc, granules);
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (learn == NULL)
+		return;
+	if (learn->freed && learn->score != 0)
+		set_score(learn, (uint8_t)(learn->score - 1));
+	learn->freed = true;
+}
+
+static void cpu_ready_locked(struct percpu *pc, uint32_t slot)
+{
+	/* As in page/door.c: an all-zero header refuses too, but not while top is being written. */
+	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	close_locked(pc, slot);
+	stacks_fence_slot(&pc->stacks, slot);
+	open_locked(pc, slot);
+	store_relaxed(&pc->cpu[slot].ready, true);
+}
+
+/* After a slow free of a warm size: lets this CPU's stack keep more of it. */
+void cache_warm(struct percpu *pc, uint32_t granules)
+{
+	struct learn *learn = learn_of(pc, granules);
+	uint32_t slot, high, class = granules - 1;
+	struct percpu_cpu *cpu;
+	lock_token token;
+
+	if (!pc->cache || learn == NULL || !load_relaxed(&learn->warm))
+		return;
+	slot = (uint32_t)stack_slot(&pc->stacks);
+	if (slot >= pc->stacks.slots_nr || !has_stacks(pc, slot))
+		return;
+	cpu = &pc->cpu[slot];
+	if (!lock_try(&cpu->lock, &token))
+		return;
+	if (!cpu->ready)
+		cpu_ready_locked(pc, slot);
+	high = cpu->high[class] != 0 ? cpu->high[class] * 2u : FIRST_HIGH;
+	cpu->high[class] = (uint8_t)(high > CACHE_ENTRIES ? CACHE_ENTRIES : high);
+	if (!cpu->closed)
+		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
+			   LOW_OF(class) + cpu->high[class]);
+	lock_release(&cpu->lock, token);
+}
+
+/* ---- the free's fast path ---- */
+
+/* Granules of the object that begins at a granule of a page and ends in it; 0: look under the lock.
+ * The map may move meanwhile: the caller looks again where it is. */
+static uint32_t object_granules(const struct percpu *pc, const uint64_t *words, uint32_t at)
+{
+	uint32_t half = map_half(pc), word = at / 64, shift = at % 64;
+	uint64_t starts = load_relaxed(&words[half + word]) >> shift;
+	uint64_t used = load_relaxed(&words[word]) >> shift, ends;
+	uint32_t n;
+
+	if ((starts & used & 1) == 0)
+		return 0;
+	ends = (starts | ~used) & ~(uint64_t)1;
+	if (LIKELY(ends != 0)) {
+		n = bit_lowest(ends);
+		if (LIKELY(n + shift < 64))
+			return n;
+	}
+	n = 64 - shift;
+	if (word + 1 == half)
+		return 0;
+	ends = load_relaxed(&words[half + word + 1]) | ~load_relaxed(&words[word + 1]);
+	return ends == 0 ? 0 : n + bit_lowest(ends);
+}
+
+bool cache_free(struct percpu *pc, uint64_t linear)
+{
+	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift), page, map, granules;
+	const struct percpu_page *p;
+	uint64_t *copy;
+
+	if (UNLIKELY(linear % 8 != 0 || chunk >= load_relaxed(&pc->chunks_end)))
+		return false;
+	page = (uint32_t)(linear >> pc->page_shift);
+	p = &pc->page[page];
+	map = load_acquire(&p->map); /* pairs with map_give_locked() */
+	if (UNLIKELY(map == NONE || load_relaxed(&p->kind) > KIND_SMALL))
+		return false;
+	granules = object_granules(pc, map_words(pc, map),
+				   (uint32_t)(linear >> GRANULE_SHIFT) & (page_granules(pc) - 1));
+	if (UNLIKELY(granules - 1 >= CACHE_CLASSES_NR ||
+		     !load_relaxed(&pc->learn[granules - 1].warm)))
+		return false;
+	if (UNLIKELY(load_acquire(&p->map) != map && !MUTANT(percpu_no_look_at_moved_map)))
+		return false;
+	copy = home_copy(pc, linear);
+	if (UNLIKELY(*copy == mark_of(pc, linear)))
+		return false;
+	*copy = mark_of(pc, linear);
+	if (LIKELY(stack_push(&pc->stacks, granules - 1, (uint32_t)(linear >> GRANULE_SHIFT),
+			      &pc->open, 0)))
+		return true;
+	*copy = 0;
+	return false;
+}
+
+/* ---- emptying ---- */
+
+static size_t give_locked(struct percpu *pc, uint32_t slot)
+{
+	const uint32_t *entries = stack_entries(&pc->stacks, slot);
+	size_t n = 0;
+	lock_token token = lock_acquire(&pc->lock);
+
+	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		struct stack_header *header = stack_header(&pc->stacks, slot, class);
+
+		for (; header->top > LOW_OF(class); n++) {
+			uint64_t linear = (uint64_t)entries[header->top - 1] << GRANULE_SHIFT;
+			uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
+
+			store_relaxed(&header->top, header->top - 1);
+			area_free_locked(pc, chunk,
+					 (uint32_t)(linear >> GRANULE_SHIFT) &
+						 ((unit_pages(pc) << pc->page_granules_shift) - 1),
+					 false);
+			chunk_after_free_locked(pc, chunk);
+		}
+	}
+	lock_release(&pc->lock, token);
+	return n;
+}
+
+static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
+{
+	struct percpu_cpu *cpu = &pc->cpu[slot];
+	lock_token token = lock_acquire(&cpu->lock);
+	uint32_t tops = cpu->ready ? cpu_count(pc, slot) : 0;
+	bool chosen = cpu->ready && (!idle_only || tops == cpu->tops_seen) && tops != 0;
+
+	cpu->tops_seen = tops;
+	if (chosen) {
+		cpu->closed = true;
+		close_locked(pc, slot);
+	}
+	lock_release(&cpu->lock, token);
+	return chosen;
+}
+
+static size_t empty_door(struct percpu *pc, uint32_t slot)
+{
+	struct percpu_cpu *cpu = &pc->cpu[slot];
+	lock_token token = lock_acquire(&cpu->lock);
+	size_t n = 0;
+
+	if (cpu->closed) {
+		n = give_locked(pc, slot);
+		memset(cpu->high, 0, sizeof(cpu->high));
+		cpu->closed = false;
+		open_locked(pc, slot);
+	}
+	lock_release(&cpu->lock, token);
+	return n;
+}
+
+/* Takes in what is cached, on every CPU or on those that were idle since the last visit.  One fence.
+ * Returns objects. */
+size_t cache_drain(struct percpu *pc, bool idle_only)
+{
+	bool any = false;
+	size_t n = 0;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex));
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		any = close_door(pc, slot, idle_only) || any;
+	if (!any)
+		return 0;
+	if (!MUTANT(percpu_drain_without_fence))
+		stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		n += empty_door(pc, slot);
+	fetch_add_relaxed(&pc->drains, 1);
+	return n;
+}
+
+static bool is_on_stack(struct percpu *pc, uint32_t slot, uint32_t entry)
+{
+	const uint32_t *entries = stack_entries(&pc->stacks, slot);
+
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
+		for (uint32_t i = LOW_OF(class); i < stack_header(&pc->stacks, slot, class)->top;
+		     i++)
+			if (entries[i] == entry)
+				return true;
+	return false;
+}
+
+/* Is that object on a stack?  Stops every CPU's: only for a free that found the mark. */
+bool cache_holds(struct percpu *pc, uint64_t linear)
+{
+	bool found = false;
+
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++) {
+		lock_token token = lock_acquire(&pc->cpu[slot].lock);
+
+		if (pc->cpu[slot].ready) {
+			close_locked(pc, slot);
+			stacks_fence_slot(&pc->stacks, slot);
+			found = found || is_on_stack(pc, slot, (uint32_t)(linear >> GRANULE_SHIFT));
+			if (!pc->cpu[slot].closed)
+				open_locked(pc, slot);
+		}
+		lock_release(&pc->cpu[slot].lock, token);
+	}
+	return found;
+}
+
+/* ---- fork: all doors ---- */
+
+void cache_close_all(struct percpu *pc)
+{
+	bool any = false;
+
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++) {
+		pc->cpu[slot].kept = lock_acquire_ordered(&pc->cpu[slot].lock);
+		if (pc->cpu[slot].ready) {
+			close_locked(pc, slot);
+			any = true;
+		}
+	}
+	if (any)
+		stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
+}
+
+void cache_open_all(struct percpu *pc)
+{
+	for (uint32_t slot = pc->stacks.slots_nr; slot-- != 0;) {
+		if (pc->cpu[slot].ready)
+			open_locked(pc, slot);
+		lock_release(&pc->cpu[slot].lock, pc->cpu[slot].kept);
+	}
+}
+
+/* ---- making ---- */
+
+int cache_init(struct percpu *pc)
+{
+	size_t unit = mem_page_bytes(), doors, stacks;
+	char *addr;
+
+	stacks_setup(&pc->stacks, pc->q->options.cpus,
+		     pc->q->isolated_cpus != NULL || pc->q->zones_nr > 1,
+		     pc->q->options.rseq != QUIRE_OFF);
+	if (pc->stacks.slots_nr > SLOTS_MAX || !pc->cache)
+		pc->stacks.slots_nr = 0;
+	doors = (pc->stacks.slots_nr + 1) * sizeof(struct percpu_cpu);
+	doors = (doors + unit - 1) / unit * unit;
+	stacks = (size_t)pc->stacks.slots_nr << STACKS_STRIDE_SHIFT;
+	pc->cpu_bytes = doors + stacks;
+	addr = mem_reserve(pc->cpu_bytes, unit, "quire-cpus");
+	if (addr == NULL)
+		return -ENOMEM;
+	if (mem_commit(addr, pc->cpu_bytes, "quire-cpus") != 0) {
+		mem_release(addr, pc->cpu_bytes);
+		return -ENOMEM;
+	}
+	mem_advise_huge(addr, pc->cpu_bytes, false);
+	pc->cpu = (struct percpu_cpu *)(void *)addr;
+	pc->stacks.base = addr + doors;
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		lock_init(&pc->cpu[slot].lock, RANK_PERCPU_CPU);
+	return 0;
+}
+
+void cache_fini(struct percpu *pc)
+{
+	mem_release(pc->cpu, pc->cpu_bytes);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/instance.c - an instance's per-CPU memory: made at first use, taken apart, fork
+ *
+ * Pages and malloc must not care how many CPUs there are, so nothing is reserved before the first
+ * object.  Then addresses, arrays and doors are reserved, and the first chunk is made: its static
+ * and reserved areas wait for variables, its dynamic one serves anybody, and all of it is populated
+ * for good.
+ */
+#include "percpu/percpu.h"
+
+#define RANGES_MAX 512u
+
+static struct percpu *module_percpu(struct quire_module *module)
+{
+	return (struct percpu *)(void *)((char *)module - offsetof(struct percpu, module));
+}
+
+/* ---- fork ---- */
+
+static void fork_prepare_mutexes(struct quire_module *module)
+{
+	mutex_acquire(&module_percpu(module)->alloc_mutex);
+}
+
+static void fork_prepare_locks(struct quire_module *module)
+{
+	struct percpu *pc = module_percpu(module);
+
+	cache_close_all(pc);
+	if (!MUTANT(percpu_fork_leaves_out_the_lock))
+		pc->kept = lock_acquire(&pc->lock);
+}
+
+static void fork_done(struct quire_module *module, bool child)
+{
+	struct percpu *pc = module_percpu(module);
+
+	(void)child;
+	if (!MUTANT(percpu_fork_leaves_out_the_lock))
+		lock_release(&pc->lock, pc->kept);
+	cache_open_all(pc);
+	mutex_release(&pc->alloc_mutex);
+}
+
+/* ---- parts ---- */
+
+static int verify(struct quire_module *module)
+{
+	struct percpu *pc = module_percpu(module);
+	int label;
+
+	mutex_acquire(&pc->alloc_mutex);
+	percpu_take_deferred(pc);
+	label = percpu_verify(pc);
+	mutex_release(&pc->alloc_mutex);
+	return label;
+}
+
+static void release(struct percpu *pc)
+{
+	mem_release(pc, pc->self_bytes);
+}
+
+static void fini(struct quire_module *module)
+{
+	struct percpu *pc = module_percpu(module);
+
+	page_uncharge(pc->q, pc->populated_pages * pc->units);
+	store_release(&pc->q->percpu, (struct percpu *)NULL);
+	cache_fini(pc);
+	space_fini(pc);
+	release(pc);
+}
+
+static void set_options(struct percpu *pc)
+{
+	const struct quire_options *options = &pc->q->options;
+	uint32_t cpus = process_cpus_possible();
+
+	pc->units = options->units != 0 ? options->units : cpus;
+	pc->packed = options->placement != QUIRE_PLACEMENT_LINUX;
+	pc->depopulate = options->depopulate != QUIRE_OFF;
+	pc->cache = options->cache != QUIRE_OFF;
+	pc->home = process_cpu() % pc->units;
+	pc->secret = clock_now_ns() | 1;
+	pc->due_ns = WORK_IDLE;
+	pc->module = (struct quire_module){
+		.fini = fini,
+		.fork_prepare_mutexes = fork_prepare_mutexes,
+		.fork_prepare_locks = fork_prepare_locks,
+		.fork_done = fork_done,
+		.verify = verify,
+		.shrink = balance_shrink,
+		.tick = balance_tick,
+	};
+}
+
+static void init_lists(struct percpu *pc)
+{
+	for (unsigned i = 0; i < CHUNK_LISTS_NR; i++)
+		pc->list[i] = (struct chunk_list){ .head = NONE, .tail = NONE };
+	for (unsigned i = 0; i < STREAMS_NR; i++)
+		pc->stream[i].page = NONE;
+	mutex_init(&pc->alloc_mutex, RANK_PERCPU_ALLOC);
+	lock_init(&pc->lock, RANK_PERCPU);
+}
+
+static int make_first_chunk(struct percpu *pc)
+{
+	uint32_t pages = ((STATIC_BYTES - 1) >> pc->page_shift) + 1;
+	int error;
+
+	pages += ((RESERVED_BYTES - 1) >> pc->page_shift) + 1;
+	pages += ((DYNAMIC_BYTES - 1) >> pc->page_shift) + 1;
+	mutex_acquire(&pc->alloc_mutex);
+	error = maps_ready_for(pc, pages, 0);
+	if (!error)
+		error = chunk_create(pc, 0);
+	if (!error)
+		error = page_charge(pc->q, (uint64_t)pages * pc->units, 0);
+	if (!error)
+		chunk_first(pc, pages);
+	mutex_release(&pc->alloc_mutex);
+	return error;
+}
+
+static struct percpu *self_make(struct quire *q)
+{
+	size_t unit = mem_page_bytes();
+	size_t front = (sizeof(struct percpu) + 63) / 64 * 64;
+	size_t bytes = front + RANGES_MAX * sizeof(struct mem_range);
+	struct percpu *pc;
+
+	bytes = (bytes + unit - 1) / unit * unit;
+	pc = mem_reserve(bytes, unit, "quire-percpu");
+	if (pc == NULL)
+		return NULL;
+	if (mem_commit(pc, bytes, "quire-percpu") != 0) {
+		mem_release(pc, bytes);
+		return NULL;
+	}
+	pc->q = q;
+	pc->self_bytes = bytes;
+	pc->ranges = (struct mem_range *)(void *)((char *)pc + front);
+	pc->ranges_max = RANGES_MAX;
+	return pc;
+}
+
+static struct percpu *make(struct quire *q)
+{
+	struct percpu *pc = self_make(q);
+
+	if (pc == NULL)
+		return NULL;
+	set_options(pc);
+	init_lists(pc);
+	if (space_init(pc) != 0) {
+		release(pc);
+		return NULL;
+	}
+	if (cache_init(pc) != 0) {
+		space_fini(pc);
+		release(pc);
+		return NULL;
+	}
+	if (make_first_chunk(pc) != 0) {
+		cache_fini(pc);
+		space_fini(pc);
+		release(pc);
+		return NULL;
+	}
+	return pc;
+}
+
+struct percpu *percpu_of(struct quire *q, unsigned flags)
+{
+	struct percpu *pc = percpu_if_any(q);
+
+	if (LIKELY(pc != NULL))
+		return pc;
+	/* Making it waits: not in a handler that interrupted a holder of locks. */
+	if (lock_nested() || (flags & QUIRE_NOLOCK))
+		return NULL;
+	mutex_acquire(&q->modules_mutex);
+	pc = q->percpu;
+	if (pc == NULL)
+		pc = make(q);
+	if (pc != NULL && q->percpu == NULL) {
+		module_register_locked(q, &pc->module);
+		store_release(&q->percpu, pc); /* pairs with percpu_if_any() */
+	}
+	mutex_release(&q->modules_mutex);
+	return pc;
+}
+
+/* ---- small answers ---- */
+
+unsigned quire_percpu_units(struct quire *q)
+{
+	return q->options.units != 0 ? q->options.units : process_cpus_possible();
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/map.c - which granules of a page are used, and where objects begin
+ *
+ * A map is two bits for each granule of 8 bytes: used, and an object begins here.  Only pages with
+ * an object have one, and maps are dense: when one is given back, the last one takes its place, so
+ * that what they cost follows the pages in use down as well as up.  At two CPUs a map is 1.6 % of
+ * its page; two maps of 4-byte granules for every page of every chunk would be 3.1 % of what may
+ * be populated.  Objects of 4 bytes have pages of their own, where both halves of a map together
+ * are one bit for each 4 bytes.
+ *
+ * Words are written under the lock, and read without it by a free that looks whether an object
+ * begins where it was told (cache.c): relaxed accesses throughout.
+ */
+#include "percpu/percpu.h"
+
+static uint64_t *words_of(const struct percpu *pc, uint32_t page)
+{
+	/* Pairs with map_take_locked() for readers without the lock. */
+	uint32_t map = load_relaxed(&pc->page[page].map);
+
+	return map == NONE ? NULL : map_words(pc, map);
+}
+
+/* Gives a page a map that reads all free.  There is one: populating made sure (P5). */
+uint32_t map_take_locked(struct percpu *pc, uint32_t page)
+{
+	uint32_t map = pc->maps_nr;
+	uint64_t *words = map_words(pc, map);
+
+	DCHECK(lock_is_held(&pc->lock));
+	CHECK_VALUES(map < pc->maps_ready && pc->page[page].map == NONE, map, page);
+	for (uint32_t i = 0; i < 2 * map_half(pc); i++)
+		store_relaxed(&words[i], 0);
+	pc->maps_nr++;
+	store_relaxed(&pc->page[page].map, map);
+	pc->map_page[map] = page;
+	return map;
+}
+
+/* Takes it back; the last map moves into its place. */
+void map_give_locked(struct percpu *pc, uint32_t page)
+{
+	uint32_t map = pc->page[page].map, last = pc->maps_nr - 1;
+
+	DCHECK(lock_is_held(&pc->lock));
+	CHECK_VALUES(map <= last, map, last);
+	if (map != last) {
+		uint64_t *to = map_words(pc, map);
+		const uint64_t *from = map_words(pc, last);
+
+		for (uint32_t i = 0; i < 2 * map_half(pc); i++)
+			store_relaxed(&to[i], from[i]);
+		pc->map_page[map] = pc->map_page[last];
+		/* Release: pairs with cache_free()'s second look. */
+		store_release(&pc->page[pc->map_page[map]].map, map);
+	}
+	store_relaxed(&pc->page[page].map, NONE);
+	pc->maps_nr = last;
+}
+
+static uint64_t word_of(const struct percpu *pc, uint32_t page, uint32_t word)
+{
+	const uint64_t *words = words_of(pc, page);
+
+	return words == NULL ? 0 : load_relaxed(&words[word]);
+}
+
+bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule)
+{
+	return (word_of(pc, page, granule / 64) >> granule % 64 & 1) != 0;
+}
+
+bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule)
+{
+	return (word_of(pc, page, map_half(pc) + granule / 64) >> granule % 64 & 1) != 0;
+}
+
+/* First granule of a chunk in [from, end) that is used (or free, with @flip all ones); @end if none. */
+static uint32_t next_bit(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end,
+			 uint64_t flip)
+{
+	uint32_t first = chunk << pc->pages_shift, mask = page_granules(pc) - 1;
+
+	while (from < end) {
+		uint64_t word =
+			word_of(pc, first + (from >> pc->page_granules_shift), (from & mask) / 64) ^
+			flip;
+
+		word &= ~(uint64_t)0 << from % 64;
+		if (word != 0) {
+			from = (from & ~63u) + bit_lowest(word);
+			return from < end ? from : end;
+		}
+		from = (from & ~63u) + 64;
+	}
+	return end;
+}
+
+uint32_t map_next_used(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end)
+{
+	return next_bit(pc, chunk, from, end, 0);
+}
+
+uint32_t map_next_free(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end)
+{
+	return next_bit(pc, chunk, from, end, ~(uint64_t)0);
+}
+
+/* The first @n free granules in [from, end) that begin at a multiple of @align, or NONE. */
+uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
+		  uint32_t align)
+{
+	for (;;) {
+		uint32_t used;
+
+		from = map_next_free(pc, chunk, from, end);
+		from = (from + align - 1) & ~(align - 1);
+		if (from + n > end)
+			return NONE;
+		used = map_next_used(pc, chunk, from, from + n);
+		if (used == from + n)
+			return from;
+		from = used;
+	}
+}
+
+/* Where the object that begins at granule @at ends. */
+uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at)
+{
+	uint32_t first = chunk << pc->pages_shift, mask = page_granules(pc) - 1;
+	uint32_t end = unit_pages(pc) << pc->page_granules_shift;
+
+	for (uint32_t from = at + 1; from < end; from = (from & ~63u) + 64) {
+		uint32_t page = first + (from >> pc->page_granules_shift), i = (from & mask) / 64;
+		uint64_t ends = ~word_of(pc, page, i) | word_of(pc, page, map_half(pc) + i);
+
+		ends &= ~(uint64_t)0 << from % 64;
+		if (ends != 0)
+			return (from & ~63u) + bit_lowest(ends);
+	}
+	return end;
+}
+
+/* Longest free run inside one page: exact. */
+uint32_t map_longest(const struct percpu *pc, uint32_t page)
+{
+	uint32_t chunk = page >> pc->pages_shift;
+	uint32_t from = (page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
+	uint32_t end = from + page_granules(pc), longest = 0;
+
+	while (from + longest < end) {
+		uint32_t start = map_next_free(pc, chunk, from, end);
+
+		from = map_next_used(pc, chunk, start, end);
+		longest = from - start > longest ? from - start : longest;
+	}
+	return longest;
+}
+
+static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
+{
+	while (from < end) {
+		uint32_t stop = (from & ~63u) + 64 < end ? (from & ~63u) + 64 : end;
+		uint64_t bits = ~(uint64_t)0 >> (64 - (stop - from)) << from % 64;
+		uint64_t word = words[from / 64];
+
+		store_relaxed(&words[from / 64], value ? word | bits : word & ~bits);
+		from = stop;
+	}
+}
+
+/* Marks granules of one page used; @start: an object begins at the first. */
+void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start)
+{
+	uint64_t *words = words_of(pc, page);
+
+	if (start)
+		set_words(words + map_half(pc), from, from + 1, true);
+	set_words(words, from, end, true);
+}
+
+/* And free: the boundary, if it is there, goes too. */
+void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
+{
+	uint64_t *words = words_of(pc, page);
+
+	set_words(words + map_half(pc), from, from + 1, false);
+	set_words(words, from, end, false);
+}
+
+/* Length of the free run in the page that [from, end), just freed, is part of. */
+uint32_t map_run_around(const struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
+{
+	const uint64_t *words = words_of(pc, page);
+	uint32_t after = end;
+
+	while (from > 0) { /* free granules before */
+		uint64_t word = words[(from - 1) / 64] << (63 - (from - 1) % 64);
+
+		if (word != 0) {
+			from -= 63 - bit_highest(word);
+			break;
+		}
+		from = (from - 1) & ~63u;
+	}
+	while (after < page_granules(pc)) {
+		uint64_t word = words[after / 64] >> after % 64;
+
+		if (word != 0) {
+			after += bit_lowest(word);
+			break;
+		}
+		after = (after & ~63u) + 64;
+	}
+	return after - from;
+}
+
+/* A free half granule in a page of fours, or NONE. */
+uint32_t map_find_four(const struct percpu *pc, uint32_t page)
+{
+	for (uint32_t i = 0; i < 2 * map_half(pc); i++) {
+		uint64_t word = ~word_of(pc, page, i);
+
+		if (word != 0)
+			return i * 64 + bit_lowest(word);
+	}
+	return NONE;
+}

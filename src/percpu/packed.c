@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/packed.c - placement so that pages empty
+ *
+ * A page can be given back when its last object dies, so what dies together shall stand together,
+ * and what is small shall not pin what is large.  The rules, in turn; docs/percpu.md shows what
+ * each is worth on recordings of a kernel:
+ *
+ *   apart     objects below 64 bytes have pages of their own.  A page holds dozens of owners'
+ *             small objects and one or two owners' large ones: mixed, every owner that stays
+ *             would pin a page more.
+ *   gaps      but a small object goes behind the fill point of the page of large ones, if it was
+ *             left over there by alignment and is no sliver: its neighbours are of its own time.
+ *   time      the next object goes where the last one went, and into holes at most half a page
+ *             behind it: objects that come and go in a moment use the same place again.
+ *   holes     older holes are used once they exceed a 20th of what is in use, lowest address
+ *             first, so that high pages empty.
+ *   across    an object crosses into the next page only if more than 64 bytes would be left over.
+ *
+ * Sizes that live short are served from per-CPU stacks (cache.c) and so use their own holes again.
+ */
+#include "percpu/percpu.h"
+
+#define SLIVER	   3u /* granules: a smaller gap would be filled by the next owner's object */
+#define LEFTOVER   8u
+#define HOLES_PART 20u
+
+static bool stream_is_usable(struct percpu *pc, const struct stream *stream)
+{
+	return stream->page != NONE && pc->page[stream->page].map != NONE &&
+	       chunk_is_usable(&pc->chunk[stream->page >> pc->pages_shift]);
+}
+
+/* Looks for room in [from, end) of a page and takes it. */
+static bool take_in_page(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end,
+			 const struct request *request, struct placed *placed)
+{
+	uint32_t base = (page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
+	uint32_t chunk = page >> pc->pages_shift;
+	uint32_t at = map_find(pc, chunk, base + from, base + end, request->n, request->align);
+
+	if (at == NONE)
+		return false;
+	area_take_locked(pc, chunk, request, at, placed);
+	return true;
+}
+
+static bool in_gap(struct percpu *pc, const struct request *request, struct placed *placed)
+{
+	struct stream *big = &pc->stream[KIND_BIG];
+	struct request wide = *request;
+	uint32_t base, end, at;
+
+	if (request->kind != KIND_SMALL || !stream_is_usable(pc, big))
+		return false;
+	base = (big->page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
+	end = page_granules(pc) - big->fill < LEFTOVER ? page_granules(pc) : big->fill;
+	wide.n = wide.n < SLIVER ? SLIVER : wide.n;
+	if (pc->page[big->page].free_nr - (page_granules(pc) - end) < wide.n)
+		return false;
+	at = map_find(pc, big->page >> pc->pages_shift, base, base + end, wide.n, wide.align);
+	if (at == NONE)
+		return false;
+	area_take_locked(pc, big->page >> pc->pages_shift, request, at, placed);
+	if (at - base + request->n > big->fill)
+		big->fill = at - base + request->n;
+	return true;
+}
+
+static bool in_stream(struct percpu *pc, const struct request *request, struct placed *placed)
+{
+	struct stream *stream = &pc->stream[request->kind];
+	uint32_t half = page_granules(pc) / 2, mask = page_granules(pc) - 1, end;
+
+	if (!stream_is_usable(pc, stream) || pc->page[stream->page].free_nr < request->n ||
+	    !take_in_page(pc, stream->page, stream->fill > half ? stream->fill - half : 0,
+			  page_granules(pc), request, placed))
+		return false;
+	end = ((placed->at + request->n - 1) & mask) + 1;
+	if (end > stream->fill)
+		stream->fill = end;
+	return true;
+}
+
+static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct request *request,
+			   struct placed *placed)
+{
+	const struct percpu_chunk *c = &pc->chunk[chunk];
+	uint64_t pages = 0;
+
+	for (uint32_t slot = bit_highest(request->n); slot < SLOTS_PAGE_NR; slot++)
+		pages |= c->by_longest[slot];
+	for (pages &= c->kind[request->kind]; pages != 0; pages &= pages - 1)
+		if (take_in_page(pc, page_number(pc, chunk, bit_lowest(pages)), 0,
+				 page_granules(pc), request, placed))
+			return true;
+	return false;
+}
+
+/* Older holes: sidelined chunks after the others. */
+static bool in_holes(struct percpu *pc, const struct request *request, bool force,
+		     struct placed *placed)
+{
+	uint32_t kind = request->kind;
+	uint64_t holes = pc->holes[kind];
+
+	if (pc->stream[kind].page != NONE)
+		holes -= pc->page[pc->stream[kind].page].free_nr;
+	if (!force && holes * HOLES_PART <= pc->used[kind])
+		return false;
+	for (unsigned sidelined = 0; sidelined <= 1; sidelined++) {
+		for (uint32_t i = pc->hole_chunk[kind]; i < pc->chunks_end; i++) {
+			const struct percpu_chunk *c = &pc->chunk[i];
+
+			if (i == pc->hole_chunk[kind] && c->kind[kind] == 0)
+				pc->hole_chunk[kind]++;
+			if (chunk_is_usable(c) && c->kind[kind] != 0 &&
+			    (c->state == CHUNK_SIDELINED) == (sidelined == 1) &&
+			    in_chunk_holes(pc, i, request, placed))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The stream goes on at the page that the object ends in. */
+static void stream_follows(struct percpu *pc, const struct request *request,
+			   const struct placed *placed)
+{
+	struct stream *stream = &pc->stream[request->kind];
+	uint32_t last = placed->at + request->n - 1, left = stream->page;
+	uint32_t page = page_number(pc, placed->chunk, last >> pc->page_granules_shift);
+
+	stream->page = page;
+	stream->fill = (last & (page_granules(pc) - 1)) + 1;
+	page_left_locked(pc, page);
+	if (left != page)
+		page_left_locked(pc, left);
+}
+
+/* Across the end of the stream's page into the next one, which must be free. */
+static bool across(struct percpu *pc, const struct request *request, uint32_t charged,
+		   struct placed *placed)
+{
+	struct stream *stream = &pc->stream[request->kind];
+	uint32_t in_unit = stream->page & (unit_pages(pc) - 1), at;
+	const struct percpu_chunk *chunk;
+
+	if (!stream_is_usable(pc, stream) || request->n <= LEFTOVER ||
+	    page_granules(pc) - stream->fill <= LEFTOVER || in_unit + 1 == unit_pages(pc))
+		return false;
+	chunk = &pc->chunk[stream->page >> pc->pages_shift];
+	if ((chunk->free >> (in_unit + 1) & 1) == 0)
+		return false;
+	if (!request->may_use_reserve && (chunk->populated >> (in_unit + 1) & 1) != 0 &&
+	    !chunk->isolated && pc->empty_pages <= EMPTY_HIGH)
+		return false;
+	at = (in_unit << pc->page_granules_shift) + stream->fill;
+	at = (at + request->align - 1) & ~(request->align - 1);
+	if (at >> pc->page_granules_shift != in_unit ||
+	    map_next_used(pc, stream->page >> pc->pages_shift, at, at + request->n) !=
+		    at + request->n ||
+	    place_run_locked(pc, stream->page >> pc->pages_shift, at, request, charged, placed) !=
+		    0)
+		return false;
+	stream_follows(pc, request, placed);
+	return true;
+}
+
+static int in_new_page(struct percpu *pc, const struct request *request, uint32_t charged,
+		       struct placed *placed)
+{
+	int error = place_new_locked(pc, request, charged, placed);
+
+	if (!error)
+		stream_follows(pc, request, placed);
+	return error;
+}
+
+int packed_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
+			struct placed *placed)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	placed->missing = 0;
+	if (request->fours)
+		return place_fours_locked(pc, request, charged, placed);
+	if (request->n <= page_granules(pc)) {
+		if (in_gap(pc, request, placed) || in_stream(pc, request, placed) ||
+		    in_holes(pc, request, false, placed) || across(pc, request, charged, placed))
+			return 0;
+		if (placed->missing != 0 && !request->populated_only)
+			return -EAGAIN;
+	}
+	if (in_new_page(pc, request, charged, placed) == 0)
+		return 0;
+	/* The last resort of those who may not wait, and of those who were refused. */
+	if (request->populated_only && request->may_use_reserve &&
+	    request->n <= page_granules(pc) && in_holes(pc, request, true, placed))
+		return 0;
+	return -EAGAIN;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/percpu.h - per-CPU memory's structures and the names its files share
+ *
+ * Words
+ *   unit       one CPU's copy of a chunk, UNIT pages long
+ *   chunk      the same stretch of addresses on every CPU, QUIRE_PERCPU_STRIDE apart
+ *   window     one stride on every CPU: the chunks whose units lie in it side by side
+ *   granule    8 bytes of a unit: what maps count in.  Objects of 4 bytes share pages of their own,
+ *              whose map has a bit for each half.
+ *   object     one live allocation: the same granules in every unit
+ *   populated  said of a page offset: it is charged, and may be written in every unit
+ *   free       said of a page offset: no object touches it
+ *   empty      populated and free
+ *   isolated   said of a chunk: its empty pages are no reserve, they are on their way out
+ *   stream     a page that objects of one kind are put into in the order of time
+ *
+ * Life of a chunk: chunk.c.  Placement: packed.c, linux.c.  What is behind: populate.c.
+ *
+ * Locks
+ *   alloc_mutex   RANK_PERCPU_ALLOC: which chunks exist, which pages are populated.  May wait.
+ *   cpu->lock     RANK_PERCPU_CPU: the door of one CPU's stacks
+ *   lock          RANK_PERCPU: lists, maps, counters.  Nothing waits under it.
+ * A populated bit, and a chunk's existence, is written with both alloc_mutex and lock and may be
+ * read under either.  Keys below: (m) under alloc_mutex; (l) under lock; (ml) written under both;
+ * (c) constant; (r) written under lock, load_relaxed() without it gives a hint.
+ *
+ * Invariants, by percpu_verify(), true whenever lock is free:
+ *   P1   a chunk's free granules are its pages', and those equal the zero bits of their maps
+ *   P2   an object's first granule has its boundary bit, the others have none; free ones have none
+ *   P3   a page's longest run never overstates; a page with a map has an object
+ *   P4   a chunk's masks by longest run agree with its pages'; its run of free pages is exact
+ *   P5   each map belongs to one page, and maps are dense: as many as pages that need one
+ *   P6   a page's kind says what its map counts: objects of 4 bytes are on such pages only
+ *   P7   a page is in the chunk's free mask exactly if it has no object
+ *   P8   a chunk's empty pages are those both populated and free
+ *   P9   every object lies in populated pages
+ *   P10  empty_pages is the sum over chunks that are not isolated
+ *   P11  populated_pages is the sum over chunks, and what is charged is that times units
+ *   P12  a chunk is on the list that its state and its largest hole say
+ */
+#ifndef PERCPU_PERCPU_H
+#define PERCPU_PERCPU_H
+
+#include <quire/percpu.h>
+
+#include "machine/clock.h"
+#include "machine/mem.h"
+#include "page/page.h"
+
+#define GRANULE_SHIFT  3
+#define UNIT_PAGES_MAX 64u
+#define MAP_WORDS      16u /* 64-bit: 8 of used granules and 8 of boundaries for pages of 4 KiB */
+#define SLOTS_PAGE_NR  14u /* by longest run in a page: 1 granule is 0, 4,096 is 12 */
+#define NONE	       UINT32_MAX
+
+/* Linux's reserve for callers that cannot wait: an object of at most a page can straddle two, and a
+ * pass should cover two such requests. */
+#define EMPTY_LOW  2u
+#define EMPTY_HIGH 4u
+
+/* The first chunk's areas, in bytes: for variables of programs, of libraries loaded later, and what
+ * is populated from the start for anybody. */
+#define STATIC_BYTES   (16u << 10)
+#define RESERVED_BYTES (8u << 10)
+#define DYNAMIC_BYTES  (28u << 10)
+
+enum kind {
+	KIND_BIG,    /* 64 bytes and more */
+	KIND_SMALL,  /* less */
+	KIND_FOURS,  /* of 4 bytes: the map has one bit a half granule */
+	KIND_STATIC, /* first chunk: variables */
+	KIND_RESERVED,
+	KIND_FREE,   /* no object */
+	KIND_CLOSED, /* behind the first chunk's areas */
+	KINDS_NR,
+};
+#define STREAMS_NR 3u
+
+/* One page offset of a chunk.  All (l). */
+struct percpu_page {
+	uint32_t map;	  /* (r) its map, or NONE: no object */
+	uint16_t free_nr; /* granules; halves in a page of fours */
+	uint16_t longest; /* granules; 0 while a stream fills it: P3 */
+	uint16_t fresh;	  /* granules from here on were not used since it was populated */
+	uint8_t kind;
+	uint8_t spare;
+};
+
+/* Words 0..7: granule is used; 8..15: an object begins.  In a page of fours all 16: half is used.
+ * Larger pages have more, which follow: map_words. */
+struct percpu_map {
+	uint64_t word[MAP_WORDS];
+};
+
+enum chunk_state {
+	CHUNK_NONE,
+	CHUNK_ACTIVE,
+	CHUNK_SIDELINED,
+	CHUNK_FREE,
+	CHUNK_TO_DEPOPULATE,
+};
+
+/* Lists: ACTIVE by largest hole: none, 1 granule.., 1 free page..; then the others. */
+#define LIST_PAGES	   (SLOTS_PAGE_NR + 1u)
+#define LIST_SIDELINED	   (LIST_PAGES + 7u)
+#define LIST_FREE	   (LIST_SIDELINED + 1u)
+#define LIST_TO_DEPOPULATE (LIST_FREE + 1u)
+#define CHUNK_LISTS_NR	   (LIST_TO_DEPOPULATE + 1u)
+
+struct percpu_chunk {
+	uint32_t prev, next;		    /* (l) in its list; NONE */
+	uint64_t populated;		    /* (ml) page offsets */
+	uint64_t free;			    /* (l) pages without an object */
+	uint64_t kind[STREAMS_NR];	    /* (l) pages of these kinds */
+	uint64_t by_longest[SLOTS_PAGE_NR]; /* (l) pages whose longest run has that log2 */
+	uint32_t objects_nr;		    /* (l) */
+	uint32_t free_granules;		    /* (l) */
+	uint8_t state;			    /* (l); existence (ml) */
+	uint8_t list;			    /* (l) */
+	uint8_t free_run;		    /* (l) longest run of free pages */
+	bool isolated;			    /* (l) */
+	bool immutable;			    /* (c) the first */
+	uint32_t deferred;		    /* atomic: its deferred bitmap may have bits */
+	uint64_t emptied_ns;		    /* (l) last time a page became empty */
+};
+
+struct chunk_list {
+	uint32_t head, tail, nr;
+};
+
+/* Where objects of a kind go, in the order of time. */
+struct stream {
+	uint32_t page; /* NONE */
+	uint32_t fill; /* granules */
+};
+
+/* One CPU's cached offsets and the door of its stacks. */
+#define CACHE_CLASSES_NR 64u /* 8..512 bytes, by granules */
+#define CACHE_ENTRIES	 64u
+struct percpu_cpu {
+	struct lock lock; /* RANK_PERCPU_CPU */
+	lock_token kept;
+	bool ready;
+	bool closed;
+	uint32_t tops_seen;
+	uint8_t high[CACHE_CLASSES_NR];
+} __attribute__((aligned(64)));
+
+/* Learning which sizes come and go in turns. */
+struct learn {
+	bool freed;    /* the latest slow call was a free */
+	uint8_t score; /* 0..SCORE_MAX */
+	uint8_t warm;  /* atomic, relaxed: frees go to the stacks */
+};
+#define SCORE_MAX  16u
+#define SCORE_WARM 8u
+
+/* A reserved array that is committed as it grows; (m). */
+struct grown {
+	char *base;
+	size_t ready_bytes, span_bytes;
+	const char *name;
+};
+
+struct percpu {
+	struct quire *q;
+	char *base;			/* (c) window 0, CPU 0 */
+	size_t span_bytes;		/* (c) */
+	uint8_t window_shift;		/* (c) log2 of bytes from window to window */
+	uint8_t unit_shift;		/* (c) log2 of unit bytes */
+	uint8_t page_shift;		/* (c) */
+	uint8_t pages_shift;		/* (c) log2 of a unit's pages */
+	uint8_t page_granules_shift;	/* (c) */
+	uint8_t map_shift;		/* (c) log2 of a map's bytes */
+	bool packed, depopulate, cache; /* (c) */
+	uint32_t units;			/* (c) */
+	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
+	uint64_t secret;		/* (c) what marks are made of */
+	uint32_t chunks_max;		/* (c) */
+	struct percpu_chunk *chunk;	/* (c) by number */
+	struct percpu_page *page;	/* (c) by chunk and page offset */
+	char *maps;			/* (c) */
+	uint32_t *map_page;		/* (c) by map: its page */
+	uint32_t *deferred;		/* (c) bit per half granule, by chunk */
+	struct cpu_stacks stacks;
+	struct percpu_cpu *cpu; /* (c) doors */
+
+	struct mutex alloc_mutex;
+	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred; /* (m) */
+	uint32_t windows_ready;								  /* (m) */
+	uint64_t decayed_ns;								  /* (m) */
+	struct mem_range *ranges; /* (m) a gather's */
+	unsigned ranges_max;
+	char *arrays;				    /* (c) the reservation of all arrays */
+	size_t arrays_bytes, cpu_bytes, self_bytes; /* (c) */
+
+	struct lock lock __attribute__((aligned(64)));
+	lock_token kept;
+	uint32_t chunks_end;		  /* (ml) no chunk at or above */
+	uint32_t chunks_nr;		  /* (l) */
+	uint32_t maps_nr, maps_ready;	  /* (l), (ml): usable */
+	struct stream stream[STREAMS_NR]; /* (l) */
+	uint64_t used[STREAMS_NR];	  /* (l) granules in objects of that kind */
+	uint64_t holes[STREAMS_NR];	  /* (l) free granules of pages of that kind */
+	uint32_t hole_chunk[STREAMS_NR];  /* (l) no page with a hole below */
+	uint32_t free_chunk;		  /* (l) no free page below */
+	uint64_t tick_ns;		  /* (l) the worker's latest visit */
+	uint32_t empty_pages;		  /* (r) P10 */
+	uint64_t populated_pages;	  /* (ml) P11 */
+	bool atomic_failed;		  /* (l) */
+	struct chunk_list list[CHUNK_LISTS_NR];
+	struct learn learn[CACHE_CLASSES_NR];
+	uint32_t deferred_nr;	       /* atomic: bits that were set and not yet taken */
+	uint64_t due_ns;	       /* atomic: the worker's next visit, or WORK_IDLE */
+	struct quire_percpu_stat stat; /* (l) counters */
+	uint64_t refusals, atomic_refusals, deferred_total, drains; /* atomic, relaxed */
+	uint8_t open; /* (c) 0: what every push finds as it expects */
+	struct quire_module module;
+};
+
+/* What an allocation asks for, in granules; fours: n is 1 and fours is set. */
+struct request {
+	uint32_t n;
+	uint32_t align; /* granules */
+	uint8_t kind;
+	bool fours;
+	bool populated_only;
+	bool may_use_reserve;
+	unsigned flags;
+};
+
+/* Where it was put. */
+struct placed {
+	uint32_t chunk;
+	uint32_t at;	  /* granule in the unit; half granules for fours */
+	bool fresh;	  /* reads zero */
+	uint32_t missing; /* if refused: pages that must be charged for it; 0: a chunk */
+};
+
+/* ---- space.c: addresses, numbers, arrays ---- */
+int space_init(struct percpu *pc);
+void space_fini(struct percpu *pc);
+int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
+int window_ready(struct percpu *pc, uint32_t chunk);
+
+static inline uint32_t unit_pages(const struct percpu *pc)
+{
+	return 1u << pc->pages_shift;
+}
+
+static inline uint32_t page_granules(const struct percpu *pc)
+{
+	return 1u << pc->page_granules_shift;
+}
+
+static inline uint32_t page_number(const struct percpu *pc, uint32_t chunk, uint32_t page)
+{
+	return chunk << pc->pages_shift | page;
+}
+
+/* CPU 0's copy of a byte of a chunk's unit. */
+static inline char *unit_addr(const struct percpu *pc, uint32_t chunk, uint32_t byte)
+{
+	uint64_t linear = ((uint64_t)chunk << pc->unit_shift) + byte;
+
+	return pc->base + (linear >> 20 << pc->window_shift) + (linear & ((1u << 20) - 1));
+}
+
+/* The linear byte of an address of CPU 0's copies, or UINT64_MAX if it is none. */
+static inline uint64_t addr_linear(const struct percpu *pc, const void *ptr)
+{
+	uintptr_t offset = (uintptr_t)ptr - (uintptr_t)pc->base;
+	uintptr_t inside = offset & (((uintptr_t)1 << pc->window_shift) - 1);
+
+	if (UNLIKELY(offset >= pc->span_bytes || inside >> 20 != 0))
+		return UINT64_MAX;
+	return (uint64_t)(offset >> pc->window_shift) << 20 | inside;
+}
+
+/* ---- map.c: one page's or chunk's granules ---- */
+uint32_t map_take_locked(struct percpu *pc, uint32_t page);
+void map_give_locked(struct percpu *pc, uint32_t page);
+bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule);
+bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule);
+uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
+		  uint32_t align);
+uint32_t map_next_used(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
+uint32_t map_next_free(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
+uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at);
+uint32_t map_longest(const struct percpu *pc, uint32_t page);
+void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start);
+void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
+uint32_t map_run_around(const struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
+uint32_t map_find_four(const struct percpu *pc, uint32_t page);
+
+static inline uint64_t *map_words(const struct percpu *pc, uint32_t map)
+{
+	return (uint64_t *)(void *)(pc->maps + ((size_t)map << pc->map_shift));
+}
+
+/* Words of used granules; as many of boundaries follow. */
+static inline uint32_t map_half(const struct percpu *pc)
+{
+	return page_granules(pc) / 64;
+}
+
+/* ---- area.c: objects put into chunks and taken out ---- */
+void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *request, uint32_t at,
+		      struct placed *placed);
+uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool half);
+void page_left_locked(struct percpu *pc, uint32_t page);
+/* Size in bytes of the object that begins there, 0 if none does. */
+uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear);
+
+/* ---- packed.c, linux.c: where an object goes.  0; -EAGAIN: placed->missing ---- */
+int packed_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
+			struct placed *placed);
+int linux_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
+		       struct placed *placed);
+int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struct request *request,
+		     uint32_t charged, struct placed *placed);
+int place_new_locked(struct percpu *pc, const struct request *request, uint32_t charged,
+		     struct placed *placed);
+int place_fours_locked(struct percpu *pc, const struct request *request, uint32_t charged,
+		       struct placed *placed);
+
+/* ---- chunk.c: the life of a chunk ---- */
+int chunk_create(struct percpu *pc, unsigned flags);
+void chunk_destroy(struct percpu *pc, uint32_t chunk);
+void chunk_first(struct percpu *pc, uint32_t populated_nr);
+void chunk_relocate_locked(struct percpu *pc, uint32_t chunk);
+void chunk_update_free_locked(struct percpu *pc, uint32_t chunk);
+void chunk_after_alloc_locked(struct percpu *pc, uint32_t chunk);
+bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk);
+void chunk_isolate_locked(struct percpu *pc, uint32_t chunk);
+void chunk_reintegrate_locked(struct percpu *pc, uint32_t chunk);
+void chunk_sideline_locked(struct percpu *pc, uint32_t chunk);
+uint32_t chunk_empty(const struct percpu_chunk *chunk);
+uint32_t chunk_list_of(const struct percpu *pc, const struct percpu_chunk *chunk);
+void list_move_locked(struct percpu *pc, uint32_t chunk, uint32_t list, bool at_tail);
+static inline bool chunk_is_usable(const struct percpu_chunk *chunk)
+{
+	return chunk->state != CHUNK_NONE &&
+	       (chunk->state != CHUNK_TO_DEPOPULATE || MUTANT(percpu_scan_reaches_to_depopulate));
+}
+uint32_t bits_count(uint64_t bits);
+uint32_t bits_run(uint64_t bits);
+
+static inline uint32_t bit_lowest(uint64_t bits)
+{
+	return (uint32_t)__builtin_ctzll(bits);
+}
+
+static inline uint32_t bit_highest(uint64_t bits)
+{
+	return 63u - (uint32_t)__builtin_clzll(bits);
+}
+
+/* ---- populate.c ---- */
+void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
+/* Gives back the empty pages of an isolated chunk.  Returns page offsets that went. */
+size_t depopulate(struct percpu *pc, uint32_t chunk, bool all);
+int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags);
+size_t maps_trim(struct percpu *pc);
+
+/* ---- balance.c: what the worker does ---- */
+size_t balance(struct percpu *pc, bool all);
+uint64_t balance_tick(struct quire_module *module, uint64_t now_ns);
+size_t balance_shrink(struct quire_module *module);
+void balance_kick(struct percpu *pc, uint64_t due_ns, unsigned flags);
+
+/* ---- cache.c: offsets on per-CPU stacks ---- */
+int cache_init(struct percpu *pc);
+void cache_fini(struct percpu *pc);
+/* A free without the lock: true if the object is on this CPU's stack now. */
+bool cache_free(struct percpu *pc, uint64_t linear);
+void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
+void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
+void cache_warm(struct percpu *pc, uint32_t granules);
+size_t cache_drain(struct percpu *pc, bool idle_only);
+bool cache_holds(struct percpu *pc, uint64_t linear);
+uint64_t cache_count(struct percpu *pc);
+void cache_close_all(struct percpu *pc);
+void cache_open_all(struct percpu *pc);
+bool cache_has_mark(const struct percpu *pc, uint64_t linear);
+
+/* ---- alloc.c, free.c ---- */
+int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
+			struct request *request);
+void percpu_take_deferred(struct percpu *pc);
+void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes);
+
+/* ---- instance.c ---- */
+/* Makes it at first use; NULL if refused, or if @flags forbid to wait and somebody is making it. */
+struct percpu *percpu_of(struct quire *q, unsigned flags);
+/* NULL if it was never used. */
+static inline struct percpu *percpu_if_any(struct quire *q)
+{
+	return load_acquire(&q->percpu); /* pairs with percpu_of() */
+}
+
+int percpu_verify(struct percpu *pc);
+void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat);
+
+#endif

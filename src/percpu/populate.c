@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/populate.c - what is behind a chunk's pages
+ *
+ * Populating is bookkeeping and a charge: the window is usable from its first chunk on, and the
+ * system puts memory behind what is written, on the CPUs that write.  So a page that is populated
+ * on 256 CPUs and written on two costs two pages.  Depopulating takes that memory away on all of
+ * them.
+ *
+ * Why the lock may be dropped while a chunk's empty pages are given back
+ *   1. alloc_mutex is held, so nobody destroys the chunk, and nobody populates or depopulates.
+ *   2. The chunk is TO_DEPOPULATE, which no search for room looks at: no new object can appear in
+ *      a page that was judged empty.
+ *   3. What can happen meanwhile is a free, which makes more pages empty, never fewer; it finds
+ *      the chunk TO_DEPOPULATE and leaves its state alone.
+ *   4. So what was decided under the lock stays true.  What became empty meanwhile is looked for
+ *      before the chunk is sidelined (R3).
+ *
+ * One gather a chunk and round, over the runs of empty pages of all units, from the highest down:
+ * until it has finished some CPU may still reach the old memory, so only then are the pages counted
+ * as gone and the chunk is given a state in which it is found again (R1).
+ */
+#include "percpu/percpu.h"
+
+#define ROUNDS_MAX 4u
+
+/* Counts pages as populated that were charged and have maps: P5, P8, P10, P11. */
+void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
+{
+	struct percpu_chunk *c = &pc->chunk[chunk];
+	uint32_t nr = bits_count(pages);
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	DCHECK(lock_is_held(&pc->lock));
+	CHECK_VALUES((c->populated & pages) == 0, c->populated, pages);
+	CHECK_VALUES(pc->populated_pages + nr <= pc->maps_ready, pc->populated_pages, nr);
+	c->populated |= pages;
+	pc->populated_pages += nr;
+	pc->stat.pages_populated += nr;
+	if (!c->isolated)
+		store_relaxed(&pc->empty_pages, pc->empty_pages + bits_count(pages & c->free));
+	for (; pages != 0; pages &= pages - 1)
+		pc->page[page_number(pc, chunk, bit_lowest(pages))].fresh = 0;
+}
+
+/* Makes sure that so many pages can have maps.  0 or -errno. */
+int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
+{
+	uint64_t unit = mem_page_bytes() >> pc->map_shift;
+	uint32_t ready;
+	lock_token token;
+	int error;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	if (pages <= pc->maps_ready)
+		return 0;
+	unit = unit != 0 ? unit : 1;
+	ready = (uint32_t)((pages + unit - 1) / unit * unit);
+	error = grown_to(pc, &pc->grown_maps, (size_t)ready << pc->map_shift, flags);
+	if (!error)
+		error = grown_to(pc, &pc->grown_owners, ready * sizeof(uint32_t), flags);
+	if (error)
+		return error;
+	if (flags & QUIRE_NOLOCK) {
+		if (!lock_try(&pc->lock, &token))
+			return -EAGAIN;
+	} else {
+		token = lock_acquire(&pc->lock);
+	}
+	pc->maps_ready = ready;
+	lock_release(&pc->lock, token);
+	return 0;
+}
+
+/* Gives back the memory of maps that no populated page can need.  Returns bytes. */
+size_t maps_trim(struct percpu *pc)
+{
+	size_t unit = mem_page_bytes(), from, end;
+	struct gather gather;
+	lock_token token;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	from = ((size_t)pc->populated_pages << pc->map_shift) + unit - 1;
+	from -= from % unit;
+	end = (size_t)pc->maps_ready << pc->map_shift;
+	end -= end % unit;
+	if (from >= end)
+		return 0;
+	token = lock_acquire(&pc->lock);
+	pc->maps_ready = (uint32_t)(from >> pc->map_shift);
+	lock_release(&pc->lock, token);
+	gather_begin(&gather, pc->ranges, pc->ranges_max);
+	gather_unback(&gather, pc->maps + from, end - from);
+	return gather_finish(&gather);
+}
+
+/* ---- giving back ---- */
+
+static uint64_t run_mask(uint32_t first, uint32_t last)
+{
+	return ~(uint64_t)0 >> (63 - (last - first)) << first;
+}
+
+/* The highest run of set bits. */
+static uint64_t highest_run(uint64_t bits)
+{
+	uint32_t last = bit_highest(bits), first = last;
+
+	while (first != 0 && (bits >> (first - 1) & 1) != 0)
+		first--;
+	if (MUTANT(percpu_run_one_too_low) && first != 0)
+		first--;
+	return run_mask(first, last);
+}
+
+/* False if a range kept its content: the system refused it. */
+static bool finish(struct percpu *pc, struct gather *gather)
+{
+	bool taken = true;
+
+	gather_finish(gather);
+	for (unsigned i = 0; i < gather->ranges_nr; i++)
+		taken = taken && gather->ranges[i].error == 0;
+	pc->stat.flushes++;
+	return taken;
+}
+
+/* Adds a run of pages in all units; finishes a gather that is full and begins another. */
+static bool unback_run(struct percpu *pc, struct gather *gather, uint32_t chunk, uint64_t run)
+{
+	uint32_t first = bit_lowest(run), pages = bits_count(run);
+	uint32_t units = MUTANT(percpu_unback_first_unit_only) ? 1 : pc->units;
+	bool taken = true;
+
+	if (MUTANT(percpu_unback_too_short) && pages > 1)
+		pages--;
+	for (uint32_t unit = 0; unit < units; unit++) {
+		if (gather_is_full(gather)) {
+			taken = finish(pc, gather) && taken;
+			gather_begin(gather, pc->ranges, pc->ranges_max);
+		}
+		gather_unback(gather,
+			      unit_addr(pc, chunk, first << pc->page_shift) +
+				      unit * QUIRE_PERCPU_STRIDE,
+			      (size_t)pages << pc->page_shift);
+	}
+	return taken;
+}
+
+/* One round: what is empty goes.  Returns the pages, or none if the system kept some of them: then
+ * all stay populated, which is always true of what may be written. */
+static uint64_t depopulate_round(struct percpu *pc, uint32_t chunk, uint64_t empty)
+{
+	struct gather gather;
+	bool taken = true;
+
+	gather_begin(&gather, pc->ranges, pc->ranges_max);
+	for (uint64_t left = empty; left != 0;) {
+		uint64_t run = highest_run(left);
+
+		taken = unback_run(pc, &gather, chunk, run) && taken;
+		left &= ~run;
+	}
+	if (!MUTANT(percpu_without_flush))
+		taken = finish(pc, &gather) && taken;
+	return taken ? empty : 0;
+}
+
+static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
+{
+	struct percpu_chunk *c = &pc->chunk[chunk];
+	uint32_t nr = bits_count(gone);
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	DCHECK(lock_is_held(&pc->lock));
+	c->populated &= ~gone;
+	pc->populated_pages -= nr;
+	pc->stat.pages_depopulated += nr;
+	pc->stat.flushed_pages += nr;
+	if (!c->isolated) /* a mutant's */
+		store_relaxed(&pc->empty_pages, pc->empty_pages - nr);
+}
+
+/* What becomes of the chunk when no more of it is to go. */
+static void settle_locked(struct percpu *pc, uint32_t chunk, bool pressure)
+{
+	struct percpu_chunk *c = &pc->chunk[chunk];
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (pressure || c->objects_nr == 0)
+		chunk_reintegrate_locked(pc, chunk);
+	else
+		chunk_sideline_locked(pc, chunk);
+}
+
+/*
+ * Gives back the empty pages of a chunk that is TO_DEPOPULATE, and then sidelines it or returns it:
+ * to FREE if it has no object, to ACTIVE with the pages it has left if the others hold less than
+ * the reserve (R5), unless @all.  Without objects and with @all it stays, to be destroyed.
+ */
+size_t depopulate(struct percpu *pc, uint32_t chunk, bool all)
+{
+	struct percpu_chunk *c = &pc->chunk[chunk];
+	size_t pages = 0;
+	lock_token token = lock_acquire(&pc->lock);
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	CHECK_VALUES(c->state == CHUNK_TO_DEPOPULATE, chunk, c->state);
+	for (unsigned round = 0;; round++) {
+		uint64_t empty = c->populated & c->free, gone;
+		bool pressure = !all && pc->empty_pages < EMPTY_HIGH && empty != 0;
+
+		if (empty == 0 || pressure || round == ROUNDS_MAX ||
+		    (MUTANT(percpu_no_second_look) && round == 1)) {
+			if (!(all && c->objects_nr == 0 && empty == 0))
+				settle_locked(pc, chunk, pressure);
+			break;
+		}
+		if (MUTANT(percpu_counted_before_flush))
+			settle_locked(pc, chunk, true);
+		lock_release(&pc->lock, token);
+		gone = depopulate_round(pc, chunk, empty);
+		token = lock_acquire(&pc->lock);
+		account_locked(pc, chunk, gone);
+		pages += bits_count(gone);
+		if (gone == 0)
+			round = ROUNDS_MAX - 1;
+		if (MUTANT(percpu_counted_before_flush))
+			break;
+	}
+	lock_release(&pc->lock, token);
+	if (pages != 0)
+		page_uncharge(pc->q, pages * pc->units);
+	return pages;
+}

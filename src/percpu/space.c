@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/space.c - addresses: windows, chunk numbers, and arrays that grow
+ *
+ * Units of one object are QUIRE_PERCPU_STRIDE apart, for every object of every instance.  So chunks
+ * lie side by side in windows: a window is one stride for each CPU, rounded up to a power of two so
+ * that an address is taken apart by shifts.  All windows are one reservation, made at first use;
+ * each becomes usable with its first chunk.  Addresses are plenty: four times the limit, at most
+ * 16 GiB for each CPU, so that a granule's number fits into 32 bits.
+ *
+ * What describes chunks stands in arrays by chunk number, likewise reserved at once and committed
+ * as they grow; what is committed counts against the limit.
+ */
+#include "percpu/percpu.h"
+
+#define WINDOWS_MAX (1u << 14)
+#define GROW_BYTES  ((size_t)16 << 10)
+
+static uint32_t log2_up(uint64_t x)
+{
+	uint32_t shift = 0;
+
+	while ((uint64_t)1 << shift < x)
+		shift++;
+	return shift;
+}
+
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+/* Makes the first @bytes of an array usable.  0, or -ENOMEM. */
+int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags)
+{
+	size_t unit = (size_t)1 << pc->page_shift, want = round_up(bytes, unit);
+	int error;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	if (bytes <= grown->ready_bytes)
+		return 0;
+	CHECK_VALUES(want <= grown->span_bytes, want, grown->span_bytes);
+	if (want - grown->ready_bytes < GROW_BYTES && grown->ready_bytes >= 4 * GROW_BYTES)
+		want = grown->ready_bytes + GROW_BYTES;
+	if (want > grown->span_bytes)
+		want = grown->span_bytes;
+	error = page_charge(pc->q, (want - grown->ready_bytes) >> pc->page_shift, flags);
+	if (error)
+		return error;
+	if (mem_commit(grown->base + grown->ready_bytes, want - grown->ready_bytes, grown->name)) {
+		page_uncharge(pc->q, (want - grown->ready_bytes) >> pc->page_shift);
+		return -ENOMEM;
+	}
+	grown->ready_bytes = want;
+	return 0;
+}
+
+/* Makes the window that a chunk lies in usable. */
+int window_ready(struct percpu *pc, uint32_t chunk)
+{
+	uint32_t window = chunk >> (20 - pc->unit_shift);
+	size_t bytes = (size_t)pc->units * QUIRE_PERCPU_STRIDE;
+	char *addr = pc->base + ((size_t)window << pc->window_shift);
+
+	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	if (window < pc->windows_ready)
+		return 0;
+	CHECK(window == pc->windows_ready);
+	if (mem_commit(addr, bytes, "quire-percpu") != 0)
+		return -ENOMEM;
+	mem_advise_huge(addr, bytes, false);
+	pc->windows_ready++;
+	return 0;
+}
+
+static void set_geometry(struct percpu *pc)
+{
+	uint32_t pages = (uint32_t)(QUIRE_PERCPU_STRIDE >> pc->q->page_shift);
+
+	pc->page_shift = pc->q->page_shift;
+	pc->pages_shift = (uint8_t)log2_up(pages < UNIT_PAGES_MAX ? pages : UNIT_PAGES_MAX);
+	pc->unit_shift = (uint8_t)(pc->page_shift + pc->pages_shift);
+	pc->page_granules_shift = (uint8_t)(pc->page_shift - GRANULE_SHIFT);
+	pc->map_shift = (uint8_t)(pc->page_granules_shift - 2); /* 2 bits a granule */
+	pc->window_shift = (uint8_t)(20 + log2_up(pc->units));
+}
+
+/* ---- the arrays ---- */
+
+struct layout {
+	size_t chunks, pages, maps, owners, deferred, end;
+};
+
+static struct layout layout_of(const struct percpu *pc)
+{
+	size_t unit = (size_t)1 << pc->page_shift, chunks = pc->chunks_max;
+	size_t pages = chunks << pc->pages_shift;
+	struct layout at = { .chunks = 0 };
+
+	at.pages = round_up(chunks * sizeof(struct percpu_chunk), unit);
+	at.maps = at.pages + round_up(pages * sizeof(struct percpu_page), unit);
+	at.owners = at.maps + round_up(pages << pc->map_shift, unit);
+	at.deferred = at.owners + round_up(pages * sizeof(uint32_t), unit);
+	at.end = at.deferred + round_up(chunks << (pc->unit_shift - 2 - 3), unit);
+	return at;
+}
+
+static void grown_init(struct grown *grown, char *meta, size_t from, size_t end, const char *name)
+{
+	*grown = (struct grown){ .base = meta + from, .span_bytes = end - from, .name = name };
+}
+
+static void arrays_init(struct percpu *pc, char *meta, const struct layout *at)
+{
+	grown_init(&pc->grown_chunks, meta, at->chunks, at->pages, "quire-chunks");
+	grown_init(&pc->grown_pages, meta, at->pages, at->maps, "quire-chunks");
+	grown_init(&pc->grown_maps, meta, at->maps, at->owners, "quire-maps");
+	grown_init(&pc->grown_owners, meta, at->owners, at->deferred, "quire-maps");
+	grown_init(&pc->grown_deferred, meta, at->deferred, at->end, "quire-deferred");
+	pc->chunk = (struct percpu_chunk *)(void *)(meta + at->chunks);
+	pc->page = (struct percpu_page *)(void *)(meta + at->pages);
+	pc->maps = meta + at->maps;
+	pc->map_page = (uint32_t *)(void *)(meta + at->owners);
+	pc->deferred = (uint32_t *)(void *)(meta + at->deferred);
+	pc->arrays = meta;
+	pc->arrays_bytes = at->end;
+}
+
+static int reserve_windows(struct percpu *pc, uint32_t windows)
+{
+	struct layout at;
+	char *meta;
+
+	pc->chunks_max = windows << (20 - pc->unit_shift);
+	pc->span_bytes = (size_t)windows << pc->window_shift;
+	at = layout_of(pc);
+	pc->base = mem_reserve(pc->span_bytes, QUIRE_PERCPU_STRIDE, "quire-percpu");
+	if (pc->base == NULL)
+		return -ENOMEM;
+	meta = mem_reserve(at.end, (size_t)1 << pc->page_shift, "quire-chunks");
+	if (meta == NULL) {
+		mem_release(pc->base, pc->span_bytes);
+		return -ENOMEM;
+	}
+	arrays_init(pc, meta, &at);
+	return 0;
+}
+
+/* Reserves all of it, half as much until the system grants it. */
+int space_init(struct percpu *pc)
+{
+	uint64_t limit = (uint64_t)pc->q->blocks_nr << BLOCK_SHIFT, windows;
+
+	set_geometry(pc);
+	windows = 4 * limit / pc->units / QUIRE_PERCPU_STRIDE;
+	windows = windows < 2 ? 2 : windows > WINDOWS_MAX ? WINDOWS_MAX : windows;
+	for (; windows != 0; windows /= 2)
+		if (reserve_windows(pc, (uint32_t)windows) == 0)
+			return 0;
+	return -ENOMEM;
+}
+
+void space_fini(struct percpu *pc)
+{
+	size_t bytes = pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
+		       pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
+		       pc->grown_deferred.ready_bytes;
+
+	page_uncharge(pc->q, bytes >> pc->page_shift);
+	mem_release(pc->base, pc->span_bytes);
+	mem_release(pc->arrays, pc->arrays_bytes);
+}
