@@ -40,7 +40,8 @@ static char *allocate(struct quire *q, const struct quire_percpu_variable *varia
 	struct request request;
 	char *ptr;
 
-	if (pc == NULL || percpu_request_make(pc, variable->bytes, variable->align, 0, &request) != 0)
+	if (pc == NULL ||
+	    percpu_request_make(pc, variable->bytes, variable->align, 0, &request) != 0)
 		return NULL;
 	ptr = from_area(pc, &request, KIND_STATIC);
 	if (ptr == NULL)
