@@ -21,14 +21,15 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_SCRIBBLE, /* changes a byte of a block in use */
-	FAULT_OVERLAP,	/* hands out a block that is in use */
-	FAULT_ALIGN,	/* hands out blocks that are not aligned */
-	FAULT_REFUSE,	/* hands out nothing after a while */
-	FAULT_LOSE,	/* forgets a free */
-	FAULT_BREAK,	/* finds itself broken at the end */
-	FAULT_DIRTY,	/* hands out what does not read zero */
-	FAULT_COPY,	/* changes a byte of a block's last copy */
+	FAULT_SCRIBBLE,	 /* changes a byte of a block in use */
+	FAULT_OVERLAP,	 /* hands out a block that is in use */
+	FAULT_ALIGN,	 /* hands out blocks that are not aligned */
+	FAULT_REFUSE,	 /* hands out nothing after a while */
+	FAULT_LOSE,	 /* forgets a free */
+	FAULT_BREAK,	 /* finds itself broken at the end */
+	FAULT_DIRTY,	 /* hands out what does not read zero */
+	FAULT_COPY,	 /* changes a byte of a block's last copy */
+	FAULT_IMPATIENT, /* refuses who may not wait */
 };
 
 #define ARENA_BYTES  ((size_t)1 << 30)
@@ -109,11 +110,12 @@ static void *arena_alloc(void *heap, const struct plan_request *request)
 		arena.previous[(COPIES_NR - 1) * STRIDE_BYTES + 3]++;
 	if (is_due(FAULT_OVERLAP) && arena.previous != NULL)
 		addr = arena.previous;
-	else if (!is_due(FAULT_REFUSE))
+	else if (!is_due(FAULT_REFUSE) &&
+		 !(is_due(FAULT_IMPATIENT) && (request->flags & QUIRE_ATOMIC) != 0))
 		addr = cut_block(request);
 	if (is_due(FAULT_DIRTY) && addr != NULL)
 		addr[1] = 1;
-	arena.live_nr++;
+	arena.live_nr += addr != NULL;
 	arena.previous = addr;
 	pthread_mutex_unlock(&arena.lock);
 	errno = ENOSPC;
@@ -361,6 +363,20 @@ static void an_object_that_is_not_zero_is_found(void **state)
 	expect_copy_error(FAULT_DIRTY, " does not begin as zeroes: byte 1 is 0x01");
 }
 
+/* The kernel did not refuse there: the block is had from a call that may wait. */
+static void who_may_not_wait_asks_again(void **state)
+{
+	struct engine_result result;
+
+	(void)state;
+	fault = FAULT_IMPATIENT;
+	result = run_plan(&percpu_plan, &target_arena_of_copies, false);
+	assert_string_equal(result.error, "");
+	assert_u64_eq(result.blocks_checked, percpu_plan.totals.allocs_nr);
+	assert_true(arena.allocs_nr > percpu_plan.totals.allocs_nr);
+	engine_result_fini(&result);
+}
+
 /* Objects come and go in the library's own units, too. */
 static void the_library_passes_with_copies(void **state)
 {
@@ -444,6 +460,7 @@ int main(void)
 		cmocka_unit_test(the_library_passes),
 		cmocka_unit_test(copies_are_filled_and_checked),
 		cmocka_unit_test(an_object_that_is_not_zero_is_found),
+		cmocka_unit_test(who_may_not_wait_asks_again),
 		cmocka_unit_test(the_library_passes_with_copies),
 		cmocka_unit_test(one_thread_lives_in_recorded_time),
 		cmocka_unit_test(what_falls_due_in_a_silence_is_done_in_it),

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <quire/quire.h>
+
 #include "pattern.h"
 #include "replay_clock.h"
 
@@ -87,11 +89,27 @@ static void check(struct actor *actor, uint32_t id, void *addr, const struct pla
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
+/*
+ * Who may not wait may be refused although there is memory, when another CPU holds a lock.  The
+ * recorded kernel did not refuse here, and the block has a life to come: it is asked for once more by
+ * one who may wait.  The allocator counts the refusal.
+ */
+static void *alloc_block(struct engine *engine, const struct plan_request *request)
+{
+	void *addr = engine->object_target->alloc(engine->heap, request);
+	struct plan_request patient = *request;
+
+	if (addr != NULL || (request->flags & QUIRE_ATOMIC) == 0)
+		return addr;
+	patient.flags &= ~QUIRE_ATOMIC;
+	return engine->object_target->alloc(engine->heap, &patient);
+}
+
 static void step_alloc(struct actor *actor, const struct plan_step *step)
 {
 	struct engine *engine = actor->engine;
 	const struct plan_request *request = &engine->plan->requests[step->request];
-	void *addr = engine->object_target->alloc(engine->heap, request);
+	void *addr = alloc_block(engine, request);
 
 	if (addr == NULL) {
 		engine_fail(engine, "block %" PRIu32 " was refused: %zu bytes on CPU %u: %s",
