@@ -15,9 +15,11 @@ $(B)/build.ninja: | deps
 deps:
 	@scripts/install-deps build
 
-# Replays a recorded compile and recorded storms of vmalloc, with our figures beside the kernel's.
+# Replays a recorded compile, recorded storms of vmalloc, and thousands of recorded cgroups made and
+# removed, with our figures beside the kernel's.
 run: all
-	@$(B)/quire replay traces/pages-build.katr.zst traces/vmalloc-bpf.katr.zst
+	@$(B)/quire replay traces/pages-build.katr.zst traces/vmalloc-bpf.katr.zst \
+		traces/percpu-cgroups-27k.katr.zst
 
 test: all
 	@meson test -C $(B) --no-rebuild --print-errorlogs -t 3

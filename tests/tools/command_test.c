@@ -69,9 +69,10 @@ static void expect(const char *arguments, int status, const char *text)
 }
 
 /* The runs that most tests look at; they are long, so they are made once. */
-static struct answer first_run, areas_run;
-#define AREAS_TRACE "%T/vmalloc-bpf.katr.zst"
-#define BOTH_TRACES "%T/pages-build.katr.zst %T/pages-mixed.katr.zst"
+static struct answer first_run, areas_run, percpu_run;
+#define PERCPU_TRACES "%T/percpu-cgroups-11k.katr.zst %T/percpu-mixed-dev.katr.zst"
+#define AREAS_TRACE   "%T/vmalloc-bpf.katr.zst"
+#define BOTH_TRACES   "%T/pages-build.katr.zst %T/pages-mixed.katr.zst"
 
 static int make_first_run(void **state)
 {
@@ -80,13 +81,15 @@ static int make_first_run(void **state)
 		return -1;
 	first_run = run("replay --json %D/first.json " BOTH_TRACES);
 	areas_run = run("replay --json %D/areas.json " AREAS_TRACE);
+	percpu_run = run("replay --json %D/percpu.json " PERCPU_TRACES);
 	return 0;
 }
 
 static int drop_directory(void **state)
 {
-	static const char *const names[] = { "first.json", "second.json",  "threads.json",
-					     "areas.json", "cut.katr.zst", "text" };
+	static const char *const names[] = { "first.json", "second.json", "threads.json",
+					     "areas.json", "percpu.json", "cut.katr.zst",
+					     "text" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -105,9 +108,14 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay", 2, "name at least one trace");
 	expect("replay --jsn x", 2, "wrong use of '--jsn'; the nearest option is '--json'");
 	expect("replay --json", 2, "'--json' needs a value");
-	expect("replay --kind slab x", 2, "kind 'slab' cannot be replayed; page and vmap can");
+	expect("replay --kind slab x", 2,
+	       "kind 'slab' cannot be replayed; page, vmap and percpu can");
 	expect("replay --kind page %T/vmalloc-bpf.katr.zst", 2, "holds no page allocations");
 	expect("replay --conf limt:1g x", 2, "limit");
+	expect("replay --placement best x", 2, "--placement: bad value \"best\"");
+	expect("replay --depopulate no x", 2, "--depopulate: bad value \"no\"");
+	expect("replay --kind percpu --kind vmap %T/none", 2, "none: No such file");
+	expect("replay --kind percpu " AREAS_TRACE, 2, "holds no percpu allocations");
 }
 
 /* The first half of a recording, as cut.katr.zst. */
@@ -132,6 +140,8 @@ static void wrong_files_are_refused_with_the_offset(void **state)
 	file_write(path_in_directory("text"), &bytes);
 	bytes_free(&bytes);
 	cut("vmalloc-bpf.katr.zst");
+	expect("replay --json %D/none.json %D/cut.katr.zst", 2, "cut.katr.zst: at byte ");
+	cut("percpu-mixed-dev.katr.zst");
 	expect("replay --json %D/none.json %D/cut.katr.zst", 2, "cut.katr.zst: at byte ");
 	cut("pages-mixed.katr.zst");
 	expect("replay %D/none", 2, "none: No such file or directory");
@@ -300,6 +310,87 @@ static void areas_in_use_are_those_not_freed(void **state)
 	free(json);
 }
 
+/* The third mark is when all was created, the fourth when most was deleted. */
+static void the_json_agrees_with_the_recorded_objects(void **state)
+{
+	static const struct {
+		const char *path;
+		double value;
+	} facts[] = {
+		{ "traces.0.totals.allocs", 217562 },
+		{ "traces.0.totals.frees", 217557 },
+		{ "traces.0.totals.peak_blocks", 121019 },
+		{ "traces.0.totals.blocks_checked", 217562 },
+		{ "traces.0.marks.0.kernel.populated_kB", 2320 },
+		{ "traces.0.marks.2.kernel.populated_kB", 46192 },
+		{ "traces.0.marks.3.kernel.populated_kB", 21960 },
+		{ "traces.0.marks.2.quire.objects", 121013 },
+		{ "traces.0.marks.3.quire.objects", 11331 },
+		{ "traces.0.marks.3.quire_depopulate_off.objects", 11331 },
+		{ "traces.0.marks.3.live_kB", 4259 },
+		{ "traces.1.totals.allocs", 135257 },
+		{ "traces.1.totals.kernel_fails", 565 },
+		{ "traces.1.marks.2.kernel.populated_kB", 16968 },
+	};
+	char *json;
+
+	(void)state;
+	assert_int_equal(percpu_run.status, 0);
+	json = read_json("percpu.json");
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++)
+		assert_json(json, facts[i].path, facts[i].value);
+	free(json);
+}
+
+/* What lives is populated; without depopulation pages go back with a whole chunk or not at all. */
+static void populated_memory_is_at_least_what_lives(void **state)
+{
+	char *json = read_json("percpu.json");
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * 8; i++) {
+		static const char *const sides[] = { "quire", "quire_depopulate_off" };
+		char where[64], path[128];
+		double live_kB;
+
+		snprintf(where, sizeof(where), "traces.%u.marks.%u", i / 8, i % 8);
+		snprintf(path, sizeof(path), "%s.live_kB", where);
+		live_kB = number_at(json, path);
+		for (unsigned side = 0; side < 2; side++) {
+			snprintf(path, sizeof(path), "%s.%s.populated_kB", where, sides[side]);
+			assert_true(number_at(json, path) >= live_kB);
+		}
+		snprintf(path, sizeof(path), "%s.quire_depopulate_off.chunks_isolated", where);
+		assert_json(json, path, 0);
+	}
+	free(json);
+}
+
+static void depopulate_off_is_the_column_without(void **state)
+{
+	char *both = read_json("percpu.json");
+	char *off;
+
+	(void)state;
+	expect("replay --depopulate off --json %D/second.json %T/percpu-cgroups-11k.katr.zst", 0,
+	       "all intact when freed.");
+	off = read_json("second.json");
+	for (unsigned mark = 0; mark < 8; mark++) {
+		char path[128];
+		double populated_kB;
+
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire.populated_kB", mark);
+		populated_kB = number_at(off, path);
+		snprintf(path, sizeof(path), "traces.0.marks.%u.quire_depopulate_off.populated_kB",
+			 mark);
+		assert_json(both, path, populated_kB);
+	}
+	expect("replay --placement linux %T/percpu-mixed-dev.katr.zst", 0,
+	       "all intact when freed.");
+	free(both);
+	free(off);
+}
+
 /* For each mark of each trace, on both sides. */
 static void the_parts_of_the_json_add_up(void **state)
 {
@@ -377,6 +468,8 @@ static void two_replays_give_the_same_figures(void **state)
 	expect_same_figures("first.json", "second.json");
 	expect("replay --json %D/second.json " AREAS_TRACE, 0, "all intact when freed.");
 	expect_same_figures("areas.json", "second.json");
+	expect("replay --json %D/second.json " PERCPU_TRACES, 0, "all intact when freed.");
+	expect_same_figures("percpu.json", "second.json");
 }
 
 static void expect_100_columns(struct answer answer)
@@ -392,6 +485,7 @@ static void the_tables_fit_into_100_columns(void **state)
 	(void)state;
 	expect_100_columns(first_run);
 	expect_100_columns(areas_run);
+	expect_100_columns(percpu_run);
 }
 
 /* ---- the checker ----------------------------------------------------------------------------- */
@@ -423,6 +517,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_json_tells_the_areas_of_a_page_recording),
 		cmocka_unit_test(the_json_agrees_with_the_recorded_areas),
 		cmocka_unit_test(areas_in_use_are_those_not_freed),
+		cmocka_unit_test(the_json_agrees_with_the_recorded_objects),
+		cmocka_unit_test(populated_memory_is_at_least_what_lives),
+		cmocka_unit_test(depopulate_off_is_the_column_without),
 		cmocka_unit_test(the_parts_of_the_json_add_up),
 		cmocka_unit_test(threads_check_the_same_blocks),
 		cmocka_unit_test(two_replays_give_the_same_figures),

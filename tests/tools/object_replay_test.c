@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object_replay_test - a replay of areas sees what an allocator does wrong, and keeps its time
+ * object_replay_test - a replay of areas or per-CPU objects sees what an allocator does wrong
  *
  * As replay_test for pages: made-up recordings run against a small allocator of our own that is
  * right, or wrong in one way on purpose.
@@ -21,18 +21,24 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_SCRIBBLE, /* changes a byte of a block in use */
-	FAULT_OVERLAP,	/* hands out a block that is in use */
-	FAULT_ALIGN,	/* hands out blocks that are not aligned */
-	FAULT_REFUSE,	/* hands out nothing after a while */
-	FAULT_LOSE,	/* forgets a free */
-	FAULT_BREAK,	/* finds itself broken at the end */
+	FAULT_SCRIBBLE,	 /* changes a byte of a block in use */
+	FAULT_OVERLAP,	 /* hands out a block that is in use */
+	FAULT_ALIGN,	 /* hands out blocks that are not aligned */
+	FAULT_REFUSE,	 /* hands out nothing after a while */
+	FAULT_LOSE,	 /* forgets a free */
+	FAULT_BREAK,	 /* finds itself broken at the end */
+	FAULT_DIRTY,	 /* hands out what does not read zero */
+	FAULT_COPY,	 /* changes a byte of a block's last copy */
+	FAULT_IMPATIENT, /* refuses who may not wait */
 };
 
-#define ARENA_BYTES ((size_t)1 << 30)
-#define FAULT_AFTER 20u /* allocations that go well before */
-#define BROKEN_RULE 204
-#define NS_PER_MS   UINT64_C(1000000)
+#define ARENA_BYTES  ((size_t)1 << 30)
+/* Of copies; what is cut for them together stays below it. */
+#define STRIDE_BYTES ((size_t)64 << 20)
+#define COPIES_NR    3
+#define FAULT_AFTER  20u /* allocations that go well before */
+#define BROKEN_RULE  204
+#define NS_PER_MS    UINT64_C(1000000)
 
 /* Blocks are cut from an arena one after another and never used again: simple, and enough. */
 struct arena {
@@ -100,11 +106,16 @@ static void *arena_alloc(void *heap, const struct plan_request *request)
 	arena.allocs_nr++;
 	if (is_due(FAULT_SCRIBBLE) && arena.previous != NULL)
 		arena.previous[5]++;
+	if (is_due(FAULT_COPY) && arena.previous != NULL)
+		arena.previous[(COPIES_NR - 1) * STRIDE_BYTES + 3]++;
 	if (is_due(FAULT_OVERLAP) && arena.previous != NULL)
 		addr = arena.previous;
-	else if (!is_due(FAULT_REFUSE))
+	else if (!is_due(FAULT_REFUSE) &&
+		 !(is_due(FAULT_IMPATIENT) && (request->flags & QUIRE_ATOMIC) != 0))
 		addr = cut_block(request);
-	arena.live_nr++;
+	if (is_due(FAULT_DIRTY) && addr != NULL)
+		addr[1] = 1;
+	arena.live_nr += addr != NULL;
 	arena.previous = addr;
 	pthread_mutex_unlock(&arena.lock);
 	errno = ENOSPC;
@@ -156,9 +167,29 @@ static const struct object_target target_arena = {
 	.verify = arena_verify,
 };
 
+static unsigned arena_copies(void *heap)
+{
+	(void)heap;
+	return COPIES_NR;
+}
+
+static const struct object_target target_arena_of_copies = {
+	.stride_bytes = STRIDE_BYTES,
+	.is_zeroed = true,
+	.open = arena_open,
+	.close = arena_close,
+	.alloc = arena_alloc,
+	.free = arena_free,
+	.poll = arena_poll,
+	.read_stat = arena_stat,
+	.verify = arena_verify,
+	.copies = arena_copies,
+};
+
 /* ---- running --------------------------------------------------------------------------------- */
 
-static struct plan plan;
+static struct plan plan; /* of areas */
+static struct plan percpu_plan;
 static char path[64];
 
 static int make_plan(void **state)
@@ -173,6 +204,8 @@ static int make_plan(void **state)
 	(void)state;
 	file_write(path, &compressed);
 	result = plan_read(&plan, path, KATR_VMAP, line, sizeof(line));
+	if (result == 0)
+		result = plan_read(&percpu_plan, path, KATR_PERCPU, line, sizeof(line));
 	close(fd);
 	bytes_free(&trace);
 	bytes_free(&compressed);
@@ -183,14 +216,16 @@ static int drop_plan(void **state)
 {
 	(void)state;
 	plan_fini(&plan);
+	plan_fini(&percpu_plan);
 	return 0;
 }
 
-static struct engine_result run_against(const struct object_target *target, bool threads)
+static struct engine_result run_plan(const struct plan *of, const struct object_target *target,
+				     bool threads)
 {
 	struct progress progress = { .name = "test" };
 	struct engine engine = {
-		.plan = &plan,
+		.plan = of,
 		.object_target = target,
 		.threads = threads,
 		.checks = true,
@@ -201,6 +236,11 @@ static struct engine_result run_against(const struct object_target *target, bool
 
 	assert_int_equal(failed != 0, result.error[0] != '\0');
 	return result;
+}
+
+static struct engine_result run_against(const struct object_target *target, bool threads)
+{
+	return run_plan(&plan, target, threads);
 }
 
 static void expect_error_when(bool threads, enum fault wanted, const char *text)
@@ -288,6 +328,69 @@ static void the_library_passes(void **state)
 	}
 }
 
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+static void expect_copy_error(enum fault wanted, const char *text)
+{
+	struct engine_result result;
+
+	fault = wanted;
+	result = run_plan(&percpu_plan, &target_arena_of_copies, false);
+	if (strstr(result.error, text) == NULL)
+		fail_msg("expected \"%s\", got \"%s\"", text, result.error);
+	engine_result_fini(&result);
+}
+
+static void copies_are_filled_and_checked(void **state)
+{
+	struct engine_result result;
+
+	(void)state;
+	fault = FAULT_NONE;
+	result = run_plan(&percpu_plan, &target_arena_of_copies, false);
+	assert_string_equal(result.error, "");
+	assert_u64_eq(result.blocks_checked, percpu_plan.totals.allocs_nr);
+	assert_u64_eq(result.bytes_checked % 2, 0);
+	assert_true(result.bytes_checked >= 2 * 16 * percpu_plan.totals.allocs_nr);
+	engine_result_fini(&result);
+	expect_copy_error(FAULT_SCRIBBLE, " bytes) was changed: byte 5 is 0x");
+	expect_copy_error(FAULT_COPY, " bytes, its last copy) was changed: byte 3 is 0x");
+}
+
+static void an_object_that_is_not_zero_is_found(void **state)
+{
+	(void)state;
+	expect_copy_error(FAULT_DIRTY, " does not begin as zeroes: byte 1 is 0x01");
+}
+
+/* The kernel did not refuse there: the block is had from a call that may wait. */
+static void who_may_not_wait_asks_again(void **state)
+{
+	struct engine_result result;
+
+	(void)state;
+	fault = FAULT_IMPATIENT;
+	result = run_plan(&percpu_plan, &target_arena_of_copies, false);
+	assert_string_equal(result.error, "");
+	assert_u64_eq(result.blocks_checked, percpu_plan.totals.allocs_nr);
+	assert_true(arena.allocs_nr > percpu_plan.totals.allocs_nr);
+	engine_result_fini(&result);
+}
+
+/* Objects come and go in the library's own units, too. */
+static void the_library_passes_with_copies(void **state)
+{
+	(void)state;
+	for (int threads = 0; threads < 2; threads++) {
+		struct engine_result result =
+			run_plan(&percpu_plan, &object_target_percpu, threads != 0);
+
+		assert_string_equal(result.error, "");
+		assert_u64_eq(result.objects.percpu.objects, percpu_plan.totals.live_blocks);
+		engine_result_fini(&result);
+	}
+}
+
 /* ---- time ------------------------------------------------------------------------------------ */
 
 static uint64_t recorded_ms(void)
@@ -317,15 +420,12 @@ static void what_falls_due_in_a_silence_is_done_in_it(void **state)
 {
 	struct plan_step steps[] = { { .op = PLAN_TIME, .id = 10000 } };
 	struct plan silence = { .kind = KATR_VMAP, .cpus_nr = 1, .steps = steps, .steps_nr = 1 };
-	struct plan kept = plan;
 	struct engine_result result;
 
 	(void)state;
 	fault = FAULT_NONE;
 	poll_answer_ms = 250;
-	plan = silence;
-	result = run_against(&target_arena, false);
-	plan = kept;
+	result = run_plan(&silence, &target_arena, false);
 	poll_answer_ms = 0;
 	assert_string_equal(result.error, "");
 	assert_u64_eq(arena.gap_ns_max, 250 * NS_PER_MS);
@@ -358,6 +458,10 @@ int main(void)
 		cmocka_unit_test(a_lost_block_is_found),
 		cmocka_unit_test(a_broken_rule_is_named),
 		cmocka_unit_test(the_library_passes),
+		cmocka_unit_test(copies_are_filled_and_checked),
+		cmocka_unit_test(an_object_that_is_not_zero_is_found),
+		cmocka_unit_test(who_may_not_wait_asks_again),
+		cmocka_unit_test(the_library_passes_with_copies),
 		cmocka_unit_test(one_thread_lives_in_recorded_time),
 		cmocka_unit_test(what_falls_due_in_a_silence_is_done_in_it),
 		cmocka_unit_test(threads_wait_where_the_workload_waited),

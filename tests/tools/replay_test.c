@@ -375,6 +375,30 @@ static void a_pattern_names_the_first_wrong_byte(void **state)
 	assert_true(pattern_find_mismatch(pattern_of(78, 0), block, PAGE_BYTES) < PAGE_BYTES);
 }
 
+/* Sizes of per-CPU objects: not whole pages, and at any multiple of 4. */
+static void a_pattern_has_any_length_and_place(void **state)
+{
+	static _Alignas(8) uint8_t block[2 * PAGE_BYTES + 64];
+	static const size_t sizes[] = { 4, 8, 12, 16, 1216, 4096, 4100, 8192, 8196 };
+	struct pattern pattern = pattern_of(5, 1 << 20);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		for (size_t place = 0; place < 8; place += 4) {
+			uint8_t *at = block + place;
+			size_t last = sizes[i] - 1;
+
+			memset(block, 0, sizeof(block));
+			pattern_fill(pattern, at, sizes[i]);
+			assert_u64_eq(pattern_find_mismatch(pattern, at, sizes[i]), sizes[i]);
+			assert_int_equal(at[last], pattern_byte(pattern, last));
+			assert_int_equal(at[last + 1], 0);
+			at[last] ^= 1;
+			assert_u64_eq(pattern_find_mismatch(pattern, at, sizes[i]), last);
+		}
+	}
+}
+
 static void blocks_count_under_one_type_or_as_mixed(void **state)
 {
 	struct occupancy occupancy;
@@ -438,6 +462,7 @@ int main(void)
 		cmocka_unit_test(batches_end_where_something_could_see_them),
 		cmocka_unit_test(batches_are_freed_together),
 		cmocka_unit_test(a_pattern_names_the_first_wrong_byte),
+		cmocka_unit_test(a_pattern_has_any_length_and_place),
 		cmocka_unit_test(blocks_count_under_one_type_or_as_mixed),
 		cmocka_unit_test(occupancy_refuses_what_cannot_be),
 	};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace_writer.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +91,11 @@ enum string {
 	STRING_MEMINFO,
 	STRING_PERCPU,
 	STRING_VMALLOC_USED,
+	STRING_PERCPU_GLOBAL,
+	STRING_CHUNKS,
+	STRING_OBJECTS,
+	STRING_EMPTY_PAGES,
+	STRING_CHUNKS_CREATED,
 	STRINGS_NR,
 };
 
@@ -117,6 +121,11 @@ static const char *const strings[STRINGS_NR] = {
 	"meminfo_kB",
 	"Percpu",
 	"VmallocUsed",
+	"percpu_global",
+	"nr_chunks",
+	"nr_cur_alloc",
+	"empty_pop_pages",
+	"chunks_created",
 };
 
 /* Pages first, then areas, then objects. */
@@ -296,6 +305,7 @@ static void put_mark(struct writer *writer, enum string name)
 	bytes_put_zigzag(&writer->records, writer->live_bytes[KIND_PERCPU]);
 	bytes_put_zigzag(&writer->records, writer->live_bytes[KIND_VMAP]);
 	bytes_put_zigzag(&writer->records, 7);
+	bytes_put_zigzag(&writer->records, 21);
 	put_head(writer, 7); /* vmallocinfo: two rows of type, areas, bytes */
 	bytes_put_varint(&writer->records, 2);
 	bytes_put_varint(&writer->records, 2);
@@ -309,6 +319,12 @@ static void put_mark(struct writer *writer, enum string name)
 	bytes_put_varint(&writer->records, 1);
 	bytes_put_zigzag(&writer->records, 2320);
 	bytes_put_zigzag(&writer->records, 16648);
+	put_head(writer, 7); /* percpu_global */
+	bytes_put_varint(&writer->records, 4);
+	bytes_put_varint(&writer->records, 1);
+	bytes_put_zigzag(&writer->records, 24);
+	bytes_put_zigzag(&writer->records, 1604);
+	bytes_put_zigzag(&writer->records, 189);
 }
 
 static void put_other(struct writer *writer)
@@ -451,10 +467,10 @@ static void put_tasks_and_tables(struct bytes *file)
 {
 	static const uint8_t tasks[] = { 1, STRING_TASK };
 	static const uint8_t tables[] = {
-		4,
+		5,
 		/* name, columns; then name and type of each */
 		STRING_EVENT_COUNTERS,
-		4,
+		5,
 		STRING_PAGE_LIVE_BYTES,
 		0,
 		STRING_PERCPU_LIVE_BYTES,
@@ -462,6 +478,8 @@ static void put_tasks_and_tables(struct bytes *file)
 		STRING_VMAP_LIVE_BYTES,
 		0,
 		STRING_VMAP_PURGES,
+		0,
+		STRING_CHUNKS_CREATED,
 		0,
 		STRING_ZONE,
 		2,
@@ -482,6 +500,14 @@ static void put_tasks_and_tables(struct bytes *file)
 		STRING_PERCPU,
 		0,
 		STRING_VMALLOC_USED,
+		0,
+		STRING_PERCPU_GLOBAL,
+		3,
+		STRING_CHUNKS,
+		0,
+		STRING_OBJECTS,
+		0,
+		STRING_EMPTY_PAGES,
 		0,
 	};
 	struct bytes section = { .data = NULL };
@@ -549,6 +575,19 @@ struct bytes trace_compress(const struct bytes *bytes)
 	require(!ZSTD_isError(out.nr), "zstd cannot compress");
 	ZSTD_freeCCtx(context);
 	return out;
+}
+
+bool trace_is_compressed(const struct bytes *compressed, const struct bytes *bytes)
+{
+	uint8_t *out = malloc(bytes->nr + 1);
+	size_t nr;
+	bool is_same;
+
+	require(out != NULL, "out of memory");
+	nr = ZSTD_decompress(out, bytes->nr + 1, compressed->data, compressed->nr);
+	is_same = nr == bytes->nr && memcmp(out, bytes->data, nr) == 0;
+	free(out);
+	return is_same;
 }
 
 int memory_file(char *path, size_t path_bytes)

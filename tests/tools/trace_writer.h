@@ -8,6 +8,7 @@
 #ifndef TRACE_WRITER_H
 #define TRACE_WRITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,8 @@ struct bytes trace_make(uint64_t seed, unsigned steps_nr, struct trace_counts *c
 
 /* As one zstd frame with a checksum. */
 struct bytes trace_compress(const struct bytes *bytes);
+/* Whether @compressed is @bytes. */
+bool trace_is_compressed(const struct bytes *compressed, const struct bytes *bytes);
 /* A file in memory: its descriptor, and a path that it can be opened by. */
 int memory_file(char *path, size_t path_bytes);
 void file_write(const char *path, const struct bytes *bytes);

@@ -75,6 +75,8 @@ struct engine {
 	void *heap;
 	unsigned page_shift; /* of the instance */
 	cpu_set_t cpus;	     /* objects, one thread: where it may run otherwise */
+	unsigned copies_nr;  /* objects: that are filled and checked, 1 or 2 */
+	size_t copy_bytes;   /* objects: from the first to the second of them */
 	uint64_t now_ns;     /* objects, one thread: the recorded time; its own */
 
 	_Atomic(void *) *addresses; /* by id; NULL: not allocated yet, or freed */

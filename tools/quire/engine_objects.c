@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <quire/quire.h>
+
 #include "pattern.h"
 #include "replay_clock.h"
 
@@ -23,38 +25,91 @@
 
 /* ---- content --------------------------------------------------------------------------------- */
 
+/* Each copy has a content of its own: that of a block which were as long as all copies. */
+static struct pattern pattern_of_copy(const struct engine *engine, uint32_t id, unsigned copy)
+{
+	return pattern_of(id, copy * engine->copy_bytes);
+}
+
+static char *copy_of(const struct engine *engine, void *addr, unsigned copy)
+{
+	return (char *)addr + copy * engine->copy_bytes;
+}
+
+static void check_zeroed(struct engine *engine, uint32_t id, const char *copy, size_t bytes)
+{
+	size_t offset = 0;
+
+	while (offset < bytes && copy[offset] == 0)
+		offset++;
+	if (offset < bytes)
+		engine_fail(engine,
+			    "block %" PRIu32 " (%zu bytes) does not begin as zeroes: byte %zu is "
+			    "0x%02x",
+			    id, bytes, offset, (uint8_t)copy[offset]);
+}
+
 static void fill(struct engine *engine, uint32_t id, void *addr, const struct plan_request *request)
 {
 	if (((uintptr_t)addr & (request->align_bytes - 1)) != 0)
 		engine_fail(engine, "block %" PRIu32 " (%zu bytes) is not aligned to %zu", id,
 			    request->bytes, request->align_bytes);
-	pattern_fill(pattern_of(id, 0), addr, request->bytes);
+	for (unsigned i = 0; i < engine->copies_nr; i++) {
+		char *copy = copy_of(engine, addr, i);
+
+		if (engine->object_target->is_zeroed)
+			check_zeroed(engine, id, copy, request->bytes);
+		pattern_fill(pattern_of_copy(engine, id, i), copy, request->bytes);
+	}
 }
 
-static void check(struct actor *actor, uint32_t id, const void *addr,
-		  const struct plan_request *request)
+static void check_copy(struct engine *engine, uint32_t id, const char *copy, unsigned index,
+		       size_t bytes)
 {
-	struct pattern pattern = pattern_of(id, 0);
-	size_t offset = pattern_find_mismatch(pattern, addr, request->bytes);
+	struct pattern pattern = pattern_of_copy(engine, id, index);
+	size_t offset = pattern_find_mismatch(pattern, copy, bytes);
+
+	if (offset < bytes)
+		engine_fail(engine,
+			    "block %" PRIu32 " (%zu bytes%s) was changed: byte %zu is 0x%02x, "
+			    "expected 0x%02x",
+			    id, bytes, index > 0 ? ", its last copy" : "", offset,
+			    (uint8_t)copy[offset], pattern_byte(pattern, offset));
+}
+
+static void check(struct actor *actor, uint32_t id, void *addr, const struct plan_request *request)
+{
+	struct engine *engine = actor->engine;
 
 	actor->blocks_checked++;
-	actor->bytes_checked += request->bytes;
-	if (offset == request->bytes)
-		return;
-	engine_fail(actor->engine,
-		    "block %" PRIu32
-		    " (%zu bytes) was changed: byte %zu is 0x%02x, expected 0x%02x",
-		    id, request->bytes, offset, ((const uint8_t *)addr)[offset],
-		    pattern_byte(pattern, offset));
+	actor->bytes_checked += request->bytes * engine->copies_nr;
+	for (unsigned i = 0; i < engine->copies_nr; i++)
+		check_copy(engine, id, copy_of(engine, addr, i), i, request->bytes);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
+
+/*
+ * Who may not wait may be refused although there is memory, when another CPU holds a lock.  The
+ * recorded kernel did not refuse here, and the block has a life to come: it is asked for once more by
+ * one who may wait.  The allocator counts the refusal.
+ */
+static void *alloc_block(struct engine *engine, const struct plan_request *request)
+{
+	void *addr = engine->object_target->alloc(engine->heap, request);
+	struct plan_request patient = *request;
+
+	if (addr != NULL || (request->flags & QUIRE_ATOMIC) == 0)
+		return addr;
+	patient.flags &= ~QUIRE_ATOMIC;
+	return engine->object_target->alloc(engine->heap, &patient);
+}
 
 static void step_alloc(struct actor *actor, const struct plan_step *step)
 {
 	struct engine *engine = actor->engine;
 	const struct plan_request *request = &engine->plan->requests[step->request];
-	void *addr = engine->object_target->alloc(engine->heap, request);
+	void *addr = alloc_block(engine, request);
 
 	if (addr == NULL) {
 		engine_fail(engine, "block %" PRIu32 " was refused: %zu bytes on CPU %u: %s",
@@ -172,6 +227,16 @@ static void release_thread(struct engine *engine)
 		(void)sched_setaffinity(0, sizeof(engine->cpus), &engine->cpus);
 }
 
+/* The first copy and the last, if there is more than one. */
+static void place_copies(struct engine *engine)
+{
+	const struct object_target *target = engine->object_target;
+	unsigned copies_nr = target->copies != NULL ? target->copies(engine->heap) : 1;
+
+	engine->copies_nr = copies_nr > 1 ? 2 : 1;
+	engine->copy_bytes = (copies_nr - 1) * target->stride_bytes;
+}
+
 static int open_objects(struct engine *engine)
 {
 	struct target_request request = {
@@ -188,10 +253,12 @@ static int open_objects(struct engine *engine)
 	}
 	engine->page_shift = engine->plan->page_shift;
 	if (engine->object_target->open(&request, &engine->heap, engine->result->error,
-					sizeof(engine->result->error)) == 0)
-		return 0;
-	release_thread(engine);
-	return -1;
+					sizeof(engine->result->error)) != 0) {
+		release_thread(engine);
+		return -1;
+	}
+	place_copies(engine);
+	return 0;
 }
 
 static void close_objects(struct engine *engine)

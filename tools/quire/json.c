@@ -105,8 +105,10 @@ static void put_kind(FILE *file, const struct outcome *outcome)
 		katr_kind_name(plan->kind), plan->cpus_nr, plan->seconds);
 	if (plan->kind == KATR_PAGE)
 		json_put_pages(file, outcome);
-	else
+	else if (plan->kind == KATR_VMAP)
 		json_put_vmap(file, outcome);
+	else
+		json_put_percpu(file, outcome);
 }
 
 /* A trace, with the further kinds that it holds.  Returns how many outcomes those are, all told. */

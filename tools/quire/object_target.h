@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <quire/percpu.h>
 #include <quire/vmap.h>
 
 #include "plan.h"
@@ -20,10 +21,17 @@
 /* What an instance holds and has done; the parts of other kinds are zero. */
 struct object_stat {
 	struct quire_vmap_stat vmap;
+	struct quire_percpu_stat percpu;
 	uint64_t live_nr;
 };
 
+/*
+ * A block is there once, or as copies at constant distances, of which the first and the last are
+ * filled and checked: they lie furthest apart, in a chunk's first unit and its last.
+ */
 struct object_target {
+	size_t stride_bytes; /* from one copy to the next */
+	bool is_zeroed;	     /* blocks begin as zeroes */
 	/* 0 and @heap, or -1 with one line in @error. */
 	int (*open)(const struct target_request *request, void **heap, char *error,
 		    size_t error_bytes);
@@ -33,10 +41,12 @@ struct object_target {
 	/* Does what is due; milliseconds until more is, 0 if nothing will be. */
 	int (*poll)(void *heap);
 	void (*read_stat)(void *heap, struct object_stat *stat);
-	int (*verify)(void *heap); /* 0, or the label of a broken rule */
+	int (*verify)(void *heap);	/* 0, or the label of a broken rule */
+	unsigned (*copies)(void *heap); /* NULL: one */
 };
 
 extern const struct object_target object_target_vmap;
+extern const struct object_target object_target_percpu;
 extern const struct object_target object_target_nothing;
 
 #endif

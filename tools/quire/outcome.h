@@ -17,10 +17,14 @@ struct outcome {
 	bool is_further; /* of the trace before: a further kind that it holds */
 	bool threads;
 	struct engine_result checked; /* of the checking pass */
-	double ns_per_operation;      /* of the timing passes, the loop's own taken off */
+	struct engine_result kept;    /* percpu: of one with depopulate:off */
+	bool has_kept;
+	double ns_per_operation; /* of the timing passes, the loop's own taken off */
 	double loop_ns_per_operation;
 	unsigned timing_passes;
 };
+
+void outcome_fini(struct outcome *outcome);
 
 /* Calls by what served them.  S1: total = stacks + lists + buddy. */
 struct served {
@@ -35,6 +39,10 @@ struct served outcome_served_frees(const struct outcome *outcome);
 double outcome_zone_locks_per_1000(const struct outcome *outcome);
 /* Against one flush for each free. */
 uint64_t outcome_flushes_avoided(const struct quire_vmap_stat *stat);
+/* Kilobytes on all recorded CPUs of the objects that live at a mark. */
+uint64_t outcome_live_kB(const struct plan *plan, const struct plan_mark *mark);
+/* Linux: an array of pointers, bitmaps and hints beside each chunk (traces/EVENTS.md). */
+uint64_t outcome_kernel_metadata_kB(const struct plan_kernel_percpu *kernel);
 /*
  * Allocations that made no system call.  One from the tree of free ranges installs its guard page, if
  * there are guards; so may one that was reused, and then it does not count.

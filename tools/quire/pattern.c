@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "pattern.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 /* 2^64 divided by the golden ratio: odd, so that all words of a block differ in many bytes. */
 #define PATTERN_STEP 0x9e3779b97f4a7c15u
 
 /* Words handled by one loop of constant length: the smallest page. */
 #define CHUNK_WORDS 512
+#define CHUNK_BYTES (CHUNK_WORDS * sizeof(uint64_t))
 
 /* The finaliser of splitmix64: neighbouring ids get unlike seeds. */
 static uint64_t mix(uint64_t x)
@@ -52,12 +56,28 @@ static uint64_t chunk_difference(const uint64_t *words, uint64_t first)
 	return difference;
 }
 
+/* Bytes that the vectorised loops may do: whole chunks of a block whose words are aligned. */
+static size_t chunks_bytes(const void *block, size_t bytes)
+{
+	if ((uintptr_t)block % sizeof(uint64_t) != 0)
+		return 0;
+	return bytes / CHUNK_BYTES * CHUNK_BYTES;
+}
+
 void pattern_fill(struct pattern pattern, void *block, size_t bytes)
 {
+	size_t offset = chunks_bytes(block, bytes);
 	uint64_t *words = block;
+	uint8_t *at = block;
 
-	for (size_t i = 0; i < bytes / sizeof(words[0]); i += CHUNK_WORDS)
+	for (size_t i = 0; i < offset / sizeof(words[0]); i += CHUNK_WORDS)
 		fill_chunk(words + i, word_at(pattern, i));
+	for (; offset < bytes; offset += sizeof(uint64_t)) {
+		uint64_t word = word_at(pattern, offset / sizeof(word));
+		size_t left = bytes - offset;
+
+		memcpy(at + offset, &word, left < sizeof(word) ? left : sizeof(word));
+	}
 }
 
 uint8_t pattern_byte(struct pattern pattern, size_t offset)
@@ -67,15 +87,26 @@ uint8_t pattern_byte(struct pattern pattern, size_t offset)
 	return ((const uint8_t *)&word)[offset % sizeof(word)];
 }
 
+static bool is_word_right(struct pattern pattern, const uint8_t *at, size_t offset)
+{
+	uint64_t word = word_at(pattern, offset / sizeof(word));
+
+	return memcmp(at + offset, &word, sizeof(word)) == 0;
+}
+
 size_t pattern_find_mismatch(struct pattern pattern, const void *block, size_t bytes)
 {
+	size_t chunks_end = chunks_bytes(block, bytes);
 	const uint64_t *words = block;
 	const uint8_t *at = block;
 	size_t offset = 0;
 
-	while (offset < bytes && chunk_difference(words + offset / sizeof(words[0]),
-						  word_at(pattern, offset / sizeof(words[0]))) == 0)
-		offset += CHUNK_WORDS * sizeof(words[0]);
+	while (offset < chunks_end &&
+	       chunk_difference(words + offset / sizeof(words[0]),
+				word_at(pattern, offset / sizeof(words[0]))) == 0)
+		offset += CHUNK_BYTES;
+	while (offset + sizeof(uint64_t) <= bytes && is_word_right(pattern, at, offset))
+		offset += sizeof(uint64_t);
 	while (offset < bytes && at[offset] == pattern_byte(pattern, offset))
 		offset++;
 	return offset;

@@ -20,7 +20,8 @@ struct pattern {
 
 struct pattern pattern_of(uint32_t id, uint64_t first_byte);
 
-/* @bytes is a multiple of 4096: the loops inside have a constant length, so they are vectorised. */
+/* Any number of bytes; whole 4096 of them go through loops of constant length, which are
+ * vectorised. */
 void pattern_fill(struct pattern pattern, void *block, size_t bytes);
 
 /* Offset of the first byte that is not the pattern's; @bytes if all are. */

@@ -80,9 +80,17 @@ struct plan_kernel_vmap {
 	uint64_t purges, purged_areas;	 /* while recording */
 };
 
+/* The kernel's per-CPU memory at a mark: all that it had, the recorded objects among it. */
+struct plan_kernel_percpu {
+	uint64_t populated_kB; /* on all CPUs: meminfo, Percpu */
+	uint64_t chunks, objects, empty_pages;
+	uint64_t chunks_created, chunks_destroyed; /* while recording */
+};
+
 /* What the kernel itself had at a mark. */
 struct plan_kernel {
 	struct plan_kernel_vmap vmap;
+	struct plan_kernel_percpu percpu;
 	struct occupancy_summary occupancy; /* of the traced pages */
 	uint64_t free_pages;		    /* in the buddies of all zones, from its own sample */
 	uint64_t cached_pages;		    /* on the per-CPU lists */

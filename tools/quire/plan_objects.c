@@ -31,6 +31,16 @@ static struct plan_request request_of_area(const struct katr_class *class, size_
 	return request;
 }
 
+/* Who may not wait is served from what is populated, or tries for more. */
+static struct plan_request request_of_percpu(const struct katr_class *class)
+{
+	return (struct plan_request){
+		.bytes = class->size_bytes,
+		.align_bytes = class->align_bytes,
+		.flags = class->detail & KATR_PERCPU_ATOMIC ? QUIRE_ATOMIC : 0,
+	};
+}
+
 void planner_begin_objects(struct planner *planner)
 {
 	const struct katr_reader *reader = &planner->reader;
@@ -46,6 +56,8 @@ void planner_begin_objects(struct planner *planner)
 
 		if (class->kind == KATR_VMAP && plan->kind == KATR_VMAP)
 			plan->requests[i] = request_of_area(class, (size_t)1 << plan->page_shift);
+		if (class->kind == KATR_PERCPU && plan->kind == KATR_PERCPU)
+			plan->requests[i] = request_of_percpu(class);
 	}
 }
 

@@ -11,6 +11,7 @@ enum {
 	SAMPLED_EVENT_COUNTERS,
 	SAMPLED_VMALLOCINFO,
 	SAMPLED_MEMINFO,
+	SAMPLED_PERCPU_GLOBAL,
 	SAMPLED_NR,
 };
 
@@ -68,6 +69,8 @@ static void read_event_counters(struct planner *planner, const struct katr_recor
 	kernel->blocks_given = sum_column(sample, "pcpu_drain");
 	kernel->vmap.purges = sum_column(sample, "vmap_purges");
 	kernel->vmap.purged_areas = sum_column(sample, "vmap_purged_areas");
+	kernel->percpu.chunks_created = sum_column(sample, "chunks_created");
+	kernel->percpu.chunks_destroyed = sum_column(sample, "chunks_destroyed");
 }
 
 static void read_vmallocinfo(struct planner *planner, const struct katr_record *sample,
@@ -88,6 +91,16 @@ static void read_meminfo(struct planner *planner, const struct katr_record *samp
 {
 	(void)planner;
 	kernel->vmap.used_kB = sum_column(sample, "VmallocUsed");
+	kernel->percpu.populated_kB = sum_column(sample, "Percpu");
+}
+
+static void read_percpu_global(struct planner *planner, const struct katr_record *sample,
+			       struct plan_kernel *kernel)
+{
+	(void)planner;
+	kernel->percpu.chunks = sum_column(sample, "nr_chunks");
+	kernel->percpu.objects = sum_column(sample, "nr_cur_alloc");
+	kernel->percpu.empty_pages = sum_column(sample, "empty_pop_pages");
 }
 
 void planner_add_sample(struct planner *planner, const struct katr_record *sample)
@@ -102,6 +115,7 @@ void planner_add_sample(struct planner *planner, const struct katr_record *sampl
 		[SAMPLED_EVENT_COUNTERS] = { "event_counters", read_event_counters },
 		[SAMPLED_VMALLOCINFO] = { "vmallocinfo", read_vmallocinfo },
 		[SAMPLED_MEMINFO] = { "meminfo_kB", read_meminfo },
+		[SAMPLED_PERCPU_GLOBAL] = { "percpu_global", read_percpu_global },
 	};
 	struct plan *plan = planner->plan;
 

@@ -69,6 +69,24 @@ static int time_allocator(struct engine *engine, struct outcome *outcome, char *
 	return 0;
 }
 
+/* The same once more with depopulation off, for the column beside it. */
+static int compare_depopulation(struct engine *engine, struct outcome *outcome, char *error,
+				size_t error_bytes)
+{
+	const char *conf = engine->conf;
+	char off[sizeof(((struct replay_request *)NULL)->conf) + sizeof(",depopulate:off")];
+	int result;
+
+	snprintf(off, sizeof(off), "%s%sdepopulate:off", conf != NULL ? conf : "",
+		 conf != NULL ? "," : "");
+	engine->conf = off;
+	result = engine_run(engine, &outcome->kept);
+	engine->conf = conf;
+	outcome->has_kept = true;
+	snprintf(error, error_bytes, "with depopulate:off: %s", outcome->kept.error);
+	return result;
+}
+
 /* Replays one trace: 0, or -1 after saying what went wrong. */
 static int replay(const struct replay_request *request, const struct plan *plan,
 		  struct outcome *outcome)
@@ -77,8 +95,9 @@ static int replay(const struct replay_request *request, const struct plan *plan,
 	struct engine engine = {
 		.plan = plan,
 		.target = request->threads ? &target_public : &target_by_number,
-		.object_target = &object_target_vmap,
-		.conf = request->conf,
+		.object_target =
+			plan->kind == KATR_VMAP ? &object_target_vmap : &object_target_percpu,
+		.conf = request->conf[0] != '\0' ? request->conf : NULL,
 		.threads = request->threads,
 		.checks = true,
 		.progress = &progress,
@@ -91,6 +110,8 @@ static int replay(const struct replay_request *request, const struct plan *plan,
 	result = engine_run(&engine, &outcome->checked);
 	progress_end(&progress);
 	snprintf(error, sizeof(error), "%s", outcome->checked.error);
+	if (result == 0 && plan->kind == KATR_PERCPU && request->depopulates)
+		result = compare_depopulation(&engine, outcome, error, sizeof(error));
 	if (result == 0)
 		result = time_allocator(&engine, outcome, error, sizeof(error));
 	if (result != 0)
@@ -137,7 +158,7 @@ static enum exit_status replay_plans(const struct replay_request *request,
 	if (status == EXIT_OK && request->json != NULL)
 		status = write_json(request, outcomes, plans->nr);
 	for (unsigned i = 0; outcomes != NULL && i < plans->nr; i++)
-		engine_result_fini(&outcomes[i].checked);
+		outcome_fini(&outcomes[i]);
 	free(outcomes);
 	return status;
 }

@@ -11,8 +11,9 @@
 struct replay_request {
 	bool threads;
 	const char *json;
-	const char *conf;
-	unsigned kinds; /* a bit each of enum katr_kind */
+	char conf[512];	  /* of --conf, --placement and --depopulate; empty if there are none */
+	bool depopulates; /* unless the conf says otherwise */
+	unsigned kinds;	  /* a bit each of enum katr_kind */
 	char **paths;
 	unsigned paths_nr;
 };

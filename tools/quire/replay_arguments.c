@@ -12,8 +12,8 @@
 static void print_usage(FILE *file)
 {
 	fprintf(file,
-		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND] "
-		"TRACE...\n"
+		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
+		"                    [--placement linux|packed] [--depopulate on|off] TRACE...\n"
 		"\n"
 		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
 		"filled\n"
@@ -43,6 +43,8 @@ enum option_value {
 	OPTION_JSON,
 	OPTION_CONF,
 	OPTION_KIND,
+	OPTION_PLACEMENT,
+	OPTION_DEPOPULATE,
 	OPTION_HELP,
 };
 
@@ -51,14 +53,16 @@ static const struct option options[] = {
 	{ .name = "json", .has_arg = required_argument, .val = OPTION_JSON },
 	{ .name = "conf", .has_arg = required_argument, .val = OPTION_CONF },
 	{ .name = "kind", .has_arg = required_argument, .val = OPTION_KIND },
+	{ .name = "placement", .has_arg = required_argument, .val = OPTION_PLACEMENT },
+	{ .name = "depopulate", .has_arg = required_argument, .val = OPTION_DEPOPULATE },
 	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
 	{ .name = NULL },
 };
 
 static void refuse_option(const char *argument)
 {
-	static const char *const names[] = { "--threads", "--json", "--conf",
-					     "--kind",	  "--help", NULL };
+	static const char *const names[] = { "--threads",   "--json",	    "--conf", "--kind",
+					     "--placement", "--depopulate", "--help", NULL };
 	char name[32];
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
@@ -72,7 +76,7 @@ static void refuse_without_value(const char *argument)
 }
 
 /* The kinds that can be replayed. */
-static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP };
+static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP, KATR_PERCPU };
 #define KINDS_NR (sizeof(kinds) / sizeof(kinds[0]))
 
 static unsigned all_kinds(void)
@@ -86,15 +90,19 @@ static unsigned all_kinds(void)
 
 void replay_describe_kinds(unsigned wanted, const char *word, char *text, size_t text_bytes)
 {
+	unsigned left = (unsigned)__builtin_popcount(wanted);
 	size_t used = 0;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < KINDS_NR && used < text_bytes; i++) {
 		if ((wanted >> kinds[i] & 1) == 0)
 			continue;
+		left--;
 		used += (size_t)snprintf(text + used, text_bytes - used, "%s%s%s%s",
-					 used > 0 ? " " : "", used > 0 ? word : "",
-					 used > 0 ? " " : "", katr_kind_name(kinds[i]));
+					 katr_kind_name(kinds[i]), left > 1 ? ", " : "",
+					 left == 1 ? " " : "", left == 1 ? word : "");
+		if (left == 1 && used < text_bytes)
+			used += (size_t)snprintf(text + used, text_bytes - used, " ");
 	}
 }
 
@@ -113,6 +121,38 @@ static bool add_kind(struct replay_request *request, const char *name)
 	return false;
 }
 
+/*
+ * Options of the instance are gathered as one string, later ones over earlier ones.  A wrong one is
+ * wrong use: it is refused before anything is read.
+ */
+static bool add_conf(struct replay_request *request, const char *option, const char *key,
+		     const char *value)
+{
+	static const char prefix[] = "quire: ";
+	struct quire_options parsed = { .cpus = 0 };
+	size_t used = strlen(request->conf);
+	char error[256];
+	int bytes;
+
+	bytes = snprintf(request->conf + used, sizeof(request->conf) - used, "%s%s%s",
+			 used > 0 ? "," : "", key, value);
+	if (bytes >= (int)(sizeof(request->conf) - used)) {
+		fprintf(stderr, "quire replay: %s: too long\n", option);
+		return false;
+	}
+	if (quire_options_parse(request->conf + used + (used > 0), &parsed, error, sizeof(error)) !=
+	    0) {
+		bool is_prefixed = strncmp(error, prefix, strlen(prefix)) == 0;
+
+		fprintf(stderr, "quire replay: %s: %s\n", option,
+			error + (is_prefixed ? strlen(prefix) : 0));
+		return false;
+	}
+	if (parsed.depopulate != QUIRE_DEFAULT)
+		request->depopulates = parsed.depopulate == QUIRE_ON;
+	return true;
+}
+
 /* False: the option's value is wrong. */
 static bool take_option(struct replay_request *request, int option, const char *value)
 {
@@ -124,27 +164,14 @@ static bool take_option(struct replay_request *request, int option, const char *
 		request->json = value;
 		return true;
 	case OPTION_CONF:
-		request->conf = value;
-		return true;
+		return add_conf(request, "--conf", "", value);
+	case OPTION_PLACEMENT:
+		return add_conf(request, "--placement", "placement:", value);
+	case OPTION_DEPOPULATE:
+		return add_conf(request, "--depopulate", "depopulate:", value);
 	default:
 		return add_kind(request, value);
 	}
-}
-
-/* A wrong --conf is wrong use: it is refused before anything is read. */
-static bool is_conf_right(const char *conf)
-{
-	static const char prefix[] = "quire: ";
-	struct quire_options parsed = { .cpus = 0 };
-	char error[256];
-	size_t skipped = 0;
-
-	if (conf == NULL || quire_options_parse(conf, &parsed, error, sizeof(error)) == 0)
-		return true;
-	if (strncmp(error, prefix, strlen(prefix)) == 0)
-		skipped = strlen(prefix);
-	fprintf(stderr, "quire replay: --conf: %s\n", error + skipped);
-	return false;
 }
 
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status)
@@ -152,6 +179,7 @@ bool replay_parse(struct replay_request *request, int argc, char **argv, enum ex
 	int option;
 
 	*status = EXIT_USAGE;
+	request->depopulates = true;
 	optind = 0; /* glibc: forget an earlier scan */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
@@ -172,7 +200,7 @@ bool replay_parse(struct replay_request *request, int argc, char **argv, enum ex
 	request->paths = argv + optind;
 	request->paths_nr = (unsigned)(argc - optind);
 	if (request->paths_nr > 0)
-		return is_conf_right(request->conf);
+		return true;
 	fprintf(stderr, "quire replay: name at least one trace; `quire replay --help` says more\n");
 	return false;
 }

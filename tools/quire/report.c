@@ -166,6 +166,8 @@ void report_print(const struct outcome *outcome, FILE *file)
 	report_heading(outcome, file);
 	if (outcome->plan->kind == KATR_PAGE)
 		report_pages(outcome, file);
-	else
+	else if (outcome->plan->kind == KATR_VMAP)
 		report_vmap(outcome, file);
+	else
+		report_percpu(outcome, file);
 }
