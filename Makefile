@@ -22,7 +22,7 @@ run: all
 		traces/percpu-cgroups-27k.katr.zst
 
 test: all
-	@meson test -C $(B) --no-rebuild --print-errorlogs -t 3
+	@meson test -C $(B) --no-rebuild --print-errorlogs -t 4
 
 # What takes minutes.
 soak: all

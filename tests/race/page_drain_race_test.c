@@ -14,7 +14,7 @@
 #include "stress.h"
 
 #define OWNERS_NR 2u
-#define ROUNDS	  UINT64_C(1000000)
+#define ROUNDS	  UINT64_C(200000)
 
 struct race {
 	struct quire *q;
