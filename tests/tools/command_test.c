@@ -360,7 +360,7 @@ static void populated_memory_is_at_least_what_lives(void **state)
 			snprintf(path, sizeof(path), "%s.%s.populated_kB", where, sides[side]);
 			assert_true(number_at(json, path) >= live_kB);
 		}
-		snprintf(path, sizeof(path), "%s.quire_depopulate_off.chunks_isolated", where);
+		snprintf(path, sizeof(path), "%s.quire_depopulate_off.chunks_sidelined", where);
 		assert_json(json, path, 0);
 	}
 	free(json);
