@@ -297,7 +297,7 @@ int chunk_create(struct percpu *pc, unsigned flags)
 	}
 	chunk_init(pc, chunk);
 	if (chunk == pc->chunks_end)
-		pc->chunks_end = chunk + 1;
+		store_release(&pc->chunks_end, chunk + 1); /* read by cache_free() */
 	lock_release(&pc->lock, token);
 	return 0;
 }
@@ -317,7 +317,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	pc->chunks_nr--;
 	pc->stat.chunks_destroyed++;
 	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE)
-		pc->chunks_end--;
+		store_release(&pc->chunks_end, pc->chunks_end - 1); /* as above */
 	lock_release(&pc->lock, token);
 }
 

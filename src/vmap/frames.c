@@ -34,6 +34,9 @@ struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsig
 		v = vmap_get(q, flags, error);
 	if (v == NULL)
 		return NULL;
+	/* Not one of them is looked at if they cannot fit. */
+	if (*error == 0 && count > v->span_pages)
+		*error = -ENOSPC;
 	for (size_t i = 0; *error == 0 && i < count; i++) {
 		if (!page_is_allocated(q, pages[i]))
 			*error = -EINVAL;
