@@ -102,7 +102,7 @@ static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain, b
 	for (; chain != RANGE_NONE; chain = range_at(v, chain)->next) {
 		struct range *r = range_at(v, chain);
 
-		if (addr + bytes != range_addr(v, r)) {
+		if (bytes == 0 || addr + bytes != range_addr(v, r)) {
 			if (gather_is_full(gather))
 				break;
 			if (v->huge && bytes != 0)
