@@ -30,6 +30,7 @@ static void row_ask(const struct options *options, const bool *there, const stru
 			  ms },
 		.stolen_at = 2,
 		.values_nr = 6,
+		.memory_bytes = 2 * LARGE_LIVE * row->bytes * row->threads_nr,
 	};
 	char size[24];
 
@@ -112,6 +113,7 @@ void bench_replace(const struct options *options)
 		struct large_ask ask = {
 			.argv = { "ops", bytes, row->first_nr, row->steady_nr },
 			.values_nr = 4,
+			.memory_bytes = 2 * LARGE_LIVE * row->bytes,
 			.reps = 7, /* a second and more for those that fault everything in again */
 		};
 

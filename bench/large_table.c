@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "cgroup.h"
+#include "host.h"
 #include "large_table.h"
 
 #define PEER_PROGRAM "quire-bench-peer"
@@ -139,6 +140,7 @@ static void measure_in_turn(const struct options *options, const struct large_as
 			char reply[256] = "";
 
 			order_fill(ask, who, &order);
+			host_touch(ask->memory_bytes);
 			if (!child_run(&order, reply, sizeof(reply)))
 				reply[0] = '\0';
 			again = sample_keep(options, ask, who, rep, reply, table);

@@ -35,7 +35,8 @@ struct large_ask {
 	bool cache_off;	     /* Quire's option: every free is lazy */
 	unsigned stolen_at;  /* which value is the share taken by others */
 	unsigned values_nr;
-	unsigned reps; /* 0: as the options say */
+	unsigned reps;	     /* 0: as the options say */
+	size_t memory_bytes; /* touched before each sample, so that the host has it ready */
 	bool together; /* all at once, in memory cgroups: the command takes LOCK and USAGE too */
 	bool no_floor;
 	bool keep; /* no sample is refused for time that was taken */

@@ -58,7 +58,7 @@ static void place(const struct vmap *v, struct request *request)
 	}
 }
 
-static uint32_t asked_pages(const struct vmap *v, uint64_t bytes)
+uint32_t vmap_asked_pages(const struct vmap *v, uint64_t bytes)
 {
 	return (uint32_t)((bytes + ((uint64_t)1 << v->page_shift) - 1) >> v->page_shift);
 }
@@ -152,7 +152,7 @@ static uint32_t take_free_locked(struct vmap *v, struct request *request, int *e
 	wide.high = v->span_pages;
 	index = space_take_free_locked(v, &wide, error);
 	if (index == RANGE_NONE) {
-		wide.pages = asked_pages(v, request->asked_bytes);
+		wide.pages = vmap_asked_pages(v, request->asked_bytes);
 		wide.total = wide.pages + v->guard_pages;
 		wide.align = request->align_least;
 		wide.class = CLASS_NONE;

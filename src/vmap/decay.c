@@ -83,10 +83,11 @@ void decay_note_live(struct vmap *v)
 	note_live(v, load_relaxed(&v->live_high_pages));
 }
 
-static void turn(struct vmap *v, uint32_t now_ms)
+/* False if another would change nothing unless somebody frees: without reports age does not count. */
+static bool turn(struct vmap *v, uint32_t now_ms)
 {
 	uint32_t decay_ms = (uint32_t)(v->q->decay_base_ns / 1000000);
-	uint64_t budget;
+	uint64_t budget, high = load_relaxed(&v->live_high_pages);
 
 	v->ticked_ms = now_ms;
 	drain_cpus(v);
@@ -95,26 +96,29 @@ static void turn(struct vmap *v, uint32_t now_ms)
 		mutex_release(&v->purge_mutex);
 	}
 	/* An eighth less each turn. */
-	note_live(v, load_relaxed(&v->live_high_pages) - load_relaxed(&v->live_high_pages) / 8);
+	note_live(v, high - high / 8);
 	budget = decay_budget_pages(v);
 	if (v->q->report || !v->cache)
 		purge_run(v, now_ms - decay_ms, 0, false);
 	if (cached_pages(v) > budget)
 		purge_run(v, now_ms - TURN_MS, budget, false);
+	return v->q->report || load_relaxed(&v->lazy_pages) != 0 ||
+	       cached_pages(v) > decay_budget_pages(v) || load_relaxed(&v->live_high_pages) != high;
 }
 
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 {
 	struct vmap *v = vmap_of(module);
 	uint32_t now_ms = (uint32_t)(now_ns / 1000000);
+	bool again = true;
 
 	if (now_ms - v->ticked_ms >= TURN_MS) {
 		(void)exchange_acq_rel(&v->kicked, false); /* pairs with decay_kick() */
-		turn(v, now_ms);
+		again = turn(v, now_ms);
 	}
 	if (is_over(v))
 		purge_run(v, EVERYTHING_MS, decay_budget_pages(v), false);
-	if (cached_pages(v) != 0)
+	if (again && cached_pages(v) != 0)
 		store_relaxed(&v->kicked, true);
 	/* A visit between turns leaves stacks warm, and who frees there says nothing: what was asked
 	 * for stays due. */

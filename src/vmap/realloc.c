@@ -57,7 +57,8 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 	module_start_worker(v->q, request->flags);
 }
 
-static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *wanted)
+/* Notes in @wanted whether what was added is fresh. */
+static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted)
 {
 	struct range *r = range_at(v, index);
 	struct request request = *wanted;
@@ -65,7 +66,12 @@ static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *
 	lock_token token;
 	bool grown;
 
-	if (request.total <= r->pages || space_lock_for(v, request.flags, &token) != 0)
+	if (vmap_asked_pages(v, wanted->asked_bytes) + v->guard_pages <= r->pages) {
+		if (request.pages > r->pages - v->guard_pages)
+			request.pages = r->pages - v->guard_pages; /* a class is only a wish */
+		request.total = r->pages;
+	}
+	if (request.total < r->pages || space_lock_for(v, request.flags, &token) != 0)
 		return false;
 	grown = space_grow_locked(v, index, request.total, &request);
 	if (grown)
@@ -73,6 +79,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *
 	lock_release(&v->lock, token);
 	if (!grown)
 		return false;
+	wanted->fresh = request.fresh;
 	if (vmap_commit(v, r, request.flags) == 0 && vmap_prepare(v, r, &request) == 0)
 		return true;
 	/* The system refused: what was added is not usable, goes again, and the old guard returns. */
@@ -85,7 +92,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, const struct request *
 }
 
 /* What follows may be a freed area that this CPU or the lazy list still holds. */
-static bool grow_after_merge(struct vmap *v, uint32_t index, const struct request *wanted)
+static bool grow_after_merge(struct vmap *v, uint32_t index, struct request *wanted)
 {
 	if (!v->cache || (wanted->flags & QUIRE_NOLOCK))
 		return false;
@@ -111,7 +118,7 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 {
 	uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vrealloc");
 	struct range *r = range_at(v, index);
-	size_t old_bytes = r->asked_bytes;
+	size_t old_bytes = r->asked_bytes, old_end = (size_t)r->pages << v->page_shift;
 	struct request request;
 	int error = request_make(v, &request, bytes, flags);
 
@@ -125,7 +132,7 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 	if (request.pages < r->usable - r->usable / 4)
 		give_tail(v, index, &request);
 	if (flags & QUIRE_ZERO)
-		clear_from(v, r, old_bytes, bytes);
+		clear_from(v, r, old_bytes, request.fresh && old_end < bytes ? old_end : bytes);
 	store_relaxed(&r->asked_bytes, bytes); /* looked at by walks */
 	return addr;
 }

@@ -381,7 +381,7 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 	missing = request->pages > r->backed + backed ? request->pages - r->backed - backed : 0;
 	if (!charge(v, missing, request->flags))
 		return false;
-	request->fresh = own == 0;
+	request->fresh = own == 0 && more != 0;
 	request->unguard_due = (r->flags & RANGE_GUARD) != 0;
 	if (own != 0) {
 		space_unpool_locked(v, pooled);

@@ -409,6 +409,7 @@ uint64_t decay_budget_pages(struct vmap *v);
 void decay_note_live(struct vmap *v);
 
 /* ---- alloc.c ---- */
+uint32_t vmap_asked_pages(const struct vmap *v, uint64_t bytes);
 int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags);
 /* A busy range, ready for use; RANGE_NONE with *@error set. */
 uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error);

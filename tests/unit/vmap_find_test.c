@@ -248,6 +248,40 @@ static void addresses_in_all_states_add_up_to_the_span(void **state)
 	assert_u64_eq(s.free_ranges, 1);
 }
 
+/* ---- the tree's cost ---- */
+
+#define HOLES_NR 8192u /* 2^13 */
+
+/* Holes of one page between areas in use; then areas that fit in one, and areas that fit in none. */
+static void an_operation_visits_at_most_one_and_a_half_log2_n_nodes(void **state)
+{
+	struct quire *q = *state;
+	static void *areas[2 * HOLES_NR];
+	size_t page = quire_page_bytes(q);
+	struct quire_vmap_stat before, after;
+	uint64_t operations;
+
+	if (caches() || page > KIB(4))
+		skip(); /* what is cached does not come from the tree; 16,384 pages are the limit */
+	for (size_t i = 0; i < 2 * HOLES_NR; i++)
+		areas[i] = vtake(q, page, 0);
+	for (size_t i = 0; i < 2 * HOLES_NR; i += 2)
+		quire_vfree(q, areas[i]);
+	quire_vmap_purge(q);
+	before = vstat_of(q);
+	assert_true(before.free_ranges >= HOLES_NR);
+	for (size_t i = 0; i < HOLES_NR; i += 2)
+		areas[i] = vtake(q, (i / 2 % 2 ? 3 : 1) * page, 0);
+	after = vstat_of(q);
+	operations = after.tree_operations - before.tree_operations;
+	assert_true(operations >= HOLES_NR / 2);
+	assert_true(after.tree_compares - before.tree_compares <= operations * 13 * 3 / 2);
+	for (size_t i = 0; i < HOLES_NR; i += 2)
+		quire_vfree(q, areas[i]);
+	for (size_t i = 1; i < 2 * HOLES_NR; i += 2)
+		quire_vfree(q, areas[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +295,7 @@ int main(void)
 		VMAP_TEST(vmallocinfo_says_how_long_it_is_and_writes_no_further),
 		VMAP_TEST(counts_follow_what_is_done),
 		VMAP_TEST(addresses_in_all_states_add_up_to_the_span),
+		VMAP_TEST(an_operation_visits_at_most_one_and_a_half_log2_n_nodes),
 	};
 
 	return VMAP_TESTS_RUN("vmap_find", tests);

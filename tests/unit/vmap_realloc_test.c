@@ -227,6 +227,40 @@ static void realloc_to_the_same_size_changes_nothing(void **state)
 	quire_vfree(q, addr);
 }
 
+/* 2 MiB and a page are rounded to 2.5 MiB usable, in two sections where pages may be huge. */
+static void an_area_grows_into_the_rest_of_its_sections(void **state)
+{
+	struct quire *q = *state;
+	size_t from = MIB(2) + quire_page_bytes(q);
+	char *addr = vtake(q, from, 0), *behind = vtake(q, from, 0);
+
+	if (vmap_case->options.thp == QUIRE_OFF || quire_page_bytes(q) > KIB(4))
+		skip(); /* no sections, or a class of another size */
+	assert_ptr_equal(behind, addr + MIB(4));
+	stamp(addr, from, 8);
+	assert_ptr_equal(quire_vrealloc(q, addr, MIB(4) - KIB(8), 0), addr);
+	assert_true(is_stamped(addr, from, 8));
+	memset(addr, 0x23, MIB(4) - KIB(8));
+	assert_true(!guards() || faults_at(end_of(q, addr)));
+	quire_vfree(q, addr);
+	quire_vfree(q, behind);
+}
+
+/* Zero is promised without a write where nobody has written. */
+static void growing_into_fresh_addresses_touches_none(void **state)
+{
+	struct quire *q = *state;
+	char *addr = quire_vrealloc(q, NULL, MIB(4), QUIRE_ZERO);
+	size_t resident;
+
+	assert_non_null(addr);
+	resident = resident_bytes();
+	assert_ptr_equal(quire_vrealloc(q, addr, MIB(64), QUIRE_ZERO), addr);
+	assert_true(resident_bytes() < resident + MIB(8));
+	assert_true(reads_as(addr, MIB(64), 0));
+	quire_vfree(q, addr);
+}
+
 /* At the limit there is no room for a copy; growing in place needs only the difference. */
 static void an_area_grows_in_place_where_no_copy_would_fit(void **state)
 {
@@ -253,6 +287,8 @@ int main(void)
 		VMAP_TEST(bytes_beyond_the_old_size_read_zero_when_that_was_always_asked),
 		VMAP_TEST(shrinking_and_growing_again_brings_zero_back),
 		VMAP_TEST(realloc_to_the_same_size_changes_nothing),
+		VMAP_TEST(an_area_grows_into_the_rest_of_its_sections),
+		VMAP_TEST(growing_into_fresh_addresses_touches_none),
 		VMAP_TEST(an_area_grows_in_place_where_no_copy_would_fit),
 	};
 

@@ -108,6 +108,29 @@ static void a_visit_between_turns_forgets_nothing(void **state)
 		assert_true(decay_tick(&v->module, now_ns + turn_ns) <= now_ns + 2 * turn_ns);
 }
 
+/* Without reports age does not count: what may stay stays, and the worker sleeps. */
+static void without_reports_the_worker_comes_to_rest(void **state)
+{
+	const uint64_t turn_ns = UINT64_C(100000000);
+	struct quire *q = vmap_make((struct quire_options){ .report = QUIRE_OFF });
+	void *area = quire_vmalloc(q, KIB(64), 0), *live = quire_vmalloc(q, MIB(4), 0);
+	uint64_t now_ns = clock_now_ns(), due_ns = 0;
+	unsigned turns = 0;
+
+	(void)state;
+	quire_vfree(q, area);
+	for (; turns < 100 && due_ns != WORK_IDLE; turns++) {
+		now_ns += turn_ns;
+		due_ns = decay_tick(&((struct vmap *)q->vmap)->module, now_ns);
+	}
+	assert_true(turns < 100);
+	assert_true(vstat_of(q).cached_bytes != 0 || !caches());
+	quire_vfree(q, live);
+	assert_true(decay_tick(&((struct vmap *)q->vmap)->module, now_ns + turn_ns) != WORK_IDLE ||
+		    !caches());
+	quire_destroy(q);
+}
+
 /* Who may not start the worker does not keep the next one from it. */
 static void an_allocation_starts_a_worker_that_an_atomic_one_needed(void **state)
 {
@@ -164,6 +187,7 @@ int main(void)
 		VMAP_TEST(a_nested_resize_waits_for_no_lock),
 		VMAP_TEST(records_are_retired_without_waiting_for_the_pool),
 		VMAP_TEST(a_visit_between_turns_forgets_nothing),
+		VMAP_TEST(without_reports_the_worker_comes_to_rest),
 		VMAP_TEST(an_allocation_starts_a_worker_that_an_atomic_one_needed),
 		VMAP_TEST(a_child_counts_what_its_lists_hold),
 	};
