@@ -36,22 +36,44 @@ void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes)
 	}
 }
 
-/* The same, in line: whole granules. */
-static inline void zero_granules(const struct percpu *pc, char *ptr, uint32_t granules)
+/* The same in line for what stacks hold: whole granules. */
+static inline void zero_granules(char *ptr, uint32_t units, size_t bytes)
 {
-	uint32_t units = pc->units - (MUTANT(percpu_zero_skips_last_unit) ? 1 : 0);
+	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
+		uint64_t *copy = (uint64_t *)(void *)ptr, *end = copy + bytes / 8;
 
-	for (; units-- != 0; ptr += QUIRE_PERCPU_STRIDE) {
-		uint64_t *copy = (uint64_t *)(void *)ptr;
-		uint32_t left = granules;
-
-		for (; left >= 4; left -= 4, copy += 4)
-			if ((copy[0] | copy[1] | copy[2] | copy[3]) != 0)
-				copy[0] = copy[1] = copy[2] = copy[3] = 0;
-		for (; left != 0; left--, copy++)
+		for (; copy != end; copy++)
 			if (*copy != 0)
 				*copy = 0;
 	}
+}
+
+/* And for whole lines: in most of them nothing but the mark was written. */
+static inline void zero_lines(char *ptr, uint32_t units, size_t bytes)
+{
+	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
+		uint64_t *copy = (uint64_t *)(void *)ptr, *end = copy + bytes / 8;
+
+		for (; copy != end; copy += 8) {
+			if ((copy[1] | copy[2] | copy[3] | copy[4] | copy[5] | copy[6] | copy[7]) !=
+			    0)
+				memset(copy + 1, 0, 56);
+			if (copy[0] != 0)
+				copy[0] = 0;
+		}
+	}
+}
+
+static inline void zero_popped(const struct percpu *pc, char *ptr, size_t bytes)
+{
+	uint32_t units = pc->units - (MUTANT(percpu_zero_skips_last_unit) ? 1 : 0);
+
+	if (bytes == 8)
+		zero_granules(ptr, units, 8);
+	else if (bytes % 64 == 0)
+		zero_lines(ptr, units, bytes);
+	else
+		zero_granules(ptr, units, bytes);
 }
 
 /* 0 or -EINVAL. */
@@ -275,7 +297,8 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	uint32_t entry;
 	char *ptr;
 
-	if (UNLIKELY(pc == NULL || class >= CACHE_CLASSES_NR || bytes <= 4 || align > 8 ||
+	/* 5..512 bytes have a class; 4 bytes and less have pages of their own. */
+	if (UNLIKELY(pc == NULL || bytes - 5 >= CACHE_CLASSES_NR * 8 - 4 || align > 8 ||
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
 		return alloc_slow(q, bytes, align, flags);
 	entry = stack_pop(&pc->stacks, (unsigned)class);
@@ -283,7 +306,7 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		return alloc_slow(q, bytes, align, flags);
 	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
-	zero_granules(pc, ptr, (uint32_t) class + 1);
+	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
 	return ptr;
 }
 

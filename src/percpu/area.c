@@ -72,6 +72,7 @@ static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 	if (p->kind >= KIND_STATIC && p->kind != KIND_FREE)
 		return;
 	p->kind = kind;
+	map_publish_locked(pc, page);
 	chunk->kind[kind] |= bit;
 	p->free_nr = (uint16_t)(page_granules(pc) << (kind == KIND_FOURS));
 	pc->holes[kind] += p->free_nr;

@@ -37,12 +37,7 @@ static uint64_t *home_copy(const struct percpu *pc, uint64_t linear)
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
 	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
 
-	return (uint64_t *)(void *)(unit_addr(pc, chunk, byte) + pc->home * QUIRE_PERCPU_STRIDE);
-}
-
-static uint64_t mark_of(const struct percpu *pc, uint64_t linear)
-{
-	return (linear + pc->secret) * 0x9e3779b97f4a7c15u;
+	return (uint64_t *)(void *)(unit_addr(pc, chunk, byte) + pc->home_bytes);
 }
 
 /* Looks only where a stack may have had such an object: a look puts a page table behind a copy that
@@ -51,7 +46,7 @@ bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t gr
 {
 	DCHECK(lock_is_held(&pc->lock));
 	return granules - 1 < CACHE_CLASSES_NR && load_relaxed(&pc->learn[granules - 1].opened) &&
-	       *home_copy(pc, linear) == mark_of(pc, linear);
+	       *home_copy(pc, linear) == cache_mark(pc, linear);
 }
 
 /* ---- one CPU's stacks ---- */
@@ -127,7 +122,7 @@ static struct learn *learn_of(struct percpu *pc, uint32_t granules)
 static void set_score(struct learn *learn, uint8_t score)
 {
 	learn->score = score;
-	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by cache_free(): a hint */
+	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by free_to_stack(): a hint */
 }
 
 /* An allocation that found its stack empty. */
@@ -192,68 +187,6 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
 			   LOW_OF(class) + cpu->high[class]);
 	lock_release(&cpu->lock, token);
-}
-
-/* ---- the free's fast path ---- */
-
-/* The rest of an object that goes on in the next word; 0: look under the lock. */
-static __attribute__((noinline)) uint32_t object_tail(const struct percpu *pc,
-						      const uint64_t *words, uint32_t at)
-{
-	uint32_t half = map_half(pc), word = at / 64 + 1;
-	uint64_t ends;
-
-	if (word == half)
-		return 0;
-	ends = load_relaxed(&words[half + word]) | ~load_relaxed(&words[word]);
-	return ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
-}
-
-/* Granules of the object that begins at a granule of a page and ends in it; 0: look under the lock.
- * The map may move meanwhile: the caller looks again where it is. */
-static inline uint32_t object_granules(const struct percpu *pc, const uint64_t *words, uint32_t at)
-{
-	uint64_t starts = load_relaxed(&words[pc->half_words + at / 64]) >> at % 64;
-	uint64_t free = ~load_relaxed(&words[at / 64]) >> at % 64, ends;
-
-	if (UNLIKELY((starts & ~free & 1) == 0))
-		return 0;
-	ends = (starts | free) & ~(uint64_t)1; /* what was shifted in ends nothing */
-	if (LIKELY(ends != 0))
-		return bit_lowest(ends);
-	return object_tail(pc, words, at);
-}
-
-bool cache_free(struct percpu *pc, void *ptr, uint64_t linear)
-{
-	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift), page, map, granules;
-	const struct percpu_page *p;
-	uint64_t *copy, mark;
-
-	if (UNLIKELY(linear % 8 != 0 || chunk >= load_relaxed(&pc->chunks_end)))
-		return false;
-	page = (uint32_t)(linear >> pc->page_shift);
-	p = &pc->page[page];
-	map = load_acquire(&p->map); /* pairs with map_give_locked() */
-	if (UNLIKELY(map == NONE || load_relaxed(&p->kind) > KIND_SMALL))
-		return false;
-	granules = object_granules(pc, map_words(pc, map),
-				   (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask);
-	if (UNLIKELY(granules - 1 >= CACHE_CLASSES_NR ||
-		     !load_relaxed(&pc->learn[granules - 1].warm)))
-		return false;
-	if (UNLIKELY(load_acquire(&p->map) != map && !MUTANT(percpu_no_look_at_moved_map)))
-		return false;
-	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
-	mark = mark_of(pc, linear);
-	if (UNLIKELY(*copy == mark))
-		return false;
-	*copy = mark;
-	if (LIKELY(stack_push(&pc->stacks, granules - 1, (uint32_t)(linear >> GRANULE_SHIFT),
-			      &pc->open, 0)))
-		return true;
-	*copy = 0;
-	return false;
 }
 
 /* ---- emptying ---- */

@@ -266,14 +266,23 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 	c->free_run = (uint8_t)unit_pages(pc);
 	c->state = CHUNK_FREE;
 	for (uint32_t i = 0; i < unit_pages(pc); i++)
-		pc->page[page_number(pc, chunk, i)] = (struct percpu_page){
-			.map = NONE, .free_nr = (uint16_t)page_granules(pc), .kind = KIND_FREE
-		};
+		pc->page[page_number(pc, chunk, i)] =
+			(struct percpu_page){ .map = NONE,
+					      .words = NONE,
+					      .free_nr = (uint16_t)page_granules(pc),
+					      .kind = KIND_FREE };
 	list_put(pc, chunk, LIST_FREE, true);
 	pc->chunks_nr++;
 	pc->stat.chunks_created++;
 	if (pc->chunks_nr > pc->stat.chunks_max)
 		pc->stat.chunks_max = pc->chunks_nr;
+}
+
+static void set_end_locked(struct percpu *pc, uint32_t chunks)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	store_release(&pc->chunks_end, chunks);
+	store_release(&pc->pages_end, chunks << pc->pages_shift); /* read by free_to_stack() */
 }
 
 /* Makes a FREE chunk, nothing of it populated.  0, -ENOSPC or -ENOMEM: then nothing has changed. */
@@ -297,7 +306,7 @@ int chunk_create(struct percpu *pc, unsigned flags)
 	}
 	chunk_init(pc, chunk);
 	if (chunk == pc->chunks_end)
-		store_release(&pc->chunks_end, chunk + 1); /* read by cache_free() */
+		set_end_locked(pc, chunk + 1);
 	lock_release(&pc->lock, token);
 	return 0;
 }
@@ -317,7 +326,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	pc->chunks_nr--;
 	pc->stat.chunks_destroyed++;
 	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE)
-		store_release(&pc->chunks_end, pc->chunks_end - 1); /* as above */
+		set_end_locked(pc, pc->chunks_end - 1);
 	lock_release(&pc->lock, token);
 }
 

@@ -135,7 +135,7 @@ void percpu_take_deferred(struct percpu *pc)
 		balance_kick(pc, 0);
 }
 
-/* ---- the calls ---- */
+/* ---- frees that look under the lock ---- */
 
 /* Under the lock, after the look at the maps.  Returns what the worker is wanted for. */
 enum wanted {
@@ -213,19 +213,99 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 		cache_warm(pc, granules);
 }
 
+/* ---- the fast path ---- */
+
+/* A free without the lock: true if the object, of a size that is cached, is on this CPU's stack now.
+ * @at: granule in its page; @words: of the page, from before its map was looked at. */
+static inline bool push(struct percpu *pc, void *ptr, uint64_t linear, uint32_t granules,
+			uint32_t words)
+{
+	uint64_t *copy, mark;
+
+	if (UNLIKELY(granules > CACHE_CLASSES_NR || !load_relaxed(&pc->learn[granules - 1].warm)))
+		return false;
+	/* The map may have moved: pairs with map_publish_locked(). */
+	if (UNLIKELY(load_acquire(&pc->page[linear >> pc->page_shift].words) != words &&
+		     !MUTANT(percpu_no_look_at_moved_map)))
+		return false;
+	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
+	mark = cache_mark(pc, linear);
+	if (UNLIKELY(*copy == mark))
+		return false;
+	*copy = mark;
+	if (LIKELY(stack_push(&pc->stacks, granules - 1, (uint32_t)(linear >> GRANULE_SHIFT),
+			      &pc->open, 0)))
+		return true;
+	*copy = 0;
+	return false;
+}
+
+/* All that is not an object of a page's granules, or not one that a stack takes. */
+static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
+{
+	struct percpu *pc = percpu_if_any(q);
+
+	if (ptr == NULL)
+		return;
+	if (pc == NULL)
+		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
+	free_slow(pc, ptr, addr_linear(pc, ptr));
+}
+
+/* An object that goes on to the end of its word, and maybe in the next: the map's last word ends it
+ * too, if the lock finds that no page follows. */
+static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint64_t linear,
+						     uint32_t words)
+{
+	struct percpu *pc = percpu_if_any(q);
+	const uint64_t *word = map_words_at(pc, words);
+	uint32_t at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask, next = at / 64 + 1;
+	uint64_t ends = 0;
+
+	if (next != pc->half_words)
+		ends = load_relaxed(&word[pc->half_words + next]) | ~load_relaxed(&word[next]);
+	if (ends != 0 && push(pc, ptr, linear, 64 - at % 64 + bit_lowest(ends), words))
+		return;
+	free_odd(q, ptr);
+}
+
 void quire_free_percpu(struct quire *q, void *ptr)
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
-	uint64_t linear;
+	uint64_t window, inside, linear, starts, ends;
+	const uint64_t *word;
+	uint32_t words, at;
 
-	if (UNLIKELY(ptr == NULL))
+	if (UNLIKELY(pc == NULL)) {
+		free_odd(q, ptr);
 		return;
-	if (UNLIKELY(pc == NULL))
-		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
-	linear = addr_linear(pc, ptr);
-	if (LIKELY(linear != UINT64_MAX) && cache_free(pc, ptr, linear))
+	}
+	/* As addr_linear(); an address beyond the span is beyond pages_end too. */
+	window = ((uintptr_t)ptr - (uintptr_t)pc->base) >> pc->window_shift;
+	inside = (uintptr_t)ptr - (uintptr_t)pc->base - (window << pc->window_shift);
+	linear = window << 20 | inside;
+	if (UNLIKELY((inside & ~(uint64_t)(QUIRE_PERCPU_STRIDE - 8)) != 0 ||
+		     linear >> pc->page_shift >= load_relaxed(&pc->pages_end))) {
+		free_odd(q, ptr);
 		return;
-	free_slow(pc, ptr, linear);
+	}
+	/* Pairs with map_publish_locked(). */
+	words = load_acquire(&pc->page[linear >> pc->page_shift].words);
+	at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask;
+	word = map_words_at(pc, words) + at / 64;
+	if (UNLIKELY(words == NONE || (load_relaxed(&word[pc->half_words]) >> at % 64 & 1) == 0)) {
+		free_odd(q, ptr);
+		return;
+	}
+	/* It ends where the next one begins or a granule is free; what is shifted in ends nothing. */
+	starts = load_relaxed(&word[pc->half_words]) >> at % 64;
+	ends = (starts | ~load_relaxed(&word[0]) >> at % 64) & ~(uint64_t)1;
+	if (UNLIKELY(ends == 0)) {
+		free_past_word(q, ptr, linear, words);
+		return;
+	}
+	if (UNLIKELY(!push(pc, ptr, linear, bit_lowest(ends), words)))
+		free_odd(q, ptr);
 }
 
 void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)

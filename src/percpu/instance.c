@@ -83,7 +83,8 @@ static void set_options(struct percpu *pc)
 	pc->depopulate = options->depopulate != QUIRE_OFF;
 	pc->cache = options->cache != QUIRE_OFF;
 	pc->home = process_cpu() % pc->units;
-	pc->secret = clock_now_ns() | 1;
+	/* Mixed, so that what users write is none of it; above what it is mixed with: cache_mark(). */
+	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;
 	pc->due_ns = WORK_IDLE;
 	pc->module = (struct quire_module){
 		.rank = RANK_PERCPU_ALLOC,

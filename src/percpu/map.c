@@ -16,8 +16,7 @@
 
 static uint64_t *words_of(const struct percpu *pc, uint32_t page)
 {
-	/* Pairs with map_take_locked() for readers without the lock. */
-	uint32_t map = load_relaxed(&pc->page[page].map);
+	uint32_t map = pc->page[page].map;
 
 	return map == NONE ? NULL : map_words(pc, map);
 }
@@ -33,9 +32,21 @@ uint32_t map_take_locked(struct percpu *pc, uint32_t page)
 	for (uint32_t i = 0; i < 2 * map_half(pc); i++)
 		store_relaxed(&words[i], 0);
 	pc->maps_nr++;
-	store_relaxed(&pc->page[page].map, map);
+	pc->page[page].map = map;
 	pc->map_page[map] = page;
 	return map;
+}
+
+/* Shows a page's map to frees without the lock, if it is one that they understand. */
+void map_publish_locked(struct percpu *pc, uint32_t page)
+{
+	struct percpu_page *p = &pc->page[page];
+
+	DCHECK(lock_is_held(&pc->lock));
+	/* Release: pairs with free_to_stack()'s looks. */
+	store_release(&p->words, p->map == NONE || p->kind > KIND_SMALL
+					 ? NONE
+					 : p->map << (pc->map_shift - 6));
 }
 
 /* Takes it back; the last map moves into its place. */
@@ -52,10 +63,11 @@ void map_give_locked(struct percpu *pc, uint32_t page)
 		for (uint32_t i = 0; i < 2 * map_half(pc); i++)
 			store_relaxed(&to[i], from[i]);
 		pc->map_page[map] = pc->map_page[last];
-		/* Release: pairs with cache_free()'s second look. */
-		store_release(&pc->page[pc->map_page[map]].map, map);
+		pc->page[pc->map_page[map]].map = map;
+		map_publish_locked(pc, pc->map_page[map]);
 	}
-	store_relaxed(&pc->page[page].map, NONE);
+	pc->page[page].map = NONE;
+	map_publish_locked(pc, page);
 	pc->maps_nr = last;
 }
 

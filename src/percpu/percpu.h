@@ -30,7 +30,8 @@
  *   P2   an object's first granule has its boundary bit, the others have none; free ones have none
  *   P3   a page's longest run is never overstated; a page with a map has an object
  *   P4   a chunk's masks by longest run agree with its pages'; its run of free pages is exact
- *   P5   each map belongs to one page, and maps are dense: as many as pages that need one
+ *   P5   each map belongs to one page, and maps are dense: as many as pages that need one; frees
+ *        without the lock are shown where it is, unless it is of objects of 4 bytes
  *   P6   a page's kind says what its map counts: objects of 4 bytes are on such pages only
  *   P7   a page is in the chunk's free mask exactly if it has no object
  *   P8   a sidelined chunk has no empty page: the worker looked twice
@@ -79,7 +80,9 @@ enum kind {
 
 /* One page offset of a chunk.  All (l). */
 struct percpu_page {
-	uint32_t map;	  /* (r) its map, or NONE: no object */
+	uint32_t map;	  /* its map, or NONE: no object */
+	uint32_t words;	  /* (r) where that begins, in units of 64 bytes; NONE if it has no bits
+			     of granules: see map_publish_locked() */
 	uint16_t free_nr; /* granules; halves in a page of fours */
 	uint16_t longest; /* granules; 0 while a stream fills it: P3 */
 	uint16_t fresh;	  /* granules from here on were not used since it was populated */
@@ -179,7 +182,7 @@ struct percpu {
 	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
 	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
 	size_t home_bytes;		   /* (c) from CPU 0's copy to home's */
-	uint64_t secret;		   /* (c) what marks are made of */
+	uint64_t secret;		   /* (c) what marks are made of; above every address */
 	uint32_t chunks_max;		   /* (c) */
 	struct percpu_chunk *chunk;	   /* (c) by number */
 	struct percpu_page *page;	   /* (c) by chunk and page offset */
@@ -201,6 +204,7 @@ struct percpu {
 	struct lock lock __attribute__((aligned(64)));
 	lock_token kept;
 	uint32_t chunks_end;		  /* (ml) no chunk at or above */
+	uint32_t pages_end;		  /* (ml) the same in pages */
 	uint32_t chunks_nr;		  /* (l) */
 	uint32_t maps_nr, maps_ready;	  /* (l), (ml): usable */
 	struct stream stream[STREAMS_NR]; /* (l) */
@@ -285,6 +289,7 @@ static inline uint64_t addr_linear(const struct percpu *pc, const void *ptr)
 /* ---- map.c: one page's or chunk's granules ---- */
 uint32_t map_take_locked(struct percpu *pc, uint32_t page);
 void map_give_locked(struct percpu *pc, uint32_t page);
+void map_publish_locked(struct percpu *pc, uint32_t page);
 bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule);
 bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule);
 uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
@@ -301,6 +306,12 @@ uint32_t map_find_four(const struct percpu *pc, uint32_t page);
 static inline uint64_t *map_words(const struct percpu *pc, uint32_t map)
 {
 	return (uint64_t *)(void *)(pc->maps + ((size_t)map << pc->map_shift));
+}
+
+/* The same, from a page's words. */
+static inline const uint64_t *map_words_at(const struct percpu *pc, uint32_t words)
+{
+	return (const uint64_t *)(const void *)(pc->maps + (size_t)words * 64);
 }
 
 /* Words of used granules; as many of boundaries follow. */
@@ -378,8 +389,6 @@ void balance_kick(struct percpu *pc, uint64_t due_ns);
 /* ---- cache.c: offsets on per-CPU stacks ---- */
 int cache_init(struct percpu *pc);
 void cache_fini(struct percpu *pc);
-/* A free without the lock: true if the object is on this CPU's stack now. */
-bool cache_free(struct percpu *pc, void *ptr, uint64_t linear);
 void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
 void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
 void cache_warm(struct percpu *pc, uint32_t granules);
@@ -389,6 +398,12 @@ uint64_t cache_count(struct percpu *pc);
 void cache_close_all(struct percpu *pc);
 void cache_open_all(struct percpu *pc);
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);
+
+/* What the home CPU's copy of a cached object begins with; never 0. */
+static inline uint64_t cache_mark(const struct percpu *pc, uint64_t linear)
+{
+	return linear ^ pc->secret;
+}
 
 /* ---- alloc.c, free.c ---- */
 int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,

@@ -86,6 +86,7 @@ static void p5_maps_are_dense(void **state)
 
 	BREAKS(5, s.pc->maps_nr, s.pc->maps_nr + 1);
 	BREAKS(5, s.pc->map_page[s.p->map], s.page + 1);
+	BREAKS(5, s.p->words, s.p->words + 1);
 }
 
 static void p6_kinds(void **state)
