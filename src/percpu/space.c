@@ -30,22 +30,12 @@ static size_t round_up(size_t x, size_t to)
 	return (x + to - 1) / to * to;
 }
 
-/*
- * page_charge() with alloc_mutex held: it only tries then, and does not make room.  A zone's lock is
- * held for a moment only, so a caller who may wait tries again before he takes a no for an answer.
- */
-#define CHARGE_TRIES 64u
+/* page_charge() with alloc_mutex held: it does not make room then (R29). */
 int charge_try(struct percpu *pc, uint64_t pages, unsigned flags)
 {
-	unsigned tries = flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK) ? 1 : CHARGE_TRIES;
-	int error;
+	int error = page_charge(pc->q, pages, flags | QUIRE_NORETRY);
 
-	do {
-		error = page_charge(pc->q, pages, flags | QUIRE_NORETRY);
-		if (MUTANT(percpu_refused_charge_ignored))
-			error = 0;
-	} while (error && --tries != 0);
-	return error;
+	return MUTANT(percpu_refused_charge_ignored) ? 0 : error;
 }
 
 /* Makes the first @bytes of an array usable.  0, or -ENOMEM. */
