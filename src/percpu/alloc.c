@@ -18,6 +18,10 @@
 #define FLAGS_KNOWN   (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
 #define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
 
+/* Of a bulk, in one hold of the lock; fewer than the least are taken one by one, from stacks. */
+#define BATCH	    64u
+#define BATCH_LEAST 8u
+
 /* Clears an object in every unit.  Looks first: a copy that was never written reads the system's
  * page of zeroes, and a store would put memory behind it. */
 void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes)
@@ -310,16 +314,53 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	return ptr;
 }
 
+/* As many as fit into populated room, in one hold of the lock; returns how many. */
+static size_t alloc_batch(struct percpu *pc, const struct request *request, size_t count,
+			  void **ptrs)
+{
+	struct request here = *request;
+	struct placed placed;
+	bool fresh[BATCH];
+	lock_token token;
+	size_t n;
+
+	here.populated_only = true;
+	here.may_use_reserve = (request->flags & FLAGS_NO_WAIT) != 0;
+	if (!lock_for(pc, request->flags, &token))
+		return 0;
+	for (n = 0; n < count && place_locked(pc, &here, 0, &placed) == 0; n++) {
+		ptrs[n] = placed_addr(pc, request, &placed);
+		fresh[n] = placed.fresh;
+	}
+	lock_release(&pc->lock, token);
+	for (size_t i = 0; i < n; i++)
+		if (!fresh[i])
+			percpu_zero(pc, ptrs[i],
+				    request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT);
+	return n;
+}
+
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
 			       size_t count, void **ptrs)
 {
+	struct percpu *pc = percpu_if_any(q);
+	struct request placing;
 	size_t n = 0;
 
 	while (n < count) {
+		/* The first one, and one whenever populated room is used up, goes the whole way. */
 		ptrs[n] = quire_alloc_percpu(q, request->bytes, request->align, request->flags);
 		if (ptrs[n] == NULL)
 			break;
 		n++;
+		if (count - n < BATCH_LEAST || pc == NULL)
+			continue;
+		CHECK(percpu_request_make(pc, request->bytes, request->align, request->flags,
+					  &placing) == 0);
+		for (size_t some = BATCH; some == BATCH && n < count; n += some) {
+			some = count - n < BATCH ? count - n : BATCH;
+			some = alloc_batch(pc, &placing, some, ptrs + n);
+		}
 	}
 	return n;
 }

@@ -257,23 +257,34 @@ uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool h
 	return end - at;
 }
 
+/* Does an object begin there? */
+bool area_has_object_locked(const struct percpu *pc, uint64_t linear)
+{
+	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
+	uint32_t inside = (uint32_t)linear & ((1u << pc->page_shift) - 1);
+	const struct percpu_page *p;
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE)
+		return false;
+	p = &pc->page[linear >> pc->page_shift];
+	if (p->map == NONE || inside % 4 != 0)
+		return false;
+	if (p->kind == KIND_FOURS)
+		return (map_words(pc, p->map)[inside / 256] >> inside / 4 % 64 & 1) != 0;
+	return inside % 8 == 0 &&
+	       (map_words(pc, p->map)[pc->half_words + inside / 512] >> inside / 8 % 64 & 1) != 0;
+}
+
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear)
 {
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
 	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
-	uint32_t page = page_number(pc, chunk, byte >> pc->page_shift);
-	uint32_t inside = byte & ((1u << pc->page_shift) - 1);
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE ||
-	    pc->page[page].map == NONE)
+	if (!area_has_object_locked(pc, linear))
 		return 0;
-	if (pc->page[page].kind == KIND_FOURS) {
-		const uint64_t *words = map_words(pc, pc->page[page].map);
-
-		return inside % 4 == 0 && (words[inside / 256] >> inside / 4 % 64 & 1) != 0 ? 4 : 0;
-	}
-	if (inside % 8 != 0 || !map_is_start(pc, page, inside / 8))
-		return 0;
+	if (pc->page[linear >> pc->page_shift].kind == KIND_FOURS)
+		return 4;
 	return (map_object_end(pc, chunk, byte / 8) - byte / 8) * 8;
 }

@@ -179,8 +179,9 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 		return;
 	if (!cpu->ready)
 		cpu_ready_locked(pc, slot);
-	store_relaxed(&learn->opened,
-		      1); /* before an object can be there: cache_has_mark_locked() */
+	/* Before an object can be there: check_mark_locked(), cache_has_mark_locked(). */
+	store_relaxed(&pc->opened, 1u);
+	store_relaxed(&learn->opened, 1);
 	high = cpu->high[class] != 0 ? cpu->high[class] * 2u : FIRST_HIGH;
 	cpu->high[class] = (uint8_t)(high > CACHE_ENTRIES ? CACHE_ENTRIES : high);
 	if (!cpu->closed)
@@ -257,6 +258,8 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 	size_t n = 0;
 
 	CHECK(mutex_is_held(&pc->alloc_mutex));
+	if (!idle_only)
+		store_relaxed(&pc->opened, 0u);
 	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class ++)
 		store_relaxed(&pc->learn[class].opened, 0); /* whoever opens it again says so */
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)

@@ -46,6 +46,8 @@ uint32_t bits_run(uint64_t bits)
 {
 	uint32_t n = 0;
 
+	if (bits == ~(uint64_t)0)
+		return 64;
 	for (; bits != 0; bits &= bits << 1)
 		n++;
 	return n;

@@ -10,6 +10,13 @@
  */
 #include "percpu/percpu.h"
 
+/* A hold of the lock for at most so many: 64 at 20 ns are about what one wait for a lock costs. */
+#define BATCH	       64u
+/* Fewer are freed one by one, where stacks can have them. */
+#define BATCH_LEAST    8u
+/* Memory takes 100 ns, an object 15. */
+#define PREFETCH_AHEAD 8u
+
 static uint32_t chunk_at(const struct percpu *pc, uint64_t linear)
 {
 	return (uint32_t)(linear >> pc->unit_shift);
@@ -92,7 +99,7 @@ static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, 
 	for (; bits != 0; bits &= bits - 1) {
 		uint64_t at = linear + 4 * (uint64_t)bit_lowest(bits);
 
-		if (area_bytes_locked(pc, at) == 0)
+		if (!area_has_object_locked(pc, at))
 			free_misuse(pc, unit_addr(pc, chunk_at(pc, at), byte_at(pc, at)), at);
 		free_locked(pc, at, wanted);
 	}
@@ -151,7 +158,7 @@ static enum wanted free_checked_locked(struct percpu *pc, const void *ptr, uint6
 	bool now = false;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (UNLIKELY(linear == UINT64_MAX || area_bytes_locked(pc, linear) == 0))
+	if (UNLIKELY(linear == UINT64_MAX || !area_has_object_locked(pc, linear)))
 		free_misuse(pc, ptr, linear);
 	*granules = free_locked(pc, linear, &now);
 	if (*granules != 0)
@@ -177,7 +184,7 @@ static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linea
 	uint32_t granules;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (linear == UINT64_MAX)
+	if (linear == UINT64_MAX || load_relaxed(&pc->opened) == 0)
 		return;
 	granules = area_bytes_locked(pc, linear) >> GRANULE_SHIFT;
 	if (LIKELY(!cache_has_mark_locked(pc, linear, granules)))
@@ -308,10 +315,77 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		free_odd(q, ptr);
 }
 
+/*
+ * Many objects under one hold of the lock.  What the maps say of each is fetched ahead: in an order
+ * of no locality nothing else hides what memory takes.
+ */
+static void prefetch(const struct percpu *pc, const void *ptr)
+{
+	uint64_t linear = addr_linear(pc, ptr);
+
+	if (linear >> pc->page_shift < load_relaxed(&pc->pages_end)) {
+		const char *chunk = (const char *)&pc->chunk[chunk_at(pc, linear)];
+
+		__builtin_prefetch(&pc->page[linear >> pc->page_shift]);
+		for (size_t i = 0; i < sizeof(struct percpu_chunk); i += 64)
+			__builtin_prefetch(chunk + i);
+	}
+}
+
+static void prefetch_words_locked(const struct percpu *pc, const void *ptr)
+{
+	uint64_t linear = addr_linear(pc, ptr), page = linear >> pc->page_shift;
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (page < pc->pages_end && pc->page[page].map != NONE) {
+		const uint64_t *words = map_words(pc, pc->page[page].map) +
+					(linear >> (GRANULE_SHIFT + 6) & (pc->half_words - 1));
+
+		__builtin_prefetch(words);
+		__builtin_prefetch(words + pc->half_words);
+	}
+}
+
+static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
+{
+	enum wanted wanted = WANTED_NOT;
+	uint32_t granules;
+	lock_token token;
+
+	for (size_t i = 0; i < count; i++)
+		prefetch(pc, ptrs[i]);
+	token = lock_acquire(&pc->lock);
+	for (size_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
+		prefetch_words_locked(pc, ptrs[i]);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t linear = addr_linear(pc, ptrs[i]);
+		enum wanted one;
+
+		if (i + PREFETCH_AHEAD < count)
+			prefetch_words_locked(pc, ptrs[i + PREFETCH_AHEAD]);
+		if (ptrs[i] == NULL)
+			continue;
+		check_mark_locked(pc, ptrs[i], linear, &token);
+		one = free_checked_locked(pc, ptrs[i], linear, &granules);
+		wanted = one > wanted ? one : wanted;
+	}
+	lock_release(&pc->lock, token);
+	after_free(pc, wanted);
+}
+
 void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)
 {
-	for (size_t i = 0; i < count; i++)
-		quire_free_percpu(q, ptrs[i]);
+	struct percpu *pc = percpu_if_any(q);
+
+	if (pc == NULL || lock_nested() || count < BATCH_LEAST) {
+		for (size_t i = 0; i < count; i++)
+			quire_free_percpu(q, ptrs[i]);
+		return;
+	}
+	if (load_relaxed(&pc->deferred_nr) != 0) /* a hint */
+		percpu_take_deferred(pc);
+	for (size_t i = 0; i < count; i += BATCH)
+		free_batch(pc, count - i < BATCH ? count - i : BATCH, ptrs + i);
 }
 
 size_t quire_percpu_bytes(struct quire *q, const void *ptr)

@@ -142,16 +142,21 @@ uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at)
 {
 	uint32_t first = chunk << pc->pages_shift, mask = page_granules(pc) - 1;
 	uint32_t end = unit_pages(pc) << pc->page_granules_shift;
+	const uint64_t *words =
+		map_words(pc, pc->page[first + (at >> pc->page_granules_shift)].map);
+	uint32_t word = (at & mask) / 64;
+	uint64_t near = (words[pc->half_words + word] | ~words[word]) >> at % 64 >> 1;
 
-	for (uint32_t from = at + 1; from < end; from = (from & ~63u) + 64) {
+	if (LIKELY(near != 0))
+		return at + 1 + bit_lowest(near);
+	for (uint32_t from = (at & ~63u) + 64; from < end; from += 64) {
 		uint32_t page = first + (from >> pc->page_granules_shift), i = (from & mask) / 64;
 		uint64_t ends = ~word_of(pc, page, i) | word_of(pc, page, map_half(pc) + i);
 
 		if (pc->page[page].kind == KIND_FOURS) /* its words say something else */
 			return from;
-		ends &= ~(uint64_t)0 << from % 64;
 		if (ends != 0)
-			return (from & ~63u) + bit_lowest(ends);
+			return from + bit_lowest(ends);
 	}
 	return end;
 }

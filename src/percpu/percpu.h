@@ -217,6 +217,7 @@ struct percpu {
 	bool atomic_failed;		  /* (l) */
 	struct chunk_list list[CHUNK_LISTS_NR];
 	struct learn learn[CACHE_CLASSES_NR];
+	uint32_t opened;	       /* atomic, relaxed: some learn[].opened may be set */
 	uint32_t deferred_nr;	       /* atomic: bits that were set and not yet taken */
 	uint64_t due_ns;	       /* atomic: the worker's next visit, or WORK_IDLE */
 	uint64_t balanced_ns;	       /* atomic, relaxed: its latest visit */
@@ -326,6 +327,7 @@ void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *r
 uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool half);
 void page_entered_locked(struct percpu *pc, uint32_t page);
 void page_left_locked(struct percpu *pc, uint32_t page);
+bool area_has_object_locked(const struct percpu *pc, uint64_t linear);
 /* Size in bytes of the object that begins there, 0 if none does. */
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear);
 
