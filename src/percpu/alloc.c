@@ -22,22 +22,40 @@
 #define BATCH	    64u
 #define BATCH_LEAST 8u
 
-/* Clears an object in every unit.  Looks first: a copy that was never written reads the system's
- * page of zeroes, and a store would put memory behind it. */
-void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes)
+static char *placed_addr(const struct percpu *pc, const struct request *request,
+			 const struct placed *placed)
+{
+	return unit_addr(pc, placed->chunk, placed->at << (request->fours ? 2 : GRANULE_SHIFT));
+}
+
+/* Looks first: a copy that was never written may read the system's page of zeroes, and a store would
+ * put memory behind it. */
+void percpu_zero_copy(char *copy, size_t bytes)
+{
+	if (bytes == 4 && *(uint32_t *)(void *)copy != 0)
+		*(uint32_t *)(void *)copy = 0;
+	for (size_t i = 0; i < bytes / 8; i++)
+		if (((uint64_t *)(void *)copy)[i] != 0)
+			((uint64_t *)(void *)copy)[i] = 0;
+}
+
+/* Clears an object that was placed, in every unit. */
+static void zero_placed(struct percpu *pc, const struct request *request,
+			const struct placed *placed)
 {
 	uint32_t units = MUTANT(percpu_zero_skips_last_unit) ? pc->units - 1 : pc->units;
+	size_t bytes = request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT;
+	char *ptr = placed_addr(pc, request, placed);
 
-	for (uint32_t unit = 0; unit < units; unit++, ptr += QUIRE_PERCPU_STRIDE) {
-		if (bytes == 4) {
-			if (*(uint32_t *)(void *)ptr != 0)
-				*(uint32_t *)(void *)ptr = 0;
-			continue;
-		}
-		for (size_t i = 0; i < bytes / 8; i++)
-			if (((uint64_t *)(void *)ptr)[i] != 0)
-				((uint64_t *)(void *)ptr)[i] = 0;
+	if (placed->fresh)
+		return;
+	if (pc->sparse) {
+		sparse_zero(pc, addr_linear(pc, ptr), bytes, placed->seen,
+			    !(request->flags & QUIRE_NOLOCK));
+		return;
 	}
+	for (uint32_t unit = 0; unit < units; unit++)
+		percpu_zero_copy(ptr + unit * QUIRE_PERCPU_STRIDE, bytes);
 }
 
 /* The same in line for what stacks hold: whole granules. */
@@ -263,19 +281,12 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 
 /* ---- the calls ---- */
 
-static char *placed_addr(const struct percpu *pc, const struct request *request,
-			 const struct placed *placed)
-{
-	return unit_addr(pc, placed->chunk, placed->at << (request->fours ? 2 : GRANULE_SHIFT));
-}
-
 static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t bytes, size_t align,
 							unsigned flags)
 {
 	struct percpu *pc = percpu_of(q, flags);
 	struct request request;
 	struct placed placed;
-	char *ptr;
 	int error = -ENOMEM;
 
 	if (pc != NULL)
@@ -288,10 +299,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 		process_set_errno(-error);
 		return NULL;
 	}
-	ptr = placed_addr(pc, &request, &placed);
-	if (!placed.fresh)
-		percpu_zero(pc, ptr, request.fours ? 4 : (size_t)request.n << GRANULE_SHIFT);
-	return ptr;
+	zero_placed(pc, &request, &placed);
+	return placed_addr(pc, &request, &placed);
 }
 
 void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned flags)
@@ -310,7 +319,11 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		return alloc_slow(q, bytes, align, flags);
 	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
-	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
+	if (UNLIKELY(pc->sparse))
+		sparse_zero(pc, (uint64_t)entry << GRANULE_SHIFT, (class + 1) << GRANULE_SHIFT,
+			    false, false);
+	else
+		zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
 	return ptr;
 }
 
@@ -319,8 +332,7 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 			  void **ptrs)
 {
 	struct request here = *request;
-	struct placed placed;
-	bool fresh[BATCH];
+	struct placed placed[BATCH];
 	lock_token token;
 	size_t n;
 
@@ -328,15 +340,11 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 	here.may_use_reserve = (request->flags & FLAGS_NO_WAIT) != 0;
 	if (!lock_for(pc, request->flags, &token))
 		return 0;
-	for (n = 0; n < count && place_locked(pc, &here, 0, &placed) == 0; n++) {
-		ptrs[n] = placed_addr(pc, request, &placed);
-		fresh[n] = placed.fresh;
-	}
+	for (n = 0; n < count && place_locked(pc, &here, 0, &placed[n]) == 0; n++)
+		ptrs[n] = placed_addr(pc, request, &placed[n]);
 	lock_release(&pc->lock, token);
 	for (size_t i = 0; i < n; i++)
-		if (!fresh[i])
-			percpu_zero(pc, ptrs[i],
-				    request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT);
+		zero_placed(pc, request, &placed[i]);
 	return n;
 }
 

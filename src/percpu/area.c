@@ -35,6 +35,11 @@ static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 		pc->hole_chunk[p->kind] = page >> pc->pages_shift;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static bool is_streamed(const struct percpu *pc, uint32_t page)
 {
 	uint8_t kind = pc->page[page].kind;
@@ -48,7 +53,7 @@ void page_left_locked(struct percpu *pc, uint32_t page)
 	DCHECK(lock_is_held(&pc->lock));
 	if (page == NONE || pc->page[page].map == NONE || pc->page[page].kind == KIND_FOURS)
 		return;
-	set_longest(pc, page, map_longest(pc, page));
+	set_longest(pc, page, map_longest(pc, page, UINT32_MAX));
 	chunk_relocate_locked(pc, page >> pc->pages_shift);
 }
 
@@ -102,8 +107,10 @@ static void page_take(struct percpu *pc, uint32_t page, uint32_t from, uint32_t 
 	}
 	if (p->free_nr == 0)
 		set_longest(pc, page, 0);
-	else if (took_longest || (run == 0 && !is_streamed(pc, page)))
-		set_longest(pc, page, map_longest(pc, page));
+	else if (took_longest) /* it is not longer than before: another of its length will do */
+		set_longest(pc, page, least(run, map_longest(pc, page, run)));
+	else if (run == 0 && !is_streamed(pc, page))
+		set_longest(pc, page, map_longest(pc, page, UINT32_MAX));
 	else if (run > p->free_nr)
 		set_longest(pc, page, 0);
 }
@@ -134,6 +141,7 @@ static void take_four(struct percpu *pc, uint32_t chunk, uint32_t half, struct p
 	pc->holes[KIND_FOURS]--;
 	pc->used[KIND_FOURS]++;
 	placed->fresh = false; /* the other half of its granule may have been used */
+	placed->seen = p->seen == PAGE_SEEN;
 	use_fresh(pc, page, in_page / 2, in_page / 2 + 1);
 }
 
@@ -149,7 +157,7 @@ void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *r
 
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK_VALUES(chunk_is_usable(c), chunk, c->state);
-	*placed = (struct placed){ .chunk = chunk, .at = at, .fresh = true };
+	*placed = (struct placed){ .chunk = chunk, .at = at, .fresh = true, .seen = true };
 	c->objects_nr++;
 	if (request->fours) {
 		take_four(pc, chunk, at, placed);
@@ -163,6 +171,8 @@ void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *r
 				  from == at);
 			if (!use_fresh(pc, page, from & mask, ((stop - 1) & mask) + 1))
 				placed->fresh = false;
+			if (pc->page[page].seen != PAGE_SEEN)
+				placed->seen = false;
 			from = stop;
 		}
 	}
@@ -201,6 +211,7 @@ static void page_free(struct percpu *pc, uint32_t page, uint32_t from, uint32_t 
 	uint32_t n = end - from, run;
 
 	p->free_nr = (uint16_t)(p->free_nr + n);
+	p->seen = PAGE_NOT_SEEN;
 	if (p->kind < STREAMS_NR) {
 		pc->holes[p->kind] += n;
 		pc->used[p->kind] -= n;
@@ -226,6 +237,7 @@ static void free_four(struct percpu *pc, uint32_t chunk, uint32_t half)
 
 	store_relaxed(&words[in_page / 64], words[in_page / 64] & ~((uint64_t)1 << in_page % 64));
 	p->free_nr++;
+	p->seen = PAGE_NOT_SEEN;
 	pc->holes[KIND_FOURS]++;
 	pc->used[KIND_FOURS]--;
 	if (chunk < pc->hole_chunk[KIND_FOURS])

@@ -255,6 +255,9 @@ static int arrays_ready(struct percpu *pc, uint32_t chunk, unsigned flags)
 	if (!error)
 		error = grown_to(pc, &pc->grown_deferred,
 				 ((size_t)chunk + 1) << (pc->unit_shift - 2 - 3), flags);
+	if (!error && pc->sparse)
+		error = grown_to(pc, &pc->grown_written,
+				 ((size_t)chunk + 1) * pc->units * sizeof(uint64_t), flags);
 	return error ? error : window_ready(pc, chunk);
 }
 

@@ -36,7 +36,8 @@ static void fork_done(struct quire_module *module, bool child)
 {
 	struct percpu *pc = module_percpu(module);
 
-	(void)child;
+	if (child) /* whoever looked for all is not here: its pages stay pending */
+		pc->looking = false;
 	if (!MUTANT(percpu_fork_leaves_out_the_lock))
 		lock_release(&pc->lock, pc->kept);
 	cache_open_all(pc);
@@ -82,6 +83,7 @@ static void set_options(struct percpu *pc)
 	pc->packed = options->placement != QUIRE_PLACEMENT_LINUX;
 	pc->depopulate = options->depopulate != QUIRE_OFF;
 	pc->cache = options->cache != QUIRE_OFF;
+	pc->sparse = pc->units > DENSE_UNITS;
 	pc->home = process_cpu() % pc->units;
 	/* Mixed, so that what users write is none of it; above what it is mixed with: cache_mark(). */
 	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;

@@ -161,14 +161,14 @@ uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at)
 	return end;
 }
 
-/* Longest free run inside one page: exact. */
-uint32_t map_longest(const struct percpu *pc, uint32_t page)
+/* Longest free run inside one page: exact, or the first that is of @enough granules. */
+uint32_t map_longest(const struct percpu *pc, uint32_t page, uint32_t enough)
 {
 	uint32_t chunk = page >> pc->pages_shift;
 	uint32_t from = (page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
 	uint32_t end = from + page_granules(pc), longest = 0;
 
-	while (from + longest < end) {
+	while (from + longest < end && longest < enough) {
 		uint32_t start = map_next_free(pc, chunk, from, end);
 
 		from = map_next_used(pc, chunk, start, end);

@@ -60,6 +60,10 @@
 #define EMPTY_LOW  2u
 #define EMPTY_HIGH 4u
 
+/* With more units than that a look at every copy is worth avoiding: below, what it could save is
+ * seven pages for each that is written. */
+#define DENSE_UNITS 8u
+
 /* The first chunk's areas, in bytes: for variables of programs, of libraries loaded later, and what
  * is populated from the start for anybody. */
 #define STATIC_BYTES   (16u << 10)
@@ -87,7 +91,14 @@ struct percpu_page {
 	uint16_t longest; /* granules; 0 while a stream fills it: P3 */
 	uint16_t fresh;	  /* granules from here on were not used since it was populated */
 	uint8_t kind;
-	uint8_t spare;
+	uint8_t seen; /* enum page_seen */
+};
+
+/* What is free in a page reads zero where no bit of written says otherwise: sparse.c. */
+enum page_seen {
+	PAGE_NOT_SEEN, /* an object was freed since */
+	PAGE_PENDING,  /* somebody looks */
+	PAGE_SEEN,
 };
 
 /* Words 0..7: granule is used; 8..15: an object begins.  In a page of fours all 16: half is used.
@@ -178,6 +189,7 @@ struct percpu {
 	uint8_t page_granules_shift;	/* (c) */
 	uint8_t map_shift;		/* (c) log2 of a map's bytes */
 	bool packed, depopulate, cache; /* (c) */
+	bool sparse;			/* (c) units are many: sparse.c */
 	uint32_t units;			/* (c) */
 	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
 	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
@@ -188,14 +200,16 @@ struct percpu {
 	struct percpu_page *page;	   /* (c) by chunk and page offset */
 	char *maps;			   /* (c) */
 	uint32_t *map_page;		   /* (c) by map: its page */
+	uint64_t *written;		   /* (c) by chunk and unit, atomic: pages, sparse.c */
 	uint32_t *deferred;		   /* (c) bit per half granule, by chunk */
 	struct cpu_stacks stacks;
 	struct percpu_cpu *cpu; /* (c) doors */
 
 	struct mutex alloc_mutex;
-	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred; /* (m) */
-	uint32_t windows_ready;								  /* (m) */
-	uint64_t decayed_ns;								  /* (m) */
+	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred,
+		grown_written;	  /* (m) */
+	uint32_t windows_ready;	  /* (m) */
+	uint64_t decayed_ns;	  /* (m) */
 	struct mem_range *ranges; /* (m) a gather's */
 	unsigned ranges_max;
 	char *arrays;				    /* (c) the reservation of all arrays */
@@ -215,6 +229,7 @@ struct percpu {
 	uint32_t empty_pages;		  /* (r) P10 */
 	uint64_t populated_pages;	  /* (ml) P11 */
 	bool atomic_failed;		  /* (l) */
+	bool looking;			  /* (l) somebody's look is for all */
 	struct chunk_list list[CHUNK_LISTS_NR];
 	struct learn learn[CACHE_CLASSES_NR];
 	uint32_t opened;	       /* atomic, relaxed: some learn[].opened may be set */
@@ -243,6 +258,7 @@ struct placed {
 	uint32_t chunk;
 	uint32_t at;	  /* granule in the unit; half granules for fours */
 	bool fresh;	  /* reads zero */
+	bool seen;	  /* reads zero where no bit of written says otherwise */
 	uint32_t missing; /* if refused: pages that must be charged for it; 0: a chunk */
 };
 
@@ -298,7 +314,7 @@ uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32
 uint32_t map_next_used(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
 uint32_t map_next_free(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
 uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at);
-uint32_t map_longest(const struct percpu *pc, uint32_t page);
+uint32_t map_longest(const struct percpu *pc, uint32_t page, uint32_t enough);
 void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start);
 void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
 uint32_t map_run_around(const struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
@@ -411,7 +427,11 @@ static inline uint64_t cache_mark(const struct percpu *pc, uint64_t linear)
 int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
 			struct request *request);
 void percpu_take_deferred(struct percpu *pc);
-void percpu_zero(const struct percpu *pc, char *ptr, size_t bytes);
+void percpu_zero_copy(char *copy, size_t bytes);
+
+/* ---- sparse.c: clearing where memory is ---- */
+void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
+void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bool for_all);
 
 /* ---- instance.c ---- */
 /* Makes it at first use; NULL if refused, or if @flags forbid to wait and somebody is making it. */

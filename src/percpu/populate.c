@@ -39,6 +39,7 @@ void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 	pc->stat.pages_populated += nr;
 	if (!c->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages + bits_count(pages & c->free));
+	sparse_populate_locked(pc, chunk, pages);
 	for (; pages != 0; pages &= pages - 1)
 		pc->page[page_number(pc, chunk, bit_lowest(pages))].fresh = 0;
 }

@@ -99,7 +99,7 @@ static void set_geometry(struct percpu *pc)
 /* ---- the arrays ---- */
 
 struct layout {
-	size_t chunks, pages, maps, owners, deferred, end;
+	size_t chunks, pages, maps, owners, deferred, written, end;
 };
 
 static struct layout layout_of(const struct percpu *pc)
@@ -112,7 +112,10 @@ static struct layout layout_of(const struct percpu *pc)
 	at.maps = at.pages + round_up(pages * sizeof(struct percpu_page), unit);
 	at.owners = at.maps + round_up(pages << pc->map_shift, unit);
 	at.deferred = at.owners + round_up(pages * sizeof(uint32_t), unit);
-	at.end = at.deferred + round_up(chunks << (pc->unit_shift - 2 - 3), unit);
+	at.written = at.deferred + round_up(chunks << (pc->unit_shift - 2 - 3), unit);
+	at.end = at.written;
+	if (pc->sparse)
+		at.end += round_up(chunks * pc->units * sizeof(uint64_t), unit);
 	return at;
 }
 
@@ -127,12 +130,14 @@ static void arrays_init(struct percpu *pc, char *meta, const struct layout *at)
 	grown_init(&pc->grown_pages, meta, at->pages, at->maps, "quire-chunks");
 	grown_init(&pc->grown_maps, meta, at->maps, at->owners, "quire-maps");
 	grown_init(&pc->grown_owners, meta, at->owners, at->deferred, "quire-maps");
-	grown_init(&pc->grown_deferred, meta, at->deferred, at->end, "quire-deferred");
+	grown_init(&pc->grown_deferred, meta, at->deferred, at->written, "quire-deferred");
+	grown_init(&pc->grown_written, meta, at->written, at->end, "quire-chunks");
 	pc->chunk = (struct percpu_chunk *)(void *)(meta + at->chunks);
 	pc->page = (struct percpu_page *)(void *)(meta + at->pages);
 	pc->maps = meta + at->maps;
 	pc->map_page = (uint32_t *)(void *)(meta + at->owners);
 	pc->deferred = (uint32_t *)(void *)(meta + at->deferred);
+	pc->written = (uint64_t *)(void *)(meta + at->written);
 	pc->arrays = meta;
 	pc->arrays_bytes = at->end;
 }
@@ -175,7 +180,7 @@ void space_fini(struct percpu *pc)
 {
 	size_t bytes = pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
 		       pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
-		       pc->grown_deferred.ready_bytes;
+		       pc->grown_deferred.ready_bytes + pc->grown_written.ready_bytes;
 
 	page_uncharge(pc->q, bytes >> pc->page_shift);
 	mem_release(pc->base, pc->span_bytes);

@@ -14,6 +14,7 @@ static uint64_t metadata_bytes(const struct percpu *pc)
 		unit;
 
 	bytes += pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes;
+	bytes += pc->grown_written.ready_bytes;
 	bytes += ((uint64_t)pc->maps_ready << pc->map_shift) + pc->maps_ready * sizeof(uint32_t);
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		bytes += load_relaxed(&pc->cpu[slot].ready) ? stacks : 0; /* a hint */

@@ -75,7 +75,7 @@ static int verify_page(const struct percpu *pc, uint32_t page)
 		return FAIL(3);
 	if (is_fours(pc, page))
 		return p->longest != 0 ? FAIL(6) : 0;
-	if (p->longest > map_longest(pc, page))
+	if (p->longest > map_longest(pc, page, UINT32_MAX))
 		return FAIL(3);
 	return verify_bits(pc, page);
 }

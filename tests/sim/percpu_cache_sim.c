@@ -122,3 +122,72 @@ SIM_TEST(percpu_first_use_of_stacks, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEM
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
+
+/* ---- who writes, where units are many ---- */
+
+static struct percpu_scene *holes_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make_sparse(sim);
+
+	for (unsigned i = 0; i < 8; i++) {
+		scene->small[i] = quire_alloc_percpu(scene->q, 16, 0, 0);
+		*(uint64_t *)quire_per_cpu_ptr(scene->small[i], 1) = 1;
+	}
+	return scene;
+}
+
+static void takes_a_hole(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	uint64_t *ptr = quire_alloc_percpu(scene->q, 16, 0, 0);
+
+	check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(ptr, 1), 0);
+}
+
+static void frees_one_and_takes_it(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	quire_free_percpu(scene->q, scene->small[2]);
+	takes_a_hole(scene);
+}
+
+/* Two take holes of one page: the second may rely on the first's look only when that has ended. */
+SIM_TEST(percpu_look_is_for_all_when_it_has_ended, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = holes_scene(sim);
+
+	quire_free_percpu(scene->q, scene->small[0]);
+	quire_free_percpu(scene->q, scene->small[1]);
+	sim_cpu(sim, 0, takes_a_hole, scene);
+	sim_cpu(sim, 1, takes_a_hole, scene);
+	sim_run(sim);
+	SIM_CHECK(!scene->pc->looking);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+static void writes_another_and_frees_it(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	*(uint64_t *)quire_per_cpu_ptr(scene->small[3], 2) = 1;
+	quire_free_percpu(scene->q, scene->small[3]);
+}
+
+/* A free that comes while a look is under way: the page was seen before it, not after. */
+SIM_TEST(percpu_free_during_a_look_is_not_seen, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = holes_scene(sim);
+	uint64_t *ptr;
+
+	quire_free_percpu(scene->q, scene->small[0]);
+	sim_cpu(sim, 0, frees_one_and_takes_it, scene);
+	sim_cpu(sim, 1, writes_another_and_frees_it, scene);
+	sim_run(sim);
+	for (unsigned i = 0; i < 3; i++) {
+		ptr = quire_alloc_percpu(scene->q, 16, 0, 0);
+		for (unsigned unit = 0; unit < scene->pc->units; unit++)
+			check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(ptr, unit), 0);
+	}
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}

@@ -50,12 +50,12 @@ void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes)
 	quire_free_percpu(scene->q, ptr);
 }
 
-struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks)
+static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units)
 {
 	struct percpu_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	struct quire_options options = {
 		.limit_bytes = UINT64_C(8) << 20,
-		.units = 2,
+		.units = units,
 		.rseq = stacks ? QUIRE_ON : QUIRE_OFF,
 		.worker = QUIRE_WORKER_OFF,
 	};
@@ -70,6 +70,16 @@ struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks)
 		scene->object[i] = percpu_take(scene, PAGE_BYTES, 0);
 	SIM_CHECK(scene->pc->chunks_nr == 2);
 	return scene;
+}
+
+struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks)
+{
+	return make(sim, stacks, 2);
+}
+
+struct percpu_scene *percpu_scene_make_sparse(struct sim *sim)
+{
+	return make(sim, false, DENSE_UNITS + 1);
 }
 
 void percpu_isolate(struct percpu_scene *scene, unsigned from, unsigned end)

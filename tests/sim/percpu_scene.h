@@ -27,6 +27,8 @@ struct percpu_scene {
 
 /* A second chunk with pages of it in use: object[8..] lie in it, from its first page on. */
 struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks);
+/* The same with so many units that who writes is asked for, and no stacks. */
+struct percpu_scene *percpu_scene_make_sparse(struct sim *sim);
 void *percpu_take(struct percpu_scene *scene, size_t bytes, unsigned flags);
 void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes);
 /* Frees objects [from, end) and isolates the second chunk, whatever the thresholds say. */

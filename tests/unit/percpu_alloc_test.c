@@ -76,6 +76,100 @@ static void every_object_begins_as_zeroes(void **state)
 	}
 }
 
+#define MANY_UNITS 100u
+
+/* Units that have memory behind a page of an object. */
+static unsigned written_units(const void *ptr)
+{
+	const char *page = (const char *)((uintptr_t)ptr & ~(uintptr_t)(mem_page_bytes() - 1));
+	uint64_t masks[MANY_UNITS];
+	unsigned n = 0;
+
+	assert_int_equal(mem_find_written(page, QUIRE_PERCPU_STRIDE, MANY_UNITS, 1, masks), 0);
+	for (unsigned i = 0; i < MANY_UNITS; i++)
+		n += masks[i] != 0;
+	return n;
+}
+
+/* Of 100 CPUs two write.  Half of the objects are freed and allocated again, all of them at once and
+ * then one by one: they read zero where they were written, and no CPU more has memory. */
+static void reuse_puts_no_memory_where_nobody_wrote(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .units = MANY_UNITS });
+	static const unsigned writer[] = { 3, 77 };
+	uint64_t *ptr[400];
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = round == 0 ? 0 : 1; i < 400; i += round == 0 ? 1 : 2) {
+			if (round == 2)
+				quire_free_percpu(q, ptr[i]);
+			ptr[i] = quire_alloc_percpu(q, round == 2 ? 24 : 8, 8, 0);
+			for (unsigned k = 0; k < 2; k++) {
+				uint64_t *copy = quire_per_cpu_ptr(ptr[i], writer[k]);
+
+				assert_int_equal(*copy, 0);
+				*copy = ~UINT64_C(0);
+			}
+			assert_int_equal(written_units(ptr[i]), 2);
+		}
+		for (unsigned i = 1; round == 0 && i < 400; i += 2)
+			quire_free_percpu(q, ptr[i]);
+	}
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
+/* Every unit is written: then every copy is looked at. */
+static void reuse_clears_all_units_where_all_write(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .units = MANY_UNITS });
+	uint32_t *ptr[3];
+
+	(void)state;
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 3; i++) {
+			ptr[i] = quire_alloc_percpu(q, i == 0 ? 4 : 4000 * i, 0, 0);
+			for (unsigned unit = 0; unit < MANY_UNITS; unit++) {
+				uint32_t *copy = quire_per_cpu_ptr(ptr[i], unit);
+
+				assert_int_equal(copy[0], 0);
+				assert_int_equal(copy[i * 999], 0);
+				copy[0] = copy[i * 999] = ~0u;
+			}
+		}
+		for (unsigned i = 0; i < 3; i++)
+			quire_free_percpu(q, ptr[i]);
+	}
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
+/* Many at once: objects of any size are distinct and zero, and the bulk free takes them all. */
+static void bulk_is_as_one_by_one(void **state)
+{
+	struct quire *q = *state;
+	uint64_t objects = percpu_stat(q).objects;
+	void *ptr[300];
+
+	for (size_t bytes = 4; bytes <= 4096; bytes *= 4) {
+		struct quire_percpu_request request = { .bytes = bytes };
+
+		for (unsigned round = 0; round < 2; round++) {
+			assert_int_equal(quire_alloc_percpu_bulk(q, &request, 300, ptr), 300);
+			for (unsigned i = 0; i < 300; i++)
+				for (unsigned unit = 0; unit < UNITS; unit++) {
+					uint32_t *copy = quire_per_cpu_ptr(ptr[i], unit);
+
+					assert_int_equal(copy[0] | copy[bytes / 4 - 1], 0);
+					copy[0] = copy[bytes / 4 - 1] = i + 1;
+				}
+			quire_free_percpu_bulk(q, 300, ptr);
+		}
+	}
+	assert_int_equal(percpu_stat(q).objects, objects);
+}
+
 /* 1,000 objects of 8 bytes in a burst after idle, without waiting: none is refused. */
 static void atomic_burst_is_served(void **state)
 {
@@ -214,6 +308,9 @@ int main(void)
 		PERCPU_TEST(four_bytes_cost_four),
 		PERCPU_TEST(wrong_requests_are_refused),
 		PERCPU_TEST(every_object_begins_as_zeroes),
+		PERCPU_TEST(bulk_is_as_one_by_one),
+		cmocka_unit_test(reuse_puts_no_memory_where_nobody_wrote),
+		cmocka_unit_test(reuse_clears_all_units_where_all_write),
 		PERCPU_TEST(atomic_burst_is_served),
 		PERCPU_TEST(atomic_uses_the_reserve_when_the_mutex_is_held),
 		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),

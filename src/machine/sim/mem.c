@@ -141,6 +141,21 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
+int mem_find_written(const void *addr, size_t stride_bytes, unsigned nr, unsigned pages,
+		     uint64_t *masks)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+		masks[i] = 0;
+		for (unsigned k = 0; k < pages; k++) {
+			size_t page = page_of((const char *)addr + i * stride_bytes) + k;
+
+			masks[i] |= (uint64_t)memory_pages[page].touched << k;
+		}
+	}
+	return 0;
+}
+
 /* The simulated machine has no huge pages. */
 void mem_split_huge(void *addr, size_t bytes)
 {

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu/sparse.c - clearing an object that was used before where few CPUs write
+ *
+ * Every copy of a reused object must read zero.  With few units all copies are looked at.  With many,
+ * most of which nobody writes, that look alone would cost: a page table for each CPU, and on some
+ * systems a page.  But a copy can only be other than zero where memory is behind its page, and the
+ * system knows where that is.
+ *
+ *   written   a bit a page and unit: there may be memory behind it.  Set by looks, cleared when the
+ *             page is populated, so never too few of what a look found.
+ *   seen      said of a page: what is free in it reads zero in every unit whose bit is clear.
+ *             True when it is populated; false from a free on; true again after a look that began
+ *             after the latest free.
+ *
+ * So a burst of allocations into holes costs one look a chunk, and an object in a page that nobody
+ * freed in since costs none.  A look takes about 10 us for each 64 CPUs' stretch of which few write.
+ *
+ * A look is made with no lock held, by one caller at a time for all: the pages not seen become
+ * PENDING before it and SEEN after it, unless a free has set them back meanwhile.  Who finds somebody
+ * else looking looks for himself.  Bits are only added by looks, which never hurts: what they cost is
+ * that a copy is read.
+ */
+#include "percpu/percpu.h"
+
+#define BATCH_UNITS 64u
+
+static uint64_t *written_of(const struct percpu *pc, uint32_t chunk)
+{
+	return pc->written + (size_t)chunk * pc->units;
+}
+
+/* More copies than not are written: a look at each is cheaper than the system's at all. */
+static bool is_dense(const struct percpu *pc, uint32_t chunk, uint64_t pages)
+{
+	const uint64_t *written = written_of(pc, chunk);
+	uint32_t n = 0;
+
+	for (uint32_t unit = 0; unit < pc->units; unit++)
+		n += (load_relaxed(&written[unit]) & pages) == pages; /* a hint */
+	return n * 2 > pc->units;
+}
+
+/* Nothing is behind pages that are populated now.  With lock held, as a look's result may come. */
+void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
+{
+	uint64_t *written = written_of(pc, chunk);
+
+	DCHECK(lock_is_held(&pc->lock));
+	for (uint32_t unit = 0; pc->sparse && unit < pc->units; unit++)
+		if ((load_relaxed(&written[unit]) & pages) != 0) /* ours to write, but for looks */
+			fetch_and_acq_rel(&written[unit], ~pages); /* pairs with find() */
+	for (; pages != 0; pages &= pages - 1)
+		pc->page[page_number(pc, chunk, bit_lowest(pages))].seen = PAGE_SEEN;
+}
+
+static bool begin(struct percpu *pc, uint32_t chunk)
+{
+	lock_token token;
+
+	if (!lock_try(&pc->lock, &token))
+		return false;
+	if (pc->looking) {
+		lock_release(&pc->lock, token);
+		return false;
+	}
+	pc->looking = true;
+	for (uint32_t i = 0; i < unit_pages(pc); i++) {
+		struct percpu_page *page = &pc->page[page_number(pc, chunk, i)];
+
+		if (page->seen == PAGE_NOT_SEEN)
+			page->seen = MUTANT(percpu_seen_before_look) ? PAGE_SEEN : PAGE_PENDING;
+	}
+	lock_release(&pc->lock, token);
+	return true;
+}
+
+static void end(struct percpu *pc, uint32_t chunk)
+{
+	lock_token token = lock_acquire(&pc->lock);
+
+	for (uint32_t i = 0; i < unit_pages(pc); i++) {
+		struct percpu_page *page = &pc->page[page_number(pc, chunk, i)];
+
+		if (page->seen == PAGE_PENDING ||
+		    (MUTANT(percpu_seen_despite_free) && page->seen == PAGE_NOT_SEEN))
+			page->seen = PAGE_SEEN;
+	}
+	pc->looking = false;
+	lock_release(&pc->lock, token);
+}
+
+/* Asks about the units from @first on, and notes the answer. */
+static void find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr, uint64_t *masks)
+{
+	uint64_t *written = written_of(pc, chunk) + first;
+
+	if (mem_find_written(unit_addr(pc, chunk, 0) + first * QUIRE_PERCPU_STRIDE,
+			     QUIRE_PERCPU_STRIDE, nr, unit_pages(pc), masks) != 0)
+		memset(masks, 0xff, nr * sizeof(masks[0]));
+	for (uint32_t i = 0; i < nr; i++)
+		if ((load_relaxed(&written[i]) & masks[i]) != masks[i]) /* who adds more? */
+			fetch_or_acq_rel(&written[i], masks[i]);	/* pairs with known() */
+}
+
+static void known(const struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr,
+		  uint64_t *masks)
+{
+	const uint64_t *written = written_of(pc, chunk) + first;
+
+	for (uint32_t i = 0; i < nr; i++)
+		masks[i] = load_relaxed(&written[i]); /* from before our page was seen, or more */
+}
+
+/* Clears an object of a user who was not handed it yet.  @seen: its pages were, when it was placed;
+ * @for_all: a look may take the lock, and serve who comes later. */
+void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bool for_all)
+{
+	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift), mask = unit_pages(pc) - 1;
+	uint32_t first = (uint32_t)(linear >> pc->page_shift) & mask;
+	uint32_t last = (uint32_t)((linear + bytes - 1) >> pc->page_shift) & mask;
+	uint64_t pages = ~(uint64_t)0 >> (63 - (last - first)) << first, masks[BATCH_UNITS];
+	char *ptr = pc->base + (linear >> 20 << pc->window_shift) + (linear & ((1u << 20) - 1));
+	bool all = !seen && is_dense(pc, chunk, pages);
+
+	for_all = for_all && !seen && !all && begin(pc, chunk);
+	for (uint32_t unit = 0; unit < pc->units; unit += BATCH_UNITS) {
+		uint32_t nr = pc->units - unit < BATCH_UNITS ? pc->units - unit : BATCH_UNITS;
+
+		if (all)
+			memset(masks, 0xff, sizeof(masks));
+		else if (seen)
+			known(pc, chunk, unit, nr, masks);
+		else
+			find(pc, chunk, unit, nr, masks);
+		for (uint32_t i = 0; i < nr; i++)
+			if ((masks[i] & pages) != 0)
+				percpu_zero_copy(ptr + (unit + i) * QUIRE_PERCPU_STRIDE, bytes);
+	}
+	if (for_all)
+		end(pc, chunk);
+}
