@@ -351,8 +351,8 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
 			       size_t count, void **ptrs)
 {
-	struct percpu *pc = percpu_if_any(q);
 	struct request placing;
+	struct percpu *pc;
 	size_t n = 0;
 
 	while (n < count) {
@@ -361,7 +361,8 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 		if (ptrs[n] == NULL)
 			break;
 		n++;
-		if (count - n < BATCH_LEAST || pc == NULL)
+		pc = percpu_if_any(q);
+		if (count - n < BATCH_LEAST)
 			continue;
 		CHECK(percpu_request_make(pc, request->bytes, request->align, request->flags,
 					  &placing) == 0);
