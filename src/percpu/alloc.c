@@ -157,7 +157,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 		if (!error)
 			charged = placed->missing;
 	}
-	if (charged != 0)
+	if (charged != 0 && !MUTANT(percpu_charge_left_over))
 		page_uncharge(pc->q, charged * pc->units);
 	return error;
 }
@@ -169,7 +169,7 @@ static int under_mutex(struct percpu *pc, const struct request *request, uint32_
 
 	if (MUTANT(percpu_populate_without_mutex))
 		return from_new(pc, request, charged, placed);
-	if (!(request->flags & FLAGS_NO_WAIT))
+	if (!(request->flags & FLAGS_NO_WAIT) || MUTANT(percpu_atomic_waits))
 		mutex_acquire(&pc->alloc_mutex);
 	else if (!mutex_try(&pc->alloc_mutex))
 		return -EAGAIN;

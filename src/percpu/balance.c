@@ -111,7 +111,8 @@ static bool populate_one_locked(struct percpu *pc)
 			uint64_t pages = chunk->free & ~chunk->populated;
 
 			/* An isolated chunk's pages would not count, and soon be taken again. */
-			if (chunk->state != state || chunk->isolated || pages == 0)
+			if (chunk->state != state || pages == 0 ||
+			    (chunk->isolated && !MUTANT(percpu_reserve_in_isolated)))
 				continue;
 			populate_locked(pc, i, pages & (0 - pages));
 			return true;
@@ -155,7 +156,8 @@ size_t balance(struct percpu *pc, bool all)
 
 	CHECK(mutex_is_held(&pc->alloc_mutex));
 	percpu_take_deferred(pc);
-	if (all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE)
+	if ((all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE) &&
+	    !MUTANT(percpu_cached_keeps_page))
 		cache_drain(pc, false);
 	if (all)
 		isolate_old(pc, UINT64_MAX, true);
@@ -209,6 +211,8 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 		isolate_old(pc, before_ns, false);
 	}
 	balance(pc, false);
+	if (MUTANT(percpu_kick_forgotten))
+		store_relaxed(&pc->due_ns, WORK_IDLE);
 	store_relaxed(&pc->balanced_ns, now_ns); /* read by balance_kick(): a hint */
 	due_ns = is_anything_left(pc) ? now_ns + decay_ns : WORK_IDLE;
 	if (load_relaxed(&pc->due_ns) > due_ns)

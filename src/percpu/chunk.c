@@ -169,7 +169,8 @@ void chunk_reintegrate_locked(struct percpu *pc, uint32_t chunk)
 	DCHECK(lock_is_held(&pc->lock));
 	if (c->isolated) {
 		c->isolated = false;
-		store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
+		if (!MUTANT(percpu_return_forgets_count))
+			store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
 		pc->stat.chunks_reintegrated++;
 	}
 	set_state(pc, chunk, c->objects_nr != 0 ? CHUNK_ACTIVE : CHUNK_FREE);
@@ -215,6 +216,8 @@ bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk)
 	struct percpu_chunk *c = &pc->chunk[chunk];
 
 	DCHECK(lock_is_held(&pc->lock));
+	if (MUTANT(percpu_free_takes_chunk_back) && c->objects_nr == 0 && c->isolated)
+		chunk_reintegrate_locked(pc, chunk);
 	if (c->state == CHUNK_TO_DEPOPULATE)
 		return false; /* the worker looks again when it is done with it */
 	if (!c->isolated && c->objects_nr == 0 && !c->immutable) {

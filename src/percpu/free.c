@@ -70,6 +70,13 @@ static uint32_t *deferred_word(struct percpu *pc, uint64_t linear)
 	return &pc->deferred[linear >> 7];
 }
 
+/* After the bit: who sees the flag finds it. */
+static void announce(struct percpu *pc, uint32_t chunk)
+{
+	store_release(&pc->chunk[chunk].deferred, 1u);
+	exchange_acq_rel(&pc->deferred_nr, 1u);
+}
+
 static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 {
 	uint32_t bit = 1u << (linear >> 2) % 32;
@@ -77,13 +84,14 @@ static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 	if (linear == UINT64_MAX || linear % 4 != 0 ||
 	    chunk_at(pc, linear) >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
+	if (MUTANT(percpu_deferred_flag_first))
+		announce(pc, chunk_at(pc, linear));
 	/* Pairs with the exchange in take_chunk(). */
 	if (fetch_or_acq_rel(deferred_word(pc, linear), bit) & bit)
 		misuse("double free", "quire_free_percpu", ptr, 0);
-	/* After the bit: who sees the flag finds it. */
-	store_release(&pc->chunk[chunk_at(pc, linear)].deferred, 1u);
 	fetch_add_relaxed(&pc->deferred_total, 1);
-	exchange_acq_rel(&pc->deferred_nr, 1u);
+	if (!MUTANT(percpu_deferred_flag_first))
+		announce(pc, chunk_at(pc, linear));
 }
 
 static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, bool *wanted)
