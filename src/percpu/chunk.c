@@ -263,7 +263,7 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
 
-	memset(c, 0, sizeof(*c));
+	memset(c, 0, CHUNK_LOCKED_BYTES);
 	c->free = unit_pages(pc) == 64 ? ~(uint64_t)0 : ((uint64_t)1 << unit_pages(pc)) - 1;
 	c->free_granules = unit_pages(pc) << pc->page_granules_shift;
 	c->free_run = (uint8_t)unit_pages(pc);

@@ -121,9 +121,12 @@ struct percpu_chunk {
 	uint8_t free_run;		    /* (l) longest run of free pages */
 	bool isolated;			    /* (l) */
 	bool immutable;			    /* (c) the first */
-	uint32_t deferred;		    /* atomic: its deferred bitmap may have bits */
 	uint64_t emptied_ns;		    /* (l) last time a page became empty */
+	/* Atomic, written without the lock and so out of what is copied and cleared under it: the
+	 * deferred bitmap may have bits. */
+	uint32_t deferred;
 };
+#define CHUNK_LOCKED_BYTES offsetof(struct percpu_chunk, deferred)
 
 struct chunk_list {
 	uint32_t head, tail, nr;
@@ -160,7 +163,8 @@ struct learn {
 /* A reserved array that is committed as it grows; (m). */
 struct grown {
 	char *base;
-	size_t ready_bytes, span_bytes;
+	size_t ready_bytes; /* load_relaxed() without the mutex gives a gauge */
+	size_t span_bytes;
 	const char *name;
 };
 
@@ -217,7 +221,7 @@ struct percpu {
 	uint64_t due_ns;	       /* atomic: the worker's next visit, or WORK_IDLE */
 	uint64_t balanced_ns;	       /* atomic, relaxed: its latest visit */
 	struct quire_percpu_stat stat; /* (l) counters */
-	uint64_t refusals, atomic_refusals, deferred_total, drains; /* atomic, relaxed */
+	uint64_t refusals, atomic_refusals, deferred_total, drains, flushes; /* atomic, relaxed */
 	uint8_t open; /* (c) 0: what every push finds as it expects */
 	struct quire_module module;
 };

@@ -123,7 +123,7 @@ static bool finish(struct percpu *pc, struct gather *gather)
 	gather_finish(gather);
 	for (unsigned i = 0; i < gather->ranges_nr; i++)
 		taken = taken && gather->ranges[i].error == 0;
-	pc->stat.flushes++;
+	fetch_add_relaxed(&pc->flushes, 1); /* lock is dropped */
 	return taken;
 }
 
