@@ -118,7 +118,7 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 	if (!lock_for(pc, request->flags, &token))
 		return -EAGAIN;
 	error = place_locked(pc, &here, 0, placed);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return error;
 }
 
@@ -143,7 +143,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 		before = pc->populated_pages;
 		error = place_locked(pc, request, charged, placed);
 		charged -= (uint32_t)(pc->populated_pages - before);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		if (!error)
 			break;
 		if (placed->missing == 0) {
@@ -204,7 +204,7 @@ static void note_refusal(struct percpu *pc, const struct request *request)
 	fetch_add_relaxed(&pc->atomic_refusals, 1);
 	if (lock_for(pc, request->flags, &token)) {
 		pc->atomic_failed = true;
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 	}
 	balance_kick(pc, 0);
 }

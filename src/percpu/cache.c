@@ -280,7 +280,7 @@ static size_t give_locked(struct percpu *pc, uint32_t slot)
 			chunk_after_free_locked(pc, chunk);
 		}
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return n;
 }
 

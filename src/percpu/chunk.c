@@ -301,7 +301,7 @@ int chunk_create(struct percpu *pc, unsigned flags)
 	chunk_init(pc, chunk);
 	if (chunk == pc->chunks_end)
 		store_release(&pc->chunks_end, chunk + 1); /* read by cache_free() */
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return 0;
 }
 
@@ -321,7 +321,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	pc->stat.chunks_destroyed++;
 	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE)
 		store_release(&pc->chunks_end, pc->chunks_end - 1); /* as above */
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 }
 
 /* Makes chunk 0, just created, the first: its areas are populated and never change; no room behind. */
@@ -349,5 +349,5 @@ void chunk_first(struct percpu *pc, uint32_t populated_nr)
 	c->state = CHUNK_ACTIVE;
 	chunk_update_free_locked(pc, 0);
 	chunk_relocate_locked(pc, 0);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 }

@@ -124,7 +124,7 @@ static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 		if (MUTANT(percpu_deferred_taken_by_load))
 			store_relaxed(&words[i], 0u);
 		take_bits_locked(pc, linear + 128 * (uint64_t)i, bits, wanted);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 	}
 }
 
@@ -190,7 +190,7 @@ static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linea
 	granules = area_bytes_locked(pc, linear) >> GRANULE_SHIFT;
 	if (LIKELY(!cache_has_mark_locked(pc, linear, granules)))
 		return;
-	lock_release(&pc->lock, *token);
+	percpu_unlock(pc, *token);
 	if (cache_holds(pc, linear))
 		misuse("double free", "quire_free_percpu", ptr, 0);
 	*token = lock_acquire(&pc->lock);
@@ -215,7 +215,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 		check_mark_locked(pc, ptr, linear, &token);
 	}
 	wanted = free_checked_locked(pc, ptr, linear, &granules);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
 		cache_warm(pc, granules);
@@ -253,6 +253,6 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr)
 		return 0;
 	token = lock_acquire(&pc->lock);
 	bytes = area_bytes_locked(pc, linear);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return bytes;
 }

@@ -38,7 +38,7 @@ static void fork_done(struct quire_module *module, bool child)
 
 	(void)child;
 	if (!MUTANT(percpu_fork_leaves_out_the_lock))
-		lock_release(&pc->lock, pc->kept);
+		percpu_unlock(pc, pc->kept);
 	cache_open_all(pc);
 	mutex_release(&pc->alloc_mutex);
 }

@@ -245,6 +245,18 @@ struct placed {
 	uint32_t missing; /* if refused: pages that must be charged for it; 0: a chunk */
 };
 
+/* verify.c: stops if P8 or P10 is broken.  O(chunks). */
+void percpu_recount_locked(const struct percpu *pc);
+
+/* Drops lock.  Debug builds ask first whether the two rules hold that callers who may not wait live
+ * by: nothing empty is hidden in a sidelined chunk (P8), and the reserve is what is said (P10). */
+static inline void percpu_unlock(struct percpu *pc, lock_token token)
+{
+	if (QUIRE_DEBUG)
+		percpu_recount_locked(pc);
+	lock_release(&pc->lock, token);
+}
+
 /* ---- space.c: addresses, numbers, arrays ---- */
 int space_init(struct percpu *pc);
 void space_fini(struct percpu *pc);

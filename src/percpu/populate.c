@@ -68,7 +68,7 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 		token = lock_acquire(&pc->lock);
 	}
 	pc->maps_ready = ready;
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return 0;
 }
 
@@ -90,7 +90,7 @@ size_t maps_trim(struct percpu *pc)
 		return 0;
 	token = lock_acquire(&pc->lock);
 	pc->maps_ready = (uint32_t)(from >> pc->map_shift);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	gather_begin(&gather, pc->ranges, pc->ranges_max);
 	gather_unback(&gather, pc->maps + from, end - from);
 	return gather_finish(&gather);
@@ -228,7 +228,7 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 		}
 		if (MUTANT(percpu_counted_before_flush))
 			settle_locked(pc, chunk, true);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		gone = depopulate_round(pc, chunk, empty);
 		token = lock_acquire(&pc->lock);
 		account_locked(pc, chunk, gone);
@@ -238,7 +238,7 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 		if (MUTANT(percpu_counted_before_flush))
 			break;
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	if (pages != 0)
 		page_uncharge(pc->q, pages * pc->units);
 	return pages;

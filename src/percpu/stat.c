@@ -47,7 +47,7 @@ void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat)
 	stat->chunks = pc->chunks_nr;
 	stat->bytes = (pc->used[KIND_BIG] + pc->used[KIND_SMALL]) * 8 + pc->used[KIND_FOURS] * 4;
 	stat->metadata_bytes = metadata_bytes_locked(pc);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	stat->populated_kB = stat->populated_pages * pc->units << pc->page_shift >> 10;
 	stat->cached_objects = cache_count(pc);
 	stat->objects -=
@@ -114,7 +114,7 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 		view->longest = view->longest > view->holes ? view->longest : view->holes;
 		view->first_bit = map_next_free(pc, chunk, 0, end);
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return exists;
 }
 
