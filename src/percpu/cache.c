@@ -196,32 +196,56 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 
 /* ---- the free's fast path ---- */
 
-/* The rest of an object that goes on in the next word; 0: look under the lock. */
-static __attribute__((noinline)) uint32_t object_tail(const struct percpu *pc,
+/*
+ * Does an object that reaches the page's end stop there?  False also means: look under the lock.  If it
+ * goes on, its granules in the next page do not change, and that page's map only moves, to lower
+ * numbers.  If not, whatever is read there is right: objects come and go, and in a page of fours
+ * the bits say something else.
+ */
+static bool ends_with_page(const struct percpu *pc, uint32_t page)
+{
+	const struct percpu_page *next = &pc->page[page + 1];
+	uint64_t used, starts;
+	uint32_t map;
+
+	if ((page & (unit_pages(pc) - 1)) == unit_pages(pc) - 1)
+		return true;
+	map = load_acquire(&next->map); /* pairs with map_give_locked() */
+	if (map == NONE)
+		return true;
+	/* Acquire, here and below: read before the second look at the map, where it has moved. */
+	used = load_acquire(&map_words(pc, map)[0]);
+	starts = load_acquire(&map_words(pc, map)[map_half(pc)]);
+	return (used & ~starts & 1) == 0 && load_acquire(&next->map) == map;
+}
+
+/* The rest of an object that goes on in the next word or to the page's end; 0: look under the lock. */
+static __attribute__((noinline)) uint32_t object_tail(const struct percpu *pc, uint32_t page,
 						      const uint64_t *words, uint32_t at)
 {
 	uint32_t half = map_half(pc), word = at / 64 + 1;
 	uint64_t ends;
 
 	if (word == half)
-		return 0;
-	ends = load_relaxed(&words[half + word]) | ~load_relaxed(&words[word]);
+		return ends_with_page(pc, page) ? 64 - at % 64 : 0;
+	ends = load_acquire(&words[half + word]) | ~load_acquire(&words[word]);
 	return ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
 }
 
 /* Granules of the object that begins at a granule of a page and ends in it; 0: look under the lock.
  * The map may move meanwhile: the caller looks again where it is. */
-static inline uint32_t object_granules(const struct percpu *pc, const uint64_t *words, uint32_t at)
+static inline uint32_t object_granules(const struct percpu *pc, uint32_t page,
+				       const uint64_t *words, uint32_t at)
 {
-	uint64_t starts = load_relaxed(&words[pc->half_words + at / 64]) >> at % 64;
-	uint64_t free = ~load_relaxed(&words[at / 64]) >> at % 64, ends;
+	uint64_t starts = load_acquire(&words[pc->half_words + at / 64]) >> at % 64;
+	uint64_t free = ~load_acquire(&words[at / 64]) >> at % 64, ends;
 
 	if (UNLIKELY((starts & ~free & 1) == 0))
 		return 0;
 	ends = (starts | free) & ~(uint64_t)1; /* what was shifted in ends nothing */
 	if (LIKELY(ends != 0))
 		return bit_lowest(ends);
-	return object_tail(pc, words, at);
+	return object_tail(pc, page, words, at);
 }
 
 bool cache_free(struct percpu *pc, void *ptr, uint64_t linear)
@@ -237,7 +261,7 @@ bool cache_free(struct percpu *pc, void *ptr, uint64_t linear)
 	map = load_acquire(&p->map); /* pairs with map_give_locked() */
 	if (UNLIKELY(map == NONE || load_relaxed(&p->kind) > KIND_SMALL))
 		return false;
-	granules = object_granules(pc, map_words(pc, map),
+	granules = object_granules(pc, page, map_words(pc, map),
 				   (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask);
 	if (UNLIKELY(granules - 1 >= CACHE_CLASSES_NR ||
 		     !load_relaxed(&pc->learn[granules - 1].warm)))
