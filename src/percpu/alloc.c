@@ -69,9 +69,10 @@ int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, uns
 	*request = (struct request){
 		.n = fours ? 1 : (uint32_t)((bytes + 7) >> GRANULE_SHIFT),
 		.align = align <= 8 ? 1 : (uint32_t)(align >> GRANULE_SHIFT),
-		.kind = fours			     ? KIND_FOURS
-			: bytes >= 64 || !pc->packed ? KIND_BIG
-						     : KIND_SMALL,
+		.kind = fours ? KIND_FOURS
+			: bytes >= 64 || !pc->packed || !has_rule(pc, QUIRE_RULE_APART)
+				? KIND_BIG
+				: KIND_SMALL,
 		.fours = fours,
 		.flags = lock_nested() ? flags | QUIRE_NOLOCK : flags,
 	};

@@ -80,6 +80,7 @@ static void set_options(struct percpu *pc)
 
 	pc->units = options->units != 0 ? options->units : cpus;
 	pc->packed = options->placement != QUIRE_PLACEMENT_LINUX;
+	pc->without = (uint8_t)options->placement_without;
 	pc->depopulate = options->depopulate != QUIRE_OFF;
 	pc->cache = options->cache != QUIRE_OFF;
 	pc->home = process_cpu() % pc->units;

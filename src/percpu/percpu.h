@@ -179,6 +179,7 @@ struct percpu {
 	uint8_t page_granules_shift;	/* (c) */
 	uint8_t map_shift;		/* (c) log2 of a map's bytes */
 	bool packed, depopulate, cache; /* (c) */
+	uint8_t without;		/* (c) enum quire_placement_rule */
 	uint32_t units;			/* (c) */
 	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
 	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
@@ -296,6 +297,12 @@ static inline uint64_t addr_linear(const struct percpu *pc, const void *ptr)
 	if (UNLIKELY(offset >= pc->span_bytes || inside >> 20 != 0))
 		return UINT64_MAX;
 	return (uint64_t)(offset >> pc->window_shift) << 20 | inside;
+}
+
+/* Whether placement follows a rule: packed.c. */
+static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule rule)
+{
+	return pc->without != (uint8_t)rule;
 }
 
 /* ---- map.c: one page's or chunk's granules ---- */

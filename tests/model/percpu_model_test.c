@@ -63,11 +63,10 @@ static void give(struct quire *q, struct live *entry)
 	entry->ptr = NULL;
 }
 
-static void run(struct quire_options options)
+static void run_ops(struct quire_options options, uint64_t ops)
 {
 	struct quire *q = percpu_make(options);
-	uint64_t ops = env_u64("QUIRE_PERCPU_MODEL_OPS", 60000), random = 4711,
-		 target = LIVE_MAX / 2;
+	uint64_t random = 4711, target = LIVE_MAX / 2;
 
 	for (uint64_t i = 0; i < ops; i++) {
 		struct live *entry = &live[stress_random(&random, LIVE_MAX)];
@@ -93,6 +92,16 @@ static void run(struct quire_options options)
 	quire_destroy(q);
 }
 
+static uint64_t ops_nr(void)
+{
+	return env_u64("QUIRE_PERCPU_MODEL_OPS", 60000);
+}
+
+static void run(struct quire_options options)
+{
+	run_ops(options, ops_nr());
+}
+
 static void packed(void **state)
 {
 	(void)state;
@@ -103,6 +112,17 @@ static void as_linux(void **state)
 {
 	(void)state;
 	run((struct quire_options){ .placement = QUIRE_PLACEMENT_LINUX });
+}
+
+/* And no sequences, so that all frees and allocations are placed. */
+static void with_any_rule_left_out(void **state)
+{
+	(void)state;
+	for (unsigned rule = QUIRE_RULE_APART; rule <= QUIRE_RULE_ACROSS; rule++)
+		run_ops((struct quire_options){ .placement_without =
+							(enum quire_placement_rule)rule,
+						.rseq = QUIRE_OFF },
+			ops_nr() / 6);
 }
 
 static void without_sequences_in_a_small_limit(void **state)
@@ -122,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(packed),
 		cmocka_unit_test(as_linux),
+		cmocka_unit_test(with_any_rule_left_out),
 		cmocka_unit_test(without_sequences_in_a_small_limit),
 		cmocka_unit_test(large_pages),
 	};
