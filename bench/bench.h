@@ -82,6 +82,11 @@ extern const struct target target_tree_ratio;
 extern const struct target target_tree_compares;
 extern const struct target target_vmas;
 extern const struct target target_policy_spurious;
+extern const struct target target_percpu_pair_ns;
+extern const struct target target_percpu_pair_both_ns;
+extern const struct target target_percpu_written_mib; /* and what the bitmaps take */
+extern const struct target target_percpu_idle_mib;
+extern const struct target target_percpu_atomic;
 
 /* ---- report.c ---- */
 struct figure {
@@ -165,5 +170,9 @@ void bench_tree(const struct options *options);
 void bench_vmas(const struct options *options);
 void bench_policies(const struct options *options);
 void bench_percpu_ops(const struct options *options);
+void bench_percpu_alloc(const struct options *options);
+void bench_percpu_patterns(const struct options *options);
+void bench_percpu_memory(const struct options *options);
+void bench_percpu_atomic(const struct options *options);
 
 #endif

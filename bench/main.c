@@ -45,6 +45,11 @@ static const struct question questions[] = {
 	{ "vmas", bench_vmas, "mappings with 20,000 guarded areas" },
 	{ "policies", bench_policies, "spurious refusals and areas per hold, by purge policy" },
 	{ "percpu_ops", bench_percpu_ops, "adding one on this CPU, beside the ways to do without" },
+	{ "percpu_alloc", bench_percpu_alloc,
+	  "ns a pair of per-CPU objects, by size and live ones" },
+	{ "percpu_patterns", bench_percpu_patterns, "a million objects freed in four patterns" },
+	{ "percpu_memory", bench_percpu_memory, "memory of a million counters on 2 of 256 CPUs" },
+	{ "percpu_atomic", bench_percpu_atomic, "bursts that may not wait, after idling" },
 };
 
 #define QUESTIONS_NR (sizeof(questions) / sizeof(questions[0]))
@@ -53,7 +58,7 @@ static int usage(FILE *file)
 {
 	fprintf(file, "usage: quire-bench [OPTION...] all|QUESTION...\n\n");
 	for (size_t i = 0; i < QUESTIONS_NR; i++)
-		fprintf(file, "  %-10s %s\n", questions[i].name, questions[i].what);
+		fprintf(file, "  %-15s %s\n", questions[i].name, questions[i].what);
 	fprintf(file,
 		"\n"
 		"  --quick       %u samples of %u ms instead of %u of %u\n"

@@ -97,6 +97,11 @@ TARGET(tree_ratio, AT_MOST, 4, "at most 4");
 TARGET(tree_compares, AT_MOST, 1.5, "at most 1.5");
 TARGET(vmas, AT_MOST, 64, "at most 64");
 TARGET(policy_spurious, AT_MOST, 0, "0");
+TARGET(percpu_pair_ns, AT_MOST, 7, "at most 7 ns");
+TARGET(percpu_pair_both_ns, AT_MOST, 8, "at most 8 ns");
+TARGET(percpu_written_mib, AT_MOST, 0, "at most 1.1 x 2 x 8 MB + bitmaps");
+TARGET(percpu_idle_mib, AT_MOST, 1, "at most 1 MiB");
+TARGET(percpu_atomic, AT_MOST, 0, "0");
 
 void row_name(const struct row *row, char *name, size_t bytes)
 {

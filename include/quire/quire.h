@@ -76,6 +76,17 @@ enum quire_placement {
 	QUIRE_PLACEMENT_LINUX = 2,   /* first fit by largest hole, for comparison */
 };
 
+/* A rule of packed placement that is left out, to see what it is worth: docs/percpu.md. */
+enum quire_placement_rule {
+	QUIRE_RULE_NONE = 0,
+	QUIRE_RULE_APART = 1,	/* small objects have pages of their own */
+	QUIRE_RULE_GAPS = 2,	/* small ones go into gaps between large ones of their time */
+	QUIRE_RULE_SLIVERS = 3, /* but not into the smallest gaps */
+	QUIRE_RULE_TIME = 4,	/* the next object goes where the last one went */
+	QUIRE_RULE_HOLES = 5,	/* older holes are used once they are many */
+	QUIRE_RULE_ACROSS = 6,	/* objects may cross into the next page */
+};
+
 /*
  * How to make an instance.  Zero-initialise, then set what you need; zero means the default.
  * The same keys, in the same words, are read from a string: see quire_options_parse().
@@ -102,6 +113,8 @@ struct quire_options {
 				       possible */
 	enum quire_switch depopulate; /* depopulate: give back emptied per-CPU pages; default on */
 	enum quire_placement placement; /* placement: packed or linux */
+	/* placement_without: apart, gaps, slivers, time, holes or across; default none */
+	enum quire_placement_rule placement_without;
 };
 
 /**

@@ -49,7 +49,7 @@ struct span {
 	size_t bytes;
 };
 
-#define OPTION_KEYS_NR 19
+#define OPTION_KEYS_NR 20
 extern const struct option_key option_keys[OPTION_KEYS_NR];
 
 /* Longer than any key or word: what is longer still is compared and quoted by its beginning. */

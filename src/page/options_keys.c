@@ -20,13 +20,16 @@ static const char *const worker_words[] = { "thread", "inline", "off", NULL };
 static const char *const backing_words[] = { "anon", "memfd", NULL };
 static const char *const purge_words[] = { "splice", "counter", "lock", NULL };
 static const char *const placement_words[] = { "packed", "linux", NULL };
+static const char *const rule_words[] = { "apart", "gaps",   "slivers", "time",
+					  "holes", "across", NULL };
 
 _Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2, "switch_words is in this order");
 _Static_assert(QUIRE_WORKER_THREAD == 1 && QUIRE_WORKER_INLINE == 2 && QUIRE_WORKER_OFF == 3,
 	       "worker_words is in this order");
 _Static_assert(sizeof(enum quire_switch) == 4 && sizeof(enum quire_worker) == 4,
 	       "words are stored as 32-bit numbers");
-_Static_assert(QUIRE_BACKING_MEMFD == 2 && QUIRE_PURGE_LOCK == 3 && QUIRE_PLACEMENT_LINUX == 2,
+_Static_assert(QUIRE_BACKING_MEMFD == 2 && QUIRE_PURGE_LOCK == 3 && QUIRE_PLACEMENT_LINUX == 2 &&
+		       QUIRE_RULE_APART == 1 && QUIRE_RULE_ACROSS == 6,
 	       "their words are in these orders");
 
 /* Least: one pageblock.  Most: page numbers of an area fit into 32 bits. */
@@ -176,6 +179,13 @@ const struct option_key option_keys[OPTION_KEYS_NR] = {
 	  .takes = "packed or linux",
 	  .by_default = "packed",
 	  .does = "where per-CPU objects go: so that pages empty, or first fit as in Linux" },
+	{ .name = "placement_without",
+	  .kind = KIND_WORD,
+	  .offset = FIELD(placement_without),
+	  .words = rule_words,
+	  .takes = "apart, gaps, slivers, time, holes or across",
+	  .by_default = "none",
+	  .does = "a rule of packed placement that is left out, for comparison" },
 };
 
 static size_t string_bytes(const char *string)

@@ -113,9 +113,10 @@ int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, uns
 	*request = (struct request){
 		.n = fours ? 1 : (uint32_t)((bytes + 7) >> GRANULE_SHIFT),
 		.align = align <= 8 ? 1 : (uint32_t)(align >> GRANULE_SHIFT),
-		.kind = fours			     ? KIND_FOURS
-			: bytes >= 64 || !pc->packed ? KIND_BIG
-						     : KIND_SMALL,
+		.kind = fours ? KIND_FOURS
+			: bytes >= 64 || !pc->packed || !has_rule(pc, QUIRE_RULE_APART)
+				? KIND_BIG
+				: KIND_SMALL,
 		.fours = fours,
 		.flags = lock_nested() ? flags | QUIRE_NOLOCK : flags,
 	};
@@ -162,7 +163,7 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 	if (!lock_for(pc, request->flags, &token))
 		return -EAGAIN;
 	error = place_locked(pc, &here, 0, placed);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return error;
 }
 
@@ -187,7 +188,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 		before = pc->populated_pages;
 		error = place_locked(pc, request, charged, placed);
 		charged -= (uint32_t)(pc->populated_pages - before);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		if (!error)
 			break;
 		if (placed->missing == 0) {
@@ -201,7 +202,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 		if (!error)
 			charged = placed->missing;
 	}
-	if (charged != 0)
+	if (charged != 0 && !MUTANT(percpu_charge_left_over))
 		page_uncharge(pc->q, charged * pc->units);
 	return error;
 }
@@ -213,7 +214,7 @@ static int under_mutex(struct percpu *pc, const struct request *request, uint32_
 
 	if (MUTANT(percpu_populate_without_mutex))
 		return from_new(pc, request, charged, placed);
-	if (!(request->flags & FLAGS_NO_WAIT))
+	if (!(request->flags & FLAGS_NO_WAIT) || MUTANT(percpu_atomic_waits))
 		mutex_acquire(&pc->alloc_mutex);
 	else if (!mutex_try(&pc->alloc_mutex))
 		return -EAGAIN;
@@ -248,7 +249,7 @@ static void note_refusal(struct percpu *pc, const struct request *request)
 	fetch_add_relaxed(&pc->atomic_refusals, 1);
 	if (lock_for(pc, request->flags, &token)) {
 		pc->atomic_failed = true;
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 	}
 	balance_kick(pc, 0);
 }
@@ -342,7 +343,7 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 		return 0;
 	for (n = 0; n < count && place_locked(pc, &here, 0, &placed[n]) == 0; n++)
 		ptrs[n] = placed_addr(pc, request, &placed[n]);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	for (size_t i = 0; i < n; i++)
 		zero_placed(pc, request, &placed[i]);
 	return n;

@@ -30,7 +30,7 @@ static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
 
 	while (skip-- != 0 && chunk != NONE)
 		chunk = pc->chunk[chunk].next;
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return chunk;
 }
 
@@ -46,14 +46,14 @@ static size_t destroy_free(struct percpu *pc, uint32_t keep)
 
 		if (chunk != NONE && !MUTANT(percpu_destroy_without_isolating))
 			chunk_isolate_locked(pc, chunk);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		if (chunk == NONE)
 			return pages;
 		if (MUTANT(percpu_destroy_without_isolating)) {
 			token = lock_acquire(&pc->lock);
 			pc->chunk[chunk].objects_nr = 0;
 			chunk_isolate_locked(pc, chunk);
-			lock_release(&pc->lock, token);
+			percpu_unlock(pc, token);
 		}
 		pages += depopulate(pc, chunk, true, &bare);
 		if (!bare)
@@ -97,7 +97,7 @@ static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 		if (i < pc->chunks_end && has_old_empties(pc, chunk, before_ns) &&
 		    (all || chunk->isolated || pc->empty_pages >= EMPTY_HIGH + chunk_empty(chunk)))
 			chunk_isolate_locked(pc, i);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 	}
 }
 
@@ -111,7 +111,8 @@ static bool populate_one_locked(struct percpu *pc)
 			uint64_t pages = chunk->free & ~chunk->populated;
 
 			/* An isolated chunk's pages would not count, and soon be taken again. */
-			if (chunk->state != state || chunk->isolated || pages == 0)
+			if (chunk->state != state || pages == 0 ||
+			    (chunk->isolated && !MUTANT(percpu_reserve_in_isolated)))
 				continue;
 			populate_locked(pc, i, pages & (0 - pages));
 			return true;
@@ -130,7 +131,7 @@ static void fill_reserve(struct percpu *pc)
 	while (pc->empty_pages < target) {
 		bool done;
 
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		if (maps_ready_for(pc, pc->populated_pages + 1, 0) != 0 ||
 		    charge_try(pc, pc->units, 0) != 0)
 			return;
@@ -138,13 +139,13 @@ static void fill_reserve(struct percpu *pc)
 		done = populate_one_locked(pc);
 		if (done)
 			continue;
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		page_uncharge(pc->q, pc->units);
 		if (chunk_create(pc, 0) != 0)
 			return;
 		token = lock_acquire(&pc->lock);
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 }
 
 /* Returns page offsets given back. */
@@ -155,7 +156,8 @@ size_t balance(struct percpu *pc, bool all)
 
 	CHECK(mutex_is_held(&pc->alloc_mutex));
 	percpu_take_deferred(pc);
-	if (all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE)
+	if ((all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE) &&
+	    !MUTANT(percpu_cached_keeps_page))
 		cache_drain(pc, false);
 	if (all)
 		isolate_old(pc, UINT64_MAX, true);
@@ -178,7 +180,7 @@ static bool is_anything_left(struct percpu *pc)
 		bool left = has_old_empties(pc, &pc->chunk[i], UINT64_MAX) &&
 			    pc->empty_pages >= EMPTY_HIGH + chunk_empty(&pc->chunk[i]);
 
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		if (left)
 			return true;
 	}
@@ -201,7 +203,7 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	mutex_acquire(&pc->alloc_mutex);
 	token = lock_acquire(&pc->lock);
 	pc->tick_ns = now_ns;
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	store_relaxed(&pc->due_ns, WORK_IDLE); /* before what is looked at: a later kick counts */
 	if (decayed) {
 		pc->decayed_ns = now_ns;
@@ -209,6 +211,8 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 		isolate_old(pc, before_ns, false);
 	}
 	balance(pc, false);
+	if (MUTANT(percpu_kick_forgotten))
+		store_relaxed(&pc->due_ns, WORK_IDLE);
 	store_relaxed(&pc->balanced_ns, now_ns); /* read by balance_kick(): a hint */
 	due_ns = is_anything_left(pc) ? now_ns + decay_ns : WORK_IDLE;
 	if (load_relaxed(&pc->due_ns) > due_ns)

@@ -214,7 +214,7 @@ static size_t give_locked(struct percpu *pc, uint32_t slot)
 			chunk_after_free_locked(pc, chunk);
 		}
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return n;
 }
 
@@ -298,7 +298,7 @@ bool cache_holds(struct percpu *pc, uint64_t linear)
 			close_locked(pc, slot);
 			stacks_fence_slot(&pc->stacks, slot);
 			found = found || is_on_stack(pc, slot, (uint32_t)(linear >> GRANULE_SHIFT));
-			if (!pc->cpu[slot].closed)
+			if (!pc->cpu[slot].closed || MUTANT(percpu_door_opened_early))
 				open_locked(pc, slot);
 		}
 		lock_release(&pc->cpu[slot].lock, token);
@@ -314,7 +314,7 @@ void cache_close_all(struct percpu *pc)
 
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++) {
 		pc->cpu[slot].kept = lock_acquire_ordered(&pc->cpu[slot].lock);
-		if (pc->cpu[slot].ready) {
+		if (pc->cpu[slot].ready && !MUTANT(percpu_fork_leaves_stacks_open)) {
 			close_locked(pc, slot);
 			any = true;
 		}

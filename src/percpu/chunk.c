@@ -171,7 +171,8 @@ void chunk_reintegrate_locked(struct percpu *pc, uint32_t chunk)
 	DCHECK(lock_is_held(&pc->lock));
 	if (c->isolated) {
 		c->isolated = false;
-		store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
+		if (!MUTANT(percpu_return_forgets_count))
+			store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
 		pc->stat.chunks_reintegrated++;
 	}
 	set_state(pc, chunk, c->objects_nr != 0 ? CHUNK_ACTIVE : CHUNK_FREE);
@@ -217,6 +218,8 @@ bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk)
 	struct percpu_chunk *c = &pc->chunk[chunk];
 
 	DCHECK(lock_is_held(&pc->lock));
+	if (MUTANT(percpu_free_takes_chunk_back) && c->objects_nr == 0 && c->isolated)
+		chunk_reintegrate_locked(pc, chunk);
 	if (c->state == CHUNK_TO_DEPOPULATE)
 		return false; /* the worker looks again when it is done with it */
 	if (!c->isolated && c->objects_nr == 0 && !c->immutable) {
@@ -265,7 +268,7 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
 
-	memset(c, 0, sizeof(*c));
+	memset(c, 0, CHUNK_LOCKED_BYTES);
 	c->free = unit_pages(pc) == 64 ? ~(uint64_t)0 : ((uint64_t)1 << unit_pages(pc)) - 1;
 	c->free_granules = unit_pages(pc) << pc->page_granules_shift;
 	c->free_run = (uint8_t)unit_pages(pc);
@@ -312,7 +315,7 @@ int chunk_create(struct percpu *pc, unsigned flags)
 	chunk_init(pc, chunk);
 	if (chunk == pc->chunks_end)
 		set_end_locked(pc, chunk + 1);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return 0;
 }
 
@@ -332,7 +335,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	pc->stat.chunks_destroyed++;
 	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE)
 		set_end_locked(pc, pc->chunks_end - 1);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 }
 
 /* Makes chunk 0, just created, the first: its areas are populated and never change; no room behind. */
@@ -360,5 +363,5 @@ void chunk_first(struct percpu *pc, uint32_t populated_nr)
 	c->state = CHUNK_ACTIVE;
 	chunk_update_free_locked(pc, 0);
 	chunk_relocate_locked(pc, 0);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 }

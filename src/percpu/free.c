@@ -77,6 +77,13 @@ static uint32_t *deferred_word(struct percpu *pc, uint64_t linear)
 	return &pc->deferred[linear >> 7];
 }
 
+/* After the bit: who sees the flag finds it. */
+static void announce(struct percpu *pc, uint32_t chunk)
+{
+	store_release(&pc->chunk[chunk].deferred, 1u);
+	exchange_acq_rel(&pc->deferred_nr, 1u);
+}
+
 static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 {
 	uint32_t bit = 1u << (linear >> 2) % 32;
@@ -84,13 +91,14 @@ static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 	if (linear == UINT64_MAX || linear % 4 != 0 ||
 	    chunk_at(pc, linear) >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
+	if (MUTANT(percpu_deferred_flag_first))
+		announce(pc, chunk_at(pc, linear));
 	/* Pairs with the exchange in take_chunk(). */
 	if (fetch_or_acq_rel(deferred_word(pc, linear), bit) & bit)
 		misuse("double free", "quire_free_percpu", ptr, 0);
-	/* After the bit: who sees the flag finds it. */
-	store_release(&pc->chunk[chunk_at(pc, linear)].deferred, 1u);
 	fetch_add_relaxed(&pc->deferred_total, 1);
-	exchange_acq_rel(&pc->deferred_nr, 1u);
+	if (!MUTANT(percpu_deferred_flag_first))
+		announce(pc, chunk_at(pc, linear));
 }
 
 static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, bool *wanted)
@@ -123,7 +131,7 @@ static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 		if (MUTANT(percpu_deferred_taken_by_load))
 			store_relaxed(&words[i], 0u);
 		take_bits_locked(pc, linear + 128 * (uint64_t)i, bits, wanted);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 	}
 }
 
@@ -189,7 +197,7 @@ static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linea
 	granules = area_bytes_locked(pc, linear) >> GRANULE_SHIFT;
 	if (LIKELY(!cache_has_mark_locked(pc, linear, granules)))
 		return;
-	lock_release(&pc->lock, *token);
+	percpu_unlock(pc, *token);
 	if (cache_holds(pc, linear))
 		misuse("double free", "quire_free_percpu", ptr, 0);
 	*token = lock_acquire(&pc->lock);
@@ -214,7 +222,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 		check_mark_locked(pc, ptr, linear, &token);
 	}
 	wanted = free_checked_locked(pc, ptr, linear, &granules);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
 		cache_warm(pc, granules);
@@ -259,21 +267,49 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
 	free_slow(pc, ptr, addr_linear(pc, ptr));
 }
 
-/* An object that goes on to the end of its word, and maybe in the next: the map's last word ends it
- * too, if the lock finds that no page follows. */
+/*
+ * Does an object that reaches the page's end stop there?  False also means: look under the lock.  If it
+ * goes on, its granules in the next page do not change, and that page's map only moves, to lower
+ * numbers.  If not, whatever is read there is right: objects come and go, and in a page of fours
+ * there are no words.
+ */
+static bool ends_with_page(const struct percpu *pc, uint32_t page)
+{
+	const struct percpu_page *next = &pc->page[page + 1];
+	uint64_t used, starts;
+	uint32_t words;
+
+	if ((page & (unit_pages(pc) - 1)) == unit_pages(pc) - 1)
+		return true;
+	words = load_acquire(&next->words); /* pairs with map_publish_locked() */
+	if (words == NONE)
+		return true;
+	/* Acquire, here and below: read before the second look at the map, where it has moved. */
+	used = load_acquire(&map_words_at(pc, words)[0]);
+	starts = load_acquire(&map_words_at(pc, words)[pc->half_words]);
+	return (used & ~starts & 1) == 0 && load_acquire(&next->words) == words;
+}
+
+/* An object that goes on to the end of its word, and maybe in the next or to the page's end. */
 static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint64_t linear,
 						     uint32_t words)
 {
 	struct percpu *pc = percpu_if_any(q);
 	const uint64_t *word = map_words_at(pc, words);
 	uint32_t at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask, next = at / 64 + 1;
-	uint64_t ends = 0;
+	uint32_t granules = 0;
 
-	if (next != pc->half_words)
-		ends = load_relaxed(&word[pc->half_words + next]) | ~load_relaxed(&word[next]);
-	if (ends != 0 && push(pc, ptr, linear, 64 - at % 64 + bit_lowest(ends), words))
-		return;
-	free_odd(q, ptr);
+	if (next == pc->half_words) {
+		if (ends_with_page(pc, (uint32_t)(linear >> pc->page_shift)))
+			granules = 64 - at % 64;
+	} else {
+		uint64_t ends =
+			load_acquire(&word[pc->half_words + next]) | ~load_acquire(&word[next]);
+
+		granules = ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
+	}
+	if (granules == 0 || !push(pc, ptr, linear, granules, words))
+		free_odd(q, ptr);
 }
 
 void quire_free_percpu(struct quire *q, void *ptr)
@@ -305,8 +341,12 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		return;
 	}
 	/* It ends where the next one begins or a granule is free; what is shifted in ends nothing. */
-	starts = load_relaxed(&word[pc->half_words]) >> at % 64;
-	ends = (starts | ~load_relaxed(&word[0]) >> at % 64) & ~(uint64_t)1;
+	starts = load_acquire(&word[pc->half_words]) >> at % 64; /* before push()'s look */
+	if (UNLIKELY((starts & 1) == 0)) {
+		free_odd(q, ptr);
+		return;
+	}
+	ends = (starts | ~load_acquire(&word[0]) >> at % 64) & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
 		free_past_word(q, ptr, linear, words);
 		return;
@@ -369,7 +409,7 @@ static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
 		one = free_checked_locked(pc, ptrs[i], linear, &granules);
 		wanted = one > wanted ? one : wanted;
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	after_free(pc, wanted);
 }
 
@@ -399,6 +439,6 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr)
 		return 0;
 	token = lock_acquire(&pc->lock);
 	bytes = area_bytes_locked(pc, linear);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return bytes;
 }

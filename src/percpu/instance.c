@@ -39,7 +39,7 @@ static void fork_done(struct quire_module *module, bool child)
 	if (child) /* whoever looked for all is not here: its pages stay pending */
 		pc->looking = false;
 	if (!MUTANT(percpu_fork_leaves_out_the_lock))
-		lock_release(&pc->lock, pc->kept);
+		percpu_unlock(pc, pc->kept);
 	cache_open_all(pc);
 	mutex_release(&pc->alloc_mutex);
 }
@@ -81,6 +81,7 @@ static void set_options(struct percpu *pc)
 
 	pc->units = options->units != 0 ? options->units : cpus;
 	pc->packed = options->placement != QUIRE_PLACEMENT_LINUX;
+	pc->without = (uint8_t)options->placement_without;
 	pc->depopulate = options->depopulate != QUIRE_OFF;
 	pc->cache = options->cache != QUIRE_OFF;
 	pc->sparse = pc->units > DENSE_UNITS;

@@ -4,13 +4,14 @@
  *
  * A page can be given back when its last object dies, so what dies together shall stand together,
  * and what is small shall not pin what is large.  The rules, in turn; docs/percpu.md shows what
- * each is worth on recordings of a kernel:
+ * each is worth on recordings of a kernel (the option placement_without leaves one out):
  *
  *   apart     objects below 64 bytes have pages of their own.  A page holds dozens of owners'
  *             small objects and one or two owners' large ones: mixed, every owner that stays
  *             would pin a page more.
  *   gaps      but a small object goes behind the fill point of the page of large ones, if it was
- *             left over there by alignment and is no sliver: its neighbours are of its own time.
+ *             left over there by alignment: its neighbours are of its own time;
+ *   slivers   unless it is so small that the next owner's object would fill it.
  *   time      the next object goes where the last one went, and into holes at most half a page
  *             behind it: objects that come and go in a moment use the same place again.
  *   holes     older holes are used once they exceed a 20th of what is in use, lowest address
@@ -21,7 +22,7 @@
  */
 #include "percpu/percpu.h"
 
-#define SLIVER	   3u /* granules: a smaller gap would be filled by the next owner's object */
+#define SLIVER	   3u /* granules: a smaller gap is one */
 #define LEFTOVER   8u
 #define HOLES_PART 20u
 
@@ -51,11 +52,12 @@ static bool in_gap(struct percpu *pc, const struct request *request, struct plac
 	struct request wide = *request;
 	uint32_t base, end, at;
 
-	if (request->kind != KIND_SMALL || !stream_is_usable(pc, big))
+	if (request->kind != KIND_SMALL || !has_rule(pc, QUIRE_RULE_GAPS) ||
+	    !stream_is_usable(pc, big))
 		return false;
 	base = (big->page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
 	end = page_granules(pc) - big->fill < LEFTOVER ? page_granules(pc) : big->fill;
-	wide.n = wide.n < SLIVER ? SLIVER : wide.n;
+	wide.n = wide.n < SLIVER && has_rule(pc, QUIRE_RULE_SLIVERS) ? SLIVER : wide.n;
 	if (pc->page[big->page].free_nr - (page_granules(pc) - end) < wide.n)
 		return false;
 	at = map_find(pc, big->page >> pc->pages_shift, base, base + end, wide.n, wide.align);
@@ -106,7 +108,7 @@ static bool in_holes(struct percpu *pc, const struct request *request, bool forc
 
 	if (pc->stream[kind].page != NONE)
 		holes -= pc->page[pc->stream[kind].page].free_nr;
-	if (!force && holes * HOLES_PART <= pc->used[kind])
+	if (!force && (holes * HOLES_PART <= pc->used[kind] || !has_rule(pc, QUIRE_RULE_HOLES)))
 		return false;
 	for (unsigned sidelined = 0; sidelined <= 1; sidelined++) {
 		for (uint32_t i = pc->hole_chunk[kind]; i < pc->chunks_end; i++) {
@@ -146,8 +148,9 @@ static bool across(struct percpu *pc, const struct request *request, uint32_t ch
 	uint32_t in_unit = stream->page & (unit_pages(pc) - 1), at;
 	const struct percpu_chunk *chunk;
 
-	if (!stream_is_usable(pc, stream) || request->n <= LEFTOVER ||
-	    page_granules(pc) - stream->fill <= LEFTOVER || in_unit + 1 == unit_pages(pc))
+	if (!has_rule(pc, QUIRE_RULE_ACROSS) || !stream_is_usable(pc, stream) ||
+	    request->n <= LEFTOVER || page_granules(pc) - stream->fill <= LEFTOVER ||
+	    in_unit + 1 == unit_pages(pc))
 		return false;
 	chunk = &pc->chunk[stream->page >> pc->pages_shift];
 	if ((chunk->free >> (in_unit + 1) & 1) == 0)
@@ -185,8 +188,12 @@ int packed_place_locked(struct percpu *pc, const struct request *request, uint32
 	if (request->fours)
 		return place_fours_locked(pc, request, charged, placed);
 	if (request->n <= page_granules(pc)) {
-		if (in_gap(pc, request, placed) || in_stream(pc, request, placed) ||
-		    in_holes(pc, request, false, placed) || across(pc, request, charged, placed))
+		bool any_hole = !has_rule(pc, QUIRE_RULE_TIME);
+
+		if (in_gap(pc, request, placed) ||
+		    (any_hole && in_holes(pc, request, true, placed)) ||
+		    in_stream(pc, request, placed) || in_holes(pc, request, false, placed) ||
+		    across(pc, request, charged, placed))
 			return 0;
 		if (placed->missing != 0 && !request->populated_only)
 			return -EAGAIN;

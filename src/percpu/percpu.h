@@ -135,9 +135,12 @@ struct percpu_chunk {
 	uint8_t free_run;		    /* (l) longest run of free pages */
 	bool isolated;			    /* (l) */
 	bool immutable;			    /* (c) the first */
-	uint32_t deferred;		    /* atomic: its deferred bitmap may have bits */
 	uint64_t emptied_ns;		    /* (l) last time a page became empty */
+	/* Atomic, written without the lock and so out of what is copied and cleared under it: the
+	 * deferred bitmap may have bits. */
+	uint32_t deferred;
 };
+#define CHUNK_LOCKED_BYTES offsetof(struct percpu_chunk, deferred)
 
 struct chunk_list {
 	uint32_t head, tail, nr;
@@ -174,7 +177,8 @@ struct learn {
 /* A reserved array that is committed as it grows; (m). */
 struct grown {
 	char *base;
-	size_t ready_bytes, span_bytes;
+	size_t ready_bytes; /* load_relaxed() without the mutex gives a gauge */
+	size_t span_bytes;
 	const char *name;
 };
 
@@ -190,6 +194,7 @@ struct percpu {
 	uint8_t map_shift;		/* (c) log2 of a map's bytes */
 	bool packed, depopulate, cache; /* (c) */
 	bool sparse;			/* (c) units are many: sparse.c */
+	uint8_t without;		/* (c) enum quire_placement_rule */
 	uint32_t units;			/* (c) */
 	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
 	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
@@ -237,7 +242,7 @@ struct percpu {
 	uint64_t due_ns;	       /* atomic: the worker's next visit, or WORK_IDLE */
 	uint64_t balanced_ns;	       /* atomic, relaxed: its latest visit */
 	struct quire_percpu_stat stat; /* (l) counters */
-	uint64_t refusals, atomic_refusals, deferred_total, drains; /* atomic, relaxed */
+	uint64_t refusals, atomic_refusals, deferred_total, drains, flushes; /* atomic, relaxed */
 	uint8_t open; /* (c) 0: what every push finds as it expects */
 	struct quire_module module;
 };
@@ -261,6 +266,18 @@ struct placed {
 	bool seen;	  /* reads zero where no bit of written says otherwise */
 	uint32_t missing; /* if refused: pages that must be charged for it; 0: a chunk */
 };
+
+/* verify.c: stops if P8 or P10 is broken.  O(chunks). */
+void percpu_recount_locked(const struct percpu *pc);
+
+/* Drops lock.  Debug builds ask first whether the two rules hold that callers who may not wait live
+ * by: nothing empty is hidden in a sidelined chunk (P8), and the reserve is what is said (P10). */
+static inline void percpu_unlock(struct percpu *pc, lock_token token)
+{
+	if (QUIRE_DEBUG)
+		percpu_recount_locked(pc);
+	lock_release(&pc->lock, token);
+}
 
 /* ---- space.c: addresses, numbers, arrays ---- */
 int space_init(struct percpu *pc);
@@ -301,6 +318,12 @@ static inline uint64_t addr_linear(const struct percpu *pc, const void *ptr)
 	if (UNLIKELY(offset >= pc->span_bytes || inside >> 20 != 0))
 		return UINT64_MAX;
 	return (uint64_t)(offset >> pc->window_shift) << 20 | inside;
+}
+
+/* Whether placement follows a rule: packed.c. */
+static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule rule)
+{
+	return pc->without != (uint8_t)rule;
 }
 
 /* ---- map.c: one page's or chunk's granules ---- */

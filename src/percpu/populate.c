@@ -69,7 +69,7 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 		token = lock_acquire(&pc->lock);
 	}
 	pc->maps_ready = ready;
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return 0;
 }
 
@@ -83,13 +83,15 @@ size_t maps_trim(struct percpu *pc)
 	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
 	from = ((size_t)pc->populated_pages << pc->map_shift) + unit - 1;
 	from -= from % unit;
+	if (MUTANT(percpu_trim_cuts_maps) && from != 0)
+		from -= unit;
 	end = (size_t)pc->maps_ready << pc->map_shift;
 	end -= end % unit;
 	if (from >= end)
 		return 0;
 	token = lock_acquire(&pc->lock);
 	pc->maps_ready = (uint32_t)(from >> pc->map_shift);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	gather_begin(&gather, pc->ranges, pc->ranges_max);
 	gather_unback(&gather, pc->maps + from, end - from);
 	return gather_finish(&gather);
@@ -122,7 +124,7 @@ static bool finish(struct percpu *pc, struct gather *gather)
 	gather_finish(gather);
 	for (unsigned i = 0; i < gather->ranges_nr; i++)
 		taken = taken && gather->ranges[i].error == 0;
-	pc->stat.flushes++;
+	fetch_add_relaxed(&pc->flushes, 1); /* lock is dropped */
 	return taken;
 }
 
@@ -161,10 +163,12 @@ static uint64_t depopulate_round(struct percpu *pc, uint32_t chunk, uint64_t emp
 
 		taken = unback_run(pc, &gather, chunk, run) && taken;
 		left &= ~run;
+		if (MUTANT(percpu_one_run_only))
+			left = 0;
 	}
 	if (!MUTANT(percpu_without_flush))
 		taken = finish(pc, &gather) && taken;
-	return taken ? empty : 0;
+	return taken || MUTANT(percpu_refusal_ignored) ? empty : 0;
 }
 
 static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
@@ -183,12 +187,12 @@ static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
 }
 
 /* What becomes of the chunk when no more of it is to go. */
-static void settle_locked(struct percpu *pc, uint32_t chunk, bool pressure)
+static void settle_locked(struct percpu *pc, uint32_t chunk, bool returns)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (pressure || c->objects_nr == 0)
+	if (returns || c->objects_nr == 0)
 		chunk_reintegrate_locked(pc, chunk);
 	else
 		chunk_sideline_locked(pc, chunk);
@@ -197,8 +201,8 @@ static void settle_locked(struct percpu *pc, uint32_t chunk, bool pressure)
 /*
  * Gives back the empty pages of a chunk that is TO_DEPOPULATE, and then sidelines it or returns it:
  * to FREE if it has no object, to ACTIVE with the pages it has left if the others hold less than
- * the reserve (R5), unless @all.  With @all and without objects it stays where nobody looks for room,
- * and *@bare says that it can be destroyed.
+ * the reserve (R5), unless @all, or if the system kept some of them (P8).  With @all and without
+ * objects it stays where nobody looks for room, and *@bare says that it can be destroyed.
  */
 size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 {
@@ -211,18 +215,21 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 	CHECK_VALUES(c->state == CHUNK_TO_DEPOPULATE, chunk, c->state);
 	for (unsigned round = 0;; round++) {
 		uint64_t empty = c->populated & c->free, gone;
-		bool pressure = !all && pc->empty_pages < EMPTY_HIGH && empty != 0;
+		bool pressure = !all && pc->empty_pages < EMPTY_HIGH && empty != 0 &&
+				!MUTANT(percpu_pressure_ignored);
 
 		if (empty == 0 || pressure || round == ROUNDS_MAX ||
 		    (MUTANT(percpu_no_second_look) && round == 1)) {
 			*bare = all && c->objects_nr == 0 && empty == 0;
 			if (!*bare)
-				settle_locked(pc, chunk, pressure);
+				settle_locked(pc, chunk,
+					      empty != 0 && !MUTANT(percpu_no_second_look) &&
+						      !MUTANT(percpu_kept_pages_sidelined));
 			break;
 		}
 		if (MUTANT(percpu_counted_before_flush))
 			settle_locked(pc, chunk, true);
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		gone = depopulate_round(pc, chunk, empty);
 		token = lock_acquire(&pc->lock);
 		account_locked(pc, chunk, gone);
@@ -232,7 +239,7 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 		if (MUTANT(percpu_counted_before_flush))
 			break;
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	if (pages != 0)
 		page_uncharge(pc->q, pages * pc->units);
 	return pages;

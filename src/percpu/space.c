@@ -59,7 +59,7 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 		page_uncharge(pc->q, (want - grown->ready_bytes) >> pc->page_shift);
 		return -ENOMEM;
 	}
-	grown->ready_bytes = want;
+	store_relaxed(&grown->ready_bytes, want); /* read by metadata_bytes_locked() */
 	return 0;
 }
 

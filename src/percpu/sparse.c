@@ -61,7 +61,7 @@ static bool begin(struct percpu *pc, uint32_t chunk)
 	if (!lock_try(&pc->lock, &token))
 		return false;
 	if (pc->looking) {
-		lock_release(&pc->lock, token);
+		percpu_unlock(pc, token);
 		return false;
 	}
 	pc->looking = true;
@@ -71,7 +71,7 @@ static bool begin(struct percpu *pc, uint32_t chunk)
 		if (page->seen == PAGE_NOT_SEEN)
 			page->seen = MUTANT(percpu_seen_before_look) ? PAGE_SEEN : PAGE_PENDING;
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return true;
 }
 
@@ -87,7 +87,7 @@ static void end(struct percpu *pc, uint32_t chunk)
 			page->seen = PAGE_SEEN;
 	}
 	pc->looking = false;
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 }
 
 /* Asks about the units from @first on, and notes the answer. */

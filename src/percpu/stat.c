@@ -6,15 +6,17 @@
 #include "percpu/percpu.h"
 
 /* Bytes that are touched, not reserved: what is committed, and of the stacks those of CPUs in use. */
-static uint64_t metadata_bytes(const struct percpu *pc)
+static uint64_t metadata_bytes_locked(const struct percpu *pc)
 {
 	uint64_t unit = mem_page_bytes(), bytes = pc->self_bytes;
 	uint64_t stacks =
 		(CACHE_CLASSES_NR * 16 + CACHE_CLASSES_NR * CACHE_ENTRIES * 4 + unit - 1) / unit *
 		unit;
 
-	bytes += pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes;
-	bytes += pc->grown_written.ready_bytes;
+	DCHECK(lock_is_held(&pc->lock)); /* maps_ready; the others are gauges */
+	bytes += load_relaxed(&pc->grown_chunks.ready_bytes) +
+		 load_relaxed(&pc->grown_pages.ready_bytes);
+	bytes += load_relaxed(&pc->grown_written.ready_bytes);
 	bytes += ((uint64_t)pc->maps_ready << pc->map_shift) + pc->maps_ready * sizeof(uint32_t);
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		bytes += load_relaxed(&pc->cpu[slot].ready) ? stacks : 0; /* a hint */
@@ -45,16 +47,17 @@ void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat)
 	stat->empty_pages = pc->empty_pages;
 	stat->chunks = pc->chunks_nr;
 	stat->bytes = (pc->used[KIND_BIG] + pc->used[KIND_SMALL]) * 8 + pc->used[KIND_FOURS] * 4;
-	lock_release(&pc->lock, token);
+	stat->metadata_bytes = metadata_bytes_locked(pc);
+	percpu_unlock(pc, token);
 	stat->populated_kB = stat->populated_pages * pc->units << pc->page_shift >> 10;
 	stat->cached_objects = cache_count(pc);
 	stat->objects -=
 		stat->objects < stat->cached_objects ? stat->objects : stat->cached_objects;
-	stat->metadata_bytes = metadata_bytes(pc);
 	stat->refusals = load_relaxed(&pc->refusals); /* gauges, these and below */
 	stat->atomic_refusals = load_relaxed(&pc->atomic_refusals);
 	stat->deferred_frees = load_relaxed(&pc->deferred_total);
 	stat->drains = load_relaxed(&pc->drains);
+	stat->flushes = load_relaxed(&pc->flushes);
 }
 
 int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
@@ -102,7 +105,7 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 	if (exists) {
 		uint32_t end = unit_pages(pc) << pc->page_granules_shift;
 
-		view->chunk = pc->chunk[chunk];
+		memcpy(&view->chunk, &pc->chunk[chunk], CHUNK_LOCKED_BYTES);
 		view->longest = (uint32_t)view->chunk.free_run << pc->page_granules_shift;
 		for (uint32_t i = 0; i < unit_pages(pc) && view->longest == 0; i++) {
 			uint32_t longest = pc->page[page_number(pc, chunk, i)].longest;
@@ -112,7 +115,7 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 		view->longest = view->longest > view->holes ? view->longest : view->holes;
 		view->first_bit = map_next_free(pc, chunk, 0, end);
 	}
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return exists;
 }
 

@@ -30,7 +30,7 @@ static char *from_area(struct percpu *pc, const struct request *request, enum ki
 	}
 	if (at != NONE)
 		area_take_locked(pc, 0, &here, at, &placed);
-	lock_release(&pc->lock, token);
+	percpu_unlock(pc, token);
 	return at != NONE ? unit_addr(pc, 0, at << GRANULE_SHIFT) : NULL;
 }
 

@@ -135,6 +135,12 @@ static int verify_counts(const struct percpu *pc, uint32_t chunk)
 	return free_granules != c->free_granules || objects != c->objects_nr ? FAIL(1) : 0;
 }
 
+/* What the worker looked at twice has nothing left to give. */
+static bool hides_pages(const struct percpu_chunk *chunk)
+{
+	return chunk->state == CHUNK_SIDELINED && (chunk->populated & chunk->free) != 0;
+}
+
 static int verify_life(const struct percpu *pc, uint32_t chunk)
 {
 	const struct percpu_chunk *c = &pc->chunk[chunk];
@@ -145,10 +151,7 @@ static int verify_life(const struct percpu *pc, uint32_t chunk)
 	if (!c->immutable && (c->state == CHUNK_FREE) != (c->objects_nr == 0) &&
 	    c->state != CHUNK_TO_DEPOPULATE)
 		return FAIL(12);
-	/* What the worker looked at twice has nothing left to give. */
-	if (c->state == CHUNK_SIDELINED && (c->populated & c->free) != 0)
-		return FAIL(8);
-	return 0;
+	return hides_pages(c) ? FAIL(8) : 0;
 }
 
 static int verify_chunk(const struct percpu *pc, uint32_t chunk)
@@ -190,10 +193,31 @@ static int verify_lists(const struct percpu *pc)
 	return label != 0 ? label : listed != pc->chunks_nr ? FAIL(12) : 0;
 }
 
+/* Pages that callers who may not wait can count on. */
+static uint32_t count_reserve(const struct percpu *pc)
+{
+	uint32_t empty = 0;
+
+	for (uint32_t i = 0; i < pc->chunks_end; i++)
+		if (pc->chunk[i].state != CHUNK_NONE && !pc->chunk[i].isolated)
+			empty += chunk_empty(&pc->chunk[i]);
+	return empty;
+}
+
+void percpu_recount_locked(const struct percpu *pc)
+{
+	uint32_t empty = count_reserve(pc);
+
+	DCHECK(lock_is_held(&pc->lock));
+	for (uint32_t i = pc->list[LIST_SIDELINED].head; i != NONE; i = pc->chunk[i].next)
+		CHECK_VALUES(!hides_pages(&pc->chunk[i]), i, pc->chunk[i].populated); /* P8 */
+	CHECK_VALUES(empty == pc->empty_pages, empty, pc->empty_pages);		      /* P10 */
+}
+
 static int verify_sums(const struct percpu *pc)
 {
 	uint64_t populated = 0;
-	uint32_t empty = 0, maps = 0;
+	uint32_t maps = 0;
 
 	for (uint32_t i = 0; i < pc->chunks_end; i++) {
 		const struct percpu_chunk *c = &pc->chunk[i];
@@ -201,13 +225,12 @@ static int verify_sums(const struct percpu *pc)
 		if (c->state == CHUNK_NONE)
 			continue;
 		populated += bits_count(c->populated);
-		empty += c->isolated ? 0 : chunk_empty(c);
 		for (uint32_t page = 0; page < unit_pages(pc); page++)
 			maps += pc->page[page_number(pc, i, page)].map != NONE;
 	}
 	if (maps != pc->maps_nr || pc->maps_nr > pc->maps_ready)
 		return FAIL(5);
-	if (empty != pc->empty_pages)
+	if (count_reserve(pc) != pc->empty_pages)
 		return FAIL(10);
 	return populated != pc->populated_pages || populated > pc->maps_ready ? FAIL(11) : 0;
 }
@@ -222,6 +245,6 @@ int percpu_verify(struct percpu *pc)
 			label = verify_chunk(pc, i);
 	if (label == 0)
 		label = verify_sums(pc);
-	lock_release(&pc->lock, token);
+	lock_release(&pc->lock, token); /* not percpu_unlock(): who asks is told */
 	return label;
 }

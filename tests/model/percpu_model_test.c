@@ -4,7 +4,7 @@
  * own number in every unit and looked at when it is freed.  An overlap, a copy that moved or was
  * lost, and content left from before are seen so; quire_verify() is asked now and then.
  *
- * QUIRE_MODEL_OPS sets how many operations there are.
+ * QUIRE_PERCPU_MODEL_OPS sets how many operations there are.
  */
 #include "unit/percpu_case.h"
 
@@ -27,6 +27,11 @@ static size_t random_bytes(uint64_t *random)
 	return 1 + stress_random(random, (unsigned)most[stress_random(random, 7)]);
 }
 
+static bool is_filled(const unsigned char *copy, size_t bytes, unsigned char number)
+{
+	return copy[0] == number && memcmp(copy, copy + 1, bytes - 1) == 0;
+}
+
 static void take(struct quire *q, struct live *entry, uint64_t *random)
 {
 	static const unsigned flags[] = { 0, 0, QUIRE_ATOMIC, QUIRE_NOWAIT };
@@ -40,9 +45,8 @@ static void take(struct quire *q, struct live *entry, uint64_t *random)
 	for (unsigned unit = 0; unit < UNITS; unit++) {
 		unsigned char *copy = quire_per_cpu_ptr(ptr, unit);
 
-		for (size_t i = 0; i < bytes; i++)
-			if (copy[i] != 0)
-				fail_msg("byte %zu of %zu in unit %u is not zero", i, bytes, unit);
+		if (!is_filled(copy, bytes, 0))
+			fail_msg("%zu bytes in unit %u are not zero", bytes, unit);
 		memset(copy, entry->number, bytes);
 	}
 }
@@ -52,19 +56,17 @@ static void give(struct quire *q, struct live *entry)
 	for (unsigned unit = 0; unit < UNITS; unit++) {
 		const unsigned char *copy = quire_per_cpu_ptr(entry->ptr, unit);
 
-		for (size_t i = 0; i < entry->bytes; i++)
-			if (copy[i] != entry->number)
-				fail_msg("byte %zu of %zu in unit %u changed", i, entry->bytes,
-					 unit);
+		if (!is_filled(copy, entry->bytes, entry->number))
+			fail_msg("of %zu bytes in unit %u some changed", entry->bytes, unit);
 	}
 	quire_free_percpu(q, entry->ptr);
 	entry->ptr = NULL;
 }
 
-static void run(struct quire_options options)
+static void run_ops(struct quire_options options, uint64_t ops)
 {
 	struct quire *q = percpu_make(options);
-	uint64_t ops = env_u64("QUIRE_MODEL_OPS", 60000), random = 4711, target = LIVE_MAX / 2;
+	uint64_t random = 4711, target = LIVE_MAX / 2;
 
 	for (uint64_t i = 0; i < ops; i++) {
 		struct live *entry = &live[stress_random(&random, LIVE_MAX)];
@@ -90,6 +92,16 @@ static void run(struct quire_options options)
 	quire_destroy(q);
 }
 
+static uint64_t ops_nr(void)
+{
+	return env_u64("QUIRE_PERCPU_MODEL_OPS", 60000);
+}
+
+static void run(struct quire_options options)
+{
+	run_ops(options, ops_nr());
+}
+
 static void packed(void **state)
 {
 	(void)state;
@@ -100,6 +112,17 @@ static void as_linux(void **state)
 {
 	(void)state;
 	run((struct quire_options){ .placement = QUIRE_PLACEMENT_LINUX });
+}
+
+/* And no sequences, so that all frees and allocations are placed. */
+static void with_any_rule_left_out(void **state)
+{
+	(void)state;
+	for (unsigned rule = QUIRE_RULE_APART; rule <= QUIRE_RULE_ACROSS; rule++)
+		run_ops((struct quire_options){ .placement_without =
+							(enum quire_placement_rule)rule,
+						.rseq = QUIRE_OFF },
+			ops_nr() / 6);
 }
 
 static void without_sequences_in_a_small_limit(void **state)
@@ -119,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(packed),
 		cmocka_unit_test(as_linux),
+		cmocka_unit_test(with_any_rule_left_out),
 		cmocka_unit_test(without_sequences_in_a_small_limit),
 		cmocka_unit_test(large_pages),
 	};

@@ -191,3 +191,69 @@ SIM_TEST(percpu_free_during_a_look_is_not_seen, .explore = SIM_ALL_SCHEDULES, .p
 	}
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
+
+/* ---- a drain and what comes between ----------------------------------------------------------- */
+
+/* A free that found a mark looks through all stacks: here, if it can, while they are emptied. */
+static void looks_during_the_drain(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	bool closed = false;
+
+	for (unsigned i = 0; i < 300 && !closed; i++) /* what it reads is only when to look */
+		closed = load_relaxed(&stack_header(&pc->stacks, 0, 0)->low) == UINT32_MAX;
+	SIM_CHECK(!cache_holds(pc, addr_linear(pc, scene->small[5])));
+}
+
+static void gives_and_takes_often(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 6; i++) {
+		percpu_give(scene, scene->small[0], 8);
+		scene->small[0] = percpu_take(scene, 8, 0);
+	}
+}
+
+/* Who looks through stacks that are being emptied leaves them closed: opened early, a sequence could
+ * commit what top was before they were emptied. */
+SIM_TEST(percpu_look_during_a_drain, .cpus_nr = 3, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+
+	sim_cpu(sim, 0, gives_and_takes_often, scene);
+	sim_cpu(sim, 1, looks_during_the_drain, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	drains(scene);
+	for (unsigned i = 0; i < 6; i++)
+		percpu_give(scene, scene->small[i], 8);
+	percpu_scene_check(scene);
+}
+
+static void balances(void *arg)
+{
+	percpu_balance(arg, false);
+}
+
+/* An offset on a stack keeps no page: before a chunk loses its pages all stacks are emptied. */
+SIM_TEST(percpu_cached_offset_keeps_no_page, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	while (scene->pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+		percpu_give(scene, percpu_take(scene, 64, 0), 64);
+	SIM_CHECK(cache_count(scene->pc) != 0);
+	balances(scene);
+	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+		percpu_give(scene, percpu_take(scene, 64, 0), 64);
+	SIM_CHECK(cache_count(scene->pc) != 0);
+	percpu_isolate(scene, 14, 20);
+	sim_cpu(sim, 0, balances, scene);
+	sim_run(sim);
+	check_u64_eq(cache_count(scene->pc), 0);
+	percpu_scene_check(scene);
+}

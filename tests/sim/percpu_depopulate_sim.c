@@ -59,7 +59,9 @@ SIM_TEST(percpu_depopulates_what_is_empty, .events = SIM_MEMORY)
 	SIM_CHECK((used & ~populated) == 0);
 	percpu_balance(scene, true);
 	check_u64_eq(scene->pc->chunk[1].populated, used);
-	scene->pc->depopulate = false; /* the chunk stays in use */
+	percpu_take(scene, PAGE_BYTES, 0);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_ACTIVE);
+	scene->pc->depopulate = false; /* and it stays so */
 	for (unsigned i = 0; i < OBJECTS_NR; i++)
 		percpu_give(scene, scene->object[i], PAGE_BYTES);
 	for (unsigned i = 0; i < 2 * OBJECTS_NR; i++)

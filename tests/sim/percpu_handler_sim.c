@@ -99,3 +99,47 @@ SIM_TEST(percpu_fork_copies_whole_maps, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	check_u64_eq(scene->turn, 1);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
+
+/* ---- stacks and fork -------------------------------------------------------------------------- */
+
+#define SIZE 200u /* of a class whose entries are on another page than the stack's header */
+
+/* What was the newest entry is the oldest afterwards. */
+static void turns_stack_over(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	void *newest = percpu_take(scene, SIZE, 0);
+
+	percpu_take(scene, SIZE, 0);
+	percpu_give(scene, newest, SIZE);
+}
+
+static void child_empties_stacks(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	sim_fork_child();
+	quire_percpu_shrink(scene->q);
+	check_u64_eq(quire_verify(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The child's pages are copied one after the other while others would push and pop, and a stack's
+ * header is on another page than its entries: an old top over new entries has one of them twice. */
+SIM_TEST(percpu_fork_copies_whole_stacks, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	for (unsigned i = 0; i < 2; i++)
+		scene->small[i] = percpu_take(scene, SIZE, 0);
+	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+		percpu_give(scene, percpu_take(scene, SIZE, 0), SIZE);
+	for (unsigned i = 0; i < 2; i++)
+		percpu_give(scene, scene->small[i], SIZE);
+	SIM_CHECK(cache_count(scene->pc) >= 2);
+	sim_cpu(sim, 0, turns_stack_over, scene);
+	sim_cpu(sim, 1, child_empties_stacks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}

@@ -114,6 +114,8 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay --conf limt:1g x", 2, "limit");
 	expect("replay --placement best x", 2, "--placement: bad value \"best\"");
 	expect("replay --depopulate no x", 2, "--depopulate: bad value \"no\"");
+	expect("replay --ablate --json x y", 2, "--ablate goes with neither --json nor --threads");
+	expect("replay --ablate " AREAS_TRACE, 2, "holds no percpu allocations");
 	expect("replay --kind percpu --kind vmap %T/none", 2, "none: No such file");
 	expect("replay --kind percpu " AREAS_TRACE, 2, "holds no percpu allocations");
 }
@@ -391,6 +393,45 @@ static void depopulate_off_is_the_column_without(void **state)
 	free(off);
 }
 
+/* "7,536": below a million. */
+static void put_grouped(char *text, size_t bytes, double value)
+{
+	unsigned whole = (unsigned)value;
+
+	if (whole < 1000)
+		snprintf(text, bytes, "%u", whole);
+	else
+		snprintf(text, bytes, "%u,%03u", whole / 1000, whole % 1000);
+}
+
+/* The last mark at which there is something to place; a rule left out changes a figure. */
+static void the_ablation_agrees_with_the_replay(void **state)
+{
+	static const char mark[] = "percpu-mixed-dev: shrunk | ";
+	static const char *const keys[] = { "kernel.populated_kB", "quire.populated_kB",
+					    "quire_depopulate_off.populated_kB" };
+	struct answer answer = run("replay --ablate %T/percpu-mixed-dev.katr.zst");
+	char *json = read_json("percpu.json"), *row = strstr(answer.text, mark);
+	char cells[13][32] = { "" }, wanted[32], path[128];
+
+	(void)state;
+	assert_int_equal(answer.status, 0);
+	assert_non_null(row);
+	row += strlen(mark);
+	for (unsigned i = 0; i < 12; i++, row = strchr(row, '|') + 2)
+		assert_int_equal(sscanf(row, "%31[0-9,]", cells[i]), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		static const unsigned columns[] = { 1, 2, 10 };
+
+		snprintf(path, sizeof(path), "traces.1.marks.4.%s", keys[i]);
+		put_grouped(wanted, sizeof(wanted), number_at(json, path));
+		assert_string_equal(cells[columns[i]], wanted);
+	}
+	for (unsigned rule = 3; rule < 9; rule++)
+		assert_string_not_equal(cells[rule], cells[2]);
+	free(json);
+}
+
 /* For each mark of each trace, on both sides. */
 static void the_parts_of_the_json_add_up(void **state)
 {
@@ -520,6 +561,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_json_agrees_with_the_recorded_objects),
 		cmocka_unit_test(populated_memory_is_at_least_what_lives),
 		cmocka_unit_test(depopulate_off_is_the_column_without),
+		cmocka_unit_test(the_ablation_agrees_with_the_replay),
 		cmocka_unit_test(the_parts_of_the_json_add_up),
 		cmocka_unit_test(threads_check_the_same_blocks),
 		cmocka_unit_test(two_replays_give_the_same_figures),

@@ -170,6 +170,101 @@ static void bulk_is_as_one_by_one(void **state)
 	assert_int_equal(percpu_stat(q).objects, objects);
 }
 
+static bool same_page(struct quire *q, const void *a, const void *b)
+{
+	return (uintptr_t)a / page_bytes(q) == (uintptr_t)b / page_bytes(q);
+}
+
+static bool follows_apart(struct quire *q)
+{
+	void *large = quire_alloc_percpu(q, 64, 0, 0);
+
+	return !same_page(q, large, quire_alloc_percpu(q, 8, 0, 0));
+}
+
+/* Alignment leaves @gap bytes between two large objects: whether a small one goes there. */
+static bool goes_into_gap(struct quire *q, size_t gap)
+{
+	char *first = quire_alloc_percpu(q, 128 - gap, 128, 0);
+	char *second = quire_alloc_percpu(q, 128 - gap, 128, 0);
+	char *small = quire_alloc_percpu(q, 8, 0, 0);
+
+	assert_ptr_equal(second, first + 128);
+	return small > first && small < second;
+}
+
+static bool follows_gaps(struct quire *q)
+{
+	return goes_into_gap(q, 56);
+}
+
+static bool follows_slivers(struct quire *q)
+{
+	return !goes_into_gap(q, 8);
+}
+
+#define HALF_KB_NR 64u /* eight pages of 4 KiB, full */
+
+/* Frees @nr objects in the oldest pages, one of each eight stays: whether their room is used next. */
+static bool uses_old_holes(struct quire *q, unsigned nr)
+{
+	void *objects[HALF_KB_NR], *next;
+	bool is_old = false;
+
+	for (unsigned i = 0; i < HALF_KB_NR; i++)
+		objects[i] = quire_alloc_percpu(q, 512, 0, 0);
+	for (unsigned i = 0; i < nr; i++)
+		if (i % 8 != 7)
+			quire_free_percpu(q, objects[i]);
+	next = quire_alloc_percpu(q, 512, 0, 0);
+	for (unsigned i = 0; i < nr; i++)
+		is_old |= next == objects[i];
+	return is_old;
+}
+
+static bool follows_time(struct quire *q)
+{
+	return !uses_old_holes(q, 1);
+}
+
+static bool follows_holes(struct quire *q)
+{
+	return uses_old_holes(q, 16);
+}
+
+static bool follows_across(struct quire *q)
+{
+	char *first = quire_alloc_percpu(q, 3000, 0, 0);
+
+	return (char *)quire_alloc_percpu(q, 3000, 0, 0) == first + 3000;
+}
+
+/* Each rule of packed.c, and the option that leaves it out. */
+static void a_rule_is_followed_unless_left_out(void **state)
+{
+	static bool (*const follows[])(struct quire *) = {
+		[QUIRE_RULE_APART] = follows_apart,	[QUIRE_RULE_GAPS] = follows_gaps,
+		[QUIRE_RULE_SLIVERS] = follows_slivers, [QUIRE_RULE_TIME] = follows_time,
+		[QUIRE_RULE_HOLES] = follows_holes,	[QUIRE_RULE_ACROSS] = follows_across,
+	};
+
+	(void)state;
+	for (unsigned rule = QUIRE_RULE_APART; rule <= QUIRE_RULE_ACROSS; rule++) {
+		for (unsigned left_out = 0; left_out <= 1; left_out++) {
+			struct quire *q = percpu_make((struct quire_options){
+				.cache = QUIRE_OFF,
+				.placement_without = left_out ? (enum quire_placement_rule)rule
+							      : QUIRE_RULE_NONE,
+			});
+
+			if (follows[rule](q) != (left_out == 0))
+				fail_msg("rule %u, left out: %u", rule, left_out);
+			assert_int_equal(quire_verify(q), 0);
+			quire_destroy(q);
+		}
+	}
+}
+
 /* 1,000 objects of 8 bytes in a burst after idle, without waiting: none is refused. */
 static void atomic_burst_is_served(void **state)
 {
@@ -311,6 +406,7 @@ int main(void)
 		PERCPU_TEST(bulk_is_as_one_by_one),
 		cmocka_unit_test(reuse_puts_no_memory_where_nobody_wrote),
 		cmocka_unit_test(reuse_clears_all_units_where_all_write),
+		cmocka_unit_test(a_rule_is_followed_unless_left_out),
 		PERCPU_TEST(atomic_burst_is_served),
 		PERCPU_TEST(atomic_uses_the_reserve_when_the_mutex_is_held),
 		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),

@@ -48,9 +48,10 @@ static void last_free_makes_it_free(void **state)
 static void quarter_empty_is_isolated(void **state)
 {
 	struct quire *q = *state;
-	void *pages[PAGES];
+	void *first = quire_alloc_percpu(q, page_bytes(q), 0, 0), *pages[PAGES];
 	uint32_t before;
 
+	assert_int_equal(chunk_number(q, first), 0);
 	fill_second_chunk(q, pages, PAGES);
 	balance_now(q, false);
 	for (unsigned i = 0; i < unit_pages(q->percpu) / 4; i++) {
@@ -59,12 +60,12 @@ static void quarter_empty_is_isolated(void **state)
 	}
 	/* The reserve is the first chunk's four: one more makes the difference. */
 	assert_int_equal(q->percpu->chunk[1].state, CHUNK_ACTIVE);
-	q->percpu->empty_pages++;
+	quire_free_percpu(q, first);
+	assert_int_equal(q->percpu->chunk[1].state, CHUNK_ACTIVE);
 	before = q->percpu->empty_pages;
 	quire_free_percpu(q, pages[PAGES - 1]);
 	assert_int_equal(q->percpu->chunk[1].state, CHUNK_TO_DEPOPULATE);
 	assert_int_equal(q->percpu->empty_pages, before - unit_pages(q->percpu) / 4);
-	q->percpu->empty_pages--;
 }
 
 static struct percpu_chunk *sidelined(struct quire *q, void **pages, unsigned empty)

@@ -72,6 +72,22 @@ static void p3_longest_is_never_more(void **state)
 	*s.chunk = kept;
 }
 
+static void p3_a_map_has_an_object(void **state)
+{
+	struct scene s = make_scene(state);
+	uint64_t used = s.words[0], starts = s.words[map_half(s.pc)];
+	uint16_t free_nr = s.p->free_nr;
+
+	BREAKS(3, s.pc->page[page_number(s.pc, 1, 63)].longest, 1);
+	assert_int_equal(free_nr + 8, page_granules(s.pc)); /* the object is alone there */
+	s.words[0] = s.words[map_half(s.pc)] = 0;
+	s.p->free_nr = (uint16_t)page_granules(s.pc);
+	assert_int_equal(quire_verify(s.q), RULE(3));
+	s.words[0] = used;
+	s.words[map_half(s.pc)] = starts;
+	s.p->free_nr = free_nr;
+}
+
 static void p4_masks(void **state)
 {
 	struct scene s = make_scene(state);
@@ -87,6 +103,7 @@ static void p5_maps_are_dense(void **state)
 	BREAKS(5, s.pc->maps_nr, s.pc->maps_nr + 1);
 	BREAKS(5, s.pc->map_page[s.p->map], s.page + 1);
 	BREAKS(5, s.p->words, s.p->words + 1);
+	BREAKS(5, s.pc->maps_ready, s.pc->maps_nr - 1);
 }
 
 static void p6_kinds(void **state)
@@ -97,11 +114,23 @@ static void p6_kinds(void **state)
 	BREAKS(6, s.p->kind, KIND_CLOSED);
 }
 
+static void p6_fours(void **state)
+{
+	struct scene s = make_scene(state);
+	void *four = quire_alloc_percpu(s.q, 4, 0, 0);
+	uint32_t page = (uint32_t)(addr_linear(s.pc, four) >> s.pc->page_shift);
+
+	assert_int_equal(s.pc->page[page].kind, KIND_FOURS);
+	BREAKS(6, s.pc->page[page].longest, 1);
+}
+
 static void p7_free_pages(void **state)
 {
 	struct scene s = make_scene(state);
 
 	BREAKS(7, s.p->kind, KIND_FREE);
+	BREAKS(7, s.p->map, NONE);
+	BREAKS(7, s.chunk->free, s.chunk->free ^ (uint64_t)1 << 63);
 }
 
 static void p8_sidelined_has_none_empty(void **state)
@@ -129,6 +158,7 @@ static void p10_p11_sums(void **state)
 
 	BREAKS(10, s.pc->empty_pages, s.pc->empty_pages + 1);
 	BREAKS(11, s.pc->populated_pages, s.pc->populated_pages - 1);
+	BREAKS(11, s.pc->maps_ready, s.pc->populated_pages - 1);
 }
 
 static void p12_lists(void **state)
@@ -138,6 +168,83 @@ static void p12_lists(void **state)
 	BREAKS(12, s.chunk->list, s.chunk->list + 1);
 	BREAKS(12, s.chunk->isolated, true);
 	BREAKS(12, s.pc->list[s.chunk->list].nr, 0);
+	BREAKS(12, s.pc->list[s.chunk->list].tail, NONE);
+	BREAKS(12, s.chunk->prev, 1);
+	BREAKS(12, s.pc->chunks_nr, s.pc->chunks_nr + 1);
+}
+
+static void set_state(struct percpu *pc, uint32_t chunk, enum chunk_state chunk_state)
+{
+	lock_token token = lock_acquire(&pc->lock);
+
+	pc->chunk[chunk].state = (uint8_t)chunk_state;
+	list_move_locked(pc, chunk, chunk_list_of(pc, &pc->chunk[chunk]), false);
+	lock_release(&pc->lock, token);
+}
+
+static void p12_free_is_without_objects(void **state)
+{
+	struct quire *q = *state;
+	void *page;
+
+	fill_second_chunk(q, &page, 1);
+	set_state(q->percpu, 1, CHUNK_FREE);
+	assert_int_equal(quire_verify(q), RULE(12));
+	set_state(q->percpu, 1, CHUNK_ACTIVE);
+	quire_free_percpu(q, page);
+	assert_int_equal(q->percpu->chunk[1].state, CHUNK_FREE);
+	set_state(q->percpu, 1, CHUNK_ACTIVE);
+	assert_int_equal(quire_verify(q), RULE(12));
+	set_state(q->percpu, 1, CHUNK_FREE);
+}
+
+/* ---- what debug builds recount at every unlock ---------------------------------------------------- */
+
+static void recount(void *arg)
+{
+	struct percpu *pc = arg;
+	lock_token token = lock_acquire(&pc->lock);
+
+	percpu_recount_locked(pc);
+	lock_release(&pc->lock, token);
+}
+
+/* In the child: fork takes the lock too, and asks when it lets go. */
+static void hide_a_page(void *arg)
+{
+	struct percpu *pc = arg;
+
+	pc->chunk[1].populated |= (uint64_t)1 << 63;
+	recount(pc);
+}
+
+static void overstate_the_reserve(void *arg)
+{
+	struct percpu *pc = arg;
+
+	pc->empty_pages++;
+	recount(pc);
+}
+
+static void p8_is_recounted(void **state)
+{
+	struct quire *q = *state;
+	void *pages[8];
+
+	fill_second_chunk(q, pages, 8);
+	isolate_now(q, 1);
+	balance_now(q, false);
+	expect_life(recount, q->percpu);
+	expect_death(hide_a_page, q->percpu, "quire: bug: CHECK(!hides_pages(");
+}
+
+static void p10_is_recounted(void **state)
+{
+	struct quire *q = *state;
+
+	expect_life(recount, q->percpu);
+	expect_death(overstate_the_reserve, q->percpu,
+		     "quire: bug: CHECK(empty == pc->empty_pages");
 }
 
 int main(void)
@@ -146,14 +253,19 @@ int main(void)
 		PERCPU_TEST(p1_counts),
 		PERCPU_TEST(p2_boundaries),
 		PERCPU_TEST(p3_longest_is_never_more),
+		PERCPU_TEST(p3_a_map_has_an_object),
 		PERCPU_TEST(p4_masks),
 		PERCPU_TEST(p5_maps_are_dense),
 		PERCPU_TEST(p6_kinds),
+		PERCPU_TEST(p6_fours),
 		PERCPU_TEST(p7_free_pages),
 		PERCPU_TEST(p8_sidelined_has_none_empty),
 		PERCPU_TEST(p9_objects_are_populated),
 		PERCPU_TEST(p10_p11_sums),
 		PERCPU_TEST(p12_lists),
+		PERCPU_TEST(p12_free_is_without_objects),
+		PERCPU_TEST(p8_is_recounted),
+		PERCPU_TEST(p10_is_recounted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,7 +219,8 @@ static enum exit_status run(int argc, char **argv)
 		return EXIT_FOUND;
 	status = EXIT_USAGE;
 	if (read_plans(&request, &plans) == 0)
-		status = replay_plans(&request, &plans);
+		status = request.ablates ? ablation_print(&request, plans.plans, plans.nr)
+					 : replay_plans(&request, &plans);
 	for (unsigned i = 0; i < plans.nr; i++)
 		plan_fini(&plans.plans[i]);
 	free(plans.plans);

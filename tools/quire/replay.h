@@ -10,6 +10,7 @@
 
 struct replay_request {
 	bool threads;
+	bool ablates; /* print what each rule of per-CPU placement is worth, and no more */
 	const char *json;
 	char conf[512];	  /* of --conf, --placement and --depopulate; empty if there are none */
 	bool depopulates; /* unless the conf says otherwise */
@@ -18,6 +19,11 @@ struct replay_request {
 	unsigned paths_nr;
 };
 
+struct plan;
+
+/* ablation.c: what each rule of per-CPU placement is worth. */
+enum exit_status ablation_print(const struct replay_request *request, const struct plan *plans,
+				unsigned plans_nr);
 /* replay_arguments.c: true to go on; otherwise the command ends with *@status, and said why. */
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status);
 /* "page or vmap": the kinds of a request, joined by @word. */

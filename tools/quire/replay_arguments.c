@@ -14,6 +14,7 @@ static void print_usage(FILE *file)
 	fprintf(file,
 		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
 		"                    [--placement linux|packed] [--depopulate on|off] TRACE...\n"
+		"       quire replay --ablate [--conf STRING] TRACE...\n"
 		"\n"
 		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
 		"filled\n"
@@ -31,6 +32,10 @@ static void print_usage(FILE *file)
 		"trace "
 		"holds\n"
 		"\n"
+		"  --ablate       per-CPU objects once more for each rule of placement, without "
+		"it:\n"
+		"                 kilobytes populated at the marks of each trace, as Markdown\n"
+		"\n"
 		"Exit status: 0 all intact; 1 a block was damaged, lost or refused; 2 wrong "
 		"arguments,\n"
 		"or a file that is truncated, corrupt or no recording.\n");
@@ -45,6 +50,7 @@ enum option_value {
 	OPTION_KIND,
 	OPTION_PLACEMENT,
 	OPTION_DEPOPULATE,
+	OPTION_ABLATE,
 	OPTION_HELP,
 };
 
@@ -55,14 +61,16 @@ static const struct option options[] = {
 	{ .name = "kind", .has_arg = required_argument, .val = OPTION_KIND },
 	{ .name = "placement", .has_arg = required_argument, .val = OPTION_PLACEMENT },
 	{ .name = "depopulate", .has_arg = required_argument, .val = OPTION_DEPOPULATE },
+	{ .name = "ablate", .has_arg = no_argument, .val = OPTION_ABLATE },
 	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
 	{ .name = NULL },
 };
 
 static void refuse_option(const char *argument)
 {
-	static const char *const names[] = { "--threads",   "--json",	    "--conf", "--kind",
-					     "--placement", "--depopulate", "--help", NULL };
+	static const char *const names[] = { "--threads", "--json",	 "--conf",
+					     "--kind",	  "--placement", "--depopulate",
+					     "--ablate",  "--help",	 NULL };
 	char name[32];
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
@@ -160,6 +168,9 @@ static bool take_option(struct replay_request *request, int option, const char *
 	case OPTION_THREADS:
 		request->threads = true;
 		return true;
+	case OPTION_ABLATE:
+		request->ablates = true;
+		return true;
 	case OPTION_JSON:
 		request->json = value;
 		return true;
@@ -195,7 +206,13 @@ bool replay_parse(struct replay_request *request, int argc, char **argv, enum ex
 		if (option == ':' || option == '?' || !take_option(request, option, optarg))
 			return false;
 	}
-	if (request->kinds == 0)
+	if (request->ablates && (request->json != NULL || request->threads)) {
+		fprintf(stderr, "quire replay: --ablate goes with neither --json nor --threads\n");
+		return false;
+	}
+	if (request->ablates)
+		request->kinds = 1u << KATR_PERCPU;
+	else if (request->kinds == 0)
 		request->kinds = all_kinds();
 	request->paths = argv + optind;
 	request->paths_nr = (unsigned)(argc - optind);
