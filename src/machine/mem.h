@@ -74,14 +74,19 @@ bool mem_is_locked(void);
 /* Splits huge pages that stand behind a part of a range only, so that taking it away frees memory. */
 void mem_split_huge(void *addr, size_t bytes);
 
+/* @nr stretches of @pages pages (at most 64) of @page_bytes, one every @stride_bytes from @addr on. */
+struct mem_stretches {
+	const char *addr;
+	size_t stride_bytes, page_bytes;
+	unsigned nr, pages;
+};
+
 /*
- * Which pages of committed private memory may hold other than zeroes?  Looks at @nr stretches of
- * @pages pages (at most 64), one every @stride_bytes from @addr on, and sets bit p of @masks[i] for
- * page p of stretch i if something is behind it.  0; or -errno if the system cannot tell.  Legal
- * anywhere.
+ * Which pages of committed private memory may hold other than zeroes?  Sets bit p of @masks[i] for
+ * page p of stretch i if something is behind a part of it.  0; or -errno if the system cannot tell.
+ * Legal anywhere.
  */
-int mem_find_written(const void *addr, size_t stride_bytes, unsigned nr, unsigned pages,
-		     uint64_t *masks);
+int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks);
 
 /* --- guards --- */
 

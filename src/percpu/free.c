@@ -336,7 +336,7 @@ void quire_free_percpu(struct quire *q, void *ptr)
 	words = load_acquire(&pc->page[linear >> pc->page_shift].words);
 	at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask;
 	word = map_words_at(pc, words) + at / 64;
-	if (UNLIKELY(words == NONE || (load_relaxed(&word[pc->half_words]) >> at % 64 & 1) == 0)) {
+	if (UNLIKELY(words == NONE)) {
 		free_odd(q, ptr);
 		return;
 	}

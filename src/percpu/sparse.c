@@ -94,9 +94,15 @@ static void end(struct percpu *pc, uint32_t chunk)
 static void find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr, uint64_t *masks)
 {
 	uint64_t *written = written_of(pc, chunk) + first;
+	const struct mem_stretches stretches = {
+		.addr = unit_addr(pc, chunk, 0) + first * QUIRE_PERCPU_STRIDE,
+		.stride_bytes = QUIRE_PERCPU_STRIDE,
+		.page_bytes = (size_t)1 << pc->page_shift,
+		.nr = nr,
+		.pages = unit_pages(pc),
+	};
 
-	if (mem_find_written(unit_addr(pc, chunk, 0) + first * QUIRE_PERCPU_STRIDE,
-			     QUIRE_PERCPU_STRIDE, nr, unit_pages(pc), masks) != 0)
+	if (mem_find_written(&stretches, masks) != 0)
 		memset(masks, 0xff, nr * sizeof(masks[0]));
 	for (uint32_t i = 0; i < nr; i++)
 		if ((load_relaxed(&written[i]) & masks[i]) != masks[i]) /* who adds more? */

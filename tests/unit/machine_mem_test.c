@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
+#include "machine/linux/written.h"
 #include "machine/mem.h"
 
 #define MIB ((size_t)1 << 20)
@@ -356,6 +357,38 @@ static void calls_leave_errno_alone(void **state)
 	assert_int_equal(errno, 77);
 }
 
+/* Of 40 stretches of 16 pages, some pages are written, one of them only in its last byte. */
+static void what_was_written_is_found_either_way(void **state)
+{
+	size_t page = mem_page_bytes();
+	struct mem_stretches s = { .stride_bytes = MIB, .page_bytes = page, .nr = 40, .pages = 16 };
+	char *addr = mem_reserve(40 * MIB, MIB, "quire-test");
+	uint64_t masks[40], coarse[40];
+
+	(void)state;
+	assert_non_null(addr);
+	assert_int_equal(mem_commit(addr, 40 * MIB, "quire-test"), 0);
+	mem_advise_huge(addr, 40 * MIB, false);
+	s.addr = addr;
+	addr[3 * page] = 1;
+	addr[7 * MIB + 16 * page - 1] = 1;
+	addr[7 * MIB + 16 * page] = 1; /* behind the stretch */
+	addr[39 * MIB] = addr[39 * MIB + page] = 1;
+	for (unsigned by_page = 0; by_page < 2; by_page++) {
+		s.page_bytes = page;
+		s.pages = 16;
+		assert_int_equal(written_ask(&s, by_page != 0, masks), 0);
+		s.page_bytes = 4 * page;
+		s.pages = 4;
+		assert_int_equal(written_ask(&s, by_page != 0, coarse), 0);
+		for (unsigned i = 0; i < 40; i++) {
+			assert_u64_eq(masks[i], i == 0 ? 8 : i == 7 ? 0x8000 : i == 39 ? 3 : 0);
+			assert_u64_eq(coarse[i], i == 0 ? 1 : i == 7 ? 8 : i == 39 ? 1 : 0);
+		}
+	}
+	mem_release(addr, 40 * MIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +408,7 @@ int main(void)
 		cmocka_unit_test(one_locked_page_elsewhere_is_not_mlockall),
 		cmocka_unit_test(total_is_at_most_the_machines_memory),
 		cmocka_unit_test(total_obeys_the_cgroup),
+		cmocka_unit_test(what_was_written_is_found_either_way),
 		cmocka_unit_test(calls_leave_errno_alone),
 	};
 

@@ -84,8 +84,13 @@ static unsigned written_units(const void *ptr)
 	const char *page = (const char *)((uintptr_t)ptr & ~(uintptr_t)(mem_page_bytes() - 1));
 	uint64_t masks[MANY_UNITS];
 	unsigned n = 0;
+	const struct mem_stretches stretches = { .addr = page,
+						 .stride_bytes = QUIRE_PERCPU_STRIDE,
+						 .page_bytes = mem_page_bytes(),
+						 .nr = MANY_UNITS,
+						 .pages = 1 };
 
-	assert_int_equal(mem_find_written(page, QUIRE_PERCPU_STRIDE, MANY_UNITS, 1, masks), 0);
+	assert_int_equal(mem_find_written(&stretches, masks), 0);
 	for (unsigned i = 0; i < MANY_UNITS; i++)
 		n += masks[i] != 0;
 	return n;
@@ -121,12 +126,10 @@ static void reuse_puts_no_memory_where_nobody_wrote(void **state)
 }
 
 /* Every unit is written: then every copy is looked at. */
-static void reuse_clears_all_units_where_all_write(void **state)
+static void check_reuse_clears_all_units(struct quire *q)
 {
-	struct quire *q = percpu_make((struct quire_options){ .units = MANY_UNITS });
 	uint32_t *ptr[3];
 
-	(void)state;
 	for (unsigned round = 0; round < 20; round++) {
 		for (unsigned i = 0; i < 3; i++) {
 			ptr[i] = quire_alloc_percpu(q, i == 0 ? 4 : 4000 * i, 0, 0);
@@ -142,6 +145,41 @@ static void reuse_clears_all_units_where_all_write(void **state)
 			quire_free_percpu(q, ptr[i]);
 	}
 	assert_int_equal(quire_verify(q), 0);
+}
+
+static void reuse_clears_all_units_where_all_write(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .units = MANY_UNITS });
+
+	(void)state;
+	check_reuse_clears_all_units(q);
+	quire_destroy(q);
+}
+
+/* A page of the instance is several of the system's: all of them count. */
+static void reuse_clears_what_was_written_anywhere_in_large_pages(void **state)
+{
+	struct quire *q =
+		percpu_make((struct quire_options){ .units = MANY_UNITS, .page_shift = 16 });
+	char *ptr[100];
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 100; i++) {
+			ptr[i] = quire_alloc_percpu(q, 8192, 0, 0);
+			for (unsigned unit = 5; unit < MANY_UNITS; unit += 90) {
+				char *copy = quire_per_cpu_ptr(ptr[i], unit);
+
+				assert_int_equal(copy[0], 0);
+				assert_int_equal(copy[8191], 0);
+				copy[0] = copy[8191] = 1;
+			}
+		}
+		for (unsigned i = 1; i < 100; i++)
+			quire_free_percpu(q, ptr[i]);
+		check_reuse_clears_all_units(q);
+		quire_free_percpu(q, ptr[0]);
+	}
 	quire_destroy(q);
 }
 
@@ -406,6 +444,7 @@ int main(void)
 		PERCPU_TEST(bulk_is_as_one_by_one),
 		cmocka_unit_test(reuse_puts_no_memory_where_nobody_wrote),
 		cmocka_unit_test(reuse_clears_all_units_where_all_write),
+		cmocka_unit_test(reuse_clears_what_was_written_anywhere_in_large_pages),
 		cmocka_unit_test(a_rule_is_followed_unless_left_out),
 		PERCPU_TEST(atomic_burst_is_served),
 		PERCPU_TEST(atomic_uses_the_reserve_when_the_mutex_is_held),

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "machine/linux/system.h"
+#include "machine/linux/written.h"
 
 #define SCAN_REQUEST 0xc0606610ul
 #define IS_PRESENT   (UINT64_C(1) << 3)
@@ -34,37 +35,31 @@ struct scan_request {
 
 _Static_assert(sizeof(struct scan_request) == 96, "the request's number tells its size");
 
-/* What is asked about. */
-struct stretches {
-	uintptr_t start;
-	size_t stride_bytes;
-	unsigned nr, pages;
-	uint64_t *masks;
-};
-
-static void mark(const struct stretches *s, uintptr_t from, uintptr_t end)
+static void mark(const struct mem_stretches *s, uintptr_t from, uintptr_t end, uint64_t *masks)
 {
-	size_t unit = mem_page_bytes();
+	size_t unit = s->page_bytes;
 
-	for (size_t i = (from - s->start) / s->stride_bytes; i < s->nr; i++) {
-		uintptr_t base = s->start + i * s->stride_bytes;
+	for (size_t i = (from - (uintptr_t)s->addr) / s->stride_bytes; i < s->nr; i++) {
+		uintptr_t base = (uintptr_t)s->addr + i * s->stride_bytes;
 		uintptr_t first = from > base ? (from - base) / unit : 0, last;
 
 		if (base >= end)
 			return;
-		last = (end - base) / unit < s->pages ? (end - base) / unit : s->pages;
+		last = (end - base + unit - 1) / unit;
+		last = last < s->pages ? last : s->pages;
 		if (first < last)
-			s->masks[i] |= ~UINT64_C(0) >> (64 - (last - first)) << first;
+			masks[i] |= ~UINT64_C(0) >> (64 - (last - first)) << first;
 	}
 }
 
-static int scan(int fd, const struct stretches *s)
+static int scan(int fd, const struct mem_stretches *s, uint64_t *masks)
 {
 	struct scan_region region[REGIONS_MAX];
 	struct scan_request request = {
 		.bytes = sizeof(request),
-		.start = s->start,
-		.end = s->start + (s->nr - 1) * s->stride_bytes + s->pages * mem_page_bytes(),
+		.start = (uintptr_t)s->addr,
+		.end = (uintptr_t)s->addr + (s->nr - 1) * s->stride_bytes +
+		       s->pages * s->page_bytes,
 		.regions = (uintptr_t)region,
 		.regions_max = REGIONS_MAX,
 		.any_of = IS_PRESENT | IS_SWAPPED,
@@ -78,7 +73,8 @@ static int scan(int fd, const struct stretches *s)
 			return (int)n;
 		for (long i = 0; i < n; i++)
 			if ((region[i].categories & IS_ZERO_PAGE) == 0)
-				mark(s, (uintptr_t)region[i].start, (uintptr_t)region[i].end);
+				mark(s, (uintptr_t)region[i].start, (uintptr_t)region[i].end,
+				     masks);
 		if (request.walk_end <= request.start)
 			return -EINVAL;
 		request.start = request.walk_end;
@@ -86,37 +82,48 @@ static int scan(int fd, const struct stretches *s)
 	return 0;
 }
 
-static int read_entries(int fd, const struct stretches *s)
+static int read_entries(int fd, const struct mem_stretches *s, uint64_t *masks)
 {
+	unsigned each = (unsigned)(s->page_bytes / mem_page_bytes());
 	uint64_t entry[64];
 
 	for (unsigned i = 0; i < s->nr; i++) {
-		uintptr_t page = (s->start + i * s->stride_bytes) / mem_page_bytes();
-		long got = SYSTEM_CALL(SYS_pread64, fd, entry, s->pages * sizeof(entry[0]),
-				       (long)(page * sizeof(entry[0])));
+		uintptr_t page = ((uintptr_t)s->addr + i * s->stride_bytes) / mem_page_bytes();
 
-		if (got != (long)(s->pages * sizeof(entry[0])))
-			return got < 0 ? (int)got : -EIO;
-		for (unsigned k = 0; k < s->pages; k++)
-			s->masks[i] |= (uint64_t)(entry[k] >> 62 != 0) << k;
+		for (unsigned at = 0, n; at < s->pages * each; at += n) {
+			long got;
+
+			n = s->pages * each - at < 64 ? s->pages * each - at : 64;
+			got = SYSTEM_CALL(SYS_pread64, fd, entry, n * sizeof(entry[0]),
+					  (long)((page + at) * sizeof(entry[0])));
+			if (got != (long)(n * sizeof(entry[0])))
+				return got < 0 ? (int)got : -EIO;
+			for (unsigned k = 0; k < n; k++)
+				masks[i] |= (uint64_t)(entry[k] >> 62 != 0) << ((at + k) / each);
+		}
 	}
 	return 0;
 }
 
-int mem_find_written(const void *addr, size_t stride_bytes, unsigned nr, unsigned pages,
-		     uint64_t *masks)
+int written_ask(const struct mem_stretches *s, bool by_page, uint64_t *masks)
 {
-	struct stretches s = { (uintptr_t)addr, stride_bytes, nr, pages, masks };
 	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
-	int error;
+	int error = -ENOSYS;
 
-	CHECK(nr != 0 && pages != 0 && pages <= 64 && pages * mem_page_bytes() <= stride_bytes);
+	CHECK(s->nr != 0 && s->pages != 0 && s->pages <= 64);
+	CHECK(s->page_bytes % mem_page_bytes() == 0 && s->pages * s->page_bytes <= s->stride_bytes);
 	if (fd < 0)
 		return (int)fd;
-	memset(masks, 0, nr * sizeof(masks[0]));
-	error = scan((int)fd, &s);
+	memset(masks, 0, s->nr * sizeof(masks[0]));
+	if (!by_page)
+		error = scan((int)fd, s, masks);
 	if (error)
-		error = read_entries((int)fd, &s);
+		error = read_entries((int)fd, s, masks);
 	SYSTEM_CALL(SYS_close, (int)fd);
 	return error;
+}
+
+int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks)
+{
+	return written_ask(stretches, false, masks);
 }

@@ -141,16 +141,17 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
-int mem_find_written(const void *addr, size_t stride_bytes, unsigned nr, unsigned pages,
-		     uint64_t *masks)
+int mem_find_written(const struct mem_stretches *s, uint64_t *masks)
 {
-	for (unsigned i = 0; i < nr; i++) {
-		sched_point(POINT_GATHER, addr, 0, CALLER_PC);
-		masks[i] = 0;
-		for (unsigned k = 0; k < pages; k++) {
-			size_t page = page_of((const char *)addr + i * stride_bytes) + k;
+	unsigned each = (unsigned)(s->page_bytes >> 12);
 
-			masks[i] |= (uint64_t)memory_pages[page].touched << k;
+	for (unsigned i = 0; i < s->nr; i++) {
+		sched_point(POINT_GATHER, s->addr, 0, CALLER_PC);
+		masks[i] = 0;
+		for (unsigned k = 0; k < s->pages * each; k++) {
+			size_t page = page_of(s->addr + i * s->stride_bytes) + k;
+
+			masks[i] |= (uint64_t)memory_pages[page].touched << (k / each);
 		}
 	}
 	return 0;
