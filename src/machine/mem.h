@@ -88,6 +88,10 @@ struct mem_stretches {
  */
 int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks);
 
+/* Does reading a page that nobody wrote put memory behind it?  Where the system has no shared page of
+ * zeroes it does.  True, too, if nobody can tell.  Some system calls. */
+bool mem_reading_takes_memory(void);
+
 /* --- guards --- */
 
 /* Makes every access to a committed range fault, without a mapping of its own where the system can;

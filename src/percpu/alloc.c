@@ -320,7 +320,7 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		return alloc_slow(q, bytes, align, flags);
 	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
-	if (UNLIKELY(pc->sparse))
+	if (UNLIKELY(pc->asks_for_popped))
 		sparse_zero(pc, (uint64_t)entry << GRANULE_SHIFT, (class + 1) << GRANULE_SHIFT,
 			    false, false);
 	else

@@ -85,6 +85,7 @@ static void set_options(struct percpu *pc)
 	pc->depopulate = options->depopulate != QUIRE_OFF;
 	pc->cache = options->cache != QUIRE_OFF;
 	pc->sparse = pc->units > DENSE_UNITS;
+	pc->asks_for_popped = pc->sparse && mem_reading_takes_memory();
 	pc->home = process_cpu() % pc->units;
 	/* Mixed, so that what users write is none of it; above what it is mixed with: cache_mark(). */
 	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;

@@ -194,6 +194,7 @@ struct percpu {
 	uint8_t map_shift;		/* (c) log2 of a map's bytes */
 	bool packed, depopulate, cache; /* (c) */
 	bool sparse;			/* (c) units are many: sparse.c */
+	bool asks_for_popped;		/* (c) sparse, and looking at a copy takes memory */
 	uint8_t without;		/* (c) enum quire_placement_rule */
 	uint32_t units;			/* (c) */
 	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */

@@ -156,6 +156,33 @@ static void reuse_clears_all_units_where_all_write(void **state)
 	quire_destroy(q);
 }
 
+/* As where reading takes no memory: what a stack hands out reads zero on all of many CPUs. */
+static void what_stacks_hand_out_reads_zero_on_many_units(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .units = MANY_UNITS });
+	static const char zeroes[200];
+
+	(void)state;
+	quire_free_percpu(q, quire_alloc_percpu(q, 8, 0, 0));
+	for (unsigned ask = 0; ask < 2; ask++) {
+		q->percpu->asks_for_popped = ask != 0;
+		for (unsigned round = 0; round < 200; round++) {
+			char *ptr = quire_alloc_percpu(q, 200, 0, 0);
+
+			for (unsigned unit = ask; unit < MANY_UNITS; unit += 33) {
+				char *copy = quire_per_cpu_ptr(ptr, unit);
+
+				assert_memory_equal(copy, zeroes, 200);
+				memset(copy, 0x5a, 200);
+			}
+			quire_free_percpu(q, ptr);
+		}
+	}
+	assert_true(percpu_stat(q).cached_objects != 0);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 /* A page of the instance is several of the system's: all of them count. */
 static void reuse_clears_what_was_written_anywhere_in_large_pages(void **state)
 {
@@ -444,6 +471,7 @@ int main(void)
 		PERCPU_TEST(bulk_is_as_one_by_one),
 		cmocka_unit_test(reuse_puts_no_memory_where_nobody_wrote),
 		cmocka_unit_test(reuse_clears_all_units_where_all_write),
+		cmocka_unit_test(what_stacks_hand_out_reads_zero_on_many_units),
 		cmocka_unit_test(reuse_clears_what_was_written_anywhere_in_large_pages),
 		cmocka_unit_test(a_rule_is_followed_unless_left_out),
 		PERCPU_TEST(atomic_burst_is_served),

@@ -127,3 +127,23 @@ int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks)
 {
 	return written_ask(stretches, false, masks);
 }
+
+bool mem_reading_takes_memory(void)
+{
+	size_t page = mem_page_bytes();
+	struct mem_stretches s = { .stride_bytes = page, .page_bytes = page, .nr = 1, .pages = 1 };
+	char *addr = mem_reserve(page, page, "quire-probe");
+	uint64_t mask = 1;
+
+	if (addr == NULL)
+		return true;
+	s.addr = addr;
+	if (mem_commit(addr, page, "quire-probe") == 0) {
+		(void)*(volatile char *)addr;
+		/* Older systems do not tell the page of zeroes from others. */
+		if (mem_find_written(&s, &mask) != 0)
+			mask = 1;
+	}
+	mem_release(addr, page);
+	return mask != 0;
+}

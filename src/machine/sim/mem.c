@@ -157,6 +157,12 @@ int mem_find_written(const struct mem_stretches *s, uint64_t *masks)
 	return 0;
 }
 
+/* As on the worse of systems. */
+bool mem_reading_takes_memory(void)
+{
+	return true;
+}
+
 /* The simulated machine has no huge pages. */
 void mem_split_huge(void *addr, size_t bytes)
 {
