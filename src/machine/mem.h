@@ -89,7 +89,7 @@ struct mem_stretches {
 int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks);
 
 /* Does reading a page that nobody wrote put memory behind it?  Where the system has no shared page of
- * zeroes it does.  True, too, if nobody can tell.  Some system calls. */
+ * zeroes it does.  False if nobody can tell: nearly every system has one.  Some system calls. */
 bool mem_reading_takes_memory(void);
 
 /* --- guards --- */

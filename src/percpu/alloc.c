@@ -346,6 +346,8 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 	percpu_unlock(pc, token);
 	for (size_t i = 0; i < n; i++)
 		zero_placed(pc, request, &placed[i]);
+	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW) /* a hint */
+		balance_kick(pc, 0);
 	return n;
 }
 

@@ -230,18 +230,38 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 
 /* ---- the fast path ---- */
 
-/* A free without the lock: true if the object, of a size that is cached, is on this CPU's stack now.
- * @at: granule in its page; @words: of the page, from before its map was looked at. */
+/* What was read before a page's bits were. */
+struct look {
+	const struct percpu_page *page;
+	uint32_t words;	  /* where they are */
+	uint32_t changes; /* of any page's */
+};
+
+/* Before the bits: pairs with map_clear() and map_publish_locked(). */
+static inline struct look look_at(const struct percpu *pc, uint64_t linear)
+{
+	struct look look = { .page = &pc->page[linear >> pc->page_shift],
+			     .changes = load_acquire(&pc->changes) };
+
+	look.words = load_acquire(&look.page->words);
+	return look;
+}
+
+/* A free without the lock: true if the object, of a size that is cached, is on this CPU's stack now. */
 static inline bool push(struct percpu *pc, void *ptr, uint64_t linear, uint32_t granules,
-			uint32_t words)
+			struct look look)
 {
 	uint64_t *copy, mark;
 
 	if (UNLIKELY(granules > CACHE_CLASSES_NR || !load_relaxed(&pc->learn[granules - 1].warm)))
 		return false;
 	/* The map may have moved: pairs with map_publish_locked(). */
-	if (UNLIKELY(load_acquire(&pc->page[linear >> pc->page_shift].words) != words &&
+	if (UNLIKELY(load_acquire(&look.page->words) != look.words &&
 		     !MUTANT(percpu_no_look_at_moved_map)))
+		return false;
+	/* What follows the object may have been freed between the two bits: pairs with map_clear(). */
+	if (UNLIKELY(load_acquire(&pc->changes) != look.changes &&
+		     !MUTANT(percpu_no_look_at_changes)))
 		return false;
 	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
 	mark = cache_mark(pc, linear);
@@ -291,11 +311,11 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 }
 
 /* An object that goes on to the end of its word, and maybe in the next or to the page's end. */
-static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint64_t linear,
-						     uint32_t words)
+static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint64_t linear)
 {
 	struct percpu *pc = percpu_if_any(q);
-	const uint64_t *word = map_words_at(pc, words);
+	struct look look = look_at(pc, linear); /* the object is the same, and its own bits are */
+	const uint64_t *word = map_words_at(pc, look.words);
 	uint32_t at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask, next = at / 64 + 1;
 	uint32_t granules = 0;
 
@@ -303,21 +323,22 @@ static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr,
 		if (ends_with_page(pc, (uint32_t)(linear >> pc->page_shift)))
 			granules = 64 - at % 64;
 	} else {
-		uint64_t ends =
-			load_acquire(&word[pc->half_words + next]) | ~load_acquire(&word[next]);
+		uint64_t used = load_acquire(&word[next]); /* before the boundaries: map_clear() */
+		uint64_t ends = load_acquire(&word[pc->half_words + next]) | ~used;
 
 		granules = ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
 	}
-	if (granules == 0 || !push(pc, ptr, linear, granules, words))
+	if (granules == 0 || !push(pc, ptr, linear, granules, look))
 		free_odd(q, ptr);
 }
 
 void quire_free_percpu(struct quire *q, void *ptr)
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
-	uint64_t window, inside, linear, starts, ends;
+	uint64_t window, inside, linear, used, starts, ends;
 	const uint64_t *word;
-	uint32_t words, at;
+	struct look look;
+	uint32_t at;
 
 	if (UNLIKELY(pc == NULL)) {
 		free_odd(q, ptr);
@@ -332,26 +353,26 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		free_odd(q, ptr);
 		return;
 	}
-	/* Pairs with map_publish_locked(). */
-	words = load_acquire(&pc->page[linear >> pc->page_shift].words);
+	look = look_at(pc, linear);
 	at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask;
-	word = map_words_at(pc, words) + at / 64;
-	if (UNLIKELY(words == NONE)) {
+	word = map_words_at(pc, look.words) + at / 64;
+	if (UNLIKELY(look.words == NONE)) {
 		free_odd(q, ptr);
 		return;
 	}
-	/* It ends where the next one begins or a granule is free; what is shifted in ends nothing. */
-	starts = load_acquire(&word[pc->half_words]) >> at % 64; /* before push()'s look */
+	used = load_acquire(&word[0]) >> at % 64; /* before the boundaries: map_clear() */
+	starts = load_acquire(&word[pc->half_words]) >> at % 64;
 	if (UNLIKELY((starts & 1) == 0)) {
 		free_odd(q, ptr);
 		return;
 	}
-	ends = (starts | ~load_acquire(&word[0]) >> at % 64) & ~(uint64_t)1;
+	/* It ends where the next one begins or a granule is free; what is shifted in ends nothing. */
+	ends = (starts | ~used) & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
-		free_past_word(q, ptr, linear, words);
+		free_past_word(q, ptr, linear);
 		return;
 	}
-	if (UNLIKELY(!push(pc, ptr, linear, bit_lowest(ends), words)))
+	if (UNLIKELY(!push(pc, ptr, linear, bit_lowest(ends), look)))
 		free_odd(q, ptr);
 }
 

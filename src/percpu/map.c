@@ -177,6 +177,7 @@ uint32_t map_longest(const struct percpu *pc, uint32_t page, uint32_t enough)
 	return longest;
 }
 
+/* Release: a free without the lock that sees a bit sees what was written before it. */
 static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
 {
 	while (from < end) {
@@ -184,10 +185,18 @@ static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
 		uint64_t bits = ~(uint64_t)0 >> (64 - (stop - from)) << from % 64;
 		uint64_t word = words[from / 64];
 
-		store_relaxed(&words[from / 64], value ? word | bits : word & ~bits);
+		store_release(&words[from / 64], value ? word | bits : word & ~bits);
 		from = stop;
 	}
 }
+
+/*
+ * The two bits of a granule are in two words, and a free without the lock reads one after the other.
+ * It must not find a granule used and without a boundary where no object goes on: it would take the
+ * next object for a part of the one before.  So the boundary is set before the used bits and cleared
+ * after them, with a change counted in between: who read "used" before and "no boundary" after
+ * finds another count.  Pairs with quire_free_percpu() and free_past_word().
+ */
 
 /* Marks granules of one page used; @start: an object begins at the first. */
 void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start)
@@ -204,8 +213,11 @@ void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
 {
 	uint64_t *words = words_of(pc, page);
 
-	set_words(words + map_half(pc), from, from + 1, false);
+	if (MUTANT(percpu_boundary_cleared_first))
+		set_words(words + map_half(pc), from, from + 1, false);
 	set_words(words, from, end, false);
+	store_release(&pc->changes, pc->changes + 1);
+	set_words(words + map_half(pc), from, from + 1, false);
 }
 
 /* Length of the free run in the page that [from, end), just freed, is part of. */

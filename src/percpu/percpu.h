@@ -223,10 +223,11 @@ struct percpu {
 
 	struct lock lock __attribute__((aligned(64)));
 	lock_token kept;
-	uint32_t chunks_end;		  /* (ml) no chunk at or above */
-	uint32_t pages_end;		  /* (ml) the same in pages */
-	uint32_t chunks_nr;		  /* (l) */
-	uint32_t maps_nr, maps_ready;	  /* (l), (ml): usable */
+	uint32_t chunks_end;	      /* (ml) no chunk at or above */
+	uint32_t pages_end;	      /* (ml) the same in pages */
+	uint32_t changes;	      /* (l), read without: granules were freed, see map_clear() */
+	uint32_t chunks_nr;	      /* (l) */
+	uint32_t maps_nr, maps_ready; /* (l), (ml): usable */
 	struct stream stream[STREAMS_NR]; /* (l) */
 	uint64_t used[STREAMS_NR];	  /* (l) granules in objects of that kind */
 	uint64_t holes[STREAMS_NR];	  /* (l) free granules of pages of that kind */

@@ -57,13 +57,24 @@ void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 		pc->page[page_number(pc, chunk, bit_lowest(pages))].seen = PAGE_SEEN;
 }
 
-static bool begin(struct percpu *pc, uint32_t chunk)
+static bool all_seen_locked(const struct percpu *pc, uint32_t chunk, uint64_t pages)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	for (; pages != 0; pages &= pages - 1)
+		if (pc->page[page_number(pc, chunk, bit_lowest(pages))].seen != PAGE_SEEN)
+			return false;
+	return true;
+}
+
+/* True: @pages are to be looked at for all.  *@seen: somebody did since the caller's was placed. */
+static bool begin(struct percpu *pc, uint32_t chunk, uint64_t pages, bool *seen)
 {
 	lock_token token;
 
 	if (!lock_try(&pc->lock, &token))
 		return false;
-	if (pc->looking) {
+	*seen = all_seen_locked(pc, chunk, pages);
+	if (pc->looking || *seen) {
 		percpu_unlock(pc, token);
 		return false;
 	}
@@ -78,7 +89,8 @@ static bool begin(struct percpu *pc, uint32_t chunk)
 	return true;
 }
 
-static void end(struct percpu *pc, uint32_t chunk)
+/* @told: the system could tell. */
+static void end(struct percpu *pc, uint32_t chunk, bool told)
 {
 	lock_token token = lock_acquire(&pc->lock);
 
@@ -87,14 +99,15 @@ static void end(struct percpu *pc, uint32_t chunk)
 
 		if (page->seen == PAGE_PENDING ||
 		    (MUTANT(percpu_seen_despite_free) && page->seen == PAGE_NOT_SEEN))
-			page->seen = PAGE_SEEN;
+			page->seen = told ? PAGE_SEEN : PAGE_NOT_SEEN;
 	}
 	pc->looking = false;
 	percpu_unlock(pc, token);
 }
 
-/* Asks about the units from @first on, and notes the answer. */
-static void find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr, uint64_t *masks)
+/* Asks about the units from @first on, and notes the answer.  False: nobody can tell now, so any page
+ * may have been written. */
+static bool find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr, uint64_t *masks)
 {
 	uint64_t *written = written_of(pc, chunk) + first;
 	const struct mem_stretches stretches = {
@@ -105,11 +118,14 @@ static void find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr,
 		.pages = unit_pages(pc),
 	};
 
-	if (mem_find_written(&stretches, masks) != 0)
+	if (mem_find_written(&stretches, masks) != 0) {
 		memset(masks, 0xff, nr * sizeof(masks[0]));
+		return false;
+	}
 	for (uint32_t i = 0; i < nr; i++)
 		if ((load_relaxed(&written[i]) & masks[i]) != masks[i]) /* who adds more? */
 			fetch_or_acq_rel(&written[i], masks[i]);	/* pairs with known() */
+	return true;
 }
 
 static void known(const struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr,
@@ -130,9 +146,9 @@ void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bo
 	uint32_t last = (uint32_t)((linear + bytes - 1) >> pc->page_shift) & mask;
 	uint64_t pages = ~(uint64_t)0 >> (63 - (last - first)) << first, masks[BATCH_UNITS];
 	char *ptr = pc->base + (linear >> 20 << pc->window_shift) + (linear & ((1u << 20) - 1));
-	bool all = !seen && is_dense(pc, chunk, pages);
+	bool all = !seen && is_dense(pc, chunk, pages), told = true;
 
-	for_all = for_all && !seen && !all && begin(pc, chunk);
+	for_all = for_all && !seen && !all && begin(pc, chunk, pages, &seen);
 	for (uint32_t unit = 0; unit < pc->units; unit += BATCH_UNITS) {
 		uint32_t nr = pc->units - unit < BATCH_UNITS ? pc->units - unit : BATCH_UNITS;
 
@@ -141,11 +157,11 @@ void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bo
 		else if (seen)
 			known(pc, chunk, unit, nr, masks);
 		else
-			find(pc, chunk, unit, nr, masks);
+			told = find(pc, chunk, unit, nr, masks) && told;
 		for (uint32_t i = 0; i < nr; i++)
 			if ((masks[i] & pages) != 0)
 				percpu_zero_copy(ptr + (unit + i) * QUIRE_PERCPU_STRIDE, bytes);
 	}
 	if (for_all)
-		end(pc, chunk);
+		end(pc, chunk, told);
 }

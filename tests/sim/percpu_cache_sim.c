@@ -104,6 +104,37 @@ SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_
 	percpu_scene_check(scene);
 }
 
+static void gives_the_next_one(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[1], 8); /* to the maps: the first free on its CPU */
+}
+
+/* Two objects of 8 bytes side by side: one is freed while the maps forget the other.  It must not go on
+ * the stack of objects of 16 bytes. */
+SIM_TEST(percpu_free_beside_a_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+	void *large[2];
+
+	SIM_CHECK((char *)scene->small[1] == (char *)scene->small[0] + 8);
+	sim_cpu(sim, 0, gives_small, scene);
+	sim_cpu(sim, 1, gives_the_next_one, scene);
+	sim_run(sim);
+	/* In a stack of 16 bytes' hands there is nothing that begins where one of 8 did. */
+	for (unsigned i = 0; i < 2; i++) {
+		large[i] = percpu_take(scene, 16, 0);
+		SIM_CHECK(quire_percpu_bytes(scene->q, large[i]) == 16);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		percpu_give(scene, large[i], 16);
+	for (unsigned i = 2; i < 6; i++)
+		percpu_give(scene, scene->small[i], 8);
+	percpu_scene_check(scene);
+}
+
 static void takes_from_cold(void *arg)
 {
 	struct percpu_scene *scene = arg;

@@ -105,7 +105,7 @@ static int read_entries(int fd, const struct mem_stretches *s, uint64_t *masks)
 	return 0;
 }
 
-int written_ask(const struct mem_stretches *s, bool by_page, uint64_t *masks)
+int written_ask(const struct mem_stretches *s, enum written_way way, uint64_t *masks)
 {
 	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	int error = -ENOSYS;
@@ -115,9 +115,9 @@ int written_ask(const struct mem_stretches *s, bool by_page, uint64_t *masks)
 	if (fd < 0)
 		return (int)fd;
 	memset(masks, 0, s->nr * sizeof(masks[0]));
-	if (!by_page)
+	if (way != WRITTEN_BY_PAGE)
 		error = scan((int)fd, s, masks);
-	if (error)
+	if (error && way != WRITTEN_BY_SCAN)
 		error = read_entries((int)fd, s, masks);
 	SYSTEM_CALL(SYS_close, (int)fd);
 	return error;
@@ -125,7 +125,7 @@ int written_ask(const struct mem_stretches *s, bool by_page, uint64_t *masks)
 
 int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks)
 {
-	return written_ask(stretches, false, masks);
+	return written_ask(stretches, WRITTEN_ANY_WAY, masks);
 }
 
 bool mem_reading_takes_memory(void)
@@ -133,16 +133,16 @@ bool mem_reading_takes_memory(void)
 	size_t page = mem_page_bytes();
 	struct mem_stretches s = { .stride_bytes = page, .page_bytes = page, .nr = 1, .pages = 1 };
 	char *addr = mem_reserve(page, page, "quire-probe");
-	uint64_t mask = 1;
+	uint64_t mask = 0;
 
 	if (addr == NULL)
-		return true;
+		return false;
 	s.addr = addr;
 	if (mem_commit(addr, page, "quire-probe") == 0) {
 		(void)*(volatile char *)addr;
-		/* Older systems do not tell the page of zeroes from others. */
-		if (mem_find_written(&s, &mask) != 0)
-			mask = 1;
+		/* Only a scan tells the page of zeroes from others. */
+		if (written_ask(&s, WRITTEN_BY_SCAN, &mask) != 0)
+			mask = 0;
 	}
 	mem_release(addr, page);
 	return mask != 0;

@@ -3,12 +3,17 @@
 #ifndef QUIRE_MACHINE_LINUX_WRITTEN_H
 #define QUIRE_MACHINE_LINUX_WRITTEN_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct mem_stretches;
 
-/* As mem_find_written(); @by_page: as systems before Linux 6.7 are asked. */
-int written_ask(const struct mem_stretches *stretches, bool by_page, uint64_t *masks);
+enum written_way {
+	WRITTEN_ANY_WAY,
+	WRITTEN_BY_SCAN, /* Linux 6.7 */
+	WRITTEN_BY_PAGE, /* older ones */
+};
+
+/* As mem_find_written(). */
+int written_ask(const struct mem_stretches *stretches, enum written_way way, uint64_t *masks);
 
 #endif
