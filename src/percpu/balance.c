@@ -173,7 +173,7 @@ size_t balance(struct percpu *pc, bool all)
 
 static bool is_anything_left(struct percpu *pc)
 {
-	if (cache_count(pc) != 0)
+	if (cache_is_open(pc) && !MUTANT(percpu_open_stack_is_forgotten))
 		return true;
 	for (uint32_t i = 0; i < pc->chunks_end; i++) {
 		lock_token token = lock_acquire(&pc->lock);

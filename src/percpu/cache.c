@@ -24,6 +24,8 @@
  */
 #include "percpu/percpu.h"
 
+#include "machine/clock.h"
+
 #define FIRST_HIGH    4u
 #define LOW_OF(class) (CACHE_CLASSES_NR * 4u + (class) * CACHE_ENTRIES)
 
@@ -112,6 +114,15 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
+/* May a free put something on a stack? */
+bool cache_is_open(const struct percpu *pc)
+{
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		if (load_relaxed(&pc->cpu[slot].open)) /* a hint: who opens one kicks the worker */
+			return true;
+	return false;
+}
+
 /* ---- learning ---- */
 
 static struct learn *learn_of(struct percpu *pc, uint32_t granules)
@@ -187,7 +198,11 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	if (!cpu->closed)
 		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
 			   LOW_OF(class) + cpu->high[class]);
+	store_relaxed(&cpu->open, true); /* read by cache_is_open() */
 	lock_release(&cpu->lock, token);
+	/* Frees to the stack tell nobody: the worker comes until it finds the CPU idle. */
+	if (load_relaxed(&pc->due_ns) == WORK_IDLE && !MUTANT(percpu_open_stack_is_forgotten))
+		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
 /* ---- emptying ---- */
@@ -223,7 +238,7 @@ static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 	struct percpu_cpu *cpu = &pc->cpu[slot];
 	lock_token token = lock_acquire(&cpu->lock);
 	uint32_t tops = cpu->ready ? cpu_count(pc, slot) : 0;
-	bool chosen = cpu->ready && (!idle_only || (tops == cpu->tops_seen && tops != 0));
+	bool chosen = cpu->ready && (!idle_only || (tops == cpu->tops_seen && cpu->open));
 
 	cpu->tops_seen = tops;
 	if (chosen) {
@@ -243,6 +258,7 @@ static size_t empty_door(struct percpu *pc, uint32_t slot)
 	if (cpu->closed) {
 		n = give_locked(pc, slot);
 		memset(cpu->high, 0, sizeof(cpu->high));
+		store_relaxed(&cpu->open, false);
 		cpu->closed = false;
 		open_locked(pc, slot);
 	}

@@ -160,6 +160,7 @@ struct percpu_cpu {
 	lock_token kept;
 	bool ready;
 	bool closed;
+	bool open; /* atomic, relaxed: some stack of it takes objects */
 	uint32_t tops_seen;
 	uint8_t high[CACHE_CLASSES_NR];
 } __attribute__((aligned(64)));
@@ -438,6 +439,7 @@ void cache_warm(struct percpu *pc, uint32_t granules);
 size_t cache_drain(struct percpu *pc, bool idle_only);
 bool cache_holds(struct percpu *pc, uint64_t linear);
 uint64_t cache_count(struct percpu *pc);
+bool cache_is_open(const struct percpu *pc);
 void cache_close_all(struct percpu *pc);
 void cache_open_all(struct percpu *pc);
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);

@@ -135,6 +135,37 @@ SIM_TEST(percpu_free_beside_a_free, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	percpu_scene_check(scene);
 }
 
+static void ticks_until_idle(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	uint64_t now_ns = 0, due_ns = 0;
+
+	for (unsigned i = 0; i < 10 && due_ns != WORK_IDLE; i++) {
+		now_ns += scene->pc->q->decay_base_ns;
+		due_ns = balance_tick(&scene->pc->module, now_ns);
+	}
+	SIM_CHECK(due_ns == WORK_IDLE);
+}
+
+/* What stacks hold keeps no page for ever: whoever opens one calls the worker, who comes until the CPU
+ * is idle, and then closes it. */
+SIM_TEST(percpu_open_stack_keeps_the_worker, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+
+	sim_cpu(sim, 0, ticks_until_idle, scene);
+	sim_run(sim);
+	check_u64_eq(cache_count(scene->pc), 0);
+	SIM_CHECK(!cache_is_open(scene->pc));
+	for (unsigned i = 0; i < 4; i++)
+		percpu_give(scene, percpu_take(scene, 8, 0), 8);
+	SIM_CHECK(cache_count(scene->pc) != 0);
+	SIM_CHECK(load_relaxed(&scene->pc->due_ns) != WORK_IDLE);
+	for (unsigned i = 0; i < 6; i++)
+		percpu_give(scene, scene->small[i], 8);
+	percpu_scene_check(scene);
+}
+
 static void takes_from_cold(void *arg)
 {
 	struct percpu_scene *scene = arg;
