@@ -164,7 +164,7 @@ uint64_t frames_purge(struct vmap *v)
 
 	CHECK(mutex_is_held(&v->purge_mutex));
 	if (chain != RANGE_NONE)
-		count_add(v->purges, 1);
+		fetch_add_relaxed(&v->purges, 1);
 	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
 		struct gather gather;
 		uint32_t end;
@@ -174,7 +174,7 @@ uint64_t frames_purge(struct vmap *v)
 		end = collect(v, &gather, chain);
 		if (!MUTANT(frames_freed_before_unmap))
 			gather_finish(&gather);
-		count_add(v->flushes, 1);
+		fetch_add_relaxed(&v->flushes, 1);
 		chain = keep_refused(v, &gather, chain, end);
 		for (uint32_t i = chain; i != end; i = range_at(v, i)->next)
 			pages += range_at(v, i)->pages;

@@ -220,7 +220,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next)
 		pages += range_at(v, i)->pages;
 	if (chain != RANGE_NONE)
-		count_add(v->purges, 1);
+		fetch_add_relaxed(&v->purges, 1);
 	if (MUTANT(lazy_early_decrement))
 		fetch_sub_relaxed(&v->lazy_pages, pages / 2);
 	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
@@ -235,7 +235,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		if (MUTANT(vmap_freed_before_flush))
 			purge_return(v, chain, end);
 		gather_finish(&gather);
-		count_add(v->flushes, 1);
+		fetch_add_relaxed(&v->flushes, 1);
 		if (any_refused(&gather) && !MUTANT(vmap_refused_is_clean))
 			mark_refused(v, &gather, chain, end);
 		if (guards)

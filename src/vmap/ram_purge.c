@@ -171,7 +171,7 @@ void ram_unmap_aliases(struct vmap *v)
 		add_block(v, &gather, block);
 	}
 	if (gather.ranges_nr != 0)
-		count_add(v->flushes, 1);
+		fetch_add_relaxed(&v->flushes, 1);
 	finish(v, ram, &gather);
 	mutex_release(&v->purge_mutex);
 }
