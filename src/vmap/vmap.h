@@ -190,7 +190,8 @@ struct vmap {
 	uint32_t purged_ms;	   /* (m) when last */
 	uint32_t ticked_ms;	   /* the worker's */
 	bool kicked;		   /* atomic, relaxed: the worker will come */
-	uint64_t purges, purged_areas, purged_ranges, purged_pages, flushes; /* (m), read relaxed */
+	uint64_t purges, flushes;  /* atomic, relaxed: purge:counter excludes nobody */
+	uint64_t purged_areas, purged_ranges, purged_pages; /* (s), read relaxed */
 	uint64_t areas_per_hold_max;
 	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
 

@@ -178,7 +178,7 @@ static void what_stacks_hand_out_reads_zero_on_many_units(void **state)
 			quire_free_percpu(q, ptr);
 		}
 	}
-	assert_true(percpu_stat(q).cached_objects != 0);
+	assert_true(percpu_stat(q).cached_objects != 0 || q->percpu->stacks.slots_nr == 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }
@@ -403,7 +403,7 @@ static void cached_offsets_go_when_asked(void **state)
 			quire_free_percpu(q, ptrs[i]);
 		}
 	}
-	assert_true(percpu_stat(q).cached_objects != 0);
+	assert_true(percpu_stat(q).cached_objects != 0 || q->percpu->stacks.slots_nr == 0);
 	assert_int_equal(percpu_stat(q).objects, 0);
 	quire_percpu_shrink(q);
 	assert_int_equal(percpu_stat(q).cached_objects, 0);
