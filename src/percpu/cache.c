@@ -133,7 +133,7 @@ static struct learn *learn_of(struct percpu *pc, uint32_t granules)
 static void set_score(struct learn *learn, uint8_t score)
 {
 	learn->score = score;
-	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by free_to_stack(): a hint */
+	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by push() in free.c: a hint */
 }
 
 /* An allocation that found its stack empty. */

@@ -290,7 +290,7 @@ static void set_end_locked(struct percpu *pc, uint32_t chunks)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	store_release(&pc->chunks_end, chunks);
-	store_release(&pc->pages_end, chunks << pc->pages_shift); /* read by free_to_stack() */
+	store_release(&pc->pages_end, chunks << pc->pages_shift); /* read by quire_free_percpu() */
 }
 
 /* Makes a FREE chunk, nothing of it populated.  0, -ENOSPC or -ENOMEM: then nothing has changed. */

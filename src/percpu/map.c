@@ -43,7 +43,7 @@ void map_publish_locked(struct percpu *pc, uint32_t page)
 	struct percpu_page *p = &pc->page[page];
 
 	DCHECK(lock_is_held(&pc->lock));
-	/* Release: pairs with free_to_stack()'s looks. */
+	/* Release: pairs with look_at() and ends_with_page(). */
 	store_release(&p->words, p->map == NONE || p->kind > KIND_SMALL
 					 ? NONE
 					 : p->map << (pc->map_shift - 6));
