@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,6 +143,34 @@ void team_run(unsigned threads_nr, void (*body)(unsigned index, void *arg), void
 		assert_int_equal(pthread_join(members[i].thread, NULL), 0);
 	pthread_barrier_destroy(&start);
 	free(members);
+}
+
+void signal_handle(int signal_nr, void (*handler)(int signal_nr))
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+
+	assert_int_equal(sigaction(signal_nr, &action, NULL), 0);
+}
+
+void alarm_every_us(long microseconds)
+{
+	const struct itimerval period = { .it_interval = { .tv_usec = microseconds },
+					  .it_value = { .tv_usec = microseconds } };
+
+	setitimer(ITIMER_REAL, &period, NULL);
+}
+
+pid_t watchdog_start(unsigned seconds)
+{
+	pid_t parent = getpid(), dog = fork();
+
+	if (dog != 0)
+		return dog;
+	for (unsigned i = 0; i < seconds && getppid() == parent; i++)
+		sleep(1);
+	if (getppid() == parent)
+		kill(parent, SIGKILL);
+	_exit(0);
 }
 
 bool pin_to_cpu(unsigned cpu)

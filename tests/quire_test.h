@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -41,6 +42,14 @@ bool pin_to_cpu(unsigned cpu);
 /* CPUs the process may run on, and the lowest at or above @from (-1: none). */
 unsigned allowed_cpus_nr(void);
 int allowed_cpu_next(unsigned from);
+
+/* @handler runs at each @signal_nr; interrupted calls go on.  Uses cmocka. */
+void signal_handle(int signal_nr, void (*handler)(int signal_nr));
+/* SIGALRM every so often; 0: no more. */
+void alarm_every_us(long microseconds);
+/* Kills this process after so many seconds, unless what it returns is killed before.  A process, for
+ * tests that need the alarm for themselves. */
+pid_t watchdog_start(unsigned seconds);
 
 /* Of this process, as /proc/self shows it.  */
 size_t count_maps(void);

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,14 +63,6 @@ static void *thread_run(void *arg)
 	return NULL;
 }
 
-static void timer_set(long microseconds)
-{
-	const struct itimerval period = { .it_interval = { .tv_usec = microseconds },
-					  .it_value = { .tv_usec = microseconds } };
-
-	setitimer(ITIMER_REAL, &period, NULL);
-}
-
 /* Threads have every signal blocked, so that the handler fires on the forking thread. */
 static void threads_start(void)
 {
@@ -117,7 +108,7 @@ static void scene_begin(enum quire_switch rseq)
 
 static void scene_end(void)
 {
-	timer_set(0);
+	alarm_every_us(0);
 	scene.handler_runs = false;
 	threads_stop();
 	stress_end(&scene.main);
@@ -168,11 +159,11 @@ static _Noreturn void child_run(unsigned nth)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!quiet)
-		timer_set(100);
+		alarm_every_us(100);
 	finding = child_main();
 	if (finding == CHILD_FINE)
 		finding = child_checks(quiet);
-	timer_set(0);
+	alarm_every_us(0);
 	scene.handler_runs = false;
 	stress_end(&scene.handler);
 	_exit(scene.handler.broken != 0 ? CHILD_BROKEN : (int)finding);
@@ -193,7 +184,7 @@ static void fork_again_and_again(enum quire_switch rseq, uint64_t forks)
 {
 	scene_begin(rseq);
 	threads_start();
-	timer_set(100);
+	alarm_every_us(100);
 	for (uint64_t i = 0; i < forks; i++) {
 		pid_t child;
 
@@ -316,20 +307,6 @@ static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
 	quire_destroy(scene.q);
 }
 
-/* The watchdog is a process, since the alarm is the timer's. */
-static pid_t watchdog_start(void)
-{
-	pid_t parent = getpid(), dog = fork();
-
-	if (dog != 0)
-		return dog;
-	for (unsigned i = 0; i < PARENT_S && getppid() == parent; i++)
-		sleep(1);
-	if (getppid() == parent)
-		kill(parent, SIGKILL);
-	_exit(0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,7 +316,7 @@ int main(void)
 		cmocka_unit_test(child_and_parent_go_on_with_sequences),
 		cmocka_unit_test(child_and_parent_go_on_with_locks),
 	};
-	pid_t dog = watchdog_start();
+	pid_t dog = watchdog_start(PARENT_S);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	kill(dog, SIGKILL);

@@ -46,13 +46,6 @@ static void free_and_alloc(int signal_nr)
 	}
 }
 
-static void handle(int signal_nr, void (*handler)(int signal_nr))
-{
-	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
-
-	assert_int_equal(sigaction(signal_nr, &action, NULL), 0);
-}
-
 static void scene_begin(enum quire_switch rseq)
 {
 	const struct quire_options options = { .limit_bytes = (uint64_t)64 << 20,
@@ -67,7 +60,7 @@ static void scene_begin(enum quire_switch rseq)
 		scene.to_free[order] = quire_alloc_pages(scene.q, order, 0);
 		assert_non_null(scene.to_free[order]);
 	}
-	handle(SIGUSR1, free_and_alloc);
+	signal_handle(SIGUSR1, free_and_alloc);
 }
 
 static uint64_t deferred_frees(void)
@@ -357,7 +350,7 @@ static void timed_begin(enum quire_switch rseq)
 		timed.members[i].handler.flags = QUIRE_NOLOCK;
 		timed.members[i].handler.slots_nr = 32;
 	}
-	handle(SIGUSR2, tick);
+	signal_handle(SIGUSR2, tick);
 	timed.end_ns = now_ns() + run_ms * 1000000;
 }
 

@@ -10,7 +10,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "percpu_stress.h"
@@ -42,13 +41,6 @@ static void free_and_alloc(int signal_nr)
 	errno = errno_before;
 }
 
-static void handle(int signal_nr, void (*handler)(int signal_nr))
-{
-	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
-
-	assert_int_equal(sigaction(signal_nr, &action, NULL), 0);
-}
-
 static void scene_begin(struct quire_options options)
 {
 	memset(&scene, 0, sizeof(scene));
@@ -58,7 +50,7 @@ static void scene_begin(struct quire_options options)
 		scene.to_free[i] = quire_alloc_percpu(scene.q, sizes[i], 0, 0);
 		assert_non_null(scene.to_free[i]);
 	}
-	handle(SIGUSR1, free_and_alloc);
+	signal_handle(SIGUSR1, free_and_alloc);
 }
 
 static unsigned scene_end(void)
@@ -210,14 +202,6 @@ static void timed_member(unsigned index, void *arg)
 	__atomic_store_n(&timed.stop, true, __ATOMIC_RELAXED);
 }
 
-static void timer_set(long microseconds)
-{
-	const struct itimerval period = { .it_interval = { .tv_usec = microseconds },
-					  .it_value = { .tv_usec = microseconds } };
-
-	setitimer(ITIMER_REAL, &period, NULL);
-}
-
 static void check_timed(struct quire_options options)
 {
 	sigset_t alarm_set;
@@ -230,13 +214,13 @@ static void check_timed(struct quire_options options)
 		timed.handlers[i].flags = QUIRE_NOLOCK;
 		timed.handlers[i].slots_nr = 8;
 	}
-	handle(SIGALRM, tick);
+	signal_handle(SIGALRM, tick);
 	sigemptyset(&alarm_set);
 	sigaddset(&alarm_set, SIGALRM);
 	pthread_sigmask(SIG_BLOCK, &alarm_set, NULL); /* only the two threads take it */
-	timer_set(100);
+	alarm_every_us(100);
 	team_run(THREADS_NR + 1, timed_member, NULL);
-	timer_set(0);
+	alarm_every_us(0);
 	pthread_sigmask(SIG_UNBLOCK, &alarm_set, NULL);
 	for (unsigned i = 0; i < THREADS_NR; i++) {
 		pstress_end(&timed.threads[i]);
@@ -267,20 +251,6 @@ static void without_sequences_or_caches_the_same_holds(void **state)
 	check_timed(uncached);
 }
 
-/* The watchdog is a process, since the alarm is the timer's. */
-static pid_t watchdog_start(void)
-{
-	pid_t parent = getpid(), dog = fork();
-
-	if (dog != 0)
-		return dog;
-	for (unsigned i = 0; i < WATCHDOG_S && getppid() == parent; i++)
-		sleep(1);
-	if (getppid() == parent)
-		kill(parent, SIGKILL);
-	_exit(0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,7 +262,7 @@ int main(void)
 		cmocka_unit_test(under_a_10_khz_timer_nothing_is_lost),
 		cmocka_unit_test(without_sequences_or_caches_the_same_holds),
 	};
-	pid_t dog = watchdog_start();
+	pid_t dog = watchdog_start(WATCHDOG_S);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	kill(dog, SIGKILL);
