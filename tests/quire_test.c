@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -143,6 +144,24 @@ void team_run(unsigned threads_nr, void (*body)(unsigned index, void *arg), void
 		assert_int_equal(pthread_join(members[i].thread, NULL), 0);
 	pthread_barrier_destroy(&start);
 	free(members);
+}
+
+void expect_fork(uint64_t nth, unsigned (*body)(void))
+{
+	pid_t child = fork();
+	int status = 0;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(30);
+		_exit((int)body());
+	}
+	while (waitpid(child, &status, 0) < 0)
+		assert_int_equal(errno, EINTR);
+	if (status != 0)
+		fail_msg("fork %llu: wait status %#x: a signal, or finding %u",
+			 (unsigned long long)nth, (unsigned)status, (unsigned)WEXITSTATUS(status));
 }
 
 void signal_handle(int signal_nr, void (*handler)(int signal_nr))

@@ -33,6 +33,10 @@ void expect_death(void (*body)(void *arg), void *arg, const char *line);
 /* @body(@arg), run in a child, must return; what it wrote and how it ended are printed if not. */
 void expect_life(void (*body)(void *arg), void *arg);
 
+/* @body, run in a child, must return 0 within 30 seconds.  If not, the @nth fork and what it returned
+ * are named. */
+void expect_fork(uint64_t nth, unsigned (*body)(void));
+
 /* Runs @body(0, @arg) .. @body(@threads_nr - 1, @arg) on threads of their own, which all begin
  * together, and waits for them.  A body may not use cmocka's assertions: it has no jump buffer. */
 void team_run(unsigned threads_nr, void (*body)(unsigned index, void *arg), void *arg);

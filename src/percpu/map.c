@@ -44,9 +44,7 @@ void map_publish_locked(struct percpu *pc, uint32_t page)
 
 	DCHECK(lock_is_held(&pc->lock));
 	/* Release: pairs with look_at() and ends_with_page(). */
-	store_release(&p->words, p->map == NONE || p->kind > KIND_SMALL
-					 ? NONE
-					 : p->map << (pc->map_shift - 6));
+	store_release(&p->words, page_words(pc, p));
 }
 
 /* Takes it back; the last map moves into its place. */

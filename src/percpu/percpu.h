@@ -285,6 +285,7 @@ static inline void percpu_unlock(struct percpu *pc, lock_token token)
 /* ---- space.c: addresses, numbers, arrays ---- */
 int space_init(struct percpu *pc);
 void space_fini(struct percpu *pc);
+size_t space_charged_pages(const struct percpu *pc);
 int charge_try(struct percpu *pc, uint64_t pages, unsigned flags);
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
 int window_ready(struct percpu *pc, uint32_t chunk);
@@ -355,6 +356,13 @@ static inline uint64_t *map_words(const struct percpu *pc, uint32_t map)
 static inline const uint64_t *map_words_at(const struct percpu *pc, uint32_t words)
 {
 	return (const uint64_t *)(const void *)(pc->maps + (size_t)words * 64);
+}
+
+/* What a page's words are to say: a map that frees without the lock understand, or NONE. */
+static inline uint32_t page_words(const struct percpu *pc, const struct percpu_page *page)
+{
+	return page->map == NONE || page->kind > KIND_SMALL ? NONE
+							    : page->map << (pc->map_shift - 6);
 }
 
 /* Words of used granules; as many of boundaries follow. */

@@ -176,13 +176,19 @@ int space_init(struct percpu *pc)
 	return -ENOMEM;
 }
 
-void space_fini(struct percpu *pc)
+/* Of the instance's pages, what the arrays are charged for. */
+size_t space_charged_pages(const struct percpu *pc)
 {
 	size_t bytes = pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
 		       pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
 		       pc->grown_deferred.ready_bytes + pc->grown_written.ready_bytes;
 
-	page_uncharge(pc->q, bytes >> pc->page_shift);
+	return bytes >> pc->page_shift;
+}
+
+void space_fini(struct percpu *pc)
+{
+	page_uncharge(pc->q, space_charged_pages(pc));
 	mem_release(pc->base, pc->span_bytes);
 	mem_release(pc->arrays, pc->arrays_bytes);
 }

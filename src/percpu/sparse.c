@@ -17,7 +17,7 @@
  * takes a page table at most; the system is asked each time only where it would take a page.
  *
  * So a burst of allocations into holes costs one look a chunk, and an object in a page that nobody
- * freed in since costs none.  A look takes about 10 us for each 64 CPUs' stretch of which few write.
+ * freed in since costs none.
  *
  * A look is made with no lock held, by one caller at a time for all: the pages not seen become
  * PENDING before it and SEEN after it, unless a free has set them back meanwhile.  Who finds somebody

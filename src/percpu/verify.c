@@ -62,8 +62,7 @@ static int verify_page(const struct percpu *pc, uint32_t page)
 		return FAIL(6);
 	if ((p->kind < STREAMS_NR && p->map == NONE) || (p->kind == KIND_FREE && p->map != NONE))
 		return FAIL(7);
-	if (p->words !=
-	    (p->map == NONE || p->kind > KIND_SMALL ? NONE : p->map << (pc->map_shift - 6)))
+	if (p->words != page_words(pc, p))
 		return FAIL(5);
 	if (p->map == NONE)
 		return p->longest != 0 ? FAIL(3) : 0;

@@ -87,7 +87,7 @@ static void scene_end(void)
 	quire_destroy(scene.q);
 }
 
-static enum finding child_main(void)
+static unsigned child_main(void)
 {
 	if (quire_verify(scene.q) != 0)
 		return CHILD_VERIFY;
@@ -108,24 +108,9 @@ static void fork_again_and_again(struct quire_options options, uint64_t forks)
 {
 	scene_begin(options);
 	for (uint64_t i = 0; i < forks; i++) {
-		int status = 0;
-		pid_t child;
-
 		for (unsigned step = 0; step < 100; step++)
 			vstress_step(&scene.main);
-		child = fork();
-		assert_true(child >= 0);
-		if (child == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			alarm(30);
-			_exit((int)child_main());
-		}
-		while (waitpid(child, &status, 0) < 0)
-			assert_int_equal(errno, EINTR);
-		if (status != 0)
-			fail_msg("fork %llu: wait status %#x: a signal, or finding %u",
-				 (unsigned long long)i, (unsigned)status,
-				 (unsigned)WEXITSTATUS(status));
+		expect_fork(i, child_main);
 	}
 	scene_end();
 }

@@ -152,17 +152,6 @@ SIM_TEST(percpu_populate_excludes_depopulate, .cpus_nr = 3, .events = SIM_MEMORY
 	percpu_scene_check(scene);
 }
 
-static uint64_t charged(const struct percpu_scene *scene)
-{
-	const struct percpu *pc = scene->pc;
-
-	return pc->populated_pages * pc->units +
-	       ((pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
-		 pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
-		 pc->grown_deferred.ready_bytes) >>
-		pc->page_shift);
-}
-
 static void takes_until_refused(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -180,7 +169,7 @@ SIM_TEST(percpu_refused_charge_leaves_nothing, .events = SIM_MEMORY)
 		percpu_take(scene, 8 * PAGE_BYTES, 0);
 	sim_cpu(sim, 0, takes_until_refused, scene);
 	sim_run(sim);
-	check_u64_eq(scene->q->zone[0].charged_pages, charged(scene));
+	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
 	percpu_scene_check(scene);
 }
 

@@ -240,17 +240,6 @@ SIM_TEST(percpu_refused_gather_keeps_its_pages, .events = SIM_MEMORY | SIM_REFUS
 	percpu_scene_check(scene);
 }
 
-static uint64_t charged(const struct percpu_scene *scene)
-{
-	const struct percpu *pc = scene->pc;
-
-	return pc->populated_pages * pc->units +
-	       ((pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
-		 pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
-		 pc->grown_deferred.ready_bytes) >>
-		pc->page_shift);
-}
-
 static void takes_one(void *arg)
 {
 	percpu_take(arg, PAGE_BYTES, 0);
@@ -272,7 +261,7 @@ SIM_TEST(percpu_charge_left_over_is_returned, .explore = SIM_ALL_SCHEDULES, .pre
 	sim_cpu(sim, 0, takes_one, scene);
 	sim_cpu(sim, 1, frees_pages, scene);
 	sim_run(sim);
-	check_u64_eq(scene->q->zone[0].charged_pages, charged(scene));
+	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
 	percpu_scene_check(scene);
 }
 

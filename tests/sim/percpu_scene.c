@@ -103,6 +103,13 @@ void percpu_balance(struct percpu_scene *scene, bool all)
 	mutex_release(&scene->pc->alloc_mutex);
 }
 
+uint64_t percpu_charged(const struct percpu_scene *scene)
+{
+	const struct percpu *pc = scene->pc;
+
+	return (uint64_t)pc->populated_pages * pc->units + space_charged_pages(pc);
+}
+
 void percpu_scene_check(struct percpu_scene *scene)
 {
 	struct quire_percpu_stat stat;

@@ -65,10 +65,12 @@ static uint64_t kernel_kB_most(const struct plan *plan)
 
 static void print_marks(const struct plan *plan, const struct engine_result *results)
 {
+	uint64_t least = kernel_kB_most(plan) / 4;
+
 	for (uint32_t i = 0; i < plan->marks_nr; i++) {
 		const struct plan_mark *mark = &plan->marks[i];
 
-		if (mark->kernel.percpu.populated_kB < kernel_kB_most(plan) / 4)
+		if (mark->kernel.percpu.populated_kB < least)
 			continue;
 		print_name(plan->path);
 		printf("%s | %s | %s |", mark->name,
