@@ -61,27 +61,28 @@ static void zero_placed(struct percpu *pc, const struct request *request,
 /* The same in line for what stacks hold: whole granules. */
 static inline void zero_granules(char *ptr, uint32_t units, size_t bytes)
 {
-	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
-		uint64_t *copy = (uint64_t *)(void *)ptr, *end = copy + bytes / 8;
-
-		for (; copy != end; copy++)
-			if (*copy != 0)
-				*copy = 0;
-	}
+	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE)
+		for (size_t i = 0; i < bytes / 8; i++)
+			if (((uint64_t *)(void *)ptr)[i] != 0)
+				((uint64_t *)(void *)ptr)[i] = 0;
 }
 
-/* And for whole lines: in most of them nothing but the mark was written. */
+/* And for whole lines, by two words at a time but for the first two: the mark has just been written
+ * there, and a wider load would wait for it to reach the cache. */
+typedef uint64_t two_words __attribute__((vector_size(16), aligned(8)));
+
 static inline void zero_lines(char *ptr, uint32_t units, size_t bytes)
 {
 	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
-		uint64_t *copy = (uint64_t *)(void *)ptr, *end = copy + bytes / 8;
+		for (size_t at = 0; at < bytes; at += 64) {
+			uint64_t *word = (uint64_t *)(void *)(ptr + at);
+			const two_words *rest = (two_words *)(void *)(word + 2);
+			two_words any = rest[0] | rest[1] | rest[2];
 
-		for (; copy != end; copy += 8) {
-			if ((copy[1] | copy[2] | copy[3] | copy[4] | copy[5] | copy[6] | copy[7]) !=
-			    0)
-				memset(copy + 1, 0, 56);
-			if (copy[0] != 0)
-				copy[0] = 0;
+			if ((any[0] | any[1] | word[1]) != 0)
+				memset(word + 1, 0, 56);
+			if (word[0] != 0)
+				word[0] = 0;
 		}
 	}
 }
@@ -292,8 +293,11 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 
 	if (pc != NULL)
 		error = percpu_request_make(pc, bytes, align, flags, &request);
-	if (!error)
+	if (!error) {
+		if (!request.fours)
+			request.align = cache_align(pc, request.n, request.align);
 		error = place(pc, &request, &placed);
+	}
 	if (pc != NULL)
 		module_start_worker(q, flags);
 	if (error) {
@@ -302,6 +306,15 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 	}
 	zero_placed(pc, &request, &placed);
 	return placed_addr(pc, &request, &placed);
+}
+
+/* Out of the way of those who look at the copies themselves; returns @ptr. */
+static __attribute__((noinline, cold)) void *ask_for_popped(struct percpu *pc, void *ptr,
+							    uint32_t entry, size_t class)
+{
+	sparse_zero(pc, (uint64_t)entry << GRANULE_SHIFT, (class + 1) << GRANULE_SHIFT, false,
+		    false);
+	return ptr;
 }
 
 void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned flags)
@@ -316,15 +329,14 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
 		return alloc_slow(q, bytes, align, flags);
 	entry = stack_pop(&pc->stacks, (unsigned)class);
-	if (UNLIKELY(entry == STACK_NONE))
-		return alloc_slow(q, bytes, align, flags);
+	if (UNLIKELY(entry ==
+		     STACK_NONE)) /* pc->q: what is not needed until here frees a register */
+		return alloc_slow(pc->q, bytes, align, flags);
 	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
 	if (UNLIKELY(pc->asks_for_popped))
-		sparse_zero(pc, (uint64_t)entry << GRANULE_SHIFT, (class + 1) << GRANULE_SHIFT,
-			    false, false);
-	else
-		zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
+		return ask_for_popped(pc, ptr, entry, class);
+	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
 	return ptr;
 }
 

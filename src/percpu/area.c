@@ -51,7 +51,7 @@ static bool is_streamed(const struct percpu *pc, uint32_t page)
 void page_left_locked(struct percpu *pc, uint32_t page)
 {
 	DCHECK(lock_is_held(&pc->lock));
-	if (page == NONE || pc->page[page].map == NONE || pc->page[page].kind == KIND_FOURS)
+	if (page == NONE || !page_has_map(&pc->page[page]) || pc->page[page].kind == KIND_FOURS)
 		return;
 	set_longest(pc, page, map_longest(pc, page, UINT32_MAX));
 	chunk_relocate_locked(pc, page >> pc->pages_shift);
@@ -72,12 +72,13 @@ static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 	struct percpu_chunk *chunk = &pc->chunk[page >> pc->pages_shift];
 	struct percpu_page *p = &pc->page[page];
 	uint64_t bit = (uint64_t)1 << (page & (unit_pages(pc) - 1));
+	bool is_first = p->kind >= KIND_STATIC && p->kind != KIND_FREE;
 
+	if (!is_first)
+		p->kind = kind;
 	map_take_locked(pc, page);
-	if (p->kind >= KIND_STATIC && p->kind != KIND_FREE)
+	if (is_first)
 		return;
-	p->kind = kind;
-	map_publish_locked(pc, page);
 	chunk->kind[kind] |= bit;
 	p->free_nr = (uint16_t)(page_granules(pc) << (kind == KIND_FOURS));
 	pc->holes[kind] += p->free_nr;
@@ -96,7 +97,7 @@ static void page_take(struct percpu *pc, uint32_t page, uint32_t from, uint32_t 
 	uint32_t n = end - from, run = p->longest;
 	bool took_longest;
 
-	if (p->map == NONE)
+	if (!page_has_map(p))
 		page_begins(pc, page, request->kind);
 	took_longest = run != 0 && !is_streamed(pc, page);
 	map_set(pc, page, from, end, start);
@@ -133,9 +134,9 @@ static void take_four(struct percpu *pc, uint32_t chunk, uint32_t half, struct p
 	struct percpu_page *p = &pc->page[page];
 	uint64_t *words;
 
-	if (p->map == NONE)
+	if (!page_has_map(p))
 		page_begins(pc, page, KIND_FOURS);
-	words = map_words(pc, p->map);
+	words = map_words(pc, page_map(pc, p));
 	store_relaxed(&words[in_page / 64], words[in_page / 64] | (uint64_t)1 << in_page % 64);
 	p->free_nr--;
 	pc->holes[KIND_FOURS]--;
@@ -233,7 +234,7 @@ static void free_four(struct percpu *pc, uint32_t chunk, uint32_t half)
 	uint32_t halves = page_granules(pc) * 2, in_page = half & (halves - 1);
 	uint32_t page = page_number(pc, chunk, half / halves);
 	struct percpu_page *p = &pc->page[page];
-	uint64_t *words = map_words(pc, p->map);
+	uint64_t *words = map_words(pc, page_map(pc, p));
 
 	store_relaxed(&words[in_page / 64], words[in_page / 64] & ~((uint64_t)1 << in_page % 64));
 	p->free_nr++;
@@ -280,12 +281,13 @@ bool area_has_object_locked(const struct percpu *pc, uint64_t linear)
 	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE)
 		return false;
 	p = &pc->page[linear >> pc->page_shift];
-	if (p->map == NONE || inside % 4 != 0)
+	if (!page_has_map(p) || inside % 4 != 0)
 		return false;
 	if (p->kind == KIND_FOURS)
-		return (map_words(pc, p->map)[inside / 256] >> inside / 4 % 64 & 1) != 0;
+		return (map_words(pc, page_map(pc, p))[inside / 256] >> inside / 4 % 64 & 1) != 0;
 	return inside % 8 == 0 &&
-	       (map_words(pc, p->map)[pc->half_words + inside / 512] >> inside / 8 % 64 & 1) != 0;
+	       (map_words(pc, page_map(pc, p))[pc->half_words + inside / 512] >> inside / 8 % 64 &
+		1) != 0;
 }
 
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear)

@@ -27,6 +27,7 @@
 #include "machine/clock.h"
 
 #define FIRST_HIGH    4u
+#define LINE_GRANULES 8u
 #define LOW_OF(class) (CACHE_CLASSES_NR * 4u + (class) * CACHE_ENTRIES)
 
 _Static_assert((CACHE_CLASSES_NR * 4u + CACHE_CLASSES_NR * CACHE_ENTRIES) * 4 <= STACKS_STRIDE,
@@ -34,21 +35,17 @@ _Static_assert((CACHE_CLASSES_NR * 4u + CACHE_CLASSES_NR * CACHE_ENTRIES) * 4 <=
 
 /* ---- marks ---- */
 
-static uint64_t *home_copy(const struct percpu *pc, uint64_t linear)
-{
-	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
-	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
-
-	return (uint64_t *)(void *)(unit_addr(pc, chunk, byte) + pc->home_bytes);
-}
-
 /* Looks only where a stack may have had such an object: a look puts a page table behind a copy that
  * nobody touched. */
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules)
 {
+	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
+	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
+	const char *ptr = unit_addr(pc, chunk, byte);
+
 	DCHECK(lock_is_held(&pc->lock));
 	return granules - 1 < CACHE_CLASSES_NR && load_relaxed(&pc->learn[granules - 1].opened) &&
-	       *home_copy(pc, linear) == cache_mark(pc, linear);
+	       *(const uint64_t *)(const void *)(ptr + pc->home_bytes) == cache_mark(pc, ptr);
 }
 
 /* ---- one CPU's stacks ---- */
@@ -194,7 +191,9 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	store_relaxed(&pc->opened, 1u);
 	store_relaxed(&learn->opened, 1);
 	high = cpu->high[class] != 0 ? cpu->high[class] * 2u : FIRST_HIGH;
-	cpu->high[class] = (uint8_t)(high > CACHE_ENTRIES ? CACHE_ENTRIES : high);
+	high = high > CACHE_ENTRIES ? CACHE_ENTRIES : high;
+	store_relaxed(&cpu->apart[class], (uint8_t)(high - cpu->high[class]));
+	cpu->high[class] = (uint8_t)high;
 	if (!cpu->closed)
 		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
 			   LOW_OF(class) + cpu->high[class]);
@@ -203,6 +202,29 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	/* Frees to the stack tell nobody: the worker comes until it finds the CPU idle. */
 	if (load_relaxed(&pc->due_ns) == WORK_IDLE && !MUTANT(percpu_open_stack_is_forgotten))
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
+}
+
+/*
+ * The alignment, in granules, of an object that a stack had none of.  What goes through a stack is
+ * written each time, its mark at least; where two CPUs do that in one cache line a pair takes 20 ns
+ * instead of 8.  So what a CPU takes for a stack that has just grown begins a line: as many as it
+ * keeps more than before.  That is all that alignment can cost, however many are allocated.
+ */
+uint32_t cache_align(struct percpu *pc, uint32_t granules, uint32_t align)
+{
+	const struct learn *learn = learn_of(pc, granules);
+	uint32_t slot, left;
+
+	if (align >= LINE_GRANULES || learn == NULL || !load_relaxed(&learn->opened))
+		return align;
+	slot = (uint32_t)stack_slot(&pc->stacks);
+	if (slot >= pc->stacks.slots_nr)
+		return align;
+	left = load_relaxed(&pc->cpu[slot].apart[granules - 1]); /* one too many is no harm */
+	if (left == 0 || MUTANT(percpu_stacks_share_lines))
+		return align;
+	store_relaxed(&pc->cpu[slot].apart[granules - 1], (uint8_t)(left - 1));
+	return LINE_GRANULES;
 }
 
 /* ---- emptying ---- */

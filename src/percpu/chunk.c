@@ -274,11 +274,9 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 	c->free_run = (uint8_t)unit_pages(pc);
 	c->state = CHUNK_FREE;
 	for (uint32_t i = 0; i < unit_pages(pc); i++)
-		pc->page[page_number(pc, chunk, i)] =
-			(struct percpu_page){ .map = NONE,
-					      .words = NONE,
-					      .free_nr = (uint16_t)page_granules(pc),
-					      .kind = KIND_FREE };
+		pc->page[page_number(pc, chunk, i)] = (struct percpu_page){
+			.words = NONE, .free_nr = (uint16_t)page_granules(pc), .kind = KIND_FREE
+		};
 	list_put(pc, chunk, LIST_FREE, true);
 	pc->chunks_nr++;
 	pc->stat.chunks_created++;

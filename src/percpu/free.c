@@ -42,7 +42,7 @@ static _Noreturn void free_misuse(struct percpu *pc, const void *ptr, uint64_t l
 	}
 	if (linear % 4 != 0)
 		misuse("not the start of an object", function, ptr, 0);
-	if (pc->page[page].map != NONE && pc->page[page].kind != KIND_FOURS &&
+	if (page_has_map(&pc->page[page]) && pc->page[page].kind != KIND_FOURS &&
 	    map_is_used(pc, page, (uint32_t)(linear >> GRANULE_SHIFT) & (page_granules(pc) - 1)))
 		misuse("the middle of an object", function, ptr, 0);
 	misuse("double free", function, ptr, 0);
@@ -237,25 +237,24 @@ struct look {
 	uint32_t changes; /* of any page's */
 };
 
-/* Before the bits: pairs with map_clear() and map_publish_locked(). */
-static inline struct look look_at(const struct percpu *pc, uint64_t linear)
+/* Before the bits: pairs with map_clear() and map_show_locked(). */
+static inline struct look look_at(const struct percpu *pc, uint64_t page)
 {
-	struct look look = { .page = &pc->page[linear >> pc->page_shift],
-			     .changes = load_acquire(&pc->changes) };
+	struct look look = { .page = &pc->page[page], .changes = load_acquire(&pc->changes) };
 
 	look.words = load_acquire(&look.page->words);
 	return look;
 }
 
 /* A free without the lock: true if the object, of a size that is cached, is on this CPU's stack now. */
-static inline bool push(struct percpu *pc, void *ptr, uint64_t linear, uint32_t granules,
+static inline bool push(struct percpu *pc, void *ptr, uint32_t entry, uint32_t granules,
 			struct look look)
 {
 	uint64_t *copy, mark;
 
 	if (UNLIKELY(granules > CACHE_CLASSES_NR || !load_relaxed(&pc->learn[granules - 1].warm)))
 		return false;
-	/* The map may have moved: pairs with map_publish_locked(). */
+	/* The map may have moved: pairs with map_show_locked(). */
 	if (UNLIKELY(load_acquire(&look.page->words) != look.words &&
 		     !MUTANT(percpu_no_look_at_moved_map)))
 		return false;
@@ -264,12 +263,11 @@ static inline bool push(struct percpu *pc, void *ptr, uint64_t linear, uint32_t 
 		     !MUTANT(percpu_no_look_at_changes)))
 		return false;
 	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
-	mark = cache_mark(pc, linear);
+	mark = cache_mark(pc, ptr);
 	if (UNLIKELY(*copy == mark))
 		return false;
 	*copy = mark;
-	if (LIKELY(stack_push(&pc->stacks, granules - 1, (uint32_t)(linear >> GRANULE_SHIFT),
-			      &pc->open, 0)))
+	if (LIKELY(stack_push(&pc->stacks, granules - 1, entry, &pc->open, 0)))
 		return true;
 	*copy = 0;
 	return false;
@@ -301,8 +299,8 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 
 	if ((page & (unit_pages(pc) - 1)) == unit_pages(pc) - 1)
 		return true;
-	words = load_acquire(&next->words); /* pairs with map_publish_locked() */
-	if (words == NONE)
+	words = load_acquire(&next->words); /* pairs with map_show_locked() */
+	if ((words & WORDS_HIDDEN) != 0)
 		return true;
 	/* Acquire, here and below: read before the second look at the map, where it has moved. */
 	used = load_acquire(&map_words_at(pc, words)[0]);
@@ -314,7 +312,8 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint64_t linear)
 {
 	struct percpu *pc = percpu_if_any(q);
-	struct look look = look_at(pc, linear); /* the object is the same, and its own bits are */
+	struct look look = look_at(
+		pc, linear >> pc->page_shift); /* the object is the same, and its own bits are */
 	const uint64_t *word = map_words_at(pc, look.words);
 	uint32_t at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask, next = at / 64 + 1;
 	uint32_t granules = 0;
@@ -328,17 +327,17 @@ static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr,
 
 		granules = ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
 	}
-	if (granules == 0 || !push(pc, ptr, linear, granules, look))
+	if (granules == 0 || !push(pc, ptr, (uint32_t)(linear >> GRANULE_SHIFT), granules, look))
 		free_odd(q, ptr);
 }
 
 void quire_free_percpu(struct quire *q, void *ptr)
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
-	uint64_t window, inside, linear, used, starts, ends;
+	uint64_t window, inside, linear, page, used, starts, ends;
 	const uint64_t *word;
 	struct look look;
-	uint32_t at;
+	uint32_t entry, at;
 
 	if (UNLIKELY(pc == NULL)) {
 		free_odd(q, ptr);
@@ -348,32 +347,34 @@ void quire_free_percpu(struct quire *q, void *ptr)
 	window = ((uintptr_t)ptr - (uintptr_t)pc->base) >> pc->window_shift;
 	inside = (uintptr_t)ptr - (uintptr_t)pc->base - (window << pc->window_shift);
 	linear = window << 20 | inside;
+	page = linear >> pc->page_shift;
 	if (UNLIKELY((inside & ~(uint64_t)(QUIRE_PERCPU_STRIDE - 8)) != 0 ||
-		     linear >> pc->page_shift >= load_relaxed(&pc->pages_end))) {
-		free_odd(q, ptr);
+		     page >= load_relaxed(&pc->pages_end))) {
+		free_odd(pc->q, ptr);
 		return;
 	}
-	look = look_at(pc, linear);
-	at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask;
+	look = look_at(pc, page);
+	entry = (uint32_t)(linear >> GRANULE_SHIFT);
+	at = entry & pc->granule_mask;
 	word = map_words_at(pc, look.words) + at / 64;
-	if (UNLIKELY(look.words == NONE)) {
-		free_odd(q, ptr);
+	if (UNLIKELY((look.words & WORDS_HIDDEN) != 0)) {
+		free_odd(pc->q, ptr);
 		return;
 	}
 	used = load_acquire(&word[0]) >> at % 64; /* before the boundaries: map_clear() */
 	starts = load_acquire(&word[pc->half_words]) >> at % 64;
 	if (UNLIKELY((starts & 1) == 0)) {
-		free_odd(q, ptr);
+		free_odd(pc->q, ptr);
 		return;
 	}
 	/* It ends where the next one begins or a granule is free; what is shifted in ends nothing. */
 	ends = (starts | ~used) & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
-		free_past_word(q, ptr, linear);
+		free_past_word(pc->q, ptr, (uint64_t)entry << GRANULE_SHIFT);
 		return;
 	}
-	if (UNLIKELY(!push(pc, ptr, linear, bit_lowest(ends), look)))
-		free_odd(q, ptr);
+	if (UNLIKELY(!push(pc, ptr, entry, bit_lowest(ends), look)))
+		free_odd(pc->q, ptr);
 }
 
 /*
@@ -398,8 +399,8 @@ static void prefetch_words_locked(const struct percpu *pc, const void *ptr)
 	uint64_t linear = addr_linear(pc, ptr), page = linear >> pc->page_shift;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (page < pc->pages_end && pc->page[page].map != NONE) {
-		const uint64_t *words = map_words(pc, pc->page[page].map) +
+	if (page < pc->pages_end && page_has_map(&pc->page[page])) {
+		const uint64_t *words = map_words(pc, page_map(pc, &pc->page[page])) +
 					(linear >> (GRANULE_SHIFT + 6) & (pc->half_words - 1));
 
 		__builtin_prefetch(words);

@@ -16,7 +16,7 @@
 
 static uint64_t *words_of(const struct percpu *pc, uint32_t page)
 {
-	uint32_t map = pc->page[page].map;
+	uint32_t map = page_map(pc, &pc->page[page]);
 
 	return map == NONE ? NULL : map_words(pc, map);
 }
@@ -28,29 +28,29 @@ uint32_t map_take_locked(struct percpu *pc, uint32_t page)
 	uint64_t *words = map_words(pc, map);
 
 	DCHECK(lock_is_held(&pc->lock));
-	CHECK_VALUES(map < pc->maps_ready && pc->page[page].map == NONE, map, page);
+	CHECK_VALUES(map < pc->maps_ready && !page_has_map(&pc->page[page]), map, page);
 	for (uint32_t i = 0; i < 2 * map_half(pc); i++)
 		store_relaxed(&words[i], 0);
 	pc->maps_nr++;
-	pc->page[page].map = map;
 	pc->map_page[map] = page;
+	map_show_locked(pc, page, map);
 	return map;
 }
 
-/* Shows a page's map to frees without the lock, if it is one that they understand. */
-void map_publish_locked(struct percpu *pc, uint32_t page)
+/* Says where a page's map is, and by the page's kind whether frees without the lock may read it. */
+void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map)
 {
 	struct percpu_page *p = &pc->page[page];
 
 	DCHECK(lock_is_held(&pc->lock));
 	/* Release: pairs with look_at() and ends_with_page(). */
-	store_release(&p->words, page_words(pc, p));
+	store_release(&p->words, page_words(pc, p, map));
 }
 
 /* Takes it back; the last map moves into its place. */
 void map_give_locked(struct percpu *pc, uint32_t page)
 {
-	uint32_t map = pc->page[page].map, last = pc->maps_nr - 1;
+	uint32_t map = page_map(pc, &pc->page[page]), last = pc->maps_nr - 1;
 
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK_VALUES(map <= last, map, last);
@@ -61,11 +61,9 @@ void map_give_locked(struct percpu *pc, uint32_t page)
 		for (uint32_t i = 0; i < 2 * map_half(pc); i++)
 			store_relaxed(&to[i], from[i]);
 		pc->map_page[map] = pc->map_page[last];
-		pc->page[pc->map_page[map]].map = map;
-		map_publish_locked(pc, pc->map_page[map]);
+		map_show_locked(pc, pc->map_page[map], map);
 	}
-	pc->page[page].map = NONE;
-	map_publish_locked(pc, page);
+	store_release(&pc->page[page].words, NONE); /* pairs with look_at() */
 	pc->maps_nr = last;
 }
 
@@ -140,8 +138,7 @@ uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at)
 {
 	uint32_t first = chunk << pc->pages_shift, mask = page_granules(pc) - 1;
 	uint32_t end = unit_pages(pc) << pc->page_granules_shift;
-	const uint64_t *words =
-		map_words(pc, pc->page[first + (at >> pc->page_granules_shift)].map);
+	const uint64_t *words = words_of(pc, first + (at >> pc->page_granules_shift));
 	uint32_t word = (at & mask) / 64;
 	uint64_t near = (words[pc->half_words + word] | ~words[word]) >> at % 64 >> 1;
 

@@ -28,7 +28,7 @@
 
 static bool stream_is_usable(struct percpu *pc, const struct stream *stream)
 {
-	return stream->page != NONE && pc->page[stream->page].map != NONE &&
+	return stream->page != NONE && page_has_map(&pc->page[stream->page]) &&
 	       chunk_is_usable(&pc->chunk[stream->page >> pc->pages_shift]);
 }
 

@@ -84,15 +84,18 @@ enum kind {
 
 /* One page offset of a chunk.  All (l). */
 struct percpu_page {
-	uint32_t map;	  /* its map, or NONE: no object */
-	uint32_t words;	  /* (r) where that begins, in units of 64 bytes; NONE if it has no bits
-			     of granules: see map_publish_locked() */
+	uint32_t words;	  /* (r) where its map begins, in units of 64 bytes, and WORDS_HIDDEN;
+			     NONE: no object, no map */
 	uint16_t free_nr; /* granules; halves in a page of fours */
 	uint16_t longest; /* granules; 0 while a stream fills it: P3 */
 	uint16_t fresh;	  /* granules from here on were not used since it was populated */
 	uint8_t kind;
 	uint8_t seen; /* enum page_seen */
 };
+
+/* Frees without the lock pass such a map by: it is no map of granules, or not yet.  A map is a multiple
+ * of 128 bytes, so the bit is free, and it is set in NONE. */
+#define WORDS_HIDDEN 1u
 
 /* What is free in a page reads zero where no bit of written says otherwise: sparse.c. */
 enum page_seen {
@@ -163,6 +166,7 @@ struct percpu_cpu {
 	bool open; /* atomic, relaxed: some stack of it takes objects */
 	uint32_t tops_seen;
 	uint8_t high[CACHE_CLASSES_NR];
+	uint8_t apart[CACHE_CLASSES_NR]; /* atomic, relaxed: see cache_align() */
 } __attribute__((aligned(64)));
 
 /* Learning which sizes come and go in turns. */
@@ -333,7 +337,7 @@ static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule r
 /* ---- map.c: one page's or chunk's granules ---- */
 uint32_t map_take_locked(struct percpu *pc, uint32_t page);
 void map_give_locked(struct percpu *pc, uint32_t page);
-void map_publish_locked(struct percpu *pc, uint32_t page);
+void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map);
 bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule);
 bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule);
 uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
@@ -358,11 +362,22 @@ static inline const uint64_t *map_words_at(const struct percpu *pc, uint32_t wor
 	return (const uint64_t *)(const void *)(pc->maps + (size_t)words * 64);
 }
 
-/* What a page's words are to say: a map that frees without the lock understand, or NONE. */
-static inline uint32_t page_words(const struct percpu *pc, const struct percpu_page *page)
+/* A page's map, or NONE. */
+static inline uint32_t page_map(const struct percpu *pc, const struct percpu_page *page)
 {
-	return page->map == NONE || page->kind > KIND_SMALL ? NONE
-							    : page->map << (pc->map_shift - 6);
+	return page->words == NONE ? NONE : page->words >> (pc->map_shift - 6);
+}
+
+static inline bool page_has_map(const struct percpu_page *page)
+{
+	return page->words != NONE;
+}
+
+/* What a page's words are to say of its map. */
+static inline uint32_t page_words(const struct percpu *pc, const struct percpu_page *page,
+				  uint32_t map)
+{
+	return map << (pc->map_shift - 6) | (page->kind > KIND_SMALL ? WORDS_HIDDEN : 0);
 }
 
 /* Words of used granules; as many of boundaries follow. */
@@ -444,6 +459,7 @@ void cache_fini(struct percpu *pc);
 void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
 void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
 void cache_warm(struct percpu *pc, uint32_t granules);
+uint32_t cache_align(struct percpu *pc, uint32_t granules, uint32_t align);
 size_t cache_drain(struct percpu *pc, bool idle_only);
 bool cache_holds(struct percpu *pc, uint64_t linear);
 uint64_t cache_count(struct percpu *pc);
@@ -452,10 +468,10 @@ void cache_close_all(struct percpu *pc);
 void cache_open_all(struct percpu *pc);
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);
 
-/* What the home CPU's copy of a cached object begins with; never 0. */
-static inline uint64_t cache_mark(const struct percpu *pc, uint64_t linear)
+/* What the home CPU's copy of a cached object begins with; never 0.  @ptr: CPU 0's copy. */
+static inline uint64_t cache_mark(const struct percpu *pc, const void *ptr)
 {
-	return linear ^ pc->secret;
+	return (uintptr_t)ptr ^ pc->secret;
 }
 
 /* ---- alloc.c, free.c ---- */

@@ -73,27 +73,37 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 	return 0;
 }
 
+/* What is behind whole units of an array from @used bytes on, to where it was used before. */
+static void unback_tail(struct gather *gather, const struct grown *grown, size_t used, size_t end)
+{
+	size_t unit = mem_page_bytes(), from = (used + unit - 1) / unit * unit;
+
+	end -= end % unit;
+	if (from < end)
+		gather_unback(gather, grown->base + from, end - from);
+}
+
 /* Gives back the memory of maps that no populated page can need.  Returns bytes. */
 size_t maps_trim(struct percpu *pc)
 {
-	size_t unit = mem_page_bytes(), from, end;
+	uint32_t unit = (uint32_t)(mem_page_bytes() >> pc->map_shift), was = pc->maps_ready, ready;
 	struct gather gather;
 	lock_token token;
 
 	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
-	from = ((size_t)pc->populated_pages << pc->map_shift) + unit - 1;
-	from -= from % unit;
-	if (MUTANT(percpu_trim_cuts_maps) && from != 0)
-		from -= unit;
-	end = (size_t)pc->maps_ready << pc->map_shift;
-	end -= end % unit;
-	if (from >= end)
+	unit = unit != 0 ? unit : 1;
+	ready = (uint32_t)((pc->populated_pages + unit - 1) / unit * unit);
+	if (MUTANT(percpu_trim_cuts_maps) && ready != 0)
+		ready -= unit;
+	if (ready >= was)
 		return 0;
 	token = lock_acquire(&pc->lock);
-	pc->maps_ready = (uint32_t)(from >> pc->map_shift);
+	pc->maps_ready = ready;
 	percpu_unlock(pc, token);
 	gather_begin(&gather, pc->ranges, pc->ranges_max);
-	gather_unback(&gather, pc->maps + from, end - from);
+	unback_tail(&gather, &pc->grown_maps, (size_t)ready << pc->map_shift,
+		    (size_t)was << pc->map_shift);
+	unback_tail(&gather, &pc->grown_owners, ready * sizeof(uint32_t), was * sizeof(uint32_t));
 	return gather_finish(&gather);
 }
 

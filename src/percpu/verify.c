@@ -11,15 +11,15 @@
 
 static bool has_word(const struct percpu *pc, uint32_t page, uint32_t i)
 {
-	return (map_words(pc, pc->page[page].map)[i / 64] >> i % 64 & 1) != 0;
+	return (map_words(pc, page_map(pc, &pc->page[page]))[i / 64] >> i % 64 & 1) != 0;
 }
 
 static uint32_t count_used(const struct percpu *pc, uint32_t page, uint32_t words)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < words && pc->page[page].map != NONE; i++)
-		n += bits_count(map_words(pc, pc->page[page].map)[i]);
+	for (uint32_t i = 0; i < words && page_has_map(&pc->page[page]); i++)
+		n += bits_count(map_words(pc, page_map(pc, &pc->page[page]))[i]);
 	return n;
 }
 
@@ -33,7 +33,7 @@ static bool is_fours(const struct percpu *pc, uint32_t page)
 /* May an object that began in the page before go on in this one? */
 static bool goes_on(const struct percpu *pc, uint32_t page)
 {
-	return (page & (unit_pages(pc) - 1)) != 0 && pc->page[page - 1].map != NONE &&
+	return (page & (unit_pages(pc) - 1)) != 0 && page_has_map(&pc->page[page - 1]) &&
 	       !is_fours(pc, page - 1) && has_word(pc, page - 1, page_granules(pc) - 1);
 }
 
@@ -56,17 +56,15 @@ static int verify_page(const struct percpu *pc, uint32_t page)
 {
 	const struct percpu_page *p = &pc->page[page];
 	uint32_t words = map_half(pc) << is_fours(pc, page);
-	uint32_t all = page_granules(pc) << is_fours(pc, page);
+	uint32_t all = page_granules(pc) << is_fours(pc, page), map = page_map(pc, p);
 
-	if (p->kind >= KINDS_NR || (p->kind == KIND_CLOSED && p->map != NONE))
+	if (p->kind >= KINDS_NR || (p->kind == KIND_CLOSED && map != NONE))
 		return FAIL(6);
-	if ((p->kind < STREAMS_NR && p->map == NONE) || (p->kind == KIND_FREE && p->map != NONE))
+	if ((p->kind < STREAMS_NR && map == NONE) || (p->kind == KIND_FREE && map != NONE))
 		return FAIL(7);
-	if (p->words != page_words(pc, p))
-		return FAIL(5);
-	if (p->map == NONE)
+	if (map == NONE)
 		return p->longest != 0 ? FAIL(3) : 0;
-	if (p->map >= pc->maps_nr || pc->map_page[p->map] != page)
+	if (map >= pc->maps_nr || pc->map_page[map] != page || p->words != page_words(pc, p, map))
 		return FAIL(5);
 	if (count_used(pc, page, words) + p->free_nr != all)
 		return FAIL(1);
@@ -123,10 +121,10 @@ static int verify_counts(const struct percpu *pc, uint32_t chunk)
 
 		if (is_fours(pc, page))
 			objects += count_used(pc, page, 2 * map_half(pc));
-		else if (p->map != NONE)
+		else if (page_has_map(p))
 			objects += count_used(pc, page, 2 * map_half(pc)) -
 				   count_used(pc, page, map_half(pc));
-		if (p->map != NONE && (c->populated >> i & 1) == 0)
+		if (page_has_map(p) && (c->populated >> i & 1) == 0)
 			return FAIL(9);
 		if (p->kind != KIND_CLOSED && !is_fours(pc, page))
 			free_granules += p->free_nr;
@@ -225,7 +223,7 @@ static int verify_sums(const struct percpu *pc)
 			continue;
 		populated += bits_count(c->populated);
 		for (uint32_t page = 0; page < unit_pages(pc); page++)
-			maps += pc->page[page_number(pc, i, page)].map != NONE;
+			maps += page_has_map(&pc->page[page_number(pc, i, page)]);
 	}
 	if (maps != pc->maps_nr || pc->maps_nr > pc->maps_ready)
 		return FAIL(5);

@@ -69,6 +69,34 @@ SIM_TEST(percpu_reused_offset_reads_zero, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
+struct turns {
+	struct percpu_scene *scene;
+	void *last;
+};
+
+static void takes_in_turns(void *arg)
+{
+	struct turns *turns = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		percpu_give(turns->scene, percpu_take(turns->scene, 8, 0), 8);
+	turns->last = percpu_take(turns->scene, 8, 0);
+}
+
+/* A mark is written at each turn: two CPUs that take and give back small objects do not write the same
+ * line. */
+SIM_TEST(percpu_stacks_have_lines_of_their_own, .events = SIM_MEMORY)
+{
+	struct turns turns[2] = { { .scene = warm_scene(sim) } };
+
+	turns[1].scene = turns[0].scene;
+	for (unsigned cpu = 0; cpu < 2; cpu++)
+		sim_cpu(sim, cpu, takes_in_turns, &turns[cpu]);
+	sim_run(sim);
+	SIM_CHECK((uintptr_t)turns[0].last / 64 != (uintptr_t)turns[1].last / 64);
+	percpu_scene_check(turns[0].scene);
+}
+
 static void gives_small(void *arg)
 {
 	struct percpu_scene *scene = arg;

@@ -411,6 +411,21 @@ static void cached_offsets_go_when_asked(void **state)
 }
 
 /* Without a reserve of pages to keep, all that is left is the first chunk. */
+/* Lines of their own are for what goes through stacks: a burst of a warm size is as dense as any. */
+static void a_burst_of_a_warm_size_is_dense(void **state)
+{
+	struct quire *q = *state;
+	uint64_t pages;
+
+	for (unsigned i = 0; i < 100; i++)
+		quire_free_percpu(q, quire_alloc_percpu(q, 8, 0, 0));
+	pages = percpu_stat(q).populated_pages;
+	for (unsigned i = 0; i < 16 * page_bytes(q) / 8; i++)
+		assert_non_null(quire_alloc_percpu(q, 8, 0, 0));
+	assert_in_range(percpu_stat(q).populated_pages, pages,
+			pages + 16 + CACHE_ENTRIES * 64 / page_bytes(q));
+}
+
 static void decay_gives_back_what_is_idle(void **state)
 {
 	struct quire *q = *state;
@@ -479,6 +494,7 @@ int main(void)
 		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),
 		PERCPU_TEST(bulk_is_many),
 		PERCPU_TEST(cached_offsets_go_when_asked),
+		PERCPU_TEST(a_burst_of_a_warm_size_is_dense),
 		PERCPU_TEST(decay_gives_back_what_is_idle),
 		PERCPU_TEST(variable_is_there_before_main),
 		PERCPU_TEST(text_has_linux_shape),

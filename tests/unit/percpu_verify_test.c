@@ -25,7 +25,7 @@ static struct scene make_scene(void **state)
 	s.page = (uint32_t)(addr_linear(s.pc, s.object) >> s.pc->page_shift);
 	s.p = &s.pc->page[s.page];
 	s.chunk = chunk_of(s.q, s.object);
-	s.words = map_words(s.pc, s.p->map);
+	s.words = map_words(s.pc, page_map(s.pc, s.p));
 	assert_int_equal(quire_verify(s.q), 0);
 	return s;
 }
@@ -101,7 +101,7 @@ static void p5_maps_are_dense(void **state)
 	struct scene s = make_scene(state);
 
 	BREAKS(5, s.pc->maps_nr, s.pc->maps_nr + 1);
-	BREAKS(5, s.pc->map_page[s.p->map], s.page + 1);
+	BREAKS(5, s.pc->map_page[page_map(s.pc, s.p)], s.page + 1);
 	BREAKS(5, s.p->words, s.p->words + 1);
 	BREAKS(5, s.pc->maps_ready, s.pc->maps_nr - 1);
 }
@@ -129,7 +129,7 @@ static void p7_free_pages(void **state)
 	struct scene s = make_scene(state);
 
 	BREAKS(7, s.p->kind, KIND_FREE);
-	BREAKS(7, s.p->map, NONE);
+	BREAKS(7, s.p->words, NONE);
 	BREAKS(7, s.chunk->free, s.chunk->free ^ (uint64_t)1 << 63);
 }
 

@@ -60,10 +60,10 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 #define STEP_HIGH "movl " STACK_HIGH ", %[bound]"
 #define STEP_TOP  "movl " STACK_TOP ", %k[top]"
 
-/* pop */
+/* pop; the entry goes where the bound was, which saves its users a register */
 #define STEP_LOW_COMPARE  "cmpl %[bound], %k[top]"
 #define STEP_EMPTY_REFUSE "jbe 96f"
-#define STEP_POP_ENTRY	  "movl -4(%[region],%[top],4), %[entry]"
+#define STEP_POP_ENTRY	  "movl -4(%[region],%[top],4), %[bound]"
 #define STEP_TOP_DOWN	  "decl %k[top]"
 
 /* push; the increment leaves the carry of the comparison alone */
@@ -214,11 +214,10 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 static inline uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {
 	uint64_t region, top;
-	uint32_t entry, bound;
+	uint32_t entry;
 
-	__asm__ volatile(STACK_SEQUENCE(STACK_POP_STEPS, "movl $-1, %[entry]")
-			 : [entry] "=&r"(entry), [region] "=&r"(region), [top] "=&r"(top),
-			   [bound] "=&r"(bound)
+	__asm__ volatile(STACK_SEQUENCE(STACK_POP_STEPS, "movl $-1, %[bound]")
+			 : [bound] "=&r"(entry), [region] "=&r"(region), [top] "=&r"(top)
 			 : STACK_INPUTS(s, class)
 			 : "memory", "cc");
 	return entry;
