@@ -51,7 +51,7 @@ typedef unsigned lock_token;
 struct lock {
 	uint32_t word; /* 0 free, 1 held, 2 held and waited for */
 	uint16_t rank;
-	uint16_t spare;
+	uint16_t waited; /* a hint: somebody found it held, see lock_let_others_in() */
 };
 
 struct mutex {
@@ -71,6 +71,7 @@ struct mutex {
  *   bool lock_try(struct lock *lock, lock_token *token);	never waits; may fail spuriously
  *   void lock_release(struct lock *lock, lock_token token);
  *   bool lock_is_held(const struct lock *lock);		by anybody: for assertions
+ *   void lock_let_others_in(struct lock *lock);		between two holds of a loop
  *   bool lock_nested(void);					this call interrupted a lock holder
  *
  *   void mutex_init(struct mutex *mutex, enum lock_rank rank);

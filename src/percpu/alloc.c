@@ -356,6 +356,7 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 	for (n = 0; n < count && place_locked(pc, &here, 0, &placed[n]) == 0; n++)
 		ptrs[n] = placed_addr(pc, request, &placed[n]);
 	percpu_unlock(pc, token);
+	lock_let_others_in(&pc->lock);
 	for (size_t i = 0; i < n; i++)
 		zero_placed(pc, request, &placed[i]);
 	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW) /* a hint */

@@ -432,6 +432,7 @@ static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
 		wanted = one > wanted ? one : wanted;
 	}
 	percpu_unlock(pc, token);
+	lock_let_others_in(&pc->lock);
 	after_free(pc, wanted);
 }
 

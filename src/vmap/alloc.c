@@ -313,6 +313,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 			return RANGE_NONE;
 		decay_kick_if_over(v);
 		module_start_worker(v->q, request->flags);
+		cpu_make_ready(v, request->class, request->flags);
 	}
 	range_count_use(range_at(v, index));
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)

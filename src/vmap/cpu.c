@@ -135,6 +135,28 @@ struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token)
 	return cpu;
 }
 
+void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags)
+{
+	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks)];
+	uint32_t low;
+	lock_token token;
+
+	if (class == CLASS_NONE || (flags & (QUIRE_NOLOCK | QUIRE_ATOMIC)) || !v->cache)
+		return;
+	if (!load_relaxed(&cpu->ready)) { /* a hint */
+		cpu = cpu_current_try(v, &token);
+		if (cpu == NULL)
+			return;
+		lock_release(&cpu->lock, token);
+	}
+	if (!has_stacks(v, cpu->slot))
+		return;
+	/* A write that changes nothing, whatever a sequence does there: it brings the page. */
+	low = load_relaxed(&stack_header(&v->stacks, cpu->slot, class)->low);
+	if (low != UINT32_MAX)
+		fetch_or_acq_rel(&stack_entries(&v->stacks, cpu->slot)[low], 0u);
+}
+
 /* ---- one area ---- */
 
 static uint32_t list_pop_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned class)

@@ -22,9 +22,9 @@
 /* The kernel takes 1,024 ranges in a call; 24 KiB of array, once an instance. */
 #define PURGE_RANGES	  1024u
 #define COUNTER_RANGES	  64u /* purge:counter has nothing of its own but its stack */
-/* Returned under one hold: some 3 us.  Eight times as many while twice lazy_max waits. */
+/* Returned under one hold: some 3 us.  Twice as many while twice lazy_max waits. */
 #define RETURN_BATCH	  32u
-#define RETURN_BATCH_OVER 256u
+#define RETURN_BATCH_OVER 64u
 #define POOL_BATCH	  32u
 
 /* ---- sorting a chain by address ---- */
@@ -209,6 +209,7 @@ void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 		if (v->policy == QUIRE_PURGE_LOCK || MUTANT(purge_holds_lock))
 			most = UINT32_MAX;
 		chain = return_some(v, chain, end, most);
+		lock_let_others_in(&v->lock);
 	}
 }
 
@@ -279,6 +280,7 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 			chain = index;
 		}
 		lock_release(&v->lock, token);
+		lock_let_others_in(&v->lock);
 	}
 	return chain;
 }
@@ -347,6 +349,7 @@ void purge_pool_chain(struct vmap *v, uint32_t chain)
 			space_pool_locked(v, index, now_ms);
 		}
 		lock_release(&v->lock, token);
+		lock_let_others_in(&v->lock);
 	}
 }
 

@@ -188,7 +188,8 @@ struct vmap {
 	struct mem_range *ranges;  /* (m) for one gather */
 	struct mem_vector *vector; /* (m) likewise */
 	uint32_t purged_ms;	   /* (m) when last */
-	uint32_t ticked_ms;	   /* the worker's */
+	uint32_t ticked_ms;	   /* the worker's: latest turn */
+	uint32_t busy_ms;	   /* the worker's: latest turn that found something */
 	bool kicked;		   /* atomic, relaxed: the worker will come */
 	uint64_t purges, flushes;  /* atomic, relaxed: purge:counter excludes nobody */
 	uint64_t purged_areas, purged_ranges, purged_pages; /* (s), read relaxed */
@@ -329,6 +330,8 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct request *requ
 void cpu_open_locked(struct vmap *v, struct vmap_cpu *cpu);
 void cpu_close_locked(struct vmap *v, struct vmap_cpu *cpu);
 struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
+/* What the first free of a class on a CPU would wait for, a fence and a page, an allocation waits for. */
+void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags);
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
 /* An area of a class in state CACHED, or RANGE_NONE. */
 uint32_t cpu_take(struct vmap *v, unsigned class);

@@ -164,6 +164,28 @@ static void waiter_sleeps_and_is_woken(void **state)
 	assert_u64_eq(guarded.first, 1);
 }
 
+/* Who finds the lock held says so once, and a loop of holds heeds it once. */
+static void waiter_is_noticed_between_holds(void **state)
+{
+	struct guarded guarded;
+	pthread_t thread;
+	lock_token token;
+
+	(void)state;
+	guarded_init(&guarded);
+	token = lock_acquire(&guarded.lock);
+	assert_int_equal(load_relaxed(&guarded.lock.waited), 0);
+	assert_int_equal(pthread_create(&thread, NULL, acquire_once, &guarded), 0);
+	while (load_relaxed(&guarded.lock.waited) == 0)
+		usleep(100);
+	lock_release(&guarded.lock, token);
+	lock_let_others_in(&guarded.lock);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	lock_let_others_in(&guarded.lock); /* it may have spun again */
+	assert_int_equal(load_relaxed(&guarded.lock.waited), 0);
+	assert_u64_eq(guarded.first, 1);
+}
+
 static void count_follows_acquire_try_and_release(void **state)
 {
 	struct guarded guarded;
@@ -390,6 +412,7 @@ int main(void)
 		cmocka_unit_test(try_excludes_threads),
 		cmocka_unit_test(try_fails_while_held),
 		cmocka_unit_test(waiter_sleeps_and_is_woken),
+		cmocka_unit_test(waiter_is_noticed_between_holds),
 		cmocka_unit_test(count_follows_acquire_try_and_release),
 		cmocka_unit_test(handler_knows_that_it_interrupted_a_holder),
 		cmocka_unit_test(handler_never_meets_a_held_lock_that_is_not_counted),

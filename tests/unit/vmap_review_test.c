@@ -120,7 +120,7 @@ static void without_reports_the_worker_comes_to_rest(void **state)
 	(void)state;
 	quire_vfree(q, area);
 	for (; turns < 100 && due_ns != WORK_IDLE; turns++) {
-		now_ns += turn_ns;
+		now_ns = due_ns > now_ns ? due_ns : now_ns + turn_ns;
 		due_ns = decay_tick(&((struct vmap *)q->vmap)->module, now_ns);
 	}
 	assert_true(turns < 100);
@@ -129,6 +129,34 @@ static void without_reports_the_worker_comes_to_rest(void **state)
 	assert_true(decay_tick(&((struct vmap *)q->vmap)->module, now_ns + turn_ns) != WORK_IDLE ||
 		    !caches());
 	quire_destroy(q);
+}
+
+/* With areas in use the worker looks now and then for some time after it last had work: who frees then
+ * need not wake it. */
+static void a_free_soon_after_work_wakes_nobody(void **state)
+{
+	const uint64_t turn_ns = UINT64_C(100000000), long_ns = 100 * turn_ns;
+	struct quire *q = *state;
+	void *area = quire_vmalloc(q, KIB(64), 0), *live = quire_vmalloc(q, MIB(4), 0);
+	struct vmap *v = q->vmap;
+	uint64_t begin_ns = clock_now_ns() + turn_ns, now_ns = begin_ns, due_ns = 0;
+
+	for (; now_ns < begin_ns + long_ns / 2; now_ns = due_ns) {
+		due_ns = decay_tick(&v->module, now_ns);
+		assert_in_range(due_ns, now_ns + 1, now_ns + 10 * turn_ns);
+	}
+	assert_true(v->kicked);
+	quire_vfree(q, area);
+	due_ns = decay_tick(&v->module, now_ns);
+	assert_in_range(due_ns, now_ns + 1, now_ns + 10 * turn_ns);
+	assert_int_equal(vstat_of(q).cached_areas, 0); /* of an age that goes */
+	for (unsigned turns = 0; due_ns != WORK_IDLE; turns++) {
+		assert_true(turns < 200);
+		now_ns = due_ns;
+		due_ns = decay_tick(&v->module, now_ns);
+	}
+	assert_false(v->kicked);
+	quire_vfree(q, live);
 }
 
 /* Who may not start the worker does not keep the next one from it. */
@@ -187,6 +215,7 @@ int main(void)
 		VMAP_TEST(a_nested_resize_waits_for_no_lock),
 		VMAP_TEST(records_are_retired_without_waiting_for_the_pool),
 		VMAP_TEST(a_visit_between_turns_forgets_nothing),
+		VMAP_TEST(a_free_soon_after_work_wakes_nobody),
 		VMAP_TEST(without_reports_the_worker_comes_to_rest),
 		VMAP_TEST(an_allocation_starts_a_worker_that_an_atomic_one_needed),
 		VMAP_TEST(a_child_counts_what_its_lists_hold),

@@ -23,10 +23,11 @@ enum {
 	LOCK_CONTENDED = 2,
 };
 
-/* Waits for a word that was just found taken: spinning first, or asleep at once. */
-void lock_word_wait_slow(uint32_t *word);
+/* Wait for what was just found taken: spinning first, or asleep at once. */
+void lock_wait_slow(struct lock *lock);
 void lock_word_sleep_slow(uint32_t *word);
 void lock_word_wake_slow(uint32_t *word);
+void lock_pause(struct lock *lock);
 
 /* The order of ranks, checked in debug builds only: lock_order.c. */
 void lock_order_check(const void *lock, uint16_t rank, bool ordered);
@@ -74,7 +75,7 @@ static inline void lock_acquire_checked(struct lock *lock, bool ordered)
 		lock_order_check(lock, lock->rank, ordered);
 	lock_count_up();
 	if (UNLIKELY(!lock_word_take(&lock->word)))
-		lock_word_wait_slow(&lock->word);
+		lock_wait_slow(lock);
 	if (QUIRE_DEBUG)
 		lock_order_take(lock, lock->rank);
 }
@@ -111,6 +112,13 @@ static inline void lock_release(struct lock *lock, lock_token token)
 		lock_order_put(lock->rank);
 	lock_word_release(&lock->word);
 	lock_count_down();
+}
+
+/* A free lock is news to another CPU only after a cache line has gone there and back. */
+static inline void lock_let_others_in(struct lock *lock)
+{
+	if (UNLIKELY(load_relaxed(&lock->waited) != 0)) /* a hint: pairs with lock_wait_slow() */
+		lock_pause(lock);
 }
 
 static inline bool lock_is_held(const struct lock *lock)
