@@ -3,7 +3,8 @@
  * percpu/balance.c - when per-CPU memory grows ahead of need and when it is given back
  *
  * The worker comes when a free isolated a chunk or left a second one free, when fewer than
- * EMPTY_LOW empty pages are left for callers who may not wait, when one of those was refused, and
+ * EMPTY_LOW empty pages are left for callers who may not wait, when one of those was refused, when a
+ * handler deferred a free, and
  * after the decay time while something is cached or empty beyond the reserve.  In turn, under
  * alloc_mutex:
  *

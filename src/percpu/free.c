@@ -69,6 +69,14 @@ static uint32_t free_locked(struct percpu *pc, uint64_t linear, bool *wanted)
 	return half ? 0 : granules;
 }
 
+/* The worker comes to what became empty when that has decayed.  Legal anywhere. */
+static void kick_later(struct percpu *pc)
+{
+	/* A hint: saves the clock. */
+	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
+		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
+}
+
 /* ---- deferred ---- */
 
 /* The bit's word, by chunk and half granule. */
@@ -99,6 +107,9 @@ static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 	fetch_add_relaxed(&pc->deferred_total, 1);
 	if (!MUTANT(percpu_deferred_flag_first))
 		announce(pc, chunk_at(pc, linear));
+	/* Maybe nobody else calls for a long time. */
+	if (!MUTANT(percpu_deferred_calls_nobody))
+		kick_later(pc);
 }
 
 static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, bool *wanted)
@@ -148,6 +159,7 @@ void percpu_take_deferred(struct percpu *pc)
 			take_chunk(pc, i, &wanted);
 	if (wanted)
 		balance_kick(pc, 0);
+	kick_later(pc);
 }
 
 /* ---- frees that look under the lock ---- */
@@ -180,9 +192,8 @@ static void after_free(struct percpu *pc, enum wanted wanted)
 {
 	if (wanted == WANTED_NOW)
 		balance_kick(pc, 0);
-	/* A hint: saves the clock. */
-	else if (wanted == WANTED_LATER && load_relaxed(&pc->due_ns) == WORK_IDLE)
-		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
+	else if (wanted == WANTED_LATER)
+		kick_later(pc);
 }
 
 /* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */

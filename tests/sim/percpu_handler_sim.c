@@ -51,6 +51,27 @@ SIM_TEST(percpu_deferred_free_is_never_lost)
 	percpu_scene_check(scene);
 }
 
+static void takes_small(void *arg)
+{
+	percpu_take(arg, 24, 0);
+}
+
+/* Whoever only defers a free has the worker come: the next call may be a long time off. */
+SIM_TEST(percpu_deferred_free_calls_the_worker)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	scene->small[0] = percpu_take(scene, 8, 0);
+	percpu_take(scene, 24, 0);
+	percpu_balance(scene, false);
+	store_relaxed(&scene->pc->due_ns, WORK_IDLE);
+	sim_cpu(sim, 0, takes_small, scene);
+	sim_irq(sim, 0, handler_gives, scene, 1);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->deferred_nr == 0 || scene->pc->due_ns != WORK_IDLE);
+	percpu_scene_check(scene);
+}
+
 static void handler_takes(void *arg)
 {
 	struct percpu_scene *scene = arg;
