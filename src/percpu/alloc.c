@@ -67,10 +67,10 @@ static inline void zero_granules(char *ptr, uint32_t units, size_t bytes)
 				((uint64_t *)(void *)ptr)[i] = 0;
 }
 
-/* And for whole lines, by two words at a time but for the first two: the mark has just been written
- * there, and a wider load would wait for it to reach the cache. */
 typedef uint64_t two_words __attribute__((vector_size(16), aligned(8)));
 
+/* And for whole lines, by two words at a time but for the first two: the mark has just been written
+ * there, and a wider load would wait for it to reach the cache. */
 static inline void zero_lines(char *ptr, uint32_t units, size_t bytes)
 {
 	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
@@ -281,6 +281,21 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 	return 0;
 }
 
+/* An object for a stack at the beginning of a cache line, where that is to be had for nothing. */
+static int from_line(struct percpu *pc, const struct request *request, struct placed *placed)
+{
+	struct request here = *request;
+	int error;
+
+	if (request->fours || !cache_wants_line(pc, request->n, request->align))
+		return -EAGAIN;
+	here.align = LINE_GRANULES;
+	error = from_populated(pc, &here, false, placed);
+	if (!error)
+		cache_had_line(pc, request->n);
+	return error;
+}
+
 /* ---- the calls ---- */
 
 static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t bytes, size_t align,
@@ -293,11 +308,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 
 	if (pc != NULL)
 		error = percpu_request_make(pc, bytes, align, flags, &request);
-	if (!error) {
-		if (!request.fours)
-			request.align = cache_align(pc, request.n, request.align);
+	if (!error && from_line(pc, &request, &placed) != 0)
 		error = place(pc, &request, &placed);
-	}
 	if (pc != NULL)
 		module_start_worker(q, flags);
 	if (error) {
@@ -329,8 +341,8 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
 		return alloc_slow(q, bytes, align, flags);
 	entry = stack_pop(&pc->stacks, (unsigned)class);
-	if (UNLIKELY(entry ==
-		     STACK_NONE)) /* pc->q: what is not needed until here frees a register */
+	/* pc->q: what is not needed until here frees a register. */
+	if (UNLIKELY(entry == STACK_NONE))
 		return alloc_slow(pc->q, bytes, align, flags);
 	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
@@ -356,7 +368,6 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 	for (n = 0; n < count && place_locked(pc, &here, 0, &placed[n]) == 0; n++)
 		ptrs[n] = placed_addr(pc, request, &placed[n]);
 	percpu_unlock(pc, token);
-	lock_let_others_in(&pc->lock);
 	for (size_t i = 0; i < n; i++)
 		zero_placed(pc, request, &placed[i]);
 	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW) /* a hint */
@@ -385,6 +396,8 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 		for (size_t some = BATCH; some == BATCH && n < count; n += some) {
 			some = count - n < BATCH ? count - n : BATCH;
 			some = alloc_batch(pc, &placing, some, ptrs + n);
+			if (n + some < count && !(placing.flags & QUIRE_NOLOCK))
+				lock_let_others_in(&pc->lock);
 		}
 	}
 	return n;

@@ -4,9 +4,8 @@
  *
  * The worker comes when a free isolated a chunk or left a second one free, when fewer than
  * EMPTY_LOW empty pages are left for callers who may not wait, when one of those was refused, when a
- * handler deferred a free, and
- * after the decay time while something is cached or empty beyond the reserve.  In turn, under
- * alloc_mutex:
+ * handler deferred a free, and after the decay time while something is cached or empty beyond the
+ * reserve.  In turn, under alloc_mutex:
  *
  *   1. Free chunks but one are emptied and destroyed.
  *   2. Isolated chunks lose their empty pages.  Before that every CPU's cached offsets are taken
@@ -176,6 +175,8 @@ static bool is_anything_left(struct percpu *pc)
 {
 	if (cache_is_open(pc) && !MUTANT(percpu_open_stack_is_forgotten))
 		return true;
+	if (load_relaxed(&pc->deferred_nr) != 0 && !MUTANT(percpu_deferred_calls_nobody))
+		return true;
 	for (uint32_t i = 0; i < pc->chunks_end; i++) {
 		lock_token token = lock_acquire(&pc->lock);
 		bool left = has_old_empties(pc, &pc->chunk[i], UINT64_MAX) &&
@@ -205,7 +206,9 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	token = lock_acquire(&pc->lock);
 	pc->tick_ns = now_ns;
 	percpu_unlock(pc, token);
-	store_relaxed(&pc->due_ns, WORK_IDLE); /* before what is looked at: a later kick counts */
+	/* Before what is looked at: a later kick counts.  Pairs with the exchange in announce(): either this
+	 * visit finds the deferred free, or who deferred it finds nobody on the way. */
+	(void)exchange_acq_rel(&pc->due_ns, WORK_IDLE);
 	if (decayed) {
 		pc->decayed_ns = now_ns;
 		cache_drain(pc, true);

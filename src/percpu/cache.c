@@ -27,7 +27,6 @@
 #include "machine/clock.h"
 
 #define FIRST_HIGH    4u
-#define LINE_GRANULES 8u
 #define LOW_OF(class) (CACHE_CLASSES_NR * 4u + (class) * CACHE_ENTRIES)
 
 _Static_assert((CACHE_CLASSES_NR * 4u + CACHE_CLASSES_NR * CACHE_ENTRIES) * 4 <= STACKS_STRIDE,
@@ -173,7 +172,7 @@ static void cpu_ready_locked(struct percpu *pc, uint32_t slot)
 void cache_warm(struct percpu *pc, uint32_t granules)
 {
 	struct learn *learn = learn_of(pc, granules);
-	uint32_t slot, high, class = granules - 1;
+	uint32_t slot, high, lines, class = granules - 1;
 	struct percpu_cpu *cpu;
 	lock_token token;
 
@@ -192,7 +191,8 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	store_relaxed(&learn->opened, 1);
 	high = cpu->high[class] != 0 ? cpu->high[class] * 2u : FIRST_HIGH;
 	high = high > CACHE_ENTRIES ? CACHE_ENTRIES : high;
-	store_relaxed(&cpu->apart[class], (uint8_t)(high - cpu->high[class]));
+	lines = load_relaxed(&cpu->lines[class]) + high - cpu->high[class];
+	store_relaxed(&cpu->lines[class], (uint8_t)(lines > CACHE_ENTRIES ? CACHE_ENTRIES : lines));
 	cpu->high[class] = (uint8_t)high;
 	if (!cpu->closed)
 		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
@@ -205,26 +205,36 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 }
 
 /*
- * The alignment, in granules, of an object that a stack had none of.  What goes through a stack is
- * written each time, its mark at least; where two CPUs do that in one cache line a pair takes 20 ns
- * instead of 8.  So what a CPU takes for a stack that has just grown begins a line: as many as it
- * keeps more than before.  That is all that alignment can cost, however many are allocated.
+ * What goes through a stack is written each time, its mark at least; where two CPUs do that in one cache
+ * line a pair takes 20 ns instead of 8.  So what a CPU takes for a stack that has just grown begins a
+ * line, if that is to be had: as many as it keeps more than before, which is CACHE_ENTRIES lines at
+ * most each time a stack is opened, however many are allocated.
  */
-uint32_t cache_align(struct percpu *pc, uint32_t granules, uint32_t align)
+static uint8_t *lines_of(struct percpu *pc, uint32_t granules)
+{
+	uint32_t slot = (uint32_t)stack_slot(&pc->stacks);
+
+	return slot < pc->stacks.slots_nr ? &pc->cpu[slot].lines[granules - 1] : NULL;
+}
+
+bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align)
 {
 	const struct learn *learn = learn_of(pc, granules);
-	uint32_t slot, left;
+	const uint8_t *lines;
 
-	if (align >= LINE_GRANULES || learn == NULL || !load_relaxed(&learn->opened))
-		return align;
-	slot = (uint32_t)stack_slot(&pc->stacks);
-	if (slot >= pc->stacks.slots_nr)
-		return align;
-	left = load_relaxed(&pc->cpu[slot].apart[granules - 1]); /* one too many is no harm */
-	if (left == 0 || MUTANT(percpu_stacks_share_lines))
-		return align;
-	store_relaxed(&pc->cpu[slot].apart[granules - 1], (uint8_t)(left - 1));
-	return LINE_GRANULES;
+	if (align > 1 || learn == NULL || !load_relaxed(&learn->opened))
+		return false; /* larger alignments are not served by stacks */
+	lines = lines_of(pc, granules);
+	return lines != NULL && load_relaxed(lines) != 0 && !MUTANT(percpu_stacks_share_lines);
+}
+
+/* One too many or too few is no harm. */
+void cache_had_line(struct percpu *pc, uint32_t granules)
+{
+	uint8_t *lines = lines_of(pc, granules);
+
+	if (lines != NULL && load_relaxed(lines) != 0)
+		store_relaxed(lines, (uint8_t)(load_relaxed(lines) - 1));
 }
 
 /* ---- emptying ---- */

@@ -5,8 +5,8 @@
  * Whatever is freed is looked up in the maps, so that a double free, a foreign pointer or the middle
  * of an object stops here.  A free that may only try and gets no lock sets the object's bit in its
  * chunk's deferred bitmap: an object may be 4 bytes, and has no room for a link that others could
- * not overwrite.  The bitmap costs memory only where a bit was set; the next ordinary call takes
- * all bits in.
+ * not overwrite.  The bitmap costs memory only where a bit was set; the next ordinary call, or the
+ * worker, takes all bits in.
  */
 #include "percpu/percpu.h"
 
@@ -300,7 +300,7 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
  * Does an object that reaches the page's end stop there?  False also means: look under the lock.  If it
  * goes on, its granules in the next page do not change, and that page's map only moves, to lower
  * numbers.  If not, whatever is read there is right: objects come and go, and in a page of fours
- * there are no words.
+ * there are none to be read.
  */
 static bool ends_with_page(const struct percpu *pc, uint32_t page)
 {
@@ -443,7 +443,6 @@ static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
 		wanted = one > wanted ? one : wanted;
 	}
 	percpu_unlock(pc, token);
-	lock_let_others_in(&pc->lock);
 	after_free(pc, wanted);
 }
 
@@ -458,8 +457,11 @@ void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)
 	}
 	if (load_relaxed(&pc->deferred_nr) != 0) /* a hint */
 		percpu_take_deferred(pc);
-	for (size_t i = 0; i < count; i += BATCH)
+	for (size_t i = 0; i < count; i += BATCH) {
 		free_batch(pc, count - i < BATCH ? count - i : BATCH, ptrs + i);
+		if (count - i > BATCH)
+			lock_let_others_in(&pc->lock);
+	}
 }
 
 size_t quire_percpu_bytes(struct quire *q, const void *ptr)

@@ -158,6 +158,7 @@ struct stream {
 /* One CPU's cached offsets and the door of its stacks. */
 #define CACHE_CLASSES_NR 64u /* 8..512 bytes, by granules */
 #define CACHE_ENTRIES	 64u
+#define LINE_GRANULES	 8u
 struct percpu_cpu {
 	struct lock lock; /* RANK_PERCPU_CPU */
 	lock_token kept;
@@ -166,7 +167,7 @@ struct percpu_cpu {
 	bool open; /* atomic, relaxed: some stack of it takes objects */
 	uint32_t tops_seen;
 	uint8_t high[CACHE_CLASSES_NR];
-	uint8_t apart[CACHE_CLASSES_NR]; /* atomic, relaxed: see cache_align() */
+	uint8_t lines[CACHE_CLASSES_NR]; /* atomic, relaxed: see cache_wants_line() */
 } __attribute__((aligned(64)));
 
 /* Learning which sizes come and go in turns. */
@@ -373,7 +374,6 @@ static inline bool page_has_map(const struct percpu_page *page)
 	return page->words != NONE;
 }
 
-/* What a page's words are to say of its map. */
 static inline uint32_t page_words(const struct percpu *pc, const struct percpu_page *page,
 				  uint32_t map)
 {
@@ -459,7 +459,8 @@ void cache_fini(struct percpu *pc);
 void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
 void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
 void cache_warm(struct percpu *pc, uint32_t granules);
-uint32_t cache_align(struct percpu *pc, uint32_t granules, uint32_t align);
+bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align);
+void cache_had_line(struct percpu *pc, uint32_t granules);
 size_t cache_drain(struct percpu *pc, bool idle_only);
 bool cache_holds(struct percpu *pc, uint64_t linear);
 uint64_t cache_count(struct percpu *pc);

@@ -73,12 +73,20 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 	return 0;
 }
 
-/* What is behind whole units of an array from @used bytes on, to where it was used before. */
+static size_t round_up(size_t x, size_t to)
+{
+	return (x + to - 1) / to * to;
+}
+
+/* What is behind an array's pages that no part of the first @used bytes is in, to where it was used
+ * before. */
 static void unback_tail(struct gather *gather, const struct grown *grown, size_t used, size_t end)
 {
-	size_t unit = mem_page_bytes(), from = (used + unit - 1) / unit * unit;
+	size_t from = round_up(used, mem_page_bytes());
 
-	end -= end % unit;
+	end = round_up(end, mem_page_bytes());
+	if (end > grown->ready_bytes)
+		end = grown->ready_bytes;
 	if (from < end)
 		gather_unback(gather, grown->base + from, end - from);
 }

@@ -135,26 +135,32 @@ struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token)
 	return cpu;
 }
 
+/* A write that changes nothing, and undoes nothing that a sequence pushes meanwhile, brings the page that
+ * a class's first entry is in.  Whoever empties the stacks holds the lock. */
+static void bring_entries_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned class)
+{
+	uint32_t *entry = &stack_entries(&v->stacks, cpu->slot)[stack_low(class)];
+	uint32_t found = load_relaxed(entry);
+
+	CHECK(lock_is_held(&cpu->lock));
+	(void)cas_relaxed(entry, &found, found);
+	store_relaxed(&cpu->brought[class], true); /* read as a hint */
+}
+
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags)
 {
 	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks)];
-	uint32_t low;
 	lock_token token;
 
-	if (class == CLASS_NONE || (flags & (QUIRE_NOLOCK | QUIRE_ATOMIC)) || !v->cache)
+	if (class == CLASS_NONE || (flags & (QUIRE_NOLOCK | QUIRE_ATOMIC | QUIRE_NOWAIT)) ||
+	    !v->cache || load_relaxed(&cpu->brought[class])) /* a hint */
 		return;
-	if (!load_relaxed(&cpu->ready)) { /* a hint */
-		cpu = cpu_current_try(v, &token);
-		if (cpu == NULL)
-			return;
-		lock_release(&cpu->lock, token);
-	}
-	if (!has_stacks(v, cpu->slot))
+	cpu = cpu_current_try(v, &token);
+	if (cpu == NULL)
 		return;
-	/* A write that changes nothing, whatever a sequence does there: it brings the page. */
-	low = load_relaxed(&stack_header(&v->stacks, cpu->slot, class)->low);
-	if (low != UINT32_MAX)
-		fetch_or_acq_rel(&stack_entries(&v->stacks, cpu->slot)[low], 0u);
+	if (has_stacks(v, cpu->slot))
+		bring_entries_locked(v, cpu, class);
+	lock_release(&cpu->lock, token);
 }
 
 /* ---- one area ---- */
@@ -346,7 +352,7 @@ static uint32_t stacks_take_all_locked(struct vmap *v, struct vmap_cpu *cpu, uin
 	return chain;
 }
 
-void cpu_drain(struct vmap *v, unsigned slot)
+bool cpu_drain(struct vmap *v, unsigned slot)
 {
 	struct vmap_cpu *cpu = &v->cpu[slot];
 	lock_token token = lock_acquire(&cpu->lock);
@@ -358,11 +364,13 @@ void cpu_drain(struct vmap *v, unsigned slot)
 			fence(v, cpu);
 		if (has_stacks(v, slot))
 			chain = stacks_take_all_locked(v, cpu, chain);
-		purge_pool_chain(v, lists_take_all_locked(v, cpu, chain));
+		chain = lists_take_all_locked(v, cpu, chain);
+		purge_pool_chain(v, chain);
 		cpu->cold = true;
 		cpu_open_locked(v, cpu);
 	}
 	lock_release(&cpu->lock, token);
+	return chain != RANGE_NONE;
 }
 
 /* Closes all and pools what they held.  Until cpus_open() everybody's frees go to the lazy list. */

@@ -7,8 +7,8 @@
  * cold, so that the next free on a CPU takes the slow path and says that there is something again.
  *
  * Coming back.  To wake the worker takes 50 to 100 us where other CPUs are virtual, more than a
- * thousand frees.  So for ten seconds after it last found something, while areas are in use, it looks
- * every second, and nobody need wake it unless too much is cached; then it rests.
+ * thousand frees.  So for ten seconds after it last had work, while areas are in use, it looks every
+ * second, and nobody need wake it unless too much is cached; then it rests.
  *
  * How much may stay.  The limit lazy_max counts ranges older than a turn.  Younger ones may hold once
  * and a half what was in use lately as well: sixteen areas of random size over four octaves leave
@@ -21,7 +21,7 @@
 #include "machine/clock.h"
 
 #define TURN_MS	       100u
-#define BEAT_MS	       1000u
+#define BEAT_MS	       1000u /* and no longer than decay */
 #define LINGER_MS      10000u
 #define RESCUE_AT_ONCE 256u
 
@@ -59,20 +59,28 @@ void decay_kick(struct vmap *v)
 		module_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
 }
 
-void decay_kick_if_over(struct vmap *v)
+void decay_check_over(struct vmap *v)
 {
-	decay_kick(v);
 	if (is_over(v))
 		module_kick(v->q, clock_now_ns());
 }
 
-/* Everything that CPUs hold, to the pooled ranges. */
-static void drain_cpus(struct vmap *v)
+void decay_kick_if_over(struct vmap *v)
 {
+	decay_kick(v);
+	decay_check_over(v);
+}
+
+/* Everything that CPUs hold, to the pooled ranges.  False if that was nothing. */
+static bool drain_cpus(struct vmap *v)
+{
+	bool any = load_relaxed(&v->lazy_pages) != 0;
+
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
-		cpu_drain(v, slot);
+		any = cpu_drain(v, slot) || any;
 	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
 		;
+	return any;
 }
 
 /* What is in use now, but for what other CPUs' stacks hold.  The highest of lately counts. */
@@ -94,9 +102,9 @@ static bool turn(struct vmap *v, uint32_t now_ms)
 {
 	uint32_t decay_ms = (uint32_t)(v->q->decay_base_ns / 1000000);
 	uint64_t budget, high = load_relaxed(&v->live_high_pages);
+	bool worked = drain_cpus(v);
 
 	v->ticked_ms = now_ms;
-	drain_cpus(v);
 	if (mutex_try(&v->purge_mutex)) {
 		ram_purge_fragmented(v, false);
 		mutex_release(&v->purge_mutex);
@@ -105,9 +113,11 @@ static bool turn(struct vmap *v, uint32_t now_ms)
 	note_live(v, high - high / 8);
 	budget = decay_budget_pages(v);
 	if (v->q->report || !v->cache)
-		purge_run(v, now_ms - decay_ms, 0, false);
+		worked = purge_run(v, now_ms - decay_ms, 0, false) != 0 || worked;
 	if (cached_pages(v) > budget)
-		purge_run(v, now_ms - TURN_MS, budget, false);
+		worked = purge_run(v, now_ms - TURN_MS, budget, false) != 0 || worked;
+	if (worked || load_relaxed(&v->live_high_pages) > high)
+		v->busy_ms = now_ms;
 	return v->q->report || load_relaxed(&v->lazy_pages) != 0 ||
 	       cached_pages(v) > decay_budget_pages(v) || load_relaxed(&v->live_high_pages) != high;
 }
@@ -116,14 +126,12 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 {
 	struct vmap *v = vmap_of(module);
 	uint32_t now_ms = (uint32_t)(now_ns / 1000000);
-	uint64_t high = load_relaxed(&v->live_high_pages);
+	uint32_t beat_ms = (uint32_t)(v->q->decay_base_ns / 1000000);
 	bool again = true;
 
 	if (now_ms - v->ticked_ms >= TURN_MS) {
 		(void)exchange_acq_rel(&v->kicked, false); /* pairs with decay_kick() */
 		again = turn(v, now_ms);
-		if (again && (cached_pages(v) != 0 || load_relaxed(&v->live_high_pages) != high))
-			v->busy_ms = now_ms;
 	}
 	if (is_over(v))
 		purge_run(v, EVERYTHING_MS, decay_budget_pages(v), false);
@@ -139,7 +147,8 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	if (now_ms - v->busy_ms >= LINGER_MS)
 		return WORK_IDLE;
 	store_relaxed(&v->kicked, true);
-	return now_ns + BEAT_MS * UINT64_C(1000000);
+	beat_ms = beat_ms > BEAT_MS ? BEAT_MS : beat_ms < TURN_MS ? TURN_MS : beat_ms;
+	return now_ns + beat_ms * UINT64_C(1000000);
 }
 
 size_t decay_shrink(struct quire_module *module)

@@ -67,8 +67,10 @@ uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const 
 
 void vmap_free_range(struct vmap *v, uint32_t index)
 {
-	if (!lock_nested() && cpu_put(v, index))
+	if (!lock_nested() && cpu_put(v, index)) {
+		decay_check_over(v); /* what was there before may have been handed on */
 		return;
+	}
 	range_at(v, index)->next = RANGE_NONE;
 	if (MUTANT(vmap_handler_merges) && lock_nested()) {
 		purge_pool_chain(v, index);

@@ -209,7 +209,8 @@ void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 		if (v->policy == QUIRE_PURGE_LOCK || MUTANT(purge_holds_lock))
 			most = UINT32_MAX;
 		chain = return_some(v, chain, end, most);
-		lock_let_others_in(&v->lock);
+		if (chain != end)
+			lock_let_others_in(&v->lock);
 	}
 }
 
@@ -280,7 +281,8 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 			chain = index;
 		}
 		lock_release(&v->lock, token);
-		lock_let_others_in(&v->lock);
+		if (more)
+			lock_let_others_in(&v->lock);
 	}
 	return chain;
 }
@@ -349,7 +351,6 @@ void purge_pool_chain(struct vmap *v, uint32_t chain)
 			space_pool_locked(v, index, now_ms);
 		}
 		lock_release(&v->lock, token);
-		lock_let_others_in(&v->lock);
 	}
 }
 

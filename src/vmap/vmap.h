@@ -123,6 +123,7 @@ struct vmap_cpu {
 	bool cold;		      /* (l) its stacks refuse every push */
 	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
 	uint16_t list_nr[CLASSES_NR]; /* (l) */
+	bool brought[CLASSES_NR];     /* (l) there is memory behind its entries; read as a hint */
 	uint32_t room;		      /* (l) blocks with room for mappings: index + 1; 0 */
 	uint64_t merged_ns; /* atomic, relaxed: when this CPU last gave its areas to be merged */
 } __attribute__((aligned(64)));
@@ -189,7 +190,7 @@ struct vmap {
 	struct mem_vector *vector; /* (m) likewise */
 	uint32_t purged_ms;	   /* (m) when last */
 	uint32_t ticked_ms;	   /* the worker's: latest turn */
-	uint32_t busy_ms;	   /* the worker's: latest turn that found something */
+	uint32_t busy_ms;	   /* the worker's: latest turn that had work */
 	bool kicked;		   /* atomic, relaxed: the worker will come */
 	uint64_t purges, flushes;  /* atomic, relaxed: purge:counter excludes nobody */
 	uint64_t purged_areas, purged_ranges, purged_pages; /* (s), read relaxed */
@@ -341,7 +342,7 @@ bool cpu_put(struct vmap *v, uint32_t index);
 /* What the current CPU has, to the pooled ranges; without closing its stacks. */
 void cpu_pool_own(struct vmap *v);
 /* Closes, pools what there is, opens; the next free there takes the slow path. */
-void cpu_drain(struct vmap *v, unsigned slot);
+bool cpu_drain(struct vmap *v, unsigned slot); /* did it hold any? */
 void cpus_close(struct vmap *v);
 void cpus_open(struct vmap *v);
 uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas);
@@ -408,6 +409,7 @@ size_t decay_shrink(struct quire_module *module);
 /* The worker shall come to what was freed; at once if there is more than may be. */
 void decay_kick(struct vmap *v);
 void decay_kick_if_over(struct vmap *v);
+void decay_check_over(struct vmap *v);
 uint32_t decay_now_ms(void);
 uint64_t decay_budget_pages(struct vmap *v);
 void decay_note_live(struct vmap *v);

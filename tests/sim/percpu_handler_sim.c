@@ -51,6 +51,48 @@ SIM_TEST(percpu_deferred_free_is_never_lost)
 	percpu_scene_check(scene);
 }
 
+struct holder {
+	struct percpu_scene *scene;
+	struct lock lock;
+	unsigned next;
+};
+
+/* As a handler that interrupted a holder: it only tries. */
+static void gives_while_holding(void *arg)
+{
+	struct holder *holder = arg;
+	lock_token token = lock_acquire(&holder->lock);
+
+	percpu_give(holder->scene, holder->scene->small[holder->next++], 8);
+	lock_release(&holder->lock, token);
+}
+
+static void takes_deferred_once(void *arg)
+{
+	struct holder *holder = arg;
+
+	percpu_take_deferred(holder->scene->pc);
+}
+
+/* One object's bit is taken while another's is set in the same word. */
+SIM_TEST(percpu_deferred_bits_are_taken_at_once, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct holder holder = { .scene = percpu_scene_make(sim, false) };
+	lock_token token;
+
+	lock_init(&holder.lock, RANK_PERCPU_CPU);
+	for (unsigned i = 0; i < 3; i++)
+		holder.scene->small[i] = percpu_take(holder.scene, 8, 0);
+	token = lock_acquire(&holder.scene->pc->lock);
+	percpu_give(holder.scene, holder.scene->small[holder.next++], 8);
+	lock_release(&holder.scene->pc->lock, token);
+	SIM_CHECK(holder.scene->pc->deferred_nr != 0);
+	sim_cpu(sim, 0, gives_while_holding, &holder);
+	sim_cpu(sim, 1, takes_deferred_once, &holder);
+	sim_run(sim);
+	percpu_scene_check(holder.scene);
+}
+
 static void takes_small(void *arg)
 {
 	percpu_take(arg, 24, 0);

@@ -164,8 +164,8 @@ static void waiter_sleeps_and_is_woken(void **state)
 	assert_u64_eq(guarded.first, 1);
 }
 
-/* Who finds the lock held says so once, and a loop of holds heeds it once. */
-static void waiter_is_noticed_between_holds(void **state)
+/* Who finds the lock held leaves a note; a loop of holds takes it off. */
+static void waiter_leaves_a_note(void **state)
 {
 	struct guarded guarded;
 	pthread_t thread;
@@ -412,7 +412,7 @@ int main(void)
 		cmocka_unit_test(try_excludes_threads),
 		cmocka_unit_test(try_fails_while_held),
 		cmocka_unit_test(waiter_sleeps_and_is_woken),
-		cmocka_unit_test(waiter_is_noticed_between_holds),
+		cmocka_unit_test(waiter_leaves_a_note),
 		cmocka_unit_test(count_follows_acquire_try_and_release),
 		cmocka_unit_test(handler_knows_that_it_interrupted_a_holder),
 		cmocka_unit_test(handler_never_meets_a_held_lock_that_is_not_counted),

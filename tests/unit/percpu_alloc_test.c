@@ -410,7 +410,26 @@ static void cached_offsets_go_when_asked(void **state)
 	assert_int_equal(percpu_stat(q).populated_pages, 13);
 }
 
-/* Without a reserve of pages to keep, all that is left is the first chunk. */
+/* Where a line of its own is not to be had, any room will do. */
+static void a_line_is_a_wish(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+	char *object, *odd = NULL;
+
+	mutex_acquire(&pc->alloc_mutex);
+	while ((object = quire_alloc_percpu(q, 8, 0, QUIRE_ATOMIC)) != NULL)
+		if ((uintptr_t)object % 64 != 0)
+			odd = object;
+	quire_free_percpu(q, odd);
+	cache_drain(pc, false);
+	store_relaxed(&pc->learn[0].opened, 1);
+	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		store_relaxed(&pc->cpu[slot].lines[0], 4);
+	assert_ptr_equal(quire_alloc_percpu(q, 8, 0, QUIRE_ATOMIC), odd);
+	mutex_release(&pc->alloc_mutex);
+}
+
 /* Lines of their own are for what goes through stacks: a burst of a warm size is as dense as any. */
 static void a_burst_of_a_warm_size_is_dense(void **state)
 {
@@ -426,6 +445,7 @@ static void a_burst_of_a_warm_size_is_dense(void **state)
 			pages + 16 + CACHE_ENTRIES * 64 / page_bytes(q));
 }
 
+/* Without a reserve of pages to keep, all that is left is the first chunk. */
 static void decay_gives_back_what_is_idle(void **state)
 {
 	struct quire *q = *state;
@@ -494,6 +514,7 @@ int main(void)
 		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),
 		PERCPU_TEST(bulk_is_many),
 		PERCPU_TEST(cached_offsets_go_when_asked),
+		PERCPU_TEST(a_line_is_a_wish),
 		PERCPU_TEST(a_burst_of_a_warm_size_is_dense),
 		PERCPU_TEST(decay_gives_back_what_is_idle),
 		PERCPU_TEST(variable_is_there_before_main),

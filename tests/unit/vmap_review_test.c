@@ -146,7 +146,9 @@ static void a_free_soon_after_work_wakes_nobody(void **state)
 		assert_in_range(due_ns, now_ns + 1, now_ns + 10 * turn_ns);
 	}
 	assert_true(v->kicked);
+	store_relaxed(&q->work.due_ns, WORK_IDLE);
 	quire_vfree(q, area);
+	assert_true(load_relaxed(&q->work.due_ns) == WORK_IDLE);
 	due_ns = decay_tick(&v->module, now_ns);
 	assert_in_range(due_ns, now_ns + 1, now_ns + 10 * turn_ns);
 	assert_int_equal(vstat_of(q).cached_areas, 0); /* of an age that goes */

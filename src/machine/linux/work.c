@@ -169,20 +169,11 @@ static void thread_name(void)
 	SYSTEM_CALL(SYS_prctl, (long)PR_SET_NAME, "quire-worker", 0L, 0L, 0L);
 }
 
-/* What it does can wait for the end of a slice: woken, it takes no CPU from whoever is at work. */
-static void thread_be_modest(void)
-{
-	const struct sched_param param = { .sched_priority = 0 };
-
-	SYSTEM_CALL(SYS_sched_setscheduler, 0L, (long)SCHED_BATCH, &param);
-}
-
 static void *thread_main(void *arg)
 {
 	struct work *work = arg;
 
 	thread_name();
-	thread_be_modest();
 	/* Until the starter has stored our handle nobody could join us. */
 	while (load_acquire(&work->state) == STATE_STARTING)
 		futex_wait(&work->state, STATE_STARTING);
