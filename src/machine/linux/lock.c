@@ -6,12 +6,14 @@
 
 /*
  * A spin lock is held for a batch at most: some microseconds.  Sleeping and being woken costs the two
- * threads 10 us, on virtual CPUs 50 and more.  So we spin for 10 us (500 rounds of about 20 ns), which
- * is bounded by what a sleep would have cost anyway: if the holder was preempted we lose at most a
- * factor of two.  Also while others sleep, and again when woken: who works in batches has taken the
- * lock again by then, and gives it up within our time.
+ * threads 10 us, on virtual CPUs 50 and more.  So we spin for about 10 us (500 rounds of 20 ns where it was
+ * measured) before each sleep: a holder that was preempted costs a waiter at most as much again as the
+ * sleep.  Also while others sleep, and again when woken: who works in batches has taken the lock again
+ * by then, and gives it up within our time.
  */
-#define SPIN_ROUNDS 500
+#define SPIN_ROUNDS  500
+/* Of a loop between two holds: two ways of a cache line to another CPU. */
+#define PAUSE_ROUNDS 50
 
 /* The first spin ranks follow the last mutex rank: a waiting lock is never taken under a spin. */
 #define RANK_SPIN_FIRST RANK_PERCPU_CPU
@@ -35,8 +37,6 @@ void lock_word_sleep_slow(uint32_t *word)
 	while (exchange_acquire(word, (uint32_t)LOCK_CONTENDED) != LOCK_FREE)
 		futex_wait(word, LOCK_CONTENDED);
 }
-
-#define PAUSE_ROUNDS 50 /* 1 us */
 
 /* Takes the lock as @taken when it becomes free soon. */
 static bool spin(struct lock *lock, uint32_t taken)
