@@ -19,6 +19,7 @@
  * are refused with EOWNERDEAD and frees do nothing.  No fast path asks: to it the span has no bytes
  * and no flags are fast.
  */
+#include "base/round.h"
 #include "page/page.h"
 
 #include "machine/clock.h"
@@ -37,11 +38,6 @@
 #define STACKS_OFFSET	 320u
 
 /* ---- sizes ---- */
-
-static size_t round_up(size_t x, size_t to)
-{
-	return (x + to - 1) / to * to;
-}
 
 static unsigned log2_of(size_t x)
 {

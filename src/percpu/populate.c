@@ -20,6 +20,7 @@
  * until it has finished some CPU may still reach the old memory, so only then are the pages counted
  * as gone and the chunk is given a state in which it is found again (R1).
  */
+#include "base/round.h"
 #include "percpu/percpu.h"
 
 #define ROUNDS_MAX 4u
@@ -71,11 +72,6 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 	pc->maps_ready = ready;
 	percpu_unlock(pc, token);
 	return 0;
-}
-
-static size_t round_up(size_t x, size_t to)
-{
-	return (x + to - 1) / to * to;
 }
 
 /* What is behind an array's pages that no part of the first @used bytes is in, to where it was used

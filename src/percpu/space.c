@@ -11,6 +11,7 @@
  * What describes chunks stands in arrays by chunk number, likewise reserved at once and committed
  * as they grow; what is committed counts against the limit.
  */
+#include "base/round.h"
 #include "percpu/percpu.h"
 
 #define WINDOWS_MAX (1u << 14)
@@ -23,11 +24,6 @@ static uint32_t log2_up(uint64_t x)
 	while ((uint64_t)1 << shift < x)
 		shift++;
 	return shift;
-}
-
-static size_t round_up(size_t x, size_t to)
-{
-	return (x + to - 1) / to * to;
 }
 
 /* page_charge() with alloc_mutex held: it does not make room then (R29). */

@@ -9,6 +9,7 @@
  * Giving back.  Empty groups are taken off their list, so that nobody allocates in them, unbacked by
  * one gather with the lock dropped, and put on the cold list.
  */
+#include "base/round.h"
 #include "pool/pool.h"
 
 #include "machine/mem.h"
@@ -16,11 +17,6 @@
 
 #define GROW_GROUPS   16u
 #define SHRINK_GROUPS 64u /* in one gather */
-
-static size_t round_up(size_t x, size_t to)
-{
-	return (x + to - 1) / to * to;
-}
 
 /* ---- lists of groups ---- */
 

@@ -144,7 +144,6 @@ static void bring_entries_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned 
 
 	CHECK(lock_is_held(&cpu->lock));
 	(void)cas_relaxed(entry, &found, found);
-	store_relaxed(&cpu->brought[class], true); /* read as a hint */
 }
 
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags)
@@ -153,13 +152,14 @@ void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags)
 	lock_token token;
 
 	if (class == CLASS_NONE || (flags & (QUIRE_NOLOCK | QUIRE_ATOMIC | QUIRE_NOWAIT)) ||
-	    !v->cache || load_relaxed(&cpu->brought[class])) /* a hint */
+	    !v->cache || load_relaxed(&cpu->prepared[class])) /* a hint */
 		return;
 	cpu = cpu_current_try(v, &token);
 	if (cpu == NULL)
 		return;
 	if (has_stacks(v, cpu->slot))
 		bring_entries_locked(v, cpu, class);
+	store_relaxed(&cpu->prepared[class], true); /* read as a hint */
 	lock_release(&cpu->lock, token);
 }
 

@@ -30,6 +30,19 @@ uint32_t decay_now_ms(void)
 	return (uint32_t)(clock_now_ns() / 1000000u);
 }
 
+static uint32_t decay_ms(const struct vmap *v)
+{
+	return (uint32_t)(v->q->decay_base_ns / 1000000);
+}
+
+/* From one look to the next while the worker lingers. */
+static uint32_t beat_ms(const struct vmap *v)
+{
+	uint32_t ms = decay_ms(v);
+
+	return ms > BEAT_MS ? BEAT_MS : ms < TURN_MS ? TURN_MS : ms;
+}
+
 uint64_t decay_budget_pages(struct vmap *v)
 {
 	uint64_t live = load_relaxed(&v->live_high_pages);
@@ -100,7 +113,6 @@ void decay_note_live(struct vmap *v)
 /* False if another would change nothing unless somebody frees: without reports age does not count. */
 static bool turn(struct vmap *v, uint32_t now_ms)
 {
-	uint32_t decay_ms = (uint32_t)(v->q->decay_base_ns / 1000000);
 	uint64_t budget, high = load_relaxed(&v->live_high_pages);
 	bool worked = drain_cpus(v);
 
@@ -113,7 +125,7 @@ static bool turn(struct vmap *v, uint32_t now_ms)
 	note_live(v, high - high / 8);
 	budget = decay_budget_pages(v);
 	if (v->q->report || !v->cache)
-		worked = purge_run(v, now_ms - decay_ms, 0, false) != 0 || worked;
+		worked = purge_run(v, now_ms - decay_ms(v), 0, false) != 0 || worked;
 	if (cached_pages(v) > budget)
 		worked = purge_run(v, now_ms - TURN_MS, budget, false) != 0 || worked;
 	if (worked || load_relaxed(&v->live_high_pages) > high)
@@ -126,7 +138,6 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 {
 	struct vmap *v = vmap_of(module);
 	uint32_t now_ms = (uint32_t)(now_ns / 1000000);
-	uint32_t beat_ms = (uint32_t)(v->q->decay_base_ns / 1000000);
 	bool again = true;
 
 	if (now_ms - v->ticked_ms >= TURN_MS) {
@@ -147,8 +158,7 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	if (now_ms - v->busy_ms >= LINGER_MS)
 		return WORK_IDLE;
 	store_relaxed(&v->kicked, true);
-	beat_ms = beat_ms > BEAT_MS ? BEAT_MS : beat_ms < TURN_MS ? TURN_MS : beat_ms;
-	return now_ns + beat_ms * UINT64_C(1000000);
+	return now_ns + beat_ms(v) * UINT64_C(1000000);
 }
 
 size_t decay_shrink(struct quire_module *module)

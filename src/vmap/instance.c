@@ -10,6 +10,7 @@
  * lazy list needs none.  What another thread had popped, or freed but not yet published, is lost in
  * the child.
  */
+#include "base/round.h"
 #include "vmap/vmap.h"
 
 #include "machine/mem.h"
@@ -21,11 +22,6 @@
 struct vmap *vmap_of(struct quire_module *module)
 {
 	return (struct vmap *)(void *)((char *)module - offsetof(struct vmap, module));
-}
-
-static size_t round_up(size_t x, size_t to)
-{
-	return (x + to - 1) / to * to;
 }
 
 /* ---- reservations ---- */

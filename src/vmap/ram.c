@@ -9,16 +9,12 @@
  * The owner is stored before the block is published (R26), and whoever takes a block off a list takes
  * the lock of the owner that the block names, not one found from its address (R24).
  */
+#include "base/round.h"
 #include "vmap/ram.h"
 
 #include "machine/mem.h"
 
 /* ---- making ---- */
-
-static size_t round_up(size_t x, size_t to)
-{
-	return (x + to - 1) / to * to;
-}
 
 /* Linux's rule: a 16th of a CPU's share, a power of two, within bounds. */
 static uint32_t pages_of_a_block(const struct vmap *v)

@@ -123,7 +123,7 @@ struct vmap_cpu {
 	bool cold;		      /* (l) its stacks refuse every push */
 	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
 	uint16_t list_nr[CLASSES_NR]; /* (l) */
-	bool brought[CLASSES_NR];     /* (l) there is memory behind its entries; read as a hint */
+	bool prepared[CLASSES_NR];    /* (l) by cpu_make_ready(); read as a hint */
 	uint32_t room;		      /* (l) blocks with room for mappings: index + 1; 0 */
 	uint64_t merged_ns; /* atomic, relaxed: when this CPU last gave its areas to be merged */
 } __attribute__((aligned(64)));

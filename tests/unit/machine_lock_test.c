@@ -144,6 +144,18 @@ static void *acquire_once(void *arg)
 	return NULL;
 }
 
+/* Holds the lock, and has a thread that wants it. */
+static lock_token hold_before_waiter(struct guarded *guarded, pthread_t *thread)
+{
+	lock_token token;
+
+	guarded_init(guarded);
+	token = lock_acquire(&guarded->lock);
+	assert_int_equal(load_relaxed(&guarded->lock.waited), 0);
+	assert_int_equal(pthread_create(thread, NULL, acquire_once, guarded), 0);
+	return token;
+}
+
 /* The waiter has gone to sleep when the word says so; nobody but release can wake it. */
 static void waiter_sleeps_and_is_woken(void **state)
 {
@@ -152,9 +164,7 @@ static void waiter_sleeps_and_is_woken(void **state)
 	lock_token token;
 
 	(void)state;
-	guarded_init(&guarded);
-	token = lock_acquire(&guarded.lock);
-	assert_int_equal(pthread_create(&thread, NULL, acquire_once, &guarded), 0);
+	token = hold_before_waiter(&guarded, &thread);
 	while (load_relaxed(&guarded.lock.word) != LOCK_CONTENDED)
 		usleep(100);
 	usleep(1000);
@@ -172,10 +182,7 @@ static void waiter_leaves_a_note(void **state)
 	lock_token token;
 
 	(void)state;
-	guarded_init(&guarded);
-	token = lock_acquire(&guarded.lock);
-	assert_int_equal(load_relaxed(&guarded.lock.waited), 0);
-	assert_int_equal(pthread_create(&thread, NULL, acquire_once, &guarded), 0);
+	token = hold_before_waiter(&guarded, &thread);
 	while (load_relaxed(&guarded.lock.waited) == 0)
 		usleep(100);
 	lock_release(&guarded.lock, token);
