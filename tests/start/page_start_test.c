@@ -7,15 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
 #include "page/page.h"
@@ -67,14 +65,6 @@ static void create_and_use(const struct quire_options *options)
 	quire_destroy(q);
 }
 
-static void limit_addresses(rlim_t bytes)
-{
-	const struct rlimit limit = { bytes, bytes };
-
-	if (setrlimit(RLIMIT_AS, &limit) != 0)
-		_exit(CHILD_SET_UP);
-}
-
 /* Sanitizers map terabytes, and more as they go. */
 static void skip_if_sanitized(void)
 {
@@ -91,7 +81,7 @@ static void under_64_mib(void *arg)
 	struct quire *q = NULL;
 
 	(void)arg;
-	limit_addresses(64 * MIB);
+	confine_limit(RLIMIT_AS, 64 * MIB);
 	if (quire_create(NULL, &q) != 0)
 		_exit(CHILD_REFUSED);
 	if (quire_alloc_pages(q, 9, QUIRE_ZERO) == NULL)
@@ -115,13 +105,13 @@ static void without_addresses(void *arg)
 {
 	struct quire *q = (struct quire *)arg;
 
-	limit_addresses(MIB / 4);
+	confine_limit(RLIMIT_AS, MIB / 4);
 	if (quire_create(NULL, &q) != -ENOMEM || q != arg)
 		_exit(CHILD_BROKEN);
 	errno = 0;
 	if (quire_default() != NULL || errno != ENOMEM)
 		_exit(CHILD_BROKEN);
-	limit_addresses(MIB / 4);
+	confine_limit(RLIMIT_AS, MIB / 4);
 }
 
 static void without_addresses_creating_is_refused(void **state)
@@ -137,25 +127,6 @@ struct denial {
 	long call;
 	int error;
 };
-
-/* Whatever is not the one call is allowed. */
-static void deny(const struct denial *denial)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)denial->call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)denial->error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]),
-					    .filter = filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		_exit(CHILD_SET_UP);
-	if (syscall(denial->call, -1, 0, 0, 0, 0, 0) != -1 || errno != denial->error)
-		_exit(CHILD_SET_UP);
-}
 
 /* ---- sequences off --------------------------------------------------------------------------------- */
 
@@ -216,7 +187,7 @@ static int run_self(const struct start *start, char *output, size_t output_bytes
 		if (start->variable != NULL)
 			setenv(start->variable, start->value, 1);
 		if (start->denial != NULL)
-			deny(start->denial);
+			confine_deny(start->denial->call, start->denial->error);
 		dup2(ends[1], STDERR_FILENO);
 		execl("/proc/self/exe", "page_start_test", start->argument, (char *)NULL);
 		_exit(127);

@@ -3,15 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "confine.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
@@ -141,29 +139,13 @@ static void many_guards_are_one_call(void **state)
 	mem_release(addr, page(PAGES));
 }
 
-static void deny_guards(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BACKING_GUARD_INSTALL, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 6, .filter = code };
-
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-}
-
 static void check_guards_of_old(void *arg)
 {
 	struct mem_range ranges[PAGES / 2];
 	char *addr;
 
 	(void)arg;
-	deny_guards();
+	confine_deny_argument(SYS_madvise, 2, BACKING_GUARD_INSTALL, EINVAL);
 	check_guards(NULL);
 	CHECK(!mem_guard_works());
 	addr = reserve(false);

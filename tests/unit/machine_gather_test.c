@@ -6,14 +6,12 @@
 #include "quire_test.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "confine.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
@@ -346,26 +344,11 @@ static void gather_in_child(void *arg)
 
 /* --- denied by a filter --- */
 
-/* One system call is refused from here on. */
-static void deny(int number, int error)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 4, .filter = code };
-
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-}
-
 static void gather_after_denial(void *arg)
 {
 	uint64_t calls_nr;
 
-	deny(SYS_process_madvise, *(int *)arg);
+	confine_deny(SYS_process_madvise, *(int *)arg);
 	scattered_make(&scattered, 256);
 	calls_nr = gather_even_pages(&scattered);
 	CHECK_VALUES(calls_nr == 128, calls_nr, 128);
@@ -381,29 +364,13 @@ static void probe_that_is_denied_means_one_call_a_range(void **state)
 		expect_life(gather_after_denial, &errors[i]);
 }
 
-/* Linux 6.13 takes any advice from the process itself, but does not know PIDFD_SELF yet. */
-static void deny_pidfd_self(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_madvise, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)-10000, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EBADF),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 6, .filter = code };
-
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-}
-
 static void gather_by_pidfd(void *arg)
 {
 	size_t fds_before = count_fds();
 	uint64_t calls_nr;
 
-	deny_pidfd_self();
+	/* Linux 6.13 takes any advice from the process itself, but does not know PIDFD_SELF. */
+	confine_deny_argument(SYS_process_madvise, 0, (uint32_t)-10000, EBADF);
 	scattered_make(&scattered, 256);
 	calls_nr = gather_even_pages(&scattered);
 	CHECK_VALUES(calls_nr == (*(const bool *)arg ? 1 : 128), calls_nr, 1);
@@ -427,7 +394,7 @@ static void denied_after_the_probe(void *arg)
 {
 	(void)arg;
 	provoke_probe();
-	deny(SYS_process_madvise, EPERM);
+	confine_deny(SYS_process_madvise, EPERM);
 	scattered_make(&scattered, 256);
 	(void)gather_even_pages(&scattered);
 	scattered_free(&scattered);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "confine.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/linux/written.h"
@@ -192,11 +193,11 @@ static void refused_commit_says_so_and_changes_nothing(void **state)
 /* RLIMIT_DATA counts private writable memory, so it makes the kernel itself refuse a commit. */
 static void commit_under_a_limit(void *arg)
 {
-	const struct rlimit limit = { 64 * MIB, 64 * MIB };
 	char *base = mem_reserve(512 * MIB, 2 * MIB, "quire-test");
 
 	(void)arg;
-	CHECK(base != NULL && setrlimit(RLIMIT_DATA, &limit) == 0);
+	CHECK(base != NULL);
+	confine_limit(RLIMIT_DATA, 64 * MIB);
 	CHECK(mem_commit(base, 256 * MIB, "quire-test") == -ENOMEM);
 	CHECK(!is_accessible(base));
 	CHECK(mem_commit(base, 2 * MIB, "quire-test") == 0);
@@ -215,12 +216,10 @@ static void commit_beyond_a_real_limit_is_refused(void **state)
 static void reserve_without_slack(void *arg)
 {
 	const size_t bytes = 512 * MIB;
-	struct rlimit limit;
 	char *base;
 
 	(void)arg;
-	limit.rlim_cur = limit.rlim_max = status_bytes("VmSize") + bytes + 64 * MIB;
-	CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	confine_limit(RLIMIT_AS, status_bytes("VmSize") + bytes + 64 * MIB);
 	base = mem_reserve(bytes, mem_page_bytes(), "quire-test");
 	CHECK(base != NULL);
 	mem_release(base, bytes);

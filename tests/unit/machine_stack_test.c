@@ -2,15 +2,13 @@
 #include "quire_test.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "confine.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/lock.h"
@@ -267,26 +265,11 @@ static void switched_off_means_refused(void **state)
 	stacks_free(&s);
 }
 
-/* One system call is refused from here on. */
-static void deny(int number, int error)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 4, .filter = code };
-
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
-}
-
 static void refuse_without_membarrier(void *arg)
 {
 	struct cpu_stacks s;
 
-	deny(SYS_membarrier, *(int *)arg);
+	confine_deny(SYS_membarrier, *(int *)arg);
 	stacks_make(&s, 0, false, true);
 	refuse_and_hash(&s);
 }
