@@ -7,7 +7,7 @@
  * page is kept from below: a free raises it to the run it made; what a stream fills has none until
  * the stream leaves; an object put into a hole has it counted again only if it took the longest.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 static uint32_t slot_of(uint32_t longest)
 {
@@ -290,6 +290,7 @@ bool area_has_object_locked(const struct percpu *pc, uint64_t linear)
 		1) != 0;
 }
 
+/* Size in bytes of the object that begins there, 0 if none does. */
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear)
 {
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);

@@ -354,6 +354,48 @@ bool cache_holds(struct percpu *pc, uint64_t linear)
 	return found;
 }
 
+/* ---- P13 ---- */
+
+/* Does one CPU's stacks hold objects of their classes only, each with a mark?  The marks are inverted on
+ * the way, so that an offset which is met a second time has none. */
+static bool is_slot_sound(struct percpu *pc, uint32_t slot, bool inverted)
+{
+	const uint32_t *entries = stack_entries(&pc->stacks, slot);
+	lock_token door = lock_acquire(&pc->cpu[slot].lock), token = lock_acquire(&pc->lock);
+	bool sound = true;
+
+	for (uint32_t class = 0; pc->cpu[slot].ready && class < CACHE_CLASSES_NR; class ++) {
+		for (uint32_t i = LOW_OF(class); i < stack_header(&pc->stacks, slot, class)->top;
+		     i++) {
+			uint64_t linear = (uint64_t)entries[i] << GRANULE_SHIFT, mark, *copy;
+			char *ptr = unit_addr(pc, (uint32_t)(linear >> pc->unit_shift),
+					      (uint32_t)(linear & ((1u << pc->unit_shift) - 1)));
+
+			mark = cache_mark(pc, ptr) ^ (inverted ? ~(uint64_t)0 : 0);
+			copy = (uint64_t *)(void *)(ptr + pc->home_bytes);
+			if (area_bytes_locked(pc, linear) != (class + 1) << GRANULE_SHIFT ||
+			    *copy != mark)
+				sound = false;
+			else
+				*copy = ~mark;
+		}
+	}
+	lock_release(&pc->lock, token);
+	lock_release(&pc->cpu[slot].lock, door);
+	return sound;
+}
+
+/* P13, while no other thread uses the instance. */
+bool cache_is_sound(struct percpu *pc)
+{
+	bool sound = true;
+
+	for (unsigned inverted = 0; inverted <= 1; inverted++)
+		for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+			sound = is_slot_sound(pc, slot, inverted != 0) && sound;
+	return sound;
+}
+
 /* ---- fork: all doors ---- */
 
 void cache_close_all(struct percpu *pc)

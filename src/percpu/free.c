@@ -8,7 +8,7 @@
  * not overwrite.  The bitmap costs memory only where a bit was set; the next ordinary call, or the
  * worker, takes all bits in.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 /* A hold of the lock for at most so many: 64 at 20 ns are about what one wait for a lock costs. */
 #define BATCH	       64u
@@ -319,26 +319,41 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 	return (used & ~starts & 1) == 0 && load_acquire(&next->words) == words;
 }
 
-/* An object that goes on to the end of its word, and maybe in the next or to the page's end. */
-static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint64_t linear)
+/* Granules of the object at @at whose word was read to its end, or 0: the maps have it.  It ends in the
+ * next word or with the page; one that has more than that is too large for a stack. */
+static uint32_t granules_past_word(const struct percpu *pc, uint32_t page, uint32_t at,
+				   const uint64_t *words)
+{
+	uint32_t next = at / 64 + 1, near = 64 - at % 64;
+	uint64_t used, ends;
+
+	if (next == pc->half_words)
+		return ends_with_page(pc, page) ? near : 0;
+	used = load_acquire(&words[next]); /* before the boundaries: map_clear() */
+	ends = load_acquire(&words[pc->half_words + next]) | ~used;
+	return ends == 0 ? 0 : near + bit_lowest(ends);
+}
+
+/* An object that reaches the end of its word.  This word is read again too, behind the same look as the
+ * next: that nothing ends in it must still hold then. */
+static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint32_t entry)
 {
 	struct percpu *pc = percpu_if_any(q);
-	struct look look = look_at(
-		pc, linear >> pc->page_shift); /* the object is the same, and its own bits are */
-	const uint64_t *word = map_words_at(pc, look.words);
-	uint32_t at = (uint32_t)(linear >> GRANULE_SHIFT) & pc->granule_mask, next = at / 64 + 1;
+	uint32_t page = entry >> pc->page_granules_shift, at = entry & pc->granule_mask;
+	struct look look = look_at(pc, page);
+	const uint64_t *words = map_words_at(pc, look.words);
 	uint32_t granules = 0;
+	uint64_t used, ends;
 
-	if (next == pc->half_words) {
-		if (ends_with_page(pc, (uint32_t)(linear >> pc->page_shift)))
-			granules = 64 - at % 64;
-	} else {
-		uint64_t used = load_acquire(&word[next]); /* before the boundaries: map_clear() */
-		uint64_t ends = load_acquire(&word[pc->half_words + next]) | ~used;
-
-		granules = ends == 0 ? 0 : 64 - at % 64 + bit_lowest(ends);
+	if ((look.words & WORDS_HIDDEN) == 0) {
+		used = load_acquire(&words[at / 64]); /* before the boundaries: map_clear() */
+		ends = load_acquire(&words[pc->half_words + at / 64]) | ~used;
+		ends = ends >> at % 64 & ~(uint64_t)1;
+		granules = ends != 0 && !MUTANT(percpu_past_word_trusts_first_look)
+				   ? bit_lowest(ends)
+				   : granules_past_word(pc, page, at, words);
 	}
-	if (granules == 0 || !push(pc, ptr, (uint32_t)(linear >> GRANULE_SHIFT), granules, look))
+	if (granules == 0 || !push(pc, ptr, entry, granules, look))
 		free_odd(q, ptr);
 }
 
@@ -372,16 +387,19 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		free_odd(pc->q, ptr);
 		return;
 	}
-	used = load_acquire(&word[0]) >> at % 64; /* before the boundaries: map_clear() */
-	starts = load_acquire(&word[pc->half_words]) >> at % 64;
-	if (UNLIKELY((starts & 1) == 0)) {
+	used = load_acquire(&word[0]); /* before the boundaries: map_clear() */
+	starts = load_acquire(&word[pc->half_words]);
+	if (UNLIKELY((starts >> at % 64 & 1) == 0)) {
 		free_odd(pc->q, ptr);
 		return;
 	}
-	/* It ends where the next one begins or a granule is free; what is shifted in ends nothing. */
-	ends = (starts | ~used) & ~(uint64_t)1;
+	/* It ends where the next one begins or a granule is free.  The shift comes last: what it brings in
+	 * are zeroes, which end nothing, so an object that reaches the word's end has none here. */
+	ends = (starts | ~used) >> at % 64 & ~(uint64_t)1;
+	if (MUTANT(percpu_object_ends_with_word))
+		ends = (starts >> at % 64 | ~(used >> at % 64)) & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
-		free_past_word(pc->q, ptr, (uint64_t)entry << GRANULE_SHIFT);
+		free_past_word(pc->q, ptr, entry);
 		return;
 	}
 	if (UNLIKELY(!push(pc, ptr, entry, bit_lowest(ends), look)))

@@ -5,7 +5,7 @@
  * Chunks by their largest hole, the smallest class that can serve first; in a chunk the lowest
  * address that fits, across pages if need be; sidelined chunks after active ones, free ones last.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 /* Pages that objects of 8 bytes and more may be in. */
 static uint64_t open_pages(const struct percpu *pc, uint32_t chunk)

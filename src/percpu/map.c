@@ -12,7 +12,7 @@
  * Words are written under the lock, and read without it by a free that looks whether an object
  * begins where it was told (cache.c): relaxed accesses throughout.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 static uint64_t *words_of(const struct percpu *pc, uint32_t page)
 {

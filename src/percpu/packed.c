@@ -20,7 +20,7 @@
  *
  * Sizes that are freed and allocated in turns are served from per-CPU stacks (cache.c) first.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 #define SLIVER	   3u /* granules: a smaller gap is one */
 #define LEFTOVER   8u

@@ -39,6 +39,7 @@
  *   P10  empty_pages is the sum over chunks that are not isolated
  *   P11  populated_pages is the sum over chunks; maps are ready for so many
  *   P12  a chunk is on the list that its state and its largest hole say
+ *   P13  an offset on a stack is one object of that size, marked
  */
 #ifndef PERCPU_PERCPU_H
 #define PERCPU_PERCPU_H
@@ -335,57 +336,6 @@ static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule r
 	return pc->without != (uint8_t)rule;
 }
 
-/* ---- map.c: one page's or chunk's granules ---- */
-uint32_t map_take_locked(struct percpu *pc, uint32_t page);
-void map_give_locked(struct percpu *pc, uint32_t page);
-void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map);
-bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule);
-bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule);
-uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
-		  uint32_t align);
-uint32_t map_next_used(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
-uint32_t map_next_free(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
-uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at);
-uint32_t map_longest(const struct percpu *pc, uint32_t page, uint32_t enough);
-void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start);
-void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
-uint32_t map_run_around(const struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
-uint32_t map_find_four(const struct percpu *pc, uint32_t page);
-
-static inline uint64_t *map_words(const struct percpu *pc, uint32_t map)
-{
-	return (uint64_t *)(void *)(pc->maps + ((size_t)map << pc->map_shift));
-}
-
-/* The same, from a page's words. */
-static inline const uint64_t *map_words_at(const struct percpu *pc, uint32_t words)
-{
-	return (const uint64_t *)(const void *)(pc->maps + (size_t)words * 64);
-}
-
-/* A page's map, or NONE. */
-static inline uint32_t page_map(const struct percpu *pc, const struct percpu_page *page)
-{
-	return page->words == NONE ? NONE : page->words >> (pc->map_shift - 6);
-}
-
-static inline bool page_has_map(const struct percpu_page *page)
-{
-	return page->words != NONE;
-}
-
-static inline uint32_t page_words(const struct percpu *pc, const struct percpu_page *page,
-				  uint32_t map)
-{
-	return map << (pc->map_shift - 6) | (page->kind > KIND_SMALL ? WORDS_HIDDEN : 0);
-}
-
-/* Words of used granules; as many of boundaries follow. */
-static inline uint32_t map_half(const struct percpu *pc)
-{
-	return page_granules(pc) / 64;
-}
-
 /* ---- area.c: objects put into chunks and taken out ---- */
 void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *request, uint32_t at,
 		      struct placed *placed);
@@ -393,7 +343,6 @@ uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool h
 void page_entered_locked(struct percpu *pc, uint32_t page);
 void page_left_locked(struct percpu *pc, uint32_t page);
 bool area_has_object_locked(const struct percpu *pc, uint64_t linear);
-/* Size in bytes of the object that begins there, 0 if none does. */
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear);
 
 /* ---- packed.c, linux.c: where an object goes.  0; -EAGAIN: placed->missing ---- */
@@ -465,6 +414,7 @@ size_t cache_drain(struct percpu *pc, bool idle_only);
 bool cache_holds(struct percpu *pc, uint64_t linear);
 uint64_t cache_count(struct percpu *pc);
 bool cache_is_open(const struct percpu *pc);
+bool cache_is_sound(struct percpu *pc);
 void cache_close_all(struct percpu *pc);
 void cache_open_all(struct percpu *pc);
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);

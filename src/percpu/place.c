@@ -6,7 +6,7 @@
  * populated instead: it comes back with the charge that placed->missing asked for.  Chunks are
  * looked through in order of their numbers: active ones, then sidelined, then free ones.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 /* First page of the lowest run of @pages set bits, or NONE.  1,0b0110 -> 1; 2,0b0110 -> 1. */
 static uint32_t lowest_run(uint64_t bits, uint32_t pages)

@@ -12,7 +12,7 @@
  * as they grow; what is committed counts against the limit.
  */
 #include "base/round.h"
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 #define WINDOWS_MAX (1u << 14)
 #define GROW_BYTES  ((size_t)16 << 10)

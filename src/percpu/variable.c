@@ -7,7 +7,7 @@
  * chunk was made; then like any object.  A library that is closed frees its variables, so what was
  * reserved for libraries is there for the next one.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 /* Room between two pages of the first chunk; NULL if there is none. */
 static char *from_area(struct percpu *pc, const struct request *request, enum kind kind)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/verify.c - P1..P12 of an instance that no other thread is using
+ * percpu/verify.c - P1..P13 of an instance that no other thread is using
  *
  * percpu.h states the rules.  What is not proved: that a longest run is not understated, which costs
  * a missed fit and never a wrong one.
  */
-#include "percpu/percpu.h"
+#include "percpu/map.h"
 
 #define FAIL(n) (300 + (n))
 
@@ -243,5 +243,7 @@ int percpu_verify(struct percpu *pc)
 	if (label == 0)
 		label = verify_sums(pc);
 	lock_release(&pc->lock, token); /* not percpu_unlock(): who asks is told */
+	if (label == 0 && !cache_is_sound(pc))
+		label = FAIL(13);
 	return label;
 }

@@ -28,6 +28,8 @@ static const struct misuse misuses[] = {
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
 	{ "percpu_double_free", "double free" AT("quire_free_percpu", "0") },
 	{ "percpu_double_free_cached", "double free" AT("quire_free_percpu", "0") },
+	{ "percpu_double_free_across", "double free" AT("quire_free_percpu", "0") },
+	{ "percpu_double_free_across_cached", "double free" AT("quire_free_percpu", "0") },
 	{ "percpu_double_free_four", "double free" AT("quire_free_percpu", "0") },
 	{ "percpu_free_middle", "the middle of an object" AT("quire_free_percpu", "0") },
 	{ "percpu_free_unaligned", "not the start of an object" AT("quire_free_percpu", "0") },

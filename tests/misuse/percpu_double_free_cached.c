@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The same for a size that comes and goes: its offset waits on this CPU'\''s stack. */
+/* The same for a size that comes and goes: its offset waits on this CPU's stack. */
 #include <quire/percpu.h>
 
 int main(void)

@@ -32,16 +32,17 @@ static bool is_filled(const unsigned char *copy, size_t bytes, unsigned char num
 	return copy[0] == number && memcmp(copy, copy + 1, bytes - 1) == 0;
 }
 
-static void take(struct quire *q, struct live *entry, uint64_t *random)
+static void take_size(struct quire *q, struct live *entry, size_t bytes, size_t align,
+		      unsigned flags)
 {
-	static const unsigned flags[] = { 0, 0, QUIRE_ATOMIC, QUIRE_NOWAIT };
-	size_t bytes = random_bytes(random), align = (size_t)1 << stress_random(random, 7);
-	unsigned char *ptr = quire_alloc_percpu(q, bytes, align, flags[stress_random(random, 4)]);
+	static unsigned char numbers;
+	unsigned char *ptr = quire_alloc_percpu(q, bytes, align, flags);
 
 	if (ptr == NULL)
 		return;
 	assert_int_equal((uintptr_t)ptr % align, 0);
-	*entry = (struct live){ ptr, bytes, (unsigned char)(stress_random(random, 255) + 1) };
+	assert_in_range(quire_percpu_bytes(q, ptr), bytes, bytes + 7);
+	*entry = (struct live){ ptr, bytes, numbers++ % 255 + 1 };
 	for (unsigned unit = 0; unit < UNITS; unit++) {
 		unsigned char *copy = quire_per_cpu_ptr(ptr, unit);
 
@@ -49,6 +50,14 @@ static void take(struct quire *q, struct live *entry, uint64_t *random)
 			fail_msg("%zu bytes in unit %u are not zero", bytes, unit);
 		memset(copy, entry->number, bytes);
 	}
+}
+
+static void take(struct quire *q, struct live *entry, uint64_t *random)
+{
+	static const unsigned flags[] = { 0, 0, QUIRE_ATOMIC, QUIRE_NOWAIT };
+	size_t bytes = random_bytes(random), align = (size_t)1 << stress_random(random, 7);
+
+	take_size(q, entry, bytes, align, flags[stress_random(random, 4)]);
 }
 
 static void give(struct quire *q, struct live *entry)
@@ -61,6 +70,18 @@ static void give(struct quire *q, struct live *entry)
 	}
 	quire_free_percpu(q, entry->ptr);
 	entry->ptr = NULL;
+}
+
+static void give_all(struct quire *q)
+{
+	for (unsigned i = 0; i < LIVE_MAX; i++)
+		if (live[i].ptr != NULL)
+			give(q, &live[i]);
+	quire_percpu_shrink(q);
+	assert_int_equal(quire_verify(q), 0);
+	assert_int_equal(percpu_stat(q).objects, 0);
+	assert_int_equal(percpu_stat(q).populated_pages, percpu_stat(q).first_pages);
+	quire_destroy(q);
 }
 
 static void run_ops(struct quire_options options, uint64_t ops)
@@ -82,14 +103,7 @@ static void run_ops(struct quire_options options, uint64_t ops)
 		if (i % 2048 == 0)
 			assert_int_equal(quire_verify(q), 0);
 	}
-	for (unsigned i = 0; i < LIVE_MAX; i++)
-		if (live[i].ptr != NULL)
-			give(q, &live[i]);
-	quire_percpu_shrink(q);
-	assert_int_equal(quire_verify(q), 0);
-	assert_int_equal(percpu_stat(q).objects, 0);
-	assert_int_equal(percpu_stat(q).populated_pages, percpu_stat(q).first_pages);
-	quire_destroy(q);
+	give_all(q);
 }
 
 static uint64_t ops_nr(void)
@@ -131,6 +145,37 @@ static void without_sequences_in_a_small_limit(void **state)
 	run((struct quire_options){ .rseq = QUIRE_OFF, .limit_bytes = UINT64_C(16) << 20 });
 }
 
+/* One size comes and goes until it is warm, among objects that lie anywhere; then another does. */
+static void sizes_in_turns(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = 0 });
+	uint64_t random = 4711, cached = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < ops_nr() / 20; i++) {
+		size_t bytes = 5 + stress_random(&random, CACHE_CLASSES_NR * 8 - 4);
+
+		for (unsigned k = 0; k < 20; k++) {
+			struct live *entry = &live[stress_random(&random, LIVE_MAX / 4)];
+			struct live turn = { .ptr = NULL };
+
+			take_size(q, &turn, bytes, 1, 0);
+			give(q, &turn);
+			if (entry->ptr != NULL)
+				give(q, entry);
+			else
+				take(q, entry, &random);
+		}
+		cached += percpu_stat(q).cached_objects != 0;
+		if (i % 16 == 0)
+			assert_int_equal(quire_verify(q), 0);
+		if (i % 256 == 0)
+			quire_percpu_shrink(q);
+	}
+	assert_true(cached != 0 || q->percpu->stacks.slots_nr == 0);
+	give_all(q);
+}
+
 static void large_pages(void **state)
 {
 	(void)state;
@@ -144,6 +189,7 @@ int main(void)
 		cmocka_unit_test(as_linux),
 		cmocka_unit_test(with_any_rule_left_out),
 		cmocka_unit_test(without_sequences_in_a_small_limit),
+		cmocka_unit_test(sizes_in_turns),
 		cmocka_unit_test(large_pages),
 	};
 

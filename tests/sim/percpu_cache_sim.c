@@ -163,6 +163,68 @@ SIM_TEST(percpu_free_beside_a_free, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	percpu_scene_check(scene);
 }
 
+/* Objects of 8 bytes until the next granule is the one at @in_word of its word. */
+static void fill_up_to(struct percpu_scene *scene, uint32_t in_word)
+{
+	const void *last = percpu_take(scene, 8, 0);
+
+	while (((uintptr_t)last / 8 + 1) % 64 != in_word)
+		last = percpu_take(scene, 8, 0);
+}
+
+static void open_stack(struct percpu *pc, uint32_t granules)
+{
+	store_relaxed(&pc->learn[granules - 1].warm, 1);
+	for (unsigned i = 0; i < 3; i++)
+		cache_warm(pc, granules);
+}
+
+static void gives_24(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[6], 24);
+}
+
+/* An object that goes on in the next word is no object of the granules that it has in this one. */
+SIM_TEST(percpu_object_across_words_keeps_its_class, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	fill_up_to(scene, 63);
+	scene->small[6] = percpu_take(scene, 24, 0);
+	SIM_CHECK((uintptr_t)scene->small[6] / 8 % 64 == 63);
+	for (uint32_t granules = 1; granules <= 3; granules++)
+		open_stack(scene->pc, granules);
+	sim_cpu(sim, 0, gives_24, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* As above where the neighbour's granule is its word's last: that there is no end in the word must hold
+ * when the next word is read. */
+SIM_TEST(percpu_free_beside_a_free_at_a_words_end, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = warm_scene(sim);
+
+	percpu_give(scene, scene->small[0], 8);
+	percpu_give(scene, scene->small[1], 8);
+	open_stack(scene->pc, 2);
+	drains(scene);
+	fill_up_to(scene, 62);
+	scene->small[0] = percpu_take(scene, 8, 0);
+	scene->small[1] = percpu_take(scene, 8, 0);
+	percpu_take(scene, 8, 0);
+	SIM_CHECK((uintptr_t)scene->small[1] / 8 % 64 == 63);
+	open_stack(scene->pc, 1);
+	open_stack(scene->pc, 2);
+	sim_cpu(sim, 0, gives_small, scene);
+	sim_cpu(sim, 1, gives_the_next_one, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 static void ticks_until_idle(void *arg)
 {
 	struct percpu_scene *scene = arg;

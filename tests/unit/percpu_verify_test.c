@@ -2,6 +2,8 @@
 /* The checker is checked: each rule is broken on purpose, and quire_verify() must name it. */
 #include "unit/percpu_case.h"
 
+#include "percpu/map.h"
+
 #define RULE(n) (300 + (n))
 
 struct scene {
@@ -198,6 +200,32 @@ static void p12_free_is_without_objects(void **state)
 	set_state(q->percpu, 1, CHUNK_FREE);
 }
 
+static void p13_stacks(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+	struct scene s = { .q = q, .pc = pc };
+	struct stack_header *header;
+	uint32_t *entries, slot;
+	void *object;
+
+	if (pc->stacks.slots_nr == 0)
+		skip();
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+		quire_free_percpu(q, quire_alloc_percpu(q, 24, 0, 0));
+	object = quire_alloc_percpu(q, 24, 0, 0);
+	quire_free_percpu(q, quire_alloc_percpu(q, 24, 0, 0));
+	quire_free_percpu(q, object);
+	assert_in_range(cache_count(pc), 2, CACHE_ENTRIES);
+	slot = (uint32_t)stack_slot(&pc->stacks);
+	header = stack_header(&pc->stacks, slot, 2);
+	entries = stack_entries(&pc->stacks, slot);
+	BREAKS(13, entries[header->top - 1], entries[header->top - 2]); /* twice */
+	BREAKS(13, entries[header->top - 1], entries[header->top - 1] + 1);
+	BREAKS(13, *(uint64_t *)quire_per_cpu_ptr(object, pc->home), 0);
+}
+
 /* ---- what debug builds recount at every unlock ---------------------------------------------------- */
 
 static void recount(void *arg)
@@ -264,6 +292,7 @@ int main(void)
 		PERCPU_TEST(p10_p11_sums),
 		PERCPU_TEST(p12_lists),
 		PERCPU_TEST(p12_free_is_without_objects),
+		PERCPU_TEST(p13_stacks),
 		PERCPU_TEST(p8_is_recounted),
 		PERCPU_TEST(p10_is_recounted),
 	};
