@@ -226,12 +226,13 @@ struct quire_page_stat {
 	uint64_t fork_lost_pages; /* in a child: pages other threads had in their hands */
 };
 
-/** quire_page_stat_read - fill @stat; returns 0 */
+/** quire_page_stat_read - fill @stat; returns 0.  May wait for the worker's visit; exact while no
+ * other thread uses the instance. */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 
 /*
  * Texts.  Each call writes at most @bytes with a final NUL and returns the length of the whole text,
- * as snprintf() does.
+ * as snprintf() does.  They wait as quire_page_stat_read().
  */
 
 /** quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo */

@@ -192,7 +192,7 @@ struct quire_percpu_stat {
 	uint64_t drains; /* CPUs' stacks emptied */
 };
 
-/** quire_percpu_stat_read - fill @stat; returns 0 */
+/** quire_percpu_stat_read - fill @stat; returns 0.  Waits and is exact as quire_page_stat_read(). */
 int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
 
 /** quire_text_percpu_stats - in the shape of debugfs' percpu_stats; as the texts of page.h */

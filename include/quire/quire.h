@@ -181,6 +181,9 @@ size_t quire_release(struct quire *q);
  * quire_verify - check every invariant of an instance that no other thread is using
  * @q:		instance
  *
+ * Waits for the worker's visit, and keeps it out, as quire_release() and the statistics do: it is no
+ * thread of the caller's.
+ *
  * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator,
  *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/tour.md lists them).
  * Context   may wait.

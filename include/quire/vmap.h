@@ -216,7 +216,8 @@ struct quire_vmap_stat {
 	uint64_t guards_installed;
 	uint64_t metadata_bytes;
 };
-/** quire_vmap_stat_read - fill @stat; returns 0.  Walks per-CPU caches. */
+/** quire_vmap_stat_read - fill @stat; returns 0.  Waits and is exact as
+ * quire_page_stat_read(). */
 int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat);
 
 #ifdef __cplusplus

@@ -188,6 +188,7 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	nested_init(q);
 	mutex_init(&q->modules_mutex, RANK_MODULES);
 	mutex_init(&q->pcp_disable_mutex, RANK_PCP_DISABLE);
+	mutex_init(&q->visit_mutex, RANK_VISIT);
 	mutex_init(&q->report_mutex, RANK_REPORT);
 	mutex_init(&q->grow_mutex, RANK_GROW);
 	work_init(&q->work, q->report ? modes[options->worker] : WORK_OFF, report_run, q);
@@ -462,9 +463,10 @@ int quire_verify(struct quire *q)
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	/* The worker is no thread of the caller's: keep it out. */
-	mutex_acquire(&q->report_mutex);
+	page_still_begin(q);
 	label = page_verify(q);
-	mutex_release(&q->report_mutex);
-	return label != 0 ? label : modules_verify(q);
+	if (label == 0)
+		label = modules_verify(q);
+	page_still_end(q);
+	return label;
 }

@@ -77,6 +77,7 @@ void module_start_worker(struct quire *q, unsigned flags)
 void modules_fork_prepare_mutexes(struct quire *q)
 {
 	mutex_acquire(&q->modules_mutex);
+	mutex_acquire(&q->visit_mutex);
 	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
 		if (m->fork_prepare_mutexes != NULL)
 			m->fork_prepare_mutexes(m);
@@ -94,6 +95,7 @@ void modules_fork_done(struct quire *q, bool child)
 	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
 		if (m->fork_done != NULL)
 			m->fork_done(m, child);
+	mutex_release(&q->visit_mutex);
 	mutex_release(&q->modules_mutex);
 }
 

@@ -57,4 +57,12 @@ void modules_fork_done(struct quire *q, bool child);
 void modules_fini(struct quire *q);
 int modules_verify(struct quire *q);
 
+/*
+ * Between the two the worker visits no part of the instance.  It is no thread of the program's, so
+ * whoever looks at all of an instance keeps it out: what it moves from one place to another would be
+ * seen in both or in neither.  May wait for a visit; ordinary context, with no lock held.
+ */
+void page_still_begin(struct quire *q);
+void page_still_end(struct quire *q);
+
 #endif

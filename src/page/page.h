@@ -28,7 +28,7 @@
  *   REPORTING   the gather has finished                 BUDDY       zone lock
  *   BUDDY       its block is taken offline              OFFLINE     zone lock
  *
- * Locks: pcp_disable_mutex, report_mutex, grow_mutex (waiting); pcp->lock, depot->lock,
+ * Locks: visit_mutex, pcp_disable_mutex, report_mutex, grow_mutex (waiting); pcp->lock, depot->lock,
  * zone->lock (spinning), in this order.  docs/locking.md has the table.
  */
 #ifndef PAGE_PAGE_H
@@ -238,7 +238,7 @@ struct quire {
 	uint32_t pcp_disabled_nr; /* under pcp_disable_mutex */
 	uint64_t *cpu_meta;	  /* one mapping: pcps, stacks, depots */
 	size_t cpu_meta_bytes;
-	struct mutex report_mutex;
+	struct mutex visit_mutex, report_mutex;
 	struct mutex grow_mutex;
 	uint32_t deferred; /* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */

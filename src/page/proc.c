@@ -41,6 +41,7 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 	struct text text;
 
 	text_init(&text, buffer, bytes);
+	page_still_begin(q);
 	for (unsigned i = 0; i < q->zones_nr; i++) {
 		struct zone zone = zone_copy(&q->zone[i]);
 
@@ -55,6 +56,7 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 		}
 		text_put(&text, "\n");
 	}
+	page_still_end(q);
 	return text.bytes;
 }
 
@@ -100,6 +102,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 	struct text text;
 
 	text_init(&text, buffer, bytes);
+	page_still_begin(q);
 	text_put(&text, "Page block order: ");
 	text_put_u64(&text, q->block_order);
 	text_put(&text, "\nPages per block:  ");
@@ -125,6 +128,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 
 		put_block_counts(&text, q, &zone);
 	}
+	page_still_end(q);
 	return text.bytes;
 }
 
@@ -165,6 +169,7 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 	struct text text;
 
 	text_init(&text, buffer, bytes);
+	page_still_begin(q);
 	for (unsigned i = 0; i < q->zones_nr; i++) {
 		struct zone zone = zone_copy(&q->zone[i]);
 
@@ -184,5 +189,6 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 		put_line(&text, "depot", depot_pages(&zone.depot));
 		put_pagesets(&text, q, i);
 	}
+	page_still_end(q);
 	return text.bytes;
 }

@@ -307,7 +307,7 @@ uint64_t report_visit(struct quire *q, uint64_t now_ns)
 	uint64_t active, left;
 	bool idle, all_free;
 
-	/* Held for the whole visit: fork and quire_verify() then find no page in our hands. */
+	/* Held for the whole visit: whoever waits for it finds no page in our hands. */
 	if (!mutex_try(&q->report_mutex))
 		return now_ns + q->decay_ns;
 	fetch_add_relaxed(&q->epoch, 1);
@@ -347,14 +347,11 @@ static void lower_due(struct quire *q, uint64_t due_ns)
  * it.  Modules come more often than pages, whose turns have to be whole decays: report_due_ns says
  * when theirs is.
  */
-uint64_t report_run(void *arg, uint64_t now_ns)
+static uint64_t visit(struct quire *q, uint64_t now_ns)
 {
-	struct quire *q = arg;
 	uint64_t due_ns = exchange_acq_rel(&q->report_due_ns, WORK_IDLE); /* with report_kick() */
 	uint64_t modules_due_ns;
 
-	if (q->dead)
-		return WORK_EXIT;
 	if (due_ns <= now_ns)
 		due_ns = report_visit(q, now_ns);
 	if (due_ns < WORK_EXIT)
@@ -365,6 +362,32 @@ uint64_t report_run(void *arg, uint64_t now_ns)
 	if (modules_due_ns == WORK_IDLE)
 		return due_ns == WORK_EXIT ? WORK_IDLE : due_ns;
 	return due_ns == WORK_IDLE && nothing_left(q) ? WORK_EXIT : due_ns;
+}
+
+/* One visit at a time, and none while somebody wants the instance still. */
+uint64_t report_run(void *arg, uint64_t now_ns)
+{
+	struct quire *q = arg;
+	uint64_t due_ns;
+
+	if (q->dead)
+		return WORK_EXIT;
+	mutex_acquire(&q->visit_mutex);
+	due_ns = visit(q, now_ns);
+	mutex_release(&q->visit_mutex);
+	return due_ns;
+}
+
+void page_still_begin(struct quire *q)
+{
+	if (!MUTANT(verify_beside_the_worker))
+		mutex_acquire(&q->visit_mutex);
+}
+
+void page_still_end(struct quire *q)
+{
+	if (!MUTANT(verify_beside_the_worker))
+		mutex_release(&q->visit_mutex);
 }
 
 /* Something was freed or cached: the worker shall come a decay from now if it is not due. */
@@ -387,11 +410,14 @@ size_t quire_release(struct quire *q)
 
 	if (q->dead)
 		return 0;
+	/* What the worker gives back meanwhile would be missing in the sum. */
+	page_still_begin(q);
 	bytes = modules_shrink(q);
 	page_take_deferred(q);
 	drain_everything(q);
 	bytes += report_all(q);
 	offline_whole_blocks(q);
+	page_still_end(q);
 	return bytes;
 }
 

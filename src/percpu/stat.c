@@ -60,7 +60,7 @@ void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat)
 	stat->flushes = load_relaxed(&pc->flushes);
 }
 
-int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
+static void fill(struct quire *q, struct quire_percpu_stat *stat)
 {
 	struct percpu *pc = percpu_if_any(q);
 
@@ -71,6 +71,13 @@ int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
 	stat->page_shift = q->page_shift;
 	stat->units = quire_percpu_units(q);
 	stat->unit_pages = pc != NULL ? unit_pages(pc) : 0;
+}
+
+int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
+{
+	page_still_begin(q);
+	fill(q, stat);
+	page_still_end(q);
 	return 0;
 }
 
@@ -173,7 +180,8 @@ size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
 
 	text_init(&text, buffer, bytes);
 	text_put(&text, "Percpu Memory Statistics\n");
-	quire_percpu_stat_read(q, &stat);
+	page_still_begin(q);
+	fill(q, &stat);
 	put_head(&text, "Allocation Info:");
 	put_row(&text, "unit_size", (uint64_t)stat.unit_pages << stat.page_shift);
 	put_row(&text, "static_size", STATIC_BYTES);
@@ -188,5 +196,6 @@ size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
 		if (chunk_view(pc, i, &view))
 			put_chunk(&text, &view);
 	}
+	page_still_end(q);
 	return text.bytes;
 }
