@@ -4,7 +4,7 @@
  *
  *   layers     a file under src/ includes its own module and modules to its left, nothing else
  *   libc       the core includes four headers of libc; the machine's business is in src/machine
- *   lengths    a function has at most 70 lines, a file of src, tools and include at most 500
+ *   lengths    a function has at most 70 lines
  *   ranks      every rank of machine/lock.h is in docs/locking.md
  *   docstring  every prototype in include/ has a comment right above it
  *   locked     the first statement of a function in src named ..._locked asserts its lock
@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #define FUNCTION_LINES_MAX 70
-#define FILE_LINES_MAX	   500
 
 static const char *const layers[] = { "base",	"machine", "page",   "pool", "vmap",
 				      "percpu", "slab",	   "malloc", "stat", NULL };
@@ -151,13 +150,6 @@ static void check_includes(const struct source *source)
 
 static void check_lengths(const struct source *source)
 {
-	unsigned lines_nr = line_of(source->text, source->text + strlen(source->text)) - 1;
-	bool is_counted = starts(source->path, "src/") || starts(source->path, "tools/") ||
-			  starts(source->path, "include/");
-
-	if (is_counted && lines_nr > FILE_LINES_MAX)
-		complain(source->path, lines_nr, "has %u lines; at most %u", lines_nr,
-			 FILE_LINES_MAX);
 	for (size_t i = 0; i < source->functions_nr; i++) {
 		const struct function *function = &source->functions[i];
 
