@@ -7,6 +7,8 @@
  */
 #include "page/page.h"
 
+#include "machine/annotate.h"
+
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC |            \
 	 QUIRE_NOLOCK | QUIRE_NORETRY | 0xff000000u)
@@ -31,6 +33,8 @@ void *page_finish_alloc(struct quire *q, uint32_t frame, unsigned order, unsigne
 
 	CHECK_VALUES((state & ~STATE_ZERO) == (STATE_CACHED | order), frame, state);
 	page_set_state(q, frame, STATE_ALLOCATED | order);
+	if (UNLIKELY(q->annotated))
+		annotate_alloc(addr, (size_t)1 << (order + q->page_shift), state & STATE_ZERO);
 	if ((flags & QUIRE_ZERO) && !(state & STATE_ZERO))
 		memset(addr, 0, (size_t)1 << (order + q->page_shift));
 	return addr;
@@ -239,6 +243,9 @@ void page_split_to(struct quire *q, void *addr, unsigned order, unsigned new_ord
 	CHECK(new_order <= order);
 	for (uint32_t i = 0; i < 1u << order; i += 1u << new_order)
 		page_set_state(q, frame + i, STATE_ALLOCATED | new_order);
+	if (UNLIKELY(q->annotated))
+		annotate_split(addr, (size_t)1 << (order + q->page_shift),
+			       (size_t)1 << (new_order + q->page_shift));
 }
 
 void quire_split_pages(struct quire *q, void *addr, unsigned order)

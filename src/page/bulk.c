@@ -9,6 +9,8 @@
  */
 #include "page/page.h"
 
+#include "machine/annotate.h"
+
 /* Linux unlocks after SWAP_CLUSTER_MAX = 32; twice that is one cache line's worth of state bytes.
  */
 #define GROUP_MAX 64u
@@ -117,6 +119,8 @@ static uint32_t prepare(struct quire *q, void **slot, uint8_t *tag)
 	if (*slot == NULL)
 		return FRAME_NONE;
 	frame = page_check_free(q, *slot, 0, "quire_free_pages_bulk");
+	if (UNLIKELY(q->annotated))
+		annotate_free(*slot, (size_t)1 << q->page_shift);
 	*slot = NULL;
 	page_set_state(q, frame, STATE_CACHED);
 	*tag = load_relaxed(&q->tag[page_block(q, frame)]);

@@ -14,6 +14,8 @@
  */
 #include "page/page.h"
 
+#include "machine/annotate.h"
+
 /* ---- misuse ---- */
 
 /* Head of the run that holds @frame, or @frame itself if no head of a large enough run is found. */
@@ -225,7 +227,11 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *addr
 /* The order is in the state byte again: one register less to keep over the sequence. */
 static __attribute__((noinline, cold)) void free_slow(struct quire *q, uint32_t frame)
 {
-	page_free_frame(q, frame, page_state(q, frame) & STATE_ORDER);
+	unsigned order = page_state(q, frame) & STATE_ORDER;
+
+	if (UNLIKELY(q->annotated))
+		annotate_free(page_addr(q, frame), (size_t)1 << (order + q->page_shift));
+	page_free_frame(q, frame, order);
 }
 
 void quire_free_pages(struct quire *q, void *addr, unsigned order)

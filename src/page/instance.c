@@ -22,6 +22,7 @@
 #include "base/round.h"
 #include "page/page.h"
 
+#include "machine/annotate.h"
 #include "machine/clock.h"
 #include "machine/mem.h"
 #include "page/options.h"
@@ -358,9 +359,12 @@ int quire_create(const struct quire_options *options, struct quire **out)
 	if (q == NULL)
 		return -ENOMEM;
 	q->options = *options;
+	q->annotated = annotate_wanted();
+	if (q->annotated)
+		q->options.rseq = QUIRE_OFF;
 	q->shared = options->backing == QUIRE_BACKING_MEMFD;
 	set_geometry(q, options);
-	setup_cpus(q, options);
+	setup_cpus(q, &q->options);
 	limit = options->limit_bytes != 0 ? options->limit_bytes : mem_total_bytes();
 	error = reserve(q, limit);
 	if (error) {

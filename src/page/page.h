@@ -231,6 +231,7 @@ struct quire {
 	size_t meta_bytes;
 	bool thp, report;
 	bool shared;		 /* (c) backing:memfd: frames that can be mapped again */
+	bool annotated;		 /* (c) a tool is told what becomes of memory: annotate.h */
 	uint64_t *isolated_cpus; /* bit a CPU; NULL if none */
 	uint64_t isolated_words[SLOTS_MAX / 64];
 

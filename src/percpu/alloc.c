@@ -15,6 +15,8 @@
  */
 #include "percpu/percpu.h"
 
+#include "machine/annotate.h"
+
 #define FLAGS_KNOWN   (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
 #define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
 
@@ -47,6 +49,10 @@ static void zero_placed(struct percpu *pc, const struct request *request,
 	size_t bytes = request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT;
 	char *ptr = placed_addr(pc, request, placed);
 
+	if (UNLIKELY(pc->q->annotated)) {
+		annotate_alloc(ptr, bytes, true);
+		annotate_copies_alloc(ptr, bytes, QUIRE_PERCPU_STRIDE, pc->units);
+	}
 	if (placed->fresh)
 		return;
 	if (pc->sparse) {

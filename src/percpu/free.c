@@ -10,6 +10,8 @@
  */
 #include "percpu/map.h"
 
+#include "machine/annotate.h"
+
 /* A hold of the lock for at most so many: 64 at 20 ns are about what one wait for a lock costs. */
 #define BATCH	       64u
 /* Fewer are freed one by one, where stacks can have them. */
@@ -55,6 +57,13 @@ static uint32_t area_at(const struct percpu *pc, uint64_t linear)
 	return byte_at(pc, linear) >> (half ? 2 : GRANULE_SHIFT);
 }
 
+/* Before the lock is released: nobody has it again yet. */
+static void say_freed(struct percpu *pc, char *ptr, size_t bytes)
+{
+	annotate_copies_free(ptr, bytes, QUIRE_PERCPU_STRIDE, pc->units);
+	annotate_free(ptr, bytes);
+}
+
 /* Frees an object that was looked up; returns its granules, 0 for one of 4 bytes. */
 static uint32_t free_locked(struct percpu *pc, uint64_t linear, bool *wanted)
 {
@@ -63,6 +72,9 @@ static uint32_t free_locked(struct percpu *pc, uint64_t linear, bool *wanted)
 
 	DCHECK(lock_is_held(&pc->lock));
 	granules = area_free_locked(pc, chunk, area_at(pc, linear), half);
+	if (UNLIKELY(pc->q->annotated))
+		say_freed(pc, unit_addr(pc, chunk, byte_at(pc, linear)),
+			  half ? 4 : (size_t)granules << GRANULE_SHIFT);
 	if (chunk_after_free_locked(pc, chunk))
 		*wanted = true;
 	pc->stat.frees++;

@@ -16,6 +16,8 @@
  */
 #include "vmap/vmap.h"
 
+#include "machine/annotate.h"
+
 #include "machine/clock.h"
 
 #define MERGE_NS       20000u
@@ -316,6 +318,9 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 		cpu_make_ready(v, request->class, request->flags);
 	}
 	range_count_use(range_at(v, index));
+	if (UNLIKELY(v->q->annotated))
+		annotate_alloc(range_addr(v, range_at(v, index)), request->asked_bytes,
+			       request->fresh);
 	if ((request->flags & QUIRE_ZERO) && !request->fresh)
 		memset(range_addr(v, range_at(v, index)), 0, request->asked_bytes);
 	return index;

@@ -8,6 +8,8 @@
  */
 #include "vmap/vmap.h"
 
+#include "machine/annotate.h"
+
 /* The range around an address in use, or RANGE_NONE. */
 static uint32_t busy_around(struct vmap *v, const void *addr)
 {
@@ -93,6 +95,10 @@ static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *add
 
 static __attribute__((noinline, cold)) void vfree_slow(struct vmap *v, uint32_t index)
 {
+	const struct range *r = range_at(v, index);
+
+	if (UNLIKELY(v->q->annotated))
+		annotate_free(range_addr(v, r), load_relaxed(&r->asked_bytes));
 	vmap_free_range(v, index);
 }
 

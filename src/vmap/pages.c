@@ -7,6 +7,8 @@
  */
 #include "vmap/vmap.h"
 
+#include "machine/annotate.h"
+
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK |          \
 	 QUIRE_NORETRY | 0xff000000u)
@@ -24,16 +26,22 @@ void *quire_vmap(struct quire *q, void *const *pages, size_t count, unsigned fla
 		addr = frames_map_area(v, pages, count, QUIRE_VMAP_PAGES, flags, &error);
 	if (addr == NULL)
 		process_set_errno(-error);
+	else if (q->annotated)
+		annotate_alloc(addr, count << q->page_shift, true);
 	return addr;
 }
 
 void quire_vunmap(struct quire *q, void *addr)
 {
 	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+	uint32_t index;
 
 	if (addr == NULL || q->dead)
 		return;
 	if (v == NULL)
 		misuse("foreign pointer", "quire_vunmap", addr, 0);
-	frames_give(v, vmap_check_free(v, addr, QUIRE_VMAP_PAGES, "quire_vunmap"));
+	index = vmap_check_free(v, addr, QUIRE_VMAP_PAGES, "quire_vunmap");
+	if (q->annotated)
+		annotate_free(addr, (size_t)range_at(v, index)->usable << q->page_shift);
+	frames_give(v, index);
 }

@@ -12,6 +12,7 @@
 #include "base/round.h"
 #include "vmap/ram.h"
 
+#include "machine/annotate.h"
 #include "machine/mem.h"
 
 /* ---- making ---- */
@@ -303,6 +304,8 @@ void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count)
 		addr = frames_map_area(v, pages, count, QUIRE_VMAP_BLOCK, 0, &error);
 	if (addr == NULL)
 		process_set_errno(-error);
+	else if (q->annotated)
+		annotate_alloc(addr, count << q->page_shift, true);
 	return addr;
 }
 
@@ -335,6 +338,8 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count)
 
 		if (range_at(v, index)->usable != count)
 			misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+		if (q->annotated)
+			annotate_free(addr, count << q->page_shift);
 		frames_give(v, index);
 		return;
 	}
@@ -346,5 +351,7 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count)
 		       ram->block_pages;
 	place.pages = place_pages(count);
 	check_place(ram, addr, count, &place);
+	if (q->annotated)
+		annotate_free(addr, count << q->page_shift);
 	give(v, ram, &place);
 }

@@ -10,6 +10,8 @@
  */
 #include "vmap/vmap.h"
 
+#include "machine/annotate.h"
+
 #define RESCUE_SOME    32u
 #define KV_PAGES_BYTES ((size_t)64 << 10)
 
@@ -129,6 +131,8 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 	if (bytes > usable_bytes(v, r) && !grow_in_place(v, index, &request) &&
 	    !grow_after_merge(v, index, &request))
 		return move(q, addr, old_bytes, bytes, flags);
+	if (UNLIKELY(q->annotated))
+		annotate_resize(addr, old_bytes, bytes);
 	if (request.pages < r->usable - r->usable / 4)
 		give_tail(v, index, &request);
 	if (flags & QUIRE_ZERO)

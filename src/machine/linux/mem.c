@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/system.h"
 
@@ -52,6 +53,17 @@ static uintptr_t align_up(uintptr_t value, size_t align_bytes)
 	return (value + align_bytes - 1) & ~((uintptr_t)align_bytes - 1);
 }
 
+static void unmap(void *addr, size_t bytes)
+{
+	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
+	if (backing_unmap(addr, bytes) == 0)
+		return;
+	/* Unmapping may need one mapping more than the process may have.  Then the addresses are
+	 * lost, but not the memory, if the system allows at least that. */
+	if (backing_advise(addr, bytes, MADV_DONTNEED) != 0)
+		backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
+}
+
 /* Unmaps @start .. @end if there is anything; 0 or -errno. */
 static int cut(uintptr_t start, uintptr_t end)
 {
@@ -73,11 +85,11 @@ static uintptr_t map_and_trim(size_t bytes, size_t align_bytes)
 	if (is_refusal(mapped))
 		return 0;
 	if (cut(start, used) != 0) {
-		mem_release((void *)start, mapped_bytes);
+		unmap((void *)start, mapped_bytes);
 		return 0;
 	}
 	if (cut(used + bytes, end) != 0) {
-		mem_release((void *)used, end - used);
+		unmap((void *)used, end - used);
 		return 0;
 	}
 	return used;
@@ -92,7 +104,7 @@ static uintptr_t map_exactly(size_t bytes, size_t align_bytes)
 		return 0;
 	if (((uintptr_t)mapped & (align_bytes - 1)) == 0)
 		return (uintptr_t)mapped;
-	mem_release((void *)mapped, bytes);
+	unmap((void *)mapped, bytes);
 	return 0;
 }
 
@@ -108,19 +120,15 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 		addr = map_exactly(bytes, align_bytes);
 	if (addr == 0)
 		return NULL;
+	annotate_reserve((void *)addr, bytes);
 	system_name_range((void *)addr, bytes, name);
 	return (void *)addr;
 }
 
 void mem_release(void *addr, size_t bytes)
 {
-	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
-	if (backing_unmap(addr, bytes) == 0)
-		return;
-	/* Unmapping may need one mapping more than the process may have.  Then the addresses are
-	 * lost, but not the memory, if the system allows at least that. */
-	if (backing_advise(addr, bytes, MADV_DONTNEED) != 0)
-		backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
+	annotate_release(addr, bytes);
+	unmap(addr, bytes);
 }
 
 int mem_commit(void *addr, size_t bytes, const char *name)

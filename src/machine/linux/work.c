@@ -40,6 +40,7 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/linux/annotate_ops.h"
 #include "machine/linux/futex.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
@@ -60,7 +61,8 @@ enum {
  * hold everything.  ThreadSanitizer wants 128 KiB for itself.
  */
 #define STACK_BYTES_MIN	   ((size_t)64 << 10)
-#define STACK_USABLE_BYTES ((size_t)(MACHINE_TSAN ? 256 : 32) << 10)
+#define STACK_TSAN_BYTES   ((size_t)256 << 10)
+#define STACK_USABLE_BYTES (((size_t)32 << 10) + (MACHINE_TSAN ? STACK_TSAN_BYTES : 0))
 
 /* --- what is due --- */
 
@@ -215,6 +217,8 @@ static size_t stack_bytes_wanted(void)
 	(void)dl_iterate_phdr(add_tls, &bytes);
 	if (libc_bytes > 0)
 		bytes += (size_t)libc_bytes;
+	if (annotate_has_tsan()) /* in the program: its runtime wants as much again */
+		bytes += STACK_TSAN_BYTES;
 	if (bytes < STACK_BYTES_MIN)
 		bytes = STACK_BYTES_MIN;
 	return (bytes + mem_page_bytes() - 1) & ~(mem_page_bytes() - 1);

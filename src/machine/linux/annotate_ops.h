@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * annotate_ops.h - the tools themselves: which are there, and what machine/linux does for them
+ *
+ * valgrind's requests have our names here; they are nothing in a build without its header.  OPEN and
+ * CLOSE change what may be accessed and make no block of it.
+ */
+#ifndef MACHINE_LINUX_ANNOTATE_OPS_H
+#define MACHINE_LINUX_ANNOTATE_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+
+#define VALGRIND_IS_THERE()		     (RUNNING_ON_VALGRIND != 0)
+#define VALGRIND_ALLOC(addr, bytes, defined) VALGRIND_MALLOCLIKE_BLOCK(addr, bytes, 0, defined)
+#define VALGRIND_FREE(addr, bytes)	     VALGRIND_FREELIKE_BLOCK(addr, 0)
+#define VALGRIND_RESIZE(addr, old_bytes, bytes)                                                    \
+	VALGRIND_RESIZEINPLACE_BLOCK(addr, old_bytes, bytes, 0)
+#define VALGRIND_OPEN(addr, bytes)  (void)VALGRIND_MAKE_MEM_DEFINED(addr, bytes)
+#define VALGRIND_CLOSE(addr, bytes) (void)VALGRIND_MAKE_MEM_NOACCESS(addr, bytes)
+#else
+#define VALGRIND_IS_THERE()			false
+#define VALGRIND_ALLOC(addr, bytes, defined)	(void)(defined)
+#define VALGRIND_FREE(addr, bytes)		(void)(bytes)
+#define VALGRIND_RESIZE(addr, old_bytes, bytes) (void)(old_bytes)
+#define VALGRIND_OPEN(addr, bytes)		(void)(bytes)
+#define VALGRIND_CLOSE(addr, bytes)		(void)(bytes)
+#endif
+
+bool annotate_has_tsan(void);
+bool annotate_has_valgrind(void);
+bool annotate_has_lsan(void);
+/* Pointers to the program's memory may stand in a reservation: it is searched before anything is
+ * called a leak. */
+void annotate_reserve(void *addr, size_t bytes);
+void annotate_release(void *addr, size_t bytes);
+
+#endif
