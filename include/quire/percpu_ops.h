@@ -23,11 +23,14 @@
  * orders nothing but itself.
  *
  * Where the system has no restartable sequences (or GLIBC_TUNABLES=glibc.pthread.rseq=0 says so)
- * every operation of the process is an atomic one on a copy; that is decided once.  A thread that
- * libc did not make, and that therefore has no CPU number, takes microseconds instead.
+ * every operation of the process is an atomic one on a copy.  A thread that libc did not register
+ * registers for the length of each operation: two system calls, 0.3 us.  Where that is refused, and on
+ * a CPU for which some instance has no unit (units: below the CPUs), the first such operation ends
+ * the sequences of the process for good, and all are atomic from then on; a CPU without a unit works
+ * on the copy of another.  docs/percpu.md, "Where no sequence can run".
  *
- * The instance must have units for all possible CPUs (units: not given).  Legal anywhere, signal
- * handlers included, but between vfork and exec.
+ * The calling thread's thread pointer must lead to a thread descriptor of libc's, its own.  Legal
+ * anywhere, signal handlers included, but between vfork and exec.
  */
 #ifndef QUIRE_PERCPU_OPS_H
 #define QUIRE_PERCPU_OPS_H
@@ -89,7 +92,7 @@ void quire_this_cpu_fill(struct quire_this_cpu_words *words);
 /* One for each program and library that includes this; its own business. */
 extern struct quire_this_cpu_words quire_this_cpu_words;
 __attribute__((weak, visibility("hidden"))) struct quire_this_cpu_words quire_this_cpu_words =
-	QUIRE_THIS_CPU_WORDS_INIT;
+	QUIRE_THIS_CPU_WORDS_INIT(quire_this_cpu_words);
 
 /** quire_this_cpu_begin_ - before main(), or when a library is loaded: what sequences read */
 __attribute__((constructor)) static void quire_this_cpu_begin_(void)

@@ -7,9 +7,10 @@
  *
  * Sequences (machine/<m>/cpu_ops.h) are restarted when the thread is preempted, moved or
  * interrupted before their commit, and have no effect until then.  Each takes the CPU number
- * and compares it with the CPUs inside the section.  They refuse where the process has no sequences
- * (cpu_has_sequences(), decided once), and on a thread that has no CPU number.  add_if refuses also
- * if the guard does not read @expected inside the section.
+ * and compares it with the bound inside the section.  They refuse where the process has no sequences
+ * (cpu_has_sequences()), on a thread that has no CPU number, and on a CPU at or above the bound:
+ * the possible CPUs, or the units of the instance that has fewest.  add_if refuses also if the guard
+ * does not read @expected inside the section.
  *
  *   bool cpu_sequence(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected,
  *		       uint64_t *result);
@@ -18,8 +19,8 @@
  *   bool cpu_add_if(volatile uint64_t *ptr, uint64_t value, const volatile uint32_t *guard,
  *		     uint32_t expected);
  *
- * No copy is ever worked on by sequences and by atomic operations at a time, but for a thread that
- * cpu_fallback() keeps on the copy's CPU.
+ * No copy is ever worked on by sequences and by atomic operations at a time: the first operation that
+ * cannot be a sequence, in a process that has them, ends all sequences of the process for good.
  */
 #ifndef MACHINE_CPU_H
 #define MACHINE_CPU_H
@@ -32,16 +33,28 @@
 
 #include "cpu_ops.h" /* the machine's sequences */
 
-/* Whether this process has sequences: the same answer for its whole life. */
+/* Whether this process has sequences.  The answer changes at most once, from yes to no: and then
+ * none is under way any more. */
 bool cpu_has_sequences(void);
-/* The operation by other means: atomic where there are no sequences; else, on a thread without a
- * CPU number, from a CPU that it is kept on. */
+/* The operation by other means, once, whatever the thread and wherever it is moved meanwhile.  On a
+ * CPU that the object has no copy for it works on another CPU's copy. */
 uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected);
+/* The current CPU, or if there are at most @units another below: for atomic operations. */
+unsigned cpu_unit(unsigned units);
 /* After it returns, every sequence of this process that began before the call has committed or
  * will restart.  Needs no sequences to exist. */
 void cpu_fence(void);
 /* What sequences in other libraries have to know; left alone where there are none. */
 void cpu_fill_words(struct quire_this_cpu_words *words);
+
+/*
+ * Objects in [@base, @base + @bytes) have copies for @units CPUs; it is said before there are any, if
+ * these are fewer than the possible CPUs.  0, or -ENOMEM: there are too many such ranges.
+ */
+int cpu_units_add(const void *base, size_t bytes, unsigned units);
+void cpu_units_remove(const void *base);
+/* Copies of the object at @ptr. */
+unsigned cpu_units_of(const volatile void *ptr);
 
 /* What an operation makes of the bits of a copy, and what it returns. */
 struct cpu_effect {

@@ -128,7 +128,7 @@ static bool add_here(struct counter *counter, uint64_t amount, uint64_t *total, 
 		return true;
 	if (cpu_has_sequences())
 		return false;
-	*distance = process_cpu() * QUIRE_PERCPU_STRIDE;
+	*distance = cpu_unit(counter->cpus_nr) * QUIRE_PERCPU_STRIDE;
 	/* Pairs with the loads of sum(). */
 	*total = fetch_add_relaxed(&slot_at(counter, *distance)->total, amount) + amount;
 	return true;

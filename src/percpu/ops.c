@@ -3,8 +3,8 @@
  * percpu/ops.c - the library's side of quire/percpu_ops.h
  *
  * A program's inlined sequence comes here when it cannot run: in a build without sequences, before
- * the program's words are filled, and where process or thread have no CPU number.  Whichever way
- * an operation is done, it is the same for all of the process: machine/cpu.h decides.
+ * the program's words are filled, where process or thread have no CPU number, and on a CPU for which
+ * some instance has no unit.  machine/cpu.h decides what is done instead.
  */
 #define QUIRE_PERCPU_OPS_NO_INLINE
 #include <quire/percpu_ops.h>
@@ -12,7 +12,6 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/cpu.h"
-#include "machine/process.h"
 
 static bool is_width(unsigned bytes)
 {
@@ -50,11 +49,11 @@ static uint64_t read_copy(const volatile void *copy, unsigned bytes)
 
 uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes)
 {
-	unsigned cpus_nr = process_cpus_possible();
+	unsigned units = cpu_units_of(ptr);
 	uint64_t sum = 0;
 
 	CHECK(is_width(bytes));
-	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
+	for (unsigned cpu = 0; cpu < units; cpu++)
 		sum += read_copy((const volatile char *)ptr + cpu * QUIRE_PERCPU_STRIDE, bytes);
 	return sum;
 }

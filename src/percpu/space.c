@@ -12,6 +12,7 @@
  * as they grow; what is committed counts against the limit.
  */
 #include "base/round.h"
+#include "machine/cpu.h"
 #include "percpu/map.h"
 
 #define WINDOWS_MAX (1u << 14)
@@ -158,6 +159,20 @@ static int reserve_windows(struct percpu *pc, uint32_t windows)
 	return 0;
 }
 
+/* Operations on this CPU's copy must know where there may be none. */
+static int tell_units(const struct percpu *pc)
+{
+	if (pc->units >= process_cpus_possible())
+		return 0;
+	return cpu_units_add(pc->base, pc->span_bytes, pc->units);
+}
+
+static void space_release(struct percpu *pc)
+{
+	mem_release(pc->base, pc->span_bytes);
+	mem_release(pc->arrays, pc->arrays_bytes);
+}
+
 /* Reserves all of it, half as much until the system grants it. */
 int space_init(struct percpu *pc)
 {
@@ -168,7 +183,12 @@ int space_init(struct percpu *pc)
 	windows = windows < 2 ? 2 : windows > WINDOWS_MAX ? WINDOWS_MAX : windows;
 	for (; windows != 0; windows /= 2)
 		if (reserve_windows(pc, (uint32_t)windows) == 0)
-			return 0;
+			break;
+	if (windows == 0)
+		return -ENOMEM;
+	if (tell_units(pc) == 0)
+		return 0;
+	space_release(pc);
 	return -ENOMEM;
 }
 
@@ -185,6 +205,6 @@ size_t space_charged_pages(const struct percpu *pc)
 void space_fini(struct percpu *pc)
 {
 	page_uncharge(pc->q, space_charged_pages(pc));
-	mem_release(pc->base, pc->span_bytes);
-	mem_release(pc->arrays, pc->arrays_bytes);
+	cpu_units_remove(pc->base);
+	space_release(pc);
 }

@@ -228,7 +228,7 @@ static void copy_prepare(const struct run *run)
 	shared->rseq_cs_after = 1;
 	cpu_fill_words(&shared->words);
 	if (run->is_unbound)
-		shared->words.cpus_nr = 0;
+		shared->words.bound = &shared->words.no_cpus;
 }
 
 static void compare_with(const struct run *run, const struct outcome *model)

@@ -81,9 +81,9 @@ SIM_TEST(percpu_ops_restart_after_handler, .cpus_nr = 1, .explore = SIM_ALL_SCHE
 
 static void add_without_number(void *arg)
 {
-	sim_without_number(true);
+	sim_without_number(SIM_NO_NUMBER);
 	add_three(arg);
-	sim_without_number(false);
+	sim_without_number(SIM_NUMBER);
 }
 
 /* A task that has no CPU number works beside one that has, on the same CPU or another. */
@@ -96,6 +96,50 @@ SIM_TEST(percpu_ops_without_number, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	sim_cpu(sim, 0, add_without_number, scene);
 	sim_run(sim);
 	check_added(scene, 2);
+}
+
+/* Between any two of its steps: registering, the operation, unregistering. */
+SIM_TEST(percpu_ops_handler_of_a_task_without_number, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_ABORT)
+{
+	struct ops_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, add_without_number, scene);
+	sim_irq(sim, 0, add_three, scene, 1);
+	sim_run(sim);
+	check_u64_eq(quire_this_cpu_sum(scene->wide), scene->done);
+}
+
+static void add_without_registering(void *arg)
+{
+	sim_without_number(SIM_NO_REGISTERING);
+	add_three(arg);
+	sim_without_number(SIM_NUMBER);
+}
+
+/* A task that may not register ends sequences, on its own CPU and on others, in any state of theirs. */
+SIM_TEST(percpu_ops_end_of_sequences, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_ABORT | SIM_MIGRATE | SIM_RACE | SIM_MEMORY)
+{
+	struct ops_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, add_three, scene);
+	sim_cpu(sim, 1, add_without_registering, scene);
+	sim_run(sim);
+	check_added(scene, 2);
+}
+
+/* Two of them at a time: neither may take the other's half-done end for the end. */
+SIM_TEST(percpu_ops_end_of_sequences_by_two, .cpus_nr = 3, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_ABORT | SIM_MIGRATE)
+{
+	struct ops_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, add_three, scene);
+	sim_cpu(sim, 1, add_without_registering, scene);
+	sim_cpu(sim, 2, add_without_registering, scene);
+	sim_run(sim);
+	check_added(scene, 3);
 }
 
 static void add_by_cmpxchg(void *arg)
@@ -275,9 +319,9 @@ SIM_TEST(percpu_counter_set_against_add, .explore = SIM_ALL_SCHEDULES, .preempt_
 
 static void count_without_number(void *arg)
 {
-	sim_without_number(true);
+	sim_without_number(SIM_NO_NUMBER);
 	count_two(arg);
-	sim_without_number(false);
+	sim_without_number(SIM_NUMBER);
 }
 
 /* Threads without a CPU number count too. */

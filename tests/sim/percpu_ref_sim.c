@@ -220,9 +220,9 @@ SIM_TEST(percpu_ref_resurrect_against_get, .events = SIM_ABORT | SIM_MIGRATE)
 
 static void use_without_number(void *arg)
 {
-	sim_without_number(true);
+	sim_without_number(SIM_NO_NUMBER);
 	use_if_live(arg);
-	sim_without_number(false);
+	sim_without_number(SIM_NUMBER);
 }
 
 /* A thread without a CPU number counts in the word in every mode. */

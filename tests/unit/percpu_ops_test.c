@@ -268,12 +268,12 @@ static void every_increment_is_counted_while_threads_migrate(void **state)
 /* Makes the calling thread one that libc has not made: it has no CPU number. */
 static bool lose_number(void)
 {
-	struct quire_this_cpu_words words = QUIRE_THIS_CPU_WORDS_INIT;
+	struct quire_this_cpu_words words = QUIRE_THIS_CPU_WORDS_INIT(words);
 	char *thread = __builtin_thread_pointer();
 
 	cpu_fill_words(&words);
-	return words.cpus_nr != 0 && syscall(SYS_rseq, thread + words.rseq_offset, 32,
-					     RSEQ_UNREGISTER, RSEQ_SIGNATURE) == 0;
+	return words.rseq_offset != 0 && syscall(SYS_rseq, thread + words.rseq_offset, 32,
+						 RSEQ_UNREGISTER, RSEQ_SIGNATURE) == 0;
 }
 
 struct mixed {
@@ -367,7 +367,7 @@ static void child_of_fork_goes_on_with_its_own_copy(void **state)
 
 static void unfilled_words_refuse_and_harm_nothing(void **state)
 {
-	struct quire_this_cpu_words words = QUIRE_THIS_CPU_WORDS_INIT;
+	struct quire_this_cpu_words words = QUIRE_THIS_CPU_WORDS_INIT(words);
 	uint64_t old;
 
 	(void)state;

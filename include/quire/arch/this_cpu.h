@@ -16,7 +16,8 @@
  * The section begins with the load of the CPU number and ends with the commit; the kernel sends a
  * thread that was preempted, migrated or interrupted by a signal inside it to the abort label,
  * which begins again.  The number is compared with the bound inside the section: it may be -1 or
- * -2, which are above any bound.
+ * -2, which are above any bound.  The bound is read inside the section too: the library stores 0 there
+ * and lets a fence pass, and then no sequence of the process commits any more (src/machine/linux/cpu.c).
  *
  * rseq_cs is cleared after the commit, since the kernel reads the descriptor that it names at any
  * later moment, and a library that is closed takes its descriptors along.
@@ -36,18 +37,19 @@
 /*
  * What the sequences of a program or a library read.  Before they are filled, sequences arm the
  * stand-in, whose number is above any bound.  Once filled they never change, so that a compiler
- * may read them once for a loop.
+ * may read them once for a loop; only what @bound points to does.
  */
 struct quire_this_cpu_words {
-	intptr_t rseq_offset; /* of struct rseq from the thread pointer; 0: not known */
-	uint32_t cpus_nr;     /* the bound; 0: none may run */
-	uint32_t no_cpu_id;   /* as in struct rseq, in front of rseq_cs */
-	uint64_t no_rseq_cs;  /* nobody reads it */
+	intptr_t rseq_offset;  /* of struct rseq from the thread pointer; 0: not known */
+	const uint32_t *bound; /* sequences run on CPUs below it; 0: on none */
+	uint32_t no_cpus;      /* the bound until it is filled */
+	uint32_t no_cpu_id;    /* as in struct rseq, in front of rseq_cs */
+	uint64_t no_rseq_cs;   /* nobody reads it */
 };
 
-#define QUIRE_THIS_CPU_WORDS_INIT                                                                  \
+#define QUIRE_THIS_CPU_WORDS_INIT(words)                                                           \
 	{                                                                                          \
-		0, 0, UINT32_MAX, 0                                                                \
+		0, &(words).no_cpus, 0, UINT32_MAX, 0                                              \
 	}
 
 /* What quire_this_cpu_do() does, with the bytes of the copy beside it. */

@@ -18,7 +18,7 @@
 #define QUIRE_SEQ_OLD_A_  "11"
 
 /* Arms the section, and begins it: number, bound, slot. */
-#define QUIRE_SEQ_ARM_(rseq_reg, slot, slot32)                                                     \
+#define QUIRE_SEQ_ARM_(rseq_reg, slot, slot32, free32)                                             \
 	".pushsection __rseq_cs, \"aw?\"\n\t"                                                      \
 	".balign 32\n\t"                                                                           \
 	"93: .long 0, 0\n\t"                                                                       \
@@ -30,7 +30,8 @@
 	"add " slot ", " slot ", :lo12:93b\n\t"                                                    \
 	"str " slot ", [" rseq_reg ", #8]\n\t"                                                     \
 	"91: ldr " slot32 ", [" rseq_reg ", #4]\n\t" /* number */                                  \
-	"cmp " slot32 ", %w[cpus_nr]\n\t"	     /* bound */                                   \
+	"ldr " free32 ", [%[bound]]\n\t"	     /* bound */                                   \
+	"cmp " slot32 ", " free32 "\n\t"                                                           \
 	"b.hs 96f\n\t"                                                                             \
 	"lsl " slot ", " slot ", #20\n\t" /* slot */
 #define QUIRE_SEQ_END_(rseq_reg, refuse)                                                           \
@@ -39,10 +40,10 @@
 	"96: str xzr, [" rseq_reg ", #8]\n\t" refuse ".previous\n\t"
 
 #define QUIRE_SEQ_QUIET_(steps)                                                                    \
-	QUIRE_SEQ_ARM_(QUIRE_SEQ_RSEQ_A_, QUIRE_SEQ_SLOT_A_, "w10")                                \
+	QUIRE_SEQ_ARM_(QUIRE_SEQ_RSEQ_A_, QUIRE_SEQ_SLOT_A_, "w10", "w11")                         \
 	steps QUIRE_SEQ_END_(QUIRE_SEQ_RSEQ_A_, "b %l[refused]\n\t")
 #define QUIRE_SEQ_VALUE_(steps)                                                                    \
-	QUIRE_SEQ_ARM_("%[area]", "%[slot]", "%w[slot]")                                           \
+	QUIRE_SEQ_ARM_("%[area]", "%[slot]", "%w[slot]", "%w[old]")                                \
 	steps QUIRE_SEQ_END_("%[area]", "mov %[slot], #1\n\tb 95f\n\t") "95:\n\t"
 
 /* The table.  m is the registers' kind, s the instruction's suffix, x the extension of a width. */
@@ -95,20 +96,20 @@ QUIRE_THIS_CPU_INLINE_ uintptr_t quire_seq_rseq(const struct quire_this_cpu_word
 	return rseq;
 }
 
-/* The same for the bound. */
-QUIRE_THIS_CPU_INLINE_ uint32_t quire_seq_cpus_nr(const struct quire_this_cpu_words *w)
+/* Where the bound is. */
+QUIRE_THIS_CPU_INLINE_ const uint32_t *quire_seq_bound(const struct quire_this_cpu_words *w)
 {
-	uint32_t cpus_nr;
+	const uint32_t *bound;
 
-	__asm__("ldr %w[cpus_nr], [%[w], %[offset]]"
-		: [cpus_nr] "=r"(cpus_nr)
-		: [w] "r"(w), [offset] "i"(offsetof(struct quire_this_cpu_words, cpus_nr)));
-	return cpus_nr;
+	__asm__("ldr %[bound], [%[w], %[offset]]"
+		: [bound] "=r"(bound)
+		: [w] "r"(w), [offset] "i"(offsetof(struct quire_this_cpu_words, bound)));
+	return bound;
 }
 
 #define QUIRE_SEQ_OUTPUTS_ [area] "=&r"(area), [slot] "=&r"(slot_)
 #define QUIRE_SEQ_INPUTS_                                                                          \
-	[rseq] "r"(quire_seq_rseq(w)), [cpus_nr] "r"(quire_seq_cpus_nr(w)), [ptr] "r"(ptr)
+	[rseq] "r"(quire_seq_rseq(w)), [bound] "r"(quire_seq_bound(w)), [ptr] "r"(ptr)
 
 #define QUIRE_SEQ_DEFINE_(bytes, type, m, s, x)                                                    \
 	QUIRE_SEQ_DEFINE_QUIET_(write, QUIRE_SEQ_WRITE_, bytes, type, m, s)                        \

@@ -41,7 +41,7 @@
 /* The table.  m is the register's modifier and s the instruction's suffix for a width. */
 #define QUIRE_SEQ_BEGIN_(slot, slot32)                                                             \
 	"movl " QUIRE_SEQ_CPU_ID_ ", " slot32 "\n\t" /* number */                                  \
-	"cmpl %[cpus_nr], " slot32 "\n\t"	     /* bound */                                   \
+	"cmpl (%[bound]), " slot32 "\n\t"	     /* bound */                                   \
 	"jae 96f\n\t"                                                                              \
 	"shlq $20, " slot "\n\t" /* slot */
 #define QUIRE_SEQ_BEGIN_A_ QUIRE_SEQ_BEGIN_(QUIRE_SEQ_RAX_, QUIRE_SEQ_EAX_)
@@ -113,20 +113,20 @@ QUIRE_THIS_CPU_INLINE_ uintptr_t quire_seq_rseq(const struct quire_this_cpu_word
 	return rseq;
 }
 
-/* The same for the bound. */
-QUIRE_THIS_CPU_INLINE_ uint32_t quire_seq_cpus_nr(const struct quire_this_cpu_words *w)
+/* Where the bound is. */
+QUIRE_THIS_CPU_INLINE_ const uint32_t *quire_seq_bound(const struct quire_this_cpu_words *w)
 {
-	uint32_t cpus_nr;
+	const uint32_t *bound;
 
-	__asm__("movl %c[offset](%[w]), %[cpus_nr]"
-		: [cpus_nr] "=r"(cpus_nr)
-		: [w] "r"(w), [offset] "i"(offsetof(struct quire_this_cpu_words, cpus_nr)));
-	return cpus_nr;
+	__asm__("movq %c[offset](%[w]), %[bound]"
+		: [bound] "=r"(bound)
+		: [w] "r"(w), [offset] "i"(offsetof(struct quire_this_cpu_words, bound)));
+	return bound;
 }
 
 #define QUIRE_SEQ_OUTPUTS_ "=@ccc"(refused), [slot] "=&r"(slot_)
 #define QUIRE_SEQ_INPUTS_                                                                          \
-	[rseq] "r"(quire_seq_rseq(w)), [cpus_nr] "r"(quire_seq_cpus_nr(w)), [ptr] "r"(ptr)
+	[rseq] "r"(quire_seq_rseq(w)), [bound] "r"(quire_seq_bound(w)), [ptr] "r"(ptr)
 
 #define QUIRE_SEQ_DEFINE_(bytes, type, m, s, imm)                                                  \
 	QUIRE_SEQ_DEFINE_QUIET_(write, QUIRE_SEQ_WRITE_, bytes, type, m, s, imm)                   \

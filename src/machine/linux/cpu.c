@@ -2,42 +2,78 @@
 /*
  * cpu.c - operations on per-CPU data where no sequence can do them
  *
- *   the process    the thread                 an operation is
- *   sequences      has a CPU number           a sequence
- *   sequences      has none (not libc's)      one atomic instruction, kept on one CPU meanwhile
- *   none           any                        one atomic instruction on the current CPU's copy
+ *   the process       the thread                        an operation is
+ *   has sequences     has a CPU number below the bound  a sequence
+ *   has sequences     has none, and may register        a sequence, registered for its length
+ *   has sequences     any other                         the end of all sequences; then the next row
+ *   has none, or      any                               one atomic instruction on the current CPU's
+ *   they were ended                                     copy, or, if that has none, on another's
  *
- * The middle row mixes with sequences, and is right because of where it runs: while this thread
- * is on the copy's CPU no other thread is, so a sequence of that CPU that has begun is a
- * preempted one, and begins again.  It asks the kernel to stay there, which takes microseconds.
+ * Registering.  A thread that libc did not make has a thread descriptor all the same: libc's own
+ * calls need it, and sequences store into its rseq area before they look at the number.  That area
+ * is registered with the kernel, the ordinary sequence runs, and it is unregistered: two system
+ * calls.  Nobody's affinity, mask of signals or stack is involved.  A signal handler that comes
+ * between finds a thread with a number, and its operations are plain sequences; before and after, it
+ * registers for itself.  If it leaves by longjmp() the thread keeps a registration as libc's threads
+ * have it.
+ *
+ * Ending sequences.  Refused are threads with another registration, or under a filter; and a thread
+ * may be on a CPU that is at or above the bound.  Then the bound of the whole process becomes 0 and one
+ * fence passes: sequences that read the old bound have committed or will restart, and refuse.  From
+ * then on all operations are atomic, so it does not matter any more where a thread runs.  A thread
+ * that finds another in the midst of this does the same itself, so nobody waits, and a handler may
+ * interrupt it anywhere.  There is no way back: whoever opened again would have to exclude those
+ * who close, handlers too.
+ *
+ * Units.  Instances may have fewer units than there are CPUs (units:).  The bound is lowered to
+ * theirs before they have an object, since a sequence cannot know whose object it works on; an
+ * operation on a CPU above works on the copy of CPU n modulo units, by an atomic instruction.
  */
 #include "machine/cpu.h"
 
 #include "base/check.h"
+#include "base/errno.h"
 #include "machine/atomic.h"
 #include "machine/linux/fence.h"
 #include "machine/linux/probe.h"
 #include "machine/linux/system.h"
 #include "machine/process.h"
 
-/* The kernel has at most 8,192 CPUs. */
-#define CPUS_MOST  8192u
-#define MASK_WORDS (CPUS_MOST / 64)
+/* As libc registers: the area's first version, and what stands in front of abort labels. */
+#define RSEQ_BYTES	32
+#define RSEQ_UNREGISTER 1
+#ifdef __aarch64__
+#define RSEQ_SIGNATURE 0xd428bc00u
+#else
+#define RSEQ_SIGNATURE 0x53053053u
+#endif
 
-struct quire_this_cpu_words cpu_words = QUIRE_THIS_CPU_WORDS_INIT;
+#define BOUND_UNKNOWN UINT32_MAX
+
+struct quire_this_cpu_words cpu_words = QUIRE_THIS_CPU_WORDS_INIT(cpu_words);
+
+/* Atomic.  What all words of the process point to: unknown, then the possible CPUs, then fewer. */
+static uint32_t cpu_bound = BOUND_UNKNOWN;
+/* Atomic; set once: no sequence is under way, and none will be. */
+static bool is_ended;
+
+/* ---- what sequences read ---------------------------------------------------------------------- */
 
 /* Sequences may run meanwhile and see one of the two filled: then they refuse. */
 static void fill(struct quire_this_cpu_words *words)
 {
+	uint32_t unknown = BOUND_UNKNOWN;
+
+	cas_relaxed(&cpu_bound, &unknown, process_cpus_possible());
 	store_relaxed(&words->rseq_offset, probe_rseq_offset());
-	store_relaxed(&words->cpus_nr, process_cpus_possible());
+	store_release(&words->bound, (const uint32_t *)&cpu_bound); /* after its value */
 }
 
 bool cpu_has_sequences(void)
 {
-	if (probe_once() == PROBE_NO_SEQUENCES)
+	if (load_acquire(&is_ended) || probe_once() == PROBE_NO_SEQUENCES)
 		return false;
-	if (load_relaxed(&cpu_words.cpus_nr) == 0)
+	if (load_relaxed(&cpu_words.bound) != &cpu_bound)
 		fill(&cpu_words);
 	return true;
 }
@@ -53,6 +89,96 @@ void cpu_fence(void)
 	if (cpu_has_sequences())
 		fence_all();
 }
+
+/* Whoever comes here has found sequences, so the bound is known and fill() leaves it alone. */
+static void end_sequences(void)
+{
+	store_relaxed(&cpu_bound, 0);
+	fence_all();
+	store_release(&is_ended, true);
+}
+
+/* ---- objects with fewer copies ----------------------------------------------------------------- */
+
+/* More instances with fewer units than CPUs than anybody has asked for. */
+#define RANGES_MAX   64u
+#define RANGE_FILLED 1u /* no address */
+
+/* Atomic.  begin is 0 in a free one, and tells whether the others may be used. */
+static struct {
+	uintptr_t begin, end;
+	uint32_t units;
+} few_units[RANGES_MAX];
+/* Atomic: one more than the last that was ever used. */
+static uint32_t few_units_nr;
+
+static void lower_bound(uint32_t units)
+{
+	uint32_t bound = load_relaxed(&cpu_bound);
+
+	/* A thread that is given an object has synchronized with this: no fence is needed. */
+	while (bound > units && !cas_relaxed(&cpu_bound, &bound, units))
+		;
+}
+
+static void raise_to(uint32_t *word, uint32_t least)
+{
+	uint32_t before = load_relaxed(word);
+
+	while (before < least && !cas_relaxed(word, &before, least))
+		;
+}
+
+int cpu_units_add(const void *base, size_t bytes, unsigned units)
+{
+	for (uint32_t i = 0; i < RANGES_MAX; i++) {
+		uintptr_t nobody = 0;
+
+		if (!cas_acquire(&few_units[i].begin, &nobody, (uintptr_t)RANGE_FILLED))
+			continue;
+		store_relaxed(&few_units[i].end, (uintptr_t)base + bytes);
+		store_relaxed(&few_units[i].units, units);
+		store_release(&few_units[i].begin, (uintptr_t)base); /* pairs with cpu_units_of() */
+		raise_to(&few_units_nr, i + 1);
+		if (cpu_has_sequences())
+			lower_bound(units);
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+void cpu_units_remove(const void *base)
+{
+	for (uint32_t i = 0; i < load_relaxed(&few_units_nr); i++)
+		if (load_relaxed(&few_units[i].begin) == (uintptr_t)base)
+			store_release(&few_units[i].begin, (uintptr_t)0);
+}
+
+/* A range that changes meanwhile is not the object's: its instance exists. */
+unsigned cpu_units_of(const volatile void *ptr)
+{
+	uintptr_t addr = (uintptr_t)ptr;
+
+	for (uint32_t i = 0; i < load_relaxed(&few_units_nr); i++) {
+		uintptr_t begin = load_acquire(&few_units[i].begin);
+		uint32_t units = load_relaxed(&few_units[i].units);
+
+		if (begin > RANGE_FILLED && begin <= addr &&
+		    addr < load_acquire(&few_units[i].end) &&
+		    load_relaxed(&few_units[i].begin) == begin)
+			return units;
+	}
+	return process_cpus_possible();
+}
+
+unsigned cpu_unit(unsigned units)
+{
+	unsigned cpu = process_cpu();
+
+	return cpu < units ? cpu : cpu % units;
+}
+
+/* ---- sequences ---------------------------------------------------------------------------------- */
 
 #define SEQUENCE_CASES(bytes, type)                                                                \
 	case QUIRE_THIS_CPU_READ | (bytes): {                                                      \
@@ -109,6 +235,8 @@ bool cpu_sequence(unsigned operation, volatile void *ptr, uint64_t value, uint64
 	}
 }
 
+/* ---- atomic instructions ----------------------------------------------------------------------- */
+
 /* Pairs with whatever else is done to the copy: only the copy's own order counts. */
 #define ATOMIC_CASE(bytes, type)                                                                   \
 	case bytes: {                                                                              \
@@ -162,52 +290,57 @@ static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, ui
 	}
 }
 
-static unsigned current_cpu(void)
-{
-	unsigned cpu = 0;
+/* ---- the ways around --------------------------------------------------------------------------- */
 
-	CHECK(SYSTEM_CALL(SYS_getcpu, &cpu, NULL, NULL) == 0);
-	CHECK(cpu < CPUS_MOST);
-	return cpu;
+/* What the kernel and libc keep of a thread that is registered. */
+struct area {
+	uint32_t cpu_id_start;
+	uint32_t cpu_id; /* above any CPU while it is not registered */
+	uint64_t rseq_cs;
+};
+
+static struct area *this_area(void)
+{
+	return (struct area *)(void *)((char *)__builtin_thread_pointer() + probe_rseq_offset());
 }
 
-/* The CPU may be gone, or forbidden, between the question and the answer: then there is another. */
-static unsigned stay_on_a_cpu(void)
+static bool register_area(struct area *area)
 {
-	uint64_t only[MASK_WORDS];
-	unsigned cpu;
-
-	do {
-		cpu = current_cpu();
-		for (unsigned i = 0; i < MASK_WORDS; i++)
-			only[i] = i == cpu / 64 ? UINT64_C(1) << (cpu % 64) : 0;
-	} while (SYSTEM_CALL(SYS_sched_setaffinity, 0L, sizeof(only), only) == -EINVAL);
-	CHECK(current_cpu() == cpu);
-	return cpu;
+	if ((int32_t)load_relaxed(&area->cpu_id) >= 0)
+		return false;		  /* it has a number, and was refused for that */
+	store_relaxed(&area->rseq_cs, 0); /* old kernels would look at what was left there */
+	return SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, 0, RSEQ_SIGNATURE) == 0;
 }
 
-static uint64_t do_staying(unsigned operation, volatile void *ptr, uint64_t value,
-			   uint64_t expected)
+/* Refused only if somebody forbade the call meanwhile: then the thread keeps what it has. */
+static void unregister_area(struct area *area)
 {
-	uint64_t before[MASK_WORDS];
-	uint64_t result;
-	long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(before), before);
+	SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, RSEQ_UNREGISTER, RSEQ_SIGNATURE);
+}
 
-	CHECK(bytes > 0);
-	result = do_once(operation, ptr, stay_on_a_cpu(), value, expected);
-	/* Refused only if none of those CPUs is left: then any is as good. */
-	SYSTEM_CALL(SYS_sched_setaffinity, 0L, (size_t)bytes, before);
-	return result;
+static bool do_registered(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected,
+			  uint64_t *result)
+{
+	struct area *area = this_area();
+	bool done;
+
+	if (!register_area(area))
+		return false;
+	done = cpu_sequence(operation, ptr, value, expected, result);
+	unregister_area(area);
+	return done;
 }
 
 uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected)
 {
 	uint64_t result;
 
-	if (!cpu_has_sequences())
-		return do_once(operation, ptr, process_cpu(), value, expected);
-	/* The words may have been empty until now. */
-	if (cpu_sequence(operation, ptr, value, expected, &result))
-		return result;
-	return do_staying(operation, ptr, value, expected);
+	if (cpu_has_sequences()) {
+		/* The words may have been empty until now. */
+		if (cpu_sequence(operation, ptr, value, expected, &result) ||
+		    do_registered(operation, ptr, value, expected, &result))
+			return result;
+		end_sequences();
+	}
+	return do_once(operation, ptr, cpu_unit(cpu_units_of(ptr)), value, expected);
 }

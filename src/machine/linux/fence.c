@@ -3,8 +3,10 @@
 
 #include <linux/membarrier.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "machine/atomic.h"
 #include "machine/linux/system.h"
 
@@ -34,10 +36,24 @@ int fence_enable(void)
 	return (int)result;
 }
 
+/* Going on without the fence would hand one page to two owners. */
+static _Noreturn void stop(long error)
+{
+	char line[160];
+	struct text text;
+
+	text_init(&text, line, sizeof(line));
+	text_put(&text,
+		 "quire: the system refuses membarrier(2), which it granted at the start: error ");
+	text_put_u64(&text, (uint64_t)-error);
+	text_put(&text, "; permit it, or begin with GLIBC_TUNABLES=glibc.pthread.rseq=0\n");
+	check_die(line, strlen(line));
+}
+
 /*
- * Older kernels allocate a mask for the call and may be short of memory for a moment.  Any other
- * refusal means that somebody forbade the call after it had been granted: going on without the
- * fence would hand one page to two owners, so we stop.
+ * Older kernels allocate a mask for the call and may be short of memory for a moment.  A process that
+ * lost its registration (by a fork that ran no handlers, or by a tool that restored it) registers
+ * again.  Any other refusal means that somebody forbade the call after it had been granted.
  */
 static void fence(unsigned flags, unsigned cpu)
 {
@@ -45,8 +61,10 @@ static void fence(unsigned flags, unsigned cpu)
 
 	do
 		result = membarrier(FENCE_COMMAND, flags, cpu);
-	while (result == -ENOMEM || result == -EAGAIN || result == -EINTR);
-	CHECK_VALUES(result == 0, -result, cpu);
+	while (result == -ENOMEM || result == -EAGAIN || result == -EINTR ||
+	       (result == -EPERM && membarrier(FENCE_REGISTER, 0, 0) == 0));
+	if (UNLIKELY(result != 0))
+		stop(result);
 }
 
 void fence_all(void)
@@ -61,6 +79,7 @@ void fence_cpu(unsigned cpu)
 
 void fence_fork_child(void)
 {
+	/* Refused, it is asked again by the first fence. */
 	if (load_relaxed(&is_enabled))
-		CHECK(membarrier(FENCE_REGISTER, 0, 0) == 0);
+		(void)membarrier(FENCE_REGISTER, 0, 0);
 }

@@ -33,6 +33,8 @@
 #define LIST_BYTES 4096
 /* Linux has at most 1,024 nodes; a list that names more is not one. */
 #define NODES_MAX  1024u
+/* and at most 8,192 CPUs. */
+#define CPUS_MOST  8192u
 
 static struct {
 	struct mutex making; /* taken first: the default instance, while it is made */
@@ -125,16 +127,36 @@ void process_unregister(struct process_member *member)
 	mutex_release(&process.mutex);
 }
 
+/* One more than the last CPU that this thread may run on; @bits: CPUs that the kernel's masks are
+ * made for, never fewer than are possible.  Both 0 if it does not say. */
+static unsigned read_cpus_allowed(unsigned *bits)
+{
+	uint64_t mask[CPUS_MOST / 64];
+	long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(mask), mask);
+	unsigned cpus;
+
+	cpus = *bits = bytes > 0 ? (unsigned)bytes * 8 : 0;
+	while (cpus != 0 && (mask[(cpus - 1) / 64] >> ((cpus - 1) % 64) & 1) == 0)
+		cpus--;
+	return cpus;
+}
+
+/*
+ * The system's list, unless it is not there or names fewer CPUs than we may run on, as some containers
+ * have it; then what the kernel's own masks are made for, however many of them exist.
+ */
 static unsigned read_cpus_possible(void)
 {
 	char list[LIST_BYTES];
-	unsigned cpus = 0;
+	unsigned bits, allowed = read_cpus_allowed(&bits), cpus = 0;
 	long configured;
 
 	if (system_read_file("/sys/devices/system/cpu/possible", list, sizeof(list)) > 0)
 		cpus = cpulist_end(list);
-	if (cpus != 0)
+	if (cpus != 0 && cpus >= allowed)
 		return cpus;
+	if (bits != 0)
+		return bits;
 	configured = sysconf(_SC_NPROCESSORS_CONF);
 	return configured > 0 ? (unsigned)configured : 1;
 }

@@ -11,6 +11,11 @@
  * Before each step the scheduler may switch, interrupt, migrate or abort; between the last such
  * moment and the commit there is none.  A task without a number (sim_without_number()) reads one
  * above the bound.
+ *
+ * cpu_fallback() has the ways of machine/linux/cpu.c: the task registers for the length of a
+ * sequence, which takes a step before and one after; or, refused, it ends all sequences: bound,
+ * fence, flag.  An atomic operation takes its CPU in one step and changes the copy in another, so
+ * that the task may be moved between the two.
  */
 #include <string.h>
 
@@ -28,6 +33,12 @@ struct section {
 	bool refused;
 };
 
+/* The kernel restarts what it knows of: a registered area. */
+static bool must_restart(const struct task *task)
+{
+	return task->seq_abort && !(MUTANT(ops_number_without_registering) && task->is_registered);
+}
+
 /* A step: false if the sequence has to restart. */
 static bool step(struct section *section, const volatile void *addr, unsigned bytes,
 		 enum point_kind kind)
@@ -35,7 +46,7 @@ static bool step(struct section *section, const volatile void *addr, unsigned by
 	bool commit = kind == POINT_SEQ_COMMIT;
 
 	sched_point(kind, addr, bytes, section->pc);
-	if (section->task->seq_abort)
+	if (must_restart(section->task))
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_MEMORY)
 		memory_access(addr, bytes, commit, section->pc);
@@ -53,10 +64,11 @@ static bool begin(struct section *section, volatile void *ptr)
 	task->in_seq = true;
 	task->seq_abort = false;
 	sched_point(POINT_SEQ_READ, ptr, 4, section->pc);
-	if (task->seq_abort)
+	if (must_restart(task))
 		return false;
 	number = task->no_number ? sim_opt.cpus_nr : task->cpu;
-	section->refused = number >= sim_opt.cpus_nr && !MUTANT(sequence_without_bounds_check);
+	section->refused = number >= (sim_run_.ops_bound_is_0 ? 0 : sim_opt.cpus_nr) &&
+			   !MUTANT(sequence_without_bounds_check);
 	section->slot = number * QUIRE_PERCPU_STRIDE;
 	section->copy = (char *)(uintptr_t)ptr + section->slot;
 	return true;
@@ -199,19 +211,19 @@ bool cpu_add_if(volatile uint64_t *ptr, uint64_t value, const volatile uint32_t 
 
 bool cpu_has_sequences(void)
 {
-	return true;
+	return !sim_run_.ops_ended;
 }
 
-/* Who has no number stays on its CPU for one atomic instruction; that preempts what ran there. */
-uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected)
+/* One atomic instruction on the copy of a CPU. */
+static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, uint64_t value,
+			uint64_t expected)
 {
 	unsigned bytes = operation & 15u;
+	char *copy = (char *)(uintptr_t)ptr + cpu * QUIRE_PERCPU_STRIDE;
 	struct cpu_effect effect;
 	uint64_t old = 0;
-	char *copy;
 
-	sched_point(POINT_RMW, ptr, bytes, CALLER_PC);
-	copy = (char *)(uintptr_t)ptr + current_task()->cpu * QUIRE_PERCPU_STRIDE;
+	sched_point(POINT_RMW, copy, bytes, CALLER_PC);
 	if (sim_mode & MODE_RUN && sim_mode & MODE_MEMORY)
 		memory_access(copy, bytes, true, CALLER_PC);
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
@@ -222,6 +234,77 @@ uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, ui
 	if (sim_mode & MODE_BUFFER)
 		buffer_drain_all(current_task());
 	return effect.result;
+}
+
+static void end_sequences(void)
+{
+	sched_point(POINT_RMW, NULL, 0, CALLER_PC);
+	sim_run_.ops_bound_is_0 = true;
+	if (!MUTANT(ops_ended_without_fence))
+		sequences_fence(-1, CALLER_PC);
+	sim_run_.ops_ended = true;
+}
+
+static void registered(bool is_registered)
+{
+	struct task *task = current_task();
+
+	sched_point(POINT_RMW, NULL, 0, CALLER_PC);
+	UNDO(task->no_number);
+	UNDO(task->is_registered);
+	task->no_number = !is_registered;
+	task->is_registered = is_registered;
+}
+
+static bool do_registered(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected,
+			  uint64_t *result)
+{
+	bool done;
+
+	if (!current_task()->no_number || current_task()->no_registering)
+		return false;
+	registered(true);
+	done = cpu_sequence(operation, ptr, value, expected, result);
+	registered(false);
+	return done;
+}
+
+uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected)
+{
+	uint64_t result;
+
+	if (cpu_has_sequences()) {
+		if (do_registered(operation, ptr, value, expected, &result))
+			return result;
+		end_sequences();
+	}
+	return do_once(operation, ptr, cpu_unit(sim_opt.cpus_nr), value, expected);
+}
+
+/* What has fewer units than CPUs is another test's business. */
+int cpu_units_add(const void *base, size_t bytes, unsigned units)
+{
+	(void)base;
+	(void)bytes;
+	(void)units;
+	return 0;
+}
+
+void cpu_units_remove(const void *base)
+{
+	(void)base;
+}
+
+unsigned cpu_units_of(const volatile void *ptr)
+{
+	(void)ptr;
+	return sim_opt.cpus_nr;
+}
+
+/* A task that may not register stands also for one on a CPU above the units. */
+unsigned cpu_unit(unsigned units)
+{
+	return current_task()->no_registering ? 0 : current_task()->cpu % units;
 }
 
 void cpu_fence(void)
@@ -235,10 +318,12 @@ void cpu_fill_words(struct quire_this_cpu_words *words)
 	(void)words;
 }
 
-void sim_without_number(bool without)
+void sim_without_number(enum sim_number number)
 {
 	struct task *task = current_task();
 
 	UNDO(task->no_number);
-	task->no_number = without;
+	UNDO(task->no_registering);
+	task->no_number = number != SIM_NUMBER;
+	task->no_registering = number == SIM_NO_REGISTERING;
 }

@@ -118,9 +118,10 @@ struct task {
 	bool daemon;   /* need not end */
 	bool in_seq, seq_abort;
 	bool irq_off;
-	bool spinning;	/* waits without leaving its CPU */
-	bool no_number; /* reads a CPU number above the bound */
-	bool no_wait;	/* says the scenario: a mutex may not be waited for */
+	bool spinning;			    /* waits without leaving its CPU */
+	bool no_number;			    /* reads a CPU number above the bound */
+	bool no_registering, is_registered; /* for the length of a sequence */
+	bool no_wait;			    /* says the scenario: a mutex may not be waited for */
 	uint8_t irq_depth;
 	uint8_t held_nr;
 	uint8_t buffer_nr;
@@ -147,6 +148,7 @@ struct run {
 	uint64_t trace_hash;
 	uint8_t current, tasks_nr, irqs_nr;
 	bool phase_over;
+	bool ops_bound_is_0, ops_ended; /* cpu.c */
 	uint8_t last_on_cpu[64];
 	uint8_t last_preempted;
 	size_t heap_used, reserve_used;

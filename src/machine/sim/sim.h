@@ -119,8 +119,14 @@ void sim_fork_parent(void);
 void sim_fork_child(void);
 /* From here on a mutex that the calling task takes is a failure: it said NOWAIT. */
 void sim_forbid_wait(bool forbid);
-/* The calling task has no CPU number, as a thread that libc did not make: sequences refuse. */
-void sim_without_number(bool without);
+/* The calling task has no CPU number, as a thread that libc did not make: sequences refuse.  It may
+ * register for one, or may not. */
+enum sim_number {
+	SIM_NUMBER,
+	SIM_NO_NUMBER,
+	SIM_NO_REGISTERING
+};
+void sim_without_number(enum sim_number number);
 /* Keeps handlers away by a step of its own.  Taking a lock then is a failure on RT. */
 void sim_irqs_off(void);
 void sim_irqs_on(void);
