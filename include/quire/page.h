@@ -224,6 +224,9 @@ struct quire_page_stat {
 	uint64_t reused_pages;	  /* reported pages taken into use again within one delay */
 	uint64_t refusals;	  /* allocations refused */
 	uint64_t fork_lost_pages; /* in a child: pages other threads had in their hands */
+	/* Of the process: mappings beyond a few of each instance.  Past the most there is no advice
+	 * about huge pages and no guard that needs a mapping; requests that were refused. */
+	uint64_t mappings_max, mappings, mappings_refused;
 };
 
 /** quire_page_stat_read - fill @stat; returns 0.  May wait for the worker's visit; exact while no

@@ -92,6 +92,35 @@ int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks);
  * zeroes it does.  False if nobody can tell: nearly every system has one.  Some system calls. */
 bool mem_reading_takes_memory(void);
 
+/* --- mappings --- */
+
+/*
+ * The system bounds the mappings of a process, and they are the program's.  What of ours would make
+ * them in numbers that grow with use has one budget in the process, a small share of that bound, and
+ * asks here first.  Refused, it does without: no advice, no guard.
+ */
+enum mem_mappings {
+	MAPPINGS_ADVICE, /* blocks advised otherwise than their neighbours; a part of the budget only */
+	MAPPINGS_GUARDS, /* guards that are mappings of their own */
+	MAPPINGS_FRAMES, /* aliases of frames */
+	MAPPINGS_KINDS_NR,
+};
+
+struct mem_mappings_stat {
+	uint64_t max; /* all kinds together */
+	uint64_t used[MAPPINGS_KINDS_NR];
+	uint64_t refused[MAPPINGS_KINDS_NR]; /* requests, since the process began */
+};
+
+/* Takes @nr mappings of the budget.  False: it has not so many left; nothing is taken, one request
+ * counts as refused. */
+bool mem_mappings_take(enum mem_mappings kind, uint32_t nr);
+/* The same for what cannot be done without; may exceed the budget. */
+void mem_mappings_add(enum mem_mappings kind, uint32_t nr);
+/* Gives back what was taken or added. */
+void mem_mappings_give(enum mem_mappings kind, uint32_t nr);
+void mem_mappings_read(struct mem_mappings_stat *stat);
+
 /* --- guards --- */
 
 /* Makes every access to a committed range fault, without a mapping of its own where the system can;

@@ -72,6 +72,18 @@ static uint64_t lost_pages(struct quire *q, uint64_t held_pages)
 	return cached > held_pages ? cached - held_pages : 0;
 }
 
+static void add_mappings(struct quire_page_stat *stat)
+{
+	struct mem_mappings_stat mappings;
+
+	mem_mappings_read(&mappings);
+	stat->mappings_max = mappings.max;
+	for (unsigned i = 0; i < MAPPINGS_KINDS_NR; i++) {
+		stat->mappings += mappings.used[i];
+		stat->mappings_refused += mappings.refused[i];
+	}
+}
+
 void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 {
 	uint64_t idle;
@@ -99,6 +111,7 @@ int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
 		return -EOWNERDEAD;
 	page_still_begin(q);
 	page_stat_collect(q, stat);
+	add_mappings(stat);
 	if (q->forked)
 		stat->fork_lost_pages = lost_pages(q, stat->cached_pages);
 	page_still_end(q);

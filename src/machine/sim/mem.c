@@ -170,6 +170,42 @@ void mem_split_huge(void *addr, size_t bytes)
 	(void)bytes;
 }
 
+/* ---- mappings ---- */
+
+_Static_assert(sizeof(sim_run_.mappings_used) / sizeof(uint32_t) == MAPPINGS_KINDS_NR,
+	       "one count for each kind");
+
+/* Small, so that it is used up where a scenario can see it; and refused at the scheduler's will. */
+#define MAPPINGS_MAX 16u
+
+bool mem_mappings_take(enum mem_mappings kind, uint32_t nr)
+{
+	sched_point(POINT_GATHER, &sim_run_.mappings_used[kind], 0, CALLER_PC);
+	if (sim_run_.mappings_used[kind] + nr > MAPPINGS_MAX || refused())
+		return false;
+	sim_run_.mappings_used[kind] += nr;
+	return true;
+}
+
+void mem_mappings_add(enum mem_mappings kind, uint32_t nr)
+{
+	sim_run_.mappings_used[kind] += nr;
+}
+
+void mem_mappings_give(enum mem_mappings kind, uint32_t nr)
+{
+	if (nr > sim_run_.mappings_used[kind])
+		sim_fail("misuse", "more mappings are given back than were taken");
+	sim_run_.mappings_used[kind] -= nr;
+}
+
+void mem_mappings_read(struct mem_mappings_stat *stat)
+{
+	*stat = (struct mem_mappings_stat){ .max = MAPPINGS_MAX };
+	for (unsigned i = 0; i < MAPPINGS_KINDS_NR; i++)
+		stat->used[i] = sim_run_.mappings_used[i];
+}
+
 /* ---- guards ---- */
 
 bool mem_guard_works(void)

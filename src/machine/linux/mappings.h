@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MACHINE_LINUX_MAPPINGS_H
+#define MACHINE_LINUX_MAPPINGS_H
+
+#include <stdint.h>
+
+/* For tests: the process may have @system_max mappings.  0: as the system says. */
+void mappings_set_system_max(uint64_t system_max);
+
+#endif
