@@ -46,7 +46,7 @@ struct quire_vmalloc_options {
  * Returns   the first byte, or NULL with errno set; then nothing has changed:
  *             EINVAL      @bytes is 0, or a flag is unknown
  *             ENOSPC      no hole of addresses is large enough, even after purging
- *             ENOMEM      the limit is reached even so, or the system refused
+ *             ENOMEM      the limit is reached even so, or the system refused, mappings included
  *             EOWNERDEAD  an instance with backing:memfd, in a child of fork
  * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits and may refuse spuriously;
  *           from a signal handler only with NOLOCK.
@@ -125,8 +125,9 @@ void quire_kvfree(struct quire *q, void *addr);
  *
  * Returns   the mapping's first byte, or NULL with errno: EINVAL (no pages, or one that is not a
  *           page of @q), ENOTSUP (backing:anon), ENOSPC, ENOMEM (also at the system's bound on
- *           mappings), EOWNERDEAD.
- * Context   may wait; makes system calls.
+ *           mappings, even after purging), EOWNERDEAD.
+ * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits and may refuse spuriously;
+ *           makes system calls.
  * Pair      quire_vunmap(), before the pages are freed.
  * Linux     vmap().
  */

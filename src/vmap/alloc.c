@@ -10,9 +10,7 @@
  * areas, which have few pages to save), or when its program would otherwise go beyond what may be
  * cached.  Writing to a new page costs 150 to 1,300 ns, so a program
  * that uses its areas never comes more often than that; one that does not is served by classes.
- *
- * The last resort holds purge_mutex and keeps every CPU's stacks closed: what is in flight has
- * arrived, and what is freed meanwhile is on the lazy list, where it is seen (V11).
+ * The last resort is resort.c's.
  */
 #include "vmap/vmap.h"
 
@@ -25,7 +23,6 @@
 #define RESCUE_SOME    32u
 #define MIDDLE_BYTES   ((size_t)64 << 10)
 #define LARGE_BYTES    ((size_t)2 << 20)
-#define LAST_ROUNDS    64u
 #define FLAGS_NO_WAIT  (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
@@ -211,25 +208,25 @@ static uint32_t from_merged(struct vmap *v, struct request *request)
 
 /* ---- the last resort ---- */
 
-static uint32_t after_purge(struct vmap *v, struct request *request, int *error)
-{
-	uint32_t index = RANGE_NONE;
+/* An allocation that was refused, or a range that could not be made usable. */
+struct refused {
+	struct resort resort;
+	struct request *request;
+	uint32_t index;
+};
 
-	if (!mutex_try(&v->purge_mutex)) {
-		fetch_add_relaxed(&v->purge_waits, 1);
-		mutex_acquire(&v->purge_mutex);
-	}
-	cpus_close(v);
-	for (unsigned round = 0; round < LAST_ROUNDS; round++) {
-		purge_everything(v);
-		index = from_free(v, request, error);
-		/* Counted before it is published: nothing was freed since, nothing is on its way. */
-		if (index != RANGE_NONE || load_relaxed(&v->lazy_pages) == 0)
-			break;
-	}
-	cpus_open(v);
-	mutex_release(&v->purge_mutex);
-	return index;
+static struct refused *refused_of(struct resort *resort)
+{
+	return (struct refused *)(void *)((char *)resort - offsetof(struct refused, resort));
+}
+
+static int take_attempt(struct vmap *v, struct resort *resort)
+{
+	struct refused *refused = refused_of(resort);
+	int error = 0;
+
+	refused->index = from_free(v, refused->request, &error);
+	return refused->index != RANGE_NONE ? 0 : error;
 }
 
 /* Those that are only there to be compared: one purge, one attempt. */
@@ -247,36 +244,53 @@ static uint32_t after_purge_of_2016(struct vmap *v, struct request *request, int
 
 static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
 {
-	uint32_t index;
+	struct refused refused = { .resort = { .attempt = take_attempt },
+				   .request = request,
+				   .index = RANGE_NONE };
 
 	if ((request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) && !MUTANT(vmap_nowait_waits))
 		return RANGE_NONE;
 	if (v->policy == QUIRE_PURGE_COUNTER || MUTANT(purge_loser_does_not_wait) ||
 	    MUTANT(purge_counter_as_lock))
 		return after_purge_of_2016(v, request, error);
-	index = after_purge(v, request, error);
-	if (index != RANGE_NONE || *error != -ENOMEM)
-		return index;
-	page_make_room(v->q);
-	return after_purge(v, request, error);
+	*error = resort_try_all(v, &refused.resort);
+	return refused.index;
 }
 
 /* ---- together ---- */
 
-/* What a range needs before its user sees it.  A refusal puts it back. */
-static int prepare(struct vmap *v, uint32_t index, const struct request *request)
+static int use_attempt(struct vmap *v, struct resort *resort)
 {
-	struct range *r = range_at(v, index);
-	int error = vmap_commit(v, r, request->flags);
+	const struct refused *refused = refused_of(resort);
+	struct range *r = range_at(v, refused->index);
+	int error = vmap_commit(v, r, refused->request->flags);
+
+	return error ? error : vmap_prepare(v, r, refused->request);
+}
+
+/* Committing splits a mapping, and so does a guard that is one; a purge makes room for both. */
+static int make_usable(struct vmap *v, uint32_t index, struct request *request)
+{
+	struct refused refused = { .resort = { .attempt = use_attempt, .mappings = true },
+				   .request = request,
+				   .index = index };
+	int error = use_attempt(v, &refused.resort);
+
+	if (error == 0 || (request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)))
+		return error;
+	return resort_try_all(v, &refused.resort);
+}
+
+/* What a range needs before its user sees it.  A refusal puts it back. */
+static int prepare(struct vmap *v, uint32_t index, struct request *request)
+{
 	lock_token token;
 	uint64_t uncharge = 0;
 
-	if (!error)
-		error = vmap_prepare(v, r, request);
-	if (!error)
+	if (make_usable(v, index, request) == 0)
 		return 0;
 	if (request->flags & QUIRE_NOLOCK) {
-		r->next = RANGE_NONE;
+		range_at(v, index)->next = RANGE_NONE;
 		lazy_publish_chain(v, index);
 		decay_kick(v);
 		return -ENOMEM;

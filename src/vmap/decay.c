@@ -161,9 +161,8 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	return now_ns + beat_ms(v) * UINT64_C(1000000);
 }
 
-size_t decay_shrink(struct quire_module *module)
+size_t decay_purge(struct vmap *v)
 {
-	struct vmap *v = vmap_of(module);
 	uint64_t pages;
 
 	mutex_acquire(&v->purge_mutex);
@@ -175,15 +174,23 @@ size_t decay_shrink(struct quire_module *module)
 	return ((size_t)pages << v->page_shift) + pool_shrink(&v->pool) + ram_shrink(v);
 }
 
+/* Aliases of blocks in use hold no memory but mappings, which may be what is wanted. */
+size_t decay_shrink(struct quire_module *module)
+{
+	struct vmap *v = vmap_of(module);
+	size_t bytes = decay_purge(v);
+
+	ram_unmap_aliases(v);
+	return bytes;
+}
+
 void quire_vm_unmap_aliases(struct quire *q)
 {
 	int error;
 	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, &error) : NULL;
 
-	if (v == NULL)
-		return;
-	decay_shrink(&v->module);
-	ram_unmap_aliases(v);
+	if (v != NULL)
+		decay_shrink(&v->module);
 }
 
 size_t quire_vmap_purge(struct quire *q)
@@ -191,5 +198,5 @@ size_t quire_vmap_purge(struct quire *q)
 	int error;
 	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, &error) : NULL;
 
-	return v != NULL ? decay_shrink(&v->module) : 0;
+	return v != NULL ? decay_purge(v) : 0;
 }

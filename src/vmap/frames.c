@@ -62,9 +62,58 @@ uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_
 	return vmap_alloc_addresses(v, &request, error);
 }
 
-int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count)
+struct mapping {
+	struct resort resort;
+	char *addr;
+	void *const *pages;
+	size_t count;
+	bool dirty; /* some of it is mapped */
+};
+
+static struct mapping *mapping_of(struct resort *resort)
 {
-	return mem_map_frames(addr, pages, count, (size_t)1 << v->page_shift);
+	return (struct mapping *)(void *)((char *)resort - offsetof(struct mapping, resort));
+}
+
+/* Takes back what an attempt had mapped, which holds mappings too. */
+static void unmap_partly(const struct vmap *v, struct mapping *mapping)
+{
+	struct mem_range one;
+	struct gather gather;
+
+	gather_begin(&gather, &one, 1);
+	gather_unmap_frames(&gather, mapping->addr, mapping->count << v->page_shift);
+	gather_finish(&gather);
+	mapping->dirty = !gather_gave_back(&gather, mapping->addr);
+}
+
+static int map_attempt(struct vmap *v, struct resort *resort)
+{
+	struct mapping *mapping = mapping_of(resort);
+	int error = -ENOMEM;
+
+	if (mapping->dirty)
+		unmap_partly(v, mapping);
+	if (!mapping->dirty)
+		error = mem_map_frames(mapping->addr, mapping->pages, mapping->count,
+				       (size_t)1 << v->page_shift);
+	if (error)
+		unmap_partly(v, mapping);
+	return error;
+}
+
+int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count, unsigned flags)
+{
+	struct mapping mapping = { .resort = { .attempt = map_attempt, .mappings = true },
+				   .addr = addr,
+				   .pages = pages,
+				   .count = count };
+	int error = map_attempt(v, &mapping.resort);
+
+	if (error == 0 || (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) ||
+	    MUTANT(mappings_refused_without_purge))
+		return error;
+	return resort_try_all(v, &mapping.resort);
 }
 
 void frames_give(struct vmap *v, uint32_t index)
@@ -104,7 +153,7 @@ void *frames_map_area(struct vmap *v, void *const *pages, size_t count, enum qui
 		return NULL;
 	range_at(v, index)->owner = RANGE_NONE; /* no block */
 	addr = range_addr(v, range_at(v, index));
-	*error = frames_map(v, addr, pages, count);
+	*error = frames_map(v, addr, pages, count, flags);
 	if (*error == 0)
 		return addr;
 	give_refused(v, index, flags);

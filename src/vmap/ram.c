@@ -279,7 +279,7 @@ static void *map_small(struct vmap *v, void *const *pages, size_t count, int *er
 		return NULL;
 	addr = range_addr(v, range_at(v, ram_block(ram, place.index)->range));
 	addr += (size_t)place.offset << v->page_shift;
-	*error = frames_map(v, addr, pages, count);
+	*error = frames_map(v, addr, pages, count, 0);
 	if (*error != 0) {
 		give(v, ram, &place);
 		return NULL;

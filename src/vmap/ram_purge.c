@@ -149,14 +149,14 @@ static void finish(const struct vmap *v, struct ram *ram, struct gather *gather)
 	gather_lend(gather, v->vector, PURGE_RANGES);
 }
 
-void ram_unmap_aliases(struct vmap *v)
+void ram_unmap_aliases_locked(struct vmap *v)
 {
 	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
 	struct gather gather;
 
+	CHECK(mutex_is_held(&v->purge_mutex));
 	if (ram == NULL)
 		return;
-	mutex_acquire(&v->purge_mutex);
 	gather_begin(&gather, v->ranges, PURGE_RANGES);
 	gather_lend(&gather, v->vector, PURGE_RANGES);
 	for (uint32_t slot = 0; slot < load_acquire(&ram->slots_end); slot++) {
@@ -173,6 +173,12 @@ void ram_unmap_aliases(struct vmap *v)
 	if (gather.ranges_nr != 0)
 		fetch_add_relaxed(&v->flushes, 1);
 	finish(v, ram, &gather);
+}
+
+void ram_unmap_aliases(struct vmap *v)
+{
+	mutex_acquire(&v->purge_mutex);
+	ram_unmap_aliases_locked(v);
 	mutex_release(&v->purge_mutex);
 }
 

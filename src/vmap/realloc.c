@@ -129,8 +129,13 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 		return NULL;
 	}
 	if (bytes > usable_bytes(v, r) && !grow_in_place(v, index, &request) &&
-	    !grow_after_merge(v, index, &request))
-		return move(q, addr, old_bytes, bytes, flags);
+	    !grow_after_merge(v, index, &request)) {
+		void *to = move(q, addr, old_bytes, bytes, flags);
+
+		/* Before it was refused everything was purged, what followed the area included. */
+		if (to != NULL || !grow_in_place(v, index, &request))
+			return to;
+	}
 	if (UNLIKELY(q->annotated))
 		annotate_resize(addr, old_bytes, bytes);
 	if (request.pages < r->usable - r->usable / 4)

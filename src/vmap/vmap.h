@@ -377,6 +377,17 @@ uint32_t purge_sort(struct vmap *v, uint32_t chain);
 /* Returns the ranges of a sorted chain before @end. */
 void purge_return(struct vmap *v, uint32_t chain, uint32_t end);
 
+/* ---- resort.c: before anything is refused ---- */
+/* Something that was refused and is to be tried again. */
+struct resort {
+	int (*attempt)(struct vmap *v, struct resort *resort); /* 0 or -errno; under purge_mutex */
+	bool mappings; /* it may lack mappings: those of blocks in use are given back as well */
+};
+/* The attempt once all that vmap holds is purged; it waits for that.  What the attempt said last. */
+int resort_try(struct vmap *v, struct resort *resort);
+/* The same; and, for -ENOMEM, once more when pages and other modules have given up what they cache. */
+int resort_try_all(struct vmap *v, struct resort *resort);
+
 /* ---- frames.c: ranges behind which stand frames ---- */
 /* The areas of an instance that can map frames; NULL with *@error set. */
 struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsigned flags,
@@ -384,7 +395,9 @@ struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsig
 /* Addresses for frames, with a guard page or aligned to their number; RANGE_NONE. */
 uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_vmap_kind kind,
 		     unsigned flags, int *error);
-int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count);
+/* Maps them at @addr, in a range of frames.  Before it refuses, what holds mappings is purged, unless
+ * @flags forbid to wait.  0 or -ENOMEM, with nothing mapped. */
+int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count, unsigned flags);
 /* Gives a busy range up; the purge takes the aliases. */
 void frames_give(struct vmap *v, uint32_t index);
 /* A range of frames that begins at @addr, filled; what quire_vmap() returns. */
@@ -399,12 +412,14 @@ void ram_fini(struct vmap *v);
 void ram_retire(struct vmap *v, uint32_t block);
 void ram_purge_fragmented(struct vmap *v, bool force);
 void ram_unmap_aliases(struct vmap *v);
+void ram_unmap_aliases_locked(struct vmap *v); /* under purge_mutex */
 size_t ram_shrink(struct vmap *v);
 uint64_t ram_blocks(struct vmap *v);
 int ram_verify(struct vmap *v);
 
 /* ---- decay.c: by time, and on demand ---- */
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
+size_t decay_purge(struct vmap *v);
 size_t decay_shrink(struct quire_module *module);
 /* The worker shall come to what was freed; at once if there is more than may be. */
 void decay_kick(struct vmap *v);

@@ -170,6 +170,50 @@ SIM_TEST(vmap_refused_leaves_nothing, .events = SIM_MEMORY | SIM_REFUSE, .refusa
 	check_end(scene, 0);
 }
 
+/* ---- mappings of the system's, of which there are only so many ---- */
+
+static void maps_small(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		char *addr = quire_vm_map_ram(scene->q, scene->page, 8);
+
+		SIM_CHECK(addr != NULL);
+		touch(addr);
+		quire_vm_unmap_ram(scene->q, addr, 8);
+	}
+}
+
+static void maps_an_area(void *arg)
+{
+	struct ram_scene *scene = arg;
+	char *addr = quire_vmap(scene->q, scene->page, 8, 0);
+
+	SIM_CHECK(addr != NULL);
+	quire_vunmap(scene->q, addr);
+}
+
+static void purges_all(void *arg)
+{
+	quire_vmap_purge(((struct ram_scene *)arg)->q);
+}
+
+/* V11: there are mappings for what is in use at one time, and what was unmapped gives up its own
+ * before anybody is refused: in a block that is in use, lazy, or in the hands of a purge. */
+SIM_TEST(mappings_in_flight_are_not_refused, .cpus_nr = 3, .events = SIM_MEMORY)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	sim_limit_aliases(16);
+	maps_an_area(scene);
+	sim_cpu(sim, 0, maps_small, scene);
+	sim_cpu(sim, 1, maps_an_area, scene);
+	sim_cpu(sim, 2, purges_all, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
 /* ---- blocks ---- */
 
 /* Fills a block with two mappings. */

@@ -2,6 +2,8 @@
 /* Areas that change their size: in place, by giving back, by moving; and what then reads zero. */
 #include "unit/vmap_case.h"
 
+#include <pthread.h>
+
 static void realloc_of_null_allocates_and_to_nothing_frees(void **state)
 {
 	struct quire *q = *state;
@@ -273,6 +275,39 @@ static void an_area_grows_in_place_where_no_copy_would_fit(void **state)
 	quire_vfree(q, addr);
 }
 
+struct other {
+	struct quire *q;
+	void *addr;
+	int cpu;
+};
+
+static void *frees_elsewhere(void *arg)
+{
+	struct other *other = arg;
+
+	assert_true(other->cpu < 0 || pin_to_cpu((unsigned)other->cpu));
+	quire_vfree(other->q, other->addr);
+	return NULL;
+}
+
+/* What stands behind the area is freed, on another CPU, and counts against the limit. */
+static void an_area_grows_in_place_after_the_last_purge(void **state)
+{
+	struct quire *q = *state;
+	char *addr = vtake(q, MIB(90), 0);
+	struct other other = { .q = q, .addr = vtake(q, MIB(90), 0) };
+	pthread_t thread;
+
+	other.cpu = allowed_cpu_next((unsigned)allowed_cpu_next(0) + 1);
+	stamp(addr, MIB(90), 6);
+	assert_int_equal(pthread_create(&thread, NULL, frees_elsewhere, &other), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	addr = quire_vrealloc(q, addr, MIB(170), 0);
+	assert_non_null(addr);
+	assert_true(is_stamped(addr, MIB(90), 6));
+	quire_vfree(q, addr);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +325,7 @@ int main(void)
 		VMAP_TEST(an_area_grows_into_the_rest_of_its_sections),
 		VMAP_TEST(growing_into_fresh_addresses_touches_none),
 		VMAP_TEST(an_area_grows_in_place_where_no_copy_would_fit),
+		VMAP_TEST(an_area_grows_in_place_after_the_last_purge),
 	};
 
 	return VMAP_TESTS_RUN("vmap_realloc", tests);

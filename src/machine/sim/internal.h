@@ -152,8 +152,9 @@ struct run {
 	uint8_t last_on_cpu[64];
 	uint8_t last_preempted;
 	size_t heap_used, reserve_used;
-	size_t reserved_bytes;	   /* handed out and not released */
-	uint32_t mappings_used[3]; /* by enum mem_mappings */
+	size_t reserved_bytes;		/* handed out and not released */
+	uint32_t mappings_used[3];	/* by enum mem_mappings */
+	size_t aliases_nr, aliases_max; /* pages mapped again; 0: as many as there are */
 	unsigned refusals_left;
 	unsigned upsets_left;
 	struct irq irqs[IRQS_MAX];

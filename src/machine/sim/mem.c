@@ -17,6 +17,11 @@ static size_t page_of(const void *addr)
 	return ((uintptr_t)addr - ARENA_PAGES) >> 12;
 }
 
+void sim_limit_aliases(size_t pages)
+{
+	sim_run_.aliases_max = pages;
+}
+
 size_t sim_reserved_bytes(void)
 {
 	return sim_run_.reserved_bytes;
@@ -288,8 +293,10 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 {
 	for (size_t i = 0; i < frames_nr; i++) {
 		sched_point(POINT_GATHER, frames[i], 0, CALLER_PC);
-		if (refused())
+		if (refused() || (sim_run_.aliases_max != 0 &&
+				  sim_run_.aliases_nr + (frame_bytes >> 12) > sim_run_.aliases_max))
 			return -12;
+		sim_run_.aliases_nr += frame_bytes >> 12;
 		map_frame((char *)addr + i * frame_bytes, frames[i], frame_bytes, CALLER_PC);
 	}
 	return 0;
@@ -373,6 +380,7 @@ static void forget_frames(const struct mem_range *range)
 {
 	for (size_t i = page_of(range->addr); i < page_of(range->addr) + (range->bytes >> 12);
 	     i++) {
+		sim_run_.aliases_nr -= memory_pages[i].frame != 0;
 		UNDO(memory_pages[i]);
 		memory_pages[i].frame = 0;
 		memory_pages[i].guard = false;

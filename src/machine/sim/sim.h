@@ -108,6 +108,8 @@ void sim_disown(const void *addr, size_t bytes);
 const void *sim_frame_of(unsigned cpu, const void *addr);
 /* Addresses reserved and not released: what a scenario's end finds leaked. */
 size_t sim_reserved_bytes(void);
+/* From here on so many pages can be mapped again at one time, and no more; 0: any number. */
+void sim_limit_aliases(size_t pages);
 /* Waits while *@word == @value; sim_wake() wakes everybody who waits for @word. */
 void sim_wait(const uint32_t *word, uint32_t value);
 void sim_wake(const uint32_t *word);

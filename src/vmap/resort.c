@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/resort.c - the last resort: an attempt with nothing cached, lazy or in flight
+ *
+ * What an allocation can lack is addresses, memory under the limit, or mappings of the system's, of
+ * which a process has vm.max_map_count.  All three are held by what was freed and not yet purged: on
+ * CPUs' stacks, among the pooled ranges, on the lazy lists, in the hands of a purge in flight, and, as
+ * to mappings, in blocks of small mappings that are still in use.
+ *
+ * So the attempt is repeated under purge_mutex, for which a purge in flight is waited, with every CPU's
+ * stacks closed, so that what is freed meanwhile is on the lazy list, where it is seen.  A refusal
+ * after that means that no sequence of purges would have helped (V11).
+ */
+#include "vmap/vmap.h"
+
+#define LAST_ROUNDS 64u
+
+int resort_try(struct vmap *v, struct resort *resort)
+{
+	int error = -ENOMEM;
+
+	if (!mutex_try(&v->purge_mutex)) {
+		fetch_add_relaxed(&v->purge_waits, 1);
+		mutex_acquire(&v->purge_mutex);
+	}
+	cpus_close(v);
+	for (unsigned round = 0; round < LAST_ROUNDS; round++) {
+		purge_everything(v);
+		if (resort->mappings)
+			ram_unmap_aliases_locked(v);
+		error = resort->attempt(v, resort);
+		/* Counted before it is published: nothing was freed since, nothing is on its way. */
+		if (error == 0 || load_relaxed(&v->lazy_pages) == 0)
+			break;
+	}
+	cpus_open(v);
+	mutex_release(&v->purge_mutex);
+	return error;
+}
+
+int resort_try_all(struct vmap *v, struct resort *resort)
+{
+	int error = resort_try(v, resort);
+
+	if (error != -ENOMEM)
+		return error;
+	page_make_room(v->q);
+	return resort_try(v, resort);
+}
