@@ -202,7 +202,7 @@ struct quire_page_stat {
 	uint32_t page_shift;
 	uint32_t block_order; /* pageblock: 2 MiB */
 	uint32_t zones_nr;
-	uint64_t limit_pages;	  /* most that can be online */
+	uint64_t limit_pages;	  /* most that is handed out, areas and per-CPU memory included */
 	uint64_t online_pages;	  /* in committed sections */
 	uint64_t free_pages;	  /* in the buddy */
 	uint64_t cached_pages;	  /* on stacks, lists and depots */

@@ -56,18 +56,24 @@ static void set_geometry(struct quire *q, const struct quire_options *options)
 	q->fast_flags_end = q->zones_nr == 1 ? TYPES_NR : 0;
 }
 
-/* Blocks for a limit: pairs, so that the largest order of 4 KiB pages fits, in each zone. */
-static uint64_t limit_blocks(const struct quire *q, uint64_t limit_bytes)
+/*
+ * Sets the limit in pages, and returns the blocks that each zone needs for its share: pairs, so that
+ * the largest order of 4 KiB pages fits.  What they hold beyond the limit is never handed out.
+ */
+static uint32_t set_limit(struct quire *q, uint64_t limit_bytes)
 {
-	uint64_t most = ((uint64_t)UINT32_MAX >> q->block_order) - 1;
-	uint64_t unit = 2u * q->zones_nr;
-	uint64_t blocks =
-		(limit_bytes >> BLOCK_SHIFT) + ((limit_bytes & ((1u << BLOCK_SHIFT) - 1)) != 0);
+	uint64_t most = (((uint64_t)UINT32_MAX >> q->block_order) - 1) / q->zones_nr / 2 * 2;
+	uint64_t pages = limit_bytes >> q->page_shift;
+	uint64_t share = (pages + q->zones_nr - 1) / q->zones_nr;
+	uint64_t blocks = (share + block_pages(q) - 1) >> q->block_order;
 
-	if (blocks > most)
+	blocks = (blocks + 1) / 2 * 2;
+	if (blocks > most) {
 		blocks = most;
-	blocks = (blocks + unit - 1) / unit * unit;
-	return blocks > most ? blocks - unit : blocks;
+		pages = (blocks << q->block_order) * q->zones_nr;
+	}
+	q->limit_pages = pages;
+	return (uint32_t)blocks;
 }
 
 struct meta_layout {
@@ -215,9 +221,7 @@ static int reserve_halving(struct quire *q, uint64_t limit_bytes)
 	int error = -ENOMEM;
 
 	for (uint64_t limit = limit_bytes; limit >> BLOCK_SHIFT != 0; limit /= 2) {
-		uint64_t blocks = limit_blocks(q, limit);
-
-		error = reserve_span(q, (uint32_t)blocks);
+		error = reserve_span(q, set_limit(q, limit) * q->zones_nr);
 		if (error)
 			continue;
 		error = reserve_cpus(q);

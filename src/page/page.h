@@ -97,8 +97,7 @@ enum row {
 
 /* 8 bytes that belong to the page's owner: the allocator while it is free. */
 struct page {
-	uint32_t prev;
-	uint32_t next;
+	uint32_t prev, next;
 };
 
 /*
@@ -227,6 +226,7 @@ struct quire {
 	struct pcp *pcp;     /* doors_nr a zone */
 	uint32_t blocks_nr;
 	uint32_t zone_blocks; /* blocks in each zone */
+	uint64_t limit_pages; /* (c) handed out at most, charges included: sum of the zones' */
 	char *meta;	      /* reservation of state, page, tag and block */
 	size_t meta_bytes;
 	bool thp, report;

@@ -181,7 +181,7 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 		put_line(&text, "min", zone.mark_min);
 		put_line(&text, "low", zone.mark_low);
 		put_line(&text, "high", zone.mark_high);
-		put_line(&text, "spanned", zone.managed_pages);
+		put_line(&text, "spanned", (uint64_t)zone.blocks_nr << q->block_order);
 		put_line(&text, "present", zone.online_pages);
 		put_line(&text, "managed", zone.managed_pages);
 		put_line(&text, "reported", zone.zero_pages);

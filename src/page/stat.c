@@ -92,7 +92,7 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 					  .page_shift = q->page_shift,
 					  .block_order = q->block_order,
 					  .zones_nr = q->zones_nr,
-					  .limit_pages = (uint64_t)q->blocks_nr << q->block_order };
+					  .limit_pages = q->limit_pages };
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		add_zone(q, &q->zone[i], stat);
 	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++)

@@ -7,6 +7,11 @@
  * zone's pages are those of its limit, and what is not committed yet counts as available, since
  * committing it needs nobody else's memory.
  *
+ * The limit is exact, the blocks are whole: a zone's blocks may hold more than its share of the limit.
+ * That part is never available, as if somebody had charged it for good:
+ *
+ *     managed = allocated + cached + charged + available
+ *
  * Growing commits whole pageblocks (sections): their memory, their struct pages, state bytes and
  * block record.  grow_mutex lets one caller do it at a time and is never waited for by callers
  * that may not wait; no spin lock is held over a system call.
@@ -90,7 +95,7 @@ void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t b
 	zone->index = (uint8_t)index;
 	zone->block_first = block_first;
 	zone->blocks_nr = blocks_nr;
-	zone->managed_pages = (uint64_t)blocks_nr << q->block_order;
+	zone->managed_pages = q->limit_pages / q->zones_nr + (index < q->limit_pages % q->zones_nr);
 	zone->offline = empty;
 	for (unsigned row = 0; row < ROWS_NR; row++) {
 		for (unsigned o = 0; o < WHOLE_ORDERS_MAX; o++)
@@ -126,12 +131,14 @@ uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
 {
 	uint64_t pages, blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched +
 				 zone->offline.nr + zone->blocks_growing;
+	uint64_t beyond = ((uint64_t)zone->blocks_nr << q->block_order) - zone->managed_pages;
+	uint64_t taken = zone->charged_pages + beyond;
 
 	DCHECK(lock_is_held(&zone->lock));
 	pages = zone->free_pages - zone->isolated_pages + zone->reporting_pages +
 		(blocks << q->block_order);
 	/* A block that is isolated after others charged its pages leaves less than they are. */
-	return pages > zone->charged_pages ? pages - zone->charged_pages : 0;
+	return pages > taken ? pages - taken : 0;
 }
 
 /* What must stay available under @flags.  ATOMIC callers may use half of the reserve and, since they

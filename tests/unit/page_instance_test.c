@@ -77,19 +77,28 @@ static void destroying_nothing_does_nothing(void **state)
 	assert_u64_eq(count_fds(), fds);
 }
 
-/* At least what was asked for, in pairs of blocks for each zone. */
-static void a_limit_is_rounded_up_to_pairs_of_blocks(void **state)
+/* The pages of the limit, spread over the zones as evenly as can be; the blocks are whole. */
+static void a_limit_is_what_was_said_in_every_zone(void **state)
 {
-	const uint64_t limits[] = { MIB(2), MIB(2) + 1, MIB(5), MIB(63) };
+	const uint64_t limits[] = { MIB(2), MIB(2) + 1, MIB(5), MIB(5) + 65536 * 3, MIB(63) };
 
 	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < 5; i++) {
 		struct quire *q = page_make((struct quire_options){ .limit_bytes = limits[i] });
-		uint64_t bytes = stat_of(q).limit_pages << page_case->page_shift;
+		uint64_t pages = limits[i] >> page_case->page_shift, sum = 0;
 
-		assert_true(bytes >= limits[i]);
-		assert_true(bytes < limits[i] + MIB(4) * page_case->zones);
-		assert_u64_eq(bytes % (MIB(4) * page_case->zones), 0);
+		assert_u64_eq(stat_of(q).limit_pages, pages);
+		for (unsigned z = 0; z < q->zones_nr; z++) {
+			const struct zone *zone = &q->zone[z];
+
+			sum += zone->managed_pages;
+			assert_in_range(zone->managed_pages, pages / q->zones_nr,
+					pages / q->zones_nr + 1);
+			assert_true(zone->managed_pages <= (uint64_t)zone->blocks_nr
+								   << q->block_order);
+			assert_u64_eq(zone->blocks_nr % 2, 0);
+		}
+		assert_u64_eq(sum, pages);
 		quire_destroy(q);
 	}
 }
@@ -236,7 +245,7 @@ int main(void)
 		PAGE_TEST(nothing_is_left_of_a_hundred_instances),
 		PAGE_TEST(instances_know_their_own_pages_only),
 		PAGE_TEST(destroying_nothing_does_nothing),
-		PAGE_TEST(a_limit_is_rounded_up_to_pairs_of_blocks),
+		PAGE_TEST(a_limit_is_what_was_said_in_every_zone),
 		PAGE_TEST(the_geometry_follows_the_page_size),
 		PAGE_TEST(sequences_can_be_switched_off),
 		PAGE_TEST(fewer_cpus_mean_fewer_lists),
