@@ -137,7 +137,8 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
  * @options:	NULL means all zero; copied
  * @q:		receives the instance, only on success
  *
- * Reserves addresses for the limit at once (halved until the system grants them) and memory only
+ * Reserves addresses for the limit at once (less where RLIMIT_AS is small: all reservations of a
+ * process take at most half of it; halved until the system grants them) and memory only
  * as it is used.
  *
  * Returns   0; -EINVAL for an option out of range; -ENOMEM if even one section is refused.

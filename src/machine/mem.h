@@ -54,6 +54,9 @@ size_t mem_page_bytes(void);
 /* Memory of the machine, or of this process's cgroup if that is less, in bytes. */
 uint64_t mem_total_bytes(void);
 
+/* The process has one budget of addresses for all that is reserved.  Bytes of it that the next part of
+ * an instance should ask for at most, so that others find some too: half of what is left.  A hint. */
+size_t mem_reserve_share(void);
 /* Reserves addresses without memory.  @align_bytes: power of two.  @name shows in
  * /proc/self/maps.  NULL if refused. */
 void *mem_reserve(size_t bytes, size_t align_bytes, const char *name);
@@ -141,6 +144,8 @@ bool mem_guard_works(void);
 /* mem_reserve() for memory that can be mapped again.  mem_commit() and mem_release() are for it as
  * for any other; memory goes back by gather_unback_shared(). */
 void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name);
+/* In a child of fork: such a reservation, of which nothing is here, counts no more. */
+void mem_forget_shared(size_t bytes);
 /*
  * Maps frames one after the other at @addr, in place of what is there: memory that is committed,
  * advised against huge pages, and with nothing behind it on any CPU.  Each frame is @frame_bytes of

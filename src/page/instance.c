@@ -4,7 +4,8 @@
  *
  * One reservation for frames, one for what describes them (state bytes, block tags and records,
  * struct pages) and one for what CPUs own (lists, stacks, depots): three mappings, of which only
- * what is used costs memory.  The limit is halved until the system grants the addresses.
+ * what is used costs memory.  The limit is halved until the addresses are granted, which come out of a
+ * budget that all instances and their areas and per-CPU memory share (mem_reserve_share()).
  *
  * Fork.  prepare takes, in rank order, every waiting lock, every pcp lock, closes all stacks (so
  * that no thread is in the middle of a sequence while the kernel copies the address space page by
@@ -215,11 +216,15 @@ static void setup_cpus(struct quire *q, const struct quire_options *options)
 		q->stacks.slots_nr = q->stacks.doors_nr;
 }
 
-/* Halves the limit until its addresses are granted, and those of what the CPUs own. */
+/* Begins with what an instance may take of the process's addresses, and halves the limit until they are
+ * granted, and those of what the CPUs own. */
 static int reserve_halving(struct quire *q, uint64_t limit_bytes)
 {
+	uint64_t share = mem_reserve_share();
 	int error = -ENOMEM;
 
+	if (share < limit_bytes)
+		limit_bytes = share;
 	for (uint64_t limit = limit_bytes; limit >> BLOCK_SHIFT != 0; limit /= 2) {
 		error = reserve_span(q, set_limit(q, limit) * q->zones_nr);
 		if (error)
@@ -310,6 +315,7 @@ static void fork_child(struct process_member *member)
 	fork_done(q, true);
 	if (q->shared && !MUTANT(fork_child_keeps_frames)) {
 		q->dead = true;
+		mem_forget_shared(q->span_bytes);
 		q->span_bytes = 0;
 		q->fast_flags_end = 0;
 	}

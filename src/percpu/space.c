@@ -6,7 +6,8 @@
  * lie side by side in windows: a window is one stride for each CPU, rounded up to a power of two so
  * that an address is taken apart by shifts.  All windows are one reservation, made at first use;
  * each becomes usable with its first chunk.  Addresses are plenty: four times the limit, at most
- * 16 GiB for each CPU, so that a granule's number fits into 32 bits.
+ * 16 GiB for each CPU, so that a granule's number fits into 32 bits, and at most what this part may
+ * take of the process's addresses (mem_reserve_share()).
  *
  * What describes chunks stands in arrays by chunk number, likewise reserved at once and committed
  * as they grow; what is committed counts against the limit.
@@ -173,13 +174,17 @@ static void space_release(struct percpu *pc)
 	mem_release(pc->arrays, pc->arrays_bytes);
 }
 
-/* Reserves all of it, half as much until the system grants it. */
+/* Reserves all of it, half as much until the addresses are granted. */
 int space_init(struct percpu *pc)
 {
-	uint64_t limit = (uint64_t)pc->q->blocks_nr << BLOCK_SHIFT, windows;
+	uint64_t limit, share, windows;
 
 	set_geometry(pc);
+	limit = pc->q->limit_pages << pc->page_shift;
+	share = mem_reserve_share();
 	windows = 4 * limit / pc->units / QUIRE_PERCPU_STRIDE;
+	if (share >> pc->window_shift < windows)
+		windows = share >> pc->window_shift;
 	windows = windows < 2 ? 2 : windows > WINDOWS_MAX ? WINDOWS_MAX : windows;
 	for (; windows != 0; windows /= 2)
 		if (reserve_windows(pc, (uint32_t)windows) == 0)

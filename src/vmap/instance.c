@@ -2,8 +2,8 @@
 /*
  * vmap/instance.c - an instance's areas: made when first asked for, taken apart, and fork
  *
- * The span is a reservation of four times the limit, since freed areas wait with their addresses; it
- * is halved until the system grants it.  Beside it stand the map and the heads, which cost memory
+ * The span is a reservation of four times the limit, since freed areas wait with their addresses, or of
+ * what this part may take of the process's (mem_reserve_share()); it is halved until it is granted.  Beside it stand the map and the heads, which cost memory
  * where there are areas, and what the CPUs own.
  *
  * Fork.  Both waiting locks, every CPU's lock with its stacks closed, then the lock of the ranges; the
@@ -122,10 +122,14 @@ static int reserve(struct vmap *v)
 {
 	const struct quire_options *options = &v->q->options;
 	size_t most = (size_t)(UINT32_MAX - 1024) << v->page_shift;
-	size_t bytes = options->vmap_span_bytes != 0 ? options->vmap_span_bytes
-						     : v->q->span_bytes * SPAN_PER_LIMIT;
+	size_t bytes = options->vmap_span_bytes != 0
+			       ? options->vmap_span_bytes
+			       : ((size_t)v->q->limit_pages << v->page_shift) * SPAN_PER_LIMIT;
+	size_t share = mem_reserve_share();
 	int error = -ENOMEM;
 
+	if (bytes > share)
+		bytes = share;
 	if (bytes > most)
 		bytes = most >> BLOCK_SHIFT << BLOCK_SHIFT;
 	for (; error && bytes >> BLOCK_SHIFT != 0; bytes /= 2)

@@ -212,14 +212,15 @@ static void commit_beyond_a_real_limit_is_refused(void **state)
 	expect_life(commit_under_a_limit, NULL);
 }
 
-/* RLIMIT_AS leaves room for the reservation but not for the slack that alignment wants. */
+/* RLIMIT_AS leaves room for the reservation, in the half that is ours, but not for the slack that
+ * alignment wants. */
 static void reserve_without_slack(void *arg)
 {
 	const size_t bytes = 512 * MIB;
 	char *base;
 
 	(void)arg;
-	confine_limit(RLIMIT_AS, status_bytes("VmSize") + bytes + 64 * MIB);
+	confine_limit(RLIMIT_AS, status_bytes("VmSize") + 2 * bytes + 64 * MIB);
 	base = mem_reserve(bytes, mem_page_bytes(), "quire-test");
 	CHECK(base != NULL);
 	mem_release(base, bytes);

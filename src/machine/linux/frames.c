@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 
 #include "base/check.h"
+#include "machine/linux/addresses.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/gather.h"
 #include "machine/linux/system.h"
@@ -54,6 +55,11 @@ void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name)
 		return NULL;
 	}
 	return addr;
+}
+
+void mem_forget_shared(size_t bytes)
+{
+	addresses_put(bytes);
 }
 
 /*

@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "machine/linux/addresses.h"
 #include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/system.h"
@@ -53,15 +54,15 @@ static uintptr_t align_up(uintptr_t value, size_t align_bytes)
 	return (value + align_bytes - 1) & ~((uintptr_t)align_bytes - 1);
 }
 
-static void unmap(void *addr, size_t bytes)
+/* Gives up a mapping, or at least its memory: unmapping may need one mapping more than the process may
+ * have.  0, or -errno if the addresses are lost. */
+static int give_up(void *addr, size_t bytes)
 {
-	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
-	if (backing_unmap(addr, bytes) == 0)
-		return;
-	/* Unmapping may need one mapping more than the process may have.  Then the addresses are
-	 * lost, but not the memory, if the system allows at least that. */
-	if (backing_advise(addr, bytes, MADV_DONTNEED) != 0)
+	int error = backing_unmap(addr, bytes);
+
+	if (error != 0 && backing_advise(addr, bytes, MADV_DONTNEED) != 0)
 		backing_advise(addr, bytes, BACKING_DONTNEED_LOCKED);
+	return error;
 }
 
 /* Unmaps @start .. @end if there is anything; 0 or -errno. */
@@ -85,11 +86,11 @@ static uintptr_t map_and_trim(size_t bytes, size_t align_bytes)
 	if (is_refusal(mapped))
 		return 0;
 	if (cut(start, used) != 0) {
-		unmap((void *)start, mapped_bytes);
+		give_up((void *)start, mapped_bytes);
 		return 0;
 	}
 	if (cut(used + bytes, end) != 0) {
-		unmap((void *)used, end - used);
+		give_up((void *)used, end - used);
 		return 0;
 	}
 	return used;
@@ -104,7 +105,7 @@ static uintptr_t map_exactly(size_t bytes, size_t align_bytes)
 		return 0;
 	if (((uintptr_t)mapped & (align_bytes - 1)) == 0)
 		return (uintptr_t)mapped;
-	unmap((void *)mapped, bytes);
+	give_up((void *)mapped, bytes);
 	return 0;
 }
 
@@ -114,12 +115,16 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 
 	CHECK_VALUES((align_bytes & (align_bytes - 1)) == 0, align_bytes, bytes);
 	CHECK_VALUES(is_page_aligned(NULL, bytes), bytes, align_bytes);
+	if (!addresses_take(bytes))
+		return NULL;
 	if (align_bytes > mem_page_bytes() && bytes + align_bytes > bytes)
 		addr = map_and_trim(bytes, align_bytes);
 	if (addr == 0)
 		addr = map_exactly(bytes, align_bytes);
-	if (addr == 0)
+	if (addr == 0) {
+		addresses_put(bytes);
 		return NULL;
+	}
 	annotate_reserve((void *)addr, bytes);
 	system_name_range((void *)addr, bytes, name);
 	return (void *)addr;
@@ -127,8 +132,10 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 
 void mem_release(void *addr, size_t bytes)
 {
+	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
 	annotate_release(addr, bytes);
-	unmap(addr, bytes);
+	if (give_up(addr, bytes) == 0)
+		addresses_put(bytes);
 }
 
 int mem_commit(void *addr, size_t bytes, const char *name)

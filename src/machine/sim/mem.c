@@ -37,6 +37,12 @@ uint64_t mem_total_bytes(void)
 	return UINT64_C(256) << 20;
 }
 
+/* Room is what the arena has. */
+size_t mem_reserve_share(void)
+{
+	return SIZE_MAX;
+}
+
 bool mem_is_locked(void)
 {
 	return false;
@@ -271,6 +277,12 @@ void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name)
 		memory_pages[page_of(addr) + i].shared = true;
 	}
 	return addr;
+}
+
+/* Nothing is counted but what a run reserves. */
+void mem_forget_shared(size_t bytes)
+{
+	(void)bytes;
 }
 
 static void map_frame(char *addr, const char *frame, size_t bytes, uintptr_t pc)

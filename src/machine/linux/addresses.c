@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * addresses.c - how many addresses all reservations of the process may take together
+ *
+ * Reservations cost no memory, but they count against RLIMIT_AS like any mapping, and the program
+ * needs addresses too: for its stacks, its malloc, its files.  So there is one budget for all
+ * instances and all their parts: half of RLIMIT_AS, or of the address space where there is no such
+ * limit.  mem_reserve() refuses what would exceed it.
+ *
+ * Shares.  Pages are reserved when an instance is made, areas and per-CPU memory at their first use,
+ * and another instance may follow.  So nobody may take all that is left: a part gets at most half of
+ * it, of what the program has left as well.  In an otherwise empty process of limit L, the pages get
+ * L/4, the areas L/8, per-CPU memory L/16, and the program keeps more than half.
+ *
+ * The limit is read each time: a program may lower it when it runs.
+ */
+#include "machine/linux/addresses.h"
+
+#include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+
+#include "machine/atomic.h"
+#include "machine/linux/system.h"
+#include "machine/mem.h"
+
+/* Atomic, relaxed: bytes in all reservations.  A child of fork inherits both. */
+static uint64_t taken_bytes;
+
+/* Of RLIMIT_AS; UINT64_MAX if there is none, or if nobody may ask. */
+static uint64_t limit_bytes(void)
+{
+	struct rlimit limit;
+
+	if (SYSTEM_CALL(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+/* The first thread's stack lies at the top, so its addresses have as many bits as there can be. */
+static uint64_t space_bytes(void)
+{
+	uint64_t top = (uint64_t)getauxval(AT_RANDOM);
+
+	return top != 0 ? UINT64_C(2) << (63 - __builtin_clzll(top)) : UINT64_C(1) << 47;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t budget_bytes(uint64_t limit)
+{
+	return least(limit, space_bytes()) / 2;
+}
+
+/* "14317 ...": the first number of statm is the address space in use, in pages.  0: not known. */
+static uint64_t used_bytes(void)
+{
+	char text[64];
+	uint64_t pages = 0;
+
+	if (system_read_file("/proc/self/statm", text, sizeof(text)) <= 0)
+		return 0;
+	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
+		pages = pages * 10 + (uint64_t)(*at - '0');
+	return pages * mem_page_bytes();
+}
+
+bool addresses_take(size_t bytes)
+{
+	uint64_t budget = budget_bytes(limit_bytes());
+	uint64_t taken = load_relaxed(&taken_bytes);
+
+	do {
+		if (taken > budget || bytes > budget - taken)
+			return false;
+	} while (!cas_relaxed(&taken_bytes, &taken, taken + bytes));
+	return true;
+}
+
+void addresses_put(size_t bytes)
+{
+	fetch_sub_relaxed(&taken_bytes, (uint64_t)bytes);
+}
+
+size_t mem_reserve_share(void)
+{
+	uint64_t limit = limit_bytes(), budget = budget_bytes(limit);
+	uint64_t taken = load_relaxed(&taken_bytes);
+	uint64_t room = budget > taken ? budget - taken : 0;
+	uint64_t used;
+
+	if (limit != UINT64_MAX) {
+		used = used_bytes();
+		room = least(room, used < limit ? (limit - used) / 2 : 0);
+	}
+	return (size_t)(room / 2);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* addresses.h - the process's budget of reserved addresses */
+#ifndef MACHINE_LINUX_ADDRESSES_H
+#define MACHINE_LINUX_ADDRESSES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Counts addresses that are about to be reserved; false, and nothing is counted, if they exceed the
+ * budget. */
+bool addresses_take(size_t bytes);
+/* Addresses are the process's again. */
+void addresses_put(size_t bytes);
+
+#endif
