@@ -4,14 +4,17 @@
  *
  * @ptr is CPU 0's copy, as quire_alloc_percpu() returns it, of an integer, a pointer or a bool of
  * 1, 2, 4 or 8 bytes, naturally aligned; the copy of a CPU lies cpu * QUIRE_PERCPU_STRIDE bytes
- * above.  The macros convert as plain C does: quire_this_cpu_sub(ptr, val) means *ptr -= val, also
- * where val is unsigned and *ptr is wider.
+ * above.  Anything else does not compile.  An operand is converted to the type of *ptr first, as
+ * Linux's macros do it: quire_this_cpu_sub(ptr, val) and sub_return subtract val, also where val is
+ * unsigned and *ptr is wider.  Adding -val is something else then, as in plain C: a minus before an
+ * unsigned int makes a large number of 32 bits.
  *
  *	T    quire_this_cpu_read(ptr)			T is the type of *ptr
  *	void quire_this_cpu_write(ptr, val)
  *	void quire_this_cpu_add(ptr, val)		and sub, and, or
  *	void quire_this_cpu_inc(ptr)			and dec
- *	T    quire_this_cpu_add_return(ptr, val)	the new value
+ *	T    quire_this_cpu_add_return(ptr, val)	the new value; and sub_return
+ *	T    quire_this_cpu_inc_return(ptr)		and dec_return
  *	T    quire_this_cpu_xchg(ptr, val)		the old value
  *	T    quire_this_cpu_cmpxchg(ptr, old, new)	the old value: equal to @old if it was done
  *	T    quire_this_cpu_sum(ptr)			of all CPUs' copies, modulo the width
@@ -29,6 +32,8 @@
  * the sequences of the process for good, and all are atomic from then on; a CPU without a unit works
  * on the copy of another.  docs/percpu.md, "Where no sequence can run".
  *
+ * Compiled with -DQUIRE_NO_SEQUENCES every operation is a call, for debuggers that step.
+ *
  * The calling thread's thread pointer must lead to a thread descriptor of libc's, its own.  Legal
  * anywhere, signal handlers included, but between vfork and exec.
  */
@@ -38,6 +43,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+#include <type_traits>
+#endif
 
 #include <quire/arch/this_cpu.h>
 
@@ -110,6 +119,10 @@ __attribute__((constructor)) static void quire_this_cpu_begin_(void)
 
 #define QUIRE_THIS_CPU_UNLIKELY_(refused) __builtin_expect(refused, 0)
 
+#define QUIRE_THIS_CPU_MESSAGE_                                                                    \
+	"quire_this_cpu_*: *ptr must be an integer, an enumeration, a bool or a pointer of 1, 2, " \
+	"4 or 8 bytes"
+
 #define QUIRE_THIS_CPU_DEFINE_QUIET_(op, OP, bytes, type)                                          \
 	QUIRE_THIS_CPU_INLINE_ void quire_this_cpu_##op##_##bytes(volatile void *ptr, type value)  \
 	{                                                                                          \
@@ -176,6 +189,16 @@ QUIRE_THIS_CPU_DEFINE_(8, uint64_t)
 #ifdef __cplusplus
 }
 
+/* What *ptr may be; the message is what a user reads. */
+template <class T> struct quire_this_cpu_check {
+	static_assert((std::is_integral<T>::value || std::is_enum<T>::value ||
+		       std::is_pointer<T>::value) &&
+			      (sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 ||
+			       sizeof(T) == 8),
+		      QUIRE_THIS_CPU_MESSAGE_);
+	typedef char type;
+};
+
 /* A type without const and volatile, which a cast must not name. */
 template <class T> struct quire_this_cpu_plain {
 	typedef T type;
@@ -190,8 +213,20 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 	typedef T type;
 };
 #define QUIRE_THIS_CPU_TYPE_(ptr) typename quire_this_cpu_plain<__typeof__(*(ptr))>::type
+#define QUIRE_THIS_CPU_WIDTH_(ptr)                                                                 \
+	((void)sizeof(typename quire_this_cpu_check<QUIRE_THIS_CPU_TYPE_(ptr)>::type))
 #else
 #define QUIRE_THIS_CPU_TYPE_(ptr) __typeof__(*(ptr))
+/* The compiler's classes 1 to 5 are void aside integers, enumerations, bools and pointers. */
+#define QUIRE_THIS_CPU_WIDTH_(ptr)                                                                 \
+	((void)sizeof(struct {                                                                     \
+		_Static_assert(__builtin_classify_type(*(ptr)) >= 1 &&                             \
+				       __builtin_classify_type(*(ptr)) <= 5 &&                     \
+				       (sizeof(*(ptr)) == 1 || sizeof(*(ptr)) == 2 ||              \
+					sizeof(*(ptr)) == 4 || sizeof(*(ptr)) == 8),               \
+			       QUIRE_THIS_CPU_MESSAGE_);                                           \
+		char unused;                                                                       \
+	}))
 #endif
 
 /*
@@ -199,11 +234,6 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
  * operand becomes what assignment to *ptr would make of it, and then its bits; bits become what
  * *ptr is.
  */
-#define QUIRE_THIS_CPU_WIDTH_(ptr)                                                                 \
-	((void)sizeof(char[sizeof(*(ptr)) == 1 || sizeof(*(ptr)) == 2 || sizeof(*(ptr)) == 4 ||    \
-					   sizeof(*(ptr)) == 8                                     \
-				   ? 1                                                             \
-				   : -1]))
 #define QUIRE_THIS_CPU_BITS_(ptr, val) ((uint64_t)(QUIRE_THIS_CPU_TYPE_(ptr))(val))
 
 #define QUIRE_THIS_CPU_QUIET_(op, ptr, bits)                                                       \
@@ -232,6 +262,10 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 #define quire_this_cpu_dec(ptr)	     QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_MAX)
 #define quire_this_cpu_add_return(ptr, val)                                                        \
 	QUIRE_THIS_CPU_VALUE_(add_return, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_sub_return(ptr, val)                                                        \
+	QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_C(0) - QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_inc_return(ptr) QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_C(1))
+#define quire_this_cpu_dec_return(ptr) QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_MAX)
 #define quire_this_cpu_xchg(ptr, val)                                                              \
 	QUIRE_THIS_CPU_VALUE_(xchg, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
 

@@ -73,6 +73,8 @@ static void area_clear(void)
 		SAME_VALUE(type, from, quire_this_cpu_read(ptr), native);                          \
 		SAME_VALUE(type, from, quire_this_cpu_add_return(ptr, val),                        \
 			   native = (type)((uint64_t)native + (uint64_t)(type)(val)));             \
+		SAME_VALUE(type, from, quire_this_cpu_sub_return(ptr, val),                        \
+			   native = (type)((uint64_t)native - (uint64_t)(type)(val)));             \
 		SAME(type, from, assert_true(quire_this_cpu_xchg(ptr, val) == (type)(from)),       \
 		     native = (type)(val));                                                        \
 		SAME(type, from,                                                                   \
@@ -96,6 +98,8 @@ static void area_clear(void)
 		SAME(type, 7, quire_this_cpu_dec(ptr), native--);                                  \
 		SAME(type, 0, quire_this_cpu_dec(ptr), native--);                                  \
 		SAME(type, -1, quire_this_cpu_inc(ptr), native++);                                 \
+		SAME_VALUE(type, -1, quire_this_cpu_inc_return(ptr), ++native);                    \
+		SAME_VALUE(type, 0, quire_this_cpu_dec_return(ptr), --native);                     \
 		SAME_OPERAND(type, 0, ui_one);                                                     \
 		SAME_OPERAND(type, 0, -ui_one);                                                    \
 		SAME_OPERAND(type, -1, ui_one);                                                    \

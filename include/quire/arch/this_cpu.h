@@ -70,8 +70,9 @@ struct quire_this_cpu_words {
 #define QUIRE_THIS_CPU_TSAN_ 0
 #endif
 
-/* ThreadSanitizer sees neither sequences nor what they order: its builds call the library. */
-#if defined(__SANITIZE_THREAD__) || QUIRE_THIS_CPU_TSAN_
+/* ThreadSanitizer sees neither sequences nor what they order, and who steps through one instruction
+ * by instruction never reaches its end: such builds call the library. */
+#if defined(QUIRE_NO_SEQUENCES) || defined(__SANITIZE_THREAD__) || QUIRE_THIS_CPU_TSAN_
 #define QUIRE_THIS_CPU_SEQUENCES 0
 #elif defined(__x86_64__) && defined(__LP64__)
 #define QUIRE_THIS_CPU_SEQUENCES 1
