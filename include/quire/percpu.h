@@ -109,7 +109,8 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr);
  * quire_percpu_shrink - give back all per-CPU memory that no object needs
  * @q:		instance
  *
- * Empties every CPU's cached offsets, depopulates every empty page and destroys free chunks.
+ * Frees the variables of libraries that were unloaded, empties every CPU's cached offsets, depopulates
+ * every empty page and destroys free chunks.
  *
  * Returns   bytes uncharged.
  * Context   may wait; not from a signal handler.
@@ -123,9 +124,12 @@ size_t quire_percpu_shrink(struct quire *q);
  *	...
  *	*(long *)quire_per_cpu_ptr(hits, cpu) += 1;
  *
- * The name is a pointer to CPU 0's copy.  It is NULL until the constructor of the program or
- * library that defines it has run, and again after its destructor.  What follows the macro
- * initialises every copy.  The variables live in the default instance.
+ * The name is a pointer to CPU 0's copy.  It is set before main() and before every constructor that
+ * has no priority of its own, those of C++ objects included; until then it is NULL.  What follows
+ * the macro initialises every copy and must be constant.  The variables live in the default
+ * instance for as long as their program or library is loaded: at exit() they stay, since threads,
+ * destructors and handlers of atexit() may still use them; after dlclose() the next definition, or
+ * quire_percpu_shrink(), frees their room.
  */
 struct quire_percpu_variable {
 	void **pointer;
@@ -134,33 +138,54 @@ struct quire_percpu_variable {
 	size_t align;
 };
 
+/* The first priority that is not the implementation's own. */
+#define QUIRE_PER_CPU_PRIORITY 101
+
+/* C++ would initialise anything else after the constructor below has copied it. */
+#if defined(__cplusplus) && defined(__clang__)
+#define QUIRE_PER_CPU_CONSTANT __attribute__((require_constant_initialization))
+#elif defined(__cplusplus) && __GNUC__ >= 10
+#define QUIRE_PER_CPU_CONSTANT __constinit
+#else
+#define QUIRE_PER_CPU_CONSTANT
+#endif
+
 #define QUIRE_DEFINE_PER_CPU(type, name)                                                           \
-	extern __attribute__((visibility("hidden"))) type quire_content_##name;                    \
+	extern QUIRE_PER_CPU_CONSTANT __attribute__((visibility("hidden")))                        \
+	type quire_content_##name;                                                                 \
 	type *name;                                                                                \
-	static const struct quire_percpu_variable quire_variable_##name = {                        \
-		(void **)&name, &quire_content_##name, sizeof(type), __alignof__(type)             \
-	};                                                                                         \
-	static __attribute__((constructor)) void quire_define_##name(void)                         \
+	static __attribute__((constructor(QUIRE_PER_CPU_PRIORITY))) void quire_define_##name(void) \
 	{                                                                                          \
-		quire_percpu_define(&quire_variable_##name);                                       \
+		const struct quire_percpu_variable quire_variable = {                              \
+			(void **)&name, &quire_content_##name, sizeof(type), __alignof__(type)     \
+		};                                                                                 \
+                                                                                                   \
+		quire_percpu_define(&quire_variable);                                              \
 	}                                                                                          \
-	static __attribute__((destructor)) void quire_undefine_##name(void)                        \
-	{                                                                                          \
-		quire_percpu_undefine(&quire_variable_##name);                                     \
-	}                                                                                          \
-	type quire_content_##name
+	QUIRE_PER_CPU_CONSTANT type quire_content_##name
 
 #define QUIRE_DECLARE_PER_CPU(type, name) extern type *name
 
 /**
  * quire_percpu_define - what the constructor of a per-CPU variable calls
+ * @variable:	only read during the call
  *
  * Takes room from the static area, then the reserved one, then like any object, and copies the
  * content to every CPU.  Without memory the process stops with one line: a variable cannot refuse.
+ * The room is freed when the library that contains the pointer has been unloaded.
+ *
+ * Context   may wait; not from a signal handler.
  */
 void quire_percpu_define(const struct quire_percpu_variable *variable);
 
-/** quire_percpu_undefine - what its destructor calls: frees the copies */
+/**
+ * quire_percpu_undefine - free a variable's copies now, and set its pointer to NULL
+ * @variable:	names the pointer; nothing happens if that is NULL already
+ *
+ * For variables that the program defines by a call of its own.  No thread may use it any more.
+ *
+ * Context   may wait; not from a signal handler.
+ */
 void quire_percpu_undefine(const struct quire_percpu_variable *variable);
 
 #define QUIRE_PERCPU_STAT_VERSION 1

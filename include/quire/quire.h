@@ -151,6 +151,10 @@ int quire_create(const struct quire_options *options, struct quire **q);
  * quire_destroy - take an instance apart; everything allocated from it goes too
  * @q:		NULL does nothing.  No other thread may be using it.
  *
+ * The default instance may be destroyed as well: the next quire_default() makes another, and per-CPU
+ * variables move there with what they hold, so that destructors and handlers of atexit() still find
+ * them.
+ *
  * Context   waits for the worker; not from a signal handler.
  */
 void quire_destroy(struct quire *q);

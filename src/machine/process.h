@@ -20,6 +20,10 @@ struct process_member {
 	void (*fork_child)(struct process_member *member);
 };
 
+/*
+ * From the first member on, the library that contains this code stays loaded whatever is closed: the
+ * worker runs in it, memory that was handed out needs it, and another thread may be in it.
+ */
 void process_register(struct process_member *member);
 void process_unregister(struct process_member *member);
 /* Held while the way of counting of a reference is switched: one at a time in a process, as the
@@ -36,6 +40,12 @@ const char *process_env(const char *name);
 struct quire;
 /* The process's own instance: made by @make at the first call, once; NULL if it could not be. */
 struct quire *process_default(struct quire *(*make)(void));
+/* @q is the process's own no more, if it was: the next call of the above makes another. */
+void process_forget_default(struct quire *q);
+/* How many libraries were unloaded so far. */
+uint64_t process_unloaded_nr(void);
+/* @pointer lies in a program or library that is loaded, and reads @value.  No lock may be held. */
+bool process_is_loaded(void *const *pointer, const void *value);
 /* Prints one line and ends the process with status 2: wrong configuration. */
 _Noreturn void process_exit_conf(const char *line);
 /* Sets errno of the calling thread: the public edge only. */

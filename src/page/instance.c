@@ -396,6 +396,7 @@ void quire_destroy(struct quire *q)
 {
 	if (q == NULL)
 		return;
+	process_forget_default(q); /* first: what is moved must not come back here */
 	process_unregister(&q->member);
 	work_stop(&q->work);
 	modules_fini(q);

@@ -264,6 +264,7 @@ size_t quire_percpu_shrink(struct quire *q)
 
 	if (pc == NULL)
 		return 0;
+	variables_collect(pc);
 	mutex_acquire(&pc->alloc_mutex);
 	bytes = shrink(pc);
 	mutex_release(&pc->alloc_mutex);

@@ -36,8 +36,10 @@ static void fork_done(struct quire_module *module, bool child)
 {
 	struct percpu *pc = module_percpu(module);
 
-	if (child) /* whoever looked for all is not here: its pages stay pending */
+	if (child) { /* whoever looked for all is not here: its pages stay pending */
 		pc->looking = false;
+		pc->variables.collecting = false;
+	}
 	if (!MUTANT(percpu_fork_leaves_out_the_lock))
 		percpu_unlock(pc, pc->kept);
 	cache_open_all(pc);
@@ -67,6 +69,8 @@ static void fini(struct quire_module *module)
 {
 	struct percpu *pc = module_percpu(module);
 
+	variables_move(pc);
+	variables_fini(pc);
 	page_uncharge(pc->q, pc->populated_pages * pc->units);
 	store_release(&pc->q->percpu, (struct percpu *)NULL);
 	cache_fini(pc);

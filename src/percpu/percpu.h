@@ -49,6 +49,7 @@
 #include "machine/clock.h"
 #include "machine/mem.h"
 #include "page/page.h"
+#include "percpu/variable.h"
 
 #define GRANULE_SHIFT  3
 #define UNIT_PAGES_MAX 64u
@@ -225,6 +226,7 @@ struct percpu {
 	uint64_t decayed_ns;	  /* (m) */
 	struct mem_range *ranges; /* (m) a gather's */
 	unsigned ranges_max;
+	struct variables variables;		    /* (m) */
 	char *arrays;				    /* (c) the reservation of all arrays */
 	size_t arrays_bytes, cpu_bytes, self_bytes; /* (c) */
 
@@ -378,7 +380,6 @@ static inline bool chunk_is_usable(const struct percpu_chunk *chunk)
 }
 uint32_t bits_count(uint64_t bits);
 uint32_t bits_run(uint64_t bits);
-
 static inline uint32_t bit_lowest(uint64_t bits)
 {
 	return (uint32_t)__builtin_ctzll(bits);
@@ -443,7 +444,6 @@ static inline struct percpu *percpu_if_any(struct quire *q)
 {
 	return load_acquire(&q->percpu); /* pairs with percpu_of() */
 }
-
 int percpu_verify(struct percpu *pc);
 void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat);
 

@@ -4,10 +4,48 @@
  *
  * QUIRE_DEFINE_PER_CPU leaves a content and a pointer; its constructor comes here.  Room is taken
  * from the first chunk's static area, then from its reserved one, both populated since the first
- * chunk was made; then like any object.  A library that is closed frees its variables, so what was
- * reserved for libraries is there for the next one.
+ * chunk was made; then like any object.
+ *
+ * Each variable has a record: where its pointer is, and what was stored there.  There is no
+ * destructor, since one cannot tell exit() from dlclose(), and at exit threads still count.  Instead
+ * the next definition after some library was unloaded, or a call that gives memory back, asks for
+ * each record whether the pointer is still in a loaded object and still has the value.  If not, the
+ * library is gone (a new one at the same address begins with a pointer that is NULL), and the room
+ * is freed.  So what was reserved for libraries is there for the next one.
+ *
+ * An instance that is destroyed hands its variables to the new default instance, with what each CPU's
+ * copy holds: they belong to the program, not to whoever destroys what he allocated.
+ *
+ * The records are in pages of their own, under alloc_mutex.  The loader is only asked with no lock held:
+ * process.h.  One thread asks at a time, so that a record which was taken out and reused meanwhile is
+ * not taken for what it was.
  */
 #include "percpu/map.h"
+
+struct variable {
+	void **pointer; /* NULL: no variable */
+	void *ptr;	/* what it was set to */
+	size_t bytes, align;
+	bool in_object;		    /* the pointer was in a loaded object */
+	struct variable *next_free; /* while there is no variable */
+};
+
+/* Pages are only added, in front, until the instance ends. */
+struct variable_page {
+	struct variable_page *next;
+	struct variable variable[];
+};
+
+/* A walk through all records, which may drop the mutex between two steps. */
+struct walk {
+	struct variable_page *page;
+	size_t index;
+};
+
+static size_t variables_a_page(void)
+{
+	return (mem_page_bytes() - sizeof(struct variable_page)) / sizeof(struct variable);
+}
 
 /* Room between two pages of the first chunk; NULL if there is none. */
 static char *from_area(struct percpu *pc, const struct request *request, enum kind kind)
@@ -51,22 +89,209 @@ static char *allocate(struct quire *q, const struct quire_percpu_variable *varia
 	return ptr;
 }
 
-void quire_percpu_define(const struct quire_percpu_variable *variable)
+/* ---- records ---- */
+
+/* The next record that is a variable's; NULL after the last.  Under alloc_mutex. */
+static struct variable *walk_next(struct walk *walk)
+{
+	for (; walk->page != NULL; walk->page = walk->page->next, walk->index = 0) {
+		while (walk->index < variables_a_page()) {
+			struct variable *record = &walk->page->variable[walk->index++];
+
+			if (record->pointer != NULL)
+				return record;
+		}
+	}
+	return NULL;
+}
+
+static void record_put_locked(struct percpu *pc, struct variable *record)
+{
+	CHECK(mutex_is_held(&pc->alloc_mutex));
+	*record = (struct variable){ .next_free = pc->variables.free };
+	pc->variables.free = record;
+}
+
+static int records_grow_locked(struct percpu *pc)
+{
+	size_t bytes = mem_page_bytes();
+	struct variable_page *page = mem_reserve(bytes, bytes, "quire-percpu");
+
+	CHECK(mutex_is_held(&pc->alloc_mutex));
+	if (page == NULL)
+		return -ENOMEM;
+	if (mem_commit(page, bytes, "quire-percpu") != 0) {
+		mem_release(page, bytes);
+		return -ENOMEM;
+	}
+	page->next = pc->variables.pages;
+	pc->variables.pages = page;
+	for (size_t i = 0; i < variables_a_page(); i++)
+		record_put_locked(pc, &page->variable[i]);
+	return 0;
+}
+
+static int record_add(struct percpu *pc, const struct variable *variable)
+{
+	int error = 0;
+
+	mutex_acquire(&pc->alloc_mutex);
+	if (pc->variables.free == NULL)
+		error = records_grow_locked(pc);
+	if (!error) {
+		struct variable *record = pc->variables.free;
+
+		pc->variables.free = record->next_free;
+		*record = *variable;
+	}
+	mutex_release(&pc->alloc_mutex);
+	return error;
+}
+
+void variables_fini(struct percpu *pc)
+{
+	while (pc->variables.pages != NULL) {
+		struct variable_page *page = pc->variables.pages;
+
+		pc->variables.pages = page->next;
+		mem_release(page, mem_page_bytes());
+	}
+}
+
+/* ---- after a library was unloaded ---- */
+
+static bool is_gone(const struct variable *variable)
+{
+	return variable->in_object && !process_is_loaded(variable->pointer, variable->ptr);
+}
+
+static struct walk walk_begin(struct percpu *pc)
+{
+	struct walk walk;
+
+	mutex_acquire(&pc->alloc_mutex);
+	walk = (struct walk){ .page = pc->variables.pages };
+	mutex_release(&pc->alloc_mutex);
+	return walk;
+}
+
+/* Copies the next record, and says where it is; false after the last. */
+static bool walk_read(struct percpu *pc, struct walk *walk, struct variable *variable)
+{
+	struct variable *record;
+
+	mutex_acquire(&pc->alloc_mutex);
+	record = walk_next(walk);
+	if (record != NULL)
+		*variable = *record;
+	mutex_release(&pc->alloc_mutex);
+	return record != NULL;
+}
+
+static void free_gone(struct percpu *pc)
+{
+	struct walk walk = walk_begin(pc);
+	struct variable variable;
+
+	while (walk_read(pc, &walk, &variable)) {
+		if (!is_gone(&variable))
+			continue;
+		mutex_acquire(&pc->alloc_mutex);
+		record_put_locked(pc, &walk.page->variable[walk.index - 1]);
+		mutex_release(&pc->alloc_mutex);
+		quire_free_percpu(pc->q, variable.ptr);
+	}
+}
+
+void variables_collect(struct percpu *pc)
+{
+	uint64_t unloaded_nr = process_unloaded_nr();
+	bool mine;
+
+	mutex_acquire(&pc->alloc_mutex);
+	mine = pc->variables.unloaded_nr != unloaded_nr && !pc->variables.collecting;
+	if (mine) {
+		pc->variables.unloaded_nr = unloaded_nr;
+		pc->variables.collecting = true;
+	}
+	mutex_release(&pc->alloc_mutex);
+	if (!mine)
+		return;
+	free_gone(pc);
+	mutex_acquire(&pc->alloc_mutex);
+	pc->variables.collecting = false;
+	mutex_release(&pc->alloc_mutex);
+}
+
+/* ---- definition ---- */
+
+/* Each CPU's copy is initialised from the content of its own, @stride apart, or of CPU 0 from @units on. */
+static void define(const struct quire_percpu_variable *variable, size_t stride, unsigned units)
 {
 	struct quire *q = quire_default();
-	char *ptr = allocate(q, variable);
+	struct variable record = { .pointer = variable->pointer,
+				   .bytes = variable->bytes,
+				   .align = variable->align };
+	struct percpu *pc = q != NULL ? percpu_of(q, 0) : NULL;
 
-	if (ptr == NULL)
+	if (pc != NULL)
+		variables_collect(pc);
+	record.ptr = allocate(q, variable);
+	record.in_object = process_is_loaded(variable->pointer, *variable->pointer);
+	if (record.ptr == NULL || record_add(percpu_of(q, 0), &record) != 0)
 		process_exit_conf("quire: no memory for a per-CPU variable");
 	for (unsigned cpu = 0; cpu < quire_percpu_units(q); cpu++)
-		memcpy(quire_per_cpu_ptr(ptr, cpu), variable->content, variable->bytes);
-	*variable->pointer = ptr;
+		memcpy(quire_per_cpu_ptr(record.ptr, cpu),
+		       (const char *)variable->content + (cpu < units ? cpu : 0) * stride,
+		       variable->bytes);
+	*variable->pointer = record.ptr;
+}
+
+void quire_percpu_define(const struct quire_percpu_variable *variable)
+{
+	define(variable, 0, 1);
 }
 
 void quire_percpu_undefine(const struct quire_percpu_variable *variable)
 {
 	void *ptr = *variable->pointer;
+	struct percpu *pc = ptr != NULL ? percpu_of(quire_default(), 0) : NULL;
+	struct variable *record;
+	struct walk walk;
 
+	if (pc == NULL)
+		return;
+	mutex_acquire(&pc->alloc_mutex);
+	walk = (struct walk){ .page = pc->variables.pages };
+	do
+		record = walk_next(&walk);
+	while (record != NULL && record->pointer != variable->pointer);
+	if (record != NULL)
+		record_put_locked(pc, record);
+	mutex_release(&pc->alloc_mutex);
 	*variable->pointer = NULL;
-	quire_free_percpu(quire_default(), ptr);
+	quire_free_percpu(pc->q, ptr);
+}
+
+static void move(const struct variable *old, unsigned units)
+{
+	const struct quire_percpu_variable variable = {
+		.pointer = old->pointer,
+		.content = old->ptr,
+		.bytes = old->bytes,
+		.align = old->align,
+	};
+
+	define(&variable, QUIRE_PERCPU_STRIDE, units);
+}
+
+void variables_move(struct percpu *pc)
+{
+	struct walk walk = walk_begin(pc);
+	struct variable old = { .pointer = NULL };
+
+	while (walk_read(pc, &walk, &old)) {
+		if (!is_gone(&old))
+			move(&old, pc->units);
+	}
 }

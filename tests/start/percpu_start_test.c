@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu_start_test.c - libraries that inlined sequences come and go
+ * percpu_start_test.c - libraries that have variables, inlined sequences or Quire itself come and go
  *
  * Method   A thread runs sequences of a library that was opened, and stops outside of it.  The
  *          library is closed, which unmaps its descriptors.  Then the thread is preempted often: if
@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "machine/cpu.h"
 #include "machine/process.h"
 
+#include <quire/percpu.h>
 #define QUIRE_PERCPU_OPS_NO_INLINE
 #include <quire/percpu_ops.h>
 
@@ -90,10 +92,128 @@ static void closed_library_leaves_nothing_armed(void **state)
 	}
 }
 
+/* ---- variables ----------------------------------------------------------------------------------- */
+
+static long (*plugin_count(void *library))(void)
+{
+	long (*count)(void);
+
+	if (library == NULL)
+		fail_msg("%s", dlerror());
+	*(void **)&count = dlsym(library, "plugin_count");
+	assert_non_null(count);
+	return count;
+}
+
+static void *plugin_open(const char *variable)
+{
+	return dlopen(getenv(variable), RTLD_NOW | RTLD_LOCAL);
+}
+
+/* What libraries share is not the copy of Quire that this program contains. */
+static void *shared_call(const char *name)
+{
+	void *library = dlopen("libquire.so.0", RTLD_NOW | RTLD_NOLOAD);
+
+	assert_non_null(library);
+	return dlsym(library, name);
+}
+
+static uint64_t shared_objects_nr(void)
+{
+	int (*stat_read)(struct quire * q, struct quire_percpu_stat * stat);
+	struct quire *(*get_default)(void);
+	struct quire_percpu_stat stat;
+
+	*(void **)&stat_read = shared_call("quire_percpu_stat_read");
+	*(void **)&get_default = shared_call("quire_default");
+	assert_int_equal(stat_read(get_default(), &stat), 0);
+	return stat.objects;
+}
+
+static void shared_shrink(void)
+{
+	struct quire *(*get_default)(void);
+	size_t (*shrink)(struct quire * q);
+	int (*verify)(struct quire * q);
+
+	*(void **)&get_default = shared_call("quire_default");
+	*(void **)&shrink = shared_call("quire_percpu_shrink");
+	*(void **)&verify = shared_call("quire_verify");
+	(void)shrink(get_default());
+	assert_int_equal(verify(get_default()), 0);
+}
+
+static void closed_library_gives_its_variables_back(void **state)
+{
+	uint64_t open = 0;
+
+	(void)state;
+	for (unsigned turn = 0; turn < 100; turn++) {
+		void *library = plugin_open("QUIRE_VARIABLES_PLUGIN");
+		long (*count)(void) = plugin_count(library);
+
+		assert_int_equal(count(), 3 * (long)process_cpus_possible() + 1);
+		/* The definition took in what the one before had left. */
+		if (turn == 0)
+			open = shared_objects_nr();
+		assert_u64_eq(shared_objects_nr(), open);
+		assert_int_equal(dlclose(library), 0);
+		assert_false(is_mapped(*(void **)&count));
+	}
+	shared_shrink();
+	assert_u64_eq(open - shared_objects_nr(), 1);
+}
+
+/* Something is unloaded, but not what has the variable: it stays. */
+static void variables_of_open_libraries_stay_when_others_close(void **state)
+{
+	void *library = plugin_open("QUIRE_VARIABLES_PLUGIN");
+	long (*count)(void) = plugin_count(library);
+	long first = count();
+
+	(void)state;
+	assert_int_equal(dlclose(dlopen(getenv("QUIRE_PLUGIN"), RTLD_NOW | RTLD_LOCAL)), 0);
+	shared_shrink();
+	assert_int_equal(count(), first + 1);
+	assert_int_equal(dlclose(library), 0);
+}
+
+/* An instance is in it, whose worker and whose fork handlers run its code. */
+static void library_that_contains_quire_stays_once_it_was_used(void **state)
+{
+	long units = 0;
+	size_t maps = 0;
+
+	(void)state;
+	for (unsigned turn = 0; turn < 10; turn++) {
+		void *library = plugin_open("QUIRE_STATIC_PLUGIN");
+		long (*count)(void) = plugin_count(library);
+		pid_t child;
+		int status = 1;
+
+		if (turn == 0)
+			units = count() - 1;
+		assert_int_equal(count(), units + 2 + turn);
+		assert_int_equal(dlclose(library), 0);
+		assert_true(is_mapped(*(void **)&count));
+		child = fork();
+		if (child == 0)
+			_exit(0);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+		maps = turn == 1 ? count_maps() : maps;
+	}
+	assert_true(count_maps() <= maps);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(closed_library_leaves_nothing_armed),
+		cmocka_unit_test(closed_library_gives_its_variables_back),
+		cmocka_unit_test(variables_of_open_libraries_stay_when_others_close),
+		cmocka_unit_test(library_that_contains_quire_stays_once_it_was_used),
 	};
 
 	return cmocka_run_group_tests_name("percpu_start", tests, NULL, NULL);

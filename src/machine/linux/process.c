@@ -26,6 +26,7 @@
 #include "base/text.h"
 #include "machine/linux/cpulist.h"
 #include "machine/linux/fence.h"
+#include "machine/linux/object.h"
 #include "machine/linux/system.h"
 #include "machine/lock.h"
 
@@ -46,6 +47,8 @@ static struct {
 	pthread_once_t once;
 	/* Atomic: 0 until it is known. */
 	unsigned cpus_possible;
+	/* Atomic, written under making. */
+	struct quire *own;
 } process = {
 	.making = { .rank = RANK_DEFAULT },
 	.mutex = { .rank = RANK_INSTANCES },
@@ -101,6 +104,7 @@ struct lock *process_switch_lock(void)
 
 void process_register(struct process_member *member)
 {
+	object_pin();
 	add_handlers();
 	mutex_acquire(&process.mutex);
 	member->prev = process.last;
@@ -224,20 +228,28 @@ void process_set_errno(int error)
 /* One thread makes it, others wait on the lock; a failure is tried again by the next caller. */
 struct quire *process_default(struct quire *(*make)(void))
 {
-	static struct quire *made; /* atomic: pairs with the store below */
-	struct quire *q = load_acquire(&made);
+	struct quire *q = load_acquire(&process.own); /* pairs with the store below */
 
 	if (LIKELY(q != NULL))
 		return q;
+	object_pin();
 	add_handlers();
 	mutex_acquire(&process.making);
-	q = load_acquire(&made);
+	q = load_acquire(&process.own);
 	if (q == NULL) {
 		q = make();
-		store_release(&made, q);
+		store_release(&process.own, q);
 	}
 	mutex_release(&process.making);
 	return q;
+}
+
+void process_forget_default(struct quire *q)
+{
+	mutex_acquire(&process.making);
+	if (process.own == q)
+		store_release(&process.own, (struct quire *)NULL);
+	mutex_release(&process.making);
 }
 
 void process_exit_conf(const char *line)

@@ -83,6 +83,21 @@ struct quire *process_default(struct quire *(*make)(void))
 	return NULL;
 }
 
+void process_forget_default(struct quire *q)
+{
+	(void)q;
+}
+
+uint64_t process_unloaded_nr(void)
+{
+	return 0;
+}
+
+bool process_is_loaded(void *const *pointer, const void *value)
+{
+	return *pointer == value;
+}
+
 _Noreturn void process_exit_conf(const char *line)
 {
 	sim_fail("misuse", "%s", line);

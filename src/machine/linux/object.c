@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object.c - the program and libraries that are loaded: which are still here, and how to stay
+ *
+ * A destructor cannot tell dlclose() from exit(), and at exit threads may still use what it would take
+ * away.  So nothing is taken away by destructors: whether an object is still loaded is asked here,
+ * later.  The loader counts what it has loaded and unloaded, which makes the question cheap while
+ * nothing was unloaded.
+ *
+ * No lock of ours may be held here: the loader's lock is taken, and another thread may call us with
+ * that one held, from a constructor.
+ */
+#include "machine/linux/object.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stddef.h>
+
+#include "machine/atomic.h"
+#include "machine/process.h"
+
+/* A program without a dynamic loader, or a libc without these, has nothing that could be unloaded. */
+extern __typeof__(dladdr1) dladdr1 __attribute__((weak));
+extern __typeof__(dlsym) dlsym __attribute__((weak));
+
+static int take_unloaded_nr(struct dl_phdr_info *object, size_t bytes, void *arg)
+{
+	uint64_t *unloaded_nr = arg;
+
+	if (bytes >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(object->dlpi_subs))
+		*unloaded_nr = object->dlpi_subs;
+	return 1; /* the first object says it for all */
+}
+
+uint64_t process_unloaded_nr(void)
+{
+	uint64_t unloaded_nr = 0;
+
+	(void)dl_iterate_phdr(take_unloaded_nr, &unloaded_nr);
+	return unloaded_nr;
+}
+
+struct question {
+	void *const *pointer;
+	const void *value;
+	bool is_loaded, is_same;
+};
+
+/* While the loader calls this, nothing is unloaded. */
+static int ask_object(struct dl_phdr_info *object, size_t bytes, void *arg)
+{
+	struct question *question = arg;
+
+	(void)bytes;
+	for (unsigned i = 0; i < object->dlpi_phnum && !question->is_loaded; i++) {
+		const ElfW(Phdr) *header = &object->dlpi_phdr[i];
+		uintptr_t offset =
+			(uintptr_t)question->pointer - object->dlpi_addr - header->p_vaddr;
+
+		if (header->p_type != PT_LOAD || !(header->p_flags & PF_R) ||
+		    offset >= header->p_memsz)
+			continue;
+		question->is_loaded = true;
+		question->is_same = *question->pointer == question->value;
+	}
+	return question->is_loaded;
+}
+
+bool process_is_loaded(void *const *pointer, const void *value)
+{
+	struct question question = { .pointer = pointer, .value = value };
+
+	(void)dl_iterate_phdr(ask_object, &question);
+	return question.is_loaded && question.is_same;
+}
+
+/* The link map's first entry is the program, which has no name and stays by itself. */
+static void pin(void)
+{
+	static char here;
+	struct link_map *map = NULL;
+	__typeof__(dlopen) *open_object;
+	Dl_info info;
+
+	if (dladdr1 == NULL || dlsym == NULL ||
+	    dladdr1(&here, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || map == NULL ||
+	    map->l_name[0] == '\0')
+		return;
+	/* By name: the linker warns of static programs that refer to it. */
+	*(void **)&open_object = dlsym(RTLD_DEFAULT, "dlopen");
+	/* A refusal leaves the object as closeable as it was. */
+	if (open_object != NULL)
+		(void)open_object(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+void object_pin(void)
+{
+	static uint32_t
+		is_pinned; /* atomic; two threads may both pin, neither may wait for the other */
+	int errno_before = errno;
+
+	if (load_relaxed(&is_pinned))
+		return;
+	pin();
+	store_relaxed(&is_pinned, 1);
+	errno = errno_before;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* variable.h - an instance's per-CPU variables: variable.c */
+#ifndef PERCPU_VARIABLE_H
+#define PERCPU_VARIABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct percpu;
+struct variable;
+struct variable_page;
+
+/* All under alloc_mutex. */
+struct variables {
+	struct variable_page *pages; /* records, used or not */
+	struct variable *free;
+	uint64_t unloaded_nr; /* libraries, when the records were last looked through */
+	bool collecting;      /* somebody looks through them */
+};
+
+/* Frees the variables of libraries that were unloaded since.  No lock may be held. */
+void variables_collect(struct percpu *pc);
+/* The instance ends: its variables go on in the default one, with what they hold. */
+void variables_move(struct percpu *pc);
+void variables_fini(struct percpu *pc);
+
+#endif
