@@ -4,6 +4,17 @@
  *
  * Order 0 is one page; the largest is QUIRE_ORDER_MAX.  Content is unspecified unless QUIRE_ZERO
  * was given.  All frees are legal anywhere, signal handlers included.
+ *
+ * What QUIRE_NOWAIT and QUIRE_ATOMIC promise.  Such a call waits for no thread that allocates, grows,
+ * drains or gives memory back; it may make system calls of its own that commit addresses.  It is not
+ * refused because another thread is doing any of that.  It is refused
+ *   - at the limit: NOWAIT leaves the reserve of the min watermark, ATOMIC three eighths of it, and
+ *     neither drains other CPUs' lists, whose pages it therefore may miss;
+ *   - if the system refuses to commit memory;
+ *   - if every block that is not in use yet is being committed by others at that moment: the last 4 to
+ *     32 MiB of the limit, or 15 threads at once that all may not wait;
+ *   - for the time in which quire_release() or the worker has the last free blocks in hand.
+ * QUIRE_NOLOCK commits nothing and is served from what is online.
  */
 #ifndef QUIRE_PAGE_H
 #define QUIRE_PAGE_H

@@ -28,7 +28,7 @@ struct quire;
 #define QUIRE_MOVABLE	  (1u << 0) /* lifetime class: comes and goes by itself */
 #define QUIRE_RECLAIMABLE (1u << 1) /* lifetime class: a cache that is given up when asked */
 #define QUIRE_ZERO	  (1u << 2) /* every byte reads zero */
-#define QUIRE_NOWAIT	  (1u << 3) /* never waits; may refuse although memory could be had */
+#define QUIRE_NOWAIT	  (1u << 3) /* never waits for another thread's memory: quire/page.h */
 #define QUIRE_ATOMIC	  (1u << 4) /* NOWAIT, and may use the reserve below the min watermark */
 #define QUIRE_NOLOCK	  (1u << 5) /* only tries locks: legal in a signal handler; may refuse */
 #define QUIRE_NORETRY	  (1u << 6) /* one attempt: does not drain other CPUs' lists */

@@ -109,8 +109,9 @@ static int reserve_span(struct quire *q, uint32_t blocks)
 	q->meta_bytes = at.end;
 	q->meta = mem_reserve(at.end, mem_page_bytes(), "quire-meta");
 	/* State bytes and tags of blocks not yet online read zero, so that a free of a foreign
-	 * address inside the span is seen as misuse instead of faulting. */
-	if (q->meta == NULL || mem_commit_readonly(q->meta, at.block, "quire-meta") != 0) {
+	 * address inside the span is seen as misuse instead of faulting; their records, so that walks
+	 * may pass over blocks that are being committed. */
+	if (q->meta == NULL || mem_commit_readonly(q->meta, at.page, "quire-meta") != 0) {
 		mem_release(q->base, q->span_bytes);
 		if (q->meta != NULL)
 			mem_release(q->meta, at.end);
@@ -281,8 +282,11 @@ static void fork_prepare(struct process_member *member)
 
 static void fork_done(struct quire *q, bool child)
 {
-	for (unsigned i = MUTANT(fork_leaves_out_a_rank) ? 0 : q->zones_nr; i-- != 0;)
+	for (unsigned i = MUTANT(fork_leaves_out_a_rank) ? 0 : q->zones_nr; i-- != 0;) {
+		if (child)
+			zone_fork_child_locked(&q->zone[i]);
 		lock_release(&q->zone[i].lock, q->zone[i].kept);
+	}
 	for (unsigned i = q->zones_nr; i-- != 0;)
 		lock_release(&q->zone[i].depot.lock, q->zone[i].depot.kept);
 	for (size_t i = (size_t)q->zones_nr * q->stacks.doors_nr; i-- != 0;) {

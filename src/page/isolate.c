@@ -260,7 +260,7 @@ size_t offline_whole_blocks(struct quire *q)
 	for (unsigned i = 0; i < q->zones_nr; i++) {
 		struct zone *zone = &q->zone[i];
 
-		/* blocks_touched only grows; a block missed now is not reported yet. */
+		/* A block that is missed now is not reported yet. */
 		for (uint32_t b = 0; b < load_relaxed(&zone->blocks_touched); b++) {
 			uint32_t block = zone->block_first + b;
 

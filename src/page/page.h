@@ -51,6 +51,7 @@
 #include "machine/process.h"
 #include "machine/stack.h"
 #include "machine/work.h"
+#include "page/grow.h"
 #include "page/module.h"
 #include "page/state.h"
 
@@ -179,8 +180,9 @@ struct zone {
 	bool below_high;	 /* (r) available pages under the high watermark */
 	uint32_t block_first;	 /* (c) */
 	uint32_t blocks_nr;	 /* (c) */
-	uint32_t blocks_touched; /* blocks [0, touched) were online at some time */
-	uint32_t blocks_growing; /* handed to a grower, not yet online */
+	uint32_t blocks_touched; /* (r) blocks [0, touched) were handed out to growers */
+	uint32_t blocks_growing; /* in steps, or on their way offline: neither online nor listed */
+	struct grow_step steps[GROWERS_MAX];
 	struct block_list offline;
 	uint64_t managed_pages;			/* (c) limit of this zone */
 	uint64_t online_pages;			/* (r) */
@@ -402,8 +404,6 @@ uint64_t zone_available_locked(const struct quire *q, const struct zone *zone);
 uint64_t zone_mark(const struct zone *zone, unsigned flags);
 bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
 			  uint64_t pages);
-/* Commits more sections: 0 if the zone has grown or need not, -ENOMEM, or -EAGAIN (would wait). */
-int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order);
 
 /* ---- stacks.c: this module's layout of the machine's stacks ---- */
 unsigned stacks_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);

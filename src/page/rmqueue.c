@@ -20,9 +20,6 @@
  */
 #include "page/page.h"
 
-/* A grower that loses all it grew to others this often takes part in stealing instead. */
-#define GROW_ROUNDS 4
-
 enum attempt {
 	ATTEMPT_OWN,
 	ATTEMPT_STEAL,
@@ -254,18 +251,17 @@ static uint32_t direct_from(struct quire *q, struct zone *zone, unsigned order, 
 {
 	unsigned type = page_flags_type(flags);
 	uint32_t frame;
+	int error;
 
 	if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
 		return frame;
-	/* Others may take what was grown before we do: a few rounds, then types may mix. */
-	for (unsigned round = 0; round < GROW_ROUNDS; round++) {
-		int error = zone_grow(q, zone, flags, order);
-
+	/* Others may take what was grown before we do, and then have it: each round but the last is
+	 * somebody's success.  At the limit, or refused by the system, types may mix. */
+	do {
+		error = zone_grow(q, zone, flags, order);
 		if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
 			return frame;
-		if (error)
-			break;
-	}
+	} while (!error);
 	if (rmqueue_attempt(q, zone, ATTEMPT_STEAL, order, type, flags, &frame, 1) == 1)
 		return frame;
 	return FRAME_NONE;

@@ -58,7 +58,7 @@ static uint64_t lost_pages(struct quire *q, uint64_t held_pages)
 	uint64_t cached = 0;
 
 	for (unsigned i = 0; i < q->zones_nr; i++) {
-		/* Only grows; pairs with grow_done(). */
+		/* A hint: state bytes beyond it read zero. */
 		uint32_t blocks = load_relaxed(&q->zone[i].blocks_touched);
 		uint32_t first = block_frame(q, q->zone[i].block_first);
 

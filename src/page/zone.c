@@ -13,8 +13,22 @@
  *     managed = allocated + cached + charged + available
  *
  * Growing commits whole pageblocks (sections): their memory, their struct pages, state bytes and
- * block record.  grow_mutex lets one caller do it at a time and is never waited for by callers
- * that may not wait; no spin lock is held over a system call.
+ * block record.  Callers that may wait do it one at a time, under grow_mutex, so that what one commits
+ * serves all.  A caller that may not wait and finds the mutex held commits a step of its own beside
+ * the other: it is refused for want of memory, not because somebody else is just getting some.
+ * No spin lock is held over a system call.
+ *
+ * A step takes the lowest blocks that nobody has, under the zone lock; then they are its grower's
+ * until they are online.  Beside grow_mutex each step has a mutex, which its grower never waits for:
+ * a caller that may wait and finds all blocks handed out waits for those growers there.
+ *
+ *   from   when                                              to     under
+ *   NONE   never-used or offline blocks are handed out       BUSY   zone lock
+ *   LEFT   it is taken up before any other                   BUSY   zone lock
+ *   BUSY   all its blocks are online, or none that was not   NONE   zone lock
+ *          the newest remains
+ *   BUSY   the system refused, and later steps lie behind    LEFT   zone lock
+ *   BUSY   fork: its grower stayed in the parent             LEFT   fork, in the child
  */
 #include "page/page.h"
 
@@ -97,6 +111,8 @@ void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t b
 	zone->blocks_nr = blocks_nr;
 	zone->managed_pages = q->limit_pages / q->zones_nr + (index < q->limit_pages % q->zones_nr);
 	zone->offline = empty;
+	for (unsigned i = 0; i < GROWERS_MAX; i++)
+		mutex_init(&zone->steps[i].mutex, RANK_GROW_STEP);
 	for (unsigned row = 0; row < ROWS_NR; row++) {
 		for (unsigned o = 0; o < WHOLE_ORDERS_MAX; o++)
 			zone->whole[o][row] = empty;
@@ -228,106 +244,242 @@ static void online_locked(struct quire *q, struct zone *zone, uint32_t block)
 	buddy_whole_add_locked(q, zone, frame, q->block_order, STATE_ZERO);
 }
 
-/* What one step commits: a run of never-used blocks, or one that was taken offline. */
-struct grow_step {
-	uint32_t first, blocks_nr;
-	bool was_offline;
+/* What a grower knows of its steps. */
+struct growth {
+	uint32_t needed; /* blocks in one run: a power of two */
+	bool alone;	 /* under grow_mutex */
+	bool memory_is_locked;
 };
 
-static struct grow_step grow_choose_locked(struct quire *q, struct zone *zone, uint32_t needed,
-					   bool memory_is_locked)
+/* A step in that state for this grower, which has its mutex then.  The first is grow_mutex's. */
+static struct grow_step *step_take_locked(struct zone *zone, unsigned state, bool alone)
 {
-	struct grow_step step = { .first = zone->offline.head,
-				  .blocks_nr = 1,
-				  .was_offline = true };
+	DCHECK(lock_is_held(&zone->lock));
+	if (alone && zone->steps[0].state == state)
+		return &zone->steps[0];
+	for (unsigned i = 1; i < GROWERS_MAX; i++)
+		if (zone->steps[i].state == state && mutex_try(&zone->steps[i].mutex))
+			return &zone->steps[i];
+	return NULL;
+}
+
+static void step_put(struct zone *zone, struct grow_step *step)
+{
+	if (step != &zone->steps[0])
+		mutex_release(&step->mutex);
+}
+
+/* Never-used blocks for a step; as many as are left. */
+static uint32_t blocks_wanted_locked(const struct zone *zone, const struct growth *growth)
+{
 	uint32_t left = zone->blocks_nr - zone->blocks_touched;
+	uint32_t first = zone->block_first + zone->blocks_touched;
 	uint64_t want = clamp(zone->blocks_touched / 8, GROW_BLOCKS_MIN, GROW_BLOCKS_MAX);
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (step.first != BLOCK_NONE) {
-		block_list_take(q, &zone->offline, step.first);
-		zone->blocks_growing++;
+	if (!growth->alone)
+		want = GROW_BLOCKS_MIN;
+	if (growth->memory_is_locked || want < growth->needed)
+		want = growth->needed;
+	/* The run that is needed is aligned to its size; steps of other sizes may lie before it. */
+	want += (growth->needed - (first & (growth->needed - 1))) & (growth->needed - 1);
+	return (uint32_t)(want < left ? want : left);
+}
+
+/* Hands out blocks: those of a step that was left, one that was taken offline, or never-used ones.
+ * NULL: there are none, or too many growers are at work. */
+static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
+					    const struct growth *growth)
+{
+	struct grow_step *step = step_take_locked(zone, GROW_LEFT, growth->alone);
+	uint32_t offline = zone->offline.head, n;
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (step != NULL) {
+		step->state = GROW_BUSY;
 		return step;
 	}
-	if (memory_is_locked || want < needed)
-		want = needed;
-	step = (struct grow_step){ .first = zone->block_first + zone->blocks_touched,
-				   .blocks_nr = (uint32_t)(want < left ? want : left) };
+	n = offline != BLOCK_NONE ? 1 : blocks_wanted_locked(zone, growth);
+	if (n != 0)
+		step = step_take_locked(zone, GROW_NONE, growth->alone);
+	if (step == NULL)
+		return NULL;
+	step->first = zone->block_first + zone->blocks_touched;
+	step->blocks_nr = n;
+	step->state = GROW_BUSY;
+	step->was_offline = offline != BLOCK_NONE;
+	if (offline != BLOCK_NONE) {
+		block_list_take(q, &zone->offline, offline);
+		step->first = offline;
+	} else if (!MUTANT(step_not_taken)) {
+		store_relaxed(&zone->blocks_touched, zone->blocks_touched + n);
+	}
+	zone->blocks_growing += n;
 	return step;
 }
 
-static void grow_done(struct quire *q, struct zone *zone, const struct grow_step *step, int error)
+/* The rest of a step that was refused goes to where it came from, or waits for the next grower. */
+static void step_leave_locked(struct quire *q, struct zone *zone, struct grow_step *step)
+{
+	uint32_t end = step->first + step->blocks_nr;
+
+	DCHECK(lock_is_held(&zone->lock));
+	if (!step->was_offline && end != zone->block_first + zone->blocks_touched) {
+		step->state = GROW_LEFT;
+		return;
+	}
+	if (step->was_offline)
+		block_list_push(q, &zone->offline, step->first, true);
+	else
+		store_relaxed(&zone->blocks_touched, zone->blocks_touched - step->blocks_nr);
+	zone->blocks_growing -= step->blocks_nr;
+	step->state = GROW_NONE;
+}
+
+/* The first @n blocks of a step are committed. */
+static void grow_done(struct quire *q, struct zone *zone, struct grow_step *step, uint32_t n)
 {
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
-	if (step->was_offline)
-		zone->blocks_growing--;
-	if (error && step->was_offline)
-		block_list_push(q, &zone->offline, step->first, true);
-	if (!error && !step->was_offline)
-		store_relaxed(&zone->blocks_touched, zone->blocks_touched + step->blocks_nr);
-	for (uint32_t i = 0; !error && i < step->blocks_nr; i++)
+	CHECK(step->state == GROW_BUSY);
+	zone->blocks_growing -= n;
+	if (MUTANT(step_not_taken) && !step->was_offline)
+		store_relaxed(&zone->blocks_touched, zone->blocks_touched + n);
+	for (uint32_t i = 0; i < n; i++)
 		online_locked(q, zone, step->first + i);
+	step->first += n;
+	step->blocks_nr -= n;
+	step->state = GROW_NONE;
+	if (step->blocks_nr != 0)
+		step_leave_locked(q, zone, step);
 	zone_unlock(zone, token);
+	step_put(zone, step);
 }
 
-static bool zone_has_whole(struct quire *q, struct zone *zone, unsigned order)
+/*
+ * Waits for somebody who has blocks in hand, so that they are online or to be had when it returns.
+ * -EAGAIN: look again; -ENOMEM: nobody has any.
+ */
+static int grow_wait(struct zone *zone)
+{
+	struct grow_step *busy = NULL;
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	for (unsigned i = 1; i < GROWERS_MAX; i++)
+		if (zone->steps[i].state != GROW_NONE)
+			busy = &zone->steps[i];
+	zone_unlock(zone, token);
+	if (busy == NULL || MUTANT(growers_not_waited_for))
+		return -ENOMEM;
+	mutex_acquire(&busy->mutex);
+	mutex_release(&busy->mutex);
+	return -EAGAIN;
+}
+
+/* In the child of a fork, whose growers stayed in the parent. */
+void zone_fork_child_locked(struct zone *zone)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned i = 1; i < GROWERS_MAX && !MUTANT(fork_keeps_growers); i++) {
+		mutex_init(&zone->steps[i].mutex, RANK_GROW_STEP);
+		if (zone->steps[i].state == GROW_BUSY)
+			zone->steps[i].state = GROW_LEFT;
+	}
+}
+
+static bool has_whole_locked(struct quire *q, struct zone *zone, unsigned order)
 {
 	unsigned from = order < q->block_order ? 0 : order - q->block_order;
-	bool found = false;
+
+	DCHECK(lock_is_held(&zone->lock));
+	for (unsigned o = from; o < whole_orders(q); o++)
+		for (unsigned type = 0; type < TYPES_NR; type++)
+			if (zone->whole[o][type].nr != 0)
+				return true;
+	return false;
+}
+
+/* 0: a run of the order is there to be taken; -ENOMEM: growing could not help; -EAGAIN: it could. */
+static int grow_look(struct quire *q, struct zone *zone, unsigned flags, unsigned order)
+{
+	int error = -EAGAIN;
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
-	for (unsigned o = from; o < whole_orders(q); o++)
-		for (unsigned type = 0; type < TYPES_NR; type++)
-			found = found || zone->whole[o][type].nr != 0;
+	if (!zone_has_room_locked(q, zone, flags, (uint64_t)1 << order))
+		error = -ENOMEM;
+	else if (has_whole_locked(q, zone, order))
+		error = 0;
 	zone_unlock(zone, token);
-	return found;
+	return error;
 }
 
-/* One step under grow_mutex.  0: more is online now; -ENOMEM: nothing left or refused. */
-static int grow_one(struct quire *q, struct zone *zone, uint32_t needed)
+/* One step.  0: more is online now; -ENOMEM: refused; -EAGAIN: nothing left that others are not at. */
+static int grow_one(struct quire *q, struct zone *zone, const struct growth *growth)
 {
-	bool memory_is_locked = mem_is_locked(); /* system calls: not under the lock */
-	struct grow_step step;
+	struct grow_step *step, taken = { .state = GROW_NONE };
 	lock_token token;
+	uint32_t n;
 	int error;
 
 	zone_lock_for(zone, 0, &token);
-	step = grow_choose_locked(q, zone, needed, memory_is_locked);
+	step = grow_choose_locked(q, zone, growth);
+	if (step != NULL)
+		taken = *step;
 	zone_unlock(zone, token);
-	if (step.blocks_nr == 0)
-		return -ENOMEM;
-	error = grow_commit(q, step.first, step.blocks_nr);
-	if (error && step.blocks_nr > needed) {
-		step.blocks_nr = needed;
-		error = grow_commit(q, step.first, step.blocks_nr);
+	if (step == NULL)
+		return -EAGAIN;
+	n = taken.blocks_nr;
+	error = grow_commit(q, taken.first, n);
+	if (error && n > growth->needed) {
+		n = growth->needed;
+		error = grow_commit(q, taken.first, n);
 	}
-	grow_done(q, zone, &step, error);
+	grow_done(q, zone, step, error ? 0 : n);
 	if (MUTANT(online_before_memory))
-		mem_commit(page_addr(q, block_frame(q, step.first)),
-			   (size_t)step.blocks_nr << BLOCK_SHIFT, "quire-pages");
+		mem_commit(page_addr(q, block_frame(q, taken.first)),
+			   (size_t)taken.blocks_nr << BLOCK_SHIFT, "quire-pages");
 	return error;
+}
+
+/* Takes grow_mutex, or goes without; says whether it is held. */
+static bool grow_begin(struct quire *q, unsigned flags)
+{
+	if (MUTANT(grow_without_mutex))
+		return true;
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC) && !MUTANT(nowait_waits))
+		return mutex_try(&q->grow_mutex);
+	mutex_acquire(&q->grow_mutex);
+	return true;
 }
 
 int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order)
 {
-	uint32_t needed = order > q->block_order ? 1u << (order - q->block_order) : 1u;
-	int error = 0;
+	struct growth growth = {
+		.needed = order > q->block_order ? 1u << (order - q->block_order) : 1u,
+	};
+	bool may_wait = !(flags & (QUIRE_NOWAIT | QUIRE_ATOMIC));
+	int error;
 
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK) && !MUTANT(nowait_waits)) {
-		if (!mutex_try(&q->grow_mutex))
-			return -EAGAIN;
-	} else if (!MUTANT(grow_without_mutex)) {
-		mutex_acquire(&q->grow_mutex);
+	if (flags & QUIRE_NOLOCK)
+		return -EAGAIN;
+	growth.alone = grow_begin(q, flags);
+	for (;;) {
+		error = grow_look(q, zone, flags, order);
+		if (error != -EAGAIN)
+			break;
+		if (!growth.alone && MUTANT(nowait_needs_mutex))
+			break;
+		growth.memory_is_locked = mem_is_locked(); /* system calls: not under the lock */
+		error = grow_one(q, zone, &growth);
+		if (error == -EAGAIN && may_wait)
+			error = grow_wait(zone);
+		if (error == -ENOMEM || (error && !may_wait))
+			break;
 	}
-	if (!(flags & QUIRE_NOLOCK))
-		while (!error && !zone_has_whole(q, zone, order))
-			error = grow_one(q, zone, needed);
-	else
-		error = -EAGAIN;
-	if (!MUTANT(grow_without_mutex) || mutex_is_held(&q->grow_mutex))
+	if (growth.alone && !MUTANT(grow_without_mutex))
 		mutex_release(&q->grow_mutex);
 	return error;
 }

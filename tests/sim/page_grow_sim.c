@@ -61,8 +61,8 @@ static void takes_without_waiting(void *arg)
 	sim_forbid_wait(true);
 	page = take(scene, 0, QUIRE_NOWAIT);
 	sim_forbid_wait(false);
-	if (page == NULL)
-		fetch_sub_relaxed(&scene->refused, 1); /* it may be refused */
+	if (page == NULL) /* all blocks may be in others' hands, as far as the limit goes */
+		fetch_sub_relaxed(&scene->refused, 1);
 }
 
 /* NOWAIT: whoever grows, drains or reports meanwhile is not waited for. */
@@ -76,6 +76,101 @@ SIM_TEST(grow_is_not_waited_for_with_nowait, .cpus_nr = 3, .events = SIM_MEMORY 
 	sim_run(sim);
 	check_u64_eq(scene->refused, 0);
 	page_scene_check(scene);
+}
+
+static void takes_atomically(void *arg)
+{
+	uint32_t *page;
+
+	sim_forbid_wait(true);
+	page = take(arg, 0, QUIRE_ATOMIC);
+	sim_forbid_wait(false);
+	if (page != NULL)
+		store_relaxed(page, 7);
+}
+
+static void takes_block_atomically(void *arg)
+{
+	uint32_t *page;
+
+	sim_forbid_wait(true);
+	page = take(arg, 9, QUIRE_ATOMIC | QUIRE_MOVABLE);
+	sim_forbid_wait(false);
+	if (page != NULL)
+		store_relaxed(page, 7);
+}
+
+/* Another is in the middle of committing: an atomic caller commits for itself, and is served. */
+SIM_TEST(grow_beside_a_grower_is_not_refused, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block, scene);
+	sim_cpu(sim, 1, takes_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* Two that commit beside each other never have the same block. */
+SIM_TEST(grow_beside_a_grower_onlines_each_block_once, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block_atomically, scene);
+	sim_cpu(sim, 1, takes_block_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* All that the limit allows can still be had: four blocks but the one that the reserve is in. */
+static void check_nothing_is_lost(struct page_scene *scene)
+{
+	while (take(scene, 9, 0) != NULL)
+		;
+	check_u64_eq(scene->held_pages, 3 << 9);
+	page_scene_check(scene);
+}
+
+/* The system refuses one of them, or both: what they had taken is there for the next grower, whichever
+ * of them took the lower blocks. */
+SIM_TEST(grow_beside_a_grower_refused_loses_nothing, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 2)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block_atomically, scene);
+	sim_cpu(sim, 1, takes_block, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(scene->q), 0);
+	check_nothing_is_lost(scene);
+}
+
+static void forks_and_grows(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	while (take(scene, 9, 0) != NULL)
+		;
+	/* Nobody was refused, so blocks came online in twos. */
+	check_u64_eq(scene->q->zone[0].online_pages, scene->q->zone[0].managed_pages);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* Fork waits for the holder of grow_mutex only: whoever commits beside it stays in the parent, and its
+ * blocks are the child's to commit. */
+SIM_TEST(fork_child_of_a_grower_grows, .events = SIM_TRYFAIL)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block_atomically, scene);
+	sim_cpu(sim, 1, forks_and_grows, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
 }
 
 static void offlines(void *arg)

@@ -65,6 +65,11 @@ struct page_scene *page_scene_make_unused(struct sim *sim)
 	return scene_with(sim, true, 1, UINT64_C(4) << 20, QUIRE_WORKER_OFF);
 }
 
+struct page_scene *page_scene_make_unused_wide(struct sim *sim)
+{
+	return scene_with(sim, true, 1, UINT64_C(8) << 20, QUIRE_WORKER_OFF);
+}
+
 struct page_scene *page_scene_make(struct sim *sim, bool stacks)
 {
 	return page_scene_make_zones(sim, stacks, 1, UINT64_C(4) << 20);

@@ -2,11 +2,12 @@
 #include "machine/linux/backing.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "base/check.h"
 #include "machine/atomic.h"
+#include "machine/linux/futex.h"
 #include "machine/linux/system.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -30,6 +31,9 @@ struct backing_fault {
  * others afterwards. */
 static struct backing_fault fault;
 static uint64_t calls_nr;
+/* Calls to go until one is held up, and whether one is: a futex word. */
+static uint64_t hold_left;
+static uint32_t holding;
 
 static void fail_at(uint64_t nth, bool is_lasting, int error)
 {
@@ -54,6 +58,35 @@ void backing_stop_after(size_t ranges_nr, int error)
 	store_relaxed(&fault.stop_after_plus_1, ranges_nr + 1);
 }
 
+void backing_hold_at(uint64_t nth)
+{
+	store_release(&hold_left, nth);
+}
+
+bool backing_is_holding(void)
+{
+	return load_acquire(&holding) != 0;
+}
+
+void backing_go_on(void)
+{
+	store_release(&holding, UINT32_C(0));
+	futex_wake_all(&holding);
+}
+
+static void hold_up(void)
+{
+	uint64_t left = load_acquire(&hold_left);
+
+	while (left != 0 && !cas_acq_rel(&hold_left, &left, left - 1))
+		;
+	if (left != 1)
+		return;
+	store_release(&holding, UINT32_C(1));
+	while (load_acquire(&holding) != 0)
+		futex_wait(&holding, 1);
+}
+
 uint64_t backing_calls_nr(void)
 {
 	return load_relaxed(&calls_nr);
@@ -65,6 +98,8 @@ static int next_fault(void)
 	uint64_t left = load_relaxed(&fault.calls_left);
 
 	fetch_add_relaxed(&calls_nr, UINT64_C(1));
+	if (UNLIKELY(load_relaxed(&hold_left) != 0))
+		hold_up();
 	while (left != 0) {
 		uint64_t then = left > 1 ? left - 1 : load_relaxed(&fault.is_lasting);
 

@@ -3,12 +3,13 @@
  * backing.h - the only door to the system calls that give and take memory
  *
  * Each returns what the system call does, or -errno.  Tests make them fail: the n-th call from now
- * on, once or for good, or a vectored call that stops after some of its ranges.  Off, that costs
- * one relaxed load beside a system call.
+ * on, once or for good, or a vectored call that stops after some of its ranges; or hold one up.  Off,
+ * that costs two relaxed loads beside a system call.
  */
 #ifndef MACHINE_LINUX_BACKING_H
 #define MACHINE_LINUX_BACKING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -44,6 +45,11 @@ void backing_fail_from(uint64_t nth, int error);
 /* The next vectored call stops after @ranges_nr ranges, as if the one after had been refused;
  * for 0 it is refused with -@error.  The refused range itself is in order. */
 void backing_stop_after(size_t ranges_nr, int error);
+/* The @nth call from now waits before it is made until backing_go_on(): whoever makes it is in the middle
+ * of something.  Once; backing_is_holding() says that it waits. */
+void backing_hold_at(uint64_t nth);
+bool backing_is_holding(void);
+void backing_go_on(void);
 /* Calls since the process began, the failed ones included. */
 uint64_t backing_calls_nr(void);
 
