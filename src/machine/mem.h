@@ -57,12 +57,13 @@ uint64_t mem_total_bytes(void);
 /* The process has one budget of addresses for all that is reserved.  Bytes of it that the next part of
  * an instance should ask for at most, so that others find some too: half of what is left.  A hint. */
 size_t mem_reserve_share(void);
-/* Reserves addresses without memory.  @align_bytes: power of two.  @name shows in
- * /proc/self/maps.  NULL if refused. */
+/* Reserves addresses without memory, which are not locked and no part of core files.  @align_bytes:
+ * power of two.  @name shows in /proc/self/maps.  NULL if refused. */
 void *mem_reserve(size_t bytes, size_t align_bytes, const char *name);
 /* Gives addresses back, with all that is behind them. */
 void mem_release(void *addr, size_t bytes);
-/* Makes a part of a reservation usable; reads zero; repeating it is harmless.  0 or -ENOMEM. */
+/* Makes a part of a reservation usable; reads zero; repeating it is harmless.  Locks it if the process
+ * has its future memory locked.  0 or -ENOMEM. */
 int mem_commit(void *addr, size_t bytes, const char *name);
 /* Makes a part of a reservation readable: reads zero, costs neither memory nor charge until it is
  * committed.  0 or -errno. */

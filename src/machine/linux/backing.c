@@ -9,6 +9,7 @@
 #include "machine/atomic.h"
 #include "machine/linux/futex.h"
 #include "machine/linux/system.h"
+#include "machine/mem.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8
@@ -109,14 +110,37 @@ static int next_fault(void)
 	return 0;
 }
 
+/*
+ * Under mlockall(MCL_FUTURE) a new mapping is locked and must fit into RLIMIT_MEMLOCK, whether or not
+ * anybody can touch it.  One that grows is locked only if it was before.
+ */
+static intptr_t map_none_unlocked(void *addr, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	int moves = MREMAP_MAYMOVE | (addr != NULL ? MREMAP_FIXED : 0);
+	size_t page_bytes = mem_page_bytes();
+	long page = SYSTEM_CALL(SYS_mmap, NULL, page_bytes, PROT_NONE, flags, -1, 0L);
+	long mapped;
+
+	if (page < 0 && page > -4096)
+		return page;
+	SYSTEM_CALL(SYS_munlock, page, page_bytes);
+	mapped = SYSTEM_CALL(SYS_mremap, page, page_bytes, bytes, moves, addr);
+	if (mapped < 0 && mapped > -4096)
+		SYSTEM_CALL(SYS_munmap, page, page_bytes);
+	return mapped;
+}
+
 intptr_t backing_map_none(void *addr, size_t bytes)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (addr != NULL ? MAP_FIXED : 0);
 	int error = next_fault();
+	long mapped;
 
 	if (error != 0)
 		return error;
-	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, -1, 0L);
+	mapped = SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, -1, 0L);
+	return mapped == -EAGAIN ? map_none_unlocked(addr, bytes) : mapped;
 }
 
 intptr_t backing_map_fresh(void *addr, size_t bytes)

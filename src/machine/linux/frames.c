@@ -41,6 +41,7 @@ static int map_over(char *addr, size_t bytes, const char *name)
 	SYSTEM_CALL(SYS_close, file);
 	if (is_refusal(mapped))
 		return (int)mapped;
+	mem_set_apart(addr, bytes);
 	return backing_advise(addr, bytes, MADV_DONTFORK);
 }
 

@@ -303,6 +303,8 @@ static void unmap(struct gather *gather)
 		intptr_t mapped = backing_map_none(range->addr, range->bytes);
 
 		range->error = mapped == (intptr_t)range->addr ? 0 : (int)mapped;
+		if (range->error == 0)
+			mem_set_apart(range->addr, range->bytes);
 	}
 }
 

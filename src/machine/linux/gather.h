@@ -9,5 +9,7 @@
 void gather_advise(struct gather *gather, int advice);
 /* Puts fresh committed memory in the place of aliases; 0 or -errno. */
 int mem_unmap_frames(void *addr, size_t bytes);
+/* What a new mapping without access needs to be a reservation: no part of core files, not locked. */
+void mem_set_apart(void *addr, size_t bytes);
 
 #endif

@@ -7,6 +7,11 @@
  * may refuse; otherwise it charges pages as they are touched.  Decommitting maps the part afresh,
  * which is the one call that gives back memory and charge and page tables together.
  *
+ * A reservation is no part of core files, and what is committed is.  Nor is a reservation locked: a
+ * program that called mlockall(MCL_FUTURE) means the memory it uses, so committing locks what it makes
+ * usable.  A reservation that existed before mlockall() is left as the system made it: locked with
+ * MCL_CURRENT, and then populated as it is committed, or not.
+ *
  * Each call leaves things as they were when it is refused, but for one: mem_commit() over a range
  * that is committed in parts may have committed more of it, which repeating repairs.
  */
@@ -20,11 +25,25 @@
 #include "machine/linux/addresses.h"
 #include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
+#include "machine/linux/gather.h"
 #include "machine/linux/system.h"
 
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
+#endif
+
+/* What mlockall() has asked of new mappings. */
+enum locking {
+	LOCKING_NONE,
+	LOCKING_ON_FAULT,
+	LOCKING_ALL,
+};
+
+/* Atomic, relaxed: some reservation was unlocked, so that commits have to lock. */
+static bool commits_lock;
 
 size_t mem_page_bytes(void)
 {
@@ -109,6 +128,21 @@ static uintptr_t map_exactly(size_t bytes, size_t align_bytes)
 	return 0;
 }
 
+/* The kernel refuses to take memory away from locked pages in this way. */
+static bool refuses_dontneed(const void *addr)
+{
+	return SYSTEM_CALL(SYS_madvise, addr, mem_page_bytes(), MADV_DONTNEED) == -EINVAL;
+}
+
+void mem_set_apart(void *addr, size_t bytes)
+{
+	system_dump_range(addr, bytes, false);
+	if (!refuses_dontneed(addr))
+		return;
+	store_relaxed(&commits_lock, true);
+	SYSTEM_CALL(SYS_munlock, addr, bytes);
+}
+
 void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 {
 	uintptr_t addr = 0;
@@ -126,6 +160,7 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 		return NULL;
 	}
 	annotate_reserve((void *)addr, bytes);
+	mem_set_apart((void *)addr, bytes);
 	system_name_range((void *)addr, bytes, name);
 	return (void *)addr;
 }
@@ -138,12 +173,49 @@ void mem_release(void *addr, size_t bytes)
 		addresses_put(bytes);
 }
 
+/* A new mapping shows what mlockall() asked for: locked or not, and with a page behind it or not. */
+static enum locking future_locking(void)
+{
+	size_t bytes = mem_page_bytes();
+	unsigned char present = 1;
+	enum locking locking = LOCKING_NONE;
+	long page = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+
+	/* A mapping beyond RLIMIT_MEMLOCK is refused so. */
+	if (page == -EAGAIN)
+		return LOCKING_ALL;
+	if (is_refusal(page))
+		return LOCKING_NONE;
+	if (refuses_dontneed((void *)page)) {
+		SYSTEM_CALL(SYS_mincore, page, bytes, &present);
+		locking = (present & 1) != 0 ? LOCKING_ALL : LOCKING_ON_FAULT;
+	}
+	SYSTEM_CALL(SYS_munmap, page, bytes);
+	return locking;
+}
+
+/* 0; or -errno, for example beyond RLIMIT_MEMLOCK: then a part may be locked. */
+static int lock_if_asked(void *addr, size_t bytes)
+{
+	enum locking locking = load_relaxed(&commits_lock) ? future_locking() : LOCKING_NONE;
+
+	if (locking == LOCKING_NONE)
+		return 0;
+	if (locking == LOCKING_ON_FAULT)
+		return (int)SYSTEM_CALL(SYS_mlock2, addr, bytes, MLOCK_ONFAULT);
+	return (int)SYSTEM_CALL(SYS_mlock, addr, bytes);
+}
+
 int mem_commit(void *addr, size_t bytes, const char *name)
 {
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
 	/* Whatever the reason (ENOMEM, EAGAIN under RLIMIT_MEMLOCK, EPERM), there is no memory. */
 	if (backing_protect(addr, bytes, PROT_READ | PROT_WRITE) != 0)
 		return -ENOMEM;
+	if (lock_if_asked(addr, bytes) != 0)
+		return -ENOMEM;
+	system_dump_range(addr, bytes, true);
 	system_name_range(addr, bytes, name);
 	return 0;
 }
@@ -167,6 +239,7 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	mapped = backing_map_none(addr, bytes);
 	if (mapped != (intptr_t)addr)
 		return (int)mapped;
+	mem_set_apart(addr, bytes);
 	system_name_range(addr, bytes, name);
 	return 0;
 }
@@ -212,7 +285,7 @@ bool mem_is_locked(void)
 		return true;
 	if (is_refusal(page))
 		return false;
-	future = SYSTEM_CALL(SYS_madvise, page, bytes, MADV_DONTNEED) == -EINVAL;
+	future = refuses_dontneed((void *)page);
 	knows_advice = !page_is_locked((void *)page);
 	SYSTEM_CALL(SYS_munmap, page, bytes);
 	return future || (knows_advice && page_is_locked(&witness));

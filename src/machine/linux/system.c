@@ -2,6 +2,7 @@
 #include "machine/linux/system.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #define NAME_RANGE	0x53564d41L /* PR_SET_VMA */
@@ -43,4 +44,9 @@ long system_read_file(const char *path, char *buffer, size_t bytes)
 void system_name_range(void *addr, size_t bytes, const char *name)
 {
 	SYSTEM_CALL(SYS_prctl, NAME_RANGE, NAME_RANGE_ANON, addr, bytes, name);
+}
+
+void system_dump_range(void *addr, size_t bytes, bool dump)
+{
+	SYSTEM_CALL(SYS_madvise, addr, bytes, dump ? MADV_DODUMP : MADV_DONTDUMP);
 }

@@ -10,6 +10,7 @@
 #define MACHINE_LINUX_SYSTEM_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,5 +39,8 @@ long system_read_file(const char *path, char *buffer, size_t bytes);
 
 /* Tells the system the name of a range for /proc/self/maps.  Best effort: it needs Linux 5.17. */
 void system_name_range(void *addr, size_t bytes, const char *name);
+
+/* Whether a range is part of core files.  Best effort: it may need one more mapping. */
+void system_dump_range(void *addr, size_t bytes, bool dump);
 
 #endif
