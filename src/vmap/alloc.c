@@ -145,12 +145,12 @@ static uint32_t take_free_locked(struct vmap *v, struct request *request, int *e
 	struct request wide = *request;
 
 	CHECK(lock_is_held(&v->lock));
-	if (index != RANGE_NONE || !request->anywhere)
+	if (index != RANGE_NONE || *error == -EAGAIN || !request->anywhere)
 		return index;
 	wide.low = 0;
 	wide.high = v->span_pages;
 	index = space_take_free_locked(v, &wide, error);
-	if (index == RANGE_NONE) {
+	if (index == RANGE_NONE && *error != -EAGAIN) {
 		wide.pages = vmap_asked_pages(v, request->asked_bytes);
 		wide.total = wide.pages + v->guard_pages;
 		wide.align = request->align_least;
@@ -159,22 +159,28 @@ static uint32_t take_free_locked(struct vmap *v, struct request *request, int *e
 	}
 	if (index != RANGE_NONE)
 		*request = wide;
+	request->unready_first = wide.unready_first;
+	request->unready_end = wide.unready_end;
 	return index;
 }
 
+/* Free ranges that nobody was in yet are described first, and then looked for again: somebody else may
+ * have them by then.  Each turn makes a step of the span ready for good, so turns end. */
 static uint32_t from_free(struct vmap *v, struct request *request, int *error)
 {
 	lock_token token;
 	uint32_t index;
 
-	*error = space_lock_for(v, request->flags, &token);
-	if (*error) {
-		*error = -ENOMEM;
-		return RANGE_NONE;
-	}
-	index = take_free_locked(v, request, error);
-	lock_release(&v->lock, token);
-	return index;
+	do {
+		if (space_lock_for(v, request->flags, &token) != 0)
+			break;
+		index = take_free_locked(v, request, error);
+		lock_release(&v->lock, token);
+		if (index != RANGE_NONE || *error != -EAGAIN)
+			return index;
+	} while (meta_ready(v, request->unready_first, request->unready_end, request->flags) == 0);
+	*error = -ENOMEM;
+	return RANGE_NONE;
 }
 
 static bool merge_is_due(struct vmap *v, const struct request *request)

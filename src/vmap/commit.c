@@ -24,16 +24,19 @@ static unsigned region_of(const struct vmap *v, uint32_t page)
 						      : REGION_LARGE;
 }
 
-/* Sections [first, end) that can be committed in one go: wanted ones, and more up to SECTIONS_AT_ONCE
- * of the same region that are not yet. */
+/* Sections [first, end) that can be committed in one go: wanted ones, and more of the same region that
+ * are not yet, up to an eighth of what there is. */
 static uint32_t run_end(const struct vmap *v, uint32_t first, uint32_t wanted_end, bool locked)
 {
 	uint32_t pages = 1u << (SECTION_SHIFT - v->page_shift);
-	uint32_t sections = v->span_pages / pages, end = first;
+	uint32_t sections = v->span_pages / pages, end = first, ahead = v->sections_ready / 8;
+
+	if (ahead > SECTIONS_AT_ONCE)
+		ahead = SECTIONS_AT_ONCE;
 
 	while (end < sections && !load_relaxed(&v->section[end]) &&
 	       region_of(v, end * pages) == region_of(v, first * pages) &&
-	       (end < wanted_end || (!locked && end - first < SECTIONS_AT_ONCE)))
+	       (end < wanted_end || (!locked && end - first < ahead)))
 		end++;
 	return end;
 }
@@ -45,11 +48,14 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end)
 	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
 	int error;
 
-	for (uint32_t i = first; i < end && MUTANT(vmap_section_before_memory); i++)
+	error = meta_make_ready(v, page, end << (SECTION_SHIFT - v->page_shift));
+	for (uint32_t i = first; !error && i < end && MUTANT(vmap_section_before_memory); i++)
 		store_release(&v->section[i], SECTION_USABLE);
-	error = mem_commit(addr, bytes, "quire-areas");
+	if (!error)
+		error = mem_commit(addr, bytes, "quire-areas");
 	if (error)
 		return error;
+	v->sections_ready += end - first;
 	mem_advise_huge(addr, bytes, v->huge && region_of(v, page) != REGION_SMALL);
 	for (uint32_t i = first; i < end; i++)
 		store_release(&v->section[i], SECTION_USABLE); /* pairs with is_committed() */

@@ -16,7 +16,6 @@
 #include "machine/mem.h"
 
 #define SPAN_PER_LIMIT	 4u
-#define GATHER_RANGES	 1024u
 #define SMALL_SPAN_BYTES ((size_t)64 << 20) /* below it regions would be too small to be of use */
 
 struct vmap *vmap_of(struct quire_module *module)
@@ -38,32 +37,6 @@ static void set_regions(struct vmap *v)
 		return;
 	v->region_start[REGION_MIDDLE] = (uint32_t)(quarter >> v->page_shift);
 	v->region_start[REGION_LARGE] = (uint32_t)(2 * quarter >> v->page_shift);
-}
-
-static int reserve_meta(struct vmap *v)
-{
-	size_t page = mem_page_bytes();
-	size_t map = round_up((size_t)v->span_pages * sizeof(uint32_t), page);
-	size_t heads = round_up(heads_bytes(v->span_pages), page);
-	size_t ranges = round_up(GATHER_RANGES * sizeof(struct mem_range), page);
-	size_t vector = round_up(GATHER_RANGES * sizeof(struct mem_vector), page);
-	size_t sections = round_up((v->span_bytes >> SECTION_SHIFT) + 1, page);
-
-	v->meta_bytes = map + heads + ranges + vector + sections;
-	v->meta = mem_reserve(v->meta_bytes, page, "quire-area-map");
-	if (v->meta == NULL)
-		return -ENOMEM;
-	if (mem_commit(v->meta, v->meta_bytes, "quire-area-map") != 0) {
-		mem_release(v->meta, v->meta_bytes);
-		return -ENOMEM;
-	}
-	mem_advise_huge(v->meta, v->meta_bytes, false);
-	v->map = (uint32_t *)(void *)v->meta;
-	heads_place(v, (uint64_t *)(void *)(v->meta + map));
-	v->ranges = (struct mem_range *)(void *)(v->meta + map + heads);
-	v->vector = (struct mem_vector *)(void *)(v->meta + map + heads + ranges);
-	v->section = (uint8_t *)(v->meta + map + heads + ranges + vector);
-	return 0;
 }
 
 static int reserve_cpus(struct vmap *v)
@@ -104,7 +77,7 @@ static int reserve_span(struct vmap *v, size_t bytes)
 	v->base = mem_reserve(v->span_bytes, align, "quire-areas");
 	if (v->base == NULL)
 		return -ENOMEM;
-	error = reserve_meta(v);
+	error = meta_reserve(v);
 	if (error) {
 		mem_release(v->base, v->span_bytes);
 		return error;

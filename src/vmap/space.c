@@ -337,6 +337,12 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 	*error = -ENOSPC;
 	if (!tree_fit_locked(v, &v->free, &fit))
 		return RANGE_NONE;
+	*error = -EAGAIN;
+	if (!meta_is_ready(v, fit.start, fit.start + request->total)) {
+		request->unready_first = fit.start;
+		request->unready_end = fit.start + request->total;
+		return RANGE_NONE;
+	}
 	*error = -ENOMEM;
 	v->tree_allocs++;
 	before = request->frames ? RANGE_NONE : pooled_before(v, &fit, &start);

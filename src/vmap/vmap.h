@@ -51,7 +51,8 @@
 /* Six levels of 64 cover 2^36 pages: more than page numbers name. */
 #define HEADS_LEVELS 6u
 
-/* Committed at a time: sections of 2 MiB, as many as are wanted or 64 MiB, which is one system call. */
+/* Committed at a time: sections of 2 MiB, as many as are wanted, or an eighth of what was before, up to
+ * 64 MiB: one system call. */
 #define SECTION_SHIFT	 21
 #define SECTIONS_AT_ONCE 32u
 #define RECORDS_AT_HAND	 16u
@@ -198,6 +199,8 @@ struct vmap {
 	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
 
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
+	uint8_t *step_ready;	   /* meta.c; atomic.  Written under commit_mutex */
+	uint32_t sections_ready;   /* under commit_mutex */
 	uint8_t *section;    /* by section: enum section; atomic.  Made usable under commit_mutex */
 	uint64_t block_maps; /* atomic, relaxed */
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
@@ -303,8 +306,10 @@ struct request {
 	/* What the answer needs before use. */
 	bool fresh; /* nothing is behind it: it reads zero */
 	bool guard_due, unguard_due;
+	/* After -EAGAIN: pages whose description has to be made ready first. */
+	uint32_t unready_first, unready_end;
 };
-/* A busy range, or RANGE_NONE.  *@error: -ENOSPC, or -ENOMEM if the limit refused. */
+/* A busy range, or RANGE_NONE.  *@error: -ENOSPC, -ENOMEM if the limit refused, or -EAGAIN (above). */
 uint32_t space_take_pooled_locked(struct vmap *v, struct request *request);
 uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error);
 void space_pool_locked(struct vmap *v, uint32_t index, uint32_t stamp_ms);
@@ -317,6 +322,14 @@ uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages);
 void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind);
 /* Lengthens a busy range into what is free or pooled behind it, if all of @pages can be had. */
 bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct request *request);
+
+/* ---- meta.c: what describes the span, made usable where areas lie ---- */
+int meta_reserve(struct vmap *v);
+/* Can all that describes pages [first, end) be written? */
+bool meta_is_ready(const struct vmap *v, uint32_t first, uint32_t end);
+int meta_make_ready(struct vmap *v, uint32_t first, uint32_t end);
+/* The same, taking commit_mutex.  0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
+int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags);
 
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);

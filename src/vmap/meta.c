@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/meta.c - what describes the span: the map, the heads, the sections' states
+ *
+ * All of it can be read from the start and reads zero, so that any address may be looked up.  It can be
+ * written where areas lie, in steps of 64 MiB of the span, which with pages of 4 KiB are 64 KiB of map
+ * and a page each of heads and states: the whole would be 100 MB for a limit of 24 GiB, which strict
+ * overcommit and RLIMIT_DATA charge at once and mlockall() populates.
+ *
+ *   map       written where a range begins that is not FREE
+ *   heads     levels 0 and 1 likewise; those above are one page for 64 GiB and written from the start
+ *   section   written when a section is committed
+ *
+ * A range that is not FREE has all its steps ready, since it may be cut anywhere.  So a step is made
+ * ready before a range is taken from the free ones: they are looked at under the lock, which is let go
+ * to commit, and looked at again.
+ */
+#include "base/round.h"
+#include "vmap/vmap.h"
+
+#include "machine/mem.h"
+
+#define STEP_SHIFT    26u
+#define GATHER_RANGES 1024u
+
+static unsigned step_page_shift(const struct vmap *v)
+{
+	return STEP_SHIFT - v->page_shift;
+}
+
+/* Commits whole system pages around a part of an array. */
+static int commit_part(void *array, size_t from, size_t end)
+{
+	size_t page = mem_page_bytes();
+	uintptr_t first = ((uintptr_t)array + from) & ~(page - 1);
+	uintptr_t last = ((uintptr_t)array + end + page - 1) & ~(page - 1);
+
+	return mem_commit((void *)first, last - first, "quire-area-map");
+}
+
+/* The upper levels, and what is written whatever areas there are; at @written. */
+static int commit_whole(struct vmap *v, char *written)
+{
+	size_t upper = (size_t)((char *)v->heads[2] - (char *)v->heads[0]);
+	int error = commit_part(v->heads[0], upper, heads_bytes(v->span_pages));
+
+	return error ? error : commit_part(written, 0, v->meta_bytes - (size_t)(written - v->meta));
+}
+
+int meta_reserve(struct vmap *v)
+{
+	size_t page = mem_page_bytes();
+	size_t map = round_up((size_t)v->span_pages * sizeof(uint32_t), page);
+	size_t heads = round_up(heads_bytes(v->span_pages), page);
+	size_t sections = round_up((v->span_bytes >> SECTION_SHIFT) + 1, page);
+	size_t ranges = round_up(GATHER_RANGES * sizeof(struct mem_range), page);
+	size_t vector = round_up(GATHER_RANGES * sizeof(struct mem_vector), page);
+	size_t steps = round_up((v->span_bytes >> STEP_SHIFT) + 1, page);
+	size_t read = map + heads + sections;
+
+	v->meta_bytes = read + ranges + vector + steps;
+	v->meta = mem_reserve(v->meta_bytes, page, "quire-area-map");
+	if (v->meta == NULL)
+		return -ENOMEM;
+	v->map = (uint32_t *)(void *)v->meta;
+	heads_place(v, (uint64_t *)(void *)(v->meta + map));
+	v->section = (uint8_t *)(v->meta + map + heads);
+	v->ranges = (struct mem_range *)(void *)(v->meta + read);
+	v->vector = (struct mem_vector *)(void *)(v->meta + read + ranges);
+	v->step_ready = (uint8_t *)(v->meta + read + ranges + vector);
+	if (mem_commit_readonly(v->meta, read, "quire-area-map") != 0 ||
+	    commit_whole(v, v->meta + read) != 0) {
+		mem_release(v->meta, v->meta_bytes);
+		return -ENOMEM;
+	}
+	mem_advise_huge(v->meta, v->meta_bytes, false);
+	return 0;
+}
+
+bool meta_is_ready(const struct vmap *v, uint32_t first, uint32_t end)
+{
+	unsigned shift = step_page_shift(v);
+
+	for (uint32_t i = first >> shift; i <= (end - 1) >> shift; i++) {
+		if (!load_acquire(&v->step_ready[i])) /* pairs with meta_make_ready() */
+			return false;
+	}
+	return true;
+}
+
+static int make_step_ready(struct vmap *v, uint32_t step)
+{
+	size_t first = (size_t)step << step_page_shift(v);
+	size_t end = first + ((size_t)1 << step_page_shift(v));
+	int error;
+
+	if (end > v->span_pages)
+		end = v->span_pages;
+	error = commit_part(v->map, first * sizeof(uint32_t), end * sizeof(uint32_t));
+	for (unsigned level = 0; level < 2 && !error; level++) {
+		unsigned shift = 6 * (level + 1);
+
+		error = commit_part(v->heads[level], (first >> shift) * sizeof(uint64_t),
+				    (((end - 1) >> shift) + 1) * sizeof(uint64_t));
+	}
+	if (!error)
+		error = commit_part(v->section, first >> (SECTION_SHIFT - v->page_shift),
+				    ((end - 1) >> (SECTION_SHIFT - v->page_shift)) + 1);
+	return error;
+}
+
+/* Under commit_mutex.  0 or -ENOMEM. */
+int meta_make_ready(struct vmap *v, uint32_t first, uint32_t end)
+{
+	unsigned shift = step_page_shift(v);
+	int error = 0;
+
+	CHECK(mutex_is_held(&v->commit_mutex));
+	for (uint32_t i = first >> shift; !error && i <= (end - 1) >> shift; i++) {
+		if (load_relaxed(&v->step_ready[i]))
+			continue;
+		error = make_step_ready(v, i);
+		if (!error)
+			store_release(&v->step_ready[i], 1); /* pairs with meta_is_ready() */
+	}
+	return error;
+}
+
+int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
+{
+	int error;
+
+	if (meta_is_ready(v, first, end))
+		return 0;
+	if (flags & QUIRE_NOLOCK)
+		return -EAGAIN;
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
+		if (!mutex_try(&v->commit_mutex))
+			return -EAGAIN;
+	} else {
+		mutex_acquire(&v->commit_mutex);
+	}
+	error = meta_make_ready(v, first, end);
+	mutex_release(&v->commit_mutex);
+	return error;
+}

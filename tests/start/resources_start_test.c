@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the process has to give for the first page, area and per-CPU object: locked memory, data under
+ * RLIMIT_DATA or strict overcommit, and room in core files.  Each is bounded by what is used, not by what
+ * is reserved.
+ */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <quire/percpu.h>
+#include <quire/vmap.h>
+
+#include "confine.h"
+#include "machine/linux/sanitizer.h"
+#include "machine/mem.h"
+#include "page/page.h"
+#include "vmap/vmap.h"
+
+#define KIB ((uint64_t)1 << 10)
+#define MIB ((uint64_t)1 << 20)
+
+/*
+ * A page takes one section of 2 MiB if memory is locked, two if not, an area as much, an object a chunk
+ * for each CPU (256 KiB), and each what describes it.  The CPUs' stacks are 128 KiB each, in each of
+ * the three.
+ */
+#define STEP_BYTES	 (512 * KIB)
+#define LOCKED_BYTES_MAX (2 * MIB + STEP_BYTES)
+#define DATA_BYTES_MAX	 (4 * MIB + STEP_BYTES)
+#define BYTES_A_CPU	 (512 * KIB)
+
+/* What a child exits with. */
+enum finding {
+	REFUSED = 10,
+	NOT_REFUSED,
+	TOO_MUCH_FOR_A_PAGE,
+	TOO_MUCH_FOR_AN_AREA,
+	TOO_MUCH_FOR_AN_OBJECT,
+	NOT_LOCKED,
+	NOT_VERIFIED,
+	SET_UP,
+};
+
+static uint64_t allowed(uint64_t bytes)
+{
+	return bytes + process_cpus_possible() * BYTES_A_CPU;
+}
+
+static void skip_if_sanitized(void)
+{
+	if (!MACHINE_TSAN && !MACHINE_ASAN)
+		return;
+	print_message("SKIPPED: under a sanitizer\n");
+	skip();
+}
+
+/* Takes the first of each kind and looks at @figure of /proc/self/status after each. */
+static void take_firsts(struct quire *q, const char *figure, uint64_t most_bytes)
+{
+	uint64_t bytes[4];
+	char *page, *area;
+	void *object;
+
+	bytes[0] = status_bytes(figure);
+	page = quire_alloc_pages(q, 0, 0);
+	bytes[1] = status_bytes(figure);
+	area = quire_vmalloc(q, 4096, 0);
+	bytes[2] = status_bytes(figure);
+	object = quire_alloc_percpu(q, 64, 0, 0);
+	bytes[3] = status_bytes(figure);
+	if (page == NULL || area == NULL || object == NULL)
+		_exit(REFUSED);
+	for (unsigned i = 1; i < 4; i++)
+		fprintf(stderr, "%s %llu KiB\n", figure,
+			(unsigned long long)((bytes[i] - bytes[i - 1]) / KIB));
+	if (bytes[1] - bytes[0] > allowed(most_bytes))
+		_exit(TOO_MUCH_FOR_A_PAGE);
+	if (bytes[2] - bytes[1] > allowed(most_bytes))
+		_exit(TOO_MUCH_FOR_AN_AREA);
+	if (bytes[3] - bytes[2] > allowed(most_bytes))
+		_exit(TOO_MUCH_FOR_AN_OBJECT);
+	page[0] = area[0] = 1;
+	if (quire_verify(q) != 0)
+		_exit(NOT_VERIFIED);
+}
+
+/* A limit of many GiB: what depends on it must not be taken at once. */
+static struct quire *large_instance(void)
+{
+	const struct quire_options options = { .limit_bytes = 24576 * MIB,
+					       .worker = QUIRE_WORKER_OFF };
+	struct quire *q = NULL;
+
+	if (quire_create(&options, &q) != 0)
+		_exit(REFUSED);
+	return q;
+}
+
+/* ---- locked memory ---- */
+
+static void lock_before(void *arg)
+{
+	struct quire *q;
+	uint64_t before;
+
+	(void)arg;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		_exit(SET_UP);
+	before = status_bytes("VmLck");
+	q = large_instance();
+	if (status_bytes("VmLck") - before > allowed(0))
+		_exit(TOO_MUCH_FOR_A_PAGE);
+	take_firsts(q, "VmLck", LOCKED_BYTES_MAX);
+}
+
+/* What existed before is locked as a whole, which costs memory only where there is some. */
+static void lock_after(void *arg)
+{
+	struct quire *q = large_instance();
+
+	(void)arg;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		_exit(SET_UP);
+	take_firsts(q, "RssAnon", LOCKED_BYTES_MAX);
+}
+
+static void locked_memory_is_what_is_used(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(lock_before, NULL);
+	expect_life(lock_after, NULL);
+}
+
+static void lock_and_look(void *arg)
+{
+	struct quire *q;
+	char *pages[2];
+
+	(void)arg;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		_exit(SET_UP);
+	q = large_instance();
+	pages[0] = quire_alloc_pages(q, 0, 0);
+	pages[1] = quire_vmalloc(q, 4096, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned char present = 0;
+
+		/* Nobody has touched it, and yet it is there. */
+		if (pages[i] == NULL)
+			_exit(REFUSED);
+		if (mincore(pages[i], 4096, &present) != 0 || (present & 1) == 0)
+			_exit(NOT_LOCKED);
+	}
+}
+
+static void memory_of_a_locked_process_is_locked(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(lock_and_look, NULL);
+}
+
+/* An ordinary user may lock little: the reservations are none of it, and what is too much is refused. */
+static void lock_little(void *arg)
+{
+	struct quire *q = NULL;
+	unsigned taken = 0;
+
+	(void)arg;
+	confine_limit(RLIMIT_MEMLOCK, 32 * MIB);
+	if (setuid(65534) != 0 || mlockall(MCL_FUTURE) != 0)
+		_exit(SET_UP);
+	q = large_instance();
+	if (quire_alloc_pages(q, 0, 0) == NULL || quire_vmalloc(q, 4096, 0) == NULL)
+		_exit(REFUSED);
+	while (taken < 100 && quire_alloc_pages(q, 9, 0) != NULL)
+		taken++;
+	if (taken == 0)
+		_exit(REFUSED);
+	if (taken == 100)
+		_exit(NOT_REFUSED);
+	if (quire_verify(q) != 0)
+		_exit(NOT_VERIFIED);
+}
+
+static void under_a_limit_of_locked_memory_what_is_too_much_is_refused(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	if (geteuid() != 0) {
+		print_message("SKIPPED: needs to become an ordinary user\n");
+		skip();
+	}
+	expect_life(lock_little, NULL);
+}
+
+/* ---- data ---- */
+
+static void count_data(void *arg)
+{
+	(void)arg;
+	take_firsts(large_instance(), "VmData", DATA_BYTES_MAX);
+}
+
+static void data_is_what_is_used(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(count_data, NULL);
+}
+
+static void limit_data(void *arg)
+{
+	const uint64_t *more_bytes = arg;
+	struct quire *q = NULL;
+	unsigned taken = 0;
+
+	confine_limit(RLIMIT_DATA, status_bytes("VmData") + *more_bytes);
+	if (quire_create(NULL, &q) != 0) {
+		if (*more_bytes >= 16 * MIB)
+			_exit(REFUSED);
+		return;
+	}
+	while (taken < 1000 && quire_alloc_pages(q, 9, 0) != NULL)
+		taken++;
+	if (taken == 1000)
+		_exit(NOT_REFUSED);
+	if (*more_bytes >= 16 * MIB && taken < 2)
+		_exit(REFUSED);
+	errno = 0;
+	if (quire_vmalloc(q, 8 * MIB, 0) == NULL && errno != ENOMEM)
+		_exit(REFUSED);
+	if (quire_alloc_percpu(q, 64, 0, 0) == NULL && errno != ENOMEM)
+		_exit(REFUSED);
+	if (quire_verify(q) != 0)
+		_exit(NOT_VERIFIED);
+}
+
+static void under_a_limit_of_data_what_is_too_much_is_refused(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	for (uint64_t more = 64 * KIB; more <= 128 * MIB; more *= 2)
+		expect_life(limit_data, &more);
+}
+
+/* ---- core files ---- */
+
+/* Is the mapping of @addr left out of core files?  -1: not known. */
+static int is_left_out(const void *addr)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	static char line[1024];
+	bool inside = false;
+	int answer = -1;
+
+	while (file != NULL && answer < 0 && fgets(line, sizeof(line), file) != NULL) {
+		unsigned long start, end;
+
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2)
+			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
+		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+			answer = strstr(line, " dd") != NULL;
+	}
+	if (file != NULL)
+		fclose(file);
+	return answer;
+}
+
+static void core_files_have_what_is_used_and_no_reservation(void **state)
+{
+	const struct quire_options backings[] = {
+		{ .limit_bytes = 4096 * MIB, .worker = QUIRE_WORKER_OFF },
+		{ .limit_bytes = 4096 * MIB,
+		  .worker = QUIRE_WORKER_OFF,
+		  .backing = QUIRE_BACKING_MEMFD },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct quire *q;
+		char *page, *area;
+
+		assert_int_equal(quire_create(&backings[i], &q), 0);
+		page = quire_alloc_pages(q, 0, 0);
+		area = quire_vmalloc(q, 4096, 0);
+		assert_non_null(page);
+		assert_non_null(area);
+		assert_int_equal(is_left_out(page), 0);
+		assert_int_equal(is_left_out(area), 0);
+		assert_int_equal(is_left_out(q->base + q->span_bytes - 4096), 1);
+		assert_int_equal(is_left_out(q->vmap->base + q->vmap->span_bytes - 4096), 1);
+		assert_int_equal(is_left_out(q->meta + q->meta_bytes - 4096), 1);
+		/* What nobody wrote is readable, zero, and in no core file. */
+		assert_int_equal(is_left_out(&q->vmap->map[q->vmap->span_pages / 8]), 1);
+		quire_destroy(q);
+	}
+}
+
+/* Bytes that a core file would hold at most: what is mapped and not left out. */
+static uint64_t dumped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	static char line[1024];
+	unsigned long start, end, mapped = 0;
+	uint64_t bytes = 0;
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2)
+			mapped = end - start;
+		else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dd") == NULL)
+			bytes += mapped;
+	}
+	if (file != NULL)
+		fclose(file);
+	return bytes;
+}
+
+static void a_core_file_grows_by_what_is_used(void **state)
+{
+	const struct quire_options options = { .limit_bytes = 24576 * MIB,
+					       .worker = QUIRE_WORKER_OFF };
+	uint64_t before = dumped_bytes();
+	struct quire *q;
+
+	(void)state;
+	skip_if_sanitized();
+	assert_int_equal(quire_create(&options, &q), 0);
+	assert_non_null(quire_alloc_pages(q, 0, 0));
+	assert_non_null(quire_vmalloc(q, 4096, 0));
+	assert_non_null(quire_alloc_percpu(q, 64, 0, 0));
+	assert_true(dumped_bytes() - before <= allowed(3 * DATA_BYTES_MAX));
+	quire_destroy(q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(locked_memory_is_what_is_used),
+		cmocka_unit_test(memory_of_a_locked_process_is_locked),
+		cmocka_unit_test(under_a_limit_of_locked_memory_what_is_too_much_is_refused),
+		cmocka_unit_test(data_is_what_is_used),
+		cmocka_unit_test(under_a_limit_of_data_what_is_too_much_is_refused),
+		cmocka_unit_test(core_files_have_what_is_used_and_no_reservation),
+		cmocka_unit_test(a_core_file_grows_by_what_is_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
