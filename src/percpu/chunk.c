@@ -261,7 +261,7 @@ static int arrays_ready(struct percpu *pc, uint32_t chunk, unsigned flags)
 	if (!error && pc->sparse)
 		error = grown_to(pc, &pc->grown_written,
 				 ((size_t)chunk + 1) * pc->units * sizeof(uint64_t), flags);
-	return error ? error : window_ready(pc, chunk);
+	return error ? error : units_ready(pc, chunk);
 }
 
 static void chunk_init(struct percpu *pc, uint32_t chunk)

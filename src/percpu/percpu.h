@@ -222,7 +222,7 @@ struct percpu {
 	struct mutex alloc_mutex;
 	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred,
 		grown_written;	  /* (m) */
-	uint32_t windows_ready;	  /* (m) */
+	uint32_t chunks_ready;	  /* (m) numbers below it have had their units made usable */
 	uint64_t decayed_ns;	  /* (m) */
 	struct mem_range *ranges; /* (m) a gather's */
 	unsigned ranges_max;
@@ -296,7 +296,7 @@ void space_fini(struct percpu *pc);
 size_t space_charged_pages(const struct percpu *pc);
 int charge_try(struct percpu *pc, uint64_t pages, unsigned flags);
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
-int window_ready(struct percpu *pc, uint32_t chunk);
+int units_ready(struct percpu *pc, uint32_t chunk);
 
 static inline uint32_t unit_pages(const struct percpu *pc)
 {

@@ -2,7 +2,7 @@
 /*
  * percpu/populate.c - what is behind a chunk's pages
  *
- * Populating is bookkeeping and a charge: the window is usable from its first chunk on, and the
+ * Populating is bookkeeping and a charge: a chunk's units are usable from its making on, and the
  * system puts memory behind what is written, on the CPUs that write.  So a page that is populated
  * on 256 CPUs and written on two costs two pages.  Depopulating takes that memory away on all of
  * them.

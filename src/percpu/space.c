@@ -5,7 +5,7 @@
  * Units of one object are QUIRE_PERCPU_STRIDE apart, for every object of every instance.  So chunks
  * lie side by side in windows: a window is one stride for each CPU, rounded up to a power of two so
  * that an address is taken apart by shifts.  All windows are one reservation, made at first use;
- * each becomes usable with its first chunk.  Addresses are plenty: four times the limit, at most
+ * a chunk's units become usable with the chunk.  Addresses are plenty: four times the limit, at most
  * 16 GiB for each CPU, so that a granule's number fits into 32 bits, and at most what this part may
  * take of the process's addresses (mem_reserve_share()).
  *
@@ -61,21 +61,21 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 	return 0;
 }
 
-/* Makes the window that a chunk lies in usable. */
-int window_ready(struct percpu *pc, uint32_t chunk)
+/* Makes a chunk's units usable.  Between them the window may not be: it is one mapping again when all of
+ * its chunks are.  A refusal may leave some units usable, which the next attempt finds so. */
+int units_ready(struct percpu *pc, uint32_t chunk)
 {
-	uint32_t window = chunk >> (20 - pc->unit_shift);
-	size_t bytes = (size_t)pc->units * QUIRE_PERCPU_STRIDE;
-	char *addr = pc->base + ((size_t)window << pc->window_shift);
-
 	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
-	if (window < pc->windows_ready)
+	if (chunk < pc->chunks_ready)
 		return 0;
-	CHECK(window == pc->windows_ready);
-	if (mem_commit(addr, bytes, "quire-percpu") != 0)
-		return -ENOMEM;
-	mem_advise_huge(addr, bytes, false);
-	pc->windows_ready++;
+	CHECK(chunk == pc->chunks_ready);
+	for (uint32_t unit = 0; unit < pc->units; unit++) {
+		char *addr = unit_addr(pc, chunk, 0) + unit * QUIRE_PERCPU_STRIDE;
+
+		if (mem_commit(addr, (size_t)1 << pc->unit_shift, "quire-percpu") != 0)
+			return -ENOMEM;
+	}
+	pc->chunks_ready++;
 	return 0;
 }
 
@@ -156,6 +156,7 @@ static int reserve_windows(struct percpu *pc, uint32_t windows)
 		mem_release(pc->base, pc->span_bytes);
 		return -ENOMEM;
 	}
+	mem_advise_huge(pc->base, pc->span_bytes, false);
 	arrays_init(pc, meta, &at);
 	return 0;
 }
