@@ -35,6 +35,7 @@ enum lock_rank {
 	RANK_REPORT,	   /* mutex: memory on its way back to the system */
 	RANK_GROW,	   /* mutex: sections being committed */
 	RANK_GROW_STEP,	   /* mutex: sections being committed beside its holder */
+	RANK_HUGE,	   /* mutex: which blocks are advised huge pages */
 	RANK_PERCPU_CPU,   /* spin: one CPU's cached offsets, and the door of its stacks */
 	RANK_PERCPU,	   /* spin: per-CPU chunks' lists, maps, counters */
 	RANK_VMAP_CPU,	   /* spin: one CPU's cached areas, and the door of its stacks */

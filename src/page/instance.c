@@ -78,7 +78,7 @@ static uint32_t set_limit(struct quire *q, uint64_t limit_bytes)
 }
 
 struct meta_layout {
-	size_t state, tag, block, page, end;
+	size_t state, tag, huge, block, page, end;
 };
 
 static struct meta_layout meta_layout(const struct quire *q, uint32_t blocks)
@@ -88,7 +88,8 @@ static struct meta_layout meta_layout(const struct quire *q, uint32_t blocks)
 	struct meta_layout at = { .state = STATE_OFFSET };
 
 	at.tag = round_up(at.state + frames, unit) + TAG_OFFSET;
-	at.block = round_up(at.tag + blocks, unit);
+	at.huge = at.tag + blocks;
+	at.block = round_up(at.huge + blocks, unit);
 	at.page = at.block + round_up(blocks * sizeof(struct block), unit);
 	at.end = at.page + round_up(frames * sizeof(struct page), unit);
 	return at;
@@ -119,6 +120,7 @@ static int reserve_span(struct quire *q, uint32_t blocks)
 	}
 	q->state = (uint8_t *)q->meta + at.state;
 	q->tag = (uint8_t *)q->meta + at.tag;
+	huge_init(&q->huge, &q->huge_mutex, q->base, (uint8_t *)q->meta + at.huge, blocks);
 	q->block = (struct block *)(void *)(q->meta + at.block);
 	q->page = (struct page *)(void *)(q->meta + at.page);
 	q->blocks_nr = blocks;
@@ -200,6 +202,7 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	mutex_init(&q->visit_mutex, RANK_VISIT);
 	mutex_init(&q->report_mutex, RANK_REPORT);
 	mutex_init(&q->grow_mutex, RANK_GROW);
+	mutex_init(&q->huge_mutex, RANK_HUGE);
 	work_init(&q->work, q->report ? modes[options->worker] : WORK_OFF, report_run, q);
 }
 
@@ -266,6 +269,7 @@ static void fork_prepare(struct process_member *member)
 	mutex_acquire(&q->pcp_disable_mutex);
 	mutex_acquire(&q->report_mutex);
 	mutex_acquire(&q->grow_mutex);
+	mutex_acquire(&q->huge_mutex);
 	modules_fork_prepare_locks(q);
 	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++) {
 		q->pcp[i].kept = lock_acquire_ordered(&q->pcp[i].lock);
@@ -299,6 +303,7 @@ static void fork_done(struct quire *q, bool child)
 			stacks_open_locked(q, pcp);
 		lock_release(&pcp->lock, pcp->kept);
 	}
+	mutex_release(&q->huge_mutex);
 	mutex_release(&q->grow_mutex);
 	mutex_release(&q->report_mutex);
 	mutex_release(&q->pcp_disable_mutex);
@@ -404,6 +409,7 @@ void quire_destroy(struct quire *q)
 	process_unregister(&q->member);
 	work_stop(&q->work);
 	modules_fini(q);
+	huge_fini(&q->huge);
 	mem_release(q->cpu_meta, q->cpu_meta_bytes);
 	mem_release(q->meta, q->meta_bytes);
 	if (!q->dead)

@@ -28,7 +28,7 @@
  *   REPORTING   the gather has finished                 BUDDY       zone lock
  *   BUDDY       its block is taken offline              OFFLINE     zone lock
  *
- * Locks: visit_mutex, pcp_disable_mutex, report_mutex, grow_mutex (waiting); pcp->lock, depot->lock,
+ * Locks: visit_mutex, pcp_disable_mutex, report_mutex, grow_mutex, huge_mutex (waiting); pcp->lock, depot->lock,
  * zone->lock (spinning), in this order.  docs/locking.md has the table.
  */
 #ifndef PAGE_PAGE_H
@@ -52,6 +52,7 @@
 #include "machine/stack.h"
 #include "machine/work.h"
 #include "page/grow.h"
+#include "page/huge.h"
 #include "page/module.h"
 #include "page/state.h"
 
@@ -243,7 +244,9 @@ struct quire {
 	size_t cpu_meta_bytes;
 	struct mutex visit_mutex, report_mutex;
 	struct mutex grow_mutex;
-	uint32_t deferred; /* atomic: head frame of the lock-free list */
+	struct mutex huge_mutex;
+	struct huge_map huge; /* under huge_mutex */
+	uint32_t deferred;    /* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
@@ -486,6 +489,8 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat);
 
 /* ---- isolate.c, report.c ---- */
 struct gather;
+/* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
+void page_allow_huge(struct quire *q, uint32_t first, uint32_t end);
 void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
 size_t offline_whole_blocks(struct quire *q);
 size_t report_all(struct quire *q);

@@ -176,6 +176,90 @@ void page_unback(const struct quire *q, struct gather *gather, void *addr, size_
 		gather_unback(gather, addr, bytes);
 }
 
+void page_allow_huge(struct quire *q, uint32_t first, uint32_t end)
+{
+	if (!q->thp)
+		return;
+	mutex_acquire(&q->huge_mutex);
+	huge_allow(&q->huge, first, end);
+	mutex_release(&q->huge_mutex);
+}
+
+static bool is_piece(const struct report *report, unsigned i)
+{
+	return (page_state(report->q, report->frames[i]) & STATE_ORDER) < report->q->block_order;
+}
+
+/* Pieces from @i on in one block or its neighbour, upwards.  Returns where they end; *@end: their last
+ * block's end. */
+static unsigned neighbours_end(const struct report *report, unsigned i, uint32_t *end)
+{
+	*end = page_block(report->q, report->frames[i]) + 1;
+	for (i++; i < report->nr && is_piece(report, i); i++) {
+		uint32_t block = page_block(report->q, report->frames[i]);
+
+		if (block + 1 != *end && block != *end)
+			break;
+		*end = block + 1;
+	}
+	return i;
+}
+
+/* Taking away a part of a huge page frees nothing, so the first piece of each block splits it. */
+static void split_blocks(struct report *report, unsigned i, unsigned end)
+{
+	struct quire *q = report->q;
+	uint32_t split = BLOCK_NONE;
+
+	for (; i < end && !q->shared; i++) {
+		uint32_t frame = report->frames[i];
+
+		if (page_block(q, frame) == split)
+			continue;
+		split = page_block(q, frame);
+		mem_split_huge(page_addr(q, frame),
+			       (size_t)1 << ((page_state(q, frame) & STATE_ORDER) + q->page_shift));
+	}
+}
+
+/* Blocks that go in part lose their huge pages, and the advice for as long as a page is in use: the
+ * system would fill again what is given back. */
+static void deny_huge(struct report *report)
+{
+	struct quire *q = report->q;
+	unsigned i = 0;
+
+	while (q->thp && i < report->nr) {
+		uint32_t end;
+		unsigned next = i + 1;
+		bool denied;
+
+		if (is_piece(report, i)) {
+			next = neighbours_end(report, i, &end);
+			mutex_acquire(&q->huge_mutex);
+			denied = huge_deny(&q->huge, page_block(q, report->frames[i]), end);
+			mutex_release(&q->huge_mutex);
+			if (denied)
+				split_blocks(report, i, next);
+		}
+		i = next;
+	}
+}
+
+/* Whole blocks that went may be huge again. */
+static void allow_huge(struct report *report)
+{
+	struct quire *q = report->q;
+
+	for (unsigned i = 0; i < report->nr; i++) {
+		unsigned order = page_state(q, report->frames[i]) & STATE_ORDER;
+		uint32_t block = page_block(q, report->frames[i]);
+
+		if (order >= q->block_order && report->given[i])
+			page_allow_huge(q, block, block + (1u << (order - q->block_order)));
+	}
+}
+
 /* One gather for what was collected.  Returns bytes given back. */
 static size_t give_back(struct report *report)
 {
@@ -185,6 +269,7 @@ static size_t give_back(struct report *report)
 
 	if (report->nr == 0)
 		return 0;
+	deny_huge(report);
 	gather_begin(&gather, report->ranges, REPORT_RANGES);
 	for (unsigned i = 0; i < report->nr; i++) {
 		unsigned order = page_state(q, report->frames[i]) & STATE_ORDER;
@@ -195,6 +280,7 @@ static size_t give_back(struct report *report)
 	bytes = MUTANT(gather_never_finished) ? 0 : gather_finish(&gather);
 	for (unsigned i = 0; i < report->nr; i++)
 		report->given[i] = gather_gave_back(&gather, page_addr(q, report->frames[i]));
+	allow_huge(report);
 	count_add(report->zone->reports, 1);
 	for (unsigned i = 0; i < report->nr; i += PUT_BACK_RUNS)
 		put_back_some(report, i);

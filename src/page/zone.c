@@ -195,6 +195,7 @@ static int grow_metadata(struct quire *q, uint32_t first, uint32_t n)
 		{ q->state, frame, frames },
 		{ q->page, frame * sizeof(struct page), frames * sizeof(struct page) },
 		{ q->tag, first, n },
+		{ q->huge.kind, first, n },
 		{ q->block, first * sizeof(struct block), n * sizeof(struct block) },
 	};
 
@@ -218,9 +219,15 @@ static int grow_commit(struct quire *q, uint32_t first, uint32_t n)
 
 	if (!error && !MUTANT(online_before_memory))
 		error = mem_commit(addr, bytes, "quire-pages");
-	if (!error)
-		mem_advise_huge(addr, bytes, q->thp);
-	return error;
+	if (error)
+		return error;
+	/* Only tried, since the caller may be one that does not wait.  Refused, the blocks are as the
+	 * system has them by default, until all of one has been free. */
+	if (mutex_try(&q->huge_mutex)) {
+		huge_usable(&q->huge, first, first + n, q->thp);
+		mutex_release(&q->huge_mutex);
+	}
+	return 0;
 }
 
 static void online_locked(struct quire *q, struct zone *zone, uint32_t block)

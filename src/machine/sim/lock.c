@@ -31,6 +31,7 @@ static const char *const rank_names[RANKS_NR] = {
 	[RANK_REPORT] = "REPORT",
 	[RANK_GROW] = "GROW",
 	[RANK_GROW_STEP] = "GROW_STEP",
+	[RANK_HUGE] = "HUGE",
 	[RANK_POOL_GROW] = "POOL_GROW",
 	[RANK_PERCPU_CPU] = "PERCPU_CPU",
 	[RANK_PERCPU] = "PERCPU",

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * huge.h - which blocks of 2 MiB are advised huge pages, and what that costs in mappings
+ *
+ * A block that is advised otherwise than its neighbour is a mapping of its own.  A map knows the
+ * advice of each block of one reservation, so it knows the mappings that a change makes, and asks the
+ * process's budget (machine/mem.h) for them:
+ *
+ *   from            when                                        to       if the budget refuses
+ *   UNUSED          made usable                                 PLAIN, ADVISED   counted all the same
+ *   UNUSED          in use without advice, as PLAIN below       PLAIN, ADVISED   as below
+ *   PLAIN           huge pages are wanted                       ADVISED  WISHED
+ *   WISHED          a neighbour became ADVISED                  ADVISED  -
+ *   ADVISED         a part is given back                        PLAIN    PLAIN, and all blocks up to the
+ *                                                                        nearest edge become WISHED
+ *   WISHED          a part is given back                        PLAIN    -
+ *
+ * A part that was given back stays away only without the advice: the system's collapsing thread fills
+ * advised blocks of which it finds a page.
+ *
+ * Every function is called under the mutex (RANK_HUGE), whose holder makes system calls of advice
+ * and of asking what is written, nothing longer.  A kind is read without it as a hint.
+ */
+#ifndef PAGE_HUGE_H
+#define PAGE_HUGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "machine/atomic.h"
+#include "machine/lock.h"
+
+enum huge_kind {
+	HUGE_UNUSED = 0, /* not committed, or committed while nobody could advise */
+	HUGE_PLAIN,	 /* advised against huge pages; none stands behind */
+	HUGE_WISHED,	 /* the same for want of mappings; one may stand behind */
+	HUGE_ADVISED,
+};
+
+struct huge_map {
+	struct mutex *mutex;
+	char *base;	    /* of block 0 */
+	uint8_t *kind;	    /* by block: enum huge_kind; atomic */
+	uint32_t blocks_nr; /* (c) */
+	uint32_t edges;	    /* neighbours that differ: mappings counted */
+};
+
+static inline enum huge_kind huge_kind(const struct huge_map *map, uint32_t block)
+{
+	return (enum huge_kind)load_relaxed(&map->kind[block]);
+}
+
+void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *kind,
+	       uint32_t blocks_nr);
+/* Gives back what was counted. */
+void huge_fini(struct huge_map *map);
+/* Blocks [first, end) are committed now, with or without the advice.  Publishes their kind (release). */
+void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
+/* Asks for huge pages behind blocks that are committed. */
+void huge_allow(struct huge_map *map, uint32_t first, uint32_t end);
+/* For none; true if one may stand behind a block of them. */
+bool huge_deny(struct huge_map *map, uint32_t first, uint32_t end);
+/* Blocks of which nothing is in use: @advise, or not, if there are fewer mappings then. */
+void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
+
+#endif
