@@ -56,7 +56,8 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags);
  * @addr:	the block; NULL does nothing
  * @order:	as allocated, or as left by quire_split_pages()
  *
- * Context   anywhere, signal handlers included; never waits for memory.
+ * Context   anywhere, signal handlers included; never waits for memory.  May start the worker's
+ *           thread, but in no handler: docs/locking.md.
  * Linux     free_pages().
  */
 void quire_free_pages(struct quire *q, void *addr, unsigned order);

@@ -79,7 +79,8 @@ void *quire_vmalloc_with(struct quire *q, size_t bytes,
  * @q:		the instance it came from
  * @addr:	its first byte; NULL does nothing
  *
- * Context   anywhere, signal handlers included; never waits; no system call but to wake the worker.
+ * Context   anywhere, signal handlers included; never waits; no system call but to wake the worker, or to
+ *           start its thread where there is none (in no handler: docs/locking.md).
  * Cost      a few instructions.
  * Linux     vfree(), vfree_atomic().
  */

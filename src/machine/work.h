@@ -6,9 +6,11 @@
  * the first work_start() until the function says WORK_EXIT; while it waits without a due time it
  * sleeps in the kernel and wakes nobody.  It has all signals blocked and a small stack that we map.
  *
- * work_start() may start the thread: ordinary context only.  work_kick() never waits, never
- * allocates and never starts a thread: legal in a signal handler.  With WORK_INLINE, work_start()
- * runs what is due in the caller.  With WORK_OFF only work_poll() runs it.
+ * work_start() is called by whoever may have made something due, and says what it may do itself.
+ * work_kick() never waits, never allocates and never starts a thread: legal in a signal handler.
+ * With WORK_INLINE, work_start() runs what is due in callers that may wait.  So it does while the
+ * system refuses the thread, which is tried again every retry_ns.  With WORK_OFF only work_poll()
+ * runs it.
  */
 #ifndef MACHINE_WORK_H
 #define MACHINE_WORK_H
@@ -23,11 +25,23 @@ enum work_mode {
 	WORK_OFF,
 };
 
+struct work_options {
+	enum work_mode mode;
+	uint64_t pause_ns; /* after the system refused a thread it is asked again so much later */
+};
+
 #define WORK_IDLE UINT64_MAX	   /* nothing is due until work_kick() */
 #define WORK_EXIT (UINT64_MAX - 1) /* nothing will be due: the thread ends */
 
 /* Does what is due at @now_ns; returns the time it wants to run next, WORK_IDLE or WORK_EXIT. */
 typedef uint64_t work_function(void *arg, uint64_t now_ns);
+
+/* Who calls work_start(). */
+enum work_caller {
+	WORK_CALLER_FREES,   /* perhaps in a handler: starts the thread if it is known not to be */
+	WORK_CALLER_HURRIES, /* ordinary context, may not wait: starts the thread */
+	WORK_CALLER_WAITS,   /* without a thread it also does what is due */
+};
 
 struct work {
 	work_function *run;
@@ -39,17 +53,25 @@ struct work {
 	uint64_t handle;     /* the machine's: thread */
 	void *stack;	     /* and its size, the guard page included */
 	size_t stack_bytes;
-	uint32_t running; /* atomic: work_poll() lets one caller in */
+	uint32_t running;  /* atomic: work_poll() lets one caller in */
+	uint32_t refused;  /* atomic: the system gave no thread when it was last asked */
+	uint64_t retry_ns; /* atomic: refused, it is not asked again before then */
+	uint64_t pause_ns; /* (c) from one attempt to the next */
 };
 
-void work_init(struct work *work, enum work_mode mode, work_function *run, void *arg);
-void work_start(struct work *work);
+void work_init(struct work *work, const struct work_options *options, work_function *run,
+	       void *arg);
+/* Something may be due: makes sure that it will be done, as far as @caller may. */
+void work_start(struct work *work, enum work_caller caller);
+/* Nobody but callers of work_start() and work_poll() does what is due: inline, or no thread to be had. */
+bool work_needs_callers(const struct work *work);
 void work_kick(struct work *work, uint64_t due_ns);
 /* Runs what is due in the caller.  Returns the next due time as the function does. */
 uint64_t work_poll(struct work *work);
 /* Stops and joins the thread; nothing runs afterwards. */
 void work_stop(struct work *work);
-/* In the child of a fork: the thread is gone; it is started again by the next work_start(). */
+/* In the child of a fork: the thread is gone; it is started again by the next work_start().  What it
+ * had taken in hand is due again. */
 void work_fork_child(struct work *work);
 
 #endif

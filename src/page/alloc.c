@@ -129,10 +129,7 @@ uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags)
 	report_kick(q);
 	if (UNLIKELY(load_relaxed(&q->spares_wanted)) && !(flags & QUIRE_NOLOCK))
 		nested_fill(q);
-	/* NOWAIT is ordinary context all the same, if the work is a thread's; ATOMIC may be any. */
-	if (!(flags &
-	      (q->work.mode == WORK_THREAD ? FLAGS_NO_WAIT & ~QUIRE_NOWAIT : FLAGS_NO_WAIT)))
-		work_start(&q->work);
+	module_start_worker(q, flags);
 	return frame;
 }
 
@@ -149,6 +146,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, unsigne
 	frame = stack_pop(&q->stacks, page_stack_class(q, order, flags));
 	if (frame == STACK_NONE)
 		frame = page_alloc_frame(q, order, flags);
+	else if (UNLIKELY(load_relaxed(&q->looks)))
+		module_look(q, flags);
 	if (frame == FRAME_NONE) {
 		process_set_errno(ENOMEM);
 		return NULL;
@@ -161,7 +160,7 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 	uint32_t frame;
 	uint8_t *state;
 
-	if (UNLIKELY(flags >= q->fast_flags_end || order > QUIRE_ORDER_MAX))
+	if (UNLIKELY(flags >= load_relaxed(&q->fast_flags_end) || order > QUIRE_ORDER_MAX))
 		return alloc_slow(q, order, flags);
 	frame = stack_pop(&q->stacks, STACK_CLASS(order, flags));
 	if (UNLIKELY(frame == STACK_NONE))

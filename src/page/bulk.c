@@ -50,6 +50,8 @@ size_t quire_alloc_pages_bulk(struct quire *q, unsigned flags, size_t count, voi
 		}
 		present += pages[i] != NULL;
 	}
+	if (UNLIKELY(load_relaxed(&q->looks)) && !refused)
+		module_look(q, flags);
 	return present;
 }
 
@@ -149,6 +151,7 @@ void quire_free_pages_bulk(struct quire *q, size_t count, void **pages)
 	}
 	group_put_away(q, &group);
 	report_kick(q);
+	module_start_worker_freed(q);
 }
 
 /* The same on the lists of a CPU given by number. */

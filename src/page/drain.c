@@ -214,20 +214,39 @@ size_t drain_everything(struct quire *q)
 
 /* ---- public ---- */
 
+/* What is in the buddy now was due before: frees that could start no thread left it on lists. */
+static void call_worker(struct quire *q)
+{
+	if (load_relaxed(&q->work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
+		module_start_worker(q, 0);
+}
+
 size_t quire_drain_cpu(struct quire *q, unsigned cpu)
 {
+	size_t pages;
+
 	if (q->dead || cpu >= q->stacks.doors_nr)
 		return 0;
 	page_take_deferred(q);
-	return drain_slots(q, cpu, cpu + 1);
+	pages = drain_slots(q, cpu, cpu + 1);
+	call_worker(q);
+	return pages;
 }
 
-size_t quire_drain_all(struct quire *q)
+static size_t drain_all(struct quire *q)
 {
 	if (q->dead)
 		return 0;
 	page_take_deferred(q);
 	return drain_everything(q);
+}
+
+size_t quire_drain_all(struct quire *q)
+{
+	size_t pages = drain_all(q);
+
+	call_worker(q);
+	return pages;
 }
 
 static void set_limits(struct quire *q, bool enabled)
@@ -267,11 +286,11 @@ void quire_pcp_disable(struct quire *q)
 	mutex_acquire(&q->pcp_disable_mutex);
 	if (q->pcp_disabled_nr++ == 0) {
 		if (MUTANT(drain_before_disable))
-			quire_drain_all(q);
+			drain_all(q);
 		set_limits(q, false);
 		set_depots(q, false);
 		if (!MUTANT(drain_before_disable) && !MUTANT(disable_without_drain))
-			quire_drain_all(q);
+			drain_all(q);
 	}
 	mutex_release(&q->pcp_disable_mutex);
 }
@@ -298,7 +317,7 @@ static void disable_begin(struct quire *q)
 		set_limits(q, false);
 		set_depots(q, false);
 	}
-	quire_drain_all(q);
+	drain_all(q);
 }
 
 static void disable_end(struct quire *q)

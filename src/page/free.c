@@ -216,6 +216,8 @@ void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
 	if (!nested && UNLIKELY(load_relaxed(&q->spares_wanted)))
 		nested_fill(q);
 	report_kick(q);
+	if (!nested)
+		module_start_worker_freed(q);
 }
 
 static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *addr, unsigned order)

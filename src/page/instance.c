@@ -54,7 +54,8 @@ static void set_geometry(struct quire *q, const struct quire_options *options)
 	q->page_mask = ((uintptr_t)1 << q->page_shift) - 1;
 	q->block_order = (uint8_t)(BLOCK_SHIFT - q->page_shift);
 	q->zones_nr = (uint8_t)(options->zones != 0 ? options->zones : 1);
-	q->fast_flags_end = q->zones_nr == 1 ? TYPES_NR : 0;
+	q->fast_flags_most = q->zones_nr == 1 ? TYPES_NR : 0;
+	q->fast_flags_end = q->fast_flags_most;
 }
 
 /*
@@ -188,6 +189,7 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 		[QUIRE_WORKER_INLINE] = WORK_INLINE,
 		[QUIRE_WORKER_OFF] = WORK_OFF,
 	};
+	struct work_options work;
 
 	q->thp = options->thp != QUIRE_OFF;
 	q->report = options->report != QUIRE_OFF;
@@ -203,7 +205,13 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	mutex_init(&q->report_mutex, RANK_REPORT);
 	mutex_init(&q->grow_mutex, RANK_GROW);
 	mutex_init(&q->huge_mutex, RANK_HUGE);
-	work_init(&q->work, q->report ? modes[options->worker] : WORK_OFF, report_run, q);
+	work.mode = q->report ? modes[options->worker] : WORK_OFF;
+	work.pause_ns = q->decay_base_ns;
+	work_init(&q->work, &work, report_run, q);
+	if (work_needs_callers(&q->work)) {
+		q->looks = true;
+		q->fast_flags_end = 0;
+	}
 }
 
 static void setup_cpus(struct quire *q, const struct quire_options *options)
@@ -299,6 +307,9 @@ static void fork_done(struct quire *q, bool child)
 		for (; child && pcp->draining_nr != 0 && !MUTANT(fork_child_keeps_draining);
 		     pcp->draining_nr--)
 			pcp->closed_nr--;
+		/* The worker is gone: the first free on each stack is to call for another. */
+		if (child && !MUTANT(fork_child_keeps_stacks_warm))
+			memset(pcp->stack_high, 0, sizeof(pcp->stack_high));
 		if (pcp->ready && !MUTANT(fork_leaves_stacks_open))
 			stacks_open_locked(q, pcp);
 		lock_release(&pcp->lock, pcp->kept);
@@ -321,6 +332,7 @@ static void fork_child(struct process_member *member)
 
 	q->forked = true;
 	work_fork_child(&q->work);
+	worker_follow(q);
 	fork_done(q, true);
 	if (q->shared && !MUTANT(fork_child_keeps_frames)) {
 		q->dead = true;

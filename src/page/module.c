@@ -21,6 +21,21 @@ static struct quire_module *next_module(struct quire_module *module)
 	return load_acquire(&module->next); /* likewise */
 }
 
+/* A walk that sets it may have passed before the module was there. */
+static void module_follow(struct quire *q, struct quire_module *module)
+{
+	bool looks;
+
+	if (module->set_looks == NULL)
+		return;
+	do {
+		fence_seq_cst();
+		looks = load_relaxed(&q->looks);
+		module->set_looks(module, looks);
+		fence_seq_cst();
+	} while (load_relaxed(&q->looks) != looks);
+}
+
 /* By rank, so that fork takes their locks in order whoever came first. */
 void module_register_locked(struct quire *q, struct quire_module *module)
 {
@@ -31,6 +46,7 @@ void module_register_locked(struct quire *q, struct quire_module *module)
 		link = &(*link)->next;
 	module->next = *link;
 	store_release(link, module); /* read by walks without the mutex */
+	module_follow(q, module);
 }
 
 size_t modules_shrink(struct quire *q)
@@ -64,14 +80,11 @@ void module_kick(struct quire *q, uint64_t due_ns)
 		work_kick(&q->work, due_ns);
 }
 
-void module_start_worker(struct quire *q, unsigned flags)
+void modules_set_looks(struct quire *q, bool looks)
 {
-	unsigned forbidden = QUIRE_ATOMIC | QUIRE_NOLOCK;
-
-	if (q->work.mode != WORK_THREAD) /* what is due runs in the caller */
-		forbidden |= QUIRE_NOWAIT;
-	if (!(flags & forbidden) && !lock_nested())
-		work_start(&q->work);
+	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m))
+		if (m->set_looks != NULL)
+			m->set_looks(m, looks);
 }
 
 void modules_fork_prepare_mutexes(struct quire *q)

@@ -31,6 +31,8 @@ struct quire_module {
 	/* The worker's visit: returns when it wants the next; WORK_IDLE if nothing is due until
 	 * it is kicked; WORK_EXIT if nothing of it is in use either. */
 	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
+	/* Every allocation looks whether something is due (module_look()), or none need to. */
+	void (*set_looks)(struct quire_module *module, bool looks);
 };
 
 /* ---- charge.c: memory of the instance's limit that is not behind its pages ---- */
@@ -48,14 +50,20 @@ size_t modules_shrink(struct quire *q);
 uint64_t modules_tick(struct quire *q, uint64_t now_ns);
 /* The worker shall come to the modules at @due_ns or before.  Legal anywhere; starts no thread. */
 void module_kick(struct quire *q, uint64_t due_ns);
-/* For the slow paths of allocations, with no lock held: a free may be a signal handler's, where no
- * thread can be made.  An inline worker's turn is run, if it is due. */
-void module_start_worker(struct quire *q, unsigned flags);
 void modules_fork_prepare_mutexes(struct quire *q);
 void modules_fork_prepare_locks(struct quire *q);
 void modules_fork_done(struct quire *q, bool child);
 void modules_fini(struct quire *q);
 int modules_verify(struct quire *q);
+void modules_set_looks(struct quire *q, bool looks);
+
+/* ---- worker.c: who does what is due ---- */
+/* For slow paths, with no lock held: makes sure that there is somebody, or does it. */
+void module_start_worker(struct quire *q, unsigned flags);
+/* The same for a free, which may be a signal handler's. */
+void module_start_worker_freed(struct quire *q);
+/* While q->looks: an allocation that was served looks whether something is due. */
+void module_look(struct quire *q, unsigned flags);
 
 /*
  * Between the two the worker visits no part of the instance.  It is no thread of the program's, so

@@ -106,7 +106,8 @@ const struct option_key option_keys[OPTION_KEYS_NR] = {
 	  .words = worker_words,
 	  .takes = "thread, inline or off",
 	  .by_default = "thread",
-	  .does = "who gives memory back: a thread, calls that may wait, or quire_poll() alone" },
+	  .does = "who gives memory back: a thread, allocations that may wait, or quire_poll() "
+		  "alone" },
 	{ .name = "isolated",
 	  .kind = KIND_CPUS,
 	  .offset = FIELD(isolated),

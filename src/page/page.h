@@ -221,7 +221,8 @@ struct quire {
 	uint8_t page_shift;
 	uint8_t block_order;
 	uint8_t zones_nr;
-	uint8_t fast_flags_end; /* flags below it take zone 0's stacks at once: 3; 0 with more zones */
+	uint8_t fast_flags_end; /* atomic: flags below it take zone 0's stacks at once: 3; 0 with more
+				 * zones, or while every allocation looks */
 	struct cpu_stacks stacks;
 
 	struct page *page;   /* by frame */
@@ -252,7 +253,9 @@ struct quire {
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct work work;
-	uint64_t report_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
+	bool looks;		 /* atomic: allocations look whether something is due: worker.c */
+	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
+	uint64_t report_due_ns;	 /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns, decay_base_ns;
 	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
@@ -408,45 +411,7 @@ uint64_t zone_mark(const struct zone *zone, unsigned flags);
 bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
 			  uint64_t pages);
 
-/* ---- stacks.c: this module's layout of the machine's stacks ---- */
-unsigned stacks_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);
-uint32_t stacks_capacity(const struct quire *q, unsigned order_index);
-void stacks_close_locked(struct quire *q, struct pcp *pcp);
-void stacks_open_locked(struct quire *q, struct pcp *pcp);
-bool stacks_are_isolated(const struct quire *q, unsigned slot);
-void stacks_cool_locked(struct quire *q, struct pcp *pcp);
-unsigned stacks_take_closed_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n);
-uint32_t stacks_pages(struct quire *q, const struct pcp *pcp);
-void stacks_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);
-
-/* ---- depot.c ---- */
-void depot_init(struct depot *depot, uint32_t *entries);
-unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
-		   const uint32_t *frames, unsigned n);
-unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
-		    uint32_t *frames, unsigned n);
-size_t depot_drain(struct quire *q, struct zone *zone);
-uint64_t depot_pages(const struct depot *depot);
-
-/* ---- pcp.c ---- */
-unsigned pcp_refill_least(unsigned batch, unsigned order);
-struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token);
-struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
-struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
-uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
-			  unsigned flags);
-uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order);
-void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
-		     unsigned type);
-void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
-			 unsigned order, unsigned type);
-unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages);
-uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
-				 unsigned flags);
-void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
-			    unsigned type);
-unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp);
-size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n);
+#include "page/pcp.h"
 
 /* ---- alloc.c, free.c ---- */
 uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags);
@@ -499,6 +464,9 @@ uint64_t report_visit(struct quire *q, uint64_t now_ns);
 void report_kick(struct quire *q);
 /* Waits until no memory is on its way back. */
 void report_wait(struct quire *q);
+
+/* ---- worker.c ---- */
+void worker_follow(struct quire *q);
 
 /* ---- verify.c ---- */
 int page_verify(struct quire *q);

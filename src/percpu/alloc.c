@@ -327,11 +327,17 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 }
 
 /* Out of the way of those who look at the copies themselves; returns @ptr. */
-static __attribute__((noinline, cold)) void *ask_for_popped(struct percpu *pc, void *ptr,
-							    uint32_t entry, size_t class)
+static __attribute__((noinline, cold)) void *finish_popped(struct percpu *pc, char *ptr,
+							   size_t class, unsigned flags)
 {
-	sparse_zero(pc, (uint64_t)entry << GRANULE_SHIFT, (class + 1) << GRANULE_SHIFT, false,
-		    false);
+	size_t bytes = (class + 1) << GRANULE_SHIFT;
+
+	if (pc->asks_for_popped)
+		sparse_zero(pc, addr_linear(pc, ptr), bytes, false, false);
+	else
+		zero_popped(pc, ptr, bytes);
+	if (load_relaxed(&pc->q->looks))
+		module_look(pc->q, flags);
 	return ptr;
 }
 
@@ -352,8 +358,8 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		return alloc_slow(pc->q, bytes, align, flags);
 	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
 	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
-	if (UNLIKELY(pc->asks_for_popped))
-		return ask_for_popped(pc, ptr, entry, class);
+	if (UNLIKELY(load_relaxed(&pc->popped_is_odd)))
+		return finish_popped(pc, ptr, class, flags);
 	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
 	return ptr;
 }

@@ -413,9 +413,12 @@ void cache_close_all(struct percpu *pc)
 		stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
 }
 
-void cache_open_all(struct percpu *pc)
+/* In a child every stack takes nothing: the first free is to call for another worker. */
+void cache_open_all(struct percpu *pc, bool child)
 {
 	for (uint32_t slot = pc->stacks.slots_nr; slot-- != 0;) {
+		if (child)
+			memset(pc->cpu[slot].high, 0, sizeof(pc->cpu[slot].high));
 		if (pc->cpu[slot].ready)
 			open_locked(pc, slot);
 		lock_release(&pc->cpu[slot].lock, pc->cpu[slot].kept);

@@ -249,6 +249,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
 		cache_warm(pc, granules);
+	module_start_worker_freed(pc->q);
 }
 
 /* ---- the fast path ---- */
@@ -492,6 +493,7 @@ void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)
 		if (count - i > BATCH)
 			lock_let_others_in(&pc->lock);
 	}
+	module_start_worker_freed(q);
 }
 
 size_t quire_percpu_bytes(struct quire *q, const void *ptr)

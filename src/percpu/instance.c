@@ -16,6 +16,13 @@ static struct percpu *module_percpu(struct quire_module *module)
 	return (struct percpu *)(void *)((char *)module - offsetof(struct percpu, module));
 }
 
+static void set_looks(struct quire_module *module, bool looks)
+{
+	struct percpu *pc = module_percpu(module);
+
+	store_relaxed(&pc->popped_is_odd, looks || pc->asks_for_popped); /* quire_alloc_percpu() */
+}
+
 /* ---- fork ---- */
 
 static void fork_prepare_mutexes(struct quire_module *module)
@@ -42,7 +49,7 @@ static void fork_done(struct quire_module *module, bool child)
 	}
 	if (!MUTANT(percpu_fork_leaves_out_the_lock))
 		percpu_unlock(pc, pc->kept);
-	cache_open_all(pc);
+	cache_open_all(pc, child);
 	mutex_release(&pc->alloc_mutex);
 }
 
@@ -90,6 +97,7 @@ static void set_options(struct percpu *pc)
 	pc->cache = options->cache != QUIRE_OFF;
 	pc->sparse = pc->units > DENSE_UNITS;
 	pc->asks_for_popped = pc->sparse && mem_reading_takes_memory();
+	pc->popped_is_odd = pc->asks_for_popped;
 	pc->home = process_cpu() % pc->units;
 	/* Mixed, so that what users write is none of it; above what it is mixed with: cache_mark(). */
 	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;
@@ -103,6 +111,7 @@ static void set_options(struct percpu *pc)
 		.verify = verify,
 		.shrink = balance_shrink,
 		.tick = balance_tick,
+		.set_looks = set_looks,
 	};
 }
 

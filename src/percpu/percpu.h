@@ -201,11 +201,11 @@ struct percpu {
 	uint8_t page_granules_shift;	/* (c) */
 	uint8_t map_shift;		/* (c) log2 of a map's bytes */
 	bool packed, depopulate, cache; /* (c) */
-	bool sparse;			/* (c) units are many: sparse.c */
-	bool asks_for_popped;		/* (c) sparse, and looking at a copy takes memory */
-	uint8_t without;		/* (c) enum quire_placement_rule */
-	uint32_t units;			/* (c) */
-	uint32_t home;			/* (c) the CPU whose copy of a cached object has a mark */
+	bool sparse, asks_for_popped;	/* (c) units are many: sparse.c; and a look takes memory */
+	bool popped_is_odd; /* atomic: that, or every allocation looks: finish_popped() */
+	uint8_t without;    /* (c) enum quire_placement_rule */
+	uint32_t units;	    /* (c) */
+	uint32_t home;	    /* (c) the CPU whose copy of a cached object has a mark */
 	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
 	size_t home_bytes;		   /* (c) from CPU 0's copy to home's */
 	uint64_t secret;		   /* (c) what marks are made of; above every address */
@@ -417,7 +417,7 @@ uint64_t cache_count(struct percpu *pc);
 bool cache_is_open(const struct percpu *pc);
 bool cache_is_sound(struct percpu *pc);
 void cache_close_all(struct percpu *pc);
-void cache_open_all(struct percpu *pc);
+void cache_open_all(struct percpu *pc, bool child);
 bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);
 
 /* What the home CPU's copy of a cached object begins with; never 0.  @ptr: CPU 0's copy. */

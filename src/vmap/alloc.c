@@ -318,7 +318,9 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 	if (lock_nested())
 		request->flags |= QUIRE_NOLOCK;
 	index = from_classes(v, request);
-	if (index == RANGE_NONE) {
+	if (index != RANGE_NONE && UNLIKELY(load_relaxed(&v->q->looks))) {
+		module_look(v->q, request->flags);
+	} else if (index == RANGE_NONE) {
 		index = from_pooled(v, request);
 		if (index == RANGE_NONE)
 			index = from_merged(v, request);
@@ -395,7 +397,8 @@ void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 	struct range *r;
 
 	/* A size of 0 is refused there, too. */
-	if (UNLIKELY(v == NULL || flags > QUIRE_RECLAIMABLE || bytes - 1 >= v->fast_bytes_end))
+	if (UNLIKELY(v == NULL || flags > QUIRE_RECLAIMABLE ||
+		     bytes - 1 >= load_relaxed(&v->fast_bytes_end)))
 		return vmalloc_slow(q, bytes, flags);
 	index = stack_pop(&v->stacks, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1));
 	if (UNLIKELY(index == STACK_NONE))

@@ -121,6 +121,7 @@ void frames_give(struct vmap *v, uint32_t index)
 	range_at(v, index)->next = RANGE_NONE;
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v);
+	module_start_worker_freed(v->q);
 }
 
 /* A refusal shall leave nothing behind; who may not wait leaves it to the worker. */

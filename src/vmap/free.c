@@ -71,6 +71,7 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 {
 	if (!lock_nested() && cpu_put(v, index)) {
 		decay_check_over(v); /* what was there before may have been handed on */
+		module_start_worker_freed(v->q);
 		return;
 	}
 	range_at(v, index)->next = RANGE_NONE;
@@ -80,6 +81,7 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 	}
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v);
+	module_start_worker_freed(v->q);
 }
 
 static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *addr)

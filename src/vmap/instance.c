@@ -194,6 +194,13 @@ static void fini(struct quire_module *module)
 	mem_release(v, handle_bytes());
 }
 
+static void set_looks(struct quire_module *module, bool looks)
+{
+	struct vmap *v = vmap_of(module);
+
+	store_relaxed(&v->fast_bytes_end, looks ? 0 : v->fast_bytes_most); /* quire_vmalloc() */
+}
+
 /* ---- fork ---- */
 
 static void fork_prepare_mutexes(struct quire_module *module)
@@ -225,6 +232,8 @@ static void fork_done(struct quire_module *module, bool child)
 	pool_fork_done(&v->pool);
 	lock_release(&v->lock, v->kept);
 	for (unsigned slot = v->stacks.doors_nr; slot-- != 0;) {
+		if (child) /* the first free is to call for another worker */
+			v->cpu[slot].cold = true;
 		if (v->cpu[slot].ready)
 			cpu_open_locked(v, &v->cpu[slot]);
 		lock_release(&v->cpu[slot].lock, v->cpu[slot].kept);
@@ -234,6 +243,7 @@ static void fork_done(struct quire_module *module, bool child)
 		lazy_recount(v);
 	}
 	if (child && v->q->shared) { /* dead: no call is fast, no address is ours */
+		v->fast_bytes_most = 0;
 		v->fast_bytes_end = 0;
 		v->span_bytes = 0;
 	}
@@ -263,9 +273,10 @@ static struct vmap *make(struct quire *q, unsigned flags)
 		return NULL;
 	}
 	set_regions(v);
-	v->fast_bytes_end = v->cache ? (size_t)CLASS_PAGES_MAX << v->page_shift : 0;
-	if (v->fast_bytes_end > v->span_bytes / 8)
-		v->fast_bytes_end = v->cache ? v->span_bytes / 8 : 0;
+	v->fast_bytes_most = v->cache ? (size_t)CLASS_PAGES_MAX << v->page_shift : 0;
+	if (v->fast_bytes_most > v->span_bytes / 8)
+		v->fast_bytes_most = v->cache ? v->span_bytes / 8 : 0;
+	v->fast_bytes_end = v->fast_bytes_most;
 	v->module = (struct quire_module){ .rank = RANK_VMAP_PURGE,
 					   .fini = fini,
 					   .fork_prepare_mutexes = fork_prepare_mutexes,
@@ -273,7 +284,8 @@ static struct vmap *make(struct quire *q, unsigned flags)
 					   .fork_done = fork_done,
 					   .verify = vmap_verify,
 					   .shrink = decay_shrink,
-					   .tick = decay_tick };
+					   .tick = decay_tick,
+					   .set_looks = set_looks };
 	return v;
 }
 

@@ -143,11 +143,12 @@ struct vmap {
 	char *base;	       /* (c) */
 	size_t span_bytes;     /* (c) */
 	uint32_t *map;	       /* by page: range that begins there; 0: none.  Written under lock */
-	size_t fast_bytes_end; /* (c) sizes below it have a class; 0 without caches */
-	uint8_t push_allowed;  /* (c) 1; 0 with cache:off */
-	uint8_t page_shift;    /* (c) */
-	uint8_t guard_pages;   /* (c) 0 or 1 */
-	bool cache;	       /* (c) */
+	size_t fast_bytes_end; /* atomic: sizes below it are served fast: fast_bytes_most, or none */
+	size_t fast_bytes_most; /* (c) sizes below it have a class; 0 without caches */
+	uint8_t push_allowed;	/* (c) 1; 0 with cache:off */
+	uint8_t page_shift;	/* (c) */
+	uint8_t guard_pages;	/* (c) 0 or 1 */
+	bool cache;		/* (c) */
 	struct pool pool;
 	struct cpu_stacks stacks; /* (c) */
 

@@ -96,3 +96,60 @@ SIM_TEST(fork_child_has_no_shared_frames, .cpus_nr = 3, .events = SIM_ABORT)
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }
+
+/* ---- the worker stays behind ---- */
+
+static bool is_anything_to_give(struct quire *q)
+{
+	struct quire_page_stat stat;
+
+	quire_page_stat_read(q, &stat);
+	return stat.free_pages - stat.reported_pages + stat.cached_pages != 0;
+}
+
+static void forks_and_frees(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	give(scene, scene->page[4], 0);
+	SIM_CHECK(scene->q->work.due_ns < WORK_EXIT);
+	SIM_CHECK(scene->q->work.state != 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The parent's stacks were warm and its worker there.  The child allocates nothing, and its first
+ * free makes sure that somebody comes. */
+SIM_TEST(freed_by_a_child_is_somebodys_work, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	scene->q->zone[0].pcp_high_max = 4096; /* there is room on the stack */
+	for (unsigned i = 5; i < 8; i++)
+		give(scene, scene->page[i], 0);
+	sim_cpu(sim, 0, forks_and_frees, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void forks_beside_the_worker(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	sim_fork_child();
+	if (is_anything_to_give(q))
+		SIM_CHECK(q->report_due_ns < WORK_EXIT && q->work.due_ns < WORK_EXIT);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In whatever step the parent's worker was: what there is to give back is due in the child. */
+SIM_TEST(visit_under_way_at_fork_is_made_in_the_child, .cpus_nr = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_cpu(sim, 1, forks_beside_the_worker, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

@@ -24,10 +24,11 @@ static uint64_t do_all(void *arg, uint64_t now_ns)
 
 static struct work_scene *scene_make(struct sim *sim)
 {
+	const struct work_options options = { .mode = WORK_THREAD, .pause_ns = 1000 };
 	struct work_scene *scene = sim_zalloc(sim, sizeof(*scene));
 
-	work_init(&scene->work, WORK_THREAD, do_all, scene);
-	work_start(&scene->work);
+	work_init(&scene->work, &options, do_all, scene);
+	work_start(&scene->work, WORK_CALLER_WAITS);
 	return scene;
 }
 

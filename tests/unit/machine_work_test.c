@@ -15,6 +15,8 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define WAIT_MS	  5000u
+/* Between two attempts to make a thread that the system refuses. */
+#define PAUSE_MS  50u
 
 /* A function that counts its runs and answers what the test has set. */
 struct job {
@@ -52,8 +54,10 @@ static uint64_t job_run(void *arg, uint64_t now_ns)
 
 static void job_init(struct job *job, enum work_mode mode, uint64_t answer)
 {
+	const struct work_options options = { .mode = mode, .pause_ns = PAUSE_MS * NS_PER_MS };
+
 	*job = (struct job){ .answer = answer };
-	work_init(&job->work, mode, job_run, job);
+	work_init(&job->work, &options, job_run, job);
 }
 
 static uint32_t runs(struct job *job)
@@ -84,7 +88,7 @@ static void worker_runs_what_is_due_once(void **state)
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
 	usleep(20000);
 	assert_u64_eq(runs(&job), 1);
@@ -98,7 +102,7 @@ static void worker_runs_at_the_time_it_was_told_and_not_before(void **state)
 
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	work_kick(&job.work, due_ns);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
 	assert_true(load_relaxed(&job.ran_at_ns) >= due_ns);
@@ -112,7 +116,7 @@ static void answer_of_the_function_is_the_next_due_time(void **state)
 	(void)state;
 	job_init(&job, WORK_THREAD, 0); /* always due */
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_true(runs_awaited(&job, 5) >= 5);
 	store_relaxed(&job.answer, (uint64_t)WORK_IDLE);
 	work_stop(&job.work);
@@ -124,7 +128,7 @@ static void kick_wakes_a_sleeping_worker(void **state)
 
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	for (uint32_t i = 1; i <= 200; i++) {
 		work_kick(&job.work, 0);
 		assert_u64_eq(runs_awaited(&job, i), i);
@@ -140,7 +144,7 @@ static void later_kick_does_not_put_off_an_earlier_one(void **state)
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	work_kick(&job.work, clock_now_ns() + 10 * NS_PER_MS);
 	work_kick(&job.work, clock_now_ns() + 3600 * 1000 * NS_PER_MS);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
 	work_stop(&job.work);
 }
@@ -155,7 +159,7 @@ static void worker_exits_when_told_and_starts_again(void **state)
 	maps_before = count_maps();
 	for (uint32_t i = 1; i <= 20; i++) {
 		work_kick(&job.work, 0);
-		work_start(&job.work);
+		work_start(&job.work, WORK_CALLER_WAITS);
 		assert_u64_eq(runs_awaited(&job, i), i);
 		assert_u64_eq(threads_awaited(threads_before), threads_before);
 	}
@@ -177,7 +181,7 @@ static void no_kick_is_lost_while_the_worker_exits(void **state)
 		uint32_t before = runs(&job);
 
 		work_kick(&job.work, 0);
-		work_start(&job.work);
+		work_start(&job.work, WORK_CALLER_WAITS);
 		if (i % 3 == 0)
 			assert_true(runs_awaited(&job, before + 1) > before);
 	}
@@ -198,12 +202,13 @@ static uint64_t kicked_while_running(void *arg, uint64_t now_ns)
 
 static void kick_during_the_last_run_keeps_the_worker(void **state)
 {
+	const struct work_options options = { .mode = WORK_THREAD };
 	struct job job = { .answer = 0 };
 
 	(void)state;
-	work_init(&job.work, WORK_THREAD, kicked_while_running, &job);
+	work_init(&job.work, &options, kicked_while_running, &job);
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs_awaited(&job, 2), 2);
 	work_stop(&job.work);
 }
@@ -215,7 +220,7 @@ static void stop_joins_and_leaves_no_thread(void **state)
 
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(count_threads(), threads_before + 1);
 	work_stop(&job.work);
 	assert_u64_eq(threads_awaited(threads_before), threads_before);
@@ -233,7 +238,7 @@ static void stop_waits_for_a_run_under_way(void **state)
 	job_init(&job, WORK_THREAD, 0);
 	job.linger_us = 20000;
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	while (load_relaxed(&job.inside) == 0)
 		usleep(100);
 	work_stop(&job.work);
@@ -248,7 +253,7 @@ static void worker_blocks_signals_and_has_a_name(void **state)
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
 	work_stop(&job.work);
 	assert_u64_eq(job.signals_open_nr, 0);
@@ -263,7 +268,7 @@ static void start_leaves_the_callers_signal_mask_alone(void **state)
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	pthread_sigmask(SIG_BLOCK, NULL, &before);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	pthread_sigmask(SIG_BLOCK, NULL, &after);
 	work_stop(&job.work);
 	for (int signal = 1; signal < 32; signal++)
@@ -277,13 +282,13 @@ static void inline_mode_runs_in_the_caller(void **state)
 
 	(void)state;
 	job_init(&job, WORK_INLINE, WORK_IDLE);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs(&job), 0);
 	work_kick(&job.work, 0);
 	assert_u64_eq(runs(&job), 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs(&job), 1);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs(&job), 1);
 	assert_u64_eq(count_threads(), threads_before);
 	work_stop(&job.work);
@@ -297,7 +302,7 @@ static void off_mode_runs_only_when_polled(void **state)
 	(void)state;
 	job_init(&job, WORK_OFF, later_ns);
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs(&job), 0);
 	assert_u64_eq(work_poll(&job.work), later_ns);
 	assert_u64_eq(runs(&job), 1);
@@ -313,7 +318,7 @@ static void poll_often(unsigned index, void *arg)
 	for (unsigned i = 0; i < 300; i++) {
 		work_kick(&job->work, 0);
 		if (index == 0)
-			work_start(&job->work);
+			work_start(&job->work, WORK_CALLER_WAITS);
 		else
 			(void)work_poll(&job->work);
 	}
@@ -348,7 +353,7 @@ static void kick_is_legal_in_a_signal_handler(void **state)
 	(void)state;
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	kicked_by_handler = &job;
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	assert_int_equal(raise(SIGUSR1), 0);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
@@ -368,7 +373,7 @@ static void start_without_memory_changes_nothing(void **state)
 
 		backing_fail_after(nth, ENOMEM);
 		errno = 0;
-		work_start(&job.work);
+		work_start(&job.work, WORK_CALLER_WAITS);
 		assert_int_equal(errno, 0);
 		assert_u64_eq(count_threads(), threads_before);
 		assert_u64_eq(count_maps(), maps_before);
@@ -376,7 +381,7 @@ static void start_without_memory_changes_nothing(void **state)
 	}
 	backing_fail_after(0, 0);
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
 	work_stop(&job.work);
 }
@@ -390,7 +395,7 @@ static void child_continues(void *arg)
 	CHECK_VALUES(count_threads() == 1, count_threads(), 1);
 	CHECK(job->work.stack == NULL);
 	work_kick(&job->work, 0);
-	work_start(&job->work);
+	work_start(&job->work, WORK_CALLER_WAITS);
 	CHECK(runs_awaited(job, runs_before + 1) == runs_before + 1);
 	work_stop(&job->work);
 }
@@ -404,7 +409,7 @@ static void child_of_a_fork_starts_its_own_worker(void **state)
 		skip();
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	work_kick(&job.work, 0);
-	work_start(&job.work);
+	work_start(&job.work, WORK_CALLER_WAITS);
 	assert_u64_eq(runs_awaited(&job, 1), 1);
 	expect_life(child_continues, &job);
 	work_kick(&job.work, 0);

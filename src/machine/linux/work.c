@@ -8,7 +8,7 @@
  *   NONE               work_start                                         STARTING   starter
  *   EXITED             work_start; the old thread is joined               STARTING   starter
  *   STARTING           the thread is made, its handle stored              RUNNING    starter
- *   STARTING           no thread to be had                                NONE       starter
+ *   STARTING           no thread to be had: refused until retry_ns        NONE       starter
  *   RUNNING            nothing is due                                     ASLEEP     thread
  *   ASLEEP             woken, or due                                      RUNNING    thread
  *   RUNNING            the function said WORK_EXIT and nothing came       EXITED     thread
@@ -41,6 +41,7 @@
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/linux/annotate_ops.h"
+#include "machine/linux/context.h"
 #include "machine/linux/futex.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
@@ -290,7 +291,14 @@ static void thread_join(struct work *work)
 	stack_unmap(work);
 }
 
-/* In state STARTING.  A refusal leaves no thread: the next work_start() tries again. */
+/* A filter or a limit that refused one thread refuses the next: callers work until retry_ns. */
+static void note_attempt(struct work *work, bool refused)
+{
+	store_relaxed(&work->retry_ns, refused ? clock_now_ns() + work->pause_ns : 0);
+	store_release(&work->refused, (uint32_t)refused);
+}
+
+/* In state STARTING. */
 static void thread_start(struct work *work)
 {
 	int errno_before = errno;
@@ -302,35 +310,60 @@ static void thread_start(struct work *work)
 		else
 			stack_unmap(work);
 	}
+	note_attempt(work, state == STATE_NONE);
 	store_release(&work->state, state);
 	futex_wake_all(&work->state);
 	errno = errno_before;
 }
 
-void work_init(struct work *work, enum work_mode mode, work_function *run, void *arg)
+void work_init(struct work *work, const struct work_options *options, work_function *run, void *arg)
 {
 	*work = (struct work){
 		.run = run,
 		.arg = arg,
-		.mode = mode,
+		.mode = options->mode,
+		.pause_ns = options->pause_ns,
 		.due_ns = WORK_IDLE,
 		.state = STATE_NONE,
 	};
 }
 
-void work_start(struct work *work)
+/* There is none; may @caller make one?  A free makes one only for something that is due. */
+static bool may_start(struct work *work, enum work_caller caller)
 {
-	if (work->mode == WORK_INLINE)
-		(void)work_poll(work);
-	if (work->mode != WORK_THREAD)
+	/* Hints: whoever finds them old asks the system once more, or once less. */
+	if (load_relaxed(&work->refused) != 0 && clock_now_ns() < load_relaxed(&work->retry_ns))
+		return false;
+	return caller != WORK_CALLER_FREES ||
+	       (load_relaxed(&work->due_ns) != WORK_IDLE && context_is_ordinary());
+}
+
+static void thread_want(struct work *work, enum work_caller caller)
+{
+	/* A hint: pairs with every move of the state. */
+	uint32_t state = load_relaxed(&work->state);
+
+	if ((state != STATE_NONE && state != STATE_EXITED) || !may_start(work, caller))
 		return;
-	if (move(work, STATE_EXITED, STATE_STARTING)) {
+	if (!move(work, state, STATE_STARTING))
+		return;
+	if (state == STATE_EXITED)
 		thread_join(work);
-		thread_start(work);
-	} else if (load_relaxed(&work->state) == STATE_NONE &&
-		   move(work, STATE_NONE, STATE_STARTING)) {
-		thread_start(work);
-	}
+	thread_start(work);
+}
+
+bool work_needs_callers(const struct work *work)
+{
+	/* Pairs with note_attempt(). */
+	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0;
+}
+
+void work_start(struct work *work, enum work_caller caller)
+{
+	if (work->mode == WORK_THREAD)
+		thread_want(work, caller);
+	if (caller == WORK_CALLER_WAITS && work_needs_callers(work))
+		(void)work_poll(work);
 }
 
 /* After due_ns or the state has changed. */
@@ -387,4 +420,6 @@ void work_fork_child(struct work *work)
 		(void)due_lower(work, 0);
 	store_relaxed(&work->running, UINT32_C(0));
 	store_relaxed(&work->state, (uint32_t)STATE_NONE);
+	/* The child may have what its parent was refused. */
+	note_attempt(work, false);
 }

@@ -427,6 +427,7 @@ void memory_access(const volatile void *addr, size_t bytes, bool write, uintptr_
 void memory_note_write(const volatile void *addr, size_t bytes);
 void memory_reset(void);
 const char *memory_describe(const volatile void *addr, char *text, size_t bytes);
+bool sim_refuses(void);
 
 /* ---- stack.c: for CPU @cpu, or all if it is negative --------------------------------------------- */
 void sequences_fence(int cpu, uintptr_t pc);

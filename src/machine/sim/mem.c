@@ -55,8 +55,8 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge)
 	(void)huge;
 }
 
-/* May a backing call be refused here?  The scheduler says. */
-static bool refused(void)
+/* May the system refuse a call here?  The scheduler says. */
+bool sim_refuses(void)
 {
 	if (!(sim_opt.events & SIM_REFUSE) || sim_run_.refusals_left == 0 ||
 	    !sched_decide(ACT_REFUSE))
@@ -97,7 +97,7 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
 	if (align_bytes > (UINT64_C(256) << 20) || start + bytes > ARENA_END - ARENA_PAGES)
 		return NULL;
-	if (refused())
+	if (sim_refuses())
 		return NULL;
 	sim_run_.reserve_used = start + bytes;
 	sim_run_.reserved_bytes += bytes;
@@ -120,7 +120,7 @@ int mem_commit(void *addr, size_t bytes, const char *name)
 {
 	(void)name;
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
-	if (refused())
+	if (sim_refuses())
 		return -12;
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
 		if (memory_pages[i].state != PAGE_COMMITTED)
@@ -132,7 +132,7 @@ int mem_commit_readonly(void *addr, size_t bytes, const char *name)
 {
 	(void)name;
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
-	if (refused())
+	if (sim_refuses())
 		return -12;
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
 		if (memory_pages[i].state != PAGE_COMMITTED)
@@ -144,7 +144,7 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 {
 	(void)name;
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
-	if (refused())
+	if (sim_refuses())
 		return -12;
 	set_all(addr, bytes, PAGE_RESERVED, "decommitted", CALLER_PC);
 	flush_all(addr, bytes, 0, sim_opt.cpus_nr);
@@ -192,7 +192,7 @@ _Static_assert(sizeof(sim_run_.mappings_used) / sizeof(uint32_t) == MAPPINGS_KIN
 bool mem_mappings_take(enum mem_mappings kind, uint32_t nr)
 {
 	sched_point(POINT_GATHER, &sim_run_.mappings_used[kind], 0, CALLER_PC);
-	if (sim_run_.mappings_used[kind] + nr > MAPPINGS_MAX || refused())
+	if (sim_run_.mappings_used[kind] + nr > MAPPINGS_MAX || sim_refuses())
 		return false;
 	sim_run_.mappings_used[kind] += nr;
 	return true;
@@ -227,7 +227,7 @@ bool mem_guard_works(void)
 static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 {
 	sched_point(POINT_GATHER, addr, 0, pc);
-	if (refused())
+	if (sim_refuses())
 		return -12;
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++) {
 		if (memory_pages[i].state != PAGE_COMMITTED &&
@@ -305,8 +305,9 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 {
 	for (size_t i = 0; i < frames_nr; i++) {
 		sched_point(POINT_GATHER, frames[i], 0, CALLER_PC);
-		if (refused() || (sim_run_.aliases_max != 0 &&
-				  sim_run_.aliases_nr + (frame_bytes >> 12) > sim_run_.aliases_max))
+		if (sim_refuses() ||
+		    (sim_run_.aliases_max != 0 &&
+		     sim_run_.aliases_nr + (frame_bytes >> 12) > sim_run_.aliases_max))
 			return -12;
 		sim_run_.aliases_nr += frame_bytes >> 12;
 		map_frame((char *)addr + i * frame_bytes, frames[i], frame_bytes, CALLER_PC);
@@ -344,7 +345,7 @@ static void take_away(struct gather *gather, const struct mem_range *what, enum 
 	gather->kind = kind;
 	gather->ranges_nr++;
 	*range = *what;
-	if (refused())
+	if (sim_refuses())
 		range->error = -12;
 	else
 		set_all(range->addr, range->bytes, PAGE_LEAVING, event, pc);

@@ -25,10 +25,14 @@ void sim_pass_ns(uint64_t ns)
 	sim_run_.now_ns += ns;
 }
 
-void work_init(struct work *work, enum work_mode mode, work_function *run, void *arg)
+void work_init(struct work *work, const struct work_options *options, work_function *run, void *arg)
 {
 	UNDO(*work);
-	*work = (struct work){ .run = run, .arg = arg, .mode = mode, .due_ns = WORK_IDLE };
+	*work = (struct work){ .run = run,
+			       .arg = arg,
+			       .mode = options->mode,
+			       .pause_ns = options->pause_ns,
+			       .due_ns = WORK_IDLE };
 }
 
 static void set_due(struct work *work, uint64_t due_ns)
@@ -82,19 +86,46 @@ static void worker(void *arg)
 	sched_wake(work);
 }
 
-void work_start(struct work *work)
+static void note_attempt(struct work *work, bool refused)
 {
-	sched_point(POINT_WORK, work, 0, CALLER_PC);
-	if (work->mode == WORK_INLINE) {
-		work_poll(work);
+	UNDO(work->refused);
+	UNDO(work->retry_ns);
+	work->refused = refused;
+	work->retry_ns = refused ? sim_run_.now_ns + work->pause_ns : 0;
+}
+
+static bool may_start(const struct work *work, enum work_caller caller)
+{
+	if (work->refused != 0 && sim_run_.now_ns < work->retry_ns)
+		return false;
+	return caller != WORK_CALLER_FREES || (work->due_ns != WORK_IDLE && !sim_in_handler());
+}
+
+static void thread_want(struct work *work, enum work_caller caller)
+{
+	if (work->state != WORKER_NONE || !may_start(work, caller))
 		return;
-	}
-	if (work->mode != WORK_THREAD || work->state != WORKER_NONE)
+	note_attempt(work, sim_refuses());
+	if (work->refused != 0)
 		return;
 	set_state(work, WORKER_THERE);
 	UNDO(work->handle);
 	work->handle = sched_spawn("worker", current_task()->cpu, worker, work);
 	sim_run_.tasks[work->handle].daemon = true;
+}
+
+bool work_needs_callers(const struct work *work)
+{
+	return work->mode == WORK_INLINE || work->refused != 0;
+}
+
+void work_start(struct work *work, enum work_caller caller)
+{
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->mode == WORK_THREAD)
+		thread_want(work, caller);
+	if (caller == WORK_CALLER_WAITS && work_needs_callers(work))
+		(void)work_poll(work);
 }
 
 void work_kick(struct work *work, uint64_t due_ns)
@@ -141,6 +172,9 @@ void work_stop(struct work *work)
 
 void work_fork_child(struct work *work)
 {
+	if (work->running != 0)
+		set_due(work, 0);
 	set_state(work, WORKER_NONE);
 	set_running(work, 0);
+	note_attempt(work, false);
 }

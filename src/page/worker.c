@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/worker.c - who does what is due
+ *
+ * Whatever makes something due (a free, a spill, a drain, an allocation that caches the rest of a
+ * batch) kicks the worker, which never waits and starts nothing.  Then, with no lock held, it comes
+ * here, so that there is a thread to be kicked:
+ *
+ *   allocations, drains  start the thread unless they may be in a signal handler (ATOMIC, NOLOCK)
+ *   frees                start it if they are known to be in none, and something is due
+ *   fast paths           never come here.  There is always a slow path first: a stack that nobody
+ *                        has used since the worker was last there, or since the fork, is cold.
+ *
+ * Without a thread (worker:inline; the system gives none) callers that may wait do what is due.
+ * Then q->looks is set, every allocation takes its slow path, and looks at the clock there: so due
+ * work is found by the first allocation after its time, also in a program whose every call would be
+ * fast.  It costs such an allocation some 10 ns, and nothing as long as there is a thread.
+ *
+ * looks follows work_needs_callers(): whoever may have changed that comes here afterwards, stores
+ * what it found, and looks again after a fence.  So of two that came at once the one that stored last
+ * has seen the other's change.
+ */
+#include "page/page.h"
+
+#include "machine/clock.h"
+
+static void set_looks(struct quire *q, bool looks)
+{
+	store_relaxed(&q->looks, looks);
+	fence_seq_cst(); /* with module_follow() */
+	if (!q->dead)
+		store_relaxed(&q->fast_flags_end, looks ? 0 : q->fast_flags_most);
+	modules_set_looks(q, looks);
+}
+
+void worker_follow(struct quire *q)
+{
+	bool looks = work_needs_callers(&q->work), stored = load_relaxed(&q->looks);
+
+	while (looks != stored) {
+		set_looks(q, looks);
+		stored = looks;
+		fence_seq_cst();
+		if (!MUTANT(looks_followed_once))
+			looks = work_needs_callers(&q->work);
+	}
+}
+
+static void call(struct quire *q, enum work_caller caller)
+{
+	work_start(&q->work, caller);
+	worker_follow(q);
+}
+
+void module_start_worker(struct quire *q, unsigned flags)
+{
+	if ((flags & (QUIRE_ATOMIC | QUIRE_NOLOCK)) || lock_nested())
+		return;
+	call(q, flags & QUIRE_NOWAIT ? WORK_CALLER_HURRIES : WORK_CALLER_WAITS);
+}
+
+void module_start_worker_freed(struct quire *q)
+{
+	if (!lock_nested() && !MUTANT(frees_call_nobody))
+		call(q, WORK_CALLER_FREES);
+}
+
+void module_look(struct quire *q, unsigned flags)
+{
+	/* A hint; pairs with the kick that lowers it. */
+	uint64_t due_ns = load_relaxed(&q->work.due_ns);
+
+	if (due_ns < WORK_EXIT && clock_now_ns() >= due_ns)
+		module_start_worker(q, flags);
+}

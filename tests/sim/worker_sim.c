@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* worker_sim.c - an instance's worker: somebody always does what is due */
+#include "page_scene.h"
+
+#define DECAY_NS UINT64_C(1000000000)
+
+/* Nothing was taken yet, so there is no worker. */
+static struct page_scene *scene_without_worker(struct sim *sim, enum quire_worker worker)
+{
+	const struct quire_options options = { .limit_bytes = UINT64_C(4) << 20, .worker = worker };
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	return scene;
+}
+
+static void calls(void *arg)
+{
+	module_start_worker(((struct page_scene *)arg)->q, 0);
+}
+
+/* When the system may be asked again. */
+static void calls_later(void *arg)
+{
+	sim_pass_ns(2 * DECAY_NS);
+	calls(arg);
+}
+
+/*
+ * The system refuses one call, maybe the one that makes the thread.  Whoever finds that out and who
+ * gets a thread later come in any order; at the end allocations look exactly if there is none.
+ */
+SIM_TEST(refused_thread_leaves_work_to_callers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_REFUSE, .refusals = 1)
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
+
+	sim_cpu(sim, 0, calls, scene);
+	sim_cpu(sim, 1, calls_later, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->looks, scene->q->work.refused != 0);
+	check_u64_eq(scene->q->fast_flags_end, scene->q->looks ? 0 : scene->q->fast_flags_most);
+	SIM_CHECK(scene->q->work.state != 0 || scene->q->looks);
+}
+
+static void takes_and_gives_fast(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++) {
+		give(scene, take(scene, 0, 0), 0);
+		sim_pass_ns(DECAY_NS);
+	}
+}
+
+/* Every call is served by a stack; what was freed before goes back all the same. */
+SIM_TEST(inline_work_is_found_by_fast_callers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_INLINE);
+	struct quire_page_stat stat;
+	void *block = take(scene, 9, 0);
+
+	give(scene, take(scene, 0, 0), 0);
+	give(scene, block, 9);
+	sim_cpu(sim, 0, takes_and_gives_fast, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	SIM_CHECK(stat.reported_total_pages >= 512);
+	page_scene_check(scene);
+}
