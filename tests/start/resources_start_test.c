@@ -7,8 +7,12 @@
 #include "quire_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/percpu.h>
@@ -42,6 +46,7 @@ enum finding {
 	TOO_MUCH_FOR_AN_OBJECT,
 	NOT_LOCKED,
 	NOT_VERIFIED,
+	KEPT,
 	SET_UP,
 };
 
@@ -338,6 +343,161 @@ static void a_core_file_grows_by_what_is_used(void **state)
 	quire_destroy(q);
 }
 
+/* A page, an area and an object, each with a line of its own, and then nothing until it is killed.  gdb
+ * reads a MiB at a time and gives up a mapping at the first page that it may not read, a guard. */
+static void be_dumped(int ready)
+{
+	const struct quire_options options = { .limit_bytes = 24576 * MIB,
+					       .worker = QUIRE_WORKER_OFF,
+					       .guard = QUIRE_OFF };
+	char *page, *area, *object;
+	struct quire *q = NULL;
+
+	if (quire_create(&options, &q) != 0)
+		_exit(REFUSED);
+	page = quire_alloc_pages(q, 0, 0);
+	area = quire_vmalloc(q, 4096, 0);
+	object = quire_alloc_percpu(q, 64, 0, 0);
+	if (page == NULL || area == NULL || object == NULL)
+		_exit(REFUSED);
+	/* Not as they are searched for: the program's own constants are in the file too. */
+	snprintf(page, 64, "quire core %s", "page");
+	snprintf(area, 64, "quire core %s", "area");
+	snprintf(object, 64, "quire core %s", "object");
+	if (write(ready, "1", 1) != 1)
+		_exit(SET_UP);
+	for (;;)
+		pause();
+}
+
+static void check_core(const char *path, off_t most_bytes)
+{
+	static const char *const words[] = { "page", "area", "object" };
+	int file = open(path, O_RDONLY);
+	struct stat about;
+	char *core;
+
+	assert_true(file >= 0);
+	assert_int_equal(fstat(file, &about), 0);
+	print_message("a core file of %lld KiB\n", (long long)about.st_size / 1024);
+	assert_true(about.st_size <= most_bytes);
+	core = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+	close(file);
+	assert_true(core != MAP_FAILED);
+	for (unsigned i = 0; i < 3; i++) {
+		char line[64];
+		int bytes = snprintf(line, sizeof(line), "quire core %s", words[i]);
+
+		assert_non_null(memmem(core, (size_t)about.st_size, line, (size_t)bytes));
+	}
+	munmap(core, (size_t)about.st_size);
+}
+
+static void gcore_writes_what_is_used_and_little_else(void **state)
+{
+	char command[256], path[64], one;
+	int ends[2], status;
+	pid_t child;
+
+	(void)state;
+	skip_if_sanitized();
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0)
+		be_dumped(ends[1]);
+	assert_true(child > 0);
+	assert_int_equal(read(ends[0], &one, 1), 1);
+	snprintf(command, sizeof(command),
+		 "timeout 60 gcore -o /tmp/quire-core %d >/dev/null 2>&1 </dev/null", (int)child);
+	snprintf(path, sizeof(path), "/tmp/quire-core.%d", (int)child);
+	status = system(command);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(ends[0]);
+	close(ends[1]);
+	if (status != 0 || access(path, R_OK) != 0) {
+		print_message("SKIPPED: no gcore here, or it may not attach\n");
+		skip();
+	}
+	check_core(path, (off_t)(allowed(3 * DATA_BYTES_MAX) + 16 * MIB));
+	unlink(path);
+}
+
+/* ---- descriptors, handlers ---- */
+
+static bool handles_no_signal(void)
+{
+	struct sigaction action;
+
+	for (int nr = 1; nr < 32; nr++)
+		if (sigaction(nr, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+		    action.sa_handler != SIG_IGN)
+			return false;
+	return true;
+}
+
+static void use_all(struct quire *q)
+{
+	char *pages[64];
+	void *object = quire_alloc_percpu(q, 64, 0, 0);
+	char *area = quire_vmalloc(q, 64 * KIB, 0);
+
+	for (unsigned i = 0; i < 64; i++) {
+		pages[i] = quire_alloc_pages(q, 6, 0);
+		if (pages[i] == NULL)
+			_exit(REFUSED);
+		memset(pages[i], 1, 4096);
+	}
+	if (object == NULL || area == NULL)
+		_exit(REFUSED);
+	for (unsigned i = 0; i < 64; i += 2)
+		quire_free_pages(q, pages[i], 6);
+	quire_vfree(q, area);
+	quire_free_percpu(q, object);
+	quire_release(q);
+	for (unsigned i = 1; i < 64; i += 2)
+		quire_free_pages(q, pages[i], 6);
+	quire_release(q);
+	if (quire_verify(q) != 0)
+		_exit(NOT_VERIFIED);
+}
+
+/* Any number may be closed and be the program's own file afterwards. */
+static void close_all(void *arg)
+{
+	const struct quire_options *options = arg;
+	size_t fds = count_fds();
+	struct quire *q = NULL;
+
+	if (quire_create(options, &q) != 0)
+		_exit(REFUSED);
+	use_all(q);
+	if (count_fds() != fds || !handles_no_signal())
+		_exit(KEPT);
+	for (int fd = 3; fd < 64; fd++)
+		dup2(2, fd);
+	fds = count_fds();
+	use_all(q);
+	if (count_fds() != fds)
+		_exit(KEPT);
+	confine_limit(RLIMIT_NOFILE, 0);
+	use_all(q);
+	quire_destroy(q);
+}
+
+static void an_instance_keeps_no_descriptor_and_no_signal(void **state)
+{
+	const struct quire_options backings[] = {
+		{ .limit_bytes = 256 * MIB },
+		{ .limit_bytes = 256 * MIB, .backing = QUIRE_BACKING_MEMFD },
+	};
+
+	(void)state;
+	skip_if_sanitized();
+	for (unsigned i = 0; i < 2; i++)
+		expect_life(close_all, (void *)(uintptr_t)&backings[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +508,8 @@ int main(void)
 		cmocka_unit_test(under_a_limit_of_data_what_is_too_much_is_refused),
 		cmocka_unit_test(core_files_have_what_is_used_and_no_reservation),
 		cmocka_unit_test(a_core_file_grows_by_what_is_used),
+		cmocka_unit_test(gcore_writes_what_is_used_and_little_else),
+		cmocka_unit_test(an_instance_keeps_no_descriptor_and_no_signal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
