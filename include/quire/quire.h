@@ -178,7 +178,8 @@ struct quire *quire_default(void);
  * Drains every CPU's lists, gives back all free memory in a few gathers, and takes wholly free
  * sections offline.
  *
- * Returns   bytes given back.
+ * Returns   bytes given back: of free pages, of freed areas as quire/vmap.h counts them, of per-CPU
+ *           pages on all CPUs, and of records.
  * Context   may wait; not from a signal handler.
  */
 size_t quire_release(struct quire *q);

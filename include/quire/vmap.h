@@ -8,9 +8,14 @@
  * anything else.  What is cached and lazy counts against the instance's limit, and is given up before
  * any allocation is refused.
  *
- * After each area stands a guard page (option guard), so that running off its end faults.  Sizes are
- * rounded up to whole pages; with option cache:on to at most a quarter more.  All frees are legal
+ * Sizes are rounded up to whole pages.  Right behind the last of them stands a guard page (option
+ * guard), so that running off an area's end faults.  Option cache:on keeps up to a quarter more behind.  All frees are legal
  * anywhere, signal handlers included.  Memory is found by any address inside an area.
+ *
+ * Bytes of areas, wherever a call or a statistic counts them, are those that their users may touch: as
+ * asked for, rounded up to whole pages.  Guard pages do not count, nor does what caching adds to a size.
+ * A freed area counts as it was when it was freed; a new one that is cut out of freed ones takes its
+ * bytes out of theirs.  Mappings of pages are areas, too, and hold no memory of their own.
  */
 #ifndef QUIRE_VMAP_H
 #define QUIRE_VMAP_H
@@ -158,13 +163,13 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
  */
 void quire_vm_unmap_aliases(struct quire *q);
 
-/** quire_vmap_purge - purge now; returns bytes given back.  May wait. */
+/** quire_vmap_purge - purge now; returns the bytes of the areas that were purged.  May wait. */
 size_t quire_vmap_purge(struct quire *q);
 
 /* One area, as a walk shows it. */
 struct quire_vmap_area {
 	void *addr;
-	size_t bytes; /* of addresses, without the guard page */
+	size_t bytes; /* as counted above: whole pages, without the guard page */
 	size_t asked_bytes;
 	uint32_t kind; /* QUIRE_VMAP_* */
 };
@@ -193,11 +198,11 @@ struct quire_vmap_stat {
 	uint32_t version;
 	uint32_t page_shift;
 	uint64_t span_bytes;		     /* addresses reserved for areas */
-	uint64_t busy_areas, busy_bytes;     /* in use; whole pages, guards not counted */
+	uint64_t busy_areas, busy_bytes;     /* in use; all three count bytes of areas, as above */
 	uint64_t cached_areas, cached_bytes; /* freed, kept for reuse */
 	uint64_t lazy_areas, lazy_bytes;     /* freed, waiting for the purge */
 	uint64_t lazy_max_bytes;
-	uint64_t free_bytes, largest_free_bytes; /* addresses; fragmentation */
+	uint64_t free_bytes, largest_free_bytes; /* of addresses; fragmentation */
 	uint64_t free_ranges;
 	uint64_t allocs, frees;
 	uint64_t reused;	/* allocations served without a system call or the tree */
@@ -206,7 +211,7 @@ struct quire_vmap_stat {
 	uint64_t tree_operations;
 	uint64_t purges;		      /* that found something */
 	uint64_t purged_areas, purged_ranges; /* areas freed by them, after merging */
-	uint64_t purged_bytes;
+	uint64_t purged_bytes;		      /* of areas */
 	uint64_t flushes;     /* calls that took memory away, each one flush of translations */
 	uint64_t purge_waits; /* allocations that waited for a purge */
 	uint64_t refusals;

@@ -76,7 +76,7 @@ int request_make(const struct vmap *v, struct request *request, size_t bytes, un
 		return -EINVAL;
 	if (pages > v->span_pages - v->guard_pages)
 		return -ENOSPC;
-	request->pages = (uint32_t)pages;
+	request->usable = request->pages = (uint32_t)pages;
 	if (v->cache && pages <= CLASS_PAGES_MAX) {
 		unsigned class = class_of(request->pages);
 
@@ -92,11 +92,22 @@ int request_make(const struct vmap *v, struct request *request, size_t bytes, un
 
 /* ---- attempts ---- */
 
-static void hand_out_cached(struct range *r, const struct request *request)
+static bool hand_out_cached(struct vmap *v, struct range *r, const struct request *request)
 {
 	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
+	if (vmap_reshape(v, r, request->usable) != 0)
+		return false;
 	store_relaxed(&r->asked_bytes, request->asked_bytes); /* looked at by walks */
 	range_set_state(r, RANGE_BUSY);
+	return true;
+}
+
+/* What this one is refused, another may do with; without a guard that is known it is of no class. */
+static void put_aside(struct vmap *v, uint32_t index)
+{
+	range_at(v, index)->next = RANGE_NONE;
+	lazy_publish_chain(v, index);
+	decay_kick(v);
 }
 
 /* This CPU's freed areas of the class, or of the next larger one. */
@@ -117,8 +128,10 @@ static uint32_t from_classes(struct vmap *v, struct request *request)
 	    request->class + 1u < CLASSES_NR && request->align_least == 1 &&
 	    class_pages(request->class + 1u) <= least + least / 4)
 		index = cpu_take(v, request->class + 1u);
-	if (index != RANGE_NONE)
-		hand_out_cached(range_at(v, index), request);
+	if (index != RANGE_NONE && !hand_out_cached(v, range_at(v, index), request)) {
+		put_aside(v, index);
+		return RANGE_NONE;
+	}
 	return index;
 }
 
@@ -151,7 +164,7 @@ static uint32_t take_free_locked(struct vmap *v, struct request *request, int *e
 	wide.high = v->span_pages;
 	index = space_take_free_locked(v, &wide, error);
 	if (index == RANGE_NONE && *error != -EAGAIN) {
-		wide.pages = vmap_asked_pages(v, request->asked_bytes);
+		wide.pages = request->usable;
 		wide.total = wide.pages + v->guard_pages;
 		wide.align = request->align_least;
 		wide.class = CLASS_NONE;
@@ -296,9 +309,7 @@ static int prepare(struct vmap *v, uint32_t index, struct request *request)
 	if (make_usable(v, index, request) == 0)
 		return 0;
 	if (request->flags & QUIRE_NOLOCK) {
-		range_at(v, index)->next = RANGE_NONE;
-		lazy_publish_chain(v, index);
-		decay_kick(v);
+		put_aside(v, index);
 		return -ENOMEM;
 	}
 	token = lock_acquire(&v->lock);
@@ -390,6 +401,27 @@ static __attribute__((noinline, cold)) void *vmalloc_slow(struct quire *q, size_
 	return range_addr(v, range_at(v, index));
 }
 
+static void *hand_out_popped(struct vmap *v, struct range *r)
+{
+	range_count_use(r);
+	range_set_state(r, RANGE_BUSY);
+	return range_addr(v, r);
+}
+
+/* One of the class that had another size. */
+static __attribute__((noinline, cold)) void *vmalloc_reshaped(struct quire *q, size_t bytes,
+							      unsigned flags, uint32_t index)
+{
+	struct vmap *v = q->vmap;
+
+	if (vmap_reshape(v, range_at(v, index), vmap_asked_pages(v, bytes)) == 0) {
+		store_relaxed(&range_at(v, index)->asked_bytes, bytes); /* looked at by walks */
+		return hand_out_popped(v, range_at(v, index));
+	}
+	put_aside(v, index);
+	return vmalloc_slow(q, bytes, flags);
+}
+
 void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 {
 	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
@@ -405,10 +437,10 @@ void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 		return vmalloc_slow(q, bytes, flags);
 	r = range_at(v, index);
 	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
-	store_relaxed(&r->asked_bytes, bytes); /* looked at by walks */
-	range_count_use(r);
-	range_set_state(r, RANGE_BUSY);
-	return range_addr(v, r);
+	/* As many bytes as the last time: as many pages, and the guard stands right. */
+	if (UNLIKELY(r->asked_bytes != bytes))
+		return vmalloc_reshaped(q, bytes, flags, index);
+	return hand_out_popped(v, r);
 }
 
 void *quire_vzalloc(struct quire *q, size_t bytes, unsigned flags)
@@ -444,7 +476,7 @@ static int constrain(const struct vmap *v, struct request *request,
 		return 0;
 	}
 	request->class = CLASS_NONE;
-	request->pages = (uint32_t)((request->asked_bytes + page - 1) >> v->page_shift);
+	request->pages = request->usable;
 	request->total = request->pages + v->guard_pages;
 	request->align = request->align_least;
 	request->low = (uint32_t)((start + page - 1) >> v->page_shift);

@@ -11,7 +11,8 @@
  *
  * Guards.  A guard page is a marker in the page table, not a mapping; it is set where nothing is
  * behind the page, and never inside a huge page: in the large region the rest of the 2 MiB behind an
- * area's end is emptied first.  A range that keeps its shape keeps its guard.
+ * area's end is emptied first.  A range that keeps its shape keeps its guard; one that is reused for
+ * another number of pages has it moved.
  */
 #include "vmap/vmap.h"
 
@@ -145,6 +146,45 @@ static void empty_tail(struct vmap *v, const struct range *range)
 	gather_finish(&gather);
 }
 
+/*
+ * The new guard first, so that the end is never open; refused, the old one still stands.  An old one
+ * further up may stay: it is nobody's page, and goes when the area grows over it, or with the purge.  As
+ * a mapping it would be missed.
+ */
+static int move_guard(struct vmap *v, const struct range *range, uint32_t from, uint32_t to)
+{
+	size_t page = (size_t)1 << v->page_shift;
+	char *addr = range_addr(v, range);
+	int error = mem_guard(addr + to * page, page);
+
+	if (error)
+		return error;
+	if (to > from)
+		error = mem_unguard(addr + from * page, (to - from) * page);
+	else if (!mem_guard_works())
+		(void)mem_unguard(addr + from * page, page);
+	fetch_add_relaxed(&v->guards_installed, 1);
+	return error;
+}
+
+int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable)
+{
+	int error = 0;
+
+	if (usable == range->usable)
+		return 0;
+	if (range->flags & RANGE_GUARD) {
+		error = move_guard(v, range, range->usable, usable);
+	} else if (range->flags & RANGE_GUARDED) {
+		error = mem_unguard(range_addr(v, range), (size_t)range->pages << v->page_shift);
+		if (!error)
+			range->flags &= (uint8_t)~RANGE_GUARDED;
+	}
+	if (!error)
+		store_relaxed(&range->usable, usable); /* pairs with busy_around() */
+	return error;
+}
+
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request)
 {
 	size_t page = (size_t)1 << v->page_shift;
@@ -153,10 +193,15 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct request *requ
 
 	if (request->fresh && v->huge)
 		vmap_allow_huge(v, range);
-	if (request->unguard_due)
+	if (request->move_due) {
+		error = move_guard(v, range, request->old_usable, range->usable);
+		/* Refused, it stands where nobody will know of. */
+		range->flags = error ? RANGE_GUARDED : RANGE_GUARD;
+	}
+	if (!error && request->unguard_due) {
 		error = mem_unguard(addr, range->pages * page);
-	if (!error && (request->unguard_due || request->guard_due))
-		range->flags = 0;
+		range->flags = error ? RANGE_GUARDED : 0;
+	}
 	if (!error && request->guard_due) {
 		if (!request->fresh && v->huge)
 			empty_tail(v, range);

@@ -161,27 +161,27 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	return now_ns + beat_ms(v) * UINT64_C(1000000);
 }
 
-size_t decay_purge(struct vmap *v)
+struct purged decay_purge(struct vmap *v)
 {
-	uint64_t pages;
+	struct purged purged;
 
 	mutex_acquire(&v->purge_mutex);
 	for (unsigned slot = 0; slot < v->stacks.doors_nr && !MUTANT(vmap_shrink_leaves_stacks);
 	     slot++)
 		cpu_drain(v, slot);
-	pages = purge_everything(v);
+	purged = purge_everything(v);
 	mutex_release(&v->purge_mutex);
-	return ((size_t)pages << v->page_shift) + pool_shrink(&v->pool) + ram_shrink(v);
+	return purged;
 }
 
 /* Aliases of blocks in use hold no memory but mappings, which may be what is wanted. */
 size_t decay_shrink(struct quire_module *module)
 {
 	struct vmap *v = vmap_of(module);
-	size_t bytes = decay_purge(v);
+	struct purged purged = decay_purge(v);
 
 	ram_unmap_aliases(v);
-	return bytes;
+	return (purged.area_pages << v->page_shift) + pool_shrink(&v->pool) + ram_shrink(v);
 }
 
 void quire_vm_unmap_aliases(struct quire *q)
@@ -197,6 +197,12 @@ size_t quire_vmap_purge(struct quire *q)
 {
 	int error;
 	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, &error) : NULL;
+	struct purged purged;
 
-	return v != NULL ? decay_purge(v) : 0;
+	if (v == NULL)
+		return 0;
+	purged = decay_purge(v);
+	pool_shrink(&v->pool);
+	ram_shrink(v);
+	return (purged.area_pages + purged.alias_pages) << v->page_shift;
 }

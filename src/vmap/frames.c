@@ -49,7 +49,8 @@ struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsig
 uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_vmap_kind kind,
 		     unsigned flags, int *error)
 {
-	struct request request = { .pages = pages,
+	struct request request = { .usable = pages,
+				   .pages = pages,
 				   .total = pages + (align == 1 ? v->guard_pages : 0),
 				   .align = align,
 				   .high = v->span_pages,
@@ -227,7 +228,7 @@ uint64_t frames_purge(struct vmap *v)
 		fetch_add_relaxed(&v->flushes, 1);
 		chain = keep_refused(v, &gather, chain, end);
 		for (uint32_t i = chain; i != end; i = range_at(v, i)->next)
-			pages += range_at(v, i)->pages;
+			pages += range_at(v, i)->usable;
 		retire_blocks(v, chain, end);
 		purge_return(v, chain, end);
 		if (MUTANT(frames_freed_before_unmap))

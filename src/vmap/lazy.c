@@ -39,7 +39,7 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 
 	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next) {
 		range_set_state(range_at(v, i), RANGE_LAZY);
-		pages += range_at(v, i)->pages;
+		pages += range_at(v, i)->usable;
 		areas++;
 		last = i;
 	}
@@ -102,7 +102,7 @@ static uint64_t list_pages(struct vmap *v, uint32_t i, uint64_t *areas)
 	uint64_t pages = 0;
 
 	for (; i != RANGE_NONE; i = range_at(v, i)->next) {
-		pages += range_at(v, i)->pages;
+		pages += range_at(v, i)->usable;
 		(*areas)++;
 	}
 	return pages;

@@ -182,7 +182,7 @@ static uint32_t return_some(struct vmap *v, uint32_t chain, uint32_t end, unsign
 	while (chain != end && returned < most) {
 		uint32_t first = chain, rest = range_at(v, chain)->next;
 		unsigned n = join_neighbours_locked(v, first, &rest, end, most - returned);
-		uint64_t pages = range_at(v, first)->pages;
+		uint64_t pages = range_at(v, first)->usable;
 
 		uncharge += space_free_locked(v, first);
 		lazy_uncount(v, pages, n);
@@ -220,7 +220,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 	uint64_t pages = 0;
 
 	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next)
-		pages += range_at(v, i)->pages;
+		pages += range_at(v, i)->usable;
 	if (chain != RANGE_NONE)
 		fetch_add_relaxed(&v->purges, 1);
 	if (MUTANT(lazy_early_decrement))
@@ -274,7 +274,7 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 				break;
 			r = range_at(v, index);
 			fetch_add_relaxed(&v->lazy_areas, 1);
-			fetch_add_relaxed(&v->lazy_pages, r->pages); /* V4: before it is out */
+			fetch_add_relaxed(&v->lazy_pages, r->usable); /* V4: before it is out */
 			space_unpool_locked(v, index);
 			range_set_state(r, RANGE_PURGED);
 			r->next = chain;
@@ -327,12 +327,16 @@ uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool
 	return pages;
 }
 
-uint64_t purge_everything(struct vmap *v)
+struct purged purge_everything(struct vmap *v)
 {
+	struct purged purged;
+
 	CHECK(mutex_is_held(&v->purge_mutex));
 	ram_purge_fragmented(v, true);
-	return frames_purge(v) + purge_chain(v, add_pooled(v, lazy_splice(v), EVERYTHING_MS, 0),
-					     v->ranges, PURGE_RANGES);
+	purged.alias_pages = frames_purge(v);
+	purged.area_pages = purge_chain(v, add_pooled(v, lazy_splice(v), EVERYTHING_MS, 0),
+					v->ranges, PURGE_RANGES);
+	return purged;
 }
 
 /* ---- the other way ---- */
@@ -368,7 +372,7 @@ unsigned purge_rescue(struct vmap *v, unsigned most)
 		return 0;
 	chain = lazy_pop(v, most);
 	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next, n++)
-		pages += range_at(v, i)->pages;
+		pages += range_at(v, i)->usable;
 	purge_pool_chain(v, chain);
 	lazy_uncount(v, pages, n);
 	mutex_release(&v->purge_mutex);

@@ -2,7 +2,7 @@
 /*
  * vmap/realloc.c - changing an area's size, and memory of any size
  *
- * An area knows what was asked for and what it has.  A new size within what it has costs nothing; one
+ * An area knows what was asked for and what it has.  A new size within what it has moves the guard; one
  * that leaves more than a quarter unused gives the tail back; a larger one grows into what is free or
  * pooled behind the area, else the area moves.  With QUIRE_ZERO, given at every call, what lies
  * between the old and the new size reads zero: it is cleared as the area grows, since an earlier,
@@ -32,16 +32,20 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 {
 	struct range *r = range_at(v, index);
 	struct request guard = { .guard_due = v->guard_pages != 0, .flags = request->flags };
+	uint32_t old_usable = r->usable, tail;
 	lock_token token;
-	uint32_t tail;
 
 	if (request->total >= r->pages || space_lock_for(v, request->flags, &token) != 0)
 		return;
 	tail = space_cut_locked(v, index, request->total);
-	r->usable = request->pages;
-	if (r->backed > r->usable) {
-		range_at(v, tail)->backed += r->backed - r->usable;
-		r->backed = r->usable;
+	/* At least a page: what is lazy is counted. */
+	range_at(v, tail)->usable = old_usable > request->usable ? old_usable - request->usable : 1;
+	if (range_at(v, tail)->usable > range_at(v, tail)->pages)
+		range_at(v, tail)->usable = range_at(v, tail)->pages;
+	store_relaxed(&r->usable, request->usable); /* pairs with busy_around() */
+	if (r->backed > request->pages) {
+		range_at(v, tail)->backed += r->backed - request->pages;
+		r->backed = request->pages;
 	}
 	if (range_at(v, tail)->backed > range_at(v, tail)->pages) {
 		r->backed += range_at(v, tail)->backed - range_at(v, tail)->pages;
@@ -51,7 +55,6 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 	lock_release(&v->lock, token);
 	/* The guard that stood behind the old end is in the tail; the new one replaces a page that was
 	 * the user's.  Without it the area is as usable as before. */
-	r->flags = 0;
 	(void)vmap_prepare(v, r, &guard);
 	range_at(v, tail)->next = RANGE_NONE;
 	lazy_publish_chain(v, tail);
@@ -64,7 +67,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 {
 	struct range *r = range_at(v, index);
 	struct request request = *wanted;
-	uint32_t old_usable = r->usable, old_pages = r->pages;
+	uint32_t old_usable = r->usable, old_pages = r->pages, old_backed = r->backed;
 	lock_token token;
 	bool grown;
 
@@ -79,7 +82,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 		return false;
 	grown = space_grow_locked(v, index, request.total, &request);
 	if (grown)
-		r->usable = request.pages;
+		store_relaxed(&r->usable, request.usable); /* pairs with busy_around() */
 	lock_release(&v->lock, token);
 	if (!grown)
 		return false;
@@ -89,8 +92,10 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 	/* The system refused: what was added is not usable, goes again, and the old guard returns. */
 	store_relaxed(&r->usable,
 		      old_usable); /* pairs with busy_around(), if the tail has to stay */
-	request =
-		(struct request){ .pages = old_usable, .total = old_pages, .flags = wanted->flags };
+	request = (struct request){ .usable = old_usable,
+				    .pages = old_backed,
+				    .total = old_pages,
+				    .flags = wanted->flags };
 	give_tail(v, index, &request);
 	return false;
 }
@@ -118,20 +123,38 @@ static void *move(struct quire *q, void *addr, size_t old_bytes, size_t bytes, u
 	return to;
 }
 
+/* Pages that an area may grow to by moving its guard: those of its class, or that are charged. */
+static uint32_t pages_had(const struct vmap *v, const struct range *r)
+{
+	uint32_t most = r->pages - v->guard_pages;
+
+	if (r->backed < most)
+		most = r->backed;
+	if (r->class != CLASS_NONE && class_pages(r->class) < most)
+		most = class_pages(r->class);
+	return most;
+}
+
+static bool grow_within(struct vmap *v, struct range *r, const struct request *wanted)
+{
+	return wanted->usable <= pages_had(v, r) && vmap_reshape(v, r, wanted->usable) == 0;
+}
+
 static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, unsigned flags)
 {
 	uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vrealloc");
 	struct range *r = range_at(v, index);
 	size_t old_bytes = r->asked_bytes, old_end = (size_t)r->pages << v->page_shift;
 	struct request request;
+	uint32_t had;
 	int error = request_make(v, &request, bytes, flags);
 
 	if (error) {
 		process_set_errno(-error);
 		return NULL;
 	}
-	if (bytes > usable_bytes(v, r) && !grow_in_place(v, index, &request) &&
-	    !grow_after_merge(v, index, &request)) {
+	if (bytes > usable_bytes(v, r) && !grow_within(v, r, &request) &&
+	    !grow_in_place(v, index, &request) && !grow_after_merge(v, index, &request)) {
 		void *to = move(q, addr, old_bytes, bytes, flags);
 
 		/* Before it was refused everything was purged, what followed the area included. */
@@ -140,8 +163,12 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 	}
 	if (UNLIKELY(q->annotated))
 		annotate_resize(addr, old_bytes, bytes);
-	if (request.pages < r->usable - r->usable / 4)
+	had = pages_had(v, r);
+	if (request.pages < had - had / 4)
 		give_tail(v, index, &request);
+	/* Refused, the end is where it was. */
+	if (request.usable < r->usable)
+		(void)vmap_reshape(v, r, request.usable);
 	if (flags & QUIRE_ZERO)
 		clear_from(v, r, old_bytes, request.fresh && old_end < bytes ? old_end : bytes);
 	store_relaxed(&r->asked_bytes, bytes); /* looked at by walks */

@@ -64,6 +64,7 @@ static void age_put(struct vmap *v, uint32_t index, uint32_t stamp_ms)
 static void absorb(struct range *r, const struct range *from)
 {
 	r->backed += from->backed;
+	r->usable += from->usable;
 	r->flags |= from->flags & (RANGE_GUARDED | RANGE_DIRTY);
 	if ((r->flags | from->flags) & RANGE_GUARD)
 		r->flags = (uint8_t)((r->flags & ~RANGE_GUARD) | RANGE_GUARDED);
@@ -133,6 +134,8 @@ uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages)
 		rest->flags |= RANGE_GUARDED;
 	}
 	r->pages = pages;
+	rest->usable = r->usable > pages ? r->usable - pages : 0;
+	r->usable -= rest->usable;
 	rest->backed = r->backed > pages ? r->backed - pages : 0;
 	r->backed -= rest->backed;
 	r->class = CLASS_NONE;
@@ -181,7 +184,7 @@ static void hand_out(struct range *r, const struct request *request)
 {
 	r->class = request->class;
 	r->kind = request->kind;
-	r->usable = request->pages;
+	store_relaxed(&r->usable, request->usable);	      /* pairs with busy_around() */
 	store_relaxed(&r->asked_bytes, request->asked_bytes); /* looked at by walks */
 	r->flags &= RANGE_GUARD | RANGE_GUARDED;
 	range_set_state(r, RANGE_BUSY);
@@ -194,6 +197,8 @@ static uint32_t cut_out(struct vmap *v, uint32_t index, uint32_t start, uint32_t
 {
 	uint32_t stamp_ms = range_at(v, index)->stamp_ms,
 		 spare = range_at(v, index)->backed - backed;
+	uint32_t usable =
+		range_at(v, index)->usable > backed ? range_at(v, index)->usable - backed : 0;
 	uint32_t front = RANGE_NONE, back = RANGE_NONE;
 
 	if (start > range_at(v, index)->start) {
@@ -208,10 +213,15 @@ static uint32_t cut_out(struct vmap *v, uint32_t index, uint32_t start, uint32_t
 
 		b->backed = spare < b->pages ? spare : b->pages;
 		spare -= b->backed;
+		b->usable = usable < b->pages ? usable : b->pages;
+		usable -= b->usable;
 		space_pool_locked(v, back, stamp_ms);
 	}
 	if (front != RANGE_NONE) {
-		range_at(v, front)->backed = spare;
+		struct range *f = range_at(v, front);
+
+		f->backed = spare;
+		f->usable = usable < f->pages ? usable : f->pages;
 		space_pool_locked(v, front, stamp_ms);
 	}
 	return index;
@@ -236,8 +246,9 @@ uint32_t space_take_pooled_locked(struct vmap *v, struct request *request)
 	if (!charge(v, missing, request->flags))
 		return RANGE_NONE;
 	space_unpool_locked(v, fit.index);
-	whole = r->pages == request->total && r->usable == request->pages &&
-		(r->flags & RANGE_GUARD);
+	whole = r->pages == request->total && (r->flags & RANGE_GUARD);
+	request->move_due = whole && r->usable != request->usable;
+	request->old_usable = r->usable;
 	fit.index = cut_out(v, fit.index, fit.start, request->total, backed);
 	r = range_at(v, fit.index);
 	r->backed += missing;
@@ -312,6 +323,7 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 	rest = cut_out_free(v, fit->index, fit->start, request->total - own);
 	rest_guarded = (range_at(v, rest)->flags & RANGE_GUARDED) != 0;
 	b->pages += range_at(v, rest)->pages;
+	request->move_due = false;
 	b->backed = request->pages > backed ? request->pages : backed;
 	space_retire_locked(v, rest);
 	request->fresh = false;
@@ -353,6 +365,7 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 	index = cut_out_free(v, fit.index, fit.start, request->total);
 	r = range_at(v, index);
 	request->fresh = !(r->flags & RANGE_DIRTY);
+	request->move_due = false;
 	request->unguard_due = (r->flags & RANGE_GUARDED) != 0;
 	request->guard_due = v->guard_pages != 0 && request->total > request->pages;
 	r->backed = request->frames ? 0 : request->pages;
@@ -388,7 +401,7 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 	if (!charge(v, missing, request->flags))
 		return false;
 	request->fresh = own == 0 && more != 0;
-	request->unguard_due = (r->flags & RANGE_GUARD) != 0;
+	request->unguard_due = (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
 	if (own != 0) {
 		space_unpool_locked(v, pooled);
 		pooled = cut_out(v, pooled, end, own, backed);

@@ -94,6 +94,26 @@ size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes)
 
 /* ---- numbers ---- */
 
+/* What is lazy has counters of its own: a part of it is in a purge's hands. */
+static void count_range(const struct vmap *v, const struct range *r, struct quire_vmap_stat *stat)
+{
+	uint64_t bytes = (uint64_t)load_relaxed(&r->usable) << v->page_shift;
+
+	switch (range_state(r)) {
+	case RANGE_BUSY:
+		stat->busy_areas++;
+		stat->busy_bytes += bytes;
+		break;
+	case RANGE_CACHED:
+	case RANGE_POOLED:
+		stat->cached_areas++;
+		stat->cached_bytes += bytes;
+		break;
+	default:
+		break;
+	}
+}
+
 static void count_ranges_locked(struct vmap *v, struct quire_vmap_stat *stat)
 {
 	CHECK(lock_is_held(&v->lock));
@@ -106,14 +126,9 @@ static void count_ranges_locked(struct vmap *v, struct quire_vmap_stat *stat)
 			break;
 		r = range_at(v, v->map[page]);
 		stat->allocs += load_relaxed(&r->uses);
-		if (range_state(r) == RANGE_BUSY) {
-			stat->busy_areas++;
-			stat->busy_bytes += (uint64_t)load_relaxed(&r->usable) << v->page_shift;
-		}
+		count_range(v, r, stat);
 		page = range_end(r);
 	}
-	stat->cached_areas = v->pooled.nr;
-	stat->cached_bytes = v->pooled.pages << v->page_shift;
 	stat->free_bytes = v->free.pages << v->page_shift;
 	stat->free_ranges = v->free.nr;
 	if (v->free.root != RANGE_NONE)
@@ -145,7 +160,6 @@ static void count_work(struct vmap *v, struct quire_vmap_stat *stat)
 int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 {
 	struct vmap *v = load_acquire(&q->vmap);
-	uint64_t areas = 0;
 	lock_token token;
 
 	*stat = (struct quire_vmap_stat){ .version = QUIRE_VMAP_STAT_VERSION,
@@ -159,9 +173,6 @@ int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 	token = lock_acquire(&v->lock);
 	count_ranges_locked(v, stat);
 	lock_release(&v->lock, token);
-	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
-		stat->cached_bytes += cpu_pages(v, slot, &areas) << v->page_shift;
-	stat->cached_areas += areas;
 	stat->blocks = ram_blocks(v);
 	count_work(v, stat);
 	stat->frees = stat->allocs - stat->busy_areas;

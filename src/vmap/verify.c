@@ -27,10 +27,11 @@ static bool state_is_placed(const struct vmap *v, const struct range *r)
 		return r->usable <= r->pages && r->backed <= r->pages;
 	case RANGE_CACHED:
 		return v->q->forked ||
-		       (r->class < CLASSES_NR && r->usable == class_pages(r->class));
+		       (r->class < CLASSES_NR && r->usable <= class_pages(r->class) &&
+			class_pages(r->class) + v->guard_pages <= r->pages);
 	case RANGE_LAZY:
 	case RANGE_POOLED:
-		return r->backed <= r->pages;
+		return r->backed <= r->pages && r->usable <= r->pages;
 	default:
 		return false;
 	}
@@ -39,8 +40,8 @@ static bool state_is_placed(const struct vmap *v, const struct range *r)
 static void add_range(const struct range *r, struct sums *sums)
 {
 	sums->backed += r->backed;
-	sums->lazy += range_state(r) == RANGE_LAZY ? r->pages : 0;
-	sums->cached += range_state(r) == RANGE_CACHED ? r->usable : 0;
+	sums->lazy += range_state(r) == RANGE_LAZY ? r->usable : 0;
+	sums->cached += range_state(r) == RANGE_CACHED ? class_pages(r->class) : 0;
 	sums->cached_nr += range_state(r) == RANGE_CACHED;
 }
 
@@ -82,7 +83,7 @@ static int check_lazy(struct vmap *v, const struct sums *sums)
 			if (range_state(range_at(v, i)) != RANGE_LAZY || areas++ > v->span_pages ||
 			    (range_at(v, i)->kind == QUIRE_VMAP_ALLOC) != (list == 0))
 				return 4;
-			pages += range_at(v, i)->pages;
+			pages += range_at(v, i)->usable;
 		}
 	}
 	/* A child of fork may have lost some, marked but not yet published. */

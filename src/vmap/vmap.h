@@ -5,7 +5,9 @@
  * Words
  *   span     the addresses reserved for areas; a page of it is named by its number
  *   range    a run of the span's pages with one record.  Ranges partition the span (V1)
- *   area     a range in use; its user sees all but the guard page at its end
+ *   area     a range in use
+ *   usable   the pages that an area's user sees: as many as were asked for.  A guard page follows them;
+ *            what a class or a region adds lies behind the guard
  *   class    areas of one size: exact to 8 pages, then four sizes an octave
  *   backed   said of pages that count against the instance's limit; they may have memory behind
  *   lazy     said of a freed range that waits for the purge; counted in lazy_pages (V4)
@@ -73,7 +75,8 @@ enum range_state {
 	RANGE_PURGED,
 };
 
-#define RANGE_GUARD   0x01u /* the page after the usable ones is a guard page */
+#define RANGE_GUARD                                                                                \
+	0x01u /* the page after the usable ones is a guard, none of those before it is */
 #define RANGE_GUARDED 0x02u /* guard pages may stand anywhere in it */
 #define RANGE_DIRTY   0x04u /* free: the system refused to take its memory, it reads anything */
 #define RANGE_LEFT    (RANGE_GUARDED | RANGE_DIRTY) /* free: what the system would not take away */
@@ -92,7 +95,7 @@ struct range {
 	uint8_t kind;	 /* (o) enum quire_vmap_kind */
 	uint8_t class;	 /* (o) CLASS_NONE if it is of no class */
 	union {
-		uint64_t asked_bytes; /* (o) BUSY */
+		uint64_t asked_bytes; /* (o) BUSY, CACHED */
 		struct {
 			uint32_t older, newer; /* (s) POOLED */
 		} age;
@@ -103,7 +106,7 @@ struct range {
 	uint32_t stamp_ms;	      /* (s) POOLED: when it came */
 	uint32_t uses;		      /* (o) times it was handed out */
 	uint32_t owner;		      /* (o) what it belongs to, for kinds other than ALLOC */
-	uint32_t usable;	      /* (o) pages that its user sees; a guard page follows them */
+	uint32_t usable; /* (o) pages that its user sees; of ranges that were merged, the sum */
 	uint32_t spare;
 };
 _Static_assert(sizeof(struct range) == 64, "a range is one cache line");
@@ -293,7 +296,8 @@ void space_retire_locked(struct vmap *v, uint32_t index);
 
 /* ---- space.c: taking and returning ranges ---- */
 struct request {
-	uint32_t pages;	      /* usable */
+	uint32_t usable;      /* pages asked for */
+	uint32_t pages;	      /* to have memory: the same, or what the class has */
 	uint32_t total;	      /* with the guard, and rounded as the region asks */
 	uint32_t align;	      /* pages, a power of two: wished for */
 	uint32_t align_least; /* the same: asked for */
@@ -309,6 +313,8 @@ struct request {
 	bool guard_due, unguard_due;
 	/* After -EAGAIN: pages whose description has to be made ready first. */
 	uint32_t unready_first, unready_end;
+	bool move_due; /* its guard stands behind @old_usable pages */
+	uint32_t old_usable;
 };
 /* A busy range, or RANGE_NONE.  *@error: -ENOSPC, -ENOMEM if the limit refused, or -EAGAIN (above). */
 uint32_t space_take_pooled_locked(struct vmap *v, struct request *request);
@@ -338,6 +344,8 @@ int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
  * one now. */
 bool vmap_deny_huge(struct vmap *v, uint32_t page);
 void vmap_allow_huge(struct vmap *v, const struct range *range);
+/* Makes a range have @usable pages, with its guard behind them.  0, or -errno with all as it was. */
+int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
 /* Sets guards as the request says; 0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
 
@@ -380,8 +388,13 @@ void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
  * than @keep_pages are pooled.  @wait: also for a purge in flight.  Returns pages.
  */
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait);
+/* Pages of areas that were purged, as quire/vmap.h counts them. */
+struct purged {
+	uint64_t area_pages;  /* that had memory */
+	uint64_t alias_pages; /* behind which stood somebody's pages */
+};
 /* Under purge_mutex: all that is lazy or pooled. */
-uint64_t purge_everything(struct vmap *v);
+struct purged purge_everything(struct vmap *v);
 /* Puts a chain of freed areas (CACHED) among the pooled ranges. */
 void purge_pool_chain(struct vmap *v, uint32_t chain);
 /* Takes lazy areas back among the pooled ranges, if no purge is at work.  Returns how many. */
@@ -433,7 +446,7 @@ int ram_verify(struct vmap *v);
 
 /* ---- decay.c: by time, and on demand ---- */
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
-size_t decay_purge(struct vmap *v);
+struct purged decay_purge(struct vmap *v);
 size_t decay_shrink(struct quire_module *module);
 /* The worker shall come to what was freed; at once if there is more than may be. */
 void decay_kick(struct vmap *v);

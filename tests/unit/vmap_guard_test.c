@@ -2,7 +2,12 @@
 /* Guard pages: running off an area's end faults, whatever became of its addresses before. */
 #include "unit/vmap_case.h"
 
+#include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "confine.h"
+#include "machine/linux/backing.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -104,6 +109,147 @@ static void a_guard_follows_an_area_that_grows_and_shrinks(void **state)
 	quire_vfree(q, addr);
 }
 
+/* ---- right behind what was asked for ---- */
+
+static sigjmp_buf fault_jump;
+
+static void on_fault(int signal_nr)
+{
+	(void)signal_nr;
+	siglongjmp(fault_jump, 1);
+}
+
+/* In this process, so that thousands of places can be tried. */
+static bool write_faults(char *addr)
+{
+	const struct sigaction action = { .sa_handler = on_fault };
+	volatile bool faults = true;
+
+	if (sigsetjmp(fault_jump, 1) == 0) {
+		sigaction(SIGSEGV, &action, NULL);
+		*(volatile char *)addr = 1;
+		faults = false;
+	}
+	signal(SIGSEGV, SIG_DFL);
+	return faults;
+}
+
+/* The last byte of the last page is the user's, the next one is nobody's. */
+static void check_end(struct quire *q, char *addr, size_t pages)
+{
+	size_t bytes = pages * quire_page_bytes(q);
+
+	assert_u64_eq(area_at(q, addr).bytes, bytes);
+	if (write_faults(addr) || write_faults(addr + bytes - 1))
+		fail_msg("a page inside %zu cannot be written", pages);
+	if (guards() && !write_faults(addr + bytes))
+		fail_msg("no guard right behind %zu pages", pages);
+}
+
+/* Up and down, so that each class is reused for more pages and for fewer. */
+static void check_sizes(struct quire *q, size_t from, size_t to)
+{
+	size_t page = quire_page_bytes(q);
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (size_t n = from; n <= to; n++) {
+			size_t pages = round % 2 == 0 ? n : from + to - n;
+			char *addr = vtake(q, (pages - 1) * page + 1 + pages % 2 * (page - 1), 0);
+
+			check_end(q, addr, pages);
+			quire_vfree(q, addr);
+		}
+		quire_vmap_purge(q);
+	}
+}
+
+static void a_guard_stands_right_behind_every_number_of_pages(void **state)
+{
+	struct quire *q = *state;
+	size_t block = MIB(2) / quire_page_bytes(q);
+
+	check_sizes(q, 1, 64);
+	check_sizes(q, block - 3, block + 3);
+	check_sizes(q, 2 * block + block / 4 - 2, 2 * block + block / 4 + 2);
+}
+
+static void a_guard_stands_right_behind_what_realloc_leaves(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q);
+	char *addr = vtake(q, 40 * page, 0);
+
+	for (unsigned i = 0; i < 200; i++) {
+		size_t pages = i * 23 % 64 + 1;
+
+		addr = quire_vrealloc(q, addr, pages * page, 0);
+		assert_non_null(addr);
+		check_end(q, addr, pages);
+	}
+	for (size_t pages = 64; pages != 0; pages--) {
+		assert_ptr_equal(quire_vrealloc(q, addr, pages * page, 0), addr);
+		check_end(q, addr, pages);
+	}
+	quire_vfree(q, addr);
+}
+
+/* With an alignment, in a part of the span, and as mappings. */
+static void a_guard_stands_right_behind_placed_areas(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q);
+
+	for (size_t pages = 1; pages <= 32; pages++) {
+		const struct quire_vmalloc_options options = { .align_bytes = 4 * page };
+		char *addr = quire_vmalloc_with(q, pages * page, &options);
+
+		assert_non_null(addr);
+		check_end(q, addr, pages);
+		quire_vfree(q, addr);
+	}
+}
+
+/* Where guards are mappings. */
+static void check_without_markers(void *arg)
+{
+	struct quire *q;
+
+	confine_deny_argument(SYS_madvise, 2, MADV_GUARD_INSTALL, EINVAL);
+	q = vmap_make((struct quire_options){ .limit_bytes = 0 });
+	(void)arg;
+	check_sizes(q, 1, 40);
+	a_guard_stands_right_behind_what_realloc_leaves((void **)&q);
+	assert_int_equal(quire_verify(q), 0);
+}
+
+static void guards_that_are_mappings_stand_there_too(void **state)
+{
+	(void)state;
+	expect_life(check_without_markers, NULL);
+}
+
+/* What does not change costs nothing; what does, two calls. */
+static void a_guard_moves_only_when_the_number_of_pages_changes(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q);
+	uint64_t calls;
+
+	if (!caches() || !guards())
+		skip();
+	for (unsigned i = 0; i < 4; i++)
+		quire_vfree(q, vtake(q, 9 * page, 0));
+	calls = backing_calls_nr();
+	for (unsigned i = 0; i < 100; i++)
+		quire_vfree(q, vtake(q, 9 * page - i, 0));
+	assert_u64_eq(backing_calls_nr(), calls);
+	quire_vfree(q, vtake(q, 10 * page, 0));
+	assert_true(backing_calls_nr() - calls <= 3);
+	calls = backing_calls_nr();
+	quire_vfree(q, vtake(q, 9 * page, 0));
+	assert_true(backing_calls_nr() - calls <= 3);
+}
+
 /* Each by mprotect() would be two mappings. */
 static void guards_cost_no_mappings(void **state)
 {
@@ -156,6 +302,11 @@ int main(void)
 		VMAP_TEST(a_reused_area_is_guarded_again),
 		VMAP_TEST(old_guards_are_gone_from_the_middle_of_a_new_area),
 		VMAP_TEST(a_guard_follows_an_area_that_grows_and_shrinks),
+		VMAP_TEST(a_guard_stands_right_behind_every_number_of_pages),
+		VMAP_TEST(a_guard_stands_right_behind_what_realloc_leaves),
+		VMAP_TEST(a_guard_stands_right_behind_placed_areas),
+		VMAP_TEST(guards_that_are_mappings_stand_there_too),
+		VMAP_TEST(a_guard_moves_only_when_the_number_of_pages_changes),
 		VMAP_TEST(guards_cost_no_mappings),
 		VMAP_TEST(without_guards_none_is_installed),
 		VMAP_TEST(without_guards_areas_fill_the_span),

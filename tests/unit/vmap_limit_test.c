@@ -94,7 +94,7 @@ static void what_areas_cached_becomes_pages_again(void **state)
 static void what_one_size_cached_serves_every_other(void **state)
 {
 	static const size_t sizes[] = {
-		KIB(16), MIB(1), KIB(64), MIB(5), KIB(4), KIB(300), MIB(30)
+		KIB(16), MIB(1), KIB(64), MIB(5), KIB(4), KIB(320), MIB(28)
 	};
 	struct quire *q = make_small();
 	size_t most = 0;
