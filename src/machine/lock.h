@@ -11,6 +11,12 @@
  * zero interrupted a holder: it must only try locks, whoever holds them, since the holder may be
  * the interrupted frame itself or a thread that waits for it.  lock_nested() asks.
  *
+ * A fork keeps every lock over the copy, and a handler of pthread_atfork() of others may run while it
+ * does: one that was registered before ours.  The forking thread has all there is to itself then, so
+ * locks that it keeps are lent to its own calls, one call at a time: in such a handler they are
+ * ordinary calls, and their releases give the lock back to the fork.  lock_kept() asks.  What a fork
+ * keeps closed (the doors of stacks) stays closed, which is all that a call has to know.
+ *
  * The rank is the order: a lock may be acquired only while every lock held by the thread has a
  * smaller rank (debug and simulator builds check it and name both locks).  A try is exempt.  Two
  * locks of one rank are held together only at fork, in address order, through
@@ -54,13 +60,14 @@ typedef unsigned lock_token;
 struct lock {
 	uint32_t word; /* 0 free, 1 held, 2 held and waited for */
 	uint16_t rank;
-	uint16_t waited; /* a hint: somebody found it held, see lock_let_others_in() */
+	uint8_t waited; /* a hint: somebody found it held, see lock_let_others_in() */
+	uint8_t lent;	/* the holder's own: kept over a fork, and a call of that thread has it */
 };
 
 struct mutex {
 	uint32_t word;
 	uint16_t rank;
-	uint16_t spare;
+	uint8_t lent; /* as above */
 };
 
 #include "lock_ops.h" /* the machine's inline part */
@@ -76,6 +83,12 @@ struct mutex {
  *   bool lock_is_held(const struct lock *lock);		by anybody: for assertions
  *   void lock_let_others_in(struct lock *lock);		between two holds of a loop
  *   bool lock_nested(void);					this call interrupted a lock holder
+ *
+ *   bool lock_kept(void);					this thread forks: see above
+ *   uint32_t lock_keep_begin(void);				locks taken from here on are kept
+ *   void lock_keep_end(uint32_t begun);			until here
+ *   uint32_t lock_unkeep(void);				kept ones are ordinarily held again,
+ *   void lock_keep_again(uint32_t begun);			but for those released since
  *
  *   void mutex_init(struct mutex *mutex, enum lock_rank rank);
  *   void mutex_acquire(struct mutex *mutex);			waits; not under a spin lock

@@ -30,7 +30,8 @@ static void pcp_ready_locked(struct quire *q, struct pcp *pcp)
 	if (q->stacks.slots_nr != 0 && !stacks_are_isolated(q, pcp->slot) &&
 	    !MUTANT(first_use_without_fence))
 		stacks_fence_slot(&q->stacks, pcp->slot);
-	stacks_open_locked(q, pcp);
+	if (!lock_kept()) /* else the fork opens it, like those that it has closed */
+		stacks_open_locked(q, pcp);
 }
 
 /* Locks a CPU's lists; at their first use the stacks stay as they were made, which refuses.  The
@@ -40,8 +41,11 @@ struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, loc
 	struct pcp *pcp = page_pcp(q, zone, slot);
 
 	*token = lock_acquire(&pcp->lock);
-	if (!pcp->ready)
+	if (!pcp->ready) {
 		pcp_init_locked(q, pcp);
+		if (lock_kept()) /* the fork opens it, like those that it has closed */
+			stacks_close_locked(q, pcp);
+	}
 	return pcp;
 }
 

@@ -42,6 +42,15 @@ void module_register_locked(struct quire *q, struct quire_module *module)
 	struct quire_module **link = &q->modules;
 
 	CHECK(mutex_is_held(&q->modules_mutex));
+	if (UNLIKELY(lock_kept())) { /* the fork that is going on keeps it as well */
+		uint32_t begun = lock_keep_begin();
+
+		if (module->fork_prepare_mutexes != NULL)
+			module->fork_prepare_mutexes(module);
+		if (module->fork_prepare_locks != NULL)
+			module->fork_prepare_locks(module);
+		lock_keep_end(begun);
+	}
 	while (*link != NULL && (*link)->rank < module->rank)
 		link = &(*link)->next;
 	module->next = *link;

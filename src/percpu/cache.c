@@ -78,6 +78,8 @@ static void close_locked(struct percpu *pc, uint32_t slot)
 static void open_locked(struct percpu *pc, uint32_t slot)
 {
 	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	if (lock_kept()) /* the fork opens all that is ready */
+		return;
 	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
 		struct stack_header *header = stack_header(&pc->stacks, slot, class);
 
@@ -194,7 +196,7 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	lines = load_relaxed(&cpu->lines[class]) + high - cpu->high[class];
 	store_relaxed(&cpu->lines[class], (uint8_t)(lines > CACHE_ENTRIES ? CACHE_ENTRIES : lines));
 	cpu->high[class] = (uint8_t)high;
-	if (!cpu->closed)
+	if (!cpu->closed && !lock_kept())
 		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
 			   LOW_OF(class) + cpu->high[class]);
 	store_relaxed(&cpu->open, true); /* read by cache_is_open() */

@@ -111,7 +111,8 @@ static void make_ready_locked(struct vmap *v, struct vmap_cpu *cpu)
 	/* An all-zero header refuses, but not while top is written: close, fence, open. */
 	cpu_close_locked(v, cpu);
 	fence(v, cpu);
-	cpu_open_locked(v, cpu);
+	if (!lock_kept()) /* else the fork opens it, like those that it has closed */
+		cpu_open_locked(v, cpu);
 }
 
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token)

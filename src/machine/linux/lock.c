@@ -30,8 +30,12 @@ void mutex_init(struct mutex *mutex, enum lock_rank rank)
 	*mutex = (struct mutex){ .word = LOCK_FREE, .rank = (uint16_t)rank };
 }
 
-void lock_word_sleep_slow(uint32_t *word)
+void mutex_wait_slow(struct mutex *mutex)
 {
+	uint32_t *word = &mutex->word;
+
+	if (lock_lend(&mutex->lent))
+		return;
 	/* Taken as contended, since other sleepers may remain; the exchange pairs with a release.
 	 */
 	while (exchange_acquire(word, (uint32_t)LOCK_CONTENDED) != LOCK_FREE)
@@ -58,6 +62,8 @@ void lock_wait_slow(struct lock *lock)
 {
 	uint32_t taken = LOCK_HELD;
 
+	if (lock_lend(&lock->lent))
+		return;
 	while (!spin(lock, taken)) {
 		if (exchange_acquire(&lock->word, (uint32_t)LOCK_CONTENDED) == LOCK_FREE)
 			return;

@@ -25,7 +25,7 @@ enum {
 
 /* Wait for what was just found taken: spinning first, or asleep at once. */
 void lock_wait_slow(struct lock *lock);
-void lock_word_sleep_slow(uint32_t *word);
+void mutex_wait_slow(struct mutex *mutex);
 void lock_word_wake_slow(uint32_t *word);
 void lock_pause(struct lock *lock);
 
@@ -52,6 +52,49 @@ static inline void lock_count_down(void)
 static inline bool lock_nested(void)
 {
 	return machine_thread.locks_held_nr != 0;
+}
+
+static inline bool lock_kept(void)
+{
+	return machine_thread.locks_kept_nr != 0;
+}
+
+static inline uint32_t lock_keep_begin(void)
+{
+	return machine_thread.locks_held_nr;
+}
+
+/* A handler between the two stores finds locks held as well as kept, which only makes it careful. */
+static inline void lock_keep_end(uint32_t begun)
+{
+	machine_thread.locks_kept_nr += machine_thread.locks_held_nr - begun;
+	__asm__ volatile("" ::: "memory");
+	machine_thread.locks_held_nr = begun;
+}
+
+static inline uint32_t lock_unkeep(void)
+{
+	uint32_t held = machine_thread.locks_held_nr;
+
+	machine_thread.locks_held_nr += machine_thread.locks_kept_nr;
+	__asm__ volatile("" ::: "memory");
+	machine_thread.locks_kept_nr = 0;
+	return held;
+}
+
+static inline void lock_keep_again(uint32_t begun)
+{
+	lock_keep_end(begun);
+}
+
+/* What was found taken, if it is this thread's fork that keeps it.  A signal handler that comes in
+ * between has given back what it borrowed before we go on. */
+static inline bool lock_lend(uint8_t *lent)
+{
+	if (LIKELY(!lock_kept()) || *lent)
+		return false;
+	*lent = 1;
+	return true;
 }
 
 /* Pairs with the exchange in lock_word_release(). */
@@ -95,7 +138,7 @@ static inline lock_token lock_acquire_ordered(struct lock *lock)
 static inline bool lock_try(struct lock *lock, lock_token *token)
 {
 	lock_count_up();
-	if (UNLIKELY(!lock_word_take(&lock->word))) {
+	if (UNLIKELY(!lock_word_take(&lock->word)) && !lock_lend(&lock->lent)) {
 		lock_count_down();
 		return false;
 	}
@@ -110,7 +153,10 @@ static inline void lock_release(struct lock *lock, lock_token token)
 	(void)token;
 	if (QUIRE_DEBUG)
 		lock_order_put(lock->rank);
-	lock_word_release(&lock->word);
+	if (LIKELY(!lock->lent))
+		lock_word_release(&lock->word);
+	else
+		lock->lent = 0;
 	lock_count_down();
 }
 
@@ -132,7 +178,7 @@ static inline void mutex_acquire(struct mutex *mutex)
 		lock_order_check(mutex, mutex->rank, false);
 	lock_count_up();
 	if (UNLIKELY(!lock_word_take(&mutex->word)))
-		lock_word_sleep_slow(&mutex->word);
+		mutex_wait_slow(mutex);
 	if (QUIRE_DEBUG)
 		lock_order_take(mutex, mutex->rank);
 }
@@ -140,7 +186,7 @@ static inline void mutex_acquire(struct mutex *mutex)
 static inline bool mutex_try(struct mutex *mutex)
 {
 	lock_count_up();
-	if (UNLIKELY(!lock_word_take(&mutex->word))) {
+	if (UNLIKELY(!lock_word_take(&mutex->word)) && !lock_lend(&mutex->lent)) {
 		lock_count_down();
 		return false;
 	}
@@ -153,7 +199,10 @@ static inline void mutex_release(struct mutex *mutex)
 {
 	if (QUIRE_DEBUG)
 		lock_order_put(mutex->rank);
-	lock_word_release(&mutex->word);
+	if (LIKELY(!mutex->lent))
+		lock_word_release(&mutex->word);
+	else
+		mutex->lent = 0;
 	lock_count_down();
 }
 

@@ -11,8 +11,16 @@
  * list backwards and release the mutex last.  Before any member runs in the child, the child asks
  * the kernel for the fences that its parent had.
  *
- * The handlers are registered with the first member, so that a program that never makes one has
- * none; libc offers no way to take them back, so with no members they only take the mutex.
+ * libc runs the handlers of prepare in the reverse order of registration, those of parent and child in
+ * that order.  Ours are registered by a constructor, before what programs register, and so theirs run
+ * with no lock of ours held: they may use Quire, and may take locks of theirs under which other threads
+ * use it.  A library that was there first, because Quire was loaded by dlopen() or stands behind it in
+ * the order of initialisation, has its handlers run while the fork keeps our locks.  They are lent to
+ * its calls then (lock.h), which are served like any other.  What no order of ours can help is a handler
+ * there that waits for a thread which waits for a lock that we keep.
+ *
+ * Being initialised first of all (-z initfirst) was rejected: only one library of a process can have that,
+ * and before glibc 2.34 it is libpthread.
  */
 #include "machine/process.h"
 
@@ -44,7 +52,6 @@ static struct {
 	lock_token token; /* of switching, during a fork */
 	/* Under the mutex: */
 	struct process_member *first, *last;
-	pthread_once_t once;
 	/* Atomic: 0 until it is known. */
 	unsigned cpus_possible;
 	/* Atomic, written under making. */
@@ -53,20 +60,23 @@ static struct {
 	.making = { .rank = RANK_DEFAULT },
 	.mutex = { .rank = RANK_INSTANCES },
 	.switching = { .rank = RANK_SWITCH },
-	.once = PTHREAD_ONCE_INIT,
 };
 
 static void fork_prepare(void)
 {
+	uint32_t begun = lock_keep_begin();
+
 	mutex_acquire(&process.making);
 	mutex_acquire(&process.mutex);
 	for (struct process_member *m = process.first; m != NULL; m = m->next)
 		m->fork_prepare(m);
 	process.token = lock_acquire(&process.switching);
+	lock_keep_end(begun);
 }
 
 static void fork_parent(void)
 {
+	(void)lock_unkeep();
 	lock_release(&process.switching, process.token);
 	for (struct process_member *m = process.last; m != NULL; m = m->prev)
 		m->fork_parent(m);
@@ -76,6 +86,7 @@ static void fork_parent(void)
 
 static void fork_child(void)
 {
+	(void)lock_unkeep();
 	fence_fork_child();
 	lock_release(&process.switching, process.token);
 	for (struct process_member *m = process.last; m != NULL; m = m->prev)
@@ -84,28 +95,21 @@ static void fork_child(void)
 	mutex_release(&process.making);
 }
 
-static void add_handlers_once(void)
+/* With the first priority that is open to libraries.  Refused only without memory; then forks are as
+ * unsafe as in any such program. */
+static __attribute__((constructor(101))) void add_handlers_early(void)
 {
 	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
-/* Before either mutex is first taken, so that no fork copies one that is held and unknown to it.
- * Refused only without memory; then forks are as unsafe as in any such program. */
-static void add_handlers(void)
-{
-	pthread_once(&process.once, add_handlers_once);
-}
-
 struct lock *process_switch_lock(void)
 {
-	add_handlers();
 	return &process.switching;
 }
 
 void process_register(struct process_member *member)
 {
 	object_pin();
-	add_handlers();
 	mutex_acquire(&process.mutex);
 	member->prev = process.last;
 	member->next = NULL;
@@ -114,12 +118,24 @@ void process_register(struct process_member *member)
 	else
 		process.first = member;
 	process.last = member;
+	if (lock_kept()) { /* the fork that is going on keeps its locks as well */
+		uint32_t begun = lock_keep_begin();
+
+		member->fork_prepare(member);
+		lock_keep_end(begun);
+	}
 	mutex_release(&process.mutex);
 }
 
 void process_unregister(struct process_member *member)
 {
 	mutex_acquire(&process.mutex);
+	if (lock_kept()) {
+		uint32_t begun = lock_unkeep();
+
+		member->fork_parent(member);
+		lock_keep_again(begun);
+	}
 	if (member->prev != NULL)
 		member->prev->next = member->next;
 	else
@@ -233,7 +249,6 @@ struct quire *process_default(struct quire *(*make)(void))
 	if (LIKELY(q != NULL))
 		return q;
 	object_pin();
-	add_handlers();
 	mutex_acquire(&process.making);
 	q = load_acquire(&process.own);
 	if (q == NULL) {

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Handlers of pthread_atfork() that belong to others use Quire, while other threads do and the worker
+ * comes by: no refusal, no wait for ever, and both processes verify afterwards.
+ *
+ * Method   A set of handlers is registered before Quire's own, from .preinit_array, so that it runs
+ *          while the fork keeps every lock; another one is registered after, as programs do.  Each
+ *          handler allocates and frees pages, areas and per-CPU objects, more than is online, makes
+ *          and destroys an instance, and gives memory back.  A part of an instance that is made in such
+ *          a handler is kept by the fork as well.
+ *
+ * QUIRE_FORKS sets how many forks there are.
+ */
+#include "quire_test.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <quire/percpu.h>
+
+#include "machine/linux/sanitizer.h"
+#include "machine/lock.h"
+#include "stress.h"
+#include "vmap/vmap.h"
+
+#define FORKS	   20u
+#define THREADS_NR 2u
+#define BLOCKS_NR  8u /* of 4 MiB: the zone has to grow for them */
+
+static struct {
+	struct quire *q, *fresh; /* fresh: nothing was allocated from it before a handler does */
+	bool active, stop;
+	uint32_t refusals, nested, early_runs, late_runs, kept_runs;
+} scene;
+
+static void count_refusal(const void *ptr)
+{
+	scene.refusals += ptr == NULL;
+}
+
+static void use_pages(struct quire *q)
+{
+	void *pages[300], *blocks[BLOCKS_NR];
+
+	for (unsigned i = 0; i < 300; i++)
+		count_refusal(pages[i] = quire_alloc_pages(q, i % 3, 0));
+	for (unsigned i = 0; i < BLOCKS_NR; i++)
+		count_refusal(blocks[i] = quire_alloc_pages(q, QUIRE_ORDER_MAX, QUIRE_NOWAIT));
+	for (unsigned i = 0; i < BLOCKS_NR; i++)
+		if (blocks[i] != NULL)
+			quire_free_pages(q, blocks[i], QUIRE_ORDER_MAX);
+	for (unsigned i = 0; i < 300; i++)
+		if (pages[i] != NULL)
+			quire_free_pages(q, pages[i], i % 3);
+}
+
+static void use_areas_and_objects(struct quire *q)
+{
+	void *areas[20], *objects[200];
+
+	for (unsigned i = 0; i < 20; i++)
+		count_refusal(areas[i] = quire_vmalloc(q, (size_t)(i + 1) * 10000, QUIRE_ZERO));
+	for (unsigned i = 0; i < 200; i++)
+		count_refusal(objects[i] = quire_alloc_percpu(q, 8 + i % 5 * 16, 0, 0));
+	for (unsigned i = 0; i < 20; i++)
+		quire_vfree(q, areas[i]);
+	for (unsigned i = 0; i < 200; i++)
+		quire_free_percpu(q, objects[i]);
+}
+
+static void use_all(void)
+{
+	struct quire *q = NULL;
+
+	scene.nested += lock_nested();
+	scene.kept_runs += lock_kept();
+	use_pages(scene.q);
+	use_areas_and_objects(scene.q);
+	use_areas_and_objects(scene.fresh);
+	(void)quire_release(scene.q);
+	(void)quire_drain_all(scene.q);
+	if (quire_create(&(struct quire_options){ .limit_bytes = (size_t)64 << 20 }, &q) != 0)
+		scene.refusals++;
+	else
+		use_areas_and_objects(q);
+	quire_destroy(q);
+	count_refusal(quire_default());
+}
+
+static void use_early(void)
+{
+	if (!scene.active)
+		return;
+	scene.early_runs++;
+	use_all();
+}
+
+static void use_late(void)
+{
+	if (!scene.active)
+		return;
+	scene.late_runs++;
+	use_all();
+}
+
+static void register_early(void)
+{
+	(void)pthread_atfork(use_early, use_early, use_early);
+}
+
+__attribute__((section(".preinit_array"),
+	       used)) static void (*const before_constructors)(void) = register_early;
+
+__attribute__((constructor)) static void register_late(void)
+{
+	(void)pthread_atfork(use_late, use_late, use_late);
+}
+
+static void *thread_run(void *arg)
+{
+	static struct stress_owner owners[THREADS_NR];
+	unsigned index = (unsigned)(uintptr_t)arg;
+
+	stress_begin(&owners[index], scene.q, index + 1);
+	while (!__atomic_load_n(&scene.stop, __ATOMIC_RELAXED)) {
+		void *object = quire_alloc_percpu(scene.q, 64, 0, 0);
+
+		quire_vfree(scene.q, quire_vmalloc(scene.q, 20000, 0));
+		quire_free_percpu(scene.q, object);
+		for (unsigned i = 0; i < 100; i++)
+			stress_step(&owners[index]);
+	}
+	stress_end(&owners[index]);
+	return (void *)(uintptr_t)owners[index].broken;
+}
+
+static unsigned child_finds(void)
+{
+	use_pages(scene.q);
+	use_areas_and_objects(scene.q);
+	if (scene.refusals != 0)
+		return 2;
+	if (lock_nested() || lock_kept())
+		return 3;
+	return quire_verify(scene.q) != 0 || quire_verify(scene.fresh) != 0 ||
+	       quire_verify(quire_default()) != 0;
+}
+
+static void handlers_of_others_are_served(void **state)
+{
+	pthread_t threads[THREADS_NR];
+	uint64_t forks = env_u64("QUIRE_FORKS", FORKS);
+	void *broken;
+
+	(void)state;
+	assert_int_equal(quire_create(&(struct quire_options){ .decay_ms = 1 }, &scene.q), 0);
+	for (uint64_t i = 0; i < THREADS_NR; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, thread_run, (void *)i), 0);
+	for (uint64_t i = 0; i < forks; i++) {
+		assert_int_equal(quire_create(NULL, &scene.fresh), 0);
+		scene.active = true;
+		expect_fork(i, child_finds);
+		scene.active = false;
+		assert_u64_eq(scene.refusals, 0);
+		assert_u64_eq(quire_verify(scene.fresh), 0);
+		quire_destroy(scene.fresh);
+	}
+	__atomic_store_n(&scene.stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < THREADS_NR; i++) {
+		assert_int_equal(pthread_join(threads[i], &broken), 0);
+		assert_ptr_equal(broken, NULL);
+	}
+	assert_u64_eq(quire_verify(scene.q), 0);
+	/* Prepare and parent; and the later ones never with a lock of ours. */
+	assert_u64_eq(scene.early_runs, 2 * forks);
+	assert_u64_eq(scene.late_runs, 2 * forks);
+	assert_u64_eq(scene.kept_runs, 2 * forks);
+	assert_u64_eq(scene.nested, 0);
+	quire_destroy(scene.q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(handlers_of_others_are_served),
+	};
+
+	return cmocka_run_group_tests_name("atfork", tests, NULL, NULL);
+}
