@@ -6,6 +6,12 @@
  * of others may live beside it.  Sizes are bytes unless a name says pages.  Calls that allocate
  * return NULL and set errno; others return 0, a count, or a negative errno.  A refusal leaves
  * everything as it was.  Misuse (a double free, a foreign pointer) stops the process with one line.
+ *
+ * Stack.  A call needs at most 8 KiB of its caller's, making the default instance included, so that a
+ * thread of 16 KiB may make any; a call that is legal in a signal handler needs at most 4 KiB there, so
+ * that an alternate stack of 8 KiB holds it beside a signal frame with the largest registers.  Both
+ * include what the dynamic linker takes to bind a call (about 3 KiB with AVX-512); beyond 512 CPUs a
+ * call that drains, or may have to, takes 4 KiB more.
  */
 #ifndef QUIRE_QUIRE_H
 #define QUIRE_QUIRE_H

@@ -45,7 +45,7 @@ struct gather {
 	struct mem_range *ranges; /* the caller's storage */
 	unsigned ranges_nr, ranges_max;
 	enum gather_kind kind;	   /* what the ranges collected are for */
-	struct mem_vector *vector; /* lent; NULL: 256 entries of the stack */
+	struct mem_vector *vector; /* lent; NULL: 128 entries of the stack */
 	unsigned vector_max;
 };
 

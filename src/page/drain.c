@@ -105,8 +105,12 @@ static size_t drain_door(struct quire *q, unsigned zone, unsigned slot)
 
 /* A door's bit, for remembering which were closed: those that were ready at that moment. */
 struct door_set {
-	uint64_t bits[SLOTS_MAX * ZONES_MAX / 64];
+	uint64_t *bits;
 };
+
+/* CPUs whose set may stand on the stack of whoever drains: 512 bytes; only a machine of more CPUs pays for
+ * more. */
+#define DOORS_FEW 512u
 
 static bool door_is_in(const struct door_set *set, unsigned zone, unsigned slot)
 {
@@ -165,9 +169,10 @@ static void open_doors(struct quire *q, unsigned first, unsigned end, const stru
 				open_door(q, zone, slot);
 }
 
-static size_t drain_range(struct quire *q, unsigned first, unsigned end, enum drain_who who)
+static size_t drain_set(struct quire *q, unsigned first, unsigned end, enum drain_who who,
+			uint64_t *bits)
 {
-	struct door_set set;
+	struct door_set set = { .bits = bits };
 	size_t pages;
 
 	if (!close_doors(q, first, end, who, &set))
@@ -175,6 +180,27 @@ static size_t drain_range(struct quire *q, unsigned first, unsigned end, enum dr
 	pages = drain_doors(q, first, end, &set);
 	open_doors(q, first, end, &set);
 	return pages;
+}
+
+/* 4 KiB, beyond what a frame may have elsewhere (meson.build). */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wframe-larger-than="
+static __attribute__((noinline)) size_t drain_many(struct quire *q, unsigned first, unsigned end,
+						   enum drain_who who)
+{
+	uint64_t bits[SLOTS_MAX * ZONES_MAX / 64];
+
+	return drain_set(q, first, end, who, bits);
+}
+#pragma GCC diagnostic pop
+
+static size_t drain_range(struct quire *q, unsigned first, unsigned end, enum drain_who who)
+{
+	uint64_t bits[DOORS_FEW * ZONES_MAX / 64];
+
+	if (end > DOORS_FEW)
+		return drain_many(q, first, end, who);
+	return drain_set(q, first, end, who, bits);
 }
 
 /* Drains CPUs [first, end) with one fence.  Returns pages moved to the buddy. */

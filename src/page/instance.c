@@ -353,12 +353,14 @@ static void fork_child(struct process_member *member)
 
 static size_t handle_bytes(void)
 {
-	return round_up(HANDLE_OFFSET + sizeof(struct quire), mem_page_bytes());
+	return round_up(HANDLE_OFFSET + round_up(sizeof(struct quire), 64) + report_room_bytes(),
+			mem_page_bytes());
 }
 
 static struct quire *handle_make(void)
 {
 	char *addr = mem_reserve(handle_bytes(), mem_page_bytes(), "quire");
+	struct quire *q;
 
 	if (addr == NULL)
 		return NULL;
@@ -366,7 +368,9 @@ static struct quire *handle_make(void)
 		mem_release(addr, handle_bytes());
 		return NULL;
 	}
-	return (struct quire *)(void *)(addr + HANDLE_OFFSET);
+	q = (struct quire *)(void *)(addr + HANDLE_OFFSET);
+	q->report_room = (struct report *)(void *)((char *)q + round_up(sizeof(struct quire), 64));
+	return q;
 }
 
 static void handle_release(struct quire *q)

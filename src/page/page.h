@@ -255,7 +255,8 @@ struct quire {
 	struct work work;
 	bool looks;		 /* atomic: allocations look whether something is due: worker.c */
 	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
-	uint64_t report_due_ns;	 /* atomic: the worker's next visit to the pages, or WORK_IDLE */
+	struct report *report_room; /* (c) report.c's, under report_mutex */
+	uint64_t report_due_ns;	    /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns, decay_base_ns;
 	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
@@ -459,6 +460,7 @@ void page_allow_huge(struct quire *q, uint32_t first, uint32_t end);
 void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
 size_t offline_whole_blocks(struct quire *q);
 size_t report_all(struct quire *q);
+size_t report_room_bytes(void);
 uint64_t report_run(void *q, uint64_t now_ns);
 uint64_t report_visit(struct quire *q, uint64_t now_ns);
 void report_kick(struct quire *q);

@@ -13,16 +13,25 @@ static const char *const type_names[] = { "Unmovable", "Movable", "Reclaimable",
 #define TYPE_NAMES_NR (sizeof(type_names) / sizeof(type_names[0]))
 
 /* A copy of the counters, so that no text is built under the zone lock. */
-static struct zone zone_copy(struct zone *zone)
+struct zone_counts {
+	uint32_t nr_free[QUIRE_ORDERS][ROWS_NR];
+	uint64_t online_pages, free_pages, isolated_pages, zero_pages;
+};
+
+static struct zone_counts zone_copy(struct zone *zone)
 {
 	lock_token token = lock_acquire(&zone->lock);
-	struct zone copy = *zone;
+	struct zone_counts copy = { .online_pages = zone->online_pages,
+				    .free_pages = zone->free_pages,
+				    .isolated_pages = zone->isolated_pages,
+				    .zero_pages = zone->zero_pages };
 
+	memcpy(copy.nr_free, zone->nr_free, sizeof(copy.nr_free));
 	lock_release(&zone->lock, token);
 	return copy;
 }
 
-static uint32_t free_runs(const struct zone *zone, unsigned order, unsigned name)
+static uint32_t free_runs(const struct zone_counts *zone, unsigned order, unsigned name)
 {
 	if (name >= TYPES_NR)
 		return zone->nr_free[order][name == TYPES_NR ? ROW_HIGHATOMIC : ROW_ISOLATE];
@@ -43,14 +52,14 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 	text_init(&text, buffer, bytes);
 	page_still_begin(q);
 	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone zone = zone_copy(&q->zone[i]);
+		struct zone_counts counts = zone_copy(&q->zone[i]);
 
 		put_node(&text, i);
 		for (unsigned order = 0; order < QUIRE_ORDERS; order++) {
 			uint64_t runs = 0;
 
 			for (unsigned row = 0; row < ROWS_NR; row++)
-				runs += zone.nr_free[order][row];
+				runs += counts.nr_free[order][row];
 			text_put_u64_width(&text, runs, 6);
 			text_put(&text, " ");
 		}
@@ -60,14 +69,15 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 	return text.bytes;
 }
 
-static void put_type_row(struct text *text, const struct zone *zone, unsigned name)
+static void put_type_row(struct text *text, unsigned zone, const struct zone_counts *counts,
+			 unsigned name)
 {
 	text_put(text, "Node ");
-	text_put_u64_width(text, zone->index, 4);
+	text_put_u64_width(text, zone, 4);
 	text_put(text, ", zone   Normal, type ");
 	text_put_width(text, type_names[name], 12);
 	for (unsigned order = 0; order < QUIRE_ORDERS; order++) {
-		text_put_u64_width(text, free_runs(zone, order, name), 6);
+		text_put_u64_width(text, free_runs(counts, order, name), 6);
 		text_put(text, " ");
 	}
 	text_put(text, "\n");
@@ -84,7 +94,7 @@ static void put_block_counts(struct text *text, struct quire *q, const struct zo
 {
 	uint64_t blocks[TYPE_NAMES_NR] = { 0 };
 
-	for (uint32_t b = 0; b < zone->blocks_touched; b++)
+	for (uint32_t b = 0; b < load_relaxed(&zone->blocks_touched); b++)
 		/* Pairs with block_set_tag_locked(): a count for people may be a moment old. */
 		blocks[tag_name(load_relaxed(&q->tag[zone->block_first + b]))]++;
 	text_put(text, "Node ");
@@ -112,10 +122,10 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 		text_put_u64_width(&text, order, 7);
 	text_put(&text, "\n");
 	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone zone = zone_copy(&q->zone[i]);
+		struct zone_counts counts = zone_copy(&q->zone[i]);
 
 		for (unsigned name = 0; name < TYPE_NAMES_NR; name++)
-			put_type_row(&text, &zone, name);
+			put_type_row(&text, i, &counts, name);
 	}
 	text_put(&text, "\nNumber of blocks type ");
 	for (unsigned name = 0; name < TYPE_NAMES_NR; name++) {
@@ -123,11 +133,8 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 		text_put_width(&text, type_names[name], 9);
 	}
 	text_put(&text, "\n");
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone zone = zone_copy(&q->zone[i]);
-
-		put_block_counts(&text, q, &zone);
-	}
+	for (unsigned i = 0; i < q->zones_nr; i++)
+		put_block_counts(&text, q, &q->zone[i]);
 	page_still_end(q);
 	return text.bytes;
 }
@@ -171,22 +178,23 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 	text_init(&text, buffer, bytes);
 	page_still_begin(q);
 	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone zone = zone_copy(&q->zone[i]);
+		struct zone_counts counts = zone_copy(&q->zone[i]);
+		const struct zone *zone = &q->zone[i]; /* its constants */
 
 		text_put(&text, "Node ");
 		text_put_u64(&text, i);
 		text_put(&text, ", zone   Normal\n  pages free     ");
-		text_put_u64(&text, zone.free_pages);
+		text_put_u64(&text, counts.free_pages);
 		text_put(&text, "\n");
-		put_line(&text, "min", zone.mark_min);
-		put_line(&text, "low", zone.mark_low);
-		put_line(&text, "high", zone.mark_high);
-		put_line(&text, "spanned", (uint64_t)zone.blocks_nr << q->block_order);
-		put_line(&text, "present", zone.online_pages);
-		put_line(&text, "managed", zone.managed_pages);
-		put_line(&text, "reported", zone.zero_pages);
-		put_line(&text, "isolated", zone.isolated_pages);
-		put_line(&text, "depot", depot_pages(&zone.depot));
+		put_line(&text, "min", zone->mark_min);
+		put_line(&text, "low", zone->mark_low);
+		put_line(&text, "high", zone->mark_high);
+		put_line(&text, "spanned", (uint64_t)zone->blocks_nr << q->block_order);
+		put_line(&text, "present", counts.online_pages);
+		put_line(&text, "managed", zone->managed_pages);
+		put_line(&text, "reported", counts.zero_pages);
+		put_line(&text, "isolated", counts.isolated_pages);
+		put_line(&text, "depot", depot_pages(&zone->depot));
 		put_pagesets(&text, q, i);
 	}
 	page_still_end(q);

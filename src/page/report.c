@@ -22,8 +22,7 @@
 #include "machine/clock.h"
 #include "machine/mem.h"
 
-/* Runs in one gather: 256 ranges are past the knee of the cost per range, and their array fits the
- * worker's small stack. */
+/* Runs in one gather: 256 ranges are past the knee of the cost per range. */
 #define REPORT_RANGES 256u
 /* Whole blocks in one gather: at most 64 MiB are out of reach at a time. */
 #define REPORT_WHOLE  32u
@@ -33,12 +32,16 @@
 #define REPORT_SCAN   512u
 #define DECAY_MAX_NS  ((uint64_t)60 * 1000000000u)
 
-/* Runs taken out of one zone for one gather. */
+/*
+ * Runs taken out of one zone for one gather.  It stands in the instance, under report_mutex: 14 KiB
+ * are more than a caller of quire_release() may have on its stack.
+ */
 struct report {
 	struct quire *q;
 	struct zone *zone;
 	uint32_t frames[REPORT_RANGES];
 	struct mem_range ranges[REPORT_RANGES];
+	struct mem_vector vector[REPORT_RANGES];
 	bool given[REPORT_RANGES];
 	unsigned nr;
 	uint32_t cursor; /* next block to look at, from the zone's first */
@@ -271,6 +274,7 @@ static size_t give_back(struct report *report)
 		return 0;
 	deny_huge(report);
 	gather_begin(&gather, report->ranges, REPORT_RANGES);
+	gather_lend(&gather, report->vector, REPORT_RANGES);
 	for (unsigned i = 0; i < report->nr; i++) {
 		unsigned order = page_state(q, report->frames[i]) & STATE_ORDER;
 
@@ -288,26 +292,35 @@ static size_t give_back(struct report *report)
 	return bytes;
 }
 
+size_t report_room_bytes(void)
+{
+	return sizeof(struct report);
+}
+
 static size_t report_zone(struct quire *q, struct zone *zone, uint32_t age_min, bool pieces)
 {
-	struct report report = { .q = q, .zone = zone };
+	struct report *report = q->report_room;
 	size_t bytes = 0, some;
 	bool more = pieces;
 
+	DCHECK(mutex_is_held(&q->report_mutex));
+	report->q = q;
+	report->zone = zone;
+	report->cursor = report->nr = 0;
 	do {
-		collect_whole(&report, age_min);
-		some = give_back(&report);
+		collect_whole(report, age_min);
+		some = give_back(report);
 		bytes += some;
 	} while (some != 0);
 	while (more) {
 		bool full;
 
-		more = collect_pieces(&report);
-		full = report.nr == REPORT_RANGES;
-		some = give_back(&report);
+		more = collect_pieces(report);
+		full = report->nr == REPORT_RANGES;
+		some = give_back(report);
 		bytes += some;
 		/* A block whose runs are all refused (locked memory) must not be tried for ever. */
-		report.cursor += full && some == 0;
+		report->cursor += full && some == 0;
 	}
 	return bytes;
 }

@@ -148,7 +148,8 @@ static struct percpu *self_make(struct quire *q)
 {
 	size_t unit = mem_page_bytes();
 	size_t front = (sizeof(struct percpu) + 63) / 64 * 64;
-	size_t bytes = front + RANGES_MAX * sizeof(struct mem_range);
+	size_t ranges = RANGES_MAX * sizeof(struct mem_range);
+	size_t bytes = front + ranges + RANGES_MAX * sizeof(struct mem_vector);
 	struct percpu *pc;
 
 	bytes = (bytes + unit - 1) / unit * unit;
@@ -162,6 +163,7 @@ static struct percpu *self_make(struct quire *q)
 	pc->q = q;
 	pc->self_bytes = bytes;
 	pc->ranges = (struct mem_range *)(void *)((char *)pc + front);
+	pc->vector = (struct mem_vector *)(void *)((char *)pc + front + ranges);
 	pc->ranges_max = RANGES_MAX;
 	return pc;
 }

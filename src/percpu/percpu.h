@@ -221,10 +221,11 @@ struct percpu {
 
 	struct mutex alloc_mutex;
 	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred,
-		grown_written;	  /* (m) */
-	uint32_t chunks_ready;	  /* (m) numbers below it have had their units made usable */
-	uint64_t decayed_ns;	  /* (m) */
-	struct mem_range *ranges; /* (m) a gather's */
+		grown_written;	   /* (m) */
+	uint32_t chunks_ready;	   /* (m) numbers below it have had their units made usable */
+	uint64_t decayed_ns;	   /* (m) */
+	struct mem_range *ranges;  /* (m) a gather's */
+	struct mem_vector *vector; /* (m) and what it lends; as many */
 	unsigned ranges_max;
 	struct variables variables;		    /* (m) */
 	char *arrays;				    /* (c) the reservation of all arrays */

@@ -87,6 +87,13 @@ static void unback_tail(struct gather *gather, const struct grown *grown, size_t
 		gather_unback(gather, grown->base + from, end - from);
 }
 
+/* With the instance's room: alloc_mutex is held. */
+static void begin(struct percpu *pc, struct gather *gather)
+{
+	gather_begin(gather, pc->ranges, pc->ranges_max);
+	gather_lend(gather, pc->vector, pc->ranges_max);
+}
+
 /* Gives back the memory of maps that no populated page can need.  Returns bytes. */
 size_t maps_trim(struct percpu *pc)
 {
@@ -104,7 +111,7 @@ size_t maps_trim(struct percpu *pc)
 	token = lock_acquire(&pc->lock);
 	pc->maps_ready = ready;
 	percpu_unlock(pc, token);
-	gather_begin(&gather, pc->ranges, pc->ranges_max);
+	begin(pc, &gather);
 	unback_tail(&gather, &pc->grown_maps, (size_t)ready << pc->map_shift,
 		    (size_t)was << pc->map_shift);
 	unback_tail(&gather, &pc->grown_owners, ready * sizeof(uint32_t), was * sizeof(uint32_t));
@@ -154,7 +161,7 @@ static bool unback_run(struct percpu *pc, struct gather *gather, uint32_t chunk,
 	for (uint32_t unit = 0; unit < units; unit++) {
 		if (gather_is_full(gather)) {
 			taken = finish(pc, gather) && taken;
-			gather_begin(gather, pc->ranges, pc->ranges_max);
+			begin(pc, gather);
 		}
 		gather_unback(gather,
 			      unit_addr(pc, chunk, first << pc->page_shift) +
@@ -171,7 +178,7 @@ static uint64_t depopulate_round(struct percpu *pc, uint32_t chunk, uint64_t emp
 	struct gather gather;
 	bool taken = true;
 
-	gather_begin(&gather, pc->ranges, pc->ranges_max);
+	begin(pc, &gather);
 	for (uint64_t left = empty; left != 0;) {
 		uint64_t run = highest_run(left);
 

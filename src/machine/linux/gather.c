@@ -49,8 +49,9 @@
 
 #define PIDFD_OF_SELF (-10000) /* PIDFD_SELF_THREAD: any thread names the whole address space */
 
-/* 256 entries of 16 bytes are 4 KiB of stack. */
-#define RANGES_A_CALL	  256
+/* 128 entries of 16 bytes are 2 KiB, a quarter of the stack that a call may use: whoever has more ranges
+ * lends its own room. */
+#define RANGES_A_CALL	  128
 /* UIO_MAXIOV. */
 #define RANGES_A_CALL_MAX 1024u
 

@@ -19,9 +19,7 @@
 #include "base/text.h"
 #include "machine/linux/system.h"
 
-#define PATH_BYTES   512
-/* A line for each of about 14 hierarchies of version 1. */
-#define GROUPS_BYTES 4096
+#define PATH_BYTES 512
 
 struct memory_group {
 	const char *mount; /* where the hierarchy is seen */
@@ -103,10 +101,10 @@ static uint64_t limit_of_line(const char *line)
 
 static uint64_t cgroup_limit_bytes(void)
 {
-	char groups[GROUPS_BYTES];
+	char *groups = system_file_text("/proc/self/cgroup");
 	uint64_t least = UINT64_MAX;
 
-	if (system_read_file("/proc/self/cgroup", groups, sizeof(groups)) <= 0)
+	if (groups == NULL)
 		return UINT64_MAX;
 	for (const char *line = groups; line != NULL && *line != '\0';) {
 		uint64_t limit = limit_of_line(line);
@@ -117,6 +115,7 @@ static uint64_t cgroup_limit_bytes(void)
 		if (line != NULL)
 			line++;
 	}
+	system_file_text_free(groups);
 	return least;
 }
 

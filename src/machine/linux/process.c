@@ -38,12 +38,10 @@
 #include "machine/linux/system.h"
 #include "machine/lock.h"
 
-/* Text of a list of CPUs; 4 KiB hold the worst list of 1,000 CPUs, and any list of one range. */
-#define LIST_BYTES 4096
 /* Linux has at most 1,024 nodes; a list that names more is not one. */
-#define NODES_MAX  1024u
+#define NODES_MAX 1024u
 /* and at most 8,192 CPUs. */
-#define CPUS_MOST  8192u
+#define CPUS_MOST 8192u
 
 static struct {
 	struct mutex making; /* taken first: the default instance, while it is made */
@@ -167,12 +165,14 @@ static unsigned read_cpus_allowed(unsigned *bits)
  */
 static unsigned read_cpus_possible(void)
 {
-	char list[LIST_BYTES];
+	char *list = system_file_text("/sys/devices/system/cpu/possible");
 	unsigned bits, allowed = read_cpus_allowed(&bits), cpus = 0;
 	long configured;
 
-	if (system_read_file("/sys/devices/system/cpu/possible", list, sizeof(list)) > 0)
+	if (list != NULL) {
 		cpus = cpulist_end(list);
+		system_file_text_free(list);
+	}
 	if (cpus != 0 && cpus >= allowed)
 		return cpus;
 	if (bits != 0)
@@ -205,23 +205,31 @@ unsigned process_cpu(void)
 static bool node_has_cpu(unsigned node, unsigned cpu)
 {
 	char path[64];
-	char list[LIST_BYTES];
+	char *list;
 	struct text text;
+	bool has;
 
 	text_init(&text, path, sizeof(path));
 	text_put(&text, "/sys/devices/system/node/node");
 	text_put_u64(&text, node);
 	text_put(&text, "/cpulist");
-	return system_read_file(path, list, sizeof(list)) > 0 && cpulist_has(list, cpu);
+	list = system_file_text(path);
+	if (list == NULL)
+		return false;
+	has = cpulist_has(list, cpu);
+	system_file_text_free(list);
+	return has;
 }
 
 unsigned process_cpu_node(unsigned cpu)
 {
-	char list[LIST_BYTES];
+	char *list = system_file_text("/sys/devices/system/node/possible");
 	unsigned nodes = 0;
 
-	if (system_read_file("/sys/devices/system/node/possible", list, sizeof(list)) > 0)
+	if (list != NULL) {
 		nodes = cpulist_end(list);
+		system_file_text_free(list);
+	}
 	if (nodes > NODES_MAX)
 		nodes = NODES_MAX;
 	for (unsigned node = 0; node < nodes; node++) {

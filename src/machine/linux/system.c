@@ -6,7 +6,9 @@
 #include <sys/prctl.h>
 
 #define NAME_RANGE	0x53564d41L /* PR_SET_VMA */
-#define NAME_RANGE_ANON 0L	    /* PR_SET_VMA_ANON_NAME */
+/* 4 KiB hold the worst list of 1,000 CPUs, and a line for each of about 14 hierarchies of cgroups. */
+#define TEXT_BYTES	4096
+#define NAME_RANGE_ANON 0L /* PR_SET_VMA_ANON_NAME */
 
 /* A file of /proc may answer in pieces; a signal may interrupt. */
 static long read_all(int fd, char *buffer, size_t bytes)
@@ -39,6 +41,24 @@ long system_read_file(const char *path, char *buffer, size_t bytes)
 	if (got >= 0)
 		buffer[got] = '\0';
 	return got;
+}
+
+char *system_file_text(const char *path)
+{
+	long text = SYSTEM_CALL(SYS_mmap, NULL, (size_t)TEXT_BYTES, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+
+	if (text < 0 && text > -4096)
+		return NULL;
+	if (system_read_file(path, (char *)text, TEXT_BYTES) > 0)
+		return (char *)text;
+	system_file_text_free((char *)text);
+	return NULL;
+}
+
+void system_file_text_free(char *text)
+{
+	SYSTEM_CALL(SYS_munmap, text, (size_t)TEXT_BYTES);
 }
 
 void system_name_range(void *addr, size_t bytes, const char *name)

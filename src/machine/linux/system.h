@@ -36,6 +36,10 @@ static inline long system_result(int errno_before, long result)
  * @bytes - 1, or -errno.
  */
 long system_read_file(const char *path, char *buffer, size_t bytes);
+/* The same into memory of its own, since callers' stacks are small: up to 4 KiB of text, which
+ * system_file_text_free() takes back; NULL if there is none. */
+char *system_file_text(const char *path);
+void system_file_text_free(char *text);
 
 /* Tells the system the name of a range for /proc/self/maps.  Best effort: it needs Linux 5.17. */
 void system_name_range(void *addr, size_t bytes, const char *name);

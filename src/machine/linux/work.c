@@ -56,7 +56,7 @@ enum {
 };
 
 /*
- * The thread calls madvise in batches, 4 KiB of vector each, under perhaps ten frames: 16 KiB are
+ * The thread calls madvise in batches, 2 KiB of vector each, under perhaps ten frames: 16 KiB are
  * ample, and 32 KiB leave room for a program that interposes those calls.  libc puts its thread
  * descriptor and all static TLS of the program into the same stack; with little of that, 64 KiB
  * hold everything.  ThreadSanitizer wants 128 KiB for itself.
