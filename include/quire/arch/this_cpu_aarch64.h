@@ -5,7 +5,8 @@
  * As this_cpu_x86_64.h, in which the frame and its labels are explained, with these differences:
  * add, and, or are a load and a commit; struct rseq's address is made from the thread pointer in
  * each sequence; what returns something says in the lowest bit of its slot whether it was refused.
- * Rare code is in a subsection of the same section: a conditional branch reaches 1 MiB.
+ * Rare code lies behind a branch in the midst of the function, where the function's unwind data
+ * reaches: x86-64's way around needs %rip as a register.  A conditional branch reaches it, too.
  */
 #ifndef QUIRE_ARCH_THIS_CPU_AARCH64_H
 #define QUIRE_ARCH_THIS_CPU_AARCH64_H
@@ -36,15 +37,15 @@
 	"lsl " slot ", " slot ", #20\n\t" /* slot */
 #define QUIRE_SEQ_END_(rseq_reg, refuse)                                                           \
 	"92: str xzr, [" rseq_reg ", #8]\n\t"                                                      \
-	".subsection 1\n\t" QUIRE_SEQ_SIGNATURE_ "94: b 90b\n\t"                                   \
-	"96: str xzr, [" rseq_reg ", #8]\n\t" refuse ".previous\n\t"
+	"b 95f\n\t" QUIRE_SEQ_SIGNATURE_ "94: b 90b\n\t"                                           \
+	"96: str xzr, [" rseq_reg ", #8]\n\t" refuse "95:\n\t"
 
 #define QUIRE_SEQ_QUIET_(steps)                                                                    \
 	QUIRE_SEQ_ARM_(QUIRE_SEQ_RSEQ_A_, QUIRE_SEQ_SLOT_A_, "w10", "w11")                         \
 	steps QUIRE_SEQ_END_(QUIRE_SEQ_RSEQ_A_, "b %l[refused]\n\t")
 #define QUIRE_SEQ_VALUE_(steps)                                                                    \
 	QUIRE_SEQ_ARM_("%[area]", "%[slot]", "%w[slot]", "%w[old]")                                \
-	steps QUIRE_SEQ_END_("%[area]", "mov %[slot], #1\n\tb 95f\n\t") "95:\n\t"
+	steps QUIRE_SEQ_END_("%[area]", "mov %[slot], #1\n\t")
 
 /* The table.  m is the registers' kind, s the instruction's suffix, x the extension of a width. */
 #define QUIRE_SEQ_COPY_A_	", [%[ptr], x10]\n\t"
@@ -82,14 +83,11 @@ QUIRE_THIS_CPU_INLINE_ uintptr_t quire_seq_rseq(const struct quire_this_cpu_word
 	uintptr_t rseq, thread;
 
 	__asm__("ldr %[rseq], [%[w], %[offset]]\n\t"
-		"cbz %[rseq], 98f\n\t"
-		"99:\n\t"
-		".subsection 1\n\t"
-		"98: mrs %[thread], tpidr_el0\n\t"
+		"cbnz %[rseq], 99f\n\t"
+		"mrs %[thread], tpidr_el0\n\t"
 		"add %[rseq], %[w], %[stand_in]\n\t"
 		"sub %[rseq], %[rseq], %[thread]\n\t"
-		"b 99b\n\t"
-		".previous\n\t"
+		"99:\n\t"
 		: [rseq] "=&r"(rseq), [thread] "=&r"(thread)
 		: [w] "r"(w), [offset] "i"(offsetof(struct quire_this_cpu_words, rseq_offset)),
 		  [stand_in] "i"(offsetof(struct quire_this_cpu_words, no_cpu_id) - 4));

@@ -23,7 +23,12 @@
 #ifndef MACHINE_LINUX_STACK_X86_64_H
 #define MACHINE_LINUX_STACK_X86_64_H
 
+#include <quire/arch/unwind_x86_64.h>
+
 #include "base/check.h"
+
+/* An instruction as AT&T and as Intel write it: the compiler takes what -masm= says. */
+#define STEP(att, intel) "{" att "|" intel "}"
 
 /* What struct rseq has at which offset. */
 #define STACK_RSEQ_CPU_ID    "4"
@@ -31,9 +36,12 @@
 #define STACK_RSEQ_SIGNATURE "0x53053053" /* the one that glibc registers with */
 
 /* Header words by offset; the header is %[class] bytes into the slot's region. */
-#define STACK_TOP  "(%[region],%[class])"
-#define STACK_LOW  "8(%[region],%[class])"
-#define STACK_HIGH "12(%[region],%[class])"
+#define STACK_TOP	 "(%[region],%[class])"
+#define STACK_LOW	 "8(%[region],%[class])"
+#define STACK_HIGH	 "12(%[region],%[class])"
+#define STACK_TOP_INTEL	 "DWORD PTR [%[region]+%[class]]"
+#define STACK_LOW_INTEL	 "DWORD PTR [%[region]+%[class]+8]"
+#define STACK_HIGH_INTEL "DWORD PTR [%[region]+%[class]+12]"
 
 _Static_assert(sizeof(struct stack_header) == 16 && offsetof(struct stack_header, top) == 0 &&
 		       offsetof(struct stack_header, low) == 8 &&
@@ -42,58 +50,74 @@ _Static_assert(sizeof(struct stack_header) == 16 && offsetof(struct stack_header
 _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 
 /* Steps that every sequence begins with: which region is this thread's? */
-#define STEP_SLOT_OFFSET  "movq %[slot_offset], %[region]"
-#define STEP_SLOT	  "movl %%fs:(%[region]), %k[region]"
-#define STEP_SLOT_COMPARE "cmpl %[slots_nr], %k[region]"
+#define STEP_SLOT_OFFSET STEP("movq %[slot_offset], %[region]", "mov %[region], %[slot_offset]")
+#define STEP_SLOT                                                                                  \
+	STEP("movl %%fs:(%[region]), %k[region]", "mov %k[region], DWORD PTR fs:[%[region]]")
+#define STEP_SLOT_COMPARE STEP("cmpl %[slots_nr], %k[region]", "cmp %k[region], %[slots_nr]")
 #define STEP_SLOT_REFUSE  "jae 96f"
-#define STEP_CPU_COMPARE  "cmpl $0, %%fs:" STACK_RSEQ_CPU_ID "(%[region])"
-#define STEP_CPU_REFUSE	  "js 96f"
-#define STEP_SCALE	  "shlq $17, %[region]"
-#define STEP_REGION	  "addq %[base], %[region]"
+#define STEP_CPU_COMPARE                                                                           \
+	STEP("cmpl $0, %%fs:" STACK_RSEQ_CPU_ID "(%[region])",                                     \
+	     "cmp DWORD PTR fs:[%[region]+" STACK_RSEQ_CPU_ID "], 0")
+#define STEP_CPU_REFUSE "js 96f"
+#define STEP_SCALE	STEP("shlq $17, %[region]", "shl %[region], 17")
+#define STEP_REGION	STEP("addq %[base], %[region]", "add %[region], %[base]")
 
 /*
  * Then the bound, and top only after it.  A sequence that begins while the stack is closed is
  * under no fence: if it read top first, the closer could empty and open the stack before it reads
  * the bound, and it would commit what top had been.
  */
-#define STEP_LOW  "movl " STACK_LOW ", %[bound]"
-#define STEP_HIGH "movl " STACK_HIGH ", %[bound]"
-#define STEP_TOP  "movl " STACK_TOP ", %k[top]"
+#define STEP_LOW  STEP("movl " STACK_LOW ", %[bound]", "mov %[bound], " STACK_LOW_INTEL)
+#define STEP_HIGH STEP("movl " STACK_HIGH ", %[bound]", "mov %[bound], " STACK_HIGH_INTEL)
+#define STEP_TOP  STEP("movl " STACK_TOP ", %k[top]", "mov %k[top], " STACK_TOP_INTEL)
 
 /* pop; the entry goes where the bound was, which saves its users a register */
-#define STEP_LOW_COMPARE  "cmpl %[bound], %k[top]"
+#define STEP_LOW_COMPARE  STEP("cmpl %[bound], %k[top]", "cmp %k[top], %[bound]")
 #define STEP_EMPTY_REFUSE "jbe 96f"
-#define STEP_POP_ENTRY	  "movl -4(%[region],%[top],4), %[bound]"
-#define STEP_TOP_DOWN	  "decl %k[top]"
+#define STEP_POP_ENTRY                                                                             \
+	STEP("movl -4(%[region],%[top],4), %[bound]",                                              \
+	     "mov %[bound], DWORD PTR [%[region]+%[top]*4-4]")
+#define STEP_TOP_DOWN STEP("decl %k[top]", "dec %k[top]")
 
 /* push; the increment leaves the carry of the comparison alone */
-#define STEP_GUARD_COMPARE "cmpb %[expected], (%[guard])"
-#define STEP_GUARD_REFUSE  "jne 96f"
-#define STEP_HIGH_COMPARE  "cmpl %[bound], %k[top]"
-#define STEP_FULL_REFUSE   "jae 96f"
-#define STEP_PUSH_ENTRY	   "movl %[entry], (%[region],%[top],4)"
-#define STEP_TOP_UP	   "incl %k[top]"
+#define STEP_GUARD_COMPARE                                                                         \
+	STEP("cmpb %[expected], (%[guard])", "cmp BYTE PTR [%[guard]], %[expected]")
+#define STEP_GUARD_REFUSE "jne 96f"
+#define STEP_HIGH_COMPARE STEP_LOW_COMPARE
+#define STEP_FULL_REFUSE  "jae 96f"
+#define STEP_PUSH_ENTRY                                                                            \
+	STEP("movl %[entry], (%[region],%[top],4)", "mov DWORD PTR [%[region]+%[top]*4], "         \
+						    "%[entry]")
+#define STEP_TOP_UP STEP("incl %k[top]", "inc %k[top]")
 
 /* pop_n and push_n: how many, then a copy that counts down, through the bound's register */
-#define STEP_HELD_TOP	 "movl %k[top], %[count]"
-#define STEP_HELD	 "subl %[bound], %[count]"
-#define STEP_ROOM_HIGH	 "movl %[bound], %[count]"
-#define STEP_ROOM	 "subl %k[top], %[count]"
+#define STEP_HELD_TOP	 STEP("movl %k[top], %[count]", "mov %[count], %k[top]")
+#define STEP_HELD	 STEP("subl %[bound], %[count]", "sub %[count], %[bound]")
+#define STEP_ROOM_HIGH	 STEP("movl %[bound], %[count]", "mov %[count], %[bound]")
+#define STEP_ROOM	 STEP("subl %k[top], %[count]", "sub %[count], %k[top]")
 #define STEP_NONE_REFUSE "jbe 96f"
-#define STEP_N_COMPARE	 "cmpl %[n], %[count]"
-#define STEP_N_LIMIT	 "cmova %[n], %[count]"
-#define STEP_TOP_DOWN_N	 "subl %[count], %k[top]"
-#define STEP_FIRST	 "leaq (%[region],%[top],4), %[first]"
-#define STEP_LEFT	 "movl %[count], %k[left]"
-#define STEP_TAKE	 "97: movl -4(%[first],%[left],4), %[bound]"
-#define STEP_GIVE	 "movl %[bound], -4(%[entries],%[left],4)"
-#define STEP_TAKE_GIVEN	 "97: movl -4(%[entries],%[left],4), %[bound]"
-#define STEP_GIVE_TAKEN	 "movl %[bound], -4(%[first],%[left],4)"
-#define STEP_LEFT_DOWN	 "decl %k[left]"
-#define STEP_COPY_AGAIN	 "jnz 97b"
-#define STEP_TOP_UP_N	 "addl %[count], %k[top]"
+#define STEP_N_COMPARE	 STEP("cmpl %[n], %[count]", "cmp %[count], %[n]")
+#define STEP_N_LIMIT	 STEP("cmova %[n], %[count]", "cmova %[count], %[n]")
+#define STEP_TOP_DOWN_N	 STEP("subl %[count], %k[top]", "sub %k[top], %[count]")
+#define STEP_FIRST	 STEP("leaq (%[region],%[top],4), %[first]", "lea %[first], [%[region]+%[top]*4]")
+#define STEP_LEFT	 STEP("movl %[count], %k[left]", "mov %k[left], %[count]")
+#define STEP_TAKE                                                                                  \
+	"97: " STEP("movl -4(%[first],%[left],4), %[bound]",                                       \
+		    "mov %[bound], DWORD PTR [%[first]+%[left]*4-4]")
+#define STEP_GIVE                                                                                  \
+	STEP("movl %[bound], -4(%[entries],%[left],4)",                                            \
+	     "mov DWORD PTR [%[entries]+%[left]*4-4], %[bound]")
+#define STEP_TAKE_GIVEN                                                                            \
+	"97: " STEP("movl -4(%[entries],%[left],4), %[bound]",                                     \
+		    "mov %[bound], DWORD PTR [%[entries]+%[left]*4-4]")
+#define STEP_GIVE_TAKEN                                                                            \
+	STEP("movl %[bound], -4(%[first],%[left],4)",                                              \
+	     "mov DWORD PTR [%[first]+%[left]*4-4], %[bound]")
+#define STEP_LEFT_DOWN	STEP("decl %k[left]", "dec %k[left]")
+#define STEP_COPY_AGAIN "jnz 97b"
+#define STEP_TOP_UP_N	STEP("addl %[count], %k[top]", "add %k[top], %[count]")
 
-#define STEP_COMMIT "movl %k[top], " STACK_TOP
+#define STEP_COMMIT STEP("movl %k[top], " STACK_TOP, "mov " STACK_TOP_INTEL ", %k[top]")
 
 /* The table: S is what its user makes of one step. */
 #define STACK_BEGIN_STEPS(S)                                                                       \
@@ -165,10 +189,10 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 	S(COMMIT)
 
 /*
- * The frame of a sequence.  Labels: 90 entry, 91 first and 92 one past the last instruction of
+ * The frame of a sequence.  Labels: 88 end and 89 begin of rare code, 90 entry, 91 first and 92 one past the last instruction of
  * the section, 93 descriptor, 94 abort, 95 end, 96 refusal, 97 loop.
  *
- * @refuse is what a refusal does, out of line; it must leave the outputs as the caller of the asm
+ * Rare code is at most 7 + 5, 6 and 5 bytes long.  @refuse is what a refusal does; it must leave the outputs as the caller of the asm
  * expects them.  The descriptor's address passes through a register that the steps overwrite.
  */
 #define STEP_ASM(name) STEP_##name "\n\t"
@@ -186,18 +210,22 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 	".pushsection __rseq_cs_ptr_array, \"aw\"\n\t"                                             \
 	".quad 93b\n\t"                                                                            \
 	".popsection\n\t"                                                                          \
-	"90: movq %[rseq_offset], %[region]\n\t"                                                   \
-	"leaq 93b(%%rip), %[top]\n\t"                                                              \
-	"movq %[top], %%fs:" STACK_RSEQ_CS "(%[region])\n\t"                                       \
+	"90: " STEP("movq %[rseq_offset], %[region]", "mov %[region], %[rseq_offset]") "\n\t"       \
+	STEP("leaq 93b(%%rip), %[top]", "lea %[top], [rip+93b]") "\n\t"                            \
+	STEP("movq %[top], %%fs:" STACK_RSEQ_CS "(%[region])",                                     \
+	     "mov QWORD PTR fs:[%[region]+" STACK_RSEQ_CS "], %[top]") "\n\t"                      \
 	"91:\n\t"                                                                                  \
 	steps(STEP_ASM)                                                                            \
 	"92:\n\t"                                                                                  \
-	".pushsection __rseq_failure, \"ax\"\n\t"                                                  \
-	STACK_ABORT_SIGNATURE                                                                      \
+	".subsection 1\n\t"                                                                        \
+	QUIRE_RARE_ALIGN_                                                                          \
+	"89: " STACK_ABORT_SIGNATURE                                                               \
 	"94: jmp 90b\n\t"                                                                          \
 	"96: " refuse "\n\t"                                                                       \
 	"jmp 95f\n\t"                                                                              \
-	".popsection\n\t"                                                                          \
+	"88:\n\t"                                                                                  \
+	".previous\n\t"                                                                            \
+	QUIRE_RARE_UNWIND_("89b", "88b", "91b")                                                    \
 	"95:\n\t"
 /* clang-format on */
 
@@ -216,10 +244,11 @@ static inline uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 	uint64_t region, top;
 	uint32_t entry;
 
-	__asm__ volatile(STACK_SEQUENCE(STACK_POP_STEPS, "movl $-1, %[bound]")
-			 : [bound] "=&r"(entry), [region] "=&r"(region), [top] "=&r"(top)
-			 : STACK_INPUTS(s, class)
-			 : "memory", "cc");
+	QUIRE_SEQ_ASM_ volatile(
+		STACK_SEQUENCE(STACK_POP_STEPS, STEP("movl $-1, %[bound]", "mov %[bound], -1"))
+		: [bound] "=&r"(entry), [region] "=&r"(region), [top] "=&r"(top)
+		: STACK_INPUTS(s, class)
+		: "memory", "cc");
 	return entry;
 }
 
@@ -230,7 +259,7 @@ static inline bool stack_push(const struct cpu_stacks *s, unsigned class, uint32
 	uint32_t bound;
 	bool pushed;
 
-	__asm__ volatile(
+	QUIRE_SEQ_ASM_ volatile(
 		STACK_SEQUENCE(STACK_PUSH_STEPS, "clc")
 		: "=@ccc"(pushed), [region] "=&r"(region), [top] "=&r"(top), [bound] "=&r"(bound)
 		: STACK_INPUTS(s, class), [entry] "r"(entry), [guard] "r"(guard),
@@ -247,11 +276,12 @@ static inline unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, u
 
 	if (n == 0)
 		return 0;
-	__asm__ volatile(STACK_SEQUENCE(STACK_POP_N_STEPS, "xorl %[count], %[count]")
-			 : [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
-			   [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
-			 : STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
-			 : "memory", "cc");
+	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(STACK_POP_N_STEPS, STEP("xorl %[count], %[count]",
+								       "xor %[count], %[count]"))
+				: [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
+				  [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
+				: STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
+				: "memory", "cc");
 	return count;
 }
 
@@ -263,11 +293,12 @@ static inline unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
 
 	if (n == 0)
 		return 0;
-	__asm__ volatile(STACK_SEQUENCE(STACK_PUSH_N_STEPS, "xorl %[count], %[count]")
-			 : [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
-			   [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
-			 : STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
-			 : "memory", "cc");
+	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(STACK_PUSH_N_STEPS, STEP("xorl %[count], %[count]",
+									"xor %[count], %[count]"))
+				: [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
+				  [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
+				: STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
+				: "memory", "cc");
 	return count;
 }
 
@@ -276,7 +307,8 @@ static inline void *stack_thread_pointer(void)
 {
 	void *pointer;
 
-	__asm__("movq %%fs:0, %[pointer]" : [pointer] "=r"(pointer));
+	__asm__(STEP("movq %%fs:0, %[pointer]", "mov %[pointer], QWORD PTR fs:[0]")
+		: [pointer] "=r"(pointer));
 	return pointer;
 }
 
@@ -284,7 +316,8 @@ static inline int stack_slot(const struct cpu_stacks *s)
 {
 	uint32_t slot;
 
-	__asm__ volatile("movl %%fs:(%[slot_offset]), %[slot]"
+	__asm__ volatile(STEP("movl %%fs:(%[slot_offset]), %[slot]",
+			      "mov %[slot], DWORD PTR fs:[%[slot_offset]]")
 			 : [slot] "=r"(slot)
 			 : [slot_offset] "r"(s->slot_offset));
 	return LIKELY(slot < s->slots_nr) ? (int)slot : stack_slot_slow(s);
