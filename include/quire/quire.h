@@ -46,6 +46,7 @@ enum quire_switch {
 	QUIRE_DEFAULT = 0,
 	QUIRE_ON = 1,
 	QUIRE_OFF = 2,
+	QUIRE_AUTO = 3, /* thp alone */
 };
 
 enum quire_worker {
@@ -104,7 +105,8 @@ struct quire_options {
 	uint32_t zones;	       /* zones: 1..8 equal parts, one a node; default 1 */
 	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
 	uint32_t decay_ms;     /* decay: free memory goes back after this long; default 1000 */
-	enum quire_switch thp; /* thp: ask for huge pages behind sections; default on */
+	enum quire_switch thp; /* thp: ask for huge pages behind sections, for none, or (auto)
+				  behind areas only where their like are written; default auto */
 	enum quire_switch rseq;	  /* rseq: per-CPU sequences, if the system has them; default on */
 	enum quire_switch report; /* report: give free memory back over time; default on */
 	enum quire_worker worker; /* worker: thread, inline or off */

@@ -45,7 +45,8 @@ struct quire_vmalloc_options {
  * @bytes:	rounded up to whole pages; at least 1
  * @flags:	QUIRE_*
  *
- * Areas of 2 MiB and more begin at a multiple of 2 MiB and ask for huge pages, unless thp:off.
+ * Areas of 2 MiB and more begin at a multiple of 2 MiB.  They have huge pages with thp:on, and with
+ * thp:auto where areas of the kind are written.
  * Content is unspecified unless QUIRE_ZERO is given.
  *
  * Returns   the first byte, or NULL with errno set; then nothing has changed:

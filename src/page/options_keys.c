@@ -15,6 +15,7 @@
 #define DECAY_MS_MAX	86400000u
 
 static const char *const switch_words[] = { "on", "off", NULL };
+static const char *const thp_words[] = { "on", "off", "auto", NULL };
 static const char *const worker_words[] = { "thread", "inline", "off", NULL };
 
 static const char *const backing_words[] = { "anon", "memfd", NULL };
@@ -23,7 +24,8 @@ static const char *const placement_words[] = { "packed", "linux", NULL };
 static const char *const rule_words[] = { "apart", "gaps",   "slivers", "time",
 					  "holes", "across", NULL };
 
-_Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2, "switch_words is in this order");
+_Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2 && QUIRE_AUTO == 3,
+	       "switch_words and thp_words are in this order");
 _Static_assert(QUIRE_WORKER_THREAD == 1 && QUIRE_WORKER_INLINE == 2 && QUIRE_WORKER_OFF == 3,
 	       "worker_words is in this order");
 _Static_assert(sizeof(enum quire_switch) == 4 && sizeof(enum quire_worker) == 4,
@@ -82,10 +84,11 @@ const struct option_key option_keys[OPTION_KEYS_NR] = {
 	{ .name = "thp",
 	  .kind = KIND_WORD,
 	  .offset = FIELD(thp),
-	  .words = switch_words,
-	  .takes = "on or off",
-	  .by_default = "on",
-	  .does = "ask for huge pages behind sections, or for none" },
+	  .words = thp_words,
+	  .takes = "on, off or auto",
+	  .by_default = "auto",
+	  .does = "ask for huge pages behind sections, for none, or behind areas only where their "
+		  "like are written" },
 	{ .name = "rseq",
 	  .kind = KIND_WORD,
 	  .offset = FIELD(rseq),

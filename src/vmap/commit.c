@@ -4,7 +4,8 @@
  *
  * The span is a reservation.  Sections of 2 MiB become usable when an area first lies in them, many
  * in one system call, and stay so: neighbours are one mapping, so the number of mappings does not grow
- * with areas.  Regions are advised once: no huge pages where areas are small, huge pages elsewhere.
+ * with areas.  They begin without huge pages; which get them, dense.c knows (with thp:on all but where
+ * areas are small).
  *
  * A block of 2 MiB of which a purge gives back a part gets no huge page again before all of it is free:
  * the system's collapsing thread would fill the holes (16 MiB every 10 s by default).
@@ -42,7 +43,23 @@ static uint32_t run_end(const struct vmap *v, uint32_t first, uint32_t wanted_en
 	return end;
 }
 
-static int commit_run(struct vmap *v, uint32_t first, uint32_t end)
+/* Publishes the sections.  -EAGAIN: @flags forbid to wait for who advises. */
+static int make_usable(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
+{
+	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
+
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
+		if (!mutex_try(&v->q->huge_mutex))
+			return -EAGAIN;
+	} else {
+		mutex_acquire(&v->q->huge_mutex);
+	}
+	huge_usable(&v->advice, first, end, v->always && region_of(v, page) != REGION_SMALL);
+	mutex_release(&v->q->huge_mutex);
+	return 0;
+}
+
+static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
 	char *addr = v->base + ((size_t)first << SECTION_SHIFT);
 	size_t bytes = (size_t)(end - first) << SECTION_SHIFT;
@@ -51,22 +68,20 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end)
 
 	error = meta_make_ready(v, page, end << (SECTION_SHIFT - v->page_shift));
 	for (uint32_t i = first; !error && i < end && MUTANT(vmap_section_before_memory); i++)
-		store_release(&v->section[i], SECTION_USABLE);
+		store_release(&v->section[i], HUGE_PLAIN);
 	if (!error)
 		error = mem_commit(addr, bytes, "quire-areas");
-	if (error)
-		return error;
-	v->sections_ready += end - first;
-	mem_advise_huge(addr, bytes, v->huge && region_of(v, page) != REGION_SMALL);
-	for (uint32_t i = first; i < end; i++)
-		store_release(&v->section[i], SECTION_USABLE); /* pairs with is_committed() */
-	return 0;
+	if (!error)
+		error = make_usable(v, first, end, flags);
+	if (!error)
+		v->sections_ready += end - first;
+	return error;
 }
 
 static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 {
 	for (uint32_t i = first; i < end; i++) {
-		if (!load_acquire(&v->section[i])) /* pairs with commit_run() */
+		if (!load_acquire(&v->section[i])) /* pairs with huge_usable() */
 			return false;
 	}
 	return true;
@@ -75,29 +90,12 @@ static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 bool vmap_deny_huge(struct vmap *v, uint32_t page)
 {
 	uint32_t section = page >> (SECTION_SHIFT - v->page_shift);
+	bool denied;
 
-	if (load_relaxed(&v->section[section]) != SECTION_USABLE ||
-	    region_of(v, page) == REGION_SMALL)
-		return false;
-	mem_advise_huge(v->base + ((size_t)section << SECTION_SHIFT), (size_t)1 << SECTION_SHIFT,
-			false);
-	store_release(&v->section[section], SECTION_DENIED); /* pairs with is_committed() */
-	return true;
-}
-
-/* Blocks that lie wholly in fresh addresses may have huge pages again. */
-void vmap_allow_huge(struct vmap *v, const struct range *range)
-{
-	unsigned shift = SECTION_SHIFT - v->page_shift;
-	uint32_t end = range_end(range) >> shift;
-
-	for (uint32_t i = (range->start + (1u << shift) - 1) >> shift; i < end; i++) {
-		if (load_relaxed(&v->section[i]) != SECTION_DENIED)
-			continue;
-		mem_advise_huge(v->base + ((size_t)i << SECTION_SHIFT), (size_t)1 << SECTION_SHIFT,
-				true);
-		store_release(&v->section[i], SECTION_USABLE); /* as above */
-	}
+	mutex_acquire(&v->q->huge_mutex);
+	denied = huge_deny(&v->advice, section, section + 1);
+	mutex_release(&v->q->huge_mutex);
+	return denied;
 }
 
 /* 0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
@@ -126,7 +124,7 @@ int vmap_commit(struct vmap *v, const struct range *range, unsigned flags)
 		if (run == first)
 			run = first + 1; /* committed before */
 		else
-			error = commit_run(v, first, run);
+			error = commit_run(v, first, run, flags);
 		first = run;
 	}
 	mutex_release(&v->commit_mutex);
@@ -192,7 +190,7 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct request *requ
 	int error = 0;
 
 	if (request->fresh && v->huge)
-		vmap_allow_huge(v, range);
+		dense_advise(v, range, request);
 	if (request->move_due) {
 		error = move_guard(v, range, request->old_usable, range->usable);
 		/* Refused, it stands where nobody will know of. */

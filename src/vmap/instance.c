@@ -136,6 +136,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->page_shift = q->page_shift;
 	v->block_pages = 1u << (BLOCK_SHIFT - q->page_shift);
 	v->huge = q->thp && !q->shared; /* a frame is mapped page by page */
+	v->always = v->huge && options->thp == QUIRE_ON;
 	v->cache = options->cache != QUIRE_OFF;
 	v->push_allowed = v->cache;
 	v->guard_pages = options->guard != QUIRE_OFF;
@@ -190,6 +191,7 @@ static void fini(struct quire_module *module)
 	struct vmap *v = vmap_of(module);
 
 	ram_fini(v);
+	huge_fini(&v->advice);
 	release(v);
 	mem_release(v, handle_bytes());
 }
@@ -268,6 +270,8 @@ static struct vmap *make(struct quire *q, unsigned flags)
 		mem_release(v, handle_bytes());
 		return NULL;
 	}
+	huge_init(&v->advice, &q->huge_mutex, v->base, v->section,
+		  (uint32_t)(v->span_bytes >> SECTION_SHIFT));
 	if (init_ranges(v, flags) != 0) {
 		fini(&v->module);
 		return NULL;

@@ -225,6 +225,8 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		fetch_add_relaxed(&v->purges, 1);
 	if (MUTANT(lazy_early_decrement))
 		fetch_sub_relaxed(&v->lazy_pages, pages / 2);
+	if (chain != RANGE_NONE)
+		dense_look(v);
 	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
 		struct gather gather;
 		bool guards = false;
@@ -246,6 +248,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 			purge_return(v, chain, end);
 		chain = end;
 	}
+	dense_settle(v);
 	return pages;
 }
 

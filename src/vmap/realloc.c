@@ -76,6 +76,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 			request.pages = r->pages - v->guard_pages; /* a class is only a wish */
 		request.total = r->pages;
 	}
+	request.grown_and_full = dense_is_full(v, r, request.total);
 	if (request.total < r->pages || request.total > v->span_pages - r->start ||
 	    meta_ready(v, r->start, r->start + request.total, request.flags) != 0 ||
 	    space_lock_for(v, request.flags, &token) != 0)
@@ -87,6 +88,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 	if (!grown)
 		return false;
 	wanted->fresh = request.fresh;
+	request.kept = old_pages;
 	if (vmap_commit(v, r, request.flags) == 0 && vmap_prepare(v, r, &request) == 0)
 		return true;
 	/* The system refused: what was added is not usable, goes again, and the old guard returns. */

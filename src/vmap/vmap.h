@@ -60,12 +60,6 @@
 #define RECORDS_AT_HAND	 16u
 #define RECORDS_NEEDED	 3u
 
-enum section {
-	SECTION_RESERVED = 0,
-	SECTION_USABLE, /* with huge pages, where its region has them */
-	SECTION_DENIED, /* usable, and for now without huge pages */
-};
-
 enum range_state {
 	RANGE_FREE = 1,
 	RANGE_BUSY,
@@ -140,6 +134,13 @@ enum region {
 	REGIONS_NR,
 };
 
+/* What is known of how a region's areas are written: dense.c. */
+struct dense {
+	uint32_t witness_start, witness_pages; /* to be looked at; no pages: none */
+	uint32_t interval, until_probe;	       /* huge runs until the next witness */
+	bool was_dense;
+};
+
 /* Keys: (c) constant; (s) under lock; (m) under purge_mutex; (r) as (s), read without as a hint. */
 struct vmap {
 	/* Fast paths. */
@@ -165,9 +166,12 @@ struct vmap {
 	uint32_t span_pages;		       /* (c) */
 	uint32_t region_start[REGIONS_NR + 1]; /* (c) pages */
 	uint32_t block_pages;		       /* (c) of 2 MiB */
-	size_t align_bytes;	 /* (c) of base: the largest alignment that can be asked for */
-	bool huge;		 /* (c) thp */
-	enum quire_purge policy; /* (c) */
+	size_t align_bytes;	/* (c) of base: the largest alignment that can be asked for */
+	bool huge;		/* (c) thp is not off */
+	bool always;		/* (c) thp:on */
+	struct huge_map advice; /* under huge_mutex; its kinds are `section` */
+	struct dense dense[REGIONS_NR]; /* under huge_mutex */
+	enum quire_purge policy;	/* (c) */
 
 	struct lock lock; /* RANK_VMAP_SPACE */
 	lock_token kept;
@@ -205,7 +209,7 @@ struct vmap {
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
 	uint8_t *step_ready;	   /* meta.c; atomic.  Written under commit_mutex */
 	uint32_t sections_ready;   /* under commit_mutex */
-	uint8_t *section;    /* by section: enum section; atomic.  Made usable under commit_mutex */
+	uint8_t *section; /* by section: enum huge_kind; atomic.  Made usable under commit_mutex */
 	uint64_t block_maps; /* atomic, relaxed */
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
 };
@@ -311,6 +315,8 @@ struct request {
 	/* What the answer needs before use. */
 	bool fresh; /* nothing is behind it: it reads zero */
 	bool guard_due, unguard_due;
+	uint32_t kept;	     /* pages at its beginning that were in use before */
+	bool grown_and_full; /* it grows an area that is written */
 	/* After -EAGAIN: pages whose description has to be made ready first. */
 	uint32_t unready_first, unready_end;
 	bool move_due; /* its guard stands behind @old_usable pages */
@@ -340,14 +346,38 @@ int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags);
 
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
-/* No huge page in the block around @page, until all of it is free; and again.  True if there may be
- * one now. */
+/* No huge page in the block around @page, of which a part goes.  True if there may be one now. */
 bool vmap_deny_huge(struct vmap *v, uint32_t page);
-void vmap_allow_huge(struct vmap *v, const struct range *range);
 /* Makes a range have @usable pages, with its guard behind them.  0, or -errno with all as it was. */
 int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
 /* Sets guards as the request says; 0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
+
+/* ---- dense.c: where huge pages stand ---- */
+struct dense_question {
+	bool always, grown_and_full, witness_was_dense;
+	uint32_t covered_pages, block_pages; /* of the block, what the area covers */
+	uint32_t until_probe;
+};
+enum dense_answer {
+	DENSE_NOT_COVERED, /* a huge page would be mostly beyond the area */
+	DENSE_UNKNOWN,	   /* nothing says that it will be written */
+	DENSE_PROBE,	   /* its like were written; it is the next witness */
+	DENSE_YES,	   /* from here on: huge pages */
+	DENSE_ALWAYS = DENSE_YES,
+	DENSE_GROWN,
+	DENSE_LIKELY,
+};
+enum dense_answer dense_decide(const struct dense_question *ask);
+/* Advises the blocks that a fresh range has alone. */
+void dense_advise(struct vmap *v, const struct range *range, const struct request *request);
+/* Looks at the witnesses, before what they show is purged. */
+void dense_look(struct vmap *v);
+/* A range that grows to @pages, and into another section, is written.  False, too, where it does not
+ * matter. */
+bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages);
+/* If all is free: one advice for all. */
+void dense_settle(struct vmap *v);
 
 /* ---- cpu.c: one CPU's freed areas ---- */
 void cpu_open_locked(struct vmap *v, struct vmap_cpu *cpu);

@@ -154,7 +154,7 @@ static void options_out_of_range_are_invalid(void **state)
 		{ .cpus = UINT32_MAX },
 		{ .decay_ms = UINT32_MAX },
 		{ .isolated = "none" },
-		{ .thp = (enum quire_switch)3 },
+		{ .thp = (enum quire_switch)4 },
 		{ .worker = (enum quire_worker)4 },
 	};
 	struct quire *q = *state;

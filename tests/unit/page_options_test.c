@@ -134,8 +134,9 @@ static void a_missing_value_is_refused(void **state)
 	(void)state;
 	refuse("zones", "quire: bad value \"\" for option \"zones\" at 6: expected 1..8");
 	refuse("zones:", "quire: bad value \"\" for option \"zones\" at 7: expected 1..8");
-	refuse("thp:", "quire: bad value \"\" for option \"thp\" at 5: expected on or off; did you "
-		       "mean \"on\"?");
+	refuse("thp:",
+	       "quire: bad value \"\" for option \"thp\" at 5: expected on, off or auto; did you "
+	       "mean \"on\"?");
 	refuse("isolated:", "quire: bad value \"\" for option \"isolated\" at 10: expected CPUs "
 			    "such as 2-5+8");
 }
@@ -211,7 +212,7 @@ static void the_error_is_one_short_line(void **state)
 	refuse("a\nb\x1b:1", "quire: unknown option \"a?b?\" at 1: did you mean \"cpus\"?");
 	refuse("thp:onoffonoffonoffonoffonoffonoff",
 	       "quire: bad value \"onoffonoffonoffonoffonof...\" for option \"thp\" at 5: expected "
-	       "on or off; did you mean \"off\"?");
+	       "on, off or auto; did you mean \"off\"?");
 }
 
 static void a_small_error_buffer_is_not_overrun(void **state)
@@ -280,7 +281,7 @@ static void check_refuses_each_field_out_of_range(void **state)
 		{ .page_shift = 11 },
 		{ .page_shift = 17 },
 		{ .decay_ms = UINT_MAX },
-		{ .thp = (enum quire_switch)3 },
+		{ .thp = (enum quire_switch)4 },
 		{ .rseq = (enum quire_switch)3 },
 		{ .report = (enum quire_switch) - 1 },
 		{ .worker = (enum quire_worker)4 },

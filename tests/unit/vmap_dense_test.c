@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/* Where huge pages stand behind areas, what that costs in memory, and in mappings. */
+#include "quire_test.h"
+
+#include <quire/vmap.h>
+
+#include <unistd.h>
+
+#include "machine/mem.h"
+#include "vmap/vmap.h"
+
+#define MIB(n)	    ((size_t)(n) << 20)
+#define AREAS_NR    16u
+#define PATTERN_NR  20000u
+#define AREA_BYTES  500000u
+#define ADVICE_MOST 511u
+
+static bool has_huge_pages(void)
+{
+	char text[64] = "";
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+	bool has = file != NULL && fgets(text, sizeof(text), file) != NULL &&
+		   strstr(text, "[never]") == NULL;
+
+	if (file != NULL)
+		fclose(file);
+	return has;
+}
+
+static struct quire *make(enum quire_switch thp, size_t limit_bytes)
+{
+	struct quire_options options = { .limit_bytes = limit_bytes,
+					 .thp = thp,
+					 .guard = QUIRE_OFF,
+					 .worker = QUIRE_WORKER_OFF };
+	struct quire *q;
+
+	assert_int_equal(quire_create(&options, &q), 0);
+	return q;
+}
+
+static char *take(struct quire *q, size_t bytes)
+{
+	char *area = quire_vmalloc(q, bytes, 0);
+
+	assert_non_null(area);
+	return area;
+}
+
+/* ---- memory ---- */
+
+static size_t random_bytes(unsigned *seed)
+{
+	size_t n = (MIB(16) >> rand_r(seed) % 4) / 2;
+
+	return n + (size_t)rand_r(seed) % n;
+}
+
+/* 16 live areas of 1 to 16 MiB; a random one is replaced, and one page of it written. */
+static void area_of_which_a_page_is_written_takes_a_page(void **state)
+{
+	struct quire *q = make(QUIRE_DEFAULT, 0);
+	uint64_t before = status_bytes("RssAnon"), most = 0;
+	char *area[AREAS_NR] = { NULL };
+	unsigned seed = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 3000; i++) {
+		unsigned k = (unsigned)rand_r(&seed) % AREAS_NR;
+		uint64_t now;
+
+		quire_vfree(q, area[k]);
+		area[k] = take(q, random_bytes(&seed));
+		area[k][0] = 1;
+		now = i % 50 == 0 ? status_bytes("RssAnon") : 0;
+		most = now > most ? now : most;
+	}
+	assert_true(most < before + AREAS_NR * 4096 * 3 / 2 + MIB(4));
+	quire_destroy(q);
+}
+
+/* The first is the witness. */
+static void areas_written_whole_get_huge_pages(void **state)
+{
+	struct quire *q = make(QUIRE_DEFAULT, MIB(512));
+	char *area[8];
+	unsigned huge = 0;
+
+	(void)state;
+	if (!has_huge_pages()) {
+		fprintf(stderr, "skipped: the system has no huge pages\n");
+		skip();
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		area[i] = take(q, MIB(4));
+		huge += huge_kind(&q->vmap->advice, (uint32_t)((size_t)(area[i] - q->vmap->base) >>
+							       21)) == HUGE_ADVISED;
+		memset(area[i], 1, MIB(4));
+	}
+	assert_true(huge >= 5);
+	quire_destroy(q);
+}
+
+/* A program that writes areas whole and then leaves them nearly empty is found out. */
+static void huge_pages_end_when_areas_are_no_longer_written(void **state)
+{
+	struct quire *q = make(QUIRE_DEFAULT, 0);
+	unsigned huge = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		memset(take(q, MIB(4)), 1, MIB(4));
+	for (unsigned i = 0; i < 60; i++) {
+		char *area = take(q, MIB(4));
+
+		area[0] = 1;
+		huge += i >= 30 &&
+			huge_kind(&q->vmap->advice,
+				  (uint32_t)((size_t)(area - q->vmap->base) >> 21)) == HUGE_ADVISED;
+	}
+	assert_u64_eq(huge, 0);
+	quire_destroy(q);
+}
+
+static void area_that_is_full_grows_into_huge_pages(void **state)
+{
+	struct quire *q = make(QUIRE_DEFAULT, MIB(512));
+	char *area = take(q, MIB(4));
+	uint32_t section = (uint32_t)((size_t)(area - q->vmap->base) >> 21);
+
+	(void)state;
+	memset(area, 1, MIB(4));
+	assert_ptr_equal(quire_vrealloc(q, area, MIB(12), 0), area);
+	assert_int_equal(huge_kind(&q->vmap->advice, section), HUGE_PLAIN);
+	assert_int_equal(huge_kind(&q->vmap->advice, section + 3), HUGE_ADVISED);
+	quire_destroy(q);
+}
+
+static void decision_follows_from_what_is_known(void **state)
+{
+	struct dense_question ask = { .covered_pages = 512, .block_pages = 512, .until_probe = 1 };
+
+	(void)state;
+	assert_int_equal(dense_decide(&ask), DENSE_UNKNOWN);
+	ask.witness_was_dense = true;
+	assert_int_equal(dense_decide(&ask), DENSE_LIKELY);
+	ask.until_probe = 0;
+	assert_int_equal(dense_decide(&ask), DENSE_PROBE);
+	ask.grown_and_full = true;
+	assert_int_equal(dense_decide(&ask), DENSE_GROWN);
+	ask.covered_pages = 383;
+	assert_int_equal(dense_decide(&ask), DENSE_NOT_COVERED);
+	ask.covered_pages = 384;
+	assert_int_equal(dense_decide(&ask), DENSE_GROWN);
+	ask.always = true;
+	ask.covered_pages = 1;
+	assert_int_equal(dense_decide(&ask), DENSE_ALWAYS);
+}
+
+/* ---- mappings ---- */
+
+/* In every other block of 2 MiB a half is freed, then everything.  Returns the most mappings. */
+static size_t free_in_a_pattern(struct quire *q)
+{
+	char **area = calloc(PATTERN_NR, sizeof(*area));
+	size_t most;
+
+	for (unsigned i = 0; i < PATTERN_NR; i++)
+		area[i] = take(q, AREA_BYTES);
+	for (unsigned i = 0; i < PATTERN_NR; i++) {
+		if ((uintptr_t)area[i] >> 21 & 1 || ((uintptr_t)area[i] >> 19 & 3) >= 2)
+			continue;
+		quire_vfree(q, area[i]);
+		area[i] = NULL;
+	}
+	quire_vmap_purge(q);
+	most = count_maps();
+	for (unsigned i = 0; i < PATTERN_NR; i++)
+		quire_vfree(q, area[i]);
+	quire_vmap_purge(q);
+	free(area);
+	return most;
+}
+
+static void mappings_stay_within_the_budget_and_come_back(void **state)
+{
+	static const enum quire_switch thp[] = { QUIRE_ON, QUIRE_AUTO, QUIRE_OFF };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct mem_mappings_stat counted, before_any;
+		struct quire *q;
+		size_t before;
+
+		mem_mappings_read(&before_any);
+		q = make(thp[i], (size_t)12 << 30);
+		quire_vfree(q, take(q, AREA_BYTES));
+		before = count_maps();
+		assert_true(free_in_a_pattern(q) <= before + ADVICE_MOST + 20);
+		assert_true(count_maps() <= before + 20);
+		quire_destroy(q);
+		mem_mappings_read(&counted);
+		assert_u64_eq(counted.used[MAPPINGS_ADVICE], before_any.used[MAPPINGS_ADVICE]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(area_of_which_a_page_is_written_takes_a_page),
+		cmocka_unit_test(areas_written_whole_get_huge_pages),
+		cmocka_unit_test(huge_pages_end_when_areas_are_no_longer_written),
+		cmocka_unit_test(area_that_is_full_grows_into_huge_pages),
+		cmocka_unit_test(decision_follows_from_what_is_known),
+		cmocka_unit_test(mappings_stay_within_the_budget_and_come_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
