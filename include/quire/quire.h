@@ -77,6 +77,11 @@ enum quire_purge {
 	QUIRE_PURGE_LOCK = 3, /* one spin lock over all of it, for comparison: long holds */
 };
 
+/* Besides QUIRE_ON and QUIRE_OFF: also what was freed, until it is handed out again.  For debugging. */
+enum quire_guard {
+	QUIRE_GUARD_FREED = 3,
+};
+
 /* Where a per-CPU object is put: quire/percpu.h. */
 enum quire_placement {
 	QUIRE_PLACEMENT_DEFAULT = 0, /* packed */
@@ -116,9 +121,11 @@ struct quire_options {
 	uint64_t lazy_max_bytes;    /* lazy_max: freed areas kept before a purge is due; default
 				       32 MiB x (log2(CPUs) + 1) */
 	enum quire_switch cache;    /* cache: keep freed areas for reuse; default on */
-	enum quire_switch guard;    /* guard: an unusable page after every area; default on */
-	enum quire_purge purge;	    /* purge: splice, counter or lock */
-	uint32_t units;		    /* units: CPUs that per-CPU memory has units for; default all
+	uint32_t
+		guard; /* guard: an unusable page after every area; QUIRE_ON (default), QUIRE_OFF, or
+			   QUIRE_GUARD_FREED */
+	enum quire_purge purge;	      /* purge: splice, counter or lock */
+	uint32_t units;		      /* units: CPUs that per-CPU memory has units for; default all
 				       possible */
 	enum quire_switch depopulate; /* depopulate: give back emptied per-CPU pages; default on */
 	enum quire_placement placement; /* placement: packed or linux */

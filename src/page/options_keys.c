@@ -18,6 +18,7 @@ static const char *const switch_words[] = { "on", "off", NULL };
 static const char *const thp_words[] = { "on", "off", "auto", NULL };
 static const char *const worker_words[] = { "thread", "inline", "off", NULL };
 
+static const char *const guard_words[] = { "on", "off", "freed", NULL };
 static const char *const backing_words[] = { "anon", "memfd", NULL };
 static const char *const purge_words[] = { "splice", "counter", "lock", NULL };
 static const char *const placement_words[] = { "packed", "linux", NULL };
@@ -26,6 +27,7 @@ static const char *const rule_words[] = { "apart", "gaps",   "slivers", "time",
 
 _Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2 && QUIRE_AUTO == 3,
 	       "switch_words and thp_words are in this order");
+_Static_assert(QUIRE_GUARD_FREED == 3, "guard_words is in this order, too");
 _Static_assert(QUIRE_WORKER_THREAD == 1 && QUIRE_WORKER_INLINE == 2 && QUIRE_WORKER_OFF == 3,
 	       "worker_words is in this order");
 _Static_assert(sizeof(enum quire_switch) == 4 && sizeof(enum quire_worker) == 4,
@@ -150,10 +152,10 @@ const struct option_key option_keys[OPTION_KEYS_NR] = {
 	{ .name = "guard",
 	  .kind = KIND_WORD,
 	  .offset = FIELD(guard),
-	  .words = switch_words,
-	  .takes = "on or off",
+	  .words = guard_words,
+	  .takes = "on, off or freed",
 	  .by_default = "on",
-	  .does = "an unusable page after every area" },
+	  .does = "an unusable page after every area; freed: and in its place, once it is freed" },
 	{ .name = "purge",
 	  .kind = KIND_WORD,
 	  .offset = FIELD(purge),

@@ -183,6 +183,14 @@ int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable)
 	return error;
 }
 
+void vmap_forbid(struct vmap *v, struct range *range)
+{
+	if (!v->guard_freed)
+		return;
+	if (mem_guard(range_addr(v, range), (size_t)range->pages << v->page_shift) == 0)
+		range->flags = RANGE_GUARDED;
+}
+
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request)
 {
 	size_t page = (size_t)1 << v->page_shift;

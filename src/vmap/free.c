@@ -69,7 +69,8 @@ uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const 
 
 void vmap_free_range(struct vmap *v, uint32_t index)
 {
-	if (!lock_nested() && cpu_put(v, index)) {
+	vmap_forbid(v, range_at(v, index));
+	if (!v->guard_freed && !lock_nested() && cpu_put(v, index)) {
 		decay_check_over(v); /* what was there before may have been handed on */
 		module_start_worker_freed(v->q);
 		return;

@@ -138,7 +138,8 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->huge = q->thp && !q->shared; /* a frame is mapped page by page */
 	v->always = v->huge && options->thp == QUIRE_ON;
 	v->cache = options->cache != QUIRE_OFF;
-	v->push_allowed = v->cache;
+	v->guard_freed = options->guard == QUIRE_GUARD_FREED;
+	v->push_allowed = v->cache && !v->guard_freed; /* each free has guards to set */
 	v->guard_pages = options->guard != QUIRE_OFF;
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
 	v->stacks = q->stacks;

@@ -242,7 +242,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		fetch_add_relaxed(&v->flushes, 1);
 		if (any_refused(&gather) && !MUTANT(vmap_refused_is_clean))
 			mark_refused(v, &gather, chain, end);
-		if (guards)
+		if (guards && !v->guard_freed)
 			unguard(v, &gather, chain, end);
 		if (!MUTANT(vmap_freed_before_flush))
 			purge_return(v, chain, end);

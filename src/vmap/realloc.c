@@ -56,6 +56,7 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 	/* The guard that stood behind the old end is in the tail; the new one replaces a page that was
 	 * the user's.  Without it the area is as usable as before. */
 	(void)vmap_prepare(v, r, &guard);
+	vmap_forbid(v, range_at(v, tail));
 	range_at(v, tail)->next = RANGE_NONE;
 	lazy_publish_chain(v, tail);
 	decay_kick_if_over(v);

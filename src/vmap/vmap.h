@@ -153,6 +153,7 @@ struct vmap {
 	uint8_t page_shift;	/* (c) */
 	uint8_t guard_pages;	/* (c) 0 or 1 */
 	bool cache;		/* (c) */
+	bool guard_freed;	/* (c) guard:freed */
 	struct pool pool;
 	struct cpu_stacks stacks; /* (c) */
 
@@ -350,6 +351,9 @@ int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
 bool vmap_deny_huge(struct vmap *v, uint32_t page);
 /* Makes a range have @usable pages, with its guard behind them.  0, or -errno with all as it was. */
 int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
+/* guard:freed: a freed range keeps no memory, and every access to it faults, as far as the system
+ * lets it. */
+void vmap_forbid(struct vmap *v, struct range *range);
 /* Sets guards as the request says; 0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
 

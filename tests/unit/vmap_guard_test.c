@@ -250,6 +250,62 @@ static void a_guard_moves_only_when_the_number_of_pages_changes(void **state)
 	assert_true(backing_calls_nr() - calls <= 3);
 }
 
+/* ---- what was freed ---- */
+
+static void check_freed(char *addr, size_t bytes, const char *where)
+{
+	if (!write_faults(addr) || !write_faults(addr + bytes / 2) ||
+	    !write_faults(addr + bytes - 1))
+		fail_msg("%zu freed bytes can be written: %s", bytes, where);
+}
+
+/* Freed, merged with its neighbours and cut again, purged; then handed out again as if new. */
+static void check_life_after_free(struct quire *q, size_t bytes)
+{
+	char *held[3];
+
+	for (unsigned i = 0; i < 3; i++) {
+		held[i] = vtake(q, bytes, QUIRE_ZERO);
+		assert_true(reads_as(held[i], bytes, 0));
+		memset(held[i], 0x5a, bytes);
+	}
+	quire_vfree(q, held[0]);
+	quire_vfree(q, held[1]);
+	check_freed(held[0], bytes, "lazy");
+	check_freed(held[1], bytes, "lazy");
+	quire_vfree(q, vtake(q, quire_page_bytes(q), 0)); /* merges what is lazy */
+	check_freed(held[0], bytes, "cached");
+	check_freed(held[1], bytes, "cached");
+	quire_vmap_purge(q);
+	check_freed(held[0], bytes, "purged");
+	check_freed(held[1], bytes, "purged");
+	assert_false(write_faults(held[2]));
+	quire_vfree(q, held[2]);
+}
+
+static void what_was_freed_faults_if_asked_for(void **state)
+{
+	struct quire *q = vmap_make((struct quire_options){ .guard = QUIRE_GUARD_FREED });
+	size_t page = quire_page_bytes(q);
+	char *addr;
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		check_life_after_free(q, page);
+		check_life_after_free(q, 9 * page);
+		check_life_after_free(q, MIB(3));
+	}
+	addr = vtake(q, 40 * page, 0);
+	assert_ptr_equal(quire_vrealloc(q, addr, 10 * page, 0), addr);
+	check_freed(addr + 10 * page, 30 * page, "the tail");
+	addr = quire_vrealloc(q, addr, 60 * page, QUIRE_ZERO);
+	assert_non_null(addr);
+	assert_false(write_faults(addr + 60 * page - 1));
+	quire_vfree(q, addr);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 /* Each by mprotect() would be two mappings. */
 static void guards_cost_no_mappings(void **state)
 {
@@ -307,6 +363,7 @@ int main(void)
 		VMAP_TEST(a_guard_stands_right_behind_placed_areas),
 		VMAP_TEST(guards_that_are_mappings_stand_there_too),
 		VMAP_TEST(a_guard_moves_only_when_the_number_of_pages_changes),
+		VMAP_TEST(what_was_freed_faults_if_asked_for),
 		VMAP_TEST(guards_cost_no_mappings),
 		VMAP_TEST(without_guards_none_is_installed),
 		VMAP_TEST(without_guards_areas_fill_the_span),
