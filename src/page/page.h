@@ -473,4 +473,10 @@ void worker_follow(struct quire *q);
 /* ---- verify.c ---- */
 int page_verify(struct quire *q);
 
+/* ---- stacks.c: memory for the stacks of other modules ---- */
+/* Makes a CPU's region usable, or all of them readable up to @end, the end of their reservation.
+ * 0 or -ENOMEM. */
+int stacks_commit(const struct cpu_stacks *s, unsigned slot);
+int stacks_commit_readable(const struct cpu_stacks *s, char *end);
+
 #endif

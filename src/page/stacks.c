@@ -14,6 +14,8 @@
  */
 #include "page/page.h"
 
+#include "machine/mem.h"
+
 /* Room of one stack in entries: shared among zones. */
 uint32_t stacks_capacity(const struct quire *q, unsigned order_index)
 {
@@ -78,6 +80,26 @@ static void set_limits(struct stack_header *header, uint32_t low, uint32_t high)
 bool stacks_are_isolated(const struct quire *q, unsigned slot)
 {
 	return q->isolated_cpus != NULL && (q->isolated_cpus[slot / 64] >> slot % 64 & 1) != 0;
+}
+
+/*
+ * Until its first use a region can only be read, and its headers of zeroes refuse.  The region is wherever
+ * in its page it begins: what lies behind it, up to a page, is no entry's (the assertion above).
+ */
+int stacks_commit(const struct cpu_stacks *s, unsigned slot)
+{
+	uintptr_t base = (uintptr_t)s->base & ~(uintptr_t)(mem_page_bytes() - 1);
+
+	return mem_commit((char *)base + ((size_t)slot << STACKS_STRIDE_SHIFT), STACKS_STRIDE,
+			  "quire-cpus");
+}
+
+/* All of them, before anybody uses one: @end is what they end at in their reservation. */
+int stacks_commit_readable(const struct cpu_stacks *s, char *end)
+{
+	char *base = (char *)((uintptr_t)s->base & ~(uintptr_t)(mem_page_bytes() - 1));
+
+	return s->slots_nr == 0 ? 0 : mem_commit_readonly(base, (size_t)(end - base), "quire-cpus");
 }
 
 /* Refuses every sequence from the next fence on.  The caller holds the door and fences. */

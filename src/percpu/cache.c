@@ -160,14 +160,19 @@ void cache_learn_free_locked(struct percpu *pc, uint32_t granules)
 	learn->freed = true;
 }
 
-static void cpu_ready_locked(struct percpu *pc, uint32_t slot)
+/* False if there is no memory for the CPU's stacks: they stay as they were made, and the next try may
+ * have it. */
+static bool cpu_ready_locked(struct percpu *pc, uint32_t slot)
 {
-	/* As in page/door.c: an all-zero header refuses too, but not while top is being written. */
 	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	if (stacks_commit(&pc->stacks, slot) != 0)
+		return false;
+	/* As in page/door.c: an all-zero header refuses too, but not while top is being written. */
 	close_locked(pc, slot);
 	stacks_fence_slot(&pc->stacks, slot);
 	open_locked(pc, slot);
 	store_relaxed(&pc->cpu[slot].ready, true);
+	return true;
 }
 
 /* After a slow free of a warm size: lets this CPU's stack keep more of it. */
@@ -186,8 +191,10 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	cpu = &pc->cpu[slot];
 	if (!lock_try(&cpu->lock, &token))
 		return;
-	if (!cpu->ready)
-		cpu_ready_locked(pc, slot);
+	if (!cpu->ready && !cpu_ready_locked(pc, slot)) {
+		lock_release(&cpu->lock, token);
+		return;
+	}
 	/* Before an object can be there: check_mark_locked(), cache_has_mark_locked(). */
 	store_relaxed(&pc->opened, 1u);
 	store_relaxed(&learn->opened, 1);
@@ -446,13 +453,14 @@ int cache_init(struct percpu *pc)
 	addr = mem_reserve(pc->cpu_bytes, unit, "quire-cpus");
 	if (addr == NULL)
 		return -ENOMEM;
-	if (mem_commit(addr, pc->cpu_bytes, "quire-cpus") != 0) {
+	pc->stacks.base = addr + doors;
+	if (mem_commit(addr, doors, "quire-cpus") != 0 ||
+	    stacks_commit_readable(&pc->stacks, addr + pc->cpu_bytes) != 0) {
 		mem_release(addr, pc->cpu_bytes);
 		return -ENOMEM;
 	}
 	mem_advise_huge(addr, pc->cpu_bytes, false);
 	pc->cpu = (struct percpu_cpu *)(void *)addr;
-	pc->stacks.base = addr + doors;
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		lock_init(&pc->cpu[slot].lock, RANK_PERCPU_CPU);
 	return 0;

@@ -54,7 +54,7 @@ static void set_limits(struct stack_header *header, uint32_t low, uint32_t high)
 
 static bool has_stacks(const struct vmap *v, unsigned slot)
 {
-	return v->stacks.slots_nr != 0 &&
+	return v->stacks.slots_nr != 0 && !load_relaxed(&v->cpu[slot].bare) &&
 	       (v->q->isolated_cpus == NULL || !(v->q->isolated_cpus[slot / 64] >> slot % 64 & 1));
 }
 
@@ -106,7 +106,10 @@ static void make_ready_locked(struct vmap *v, struct vmap_cpu *cpu)
 	CHECK(lock_is_held(&cpu->lock));
 	for (unsigned class = 0; class < CLASSES_NR; class ++)
 		cpu->list[class] = RANGE_NONE;
-	store_relaxed(&cpu->ready, true); /* read as a hint */
+	/* Before ready: cpu_take() asks for both without the lock, as a hint. */
+	if (has_stacks(v, cpu->slot))
+		store_relaxed(&cpu->bare, stacks_commit(&v->stacks, cpu->slot) != 0);
+	store_relaxed(&cpu->ready, true);
 	cpu->cold = true;
 	/* An all-zero header refuses, but not while top is written: close, fence, open. */
 	cpu_close_locked(v, cpu);

@@ -49,13 +49,14 @@ static int reserve_cpus(struct vmap *v)
 	v->cpu_meta = mem_reserve(v->cpu_meta_bytes, page, "quire-area-cpus");
 	if (v->cpu_meta == NULL)
 		return -ENOMEM;
-	if (mem_commit(v->cpu_meta, v->cpu_meta_bytes, "quire-area-cpus") != 0) {
+	v->stacks.base = v->cpu_meta + cpus;
+	if (mem_commit(v->cpu_meta, cpus, "quire-area-cpus") != 0 ||
+	    stacks_commit_readable(&v->stacks, v->cpu_meta + v->cpu_meta_bytes) != 0) {
 		mem_release(v->cpu_meta, v->cpu_meta_bytes);
 		return -ENOMEM;
 	}
 	mem_advise_huge(v->cpu_meta, v->cpu_meta_bytes, false);
 	v->cpu = (struct vmap_cpu *)(void *)v->cpu_meta;
-	v->stacks.base = v->cpu_meta + cpus;
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
 		lock_init(&v->cpu[slot].lock, RANK_VMAP_CPU);
 		v->cpu[slot].slot = (uint16_t)slot;

@@ -119,6 +119,7 @@ struct vmap_cpu {
 	uint16_t closed_nr;	      /* (l) who keeps the stacks closed */
 	bool ready;		      /* (l) */
 	bool cold;		      /* (l) its stacks refuse every push */
+	bool bare;		      /* atomic, relaxed: no memory for its stacks was had */
 	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
 	uint16_t list_nr[CLASSES_NR]; /* (l) */
 	bool prepared[CLASSES_NR];    /* (l) by cpu_make_ready(); read as a hint */
