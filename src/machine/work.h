@@ -28,6 +28,8 @@ enum work_mode {
 struct work_options {
 	enum work_mode mode;
 	uint64_t pause_ns; /* after the system refused a thread it is asked again so much later */
+	const uint64_t *isolated_cpus; /* the thread stays off them; lives as long; NULL: none */
+	size_t isolated_words;
 };
 
 #define WORK_IDLE UINT64_MAX	   /* nothing is due until work_kick() */
@@ -57,6 +59,8 @@ struct work {
 	uint32_t refused;  /* atomic: the system gave no thread when it was last asked */
 	uint64_t retry_ns; /* atomic: refused, it is not asked again before then */
 	uint64_t pause_ns; /* (c) from one attempt to the next */
+	const uint64_t *isolated_cpus; /* (c) */
+	size_t isolated_words;	       /* (c) */
 };
 
 void work_init(struct work *work, const struct work_options *options, work_function *run,

@@ -207,6 +207,8 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	mutex_init(&q->huge_mutex, RANK_HUGE);
 	work.mode = q->report ? modes[options->worker] : WORK_OFF;
 	work.pause_ns = q->decay_base_ns;
+	work.isolated_cpus = q->isolated_cpus;
+	work.isolated_words = sizeof(q->isolated_words) / sizeof(q->isolated_words[0]);
 	work_init(&q->work, &work, report_run, q);
 	if (work_needs_callers(&q->work)) {
 		q->looks = true;

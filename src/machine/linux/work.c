@@ -35,7 +35,6 @@
 #include <link.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 
 #include "base/check.h"
 #include "machine/atomic.h"
@@ -43,6 +42,7 @@
 #include "machine/linux/annotate_ops.h"
 #include "machine/linux/context.h"
 #include "machine/linux/futex.h"
+#include "machine/linux/guest.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
 
@@ -167,16 +167,11 @@ static bool thread_exit(struct work *work)
 	return load_acquire(&work->due_ns) == WORK_IDLE || !move(work, STATE_EXITED, STATE_RUNNING);
 }
 
-static void thread_name(void)
-{
-	SYSTEM_CALL(SYS_prctl, (long)PR_SET_NAME, "quire-worker", 0L, 0L, 0L);
-}
-
 static void *thread_main(void *arg)
 {
 	struct work *work = arg;
 
-	thread_name();
+	guest_settle(work->isolated_cpus, work->isolated_words);
 	/* Until the starter has stored our handle nobody could join us. */
 	while (load_acquire(&work->state) == STATE_STARTING)
 		futex_wait(&work->state, STATE_STARTING);
@@ -304,7 +299,7 @@ static void thread_start(struct work *work)
 	int errno_before = errno;
 	uint32_t state = STATE_NONE;
 
-	if (stack_map(work) == 0) {
+	if (guest_pin_code() && stack_map(work) == 0) {
 		if (thread_make(work) == 0)
 			state = STATE_RUNNING;
 		else
@@ -323,6 +318,8 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 		.arg = arg,
 		.mode = options->mode,
 		.pause_ns = options->pause_ns,
+		.isolated_cpus = options->isolated_cpus,
+		.isolated_words = options->isolated_words,
 		.due_ns = WORK_IDLE,
 		.state = STATE_NONE,
 	};

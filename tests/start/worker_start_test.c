@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* worker_start_test.c - the worker's thread is a guest: how it runs, and that its code stays */
+#include "quire_test.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <quire/page.h>
+
+#include "machine/linux/sanitizer.h"
+
+/* The kernel's number of the worker; 0 if there is none. */
+static pid_t worker_tid(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	pid_t tid = 0;
+
+	while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "r");
+		if (file == NULL)
+			continue;
+		if (fgets(name, sizeof(name), file) != NULL && strcmp(name, "quire-worker\n") == 0)
+			tid = (pid_t)atoi(entry->d_name);
+		fclose(file);
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+	return tid;
+}
+
+/* Its last act before it sleeps is done when it has its name and its CPUs: await both. */
+static pid_t worker_settled(const cpu_set_t *want)
+{
+	pid_t tid = 0;
+
+	for (unsigned ms = 0; ms < 5000; ms++) {
+		cpu_set_t cpus;
+
+		tid = worker_tid();
+		CPU_ZERO(&cpus);
+		if (tid != 0 && sched_getaffinity(tid, sizeof(cpus), &cpus) == 0 &&
+		    CPU_EQUAL(&cpus, want))
+			return tid;
+		usleep(1000);
+	}
+	return tid;
+}
+
+struct starter {
+	struct quire *q;
+	int cpu;
+	int policy; /* that it could set */
+};
+
+/* As unlike an ordinary thread as the system allows. */
+static void *starts(void *arg)
+{
+	const struct sched_param fifo = { .sched_priority = 5 };
+	struct starter *starter = arg;
+	unsigned long nodes = 1;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)starter->cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	syscall(SYS_set_mempolicy, 2L /* MPOL_BIND */, &nodes, 8L * sizeof(nodes));
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -5);
+	sched_setscheduler(0, SCHED_FIFO, &fifo);
+	starter->policy = sched_getscheduler(0);
+	quire_free_pages(starter->q, quire_alloc_pages(starter->q, 0, 0), 0);
+	return NULL;
+}
+
+static void worker_inherits_nothing_of_its_starter(void **state)
+{
+	struct quire_options options = { .limit_bytes = 64 << 20 };
+	struct starter starter = { .cpu = allowed_cpu_next(0) };
+	char isolated[16];
+	cpu_set_t want;
+	pthread_t thread;
+	pid_t tid;
+
+	(void)state;
+	sched_getaffinity(0, sizeof(want), &want);
+	snprintf(isolated, sizeof(isolated), "%d", starter.cpu);
+	if (CPU_COUNT(&want) > 1) {
+		options.isolated = isolated;
+		CPU_CLR((unsigned)starter.cpu, &want);
+	}
+	assert_int_equal(quire_create(&options, &starter.q), 0);
+	assert_int_equal(pthread_create(&thread, NULL, starts, &starter), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	if (starter.policy != SCHED_FIFO)
+		print_message("no real-time policy is permitted here: that part is left out\n");
+	tid = worker_settled(&want);
+	assert_true(tid != 0);
+	assert_int_equal(sched_getscheduler(tid), SCHED_OTHER);
+	assert_int_equal(getpriority(PRIO_PROCESS, (id_t)tid), 0);
+	{
+		cpu_set_t cpus;
+
+		CPU_ZERO(&cpus);
+		assert_int_equal(sched_getaffinity(tid, sizeof(cpus), &cpus), 0);
+		assert_true(CPU_EQUAL(&cpus, &want));
+	}
+	quire_destroy(starter.q);
+}
+
+/* The worker would wake in code that is not there any more. */
+static void plugin_with_a_worker_may_be_closed(void **state)
+{
+	const char *path = getenv("QUIRE_WORKER_PLUGIN");
+
+	(void)state;
+	if (MACHINE_TSAN || MACHINE_ASAN) /* the plugin is a program's, and not built for them */
+		skip();
+	assert_non_null(path);
+	for (unsigned i = 0; i < 3; i++) {
+		void *plugin = dlopen(path, RTLD_NOW);
+		int (*work)(void);
+
+		if (plugin == NULL)
+			print_message("%s\n", dlerror());
+		assert_non_null(plugin);
+		*(void **)(&work) = dlsym(plugin, "worker_plugin_work");
+		assert_non_null(work);
+		assert_int_equal(work(), 0);
+		assert_int_equal(dlclose(plugin), 0);
+		usleep(150000);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(worker_inherits_nothing_of_its_starter),
+		cmocka_unit_test(plugin_with_a_worker_may_be_closed),
+	};
+
+	return cmocka_run_group_tests_name("worker_start", tests, NULL, NULL);
+}
