@@ -158,7 +158,8 @@ static int place_locked(struct percpu *pc, const struct request *request, uint32
 
 /* ---- attempts ---- */
 
-static int from_populated(struct percpu *pc, const struct request *request, bool reserve,
+/* @last: nothing else is left, so the reserve may be used, and every hole looked at. */
+static int from_populated(struct percpu *pc, const struct request *request, bool last,
 			  struct placed *placed)
 {
 	struct request here = *request;
@@ -166,7 +167,8 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 	int error;
 
 	here.populated_only = true;
-	here.may_use_reserve = reserve;
+	here.may_use_reserve = last || (request->flags & FLAGS_NO_WAIT) != 0;
+	here.everywhere = last;
 	if (!lock_for(pc, request->flags, &token))
 		return -EAGAIN;
 	error = place_locked(pc, &here, 0, placed);
@@ -269,14 +271,14 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 	/* Pairs with defer(): a hint. */
 	if (UNLIKELY(load_relaxed(&pc->deferred_nr) != 0) && !(request->flags & QUIRE_NOLOCK))
 		percpu_take_deferred(pc);
-	error = from_populated(pc, request, !may_wait, placed);
+	error = from_populated(pc, request, false, placed);
 	if (error)
 		error = under_mutex(pc, request, 0, placed);
 	for (unsigned i = 0; error == -ENOMEM && i < 2 && may_wait; i++)
 		if (!(request->flags & QUIRE_NORETRY))
 			error = after_making_room(pc, request, placed);
-	if (error && may_wait)
-		error = from_populated(pc, request, true, placed);
+	if (error && from_populated(pc, request, true, placed) == 0)
+		error = 0;
 	if (error) {
 		note_refusal(pc, request);
 		return error == -ENOSPC ? error : -ENOMEM;

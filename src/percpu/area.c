@@ -7,6 +7,7 @@
  * page is kept from below: a free raises it to the run it made; what a stream fills has none until
  * the stream leaves; an object put into a hole has it counted again only if it took the longest.
  */
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 static uint32_t slot_of(uint32_t longest)
@@ -25,14 +26,27 @@ static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 		longest = 0; /* only objects that belong there find room there */
 	if (p->longest == longest)
 		return;
-	if (p->longest != 0)
+	pc->gains += longest > p->longest;
+	if (p->longest != 0) {
 		chunk->by_longest[slot_of(p->longest)] &= ~bit;
-	if (longest != 0)
+		index_hole_locked(pc, page >> pc->pages_shift, p->kind, slot_of(p->longest));
+	}
+	if (longest != 0) {
 		chunk->by_longest[slot_of(longest)] |= bit;
+		index_hole_locked(pc, page >> pc->pages_shift, p->kind, slot_of(longest));
+	}
 	p->longest = (uint16_t)longest;
-	if (longest != 0 && p->kind < STREAMS_NR &&
-	    page >> pc->pages_shift < pc->hole_chunk[p->kind])
-		pc->hole_chunk[p->kind] = page >> pc->pages_shift;
+}
+
+/* A page of fours has room, or none. */
+static void set_fours(struct percpu *pc, uint32_t page, bool room)
+{
+	struct percpu_chunk *chunk = &pc->chunk[page >> pc->pages_shift];
+	uint64_t bit = (uint64_t)1 << (page & (unit_pages(pc) - 1)), was = chunk->fours;
+
+	chunk->fours = room ? was | bit : was & ~bit;
+	if ((was != 0) != (chunk->fours != 0))
+		index_fours_locked(pc, page >> pc->pages_shift);
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -139,6 +153,7 @@ static void take_four(struct percpu *pc, uint32_t chunk, uint32_t half, struct p
 	words = map_words(pc, page_map(pc, p));
 	store_relaxed(&words[in_page / 64], words[in_page / 64] | (uint64_t)1 << in_page % 64);
 	p->free_nr--;
+	set_fours(pc, page, p->free_nr != 0);
 	pc->holes[KIND_FOURS]--;
 	pc->used[KIND_FOURS]++;
 	placed->fresh = false; /* the other half of its granule may have been used */
@@ -200,6 +215,7 @@ static void page_ends(struct percpu *pc, uint32_t page)
 	p->kind = KIND_FREE;
 	p->free_nr = (uint16_t)page_granules(pc);
 	chunk->free |= bit;
+	pc->gains++;
 	if (!chunk->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages + 1);
 	chunk->emptied_ns = pc->tick_ns;
@@ -241,8 +257,7 @@ static void free_four(struct percpu *pc, uint32_t chunk, uint32_t half)
 	p->seen = PAGE_NOT_SEEN;
 	pc->holes[KIND_FOURS]++;
 	pc->used[KIND_FOURS]--;
-	if (chunk < pc->hole_chunk[KIND_FOURS])
-		pc->hole_chunk[KIND_FOURS] = chunk;
+	set_fours(pc, page, p->free_nr != halves);
 	if (p->free_nr == halves)
 		page_ends(pc, page);
 }

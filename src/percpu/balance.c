@@ -17,7 +17,7 @@
  *
  * The mutex is only tried for somebody else's need: the caller may be populating (R29).
  */
-#include "percpu/percpu.h"
+#include "percpu/index.h"
 
 /* Between two visits that were asked for at once: a gather costs 10 us when other CPUs are busy, so
  * even one for each visit is 1 % of the time. */
@@ -104,21 +104,21 @@ static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 /* One page for the reserve; false if there is no chunk with room for it. */
 static bool populate_one_locked(struct percpu *pc)
 {
-	DCHECK(lock_is_held(&pc->lock));
-	for (unsigned state = CHUNK_ACTIVE; state <= CHUNK_FREE; state++) {
-		for (uint32_t i = 0; i < pc->chunks_end; i++) {
-			const struct percpu_chunk *chunk = &pc->chunk[i];
-			uint64_t pages = chunk->free & ~chunk->populated;
+	uint32_t chunk = NONE;
+	uint64_t pages;
 
-			/* An isolated chunk's pages would not count, and soon be taken again. */
-			if (chunk->state != state || pages == 0 ||
-			    (chunk->isolated && !MUTANT(percpu_reserve_in_isolated)))
-				continue;
-			populate_locked(pc, i, pages & (0 - pages));
-			return true;
-		}
-	}
-	return false;
+	DCHECK(lock_is_held(&pc->lock));
+	if (MUTANT(percpu_reserve_in_isolated))
+		chunk = index_next_locked(pc, sets_of_runs(CHUNK_SIDELINED, UNPOPULATED, 0), 0);
+	if (chunk == NONE) /* an isolated one's pages would not count, and soon be taken again */
+		chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
+	if (chunk == NONE)
+		chunk = index_next_locked(pc, sets_of_runs(CHUNK_FREE, UNPOPULATED, 0), 0);
+	if (chunk == NONE)
+		return false;
+	pages = chunk_pages(&pc->chunk[chunk], UNPOPULATED);
+	populate_locked(pc, chunk, pages & (0 - pages));
+	return true;
 }
 
 /* Step 3. */

@@ -30,7 +30,7 @@
  * empty pages leave empty_pages at the first and return at the last (P10), so that callers who may
  * not wait never count on pages that they cannot reach.
  */
-#include "percpu/percpu.h"
+#include "percpu/index.h"
 
 /* By adding neighbours: the builtin may be a call of a library that not every machine has. */
 uint32_t bits_count(uint64_t bits)
@@ -138,6 +138,7 @@ void chunk_update_free_locked(struct percpu *pc, uint32_t chunk)
 
 	DCHECK(lock_is_held(&pc->lock));
 	c->free_run = (uint8_t)bits_run(c->free);
+	index_chunk_locked(pc, chunk);
 }
 
 /* ---- states ---- */
@@ -145,6 +146,7 @@ void chunk_update_free_locked(struct percpu *pc, uint32_t chunk)
 static void set_state(struct percpu *pc, uint32_t chunk, enum chunk_state state)
 {
 	pc->chunk[chunk].state = (uint8_t)state;
+	index_chunk_locked(pc, chunk);
 	chunk_relocate_locked(pc, chunk);
 }
 
@@ -184,6 +186,7 @@ void chunk_sideline_locked(struct percpu *pc, uint32_t chunk)
 	CHECK(pc->chunk[chunk].isolated && pc->chunk[chunk].state == CHUNK_TO_DEPOPULATE);
 	pc->stat.chunks_sidelined++;
 	pc->chunk[chunk].state = CHUNK_SIDELINED;
+	index_chunk_locked(pc, chunk);
 	list_move_locked(pc, chunk, LIST_SIDELINED, true);
 }
 
@@ -238,13 +241,13 @@ bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk)
 /* ---- existence ---- */
 
 /* Lowest number without a chunk. */
-static uint32_t number_find(const struct percpu *pc)
+static uint32_t number_find(struct percpu *pc)
 {
-	uint32_t i = 0;
+	lock_token token = lock_acquire(&pc->lock);
+	uint32_t gone = index_next_locked(pc, (struct sets){ SET_GONE, SET_GONE }, 0);
 
-	while (i < pc->chunks_end && pc->chunk[i].state != CHUNK_NONE)
-		i++;
-	return i;
+	percpu_unlock(pc, token);
+	return gone != NONE ? gone : pc->chunks_end;
 }
 
 static int arrays_ready(struct percpu *pc, uint32_t chunk, unsigned flags)
@@ -258,6 +261,8 @@ static int arrays_ready(struct percpu *pc, uint32_t chunk, unsigned flags)
 	if (!error)
 		error = grown_to(pc, &pc->grown_deferred,
 				 ((size_t)chunk + 1) << (pc->unit_shift - 2 - 3), flags);
+	if (!error)
+		error = grown_to(pc, &pc->grown_index, index_bytes(chunk + 1), flags);
 	if (!error && pc->sparse)
 		error = grown_to(pc, &pc->grown_written,
 				 ((size_t)chunk + 1) * pc->units * sizeof(uint64_t), flags);
@@ -278,6 +283,8 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 			.words = NONE, .free_nr = (uint16_t)page_granules(pc), .kind = KIND_FREE
 		};
 	list_put(pc, chunk, LIST_FREE, true);
+	index_gone_locked(pc, chunk, false);
+	index_chunk_locked(pc, chunk);
 	pc->chunks_nr++;
 	pc->stat.chunks_created++;
 	if (pc->chunks_nr > pc->stat.chunks_max)
@@ -329,10 +336,14 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	list_take(pc, chunk);
 	c->state = CHUNK_NONE;
 	c->free = 0;
+	index_chunk_locked(pc, chunk);
+	index_gone_locked(pc, chunk, true);
 	pc->chunks_nr--;
 	pc->stat.chunks_destroyed++;
-	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE)
+	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE) {
+		index_gone_locked(pc, pc->chunks_end - 1, false);
 		set_end_locked(pc, pc->chunks_end - 1);
+	}
 	percpu_unlock(pc, token);
 }
 

@@ -5,6 +5,7 @@
  * Chunks by their largest hole, the smallest class that can serve first; in a chunk the lowest
  * address that fits, across pages if need be; sidelined chunks after active ones, free ones last.
  */
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 /* Pages that objects of 8 bytes and more may be in. */
@@ -66,20 +67,57 @@ static uint32_t first_list(const struct percpu *pc, uint32_t n)
 	return LIST_PAGES + bit_highest(((n - 1) >> pc->page_granules_shift) + 1);
 }
 
+/* First fit, but CHUNKS_MAX chunks are looked at in vain at most. */
+static bool first_fit(struct percpu *pc, const struct request *request, uint32_t *chunk,
+		      uint32_t *at)
+{
+	uint32_t tries = request->everywhere ? UINT32_MAX : CHUNKS_MAX;
+
+	for (uint32_t list = first_list(pc, request->n); list <= LIST_FREE; list++) {
+		for (uint32_t i = pc->list[list].head; i != NONE; i = pc->chunk[i].next) {
+			if (tries-- == 0)
+				return false;
+			pc->looks++;
+			*chunk = i;
+			*at = fit(pc, i, request);
+			if (*at != NONE)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A chunk whose largest hole is large enough wherever it begins. */
+static bool certain_fit(struct percpu *pc, const struct request *request, uint32_t *chunk,
+			uint32_t *at)
+{
+	uint32_t least = bit_highest(2 * (request->n + request->align - 1) - 1);
+
+	for (uint32_t list = least + 1; list < LIST_PAGES; list++) {
+		*chunk = pc->list[list].head;
+		if (*chunk == NONE)
+			continue;
+		pc->looks++;
+		*at = fit(pc, *chunk, request);
+		return *at != NONE;
+	}
+	return false;
+}
+
 int linux_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
 		       struct placed *placed)
 {
+	uint32_t chunk, at;
+
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (request->fours)
 		return place_fours_locked(pc, request, charged, placed);
-	for (uint32_t list = first_list(pc, request->n); list <= LIST_FREE; list++) {
-		for (uint32_t i = pc->list[list].head; i != NONE; i = pc->chunk[i].next) {
-			uint32_t at = fit(pc, i, request);
-
-			if (at != NONE)
-				return place_run_locked(pc, i, at, request, charged, placed);
-		}
-	}
-	return -EAGAIN;
+	if (request->everywhere && place_is_missed_locked(pc, request))
+		return -EAGAIN;
+	if (first_fit(pc, request, &chunk, &at) || certain_fit(pc, request, &chunk, &at))
+		return place_run_locked(pc, chunk, at, request, charged, placed);
+	if (request->everywhere)
+		place_missed_locked(pc, request);
+	return place_new_locked(pc, request, charged, placed);
 }

@@ -20,6 +20,7 @@
  *
  * Sizes that are freed and allocated in turns are served from per-CPU stacks (cache.c) first.
  */
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 #define SLIVER	   3u /* granules: a smaller gap is one */
@@ -84,18 +85,60 @@ static bool in_stream(struct percpu *pc, const struct request *request, struct p
 	return true;
 }
 
+/* What a search may still look at in vain. */
+struct search {
+	uint32_t slot; /* log2 of the least hole */
+	uint32_t chunks, pages;
+};
+
 static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct request *request,
-			   struct placed *placed)
+			   struct search *search, struct placed *placed)
 {
 	const struct percpu_chunk *c = &pc->chunk[chunk];
 	uint64_t pages = 0;
 
-	for (uint32_t slot = bit_highest(request->n); slot < SLOTS_PAGE_NR; slot++)
+	for (uint32_t slot = search->slot; slot < SLOTS_PAGE_NR; slot++)
 		pages |= c->by_longest[slot];
-	for (pages &= c->kind[request->kind]; pages != 0; pages &= pages - 1)
-		if (take_in_page(pc, page_number(pc, chunk, bit_lowest(pages)), 0,
-				 page_granules(pc), request, placed))
+	for (pages &= c->kind[request->kind]; pages != 0 && search->pages != 0;
+	     pages &= pages - 1) {
+		uint32_t page = page_number(pc, chunk, bit_lowest(pages));
+
+		if (pc->page[page].longest < request->n)
+			continue; /* of the same power of two, but smaller */
+		search->pages--;
+		pc->looks++;
+		if (take_in_page(pc, page, 0, page_granules(pc), request, placed))
 			return true;
+	}
+	search->chunks--;
+	pc->looks++;
+	return false;
+}
+
+/* The lowest hole that fits.  After CHUNKS_MAX and PAGES_MAX were looked at in vain, the lowest from there
+ * on that is large enough wherever it begins. */
+static bool in_holes_of(struct percpu *pc, bool sidelined, const struct request *request,
+			struct placed *placed)
+{
+	uint32_t certain = bit_highest(2 * (request->n + request->align - 1) - 1), chunk = 0;
+	struct search search = {
+		.slot = bit_highest(request->n),
+		.chunks = request->everywhere ? UINT32_MAX : CHUNKS_MAX,
+		.pages = request->everywhere ? UINT32_MAX : PAGES_MAX,
+	};
+
+	while (search.slot < SLOTS_PAGE_NR) {
+		chunk = index_next_locked(pc, sets_of_holes(sidelined, request->kind, search.slot),
+					  chunk);
+		if (chunk == NONE)
+			return false;
+		if (in_chunk_holes(pc, chunk, request, &search, placed))
+			return true;
+		if (search.pages == 0 || search.chunks == 0) /* in this chunk too */
+			search = (struct search){ certain, UINT32_MAX, UINT32_MAX };
+		else
+			chunk++;
+	}
 	return false;
 }
 
@@ -110,18 +153,12 @@ static bool in_holes(struct percpu *pc, const struct request *request, bool forc
 		holes -= pc->page[pc->stream[kind].page].free_nr;
 	if (!force && (holes * HOLES_PART <= pc->used[kind] || !has_rule(pc, QUIRE_RULE_HOLES)))
 		return false;
-	for (unsigned sidelined = 0; sidelined <= 1; sidelined++) {
-		for (uint32_t i = pc->hole_chunk[kind]; i < pc->chunks_end; i++) {
-			const struct percpu_chunk *c = &pc->chunk[i];
-
-			if (i == pc->hole_chunk[kind] && c->kind[kind] == 0)
-				pc->hole_chunk[kind]++;
-			if (chunk_is_usable(c) && c->kind[kind] != 0 &&
-			    (c->state == CHUNK_SIDELINED) == (sidelined == 1) &&
-			    in_chunk_holes(pc, i, request, placed))
-				return true;
-		}
-	}
+	if (request->everywhere && place_is_missed_locked(pc, request))
+		return false;
+	if (in_holes_of(pc, false, request, placed) || in_holes_of(pc, true, request, placed))
+		return true;
+	if (request->everywhere)
+		place_missed_locked(pc, request);
 	return false;
 }
 

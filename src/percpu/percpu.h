@@ -40,6 +40,7 @@
  *   P11  populated_pages is the sum over chunks; maps are ready for so many
  *   P12  a chunk is on the list that its state and its largest hole say
  *   P13  an offset on a stack is one object of that size, marked
+ *   P14  the index says of each chunk what its masks say
  */
 #ifndef PERCPU_PERCPU_H
 #define PERCPU_PERCPU_H
@@ -127,6 +128,15 @@ enum chunk_state {
 #define LIST_TO_DEPOPULATE (LIST_FREE + 1u)
 #define CHUNK_LISTS_NR	   (LIST_TO_DEPOPULATE + 1u)
 
+/* Free pages, by whether they are populated. */
+enum which {
+	POPULATED,
+	UNPOPULATED,
+	ANY,
+	WHICH_NR,
+};
+#define RUNS_NR 7u /* log2 of a run of pages: 0..6 */
+
 struct percpu_chunk {
 	uint32_t prev, next;		    /* (l) in its list; NONE */
 	uint64_t populated;		    /* (ml) page offsets */
@@ -137,7 +147,10 @@ struct percpu_chunk {
 	uint32_t free_granules;		    /* (l) */
 	uint8_t state;			    /* (l); existence (ml) */
 	uint8_t list;			    /* (l) */
+	uint64_t fours;			    /* (l) pages of fours with room */
 	uint8_t free_run;		    /* (l) longest run of free pages */
+	uint8_t searched_as;		    /* (l) index.c: state, or CHUNK_NONE: not */
+	uint8_t run[WHICH_NR];		    /* (l) log2 of longest runs, plus one */
 	bool isolated;			    /* (l) */
 	bool immutable;			    /* (c) the first */
 	uint64_t emptied_ns;		    /* (l) last time a page became empty */
@@ -190,6 +203,12 @@ struct grown {
 	const char *name;
 };
 
+/* A search everywhere that found nothing, and what gains was then. */
+struct missed {
+	uint64_t gains;
+	uint32_t n, align, kind;
+};
+
 struct percpu {
 	struct quire *q;
 	char *base;			/* (c) window 0, CPU 0 */
@@ -216,12 +235,13 @@ struct percpu {
 	uint32_t *map_page;		   /* (c) by map: its page */
 	uint64_t *written;		   /* (c) by chunk and unit, atomic: pages, sparse.c */
 	uint32_t *deferred;		   /* (c) bit per half granule, by chunk */
+	uint64_t *index;		   /* (c) nodes; their words are (l): index.c */
 	struct cpu_stacks stacks;
 	struct percpu_cpu *cpu; /* (c) doors */
 
 	struct mutex alloc_mutex;
 	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred,
-		grown_written;	   /* (m) */
+		grown_written, grown_index; /* (m) */
 	uint32_t chunks_ready;	   /* (m) numbers below it have had their units made usable */
 	uint64_t decayed_ns;	   /* (m) */
 	struct mem_range *ranges;  /* (m) a gather's */
@@ -241,7 +261,9 @@ struct percpu {
 	struct stream stream[STREAMS_NR]; /* (l) */
 	uint64_t used[STREAMS_NR];	  /* (l) granules in objects of that kind */
 	uint64_t holes[STREAMS_NR];	  /* (l) free granules of pages of that kind */
-	uint32_t hole_chunk[STREAMS_NR];  /* (l) no page with a hole below */
+	uint64_t looks;			  /* (l) of placement, at a chunk or a page of it */
+	uint64_t gains;			  /* (l) times that room appeared */
+	struct missed missed;		  /* (l) */
 	uint64_t tick_ns;		  /* (l) the worker's latest visit */
 	uint32_t empty_pages;		  /* (r) P10 */
 	uint64_t populated_pages;	  /* (ml) P11 */
@@ -267,6 +289,7 @@ struct request {
 	bool fours;
 	bool populated_only;
 	bool may_use_reserve;
+	bool everywhere; /* rather than a refusal, look at all that may have room */
 	unsigned flags;
 };
 
@@ -357,6 +380,8 @@ int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struc
 		     uint32_t charged, struct placed *placed);
 int place_new_locked(struct percpu *pc, const struct request *request, uint32_t charged,
 		     struct placed *placed);
+bool place_is_missed_locked(const struct percpu *pc, const struct request *request);
+void place_missed_locked(struct percpu *pc, const struct request *request);
 int place_fours_locked(struct percpu *pc, const struct request *request, uint32_t charged,
 		       struct placed *placed);
 
@@ -389,6 +414,13 @@ static inline uint32_t bit_lowest(uint64_t bits)
 static inline uint32_t bit_highest(uint64_t bits)
 {
 	return 63u - (uint32_t)__builtin_clzll(bits);
+}
+
+static inline uint64_t chunk_pages(const struct percpu_chunk *chunk, enum which which)
+{
+	if (which == ANY)
+		return chunk->free;
+	return chunk->free & (which == POPULATED ? chunk->populated : ~chunk->populated);
 }
 
 /* ---- populate.c ---- */

@@ -3,9 +3,10 @@
  * percpu/place.c - what both placements share: free pages, and objects of 4 bytes
  *
  * A caller that may wait leaves the reserve of empty pages to those who may not, and has new pages
- * populated instead: it comes back with the charge that placed->missing asked for.  Chunks are
- * looked through in order of their numbers: active ones, then sidelined, then free ones.
+ * populated instead: it comes back with the charge that placed->missing asked for.  The lowest
+ * chunk that will do is taken: an active one, else a sidelined, else a free one (index.c).
  */
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 /* First page of the lowest run of @pages set bits, or NONE.  1,0b0110 -> 1; 2,0b0110 -> 1. */
@@ -15,6 +16,27 @@ static uint32_t lowest_run(uint64_t bits, uint32_t pages)
 		bits &= bits >> 1;
 	return bits == 0 ? NONE : bit_lowest(bits);
 }
+
+/* ---- searches everywhere ---- */
+
+/* Has no room appeared since a search missed what was as easy to place?  Then another one is in vain, and
+ * callers who are refused again and again do not look at every chunk each time. */
+bool place_is_missed_locked(const struct percpu *pc, const struct request *request)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	return pc->missed.gains == pc->gains && pc->missed.kind == request->kind &&
+	       pc->missed.n <= request->n && pc->missed.align <= request->align;
+}
+
+void place_missed_locked(struct percpu *pc, const struct request *request)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	pc->missed = (struct missed){
+		.gains = pc->gains, .n = request->n, .align = request->align, .kind = request->kind
+	};
+}
+
+/* ---- pages ---- */
 
 /* An object at a given place, populated first if what that takes is charged. */
 int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struct request *request,
@@ -36,53 +58,40 @@ int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struc
 	return 0;
 }
 
-enum which {
-	POPULATED,
-	UNPOPULATED,
-	ANY,
-};
-
-static uint64_t free_pages(const struct percpu_chunk *chunk, enum which which)
+/*
+ * A run of free pages in the lowest chunk of one state.  Runs of the request's own power of two may be too
+ * short: CHUNKS_MAX chunks with such a run at most are looked at, then only what is long enough.
+ */
+static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages,
+			     enum which which)
 {
-	if (which == ANY)
-		return chunk->free;
-	return chunk->free & (which == POPULATED ? chunk->populated : ~chunk->populated);
-}
+	struct sets sets = sets_of_runs(state, which, bit_highest(pages));
+	uint32_t chunk = index_next_locked(pc, sets, 0);
 
-/* A run of free pages in the lowest chunk of some lists: active chunks with free pages have lists of
- * their own, so those without are not looked at. */
-static int new_in_lists(struct percpu *pc, uint32_t first, uint32_t last, uint32_t pages,
-			enum which which, uint32_t *page)
-{
-	*page = NONE;
-	for (uint32_t list = first; list <= last; list++) {
-		for (uint32_t i = pc->list[list].head; i != NONE; i = pc->chunk[i].next) {
-			uint32_t run = NONE;
+	for (uint32_t tries = 1; chunk != NONE; tries++) {
+		uint32_t run = lowest_run(chunk_pages(&pc->chunk[chunk], which), pages);
 
-			if (*page == NONE || i < *page >> pc->pages_shift)
-				run = lowest_run(free_pages(&pc->chunk[i], which), pages);
-			if (run != NONE)
-				*page = page_number(pc, i, run);
-		}
+		pc->looks++;
+		if (run != NONE)
+			return page_number(pc, chunk, run);
+		if (tries == CHUNKS_MAX)
+			sets = sets_of_runs(state, which, bit_highest(pages) + 1);
+		chunk = index_next_locked(pc, sets, chunk + 1);
 	}
-	return *page != NONE ? 0 : -ENOSPC;
+	return NONE;
 }
 
-static int new_in_any_state(struct percpu *pc, uint32_t pages, enum which which, uint32_t *page)
+static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum which which)
 {
-	int error = -ENOSPC;
+	uint32_t page = NONE, isolated = pc->list[LIST_TO_DEPOPULATE].head;
 
-	if (MUTANT(percpu_scan_reaches_to_depopulate)) /* R2 */
-		error = new_in_lists(pc, LIST_TO_DEPOPULATE, LIST_TO_DEPOPULATE, pages, which,
-				     page);
-	if (error)
-		error = new_in_lists(pc, LIST_PAGES + bit_highest(pages), LIST_SIDELINED - 1, pages,
-				     which, page);
-	if (error)
-		error = new_in_lists(pc, LIST_SIDELINED, LIST_SIDELINED, pages, which, page);
-	if (error)
-		error = new_in_lists(pc, LIST_FREE, LIST_FREE, pages, which, page);
-	return error;
+	if (MUTANT(percpu_scan_reaches_to_depopulate) && isolated != NONE) /* R2 */
+		page = lowest_run(chunk_pages(&pc->chunk[isolated], which), pages);
+	if (page != NONE)
+		return page_number(pc, isolated, page);
+	for (enum chunk_state state = CHUNK_ACTIVE; state <= CHUNK_FREE && page == NONE; state++)
+		page = new_in_state(pc, state, pages, which);
+	return page;
 }
 
 /*
@@ -95,15 +104,14 @@ int place_new_locked(struct percpu *pc, const struct request *request, uint32_t 
 	uint32_t shift = pc->page_granules_shift + (request->fours ? 1u : 0u);
 	uint32_t pages = (request->n + (1u << shift) - 1) >> shift, page = NONE;
 	bool reserve = request->may_use_reserve || pc->empty_pages >= EMPTY_HIGH + pages;
-	int error = -ENOSPC;
 
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (reserve)
-		error = new_in_any_state(pc, pages, POPULATED, &page);
-	if (error && !request->populated_only)
-		error = new_in_any_state(pc, pages, reserve ? ANY : UNPOPULATED, &page);
-	if (error)
+		page = new_in_any_state(pc, pages, POPULATED);
+	if (page == NONE && !request->populated_only)
+		page = new_in_any_state(pc, pages, reserve ? ANY : UNPOPULATED);
+	if (page == NONE)
 		return -EAGAIN;
 	return place_run_locked(pc, page >> pc->pages_shift, (page & (unit_pages(pc) - 1)) << shift,
 				request, charged, placed);
@@ -128,19 +136,13 @@ static bool four_in_page(struct percpu *pc, uint32_t page, const struct request 
 
 static bool four_in_holes(struct percpu *pc, const struct request *request, struct placed *placed)
 {
-	if (pc->holes[KIND_FOURS] == 0)
-		return false;
-	for (uint32_t i = pc->hole_chunk[KIND_FOURS]; i < pc->chunks_end; i++) {
-		uint64_t pages = pc->chunk[i].kind[KIND_FOURS];
+	uint32_t chunk = index_next_locked(pc, (struct sets){ SET_FOURS, SET_FOURS }, 0);
 
-		for (; pages != 0; pages &= pages - 1)
-			if (four_in_page(pc, page_number(pc, i, bit_lowest(pages)), request,
-					 placed))
-				return true;
-		if (i == pc->hole_chunk[KIND_FOURS] && chunk_is_usable(&pc->chunk[i]))
-			pc->hole_chunk[KIND_FOURS]++;
-	}
-	return false;
+	if (chunk == NONE)
+		return false;
+	pc->looks++;
+	return four_in_page(pc, page_number(pc, chunk, bit_lowest(pc->chunk[chunk].fours)), request,
+			    placed);
 }
 
 /* A thousand to a page: any page of fours with room will do, the last one first. */

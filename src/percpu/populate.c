@@ -21,7 +21,7 @@
  * as gone and the chunk is given a state in which it is found again (R1).
  */
 #include "base/round.h"
-#include "percpu/percpu.h"
+#include "percpu/index.h"
 
 #define ROUNDS_MAX 4u
 
@@ -37,9 +37,11 @@ void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 	CHECK_VALUES(pc->populated_pages + nr <= pc->maps_ready, pc->populated_pages, nr);
 	c->populated |= pages;
 	pc->populated_pages += nr;
+	pc->gains++;
 	pc->stat.pages_populated += nr;
 	if (!c->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages + bits_count(pages & c->free));
+	index_chunk_locked(pc, chunk);
 	sparse_populate_locked(pc, chunk, pages);
 	for (; pages != 0; pages &= pages - 1)
 		pc->page[page_number(pc, chunk, bit_lowest(pages))].fresh = 0;
@@ -203,6 +205,7 @@ static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
 	pc->populated_pages -= nr;
 	pc->stat.pages_depopulated += nr;
 	pc->stat.flushed_pages += nr;
+	index_chunk_locked(pc, chunk);
 	if (!c->isolated) /* a mutant's */
 		store_relaxed(&pc->empty_pages, pc->empty_pages - nr);
 }

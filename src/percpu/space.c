@@ -14,6 +14,7 @@
  */
 #include "base/round.h"
 #include "machine/cpu.h"
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 #define WINDOWS_MAX (1u << 14)
@@ -97,7 +98,7 @@ static void set_geometry(struct percpu *pc)
 /* ---- the arrays ---- */
 
 struct layout {
-	size_t chunks, pages, maps, owners, deferred, written, end;
+	size_t chunks, pages, maps, owners, deferred, index, written, end;
 };
 
 static struct layout layout_of(const struct percpu *pc)
@@ -110,7 +111,8 @@ static struct layout layout_of(const struct percpu *pc)
 	at.maps = at.pages + round_up(pages * sizeof(struct percpu_page), unit);
 	at.owners = at.maps + round_up(pages << pc->map_shift, unit);
 	at.deferred = at.owners + round_up(pages * sizeof(uint32_t), unit);
-	at.written = at.deferred + round_up(chunks << (pc->unit_shift - 2 - 3), unit);
+	at.index = at.deferred + round_up(chunks << (pc->unit_shift - 2 - 3), unit);
+	at.written = at.index + round_up(index_bytes(pc->chunks_max), unit);
 	at.end = at.written;
 	if (pc->sparse)
 		at.end += round_up(chunks * pc->units * sizeof(uint64_t), unit);
@@ -128,13 +130,15 @@ static void arrays_init(struct percpu *pc, char *meta, const struct layout *at)
 	grown_init(&pc->grown_pages, meta, at->pages, at->maps, "quire-chunks");
 	grown_init(&pc->grown_maps, meta, at->maps, at->owners, "quire-maps");
 	grown_init(&pc->grown_owners, meta, at->owners, at->deferred, "quire-maps");
-	grown_init(&pc->grown_deferred, meta, at->deferred, at->written, "quire-deferred");
+	grown_init(&pc->grown_deferred, meta, at->deferred, at->index, "quire-deferred");
+	grown_init(&pc->grown_index, meta, at->index, at->written, "quire-chunks");
 	grown_init(&pc->grown_written, meta, at->written, at->end, "quire-chunks");
 	pc->chunk = (struct percpu_chunk *)(void *)(meta + at->chunks);
 	pc->page = (struct percpu_page *)(void *)(meta + at->pages);
 	pc->maps = meta + at->maps;
 	pc->map_page = (uint32_t *)(void *)(meta + at->owners);
 	pc->deferred = (uint32_t *)(void *)(meta + at->deferred);
+	pc->index = (uint64_t *)(void *)(meta + at->index);
 	pc->written = (uint64_t *)(void *)(meta + at->written);
 	pc->arrays = meta;
 	pc->arrays_bytes = at->end;
@@ -203,7 +207,8 @@ size_t space_charged_pages(const struct percpu *pc)
 {
 	size_t bytes = pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
 		       pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
-		       pc->grown_deferred.ready_bytes + pc->grown_written.ready_bytes;
+		       pc->grown_deferred.ready_bytes + pc->grown_written.ready_bytes +
+		       pc->grown_index.ready_bytes;
 
 	return bytes >> pc->page_shift;
 }

@@ -16,7 +16,8 @@ static uint64_t metadata_bytes_locked(const struct percpu *pc)
 	DCHECK(lock_is_held(&pc->lock)); /* maps_ready; the others are gauges */
 	bytes += load_relaxed(&pc->grown_chunks.ready_bytes) +
 		 load_relaxed(&pc->grown_pages.ready_bytes);
-	bytes += load_relaxed(&pc->grown_written.ready_bytes);
+	bytes += load_relaxed(&pc->grown_written.ready_bytes) +
+		 load_relaxed(&pc->grown_index.ready_bytes);
 	bytes += ((uint64_t)pc->maps_ready << pc->map_shift) + pc->maps_ready * sizeof(uint32_t);
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		bytes += load_relaxed(&pc->cpu[slot].ready) ? stacks : 0; /* a hint */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/verify.c - P1..P13 of an instance that no other thread is using
+ * percpu/verify.c - P1..P14 of an instance that no other thread is using
  *
  * percpu.h states the rules.  What is not proved: that a longest run is not understated, which costs
  * a missed fit and never a wrong one.
  */
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 #define FAIL(n) (300 + (n))
@@ -242,6 +243,8 @@ int percpu_verify(struct percpu *pc)
 			label = verify_chunk(pc, i);
 	if (label == 0)
 		label = verify_sums(pc);
+	if (label == 0 && !index_is_sound_locked(pc))
+		label = FAIL(14);
 	lock_release(&pc->lock, token); /* not percpu_unlock(): who asks is told */
 	if (label == 0 && !cache_is_sound(pc))
 		label = FAIL(13);

@@ -2,7 +2,7 @@
 /*
  * Every call that gives or takes memory fails in turn, for every operation on per-CPU memory, until
  * the operation gets through untouched: records of chunks, each array, addresses, the stacks, what
- * is given back.  Then the limit is reached at each page in turn.  After each, P1..P13 hold, objects
+ * is given back.  Then the limit is reached at each page in turn.  After each, P1..P14 hold, objects
  * have what was in them, and what is charged is what is populated and what describes it.  A refused
  * operation then succeeds.
  */
@@ -293,7 +293,7 @@ static uint64_t accounted_pages(void)
 	return pc->populated_pages * pc->units +
 	       ((pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +
 		 pc->grown_maps.ready_bytes + pc->grown_owners.ready_bytes +
-		 pc->grown_deferred.ready_bytes) >>
+		 pc->grown_deferred.ready_bytes + pc->grown_index.ready_bytes) >>
 		pc->page_shift);
 }
 

@@ -2,6 +2,7 @@
 /* The checker is checked: each rule is broken on purpose, and quire_verify() must name it. */
 #include "unit/percpu_case.h"
 
+#include "percpu/index.h"
 #include "percpu/map.h"
 
 #define RULE(n) (300 + (n))
@@ -226,6 +227,18 @@ static void p13_stacks(void **state)
 	BREAKS(13, *(uint64_t *)quire_per_cpu_ptr(object, pc->home), 0);
 }
 
+static void p14_index(void **state)
+{
+	struct scene s = make_scene(state);
+
+	assert_non_null(quire_alloc_percpu(s.q, 4, 0, 0));
+	for (uint32_t set = 0; set < SETS_NR; set++)
+		for (unsigned node = 0; node <= 2; node++) /* one of each level */
+			BREAKS(14, s.pc->index[node * SETS_NR + set],
+			       s.pc->index[node * SETS_NR + set] ^ 1);
+	BREAKS(14, s.chunk->fours, 0);
+}
+
 /* ---- what debug builds recount at every unlock ---------------------------------------------------- */
 
 static void recount(void *arg)
@@ -293,6 +306,7 @@ int main(void)
 		PERCPU_TEST(p12_lists),
 		PERCPU_TEST(p12_free_is_without_objects),
 		PERCPU_TEST(p13_stacks),
+		PERCPU_TEST(p14_index),
 		PERCPU_TEST(p8_is_recounted),
 		PERCPU_TEST(p10_is_recounted),
 	};
