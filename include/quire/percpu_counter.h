@@ -5,7 +5,8 @@
  * Reading is one load and may be off; the exact sum is there on demand.  The error of a read is
  * below batch x CPUs, plus what adds that are in progress have in hand, where batch is the largest
  * that was ever used on the counter: max(32, 2 x CPUs) unless quire_percpu_counter_add_batch()
- * was given a larger one.  (Below 3 x batch x CPUs where threads were moved in the midst of adds.)
+ * was given a larger one.  (Below 3 x batch x CPUs where threads were moved, or the count was set, in the
+ * midst of adds.)
  *
  * A counter takes 16 bytes on each CPU.  It is embedded in what it counts for, and may not be moved.
  * No call waits or takes a lock but init and destroy, so all others are legal anywhere, signal
@@ -43,7 +44,11 @@ struct quire_percpu_counter {
 int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *counter, int64_t amount,
 			      unsigned flags);
 
-/** quire_percpu_counter_destroy - free the slots; nobody may be using it */
+/**
+ * quire_percpu_counter_destroy - free the slots; nobody may be using it
+ *
+ * Once more, or for what is all zero, it does nothing.
+ */
 void quire_percpu_counter_destroy(struct quire_percpu_counter *counter);
 
 /**
@@ -74,7 +79,14 @@ int64_t quire_percpu_counter_read(const struct quire_percpu_counter *counter);
  */
 int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter);
 
-/** quire_percpu_counter_set - make the count @amount; adds of the same moment come before or after */
+/**
+ * quire_percpu_counter_set - make the count @amount
+ *
+ * Reads are exact until the next add, too (in a child of fork after quire_percpu_counter_sync()).
+ * Adds of the same moment come before or after; of two sets one is the last.
+ *
+ * Cost      two cache misses a CPU.
+ */
 void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amount);
 
 /** quire_percpu_counter_sync - let reads be exact until the next add; nobody may be adding */

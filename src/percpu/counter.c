@@ -113,8 +113,10 @@ int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *publ
 
 void quire_percpu_counter_destroy(struct quire_percpu_counter *public)
 {
-	struct counter *counter = counter_of(public);
+	struct counter *counter = (struct counter *)public;
 
+	if (counter->batch == 0)
+		return;
 	quire_free_percpu(counter->q, counter->slots);
 	*counter = (struct counter){ .q = NULL };
 }
@@ -197,9 +199,9 @@ int64_t quire_percpu_counter_read(const struct quire_percpu_counter *public)
 	return (int64_t)load_relaxed(&counter_of(public)->estimate);
 }
 
-static uint64_t sum(const struct counter *counter)
+static uint64_t totals(const struct counter *counter)
 {
-	uint64_t count = load_relaxed(&counter->base);
+	uint64_t count = 0;
 
 	/* Pairs with the commits of sequences. */
 	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++)
@@ -207,17 +209,49 @@ static uint64_t sum(const struct counter *counter)
 	return count;
 }
 
+static uint64_t sum(const struct counter *counter)
+{
+	uint64_t base = load_relaxed(&counter->base);
+
+	return base + totals(counter);
+}
+
 int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *public)
 {
 	return (int64_t)sum(counter_of(public));
 }
 
+/* Moves told to the total, once.  Acquire: the total is at least as new as the one that was told. */
+static void tell_all(struct counter *counter, struct slot *slot)
+{
+	uint64_t told = load_acquire(&slot->told);
+	uint64_t total = load_relaxed(&slot->total), before = told;
+
+	if (cas_acq_rel(&slot->told, &told, total))
+		fetch_add_relaxed(&counter->estimate, total - before);
+	/* As after an add that was held up: it may have looked at the old one. */
+	tell(counter, slot, load_relaxed(&slot->total), counter->batch);
+}
+
+/*
+ * Everything is told first, so that the estimate is the sum; the change then makes both the amount.
+ * Nothing is stored over what others add to: an add in flight is in the totals that are read, and so
+ * belongs to what is replaced, or it comes on top; and its share of the estimate is added by whoever
+ * moves told over it, now or later, once.  Of two sets the base lets only one have begun with what
+ * it replaces; the other starts again, so the count is not changed by both.
+ */
 void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amount)
 {
 	struct counter *counter = counter_of(public);
-	uint64_t change = (uint64_t)amount - sum(counter);
+	uint64_t base, change;
 
-	fetch_add_relaxed(&counter->base, change);
+	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++)
+		tell_all(counter, slot_at(counter, cpu * QUIRE_PERCPU_STRIDE));
+	base = load_relaxed(&counter->base);
+	do {
+		change = (uint64_t)amount - base - totals(counter);
+	} while (!cas_relaxed(&counter->base, &base, base + change) &&
+		 !MUTANT(counter_set_tries_once));
 	fetch_add_relaxed(&counter->estimate, change);
 }
 

@@ -317,6 +317,28 @@ SIM_TEST(percpu_counter_set_against_add, .explore = SIM_ALL_SCHEDULES, .preempt_
 	check_u64_eq(quire_percpu_counter_read(&scene->counter), sum);
 }
 
+static void set_to_70(void *arg)
+{
+	struct ops_scene *scene = arg;
+
+	quire_percpu_counter_set(&scene->counter, 70);
+}
+
+/* Of two sets one is the last, whatever was not told before. */
+SIM_TEST(percpu_counter_set_against_set, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3)
+{
+	struct ops_scene *scene = counter_scene(sim, 1000);
+	int64_t sum;
+
+	quire_percpu_counter_add(&scene->counter, 1);
+	sim_cpu(sim, 0, set_to_50, scene);
+	sim_cpu(sim, 1, set_to_70, scene);
+	sim_run(sim);
+	sum = quire_percpu_counter_sum(&scene->counter);
+	SIM_CHECK(sum == 50 || sum == 70);
+	check_u64_eq(quire_percpu_counter_read(&scene->counter), sum);
+}
+
 static void count_without_number(void *arg)
 {
 	sim_without_number(SIM_NO_NUMBER);

@@ -78,6 +78,36 @@ static void set_replaces_the_count(void **state)
 	assert_int_equal(quire_percpu_counter_sum(&counter), -2);
 }
 
+static void a_read_after_set_is_exact(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < cpus_nr; i++) {
+		assert_true(pin_to_cpu(cpus[i]));
+		for (int n = 0; n < 20; n++)
+			quire_percpu_counter_add(&counter, 1); /* less than a batch */
+	}
+	quire_percpu_counter_set(&counter, 0);
+	assert_int_equal(quire_percpu_counter_read(&counter), 0);
+	assert_int_equal(quire_percpu_counter_sum(&counter), 0);
+	quire_percpu_counter_sync(&counter);
+	assert_int_equal(quire_percpu_counter_read(&counter), 0);
+	quire_percpu_counter_add_batch(&counter, -5, 1);
+	quire_percpu_counter_set(&counter, INT64_MIN);
+	assert_int_equal(quire_percpu_counter_read(&counter), INT64_MIN);
+	assert_int_equal(quire_percpu_counter_sum(&counter), INT64_MIN);
+}
+
+static void destroying_twice_is_harmless(void **state)
+{
+	struct quire_percpu_counter other = { { 0 } };
+
+	(void)state;
+	quire_percpu_counter_destroy(&other);
+	assert_int_equal(quire_percpu_counter_init(quire_default(), &other, 7, 0), 0);
+	quire_percpu_counter_destroy(&other);
+	quire_percpu_counter_destroy(&other);
+}
+
 static void compare_is_exact_near_and_far(void **state)
 {
 	(void)state;
@@ -139,10 +169,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_COUNTER(sum_is_exact_and_read_within_its_bound),
 		WITH_COUNTER(set_replaces_the_count),
+		cmocka_unit_test(destroying_twice_is_harmless),
 		WITH_COUNTER(compare_is_exact_near_and_far),
 		WITH_COUNTER(every_add_is_counted_while_threads_migrate),
 		WITH_COUNTER(child_of_fork_counts_on),
 		WITH_COUNTER(read_moves_only_at_a_batch),
+		WITH_COUNTER(a_read_after_set_is_exact), /* pins */
 	};
 
 	for (int cpu = allowed_cpu_next(0); cpu >= 0 && cpus_nr < 64;
