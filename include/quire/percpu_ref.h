@@ -55,7 +55,12 @@ typedef void (*quire_percpu_ref_fn)(struct quire_percpu_ref *ref);
 int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *ref,
 			  quire_percpu_ref_fn release, unsigned flags);
 
-/** quire_percpu_ref_exit - free the slots; nobody may be using it; release() may call this */
+/**
+ * quire_percpu_ref_exit - free the slots; nobody may be using it; release() may call this
+ *
+ * Afterwards is_dying() says true, is_zero() what it said before, and init() may fill it again; all
+ * other calls are misuse.  Once more, or for what is all zero, it does nothing.
+ */
 void quire_percpu_ref_exit(struct quire_percpu_ref *ref);
 
 /** quire_percpu_ref_get - one more; the caller holds one, or knows that the owner does */
@@ -99,8 +104,12 @@ void quire_percpu_ref_switch_to_percpu(struct quire_percpu_ref *ref);
 /** quire_percpu_ref_reinit - alive again, with the owner's reference; only where it is zero */
 void quire_percpu_ref_reinit(struct quire_percpu_ref *ref);
 
-/** quire_percpu_ref_resurrect - alive again after kill(), with the owner's reference; only before
- * the count has reached zero, which the caller's own reference sees to */
+/**
+ * quire_percpu_ref_resurrect - alive again after kill(), with the owner's reference
+ *
+ * The count may have reached zero; then release() was called.  If that frees what the reference is
+ * in, the caller's own reference has to keep it from zero.
+ */
 void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref);
 
 /** quire_percpu_ref_is_zero - whether the count is zero; false while it is per-CPU */

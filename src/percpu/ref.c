@@ -158,14 +158,23 @@ bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *public)
 	return add_here(ref, 1) || try_word(ref, DEAD);
 }
 
+/* Also after exit, which leaves the word, DEAD. */
+static const struct ref *ref_asked_of(const struct quire_percpu_ref *public)
+{
+	const struct ref *ref = (const struct ref *)public;
+
+	CHECK(ref->release != NULL || load_relaxed(&ref->word) & DEAD);
+	return ref;
+}
+
 bool quire_percpu_ref_is_zero(const struct quire_percpu_ref *public)
 {
-	return is_zero(load_acquire(&ref_of(public)->word)); /* pairs with the release in put */
+	return is_zero(load_acquire(&ref_asked_of(public)->word)); /* pairs with put's release */
 }
 
 bool quire_percpu_ref_is_dying(const struct quire_percpu_ref *public)
 {
-	return load_relaxed(&ref_of(public)->word) & DEAD;
+	return load_relaxed(&ref_asked_of(public)->word) & DEAD;
 }
 
 /* ---- switching ------------------------------------------------------------------------------ */
@@ -265,13 +274,13 @@ void quire_percpu_ref_kill(struct quire_percpu_ref *public)
 }
 
 /* Gives the owner's reference back and lives; who counts in the word meanwhile goes on there. */
-static void revive(struct ref *ref, bool from_zero)
+static void revive(struct ref *ref, bool only_from_zero)
 {
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 	uint64_t before = fetch_add_relaxed(&ref->word, ONE);
 
-	if (UNLIKELY(!(before & DEAD) || is_zero(before) != from_zero))
+	if (UNLIKELY(!(before & DEAD) || (only_from_zero && !is_zero(before))))
 		misuse("reference revived", __func__, public_of(ref), before / ONE);
 	fetch_and_acq_rel(&ref->word, ~DEAD);
 	to_percpu_locked(ref);
@@ -321,8 +330,11 @@ int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *public,
 
 void quire_percpu_ref_exit(struct quire_percpu_ref *public)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *ref = (struct ref *)public;
 
+	if (ref->release == NULL)
+		return;
 	quire_free_percpu(ref->q, ref->slots);
-	*ref = (struct ref){ .q = NULL };
+	/* The word stays: whether the count was zero can still be asked. */
+	*ref = (struct ref){ .word = ref->word | DEAD, .mode = MODE_ATOMIC };
 }

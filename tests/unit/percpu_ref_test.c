@@ -134,6 +134,46 @@ static void resurrected_before_zero_lives_on(void **state)
 	quire_percpu_ref_exit(&ref);
 }
 
+static void resurrected_at_zero_lives_on(void **state)
+{
+	(void)state;
+	make(0);
+	quire_percpu_ref_kill(&ref);
+	assert_int_equal(released_nr, 1);
+	quire_percpu_ref_resurrect(&ref);
+	assert_true(quire_percpu_ref_tryget_live(&ref));
+	quire_percpu_ref_put(&ref);
+	assert_int_equal(released_nr, 1);
+	quire_percpu_ref_kill(&ref);
+	assert_int_equal(released_nr, 2);
+	quire_percpu_ref_exit(&ref);
+}
+
+static void exit_may_come_twice_and_leaves_the_answers(void **state)
+{
+	struct quire_percpu_ref never = { { 0 } };
+
+	(void)state;
+	quire_percpu_ref_exit(&never);
+	make(0);
+	quire_percpu_ref_kill(&ref);
+	for (unsigned i = 0; i < 2; i++) {
+		quire_percpu_ref_exit(&ref);
+		assert_true(quire_percpu_ref_is_zero(&ref));
+		assert_true(quire_percpu_ref_is_dying(&ref));
+	}
+	make(0);
+	quire_percpu_ref_get(&ref);
+	quire_percpu_ref_kill(&ref);
+	quire_percpu_ref_exit(&ref);
+	assert_false(quire_percpu_ref_is_zero(&ref));
+	make(0); /* alive and per-CPU */
+	quire_percpu_ref_exit(&ref);
+	assert_false(quire_percpu_ref_is_zero(&ref));
+	assert_true(quire_percpu_ref_is_dying(&ref));
+	quire_percpu_ref_exit(&ref);
+}
+
 static void unknown_flag_is_refused(void **state)
 {
 	(void)state;
@@ -211,6 +251,8 @@ int main(void)
 		cmocka_unit_test(atomic_counts_in_one_word_and_back),
 		cmocka_unit_test(dead_begins_at_zero_and_is_revived),
 		cmocka_unit_test(resurrected_before_zero_lives_on),
+		cmocka_unit_test(resurrected_at_zero_lives_on),
+		cmocka_unit_test(exit_may_come_twice_and_leaves_the_answers),
 		cmocka_unit_test(unknown_flag_is_refused),
 		cmocka_unit_test(misuse_is_named),
 		cmocka_unit_test(slots_may_be_negative),
