@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* arguments.c - the command line of quire-explore */
 #include "arguments.h"
+#include "output.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -242,7 +243,7 @@ static void list_tests(void)
 {
 	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
 		puts((*t)->name);
-	exit(0);
+	exit(output_exit("quire explore", 0));
 }
 
 static void list_mutants(void)
@@ -252,7 +253,7 @@ static void list_mutants(void)
 			putchar(*c == '_' ? '-' : *c);
 		putchar('\n');
 	}
-	exit(0);
+	exit(output_exit("quire explore", 0));
 }
 
 enum {
@@ -369,7 +370,7 @@ static void parse_option(struct arguments *args, int option)
 		break;
 	case 'h':
 		fputs(usage, stdout);
-		exit(0);
+		exit(output_exit("quire explore", 0));
 	case '?':
 		fputs(usage, stderr);
 		exit(2);

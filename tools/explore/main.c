@@ -2,14 +2,17 @@
 /*
  * quire-explore - take scenarios through many interleavings (the program behind `quire explore`)
  *
- * Exit status: 0 nothing found, 1 a finding, 2 used wrongly.
+ * Exit status: 0 nothing found, 1 a finding, 2 used wrongly, 3 some output could not be written.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "command.h"
+#include "output.h"
 #include "tables.h"
 
 /* ---- one scenario --------------------------------------------------------------------------- */
@@ -131,6 +134,24 @@ static void show_replay(const struct explore_request *request, const struct expl
 
 struct explore_result outcome;
 
+static bool unwritten; /* the page of a finding */
+
+static void write_report(const struct arguments *args, const char *title)
+{
+	struct output output = { .file = NULL };
+	int error = -ENOMEM;
+
+	if (args->html != NULL)
+		(void)output_begin(&output);
+	report_columns(&outcome, output.file, title);
+	if (output.file != NULL)
+		error = output_end(&output, args->html);
+	if (args->html == NULL || error == 0)
+		return;
+	fprintf(stderr, "quire explore: %s: %s\n", args->html, strerror(-error));
+	unwritten = true;
+}
+
 /* True if all is as it should be. */
 bool run_request(const struct arguments *args, struct explore_request *request)
 {
@@ -152,16 +173,18 @@ bool run_request(const struct arguments *args, struct explore_request *request)
 		return test->expect == NULL;
 	}
 	explore_trace(request, &outcome);
-	report_columns(&outcome, args->html, test->name);
+	write_report(args, test->name);
 	show_replay(request, &outcome);
-	return expected;
+	return false;
 }
 
 static bool run_test(const struct arguments *args, const struct sim_test *test)
 {
 	struct explore_request request = request_for(args, test);
+	bool fine = run_request(args, &request);
 
-	return run_request(args, &request);
+	(void)output_flush("quire explore"); /* as it comes; the status is main()'s */
+	return fine;
 }
 
 /* ---- mutants ---------------------------------------------------------------------------------- */
@@ -225,33 +248,41 @@ static bool mutants_table(const struct arguments *args)
 			continue;
 		if (!caught(args, (enum mutant)i))
 			all = false;
-		fflush(stdout);
+		(void)output_flush("quire explore"); /* the status is main()'s */
 	}
 	return all;
+}
+
+static bool run_all(const struct arguments *args, int argc, char **argv)
+{
+	bool fine = true;
+
+	if (args->mutants_table)
+		return mutants_table(args);
+	if (args->scaling_table)
+		return scaling_table(args);
+	if (args->figures_table)
+		return figures_table(args);
+	if (args->total != 0)
+		return total_runs(args);
+	for (int i = optind; i < argc; i++)
+		fine = run_test(args, find_test(argv[i])) && fine;
+	if (optind == argc)
+		for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
+			fine = run_test(args, *t) && fine;
+	return fine;
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments args = { .request = { .progress = false } };
-	bool fine = true;
+	int status;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	output_init();
 	parse_arguments(&args, argc, argv);
 	arena_init();
 	scene_catch_signals();
 	args.request.progress = isatty(2);
-	if (args.mutants_table)
-		return !mutants_table(&args);
-	if (args.scaling_table)
-		return !scaling_table(&args);
-	if (args.figures_table)
-		return !figures_table(&args);
-	if (args.total != 0)
-		return !total_runs(&args);
-	for (int i = optind; i < argc; i++)
-		fine = run_test(&args, find_test(argv[i])) && fine;
-	if (optind == argc)
-		for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
-			fine = run_test(&args, *t) && fine;
-	return !fine;
+	status = run_all(&args, argc, argv) ? EXIT_OK : EXIT_FOUND;
+	return output_exit("quire explore", unwritten ? EXIT_UNWRITTEN : status);
 }

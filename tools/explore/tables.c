@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "output.h"
+
 /* ---- scaling ---------------------------------------------------------------------------------- */
 
 static const unsigned scaling_cpus[] = { 1, 2, 4, 8, 16, 32, 64, 256, 1024 };
@@ -52,7 +54,7 @@ bool scaling_table(const struct arguments *args)
 		for (unsigned i = 0; i < SCALING_NR; i++)
 			fine = scaling_cell(args, *t, scaling_cpus[i]) && fine;
 		printf("\n");
-		fflush(stdout);
+		(void)output_flush("quire explore");
 	}
 	return fine;
 }
@@ -84,8 +86,10 @@ bool figures_table(const struct arguments *args)
 	bool fine = true;
 
 	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
-		if ((*t)->scaling == NULL)
+		if ((*t)->scaling == NULL) {
 			fine = figures_of(args, *t) && fine;
+			(void)output_flush("quire explore");
+		}
 	return fine;
 }
 
@@ -117,6 +121,7 @@ bool total_runs(const struct arguments *args)
 		}
 		printf("turn %u: %llu executions, %llu in all\n", turn + 1,
 		       (unsigned long long)(total - before), (unsigned long long)total);
+		(void)output_flush("quire explore");
 	}
 	return fine;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "output.h"
 #include "outcome.h"
 #include "replay.h"
 #include "report_text.h"
@@ -82,7 +83,7 @@ static void print_marks(const struct plan *plan, const struct engine_result *res
 				       .text);
 		printf("\n");
 	}
-	fflush(stdout);
+	(void)output_flush("quire replay"); /* the status is main()'s */
 }
 
 /* One replay; 0, or -1 after saying what went wrong. */

@@ -5,8 +5,9 @@
 
 enum exit_status {
 	EXIT_OK = 0,
-	EXIT_FOUND = 1, /* what was to be checked is wrong, or the system refused something */
-	EXIT_USAGE = 2, /* wrong arguments, or an input file that is refused */
+	EXIT_FOUND = 1,	    /* what was to be checked is wrong, or the system refused something */
+	EXIT_USAGE = 2,	    /* wrong arguments, or an input file that is refused */
+	EXIT_UNWRITTEN = 3, /* some output could not be written: output.h */
 };
 
 struct command {

@@ -3,9 +3,10 @@
  * json.c - what a replay found, for machines
  *
  * Keys that end in _ns or contain ns_per are times; all others of a one-thread replay are the same
- * each time.  The file appears whole or not at all: it is written beside its place and renamed.
+ * each time.  The file appears whole or not at all: output.h.
  */
 #include "json_text.h"
+#include "output.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -152,42 +153,12 @@ static void put_file(FILE *file, const struct outcome *outcomes, unsigned outcom
 	fprintf(file, "  ]\n}\n");
 }
 
-/* Closes @file whatever happens: 0, or the first error of writing, syncing or closing. */
-static int finish_file(FILE *file)
-{
-	int result = 0;
-
-	if (fflush(file) != 0 || ferror(file))
-		result = -EIO;
-	if (fclose(file) != 0)
-		result = -errno;
-	return result;
-}
-
 int json_write(const char *path, const struct outcome *outcomes, unsigned outcomes_nr)
 {
-	size_t bytes = strlen(path) + sizeof(".XXXXXX");
-	char *temporary = malloc(bytes);
-	FILE *file = NULL;
-	int result = 0;
-	int fd;
+	struct output output;
 
-	if (temporary == NULL)
+	if (output_begin(&output) == NULL)
 		return -ENOMEM;
-	snprintf(temporary, bytes, "%s.XXXXXX", path);
-	fd = mkstemp(temporary);
-	if (fd >= 0)
-		file = fdopen(fd, "w");
-	if (file == NULL) {
-		result = -errno;
-	} else {
-		put_file(file, outcomes, outcomes_nr);
-		result = finish_file(file);
-	}
-	if (result == 0 && rename(temporary, path) != 0)
-		result = -errno;
-	if (result != 0 && fd >= 0)
-		unlink(temporary);
-	free(temporary);
-	return result;
+	put_file(output.file, outcomes, outcomes_nr);
+	return output_end(&output, path);
 }

@@ -72,7 +72,7 @@ static bool has_room_for_value(struct katr_reader *reader, size_t values_nr)
 		return true;
 	grown = realloc(reader->values, room * sizeof(grown[0]));
 	if (grown == NULL) {
-		katr_fail(reader, "out of memory");
+		katr_fail_no_memory(&reader->error, reader->record_offset);
 		return false;
 	}
 	reader->values = grown;

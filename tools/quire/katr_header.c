@@ -61,7 +61,7 @@ static void *alloc_items(struct katr_reader *reader, const struct katr_input *in
 	void *items = calloc(nr + 1, item_bytes);
 
 	if (items == NULL)
-		fail(reader, input, "out of memory");
+		katr_fail_no_memory(&reader->error, katr_input_offset(input));
 	return items;
 }
 

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include <zstd.h>
+#include <zstd_errors.h>
+
+#include "spool.h"
 
 /* FORMAT.md: a plain `zstd -dc` must be able to decode a trace. */
 #define WINDOW_LOG_MAX 27
@@ -16,13 +19,16 @@
 #define OUT_BYTES (64u << 10)
 #define IN_BYTES  (32u << 10)
 
-#define ZSTD_FRAME_MAGIC 0xfd2fb528u
+#define ZSTD_FRAME_MAGIC  0xfd2fb528u
+#define PLAIN_MAGIC	  "KATRACE"
+#define PLAIN_MAGIC_BYTES 7u
 
 struct katr_zstd {
 	FILE *file;
 	ZSTD_DStream *stream;
 	ZSTD_inBuffer in;
 	bool mid_frame; /* the frame that was begun is not complete */
+	bool is_plain;	/* decoded already: `zstd -dc` in a pipe */
 	uint8_t in_bytes[IN_BYTES];
 	uint8_t out_bytes[OUT_BYTES];
 };
@@ -41,6 +47,12 @@ void katr_fail_at(struct katr_error *error, uint64_t offset, const char *format,
 	va_end(arguments);
 }
 
+void katr_fail_no_memory(struct katr_error *error, uint64_t offset)
+{
+	error->no_memory = error->no_memory || !error->failed;
+	katr_fail_at(error, offset, "no memory");
+}
+
 static void fail_whole_file(struct katr_error *error, const char *text)
 {
 	katr_fail_at(error, 0, "%s", text);
@@ -56,6 +68,9 @@ static void check_magic(struct katr_input *input)
 	zstd->in.size = fread(zstd->in_bytes, 1, IN_BYTES, zstd->file);
 	if (ferror(zstd->file))
 		fail_whole_file(input->error, strerror(errno));
+	else if (zstd->in.size >= PLAIN_MAGIC_BYTES &&
+		 memcmp(b, PLAIN_MAGIC, PLAIN_MAGIC_BYTES) == 0)
+		zstd->is_plain = true;
 	else if (zstd->in.size < 4 || ((uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 |
 				       (uint32_t)b[1] << 8 | b[0]) != ZSTD_FRAME_MAGIC)
 		katr_fail_at(input->error, 0,
@@ -68,18 +83,20 @@ int katr_input_open(struct katr_input *input, const char *path, struct katr_erro
 
 	*input = (struct katr_input){ .zstd = zstd, .what = "the file", .error = error };
 	if (zstd == NULL) {
-		fail_whole_file(error, strerror(ENOMEM));
+		katr_fail_no_memory(error, 0);
 		return -1;
 	}
 	zstd->in.src = zstd->in_bytes;
 	zstd->stream = ZSTD_createDStream();
-	zstd->file = fopen(path, "rb");
-	if (zstd->file == NULL)
+	zstd->file = spool_open(path);
+	if (zstd->file == NULL && errno == ENOMEM)
+		katr_fail_no_memory(error, 0);
+	else if (zstd->file == NULL)
 		fail_whole_file(error, strerror(errno));
 	else if (zstd->stream == NULL ||
 		 ZSTD_isError(
 			 ZSTD_DCtx_setParameter(zstd->stream, ZSTD_d_windowLogMax, WINDOW_LOG_MAX)))
-		fail_whole_file(error, strerror(ENOMEM));
+		katr_fail_no_memory(error, 0);
 	else
 		check_magic(input);
 	if (error->failed)
@@ -132,6 +149,27 @@ static bool load_compressed(struct katr_input *input)
 	return false;
 }
 
+static bool pass_on(struct katr_input *input)
+{
+	struct katr_zstd *zstd = input->zstd;
+
+	if (zstd->in.pos == zstd->in.size && !load_compressed(input))
+		return false;
+	input->next = zstd->in_bytes + zstd->in.pos;
+	input->end = zstd->in_bytes + zstd->in.size;
+	input->end_offset += zstd->in.size - zstd->in.pos;
+	zstd->in.pos = zstd->in.size;
+	return true;
+}
+
+static void fail_decoding(struct katr_error *error, uint64_t offset, size_t result)
+{
+	if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation)
+		katr_fail_no_memory(error, offset);
+	else
+		katr_fail_at(error, offset, "corrupt: zstd says: %s", ZSTD_getErrorName(result));
+}
+
 /* Decodes until there is at least one byte: false at the end of the last frame or after an error.
  */
 static bool decode(struct katr_input *input)
@@ -140,14 +178,15 @@ static bool decode(struct katr_input *input)
 	ZSTD_outBuffer out = { .dst = zstd->out_bytes, .size = OUT_BYTES };
 	size_t wanted;
 
+	if (zstd->is_plain)
+		return pass_on(input);
 	while (out.pos == 0) {
 		/* Mid-frame zstd may hold decoded bytes although it has read all it was given. */
 		if (zstd->in.pos == zstd->in.size && !zstd->mid_frame && !load_compressed(input))
 			return false;
 		wanted = ZSTD_decompressStream(zstd->stream, &out, &zstd->in);
 		if (ZSTD_isError(wanted)) {
-			katr_fail_at(input->error, input->end_offset + out.pos,
-				     "corrupt: zstd says: %s", ZSTD_getErrorName(wanted));
+			fail_decoding(input->error, input->end_offset + out.pos, wanted);
 			return false;
 		}
 		zstd->mid_frame = wanted != 0;

@@ -16,6 +16,7 @@
 
 struct katr_error {
 	bool failed;
+	bool no_memory; /* not the file's fault */
 	bool at_offset; /* @offset means something: not so if the file cannot be opened */
 	uint64_t offset;
 	char text[160];
@@ -24,6 +25,9 @@ struct katr_error {
 /* Keeps the first failure; later ones follow from it. */
 __attribute__((format(printf, 3, 4))) void katr_fail_at(struct katr_error *error, uint64_t offset,
 							const char *format, ...);
+
+/* Memory ran out: that says nothing of the file. */
+void katr_fail_no_memory(struct katr_error *error, uint64_t offset);
 
 struct katr_zstd;
 

@@ -56,7 +56,7 @@ static int grow_objects(struct katr_reader *reader, uint32_t more)
 		room = UINT32_MAX;
 	objects = realloc(reader->objects, room * sizeof(objects[0]));
 	if (objects == NULL) {
-		katr_fail(reader, "out of memory");
+		katr_fail_no_memory(&reader->error, reader->record_offset);
 		return -1;
 	}
 	reader->objects = objects;
@@ -107,7 +107,7 @@ static void place_page(struct katr_reader *reader, struct katr_object *object)
 			  pfn, object->order);
 		break;
 	case -ENOMEM:
-		katr_fail(reader, "out of memory");
+		katr_fail_no_memory(&reader->error, reader->record_offset);
 		break;
 	default:
 		katr_fail(reader, "page frame 0x%" PRIx64 " is not aligned to order %u", pfn,

@@ -63,7 +63,7 @@ static void read_header_bytes(struct katr_reader *reader)
 			step = HEADER_STEP_BYTES;
 		grown = realloc(reader->header, have + step);
 		if (grown == NULL) {
-			katr_fail_at(&reader->error, have, "out of memory");
+			katr_fail_no_memory(&reader->error, have);
 			return;
 		}
 		reader->header = grown;
@@ -80,7 +80,7 @@ static void init_records(struct katr_reader *reader)
 	/* A pageblock of 2 MiB, whatever the page. */
 	if (reader->last_pfn == NULL ||
 	    occupancy_init(&reader->pages, 21 - (unsigned)reader->params.page_shift) != 0)
-		katr_fail_at(&reader->error, reader->header_bytes, "out of memory");
+		katr_fail_no_memory(&reader->error, reader->header_bytes);
 }
 
 int katr_open(struct katr_reader *reader, const char *path)

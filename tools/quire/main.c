@@ -6,6 +6,7 @@
 #include <quire/quire.h>
 
 #include "command.h"
+#include "output.h"
 
 static const struct command *const commands[] = {
 	&command_replay,
@@ -38,20 +39,21 @@ static enum exit_status refuse_command(const char *name)
 
 int main(int argc, char **argv)
 {
+	output_init();
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		print_help(stdout);
-		return EXIT_OK;
+		return output_exit("quire", EXIT_OK);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		printf("quire %d.%d\n", QUIRE_VERSION_MAJOR, QUIRE_VERSION_MINOR);
-		return EXIT_OK;
+		return output_exit("quire", EXIT_OK);
 	}
 	for (size_t i = 0; i < COMMANDS_NR; i++)
 		if (strcmp(argv[1], commands[i]->name) == 0)
-			return (int)commands[i]->run(argc - 1, argv + 1);
+			return output_exit("quire", (int)commands[i]->run(argc - 1, argv + 1));
 	return (int)refuse_command(argv[1]);
 }

@@ -141,7 +141,7 @@ static void plan_begin(struct planner *planner)
 		planner_begin_objects(planner);
 }
 
-/* Fills @error and returns -1 if the reading failed. */
+/* 0, or -1 or -ENOMEM with @error filled if the reading failed. */
 static int plan_end(struct planner *planner, char *error, size_t error_bytes)
 {
 	struct plan *plan = planner->plan;
@@ -150,11 +150,11 @@ static int plan_end(struct planner *planner, char *error, size_t error_bytes)
 	plan->totals.ids_nr = planner->reader.ids_nr;
 	if (planner->reader.error.failed) {
 		katr_describe_error(&planner->reader, plan->path, error, error_bytes);
-		return -1;
+		return planner->reader.error.no_memory ? -ENOMEM : -1;
 	}
 	if (planner->out_of_memory) {
 		snprintf(error, error_bytes, "%s: %s", plan->path, strerror(ENOMEM));
-		return -1;
+		return -ENOMEM;
 	}
 	planner_end_batches(planner);
 	return 0;
@@ -190,6 +190,8 @@ int plan_read_kinds(const char *path, unsigned *kinds, char *error, size_t error
 		*kinds = (unsigned)reader.params.kinds;
 	else
 		katr_describe_error(&reader, path, error, error_bytes);
+	if (reader.error.no_memory)
+		result = -ENOMEM;
 	katr_close(&reader);
 	return result;
 }

@@ -145,11 +145,12 @@ struct plan {
 	uint32_t marks_nr;
 };
 
-/* Which kinds a trace says it holds, a bit each: 0, or -1 with one line in @error. */
+/* Which kinds a trace says it holds, a bit each: 0, or with one line in @error -1, or
+ * -ENOMEM if memory ran out before that was known. */
 int plan_read_kinds(const char *path, unsigned *kinds, char *error, size_t error_bytes);
 /*
- * Reads a trace's allocations of one kind, of which there may be none: 0, or -1 with one line in
- * @error.  Pair: plan_fini().
+ * Reads a trace's allocations of one kind, of which there may be none: 0, or with one line in
+ * @error -1 if the file is refused, -ENOMEM if memory ran out.  Pair: plan_fini().
  */
 int plan_read(struct plan *plan, const char *path, enum katr_kind kind, char *error,
 	      size_t error_bytes);

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,13 +27,37 @@ void progress_begin(struct progress *progress, const char *name, uint64_t total_
 	atomic_store_explicit(&progress->done_nr, 0, memory_order_relaxed);
 }
 
+/* Columns of the terminal as it is now, one of which stays free: a full line would wrap. */
+static size_t columns(void)
+{
+	struct winsize size = { .ws_col = 0 };
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u
+									       : 79;
+}
+
+void progress_format(char *line, size_t bytes, size_t room, const char *name, uint64_t percent,
+		     double million)
+{
+	if (room >= bytes)
+		room = bytes - 1;
+	if ((size_t)snprintf(line, bytes, "%s: %3" PRIu64 " %%, %.2f million operations a second",
+			     name, percent, million) <= room)
+		return;
+	if ((size_t)snprintf(line, bytes, "%3" PRIu64 " %%, %.2f M/s", percent, million) > room)
+		(void)snprintf(line, room + 1, "%3" PRIu64 " %%", percent);
+}
+
 static void show(struct progress *progress, uint64_t done_nr, uint64_t now_ns)
 {
 	double seconds = (double)(now_ns - progress->begin_ns) / 1e9;
 	uint64_t percent = progress->total_nr > 0 ? 100 * done_nr / progress->total_nr : 100;
 
-	fprintf(stderr, "\r%s: %3" PRIu64 " %%, %.2f million operations a second\033[K",
-		progress->name, percent, (double)done_nr / seconds / 1e6);
+	char line[256];
+
+	progress_format(line, sizeof(line), columns(), progress->name, percent,
+			(double)done_nr / seconds / 1e6);
+	fprintf(stderr, "\r%s\033[K", line);
 	progress->shown_ns = now_ns;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct progress {
@@ -22,5 +23,9 @@ void progress_begin(struct progress *progress, const char *name, uint64_t total_
 void progress_add(struct progress *progress, uint64_t nr, bool shows);
 /* Wipes the line. */
 void progress_end(struct progress *progress);
+
+/* A line of at most @room columns: all, or without the name, or no more than how far. */
+void progress_format(char *line, size_t bytes, size_t room, const char *name, uint64_t percent,
+		     double million);
 
 #endif

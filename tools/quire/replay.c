@@ -6,6 +6,7 @@
  * allocation that a trace holds is then replayed once, in an instance of its own, with every block
  * filled and checked, and a few times more for the time alone.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,12 @@ static enum exit_status write_json(const struct replay_request *request,
 	if (result == 0)
 		return EXIT_OK;
 	fprintf(stderr, "quire replay: %s: %s\n", request->json, strerror(-result));
+	return EXIT_UNWRITTEN;
+}
+
+static enum exit_status no_memory(void)
+{
+	fprintf(stderr, "quire replay: %s\n", strerror(ENOMEM));
 	return EXIT_FOUND;
 }
 
@@ -142,7 +149,7 @@ static enum exit_status replay_plans(const struct replay_request *request,
 				     const struct plans *plans)
 {
 	struct outcome *outcomes = calloc(plans->nr, sizeof(outcomes[0]));
-	enum exit_status status = outcomes != NULL ? EXIT_OK : EXIT_FOUND;
+	enum exit_status status = outcomes != NULL ? EXIT_OK : no_memory();
 
 	for (unsigned i = 0; i < plans->nr && status == EXIT_OK; i++) {
 		if (replay(request, &plans->plans[i], &outcomes[i]) != 0)
@@ -153,8 +160,6 @@ static enum exit_status replay_plans(const struct replay_request *request,
 		if (status == EXIT_OK && i + 1 < plans->nr)
 			printf("\n");
 	}
-	if (fflush(stdout) != 0 && status == EXIT_OK)
-		status = EXIT_FOUND;
 	if (status == EXIT_OK && request->json != NULL)
 		status = write_json(request, outcomes, plans->nr);
 	for (unsigned i = 0; outcomes != NULL && i < plans->nr; i++)
@@ -163,23 +168,25 @@ static enum exit_status replay_plans(const struct replay_request *request,
 	return status;
 }
 
-/* The plans of one trace; 0, or -1 with one line in @error. */
+/* The plans of one trace.  Otherwise one line in @error, and -ENOMEM if memory ran out, or -1. */
 static int read_trace(const struct replay_request *request, struct plans *plans, const char *path,
 		      char *error, size_t error_bytes)
 {
 	unsigned before = plans->nr;
 	char names[64];
 	unsigned held;
+	int result = plan_read_kinds(path, &held, error, error_bytes);
 
-	if (plan_read_kinds(path, &held, error, error_bytes) != 0)
-		return -1;
+	if (result != 0)
+		return result;
 	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
 		struct plan *plan = &plans->plans[plans->nr];
 
 		if ((held & request->kinds & 1u << kind) == 0)
 			continue;
-		if (plan_read(plan, path, (enum katr_kind)kind, error, error_bytes) != 0)
-			return -1;
+		result = plan_read(plan, path, (enum katr_kind)kind, error, error_bytes);
+		if (result != 0)
+			return result;
 		if (plan->totals.allocs_nr > 0)
 			plans->nr++;
 		else
@@ -192,18 +199,20 @@ static int read_trace(const struct replay_request *request, struct plans *plans,
 	return -1;
 }
 
-/* 0, or -1 after saying what is wrong; @plans is the caller's to fini. */
-static int read_plans(const struct replay_request *request, struct plans *plans)
+/* Says what is wrong, if something is; @plans is the caller's to fini. */
+static enum exit_status read_plans(const struct replay_request *request, struct plans *plans)
 {
 	char error[512];
 
 	for (unsigned i = 0; i < request->paths_nr; i++) {
-		if (read_trace(request, plans, request->paths[i], error, sizeof(error)) != 0) {
+		int result = read_trace(request, plans, request->paths[i], error, sizeof(error));
+
+		if (result != 0) {
 			fprintf(stderr, "quire replay: %s\n", error);
-			return -1;
+			return result == -ENOMEM ? EXIT_FOUND : EXIT_USAGE;
 		}
 	}
-	return 0;
+	return EXIT_OK;
 }
 
 static enum exit_status run(int argc, char **argv)
@@ -216,9 +225,9 @@ static enum exit_status run(int argc, char **argv)
 		return status;
 	plans.plans = calloc((size_t)request.paths_nr * KATR_KINDS_NR, sizeof(plans.plans[0]));
 	if (plans.plans == NULL)
-		return EXIT_FOUND;
-	status = EXIT_USAGE;
-	if (read_plans(&request, &plans) == 0)
+		return no_memory();
+	status = read_plans(&request, &plans);
+	if (status == EXIT_OK)
 		status = request.ablates ? ablation_print(&request, plans.plans, plans.nr)
 					 : replay_plans(&request, &plans);
 	for (unsigned i = 0; i < plans.nr; i++)

@@ -26,7 +26,7 @@ static void print_usage(FILE *file)
 		"it one\n"
 		"                 thread acts for each CPU in turn, and the figures are the same "
 		"each time\n"
-		"  --json FILE    the same for machines; FILE appears only when all is done\n"
+		"  --json FILE    the same for machines; FILE is written only when all is done\n"
 		"  --conf STRING  options of the instance, as in QUIRE_CONF: \"limit:2g,zones:2\"\n"
 		"  --kind KIND    only these allocations: page or vmap; without it all that a "
 		"trace "
@@ -36,9 +36,13 @@ static void print_usage(FILE *file)
 		"it:\n"
 		"                 kilobytes populated at the marks of each trace, as Markdown\n"
 		"\n"
-		"Exit status: 0 all intact; 1 a block was damaged, lost or refused; 2 wrong "
-		"arguments,\n"
-		"or a file that is truncated, corrupt or no recording.\n");
+		"TRACE may be a pipe, or - for standard input.\n"
+		"\n"
+		"Exit status: 0 all intact; 1 a block was damaged, lost or refused, or there is no "
+		"memory\n"
+		"for the replay; 2 wrong arguments, or a file that is truncated, corrupt or no "
+		"recording;\n"
+		"3 some output could not be written.\n");
 }
 
 /* ---- arguments ------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #ifndef MACHINE_SIM_EXPLORE_H
 #define MACHINE_SIM_EXPLORE_H
 
+#include <stdio.h>
 #include "machine/sim/internal.h"
 
 struct explore_request {
@@ -47,7 +48,7 @@ void explore(const struct explore_request *request, struct explore_result *resul
 void explore_trace(const struct explore_request *request, struct explore_result *result);
 
 /* report.c */
-void report_columns(const struct explore_result *result, const char *html_path, const char *title);
+void report_columns(const struct explore_result *result, FILE *html, const char *title);
 void report_deviation(const struct deviation *deviation, char *text, size_t bytes);
 
 #endif

@@ -396,16 +396,11 @@ static void html_row(FILE *out, const struct event *event, unsigned column, unsi
 	fprintf(out, "</tr>\n");
 }
 
-static void write_html(const struct explore_result *result, const char *path, const char *title)
+static void write_html(const struct explore_result *result, FILE *out, const char *title)
 {
 	uint8_t column[TASKS_MAX] = { 0 };
 	unsigned columns_nr = columns_of(column);
-	FILE *out = fopen(path, "w");
 
-	if (out == NULL) {
-		fprintf(stderr, "quire-explore: cannot write %s\n", path);
-		return;
-	}
 	fprintf(out, "<!doctype html><meta charset=utf-8><title>");
 	escape(out, title);
 	fprintf(out, "</title><style>body{font:14px monospace;margin:2em}td{padding:2px 1em;"
@@ -421,14 +416,13 @@ static void write_html(const struct explore_result *result, const char *path, co
 		if (worth_showing(i))
 			html_row(out, &trace_events[i], column[trace_events[i].task], columns_nr);
 	fprintf(out, "</table>\n");
-	fclose(out);
 }
 
-void report_columns(const struct explore_result *result, const char *html_path, const char *title)
+void report_columns(const struct explore_result *result, FILE *html, const char *title)
 {
 	collect_symbols(result);
 	show_failure(stdout, result);
 	show_events(stdout);
-	if (html_path != NULL)
-		write_html(result, html_path, title);
+	if (html != NULL)
+		write_html(result, html, title);
 }

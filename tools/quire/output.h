@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * output.h - what the command writes: files that are whole or as they were, and standard output
+ *
+ * Everything that is written goes through here, so that no failed write is silent.  A file's text is
+ * collected in memory.  Links are followed.  A regular file that has no other name is replaced, with
+ * its mode and owner, when all is written; one that has, or cannot be replaced so, is overwritten after
+ * room was reserved; anything else (a device, a pipe) is written in place.
+ */
+#ifndef QUIRE_TOOL_OUTPUT_H
+#define QUIRE_TOOL_OUTPUT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+struct output {
+	FILE *file;
+	char *text;
+	size_t bytes;
+};
+
+/* @output->file takes the text; NULL without memory.  Pair: output_end(). */
+FILE *output_begin(struct output *output);
+/* Writes it to @path: 0 or -errno.  On a refusal @path is as it was, unless it is a device or a pipe. */
+int output_end(struct output *output, const char *path);
+
+/* Before anything is printed. */
+void output_init(void);
+/* Writes what standard output still holds.  0, or EXIT_UNWRITTEN after a message that begins with @who;
+ * a failure that happened earlier counts, whatever was written since. */
+int output_flush(const char *who);
+/* The same at the end: closes it, too.  Returns @status if all was written. */
+int output_exit(const char *who, int status);
+
+#endif
