@@ -168,13 +168,15 @@ size_t quire_drain_all(struct quire *q);
  * quire_pcp_disable - switch per-CPU stacks and lists off: high 0, batch 1, and drained
  * @q:		instance
  *
- * Until quire_pcp_enable() every free goes straight to the buddy.  Holders nest.
+ * Until quire_pcp_enable() every free goes straight to the buddy.  Holders nest, and are counted by
+ * thread: in a child of fork those of the forking thread stay, those of other threads have ended, and an
+ * enable for one of them does nothing.  Beyond 16 threads at a time that hold one, the others' end too.
  * Context   may wait; not from a signal handler.
  * Linux     zone_pcp_disable().
  */
 void quire_pcp_disable(struct quire *q);
 
-/** quire_pcp_enable - pair of quire_pcp_disable() */
+/** quire_pcp_enable - pair of quire_pcp_disable(); any thread may call it */
 void quire_pcp_enable(struct quire *q);
 
 /**

@@ -31,6 +31,8 @@ void process_unregister(struct process_member *member);
 struct lock *process_switch_lock(void);
 /* Possible CPUs: one more than the largest CPU number there can be. */
 unsigned process_cpus_possible(void);
+/* The calling thread: no other that lives has the same; a child of fork keeps its parent's. */
+uint64_t process_thread(void);
 /* Current CPU as per-CPU data is indexed (rseq cpu_id, or the system's answer). */
 unsigned process_cpu(void);
 /* The node of a CPU; 0 where unknown. */

@@ -307,14 +307,22 @@ static void set_depots(struct quire *q, bool enabled)
 	}
 }
 
+static void set_lists(struct quire *q, bool enabled)
+{
+	if (enabled)
+		set_depots(q, true);
+	set_limits(q, enabled);
+	if (!enabled)
+		set_depots(q, false);
+}
+
 void quire_pcp_disable(struct quire *q)
 {
 	mutex_acquire(&q->pcp_disable_mutex);
-	if (q->pcp_disabled_nr++ == 0) {
+	if (holders_add(&q->pcp_disabled)) {
 		if (MUTANT(drain_before_disable))
 			drain_all(q);
-		set_limits(q, false);
-		set_depots(q, false);
+		set_lists(q, false);
 		if (!MUTANT(drain_before_disable) && !MUTANT(disable_without_drain))
 			drain_all(q);
 	}
@@ -324,11 +332,16 @@ void quire_pcp_disable(struct quire *q)
 void quire_pcp_enable(struct quire *q)
 {
 	mutex_acquire(&q->pcp_disable_mutex);
-	CHECK(q->pcp_disabled_nr != 0);
-	if (--q->pcp_disabled_nr == 0) {
-		set_depots(q, true);
-		set_limits(q, true);
-	}
+	if (holders_drop(&q->pcp_disabled, "quire_pcp_enable"))
+		set_lists(q, true);
+	mutex_release(&q->pcp_disable_mutex);
+}
+
+void drain_fork_child(struct quire *q)
+{
+	mutex_acquire(&q->pcp_disable_mutex);
+	if (holders_fork_child(&q->pcp_disabled))
+		set_lists(q, true);
 	mutex_release(&q->pcp_disable_mutex);
 }
 
@@ -336,29 +349,33 @@ void quire_pcp_enable(struct quire *q)
  * Lists are switched off and drained, then on again, in one hold of the mutex: a child of fork never
  * finds them off for a thread that it lacks.
  */
-static void disable_begin(struct quire *q)
+static void disable_begin_locked(struct quire *q)
 {
-	mutex_acquire(&q->pcp_disable_mutex);
-	if (q->pcp_disabled_nr == 0) {
-		set_limits(q, false);
-		set_depots(q, false);
-	}
+	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
+	if (q->pcp_disabled.nr == 0)
+		set_lists(q, false);
 	drain_all(q);
 }
 
-static void disable_end(struct quire *q)
+static void disable_end_locked(struct quire *q)
 {
-	if (q->pcp_disabled_nr == 0) {
-		set_depots(q, true);
-		set_limits(q, true);
-	}
-	mutex_release(&q->pcp_disable_mutex);
+	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
+	if (q->pcp_disabled.nr == 0)
+		set_lists(q, true);
+}
+
+void drain_disabled_locked(struct quire *q)
+{
+	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
+	disable_begin_locked(q);
+	disable_end_locked(q);
 }
 
 void drain_disabled(struct quire *q)
 {
-	disable_begin(q);
-	disable_end(q);
+	mutex_acquire(&q->pcp_disable_mutex);
+	drain_disabled_locked(q);
+	mutex_release(&q->pcp_disable_mutex);
 }
 
 /* An allocation's last attempt: other CPUs' refills cannot take back what was drained. */
@@ -366,9 +383,11 @@ uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags)
 {
 	uint32_t frame;
 
-	disable_begin(q);
+	mutex_acquire(&q->pcp_disable_mutex);
+	disable_begin_locked(q);
 	frame = rmqueue_direct(q, order, flags);
-	disable_end(q);
+	disable_end_locked(q);
+	mutex_release(&q->pcp_disable_mutex);
 	return frame;
 }
 

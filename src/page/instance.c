@@ -336,6 +336,7 @@ static void fork_child(struct process_member *member)
 	work_fork_child(&q->work);
 	worker_follow(q);
 	fork_done(q, true);
+	drain_fork_child(q);
 	if (q->shared && !MUTANT(fork_child_keeps_frames)) {
 		q->dead = true;
 		mem_forget_shared(q->span_bytes);

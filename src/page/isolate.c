@@ -7,7 +7,9 @@
  * lists and stacks are disabled and drained, so that when the call returns no page of the block is
  * anywhere but in use or in the buddy (B9).  A free that read the old tag cannot push afterwards:
  * the sequence reads the tag again (the guard), and the fence of the drain restarts those that had
- * read it already.
+ * read it already.  All of it is one hold of pcp_disable_mutex, which fork takes, so that no child finds
+ * a block isolated whose pages are still on lists; and so is offlining, so that none finds one isolated for
+ * a thread that it lacks.
  *
  * Offlining: isolate; if the block is then whole, take it out of the buddy, give its memory and
  * its struct pages back, and keep its number on the zone's offline list for growing again.
@@ -108,20 +110,40 @@ static int set_isolate(struct quire *q, uint32_t block, bool isolate)
 	return error;
 }
 
-int quire_isolate_block(struct quire *q, void *addr)
+static int isolate_locked(struct quire *q, uint32_t block)
 {
-	uint32_t block = block_of(q, addr);
 	int error;
 
-	if (q->dead)
-		return -EOWNERDEAD;
-	if (block == BLOCK_NONE)
-		return -EINVAL;
+	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
 	error = set_isolate(q, block, true);
 	if (error || MUTANT(isolate_without_drain))
 		return error;
-	drain_disabled(q);
+	if (MUTANT(isolate_lets_fork_in)) {
+		mutex_release(&q->pcp_disable_mutex);
+		mutex_acquire(&q->pcp_disable_mutex);
+	}
+	drain_disabled_locked(q);
 	return 0;
+}
+
+static int refuses(const struct quire *q, uint32_t block)
+{
+	if (q->dead)
+		return -EOWNERDEAD;
+	return block == BLOCK_NONE ? -EINVAL : 0;
+}
+
+int quire_isolate_block(struct quire *q, void *addr)
+{
+	uint32_t block = block_of(q, addr);
+	int error = refuses(q, block);
+
+	if (error)
+		return error;
+	mutex_acquire(&q->pcp_disable_mutex);
+	error = isolate_locked(q, block);
+	mutex_release(&q->pcp_disable_mutex);
+	return error;
 }
 
 int quire_unisolate_block(struct quire *q, void *addr)
@@ -220,21 +242,35 @@ static bool take_offline(struct quire *q, uint32_t block)
 	return taken;
 }
 
-int quire_offline_block(struct quire *q, void *addr)
+static int offline_locked(struct quire *q, uint32_t block)
 {
-	int error = quire_isolate_block(q, addr);
-	bool taken;
+	int error;
 
+	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
+	error = isolate_locked(q, block);
 	if (error)
 		return error;
 	/* Nothing of it is on its way back while the mutex is held. */
 	mutex_acquire(&q->report_mutex);
-	taken = take_offline(q, block_of(q, addr));
+	if (!take_offline(q, block)) {
+		set_isolate_locked(q, block, false);
+		error = -EBUSY;
+	}
 	mutex_release(&q->report_mutex);
-	if (taken)
-		return 0;
-	quire_unisolate_block(q, addr);
-	return -EBUSY;
+	return error;
+}
+
+int quire_offline_block(struct quire *q, void *addr)
+{
+	uint32_t block = block_of(q, addr);
+	int error = refuses(q, block);
+
+	if (error)
+		return error;
+	mutex_acquire(&q->pcp_disable_mutex);
+	error = offline_locked(q, block);
+	mutex_release(&q->pcp_disable_mutex);
+	return error;
 }
 
 /* Takes one whole block offline, or leaves it as it is.  While report_mutex is held a caller that

@@ -52,6 +52,7 @@
 #include "machine/stack.h"
 #include "machine/work.h"
 #include "page/grow.h"
+#include "page/holders.h"
 #include "page/huge.h"
 #include "page/module.h"
 #include "page/state.h"
@@ -240,8 +241,8 @@ struct quire {
 	uint64_t isolated_words[SLOTS_MAX / 64];
 
 	struct mutex pcp_disable_mutex;
-	uint32_t pcp_disabled_nr; /* under pcp_disable_mutex */
-	uint64_t *cpu_meta;	  /* one mapping: pcps, stacks, depots */
+	struct holders pcp_disabled; /* under pcp_disable_mutex */
+	uint64_t *cpu_meta;	     /* one mapping: pcps, stacks, depots */
 	size_t cpu_meta_bytes;
 	struct mutex visit_mutex, report_mutex;
 	struct mutex grow_mutex;
@@ -444,6 +445,9 @@ size_t drain_everything(struct quire *q);
 size_t drain_idle(struct quire *q);
 /* Drained once with everything switched off meanwhile, so that nothing comes back behind it. */
 void drain_disabled(struct quire *q);
+void drain_disabled_locked(struct quire *q);
+/* In a child of fork, with no lock held: what other threads had switched off is on. */
+void drain_fork_child(struct quire *q);
 uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags);
 /* Benches and tests: hold one CPU's lock with its stacks closed, so that its users are refused. */
 struct pcp *page_pcp_hold(struct quire *q, unsigned slot);

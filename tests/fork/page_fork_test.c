@@ -32,6 +32,8 @@ enum finding {
 	CHILD_CACHED_LEFT,
 	CHILD_LOST_LEFT,
 	CHILD_NO_WORKER,
+	CHILD_LISTS_OFF,
+	CHILD_LISTS_ON,
 };
 
 static struct {
@@ -307,12 +309,91 @@ static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
 	quire_destroy(scene.q);
 }
 
+/* ---- what is switched off -------------------------------------------------------------------------- */
+
+static uint64_t cached_after_a_free(void)
+{
+	struct quire_page_stat stat;
+
+	quire_free_pages(scene.q, quire_alloc_pages(scene.q, 0, 0), 0);
+	quire_page_stat_read(scene.q, &stat);
+	return stat.cached_pages;
+}
+
+static void child_finds_its_lists_on(void *arg)
+{
+	(void)arg;
+	if (cached_after_a_free() == 0)
+		_exit(CHILD_LISTS_OFF);
+	quire_pcp_enable(scene.q); /* for the thread that is not there */
+	if (cached_after_a_free() == 0)
+		_exit(CHILD_LISTS_OFF);
+	quire_pcp_disable(scene.q);
+	if (cached_after_a_free() != 0)
+		_exit(CHILD_LISTS_ON);
+}
+
+static void child_finds_its_lists_off(void *arg)
+{
+	(void)arg;
+	if (cached_after_a_free() != 0)
+		_exit(CHILD_LISTS_ON);
+	quire_pcp_enable(scene.q);
+	if (cached_after_a_free() == 0)
+		_exit(CHILD_LISTS_OFF);
+}
+
+static void *disables(void *arg)
+{
+	pthread_barrier_t *barrier = arg;
+
+	quire_pcp_disable(scene.q);
+	pthread_barrier_wait(barrier);
+	pthread_barrier_wait(barrier);
+	quire_pcp_enable(scene.q);
+	return NULL;
+}
+
+static void lists_that_another_thread_switched_off_are_on_in_a_child(void **state)
+{
+	pthread_barrier_t barrier;
+	pthread_t thread;
+
+	(void)state;
+	scene_begin(QUIRE_ON);
+	pthread_barrier_init(&barrier, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, disables, &barrier), 0);
+	pthread_barrier_wait(&barrier);
+	expect_life(child_finds_its_lists_on, NULL);
+	quire_pcp_disable(scene.q);
+	expect_life(child_finds_its_lists_off, NULL);
+	quire_pcp_enable(scene.q);
+	assert_u64_eq(cached_after_a_free(), 0);
+	pthread_barrier_wait(&barrier);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(cached_after_a_free() != 0);
+	pthread_barrier_destroy(&barrier);
+	quire_destroy(scene.q);
+}
+
+static void lists_that_the_forking_thread_switched_off_are_off_in_its_child(void **state)
+{
+	(void)state;
+	scene_begin(QUIRE_ON);
+	quire_pcp_disable(scene.q);
+	expect_life(child_finds_its_lists_off, NULL);
+	quire_pcp_enable(scene.q);
+	quire_destroy(scene.q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_worker_begins_again_in_a_child),
 		cmocka_unit_test(a_fork_of_a_single_thread_loses_nothing),
 		cmocka_unit_test(pages_in_other_threads_hands_are_lost_and_counted),
+		cmocka_unit_test(lists_that_another_thread_switched_off_are_on_in_a_child),
+		cmocka_unit_test(lists_that_the_forking_thread_switched_off_are_off_in_its_child),
 		cmocka_unit_test(child_and_parent_go_on_with_sequences),
 		cmocka_unit_test(child_and_parent_go_on_with_locks),
 	};

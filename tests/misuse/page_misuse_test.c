@@ -24,6 +24,7 @@ static const struct misuse misuses[] = {
 	{ "order_too_small", "wrong order" AT(FREE, "2") },
 	{ "order_too_large", "wrong order" AT(FREE, "4") },
 	{ "order_beyond", "wrong order" AT(FREE, "11") },
+	{ "enable_without_disable", "without its pair" AT("quire_pcp_enable", "0") },
 	{ "split_free", "double free" AT("quire_split_pages", "3") },
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
 	{ "percpu_double_free", "double free" AT("quire_free_percpu", "0") },

@@ -70,7 +70,7 @@ static void stock_against(struct sim *sim, struct page_scene *scene, void (*firs
 	check_u64_eq(scene->refused, 0);
 	page_scene_check(scene);
 	quire_page_stat_read(scene->q, &stat);
-	if (scene->q->pcp_disabled_nr != 0)
+	if (scene->q->pcp_disabled.nr != 0)
 		check_u64_eq(stat.cached_pages, 0);
 }
 

@@ -153,3 +153,129 @@ SIM_TEST(visit_under_way_at_fork_is_made_in_the_child, .cpus_nr = 2)
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }
+
+/* ---- what another thread had switched off ---- */
+
+static void disables_and_enables(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	quire_pcp_disable(scene->q);
+	give(scene, scene->page[0], 0);
+	quire_pcp_enable(scene->q);
+}
+
+static void forks_with_lists_on(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	sim_fork_child();
+	check_u64_eq(q->pcp_disabled.nr, 0);
+	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].closed_nr == 0 && !q->zone[0].depot.disabled);
+	quire_pcp_disable(q);
+	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].closed_nr == 1);
+	quire_pcp_enable(q);
+	SIM_CHECK(q->pcp[0].high != 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In whatever step of it the other thread was: the child's lists are on. */
+SIM_TEST(fork_child_of_a_disable, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, disables_and_enables, scene);
+	sim_cpu(sim, 1, forks_with_lists_on, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void forks_with_lists_off(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	quire_pcp_disable(q);
+	quire_pcp_disable(q);
+	sim_fork_child();
+	check_u64_eq(q->pcp_disabled.nr, 2);
+	quire_pcp_enable(q);
+	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].closed_nr == 1 && q->zone[0].depot.disabled);
+	quire_pcp_enable(q);
+	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].closed_nr == 0 && !q->zone[0].depot.disabled);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* What the forking thread switched off stays off in its child, beside another's or not. */
+SIM_TEST(fork_child_keeps_its_own_disables, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, disables_and_enables, scene);
+	sim_cpu(sim, 1, forks_with_lists_off, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+}
+
+/* B9 in a child: if the block is isolated there, none of its pages is on a list or stack. */
+static void forks_beside_isolation(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+	uint32_t block = page_block(q, page_frame(q, scene->page[0]));
+
+	sim_fork_child();
+	for (uint32_t i = 0; i < block_pages(q) && (q->tag[block] & TAG_ISOLATE) != 0; i++)
+		SIM_CHECK((q->state[block_frame(q, block) + i] & STATE_KIND) != STATE_CACHED);
+	check_u64_eq(quire_verify(q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+SIM_TEST(fork_child_of_an_isolation, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	give(scene, scene->page[1], 0);
+	sim_cpu(sim, 0, isolates, scene);
+	sim_cpu(sim, 1, forks_beside_isolation, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void fails_to_offline(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	SIM_CHECK(quire_offline_block(scene->q, scene->page[0]) != 0);
+}
+
+static void forks_beside_offlining(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	sim_fork_child();
+	SIM_CHECK((q->tag[page_block(q, page_frame(q, scene->page[0]))] & TAG_ISOLATE) == 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* A block that could not be taken offline is isolated in no child. */
+SIM_TEST(fork_child_of_offlining, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, fails_to_offline, scene);
+	sim_cpu(sim, 1, forks_beside_offlining, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

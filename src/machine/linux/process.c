@@ -36,6 +36,7 @@
 #include "machine/linux/fence.h"
 #include "machine/linux/object.h"
 #include "machine/linux/system.h"
+#include "machine/linux/thread.h"
 #include "machine/lock.h"
 
 /* Linux has at most 1,024 nodes; a list that names more is not one. */
@@ -191,6 +192,11 @@ unsigned process_cpus_possible(void)
 		store_relaxed(&process.cpus_possible, cpus);
 	}
 	return cpus;
+}
+
+uint64_t process_thread(void)
+{
+	return (uintptr_t)&machine_thread;
 }
 
 unsigned process_cpu(void)

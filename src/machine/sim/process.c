@@ -58,6 +58,11 @@ unsigned process_cpus_possible(void)
 	return sim_opt.cpus_nr;
 }
 
+uint64_t process_thread(void)
+{
+	return sim_run_.current + 1u;
+}
+
 unsigned process_cpu(void)
 {
 	sched_point(POINT_LOAD, current_task(), 1, CALLER_PC);
