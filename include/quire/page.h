@@ -239,7 +239,8 @@ struct quire_page_stat {
 	uint64_t refusals;	  /* allocations refused */
 	uint64_t fork_lost_pages; /* in a child: pages other threads had in their hands */
 	/* Of the process: mappings beyond a few of each instance.  Past the most there is no advice
-	 * about huge pages and no guard that needs a mapping; requests that were refused. */
+	 * about huge pages, no guard that needs a mapping, and no further alias (ENOMEM).  And
+	 * requests that were refused, those of which a purge helped the next attempt included. */
 	uint64_t mappings_max, mappings, mappings_refused;
 };
 
@@ -258,7 +259,8 @@ size_t quire_text_buddyinfo(struct quire *q, char *text, size_t bytes);
 /** quire_text_pagetypeinfo - free runs and blocks by type, in the shape of /proc/pagetypeinfo */
 size_t quire_text_pagetypeinfo(struct quire *q, char *text, size_t bytes);
 
-/** quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo */
+/** quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo; at its end the
+ * process's budget of mappings, as in struct quire_page_stat */
 size_t quire_text_zoneinfo(struct quire *q, char *text, size_t bytes);
 
 #ifdef __cplusplus

@@ -109,6 +109,7 @@ enum mem_mappings {
 	MAPPINGS_FRAMES, /* aliases of frames */
 	MAPPINGS_KINDS_NR,
 };
+#define MAPPINGS_A_GUARD 2u /* it splits the one that it stands in */
 
 struct mem_mappings_stat {
 	uint64_t max; /* all kinds together */
@@ -129,13 +130,14 @@ void mem_mappings_read(struct mem_mappings_stat *stat);
 
 /* Makes every access to a committed range fault, without a mapping of its own where the system can;
  * what was in it is gone.  Costs a flush only if something was.  A guard survives gather_unback();
- * mem_commit() must not meet one.  0 or -ENOMEM. */
-int mem_guard(void *addr, size_t bytes);
+ * mem_commit() must not meet one.  *@mapped: it is a mapping, for which MAPPINGS_A_GUARD were taken;
+ * the caller gives them back when it is out.  0, -ENOMEM, or -ENOSPC if it would be one beyond the
+ * budget. */
+int mem_guard(void *addr, size_t bytes, bool *mapped);
 /* Takes the guards out of a committed range: where they were it reads zero.  0 or -ENOMEM. */
 int mem_unguard(void *addr, size_t bytes);
 /* The same for many ranges, in as few calls as the system allows; each range's error says whether it
  * was done. */
-void mem_guard_ranges(struct mem_range *ranges, unsigned ranges_nr);
 void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr);
 /* Guards cost no mapping. */
 bool mem_guard_works(void);

@@ -6,6 +6,7 @@
  * its pages are "Normal".  Emptying blocks count under their own type.
  */
 #include "base/text.h"
+#include "machine/mem.h"
 #include "page/page.h"
 
 static const char *const type_names[] = { "Unmovable", "Movable", "Reclaimable", "HighAtomic",
@@ -171,6 +172,23 @@ static void put_pagesets(struct text *text, struct quire *q, unsigned zone)
 	}
 }
 
+/* Linux has no such lines: they are behind all that its readers look for. */
+static void put_mappings(struct text *text)
+{
+	struct mem_mappings_stat mappings;
+	uint64_t used = 0, refused = 0;
+
+	mem_mappings_read(&mappings);
+	for (unsigned i = 0; i < MAPPINGS_KINDS_NR; i++) {
+		used += mappings.used[i];
+		refused += mappings.refused[i];
+	}
+	text_put(text, "Process\n");
+	put_line(text, "mappings", used);
+	put_line(text, "mappings_max", mappings.max);
+	put_line(text, "mappings_refused", refused);
+}
+
 size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 {
 	struct text text;
@@ -197,6 +215,7 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 		put_line(&text, "depot", depot_pages(&zone->depot));
 		put_pagesets(&text, q, i);
 	}
+	put_mappings(&text);
 	page_still_end(q);
 	return text.bytes;
 }

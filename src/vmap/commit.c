@@ -13,7 +13,8 @@
  * Guards.  A guard page is a marker in the page table, not a mapping; it is set where nothing is
  * behind the page, and never inside a huge page: in the large region the rest of the 2 MiB behind an
  * area's end is emptied first.  A range that keeps its shape keeps its guard; one that is reused for
- * another number of pages has it moved.
+ * another number of pages has it moved.  Where it would be a mapping and the process's budget has none
+ * left, the area has no guard.
  */
 #include "vmap/vmap.h"
 
@@ -144,24 +145,48 @@ static void empty_tail(struct vmap *v, const struct range *range)
 	gather_finish(&gather);
 }
 
+/* Behind the first @at pages. */
+static int set_guard(struct vmap *v, struct range *range, uint32_t at)
+{
+	int error = mapped_guard(v, range->start + at, 1);
+
+	if (error)
+		return error;
+	range->flags = RANGE_GUARD;
+	fetch_add_relaxed(&v->guards_installed, 1);
+	return 0;
+}
+
+/* There is no mapping for a second guard: the old one gives way.  Another thread may take its place in
+ * the budget; then there is none. */
+static int replace_guard(struct vmap *v, struct range *range, uint32_t from, uint32_t to)
+{
+	int error = mapped_unguard(v, range->start + from, to > from ? to - from : 1);
+
+	if (error)
+		return error;
+	range->flags = 0;
+	(void)set_guard(v, range, to);
+	return 0;
+}
+
 /*
  * The new guard first, so that the end is never open; refused, the old one still stands.  An old one
  * further up may stay: it is nobody's page, and goes when the area grows over it, or with the purge.  As
  * a mapping it would be missed.
  */
-static int move_guard(struct vmap *v, const struct range *range, uint32_t from, uint32_t to)
+static int move_guard(struct vmap *v, struct range *range, uint32_t from, uint32_t to)
 {
-	size_t page = (size_t)1 << v->page_shift;
-	char *addr = range_addr(v, range);
-	int error = mem_guard(addr + to * page, page);
+	int error = set_guard(v, range, to);
 
+	if (error == -ENOSPC)
+		return replace_guard(v, range, from, to);
 	if (error)
 		return error;
 	if (to > from)
-		error = mem_unguard(addr + from * page, (to - from) * page);
+		error = mapped_unguard(v, range->start + from, to - from);
 	else if (!mem_guard_works())
-		(void)mem_unguard(addr + from * page, page);
-	fetch_add_relaxed(&v->guards_installed, 1);
+		(void)mapped_unguard(v, range->start + from, 1);
 	return error;
 }
 
@@ -174,7 +199,7 @@ int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable)
 	if (range->flags & RANGE_GUARD) {
 		error = move_guard(v, range, range->usable, usable);
 	} else if (range->flags & RANGE_GUARDED) {
-		error = mem_unguard(range_addr(v, range), (size_t)range->pages << v->page_shift);
+		error = mapped_unguard(v, range->start, range->pages);
 		if (!error)
 			range->flags &= (uint8_t)~RANGE_GUARDED;
 	}
@@ -187,35 +212,31 @@ void vmap_forbid(struct vmap *v, struct range *range)
 {
 	if (!v->guard_freed)
 		return;
-	if (mem_guard(range_addr(v, range), (size_t)range->pages << v->page_shift) == 0)
+	if (mapped_guard(v, range->start, range->pages) == 0)
 		range->flags = RANGE_GUARDED;
 }
 
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request)
 {
-	size_t page = (size_t)1 << v->page_shift;
-	char *addr = range_addr(v, range);
 	int error = 0;
 
 	if (request->fresh && v->huge)
 		dense_advise(v, range, request);
 	if (request->move_due) {
 		error = move_guard(v, range, request->old_usable, range->usable);
-		/* Refused, it stands where nobody will know of. */
-		range->flags = error ? RANGE_GUARDED : RANGE_GUARD;
+		if (error) /* it stands where nobody will know of */
+			range->flags = RANGE_GUARDED;
 	}
 	if (!error && request->unguard_due) {
-		error = mem_unguard(addr, range->pages * page);
+		error = mapped_unguard(v, range->start, range->pages);
 		range->flags = error ? RANGE_GUARDED : 0;
 	}
 	if (!error && request->guard_due) {
 		if (!request->fresh && v->huge)
 			empty_tail(v, range);
-		error = mem_guard(addr + range->usable * page, page);
-		if (!error) {
-			range->flags = RANGE_GUARD;
-			fetch_add_relaxed(&v->guards_installed, 1);
-		}
+		error = set_guard(v, range, range->usable);
+		if (error == -ENOSPC)
+			error = 0; /* the area does without */
 	}
 	return error;
 }

@@ -77,7 +77,7 @@ static struct mapping *mapping_of(struct resort *resort)
 }
 
 /* Takes back what an attempt had mapped, which holds mappings too. */
-static void unmap_partly(const struct vmap *v, struct mapping *mapping)
+static void unmap_partly(struct vmap *v, struct mapping *mapping)
 {
 	struct mem_range one;
 	struct gather gather;
@@ -86,18 +86,22 @@ static void unmap_partly(const struct vmap *v, struct mapping *mapping)
 	gather_unmap_frames(&gather, mapping->addr, mapping->count << v->page_shift);
 	gather_finish(&gather);
 	mapping->dirty = !gather_gave_back(&gather, mapping->addr);
+	if (!mapping->dirty)
+		mapped_forget_frames(v, page_at(v, mapping->addr), (uint32_t)mapping->count);
 }
 
 static int map_attempt(struct vmap *v, struct resort *resort)
 {
 	struct mapping *mapping = mapping_of(resort);
-	int error = -ENOMEM;
+	int error;
 
 	if (mapping->dirty)
 		unmap_partly(v, mapping);
-	if (!mapping->dirty)
-		error = mem_map_frames(mapping->addr, mapping->pages, mapping->count,
-				       (size_t)1 << v->page_shift);
+	if (mapping->dirty ||
+	    !mapped_take_frames(v, page_at(v, mapping->addr), mapping->pages, mapping->count))
+		return -ENOMEM;
+	error = mem_map_frames(mapping->addr, mapping->pages, mapping->count,
+			       (size_t)1 << v->page_shift);
 	if (error)
 		unmap_partly(v, mapping);
 	return error;
@@ -188,6 +192,8 @@ static uint32_t keep_refused(struct vmap *v, const struct gather *gather, uint32
 
 		chain = range_at(v, index)->next;
 		if (gather_gave_back(gather, range_addr(v, range_at(v, index)))) {
+			mapped_forget_frames(v, range_at(v, index)->start,
+					     range_at(v, index)->pages);
 			*link = index;
 			link = &range_at(v, index)->next;
 		} else {

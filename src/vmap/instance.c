@@ -193,6 +193,7 @@ static void fini(struct quire_module *module)
 	struct vmap *v = vmap_of(module);
 
 	ram_fini(v);
+	mapped_forget_all(v);
 	huge_fini(&v->advice);
 	release(v);
 	mem_release(v, handle_bytes());
@@ -250,6 +251,7 @@ static void fork_done(struct quire_module *module, bool child)
 		v->fast_bytes_most = 0;
 		v->fast_bytes_end = 0;
 		v->span_bytes = 0;
+		mapped_forget_all(v); /* nothing of the span was copied */
 	}
 	mutex_release(&v->commit_mutex);
 	mutex_release(&v->purge_mutex);

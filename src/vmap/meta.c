@@ -4,12 +4,13 @@
  *
  * All of it can be read from the start and reads zero, so that any address may be looked up.  It can be
  * written where areas lie, in steps of 64 MiB of the span, which with pages of 4 KiB are 64 KiB of map
- * and a page each of heads and states: the whole would be 100 MB for a limit of 24 GiB, which strict
+ * and a page each of the others: the whole would be 100 MB for a limit of 24 GiB, which strict
  * overcommit and RLIMIT_DATA charge at once and mlockall() populates.
  *
  *   map       written where a range begins that is not FREE
  *   heads     levels 0 and 1 likewise; those above are one page for 64 GiB and written from the start
  *   section   written when a section is committed
+ *   mapped    written where a guard is a mapping, or frames are
  *
  * A range that is not FREE has all its steps ready, since it may be cut anywhere.  So a step is made
  * ready before a range is taken from the free ones: they are looked at under the lock, which is let go
@@ -26,6 +27,12 @@
 static unsigned step_page_shift(const struct vmap *v)
 {
 	return STEP_SHIFT - v->page_shift;
+}
+
+/* A word for 32 pages: mapped.c. */
+static size_t mapped_bytes(uint32_t pages)
+{
+	return ((size_t)pages + 31) / 32 * sizeof(uint64_t);
 }
 
 /* Commits whole system pages around a part of an array. */
@@ -53,10 +60,11 @@ int meta_reserve(struct vmap *v)
 	size_t map = round_up((size_t)v->span_pages * sizeof(uint32_t), page);
 	size_t heads = round_up(heads_bytes(v->span_pages), page);
 	size_t sections = round_up((v->span_bytes >> SECTION_SHIFT) + 1, page);
+	size_t mapped = round_up(mapped_bytes(v->span_pages), page);
 	size_t ranges = round_up(GATHER_RANGES * sizeof(struct mem_range), page);
 	size_t vector = round_up(GATHER_RANGES * sizeof(struct mem_vector), page);
 	size_t steps = round_up((v->span_bytes >> STEP_SHIFT) + 1, page);
-	size_t read = map + heads + sections;
+	size_t read = map + heads + sections + mapped;
 
 	v->meta_bytes = read + ranges + vector + steps;
 	v->meta = mem_reserve(v->meta_bytes, page, "quire-area-map");
@@ -65,6 +73,7 @@ int meta_reserve(struct vmap *v)
 	v->map = (uint32_t *)(void *)v->meta;
 	heads_place(v, (uint64_t *)(void *)(v->meta + map));
 	v->section = (uint8_t *)(v->meta + map + heads);
+	v->mapped = (uint64_t *)(void *)(v->meta + map + heads + sections);
 	v->ranges = (struct mem_range *)(void *)(v->meta + read);
 	v->vector = (struct mem_vector *)(void *)(v->meta + read + ranges);
 	v->step_ready = (uint8_t *)(v->meta + read + ranges + vector);
@@ -106,6 +115,9 @@ static int make_step_ready(struct vmap *v, uint32_t step)
 	if (!error)
 		error = commit_part(v->section, first >> (SECTION_SHIFT - v->page_shift),
 				    ((end - 1) >> (SECTION_SHIFT - v->page_shift)) + 1);
+	if (!error)
+		error = commit_part(v->mapped, first / 32 * sizeof(uint64_t),
+				    mapped_bytes((uint32_t)end));
 	return error;
 }
 

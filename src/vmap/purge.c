@@ -135,6 +135,13 @@ static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint3
 	bool all;
 
 	mem_unguard_ranges(gather->ranges, gather->ranges_nr);
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		const struct mem_range *one = &gather->ranges[i];
+
+		if (one->error == 0)
+			mapped_forget_guards(v, page_at(v, one->addr),
+					     (uint32_t)(one->bytes >> v->page_shift));
+	}
 	all = !any_refused(gather);
 	for (; chain != end; chain = range_at(v, chain)->next) {
 		if (all || gather_gave_back(gather, range_addr(v, range_at(v, chain))))

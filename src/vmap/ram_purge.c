@@ -129,14 +129,15 @@ static void add_block(const struct vmap *v, struct gather *gather, struct ram_bl
 }
 
 /* What was refused will be tried again. */
-static void finish(const struct vmap *v, struct ram *ram, struct gather *gather)
+static void finish(struct vmap *v, struct ram *ram, struct gather *gather)
 {
 	gather_finish(gather);
 	for (unsigned i = 0; i < gather->ranges_nr; i++) {
 		const struct mem_range *range = &gather->ranges[i];
-		uint32_t page =
-			(uint32_t)(((uintptr_t)range->addr - (uintptr_t)v->base) >> v->page_shift);
+		uint32_t page = page_at(v, range->addr);
 
+		if (range->error == 0)
+			mapped_forget_frames(v, page, (uint32_t)(range->bytes >> v->page_shift));
 		for (size_t n = 0; range->error != 0 && n < range->bytes >> v->page_shift; n++) {
 			uint32_t index, at = (page + (uint32_t)n) % ram->block_pages;
 			struct ram_block *block =

@@ -209,8 +209,11 @@ struct vmap {
 	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
 
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
-	uint8_t *step_ready;	   /* meta.c; atomic.  Written under commit_mutex */
-	uint32_t sections_ready;   /* under commit_mutex */
+	uint64_t *mapped;	   /* mapped.c: two bits a page; atomic */
+	uint64_t mapped_guards,
+		mapped_frames;	 /* atomic, relaxed: taken of the process's mappings */
+	uint8_t *step_ready;	 /* meta.c; atomic.  Written under commit_mutex */
+	uint32_t sections_ready; /* under commit_mutex */
 	uint8_t *section; /* by section: enum huge_kind; atomic.  Made usable under commit_mutex */
 	uint64_t block_maps; /* atomic, relaxed */
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
@@ -241,6 +244,11 @@ static inline void range_set_state(struct range *range, enum range_state state)
 static inline void range_count_use(struct range *range)
 {
 	store_relaxed(&range->uses, range->uses + 1);
+}
+
+static inline uint32_t page_at(const struct vmap *v, const void *addr)
+{
+	return (uint32_t)(((uintptr_t)addr - (uintptr_t)v->base) >> v->page_shift);
 }
 
 static inline uint32_t range_end(const struct range *range)
@@ -346,6 +354,20 @@ int meta_make_ready(struct vmap *v, uint32_t first, uint32_t end);
 /* The same, taking commit_mutex.  0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
 int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags);
 
+/* ---- mapped.c: guards and frames within the process's budget of mappings ---- */
+/* mem_guard() and mem_unguard() by page, in ranges of the caller's.  -ENOSPC: the guard would be a mapping
+ * beyond the budget. */
+int mapped_guard(struct vmap *v, uint32_t page, uint32_t n);
+int mapped_unguard(struct vmap *v, uint32_t page, uint32_t n);
+/* Gives back what guards on pages [page, page + n) were; they have been taken out. */
+void mapped_forget_guards(struct vmap *v, uint32_t page, uint32_t n);
+/* Takes the mappings that frames at @page will be; false if the budget has not so many. */
+bool mapped_take_frames(struct vmap *v, uint32_t page, void *const *frames, size_t n);
+/* Gives them back; they have been unmapped. */
+void mapped_forget_frames(struct vmap *v, uint32_t page, uint32_t n);
+/* The span is gone. */
+void mapped_forget_all(struct vmap *v);
+
 /* ---- commit.c ---- */
 int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
 /* No huge page in the block around @page, of which a part goes.  True if there may be one now. */
@@ -355,7 +377,7 @@ int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
 /* guard:freed: a freed range keeps no memory, and every access to it faults, as far as the system
  * lets it. */
 void vmap_forbid(struct vmap *v, struct range *range);
-/* Sets guards as the request says; 0 or -errno. */
+/* Sets guards as the request says; none that would be a mapping beyond the budget.  0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
 
 /* ---- dense.c: where huge pages stand ---- */

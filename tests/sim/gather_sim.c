@@ -177,13 +177,14 @@ SIM_TEST(gather_refused_range_is_left_alone, .explore = SIM_ALL_SCHEDULES, .pree
 static void guards_one(void *arg)
 {
 	struct gather_scene *scene = arg;
+	bool mapped;
 
-	check_u64_eq(mem_guard(scene->pages + PAGE, PAGE), 0);
+	check_u64_eq(mem_guard(scene->pages + PAGE, PAGE, &mapped), 0);
 	SIM_CHECK(sim_frame_of(0, scene->pages + PAGE) == NULL);
 	check_u64_eq(mem_unguard(scene->pages, 4 * PAGE), 0);
 	SIM_CHECK(sim_frame_of(0, scene->pages + PAGE) == scene->pages + PAGE);
 	touch(scene);
-	check_u64_eq(mem_guard(scene->pages, PAGE), 0);
+	check_u64_eq(mem_guard(scene->pages, PAGE, &mapped), 0);
 	touch(scene);
 }
 

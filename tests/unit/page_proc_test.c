@@ -202,6 +202,19 @@ static void zoneinfo_has_linuxs_fields(void **state)
 	}
 }
 
+static void zoneinfo_ends_with_the_budget_of_mappings(void **state)
+{
+	struct quire *q = with_pages(state);
+	struct quire_page_stat stat;
+
+	quire_text_zoneinfo(q, text, sizeof(text));
+	assert_int_equal(quire_page_stat_read(q, &stat), 0);
+	assert_true(stat.mappings_max != 0);
+	assert_u64_eq(zoneinfo_value("mappings", 0), stat.mappings);
+	assert_u64_eq(zoneinfo_value("mappings_max", 0), stat.mappings_max);
+	assert_u64_eq(zoneinfo_value("mappings_refused", 0), stat.mappings_refused);
+}
+
 static void zoneinfo_shows_each_cpus_lists(void **state)
 {
 	struct quire *q = with_pages(state);
@@ -231,6 +244,7 @@ int main(void)
 		PAGE_TEST(pagetypeinfo_has_a_line_a_type),
 		PAGE_TEST(pagetypeinfo_counts_blocks_by_type),
 		PAGE_TEST(zoneinfo_has_linuxs_fields),
+		PAGE_TEST(zoneinfo_ends_with_the_budget_of_mappings),
 		PAGE_TEST(zoneinfo_shows_each_cpus_lists),
 	};
 

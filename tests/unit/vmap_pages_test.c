@@ -12,6 +12,7 @@
 #include <quire/page.h>
 
 #include "machine/linux/backing.h"
+#include "machine/linux/mappings.h"
 #include "machine/linux/sanitizer.h"
 #include "vmap/ram.h"
 
@@ -457,13 +458,14 @@ static void refused_unmapping_is_tried_again(void **state)
 	quire_vm_unmap_ram(q, keeps, 1);
 }
 
-/* Every second page, so that each is a mapping of the system's. */
+/* Every second page, so that each is a mapping of the system's; it refuses, not our budget. */
 static void map_to_the_bound(void *arg)
 {
 	struct quire *q = arg;
 	void *list[PAGES_NR], *addr[1024];
 	unsigned n = 0;
 
+	mappings_set_system_max(UINT32_MAX);
 	for (unsigned i = 0; i < PAGES_NR; i++)
 		list[i] = pages[i * 2 % PAGES_NR + i * 2 / PAGES_NR];
 	while (n < 1024 && (addr[n] = quire_vmap(q, list, PAGES_NR, 0)) != NULL)

@@ -5,7 +5,7 @@
  * A guard is a marker in the page table (Linux 6.13): no mapping of its own, so a process may have
  * millions.  Whether the kernel knows it is asked once in a process, on a good page of our own.
  * Where it does not, and in locked memory, which takes no markers, a guard is a mapping without
- * access, of which a process has 65,530.  As soon as there has been one of those, guards are taken
+ * access, of which a process has 65,530; so those have a budget (mappings.c).  As soon as there has been one of those, guards are taken
  * out in both ways.
  */
 #include "machine/mem.h"
@@ -91,16 +91,33 @@ static int forbid(void *addr, size_t bytes)
 	return 0;
 }
 
-int mem_guard(void *addr, size_t bytes)
+/* A guard that is a mapping of its own, if there may be one more. */
+static int map_guard(void *addr, size_t bytes)
+{
+	int error;
+
+	if (!mem_mappings_take(MAPPINGS_GUARDS, MAPPINGS_A_GUARD))
+		return -ENOSPC;
+	error = forbid(addr, bytes);
+	if (error == 0)
+		return 0;
+	mem_mappings_give(MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
+	return -ENOMEM;
+}
+
+int mem_guard(void *addr, size_t bytes, bool *mapped)
 {
 	int error = -EINVAL;
 
 	check_range(addr, bytes);
 	if (mem_guard_works())
 		error = advise(addr, bytes, BACKING_GUARD_INSTALL);
-	if (error == -EINVAL)
-		error = forbid(addr, bytes);
-	return error == 0 ? 0 : -ENOMEM;
+	*mapped = error == -EINVAL;
+	if (!*mapped)
+		return error == 0 ? 0 : -ENOMEM;
+	error = map_guard(addr, bytes);
+	*mapped = error == 0;
+	return error;
 }
 
 int mem_unguard(void *addr, size_t bytes)
@@ -113,21 +130,6 @@ int mem_unguard(void *addr, size_t bytes)
 	if (error == 0 && load_relaxed(&has_mappings))
 		error = backing_protect(addr, bytes, PROT_READ | PROT_WRITE);
 	return error == 0 ? 0 : -ENOMEM;
-}
-
-void mem_guard_ranges(struct mem_range *ranges, unsigned ranges_nr)
-{
-	struct gather gather = { .ranges = ranges, .ranges_nr = ranges_nr };
-	bool works = mem_guard_works();
-
-	for (unsigned i = 0; i < ranges_nr; i++)
-		ranges[i].error = works ? 0 : -EINVAL;
-	if (works && ranges_nr != 0)
-		gather_advise(&gather, BACKING_GUARD_INSTALL);
-	for (unsigned i = 0; i < ranges_nr; i++) {
-		if (ranges[i].error != 0)
-			ranges[i].error = mem_guard(ranges[i].addr, ranges[i].bytes);
-	}
 }
 
 void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr)

@@ -244,20 +244,15 @@ static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 	return 0;
 }
 
-int mem_guard(void *addr, size_t bytes)
+int mem_guard(void *addr, size_t bytes, bool *mapped)
 {
+	*mapped = false;
 	return set_guards(addr, bytes, true, CALLER_PC);
 }
 
 int mem_unguard(void *addr, size_t bytes)
 {
 	return set_guards(addr, bytes, false, CALLER_PC);
-}
-
-void mem_guard_ranges(struct mem_range *ranges, unsigned ranges_nr)
-{
-	for (unsigned i = 0; i < ranges_nr; i++)
-		ranges[i].error = set_guards(ranges[i].addr, ranges[i].bytes, true, CALLER_PC);
 }
 
 void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr)

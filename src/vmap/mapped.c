@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap/mapped.c - what in the span is a mapping of its own, and counted
+ *
+ * A guard that is a mapping, and each run of frames, are taken of the process's budget (machine/mem.h) and
+ * given back when they go.  Ranges are joined and cut between the two, so what is counted is not kept
+ * in their records but by page: a word for 32 pages has for each of them
+ *
+ *   in       lower half: a guard that is a mapping, or a part of one, stands on it
+ *   begins   upper half: something that is counted begins on it
+ *
+ * Bits of a page are written by the owner of its range.  Who takes out the first part of a guard
+ * of many pages makes the page behind begin what is left; its owner may take that out meanwhile, so it is
+ * one compare-and-swap.  Nothing here waits: guards are set in signal handlers.
+ *
+ * A guard counts for two, since it splits the mapping that it stands in; a run of frames for one.
+ */
+#include "vmap/vmap.h"
+
+#include "machine/mem.h"
+
+#define PAGES_A_WORD 32u
+
+static uint64_t in_bits(uint32_t at, uint32_t n)
+{
+	return (((UINT64_C(1) << n) - 1) & UINT32_MAX) << at;
+}
+
+static uint64_t begins_bits(uint32_t at, uint32_t n)
+{
+	return in_bits(at, n) << PAGES_A_WORD;
+}
+
+static uint32_t count_begins(uint64_t word)
+{
+	uint32_t n = 0;
+
+	for (word >>= PAGES_A_WORD; word != 0; word &= word - 1)
+		n++;
+	return n;
+}
+
+/* Clears both bits of pages [page, page + n).  Returns what had begun there. */
+static uint32_t clear(struct vmap *v, uint32_t page, uint32_t n)
+{
+	uint32_t begun = 0;
+
+	while (n != 0) {
+		uint32_t at = page % PAGES_A_WORD;
+		uint32_t some = PAGES_A_WORD - at < n ? PAGES_A_WORD - at : n;
+		uint64_t bits = in_bits(at, some) | begins_bits(at, some);
+		uint64_t *word = &v->mapped[page / PAGES_A_WORD];
+
+		/* Of words that are not ready none is written: they read zero. */
+		if ((load_relaxed(word) & bits) != 0)
+			begun += count_begins(fetch_and_acq_rel(word, ~bits) & bits);
+		page += some;
+		n -= some;
+	}
+	return begun;
+}
+
+static void give(uint64_t *count, enum mem_mappings kind, uint32_t nr)
+{
+	if (nr == 0)
+		return;
+	fetch_sub_relaxed(count, (uint64_t)nr);
+	mem_mappings_give(kind, nr);
+}
+
+/* ---- guards ---- */
+
+/* What is left of a guard behind one that was taken out is counted from here on. */
+static void begin_rest(struct vmap *v, uint32_t page)
+{
+	uint32_t at = page % PAGES_A_WORD;
+	uint64_t *word = &v->mapped[page / PAGES_A_WORD];
+	uint64_t found;
+
+	if (page >= v->span_pages)
+		return;
+	found = load_relaxed(word);
+	if (!(found & in_bits(at, 1)) || (found & begins_bits(at, 1)))
+		return;
+	fetch_add_relaxed(&v->mapped_guards, (uint64_t)MAPPINGS_A_GUARD);
+	mem_mappings_add(MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
+	while ((found & in_bits(at, 1)) && !(found & begins_bits(at, 1))) {
+		if (cas_acq_rel(word, &found, found | begins_bits(at, 1)))
+			return;
+	}
+	give(&v->mapped_guards, MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
+}
+
+static void note_guard(struct vmap *v, uint32_t page, uint32_t n)
+{
+	uint64_t begins = begins_bits(page % PAGES_A_WORD, 1);
+
+	while (n != 0) {
+		uint32_t at = page % PAGES_A_WORD;
+		uint32_t some = PAGES_A_WORD - at < n ? PAGES_A_WORD - at : n;
+
+		fetch_or_acq_rel(&v->mapped[page / PAGES_A_WORD], in_bits(at, some) | begins);
+		begins = 0;
+		page += some;
+		n -= some;
+	}
+}
+
+void mapped_forget_guards(struct vmap *v, uint32_t page, uint32_t n)
+{
+	/* Its range's owner knows of every guard in it. */
+	if (load_relaxed(&v->mapped_guards) == 0)
+		return;
+	begin_rest(v, page + n);
+	give(&v->mapped_guards, MAPPINGS_GUARDS, clear(v, page, n) * MAPPINGS_A_GUARD);
+}
+
+int mapped_guard(struct vmap *v, uint32_t page, uint32_t n)
+{
+	bool mapped = false;
+	int error = mem_guard(v->base + ((size_t)page << v->page_shift), (size_t)n << v->page_shift,
+			      &mapped);
+
+	if (error || !mapped)
+		return error;
+	fetch_add_relaxed(&v->mapped_guards, (uint64_t)MAPPINGS_A_GUARD);
+	mapped_forget_guards(v, page, n);
+	note_guard(v, page, n);
+	return 0;
+}
+
+int mapped_unguard(struct vmap *v, uint32_t page, uint32_t n)
+{
+	int error =
+		mem_unguard(v->base + ((size_t)page << v->page_shift), (size_t)n << v->page_shift);
+
+	if (!error)
+		mapped_forget_guards(v, page, n);
+	return error;
+}
+
+/* ---- frames ---- */
+
+bool mapped_take_frames(struct vmap *v, uint32_t page, void *const *frames, size_t n)
+{
+	uint32_t runs = 0;
+
+	for (size_t i = 0; i < n; i++)
+		runs += i == 0 || frames[i] != (char *)frames[i - 1] + ((size_t)1 << v->page_shift);
+	if (!mem_mappings_take(MAPPINGS_FRAMES, runs))
+		return false;
+	fetch_add_relaxed(&v->mapped_frames, (uint64_t)runs);
+	for (size_t i = 0; i < n; i++, page++) {
+		if (i == 0 || frames[i] != (char *)frames[i - 1] + ((size_t)1 << v->page_shift))
+			fetch_or_acq_rel(&v->mapped[page / PAGES_A_WORD],
+					 begins_bits(page % PAGES_A_WORD, 1));
+	}
+	return true;
+}
+
+void mapped_forget_frames(struct vmap *v, uint32_t page, uint32_t n)
+{
+	give(&v->mapped_frames, MAPPINGS_FRAMES, clear(v, page, n));
+}
+
+/* ---- the end ---- */
+
+void mapped_forget_all(struct vmap *v)
+{
+	give(&v->mapped_guards, MAPPINGS_GUARDS, (uint32_t)load_relaxed(&v->mapped_guards));
+	give(&v->mapped_frames, MAPPINGS_FRAMES, (uint32_t)load_relaxed(&v->mapped_frames));
+}
