@@ -163,6 +163,7 @@ struct pcp {
 	uint8_t home;		/* (c) the zone that is this CPU's node's */
 	uint8_t alloc_factor;	/* (l) 0..BATCH_SCALE_MAX */
 	bool ready;		/* (r) */
+	bool warm;		/* (r) frees may be served by a stack, and tell nobody */
 	uint16_t closed_nr;	/* (l) who keeps the stacks closed */
 	uint16_t draining_nr;	/* (l) of those, drains in progress: a child of fork has none */
 	uint32_t activity;	/* (l) slow paths taken */

@@ -12,6 +12,7 @@ void stacks_close_locked(struct quire *q, struct pcp *pcp);
 void stacks_open_locked(struct quire *q, struct pcp *pcp);
 bool stacks_are_isolated(const struct quire *q, unsigned slot);
 void stacks_cool_locked(struct quire *q, struct pcp *pcp);
+bool stacks_are_cold(const struct quire *q);
 unsigned stacks_take_closed_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n);
 uint32_t stacks_pages(struct quire *q, const struct pcp *pcp);
 void stacks_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);

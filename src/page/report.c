@@ -17,7 +17,7 @@
  * use again within a turn, the decay doubles, to at most 60 s; otherwise it returns by halves.
  * One visit in which nothing was left to do is the last until something is freed.
  */
-#include "page/page.h"
+#include "page/pcp.h"
 
 #include "machine/clock.h"
 #include "machine/mem.h"
@@ -404,7 +404,7 @@ static uint64_t left_to_give(struct quire *q, bool *all_free)
 uint64_t report_visit(struct quire *q, uint64_t now_ns)
 {
 	uint64_t active, left;
-	bool idle, all_free;
+	bool idle, rests, all_free;
 
 	/* Held for the whole visit: whoever waits for it finds no page in our hands. */
 	if (!mutex_try(&q->report_mutex))
@@ -418,9 +418,14 @@ uint64_t report_visit(struct quire *q, uint64_t now_ns)
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		report_zone(q, &q->zone[i], 1, idle || !q->thp);
 	tune_decay(q);
+	/* While a stack is warm, frees may go there and tell nobody.  The fence ends those that began
+	 * before it was cold; what they freed is then counted. */
+	rests = idle && stacks_are_cold(q);
+	if (rests)
+		stacks_fence_all(&q->stacks, q->isolated_cpus);
 	left = left_to_give(q, &all_free);
 	mutex_release(&q->report_mutex);
-	if (left != 0 || !idle)
+	if (left != 0 || !rests)
 		return now_ns + q->decay_ns;
 	return all_free ? WORK_EXIT : WORK_IDLE;
 }

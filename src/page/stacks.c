@@ -137,6 +137,7 @@ void stacks_cool_locked(struct quire *q, struct pcp *pcp)
 {
 	DCHECK(lock_is_held(&pcp->lock));
 	memset(pcp->stack_high, 0, sizeof(pcp->stack_high));
+	store_relaxed(&pcp->warm, false); /* pairs with stacks_are_cold() */
 	if (pcp->closed_nr != 0 || q->stacks.slots_nr == 0 || stacks_are_isolated(q, pcp->slot))
 		return;
 	for (unsigned i = 0; i < STACK_ORDERS_NR; i++) {
@@ -146,6 +147,15 @@ void stacks_cool_locked(struct quire *q, struct pcp *pcp)
 			set_limits(header_of(q, pcp, i, type), low, low);
 		}
 	}
+}
+
+/* Whoever frees next tells the worker.  A hint: a slow path that warms a stack meanwhile does so, too. */
+bool stacks_are_cold(const struct quire *q)
+{
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++)
+		if (load_relaxed(&q->pcp[i].warm))
+			return false;
+	return true;
 }
 
 /* The closer owns top, but stacks_pages() may look at it: relaxed. */
@@ -229,6 +239,7 @@ void stacks_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsign
 	if (high > most)
 		high = most;
 	pcp->stack_high[order_index][type] = (uint16_t)high;
+	store_relaxed(&pcp->warm, true); /* pairs with stacks_are_cold() */
 	low = stack_low(q, pcp->zone, order_index, type);
 	set_limits(header_of(q, pcp, order_index, type), low, low + high);
 }

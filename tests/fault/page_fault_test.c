@@ -496,11 +496,12 @@ static unsigned alloc_with_worker_failing(unsigned nth)
 	backing_fail_after(0, 0);
 	calls = backing_calls_nr() - calls;
 	give_back(0);
-	/* Whatever failed, a later call starts the worker. */
+	/* Whatever failed, a later call starts the worker; the system is asked again after a decay. */
 	for (unsigned i = 0; count_threads() < 2; i++) {
 		assert_true(i < 100);
 		assert_true(take(4, 0));
 		give_back(4);
+		usleep(2000);
 	}
 	stress_assert_conserved(scene.q);
 	destroy();

@@ -356,6 +356,33 @@ static void an_inline_worker_works_in_the_callers(void **state)
 	destroy(q);
 }
 
+/*
+ * A stack that was emptied since the last visit is warm, though nothing is cached, and takes what is
+ * freed next without telling anybody.  So the worker has to come once more before it rests.
+ */
+static void the_worker_rests_only_when_a_free_would_tell(void **state)
+{
+	struct quire *q = *state;
+	unsigned order = q->block_order;
+	void *runs[2];
+	uint64_t now_ns = UINT64_C(1) << 60, due_ns; /* after all that is due */
+
+	for (unsigned i = 0; i < 2; i++)
+		assert_non_null(runs[i] = quire_alloc_pages(q, order, 0));
+	for (unsigned i = 0; i < 2; i++)
+		quire_free_pages(q, runs[i], order);
+	(void)report_run(q, now_ns);
+	for (unsigned i = 0; i < 2; i++)
+		assert_non_null(runs[i] = quire_alloc_pages(q, order, 0));
+	do
+		due_ns = report_run(q, now_ns += q->decay_ns);
+	while (due_ns < WORK_EXIT);
+	assert_true(q->report_due_ns == WORK_IDLE);
+	for (unsigned i = 0; i < 2; i++)
+		quire_free_pages(q, runs[i], order);
+	assert_true(q->report_due_ns != WORK_IDLE);
+}
+
 static void do_nothing(unsigned index, void *arg)
 {
 	(void)index;
@@ -405,6 +432,7 @@ int main(void)
 		PAGE_TEST(the_delay_returns_when_nothing_is_reused),
 		PAGE_TEST(reporting_may_be_off),
 		PAGE_TEST(an_inline_worker_works_in_the_callers),
+		PAGE_TEST(the_worker_rests_only_when_a_free_would_tell),
 		PAGE_TEST(a_worker_thread_works_by_itself_and_ends),
 	};
 
