@@ -223,6 +223,33 @@ int quire_verify(struct quire *q);
 int quire_poll(struct quire *q);
 
 /**
+ * quire_worker_stop - be without the worker's thread until quire_worker_start()
+ * @q:		instance
+ *
+ * For a program that must be of one thread for a moment: unshare(CLONE_NEWUSER), setns().  The thread
+ * finishes its visit and is joined, and when the call returns the system counts it no more.  What is due
+ * stays due, and as with worker:off nobody does it but quire_poll() and quire_release().  Holders nest,
+ * and are counted by thread: in a child of fork those of the forking thread stay (quire_pcp_disable()).
+ * Without a thread (worker:inline, worker:off) it is only counted.
+ *
+ * Returns   0; -EBUSY if the system still counts the thread after a second (a debugger holds it): then
+ *           nothing is stopped.
+ * Context   may wait, for a visit of the worker; not from a signal handler or a handler of
+ *           pthread_atfork(), not with a lock held that the program's allocator takes.
+ * Cost      joins a thread if there is one.
+ * Pair      quire_worker_start(), from any thread.
+ */
+int quire_worker_stop(struct quire *q);
+
+/**
+ * quire_worker_start - pair of quire_worker_stop(); after the last one there is a thread if work is due
+ * @q:		instance
+ *
+ * Context   may wait; not from a signal handler.
+ */
+void quire_worker_start(struct quire *q);
+
+/**
  * quire_cpu - the current CPU, as per-CPU data is indexed
  *
  * Context   anywhere.  A hint as soon as it is returned.

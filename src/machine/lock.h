@@ -31,6 +31,7 @@
 enum lock_rank {
 	RANK_DEFAULT,	   /* mutex: the default instance being made */
 	RANK_INSTANCES,	   /* mutex: the process's list of instances; first at fork */
+	RANK_WORKER,	   /* mutex: an instance's worker being stopped */
 	RANK_MODULES,	   /* mutex: a module's part of an instance being made */
 	RANK_VISIT,	   /* mutex: the worker's visit to an instance; whoever wants it still */
 	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */

@@ -53,6 +53,7 @@ struct work {
 	uint32_t state;	     /* atomic: futex word: none, running, asleep, stopping */
 	uint32_t generation; /* futex word that kicks change */
 	uint64_t handle;     /* the machine's: thread */
+	uint32_t thread_id;  /* the system's, the thread's own until it is joined */
 	void *stack;	     /* and its size, the guard page included */
 	size_t stack_bytes;
 	uint32_t running;  /* atomic: work_poll() lets one caller in */
@@ -74,7 +75,13 @@ void work_kick(struct work *work, uint64_t due_ns);
 uint64_t work_poll(struct work *work);
 /* Stops and joins the thread; nothing runs afterwards. */
 void work_stop(struct work *work);
-/* In the child of a fork: the thread is gone; it is started again by the next work_start().  What it
+/* Stops and joins the thread, if any, and there is none until work_unhold(); what is due stays due, and
+ * callers of work_start() do not do it.
+ * -EBUSY if the system does not forget it in time: then nothing is held.  Holders do not nest, and
+ * come one at a time. */
+int work_hold(struct work *work);
+void work_unhold(struct work *work);
+/* In the child of a fork: the thread is gone; unless held it is started again by the next work_start().  What it
  * had taken in hand is due again. */
 void work_fork_child(struct work *work);
 

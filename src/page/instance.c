@@ -199,6 +199,7 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	q->report_due_ns = WORK_IDLE;
 	q->deferred = FRAME_NONE;
 	nested_init(q);
+	mutex_init(&q->worker_mutex, RANK_WORKER);
 	mutex_init(&q->modules_mutex, RANK_MODULES);
 	mutex_init(&q->pcp_disable_mutex, RANK_PCP_DISABLE);
 	mutex_init(&q->visit_mutex, RANK_VISIT);
@@ -275,6 +276,7 @@ static void fork_prepare(struct process_member *member)
 {
 	struct quire *q = member_quire(member);
 
+	mutex_acquire(&q->worker_mutex);
 	modules_fork_prepare_mutexes(q);
 	mutex_acquire(&q->pcp_disable_mutex);
 	mutex_acquire(&q->report_mutex);
@@ -321,6 +323,7 @@ static void fork_done(struct quire *q, bool child)
 	mutex_release(&q->report_mutex);
 	mutex_release(&q->pcp_disable_mutex);
 	modules_fork_done(q, child);
+	mutex_release(&q->worker_mutex);
 }
 
 static void fork_parent(struct process_member *member)
@@ -337,6 +340,7 @@ static void fork_child(struct process_member *member)
 	worker_follow(q);
 	fork_done(q, true);
 	drain_fork_child(q);
+	worker_fork_child(q);
 	if (q->shared && !MUTANT(fork_child_keeps_frames)) {
 		q->dead = true;
 		mem_forget_shared(q->span_bytes);

@@ -255,6 +255,8 @@ struct quire {
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct work work;
+	struct mutex worker_mutex;
+	struct holders worker_stopped; /* under worker_mutex */
 	bool looks;		 /* atomic: allocations look whether something is due: worker.c */
 	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
 	struct report *report_room; /* (c) report.c's, under report_mutex */
@@ -473,6 +475,8 @@ void report_kick(struct quire *q);
 void report_wait(struct quire *q);
 
 /* ---- worker.c ---- */
+/* In a child of fork, with no lock held: what other threads had stopped may start. */
+void worker_fork_child(struct quire *q);
 void worker_follow(struct quire *q);
 
 /* ---- verify.c ---- */

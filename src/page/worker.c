@@ -73,3 +73,39 @@ void module_look(struct quire *q, unsigned flags)
 	if (due_ns < WORK_EXIT && clock_now_ns() >= due_ns)
 		module_start_worker(q, flags);
 }
+
+/* ---- without it for a moment ---- */
+
+int quire_worker_stop(struct quire *q)
+{
+	int error = 0;
+
+	mutex_acquire(&q->worker_mutex);
+	if (q->worker_stopped.nr == 0)
+		error = work_hold(&q->work);
+	if (!error)
+		(void)holders_add(&q->worker_stopped);
+	mutex_release(&q->worker_mutex);
+	worker_follow(q);
+	return error;
+}
+
+void quire_worker_start(struct quire *q)
+{
+	mutex_acquire(&q->worker_mutex);
+	if (holders_drop(&q->worker_stopped, "quire_worker_start") ||
+	    MUTANT(worker_started_by_the_first))
+		work_unhold(&q->work);
+	mutex_release(&q->worker_mutex);
+	/* A hint; pairs with kicks. */
+	if (load_relaxed(&q->work.due_ns) < WORK_EXIT && !MUTANT(worker_start_calls_nobody))
+		call(q, WORK_CALLER_WAITS);
+}
+
+void worker_fork_child(struct quire *q)
+{
+	mutex_acquire(&q->worker_mutex);
+	if (holders_fork_child(&q->worker_stopped))
+		work_unhold(&q->work);
+	mutex_release(&q->worker_mutex);
+}

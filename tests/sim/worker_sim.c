@@ -68,3 +68,82 @@ SIM_TEST(inline_work_is_found_by_fast_callers, .explore = SIM_ALL_SCHEDULES, .pr
 	SIM_CHECK(stat.reported_total_pages >= 512);
 	page_scene_check(scene);
 }
+
+/* ---- stopped for a moment ---- */
+
+/* sim/work.c: held. */
+#define STATE_HELD 4u
+
+static void stops_and_starts(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_worker_stop(scene->q), 0);
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	give(scene, scene->page[0], 0);
+	calls(scene);
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	quire_worker_start(scene->q);
+}
+
+static void stops_and_starts_too(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_worker_stop(scene->q), 0);
+	calls(scene);
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	quire_worker_start(scene->q);
+}
+
+/* Until the last that stopped it has started it, and whoever calls. */
+SIM_TEST(stopped_worker_stays_stopped, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, stops_and_starts, scene);
+	sim_cpu(sim, 1, stops_and_starts_too, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->worker_stopped.nr, 0);
+	SIM_CHECK(scene->q->work.state != STATE_HELD);
+}
+
+static void starts_with_work_due(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_worker_stop(scene->q), 0);
+	work_kick(&scene->q->work, 2 * DECAY_NS);
+	quire_worker_start(scene->q);
+	SIM_CHECK(scene->q->work.state != 0);
+}
+
+SIM_TEST(stopped_worker_comes_back, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, starts_with_work_due, scene);
+	sim_run(sim);
+}
+
+static void forks_beside_a_stop(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(scene->q->work.state, 0);
+	calls(scene);
+	SIM_CHECK(scene->q->work.state != 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In whatever step of it the other thread was: the child may have a worker. */
+SIM_TEST(fork_child_of_a_stopped_worker, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, stops_and_starts, scene);
+	sim_cpu(sim, 1, forks_beside_a_stop, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

@@ -102,6 +102,8 @@ static void drains_and_polls(void *arg)
 	(void)arg;
 	quire_drain_all(scene.q);
 	quire_poll(scene.q);
+	quire_worker_stop(scene.q);
+	quire_worker_start(scene.q);
 }
 
 static void isolates(void *arg)

@@ -2,7 +2,10 @@
 /* page_worker_test.c - what was freed goes back whoever calls, and with whichever calls */
 #include "quire_test.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/page.h>
@@ -140,6 +143,102 @@ static void frees_make_the_thread_where_allocations_may_not(void **state)
 	quire_destroy(q);
 }
 
+/* ---- without it for a moment ---- */
+
+static void start_the_worker(struct quire *q)
+{
+	quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
+	quire_drain_all(q);
+	CHECK(q->work.stack != NULL);
+}
+
+/* Seen at once, with no wait: the call returns when the system has forgotten the thread. */
+static void a_stopped_worker_is_no_thread(void **state)
+{
+	struct quire *q = make(QUIRE_WORKER_THREAD);
+	size_t threads = count_threads();
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		start_the_worker(q);
+		assert_int_equal(quire_worker_stop(q), 0);
+		assert_u64_eq(count_threads(), threads);
+		quire_worker_start(q);
+	}
+	quire_destroy(q);
+}
+
+static void a_stopped_worker_gives_nothing_back_until_it_is_started(void **state)
+{
+	struct quire *q = make(QUIRE_WORKER_THREAD);
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(quire_worker_stop(q), 0);
+	assert_int_equal(quire_worker_stop(q), 0);
+	before = given_back_bytes(q);
+	write_and_free(q);
+	quire_drain_all(q);
+	usleep(5 * DECAY_MS * 1000);
+	quire_worker_start(q);
+	write_and_free(q);
+	assert_null(q->work.stack);
+	assert_u64_eq(given_back_bytes(q), before);
+	quire_worker_start(q);
+	assert_non_null(q->work.stack);
+	for (unsigned ms = 0; ms < 5000 && given_back_bytes(q) < before + MIB(8); ms++)
+		usleep(1000);
+	assert_true(given_back_bytes(q) >= before + MIB(8));
+	quire_destroy(q);
+}
+
+static void destroys_while_stopped(void **state)
+{
+	struct quire *q = make(QUIRE_WORKER_THREAD);
+
+	(void)state;
+	start_the_worker(q);
+	assert_int_equal(quire_worker_stop(q), 0);
+	quire_destroy(q);
+}
+
+static void child_makes_a_namespace(void *arg)
+{
+	struct quire *q = arg;
+
+	start_the_worker(q);
+	CHECK(unshare(CLONE_NEWUSER) != 0); /* two threads */
+	CHECK(quire_worker_stop(q) == 0);
+	CHECK_VALUES(unshare(CLONE_NEWUSER) == 0, errno, 0);
+	quire_worker_start(q);
+	start_the_worker(q);
+}
+
+static bool may_make_a_namespace(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(unshare(CLONE_NEWUSER) != 0);
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void a_program_may_make_a_user_namespace_while_it_is_stopped(void **state)
+{
+	struct quire *q;
+
+	(void)state;
+	if (MACHINE_TSAN || !may_make_a_namespace()) {
+		print_message("SKIPPED: no user namespace may be made here\n");
+		skip();
+	}
+	q = make(QUIRE_WORKER_THREAD);
+	for (unsigned i = 0; i < 20; i++)
+		expect_life(child_makes_a_namespace, q);
+	quire_destroy(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +247,10 @@ int main(void)
 		cmocka_unit_test(inline_work_is_found_by_pairs_of_objects),
 		cmocka_unit_test(inline_work_makes_no_thread),
 		cmocka_unit_test(frees_make_the_thread_where_allocations_may_not),
+		cmocka_unit_test(a_stopped_worker_is_no_thread),
+		cmocka_unit_test(a_stopped_worker_gives_nothing_back_until_it_is_started),
+		cmocka_unit_test(destroys_while_stopped),
+		cmocka_unit_test(a_program_may_make_a_user_namespace_while_it_is_stopped),
 	};
 
 	return cmocka_run_group_tests_name("page_worker", tests, NULL, NULL);

@@ -26,6 +26,7 @@ static _Thread_local struct rank_held held[RANKS_NR];
 static const char *const rank_names[RANKS_NR] = {
 	[RANK_DEFAULT] = "DEFAULT",
 	[RANK_INSTANCES] = "INSTANCES",
+	[RANK_WORKER] = "WORKER",
 	[RANK_MODULES] = "MODULES",
 	[RANK_PERCPU_ALLOC] = "PERCPU_ALLOC",
 	[RANK_VMAP_PURGE] = "VMAP_PURGE",

@@ -16,6 +16,8 @@
  *   RUNNING, ASLEEP,   work_stop                                          STOPPING   stopper
  *     EXITED
  *   STOPPING           joined                                             NONE       stopper
+ *   NONE, STOPPING     work_hold; the old thread is joined and gone       HELD       holder
+ *   HELD               work_unhold                                        NONE       holder
  *
  * A thread that has not been joined keeps its handle and its stack; whoever leaves EXITED or enters
  * STOPPING joins it and unmaps the stack.
@@ -44,6 +46,7 @@
 #include "machine/linux/futex.h"
 #include "machine/linux/guest.h"
 #include "machine/linux/sanitizer.h"
+#include "machine/linux/system.h"
 #include "machine/mem.h"
 
 enum {
@@ -53,7 +56,12 @@ enum {
 	STATE_ASLEEP,
 	STATE_EXITED,
 	STATE_STOPPING,
+	STATE_HELD,
 };
+
+/* A thread that was joined is the kernel's for some 10 us more; longer only where a tracer holds it. */
+#define GONE_WAIT_NS  UINT64_C(1000000000)
+#define GONE_PAUSE_NS UINT64_C(20000)
 
 /*
  * The thread calls madvise in batches, 2 KiB of vector each, under perhaps ten frames: 16 KiB are
@@ -171,6 +179,7 @@ static void *thread_main(void *arg)
 {
 	struct work *work = arg;
 
+	work->thread_id = (uint32_t)SYSTEM_CALL(SYS_gettid);
 	guest_settle(work->isolated_cpus, work->isolated_words);
 	/* Until the starter has stored our handle nobody could join us. */
 	while (load_acquire(&work->state) == STATE_STARTING)
@@ -278,12 +287,29 @@ static int thread_make(struct work *work)
 	return error;
 }
 
-static void thread_join(struct work *work)
+/* libc joins a thread when the kernel has let go of its memory; it counts as one until a little later.
+ * A filter that refuses the question is taken for an answer. */
+static int thread_await_gone(struct work *work)
+{
+	uint64_t end_ns = clock_now_ns() + GONE_WAIT_NS, now_ns;
+
+	while (SYSTEM_CALL(SYS_tgkill, (long)getpid(), (long)work->thread_id, 0L) == 0) {
+		now_ns = clock_now_ns();
+		if (now_ns > end_ns)
+			return -EBUSY;
+		futex_wait_until(&work->state, load_acquire(&work->state), now_ns + GONE_PAUSE_NS);
+	}
+	return 0;
+}
+
+/* -EBUSY if the system still counts the thread, which is ours no more. */
+static int thread_join(struct work *work)
 {
 	int error = pthread_join((pthread_t)work->handle, NULL);
 
 	CHECK_VALUES(error == 0, error, work->handle);
 	stack_unmap(work);
+	return thread_await_gone(work);
 }
 
 /* A filter or a limit that refused one thread refuses the next: callers work until retry_ns. */
@@ -345,7 +371,7 @@ static void thread_want(struct work *work, enum work_caller caller)
 	if (!move(work, state, STATE_STARTING))
 		return;
 	if (state == STATE_EXITED)
-		thread_join(work);
+		(void)thread_join(work);
 	thread_start(work);
 }
 
@@ -383,7 +409,7 @@ static bool stop_begin(struct work *work)
 	for (;;) {
 		uint32_t state = load_acquire(&work->state);
 
-		if (state == STATE_NONE)
+		if (state == STATE_NONE || state == STATE_HELD)
 			return false;
 		if (state == STATE_STARTING)
 			futex_wait(&work->state, STATE_STARTING);
@@ -392,17 +418,47 @@ static bool stop_begin(struct work *work)
 	}
 }
 
+static int stop_finish(struct work *work)
+{
+	CHECK(!pthread_equal(pthread_self(), (pthread_t)work->handle));
+	(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
+	futex_wake_all(&work->generation);
+	return thread_join(work);
+}
+
 void work_stop(struct work *work)
 {
 	if (stop_begin(work)) {
-		CHECK(!pthread_equal(pthread_self(), (pthread_t)work->handle));
-		(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
-		futex_wake_all(&work->generation);
-		thread_join(work);
+		(void)stop_finish(work);
 		store_release(&work->state, (uint32_t)STATE_NONE);
 	}
 	CHECK(load_acquire(&work->running) == 0);
 	store_relaxed(&work->due_ns, (uint64_t)WORK_IDLE);
+}
+
+int work_hold(struct work *work)
+{
+	int error;
+
+	if (work->mode != WORK_THREAD)
+		return 0;
+	while (!move(work, STATE_NONE, STATE_HELD)) {
+		CHECK(load_acquire(&work->state) != STATE_HELD);
+		if (!stop_begin(work))
+			continue; /* whoever started it got none */
+		error = stop_finish(work);
+		store_release(&work->state, (uint32_t)(error ? STATE_NONE : STATE_HELD));
+		if (error)
+			return error;
+		break;
+	}
+	note_attempt(work, false); /* callers do no work either */
+	return 0;
+}
+
+void work_unhold(struct work *work)
+{
+	(void)move(work, STATE_HELD, STATE_NONE);
 }
 
 /*
@@ -416,7 +472,8 @@ void work_fork_child(struct work *work)
 	if (load_relaxed(&work->running) != 0)
 		(void)due_lower(work, 0);
 	store_relaxed(&work->running, UINT32_C(0));
-	store_relaxed(&work->state, (uint32_t)STATE_NONE);
+	if (load_relaxed(&work->state) != STATE_HELD)
+		store_relaxed(&work->state, (uint32_t)STATE_NONE);
 	/* The child may have what its parent was refused. */
 	note_attempt(work, false);
 }

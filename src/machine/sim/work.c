@@ -3,7 +3,7 @@
  * work.c - the worker of an instance, as a task that the scheduler may let run when it is due
  *
  * A worker sleeps until its due time; since time jumps to whoever runs next, the scheduler decides
- * how late it is.  state: 0 none, 1 asleep or running, 2 stopping.
+ * how late it is.  state: 0 none, 1 asleep or running, 2 stopping, 3 the same for work_hold(), 4 held.
  */
 #include "machine/clock.h"
 #include "machine/sim/internal.h"
@@ -13,6 +13,8 @@ enum {
 	WORKER_NONE,
 	WORKER_THERE,
 	WORKER_STOPPING,
+	WORKER_HOLDING,
+	WORKER_HELD,
 };
 
 uint64_t clock_now_ns(void)
@@ -74,7 +76,7 @@ static void worker(void *arg)
 {
 	struct work *work = arg;
 
-	while (work->state != WORKER_STOPPING) {
+	while (work->state == WORKER_THERE) {
 		if (work->due_ns > sim_run_.now_ns) {
 			sched_sleep(work->due_ns, 0);
 			continue;
@@ -82,7 +84,7 @@ static void worker(void *arg)
 		if (turn(work) == WORK_EXIT && work->due_ns == WORK_IDLE)
 			break;
 	}
-	set_state(work, WORKER_NONE);
+	set_state(work, work->state == WORKER_HOLDING ? WORKER_HELD : WORKER_NONE);
 	sched_wake(work);
 }
 
@@ -151,30 +153,54 @@ uint64_t work_poll(struct work *work)
 	return work->due_ns;
 }
 
-void work_stop(struct work *work)
+/* From @stopping to @stopped; the worker makes the last step itself. */
+static void stop(struct work *work, uint32_t stopping, uint32_t stopped)
 {
 	struct task *task = &sim_run_.tasks[work->handle];
 
-	sched_point(POINT_WORK, work, 0, CALLER_PC);
-	if (work->state == WORKER_NONE)
-		return;
-	set_state(work, WORKER_STOPPING);
+	set_state(work, stopping);
 	if (!(sim_mode & MODE_RUN)) {
 		task->state = TASK_DONE;
-		set_state(work, WORKER_NONE);
+		set_state(work, stopped);
 		return;
 	}
 	if (task->state == TASK_SLEEPING)
 		task->due_ns = sim_run_.now_ns;
-	while (work->state != WORKER_NONE)
+	while (work->state == stopping)
 		sched_block(work, CALLER_PC);
+}
+
+void work_stop(struct work *work)
+{
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->state == WORKER_THERE)
+		stop(work, WORKER_STOPPING, WORKER_NONE);
+}
+
+int work_hold(struct work *work)
+{
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->state == WORKER_THERE)
+		stop(work, WORKER_HOLDING, WORKER_HELD);
+	else
+		set_state(work, WORKER_HELD);
+	note_attempt(work, false);
+	return 0;
+}
+
+void work_unhold(struct work *work)
+{
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work->state == WORKER_HELD)
+		set_state(work, WORKER_NONE);
 }
 
 void work_fork_child(struct work *work)
 {
 	if (work->running != 0)
 		set_due(work, 0);
-	set_state(work, WORKER_NONE);
+	if (work->state != WORKER_HELD)
+		set_state(work, WORKER_NONE);
 	set_running(work, 0);
 	note_attempt(work, false);
 }
