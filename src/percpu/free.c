@@ -89,6 +89,26 @@ static void kick_later(struct percpu *pc)
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
+static bool has_mark_locked(const struct percpu *pc, uint64_t linear)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	return linear != UINT64_MAX && load_relaxed(&pc->opened) != 0 &&
+	       cache_has_mark_locked(pc, linear, area_bytes_locked(pc, linear) >> GRANULE_SHIFT);
+}
+
+/* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
+static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linear,
+			      lock_token *token)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	if (LIKELY(!has_mark_locked(pc, linear)))
+		return;
+	percpu_unlock(pc, *token);
+	if (cache_holds(pc, linear))
+		misuse("double free", "quire_free_percpu", ptr, 0);
+	*token = lock_acquire(&pc->lock);
+}
+
 /* ---- deferred ---- */
 
 /* The bit's word, by chunk and half granule. */
@@ -124,14 +144,18 @@ static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 		kick_later(pc);
 }
 
-static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, bool *wanted)
+/* As an ordinary free looks, since the one that deferred it could not. */
+static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, bool *wanted,
+			     lock_token *token)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	for (; bits != 0; bits &= bits - 1) {
 		uint64_t at = linear + 4 * (uint64_t)bit_lowest(bits);
+		void *ptr = unit_addr(pc, chunk_at(pc, at), byte_at(pc, at));
 
+		check_mark_locked(pc, ptr, at, token);
 		if (!area_has_object_locked(pc, at))
-			free_misuse(pc, unit_addr(pc, chunk_at(pc, at), byte_at(pc, at)), at);
+			free_misuse(pc, ptr, at);
 		free_locked(pc, at, wanted);
 	}
 }
@@ -153,7 +177,7 @@ static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 							     : exchange_acq_rel(&words[i], 0u);
 		if (MUTANT(percpu_deferred_taken_by_load))
 			store_relaxed(&words[i], 0u);
-		take_bits_locked(pc, linear + 128 * (uint64_t)i, bits, wanted);
+		take_bits_locked(pc, linear + 128 * (uint64_t)i, bits, wanted, &token);
 		percpu_unlock(pc, token);
 	}
 }
@@ -208,24 +232,6 @@ static void after_free(struct percpu *pc, enum wanted wanted)
 		kick_later(pc);
 }
 
-/* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
-static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linear,
-			      lock_token *token)
-{
-	uint32_t granules;
-
-	DCHECK(lock_is_held(&pc->lock));
-	if (linear == UINT64_MAX || load_relaxed(&pc->opened) == 0)
-		return;
-	granules = area_bytes_locked(pc, linear) >> GRANULE_SHIFT;
-	if (LIKELY(!cache_has_mark_locked(pc, linear, granules)))
-		return;
-	percpu_unlock(pc, *token);
-	if (cache_holds(pc, linear))
-		misuse("double free", "quire_free_percpu", ptr, 0);
-	*token = lock_acquire(&pc->lock);
-}
-
 static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, uint64_t linear)
 {
 	bool nested = lock_nested();
@@ -235,6 +241,12 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 
 	if (nested) {
 		if (!lock_try(&pc->lock, &token)) {
+			defer(pc, ptr, linear);
+			return;
+		}
+		/* The doors cannot be waited for here: whoever takes it in looks. */
+		if (UNLIKELY(has_mark_locked(pc, linear))) {
+			percpu_unlock(pc, token);
 			defer(pc, ptr, linear);
 			return;
 		}

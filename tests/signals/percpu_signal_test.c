@@ -157,6 +157,63 @@ static void a_deferred_free_leaves_the_object_alone(void **state)
 	scene_end();
 }
 
+/* ---- a second free ------------------------------------------------------------------------------- */
+
+static struct {
+	struct quire *q;
+	void *object;
+} twice;
+
+static void free_again(int signal_nr)
+{
+	(void)signal_nr;
+	quire_free_percpu(twice.q, twice.object);
+}
+
+/* An object on a stack is freed by a handler that interrupts a holder of @lock. */
+static void free_cached_again(struct lock *lock)
+{
+	lock_token token = lock_acquire(lock);
+
+	raise(SIGUSR2);
+	lock_release(lock, token);
+	for (unsigned i = 0; i < 2; i++) /* takes in what was deferred */
+		quire_free_percpu(twice.q, quire_alloc_percpu(twice.q, 4096, 0, 0));
+	_exit(0);
+}
+
+static void under_the_lock(void *arg)
+{
+	(void)arg;
+	free_cached_again(&twice.q->percpu->lock);
+}
+
+/* The maps can be had then, but not the doors. */
+static void under_a_door(void *arg)
+{
+	(void)arg;
+	free_cached_again(&twice.q->percpu->cpu[0].lock);
+}
+
+static void a_second_free_in_a_handler_is_found(void **state)
+{
+	(void)state;
+	twice.q = percpu_make(plain);
+	if (twice.q->percpu->stacks.slots_nr == 0) {
+		quire_destroy(twice.q);
+		skip();
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		twice.object = quire_alloc_percpu(twice.q, 64, 0, 0);
+		quire_free_percpu(twice.q, twice.object);
+	}
+	assert_true(percpu_stat(twice.q).cached_objects != 0);
+	signal_handle(SIGUSR2, free_again);
+	expect_death(under_the_lock, NULL, "quire: misuse: double free");
+	expect_death(under_a_door, NULL, "quire: misuse: double free");
+	quire_destroy(twice.q);
+}
+
 /* ---- by a timer ------------------------------------------------------------------------------------ */
 
 static struct {
@@ -258,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_handler_that_interrupts_the_lock_never_blocks),
 		cmocka_unit_test(a_handler_that_interrupts_every_cpus_door_never_blocks),
 		cmocka_unit_test(a_handler_that_interrupts_the_worker_never_blocks),
+		cmocka_unit_test(a_second_free_in_a_handler_is_found),
 		cmocka_unit_test(a_deferred_free_leaves_the_object_alone),
 		cmocka_unit_test(under_a_10_khz_timer_nothing_is_lost),
 		cmocka_unit_test(without_sequences_or_caches_the_same_holds),
