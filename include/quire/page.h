@@ -69,8 +69,10 @@ void quire_free_pages(struct quire *q, void *addr, unsigned order);
  * @count:	slots in @pages
  * @pages:	slots that are not NULL stay as they are
  *
- * Returns   how many slots are filled now, those that were before included.  Less than @count
- *           means refusal (errno ENOMEM); what was filled stays filled.
+ * Returns   how many slots are filled now, in the whole array, those that were before included.
+ *           Less than @count means that a page was refused, with errno as for quire_alloc_pages();
+ *           slots after the refused one that were empty are still NULL, and what was filled is the
+ *           caller's.
  * Context   as quire_alloc_pages().
  * Linux     alloc_pages_bulk().
  */
@@ -109,7 +111,9 @@ void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes);
  * @addr:	an allocated block
  * @order:	its order
  *
- * Afterwards each page is freed by itself, with order 0.
+ * Afterwards each page is freed by itself, with order 0, in any order and by anybody.  Freeing the
+ * whole with @order is misuse ("wrong order"): single pages that were split and single pages of
+ * different owners look alike, so it might free somebody else's.
  * Linux     split_page().
  */
 void quire_split_pages(struct quire *q, void *addr, unsigned order);

@@ -74,9 +74,11 @@ struct quire_percpu_request {
  * @q:		instance
  * @request:	as for quire_alloc_percpu()
  * @count:	entries of @ptrs
- * @ptrs:	the first that many entries that are returned are set
+ * @ptrs:	entries 0 .. what is returned - 1 are set, whatever they held; the others are left alone
  *
- * Returns   how many were allocated; less than @count means refusal, with errno set.
+ * Returns   how many were allocated by this call.  Less than @count, 0 included, means that the next
+ *           one was refused, with errno as for quire_alloc_percpu(); those before it are the
+ *           caller's.
  * Pair      quire_free_percpu_bulk(), or one by one.
  */
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,

@@ -398,10 +398,11 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 
 	while (n < count) {
 		/* The first one, and one whenever populated room is used up, goes the whole way. */
-		ptrs[n] = quire_alloc_percpu(q, request->bytes, request->align, request->flags);
-		if (ptrs[n] == NULL)
+		void *ptr = quire_alloc_percpu(q, request->bytes, request->align, request->flags);
+
+		if (ptr == NULL)
 			break;
-		n++;
+		ptrs[n++] = ptr;
 		pc = percpu_if_any(q);
 		if (count - n < BATCH_LEAST)
 			continue;

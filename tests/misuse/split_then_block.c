@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A split block is freed as a block. */
+/* A split block is freed as a block: its pages may have owners of their own by now. */
 #include <quire/page.h>
 
 int main(void)

@@ -101,6 +101,31 @@ static void a_bulk_allocation_asks_for_zeroes_and_types(void **state)
 		assert_int_equal(tag_at(q, pages[i]) & TAG_TYPE, TYPE_RECLAIMABLE);
 }
 
+/* Also behind the one that was refused. */
+static void slots_filled_before_count_on_shortage(void **state)
+{
+	struct quire *q =
+		page_make((struct quire_options){ .limit_bytes = MIB(4) * page_case->zones });
+	static char mine;
+	size_t n, filled = 0;
+
+	(void)state;
+	memset(pages, 0, sizeof(pages));
+	pages[0] = pages[PAGES_MAX - 1] = &mine;
+	errno = 0;
+	n = quire_alloc_pages_bulk(q, 0, PAGES_MAX, pages);
+	assert_int_equal(errno, ENOMEM);
+	assert_u64_eq(stat_of(q).allocated_pages, n - 2);
+	for (size_t i = 0; i < PAGES_MAX; i++)
+		filled += pages[i] != NULL;
+	assert_u64_eq(filled, n);
+	assert_null(pages[PAGES_MAX - 2]);
+	pages[0] = pages[PAGES_MAX - 1] = NULL;
+	quire_free_pages_bulk(q, PAGES_MAX, pages);
+	assert_u64_eq(stat_of(q).allocated_pages, 0);
+	quire_destroy(q);
+}
+
 static void a_partial_result_stays_and_is_counted(void **state)
 {
 	struct quire *q =
@@ -256,6 +281,7 @@ int main(void)
 		PAGE_TEST(wrong_flags_are_invalid),
 		PAGE_TEST(a_bulk_allocation_asks_for_zeroes_and_types),
 		PAGE_TEST(a_partial_result_stays_and_is_counted),
+		PAGE_TEST(slots_filled_before_count_on_shortage),
 		PAGE_TEST(empty_slots_are_passed_over),
 		PAGE_TEST(types_and_sizes_of_groups_may_mix),
 		PAGE_TEST(zones_may_alternate),

@@ -410,6 +410,35 @@ static void cached_offsets_go_when_asked(void **state)
 	assert_int_equal(percpu_stat(q).populated_pages, 13);
 }
 
+static void a_short_bulk_keeps_what_it_has(void **state)
+{
+	static struct quire_percpu_request request = { .bytes = 4096 };
+	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = 4 << 20 });
+	static void *ptrs[2000];
+	static char mine;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < 2000; i++)
+		ptrs[i] = &mine;
+	errno = 0;
+	n = quire_alloc_percpu_bulk(q, &request, 2000, ptrs);
+	assert_in_range(n, 1, 1999);
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(percpu_stat(q).objects, n);
+	for (size_t i = 0; i < 2000; i++)
+		assert_int_equal(ptrs[i] == &mine, i >= n);
+	assert_int_equal(quire_alloc_percpu_bulk(q, &request, 10, ptrs + n), 0);
+	assert_ptr_equal(ptrs[n], &mine);
+	request.align = 3;
+	assert_int_equal(quire_alloc_percpu_bulk(q, &request, 10, ptrs + n), 0);
+	assert_int_equal(errno, EINVAL);
+	quire_free_percpu_bulk(q, n, ptrs);
+	assert_int_equal(percpu_stat(q).objects, 0);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 /* Frees it to the maps, has this size ask for lines, and allocates again. */
 static char *again_with_a_wish(struct quire *q, void *object)
 {
@@ -528,6 +557,7 @@ int main(void)
 		PERCPU_TEST(atomic_uses_the_reserve_when_the_mutex_is_held),
 		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),
 		PERCPU_TEST(bulk_is_many),
+		cmocka_unit_test(a_short_bulk_keeps_what_it_has),
 		PERCPU_TEST(cached_offsets_go_when_asked),
 		PERCPU_TEST(a_line_is_a_wish),
 		PERCPU_TEST(a_burst_of_a_warm_size_is_dense),
