@@ -94,7 +94,9 @@ bool vmap_deny_huge(struct vmap *v, uint32_t page)
 	bool denied;
 
 	mutex_acquire(&v->q->huge_mutex);
-	denied = huge_deny(&v->advice, section, section + 1);
+	/* A section's kind also says that it is committed, which what a handler was refused may not be. */
+	denied = huge_kind(&v->advice, section) != HUGE_UNUSED &&
+		 huge_deny(&v->advice, section, section + 1);
 	mutex_release(&v->q->huge_mutex);
 	return denied;
 }

@@ -232,9 +232,28 @@ static void what_is_known_to_be_zero_is_not_cleared(void **state)
 	quire_vfree(q, addr);
 }
 
+/* A handler may not wait for addresses to be committed; what it was refused goes the way of freed areas,
+ * and whoever gets it after the purge can use all of it. */
+static void what_a_handler_was_refused_is_usable_after_a_purge(void **state)
+{
+	struct quire *q = *state;
+
+	quire_vfree(q, vtake(q, 1, 0));
+	for (unsigned i = 0; i < 20; i++) {
+		char *refused = quire_vmalloc(q, KIB(300), QUIRE_NOLOCK);
+
+		quire_vfree(q, refused);
+		quire_vmap_purge(q);
+		for (unsigned j = 0; j < 8; j++)
+			memset(vtake(q, KIB(300), 0), 0xa5, KIB(300));
+	}
+	assert_int_equal(quire_verify(q), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		VMAP_TEST(what_a_handler_was_refused_is_usable_after_a_purge),
 		VMAP_TEST(an_area_of_a_size_freed_before_is_reused_without_a_system_call),
 		VMAP_TEST(a_purge_takes_the_memory_of_what_was_freed),
 		VMAP_TEST(a_purge_takes_many_areas_with_few_flushes),
