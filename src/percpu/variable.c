@@ -26,6 +26,7 @@ struct variable {
 	void **pointer; /* NULL: no variable */
 	void *ptr;	/* what it was set to */
 	size_t bytes, align;
+	uint64_t serial;	    /* no two records have had the same */
 	bool in_object;		    /* the pointer was in a loaded object */
 	struct variable *next_free; /* while there is no variable */
 };
@@ -143,6 +144,7 @@ static int record_add(struct percpu *pc, const struct variable *variable)
 
 		pc->variables.free = record->next_free;
 		*record = *variable;
+		record->serial = pc->variables.serial++;
 	}
 	mutex_release(&pc->alloc_mutex);
 	return error;
@@ -188,6 +190,19 @@ static bool walk_read(struct percpu *pc, struct walk *walk, struct variable *var
 	return record != NULL;
 }
 
+/* False if it was undefined meanwhile: then it is no more, or another's. */
+static bool record_take(struct percpu *pc, struct variable *record, uint64_t serial)
+{
+	bool taken;
+
+	mutex_acquire(&pc->alloc_mutex);
+	taken = record->pointer != NULL && record->serial == serial;
+	if (taken)
+		record_put_locked(pc, record);
+	mutex_release(&pc->alloc_mutex);
+	return taken;
+}
+
 static void free_gone(struct percpu *pc)
 {
 	struct walk walk = walk_begin(pc);
@@ -196,10 +211,8 @@ static void free_gone(struct percpu *pc)
 	while (walk_read(pc, &walk, &variable)) {
 		if (!is_gone(&variable))
 			continue;
-		mutex_acquire(&pc->alloc_mutex);
-		record_put_locked(pc, &walk.page->variable[walk.index - 1]);
-		mutex_release(&pc->alloc_mutex);
-		quire_free_percpu(pc->q, variable.ptr);
+		if (record_take(pc, &walk.page->variable[walk.index - 1], variable.serial))
+			quire_free_percpu(pc->q, variable.ptr);
 	}
 }
 
@@ -225,6 +238,11 @@ void variables_collect(struct percpu *pc)
 
 /* ---- definition ---- */
 
+static _Noreturn void exit_without_memory(void)
+{
+	process_exit_conf("quire: no memory for a per-CPU variable");
+}
+
 /* Each CPU's copy is initialised from the content of its own, @stride apart, or of CPU 0 from @units on. */
 static void define(const struct quire_percpu_variable *variable, size_t stride, unsigned units)
 {
@@ -238,13 +256,16 @@ static void define(const struct quire_percpu_variable *variable, size_t stride, 
 		variables_collect(pc);
 	record.ptr = allocate(q, variable);
 	record.in_object = process_is_loaded(variable->pointer, *variable->pointer);
-	if (record.ptr == NULL || record_add(percpu_of(q, 0), &record) != 0)
-		process_exit_conf("quire: no memory for a per-CPU variable");
+	if (record.ptr == NULL)
+		exit_without_memory();
 	for (unsigned cpu = 0; cpu < quire_percpu_units(q); cpu++)
 		memcpy(quire_per_cpu_ptr(record.ptr, cpu),
 		       (const char *)variable->content + (cpu < units ? cpu : 0) * stride,
 		       variable->bytes);
+	/* Before the record: one whose pointer has another value is a library's that is gone. */
 	*variable->pointer = record.ptr;
+	if (record_add(percpu_of(q, 0), &record) != 0)
+		exit_without_memory();
 }
 
 void quire_percpu_define(const struct quire_percpu_variable *variable)

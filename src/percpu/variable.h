@@ -14,6 +14,7 @@ struct variable_page;
 struct variables {
 	struct variable_page *pages; /* records, used or not */
 	struct variable *free;
+	uint64_t serial;      /* of the next record */
 	uint64_t unloaded_nr; /* libraries, when the records were last looked through */
 	bool collecting;      /* somebody looks through them */
 };

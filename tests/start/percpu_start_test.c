@@ -207,6 +207,61 @@ static void library_that_contains_quire_stays_once_it_was_used(void **state)
 	assert_true(count_maps() <= maps);
 }
 
+#define DEFINED_NR 30000u
+
+static uint32_t is_over; /* atomic */
+
+static void *open_and_close(void *arg)
+{
+	while (!load_relaxed(&is_over)) {
+		void *library = dlopen(getenv("QUIRE_PLUGIN"), RTLD_NOW);
+
+		if (library == NULL || dlclose(library) != 0)
+			store_relaxed(&is_over, 2);
+	}
+	return arg;
+}
+
+static void *collect(void *arg)
+{
+	while (!load_relaxed(&is_over))
+		(void)quire_percpu_shrink(arg);
+	return NULL;
+}
+
+/* While libraries come and go, whoever collects what they left takes nothing of somebody else's. */
+static void variables_stay_that_are_defined_beside_a_collection(void **state)
+{
+	static void *pointers[DEFINED_NR];
+	static const long content = 42;
+	struct quire *q = quire_default();
+	struct quire_percpu_variable variable = { NULL, &content, sizeof(content), 8 };
+	pthread_t closer, collector;
+	unsigned lost = 0;
+
+	(void)state;
+	assert_int_equal(pthread_create(&closer, NULL, open_and_close, NULL), 0);
+	assert_int_equal(pthread_create(&collector, NULL, collect, q), 0);
+	for (unsigned i = 0; i < DEFINED_NR; i++) {
+		variable.pointer = &pointers[i];
+		quire_percpu_define(&variable);
+		/* Every second one goes again, beside the same collection. */
+		if (i % 2 != 0)
+			quire_percpu_undefine(&variable);
+	}
+	assert_true(load_relaxed(&is_over) == 0);
+	store_relaxed(&is_over, 1);
+	pthread_join(closer, NULL);
+	pthread_join(collector, NULL);
+	for (unsigned i = 0; i < DEFINED_NR; i += 2) {
+		lost += *(long *)pointers[i] != content || quire_percpu_bytes(q, pointers[i]) == 0;
+		variable.pointer = &pointers[i];
+		quire_percpu_undefine(&variable);
+	}
+	assert_u64_eq(lost, 0);
+	assert_int_equal(quire_verify(q), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +269,7 @@ int main(void)
 		cmocka_unit_test(closed_library_gives_its_variables_back),
 		cmocka_unit_test(variables_of_open_libraries_stay_when_others_close),
 		cmocka_unit_test(library_that_contains_quire_stays_once_it_was_used),
+		cmocka_unit_test(variables_stay_that_are_defined_beside_a_collection),
 	};
 
 	return cmocka_run_group_tests_name("percpu_start", tests, NULL, NULL);
