@@ -96,18 +96,28 @@ static void fork_child(void)
 
 /* With the first priority that is open to libraries.  Refused only without memory; then forks are as
  * unsafe as in any such program. */
-static __attribute__((constructor(101))) void add_handlers_early(void)
+static void add_handlers_once(void)
 {
 	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
+/* Also before either mutex is first taken: a constructor of the program may be there first. */
+static __attribute__((constructor(101))) void add_handlers(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, add_handlers_once);
+}
+
 struct lock *process_switch_lock(void)
 {
+	add_handlers();
 	return &process.switching;
 }
 
 void process_register(struct process_member *member)
 {
+	add_handlers();
 	object_pin();
 	mutex_acquire(&process.mutex);
 	member->prev = process.last;
@@ -262,6 +272,7 @@ struct quire *process_default(struct quire *(*make)(void))
 
 	if (LIKELY(q != NULL))
 		return q;
+	add_handlers();
 	object_pin();
 	mutex_acquire(&process.making);
 	q = load_acquire(&process.own);
