@@ -211,7 +211,7 @@ static int grow_metadata(struct quire *q, uint32_t first, uint32_t n)
 	return 0;
 }
 
-static int grow_commit(struct quire *q, uint32_t first, uint32_t n)
+static int grow_commit(struct quire *q, uint32_t first, uint32_t n, bool may_wait)
 {
 	void *addr = page_addr(q, block_frame(q, first));
 	size_t bytes = (size_t)n << BLOCK_SHIFT;
@@ -221,12 +221,14 @@ static int grow_commit(struct quire *q, uint32_t first, uint32_t n)
 		error = mem_commit(addr, bytes, "quire-pages");
 	if (error)
 		return error;
-	/* Only tried, since the caller may be one that does not wait.  Refused, the blocks are as the
-	 * system has them by default, until all of one has been free. */
-	if (mutex_try(&q->huge_mutex)) {
-		huge_usable(&q->huge, first, first + n, q->thp);
-		mutex_release(&q->huge_mutex);
-	}
+	/* Refused to who does not wait, the blocks are as the system has them by default, until all of one
+	 * has been free. */
+	if (may_wait)
+		mutex_acquire(&q->huge_mutex);
+	else if (!mutex_try(&q->huge_mutex))
+		return 0;
+	huge_usable(&q->huge, first, first + n, q->thp);
+	mutex_release(&q->huge_mutex);
 	return 0;
 }
 
@@ -256,6 +258,7 @@ struct growth {
 	uint32_t needed; /* blocks in one run: a power of two */
 	bool alone;	 /* under grow_mutex */
 	bool memory_is_locked;
+	bool may_wait;
 };
 
 /* A step in that state for this grower, which has its mutex then.  The first is grow_mutex's. */
@@ -439,10 +442,10 @@ static int grow_one(struct quire *q, struct zone *zone, const struct growth *gro
 	if (step == NULL)
 		return -EAGAIN;
 	n = taken.blocks_nr;
-	error = grow_commit(q, taken.first, n);
+	error = grow_commit(q, taken.first, n, growth->may_wait);
 	if (error && n > growth->needed) {
 		n = growth->needed;
-		error = grow_commit(q, taken.first, n);
+		error = grow_commit(q, taken.first, n, growth->may_wait);
 	}
 	grow_done(q, zone, step, error ? 0 : n);
 	if (MUTANT(online_before_memory))
@@ -472,6 +475,7 @@ int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order
 
 	if (flags & QUIRE_NOLOCK)
 		return -EAGAIN;
+	growth.may_wait = may_wait;
 	growth.alone = grow_begin(q, flags);
 	for (;;) {
 		error = grow_look(q, zone, flags, order);
