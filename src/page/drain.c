@@ -271,7 +271,8 @@ size_t quire_drain_all(struct quire *q)
 {
 	size_t pages = drain_all(q);
 
-	call_worker(q);
+	if (!q->dead)
+		call_worker(q);
 	return pages;
 }
 

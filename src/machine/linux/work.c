@@ -302,14 +302,12 @@ static int thread_await_gone(struct work *work)
 	return 0;
 }
 
-/* -EBUSY if the system still counts the thread, which is ours no more. */
-static int thread_join(struct work *work)
+static void thread_join(struct work *work)
 {
 	int error = pthread_join((pthread_t)work->handle, NULL);
 
 	CHECK_VALUES(error == 0, error, work->handle);
 	stack_unmap(work);
-	return thread_await_gone(work);
 }
 
 /* A filter or a limit that refused one thread refuses the next: callers work until retry_ns. */
@@ -325,7 +323,7 @@ static void thread_start(struct work *work)
 	int errno_before = errno;
 	uint32_t state = STATE_NONE;
 
-	if (guest_pin_code() && stack_map(work) == 0) {
+	if (stack_map(work) == 0) {
 		if (thread_make(work) == 0)
 			state = STATE_RUNNING;
 		else
@@ -371,7 +369,7 @@ static void thread_want(struct work *work, enum work_caller caller)
 	if (!move(work, state, STATE_STARTING))
 		return;
 	if (state == STATE_EXITED)
-		(void)thread_join(work);
+		thread_join(work);
 	thread_start(work);
 }
 
@@ -418,18 +416,18 @@ static bool stop_begin(struct work *work)
 	}
 }
 
-static int stop_finish(struct work *work)
+static void stop_finish(struct work *work)
 {
 	CHECK(!pthread_equal(pthread_self(), (pthread_t)work->handle));
 	(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
 	futex_wake_all(&work->generation);
-	return thread_join(work);
+	thread_join(work);
 }
 
 void work_stop(struct work *work)
 {
 	if (stop_begin(work)) {
-		(void)stop_finish(work);
+		stop_finish(work);
 		store_release(&work->state, (uint32_t)STATE_NONE);
 	}
 	CHECK(load_acquire(&work->running) == 0);
@@ -446,7 +444,8 @@ int work_hold(struct work *work)
 		CHECK(load_acquire(&work->state) != STATE_HELD);
 		if (!stop_begin(work))
 			continue; /* whoever started it got none */
-		error = stop_finish(work);
+		stop_finish(work);
+		error = thread_await_gone(work); /* only here somebody counts threads */
 		store_release(&work->state, (uint32_t)(error ? STATE_NONE : STATE_HELD));
 		if (error)
 			return error;
