@@ -248,7 +248,7 @@ struct quire_page_stat {
 	uint64_t mappings_max, mappings, mappings_refused;
 };
 
-/** quire_page_stat_read - fill @stat; returns 0.  May wait for the worker's visit; exact while no
+/** quire_page_stat_read - fill @stat; returns 0, or -EOWNERDEAD.  May wait for the worker's visit; exact while no
  * other thread uses the instance. */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 
