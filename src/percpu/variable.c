@@ -223,15 +223,15 @@ void variables_collect(struct percpu *pc)
 
 	mutex_acquire(&pc->alloc_mutex);
 	mine = pc->variables.unloaded_nr != unloaded_nr && !pc->variables.collecting;
-	if (mine) {
-		pc->variables.unloaded_nr = unloaded_nr;
+	if (mine)
 		pc->variables.collecting = true;
-	}
 	mutex_release(&pc->alloc_mutex);
 	if (!mine)
 		return;
 	free_gone(pc);
 	mutex_acquire(&pc->alloc_mutex);
+	/* Not before: a child forked meanwhile has to look again. */
+	pc->variables.unloaded_nr = unloaded_nr;
 	pc->variables.collecting = false;
 	mutex_release(&pc->alloc_mutex);
 }
