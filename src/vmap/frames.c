@@ -87,7 +87,7 @@ static void unmap_partly(struct vmap *v, struct mapping *mapping)
 	gather_finish(&gather);
 	mapping->dirty = !gather_gave_back(&gather, mapping->addr);
 	if (!mapping->dirty)
-		mapped_forget_frames(v, page_at(v, mapping->addr), (uint32_t)mapping->count);
+		mapped_forget(v, page_at(v, mapping->addr), (uint32_t)mapping->count);
 }
 
 static int map_attempt(struct vmap *v, struct resort *resort)
@@ -192,8 +192,7 @@ static uint32_t keep_refused(struct vmap *v, const struct gather *gather, uint32
 
 		chain = range_at(v, index)->next;
 		if (gather_gave_back(gather, range_addr(v, range_at(v, index)))) {
-			mapped_forget_frames(v, range_at(v, index)->start,
-					     range_at(v, index)->pages);
+			mapped_forget(v, range_at(v, index)->start, range_at(v, index)->pages);
 			*link = index;
 			link = &range_at(v, index)->next;
 		} else {

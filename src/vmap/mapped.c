@@ -2,8 +2,8 @@
 /*
  * vmap/mapped.c - what in the span is a mapping of its own, and counted
  *
- * A guard that is a mapping, and each run of frames, are taken of the process's budget (machine/mem.h) and
- * given back when they go.  Ranges are joined and cut between the two, so what is counted is not kept
+ * A guard that is a mapping, and each run of frames, are taken out of the process's budget
+ * (machine/mem.h) and given back when they go.  Ranges are joined and cut between the two, so what is counted is not kept
  * in their records but by page: a word for 32 pages has for each of them
  *
  *   in       lower half: a guard that is a mapping, or a part of one, stands on it
@@ -40,10 +40,15 @@ static uint32_t count_begins(uint64_t word)
 	return n;
 }
 
+/* What begins on pages: no page of frames is in a guard. */
+struct begun {
+	uint32_t guards, frames;
+};
+
 /* Clears both bits of pages [page, page + n).  Returns what had begun there. */
-static uint32_t clear(struct vmap *v, uint32_t page, uint32_t n)
+static struct begun clear(struct vmap *v, uint32_t page, uint32_t n)
 {
-	uint32_t begun = 0;
+	struct begun begun = { 0, 0 };
 
 	while (n != 0) {
 		uint32_t at = page % PAGES_A_WORD;
@@ -52,8 +57,13 @@ static uint32_t clear(struct vmap *v, uint32_t page, uint32_t n)
 		uint64_t *word = &v->mapped[page / PAGES_A_WORD];
 
 		/* Of words that are not ready none is written: they read zero. */
-		if ((load_relaxed(word) & bits) != 0)
-			begun += count_begins(fetch_and_acq_rel(word, ~bits) & bits);
+		if ((load_relaxed(word) & bits) != 0) {
+			uint64_t cleared = fetch_and_acq_rel(word, ~bits) & bits;
+			uint64_t guards = cleared & cleared << PAGES_A_WORD;
+
+			begun.guards += count_begins(guards);
+			begun.frames += count_begins(cleared & ~guards);
+		}
 		page += some;
 		n -= some;
 	}
@@ -106,13 +116,17 @@ static void note_guard(struct vmap *v, uint32_t page, uint32_t n)
 	}
 }
 
-void mapped_forget_guards(struct vmap *v, uint32_t page, uint32_t n)
+void mapped_forget(struct vmap *v, uint32_t page, uint32_t n)
 {
-	/* Its range's owner knows of every guard in it. */
-	if (load_relaxed(&v->mapped_guards) == 0)
+	struct begun begun;
+
+	/* Its range's owner knows of everything in it. */
+	if (load_relaxed(&v->mapped_guards) == 0 && load_relaxed(&v->mapped_frames) == 0)
 		return;
 	begin_rest(v, page + n);
-	give(&v->mapped_guards, MAPPINGS_GUARDS, clear(v, page, n) * MAPPINGS_A_GUARD);
+	begun = clear(v, page, n);
+	give(&v->mapped_guards, MAPPINGS_GUARDS, begun.guards * MAPPINGS_A_GUARD);
+	give(&v->mapped_frames, MAPPINGS_FRAMES, begun.frames);
 }
 
 int mapped_guard(struct vmap *v, uint32_t page, uint32_t n)
@@ -124,7 +138,7 @@ int mapped_guard(struct vmap *v, uint32_t page, uint32_t n)
 	if (error || !mapped)
 		return error;
 	fetch_add_relaxed(&v->mapped_guards, (uint64_t)MAPPINGS_A_GUARD);
-	mapped_forget_guards(v, page, n);
+	mapped_forget(v, page, n);
 	note_guard(v, page, n);
 	return 0;
 }
@@ -135,7 +149,7 @@ int mapped_unguard(struct vmap *v, uint32_t page, uint32_t n)
 		mem_unguard(v->base + ((size_t)page << v->page_shift), (size_t)n << v->page_shift);
 
 	if (!error)
-		mapped_forget_guards(v, page, n);
+		mapped_forget(v, page, n);
 	return error;
 }
 
@@ -156,11 +170,6 @@ bool mapped_take_frames(struct vmap *v, uint32_t page, void *const *frames, size
 					 begins_bits(page % PAGES_A_WORD, 1));
 	}
 	return true;
-}
-
-void mapped_forget_frames(struct vmap *v, uint32_t page, uint32_t n)
-{
-	give(&v->mapped_frames, MAPPINGS_FRAMES, clear(v, page, n));
 }
 
 /* ---- the end ---- */

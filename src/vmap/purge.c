@@ -139,8 +139,8 @@ static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint3
 		const struct mem_range *one = &gather->ranges[i];
 
 		if (one->error == 0)
-			mapped_forget_guards(v, page_at(v, one->addr),
-					     (uint32_t)(one->bytes >> v->page_shift));
+			mapped_forget(v, page_at(v, one->addr),
+				      (uint32_t)(one->bytes >> v->page_shift));
 	}
 	all = !any_refused(gather);
 	for (; chain != end; chain = range_at(v, chain)->next) {

@@ -137,7 +137,7 @@ static void finish(struct vmap *v, struct ram *ram, struct gather *gather)
 		uint32_t page = page_at(v, range->addr);
 
 		if (range->error == 0)
-			mapped_forget_frames(v, page, (uint32_t)(range->bytes >> v->page_shift));
+			mapped_forget(v, page, (uint32_t)(range->bytes >> v->page_shift));
 		for (size_t n = 0; range->error != 0 && n < range->bytes >> v->page_shift; n++) {
 			uint32_t index, at = (page + (uint32_t)n) % ram->block_pages;
 			struct ram_block *block =

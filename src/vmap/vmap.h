@@ -359,12 +359,10 @@ int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags);
  * beyond the budget. */
 int mapped_guard(struct vmap *v, uint32_t page, uint32_t n);
 int mapped_unguard(struct vmap *v, uint32_t page, uint32_t n);
-/* Gives back what guards on pages [page, page + n) were; they have been taken out. */
-void mapped_forget_guards(struct vmap *v, uint32_t page, uint32_t n);
 /* Takes the mappings that frames at @page will be; false if the budget has not so many. */
 bool mapped_take_frames(struct vmap *v, uint32_t page, void *const *frames, size_t n);
-/* Gives them back; they have been unmapped. */
-void mapped_forget_frames(struct vmap *v, uint32_t page, uint32_t n);
+/* Gives back what guards and frames on pages [page, page + n) were: they have been taken out, and unmapped. */
+void mapped_forget(struct vmap *v, uint32_t page, uint32_t n);
 /* The span is gone. */
 void mapped_forget_all(struct vmap *v);
 

@@ -304,6 +304,20 @@ static void aliases_count_as_the_system_has_them(void **state)
 	expect_life(count_aliases, NULL);
 }
 
+/* Each mapping has a guard behind it, which goes with it and counts for what it is. */
+static void count_aliases_beside_guards(void *arg)
+{
+	deny_markers();
+	count_aliases(arg);
+	CHECK_VALUES(used(MAPPINGS_GUARDS) == 0, used(MAPPINGS_GUARDS), 0);
+}
+
+static void aliases_beside_guards_that_are_mappings_count_apart(void **state)
+{
+	(void)state;
+	expect_life(count_aliases_beside_guards, NULL);
+}
+
 /* What is freed is purged before anything is refused. */
 static void run_out_of_aliases(void *arg)
 {
@@ -367,6 +381,7 @@ int main(void)
 		cmocka_unit_test(guards_in_the_place_of_freed_areas_count_too),
 		cmocka_unit_test(past_the_budget_areas_have_no_guard),
 		cmocka_unit_test(aliases_count_as_the_system_has_them),
+		cmocka_unit_test(aliases_beside_guards_that_are_mappings_count_apart),
 		cmocka_unit_test(past_the_budget_aliases_are_refused),
 		cmocka_unit_test(a_child_of_fork_counts_no_aliases),
 	};

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "confine.h"
+#include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
@@ -55,7 +56,7 @@ static bool kernel_has_guards(void)
 	bool has = madvise(memory, sizeof(memory), BACKING_GUARD_INSTALL) == 0;
 
 	madvise(memory, sizeof(memory), BACKING_GUARD_REMOVE);
-	return has;
+	return has && !annotate_has_lsan();
 }
 
 /* What would be given back with it is not looked at here. */

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "confine.h"
+#include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -22,7 +23,7 @@ static bool system_has_guards(void)
 	bool has;
 
 	assert_ptr_not_equal(page, MAP_FAILED);
-	has = madvise(page, bytes, MADV_GUARD_INSTALL) == 0;
+	has = madvise(page, bytes, MADV_GUARD_INSTALL) == 0 && !annotate_has_lsan();
 	munmap(page, bytes);
 	return has;
 }
@@ -317,10 +318,10 @@ static void guards_cost_no_mappings(void **state)
 	maps = count_maps();
 	n = 1 + take_areas(q, 4096, 0, held + 1, GUARDED_NR / (quire_page_bytes(q) / 4096) / 2 - 1);
 	assert_true(n > 500);
-	if (guards())
-		assert_true(vstat_of(q).guards_installed >= n);
-	if (system_has_guards())
+	if (system_has_guards()) {
+		assert_true(!guards() || vstat_of(q).guards_installed >= n);
 		assert_true(count_maps() <= maps + 64);
+	}
 	free_areas(q, held, n);
 }
 
