@@ -322,7 +322,6 @@ static void hide_files_and_begin_again(void *arg)
 		printf("[          ] no mount namespace here: files are not hidden\n");
 		return;
 	}
-	setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* the search needs /proc */
 	fexecve(self, argv, environ);
 	_exit(18);
 }
@@ -332,7 +331,7 @@ static void cpus_are_counted_without_files(void **state)
 	unsigned possible = process_cpus_possible();
 
 	(void)state;
-	if (there < 1)
+	if (there < 1 || MACHINE_ASAN) /* its search for leaks needs /proc */
 		skip();
 	expect_life(hide_files_and_begin_again, &possible);
 }
