@@ -165,12 +165,13 @@ static void any_limit_is_answered(void **state)
 
 static void take_turns(void *arg)
 {
+	uint64_t first = 0;
+
 	(void)arg;
 	confine_limit(RLIMIT_AS, status_bytes("VmSize") + 512 * MIB);
 	for (unsigned i = 0; i < 100; i++) {
 		const struct quire_options options = { .worker = QUIRE_WORKER_OFF };
 		struct quire *q = NULL;
-		uint64_t first = 0;
 
 		if (quire_create(&options, &q) != 0)
 			_exit(NO_INSTANCE);

@@ -9,6 +9,7 @@
 #include "quire_test.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,23 +24,26 @@ static int run(const char *program, const char *way)
 {
 	const char *folder = getenv("QUIRE_PROGRAMS");
 	char path[4096];
-	pid_t child;
-	int status = 0;
+	pid_t child, got;
+	int status = -1;
 
 	assert_non_null(folder);
 	snprintf(path, sizeof(path), "%s/%s", folder, program);
 	child = fork();
+	assert_true(child >= 0);
 	if (child == 0) {
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 		setenv("QUIRE_CONF", "decay:1", 1);
 		execl(path, path, way, (char *)NULL);
 		_exit(127);
 	}
-	for (unsigned ms = 0; waitpid(child, &status, WNOHANG) == 0; ms++) {
+	for (unsigned ms = 0; (got = waitpid(child, &status, WNOHANG)) == 0; ms++) {
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 		if (ms == WAIT_MS)
 			kill(child, SIGKILL);
 	}
-	return status;
+	assert_int_equal(got, child);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : status; /* dumped or not */
 }
 
 static void expect_ends(const char *way, int expected)

@@ -406,6 +406,7 @@ static void gcore_writes_what_is_used_and_little_else(void **state)
 	if (child == 0)
 		be_dumped(ends[1]);
 	assert_true(child > 0);
+	close(ends[1]);
 	assert_int_equal(read(ends[0], &one, 1), 1);
 	snprintf(command, sizeof(command),
 		 "timeout 60 gcore -o /tmp/quire-core %d >/dev/null 2>&1 </dev/null", (int)child);
@@ -414,7 +415,6 @@ static void gcore_writes_what_is_used_and_little_else(void **state)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	close(ends[0]);
-	close(ends[1]);
 	if (status != 0 || access(path, R_OK) != 0) {
 		print_message("SKIPPED: no gcore here, or it may not attach\n");
 		skip();

@@ -241,7 +241,7 @@ static void a_trace_comes_from_a_pipe(void **state)
 	expect_shell("cat decoded | $Q replay - | grep -c intact | cmp - wanted");
 	expect_shell("$Q replay decoded | grep -c intact | cmp - wanted");
 	expect_shell("mkfifo fifo; timeout 30 cat trace >fifo & "
-		     "$Q replay fifo | grep -c intact | cmp - wanted && wait $!; rm fifo");
+		     "$Q replay fifo | grep -c intact | cmp - wanted && wait $! && rm fifo");
 }
 
 static void what_is_no_trace_is_refused_wherever_it_comes_from(void **state)

@@ -77,7 +77,8 @@ static struct blocks *blocks_make(void)
 {
 	struct quire_options options = { .limit_bytes = MIB(256),
 					 .page_shift = 12,
-					 .report = QUIRE_OFF };
+					 .report = QUIRE_OFF,
+					 .worker = QUIRE_WORKER_OFF };
 	struct blocks *b = calloc(1, sizeof(*b));
 
 	assert_int_equal(quire_create(&options, &b->q), 0);
