@@ -5,15 +5,15 @@
  * Order 0 is one page; the largest is QUIRE_ORDER_MAX.  Content is unspecified unless QUIRE_ZERO
  * was given.  All frees are legal anywhere, signal handlers included.
  *
- * What QUIRE_NOWAIT and QUIRE_ATOMIC promise.  Such a call waits for no thread that allocates, grows,
- * drains or gives memory back; it may make system calls of its own that commit addresses.  It is not
- * refused because another thread is doing any of that.  It is refused
+ * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
+ * that commit addresses.  While another thread grows a zone, the call commits blocks of its own.
+ * It is refused only
  *   - at the limit: NOWAIT leaves the reserve of the min watermark, ATOMIC three eighths of it, and
  *     neither drains other CPUs' lists, whose pages it therefore may miss;
  *   - if the system refuses to commit memory;
  *   - if every block that is not in use yet is being committed by others at that moment: the last 4 to
  *     32 MiB of the limit, or 15 threads at once that all may not wait;
- *   - for the time in which quire_release() or the worker has the last free blocks in hand.
+ *   - while quire_release() or the worker is giving the last free blocks back.
  * QUIRE_NOLOCK commits nothing and is served from what is online.
  */
 #ifndef QUIRE_PAGE_H
@@ -172,9 +172,10 @@ size_t quire_drain_all(struct quire *q);
  * quire_pcp_disable - switch per-CPU stacks and lists off: high 0, batch 1, and drained
  * @q:		instance
  *
- * Until quire_pcp_enable() every free goes straight to the buddy.  Holders nest, and are counted by
- * thread: in a child of fork those of the forking thread stay, those of other threads have ended, and an
- * enable for one of them does nothing.  Beyond 16 threads at a time that hold one, the others' end too.
+ * Until quire_pcp_enable() every free goes straight to the buddy.  Holds nest and are counted by
+ * thread.  A child of fork keeps the holds of the forking thread; those of other threads end, and a
+ * quire_pcp_enable() for one of them does nothing.  If more than 16 threads hold one at once, the holds
+ * of those beyond 16 end in any child.
  * Context   may wait; not from a signal handler.
  * Linux     zone_pcp_disable().
  */

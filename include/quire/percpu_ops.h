@@ -6,8 +6,8 @@
  * 1, 2, 4 or 8 bytes, naturally aligned; the copy of a CPU lies cpu * QUIRE_PERCPU_STRIDE bytes
  * above.  Anything else does not compile.  An operand is converted to the type of *ptr first, as
  * Linux's macros do it: quire_this_cpu_sub(ptr, val) and sub_return subtract val, also where val is
- * unsigned and *ptr is wider.  Adding -val is something else then, as in plain C: a minus before an
- * unsigned int makes a large number of 32 bits.
+ * unsigned and *ptr is wider.  Adding -val is different, as in plain C: negating an unsigned int gives
+ * a large 32-bit number.
  *
  *	T    quire_this_cpu_read(ptr)			T is the type of *ptr
  *	void quire_this_cpu_write(ptr, val)

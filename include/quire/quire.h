@@ -34,7 +34,7 @@ struct quire;
 #define QUIRE_MOVABLE	  (1u << 0) /* lifetime class: comes and goes by itself */
 #define QUIRE_RECLAIMABLE (1u << 1) /* lifetime class: a cache that is given up when asked */
 #define QUIRE_ZERO	  (1u << 2) /* every byte reads zero */
-#define QUIRE_NOWAIT	  (1u << 3) /* never waits for another thread's memory: quire/page.h */
+#define QUIRE_NOWAIT	  (1u << 3) /* never waits for another thread: quire/page.h */
 #define QUIRE_ATOMIC	  (1u << 4) /* NOWAIT, and may use the reserve below the min watermark */
 #define QUIRE_NOLOCK	  (1u << 5) /* only tries locks: legal in a signal handler; may refuse */
 #define QUIRE_NORETRY	  (1u << 6) /* one attempt: does not drain other CPUs' lists */
@@ -214,7 +214,8 @@ size_t quire_release(struct quire *q);
 int quire_verify(struct quire *q);
 
 /**
- * quire_poll - do due work in the caller (needed only with worker:off)
+ * quire_poll - do due work in the caller (needed with worker:off; and with worker:inline, or where
+ *	no thread may be made, if no allocation follows)
  * @q:		instance
  *
  * Returns   milliseconds until more is due, 0 if nothing is.
@@ -223,14 +224,13 @@ int quire_verify(struct quire *q);
 int quire_poll(struct quire *q);
 
 /**
- * quire_worker_stop - be without the worker's thread until quire_worker_start()
+ * quire_worker_stop - stop the worker's thread until quire_worker_start()
  * @q:		instance
  *
- * For a program that must be of one thread for a moment: unshare(CLONE_NEWUSER), setns().  The thread
- * finishes its visit and is joined, and when the call returns the system counts it no more.  What is due
- * stays due, and as with worker:off nobody does it but quire_poll() and quire_release().  Holders nest,
- * and are counted by thread: in a child of fork those of the forking thread stay (quire_pcp_disable()).
- * Without a thread (worker:inline, worker:off) it is only counted.
+ * For a program that must have a single thread for a moment: unshare(CLONE_NEWUSER), setns().  The
+ * thread finishes its visit and is joined; on return the system no longer counts it.  Until then due
+ * work is done only by quire_poll() and quire_release().  Holds nest and are counted by thread, as those
+ * of quire_pcp_disable().  Without a thread (worker:inline, worker:off) the call only counts.
  *
  * Returns   0; -EBUSY if the system still counts the thread after a second (a debugger holds it): then
  *           nothing is stopped.

@@ -8,9 +8,10 @@
  * anything else.  What is cached and lazy counts against the instance's limit, and is given up before
  * any allocation is refused.
  *
- * Sizes are rounded up to whole pages.  Right behind the last of them stands a guard page (option
- * guard), so that running off an area's end faults.  Option cache:on keeps up to a quarter more behind.  All frees are legal
- * anywhere, signal handlers included.  Memory is found by any address inside an area.
+ * Sizes are rounded up to whole pages.  A guard page stands right behind the last of them (option
+ * guard), so running off an area's end faults.  Past the budget of mappings (docs/vmap.md) an area
+ * may have none.  With cache:on up to a quarter more is kept behind it.  All frees are legal
+ * anywhere, signal handlers included.  The size and start queries accept interior pointers.
  *
  * Bytes of areas, wherever a call or a statistic counts them, are those that their users may touch: as
  * asked for, rounded up to whole pages.  Guard pages do not count, nor does what caching adds to a size.
@@ -85,8 +86,8 @@ void *quire_vmalloc_with(struct quire *q, size_t bytes,
  * @q:		the instance it came from
  * @addr:	its first byte; NULL does nothing
  *
- * Context   anywhere, signal handlers included; never waits; no system call but to wake the worker, or to
- *           start its thread where there is none (in no handler: docs/locking.md).
+ * Context   anywhere, signal handlers included; never waits.  No system call but to wake the worker
+ *           or to start its thread (in no handler: docs/locking.md); with guard:freed, one a free.
  * Cost      a few instructions.
  * Linux     vfree(), vfree_atomic().
  */
