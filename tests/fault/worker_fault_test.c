@@ -16,6 +16,8 @@
 #define DECAY_MS  50u
 #define DECAYS	  8u
 #define BLOCKS_NR 16u
+#define WANTED	  ((uint64_t)24 << 20)
+#define LONGEST_S 20u
 #define NS_PER_MS UINT64_C(1000000)
 
 static struct quire *q;
@@ -28,13 +30,16 @@ static uint64_t given_back_bytes(void)
 	return stat.reported_total_pages << stat.page_shift;
 }
 
-/* Frees 32 MiB; then slow and fast calls for some decays. */
+/*
+ * Frees 32 MiB; then slow and fast calls for some decays, and until most of it is back: on a busy
+ * machine a visit comes late, and a block must have been whole for a turn.
+ */
 static void body(void *arg)
 {
 	const struct quire_options options = { .limit_bytes = (uint64_t)256 << 20,
 					       .decay_ms = DECAY_MS };
 	void *blocks[BLOCKS_NR];
-	uint64_t begun_ns = clock_now_ns(), until_ns, decays;
+	uint64_t begun_ns = clock_now_ns(), until_ns, longest_ns, decays;
 
 	(void)arg;
 	confine_deny_counted(SYS_clone3, EPERM);
@@ -47,7 +52,9 @@ static void body(void *arg)
 	for (unsigned i = 0; i < BLOCKS_NR; i++)
 		quire_free_pages(q, blocks[i], 9);
 	until_ns = clock_now_ns() + DECAYS * DECAY_MS * NS_PER_MS;
-	while (clock_now_ns() < until_ns) {
+	longest_ns = until_ns + LONGEST_S * 1000 * NS_PER_MS;
+	while (clock_now_ns() < until_ns ||
+	       (given_back_bytes() < WANTED && clock_now_ns() < longest_ns)) {
 		quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
 		quire_free_pages(q, quire_alloc_pages(q, 6, 0), 6);
 	}
@@ -55,7 +62,7 @@ static void body(void *arg)
 	decays = (clock_now_ns() - begun_ns) / (DECAY_MS * NS_PER_MS);
 	CHECK_VALUES(confine_denied_nr() >= 2 && confine_denied_nr() <= decays + 2,
 		     confine_denied_nr(), decays);
-	CHECK_VALUES(given_back_bytes() >= (uint64_t)24 << 20, given_back_bytes(), 0);
+	CHECK_VALUES(given_back_bytes() >= WANTED, given_back_bytes(), WANTED);
 	CHECK(quire_verify(q) == 0);
 	quire_destroy(q);
 }
