@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* bench.h - what the files of quire-bench share: options, samples, verdicts, the report */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "harness/runner.h"
+
+#define REPS_MAX 101u
+
+struct options {
+	unsigned reps;
+	unsigned measure_ms;
+	bool quick;
+	bool keep;	  /* keep samples that time was taken from */
+	const char *rows; /* NULL or a regular expression */
+	FILE *csv;	  /* NULL or open */
+};
+
+/* ---- stats.c ---- */
+struct spread {
+	unsigned nr; /* 0: nothing was measured, the rest is 0 */
+	double median;
+	double quarter;	       /* a quarter of the values is below, */
+	double three_quarters; /* and a quarter above */
+};
+
+struct spread spread_of(const double *values, unsigned nr);
+/* Quartile distance over median. */
+double spread_relative(const struct spread *spread);
+
+/* ---- targets.c: the figures that are wanted, in the words of the issue that asks for them ---- */
+struct row {
+	struct run run;
+	double ns_max;	  /* 0: not asked */
+	double floor_max; /* of the floor in the same run; 0: not asked */
+	double peer_max;  /* of the best peer in the same run; 0: not asked */
+	const char *what;
+	const char *wanted;
+};
+
+extern const struct row rows[];
+extern const unsigned rows_nr;
+
+/* "order0/lifo/2t" or "order0/lifo/2t/touch": what --rows matches. */
+void row_name(const struct row *row, char *name, size_t bytes);
+
+enum limit_kind {
+	LIMIT_NONE,
+	AT_MOST,
+	AT_LEAST,
+};
+
+struct target {
+	enum limit_kind kind;
+	double limit;
+	const char *wanted;
+};
+
+extern const struct target target_none;
+extern const struct target target_frag_random_blocks;
+extern const struct target target_frag_random_ns;
+extern const struct target target_frag_rounds_blocks;
+extern const struct target target_frag_mixed_blocks;
+extern const struct target target_build_end; /* and 1.5 for each block's worth of live pages */
+extern const struct target target_build_removed;
+extern const struct target target_build_mixed;
+extern const struct target target_fallback_ns;
+extern const struct target target_drain_idle_us;
+extern const struct target target_drain_page_ns;
+extern const struct target target_drain_over_fence_us;
+extern const struct target target_drain_gap_us;
+extern const struct target target_release_asked_mib;
+extern const struct target target_release_idle_mib;
+extern const struct target target_metadata_bytes;
+extern const struct target target_idle_kib;
+extern const struct target target_purge_ms;
+extern const struct target target_tree_ratio;
+extern const struct target target_tree_compares;
+extern const struct target target_vmas;
+extern const struct target target_policy_spurious;
+extern const struct target target_percpu_pair_ns;
+extern const struct target target_percpu_pair_both_ns;
+extern const struct target target_percpu_written_mib; /* and what the bitmaps take */
+extern const struct target target_percpu_idle_mib;
+extern const struct target target_percpu_atomic;
+
+/* ---- report.c ---- */
+struct figure {
+	const char *what;
+	double value;
+	const char *unit;
+	const char *note; /* NULL or what belongs beside the number */
+};
+
+void report_csv(const struct options *options, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* How this was measured: command, machine, build.  Also into the CSV, as comments. */
+void report_machine(const struct options *options, int argc, char **argv);
+void report_figures_begin(const char *title);
+void report_figure(const struct options *options, const struct figure *figure,
+		   const struct target *target);
+/* A figure that could not be measured, and why. */
+void report_refused(const struct options *options, const char *what, const char *reason);
+/* Three significant digits: 3.14, 31.4, 314, 3.1k. */
+const char *report_number(double value, char *text, size_t bytes);
+/* Verdicts of this process and its children so far; begin before the first fork. */
+void report_tally_begin(void);
+void report_tally(bool met);
+void report_tally_print(void);
+
+/* ---- child.c: runner processes ---- */
+struct child_order {
+	const char *program;  /* file beside this one; NULL: this one */
+	const char *preload;  /* NULL or a library */
+	const char *cgroup;   /* NULL or the cgroup.procs to join */
+	bool quiet;	      /* its errors are not shown */
+	const char *argv[10]; /* after the program's name, up to NULL */
+};
+
+struct child {
+	int pid;
+	int fd;
+};
+
+bool child_start(const struct child_order *order, struct child *child);
+/* Waits (two minutes at most) and gives its one line; false if it died or said nothing. */
+bool child_finish(struct child *child, char *reply, size_t bytes);
+bool child_run(const struct child_order *order, char *reply, size_t bytes);
+
+/* ---- contenders.c: who takes part, and how each is started ---- */
+#define CONTENDERS_NR 7u
+
+struct contender {
+	const char *name;
+	const char *subject; /* NULL: Quire, in this program */
+	const char *library; /* NULL or what is preloaded */
+	const char *match;   /* part of the library's file name that free() must come from */
+	bool is_peer;
+};
+
+extern const struct contender contenders[CONTENDERS_NR];
+#define CONTENDER_QUIRE 0u
+#define CONTENDER_FLOOR 1u
+
+/* Fills program, preload and the first arguments; returns how many arguments it filled. */
+unsigned contender_order(const struct contender *contender, struct child_order *order);
+/* Finds out which are there, names the others on stderr; @there has CONTENDERS_NR elements. */
+void contenders_probe(bool *there);
+
+/* ---- one file each: the questions ---- */
+void bench_rows(const struct options *options);
+void bench_frag(const struct options *options);
+void bench_build(const struct options *options);
+void bench_fallback(const struct options *options);
+void bench_drain(const struct options *options);
+void bench_release(const struct options *options);
+void bench_meta(const struct options *options);
+void bench_large(const struct options *options);
+void bench_replace(const struct options *options);
+void bench_half(const struct options *options);
+void bench_areas(const struct options *options);
+void bench_tail(const struct options *options);
+void bench_tlb(const struct options *options);
+void bench_purge(const struct options *options);
+void bench_tree(const struct options *options);
+void bench_vmas(const struct options *options);
+void bench_policies(const struct options *options);
+void bench_percpu_ops(const struct options *options);
+void bench_percpu_alloc(const struct options *options);
+void bench_percpu_patterns(const struct options *options);
+void bench_percpu_memory(const struct options *options);
+void bench_percpu_atomic(const struct options *options);
+
+#endif

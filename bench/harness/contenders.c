@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* contenders.c - who takes part: Quire, the floor, and what Debian packages */
+#include <string.h>
+#include "harness/bench.h"
+
+#define PEER_PROGRAM "quire-bench-peer"
+
+const struct contender contenders[CONTENDERS_NR] = {
+	[CONTENDER_QUIRE] = { .name = "quire" },
+	[CONTENDER_FLOOR] = { .name = "floor", .subject = "floor", .match = "-" },
+	{ .name = "tcmalloc",
+	  .subject = "libc",
+	  .library = "libtcmalloc_minimal.so.4",
+	  .match = "tcmalloc",
+	  .is_peer = true },
+	{ .name = "jemalloc",
+	  .subject = "libc",
+	  .library = "libjemalloc.so.2",
+	  .match = "jemalloc",
+	  .is_peer = true },
+	{ .name = "mimalloc",
+	  .subject = "libc",
+	  .library = "libmimalloc.so.2",
+	  .match = "mimalloc",
+	  .is_peer = true },
+	{ .name = "glibc", .subject = "libc", .match = "libc.so", .is_peer = true },
+	{ .name = "mmap", .subject = "mmap", .match = "-", .is_peer = true },
+};
+
+unsigned contender_order(const struct contender *contender, struct child_order *order)
+{
+	*order = (struct child_order){ .preload = contender->library };
+	if (!contender->subject) {
+		order->argv[0] = "runner";
+		return 1;
+	}
+	order->program = PEER_PROGRAM;
+	order->argv[0] = contender->subject;
+	order->argv[1] = contender->match;
+	return 2;
+}
+
+static bool contender_is_there(const struct contender *contender)
+{
+	struct child_order order;
+	unsigned at = contender_order(contender, &order);
+	char reply[256];
+
+	if (!contender->subject)
+		return true;
+	order.argv[at] = "probe";
+	order.quiet = true; /* the loader says that it passes over a library */
+	return child_run(&order, reply, sizeof(reply)) && strncmp(reply, "ok ", 3) == 0;
+}
+
+void contenders_probe(bool *there)
+{
+	for (unsigned i = 0; i < CONTENDERS_NR; i++) {
+		there[i] = contender_is_there(&contenders[i]);
+		if (!there[i])
+			fprintf(stderr, "quire-bench: %s is not installed: left out\n",
+				contenders[i].name);
+	}
+}

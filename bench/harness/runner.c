@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runner.c - the life of a runner process that measures one pattern
+ *
+ * Two phases, warm-up and measurement, of the same pattern on the same state.  Workers and the
+ * main thread meet at a gate between them.  Within a phase workers run until the main thread,
+ * asleep meanwhile, says stop: so all of them run for the whole time that is measured.
+ *
+ * Time that was taken from the workers, by other processes or by the hypervisor, is counted: how
+ * long they were ready and waited for their CPU (without the kernel's count: wall less CPU time).
+ * The CPU time of the subject's own background threads is taken off, for that is a cost of the
+ * subject; so is sleeping in its locks.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "harness/pin.h"
+#include "harness/proc.h"
+#include "harness/random.h"
+#include "harness/runner.h"
+
+/* Churn is warm when each block was replaced about ten times: free lists are then shuffled. */
+#define WARM_TURNS    10u
+/* ... but no subject gets longer than this on top of half the measured time. */
+#define WARM_EXTRA_MS 300u
+
+const char *const pattern_names[PATTERNS_NR] = {
+	[PATTERN_LIFO] = "lifo",   [PATTERN_FIFO] = "fifo",	[PATTERN_RAND] = "rand",
+	[PATTERN_CHURN] = "churn", [PATTERN_REMOTE] = "remote",
+};
+
+uint16_t shuffles[SHUFFLES_NR][BULK_BLOCKS];
+
+static struct worker workers[WORKERS_MAX];
+static struct ring ring;
+static struct {
+	int stop;
+	int warm_nr; /* workers that left the warm-up */
+	bool failed; /* one was refused something: none measures, for it may wait for the other */
+} control CACHE_LINES_2;
+static pthread_barrier_t gate;
+static pattern_function pattern_of_run;
+
+static void shuffles_make(void)
+{
+	uint64_t random = 1;
+
+	for (unsigned s = 0; s < SHUFFLES_NR; s++) {
+		for (unsigned i = 0; i < BULK_BLOCKS; i++)
+			shuffles[s][i] = (uint16_t)i;
+		for (unsigned i = BULK_BLOCKS - 1; i > 0; i--) {
+			unsigned other = random_below(&random, i + 1);
+			uint16_t swapped = shuffles[s][i];
+
+			shuffles[s][i] = shuffles[s][other];
+			shuffles[s][other] = swapped;
+		}
+	}
+}
+
+static unsigned churn_live(unsigned order)
+{
+	uint64_t fit = CHURN_BYTES / ((uint64_t)4096 << order);
+
+	return fit < CHURN_BLOCKS ? (unsigned)fit : CHURN_BLOCKS;
+}
+
+static void worker_measure(struct worker *w)
+{
+	uint64_t switches = proc_switches();
+	uint64_t delay = proc_delay_ns();
+	uint64_t cpu = proc_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	uint64_t wall = proc_clock_ns(CLOCK_MONOTONIC);
+
+	w->pairs_nr = 0;
+	pattern_of_run(w);
+	w->wall_ns = proc_clock_ns(CLOCK_MONOTONIC) - wall;
+	w->cpu_ns = proc_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	w->delay_ns = delay == UINT64_MAX ? w->wall_ns - w->cpu_ns : proc_delay_ns() - delay;
+	w->switches_nr = proc_switches() - switches;
+	if (sched_getcpu() != (int)w->cpu)
+		w->refused = "a thread left its CPU";
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	if (!pin_self((int)w->cpu))
+		w->refused = "a thread cannot be pinned";
+	pthread_barrier_wait(&gate);
+	if (!w->refused)
+		pattern_of_run(w);
+	__atomic_fetch_add(&control.warm_nr, 1, __ATOMIC_RELEASE);
+	pthread_barrier_wait(&gate); /* warm */
+	pthread_barrier_wait(&gate); /* the main thread has reset the stop flag */
+	if (!__atomic_load_n(&control.failed, __ATOMIC_RELAXED))
+		worker_measure(w);
+	pthread_barrier_wait(&gate);
+	return NULL;
+}
+
+static const char *workers_start(const struct run *run)
+{
+	pthread_barrier_init(&gate, NULL, run->threads_nr + 1);
+	for (unsigned i = 0; i < run->threads_nr; i++) {
+		struct worker *w = &workers[i];
+		pthread_t thread;
+		int cpu = pin_cpu(i);
+
+		if (cpu < 0)
+			return "fewer CPUs than threads";
+		w->run = run;
+		w->stop = &control.stop;
+		w->ring = &ring;
+		w->index = i;
+		w->cpu = (unsigned)cpu;
+		w->random = i + 1;
+		w->live_nr = churn_live(run->order);
+		w->pairs_min = run->warm_pairs;
+		if (run->pattern == PATTERN_CHURN)
+			w->pairs_min = WARM_TURNS * w->live_nr;
+		memset(w->blocks, 0, sizeof(w->blocks));
+		if (pthread_create(&thread, NULL, worker_main, w) != 0)
+			return "a thread cannot be made";
+	}
+	return NULL;
+}
+
+/* Lets the workers run until they are warm, and leaves them waiting for the measurement. */
+static void workers_warm(const struct run *run)
+{
+	pthread_barrier_wait(&gate);
+	proc_sleep_ms(run->measure_ms / 2);
+	__atomic_store_n(&control.stop, STOP_WHEN_WARM, __ATOMIC_RELAXED);
+	for (unsigned ms = 0; ms < WARM_EXTRA_MS; ms++) {
+		if (__atomic_load_n(&control.warm_nr, __ATOMIC_ACQUIRE) == (int)run->threads_nr)
+			break;
+		proc_sleep_ms(1);
+	}
+	__atomic_store_n(&control.stop, STOP_NOW, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&gate);
+	__atomic_store_n(&control.stop, STOP_NO, __ATOMIC_RELAXED);
+	ring.ended = false;
+	for (unsigned i = 0; i < run->threads_nr; i++)
+		if (workers[i].refused)
+			__atomic_store_n(&control.failed, true, __ATOMIC_RELAXED);
+}
+
+static double worker_pair_ns(const struct worker *w)
+{
+	return (double)w->wall_ns / (double)w->pairs_nr;
+}
+
+/*
+ * Prints "ok NS CPU_NS STOLEN SWITCHES PAIRS THREADS".  NS is the mean of the threads, except that
+ * a remote pair is timed where it ends.  STOLEN is a share of the wall time.
+ */
+static int result_print(const struct run *run, uint64_t process_cpu_ns, uint64_t steal_ms)
+{
+	double ns = 0, cpu = 0, wall = 0, delay = 0, stolen;
+	uint64_t pairs_nr = 0, switches_nr = 0, background_ns;
+
+	for (unsigned i = 0; i < run->threads_nr; i++) {
+		const struct worker *w = &workers[i];
+
+		if (w->refused || w->wall_ns == 0 || w->pairs_nr == 0)
+			return printf("refused %s\n", w->refused ? w->refused : "no pair was done"),
+			       0;
+		ns += worker_pair_ns(w) / run->threads_nr;
+		cpu += (double)w->cpu_ns;
+		wall += (double)w->wall_ns;
+		delay += (double)w->delay_ns;
+		pairs_nr += w->pairs_nr;
+		switches_nr += w->switches_nr;
+	}
+	if (run->pattern == PATTERN_REMOTE)
+		ns = worker_pair_ns(&workers[1]);
+	background_ns = process_cpu_ns > (uint64_t)cpu ? process_cpu_ns - (uint64_t)cpu : 0;
+	stolen = delay > (double)background_ns ? (delay - (double)background_ns) / wall : 0;
+	if (stolen < (double)steal_ms * 1e6 / wall)
+		stolen = (double)steal_ms * 1e6 / wall;
+	printf("ok %.4f %.4f %.5f %llu %llu %u\n", ns, cpu / (double)pairs_nr, stolen,
+	       (unsigned long long)switches_nr, (unsigned long long)pairs_nr, run->threads_nr);
+	return 0;
+}
+
+int runner_measure(pattern_function pattern, const struct run *run)
+{
+	uint64_t process_cpu, steal;
+	const char *refused;
+
+	pattern_of_run = pattern;
+	refused = workers_start(run);
+	if (refused)
+		return printf("refused %s\n", refused), 0;
+	workers_warm(run);
+	process_cpu = proc_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	steal = proc_steal_ms();
+	pthread_barrier_wait(&gate);
+	proc_sleep_ms(run->measure_ms);
+	__atomic_store_n(&control.stop, STOP_NOW, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&gate);
+	return result_print(run, proc_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_cpu,
+			    proc_steal_ms() - steal);
+}
+
+static int run_main(const struct subject *subject, const struct run *run)
+{
+	if (run->order > subject->order_max)
+		return puts("refused this order is not offered"), 0;
+	shuffles_make();
+	return runner_measure(subject->patterns[run->pattern], run);
+}
+
+static bool run_parse(struct run *run, char **argv)
+{
+	for (unsigned p = 0; p < PATTERNS_NR; p++) {
+		if (strcmp(argv[0], pattern_names[p]) != 0)
+			continue;
+		run->pattern = (enum pattern)p;
+		run->order = (unsigned)atoi(argv[1]);
+		run->threads_nr = (unsigned)atoi(argv[2]);
+		run->touch = (unsigned)atoi(argv[3]);
+		run->measure_ms = (unsigned)atoi(argv[4]);
+		return run->threads_nr >= 1 && run->threads_nr <= WORKERS_MAX;
+	}
+	return false;
+}
+
+int runner_main(const struct subject *subject, int argc, char **argv)
+{
+	static struct run run; /* workers read it until the process ends */
+	const char *refused = subject->setup();
+
+	if (refused)
+		return printf("refused %s\n", refused), 0;
+	if (argc == 6 && strcmp(argv[0], "run") == 0 && run_parse(&run, argv + 1))
+		return run_main(subject, &run);
+	if (argc == 3 && strcmp(argv[0], "release") == 0)
+		return release_child(subject, strcmp(argv[1], "ask") == 0, argv[2]);
+	fprintf(stderr, "quire-bench: not a runner's command\n");
+	return 2;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* floor_pair_none.c - the floor's sequences are written for x86-64; elsewhere there is none */
+#include <stddef.h>
+#include "subjects/floor_pair.h"
+
+const char *floor_setup(void)
+{
+	return "written for x86-64 only";
+}
+
+void *floor_alloc(void)
+{
+	return NULL;
+}
+
+void floor_free(void *page)
+{
+	(void)page;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* large_targets.c - see large_targets.h; ratios are to the best peer of the same run */
+#include "vmap/large_targets.h"
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
+/* A row with one thread is followed by the same with two: the second is compared with the first. */
+#define BOTH(p, size, written, one, two)                                                           \
+	{ p, size, 1, written, one },                                                              \
+	{                                                                                          \
+		p, size, 2, written, two                                                           \
+	}
+
+#define SMALL_ONE .net_max = 6, .wanted = "at most 6 net"
+#define SMALL_TWO .net_max = 6, .flat_max = 1.2, .wanted = "at most 6 net, 1.2 of one thread's"
+#define MID_ONE	  .net_max = 12, .wanted = "at most 12 net"
+#define MID_TWO	  .net_max = 12, .flat_max = 1.2, .wanted = "at most 12 net, 1.2 of one thread's"
+#define HUGE_ONE  .net_max = 25, .wanted = "at most 25 net"
+#define HUGE_TWO  .net_max = 25, .flat_max = 1.2, .wanted = "at most 25 net, 1.2 of one thread's"
+#define ANY_ONE	  .peer_max = 0.3, .wanted = "at most 0.3 of the best peer"
+#define ANY_TWO	  .peer_max = 0.15, .wanted = "at most 0.15 of the best peer"
+#define WRITTEN	  .peer_max = 1.1, .wanted = "at most 1.1 of the best peer"
+
+#define UNTOUCHED(p)                                                                               \
+	BOTH(p, KIB(64), 0, SMALL_ONE, SMALL_TWO), BOTH(p, KIB(256), 0, SMALL_ONE, SMALL_TWO),     \
+		BOTH(p, MIB(1), 0, MID_ONE, MID_TWO), BOTH(p, MIB(4), 0, MID_ONE, MID_TWO),        \
+		BOTH(p, MIB(16), 0, MID_ONE, MID_TWO), BOTH(p, MIB(64), 0, HUGE_ONE, HUGE_TWO)
+#define ALL_WRITTEN(p)                                                                             \
+	BOTH(p, KIB(64), 1, WRITTEN, WRITTEN), BOTH(p, KIB(256), 1, WRITTEN, WRITTEN),             \
+		BOTH(p, MIB(1), 1, WRITTEN, WRITTEN), BOTH(p, MIB(4), 1, WRITTEN, WRITTEN),        \
+		BOTH(p, MIB(16), 1, WRITTEN, WRITTEN), BOTH(p, MIB(64), 1, WRITTEN, WRITTEN)
+
+/* clang-format off */
+const struct large_row large_rows[] = {
+	UNTOUCHED(LARGE_PAIR),
+	UNTOUCHED(LARGE_FIXED),
+	BOTH(LARGE_RANDOM, MIB(4), 0, ANY_ONE, ANY_TWO),
+	BOTH(LARGE_RANDOM, MIB(16), 0, ANY_ONE, ANY_TWO),
+	BOTH(LARGE_RANDOM, MIB(64), 0, ANY_ONE, ANY_TWO),
+	ALL_WRITTEN(LARGE_PAIR),
+	ALL_WRITTEN(LARGE_FIXED),
+};
+/* clang-format on */
+
+const unsigned large_rows_nr = sizeof(large_rows) / sizeof(large_rows[0]);
+
+const struct large_ops_row large_ops_rows[] = {
+	{ MIB(4), "200", "0", .first_peer_max = 0.35,
+	  .wanted = { "at most 0.35 of the best peer" } },
+	{ MIB(16), "60", "1500", .first_peer_max = 0.15, .steady_peer_max = 0.7,
+	  .worst_peer_max = 0.3,
+	  .wanted = { "at most 0.15 of the best peer", "at most 0.7 of the best peer",
+		      "at most 0.3 of the best peer" } },
+	{ MIB(64), "24", "400", .first_peer_max = 0.15, .steady_peer_max = 0.3,
+	  .worst_peer_max = 0.3,
+	  .wanted = { "at most 0.15 of the best peer", "at most 0.3 of the best peer",
+		      "at most 0.3 of the best peer" } },
+};
+
+const unsigned large_ops_rows_nr = sizeof(large_ops_rows) / sizeof(large_ops_rows[0]);
