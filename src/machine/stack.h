@@ -13,8 +13,9 @@
  *
  * Closing.  low = UINT32_MAX and high = 0, stored together, refuse both, so the test that every
  * sequence makes anyway is also the test of the closed word.  Whoever holds the lock that is the
- * slot's door (pcp->lock) may close; after cpu_fence() no sequence that began before the close can
- * still commit, and the closer owns top and all entries until it opens again.  A stack is never
+ * slot's door (pcp->lock for pages, a CPU's lock for areas and per-CPU objects) may close; after
+ * stacks_fence_slot() or stacks_fence_all() no sequence that began before the close can still
+ * commit, and the closer owns top and all entries until it opens again.  A stack is never
  * closed by anyone else, so fork, which takes every door, never copies a half-closed one.
  *
  * Sequences (machine/<m>/stack_ops.h).  Each runs on the slot that is current when it commits; it

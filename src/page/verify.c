@@ -6,7 +6,7 @@
  *
  *   B1  online = buddy + cached (stacks, lists, depots) + allocated + deferred, in pages, per zone
  *   B2  pcp->count is the sum over its lists
- *   B3  no two free buddies that could merge are both free
+ *   B3  no two free buddies that may merge are separate
  *   B4  nr_free and free_pages equal what the lists hold
  *   B5  a head's state says the one place it is in
  *   B6  a run counts under the row of its block's tag

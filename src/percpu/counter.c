@@ -175,7 +175,7 @@ void quire_percpu_counter_add(struct quire_percpu_counter *public, int64_t amoun
 	add(counter, amount, counter->batch);
 }
 
-/* compare() must know of the largest before an add makes use of it. */
+/* quire_percpu_counter_compare() must know of the largest before an add makes use of it. */
 static void note_batch(struct counter *counter, uint32_t batch)
 {
 	uint32_t most = load_relaxed(&counter->batch_max);

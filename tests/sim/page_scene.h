@@ -3,7 +3,7 @@
  * page_scene.h - an instance and its users, for the scenarios of the page allocator
  *
  * Two zones' worth of trouble fits into 4 MiB: two blocks of 512 pages.  take() and give() tell
- * the machine who owns a page, so that a page handed out twice is seen at once; scene_check()
+ * the machine who owns a page, so that a page handed out twice is seen at once; page_scene_check()
  * counts, at the end, that no page was lost and that every rule of quire_verify() holds.
  */
 #ifndef TESTS_SIM_PAGE_SCENE_H

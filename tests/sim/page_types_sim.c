@@ -123,7 +123,7 @@ SIM_TEST(steal_against_free, .events = SIM_TRYFAIL)
 	page_scene_check(scene);
 }
 
-/* E.2, 12: the trylock fails, and the page goes to its block's type, not to another. */
+/* The trylock fails, and the page goes to its block's type, not to another (Linux 7b086755fb8c). */
 SIM_TEST(refused_free_goes_to_the_right_type, .events = SIM_TRYFAIL)
 {
 	struct page_scene *scene = page_scene_make(sim, true);

@@ -3,7 +3,7 @@
  * percpu_scene.h - per-CPU memory and its users, for scenarios
  *
  * An object is filled with a number of its own in every unit; its copies are looked at when it is
- * freed.  scene_check() frees nothing: it counts objects and asks quire_verify().
+ * freed.  percpu_scene_check() frees nothing: it counts objects and asks quire_verify().
  */
 #ifndef TESTS_SIM_PERCPU_SCENE_H
 #define TESTS_SIM_PERCPU_SCENE_H
