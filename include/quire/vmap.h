@@ -17,6 +17,17 @@
  * asked for, rounded up to whole pages.  Guard pages do not count, nor does what caching adds to a size.
  * A freed area counts as it was when it was freed; a new one that is cut out of freed ones takes its
  * bytes out of theirs.  Mappings of pages are areas, too, and hold no memory of their own.
+ *
+ * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
+ * that commit addresses.  While another thread commits some, the call commits others.  It is refused
+ * only
+ *   - at the limit, or when the addresses are used up: nothing is purged for it, so what is cached on
+ *     other CPUs or waits for a purge is missed;
+ *   - if the system refuses to commit memory;
+ *   - if all addresses where it could lie are being committed by others at that moment, or 16 other
+ *     such calls are each committing some;
+ *   - if it is the instance's first call about areas while another thread makes the first.
+ * QUIRE_NOLOCK commits nothing, and is served from what was committed before.
  */
 #ifndef QUIRE_VMAP_H
 #define QUIRE_VMAP_H
@@ -55,7 +66,7 @@ struct quire_vmalloc_options {
  *             ENOSPC      no hole of addresses is large enough, even after purging
  *             ENOMEM      the limit is reached even so, or the system refused, mappings included
  *             EOWNERDEAD  an instance with backing:memfd, in a child of fork
- * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits and may refuse spuriously;
+ * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits, and refuses as said above;
  *           from a signal handler only with NOLOCK.
  * Cost      a few instructions for a size that was freed before on this CPU; else a lock and
  *           O(log ranges).
@@ -134,7 +145,7 @@ void quire_kvfree(struct quire *q, void *addr);
  * Returns   the mapping's first byte, or NULL with errno: EINVAL (no pages, or one that is not a
  *           page of @q), ENOTSUP (backing:anon), ENOSPC, ENOMEM (also at the system's bound on
  *           mappings, even after purging), EOWNERDEAD.
- * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits and may refuse spuriously;
+ * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits, and refuses as said above;
  *           makes system calls.
  * Pair      quire_vunmap(), before the pages are freed.
  * Linux     vmap().

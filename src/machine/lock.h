@@ -37,6 +37,7 @@ enum lock_rank {
 	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */
 	RANK_VMAP_PURGE,   /* mutex: one purge of lazily freed areas at a time */
 	RANK_VMAP_COMMIT,  /* mutex: addresses of areas made usable */
+	RANK_VMAP_CLAIM,   /* mutex: the same, beside its holder */
 	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
 	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
 	RANK_REPORT,	   /* mutex: memory on its way back to the system */

@@ -21,12 +21,13 @@ void huge_fini(struct huge_map *map)
 	map->edges = 0;
 }
 
-/* Kinds that are one mapping: PLAIN and WISHED are the same to the system. */
+/* Kinds that are one mapping: PLAIN and WISHED are the same to the system, UNUSED and UNCOUNTED to the
+ * counts, so that a block may go from one to the other without the mutex. */
 static enum huge_kind advice_of(const struct huge_map *map, uint32_t block)
 {
 	enum huge_kind kind = huge_kind(map, block);
 
-	return kind == HUGE_WISHED ? HUGE_PLAIN : kind;
+	return kind == HUGE_WISHED ? HUGE_PLAIN : kind == HUGE_UNCOUNTED ? HUGE_UNUSED : kind;
 }
 
 /* Neighbours that differ, at or inside the bounds of [first, end). */
@@ -98,6 +99,23 @@ void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 		mem_mappings_give(MAPPINGS_ADVICE, edges - then);
 	map->edges += then - edges;
 	set_kinds(map, first, end, kind);
+}
+
+void huge_usable_uncounted(struct huge_map *map, uint32_t first, uint32_t end, bool advise_them)
+{
+	CHECK_VALUES(first < end && end <= map->blocks_nr, first, end);
+	advise(map, first, end, advise_them);
+	set_kinds(map, first, end, HUGE_UNCOUNTED);
+}
+
+void huge_count(struct huge_map *map, uint32_t first, uint32_t end, bool advise_them)
+{
+	for (uint32_t run = first; first < end; first = run + 1) {
+		for (run = first; run < end && huge_kind(map, run) == HUGE_UNCOUNTED; run++)
+			;
+		if (run > first)
+			huge_usable(map, first, run, advise_them);
+	}
 }
 
 static bool all_are(const struct huge_map *map, uint32_t first, uint32_t end, enum huge_kind kind)

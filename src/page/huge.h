@@ -9,6 +9,8 @@
  *   from            when                                        to       if the budget refuses
  *   UNUSED          made usable                                 PLAIN, ADVISED   counted all the same
  *   UNUSED          in use without advice, as PLAIN below       PLAIN, ADVISED   as below
+ *   UNUSED          made usable by a caller that may not wait   UNCOUNTED        -
+ *   UNCOUNTED       huge_count(); or as UNUSED in use           PLAIN, ADVISED   counted all the same
  *   PLAIN           huge pages are wanted                       ADVISED  WISHED
  *   WISHED          a neighbour became ADVISED                  ADVISED  -
  *   ADVISED         a part is given back                        PLAIN    PLAIN, and all blocks up to the
@@ -18,7 +20,7 @@
  * A part that was given back stays away only without the advice: the system's collapsing thread fills
  * advised blocks of which it finds a page.
  *
- * Every function is called under the mutex (RANK_HUGE), whose holder makes system calls of advice
+ * Every function but huge_usable_uncounted() is called under the mutex (RANK_HUGE), whose holder makes system calls of advice
  * and of asking what is written, nothing longer.  A kind is read without it as a hint.
  */
 #ifndef PAGE_HUGE_H
@@ -35,6 +37,7 @@ enum huge_kind {
 	HUGE_PLAIN,	 /* advised against huge pages; none stands behind */
 	HUGE_WISHED,	 /* the same for want of mappings; one may stand behind */
 	HUGE_ADVISED,
+	HUGE_UNCOUNTED, /* committed and advised while nobody could count: to the counts as UNUSED */
 };
 
 struct huge_map {
@@ -56,6 +59,10 @@ void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *k
 void huge_fini(struct huge_map *map);
 /* Blocks [first, end) are committed now, with or without the advice.  Publishes their kind (release). */
 void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
+/* The same, without the mutex, for the one caller that commits them. */
+void huge_usable_uncounted(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
+/* huge_usable() for those of [first, end) that were not counted. */
+void huge_count(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
 /* Asks for huge pages behind blocks that are committed. */
 void huge_allow(struct huge_map *map, uint32_t first, uint32_t end);
 /* For none; true if one may stand behind a block of them. */

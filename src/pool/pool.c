@@ -2,9 +2,22 @@
 /*
  * pool/pool.c - fixed-size records for descriptors
  *
- * Growing.  grow_mutex lets one caller at a time charge and commit; the lock is not held over
- * either.  A caller that may not wait only tries it.  A step is GROW_GROUPS groups: 64 KiB are one
- * system call for a thousand records of 64 bytes, and as much as an idle pool may waste.
+ * Growing.  A step is GROW_GROUPS groups: 64 KiB are one system call for a thousand records of 64
+ * bytes, and as much as an idle pool may waste.  It is charged under the lock when it begins, and
+ * committed with the lock dropped.  Callers that may wait do that one at a time, under grow_mutex.  A
+ * caller that may not wait and finds the mutex held commits the same step beside its holder, which is
+ * harmless.  The first of them that is done opens the groups; the step is the pool's, so the charge is
+ * made once, and given back once: by the last that is refused.
+ *
+ *   step_nr   committers   when                                            under
+ *   0 -> n    0 -> 1       a caller finds no record, and no cold group     lock
+ *   n         + 1          another one                                     lock
+ *   n -> 0    -> 0         one of them is done: groups_ready grows by n    lock
+ *   n         - 1          the system refused one of them                  lock
+ *   n -> 0    1 -> 0       the system refused the last: uncharged          lock
+ *   n -> 0    -> 0         in a child of fork: uncharged                   lock
+ *
+ * Whoever comes back and finds that groups_ready has moved has nothing more to do.
  *
  * Giving back.  Empty groups are taken off their list, so that nobody allocates in them, unbacked by
  * one gather with the lock dropped, and put on the cold list.
@@ -105,17 +118,30 @@ static char *group_addr(const struct pool *pool, uint32_t group)
 	return pool->base + (size_t)group * pool->group_bytes;
 }
 
-/* Charges, or uncharges, so that @groups committed ones count against the limit: their bytes in whole
- * pages of the instance.  Under grow_mutex. */
-static int charge_groups(struct pool *pool, uint64_t groups, unsigned flags)
+/* Groups that count against the limit: those that have memory, or are about to. */
+static uint64_t groups_counted(const struct pool *pool)
+{
+	return (uint64_t)pool->groups_ready - pool->cold.nr + pool->step_nr;
+}
+
+/* In whole pages of the instance. */
+static uint64_t pages_counted(const struct pool *pool)
 {
 	uint64_t page = (uint64_t)1 << pool->q->page_shift;
-	uint64_t pages = (groups * pool->group_bytes + page - 1) / page;
+
+	return (groups_counted(pool) * pool->group_bytes + page - 1) / page;
+}
+
+/* Charges, or uncharges, what has changed since.  What shrinks under pressure may need a record's pool,
+ * too: nothing is waited for.  0 or -ENOMEM. */
+static int recharge_locked(struct pool *pool, unsigned flags)
+{
+	uint64_t pages = pages_counted(pool);
 	int error = 0;
 
-	CHECK(mutex_is_held(&pool->grow_mutex));
+	CHECK(lock_is_held(&pool->lock));
 	if (pages > pool->charged_pages)
-		error = page_charge(pool->q, pages - pool->charged_pages, flags);
+		error = page_charge(pool->q, pages - pool->charged_pages, flags | QUIRE_NORETRY);
 	else if (pages < pool->charged_pages)
 		page_uncharge(pool->q, pool->charged_pages - pages);
 	if (!error)
@@ -155,73 +181,117 @@ static void open_group_locked(struct pool *pool, uint32_t group)
 	put(pool, &pool->empty, group);
 }
 
-static void warm_one(struct pool *pool)
+static int warm_one_locked(struct pool *pool, unsigned flags)
 {
-	lock_token token = lock_acquire(&pool->lock);
 	uint32_t group = pool->cold.head;
-
-	take(pool, &pool->cold, group);
-	open_group_locked(pool, group);
-	lock_release(&pool->lock, token);
-}
-
-static bool has_free(struct pool *pool)
-{
-	lock_token token = lock_acquire(&pool->lock);
-	bool has = pool->partial.nr != 0 || pool->empty.nr != 0;
-
-	lock_release(&pool->lock, token);
-	return has;
-}
-
-/* Under grow_mutex; somebody may have grown meanwhile. */
-static int grow_one_step(struct pool *pool, unsigned flags)
-{
-	uint32_t first = pool->groups_ready, left = pool->groups_max - first;
-	uint32_t n = left < GROW_GROUPS ? left : GROW_GROUPS;
-	uint64_t warm = first - pool->cold.nr; /* changes under grow_mutex only */
-	lock_token token;
 	int error;
 
-	if (has_free(pool))
-		return 0;
-	if (pool->cold.nr != 0) {
-		error = charge_groups(pool, warm + 1, flags);
-		if (!error)
-			warm_one(pool);
-		return error;
-	}
-	if (n == 0)
-		return -ENOMEM;
-	error = charge_groups(pool, warm + n, flags);
+	CHECK(lock_is_held(&pool->lock));
+	take(pool, &pool->cold, group);
+	error = recharge_locked(pool, flags);
 	if (error)
-		return error;
-	error = commit_groups(pool, first, n);
+		put(pool, &pool->cold, group);
+	else
+		open_group_locked(pool, group);
+	return error;
+}
+
+static bool has_free_locked(const struct pool *pool)
+{
+	CHECK(lock_is_held(&pool->lock));
+	return pool->partial.nr != 0 || pool->empty.nr != 0;
+}
+
+/* What one caller commits. */
+struct step {
+	uint32_t first, nr; /* groups; none: there is nothing to do */
+};
+
+static int step_join_locked(struct pool *pool, unsigned flags, struct step *step)
+{
+	uint32_t left = pool->groups_max - pool->groups_ready;
+	int error = 0;
+
+	CHECK(lock_is_held(&pool->lock));
+	if (pool->step_nr == 0) {
+		if (left == 0)
+			return -ENOMEM;
+		pool->step_nr = left < GROW_GROUPS ? left : GROW_GROUPS;
+		error = recharge_locked(pool, flags);
+	}
 	if (error) {
-		charge_groups(pool, warm, flags);
+		pool->step_nr = 0;
 		return error;
 	}
-	token = lock_acquire(&pool->lock);
-	pool->groups_ready = first + n;
-	for (uint32_t i = n; i-- != 0;)
-		open_group_locked(pool, first + i);
-	lock_release(&pool->lock, token);
+	pool->committers++;
+	*step = (struct step){ .first = pool->groups_ready, .nr = pool->step_nr };
 	return 0;
+}
+
+static int step_begin(struct pool *pool, unsigned flags, struct step *step)
+{
+	lock_token token = lock_acquire(&pool->lock);
+	int error = 0;
+
+	*step = (struct step){ .nr = 0 };
+	/* Records: somebody has grown meanwhile. */
+	if (pool->cold.nr != 0 && !has_free_locked(pool))
+		error = warm_one_locked(pool, flags);
+	else if (!has_free_locked(pool))
+		error = step_join_locked(pool, flags, step);
+	lock_release(&pool->lock, token);
+	return error;
+}
+
+static void step_drop_locked(struct pool *pool)
+{
+	CHECK(lock_is_held(&pool->lock));
+	pool->step_nr = pool->committers = 0;
+	recharge_locked(pool, 0);
+}
+
+/* Returns @error, or 0 if somebody else had the same step done meanwhile. */
+static int step_end(struct pool *pool, const struct step *step, int error)
+{
+	lock_token token = lock_acquire(&pool->lock);
+
+	if (pool->groups_ready != step->first && !MUTANT(pool_step_opened_twice))
+		error = 0;
+	else if (error && --pool->committers == 0 && !MUTANT(pool_step_stays_charged))
+		step_drop_locked(pool);
+	else if (!error) {
+		pool->groups_ready = step->first + step->nr;
+		pool->step_nr = pool->committers = 0;
+		for (uint32_t i = step->nr; i-- != 0;)
+			open_group_locked(pool, step->first + i);
+	}
+	lock_release(&pool->lock, token);
+	return error;
 }
 
 static int grow(struct pool *pool, unsigned flags)
 {
+	struct step step;
+	bool alone = false;
 	int error;
 
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)) {
-		if ((flags & QUIRE_NOLOCK) || !mutex_try(&pool->grow_mutex))
+	if (flags & QUIRE_NOLOCK)
+		return -EAGAIN;
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
+		alone = mutex_try(&pool->grow_mutex);
+		if (!alone && MUTANT(pool_nowait_needs_mutex))
 			return -EAGAIN;
 	} else {
 		mutex_acquire(&pool->grow_mutex);
+		alone = true;
 	}
-	/* What shrinks under pressure may need a record's pool too: no waiting in here. */
-	error = grow_one_step(pool, flags | QUIRE_NORETRY);
-	mutex_release(&pool->grow_mutex);
+	error = step_begin(pool, flags, &step);
+	if (!error && step.nr != 0) {
+		error = commit_groups(pool, step.first, step.nr);
+		error = step_end(pool, &step, error);
+	}
+	if (alone)
+		mutex_release(&pool->grow_mutex);
 	return error;
 }
 
@@ -364,8 +434,8 @@ static size_t give_back(struct pool *pool, const uint32_t *groups, unsigned n)
 		put(pool, gave ? &pool->cold : &pool->empty, groups[i]);
 		gone += gave;
 	}
+	recharge_locked(pool, 0);
 	lock_release(&pool->lock, token);
-	charge_groups(pool, pool->groups_ready - pool->cold.nr, 0);
 	return gone * pool->group_bytes;
 }
 
@@ -440,7 +510,9 @@ int pool_verify(struct pool *pool)
 		list_is_right(pool, &pool->empty, 0, 0, &used) &&
 		list_is_right(pool, &pool->cold, 0, 0, &used);
 	full_nr = pool->groups_ready - pool->partial.nr - pool->empty.nr - pool->cold.nr;
-	right = right && used + full_nr * full == pool->used_nr;
+	right = right && used + full_nr * full == pool->used_nr &&
+		pool->charged_pages == pages_counted(pool) &&
+		(pool->step_nr != 0) == (pool->committers != 0);
 	lock_release(&pool->lock, token);
 	return right ? 0 : 1;
 }
@@ -455,8 +527,11 @@ void pool_fork_prepare_lock(struct pool *pool)
 	pool->kept = lock_acquire_ordered(&pool->lock);
 }
 
-void pool_fork_done(struct pool *pool)
+/* In a child: whoever was committing a step beside grow_mutex stayed in the parent. */
+void pool_fork_done(struct pool *pool, bool child)
 {
+	if (child && pool->step_nr != 0 && !MUTANT(pool_fork_keeps_step))
+		step_drop_locked(pool);
 	lock_release(&pool->lock, pool->kept);
 	mutex_release(&pool->grow_mutex);
 }

@@ -18,7 +18,7 @@
  * index may be looked at, not trusted.
  *
  * Invariants, by pool_verify(): each ready group is on the list that its words say, the lists end,
- * and used_nr is the sum of used records.
+ * used_nr is the sum of used records, and what is charged is what is committed or in a step.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -38,11 +38,11 @@ struct pool_list {
 	uint32_t nr;
 };
 
-/* Keys: (c) constant after pool_init(); (l) under lock; (g) under grow_mutex. */
+/* Keys: (c) constant after pool_init(); (l) under lock. */
 struct pool {
 	struct lock lock;	 /* RANK_POOL */
 	lock_token kept;	 /* (l) over fork */
-	struct mutex grow_mutex; /* RANK_POOL_GROW */
+	struct mutex grow_mutex; /* RANK_POOL_GROW: one at a time of those that may wait */
 	struct quire *q;	 /* (c) charged for what is committed */
 	const char *name;	 /* (c) */
 	char *base;		 /* (c) record 0; groups' words and links stand before it */
@@ -52,8 +52,10 @@ struct pool {
 	uint8_t words_nr;	 /* (c) of 64 records each, in a group */
 	uint32_t group_shift;	 /* (c) log2 of records in a group */
 	uint32_t groups_max;	 /* (c) */
-	uint32_t groups_ready;	 /* (g) groups [0, ready) were committed at some time */
-	uint64_t charged_pages;	 /* (g) of the instance, for what is committed */
+	uint32_t groups_ready;	 /* (l) groups [0, ready) were committed at some time */
+	uint32_t step_nr;	 /* (l) groups behind them that are charged and being committed */
+	uint32_t committers;	 /* (l) who commit those */
+	uint64_t charged_pages;	 /* (l) of the instance, for what is committed or about to be */
 	uint64_t *words;	 /* (l) bit set: record free; words_nr a group */
 	struct pool_group {
 		uint32_t prev, next;
@@ -74,7 +76,8 @@ int pool_init(struct pool *pool, struct quire *q, size_t record_bytes, uint32_t 
 void pool_fini(struct pool *pool);
 
 /* A record, or POOL_NONE: refused.  Commits more if it must: not under a spin lock.  @flags are the
- * caller's QUIRE_*: with NOLOCK only tries. */
+ * caller's QUIRE_*: with NOWAIT or ATOMIC it commits beside whoever does and waits for nobody, with
+ * NOLOCK it only tries. */
 uint32_t pool_alloc(struct pool *pool, unsigned flags);
 /* Like it, but never commits: legal under spin locks of ranks below RANK_POOL. */
 uint32_t pool_take(struct pool *pool, unsigned flags);
@@ -90,7 +93,7 @@ uint64_t pool_bytes(struct pool *pool);
 int pool_verify(struct pool *pool);
 void pool_fork_prepare_mutex(struct pool *pool);
 void pool_fork_prepare_lock(struct pool *pool);
-void pool_fork_done(struct pool *pool);
+void pool_fork_done(struct pool *pool, bool child);
 
 static inline void *pool_record(const struct pool *pool, uint32_t index)
 {

@@ -282,7 +282,7 @@ static int use_attempt(struct vmap *v, struct resort *resort)
 {
 	const struct refused *refused = refused_of(resort);
 	struct range *r = range_at(v, refused->index);
-	int error = vmap_commit(v, r, refused->request->flags);
+	int error = vmap_commit(v, r, refused->request);
 
 	return error ? error : vmap_prepare(v, r, refused->request);
 }

@@ -3,7 +3,7 @@
  * vmap/commit.c - making addresses usable
  *
  * The span is a reservation.  Sections of 2 MiB become usable when an area first lies in them, many
- * in one system call, and stay so: neighbours are one mapping, so the number of mappings does not grow
+ * in one system call, by whoever has claimed them (claim.c), and stay so: neighbours are one mapping, so the number of mappings does not grow
  * with areas.  They begin without huge pages; which get them, dense.c knows (with thp:on all but where
  * areas are small).
  *
@@ -20,46 +20,41 @@
 
 #include "machine/mem.h"
 
-static unsigned region_of(const struct vmap *v, uint32_t page)
-{
-	return page < v->region_start[REGION_MIDDLE]  ? REGION_SMALL
-	       : page < v->region_start[REGION_LARGE] ? REGION_MIDDLE
-						      : REGION_LARGE;
-}
-
-/* Sections [first, end) that can be committed in one go: wanted ones, and more of the same region that
- * are not yet, up to an eighth of what there is. */
-static uint32_t run_end(const struct vmap *v, uint32_t first, uint32_t wanted_end, bool locked)
-{
-	uint32_t pages = 1u << (SECTION_SHIFT - v->page_shift);
-	uint32_t sections = v->span_pages / pages, end = first, ahead = v->sections_ready / 8;
-
-	if (ahead > SECTIONS_AT_ONCE)
-		ahead = SECTIONS_AT_ONCE;
-
-	while (end < sections && !load_relaxed(&v->section[end]) &&
-	       region_of(v, end * pages) == region_of(v, first * pages) &&
-	       (end < wanted_end || (!locked && end - first < ahead)))
-		end++;
-	return end;
-}
-
-/* Publishes the sections.  -EAGAIN: @flags forbid to wait for who advises. */
-static int make_usable(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
+/* Publishes sections that are committed.  Where the advice cannot be counted without waiting, somebody
+ * else does that later. */
+static void publish(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
 	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
+	bool advise = v->always && page >= v->region_start[REGION_MIDDLE];
 
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
-		if (!mutex_try(&v->q->huge_mutex))
-			return -EAGAIN;
-	} else {
+	fetch_add_relaxed(&v->sections_ready, end - first);
+	if (!claim_is_due(flags)) {
 		mutex_acquire(&v->q->huge_mutex);
+	} else if (!mutex_try(&v->q->huge_mutex)) {
+		huge_usable_uncounted(&v->advice, first, end, advise);
+		store_release(&v->uncounted, true); /* pairs with vmap_count_advice() */
+		return;
 	}
-	huge_usable(&v->advice, first, end, v->always && region_of(v, page) != REGION_SMALL);
+	huge_usable(&v->advice, first, end, advise);
 	mutex_release(&v->q->huge_mutex);
-	return 0;
 }
 
+void vmap_count_advice(struct vmap *v)
+{
+	unsigned shift = SECTION_SHIFT - v->page_shift;
+
+	if (!load_relaxed(&v->uncounted) || !mutex_try(&v->q->huge_mutex))
+		return;
+	/* Pairs with publish(); what comes later sets it again. */
+	for (unsigned region = exchange_acquire(&v->uncounted, false) ? 0 : REGIONS_NR;
+	     region < REGIONS_NR; region++)
+		huge_count(&v->advice, v->region_start[region] >> shift,
+			   v->region_start[region + 1] >> shift,
+			   v->always && region != REGION_SMALL);
+	mutex_release(&v->q->huge_mutex);
+}
+
+/* Of claimed sections.  0 or -ENOMEM. */
 static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
 	char *addr = v->base + ((size_t)first << SECTION_SHIFT);
@@ -67,22 +62,20 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned fla
 	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
 	int error;
 
-	error = meta_make_ready(v, page, end << (SECTION_SHIFT - v->page_shift));
+	error = meta_ready(v, page, end << (SECTION_SHIFT - v->page_shift), flags);
 	for (uint32_t i = first; !error && i < end && MUTANT(vmap_section_before_memory); i++)
 		store_release(&v->section[i], HUGE_PLAIN);
 	if (!error)
 		error = mem_commit(addr, bytes, "quire-areas");
 	if (!error)
-		error = make_usable(v, first, end, flags);
-	if (!error)
-		v->sections_ready += end - first;
+		publish(v, first, end, flags);
 	return error;
 }
 
 static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 {
 	for (uint32_t i = first; i < end; i++) {
-		if (!load_acquire(&v->section[i])) /* pairs with huge_usable() */
+		if (!load_acquire(&v->section[i])) /* pairs with publish() */
 			return false;
 	}
 	return true;
@@ -101,37 +94,67 @@ bool vmap_deny_huge(struct vmap *v, uint32_t page)
 	return denied;
 }
 
-/* 0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
-int vmap_commit(struct vmap *v, const struct range *range, unsigned flags)
+/* What was claimed together with the addresses, run by run; only what is needed where committing
+ * populates.  0 or -ENOMEM. */
+static int commit_claimed(struct vmap *v, const struct claim *claim, uint32_t wanted_end,
+			  unsigned flags)
+{
+	uint32_t first = claim->first, end = claim->end, run;
+	int error = 0;
+
+	if (end > wanted_end && mem_is_locked())
+		end = wanted_end;
+	while (!error && first < end) {
+		for (run = first; run < end && !load_acquire(&v->section[run]); run++)
+			; /* pairs with publish(): some may have been ready before */
+		if (run > first)
+			error = commit_run(v, first, run, flags);
+		first = run > first ? run : first + 1;
+	}
+	return error;
+}
+
+static int commit_waiting(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
+{
+	struct claim *claim;
+	int error = 0;
+	bool locked;
+
+	mutex_acquire(&v->commit_mutex);
+	locked = mem_is_locked();
+	while (!error && first < end) {
+		claim = claim_next(v, &first, end, locked);
+		if (claim->first != claim->end)
+			error = commit_run(v, claim->first, claim->end, flags);
+		first = claim->end;
+		claim_put(v, claim);
+	}
+	mutex_release(&v->commit_mutex);
+	vmap_count_advice(v);
+	return error;
+}
+
+int vmap_commit(struct vmap *v, const struct range *range, struct request *request)
 {
 	unsigned shift = SECTION_SHIFT - v->page_shift;
 	uint32_t first = range->start >> shift;
 	uint32_t end = ((range_end(range) - 1) >> shift) + 1;
-	bool locked;
-	int error = 0;
+	struct claim *claim = request->claim;
+	int error;
 
+	if (claim != NULL) {
+		error = commit_claimed(v, claim, end, request->flags);
+		request->claim = NULL;
+		claim_put(v, claim);
+		return error;
+	}
 	if (LIKELY(is_committed(v, first, end)))
 		return 0;
-	if (flags & QUIRE_NOLOCK)
+	if (request->flags & QUIRE_NOLOCK)
 		return -EAGAIN;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
-		if (!mutex_try(&v->commit_mutex))
-			return -EAGAIN;
-	} else {
-		mutex_acquire(&v->commit_mutex);
-	}
-	locked = mem_is_locked();
-	while (!error && first < end) {
-		uint32_t run = run_end(v, first, end, locked);
-
-		if (run == first)
-			run = first + 1; /* committed before */
-		else
-			error = commit_run(v, first, run, flags);
-		first = run;
-	}
-	mutex_release(&v->commit_mutex);
-	return error;
+	/* Who may not wait has claimed what it takes. */
+	CHECK(!claim_is_due(request->flags));
+	return commit_waiting(v, first, end, request->flags);
 }
 
 /* Empties what follows the usable pages in a range whose pages may be huge. */

@@ -150,6 +150,8 @@ static void init_constants(struct vmap *v, struct quire *q)
 	lock_init(&v->lock, RANK_VMAP_SPACE);
 	mutex_init(&v->purge_mutex, RANK_VMAP_PURGE);
 	mutex_init(&v->commit_mutex, RANK_VMAP_COMMIT);
+	for (unsigned i = 0; i <= CLAIMS_NR; i++)
+		mutex_init(&v->claims[i].mutex, RANK_VMAP_CLAIM);
 }
 
 /* Record 0 is nobody's, so that 0 in the map means none; then one free range. */
@@ -234,7 +236,9 @@ static void fork_done(struct quire_module *module, bool child)
 {
 	struct vmap *v = vmap_of(module);
 
-	pool_fork_done(&v->pool);
+	pool_fork_done(&v->pool, child);
+	if (child)
+		claim_fork_child_locked(v);
 	lock_release(&v->lock, v->kept);
 	for (unsigned slot = v->stacks.doors_nr; slot-- != 0;) {
 		if (child) /* the first free is to call for another worker */

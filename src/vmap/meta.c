@@ -15,6 +15,9 @@
  * A range that is not FREE has all its steps ready, since it may be cut anywhere.  So a step is made
  * ready before a range is taken from the free ones: they are looked at under the lock, which is let go
  * to commit, and looked at again.
+ *
+ * A step needs no lock: what two callers commit twice is as it was, nothing is counted, and what stands
+ * there is never taken away.  Whoever is done says so; another is perhaps not, and does no harm.
  */
 #include "base/round.h"
 #include "vmap/vmap.h"
@@ -91,7 +94,7 @@ bool meta_is_ready(const struct vmap *v, uint32_t first, uint32_t end)
 	unsigned shift = step_page_shift(v);
 
 	for (uint32_t i = first >> shift; i <= (end - 1) >> shift; i++) {
-		if (!load_acquire(&v->step_ready[i])) /* pairs with meta_make_ready() */
+		if (!load_acquire(&v->step_ready[i])) /* pairs with meta_ready() */
 			return false;
 	}
 	return true;
@@ -121,13 +124,15 @@ static int make_step_ready(struct vmap *v, uint32_t step)
 	return error;
 }
 
-/* Under commit_mutex.  0 or -ENOMEM. */
-int meta_make_ready(struct vmap *v, uint32_t first, uint32_t end)
+int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
 	unsigned shift = step_page_shift(v);
 	int error = 0;
 
-	CHECK(mutex_is_held(&v->commit_mutex));
+	if (meta_is_ready(v, first, end))
+		return 0;
+	if (flags & QUIRE_NOLOCK)
+		return -EAGAIN;
 	for (uint32_t i = first >> shift; !error && i <= (end - 1) >> shift; i++) {
 		if (load_relaxed(&v->step_ready[i]))
 			continue;
@@ -135,24 +140,5 @@ int meta_make_ready(struct vmap *v, uint32_t first, uint32_t end)
 		if (!error)
 			store_release(&v->step_ready[i], 1); /* pairs with meta_is_ready() */
 	}
-	return error;
-}
-
-int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
-{
-	int error;
-
-	if (meta_is_ready(v, first, end))
-		return 0;
-	if (flags & QUIRE_NOLOCK)
-		return -EAGAIN;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
-		if (!mutex_try(&v->commit_mutex))
-			return -EAGAIN;
-	} else {
-		mutex_acquire(&v->commit_mutex);
-	}
-	error = meta_make_ready(v, first, end);
-	mutex_release(&v->commit_mutex);
 	return error;
 }

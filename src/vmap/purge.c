@@ -255,6 +255,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 			purge_return(v, chain, end);
 		chain = end;
 	}
+	vmap_count_advice(v);
 	dense_settle(v);
 	return pages;
 }

@@ -90,7 +90,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 		return false;
 	wanted->fresh = request.fresh;
 	request.kept = old_pages;
-	if (vmap_commit(v, r, request.flags) == 0 && vmap_prepare(v, r, &request) == 0)
+	if (vmap_commit(v, r, &request) == 0 && vmap_prepare(v, r, &request) == 0)
 		return true;
 	/* The system refused: what was added is not usable, goes again, and the old guard returns. */
 	store_relaxed(&r->usable,

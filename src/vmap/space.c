@@ -180,6 +180,14 @@ static void uncharge_guard_locked(struct vmap *v, struct range *r, const struct 
 
 /* ---- taking ---- */
 
+/* For a caller that may not wait: the right to commit what is not committed of these pages.  False: somebody
+ * else has it. */
+static bool claim_for(struct vmap *v, struct request *request, uint32_t first, uint32_t end)
+{
+	return !claim_is_due(request->flags) || (claim_busy_end_locked(v, first, end) == 0 &&
+						 claim_take_locked(v, request, first, end));
+}
+
 static void hand_out(struct range *r, const struct request *request)
 {
 	r->class = request->class;
@@ -243,8 +251,12 @@ uint32_t space_take_pooled_locked(struct vmap *v, struct request *request)
 	r = range_at(v, fit.index);
 	backed = backed_for(r, request->total, request->pages);
 	missing = backed < request->pages ? request->pages - backed : 0;
-	if (!charge(v, missing, request->flags))
+	if (!claim_for(v, request, fit.start, fit.start + request->total))
 		return RANGE_NONE;
+	if (!charge(v, missing, request->flags)) {
+		claim_drop_locked(v, request);
+		return RANGE_NONE;
+	}
 	space_unpool_locked(v, fit.index);
 	whole = r->pages == request->total && (r->flags & RANGE_GUARD);
 	request->move_due = whole && r->usable != request->usable;
@@ -336,33 +348,45 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 	return before;
 }
 
-uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error)
+/* The lowest free pages that fit; for a caller that may not wait, of those that nobody is committing: it
+ * looks again behind each claim. */
+static bool fit_free_locked(struct vmap *v, const struct request *request, struct fit *fit)
 {
-	struct fit fit = { .pages = request->total,
-			   .align = request->align,
-			   .low = request->low,
-			   .high = request->high };
+	uint32_t busy_end;
+
+	CHECK(lock_is_held(&v->lock));
+	*fit = (struct fit){ .pages = request->total,
+			     .align = request->align,
+			     .low = request->low,
+			     .high = request->high };
+	while (tree_fit_locked(v, &v->free, fit)) {
+		if (!claim_is_due(request->flags))
+			return true;
+		busy_end = claim_busy_end_locked(v, fit->start, fit->start + fit->pages);
+		if (busy_end == 0)
+			return true;
+		fit->low = busy_end;
+	}
+	return false;
+}
+
+static uint32_t take_fit(struct vmap *v, struct request *request, const struct fit *fit)
+{
 	uint32_t before, start, index;
 	struct range *r;
 
-	CHECK(lock_is_held(&v->lock));
-	*error = -ENOSPC;
-	if (!tree_fit_locked(v, &v->free, &fit))
+	before = request->frames ? RANGE_NONE : pooled_before(v, fit, &start);
+	if (before != RANGE_NONE && claim_is_due(request->flags) &&
+	    claim_busy_end_locked(v, start, fit->start) != 0)
+		before = RANGE_NONE;
+	if (!claim_for(v, request, before != RANGE_NONE ? start : fit->start,
+		       fit->start + request->total))
 		return RANGE_NONE;
-	*error = -EAGAIN;
-	if (!meta_is_ready(v, fit.start, fit.start + request->total)) {
-		request->unready_first = fit.start;
-		request->unready_end = fit.start + request->total;
-		return RANGE_NONE;
-	}
-	*error = -ENOMEM;
-	v->tree_allocs++;
-	before = request->frames ? RANGE_NONE : pooled_before(v, &fit, &start);
 	if (before != RANGE_NONE)
-		return take_across(v, request, &fit, before, start);
+		return take_across(v, request, fit, before, start);
 	if (!request->frames && !charge(v, request->pages, request->flags))
 		return RANGE_NONE;
-	index = cut_out_free(v, fit.index, fit.start, request->total);
+	index = cut_out_free(v, fit->index, fit->start, request->total);
 	r = range_at(v, index);
 	request->fresh = !(r->flags & RANGE_DIRTY);
 	request->move_due = false;
@@ -373,6 +397,29 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 	r->uses = 0;
 	heads_set_locked(v, r->start, index);
 	hand_out(r, request);
+	return index;
+}
+
+uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error)
+{
+	struct fit fit;
+	uint32_t index;
+
+	CHECK(lock_is_held(&v->lock));
+	*error = -ENOSPC;
+	if (!fit_free_locked(v, request, &fit))
+		return RANGE_NONE;
+	*error = -EAGAIN;
+	if (!meta_is_ready(v, fit.start, fit.start + request->total)) {
+		request->unready_first = fit.start;
+		request->unready_end = fit.start + request->total;
+		return RANGE_NONE;
+	}
+	*error = -ENOMEM;
+	v->tree_allocs++;
+	index = take_fit(v, request, &fit);
+	if (index == RANGE_NONE)
+		claim_drop_locked(v, request);
 	return index;
 }
 
@@ -398,8 +445,12 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 			   range_at(v, free)->pages < more - own))
 		return false;
 	missing = request->pages > r->backed + backed ? request->pages - r->backed - backed : 0;
-	if (!charge(v, missing, request->flags))
+	if (more != 0 && !claim_for(v, request, end, end + more))
 		return false;
+	if (!charge(v, missing, request->flags)) {
+		claim_drop_locked(v, request);
+		return false;
+	}
 	request->fresh = own == 0 && more != 0;
 	request->unguard_due = (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
 	if (own != 0) {

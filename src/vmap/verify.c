@@ -8,6 +8,7 @@
  *   V6  the map names the range that begins at a page, and none elsewhere
  *   V7  a block's pages are not handed out, in use or dirty; its maps say so; it is on its CPU's
  *       list as long as it has room
+ *   V8  nobody commits sections, and as many are ready as are counted
  *   V9  the sum of backed pages is what was charged
  *
  * What it cannot prove: that a busy range is really held by somebody, and that nothing is behind a
@@ -136,6 +137,8 @@ int vmap_verify(struct quire_module *module)
 		label = check_lazy(v, &sums);
 	if (label == 0)
 		label = check_cpus(v, &sums);
+	if (label == 0 && !claim_verify_locked(v))
+		label = 8;
 	if (label == 0 && sums.backed != v->charged_pages)
 		label = 9;
 	lock_release(&v->lock, token);

@@ -57,6 +57,9 @@
  * 64 MiB: one system call. */
 #define SECTION_SHIFT	 21
 #define SECTIONS_AT_ONCE 32u
+/* Callers at a time that commit sections without waiting for who does already.  One more is refused
+ * (quire/vmap.h), which takes 16 threads at once in the middle of a system call. */
+#define CLAIMS_NR	 16u
 #define RECORDS_AT_HAND	 16u
 #define RECORDS_NEEDED	 3u
 
@@ -142,6 +145,12 @@ struct dense {
 	bool was_dense;
 };
 
+/* Sections that one caller commits: claim.c. */
+struct claim {
+	struct mutex mutex;  /* RANK_VMAP_CLAIM; of the first, unused */
+	uint32_t first, end; /* (s) equal: nobody's */
+};
+
 /* Keys: (c) constant; (s) under lock; (m) under purge_mutex; (r) as (s), read without as a hint. */
 struct vmap {
 	/* Fast paths. */
@@ -211,10 +220,12 @@ struct vmap {
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
 	uint64_t *mapped;	   /* mapped.c: two bits a page; atomic */
 	uint64_t mapped_guards,
-		mapped_frames;	 /* atomic, relaxed: taken of the process's mappings */
-	uint8_t *step_ready;	 /* meta.c; atomic.  Written under commit_mutex */
-	uint32_t sections_ready; /* under commit_mutex */
-	uint8_t *section; /* by section: enum huge_kind; atomic.  Made usable under commit_mutex */
+		mapped_frames;		    /* atomic, relaxed: taken of the process's mappings */
+	struct claim claims[1 + CLAIMS_NR]; /* the first is the holder's of commit_mutex */
+	uint8_t *step_ready;		    /* meta.c; atomic */
+	uint32_t sections_ready;	    /* atomic, relaxed */
+	uint8_t *section; /* by section: enum huge_kind; atomic.  Made usable by who claimed it */
+	bool uncounted;	  /* atomic: there are sections of that kind */
 	uint64_t block_maps; /* atomic, relaxed */
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
 };
@@ -329,6 +340,8 @@ struct request {
 	bool grown_and_full; /* it grows an area that is written */
 	/* After -EAGAIN: pages whose description has to be made ready first. */
 	uint32_t unready_first, unready_end;
+	/* What a caller that may not wait has to commit: taken together with the addresses. */
+	struct claim *claim;
 	bool move_due; /* its guard stands behind @old_usable pages */
 	uint32_t old_usable;
 };
@@ -350,8 +363,7 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct re
 int meta_reserve(struct vmap *v);
 /* Can all that describes pages [first, end) be written? */
 bool meta_is_ready(const struct vmap *v, uint32_t first, uint32_t end);
-int meta_make_ready(struct vmap *v, uint32_t first, uint32_t end);
-/* The same, taking commit_mutex.  0; -ENOMEM if the system refused; -EAGAIN if @flags forbid to wait. */
+/* Beside whoever does the same.  0; -ENOMEM if the system refused; -EAGAIN if @flags forbid system calls. */
 int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags);
 
 /* ---- mapped.c: guards and frames within the process's budget of mappings ---- */
@@ -367,7 +379,11 @@ void mapped_forget(struct vmap *v, uint32_t page, uint32_t n);
 void mapped_forget_all(struct vmap *v);
 
 /* ---- commit.c ---- */
-int vmap_commit(struct vmap *v, const struct range *range, unsigned flags);
+/* Makes a range usable, and gives up the request's claim.  0; -ENOMEM if the system refused; -EAGAIN if
+ * the flags forbid system calls. */
+int vmap_commit(struct vmap *v, const struct range *range, struct request *request);
+/* Counts the advice that could not be when its sections were published. */
+void vmap_count_advice(struct vmap *v);
 /* No huge page in the block around @page, of which a part goes.  True if there may be one now. */
 bool vmap_deny_huge(struct vmap *v, uint32_t page);
 /* Makes a range have @usable pages, with its guard behind them.  0, or -errno with all as it was. */
@@ -377,6 +393,26 @@ int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
 void vmap_forbid(struct vmap *v, struct range *range);
 /* Sets guards as the request says; none that would be a mapping beyond the budget.  0 or -errno. */
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
+
+/* ---- claim.c: who commits which sections ---- */
+/* May a caller with these flags neither wait for a mutex, nor leave it at that? */
+static inline bool claim_is_due(unsigned flags)
+{
+	return (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) && !(flags & QUIRE_NOLOCK);
+}
+/* Of pages [first, end): the page behind the last that somebody else is committing; 0 if there is none. */
+uint32_t claim_busy_end_locked(const struct vmap *v, uint32_t first, uint32_t end);
+/* For a request that claim_is_due() for: claims what is not committed of pages that nobody is committing.
+ * False: too many are at it.  claim_drop_locked(): the addresses were not had. */
+bool claim_take_locked(struct vmap *v, struct request *request, uint32_t first, uint32_t end);
+void claim_drop_locked(struct vmap *v, struct request *request);
+/* The next run of sections, from *@first on, that the holder of commit_mutex is to commit for a range
+ * which ends at @end; waits for who has claimed it.  Empty: there is none. */
+struct claim *claim_next(struct vmap *v, uint32_t *first, uint32_t end, bool locked);
+void claim_put(struct vmap *v, struct claim *claim);
+void claim_fork_child_locked(struct vmap *v);
+/* The number of sections that are ready is right, and nobody has a claim. */
+bool claim_verify_locked(const struct vmap *v);
 
 /* ---- dense.c: where huge pages stand ---- */
 struct dense_question {

@@ -13,6 +13,7 @@
 
 #include "machine/linux/backing.h"
 #include "page/page.h"
+#include "vmap/vmap.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 
@@ -117,11 +118,219 @@ static void the_last_blocks_are_waited_for(void **state)
 	quire_destroy(q);
 }
 
+/* ---- areas ---- */
+
+#define AREAS_NR 40
+
+/* An instance whose areas are in use: a section is committed. */
+static struct quire *make_with_areas(void)
+{
+	struct quire *q = make(MIB(1024));
+
+	assert_non_null(quire_vmalloc(q, 1, 0));
+	return q;
+}
+
+/* The same, with no more records than those at hand under the lock. */
+static struct quire *make_without_records(void)
+{
+	struct quire *q = make_with_areas();
+
+	while (pool_take(&q->vmap->pool, 0) != POOL_NONE)
+		;
+	return q;
+}
+
+static void *take_large_area(struct quire *q)
+{
+	return quire_vmalloc(q, MIB(70), 0);
+}
+
+static void *take_large_atomically(struct quire *q)
+{
+	return quire_vmalloc(q, MIB(70), QUIRE_ATOMIC);
+}
+
+static void *take_middle_area(struct quire *q)
+{
+	return quire_vmalloc(q, MIB(1), 0);
+}
+
+static void *take_middle_atomically(struct quire *q)
+{
+	return quire_vmalloc(q, MIB(1), QUIRE_ATOMIC);
+}
+
+/* More than there are records at hand. */
+static void *take_some_small(struct quire *q)
+{
+	void *area = NULL;
+
+	for (unsigned i = 0; i < 2 * RECORDS_AT_HAND; i++)
+		area = quire_vmalloc(q, 4096, 0);
+	return area;
+}
+
+typedef void *want_t(struct quire *q, size_t bytes, unsigned flags);
+
+/* Writes to both ends of what it takes, since that may stand in what the other one commits. */
+static unsigned refused_areas(struct quire *q, want_t *want)
+{
+	static const size_t sizes[] = { 4096, 50000, 300000, MIB(3), MIB(9) };
+	static const unsigned flags[] = { QUIRE_ATOMIC, QUIRE_NOWAIT };
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < AREAS_NR; i++) {
+		size_t bytes = sizes[i % (sizeof(sizes) / sizeof(sizes[0]))];
+		char *area = want(q, bytes, flags[i % 2]);
+
+		refused += area == NULL;
+		if (area != NULL)
+			area[0] = area[bytes - 1] = 1;
+	}
+	return refused;
+}
+
+/* The calls that a grower can be held in. */
+static uint64_t calls_of(struct quire *(*make_one)(void), void *(*take)(struct quire *q))
+{
+	struct quire *q = make_one();
+	uint64_t before = backing_calls_nr(), calls;
+
+	assert_non_null(take(q));
+	calls = backing_calls_nr() - before;
+	quire_destroy(q);
+	return calls;
+}
+
+static void check_beside(struct quire *(*make_one)(void), void *(*take)(struct quire *q),
+			 want_t *want)
+{
+	uint64_t calls = calls_of(make_one, take);
+
+	assert_true(calls >= 2);
+	for (uint64_t nth = 1; nth <= calls; nth++) {
+		struct quire *q = make_one();
+		struct grower grower = { .q = q, .take = take };
+
+		grower_start(&grower, nth);
+		assert_u64_eq(refused_areas(q, want), 0);
+		grower_end(&grower);
+		*(char *)grower.taken = 1;
+		assert_int_equal(quire_verify(q), 0);
+		assert_u64_eq(refused_areas(q, want), 0);
+		assert_int_equal(quire_verify(q), 0);
+		quire_destroy(q);
+	}
+}
+
+/* The description of the addresses, their memory, its advice, the guard. */
+static void areas_are_had_while_another_commits(void **state)
+{
+	(void)state;
+	check_beside(make_with_areas, take_large_area, quire_vmalloc);
+	check_beside(make_with_areas, take_middle_area, quire_vmalloc);
+	check_beside(make_with_areas, take_large_area, quire_kvmalloc);
+}
+
+/* A caller that commits without waiting is no more in the way than one that waits. */
+static void areas_are_had_while_an_atomic_caller_commits(void **state)
+{
+	(void)state;
+	check_beside(make_with_areas, take_large_atomically, quire_vmalloc);
+	check_beside(make_with_areas, take_middle_atomically, quire_vmalloc);
+}
+
+static void *grow_area(struct quire *q, size_t bytes, unsigned flags)
+{
+	char *area = quire_vmalloc(q, 4096, flags);
+
+	return area != NULL ? quire_vrealloc(q, area, bytes, flags) : NULL;
+}
+
+/* An area that cannot grow where it lies moves. */
+static void areas_grow_while_another_commits(void **state)
+{
+	(void)state;
+	check_beside(make_with_areas, take_large_area, grow_area);
+}
+
+static void areas_are_had_while_another_commits_records(void **state)
+{
+	(void)state;
+	check_beside(make_without_records, take_some_small, quire_vmalloc);
+}
+
+/* Two areas in one section: a caller that may wait has it when the other one is done. */
+static void sections_of_another_are_waited_for(void **state)
+{
+	uint64_t calls = calls_of(make_with_areas, take_middle_atomically);
+	unsigned claimed = 0;
+
+	(void)state;
+	for (uint64_t nth = 1; nth <= calls; nth++) {
+		struct quire *q = make_with_areas();
+		struct grower first = { .q = q, .take = take_middle_atomically };
+		struct grower second = { .q = q, .take = take_middle_area };
+		bool has_claim;
+
+		grower_start(&first, nth);
+		has_claim = q->vmap->claims[1].first != q->vmap->claims[1].end;
+		claimed += has_claim;
+		assert_int_equal(pthread_create(&second.thread, NULL, grow, &second), 0);
+		while (has_claim && !mutex_is_held(&q->vmap->commit_mutex))
+			sched_yield();
+		grower_end(&first);
+		assert_int_equal(pthread_join(second.thread, NULL), 0);
+		assert_non_null(second.taken);
+		*(char *)first.taken = *(char *)second.taken = 1;
+		assert_int_equal(quire_verify(q), 0);
+		quire_destroy(q);
+	}
+	assert_true(claimed >= 2); /* its memory and the advice */
+}
+
+static unsigned uncounted_sections(const struct vmap *v)
+{
+	unsigned nr = 0;
+
+	for (uint32_t i = 0; i < v->span_bytes >> SECTION_SHIFT; i++)
+		nr += huge_kind(&v->advice, i) == HUGE_UNCOUNTED;
+	return nr;
+}
+
+/* Who may not wait for the holder of huge_mutex leaves the mappings of its advice to be counted. */
+static void advice_is_counted_by_the_next_purge(void **state)
+{
+	struct quire *q = make_with_areas();
+	struct grower other = { .q = q, .take = take_large_atomically };
+
+	(void)state;
+	mutex_acquire(&q->huge_mutex);
+	/* With a mutex held this thread's own calls would be a handler's. */
+	assert_int_equal(pthread_create(&other.thread, NULL, grow, &other), 0);
+	assert_int_equal(pthread_join(other.thread, NULL), 0);
+	assert_non_null(other.taken);
+	mutex_release(&q->huge_mutex);
+	assert_true(uncounted_sections(q->vmap) >= 35);
+	quire_vfree(q, other.taken);
+	quire_vmap_purge(q);
+	assert_u64_eq(uncounted_sections(q->vmap), 0);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_are_had_while_another_commits),
 		cmocka_unit_test(the_last_blocks_are_waited_for),
+		cmocka_unit_test(areas_are_had_while_another_commits),
+		cmocka_unit_test(areas_are_had_while_an_atomic_caller_commits),
+		cmocka_unit_test(areas_grow_while_another_commits),
+		cmocka_unit_test(areas_are_had_while_another_commits_records),
+		cmocka_unit_test(sections_of_another_are_waited_for),
+		cmocka_unit_test(advice_is_counted_by_the_next_purge),
 	};
 
 	return cmocka_run_group_tests_name("growing", tests, NULL, NULL);

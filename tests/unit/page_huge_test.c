@@ -276,7 +276,14 @@ static void map_counts_what_the_system_has_for_any_changes(void **state)
 	huge_init(&map, &mutex, base, kind, 64);
 	assert_int_equal(mem_commit(base, MIB(2) * 48, "quire-test"), 0);
 	huge_usable(&map, 0, 20, true);
-	huge_usable(&map, 20, 48, false);
+	/* Some of the others are published before they are counted. */
+	huge_usable_uncounted(&map, 24, 30, false);
+	assert_u64_eq(map.edges, 1);
+	huge_usable(&map, 20, 24, false);
+	huge_usable(&map, 30, 48, false);
+	assert_u64_eq(map.edges, 4);
+	huge_count(&map, 0, 48, false);
+	assert_u64_eq(map.edges, 2);
 	mappings_set_system_max((advice_counted() + 8) * 8 * 16);
 	for (unsigned i = 0; i < 3000; i++) {
 		change(&map, &seed, 48);

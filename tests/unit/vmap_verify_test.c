@@ -137,6 +137,16 @@ static void v6_a_map_that_names_another_range(void **state)
 	end_scene(&s);
 }
 
+static void v8_a_section_that_is_claimed_or_not_counted(void **state)
+{
+	struct scene s = make_scene(*state);
+
+	EXPECT_RULE(s, s.v->sections_ready, s.v->sections_ready + 1, 8);
+	EXPECT_RULE(s, s.v->claims[0].end, 1, 8);
+	EXPECT_RULE(s, s.v->claims[CLAIMS_NR].end, 1, 8);
+	end_scene(&s);
+}
+
 static void v9_pages_charged_that_no_range_has(void **state)
 {
 	struct scene s = make_scene(*state);
@@ -156,6 +166,7 @@ int main(void)
 		VMAP_TEST(v4_a_count_that_is_not_what_is_lazy),
 		VMAP_TEST(v4_a_lazy_range_that_is_on_no_list),
 		VMAP_TEST(v6_a_map_that_names_another_range),
+		VMAP_TEST(v8_a_section_that_is_claimed_or_not_counted),
 		VMAP_TEST(v9_pages_charged_that_no_range_has),
 	};
 

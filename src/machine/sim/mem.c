@@ -122,8 +122,10 @@ int mem_commit(void *addr, size_t bytes, const char *name)
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
 	if (sim_refuses())
 		return -12;
+	/* What a gather is taking away is committed already, and stays what it is. */
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
-		if (memory_pages[i].state != PAGE_COMMITTED)
+		if (memory_pages[i].state != PAGE_COMMITTED &&
+		    memory_pages[i].state != PAGE_LEAVING)
 			memory_set(i, PAGE_COMMITTED, "committed", CALLER_PC);
 	return 0;
 }
