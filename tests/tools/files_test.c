@@ -18,7 +18,7 @@
 #include <zstd.h>
 
 #include "machine/linux/sanitizer.h"
-#include "progress.h"
+#include "common/progress.h"
 #include "trace_writer.h"
 
 static const char *quire_path;

@@ -12,8 +12,8 @@
 
 #include <quire/quire.h>
 
-#include "katr.h"
-#include "plan.h"
+#include "trace/katr.h"
+#include "replay/plan.h"
 #include "trace_writer.h"
 
 static const char *traces_directory;

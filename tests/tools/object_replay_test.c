@@ -14,9 +14,9 @@
 
 #include <quire/quire.h>
 
-#include "engine.h"
+#include "replay/engine.h"
 #include "machine/clock.h"
-#include "replay_clock.h"
+#include "replay/replay_clock.h"
 #include "trace_writer.h"
 
 enum fault {

@@ -14,8 +14,8 @@
 
 #include <quire/quire.h>
 
-#include "engine.h"
-#include "pattern.h"
+#include "replay/engine.h"
+#include "replay/pattern.h"
 #include "trace_writer.h"
 
 enum fault {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* arguments.c - the command line of quire-explore */
 #include "arguments.h"
-#include "output.h"
+#include "common/output.h"
 
 #include <getopt.h>
 #include <stdio.h>

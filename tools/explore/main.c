@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
-#include "output.h"
+#include "common/command.h"
+#include "common/output.h"
 #include "tables.h"
 
 /* ---- one scenario --------------------------------------------------------------------------- */

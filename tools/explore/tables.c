@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "output.h"
+#include "common/output.h"
 
 /* ---- scaling ---------------------------------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "common/command.h"
 
 #define PROGRAM "quire-explore"
 

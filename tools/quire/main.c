@@ -5,8 +5,8 @@
 
 #include <quire/quire.h>
 
-#include "command.h"
-#include "output.h"
+#include "common/command.h"
+#include "common/output.h"
 
 static const struct command *const commands[] = {
 	&command_replay,

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/command.h"
+
+FILE *output_begin(struct output *output)
+{
+	*output = (struct output){ .file = NULL };
+	output->file = open_memstream(&output->text, &output->bytes);
+	return output->file;
+}
+
+static int write_all(int fd, const char *text, size_t bytes)
+{
+	while (bytes != 0) {
+		ssize_t written = write(fd, text, bytes);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? -errno : -EIO;
+		text += written;
+		bytes -= (size_t)written;
+	}
+	return 0;
+}
+
+/* 0 or the first error; some file systems tell of a full disk only here. */
+static int close_file(int fd, int error)
+{
+	return close(fd) != 0 && error == 0 ? -errno : error;
+}
+
+/* A device, a pipe: what was written stays written. */
+static int write_in_place(const struct output *output, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_NOCTTY);
+
+	if (fd < 0)
+		return -errno;
+	return close_file(fd, write_all(fd, output->text, output->bytes));
+}
+
+/* The same file, with all its names: nothing is overwritten before there is room for all. */
+static int overwrite(const struct output *output, const char *path, const struct stat *old)
+{
+	int fd = open(path, O_WRONLY);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	error = output->bytes != 0 ? -posix_fallocate(fd, 0, (off_t)output->bytes) : 0;
+	if (error)
+		(void)!ftruncate(fd, old->st_size);
+	else
+		error = write_all(fd, output->text, output->bytes);
+	if (!error && ftruncate(fd, (off_t)output->bytes) != 0)
+		error = -errno;
+	return close_file(fd, error);
+}
+
+/* Mode and owner of the file that it takes the place of, or what a new file has. */
+static int set_mode(int fd, const struct stat *old)
+{
+	mode_t mask;
+
+	if (old != NULL)
+		return (fchown(fd, old->st_uid, old->st_gid) != 0 ||
+			fchmod(fd, old->st_mode & 07777) != 0)
+			       ? -errno
+			       : 0;
+	mask = umask(0);
+	umask(mask);
+	return fchmod(fd, 0666 & ~mask) != 0 ? -errno : 0;
+}
+
+/* Beside its place, then into it.  @is_possible: nothing speaks against it but what was written. */
+static int replace(const struct output *output, const char *path, const struct stat *old,
+		   bool *is_possible)
+{
+	char temporary[PATH_MAX];
+	int fd, error;
+
+	*is_possible = false;
+	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = mkstemp(temporary);
+	if (fd < 0)
+		return -errno;
+	error = set_mode(fd, old);
+	*is_possible = !error;
+	if (!error)
+		error = write_all(fd, output->text, output->bytes);
+	error = close_file(fd, error);
+	if (!error && rename(temporary, path) != 0)
+		error = -errno;
+	if (error)
+		(void)unlink(temporary);
+	return error;
+}
+
+static int write_to(const struct output *output, const char *path)
+{
+	char target[PATH_MAX];
+	bool is_possible;
+	struct stat old;
+	int error;
+
+	if (stat(path, &old) != 0) {
+		/* A link to nothing is followed as well: by opening it. */
+		if (errno == ENOENT && lstat(path, &old) == 0) {
+			int fd = open(path, O_WRONLY | O_CREAT, 0666);
+
+			return fd < 0 ? -errno
+				      : close_file(fd, write_all(fd, output->text, output->bytes));
+		}
+		return replace(output, path, NULL, &is_possible);
+	}
+	if (!S_ISREG(old.st_mode))
+		return write_in_place(output, path);
+	if (access(path, W_OK) != 0)
+		return -errno;
+	if (realpath(path, target) == NULL || old.st_nlink > 1)
+		return overwrite(output, path, &old);
+	error = replace(output, target, &old, &is_possible);
+	return error && !is_possible ? overwrite(output, target, &old) : error;
+}
+
+int output_end(struct output *output, const char *path)
+{
+	int error = ferror(output->file) ? -ENOMEM : 0;
+
+	if (fclose(output->file) != 0 && !error)
+		error = -errno;
+	if (!error) {
+		/* A reader that went away is an error like any other. */
+		void (*old)(int) = signal(SIGPIPE, SIG_IGN);
+
+		error = write_to(output, path);
+		(void)signal(SIGPIPE, old);
+	}
+	free(output->text);
+	*output = (struct output){ .file = NULL };
+	return error;
+}
+
+/* ---- standard output ------------------------------------------------------------------------- */
+
+/* What is printed between two flushes is less: what cannot be written is found out where errno says why. */
+#define STDOUT_BYTES ((size_t)256 << 10)
+
+void output_init(void)
+{
+	static char buffer[STDOUT_BYTES]; /* of libc's own the size is libc's */
+
+	if (isatty(STDOUT_FILENO) != 1)
+		(void)setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+	(void)signal(SIGXFSZ, SIG_IGN); /* a limit is an error like any other */
+}
+
+static int first_error; /* of standard output */
+
+static void note(bool failed)
+{
+	if (failed && first_error == 0)
+		first_error = errno != 0 ? errno : -1; /* errno of an earlier write is gone */
+}
+
+static int say(const char *who)
+{
+	static bool said;
+
+	if (first_error == 0)
+		return 0;
+	if (!said)
+		fprintf(stderr, "%s: standard output: %s\n", who,
+			first_error > 0 ? strerror(first_error) : "not all could be written");
+	said = true;
+	return EXIT_UNWRITTEN;
+}
+
+int output_flush(const char *who)
+{
+	errno = 0;
+	note(fflush(stdout) != 0 || ferror(stdout));
+	return say(who);
+}
+
+int output_exit(const char *who, int status)
+{
+	int error;
+
+	errno = 0;
+	note(ferror(stdout) || fflush(stdout) != 0);
+	note(fclose(stdout) != 0 && errno != EBADF);
+	error = say(who);
+	return error ? error : status;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * object_target.h - what a replay of areas or of per-CPU objects runs against, as a table of calls
+ *
+ * As target.h for pages.  The calls are the public ones; the thread that makes them stands for every
+ * recorded CPU, or is one of as many.
+ */
+#ifndef QUIRE_TOOL_OBJECT_TARGET_H
+#define QUIRE_TOOL_OBJECT_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <quire/percpu.h>
+#include <quire/vmap.h>
+
+#include "replay/plan.h"
+#include "replay/target.h"
+
+/* What an instance holds and has done; the parts of other kinds are zero. */
+struct object_stat {
+	struct quire_vmap_stat vmap;
+	struct quire_percpu_stat percpu;
+	uint64_t live_nr;
+};
+
+/*
+ * A block is there once, or as copies at constant distances, of which the first and the last are
+ * filled and checked: they lie furthest apart, in a chunk's first unit and its last.
+ */
+struct object_target {
+	size_t stride_bytes; /* from one copy to the next */
+	bool is_zeroed;	     /* blocks begin as zeroes */
+	/* 0 and @heap, or -1 with one line in @error. */
+	int (*open)(const struct target_request *request, void **heap, char *error,
+		    size_t error_bytes);
+	void (*close)(void *heap);
+	void *(*alloc)(void *heap, const struct plan_request *request); /* NULL: errno */
+	void (*free)(void *heap, void *addr);
+	/* Does what is due; milliseconds until more is, 0 if nothing will be. */
+	int (*poll)(void *heap);
+	void (*read_stat)(void *heap, struct object_stat *stat);
+	int (*verify)(void *heap);	/* 0, or the label of a broken rule */
+	unsigned (*copies)(void *heap); /* NULL: one */
+};
+
+extern const struct object_target object_target_vmap;
+extern const struct object_target object_target_percpu;
+extern const struct object_target object_target_nothing;
+
+#endif

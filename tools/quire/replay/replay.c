@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replay.c - quire replay: a recorded kernel's allocations, served by Quire and checked
+ *
+ * All traces are read, and refused if need be, before anything is allocated or written.  Each kind of
+ * allocation that a trace holds is then replayed once, in an instance of its own, with every block
+ * filled and checked, and a few times more for the time alone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/command.h"
+#include "replay/engine.h"
+#include "replay/outcome.h"
+#include "replay/plan.h"
+#include "replay/replay.h"
+
+/* An odd number, for the median: one pass that the system disturbed does not count. */
+#define TIMING_PASSES 5
+
+/* ---- passes ---------------------------------------------------------------------------------- */
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Median nanoseconds an operation of several passes that fill nothing; negative: @error is filled.
+ */
+static double time_passes(struct engine *engine, char *error, size_t error_bytes)
+{
+	double operations = (double)plan_operations(engine->plan);
+	double ns[TIMING_PASSES];
+
+	engine->checks = false;
+	for (unsigned i = 0; i < TIMING_PASSES; i++) {
+		struct engine_result result;
+		int failed = engine_run(engine, &result);
+
+		snprintf(error, error_bytes, "%s", result.error);
+		ns[i] = (double)result.busy_ns / operations;
+		engine_result_fini(&result);
+		if (failed)
+			return -1;
+	}
+	qsort(ns, TIMING_PASSES, sizeof(ns[0]), compare_doubles);
+	return ns[TIMING_PASSES / 2];
+}
+
+static int time_allocator(struct engine *engine, struct outcome *outcome, char *error,
+			  size_t error_bytes)
+{
+	double all_ns = time_passes(engine, error, error_bytes);
+	double loop_ns;
+
+	if (all_ns < 0)
+		return -1;
+	engine->target = &target_nothing;
+	engine->object_target = &object_target_nothing;
+	loop_ns = time_passes(engine, error, error_bytes);
+	if (loop_ns < 0)
+		return -1;
+	outcome->timing_passes = TIMING_PASSES;
+	outcome->loop_ns_per_operation = loop_ns;
+	outcome->ns_per_operation = all_ns > loop_ns ? all_ns - loop_ns : 0;
+	return 0;
+}
+
+/* The same once more with depopulation off, for the column beside it. */
+static int compare_depopulation(struct engine *engine, struct outcome *outcome, char *error,
+				size_t error_bytes)
+{
+	const char *conf = engine->conf;
+	char off[sizeof(((struct replay_request *)NULL)->conf) + sizeof(",depopulate:off")];
+	int result;
+
+	snprintf(off, sizeof(off), "%s%sdepopulate:off", conf != NULL ? conf : "",
+		 conf != NULL ? "," : "");
+	engine->conf = off;
+	result = engine_run(engine, &outcome->kept);
+	engine->conf = conf;
+	outcome->has_kept = true;
+	snprintf(error, error_bytes, "with depopulate:off: %s", outcome->kept.error);
+	return result;
+}
+
+/* Replays one trace: 0, or -1 after saying what went wrong. */
+static int replay(const struct replay_request *request, const struct plan *plan,
+		  struct outcome *outcome)
+{
+	struct progress progress = { .name = NULL };
+	struct engine engine = {
+		.plan = plan,
+		.target = request->threads ? &target_public : &target_by_number,
+		.object_target =
+			plan->kind == KATR_VMAP ? &object_target_vmap : &object_target_percpu,
+		.conf = request->conf[0] != '\0' ? request->conf : NULL,
+		.threads = request->threads,
+		.checks = true,
+		.progress = &progress,
+	};
+	char error[sizeof(outcome->checked.error)];
+	int result;
+
+	*outcome = (struct outcome){ .plan = plan, .threads = request->threads };
+	progress_begin(&progress, plan->path, plan->steps_nr);
+	result = engine_run(&engine, &outcome->checked);
+	progress_end(&progress);
+	snprintf(error, sizeof(error), "%s", outcome->checked.error);
+	if (result == 0 && plan->kind == KATR_PERCPU && request->depopulates)
+		result = compare_depopulation(&engine, outcome, error, sizeof(error));
+	if (result == 0)
+		result = time_allocator(&engine, outcome, error, sizeof(error));
+	if (result != 0)
+		fprintf(stderr, "quire replay: %s: %s\n", plan->path, error);
+	return result;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+static enum exit_status write_json(const struct replay_request *request,
+				   const struct outcome *outcomes, unsigned outcomes_nr)
+{
+	int result = json_write(request->json, outcomes, outcomes_nr);
+
+	if (result == 0)
+		return EXIT_OK;
+	fprintf(stderr, "quire replay: %s: %s\n", request->json, strerror(-result));
+	return EXIT_UNWRITTEN;
+}
+
+static enum exit_status no_memory(void)
+{
+	fprintf(stderr, "quire replay: %s\n", strerror(ENOMEM));
+	return EXIT_FOUND;
+}
+
+/* What is to be replayed: a plan for each kind that a trace holds. */
+struct plans {
+	struct plan *plans;
+	unsigned nr;
+};
+
+static enum exit_status replay_plans(const struct replay_request *request,
+				     const struct plans *plans)
+{
+	struct outcome *outcomes = calloc(plans->nr, sizeof(outcomes[0]));
+	enum exit_status status = outcomes != NULL ? EXIT_OK : no_memory();
+
+	for (unsigned i = 0; i < plans->nr && status == EXIT_OK; i++) {
+		if (replay(request, &plans->plans[i], &outcomes[i]) != 0)
+			status = EXIT_FOUND;
+		else
+			report_print(&outcomes[i], stdout);
+		outcomes[i].is_further = i > 0 && plans->plans[i].path == plans->plans[i - 1].path;
+		if (status == EXIT_OK && i + 1 < plans->nr)
+			printf("\n");
+	}
+	if (status == EXIT_OK && request->json != NULL)
+		status = write_json(request, outcomes, plans->nr);
+	for (unsigned i = 0; outcomes != NULL && i < plans->nr; i++)
+		outcome_fini(&outcomes[i]);
+	free(outcomes);
+	return status;
+}
+
+/* The plans of one trace.  Otherwise one line in @error, and -ENOMEM if memory ran out, or -1. */
+static int read_trace(const struct replay_request *request, struct plans *plans, const char *path,
+		      char *error, size_t error_bytes)
+{
+	unsigned before = plans->nr;
+	char names[64];
+	unsigned held;
+	int result = plan_read_kinds(path, &held, error, error_bytes);
+
+	if (result != 0)
+		return result;
+	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
+		struct plan *plan = &plans->plans[plans->nr];
+
+		if ((held & request->kinds & 1u << kind) == 0)
+			continue;
+		result = plan_read(plan, path, (enum katr_kind)kind, error, error_bytes);
+		if (result != 0)
+			return result;
+		if (plan->totals.allocs_nr > 0)
+			plans->nr++;
+		else
+			plan_fini(plan);
+	}
+	if (plans->nr > before)
+		return 0;
+	replay_describe_kinds(request->kinds, "or", names, sizeof(names));
+	snprintf(error, error_bytes, "%s: holds no %s allocations", path, names);
+	return -1;
+}
+
+/* Says what is wrong, if something is; @plans is the caller's to fini. */
+static enum exit_status read_plans(const struct replay_request *request, struct plans *plans)
+{
+	char error[512];
+
+	for (unsigned i = 0; i < request->paths_nr; i++) {
+		int result = read_trace(request, plans, request->paths[i], error, sizeof(error));
+
+		if (result != 0) {
+			fprintf(stderr, "quire replay: %s\n", error);
+			return result == -ENOMEM ? EXIT_FOUND : EXIT_USAGE;
+		}
+	}
+	return EXIT_OK;
+}
+
+static enum exit_status run(int argc, char **argv)
+{
+	struct replay_request request = { .threads = false };
+	enum exit_status status;
+	struct plans plans = { .nr = 0 };
+
+	if (!replay_parse(&request, argc, argv, &status))
+		return status;
+	plans.plans = calloc((size_t)request.paths_nr * KATR_KINDS_NR, sizeof(plans.plans[0]));
+	if (plans.plans == NULL)
+		return no_memory();
+	status = read_plans(&request, &plans);
+	if (status == EXIT_OK)
+		status = request.ablates ? ablation_print(&request, plans.plans, plans.nr)
+					 : replay_plans(&request, &plans);
+	for (unsigned i = 0; i < plans.nr; i++)
+		plan_fini(&plans.plans[i]);
+	free(plans.plans);
+	return status;
+}
+
+const struct command command_replay = {
+	.name = "replay",
+	.summary = "replay a recorded kernel's allocations, checked byte by byte",
+	.run = run,
+};

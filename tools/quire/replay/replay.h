@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* replay.h - what `quire replay` was asked for */
+#ifndef QUIRE_TOOL_REPLAY_H
+#define QUIRE_TOOL_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/command.h"
+
+struct replay_request {
+	bool threads;
+	bool ablates; /* print what each rule of per-CPU placement is worth, and no more */
+	const char *json;
+	char conf[512];	  /* of --conf, --placement and --depopulate; empty if there are none */
+	bool depopulates; /* unless the conf says otherwise */
+	unsigned kinds;	  /* a bit each of enum katr_kind */
+	char **paths;
+	unsigned paths_nr;
+};
+
+struct plan;
+
+/* ablation.c: what each rule of per-CPU placement is worth. */
+enum exit_status ablation_print(const struct replay_request *request, const struct plan *plans,
+				unsigned plans_nr);
+/* replay_arguments.c: true to go on; otherwise the command ends with *@status, and said why. */
+bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status);
+/* "page or vmap": the kinds of a request, joined by @word. */
+void replay_describe_kinds(unsigned kinds, const char *word, char *text, size_t text_bytes);
+
+#endif

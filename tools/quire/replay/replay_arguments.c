@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "replay/replay.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <quire/quire.h>
+
+#include "trace/katr.h"
+
+static void print_usage(FILE *file)
+{
+	fprintf(file,
+		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
+		"                    [--placement linux|packed] [--depopulate on|off] TRACE...\n"
+		"       quire replay --ablate [--conf STRING] TRACE...\n"
+		"\n"
+		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
+		"filled\n"
+		"with a pattern of its own and compared byte by byte when it is freed.  At the end "
+		"a table\n"
+		"shows our figures beside the kernel's.\n"
+		"\n"
+		"  --threads      one pinned thread a recorded CPU, with the public calls; without "
+		"it one\n"
+		"                 thread acts for each CPU in turn, and the figures are the same "
+		"each time\n"
+		"  --json FILE    the same for machines; FILE is written only when all is done\n"
+		"  --conf STRING  options of the instance, as in QUIRE_CONF: \"limit:2g,zones:2\"\n"
+		"  --kind KIND    only these allocations: page or vmap; without it all that a "
+		"trace "
+		"holds\n"
+		"\n"
+		"  --ablate       per-CPU objects once more for each rule of placement, without "
+		"it:\n"
+		"                 kilobytes populated at the marks of each trace, as Markdown\n"
+		"\n"
+		"TRACE may be a pipe, or - for standard input.\n"
+		"\n"
+		"Exit status: 0 all intact; 1 a block was damaged, lost or refused, or there is no "
+		"memory\n"
+		"for the replay; 2 wrong arguments, or a file that is truncated, corrupt or no "
+		"recording;\n"
+		"3 some output could not be written.\n");
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+enum option_value {
+	OPTION_THREADS = 256, /* above any letter */
+	OPTION_JSON,
+	OPTION_CONF,
+	OPTION_KIND,
+	OPTION_PLACEMENT,
+	OPTION_DEPOPULATE,
+	OPTION_ABLATE,
+	OPTION_HELP,
+};
+
+static const struct option options[] = {
+	{ .name = "threads", .has_arg = no_argument, .val = OPTION_THREADS },
+	{ .name = "json", .has_arg = required_argument, .val = OPTION_JSON },
+	{ .name = "conf", .has_arg = required_argument, .val = OPTION_CONF },
+	{ .name = "kind", .has_arg = required_argument, .val = OPTION_KIND },
+	{ .name = "placement", .has_arg = required_argument, .val = OPTION_PLACEMENT },
+	{ .name = "depopulate", .has_arg = required_argument, .val = OPTION_DEPOPULATE },
+	{ .name = "ablate", .has_arg = no_argument, .val = OPTION_ABLATE },
+	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+	{ .name = NULL },
+};
+
+static void refuse_option(const char *argument)
+{
+	static const char *const names[] = { "--threads", "--json",	 "--conf",
+					     "--kind",	  "--placement", "--depopulate",
+					     "--ablate",  "--help",	 NULL };
+	char name[32];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
+	fprintf(stderr, "quire replay: wrong use of '%s'; the nearest option is '%s'\n", argument,
+		command_nearest(name, names));
+}
+
+static void refuse_without_value(const char *argument)
+{
+	fprintf(stderr, "quire replay: '%s' needs a value\n", argument);
+}
+
+/* The kinds that can be replayed. */
+static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP, KATR_PERCPU };
+#define KINDS_NR (sizeof(kinds) / sizeof(kinds[0]))
+
+static unsigned all_kinds(void)
+{
+	unsigned all = 0;
+
+	for (size_t i = 0; i < KINDS_NR; i++)
+		all |= 1u << kinds[i];
+	return all;
+}
+
+void replay_describe_kinds(unsigned wanted, const char *word, char *text, size_t text_bytes)
+{
+	unsigned left = (unsigned)__builtin_popcount(wanted);
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < KINDS_NR && used < text_bytes; i++) {
+		if ((wanted >> kinds[i] & 1) == 0)
+			continue;
+		left--;
+		used += (size_t)snprintf(text + used, text_bytes - used, "%s%s%s%s",
+					 katr_kind_name(kinds[i]), left > 1 ? ", " : "",
+					 left == 1 ? " " : "", left == 1 ? word : "");
+		if (left == 1 && used < text_bytes)
+			used += (size_t)snprintf(text + used, text_bytes - used, " ");
+	}
+}
+
+static bool add_kind(struct replay_request *request, const char *name)
+{
+	char text[64];
+
+	for (size_t i = 0; i < KINDS_NR; i++) {
+		if (strcmp(name, katr_kind_name(kinds[i])) == 0) {
+			request->kinds |= 1u << kinds[i];
+			return true;
+		}
+	}
+	replay_describe_kinds(all_kinds(), "and", text, sizeof(text));
+	fprintf(stderr, "quire replay: kind '%s' cannot be replayed; %s can\n", name, text);
+	return false;
+}
+
+/*
+ * Options of the instance are gathered as one string, later ones over earlier ones.  A wrong one is
+ * wrong use: it is refused before anything is read.
+ */
+static bool add_conf(struct replay_request *request, const char *option, const char *key,
+		     const char *value)
+{
+	static const char prefix[] = "quire: ";
+	struct quire_options parsed = { .cpus = 0 };
+	size_t used = strlen(request->conf);
+	char error[256];
+	int bytes;
+
+	bytes = snprintf(request->conf + used, sizeof(request->conf) - used, "%s%s%s",
+			 used > 0 ? "," : "", key, value);
+	if (bytes >= (int)(sizeof(request->conf) - used)) {
+		fprintf(stderr, "quire replay: %s: too long\n", option);
+		return false;
+	}
+	if (quire_options_parse(request->conf + used + (used > 0), &parsed, error, sizeof(error)) !=
+	    0) {
+		bool is_prefixed = strncmp(error, prefix, strlen(prefix)) == 0;
+
+		fprintf(stderr, "quire replay: %s: %s\n", option,
+			error + (is_prefixed ? strlen(prefix) : 0));
+		return false;
+	}
+	if (parsed.depopulate != QUIRE_DEFAULT)
+		request->depopulates = parsed.depopulate == QUIRE_ON;
+	return true;
+}
+
+/* False: the option's value is wrong. */
+static bool take_option(struct replay_request *request, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_THREADS:
+		request->threads = true;
+		return true;
+	case OPTION_ABLATE:
+		request->ablates = true;
+		return true;
+	case OPTION_JSON:
+		request->json = value;
+		return true;
+	case OPTION_CONF:
+		return add_conf(request, "--conf", "", value);
+	case OPTION_PLACEMENT:
+		return add_conf(request, "--placement", "placement:", value);
+	case OPTION_DEPOPULATE:
+		return add_conf(request, "--depopulate", "depopulate:", value);
+	default:
+		return add_kind(request, value);
+	}
+}
+
+bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status)
+{
+	int option;
+
+	*status = EXIT_USAGE;
+	request->depopulates = true;
+	optind = 0; /* glibc: forget an earlier scan */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			print_usage(stdout);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (option == ':')
+			refuse_without_value(argv[optind - 1]);
+		else if (option == '?')
+			refuse_option(argv[optind - 1]);
+		if (option == ':' || option == '?' || !take_option(request, option, optarg))
+			return false;
+	}
+	if (request->ablates && (request->json != NULL || request->threads)) {
+		fprintf(stderr, "quire replay: --ablate goes with neither --json nor --threads\n");
+		return false;
+	}
+	if (request->ablates)
+		request->kinds = 1u << KATR_PERCPU;
+	else if (request->kinds == 0)
+		request->kinds = all_kinds();
+	request->paths = argv + optind;
+	request->paths_nr = (unsigned)(argc - optind);
+	if (request->paths_nr > 0)
+		return true;
+	fprintf(stderr, "quire replay: name at least one trace; `quire replay --help` says more\n");
+	return false;
+}
