@@ -25,6 +25,22 @@ extern "C" {
 /* Largest object; the largest alignment is a page. */
 #define QUIRE_PERCPU_BYTES_MAX ((size_t)32 << 10)
 
+/*
+ * What QUIRE_NOWAIT and QUIRE_ATOMIC promise.  Such a call waits for no thread that allocates, grows,
+ * drains or gives memory back; it populates pages itself, and may make system calls of its own that
+ * commit addresses: when a chunk is used up, one for each CPU and some for its records.  It is not
+ * refused because another thread is doing any of that, or because the worker has not come yet.  It is
+ * refused
+ *   - at the limit: NOWAIT leaves the reserve of the min watermark, ATOMIC three eighths of it, and
+ *     neither has others give up what they cache; before that it gets what is populated and empty;
+ *   - if the system refuses to commit addresses (ENOMEM), or none are left (ENOSPC);
+ *   - if it needs more than 64 further pages while quire_percpu_shrink(), the worker or another
+ *     allocation gives back the maps of pages that are gone: one system call.
+ * It may wait for one thing: the first object of an instance, while another thread is making that.
+ * QUIRE_NOLOCK commits nothing and only tries locks: it is served from what is populated, and from the
+ * rest of chunks that exist.
+ */
+
 /**
  * quire_alloc_percpu - allocate an object with a copy on every CPU
  * @q:		instance
@@ -36,8 +52,7 @@ extern "C" {
  *
  * Returns   CPU 0's copy; or NULL with errno EINVAL (bytes, align or flags), ENOSPC (no addresses
  *           left) or ENOMEM (limit reached, or the system refused); then nothing has changed.
- * Context   may wait, unless a flag forbids it: then populated pages are used first and the locks
- *           that could populate more are only tried.  From a signal handler only with NOLOCK.
+ * Context   may wait, unless a flag forbids it: see above.  From a signal handler only with NOLOCK.
  * Cost      a few instructions for a size that comes and goes on this CPU; otherwise one lock; and
  *           a look at every CPU's copy of an offset that was used before.
  * Pair      quire_free_percpu().

@@ -5,13 +5,14 @@
  * The fast path is one sequence on this CPU's stack and a look at every copy.  Otherwise, in turn:
  *
  *   1. populated room, under lock; a caller that may wait leaves the reserve of empty pages alone
- *   2. under alloc_mutex: a charge for the pages that are missing, or a new chunk, and 1 again.
- *      Callers that may not wait only try the mutex: populating waits for nobody.
+ *   2. pages that are populated for it, under lock too; a chunk or maps if those are missing (grow.c),
+ *      and 2 again
  *   3. what can be given back first, then 2 again; the reserve; a refusal
  *
- * Pages are charged before lock is taken and populated in the same hold in which the object takes
- * them.  So there is no moment at which an object stands in a page that is not populated (P9), and
- * no way back to take when the charge is refused: nothing was done yet (R6).
+ * Pages are charged and populated in the same hold of lock in which the object takes them.  So there
+ * is no moment at which an object stands in a page that is not populated (P9), and no way back to take
+ * when the charge is refused: nothing was done yet (R6).  Only 3 charges in advance, so that nobody
+ * else gets what room it made.
  */
 #include "percpu/percpu.h"
 
@@ -177,60 +178,36 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 }
 
 /*
- * Charges and makes room until the object fits.  Each turn has charged what the one before found
- * missing, or made a chunk; only other callers' luck can make it miss again.  @charged pages are
- * paid for already.  On a refusal placed->missing says what would have been needed.
+ * Populates until the object fits.  What is missing for that is made, and each turn finds what the one
+ * before has made; only other callers' luck can make it miss again.  @charged pages are paid for
+ * already.  On a refusal placed->missing says what would have been needed.
  */
 static int from_new(struct percpu *pc, const struct request *request, uint32_t charged,
 		    struct placed *placed)
 {
-	int error = maps_ready_for(pc, pc->populated_pages + charged, request->flags);
+	int error;
 
-	while (!error) {
-		uint64_t before;
+	do {
+		struct want want;
 		lock_token token;
+		uint64_t populated;
 
 		if (!lock_for(pc, request->flags, &token)) {
 			error = -EAGAIN;
 			break;
 		}
-		before = pc->populated_pages;
+		populated = pc->populated_pages;
 		error = place_locked(pc, request, charged, placed);
-		charged -= (uint32_t)(pc->populated_pages - before);
+		populated = pc->populated_pages - populated;
+		charged -= populated < charged ? (uint32_t)populated : charged;
+		want = grow_want_locked(pc, placed->missing);
 		percpu_unlock(pc, token);
-		if (!error)
+		if (error != -EAGAIN)
 			break;
-		if (placed->missing == 0) {
-			error = chunk_create(pc, request->flags);
-			continue;
-		}
-		error = maps_ready_for(pc, before + placed->missing, request->flags);
-		if (!error)
-			error = charge_try(pc, (placed->missing - charged) * pc->units,
-					   request->flags);
-		if (!error)
-			charged = placed->missing;
-	}
+		error = grow_make(pc, &want, request->flags);
+	} while (!error);
 	if (charged != 0 && !MUTANT(percpu_charge_left_over))
 		page_uncharge(pc->q, charged * pc->units);
-	return error;
-}
-
-static int under_mutex(struct percpu *pc, const struct request *request, uint32_t charged,
-		       struct placed *placed)
-{
-	int error;
-
-	if (MUTANT(percpu_populate_without_mutex))
-		return from_new(pc, request, charged, placed);
-	if (!(request->flags & FLAGS_NO_WAIT) || MUTANT(percpu_atomic_waits))
-		mutex_acquire(&pc->alloc_mutex);
-	else if (!mutex_try(&pc->alloc_mutex))
-		return -EAGAIN;
-	error = from_new(pc, request, charged, placed);
-	if (error && MUTANT(percpu_shrink_waits))
-		page_make_room(pc->q);
-	mutex_release(&pc->alloc_mutex);
 	return error;
 }
 
@@ -241,11 +218,16 @@ static int after_making_room(struct percpu *pc, const struct request *request,
 {
 	uint32_t charged = placed->missing;
 
+	if (MUTANT(percpu_shrink_waits)) {
+		mutex_acquire(&pc->alloc_mutex);
+		page_make_room(pc->q);
+		mutex_release(&pc->alloc_mutex);
+	}
 	if (charged == 0)
 		page_make_room(pc->q);
 	else if (page_charge(pc->q, charged * pc->units, request->flags) != 0)
 		return -ENOMEM;
-	return under_mutex(pc, request, charged, placed);
+	return from_new(pc, request, charged, placed);
 }
 
 static void note_refusal(struct percpu *pc, const struct request *request)
@@ -273,7 +255,7 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 		percpu_take_deferred(pc);
 	error = from_populated(pc, request, false, placed);
 	if (error)
-		error = under_mutex(pc, request, 0, placed);
+		error = from_new(pc, request, 0, placed);
 	for (unsigned i = 0; error == -ENOMEM && i < 2 && may_wait; i++)
 		if (!(request->flags & QUIRE_NORETRY))
 			error = after_making_room(pc, request, placed);

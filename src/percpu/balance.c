@@ -90,7 +90,7 @@ static bool has_old_empties(const struct percpu *pc, const struct percpu_chunk *
 /* Isolates every chunk with pages that are empty since before that time; the reserve is kept. */
 static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 {
-	for (uint32_t i = 0; i < pc->chunks_end; i++) {
+	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) { /* looked at again below */
 		lock_token token = lock_acquire(&pc->lock);
 		const struct percpu_chunk *chunk = &pc->chunk[i];
 
@@ -101,8 +101,9 @@ static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 	}
 }
 
-/* One page for the reserve; false if there is no chunk with room for it. */
-static bool populate_one_locked(struct percpu *pc)
+/* One page for the reserve.  0; -EAGAIN: grow_want_locked(); or the charge's refusal.  *@missing: 0 if
+ * there is no chunk with room for it. */
+static int populate_one_locked(struct percpu *pc, uint32_t *missing)
 {
 	uint32_t chunk = NONE;
 	uint64_t pages;
@@ -114,11 +115,11 @@ static bool populate_one_locked(struct percpu *pc)
 		chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
 	if (chunk == NONE)
 		chunk = index_next_locked(pc, sets_of_runs(CHUNK_FREE, UNPOPULATED, 0), 0);
+	*missing = chunk != NONE;
 	if (chunk == NONE)
-		return false;
+		return -EAGAIN;
 	pages = chunk_pages(&pc->chunk[chunk], UNPOPULATED);
-	populate_locked(pc, chunk, pages & (0 - pages));
-	return true;
+	return populate_try_locked(pc, chunk, pages & (0 - pages), 0, 0);
 }
 
 /* Step 3. */
@@ -129,19 +130,14 @@ static void fill_reserve(struct percpu *pc)
 
 	pc->atomic_failed = false;
 	while (pc->empty_pages < target) {
-		bool done;
+		uint32_t missing;
+		int error = populate_one_locked(pc, &missing);
+		struct want want = grow_want_locked(pc, missing);
 
 		percpu_unlock(pc, token);
-		if (maps_ready_for(pc, pc->populated_pages + 1, 0) != 0 ||
-		    charge_try(pc, pc->units, 0) != 0)
-			return;
-		token = lock_acquire(&pc->lock);
-		done = populate_one_locked(pc);
-		if (done)
-			continue;
-		percpu_unlock(pc, token);
-		page_uncharge(pc->q, pc->units);
-		if (chunk_create(pc, 0) != 0)
+		if (error == -EAGAIN)
+			error = grow_make_held(pc, &want);
+		if (error)
 			return;
 		token = lock_acquire(&pc->lock);
 	}
@@ -166,8 +162,7 @@ size_t balance(struct percpu *pc, bool all)
 	if (!all && !MUTANT(percpu_reserve_not_filled))
 		fill_reserve(pc);
 	pages += destroy_free(pc, keep);
-	if (all || pc->maps_ready > pc->populated_pages * 2 + 64)
-		maps_trim(pc);
+	maps_trim(pc, all);
 	return pages;
 }
 
@@ -177,7 +172,8 @@ static bool is_anything_left(struct percpu *pc)
 		return true;
 	if (load_relaxed(&pc->deferred_nr) != 0 && !MUTANT(percpu_deferred_calls_nobody))
 		return true;
-	for (uint32_t i = 0; i < pc->chunks_end; i++) {
+	/* Chunks come without alloc_mutex, and whoever empties a page of one calls the worker. */
+	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) {
 		lock_token token = lock_acquire(&pc->lock);
 		bool left = has_old_empties(pc, &pc->chunk[i], UINT64_MAX) &&
 			    pc->empty_pages >= EMPTY_HIGH + chunk_empty(&pc->chunk[i]);

@@ -11,7 +11,7 @@
  * function here and one test in tests/unit/percpu_chunk_test.c.
  *
  *   from           when                                       to             under
- *   -              no chunk has room for an object            FREE           both
+ *   -              no chunk has room for an object            FREE           lock
  *   FREE           an object is put into it                   ACTIVE         lock
  *   ACTIVE         its last object is freed                   FREE           lock
  *   ACTIVE         a free leaves a quarter of it empty, and   TO_DEPOPULATE  lock
@@ -241,13 +241,22 @@ bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk)
 /* ---- existence ---- */
 
 /* Lowest number without a chunk. */
-static uint32_t number_find(struct percpu *pc)
+uint32_t chunk_next_number_locked(const struct percpu *pc)
 {
-	lock_token token = lock_acquire(&pc->lock);
 	uint32_t gone = index_next_locked(pc, (struct sets){ SET_GONE, SET_GONE }, 0);
 
-	percpu_unlock(pc, token);
+	DCHECK(lock_is_held(&pc->lock));
 	return gone != NONE ? gone : pc->chunks_end;
+}
+
+/* The one that the caller missed is still missing. */
+static bool is_next(struct percpu *pc, uint32_t chunk)
+{
+	lock_token token = lock_acquire(&pc->lock);
+	bool next = chunk_next_number_locked(pc) == chunk;
+
+	percpu_unlock(pc, token);
+	return next || MUTANT(percpu_chunk_made_twice);
 }
 
 static int arrays_ready(struct percpu *pc, uint32_t chunk, unsigned flags)
@@ -298,28 +307,29 @@ static void set_end_locked(struct percpu *pc, uint32_t chunks)
 	store_release(&pc->pages_end, chunks << pc->pages_shift); /* read by quire_free_percpu() */
 }
 
-/* Makes a FREE chunk, nothing of it populated.  0, -ENOSPC or -ENOMEM: then nothing has changed. */
-int chunk_create(struct percpu *pc, unsigned flags)
+/*
+ * Makes a FREE chunk, nothing of it populated, unless somebody else has made one since the caller found
+ * that number to be next.  What it stands on may be made by several callers at once (space.c), and the
+ * chunk is one caller's.  0, -ENOSPC or -ENOMEM: then nothing has changed.
+ */
+int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags)
 {
-	uint32_t chunk = number_find(pc);
 	lock_token token;
 	int error;
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
 	if (chunk >= pc->chunks_max)
 		return -ENOSPC;
+	if (!is_next(pc, chunk))
+		return 0;
 	error = arrays_ready(pc, chunk, flags);
 	if (error)
 		return error;
-	if (flags & QUIRE_NOLOCK) {
-		if (!lock_try(&pc->lock, &token))
-			return -EAGAIN;
-	} else {
-		token = lock_acquire(&pc->lock);
+	token = lock_acquire(&pc->lock);
+	if (chunk_next_number_locked(pc) == chunk || MUTANT(percpu_chunk_made_twice)) {
+		chunk_init(pc, chunk);
+		if (chunk == pc->chunks_end)
+			set_end_locked(pc, chunk + 1);
 	}
-	chunk_init(pc, chunk);
-	if (chunk == pc->chunks_end)
-		set_end_locked(pc, chunk + 1);
 	percpu_unlock(pc, token);
 	return 0;
 }
@@ -330,7 +340,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	struct percpu_chunk *c = &pc->chunk[chunk];
 	lock_token token = lock_acquire(&pc->lock);
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	CHECK(mutex_is_held(&pc->alloc_mutex));
 	CHECK_VALUES(c->state == CHUNK_TO_DEPOPULATE && c->objects_nr == 0 && c->populated == 0,
 		     chunk, c->state);
 	list_take(pc, chunk);

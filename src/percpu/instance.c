@@ -132,15 +132,13 @@ static int make_first_chunk(struct percpu *pc)
 
 	pages += ((RESERVED_BYTES - 1) >> pc->page_shift) + 1;
 	pages += ((DYNAMIC_BYTES - 1) >> pc->page_shift) + 1;
-	mutex_acquire(&pc->alloc_mutex);
 	error = maps_ready_for(pc, pages, 0);
 	if (!error)
-		error = chunk_create(pc, 0);
+		error = chunk_create(pc, 0, 0);
 	if (!error)
 		error = charge_try(pc, (uint64_t)pages * pc->units, 0);
 	if (!error)
 		chunk_first(pc, pages);
-	mutex_release(&pc->alloc_mutex);
 	return error;
 }
 

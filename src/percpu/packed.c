@@ -177,34 +177,36 @@ static void stream_follows(struct percpu *pc, const struct request *request,
 		page_left_locked(pc, left);
 }
 
-/* Across the end of the stream's page into the next one, which must be free. */
-static bool across(struct percpu *pc, const struct request *request, uint32_t charged,
-		   struct placed *placed)
+/* Across the end of the stream's page into the next one, which must be free.  0; -EAGAIN: it cannot be, or
+ * with placed->missing, maps are missing; or the charge's refusal. */
+static int across(struct percpu *pc, const struct request *request, uint32_t charged,
+		  struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
 	uint32_t in_unit = stream->page & (unit_pages(pc) - 1), at;
 	const struct percpu_chunk *chunk;
+	int error;
 
 	if (!has_rule(pc, QUIRE_RULE_ACROSS) || !stream_is_usable(pc, stream) ||
 	    request->n <= LEFTOVER || page_granules(pc) - stream->fill <= LEFTOVER ||
 	    in_unit + 1 == unit_pages(pc))
-		return false;
+		return -EAGAIN;
 	chunk = &pc->chunk[stream->page >> pc->pages_shift];
 	if ((chunk->free >> (in_unit + 1) & 1) == 0)
-		return false;
+		return -EAGAIN;
 	if (!request->may_use_reserve && (chunk->populated >> (in_unit + 1) & 1) != 0 &&
 	    !chunk->isolated && pc->empty_pages <= EMPTY_HIGH)
-		return false;
+		return -EAGAIN;
 	at = (in_unit << pc->page_granules_shift) + stream->fill;
 	at = (at + request->align - 1) & ~(request->align - 1);
 	if (at >> pc->page_granules_shift != in_unit ||
 	    map_next_used(pc, stream->page >> pc->pages_shift, at, at + request->n) !=
-		    at + request->n ||
-	    place_run_locked(pc, stream->page >> pc->pages_shift, at, request, charged, placed) !=
-		    0)
-		return false;
-	stream_follows(pc, request, placed);
-	return true;
+		    at + request->n)
+		return -EAGAIN;
+	error = place_run_locked(pc, stream->page >> pc->pages_shift, at, request, charged, placed);
+	if (!error)
+		stream_follows(pc, request, placed);
+	return error;
 }
 
 static int in_new_page(struct percpu *pc, const struct request *request, uint32_t charged,
@@ -220,6 +222,8 @@ static int in_new_page(struct percpu *pc, const struct request *request, uint32_
 int packed_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
 			struct placed *placed)
 {
+	int error;
+
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (request->fours)
@@ -229,17 +233,16 @@ int packed_place_locked(struct percpu *pc, const struct request *request, uint32
 
 		if (in_gap(pc, request, placed) ||
 		    (any_hole && in_holes(pc, request, true, placed)) ||
-		    in_stream(pc, request, placed) || in_holes(pc, request, false, placed) ||
-		    across(pc, request, charged, placed))
+		    in_stream(pc, request, placed) || in_holes(pc, request, false, placed))
 			return 0;
-		if (placed->missing != 0 && !request->populated_only)
-			return -EAGAIN;
+		error = across(pc, request, charged, placed);
+		if (!error || (placed->missing != 0 && !request->populated_only))
+			return error;
 	}
-	if (in_new_page(pc, request, charged, placed) == 0)
-		return 0;
+	error = in_new_page(pc, request, charged, placed);
 	/* The last resort of those who may not wait, and of those who were refused. */
-	if (request->populated_only && request->may_use_reserve &&
+	if (error && request->populated_only && request->may_use_reserve &&
 	    request->n <= page_granules(pc) && in_holes(pc, request, true, placed))
 		return 0;
-	return -EAGAIN;
+	return error;
 }

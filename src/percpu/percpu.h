@@ -18,12 +18,14 @@
  * Life of a chunk: chunk.c.  Placement: packed.c, linux.c.  What is behind: populate.c.
  *
  * Locks
- *   alloc_mutex   RANK_PERCPU_ALLOC: which chunks exist, which pages are populated.  May wait.
+ *   alloc_mutex   RANK_PERCPU_ALLOC: what is given back: pages, chunks, maps.  May wait.  Callers that may
+ *                 wait also grow under it, one at a time; nothing depends on that (grow.c).
  *   cpu->lock     RANK_PERCPU_CPU: the door of one CPU's stacks
- *   lock          RANK_PERCPU: lists, maps, counters.  Nothing waits under it.
- * A populated bit, and a chunk's existence, is written with both alloc_mutex and lock and may be
- * read under either.  Keys below: (m) under alloc_mutex; (l) under lock; (ml) written under both;
- * (c) constant; (r) written under lock, load_relaxed() without it gives a hint.
+ *   lock          RANK_PERCPU: lists, maps, counters, charges of pages.  Nothing waits under it.
+ * Chunks come, pages are populated and arrays grow under lock alone.  Chunks go, pages are depopulated
+ * and maps become fewer only under both.  Keys below: (m) under alloc_mutex; (l) under lock; (lm) under
+ * lock, and under both where it becomes less; (c) constant; (r) written under lock, load_relaxed()
+ * without it gives a hint.
  *
  * Invariants, by percpu_verify(), true whenever lock is free:
  *   P1   a chunk's objects and free granules are its pages', and those equal what their maps say
@@ -139,13 +141,13 @@ enum which {
 
 struct percpu_chunk {
 	uint32_t prev, next;		    /* (l) in its list; NONE */
-	uint64_t populated;		    /* (ml) page offsets */
+	uint64_t populated;		    /* (lm) page offsets */
 	uint64_t free;			    /* (l) pages without an object */
 	uint64_t kind[STREAMS_NR];	    /* (l) pages of these kinds */
 	uint64_t by_longest[SLOTS_PAGE_NR]; /* (l) pages whose longest run has that log2 */
 	uint32_t objects_nr;		    /* (l) */
 	uint32_t free_granules;		    /* (l) */
-	uint8_t state;			    /* (l); existence (ml) */
+	uint8_t state;			    /* (l); existence (lm) */
 	uint8_t list;			    /* (l) */
 	uint64_t fours;			    /* (l) pages of fours with room */
 	uint8_t free_run;		    /* (l) longest run of free pages */
@@ -195,10 +197,10 @@ struct learn {
 #define SCORE_MAX  16u
 #define SCORE_WARM 8u
 
-/* A reserved array that is committed as it grows; (m). */
+/* A reserved array that is committed as it grows. */
 struct grown {
 	char *base;
-	size_t ready_bytes; /* load_relaxed() without the mutex gives a gauge */
+	size_t ready_bytes; /* (l), only grows; load_acquire() without it: so much is usable */
 	size_t span_bytes;
 	const char *name;
 };
@@ -241,8 +243,8 @@ struct percpu {
 
 	struct mutex alloc_mutex;
 	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred,
-		grown_written, grown_index; /* (m) */
-	uint32_t chunks_ready;	   /* (m) numbers below it have had their units made usable */
+		grown_written, grown_index;
+	uint32_t chunks_ready;	   /* atomic, only grows: numbers below it have usable units */
 	uint64_t decayed_ns;	   /* (m) */
 	struct mem_range *ranges;  /* (m) a gather's */
 	struct mem_vector *vector; /* (m) and what it lends; as many */
@@ -253,11 +255,12 @@ struct percpu {
 
 	struct lock lock __attribute__((aligned(64)));
 	lock_token kept;
-	uint32_t chunks_end;	      /* (ml) no chunk at or above */
-	uint32_t pages_end;	      /* (ml) the same in pages */
+	uint32_t chunks_end;	      /* (lm) no chunk at or above */
+	uint32_t pages_end;	      /* (lm) the same in pages */
 	uint32_t changes;	      /* (l), read without: granules were freed, see map_clear() */
 	uint32_t chunks_nr;	      /* (l) */
-	uint32_t maps_nr, maps_ready; /* (l), (ml): usable */
+	uint32_t maps_nr, maps_ready; /* (l), (lm): usable */
+	bool maps_leaving;	      /* (lm) what is behind those above is on its way out */
 	struct stream stream[STREAMS_NR]; /* (l) */
 	uint64_t used[STREAMS_NR];	  /* (l) granules in objects of that kind */
 	uint64_t holes[STREAMS_NR];	  /* (l) free granules of pages of that kind */
@@ -266,7 +269,7 @@ struct percpu {
 	struct missed missed;		  /* (l) */
 	uint64_t tick_ns;		  /* (l) the worker's latest visit */
 	uint32_t empty_pages;		  /* (r) P10 */
-	uint64_t populated_pages;	  /* (ml) P11 */
+	uint64_t populated_pages;	  /* (lm) P11 */
 	bool atomic_failed;		  /* (l) */
 	bool looking;			  /* (l) somebody's look is for all */
 	struct chunk_list list[CHUNK_LISTS_NR];
@@ -299,7 +302,13 @@ struct placed {
 	uint32_t at;	  /* granule in the unit; half granules for fours */
 	bool fresh;	  /* reads zero */
 	bool seen;	  /* reads zero where no bit of written says otherwise */
-	uint32_t missing; /* if refused: pages that must be charged for it; 0: a chunk */
+	uint32_t missing; /* if refused: pages that must be populated for it; 0: a chunk */
+};
+
+/* What must be made before another attempt: grow.c. */
+struct want {
+	uint32_t chunk; /* the chunk of that number, or NONE */
+	uint64_t maps;	/* so many */
 };
 
 /* verify.c: stops if P8 or P10 is broken.  O(chunks). */
@@ -319,6 +328,7 @@ int space_init(struct percpu *pc);
 void space_fini(struct percpu *pc);
 size_t space_charged_pages(const struct percpu *pc);
 int charge_try(struct percpu *pc, uint64_t pages, unsigned flags);
+/* Make the first @bytes of an array, or a chunk's units, usable.  No lock is needed.  0 or -ENOMEM. */
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
 int units_ready(struct percpu *pc, uint32_t chunk);
 
@@ -371,7 +381,8 @@ void page_left_locked(struct percpu *pc, uint32_t page);
 bool area_has_object_locked(const struct percpu *pc, uint64_t linear);
 uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear);
 
-/* ---- packed.c, linux.c: where an object goes.  0; -EAGAIN: placed->missing ---- */
+/* ---- packed.c, linux.c: where an object goes.  0; -EAGAIN: grow_want_locked(); -ENOMEM: the charge for
+ * placed->missing pages, of which @charged are paid for, was refused ---- */
 int packed_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
 			struct placed *placed);
 int linux_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
@@ -386,7 +397,8 @@ int place_fours_locked(struct percpu *pc, const struct request *request, uint32_
 		       struct placed *placed);
 
 /* ---- chunk.c: the life of a chunk ---- */
-int chunk_create(struct percpu *pc, unsigned flags);
+uint32_t chunk_next_number_locked(const struct percpu *pc);
+int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags);
 void chunk_destroy(struct percpu *pc, uint32_t chunk);
 void chunk_first(struct percpu *pc, uint32_t populated_nr);
 void chunk_relocate_locked(struct percpu *pc, uint32_t chunk);
@@ -425,10 +437,21 @@ static inline uint64_t chunk_pages(const struct percpu_chunk *chunk, enum which 
 
 /* ---- populate.c ---- */
 void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
+int populate_try_locked(struct percpu *pc, uint32_t chunk, uint64_t pages, uint32_t charged,
+			unsigned flags);
 /* Gives back the empty pages of an isolated chunk.  Returns page offsets that went. */
 size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare);
 int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags);
-size_t maps_trim(struct percpu *pc);
+size_t maps_trim(struct percpu *pc, bool all);
+
+/* ---- grow.c ---- */
+/* What an allocation lacks that was not placed: @missing pages' maps, or for 0 a chunk. */
+struct want grow_want_locked(const struct percpu *pc, uint32_t missing);
+/* Makes it.  0: it is there, or somebody was faster: look again.  -ENOMEM, -ENOSPC; -EAGAIN: @flags forbid
+ * what it takes. */
+int grow_make(struct percpu *pc, const struct want *want, unsigned flags);
+/* The same by the holder of alloc_mutex. */
+int grow_make_held(struct percpu *pc, const struct want *want);
 
 /* ---- balance.c: what the worker does ---- */
 size_t balance(struct percpu *pc, bool all);

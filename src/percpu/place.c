@@ -3,7 +3,7 @@
  * percpu/place.c - what both placements share: free pages, and objects of 4 bytes
  *
  * A caller that may wait leaves the reserve of empty pages to those who may not, and has new pages
- * populated instead: it comes back with the charge that placed->missing asked for.  The lowest
+ * populated instead.  The lowest
  * chunk that will do is taken: an active one, else a sidelined, else a free one (index.c).
  */
 #include "percpu/index.h"
@@ -38,7 +38,7 @@ void place_missed_locked(struct percpu *pc, const struct request *request)
 
 /* ---- pages ---- */
 
-/* An object at a given place, populated first if what that takes is charged. */
+/* An object at a given place, which is charged and populated first. */
 int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struct request *request,
 		     uint32_t charged, struct placed *placed)
 {
@@ -46,13 +46,16 @@ int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struc
 	uint32_t first = at >> shift, last = (at + request->n - 1) >> shift;
 	uint64_t pages = ~(uint64_t)0 >> (63 - (last - first)) << first;
 	uint64_t missing = pages & ~pc->chunk[chunk].populated;
+	int error;
 
 	DCHECK(lock_is_held(&pc->lock));
 	if (missing != 0) {
 		placed->missing = bits_count(missing);
-		if (request->populated_only || placed->missing > charged)
+		if (request->populated_only)
 			return -EAGAIN;
-		populate_locked(pc, chunk, missing);
+		error = populate_try_locked(pc, chunk, missing, charged, request->flags);
+		if (error)
+			return error;
 	}
 	area_take_locked(pc, chunk, request, at, placed);
 	return 0;

@@ -7,10 +7,14 @@
  * on 256 CPUs and written on two costs two pages.  Depopulating takes that memory away on all of
  * them.
  *
+ * So populating needs the lock and nothing else: the charge is made, the bits are set and the object
+ * takes the pages in one hold.  Two callers cannot both pay for one page, none has paid for what it
+ * then does not need, and a caller that may not wait populates beside whoever grows or gives back.
+ *
  * Why the lock may be dropped while a chunk's empty pages are given back
- *   1. alloc_mutex is held, so nobody destroys the chunk, and nobody populates or depopulates.
+ *   1. alloc_mutex is held, so nobody else depopulates or destroys the chunk.
  *   2. The chunk is TO_DEPOPULATE, which no search for room looks at: no new object can appear in
- *      a page that was judged empty.
+ *      a page that was judged empty, and no page of it is populated meanwhile.
  *   3. What can happen meanwhile is a free, which makes more pages empty, never fewer; it finds
  *      the chunk TO_DEPOPULATE and leaves its state alone.
  *   4. So what was decided under the lock stays true.  What became empty meanwhile is looked for
@@ -25,14 +29,18 @@
 
 #define ROUNDS_MAX 4u
 
+/* While maps are given back none can be added.  So many stay ready beyond what is populated, for callers
+ * that may not wait until that is done: a chunk's, of 132 bytes each. */
+#define MAPS_SPARE UNIT_PAGES_MAX
+
 /* Counts pages as populated that were charged and have maps: P5, P8, P10, P11. */
 void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
 	uint32_t nr = bits_count(pages);
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
 	DCHECK(lock_is_held(&pc->lock));
+	CHECK_VALUES(c->state != CHUNK_NONE && chunk_is_usable(c), chunk, c->state);
 	CHECK_VALUES((c->populated & pages) == 0, c->populated, pages);
 	CHECK_VALUES(pc->populated_pages + nr <= pc->maps_ready, pc->populated_pages, nr);
 	c->populated |= pages;
@@ -47,33 +55,53 @@ void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 		pc->page[page_number(pc, chunk, bit_lowest(pages))].fresh = 0;
 }
 
-/* Makes sure that so many pages can have maps.  0 or -errno. */
-int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
+/* Charges pages but the first @charged, and populates them.  0; -EAGAIN: maps for them must be made first;
+ * or the charge's refusal: then nothing has changed. */
+int populate_try_locked(struct percpu *pc, uint32_t chunk, uint64_t pages, uint32_t charged,
+			unsigned flags)
+{
+	uint32_t nr = bits_count(pages);
+	int error = 0;
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (pc->populated_pages + nr > pc->maps_ready && !MUTANT(percpu_maps_not_asked_for))
+		return -EAGAIN;
+	if (nr > charged)
+		error = charge_try(pc, (uint64_t)(nr - charged) * pc->units, flags);
+	if (!error)
+		populate_locked(pc, chunk, pages);
+	return error;
+}
+
+/* Whole pages of maps for so many pages. */
+static uint32_t maps_for(const struct percpu *pc, uint64_t pages)
 {
 	uint64_t unit = mem_page_bytes() >> pc->map_shift;
-	uint32_t ready;
+
+	unit = unit != 0 ? unit : 1;
+	return (uint32_t)((pages + unit - 1) / unit * unit);
+}
+
+/* Makes sure that so many pages can have maps.  0; -ENOMEM; -EAGAIN: maps are being given back, which does
+ * not happen to the holder of alloc_mutex. */
+int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
+{
+	uint32_t ready = maps_for(pc, pages);
 	lock_token token;
 	int error;
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
-	if (pages <= pc->maps_ready)
-		return 0;
-	unit = unit != 0 ? unit : 1;
-	ready = (uint32_t)((pages + unit - 1) / unit * unit);
 	error = grown_to(pc, &pc->grown_maps, (size_t)ready << pc->map_shift, flags);
 	if (!error)
 		error = grown_to(pc, &pc->grown_owners, ready * sizeof(uint32_t), flags);
 	if (error)
 		return error;
-	if (flags & QUIRE_NOLOCK) {
-		if (!lock_try(&pc->lock, &token))
-			return -EAGAIN;
-	} else {
-		token = lock_acquire(&pc->lock);
-	}
-	pc->maps_ready = ready;
+	token = lock_acquire(&pc->lock);
+	if (pc->maps_leaving && !MUTANT(percpu_maps_added_while_some_leave))
+		error = -EAGAIN;
+	else if (pc->maps_ready < ready)
+		pc->maps_ready = ready;
 	percpu_unlock(pc, token);
-	return 0;
+	return error;
 }
 
 /* What is behind an array's pages that no part of the first @used bytes is in, to where it was used
@@ -83,8 +111,8 @@ static void unback_tail(struct gather *gather, const struct grown *grown, size_t
 	size_t from = round_up(used, mem_page_bytes());
 
 	end = round_up(end, mem_page_bytes());
-	if (end > grown->ready_bytes)
-		end = grown->ready_bytes;
+	if (end > load_acquire(&grown->ready_bytes)) /* it only grows: grown_count() */
+		end = load_acquire(&grown->ready_bytes);
 	if (from < end)
 		gather_unback(gather, grown->base + from, end - from);
 }
@@ -96,28 +124,42 @@ static void begin(struct percpu *pc, struct gather *gather)
 	gather_lend(gather, pc->vector, pc->ranges_max);
 }
 
-/* Gives back the memory of maps that no populated page can need.  Returns bytes. */
-size_t maps_trim(struct percpu *pc)
+/* Maps that are to be left: all, unless that frees something worth a system call. */
+static uint32_t maps_left_locked(const struct percpu *pc, bool all)
 {
-	uint32_t unit = (uint32_t)(mem_page_bytes() >> pc->map_shift), was = pc->maps_ready, ready;
-	struct gather gather;
-	lock_token token;
+	uint32_t left = maps_for(pc, pc->populated_pages + MAPS_SPARE);
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
-	unit = unit != 0 ? unit : 1;
-	ready = (uint32_t)((pc->populated_pages + unit - 1) / unit * unit);
-	if (MUTANT(percpu_trim_cuts_maps) && ready != 0)
-		ready -= unit;
-	if (ready >= was)
-		return 0;
-	token = lock_acquire(&pc->lock);
+	DCHECK(lock_is_held(&pc->lock));
+	if (!all && pc->maps_ready <= pc->populated_pages * 2 + MAPS_SPARE)
+		return pc->maps_ready;
+	if (MUTANT(percpu_trim_cuts_maps))
+		left = maps_for(pc, pc->populated_pages) - maps_for(pc, 1);
+	return left < pc->maps_ready ? left : pc->maps_ready;
+}
+
+/* Gives back the memory of maps that no populated page can need.  Returns bytes. */
+size_t maps_trim(struct percpu *pc, bool all)
+{
+	struct gather gather;
+	lock_token token = lock_acquire(&pc->lock);
+	uint32_t was = pc->maps_ready, ready = maps_left_locked(pc, all);
+	size_t bytes;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex));
 	pc->maps_ready = ready;
+	pc->maps_leaving = ready < was;
 	percpu_unlock(pc, token);
+	if (ready == was)
+		return 0;
 	begin(pc, &gather);
 	unback_tail(&gather, &pc->grown_maps, (size_t)ready << pc->map_shift,
 		    (size_t)was << pc->map_shift);
 	unback_tail(&gather, &pc->grown_owners, ready * sizeof(uint32_t), was * sizeof(uint32_t));
-	return gather_finish(&gather);
+	bytes = gather_finish(&gather);
+	token = lock_acquire(&pc->lock);
+	pc->maps_leaving = false;
+	percpu_unlock(pc, token);
+	return bytes;
 }
 
 /* ---- giving back ---- */
@@ -199,7 +241,7 @@ static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
 	struct percpu_chunk *c = &pc->chunk[chunk];
 	uint32_t nr = bits_count(gone);
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	CHECK(mutex_is_held(&pc->alloc_mutex));
 	DCHECK(lock_is_held(&pc->lock));
 	c->populated &= ~gone;
 	pc->populated_pages -= nr;
@@ -235,7 +277,7 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 	lock_token token = lock_acquire(&pc->lock);
 
 	*bare = false;
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
+	CHECK(mutex_is_held(&pc->alloc_mutex));
 	CHECK_VALUES(c->state == CHUNK_TO_DEPOPULATE, chunk, c->state);
 	for (unsigned round = 0;; round++) {
 		uint64_t empty = c->populated & c->free, gone;

@@ -10,7 +10,8 @@
  * take of the process's addresses (mem_reserve_share()).
  *
  * What describes chunks stands in arrays by chunk number, likewise reserved at once and committed
- * as they grow; what is committed counts against the limit.
+ * as they grow; what is committed counts against the limit.  Any number of threads may make one of them
+ * grow at a time, each with system calls of its own: nobody waits for another one's.
  */
 #include "base/round.h"
 #include "machine/cpu.h"
@@ -29,7 +30,7 @@ static uint32_t log2_up(uint64_t x)
 	return shift;
 }
 
-/* page_charge() with alloc_mutex held: it does not make room then (R29). */
+/* page_charge() with locks held: it does not make room then (R29). */
 int charge_try(struct percpu *pc, uint64_t pages, unsigned flags)
 {
 	int error = page_charge(pc->q, pages, flags | QUIRE_NORETRY);
@@ -37,46 +38,65 @@ int charge_try(struct percpu *pc, uint64_t pages, unsigned flags)
 	return MUTANT(percpu_refused_charge_ignored) ? 0 : error;
 }
 
-/* Makes the first @bytes of an array usable.  0, or -ENOMEM. */
-int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags)
+/* How far an array of which @ready bytes are usable is made so that @bytes are. */
+static size_t next_bytes(const struct percpu *pc, const struct grown *grown, size_t ready,
+			 size_t bytes)
 {
-	size_t unit = (size_t)1 << pc->page_shift, want = round_up(bytes, unit);
-	int error;
+	size_t next = round_up(bytes, (size_t)1 << pc->page_shift);
 
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
-	if (bytes <= grown->ready_bytes)
-		return 0;
-	CHECK_VALUES(want <= grown->span_bytes, want, grown->span_bytes);
-	if (want - grown->ready_bytes < GROW_BYTES && grown->ready_bytes >= 4 * GROW_BYTES)
-		want = grown->ready_bytes + GROW_BYTES;
-	if (want > grown->span_bytes)
-		want = grown->span_bytes;
-	error = charge_try(pc, (want - grown->ready_bytes) >> pc->page_shift, flags);
-	if (error)
-		return error;
-	if (mem_commit(grown->base + grown->ready_bytes, want - grown->ready_bytes, grown->name)) {
-		page_uncharge(pc->q, (want - grown->ready_bytes) >> pc->page_shift);
-		return -ENOMEM;
-	}
-	store_relaxed(&grown->ready_bytes, want); /* read by metadata_bytes_locked() */
-	return 0;
+	CHECK_VALUES(next <= grown->span_bytes, next, grown->span_bytes);
+	if (next - ready < GROW_BYTES && ready >= 4 * GROW_BYTES)
+		next = ready + GROW_BYTES;
+	return next < grown->span_bytes ? next : grown->span_bytes;
 }
 
-/* Makes a chunk's units usable.  Between them the window may not be: it is one mapping again when all of
- * its chunks are.  A refusal may leave some units usable, which the next attempt finds so. */
+/* Counts what was committed from @ready on, unless others did so: whoever does is charged. */
+static int grown_count(struct percpu *pc, struct grown *grown, size_t ready, size_t next,
+		       unsigned flags)
+{
+	lock_token token = lock_acquire(&pc->lock);
+	int error = 0;
+
+	if (grown->ready_bytes == ready || MUTANT(percpu_array_counted_twice))
+		error = charge_try(pc, (next - ready) >> pc->page_shift, flags);
+	if (!error && grown->ready_bytes == ready)
+		store_release(&grown->ready_bytes, next); /* pairs with grown_to() */
+	percpu_unlock(pc, token);
+	return error;
+}
+
+/* Committing what others use already changes nothing, so there is no need to know whether they do. */
+int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags)
+{
+	size_t ready = load_acquire(&grown->ready_bytes); /* pairs with grown_count() */
+	int error = 0;
+
+	for (; !error && ready < bytes; ready = load_acquire(&grown->ready_bytes)) {
+		size_t next = next_bytes(pc, grown, ready, bytes);
+
+		if (mem_commit(grown->base + ready, next - ready, grown->name) != 0)
+			return -ENOMEM;
+		error = grown_count(pc, grown, ready, next, flags);
+	}
+	return error;
+}
+
+/* Between a chunk's units the window may not be usable: it is one mapping again when all of its chunks are.
+ * A refusal may leave some units usable, which the next attempt finds so. */
 int units_ready(struct percpu *pc, uint32_t chunk)
 {
-	CHECK(mutex_is_held(&pc->alloc_mutex) || MUTANT(percpu_populate_without_mutex));
-	if (chunk < pc->chunks_ready)
+	uint32_t ready = load_acquire(&pc->chunks_ready); /* pairs with the exchange below */
+
+	if (chunk < ready)
 		return 0;
-	CHECK(chunk == pc->chunks_ready);
+	CHECK_VALUES(chunk == ready, chunk, ready);
 	for (uint32_t unit = 0; unit < pc->units; unit++) {
 		char *addr = unit_addr(pc, chunk, 0) + unit * QUIRE_PERCPU_STRIDE;
 
 		if (mem_commit(addr, (size_t)1 << pc->unit_shift, "quire-percpu") != 0)
 			return -ENOMEM;
 	}
-	pc->chunks_ready++;
+	(void)cas_acq_rel(&pc->chunks_ready, &ready, chunk + 1); /* or somebody else did */
 	return 0;
 }
 

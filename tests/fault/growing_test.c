@@ -9,6 +9,7 @@
 #include "quire_test.h"
 
 #include <pthread.h>
+#include <quire/percpu.h>
 #include <sched.h>
 
 #include "machine/linux/backing.h"
@@ -320,6 +321,140 @@ static void advice_is_counted_by_the_next_purge(void **state)
 	quire_destroy(q);
 }
 
+/* ---- per-CPU objects ---- */
+
+static const unsigned unwaited[] = { QUIRE_ATOMIC, QUIRE_NOWAIT };
+
+/* An instance with a first object: its per-CPU part is made. */
+static struct quire *make_percpu(void)
+{
+	struct quire *q = make(MIB(1024));
+
+	assert_non_null(quire_alloc_percpu(q, 8, 0, 0));
+	return q;
+}
+
+/* Of sizes that share pages, and with @large of some that need chunks of their own. */
+static unsigned take_objects(struct quire *q, bool large)
+{
+	unsigned refused = 0;
+
+	for (unsigned i = 0; i < 200; i++)
+		refused += quire_alloc_percpu(q, 8 + i * 37 % 500, 8, unwaited[i % 2]) == NULL;
+	for (unsigned i = 0; large && i < 50; i++)
+		refused +=
+			quire_alloc_percpu(q, QUIRE_PERCPU_BYTES_MAX, 8, unwaited[i % 2]) == NULL;
+	return refused;
+}
+
+static void *take_chunks(struct quire *q)
+{
+	void *object = NULL;
+
+	for (unsigned i = 0; i < 32; i++)
+		object = quire_alloc_percpu(q, QUIRE_PERCPU_BYTES_MAX, 8, 0);
+	return object;
+}
+
+/* A chunk's calls are those of its arrays, and one for each CPU's unit. */
+static void objects_are_had_while_another_makes_a_chunk(void **state)
+{
+	(void)state;
+	for (uint64_t nth = 1; nth <= 12; nth++) {
+		struct quire *q = make_percpu();
+		struct grower grower = { .q = q, .take = take_chunks };
+
+		grower_start(&grower, nth);
+		assert_u64_eq(take_objects(q, true), 0);
+		grower_end(&grower);
+		assert_int_equal(quire_verify(q), 0);
+		quire_destroy(q);
+	}
+}
+
+static void *take_chunks_atomically(struct quire *q)
+{
+	void *object = NULL;
+
+	for (unsigned i = 0; i < 32; i++)
+		object = quire_alloc_percpu(q, QUIRE_PERCPU_BYTES_MAX, 8, QUIRE_ATOMIC);
+	return object;
+}
+
+/* Nobody waits for a caller that may not wait either. */
+static void objects_are_had_by_all_while_an_atomic_one_makes_a_chunk(void **state)
+{
+	(void)state;
+	for (uint64_t nth = 1; nth <= 12; nth++) {
+		struct quire *q = make_percpu();
+		struct grower grower = { .q = q, .take = take_chunks_atomically };
+
+		grower_start(&grower, nth);
+		assert_u64_eq(take_objects(q, true), 0);
+		assert_non_null(take_chunks(q));
+		grower_end(&grower);
+		assert_int_equal(quire_verify(q), 0);
+		quire_destroy(q);
+	}
+}
+
+static void *shrink(struct quire *q)
+{
+	return quire_percpu_shrink(q) != 0 ? q : NULL;
+}
+
+/* System calls of a shrink after chunks were used, and what may stand in them. */
+static uint64_t shrink_held_at(uint64_t nth)
+{
+	struct quire *q = make_percpu();
+	struct grower grower = { .q = q, .take = shrink };
+	void *objects[64];
+	uint64_t calls;
+
+	for (unsigned i = 0; i < 64; i++)
+		objects[i] = quire_alloc_percpu(q, QUIRE_PERCPU_BYTES_MAX, 8, 0);
+	for (unsigned i = 0; i < 64; i++)
+		quire_free_percpu(q, objects[i]);
+	calls = backing_calls_nr();
+	if (nth == 0) {
+		assert_non_null(shrink(q));
+	} else {
+		grower_start(&grower, nth);
+		assert_u64_eq(take_objects(q, false), 0);
+		grower_end(&grower);
+	}
+	calls = backing_calls_nr() - calls;
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+	return calls;
+}
+
+static void objects_are_had_while_another_gives_back(void **state)
+{
+	uint64_t calls = shrink_held_at(0);
+
+	(void)state;
+	assert_in_range(calls, 2, 100); /* pages, and maps at the end */
+	for (uint64_t nth = 1; nth <= calls; nth++)
+		shrink_held_at(nth);
+}
+
+/* What a handler may call: it is served from what is there, and then refused. */
+static void nolock_commits_nothing(void **state)
+{
+	struct quire *q = make_percpu();
+	uint64_t calls = backing_calls_nr();
+	unsigned n = 0;
+
+	(void)state;
+	while (quire_alloc_percpu(q, (size_t)1 << q->page_shift, 0, QUIRE_NOLOCK) != NULL)
+		n++;
+	assert_u64_eq(backing_calls_nr(), calls);
+	assert_in_range(n, 2, 64); /* the reserve; a chunk */
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +466,10 @@ int main(void)
 		cmocka_unit_test(areas_are_had_while_another_commits_records),
 		cmocka_unit_test(sections_of_another_are_waited_for),
 		cmocka_unit_test(advice_is_counted_by_the_next_purge),
+		cmocka_unit_test(objects_are_had_while_another_makes_a_chunk),
+		cmocka_unit_test(objects_are_had_by_all_while_an_atomic_one_makes_a_chunk),
+		cmocka_unit_test(objects_are_had_while_another_gives_back),
+		cmocka_unit_test(nolock_commits_nothing),
 	};
 
 	return cmocka_run_group_tests_name("growing", tests, NULL, NULL);

@@ -114,7 +114,7 @@ static void a_handler_that_interrupts_every_cpus_door_never_blocks(void **state)
 	check_with_doors_held(by_maps);
 }
 
-/* Populating is left to who has the mutex; what is populated can be had. */
+/* What takes no system call can be had. */
 static void a_handler_that_interrupts_the_worker_never_blocks(void **state)
 {
 	(void)state;

@@ -213,10 +213,9 @@ static void takes_atomic(void *arg)
 	struct percpu_scene *scene = arg;
 
 	balances(scene);
-	mutex_acquire(&scene->pc->alloc_mutex); /* somebody populates: only the reserve is left */
+	percpu_use_up_limit(scene, QUIRE_ATOMIC); /* only the reserve is left */
 	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
 	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	mutex_release(&scene->pc->alloc_mutex);
 }
 
 /* Empty pages of isolated chunks are no reserve: the worker sees to one that can be used (R28). */

@@ -84,15 +84,14 @@ static void hogs(void *arg)
 			(void)page_charge(scene->q, step, QUIRE_NORETRY);
 }
 
-/* Somebody populates meanwhile: only the reserve is left to who may not wait. */
+/* The limit is used up: only the reserve is left. */
 static void takes_two_atomic(void *arg)
 {
 	struct percpu_scene *scene = arg;
 
-	mutex_acquire(&scene->pc->alloc_mutex);
+	percpu_use_up_limit(scene, QUIRE_ATOMIC);
 	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
 	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	mutex_release(&scene->pc->alloc_mutex);
 }
 
 static void balances_for_atomic(void *arg)
@@ -240,29 +239,12 @@ SIM_TEST(percpu_refused_gather_keeps_its_pages, .events = SIM_MEMORY | SIM_REFUS
 	percpu_scene_check(scene);
 }
 
-static void takes_one(void *arg)
-{
-	percpu_take(arg, PAGE_BYTES, 0);
-}
-
 static void frees_pages(void *arg)
 {
 	struct percpu_scene *scene = arg;
 
 	for (unsigned i = 16; i < 22; i++)
 		percpu_give(scene, scene->object[i], PAGE_BYTES);
-}
-
-/* A charge that was made for a page is given back if a page came free meanwhile (R6). */
-SIM_TEST(percpu_charge_left_over_is_returned, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
-{
-	struct percpu_scene *scene = percpu_scene_make(sim, false);
-
-	sim_cpu(sim, 0, takes_one, scene);
-	sim_cpu(sim, 1, frees_pages, scene);
-	sim_run(sim);
-	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
-	percpu_scene_check(scene);
 }
 
 static void shrinks(void *arg)

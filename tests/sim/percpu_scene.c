@@ -103,6 +103,16 @@ void percpu_balance(struct percpu_scene *scene, bool all)
 	mutex_release(&scene->pc->alloc_mutex);
 }
 
+uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags)
+{
+	uint64_t pages = 0;
+
+	for (uint64_t step = 1024; step != 0; step /= 2)
+		while (page_charge(scene->q, step, flags | QUIRE_NORETRY) == 0)
+			pages += step;
+	return pages;
+}
+
 uint64_t percpu_charged(const struct percpu_scene *scene)
 {
 	const struct percpu *pc = scene->pc;

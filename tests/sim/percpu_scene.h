@@ -35,6 +35,8 @@ void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes);
 void percpu_isolate(struct percpu_scene *scene, unsigned from, unsigned end);
 /* What the worker does, now. */
 void percpu_balance(struct percpu_scene *scene, bool all);
+/* Charges what callers with these flags have left of the limit, for nobody; returns pages. */
+uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags);
 /* Pages that the instance is to be charged with: objects' and arrays'. */
 uint64_t percpu_charged(const struct percpu_scene *scene);
 void percpu_scene_check(struct percpu_scene *scene);

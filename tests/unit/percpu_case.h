@@ -85,6 +85,17 @@ static inline size_t balance_now(struct quire *q, bool all)
 	return pages;
 }
 
+/* Charges what callers with these flags have left of the limit, for nobody; returns pages. */
+static inline uint64_t use_up_limit(struct quire *q, unsigned flags)
+{
+	uint64_t pages = 0;
+
+	for (uint64_t step = UINT64_C(1) << 32; step != 0; step /= 2)
+		while (page_charge(q, step, flags | QUIRE_NORETRY) == 0)
+			pages += step;
+	return pages;
+}
+
 /* Objects of a page each, all in the second chunk; returns how many. */
 static inline unsigned fill_second_chunk(struct quire *q, void **pages, unsigned count)
 {

@@ -9,12 +9,19 @@
 
 #define CHUNKS_NR 4200u /* more than the 64 words below one of the middle */
 
+static void make_chunk(struct percpu *pc)
+{
+	lock_token token = lock_acquire(&pc->lock);
+	uint32_t chunk = chunk_next_number_locked(pc);
+
+	percpu_unlock(pc, token);
+	assert_int_equal(chunk_create(pc, chunk, 0), 0);
+}
+
 static void make_chunks(struct percpu *pc)
 {
-	mutex_acquire(&pc->alloc_mutex);
 	while (pc->chunks_nr < CHUNKS_NR)
-		assert_int_equal(chunk_create(pc, 0), 0);
-	mutex_release(&pc->alloc_mutex);
+		make_chunk(pc);
 }
 
 /* Of thousands of free chunks all but a few are isolated: each search finds the next of those. */
@@ -58,14 +65,14 @@ static void numbers_of_chunks_are_used_again(void **state)
 
 	mutex_acquire(&pc->alloc_mutex);
 	while (pc->chunks_nr < 8)
-		assert_int_equal(chunk_create(pc, 0), 0);
+		make_chunk(pc);
 	for (uint32_t i = 5; i >= 3; i--) {
 		token = lock_acquire(&pc->lock);
 		chunk_isolate_locked(pc, i);
 		percpu_unlock(pc, token);
 		chunk_destroy(pc, i);
 	}
-	assert_int_equal(chunk_create(pc, 0), 0);
+	make_chunk(pc);
 	assert_int_equal(pc->chunk[3].state, CHUNK_FREE);
 	assert_int_equal(pc->chunk[4].state, CHUNK_NONE);
 	mutex_release(&pc->alloc_mutex);
@@ -74,8 +81,8 @@ static void numbers_of_chunks_are_used_again(void **state)
 
 /* ---- what a request costs ---- */
 
-/* An allocation is placed five times at most: as a line, in what is populated, under the mutex, with a
- * charge, and with a chunk.  Each time it may look at holes of active and of sidelined chunks, then for
+/* An allocation is placed five times at most: as a line, in what is populated, in what is populated for it,
+ * with maps, and with a chunk.  Each time it may look at holes of active and of sidelined chunks, then for
  * pages in three states, of two sorts. */
 #define LOOKS_MAX (5u * (2 * (CHUNKS_MAX + PAGES_MAX + 2) + 6 * (CHUNKS_MAX + 1)))
 
@@ -163,7 +170,7 @@ static struct quire *make_last_hole(enum quire_placement placement, void **last)
 	}
 	for (unsigned i = 0; i + 1 < PAGES_NR; i++)
 		quire_free_percpu(q, second[i]);
-	mutex_acquire(&q->percpu->alloc_mutex);
+	use_up_limit(q, QUIRE_ATOMIC);
 	while (quire_alloc_percpu(q, page_bytes(q), 0, QUIRE_ATOMIC) != NULL)
 		;
 	quire_free_percpu(q, first[PAGES_NR - 2]);
@@ -186,7 +193,6 @@ static void check_last_hole(enum quire_placement placement)
 	assert_in_range(q->percpu->looks - looks, 0, LOOKS_MAX);
 	quire_free_percpu(q, last);
 	assert_ptr_equal(quire_alloc_percpu(q, 64, page_bytes(q), QUIRE_ATOMIC), last);
-	mutex_release(&q->percpu->alloc_mutex);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu_grow_sim.c - callers that may not wait, beside whoever makes or gives back what they need
+ *
+ * The second chunk is full up to seven pages at most, so an object of eight needs another chunk.
+ */
+#include "percpu_scene.h"
+
+#define LARGE (8 * PAGE_BYTES)
+
+static struct percpu_scene *make_full(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	while (scene->pc->chunk[1].free_run >= 8)
+		percpu_take(scene, LARGE, 0);
+	check_u64_eq(scene->pc->chunks_nr, 2);
+	return scene;
+}
+
+static void check_charge(struct percpu_scene *scene, uint64_t others)
+{
+	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene) + others);
+	percpu_scene_check(scene);
+}
+
+static void takes_large(void *arg)
+{
+	percpu_take(arg, LARGE, 0);
+}
+
+static void takes_large_atomically(void *arg)
+{
+	sim_forbid_wait(true);
+	percpu_take(arg, LARGE, QUIRE_ATOMIC);
+	sim_forbid_wait(false);
+}
+
+static void takes_large_unwaited(void *arg)
+{
+	sim_forbid_wait(true);
+	percpu_take(arg, LARGE, QUIRE_NOWAIT);
+	sim_forbid_wait(false);
+}
+
+static void balances(void *arg)
+{
+	percpu_balance(arg, false);
+}
+
+static void shrinks(void *arg)
+{
+	quire_percpu_shrink(((struct percpu_scene *)arg)->q);
+}
+
+/* ---- a chunk ---------------------------------------------------------------------------------- */
+
+/* Three that need a chunk at the same time: it is made once, by whoever is first, and what its arrays
+ * took is charged once. */
+SIM_TEST(percpu_chunk_is_made_once, .cpus_nr = 3, .events = SIM_MEMORY | SIM_RACE)
+{
+	struct percpu_scene *scene = make_full(sim);
+
+	sim_cpu(sim, 0, takes_large, scene);
+	sim_cpu(sim, 1, takes_large_unwaited, scene);
+	sim_cpu(sim, 2, takes_large_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(scene->pc->chunks_nr, 3);
+	check_charge(scene, 0);
+}
+
+/* Nobody is refused because another thread makes what is needed, or because the worker has the mutex. */
+SIM_TEST(percpu_atomic_is_served_beside_a_chunk_being_made, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2)
+{
+	struct percpu_scene *scene = make_full(sim);
+
+	sim_cpu(sim, 0, takes_large, scene);
+	sim_cpu(sim, 1, takes_large_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_charge(scene, 0);
+}
+
+/* A chunk that one caller has made is used, emptied and destroyed while another one still makes its
+ * units usable: that takes nothing from whoever has the number next. */
+static void takes_gives_and_shrinks(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	void *object = percpu_take(scene, LARGE, QUIRE_ATOMIC);
+
+	percpu_give(scene, object, LARGE);
+	shrinks(scene);
+	percpu_take(scene, LARGE, QUIRE_NOWAIT);
+}
+
+SIM_TEST(percpu_chunk_goes_beside_its_second_maker, .events = SIM_MEMORY | SIM_RACE)
+{
+	struct percpu_scene *scene = make_full(sim);
+
+	sim_cpu(sim, 0, takes_gives_and_shrinks, scene);
+	sim_cpu(sim, 1, takes_large_unwaited, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_charge(scene, 0);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------ */
+
+static void takes_many_atomically(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	sim_forbid_wait(true);
+	for (unsigned i = 0; i < 8; i++) /* more than the reserve */
+		percpu_take(scene, PAGE_BYTES, i % 2 != 0 ? QUIRE_ATOMIC : QUIRE_NOWAIT);
+	sim_forbid_wait(false);
+}
+
+/* A chunk's pages are given back meanwhile, with the mutex held: pages are populated elsewhere. */
+SIM_TEST(percpu_atomic_is_served_beside_a_depopulation, .events = SIM_MEMORY | SIM_RACE)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 12, 22);
+	sim_cpu(sim, 0, balances, scene);
+	sim_cpu(sim, 1, takes_many_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_charge(scene, 0);
+}
+
+static void takes_small_atomically(void *arg)
+{
+	percpu_take(arg, 2000, QUIRE_ATOMIC);
+}
+
+static void frees_one(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[10], PAGE_BYTES);
+}
+
+/* Two objects whose page is missing, one page for both: one of them pays for it.  A free beside them may
+ * offer another page, and then none is paid for in vain. */
+SIM_TEST(percpu_page_is_paid_for_once, .cpus_nr = 3, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	uint64_t populated;
+
+	while (scene->pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	populated = scene->pc->populated_pages;
+	sim_cpu(sim, 0, takes_small_atomically, scene);
+	sim_cpu(sim, 1, takes_small_atomically, scene);
+	sim_cpu(sim, 2, frees_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	SIM_CHECK(scene->pc->populated_pages <= populated + 1);
+	check_charge(scene, 0);
+}
+
+/* ---- maps ------------------------------------------------------------------------------------- */
+
+/* Pages are populated when there are maps for them. */
+SIM_TEST(percpu_maps_are_made_before_pages, .events = SIM_MEMORY | SIM_RACE)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	while (scene->pc->populated_pages + 2 < scene->pc->maps_ready)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	sim_cpu(sim, 0, takes_many_atomically, scene);
+	sim_cpu(sim, 1, takes_many_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_charge(scene, 0);
+}
+
+static void takes_many_large(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 10; i++) /* more than are spare */
+		percpu_take(scene, LARGE, QUIRE_NOWAIT);
+}
+
+static void trims(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	mutex_acquire(&scene->pc->alloc_mutex);
+	maps_trim(scene->pc, true);
+	mutex_release(&scene->pc->alloc_mutex);
+}
+
+/* Maps are given back while another thread needs more than are left: it may be refused until that is
+ * done, but has none of those. */
+SIM_TEST(percpu_trim_beside_who_may_not_wait, .events = SIM_MEMORY | SIM_RACE)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	while (scene->pc->populated_pages % 32 != 0) /* as many maps as a page of theirs has */
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	check_u64_eq(maps_ready_for(scene->pc, 256, 0), 0);
+	sim_cpu(sim, 0, trims, scene);
+	sim_cpu(sim, 1, takes_many_large, scene);
+	sim_run(sim);
+	check_charge(scene, 0);
+}
+
+/* ---- charges ---------------------------------------------------------------------------------- */
+
+static void takes_one(void *arg)
+{
+	percpu_take(arg, PAGE_BYTES, 0);
+}
+
+static void leaves_a_page_and_frees(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	page_uncharge(scene->q, scene->pc->units);
+	for (unsigned i = 16; i < 22; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+}
+
+/* At the limit a caller that may wait charges in advance, so that nobody takes the room it made.  The
+ * charge is given back if a page came free meanwhile (R6). */
+SIM_TEST(percpu_charge_left_over_is_returned, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	uint64_t others;
+
+	others = percpu_use_up_limit(scene, 0);
+	sim_cpu(sim, 0, takes_one, scene);
+	sim_cpu(sim, 1, leaves_a_page_and_frees, scene);
+	sim_run(sim);
+	check_charge(scene, others - scene->pc->units);
+}
