@@ -46,9 +46,9 @@ extern "C" {
  * @q:		instance
  * @bytes:	of one copy, 1..QUIRE_PERCPU_BYTES_MAX
  * @align:	of every copy: a power of two, at most a page; 0 means 8, or 4 for at most 4 bytes
- * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY; QUIRE_ZERO says what is so
+ * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY, QUIRE_ZERO
  *
- * All copies read zero.  Room is counted against the instance's limit for all CPUs, page by page.
+ * All copies are always zeroed.  Room is counted against the instance's limit for all CPUs, page by page.
  *
  * Returns   CPU 0's copy; or NULL with errno EINVAL (bytes, align or flags), ENOSPC (no addresses
  *           left) or ENOMEM (limit reached, or the system refused); then nothing has changed.

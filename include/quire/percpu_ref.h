@@ -63,23 +63,23 @@ int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *ref,
  */
 void quire_percpu_ref_exit(struct quire_percpu_ref *ref);
 
-/** quire_percpu_ref_get - one more; the caller holds one, or knows that the owner does */
+/** quire_percpu_ref_get - take a reference; the caller must know that the count is not zero */
 void quire_percpu_ref_get(struct quire_percpu_ref *ref);
 
-/** quire_percpu_ref_put - one less; calls release() if it was the last */
+/** quire_percpu_ref_put - drop a reference; dropping the last one calls release() */
 void quire_percpu_ref_put(struct quire_percpu_ref *ref);
 
-/** quire_percpu_ref_get_many - @count more, at the cost of one */
+/** quire_percpu_ref_get_many - take @count references at the cost of one */
 void quire_percpu_ref_get_many(struct quire_percpu_ref *ref, uint32_t count);
 
-/** quire_percpu_ref_put_many - @count less, at the cost of one */
+/** quire_percpu_ref_put_many - drop @count references at the cost of one */
 void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count);
 
-/** quire_percpu_ref_tryget - one more, unless the count is known to be zero */
+/** quire_percpu_ref_tryget - take a reference, unless the count is known to be zero */
 bool quire_percpu_ref_tryget(struct quire_percpu_ref *ref);
 
 /**
- * quire_percpu_ref_tryget_live - one more, unless killed
+ * quire_percpu_ref_tryget_live - take a reference, unless it was killed
  *
  * Returns   false, always, once kill_and_confirm() has called back.
  */

@@ -68,7 +68,7 @@ enum quire_backing {
 	QUIRE_BACKING_MEMFD = 2,   /* shared frames: quire_vmap() can map any pages again */
 };
 
-/* Who may purge lazily freed areas at a time: quire/vmap.h. */
+/* How concurrent purges of lazily freed areas are serialized: docs/vmap.md compares the three. */
 enum quire_purge {
 	QUIRE_PURGE_DEFAULT = 0, /* splice */
 	QUIRE_PURGE_SPLICE = 1,	 /* a mutex over splice, gather and merge: the loser waits */

@@ -166,7 +166,7 @@ void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count);
 void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
 
 /**
- * quire_vm_unmap_aliases - put all that was freed out of reach
+ * quire_vm_unmap_aliases - unmap all freed areas and flush stale translations
  * @q:		instance
  *
  * When it returns, no CPU can reach what was freed or unmapped before the call; fragmented blocks are

@@ -32,8 +32,8 @@
  *   P2   an object's first granule has its boundary bit, the others have none; free ones have none
  *   P3   a page's longest run is never overstated; a page with a map has an object
  *   P4   a chunk's masks by longest run agree with its pages'; its run of free pages is exact
- *   P5   each map belongs to one page, and maps are dense: as many as pages that need one; frees
- *        without the lock are shown where it is, unless it is of objects of 4 bytes
+ *   P5   each map belongs to one page, and maps are dense: as many as pages that need one; its
+ *        place is published to frees that take no lock, except for pages of 4-byte objects
  *   P6   a page's kind says what its map counts: objects of 4 bytes are on such pages only
  *   P7   a page is in the chunk's free mask exactly if it has no object
  *   P8   a sidelined chunk has no empty page: the worker looked twice

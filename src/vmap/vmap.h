@@ -444,7 +444,7 @@ void dense_settle(struct vmap *v);
 void cpu_open_locked(struct vmap *v, struct vmap_cpu *cpu);
 void cpu_close_locked(struct vmap *v, struct vmap_cpu *cpu);
 struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
-/* What the first free of a class on a CPU would wait for, a fence and a page, an allocation waits for. */
+/* Takes the fence and the page fault of a class's first free on this CPU here, where waiting is allowed. */
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags);
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
 /* An area of a class in state CACHED, or RANGE_NONE. */

@@ -118,7 +118,7 @@ SIM_TEST(overflow_against_purge, .cpus_nr = 3)
 	vmap_scene_check(scene);
 }
 
-/* By the one's leave: a scene in which refusals of NOWAIT are counted apart. */
+/* Allocates with NOWAIT and ATOMIC, which may be refused: such refusals are not the scene's. */
 static void takes_without_waiting(void *arg)
 {
 	struct vmap_scene *scene = arg;
