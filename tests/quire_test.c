@@ -15,7 +15,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "machine/linux/sanitizer.h"
+
 #define OUTPUT_BYTES_MAX 4096
+
+void skip_because(const char *why)
+{
+	print_message("SKIPPED: %s\n", why);
+	skip();
+}
+
+void skip_if_sanitized(void)
+{
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip_because("under a sanitizer");
+}
 
 /* In the child: cmocka's handlers would turn a crash into a long jump. */
 static void become_plain(int error_fd)

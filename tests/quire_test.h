@@ -24,6 +24,11 @@
 /* Two numbers are equal; both are printed if not. */
 #define assert_u64_eq(a, b) assert_int_equal((uint64_t)(a), (uint64_t)(b))
 
+/* Ends the test, which counts as skipped, with a line "SKIPPED: @why" that .ci/run collects. */
+void skip_because(const char *why);
+/* For what a sanitizer's own memory, mappings or threads get into. */
+void skip_if_sanitized(void);
+
 /*
  * @body(@arg), run in a child, must abort, and some line that it writes to standard error must
  * begin with @line.  What the child wrote is printed if not.
@@ -65,7 +70,7 @@ uint64_t status_bytes(const char *name);
 
 /*
  * A memory cgroup of our own, so that a figure is what the kernel charges to this process.  enter
- * is false where the system permits none (then say so and skip()).  Of both hierarchies, v1 is
+ * is false where the system permits none (then skip_because()).  Of both hierarchies, v1 is
  * tried first, since where it holds the memory controller v2 does not.
  */
 struct memory_group {

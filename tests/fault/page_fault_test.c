@@ -437,7 +437,7 @@ static void a_gather_stopped_after_k_ranges_marks_only_those(void **state)
 {
 	(void)state;
 	if (mem_page_bytes() != 4096)
-		skip();
+		skip_because("made for pages of 4 KiB");
 	for (unsigned given = 0; given < RANGES_NR; given++)
 		check_stop_after(given);
 }

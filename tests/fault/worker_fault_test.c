@@ -70,8 +70,8 @@ static void body(void *arg)
 static void refused_thread_is_asked_for_once_a_decay(void **state)
 {
 	(void)state;
-	if (MACHINE_TSAN || MACHINE_ASAN) /* their own threads and maps are under the filter, too */
-		skip();
+	if (MACHINE_TSAN || MACHINE_ASAN)
+		skip_because("a sanitizer's own threads and maps would be under the filter, too");
 	expect_life(body, NULL);
 }
 

@@ -58,7 +58,7 @@ static void a_fork_before_the_librarys_constructor_is_one_like_any(void **state)
 {
 	(void)state;
 	if (MACHINE_TSAN)
-		skip();
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	assert_non_null(q);
 	assert_u64_eq(kept_by_child, 0);
 }

@@ -238,10 +238,8 @@ static void the_worker_begins_again_in_a_child(void **state)
 	void *page;
 
 	(void)state;
-	if (MACHINE_TSAN) {
-		print_message("SKIPPED: ThreadSanitizer has no threads in a child of fork\n");
-		skip();
-	}
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	scene_begin(QUIRE_ON);
 	page = quire_alloc_pages(scene.q, 4, 0);
 	assert_non_null(page);

@@ -62,8 +62,8 @@ static void child_frees_pages(void *arg)
 static void child_that_only_frees_pages_gives_them_back(void **state)
 {
 	(void)state;
-	if (MACHINE_TSAN) /* it does not allow threads in a child */
-		skip();
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	make();
 	take_pages();
 	expect_life(child_frees_pages, NULL);
@@ -83,7 +83,7 @@ static void child_that_only_frees_areas_gives_them_back(void **state)
 {
 	(void)state;
 	if (MACHINE_TSAN)
-		skip();
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	make();
 	for (unsigned i = 0; i < 64; i++) {
 		areas[i] = quire_vmalloc(q, 256 << 10, 0);
@@ -108,7 +108,7 @@ static void child_that_only_frees_an_object_calls_a_worker(void **state)
 
 	(void)state;
 	if (MACHINE_TSAN)
-		skip();
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	make();
 	object = quire_alloc_percpu(q, 64, 0, 0);
 	assert_non_null(object);
@@ -145,7 +145,7 @@ static void free_in_a_handler_starts_no_thread(void **state)
 {
 	(void)state;
 	if (MACHINE_TSAN)
-		skip();
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	make();
 	take_pages();
 	expect_life(child_frees_in_a_handler, NULL);

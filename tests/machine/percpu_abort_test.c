@@ -330,7 +330,7 @@ static void operation_has_its_effect_once_wherever_it_is_aborted(void **state)
 {
 	(void)state;
 	if (!cpu_has_sequences())
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (size_t i = 0; i < OPERATIONS_NR; i++) {
 		unsigned points_nr = 0, widths_nr = 0;
 
@@ -351,7 +351,7 @@ static void number_above_the_bound_is_refused_wherever_it_is_aborted(void **stat
 {
 	(void)state;
 	if (!cpu_has_sequences())
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (size_t i = 0; i < OPERATIONS_NR; i++)
 		assert_true(run_at_every_instruction(
 				    (struct run){ .operation = operations[i].number | 8u,
@@ -392,7 +392,7 @@ int main(void)
 static void there_are_no_sequences_in_this_build(void **state)
 {
 	(void)state;
-	skip();
+	skip_because("this build has no per-CPU sequences");
 }
 
 int main(void)

@@ -352,7 +352,7 @@ static void sequence_begun_on_a_closed_stack_never_mixes_old_and_new(void **stat
 
 	(void)state;
 	if (shared->s.slots_nr == 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (enum operation operation = POP; operation < OPERATIONS_NR; operation++) {
 		struct run run = {
 			.operation = operation, .held_nr = 9, .count = 3, .expected = GUARD_BYTE
@@ -379,7 +379,7 @@ static void run_all(enum operation operation)
 	unsigned points_nr = 0, longest = 0;
 
 	if (shared->s.slots_nr == 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	find_section(operation);
 	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
 		for (unsigned changed = 0; changed < 2; changed++) {
@@ -416,7 +416,7 @@ static void refused_push_has_no_effect_wherever_it_is_aborted(void **state)
 {
 	(void)state;
 	if (shared->s.slots_nr == 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	find_section(PUSH);
 	assert_true(run_at_every_instruction((struct run){
 			    .operation = PUSH, .held_nr = 3, .expected = GUARD_BYTE - 1 }) >= 4);
@@ -468,7 +468,7 @@ int main(void)
 static void there_are_no_sequences_in_this_build(void **state)
 {
 	(void)state;
-	skip();
+	skip_because("this build has no per-CPU sequences");
 }
 
 int main(void)

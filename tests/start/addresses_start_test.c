@@ -38,14 +38,6 @@ struct trial {
 	unsigned instances_nr;
 };
 
-static void skip_if_sanitized(void)
-{
-	if (!MACHINE_TSAN && !MACHINE_ASAN)
-		return;
-	print_message("SKIPPED: under a sanitizer\n");
-	skip();
-}
-
 static void *do_nothing(void *arg)
 {
 	return arg;

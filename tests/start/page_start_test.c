@@ -66,14 +66,6 @@ static void create_and_use(const struct quire_options *options)
 }
 
 /* Sanitizers map terabytes, and more as they go. */
-static void skip_if_sanitized(void)
-{
-	if (!MACHINE_TSAN && !MACHINE_ASAN)
-		return;
-	print_message("SKIPPED: under a sanitizer\n");
-	skip();
-}
-
 /* ---- limits ---------------------------------------------------------------------------------------- */
 
 static void under_64_mib(void *arg)
@@ -295,10 +287,8 @@ static void a_terabyte_limit_starts_under_strict_overcommit(void **state)
 	pid_t child;
 
 	(void)state;
-	if (before == 0) {
-		print_message("SKIPPED: " OVERCOMMIT " may not be written here\n");
-		skip();
-	}
+	if (before == 0)
+		skip_because(OVERCOMMIT " may not be written here");
 	child = fork();
 	if (child == 0) {
 		huge_limit(NULL);
@@ -385,9 +375,8 @@ static void mappings_have_names(void **state)
 	assert_int_equal(quire_create(NULL, &q), 0);
 	assert_non_null(quire_alloc_pages(q, 0, 0));
 	if (prctl(0x53564d41, 0, q, mem_page_bytes(), "quire") != 0) {
-		print_message("SKIPPED: this kernel names no mappings\n");
 		quire_destroy(q);
-		skip();
+		skip_because("this kernel names no mappings");
 	}
 	assert_true(maps_name("[anon:quire-pages]"));
 	assert_true(maps_name("[anon:quire-meta]"));

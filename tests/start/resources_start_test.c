@@ -55,14 +55,6 @@ static uint64_t allowed(uint64_t bytes)
 	return bytes + process_cpus_possible() * BYTES_A_CPU;
 }
 
-static void skip_if_sanitized(void)
-{
-	if (!MACHINE_TSAN && !MACHINE_ASAN)
-		return;
-	print_message("SKIPPED: under a sanitizer\n");
-	skip();
-}
-
 /* Takes the first of each kind and looks at @figure of /proc/self/status after each. */
 static void take_firsts(struct quire *q, const char *figure, uint64_t most_bytes)
 {
@@ -197,10 +189,8 @@ static void under_a_limit_of_locked_memory_what_is_too_much_is_refused(void **st
 {
 	(void)state;
 	skip_if_sanitized();
-	if (geteuid() != 0) {
-		print_message("SKIPPED: needs to become an ordinary user\n");
-		skip();
-	}
+	if (geteuid() != 0)
+		skip_because("needs to become an ordinary user");
 	expect_life(lock_little, NULL);
 }
 
@@ -415,10 +405,8 @@ static void gcore_writes_what_is_used_and_little_else(void **state)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	close(ends[0]);
-	if (status != 0 || access(path, R_OK) != 0) {
-		print_message("SKIPPED: no gcore here, or it may not attach\n");
-		skip();
-	}
+	if (status != 0 || access(path, R_OK) != 0)
+		skip_because("no gcore here, or it may not attach");
 	check_core(path, (off_t)(allowed(3 * DATA_BYTES_MAX) + 16 * MIB));
 	unlink(path);
 }

@@ -53,7 +53,7 @@ static void every_call_fits_on_the_smallest_threads_stack(void **state)
 {
 	(void)state;
 	if (!MEASURES)
-		skip();
+		skip_because("frames are measured in optimized builds without sanitizers only");
 	measure(stack_calls, stack_calls_nr, confine_to_stack, THREAD_STACK, CALL_BYTES);
 }
 
@@ -61,7 +61,7 @@ static void what_a_handler_may_call_fits_on_a_signal_stack(void **state)
 {
 	(void)state;
 	if (!MEASURES)
-		skip();
+		skip_because("frames are measured in optimized builds without sanitizers only");
 	stack_calls_prepare_handler();
 	measure(stack_handler_calls, stack_handler_calls_nr, confine_to_signal_stack, SIGNAL_STACK,
 		HANDLER_BYTES);

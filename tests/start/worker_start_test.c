@@ -122,8 +122,8 @@ static void plugin_with_a_worker_may_be_closed(void **state)
 	const char *path = getenv("QUIRE_WORKER_PLUGIN");
 
 	(void)state;
-	if (MACHINE_TSAN || MACHINE_ASAN) /* the plugin is a program's, and not built for them */
-		skip();
+	if (MACHINE_TSAN || MACHINE_ASAN)
+		skip_because("the plugin is not built for a sanitizer");
 	assert_non_null(path);
 	for (unsigned i = 0; i < 3; i++) {
 		void *plugin = dlopen(path, RTLD_NOW);

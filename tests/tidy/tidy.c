@@ -8,7 +8,7 @@
  *   ranks      every rank of machine/lock.h is in docs/locking.md
  *   docstring  every prototype in include/ has a comment right above it
  *   locked     the first statement of a function in src named ..._locked asserts its lock
- *   tests      a test does not return early, and checks something
+ *   tests      a test does not return early, and checks something; what is skipped says why
  *   bodies     the core has no conditional compilation inside a function
  *   listed     every C file is named in a meson.build
  *   words      unfinished business has a number; no path of somebody's machine; a licence line
@@ -277,7 +277,7 @@ static bool is_check(struct span name)
 {
 	return span_starts(name, "assert_") || span_starts(name, "expect_") ||
 	       span_starts(name, "EXPECT_") || span_starts(name, "check_") ||
-	       span_is(name, "fail_msg") || span_is(name, "fail") || span_is(name, "skip");
+	       span_is(name, "fail_msg") || span_is(name, "fail") || span_is(name, "skip_because");
 }
 
 /* The function checks something, or calls one of this file that does. */
@@ -310,6 +310,25 @@ static bool is_test(const struct function *function)
 	name = span_next_name(&rest);
 	return name.start == function->name.start && name.start[-1] != '*' &&
 	       span_starts(rest, "(void **state)");
+}
+
+/* cmocka's skip() gives no reason: skip_because() is what calls it. */
+static void check_skips(const struct source *source)
+{
+	if (!starts(source->path, "tests/"))
+		return;
+	for (size_t i = 0; i < source->functions_nr; i++) {
+		const struct function *function = &source->functions[i];
+		struct span rest = function->body, name;
+
+		while ((name = span_next_name(&rest)).bytes != 0) {
+			if (span_is(name, "skip") && span_starts(rest, "(") &&
+			    !span_is(function->name, "skip_because"))
+				complain(source->path, function->line,
+					 "%.*s() skips without a reason", (int)function->name.bytes,
+					 function->name.start);
+		}
+	}
 }
 
 static void check_tests(const struct source *source)
@@ -435,6 +454,7 @@ static void check_source(const char *path, char *text)
 	check_bodies(&source);
 	check_docstrings(&source);
 	check_tests(&source);
+	check_skips(&source);
 	check_listed(&source);
 	check_ranks(&source);
 	source_fini(&source);

@@ -138,7 +138,7 @@ static void a_full_standard_output_is_reported(void **state)
 
 	(void)state;
 	if (!has_full())
-		skip();
+		skip_because("no device that is always full may be made here");
 	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
 		char line[512];
 
@@ -165,7 +165,7 @@ static void a_device_that_cannot_be_written_is_named(void **state)
 {
 	(void)state;
 	if (!has_full())
-		skip();
+		skip_because("no device that is always full may be made here");
 	expect_shell("$Q replay --json full trace >out 2>said; test $? = 3 && test -c full && "
 		     "grep -q 'full: No space left on device' said && grep -q intact out");
 }
@@ -173,12 +173,10 @@ static void a_device_that_cannot_be_written_is_named(void **state)
 static void a_page_of_a_finding_that_cannot_be_written_is_named(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN) {
-		print_message("SKIPPED: no simulator with a sanitizer\n");
-		skip();
-	}
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip_because("no simulator with a sanitizer");
 	if (!has_full())
-		skip();
+		skip_because("no device that is always full may be made here");
 	expect_shell("$Q explore --mutant spare-taken-by-load spares_are_taken_once "
 		     "--html full >out 2>said; test $? = 3 && test -c full && "
 		     "grep -q 'full: No space left on device' said");
@@ -261,10 +259,7 @@ static void what_is_no_trace_is_refused_wherever_it_comes_from(void **state)
 static void no_memory_is_not_a_corrupt_file(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN) {
-		print_message("SKIPPED: under a sanitizer\n");
-		skip();
-	}
+	skip_if_sanitized();
 	expect_shell("(ulimit -v 80000; $Q replay wide) 2>said; test $? = 1 && "
 		     "grep -q 'at byte [0-9]*: no memory' said && $Q replay wide >out");
 	expect_shell("for kB in 8000 10000 12000 14000 16000 20000 30000 50000 80000; do "

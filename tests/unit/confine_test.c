@@ -49,7 +49,7 @@ static void denied_calls_are_counted_with_signals_blocked(void **state)
 {
 	(void)state;
 	if (MACHINE_TSAN)
-		skip(); /* its thread of its own takes the filter for granted */
+		skip_because("ThreadSanitizer's own thread takes the filter for granted");
 	expect_life(counted, NULL);
 }
 
@@ -87,7 +87,7 @@ static void a_stack_and_what_is_used_of_it_are_measured(void **state)
 	(void)state;
 	assert_u64_eq(calls_nr, 2);
 	if (MACHINE_TSAN || MACHINE_ASAN)
-		skip(); /* frames are larger, or elsewhere */
+		skip_because("with a sanitizer frames are larger, or elsewhere");
 	assert_in_range(thread, 3000, 3800);
 	assert_in_range(handler, 3000, 3800);
 }
@@ -119,8 +119,7 @@ static void a_stack_that_is_too_small_kills(void **state)
 	size_t calls_nr = 0;
 
 	(void)state;
-	if (MACHINE_TSAN || MACHINE_ASAN)
-		skip();
+	skip_if_sanitized();
 	expect_life(run_overrun, &calls_nr);
 }
 

@@ -193,7 +193,7 @@ static void locked_memory_takes_guards_too(void **state)
 {
 	(void)state;
 	if (mlock(&(char){ 0 }, 1) != 0)
-		skip();
+		skip_because("no memory may be locked here");
 	expect_life(check_guards_in_locked_memory, NULL);
 }
 
@@ -415,7 +415,7 @@ static void child_of_fork_has_neither_frames_nor_aliases(void **state)
 
 	(void)state;
 	if (MACHINE_TSAN)
-		skip(); /* its runtime maps memory of its own into the child's holes */
+		skip_because("ThreadSanitizer maps memory of its own into the child's holes");
 	addrs[1][page(1)] = 1;
 	assert_int_equal(map(addrs[1], addrs[0], "3"), 0);
 	expect_life(look_in_child, addrs);
@@ -445,8 +445,7 @@ static void map_until_refused(void *arg)
 static void bound_on_mappings_refuses_and_is_left_again(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN)
-		skip();
+	skip_if_sanitized();
 	expect_life(map_until_refused, NULL);
 }
 

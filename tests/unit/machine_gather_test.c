@@ -130,7 +130,7 @@ static void calls_are_far_fewer_than_ranges(void **state)
 
 	(void)state;
 	if (!has_vectored_calls())
-		skip();
+		skip_because("the kernel takes memory away one range a call");
 	scattered_make(&scattered, 256);
 	calls_nr = gather_even_pages(&scattered);
 	scattered_free(&scattered);
@@ -175,7 +175,7 @@ static void more_bytes_than_one_call_may_have_are_all_taken(void **state)
 	assert_non_null(base);
 	if (mem_commit(base, 5 * gib, "quire-test") != 0) {
 		mem_release(base, 5 * gib);
-		skip();
+		skip_because("the system does not commit 5 GiB");
 	}
 	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++)
 		base[touched[i]] = PATTERN;
@@ -234,7 +234,7 @@ static void short_return_is_resumed_after_any_range(void **state)
 
 	(void)state;
 	if (!has_vectored_calls())
-		skip();
+		skip_because("the kernel takes memory away one range a call");
 	for (size_t k = 0; k < 9; k++) {
 		scattered_make(&scattered, 16);
 		backing_stop_after(k, EINVAL);
@@ -298,7 +298,7 @@ static void mlocked_pages_are_emptied_and_stay_locked(void **state)
 	/* Not mlock(): sanitizers make that do nothing. */
 	if (syscall(SYS_mlock, page_at(&scattered, 10), 4 * scattered.page_bytes) != 0) {
 		scattered_free(&scattered);
-		skip();
+		skip_because("no memory may be locked here");
 	}
 	(void)gather_even_pages(&scattered);
 	gather_begin(&scattered.gather, scattered.ranges, RANGES_MAX);
@@ -330,8 +330,7 @@ static void mlockall_costs_few_calls(void **state)
 
 	(void)state;
 	/* Their shadow memory is larger than the machine: all of it cannot be locked. */
-	if (MACHINE_ASAN || MACHINE_TSAN)
-		skip();
+	skip_if_sanitized();
 	expect_life(gather_under_mlockall, &has_vectored);
 }
 

@@ -111,7 +111,7 @@ static void reservation_shows_its_name(void **state)
 	find_mapping(base, line, sizeof(line));
 	mem_release(base, 10 * MIB);
 	if (strstr(line, "[anon:") == NULL)
-		skip(); /* a kernel without names, or before 5.17 */
+		skip_because("a kernel without names, or before 5.17");
 	assert_non_null(strstr(line, "[anon:quire-test-name]"));
 	assert_non_null(strstr(line, "---p"));
 }
@@ -207,8 +207,8 @@ static void commit_under_a_limit(void *arg)
 static void commit_beyond_a_real_limit_is_refused(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN) /* their own memory is beyond it already */
-		skip();
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip_because("a sanitizer's own memory is beyond the limit already");
 	expect_life(commit_under_a_limit, NULL);
 }
 
@@ -231,8 +231,7 @@ static void reserve_without_slack(void *arg)
 static void reservation_under_an_address_limit_is_aligned_or_refused(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN)
-		skip();
+	skip_if_sanitized();
 	expect_life(reserve_without_slack, NULL);
 }
 
@@ -292,8 +291,8 @@ static void lock_what_will_be(void *arg)
 static void mlockall_is_noticed_in_both_kinds(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN) /* they make mlockall() do nothing */
-		skip();
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip_because("a sanitizer makes mlockall() do nothing");
 	expect_life(lock_what_exists, NULL);
 	expect_life(lock_what_will_be, NULL);
 }
@@ -330,13 +329,13 @@ static void total_obeys_the_cgroup(void **state)
 	(void)state;
 	is_entered = memory_group_enter(&group);
 	if (!is_entered)
-		skip();
+		skip_because("no memory cgroup of our own");
 	is_limited = memory_group_limit(&group, 300 * MIB);
 	limited_bytes = mem_total_bytes();
 	(void)memory_group_limit(&group, 0);
 	memory_group_leave(&group);
 	if (!is_limited)
-		skip();
+		skip_because("the group's memory may not be limited here");
 	assert_u64_eq(limited_bytes, 300 * MIB);
 	assert_true(mem_total_bytes() != 300 * MIB);
 }

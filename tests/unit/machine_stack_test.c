@@ -105,7 +105,7 @@ static void pop_gives_the_newest(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	assert_u64_eq(stack_pop(&s, CLASS), STACK_NONE);
 	for (uint32_t i = 0; i < 10; i++)
 		assert_true(stack_push(&s, CLASS, 100 + i, &guard, 0));
@@ -121,7 +121,7 @@ static void push_is_refused_when_full(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (uint32_t i = 0; i < ROOM; i++)
 		assert_true(stack_push(&s, CLASS, i, &guard, 0));
 	assert_false(stack_push(&s, CLASS, 1000, &guard, 0));
@@ -136,7 +136,7 @@ static void classes_do_not_mix(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (unsigned class = 0; class < CLASSES_NR; class ++) {
 		for (uint32_t i = 0; i < ROOM; i++)
 			assert_true(stack_push(&s, class, class * 1000 + i, &guard, 0));
@@ -157,7 +157,7 @@ static void push_is_refused_unless_the_guard_is_as_expected(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	slot = (unsigned)stack_slot(&s);
 	assert_false(stack_push(&s, CLASS, 1, &byte, 4));
 	assert_false(stack_push(&s, CLASS, 1, &byte, 6)); /* both sides of the comparison's carry */
@@ -176,7 +176,7 @@ static void closed_stack_refuses_everything(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	slot = (unsigned)stack_slot(&s);
 	assert_true(stack_push(&s, CLASS, 9, &guard, 0));
 	close_stack(&s, slot, CLASS);
@@ -198,7 +198,7 @@ static void pop_n_takes_the_newest_and_keeps_their_order(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (uint32_t i = 0; i < 10; i++)
 		assert_true(stack_push(&s, CLASS, i, &guard, 0));
 	assert_u64_eq(stack_pop_n(&s, CLASS, entries, 0), 0);
@@ -221,7 +221,7 @@ static void push_n_pushes_the_first_that_fit_in_order(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (uint32_t i = 0; i < ROOM + 8; i++)
 		entries[i] = 500 + i;
 	assert_u64_eq(stack_push_n(&s, CLASS, entries, 0), 0);
@@ -360,7 +360,7 @@ static void fewer_slots_than_cpus_are_never_indexed_by_cpu(void **state)
 
 	(void)state;
 	if (possible < 2)
-		skip();
+		skip_because("it takes two CPUs");
 	stacks_make(&s, 1, true, true);
 	assert_u64_eq(s.doors_nr, 1);
 	refuse_and_hash(&s);
@@ -385,7 +385,7 @@ static void fence_may_name_a_cpu_that_is_not_there(void **state)
 
 	(void)state;
 	if (!stacks_make_pinned(&s))
-		skip();
+		skip_because("no per-CPU sequences here");
 	stacks_fence_slot(&s, 0);
 	stacks_fence_slot(&s, 4000);
 	stacks_fence_all(&s, NULL);
@@ -597,7 +597,7 @@ static void storm_run(bool by_cpu)
 	stacks_make(&storm.s, 0, by_cpu, true);
 	stacks_open_empty(&storm.s);
 	if (storm.s.slots_nr == 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	for (uint32_t i = 1; i <= TOKENS_NR; i++)
 		storm.taken[i] = 1;
 	team_run(THREADS_NR, storm_thread, &storm);

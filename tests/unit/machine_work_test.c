@@ -405,8 +405,8 @@ static void child_of_a_fork_starts_its_own_worker(void **state)
 	struct job job;
 
 	(void)state;
-	if (MACHINE_TSAN) /* it does not allow threads in a child */
-		skip();
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer has no threads in a child of fork");
 	job_init(&job, WORK_THREAD, WORK_IDLE);
 	work_kick(&job.work, 0);
 	work_start(&job.work, WORK_CALLER_WAITS);

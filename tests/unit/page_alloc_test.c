@@ -137,7 +137,7 @@ static void callers_that_may_not_wait_do_not_drain(void **state)
 
 	(void)state;
 	if (other == own_pcp(q)->slot)
-		skip();
+		skip_because("there is one list only");
 	page_free_on(q, other, held[n - 1], 0);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		assert_null(quire_alloc_pages(q, 0, flags[i] | QUIRE_NODE(0)));

@@ -138,10 +138,8 @@ static void block_given_back_in_part_is_advised_against_huge_pages(void **state)
 	struct blocks *b;
 
 	(void)state;
-	if (!has_huge_pages()) {
-		fprintf(stderr, "skipped: the system has no huge pages\n");
-		skip();
-	}
+	if (!has_huge_pages())
+		skip_because("the system has no huge pages");
 	b = blocks_make();
 	expect_advice(b, 'h', 'h');
 	free_parts(b, 1);
@@ -159,10 +157,8 @@ static void block_given_back_in_part_is_charged_for_what_is_left(void **state)
 	uint64_t before;
 
 	(void)state;
-	if (!memory_group_enter(&group)) {
-		fprintf(stderr, "skipped: no memory cgroup of our own\n");
-		skip();
-	}
+	if (!memory_group_enter(&group))
+		skip_because("no memory cgroup of our own");
 	b = blocks_make();
 	before = memory_group_bytes(&group);
 	free_parts(b, 2);
@@ -324,10 +320,8 @@ static void released_parts_stay_away_beside_khugepaged(void **state)
 	char text[32];
 
 	(void)state;
-	if (ms < 0) {
-		fprintf(stderr, "skipped: khugepaged may not be hurried here\n");
-		skip();
-	}
+	if (ms < 0)
+		skip_because("khugepaged may not be hurried here");
 	b = blocks_make();
 	free_parts(b, 2);
 	left = status_bytes("RssAnon");

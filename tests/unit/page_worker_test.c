@@ -231,10 +231,9 @@ static void a_program_may_make_a_user_namespace_while_it_is_stopped(void **state
 	struct quire *q;
 
 	(void)state;
-	if (MACHINE_TSAN || !may_make_a_namespace()) {
-		print_message("SKIPPED: no user namespace may be made here\n");
-		skip();
-	}
+	if (MACHINE_TSAN || !may_make_a_namespace())
+		skip_because(
+			"no user namespace may be made here, or ThreadSanitizer would be in it");
 	q = make(QUIRE_WORKER_THREAD);
 	for (unsigned i = 0; i < 20; i++)
 		expect_life(child_makes_a_namespace, q);

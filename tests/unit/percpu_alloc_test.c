@@ -395,7 +395,7 @@ static void cached_offsets_go_when_asked(void **state)
 	void *ptrs[8];
 
 	if (q->percpu->stacks.slots_nr == 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	for (unsigned round = 0; round < 40; round++) {
 		for (unsigned i = 0; i < 8; i++) {

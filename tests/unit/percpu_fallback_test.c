@@ -108,7 +108,7 @@ static void thread_without_a_number_is_moved_from_outside(void **state)
 
 	(void)state;
 	if (!cpu_has_sequences() || there < 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	adder_start(&with, false);
 	adder_start(&without, true);
 	for (unsigned i = 0; i < 100; i++) {
@@ -161,7 +161,7 @@ static void handler_adds_on_a_thread_without_a_number(void **state)
 
 	(void)state;
 	if (!cpu_has_sequences())
-		skip();
+		skip_because("no per-CPU sequences here");
 	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	assert_int_equal(pthread_create(&thread, NULL, add_under_signals, &adds), 0);
 	while (__atomic_load_n(&in_handler_nr, __ATOMIC_RELAXED) < 1000) {
@@ -232,7 +232,7 @@ static void refused_registration_ends_sequences(void **state)
 
 	(void)state;
 	if (!cpu_has_sequences())
-		skip();
+		skip_because("no per-CPU sequences here");
 	expect_life(count_where_registering_is_refused, &one);
 	expect_life(count_where_registering_is_refused, &two);
 	assert_true(cpu_has_sequences()); /* here */
@@ -286,7 +286,8 @@ static void cpu_without_a_unit_works_on_another_copy(void **state)
 {
 	(void)state;
 	if (there < 1 || MACHINE_TSAN)
-		skip(); /* one CPU, or the second is 0; it starts no threads in a child */
+		skip_because("one CPU, or the second is 0; or ThreadSanitizer, which starts no "
+			     "threads in a child");
 	for (unsigned cpu = 0; cpu < process_cpus_possible(); cpu++)
 		*(long *)quire_per_cpu_ptr(object, cpu) = 0;
 	expect_life(add_where_units_are_fewer, NULL);
@@ -331,8 +332,9 @@ static void cpus_are_counted_without_files(void **state)
 	unsigned possible = process_cpus_possible();
 
 	(void)state;
-	if (there < 1 || MACHINE_ASAN) /* its search for leaks needs /proc */
-		skip();
+	if (there < 1 || MACHINE_ASAN)
+		skip_because("one CPU, or the second is 0; or AddressSanitizer's search for leaks, "
+			     "which needs /proc");
 	expect_life(hide_files_and_begin_again, &possible);
 }
 
@@ -353,7 +355,7 @@ static void refused_fence_is_named(void **state)
 {
 	(void)state;
 	if (!cpu_has_sequences())
-		skip();
+		skip_because("no per-CPU sequences here");
 	expect_death(
 		release_without_fences, NULL,
 		"quire: the system refuses membarrier(2), which it granted at the start: error 1;");

@@ -305,7 +305,7 @@ static void thread_without_a_number_counts_beside_others(void **state)
 
 	(void)state;
 	if (!cpu_has_sequences())
-		skip();
+		skip_because("no per-CPU sequences here");
 	area_clear();
 	team_run(3, add_with_and_without_number, &mixed);
 	assert_true(mixed.is_lost);
@@ -315,7 +315,7 @@ static void thread_without_a_number_counts_beside_others(void **state)
 static void thread_without_a_number_counts_beside_others(void **state)
 {
 	(void)state;
-	skip();
+	skip_because("this build has no per-CPU sequences");
 }
 #endif
 
@@ -402,7 +402,7 @@ static void all_of_this_holds_without_rseq(void **state)
 	else if (cpu_has_sequences())
 		expect_life(again, (void *)(uintptr_t) "percpu_ops_test");
 	else
-		skip(); /* this run is one without */
+		skip_because("this run is the one without sequences");
 }
 
 static int make_area(void **state)

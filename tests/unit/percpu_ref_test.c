@@ -71,7 +71,7 @@ static void slots_may_be_negative(void **state)
 
 	(void)state;
 	if (there < 0)
-		skip();
+		skip_because("it takes two CPUs");
 	make(0);
 	assert_true(pin_to_cpu((unsigned)here));
 	quire_percpu_ref_get_many(&ref, 100);
@@ -239,7 +239,7 @@ static void all_of_this_holds_without_rseq(void **state)
 	else if (cpu_has_sequences())
 		expect_life(again, (void *)(uintptr_t) "percpu_ref_test");
 	else
-		skip(); /* this run is one without */
+		skip_because("this run is the one without sequences");
 }
 
 int main(void)

@@ -211,7 +211,7 @@ static void p13_stacks(void **state)
 	void *object;
 
 	if (pc->stacks.slots_nr == 0)
-		skip();
+		skip_because("no per-CPU sequences here");
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
 		quire_free_percpu(q, quire_alloc_percpu(q, 24, 0, 0));

@@ -87,10 +87,8 @@ static void areas_written_whole_get_huge_pages(void **state)
 	unsigned huge = 0;
 
 	(void)state;
-	if (!has_huge_pages()) {
-		fprintf(stderr, "skipped: the system has no huge pages\n");
-		skip();
-	}
+	if (!has_huge_pages())
+		skip_because("the system has no huge pages");
 	for (unsigned i = 0; i < 8; i++) {
 		area[i] = take(q, MIB(4));
 		huge += huge_kind(&q->vmap->advice, (uint32_t)((size_t)(area[i] - q->vmap->base) >>

@@ -262,7 +262,8 @@ static void an_operation_visits_at_most_one_and_a_half_log2_n_nodes(void **state
 	uint64_t operations;
 
 	if (caches() || page > KIB(4))
-		skip(); /* what is cached does not come from the tree; 16,384 pages are the limit */
+		skip_because("what this case frees is cached and not in the tree, or its pages are "
+			     "large");
 	for (size_t i = 0; i < 2 * HOLES_NR; i++)
 		areas[i] = vtake(q, page, 0);
 	for (size_t i = 0; i < 2 * HOLES_NR; i += 2)

@@ -237,7 +237,7 @@ static void a_guard_moves_only_when_the_number_of_pages_changes(void **state)
 	uint64_t calls;
 
 	if (!caches() || !guards())
-		skip();
+		skip_because("this case keeps no freed areas, or has no guards");
 	for (unsigned i = 0; i < 4; i++)
 		quire_vfree(q, vtake(q, 9 * page, 0));
 	calls = backing_calls_nr();

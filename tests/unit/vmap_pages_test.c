@@ -498,8 +498,7 @@ static void map_to_the_bound_of_own(void *arg)
 static void bound_on_mappings_refuses_with_enomem(void **state)
 {
 	(void)state;
-	if (MACHINE_ASAN || MACHINE_TSAN)
-		skip();
+	skip_if_sanitized();
 	expect_life(map_to_the_bound_of_own, NULL);
 }
 

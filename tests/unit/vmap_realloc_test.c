@@ -237,7 +237,7 @@ static void an_area_grows_into_the_rest_of_its_sections(void **state)
 	char *addr = vtake(q, from, 0), *behind = vtake(q, from, 0);
 
 	if (vmap_case->options.thp == QUIRE_OFF || quire_page_bytes(q) > KIB(4))
-		skip(); /* no sections, or a class of another size */
+		skip_because("no sections, or a class of another size");
 	assert_ptr_equal(behind, addr + MIB(4));
 	stamp(addr, from, 8);
 	assert_ptr_equal(quire_vrealloc(q, addr, MIB(4) - KIB(8), 0), addr);
