@@ -36,7 +36,8 @@ extern "C" {
  *   - if the system refuses to commit addresses (ENOMEM), or none are left (ENOSPC);
  *   - if it needs more than 64 further pages while quire_percpu_shrink(), the worker or another
  *     allocation gives back the maps of pages that are gone: one system call.
- * It may wait for one thing: the first object of an instance, while another thread is making that.
+ * It may wait for one thing, once: the first object of an instance, for a thread that makes the instance's
+ * first object or area, or forks.
  * QUIRE_NOLOCK commits nothing and only tries locks: it is served from what is populated, and from the
  * rest of chunks that exist.
  */

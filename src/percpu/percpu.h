@@ -493,7 +493,7 @@ void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
 void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bool for_all);
 
 /* ---- instance.c ---- */
-/* Makes it at first use; NULL if refused, or if @flags forbid to wait and somebody is making it. */
+/* Makes it at first use, or waits for who does.  NULL if refused, or if @flags forbid even to commit. */
 struct percpu *percpu_of(struct quire *q, unsigned flags);
 /* NULL if it was never used. */
 static inline struct percpu *percpu_if_any(struct quire *q)

@@ -106,6 +106,30 @@ SIM_TEST(percpu_chunk_goes_beside_its_second_maker, .events = SIM_MEMORY | SIM_R
 	check_charge(scene, 0);
 }
 
+static void forks_child(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	sim_fork_child();
+	SIM_CHECK(percpu_take(scene, LARGE, QUIRE_ATOMIC) != NULL);
+	SIM_CHECK(percpu_take(scene, LARGE, 0) != NULL);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* Fork does not wait for a caller that may not wait: what that is making counts as nothing in the child,
+ * which makes its own. */
+SIM_TEST(percpu_fork_beside_a_maker, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct percpu_scene *scene = make_full(sim);
+
+	sim_cpu(sim, 0, takes_large_atomically, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
 /* ---- pages ------------------------------------------------------------------------------------ */
 
 static void takes_many_atomically(void *arg)
