@@ -65,10 +65,11 @@ static void read_all(int fd, char *text)
 	text[bytes] = '\0';
 }
 
+/* No child outlives its test: it is killed with the thread that waits for it here. */
 static int run_child(void (*body)(void *arg), void *arg, char *output)
 {
+	pid_t parent = getpid(), child;
 	int ends[2], status = 0;
-	pid_t child;
 
 	assert_int_equal(pipe(ends), 0);
 	fflush(NULL);
@@ -76,6 +77,9 @@ static int run_child(void (*body)(void *arg), void *arg, char *output)
 	assert_true(child >= 0);
 	if (child == 0) {
 		close(ends[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
 		become_plain(ends[1]);
 		body(arg);
 		_exit(0);
