@@ -56,10 +56,28 @@ static pid_t worker_settled(const cpu_set_t *want)
 	return tid;
 }
 
+/* Of its memory policy the system shows the word before each mapping, as the thread has it; empty if the
+ * system has no such policies. */
+static void worker_policy(pid_t tid, char *policy, size_t bytes)
+{
+	char path[64], line[512];
+	FILE *file;
+
+	policy[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/numa_maps", (int)getpid(), (int)tid);
+	file = fopen(path, "r");
+	if (file == NULL)
+		return;
+	if (fgets(line, sizeof(line), file) != NULL && strtok(line, " ") != NULL)
+		snprintf(policy, bytes, "%s", strtok(NULL, " \n"));
+	fclose(file);
+}
+
 struct starter {
 	struct quire *q;
 	int cpu;
-	int policy; /* that it could set */
+	int policy;    /* that it could set */
+	bool is_bound; /* to one node of memory */
 };
 
 /* As unlike an ordinary thread as the system allows. */
@@ -73,7 +91,8 @@ static void *starts(void *arg)
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)starter->cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
-	syscall(SYS_set_mempolicy, 2L /* MPOL_BIND */, &nodes, 8L * sizeof(nodes));
+	starter->is_bound =
+		syscall(SYS_set_mempolicy, 2L /* MPOL_BIND */, &nodes, 8L * sizeof(nodes)) == 0;
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), -5);
 	sched_setscheduler(0, SCHED_FIFO, &fifo);
 	starter->policy = sched_getscheduler(0);
@@ -85,7 +104,7 @@ static void worker_inherits_nothing_of_its_starter(void **state)
 {
 	struct quire_options options = { .limit_bytes = 64 << 20 };
 	struct starter starter = { .cpu = allowed_cpu_next(0) };
-	char isolated[16];
+	char isolated[16], memory[32];
 	cpu_set_t want;
 	pthread_t thread;
 	pid_t tid;
@@ -102,8 +121,13 @@ static void worker_inherits_nothing_of_its_starter(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	if (starter.policy != SCHED_FIFO)
 		print_message("no real-time policy is permitted here: that part is left out\n");
+	if (!starter.is_bound)
+		print_message("no memory policy is permitted here: that part is left out\n");
 	tid = worker_settled(&want);
 	assert_true(tid != 0);
+	worker_policy(tid, memory, sizeof(memory));
+	if (starter.is_bound)
+		assert_string_equal(memory, "default");
 	assert_int_equal(sched_getscheduler(tid), SCHED_OTHER);
 	assert_int_equal(getpriority(PRIO_PROCESS, (id_t)tid), 0);
 	{

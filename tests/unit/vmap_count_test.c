@@ -54,7 +54,10 @@ static void what_is_reused_is_not_counted_twice(void **state)
 	free_areas(q, held, AREAS_NR);
 	addr = vtake(q, 9 * page, 0);
 	assert_u64_eq(vstat_of(q).busy_bytes, 9 * page);
-	assert_true(vstat_of(q).cached_bytes + vstat_of(q).lazy_bytes <= before);
+	/* A cached area may have been a page larger, since a class has both.  Without the cache the
+	 * addresses may be fresh ones. */
+	assert_in_range(vstat_of(q).cached_bytes + vstat_of(q).lazy_bytes, before - 10 * page,
+			caches() ? before - 9 * page : before);
 	addr = quire_vrealloc(q, addr, 30 * page, 0);
 	assert_u64_eq(vstat_of(q).busy_bytes, 30 * page);
 	addr = quire_vrealloc(q, addr, 3 * page, 0);
