@@ -121,8 +121,7 @@ uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags)
 		frame = nested_alloc(q, home_zone(q, flags), order, flags);
 	else if (frame == FRAME_NONE)
 		frame = rmqueue_direct(q, order, flags);
-	if (frame == FRAME_NONE && !(flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) &&
-	    !MUTANT(refusal_without_drain))
+	if (frame == FRAME_NONE && !(flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)))
 		frame = after_drain(q, order, flags);
 	if (frame == FRAME_NONE)
 		fetch_add_relaxed(&q->refusals, 1);

@@ -231,10 +231,7 @@ void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, u
 	b->orders |= (uint16_t)(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages + (1u << order));
 	page_set_state(q, frame, STATE_BUDDY | zero | order);
-	zone_count_run_locked(
-		zone,
-		block_row(MUTANT(wrong_type_fallback) ? q->tag[block] & TAG_TYPE : q->tag[block]),
-		order, zero, true);
+	zone_count_run_locked(zone, block_row(q->tag[block]), order, zero, true);
 }
 
 /* Takes a listed run off; its state byte is the caller's to change. */

@@ -84,8 +84,7 @@ unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned
 		return 0;
 	if (!lock_try(&depot->lock, &token))
 		return 0;
-	if (!MUTANT(depot_held_read_unlocked))
-		held = depot->held[order][type];
+	held = depot->held[order][type];
 	if (n > held)
 		n = held;
 	copy_entries(frames, depot_array(depot, order, type) + held - n, n);

@@ -27,8 +27,7 @@ static void pcp_ready_locked(struct quire *q, struct pcp *pcp)
 	/* An all-zero header refuses too, but not while top is being written: low is still 0 then.  So
 	 * the first use is a close, a fence and an open like any other. */
 	stacks_close_locked(q, pcp);
-	if (q->stacks.slots_nr != 0 && !stacks_are_isolated(q, pcp->slot) &&
-	    !MUTANT(first_use_without_fence))
+	if (q->stacks.slots_nr != 0 && !stacks_are_isolated(q, pcp->slot))
 		stacks_fence_slot(&q->stacks, pcp->slot);
 	if (!lock_kept()) /* else the fork opens it, like those that it has closed */
 		stacks_open_locked(q, pcp);
@@ -64,14 +63,9 @@ struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_to
 struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token)
 {
 	struct pcp *pcp = page_pcp(q, zone, (unsigned)stack_slot(&q->stacks));
-	uint32_t high = MUTANT(high_read_before_lock) ? load_relaxed(&pcp->high) : 0;
 
 	if (!lock_try(&pcp->lock, token))
 		return NULL;
-	if (MUTANT(high_read_before_lock) && pcp->ready)
-		pcp->high = high;
-	if (MUTANT(lookup_after_lock))
-		pcp = page_pcp(q, zone, (unsigned)stack_slot(&q->stacks));
 	if (UNLIKELY(!pcp->ready))
 		pcp_ready_locked(q, pcp);
 	return pcp;

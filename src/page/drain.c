@@ -130,16 +130,13 @@ static bool close_doors(struct quire *q, unsigned first, unsigned end, enum drai
 		for (unsigned zone = 0; zone < q->zones_nr; zone++) {
 			unsigned bit = slot * ZONES_MAX + zone;
 
-			if (MUTANT(drain_reads_count_unlocked) &&
-			    load_relaxed(&page_pcp(q, zone, slot)->count) == 0)
-				continue;
 			if (!close_door(q, zone, slot, who))
 				continue;
 			set->bits[bit / 64] |= (uint64_t)1 << bit % 64;
 			any = true;
 		}
 	}
-	if (!any || q->stacks.slots_nr == 0 || MUTANT(drain_without_fence))
+	if (!any || q->stacks.slots_nr == 0)
 		return any;
 	if (end - first == 1 && stacks_are_isolated(q, first))
 		return any;
@@ -233,9 +230,9 @@ size_t drain_everything(struct quire *q)
 {
 	size_t pages = drain_slots(q, 0, q->stacks.doors_nr);
 
-	for (unsigned zone = 0; zone < q->zones_nr && !MUTANT(depot_left_by_drain); zone++)
+	for (unsigned zone = 0; zone < q->zones_nr; zone++)
 		pages += depot_drain(q, &q->zone[zone]);
-	return pages + (MUTANT(spares_left_by_drain) ? 0 : nested_drain(q));
+	return pages + nested_drain(q);
 }
 
 /* ---- public ---- */
@@ -281,11 +278,8 @@ static void set_limits(struct quire *q, bool enabled)
 	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
 		for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
 			lock_token token;
-			struct pcp *pcp;
+			struct pcp *pcp = pcp_lock_unopened(q, zone, slot, &token);
 
-			if (MUTANT(limits_before_lock))
-				page_pcp(q, zone, slot)->high = 0;
-			pcp = pcp_lock_unopened(q, zone, slot, &token);
 			pcp->high = enabled ? q->zone[zone].pcp_high_min : 0;
 			pcp->batch = enabled ? q->zone[zone].pcp_batch : 1;
 			if (enabled)
@@ -321,11 +315,8 @@ void quire_pcp_disable(struct quire *q)
 {
 	mutex_acquire(&q->pcp_disable_mutex);
 	if (holders_add(&q->pcp_disabled)) {
-		if (MUTANT(drain_before_disable))
-			drain_all(q);
 		set_lists(q, false);
-		if (!MUTANT(drain_before_disable) && !MUTANT(disable_without_drain))
-			drain_all(q);
+		drain_all(q);
 	}
 	mutex_release(&q->pcp_disable_mutex);
 }

@@ -40,8 +40,6 @@ static void mark(struct quire *q, struct zone *zone, uint32_t block, bool emptyi
 {
 	uint8_t tag = q->tag[block];
 
-	if (MUTANT(emptying_not_rebinned) && emptying)
-		store_relaxed(&q->tag[block], (uint8_t)(tag |= TAG_EMPTYING));
 	block_set_tag_locked(q, zone, block,
 			     (uint8_t)(emptying ? tag | TAG_EMPTYING : tag & ~TAG_EMPTYING));
 }

@@ -121,13 +121,10 @@ static bool to_buddy(struct quire *q, uint32_t frame, unsigned flags)
 	struct zone *zone = page_zone(q, frame);
 	unsigned state = page_state(q, frame);
 	uint8_t *tag = &q->tag[page_block(q, frame)];
-	uint8_t old_tag = MUTANT(type_read_before_lock) ? load_relaxed(tag) : 0;
 	lock_token token;
 
 	if (!zone_lock_for(zone, flags, &token))
 		return false;
-	if (MUTANT(type_read_before_lock))
-		store_relaxed(tag, old_tag);
 	count_add(zone->buddy_frees, 1);
 	if (*tag & TAG_EMPTYING)
 		zone->emptying_frees++;
@@ -141,12 +138,8 @@ static bool to_buddy(struct quire *q, uint32_t frame, unsigned flags)
 void page_take_deferred(struct quire *q)
 {
 	/* Pairs with the release in defer(). */
-	uint32_t frame = MUTANT(deferred_taken_by_load)
-				 ? load_acquire(&q->deferred)
-				 : exchange_acq_rel(&q->deferred, FRAME_NONE);
+	uint32_t frame = exchange_acq_rel(&q->deferred, FRAME_NONE);
 
-	if (MUTANT(deferred_taken_by_load))
-		store_relaxed(&q->deferred, FRAME_NONE);
 	while (frame != FRAME_NONE) {
 		uint32_t next = q->page[frame].next;
 
@@ -171,8 +164,6 @@ static bool put_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigne
 	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
 	bool listed = list_keeps(q, order);
 
-	if (MUTANT(special_not_rechecked))
-		tag &= TAG_SPECIAL - 1;
 	if (tag >= TAG_SPECIAL || (tag >> TAG_ZONE_SHIFT) != pcp->zone)
 		return false;
 	if (q->stacks.slots_nr != 0)
@@ -205,8 +196,8 @@ void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
 	if (tag < TAG_SPECIAL && stack_keeps(q, order))
 		pcp = pcp_current_try(q, tag >> TAG_ZONE_SHIFT, &token);
 	if (pcp != NULL) {
-		put = nested && !MUTANT(handler_spills) ? put_nested_locked(q, pcp, frame, order)
-							: put_locked(q, pcp, frame, order);
+		put = nested ? put_nested_locked(q, pcp, frame, order)
+			     : put_locked(q, pcp, frame, order);
 		lock_release(&pcp->lock, token);
 	}
 	if (!put)
@@ -258,11 +249,6 @@ void quire_free_pages(struct quire *q, void *addr, unsigned order)
 	guard = &q->tag[offset >> BLOCK_SHIFT];
 	/* Pairs with block_set_tag_locked(); the guard is read again inside the sequence. */
 	tag = load_relaxed(guard);
-	if (MUTANT(state_after_push) && tag < TAG_SPECIAL &&
-	    stack_push(&q->stacks, STACK_CLASS(order, tag), (uint32_t)frame, guard, tag)) {
-		store_relaxed(state, (uint8_t)(STATE_CACHED | order));
-		return;
-	}
 	store_relaxed(state, (uint8_t)(STATE_CACHED | order));
 	if (LIKELY(tag < TAG_SPECIAL) &&
 	    LIKELY(stack_push(&q->stacks, STACK_CLASS(order, tag), (uint32_t)frame, guard, tag)))

@@ -57,8 +57,6 @@ bool holders_fork_child(struct holders *holders)
 	unsigned i = own_record(holders);
 	uint32_t before = holders->nr, own = i < HOLDERS_NR ? holders->nr_of[i] : 0;
 
-	if (MUTANT(fork_child_keeps_holders))
-		return false;
 	memset(holders->nr_of, 0, sizeof(holders->nr_of));
 	holders->nr = own;
 	holders->nr_of[0] = own;

@@ -285,20 +285,20 @@ static void fork_prepare(struct process_member *member)
 	modules_fork_prepare_locks(q);
 	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++) {
 		q->pcp[i].kept = lock_acquire_ordered(&q->pcp[i].lock);
-		if (q->pcp[i].ready && !MUTANT(fork_leaves_stacks_open))
+		if (q->pcp[i].ready)
 			stacks_close_locked(q, &q->pcp[i]);
 	}
 	if (q->stacks.slots_nr != 0)
 		stacks_fence_all(&q->stacks, q->isolated_cpus);
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		q->zone[i].depot.kept = lock_acquire_ordered(&q->zone[i].depot.lock);
-	for (unsigned i = 0; i < q->zones_nr && !MUTANT(fork_leaves_out_a_rank); i++)
+	for (unsigned i = 0; i < q->zones_nr; i++)
 		q->zone[i].kept = lock_acquire_ordered(&q->zone[i].lock);
 }
 
 static void fork_done(struct quire *q, bool child)
 {
-	for (unsigned i = MUTANT(fork_leaves_out_a_rank) ? 0 : q->zones_nr; i-- != 0;) {
+	for (unsigned i = q->zones_nr; i-- != 0;) {
 		if (child)
 			zone_fork_child_locked(&q->zone[i]);
 		lock_release(&q->zone[i].lock, q->zone[i].kept);
@@ -308,13 +308,12 @@ static void fork_done(struct quire *q, bool child)
 	for (size_t i = (size_t)q->zones_nr * q->stacks.doors_nr; i-- != 0;) {
 		struct pcp *pcp = &q->pcp[i];
 
-		for (; child && pcp->draining_nr != 0 && !MUTANT(fork_child_keeps_draining);
-		     pcp->draining_nr--)
+		for (; child && pcp->draining_nr != 0; pcp->draining_nr--)
 			pcp->closed_nr--;
 		/* The worker is gone: the first free on each stack is to call for another. */
-		if (child && !MUTANT(fork_child_keeps_stacks_warm))
+		if (child)
 			memset(pcp->stack_high, 0, sizeof(pcp->stack_high));
-		if (pcp->ready && !MUTANT(fork_leaves_stacks_open))
+		if (pcp->ready)
 			stacks_open_locked(q, pcp);
 		lock_release(&pcp->lock, pcp->kept);
 	}
@@ -341,7 +340,7 @@ static void fork_child(struct process_member *member)
 	fork_done(q, true);
 	drain_fork_child(q);
 	worker_fork_child(q);
-	if (q->shared && !MUTANT(fork_child_keeps_frames)) {
+	if (q->shared) {
 		q->dead = true;
 		mem_forget_shared(q->span_bytes);
 		q->span_bytes = 0;

@@ -116,12 +116,8 @@ static int isolate_locked(struct quire *q, uint32_t block)
 
 	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
 	error = set_isolate(q, block, true);
-	if (error || MUTANT(isolate_without_drain))
+	if (error)
 		return error;
-	if (MUTANT(isolate_lets_fork_in)) {
-		mutex_release(&q->pcp_disable_mutex);
-		mutex_acquire(&q->pcp_disable_mutex);
-	}
 	drain_disabled_locked(q);
 	return 0;
 }

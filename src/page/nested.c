@@ -128,12 +128,8 @@ static uint32_t from_spares(struct quire *q, unsigned order)
 	for (unsigned o = order; o < SPARE_ORDERS_NR; o++) {
 		for (unsigned i = 0; i < SPARES_NR; i++) {
 			/* Pairs with the release in spare_put(). */
-			uint32_t frame = MUTANT(spare_taken_by_load)
-						 ? load_acquire(&q->spares[o][i])
-						 : exchange_acq_rel(&q->spares[o][i], FRAME_NONE);
+			uint32_t frame = exchange_acq_rel(&q->spares[o][i], FRAME_NONE);
 
-			if (MUTANT(spare_taken_by_load))
-				store_relaxed(&q->spares[o][i], FRAME_NONE);
 			if (frame != FRAME_NONE)
 				return frame;
 		}

@@ -45,7 +45,6 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/mem.h"
-#include "base/mutant.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/process.h"

@@ -126,7 +126,7 @@ unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
 	unsigned moved = 0;
 
 	DCHECK(lock_is_held(&pcp->lock));
-	if (pages > pcp->count && !MUTANT(spill_not_clamped))
+	if (pages > pcp->count)
 		pages = pcp->count;
 	if (pages > most)
 		pages = most;
@@ -139,8 +139,6 @@ unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
 		moved += (unsigned)pcp_frames_to_buddy(q, zone, frames, got);
 		if (got == MOVE_MAX)
 			i--; /* this list may have more; moved grew, so the loop ends */
-		if (MUTANT(spill_not_clamped) && i == LISTS_NR - 1)
-			i = UINT32_MAX; /* round and round, as Linux did */
 	}
 	count_add(pcp->spills, moved != 0);
 	return moved;

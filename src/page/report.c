@@ -281,7 +281,7 @@ static size_t give_back(struct report *report)
 		page_unback(q, &gather, page_addr(q, report->frames[i]),
 			    (size_t)1 << (order + q->page_shift));
 	}
-	bytes = MUTANT(gather_never_finished) ? 0 : gather_finish(&gather);
+	bytes = gather_finish(&gather);
 	for (unsigned i = 0; i < report->nr; i++)
 		report->given[i] = gather_gave_back(&gather, page_addr(q, report->frames[i]));
 	allow_huge(report);
@@ -339,8 +339,6 @@ size_t report_all(struct quire *q)
 
 void report_wait(struct quire *q)
 {
-	if (MUTANT(report_not_waited))
-		return;
 	mutex_acquire(&q->report_mutex);
 	mutex_release(&q->report_mutex);
 }
@@ -484,14 +482,12 @@ uint64_t report_run(void *arg, uint64_t now_ns)
 
 void page_still_begin(struct quire *q)
 {
-	if (!MUTANT(verify_beside_the_worker))
-		mutex_acquire(&q->visit_mutex);
+	mutex_acquire(&q->visit_mutex);
 }
 
 void page_still_end(struct quire *q)
 {
-	if (!MUTANT(verify_beside_the_worker))
-		mutex_release(&q->visit_mutex);
+	mutex_release(&q->visit_mutex);
 }
 
 /* Something was freed or cached: the worker shall come a decay from now if it is not due. */

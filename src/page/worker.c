@@ -41,8 +41,7 @@ void worker_follow(struct quire *q)
 		set_looks(q, looks);
 		stored = looks;
 		fence_seq_cst();
-		if (!MUTANT(looks_followed_once))
-			looks = work_needs_callers(&q->work);
+		looks = work_needs_callers(&q->work);
 	}
 }
 
@@ -61,7 +60,7 @@ void module_start_worker(struct quire *q, unsigned flags)
 
 void module_start_worker_freed(struct quire *q)
 {
-	if (!lock_nested() && !MUTANT(frees_call_nobody))
+	if (!lock_nested())
 		call(q, WORK_CALLER_FREES);
 }
 
@@ -93,12 +92,11 @@ int quire_worker_stop(struct quire *q)
 void quire_worker_start(struct quire *q)
 {
 	mutex_acquire(&q->worker_mutex);
-	if (holders_drop(&q->worker_stopped, "quire_worker_start") ||
-	    MUTANT(worker_started_by_the_first))
+	if (holders_drop(&q->worker_stopped, "quire_worker_start"))
 		work_unhold(&q->work);
 	mutex_release(&q->worker_mutex);
 	/* A hint; pairs with kicks. */
-	if (load_relaxed(&q->work.due_ns) < WORK_EXIT && !MUTANT(worker_start_calls_nobody))
+	if (load_relaxed(&q->work.due_ns) < WORK_EXIT)
 		call(q, WORK_CALLER_WAITS);
 }
 

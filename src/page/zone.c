@@ -217,7 +217,7 @@ static int grow_commit(struct quire *q, uint32_t first, uint32_t n, bool may_wai
 	size_t bytes = (size_t)n << BLOCK_SHIFT;
 	int error = grow_metadata(q, first, n);
 
-	if (!error && !MUTANT(online_before_memory))
+	if (!error)
 		error = mem_commit(addr, bytes, "quire-pages");
 	if (error)
 		return error;
@@ -321,7 +321,7 @@ static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
 	if (offline != BLOCK_NONE) {
 		block_list_take(q, &zone->offline, offline);
 		step->first = offline;
-	} else if (!MUTANT(step_not_taken)) {
+	} else {
 		store_relaxed(&zone->blocks_touched, zone->blocks_touched + n);
 	}
 	zone->blocks_growing += n;
@@ -354,8 +354,6 @@ static void grow_done(struct quire *q, struct zone *zone, struct grow_step *step
 	zone_lock_for(zone, 0, &token);
 	CHECK(step->state == GROW_BUSY);
 	zone->blocks_growing -= n;
-	if (MUTANT(step_not_taken) && !step->was_offline)
-		store_relaxed(&zone->blocks_touched, zone->blocks_touched + n);
 	for (uint32_t i = 0; i < n; i++)
 		online_locked(q, zone, step->first + i);
 	step->first += n;
@@ -381,7 +379,7 @@ static int grow_wait(struct zone *zone)
 		if (zone->steps[i].state != GROW_NONE)
 			busy = &zone->steps[i];
 	zone_unlock(zone, token);
-	if (busy == NULL || MUTANT(growers_not_waited_for))
+	if (busy == NULL)
 		return -ENOMEM;
 	mutex_acquire(&busy->mutex);
 	mutex_release(&busy->mutex);
@@ -392,7 +390,7 @@ static int grow_wait(struct zone *zone)
 void zone_fork_child_locked(struct zone *zone)
 {
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned i = 1; i < GROWERS_MAX && !MUTANT(fork_keeps_growers); i++) {
+	for (unsigned i = 1; i < GROWERS_MAX; i++) {
 		mutex_init(&zone->steps[i].mutex, RANK_GROW_STEP);
 		if (zone->steps[i].state == GROW_BUSY)
 			zone->steps[i].state = GROW_LEFT;
@@ -448,18 +446,13 @@ static int grow_one(struct quire *q, struct zone *zone, const struct growth *gro
 		error = grow_commit(q, taken.first, n, growth->may_wait);
 	}
 	grow_done(q, zone, step, error ? 0 : n);
-	if (MUTANT(online_before_memory))
-		mem_commit(page_addr(q, block_frame(q, taken.first)),
-			   (size_t)taken.blocks_nr << BLOCK_SHIFT, "quire-pages");
 	return error;
 }
 
 /* Takes grow_mutex, or goes without; says whether it is held. */
 static bool grow_begin(struct quire *q, unsigned flags)
 {
-	if (MUTANT(grow_without_mutex))
-		return true;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC) && !MUTANT(nowait_waits))
+	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC))
 		return mutex_try(&q->grow_mutex);
 	mutex_acquire(&q->grow_mutex);
 	return true;
@@ -481,8 +474,6 @@ int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order
 		error = grow_look(q, zone, flags, order);
 		if (error != -EAGAIN)
 			break;
-		if (!growth.alone && MUTANT(nowait_needs_mutex))
-			break;
 		growth.memory_is_locked = mem_is_locked(); /* system calls: not under the lock */
 		error = grow_one(q, zone, &growth);
 		if (error == -EAGAIN && may_wait)
@@ -490,7 +481,7 @@ int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order
 		if (error == -ENOMEM || (error && !may_wait))
 			break;
 	}
-	if (growth.alone && !MUTANT(grow_without_mutex))
+	if (growth.alone)
 		mutex_release(&q->grow_mutex);
 	return error;
 }

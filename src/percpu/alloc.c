@@ -46,7 +46,7 @@ void percpu_zero_copy(char *copy, size_t bytes)
 static void zero_placed(struct percpu *pc, const struct request *request,
 			const struct placed *placed)
 {
-	uint32_t units = MUTANT(percpu_zero_skips_last_unit) ? pc->units - 1 : pc->units;
+	uint32_t units = pc->units;
 	size_t bytes = request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT;
 	char *ptr = placed_addr(pc, request, placed);
 
@@ -96,7 +96,7 @@ static inline void zero_lines(char *ptr, uint32_t units, size_t bytes)
 
 static inline void zero_popped(const struct percpu *pc, char *ptr, size_t bytes)
 {
-	uint32_t units = pc->units - (MUTANT(percpu_zero_skips_last_unit) ? 1 : 0);
+	uint32_t units = pc->units;
 
 	if (bytes == 8)
 		zero_granules(ptr, units, 8);
@@ -206,7 +206,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 			break;
 		error = grow_make(pc, &want, request->flags);
 	} while (!error);
-	if (charged != 0 && !MUTANT(percpu_charge_left_over))
+	if (charged != 0)
 		page_uncharge(pc->q, charged * pc->units);
 	return error;
 }
@@ -218,11 +218,6 @@ static int after_making_room(struct percpu *pc, const struct request *request,
 {
 	uint32_t charged = placed->missing;
 
-	if (MUTANT(percpu_shrink_waits)) {
-		mutex_acquire(&pc->alloc_mutex);
-		page_make_room(pc->q);
-		mutex_release(&pc->alloc_mutex);
-	}
 	if (charged == 0)
 		page_make_room(pc->q);
 	else if (page_charge(pc->q, charged * pc->units, request->flags) != 0)

@@ -136,7 +136,7 @@ static bool use_fresh(struct percpu *pc, uint32_t page, uint32_t from, uint32_t 
 	struct percpu_page *p = &pc->page[page];
 	bool fresh = from >= p->fresh;
 
-	if (end > p->fresh && !MUTANT(percpu_use_is_forgotten))
+	if (end > p->fresh)
 		p->fresh = (uint16_t)end;
 	return fresh;
 }

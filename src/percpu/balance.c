@@ -44,17 +44,11 @@ static size_t destroy_free(struct percpu *pc, uint32_t keep)
 		lock_token token = lock_acquire(&pc->lock);
 		uint32_t chunk = pc->list[LIST_FREE].nr > keep ? pc->list[LIST_FREE].tail : NONE;
 
-		if (chunk != NONE && !MUTANT(percpu_destroy_without_isolating))
+		if (chunk != NONE)
 			chunk_isolate_locked(pc, chunk);
 		percpu_unlock(pc, token);
 		if (chunk == NONE)
 			return pages;
-		if (MUTANT(percpu_destroy_without_isolating)) {
-			token = lock_acquire(&pc->lock);
-			pc->chunk[chunk].objects_nr = 0;
-			chunk_isolate_locked(pc, chunk);
-			percpu_unlock(pc, token);
-		}
 		pages += depopulate(pc, chunk, true, &bare);
 		if (!bare)
 			return pages; /* the system refused: it is FREE, and populated */
@@ -109,8 +103,6 @@ static int populate_one_locked(struct percpu *pc, uint32_t *missing)
 	uint64_t pages;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (MUTANT(percpu_reserve_in_isolated))
-		chunk = index_next_locked(pc, sets_of_runs(CHUNK_SIDELINED, UNPOPULATED, 0), 0);
 	if (chunk == NONE) /* an isolated one's pages would not count, and soon be taken again */
 		chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
 	if (chunk == NONE)
@@ -152,14 +144,13 @@ size_t balance(struct percpu *pc, bool all)
 
 	CHECK(mutex_is_held(&pc->alloc_mutex));
 	percpu_take_deferred(pc);
-	if ((all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE) &&
-	    !MUTANT(percpu_cached_keeps_page))
+	if (all || list_head(pc, LIST_TO_DEPOPULATE, 0) != NONE)
 		cache_drain(pc, false);
 	if (all)
 		isolate_old(pc, UINT64_MAX, true);
 	pages = destroy_free(pc, keep);
 	pages += depopulate_isolated(pc, all);
-	if (!all && !MUTANT(percpu_reserve_not_filled))
+	if (!all)
 		fill_reserve(pc);
 	pages += destroy_free(pc, keep);
 	maps_trim(pc, all);
@@ -168,9 +159,9 @@ size_t balance(struct percpu *pc, bool all)
 
 static bool is_anything_left(struct percpu *pc)
 {
-	if (cache_is_open(pc) && !MUTANT(percpu_open_stack_is_forgotten))
+	if (cache_is_open(pc))
 		return true;
-	if (load_relaxed(&pc->deferred_nr) != 0 && !MUTANT(percpu_deferred_calls_nobody))
+	if (load_relaxed(&pc->deferred_nr) != 0)
 		return true;
 	/* Chunks come without alloc_mutex, and whoever empties a page of one calls the worker. */
 	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) {
@@ -211,8 +202,6 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 		isolate_old(pc, before_ns, false);
 	}
 	balance(pc, false);
-	if (MUTANT(percpu_kick_forgotten))
-		store_relaxed(&pc->due_ns, WORK_IDLE);
 	store_relaxed(&pc->balanced_ns, now_ns); /* read by balance_kick(): a hint */
 	due_ns = is_anything_left(pc) ? now_ns + decay_ns : WORK_IDLE;
 	if (load_relaxed(&pc->due_ns) > due_ns)
@@ -244,9 +233,7 @@ size_t balance_shrink(struct quire_module *module)
 	struct percpu *pc = module_percpu(module);
 	size_t bytes;
 
-	if (MUTANT(percpu_shrink_waits))
-		mutex_acquire(&pc->alloc_mutex);
-	else if (!mutex_try(&pc->alloc_mutex))
+	if (!mutex_try(&pc->alloc_mutex))
 		return 0;
 	bytes = shrink(pc);
 	mutex_release(&pc->alloc_mutex);

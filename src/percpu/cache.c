@@ -209,7 +209,7 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	store_relaxed(&cpu->open, true); /* read by cache_is_open() */
 	lock_release(&cpu->lock, token);
 	/* Frees to the stack tell nobody: the worker comes until it finds the CPU idle. */
-	if (load_relaxed(&pc->due_ns) == WORK_IDLE && !MUTANT(percpu_open_stack_is_forgotten))
+	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
@@ -234,7 +234,7 @@ bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align)
 	if (align > 1 || learn == NULL || !load_relaxed(&learn->opened))
 		return false; /* larger alignments are not served by stacks */
 	lines = lines_of(pc, granules);
-	return lines != NULL && load_relaxed(lines) != 0 && !MUTANT(percpu_stacks_share_lines);
+	return lines != NULL && load_relaxed(lines) != 0;
 }
 
 /* One too many or too few is no harm. */
@@ -323,8 +323,7 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 		any = close_door(pc, slot, idle_only) || any;
 	if (!any)
 		return 0;
-	if (!MUTANT(percpu_drain_without_fence))
-		stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
+	stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		n += empty_door(pc, slot);
 	fetch_add_relaxed(&pc->drains, 1);
@@ -355,7 +354,7 @@ bool cache_holds(struct percpu *pc, uint64_t linear)
 			close_locked(pc, slot);
 			stacks_fence_slot(&pc->stacks, slot);
 			found = found || is_on_stack(pc, slot, (uint32_t)(linear >> GRANULE_SHIFT));
-			if (!pc->cpu[slot].closed || MUTANT(percpu_door_opened_early))
+			if (!pc->cpu[slot].closed)
 				open_locked(pc, slot);
 		}
 		lock_release(&pc->cpu[slot].lock, token);
@@ -413,7 +412,7 @@ void cache_close_all(struct percpu *pc)
 
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++) {
 		pc->cpu[slot].kept = lock_acquire_ordered(&pc->cpu[slot].lock);
-		if (pc->cpu[slot].ready && !MUTANT(percpu_fork_leaves_stacks_open)) {
+		if (pc->cpu[slot].ready) {
 			close_locked(pc, slot);
 			any = true;
 		}

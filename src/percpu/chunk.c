@@ -158,9 +158,8 @@ void chunk_isolate_locked(struct percpu *pc, uint32_t chunk)
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK(!c->immutable && c->state != CHUNK_NONE);
 	if (!c->isolated) {
-		if (!MUTANT(percpu_isolate_keeps_count))
-			store_relaxed(&pc->empty_pages, pc->empty_pages - chunk_empty(c));
-		c->isolated = !MUTANT(percpu_isolate_forgets_flag);
+		store_relaxed(&pc->empty_pages, pc->empty_pages - chunk_empty(c));
+		c->isolated = true;
 		pc->stat.chunks_isolated++;
 	}
 	set_state(pc, chunk, CHUNK_TO_DEPOPULATE);
@@ -173,8 +172,7 @@ void chunk_reintegrate_locked(struct percpu *pc, uint32_t chunk)
 	DCHECK(lock_is_held(&pc->lock));
 	if (c->isolated) {
 		c->isolated = false;
-		if (!MUTANT(percpu_return_forgets_count))
-			store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
+		store_relaxed(&pc->empty_pages, pc->empty_pages + chunk_empty(c));
 		pc->stat.chunks_reintegrated++;
 	}
 	set_state(pc, chunk, c->objects_nr != 0 ? CHUNK_ACTIVE : CHUNK_FREE);
@@ -221,8 +219,6 @@ bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk)
 	struct percpu_chunk *c = &pc->chunk[chunk];
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (MUTANT(percpu_free_takes_chunk_back) && c->objects_nr == 0 && c->isolated)
-		chunk_reintegrate_locked(pc, chunk);
 	if (c->state == CHUNK_TO_DEPOPULATE)
 		return false; /* the worker looks again when it is done with it */
 	if (!c->isolated && c->objects_nr == 0 && !c->immutable) {
@@ -256,7 +252,7 @@ static bool is_next(struct percpu *pc, uint32_t chunk)
 	bool next = chunk_next_number_locked(pc) == chunk;
 
 	percpu_unlock(pc, token);
-	return next || MUTANT(percpu_chunk_made_twice);
+	return next;
 }
 
 static int arrays_ready(struct percpu *pc, uint32_t chunk, unsigned flags)
@@ -325,7 +321,7 @@ int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags)
 	if (error)
 		return error;
 	token = lock_acquire(&pc->lock);
-	if (chunk_next_number_locked(pc) == chunk || MUTANT(percpu_chunk_made_twice)) {
+	if (chunk_next_number_locked(pc) == chunk) {
 		chunk_init(pc, chunk);
 		if (chunk == pc->chunks_end)
 			set_end_locked(pc, chunk + 1);

@@ -38,7 +38,6 @@
 
 #include "base/check.h"
 #include "base/errno.h"
-#include "base/mutant.h"
 #include "machine/atomic.h"
 #include "machine/cpu.h"
 #include "machine/process.h"
@@ -147,7 +146,7 @@ static void tell(struct counter *counter, struct slot *slot, uint64_t total, uin
 	while (UNLIKELY(is_far(total - told, batch))) {
 		uint64_t before = told;
 
-		if (cas_acq_rel(&slot->told, &told, total) || MUTANT(counter_fold_loses))
+		if (cas_acq_rel(&slot->told, &told, total))
 			fetch_add_relaxed(&counter->estimate, total - before);
 		told = load_relaxed(&slot->told);
 		total = load_relaxed(&slot->total);
@@ -250,8 +249,7 @@ void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amoun
 	base = load_relaxed(&counter->base);
 	do {
 		change = (uint64_t)amount - base - totals(counter);
-	} while (!cas_relaxed(&counter->base, &base, base + change) &&
-		 !MUTANT(counter_set_tries_once));
+	} while (!cas_relaxed(&counter->base, &base, base + change));
 	fetch_add_relaxed(&counter->estimate, change);
 }
 

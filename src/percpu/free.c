@@ -131,17 +131,13 @@ static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
 	if (linear == UINT64_MAX || linear % 4 != 0 ||
 	    chunk_at(pc, linear) >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
-	if (MUTANT(percpu_deferred_flag_first))
-		announce(pc, chunk_at(pc, linear));
 	/* Pairs with the exchange in take_chunk(). */
 	if (fetch_or_acq_rel(deferred_word(pc, linear), bit) & bit)
 		misuse("double free", "quire_free_percpu", ptr, 0);
 	fetch_add_relaxed(&pc->deferred_total, 1);
-	if (!MUTANT(percpu_deferred_flag_first))
-		announce(pc, chunk_at(pc, linear));
+	announce(pc, chunk_at(pc, linear));
 	/* Maybe nobody else calls for a long time. */
-	if (!MUTANT(percpu_deferred_calls_nobody))
-		kick_later(pc);
+	kick_later(pc);
 }
 
 /* As an ordinary free looks, since the one that deferred it could not. */
@@ -173,10 +169,7 @@ static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 			continue;
 		token = lock_acquire(&pc->lock);
 		/* Pairs with defer(). */
-		bits = MUTANT(percpu_deferred_taken_by_load) ? load_relaxed(&words[i])
-							     : exchange_acq_rel(&words[i], 0u);
-		if (MUTANT(percpu_deferred_taken_by_load))
-			store_relaxed(&words[i], 0u);
+		bits = exchange_acq_rel(&words[i], 0u);
 		take_bits_locked(pc, linear + 128 * (uint64_t)i, bits, wanted, &token);
 		percpu_unlock(pc, token);
 	}
@@ -291,12 +284,10 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t entry, uint32_t g
 	if (UNLIKELY(granules > CACHE_CLASSES_NR || !load_relaxed(&pc->learn[granules - 1].warm)))
 		return false;
 	/* The map may have moved: pairs with map_show_locked(). */
-	if (UNLIKELY(load_acquire(&look.page->words) != look.words &&
-		     !MUTANT(percpu_no_look_at_moved_map)))
+	if (UNLIKELY(load_acquire(&look.page->words) != look.words))
 		return false;
 	/* What follows the object may have been freed between the two bits: pairs with map_clear(). */
-	if (UNLIKELY(load_acquire(&pc->changes) != look.changes &&
-		     !MUTANT(percpu_no_look_at_changes)))
+	if (UNLIKELY(load_acquire(&pc->changes) != look.changes))
 		return false;
 	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
 	mark = cache_mark(pc, ptr);
@@ -374,9 +365,7 @@ static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr,
 		used = load_acquire(&words[at / 64]); /* before the boundaries: map_clear() */
 		ends = load_acquire(&words[pc->half_words + at / 64]) | ~used;
 		ends = ends >> at % 64 & ~(uint64_t)1;
-		granules = ends != 0 && !MUTANT(percpu_past_word_trusts_first_look)
-				   ? bit_lowest(ends)
-				   : granules_past_word(pc, page, at, words);
+		granules = ends != 0 ? bit_lowest(ends) : granules_past_word(pc, page, at, words);
 	}
 	if (granules == 0 || !push(pc, ptr, entry, granules, look))
 		free_odd(q, ptr);
@@ -421,8 +410,6 @@ void quire_free_percpu(struct quire *q, void *ptr)
 	/* It ends where the next one begins or a granule is free.  The shift comes last: what it brings in
 	 * are zeroes, which end nothing, so an object that reaches the word's end has none here. */
 	ends = (starts | ~used) >> at % 64 & ~(uint64_t)1;
-	if (MUTANT(percpu_object_ends_with_word))
-		ends = (starts >> at % 64 | ~(used >> at % 64)) & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
 		free_past_word(pc->q, ptr, entry);
 		return;

@@ -50,9 +50,7 @@ int grow_make(struct percpu *pc, const struct want *want, unsigned flags)
 
 	if (flags & QUIRE_NOLOCK)
 		return -EAGAIN;
-	if (flags & FLAGS_NO_MUTEX && !MUTANT(percpu_atomic_waits)) {
-		if (MUTANT(percpu_atomic_needs_mutex) && mutex_is_held(&pc->alloc_mutex))
-			return -EAGAIN;
+	if (flags & FLAGS_NO_MUTEX) {
 		return make(pc, want, flags);
 	}
 	mutex_acquire(&pc->alloc_mutex);

@@ -35,8 +35,7 @@ static void fork_prepare_locks(struct quire_module *module)
 	struct percpu *pc = module_percpu(module);
 
 	cache_close_all(pc);
-	if (!MUTANT(percpu_fork_leaves_out_the_lock))
-		pc->kept = lock_acquire(&pc->lock);
+	pc->kept = lock_acquire(&pc->lock);
 }
 
 static void fork_done(struct quire_module *module, bool child)
@@ -47,8 +46,7 @@ static void fork_done(struct quire_module *module, bool child)
 		pc->looking = false;
 		pc->variables.collecting = false;
 	}
-	if (!MUTANT(percpu_fork_leaves_out_the_lock))
-		percpu_unlock(pc, pc->kept);
+	percpu_unlock(pc, pc->kept);
 	cache_open_all(pc, child);
 	mutex_release(&pc->alloc_mutex);
 }

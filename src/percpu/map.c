@@ -208,8 +208,6 @@ void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
 {
 	uint64_t *words = words_of(pc, page);
 
-	if (MUTANT(percpu_boundary_cleared_first))
-		set_words(words + map_half(pc), from, from + 1, false);
 	set_words(words, from, end, false);
 	store_release(&pc->changes, pc->changes + 1);
 	set_words(words + map_half(pc), from, from + 1, false);

@@ -413,8 +413,7 @@ uint32_t chunk_list_of(const struct percpu *pc, const struct percpu_chunk *chunk
 void list_move_locked(struct percpu *pc, uint32_t chunk, uint32_t list, bool at_tail);
 static inline bool chunk_is_usable(const struct percpu_chunk *chunk)
 {
-	return chunk->state != CHUNK_NONE &&
-	       (chunk->state != CHUNK_TO_DEPOPULATE || MUTANT(percpu_scan_reaches_to_depopulate));
+	return chunk->state != CHUNK_NONE && chunk->state != CHUNK_TO_DEPOPULATE;
 }
 uint32_t bits_count(uint64_t bits);
 uint32_t bits_run(uint64_t bits);

@@ -86,12 +86,8 @@ static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t
 
 static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum which which)
 {
-	uint32_t page = NONE, isolated = pc->list[LIST_TO_DEPOPULATE].head;
+	uint32_t page = NONE;
 
-	if (MUTANT(percpu_scan_reaches_to_depopulate) && isolated != NONE) /* R2 */
-		page = lowest_run(chunk_pages(&pc->chunk[isolated], which), pages);
-	if (page != NONE)
-		return page_number(pc, isolated, page);
 	for (enum chunk_state state = CHUNK_ACTIVE; state <= CHUNK_FREE && page == NONE; state++)
 		page = new_in_state(pc, state, pages, which);
 	return page;

@@ -64,7 +64,7 @@ int populate_try_locked(struct percpu *pc, uint32_t chunk, uint64_t pages, uint3
 	int error = 0;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (pc->populated_pages + nr > pc->maps_ready && !MUTANT(percpu_maps_not_asked_for))
+	if (pc->populated_pages + nr > pc->maps_ready)
 		return -EAGAIN;
 	if (nr > charged)
 		error = charge_try(pc, (uint64_t)(nr - charged) * pc->units, flags);
@@ -96,7 +96,7 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 	if (error)
 		return error;
 	token = lock_acquire(&pc->lock);
-	if (pc->maps_leaving && !MUTANT(percpu_maps_added_while_some_leave))
+	if (pc->maps_leaving)
 		error = -EAGAIN;
 	else if (pc->maps_ready < ready)
 		pc->maps_ready = ready;
@@ -132,8 +132,6 @@ static uint32_t maps_left_locked(const struct percpu *pc, bool all)
 	DCHECK(lock_is_held(&pc->lock));
 	if (!all && pc->maps_ready <= pc->populated_pages * 2 + MAPS_SPARE)
 		return pc->maps_ready;
-	if (MUTANT(percpu_trim_cuts_maps))
-		left = maps_for(pc, pc->populated_pages) - maps_for(pc, 1);
 	return left < pc->maps_ready ? left : pc->maps_ready;
 }
 
@@ -176,8 +174,6 @@ static uint64_t highest_run(uint64_t bits)
 
 	while (first != 0 && (bits >> (first - 1) & 1) != 0)
 		first--;
-	if (MUTANT(percpu_run_one_too_low) && first != 0)
-		first--;
 	return run_mask(first, last);
 }
 
@@ -197,11 +193,9 @@ static bool finish(struct percpu *pc, struct gather *gather)
 static bool unback_run(struct percpu *pc, struct gather *gather, uint32_t chunk, uint64_t run)
 {
 	uint32_t first = bit_lowest(run), pages = bits_count(run);
-	uint32_t units = MUTANT(percpu_unback_first_unit_only) ? 1 : pc->units;
+	uint32_t units = pc->units;
 	bool taken = true;
 
-	if (MUTANT(percpu_unback_too_short) && pages > 1)
-		pages--;
 	for (uint32_t unit = 0; unit < units; unit++) {
 		if (gather_is_full(gather)) {
 			taken = finish(pc, gather) && taken;
@@ -228,12 +222,9 @@ static uint64_t depopulate_round(struct percpu *pc, uint32_t chunk, uint64_t emp
 
 		taken = unback_run(pc, &gather, chunk, run) && taken;
 		left &= ~run;
-		if (MUTANT(percpu_one_run_only))
-			left = 0;
 	}
-	if (!MUTANT(percpu_without_flush))
-		taken = finish(pc, &gather) && taken;
-	return taken || MUTANT(percpu_refusal_ignored) ? empty : 0;
+	taken = finish(pc, &gather) && taken;
+	return taken ? empty : 0;
 }
 
 static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
@@ -248,8 +239,6 @@ static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
 	pc->stat.pages_depopulated += nr;
 	pc->stat.flushed_pages += nr;
 	index_chunk_locked(pc, chunk);
-	if (!c->isolated) /* a mutant's */
-		store_relaxed(&pc->empty_pages, pc->empty_pages - nr);
 }
 
 /* What becomes of the chunk when no more of it is to go. */
@@ -281,20 +270,14 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 	CHECK_VALUES(c->state == CHUNK_TO_DEPOPULATE, chunk, c->state);
 	for (unsigned round = 0;; round++) {
 		uint64_t empty = c->populated & c->free, gone;
-		bool pressure = !all && pc->empty_pages < EMPTY_HIGH && empty != 0 &&
-				!MUTANT(percpu_pressure_ignored);
+		bool pressure = !all && pc->empty_pages < EMPTY_HIGH && empty != 0;
 
-		if (empty == 0 || pressure || round == ROUNDS_MAX ||
-		    (MUTANT(percpu_no_second_look) && round == 1)) {
+		if (empty == 0 || pressure || round == ROUNDS_MAX) {
 			*bare = all && c->objects_nr == 0 && empty == 0;
 			if (!*bare)
-				settle_locked(pc, chunk,
-					      empty != 0 && !MUTANT(percpu_no_second_look) &&
-						      !MUTANT(percpu_kept_pages_sidelined));
+				settle_locked(pc, chunk, empty != 0);
 			break;
 		}
-		if (MUTANT(percpu_counted_before_flush))
-			settle_locked(pc, chunk, true);
 		percpu_unlock(pc, token);
 		gone = depopulate_round(pc, chunk, empty);
 		token = lock_acquire(&pc->lock);
@@ -302,8 +285,6 @@ size_t depopulate(struct percpu *pc, uint32_t chunk, bool all, bool *bare)
 		pages += bits_count(gone);
 		if (gone == 0)
 			round = ROUNDS_MAX - 1;
-		if (MUTANT(percpu_counted_before_flush))
-			break;
 	}
 	percpu_unlock(pc, token);
 	if (pages != 0)

@@ -28,7 +28,6 @@
 
 #include "base/check.h"
 #include "base/errno.h"
-#include "base/mutant.h"
 #include "machine/atomic.h"
 #include "machine/cpu.h"
 #include "machine/lock.h"
@@ -81,11 +80,6 @@ static bool is_zero(uint64_t word)
 /* On this CPU; false if the word is to be used. */
 static bool add_here(struct ref *ref, uint64_t count)
 {
-	uint64_t unused;
-
-	if (MUTANT(ref_mode_outside_section))
-		return load_relaxed(&ref->mode) == MODE_PERCPU &&
-		       cpu_sequence(QUIRE_THIS_CPU_ADD | 8u, ref->slots, count, 0, &unused);
 	return LIKELY(cpu_add_if(ref->slots, count, &ref->mode, MODE_PERCPU));
 }
 
@@ -202,13 +196,8 @@ static void to_atomic_locked(struct ref *ref)
 	CHECK(lock_is_held(process_switch_lock()));
 	if (ref->mode == MODE_ATOMIC)
 		return;
-	if (MUTANT(ref_sum_before_fence))
-		cpu_fence();
 	store_relaxed(&ref->mode, MODE_ATOMIC); /* the fence makes it known */
-	if (!MUTANT(ref_sum_before_fence))
-		cpu_fence();
-	if (MUTANT(ref_partial_ends_early))
-		fetch_and_acq_rel(&ref->word, ~PARTIAL);
+	cpu_fence();
 	sum = sum_slots(ref);
 	word = load_relaxed(&ref->word);
 	/* Acquire: what was done before puts on slots; release: to who sees zero later. */
@@ -224,7 +213,7 @@ static void to_percpu_locked(struct ref *ref)
 	if (ref->mode == MODE_PERCPU || ref->slots == NULL || ref->is_forced ||
 	    load_relaxed(&ref->word) & DEAD)
 		return;
-	for (unsigned cpu = 0; cpu < cpus_nr && !MUTANT(ref_slots_kept); cpu++)
+	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
 		store_relaxed(slot_at(ref, cpu), 0);
 	fetch_or_acq_rel(&ref->word, PARTIAL);
 	/* Pairs with the guard of add_here(): who reads it finds its slot cleared. */

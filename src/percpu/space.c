@@ -33,9 +33,7 @@ static uint32_t log2_up(uint64_t x)
 /* page_charge() with locks held: it does not make room then (R29). */
 int charge_try(struct percpu *pc, uint64_t pages, unsigned flags)
 {
-	int error = page_charge(pc->q, pages, flags | QUIRE_NORETRY);
-
-	return MUTANT(percpu_refused_charge_ignored) ? 0 : error;
+	return page_charge(pc->q, pages, flags | QUIRE_NORETRY);
 }
 
 /* How far an array of which @ready bytes are usable is made so that @bytes are. */
@@ -57,7 +55,7 @@ static int grown_count(struct percpu *pc, struct grown *grown, size_t ready, siz
 	lock_token token = lock_acquire(&pc->lock);
 	int error = 0;
 
-	if (grown->ready_bytes == ready || MUTANT(percpu_array_counted_twice))
+	if (grown->ready_bytes == ready)
 		error = charge_try(pc, (next - ready) >> pc->page_shift, flags);
 	if (!error && grown->ready_bytes == ready)
 		store_release(&grown->ready_bytes, next); /* pairs with grown_to() */

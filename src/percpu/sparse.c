@@ -83,7 +83,7 @@ static bool begin(struct percpu *pc, uint32_t chunk, uint64_t pages, bool *seen)
 		struct percpu_page *page = &pc->page[page_number(pc, chunk, i)];
 
 		if (page->seen == PAGE_NOT_SEEN)
-			page->seen = MUTANT(percpu_seen_before_look) ? PAGE_SEEN : PAGE_PENDING;
+			page->seen = PAGE_PENDING;
 	}
 	percpu_unlock(pc, token);
 	return true;
@@ -97,8 +97,7 @@ static void end(struct percpu *pc, uint32_t chunk, bool told)
 	for (uint32_t i = 0; i < unit_pages(pc); i++) {
 		struct percpu_page *page = &pc->page[page_number(pc, chunk, i)];
 
-		if (page->seen == PAGE_PENDING ||
-		    (MUTANT(percpu_seen_despite_free) && page->seen == PAGE_NOT_SEEN))
+		if (page->seen == PAGE_PENDING)
 			page->seen = told ? PAGE_SEEN : PAGE_NOT_SEEN;
 	}
 	pc->looking = false;

@@ -255,9 +255,9 @@ static int step_end(struct pool *pool, const struct step *step, int error)
 {
 	lock_token token = lock_acquire(&pool->lock);
 
-	if (pool->groups_ready != step->first && !MUTANT(pool_step_opened_twice))
+	if (pool->groups_ready != step->first)
 		error = 0;
-	else if (error && --pool->committers == 0 && !MUTANT(pool_step_stays_charged))
+	else if (error && --pool->committers == 0)
 		step_drop_locked(pool);
 	else if (!error) {
 		pool->groups_ready = step->first + step->nr;
@@ -279,8 +279,6 @@ static int grow(struct pool *pool, unsigned flags)
 		return -EAGAIN;
 	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
 		alone = mutex_try(&pool->grow_mutex);
-		if (!alone && MUTANT(pool_nowait_needs_mutex))
-			return -EAGAIN;
 	} else {
 		mutex_acquire(&pool->grow_mutex);
 		alone = true;
@@ -530,7 +528,7 @@ void pool_fork_prepare_lock(struct pool *pool)
 /* In a child: whoever was committing a step beside grow_mutex stayed in the parent. */
 void pool_fork_done(struct pool *pool, bool child)
 {
-	if (child && pool->step_nr != 0 && !MUTANT(pool_fork_keeps_step))
+	if (child && pool->step_nr != 0)
 		step_drop_locked(pool);
 	lock_release(&pool->lock, pool->kept);
 	mutex_release(&pool->grow_mutex);

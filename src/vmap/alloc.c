@@ -267,10 +267,9 @@ static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
 				   .request = request,
 				   .index = RANGE_NONE };
 
-	if ((request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) && !MUTANT(vmap_nowait_waits))
+	if (request->flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
 		return RANGE_NONE;
-	if (v->policy == QUIRE_PURGE_COUNTER || MUTANT(purge_loser_does_not_wait) ||
-	    MUTANT(purge_counter_as_lock))
+	if (v->policy == QUIRE_PURGE_COUNTER)
 		return after_purge_of_2016(v, request, error);
 	*error = resort_try_all(v, &refused.resort);
 	return refused.index;

@@ -38,7 +38,7 @@ static bool is_ready(const struct vmap *v, uint32_t section)
 static struct claim *claim_of_locked(struct vmap *v, uint32_t section)
 {
 	CHECK(lock_is_held(&v->lock));
-	for (unsigned i = 0; i <= CLAIMS_NR && !MUTANT(claims_overlooked); i++)
+	for (unsigned i = 0; i <= CLAIMS_NR; i++)
 		if (section >= v->claims[i].first && section < v->claims[i].end)
 			return &v->claims[i];
 	return NULL;
@@ -82,7 +82,7 @@ uint32_t claim_busy_end_locked(const struct vmap *v, uint32_t first, uint32_t en
 	uint32_t busy_end = 0;
 
 	CHECK(lock_is_held(&v->lock));
-	for (unsigned i = 0; i <= CLAIMS_NR && !MUTANT(claims_not_avoided); i++) {
+	for (unsigned i = 0; i <= CLAIMS_NR; i++) {
 		const struct claim *claim = &v->claims[i];
 
 		if (claim->first < claim->end && claim->first << shift < end &&
@@ -191,7 +191,7 @@ void claim_fork_child_locked(struct vmap *v)
 	bool had = false;
 
 	CHECK(lock_is_held(&v->lock));
-	for (unsigned i = 1; i <= CLAIMS_NR && !MUTANT(fork_keeps_claims); i++) {
+	for (unsigned i = 1; i <= CLAIMS_NR; i++) {
 		had |= v->claims[i].first != v->claims[i].end;
 		v->claims[i].first = v->claims[i].end = 0;
 		mutex_init(&v->claims[i].mutex, RANK_VMAP_CLAIM);

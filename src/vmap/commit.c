@@ -63,8 +63,6 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned fla
 	int error;
 
 	error = meta_ready(v, page, end << (SECTION_SHIFT - v->page_shift), flags);
-	for (uint32_t i = first; !error && i < end && MUTANT(vmap_section_before_memory); i++)
-		store_release(&v->section[i], HUGE_PLAIN);
 	if (!error)
 		error = mem_commit(addr, bytes, "quire-areas");
 	if (!error)

@@ -329,11 +329,8 @@ void cpu_pool_own(struct vmap *v)
 	if (cpu->closed_nr == 0)
 		chain = has_stacks(v, cpu->slot) ? stacks_take_open(v, cpu->slot)
 						 : lists_take_all_locked(v, cpu, RANGE_NONE);
-	if (MUTANT(vmap_merge_unseen))
-		lock_release(&cpu->lock, token);
 	purge_pool_chain(v, chain);
-	if (!MUTANT(vmap_merge_unseen))
-		lock_release(&cpu->lock, token);
+	lock_release(&cpu->lock, token);
 }
 
 /* Empties closed and fenced stacks. */
@@ -364,8 +361,7 @@ bool cpu_drain(struct vmap *v, unsigned slot)
 
 	if (cpu->ready) {
 		cpu_close_locked(v, cpu);
-		if (!MUTANT(vmap_drain_without_fence))
-			fence(v, cpu);
+		fence(v, cpu);
 		if (has_stacks(v, slot))
 			chain = stacks_take_all_locked(v, cpu, chain);
 		chain = lists_take_all_locked(v, cpu, chain);
@@ -389,8 +385,6 @@ void cpus_close(struct vmap *v)
 	}
 	if (v->stacks.slots_nr != 0)
 		stacks_fence_all(&v->stacks, v->q->isolated_cpus);
-	if (MUTANT(vmap_resort_leaves_stacks))
-		return;
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);

@@ -166,8 +166,7 @@ struct purged decay_purge(struct vmap *v)
 	struct purged purged;
 
 	mutex_acquire(&v->purge_mutex);
-	for (unsigned slot = 0; slot < v->stacks.doors_nr && !MUTANT(vmap_shrink_leaves_stacks);
-	     slot++)
+	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++)
 		cpu_drain(v, slot);
 	purged = purge_everything(v);
 	mutex_release(&v->purge_mutex);

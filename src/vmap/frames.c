@@ -115,8 +115,7 @@ int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count, uns
 				   .count = count };
 	int error = map_attempt(v, &mapping.resort);
 
-	if (error == 0 || (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) ||
-	    MUTANT(mappings_refused_without_purge))
+	if (error == 0 || (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)))
 		return error;
 	return resort_try_all(v, &mapping.resort);
 }
@@ -228,16 +227,13 @@ uint64_t frames_purge(struct vmap *v)
 		gather_begin(&gather, v->ranges, PURGE_RANGES);
 		gather_lend(&gather, v->vector, PURGE_RANGES);
 		end = collect(v, &gather, chain);
-		if (!MUTANT(frames_freed_before_unmap))
-			gather_finish(&gather);
+		gather_finish(&gather);
 		fetch_add_relaxed(&v->flushes, 1);
 		chain = keep_refused(v, &gather, chain, end);
 		for (uint32_t i = chain; i != end; i = range_at(v, i)->next)
 			pages += range_at(v, i)->usable;
 		retire_blocks(v, chain, end);
 		purge_return(v, chain, end);
-		if (MUTANT(frames_freed_before_unmap))
-			gather_finish(&gather);
 		chain = end;
 	}
 	return pages;

@@ -76,10 +76,6 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 		return;
 	}
 	range_at(v, index)->next = RANGE_NONE;
-	if (MUTANT(vmap_handler_merges) && lock_nested()) {
-		purge_pool_chain(v, index);
-		return;
-	}
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v);
 	module_start_worker_freed(v->q);
@@ -129,12 +125,9 @@ void quire_vfree(struct quire *q, void *addr)
 		vfree_odd(q, addr);
 		return;
 	}
-	if (!MUTANT(vmap_state_after_push))
-		range_set_state(r, RANGE_CACHED);
+	range_set_state(r, RANGE_CACHED);
 	if (UNLIKELY(!stack_push(&v->stacks, r->class, index, &v->push_allowed, 1)))
 		vfree_slow(v, index);
-	if (MUTANT(vmap_state_after_push))
-		range_set_state(r, RANGE_CACHED);
 }
 
 /* ---- questions ---- */

@@ -318,7 +318,7 @@ struct vmap *vmap_get(struct quire *q, unsigned flags, int *error)
 	} else {
 		mutex_acquire(&q->modules_mutex);
 	}
-	v = MUTANT(vmap_made_twice) ? NULL : load_relaxed(&q->vmap);
+	v = load_relaxed(&q->vmap);
 	if (v == NULL) {
 		v = make(q, flags);
 		if (v != NULL) {

@@ -25,8 +25,6 @@ static void push(struct vmap *v, uint32_t *list, uint32_t first, uint32_t last)
 /* Frames are not given back but unmapped, and are never rescued. */
 static uint32_t *list_of(struct vmap *v, uint32_t index)
 {
-	if (MUTANT(aliases_are_rescued))
-		return &v->lazy;
 	return range_at(v, index)->kind == QUIRE_VMAP_ALLOC ? &v->lazy : &v->lazy_frames;
 }
 
@@ -44,23 +42,12 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 		last = i;
 	}
 	fetch_add_relaxed(&v->lazy_areas, areas);
-	if (!MUTANT(lazy_publish_before_count))
-		fetch_add_relaxed(&v->lazy_pages, pages); /* ordered by the release in push() */
+	fetch_add_relaxed(&v->lazy_pages, pages); /* ordered by the release in push() */
 	push(v, list_of(v, chain), chain, last);
-	if (MUTANT(lazy_publish_before_count))
-		fetch_add_relaxed(&v->lazy_pages, pages);
-	if (MUTANT(lazy_touched_after_publish))
-		range_set_state(range_at(v, chain), RANGE_LAZY);
 }
 
 uint32_t lazy_splice(struct vmap *v)
 {
-	if (MUTANT(lazy_taken_by_load)) {
-		uint32_t head = load_relaxed(&v->lazy);
-
-		store_relaxed(&v->lazy, RANGE_NONE);
-		return head;
-	}
 	/* Pairs with the release in push(). */
 	return exchange_acq_rel(&v->lazy, RANGE_NONE);
 }

@@ -213,7 +213,7 @@ void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 
 		if (load_relaxed(&v->lazy_pages) > 2 * v->lazy_max_pages)
 			most = RETURN_BATCH_OVER;
-		if (v->policy == QUIRE_PURGE_LOCK || MUTANT(purge_holds_lock))
+		if (v->policy == QUIRE_PURGE_LOCK)
 			most = UINT32_MAX;
 		chain = return_some(v, chain, end, most);
 		if (chain != end)
@@ -230,8 +230,6 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		pages += range_at(v, i)->usable;
 	if (chain != RANGE_NONE)
 		fetch_add_relaxed(&v->purges, 1);
-	if (MUTANT(lazy_early_decrement))
-		fetch_sub_relaxed(&v->lazy_pages, pages / 2);
 	if (chain != RANGE_NONE)
 		dense_look(v);
 	for (chain = purge_sort(v, chain); chain != RANGE_NONE;) {
@@ -243,16 +241,13 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		if (ranges == v->ranges)
 			gather_lend(&gather, v->vector, most);
 		end = collect(v, &gather, chain, &guards);
-		if (MUTANT(vmap_freed_before_flush))
-			purge_return(v, chain, end);
 		gather_finish(&gather);
 		fetch_add_relaxed(&v->flushes, 1);
-		if (any_refused(&gather) && !MUTANT(vmap_refused_is_clean))
+		if (any_refused(&gather))
 			mark_refused(v, &gather, chain, end);
 		if (guards && !v->guard_freed)
 			unguard(v, &gather, chain, end);
-		if (!MUTANT(vmap_freed_before_flush))
-			purge_return(v, chain, end);
+		purge_return(v, chain, end);
 		chain = end;
 	}
 	vmap_count_advice(v);
@@ -322,10 +317,10 @@ uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool
 {
 	uint64_t pages;
 
-	if (v->policy == QUIRE_PURGE_COUNTER || MUTANT(purge_counter_as_lock))
+	if (v->policy == QUIRE_PURGE_COUNTER)
 		return run_counter(v, before_ms, keep_pages);
 	if (!mutex_try(&v->purge_mutex)) {
-		if (!wait || MUTANT(purge_loser_does_not_wait))
+		if (!wait)
 			return 0;
 		fetch_add_relaxed(&v->purge_waits, 1);
 		mutex_acquire(&v->purge_mutex);

@@ -155,13 +155,10 @@ static void publish_block(struct vmap *v, struct ram *ram, unsigned slot, uint32
 	lock_token token;
 	struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
 
-	if (!MUTANT(block_published_before_owner))
-		store_relaxed(&block->cpu, slot);
+	store_relaxed(&block->cpu, slot);
 	store_release(&ram->table[at], index + 1); /* read by ram_at() */
 	while (end <= at && !cas_acq_rel(&ram->slots_end, &end, at + 1))
 		;
-	if (MUTANT(block_published_before_owner))
-		store_relaxed(&block->cpu, slot);
 	if (ram_room(load_relaxed(&block->state)) != 0)
 		list_locked(v, ram, index);
 	lock_release(&cpu->lock, token);
@@ -218,12 +215,7 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 		at += n;
 		left -= n;
 	}
-	if (MUTANT(dirty_count_in_two_steps)) {
-		state = load_relaxed(&block->state);
-		store_relaxed(&block->state, state + (place->pages << RAM_DIRTY_SHIFT));
-	} else {
-		state = fetch_add_acq_rel(&block->state, place->pages << RAM_DIRTY_SHIFT);
-	}
+	state = fetch_add_acq_rel(&block->state, place->pages << RAM_DIRTY_SHIFT);
 	if (ram_dirty(state) + place->pages == ram->block_pages)
 		frames_give(v, range);
 }

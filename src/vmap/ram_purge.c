@@ -29,10 +29,6 @@ static bool retire_fragmented(const struct ram *ram, struct ram_block *block)
 {
 	uint32_t state = load_relaxed(&block->state);
 
-	if (MUTANT(fragmented_not_rechecked)) {
-		store_relaxed(&block->state, ram->block_pages << RAM_DIRTY_SHIFT);
-		return true;
-	}
 	do
 		if (!ram_is_fragmented(ram, state))
 			return false;
@@ -40,15 +36,11 @@ static bool retire_fragmented(const struct ram *ram, struct ram_block *block)
 	return true;
 }
 
-static void unlist(struct vmap *v, struct ram *ram, uint32_t slot, uint32_t index)
+static void unlist(struct vmap *v, struct ram *ram, uint32_t index)
 {
-	uint32_t owner = load_relaxed(&ram_block(ram, index)->cpu);
-	struct vmap_cpu *cpu;
 	lock_token token;
+	struct vmap_cpu *cpu = cpu_lock(v, load_relaxed(&ram_block(ram, index)->cpu), &token);
 
-	if (MUTANT(block_list_by_address))
-		owner = (slot + 1) % v->stacks.doors_nr;
-	cpu = cpu_lock(v, owner, &token);
 	ram_unlist_locked(v, ram, index);
 	lock_release(&cpu->lock, token);
 }
@@ -71,7 +63,7 @@ void ram_purge_fragmented(struct vmap *v, bool force)
 		    (!force && ram_room(state) >= ram->block_pages / 4) ||
 		    !retire_fragmented(ram, block))
 			continue;
-		unlist(v, ram, slot, index);
+		unlist(v, ram, index);
 		frames_give(v, block->range);
 	}
 }
@@ -122,8 +114,6 @@ static void add_block(const struct vmap *v, struct gather *gather, struct ram_bl
 		uint64_t bits = unflushed(block, word);
 
 		add_runs(v, gather, addr + ((size_t)word * 64 << v->page_shift), bits);
-		if (MUTANT(flushed_is_read_again))
-			bits = load_relaxed(&block->dirty[word]);
 		block->flushed[word] |= bits;
 	}
 }
@@ -164,8 +154,7 @@ void ram_unmap_aliases_locked(struct vmap *v)
 		uint32_t index;
 		struct ram_block *block = block_in(ram, slot, &index);
 
-		if (block == NULL || (MUTANT(aliases_skip_full_blocks) &&
-				      ram_room(load_relaxed(&block->state)) == 0))
+		if (block == NULL)
 			continue;
 		if (gather.ranges_nr > PURGE_RANGES - BLOCK_RANGES_MAX)
 			finish(v, ram, &gather);

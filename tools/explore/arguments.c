@@ -8,13 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const mutant_names[MUTANTS_END] = {
-	[MUTANT_NONE] = "none",
-#define MUTANT_DEF(name, scenario, broken) [MUTANT_##name] = #name,
-#include "machine/sim/mutants.def"
-#undef MUTANT_DEF
-};
-
 static const char usage[] =
 	"usage: quire explore [SCENARIO...] [options]\n"
 	"Runs scenarios of the simulated machine under many interleavings.\n"
@@ -26,7 +19,8 @@ static const char usage[] =
 	"  --model sc|tso|pso              store buffers\n"
 	"  --tlb mips|x86                  translations stay, or are evicted often\n"
 	"  --watch race,memory,plain       detectors and points added (none: only what is asked)\n"
-	"  --mutant M                      break one rule on purpose\n"
+	"  --patch FILE                    with a change to src/ or include/, compiled for it\n"
+	"  --mutant M                      the same with tests/mutants/M.patch: one rule broken\n"
 	"  --replay FILE|LIST              run one schedule, as printed with a finding\n"
 	"  --html FILE                     write the finding as a page\n"
 	"  --mutants                       every mutant against the scenarios, as a table\n"
@@ -125,19 +119,6 @@ const struct sim_test *find_test(const char *name)
 	}
 	fprintf(stderr, "quire explore: no scenario '%s'; the nearest is '%s'\n", name,
 		best != NULL ? best : "");
-	exit(2);
-}
-
-static enum mutant find_mutant(const char *name)
-{
-	const char *best = NULL;
-
-	for (unsigned i = 0; i < MUTANTS_END; i++) {
-		if (same_name(name, mutant_names[i]))
-			return (enum mutant)i;
-		best = nearest(name, best, mutant_names[i]);
-	}
-	fprintf(stderr, "quire explore: no mutant '%s'; the nearest is '%s'\n", name, best);
 	exit(2);
 }
 
@@ -246,16 +227,6 @@ static void list_tests(void)
 	exit(output_exit("quire explore", 0));
 }
 
-static void list_mutants(void)
-{
-	for (unsigned i = 1; i < MUTANTS_END; i++) {
-		for (const char *c = mutant_names[i]; *c != '\0'; c++)
-			putchar(*c == '_' ? '-' : *c);
-		putchar('\n');
-	}
-	exit(output_exit("quire explore", 0));
-}
-
 enum {
 	OPT_SCHEDULER = 256,
 	OPT_RUNS,
@@ -265,15 +236,13 @@ enum {
 	OPT_MODEL,
 	OPT_TLB,
 	OPT_WATCH,
-	OPT_MUTANT,
+	OPT_PATCHED,
 	OPT_REPLAY,
 	OPT_HTML,
-	OPT_MUTANTS,
 	OPT_SCALING,
 	OPT_FIGURES,
 	OPT_TOTAL,
 	OPT_LIST,
-	OPT_LIST_MUTANTS,
 };
 
 static const struct option long_options[] = {
@@ -285,15 +254,16 @@ static const struct option long_options[] = {
 	{ "model", required_argument, NULL, OPT_MODEL },
 	{ "tlb", required_argument, NULL, OPT_TLB },
 	{ "watch", required_argument, NULL, OPT_WATCH },
-	{ "mutant", required_argument, NULL, OPT_MUTANT },
+	{ "patch", required_argument, NULL, OPT_PATCHED },
+	{ "mutant", required_argument, NULL, OPT_PATCHED },
 	{ "replay", required_argument, NULL, OPT_REPLAY },
 	{ "html", required_argument, NULL, OPT_HTML },
-	{ "mutants", no_argument, NULL, OPT_MUTANTS },
+	{ "mutants", no_argument, NULL, OPT_PATCHED },
 	{ "scaling", no_argument, NULL, OPT_SCALING },
 	{ "figures", no_argument, NULL, OPT_FIGURES },
 	{ "total", required_argument, NULL, OPT_TOTAL },
 	{ "list", no_argument, NULL, OPT_LIST },
-	{ "list-mutants", no_argument, NULL, OPT_LIST_MUTANTS },
+	{ "list-mutants", no_argument, NULL, OPT_PATCHED },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -341,17 +311,14 @@ static void parse_option(struct arguments *args, int option)
 	case OPT_SECONDS:
 		args->request.seconds = (double)number(optarg, 1000000, "--seconds is a number");
 		break;
-	case OPT_MUTANT:
-		args->request.mutant = find_mutant(optarg);
+	case OPT_PATCHED: /* which of them, scripts/mutants looks */
+		args->patched = true;
 		break;
 	case OPT_REPLAY:
 		args->replay = optarg;
 		break;
 	case OPT_HTML:
 		args->html = optarg;
-		break;
-	case OPT_MUTANTS:
-		args->mutants_table = true;
 		break;
 	case OPT_SCALING:
 		args->scaling_table = true;
@@ -364,9 +331,6 @@ static void parse_option(struct arguments *args, int option)
 		break;
 	case OPT_LIST:
 		list_tests();
-		break;
-	case OPT_LIST_MUTANTS:
-		list_mutants();
 		break;
 	case 'h':
 		fputs(usage, stdout);
@@ -391,7 +355,6 @@ void parse_arguments(struct arguments *args, int argc, char **argv)
 		wrong("--replay needs one scenario", NULL);
 	for (int i = optind; i < argc; i++)
 		find_test(argv[i]);
-	if (optind != argc &&
-	    (args->mutants_table || args->scaling_table || args->figures_table || args->total != 0))
+	if (optind != argc && (args->scaling_table || args->figures_table || args->total != 0))
 		wrong("a table is about every scenario, not about", argv[optind]);
 }

@@ -14,11 +14,11 @@ struct arguments {
 	unsigned watch;
 	const char *html;
 	const char *replay;
-	bool mutants_table, scaling_table, figures_table;
+	bool scaling_table, figures_table;
+	bool patched;	/* something is about a changed core */
 	uint64_t total; /* executions of the whole set; 0: as --runs and --seconds say */
 };
 
-extern const char *const mutant_names[MUTANTS_END];
 extern const char *const action_words[ACTION_KINDS_NR + 1];
 
 /* Ends the program with status 2. */

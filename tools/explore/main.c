@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 #include "common/command.h"
 #include "common/output.h"
 #include "tables.h"
+
+/* The option that a changed core came from: for the command that repeats a finding. */
+#define PATCH_VARIABLE "QUIRE_EXPLORE_PATCH"
 
 /* ---- one scenario --------------------------------------------------------------------------- */
 
@@ -108,8 +112,8 @@ static void show_replay(const struct explore_request *request, const struct expl
 	printf("\n  seed %llu; replay with\n    quire explore %s --seed %llu",
 	       (unsigned long long)result->failing_seed, request->test->name,
 	       (unsigned long long)request->options.seed);
-	if (request->mutant != MUTANT_NONE)
-		printf(" --mutant %s", mutant_names[request->mutant]);
+	if (getenv(PATCH_VARIABLE) != NULL)
+		printf(" %s", getenv(PATCH_VARIABLE));
 	if (request->options.cpus_nr != explore_options(request->test).cpus_nr)
 		printf(" --cpus %u", request->options.cpus_nr);
 	if (request->options.model != request->test->model)
@@ -187,78 +191,39 @@ static bool run_test(const struct arguments *args, const struct sim_test *test)
 	return fine;
 }
 
-/* ---- mutants ---------------------------------------------------------------------------------- */
+/* ---- a changed core ------------------------------------------------------------------------- */
 
-static const char *const mutant_scenarios[MUTANTS_END] = {
-#define MUTANT_DEF(name, scenario, broken) [MUTANT_##name] = #scenario,
-#include "machine/sim/mutants.def"
-#undef MUTANT_DEF
-};
+#define PATCHER "quire-mutants"
 
-/* Does the same schedule fail without the mutant?  Then it has caught nothing. */
-static bool fails_anyway(const struct explore_request *request)
+/* Compiles the changed core into another program like this one, which runs with what else was said.
+ * It is beside this program where that was built, not where it is installed. */
+static enum exit_status run_patched(char **argv)
 {
-	static struct explore_result without;
-	struct explore_request again = *request;
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *name;
 
-	again.mutant = MUTANT_NONE;
-	again.strategy = STRATEGY_REPLAY;
-	again.replay = outcome.deviations;
-	again.replay_nr = outcome.deviations_nr;
-	explore(&again, &without);
-	return without.failure.found;
-}
-
-static bool catches(const struct arguments *args, const struct sim_test *test, enum mutant mutant)
-{
-	struct explore_request request = request_for(args, test);
-
-	request.mutant = mutant;
-	if (args->request.runs == 0 && args->request.seconds == 0)
-		request.runs = 100000;
-	explore(&request, &outcome);
-	if (test->expect != NULL || !outcome.failure.found || fails_anyway(&request))
-		return false;
-	printf("%-34s %-44s %8llu runs %6.2f s  %u switches  %s\n", mutant_names[mutant],
-	       test->name, (unsigned long long)outcome.failing_run, outcome.seconds,
-	       outcome.switches, outcome.failure.rule);
-	return true;
-}
-
-static bool caught(const struct arguments *args, enum mutant mutant)
-{
-	const char *hint = mutant_scenarios[mutant];
-
-	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
-		if (same_name(hint, (*t)->name) && catches(args, *t, mutant))
-			return true;
-	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
-		if (!same_name(hint, (*t)->name) && catches(args, *t, mutant))
-			return true;
-	printf("%-34s SURVIVES\n", mutant_names[mutant]);
-	return false;
-}
-
-static bool mutants_table(const struct arguments *args)
-{
-	bool all = true;
-
-	for (unsigned i = 1; i < MUTANTS_END; i++) {
-		if (args->request.mutant != MUTANT_NONE && i != args->request.mutant)
-			continue;
-		if (!caught(args, (enum mutant)i))
-			all = false;
-		(void)output_flush("quire explore"); /* the status is main()'s */
+	if (length > 0) {
+		path[length] = '\0';
+		name = strrchr(path, '/') + 1;
+		if ((size_t)(name - path) + sizeof(PATCHER) <= sizeof(path)) {
+			memcpy(name, PATCHER, sizeof(PATCHER));
+			execv(path, argv);
+		}
 	}
-	return all;
+	fprintf(stderr,
+		"quire explore: no %s beside this program: a changed core is compiled "
+		"where Quire is built\n",
+		PATCHER);
+	return EXIT_USAGE;
 }
+
+/* ---- all ------------------------------------------------------------------------------------ */
 
 static bool run_all(const struct arguments *args, int argc, char **argv)
 {
 	bool fine = true;
 
-	if (args->mutants_table)
-		return mutants_table(args);
 	if (args->scaling_table)
 		return scaling_table(args);
 	if (args->figures_table)
@@ -280,6 +245,8 @@ int main(int argc, char **argv)
 
 	output_init();
 	parse_arguments(&args, argc, argv);
+	if (args.patched)
+		return run_patched(argv);
 	arena_init();
 	scene_catch_signals();
 	args.request.progress = isatty(2);

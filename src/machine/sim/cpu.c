@@ -36,7 +36,7 @@ struct section {
 /* The kernel restarts what it knows of: a registered area. */
 static bool must_restart(const struct task *task)
 {
-	return task->seq_abort && !(MUTANT(ops_number_without_registering) && task->is_registered);
+	return task->seq_abort;
 }
 
 /* A step: false if the sequence has to restart. */
@@ -67,8 +67,7 @@ static bool begin(struct section *section, volatile void *ptr)
 	if (must_restart(task))
 		return false;
 	number = task->no_number ? sim_opt.cpus_nr : task->cpu;
-	section->refused = number >= (sim_run_.ops_bound_is_0 ? 0 : sim_opt.cpus_nr) &&
-			   !MUTANT(sequence_without_bounds_check);
+	section->refused = number >= (sim_run_.ops_bound_is_0 ? 0 : sim_opt.cpus_nr);
 	section->slot = number * QUIRE_PERCPU_STRIDE;
 	section->copy = (char *)(uintptr_t)ptr + section->slot;
 	return true;
@@ -240,8 +239,7 @@ static void end_sequences(void)
 {
 	sched_point(POINT_RMW, NULL, 0, CALLER_PC);
 	sim_run_.ops_bound_is_0 = true;
-	if (!MUTANT(ops_ended_without_fence))
-		sequences_fence(-1, CALLER_PC);
+	sequences_fence(-1, CALLER_PC);
 	sim_run_.ops_ended = true;
 }
 

@@ -58,7 +58,6 @@ static void set_scene(const struct explore_request *request)
 {
 	sim_opt = request->options;
 	sim_opt.mode = mode_of(&sim_opt);
-	sim_mutant = request->mutant;
 	undo_all();
 	arena_reset();
 	memory_reset();

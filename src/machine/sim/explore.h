@@ -11,7 +11,6 @@ struct explore_request {
 	enum strategy strategy;
 	unsigned depth; /* PCT's depth, or the preemption bound */
 	struct sim_options options;
-	enum mutant mutant;
 	uint64_t runs;	/* 0: no bound */
 	double seconds; /* 0: no bound */
 	bool count_distinct;

@@ -25,7 +25,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/mutant.h"
 #include "machine/sim/hooks.h"
 #include "machine/sim/sim.h"
 
@@ -118,7 +117,6 @@ struct task {
 	bool daemon;   /* need not end */
 	bool in_seq, seq_abort;
 	bool irq_off;
-	bool spinning;			    /* waits without leaving its CPU */
 	bool no_number;			    /* reads a CPU number above the bound */
 	bool no_registering, is_registered; /* for the length of a sequence */
 	bool no_wait;			    /* says the scenario: a mutex may not be waited for */

@@ -148,14 +148,12 @@ static void wait_for(const void *lock, const uint32_t *word, uintptr_t pc)
 {
 	struct task *task = current_task();
 
-	task->spinning = MUTANT(spinner_never_sleeps);
 	while (*word != 0) {
 		if (*word == 1u + sim_run_.current)
 			sim_fail("deadlock", "CPU %u waits for a lock that %s holds", task->cpu,
 				 task->irq_depth != 0 ? "the frame it interrupted" : "it");
 		sched_block(lock, pc);
 	}
-	task->spinning = false;
 }
 
 static void acquire(const void *lock, uint32_t *word, unsigned rank, bool waits, bool ordered,
@@ -185,7 +183,7 @@ static void release(const void *lock, uint32_t *word, uintptr_t pc)
 			 *word == 0 ? "is free" : "another task holds");
 	drop_held(task, lock);
 	task->locks_nr--;
-	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN && !MUTANT(unlock_without_release))
+	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_release(lock);
 	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN) {
 		undo_note_small(word, sizeof(*word));
@@ -217,14 +215,14 @@ static lock_token exclude_handlers(void)
 	struct task *task = current_task();
 	lock_token token = task->irq_off;
 
-	if (up() || MUTANT(irq_off_then_lock))
+	if (up())
 		task->irq_off = true;
 	return token;
 }
 
 static void allow_handlers(lock_token token)
 {
-	if (up() || MUTANT(irq_off_then_lock))
+	if (up())
 		current_task()->irq_off = token != 0;
 }
 
@@ -276,10 +274,6 @@ bool lock_try(struct lock *lock, lock_token *token)
 {
 	bool taken;
 
-	if (up() && MUTANT(trylock_always_true)) {
-		*token = 1u << 31;
-		return true;
-	}
 	*token = exclude_handlers();
 	taken = try(lock, &lock->word, lock->rank, false, CALLER_PC);
 	if (!taken)
@@ -297,12 +291,12 @@ void lock_release(struct lock *lock, lock_token token)
 
 bool lock_is_held(const struct lock *lock)
 {
-	return lock->word != 0 || (up() && MUTANT(trylock_always_true));
+	return lock->word != 0;
 }
 
 bool lock_nested(void)
 {
-	return current_task()->locks_nr != 0 && !MUTANT(nested_not_counted);
+	return current_task()->locks_nr != 0;
 }
 
 /* ---- mutexes ---------------------------------------------------------------------------------- */

@@ -378,12 +378,7 @@ void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes)
 
 static void flush_range(const struct mem_range *range)
 {
-	if (MUTANT(gather_never_flushes))
-		return;
-	if (MUTANT(gather_flushes_self_only))
-		flush_all(range->addr, range->bytes, current_task()->cpu, 1);
-	else
-		flush_all(range->addr, range->bytes, 0, sim_opt.cpus_nr);
+	flush_all(range->addr, range->bytes, 0, sim_opt.cpus_nr);
 }
 
 static void forget_frames(const struct mem_range *range)

@@ -11,7 +11,6 @@
 #include "machine/sim/internal.h"
 
 struct failure sim_failure;
-enum mutant sim_mutant;
 unsigned sim_checks_made;
 
 unsigned sim_cpus(struct sim *sim)

@@ -33,8 +33,7 @@ static bool blocked_by_config(const struct task *task)
 		if (sim_opt.config == SIM_UP && (other->spin_nr != 0 || other->irq_depth != 0) &&
 		    other->state == TASK_RUNNABLE)
 			return true;
-		if (other->level > task->level &&
-		    (other->state == TASK_RUNNABLE || other->spinning))
+		if (other->level > task->level && other->state == TASK_RUNNABLE)
 			return true;
 	}
 	return false;

@@ -197,12 +197,12 @@ static bool push_once(struct sequence *sequence, unsigned class, uint32_t entry,
 		return true;
 	if (!read_guard(sequence, guard, &found))
 		return false;
-	if (found != expected && !MUTANT(guard_not_read))
+	if (found != expected)
 		return refuse(sequence);
 	if (!read_header(sequence, &sequence->header->high, &high) ||
 	    !read_header(sequence, &sequence->header->top, &top))
 		return false;
-	if (top >= high && !(MUTANT(commit_before_check) && high == 0))
+	if (top >= high)
 		return refuse(sequence);
 	if (!write_entry(sequence, top, entry) || !commit(sequence, top + 1))
 		return false;
@@ -321,7 +321,7 @@ void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, boo
 void sequences_fence(int cpu, uintptr_t pc)
 {
 	sched_point(POINT_CPU_FENCE, NULL, 0, pc);
-	if (!(sim_mode & MODE_RUN) || MUTANT(fence_left_out))
+	if (!(sim_mode & MODE_RUN))
 		return;
 	if (sim_mode & MODE_BUFFER)
 		buffer_fence_everybody();
@@ -342,13 +342,11 @@ static bool skipped(const uint64_t *skip, unsigned slot)
 
 void stacks_fence_all(const struct cpu_stacks *s, const uint64_t *skip)
 {
-	unsigned slots_nr = s->slots_nr - (MUTANT(fence_one_slot_short) ? 1u : 0u);
-
-	if (!s->by_cpu && !MUTANT(fence_one_slot_short)) {
+	if (!s->by_cpu) {
 		sequences_fence(-1, CALLER_PC);
 		return;
 	}
-	for (unsigned slot = 0; slot < slots_nr; slot++)
+	for (unsigned slot = 0; slot < s->slots_nr; slot++)
 		if (!skipped(skip, slot))
 			sequences_fence((int)slot, CALLER_PC);
 }

@@ -137,7 +137,7 @@ void work_kick(struct work *work, uint64_t due_ns)
 	sched_point(POINT_WORK, work, 0, CALLER_PC);
 	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_release(work);
-	if (due_ns >= work->due_ns || MUTANT(work_kick_lost))
+	if (due_ns >= work->due_ns)
 		return;
 	set_due(work, due_ns);
 	if (work->state == WORKER_THERE && task->state == TASK_SLEEPING)
