@@ -205,8 +205,10 @@ pid_t watchdog_start(unsigned seconds)
 		return dog;
 	for (unsigned i = 0; i < seconds && getppid() == parent; i++)
 		sleep(1);
-	if (getppid() == parent)
+	if (getppid() == parent) {
+		fprintf(stderr, "the test did not end in %u s\n", seconds);
 		kill(parent, SIGKILL);
+	}
 	_exit(0);
 }
 

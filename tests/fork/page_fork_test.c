@@ -395,7 +395,7 @@ int main(void)
 		cmocka_unit_test(child_and_parent_go_on_with_sequences),
 		cmocka_unit_test(child_and_parent_go_on_with_locks),
 	};
-	pid_t dog = watchdog_start(PARENT_S);
+	pid_t dog = watchdog_start(PARENT_S + (unsigned)(env_u64("QUIRE_FORKS", FORKS) / 10));
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
 	kill(dog, SIGKILL);

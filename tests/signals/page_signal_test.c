@@ -341,7 +341,7 @@ static void timed_begin(enum quire_switch rseq)
 	uint64_t run_ms = env_u64("QUIRE_SIGNAL_MS", RUN_MS);
 
 	memset(&timed, 0, sizeof(timed));
-	alarm(WATCHDOG_S + (unsigned)(run_ms / 1000));
+	alarm(WATCHDOG_S + (unsigned)(run_ms / 50));
 	assert_int_equal(quire_create(&options, &timed.q), 0);
 	for (unsigned i = 0; i < THREADS_NR; i++) {
 		stress_begin(&timed.members[i].thread, timed.q, i);
