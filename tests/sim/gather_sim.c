@@ -290,3 +290,36 @@ SIM_TEST(alias_over_an_alias_is_seen, .expect = "two mappings", .events = SIM_ME
 	sim_cpu(sim, 0, maps_twice, aliases);
 	sim_run(sim);
 }
+
+/* ---- the simulated memory itself ---- */
+
+struct reserve_scene {
+	char *pages[2];
+};
+
+static void reserves_for(struct reserve_scene *scene, unsigned task)
+{
+	scene->pages[task] = mem_reserve(PAGE, PAGE, "pages");
+}
+
+static void reserves_as_0(void *arg)
+{
+	reserves_for(arg, 0);
+}
+
+static void reserves_as_1(void *arg)
+{
+	reserves_for(arg, 1);
+}
+
+/* Two that reserve at once have addresses of their own. */
+SIM_TEST(reservations_do_not_overlap, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct reserve_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	sim_cpu(sim, 0, reserves_as_0, scene);
+	sim_cpu(sim, 1, reserves_as_1, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pages[0] != NULL && scene->pages[1] != NULL);
+	SIM_CHECK(scene->pages[0] != scene->pages[1]);
+}

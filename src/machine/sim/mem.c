@@ -91,10 +91,12 @@ static void empty_all(const void *addr, size_t bytes)
 
 void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 {
-	size_t start = (sim_run_.reserve_used + align_bytes - 1) & ~(align_bytes - 1);
-	char *addr = (char *)ARENA_PAGES + start;
+	size_t start;
+	char *addr;
 
-	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	sched_point(POINT_GATHER, NULL, 0, CALLER_PC); /* others may reserve here */
+	start = (sim_run_.reserve_used + align_bytes - 1) & ~(align_bytes - 1);
+	addr = (char *)ARENA_PAGES + start;
 	if (align_bytes > (UINT64_C(256) << 20) || start + bytes > ARENA_END - ARENA_PAGES)
 		return NULL;
 	if (sim_refuses())
