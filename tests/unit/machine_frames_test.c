@@ -197,6 +197,30 @@ static void locked_memory_takes_guards_too(void **state)
 	expect_life(check_guards_in_locked_memory, NULL);
 }
 
+/* As in locked memory before Linux 5.18: the system takes nothing away. */
+static void guard_what_the_system_keeps(void *arg)
+{
+	char *addr = reserve(false);
+
+	(void)arg;
+	confine_deny_argument(SYS_madvise, 2, BACKING_GUARD_INSTALL, EINVAL);
+	confine_deny_argument(SYS_madvise, 2, MADV_DONTNEED, EINVAL);
+	confine_deny_argument(SYS_madvise, 2, BACKING_DONTNEED_LOCKED, EINVAL);
+	memset(addr, 1, page(3));
+	CHECK(guard(addr + page(1), page(1)) == 0);
+	CHECK(!is_accessible(addr + page(1)));
+	CHECK(mem_unguard(addr + page(1), page(1)) == 0);
+	for (size_t i = 0; i < page(3); i++)
+		CHECK_VALUES(addr[i] == (i / page(1) != 1), i, addr[i]);
+}
+
+static void unguarded_page_reads_zero_even_if_the_system_kept_it(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(guard_what_the_system_keeps, NULL);
+}
+
 static void refused_guard_says_so_and_keeps_the_page(void **state)
 {
 	char *addr = reserve(false);
@@ -458,6 +482,7 @@ int main(void)
 		cmocka_unit_test(guard_survives_unback),
 		cmocka_unit_test(many_guards_go_in_one_call),
 		cmocka_unit_test(locked_memory_takes_guards_too),
+		cmocka_unit_test(unguarded_page_reads_zero_even_if_the_system_kept_it),
 		cmocka_unit_test(refused_guard_says_so_and_keeps_the_page),
 		cmocka_unit_test(lent_vector_makes_512_ranges_one_call),
 		cmocka_unit_test(shared_reservation_reads_zero_and_keeps_no_file_open),

@@ -297,6 +297,60 @@ static void mlockall_is_noticed_in_both_kinds(void **state)
 	expect_life(lock_what_will_be, NULL);
 }
 
+/* Who may lock 4 MiB, and has all future memory locked: gives a reservation of 7 MiB, which fits into
+ * the 8 MiB that most systems permit as long as it is locked.  For root, who may become another. */
+static char *reserve_beyond_the_lock_limit(int flags)
+{
+	char *base;
+
+	confine_limit(RLIMIT_MEMLOCK, 8 * MIB);
+	CHECK(setuid(65534) == 0 && mlockall(flags) == 0);
+	base = mem_reserve(7 * MIB, mem_page_bytes(), "quire-test");
+	CHECK(base != NULL && !is_accessible(base));
+	confine_limit(RLIMIT_MEMLOCK, 4 * MIB);
+	return base;
+}
+
+/* Of 7 MiB the second is committed, and not lost when more is refused. */
+static void commit_more_than_may_be_locked(void *arg)
+{
+	char *base = reserve_beyond_the_lock_limit(*(int *)arg);
+	/* The streams that read both are locked as well, so they are read once for nothing. */
+	uint64_t locked_bytes = status_bytes("VmLck");
+	size_t maps = count_maps();
+
+	locked_bytes = status_bytes("VmLck");
+	CHECK(mem_commit(base + MIB, MIB, "quire-test") == 0);
+	base[MIB] = 1;
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB);
+	maps = count_maps();
+	CHECK(mem_commit(base, 7 * MIB, "quire-test") == -ENOMEM);
+	CHECK(!is_accessible(base) && !is_accessible(base + 2 * MIB));
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB);
+	/* Here the lock is granted and the other is not. */
+	backing_fail_after(1, ENOMEM);
+	CHECK(mem_commit(base, 3 * MIB, "quire-test") == -ENOMEM);
+	CHECK(!is_accessible(base) && !is_accessible(base + 2 * MIB));
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB);
+	CHECK(count_maps() == maps && base[MIB] == 1);
+	CHECK(mem_commit(base, 3 * MIB, "quire-test") == 0);
+	CHECK(status_bytes("VmLck") == locked_bytes + 3 * MIB);
+}
+
+static void refused_lock_leaves_what_was_as_it_was(void **state)
+{
+	int flags = MCL_FUTURE;
+
+	(void)state;
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip_because("a sanitizer makes mlockall() do nothing");
+	if (geteuid() != 0)
+		skip_because("needs to become an ordinary user");
+	expect_life(commit_more_than_may_be_locked, &flags);
+	flags |= MCL_ONFAULT;
+	expect_life(commit_more_than_may_be_locked, &flags);
+}
+
 static void one_locked_page_elsewhere_is_not_mlockall(void **state)
 {
 	char *base = mem_reserve(2 * MIB, 2 * MIB, "quire-test");
@@ -408,6 +462,7 @@ int main(void)
 		cmocka_unit_test(refused_calls_leave_no_half_reservation),
 		cmocka_unit_test(huge_advice_is_a_hint),
 		cmocka_unit_test(mlockall_is_noticed_in_both_kinds),
+		cmocka_unit_test(refused_lock_leaves_what_was_as_it_was),
 		cmocka_unit_test(one_locked_page_elsewhere_is_not_mlockall),
 		cmocka_unit_test(total_is_at_most_the_machines_memory),
 		cmocka_unit_test(total_obeys_the_cgroup),

@@ -195,25 +195,60 @@ static enum locking future_locking(void)
 	return locking;
 }
 
-/* 0; or -errno, for example beyond RLIMIT_MEMLOCK: then a part may be locked. */
-static int lock_if_asked(void *addr, size_t bytes)
+/* Asked without a fault: the kernel reads a set of signals there before it finds that there is no such
+ * way to set a mask. */
+static bool is_readable(uintptr_t page)
 {
-	enum locking locking = load_relaxed(&commits_lock) ? future_locking() : LOCKING_NONE;
+	return SYSTEM_CALL(SYS_rt_sigprocmask, -1L, page, NULL, 8L) != -EFAULT;
+}
 
-	if (locking == LOCKING_NONE)
-		return 0;
-	if (locking == LOCKING_ON_FAULT)
-		return (int)SYSTEM_CALL(SYS_mlock2, addr, bytes, MLOCK_ONFAULT);
-	return (int)SYSTEM_CALL(SYS_mlock, addr, bytes);
+/*
+ * After a refusal: what nobody can use is not locked either, and what others have committed stays
+ * locked.  A call for each page.
+ */
+static void unlock_unusable(uintptr_t start, size_t bytes)
+{
+	size_t page_bytes = mem_page_bytes();
+	uintptr_t end = start + bytes;
+
+	for (uintptr_t at = start; at < end; at += page_bytes) {
+		uintptr_t first = at;
+
+		while (at < end && !is_readable(at))
+			at += page_bytes;
+		if (at != first)
+			SYSTEM_CALL(SYS_munlock, first, at - first);
+	}
+}
+
+/*
+ * Locked first and made usable then: taking back a lock loses nothing, while taking back the other
+ * might take what somebody has in a part that was usable before.  On fault, since what cannot be
+ * touched cannot be populated; the limit is asked all the same.
+ */
+static int lock_and_protect(void *addr, size_t bytes, enum locking locking)
+{
+	long error = 0;
+
+	if (locking != LOCKING_NONE)
+		error = SYSTEM_CALL(SYS_mlock2, addr, bytes, MLOCK_ONFAULT);
+	if (error == 0)
+		error = backing_protect(addr, bytes, PROT_READ | PROT_WRITE);
+	if (error != 0 && locking != LOCKING_NONE)
+		unlock_unusable((uintptr_t)addr, bytes);
+	/* As in a new mapping under MCL_FUTURE, what cannot be populated now is when it is touched. */
+	if (error == 0 && locking == LOCKING_ALL)
+		SYSTEM_CALL(SYS_mlock, addr, bytes);
+	return (int)error;
 }
 
 int mem_commit(void *addr, size_t bytes, const char *name)
 {
+	enum locking locking = load_relaxed(&commits_lock) ? future_locking() : LOCKING_NONE;
+
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
 	/* Whatever the reason (ENOMEM, EAGAIN under RLIMIT_MEMLOCK, EPERM), there is no memory. */
-	if (backing_protect(addr, bytes, PROT_READ | PROT_WRITE) != 0)
-		return -ENOMEM;
-	if (lock_if_asked(addr, bytes) != 0)
+	if (lock_and_protect(addr, bytes, locking) != 0)
 		return -ENOMEM;
 	system_dump_range(addr, bytes, true);
 	system_name_range(addr, bytes, name);
