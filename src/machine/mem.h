@@ -167,7 +167,7 @@ void gather_unback(struct gather *gather, void *addr, size_t bytes);
 void gather_unback_shared(struct gather *gather, void *addr, size_t bytes);
 void gather_unmap(struct gather *gather, void *addr, size_t bytes);
 /* For what mem_map_frames() mapped: frames stay, aliases go; the range is committed memory again and
- * reads zero.  A refused range is still mapped as it was. */
+ * reads zero.  A refused range is still mapped as it was, or without access: it is to be unmapped again. */
 void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes);
 /* Returns the bytes taken away; ranges[i].error tells which were not. */
 size_t gather_finish(struct gather *gather);

@@ -386,6 +386,39 @@ static void refused_mapping_leaves_nothing_after_the_gather(void **state)
 	mem_release(frames, page(PAGES));
 }
 
+static bool is_mapped(const void *addr)
+{
+	unsigned char present;
+
+	return mincore((void *)(uintptr_t)addr, page(1), &present) == 0;
+}
+
+/* The system has unmapped what was to be replaced before it refuses: nobody else may get the addresses. */
+static void late_refusal_leaves_no_hole(void **state)
+{
+	char *frames = reserve(true), *at = reserve(false);
+	size_t maps_before = count_maps();
+
+	(void)state;
+	backing_fail_late(ENOMEM);
+	assert_int_equal(map(at, frames, "0246"), -ENOMEM);
+	for (size_t i = 0; i < 4; i++)
+		assert_true(is_mapped(at + page(i)));
+	assert_u64_eq(unmap_frames(at, 4), page(4));
+	assert_u64_eq(count_maps(), maps_before);
+	assert_int_equal(map(at, frames, "0123"), 0);
+	backing_fail_late(ENOMEM);
+	assert_u64_eq(unmap_frames(at, 4), 0);
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(is_mapped(at + page(i)));
+		assert_false(is_accessible(at + page(i)));
+	}
+	assert_u64_eq(unmap_frames(at, 4), page(4));
+	assert_int_equal(at[0], 0);
+	mem_release(at, page(PAGES));
+	mem_release(frames, page(PAGES));
+}
+
 static void refused_reservation_leaves_nothing(void **state)
 {
 	size_t maps_before = count_maps();
@@ -490,6 +523,7 @@ int main(void)
 		cmocka_unit_test(unmapped_aliases_are_plain_memory_in_one_mapping),
 		cmocka_unit_test(unback_empties_a_frame_and_its_aliases),
 		cmocka_unit_test(refused_mapping_leaves_nothing_after_the_gather),
+		cmocka_unit_test(late_refusal_leaves_no_hole),
 		cmocka_unit_test(refused_reservation_leaves_nothing),
 		cmocka_unit_test(limit_on_file_sizes_refuses_and_does_not_kill),
 		cmocka_unit_test(child_of_fork_has_neither_frames_nor_aliases),

@@ -351,6 +351,45 @@ static void refused_lock_leaves_what_was_as_it_was(void **state)
 	expect_life(commit_more_than_may_be_locked, &flags);
 }
 
+/* The system has unmapped what a decommit was to replace before it refuses: the addresses stay ours.  Nor
+ * may the whole be locked, which a new mapping of it would be. */
+static void decommit_late_refused(void *arg)
+{
+	char *base = reserve_beyond_the_lock_limit(MCL_FUTURE);
+
+	(void)arg;
+	CHECK(mem_commit(base, MIB, "quire-test") == 0);
+	backing_fail_late(ENOMEM);
+	CHECK(mem_decommit(base, 7 * MIB, "quire-test") == 0);
+	CHECK(is_mapped(base) && is_mapped(base + 7 * MIB - 1) && !is_accessible(base));
+	CHECK(mem_commit(base, MIB, "quire-test") == 0);
+	CHECK(base[0] == 0);
+}
+
+static void decommit_leaves_no_hole_when_it_is_refused_late(void **state)
+{
+	size_t maps_before = count_maps();
+	char *base = mem_reserve(8 * MIB, 2 * MIB, "quire-test");
+
+	(void)state;
+	assert_int_equal(mem_commit(base, 4 * MIB, "quire-test"), 0);
+	base[0] = base[2 * MIB] = 1;
+	backing_fail_late(ENOMEM);
+	assert_int_equal(mem_decommit(base, 2 * MIB, "quire-test"), 0);
+	assert_true(is_mapped(base) && is_mapped(base + 2 * MIB - 1));
+	assert_false(is_accessible(base));
+	assert_int_equal(base[2 * MIB], 1);
+	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), 0);
+	assert_int_equal(base[0], 0);
+	mem_release(base, 8 * MIB);
+	assert_u64_eq(count_maps(), maps_before);
+	if (MACHINE_ASAN || MACHINE_TSAN)
+		skip_because("a sanitizer makes mlockall() do nothing");
+	if (geteuid() != 0)
+		skip_because("needs to become an ordinary user");
+	expect_life(decommit_late_refused, NULL);
+}
+
 static void one_locked_page_elsewhere_is_not_mlockall(void **state)
 {
 	char *base = mem_reserve(2 * MIB, 2 * MIB, "quire-test");
@@ -463,6 +502,7 @@ int main(void)
 		cmocka_unit_test(huge_advice_is_a_hint),
 		cmocka_unit_test(mlockall_is_noticed_in_both_kinds),
 		cmocka_unit_test(refused_lock_leaves_what_was_as_it_was),
+		cmocka_unit_test(decommit_leaves_no_hole_when_it_is_refused_late),
 		cmocka_unit_test(one_locked_page_elsewhere_is_not_mlockall),
 		cmocka_unit_test(total_is_at_most_the_machines_memory),
 		cmocka_unit_test(total_obeys_the_cgroup),

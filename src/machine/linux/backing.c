@@ -23,6 +23,8 @@ struct backing_fault {
 	uint64_t calls_left;
 	bool is_lasting;
 	int error;
+	/* A call that takes the place of what is there, or 0. */
+	int late_error;
 	/* The vectored call: one more than the ranges it may serve; 0: all. */
 	size_t stop_after_plus_1;
 	int stop_error;
@@ -57,6 +59,11 @@ void backing_stop_after(size_t ranges_nr, int error)
 {
 	store_relaxed(&fault.stop_error, error);
 	store_relaxed(&fault.stop_after_plus_1, ranges_nr + 1);
+}
+
+void backing_fail_late(int error)
+{
+	store_relaxed(&fault.late_error, error);
 }
 
 void backing_hold_at(uint64_t nth)
@@ -110,47 +117,123 @@ static int next_fault(void)
 	return 0;
 }
 
+static bool is_refusal(long result)
+{
+	return result < 0 && result > -4096;
+}
+
+/*
+ * A call that takes the place of what is there may unmap that and then be refused: mmap() of writable
+ * memory under strict overcommit (before Linux 6.12), mremap() if the kernel lacks memory of its own.
+ * That leaves a hole in a reservation, which the next mmap() of another thread may get, and which we
+ * would then map over.  So it is closed at once, with what nobody may access.  One page is always to be
+ * had, and then grows where it stands, as the whole may be more than may be locked (below).
+ * True: there was a hole.
+ */
+static bool close_hole(void *addr, size_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+	size_t page_bytes = mem_page_bytes();
+	unsigned char present;
+	long page, grown;
+
+	if (SYSTEM_CALL(SYS_mincore, addr, page_bytes, &present) != -ENOMEM)
+		return false;
+	page = SYSTEM_CALL(SYS_mmap, addr, page_bytes, PROT_NONE, flags, -1, 0L);
+	/* Whoever has these addresses now, both would write there. */
+	CHECK_VALUES(page == (intptr_t)addr, (uintptr_t)addr, page);
+	SYSTEM_CALL(SYS_munlock, page, page_bytes);
+	grown = SYSTEM_CALL(SYS_mremap, page, page_bytes, bytes, 0L);
+	CHECK_VALUES(grown == page, (uintptr_t)addr, grown);
+	return true;
+}
+
+/* For tests: as a call that was refused too late leaves things.  0, or the -errno. */
+static int late_fault(void *addr, size_t bytes)
+{
+	int error = load_relaxed(&fault.late_error);
+
+	if (LIKELY(error == 0) || addr == NULL)
+		return 0;
+	store_relaxed(&fault.late_error, 0);
+	SYSTEM_CALL(SYS_munmap, addr, bytes);
+	return -error;
+}
+
+/* mmap() and mremap() at @addr, in the place of what is there, or anywhere if that is NULL. */
+static long map_over(void *addr, size_t bytes, int protection, int flags, int file)
+{
+	long mapped = late_fault(addr, bytes);
+
+	if (mapped == 0)
+		mapped = SYSTEM_CALL(SYS_mmap, addr, bytes, protection,
+				     flags | (addr != NULL ? MAP_FIXED : 0), file, 0L);
+	return mapped;
+}
+
+static long move_over(void *addr, size_t bytes, const void *from, size_t from_bytes)
+{
+	int moves = MREMAP_MAYMOVE | (addr != NULL ? MREMAP_FIXED : 0);
+	long mapped = late_fault(addr, bytes);
+
+	if (mapped == 0)
+		mapped = SYSTEM_CALL(SYS_mremap, from, from_bytes, bytes, moves, addr);
+	return mapped;
+}
+
+/* Leaves no hole after a refusal. */
+static long closed(long mapped, void *addr, size_t bytes)
+{
+	if (UNLIKELY(is_refusal(mapped)) && addr != NULL)
+		(void)close_hole(addr, bytes);
+	return mapped;
+}
+
 /*
  * Under mlockall(MCL_FUTURE) a new mapping is locked and must fit into RLIMIT_MEMLOCK, whether or not
  * anybody can touch it.  One that grows is locked only if it was before.
  */
-static intptr_t map_none_unlocked(void *addr, size_t bytes)
+static long map_none_unlocked(void *addr, size_t bytes)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-	int moves = MREMAP_MAYMOVE | (addr != NULL ? MREMAP_FIXED : 0);
 	size_t page_bytes = mem_page_bytes();
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	long page = SYSTEM_CALL(SYS_mmap, NULL, page_bytes, PROT_NONE, flags, -1, 0L);
 	long mapped;
 
-	if (page < 0 && page > -4096)
+	if (is_refusal(page))
 		return page;
 	SYSTEM_CALL(SYS_munlock, page, page_bytes);
-	mapped = SYSTEM_CALL(SYS_mremap, page, page_bytes, bytes, moves, addr);
-	if (mapped < 0 && mapped > -4096)
+	mapped = move_over(addr, bytes, (void *)page, page_bytes);
+	if (is_refusal(mapped))
 		SYSTEM_CALL(SYS_munmap, page, page_bytes);
 	return mapped;
 }
 
 intptr_t backing_map_none(void *addr, size_t bytes)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (addr != NULL ? MAP_FIXED : 0);
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	int error = next_fault();
 	long mapped;
 
 	if (error != 0)
 		return error;
-	mapped = SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, -1, 0L);
-	return mapped == -EAGAIN ? map_none_unlocked(addr, bytes) : mapped;
+	mapped = map_over(addr, bytes, PROT_NONE, flags, -1);
+	if (mapped == -EAGAIN)
+		mapped = map_none_unlocked(addr, bytes);
+	if (LIKELY(!is_refusal(mapped)) || addr == NULL)
+		return mapped;
+	/* What closes a hole is what was asked for. */
+	return close_hole(addr, bytes) ? (intptr_t)addr : mapped;
 }
 
 intptr_t backing_map_fresh(void *addr, size_t bytes)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 	int error = next_fault();
 
 	if (error != 0)
 		return error;
-	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0L);
+	return closed(map_over(addr, bytes, PROT_READ | PROT_WRITE, flags, -1), addr, bytes);
 }
 
 /* Growing a file beyond the process's limit would be answered by a signal. */
@@ -186,12 +269,12 @@ int backing_make_file(const char *name, size_t bytes)
 
 intptr_t backing_map_file(void *addr, size_t bytes, int file)
 {
-	int flags = MAP_SHARED | MAP_NORESERVE | (addr != NULL ? MAP_FIXED : 0);
 	int error = next_fault();
 
 	if (error != 0)
 		return error;
-	return SYSTEM_CALL(SYS_mmap, addr, bytes, PROT_NONE, flags, file, 0L);
+	return closed(map_over(addr, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, file), addr,
+		      bytes);
 }
 
 intptr_t backing_map_again(void *addr, void *frames, size_t bytes)
@@ -200,7 +283,7 @@ intptr_t backing_map_again(void *addr, void *frames, size_t bytes)
 
 	if (error != 0)
 		return error;
-	return SYSTEM_CALL(SYS_mremap, frames, 0L, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, addr);
+	return closed(move_over(addr, bytes, frames, 0), addr, bytes);
 }
 
 int backing_unmap(void *addr, size_t bytes)

@@ -2,9 +2,12 @@
 /*
  * backing.h - the only door to the system calls that give and take memory
  *
- * Each returns what the system call does, or -errno.  Tests make them fail: the n-th call from now
- * on, once or for good, or a vectored call that stops after some of its ranges; or hold one up.  Off,
- * that costs two relaxed loads beside a system call.
+ * Each returns what the system call does, or -errno.  What was to be replaced is still mapped after a
+ * refusal: as it was, or, after backing_map_fresh(), _file() and _again(), without access and empty.
+ *
+ * Tests make them fail: the n-th call from now on, once or for good, a call that had already unmapped
+ * what it was to replace, or a vectored call that stops after some of its ranges; or hold one up.  Off,
+ * that costs three relaxed loads beside a system call.
  */
 #ifndef MACHINE_LINUX_BACKING_H
 #define MACHINE_LINUX_BACKING_H
@@ -42,6 +45,8 @@ intptr_t backing_advise_vector(int pidfd, const struct iovec *ranges, size_t ran
 void backing_fail_after(uint64_t nth, int error);
 /* The @nth call from now and all after it, until the next backing_fail_*(). */
 void backing_fail_from(uint64_t nth, int error);
+/* The next call that replaces what is there unmaps that and then returns -@error, as the system may. */
+void backing_fail_late(int error);
 /* The next vectored call stops after @ranges_nr ranges, as if the one after had been refused;
  * for 0 it is refused with -@error.  The refused range itself is in order. */
 void backing_stop_after(size_t ranges_nr, int error);

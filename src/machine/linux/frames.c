@@ -99,8 +99,8 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 		mapped = backing_map_again(at, frames[i], run * frame_bytes);
 		if (mapped == (intptr_t)at)
 			continue;
-		/* A call that was refused late may have unmapped its target, and these addresses must
-		 * not be anybody else's.  What was mapped before is left to the caller's gather. */
+		/* A call that was refused late has left its target without access.  What was mapped
+		 * before is left to the caller's gather. */
 		(void)mem_unmap_frames(at, run * frame_bytes);
 		return -ENOMEM;
 	}
