@@ -13,11 +13,15 @@
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "machine/linux/sanitizer.h"
 
 #define OUTPUT_BYTES_MAX 4096
+#define NS_PER_S	 UINT64_C(1000000000)
+#define AWAIT_S		 20u
+#define NAP_NS		 200000
 
 void skip_because(const char *why)
 {
@@ -271,9 +275,58 @@ size_t count_fds(void)
 	return count_entries("/proc/self/fd") - 1; /* less the one that reads the directory */
 }
 
-size_t count_threads(void)
+size_t count_tasks(void)
 {
 	return count_entries("/proc/self/task");
+}
+
+/* The kernel sets the flag before it lets go of the thread's memory, which is what libc waits for. */
+static bool is_ending(const char *tid)
+{
+	const unsigned ending = 0x4; /* PF_EXITING */
+	unsigned flags = ending;
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	file = fopen(path, "r");
+	if (file == NULL)
+		return true;
+	if (fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+		flags = ending;
+	fclose(file);
+	return (flags & ending) != 0;
+}
+
+size_t count_threads(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	size_t threads_nr = 0;
+
+	assert_non_null(directory);
+	for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
+		threads_nr += entry->d_name[0] != '.' && !is_ending(entry->d_name);
+	closedir(directory);
+	return threads_nr;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t await_begin(void)
+{
+	return now_ns() + AWAIT_S * NS_PER_S;
+}
+
+bool await_more(uint64_t end_ns)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+	return now_ns() < end_ns;
 }
 
 uint64_t resident_bytes(void)

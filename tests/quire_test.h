@@ -63,8 +63,24 @@ pid_t watchdog_start(unsigned seconds);
 /* Of this process, as /proc/self shows it.  */
 size_t count_maps(void);
 size_t count_fds(void);
+/* Without those that are ending: of a thread that was joined the system knows for a moment longer. */
 size_t count_threads(void);
+/* With them. */
+size_t count_tasks(void);
 uint64_t resident_bytes(void);
+/*
+ * What happens by itself is awaited, for so long that only a hang is longer, whatever else the machine
+ * has to do; then the check says what there is:
+ *
+ *	uint64_t end_ns = await_begin();
+ *
+ *	while (!condition && await_more(end_ns))
+ *		;
+ */
+uint64_t await_begin(void);
+/* Naps for a moment; false when 20 s are over. */
+bool await_more(uint64_t end_ns);
+
 /* A line "name:  123 kB" of /proc/self/status, in bytes: "VmPTE", "RssAnon". */
 uint64_t status_bytes(const char *name);
 

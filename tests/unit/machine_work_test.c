@@ -14,7 +14,6 @@
 #include "machine/work.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define WAIT_MS	  5000u
 /* Between two attempts to make a thread that the system refuses. */
 #define PAUSE_MS  50u
 
@@ -68,16 +67,20 @@ static uint32_t runs(struct job *job)
 /* Waits until the job has run @runs_nr times; what it gives is printed by the assertion. */
 static uint32_t runs_awaited(struct job *job, uint32_t runs_nr)
 {
-	for (unsigned ms = 0; ms < WAIT_MS && runs(job) < runs_nr; ms++)
-		usleep(1000);
+	uint64_t end_ns = await_begin();
+
+	while (runs(job) < runs_nr && await_more(end_ns))
+		;
 	return runs(job);
 }
 
-/* A thread that ends is seen in /proc for a moment longer. */
+/* A thread ends some time after its function has said so. */
 static size_t threads_awaited(size_t threads_nr)
 {
-	for (unsigned ms = 0; ms < WAIT_MS && count_threads() != threads_nr; ms++)
-		usleep(1000);
+	uint64_t end_ns = await_begin();
+
+	while (count_threads() != threads_nr && await_more(end_ns))
+		;
 	return count_threads();
 }
 

@@ -40,6 +40,15 @@ static uint64_t given_back_bytes(struct quire *q)
 	return stat.reported_total_pages << stat.page_shift;
 }
 
+static void await_given_back(struct quire *q, uint64_t bytes)
+{
+	uint64_t end_ns = await_begin();
+
+	while (given_back_bytes(q) < bytes && await_more(end_ns))
+		;
+	assert_in_range(given_back_bytes(q), bytes, UINT64_MAX);
+}
+
 static void write_and_free(struct quire *q)
 {
 	static void *pages[PAGES_NR];
@@ -82,7 +91,7 @@ static void pairs_give_back(void (*pair)(struct quire *q))
 		pair(q);
 	write_and_free(q);
 	before = given_back_bytes(q);
-	until_ns = clock_now_ns() + UINT64_C(10000) * NS_PER_MS; /* a hang, on any machine */
+	until_ns = clock_now_ns() + UINT64_C(20000) * NS_PER_MS; /* a hang, on any machine */
 	while (given_back_bytes(q) < before + MIB(12) && clock_now_ns() < until_ns)
 		for (unsigned i = 0; i < 1000; i++)
 			pair(q);
@@ -138,10 +147,7 @@ static void frees_make_the_thread_where_allocations_may_not(void **state)
 	for (unsigned i = 0; i < 64; i++)
 		quire_free_pages(q, pages[i], 5);
 	assert_non_null(q->work.stack);
-	for (unsigned ms = 0; ms < 5000 && given_back_bytes(q) < MIB(8); ms++)
-		usleep(1000);
-	assert_true(given_back_bytes(q) >= MIB(8));
-	assert_int_equal(quire_worker_stop(q), 0); /* the next test counts threads */
+	await_given_back(q, MIB(8));
 	quire_destroy(q);
 }
 
@@ -159,12 +165,15 @@ static void a_stopped_worker_is_no_thread(void **state)
 {
 	struct quire *q = make(QUIRE_WORKER_THREAD);
 	size_t threads = count_threads();
+	uint64_t end_ns = await_begin();
 
 	(void)state;
+	while (count_tasks() != threads && await_more(end_ns)) /* those of the tests before */
+		;
 	for (unsigned i = 0; i < 200; i++) {
 		start_the_worker(q);
 		assert_int_equal(quire_worker_stop(q), 0);
-		assert_u64_eq(count_threads(), threads);
+		assert_u64_eq(count_tasks(), threads);
 		quire_worker_start(q);
 	}
 	quire_destroy(q);
@@ -188,9 +197,7 @@ static void a_stopped_worker_gives_nothing_back_until_it_is_started(void **state
 	assert_u64_eq(given_back_bytes(q), before);
 	quire_worker_start(q);
 	assert_non_null(q->work.stack);
-	for (unsigned ms = 0; ms < 5000 && given_back_bytes(q) < before + MIB(8); ms++)
-		usleep(1000);
-	assert_true(given_back_bytes(q) >= before + MIB(8));
+	await_given_back(q, before + MIB(8));
 	quire_destroy(q);
 }
 
