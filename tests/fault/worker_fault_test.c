@@ -54,7 +54,8 @@ static void body(void *arg)
 	until_ns = clock_now_ns() + DECAYS * DECAY_MS * NS_PER_MS;
 	longest_ns = until_ns + LONGEST_S * 1000 * NS_PER_MS;
 	while (clock_now_ns() < until_ns ||
-	       (given_back_bytes() < WANTED && clock_now_ns() < longest_ns)) {
+	       ((given_back_bytes() < WANTED || confine_denied_nr() < 2) &&
+		clock_now_ns() < longest_ns)) {
 		quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
 		quire_free_pages(q, quire_alloc_pages(q, 6, 0), 6);
 	}

@@ -38,21 +38,26 @@ static pid_t worker_tid(void)
 	return tid;
 }
 
-/* Its last act before it sleeps is done when it has its name and its CPUs: await both. */
+static bool runs_on(pid_t tid, const cpu_set_t *want)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	return tid != 0 && sched_getaffinity(tid, sizeof(cpus), &cpus) == 0 &&
+	       CPU_EQUAL(&cpus, want);
+}
+
+/* What it inherits it puts off when it runs first: its name, then its policy, last its CPUs.  On a
+ * single CPU those tell nothing, so everything is awaited that tells. */
 static pid_t worker_settled(const cpu_set_t *want)
 {
-	pid_t tid = 0;
+	uint64_t end_ns = await_begin();
+	pid_t tid;
 
-	for (unsigned ms = 0; ms < 5000; ms++) {
-		cpu_set_t cpus;
-
-		tid = worker_tid();
-		CPU_ZERO(&cpus);
-		if (tid != 0 && sched_getaffinity(tid, sizeof(cpus), &cpus) == 0 &&
-		    CPU_EQUAL(&cpus, want))
-			return tid;
-		usleep(1000);
-	}
+	while (tid = worker_tid(), !runs_on(tid, want) || sched_getscheduler(tid) != SCHED_OTHER ||
+					   getpriority(PRIO_PROCESS, (id_t)tid) != 0)
+		if (!await_more(end_ns))
+			break;
 	return tid;
 }
 
@@ -102,11 +107,13 @@ static void *starts(void *arg)
 
 static void worker_inherits_nothing_of_its_starter(void **state)
 {
-	struct quire_options options = { .limit_bytes = 64 << 20 };
+	/* So long that it does not do its work and end before it was looked at. */
+	struct quire_options options = { .limit_bytes = 64 << 20, .decay_ms = 60000 };
 	struct starter starter = { .cpu = allowed_cpu_next(0) };
 	char isolated[16], memory[32];
 	cpu_set_t want;
 	pthread_t thread;
+	uint64_t end_ns;
 	pid_t tid;
 
 	(void)state;
@@ -125,25 +132,23 @@ static void worker_inherits_nothing_of_its_starter(void **state)
 		print_message("no memory policy is permitted here: that part is left out\n");
 	tid = worker_settled(&want);
 	assert_true(tid != 0);
-	worker_policy(tid, memory, sizeof(memory));
+	end_ns = await_begin();
+	do
+		worker_policy(tid, memory, sizeof(memory));
+	while (starter.is_bound && strcmp(memory, "default") != 0 && await_more(end_ns));
 	if (starter.is_bound)
 		assert_string_equal(memory, "default");
 	assert_int_equal(sched_getscheduler(tid), SCHED_OTHER);
 	assert_int_equal(getpriority(PRIO_PROCESS, (id_t)tid), 0);
-	{
-		cpu_set_t cpus;
-
-		CPU_ZERO(&cpus);
-		assert_int_equal(sched_getaffinity(tid, sizeof(cpus), &cpus), 0);
-		assert_true(CPU_EQUAL(&cpus, &want));
-	}
+	assert_true(runs_on(tid, &want));
 	quire_destroy(starter.q);
 }
 
-/* The worker would wake in code that is not there any more. */
+/* The worker would wake in code that is not there any more: it has done its work there, and ended. */
 static void plugin_with_a_worker_may_be_closed(void **state)
 {
 	const char *path = getenv("QUIRE_WORKER_PLUGIN");
+	size_t threads = count_threads();
 
 	(void)state;
 	if (MACHINE_TSAN || MACHINE_ASAN)
@@ -152,6 +157,7 @@ static void plugin_with_a_worker_may_be_closed(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		void *plugin = dlopen(path, RTLD_NOW);
 		int (*work)(void);
+		uint64_t end_ns = await_begin();
 
 		if (plugin == NULL)
 			print_message("%s\n", dlerror());
@@ -160,7 +166,9 @@ static void plugin_with_a_worker_may_be_closed(void **state)
 		assert_non_null(work);
 		assert_int_equal(work(), 0);
 		assert_int_equal(dlclose(plugin), 0);
-		usleep(150000);
+		while (count_threads() != threads && await_more(end_ns))
+			;
+		assert_u64_eq(count_threads(), threads);
 	}
 }
 
