@@ -203,15 +203,14 @@ static void switch_or_work(unsigned index, void *arg)
 
 	for (unsigned i = 0; index == 0 && i < 300; i++) {
 		struct quire_page_stat stat;
+		uint64_t end_ns = await_begin();
 
 		quire_pcp_disable(s->q);
-		/* The count is a hint: a holder may be between putting a page on and spilling it. */
-		for (unsigned tries = 0; tries < 10000; tries++) {
+		/* The count is a hint: a holder may be between putting a page on and spilling it, and
+		 * have lost its CPU there. */
+		do
 			quire_page_stat_read(s->q, &stat);
-			if (stat.cached_pages == 0)
-				break;
-			sched_yield();
-		}
+		while (stat.cached_pages != 0 && await_more(end_ns));
 		s->broken += stat.cached_pages != 0;
 		quire_pcp_enable(s->q);
 	}
