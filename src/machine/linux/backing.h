@@ -3,7 +3,7 @@
  * backing.h - the only door to the system calls that give and take memory
  *
  * Each returns what the system call does, or -errno.  What was to be replaced is still mapped after a
- * refusal: as it was, or, after backing_map_fresh(), _file() and _again(), without access and empty.
+ * refusal: as it was, or, but for backing_map_none(), without access and empty.
  *
  * Tests make them fail: the n-th call from now on, once or for good, a call that had already unmapped
  * what it was to replace, or a vectored call that stops after some of its ranges; or hold one up.  Off,
