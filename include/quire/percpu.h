@@ -32,10 +32,10 @@ extern "C" {
  * refused because another thread is doing any of that, or because the worker has not come yet.  It is
  * refused
  *   - at the limit: NOWAIT leaves the reserve of the min watermark, ATOMIC three eighths of it, and
- *     neither has others give up what they cache; before that it gets what is populated and empty;
+ *     neither has others give up what they cache; but populated pages that are empty are used first;
  *   - if the system refuses to commit addresses (ENOMEM), or none are left (ENOSPC);
- *   - if it needs more than 64 further pages while quire_percpu_shrink(), the worker or another
- *     allocation gives back the maps of pages that are gone: one system call.
+ *   - if all callers together have populated 64 further pages since quire_percpu_shrink(), the worker or
+ *     another allocation began to give back the maps of pages that are gone: one system call.
  * It may wait for one thing, once: the first object of an instance, for a thread that makes the instance's
  * first object or area, or forks.
  * QUIRE_NOLOCK commits nothing and only tries locks: it is served from what is populated, and from the

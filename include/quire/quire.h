@@ -207,7 +207,7 @@ size_t quire_release(struct quire *q);
  * thread of the caller's.
  *
  * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator,
- *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/tour.md lists them).
+ *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/invariants.md lists them).
  * Context   may wait.
  * Cost      walks everything.
  */

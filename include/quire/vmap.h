@@ -26,7 +26,8 @@
  *   - if the system refuses to commit memory;
  *   - if all addresses where it could lie are being committed by others at that moment, or 16 other
  *     such calls are each committing some;
- *   - if it is the instance's first call about areas while another thread makes the first.
+ *   - if it is the instance's first call about areas while another thread makes the instance's first
+ *     area or per-CPU object, or forks.
  * QUIRE_NOLOCK commits nothing, and is served from what was committed before.
  */
 #ifndef QUIRE_VMAP_H

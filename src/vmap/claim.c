@@ -196,8 +196,11 @@ void claim_fork_child_locked(struct vmap *v)
 		v->claims[i].first = v->claims[i].end = 0;
 		mutex_init(&v->claims[i].mutex, RANK_VMAP_CLAIM);
 	}
-	if (had) /* it may have been about to count what it had published */
-		store_relaxed(&v->sections_ready, count_ready(v));
+	if (!had)
+		return;
+	/* It may have been about to count what it had published, or to say that advice is uncounted. */
+	store_relaxed(&v->sections_ready, count_ready(v));
+	store_relaxed(&v->uncounted, true);
 }
 
 bool claim_verify_locked(const struct vmap *v)

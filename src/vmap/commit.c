@@ -70,6 +70,17 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned fla
 	return error;
 }
 
+/* The same, but what lies behind @wanted_end is only committed ahead: not if the system refuses that much. */
+static int commit_ahead(struct vmap *v, uint32_t first, uint32_t end, uint32_t wanted_end,
+			unsigned flags)
+{
+	int error = commit_run(v, first, end, flags);
+
+	if (error != -ENOMEM || end <= wanted_end)
+		return error;
+	return first < wanted_end ? commit_run(v, first, wanted_end, flags) : 0;
+}
+
 static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 {
 	for (uint32_t i = first; i < end; i++) {
@@ -106,7 +117,7 @@ static int commit_claimed(struct vmap *v, const struct claim *claim, uint32_t wa
 		for (run = first; run < end && !load_acquire(&v->section[run]); run++)
 			; /* pairs with publish(): some may have been ready before */
 		if (run > first)
-			error = commit_run(v, first, run, flags);
+			error = commit_ahead(v, first, run, wanted_end, flags);
 		first = run > first ? run : first + 1;
 	}
 	return error;
@@ -123,7 +134,7 @@ static int commit_waiting(struct vmap *v, uint32_t first, uint32_t end, unsigned
 	while (!error && first < end) {
 		claim = claim_next(v, &first, end, locked);
 		if (claim->first != claim->end)
-			error = commit_run(v, claim->first, claim->end, flags);
+			error = commit_ahead(v, claim->first, claim->end, end, flags);
 		first = claim->end;
 		claim_put(v, claim);
 	}

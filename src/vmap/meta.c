@@ -17,7 +17,8 @@
  * to commit, and looked at again.
  *
  * A step needs no lock: what two callers commit twice is as it was, nothing is counted, and what stands
- * there is never taken away.  Whoever is done says so; another is perhaps not, and does no harm.
+ * there is never taken away.  The first to finish marks the step ready; one still committing it does no
+ * harm.
  */
 #include "base/round.h"
 #include "vmap/vmap.h"

@@ -181,7 +181,7 @@ static void uncharge_guard_locked(struct vmap *v, struct range *r, const struct 
 /* ---- taking ---- */
 
 /* For a caller that may not wait: the right to commit what is not committed of these pages.  False: somebody
- * else has it. */
+ * else has it, or too many callers are at it. */
 static bool claim_for(struct vmap *v, struct request *request, uint32_t first, uint32_t end)
 {
 	return !claim_is_due(request->flags) || (claim_busy_end_locked(v, first, end) == 0 &&

@@ -455,11 +455,44 @@ static void a_purge_stopped_after_k_ranges_passes_nothing_off_as_zero(void **sta
 	}
 }
 
+/* An instance with so many sections in use that some are committed ahead of the next one. */
+static struct quire *with_sections(void)
+{
+	const struct quire_options options = { .limit_bytes = MIB(1024),
+					       .guard = QUIRE_OFF,
+					       .worker = QUIRE_WORKER_OFF };
+	struct quire *q;
+
+	assert_int_equal(quire_create(&options, &q), 0);
+	for (unsigned i = 0; i < 28; i++)
+		assert_non_null(quire_vmalloc(q, MIB(2), 0));
+	return q;
+}
+
+/* The system refuses what is committed ahead, but would give what is asked for.  Such a caller has one
+ * attempt, which that refusal does not end. */
+static void what_is_committed_ahead_is_not_missed(void **state)
+{
+	struct quire *q = with_sections();
+	uint64_t before = backing_calls_nr(), calls = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 8 && calls == 0; i++) {
+		backing_fail_after(1, ENOMEM);
+		assert_non_null(quire_vmalloc(q, MIB(2), QUIRE_NOWAIT));
+		calls = backing_calls_nr() - before;
+	}
+	backing_fail_after(0, 0);
+	assert_true(calls >= 2);
+	quire_destroy(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_one_call_that_fails_leaves_the_state_as_it_was),
 		cmocka_unit_test(all_calls_that_fail_from_any_on_leave_the_state_as_it_was),
+		cmocka_unit_test(what_is_committed_ahead_is_not_missed),
 		cmocka_unit_test(a_purge_stopped_after_k_ranges_passes_nothing_off_as_zero),
 	};
 

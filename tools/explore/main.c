@@ -197,7 +197,7 @@ static bool run_test(const struct arguments *args, const struct sim_test *test)
 
 /* Compiles the changed core into another program like this one, which runs with what else was said.
  * It is beside this program where that was built, not where it is installed. */
-static enum exit_status run_patched(char **argv)
+static int run_patched(char **argv)
 {
 	char path[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
