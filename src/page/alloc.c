@@ -132,13 +132,12 @@ uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags)
 	return frame;
 }
 
-static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, unsigned order,
-							unsigned flags)
+void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error)
 {
 	uint32_t frame;
 
 	if (q->dead || !page_flags_valid(q, order, flags)) {
-		process_set_errno(q->dead ? EOWNERDEAD : EINVAL);
+		*error = q->dead ? -EOWNERDEAD : -EINVAL;
 		return NULL;
 	}
 	/* A fast path with zeroes, or with flags that do not matter while the stack has one. */
@@ -148,10 +147,21 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, unsigne
 	else if (UNLIKELY(load_relaxed(&q->looks)))
 		module_look(q, flags);
 	if (frame == FRAME_NONE) {
-		process_set_errno(ENOMEM);
+		*error = -ENOMEM;
 		return NULL;
 	}
 	return page_finish_alloc(q, frame, order, flags);
+}
+
+static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, unsigned order,
+							unsigned flags)
+{
+	int error = 0;
+	void *addr = page_alloc_run(q, order, flags, &error);
+
+	if (addr == NULL)
+		process_set_errno(-error);
+	return addr;
 }
 
 void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)

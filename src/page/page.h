@@ -423,6 +423,8 @@ void *page_alloc_on(struct quire *q, unsigned slot, unsigned order, unsigned fla
 void page_free_on(struct quire *q, unsigned slot, void *addr, unsigned order);
 void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **pages);
 void page_split_to(struct quire *q, void *addr, unsigned order, unsigned new_order);
+/* quire_alloc_pages() for a caller that may do without: NULL with *@error, and errno as it was. */
+void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error);
 void *page_finish_alloc(struct quire *q, uint32_t frame, unsigned order, unsigned flags);
 /* Checks that @addr heads an allocated block of @order, or stops with the rule broken. */
 uint32_t page_check_free(struct quire *q, const void *addr, unsigned order, const char *function);

@@ -381,23 +381,30 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *erro
 
 /* ---- public ---- */
 
-static __attribute__((noinline, cold)) void *vmalloc_slow(struct quire *q, size_t bytes,
-							  unsigned flags)
+void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error)
 {
 	struct request request;
 	uint32_t index = RANGE_NONE;
-	int error = 0;
-	struct vmap *v = vmap_get(q, flags, &error);
+	struct vmap *v;
 
+	*error = 0;
+	v = vmap_get(q, flags, error);
 	if (v != NULL)
-		error = request_make(v, &request, bytes, flags);
-	if (!error)
-		index = vmap_alloc_range(v, &request, &error);
-	if (index == RANGE_NONE) {
+		*error = request_make(v, &request, bytes, flags);
+	if (!*error)
+		index = vmap_alloc_range(v, &request, error);
+	return index == RANGE_NONE ? NULL : range_addr(v, range_at(v, index));
+}
+
+static __attribute__((noinline, cold)) void *vmalloc_slow(struct quire *q, size_t bytes,
+							  unsigned flags)
+{
+	int error;
+	void *addr = vmap_alloc_area(q, bytes, flags, &error);
+
+	if (addr == NULL)
 		process_set_errno(-error);
-		return NULL;
-	}
-	return range_addr(v, range_at(v, index));
+	return addr;
 }
 
 static void *hand_out_popped(struct vmap *v, struct range *r)

@@ -113,9 +113,12 @@ static bool grow_after_merge(struct vmap *v, uint32_t index, struct request *wan
 	return grow_in_place(v, index, wanted);
 }
 
-static void *move(struct quire *q, void *addr, size_t old_bytes, size_t bytes, unsigned flags)
+static void *move(struct quire *q, const struct range *r, size_t bytes, unsigned flags, int *error)
 {
-	void *to = quire_vmalloc(q, bytes, flags & ~QUIRE_ZERO);
+	void *addr = range_addr(q->vmap, r), *to;
+	size_t old_bytes = r->asked_bytes;
+
+	to = vmap_alloc_area(q, bytes, flags & ~QUIRE_ZERO, error);
 
 	if (to == NULL)
 		return NULL;
@@ -158,11 +161,15 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 	}
 	if (bytes > usable_bytes(v, r) && !grow_within(v, r, &request) &&
 	    !grow_in_place(v, index, &request) && !grow_after_merge(v, index, &request)) {
-		void *to = move(q, addr, old_bytes, bytes, flags);
+		void *to = move(q, r, bytes, flags, &error);
 
-		/* Before it was refused everything was purged, what followed the area included. */
-		if (to != NULL || !grow_in_place(v, index, &request))
+		if (to != NULL)
 			return to;
+		/* Before it was refused everything was purged, what followed the area included. */
+		if (!grow_in_place(v, index, &request)) {
+			process_set_errno(-error);
+			return NULL;
+		}
 	}
 	if (UNLIKELY(q->annotated))
 		annotate_resize(addr, old_bytes, bytes);
@@ -214,10 +221,11 @@ static unsigned bytes_order(const struct quire *q, size_t bytes)
 void *quire_kvmalloc(struct quire *q, size_t bytes, unsigned flags)
 {
 	void *addr;
+	int error;
 
 	if (bytes == 0 || bytes > KV_PAGES_BYTES)
 		return quire_vmalloc(q, bytes, flags);
-	addr = quire_alloc_pages(q, bytes_order(q, bytes), flags | QUIRE_NORETRY);
+	addr = page_alloc_run(q, bytes_order(q, bytes), flags | QUIRE_NORETRY, &error);
 	/* Pages may be too scattered for a run where single ones are not. */
 	return addr != NULL ? addr : quire_vmalloc(q, bytes, flags);
 }

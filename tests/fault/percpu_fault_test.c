@@ -14,6 +14,7 @@
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 
+#define NOBODYS	  77 /* in errno, where a call that succeeds leaves it */
 #define CALLS_MAX 400u
 #define HELD_MAX  700u
 #define BULK_NR	  64u
@@ -374,8 +375,10 @@ static uint64_t run_failing(const struct operation *operation, unsigned nth, boo
 	operation->set_up();
 	calls = backing_calls_nr();
 	(lasting ? backing_fail_from : backing_fail_after)(nth, ENOMEM);
+	errno = NOBODYS;
 	done = operation->run();
 	backing_fail_after(0, 0);
+	assert_true(!done || errno == NOBODYS);
 	calls = backing_calls_nr() - calls;
 	check_rules(0);
 	if (!done) {
@@ -448,7 +451,9 @@ static bool run_within(const struct operation *operation, uint64_t left)
 
 	operation->set_up();
 	others = take_all_but(left);
+	errno = NOBODYS;
 	done = operation->run();
+	assert_true(!done || errno == NOBODYS);
 	check_rules(others);
 	page_uncharge(scene.q, others);
 	if (!done)

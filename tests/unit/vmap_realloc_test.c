@@ -3,6 +3,7 @@
 #include "unit/vmap_case.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 static void realloc_of_null_allocates_and_to_nothing_frees(void **state)
 {
@@ -167,6 +168,53 @@ static void a_refused_realloc_leaves_the_area_as_it_was(void **state)
 	quire_vfree(q, addr);
 }
 
+/* There is no room to move to; once that was refused, everything is purged and there is some behind. */
+static void realloc_that_grows_after_a_refused_move_leaves_errno_alone(void **state)
+{
+	struct quire *q = *state;
+	char *addr = vtake(q, MIB(140), 0), *behind = vtake(q, MIB(20), 0);
+
+	assert_true(behind > addr);
+	quire_vfree(q, behind);
+	errno = 77;
+	addr = quire_vrealloc(q, addr, MIB(150), 0);
+	assert_non_null(addr);
+	assert_int_equal(errno, 77);
+	quire_vfree(q, addr);
+}
+
+/* Every other page is in use, and so is what runs the reserve holds: there is none, and room for an area. */
+static void kvmalloc_that_finds_an_area_leaves_errno_alone(void **state)
+{
+	struct quire *q = *state;
+	size_t most = MIB(256) / quire_page_bytes(q), n = 0, runs_nr = 0;
+	void **pages = calloc(most, sizeof(*pages)), *addr, *runs[512];
+	unsigned order = 0;
+
+	assert_non_null(pages);
+	while (n < most && (pages[n] = quire_alloc_pages(q, 0, 0)) != NULL)
+		n++;
+	for (size_t i = 0; i < n; i += 2)
+		quire_free_pages(q, pages[i], 0);
+	while (quire_page_bytes(q) << order < KIB(64))
+		order++;
+	/* Of pages of 64 KiB there is one. */
+	while (order != 0 && runs_nr < 512 &&
+	       (runs[runs_nr] = quire_alloc_pages(q, order, QUIRE_NORETRY)) != NULL)
+		runs_nr++;
+	assert_true(runs_nr < 512);
+	errno = 77;
+	addr = quire_kvmalloc(q, KIB(64), 0);
+	assert_non_null(addr);
+	assert_int_equal(errno, 77);
+	quire_kvfree(q, addr);
+	while (runs_nr > 0)
+		quire_free_pages(q, runs[--runs_nr], order);
+	for (size_t i = 1; i < n; i += 2)
+		quire_free_pages(q, pages[i], 0);
+	free(pages);
+}
+
 /* The promise is about bytes beyond the old *asked* size, which dirty memory may back. */
 static void bytes_beyond_the_old_size_read_zero_when_that_was_always_asked(void **state)
 {
@@ -319,6 +367,8 @@ int main(void)
 		VMAP_TEST(a_shrunk_area_stays_and_gives_its_tail_back),
 		VMAP_TEST(what_shrinking_gives_back_can_be_had_by_others),
 		VMAP_TEST(a_refused_realloc_leaves_the_area_as_it_was),
+		VMAP_TEST(realloc_that_grows_after_a_refused_move_leaves_errno_alone),
+		VMAP_TEST(kvmalloc_that_finds_an_area_leaves_errno_alone),
 		VMAP_TEST(bytes_beyond_the_old_size_read_zero_when_that_was_always_asked),
 		VMAP_TEST(shrinking_and_growing_again_brings_zero_back),
 		VMAP_TEST(realloc_to_the_same_size_changes_nothing),
