@@ -133,7 +133,7 @@ static uint64_t policy_run(const struct options *options, enum quire_purge purge
 {
 	const struct quire_options create = { .vmap_span_bytes = SPAN_BYTES,
 					      .cache = QUIRE_OFF,
-					      .guard = QUIRE_OFF,
+					      .guard = QUIRE_GUARD_OFF,
 					      .purge = purge };
 	struct quire_vmap_stat stat = { .version = QUIRE_VMAP_STAT_VERSION };
 	struct quire *q;

@@ -112,7 +112,7 @@ static const char *way_sample(enum way way, double *ms, double *stolen)
 
 static const char *purge_setup(void)
 {
-	struct quire_options options = { .guard = QUIRE_OFF };
+	struct quire_options options = { .guard = QUIRE_GUARD_OFF };
 
 	pin_cpu(0);
 	sibling_clock = sibling_start(sibling_spin, NULL);
@@ -124,7 +124,7 @@ static const char *purge_setup(void)
 	if (self_fd < 0 || mapping == MAP_FAILED)
 		return "the system refused";
 	for (unsigned i = 0; i < 2; i++) {
-		options.guard = i ? QUIRE_ON : QUIRE_OFF;
+		options.guard = i ? QUIRE_GUARD_ON : QUIRE_GUARD_OFF;
 		if (quire_create(&options, &instances[i]) != 0)
 			return "quire_create() was refused";
 	}

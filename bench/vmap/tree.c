@@ -89,7 +89,7 @@ static bool tree_measure(struct quire *q, unsigned live, struct tree_sample *sam
 }
 
 /* NULL, or why not. */
-static const char *tree_sample(enum quire_switch guard, enum quire_switch cache, unsigned live,
+static const char *tree_sample(enum quire_guard guard, enum quire_switch cache, unsigned live,
 			       struct tree_sample *sample)
 {
 	const struct quire_options options = { .limit_bytes = LIMIT_BYTES,
@@ -107,7 +107,7 @@ static const char *tree_sample(enum quire_switch guard, enum quire_switch cache,
 
 struct tree_case {
 	const char *what;
-	enum quire_switch guard;
+	enum quire_guard guard;
 	enum quire_switch cache;
 };
 
@@ -149,7 +149,7 @@ static void case_measure(const struct options *options, const struct tree_case *
 static void case_report(const struct options *options, const struct tree_case *c,
 			const struct tree_outcome *outcome)
 {
-	bool judged = c->guard == QUIRE_OFF && c->cache == QUIRE_ON;
+	bool judged = c->guard == QUIRE_GUARD_OFF && c->cache == QUIRE_ON;
 	char what[96], note[96], few[32], many[32];
 
 	snprintf(what, sizeof(what), "%s: 1,000,000 live against 1,000", c->what);
@@ -185,9 +185,9 @@ static void case_report(const struct options *options, const struct tree_case *c
 void bench_tree(const struct options *options)
 {
 	static const struct tree_case cases[] = {
-		{ "guard:off", QUIRE_OFF, QUIRE_ON },
-		{ "guard:on", QUIRE_ON, QUIRE_ON },
-		{ "guard:off, cache:off", QUIRE_OFF, QUIRE_OFF },
+		{ "guard:off", QUIRE_GUARD_OFF, QUIRE_ON },
+		{ "guard:on", QUIRE_GUARD_ON, QUIRE_ON },
+		{ "guard:off, cache:off", QUIRE_GUARD_OFF, QUIRE_OFF },
 	};
 
 	report_figures_begin("a random area of 1..16 pages replaced");

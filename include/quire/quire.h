@@ -77,9 +77,14 @@ enum quire_purge {
 	QUIRE_PURGE_LOCK = 3, /* one spin lock over all of it, for comparison: long holds */
 };
 
-/* Besides QUIRE_ON and QUIRE_OFF: also what was freed, until it is handed out again.  For debugging. */
+/* An unusable page after every area.  FREED has a number that is no switch's, as QUIRE_AUTO has none of
+ * these: the one for the other is refused. */
 enum quire_guard {
-	QUIRE_GUARD_FREED = 3,
+	QUIRE_GUARD_DEFAULT = 0, /* on */
+	QUIRE_GUARD_ON = 1,
+	QUIRE_GUARD_OFF = 2,
+	QUIRE_GUARD_FREED =
+		4, /* also what was freed, until it is handed out again: for debugging */
 };
 
 /* Where a per-CPU object is put: quire/percpu.h. */
@@ -121,11 +126,9 @@ struct quire_options {
 	uint64_t lazy_max_bytes;    /* lazy_max: freed areas kept before a purge is due; default
 				       32 MiB x (log2(CPUs) + 1) */
 	enum quire_switch cache;    /* cache: keep freed areas for reuse; default on */
-	uint32_t
-		guard; /* guard: an unusable page after every area; QUIRE_ON (default), QUIRE_OFF, or
-			   QUIRE_GUARD_FREED */
-	enum quire_purge purge;	      /* purge: splice, counter or lock */
-	uint32_t units;		      /* units: CPUs that per-CPU memory has units for; default all
+	enum quire_guard guard;	    /* guard: on, off or freed */
+	enum quire_purge purge;	    /* purge: splice, counter or lock */
+	uint32_t units;		    /* units: CPUs that per-CPU memory has units for; default all
 				       possible */
 	enum quire_switch depopulate; /* depopulate: give back emptied per-CPU pages; default on */
 	enum quire_placement placement; /* placement: packed or linux */

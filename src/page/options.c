@@ -341,7 +341,6 @@ static uint64_t load_number(const struct option_key *key, const struct quire_opt
 static bool field_is_right(const struct option_key *key, const struct quire_options *options)
 {
 	uint64_t value;
-	size_t words_nr = 0;
 
 	if (key->kind == KIND_CPUS)
 		return options->isolated == NULL ||
@@ -351,9 +350,11 @@ static bool field_is_right(const struct option_key *key, const struct quire_opti
 		return true;
 	if (key->kind != KIND_WORD)
 		return number_in_range(key, value);
-	while (key->words[words_nr] != NULL)
-		words_nr++;
-	return value <= words_nr;
+	for (unsigned i = 0; key->words[i] != NULL; i++) {
+		if (value == option_word_number(key, i))
+			return true;
+	}
+	return false;
 }
 
 int quire_options_check(const struct quire_options *options)

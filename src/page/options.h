@@ -28,7 +28,7 @@ int options_cpu_list(const char *list, uint64_t *bits, unsigned bits_nr);
 enum option_kind {
 	KIND_SIZE,   /* uint64_t: digits and an optional k, m, g, t */
 	KIND_NUMBER, /* uint32_t: digits */
-	KIND_WORD,   /* an enum: 1 + the word's place in @words */
+	KIND_WORD,   /* an enum: option_word_number() */
 	KIND_CPUS,   /* const char *: into the text */
 };
 
@@ -38,6 +38,7 @@ struct option_key {
 	size_t offset;		  /* of the field in struct quire_options */
 	uint64_t min, max;	  /* of a size or a number */
 	const char *const *words; /* ends with NULL */
+	const uint32_t *numbers;  /* of the words; NULL: 1, 2, ... */
 	const char *takes;
 	const char *by_default;
 	const char *does;
@@ -57,7 +58,8 @@ extern const struct option_key option_keys[OPTION_KEYS_NR];
 
 const struct option_key *option_key_find(struct span span);
 const struct option_key *option_key_nearest(struct span span);
-/* 1 + the word's place, or 0. */
+uint32_t option_word_number(const struct option_key *key, unsigned place);
+/* The word's number, or 0. */
 uint32_t option_word_find(const struct option_key *key, struct span span);
 const char *option_word_nearest(const struct option_key *key, struct span span);
 

@@ -17,8 +17,8 @@
 static const char *const switch_words[] = { "on", "off", NULL };
 static const char *const thp_words[] = { "on", "off", "auto", NULL };
 static const char *const worker_words[] = { "thread", "inline", "off", NULL };
-
 static const char *const guard_words[] = { "on", "off", "freed", NULL };
+static const uint32_t guard_numbers[] = { QUIRE_GUARD_ON, QUIRE_GUARD_OFF, QUIRE_GUARD_FREED };
 static const char *const backing_words[] = { "anon", "memfd", NULL };
 static const char *const purge_words[] = { "splice", "counter", "lock", NULL };
 static const char *const placement_words[] = { "packed", "linux", NULL };
@@ -27,7 +27,10 @@ static const char *const rule_words[] = { "apart", "gaps",   "slivers", "time",
 
 _Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2 && QUIRE_AUTO == 3,
 	       "switch_words and thp_words are in this order");
-_Static_assert(QUIRE_GUARD_FREED == 3, "guard_words is in this order, too");
+/* A program may have compiled one enum's constant into the other's field. */
+_Static_assert(QUIRE_GUARD_ON == (int)QUIRE_ON && QUIRE_GUARD_OFF == (int)QUIRE_OFF &&
+		       QUIRE_GUARD_FREED > (int)QUIRE_AUTO,
+	       "of the numbers of guard and thp, only those of the same meaning are the same");
 _Static_assert(QUIRE_WORKER_THREAD == 1 && QUIRE_WORKER_INLINE == 2 && QUIRE_WORKER_OFF == 3,
 	       "worker_words is in this order");
 _Static_assert(sizeof(enum quire_switch) == 4 && sizeof(enum quire_worker) == 4,
@@ -153,6 +156,7 @@ const struct option_key option_keys[OPTION_KEYS_NR] = {
 	  .kind = KIND_WORD,
 	  .offset = FIELD(guard),
 	  .words = guard_words,
+	  .numbers = guard_numbers,
 	  .takes = "on, off or freed",
 	  .by_default = "on",
 	  .does = "an unusable page after every area; freed: and in its place, once it is freed" },
@@ -249,11 +253,16 @@ const char *option_word_nearest(const struct option_key *key, struct span span)
 	return nearest;
 }
 
+uint32_t option_word_number(const struct option_key *key, unsigned place)
+{
+	return key->numbers != NULL ? key->numbers[place] : place + 1;
+}
+
 uint32_t option_word_find(const struct option_key *key, struct span span)
 {
 	for (uint32_t i = 0; key->words[i] != NULL; i++) {
 		if (span_is(span, key->words[i]))
-			return i + 1;
+			return option_word_number(key, i);
 	}
 	return 0;
 }

@@ -141,7 +141,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->cache = options->cache != QUIRE_OFF;
 	v->guard_freed = options->guard == QUIRE_GUARD_FREED;
 	v->push_allowed = v->cache && !v->guard_freed; /* each free has guards to set */
-	v->guard_pages = options->guard != QUIRE_OFF;
+	v->guard_pages = options->guard != QUIRE_GUARD_OFF;
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
 	v->stacks = q->stacks;
 	v->lazy_max_pages = (lazy != 0 ? lazy : default_lazy_bytes(v)) >> v->page_shift;

@@ -462,7 +462,7 @@ static void a_purge_stopped_after_k_ranges_passes_nothing_off_as_zero(void **sta
 static struct quire *with_sections(void)
 {
 	const struct quire_options options = { .limit_bytes = MIB(1024),
-					       .guard = QUIRE_OFF,
+					       .guard = QUIRE_GUARD_OFF,
 					       .worker = QUIRE_WORKER_OFF };
 	struct quire *q;
 

@@ -40,11 +40,11 @@ struct config {
 };
 
 static const struct config configs[] = {
-	{ "cache:off,guard:off", true, { .guard = QUIRE_OFF } },
-	{ "cache:off", true, { .guard = QUIRE_ON } },
+	{ "cache:off,guard:off", true, { .guard = QUIRE_GUARD_OFF } },
+	{ "cache:off", true, { .guard = QUIRE_GUARD_ON } },
 	{ "cache:off,page_shift:14", true, { .page_shift = 14 } },
 	{ "as it is", false, { .limit_bytes = 0 } },
-	{ "guard:off", false, { .guard = QUIRE_OFF } },
+	{ "guard:off", false, { .guard = QUIRE_GUARD_OFF } },
 	{ "rseq:off", false, { .rseq = QUIRE_OFF } },
 	{ "large span", false, { .vmap_span_bytes = MIB(128), .limit_bytes = MIB(512) } },
 	{ "little memory", false, { .limit_bytes = MIB(16), .vmap_span_bytes = MIB(32) } },

@@ -111,26 +111,26 @@ static uint64_t allocs_wanted(void)
 static void a_tiny_span_is_never_refused_spuriously(void **state)
 {
 	(void)state;
-	overflow_run((struct quire_options){ .guard = QUIRE_OFF }, allocs_wanted() / 2);
+	overflow_run((struct quire_options){ .guard = QUIRE_GUARD_OFF }, allocs_wanted() / 2);
 }
 
 static void nor_with_guards(void **state)
 {
 	(void)state;
-	overflow_run((struct quire_options){ .guard = QUIRE_ON }, allocs_wanted() / 10);
+	overflow_run((struct quire_options){ .guard = QUIRE_GUARD_ON }, allocs_wanted() / 10);
 }
 
 static void nor_without_sequences(void **state)
 {
 	(void)state;
-	overflow_run((struct quire_options){ .rseq = QUIRE_OFF, .guard = QUIRE_OFF },
+	overflow_run((struct quire_options){ .rseq = QUIRE_OFF, .guard = QUIRE_GUARD_OFF },
 		     allocs_wanted() / 5);
 }
 
 static void nor_without_caches(void **state)
 {
 	(void)state;
-	overflow_run((struct quire_options){ .cache = QUIRE_OFF, .guard = QUIRE_OFF },
+	overflow_run((struct quire_options){ .cache = QUIRE_OFF, .guard = QUIRE_GUARD_OFF },
 		     allocs_wanted() / 5);
 }
 

@@ -57,7 +57,7 @@ static struct still_scene *scene_make(struct sim *sim)
 					       .vmap_span_bytes = UINT64_C(2) << 20,
 					       .units = 2,
 					       .thp = QUIRE_OFF,
-					       .guard = QUIRE_OFF,
+					       .guard = QUIRE_GUARD_OFF,
 					       .worker = QUIRE_WORKER_OFF };
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);

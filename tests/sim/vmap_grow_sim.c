@@ -12,7 +12,7 @@ static struct vmap_scene *scene_of(struct sim *sim, uint64_t span_bytes)
 	const struct quire_options options = { .limit_bytes = UINT64_C(16) << 20,
 					       .vmap_span_bytes = span_bytes,
 					       .worker = QUIRE_WORKER_OFF,
-					       .guard = QUIRE_OFF };
+					       .guard = QUIRE_GUARD_OFF };
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	SIM_CHECK(vtake(scene, 1, 0) != NULL);

@@ -112,7 +112,7 @@ static struct vmap_scene *scene_unused(struct sim *sim)
 	const struct quire_options options = { .limit_bytes = UINT64_C(8) << 20,
 					       .vmap_span_bytes = UINT64_C(4) << 20,
 					       .worker = QUIRE_WORKER_OFF,
-					       .guard = QUIRE_OFF };
+					       .guard = QUIRE_GUARD_OFF };
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	return scene;

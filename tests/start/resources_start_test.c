@@ -339,7 +339,7 @@ static void be_dumped(int ready)
 {
 	const struct quire_options options = { .limit_bytes = 24576 * MIB,
 					       .worker = QUIRE_WORKER_OFF,
-					       .guard = QUIRE_OFF };
+					       .guard = QUIRE_GUARD_OFF };
 	char *page, *area, *object;
 	struct quire *q = NULL;
 

@@ -63,6 +63,19 @@ static void every_key_sets_its_field(void **state)
 	assert_string_equal(options.isolated, "2-5+8");
 }
 
+static void each_word_is_its_constant(void **state)
+{
+	(void)state;
+	accept("guard:on");
+	assert_int_equal(options.guard, QUIRE_GUARD_ON);
+	accept("guard:off");
+	assert_int_equal(options.guard, QUIRE_GUARD_OFF);
+	accept("guard:freed,thp:auto");
+	assert_int_equal(options.guard, QUIRE_GUARD_FREED);
+	assert_int_equal(options.thp, QUIRE_AUTO);
+	assert_int_equal(quire_options_check(&options), 0);
+}
+
 static void only_the_named_field_changes(void **state)
 {
 	struct quire_options expected;
@@ -285,6 +298,9 @@ static void check_refuses_each_field_out_of_range(void **state)
 		{ .rseq = (enum quire_switch)3 },
 		{ .report = (enum quire_switch) - 1 },
 		{ .worker = (enum quire_worker)4 },
+		{ .guard = (enum quire_guard)QUIRE_AUTO },
+		{ .guard = (enum quire_guard)(QUIRE_GUARD_FREED + 1) },
+		{ .thp = (enum quire_switch)QUIRE_GUARD_FREED },
 		{ .isolated = "" },
 		{ .isolated = "x" },
 	};
@@ -315,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(the_empty_string_changes_nothing, begin),
 		cmocka_unit_test_setup(every_key_sets_its_field, begin),
+		cmocka_unit_test_setup(each_word_is_its_constant, begin),
 		cmocka_unit_test_setup(only_the_named_field_changes, begin),
 		cmocka_unit_test_setup(sizes_take_suffixes, begin),
 		cmocka_unit_test_setup(words_are_read_whole, begin),

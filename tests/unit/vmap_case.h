@@ -32,7 +32,7 @@ static const struct vmap_case vmap_cases[] = {
 	{ .name = "as it is" },
 	{ .name = "rseq:off", .options = { .rseq = QUIRE_OFF } },
 	{ .name = "cache:off", .options = { .cache = QUIRE_OFF } },
-	{ .name = "guard:off,thp:off", .options = { .guard = QUIRE_OFF, .thp = QUIRE_OFF } },
+	{ .name = "guard:off,thp:off", .options = { .guard = QUIRE_GUARD_OFF, .thp = QUIRE_OFF } },
 	{ .name = "page_shift:14,zones:2", .options = { .page_shift = 14, .zones = 2 } },
 	{ .name = "page_shift:16,rseq:off", .options = { .page_shift = 16, .rseq = QUIRE_OFF } },
 };
@@ -54,7 +54,7 @@ static inline struct quire *vmap_make(struct quire_options options)
 	TAKE(zones, 0);
 	TAKE(rseq, QUIRE_DEFAULT);
 	TAKE(cache, QUIRE_DEFAULT);
-	TAKE(guard, QUIRE_DEFAULT);
+	TAKE(guard, QUIRE_GUARD_DEFAULT);
 	TAKE(thp, QUIRE_DEFAULT);
 	TAKE(worker, QUIRE_WORKER_OFF);
 #undef TAKE
@@ -105,7 +105,7 @@ static inline bool caches(void)
 
 static inline bool guards(void)
 {
-	return vmap_case->options.guard != QUIRE_OFF;
+	return vmap_case->options.guard != QUIRE_GUARD_OFF;
 }
 
 /* ---- looking at areas ------------------------------------------------------------------------ */

@@ -31,7 +31,7 @@ static struct quire *make(enum quire_switch thp, size_t limit_bytes)
 {
 	struct quire_options options = { .limit_bytes = limit_bytes,
 					 .thp = thp,
-					 .guard = QUIRE_OFF,
+					 .guard = QUIRE_GUARD_OFF,
 					 .worker = QUIRE_WORKER_OFF };
 	struct quire *q;
 

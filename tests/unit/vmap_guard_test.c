@@ -327,7 +327,7 @@ static void guards_cost_no_mappings(void **state)
 
 static void without_guards_none_is_installed(void **state)
 {
-	struct quire *q = vmap_make((struct quire_options){ .guard = QUIRE_OFF });
+	struct quire *q = vmap_make((struct quire_options){ .guard = QUIRE_GUARD_OFF });
 	void *held[100];
 
 	(void)state;
@@ -342,7 +342,7 @@ static void without_guards_none_is_installed(void **state)
 static void without_guards_areas_fill_the_span(void **state)
 {
 	struct quire *q = vmap_make((struct quire_options){
-		.guard = QUIRE_OFF, .cache = QUIRE_OFF, .vmap_span_bytes = MIB(8) });
+		.guard = QUIRE_GUARD_OFF, .cache = QUIRE_OFF, .vmap_span_bytes = MIB(8) });
 	size_t page = quire_page_bytes(q), nr = MIB(8) / page;
 	static void *held[4096];
 
