@@ -186,15 +186,19 @@ static void a_page_of_a_finding_that_cannot_be_written_is_named(void **state)
 static void a_file_is_whole_or_as_it_was(void **state)
 {
 	(void)state;
-	expect_shell("echo old >one; ln one two; echo old >alone; : >empty");
+	expect_shell("echo old >one; ln one two; echo old >alone; : >empty; mkdir there; "
+		     "ln -s there/link dangling; ln -s ../absent there/link");
 	expect_shell(
-		"(ulimit -f 1; for f in one alone empty new; do "
+		"(ulimit -f 1; for f in one alone empty new dangling; do "
 		"$Q replay --json $f trace 2>&1 >/dev/null | grep -q 'File too large' || exit 1; "
 		"done)");
 	expect_shell("test \"$(cat one alone)\" = \"$(echo old; echo old)\" && test ! -s empty && "
-		     "test -e empty && test ! -e new && test -z \"$(ls | grep '[.]......$')\"");
+		     "test -e empty && test ! -e new && test ! -e absent && test -L dangling && "
+		     "test -z \"$(ls . there | grep '[.]......$')\"");
 	expect_shell("(ulimit -f 1; $Q replay trace >out 2>/dev/null; test $? = 3)");
-	expect_shell("rm one two alone empty");
+	expect_shell("$Q replay --json dangling trace >/dev/null && test -f absent && "
+		     "test -L dangling && test -L there/link");
+	expect_shell("rm -r one two alone empty dangling there absent");
 }
 
 /* ---- what is written where -------------------------------------------------------------------- */

@@ -13,6 +13,8 @@
 
 #include "common/command.h"
 
+#define LINKS_MAX 40u /* as many as Linux follows */
+
 FILE *output_begin(struct output *output)
 {
 	*output = (struct output){ .file = NULL };
@@ -109,6 +111,29 @@ static int replace(const struct output *output, const char *path, const struct s
 	return error;
 }
 
+/* What a link to nothing would be, were it there: as the system follows it, one link after another, each
+ * from its own directory.  0 or -errno. */
+static int follow(const char *path, char target[PATH_MAX])
+{
+	char link[PATH_MAX];
+	ssize_t bytes;
+
+	if (snprintf(target, PATH_MAX, "%s", path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	for (unsigned i = 0; (bytes = readlink(target, link, sizeof(link))) >= 0; i++) {
+		const char *slash = strrchr(target, '/');
+		size_t kept = link[0] == '/' || slash == NULL ? 0 : (size_t)(slash + 1 - target);
+
+		if (i == LINKS_MAX)
+			return -ELOOP;
+		if (kept + (size_t)bytes >= PATH_MAX)
+			return -ENAMETOOLONG;
+		memcpy(target + kept, link, (size_t)bytes);
+		target[kept + (size_t)bytes] = '\0';
+	}
+	return errno == ENOENT || errno == EINVAL ? 0 : -errno;
+}
+
 static int write_to(const struct output *output, const char *path)
 {
 	char target[PATH_MAX];
@@ -117,14 +142,8 @@ static int write_to(const struct output *output, const char *path)
 	int error;
 
 	if (stat(path, &old) != 0) {
-		/* A link to nothing is followed as well: by opening it. */
-		if (errno == ENOENT && lstat(path, &old) == 0) {
-			int fd = open(path, O_WRONLY | O_CREAT, 0666);
-
-			return fd < 0 ? -errno
-				      : close_file(fd, write_all(fd, output->text, output->bytes));
-		}
-		return replace(output, path, NULL, &is_possible);
+		error = follow(path, target);
+		return error ? error : replace(output, target, NULL, &is_possible);
 	}
 	if (!S_ISREG(old.st_mode))
 		return write_in_place(output, path);
