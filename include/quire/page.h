@@ -181,7 +181,17 @@ size_t quire_drain_all(struct quire *q);
  */
 void quire_pcp_disable(struct quire *q);
 
-/** quire_pcp_enable - pair of quire_pcp_disable(); any thread may call it */
+/**
+ * quire_pcp_enable - end a hold of quire_pcp_disable(), from any thread
+ * @q:		instance
+ *
+ * After the last one frees go to per-CPU stacks and lists again.
+ *
+ * Context   may wait; not from a signal handler.
+ * Cost      one mutex; after the last hold one visit to every CPU's lists.
+ * Pair      quire_pcp_disable().
+ * Linux     zone_pcp_enable().
+ */
 void quire_pcp_enable(struct quire *q);
 
 /**
@@ -249,8 +259,17 @@ struct quire_page_stat {
 	uint64_t mappings_max, mappings, mappings_refused;
 };
 
-/** quire_page_stat_read - fill @stat; returns 0, or -EOWNERDEAD.  May wait for the worker's visit; exact while no
- * other thread uses the instance. */
+/**
+ * quire_page_stat_read - what the page allocator holds and has done
+ * @q:		instance
+ * @stat:	to be filled
+ *
+ * Exact while no other thread uses the instance.
+ *
+ * Returns   0; -EOWNERDEAD where shared frames are another process's.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      a look at every zone and every CPU's lists.
+ */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 
 /*

@@ -193,6 +193,8 @@ struct quire_percpu_variable {
  * The room is freed when the library that contains the pointer has been unloaded.
  *
  * Context   may wait; not from a signal handler.
+ * Cost      a question to the loader, and a copy of the content for every CPU.
+ * Pair      quire_percpu_undefine().
  */
 void quire_percpu_define(const struct quire_percpu_variable *variable);
 
@@ -203,6 +205,8 @@ void quire_percpu_define(const struct quire_percpu_variable *variable);
  * For variables that the program defines by a call of its own.  No thread may use it any more.
  *
  * Context   may wait; not from a signal handler.
+ * Cost      a look at every record of a variable.
+ * Pair      quire_percpu_define().
  */
 void quire_percpu_undefine(const struct quire_percpu_variable *variable);
 
@@ -235,7 +239,17 @@ struct quire_percpu_stat {
 	uint64_t drains; /* CPUs' stacks emptied */
 };
 
-/** quire_percpu_stat_read - fill @stat; returns 0.  Waits and is exact as quire_page_stat_read(). */
+/**
+ * quire_percpu_stat_read - what per-CPU memory holds and has done
+ * @q:		instance
+ * @stat:	to be filled
+ *
+ * Exact while no other thread uses the instance.
+ *
+ * Returns   0.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      a look at every chunk and every CPU's stacks.
+ */
 int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
 
 /** quire_text_percpu_stats - in the shape of debugfs' percpu_stats; as the texts of page.h */

@@ -48,6 +48,10 @@ int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *coun
  * quire_percpu_counter_destroy - free the slots; nobody may be using it
  *
  * Once more, or for what is all zero, it does nothing.
+ *
+ * Context   as quire_free_percpu().
+ * Cost      as quire_free_percpu().
+ * Pair      quire_percpu_counter_init().
  */
 void quire_percpu_counter_destroy(struct quire_percpu_counter *counter);
 
@@ -85,6 +89,7 @@ int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter);
  * Reads are exact until the next add, too (in a child of fork after quire_percpu_counter_sync()).
  * Adds of the same moment come before or after; of two sets one is the last.
  *
+ * Context   anywhere, signal handlers included; never waits.
  * Cost      two cache misses a CPU.
  */
 void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amount);

@@ -60,6 +60,10 @@ int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *ref,
  *
  * Afterwards is_dying() says true, is_zero() what it said before, and init() may fill it again; all
  * other calls are misuse.  Once more, or for what is all zero, it does nothing.
+ *
+ * Context   as quire_free_percpu(), so from release() in a signal handler too.
+ * Cost      as quire_free_percpu().
+ * Pair      quire_percpu_ref_init().
  */
 void quire_percpu_ref_exit(struct quire_percpu_ref *ref);
 
@@ -109,6 +113,10 @@ void quire_percpu_ref_reinit(struct quire_percpu_ref *ref);
  *
  * The count may have reached zero; then release() was called.  If that frees what the reference is
  * in, the caller's own reference has to keep it from zero.
+ *
+ * Context   may wait; not from a signal handler.
+ * Cost      the lock that all switches of the process share.
+ * Pair      quire_percpu_ref_kill().
  */
 void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref);
 

@@ -177,7 +177,14 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
  */
 void quire_vm_unmap_aliases(struct quire *q);
 
-/** quire_vmap_purge - purge now; returns the bytes of the areas that were purged.  May wait. */
+/**
+ * quire_vmap_purge - purge now what was freed lazily
+ * @q:		instance
+ *
+ * Returns   bytes of the areas that were purged.
+ * Context   waits for a purge in flight; not from a signal handler.
+ * Cost      a few system calls, and one flush of translations on the CPUs that the process runs on.
+ */
 size_t quire_vmap_purge(struct quire *q);
 
 /* One area, as a walk shows it. */
@@ -237,8 +244,18 @@ struct quire_vmap_stat {
 	uint64_t guards_installed;
 	uint64_t metadata_bytes;
 };
-/** quire_vmap_stat_read - fill @stat; returns 0.  Waits and is exact as
- * quire_page_stat_read(). */
+
+/**
+ * quire_vmap_stat_read - what areas hold and have done
+ * @q:		instance
+ * @stat:	to be filled
+ *
+ * Exact while no other thread uses the instance.
+ *
+ * Returns   0.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      a look at every CPU's lists.
+ */
 int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat);
 
 #ifdef __cplusplus
