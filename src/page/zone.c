@@ -367,7 +367,7 @@ static void grow_done(struct quire *q, struct zone *zone, struct grow_step *step
 
 /*
  * Waits for somebody who has blocks in hand, so that they are online or to be had when it returns.
- * -EAGAIN: look again; -ENOMEM: nobody has any.
+ * -EAGAIN: look again; -ENOMEM: nobody has any, or their growers wait for us.
  */
 static int grow_wait(struct zone *zone)
 {
@@ -380,6 +380,9 @@ static int grow_wait(struct zone *zone)
 			busy = &zone->steps[i];
 	zone_unlock(zone, token);
 	if (busy == NULL)
+		return -ENOMEM;
+	/* In a handler of others during a fork: the grower needs a lock that the fork keeps. */
+	if (lock_kept())
 		return -ENOMEM;
 	mutex_acquire(&busy->mutex);
 	mutex_release(&busy->mutex);

@@ -395,10 +395,13 @@ void vmap_forbid(struct vmap *v, struct range *range);
 int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
 
 /* ---- claim.c: who commits which sections ---- */
-/* May a caller with these flags neither wait for a mutex, nor leave it at that? */
+/* Does a caller with these flags commit by a claim of its own?  It may make system calls, and may not wait
+ * for other claims: so it is also in a handler of others during a fork, for which their holders wait. */
 static inline bool claim_is_due(unsigned flags)
 {
-	return (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) && !(flags & QUIRE_NOLOCK);
+	if (flags & QUIRE_NOLOCK)
+		return false;
+	return (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) || lock_kept();
 }
 /* Of pages [first, end): the page behind the last that somebody else is committing; 0 if there is none. */
 uint32_t claim_busy_end_locked(const struct vmap *v, uint32_t first, uint32_t end);

@@ -7,18 +7,22 @@
  *          while the fork keeps every lock; another one is registered after, as programs do.  Each
  *          handler allocates and frees pages, areas and per-CPU objects, more than is online, makes
  *          and destroys an instance, and gives memory back.  A part of an instance that is made in such
- *          a handler is kept by the fork as well.
+ *          a handler is kept by the fork as well.  Another handler wants more than there is, beside a
+ *          thread that is held up in the middle of growing.
  *
  * QUIRE_FORKS sets how many forks there are.
  */
 #include "quire_test.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/percpu.h>
 
+#include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/lock.h"
 #include "stress.h"
@@ -30,6 +34,7 @@
 
 static struct {
 	struct quire *q, *fresh; /* fresh: nothing was allocated from it before a handler does */
+	void (*early)(void);	 /* what the early handler does besides */
 	bool active, stop;
 	uint32_t refusals, nested, early_runs, late_runs, kept_runs;
 } scene;
@@ -90,6 +95,8 @@ static void use_all(void)
 
 static void use_early(void)
 {
+	if (scene.early != NULL)
+		scene.early();
 	if (!scene.active)
 		return;
 	scene.early_runs++;
@@ -180,10 +187,91 @@ static void handlers_of_others_are_served(void **state)
 	quire_destroy(scene.q);
 }
 
+/* ---- a handler that wants what another thread is getting ---- */
+
+struct beside {
+	void *(*take)(void); /* the thread's, held in its first system call */
+	void (*want)(void);  /* the handler's */
+	pthread_t thread;
+	void *taken;
+};
+
+static void *take_in_thread(void *arg)
+{
+	struct beside *beside = arg;
+
+	beside->taken = beside->take();
+	return NULL;
+}
+
+static unsigned child_is_right(void)
+{
+	scene.early();
+	return quire_verify(scene.q) != 0;
+}
+
+/* On one CPU, whose stacks are there: a CPU's first call commits them, under a lock that fork waits for.
+ * The thread has something in hand when the fork begins, and needs a lock that the fork keeps to be done
+ * with it: the handler goes without, and is not held up.  Nor is the child, which has no such thread. */
+static void fork_beside(struct beside *beside)
+{
+	pid_t watchdog = watchdog_start(60);
+	uint64_t until = await_begin();
+
+	mutex_acquire(&scene.q->grow_mutex); /* a caller that may not wait goes without */
+	backing_hold_at(1);
+	assert_int_equal(pthread_create(&beside->thread, NULL, take_in_thread, beside), 0);
+	while (!backing_is_holding() && await_more(until))
+		;
+	assert_true(backing_is_holding());
+	mutex_release(&scene.q->grow_mutex);
+	scene.early = beside->want;
+	expect_fork(0, child_is_right);
+	scene.early = NULL;
+	backing_go_on();
+	assert_int_equal(pthread_join(beside->thread, NULL), 0);
+	kill(watchdog, SIGKILL);
+	assert_non_null(beside->taken);
+	assert_u64_eq(quire_verify(scene.q), 0);
+	quire_destroy(scene.q);
+}
+
+static void *take_block(void)
+{
+	return quire_alloc_pages(scene.q, QUIRE_ORDER_MAX, QUIRE_NOWAIT);
+}
+
+/* Small ones, until no more are had. */
+static void want_all_pages(void)
+{
+	static void *blocks[1 << 14];
+	unsigned nr = 0;
+
+	while ((blocks[nr] = quire_alloc_pages(scene.q, 3, 0)) != NULL)
+		nr++;
+	for (unsigned i = nr; i-- != 0;)
+		quire_free_pages(scene.q, blocks[i], 3);
+}
+
+static const struct quire_options small_options = { .limit_bytes = (size_t)64 << 20,
+						    .worker = QUIRE_WORKER_OFF };
+
+static void a_handler_does_not_wait_for_a_grower(void **state)
+{
+	struct beside beside = { .take = take_block, .want = want_all_pages };
+
+	(void)state;
+	assert_int_equal(quire_create(&small_options, &scene.q), 0);
+	assert_true(pin_to_cpu((unsigned)sched_getcpu()));
+	quire_free_pages(scene.q, quire_alloc_pages(scene.q, 0, 0), 0);
+	fork_beside(&beside);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handlers_of_others_are_served),
+		cmocka_unit_test(a_handler_does_not_wait_for_a_grower),
 	};
 
 	return cmocka_run_group_tests_name("atfork", tests, NULL, NULL);
