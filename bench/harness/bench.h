@@ -145,10 +145,13 @@ struct contender {
 extern const struct contender contenders[CONTENDERS_NR];
 #define CONTENDER_QUIRE 0u
 #define CONTENDER_FLOOR 1u
+#define CONTENDER_PEERS 2u /* and behind */
 
 /* Fills program, preload and the first arguments; returns how many arguments it filled. */
 unsigned contender_order(const struct contender *contender, struct child_order *order);
-/* Finds out which are there, names the others on stderr; @there has CONTENDERS_NR elements. */
+/* Finds out whether it is there; says so on stderr if not. */
+bool contender_probe(const struct contender *contender);
+/* The same for all; @there has CONTENDERS_NR elements. */
 void contenders_probe(bool *there);
 
 /* ---- one file each: the questions ---- */

@@ -53,12 +53,17 @@ static bool contender_is_there(const struct contender *contender)
 	return child_run(&order, reply, sizeof(reply)) && strncmp(reply, "ok ", 3) == 0;
 }
 
+bool contender_probe(const struct contender *contender)
+{
+	bool there = contender_is_there(contender);
+
+	if (!there)
+		fprintf(stderr, "quire-bench: %s is not installed: left out\n", contender->name);
+	return there;
+}
+
 void contenders_probe(bool *there)
 {
-	for (unsigned i = 0; i < CONTENDERS_NR; i++) {
-		there[i] = contender_is_there(&contenders[i]);
-		if (!there[i])
-			fprintf(stderr, "quire-bench: %s is not installed: left out\n",
-				contenders[i].name);
-	}
+	for (unsigned i = 0; i < CONTENDERS_NR; i++)
+		there[i] = contender_probe(&contenders[i]);
 }

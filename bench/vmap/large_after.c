@@ -33,8 +33,8 @@ static void peak_reject(struct large_table *table, unsigned begin, unsigned peak
 			snprintf(table->refused[who], sizeof(table->refused[who]),
 				 "the peak was not what was written");
 			if (who != LARGE_QUIRE)
-				fprintf(stderr, "quire-bench: %s: %s\n", large_contenders[who].name,
-					table->refused[who]);
+				fprintf(stderr, "quire-bench: %s: %s\n",
+					large_contenders[who].as->name, table->refused[who]);
 		}
 }
 

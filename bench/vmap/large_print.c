@@ -42,7 +42,7 @@ static unsigned best_peer(const struct large_table *table, unsigned value)
 	for (unsigned who = 0; who < LARGE_NR; who++) {
 		struct spread spread = large_spread(table, who, value);
 
-		if (!large_contenders[who].is_peer || spread.nr == 0 ||
+		if (!large_contenders[who].as->is_peer || spread.nr == 0 ||
 		    (best != LARGE_QUIRE && spread.median >= median))
 			continue;
 		best = who;
@@ -116,7 +116,7 @@ static void verdict_print(const struct options *options, const struct large_line
 		report_tally(met);
 	report_csv(options, "verdict,%s,quire,,%.4f,%.4f,%.4f,%s,,%s\n", line->name,
 		   judged->own.median * scale, net, judged->of_peer.median,
-		   large_contenders[judged->peer].name,
+		   large_contenders[judged->peer].as->name,
 		   !asked ? "-"
 		   : met  ? "met"
 			  : text);
@@ -152,7 +152,7 @@ void large_head(const char *title)
 {
 	printf("\n| %s |", title);
 	for (unsigned who = 0; who < LARGE_NR; who++)
-		printf(" %s |", large_contenders[who].name);
+		printf(" %s |", large_contenders[who].as->name);
 	printf(" net of floor | of best peer | wanted | verdict |\n|---|");
 	for (unsigned who = 0; who < LARGE_NR; who++)
 		printf("---|");

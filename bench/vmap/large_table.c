@@ -8,70 +8,45 @@
 #include "harness/host.h"
 #include "vmap/large_table.h"
 
-#define PEER_PROGRAM "quire-bench-peer"
-#define STOLEN_MAX   0.02
-#define TRIES_MAX    3u
+#define STOLEN_MAX 0.02
+#define TRIES_MAX  3u
+
+static const struct contender guarded = { .name = "guard:on" };
 
 const struct large_contender large_contenders[LARGE_NR] = {
-	[LARGE_QUIRE] = { .name = "quire",
+	[LARGE_QUIRE] = { .as = &contenders[CONTENDER_QUIRE],
 			  .options = "guard:off",
 			  .options_cache_off = "guard:off,cache:off" },
-	[LARGE_GUARDED] = { .name = "guard:on",
+	[LARGE_GUARDED] = { .as = &guarded,
 			    .options = "guard:on",
 			    .options_cache_off = "guard:on,cache:off" },
-	[LARGE_FLOOR] = { .name = "floor", .subject = "floor", .match = "-" },
-	{ .name = "tcmalloc",
-	  .subject = "libc",
-	  .library = "libtcmalloc_minimal.so.4",
-	  .match = "tcmalloc",
-	  .is_peer = true },
-	{ .name = "jemalloc",
-	  .subject = "libc",
-	  .library = "libjemalloc.so.2",
-	  .match = "jemalloc",
-	  .is_peer = true },
-	{ .name = "mimalloc",
-	  .subject = "libc",
-	  .library = "libmimalloc.so.2",
-	  .match = "mimalloc",
-	  .is_peer = true },
-	{ .name = "glibc", .subject = "libc", .match = "libc.so", .is_peer = true },
-	{ .name = "mmap", .subject = "mmap", .match = "-", .is_peer = true },
+	[LARGE_FLOOR] = { .as = &contenders[CONTENDER_FLOOR] },
+	{ .as = &contenders[CONTENDER_PEERS] },
+	{ .as = &contenders[CONTENDER_PEERS + 1] },
+	{ .as = &contenders[CONTENDER_PEERS + 2] },
+	{ .as = &contenders[CONTENDER_PEERS + 3] },
+	{ .as = &contenders[CONTENDER_PEERS + 4] },
 };
+
+_Static_assert(LARGE_FLOOR + 1 + CONTENDERS_NR - CONTENDER_PEERS == LARGE_NR, "a peer is left out");
 
 /* Fills all but the command; returns where that begins. */
 static unsigned order_begin(unsigned who, struct child_order *order)
 {
 	const struct large_contender *contender = &large_contenders[who];
+	unsigned at = contender_order(contender->as, order);
 
-	*order = (struct child_order){ .preload = contender->library };
 	if (contender->options) {
 		order->argv[0] = "large";
-		order->argv[1] = contender->options;
-		return 2;
+		order->argv[at++] = contender->options;
 	}
-	order->program = PEER_PROGRAM;
-	order->argv[0] = contender->subject;
-	order->argv[1] = contender->match;
-	return 2;
+	return at;
 }
 
 void large_probe(bool *there)
 {
-	for (unsigned who = 0; who < LARGE_NR; who++) {
-		struct child_order order;
-		unsigned at = order_begin(who, &order);
-		char reply[256];
-
-		order.argv[at] = "probe";
-		order.quiet = true;
-		there[who] =
-			large_contenders[who].options ||
-			(child_run(&order, reply, sizeof(reply)) && strncmp(reply, "ok ", 3) == 0);
-		if (!there[who])
-			fprintf(stderr, "quire-bench: %s is not installed: left out\n",
-				large_contenders[who].name);
-	}
+	for (unsigned who = 0; who < LARGE_NR; who++)
+		there[who] = contender_probe(large_contenders[who].as);
 }
 
 /* The numbers after "ok"; true if there are @nr. */
@@ -124,7 +99,7 @@ static bool sample_keep(const struct options *options, const struct large_ask *a
 		refused[0] = '\0';
 	}
 	report_csv(options, "large,%s %s,%s,%u,%s,%s\n", ask->argv[0], ask->argv[1],
-		   large_contenders[who].name, rep, reply, refused[0] ? refused : "kept");
+		   large_contenders[who].as->name, rep, reply, refused[0] ? refused : "kept");
 	return again;
 }
 
@@ -222,7 +197,7 @@ void large_measure(const struct options *options, const struct large_ask *ask, c
 	for (unsigned who = 1; who < LARGE_NR; who++)
 		if (table->refused[who][0])
 			fprintf(stderr, "quire-bench: %s %s: %s: %s\n", ask->argv[0], ask->argv[1],
-				large_contenders[who].name, table->refused[who]);
+				large_contenders[who].as->name, table->refused[who]);
 }
 
 bool large_chosen(const struct options *options, const char *name)

@@ -19,13 +19,9 @@
 #define LARGE_FLOOR   2u
 
 struct large_contender {
-	const char *name;
+	const struct contender *as;
 	const char *options; /* Quire's; NULL: not Quire */
 	const char *options_cache_off;
-	const char *subject;
-	const char *library;
-	const char *match;
-	bool is_peer;
 };
 
 extern const struct large_contender large_contenders[LARGE_NR];

@@ -12,7 +12,6 @@
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC |            \
 	 QUIRE_NOLOCK | QUIRE_NORETRY | 0xff000000u)
-#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
 
 unsigned page_flags_type(unsigned flags)
 {

@@ -103,7 +103,7 @@ int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 		flags |= QUIRE_NORETRY;
 	if (charge_try(q, pages, flags))
 		return 0;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY))
+	if (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
 		return -ENOMEM;
 	page_take_deferred(q);
 	drain_everything(q);

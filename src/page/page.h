@@ -56,6 +56,11 @@
 #include "page/module.h"
 #include "page/state.h"
 
+/* Its caller waits for nobody, but may make system calls that commit memory. */
+#define FLAGS_NO_MUTEX (QUIRE_NOWAIT | QUIRE_ATOMIC)
+/* Nor does it with QUIRE_NOLOCK, which only tries and commits nothing. */
+#define FLAGS_NO_WAIT  (FLAGS_NO_MUTEX | QUIRE_NOLOCK)
+
 #define FRAME_NONE UINT32_MAX
 #define BLOCK_NONE UINT32_MAX
 #define ZONES_MAX  8

@@ -455,7 +455,7 @@ static int grow_one(struct quire *q, struct zone *zone, const struct growth *gro
 /* Takes grow_mutex, or goes without; says whether it is held. */
 static bool grow_begin(struct quire *q, unsigned flags)
 {
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC))
+	if (flags & FLAGS_NO_MUTEX)
 		return mutex_try(&q->grow_mutex);
 	mutex_acquire(&q->grow_mutex);
 	return true;
@@ -466,7 +466,7 @@ int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order
 	struct growth growth = {
 		.needed = order > q->block_order ? 1u << (order - q->block_order) : 1u,
 	};
-	bool may_wait = !(flags & (QUIRE_NOWAIT | QUIRE_ATOMIC));
+	bool may_wait = !(flags & FLAGS_NO_MUTEX);
 	int error;
 
 	if (flags & QUIRE_NOLOCK)

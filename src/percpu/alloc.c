@@ -18,8 +18,7 @@
 
 #include "machine/annotate.h"
 
-#define FLAGS_KNOWN   (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
-#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
+#define FLAGS_KNOWN (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
 
 /* Of a bulk, in one hold of the lock; fewer than the least are taken one by one, from stacks. */
 #define BATCH	    64u

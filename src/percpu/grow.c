@@ -19,8 +19,6 @@
  */
 #include "percpu/percpu.h"
 
-#define FLAGS_NO_MUTEX (QUIRE_NOWAIT | QUIRE_ATOMIC)
-
 struct want grow_want_locked(const struct percpu *pc, uint32_t missing)
 {
 	struct want want = { .chunk = NONE, .maps = pc->populated_pages + missing };
@@ -50,9 +48,8 @@ int grow_make(struct percpu *pc, const struct want *want, unsigned flags)
 
 	if (flags & QUIRE_NOLOCK)
 		return -EAGAIN;
-	if (flags & FLAGS_NO_MUTEX) {
+	if (flags & FLAGS_NO_MUTEX)
 		return make(pc, want, flags);
-	}
 	mutex_acquire(&pc->alloc_mutex);
 	error = make(pc, want, flags);
 	mutex_release(&pc->alloc_mutex);

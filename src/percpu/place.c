@@ -3,8 +3,8 @@
  * percpu/place.c - what both placements share: free pages, and objects of 4 bytes
  *
  * A caller that may wait leaves the reserve of empty pages to those who may not, and has new pages
- * populated instead.  The lowest
- * chunk that will do is taken: an active one, else a sidelined, else a free one (index.c).
+ * populated instead.  The lowest chunk that will do is taken: an active one, else a sidelined, else a
+ * free one (index.c).
  */
 #include "percpu/index.h"
 #include "percpu/map.h"

@@ -277,7 +277,7 @@ static int grow(struct pool *pool, unsigned flags)
 
 	if (flags & QUIRE_NOLOCK)
 		return -EAGAIN;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) {
+	if (flags & FLAGS_NO_MUTEX) {
 		alone = mutex_try(&pool->grow_mutex);
 	} else {
 		mutex_acquire(&pool->grow_mutex);
@@ -341,8 +341,7 @@ uint32_t pool_take(struct pool *pool, unsigned flags)
 uint32_t pool_alloc(struct pool *pool, unsigned flags)
 {
 	uint32_t index = pool_take(pool, flags);
-	bool made_room =
-		(flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)) != 0;
+	bool made_room = (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) != 0;
 
 	while (index == POOL_NONE) {
 		int error = grow(pool, flags);

@@ -23,7 +23,6 @@
 #define RESCUE_SOME    32u
 #define MIDDLE_BYTES   ((size_t)64 << 10)
 #define LARGE_BYTES    ((size_t)2 << 20)
-#define FLAGS_NO_WAIT  (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
 	 0xff000000u)

@@ -18,21 +18,11 @@
  * behind them: it is refused for want of addresses or of memory, not because another is just getting
  * some.  What it skips is free, and the first choice once it is ready.
  *
- * Each claim has a mutex beside, held while it stands, which its caller never waits for; the first claim
- * is the holder's of commit_mutex.  Whoever may wait and finds a section claimed waits there.  Fork
+ * Each claim has a mutex, held while the claim stands, which its caller never waits for; claims[0] belongs
+ * to whoever holds commit_mutex.  Whoever may wait and finds a section claimed waits there.  Fork
  * takes commit_mutex only; in its child the other claims are nobody's.
  */
 #include "vmap/vmap.h"
-
-static unsigned section_page_shift(const struct vmap *v)
-{
-	return SECTION_SHIFT - v->page_shift;
-}
-
-static bool is_ready(const struct vmap *v, uint32_t section)
-{
-	return load_acquire(&v->section[section]) != HUGE_UNUSED; /* pairs with publish() */
-}
 
 /* The claim that a section is in; NULL. */
 static struct claim *claim_of_locked(struct vmap *v, uint32_t section)
@@ -60,7 +50,8 @@ static uint32_t run_end_locked(struct vmap *v, uint32_t first, uint32_t wanted_e
 	uint32_t sections = v->span_pages >> section_page_shift(v), end = first;
 
 	CHECK(lock_is_held(&v->lock));
-	while (end < sections && !is_ready(v, end) && region_of(v, end) == region_of(v, first) &&
+	while (end < sections && !section_is_ready(v, end) &&
+	       region_of(v, end) == region_of(v, first) &&
 	       (end < wanted_end || end - first < ahead) && claim_of_locked(v, end) == NULL)
 		end++;
 	return end;
@@ -109,9 +100,9 @@ bool claim_take_locked(struct vmap *v, struct request *request, uint32_t first, 
 	request->claim = NULL;
 	first >>= shift;
 	end = ((end - 1) >> shift) + 1;
-	while (first < end && is_ready(v, first))
+	while (first < end && section_is_ready(v, first))
 		first++;
-	while (first < end && is_ready(v, end - 1))
+	while (first < end && section_is_ready(v, end - 1))
 		end--;
 	if (first == end)
 		return true;
@@ -148,7 +139,7 @@ struct claim *claim_next(struct vmap *v, uint32_t *first, uint32_t end, bool loc
 	CHECK(mutex_is_held(&v->commit_mutex));
 	for (;;) {
 		token = lock_acquire(&v->lock);
-		while (*first < end && is_ready(v, *first))
+		while (*first < end && section_is_ready(v, *first))
 			(*first)++;
 		others = *first < end ? claim_of_locked(v, *first) : NULL;
 		if (others == NULL)
@@ -181,7 +172,7 @@ static uint32_t count_ready(const struct vmap *v)
 	uint32_t ready = 0;
 
 	for (uint32_t i = 0; i < v->span_pages >> section_page_shift(v); i++)
-		ready += is_ready(v, i);
+		ready += section_is_ready(v, i);
 	return ready;
 }
 

@@ -24,7 +24,7 @@
  * else does that later. */
 static void publish(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
-	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
+	uint32_t page = first << section_page_shift(v);
 	bool advise = v->always && page >= v->region_start[REGION_MIDDLE];
 
 	fetch_add_relaxed(&v->sections_ready, end - first);
@@ -41,7 +41,7 @@ static void publish(struct vmap *v, uint32_t first, uint32_t end, unsigned flags
 
 void vmap_count_advice(struct vmap *v)
 {
-	unsigned shift = SECTION_SHIFT - v->page_shift;
+	unsigned shift = section_page_shift(v);
 
 	if (!load_relaxed(&v->uncounted) || !mutex_try(&v->q->huge_mutex))
 		return;
@@ -59,10 +59,10 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned fla
 {
 	char *addr = v->base + ((size_t)first << SECTION_SHIFT);
 	size_t bytes = (size_t)(end - first) << SECTION_SHIFT;
-	uint32_t page = first << (SECTION_SHIFT - v->page_shift);
+	uint32_t page = first << section_page_shift(v);
 	int error;
 
-	error = meta_ready(v, page, end << (SECTION_SHIFT - v->page_shift), flags);
+	error = meta_ready(v, page, end << section_page_shift(v), flags);
 	if (!error)
 		error = mem_commit(addr, bytes, "quire-areas");
 	if (!error)
@@ -83,16 +83,15 @@ static int commit_ahead(struct vmap *v, uint32_t first, uint32_t end, uint32_t w
 
 static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 {
-	for (uint32_t i = first; i < end; i++) {
-		if (!load_acquire(&v->section[i])) /* pairs with publish() */
+	for (uint32_t i = first; i < end; i++)
+		if (!section_is_ready(v, i))
 			return false;
-	}
 	return true;
 }
 
 bool vmap_deny_huge(struct vmap *v, uint32_t page)
 {
-	uint32_t section = page >> (SECTION_SHIFT - v->page_shift);
+	uint32_t section = page >> section_page_shift(v);
 	bool denied;
 
 	mutex_acquire(&v->q->huge_mutex);
@@ -114,8 +113,8 @@ static int commit_claimed(struct vmap *v, const struct claim *claim, uint32_t wa
 	if (end > wanted_end && mem_is_locked())
 		end = wanted_end;
 	while (!error && first < end) {
-		for (run = first; run < end && !load_acquire(&v->section[run]); run++)
-			; /* pairs with publish(): some may have been ready before */
+		for (run = first; run < end && !section_is_ready(v, run); run++)
+			; /* some may have been ready before */
 		if (run > first)
 			error = commit_ahead(v, first, run, wanted_end, flags);
 		first = run > first ? run : first + 1;
@@ -145,7 +144,7 @@ static int commit_waiting(struct vmap *v, uint32_t first, uint32_t end, unsigned
 
 int vmap_commit(struct vmap *v, const struct range *range, struct request *request)
 {
-	unsigned shift = SECTION_SHIFT - v->page_shift;
+	unsigned shift = section_page_shift(v);
 	uint32_t first = range->start >> shift;
 	uint32_t end = ((range_end(range) - 1) >> shift) + 1;
 	struct claim *claim = request->claim;

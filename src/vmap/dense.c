@@ -84,7 +84,7 @@ void dense_look(struct vmap *v)
 
 bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages)
 {
-	unsigned shift = SECTION_SHIFT - v->page_shift;
+	unsigned shift = section_page_shift(v);
 
 	if (!v->huge || v->always || range->start < v->region_start[REGION_MIDDLE] ||
 	    (range->start + pages - 1) >> shift == (range_end(range) - 1) >> shift)
@@ -95,7 +95,7 @@ bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages)
 /* Nobody else has a page of a section that lies in part outside of [from, end). */
 static bool is_alone(struct vmap *v, uint32_t section, uint32_t from, uint32_t end)
 {
-	unsigned shift = SECTION_SHIFT - v->page_shift;
+	unsigned shift = section_page_shift(v);
 	uint32_t low = section << shift, high = low + (1u << shift), head;
 	lock_token token;
 	bool alone = true;
@@ -119,7 +119,7 @@ static bool lock_for(struct vmap *v, unsigned flags)
 {
 	if (flags & QUIRE_NOLOCK)
 		return false;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC))
+	if (flags & FLAGS_NO_MUTEX)
 		return mutex_try(&v->q->huge_mutex);
 	mutex_acquire(&v->q->huge_mutex);
 	return true;
@@ -131,7 +131,7 @@ static bool lock_for(struct vmap *v, unsigned flags)
  */
 static uint32_t covered_pages(const struct vmap *v, uint32_t section, const struct range *range)
 {
-	uint32_t low = section << (SECTION_SHIFT - v->page_shift);
+	uint32_t low = section << section_page_shift(v);
 	uint32_t end = range->start + range->usable;
 
 	if (range->start < v->region_start[REGION_LARGE] || end >= low + v->block_pages ||
@@ -142,7 +142,7 @@ static uint32_t covered_pages(const struct vmap *v, uint32_t section, const stru
 
 void dense_advise(struct vmap *v, const struct range *range, const struct request *request)
 {
-	unsigned shift = SECTION_SHIFT - v->page_shift;
+	unsigned shift = section_page_shift(v);
 	bool shared = range->start < v->region_start[REGION_LARGE];
 	struct dense *d = &v->dense[shared ? REGION_MIDDLE : REGION_LARGE];
 	uint32_t from = range->start + request->kept, end = range_end(range);
@@ -181,7 +181,7 @@ void dense_advise(struct vmap *v, const struct range *range, const struct reques
 /* Committed sections of a region, run by run. */
 static void settle_region(struct vmap *v, unsigned region)
 {
-	unsigned shift = SECTION_SHIFT - v->page_shift;
+	unsigned shift = section_page_shift(v);
 	uint32_t end = v->region_start[region + 1] >> shift;
 
 	for (uint32_t i = v->region_start[region] >> shift, run; i < end; i = run + 1) {

@@ -21,8 +21,7 @@
 
 #include "machine/mem.h"
 
-#define PURGE_RANGES  1024u
-#define FLAGS_NO_WAIT (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK)
+#define PURGE_RANGES 1024u
 
 struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsigned flags,
 			int *error)

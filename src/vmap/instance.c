@@ -312,7 +312,7 @@ struct vmap *vmap_get(struct quire *q, unsigned flags, int *error)
 	if (LIKELY(v != NULL))
 		return v;
 	*error = -ENOMEM;
-	if (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK) || lock_nested()) {
+	if (flags & FLAGS_NO_WAIT || lock_nested()) {
 		if ((flags & QUIRE_NOLOCK) || lock_nested() || !mutex_try(&q->modules_mutex))
 			return NULL;
 	} else {

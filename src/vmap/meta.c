@@ -117,8 +117,8 @@ static int make_step_ready(struct vmap *v, uint32_t step)
 				    (((end - 1) >> shift) + 1) * sizeof(uint64_t));
 	}
 	if (!error)
-		error = commit_part(v->section, first >> (SECTION_SHIFT - v->page_shift),
-				    ((end - 1) >> (SECTION_SHIFT - v->page_shift)) + 1);
+		error = commit_part(v->section, first >> section_page_shift(v),
+				    ((end - 1) >> section_page_shift(v)) + 1);
 	if (!error)
 		error = commit_part(v->mapped, first / 32 * sizeof(uint64_t),
 				    mapped_bytes((uint32_t)end));

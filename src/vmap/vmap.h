@@ -379,6 +379,14 @@ void mapped_forget(struct vmap *v, uint32_t page, uint32_t n);
 void mapped_forget_all(struct vmap *v);
 
 /* ---- commit.c ---- */
+static inline unsigned section_page_shift(const struct vmap *v)
+{
+	return SECTION_SHIFT - v->page_shift;
+}
+static inline bool section_is_ready(const struct vmap *v, uint32_t section)
+{
+	return load_acquire(&v->section[section]) != HUGE_UNUSED; /* pairs with publish() */
+}
 /* Makes a range usable, and gives up the request's claim.  0; -ENOMEM if the system refused; -EAGAIN if
  * the flags forbid system calls. */
 int vmap_commit(struct vmap *v, const struct range *range, struct request *request);
@@ -401,7 +409,7 @@ static inline bool claim_is_due(unsigned flags)
 {
 	if (flags & QUIRE_NOLOCK)
 		return false;
-	return (flags & (QUIRE_NOWAIT | QUIRE_ATOMIC)) || lock_kept();
+	return (flags & FLAGS_NO_MUTEX) || lock_kept();
 }
 /* Of pages [first, end): the page behind the last that somebody else is committing; 0 if there is none. */
 uint32_t claim_busy_end_locked(const struct vmap *v, uint32_t first, uint32_t end);

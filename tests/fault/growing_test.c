@@ -12,6 +12,7 @@
 #include <quire/percpu.h>
 #include <sched.h>
 
+#include "grower.h"
 #include "machine/linux/backing.h"
 #include "page/page.h"
 #include "vmap/vmap.h"
@@ -27,31 +28,6 @@ static struct quire *make(uint64_t limit_bytes)
 	return q;
 }
 
-struct grower {
-	struct quire *q;
-	void *(*take)(struct quire *q);
-	void *taken;
-	pthread_t thread;
-};
-
-static void *grow(void *arg)
-{
-	struct grower *grower = arg;
-
-	grower->taken = grower->take(grower->q);
-	return NULL;
-}
-
-/* A thread that gets nowhere is a finding, and no reason to wait for ever. */
-static void await_holding(void)
-{
-	uint64_t end_ns = await_begin();
-
-	while (!backing_is_holding() && await_more(end_ns))
-		;
-	assert_true(backing_is_holding());
-}
-
 static void await_held(const struct mutex *mutex)
 {
 	uint64_t end_ns = await_begin();
@@ -59,22 +35,6 @@ static void await_held(const struct mutex *mutex)
 	while (!mutex_is_held(mutex) && await_more(end_ns))
 		;
 	assert_true(mutex_is_held(mutex));
-}
-
-/* A thread that calls @take and stands in its @nth system call for memory when this returns. */
-static void grower_start(struct grower *grower, uint64_t nth)
-{
-	backing_hold_at(nth);
-	assert_int_equal(pthread_create(&grower->thread, NULL, grow, grower), 0);
-	await_holding();
-}
-
-static void grower_end(struct grower *grower)
-{
-	assert_true(backing_is_holding());
-	backing_go_on();
-	assert_int_equal(pthread_join(grower->thread, NULL), 0);
-	assert_non_null(grower->taken);
 }
 
 /* ---- pages ---- */
@@ -123,10 +83,10 @@ static void the_last_blocks_are_waited_for(void **state)
 	assert_true(mutex_try(&q->grow_mutex));
 	backing_hold_at(1);
 	first.take = take_page_atomically;
-	assert_int_equal(pthread_create(&first.thread, NULL, grow, &first), 0);
-	await_holding();
+	assert_int_equal(pthread_create(&first.thread, NULL, grower_run, &first), 0);
+	grower_await();
 	mutex_release(&q->grow_mutex);
-	assert_int_equal(pthread_create(&second.thread, NULL, grow, &second), 0);
+	assert_int_equal(pthread_create(&second.thread, NULL, grower_run, &second), 0);
 	await_held(&q->grow_mutex);
 	grower_end(&first);
 	assert_int_equal(pthread_join(second.thread, NULL), 0);
@@ -294,7 +254,7 @@ static void sections_of_another_are_waited_for(void **state)
 		grower_start(&first, nth);
 		has_claim = q->vmap->claims[1].first != q->vmap->claims[1].end;
 		claimed += has_claim;
-		assert_int_equal(pthread_create(&second.thread, NULL, grow, &second), 0);
+		assert_int_equal(pthread_create(&second.thread, NULL, grower_run, &second), 0);
 		if (has_claim)
 			await_held(&q->vmap->commit_mutex);
 		grower_end(&first);
@@ -325,7 +285,7 @@ static void advice_is_counted_by_the_next_purge(void **state)
 	(void)state;
 	mutex_acquire(&q->huge_mutex);
 	/* With a mutex held this thread's own calls would be a handler's. */
-	assert_int_equal(pthread_create(&other.thread, NULL, grow, &other), 0);
+	assert_int_equal(pthread_create(&other.thread, NULL, grower_run, &other), 0);
 	assert_int_equal(pthread_join(other.thread, NULL), 0);
 	assert_non_null(other.taken);
 	mutex_release(&q->huge_mutex);

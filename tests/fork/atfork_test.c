@@ -22,7 +22,7 @@
 
 #include <quire/percpu.h>
 
-#include "machine/linux/backing.h"
+#include "grower.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/lock.h"
 #include "stress.h"
@@ -189,56 +189,9 @@ static void handlers_of_others_are_served(void **state)
 
 /* ---- a handler that wants what another thread is getting ---- */
 
-struct beside {
-	void *(*take)(void); /* the thread's, held in its first system call */
-	void (*want)(void);  /* the handler's */
-	pthread_t thread;
-	void *taken;
-};
-
-static void *take_in_thread(void *arg)
+static void *take_block(struct quire *q)
 {
-	struct beside *beside = arg;
-
-	beside->taken = beside->take();
-	return NULL;
-}
-
-static unsigned child_is_right(void)
-{
-	scene.early();
-	return quire_verify(scene.q) != 0;
-}
-
-/* On one CPU, whose stacks are there: a CPU's first call commits them, under a lock that fork waits for.
- * The thread has something in hand when the fork begins, and needs a lock that the fork keeps to be done
- * with it: the handler goes without, and is not held up.  Nor is the child, which has no such thread. */
-static void fork_beside(struct beside *beside)
-{
-	pid_t watchdog = watchdog_start(60);
-	uint64_t until = await_begin();
-
-	mutex_acquire(&scene.q->grow_mutex); /* a caller that may not wait goes without */
-	backing_hold_at(1);
-	assert_int_equal(pthread_create(&beside->thread, NULL, take_in_thread, beside), 0);
-	while (!backing_is_holding() && await_more(until))
-		;
-	assert_true(backing_is_holding());
-	mutex_release(&scene.q->grow_mutex);
-	scene.early = beside->want;
-	expect_fork(0, child_is_right);
-	scene.early = NULL;
-	backing_go_on();
-	assert_int_equal(pthread_join(beside->thread, NULL), 0);
-	kill(watchdog, SIGKILL);
-	assert_non_null(beside->taken);
-	assert_u64_eq(quire_verify(scene.q), 0);
-	quire_destroy(scene.q);
-}
-
-static void *take_block(void)
-{
-	return quire_alloc_pages(scene.q, QUIRE_ORDER_MAX, QUIRE_NOWAIT);
+	return quire_alloc_pages(q, QUIRE_ORDER_MAX, QUIRE_NOWAIT);
 }
 
 /* Small ones, until no more are had. */
@@ -253,18 +206,37 @@ static void want_all_pages(void)
 		quire_free_pages(scene.q, blocks[i], 3);
 }
 
-static const struct quire_options small_options = { .limit_bytes = (size_t)64 << 20,
-						    .worker = QUIRE_WORKER_OFF };
+static unsigned child_is_right(void)
+{
+	want_all_pages();
+	return quire_verify(scene.q) != 0;
+}
 
+/* The thread has blocks in hand when the fork begins, and needs a lock that the fork keeps to bring them
+ * online: the handler goes without, and is not held up.  Nor is the child, which has no such thread. */
 static void a_handler_does_not_wait_for_a_grower(void **state)
 {
-	struct beside beside = { .take = take_block, .want = want_all_pages };
+	const struct quire_options options = { .limit_bytes = (size_t)64 << 20,
+					       .worker = QUIRE_WORKER_OFF };
+	struct grower grower = { .take = take_block };
+	pid_t watchdog = watchdog_start(60);
 
 	(void)state;
-	assert_int_equal(quire_create(&small_options, &scene.q), 0);
+	/* A CPU's first call commits its stacks, under a lock that fork has to wait for. */
 	assert_true(pin_to_cpu((unsigned)sched_getcpu()));
+	assert_int_equal(quire_create(&options, &scene.q), 0);
+	grower.q = scene.q;
 	quire_free_pages(scene.q, quire_alloc_pages(scene.q, 0, 0), 0);
-	fork_beside(&beside);
+	mutex_acquire(&scene.q->grow_mutex); /* a caller that may not wait goes without */
+	grower_start(&grower, 1);
+	mutex_release(&scene.q->grow_mutex);
+	scene.early = want_all_pages;
+	expect_fork(0, child_is_right);
+	scene.early = NULL;
+	grower_end(&grower);
+	kill(watchdog, SIGKILL);
+	assert_u64_eq(quire_verify(scene.q), 0);
+	quire_destroy(scene.q);
 }
 
 int main(void)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/beside.h"
 #include "common/command.h"
 #include "common/output.h"
 #include "tables.h"
@@ -200,17 +201,9 @@ static bool run_test(const struct arguments *args, const struct sim_test *test)
 static int run_patched(char **argv)
 {
 	char path[PATH_MAX];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	char *name;
 
-	if (length > 0) {
-		path[length] = '\0';
-		name = strrchr(path, '/') + 1;
-		if ((size_t)(name - path) + sizeof(PATCHER) <= sizeof(path)) {
-			memcpy(name, PATCHER, sizeof(PATCHER));
-			execv(path, argv);
-		}
-	}
+	if (beside_path(path, sizeof(path), PATCHER))
+		execv(path, argv);
 	fprintf(stderr,
 		"quire explore: no %s beside this program: a changed core is compiled "
 		"where Quire is built\n",

@@ -7,37 +7,21 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/beside.h"
 #include "common/command.h"
 
 #define PROGRAM "quire-explore"
-
-/* The path of PROGRAM in this program's own directory; false if that cannot be told. */
-static bool path_beside(char *path, size_t bytes)
-{
-	ssize_t length = readlink("/proc/self/exe", path, bytes - 1);
-	char *name;
-
-	if (length <= 0)
-		return false;
-	path[length] = '\0';
-	name = strrchr(path, '/') + 1;
-	if ((size_t)(name - path) + sizeof(PROGRAM) > bytes)
-		return false;
-	memcpy(name, PROGRAM, sizeof(PROGRAM));
-	return true;
-}
 
 static enum exit_status explore_run(int argc, char **argv)
 {
 	char path[PATH_MAX];
 
 	(void)argc;
-	if (path_beside(path, sizeof(path)))
+	if (beside_path(path, sizeof(path), PROGRAM))
 		execv(path, argv);
 	execvp(PROGRAM, argv);
 	fprintf(stderr, "quire explore: cannot run %s: %s\n", PROGRAM, strerror(errno));
