@@ -202,40 +202,6 @@ SIM_TEST(percpu_maps_are_made_before_pages, .events = SIM_MEMORY | SIM_RACE)
 	check_charge(scene, 0);
 }
 
-static void takes_many_large(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	for (unsigned i = 0; i < 10; i++) /* more than are spare */
-		percpu_take(scene, LARGE, QUIRE_NOWAIT);
-}
-
-static void trims(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	mutex_acquire(&scene->pc->alloc_mutex);
-	maps_trim(scene->pc, true);
-	mutex_release(&scene->pc->alloc_mutex);
-}
-
-/* Maps are given back while another thread needs more than are left: it may be refused until that is
- * done, but has none of those. */
-SIM_TEST(percpu_trim_beside_who_may_not_wait, .events = SIM_MEMORY | SIM_RACE)
-{
-	struct percpu_scene *scene = percpu_scene_make(sim, false);
-
-	while (scene->pc->populated_pages % 32 != 0) /* as many maps as a page of theirs has */
-		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	check_u64_eq(maps_ready_for(scene->pc, 256, 0), 0);
-	sim_cpu(sim, 0, trims, scene);
-	sim_cpu(sim, 1, takes_many_large, scene);
-	sim_run(sim);
-	/* 64 pages, of which an object takes eight, are spare. */
-	SIM_CHECK(scene->refused <= 2);
-	check_charge(scene, 0);
-}
-
 /* ---- charges ---------------------------------------------------------------------------------- */
 
 static void takes_one(void *arg)
