@@ -106,6 +106,27 @@ SIM_TEST(percpu_chunk_goes_beside_its_second_maker, .events = SIM_MEMORY | SIM_R
 	check_charge(scene, 0);
 }
 
+static void takes_two_chunks_unwaited(void *arg)
+{
+	for (unsigned i = 0; i < 9; i++)
+		takes_large_unwaited(arg);
+}
+
+/* Of two makers of one chunk the faster goes on to the next chunk, with more of the arrays.  What it counted
+ * stays counted when the slower one comes to count what it had begun. */
+SIM_TEST(percpu_slower_maker_sets_nothing_back, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = make_full(sim);
+
+	sim_cpu(sim, 0, takes_large_unwaited, scene);
+	sim_cpu(sim, 1, takes_two_chunks_unwaited, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(scene->pc->chunks_ready, 4);
+	check_charge(scene, 0);
+}
+
 static void forks_child(void *arg)
 {
 	struct percpu_scene *scene = arg;
