@@ -252,3 +252,31 @@ SIM_TEST(percpu_charge_left_over_is_returned, .explore = SIM_ALL_SCHEDULES, .pre
 	sim_run(sim);
 	check_charge(scene, others - scene->pc->units);
 }
+
+static void takes_one_and_frees(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_take(scene, PAGE_BYTES, 0);
+	for (unsigned i = 16; i < 22; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+}
+
+/* As above, but the room is made of the chunk's own empty pages, and leaves another caller some too.  The page
+ * that this one has populated is no page of the first one's (R6). */
+SIM_TEST(percpu_charge_left_over_beside_a_charge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	uint64_t others;
+
+	while (scene->pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	for (unsigned i = 12; i < 16; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+	check_u64_eq(scene->pc->empty_pages, EMPTY_HIGH); /* the reserve: not for who may wait */
+	others = percpu_use_up_limit(scene, 0);
+	sim_cpu(sim, 0, takes_one, scene);
+	sim_cpu(sim, 1, takes_one_and_frees, scene);
+	sim_run(sim);
+	check_charge(scene, others);
+}
