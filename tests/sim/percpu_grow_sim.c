@@ -53,6 +53,33 @@ static void shrinks(void *arg)
 	quire_percpu_shrink(((struct percpu_scene *)arg)->q);
 }
 
+/* ---- the instance ----------------------------------------------------------------------------- */
+
+static void takes_first(void *arg)
+{
+	SIM_CHECK(quire_alloc_percpu(arg, 64, 0, 0) != NULL);
+}
+
+/* The first object of all makes what every other one is taken from.  Who finds that made, without a lock and
+ * on the way to a stack, finds all of it. */
+SIM_TEST(percpu_first_use_is_published, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_MEMORY | SIM_RACE)
+{
+	const struct quire_options options = {
+		.limit_bytes = UINT64_C(8) << 20,
+		.units = 2,
+		.rseq = QUIRE_ON,
+		.worker = QUIRE_WORKER_OFF,
+	};
+	struct quire *q;
+
+	check_u64_eq(quire_create(&options, &q), 0);
+	sim_cpu(sim, 0, takes_first, q);
+	sim_cpu(sim, 1, takes_first, q);
+	sim_run(sim);
+	check_u64_eq(quire_verify(q), 0);
+}
+
 /* ---- a chunk ---------------------------------------------------------------------------------- */
 
 /* Three that need a chunk at the same time: it is made once, by whoever is first, and what its arrays
