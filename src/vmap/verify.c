@@ -8,7 +8,8 @@
  *   V6  the map names the range that begins at a page, and none elsewhere
  *   V7  a block's pages are not handed out, in use or dirty; its maps say so; it is on its CPU's
  *       list as long as it has room
- *   V8  nobody commits sections, and as many are ready as are counted
+ *   V8  nobody commits sections, as many are ready as are counted, and advice that is not counted
+ *       is noted
  *   V9  the sum of backed pages is what was charged
  *
  * What it cannot prove: that a busy range is really held by somebody, and that nothing is behind a
@@ -116,6 +117,18 @@ static int check_cpus(struct vmap *v, const struct sums *sums)
 	return v->q->forked || (pages == sums->cached && areas == sums->cached_nr) ? 0 : 1;
 }
 
+/* The note alone is no fault: such a section may have lost its advice since, and a child of fork has
+ * the note to be safe. */
+static bool uncounted_is_noted(const struct vmap *v)
+{
+	if (load_relaxed(&v->uncounted))
+		return true;
+	for (uint32_t i = 0; i < v->span_pages >> section_page_shift(v); i++)
+		if (huge_kind(&v->advice, i) == HUGE_UNCOUNTED)
+			return false;
+	return true;
+}
+
 int vmap_verify(struct quire_module *module)
 {
 	struct vmap *v = vmap_of(module);
@@ -137,7 +150,7 @@ int vmap_verify(struct quire_module *module)
 		label = check_lazy(v, &sums);
 	if (label == 0)
 		label = check_cpus(v, &sums);
-	if (label == 0 && !claim_verify_locked(v))
+	if (label == 0 && (!claim_verify_locked(v) || !uncounted_is_noted(v)))
 		label = 8;
 	if (label == 0 && sums.backed != v->charged_pages)
 		label = 9;

@@ -6,10 +6,10 @@
 
 #define AREA_PAGES 640u /* of a class, and more than a section: two of them meet in one */
 
-static struct vmap_scene *scene_of(struct sim *sim, uint64_t span_bytes)
+static struct vmap_scene *scene_with(struct sim *sim, uint64_t span_bytes, uint64_t limit_bytes)
 {
 	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options = { .limit_bytes = UINT64_C(16) << 20,
+	const struct quire_options options = { .limit_bytes = limit_bytes,
 					       .vmap_span_bytes = span_bytes,
 					       .worker = QUIRE_WORKER_OFF,
 					       .guard = QUIRE_GUARD_OFF };
@@ -18,6 +18,11 @@ static struct vmap_scene *scene_of(struct sim *sim, uint64_t span_bytes)
 	SIM_CHECK(vtake(scene, 1, 0) != NULL);
 	scene->v = scene->q->vmap;
 	return scene;
+}
+
+static struct vmap_scene *scene_of(struct sim *sim, uint64_t span_bytes)
+{
+	return scene_with(sim, span_bytes, UINT64_C(16) << 20);
 }
 
 /* Eight sections, of which one is committed. */
@@ -101,6 +106,53 @@ SIM_TEST(vmalloc_waits_for_who_commits_beside_it, .events = SIM_MEMORY)
 	check_served(scene);
 }
 
+/* Singly too small to reach the next section, they fill the first one to its end. */
+static struct vmap_scene *scene_with_full_section(struct sim *sim)
+{
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+	char *end = NULL;
+
+	for (uint32_t pages = 1; pages < 512; pages *= 2)
+		end = vtake(scene, pages, 0) + ((size_t)pages << 12);
+	SIM_CHECK(end == scene->v->base + ((size_t)1 << SECTION_SHIFT));
+	return scene;
+}
+
+/* An area whose first section nobody has, and whose second one is another's to commit, who has the
+ * addresses behind: a run of sections ends where another's begin. */
+SIM_TEST(vmalloc_commits_up_to_who_commits_behind_it, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = scene_with_full_section(sim);
+
+	sim_cpu(sim, 0, takes_area, scene);
+	sim_cpu(sim, 1, takes_area_atomically, scene);
+	sim_run(sim);
+	check_served(scene);
+}
+
+/* More than the limit allows, in sections that nobody has committed. */
+static void grows_beyond_the_limit(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_forbid_wait(true);
+	SIM_CHECK(quire_vrealloc(scene->q, scene->area[0], UINT64_C(15) << 20, QUIRE_ATOMIC) ==
+		  NULL);
+	sim_forbid_wait(false);
+}
+
+/* A charge is refused to who has claimed sections to grow into: they are others' to commit again. */
+SIM_TEST(vrealloc_refused_leaves_its_sections, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = scene_with(sim, UINT64_C(16) << 20, UINT64_C(8) << 20);
+
+	vmap_scene_fill(scene, 1, 256);
+	sim_cpu(sim, 0, grows_beyond_the_limit, scene);
+	sim_cpu(sim, 1, takes_area, scene);
+	sim_run(sim);
+	check_served(scene);
+}
+
 /* The system refuses one of them, or both: their sections are committed by the next caller. */
 SIM_TEST(commits_refused_beside_each_other_lose_nothing, .events = SIM_MEMORY | SIM_REFUSE,
 	 .refusals = 2)
@@ -137,6 +189,68 @@ SIM_TEST(fork_child_of_a_claimer_commits)
 
 	sim_cpu(sim, 0, takes_area_atomically, scene);
 	sim_cpu(sim, 1, forks_and_commits, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* ---- advice ------------------------------------------------------------------------------------ */
+
+static void counts_advice(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_count_advice(scene->v);
+}
+
+/* Whoever counts next leaves nothing uncounted. */
+static void check_advice(struct vmap_scene *scene)
+{
+	check_u64_eq(quire_verify(scene->q), 0);
+	vmap_count_advice(scene->v);
+	for (uint32_t i = 0; i < scene->v->advice.blocks_nr; i++)
+		SIM_CHECK(huge_kind(&scene->v->advice, i) != HUGE_UNCOUNTED);
+}
+
+/* While advice is counted, a caller that may not wait has some more: it stays noted, for the next count. */
+static void adds_advice_while_some_is_counted(struct sim *sim)
+{
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+
+	store_relaxed(&scene->v->uncounted, true);
+	sim_cpu(sim, 0, counts_advice, scene);
+	sim_cpu(sim, 1, takes_area_atomically, scene);
+	sim_run(sim);
+	check_advice(scene);
+	check_served(scene);
+}
+
+SIM_TEST(advice_is_noted_while_some_is_counted)
+{
+	adds_advice_while_some_is_counted(sim);
+}
+
+/* The note is not seen before what it speaks of, however stores leave the CPU. */
+SIM_TEST(advice_is_noted_after_it_is_there, .model = SIM_PSO)
+{
+	adds_advice_while_some_is_counted(sim);
+}
+
+static void forks_and_counts_advice(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_fork_child();
+	check_advice(scene);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In the child advice is noted whose owner stayed in the parent and had not come to that. */
+SIM_TEST(fork_child_of_a_claimer_counts_its_advice)
+{
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+
+	sim_cpu(sim, 0, takes_area_atomically, scene);
+	sim_cpu(sim, 1, forks_and_counts_advice, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }

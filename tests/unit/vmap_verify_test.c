@@ -147,6 +147,15 @@ static void v8_a_section_that_is_claimed_or_not_counted(void **state)
 	end_scene(&s);
 }
 
+/* Nobody would ever count the mappings that its advice makes. */
+static void v8_advice_that_is_not_counted_and_not_noted(void **state)
+{
+	struct scene s = make_scene(*state);
+
+	EXPECT_RULE(s, s.v->section[s.busy->start >> section_page_shift(s.v)], HUGE_UNCOUNTED, 8);
+	end_scene(&s);
+}
+
 static void v9_pages_charged_that_no_range_has(void **state)
 {
 	struct scene s = make_scene(*state);
@@ -167,6 +176,7 @@ int main(void)
 		VMAP_TEST(v4_a_lazy_range_that_is_on_no_list),
 		VMAP_TEST(v6_a_map_that_names_another_range),
 		VMAP_TEST(v8_a_section_that_is_claimed_or_not_counted),
+		VMAP_TEST(v8_advice_that_is_not_counted_and_not_noted),
 		VMAP_TEST(v9_pages_charged_that_no_range_has),
 	};
 
