@@ -147,6 +147,69 @@ SIM_TEST(grow_beside_a_grower_refused_loses_nothing, .events = SIM_MEMORY | SIM_
 	check_nothing_is_lost(scene);
 }
 
+static void takes_two_blocks_atomically(void *arg)
+{
+	sim_forbid_wait(true);
+	(void)take(arg, 10, QUIRE_ATOMIC | QUIRE_MOVABLE);
+	sim_forbid_wait(false);
+}
+
+static void is_served(void *arg)
+{
+	SIM_CHECK(take(arg, 0, 0) != NULL);
+}
+
+/* Of four blocks the lower two are with a step that was left, the others are in use. */
+static struct page_scene *scene_with_step_left(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+	struct zone *zone = &scene->q->zone[0];
+	struct grow_step *step = &zone->steps[1];
+
+	step->first = zone->block_first;
+	step->blocks_nr = zone->blocks_touched = zone->blocks_growing = 2;
+	step->state = GROW_BUSY;
+	SIM_CHECK(take(scene, 10, QUIRE_MOVABLE) != NULL);
+	step->state = GROW_LEFT;
+	check_u64_eq(zone->blocks_touched, zone->blocks_nr);
+	check_u64_eq(quire_verify(scene->q), 0);
+	return scene;
+}
+
+/* Who takes it up is refused by the system.  It is there for who may wait, even before that one has let
+ * go of it: one refusal is no reason to refuse a page, for which a block is enough. */
+SIM_TEST(grow_left_by_a_grower_is_waited_for, .events = SIM_REFUSE | SIM_TRYFAIL, .refusals = 1)
+{
+	struct page_scene *scene = scene_with_step_left(sim);
+
+	sim_cpu(sim, 0, takes_two_blocks_atomically, scene);
+	sim_cpu(sim, 1, is_served, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void charges_all_it_gets(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	while (page_charge(scene->q, 128, QUIRE_NORETRY) == 0)
+		scene->charged_pages += 128;
+}
+
+/* Blocks that come online are counted once at any time: what others charge meanwhile and what is
+ * allocated stay within the limit. */
+SIM_TEST(grow_counts_blocks_once_as_they_come)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, charges_all_it_gets, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->charged_pages + scene->held_pages <= scene->q->limit_pages);
+	page_uncharge(scene->q, scene->charged_pages);
+	page_scene_check(scene);
+}
+
 static void forks_and_grows(void *arg)
 {
 	struct page_scene *scene = arg;

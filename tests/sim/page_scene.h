@@ -20,9 +20,10 @@ struct page_scene {
 	uint32_t held_pages; /* by the scenario's tasks */
 	uint32_t refused;
 	uint32_t turn;
-	uint64_t buddy_pages; /* in the buddy when the tasks start */
-	void *page[8];	      /* given to tasks at the start */
-	void *far_page;	      /* in another block than page[0] */
+	uint32_t charged_pages; /* by a task, beside what is held */
+	uint64_t buddy_pages;	/* in the buddy when the tasks start */
+	void *page[8];		/* given to tasks at the start */
+	void *far_page;		/* in another block than page[0] */
 	void *block;
 };
 
