@@ -212,7 +212,7 @@ static void check_advice(struct vmap_scene *scene)
 }
 
 /* While advice is counted, a caller that may not wait has some more: it stays noted, for the next count. */
-static void adds_advice_while_some_is_counted(struct sim *sim)
+SIM_TEST(advice_is_noted_while_some_is_counted)
 {
 	struct vmap_scene *scene = scene_mostly_unused(sim);
 
@@ -224,15 +224,39 @@ static void adds_advice_while_some_is_counted(struct sim *sim)
 	check_served(scene);
 }
 
-SIM_TEST(advice_is_noted_while_some_is_counted)
+/* The second section, without what comes before a commit: where there are few points, each is tried. */
+static void commits_atomically(void *arg)
 {
-	adds_advice_while_some_is_counted(sim);
+	struct vmap_scene *scene = arg;
+	struct request request = { .flags = QUIRE_ATOMIC };
+	const struct range range = { .start = 512, .pages = 512 };
+	lock_token token = lock_acquire(&scene->v->lock);
+
+	sim_forbid_wait(true);
+	SIM_CHECK(claim_take_locked(scene->v, &request, range.start, range_end(&range)));
+	lock_release(&scene->v->lock, token);
+	check_u64_eq(vmap_commit(scene->v, &range, &request), 0);
+	sim_forbid_wait(false);
+}
+
+/* Again and again, until a store of the other may have become visible. */
+static void counts_advice_often(void *arg)
+{
+	for (unsigned i = 0; i < 16; i++)
+		counts_advice(arg);
 }
 
 /* The note is not seen before what it speaks of, however stores leave the CPU. */
-SIM_TEST(advice_is_noted_after_it_is_there, .model = SIM_PSO)
+SIM_TEST(advice_is_noted_after_it_is_there, .events = SIM_TRYFAIL, .model = SIM_PSO)
 {
-	adds_advice_while_some_is_counted(sim);
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+
+	store_relaxed(&scene->v->uncounted, true);
+	sim_cpu(sim, 0, counts_advice_often, scene);
+	sim_cpu(sim, 1, commits_atomically, scene);
+	sim_run(sim);
+	check_advice(scene);
+	check_served(scene);
 }
 
 static void forks_and_counts_advice(void *arg)
