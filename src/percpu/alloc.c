@@ -211,12 +211,15 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 }
 
 /* Room is made with no lock held, since that has every module shrink, this one too (R29): what is
- * missing is charged in advance. */
-static int after_making_room(struct percpu *pc, const struct request *request,
+ * missing is charged in advance.  A module that another thread shrinks already is passed by.  So who comes
+ * again waits for that thread: nobody is refused for pages that are on their way out. */
+static int after_making_room(struct percpu *pc, const struct request *request, bool again,
 			     struct placed *placed)
 {
 	uint32_t charged = placed->missing;
 
+	if (again)
+		balance_all(pc);
 	if (charged == 0)
 		page_make_room(pc->q);
 	else if (page_charge(pc->q, charged * pc->units, request->flags) != 0)
@@ -252,7 +255,7 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 		error = from_new(pc, request, 0, placed);
 	for (unsigned i = 0; error == -ENOMEM && i < 2 && may_wait; i++)
 		if (!(request->flags & QUIRE_NORETRY))
-			error = after_making_room(pc, request, placed);
+			error = after_making_room(pc, request, i != 0, placed);
 	if (error && from_populated(pc, request, true, placed) == 0)
 		error = 0;
 	if (error) {

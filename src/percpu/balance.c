@@ -240,16 +240,23 @@ size_t balance_shrink(struct quire_module *module)
 	return bytes;
 }
 
-size_t quire_percpu_shrink(struct quire *q)
+/* Not passing by whoever is at it: the caller holds nothing. */
+size_t balance_all(struct percpu *pc)
 {
-	struct percpu *pc = percpu_if_any(q);
 	size_t bytes;
 
-	if (pc == NULL)
-		return 0;
-	variables_collect(pc);
 	mutex_acquire(&pc->alloc_mutex);
 	bytes = shrink(pc);
 	mutex_release(&pc->alloc_mutex);
 	return bytes;
+}
+
+size_t quire_percpu_shrink(struct quire *q)
+{
+	struct percpu *pc = percpu_if_any(q);
+
+	if (pc == NULL)
+		return 0;
+	variables_collect(pc);
+	return balance_all(pc);
 }

@@ -456,6 +456,7 @@ int grow_make_held(struct percpu *pc, const struct want *want);
 size_t balance(struct percpu *pc, bool all);
 uint64_t balance_tick(struct quire_module *module, uint64_t now_ns);
 size_t balance_shrink(struct quire_module *module);
+size_t balance_all(struct percpu *pc);
 void balance_kick(struct percpu *pc, uint64_t due_ns);
 
 /* ---- cache.c: offsets on per-CPU stacks ---- */

@@ -280,6 +280,32 @@ SIM_TEST(percpu_charge_left_over_is_returned, .explore = SIM_ALL_SCHEDULES, .pre
 	check_charge(scene, others - scene->pc->units);
 }
 
+/* At the limit there is room for four pages: those of the second chunk that are empty.  They are the reserve,
+ * and not for callers that may wait, unless they are given back. */
+static uint64_t leave_the_reserve(struct percpu_scene *scene)
+{
+	while (scene->pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	for (unsigned i = 12; i < 16; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+	check_u64_eq(scene->pc->empty_pages, EMPTY_HIGH);
+	return percpu_use_up_limit(scene, 0);
+}
+
+/* One caller gives them back while the other one looks for somebody who does: it is not refused for pages that
+ * are on their way (R29). */
+SIM_TEST(percpu_room_on_its_way_is_waited_for, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	uint64_t others = leave_the_reserve(scene);
+
+	sim_cpu(sim, 0, takes_one, scene);
+	sim_cpu(sim, 1, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_charge(scene, others);
+}
+
 static void takes_one_and_frees(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -294,16 +320,11 @@ static void takes_one_and_frees(void *arg)
 SIM_TEST(percpu_charge_left_over_beside_a_charge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);
-	uint64_t others;
+	uint64_t others = leave_the_reserve(scene);
 
-	while (scene->pc->empty_pages != 0)
-		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	for (unsigned i = 12; i < 16; i++)
-		percpu_give(scene, scene->object[i], PAGE_BYTES);
-	check_u64_eq(scene->pc->empty_pages, EMPTY_HIGH); /* the reserve: not for who may wait */
-	others = percpu_use_up_limit(scene, 0);
 	sim_cpu(sim, 0, takes_one, scene);
 	sim_cpu(sim, 1, takes_one_and_frees, scene);
 	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
 	check_charge(scene, others);
 }
