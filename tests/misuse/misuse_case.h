@@ -80,8 +80,22 @@ static void check_all(const struct misuse *misuses, size_t nr, const char *conf)
 		check_misuse(misuses[i].program, misuses[i].rule, conf);
 }
 
-/* Where the programs are: beside this one.  Returns main()'s answer if that is unknown. */
-static int misuse_begin(void)
+/* The program has a row: one without would be built and never run. */
+static bool is_in_table(const struct misuse *misuses, size_t nr, const char *program)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (strcmp(misuses[i].program, program) == 0)
+			return true;
+	}
+	fprintf(stderr, "%s has no row in the table\n", program);
+	return false;
+}
+
+/*
+ * Learns where the programs are (beside this one), and that those named in @names are the table's.
+ * Returns main()'s answer if they are not.
+ */
+static int misuse_begin(const struct misuse *misuses, size_t nr, char *const *names, int names_nr)
 {
 	char self[1024];
 	ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -90,6 +104,14 @@ static int misuse_begin(void)
 		return 1;
 	self[bytes] = '\0';
 	snprintf(directory, sizeof(directory), "%s", dirname(self));
+	for (int i = 0; i < names_nr; i++) {
+		if (!is_in_table(misuses, nr, names[i]))
+			return 1;
+	}
+	if (names_nr != 0 && (size_t)names_nr != nr) {
+		fprintf(stderr, "%d programs were built, %zu are in the table\n", names_nr, nr);
+		return 1;
+	}
 	return 0;
 }
 

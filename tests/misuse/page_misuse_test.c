@@ -27,15 +27,6 @@ static const struct misuse misuses[] = {
 	{ "enable_without_disable", "without its pair" AT("quire_pcp_enable", "0") },
 	{ "split_free", "double free" AT("quire_split_pages", "3") },
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
-	{ "percpu_double_free", "double free" AT("quire_free_percpu", "0") },
-	{ "percpu_double_free_cached", "double free" AT("quire_free_percpu", "0") },
-	{ "percpu_double_free_across", "double free" AT("quire_free_percpu", "0") },
-	{ "percpu_double_free_across_cached", "double free" AT("quire_free_percpu", "0") },
-	{ "percpu_double_free_four", "double free" AT("quire_free_percpu", "0") },
-	{ "percpu_free_middle", "the middle of an object" AT("quire_free_percpu", "0") },
-	{ "percpu_free_unaligned", "not the start of an object" AT("quire_free_percpu", "0") },
-	{ "percpu_free_other_copy", "not CPU 0's copy" AT("quire_free_percpu", "0") },
-	{ "percpu_free_stack", "foreign pointer" AT("quire_free_percpu", "0") },
 };
 
 static void each_misuse_ends_with_its_line(void **state)
@@ -56,7 +47,7 @@ static void each_does_with_two_zones_too(void **state)
 	check_all(misuses, MISUSES_NR, "limit:64m,zones:2");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_misuse_ends_with_its_line),
@@ -64,7 +55,7 @@ int main(void)
 		cmocka_unit_test(each_does_with_two_zones_too),
 	};
 
-	if (misuse_begin() != 0)
+	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,7 @@ static void each_does_without_caches_too(void **state)
 	check_all(misuses, MISUSES_NR, "limit:64m,cache:off");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_misuse_ends_with_its_line),
@@ -58,7 +58,7 @@ int main(void)
 		cmocka_unit_test(each_does_without_caches_too),
 	};
 
-	if (misuse_begin() != 0)
+	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

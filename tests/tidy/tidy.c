@@ -10,7 +10,7 @@
  *   locked     the first statement of a function in src named ..._locked asserts its lock
  *   tests      a test does not return early, and checks something; what is skipped says why
  *   bodies     the core has no conditional compilation inside a function
- *   listed     every C file is named in a meson.build
+ *   listed     every C file is named, by its path, in a meson.build
  *   words      unfinished business has a number; no path of somebody's machine; a licence line
  *
  * Each complaint is one line, "file:line: what"; the exit status is 1 if there was one.
@@ -31,7 +31,8 @@ static const char *const layers[] = { "base",	"machine", "page",   "pool", "vmap
 				      "percpu", "slab",	   "malloc", "stat", NULL };
 
 static unsigned complaints_nr, files_nr, functions_nr;
-static char *locking_text, *meson_text;
+static char *locking_text;
+static char *listed; /* "\nPATH" for each string of a meson.build, seen from the root */
 
 __attribute__((format(printf, 3, 4))) static void complain(const char *path, unsigned line,
 							   const char *format, ...)
@@ -349,22 +350,20 @@ static void check_tests(const struct source *source)
 	}
 }
 
+/* Lists of tests leave out the .c. */
 static void check_listed(const struct source *source)
 {
-	const char *name = strrchr(source->path, '/') + 1;
-	size_t bytes = strlen(name);
-	struct span rest = { meson_text, strlen(meson_text) };
-	const char *at;
+	size_t bytes = strlen(source->path);
 
-	if (!ends(name, ".c"))
+	if (!ends(source->path, ".c"))
 		return;
-	/* Lists of tests leave out the .c. */
-	while ((at = memmem(rest.start, rest.bytes, name, bytes - 2)) != NULL) {
-		if (strchr("/'", at[-1]) != NULL &&
-		    (at[bytes - 2] == '\'' || starts(at + bytes - 2, ".c'")))
+	for (const char *at = listed; (at = strchr(at, '\n')) != NULL; at++) {
+		size_t listed_bytes = strcspn(at + 1, "\n");
+
+		if (strncmp(at + 1, source->path, bytes - 2) == 0 &&
+		    (listed_bytes == bytes - 2 ||
+		     (listed_bytes == bytes && starts(at + bytes - 1, ".c"))))
 			return;
-		rest.bytes -= (size_t)(at + 1 - rest.start);
-		rest.start = at + 1;
 	}
 	complain(source->path, 1, "is in no meson.build");
 }
@@ -494,21 +493,53 @@ static int visit(const char *path, const struct stat *status, int type, struct F
 	return 0;
 }
 
+/* Adds @name as @directory (its last slash included) sees it. */
+static void list(struct span directory, struct span name)
+{
+	size_t bytes = strlen(listed);
+
+	while (span_starts(name, "../") && directory.bytes != 0) {
+		name.start += 3;
+		name.bytes -= 3;
+		directory.bytes--;
+		while (directory.bytes != 0 && directory.start[directory.bytes - 1] != '/')
+			directory.bytes--;
+	}
+	listed = realloc(listed, bytes + directory.bytes + name.bytes + 2);
+	sprintf(listed + bytes, "\n%.*s%.*s", (int)directory.bytes, directory.start,
+		(int)name.bytes, name.start);
+}
+
+static void list_strings(struct span directory, struct span line)
+{
+	const char *at = line.start, *end = at + line.bytes, *open, *close;
+
+	while ((open = memchr(at, '\'', (size_t)(end - at))) != NULL &&
+	       (close = memchr(open + 1, '\'', (size_t)(end - open - 1))) != NULL) {
+		list(directory, (struct span){ open + 1, (size_t)(close - open - 1) });
+		at = close + 1;
+	}
+}
+
 static int collect_meson(const char *path, const struct stat *status, int type, struct FTW *place)
 {
+	struct span directory;
 	char *text;
-	size_t bytes;
 
 	(void)status;
 	(void)place;
-	if (type != FTW_F || !ends(path, "/meson.build"))
+	path += starts(path, "./") ? 2 : 0;
+	if (type != FTW_F || is_skipped(path) || !ends(path, "meson.build"))
 		return 0;
 	text = file_read(path);
 	if (text == NULL)
 		return 0;
-	bytes = strlen(meson_text);
-	meson_text = realloc(meson_text, bytes + strlen(text) + 1);
-	strcpy(meson_text + bytes, text);
+	directory = (struct span){ path, strlen(path) - strlen("meson.build") };
+	for (const char *at = text; *at != '\0'; at += *at == '\n') {
+		/* An apostrophe in a comment begins no string. */
+		list_strings(directory, (struct span){ at, strcspn(at, "#\n") });
+		at += strcspn(at, "\n");
+	}
 	free(text);
 	return 0;
 }
@@ -522,11 +553,11 @@ int main(int argc, char **argv)
 	locking_text = file_read("docs/locking.md");
 	if (locking_text == NULL)
 		locking_text = strdup("");
-	meson_text = strdup("");
+	listed = strdup("");
 	nftw(".", collect_meson, 16, FTW_PHYS);
 	nftw(".", visit, 16, FTW_PHYS);
 	printf("%u files, %u functions, %u complaints\n", files_nr, functions_nr, complaints_nr);
 	free(locking_text);
-	free(meson_text);
+	free(listed);
 	return complaints_nr != 0;
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Per-CPU memory: each misuse ends with its line. */
+#include "misuse/misuse_case.h"
+
+#define FREE	   "quire_free_percpu"
+#define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
+
+static const struct misuse misuses[] = {
+	{ "percpu_double_free", "double free" AT(FREE, "0") },
+	{ "percpu_double_free_cached", "double free" AT(FREE, "0") },
+	{ "percpu_double_free_across", "double free" AT(FREE, "0") },
+	{ "percpu_double_free_across_cached", "double free" AT(FREE, "0") },
+	{ "percpu_double_free_four", "double free" AT(FREE, "0") },
+	{ "percpu_free_middle", "the middle of an object" AT(FREE, "0") },
+	{ "percpu_free_unaligned", "not the start of an object" AT(FREE, "0") },
+	{ "percpu_free_other_copy", "not CPU 0's copy" AT(FREE, "0") },
+	{ "percpu_free_stack", "foreign pointer" AT(FREE, "0") },
+};
+
+static void each_misuse_ends_with_its_line(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m");
+}
+
+static void each_does_without_sequences_too(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m,rseq:off,worker:off");
+}
+
+static void each_does_with_two_zones_too(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m,zones:2");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_misuse_ends_with_its_line),
+		cmocka_unit_test(each_does_without_sequences_too),
+		cmocka_unit_test(each_does_with_two_zones_too),
+	};
+
+	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
