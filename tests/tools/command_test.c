@@ -116,6 +116,10 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay --depopulate no x", 2, "--depopulate: bad value \"no\"");
 	expect("replay --ablate --json x y", 2, "--ablate goes with neither --json nor --threads");
 	expect("replay --ablate " AREAS_TRACE, 2, "holds no percpu allocations");
+	expect("replay --series --threads x", 2, "--series goes with neither --json nor --threads");
+	expect("replay --series --ablate x", 2, "--ablate and --series do not go together");
+	expect("replay --series x y", 2, "--series takes one trace");
+	expect("replay --series " AREAS_TRACE, 2, "holds no percpu allocations");
 	expect("replay --kind percpu --kind vmap %T/none", 2, "none: No such file");
 	expect("replay --kind percpu " AREAS_TRACE, 2, "holds no percpu allocations");
 }
@@ -432,6 +436,28 @@ static void the_ablation_agrees_with_the_replay(void **state)
 	free(json);
 }
 
+/* The samples that follow a mark at once say what the replay says of the mark. */
+static void the_series_agrees_with_the_replay(void **state)
+{
+	struct answer answer = run("replay --series %T/percpu-mixed-dev.katr.zst");
+	char *json = read_json("percpu.json"), *line = answer.text;
+	double wanted = number_at(json, "traces.1.marks.4.seconds"), seconds = 0;
+	unsigned live_kB = 0, linux_kB = 0, quire_kB = 0;
+
+	(void)state;
+	assert_int_equal(answer.status, 0);
+	assert_int_equal(strncmp(line, "seconds,live_kB,linux_kB,quire_kB\n", 34), 0);
+	while (seconds + 0.005 < wanted) {
+		line = strchr(line, '\n') + 1;
+		assert_int_equal(
+			sscanf(line, "%lf,%u,%u,%u", &seconds, &live_kB, &linux_kB, &quire_kB), 4);
+	}
+	assert_true(live_kB == number_at(json, "traces.1.marks.4.live_kB"));
+	assert_true(linux_kB == number_at(json, "traces.1.marks.4.kernel.populated_kB"));
+	assert_true(quire_kB == number_at(json, "traces.1.marks.4.quire.populated_kB"));
+	free(json);
+}
+
 /* For each mark of each trace, on both sides. */
 static void the_parts_of_the_json_add_up(void **state)
 {
@@ -562,6 +588,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(populated_memory_is_at_least_what_lives),
 		cmocka_unit_test(depopulate_off_is_the_column_without),
 		cmocka_unit_test(the_ablation_agrees_with_the_replay),
+		cmocka_unit_test(the_series_agrees_with_the_replay),
 		cmocka_unit_test(the_parts_of_the_json_add_up),
 		cmocka_unit_test(threads_check_the_same_blocks),
 		cmocka_unit_test(two_replays_give_the_same_figures),

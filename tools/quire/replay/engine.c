@@ -71,7 +71,9 @@ static int make_addresses(struct engine *engine)
 
 	engine->addresses = malloc(nr * sizeof(engine->addresses[0]));
 	engine->result->marks = calloc(engine->plan->marks_nr + 1, sizeof(struct engine_mark));
-	if (engine->addresses == NULL || engine->result->marks == NULL) {
+	engine->result->populated_kB = calloc(engine->plan->samples_nr + 1, sizeof(uint64_t));
+	if (engine->addresses == NULL || engine->result->marks == NULL ||
+	    engine->result->populated_kB == NULL) {
 		engine_fail(engine, "%s", strerror(ENOMEM));
 		return -1;
 	}
@@ -102,5 +104,7 @@ int engine_run(struct engine *engine, struct engine_result *result)
 void engine_result_fini(struct engine_result *result)
 {
 	free(result->marks);
+	free(result->populated_kB);
 	result->marks = NULL;
+	result->populated_kB = NULL;
 }

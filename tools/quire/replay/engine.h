@@ -37,6 +37,7 @@ struct engine_mark {
 
 struct engine_result {
 	struct engine_mark *marks;   /* as many as the plan has */
+	uint64_t *populated_kB;	     /* of per-CPU memory, at each sample of the plan; one thread */
 	struct quire_page_stat stat; /* pages: after the last step */
 	struct object_stat objects;
 	uint64_t blocks_checked;

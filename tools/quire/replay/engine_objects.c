@@ -149,6 +149,16 @@ static void pass_time(struct engine *engine, uint64_t to_ns)
 	engine->now_ns = to_ns;
 }
 
+static void take_sample(struct engine *engine, uint32_t sample_index)
+{
+	struct object_stat stat;
+
+	if (!engine->checks || engine->threads)
+		return;
+	engine->object_target->read_stat(engine->heap, &stat);
+	engine->result->populated_kB[sample_index] = stat.percpu.populated_kB;
+}
+
 static void step_objects(struct actor *actor, const struct plan_step *step)
 {
 	switch (step->op) {
@@ -161,6 +171,9 @@ static void step_objects(struct actor *actor, const struct plan_step *step)
 	case PLAN_TIME:
 		if (!actor->engine->threads)
 			pass_time(actor->engine, BEGIN_NS + step->id * NS_PER_MS);
+		break;
+	case PLAN_SAMPLE:
+		take_sample(actor->engine, step->id);
 		break;
 	default:
 		break;

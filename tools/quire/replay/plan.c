@@ -110,6 +110,36 @@ static void plan_mark(struct planner *planner, const struct katr_record *record)
 	step->id = plan->marks_nr++;
 }
 
+static void plan_sample(struct planner *planner, const struct katr_record *record)
+{
+	struct plan *plan = planner->plan;
+	size_t room = planner->samples_room;
+	struct plan_sample *samples;
+	uint64_t populated_kB;
+	struct plan_step *step;
+
+	if (plan->kind != KATR_PERCPU || !planner_reads_percpu(record, &populated_kB))
+		return;
+	samples = grow(plan->samples, plan->samples_nr, &room, sizeof(samples[0]));
+	if (samples == NULL) {
+		planner->out_of_memory = true;
+		return;
+	}
+	plan->samples = samples;
+	planner->samples_room = (uint32_t)room;
+	samples[plan->samples_nr] = (struct plan_sample){
+		.seconds = (double)record->tick * (double)planner->reader.params.tick_ns / 1e9,
+		.live_bytes = plan->totals.live_bytes,
+		.populated_kB = populated_kB,
+	};
+	planner_add_time(planner, record);
+	step = planner_add_step(planner, record);
+	if (step == NULL)
+		return;
+	step->op = PLAN_SAMPLE;
+	step->id = plan->samples_nr++;
+}
+
 static void plan_record(struct planner *planner, const struct katr_record *record)
 {
 	if (planner->plan->kind == KATR_PAGE)
@@ -120,8 +150,10 @@ static void plan_record(struct planner *planner, const struct katr_record *recor
 		planner->plan->totals.fails_nr += planner_is_kind(planner, record);
 	if (record->op == KATR_MARK)
 		plan_mark(planner, record);
-	if (record->op == KATR_SAMPLE)
+	if (record->op == KATR_SAMPLE) {
 		planner_add_sample(planner, record);
+		plan_sample(planner, record);
+	}
 }
 
 static void plan_begin(struct planner *planner)
@@ -202,5 +234,6 @@ void plan_fini(struct plan *plan)
 	free(plan->blocks);
 	free(plan->requests);
 	free(plan->marks);
+	free(plan->samples);
 	*plan = (struct plan){ .path = plan->path };
 }

@@ -36,12 +36,13 @@ enum plan_op {
 	PLAN_FREE,
 	PLAN_FREE_BATCHED, /* order 0 only: larger blocks of a batch are freed one by one */
 	PLAN_SPLIT,
-	PLAN_MARK,
-	PLAN_TIME, /* objects: so much recorded time has passed */
+	PLAN_MARK,   /* this and the next ones do not call the allocator */
+	PLAN_TIME,   /* objects: so much recorded time has passed */
+	PLAN_SAMPLE, /* per-CPU objects: the kernel recorded how much it had populated */
 };
 
 struct plan_step {
-	uint32_t id; /* MARK: its index; TIME: milliseconds from the first record */
+	uint32_t id; /* MARK, SAMPLE: its index; TIME: milliseconds from the first record */
 	union {
 		uint32_t pieces;  /* SPLIT: first id of the pieces */
 		uint32_t request; /* objects, ALLOC and FREE: index of the request */
@@ -108,6 +109,13 @@ struct plan_mark {
 	struct plan_kernel kernel;
 };
 
+/* One of the figures that the kernel recorded several times a second. */
+struct plan_sample {
+	double seconds;
+	uint64_t live_bytes; /* as asked for, on one CPU */
+	uint64_t populated_kB;
+};
+
 struct plan_totals {
 	uint64_t allocs[PLAN_ORDERS_NR][OCCUPANCY_TYPES_NR];
 	uint64_t allocs_nr;
@@ -143,6 +151,8 @@ struct plan {
 	struct plan_request *requests; /* objects: by class */
 	struct plan_mark *marks;
 	uint32_t marks_nr;
+	struct plan_sample *samples; /* per-CPU objects */
+	uint32_t samples_nr;
 };
 
 /* Which kinds a trace says it holds, a bit each: 0, or with one line in @error -1, or
@@ -159,7 +169,7 @@ void plan_fini(struct plan *plan);
 /* Whether it calls the allocator. */
 static inline bool plan_is_operation(const struct plan_step *step)
 {
-	return step->op != PLAN_MARK && step->op != PLAN_TIME;
+	return step->op < PLAN_MARK;
 }
 
 static inline uint64_t plan_operations(const struct plan *plan)

@@ -94,6 +94,15 @@ static void read_meminfo(struct planner *planner, const struct katr_record *samp
 	kernel->percpu.populated_kB = sum_column(sample, "Percpu");
 }
 
+bool planner_reads_percpu(const struct katr_record *sample, uint64_t *populated_kB)
+{
+	if (strcmp(sample->table->name, "meminfo_kB") != 0 ||
+	    katr_column(sample->table, "Percpu") < 0)
+		return false;
+	*populated_kB = sum_column(sample, "Percpu");
+	return true;
+}
+
 static void read_percpu_global(struct planner *planner, const struct katr_record *sample,
 			       struct plan_kernel *kernel)
 {

@@ -11,7 +11,7 @@ struct planner {
 	struct plan *plan;
 	struct katr_reader reader;
 	size_t *batch_last; /* pages, by CPU: step of the batched free that may end a batch; STEP_NONE */
-	uint32_t marks_room;
+	uint32_t marks_room, samples_room;
 	uint32_t ms;	  /* objects: of the last TIME step */
 	unsigned sampled; /* bit by SAMPLED_*: tables that the last mark has its figures of */
 	bool out_of_memory;
@@ -37,5 +37,7 @@ void planner_add_time(struct planner *planner, const struct katr_record *record)
 /* ---- plan_samples.c -------------------------------------------------------------------------- */
 /* A full set of samples follows each mark; the periodic ones later do not concern it. */
 void planner_add_sample(struct planner *planner, const struct katr_record *sample);
+/* Whether it says how much per-CPU memory is populated; @populated_kB is written only then. */
+bool planner_reads_percpu(const struct katr_record *sample, uint64_t *populated_kB);
 
 #endif

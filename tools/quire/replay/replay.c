@@ -228,8 +228,9 @@ static enum exit_status run(int argc, char **argv)
 		return no_memory();
 	status = read_plans(&request, &plans);
 	if (status == EXIT_OK)
-		status = request.ablates ? ablation_print(&request, plans.plans, plans.nr)
-					 : replay_plans(&request, &plans);
+		status = request.ablates     ? ablation_print(&request, plans.plans, plans.nr)
+			 : request.is_series ? series_print(&request, &plans.plans[0])
+					     : replay_plans(&request, &plans);
 	for (unsigned i = 0; i < plans.nr; i++)
 		plan_fini(&plans.plans[i]);
 	free(plans.plans);

@@ -10,7 +10,8 @@
 
 struct replay_request {
 	bool threads;
-	bool ablates; /* print what each rule of per-CPU placement is worth, and no more */
+	bool ablates;	/* print what each rule of per-CPU placement is worth, and no more */
+	bool is_series; /* print per-CPU memory over time, and no more */
 	const char *json;
 	char conf[512];	  /* of --conf, --placement and --depopulate; empty if there are none */
 	bool depopulates; /* unless the conf says otherwise */
@@ -24,6 +25,8 @@ struct plan;
 /* ablation.c: what each rule of per-CPU placement is worth. */
 enum exit_status ablation_print(const struct replay_request *request, const struct plan *plans,
 				unsigned plans_nr);
+/* series.c: per-CPU memory over time, as CSV. */
+enum exit_status series_print(const struct replay_request *request, const struct plan *plan);
 /* replay_arguments.c: true to go on; otherwise the command ends with *@status, and said why. */
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status);
 /* "page or vmap": the kinds of a request, joined by @word. */

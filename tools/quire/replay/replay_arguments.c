@@ -15,6 +15,7 @@ static void print_usage(FILE *file)
 		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
 		"                    [--placement linux|packed] [--depopulate on|off] TRACE...\n"
 		"       quire replay --ablate [--conf STRING] TRACE...\n"
+		"       quire replay --series [--conf STRING] TRACE\n"
 		"\n"
 		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
 		"filled\n"
@@ -35,6 +36,7 @@ static void print_usage(FILE *file)
 		"  --ablate       per-CPU objects once more for each rule of placement, without "
 		"it:\n"
 		"                 kilobytes populated at the marks of each trace, as Markdown\n"
+		"  --series       per-CPU memory over time, the kernel's and ours, as CSV\n"
 		"\n"
 		"TRACE may be a pipe, or - for standard input.\n"
 		"\n"
@@ -55,6 +57,7 @@ enum option_value {
 	OPTION_PLACEMENT,
 	OPTION_DEPOPULATE,
 	OPTION_ABLATE,
+	OPTION_SERIES,
 	OPTION_HELP,
 };
 
@@ -66,6 +69,7 @@ static const struct option options[] = {
 	{ .name = "placement", .has_arg = required_argument, .val = OPTION_PLACEMENT },
 	{ .name = "depopulate", .has_arg = required_argument, .val = OPTION_DEPOPULATE },
 	{ .name = "ablate", .has_arg = no_argument, .val = OPTION_ABLATE },
+	{ .name = "series", .has_arg = no_argument, .val = OPTION_SERIES },
 	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
 	{ .name = NULL },
 };
@@ -74,7 +78,8 @@ static void refuse_option(const char *argument)
 {
 	static const char *const names[] = { "--threads", "--json",	 "--conf",
 					     "--kind",	  "--placement", "--depopulate",
-					     "--ablate",  "--help",	 NULL };
+					     "--ablate",  "--series",	 "--help",
+					     NULL };
 	char name[32];
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
@@ -175,6 +180,9 @@ static bool take_option(struct replay_request *request, int option, const char *
 	case OPTION_ABLATE:
 		request->ablates = true;
 		return true;
+	case OPTION_SERIES:
+		request->is_series = true;
+		return true;
 	case OPTION_JSON:
 		request->json = value;
 		return true;
@@ -187,6 +195,33 @@ static bool take_option(struct replay_request *request, int option, const char *
 	default:
 		return add_kind(request, value);
 	}
+}
+
+/* What options rule out together, and what is missing. */
+static bool is_whole(struct replay_request *request)
+{
+	const char *alone = request->ablates ? "--ablate" : request->is_series ? "--series" : NULL;
+
+	if (alone != NULL && (request->json != NULL || request->threads)) {
+		fprintf(stderr, "quire replay: %s goes with neither --json nor --threads\n", alone);
+		return false;
+	}
+	if (request->ablates && request->is_series) {
+		fprintf(stderr, "quire replay: --ablate and --series do not go together\n");
+		return false;
+	}
+	if (request->is_series && request->paths_nr > 1) {
+		fprintf(stderr, "quire replay: --series takes one trace\n");
+		return false;
+	}
+	if (alone != NULL)
+		request->kinds = 1u << KATR_PERCPU;
+	else if (request->kinds == 0)
+		request->kinds = all_kinds();
+	if (request->paths_nr > 0)
+		return true;
+	fprintf(stderr, "quire replay: name at least one trace; `quire replay --help` says more\n");
+	return false;
 }
 
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status)
@@ -210,18 +245,7 @@ bool replay_parse(struct replay_request *request, int argc, char **argv, enum ex
 		if (option == ':' || option == '?' || !take_option(request, option, optarg))
 			return false;
 	}
-	if (request->ablates && (request->json != NULL || request->threads)) {
-		fprintf(stderr, "quire replay: --ablate goes with neither --json nor --threads\n");
-		return false;
-	}
-	if (request->ablates)
-		request->kinds = 1u << KATR_PERCPU;
-	else if (request->kinds == 0)
-		request->kinds = all_kinds();
 	request->paths = argv + optind;
 	request->paths_nr = (unsigned)(argc - optind);
-	if (request->paths_nr > 0)
-		return true;
-	fprintf(stderr, "quire replay: name at least one trace; `quire replay --help` says more\n");
-	return false;
+	return is_whole(request);
 }
