@@ -14,7 +14,12 @@
  * when the charge is refused: nothing was done yet (R6).  Only 3 charges in advance, so that nobody
  * else gets what room it made.
  */
-#include "percpu/percpu.h"
+#include "percpu/alloc.h"
+#include "percpu/balance.h"
+#include "percpu/cache.h"
+#include "percpu/grow.h"
+#include "percpu/place.h"
+#include "percpu/sparse.h"
 
 #include "machine/annotate.h"
 
@@ -24,7 +29,7 @@
 #define BATCH	    64u
 #define BATCH_LEAST 8u
 
-static char *placed_addr(const struct percpu *pc, const struct request *request,
+static char *placed_addr(const struct percpu *pc, const struct percpu_request *request,
 			 const struct placed *placed)
 {
 	return unit_addr(pc, placed->chunk, placed->at << (request->fours ? 2 : GRANULE_SHIFT));
@@ -42,7 +47,7 @@ void percpu_zero_copy(char *copy, size_t bytes)
 }
 
 /* Clears an object that was placed, in every unit. */
-static void zero_placed(struct percpu *pc, const struct request *request,
+static void zero_placed(struct percpu *pc, const struct percpu_request *request,
 			const struct placed *placed)
 {
 	uint32_t units = pc->units;
@@ -107,7 +112,7 @@ static inline void zero_popped(const struct percpu *pc, char *ptr, size_t bytes)
 
 /* 0 or -EINVAL. */
 int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
-			struct request *request)
+			struct percpu_request *request)
 {
 	bool fours;
 
@@ -117,7 +122,7 @@ int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, uns
 	    align > (size_t)1 << pc->page_shift || (flags & ~FLAGS_KNOWN) != 0)
 		return -EINVAL;
 	fours = bytes <= 4 && align <= 4;
-	*request = (struct request){
+	*request = (struct percpu_request){
 		.n = fours ? 1 : (uint32_t)((bytes + 7) >> GRANULE_SHIFT),
 		.align = align <= 8 ? 1 : (uint32_t)(align >> GRANULE_SHIFT),
 		.kind = fours ? KIND_FOURS
@@ -138,16 +143,16 @@ static bool lock_for(struct percpu *pc, unsigned flags, lock_token *token)
 	return true;
 }
 
-static int place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
-			struct placed *placed)
+static int put_locked(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
+		      struct placed *placed)
 {
 	int error;
 
 	DCHECK(lock_is_held(&pc->lock));
 	if (pc->packed)
-		error = packed_place_locked(pc, request, charged, placed);
+		error = placement_packed_locked(pc, request, charged, placed);
 	else
-		error = linux_place_locked(pc, request, charged, placed);
+		error = placement_linux_locked(pc, request, charged, placed);
 	if (!error) {
 		pc->stat.allocs++;
 		if (!request->fours)
@@ -159,10 +164,10 @@ static int place_locked(struct percpu *pc, const struct request *request, uint32
 /* ---- attempts ---- */
 
 /* @last: nothing else is left, so the reserve may be used, and every hole looked at. */
-static int from_populated(struct percpu *pc, const struct request *request, bool last,
+static int from_populated(struct percpu *pc, const struct percpu_request *request, bool last,
 			  struct placed *placed)
 {
-	struct request here = *request;
+	struct percpu_request here = *request;
 	lock_token token;
 	int error;
 
@@ -171,7 +176,7 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
 	here.everywhere = last;
 	if (!lock_for(pc, request->flags, &token))
 		return -EAGAIN;
-	error = place_locked(pc, &here, 0, placed);
+	error = put_locked(pc, &here, 0, placed);
 	percpu_unlock(pc, token);
 	return error;
 }
@@ -181,7 +186,7 @@ static int from_populated(struct percpu *pc, const struct request *request, bool
  * before has made; only other callers' luck can make it miss again.  @charged pages are paid for
  * already.  On a refusal placed->missing says what would have been needed.
  */
-static int from_new(struct percpu *pc, const struct request *request, uint32_t charged,
+static int from_new(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
 		    struct placed *placed)
 {
 	int error;
@@ -196,7 +201,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 			break;
 		}
 		populated = pc->populated_pages;
-		error = place_locked(pc, request, charged, placed);
+		error = put_locked(pc, request, charged, placed);
 		populated = pc->populated_pages - populated;
 		charged -= populated < charged ? (uint32_t)populated : charged;
 		want = grow_want_locked(pc, placed->missing);
@@ -213,7 +218,7 @@ static int from_new(struct percpu *pc, const struct request *request, uint32_t c
 /* Room is made with no lock held, since that has every module shrink, this one too (R29): what is
  * missing is charged in advance.  A module that another thread shrinks already is passed by.  So who comes
  * again waits for that thread: nobody is refused for pages that are on their way out. */
-static int after_making_room(struct percpu *pc, const struct request *request, bool again,
+static int after_making_room(struct percpu *pc, const struct percpu_request *request, bool again,
 			     struct placed *placed)
 {
 	uint32_t charged = placed->missing;
@@ -227,7 +232,7 @@ static int after_making_room(struct percpu *pc, const struct request *request, b
 	return from_new(pc, request, charged, placed);
 }
 
-static void note_refusal(struct percpu *pc, const struct request *request)
+static void note_refusal(struct percpu *pc, const struct percpu_request *request)
 {
 	lock_token token;
 
@@ -242,7 +247,7 @@ static void note_refusal(struct percpu *pc, const struct request *request)
 	balance_kick(pc, 0);
 }
 
-static int place(struct percpu *pc, const struct request *request, struct placed *placed)
+static int put(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	bool may_wait = !(request->flags & FLAGS_NO_WAIT);
 	int error;
@@ -269,9 +274,9 @@ static int place(struct percpu *pc, const struct request *request, struct placed
 }
 
 /* An object for a stack at the beginning of a cache line, where that is to be had for nothing. */
-static int from_line(struct percpu *pc, const struct request *request, struct placed *placed)
+static int from_line(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
-	struct request here = *request;
+	struct percpu_request here = *request;
 	int error;
 
 	if (request->fours || !cache_wants_line(pc, request->n, request->align))
@@ -289,14 +294,14 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 							unsigned flags)
 {
 	struct percpu *pc = percpu_of(q, flags);
-	struct request request;
+	struct percpu_request request;
 	struct placed placed;
 	int error = -ENOMEM;
 
 	if (pc != NULL)
 		error = percpu_request_make(pc, bytes, align, flags, &request);
 	if (!error && from_line(pc, &request, &placed) != 0)
-		error = place(pc, &request, &placed);
+		error = put(pc, &request, &placed);
 	if (pc != NULL)
 		module_start_worker(q, flags);
 	if (error) {
@@ -346,10 +351,10 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 }
 
 /* As many as fit into populated room, in one hold of the lock; returns how many. */
-static size_t alloc_batch(struct percpu *pc, const struct request *request, size_t count,
+static size_t alloc_batch(struct percpu *pc, const struct percpu_request *request, size_t count,
 			  void **ptrs)
 {
-	struct request here = *request;
+	struct percpu_request here = *request;
 	struct placed placed[BATCH];
 	lock_token token;
 	size_t n;
@@ -358,7 +363,7 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 	here.may_use_reserve = (request->flags & FLAGS_NO_WAIT) != 0;
 	if (!lock_for(pc, request->flags, &token))
 		return 0;
-	for (n = 0; n < count && place_locked(pc, &here, 0, &placed[n]) == 0; n++)
+	for (n = 0; n < count && put_locked(pc, &here, 0, &placed[n]) == 0; n++)
 		ptrs[n] = placed_addr(pc, request, &placed[n]);
 	percpu_unlock(pc, token);
 	for (size_t i = 0; i < n; i++)
@@ -371,7 +376,7 @@ static size_t alloc_batch(struct percpu *pc, const struct request *request, size
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
 			       size_t count, void **ptrs)
 {
-	struct request placing;
+	struct percpu_request placing;
 	struct percpu *pc;
 	size_t n = 0;
 

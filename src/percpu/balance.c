@@ -17,7 +17,11 @@
  *
  * The mutex is only tried for somebody else's need: the caller may be populating (R29).
  */
+#include "percpu/balance.h"
+#include "percpu/alloc.h"
 #include "percpu/index.h"
+#include "percpu/grow.h"
+#include "percpu/populate.h"
 
 /* Between two visits that were asked for at once: a gather costs 10 us when other CPUs are busy, so
  * even one for each visit is 1 % of the time. */

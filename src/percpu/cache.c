@@ -22,7 +22,10 @@
  * emptied when idle at the worker's visit, before chunks are depopulated, and when memory is short,
  * always by a holder of alloc_mutex; so fork, which takes it, never meets a stack half emptied.
  */
-#include "percpu/percpu.h"
+#include "percpu/cache.h"
+#include "percpu/balance.h"
+#include "percpu/object.h"
+#include "percpu/place.h"
 
 #include "machine/clock.h"
 
@@ -263,10 +266,11 @@ static size_t give_locked(struct percpu *pc, uint32_t slot)
 			uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
 
 			store_relaxed(&header->top, header->top - 1);
-			area_free_locked(pc, chunk,
-					 (uint32_t)(linear >> GRANULE_SHIFT) &
-						 ((unit_pages(pc) << pc->page_granules_shift) - 1),
-					 false);
+			object_free_locked(
+				pc, chunk,
+				(uint32_t)(linear >> GRANULE_SHIFT) &
+					((unit_pages(pc) << pc->page_granules_shift) - 1),
+				false);
 			chunk_after_free_locked(pc, chunk);
 		}
 	}
@@ -381,7 +385,7 @@ static bool is_slot_sound(struct percpu *pc, uint32_t slot, bool inverted)
 
 			mark = cache_mark(pc, ptr) ^ (inverted ? ~(uint64_t)0 : 0);
 			copy = (uint64_t *)(void *)(ptr + pc->home_bytes);
-			if (area_bytes_locked(pc, linear) != (class + 1) << GRANULE_SHIFT ||
+			if (object_bytes_locked(pc, linear) != (class + 1) << GRANULE_SHIFT ||
 			    *copy != mark)
 				sound = false;
 			else

@@ -30,28 +30,11 @@
  * empty pages leave empty_pages at the first and return at the last (P10), so that callers who may
  * not wait never count on pages that they cannot reach.
  */
+#include "percpu/chunk.h"
+#include "percpu/balance.h"
 #include "percpu/index.h"
-
-/* By adding neighbours: the builtin may be a call of a library that not every machine has. */
-uint32_t bits_count(uint64_t bits)
-{
-	bits -= bits >> 1 & 0x5555555555555555u;
-	bits = (bits & 0x3333333333333333u) + (bits >> 2 & 0x3333333333333333u);
-	bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-	return (uint32_t)(bits * 0x0101010101010101u >> 56);
-}
-
-/* Longest run of set bits.  0b0110 -> 2; 0 -> 0; all -> 64. */
-uint32_t bits_run(uint64_t bits)
-{
-	uint32_t n = 0;
-
-	if (bits == ~(uint64_t)0)
-		return 64;
-	for (; bits != 0; bits &= bits << 1)
-		n++;
-	return n;
-}
+#include "percpu/place.h"
+#include "percpu/populate.h"
 
 uint32_t chunk_empty(const struct percpu_chunk *chunk)
 {

@@ -8,7 +8,11 @@
  * not overwrite.  The bitmap costs memory only where a bit was set; the next ordinary call, or the
  * worker, takes all bits in.
  */
+#include "percpu/alloc.h"
+#include "percpu/balance.h"
 #include "percpu/map.h"
+#include "percpu/object.h"
+#include "percpu/place.h"
 
 #include "machine/annotate.h"
 
@@ -71,7 +75,7 @@ static uint32_t free_locked(struct percpu *pc, uint64_t linear, bool *wanted)
 	bool half = pc->page[linear >> pc->page_shift].kind == KIND_FOURS;
 
 	DCHECK(lock_is_held(&pc->lock));
-	granules = area_free_locked(pc, chunk, area_at(pc, linear), half);
+	granules = object_free_locked(pc, chunk, area_at(pc, linear), half);
 	if (UNLIKELY(pc->q->annotated))
 		say_freed(pc, unit_addr(pc, chunk, byte_at(pc, linear)),
 			  half ? 4 : (size_t)granules << GRANULE_SHIFT);
@@ -93,7 +97,7 @@ static bool has_mark_locked(const struct percpu *pc, uint64_t linear)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	return linear != UINT64_MAX && load_relaxed(&pc->opened) != 0 &&
-	       cache_has_mark_locked(pc, linear, area_bytes_locked(pc, linear) >> GRANULE_SHIFT);
+	       cache_has_mark_locked(pc, linear, object_bytes_locked(pc, linear) >> GRANULE_SHIFT);
 }
 
 /* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
@@ -150,7 +154,7 @@ static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, 
 		void *ptr = unit_addr(pc, chunk_at(pc, at), byte_at(pc, at));
 
 		check_mark_locked(pc, ptr, at, token);
-		if (!area_has_object_locked(pc, at))
+		if (!object_is_at_locked(pc, at))
 			free_misuse(pc, ptr, at);
 		free_locked(pc, at, wanted);
 	}
@@ -207,7 +211,7 @@ static enum wanted free_checked_locked(struct percpu *pc, const void *ptr, uint6
 	bool now = false;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (UNLIKELY(linear == UINT64_MAX || !area_has_object_locked(pc, linear)))
+	if (UNLIKELY(linear == UINT64_MAX || !object_is_at_locked(pc, linear)))
 		free_misuse(pc, ptr, linear);
 	*granules = free_locked(pc, linear, &now);
 	if (*granules != 0)
@@ -505,7 +509,7 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr)
 	if (linear == UINT64_MAX)
 		return 0;
 	token = lock_acquire(&pc->lock);
-	bytes = area_bytes_locked(pc, linear);
+	bytes = object_bytes_locked(pc, linear);
 	percpu_unlock(pc, token);
 	return bytes;
 }

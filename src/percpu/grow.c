@@ -17,7 +17,9 @@
  * QUIRE_NOLOCK makes nothing: it is served from populated room, and from unpopulated pages of chunks
  * for which there are maps.
  */
+#include "percpu/grow.h"
 #include "percpu/percpu.h"
+#include "percpu/populate.h"
 
 struct want grow_want_locked(const struct percpu *pc, uint32_t missing)
 {

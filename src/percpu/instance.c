@@ -8,6 +8,10 @@
  * for good.
  */
 #include "percpu/percpu.h"
+#include "percpu/alloc.h"
+#include "percpu/balance.h"
+#include "percpu/populate.h"
+#include "percpu/sparse.h"
 
 #define RANGES_MAX 512u
 

@@ -5,6 +5,7 @@
  * Chunks by their largest hole, the smallest class that can serve first; in a chunk the lowest
  * address that fits, across pages if need be; sidelined chunks after active ones, free ones last.
  */
+#include "percpu/placement.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
 
@@ -27,7 +28,7 @@ static bool is_populated(const struct percpu *pc, uint32_t chunk, uint32_t at, u
 
 /* First fit between two page offsets. */
 static uint32_t fit_between(const struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t end,
-			    const struct request *request)
+			    const struct percpu_request *request)
 {
 	uint32_t from = first << pc->page_granules_shift, stop = end << pc->page_granules_shift;
 
@@ -41,7 +42,7 @@ static uint32_t fit_between(const struct percpu *pc, uint32_t chunk, uint32_t fi
 	}
 }
 
-static uint32_t fit(const struct percpu *pc, uint32_t chunk, const struct request *request)
+static uint32_t fit(const struct percpu *pc, uint32_t chunk, const struct percpu_request *request)
 {
 	uint64_t open = open_pages(pc, chunk);
 
@@ -68,7 +69,7 @@ static uint32_t first_list(const struct percpu *pc, uint32_t n)
 }
 
 /* First fit, but CHUNKS_MAX chunks are looked at in vain at most. */
-static bool first_fit(struct percpu *pc, const struct request *request, uint32_t *chunk,
+static bool first_fit(struct percpu *pc, const struct percpu_request *request, uint32_t *chunk,
 		      uint32_t *at)
 {
 	uint32_t tries = request->everywhere ? UINT32_MAX : CHUNKS_MAX;
@@ -88,7 +89,7 @@ static bool first_fit(struct percpu *pc, const struct request *request, uint32_t
 }
 
 /* A chunk whose largest hole is large enough wherever it begins. */
-static bool certain_fit(struct percpu *pc, const struct request *request, uint32_t *chunk,
+static bool certain_fit(struct percpu *pc, const struct percpu_request *request, uint32_t *chunk,
 			uint32_t *at)
 {
 	uint32_t least = bit_highest(2 * (request->n + request->align - 1) - 1);
@@ -104,20 +105,20 @@ static bool certain_fit(struct percpu *pc, const struct request *request, uint32
 	return false;
 }
 
-int linux_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
-		       struct placed *placed)
+int placement_linux_locked(struct percpu *pc, const struct percpu_request *request,
+			   uint32_t charged, struct placed *placed)
 {
 	uint32_t chunk, at;
 
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (request->fours)
-		return place_fours_locked(pc, request, charged, placed);
-	if (request->everywhere && place_is_missed_locked(pc, request))
+		return placement_fours_locked(pc, request, charged, placed);
+	if (request->everywhere && placement_is_missed_locked(pc, request))
 		return -EAGAIN;
 	if (first_fit(pc, request, &chunk, &at) || certain_fit(pc, request, &chunk, &at))
-		return place_run_locked(pc, chunk, at, request, charged, placed);
+		return placement_run_locked(pc, chunk, at, request, charged, placed);
 	if (request->everywhere)
-		place_missed_locked(pc, request);
-	return place_new_locked(pc, request, charged, placed);
+		placement_missed_locked(pc, request);
+	return placement_new_locked(pc, request, charged, placed);
 }

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/map.h - one page's or chunk's granules: map.c */
+/*
+ * percpu/map.h - which granules of a page are used, and where objects begin: map.c
+ *
+ * A map is 1 << map_shift bytes: half_words words of used granules, then as many of boundaries (an object
+ * begins here).  In a page of fours all of it is one bit for each used half granule.
+ */
 #ifndef PERCPU_MAP_H
 #define PERCPU_MAP_H
 
-#include "percpu/percpu.h"
+#include "percpu/place.h"
+
+/* Frees without the lock pass such a map by: it is no map of granules, or not yet.  A map is a multiple
+ * of 128 bytes, so the bit is free, and it is set in NONE. */
+#define WORDS_HIDDEN 1u
 
 uint32_t map_take_locked(struct percpu *pc, uint32_t page);
 void map_give_locked(struct percpu *pc, uint32_t page);

@@ -20,8 +20,12 @@
  *
  * Sizes that are freed and allocated in turns are served from per-CPU stacks (cache.c) first.
  */
+#include "percpu/placement.h"
+#include "percpu/balance.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
+#include "percpu/object.h"
+#include "percpu/place.h"
 
 #define SLIVER	   3u /* granules: a smaller gap is one */
 #define LEFTOVER   8u
@@ -35,7 +39,7 @@ static bool stream_is_usable(struct percpu *pc, const struct stream *stream)
 
 /* Looks for room in [from, end) of a page and takes it. */
 static bool take_in_page(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end,
-			 const struct request *request, struct placed *placed)
+			 const struct percpu_request *request, struct placed *placed)
 {
 	uint32_t base = (page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
 	uint32_t chunk = page >> pc->pages_shift;
@@ -43,14 +47,14 @@ static bool take_in_page(struct percpu *pc, uint32_t page, uint32_t from, uint32
 
 	if (at == NONE)
 		return false;
-	area_take_locked(pc, chunk, request, at, placed);
+	object_put_locked(pc, chunk, request, at, placed);
 	return true;
 }
 
-static bool in_gap(struct percpu *pc, const struct request *request, struct placed *placed)
+static bool in_gap(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	struct stream *big = &pc->stream[KIND_BIG];
-	struct request wide = *request;
+	struct percpu_request wide = *request;
 	uint32_t base, end, at;
 
 	if (request->kind != KIND_SMALL || !has_rule(pc, QUIRE_RULE_GAPS) ||
@@ -64,13 +68,14 @@ static bool in_gap(struct percpu *pc, const struct request *request, struct plac
 	at = map_find(pc, big->page >> pc->pages_shift, base, base + end, wide.n, wide.align);
 	if (at == NONE)
 		return false;
-	area_take_locked(pc, big->page >> pc->pages_shift, request, at, placed);
+	object_put_locked(pc, big->page >> pc->pages_shift, request, at, placed);
 	if (at - base + request->n > big->fill)
 		big->fill = at - base + request->n;
 	return true;
 }
 
-static bool in_stream(struct percpu *pc, const struct request *request, struct placed *placed)
+static bool in_stream(struct percpu *pc, const struct percpu_request *request,
+		      struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
 	uint32_t half = page_granules(pc) / 2, mask = page_granules(pc) - 1, end;
@@ -91,7 +96,7 @@ struct search {
 	uint32_t chunks, pages;
 };
 
-static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct request *request,
+static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct percpu_request *request,
 			   struct search *search, struct placed *placed)
 {
 	const struct percpu_chunk *c = &pc->chunk[chunk];
@@ -117,7 +122,7 @@ static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct reque
 
 /* The lowest hole that fits.  After CHUNKS_MAX and PAGES_MAX were looked at in vain, the lowest from there
  * on that is large enough wherever it begins. */
-static bool in_holes_of(struct percpu *pc, bool sidelined, const struct request *request,
+static bool in_holes_of(struct percpu *pc, bool sidelined, const struct percpu_request *request,
 			struct placed *placed)
 {
 	uint32_t certain = bit_highest(2 * (request->n + request->align - 1) - 1), chunk = 0;
@@ -143,7 +148,7 @@ static bool in_holes_of(struct percpu *pc, bool sidelined, const struct request 
 }
 
 /* Older holes: sidelined chunks after the others. */
-static bool in_holes(struct percpu *pc, const struct request *request, bool force,
+static bool in_holes(struct percpu *pc, const struct percpu_request *request, bool force,
 		     struct placed *placed)
 {
 	uint32_t kind = request->kind;
@@ -153,17 +158,17 @@ static bool in_holes(struct percpu *pc, const struct request *request, bool forc
 		holes -= pc->page[pc->stream[kind].page].free_nr;
 	if (!force && (holes * HOLES_PART <= pc->used[kind] || !has_rule(pc, QUIRE_RULE_HOLES)))
 		return false;
-	if (request->everywhere && place_is_missed_locked(pc, request))
+	if (request->everywhere && placement_is_missed_locked(pc, request))
 		return false;
 	if (in_holes_of(pc, false, request, placed) || in_holes_of(pc, true, request, placed))
 		return true;
 	if (request->everywhere)
-		place_missed_locked(pc, request);
+		placement_missed_locked(pc, request);
 	return false;
 }
 
 /* The stream goes on at the page that the object ends in. */
-static void stream_follows(struct percpu *pc, const struct request *request,
+static void stream_follows(struct percpu *pc, const struct percpu_request *request,
 			   const struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
@@ -179,7 +184,7 @@ static void stream_follows(struct percpu *pc, const struct request *request,
 
 /* Across the end of the stream's page into the next one, which must be free.  0; -EAGAIN: it cannot be, or
  * with placed->missing, maps are missing; or the charge's refusal. */
-static int across(struct percpu *pc, const struct request *request, uint32_t charged,
+static int across(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
 		  struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
@@ -203,31 +208,32 @@ static int across(struct percpu *pc, const struct request *request, uint32_t cha
 	    map_next_used(pc, stream->page >> pc->pages_shift, at, at + request->n) !=
 		    at + request->n)
 		return -EAGAIN;
-	error = place_run_locked(pc, stream->page >> pc->pages_shift, at, request, charged, placed);
+	error = placement_run_locked(pc, stream->page >> pc->pages_shift, at, request, charged,
+				     placed);
 	if (!error)
 		stream_follows(pc, request, placed);
 	return error;
 }
 
-static int in_new_page(struct percpu *pc, const struct request *request, uint32_t charged,
+static int in_new_page(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
 		       struct placed *placed)
 {
-	int error = place_new_locked(pc, request, charged, placed);
+	int error = placement_new_locked(pc, request, charged, placed);
 
 	if (!error)
 		stream_follows(pc, request, placed);
 	return error;
 }
 
-int packed_place_locked(struct percpu *pc, const struct request *request, uint32_t charged,
-			struct placed *placed)
+int placement_packed_locked(struct percpu *pc, const struct percpu_request *request,
+			    uint32_t charged, struct placed *placed)
 {
 	int error;
 
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (request->fours)
-		return place_fours_locked(pc, request, charged, placed);
+		return placement_fours_locked(pc, request, charged, placed);
 	if (request->n <= page_granules(pc)) {
 		bool any_hole = !has_rule(pc, QUIRE_RULE_TIME);
 

@@ -24,8 +24,13 @@
  * until it has finished some CPU may still reach the old memory, so only then are the pages counted
  * as gone and the chunk is given a state in which it is found again (R1).
  */
-#include "base/round.h"
+#include "percpu/populate.h"
+#include "percpu/balance.h"
 #include "percpu/index.h"
+#include "percpu/place.h"
+#include "percpu/sparse.h"
+
+#include "base/round.h"
 
 #define ROUNDS_MAX 4u
 

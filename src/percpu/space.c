@@ -13,10 +13,12 @@
  * as they grow; what is committed counts against the limit.  Any number of threads may make one of them
  * grow at a time, each with system calls of its own: nobody waits for another one's.
  */
-#include "base/round.h"
-#include "machine/cpu.h"
+#include "percpu/space.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
+
+#include "base/round.h"
+#include "machine/cpu.h"
 
 #define WINDOWS_MAX (1u << 14)
 #define GROW_BYTES  ((size_t)16 << 10)

@@ -24,7 +24,9 @@
  * else looking looks for himself.  Bits are only added by looks, which never hurts: what they cost is
  * that a copy is read.
  */
-#include "percpu/percpu.h"
+#include "percpu/sparse.h"
+#include "percpu/alloc.h"
+#include "percpu/place.h"
 
 #define BATCH_UNITS 64u
 

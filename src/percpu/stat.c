@@ -2,8 +2,10 @@
 /*
  * percpu/stat.c - what per-CPU memory holds and has done, as numbers and as Linux's text
  */
-#include "base/text.h"
+#include "percpu/percpu.h"
 #include "percpu/map.h"
+
+#include "base/text.h"
 
 /* Bytes that are touched, not reserved: what is committed, and of the stacks those of CPUs in use. */
 static uint64_t metadata_bytes_locked(const struct percpu *pc)

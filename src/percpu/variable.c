@@ -20,7 +20,10 @@
  * process.h.  One thread asks at a time, so that a record which was taken out and reused meanwhile is
  * not taken for what it was.
  */
+#include "percpu/variable.h"
+#include "percpu/alloc.h"
 #include "percpu/map.h"
+#include "percpu/object.h"
 
 struct variable {
 	void **pointer; /* NULL: no variable */
@@ -49,9 +52,9 @@ static size_t variables_a_page(void)
 }
 
 /* Room between two pages of the first chunk; NULL if there is none. */
-static char *from_area(struct percpu *pc, const struct request *request, enum kind kind)
+static char *from_area(struct percpu *pc, const struct percpu_request *request, enum kind kind)
 {
-	struct request here = *request;
+	struct percpu_request here = *request;
 	struct placed placed;
 	uint32_t at = NONE;
 	lock_token token = lock_acquire(&pc->lock);
@@ -68,7 +71,7 @@ static char *from_area(struct percpu *pc, const struct request *request, enum ki
 				      i << pc->page_granules_shift, here.n, here.align);
 	}
 	if (at != NONE)
-		area_take_locked(pc, 0, &here, at, &placed);
+		object_put_locked(pc, 0, &here, at, &placed);
 	percpu_unlock(pc, token);
 	return at != NONE ? unit_addr(pc, 0, at << GRANULE_SHIFT) : NULL;
 }
@@ -76,7 +79,7 @@ static char *from_area(struct percpu *pc, const struct request *request, enum ki
 static char *allocate(struct quire *q, const struct quire_percpu_variable *variable)
 {
 	struct percpu *pc = q != NULL ? percpu_of(q, 0) : NULL;
-	struct request request;
+	struct percpu_request request;
 	char *ptr;
 
 	if (pc == NULL ||

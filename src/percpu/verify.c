@@ -5,8 +5,10 @@
  * percpu.h states the rules.  What is not proved: that a longest run is not understated, which costs
  * a missed fit and never a wrong one.
  */
+#include "percpu/percpu.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
+#include "percpu/object.h"
 
 #define FAIL(n) (300 + (n))
 

@@ -10,7 +10,13 @@
 
 #include "machine/atomic.h"
 #include "machine/sim/sim.h"
-#include "percpu/percpu.h"
+#include "percpu/alloc.h"
+#include "percpu/balance.h"
+#include "percpu/grow.h"
+#include "percpu/object.h"
+#include "percpu/place.h"
+#include "percpu/populate.h"
+#include "percpu/sparse.h"
 
 #define PAGE_BYTES 4096u
 #define OBJECTS_NR 24u

@@ -12,11 +12,11 @@
 
 static void *place_at(struct percpu *pc, uint32_t at, uint32_t granules)
 {
-	struct request request = { .n = granules, .align = 1, .kind = KIND_BIG };
+	struct percpu_request request = { .n = granules, .align = 1, .kind = KIND_BIG };
 	lock_token token = lock_acquire(&pc->lock);
 	struct placed placed;
 
-	area_take_locked(pc, 0, &request, at, &placed);
+	object_put_locked(pc, 0, &request, at, &placed);
 	percpu_unlock(pc, token);
 	return unit_addr(pc, 0, at << GRANULE_SHIFT);
 }
@@ -25,7 +25,7 @@ static void give_at(struct percpu *pc, uint32_t at)
 {
 	lock_token token = lock_acquire(&pc->lock);
 
-	area_free_locked(pc, 0, at, false);
+	object_free_locked(pc, 0, at, false);
 	chunk_after_free_locked(pc, 0);
 	percpu_unlock(pc, token);
 }
@@ -102,7 +102,7 @@ static void an_object_before_a_page_of_fours_keeps_its_class(void **state)
 	struct quire *q = *state;
 	struct percpu *pc = q->percpu;
 	uint32_t page = bit_lowest(pc->chunk[0].free) + 1;
-	struct request four = { .n = 1, .align = 1, .kind = KIND_FOURS, .fours = true };
+	struct percpu_request four = { .n = 1, .align = 1, .kind = KIND_FOURS, .fours = true };
 	struct placed placed;
 	lock_token token;
 
@@ -111,7 +111,7 @@ static void an_object_before_a_page_of_fours_keeps_its_class(void **state)
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	open_stacks(pc);
 	token = lock_acquire(&pc->lock);
-	area_take_locked(pc, 0, &four, page << (pc->page_granules_shift + 1), &placed);
+	object_put_locked(pc, 0, &four, page << (pc->page_granules_shift + 1), &placed);
 	percpu_unlock(pc, token);
 	for (uint32_t granules = 1; granules <= MOST_GRANULES; granules++)
 		check_size_at(q, (page << pc->page_granules_shift) - granules, granules);

@@ -12,7 +12,13 @@
 
 #include <errno.h>
 
-#include "percpu/percpu.h"
+#include "percpu/alloc.h"
+#include "percpu/balance.h"
+#include "percpu/grow.h"
+#include "percpu/object.h"
+#include "percpu/place.h"
+#include "percpu/populate.h"
+#include "percpu/sparse.h"
 
 #define UNITS 4u
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/place.c - what both placements share: free pages, and objects of 4 bytes
+ * percpu/placement.c - what both placements share: free pages, and objects of 4 bytes
  *
  * A caller that may wait leaves the reserve of empty pages to those who may not, and has new pages
  * populated instead.  The lowest chunk that will do is taken: an active one, else a sidelined, else a
  * free one (index.c).
  */
+#include "percpu/placement.h"
+#include "percpu/balance.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
+#include "percpu/object.h"
+#include "percpu/place.h"
+#include "percpu/populate.h"
 
 /* First page of the lowest run of @pages set bits, or NONE.  1,0b0110 -> 1; 2,0b0110 -> 1. */
 static uint32_t lowest_run(uint64_t bits, uint32_t pages)
@@ -21,14 +26,14 @@ static uint32_t lowest_run(uint64_t bits, uint32_t pages)
 
 /* Has no room appeared since a search missed what was as easy to place?  Then another one is in vain, and
  * callers who are refused again and again do not look at every chunk each time. */
-bool place_is_missed_locked(const struct percpu *pc, const struct request *request)
+bool placement_is_missed_locked(const struct percpu *pc, const struct percpu_request *request)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	return pc->missed.gains == pc->gains && pc->missed.kind == request->kind &&
 	       pc->missed.n <= request->n && pc->missed.align <= request->align;
 }
 
-void place_missed_locked(struct percpu *pc, const struct request *request)
+void placement_missed_locked(struct percpu *pc, const struct percpu_request *request)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	pc->missed = (struct missed){
@@ -39,8 +44,9 @@ void place_missed_locked(struct percpu *pc, const struct request *request)
 /* ---- pages ---- */
 
 /* An object at a given place, which is charged and populated first. */
-int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struct request *request,
-		     uint32_t charged, struct placed *placed)
+int placement_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at,
+			 const struct percpu_request *request, uint32_t charged,
+			 struct placed *placed)
 {
 	uint32_t shift = pc->page_granules_shift + (request->fours ? 1u : 0u);
 	uint32_t first = at >> shift, last = (at + request->n - 1) >> shift;
@@ -57,7 +63,7 @@ int place_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at, const struc
 		if (error)
 			return error;
 	}
-	area_take_locked(pc, chunk, request, at, placed);
+	object_put_locked(pc, chunk, request, at, placed);
 	return 0;
 }
 
@@ -97,8 +103,8 @@ static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum which w
  * The object at the beginning of free pages: empty ones if it may have them, else the lowest that
  * are not populated.  Returns -EAGAIN with placed->missing 0 if there is none: a chunk is missing.
  */
-int place_new_locked(struct percpu *pc, const struct request *request, uint32_t charged,
-		     struct placed *placed)
+int placement_new_locked(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
+			 struct placed *placed)
 {
 	uint32_t shift = pc->page_granules_shift + (request->fours ? 1u : 0u);
 	uint32_t pages = (request->n + (1u << shift) - 1) >> shift, page = NONE;
@@ -112,13 +118,14 @@ int place_new_locked(struct percpu *pc, const struct request *request, uint32_t 
 		page = new_in_any_state(pc, pages, reserve ? ANY : UNPOPULATED);
 	if (page == NONE)
 		return -EAGAIN;
-	return place_run_locked(pc, page >> pc->pages_shift, (page & (unit_pages(pc) - 1)) << shift,
-				request, charged, placed);
+	return placement_run_locked(pc, page >> pc->pages_shift,
+				    (page & (unit_pages(pc) - 1)) << shift, request, charged,
+				    placed);
 }
 
 /* ---- objects of 4 bytes ---- */
 
-static bool four_in_page(struct percpu *pc, uint32_t page, const struct request *request,
+static bool four_in_page(struct percpu *pc, uint32_t page, const struct percpu_request *request,
 			 struct placed *placed)
 {
 	uint32_t chunk = page >> pc->pages_shift, in_unit = page & (unit_pages(pc) - 1);
@@ -127,13 +134,14 @@ static bool four_in_page(struct percpu *pc, uint32_t page, const struct request 
 	    !chunk_is_usable(&pc->chunk[chunk]))
 		return false;
 	pc->stream[KIND_FOURS].page = page;
-	area_take_locked(pc, chunk, request,
-			 in_unit << (pc->page_granules_shift + 1) | map_find_four(pc, page),
-			 placed);
+	object_put_locked(pc, chunk, request,
+			  in_unit << (pc->page_granules_shift + 1) | map_find_four(pc, page),
+			  placed);
 	return true;
 }
 
-static bool four_in_holes(struct percpu *pc, const struct request *request, struct placed *placed)
+static bool four_in_holes(struct percpu *pc, const struct percpu_request *request,
+			  struct placed *placed)
 {
 	uint32_t chunk = index_next_locked(pc, (struct sets){ SET_FOURS, SET_FOURS }, 0);
 
@@ -145,8 +153,8 @@ static bool four_in_holes(struct percpu *pc, const struct request *request, stru
 }
 
 /* A thousand to a page: any page of fours with room will do, the last one first. */
-int place_fours_locked(struct percpu *pc, const struct request *request, uint32_t charged,
-		       struct placed *placed)
+int placement_fours_locked(struct percpu *pc, const struct percpu_request *request,
+			   uint32_t charged, struct placed *placed)
 {
 	struct stream *stream = &pc->stream[KIND_FOURS];
 	int error;
@@ -157,7 +165,7 @@ int place_fours_locked(struct percpu *pc, const struct request *request, uint32_
 	if (four_in_holes(pc, request, placed))
 		return 0;
 	stream->page = NONE;
-	error = place_new_locked(pc, request, charged, placed);
+	error = placement_new_locked(pc, request, charged, placed);
 	if (!error)
 		stream->page =
 			page_number(pc, placed->chunk, placed->at >> (pc->page_granules_shift + 1));

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/area.c - objects put into a chunk's granules and taken out again
+ * percpu/object.c - objects put into a chunk's granules and taken out again
  *
  * Both keep everything that is counted or hinted about the pages they touch: free granules, the
  * longest run, the masks of the chunk, holes and use by kind, what is fresh.  The longest run of a
  * page is kept from below: a free raises it to the run it made; what a stream fills has none until
  * the stream leaves; an object put into a hole has it counted again only if it took the longest.
  */
+#include "percpu/object.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
 
@@ -105,7 +106,7 @@ static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 
 /* Granules [from, end) of one page become an object's. */
 static void page_take(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end,
-		      const struct request *request, bool start)
+		      const struct percpu_request *request, bool start)
 {
 	struct percpu_page *p = &pc->page[page];
 	uint32_t n = end - from, run = p->longest;
@@ -165,8 +166,8 @@ static void take_four(struct percpu *pc, uint32_t chunk, uint32_t half, struct p
  * Puts an object where there is room in populated pages: at granule @at of the chunk's unit, or at
  * that half granule for an object of 4 bytes.
  */
-void area_take_locked(struct percpu *pc, uint32_t chunk, const struct request *request, uint32_t at,
-		      struct placed *placed)
+void object_put_locked(struct percpu *pc, uint32_t chunk, const struct percpu_request *request,
+		       uint32_t at, struct placed *placed)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
 	uint32_t mask = page_granules(pc) - 1, end = at + request->n;
@@ -264,7 +265,7 @@ static void free_four(struct percpu *pc, uint32_t chunk, uint32_t half)
 
 /* Frees the object that begins at granule @at (or half granule, in a page of fours), which was
  * checked.  Returns the granules it had.  The caller asks what the chunk is to become. */
-uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool half)
+uint32_t object_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool half)
 {
 	uint32_t mask = page_granules(pc) - 1, end = half ? at + 1 : map_object_end(pc, chunk, at);
 
@@ -286,7 +287,7 @@ uint32_t area_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool h
 }
 
 /* Does an object begin there? */
-bool area_has_object_locked(const struct percpu *pc, uint64_t linear)
+bool object_is_at_locked(const struct percpu *pc, uint64_t linear)
 {
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
 	uint32_t inside = (uint32_t)linear & ((1u << pc->page_shift) - 1);
@@ -306,13 +307,13 @@ bool area_has_object_locked(const struct percpu *pc, uint64_t linear)
 }
 
 /* Size in bytes of the object that begins there, 0 if none does. */
-uint32_t area_bytes_locked(const struct percpu *pc, uint64_t linear)
+uint32_t object_bytes_locked(const struct percpu *pc, uint64_t linear)
 {
 	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
 	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (!area_has_object_locked(pc, linear))
+	if (!object_is_at_locked(pc, linear))
 		return 0;
 	if (pc->page[linear >> pc->page_shift].kind == KIND_FOURS)
 		return 4;
