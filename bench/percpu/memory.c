@@ -97,7 +97,7 @@ static bool sums_are(uint64_t kept, uint64_t renewed)
 		uint64_t sum = 0;
 
 		for (unsigned n = 0; n < CPUS_USED; n++)
-			sum += *(uint64_t *)quire_per_cpu_ptr(counters[i], (unsigned)pin_cpu(n));
+			sum += *quire_per_cpu_ptr(counters[i], (unsigned)pin_cpu(n));
 		if (sum != (i % 2 == 0 ? renewed : kept))
 			return false;
 	}

@@ -104,14 +104,70 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs);
 
 /**
- * quire_per_cpu_ptr - the copy of one CPU
- * @ptr:	as allocated
- * @cpu:	below quire_percpu_units()
+ * quire_this_cpu_copy - quire_this_cpu_ptr() without the type: what it calls
+ * @ptr:	CPU 0's copy
+ *
+ * Returns   the address of the current CPU's copy.
+ * Context   anywhere, signal handlers included.
+ * Cost      a call that reads the CPU's number.
  */
-static inline void *quire_per_cpu_ptr(const void *ptr, unsigned cpu)
+void *quire_this_cpu_copy(const volatile void *ptr);
+
+/** quire_per_cpu_copy_ - quire_per_cpu_ptr() without the type: what it calls */
+static inline void *quire_per_cpu_copy_(const volatile void *ptr, unsigned cpu)
 {
 	return (char *)(uintptr_t)ptr + cpu * QUIRE_PERCPU_STRIDE;
 }
+
+/* The type of @ptr as a value: an array's is that of a pointer to its first element. */
+#define QUIRE_PER_CPU_PTR_(ptr) __typeof__(1 ? (ptr) : (ptr))
+
+/**
+ * quire_per_cpu_ptr - the copy of one CPU
+ * @ptr:	CPU 0's copy: an object as allocated, a variable's name, or the address of a field or an
+ *		element in either
+ * @cpu:	below quire_percpu_units()
+ *
+ * A macro in C, a template in C++.  Each argument is evaluated once.
+ *
+ * Returns   the address of CPU @cpu's copy, of the type of @ptr.
+ * Context   anywhere, signal handlers included.
+ * Cost      a shift and an addition.
+ * Linux     per_cpu_ptr(); per_cpu(name, cpu) is *quire_per_cpu_ptr(name, cpu).
+ */
+#ifndef __cplusplus
+#define quire_per_cpu_ptr(ptr, cpu) ((QUIRE_PER_CPU_PTR_(ptr))quire_per_cpu_copy_((ptr), (cpu)))
+#else
+/** quire_per_cpu_ptr - as the macro */
+extern "C++" template <class T> inline T *quire_per_cpu_ptr(T *ptr, unsigned cpu)
+{
+	return static_cast<T *>(quire_per_cpu_copy_(ptr, cpu));
+}
+#endif
+
+/**
+ * quire_this_cpu_ptr - the copy of the CPU that the caller runs on
+ * @ptr:	as for quire_per_cpu_ptr()
+ *
+ * A hint: the thread may be moved to another CPU at any moment, and other threads run on this one.
+ * Data that is changed through the pointer needs a lock in the copy, or atomic operations.  The
+ * operations of quire/percpu_ops.h need neither, but no copy may be changed in both ways.
+ *
+ * Returns   the address of that CPU's copy, of the type of @ptr.  If the object has copies for fewer
+ *           CPUs than there are (the option units), CPU n gets copy n modulo units.
+ * Context   anywhere, signal handlers included.
+ * Cost      a call that reads the CPU's number.
+ * Linux     this_cpu_ptr() and raw_cpu_ptr(): the two differ only where preemption can be disabled.
+ */
+#ifndef __cplusplus
+#define quire_this_cpu_ptr(ptr) ((QUIRE_PER_CPU_PTR_(ptr))quire_this_cpu_copy(ptr))
+#else
+/** quire_this_cpu_ptr - as the macro */
+extern "C++" template <class T> inline T *quire_this_cpu_ptr(T *ptr)
+{
+	return static_cast<T *>(quire_this_cpu_copy(ptr));
+}
+#endif
 
 /** quire_percpu_units - CPUs that objects have copies for: the option units, or all possible */
 unsigned quire_percpu_units(struct quire *q);
@@ -140,7 +196,7 @@ size_t quire_percpu_shrink(struct quire *q);
  *
  *	QUIRE_DEFINE_PER_CPU(long, hits) = 0;
  *	...
- *	*(long *)quire_per_cpu_ptr(hits, cpu) += 1;
+ *	*quire_per_cpu_ptr(hits, cpu) += 1;
  *
  * The name is a pointer to CPU 0's copy.  It is set before main() and before every constructor that
  * has no priority of its own, those of C++ objects included; until then it is NULL.  What follows

@@ -9,6 +9,8 @@
 #define QUIRE_PERCPU_OPS_NO_INLINE
 #include <quire/percpu_ops.h>
 
+#include <quire/percpu.h>
+
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/cpu.h"
@@ -30,6 +32,11 @@ uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t valu
 	if (cpu_sequence(operation, ptr, value, expected, &result))
 		return result;
 	return cpu_fallback(operation, ptr, value, expected);
+}
+
+void *quire_this_cpu_copy(const volatile void *ptr)
+{
+	return quire_per_cpu_ptr((void *)(uintptr_t)ptr, cpu_unit(cpu_units_of(ptr)));
 }
 
 /* Pairs with the commits of sequences and with atomic operations: each copy is read once. */

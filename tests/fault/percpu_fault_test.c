@@ -532,7 +532,7 @@ static int define_failing(unsigned nth)
 		if (quire_verify(quire_default()) != 0)
 			_exit(100);
 		for (unsigned cpu = 0; cpu < quire_percpu_units(quire_default()); cpu++)
-			if (*(long *)quire_per_cpu_ptr(variable_pointer, cpu) != variable_content)
+			if (*quire_per_cpu_ptr(variable_pointer, cpu) != variable_content)
 				_exit(101);
 		quire_percpu_undefine(&variable);
 		if (variable_pointer != NULL || quire_verify(quire_default()) != 0)

@@ -312,6 +312,7 @@ static void does_this_cpu(void *arg)
 	quire_this_cpu_fill(&words);
 	quire_this_cpu_do(QUIRE_THIS_CPU_ADD | sizeof(*ptr), ptr, 3, 0);
 	CHECK(quire_this_cpu_sum_bytes(ptr, sizeof(*ptr)) == 3);
+	CHECK(quire_this_cpu_copy(ptr) != NULL);
 	quire_free_percpu(scene.q, ptr);
 }
 

@@ -510,7 +510,7 @@ static void variable_is_there_before_main(void **state)
 	struct quire *q = quire_default();
 
 	for (unsigned unit = 0; unit < quire_percpu_units(q); unit++)
-		assert_int_equal(*(long *)quire_per_cpu_ptr(defined_long, unit), 42);
+		assert_int_equal(*quire_per_cpu_ptr(defined_long, unit), 42);
 	assert_int_equal(chunk_number(q, defined_long), 0);
 	assert_int_equal(quire_verify(q), 0);
 	(void)state;

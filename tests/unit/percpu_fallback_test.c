@@ -257,7 +257,7 @@ static void check_neighbours(unsigned units)
 {
 	for (unsigned i = 1; i < NEIGHBOURS; i++)
 		for (unsigned cpu = 0; cpu < units; cpu++)
-			check(*(long *)quire_per_cpu_ptr(neighbours[i], cpu) == 0, 17);
+			check(*quire_per_cpu_ptr(neighbours[i], cpu) == 0, 17);
 }
 
 static void add_where_units_are_fewer(void *arg)
@@ -276,7 +276,7 @@ static void add_where_units_are_fewer(void *arg)
 	check(*neighbours[0] == 300, 11);
 	/* An object that has copies for all CPUs keeps each CPU's own. */
 	check(quire_this_cpu_sum(object) == 300, 12);
-	check(*(long *)quire_per_cpu_ptr(object, (unsigned)there) == 100, 13);
+	check(*quire_per_cpu_ptr(object, (unsigned)there) == 100, 13);
 	check_neighbours(1);
 	quire_destroy(q);
 	check(quire_this_cpu_sum(object) == 300, 14);
@@ -289,7 +289,7 @@ static void cpu_without_a_unit_works_on_another_copy(void **state)
 		skip_because("one CPU, or the second is 0; or ThreadSanitizer, which starts no "
 			     "threads in a child");
 	for (unsigned cpu = 0; cpu < process_cpus_possible(); cpu++)
-		*(long *)quire_per_cpu_ptr(object, cpu) = 0;
+		*quire_per_cpu_ptr(object, cpu) = 0;
 	expect_life(add_where_units_are_fewer, NULL);
 }
 
@@ -304,7 +304,7 @@ static int without_files(char **argv)
 	check(process_cpus_possible() >= (unsigned)atoi(argv[1]), 7);
 	add_on(atoi(argv[2]));
 	check(quire_this_cpu_sum(neighbours[0]) == 100, 10);
-	check(*(long *)quire_per_cpu_ptr(neighbours[0], (unsigned)atoi(argv[2])) == 100, 11);
+	check(*quire_per_cpu_ptr(neighbours[0], (unsigned)atoi(argv[2])) == 100, 11);
 	check_neighbours(quire_percpu_units(q));
 	return 0;
 }
