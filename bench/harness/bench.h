@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "harness/runner.h"
 
 #define REPS_MAX 101u
 
@@ -32,22 +31,7 @@ struct spread spread_of(const double *values, unsigned nr);
 /* Quartile distance over median. */
 double spread_relative(const struct spread *spread);
 
-/* ---- targets.c: the figures that are wanted, in the words of the issue that asks for them ---- */
-struct row {
-	struct run run;
-	double ns_max;	  /* 0: not asked */
-	double floor_max; /* of the floor in the same run; 0: not asked */
-	double peer_max;  /* of the best peer in the same run; 0: not asked */
-	const char *what;
-	const char *wanted;
-};
-
-extern const struct row rows[];
-extern const unsigned rows_nr;
-
-/* "order0/lifo/2t" or "order0/lifo/2t/touch": what --rows matches. */
-void row_name(const struct row *row, char *name, size_t bytes);
-
+/* ---- page/targets.c: the figures that are wanted, but for those of vmap/targets.h ---- */
 enum limit_kind {
 	LIMIT_NONE,
 	AT_MOST,
@@ -73,8 +57,6 @@ extern const struct target target_drain_idle_us;
 extern const struct target target_drain_page_ns;
 extern const struct target target_drain_over_fence_us;
 extern const struct target target_drain_gap_us;
-extern const struct target target_release_asked_mib;
-extern const struct target target_release_idle_mib;
 extern const struct target target_metadata_bytes;
 extern const struct target target_idle_kib;
 extern const struct target target_purge_ms;
@@ -132,26 +114,27 @@ bool child_finish(struct child *child, char *reply, size_t bytes);
 bool child_run(const struct child_order *order, char *reply, size_t bytes);
 
 /* ---- contenders.c: who takes part, and how each is started ---- */
-#define CONTENDERS_NR 7u
+#define CONTENDERS_NR 8u
 
 struct contender {
 	const char *name;
 	const char *subject; /* NULL: Quire, in this program */
+	const char *options; /* Quire's, as in QUIRE_CONF; NULL: not Quire */
 	const char *library; /* NULL or what is preloaded */
 	const char *match;   /* part of the library's file name that free() must come from */
 	bool is_peer;
 };
 
 extern const struct contender contenders[CONTENDERS_NR];
-#define CONTENDER_QUIRE 0u
-#define CONTENDER_FLOOR 1u
-#define CONTENDER_PEERS 2u /* and behind */
+#define CONTENDER_QUIRE	  0u /* guard:off, as the peers have none */
+#define CONTENDER_GUARDED 1u
+#define CONTENDER_FLOOR	  2u
+#define CONTENDER_PEERS	  3u /* and behind */
+#define CONTENDER_MMAP	  7u
 
-/* Fills program, preload and the first arguments; returns how many arguments it filled. */
+/* Fills program, preload and the first arguments, of which the last is the options; returns how many. */
 unsigned contender_order(const struct contender *contender, struct child_order *order);
-/* Finds out whether it is there; says so on stderr if not. */
-bool contender_probe(const struct contender *contender);
-/* The same for all; @there has CONTENDERS_NR elements. */
+/* Finds out who is there, and says on stderr who is not; @there has CONTENDERS_NR elements. */
 void contenders_probe(bool *there);
 
 /* ---- one file each: the questions ---- */

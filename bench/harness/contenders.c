@@ -6,7 +6,8 @@
 #define PEER_PROGRAM "quire-bench-peer"
 
 const struct contender contenders[CONTENDERS_NR] = {
-	[CONTENDER_QUIRE] = { .name = "quire" },
+	[CONTENDER_QUIRE] = { .name = "quire", .options = "guard:off" },
+	[CONTENDER_GUARDED] = { .name = "guard:on", .options = "guard:on" },
 	[CONTENDER_FLOOR] = { .name = "floor", .subject = "floor", .match = "-" },
 	{ .name = "tcmalloc",
 	  .subject = "libc",
@@ -24,7 +25,7 @@ const struct contender contenders[CONTENDERS_NR] = {
 	  .match = "mimalloc",
 	  .is_peer = true },
 	{ .name = "glibc", .subject = "libc", .match = "libc.so", .is_peer = true },
-	{ .name = "mmap", .subject = "mmap", .match = "-", .is_peer = true },
+	[CONTENDER_MMAP] = { .name = "mmap", .subject = "mmap", .match = "-", .is_peer = true },
 };
 
 unsigned contender_order(const struct contender *contender, struct child_order *order)
@@ -32,12 +33,14 @@ unsigned contender_order(const struct contender *contender, struct child_order *
 	*order = (struct child_order){ .preload = contender->library };
 	if (!contender->subject) {
 		order->argv[0] = "runner";
-		return 1;
+		order->argv[1] = contender->options;
+		return 2;
 	}
 	order->program = PEER_PROGRAM;
 	order->argv[0] = contender->subject;
 	order->argv[1] = contender->match;
-	return 2;
+	order->argv[2] = "-";
+	return 3;
 }
 
 static bool contender_is_there(const struct contender *contender)
@@ -53,17 +56,12 @@ static bool contender_is_there(const struct contender *contender)
 	return child_run(&order, reply, sizeof(reply)) && strncmp(reply, "ok ", 3) == 0;
 }
 
-bool contender_probe(const struct contender *contender)
-{
-	bool there = contender_is_there(contender);
-
-	if (!there)
-		fprintf(stderr, "quire-bench: %s is not installed: left out\n", contender->name);
-	return there;
-}
-
 void contenders_probe(bool *there)
 {
-	for (unsigned i = 0; i < CONTENDERS_NR; i++)
-		there[i] = contender_probe(&contenders[i]);
+	for (unsigned who = 0; who < CONTENDERS_NR; who++) {
+		there[who] = contender_is_there(&contenders[who]);
+		if (!there[who])
+			fprintf(stderr, "quire-bench: %s is not installed: left out\n",
+				contenders[who].name);
+	}
 }

@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "harness/bench.h"
-#include "vmap/large.h"
-#include "subjects/subjects.h"
+#include "harness/subject.h"
 
 #define FULL_REPS  11u
 #define FULL_MS	   100u
@@ -161,9 +160,7 @@ int main(int argc, char **argv)
 	bool finished = true;
 
 	if (argc > 1 && strcmp(argv[1], "runner") == 0)
-		return runner_main(&subject_quire, argc - 2, argv + 2);
-	if (argc > 1 && strcmp(argv[1], "large") == 0 && argc > 3)
-		return large_main(&large_quire, argc - 2, argv + 2);
+		return subject_main(&subject_quire, argc - 2, argv + 2);
 	options_parse(argc, argv, &options);
 	if (optind == argc)
 		return usage(stderr);

@@ -26,13 +26,6 @@
 /* ... but no subject gets longer than this on top of half the measured time. */
 #define WARM_EXTRA_MS 300u
 
-const char *const pattern_names[PATTERNS_NR] = {
-	[PATTERN_LIFO] = "lifo",   [PATTERN_FIFO] = "fifo",	[PATTERN_RAND] = "rand",
-	[PATTERN_CHURN] = "churn", [PATTERN_REMOTE] = "remote",
-};
-
-uint16_t shuffles[SHUFFLES_NR][BULK_BLOCKS];
-
 static struct worker workers[WORKERS_MAX];
 static struct ring ring;
 static struct {
@@ -42,23 +35,6 @@ static struct {
 } control CACHE_LINES_2;
 static pthread_barrier_t gate;
 static pattern_function pattern_of_run;
-
-static void shuffles_make(void)
-{
-	uint64_t random = 1;
-
-	for (unsigned s = 0; s < SHUFFLES_NR; s++) {
-		for (unsigned i = 0; i < BULK_BLOCKS; i++)
-			shuffles[s][i] = (uint16_t)i;
-		for (unsigned i = BULK_BLOCKS - 1; i > 0; i--) {
-			unsigned other = random_below(&random, i + 1);
-			uint16_t swapped = shuffles[s][i];
-
-			shuffles[s][i] = shuffles[s][other];
-			shuffles[s][other] = swapped;
-		}
-	}
-}
 
 static unsigned churn_live(unsigned order)
 {
@@ -154,10 +130,6 @@ static double worker_pair_ns(const struct worker *w)
 	return (double)w->wall_ns / (double)w->pairs_nr;
 }
 
-/*
- * Prints "ok NS CPU_NS STOLEN SWITCHES PAIRS THREADS".  NS is the mean of the threads, except that
- * a remote pair is timed where it ends.  STOLEN is a share of the wall time.
- */
 static int result_print(const struct run *run, uint64_t process_cpu_ns, uint64_t steal_ms)
 {
 	double ns = 0, cpu = 0, wall = 0, delay = 0, stolen;
@@ -182,7 +154,7 @@ static int result_print(const struct run *run, uint64_t process_cpu_ns, uint64_t
 	stolen = delay > (double)background_ns ? (delay - (double)background_ns) / wall : 0;
 	if (stolen < (double)steal_ms * 1e6 / wall)
 		stolen = (double)steal_ms * 1e6 / wall;
-	printf("ok %.4f %.4f %.5f %llu %llu %u\n", ns, cpu / (double)pairs_nr, stolen,
+	printf("ok %.5f %.4f %.4f %llu %llu %u\n", stolen, ns, cpu / (double)pairs_nr,
 	       (unsigned long long)switches_nr, (unsigned long long)pairs_nr, run->threads_nr);
 	return 0;
 }
@@ -205,42 +177,4 @@ int runner_measure(pattern_function pattern, const struct run *run)
 	pthread_barrier_wait(&gate);
 	return result_print(run, proc_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_cpu,
 			    proc_steal_ms() - steal);
-}
-
-static int run_main(const struct subject *subject, const struct run *run)
-{
-	if (run->order > subject->order_max)
-		return puts("refused this order is not offered"), 0;
-	shuffles_make();
-	return runner_measure(subject->patterns[run->pattern], run);
-}
-
-static bool run_parse(struct run *run, char **argv)
-{
-	for (unsigned p = 0; p < PATTERNS_NR; p++) {
-		if (strcmp(argv[0], pattern_names[p]) != 0)
-			continue;
-		run->pattern = (enum pattern)p;
-		run->order = (unsigned)atoi(argv[1]);
-		run->threads_nr = (unsigned)atoi(argv[2]);
-		run->touch = (unsigned)atoi(argv[3]);
-		run->measure_ms = (unsigned)atoi(argv[4]);
-		return run->threads_nr >= 1 && run->threads_nr <= WORKERS_MAX;
-	}
-	return false;
-}
-
-int runner_main(const struct subject *subject, int argc, char **argv)
-{
-	static struct run run; /* workers read it until the process ends */
-	const char *refused = subject->setup();
-
-	if (refused)
-		return printf("refused %s\n", refused), 0;
-	if (argc == 6 && strcmp(argv[0], "run") == 0 && run_parse(&run, argv + 1))
-		return run_main(subject, &run);
-	if (argc == 3 && strcmp(argv[0], "release") == 0)
-		return release_child(subject, strcmp(argv[1], "ask") == 0, argv[2]);
-	fprintf(stderr, "quire-bench: not a runner's command\n");
-	return 2;
 }

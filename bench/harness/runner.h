@@ -7,8 +7,8 @@
  *
  * Words
  *   subject   what is measured: quire, the floor, or a peer
- *   pattern   how blocks are taken and given back; patterns.inc.h is compiled once a subject, so
- *             that each calls its allocator directly, as a program would
+ *   pattern   how blocks are taken and given back; page/ and vmap/patterns.inc.h are compiled once a
+ *             subject, so that each calls its allocator directly, as a program would
  *   worker    one pinned thread of a run
  *   pair      one block taken and given back: the unit of every figure
  */
@@ -29,7 +29,7 @@
 #define RING_BLOCKS   1024u
 #define SHUFFLES_NR   8u
 #define WORKERS_MAX   2u
-#define LARGE_LIVE    16u
+#define AREAS_LIVE    16u
 #define CACHE_LINES_2 __attribute__((aligned(128)))
 
 enum pattern {
@@ -43,13 +43,23 @@ enum pattern {
 
 extern const char *const pattern_names[PATTERNS_NR];
 
+/* Patterns of areas: see vmap/areas.h. */
+enum area_pattern {
+	AREA_PAIR,   /* one size, given back at once */
+	AREA_FIXED,  /* one size, a random one replaced */
+	AREA_RANDOM, /* random sizes, a random one replaced */
+	AREA_PATTERNS_NR,
+};
+
+extern const char *const area_pattern_names[AREA_PATTERNS_NR];
+
 struct run {
-	enum pattern pattern;
+	enum pattern pattern; /* of pages */
 	unsigned order;
 	unsigned threads_nr;
-	unsigned touch; /* 1: one byte of each block is written */
+	unsigned touch; /* 1: one byte of each block, or of each page of an area, is written */
 	unsigned measure_ms;
-	size_t bytes;	     /* patterns of large.h: the largest block */
+	size_t bytes;	     /* of an area, at most */
 	uint64_t warm_pairs; /* not less before the measurement */
 };
 
@@ -82,7 +92,7 @@ struct worker {
 	uint64_t delay_ns;	  /* ready, but without a CPU */
 	uint64_t switches_nr;	  /* involuntary */
 	const char *refused;	  /* NULL, or why this run measured nothing */
-	size_t sizes[LARGE_LIVE]; /* of the first blocks: patterns of large.h */
+	size_t sizes[AREAS_LIVE]; /* of the first blocks: patterns of areas */
 	void *blocks[CHURN_BLOCKS] CACHE_LINES_2;
 } CACHE_LINES_2;
 
@@ -112,27 +122,11 @@ extern uint16_t shuffles[SHUFFLES_NR][BULK_BLOCKS];
 
 typedef void (*pattern_function)(struct worker *w);
 
-struct subject {
-	const char *name;
-	unsigned order_max;
-	const char *(*setup)(void); /* NULL, or why it cannot run here */
-	pattern_function patterns[PATTERNS_NR];
-	void *(*alloc)(unsigned order);
-	void (*free)(void *block, unsigned order);
-	void (*release)(void); /* give back what is free; may be NULL */
-};
-
-/* Starts the workers, warms and measures; prints the line of "run" below. */
-int runner_measure(pattern_function pattern, const struct run *run);
-
 /*
- * The whole life of a runner process: parses argv ("run PATTERN ORDER THREADS TOUCH MS" or
- * "release ASK USAGE_FILE"), measures, prints one line ("ok ..." or "refused REASON") to stdout.
- * Returns the exit status.
+ * Starts the workers, warms and measures.  Prints "ok STOLEN NS CPU_NS SWITCHES PAIRS THREADS", or
+ * "refused REASON".  NS is for a pair, the mean of the threads, except that a remote pair is timed
+ * where it ends.  STOLEN is a share of the wall time.
  */
-int runner_main(const struct subject *subject, int argc, char **argv);
-
-/* "release": see release_child.c. */
-int release_child(const struct subject *subject, bool ask, const char *usage_path);
+int runner_measure(pattern_function pattern, const struct run *run);
 
 #endif

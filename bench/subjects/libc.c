@@ -1,35 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libc.c - whatever serves aligned_alloc() and free() in this process
+ * libc.c - whatever serves aligned_alloc(), malloc() and free() in this process
  *
- * glibc's, or that of a preloaded library.  Compiled with -fno-builtin: a compiler that knows
- * what aligned_alloc does may leave the pair out.
+ * glibc's, or that of a preloaded library.  Areas come from malloc(): it is each library's shorter way,
+ * and an area is aligned anyway.  Compiled with -fno-builtin: a compiler that knows what the calls do
+ * may leave the pair out.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
-#include "subjects/subjects.h"
+#include "harness/subject.h"
 
-#define SUBJECT_LOCALS		   const size_t block_bytes = LIBC_PAGE_BYTES << w->run->order
-#define SUBJECT_ALLOC(order)	   ((void)(order), aligned_alloc(LIBC_PAGE_BYTES, block_bytes))
-#define SUBJECT_FREE(block, order) ((void)block_bytes, (void)(order), free(block))
+#define PAGE_LOCALS		const size_t block_bytes = LIBC_PAGE_BYTES << w->run->order
+#define PAGE_ALLOC(order)	((void)(order), aligned_alloc(LIBC_PAGE_BYTES, block_bytes))
+#define PAGE_FREE(block, order) ((void)block_bytes, (void)(order), free(block))
 
 #define LIBC_PAGE_BYTES ((size_t)4096)
 
-#include "harness/patterns.inc.h"
+#include "page/patterns.inc.h"
 
-static const char *libc_setup(void)
+#define AREA_ALLOC(bytes)	malloc(bytes)
+#define AREA_FREE(block, bytes) ((void)(bytes), free(block))
+
+#include "vmap/patterns.inc.h"
+
+static const char *libc_setup(const char *options)
 {
+	(void)options;
 	return NULL;
 }
 
-static void *libc_alloc(unsigned order)
+static void *libc_page_alloc(unsigned order)
 {
 	return aligned_alloc(LIBC_PAGE_BYTES, LIBC_PAGE_BYTES << order);
 }
 
-static void libc_free(void *block, unsigned order)
+static void libc_page_free(void *block, unsigned order)
 {
 	(void)order;
+	free(block);
+}
+
+static void *libc_alloc(size_t bytes)
+{
+	return malloc(bytes);
+}
+
+static void libc_free(void *block, size_t bytes)
+{
+	(void)bytes;
 	free(block);
 }
 
@@ -65,9 +83,12 @@ static void libc_release(void)
 
 const struct subject subject_libc = {
 	.name = "libc",
-	.order_max = 9,
 	.setup = libc_setup,
-	.patterns = SUBJECT_PATTERNS,
+	.order_max = 9,
+	.page_patterns = PAGE_PATTERNS,
+	.page_alloc = libc_page_alloc,
+	.page_free = libc_page_free,
+	.area_patterns = AREA_PATTERNS,
 	.alloc = libc_alloc,
 	.free = libc_free,
 	.release = libc_release,

@@ -15,12 +15,12 @@
 #include <quire/vmap.h>
 #include "harness/bench.h"
 #include "harness/gaps.h"
-#include "vmap/large.h"
+#include "vmap/areas.h"
 #include "harness/pin.h"
 #include "harness/proc.h"
 
 #define SPAN_BYTES  ((uint64_t)16 << 20)
-#define AREA_BYTES  (2 * LARGE_PAGE)
+#define AREA_BYTES  (2 * AREA_PAGE)
 #define SHARE	    5u /* each thread holds one in this many */
 #define FULL_TAKEN  500000u
 #define QUICK_TAKEN 50000u
@@ -50,7 +50,7 @@ static void area_take(struct taker *taker, unsigned slot)
 	gaps_add(&taker->gaps, ns);
 	taker->longest_ns = ns > taker->longest_ns ? ns : taker->longest_ns;
 	if (taker->held[slot])
-		large_touch(taker->held[slot], AREA_BYTES, 0);
+		area_touch(taker->held[slot], AREA_BYTES, 0);
 	else
 		taker->refused_nr++;
 }

@@ -17,7 +17,8 @@
 #include <unistd.h>
 #include <quire/vmap.h>
 #include "harness/bench.h"
-#include "vmap/large.h"
+#include "harness/span.h"
+#include "vmap/areas.h"
 #include "harness/pin.h"
 #include "harness/proc.h"
 
@@ -57,10 +58,10 @@ static const char *areas_purge(unsigned which, double *ms, double *stolen)
 
 	for (unsigned i = 0; i < PAGES; i++) {
 		if (!areas[which][i])
-			areas[which][i] = quire_vmalloc(q, LARGE_PAGE, 0);
+			areas[which][i] = quire_vmalloc(q, AREA_PAGE, 0);
 		if (!areas[which][i])
 			return "an allocation was refused";
-		large_touch(areas[which][i], LARGE_PAGE, 1);
+		area_touch(areas[which][i], AREA_PAGE, 1);
 	}
 	quire_vmap_purge(q);
 	for (unsigned i = 0; i < PAGES; i += 2) {
@@ -86,17 +87,17 @@ static const char *mapping_purge(bool each, double *ms, double *stolen)
 	struct span span;
 	bool done = true;
 
-	large_touch(mapping, PAGES * LARGE_PAGE, 1);
+	area_touch(mapping, PAGES * AREA_PAGE, 1);
 	for (unsigned i = 0; i < SCATTERED; i++)
-		parts[i] = (struct iovec){ .iov_base = mapping + 2 * i * LARGE_PAGE,
-					   .iov_len = LARGE_PAGE };
+		parts[i] = (struct iovec){ .iov_base = mapping + 2 * i * AREA_PAGE,
+					   .iov_len = AREA_PAGE };
 	span_begin(&span, sibling_clock);
 	if (each)
 		for (unsigned i = 0; i < SCATTERED; i++)
-			done &= madvise(parts[i].iov_base, LARGE_PAGE, MADV_DONTNEED) == 0;
+			done &= madvise(parts[i].iov_base, AREA_PAGE, MADV_DONTNEED) == 0;
 	else
 		done = syscall(SYS_process_madvise, self_fd, parts, SCATTERED, MADV_DONTNEED, 0) ==
-		       (long)(SCATTERED * LARGE_PAGE);
+		       (long)(SCATTERED * AREA_PAGE);
 	span_end(&span, sibling_clock);
 	*ms = (double)span.wall_ns / 1e6;
 	*stolen = span_stolen(&span);
@@ -119,8 +120,8 @@ static const char *purge_setup(void)
 	if (sibling_clock == -1 || !pin_self(pin_cpu(0)))
 		return "two CPUs are needed";
 	self_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	mapping = mmap(NULL, PAGES * LARGE_PAGE, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mapping = mmap(NULL, PAGES * AREA_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	if (self_fd < 0 || mapping == MAP_FAILED)
 		return "the system refused";
 	for (unsigned i = 0; i < 2; i++) {

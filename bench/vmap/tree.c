@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <quire/vmap.h>
 #include "harness/bench.h"
-#include "vmap/large.h"
+#include "harness/span.h"
+#include "vmap/areas.h"
 #include "harness/pin.h"
 #include "harness/proc.h"
 #include "harness/random.h"
@@ -41,7 +42,7 @@ static uint64_t random_state;
 
 static void *area_take(struct quire *q)
 {
-	return quire_vmalloc(q, (1 + random_below(&random_state, AREA_PAGES_MAX)) * LARGE_PAGE, 0);
+	return quire_vmalloc(q, (1 + random_below(&random_state, AREA_PAGES_MAX)) * AREA_PAGE, 0);
 }
 
 /* False if an allocation was refused. */

@@ -15,10 +15,10 @@
 #include <unistd.h>
 #include <quire/vmap.h>
 #include "harness/bench.h"
-#include "vmap/large.h"
+#include "vmap/areas.h"
 
 #define AREAS	   20000u
-#define AREA_BYTES (2 * LARGE_PAGE)
+#define AREA_BYTES (2 * AREA_PAGE)
 
 static unsigned maps_lines(void)
 {
@@ -68,7 +68,7 @@ static const char *areas_lines(const char **areas, unsigned *lines)
 
 static bool mprotect_lines(unsigned *lines)
 {
-	const size_t step = AREA_BYTES + LARGE_PAGE;
+	const size_t step = AREA_BYTES + AREA_PAGE;
 	char *mapping;
 	bool done = true;
 
@@ -78,7 +78,7 @@ static bool mprotect_lines(unsigned *lines)
 	if (mapping == MAP_FAILED)
 		return false;
 	for (unsigned i = 0; i < AREAS; i++)
-		done &= mprotect(mapping + i * step + AREA_BYTES, LARGE_PAGE, PROT_NONE) == 0;
+		done &= mprotect(mapping + i * step + AREA_BYTES, AREA_PAGE, PROT_NONE) == 0;
 	*lines = maps_lines() - *lines;
 	munmap(mapping, AREAS * step);
 	return done;

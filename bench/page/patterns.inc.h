@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * patterns.inc.h - the five patterns, compiled into each subject
+ * patterns.inc.h - the five patterns of pages, compiled into each subject
  *
  * The including file defines
- *   SUBJECT_LOCALS           declarations at the top of each pattern
- *   SUBJECT_ALLOC(order)     take a block, or NULL
- *   SUBJECT_FREE(p, order)   give it back
+ *   PAGE_LOCALS           declarations at the top of each pattern
+ *   PAGE_ALLOC(order)     take a block, or NULL
+ *   PAGE_FREE(p, order)   give it back
  *
  * lifo    a block is taken and given back at once
  * fifo    1,024 are taken, then given back in the same order
@@ -26,18 +26,18 @@ static void pattern_lifo(struct worker *w)
 {
 	const unsigned order = w->run->order;
 	const unsigned touch = w->run->touch;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	while (worker_goes_on(w)) {
 		for (unsigned i = 0; i < ROUND_PAIRS; i++) {
-			void *block = SUBJECT_ALLOC(order);
+			void *block = PAGE_ALLOC(order);
 
 			if (!block) {
 				w->refused = "an allocation was refused";
 				return;
 			}
 			pattern_touch(block, touch);
-			SUBJECT_FREE(block, order);
+			PAGE_FREE(block, order);
 		}
 		w->pairs_nr += ROUND_PAIRS;
 	}
@@ -48,10 +48,10 @@ static bool pattern_fill(struct worker *w, unsigned have, unsigned count)
 {
 	const unsigned order = w->run->order;
 	const unsigned touch = w->run->touch;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	for (unsigned i = have; i < count; i++) {
-		void *block = SUBJECT_ALLOC(order);
+		void *block = PAGE_ALLOC(order);
 
 		if (!block) {
 			w->refused = "an allocation was refused";
@@ -66,13 +66,13 @@ static bool pattern_fill(struct worker *w, unsigned have, unsigned count)
 static void pattern_fifo(struct worker *w)
 {
 	const unsigned order = w->run->order;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	while (worker_goes_on(w)) {
 		if (!pattern_fill(w, 0, BULK_BLOCKS))
 			return;
 		for (unsigned i = 0; i < BULK_BLOCKS; i++)
-			SUBJECT_FREE(w->blocks[i], order);
+			PAGE_FREE(w->blocks[i], order);
 		w->pairs_nr += BULK_BLOCKS;
 	}
 }
@@ -81,7 +81,7 @@ static void pattern_rand(struct worker *w)
 {
 	const unsigned order = w->run->order;
 	unsigned turn = 0;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	while (worker_goes_on(w)) {
 		const uint16_t *shuffle = shuffles[turn++ % SHUFFLES_NR];
@@ -89,7 +89,7 @@ static void pattern_rand(struct worker *w)
 		if (!pattern_fill(w, 0, BULK_BLOCKS))
 			return;
 		for (unsigned i = 0; i < BULK_BLOCKS; i++)
-			SUBJECT_FREE(w->blocks[shuffle[i]], order);
+			PAGE_FREE(w->blocks[shuffle[i]], order);
 		w->pairs_nr += BULK_BLOCKS;
 	}
 }
@@ -100,7 +100,7 @@ static void pattern_churn(struct worker *w)
 	const unsigned touch = w->run->touch;
 	const uint32_t live_nr = w->live_nr;
 	uint64_t random = w->random;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	if (!w->blocks[0] && !pattern_fill(w, 0, live_nr))
 		return;
@@ -109,8 +109,8 @@ static void pattern_churn(struct worker *w)
 			void **victim = &w->blocks[random_below(&random, live_nr)];
 			void *block;
 
-			SUBJECT_FREE(*victim, order);
-			block = SUBJECT_ALLOC(order);
+			PAGE_FREE(*victim, order);
+			block = PAGE_ALLOC(order);
 			if (!block) {
 				w->refused = "an allocation was refused";
 				return;
@@ -137,7 +137,7 @@ static void pattern_produce(struct worker *w)
 	const unsigned touch = w->run->touch;
 	struct ring *ring = w->ring;
 	uint64_t written = ring->written;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	while (worker_goes_on(w) && !w->refused) {
 		/* Pairs with the consumer's release of taken: the slots are free again. */
@@ -146,7 +146,7 @@ static void pattern_produce(struct worker *w)
 			spin_pause();
 		ring_prefetch(ring, written, 1);
 		for (unsigned i = 0; i < ROUND_PAIRS; i++) {
-			void *block = SUBJECT_ALLOC(order);
+			void *block = PAGE_ALLOC(order);
 
 			if (!block) {
 				w->refused = "an allocation was refused";
@@ -169,7 +169,7 @@ static void pattern_consume(struct worker *w)
 	const unsigned order = w->run->order;
 	struct ring *ring = w->ring;
 	uint64_t taken = ring->taken;
-	SUBJECT_LOCALS;
+	PAGE_LOCALS;
 
 	for (;;) {
 		/* ended first: what was written before it is seen by the load after it. */
@@ -183,7 +183,7 @@ static void pattern_consume(struct worker *w)
 		}
 		ring_prefetch(ring, taken, 0);
 		for (unsigned i = 0; i < ROUND_PAIRS; i++)
-			SUBJECT_FREE(ring->blocks[(taken + i) % RING_BLOCKS], order);
+			PAGE_FREE(ring->blocks[(taken + i) % RING_BLOCKS], order);
 		taken += ROUND_PAIRS;
 		w->pairs_nr += ROUND_PAIRS;
 		__atomic_store_n(&ring->taken, taken, __ATOMIC_RELEASE);
@@ -199,7 +199,7 @@ static void pattern_remote(struct worker *w)
 }
 
 /* clang-format off */
-#define SUBJECT_PATTERNS                                                                           \
+#define PAGE_PATTERNS                                                                           \
 	{                                                                                          \
 		[PATTERN_LIFO] = pattern_lifo,                                                     \
 		[PATTERN_FIFO] = pattern_fifo,                                                     \

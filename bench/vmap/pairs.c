@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * large_pairs.c - what does a large block cost, by size, pattern and threads?
+ * pairs.c - what does a large block cost, by size, pattern and threads?
  *
- * Method  "large": large_patterns.inc.h in a process for each sample, those who take part in turns.
+ * Method  "large": patterns.inc.h in a process for each sample, those who take part in turns.
  *         "replace": written blocks of random sizes, counted from the fill on, so that what a program
  *         sees before caches have settled is a figure of its own.
  * Read    ns a pair and thread (large), us a replacement (replace).  Quire's second column is with
@@ -10,27 +10,27 @@
  *         it is the harness, and "net" is without it; written it is writing alone.  `*`: the
  *         quartiles lie more than 15 % of the median apart.
  * Refused A sample from which others took more than 2 % of its time, or that was refused memory.
- * Not     Giving memory back: large_after.c.
+ * Not     Giving memory back: after.c.
  */
-#include "vmap/large_table.h"
-#include "vmap/large_targets.h"
+#include "harness/measure.h"
+#include "vmap/targets.h"
 
-static const char *const pattern_words[LARGE_PATTERNS_NR] = {
-	[LARGE_PAIR] = "one of",
-	[LARGE_FIXED] = "16 live of",
-	[LARGE_RANDOM] = "16 live of random sizes up to",
+static const char *const pattern_words[AREA_PATTERNS_NR] = {
+	[AREA_PAIR] = "one of",
+	[AREA_FIXED] = "16 live of",
+	[AREA_RANDOM] = "16 live of random sizes up to",
 };
 
-static void row_ask(const struct options *options, const bool *there, const struct large_row *row,
-		    struct large_line *line, struct large_table *table)
+static void row_ask(const struct options *options, const bool *there, const struct area_row *row,
+		    struct line *line, struct table *table)
 {
 	char bytes[24], threads[8], written[8], ms[16];
-	struct large_ask ask = {
-		.argv = { "pattern", large_pattern_names[row->pattern], bytes, threads, written,
+	struct ask ask = {
+		.argv = { "area_pairs", area_pattern_names[row->pattern], bytes, threads, written,
 			  ms },
-		.stolen_at = 2,
+		.has_stolen = true,
 		.values_nr = 6,
-		.memory_bytes = 2 * LARGE_LIVE * row->bytes * row->threads_nr,
+		.memory_bytes = 2 * AREAS_LIVE * row->bytes * row->threads_nr,
 	};
 	char size[24];
 
@@ -38,90 +38,92 @@ static void row_ask(const struct options *options, const bool *there, const stru
 	snprintf(threads, sizeof(threads), "%u", row->threads_nr);
 	snprintf(written, sizeof(written), "%u", row->written);
 	snprintf(ms, sizeof(ms), "%u", options->measure_ms);
-	large_size_text(row->bytes, size, sizeof(size));
+	size_text(row->bytes, size, sizeof(size));
 	snprintf(line->what, sizeof(line->what), "%s %s%s, %u thread%s",
 		 pattern_words[row->pattern], size, row->written ? ", written" : "",
 		 row->threads_nr, row->threads_nr == 1 ? "" : "s");
-	large_measure(options, &ask, there, table);
+	measure(options, &ask, there, table);
 }
 
 void bench_large(const struct options *options)
 {
-	static struct large_table table;
-	bool there[LARGE_NR];
+	static struct table table;
+	bool there[CONTENDERS_NR];
 	double one_thread = 0;
 
-	large_probe(there);
-	large_head("ns a pair");
-	for (unsigned i = 0; i < large_rows_nr; i++) {
-		const struct large_row *row = &large_rows[i];
-		struct large_line line = { .net_max = row->net_max,
-					   .flat_max = row->flat_max,
-					   .peer_max = row->peer_max,
-					   .wanted = row->wanted };
+	contenders_probe(there);
+	table_head("ns a pair", 0, FLOOR_NET);
+	for (unsigned i = 0; i < area_rows_nr; i++) {
+		const struct area_row *row = &area_rows[i];
+		struct line line = { .value = 1,
+				     .net_max = row->net_max,
+				     .flat_max = row->flat_max,
+				     .peer_max = row->peer_max,
+				     .wanted = row->wanted };
 		double net;
 
 		snprintf(line.name, sizeof(line.name), "large/%s/%zuk/%ut%s",
-			 large_pattern_names[row->pattern], row->bytes / 1024, row->threads_nr,
+			 area_pattern_names[row->pattern], row->bytes / 1024, row->threads_nr,
 			 row->written ? "/written" : "");
 		if (row->threads_nr == 1)
 			one_thread = 0;
-		if (!large_chosen(options, line.name))
+		if (!row_chosen(options, line.name))
 			continue;
 		row_ask(options, there, row, &line, &table);
 		line.flat_base = one_thread;
-		net = large_print(options, &line, &table);
+		net = line_print(options, &line, &table);
 		one_thread = row->threads_nr == 1 ? net : 0;
 	}
 }
 
-static void ops_lines(const struct options *options, const struct large_ops_row *row,
-		      const struct large_table *table)
+static void ops_lines(const struct options *options, const struct replace_row *row,
+		      const struct table *table)
 {
 	const double peer_max[3] = { row->first_peer_max, row->steady_peer_max,
 				     row->worst_peer_max };
 	char size[24], words[3][64];
 
-	large_size_text(row->bytes, size, sizeof(size));
+	size_text(row->bytes, size, sizeof(size));
 	snprintf(words[0], sizeof(words[0]), "the first %s: mean", row->first_nr);
 	snprintf(words[1], sizeof(words[1]), "the next %s: mean", row->steady_nr);
 	snprintf(words[2], sizeof(words[2]), "the next %s: worst", row->steady_nr);
 	for (unsigned i = 0; i < 3; i++) {
-		struct large_line line = { .value = i + 1,
-					   .scale = 1e-3,
-					   .peer_max = peer_max[i],
-					   .wanted = row->wanted[i] };
+		struct line line = { .value = i + 1,
+				     .scale = 1e-3,
+				     .peer_max = peer_max[i],
+				     .wanted = row->wanted[i] };
 
 		if (peer_max[i] <= 0)
 			continue;
 		snprintf(line.name, sizeof(line.name), "replace/%zuk/%u", row->bytes / 1024, i);
 		snprintf(line.what, sizeof(line.what), "up to %s, %s", size, words[i]);
-		large_print(options, &line, table);
+		line_print(options, &line, table);
 	}
 }
 
 void bench_replace(const struct options *options)
 {
-	static struct large_table table;
-	bool there[LARGE_NR];
+	static struct table table;
+	bool there[CONTENDERS_NR];
 
-	large_probe(there);
-	large_head("us a replacement, 16 live, random sizes, written, 1 thread");
-	for (unsigned i = 0; i < large_ops_rows_nr; i++) {
-		const struct large_ops_row *row = &large_ops_rows[i];
+	contenders_probe(there);
+	table_head("us a replacement, 16 live, random sizes, written, 1 thread", 0, FLOOR_NONE);
+	for (unsigned i = 0; i < replace_rows_nr; i++) {
+		const struct replace_row *row = &replace_rows[i];
 		char bytes[24], name[48];
-		struct large_ask ask = {
-			.argv = { "ops", bytes, row->first_nr, row->steady_nr },
+		struct ask ask = {
+			.argv = { "area_replace", bytes, row->first_nr, row->steady_nr },
+			.has_stolen = true,
 			.values_nr = 4,
-			.memory_bytes = 2 * LARGE_LIVE * row->bytes,
+			.memory_bytes = 2 * AREAS_LIVE * row->bytes,
 			.reps = 7, /* a second and more for those that fault everything in again */
 		};
 
 		snprintf(bytes, sizeof(bytes), "%zu", row->bytes);
 		snprintf(name, sizeof(name), "replace/%zuk", row->bytes / 1024);
-		if (!large_chosen(options, name))
+		if (!row_chosen(options, name))
 			continue;
-		large_measure(options, &ask, there, &table);
+		measure(options, &ask, there, &table);
 		ops_lines(options, row, &table);
 	}
 }

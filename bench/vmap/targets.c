@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* large_targets.c - see large_targets.h; ratios are to the best peer of the same run */
-#include "vmap/large_targets.h"
+/* targets.c - see targets.h; ratios are to the best peer of the same run */
+#include "vmap/targets.h"
 
 #define KIB(n) ((size_t)(n) << 10)
 #define MIB(n) ((size_t)(n) << 20)
@@ -32,20 +32,20 @@
 		BOTH(p, MIB(16), 1, WRITTEN, WRITTEN), BOTH(p, MIB(64), 1, WRITTEN, WRITTEN)
 
 /* clang-format off */
-const struct large_row large_rows[] = {
-	UNTOUCHED(LARGE_PAIR),
-	UNTOUCHED(LARGE_FIXED),
-	BOTH(LARGE_RANDOM, MIB(4), 0, ANY_ONE, ANY_TWO),
-	BOTH(LARGE_RANDOM, MIB(16), 0, ANY_ONE, ANY_TWO),
-	BOTH(LARGE_RANDOM, MIB(64), 0, ANY_ONE, ANY_TWO),
-	ALL_WRITTEN(LARGE_PAIR),
-	ALL_WRITTEN(LARGE_FIXED),
+const struct area_row area_rows[] = {
+	UNTOUCHED(AREA_PAIR),
+	UNTOUCHED(AREA_FIXED),
+	BOTH(AREA_RANDOM, MIB(4), 0, ANY_ONE, ANY_TWO),
+	BOTH(AREA_RANDOM, MIB(16), 0, ANY_ONE, ANY_TWO),
+	BOTH(AREA_RANDOM, MIB(64), 0, ANY_ONE, ANY_TWO),
+	ALL_WRITTEN(AREA_PAIR),
+	ALL_WRITTEN(AREA_FIXED),
 };
 /* clang-format on */
 
-const unsigned large_rows_nr = sizeof(large_rows) / sizeof(large_rows[0]);
+const unsigned area_rows_nr = sizeof(area_rows) / sizeof(area_rows[0]);
 
-const struct large_ops_row large_ops_rows[] = {
+const struct replace_row replace_rows[] = {
 	{ MIB(4), "200", "0", .first_peer_max = 0.35,
 	  .wanted = { "at most 0.35 of the best peer" } },
 	{ MIB(16), "60", "1500", .first_peer_max = 0.15, .steady_peer_max = 0.7,
@@ -58,4 +58,4 @@ const struct large_ops_row large_ops_rows[] = {
 		      "at most 0.3 of the best peer" } },
 };
 
-const unsigned large_ops_rows_nr = sizeof(large_ops_rows) / sizeof(large_ops_rows[0]);
+const unsigned replace_rows_nr = sizeof(replace_rows) / sizeof(replace_rows[0]);

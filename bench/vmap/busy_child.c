@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * large_busy.c - a process with a busy sibling: the longest call, and interrupts for each free
+ * busy_child.c - a process with a busy sibling: the longest call, and interrupts for each free
  *
- * tail MS HOW      The sibling takes TAIL_AREAS blocks of 8 KiB, writes one byte of each and gives
+ * area_tail MS HOW  The sibling takes TAIL_AREAS blocks of 8 KiB, writes one byte of each and gives
  *                  all of them back, again and again: more than lazy limits hold (128 MiB against
  *                  64 MiB on two CPUs).  Meanwhile this thread takes and gives back 8 KiB blocks,
  *                  TAIL_BATCH at a time, so that its own cache does not serve all of them, and
  *                  times each call.  HOW is "purging": refused if there was no purge meanwhile, or
  *                  "any".  Prints stolen, p50, p99, p99.99, longest, calls, purges.
- * tlb BYTES FREES  The sibling computes.  This thread replaces written blocks of one size.  Prints
+ * area_tlb BYTES FREES  The sibling computes.  This thread replaces written blocks of one size.  Prints
  *                  stolen, the interrupts of row TLB in /proc/interrupts (of all processes) for a
  *                  thousand frees, and the subject's own count of flushes for as many (-1: none).
  */
@@ -17,9 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "harness/gaps.h"
-#include "vmap/large.h"
+#include "harness/pin.h"
 #include "harness/proc.h"
 #include "harness/random.h"
+#include "harness/span.h"
+#include "vmap/areas.h"
 
 #define TAIL_BYTES  ((size_t)8192)
 #define TAIL_AREAS  16384u
@@ -29,7 +31,7 @@
 /* ... or for this long: then it measured something else. */
 #define PATIENCE_NS 10000000000u
 
-static const struct large_subject *busy_subject;
+static const struct subject *busy_subject;
 static uint64_t overflow_rounds;
 static bool overflow_refused;
 
@@ -44,7 +46,7 @@ static void *overflow_main(void *arg)
 				__atomic_store_n(&overflow_refused, true, __ATOMIC_RELAXED);
 				return arg;
 			}
-			large_touch(areas[i], TAIL_BYTES, 0);
+			area_touch(areas[i], TAIL_BYTES, 0);
 		}
 		for (unsigned i = 0; i < TAIL_AREAS; i++)
 			busy_subject->free(areas[i], TAIL_BYTES);
@@ -93,8 +95,10 @@ static bool tail_calls(unsigned ms, struct gaps *gaps, uint64_t *longest)
 	return true;
 }
 
-int large_tail(const struct large_subject *subject, unsigned ms, bool purging)
+int area_tail(const struct subject *subject, char **arguments)
 {
+	unsigned ms = (unsigned)atoi(arguments[0]);
+	bool purging = strcmp(arguments[1], "purging") == 0;
 	static struct gaps warm_gaps, gaps;
 	uint64_t longest = 0, purges, rounds;
 	struct span span;
@@ -102,6 +106,8 @@ int large_tail(const struct large_subject *subject, unsigned ms, bool purging)
 	int sibling;
 
 	busy_subject = subject;
+	if (!pin_self(pin_cpu(0)))
+		return puts("refused a thread cannot be pinned"), 0;
 	sibling = sibling_start(overflow_main, NULL);
 	if (sibling == -1)
 		return puts("refused two CPUs are needed"), 0;
@@ -157,35 +163,40 @@ static uint64_t tlb_interrupts(void)
 /* @nr replacements of written blocks; false if one was refused. */
 static bool tlb_replace(size_t bytes, unsigned nr)
 {
-	static char *blocks[LARGE_LIVE];
+	static char *blocks[AREAS_LIVE];
 	static uint64_t random = 3;
 
-	for (unsigned i = 0; i < LARGE_LIVE && !blocks[i]; i++) {
+	for (unsigned i = 0; i < AREAS_LIVE && !blocks[i]; i++) {
 		blocks[i] = busy_subject->alloc(bytes);
 		if (!blocks[i])
 			return false;
-		large_touch(blocks[i], bytes, 1);
+		area_touch(blocks[i], bytes, 1);
 	}
 	for (unsigned i = 0; i < nr; i++) {
-		unsigned slot = random_below(&random, LARGE_LIVE);
+		unsigned slot = random_below(&random, AREAS_LIVE);
 
 		busy_subject->free(blocks[slot], bytes);
 		blocks[slot] = busy_subject->alloc(bytes);
 		if (!blocks[slot])
 			return false;
-		large_touch(blocks[slot], bytes, 1);
+		area_touch(blocks[slot], bytes, 1);
 	}
 	return true;
 }
 
-int large_tlb(const struct large_subject *subject, size_t bytes, unsigned frees_nr)
+int area_tlb(const struct subject *subject, char **arguments)
 {
-	int sibling = sibling_start(sibling_spin, NULL);
+	size_t bytes = strtoull(arguments[0], NULL, 10);
+	unsigned frees_nr = (unsigned)atoi(arguments[1]);
 	uint64_t before, after, flushes = 0;
 	struct span span;
 	bool served;
+	int sibling;
 
 	busy_subject = subject;
+	if (!pin_self(pin_cpu(0)))
+		return puts("refused a thread cannot be pinned"), 0;
+	sibling = sibling_start(sibling_spin, NULL);
 	if (sibling == -1)
 		return puts("refused two CPUs are needed"), 0;
 	served = tlb_replace(bytes, frees_nr / 8);
