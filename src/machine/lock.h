@@ -40,7 +40,7 @@ enum lock_rank {
 	RANK_VMAP_CLAIM,   /* mutex: the same, beside its holder */
 	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
 	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
-	RANK_REPORT,	   /* mutex: memory on its way back to the system */
+	RANK_GIVEBACK,	   /* mutex: memory on its way back to the system */
 	RANK_GROW,	   /* mutex: sections being committed */
 	RANK_GROW_STEP,	   /* mutex: sections being committed beside its holder */
 	RANK_HUGE,	   /* mutex: which blocks are advised huge pages */

@@ -101,7 +101,7 @@ static uint32_t after_drain(struct quire *q, unsigned order, unsigned flags)
 	frame = rmqueue_direct(q, order, flags);
 	if (frame != FRAME_NONE)
 		return frame;
-	report_wait(q);
+	giveback_wait(q);
 	modules_shrink(q);
 	return drain_and_take(q, order, flags);
 }
@@ -124,7 +124,7 @@ uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags)
 		frame = after_drain(q, order, flags);
 	if (frame == FRAME_NONE)
 		fetch_add_relaxed(&q->refusals, 1);
-	report_kick(q);
+	giveback_kick(q);
 	if (UNLIKELY(load_relaxed(&q->spares_wanted)) && !(flags & QUIRE_NOLOCK))
 		nested_fill(q);
 	module_start_worker(q, flags);

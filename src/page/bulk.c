@@ -150,7 +150,7 @@ void quire_free_pages_bulk(struct quire *q, size_t count, void **pages)
 		group.frames[group.nr++] = frame;
 	}
 	group_put_away(q, &group);
-	report_kick(q);
+	giveback_kick(q);
 	module_start_worker_freed(q);
 }
 

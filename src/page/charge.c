@@ -117,7 +117,7 @@ int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 void page_make_room(struct quire *q)
 {
 	page_take_deferred(q);
-	report_wait(q);
+	giveback_wait(q);
 	modules_shrink(q);
 	drain_disabled(q);
 }

@@ -206,7 +206,7 @@ void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
 		page_take_deferred(q);
 	if (!nested && UNLIKELY(load_relaxed(&q->spares_wanted)))
 		nested_fill(q);
-	report_kick(q);
+	giveback_kick(q);
 	if (!nested)
 		module_start_worker_freed(q);
 }

@@ -26,7 +26,7 @@
 #include "machine/annotate.h"
 #include "machine/clock.h"
 #include "machine/mem.h"
-#include "page/options.h"
+#include "instance/options.h"
 
 #define DECAY_MS_DEFAULT 1000u
 /*
@@ -196,21 +196,21 @@ static void init_policy(struct quire *q, const struct quire_options *options)
 	q->decay_base_ns =
 		(uint64_t)(options->decay_ms != 0 ? options->decay_ms : DECAY_MS_DEFAULT) * 1000000;
 	q->decay_ns = q->decay_base_ns;
-	q->report_due_ns = WORK_IDLE;
+	q->giveback_due_ns = WORK_IDLE;
 	q->deferred = FRAME_NONE;
 	nested_init(q);
 	mutex_init(&q->worker_mutex, RANK_WORKER);
 	mutex_init(&q->modules_mutex, RANK_MODULES);
 	mutex_init(&q->pcp_disable_mutex, RANK_PCP_DISABLE);
 	mutex_init(&q->visit_mutex, RANK_VISIT);
-	mutex_init(&q->report_mutex, RANK_REPORT);
+	mutex_init(&q->giveback_mutex, RANK_GIVEBACK);
 	mutex_init(&q->grow_mutex, RANK_GROW);
 	mutex_init(&q->huge_mutex, RANK_HUGE);
 	work.mode = q->report ? modes[options->worker] : WORK_OFF;
 	work.pause_ns = q->decay_base_ns;
 	work.isolated_cpus = q->isolated_cpus;
 	work.isolated_words = sizeof(q->isolated_words) / sizeof(q->isolated_words[0]);
-	work_init(&q->work, &work, report_run, q);
+	work_init(&q->work, &work, worker_run, q);
 	if (work_needs_callers(&q->work)) {
 		q->looks = true;
 		q->fast_flags_end = 0;
@@ -279,7 +279,7 @@ static void fork_prepare(struct process_member *member)
 	mutex_acquire(&q->worker_mutex);
 	modules_fork_prepare_mutexes(q);
 	mutex_acquire(&q->pcp_disable_mutex);
-	mutex_acquire(&q->report_mutex);
+	mutex_acquire(&q->giveback_mutex);
 	mutex_acquire(&q->grow_mutex);
 	mutex_acquire(&q->huge_mutex);
 	modules_fork_prepare_locks(q);
@@ -319,7 +319,7 @@ static void fork_done(struct quire *q, bool child)
 	}
 	mutex_release(&q->huge_mutex);
 	mutex_release(&q->grow_mutex);
-	mutex_release(&q->report_mutex);
+	mutex_release(&q->giveback_mutex);
 	mutex_release(&q->pcp_disable_mutex);
 	modules_fork_done(q, child);
 	mutex_release(&q->worker_mutex);
@@ -359,7 +359,7 @@ static void fork_child(struct process_member *member)
 
 static size_t handle_bytes(void)
 {
-	return round_up(HANDLE_OFFSET + round_up(sizeof(struct quire), 64) + report_room_bytes(),
+	return round_up(HANDLE_OFFSET + round_up(sizeof(struct quire), 64) + giveback_room_bytes(),
 			mem_page_bytes());
 }
 
@@ -375,7 +375,8 @@ static struct quire *handle_make(void)
 		return NULL;
 	}
 	q = (struct quire *)(void *)(addr + HANDLE_OFFSET);
-	q->report_room = (struct report *)(void *)((char *)q + round_up(sizeof(struct quire), 64));
+	q->giveback_room =
+		(struct giveback *)(void *)((char *)q + round_up(sizeof(struct quire), 64));
 	return q;
 }
 
@@ -510,10 +511,10 @@ int quire_verify(struct quire *q)
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	page_still_begin(q);
+	worker_still_begin(q);
 	label = page_verify(q);
 	if (label == 0)
 		label = modules_verify(q);
-	page_still_end(q);
+	worker_still_end(q);
 	return label;
 }

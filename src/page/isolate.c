@@ -85,7 +85,7 @@ static int set_isolate_locked(struct quire *q, uint32_t block, bool isolate)
 	int error = -EBUSY;
 
 	/* Nothing is REPORTING while it is held. */
-	DCHECK(mutex_is_held(&q->report_mutex));
+	DCHECK(mutex_is_held(&q->giveback_mutex));
 	zone_lock_for(zone, 0, &token);
 	if (block_is_online(zone, q, block) && ((q->tag[block] & TAG_ISOLATE) != 0) != isolate) {
 		uint8_t tag = (uint8_t)(q->tag[block] & ~(TAG_ISOLATE | TAG_EMPTYING));
@@ -104,9 +104,9 @@ static int set_isolate(struct quire *q, uint32_t block, bool isolate)
 {
 	int error;
 
-	mutex_acquire(&q->report_mutex);
+	mutex_acquire(&q->giveback_mutex);
 	error = set_isolate_locked(q, block, isolate);
-	mutex_release(&q->report_mutex);
+	mutex_release(&q->giveback_mutex);
 	return error;
 }
 
@@ -247,12 +247,12 @@ static int offline_locked(struct quire *q, uint32_t block)
 	if (error)
 		return error;
 	/* Nothing of it is on its way back while the mutex is held. */
-	mutex_acquire(&q->report_mutex);
+	mutex_acquire(&q->giveback_mutex);
 	if (!take_offline(q, block)) {
 		set_isolate_locked(q, block, false);
 		error = -EBUSY;
 	}
-	mutex_release(&q->report_mutex);
+	mutex_release(&q->giveback_mutex);
 	return error;
 }
 
@@ -269,19 +269,19 @@ int quire_offline_block(struct quire *q, void *addr)
 	return error;
 }
 
-/* Takes one whole block offline, or leaves it as it is.  While report_mutex is held a caller that
- * finds nothing else waits (report_wait): the block is not lost between two lists to it. */
+/* Takes one whole block offline, or leaves it as it is.  While giveback_mutex is held a caller that
+ * finds nothing else waits (giveback_wait): the block is not lost between two lists to it. */
 static bool offline_whole(struct quire *q, uint32_t block)
 {
 	bool taken = false;
 
-	mutex_acquire(&q->report_mutex);
+	mutex_acquire(&q->giveback_mutex);
 	if (set_isolate_locked(q, block, true) == 0) {
 		taken = take_offline(q, block);
 		if (!taken)
 			set_isolate_locked(q, block, false);
 	}
-	mutex_release(&q->report_mutex);
+	mutex_release(&q->giveback_mutex);
 	return taken;
 }
 

@@ -70,7 +70,7 @@ void module_look(struct quire *q, unsigned flags);
  * whoever looks at all of an instance keeps it out: what it moves from one place to another would be
  * seen in both or in neither.  May wait for a visit; ordinary context, with no lock held.
  */
-void page_still_begin(struct quire *q);
-void page_still_end(struct quire *q);
+void worker_still_begin(struct quire *q);
+void worker_still_end(struct quire *q);
 
 #endif

@@ -28,7 +28,7 @@
  *   REPORTING   the gather has finished                 BUDDY       zone lock
  *   BUDDY       its block is taken offline              OFFLINE     zone lock
  *
- * Locks: visit_mutex, pcp_disable_mutex, report_mutex, grow_mutex, huge_mutex (waiting); pcp->lock, depot->lock,
+ * Locks: visit_mutex, pcp_disable_mutex, giveback_mutex, grow_mutex, huge_mutex (waiting); pcp->lock, depot->lock,
  * zone->lock (spinning), in this order.  docs/locking.md has the table.
  */
 #ifndef PAGE_PAGE_H
@@ -51,7 +51,7 @@
 #include "machine/stack.h"
 #include "machine/work.h"
 #include "page/grow.h"
-#include "page/holders.h"
+#include "instance/holders.h"
 #include "page/huge.h"
 #include "page/module.h"
 #include "page/state.h"
@@ -249,7 +249,7 @@ struct quire {
 	struct holders pcp_disabled; /* under pcp_disable_mutex */
 	uint64_t *cpu_meta;	     /* one mapping: pcps, stacks, depots */
 	size_t cpu_meta_bytes;
-	struct mutex visit_mutex, report_mutex;
+	struct mutex visit_mutex, giveback_mutex;
 	struct mutex grow_mutex;
 	struct mutex huge_mutex;
 	struct huge_map huge; /* under huge_mutex */
@@ -263,8 +263,8 @@ struct quire {
 	struct holders worker_stopped; /* under worker_mutex */
 	bool looks;		 /* atomic: allocations look whether something is due: worker.c */
 	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
-	struct report *report_room; /* (c) report.c's, under report_mutex */
-	uint64_t report_due_ns;	    /* atomic: the worker's next visit to the pages, or WORK_IDLE */
+	struct giveback *giveback_room; /* (c) giveback.c's, under giveback_mutex */
+	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns, decay_base_ns;
 	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
@@ -466,21 +466,24 @@ void page_pcp_unhold(struct quire *q, struct pcp *pcp);
 /* All but what takes a walk: fork_lost_pages. */
 void page_stat_collect(struct quire *q, struct quire_page_stat *stat);
 
-/* ---- isolate.c, report.c ---- */
+/* ---- isolate.c, giveback.c ---- */
 struct gather;
 /* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
 void page_allow_huge(struct quire *q, uint32_t first, uint32_t end);
 void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
 size_t offline_whole_blocks(struct quire *q);
-size_t report_all(struct quire *q);
-size_t report_room_bytes(void);
-uint64_t report_run(void *q, uint64_t now_ns);
-uint64_t report_visit(struct quire *q, uint64_t now_ns);
-void report_kick(struct quire *q);
+size_t giveback_all(struct quire *q);
+size_t giveback_room_bytes(void);
+uint64_t giveback_tick(struct quire *q, uint64_t now_ns);
+bool giveback_nothing_left(struct quire *q);
+uint64_t giveback_visit(struct quire *q, uint64_t now_ns);
+void giveback_kick(struct quire *q);
 /* Waits until no memory is on its way back. */
-void report_wait(struct quire *q);
+void giveback_wait(struct quire *q);
 
 /* ---- worker.c ---- */
+/* What is due, at @q's worker's request: returns when it wants to be called again. */
+uint64_t worker_run(void *q, uint64_t now_ns);
 /* In a child of fork, with no lock held: what other threads had stopped may start. */
 void worker_fork_child(struct quire *q);
 void worker_follow(struct quire *q);

@@ -51,7 +51,7 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 	struct text text;
 
 	text_init(&text, buffer, bytes);
-	page_still_begin(q);
+	worker_still_begin(q);
 	for (unsigned i = 0; i < q->zones_nr; i++) {
 		struct zone_counts counts = zone_copy(&q->zone[i]);
 
@@ -66,7 +66,7 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 		}
 		text_put(&text, "\n");
 	}
-	page_still_end(q);
+	worker_still_end(q);
 	return text.bytes;
 }
 
@@ -113,7 +113,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 	struct text text;
 
 	text_init(&text, buffer, bytes);
-	page_still_begin(q);
+	worker_still_begin(q);
 	text_put(&text, "Page block order: ");
 	text_put_u64(&text, q->block_order);
 	text_put(&text, "\nPages per block:  ");
@@ -136,7 +136,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 	text_put(&text, "\n");
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		put_block_counts(&text, q, &q->zone[i]);
-	page_still_end(q);
+	worker_still_end(q);
 	return text.bytes;
 }
 
@@ -194,7 +194,7 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 	struct text text;
 
 	text_init(&text, buffer, bytes);
-	page_still_begin(q);
+	worker_still_begin(q);
 	for (unsigned i = 0; i < q->zones_nr; i++) {
 		struct zone_counts counts = zone_copy(&q->zone[i]);
 		const struct zone *zone = &q->zone[i]; /* its constants */
@@ -216,6 +216,6 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 		put_pagesets(&text, q, i);
 	}
 	put_mappings(&text);
-	page_still_end(q);
+	worker_still_end(q);
 	return text.bytes;
 }

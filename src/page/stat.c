@@ -109,11 +109,11 @@ int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
 {
 	if (q->dead)
 		return -EOWNERDEAD;
-	page_still_begin(q);
+	worker_still_begin(q);
 	page_stat_collect(q, stat);
 	add_mappings(stat);
 	if (q->forked)
 		stat->fork_lost_pages = lost_pages(q, stat->cached_pages);
-	page_still_end(q);
+	worker_still_end(q);
 	return 0;
 }

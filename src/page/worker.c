@@ -73,6 +73,58 @@ void module_look(struct quire *q, unsigned flags)
 		module_start_worker(q, flags);
 }
 
+/* ---- a visit ---- */
+
+/* The modules' part comes after the pages': their locks are taken before giveback_mutex, not under it. */
+static uint64_t visit(struct quire *q, uint64_t now_ns)
+{
+	uint64_t due_ns = giveback_tick(q, now_ns);
+	uint64_t modules_due_ns = modules_tick(q, now_ns);
+
+	if (modules_due_ns < WORK_EXIT)
+		return modules_due_ns < due_ns ? modules_due_ns : due_ns;
+	if (modules_due_ns == WORK_IDLE)
+		return due_ns == WORK_EXIT ? WORK_IDLE : due_ns;
+	return due_ns == WORK_IDLE && giveback_nothing_left(q) ? WORK_EXIT : due_ns;
+}
+
+/* One visit at a time, and none while somebody wants the instance still. */
+uint64_t worker_run(void *arg, uint64_t now_ns)
+{
+	struct quire *q = arg;
+	uint64_t due_ns;
+
+	if (q->dead)
+		return WORK_EXIT;
+	mutex_acquire(&q->visit_mutex);
+	due_ns = visit(q, now_ns);
+	mutex_release(&q->visit_mutex);
+	return due_ns;
+}
+
+void worker_still_begin(struct quire *q)
+{
+	mutex_acquire(&q->visit_mutex);
+}
+
+void worker_still_end(struct quire *q)
+{
+	mutex_release(&q->visit_mutex);
+}
+
+int quire_poll(struct quire *q)
+{
+	uint64_t due, now;
+
+	if (q->dead)
+		return -EOWNERDEAD;
+	due = work_poll(&q->work);
+	now = clock_now_ns();
+	if (due == WORK_IDLE || due == WORK_EXIT)
+		return 0;
+	return due <= now ? 1 : (int)((due - now) / 1000000 + 1);
+}
+
 /* ---- without it for a moment ---- */
 
 int quire_worker_stop(struct quire *q)

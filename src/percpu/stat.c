@@ -78,9 +78,9 @@ static void fill(struct quire *q, struct quire_percpu_stat *stat)
 
 int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
 {
-	page_still_begin(q);
+	worker_still_begin(q);
 	fill(q, stat);
-	page_still_end(q);
+	worker_still_end(q);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
 
 	text_init(&text, buffer, bytes);
 	text_put(&text, "Percpu Memory Statistics\n");
-	page_still_begin(q);
+	worker_still_begin(q);
 	fill(q, &stat);
 	put_head(&text, "Allocation Info:");
 	put_row(&text, "unit_size", (uint64_t)stat.unit_pages << stat.page_shift);
@@ -199,6 +199,6 @@ size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
 		if (chunk_view(pc, i, &view))
 			put_chunk(&text, &view);
 	}
-	page_still_end(q);
+	worker_still_end(q);
 	return text.bytes;
 }

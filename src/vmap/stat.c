@@ -169,7 +169,7 @@ int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 	if (v == NULL)
 		return 0;
 	stat->span_bytes = v->span_bytes;
-	page_still_begin(q);
+	worker_still_begin(q);
 	token = lock_acquire(&v->lock);
 	count_ranges_locked(v, stat);
 	lock_release(&v->lock, token);
@@ -178,6 +178,6 @@ int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 	stat->frees = stat->allocs - stat->busy_areas;
 	stat->reused = stat->allocs > stat->tree_allocs ? stat->allocs - stat->tree_allocs : 0;
 	stat->metadata_bytes = pool_bytes(&v->pool) + sizeof(*v);
-	page_still_end(q);
+	worker_still_end(q);
 	return 0;
 }

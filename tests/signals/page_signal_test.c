@@ -209,11 +209,11 @@ static void check_with_mutexes_held(enum quire_switch rseq)
 {
 	scene_begin(rseq);
 	mutex_acquire(&scene.q->pcp_disable_mutex);
-	mutex_acquire(&scene.q->report_mutex);
+	mutex_acquire(&scene.q->giveback_mutex);
 	mutex_acquire(&scene.q->grow_mutex);
 	raise(SIGUSR1);
 	mutex_release(&scene.q->grow_mutex);
-	mutex_release(&scene.q->report_mutex);
+	mutex_release(&scene.q->giveback_mutex);
 	mutex_release(&scene.q->pcp_disable_mutex);
 	scene_end();
 }

@@ -140,7 +140,7 @@ static void forks_beside_the_worker(void *arg)
 
 	sim_fork_child();
 	if (is_anything_to_give(q))
-		SIM_CHECK(q->report_due_ns < WORK_EXIT && q->work.due_ns < WORK_EXIT);
+		SIM_CHECK(q->giveback_due_ns < WORK_EXIT && q->work.due_ns < WORK_EXIT);
 	store_relaxed(&scene->turn, 1);
 }
 

@@ -74,7 +74,7 @@ static void worker(void *arg)
 
 	for (unsigned visit = 0; visit < 2; visit++) {
 		sim_pass_ns(2 * scene->q->decay_base_ns);
-		report_run(scene->q, clock_now_ns());
+		worker_run(scene->q, clock_now_ns());
 	}
 }
 

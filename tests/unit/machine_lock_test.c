@@ -24,7 +24,7 @@ static void guarded_init(struct guarded *guarded)
 {
 	*guarded = (struct guarded){ .first = 0 };
 	lock_init(&guarded->lock, RANK_ZONE);
-	mutex_init(&guarded->mutex, RANK_REPORT);
+	mutex_init(&guarded->mutex, RANK_GIVEBACK);
 }
 
 static void change(struct guarded *guarded)
@@ -323,7 +323,7 @@ static void mutex_under_spin(void *arg)
 
 	(void)arg;
 	lock_init(&zone, RANK_ZONE);
-	mutex_init(&report, RANK_REPORT);
+	mutex_init(&report, RANK_GIVEBACK);
 	(void)lock_acquire(&zone);
 	mutex_acquire(&report);
 }
@@ -357,7 +357,7 @@ static void in_order(void *arg)
 	lock_token tokens[4];
 
 	(void)arg;
-	mutex_init(&report, RANK_REPORT);
+	mutex_init(&report, RANK_GIVEBACK);
 	lock_init(&pcps[0], RANK_PCP);
 	lock_init(&pcps[1], RANK_PCP);
 	lock_init(&zone, RANK_ZONE);

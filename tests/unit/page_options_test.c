@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "page/options.h"
+#include "instance/options.h"
 
 static struct quire_options options;
 static char error[256];

@@ -192,9 +192,9 @@ static void an_idle_stack_becomes_cold_though_it_is_empty(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		drain_idle(q);
 	assert_u64_eq(kept(q), 0);
-	store_relaxed(&q->report_due_ns, WORK_IDLE);
+	store_relaxed(&q->giveback_due_ns, WORK_IDLE);
 	quire_free_pages(q, addr, 0);
-	assert_true(load_relaxed(&q->report_due_ns) != WORK_IDLE);
+	assert_true(load_relaxed(&q->giveback_due_ns) != WORK_IDLE);
 }
 
 static void a_stack_in_use_stays_warm(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/options.c - options from a string, and their ranges
+ * instance/options.c - options from a string, and their ranges
  *
  * Words
  *   item    one "key:value"; items are separated by commas
@@ -18,7 +18,7 @@
  * A number that is 0 would silently mean the default, so 0 is refused; leave the key out instead.
  * A key given twice keeps its last value: programs append to what the environment holds.
  */
-#include "page/options.h"
+#include "instance/options.h"
 
 #include <stdbool.h>
 #include <stddef.h>

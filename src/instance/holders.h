@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/holders.h - who keeps something switched off, by thread
+ * instance/holders.h - who keeps something switched off, by thread
  *
  * A child of fork has one thread.  What others had switched off at that moment nobody in it would ever
  * switch on; so their holds end with them, and those of the forking thread stay.
@@ -8,8 +8,8 @@
  * HOLDERS_NR threads at a time are known by name; holds of more are counted, and end in any child.
  * Whoever switches on ends a hold of its own, or else another's.
  */
-#ifndef PAGE_HOLDERS_H
-#define PAGE_HOLDERS_H
+#ifndef INSTANCE_HOLDERS_H
+#define INSTANCE_HOLDERS_H
 
 #include <stdbool.h>
 #include <stdint.h>

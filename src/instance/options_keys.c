@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* page/options_keys.c - the table of options, and the nearest right spelling of a wrong one */
-#include "page/options.h"
+/* instance/options_keys.c - the table of options, and the nearest right spelling of a wrong one */
+#include "instance/options.h"
 
 #include <stdbool.h>
 #include <stddef.h>

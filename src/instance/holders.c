@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "page/page.h"
+#include "instance/holders.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "machine/process.h"
 
 /* The calling thread's record, or HOLDERS_NR. */
 static unsigned own_record(const struct holders *holders)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page_report_sim.c - memory given back while it is wanted again, and fork */
+/* page_giveback_sim.c - memory given back while it is wanted again, and fork */
 #include "page_scene.h"
 
 static void takes_and_writes(void *arg)
@@ -21,7 +21,7 @@ static void releases(void *arg)
 
 /* What is on its way back is handed out by nobody before the gather has finished; a page that
  * was given back reads zero. */
-SIM_TEST(report_against_reuse, .events = SIM_MEMORY)
+SIM_TEST(giveback_against_reuse, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make(sim, true);
 
@@ -39,7 +39,7 @@ static void takes_block(void *arg)
 }
 
 /* The last block is on its way back: who wants it waits and gets it. */
-SIM_TEST(report_is_waited_for, .events = SIM_MEMORY)
+SIM_TEST(giveback_is_waited_for, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make(sim, true);
 	void *block = take(scene, 9, 0);
@@ -52,7 +52,7 @@ SIM_TEST(report_is_waited_for, .events = SIM_MEMORY)
 	page_scene_check(scene);
 }
 
-static void report_refused_scene(struct sim *sim)
+static void giveback_refused_scene(struct sim *sim)
 {
 	struct page_scene *scene = page_scene_make(sim, true);
 
@@ -64,9 +64,9 @@ static void report_refused_scene(struct sim *sim)
 }
 
 /* Backing calls that are refused leave all as it was. */
-SIM_TEST(report_refused_keeps_pages, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+SIM_TEST(giveback_refused_keeps_pages, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
 {
-	report_refused_scene(sim);
+	giveback_refused_scene(sim);
 }
 
 static void offlines(void *arg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* options.h - the options of an instance: their table, their ranges, lists of CPUs */
-#ifndef PAGE_OPTIONS_H
-#define PAGE_OPTIONS_H
+#ifndef INSTANCE_OPTIONS_H
+#define INSTANCE_OPTIONS_H
 
 #include <stddef.h>
 #include <stdint.h>

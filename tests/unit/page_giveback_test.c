@@ -276,7 +276,7 @@ static void after_the_last_visit_a_free_makes_one_due_again(void **state)
 /* A visit at a time that the test names. */
 static void visit(struct quire *q)
 {
-	report_visit(q, 0);
+	giveback_visit(q, 0);
 }
 
 static void whole_blocks_wait_a_full_turn(void **state)
@@ -379,16 +379,16 @@ static void the_worker_rests_only_when_a_free_would_tell(void **state)
 		assert_non_null(runs[i] = quire_alloc_pages(q, order, 0));
 	for (unsigned i = 0; i < 2; i++)
 		quire_free_pages(q, runs[i], order);
-	(void)report_run(q, now_ns);
+	(void)worker_run(q, now_ns);
 	for (unsigned i = 0; i < 2; i++)
 		assert_non_null(runs[i] = quire_alloc_pages(q, order, 0));
 	for (unsigned i = 0; i < 100 && due_ns < WORK_EXIT; i++)
-		due_ns = report_run(q, now_ns += q->decay_ns);
+		due_ns = worker_run(q, now_ns += q->decay_ns);
 	assert_true(due_ns >= WORK_EXIT);
-	assert_true(q->report_due_ns == WORK_IDLE);
+	assert_true(q->giveback_due_ns == WORK_IDLE);
 	for (unsigned i = 0; i < 2; i++)
 		quire_free_pages(q, runs[i], order);
-	assert_true(q->report_due_ns != WORK_IDLE);
+	assert_true(q->giveback_due_ns != WORK_IDLE);
 }
 
 static void do_nothing(unsigned index, void *arg)
@@ -447,5 +447,5 @@ int main(void)
 		PAGE_TEST(a_worker_thread_works_by_itself_and_ends),
 	};
 
-	return PAGE_TESTS_RUN("page_report", tests);
+	return PAGE_TESTS_RUN("page_giveback", tests);
 }
