@@ -8,7 +8,7 @@
 
 int main(void)
 {
-	struct quire_options options = { .backing = QUIRE_BACKING_MEMFD };
+	struct quire_options options = QUIRE_OPTIONS_INIT(.backing = QUIRE_BACKING_MEMFD);
 	void *pages[2 * PAGES] = { NULL };
 	struct quire *q;
 	size_t bytes;

@@ -70,7 +70,7 @@ void pstress_end(struct pstress_owner *owner)
 
 void pstress_assert_conserved(struct quire *q)
 {
-	struct quire_percpu_stat stat;
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 
 	assert_int_equal(quire_verify(q), 0);
 	quire_percpu_shrink(q);

@@ -93,7 +93,7 @@ void *stress_any(const struct stress_owner *owner, uint64_t *random)
 
 void stress_assert_conserved(struct quire *q)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	assert_int_equal(quire_verify(q), 0);
 	assert_int_equal(quire_page_stat_read(q, &stat), 0);

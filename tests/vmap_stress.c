@@ -128,7 +128,7 @@ void vstress_end(struct vstress_owner *owner)
 
 void vstress_assert_conserved(struct quire *q)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	assert_int_equal(quire_verify(q), 0);
 	assert_int_equal(quire_vmap_stat_read(q, &stat), 0);

@@ -52,7 +52,7 @@ static bool pairs(unsigned nr)
 
 static uint64_t buddy_served(void)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_page_stat_read(q, &stat);
 	return stat.buddy_allocs + stat.buddy_frees;

@@ -153,7 +153,7 @@ static unsigned whole_blocks(struct quire *q)
 
 static bool frag_once(const struct frag_case *frag, struct frag_state *state, unsigned *blocks)
 {
-	const struct quire_options limit = { .limit_bytes = LIMIT_BYTES };
+	const struct quire_options limit = QUIRE_OPTIONS_INIT(.limit_bytes = LIMIT_BYTES);
 
 	if (quire_create(&limit, &state->q) != 0) {
 		state->refused = "quire_create() was refused";

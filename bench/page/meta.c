@@ -19,8 +19,8 @@
 static void meta_committed(const struct options *options)
 {
 	static const char what[] = "metadata of a full instance, a page";
-	const struct quire_options limit = { .limit_bytes = GIB };
-	struct quire_page_stat stat;
+	const struct quire_options limit = QUIRE_OPTIONS_INIT(.limit_bytes = GIB);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	struct quire *q;
 
 	if (quire_create(&limit, &q) != 0) {
@@ -50,9 +50,9 @@ static uint64_t resident_kib(void)
 /* KiB that an instance in light use adds; UINT64_MAX if it is not what was asked for. */
 static uint64_t idle_kib(uint64_t limit_bytes)
 {
-	const struct quire_options limit = { .limit_bytes = limit_bytes };
+	const struct quire_options limit = QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes);
 	uint64_t before = resident_kib(), after;
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	struct quire *q;
 
 	if (quire_create(&limit, &q) != 0)

@@ -26,7 +26,7 @@ static void *objects[BURST];
 
 static unsigned burst(struct quire *q, uint64_t *empty_min)
 {
-	struct quire_percpu_stat stat = { .version = QUIRE_PERCPU_STAT_VERSION };
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 	unsigned refused_nr = 0;
 
 	quire_percpu_stat_read(q, &stat);
@@ -68,7 +68,7 @@ static void report(const struct options *options, const char *what, unsigned ref
 
 void bench_percpu_atomic(const struct options *options)
 {
-	const struct quire_options create = { .decay_ms = DECAY_MS };
+	const struct quire_options create = QUIRE_OPTIONS_INIT(.decay_ms = DECAY_MS);
 	static const char what[] = "refused in bursts after idling, some objects staying";
 	static const char first[] = "refused in the first burst of an instance, after idling";
 	unsigned rounds_nr = options->quick ? QUICK_ROUNDS : FULL_ROUNDS, refused_nr = 0;

@@ -107,7 +107,7 @@ static bool sums_are(uint64_t kept, uint64_t renewed)
 static void note(struct record *record, enum moment moment, struct quire *q,
 		 const struct cgroup *group)
 {
-	struct quire_percpu_stat stat = { .version = QUIRE_PERCPU_STAT_VERSION };
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 
 	if (q)
 		quire_percpu_stat_read(q, &stat);
@@ -145,7 +145,7 @@ static bool reads_take_memory(void)
 
 static const char *life(struct record *record, const struct cgroup *group)
 {
-	const struct quire_options options = { .units = UNITS };
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.units = UNITS);
 	struct quire *q;
 
 	for (uint32_t i = 0; i < COUNTERS; i++) /* the array itself is no part of the answer */

@@ -107,7 +107,7 @@ static const char *sample_in(struct quire *q, const struct options *options, siz
 static const char *sample_take(const struct options *options, const struct size_row *size,
 			       enum order order, struct times *times)
 {
-	const struct quire_options create = { .units = 2 };
+	const struct quire_options create = QUIRE_OPTIONS_INIT(.units = 2);
 	const char *reason;
 	struct quire *q;
 

@@ -19,7 +19,7 @@ static struct quire *instance;
 
 static const char *quire_setup(const char *options)
 {
-	struct quire_options parsed = { .limit_bytes = 0 };
+	struct quire_options parsed = QUIRE_OPTIONS_INIT();
 	char error[256];
 
 	if (quire_options_parse(options, &parsed, error, sizeof(error)) != 0)
@@ -55,14 +55,14 @@ static void quire_ask_release(void)
 
 static uint64_t quire_purges(void)
 {
-	struct quire_vmap_stat stat = { .version = QUIRE_VMAP_STAT_VERSION };
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	return quire_vmap_stat_read(instance, &stat) == 0 ? stat.purges : 0;
 }
 
 static uint64_t quire_flushes(void)
 {
-	struct quire_vmap_stat stat = { .version = QUIRE_VMAP_STAT_VERSION };
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	return quire_vmap_stat_read(instance, &stat) == 0 ? stat.flushes : 0;
 }

@@ -76,7 +76,7 @@ static void *taker_main(void *arg)
 /* NULL, or why not. */
 static const char *takers_run(struct quire *q, unsigned taken_nr)
 {
-	struct quire_vmap_stat stat = { .version = QUIRE_VMAP_STAT_VERSION };
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 	pthread_t threads[2];
 	uint64_t hold;
 
@@ -131,11 +131,10 @@ static void policy_print(const struct options *options, const char *name,
 static uint64_t policy_run(const struct options *options, enum quire_purge purge, const char *name,
 			   const char **reason)
 {
-	const struct quire_options create = { .vmap_span_bytes = SPAN_BYTES,
-					      .cache = QUIRE_OFF,
-					      .guard = QUIRE_GUARD_OFF,
-					      .purge = purge };
-	struct quire_vmap_stat stat = { .version = QUIRE_VMAP_STAT_VERSION };
+	const struct quire_options create =
+		QUIRE_OPTIONS_INIT(.vmap_span_bytes = SPAN_BYTES, .cache = QUIRE_OFF,
+				   .guard = QUIRE_GUARD_OFF, .purge = purge);
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 	struct quire *q;
 
 	if (quire_create(&create, &q) != 0) {

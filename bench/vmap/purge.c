@@ -52,7 +52,7 @@ static uint64_t areas_flushes[2]; /* of the last purge */
 /* NULL, or why not. */
 static const char *areas_purge(unsigned which, double *ms, double *stolen)
 {
-	struct quire_vmap_stat before = { .version = QUIRE_VMAP_STAT_VERSION }, after = before;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 	struct quire *q = instances[which];
 	struct span span;
 
@@ -113,7 +113,7 @@ static const char *way_sample(enum way way, double *ms, double *stolen)
 
 static const char *purge_setup(void)
 {
-	struct quire_options options = { .guard = QUIRE_GUARD_OFF };
+	struct quire_options options = QUIRE_OPTIONS_INIT(.guard = QUIRE_GUARD_OFF);
 
 	pin_cpu(0);
 	sibling_clock = sibling_start(sibling_spin, NULL);

@@ -61,7 +61,7 @@ static bool areas_replace(struct quire *q, unsigned live, unsigned nr)
 
 static bool tree_measure(struct quire *q, unsigned live, struct tree_sample *sample)
 {
-	struct quire_vmap_stat before = { .version = QUIRE_VMAP_STAT_VERSION }, after = before;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 	unsigned shuffle = 2 * live < SHUFFLE_MIN ? SHUFFLE_MIN : 2 * live;
 	uint64_t operations;
 	struct span span;
@@ -93,9 +93,8 @@ static bool tree_measure(struct quire *q, unsigned live, struct tree_sample *sam
 static const char *tree_sample(enum quire_guard guard, enum quire_switch cache, unsigned live,
 			       struct tree_sample *sample)
 {
-	const struct quire_options options = { .limit_bytes = LIMIT_BYTES,
-					       .guard = guard,
-					       .cache = cache };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = LIMIT_BYTES, .guard = guard, .cache = cache);
 	struct quire *q;
 	bool served;
 

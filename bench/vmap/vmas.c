@@ -41,7 +41,7 @@ static bool is_guarded(const char *address, int pipe_fd)
 /* NULL, or why not. */
 static const char *areas_lines(const char **areas, unsigned *lines)
 {
-	const struct quire_options options = { .guard = QUIRE_GUARD_ON };
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.guard = QUIRE_GUARD_ON);
 	struct quire *q;
 	int ends[2];
 

@@ -222,12 +222,10 @@ int quire_unisolate_block(struct quire *q, void *addr);
  */
 int quire_offline_block(struct quire *q, void *addr);
 
-#define QUIRE_STAT_VERSION 1
-
 /* What an instance holds and has done.  Pages are the instance's pages.  Gauges may be torn
  * against each other while other threads run; each is right by itself. */
 struct quire_page_stat {
-	uint32_t version; /* QUIRE_STAT_VERSION */
+	uint32_t struct_bytes; /* before a call its size, afterwards what was filled */
 	uint32_t page_shift;
 	uint32_t block_order; /* pageblock: 2 MiB */
 	uint32_t zones_nr;
@@ -259,14 +257,19 @@ struct quire_page_stat {
 	uint64_t mappings_max, mappings, mappings_refused;
 };
 
+#define QUIRE_PAGE_STAT_INIT                                                                       \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_page_stat)                                     \
+	}
+
 /**
  * quire_page_stat_read - what the page allocator holds and has done
  * @q:		instance
- * @stat:	to be filled
+ * @stat:	initialised; to be filled
  *
  * Exact while no other thread uses the instance.
  *
- * Returns   0; -EOWNERDEAD where shared frames are another process's.
+ * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another process's.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every zone and every CPU's lists.
  */

@@ -266,12 +266,10 @@ void quire_percpu_define(const struct quire_percpu_variable *variable);
  */
 void quire_percpu_undefine(const struct quire_percpu_variable *variable);
 
-#define QUIRE_PERCPU_STAT_VERSION 1
-
 /* What per-CPU memory holds and has done.  Pages are page offsets: each counts once, though it is
  * there on every CPU.  Gauges may be torn against each other while other threads run. */
 struct quire_percpu_stat {
-	uint32_t version; /* QUIRE_PERCPU_STAT_VERSION */
+	uint32_t struct_bytes; /* before a call its size, afterwards what was filled */
 	uint32_t page_shift;
 	uint32_t units;
 	uint32_t unit_pages;	  /* pages of a chunk on one CPU */
@@ -295,14 +293,19 @@ struct quire_percpu_stat {
 	uint64_t drains; /* CPUs' stacks emptied */
 };
 
+#define QUIRE_PERCPU_STAT_INIT                                                                     \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_percpu_stat)                                   \
+	}
+
 /**
  * quire_percpu_stat_read - what per-CPU memory holds and has done
  * @q:		instance
- * @stat:	to be filled
+ * @stat:	initialised; to be filled
  *
  * Exact while no other thread uses the instance.
  *
- * Returns   0.
+ * Returns   0; -EINVAL if @stat's size is not set.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every chunk and every CPU's stacks.
  */

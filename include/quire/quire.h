@@ -12,6 +12,18 @@
  * that an alternate stack of 8 KiB holds it beside a signal frame with the largest registers.  Both
  * include what the dynamic linker takes to bind a call (about 3 KiB with AVX-512); beyond 512 CPUs a
  * call that drains, or may have to, takes 4 KiB more.
+ *
+ * Structs that a program passes or has filled begin with struct_bytes, their size where the program
+ * was compiled.  Initialise them with their macro, QUIRE_OPTIONS_INIT(.decay_ms = 100) or
+ * QUIRE_PAGE_STAT_INIT; from another language, zero the struct and store its size.  Later versions only
+ * append fields, so programs and libraries of different ages work together:
+ *
+ *   passed, program older   the fields that it does not have take their defaults
+ *   passed, program newer   -E2BIG if it sets a field that the library does not know
+ *   filled, program older   it gets the fields that it has
+ *   filled, program newer   struct_bytes is set to what was filled; the rest is zero
+ *
+ * A size of 0, which was forgotten, or one that is no multiple of 8 is refused with -EINVAL.
  */
 #ifndef QUIRE_QUIRE_H
 #define QUIRE_QUIRE_H
@@ -106,12 +118,13 @@ enum quire_placement_rule {
 };
 
 /*
- * How to make an instance.  Zero-initialise, then set what you need; zero means the default.
- * The same keys, in the same words, are read from a string: see quire_options_parse().
+ * How to make an instance.  Initialise it with QUIRE_OPTIONS_INIT(), and set what you need; zero means
+ * the default.  The same keys, in the same words, are read from a string: see quire_options_parse().
  */
 struct quire_options {
-	uint64_t limit_bytes;  /* limit: most memory handed out; default: the machine's memory */
+	uint32_t struct_bytes; /* sizeof(struct quire_options) */
 	uint32_t cpus;	       /* cpus: most CPUs with lists of their own; default: all possible */
+	uint64_t limit_bytes;  /* limit: most memory handed out; default: the machine's memory */
 	uint32_t zones;	       /* zones: 1..8 equal parts, one a node; default 1 */
 	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
 	uint32_t decay_ms;     /* decay: free memory goes back after this long; default 1000 */
@@ -134,17 +147,25 @@ struct quire_options {
 	enum quire_placement placement; /* placement: packed or linux */
 	/* placement_without: apart, gaps, slivers, time, holes or across; default none */
 	enum quire_placement_rule placement_without;
+	uint32_t reserved; /* zero: the place of a later option */
 };
+
+/* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */
+#define QUIRE_OPTIONS_INIT(...)                                                                    \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_options), __VA_ARGS__                          \
+	}
 
 /**
  * quire_options_parse - read options from a string
  * @text:	"key:value,key:value", as in QUIRE_CONF; sizes take k, m, g, t; lists of CPUs are
  *		joined by '+' ("isolated:2-5+8")
- * @options:	changed only if the whole text is right
+ * @options:	initialised; changed only if the whole text is right
  * @error:	receives one line that names the key, the nearest right one, and what was expected
  * @error_bytes: size of @error
  *
- * Returns   0, or -EINVAL with @error filled.
+ * Returns   0, or with @error filled -EINVAL; -E2BIG for a field or a key that only one of the program's
+ *           and the library's versions has.
  * Context   anywhere; takes no lock.  A CPU list points into storage of @options' caller: @text
  *           must live until quire_create().
  */
@@ -153,14 +174,15 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
 
 /**
  * quire_create - make an instance
- * @options:	NULL means all zero; copied
+ * @options:	NULL means all defaults; copied
  * @q:		receives the instance, only on success
  *
  * Reserves addresses for the limit at once (less where RLIMIT_AS is small: all reservations of a
  * process take at most half of it; halved until the system grants them) and memory only
  * as it is used.
  *
- * Returns   0; -EINVAL for an option out of range; -ENOMEM if even one section is refused.
+ * Returns   0; -EINVAL for an option out of range or a struct_bytes that is not set; -E2BIG for an option
+ *           that this version does not know; -ENOMEM if even one section is refused.
  * Context   may wait; not from a signal handler.
  * Pair      quire_destroy().
  */

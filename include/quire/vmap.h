@@ -44,13 +44,20 @@
 extern "C" {
 #endif
 
-/* How to place an area.  Zero-initialise, then set what you need. */
+/* How to place an area.  Initialise it with QUIRE_VMALLOC_OPTIONS_INIT(), and set what you need. */
 struct quire_vmalloc_options {
-	size_t align_bytes; /* power of two; 0 means one page */
-	const void *start;  /* the area lies in [start, end); NULL: anywhere */
-	const void *end;    /* NULL: no bound */
-	uint32_t flags;	    /* QUIRE_ZERO, QUIRE_NOWAIT, ...; QUIRE_NODE is a hint */
+	uint32_t struct_bytes; /* sizeof(struct quire_vmalloc_options) */
+	uint32_t flags;	       /* QUIRE_ZERO, QUIRE_NOWAIT, ...; QUIRE_NODE is a hint */
+	size_t align_bytes;    /* power of two; 0 means one page */
+	const void *start;     /* the area lies in [start, end); NULL: anywhere */
+	const void *end;       /* NULL: no bound */
 };
+
+/* Takes designated fields, as QUIRE_OPTIONS_INIT() does. */
+#define QUIRE_VMALLOC_OPTIONS_INIT(...)                                                            \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_vmalloc_options), __VA_ARGS__                  \
+	}
 
 /**
  * quire_vmalloc - allocate an area
@@ -84,11 +91,12 @@ void *quire_vzalloc(struct quire *q, size_t bytes, unsigned flags);
  * quire_vmalloc_with - allocate an area at a place
  * @q:		instance
  * @bytes:	as above
- * @options:	placement; NULL means all zero; copied
+ * @options:	placement; NULL means anywhere; copied
  *
  * The lowest address that fits is taken.
  *
- * Returns   as quire_vmalloc(); EINVAL also for an @align_bytes that is no power of two.
+ * Returns   as quire_vmalloc(); EINVAL also for an @align_bytes that is no power of two, or a size that
+ *           is not set; E2BIG for an option that this version does not know.
  */
 void *quire_vmalloc_with(struct quire *q, size_t bytes,
 			 const struct quire_vmalloc_options *options);
@@ -189,10 +197,11 @@ size_t quire_vmap_purge(struct quire *q);
 
 /* One area, as a walk shows it. */
 struct quire_vmap_area {
+	uint32_t struct_bytes; /* what this version of the library fills */
+	uint32_t kind;	       /* QUIRE_VMAP_* */
 	void *addr;
 	size_t bytes; /* as counted above: whole pages, without the guard page */
 	size_t asked_bytes;
-	uint32_t kind; /* QUIRE_VMAP_* */
 };
 enum quire_vmap_kind {
 	QUIRE_VMAP_ALLOC = 1, /* quire_vmalloc() */
@@ -214,9 +223,9 @@ size_t quire_vmap_walk(struct quire *q,
 /** quire_text_vmallocinfo - one line an area, in the shape of /proc/vmallocinfo */
 size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes);
 
-#define QUIRE_VMAP_STAT_VERSION 1
+/* What areas hold and have done. */
 struct quire_vmap_stat {
-	uint32_t version;
+	uint32_t struct_bytes; /* before a call its size, afterwards what was filled */
 	uint32_t page_shift;
 	uint64_t span_bytes;		     /* addresses reserved for areas */
 	uint64_t busy_areas, busy_bytes;     /* in use; all three count bytes of areas, as above */
@@ -245,14 +254,19 @@ struct quire_vmap_stat {
 	uint64_t metadata_bytes;
 };
 
+#define QUIRE_VMAP_STAT_INIT                                                                       \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_vmap_stat)                                     \
+	}
+
 /**
  * quire_vmap_stat_read - what areas hold and have done
  * @q:		instance
- * @stat:	to be filled
+ * @stat:	initialised; to be filled
  *
  * Exact while no other thread uses the instance.
  *
- * Returns   0.
+ * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another process's.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every CPU's lists.
  */

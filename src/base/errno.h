@@ -5,6 +5,7 @@
 
 #ifndef EINVAL /* a file of machine/linux may have the system's, which are the same */
 #define EPERM	   1
+#define E2BIG	   7
 #define EAGAIN	   11
 #define ENOMEM	   12
 #define EBUSY	   16

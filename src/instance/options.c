@@ -26,6 +26,7 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/mem.h"
+#include "base/sized.h"
 
 /* The error line stays one line, whatever the environment holds. */
 static void put_quoted(struct text *text, struct span span)
@@ -129,6 +130,15 @@ static void put_place(struct parse *parse, struct span span)
 {
 	text_put(&parse->error, " at ");
 	text_put_u64(&parse->error, (uint64_t)(span.start - parse->text) + 1);
+}
+
+/* For what sized_read() and sized_return() say of a caller's struct of another age. */
+static int refuse_struct(struct parse *parse, int result)
+{
+	text_put(&parse->error, result == -E2BIG ? "quire: the program and the library are of "
+						   "versions with different options"
+						 : "quire: struct_bytes of the options is not set");
+	return result;
 }
 
 static int refuse_empty(struct parse *parse, struct span span)
@@ -254,16 +264,18 @@ static int parse_item(struct parse *parse, struct span item, struct quire_option
 int quire_options_parse(const char *text, struct quire_options *options, char *error,
 			size_t error_bytes)
 {
-	struct quire_options parsed = *options;
 	struct parse parse = { .text = text };
 	struct span item = { .start = text };
+	struct quire_options parsed;
+	int result;
 
-	if (*text == '\0')
+	result = sized_read(&parsed, sizeof(parsed), options);
+	if (result == 0 && *text == '\0')
 		return 0;
 	text_init(&parse.error, error, error_bytes);
+	if (result != 0)
+		return refuse_struct(&parse, result);
 	for (;;) {
-		int result;
-
 		item.bytes = 0;
 		while (item.start[item.bytes] != '\0' && item.start[item.bytes] != ',')
 			item.bytes++;
@@ -274,8 +286,8 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
 			break;
 		item.start += item.bytes + 1;
 	}
-	*options = parsed;
-	return 0;
+	result = sized_return(options, &parsed, sizeof(parsed));
+	return result != 0 ? refuse_struct(&parse, result) : 0;
 }
 
 /* One CPU number at *@list, which moves behind it. */
@@ -359,6 +371,8 @@ static bool field_is_right(const struct option_key *key, const struct quire_opti
 
 int quire_options_check(const struct quire_options *options)
 {
+	if (options->reserved != 0)
+		return -E2BIG;
 	for (const struct option_key *key = option_keys; key < option_keys + OPTION_KEYS_NR;
 	     key++) {
 		if (!field_is_right(key, options))

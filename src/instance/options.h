@@ -13,7 +13,8 @@
 /* CPU numbers in a list are below this: the most that Linux can be built for. */
 #define OPTIONS_CPUS_MAX 8192u
 
-/* 0, or -EINVAL if a field is out of range.  Zero fields, being defaults, are always right. */
+/* 0; -EINVAL if a field is out of range, -E2BIG if one is unknown.  Zero fields, being defaults, are
+ * always right. */
 int quire_options_check(const struct quire_options *options);
 
 /*

@@ -21,6 +21,7 @@
  * and no flags are fast.
  */
 #include "base/round.h"
+#include "base/sized.h"
 #include "page/page.h"
 
 #include "machine/annotate.h"
@@ -387,16 +388,18 @@ static void handle_release(struct quire *q)
 
 int quire_create(const struct quire_options *options, struct quire **out)
 {
-	static const struct quire_options defaults;
+	struct quire_options known = QUIRE_OPTIONS_INIT();
 	uint64_t limit;
 	struct quire *q;
-	int error;
+	int error = 0;
 
-	if (options == NULL)
-		options = &defaults;
-	error = quire_options_check(options);
+	if (options != NULL)
+		error = sized_read(&known, sizeof(known), options);
+	if (!error)
+		error = quire_options_check(&known);
 	if (error)
 		return error;
+	options = &known;
 	q = handle_make();
 	if (q == NULL)
 		return -ENOMEM;
@@ -445,7 +448,7 @@ void quire_destroy(struct quire *q)
 static struct quire *default_make(void)
 {
 	const char *conf = process_env("QUIRE_CONF");
-	struct quire_options options = { .limit_bytes = 0 };
+	struct quire_options options = QUIRE_OPTIONS_INIT();
 	struct quire *q = NULL;
 	char error[256];
 

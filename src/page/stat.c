@@ -2,6 +2,7 @@
 /* page/stat.c - what an instance holds and has done, as numbers */
 #include "page/page.h"
 
+#include "base/sized.h"
 #include "machine/mem.h"
 
 /* What was committed stays but for struct pages of offline blocks, where they fill system pages. */
@@ -88,7 +89,7 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 {
 	uint64_t idle;
 
-	*stat = (struct quire_page_stat){ .version = QUIRE_STAT_VERSION,
+	*stat = (struct quire_page_stat){ .struct_bytes = sizeof(*stat),
 					  .page_shift = q->page_shift,
 					  .block_order = q->block_order,
 					  .zones_nr = q->zones_nr,
@@ -105,15 +106,17 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 	stat->refusals = load_relaxed(&q->refusals);
 }
 
-int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
+int quire_page_stat_read(struct quire *q, struct quire_page_stat *out)
 {
+	struct quire_page_stat stat;
+
 	if (q->dead)
 		return -EOWNERDEAD;
 	worker_still_begin(q);
-	page_stat_collect(q, stat);
-	add_mappings(stat);
+	page_stat_collect(q, &stat);
+	add_mappings(&stat);
 	if (q->forked)
-		stat->fork_lost_pages = lost_pages(q, stat->cached_pages);
+		stat.fork_lost_pages = lost_pages(q, stat.cached_pages);
 	worker_still_end(q);
-	return 0;
+	return sized_fill(out, &stat, sizeof(stat));
 }

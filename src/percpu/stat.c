@@ -5,6 +5,7 @@
 #include "percpu/percpu.h"
 #include "percpu/map.h"
 
+#include "base/sized.h"
 #include "base/text.h"
 
 /* Bytes that are touched, not reserved: what is committed, and of the stacks those of CPUs in use. */
@@ -70,18 +71,20 @@ static void fill(struct quire *q, struct quire_percpu_stat *stat)
 	memset(stat, 0, sizeof(*stat));
 	if (pc != NULL)
 		percpu_stat_collect(pc, stat);
-	stat->version = QUIRE_PERCPU_STAT_VERSION;
+	stat->struct_bytes = sizeof(*stat);
 	stat->page_shift = q->page_shift;
 	stat->units = quire_percpu_units(q);
 	stat->unit_pages = pc != NULL ? unit_pages(pc) : 0;
 }
 
-int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
+int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *out)
 {
+	struct quire_percpu_stat stat;
+
 	worker_still_begin(q);
-	fill(q, stat);
+	fill(q, &stat);
 	worker_still_end(q);
-	return 0;
+	return sized_fill(out, &stat, sizeof(stat));
 }
 
 /* ---- text ---- */

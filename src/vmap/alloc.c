@@ -14,8 +14,8 @@
  */
 #include "vmap/vmap.h"
 
+#include "base/sized.h"
 #include "machine/annotate.h"
-
 #include "machine/clock.h"
 
 #define MERGE_NS       20000u
@@ -492,19 +492,20 @@ static int constrain(const struct vmap *v, struct request *request,
 
 void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
 {
-	static const struct quire_vmalloc_options none;
+	struct quire_vmalloc_options known = QUIRE_VMALLOC_OPTIONS_INIT();
 	struct request request;
 	uint32_t index = RANGE_NONE;
+	struct vmap *v = NULL;
 	int error = 0;
-	struct vmap *v;
 
-	if (options == NULL)
-		options = &none;
-	v = vmap_get(q, options->flags, &error);
-	if (v != NULL)
-		error = request_make(v, &request, bytes, options->flags);
+	if (options != NULL)
+		error = sized_read(&known, sizeof(known), options);
 	if (!error)
-		error = constrain(v, &request, options);
+		v = vmap_get(q, known.flags, &error);
+	if (v != NULL)
+		error = request_make(v, &request, bytes, known.flags);
+	if (!error)
+		error = constrain(v, &request, &known);
 	if (!error)
 		index = vmap_alloc_range(v, &request, &error);
 	if (index == RANGE_NONE) {

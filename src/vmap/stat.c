@@ -2,6 +2,7 @@
 /* vmap/stat.c - what there is of areas, as numbers, as a walk, and as a text */
 #include "vmap/vmap.h"
 
+#include "base/sized.h"
 #include "base/text.h"
 
 /* ---- walking ---- */
@@ -24,7 +25,8 @@ static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area 
 		next = page = range_end(r);
 		if (range_state(r) != RANGE_BUSY)
 			continue;
-		*area = (struct quire_vmap_area){ .addr = range_addr(v, r),
+		*area = (struct quire_vmap_area){ .struct_bytes = sizeof(*area),
+						  .addr = range_addr(v, r),
 						  .bytes = (size_t)load_relaxed(&r->usable)
 							   << v->page_shift,
 						  .asked_bytes = load_relaxed(&r->asked_bytes),
@@ -157,19 +159,12 @@ static void count_work(struct vmap *v, struct quire_vmap_stat *stat)
 	stat->guards_installed = load_relaxed(&v->guards_installed);
 }
 
-int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
+static void collect(struct vmap *v, struct quire_vmap_stat *stat)
 {
-	struct vmap *v = load_acquire(&q->vmap);
 	lock_token token;
 
-	*stat = (struct quire_vmap_stat){ .version = QUIRE_VMAP_STAT_VERSION,
-					  .page_shift = q->page_shift };
-	if (q->dead)
-		return -EOWNERDEAD;
-	if (v == NULL)
-		return 0;
 	stat->span_bytes = v->span_bytes;
-	worker_still_begin(q);
+	worker_still_begin(v->q);
 	token = lock_acquire(&v->lock);
 	count_ranges_locked(v, stat);
 	lock_release(&v->lock, token);
@@ -178,6 +173,17 @@ int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat)
 	stat->frees = stat->allocs - stat->busy_areas;
 	stat->reused = stat->allocs > stat->tree_allocs ? stat->allocs - stat->tree_allocs : 0;
 	stat->metadata_bytes = pool_bytes(&v->pool) + sizeof(*v);
-	worker_still_end(q);
-	return 0;
+	worker_still_end(v->q);
+}
+
+int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *out)
+{
+	struct quire_vmap_stat stat = { .page_shift = q->page_shift };
+	struct vmap *v = load_acquire(&q->vmap);
+
+	if (q->dead)
+		return -EOWNERDEAD;
+	if (v != NULL)
+		collect(v, &stat);
+	return sized_fill(out, &stat, sizeof(stat));
 }

@@ -21,7 +21,8 @@
 
 static struct quire *make(uint64_t limit_bytes)
 {
-	struct quire_options options = { .limit_bytes = limit_bytes, .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .worker = QUIRE_WORKER_OFF);
 	struct quire *q = NULL;
 
 	assert_int_equal(quire_create(&options, &q), 0);

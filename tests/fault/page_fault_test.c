@@ -45,7 +45,7 @@ struct operation {
 
 static struct snapshot snapshot_take(void)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	assert_int_equal(quire_page_stat_read(scene.q, &stat), 0);
 	return (struct snapshot){ .limit_pages = stat.limit_pages,
@@ -57,8 +57,8 @@ static struct snapshot snapshot_take(void)
 
 static void create(void)
 {
-	const struct quire_options options = { .limit_bytes = 64 * MIB,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF);
 
 	memset(&scene, 0, sizeof(scene));
 	assert_int_equal(quire_create(&options, &scene.q), 0);
@@ -323,8 +323,8 @@ static void all_calls_that_fail_from_any_on_leave_the_state_as_it_was(void **sta
 /* Returns whether call @nth was made.  A smaller limit is no refusal. */
 static bool create_failing(unsigned nth, bool lasting)
 {
-	const struct quire_options options = { .limit_bytes = 64 * MIB,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF);
 	uint64_t calls = backing_calls_nr();
 	struct quire *q = NULL;
 	int error;
@@ -415,7 +415,7 @@ static unsigned check_marks(void)
 
 static void check_stop_after(unsigned given)
 {
-	struct quire_page_stat before, after;
+	struct quire_page_stat before = QUIRE_PAGE_STAT_INIT, after = before;
 
 	create();
 	dirty_ranges();
@@ -463,7 +463,7 @@ static void a_range_refused_once_is_given_back_by_a_call_of_its_own(void **state
 /* Blocks that were not given back stay online when the rest is released. */
 static void release_offlines_only_what_was_given_back(void **state)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	unsigned emptied = 0;
 
 	(void)state;
@@ -487,7 +487,8 @@ static void release_offlines_only_what_was_given_back(void **state)
 
 static unsigned alloc_with_worker_failing(unsigned nth)
 {
-	const struct quire_options options = { .limit_bytes = 64 * MIB, .decay_ms = 1 };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .decay_ms = 1);
 	uint64_t calls, end_ns;
 
 	memset(&scene, 0, sizeof(scene));
@@ -543,10 +544,11 @@ static void the_first_use_in_a_child_survives_any_failing_call(void **state)
 {
 	(void)state;
 	for (unsigned nth = 1; nth < 12; nth++) {
-		const struct quire_options options = { .limit_bytes = 64 * MIB,
-						       .worker = MACHINE_TSAN ? QUIRE_WORKER_OFF
-									      : QUIRE_WORKER_THREAD,
-						       .decay_ms = 1 };
+		const struct quire_options options =
+			QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB,
+					   .worker = MACHINE_TSAN ? QUIRE_WORKER_OFF
+								  : QUIRE_WORKER_THREAD,
+					   .decay_ms = 1);
 
 		memset(&scene, 0, sizeof(scene));
 		assert_int_equal(quire_create(&options, &scene.q), 0);

@@ -242,10 +242,10 @@ static bool visit(void)
 	return scene.q->percpu->empty_pages >= EMPTY_HIGH;
 }
 
-static const struct quire_options plain = { .worker = QUIRE_WORKER_OFF };
-static const struct quire_options as_linux = { .placement = QUIRE_PLACEMENT_LINUX };
-static const struct quire_options uncached = { .cache = QUIRE_OFF };
-static const struct quire_options locked = { .rseq = QUIRE_OFF };
+static const struct quire_options plain = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+static const struct quire_options as_linux = QUIRE_OPTIONS_INIT(.placement = QUIRE_PLACEMENT_LINUX);
+static const struct quire_options uncached = QUIRE_OPTIONS_INIT(.cache = QUIRE_OFF);
+static const struct quire_options locked = QUIRE_OPTIONS_INIT(.rseq = QUIRE_OFF);
 
 static const struct operation operations[] = {
 	{ "first object", &plain, nothing, take_small },

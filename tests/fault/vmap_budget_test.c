@@ -86,6 +86,7 @@ static struct quire *make(struct quire_options options, char **span)
 	options.vmap_span_bytes = SPAN_BYTES;
 	options.thp = QUIRE_OFF;
 	options.worker = QUIRE_WORKER_OFF;
+	options.struct_bytes = sizeof(options);
 	CHECK(quire_create(&options, &q) == 0);
 	*span = quire_vmalloc(q, SPAN_BYTES - quire_page_bytes(q), 0);
 	CHECK(*span != NULL);
@@ -202,7 +203,7 @@ static void guards_in_the_place_of_freed_areas_count_too(void **state)
 static void run_out_of_guards(void *arg)
 {
 	static char *held[HELD_NR];
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	uint64_t seed = 3;
 	struct quire *q;
 	char *span;

@@ -53,8 +53,8 @@ static bool add_size(const struct quire_vmap_area *area, void *arg)
 
 static struct snapshot snapshot_take(void)
 {
-	struct quire_vmap_stat vstat;
-	struct quire_page_stat stat;
+	struct quire_vmap_stat vstat = QUIRE_VMAP_STAT_INIT;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	struct snapshot now = { .fds = count_fds() };
 
 	assert_int_equal(quire_vmap_stat_read(scene.q, &vstat), 0);
@@ -163,7 +163,8 @@ static bool take_at_once(void)
 
 static bool take_aligned(void)
 {
-	const struct quire_vmalloc_options options = { .align_bytes = MIB(1), .flags = QUIRE_ZERO };
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = MIB(1), .flags = QUIRE_ZERO);
 
 	scene.taken_bytes = KIB(300);
 	scene.taken = quire_vmalloc_with(scene.q, KIB(300), &options);
@@ -237,16 +238,15 @@ static bool free_one(void)
 	return true;
 }
 
-static const struct quire_options plain = { .limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF };
-static const struct quire_options uncached = { .limit_bytes = MIB(64),
-					       .worker = QUIRE_WORKER_OFF,
-					       .cache = QUIRE_OFF };
-static const struct quire_options locked = { .limit_bytes = MIB(64),
-					     .worker = QUIRE_WORKER_OFF,
-					     .rseq = QUIRE_OFF };
-static const struct quire_options tiny = { .limit_bytes = MIB(64),
-					   .vmap_span_bytes = MIB(4),
-					   .worker = QUIRE_WORKER_OFF };
+static const struct quire_options plain =
+	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
+static const struct quire_options uncached =
+	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF, .cache = QUIRE_OFF);
+static const struct quire_options locked =
+	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF, .rseq = QUIRE_OFF);
+static const struct quire_options tiny =
+	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .vmap_span_bytes = MIB(4),
+			   .worker = QUIRE_WORKER_OFF);
 
 static const struct operation operations[] = {
 	{ "first small area", &plain, nothing, take_small },
@@ -332,7 +332,7 @@ static void check_all_usable(void)
 /* All that is free can be had. */
 static void check_nothing_lost(void)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	for (unsigned i = 0; i < scene.held_nr; i++)
 		quire_vfree(scene.q, scene.held[i]);
@@ -461,9 +461,9 @@ static void a_purge_stopped_after_k_ranges_passes_nothing_off_as_zero(void **sta
 /* An instance with so many sections in use that some are committed ahead of the next one. */
 static struct quire *with_sections(void)
 {
-	const struct quire_options options = { .limit_bytes = MIB(1024),
-					       .guard = QUIRE_GUARD_OFF,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(1024), .guard = QUIRE_GUARD_OFF,
+				   .worker = QUIRE_WORKER_OFF);
 	struct quire *q;
 
 	assert_int_equal(quire_create(&options, &q), 0);

@@ -30,6 +30,7 @@ static struct quire *make(struct quire_options options)
 
 	options.limit_bytes = UINT64_C(64) << 20;
 	options.worker = QUIRE_WORKER_OFF;
+	options.struct_bytes = sizeof(options);
 	CHECK(quire_create(&options, &q) == 0);
 	return q;
 }
@@ -136,7 +137,7 @@ static void refuse_and_go_on(void *arg)
 {
 	struct quire *q = make((struct quire_options){ .backing = QUIRE_BACKING_MEMFD });
 	void *pages[FRAMES], *held[SPARE_NR];
-	struct quire_vmap_stat before, after;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 	unsigned n = 0;
 
 	(void)arg;

@@ -24,7 +24,7 @@ static struct quire *q;
 
 static uint64_t given_back_bytes(void)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_page_stat_read(q, &stat);
 	return stat.reported_total_pages << stat.page_shift;
@@ -36,8 +36,8 @@ static uint64_t given_back_bytes(void)
  */
 static void body(void *arg)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)256 << 20,
-					       .decay_ms = DECAY_MS };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .decay_ms = DECAY_MS);
 	void *blocks[BLOCKS_NR];
 	uint64_t begun_ns = clock_now_ns(), until_ns, longest_ns, decays;
 

@@ -85,7 +85,8 @@ static void use_all(void)
 	use_areas_and_objects(scene.fresh);
 	(void)quire_release(scene.q);
 	(void)quire_drain_all(scene.q);
-	if (quire_create(&(struct quire_options){ .limit_bytes = (size_t)64 << 20 }, &q) != 0)
+	if (quire_create(&(struct quire_options)QUIRE_OPTIONS_INIT(.limit_bytes = (size_t)64 << 20),
+			 &q) != 0)
 		scene.refusals++;
 	else
 		use_areas_and_objects(q);
@@ -161,7 +162,9 @@ static void handlers_of_others_are_served(void **state)
 	void *broken;
 
 	(void)state;
-	assert_int_equal(quire_create(&(struct quire_options){ .decay_ms = 1 }, &scene.q), 0);
+	assert_int_equal(
+		quire_create(&(struct quire_options)QUIRE_OPTIONS_INIT(.decay_ms = 1), &scene.q),
+		0);
 	for (uint64_t i = 0; i < THREADS_NR; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, thread_run, (void *)i), 0);
 	for (uint64_t i = 0; i < forks; i++) {
@@ -216,8 +219,8 @@ static unsigned child_is_right(void)
  * online: the handler goes without, and is not held up.  Nor is the child, which has no such thread. */
 static void a_handler_does_not_wait_for_a_grower(void **state)
 {
-	const struct quire_options options = { .limit_bytes = (size_t)64 << 20,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (size_t)64 << 20, .worker = QUIRE_WORKER_OFF);
 	struct grower grower = { .take = take_block };
 	pid_t watchdog = watchdog_start(60);
 

@@ -87,11 +87,10 @@ static void threads_stop(void)
 
 static void scene_begin(enum quire_switch rseq)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)128 << 20,
-					       .rseq = rseq,
-					       .worker = MACHINE_TSAN ? QUIRE_WORKER_OFF
-								      : QUIRE_WORKER_THREAD,
-					       .decay_ms = 1 };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)128 << 20, .rseq = rseq,
+				   .worker = MACHINE_TSAN ? QUIRE_WORKER_OFF : QUIRE_WORKER_THREAD,
+				   .decay_ms = 1);
 	struct sigaction action = { .sa_handler = tick, .sa_flags = SA_RESTART };
 
 	memset(&scene, 0, sizeof(scene));
@@ -127,7 +126,7 @@ static void scene_end(void)
 /* With a handler at work (and only then) pages are cached again at once. */
 static enum finding child_checks(bool quiet)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_drain_all(scene.q);
 	quire_page_stat_read(scene.q, &stat);
@@ -254,7 +253,7 @@ static void the_worker_begins_again_in_a_child(void **state)
 
 static void child_counts_what_was_lost(void *arg)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	(void)arg;
 	quire_page_stat_read(scene.q, &stat);
@@ -277,7 +276,7 @@ static void a_fork_of_a_single_thread_loses_nothing(void **state)
 /* A run that says cached and that nothing holds: a thread of the parent has it in its hands. */
 static void child_lost_four_pages(void *arg)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	(void)arg;
 	quire_page_stat_read(scene.q, &stat);
@@ -293,7 +292,7 @@ static void child_lost_four_pages(void *arg)
 
 static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	uint32_t frame;
 
 	(void)state;
@@ -312,7 +311,7 @@ static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
 
 static uint64_t cached_after_a_free(void)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_free_pages(scene.q, quire_alloc_pages(scene.q, 0, 0), 0);
 	quire_page_stat_read(scene.q, &stat);

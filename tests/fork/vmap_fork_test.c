@@ -62,6 +62,7 @@ static void scene_begin(struct quire_options options)
 	options.limit_bytes = (uint64_t)256 << 20;
 	options.lazy_max_bytes = (uint64_t)1 << 20;
 	options.worker = MACHINE_TSAN ? QUIRE_WORKER_OFF : QUIRE_WORKER_THREAD;
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &scene.q), 0);
 	vstress_begin(&scene.main, scene.q, 50);
 	scene.main.slots_nr = 16;
@@ -141,7 +142,7 @@ static void child_and_parent_go_on_without_caches(void **state)
 /* A child that is alone loses nothing: what was cached and lazy is there, and goes back. */
 static void child_of_one_thread(void *arg)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	quire_release(arg);
 	quire_vmap_stat_read(arg, &stat);
@@ -153,7 +154,7 @@ static void child_of_one_thread(void *arg)
 
 static void a_fork_of_a_single_thread_loses_nothing(void **state)
 {
-	const struct quire_options options = { .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
 	struct quire *q = NULL;
 	void *held[20];
 

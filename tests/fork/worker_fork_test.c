@@ -22,8 +22,8 @@ static void *areas[64]; /* 256 KiB each */
 
 static void make(void)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)256 << 20,
-					       .decay_ms = DECAY_MS };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .decay_ms = DECAY_MS);
 
 	assert_int_equal(quire_create(&options, &q), 0);
 }

@@ -5,8 +5,8 @@
 
 int main(void)
 {
-	const struct quire_options options = { .limit_bytes = (size_t)64 << 20,
-					       .backing = QUIRE_BACKING_MEMFD };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (size_t)64 << 20, .backing = QUIRE_BACKING_MEMFD);
 	struct quire *q = NULL;
 	void *pages[4] = { NULL }, *addr;
 

@@ -410,7 +410,7 @@ static void op_bulk_free(struct model *m)
 
 static void op_drain(struct model *m)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (!chance(m, 4)) {
 		quire_drain_cpu(m->q, below(m, m->q->stacks.doors_nr));
@@ -470,7 +470,7 @@ static void op_offline(struct model *m)
 
 static void op_release(struct model *m)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_release(m->q);
 	quire_page_stat_read(m->q, &stat);
@@ -538,7 +538,7 @@ static void run_one(struct model *m)
 static void verify(struct model *m)
 {
 	int label = quire_verify(m->q);
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (label != 0)
 		fail_msg("operation %llu, seed %llu: rule %d is broken", (unsigned long long)m->op,
@@ -552,12 +552,10 @@ static void verify(struct model *m)
 
 static void model_init(struct model *m, const struct config *config, uint64_t ops)
 {
-	struct quire_options options = { .limit_bytes = (uint64_t)config->blocks << BLOCK_SHIFT,
-					 .zones = config->zones,
-					 .page_shift = config->page_shift,
-					 .rseq = config->rseq,
-					 .decay_ms = 1,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)config->blocks << BLOCK_SHIFT,
+				   .zones = config->zones, .page_shift = config->page_shift,
+				   .rseq = config->rseq, .decay_ms = 1, .worker = QUIRE_WORKER_OFF);
 
 	*m = (struct model){ .config = config, .ops = ops };
 	m->seed = env_u64("QUIRE_MODEL_SEED", (uint64_t)time(NULL));
@@ -577,7 +575,7 @@ static void model_init(struct model *m, const struct config *config, uint64_t op
 /* Everything goes back, and the instance is as good as new. */
 static void model_fini(struct model *m)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	while (m->disabled_nr != 0)
 		op_enable(m);

@@ -217,12 +217,11 @@ static struct wanted want(struct model *m)
 
 static char *ask(struct model *m, const struct wanted *w)
 {
-	const struct quire_vmalloc_options options = {
-		.align_bytes = (size_t)w->align * m->page_bytes,
-		.start = m->v->base + (size_t)w->low * m->page_bytes,
-		.end = m->v->base + (size_t)w->high * m->page_bytes,
-		.flags = w->flags,
-	};
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = (size_t)w->align * m->page_bytes,
+					   .start = m->v->base + (size_t)w->low * m->page_bytes,
+					   .end = m->v->base + (size_t)w->high * m->page_bytes,
+					   .flags = w->flags);
 
 	errno = 0;
 	if (w->with_options)
@@ -364,7 +363,7 @@ static void op_purge(struct model *m)
 
 static void check_counts(struct model *m)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	MODEL_CHECK(m, quire_verify(m->q) == 0);
 	MODEL_CHECK(m, quire_vmap_stat_read(m->q, &stat) == 0);
@@ -401,6 +400,7 @@ static void run(const struct config *config, uint64_t seed, uint64_t ops)
 		options.cache = QUIRE_OFF;
 		options.thp = QUIRE_OFF;
 	}
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &m.q), 0);
 	quire_vfree(m.q, quire_vmalloc(m.q, 1, 0));
 	quire_vmap_purge(m.q);

@@ -122,8 +122,8 @@ static uint64_t rounds_wanted(void)
 	return env_u64("QUIRE_RACE_ROUNDS", ROUNDS);
 }
 
-static const struct quire_options plain = { .limit_bytes = (uint64_t)256 << 20,
-					    .worker = QUIRE_WORKER_OFF };
+static const struct quire_options plain =
+	QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .worker = QUIRE_WORKER_OFF);
 
 static void remote_drains_lose_and_double_nothing(void **state)
 {

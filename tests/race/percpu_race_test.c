@@ -105,7 +105,7 @@ static void leave_for_handler(void)
 /* What does not fit the life of one thread: figures, sizes, shrinking, signals at any moment. */
 static void watch(void)
 {
-	struct quire_percpu_stat stat;
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 	char text[4096];
 
 	for (unsigned i = 0; __atomic_load_n(&race.threads_left, __ATOMIC_ACQUIRE) != 0; i++) {

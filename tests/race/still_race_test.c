@@ -39,7 +39,7 @@ static void *leaves_work(void *arg)
 /* All threads but the worker have ended. */
 static void check_still(void)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(quire_verify(q), 0);
@@ -50,7 +50,8 @@ static void check_still(void)
 
 static void nothing_is_wrong_while_only_the_worker_runs(void **state)
 {
-	const struct quire_options options = { .limit_bytes = UINT64_C(1) << 30, .decay_ms = 50 };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(1) << 30, .decay_ms = 50);
 
 	(void)state;
 	assert_int_equal(quire_create(&options, &q), 0);

@@ -77,7 +77,7 @@ static void overflow_member(unsigned index, void *arg)
 static void overflow_run(struct quire_options options, uint64_t allocs)
 {
 	static struct overflow o;
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	o = (struct overflow){ .allocs = allocs / OVERFLOWERS_NR, .running = OVERFLOWERS_NR };
 	o.cpus[0] = allowed_cpu_next(0);
@@ -87,6 +87,7 @@ static void overflow_run(struct quire_options options, uint64_t allocs)
 	options.limit_bytes = MIB(64);
 	options.vmap_span_bytes = MIB(2);
 	options.worker = QUIRE_WORKER_OFF;
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &o.q), 0);
 	team_run(OVERFLOWERS_NR + 1, overflow_member, &o);
 	assert_int_equal(quire_vmap_stat_read(o.q, &stat), 0);
@@ -179,7 +180,7 @@ static void hand_over(struct mixed *mixed, struct vstress_owner *owner)
 static void rare_call(struct mixed *mixed, struct vstress_owner *owner)
 {
 	struct vstress_area *area = &owner->areas[vstress_random(&owner->random, 16)];
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 	uint64_t bytes = 0;
 
 	switch (vstress_random(&owner->random, 16)) {
@@ -262,9 +263,9 @@ static uint64_t steps_wanted(void)
 
 static void eight_threads_do_everything_at_once(void **state)
 {
-	const struct quire_options options = { .limit_bytes = MIB(256),
-					       .lazy_max_bytes = MIB(4),
-					       .decay_ms = 5 };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .lazy_max_bytes = MIB(4),
+				   .decay_ms = 5);
 
 	(void)state;
 	mixed_run(&options, steps_wanted() / 2);
@@ -272,10 +273,9 @@ static void eight_threads_do_everything_at_once(void **state)
 
 static void without_sequences_they_do_too(void **state)
 {
-	const struct quire_options options = { .limit_bytes = MIB(256),
-					       .lazy_max_bytes = MIB(1),
-					       .rseq = QUIRE_OFF,
-					       .worker = QUIRE_WORKER_INLINE };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .lazy_max_bytes = MIB(1),
+				   .rseq = QUIRE_OFF, .worker = QUIRE_WORKER_INLINE);
 
 	(void)state;
 	mixed_run(&options, steps_wanted() / 4);
@@ -283,9 +283,9 @@ static void without_sequences_they_do_too(void **state)
 
 static void without_caches_they_do_too(void **state)
 {
-	const struct quire_options options = { .limit_bytes = MIB(256),
-					       .lazy_max_bytes = MIB(1),
-					       .cache = QUIRE_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .lazy_max_bytes = MIB(1),
+				   .cache = QUIRE_OFF);
 
 	(void)state;
 	mixed_run(&options, steps_wanted() / 8);
@@ -293,7 +293,8 @@ static void without_caches_they_do_too(void **state)
 
 static void with_the_policies_of_2016_nothing_is_doubled(void **state)
 {
-	struct quire_options options = { .limit_bytes = MIB(256), .lazy_max_bytes = MIB(1) };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .lazy_max_bytes = MIB(1));
 
 	(void)state;
 	options.purge = QUIRE_PURGE_COUNTER;

@@ -51,9 +51,9 @@ static void free_and_alloc(int signal_nr)
 
 static void scene_begin(enum quire_switch rseq)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)64 << 20,
-					       .rseq = rseq,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)64 << 20, .rseq = rseq,
+				   .worker = QUIRE_WORKER_OFF);
 
 	alarm(WATCHDOG_S);
 	memset(&scene, 0, sizeof(scene));
@@ -68,7 +68,7 @@ static void scene_begin(enum quire_switch rseq)
 
 static uint64_t deferred_frees(void)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	assert_int_equal(quire_page_stat_read(scene.q, &stat), 0);
 	return stat.deferred_frees;
@@ -359,9 +359,8 @@ static void interrupted_run(unsigned index, void *arg)
 
 static void timed_begin(enum quire_switch rseq)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)256 << 20,
-					       .rseq = rseq,
-					       .decay_ms = 50 };
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20,
+								.rseq = rseq, .decay_ms = 50);
 	uint64_t run_ms = env_u64("QUIRE_SIGNAL_MS", RUN_MS);
 
 	memset(&timed, 0, sizeof(timed));

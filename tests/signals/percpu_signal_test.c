@@ -69,10 +69,10 @@ static unsigned scene_end(void)
 	return served;
 }
 
-static const struct quire_options plain = { .limit_bytes = 0 };
-static const struct quire_options by_maps = { .rseq = QUIRE_OFF };
-static const struct quire_options uncached = { .cache = QUIRE_OFF };
-static const struct quire_options as_linux = { .placement = QUIRE_PLACEMENT_LINUX };
+static const struct quire_options plain = QUIRE_OPTIONS_INIT();
+static const struct quire_options by_maps = QUIRE_OPTIONS_INIT(.rseq = QUIRE_OFF);
+static const struct quire_options uncached = QUIRE_OPTIONS_INIT(.cache = QUIRE_OFF);
+static const struct quire_options as_linux = QUIRE_OPTIONS_INIT(.placement = QUIRE_PLACEMENT_LINUX);
 
 static void check_with_lock_held(struct quire_options options)
 {

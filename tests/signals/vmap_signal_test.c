@@ -48,6 +48,7 @@ static void scene_begin(struct quire_options options)
 	options.limit_bytes = (uint64_t)256 << 20;
 	options.worker = QUIRE_WORKER_OFF;
 	memset(&scene, 0, sizeof(scene));
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &scene.q), 0);
 	for (unsigned i = 0; i < AREAS_NR; i++) {
 		scene.to_free[i] = quire_vmalloc(scene.q, sizes[i], 0);
@@ -80,9 +81,9 @@ static void check_with_space_lock_held(struct quire_options options)
 	scene_end();
 }
 
-static const struct quire_options by_lists = { .rseq = QUIRE_OFF };
-static const struct quire_options uncached = { .cache = QUIRE_OFF };
-static const struct quire_options plain = { .limit_bytes = 0 };
+static const struct quire_options by_lists = QUIRE_OPTIONS_INIT(.rseq = QUIRE_OFF);
+static const struct quire_options uncached = QUIRE_OPTIONS_INIT(.cache = QUIRE_OFF);
+static const struct quire_options plain = QUIRE_OPTIONS_INIT();
 
 static void a_handler_that_interrupts_the_lock_of_ranges_never_blocks(void **state)
 {
@@ -208,6 +209,7 @@ static void check_timed(struct quire_options options)
 	memset(&timed, 0, sizeof(timed));
 	options.limit_bytes = (uint64_t)256 << 20;
 	options.lazy_max_bytes = (uint64_t)1 << 20;
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &timed.q), 0);
 	for (unsigned i = 0; i < THREADS_NR; i++) {
 		vstress_begin(&timed.threads[i], timed.q, i);

@@ -62,7 +62,7 @@ static struct page_scene *scene_with_stock(struct sim *sim)
 static void stock_against(struct sim *sim, struct page_scene *scene, void (*first)(void *),
 			  void (*second)(void *))
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	sim_cpu(sim, 0, first, scene);
 	sim_cpu(sim, 1, second, scene);

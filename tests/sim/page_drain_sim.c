@@ -115,7 +115,7 @@ static void peer_drains_what_has_left_the_buddy(void *arg)
 SIM_TEST(list_drain_waits_for_refill, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct page_scene *scene = page_scene_make(sim, false);
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_drain_all(scene->q);
 	scene->buddy_pages = scene->q->zone[0].free_pages;
@@ -162,7 +162,7 @@ static void disable(void *arg)
 static void disable_against_free(struct sim *sim, bool stacks)
 {
 	struct page_scene *scene = page_scene_make(sim, stacks);
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	sim_cpu(sim, 0, owner_frees_two, scene);
 	sim_cpu(sim, 1, disable, scene);
@@ -193,7 +193,7 @@ static void forks(void *arg)
 static void disable_while(struct sim *sim, void (*closes)(void *))
 {
 	struct page_scene *scene = page_scene_make(sim, true);
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	sim_cpu(sim, 0, owner_frees_two, scene);
 	sim_cpu(sim, 1, disable, scene);

@@ -101,7 +101,7 @@ SIM_TEST(fork_child_has_no_shared_frames, .cpus_nr = 3, .events = SIM_ABORT)
 
 static bool is_anything_to_give(struct quire *q)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_page_stat_read(q, &stat);
 	return stat.free_pages - stat.reported_pages + stat.cached_pages != 0;

@@ -20,12 +20,9 @@ static struct page_scene *scene_of(struct sim *sim, const struct quire_options *
 static struct page_scene *scene_with(struct sim *sim, bool stacks, unsigned zones,
 				     uint64_t limit_bytes, enum quire_worker worker)
 {
-	struct quire_options options = {
-		.limit_bytes = limit_bytes,
-		.zones = zones,
-		.rseq = stacks ? QUIRE_ON : QUIRE_OFF,
-		.worker = worker,
-	};
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .zones = zones,
+				   .rseq = stacks ? QUIRE_ON : QUIRE_OFF, .worker = worker);
 
 	return scene_of(sim, &options);
 }
@@ -53,9 +50,9 @@ struct page_scene *page_scene_make_worker(struct sim *sim)
 
 struct page_scene *page_scene_make_shared(struct sim *sim)
 {
-	struct quire_options options = { .limit_bytes = UINT64_C(4) << 20,
-					 .backing = QUIRE_BACKING_MEMFD,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20, .backing = QUIRE_BACKING_MEMFD,
+				   .worker = QUIRE_WORKER_OFF);
 
 	return warm(scene_of(sim, &options));
 }
@@ -117,7 +114,7 @@ void take_all_but(struct page_scene *scene, unsigned left)
 
 void page_scene_check(struct page_scene *scene)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_page_stat_read(scene->q, &stat);

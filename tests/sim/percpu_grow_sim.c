@@ -65,12 +65,9 @@ static void takes_first(void *arg)
 SIM_TEST(percpu_first_use_is_published, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .events = SIM_MEMORY | SIM_RACE)
 {
-	const struct quire_options options = {
-		.limit_bytes = UINT64_C(8) << 20,
-		.units = 2,
-		.rseq = QUIRE_ON,
-		.worker = QUIRE_WORKER_OFF,
-	};
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = 2, .rseq = QUIRE_ON,
+				   .worker = QUIRE_WORKER_OFF);
 	struct quire *q;
 
 	check_u64_eq(quire_create(&options, &q), 0);

@@ -53,12 +53,10 @@ void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes)
 static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units)
 {
 	struct percpu_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options = {
-		.limit_bytes = UINT64_C(8) << 20,
-		.units = units,
-		.rseq = stacks ? QUIRE_ON : QUIRE_OFF,
-		.worker = QUIRE_WORKER_OFF,
-	};
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = units,
+				   .rseq = stacks ? QUIRE_ON : QUIRE_OFF,
+				   .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	quire_free_percpu(scene->q, quire_alloc_percpu(scene->q, PAGE_BYTES, 0, 0));
@@ -122,7 +120,7 @@ uint64_t percpu_charged(const struct percpu_scene *scene)
 
 void percpu_scene_check(struct percpu_scene *scene)
 {
-	struct quire_percpu_stat stat;
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_percpu_stat_read(scene->q, &stat);

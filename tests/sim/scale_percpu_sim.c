@@ -21,11 +21,9 @@ struct scale {
 static struct scale *scale_make(struct sim *sim, bool stacks)
 {
 	struct scale *scale = sim_zalloc(sim, sizeof(*scale));
-	struct quire_options options = {
-		.limit_bytes = UINT64_C(192) << 20,
-		.rseq = stacks ? QUIRE_ON : QUIRE_OFF,
-		.worker = QUIRE_WORKER_OFF,
-	};
+	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(192) << 20,
+							  .rseq = stacks ? QUIRE_ON : QUIRE_OFF,
+							  .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scale->q), 0);
 	quire_free_percpu(scale->q, quire_alloc_percpu(scale->q, PAGE_BYTES, 0, 0));

@@ -44,7 +44,7 @@ static void leave_work(struct quire *q)
 
 static uint64_t allocated(struct quire *q)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_page_stat_read(q, &stat);
 	return stat.allocated_pages;
@@ -53,12 +53,11 @@ static uint64_t allocated(struct quire *q)
 static struct still_scene *scene_make(struct sim *sim)
 {
 	struct still_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options = { .limit_bytes = UINT64_C(8) << 20,
-					       .vmap_span_bytes = UINT64_C(2) << 20,
-					       .units = 2,
-					       .thp = QUIRE_OFF,
-					       .guard = QUIRE_GUARD_OFF,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = UINT64_C(2) << 20, .units = 2,
+				   .thp = QUIRE_OFF, .guard = QUIRE_GUARD_OFF,
+				   .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	leave_work(scene->q);

@@ -9,10 +9,9 @@
 static struct vmap_scene *scene_with(struct sim *sim, uint64_t span_bytes, uint64_t limit_bytes)
 {
 	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options = { .limit_bytes = limit_bytes,
-					       .vmap_span_bytes = span_bytes,
-					       .worker = QUIRE_WORKER_OFF,
-					       .guard = QUIRE_GUARD_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .vmap_span_bytes = span_bytes,
+				   .worker = QUIRE_WORKER_OFF, .guard = QUIRE_GUARD_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	SIM_CHECK(vtake(scene, 1, 0) != NULL);

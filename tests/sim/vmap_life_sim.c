@@ -109,10 +109,10 @@ static void uses_first(void *arg)
 static struct vmap_scene *scene_unused(struct sim *sim)
 {
 	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options = { .limit_bytes = UINT64_C(8) << 20,
-					       .vmap_span_bytes = UINT64_C(4) << 20,
-					       .worker = QUIRE_WORKER_OFF,
-					       .guard = QUIRE_GUARD_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = UINT64_C(4) << 20, .worker = QUIRE_WORKER_OFF,
+				   .guard = QUIRE_GUARD_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	return scene;
@@ -242,7 +242,7 @@ static bool is_sane(const struct quire_vmap_area *area, void *arg)
 static void looks(void *arg)
 {
 	struct vmap_scene *scene = arg;
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 	uint32_t seen = 0;
 
 	SIM_CHECK(quire_vmap_walk(scene->q, is_sane, &seen) == seen);

@@ -247,7 +247,7 @@ static void takes_and_gives_small(void *arg)
 SIM_TEST(purge_drops_the_lock_as_it_returns, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {
 	struct vmap_scene *scene = scene_of_scattered(sim, UINT64_C(1) << 20, 100);
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	sim_cpu(sim, 0, takes_and_gives_small, scene);
 	sim_cpu(sim, 1, purge_runs, scene);
@@ -261,7 +261,7 @@ SIM_TEST(purge_drops_the_lock_as_it_returns, .explore = SIM_ALL_SCHEDULES, .pree
 SIM_TEST(purge_under_overload_holds_the_lock_longer, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {
 	struct vmap_scene *scene = scene_of_scattered(sim, 4096, 100);
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	sim_cpu(sim, 0, takes_and_gives_small, scene);
 	sim_cpu(sim, 1, purge_runs, scene);

@@ -23,10 +23,10 @@ struct ram_scene {
 static struct ram_scene *scene_make(struct sim *sim)
 {
 	struct ram_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options = { .limit_bytes = UINT64_C(4) << 20,
-					 .vmap_span_bytes = UINT64_C(4) << 20,
-					 .backing = QUIRE_BACKING_MEMFD,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20,
+				   .vmap_span_bytes = UINT64_C(4) << 20,
+				   .backing = QUIRE_BACKING_MEMFD, .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	check_u64_eq(quire_alloc_pages_bulk(scene->q, 0, PLACE, scene->page), PLACE);

@@ -12,6 +12,7 @@ struct vmap_scene *vmap_scene_make(struct sim *sim, struct quire_options options
 	options.worker = QUIRE_WORKER_OFF;
 	options.guard = QUIRE_GUARD_OFF;
 	options.thp = QUIRE_OFF;
+	options.struct_bytes = sizeof(options);
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	/* Every CPU's stacks have been used, every section is committed, records are at hand. */
 	vgive(scene, vtake(scene, SPAN_PAGES - 1, 0), SPAN_PAGES - 1);
@@ -78,7 +79,7 @@ void vmap_scene_give(struct vmap_scene *scene, unsigned i)
 
 void vmap_scene_check(struct vmap_scene *scene)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_vmap_stat_read(scene->q, &stat);

@@ -7,7 +7,8 @@
 /* Nothing was taken yet, so there is no worker. */
 static struct page_scene *scene_without_worker(struct sim *sim, enum quire_worker worker)
 {
-	const struct quire_options options = { .limit_bytes = UINT64_C(4) << 20, .worker = worker };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20, .worker = worker);
 	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
@@ -57,7 +58,7 @@ static void takes_and_gives_fast(void *arg)
 SIM_TEST(inline_work_is_found_by_fast_callers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {
 	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_INLINE);
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	void *block = take(scene, 9, 0);
 
 	give(scene, take(scene, 0, 0), 0);

@@ -88,7 +88,8 @@ static void check_program_lives(const struct trial *trial, uint64_t before_bytes
 static void try_limit(void *arg)
 {
 	const struct trial *trial = arg;
-	const struct quire_options others = { .limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF };
+	const struct quire_options others =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF);
 	uint64_t before_bytes = status_bytes("VmSize");
 
 	setenv("QUIRE_CONF", "worker:off", 1); /* its stack would be counted as ours */
@@ -162,7 +163,7 @@ static void take_turns(void *arg)
 	(void)arg;
 	confine_limit(RLIMIT_AS, status_bytes("VmSize") + 512 * MIB);
 	for (unsigned i = 0; i < 100; i++) {
-		const struct quire_options options = { .worker = QUIRE_WORKER_OFF };
+		const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
 		struct quire *q = NULL;
 
 		if (quire_create(&options, &q) != 0)

@@ -124,7 +124,8 @@ struct denial {
 
 static void option_off(void *arg)
 {
-	const struct quire_options options = { .limit_bytes = 256 * MIB, .rseq = QUIRE_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB, .rseq = QUIRE_OFF);
 
 	(void)arg;
 	create_and_use(&options);
@@ -145,7 +146,7 @@ static void second_thread(unsigned index, void *arg)
 /* This program begun anew with --use or --no-rseq. */
 static int child_use(bool may_have_sequences)
 {
-	const struct quire_options options = { .limit_bytes = 256 * MIB };
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB);
 	struct quire *q = NULL;
 
 	if (quire_create(&options, &q) != 0)
@@ -273,8 +274,8 @@ static char overcommit_set(char mode)
 
 static void huge_limit(void *arg)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)1 << 40,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)1 << 40, .worker = QUIRE_WORKER_OFF);
 
 	(void)arg;
 	create_and_use(&options);
@@ -302,8 +303,8 @@ static void a_terabyte_limit_starts_under_strict_overcommit(void **state)
 
 static void a_terabyte_limit_costs_nothing_until_used(void **state)
 {
-	const struct quire_options options = { .limit_bytes = (uint64_t)1 << 40,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)1 << 40, .worker = QUIRE_WORKER_OFF);
 	uint64_t before = resident_bytes(), tables = status_bytes("VmPTE");
 	struct quire *q = NULL;
 	void *page;
@@ -322,7 +323,8 @@ static void a_terabyte_limit_costs_nothing_until_used(void **state)
 
 static void cycle(void)
 {
-	const struct quire_options options = { .limit_bytes = 256 * MIB, .decay_ms = 1 };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB, .decay_ms = 1);
 	struct quire *q = NULL;
 	void *block;
 
@@ -391,7 +393,7 @@ static void mappings_have_names(void **state)
 static int child_default(void)
 {
 	struct quire *q = quire_default();
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (q == NULL)
 		return CHILD_REFUSED;
@@ -439,8 +441,9 @@ static void a_wrong_quire_conf_ends_the_process_with_one_line(void **state)
 
 static void two_instances_live_side_by_side(void **state)
 {
-	const struct quire_options small = { .limit_bytes = 64 * MIB, .rseq = QUIRE_OFF };
-	const struct quire_options zoned = { .limit_bytes = 128 * MIB, .zones = 2 };
+	const struct quire_options small =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .rseq = QUIRE_OFF);
+	const struct quire_options zoned = QUIRE_OPTIONS_INIT(.limit_bytes = 128 * MIB, .zones = 2);
 	struct stress_owner owners[2];
 	struct quire *q[2] = { NULL, NULL };
 

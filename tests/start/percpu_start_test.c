@@ -123,7 +123,7 @@ static uint64_t shared_objects_nr(void)
 {
 	int (*stat_read)(struct quire * q, struct quire_percpu_stat * stat);
 	struct quire *(*get_default)(void);
-	struct quire_percpu_stat stat;
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 
 	*(void **)&stat_read = shared_call("quire_percpu_stat_read");
 	*(void **)&get_default = shared_call("quire_default");

@@ -88,8 +88,8 @@ static void take_firsts(struct quire *q, const char *figure, uint64_t most_bytes
 /* A limit of many GiB: what depends on it must not be taken at once. */
 static struct quire *large_instance(void)
 {
-	const struct quire_options options = { .limit_bytes = 24576 * MIB,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 24576 * MIB, .worker = QUIRE_WORKER_OFF);
 	struct quire *q = NULL;
 
 	if (quire_create(&options, &q) != 0)
@@ -270,10 +270,9 @@ static int is_left_out(const void *addr)
 static void core_files_have_what_is_used_and_no_reservation(void **state)
 {
 	const struct quire_options backings[] = {
-		{ .limit_bytes = 4096 * MIB, .worker = QUIRE_WORKER_OFF },
-		{ .limit_bytes = 4096 * MIB,
-		  .worker = QUIRE_WORKER_OFF,
-		  .backing = QUIRE_BACKING_MEMFD },
+		QUIRE_OPTIONS_INIT(.limit_bytes = 4096 * MIB, .worker = QUIRE_WORKER_OFF),
+		QUIRE_OPTIONS_INIT(.limit_bytes = 4096 * MIB, .worker = QUIRE_WORKER_OFF,
+				   .backing = QUIRE_BACKING_MEMFD),
 	};
 
 	(void)state;
@@ -318,8 +317,8 @@ static uint64_t dumped_bytes(void)
 
 static void a_core_file_grows_by_what_is_used(void **state)
 {
-	const struct quire_options options = { .limit_bytes = 24576 * MIB,
-					       .worker = QUIRE_WORKER_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 24576 * MIB, .worker = QUIRE_WORKER_OFF);
 	uint64_t before = dumped_bytes();
 	struct quire *q;
 
@@ -337,9 +336,9 @@ static void a_core_file_grows_by_what_is_used(void **state)
  * reads a MiB at a time and gives up a mapping at the first page that it may not read, a guard. */
 static void be_dumped(int ready)
 {
-	const struct quire_options options = { .limit_bytes = 24576 * MIB,
-					       .worker = QUIRE_WORKER_OFF,
-					       .guard = QUIRE_GUARD_OFF };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 24576 * MIB, .worker = QUIRE_WORKER_OFF,
+				   .guard = QUIRE_GUARD_OFF);
 	char *page, *area, *object;
 	struct quire *q = NULL;
 
@@ -476,8 +475,8 @@ static void close_all(void *arg)
 static void an_instance_keeps_no_descriptor_and_no_signal(void **state)
 {
 	const struct quire_options backings[] = {
-		{ .limit_bytes = 256 * MIB },
-		{ .limit_bytes = 256 * MIB, .backing = QUIRE_BACKING_MEMFD },
+		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB),
+		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB, .backing = QUIRE_BACKING_MEMFD),
 	};
 
 	(void)state;

@@ -45,10 +45,12 @@ static struct {
 	char text[16384];
 } scene;
 
-static const struct quire_options many = { .zones = 8, .limit_bytes = UINT64_C(1) << 30 };
-static const struct quire_options mapped = { .backing = QUIRE_BACKING_MEMFD,
-					     .limit_bytes = UINT64_C(256) << 20 };
-static const struct quire_options small = { .limit_bytes = 8 << 20, .worker = QUIRE_WORKER_OFF };
+static const struct quire_options many =
+	QUIRE_OPTIONS_INIT(.zones = 8, .limit_bytes = UINT64_C(1) << 30);
+static const struct quire_options mapped =
+	QUIRE_OPTIONS_INIT(.backing = QUIRE_BACKING_MEMFD, .limit_bytes = UINT64_C(256) << 20);
+static const struct quire_options small =
+	QUIRE_OPTIONS_INIT(.limit_bytes = 8 << 20, .worker = QUIRE_WORKER_OFF);
 
 /* ---- instances ---- */
 
@@ -74,7 +76,7 @@ static void makes_one_with_mappings(void *arg)
 
 static void parses(void *arg)
 {
-	struct quire_options options = { .zones = 0 };
+	struct quire_options options = QUIRE_OPTIONS_INIT();
 
 	(void)arg;
 	CHECK(quire_options_parse("limit:1g,isolated:0+1,worker:off,guard:freed,thp:auto", &options,
@@ -110,9 +112,9 @@ static void drains_and_polls(void *arg)
 
 static void reads(void *arg)
 {
-	struct quire_percpu_stat percpu_stat;
-	struct quire_vmap_stat vmap_stat;
-	struct quire_page_stat stat;
+	struct quire_percpu_stat percpu_stat = QUIRE_PERCPU_STAT_INIT;
+	struct quire_vmap_stat vmap_stat = QUIRE_VMAP_STAT_INIT;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	struct quire *q = scene.q;
 	void *area = quire_vmalloc(q, 4096, 0);
 
@@ -219,7 +221,8 @@ static bool is_counted(const struct quire_vmap_area *area, void *arg)
 
 static void asks_about_areas(void *arg)
 {
-	const struct quire_vmalloc_options aligned = { .align_bytes = 65536, .flags = QUIRE_ZERO };
+	const struct quire_vmalloc_options aligned =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = 65536, .flags = QUIRE_ZERO);
 	struct quire *q = scene.q;
 	char *area = quire_vmalloc_with(q, 70000, &aligned);
 	size_t bytes = 0;
@@ -402,7 +405,8 @@ static void refuses_pages(struct quire *q, unsigned flags)
 
 static void refuses_areas(struct quire *q, unsigned flags)
 {
-	const struct quire_vmalloc_options options = { .align_bytes = 65536, .flags = flags };
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = 65536, .flags = flags);
 
 	CHECK(quire_vmalloc(q, REFUSED_SIZE, flags) == NULL);
 	CHECK(quire_vzalloc(q, REFUSED_SIZE, flags) == NULL);
@@ -458,7 +462,8 @@ static void fills_one(void *arg)
 
 static void refuses_to_be(void *arg)
 {
-	const struct quire_options wrong = { .zones = 99 }, tiny = { .limit_bytes = 4096 };
+	const struct quire_options wrong = QUIRE_OPTIONS_INIT(.zones = 99);
+	const struct quire_options tiny = QUIRE_OPTIONS_INIT(.limit_bytes = 4096);
 	struct quire *q;
 
 	(void)arg;
@@ -557,8 +562,8 @@ static void handler_orders(void *arg)
 
 static void handler_areas(void *arg)
 {
-	const struct quire_vmalloc_options options = { .align_bytes = 65536,
-						       .flags = QUIRE_NOLOCK };
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = 65536, .flags = QUIRE_NOLOCK);
 	struct quire *q = scene.q;
 
 	(void)arg;

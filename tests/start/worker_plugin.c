@@ -6,7 +6,7 @@ int worker_plugin_work(void);
 
 int worker_plugin_work(void)
 {
-	const struct quire_options options = { .decay_ms = 20 };
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.decay_ms = 20);
 	static struct quire *q;
 	void *pages[256];
 

@@ -108,7 +108,8 @@ static void *starts(void *arg)
 static void worker_inherits_nothing_of_its_starter(void **state)
 {
 	/* So long that it does not do its work and end before it was looked at. */
-	struct quire_options options = { .limit_bytes = 64 << 20, .decay_ms = 60000 };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = 64 << 20, .decay_ms = 60000);
 	struct starter starter = { .cpu = allowed_cpu_next(0) };
 	char isolated[16], memory[32];
 	cpu_set_t want;

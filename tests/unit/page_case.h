@@ -52,6 +52,7 @@ static inline struct quire *page_make(struct quire_options options)
 		options.limit_bytes = options.zones * ((uint64_t)CASE_BLOCKS << BLOCK_SHIFT);
 	if (options.worker == QUIRE_WORKER_DEFAULT)
 		options.worker = QUIRE_WORKER_OFF;
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &q), 0);
 	return q;
 }
@@ -99,7 +100,7 @@ static inline int page_tests_run(const char *name, const struct CMUnitTest *test
 
 static inline struct quire_page_stat stat_of(struct quire *q)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	assert_int_equal(quire_page_stat_read(q, &stat), 0);
 	return stat;

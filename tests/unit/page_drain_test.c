@@ -202,7 +202,7 @@ static void switch_or_work(unsigned index, void *arg)
 	struct switching *s = arg;
 
 	for (unsigned i = 0; index == 0 && i < 300; i++) {
-		struct quire_page_stat stat;
+		struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 		uint64_t end_ns = await_begin();
 
 		quire_pcp_disable(s->q);

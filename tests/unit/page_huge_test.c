@@ -76,10 +76,9 @@ static uint32_t block_of(const struct blocks *b, const char *page)
 
 static struct blocks *blocks_make(void)
 {
-	struct quire_options options = { .limit_bytes = MIB(256),
-					 .page_shift = 12,
-					 .report = QUIRE_OFF,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .page_shift = 12, .report = QUIRE_OFF,
+				   .worker = QUIRE_WORKER_OFF);
 	struct blocks *b = calloc(1, sizeof(*b));
 
 	assert_int_equal(quire_create(&options, &b->q), 0);
@@ -211,7 +210,7 @@ static void budget_bounds_the_mappings_and_no_part_keeps_the_advice(void **state
 
 static void without_huge_pages_nothing_is_advised_by_block(void **state)
 {
-	struct quire_options options = { .limit_bytes = MIB(64), .thp = QUIRE_OFF };
+	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .thp = QUIRE_OFF);
 	uint64_t counted;
 	struct quire *q;
 	char *page[600];

@@ -29,9 +29,9 @@ static void use(struct quire *q)
 
 static void nothing_is_left_of_a_hundred_instances(void **state)
 {
-	struct quire_options options = { .limit_bytes = MIB(64),
-					 .worker = QUIRE_WORKER_THREAD,
-					 .decay_ms = 1 };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_THREAD,
+				   .decay_ms = 1);
 	size_t maps = 0, fds = 0, threads = 0;
 
 	(void)state;
@@ -160,7 +160,10 @@ static void options_out_of_range_are_invalid(void **state)
 	struct quire *q = *state;
 
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		assert_int_equal(quire_create(&wrong[i], &q), -EINVAL);
+		struct quire_options options = wrong[i];
+
+		options.struct_bytes = sizeof(options);
+		assert_int_equal(quire_create(&options, &q), -EINVAL);
 		assert_ptr_equal(q, *state);
 	}
 }
@@ -212,11 +215,10 @@ static void create_with_little_address_space(void *arg)
 
 static void a_limit_is_halved_until_its_addresses_are_granted(void **state)
 {
-	struct quire_options options = { .limit_bytes = MIB(1024) * 64,
-					 .page_shift = page_case->page_shift,
-					 .zones = page_case->zones,
-					 .rseq = page_case->rseq,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(1024) * 64,
+				   .page_shift = page_case->page_shift, .zones = page_case->zones,
+				   .rseq = page_case->rseq, .worker = QUIRE_WORKER_OFF);
 
 	(void)state;
 	expect_life(create_with_little_address_space, &options);

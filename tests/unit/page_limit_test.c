@@ -105,7 +105,7 @@ static uint64_t charged_pages(struct quire *q)
 
 static void check_what_is_out(struct quire *q, uint64_t limit_bytes)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	assert_int_equal(quire_page_stat_read(q, &stat), 0);
 	assert_true((stat.allocated_pages + charged_pages(q)) << q->page_shift <= limit_bytes);
@@ -113,10 +113,9 @@ static void check_what_is_out(struct quire *q, uint64_t limit_bytes)
 
 static void check_limit(uint64_t limit_bytes, unsigned zones, enum what what)
 {
-	struct quire_options options = { .limit_bytes = limit_bytes,
-					 .zones = zones,
-					 .units = UNITS,
-					 .worker = QUIRE_WORKER_INLINE };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .zones = zones, .units = UNITS,
+				   .worker = QUIRE_WORKER_INLINE);
 	uint64_t first = 0;
 	struct quire *q;
 
@@ -185,7 +184,7 @@ static void all_of_them_end_at_the_limit(void **state)
 
 static void a_limit_below_the_least_is_refused(void **state)
 {
-	struct quire_options options = { .limit_bytes = MIB(2) - 1 };
+	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = MIB(2) - 1);
 	struct quire *q = NULL;
 	char line[256];
 

@@ -17,9 +17,9 @@
 
 static struct quire *make(void)
 {
-	struct quire_options options = { .limit_bytes = MIB(64),
-					 .backing = QUIRE_BACKING_MEMFD,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .backing = QUIRE_BACKING_MEMFD,
+				   .worker = QUIRE_WORKER_OFF);
 	struct quire *q = NULL;
 
 	assert_int_equal(quire_create(&options, &q), 0);
@@ -71,7 +71,7 @@ static void live_as_a_child(void *arg)
 {
 	const struct child *child = arg;
 	struct quire *q = child->q;
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	void *pages[1] = { child->page };
 	char *own = mmap(q->base, MIB(4), PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);

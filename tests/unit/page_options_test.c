@@ -12,7 +12,7 @@ static char error[256];
 static int begin(void **state)
 {
 	(void)state;
-	memset(&options, 0, sizeof(options));
+	options = (struct quire_options)QUIRE_OPTIONS_INIT();
 	memset(error, 'x', sizeof(error) - 1);
 	return 0;
 }

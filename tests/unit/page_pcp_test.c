@@ -330,11 +330,11 @@ static void one_holds_the_other_is_refused(unsigned index, void *arg)
 		return;
 	}
 	pthread_barrier_wait(&r->held);
-	quire_page_stat_read(r->q, &r->before);
+	r->before = stat_of(r->q);
 	r->addr = quire_alloc_pages(r->q, 0, QUIRE_NOWAIT);
-	quire_page_stat_read(r->q, &r->between);
+	r->between = stat_of(r->q);
 	quire_free_pages(r->q, r->addr, 0);
-	quire_page_stat_read(r->q, &r->after);
+	r->after = stat_of(r->q);
 	pthread_barrier_wait(&r->done);
 }
 

@@ -205,7 +205,7 @@ static void zoneinfo_has_linuxs_fields(void **state)
 static void zoneinfo_ends_with_the_budget_of_mappings(void **state)
 {
 	struct quire *q = with_pages(state);
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_text_zoneinfo(q, text, sizeof(text));
 	assert_int_equal(quire_page_stat_read(q, &stat), 0);

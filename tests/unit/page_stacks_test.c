@@ -77,7 +77,7 @@ static void the_last_page_freed_is_the_next_one_given_out(void **state)
 static void pairs_take_no_lock_once_warm(void **state)
 {
 	struct quire *q = *state;
-	struct quire_page_stat before, after;
+	struct quire_page_stat before = QUIRE_PAGE_STAT_INIT, after = before;
 
 	quire_free_pages(q, take(q, 0), 0);
 	quire_free_pages(q, take(q, 0), 0);

@@ -54,7 +54,7 @@ static void gauges_add_up_whatever_is_done(void **state)
 static void a_fresh_instance_has_done_nothing(void **state)
 {
 	struct quire_page_stat stat = stat_of(*state);
-	struct quire_page_stat expected = { .version = QUIRE_STAT_VERSION,
+	struct quire_page_stat expected = { .struct_bytes = sizeof(expected),
 					    .page_shift = page_case->page_shift,
 					    .block_order = BLOCK_SHIFT - page_case->page_shift,
 					    .zones_nr = page_case->zones };
@@ -68,7 +68,7 @@ static void a_fresh_instance_has_done_nothing(void **state)
 static void every_kind_of_service_is_counted(void **state)
 {
 	struct quire *q = *state;
-	struct quire_page_stat before, after;
+	struct quire_page_stat before = QUIRE_PAGE_STAT_INIT, after = before;
 	void *addr = take(q, 0, 0);
 
 	quire_drain_all(q);
@@ -99,7 +99,7 @@ static void drains_count_cpus(void **state)
 static void metadata_is_counted_for_what_is_online(void **state)
 {
 	struct quire *q = *state;
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	take(q, 0, 0);
 	stat = stat_of(q);

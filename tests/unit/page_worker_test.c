@@ -23,9 +23,8 @@
 
 static struct quire *make(enum quire_worker worker)
 {
-	const struct quire_options options = { .limit_bytes = MIB(256),
-					       .decay_ms = DECAY_MS,
-					       .worker = worker };
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .decay_ms = DECAY_MS, .worker = worker);
 	struct quire *q = NULL;
 
 	assert_int_equal(quire_create(&options, &q), 0);
@@ -34,7 +33,7 @@ static struct quire *make(enum quire_worker worker)
 
 static uint64_t given_back_bytes(struct quire *q)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_page_stat_read(q, &stat);
 	return stat.reported_total_pages << stat.page_shift;

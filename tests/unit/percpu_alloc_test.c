@@ -360,7 +360,7 @@ static void atomic_uses_the_reserve_at_the_limit(void **state)
 static void limit_refuses_and_leaves_all_as_it_was(void **state)
 {
 	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = UINT64_C(8) << 20 });
-	struct quire_percpu_stat before, after;
+	struct quire_percpu_stat before = QUIRE_PERCPU_STAT_INIT, after = before;
 	void *last = NULL, *next;
 
 	while ((next = quire_alloc_percpu(q, 8000, 0, 0)) != NULL)

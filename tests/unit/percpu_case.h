@@ -32,6 +32,7 @@ static inline struct quire *percpu_make(struct quire_options options)
 		options.units = UNITS;
 	if (options.worker == QUIRE_WORKER_DEFAULT)
 		options.worker = QUIRE_WORKER_OFF;
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &q), 0);
 	assert_non_null(percpu_of(q, 0));
 	return q;
@@ -58,7 +59,7 @@ static inline int percpu_teardown(void **state)
 
 static inline struct quire_percpu_stat percpu_stat(struct quire *q)
 {
-	struct quire_percpu_stat stat;
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 
 	assert_int_equal(quire_percpu_stat_read(q, &stat), 0);
 	return stat;

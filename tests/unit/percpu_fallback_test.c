@@ -262,7 +262,7 @@ static void check_neighbours(unsigned units)
 
 static void add_where_units_are_fewer(void *arg)
 {
-	struct quire_options options = { .units = 1 };
+	struct quire_options options = QUIRE_OPTIONS_INIT(.units = 1);
 	struct quire *q;
 
 	(void)arg;

@@ -69,7 +69,7 @@ static void many_areas_lie_apart_and_keep_what_is_written(void **state)
 static void no_bytes_and_unknown_flags_are_invalid(void **state)
 {
 	struct quire *q = *state;
-	struct quire_vmalloc_options options = { .flags = 1u << 20 };
+	struct quire_vmalloc_options options = QUIRE_VMALLOC_OPTIONS_INIT(.flags = 1u << 20);
 
 	errno = 0;
 	assert_null(quire_vmalloc(q, 0, 0));
@@ -131,7 +131,8 @@ static void each_alignment_is_met(void **state)
 	struct quire *q = *state;
 
 	for (size_t align = 1; align <= MIB(64); align *= 2) {
-		const struct quire_vmalloc_options options = { .align_bytes = align };
+		const struct quire_vmalloc_options options =
+			QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = align);
 		void *a = quire_vmalloc_with(q, KIB(20), &options);
 		void *b = quire_vmalloc_with(q, KIB(12), &options);
 
@@ -152,7 +153,8 @@ static void huge_alignments_are_met_or_refused_for_space(void **state)
 	struct quire *q = *state;
 
 	for (unsigned shift = 28; shift < 64; shift++) {
-		const struct quire_vmalloc_options options = { .align_bytes = (size_t)1 << shift };
+		const struct quire_vmalloc_options options =
+			QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = (size_t)1 << shift);
 		void *addr;
 
 		errno = 0;
@@ -170,7 +172,8 @@ static void an_alignment_that_is_no_power_of_two_is_invalid(void **state)
 	struct quire *q = *state;
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		const struct quire_vmalloc_options options = { .align_bytes = wrong[i] };
+		const struct quire_vmalloc_options options =
+			QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = wrong[i]);
 
 		errno = 0;
 		assert_null(quire_vmalloc_with(q, 4096, &options));
@@ -193,7 +196,7 @@ static void an_area_lies_in_the_range_asked_for(void **state)
 {
 	struct quire *q = *state;
 	size_t page = quire_page_bytes(q), window = 16 * page;
-	struct quire_vmalloc_options options = { .align_bytes = page };
+	struct quire_vmalloc_options options = QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = page);
 	char *low = vtake(q, page, 0);
 
 	for (unsigned i = 1; i < 20; i++) {
@@ -227,8 +230,11 @@ static void a_range_without_room_is_refused_for_space(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct quire_vmalloc_options options = wrong[i];
+
+		options.struct_bytes = sizeof(options);
 		errno = 0;
-		assert_null(quire_vmalloc_with(q, page, &wrong[i]));
+		assert_null(quire_vmalloc_with(q, page, &options));
 		if (errno != ENOSPC && errno != EINVAL)
 			fail_msg("range %zu: errno %d", i, errno);
 	}
@@ -243,9 +249,9 @@ static void a_range_that_fits_exactly_is_enough_for_any_alignment(void **state)
 	size_t page = quire_page_bytes(q), guard = guards() ? page : 0;
 	char *low = vtake(q, page, 0);
 	char *at = (char *)(((uintptr_t)low + MIB(20)) & ~(uintptr_t)(MIB(4) - 1));
-	const struct quire_vmalloc_options options = { .align_bytes = MIB(4),
-						       .start = at,
-						       .end = at + 8 * page + guard };
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = MIB(4), .start = at,
+					   .end = at + 8 * page + guard);
 	void *addr = quire_vmalloc_with(q, 8 * page, &options);
 
 	assert_ptr_equal(addr, at);

@@ -58,6 +58,7 @@ static inline struct quire *vmap_make(struct quire_options options)
 	TAKE(thp, QUIRE_DEFAULT);
 	TAKE(worker, QUIRE_WORKER_OFF);
 #undef TAKE
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &q), 0);
 	return q;
 }
@@ -112,7 +113,7 @@ static inline bool guards(void)
 
 static inline struct quire_vmap_stat vstat_of(struct quire *q)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	assert_int_equal(quire_vmap_stat_read(q, &stat), 0);
 	return stat;
@@ -120,7 +121,7 @@ static inline struct quire_vmap_stat vstat_of(struct quire *q)
 
 static inline struct quire_page_stat pstat_of(struct quire *q)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	assert_int_equal(quire_page_stat_read(q, &stat), 0);
 	return stat;

@@ -29,10 +29,9 @@ static bool has_huge_pages(void)
 
 static struct quire *make(enum quire_switch thp, size_t limit_bytes)
 {
-	struct quire_options options = { .limit_bytes = limit_bytes,
-					 .thp = thp,
-					 .guard = QUIRE_GUARD_OFF,
-					 .worker = QUIRE_WORKER_OFF };
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .thp = thp, .guard = QUIRE_GUARD_OFF,
+				   .worker = QUIRE_WORKER_OFF);
 	struct quire *q;
 
 	assert_int_equal(quire_create(&options, &q), 0);

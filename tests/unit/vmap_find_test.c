@@ -196,12 +196,12 @@ static void counts_follow_what_is_done(void **state)
 {
 	struct quire *q = *state;
 	size_t page = quire_page_bytes(q);
-	struct quire_vmap_stat before, after;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 	void *held[10];
 
 	quire_vfree(q, vtake(q, page, 0)); /* which reserves the span */
 	before = vstat_of(q);
-	assert_u64_eq(before.version, QUIRE_VMAP_STAT_VERSION);
+	assert_u64_eq(before.struct_bytes, sizeof(before));
 	assert_u64_eq(page, (uint64_t)1 << before.page_shift);
 	assert_true(before.span_bytes >= MIB(512));
 	assert_u64_eq(take_areas(q, 3 * page, 0, held, 10), 10);
@@ -225,7 +225,7 @@ static void addresses_in_all_states_add_up_to_the_span(void **state)
 {
 	struct quire *q = *state;
 	size_t page = quire_page_bytes(q);
-	struct quire_vmap_stat s;
+	struct quire_vmap_stat s = QUIRE_VMAP_STAT_INIT;
 	static void *held[200];
 
 	for (unsigned i = 0; i < 200; i++)
@@ -258,7 +258,7 @@ static void an_operation_visits_at_most_one_and_a_half_log2_n_nodes(void **state
 	struct quire *q = *state;
 	static void *areas[2 * HOLES_NR];
 	size_t page = quire_page_bytes(q);
-	struct quire_vmap_stat before, after;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 	uint64_t operations;
 
 	if (caches() || page > KIB(4))

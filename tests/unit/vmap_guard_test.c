@@ -201,7 +201,8 @@ static void a_guard_stands_right_behind_placed_areas(void **state)
 	size_t page = quire_page_bytes(q);
 
 	for (size_t pages = 1; pages <= 32; pages++) {
-		const struct quire_vmalloc_options options = { .align_bytes = 4 * page };
+		const struct quire_vmalloc_options options =
+			QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = 4 * page);
 		char *addr = quire_vmalloc_with(q, pages * page, &options);
 
 		assert_non_null(addr);

@@ -8,7 +8,7 @@ static void an_area_of_a_size_freed_before_is_reused_without_a_system_call(void 
 {
 	struct quire *q = *state;
 	void *addr = vtake(q, KIB(64), 0);
-	struct quire_vmap_stat before, after;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 
 	quire_vfree(q, addr);
 	before = vstat_of(q);
@@ -52,7 +52,7 @@ static void a_purge_takes_the_memory_of_what_was_freed(void **state)
 static void a_purge_takes_many_areas_with_few_flushes(void **state)
 {
 	struct quire *q = *state;
-	struct quire_vmap_stat before, after;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
 	static void *held[1000];
 
 	assert_u64_eq(take_areas(q, KIB(32), 0, held, 1000), 1000);
@@ -80,7 +80,7 @@ static void what_is_lazy_stays_near_its_bound(void **state)
 {
 	struct quire *q = vmap_make(
 		(struct quire_options){ .lazy_max_bytes = MIB(8), .worker = QUIRE_WORKER_INLINE });
-	struct quire_vmap_stat s;
+	struct quire_vmap_stat s = QUIRE_VMAP_STAT_INIT;
 
 	(void)state;
 	for (unsigned i = 0; i < 400; i++) {
@@ -100,7 +100,7 @@ static void release_gives_back_what_is_cached_and_lazy(void **state)
 {
 	struct quire *q = *state;
 	void *held[AREAS_NR];
-	struct quire_vmap_stat s;
+	struct quire_vmap_stat s = QUIRE_VMAP_STAT_INIT;
 	size_t resident;
 
 	assert_u64_eq(take_areas(q, MIB(1), 0, held, AREAS_NR), AREAS_NR);
@@ -119,7 +119,7 @@ static void unmap_aliases_leaves_nothing_within_reach(void **state)
 {
 	struct quire *q = *state;
 	void *held[10];
-	struct quire_vmap_stat s;
+	struct quire_vmap_stat s = QUIRE_VMAP_STAT_INIT;
 
 	quire_vm_unmap_aliases(q); /* of an instance without areas */
 	assert_u64_eq(take_areas(q, KIB(40), 0, held, 10), 10);

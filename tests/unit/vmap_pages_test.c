@@ -27,6 +27,7 @@ static struct quire *make_with(struct quire_options options)
 
 	options.limit_bytes = MIB(64);
 	options.worker = QUIRE_WORKER_OFF;
+	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &q), 0);
 	memset(pages, 0, sizeof(pages));
 	assert_u64_eq(quire_alloc_pages_bulk(q, 0, PAGES_NR, pages), PAGES_NR);
@@ -56,7 +57,7 @@ static int teardown(void **state)
 
 static struct quire_vmap_stat stat_of(struct quire *q)
 {
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	assert_int_equal(quire_vmap_stat_read(q, &stat), 0);
 	return stat;
@@ -513,7 +514,7 @@ static void live_as_a_child(void *arg)
 {
 	const struct child *child = arg;
 	struct quire *q = child->q;
-	struct quire_vmap_stat stat;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
 
 	CHECK(!is_accessible(child->addr));
 	errno = 0;

@@ -179,7 +179,7 @@ static void free_live_blocks(struct engine *engine, struct actor *actor)
 
 static void finish_pages(struct engine *engine, struct actor *actor)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	int broken_rule;
 
 	engine->target->read_stat(engine->heap, &engine->result->stat);
@@ -202,7 +202,7 @@ static int open_pages(struct engine *engine)
 		.threads = engine->threads,
 		.conf = engine->conf,
 	};
-	struct quire_page_stat stat;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (engine->target->open(&request, &engine->heap, engine->result->error,
 				 sizeof(engine->result->error)) != 0)

@@ -146,7 +146,7 @@ static bool add_conf(struct replay_request *request, const char *option, const c
 		     const char *value)
 {
 	static const char prefix[] = "quire: ";
-	struct quire_options parsed = { .cpus = 0 };
+	struct quire_options parsed = QUIRE_OPTIONS_INIT();
 	size_t used = strlen(request->conf);
 	char error[256];
 	int bytes;

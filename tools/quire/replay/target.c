@@ -16,7 +16,7 @@
  */
 static struct quire_options options_for(const struct target_request *request)
 {
-	struct quire_options options = { .cpus = 0 };
+	struct quire_options options = QUIRE_OPTIONS_INIT();
 
 	if (request->threads)
 		return options;
@@ -112,6 +112,7 @@ static uint64_t frame_number(void *heap, const void *addr)
 
 static void read_instance_stat(void *heap, struct quire_page_stat *stat)
 {
+	stat->struct_bytes = sizeof(*stat);
 	quire_page_stat_read(heap, stat);
 }
 

@@ -62,7 +62,7 @@ static uint64_t page_number_nothing(void *heap, const void *addr)
 static void read_stat_nothing(void *heap, struct quire_page_stat *stat)
 {
 	(void)heap;
-	*stat = (struct quire_page_stat){ .version = QUIRE_STAT_VERSION };
+	*stat = (struct quire_page_stat){ .struct_bytes = sizeof(*stat) };
 }
 
 static int verify_nothing(void *heap)

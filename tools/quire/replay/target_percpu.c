@@ -5,7 +5,7 @@
 static int open_percpu(const struct target_request *request, void **heap, char *error,
 		       size_t error_bytes)
 {
-	struct quire_options options = { .cpus = 0 };
+	struct quire_options options = QUIRE_OPTIONS_INIT();
 
 	/* Units as recorded, since what is populated is so on all of them.  With threads every CPU
 	 * that they may run on has one. */
@@ -41,6 +41,7 @@ static int poll_instance(void *heap)
 static void read_percpu_stat(void *heap, struct object_stat *stat)
 {
 	*stat = (struct object_stat){ .live_nr = 0 };
+	stat->percpu.struct_bytes = sizeof(stat->percpu);
 	quire_percpu_stat_read(heap, &stat->percpu);
 	stat->live_nr = stat->percpu.objects;
 }

@@ -7,7 +7,7 @@
 static int open_vmap(const struct target_request *request, void **heap, char *error,
 		     size_t error_bytes)
 {
-	struct quire_options options = { .cpus = 0 };
+	struct quire_options options = QUIRE_OPTIONS_INIT();
 
 	/* As for pages, but that the clock is the recording's: what is due by it is done. */
 	if (!request->threads) {
@@ -25,8 +25,9 @@ static void close_vmap(void *heap)
 
 static void *alloc_area(void *heap, const struct plan_request *request)
 {
-	struct quire_vmalloc_options options = { .align_bytes = request->align_bytes,
-						 .flags = request->flags };
+	struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = request->align_bytes,
+					   .flags = request->flags);
 
 	if (request->align_bytes <= quire_page_bytes(heap))
 		return quire_vmalloc(heap, request->bytes, request->flags);
@@ -46,6 +47,7 @@ static int poll_instance(void *heap)
 static void read_vmap_stat(void *heap, struct object_stat *stat)
 {
 	*stat = (struct object_stat){ .live_nr = 0 };
+	stat->vmap.struct_bytes = sizeof(stat->vmap);
 	quire_vmap_stat_read(heap, &stat->vmap);
 	stat->live_nr = stat->vmap.busy_areas;
 }
