@@ -18,7 +18,7 @@
 #include "percpu/balance.h"
 #include "percpu/cache.h"
 #include "percpu/grow.h"
-#include "percpu/place.h"
+#include "percpu/placement.h"
 #include "percpu/sparse.h"
 
 #include "machine/annotate.h"
@@ -28,12 +28,6 @@
 /* Of a bulk, in one hold of the lock; fewer than the least are taken one by one, from stacks. */
 #define BATCH	    64u
 #define BATCH_LEAST 8u
-
-static char *placed_addr(const struct percpu *pc, const struct percpu_request *request,
-			 const struct placed *placed)
-{
-	return unit_addr(pc, placed->chunk, placed->at << (request->fours ? 2 : GRANULE_SHIFT));
-}
 
 /* Looks first: a copy that was never written may read the system's page of zeroes, and a store would
  * put memory behind it. */
@@ -51,8 +45,8 @@ static void zero_placed(struct percpu *pc, const struct percpu_request *request,
 			const struct placed *placed)
 {
 	uint32_t units = pc->units;
-	size_t bytes = request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT;
-	char *ptr = placed_addr(pc, request, placed);
+	size_t bytes = request_bytes(request);
+	char *ptr = place_ptr(pc, placed->place);
 
 	if (UNLIKELY(pc->q->annotated)) {
 		annotate_alloc(ptr, bytes, true);
@@ -61,7 +55,7 @@ static void zero_placed(struct percpu *pc, const struct percpu_request *request,
 	if (placed->fresh)
 		return;
 	if (pc->sparse) {
-		sparse_zero(pc, addr_linear(pc, ptr), bytes, placed->seen,
+		sparse_zero(pc, placed->place, bytes, placed->seen,
 			    !(request->flags & QUIRE_NOLOCK));
 		return;
 	}
@@ -143,16 +137,16 @@ static bool lock_for(struct percpu *pc, unsigned flags, lock_token *token)
 	return true;
 }
 
-static int put_locked(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
+static int put_locked(struct percpu *pc, const struct percpu_request *request,
 		      struct placed *placed)
 {
 	int error;
 
 	DCHECK(lock_is_held(&pc->lock));
 	if (pc->packed)
-		error = placement_packed_locked(pc, request, charged, placed);
+		error = placement_packed_locked(pc, request, placed);
 	else
-		error = placement_linux_locked(pc, request, charged, placed);
+		error = placement_linux_locked(pc, request, placed);
 	if (!error) {
 		pc->stat.allocs++;
 		if (!request->fours)
@@ -176,19 +170,19 @@ static int from_populated(struct percpu *pc, const struct percpu_request *reques
 	here.everywhere = last;
 	if (!lock_for(pc, request->flags, &token))
 		return -EAGAIN;
-	error = put_locked(pc, &here, 0, placed);
+	error = put_locked(pc, &here, placed);
 	percpu_unlock(pc, token);
 	return error;
 }
 
 /*
  * Populates until the object fits.  What is missing for that is made, and each turn finds what the one
- * before has made; only other callers' luck can make it miss again.  @charged pages are paid for
+ * before has made; only other callers' luck can make it miss again.  request->charged pages are paid for
  * already.  On a refusal placed->missing says what would have been needed.
  */
-static int from_new(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
-		    struct placed *placed)
+static int from_new(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
+	struct percpu_request here = *request;
 	int error;
 
 	do {
@@ -201,17 +195,17 @@ static int from_new(struct percpu *pc, const struct percpu_request *request, uin
 			break;
 		}
 		populated = pc->populated_pages;
-		error = put_locked(pc, request, charged, placed);
+		error = put_locked(pc, &here, placed);
 		populated = pc->populated_pages - populated;
-		charged -= populated < charged ? (uint32_t)populated : charged;
+		here.charged -= populated < here.charged ? (uint32_t)populated : here.charged;
 		want = grow_want_locked(pc, placed->missing);
 		percpu_unlock(pc, token);
 		if (error != -EAGAIN)
 			break;
 		error = grow_make(pc, &want, request->flags);
 	} while (!error);
-	if (charged != 0)
-		page_uncharge(pc->q, charged * pc->units);
+	if (here.charged != 0)
+		page_uncharge(pc->q, here.charged * pc->units);
 	return error;
 }
 
@@ -221,15 +215,16 @@ static int from_new(struct percpu *pc, const struct percpu_request *request, uin
 static int after_making_room(struct percpu *pc, const struct percpu_request *request, bool again,
 			     struct placed *placed)
 {
-	uint32_t charged = placed->missing;
+	struct percpu_request here = *request;
 
+	here.charged = placed->missing;
 	if (again)
 		balance_all(pc);
-	if (charged == 0)
+	if (here.charged == 0)
 		page_make_room(pc->q);
-	else if (page_charge(pc->q, charged * pc->units, request->flags) != 0)
+	else if (page_charge(pc->q, here.charged * pc->units, request->flags) != 0)
 		return -ENOMEM;
-	return from_new(pc, request, charged, placed);
+	return from_new(pc, &here, placed);
 }
 
 static void note_refusal(struct percpu *pc, const struct percpu_request *request)
@@ -257,7 +252,7 @@ static int put(struct percpu *pc, const struct percpu_request *request, struct p
 		percpu_take_deferred(pc);
 	error = from_populated(pc, request, false, placed);
 	if (error)
-		error = from_new(pc, request, 0, placed);
+		error = from_new(pc, request, placed);
 	for (unsigned i = 0; error == -ENOMEM && i < 2 && may_wait; i++)
 		if (!(request->flags & QUIRE_NORETRY))
 			error = after_making_room(pc, request, i != 0, placed);
@@ -309,7 +304,7 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 		return NULL;
 	}
 	zero_placed(pc, &request, &placed);
-	return placed_addr(pc, &request, &placed);
+	return place_ptr(pc, placed.place);
 }
 
 /* Out of the way of those who look at the copies themselves; returns @ptr. */
@@ -319,7 +314,7 @@ static __attribute__((noinline, cold)) void *finish_popped(struct percpu *pc, ch
 	size_t bytes = (class + 1) << GRANULE_SHIFT;
 
 	if (pc->asks_for_popped)
-		sparse_zero(pc, addr_linear(pc, ptr), bytes, false, false);
+		sparse_zero(pc, place_of(pc, ptr), bytes, false, false);
 	else
 		zero_popped(pc, ptr, bytes);
 	if (load_relaxed(&pc->q->looks))
@@ -331,19 +326,18 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
 	size_t class = (bytes - 1) >> GRANULE_SHIFT;
-	uint32_t entry;
+	uint32_t granule;
 	char *ptr;
 
 	/* 5..512 bytes have a class; 4 bytes and less have pages of their own. */
 	if (UNLIKELY(pc == NULL || bytes - 5 >= CACHE_CLASSES_NR * 8 - 4 || align > 8 ||
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
 		return alloc_slow(q, bytes, align, flags);
-	entry = stack_pop(&pc->stacks, (unsigned)class);
+	granule = stack_pop(&pc->stacks, (unsigned)class);
 	/* pc->q: what is not needed until here frees a register. */
-	if (UNLIKELY(entry == STACK_NONE))
+	if (UNLIKELY(granule == STACK_NONE))
 		return alloc_slow(pc->q, bytes, align, flags);
-	ptr = pc->base + ((uint64_t)entry >> (20 - GRANULE_SHIFT) << pc->window_shift) +
-	      ((entry & ((1u << (20 - GRANULE_SHIFT)) - 1)) << GRANULE_SHIFT);
+	ptr = place_ptr(pc, place_of_granule(granule));
 	if (UNLIKELY(load_relaxed(&pc->popped_is_odd)))
 		return finish_popped(pc, ptr, class, flags);
 	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
@@ -363,8 +357,8 @@ static size_t alloc_batch(struct percpu *pc, const struct percpu_request *reques
 	here.may_use_reserve = (request->flags & FLAGS_NO_WAIT) != 0;
 	if (!lock_for(pc, request->flags, &token))
 		return 0;
-	for (n = 0; n < count && put_locked(pc, &here, 0, &placed[n]) == 0; n++)
-		ptrs[n] = placed_addr(pc, request, &placed[n]);
+	for (n = 0; n < count && put_locked(pc, &here, &placed[n]) == 0; n++)
+		ptrs[n] = place_ptr(pc, placed[n].place);
 	percpu_unlock(pc, token);
 	for (size_t i = 0; i < n; i++)
 		zero_placed(pc, request, &placed[i]);

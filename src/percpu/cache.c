@@ -39,11 +39,9 @@ _Static_assert((CACHE_CLASSES_NR * 4u + CACHE_CLASSES_NR * CACHE_ENTRIES) * 4 <=
 
 /* Looks only where a stack may have had such an object: a look puts a page table behind a copy that
  * nobody touched. */
-bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules)
+bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t granules)
 {
-	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
-	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
-	const char *ptr = unit_addr(pc, chunk, byte);
+	const char *ptr = place_ptr(pc, place);
 
 	DCHECK(lock_is_held(&pc->lock));
 	return granules - 1 < CACHE_CLASSES_NR && load_relaxed(&pc->learn[granules - 1].opened) &&
@@ -262,16 +260,11 @@ static size_t give_locked(struct percpu *pc, uint32_t slot)
 		struct stack_header *header = stack_header(&pc->stacks, slot, class);
 
 		for (; header->top > LOW_OF(class); n++) {
-			uint64_t linear = (uint64_t)entries[header->top - 1] << GRANULE_SHIFT;
-			uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
+			struct place place = place_of_granule(entries[header->top - 1]);
 
 			store_relaxed(&header->top, header->top - 1);
-			object_free_locked(
-				pc, chunk,
-				(uint32_t)(linear >> GRANULE_SHIFT) &
-					((unit_pages(pc) << pc->page_granules_shift) - 1),
-				false);
-			chunk_after_free_locked(pc, chunk);
+			object_free_locked(pc, place);
+			chunk_after_free_locked(pc, place_chunk(pc, place));
 		}
 	}
 	percpu_unlock(pc, token);
@@ -334,20 +327,20 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 	return n;
 }
 
-static bool is_on_stack(struct percpu *pc, uint32_t slot, uint32_t entry)
+static bool is_on_stack(struct percpu *pc, uint32_t slot, uint32_t granule)
 {
 	const uint32_t *entries = stack_entries(&pc->stacks, slot);
 
 	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
 		for (uint32_t i = LOW_OF(class); i < stack_header(&pc->stacks, slot, class)->top;
 		     i++)
-			if (entries[i] == entry)
+			if (entries[i] == granule)
 				return true;
 	return false;
 }
 
 /* Is that object on a stack?  Stops every CPU's: only for a free that found the mark. */
-bool cache_holds(struct percpu *pc, uint64_t linear)
+bool cache_holds(struct percpu *pc, struct place place)
 {
 	bool found = false;
 
@@ -357,7 +350,7 @@ bool cache_holds(struct percpu *pc, uint64_t linear)
 		if (pc->cpu[slot].ready) {
 			close_locked(pc, slot);
 			stacks_fence_slot(&pc->stacks, slot);
-			found = found || is_on_stack(pc, slot, (uint32_t)(linear >> GRANULE_SHIFT));
+			found = found || is_on_stack(pc, slot, place_granule(place));
 			if (!pc->cpu[slot].closed)
 				open_locked(pc, slot);
 		}
@@ -379,13 +372,13 @@ static bool is_slot_sound(struct percpu *pc, uint32_t slot, bool inverted)
 	for (uint32_t class = 0; pc->cpu[slot].ready && class < CACHE_CLASSES_NR; class ++) {
 		for (uint32_t i = LOW_OF(class); i < stack_header(&pc->stacks, slot, class)->top;
 		     i++) {
-			uint64_t linear = (uint64_t)entries[i] << GRANULE_SHIFT, mark, *copy;
-			char *ptr = unit_addr(pc, (uint32_t)(linear >> pc->unit_shift),
-					      (uint32_t)(linear & ((1u << pc->unit_shift) - 1)));
+			struct place place = place_of_granule(entries[i]);
+			char *ptr = place_ptr(pc, place);
+			uint64_t mark, *copy;
 
 			mark = cache_mark(pc, ptr) ^ (inverted ? ~(uint64_t)0 : 0);
 			copy = (uint64_t *)(void *)(ptr + pc->home_bytes);
-			if (object_bytes_locked(pc, linear) != (class + 1) << GRANULE_SHIFT ||
+			if (object_bytes_locked(pc, place) != (class + 1) << GRANULE_SHIFT ||
 			    *copy != mark)
 				sound = false;
 			else

@@ -10,6 +10,7 @@
 #include "machine/lock.h"
 
 struct percpu;
+struct place;
 
 #define CACHE_CLASSES_NR 64u /* 8..512 bytes, by granules */
 #define CACHE_ENTRIES	 64u
@@ -56,9 +57,9 @@ uint64_t cache_count(struct percpu *pc);
 /* May a free put something on a stack? */
 bool cache_is_open(const struct percpu *pc);
 /* Is it on a stack?  Stops every CPU's, one after the other; no lock held. */
-bool cache_holds(struct percpu *pc, uint64_t linear);
+bool cache_holds(struct percpu *pc, struct place place);
 /* Does the home CPU's copy carry the mark of a cached object? */
-bool cache_has_mark_locked(const struct percpu *pc, uint64_t linear, uint32_t granules);
+bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t granules);
 /* P13, while no other thread uses the instance. */
 bool cache_is_sound(struct percpu *pc);
 

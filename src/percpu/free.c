@@ -23,42 +23,24 @@
 /* Memory takes 100 ns, an object 15. */
 #define PREFETCH_AHEAD 8u
 
-static uint32_t chunk_at(const struct percpu *pc, uint64_t linear)
-{
-	return (uint32_t)(linear >> pc->unit_shift);
-}
-
-static uint32_t byte_at(const struct percpu *pc, uint64_t linear)
-{
-	return (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
-}
-
-static _Noreturn void free_misuse(struct percpu *pc, const void *ptr, uint64_t linear)
+static _Noreturn void free_misuse(struct percpu *pc, const void *ptr)
 {
 	const char *function = "quire_free_percpu";
-	uint32_t chunk = chunk_at(pc, linear), page = (uint32_t)(linear >> pc->page_shift);
+	uintptr_t beyond = (uintptr_t)ptr % 4; /* what it is beyond a place */
+	struct place place = place_of(pc, (const char *)ptr - beyond);
+	uint32_t chunk = place_chunk(pc, place);
+	const struct percpu_page *page;
 
-	if (linear == UINT64_MAX || chunk >= pc->chunks_end ||
-	    pc->chunk[chunk].state == CHUNK_NONE) {
-		uintptr_t offset = (uintptr_t)ptr - (uintptr_t)pc->base;
-
-		if (offset < pc->span_bytes && linear == UINT64_MAX)
-			misuse("not CPU 0's copy", function, ptr, 0);
+	if (place_is_none(place) && (uintptr_t)ptr - (uintptr_t)pc->base < pc->span_bytes)
+		misuse("not CPU 0's copy", function, ptr, 0);
+	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE)
 		misuse("foreign pointer", function, ptr, 0);
-	}
-	if (linear % 4 != 0)
+	if (beyond != 0)
 		misuse("not the start of an object", function, ptr, 0);
-	if (page_has_map(&pc->page[page]) && pc->page[page].kind != KIND_FOURS &&
-	    map_is_used(pc, page, (uint32_t)(linear >> GRANULE_SHIFT) & (page_granules(pc) - 1)))
+	page = &pc->page[place_page(pc, place)];
+	if (page_has_map(page) && page->kind != KIND_FOURS && map_is_used(pc, place_granule(place)))
 		misuse("the middle of an object", function, ptr, 0);
 	misuse("double free", function, ptr, 0);
-}
-
-static uint32_t area_at(const struct percpu *pc, uint64_t linear)
-{
-	bool half = pc->page[linear >> pc->page_shift].kind == KIND_FOURS;
-
-	return byte_at(pc, linear) >> (half ? 2 : GRANULE_SHIFT);
 }
 
 /* Before the lock is released: nobody has it again yet. */
@@ -69,20 +51,19 @@ static void say_freed(struct percpu *pc, char *ptr, size_t bytes)
 }
 
 /* Frees an object that was looked up; returns its granules, 0 for one of 4 bytes. */
-static uint32_t free_locked(struct percpu *pc, uint64_t linear, bool *wanted)
+static uint32_t free_locked(struct percpu *pc, struct place place, bool *wanted)
 {
-	uint32_t chunk = chunk_at(pc, linear), granules;
-	bool half = pc->page[linear >> pc->page_shift].kind == KIND_FOURS;
+	uint32_t granules;
 
 	DCHECK(lock_is_held(&pc->lock));
-	granules = object_free_locked(pc, chunk, area_at(pc, linear), half);
+	granules = object_free_locked(pc, place);
 	if (UNLIKELY(pc->q->annotated))
-		say_freed(pc, unit_addr(pc, chunk, byte_at(pc, linear)),
-			  half ? 4 : (size_t)granules << GRANULE_SHIFT);
-	if (chunk_after_free_locked(pc, chunk))
+		say_freed(pc, place_ptr(pc, place),
+			  granules == 0 ? 4 : (size_t)granules << GRANULE_SHIFT);
+	if (chunk_after_free_locked(pc, place_chunk(pc, place)))
 		*wanted = true;
 	pc->stat.frees++;
-	return half ? 0 : granules;
+	return granules;
 }
 
 /* The worker comes to what became empty when that has decayed.  Legal anywhere. */
@@ -93,32 +74,37 @@ static void kick_later(struct percpu *pc)
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
-static bool has_mark_locked(const struct percpu *pc, uint64_t linear)
+static bool has_mark_locked(const struct percpu *pc, struct place place)
 {
 	DCHECK(lock_is_held(&pc->lock));
-	return linear != UINT64_MAX && load_relaxed(&pc->opened) != 0 &&
-	       cache_has_mark_locked(pc, linear, object_bytes_locked(pc, linear) >> GRANULE_SHIFT);
+	return load_relaxed(&pc->opened) != 0 &&
+	       cache_has_mark_locked(pc, place, object_bytes_locked(pc, place) >> GRANULE_SHIFT);
 }
 
 /* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
-static void check_mark_locked(struct percpu *pc, const void *ptr, uint64_t linear,
-			      lock_token *token)
+static void check_mark_locked(struct percpu *pc, struct place place, lock_token *token)
 {
 	DCHECK(lock_is_held(&pc->lock));
-	if (LIKELY(!has_mark_locked(pc, linear)))
+	if (LIKELY(!has_mark_locked(pc, place)))
 		return;
 	percpu_unlock(pc, *token);
-	if (cache_holds(pc, linear))
-		misuse("double free", "quire_free_percpu", ptr, 0);
+	if (cache_holds(pc, place))
+		misuse("double free", "quire_free_percpu", place_ptr(pc, place), 0);
 	*token = lock_acquire(&pc->lock);
 }
 
-/* ---- deferred ---- */
+/* ---- deferred: a bit for each place, 32 to a word ---- */
 
-/* The bit's word, by chunk and half granule. */
-static uint32_t *deferred_word(struct percpu *pc, uint64_t linear)
+#define DEFERRED_BYTES 128u
+
+static uint32_t *deferred_word(struct percpu *pc, struct place place)
 {
-	return &pc->deferred[linear >> 7];
+	return &pc->deferred[place.byte / DEFERRED_BYTES];
+}
+
+static uint32_t deferred_bit(struct place place)
+{
+	return 1u << place.byte / 4 % 32;
 }
 
 /* After the bit: who sees the flag finds it. */
@@ -128,44 +114,43 @@ static void announce(struct percpu *pc, uint32_t chunk)
 	exchange_acq_rel(&pc->deferred_nr, 1u);
 }
 
-static void defer(struct percpu *pc, const void *ptr, uint64_t linear)
+static void defer(struct percpu *pc, const void *ptr, struct place place)
 {
-	uint32_t bit = 1u << (linear >> 2) % 32;
+	uint32_t chunk = place_chunk(pc, place), bit = deferred_bit(place);
 
-	if (linear == UINT64_MAX || linear % 4 != 0 ||
-	    chunk_at(pc, linear) >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
+	if (chunk >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
 	/* Pairs with the exchange in take_chunk(). */
-	if (fetch_or_acq_rel(deferred_word(pc, linear), bit) & bit)
+	if (fetch_or_acq_rel(deferred_word(pc, place), bit) & bit)
 		misuse("double free", "quire_free_percpu", ptr, 0);
 	fetch_add_relaxed(&pc->deferred_total, 1);
-	announce(pc, chunk_at(pc, linear));
+	announce(pc, chunk);
 	/* Maybe nobody else calls for a long time. */
 	kick_later(pc);
 }
 
-/* As an ordinary free looks, since the one that deferred it could not. */
-static void take_bits_locked(struct percpu *pc, uint64_t linear, uint32_t bits, bool *wanted,
+/* As an ordinary free looks, since the one that deferred it could not.  @first: the place of bit 0. */
+static void take_bits_locked(struct percpu *pc, struct place first, uint32_t bits, bool *wanted,
 			     lock_token *token)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	for (; bits != 0; bits &= bits - 1) {
-		uint64_t at = linear + 4 * (uint64_t)bit_lowest(bits);
-		void *ptr = unit_addr(pc, chunk_at(pc, at), byte_at(pc, at));
+		struct place place = { .byte = first.byte + 4 * (uint64_t)bit_lowest(bits) };
 
-		check_mark_locked(pc, ptr, at, token);
-		if (!object_is_at_locked(pc, at))
-			free_misuse(pc, ptr, at);
-		free_locked(pc, at, wanted);
+		check_mark_locked(pc, place, token);
+		if (!object_is_at_locked(pc, place))
+			free_misuse(pc, place_ptr(pc, place));
+		free_locked(pc, place, wanted);
 	}
 }
 
 static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 {
-	uint64_t linear = (uint64_t)chunk << pc->unit_shift;
-	uint32_t *words = deferred_word(pc, linear);
+	struct place place = place_of_page(pc, page_number(pc, chunk, 0));
+	uint32_t *words = deferred_word(pc, place);
 
-	for (uint32_t i = 0; i < 1u << (pc->unit_shift - 7); i++) {
+	for (uint32_t i = 0; i < (1u << pc->unit_shift) / DEFERRED_BYTES;
+	     i++, place.byte += DEFERRED_BYTES) {
 		lock_token token;
 		uint32_t bits;
 
@@ -174,7 +159,7 @@ static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 		token = lock_acquire(&pc->lock);
 		/* Pairs with defer(). */
 		bits = exchange_acq_rel(&words[i], 0u);
-		take_bits_locked(pc, linear + 128 * (uint64_t)i, bits, wanted, &token);
+		take_bits_locked(pc, place, bits, wanted, &token);
 		percpu_unlock(pc, token);
 	}
 }
@@ -204,16 +189,16 @@ enum wanted {
 	WANTED_NOW,
 };
 
-static enum wanted free_checked_locked(struct percpu *pc, const void *ptr, uint64_t linear,
+static enum wanted free_checked_locked(struct percpu *pc, const void *ptr, struct place place,
 				       uint32_t *granules)
 {
 	uint32_t empty = pc->empty_pages;
 	bool now = false;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (UNLIKELY(linear == UINT64_MAX || !object_is_at_locked(pc, linear)))
-		free_misuse(pc, ptr, linear);
-	*granules = free_locked(pc, linear, &now);
+	if (UNLIKELY(!object_is_at_locked(pc, place)))
+		free_misuse(pc, ptr);
+	*granules = free_locked(pc, place, &now);
 	if (*granules != 0)
 		cache_learn_free_locked(pc, *granules);
 	if (now)
@@ -229,8 +214,9 @@ static void after_free(struct percpu *pc, enum wanted wanted)
 		kick_later(pc);
 }
 
-static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, uint64_t linear)
+static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)
 {
+	struct place place = place_of(pc, ptr);
 	bool nested = lock_nested();
 	enum wanted wanted;
 	uint32_t granules;
@@ -238,22 +224,22 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr, ui
 
 	if (nested) {
 		if (!lock_try(&pc->lock, &token)) {
-			defer(pc, ptr, linear);
+			defer(pc, ptr, place);
 			return;
 		}
 		/* The doors cannot be waited for here: whoever takes it in looks. */
-		if (UNLIKELY(has_mark_locked(pc, linear))) {
+		if (UNLIKELY(has_mark_locked(pc, place))) {
 			percpu_unlock(pc, token);
-			defer(pc, ptr, linear);
+			defer(pc, ptr, place);
 			return;
 		}
 	} else {
 		if (UNLIKELY(load_relaxed(&pc->deferred_nr) != 0)) /* a hint */
 			percpu_take_deferred(pc);
 		token = lock_acquire(&pc->lock);
-		check_mark_locked(pc, ptr, linear, &token);
+		check_mark_locked(pc, place, &token);
 	}
-	wanted = free_checked_locked(pc, ptr, linear, &granules);
+	wanted = free_checked_locked(pc, ptr, place, &granules);
 	percpu_unlock(pc, token);
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
@@ -280,7 +266,7 @@ static inline struct look look_at(const struct percpu *pc, uint64_t page)
 }
 
 /* A free without the lock: true if the object, of a size that is cached, is on this CPU's stack now. */
-static inline bool push(struct percpu *pc, void *ptr, uint32_t entry, uint32_t granules,
+static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t granules,
 			struct look look)
 {
 	uint64_t *copy, mark;
@@ -298,7 +284,7 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t entry, uint32_t g
 	if (UNLIKELY(*copy == mark))
 		return false;
 	*copy = mark;
-	if (LIKELY(stack_push(&pc->stacks, granules - 1, entry, &pc->open, 0)))
+	if (LIKELY(stack_push(&pc->stacks, granules - 1, granule, &pc->open, 0)))
 		return true;
 	*copy = 0;
 	return false;
@@ -313,7 +299,7 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
 		return;
 	if (pc == NULL)
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
-	free_slow(pc, ptr, addr_linear(pc, ptr));
+	free_slow(pc, ptr);
 }
 
 /*
@@ -328,7 +314,7 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 	uint64_t used, starts;
 	uint32_t words;
 
-	if ((page & (unit_pages(pc) - 1)) == unit_pages(pc) - 1)
+	if (page_offset(pc, page) == unit_pages(pc) - 1)
 		return true;
 	words = load_acquire(&next->words); /* pairs with map_show_locked() */
 	if ((words & WORDS_HIDDEN) != 0)
@@ -339,16 +325,15 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 	return (used & ~starts & 1) == 0 && load_acquire(&next->words) == words;
 }
 
-/* Granules of the object at @at whose word was read to its end, or 0: the maps have it.  It ends in the
+/* Granules of the object at one whose word was read to its end, or 0: the maps have it.  It ends in the
  * next word or with the page; one that has more than that is too large for a stack. */
-static uint32_t granules_past_word(const struct percpu *pc, uint32_t page, uint32_t at,
-				   const uint64_t *words)
+static uint32_t granules_past_word(const struct percpu *pc, uint32_t granule, const uint64_t *words)
 {
-	uint32_t next = at / 64 + 1, near = 64 - at % 64;
+	uint32_t next = map_word_in_page(pc, granule) + 1, near = 64 - granule % 64;
 	uint64_t used, ends;
 
 	if (next == pc->half_words)
-		return ends_with_page(pc, page) ? near : 0;
+		return ends_with_page(pc, granule_page(pc, granule)) ? near : 0;
 	used = load_acquire(&words[next]); /* before the boundaries: map_clear() */
 	ends = load_acquire(&words[pc->half_words + next]) | ~used;
 	return ends == 0 ? 0 : near + bit_lowest(ends);
@@ -356,69 +341,66 @@ static uint32_t granules_past_word(const struct percpu *pc, uint32_t page, uint3
 
 /* An object that reaches the end of its word.  This word is read again too, behind the same look as the
  * next: that nothing ends in it must still hold then. */
-static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint32_t entry)
+static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint32_t granule)
 {
 	struct percpu *pc = percpu_if_any(q);
-	uint32_t page = entry >> pc->page_granules_shift, at = entry & pc->granule_mask;
-	struct look look = look_at(pc, page);
+	struct look look = look_at(pc, granule_page(pc, granule));
 	const uint64_t *words = map_words_at(pc, look.words);
-	uint32_t granules = 0;
+	uint32_t word = map_word_in_page(pc, granule), granules = 0;
 	uint64_t used, ends;
 
 	if ((look.words & WORDS_HIDDEN) == 0) {
-		used = load_acquire(&words[at / 64]); /* before the boundaries: map_clear() */
-		ends = load_acquire(&words[pc->half_words + at / 64]) | ~used;
-		ends = ends >> at % 64 & ~(uint64_t)1;
-		granules = ends != 0 ? bit_lowest(ends) : granules_past_word(pc, page, at, words);
+		used = load_acquire(&words[word]); /* before the boundaries: map_clear() */
+		ends = load_acquire(&words[pc->half_words + word]) | ~used;
+		ends = ends >> granule % 64 & ~(uint64_t)1;
+		granules = ends != 0 ? bit_lowest(ends) : granules_past_word(pc, granule, words);
 	}
-	if (granules == 0 || !push(pc, ptr, entry, granules, look))
+	if (granules == 0 || !push(pc, ptr, granule, granules, look))
 		free_odd(q, ptr);
 }
 
 void quire_free_percpu(struct quire *q, void *ptr)
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
-	uint64_t window, inside, linear, page, used, starts, ends;
+	uint64_t page, used, starts, ends;
 	const uint64_t *word;
+	struct place place;
 	struct look look;
-	uint32_t entry, at;
+	uint32_t granule;
+	bool fits;
 
 	if (UNLIKELY(pc == NULL)) {
 		free_odd(q, ptr);
 		return;
 	}
-	/* As addr_linear(); an address beyond the span is beyond pages_end too. */
-	window = ((uintptr_t)ptr - (uintptr_t)pc->base) >> pc->window_shift;
-	inside = (uintptr_t)ptr - (uintptr_t)pc->base - (window << pc->window_shift);
-	linear = window << 20 | inside;
-	page = linear >> pc->page_shift;
-	if (UNLIKELY((inside & ~(uint64_t)(QUIRE_PERCPU_STRIDE - 8)) != 0 ||
-		     page >= load_relaxed(&pc->pages_end))) {
+	/* An address beyond the span is beyond pages_end too. */
+	fits = place_try(pc, ptr, 8, &place);
+	page = place.byte >> pc->page_shift;
+	if (UNLIKELY(!fits || page >= load_relaxed(&pc->pages_end))) {
 		free_odd(pc->q, ptr);
 		return;
 	}
 	look = look_at(pc, page);
-	entry = (uint32_t)(linear >> GRANULE_SHIFT);
-	at = entry & pc->granule_mask;
-	word = map_words_at(pc, look.words) + at / 64;
+	granule = place_granule(place);
+	word = map_words_at(pc, look.words) + map_word_in_page(pc, granule);
 	if (UNLIKELY((look.words & WORDS_HIDDEN) != 0)) {
 		free_odd(pc->q, ptr);
 		return;
 	}
 	used = load_acquire(&word[0]); /* before the boundaries: map_clear() */
 	starts = load_acquire(&word[pc->half_words]);
-	if (UNLIKELY((starts >> at % 64 & 1) == 0)) {
+	if (UNLIKELY((starts >> granule % 64 & 1) == 0)) {
 		free_odd(pc->q, ptr);
 		return;
 	}
 	/* It ends where the next one begins or a granule is free.  The shift comes last: what it brings in
 	 * are zeroes, which end nothing, so an object that reaches the word's end has none here. */
-	ends = (starts | ~used) >> at % 64 & ~(uint64_t)1;
+	ends = (starts | ~used) >> granule % 64 & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
-		free_past_word(pc->q, ptr, entry);
+		free_past_word(pc->q, ptr, granule);
 		return;
 	}
-	if (UNLIKELY(!push(pc, ptr, entry, bit_lowest(ends), look)))
+	if (UNLIKELY(!push(pc, ptr, granule, bit_lowest(ends), look)))
 		free_odd(pc->q, ptr);
 }
 
@@ -428,12 +410,12 @@ void quire_free_percpu(struct quire *q, void *ptr)
  */
 static void prefetch(const struct percpu *pc, const void *ptr)
 {
-	uint64_t linear = addr_linear(pc, ptr);
+	struct place place = place_of(pc, ptr);
 
-	if (linear >> pc->page_shift < load_relaxed(&pc->pages_end)) {
-		const char *chunk = (const char *)&pc->chunk[chunk_at(pc, linear)];
+	if (place_page(pc, place) < load_relaxed(&pc->pages_end)) {
+		const char *chunk = (const char *)&pc->chunk[place_chunk(pc, place)];
 
-		__builtin_prefetch(&pc->page[linear >> pc->page_shift]);
+		__builtin_prefetch(&pc->page[place_page(pc, place)]);
 		for (size_t i = 0; i < sizeof(struct percpu_chunk); i += 64)
 			__builtin_prefetch(chunk + i);
 	}
@@ -441,12 +423,13 @@ static void prefetch(const struct percpu *pc, const void *ptr)
 
 static void prefetch_words_locked(const struct percpu *pc, const void *ptr)
 {
-	uint64_t linear = addr_linear(pc, ptr), page = linear >> pc->page_shift;
+	struct place place = place_of(pc, ptr);
+	uint32_t page = place_page(pc, place);
 
 	DCHECK(lock_is_held(&pc->lock));
 	if (page < pc->pages_end && page_has_map(&pc->page[page])) {
 		const uint64_t *words = map_words(pc, page_map(pc, &pc->page[page])) +
-					(linear >> (GRANULE_SHIFT + 6) & (pc->half_words - 1));
+					map_word_in_page(pc, place_granule(place));
 
 		__builtin_prefetch(words);
 		__builtin_prefetch(words + pc->half_words);
@@ -465,15 +448,15 @@ static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
 	for (size_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
 		prefetch_words_locked(pc, ptrs[i]);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t linear = addr_linear(pc, ptrs[i]);
+		struct place place = place_of(pc, ptrs[i]);
 		enum wanted one;
 
 		if (i + PREFETCH_AHEAD < count)
 			prefetch_words_locked(pc, ptrs[i + PREFETCH_AHEAD]);
 		if (ptrs[i] == NULL)
 			continue;
-		check_mark_locked(pc, ptrs[i], linear, &token);
-		one = free_checked_locked(pc, ptrs[i], linear, &granules);
+		check_mark_locked(pc, place, &token);
+		one = free_checked_locked(pc, ptrs[i], place, &granules);
 		wanted = one > wanted ? one : wanted;
 	}
 	percpu_unlock(pc, token);
@@ -502,14 +485,13 @@ void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)
 size_t quire_percpu_bytes(struct quire *q, const void *ptr)
 {
 	struct percpu *pc = percpu_if_any(q);
-	uint64_t linear = pc != NULL ? addr_linear(pc, ptr) : UINT64_MAX;
 	lock_token token;
 	size_t bytes;
 
-	if (linear == UINT64_MAX)
+	if (pc == NULL)
 		return 0;
 	token = lock_acquire(&pc->lock);
-	bytes = object_bytes_locked(pc, linear);
+	bytes = object_bytes_locked(pc, place_of(pc, ptr));
 	percpu_unlock(pc, token);
 	return bytes;
 }

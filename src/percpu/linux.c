@@ -17,32 +17,34 @@ static uint64_t open_pages(const struct percpu *pc, uint32_t chunk)
 	return c->free | c->kind[KIND_BIG] | c->kind[KIND_SMALL];
 }
 
-static bool is_populated(const struct percpu *pc, uint32_t chunk, uint32_t at, uint32_t n)
+static bool is_populated(const struct percpu *pc, struct place place,
+			 const struct percpu_request *request)
 {
-	uint32_t first = at >> pc->page_granules_shift,
-		 last = (at + n - 1) >> pc->page_granules_shift;
-	uint64_t pages = ~(uint64_t)0 >> (63 - (last - first)) << first;
+	uint64_t pages = place_pages(pc, place, request_bytes(request));
 
-	return (pages & ~pc->chunk[chunk].populated) == 0;
+	return (pages & ~pc->chunk[place_chunk(pc, place)].populated) == 0;
 }
 
-/* First fit between two page offsets. */
-static uint32_t fit_between(const struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t end,
-			    const struct percpu_request *request)
+/* First fit in pages [first, end) of one chunk. */
+static struct place fit_between(const struct percpu *pc, uint32_t first, uint32_t end,
+				const struct percpu_request *request)
 {
-	uint32_t from = first << pc->page_granules_shift, stop = end << pc->page_granules_shift;
+	uint32_t from = page_granule(pc, first), stop = page_granule(pc, end);
 
 	for (;;) {
-		uint32_t at = map_find(pc, chunk, from, stop, request->n, request->align);
+		uint32_t granule = map_find(pc, from, stop, request->n, request->align);
+		struct place place = place_of_granule(granule);
 
-		if (at == NONE || !request->populated_only ||
-		    is_populated(pc, chunk, at, request->n))
-			return at;
-		from = ((at >> pc->page_granules_shift) + 1) << pc->page_granules_shift;
+		if (granule == NONE)
+			return PLACE_NONE;
+		if (!request->populated_only || is_populated(pc, place, request))
+			return place;
+		from = page_granule(pc, granule_page(pc, granule) + 1);
 	}
 }
 
-static uint32_t fit(const struct percpu *pc, uint32_t chunk, const struct percpu_request *request)
+static struct place fit(const struct percpu *pc, uint32_t chunk,
+			const struct percpu_request *request)
 {
 	uint64_t open = open_pages(pc, chunk);
 
@@ -50,13 +52,14 @@ static uint32_t fit(const struct percpu *pc, uint32_t chunk, const struct percpu
 		uint32_t first = bit_lowest(open);
 		uint64_t rest = ~(open >> first);
 		uint32_t end = rest == 0 ? 64 : first + bit_lowest(rest);
-		uint32_t at = fit_between(pc, chunk, first, end, request);
+		uint32_t before = page_number(pc, chunk, 0);
+		struct place place = fit_between(pc, before + first, before + end, request);
 
-		if (at != NONE)
-			return at;
+		if (!place_is_none(place))
+			return place;
 		open &= end == 64 ? 0 : ~(uint64_t)0 << end;
 	}
-	return NONE;
+	return PLACE_NONE;
 }
 
 /* Cheap and one-sided: what stands in a chunk's list is a run inside a page, or whole pages; a run
@@ -69,56 +72,58 @@ static uint32_t first_list(const struct percpu *pc, uint32_t n)
 }
 
 /* First fit, but CHUNKS_MAX chunks are looked at in vain at most. */
-static bool first_fit(struct percpu *pc, const struct percpu_request *request, uint32_t *chunk,
-		      uint32_t *at)
+static struct place first_fit(struct percpu *pc, const struct percpu_request *request)
 {
 	uint32_t tries = request->everywhere ? UINT32_MAX : CHUNKS_MAX;
 
 	for (uint32_t list = first_list(pc, request->n); list <= LIST_FREE; list++) {
 		for (uint32_t i = pc->list[list].head; i != NONE; i = pc->chunk[i].next) {
+			struct place place;
+
 			if (tries-- == 0)
-				return false;
+				return PLACE_NONE;
 			pc->looks++;
-			*chunk = i;
-			*at = fit(pc, i, request);
-			if (*at != NONE)
-				return true;
+			place = fit(pc, i, request);
+			if (!place_is_none(place))
+				return place;
 		}
 	}
-	return false;
+	return PLACE_NONE;
 }
 
-/* A chunk whose largest hole is large enough wherever it begins. */
-static bool certain_fit(struct percpu *pc, const struct percpu_request *request, uint32_t *chunk,
-			uint32_t *at)
+/* In a chunk whose largest hole is large enough wherever it begins. */
+static struct place certain_fit(struct percpu *pc, const struct percpu_request *request)
 {
 	uint32_t least = bit_highest(2 * (request->n + request->align - 1) - 1);
 
 	for (uint32_t list = least + 1; list < LIST_PAGES; list++) {
-		*chunk = pc->list[list].head;
-		if (*chunk == NONE)
+		uint32_t chunk = pc->list[list].head;
+
+		if (chunk == NONE)
 			continue;
 		pc->looks++;
-		*at = fit(pc, *chunk, request);
-		return *at != NONE;
+		return fit(pc, chunk, request);
 	}
-	return false;
+	return PLACE_NONE;
 }
 
 int placement_linux_locked(struct percpu *pc, const struct percpu_request *request,
-			   uint32_t charged, struct placed *placed)
+			   struct placed *placed)
 {
-	uint32_t chunk, at;
+	struct place place;
 
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (request->fours)
-		return placement_fours_locked(pc, request, charged, placed);
+		return placement_fours_locked(pc, request, placed);
 	if (request->everywhere && placement_is_missed_locked(pc, request))
 		return -EAGAIN;
-	if (first_fit(pc, request, &chunk, &at) || certain_fit(pc, request, &chunk, &at))
-		return placement_run_locked(pc, chunk, at, request, charged, placed);
+	place = first_fit(pc, request);
+	if (place_is_none(place))
+		place = certain_fit(pc, request);
+	if (!place_is_none(place))
+		return placement_at_locked(pc, place, request, placed);
 	if (request->everywhere)
 		placement_missed_locked(pc, request);
-	return placement_new_locked(pc, request, charged, placed);
+	return placement_new_locked(pc, request, placed);
 }

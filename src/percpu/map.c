@@ -74,28 +74,28 @@ static uint64_t word_of(const struct percpu *pc, uint32_t page, uint32_t word)
 	return words == NULL ? 0 : load_relaxed(&words[word]);
 }
 
-bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule)
+/* The words that have a granule's two bits. */
+static uint64_t used_at(const struct percpu *pc, uint32_t granule)
 {
-	return (word_of(pc, page, granule / 64) >> granule % 64 & 1) != 0;
+	return word_of(pc, granule_page(pc, granule), map_word_in_page(pc, granule));
 }
 
-bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule)
+static uint64_t starts_at(const struct percpu *pc, uint32_t granule)
 {
-	return (word_of(pc, page, map_half(pc) + granule / 64) >> granule % 64 & 1) != 0;
+	return word_of(pc, granule_page(pc, granule), map_half(pc) + map_word_in_page(pc, granule));
 }
 
-/* First granule of a chunk in [from, end) that is used (or free, with @flip all ones); @end if none. */
-static uint32_t next_bit(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end,
-			 uint64_t flip)
+bool map_is_used(const struct percpu *pc, uint32_t granule)
 {
-	uint32_t first = chunk << pc->pages_shift, mask = page_granules(pc) - 1;
+	return (used_at(pc, granule) >> granule % 64 & 1) != 0;
+}
 
+/* First granule in [from, end) that is used (or free, with @flip all ones); @end if none. */
+static uint32_t next_bit(const struct percpu *pc, uint32_t from, uint32_t end, uint64_t flip)
+{
 	while (from < end) {
-		uint64_t word =
-			word_of(pc, first + (from >> pc->page_granules_shift), (from & mask) / 64) ^
-			flip;
+		uint64_t word = (used_at(pc, from) ^ flip) & ~(uint64_t)0 << from % 64;
 
-		word &= ~(uint64_t)0 << from % 64;
 		if (word != 0) {
 			from = (from & ~63u) + bit_lowest(word);
 			return from < end ? from : end;
@@ -105,68 +105,61 @@ static uint32_t next_bit(const struct percpu *pc, uint32_t chunk, uint32_t from,
 	return end;
 }
 
-uint32_t map_next_used(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end)
+uint32_t map_next_used(const struct percpu *pc, uint32_t from, uint32_t end)
 {
-	return next_bit(pc, chunk, from, end, 0);
+	return next_bit(pc, from, end, 0);
 }
 
-uint32_t map_next_free(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end)
+uint32_t map_next_free(const struct percpu *pc, uint32_t from, uint32_t end)
 {
-	return next_bit(pc, chunk, from, end, ~(uint64_t)0);
+	return next_bit(pc, from, end, ~(uint64_t)0);
 }
 
-/* The first @n free granules in [from, end) that begin at a multiple of @align, or NONE. */
-uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
-		  uint32_t align)
+uint32_t map_find(const struct percpu *pc, uint32_t from, uint32_t end, uint32_t n, uint32_t align)
 {
 	for (;;) {
 		uint32_t used;
 
-		from = map_next_free(pc, chunk, from, end);
+		from = map_next_free(pc, from, end);
 		from = (from + align - 1) & ~(align - 1);
 		if (from + n > end)
 			return NONE;
-		used = map_next_used(pc, chunk, from, from + n);
+		used = map_next_used(pc, from, from + n);
 		if (used == from + n)
 			return from;
 		from = used;
 	}
 }
 
-/* Where the object that begins at granule @at ends. */
-uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at)
+uint32_t map_object_end(const struct percpu *pc, uint32_t granule)
 {
-	uint32_t first = chunk << pc->pages_shift, mask = page_granules(pc) - 1;
-	uint32_t end = unit_pages(pc) << pc->page_granules_shift;
-	const uint64_t *words = words_of(pc, first + (at >> pc->page_granules_shift));
-	uint32_t word = (at & mask) / 64;
-	uint64_t near = (words[pc->half_words + word] | ~words[word]) >> at % 64 >> 1;
+	uint32_t chunk_end = (granule | (page_granule(pc, unit_pages(pc)) - 1)) + 1;
+	const uint64_t *words = words_of(pc, granule_page(pc, granule));
+	uint32_t word = map_word_in_page(pc, granule);
+	uint64_t near = (words[pc->half_words + word] | ~words[word]) >> granule % 64 >> 1;
 
 	if (LIKELY(near != 0))
-		return at + 1 + bit_lowest(near);
-	for (uint32_t from = (at & ~63u) + 64; from < end; from += 64) {
-		uint32_t page = first + (from >> pc->page_granules_shift), i = (from & mask) / 64;
-		uint64_t ends = ~word_of(pc, page, i) | word_of(pc, page, map_half(pc) + i);
+		return granule + 1 + bit_lowest(near);
+	for (uint32_t from = (granule & ~63u) + 64; from < chunk_end; from += 64) {
+		uint64_t ends = ~used_at(pc, from) | starts_at(pc, from);
 
-		if (pc->page[page].kind == KIND_FOURS) /* its words say something else */
+		/* The words of a page of fours say something else. */
+		if (pc->page[granule_page(pc, from)].kind == KIND_FOURS)
 			return from;
 		if (ends != 0)
 			return from + bit_lowest(ends);
 	}
-	return end;
+	return chunk_end;
 }
 
-/* Longest free run inside one page: exact, or the first that is of @enough granules. */
 uint32_t map_longest(const struct percpu *pc, uint32_t page, uint32_t enough)
 {
-	uint32_t chunk = page >> pc->pages_shift;
-	uint32_t from = (page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
-	uint32_t end = from + page_granules(pc), longest = 0;
+	uint32_t from = page_granule(pc, page), end = from + page_granules(pc), longest = 0;
 
 	while (from + longest < end && longest < enough) {
-		uint32_t start = map_next_free(pc, chunk, from, end);
+		uint32_t start = map_next_free(pc, from, end);
 
-		from = map_next_used(pc, chunk, start, end);
+		from = map_next_used(pc, start, end);
 		longest = from - start > longest ? from - start : longest;
 	}
 	return longest;
@@ -193,54 +186,64 @@ static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
  * finds another count.  Pairs with quire_free_percpu() and free_past_word().
  */
 
-/* Marks granules of one page used; @start: an object begins at the first. */
-void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start)
+void map_set(struct percpu *pc, uint32_t from, uint32_t end, bool start)
 {
-	uint64_t *words = words_of(pc, page);
+	uint64_t *words = words_of(pc, granule_page(pc, from));
+	uint32_t from_in_page = granule_in_page(pc, from);
 
 	if (start)
-		set_words(words + map_half(pc), from, from + 1, true);
-	set_words(words, from, end, true);
+		set_words(words + map_half(pc), from_in_page, from_in_page + 1, true);
+	set_words(words, from_in_page, from_in_page + (end - from), true);
 }
 
-/* And free: the boundary, if it is there, goes too. */
-void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
+void map_clear(struct percpu *pc, uint32_t from, uint32_t end)
 {
-	uint64_t *words = words_of(pc, page);
+	uint64_t *words = words_of(pc, granule_page(pc, from));
+	uint32_t from_in_page = granule_in_page(pc, from);
 
-	set_words(words, from, end, false);
+	set_words(words, from_in_page, from_in_page + (end - from), false);
 	store_release(&pc->changes, pc->changes + 1);
-	set_words(words + map_half(pc), from, from + 1, false);
+	set_words(words + map_half(pc), from_in_page, from_in_page + 1, false);
 }
 
-/* Length of the free run in the page that [from, end), just freed, is part of. */
-uint32_t map_run_around(const struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
-{
-	const uint64_t *words = words_of(pc, page);
-	uint32_t after = end;
+/* ---- runs ---- */
 
-	while (from > 0) { /* free granules before */
+/* Free granules right below one, in its page's words: 0b0110, 3: 0; 0b0010, 4: 2. */
+static uint32_t free_below(const uint64_t *words, uint32_t granule_in_page)
+{
+	uint32_t from = granule_in_page;
+
+	while (from > 0) {
 		uint64_t word = words[(from - 1) / 64] << (63 - (from - 1) % 64);
 
-		if (word != 0) {
-			from -= 63 - bit_highest(word);
-			break;
-		}
+		if (word != 0)
+			return granule_in_page - (from - (63 - bit_highest(word)));
 		from = (from - 1) & ~63u;
 	}
-	while (after < page_granules(pc)) {
-		uint64_t word = words[after / 64] >> after % 64;
-
-		if (word != 0) {
-			after += bit_lowest(word);
-			break;
-		}
-		after = (after & ~63u) + 64;
-	}
-	return after - from;
+	return granule_in_page;
 }
 
-/* A free half granule in a page of fours, or NONE. */
+/* And from one on, to the @end of the page: 0b0110, 0: 1; 0b1000, 1: 2. */
+static uint32_t free_above(const uint64_t *words, uint32_t granule_in_page, uint32_t end)
+{
+	for (uint32_t from = granule_in_page; from < end; from = (from & ~63u) + 64) {
+		uint64_t word = words[from / 64] >> from % 64;
+
+		if (word != 0)
+			return from + bit_lowest(word) - granule_in_page;
+	}
+	return end - granule_in_page;
+}
+
+uint32_t map_run_around(const struct percpu *pc, uint32_t from, uint32_t end)
+{
+	const uint64_t *words = words_of(pc, granule_page(pc, from));
+	uint32_t from_in_page = granule_in_page(pc, from), n = end - from;
+
+	return free_below(words, from_in_page) + n +
+	       free_above(words, from_in_page + n, page_granules(pc));
+}
+
 uint32_t map_find_four(const struct percpu *pc, uint32_t page)
 {
 	for (uint32_t i = 0; i < 2 * map_half(pc); i++) {

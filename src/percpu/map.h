@@ -14,20 +14,37 @@
  * of 128 bytes, so the bit is free, and it is set in NONE. */
 #define WORDS_HIDDEN 1u
 
+/* ---- a page's map ---- */
+
+/* A map that reads all free. */
 uint32_t map_take_locked(struct percpu *pc, uint32_t page);
+/* The last map moves into its place. */
 void map_give_locked(struct percpu *pc, uint32_t page);
+/* Says where a page's map is now. */
 void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map);
-bool map_is_used(const struct percpu *pc, uint32_t page, uint32_t granule);
-bool map_is_start(const struct percpu *pc, uint32_t page, uint32_t granule);
-uint32_t map_find(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end, uint32_t n,
-		  uint32_t align);
-uint32_t map_next_used(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
-uint32_t map_next_free(const struct percpu *pc, uint32_t chunk, uint32_t from, uint32_t end);
-uint32_t map_object_end(const struct percpu *pc, uint32_t chunk, uint32_t at);
+
+/* ---- granules, which may be of several pages of one chunk; a page without a map is free ---- */
+
+bool map_is_used(const struct percpu *pc, uint32_t granule);
+/* The first @n free ones in [from, end) that begin at a multiple of @align, or NONE. */
+uint32_t map_find(const struct percpu *pc, uint32_t from, uint32_t end, uint32_t n, uint32_t align);
+/* The first one in [from, end), or @end. */
+uint32_t map_next_used(const struct percpu *pc, uint32_t from, uint32_t end);
+uint32_t map_next_free(const struct percpu *pc, uint32_t from, uint32_t end);
+/* Where the object that begins there ends. */
+uint32_t map_object_end(const struct percpu *pc, uint32_t granule);
+
+/* ---- granules of one page ---- */
+
+/* Used; @start: an object begins with the first one. */
+void map_set(struct percpu *pc, uint32_t from, uint32_t end, bool start);
+/* Free, and without a boundary. */
+void map_clear(struct percpu *pc, uint32_t from, uint32_t end);
+/* Length of the free run that [from, end), just freed, is part of. */
+uint32_t map_run_around(const struct percpu *pc, uint32_t from, uint32_t end);
+/* The longest free run, or the first one of @enough granules. */
 uint32_t map_longest(const struct percpu *pc, uint32_t page, uint32_t enough);
-void map_set(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end, bool start);
-void map_clear(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
-uint32_t map_run_around(const struct percpu *pc, uint32_t page, uint32_t from, uint32_t end);
+/* In a page of fours: a free half, counted in the page, or NONE. */
 uint32_t map_find_four(const struct percpu *pc, uint32_t page);
 
 static inline uint64_t *map_words(const struct percpu *pc, uint32_t map)
@@ -56,6 +73,12 @@ static inline uint32_t page_words(const struct percpu *pc, const struct percpu_p
 				  uint32_t map)
 {
 	return map << (pc->map_shift - 6) | (page->kind > KIND_SMALL ? WORDS_HIDDEN : 0);
+}
+
+/* Which of a map's words has the granule; its bit there is granule % 64. */
+static inline uint32_t map_word_in_page(const struct percpu *pc, uint32_t granule)
+{
+	return granule_in_page(pc, granule) / 64;
 }
 
 /* Words of used granules; as many of boundaries follow. */

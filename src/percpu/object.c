@@ -19,8 +19,8 @@ static uint32_t slot_of(uint32_t longest)
 /* Puts the page into the mask of its longest run. */
 static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 {
-	struct percpu_chunk *chunk = &pc->chunk[page >> pc->pages_shift];
-	uint64_t bit = (uint64_t)1 << (page & (unit_pages(pc) - 1));
+	struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
+	uint64_t bit = page_bit(pc, page);
 	struct percpu_page *p = &pc->page[page];
 
 	if (p->kind >= KIND_FOURS)
@@ -30,11 +30,11 @@ static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 	pc->gains += longest > p->longest;
 	if (p->longest != 0) {
 		chunk->by_longest[slot_of(p->longest)] &= ~bit;
-		index_hole_locked(pc, page >> pc->pages_shift, p->kind, slot_of(p->longest));
+		index_hole_locked(pc, page_chunk(pc, page), p->kind, slot_of(p->longest));
 	}
 	if (longest != 0) {
 		chunk->by_longest[slot_of(longest)] |= bit;
-		index_hole_locked(pc, page >> pc->pages_shift, p->kind, slot_of(longest));
+		index_hole_locked(pc, page_chunk(pc, page), p->kind, slot_of(longest));
 	}
 	p->longest = (uint16_t)longest;
 }
@@ -42,12 +42,12 @@ static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 /* A page of fours has room, or none. */
 static void set_fours(struct percpu *pc, uint32_t page, bool room)
 {
-	struct percpu_chunk *chunk = &pc->chunk[page >> pc->pages_shift];
-	uint64_t bit = (uint64_t)1 << (page & (unit_pages(pc) - 1)), was = chunk->fours;
+	struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
+	uint64_t bit = page_bit(pc, page), was = chunk->fours;
 
 	chunk->fours = room ? was | bit : was & ~bit;
 	if ((was != 0) != (chunk->fours != 0))
-		index_fours_locked(pc, page >> pc->pages_shift);
+		index_fours_locked(pc, page_chunk(pc, page));
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -69,7 +69,7 @@ void page_left_locked(struct percpu *pc, uint32_t page)
 	if (page == NONE || !page_has_map(&pc->page[page]) || pc->page[page].kind == KIND_FOURS)
 		return;
 	set_longest(pc, page, map_longest(pc, page, UINT32_MAX));
-	chunk_relocate_locked(pc, page >> pc->pages_shift);
+	chunk_relocate_locked(pc, page_chunk(pc, page));
 }
 
 /* A stream begins there: the search for holes passes it over. */
@@ -77,16 +77,16 @@ void page_entered_locked(struct percpu *pc, uint32_t page)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	set_longest(pc, page, 0);
-	chunk_relocate_locked(pc, page >> pc->pages_shift);
+	chunk_relocate_locked(pc, page_chunk(pc, page));
 }
 
 /* ---- taking ---- */
 
 static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 {
-	struct percpu_chunk *chunk = &pc->chunk[page >> pc->pages_shift];
+	struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
 	struct percpu_page *p = &pc->page[page];
-	uint64_t bit = (uint64_t)1 << (page & (unit_pages(pc) - 1));
+	uint64_t bit = page_bit(pc, page);
 	bool is_first = p->kind >= KIND_STATIC && p->kind != KIND_FREE;
 
 	if (!is_first)
@@ -101,21 +101,22 @@ static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 	chunk->free &= ~bit;
 	if (chunk->populated & bit && !chunk->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages - 1);
-	chunk_update_free_locked(pc, page >> pc->pages_shift);
+	chunk_update_free_locked(pc, page_chunk(pc, page));
 }
 
-/* Granules [from, end) of one page become an object's. */
-static void page_take(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end,
+/* Granules of one page become an object's. */
+static void page_take(struct percpu *pc, uint32_t from, uint32_t end,
 		      const struct percpu_request *request, bool start)
 {
+	uint32_t page = granule_page(pc, from), n = end - from;
 	struct percpu_page *p = &pc->page[page];
-	uint32_t n = end - from, run = p->longest;
+	uint32_t run = p->longest;
 	bool took_longest;
 
 	if (!page_has_map(p))
 		page_begins(pc, page, request->kind);
 	took_longest = run != 0 && !is_streamed(pc, page);
-	map_set(pc, page, from, end, start);
+	map_set(pc, from, end, start);
 	p->free_nr = (uint16_t)(p->free_nr - n);
 	if (p->kind < STREAMS_NR) {
 		pc->holes[p->kind] -= n;
@@ -132,66 +133,75 @@ static void page_take(struct percpu *pc, uint32_t page, uint32_t from, uint32_t 
 }
 
 /* Marks what is used from here on as not fresh; returns whether it was. */
-static bool use_fresh(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
+static bool use_fresh(struct percpu *pc, uint32_t from, uint32_t end)
 {
-	struct percpu_page *p = &pc->page[page];
-	bool fresh = from >= p->fresh;
+	struct percpu_page *p = &pc->page[granule_page(pc, from)];
+	uint32_t from_in_page = granule_in_page(pc, from);
+	uint32_t end_in_page = from_in_page + (end - from);
+	bool fresh = from_in_page >= p->fresh;
 
-	if (end > p->fresh)
-		p->fresh = (uint16_t)end;
+	if (end_in_page > p->fresh)
+		p->fresh = (uint16_t)end_in_page;
 	return fresh;
 }
 
-static void take_four(struct percpu *pc, uint32_t chunk, uint32_t half, struct placed *placed)
+/* Where the part of [from, end) that is in the first one's page ends. */
+static uint32_t end_in_same_page(const struct percpu *pc, uint32_t from, uint32_t end)
 {
-	uint32_t halves = page_granules(pc) * 2, in_page = half & (halves - 1);
-	uint32_t page = page_number(pc, chunk, half / halves);
+	return least((from | pc->granule_mask) + 1, end);
+}
+
+static void put_four(struct percpu *pc, struct place place, struct placed *placed)
+{
+	uint32_t page = place_page(pc, place), half_in_page = place_half_in_page(pc, place);
 	struct percpu_page *p = &pc->page[page];
-	uint64_t *words;
+	uint64_t *word;
 
 	if (!page_has_map(p))
 		page_begins(pc, page, KIND_FOURS);
-	words = map_words(pc, page_map(pc, p));
-	store_relaxed(&words[in_page / 64], words[in_page / 64] | (uint64_t)1 << in_page % 64);
+	word = map_words(pc, page_map(pc, p)) + half_in_page / 64;
+	store_relaxed(word, *word | (uint64_t)1 << half_in_page % 64);
 	p->free_nr--;
 	set_fours(pc, page, p->free_nr != 0);
 	pc->holes[KIND_FOURS]--;
 	pc->used[KIND_FOURS]++;
 	placed->fresh = false; /* the other half of its granule may have been used */
 	placed->seen = p->seen == PAGE_SEEN;
-	use_fresh(pc, page, in_page / 2, in_page / 2 + 1);
+	use_fresh(pc, place_granule(place), place_granule(place) + 1);
 }
 
-/*
- * Puts an object where there is room in populated pages: at granule @at of the chunk's unit, or at
- * that half granule for an object of 4 bytes.
- */
-void object_put_locked(struct percpu *pc, uint32_t chunk, const struct percpu_request *request,
-		       uint32_t at, struct placed *placed)
+static void put_granules(struct percpu *pc, uint32_t first, const struct percpu_request *request,
+			 struct placed *placed)
 {
+	uint32_t end = first + request->n;
+
+	for (uint32_t from = first; from < end;) {
+		uint32_t stop = end_in_same_page(pc, from, end);
+
+		page_take(pc, from, stop, request, from == first);
+		if (!use_fresh(pc, from, stop))
+			placed->fresh = false;
+		if (pc->page[granule_page(pc, from)].seen != PAGE_SEEN)
+			placed->seen = false;
+		from = stop;
+	}
+}
+
+void object_put_locked(struct percpu *pc, struct place place, const struct percpu_request *request,
+		       struct placed *placed)
+{
+	uint32_t chunk = place_chunk(pc, place);
 	struct percpu_chunk *c = &pc->chunk[chunk];
-	uint32_t mask = page_granules(pc) - 1, end = at + request->n;
 
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK_VALUES(chunk_is_usable(c), chunk, c->state);
-	*placed = (struct placed){ .chunk = chunk, .at = at, .fresh = true, .seen = true };
+	*placed = (struct placed){ .place = place, .fresh = true, .seen = true };
 	c->objects_nr++;
 	if (request->fours) {
-		take_four(pc, chunk, at, placed);
+		put_four(pc, place, placed);
 	} else {
 		c->free_granules -= request->n;
-		for (uint32_t from = at; from < end;) {
-			uint32_t page = page_number(pc, chunk, from >> pc->page_granules_shift);
-			uint32_t stop = (from | mask) + 1 < end ? (from | mask) + 1 : end;
-
-			page_take(pc, page, from & mask, ((stop - 1) & mask) + 1, request,
-				  from == at);
-			if (!use_fresh(pc, page, from & mask, ((stop - 1) & mask) + 1))
-				placed->fresh = false;
-			if (pc->page[page].seen != PAGE_SEEN)
-				placed->seen = false;
-			from = stop;
-		}
+		put_granules(pc, place_granule(place), request, placed);
 	}
 	chunk_after_alloc_locked(pc, chunk);
 }
@@ -200,9 +210,9 @@ void object_put_locked(struct percpu *pc, uint32_t chunk, const struct percpu_re
 
 static void page_ends(struct percpu *pc, uint32_t page)
 {
-	struct percpu_chunk *chunk = &pc->chunk[page >> pc->pages_shift];
+	struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
 	struct percpu_page *p = &pc->page[page];
-	uint64_t bit = (uint64_t)1 << (page & (unit_pages(pc) - 1));
+	uint64_t bit = page_bit(pc, page);
 
 	set_longest(pc, page, 0);
 	map_give_locked(pc, page);
@@ -220,13 +230,13 @@ static void page_ends(struct percpu *pc, uint32_t page)
 	if (!chunk->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages + 1);
 	chunk->emptied_ns = pc->tick_ns;
-	chunk_update_free_locked(pc, page >> pc->pages_shift);
+	chunk_update_free_locked(pc, page_chunk(pc, page));
 }
 
-static void page_free(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end)
+static void page_free(struct percpu *pc, uint32_t from, uint32_t end)
 {
+	uint32_t page = granule_page(pc, from), n = end - from, run;
 	struct percpu_page *p = &pc->page[page];
-	uint32_t n = end - from, run;
 
 	p->free_nr = (uint16_t)(p->free_nr + n);
 	p->seen = PAGE_NOT_SEEN;
@@ -234,88 +244,96 @@ static void page_free(struct percpu *pc, uint32_t page, uint32_t from, uint32_t 
 		pc->holes[p->kind] += n;
 		pc->used[p->kind] -= n;
 	}
-	map_clear(pc, page, from, end);
+	map_clear(pc, from, end);
 	if (p->free_nr == page_granules(pc)) {
 		page_ends(pc, page);
 		return;
 	}
 	if (is_streamed(pc, page))
 		return;
-	run = map_run_around(pc, page, from, end);
+	run = map_run_around(pc, from, end);
 	if (run > p->longest)
 		set_longest(pc, page, run);
 }
 
-static void free_four(struct percpu *pc, uint32_t chunk, uint32_t half)
+static void free_four(struct percpu *pc, struct place place)
 {
-	uint32_t halves = page_granules(pc) * 2, in_page = half & (halves - 1);
-	uint32_t page = page_number(pc, chunk, half / halves);
+	uint32_t page = place_page(pc, place), half_in_page = place_half_in_page(pc, place);
 	struct percpu_page *p = &pc->page[page];
-	uint64_t *words = map_words(pc, page_map(pc, p));
+	uint64_t *word = map_words(pc, page_map(pc, p)) + half_in_page / 64;
 
-	store_relaxed(&words[in_page / 64], words[in_page / 64] & ~((uint64_t)1 << in_page % 64));
+	store_relaxed(word, *word & ~((uint64_t)1 << half_in_page % 64));
 	p->free_nr++;
 	p->seen = PAGE_NOT_SEEN;
 	pc->holes[KIND_FOURS]++;
 	pc->used[KIND_FOURS]--;
-	set_fours(pc, page, p->free_nr != halves);
-	if (p->free_nr == halves)
+	set_fours(pc, page, p->free_nr != 2 * page_granules(pc));
+	if (p->free_nr == 2 * page_granules(pc))
 		page_ends(pc, page);
 }
 
-/* Frees the object that begins at granule @at (or half granule, in a page of fours), which was
- * checked.  Returns the granules it had.  The caller asks what the chunk is to become. */
-uint32_t object_free_locked(struct percpu *pc, uint32_t chunk, uint32_t at, bool half)
+static uint32_t free_granules(struct percpu *pc, uint32_t first)
 {
-	uint32_t mask = page_granules(pc) - 1, end = half ? at + 1 : map_object_end(pc, chunk, at);
+	uint32_t end = map_object_end(pc, first);
 
-	DCHECK(lock_is_held(&pc->lock));
-	pc->chunk[chunk].objects_nr--;
-	if (half) {
-		free_four(pc, chunk, at);
-		return 1;
-	}
-	pc->chunk[chunk].free_granules += end - at;
-	for (uint32_t from = at; from < end;) {
-		uint32_t page = page_number(pc, chunk, from >> pc->page_granules_shift);
-		uint32_t stop = (from | mask) + 1 < end ? (from | mask) + 1 : end;
+	for (uint32_t from = first; from < end;) {
+		uint32_t stop = end_in_same_page(pc, from, end);
 
-		page_free(pc, page, from & mask, ((stop - 1) & mask) + 1);
+		page_free(pc, from, stop);
 		from = stop;
 	}
-	return end - at;
+	return end - first;
 }
 
-/* Does an object begin there? */
-bool object_is_at_locked(const struct percpu *pc, uint64_t linear)
+static bool is_of_fours(const struct percpu *pc, struct place place)
 {
-	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
-	uint32_t inside = (uint32_t)linear & ((1u << pc->page_shift) - 1);
+	return pc->page[place_page(pc, place)].kind == KIND_FOURS;
+}
+
+uint32_t object_free_locked(struct percpu *pc, struct place place)
+{
+	struct percpu_chunk *chunk = &pc->chunk[place_chunk(pc, place)];
+	uint32_t granules = 0;
+
+	DCHECK(lock_is_held(&pc->lock));
+	chunk->objects_nr--;
+	if (is_of_fours(pc, place)) {
+		free_four(pc, place);
+	} else {
+		granules = free_granules(pc, place_granule(place));
+		chunk->free_granules += granules;
+	}
+	return granules;
+}
+
+bool object_is_at_locked(const struct percpu *pc, struct place place)
+{
+	uint32_t chunk = place_chunk(pc, place), granule = place_granule(place), half_in_page;
 	const struct percpu_page *p;
+	const uint64_t *words;
 
 	DCHECK(lock_is_held(&pc->lock));
 	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE)
 		return false;
-	p = &pc->page[linear >> pc->page_shift];
-	if (!page_has_map(p) || inside % 4 != 0)
+	p = &pc->page[place_page(pc, place)];
+	if (!page_has_map(p))
 		return false;
+	words = map_words(pc, page_map(pc, p));
+	half_in_page = place_half_in_page(pc, place);
 	if (p->kind == KIND_FOURS)
-		return (map_words(pc, page_map(pc, p))[inside / 256] >> inside / 4 % 64 & 1) != 0;
-	return inside % 8 == 0 &&
-	       (map_words(pc, page_map(pc, p))[pc->half_words + inside / 512] >> inside / 8 % 64 &
-		1) != 0;
+		return (words[half_in_page / 64] >> half_in_page % 64 & 1) != 0;
+	return half_in_page % 2 == 0 &&
+	       (words[pc->half_words + map_word_in_page(pc, granule)] >> granule % 64 & 1) != 0;
 }
 
-/* Size in bytes of the object that begins there, 0 if none does. */
-uint32_t object_bytes_locked(const struct percpu *pc, uint64_t linear)
+uint32_t object_bytes_locked(const struct percpu *pc, struct place place)
 {
-	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift);
-	uint32_t byte = (uint32_t)(linear & (((uint64_t)1 << pc->unit_shift) - 1));
+	uint32_t granule = place_granule(place);
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (!object_is_at_locked(pc, linear))
+	if (!object_is_at_locked(pc, place))
 		return 0;
-	if (pc->page[linear >> pc->page_shift].kind == KIND_FOURS)
+	if (is_of_fours(pc, place))
 		return 4;
-	return (map_object_end(pc, chunk, byte / 8) - byte / 8) * 8;
+	return (map_object_end(pc, granule) - granule) << GRANULE_SHIFT;
 }

@@ -34,43 +34,52 @@
 static bool stream_is_usable(struct percpu *pc, const struct stream *stream)
 {
 	return stream->page != NONE && page_has_map(&pc->page[stream->page]) &&
-	       chunk_is_usable(&pc->chunk[stream->page >> pc->pages_shift]);
+	       chunk_is_usable(&pc->chunk[page_chunk(pc, stream->page)]);
 }
 
-/* Looks for room in [from, end) of a page and takes it. */
-static bool take_in_page(struct percpu *pc, uint32_t page, uint32_t from, uint32_t end,
-			 const struct percpu_request *request, struct placed *placed)
+/* How much of its page a stream has behind it when it has come to that granule. */
+static uint32_t fill_to(const struct percpu *pc, uint32_t granule)
 {
-	uint32_t base = (page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
-	uint32_t chunk = page >> pc->pages_shift;
-	uint32_t at = map_find(pc, chunk, base + from, base + end, request->n, request->align);
+	return granule_in_page(pc, granule) + 1;
+}
 
-	if (at == NONE)
+/* Looks for room in [from, end) and takes it. */
+static bool put_between(struct percpu *pc, uint32_t from, uint32_t end,
+			const struct percpu_request *request, struct placed *placed)
+{
+	uint32_t granule = map_find(pc, from, end, request->n, request->align);
+
+	if (granule == NONE)
 		return false;
-	object_put_locked(pc, chunk, request, at, placed);
+	object_put_locked(pc, place_of_granule(granule), request, placed);
 	return true;
+}
+
+static uint32_t last_granule(const struct percpu_request *request, const struct placed *placed)
+{
+	return place_granule(placed->place) + request->n - 1;
 }
 
 static bool in_gap(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	struct stream *big = &pc->stream[KIND_BIG];
 	struct percpu_request wide = *request;
-	uint32_t base, end, at;
+	uint32_t first, end, granule;
 
 	if (request->kind != KIND_SMALL || !has_rule(pc, QUIRE_RULE_GAPS) ||
 	    !stream_is_usable(pc, big))
 		return false;
-	base = (big->page & (unit_pages(pc) - 1)) << pc->page_granules_shift;
+	first = page_granule(pc, big->page);
 	end = page_granules(pc) - big->fill < LEFTOVER ? page_granules(pc) : big->fill;
 	wide.n = wide.n < SLIVER && has_rule(pc, QUIRE_RULE_SLIVERS) ? SLIVER : wide.n;
 	if (pc->page[big->page].free_nr - (page_granules(pc) - end) < wide.n)
 		return false;
-	at = map_find(pc, big->page >> pc->pages_shift, base, base + end, wide.n, wide.align);
-	if (at == NONE)
+	granule = map_find(pc, first, first + end, wide.n, wide.align);
+	if (granule == NONE)
 		return false;
-	object_put_locked(pc, big->page >> pc->pages_shift, request, at, placed);
-	if (at - base + request->n > big->fill)
-		big->fill = at - base + request->n;
+	object_put_locked(pc, place_of_granule(granule), request, placed);
+	if (fill_to(pc, last_granule(request, placed)) > big->fill)
+		big->fill = fill_to(pc, last_granule(request, placed));
 	return true;
 }
 
@@ -78,15 +87,16 @@ static bool in_stream(struct percpu *pc, const struct percpu_request *request,
 		      struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
-	uint32_t half = page_granules(pc) / 2, mask = page_granules(pc) - 1, end;
+	uint32_t half = page_granules(pc) / 2, first;
 
-	if (!stream_is_usable(pc, stream) || pc->page[stream->page].free_nr < request->n ||
-	    !take_in_page(pc, stream->page, stream->fill > half ? stream->fill - half : 0,
-			  page_granules(pc), request, placed))
+	if (!stream_is_usable(pc, stream) || pc->page[stream->page].free_nr < request->n)
 		return false;
-	end = ((placed->at + request->n - 1) & mask) + 1;
-	if (end > stream->fill)
-		stream->fill = end;
+	first = page_granule(pc, stream->page);
+	if (!put_between(pc, first + (stream->fill > half ? stream->fill - half : 0),
+			 first + page_granules(pc), request, placed))
+		return false;
+	if (fill_to(pc, last_granule(request, placed)) > stream->fill)
+		stream->fill = fill_to(pc, last_granule(request, placed));
 	return true;
 }
 
@@ -112,7 +122,8 @@ static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct percp
 			continue; /* of the same power of two, but smaller */
 		search->pages--;
 		pc->looks++;
-		if (take_in_page(pc, page, 0, page_granules(pc), request, placed))
+		if (put_between(pc, page_granule(pc, page), page_granule(pc, page + 1), request,
+				placed))
 			return true;
 	}
 	search->chunks--;
@@ -172,53 +183,56 @@ static void stream_follows(struct percpu *pc, const struct percpu_request *reque
 			   const struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
-	uint32_t last = placed->at + request->n - 1, left = stream->page;
-	uint32_t page = page_number(pc, placed->chunk, last >> pc->page_granules_shift);
+	uint32_t last = last_granule(request, placed), left = stream->page;
+	uint32_t page = granule_page(pc, last);
 
 	stream->page = page;
-	stream->fill = (last & (page_granules(pc) - 1)) + 1;
+	stream->fill = fill_to(pc, last);
 	page_entered_locked(pc, page);
 	if (left != page)
 		page_left_locked(pc, left);
 }
 
+/* May an object go on in that page, which is after a stream's? */
+static bool can_go_on(const struct percpu *pc, uint32_t page, bool may_use_reserve)
+{
+	const struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
+	uint64_t bit = page_bit(pc, page);
+
+	if ((chunk->free & bit) == 0)
+		return false;
+	return may_use_reserve || (chunk->populated & bit) == 0 || chunk->isolated ||
+	       pc->empty_pages > EMPTY_HIGH;
+}
+
 /* Across the end of the stream's page into the next one, which must be free.  0; -EAGAIN: it cannot be, or
  * with placed->missing, maps are missing; or the charge's refusal. */
-static int across(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
-		  struct placed *placed)
+static int across(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
-	uint32_t in_unit = stream->page & (unit_pages(pc) - 1), at;
-	const struct percpu_chunk *chunk;
+	uint32_t page = stream->page, granule;
 	int error;
 
 	if (!has_rule(pc, QUIRE_RULE_ACROSS) || !stream_is_usable(pc, stream) ||
 	    request->n <= LEFTOVER || page_granules(pc) - stream->fill <= LEFTOVER ||
-	    in_unit + 1 == unit_pages(pc))
+	    page_offset(pc, page) + 1 == unit_pages(pc) ||
+	    !can_go_on(pc, page + 1, request->may_use_reserve))
 		return -EAGAIN;
-	chunk = &pc->chunk[stream->page >> pc->pages_shift];
-	if ((chunk->free >> (in_unit + 1) & 1) == 0)
+	granule = page_granule(pc, page) + stream->fill;
+	granule = (granule + request->align - 1) & ~(request->align - 1);
+	if (granule_page(pc, granule) != page ||
+	    map_next_used(pc, granule, granule + request->n) != granule + request->n)
 		return -EAGAIN;
-	if (!request->may_use_reserve && (chunk->populated >> (in_unit + 1) & 1) != 0 &&
-	    !chunk->isolated && pc->empty_pages <= EMPTY_HIGH)
-		return -EAGAIN;
-	at = (in_unit << pc->page_granules_shift) + stream->fill;
-	at = (at + request->align - 1) & ~(request->align - 1);
-	if (at >> pc->page_granules_shift != in_unit ||
-	    map_next_used(pc, stream->page >> pc->pages_shift, at, at + request->n) !=
-		    at + request->n)
-		return -EAGAIN;
-	error = placement_run_locked(pc, stream->page >> pc->pages_shift, at, request, charged,
-				     placed);
+	error = placement_at_locked(pc, place_of_granule(granule), request, placed);
 	if (!error)
 		stream_follows(pc, request, placed);
 	return error;
 }
 
-static int in_new_page(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
+static int in_new_page(struct percpu *pc, const struct percpu_request *request,
 		       struct placed *placed)
 {
-	int error = placement_new_locked(pc, request, charged, placed);
+	int error = placement_new_locked(pc, request, placed);
 
 	if (!error)
 		stream_follows(pc, request, placed);
@@ -226,14 +240,14 @@ static int in_new_page(struct percpu *pc, const struct percpu_request *request, 
 }
 
 int placement_packed_locked(struct percpu *pc, const struct percpu_request *request,
-			    uint32_t charged, struct placed *placed)
+			    struct placed *placed)
 {
 	int error;
 
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (request->fours)
-		return placement_fours_locked(pc, request, charged, placed);
+		return placement_fours_locked(pc, request, placed);
 	if (request->n <= page_granules(pc)) {
 		bool any_hole = !has_rule(pc, QUIRE_RULE_TIME);
 
@@ -241,11 +255,11 @@ int placement_packed_locked(struct percpu *pc, const struct percpu_request *requ
 		    (any_hole && in_holes(pc, request, true, placed)) ||
 		    in_stream(pc, request, placed) || in_holes(pc, request, false, placed))
 			return 0;
-		error = across(pc, request, charged, placed);
+		error = across(pc, request, placed);
 		if (!error || (placed->missing != 0 && !request->populated_only))
 			return error;
 	}
-	error = in_new_page(pc, request, charged, placed);
+	error = in_new_page(pc, request, placed);
 	/* The last resort of those who may not wait, and of those who were refused. */
 	if (error && request->populated_only && request->may_use_reserve &&
 	    request->n <= page_granules(pc) && in_holes(pc, request, true, placed))

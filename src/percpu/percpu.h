@@ -56,7 +56,6 @@
 #include "page/page.h"
 #include "percpu/cache.h"
 #include "percpu/chunk.h"
-#include "percpu/placement.h"
 #include "percpu/space.h"
 #include "percpu/variable.h"
 
@@ -67,6 +66,18 @@
 #define STATIC_BYTES   (16u << 10)
 #define RESERVED_BYTES (8u << 10)
 #define DYNAMIC_BYTES  (28u << 10)
+
+/* Where objects of a kind go, in the order of time. */
+struct stream {
+	uint32_t page; /* NONE */
+	uint32_t fill; /* granules */
+};
+
+/* A search everywhere that found nothing, and what gains was then. */
+struct missed {
+	uint64_t gains;
+	uint32_t n, align, kind;
+};
 
 struct percpu {
 	struct quire *q;

@@ -1,38 +1,169 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/place.h - places in per-CPU memory */
+/*
+ * percpu/place.h - a place in per-CPU memory, and its few conversions
+ *
+ * An object is the same bytes of every unit, so one number says where it is on all CPUs.  Lay the units that
+ * CPU 0 has of all chunks end to end, in the order of the chunks' numbers, and count:
+ *
+ *   place      bytes.  A multiple of 4: where an object may begin.
+ *   granule    8 bytes.  32 bits hold all (space.c).  Maps, searches for room and stacks count in these, since
+ *              nothing but an object of 4 bytes begins in the middle of one.
+ *   page       pages: the index of pc->page.
+ *   chunk      units: the index of pc->chunk.
+ *
+ * A range of granules is [from, end).  What a name says is one of these; where it is counted from the
+ * beginning of the page, the name ends in _in_page.
+ */
 #ifndef PERCPU_PLACE_H
 #define PERCPU_PLACE_H
 
 #include "percpu/percpu.h"
 
-static inline uint32_t page_number(const struct percpu *pc, uint32_t chunk, uint32_t page)
+struct place {
+	uint64_t byte;
+};
+
+/* Its page and chunk are NONE, which is at or above pages_end and chunks_end. */
+#define PLACE_NONE ((struct place){ .byte = UINT64_MAX })
+
+static inline bool place_is_none(struct place place)
 {
-	return chunk << pc->pages_shift | page;
+	return place.byte == UINT64_MAX;
 }
 
-/* CPU 0's copy of a byte of a chunk's unit. */
-static inline char *unit_addr(const struct percpu *pc, uint32_t chunk, uint32_t byte)
-{
-	uint64_t linear = ((uint64_t)chunk << pc->unit_shift) + byte;
+/* ---- addresses ---- */
 
-	return pc->base + (linear >> 20 << pc->window_shift) + (linear & ((1u << 20) - 1));
+/* True if @ptr is CPU 0's copy and a multiple of @align: then *place is where, or beyond what there is. */
+static inline bool place_try(const struct percpu *pc, const void *ptr, uint64_t align,
+			     struct place *place)
+{
+	uint64_t offset = (uintptr_t)ptr - (uintptr_t)pc->base;
+	uint64_t window = offset >> pc->window_shift,
+		 inside = offset - (window << pc->window_shift);
+
+	*place = (struct place){ .byte = window << 20 | inside };
+	return (inside & ~(uint64_t)(QUIRE_PERCPU_STRIDE - align)) == 0;
 }
 
-/* The linear byte of an address of CPU 0's copies, or UINT64_MAX if it is none. */
-static inline uint64_t addr_linear(const struct percpu *pc, const void *ptr)
+/* PLACE_NONE if @ptr is not CPU 0's copy of 4 bytes that an object may begin with. */
+static inline struct place place_of(const struct percpu *pc, const void *ptr)
 {
-	uintptr_t offset = (uintptr_t)ptr - (uintptr_t)pc->base;
-	uintptr_t inside = offset & (((uintptr_t)1 << pc->window_shift) - 1);
+	struct place place;
 
-	if (UNLIKELY(offset >= pc->span_bytes || inside >> 20 != 0))
-		return UINT64_MAX;
-	return (uint64_t)(offset >> pc->window_shift) << 20 | inside;
+	if (UNLIKELY((uintptr_t)ptr - (uintptr_t)pc->base >= pc->span_bytes ||
+		     !place_try(pc, ptr, 4, &place)))
+		return PLACE_NONE;
+	return place;
+}
+
+/* CPU 0's copy. */
+static inline char *place_ptr(const struct percpu *pc, struct place place)
+{
+	return pc->base + (place.byte >> 20 << pc->window_shift) + (place.byte & ((1u << 20) - 1));
 }
 
 /* What the home CPU's copy of a cached object begins with; never 0.  @ptr: CPU 0's copy. */
 static inline uint64_t cache_mark(const struct percpu *pc, const void *ptr)
 {
 	return (uintptr_t)ptr ^ pc->secret;
+}
+
+/* ---- granules ---- */
+
+static inline struct place place_of_granule(uint32_t granule)
+{
+	return (struct place){ .byte = (uint64_t)granule << GRANULE_SHIFT };
+}
+
+static inline uint32_t place_granule(struct place place)
+{
+	return (uint32_t)(place.byte >> GRANULE_SHIFT);
+}
+
+static inline uint32_t granule_page(const struct percpu *pc, uint32_t granule)
+{
+	return granule >> pc->page_granules_shift;
+}
+
+static inline uint32_t granule_in_page(const struct percpu *pc, uint32_t granule)
+{
+	return granule & pc->granule_mask;
+}
+
+/* Its first granule. */
+static inline uint32_t page_granule(const struct percpu *pc, uint32_t page)
+{
+	return page << pc->page_granules_shift;
+}
+
+/* ---- pages ---- */
+
+static inline struct place place_of_page(const struct percpu *pc, uint32_t page)
+{
+	return (struct place){ .byte = (uint64_t)page << pc->page_shift };
+}
+
+static inline uint32_t place_page(const struct percpu *pc, struct place place)
+{
+	return (uint32_t)(place.byte >> pc->page_shift);
+}
+
+static inline uint32_t page_chunk(const struct percpu *pc, uint32_t page)
+{
+	return page >> pc->pages_shift;
+}
+
+/* Counted from the beginning of its chunk. */
+static inline uint32_t page_offset(const struct percpu *pc, uint32_t page)
+{
+	return page & (unit_pages(pc) - 1);
+}
+
+/* In masks of its chunk. */
+static inline uint64_t page_bit(const struct percpu *pc, uint32_t page)
+{
+	return (uint64_t)1 << page_offset(pc, page);
+}
+
+/* From its chunk and its offset there. */
+static inline uint32_t page_number(const struct percpu *pc, uint32_t chunk, uint32_t offset)
+{
+	return chunk << pc->pages_shift | offset;
+}
+
+/* ---- halves: what pages of fours count in ---- */
+
+static inline struct place place_of_half(const struct percpu *pc, uint32_t page,
+					 uint32_t half_in_page)
+{
+	return (struct place){ .byte = place_of_page(pc, page).byte + 4 * half_in_page };
+}
+
+static inline uint32_t place_half_in_page(const struct percpu *pc, struct place place)
+{
+	return (uint32_t)(place.byte >> 2) & (2 * pc->granule_mask + 1);
+}
+
+/* ---- chunks ---- */
+
+static inline uint32_t place_chunk(const struct percpu *pc, struct place place)
+{
+	return (uint32_t)(place.byte >> pc->unit_shift);
+}
+
+/* The beginning of its unit: CPU 0's copy. */
+static inline char *chunk_ptr(const struct percpu *pc, uint32_t chunk)
+{
+	return place_ptr(pc, place_of_page(pc, page_number(pc, chunk, 0)));
+}
+
+/* The pages that so many bytes there touch, in masks of their chunk. */
+static inline uint64_t place_pages(const struct percpu *pc, struct place place, size_t bytes)
+{
+	uint32_t first = place_page(pc, place);
+	uint32_t last = place_page(pc, (struct place){ .byte = place.byte + bytes - 1 });
+
+	return ~(uint64_t)0 >> (63 - (last - first)) << page_offset(pc, first);
 }
 
 #endif

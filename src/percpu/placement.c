@@ -43,14 +43,11 @@ void placement_missed_locked(struct percpu *pc, const struct percpu_request *req
 
 /* ---- pages ---- */
 
-/* An object at a given place, which is charged and populated first. */
-int placement_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at,
-			 const struct percpu_request *request, uint32_t charged,
-			 struct placed *placed)
+int placement_at_locked(struct percpu *pc, struct place place, const struct percpu_request *request,
+			struct placed *placed)
 {
-	uint32_t shift = pc->page_granules_shift + (request->fours ? 1u : 0u);
-	uint32_t first = at >> shift, last = (at + request->n - 1) >> shift;
-	uint64_t pages = ~(uint64_t)0 >> (63 - (last - first)) << first;
+	uint32_t chunk = place_chunk(pc, place);
+	uint64_t pages = place_pages(pc, place, request_bytes(request));
 	uint64_t missing = pages & ~pc->chunk[chunk].populated;
 	int error;
 
@@ -59,11 +56,11 @@ int placement_run_locked(struct percpu *pc, uint32_t chunk, uint32_t at,
 		placed->missing = bits_count(missing);
 		if (request->populated_only)
 			return -EAGAIN;
-		error = populate_try_locked(pc, chunk, missing, charged, request->flags);
+		error = populate_try_locked(pc, chunk, missing, request->charged, request->flags);
 		if (error)
 			return error;
 	}
-	object_put_locked(pc, chunk, request, at, placed);
+	object_put_locked(pc, place, request, placed);
 	return 0;
 }
 
@@ -103,11 +100,11 @@ static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum which w
  * The object at the beginning of free pages: empty ones if it may have them, else the lowest that
  * are not populated.  Returns -EAGAIN with placed->missing 0 if there is none: a chunk is missing.
  */
-int placement_new_locked(struct percpu *pc, const struct percpu_request *request, uint32_t charged,
+int placement_new_locked(struct percpu *pc, const struct percpu_request *request,
 			 struct placed *placed)
 {
-	uint32_t shift = pc->page_granules_shift + (request->fours ? 1u : 0u);
-	uint32_t pages = (request->n + (1u << shift) - 1) >> shift, page = NONE;
+	uint32_t pages = (uint32_t)((request_bytes(request) - 1) >> pc->page_shift) + 1,
+		 page = NONE;
 	bool reserve = request->may_use_reserve || pc->empty_pages >= EMPTY_HIGH + pages;
 
 	DCHECK(lock_is_held(&pc->lock));
@@ -118,9 +115,7 @@ int placement_new_locked(struct percpu *pc, const struct percpu_request *request
 		page = new_in_any_state(pc, pages, reserve ? ANY : UNPOPULATED);
 	if (page == NONE)
 		return -EAGAIN;
-	return placement_run_locked(pc, page >> pc->pages_shift,
-				    (page & (unit_pages(pc) - 1)) << shift, request, charged,
-				    placed);
+	return placement_at_locked(pc, place_of_page(pc, page), request, placed);
 }
 
 /* ---- objects of 4 bytes ---- */
@@ -128,15 +123,11 @@ int placement_new_locked(struct percpu *pc, const struct percpu_request *request
 static bool four_in_page(struct percpu *pc, uint32_t page, const struct percpu_request *request,
 			 struct placed *placed)
 {
-	uint32_t chunk = page >> pc->pages_shift, in_unit = page & (unit_pages(pc) - 1);
-
 	if (pc->page[page].kind != KIND_FOURS || pc->page[page].free_nr == 0 ||
-	    !chunk_is_usable(&pc->chunk[chunk]))
+	    !chunk_is_usable(&pc->chunk[page_chunk(pc, page)]))
 		return false;
 	pc->stream[KIND_FOURS].page = page;
-	object_put_locked(pc, chunk, request,
-			  in_unit << (pc->page_granules_shift + 1) | map_find_four(pc, page),
-			  placed);
+	object_put_locked(pc, place_of_half(pc, page, map_find_four(pc, page)), request, placed);
 	return true;
 }
 
@@ -154,7 +145,7 @@ static bool four_in_holes(struct percpu *pc, const struct percpu_request *reques
 
 /* A thousand to a page: any page of fours with room will do, the last one first. */
 int placement_fours_locked(struct percpu *pc, const struct percpu_request *request,
-			   uint32_t charged, struct placed *placed)
+			   struct placed *placed)
 {
 	struct stream *stream = &pc->stream[KIND_FOURS];
 	int error;
@@ -165,9 +156,8 @@ int placement_fours_locked(struct percpu *pc, const struct percpu_request *reque
 	if (four_in_holes(pc, request, placed))
 		return 0;
 	stream->page = NONE;
-	error = placement_new_locked(pc, request, charged, placed);
+	error = placement_new_locked(pc, request, placed);
 	if (!error)
-		stream->page =
-			page_number(pc, placed->chunk, placed->at >> (pc->page_granules_shift + 1));
+		stream->page = place_page(pc, placed->place);
 	return error;
 }

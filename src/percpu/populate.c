@@ -197,7 +197,8 @@ static bool finish(struct percpu *pc, struct gather *gather)
 /* Adds a run of pages in all units; finishes a gather that is full and begins another. */
 static bool unback_run(struct percpu *pc, struct gather *gather, uint32_t chunk, uint64_t run)
 {
-	uint32_t first = bit_lowest(run), pages = bits_count(run);
+	uint32_t page = page_number(pc, chunk, bit_lowest(run)), pages = bits_count(run);
+	char *ptr = place_ptr(pc, place_of_page(pc, page));
 	uint32_t units = pc->units;
 	bool taken = true;
 
@@ -206,9 +207,7 @@ static bool unback_run(struct percpu *pc, struct gather *gather, uint32_t chunk,
 			taken = finish(pc, gather) && taken;
 			begin(pc, gather);
 		}
-		gather_unback(gather,
-			      unit_addr(pc, chunk, first << pc->page_shift) +
-				      unit * QUIRE_PERCPU_STRIDE,
+		gather_unback(gather, ptr + unit * QUIRE_PERCPU_STRIDE,
 			      (size_t)pages << pc->page_shift);
 	}
 	return taken;

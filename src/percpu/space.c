@@ -91,7 +91,7 @@ int units_ready(struct percpu *pc, uint32_t chunk)
 		return 0;
 	CHECK_VALUES(chunk == ready, chunk, ready);
 	for (uint32_t unit = 0; unit < pc->units; unit++) {
-		char *addr = unit_addr(pc, chunk, 0) + unit * QUIRE_PERCPU_STRIDE;
+		char *addr = chunk_ptr(pc, chunk) + unit * QUIRE_PERCPU_STRIDE;
 
 		if (mem_commit(addr, (size_t)1 << pc->unit_shift, "quire-percpu") != 0)
 			return -ENOMEM;

@@ -112,7 +112,7 @@ static bool find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr,
 {
 	uint64_t *written = written_of(pc, chunk) + first;
 	const struct mem_stretches stretches = {
-		.addr = unit_addr(pc, chunk, 0) + first * QUIRE_PERCPU_STRIDE,
+		.addr = chunk_ptr(pc, chunk) + first * QUIRE_PERCPU_STRIDE,
 		.stride_bytes = QUIRE_PERCPU_STRIDE,
 		.page_bytes = (size_t)1 << pc->page_shift,
 		.nr = nr,
@@ -140,13 +140,11 @@ static void known(const struct percpu *pc, uint32_t chunk, uint32_t first, uint3
 
 /* Clears an object of a user who was not handed it yet.  @seen: its pages were, when it was placed;
  * @for_all: a look may take the lock, and serve who comes later. */
-void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bool for_all)
+void sparse_zero(struct percpu *pc, struct place place, size_t bytes, bool seen, bool for_all)
 {
-	uint32_t chunk = (uint32_t)(linear >> pc->unit_shift), mask = unit_pages(pc) - 1;
-	uint32_t first = (uint32_t)(linear >> pc->page_shift) & mask;
-	uint32_t last = (uint32_t)((linear + bytes - 1) >> pc->page_shift) & mask;
-	uint64_t pages = ~(uint64_t)0 >> (63 - (last - first)) << first, masks[BATCH_UNITS];
-	char *ptr = pc->base + (linear >> 20 << pc->window_shift) + (linear & ((1u << 20) - 1));
+	uint32_t chunk = place_chunk(pc, place);
+	uint64_t pages = place_pages(pc, place, bytes), masks[BATCH_UNITS];
+	char *ptr = place_ptr(pc, place);
 	bool all = !seen && is_dense(pc, chunk, pages), told = true;
 
 	for_all = for_all && !seen && !all && begin(pc, chunk, pages, &seen);

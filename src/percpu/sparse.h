@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct percpu;
+struct place;
 
 /* With more units than that a look at every copy is worth avoiding: below, what it could save is
  * seven pages for each that is written. */
@@ -17,6 +18,6 @@ struct percpu;
 void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
 /* Clears an object that its user was not handed yet.  @seen: its pages were when it was placed; @for_all: it
  * may take lock, so that its look serves others. */
-void sparse_zero(struct percpu *pc, uint64_t linear, size_t bytes, bool seen, bool for_all);
+void sparse_zero(struct percpu *pc, struct place place, size_t bytes, bool seen, bool for_all);
 
 #endif

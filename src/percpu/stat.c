@@ -116,7 +116,8 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 	bool exists = chunk < pc->chunks_end && pc->chunk[chunk].state != CHUNK_NONE;
 
 	if (exists) {
-		uint32_t end = unit_pages(pc) << pc->page_granules_shift;
+		uint32_t first = page_granule(pc, page_number(pc, chunk, 0));
+		uint32_t end = first + page_granule(pc, unit_pages(pc));
 
 		memcpy(&view->chunk, &pc->chunk[chunk], CHUNK_LOCKED_BYTES);
 		view->longest = (uint32_t)view->chunk.free_run << pc->page_granules_shift;
@@ -126,7 +127,7 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 			view->holes = longest > view->holes ? longest : view->holes;
 		}
 		view->longest = view->longest > view->holes ? view->longest : view->holes;
-		view->first_bit = map_next_free(pc, chunk, 0, end);
+		view->first_bit = map_next_free(pc, first, end) - first;
 	}
 	percpu_unlock(pc, token);
 	return exists;

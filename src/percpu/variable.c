@@ -51,29 +51,29 @@ static size_t variables_a_page(void)
 	return (mem_page_bytes() - sizeof(struct variable_page)) / sizeof(struct variable);
 }
 
-/* Room between two pages of the first chunk; NULL if there is none. */
+/* Room in one of the first chunk's areas; NULL if there is none. */
 static char *from_area(struct percpu *pc, const struct percpu_request *request, enum kind kind)
 {
 	struct percpu_request here = *request;
 	struct placed placed;
-	uint32_t at = NONE;
+	uint32_t granule = NONE;
 	lock_token token = lock_acquire(&pc->lock);
 
 	here.fours = false;
 	here.kind = (uint8_t)kind;
-	for (uint32_t i = 0; i < unit_pages(pc) && at == NONE; i++) {
-		uint32_t first = i;
+	for (uint32_t page = 0; page < unit_pages(pc) && granule == NONE; page++) {
+		uint32_t first = page;
 
-		while (i < unit_pages(pc) && pc->page[i].kind == kind)
-			i++;
-		if (i != first)
-			at = map_find(pc, 0, first << pc->page_granules_shift,
-				      i << pc->page_granules_shift, here.n, here.align);
+		while (page < unit_pages(pc) && pc->page[page].kind == kind)
+			page++;
+		if (page != first)
+			granule = map_find(pc, page_granule(pc, first), page_granule(pc, page),
+					   here.n, here.align);
 	}
-	if (at != NONE)
-		object_put_locked(pc, 0, &here, at, &placed);
+	if (granule != NONE)
+		object_put_locked(pc, place_of_granule(granule), &here, &placed);
 	percpu_unlock(pc, token);
-	return at != NONE ? unit_addr(pc, 0, at << GRANULE_SHIFT) : NULL;
+	return granule != NONE ? place_ptr(pc, placed.place) : NULL;
 }
 
 static char *allocate(struct quire *q, const struct quire_percpu_variable *variable)

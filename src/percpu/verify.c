@@ -36,7 +36,7 @@ static bool is_fours(const struct percpu *pc, uint32_t page)
 /* May an object that began in the page before go on in this one? */
 static bool goes_on(const struct percpu *pc, uint32_t page)
 {
-	return (page & (unit_pages(pc) - 1)) != 0 && page_has_map(&pc->page[page - 1]) &&
+	return page_offset(pc, page) != 0 && page_has_map(&pc->page[page - 1]) &&
 	       !is_fours(pc, page - 1) && has_word(pc, page - 1, page_granules(pc) - 1);
 }
 

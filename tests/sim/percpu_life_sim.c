@@ -13,12 +13,10 @@ static uint64_t used_pages(const struct percpu_scene *scene)
 	uint64_t used = 0;
 
 	for (unsigned i = 0; i < OBJECTS_NR; i++) {
-		uint64_t linear = scene->object[i] == NULL
-					  ? UINT64_MAX
-					  : addr_linear(scene->pc, scene->object[i]);
+		struct place place = place_of(scene->pc, scene->object[i]);
 
-		if (linear >> scene->pc->unit_shift == 1)
-			used |= (uint64_t)1 << (linear >> scene->pc->page_shift) % 64;
+		if (place_chunk(scene->pc, place) == 1)
+			used |= page_bit(scene->pc, place_page(scene->pc, place));
 	}
 	return used;
 }

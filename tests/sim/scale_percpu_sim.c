@@ -82,7 +82,7 @@ static void fill(struct scale *scale)
 {
 	do
 		scale->last = quire_alloc_percpu(scale->q, PAGE_BYTES, 0, 0);
-	while (addr_linear(scale->pc, scale->last) >> scale->pc->unit_shift == 0);
+	while (place_chunk(scale->pc, place_of(scale->pc, scale->last)) == 0);
 	for (unsigned i = 0; i < PAGES_NR; i++) {
 		scale->pages[i] = quire_alloc_percpu(scale->q, PAGE_BYTES, 0, 0);
 		SIM_CHECK(scale->pages[i] != NULL);

@@ -10,22 +10,22 @@
 
 #define MOST_GRANULES (CACHE_CLASSES_NR + 8u) /* some that are too large for stacks */
 
-static void *place_at(struct percpu *pc, uint32_t at, uint32_t granules)
+static void *put_at(struct percpu *pc, uint32_t granule, uint32_t granules)
 {
 	struct percpu_request request = { .n = granules, .align = 1, .kind = KIND_BIG };
 	lock_token token = lock_acquire(&pc->lock);
 	struct placed placed;
 
-	object_put_locked(pc, 0, &request, at, &placed);
+	object_put_locked(pc, place_of_granule(granule), &request, &placed);
 	percpu_unlock(pc, token);
-	return unit_addr(pc, 0, at << GRANULE_SHIFT);
+	return place_ptr(pc, placed.place);
 }
 
-static void give_at(struct percpu *pc, uint32_t at)
+static void give_at(struct percpu *pc, uint32_t granule)
 {
 	lock_token token = lock_acquire(&pc->lock);
 
-	object_free_locked(pc, 0, at, false);
+	object_free_locked(pc, place_of_granule(granule));
 	chunk_after_free_locked(pc, 0);
 	percpu_unlock(pc, token);
 }
@@ -45,7 +45,7 @@ static void check_size_at(struct quire *q, uint32_t at, uint32_t granules)
 	struct percpu *pc = q->percpu;
 	uint32_t room = page_granules(pc) - (at & (page_granules(pc) - 1));
 	bool fits = granules <= CACHE_CLASSES_NR && granules <= room;
-	void *object = place_at(pc, at, granules);
+	void *object = put_at(pc, at, granules);
 
 	quire_free_percpu(q, object);
 	if (cache_count(pc) != (fits ? 1 : 0))
@@ -65,8 +65,8 @@ static void check_offset(struct quire *q, uint32_t at, bool neighbours)
 
 	for (uint32_t granules = 1; granules <= MOST_GRANULES; granules++) {
 		if (neighbours) {
-			place_at(pc, at - 1, 1);
-			place_at(pc, at + granules, 1);
+			put_at(pc, at - 1, 1);
+			put_at(pc, at + granules, 1);
 		}
 		check_size_at(q, at, granules);
 		if (neighbours) {
@@ -111,10 +111,10 @@ static void an_object_before_a_page_of_fours_keeps_its_class(void **state)
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	open_stacks(pc);
 	token = lock_acquire(&pc->lock);
-	object_put_locked(pc, 0, &four, page << (pc->page_granules_shift + 1), &placed);
+	object_put_locked(pc, place_of_page(pc, page), &four, &placed);
 	percpu_unlock(pc, token);
 	for (uint32_t granules = 1; granules <= MOST_GRANULES; granules++)
-		check_size_at(q, (page << pc->page_granules_shift) - granules, granules);
+		check_size_at(q, page_granule(pc, page) - granules, granules);
 }
 
 int main(void)

@@ -73,7 +73,7 @@ static inline size_t page_bytes(struct quire *q)
 /* The chunk that an object lies in. */
 static inline uint32_t chunk_number(struct quire *q, const void *ptr)
 {
-	return (uint32_t)(addr_linear(q->percpu, ptr) >> q->percpu->unit_shift);
+	return place_chunk(q->percpu, place_of(q->percpu, ptr));
 }
 
 static inline struct percpu_chunk *chunk_of(struct quire *q, const void *ptr)

@@ -214,7 +214,7 @@ static unsigned present(struct quire *q)
 	for (unsigned unit = 0; unit < UNITS; unit++) {
 		unsigned char vector[UNIT_PAGES_MAX];
 
-		assert_int_equal(mincore(unit_addr(pc, 1, 0) + unit * QUIRE_PERCPU_STRIDE,
+		assert_int_equal(mincore(chunk_ptr(pc, 1) + unit * QUIRE_PERCPU_STRIDE,
 					 (size_t)1 << pc->unit_shift, vector),
 				 0);
 		for (unsigned i = 0; i < unit_pages(pc); i++)

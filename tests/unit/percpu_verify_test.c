@@ -25,7 +25,7 @@ static struct scene make_scene(void **state)
 	fill_second_chunk(s.q, &second, 1);
 	s.object = quire_alloc_percpu(s.q, 64, 0, 0);
 	assert_non_null(quire_alloc_percpu(s.q, 24, 0, 0));
-	s.page = (uint32_t)(addr_linear(s.pc, s.object) >> s.pc->page_shift);
+	s.page = place_page(s.pc, place_of(s.pc, s.object));
 	s.p = &s.pc->page[s.page];
 	s.chunk = chunk_of(s.q, s.object);
 	s.words = map_words(s.pc, page_map(s.pc, s.p));
@@ -121,7 +121,7 @@ static void p6_fours(void **state)
 {
 	struct scene s = make_scene(state);
 	void *four = quire_alloc_percpu(s.q, 4, 0, 0);
-	uint32_t page = (uint32_t)(addr_linear(s.pc, four) >> s.pc->page_shift);
+	uint32_t page = place_page(s.pc, place_of(s.pc, four));
 
 	assert_int_equal(s.pc->page[page].kind, KIND_FOURS);
 	BREAKS(6, s.pc->page[page].longest, 1);
