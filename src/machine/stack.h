@@ -12,11 +12,10 @@
  *     high  push is refused when top >= high
  *
  * Closing.  low = UINT32_MAX and high = 0, stored together, refuse both, so the test that every
- * sequence makes anyway is also the test of the closed word.  Whoever holds the lock that is the
- * slot's door (pcp->lock for pages, a CPU's lock for areas and per-CPU objects) may close; after
- * stacks_fence_slot() or stacks_fence_all() no sequence that began before the close can still
- * commit, and the closer owns top and all entries until it opens again.  A stack is never
- * closed by anyone else, so fork, which takes every door, never copies a half-closed one.
+ * sequence makes anyway is also the test of the closed word.  After stack_fence_slot() or
+ * stack_fence_all() no sequence that began before the close can still commit, and the closer owns
+ * top and all entries until it opens again.  Who may close, and all else about a stack's life, is
+ * in stacks/stacks.h.
  *
  * Sequences (machine/<m>/stack_ops.h).  Each runs on the slot that is current when it commits; it
  * may be aborted and restarted at any instruction before the commit and has no effect until then.
@@ -26,7 +25,7 @@
  * a sequence that begins while the stack is closed is under no fence, and having read top first it
  * could find the bound open again and commit what top had been before the closer emptied it.  For
  * the same reason the closer stores top before it opens (release).
- * After stacks_setup() all of them may be called, also with slots_nr == 0: they refuse.
+ * After stack_setup() all of them may be called, also with slots_nr == 0: they refuse.
  *
  *   uint32_t stack_pop(const struct cpu_stacks *s, unsigned class);
  *	newest entry, or STACK_NONE (empty, closed, no sequences on this thread)
@@ -59,8 +58,8 @@
 
 struct stack_header {
 	uint32_t top;
-	uint32_t spare;
-	uint32_t low; /* low and high are one aligned 8-byte word: closing is one store */
+	uint32_t keeps; /* no sequence reads it: what src/stacks opens the class with */
+	uint32_t low;	/* low and high are one aligned 8-byte word: closing is one store */
 	uint32_t high;
 };
 
@@ -95,14 +94,14 @@ static inline uint32_t *stack_entries(const struct cpu_stacks *s, unsigned slot)
  * @want_by_cpu: isolated CPUs or more than one node: index by cpu_id or not at all
  * @rseq: false: no sequences (slots_nr = 0)
  */
-void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq);
+void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq);
 
 /*
  * After it returns, every sequence of this process that began before the call, on CPU @slot if
  * slots are CPUs, else on any, has committed or will restart.  Nobody else is interrupted.
  */
-void stacks_fence_slot(const struct cpu_stacks *s, unsigned slot);
+void stack_fence_slot(const struct cpu_stacks *s, unsigned slot);
 /* The same for all slots but those whose bit is set in @skip (by_cpu only; may be NULL). */
-void stacks_fence_all(const struct cpu_stacks *s, const uint64_t *skip);
+void stack_fence_all(const struct cpu_stacks *s, const uint64_t *skip);
 
 #endif

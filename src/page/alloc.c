@@ -64,11 +64,11 @@ static uint32_t from_pcp(struct quire *q, unsigned order, unsigned flags, bool *
 	*had_lock = pcp != NULL;
 	if (pcp == NULL)
 		return FRAME_NONE;
-	if (q->stacks.slots_nr != 0)
+	if (q->stacks.cpu.slots_nr != 0)
 		frame = pcp_refill_stack_locked(q, pcp, order, type, flags);
 	else
 		frame = pcp_alloc_locked(q, pcp, order, type, flags);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	return frame;
 }
 
@@ -140,7 +140,7 @@ void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error
 		return NULL;
 	}
 	/* A fast path with zeroes, or with flags that do not matter while the stack has one. */
-	frame = stack_pop(&q->stacks, page_stack_class(q, order, flags));
+	frame = stack_pop(&q->stacks.cpu, page_stack_class(q, order, flags));
 	if (frame == STACK_NONE)
 		frame = page_alloc_frame(q, order, flags);
 	else if (UNLIKELY(load_relaxed(&q->looks)))
@@ -170,7 +170,7 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 
 	if (UNLIKELY(flags >= load_relaxed(&q->fast_flags_end) || order > QUIRE_ORDER_MAX))
 		return alloc_slow(q, order, flags);
-	frame = stack_pop(&q->stacks, STACK_CLASS(order, flags));
+	frame = stack_pop(&q->stacks.cpu, STACK_CLASS(order, flags));
 	if (UNLIKELY(frame == STACK_NONE))
 		return alloc_slow(q, order, flags);
 	/* Relaxed, as page_state(): the run is ours now.  CACHED and this order, whatever ZERO says. */
@@ -188,7 +188,7 @@ void *page_alloc_on(struct quire *q, unsigned slot, unsigned order, unsigned fla
 	struct pcp *pcp = pcp_lock_slot(q, home_zone(q, flags), slot, &token);
 	uint32_t frame = pcp_alloc_locked(q, pcp, order, page_flags_type(flags), flags);
 
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	if (frame == FRAME_NONE)
 		frame = rmqueue_direct(q, order, flags);
 	if (frame == FRAME_NONE)

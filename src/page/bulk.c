@@ -39,7 +39,7 @@ size_t quire_alloc_pages_bulk(struct quire *q, unsigned flags, size_t count, voi
 
 		if (pages[i] == NULL && !refused) {
 			if (held == 0)
-				held = stack_pop_n(&q->stacks, page_stack_class(q, 0, flags),
+				held = stack_pop_n(&q->stacks.cpu, page_stack_class(q, 0, flags),
 						   frames, empty_ahead(pages + i, count - i));
 			frame = held != 0 ? frames[--held] : page_alloc_frame(q, 0, flags);
 			if (frame != FRAME_NONE)
@@ -93,16 +93,17 @@ static void group_put_away(struct quire *q, struct group *group)
 	pcp = lock_nested() ? NULL : pcp_current_try(q, zone->index, &token);
 	if (pcp != NULL) {
 		kept = group_keep_ordinary(q, group);
-		pushed = stack_push_n(&q->stacks, STACK_CLASS(0, group->tag), group->frames, kept);
-		for (unsigned i = pushed; i < kept && q->stacks.slots_nr == 0; i++, pushed++)
+		pushed = stack_push_n(&q->stacks.cpu, STACK_CLASS(0, group->tag), group->frames,
+				      kept);
+		for (unsigned i = pushed; i < kept && q->stacks.cpu.slots_nr == 0; i++, pushed++)
 			pcp_free_locked(q, pcp, group->frames[i], 0, group->tag & TAG_TYPE);
 		if (pushed < kept) {
 			pcp_spill_stack_locked(q, pcp, group->frames[pushed++], 0,
 					       group->tag & TAG_TYPE);
-			pushed += stack_push_n(&q->stacks, STACK_CLASS(0, group->tag),
+			pushed += stack_push_n(&q->stacks.cpu, STACK_CLASS(0, group->tag),
 					       group->frames + pushed, kept - pushed);
 		}
-		lock_release(&pcp->lock, token);
+		lock_release(&pcp->door.lock, token);
 	}
 	for (unsigned i = pushed; i < group->nr; i++)
 		page_free_frame(q, group->frames[i], 0);
@@ -167,7 +168,7 @@ void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **page
 		if (frame == FRAME_NONE)
 			continue;
 		if (pcp != NULL && pcp->zone != tag >> TAG_ZONE_SHIFT) {
-			lock_release(&pcp->lock, token);
+			lock_release(&pcp->door.lock, token);
 			pcp = NULL;
 		}
 		if (pcp == NULL)
@@ -175,5 +176,5 @@ void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **page
 		pcp_free_locked(q, pcp, frame, 0, tag & TAG_TYPE);
 	}
 	if (pcp != NULL)
-		lock_release(&pcp->lock, token);
+		lock_release(&pcp->door.lock, token);
 }

@@ -28,16 +28,16 @@ enum drain_who {
  * one.  Lists in use decay. */
 static bool is_idle_locked(struct quire *q, struct pcp *pcp)
 {
-	uint32_t tops = stacks_pages(q, pcp);
+	uint32_t tops = pcp_stacks_pages(q, pcp);
 	bool idle = pcp->activity == pcp->activity_seen && tops == pcp->tops_seen;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	pcp->activity_seen = pcp->activity;
 	pcp->tops_seen = tops;
 	if (!idle)
 		pcp_decay_locked(q, pcp);
 	else
-		stacks_cool_locked(q, pcp);
+		stacks_cool_locked(&q->stacks, &pcp->door);
 	return idle && tops + pcp->count != 0;
 }
 
@@ -45,29 +45,29 @@ static bool is_idle_locked(struct quire *q, struct pcp *pcp)
 static bool close_door(struct quire *q, unsigned zone, unsigned slot, enum drain_who who)
 {
 	struct pcp *pcp = page_pcp(q, zone, slot);
-	lock_token token = lock_acquire(&pcp->lock);
-	bool chosen = pcp->ready && (who == DRAIN_ANY || is_idle_locked(q, pcp));
+	lock_token token = lock_acquire(&pcp->door.lock);
+	bool chosen = pcp->door.ready && (who == DRAIN_ANY || is_idle_locked(q, pcp));
 
 	if (chosen) {
 		pcp->draining_nr++;
-		stacks_close_locked(q, pcp);
+		stacks_close_locked(&q->stacks, &pcp->door);
 	}
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	return chosen;
 }
 
 static void open_door(struct quire *q, unsigned zone, unsigned slot)
 {
 	struct pcp *pcp = page_pcp(q, zone, slot);
-	lock_token token = lock_acquire(&pcp->lock);
+	lock_token token = lock_acquire(&pcp->door.lock);
 
 	pcp->draining_nr--;
 	/* A drain is no churn: what it empties begins small again, or repeated drains would each find
 	 * more than the last. */
 	pcp->alloc_factor = 0;
-	memset(pcp->stack_high, 0, sizeof(pcp->stack_high));
-	stacks_open_locked(q, pcp);
-	lock_release(&pcp->lock, token);
+	stacks_cool_locked(&q->stacks, &pcp->door);
+	stacks_open_locked(&q->stacks, &pcp->door);
+	lock_release(&pcp->door.lock, token);
 }
 
 /*
@@ -78,14 +78,14 @@ static void open_door(struct quire *q, unsigned zone, unsigned slot)
 static size_t drain_hold(struct quire *q, struct pcp *pcp, bool *emptied)
 {
 	uint32_t frames[MOVE_MAX];
-	lock_token token = lock_acquire(&pcp->lock);
-	unsigned n = stacks_take_closed_locked(q, pcp, frames, MOVE_MAX);
+	lock_token token = lock_acquire(&pcp->door.lock);
+	unsigned n = pcp_stacks_take_locked(q, pcp, frames, MOVE_MAX);
 	size_t pages = pcp_frames_to_buddy(q, &q->zone[pcp->zone], frames, n);
 
 	if (n < MOVE_MAX)
 		pages += pcp_spill_locked(q, pcp, pcp->count);
 	*emptied = n < MOVE_MAX && pcp->count == 0;
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	return pages;
 }
 
@@ -136,14 +136,10 @@ static bool close_doors(struct quire *q, unsigned first, unsigned end, enum drai
 			any = true;
 		}
 	}
-	if (!any || q->stacks.slots_nr == 0)
-		return any;
-	if (end - first == 1 && stacks_are_isolated(q, first))
-		return any;
-	if (end - first == 1)
+	if (any && end - first == 1)
 		stacks_fence_slot(&q->stacks, first);
-	else
-		stacks_fence_all(&q->stacks, q->isolated_cpus);
+	else if (any)
+		stacks_fence_all(&q->stacks);
 	return any;
 }
 
@@ -209,7 +205,7 @@ size_t drain_slots(struct quire *q, unsigned first, unsigned end)
 /* The worker's visit: what is idle goes to the buddy, what is in use decays. */
 size_t drain_idle(struct quire *q)
 {
-	size_t pages = drain_range(q, 0, q->stacks.doors_nr, DRAIN_IDLE);
+	size_t pages = drain_range(q, 0, q->stacks.cpu.doors_nr, DRAIN_IDLE);
 
 	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
 		struct depot *depot = &q->zone[zone].depot;
@@ -228,7 +224,7 @@ size_t drain_idle(struct quire *q)
 
 size_t drain_everything(struct quire *q)
 {
-	size_t pages = drain_slots(q, 0, q->stacks.doors_nr);
+	size_t pages = drain_slots(q, 0, q->stacks.cpu.doors_nr);
 
 	for (unsigned zone = 0; zone < q->zones_nr; zone++)
 		pages += depot_drain(q, &q->zone[zone]);
@@ -248,7 +244,7 @@ size_t quire_drain_cpu(struct quire *q, unsigned cpu)
 {
 	size_t pages;
 
-	if (q->dead || cpu >= q->stacks.doors_nr)
+	if (q->dead || cpu >= q->stacks.cpu.doors_nr)
 		return 0;
 	page_take_deferred(q);
 	pages = drain_slots(q, cpu, cpu + 1);
@@ -276,17 +272,17 @@ size_t quire_drain_all(struct quire *q)
 static void set_limits(struct quire *q, bool enabled)
 {
 	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+		for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
 			lock_token token;
 			struct pcp *pcp = pcp_lock_unopened(q, zone, slot, &token);
 
 			pcp->high = enabled ? q->zone[zone].pcp_high_min : 0;
 			pcp->batch = enabled ? q->zone[zone].pcp_batch : 1;
 			if (enabled)
-				stacks_open_locked(q, pcp);
+				stacks_open_locked(&q->stacks, &pcp->door);
 			else
-				stacks_close_locked(q, pcp);
-			lock_release(&pcp->lock, token);
+				stacks_close_locked(&q->stacks, &pcp->door);
+			lock_release(&pcp->door.lock, token);
 		}
 	}
 }
@@ -390,15 +386,14 @@ struct pcp *page_pcp_hold(struct quire *q, unsigned slot)
 	lock_token token;
 	struct pcp *pcp = pcp_lock_slot(q, 0, slot, &token);
 
-	pcp->kept = token;
-	stacks_close_locked(q, pcp);
-	if (q->stacks.slots_nr != 0 && !stacks_are_isolated(q, slot))
-		stacks_fence_slot(&q->stacks, slot);
+	pcp->door.kept = token;
+	stacks_close_locked(&q->stacks, &pcp->door);
+	stacks_fence_slot(&q->stacks, slot);
 	return pcp;
 }
 
 void page_pcp_unhold(struct quire *q, struct pcp *pcp)
 {
-	stacks_open_locked(q, pcp);
-	lock_release(&pcp->lock, pcp->kept);
+	stacks_open_locked(&q->stacks, &pcp->door);
+	lock_release(&pcp->door.lock, pcp->door.kept);
 }

@@ -159,18 +159,18 @@ void page_free_direct(struct quire *q, uint32_t frame)
 /* Puts a run away on the current CPU.  False: its block is special by now, or no list keeps it. */
 static bool put_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order)
 {
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	/* Under the lock the tag is firm: isolation sets it, then takes every pcp lock. */
 	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
 	bool listed = list_keeps(q, order);
 
 	if (tag >= TAG_SPECIAL || (tag >> TAG_ZONE_SHIFT) != pcp->zone)
 		return false;
-	if (q->stacks.slots_nr != 0)
+	if (q->stacks.cpu.slots_nr != 0)
 		pcp_spill_stack_locked(q, pcp, frame, order, tag & TAG_TYPE);
 	else if (listed)
 		pcp_free_locked(q, pcp, frame, order, tag & TAG_TYPE);
-	return q->stacks.slots_nr != 0 || listed;
+	return q->stacks.cpu.slots_nr != 0 || listed;
 }
 
 /* A nested call only links the run into a list: spilling could wait for the zone lock. */
@@ -178,7 +178,7 @@ static bool put_nested_locked(struct quire *q, struct pcp *pcp, uint32_t frame, 
 {
 	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (tag >= TAG_SPECIAL || !list_keeps(q, order) || pcp->count >= pcp->high)
 		return false;
 	pcp_list_put_locked(q, pcp, &frame, 1, order, tag & TAG_TYPE);
@@ -198,7 +198,7 @@ void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
 	if (pcp != NULL) {
 		put = nested ? put_nested_locked(q, pcp, frame, order)
 			     : put_locked(q, pcp, frame, order);
-		lock_release(&pcp->lock, token);
+		lock_release(&pcp->door.lock, token);
 	}
 	if (!put)
 		page_free_direct(q, frame);
@@ -250,8 +250,8 @@ void quire_free_pages(struct quire *q, void *addr, unsigned order)
 	/* Pairs with block_set_tag_locked(); the guard is read again inside the sequence. */
 	tag = load_relaxed(guard);
 	store_relaxed(state, (uint8_t)(STATE_CACHED | order));
-	if (LIKELY(tag < TAG_SPECIAL) &&
-	    LIKELY(stack_push(&q->stacks, STACK_CLASS(order, tag), (uint32_t)frame, guard, tag)))
+	if (LIKELY(tag < TAG_SPECIAL) && LIKELY(stack_push(&q->stacks.cpu, STACK_CLASS(order, tag),
+							   (uint32_t)frame, guard, tag)))
 		return;
 	free_slow(q, (uint32_t)frame);
 }
@@ -271,5 +271,5 @@ void page_free_on(struct quire *q, unsigned slot, void *addr, unsigned order)
 	}
 	pcp = pcp_lock_slot(q, tag >> TAG_ZONE_SHIFT, slot, &token);
 	pcp_free_locked(q, pcp, frame, order, tag & TAG_TYPE);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 }

@@ -353,7 +353,7 @@ static uint64_t activity(struct quire *q)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
 		sum += load_relaxed(&q->pcp[i].activity);
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		sum += load_relaxed(&q->zone[i].buddy_allocs) +
@@ -419,9 +419,9 @@ uint64_t giveback_visit(struct quire *q, uint64_t now_ns)
 	tune_decay(q);
 	/* While a stack is warm, frees may go there and tell nobody.  The fence ends those that began
 	 * before it was cold; what they freed is then counted. */
-	rests = idle && stacks_are_cold(q);
+	rests = idle && pcps_are_cold(q);
 	if (rests)
-		stacks_fence_all(&q->stacks, q->isolated_cpus);
+		stacks_fence_all(&q->stacks);
 	left = left_to_give(q, &all_free);
 	mutex_release(&q->giveback_mutex);
 	if (left != 0 || !rests)

@@ -133,9 +133,10 @@ static int reserve_span(struct quire *q, uint32_t blocks)
  * with use. */
 static int reserve_cpus(struct quire *q)
 {
-	size_t pcps = round_up((size_t)q->zones_nr * q->stacks.doors_nr * sizeof(struct pcp), 64);
+	size_t pcps =
+		round_up((size_t)q->zones_nr * q->stacks.cpu.doors_nr * sizeof(struct pcp), 64);
 	size_t depot = DEPOT_ENTRIES_NR * TYPES_NR * sizeof(uint32_t);
-	size_t stacks = (size_t)q->stacks.slots_nr << STACKS_STRIDE_SHIFT;
+	size_t stacks = (size_t)q->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
 	size_t front = round_up(pcps + q->zones_nr * depot, mem_page_bytes());
 	char *addr;
 
@@ -150,7 +151,7 @@ static int reserve_cpus(struct quire *q)
 	mem_advise_huge(addr, q->cpu_meta_bytes, false);
 	q->cpu_meta = (uint64_t *)(void *)addr;
 	q->pcp = (struct pcp *)(void *)addr;
-	q->stacks.base = addr + front + STACKS_OFFSET;
+	q->stacks.cpu.base = addr + front + STACKS_OFFSET;
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		depot_init(&q->zone[i].depot, (uint32_t *)(void *)(addr + pcps + i * depot));
 	return 0;
@@ -169,13 +170,13 @@ static void init_zones(struct quire *q)
 
 static void init_pcps(struct quire *q)
 {
+	pcp_stacks_init(q);
 	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+		for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
 			struct pcp *pcp = page_pcp(q, zone, slot);
 
-			lock_init(&pcp->lock, RANK_PCP);
+			pcp_stacks_init_door(pcp, zone, slot);
 			pcp->zone = (uint8_t)zone;
-			pcp->slot = (uint16_t)slot;
 			if (zone == 0 && q->zones_nr > 1) /* reads files: once a CPU */
 				pcp->home = (uint8_t)(process_cpu_node(slot) % q->zones_nr);
 		}
@@ -224,12 +225,12 @@ static void setup_cpus(struct quire *q, const struct quire_options *options)
 	    options_cpu_list(options->isolated, q->isolated_words,
 			     sizeof(q->isolated_words) * CHAR_BIT) == 0)
 		q->isolated_cpus = q->isolated_words;
-	stacks_setup(&q->stacks, options->cpus, q->isolated_cpus != NULL || q->zones_nr > 1,
-		     options->rseq != QUIRE_OFF);
-	if (q->stacks.doors_nr > SLOTS_MAX)
-		q->stacks.doors_nr = SLOTS_MAX;
-	if (q->stacks.slots_nr > q->stacks.doors_nr)
-		q->stacks.slots_nr = q->stacks.doors_nr;
+	stack_setup(&q->stacks.cpu, options->cpus, q->isolated_cpus != NULL || q->zones_nr > 1,
+		    options->rseq != QUIRE_OFF);
+	if (q->stacks.cpu.doors_nr > SLOTS_MAX)
+		q->stacks.cpu.doors_nr = SLOTS_MAX;
+	if (q->stacks.cpu.slots_nr > q->stacks.cpu.doors_nr)
+		q->stacks.cpu.slots_nr = q->stacks.cpu.doors_nr;
 }
 
 /* Begins with what an instance may take of the process's addresses, and halves the limit until they are
@@ -259,8 +260,8 @@ static int reserve(struct quire *q, uint64_t limit_bytes)
 {
 	int error = reserve_halving(q, limit_bytes);
 
-	if (error && q->stacks.slots_nr != 0) {
-		q->stacks.slots_nr = 0;
+	if (error && q->stacks.cpu.slots_nr != 0) {
+		q->stacks.cpu.slots_nr = 0;
 		error = reserve_halving(q, limit_bytes);
 	}
 	return error;
@@ -284,13 +285,9 @@ static void fork_prepare(struct process_member *member)
 	mutex_acquire(&q->grow_mutex);
 	mutex_acquire(&q->huge_mutex);
 	modules_fork_prepare_locks(q);
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++) {
-		q->pcp[i].kept = lock_acquire_ordered(&q->pcp[i].lock);
-		if (q->pcp[i].ready)
-			stacks_close_locked(q, &q->pcp[i]);
-	}
-	if (q->stacks.slots_nr != 0)
-		stacks_fence_all(&q->stacks, q->isolated_cpus);
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
+		stacks_fork_prepare(&q->stacks, &q->pcp[i].door);
+	stacks_fence_all(&q->stacks);
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		q->zone[i].depot.kept = lock_acquire_ordered(&q->zone[i].depot.lock);
 	for (unsigned i = 0; i < q->zones_nr; i++)
@@ -306,17 +303,14 @@ static void fork_done(struct quire *q, bool child)
 	}
 	for (unsigned i = q->zones_nr; i-- != 0;)
 		lock_release(&q->zone[i].depot.lock, q->zone[i].depot.kept);
-	for (size_t i = (size_t)q->zones_nr * q->stacks.doors_nr; i-- != 0;) {
+	for (size_t i = (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i-- != 0;) {
 		struct pcp *pcp = &q->pcp[i];
 
-		for (; child && pcp->draining_nr != 0; pcp->draining_nr--)
-			pcp->closed_nr--;
-		/* The worker is gone: the first free on each stack is to call for another. */
-		if (child)
-			memset(pcp->stack_high, 0, sizeof(pcp->stack_high));
-		if (pcp->ready)
-			stacks_open_locked(q, pcp);
-		lock_release(&pcp->lock, pcp->kept);
+		if (child) {
+			stacks_fork_drop_closers_locked(&pcp->door, pcp->draining_nr);
+			pcp->draining_nr = 0;
+		}
+		stacks_fork_done(&q->stacks, &pcp->door, child);
 	}
 	mutex_release(&q->huge_mutex);
 	mutex_release(&q->grow_mutex);
@@ -478,12 +472,12 @@ unsigned quire_cpu(void)
 
 unsigned quire_list_cpu(struct quire *q)
 {
-	return (unsigned)stack_slot(&q->stacks);
+	return (unsigned)stack_slot(&q->stacks.cpu);
 }
 
 unsigned quire_cpus(struct quire *q)
 {
-	return q->stacks.doors_nr;
+	return q->stacks.cpu.doors_nr;
 }
 
 void *quire_page_address(struct quire *q, const void *addr)

@@ -35,7 +35,7 @@ static void put_piece(struct quire *q, uint32_t frame, unsigned order)
 	uint8_t tag = load_relaxed(guard);
 
 	if (tag >= TAG_SPECIAL ||
-	    !stack_push(&q->stacks, STACK_CLASS(order, tag), frame, guard, tag))
+	    !stack_push(&q->stacks.cpu, STACK_CLASS(order, tag), frame, guard, tag))
 		page_free_frame(q, frame, order);
 }
 
@@ -57,9 +57,9 @@ static uint32_t cut(struct quire *q, uint32_t frame, unsigned order)
 
 static uint32_t from_stacks(struct quire *q, unsigned zone, unsigned order)
 {
-	for (unsigned o = order; stack_keeps(q, o) && q->stacks.slots_nr != 0; o++) {
+	for (unsigned o = order; stack_keeps(q, o) && q->stacks.cpu.slots_nr != 0; o++) {
 		for (unsigned type = 0; type < TYPES_NR; type++) {
-			uint32_t frame = stack_pop(&q->stacks,
+			uint32_t frame = stack_pop(&q->stacks.cpu,
 						   STACK_CLASS(o, zone << TAG_ZONE_SHIFT | type));
 
 			if (frame != STACK_NONE)
@@ -71,18 +71,18 @@ static uint32_t from_stacks(struct quire *q, unsigned zone, unsigned order)
 
 static uint32_t from_neighbours(struct quire *q, unsigned zone, unsigned order)
 {
-	unsigned slot = (unsigned)stack_slot(&q->stacks), doors = q->stacks.doors_nr;
+	unsigned slot = (unsigned)stack_slot(&q->stacks.cpu), doors = q->stacks.cpu.doors_nr;
 
 	for (unsigned i = 0; i < doors && i <= NEIGHBOURS; i++) {
 		struct pcp *pcp = page_pcp(q, zone, (slot + i) % doors);
 		uint32_t frame = FRAME_NONE;
 		lock_token token;
 
-		if (!lock_try(&pcp->lock, &token))
+		if (!lock_try(&pcp->door.lock, &token))
 			continue;
-		if (pcp->ready)
+		if (pcp->door.ready)
 			frame = pcp_take_any_locked(q, pcp, order);
-		lock_release(&pcp->lock, token);
+		lock_release(&pcp->door.lock, token);
 		if (frame != FRAME_NONE)
 			return frame;
 	}
@@ -162,7 +162,7 @@ static void fill_locked(struct quire *q, struct pcp *pcp)
 {
 	struct zone *zone = &q->zone[pcp->zone];
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned order = 0; order < SPARE_ORDERS_NR && pcp->high != 0; order++) {
 		uint32_t frames[SPARES_NR];
 		unsigned n = spares_missing(q, order);
@@ -185,7 +185,7 @@ void nested_fill(struct quire *q)
 		return;
 	store_relaxed(&q->spares_wanted, false); /* pairs with nested_alloc()'s; a hint */
 	fill_locked(q, pcp);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 }
 
 /* Gives the spares to the buddy.  Returns pages. */

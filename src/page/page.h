@@ -28,7 +28,7 @@
  *   REPORTING   the gather has finished                 BUDDY       zone lock
  *   BUDDY       its block is taken offline              OFFLINE     zone lock
  *
- * Locks: visit_mutex, pcp_disable_mutex, giveback_mutex, grow_mutex, huge_mutex (waiting); pcp->lock, depot->lock,
+ * Locks: visit_mutex, pcp_disable_mutex, giveback_mutex, grow_mutex, huge_mutex (waiting); pcp->door.lock, depot->lock,
  * zone->lock (spinning), in this order.  docs/locking.md has the table.
  */
 #ifndef PAGE_PAGE_H
@@ -55,6 +55,7 @@
 #include "page/huge.h"
 #include "page/module.h"
 #include "page/state.h"
+#include "stacks/stacks.h"
 
 /* Its caller waits for nobody, but may make system calls that commit memory. */
 #define FLAGS_NO_MUTEX (QUIRE_NOWAIT | QUIRE_ATOMIC)
@@ -72,10 +73,11 @@
 #define WHOLE_ORDERS_MAX 6
 
 /* Stacks exist for orders 0..4 and the block order; lists for 0..3 and the block order. */
-#define STACK_ORDERS_NR 6
-#define LIST_ORDERS_NR	5
-#define LISTS_NR	(LIST_ORDERS_NR * TYPES_NR)
-#define DEPOT_ORDERS_NR 5
+#define STACK_ORDERS_NR	 6
+#define LIST_ORDERS_NR	 5
+#define LISTS_NR	 (LIST_ORDERS_NR * TYPES_NR)
+#define STACK_CLASSES_NR (STACK_ORDERS_NR * TYPES_NR) /* of one zone */
+#define DEPOT_ORDERS_NR	 5
 
 /* Entries of a depot: two full stacks' halves for each of two CPUs, for order 0; half as many pages
  * an order more, since large runs parked here are holes torn into blocks. */
@@ -156,27 +158,22 @@ struct depot {
  * under lock, load_relaxed() gives a hint; (c) constant once ready.
  */
 struct pcp {
-	struct lock lock;	/* RANK_PCP */
-	lock_token kept;	/* (l) over fork and page_pcp_hold() */
-	uint32_t count;		/* (r) pages on the lists: B2 */
-	uint32_t high;		/* (l) spill at or above */
-	uint32_t batch;		/* (l) pages moved at a time */
-	uint32_t free_count;	/* (l) pages freed in a row, for tuning */
-	uint16_t slot;		/* (c) */
-	uint8_t zone;		/* (c) */
-	uint8_t home;		/* (c) the zone that is this CPU's node's */
-	uint8_t alloc_factor;	/* (l) 0..BATCH_SCALE_MAX */
-	bool ready;		/* (r) */
-	bool warm;		/* (r) frees may be served by a stack, and tell nobody */
-	uint16_t closed_nr;	/* (l) who keeps the stacks closed */
-	uint16_t draining_nr;	/* (l) of those, drains in progress: a child of fork has none */
-	uint32_t activity;	/* (l) slow paths taken */
-	uint32_t activity_seen; /* (l) the worker's */
+	struct stacks_door door; /* RANK_PCP: protects the lists, too */
+	uint32_t count;		 /* (r) pages on the lists: B2 */
+	uint32_t high;		 /* (l) spill at or above */
+	uint32_t batch;		 /* (l) pages moved at a time */
+	uint32_t free_count;	 /* (l) pages freed in a row, for tuning */
+	uint8_t zone;		 /* (c) */
+	uint8_t home;		 /* (c) the zone that is this CPU's node's */
+	uint8_t alloc_factor;	 /* (l) 0..BATCH_SCALE_MAX */
+	uint16_t draining_nr;	 /* (l) drains in progress, which keep the stacks closed: a child of
+				 * fork has none */
+	uint32_t activity;	 /* (l) slow paths taken */
+	uint32_t activity_seen;	 /* (l) the worker's */
 	uint64_t list_allocs, list_frees; /* (r) */
 	uint64_t refills, spills;	  /* (r) */
 	uint32_t lists[LISTS_NR];	  /* (l) head frames */
 	uint32_t tops_seen;		  /* (l) the worker's: sum of tops at its last visit */
-	uint16_t stack_high[STACK_ORDERS_NR][TYPES_NR]; /* (l) entries kept; 0 is cold */
 } __attribute__((aligned(64)));
 
 /* Key: all under lock; (r) as above. */
@@ -229,7 +226,7 @@ struct quire {
 	uint8_t zones_nr;
 	uint8_t fast_flags_end; /* atomic: flags below it take zone 0's stacks at once: 3; 0 with more
 				 * zones, or while every allocation looks */
-	struct cpu_stacks stacks;
+	struct stacks stacks;	/* classes by zone, order and type: stacks.c */
 
 	struct page *page;   /* by frame */
 	struct block *block; /* by block */
@@ -276,6 +273,7 @@ struct quire {
 	struct quire_options options; /* (c) as given, for modules that are made later */
 	struct vmap *vmap;	      /* atomic: NULL until first used; vmap/ makes it */
 	struct percpu *percpu;	      /* atomic: likewise */
+	struct stacks_class stack_class[ZONES_MAX * STACK_CLASSES_NR]; /* (c) of stacks */
 	struct zone zone[ZONES_MAX];
 };
 
@@ -339,7 +337,7 @@ static inline struct zone *page_zone(struct quire *q, uint32_t frame)
 
 static inline struct pcp *page_pcp(struct quire *q, unsigned zone, unsigned slot)
 {
-	return &q->pcp[(size_t)zone * q->stacks.doors_nr + slot];
+	return &q->pcp[(size_t)zone * q->stacks.cpu.doors_nr + slot];
 }
 
 /* Index of an order among those that stacks keep, 0..STACK_ORDERS_NR - 1; STACK_ORDERS_NR if they
@@ -373,7 +371,7 @@ static inline unsigned page_home_zone(struct quire *q)
 {
 	if (LIKELY(q->zones_nr == 1))
 		return 0;
-	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks))->home;
+	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks.cpu))->home;
 }
 
 /* ---- block.c: bins and lists inside a block ---- */
@@ -490,11 +488,5 @@ void worker_follow(struct quire *q);
 
 /* ---- verify.c ---- */
 int page_verify(struct quire *q);
-
-/* ---- stacks.c: memory for the stacks of other modules ---- */
-/* Makes a CPU's region usable, or all of them readable up to @end, the end of their reservation.
- * 0 or -ENOMEM. */
-int stacks_commit(const struct cpu_stacks *s, unsigned slot);
-int stacks_commit_readable(const struct cpu_stacks *s, char *end);
 
 #endif

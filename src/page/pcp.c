@@ -38,7 +38,7 @@ static unsigned list_index(unsigned order_index, unsigned type)
 
 static unsigned list_order(const struct quire *q, unsigned index)
 {
-	return stacks_kept_order(q, index / TYPES_NR, LIST_ORDERS_NR);
+	return pcp_kept_order(q, index / TYPES_NR, LIST_ORDERS_NR);
 }
 
 static void count_set(struct pcp *pcp, uint32_t count)
@@ -52,7 +52,7 @@ void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frame
 {
 	uint32_t *head = &pcp->lists[list_index(list_order_index(q, order), type)];
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = 0; i < n; i++) {
 		q->page[frames[i]].next = *head;
 		*head = frames[i];
@@ -66,7 +66,7 @@ static unsigned list_take_locked(struct quire *q, struct pcp *pcp, unsigned inde
 	uint32_t *head = &pcp->lists[index];
 	unsigned taken = 0;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	while (taken < n && *head != FRAME_NONE) {
 		frames[taken++] = *head;
 		*head = q->page[*head].next;
@@ -125,7 +125,7 @@ unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
 	unsigned most = zone->pcp_batch << BATCH_SCALE_MAX;
 	unsigned moved = 0;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pages > pcp->count)
 		pages = pcp->count;
 	if (pages > most)
@@ -166,7 +166,7 @@ static void tune_after_free_locked(struct quire *q, struct pcp *pcp, unsigned pa
 	const struct zone *zone = &q->zone[pcp->zone];
 	unsigned most = pcp->batch << BATCH_SCALE_MAX;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	pcp->alloc_factor /= 2;
 	pcp->free_count = pcp->free_count + pages < most ? pcp->free_count + pages : most;
 	if (pcp->high == 0 || pcp->count < pcp->high)
@@ -184,7 +184,7 @@ static void tune_after_free_locked(struct quire *q, struct pcp *pcp, unsigned pa
 
 static void spill_if_over_locked(struct quire *q, struct pcp *pcp)
 {
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pcp->count >= pcp->high && pcp->count != 0)
 		pcp_spill_locked(q, pcp, pages_over_high(pcp));
 }
@@ -206,7 +206,7 @@ static unsigned refill_runs_locked(struct pcp *pcp, unsigned order)
 {
 	unsigned runs = pcp_refill_least(pcp->batch, order);
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pcp->high == 0)
 		return 1;
 	runs <<= pcp->alloc_factor;
@@ -222,10 +222,10 @@ static unsigned refill_stack_runs_locked(const struct quire *q, struct pcp *pcp,
 {
 	unsigned runs = refill_runs_locked(pcp, order);
 	unsigned share = order == 0 || order == q->block_order ? 2 : 8;
-	unsigned most = pcp->stack_high[stack_order_index(q, order)][type] / share;
+	unsigned most = pcp_stack_keeps_locked(q, pcp, order, type) / share;
 	unsigned least = pcp_refill_least(pcp->batch, order);
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (most < least)
 		most = least;
 	if (most > MOVE_MAX >> (order < 3 ? order : 3))
@@ -242,7 +242,7 @@ static unsigned list_refill_runs_locked(struct pcp *pcp, unsigned order)
 	unsigned room = (pcp->high > pcp->count ? pcp->high - pcp->count : 0) >> order;
 	unsigned runs = refill_runs_locked(pcp, order);
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (room < least)
 		room = least;
 	return runs < room ? runs : room;
@@ -256,7 +256,7 @@ uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsi
 	uint32_t frames[MOVE_MAX];
 	unsigned n;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	count_add(pcp->activity, 1);
 	pcp->free_count /= 2;
 	if (order_index == LIST_ORDERS_NR)
@@ -281,7 +281,7 @@ uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order)
 {
 	uint32_t frame;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = 0; i < LISTS_NR; i++)
 		if (list_order(q, i) >= order && list_take_locked(q, pcp, i, &frame, 1) == 1)
 			return frame;
@@ -292,7 +292,7 @@ uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order)
 void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
 		     unsigned type)
 {
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	count_add(pcp->activity, 1);
 	count_add(pcp->list_frees, 1);
 	pcp_list_put_locked(q, pcp, &frame, 1, order, type);
@@ -320,7 +320,7 @@ static unsigned collect_locked(struct quire *q, struct pcp *pcp, unsigned order,
 	unsigned order_index = list_order_index(q, order);
 	unsigned got = depot_take(q, zone, order, type, frames, n);
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (got == 0 && order_index < LIST_ORDERS_NR)
 		got = list_take_locked(q, pcp, list_index(order_index, type), frames, n);
 	if (got != 0)
@@ -336,7 +336,7 @@ static unsigned collect_locked(struct quire *q, struct pcp *pcp, unsigned order,
 static bool may_stay_locked(const struct quire *q, const struct pcp *pcp, unsigned pages,
 			    unsigned order, unsigned flags)
 {
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (!list_keeps(q, order))
 		return false;
 	return (flags & QUIRE_NOLOCK) || pcp->count + pages <= pcp->high;
@@ -348,7 +348,7 @@ static void stow_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames
 {
 	struct zone *zone = &q->zone[pcp->zone];
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (n == 0)
 		return;
 	if (may_stay_locked(q, pcp, n << order, order, flags)) {
@@ -372,11 +372,11 @@ uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned orde
 	uint32_t frames[MOVE_MAX];
 	unsigned n, pushed;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	CHECK(order_index < STACK_ORDERS_NR);
 	count_add(pcp->activity, 1);
 	pcp->free_count /= 2;
-	stacks_tune_locked(q, pcp, order, type);
+	pcp_stack_tune_locked(q, pcp, order, type);
 	n = refill_stack_runs_locked(q, pcp, order, type);
 	if ((flags & QUIRE_NOLOCK) && !list_keeps(q, order))
 		n = 1; /* what is not pushed could not be stowed without waiting */
@@ -385,7 +385,7 @@ uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned orde
 		return FRAME_NONE;
 	count_add(pcp->list_allocs, 1);
 	n--;
-	pushed = stack_push_n(&q->stacks, STACK_CLASS(order, tag), frames, n);
+	pushed = stack_push_n(&q->stacks.cpu, STACK_CLASS(order, tag), frames, n);
 	stow_locked(q, pcp, frames + pushed, n - pushed, order, type, flags);
 	return frames[n];
 }
@@ -399,18 +399,18 @@ void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, un
 	uint32_t frames[MOVE_MAX];
 	unsigned half, n, kept, put;
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	CHECK(order_index < STACK_ORDERS_NR);
-	half = pcp->stack_high[order_index][type] / 2u;
+	half = pcp_stack_keeps_locked(q, pcp, order, type) / 2u;
 	count_add(pcp->activity, 1);
 	count_add(pcp->list_frees, 1);
 	tune_after_free_locked(q, pcp, 1u << order);
-	stacks_tune_locked(q, pcp, order, type);
-	if (stack_push_n(&q->stacks, STACK_CLASS(order, tag), &frame, 1) == 1)
+	pcp_stack_tune_locked(q, pcp, order, type);
+	if (stack_push_n(&q->stacks.cpu, STACK_CLASS(order, tag), &frame, 1) == 1)
 		return;
-	n = stack_pop_n(&q->stacks, STACK_CLASS(order, tag), frames,
+	n = stack_pop_n(&q->stacks.cpu, STACK_CLASS(order, tag), frames,
 			half < MOVE_MAX ? half : MOVE_MAX);
-	kept = stack_push_n(&q->stacks, STACK_CLASS(order, tag), &frame, 1);
+	kept = stack_push_n(&q->stacks.cpu, STACK_CLASS(order, tag), &frame, 1);
 	put = depot_put(q, &q->zone[pcp->zone], order, type, frames, n);
 	stow_locked(q, pcp, frames + put, n - put, order, type, 0);
 	stow_locked(q, pcp, &frame, 1 - kept, order, type, 0);
@@ -427,7 +427,7 @@ unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp)
 	const struct zone *zone = &q->zone[pcp->zone];
 	unsigned high = pcp->high - (pcp->high + 7) / 8; /* rounded up, or 7 would stay 7 */
 
-	DCHECK(lock_is_held(&pcp->lock));
+	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pcp->high == 0)
 		return 0;
 	pcp->high = high > zone->pcp_high_min ? high : zone->pcp_high_min;

@@ -5,17 +5,17 @@
 
 #include "page/page.h"
 
-/* ---- stacks.c: this module's layout of the machine's stacks ---- */
-unsigned stacks_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);
-uint32_t stacks_capacity(const struct quire *q, unsigned order_index);
-void stacks_close_locked(struct quire *q, struct pcp *pcp);
-void stacks_open_locked(struct quire *q, struct pcp *pcp);
-bool stacks_are_isolated(const struct quire *q, unsigned slot);
-void stacks_cool_locked(struct quire *q, struct pcp *pcp);
-bool stacks_are_cold(const struct quire *q);
-unsigned stacks_take_closed_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n);
-uint32_t stacks_pages(struct quire *q, const struct pcp *pcp);
-void stacks_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);
+/* ---- stacks.c: which stacks there are ---- */
+void pcp_stacks_init(struct quire *q);
+void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot);
+unsigned pcp_stack_order(const struct quire *q, unsigned class);
+unsigned pcp_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);
+bool pcps_are_cold(const struct quire *q);
+unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n);
+uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp);
+unsigned pcp_stack_keeps_locked(const struct quire *q, const struct pcp *pcp, unsigned order,
+				unsigned type);
+void pcp_stack_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);
 
 /* ---- depot.c ---- */
 void depot_init(struct depot *depot, uint32_t *entries);

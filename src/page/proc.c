@@ -152,11 +152,11 @@ static void put_line(struct text *text, const char *name, uint64_t value)
 static void put_pagesets(struct text *text, struct quire *q, unsigned zone)
 {
 	text_put(text, "  pagesets\n");
-	for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+	for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
 		const struct pcp *pcp = page_pcp(q, zone, slot);
 
 		/* Hints, as in stat.c. */
-		if (!load_relaxed(&pcp->ready))
+		if (!load_relaxed(&pcp->door.ready))
 			continue;
 		text_put(text, "    cpu: ");
 		text_put_u64(text, slot);
@@ -167,7 +167,7 @@ static void put_pagesets(struct text *text, struct quire *q, unsigned zone)
 		text_put(text, "\n              batch: ");
 		text_put_u64(text, load_relaxed(&pcp->batch));
 		text_put(text, "\n              stack: ");
-		text_put_u64(text, stacks_pages(q, pcp));
+		text_put_u64(text, pcp_stacks_pages(q, pcp));
 		text_put(text, "\n");
 	}
 }

@@ -40,9 +40,9 @@ static void add_zone(struct quire *q, struct zone *zone, struct quire_page_stat 
 /* Hints: a pcp's counters are written under its lock, which is not worth taking here. */
 static void add_pcp(struct quire *q, const struct pcp *pcp, struct quire_page_stat *stat)
 {
-	if (!load_relaxed(&pcp->ready))
+	if (!load_relaxed(&pcp->door.ready))
 		return;
-	stat->cached_pages += load_relaxed(&pcp->count) + stacks_pages(q, pcp);
+	stat->cached_pages += load_relaxed(&pcp->count) + pcp_stacks_pages(q, pcp);
 	stat->list_allocs += load_relaxed(&pcp->list_allocs);
 	stat->list_frees += load_relaxed(&pcp->list_frees);
 	stat->refills += load_relaxed(&pcp->refills);
@@ -96,7 +96,7 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 					  .limit_pages = q->limit_pages };
 	for (unsigned i = 0; i < q->zones_nr; i++)
 		add_zone(q, &q->zone[i], stat);
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
 		add_pcp(q, &q->pcp[i], stat);
 	stat->cached_pages += nested_pages(q);
 	idle = stat->free_pages + stat->cached_pages;

@@ -38,9 +38,10 @@ enum migratetype {
 #define TAG_ISOLATE    0x40u
 #define TAG_HIGHATOMIC 0x80u
 
-/* Class of a stack: headers are indexed by order and by what a tag says of type and zone. */
+/* A stack as the sequences name it: headers are indexed by order and by what a tag says of type and
+ * zone. */
 #define STACK_CLASS(order, tag) ((order) << 5 | (tag))
-#define STACK_CLASSES_NR	(QUIRE_ORDERS << 5)
+#define STACK_HEADERS_NR	(QUIRE_ORDERS << 5)
 
 /* CPUs that can have lists of their own; Linux can be built for 8,192. */
 #define SLOTS_MAX 4096u

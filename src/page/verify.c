@@ -291,7 +291,7 @@ static int verify_pcp_lists(const struct quire *q, const struct zone *zone, cons
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < LISTS_NR; i++) {
-		unsigned order = stacks_kept_order(q, i / TYPES_NR, LIST_ORDERS_NR);
+		unsigned order = pcp_kept_order(q, i / TYPES_NR, LIST_ORDERS_NR);
 
 		for (uint32_t frame = pcp->lists[i]; frame != FRAME_NONE;
 		     frame = q->page[frame].next) {
@@ -314,16 +314,14 @@ static int verify_pcp_lists(const struct quire *q, const struct zone *zone, cons
 }
 
 static int verify_stack(struct quire *q, const struct zone *zone, const struct pcp *pcp,
-			unsigned order, unsigned type, struct sums *sums)
+			unsigned class, struct sums *sums)
 {
-	const struct stack_header *header =
-		stack_header(&q->stacks, pcp->slot,
-			     STACK_CLASS(order, (unsigned)zone->index << TAG_ZONE_SHIFT | type));
-	const uint32_t *entries = stack_entries(&q->stacks, pcp->slot);
+	const uint32_t *entries = stacks_entries(&q->stacks, &pcp->door, class);
+	unsigned held = stacks_held(&q->stacks, &pcp->door, class);
 	int label = 0;
 
-	for (uint32_t i = header->low; label == 0 && i < header->top; i++)
-		label = verify_cached(q, zone, entries[i], order, sums);
+	for (unsigned i = 0; label == 0 && i < held; i++)
+		label = verify_cached(q, zone, entries[i], pcp_stack_order(q, class), sums);
 	return label;
 }
 
@@ -357,18 +355,14 @@ static int verify_caches(struct quire *q, const struct zone *zone, struct sums *
 {
 	int label = verify_spares(q, zone, sums);
 
-	for (unsigned slot = 0; slot < q->stacks.doors_nr && label == 0; slot++) {
+	for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr && label == 0; slot++) {
 		const struct pcp *pcp = page_pcp(q, zone->index, slot);
 
-		if (!pcp->ready)
+		if (!pcp->door.ready)
 			continue;
 		label = verify_pcp_lists(q, zone, pcp, sums);
-		for (unsigned i = 0; label == 0 && q->stacks.slots_nr != 0 && i < STACK_ORDERS_NR;
-		     i++)
-			for (unsigned type = 0; label == 0 && type < TYPES_NR; type++)
-				label = verify_stack(q, zone, pcp,
-						     stacks_kept_order(q, i, STACK_ORDERS_NR), type,
-						     sums);
+		for (unsigned i = pcp->door.first; label == 0 && i < pcp->door.end; i++)
+			label = verify_stack(q, zone, pcp, i, sums);
 	}
 	return label != 0 ? label : verify_depot(q, zone, sums);
 }

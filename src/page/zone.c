@@ -93,7 +93,7 @@ static uint32_t zone_batch(const struct quire *q, const struct zone *zone)
  */
 static void zone_init_pcp(struct quire *q, struct zone *zone)
 {
-	uint64_t doors = q->stacks.doors_nr;
+	uint64_t doors = q->stacks.cpu.doors_nr;
 
 	zone->pcp_batch = zone_batch(q, zone);
 	zone->pcp_high_max = (uint32_t)clamp(zone->managed_pages / 8 / doors, 1, 1u << 28);

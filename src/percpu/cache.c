@@ -170,7 +170,7 @@ static bool cpu_ready_locked(struct percpu *pc, uint32_t slot)
 		return false;
 	/* As in page/door.c: an all-zero header refuses too, but not while top is being written. */
 	close_locked(pc, slot);
-	stacks_fence_slot(&pc->stacks, slot);
+	stack_fence_slot(&pc->stacks, slot);
 	open_locked(pc, slot);
 	store_relaxed(&pc->cpu[slot].ready, true);
 	return true;
@@ -320,7 +320,7 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 		any = close_door(pc, slot, idle_only) || any;
 	if (!any)
 		return 0;
-	stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
+	stack_fence_all(&pc->stacks, pc->q->isolated_cpus);
 	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
 		n += empty_door(pc, slot);
 	fetch_add_relaxed(&pc->drains, 1);
@@ -349,7 +349,7 @@ bool cache_holds(struct percpu *pc, struct place place)
 
 		if (pc->cpu[slot].ready) {
 			close_locked(pc, slot);
-			stacks_fence_slot(&pc->stacks, slot);
+			stack_fence_slot(&pc->stacks, slot);
 			found = found || is_on_stack(pc, slot, place_granule(place));
 			if (!pc->cpu[slot].closed)
 				open_locked(pc, slot);
@@ -415,7 +415,7 @@ void cache_close_all(struct percpu *pc)
 		}
 	}
 	if (any)
-		stacks_fence_all(&pc->stacks, pc->q->isolated_cpus);
+		stack_fence_all(&pc->stacks, pc->q->isolated_cpus);
 }
 
 /* In a child every stack takes nothing: the first free is to call for another worker. */
@@ -437,9 +437,9 @@ int cache_init(struct percpu *pc)
 	size_t unit = mem_page_bytes(), doors, stacks;
 	char *addr;
 
-	stacks_setup(&pc->stacks, pc->q->options.cpus,
-		     pc->q->isolated_cpus != NULL || pc->q->zones_nr > 1,
-		     pc->q->options.rseq != QUIRE_OFF);
+	stack_setup(&pc->stacks, pc->q->options.cpus,
+		    pc->q->isolated_cpus != NULL || pc->q->zones_nr > 1,
+		    pc->q->options.rseq != QUIRE_OFF);
 	if (pc->stacks.slots_nr > SLOTS_MAX || !pc->cache)
 		pc->stacks.slots_nr = 0;
 	doors = (pc->stacks.slots_nr + 1) * sizeof(struct percpu_cpu);

@@ -98,7 +98,7 @@ static void warm_locked(struct vmap *v, struct vmap_cpu *cpu)
 static void fence(struct vmap *v, const struct vmap_cpu *cpu)
 {
 	if (has_stacks(v, cpu->slot))
-		stacks_fence_slot(&v->stacks, cpu->slot);
+		stack_fence_slot(&v->stacks, cpu->slot);
 }
 
 static void make_ready_locked(struct vmap *v, struct vmap_cpu *cpu)
@@ -384,7 +384,7 @@ void cpus_close(struct vmap *v)
 		lock_release(&cpu->lock, token);
 	}
 	if (v->stacks.slots_nr != 0)
-		stacks_fence_all(&v->stacks, v->q->isolated_cpus);
+		stack_fence_all(&v->stacks, v->q->isolated_cpus);
 	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);

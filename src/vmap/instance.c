@@ -143,7 +143,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->push_allowed = v->cache && !v->guard_freed; /* each free has guards to set */
 	v->guard_pages = options->guard != QUIRE_GUARD_OFF;
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
-	v->stacks = q->stacks;
+	v->stacks = q->stacks.cpu;
 	v->lazy_max_pages = (lazy != 0 ? lazy : default_lazy_bytes(v)) >> v->page_shift;
 	v->lazy = v->lazy_frames = v->oldest = v->newest = v->spares = RANGE_NONE;
 	v->free.root = v->pooled.root = RANGE_NONE;

@@ -443,7 +443,7 @@ static int make_shared(void **state)
 		      0);
 	if (shared == MAP_FAILED)
 		return -1;
-	stacks_setup(&shared->s, 0, true, true);
+	stack_setup(&shared->s, 0, true, true);
 	shared->s.base = shared->region;
 	slot = (unsigned)allowed_cpu_next(0);
 	return slot < 64 && pin_to_cpu(slot) ? 0 : -1;

@@ -287,7 +287,7 @@ static void op_free(struct model *m)
 		quire_free_pages_exact(m->q, page_addr(m->q, run.frame),
 				       (size_t)run.pages << m->config->page_shift);
 	else if (chance(m, 8))
-		page_free_on(m->q, below(m, m->q->stacks.doors_nr), page_addr(m->q, run.frame),
+		page_free_on(m->q, below(m, m->q->stacks.cpu.doors_nr), page_addr(m->q, run.frame),
 			     run.order);
 	else
 		quire_free_pages(m->q, page_addr(m->q, run.frame), run.order);
@@ -305,7 +305,7 @@ static void op_alloc(struct model *m)
 	if (chance(m, 8)) {
 		flags &= ~FLAGS_MAY_REFUSE;
 		errno = ENOMEM; /* which it leaves to its callers */
-		addr = page_alloc_on(m->q, below(m, m->q->stacks.doors_nr), order, flags);
+		addr = page_alloc_on(m->q, below(m, m->q->stacks.cpu.doors_nr), order, flags);
 	} else {
 		addr = quire_alloc_pages(m->q, order, flags);
 	}
@@ -401,7 +401,7 @@ static void op_bulk_free(struct model *m)
 		pages[i] = page_addr(m->q, run.frame);
 	}
 	if (chance(m, 4))
-		page_free_bulk_on(m->q, below(m, m->q->stacks.doors_nr), count, pages);
+		page_free_bulk_on(m->q, below(m, m->q->stacks.cpu.doors_nr), count, pages);
 	else
 		quire_free_pages_bulk(m->q, count, pages);
 	for (uint32_t i = 0; i < count; i++)
@@ -413,7 +413,7 @@ static void op_drain(struct model *m)
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (!chance(m, 4)) {
-		quire_drain_cpu(m->q, below(m, m->q->stacks.doors_nr));
+		quire_drain_cpu(m->q, below(m, m->q->stacks.cpu.doors_nr));
 		return;
 	}
 	quire_drain_all(m->q);
@@ -568,7 +568,7 @@ static void model_init(struct model *m, const struct config *config, uint64_t op
 	assert_true(m->used != NULL && m->runs != NULL);
 	printf("shift %u, zones %u, %u blocks, sequences %s, seed %llu, %llu operations\n",
 	       config->page_shift, config->zones, config->blocks,
-	       m->q->stacks.slots_nr != 0 ? "on" : "off", (unsigned long long)m->seed,
+	       m->q->stacks.cpu.slots_nr != 0 ? "on" : "off", (unsigned long long)m->seed,
 	       (unsigned long long)ops);
 }
 

@@ -97,9 +97,9 @@ static void hold_all_doors(void)
 	for (unsigned slot = 0; slot < quire_cpus(scene.q); slot++) {
 		struct pcp *pcp = page_pcp(scene.q, 0, slot);
 
-		lock_acquire_ordered(&pcp->lock);
-		if (pcp->ready)
-			stacks_close_locked(scene.q, pcp);
+		lock_acquire_ordered(&pcp->door.lock);
+		if (pcp->door.ready)
+			stacks_close_locked(&scene.q->stacks, &pcp->door);
 	}
 }
 
@@ -108,9 +108,9 @@ static void release_all_doors(void)
 	for (unsigned slot = 0; slot < quire_cpus(scene.q); slot++) {
 		struct pcp *pcp = page_pcp(scene.q, 0, slot);
 
-		if (pcp->ready)
-			stacks_open_locked(scene.q, pcp);
-		lock_release(&pcp->lock, 0);
+		if (pcp->door.ready)
+			stacks_open_locked(&scene.q->stacks, &pcp->door);
+		lock_release(&pcp->door.lock, 0);
 	}
 }
 

@@ -233,7 +233,7 @@ SIM_TEST(disable_nests_with_drain, .cpus_nr = 3, .events = SIM_ABORT)
 	sim_cpu(sim, 2, peer_drains, scene);
 	sim_run(sim);
 	check_u64_eq(scene->q->pcp_disabled.nr, 0);
-	check_u64_eq(scene->q->pcp[0].closed_nr, 0);
+	check_u64_eq(scene->q->pcp[0].door.closed_nr, 0);
 	page_scene_check(scene);
 }
 

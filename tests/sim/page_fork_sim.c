@@ -44,7 +44,7 @@ static void child_of(struct sim *sim, void (*first)(void *), void (*second)(void
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 	for (unsigned i = 0; i < 3; i++)
-		SIM_CHECK(!scene->q->pcp[i].ready || scene->q->pcp[i].closed_nr == 0);
+		SIM_CHECK(!scene->q->pcp[i].door.ready || scene->q->pcp[i].door.closed_nr == 0);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
@@ -173,9 +173,10 @@ static void forks_with_lists_on(void *arg)
 
 	sim_fork_child();
 	check_u64_eq(q->pcp_disabled.nr, 0);
-	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].closed_nr == 0 && !q->zone[0].depot.disabled);
+	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].door.closed_nr == 0 &&
+		  !q->zone[0].depot.disabled);
 	quire_pcp_disable(q);
-	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].closed_nr == 1);
+	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].door.closed_nr == 1);
 	quire_pcp_enable(q);
 	SIM_CHECK(q->pcp[0].high != 0);
 	store_relaxed(&scene->turn, 1);
@@ -203,9 +204,11 @@ static void forks_with_lists_off(void *arg)
 	sim_fork_child();
 	check_u64_eq(q->pcp_disabled.nr, 2);
 	quire_pcp_enable(q);
-	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].closed_nr == 1 && q->zone[0].depot.disabled);
+	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].door.closed_nr == 1 &&
+		  q->zone[0].depot.disabled);
 	quire_pcp_enable(q);
-	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].closed_nr == 0 && !q->zone[0].depot.disabled);
+	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].door.closed_nr == 0 &&
+		  !q->zone[0].depot.disabled);
 	store_relaxed(&scene->turn, 1);
 }
 

@@ -50,7 +50,7 @@ static void handler_against(struct sim *sim, bool stacks, void (*handler)(void *
 	page_scene_check(scene);
 }
 
-/* R8: a handler frees inside the fast path, under pcp->lock, under zone->lock. */
+/* R8: a handler frees inside the fast path, under pcp->door.lock, under zone->lock. */
 SIM_TEST(handler_frees_inside_list_path, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 2)
 {

@@ -38,7 +38,7 @@ static void set_limits(struct page_scene *scene, uint32_t high, uint32_t batch)
 
 	pcp->high = high;
 	pcp->batch = batch;
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 }
 
 /* What a writer without the lock would leave: the batch of before with a high of 1, then a batch
@@ -70,7 +70,7 @@ static void spills_a_batch_more(void *arg)
 	pcp->batch = 63;
 	scene->q->zone[0].pcp_batch = 63;
 	pcp_spill_locked(scene->q, pcp, pcp->count + 63);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 }
 
 /* B8: who asks for more than there is gets what there is. */

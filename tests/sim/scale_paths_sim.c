@@ -95,7 +95,7 @@ static void refill_from_depot(struct scale *scale, unsigned cpu)
 	quire_drain_cpu(q, cpu);
 	depot_drain(q, &q->zone[0]);
 	pair(scale, 0);
-	n = stack_pop_n(&q->stacks, STACK_CLASS(0, 0), scale->frames, MOVE_MAX);
+	n = stack_pop_n(&q->stacks.cpu, STACK_CLASS(0, 0), scale->frames, MOVE_MAX);
 	sim_act_as((cpu + scale->cpus_nr - 1) % scale->cpus_nr);
 	put = depot_put(q, &q->zone[0], 0, 0, scale->frames, n);
 	pcp_frames_to_buddy(q, &q->zone[0], scale->frames + put, n - put);

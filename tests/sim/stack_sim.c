@@ -25,7 +25,7 @@ static struct stack_scene *scene_make(struct sim *sim, bool by_cpu)
 	struct stack_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	size_t bytes;
 
-	stacks_setup(&scene->stacks, 0, by_cpu, true);
+	stack_setup(&scene->stacks, 0, by_cpu, true);
 	bytes = scene->stacks.slots_nr * STACKS_STRIDE;
 	scene->stacks.base = mem_reserve(bytes, STACKS_STRIDE, "stacks");
 	mem_commit(scene->stacks.base, bytes, "stacks");
@@ -50,9 +50,9 @@ static void close_and_empty(struct stack_scene *scene, unsigned slot, bool all)
 
 	set_bounds(header, UINT32_MAX, 0);
 	if (all)
-		stacks_fence_all(&scene->stacks, NULL);
+		stack_fence_all(&scene->stacks, NULL);
 	else
-		stacks_fence_slot(&scene->stacks, slot);
+		stack_fence_slot(&scene->stacks, slot);
 	for (top = load_relaxed(&header->top); top > LOW; top--)
 		scene->closed += stack_entries(&scene->stacks, slot)[top - 1];
 	store_relaxed(&header->top, LOW);
@@ -236,7 +236,7 @@ static void close_after_fence(void *arg)
 	struct stack_header *header = stack_header(&scene->stacks, 0, 0);
 	uint32_t top;
 
-	stacks_fence_slot(&scene->stacks, 0); /* the wrong way round */
+	stack_fence_slot(&scene->stacks, 0); /* the wrong way round */
 	set_bounds(header, UINT32_MAX, 0);
 	for (top = load_relaxed(&header->top); top > LOW; top--)
 		scene->closed += stack_entries(&scene->stacks, 0)[top - 1];

@@ -151,7 +151,7 @@ static int child_use(bool may_have_sequences)
 
 	if (quire_create(&options, &q) != 0)
 		return CHILD_REFUSED;
-	if (q->stacks.slots_nr != 0 && !may_have_sequences)
+	if (q->stacks.cpu.slots_nr != 0 && !may_have_sequences)
 		return CHILD_SEQUENCES;
 	team_run(1, second_thread, q);
 	use_or_exit(q);

@@ -27,8 +27,8 @@
 
 #define FUNCTION_LINES_MAX 70
 
-static const char *const layers[] = { "base",	"machine", "instance", "page", "pool", "vmap",
-				      "percpu", "slab",	   "malloc",   "stat", NULL };
+static const char *const layers[] = { "base", "machine", "stacks", "instance", "page", "pool",
+				      "vmap", "percpu",	 "slab",   "malloc",   "stat", NULL };
 
 static unsigned complaints_nr, files_nr, functions_nr;
 static char *locking_text;

@@ -28,7 +28,7 @@ static void stacks_make(struct cpu_stacks *s, unsigned cpus_max, bool by_cpu, bo
 	size_t bytes;
 
 	*s = (struct cpu_stacks){ .base = NULL };
-	stacks_setup(s, cpus_max, by_cpu, rseq);
+	stack_setup(s, cpus_max, by_cpu, rseq);
 	bytes = (size_t)s->doors_nr * STACKS_STRIDE;
 	s->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(s->base != MAP_FAILED);
@@ -180,7 +180,7 @@ static void closed_stack_refuses_everything(void **state)
 	slot = (unsigned)stack_slot(&s);
 	assert_true(stack_push(&s, CLASS, 9, &guard, 0));
 	close_stack(&s, slot, CLASS);
-	stacks_fence_slot(&s, slot);
+	stack_fence_slot(&s, slot);
 	assert_u64_eq(stack_pop(&s, CLASS), STACK_NONE);
 	assert_false(stack_push(&s, CLASS, 1, &guard, 0));
 	assert_u64_eq(stack_pop_n(&s, CLASS, entries, 4), 0);
@@ -249,8 +249,8 @@ static void refuse_and_hash(struct cpu_stacks *s)
 	CHECK(stack_pop_n(s, CLASS, entries, 2) == 0);
 	CHECK(stack_slot(s) >= 0 && (unsigned)stack_slot(s) < s->doors_nr);
 	CHECK(!lock_nested()); /* the stand-in for struct rseq lies beside the count */
-	stacks_fence_slot(s, 0);
-	stacks_fence_all(s, NULL);
+	stack_fence_slot(s, 0);
+	stack_fence_all(s, NULL);
 }
 
 static void switched_off_means_refused(void **state)
@@ -386,10 +386,10 @@ static void fence_may_name_a_cpu_that_is_not_there(void **state)
 	(void)state;
 	if (!stacks_make_pinned(&s))
 		skip_because("no per-CPU sequences here");
-	stacks_fence_slot(&s, 0);
-	stacks_fence_slot(&s, 4000);
-	stacks_fence_all(&s, NULL);
-	stacks_fence_all(&s, skip_all);
+	stack_fence_slot(&s, 0);
+	stack_fence_slot(&s, 4000);
+	stack_fence_all(&s, NULL);
+	stack_fence_all(&s, skip_all);
 	assert_true(s.by_cpu);
 	stacks_free(&s);
 }
@@ -398,8 +398,8 @@ static void fence_in_child(void *arg)
 {
 	const struct cpu_stacks *s = arg;
 
-	stacks_fence_all(s, NULL);
-	stacks_fence_slot(s, 0);
+	stack_fence_all(s, NULL);
+	stack_fence_slot(s, 0);
 }
 
 static void fence_works_in_a_child(void **state)
@@ -563,7 +563,7 @@ static void close_and_drain(struct storm *storm, struct pocket *pocket, unsigned
 {
 	for (unsigned class = 0; class < CLASSES_NR; class ++)
 		close_stack(&storm->s, slot, class);
-	stacks_fence_slot(&storm->s, slot);
+	stack_fence_slot(&storm->s, slot);
 	drain_closed(storm, pocket, slot);
 	for (unsigned class = 0; class < CLASSES_NR; class ++)
 		open_stack(&storm->s, slot, class);

@@ -116,7 +116,7 @@ static void what_other_cpus_hold_is_drained_before_a_refusal(void **state)
 {
 	struct quire *q = make_small();
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	unsigned last = q->stacks.doors_nr - 1;
+	unsigned last = q->stacks.cpu.doors_nr - 1;
 
 	(void)state;
 	assert_true(n > 4);
@@ -133,10 +133,10 @@ static void callers_that_may_not_wait_do_not_drain(void **state)
 	static const unsigned flags[] = { QUIRE_NOWAIT, QUIRE_NORETRY, QUIRE_NOWAIT | QUIRE_ZERO };
 	struct quire *q = make_small();
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	unsigned other = own_pcp(q)->slot == 0 ? q->stacks.doors_nr - 1 : 0;
+	unsigned other = own_pcp(q)->door.slot == 0 ? q->stacks.cpu.doors_nr - 1 : 0;
 
 	(void)state;
-	if (other == own_pcp(q)->slot)
+	if (other == own_pcp(q)->door.slot)
 		skip_because("there is one list only");
 	page_free_on(q, other, held[n - 1], 0);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

@@ -190,7 +190,7 @@ static void zones_may_alternate(void **state)
 static void pages_go_to_the_lists_of_a_cpu_by_number(void **state)
 {
 	struct quire *q = *state;
-	unsigned last = q->stacks.doors_nr - 1;
+	unsigned last = q->stacks.cpu.doors_nr - 1;
 
 	assert_u64_eq(take_bulk(q, 3), 3);
 	quire_drain_all(q);

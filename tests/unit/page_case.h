@@ -150,7 +150,7 @@ static inline uint64_t row_pages(const struct quire *q, unsigned row)
 /* The CPU's lists in the first zone that the current thread uses. */
 static inline struct pcp *own_pcp(struct quire *q)
 {
-	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks));
+	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks.cpu));
 }
 
 /* Takes until it is refused, or @max; returns how many. */

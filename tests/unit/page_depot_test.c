@@ -145,7 +145,7 @@ static void bursts_go_through_the_depot_where_there_are_stacks(void **state)
 
 	n = take_all(q, 0, QUIRE_NODE(0), held, n);
 	give_all(q, 0, held, n);
-	assert_true((stat_of(q).depot_moves != 0) == (q->stacks.slots_nr != 0));
+	assert_true((stat_of(q).depot_moves != 0) == (q->stacks.cpu.slots_nr != 0));
 	assert_true(depot_pages(&q->zone[0].depot) <= DEPOT_ENTRIES(0));
 	free(held);
 }

@@ -30,7 +30,7 @@ static void draining_all_leaves_nothing_cached(void **state)
 	struct quire *q = *state;
 	uint64_t cached;
 
-	leave_pages_behind(own_pcp(q)->slot, q);
+	leave_pages_behind(own_pcp(q)->door.slot, q);
 	cached = stat_of(q).cached_pages;
 	assert_true(cached != 0);
 	assert_u64_eq(quire_drain_all(q), cached);
@@ -55,7 +55,7 @@ static void cpus_whose_threads_are_gone_are_drained(void **state)
 static void draining_one_cpu_leaves_the_others_alone(void **state)
 {
 	struct quire *q = *state;
-	unsigned last = q->stacks.doors_nr - 1;
+	unsigned last = q->stacks.cpu.doors_nr - 1;
 
 	assert_u64_eq(take_all(q, 0, QUIRE_NODE(0), held, 2), 2);
 	quire_drain_all(q);
@@ -70,7 +70,7 @@ static void there_is_no_cpu_beyond_the_last(void **state)
 {
 	struct quire *q = *state;
 
-	leave_pages_behind(own_pcp(q)->slot, q);
+	leave_pages_behind(own_pcp(q)->door.slot, q);
 	assert_u64_eq(quire_drain_cpu(q, quire_cpus(q)), 0);
 	assert_u64_eq(quire_drain_cpu(q, UINT32_MAX), 0);
 }
@@ -81,8 +81,8 @@ static void a_cpu_never_used_is_passed_over(void **state)
 
 	assert_u64_eq(quire_drain_all(q), 0);
 	assert_u64_eq(stat_of(q).drains, 0);
-	for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++)
-		assert_false(page_pcp(q, 0, slot)->ready);
+	for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++)
+		assert_false(page_pcp(q, 0, slot)->door.ready);
 }
 
 /* One hold of the lists' lock moves at most batch << 5 pages, so many holds are needed. */
@@ -97,10 +97,10 @@ static void a_drain_holds_a_lock_for_a_bounded_number_of_pages(void **state)
 	quire_drain_all(q);
 	pcp->high = UINT32_MAX / 2;
 	for (size_t i = 0; i < n; i++)
-		page_free_on(q, pcp->slot, held[i], 0);
+		page_free_on(q, pcp->door.slot, held[i], 0);
 	pcp->high = q->zone[0].pcp_high_min;
 	locks = stat_of(q).zone_lock_acquisitions;
-	assert_u64_eq(quire_drain_cpu(q, pcp->slot), n);
+	assert_u64_eq(quire_drain_cpu(q, pcp->door.slot), n);
 	assert_true(stat_of(q).zone_lock_acquisitions - locks >= n / bound);
 	assert_true(stat_of(q).zone_lock_acquisitions - locks >= n / MOVE_MAX);
 }
@@ -112,7 +112,7 @@ static void a_drain_leaves_stacks_open(void **state)
 
 	quire_free_pages(q, addr, 0);
 	quire_drain_all(q);
-	assert_int_equal(own_pcp(q)->closed_nr, 0);
+	assert_int_equal(own_pcp(q)->door.closed_nr, 0);
 	quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
 	assert_true(stat_of(q).cached_pages != 0);
 }
@@ -125,7 +125,7 @@ static void off_means_high_0_and_batch_1_everywhere(void **state)
 
 	quire_pcp_disable(q);
 	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < q->stacks.doors_nr; slot++) {
+		for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
 			assert_u64_eq(page_pcp(q, zone, slot)->high, 0);
 			assert_u64_eq(page_pcp(q, zone, slot)->batch, 1);
 		}
@@ -139,7 +139,7 @@ static void switching_off_drains(void **state)
 {
 	struct quire *q = *state;
 
-	leave_pages_behind(own_pcp(q)->slot, q);
+	leave_pages_behind(own_pcp(q)->door.slot, q);
 	quire_pcp_disable(q);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
 	quire_pcp_enable(q);
@@ -149,7 +149,7 @@ static void while_off_every_free_goes_to_the_buddy(void **state)
 {
 	struct quire *q = *state;
 
-	leave_pages_behind(own_pcp(q)->slot, q);
+	leave_pages_behind(own_pcp(q)->door.slot, q);
 	quire_pcp_disable(q);
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++) {
 		quire_free_pages(q, quire_alloc_pages(q, order, order % 3), order);
@@ -183,11 +183,11 @@ static void draining_while_off_keeps_stacks_closed(void **state)
 
 	quire_pcp_disable(q);
 	quire_drain_all(q);
-	assert_int_equal(own_pcp(q)->closed_nr, 1);
+	assert_int_equal(own_pcp(q)->door.closed_nr, 1);
 	quire_free_pages(q, addr, 0);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
 	quire_pcp_enable(q);
-	assert_int_equal(own_pcp(q)->closed_nr, 0);
+	assert_int_equal(own_pcp(q)->door.closed_nr, 0);
 }
 
 struct switching {

@@ -120,9 +120,9 @@ static void sequences_can_be_switched_off(void **state)
 	struct quire *q = *state;
 
 	if (page_case->rseq == QUIRE_OFF)
-		assert_u64_eq(q->stacks.slots_nr, 0);
-	assert_true(q->stacks.slots_nr <= q->stacks.doors_nr);
-	assert_u64_eq(quire_cpus(q), q->stacks.doors_nr);
+		assert_u64_eq(q->stacks.cpu.slots_nr, 0);
+	assert_true(q->stacks.cpu.slots_nr <= q->stacks.cpu.doors_nr);
+	assert_u64_eq(quire_cpus(q), q->stacks.cpu.doors_nr);
 }
 
 static void fewer_cpus_mean_fewer_lists(void **state)

@@ -12,12 +12,12 @@ static void *held[HELD_MAX];
 /* The last CPU's lists in the first zone, made ready, and four blocks online to refill them from. */
 static struct pcp *last_pcp(struct quire *q)
 {
-	unsigned slot = q->stacks.doors_nr - 1;
+	unsigned slot = q->stacks.cpu.doors_nr - 1;
 	lock_token token;
 	struct pcp *pcp = pcp_lock_slot(q, 0, slot, &token);
 	void *blocks[4] = { NULL };
 
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	quire_pcp_disable(q);
 	assert_u64_eq(take_all(q, q->block_order, QUIRE_NODE(0), blocks, 4), 4);
 	give_all(q, q->block_order, blocks, 4);
@@ -27,7 +27,7 @@ static struct pcp *last_pcp(struct quire *q)
 
 static void *take_on(struct quire *q, const struct pcp *pcp, unsigned order, unsigned flags)
 {
-	void *addr = page_alloc_on(q, pcp->slot, order, flags | QUIRE_NODE(0));
+	void *addr = page_alloc_on(q, pcp->door.slot, order, flags | QUIRE_NODE(0));
 
 	assert_non_null(addr);
 	return addr;
@@ -45,7 +45,7 @@ static void lists_keep_orders_0_to_3_and_a_block(void **state)
 
 		quire_drain_all(q);
 		assert_u64_eq(pcp->count, 0);
-		page_free_on(q, pcp->slot, addr, order);
+		page_free_on(q, pcp->door.slot, addr, order);
 		count = kept ? 1u << order : 0;
 		/* A block may be more than high and then goes on at once. */
 		assert_true(pcp->count == count || (order == q->block_order && pcp->count == 0));
@@ -116,7 +116,7 @@ static void a_free_halves_the_next_refill(void **state)
 	struct pcp *pcp = last_pcp(q);
 
 	pcp->alloc_factor = 4;
-	page_free_on(q, pcp->slot, take_on(q, pcp, 0, 0), 0);
+	page_free_on(q, pcp->door.slot, take_on(q, pcp, 0, 0), 0);
 	assert_u64_eq(pcp->alloc_factor, 2);
 }
 
@@ -161,7 +161,7 @@ static void frees_beyond_high_spill(void **state)
 	for (size_t i = 0; i < n; i++) {
 		uint64_t spills = pcp->spills;
 
-		page_free_on(q, pcp->slot, held[i], 0);
+		page_free_on(q, pcp->door.slot, held[i], 0);
 		assert_true(pcp->count < pcp->high || pcp->spills != spills);
 		assert_true(pcp->count <= q->zone[0].pcp_high_max);
 	}
@@ -177,7 +177,7 @@ static void high_rises_under_a_burst_of_frees(void **state)
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		page_free_on(q, pcp->slot, held[i], 0);
+		page_free_on(q, pcp->door.slot, held[i], 0);
 	assert_true(pcp->high > before || before == q->zone[0].pcp_high_max ||
 		    before >= pcp->batch * 33u);
 	assert_true(pcp->high <= q->zone[0].pcp_high_max);
@@ -189,14 +189,14 @@ static void high_decays_by_an_eighth_to_its_minimum(void **state)
 	struct quire *q = *state;
 	struct pcp *pcp = last_pcp(q);
 	uint32_t least = q->zone[0].pcp_high_min, once;
-	lock_token token = lock_acquire(&pcp->lock);
+	lock_token token = lock_acquire(&pcp->door.lock);
 
 	pcp->high = least * 8;
 	pcp_decay_locked(q, pcp);
 	once = pcp->high;
 	for (unsigned i = 0; i < 100; i++)
 		pcp_decay_locked(q, pcp);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	assert_u64_eq(once, least * 7);
 	assert_u64_eq(pcp->high, least);
 }
@@ -210,12 +210,12 @@ static void decay_spills_what_is_over_high(void **state)
 
 	pcp->high = q->zone[0].pcp_high_min * 3;
 	for (size_t i = 0; i < n; i++)
-		page_free_on(q, pcp->slot, held[i], 0);
+		page_free_on(q, pcp->door.slot, held[i], 0);
 	assert_u64_eq(pcp->count, n);
-	token = lock_acquire(&pcp->lock);
+	token = lock_acquire(&pcp->door.lock);
 	for (unsigned i = 0; i < 100; i++)
 		pcp_decay_locked(q, pcp);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	assert_true(pcp->count <= q->zone[0].pcp_high_min);
 }
 
@@ -229,7 +229,7 @@ static void high_falls_while_the_zone_is_low(void **state)
 	pcp->high = q->zone[0].pcp_high_min * 2;
 	for (size_t i = 0; i < n; i++) {
 		q->zone[0].below_high = true; /* the buddy clears it again when it looks */
-		page_free_on(q, pcp->slot, held[i], 0);
+		page_free_on(q, pcp->door.slot, held[i], 0);
 	}
 	assert_true(pcp->high < q->zone[0].pcp_high_min * 2);
 	assert_true(pcp->high >= q->zone[0].pcp_high_min);
@@ -242,7 +242,7 @@ static void a_spill_ends_and_is_bounded(void **state)
 	struct pcp *pcp = last_pcp(q);
 	uint32_t bound = q->zone[0].pcp_batch << BATCH_SCALE_MAX;
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX), moved = 0;
-	lock_token token = lock_acquire(&pcp->lock);
+	lock_token token = lock_acquire(&pcp->door.lock);
 
 	assert_u64_eq(pcp_spill_locked(q, pcp, UINT32_MAX), 0);
 	for (size_t i = 0; i < n; i++) {
@@ -257,7 +257,7 @@ static void a_spill_ends_and_is_bounded(void **state)
 		assert_true(some != 0 && some <= bound);
 		moved += some;
 	}
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 	assert_u64_eq(moved, n);
 }
 
@@ -269,12 +269,12 @@ static void a_spill_ends_when_only_a_block_is_left(void **state)
 	lock_token token;
 
 	quire_drain_all(q);
-	token = lock_acquire(&pcp->lock);
+	token = lock_acquire(&pcp->door.lock);
 	page_set_state(q, frame, STATE_CACHED | q->block_order);
 	pcp_list_put_locked(q, pcp, &frame, 1, q->block_order, TYPE_UNMOVABLE);
 	assert_u64_eq(pcp_spill_locked(q, pcp, 1), block_pages(q));
 	assert_u64_eq(pcp->count, 0);
-	lock_release(&pcp->lock, token);
+	lock_release(&pcp->door.lock, token);
 }
 
 /* B9: the list says MOVABLE, the block by now RECLAIMABLE. */
@@ -288,13 +288,13 @@ static void a_page_whose_block_changed_type_leaves_to_the_new_row(void **state)
 	lock_token token;
 
 	quire_drain_all(q);
-	page_free_on(q, pcp->slot, addr, 0);
+	page_free_on(q, pcp->door.slot, addr, 0);
 	assert_int_equal(block_at(q, keep), block_at(q, addr));
 	zone_lock_for(zone, 0, &token);
 	block_set_tag_locked(q, zone, block_at(q, addr),
 			     (uint8_t)((tag_at(q, addr) & ~TAG_TYPE) | TYPE_RECLAIMABLE));
 	zone_unlock(zone, token);
-	assert_u64_eq(quire_drain_cpu(q, pcp->slot), 1);
+	assert_u64_eq(quire_drain_cpu(q, pcp->door.slot), 1);
 	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) - 1);
 }
 
@@ -312,13 +312,13 @@ static void hold_all(struct refusal *r)
 	struct quire *q = r->q;
 	lock_token token;
 
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++)
-		while (!lock_try(&q->pcp[i].lock, &token))
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
+		while (!lock_try(&q->pcp[i].door.lock, &token))
 			;
 	pthread_barrier_wait(&r->held);
 	pthread_barrier_wait(&r->done);
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.doors_nr; i++)
-		lock_release(&q->pcp[i].lock, token);
+	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
+		lock_release(&q->pcp[i].door.lock, token);
 }
 
 static void one_holds_the_other_is_refused(unsigned index, void *arg)

@@ -218,7 +218,7 @@ static void zoneinfo_ends_with_the_budget_of_mappings(void **state)
 static void zoneinfo_shows_each_cpus_lists(void **state)
 {
 	struct quire *q = with_pages(state);
-	unsigned slot = q->stacks.doors_nr - 1, cpu, count, high, batch;
+	unsigned slot = q->stacks.cpu.doors_nr - 1, cpu, count, high, batch;
 	const struct pcp *pcp = page_pcp(q, 0, slot);
 	char heading[32];
 

@@ -9,12 +9,13 @@ static void *held[HELD_MAX];
 
 static bool has_stacks(const struct quire *q)
 {
-	return q->stacks.slots_nr != 0;
+	return q->stacks.cpu.slots_nr != 0;
 }
 
 static struct stack_header *own_header(struct quire *q, unsigned order)
 {
-	return stack_header(&q->stacks, own_pcp(q)->slot, STACK_CLASS(order, TYPE_UNMOVABLE));
+	return stack_header(&q->stacks.cpu, own_pcp(q)->door.slot,
+			    STACK_CLASS(order, TYPE_UNMOVABLE));
 }
 
 /* Entries that the current CPU's stack of single unmovable pages would keep. */
@@ -45,10 +46,14 @@ static void stacks_keep_orders_0_to_4_and_a_block(void **state)
 static void room_of_all_zones_fits_into_a_region(void **state)
 {
 	struct quire *q = *state;
-	size_t words = STACK_CLASSES_NR * sizeof(struct stack_header) / sizeof(uint32_t);
+	const struct stacks *s = &q->stacks;
+	size_t words = STACK_HEADERS_NR * sizeof(struct stack_header) / sizeof(uint32_t);
 
-	for (unsigned i = 0; i < STACK_ORDERS_NR; i++)
-		words += (size_t)stacks_capacity(q, i) * TYPES_NR * q->zones_nr;
+	assert_u64_eq(s->classes_nr, (size_t)STACK_ORDERS_NR * TYPES_NR * q->zones_nr);
+	for (unsigned i = 0; i < s->classes_nr; i++) {
+		assert_u64_eq(s->class[i].low, words);
+		words += s->class[i].room;
+	}
 	assert_true(words * sizeof(uint32_t) <= STACKS_STRIDE);
 }
 
@@ -57,7 +62,7 @@ static void a_stack_begins_cold(void **state)
 	struct quire *q = *state;
 
 	assert_u64_eq(kept(q), 0);
-	assert_u64_eq(stack_pop(&q->stacks, STACK_CLASS(0, 0)), STACK_NONE);
+	assert_u64_eq(stack_pop(&q->stacks.cpu, STACK_CLASS(0, 0)), STACK_NONE);
 	take(q, 0);
 	assert_true((kept(q) != 0) == has_stacks(q));
 }
@@ -105,7 +110,7 @@ static void a_stack_grows_by_doubling_to_a_bound(void **state)
 		}
 		before = kept(q);
 	}
-	assert_true(before <= q->zone[0].pcp_high_max / 8 && before <= stacks_capacity(q, 0));
+	assert_true(before <= q->zone[0].pcp_high_max / 8 && before <= q->stacks.class[0].room);
 	assert_true((before != 0) == has_stacks(q));
 	assert_true(steps <= 12 && last_step < 39);
 }
@@ -120,7 +125,7 @@ static void a_stack_never_holds_more_than_it_keeps(void **state)
 		if (has_stacks(q))
 			assert_true(own_header(q, 0)->top <= own_header(q, 0)->high);
 	}
-	assert_true(stacks_pages(q, own_pcp(q)) <= q->zone[0].pcp_high_max);
+	assert_true(pcp_stacks_pages(q, own_pcp(q)) <= q->zone[0].pcp_high_max);
 }
 
 static void a_closed_stack_refuses(void **state)
@@ -131,9 +136,9 @@ static void a_closed_stack_refuses(void **state)
 	uint32_t popped;
 	bool pushed;
 
-	pcp = page_pcp_hold(q, own_pcp(q)->slot);
-	popped = stack_pop(&q->stacks, STACK_CLASS(0, 0));
-	pushed = stack_push(&q->stacks, STACK_CLASS(0, 0), frame, &q->tag[page_block(q, frame)],
+	pcp = page_pcp_hold(q, own_pcp(q)->door.slot);
+	popped = stack_pop(&q->stacks.cpu, STACK_CLASS(0, 0));
+	pushed = stack_push(&q->stacks.cpu, STACK_CLASS(0, 0), frame, &q->tag[page_block(q, frame)],
 			    q->tag[page_block(q, frame)]);
 	page_pcp_unhold(q, pcp);
 	assert_u64_eq(popped, STACK_NONE);
@@ -150,7 +155,7 @@ static void a_stack_opens_again_with_what_it_kept(void **state)
 	quire_drain_all(q); /* so that one is below high */
 	quire_free_pages(q, addr, 0);
 	before = kept(q);
-	pcp = page_pcp_hold(q, own_pcp(q)->slot);
+	pcp = page_pcp_hold(q, own_pcp(q)->door.slot);
 	page_pcp_unhold(q, pcp);
 	assert_u64_eq(kept(q), before);
 	assert_ptr_equal(take(q, 0), addr);
@@ -166,7 +171,7 @@ static void a_push_whose_guard_changed_is_refused(void **state)
 	quire_free_pages(q, take(q, 0), 0);
 	frame = page_frame(q, take(q, 0));
 	tag = q->tag[page_block(q, frame)];
-	assert_false(stack_push(&q->stacks, STACK_CLASS(0, tag), frame,
+	assert_false(stack_push(&q->stacks.cpu, STACK_CLASS(0, tag), frame,
 				&q->tag[page_block(q, frame)], (uint8_t)(tag ^ 1)));
 }
 
@@ -187,7 +192,7 @@ static void an_idle_stack_becomes_cold_though_it_is_empty(void **state)
 	struct quire *q = *state;
 	void *addr = take(q, 0);
 
-	while (stacks_pages(q, own_pcp(q)) != 0)
+	while (pcp_stacks_pages(q, own_pcp(q)) != 0)
 		take(q, 0);
 	for (unsigned i = 0; i < 3; i++)
 		drain_idle(q);
@@ -223,7 +228,7 @@ static void an_isolated_cpu_never_has_stacks(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		quire_free_pages(q, take(q, i % 4), i % 4);
 	assert_u64_eq(kept(q), 0);
-	assert_u64_eq(stacks_pages(q, own_pcp(q)), 0);
+	assert_u64_eq(pcp_stacks_pages(q, own_pcp(q)), 0);
 	assert_true(own_pcp(q)->count != 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);

@@ -33,10 +33,10 @@ static struct scene make_scene(struct quire *q)
 			quire_free_pages(q, page_after(q, s.block, i), 0);
 	quire_free_pages(q, s.whole, QUIRE_ORDER_MAX);
 	quire_pcp_enable(q);
-	s.pcp = pcp_lock_slot(q, 0, q->stacks.doors_nr - 1, &token);
-	lock_release(&s.pcp->lock, token);
+	s.pcp = pcp_lock_slot(q, 0, q->stacks.cpu.doors_nr - 1, &token);
+	lock_release(&s.pcp->door.lock, token);
 	s.cached = page_after(q, s.block, 9);
-	page_free_on(q, s.pcp->slot, s.cached, 0);
+	page_free_on(q, s.pcp->door.slot, s.cached, 0);
 	s.free = page_frame(q, s.block) + 1;
 	assert_int_equal(quire_verify(q), 0);
 	return s;

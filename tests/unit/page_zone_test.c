@@ -55,7 +55,8 @@ static void high_lies_between_four_batches_and_an_eighth_of_the_zone(void **stat
 	assert_true(zone->pcp_batch >= 1);
 	assert_true(zone->pcp_high_min >= 4 * zone->pcp_batch);
 	assert_true(zone->pcp_high_min <= zone->pcp_high_max);
-	assert_true((uint64_t)zone->pcp_high_max * q->stacks.doors_nr <= zone->managed_pages / 8);
+	assert_true((uint64_t)zone->pcp_high_max * q->stacks.cpu.doors_nr <=
+		    zone->managed_pages / 8);
 }
 
 static void zones_share_the_limit_equally(void **state)

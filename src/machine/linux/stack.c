@@ -41,7 +41,7 @@ static void setup_refusing(struct cpu_stacks *s)
 _Static_assert(offsetof(struct machine_thread, no_rseq_cs) >= RSEQ_CS_OFFSET,
 	       "a sequence may read the stand-in's cpu_id");
 
-void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq)
+void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq)
 {
 	unsigned possible = process_cpus_possible();
 	bool all = cpus_max == 0 || cpus_max >= possible;
@@ -69,7 +69,7 @@ int stack_slot_slow(const struct cpu_stacks *s)
 	return (int)cpu;
 }
 
-void stacks_fence_slot(const struct cpu_stacks *s, unsigned slot)
+void stack_fence_slot(const struct cpu_stacks *s, unsigned slot)
 {
 	if (s->slots_nr == 0)
 		return;
@@ -79,7 +79,7 @@ void stacks_fence_slot(const struct cpu_stacks *s, unsigned slot)
 		fence_all();
 }
 
-void stacks_fence_all(const struct cpu_stacks *s, const uint64_t *skip)
+void stack_fence_all(const struct cpu_stacks *s, const uint64_t *skip)
 {
 	if (s->slots_nr == 0)
 		return;

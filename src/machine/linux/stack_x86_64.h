@@ -237,7 +237,7 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 
 /*
  * None of them asks first whether there are sequences: with slots_nr == 0 the bounds check refuses
- * every slot, and stacks_setup() has pointed both offsets at harmless words (thread.h).
+ * every slot, and stack_setup() has pointed both offsets at harmless words (thread.h).
  */
 static inline uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {

@@ -306,7 +306,7 @@ int stack_slot(const struct cpu_stacks *s)
 	return s->doors_nr > 1 ? (int)(cpu % (s->doors_nr - 1)) : 0;
 }
 
-void stacks_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq)
+void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq)
 {
 	bool all = cpus_max == 0 || cpus_max >= sim_opt.cpus_nr;
 
@@ -330,7 +330,7 @@ void sequences_fence(int cpu, uintptr_t pc)
 	sched_restart_sequences(cpu);
 }
 
-void stacks_fence_slot(const struct cpu_stacks *s, unsigned slot)
+void stack_fence_slot(const struct cpu_stacks *s, unsigned slot)
 {
 	sequences_fence(s->by_cpu ? (int)slot : -1, CALLER_PC);
 }
@@ -340,7 +340,7 @@ static bool skipped(const uint64_t *skip, unsigned slot)
 	return skip != NULL && skip[slot / 64] >> (slot % 64) & 1;
 }
 
-void stacks_fence_all(const struct cpu_stacks *s, const uint64_t *skip)
+void stack_fence_all(const struct cpu_stacks *s, const uint64_t *skip)
 {
 	if (!s->by_cpu) {
 		sequences_fence(-1, CALLER_PC);

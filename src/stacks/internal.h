@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* stacks/internal.h - one header, found and bounded */
+#ifndef STACKS_INTERNAL_H
+#define STACKS_INTERNAL_H
+
+#include "machine/atomic.h"
+#include "stacks/stacks.h"
+
+static inline struct stack_header *stacks_header(const struct stacks *s,
+						 const struct stacks_door *door, unsigned index)
+{
+	return stack_header(&s->cpu, door->slot, s->class[index].header);
+}
+
+/* Stores both bounds as one word, after everything that came before (S4): pairs with the loads inside
+ * the sequences, which read a bound before top. */
+static inline void stacks_bound(struct stack_header *header, uint32_t low, uint32_t high)
+{
+	union {
+		struct {
+			uint32_t low, high;
+		} part;
+		uint64_t whole;
+	} bounds = { .part = { .low = low, .high = high } };
+
+	store_release((uint64_t *)(void *)&header->low, bounds.whole);
+}
+
+#endif

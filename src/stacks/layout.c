@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stacks/layout.c - where a set's headers and entries are, and memory for them
+ *
+ * Each slot's region holds all headers, then the entries of class 0, of class 1, and so on.  Regions
+ * cost addresses for all slots and memory only where a slot is used: until then they can be read,
+ * and read zero.
+ */
+#include "stacks/stacks.h"
+
+#include "base/check.h"
+#include "machine/mem.h"
+
+void stacks_lay_out(struct stacks *s, unsigned headers_nr)
+{
+	size_t end = headers_nr * sizeof(struct stack_header) / sizeof(uint32_t);
+
+	for (unsigned i = 0; i < s->classes_nr; i++) {
+		CHECK(s->class[i].header < headers_nr);
+		CHECK(end <= UINT16_MAX);
+		s->class[i].low = (uint16_t)end;
+		end += s->class[i].room;
+	}
+	CHECK_VALUES(end * sizeof(uint32_t) + STACKS_OFFSET_MAX <= STACKS_STRIDE, end, headers_nr);
+}
+
+bool stacks_has(const struct stacks *s, unsigned slot)
+{
+	return slot < s->cpu.slots_nr &&
+	       (s->isolated == NULL || (s->isolated[slot / 64] >> slot % 64 & 1) == 0);
+}
+
+/* The page that slot 0's region begins in. */
+static char *first_page(const struct cpu_stacks *s)
+{
+	return (char *)((uintptr_t)s->base & ~(uintptr_t)(mem_page_bytes() - 1));
+}
+
+/* The region is wherever in its page it begins: what is behind it, up to a page, is no entry's
+ * (stacks_lay_out()). */
+int stacks_commit(const struct cpu_stacks *s, unsigned slot)
+{
+	return mem_commit(first_page(s) + ((size_t)slot << STACKS_STRIDE_SHIFT), STACKS_STRIDE,
+			  "quire-cpus");
+}
+
+int stacks_commit_readable(const struct cpu_stacks *s, char *end)
+{
+	char *base = first_page(s);
+
+	return s->slots_nr == 0 ? 0 : mem_commit_readonly(base, (size_t)(end - base), "quire-cpus");
+}
