@@ -61,9 +61,19 @@ extern "C" {
  */
 void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned flags);
 
-/* The same for a type. */
+/**
+ * QUIRE_ALLOC_PERCPU - allocate an object of a type with a copy on every CPU
+ * @q:		instance
+ * @type:	any type that __typeof__ takes, as for QUIRE_DEFINE_PER_CPU
+ *
+ * Returns   CPU 0's copy, as a pointer to @type; or NULL with errno as from quire_alloc_percpu().
+ * Context   may wait; not from a signal handler.
+ * Cost      as quire_alloc_percpu().
+ * Pair      quire_free_percpu().
+ * Linux     alloc_percpu().
+ */
 #define QUIRE_ALLOC_PERCPU(q, type)                                                                \
-	((type *)quire_alloc_percpu((q), sizeof(type), __alignof__(type), 0))
+	((__typeof__(type) *)quire_alloc_percpu((q), sizeof(type), __alignof__(type), 0))
 
 /**
  * quire_free_percpu - give an object back
@@ -192,18 +202,20 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr);
 size_t quire_percpu_shrink(struct quire *q);
 
 /*
- * Variables with a copy on every CPU:
+ * Variables with a copy on every CPU, at file or namespace scope:
  *
- *	QUIRE_DEFINE_PER_CPU(long, hits) = 0;
+ *	static QUIRE_DEFINE_PER_CPU(long, hits) = 0;
+ *	static QUIRE_DEFINE_PER_CPU(int [4], levels) = { 1, 2, 3, 4 };
  *	...
  *	*quire_per_cpu_ptr(hits, cpu) += 1;
+ *	(*quire_per_cpu_ptr(levels, cpu))[2] = 5;
+ *	quire_this_cpu_inc(&(*levels)[2]);
  *
- * The name is a pointer to CPU 0's copy.  It is set before main() and before every constructor that
- * has no priority of its own, those of C++ objects included; until then it is NULL.  What follows
- * the macro initialises every copy and must be constant.  The variables live in the default
- * instance for as long as their program or library is loaded: at exit() they stay, since threads,
- * destructors and handlers of atexit() may still use them; after dlclose() the next definition, or
- * quire_percpu_shrink(), frees their room.
+ * The name is a pointer to CPU 0's copy: long *hits, int (*levels)[4].  It is set before main() and
+ * before every constructor that has no priority of its own, those of C++ objects included; until
+ * then it is NULL.  The variables live in the default instance for as long as their program or
+ * library is loaded: at exit() they stay, since threads, destructors and handlers of atexit() may
+ * still use them; after dlclose() the next definition, or quire_percpu_shrink(), frees their room.
  */
 struct quire_percpu_variable {
 	void **pointer;
@@ -224,21 +236,70 @@ struct quire_percpu_variable {
 #define QUIRE_PER_CPU_CONSTANT
 #endif
 
+/*
+ * The content comes last, for the initialiser that follows the macro; the constructor in front of it has
+ * to know it.  C may declare a static object twice.  C++ may not, but declares a static member in its
+ * class; the unnamed namespace keeps that to its file.
+ */
+#ifndef __cplusplus
+#define QUIRE_PER_CPU_ASSERT_			  _Static_assert
+#define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name) static __typeof__(type) quire_content_##name;
+#define QUIRE_PER_CPU_CONTENT_(name)		  quire_content_##name
+#define QUIRE_PER_CPU_CONTENT_TYPE_(type)	  static __typeof__(type)
+#else
+#define QUIRE_PER_CPU_ASSERT_		  static_assert
+/* clang-format off */
+#define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name)                                                           \
+	namespace { struct quire_content_##name {                                                  \
+		static QUIRE_PER_CPU_CONSTANT __typeof__(type) content;                            \
+	}; }
+/* clang-format on */
+#define QUIRE_PER_CPU_CONTENT_(name)	  quire_content_##name::content
+#define QUIRE_PER_CPU_CONTENT_TYPE_(type) QUIRE_PER_CPU_CONSTANT __typeof__(type)
+#endif
+
+/**
+ * QUIRE_DEFINE_PER_CPU - define a variable with a copy on every CPU
+ * @type:	any type that __typeof__ takes: arrays, pointers to functions, structs, const ones.  A
+ *		comma outside of parentheses needs a typedef
+ * @name:	becomes a pointer to @type; two files may each have a static one of the same name
+ *
+ * May be preceded by static, and followed by a constant initialiser, which is every copy's; without
+ * one the copies are zero.  The alignment is that of @type, at most a page.
+ *
+ * Context   at file or namespace scope.  The constructor that it leaves stops the process with one
+ *           line if there is no memory.
+ * Cost      sizeof(type) on every CPU, and once more for the initialiser; see quire_percpu_define().
+ * Pair      QUIRE_DECLARE_PER_CPU, in a header.
+ * Linux     DEFINE_PER_CPU.
+ */
 #define QUIRE_DEFINE_PER_CPU(type, name)                                                           \
-	extern QUIRE_PER_CPU_CONSTANT __attribute__((visibility("hidden")))                        \
-	type quire_content_##name;                                                                 \
-	type *name;                                                                                \
+	__typeof__(type) *name;                                                                    \
+	QUIRE_PER_CPU_CONTENT_BEFORE_(type, name)                                                  \
+	QUIRE_PER_CPU_ASSERT_(sizeof(type) <= QUIRE_PERCPU_BYTES_MAX,                              \
+			      "QUIRE_DEFINE_PER_CPU: more than QUIRE_PERCPU_BYTES_MAX");           \
 	static __attribute__((constructor(QUIRE_PER_CPU_PRIORITY))) void quire_define_##name(void) \
 	{                                                                                          \
 		const struct quire_percpu_variable quire_variable = {                              \
-			(void **)&name, &quire_content_##name, sizeof(type), __alignof__(type)     \
+			(void **)(void *)&name, &QUIRE_PER_CPU_CONTENT_(name), sizeof(type),       \
+			__alignof__(type)                                                          \
 		};                                                                                 \
                                                                                                    \
 		quire_percpu_define(&quire_variable);                                              \
 	}                                                                                          \
-	QUIRE_PER_CPU_CONSTANT type quire_content_##name
+	QUIRE_PER_CPU_CONTENT_TYPE_(type) QUIRE_PER_CPU_CONTENT_(name)
 
-#define QUIRE_DECLARE_PER_CPU(type, name) extern type *name
+/**
+ * QUIRE_DECLARE_PER_CPU - declare a variable that another file defines, not as static
+ * @type:	as in the definition
+ * @name:	as in the definition
+ *
+ * Context   wherever a variable may be declared.
+ * Cost      none.
+ * Pair      QUIRE_DEFINE_PER_CPU.
+ * Linux     DECLARE_PER_CPU.
+ */
+#define QUIRE_DECLARE_PER_CPU(type, name) extern __typeof__(type) *name
 
 /**
  * quire_percpu_define - what the constructor of a per-CPU variable calls

@@ -2,9 +2,10 @@
 /*
  * percpu_ops.h - operations on the current CPU's copy of a per-CPU variable
  *
- * @ptr is CPU 0's copy, as quire_alloc_percpu() returns it, of an integer, a pointer or a bool of
- * 1, 2, 4 or 8 bytes, naturally aligned; the copy of a CPU lies cpu * QUIRE_PERCPU_STRIDE bytes
- * above.  Anything else does not compile.  An operand is converted to the type of *ptr first, as
+ * @ptr points to CPU 0's copy of an integer, an enumeration, a bool, or a pointer to data or to a
+ * function, of 1, 2, 4 or 8 bytes, naturally aligned.  It may be an object of quire_alloc_percpu(), the name
+ * of a variable, or the address of a field or an element: &stats->hits, &(*levels)[2].  Anything else
+ * does not compile.  An operand is converted to the type of *ptr first, as
  * Linux's macros do it: quire_this_cpu_sub(ptr, val) and sub_return subtract val, also where val is
  * unsigned and *ptr is wider.  Adding -val is different, as in plain C: negating an unsigned int gives
  * a large 32-bit number.
@@ -191,10 +192,12 @@ QUIRE_THIS_CPU_DEFINE_(8, uint64_t)
 
 /* What *ptr may be; the message is what a user reads. */
 template <class T> struct quire_this_cpu_check {
+	/* A function has no size to ask for: three is as wrong. */
+	typedef typename std::conditional<std::is_function<T>::value, char[3], T>::type sized;
 	static_assert((std::is_integral<T>::value || std::is_enum<T>::value ||
 		       std::is_pointer<T>::value) &&
-			      (sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 ||
-			       sizeof(T) == 8),
+			      (sizeof(sized) == 1 || sizeof(sized) == 2 || sizeof(sized) == 4 ||
+			       sizeof(sized) == 8),
 		      QUIRE_THIS_CPU_MESSAGE_);
 	typedef char type;
 };
@@ -217,14 +220,20 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 	((void)sizeof(typename quire_this_cpu_check<QUIRE_THIS_CPU_TYPE_(ptr)>::type))
 #else
 #define QUIRE_THIS_CPU_TYPE_(ptr) __typeof__(*(ptr))
-/* The compiler's classes 1 to 5 are void aside integers, enumerations, bools and pointers. */
+/*
+ * The compiler's classes 1 to 5 are integers, enumerations, bools and pointers.  Arrays and functions
+ * would be pointers to it; unlike everything else they change their type behind a comma.
+ */
 #define QUIRE_THIS_CPU_WIDTH_(ptr)                                                                 \
 	((void)sizeof(struct {                                                                     \
-		_Static_assert(__builtin_classify_type(*(ptr)) >= 1 &&                             \
-				       __builtin_classify_type(*(ptr)) <= 5 &&                     \
-				       (sizeof(*(ptr)) == 1 || sizeof(*(ptr)) == 2 ||              \
-					sizeof(*(ptr)) == 4 || sizeof(*(ptr)) == 8),               \
-			       QUIRE_THIS_CPU_MESSAGE_);                                           \
+		_Static_assert(                                                                    \
+			__builtin_classify_type(*(ptr)) >= 1 &&                                    \
+				__builtin_classify_type(*(ptr)) <= 5 &&                            \
+				__builtin_types_compatible_p(__typeof__(*(ptr)),                   \
+							     __typeof__(((void)0, *(ptr)))) &&     \
+				(sizeof(*(ptr)) == 1 || sizeof(*(ptr)) == 2 ||                     \
+				 sizeof(*(ptr)) == 4 || sizeof(*(ptr)) == 8),                      \
+			QUIRE_THIS_CPU_MESSAGE_);                                                  \
 		char unused;                                                                       \
 	}))
 #endif

@@ -22,6 +22,10 @@ struct shelf {
 	} * inner;
 };
 
+static QUIRE_DEFINE_PER_CPU(int[4], levels) = { 1, 2, 3, 4 };
+static QUIRE_DEFINE_PER_CPU(int (*)(int), reader) = abs;
+static QUIRE_DEFINE_PER_CPU(const struct shelf, empty) = { 0 };
+
 #define IS(type, expression) __builtin_types_compatible_p(__typeof__(expression), type)
 
 static void a_copy_has_the_type_of_its_pointer(void **state)
@@ -54,6 +58,50 @@ static void a_field_of_a_copy_is_where_it_is_in_the_copy(void **state)
 		assert_ptr_equal(quire_per_cpu_ptr(shelf->pages, unit) + 2,
 				 &quire_per_cpu_ptr(shelf, unit)->pages[2]);
 	}
+	quire_free_percpu(*state, shelf);
+}
+
+static void a_variable_is_a_pointer_to_its_type(void **state)
+{
+	(void)state;
+	assert_true(IS(int(*)[4], levels));
+	assert_true(IS(int (**)(int), reader));
+	assert_true(IS(const struct shelf *, empty));
+	assert_true(IS(int(*)[4], quire_per_cpu_ptr(levels, 0)));
+	assert_true(IS(int(*)[2], QUIRE_ALLOC_PERCPU(NULL, int[2])));
+	for (unsigned cpu = 0; cpu < quire_percpu_units(quire_default()); cpu++) {
+		assert_int_equal((*quire_per_cpu_ptr(levels, cpu))[3], 4);
+		assert_ptr_equal(*quire_per_cpu_ptr(reader, cpu), abs);
+		assert_null(quire_per_cpu_ptr(empty, cpu)->title);
+	}
+}
+
+static void an_operation_returns_the_type_it_works_on(void **state)
+{
+	struct shelf *shelf = QUIRE_ALLOC_PERCPU(*state, struct shelf);
+
+	assert_true(IS(int, quire_this_cpu_read(*levels + 3)));
+	assert_true(IS(int, quire_this_cpu_xchg(&(*levels)[3], 4)));
+	assert_true(IS(int (*)(int), quire_this_cpu_cmpxchg(reader, abs, NULL)));
+	assert_true(IS(char, quire_this_cpu_read(&empty->label)));
+	assert_true(IS(unsigned short, quire_this_cpu_add_return(&shelf->books, 1)));
+	assert_true(IS(const char *(*)(int), quire_this_cpu_read(&shelf->title)));
+	quire_free_percpu(*state, shelf);
+}
+
+static void operations_reach_fields_and_elements(void **state)
+{
+	struct shelf *shelf = QUIRE_ALLOC_PERCPU(*state, struct shelf);
+
+	for (int i = 0; i < 1000; i++) {
+		quire_this_cpu_inc(&shelf->books);
+		quire_this_cpu_add(&shelf->pages[3], 2);
+		quire_this_cpu_dec(&shelf->label);
+	}
+	assert_int_equal(quire_this_cpu_sum(&shelf->books), 1000);
+	assert_int_equal(quire_this_cpu_sum(&shelf->pages[3]), 2000);
+	assert_int_equal((unsigned char)quire_this_cpu_sum(&shelf->label), 256 - 1000 % 256);
+	assert_int_equal(quire_this_cpu_sum(&shelf->pages[2]), 0);
 	quire_free_percpu(*state, shelf);
 }
 
@@ -123,6 +171,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PERCPU_TEST(a_copy_has_the_type_of_its_pointer),
 		PERCPU_TEST(a_field_of_a_copy_is_where_it_is_in_the_copy),
+		PERCPU_TEST(a_variable_is_a_pointer_to_its_type),
+		PERCPU_TEST(an_operation_returns_the_type_it_works_on),
+		PERCPU_TEST(operations_reach_fields_and_elements),
 		PERCPU_TEST(arguments_are_evaluated_once),
 		PERCPU_TEST(this_cpu_ptr_is_the_copy_of_the_cpu_it_runs_on),
 		cmocka_unit_test(this_cpu_ptr_stays_in_the_copies_that_there_are),
