@@ -199,7 +199,6 @@ static void add_function(struct source *source, struct span head, struct span bo
 	function = &source->functions[source->functions_nr++];
 	*function = (struct function){ .name = name, .head = head, .body = body };
 	function->line = line_of(source->code, body.start);
-	function->lines_nr = line_of(source->code, body.start + body.bytes) - function->line + 1;
 }
 
 static void find_functions(struct source *source)

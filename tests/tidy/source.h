@@ -16,7 +16,7 @@ struct function {
 	struct span name;
 	struct span head; /* from the end of what is before it, to its opening brace */
 	struct span body; /* between the braces */
-	unsigned line, lines_nr;
+	unsigned line;
 };
 
 struct source {

@@ -4,9 +4,7 @@
  *
  *   layers     a file under src/ includes its own module and modules to its left, nothing else
  *   libc       the core includes four headers of libc; the machine's business is in src/machine
- *   lengths    a function has at most 70 lines
  *   ranks      every rank of machine/lock.h is in docs/locking.md
- *   docstring  every prototype in include/ has a comment right above it
  *   locked     the first statement of a function in src named ..._locked asserts its lock
  *   tests      a test does not return early, and checks something; what is skipped says why
  *   bodies     the core has no conditional compilation inside a function
@@ -24,8 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define FUNCTION_LINES_MAX 70
 
 static const char *const layers[] = { "base", "machine", "stacks", "instance", "page", "pool",
 				      "vmap", "percpu",	 "slab",   "malloc",   "stat", NULL };
@@ -144,21 +140,6 @@ static void check_includes(const struct source *source)
 			check_quoted_include(source->path, line, name);
 		else if (kind == '<')
 			check_angle_include(source->path, line, name);
-		if (span_ends(name, ".c"))
-			complain(source->path, line, "includes a .c file");
-	}
-}
-
-static void check_lengths(const struct source *source)
-{
-	for (size_t i = 0; i < source->functions_nr; i++) {
-		const struct function *function = &source->functions[i];
-
-		functions_nr++;
-		if (function->lines_nr > FUNCTION_LINES_MAX)
-			complain(source->path, function->line, "%.*s() has %u lines; at most %u",
-				 (int)function->name.bytes, function->name.start,
-				 function->lines_nr, FUNCTION_LINES_MAX);
 	}
 }
 
@@ -238,38 +219,6 @@ static void check_bodies(const struct source *source)
 				complain(source->path, line_of(source->text, at),
 					 "a directive inside a function");
 		}
-	}
-}
-
-static bool is_prototype(const char *line)
-{
-	const char *name = strstr(line, "quire_");
-	const char *end = strchr(line, '\n');
-
-	if (name == NULL || (end != NULL && name > end))
-		return false;
-	/* An inline body's use of a name is indented; a macro, a comment and a typedef are not. */
-	if (strchr(" \t#/*}", *line) != NULL || starts(line, "typedef") || starts(line, "struct "))
-		return false;
-	name += strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
-	return *name == '(';
-}
-
-static void check_docstrings(const struct source *source)
-{
-	const char *line = source->text, *before = NULL;
-
-	if (!starts(source->path, "include/"))
-		return;
-	while (line != NULL && *line != '\0') {
-		const char *end = strchr(line, '\n');
-
-		if (is_prototype(line) &&
-		    (before == NULL || line - before < 3 || !starts(line - 3, "*/")))
-			complain(source->path, line_of(source->text, line),
-				 "a prototype without a docstring");
-		before = line;
-		line = end == NULL ? NULL : end + 1;
 	}
 }
 
@@ -447,11 +396,10 @@ static void check_source(const char *path, char *text)
 	struct source source;
 
 	source_init(&source, path, text);
+	functions_nr += (unsigned)source.functions_nr;
 	check_includes(&source);
-	check_lengths(&source);
 	check_lock_assertions(&source);
 	check_bodies(&source);
-	check_docstrings(&source);
 	check_tests(&source);
 	check_skips(&source);
 	check_listed(&source);
