@@ -11,10 +11,13 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
 #include <quire/page.h>
-#include "page/page.h"
+
 #include "harness/pin.h"
 #include "harness/proc.h"
+#include "page/drain.h"
+#include "page/pcp.h"
 
 #define PAIRS_NR	   1000000u
 #define WARM_PAIRS	   10000u

@@ -5,9 +5,32 @@
  * The fast path is one sequence on this CPU's stack, two accesses to the state byte, and the
  * address.  Everything else is page_alloc_frame(), which reads as the list of attempts that it is.
  */
-#include "page/page.h"
+#include "page/alloc.h"
 
+#include <quire/page.h>
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "page/drain.h"
+#include "page/free.h"
+#include "page/giveback.h"
+#include "page/grow.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/nested.h"
+#include "page/page.h"
+#include "page/pcp.h"
+#include "page/rmqueue.h"
+#include "page/stacks.h"
+#include "page/state.h"
 
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC |            \
@@ -24,7 +47,6 @@ bool page_flags_valid(const struct quire *q, unsigned order, unsigned flags)
 	       page_flags_type(flags) < TYPES_NR && flags >> 24 <= q->zones_nr;
 }
 
-/* Hands a cached run to its user: state, and zeroes if asked for and not known. */
 void *page_finish_alloc(struct quire *q, uint32_t frame, unsigned order, unsigned flags)
 {
 	unsigned state = page_state(q, frame);
@@ -46,7 +68,6 @@ static unsigned home_zone(struct quire *q, unsigned flags)
 	return node != 0 ? node - 1 : page_home_zone(q);
 }
 
-/* The class of stacks that serves a request, in the zone that it names or in the CPU's own. */
 unsigned page_stack_class(struct quire *q, unsigned order, unsigned flags)
 {
 	return STACK_CLASS(order, home_zone(q, flags) << TAG_ZONE_SHIFT | page_flags_type(flags));
@@ -106,7 +127,6 @@ static uint32_t after_drain(struct quire *q, unsigned order, unsigned flags)
 	return drain_and_take(q, order, flags);
 }
 
-/* A run in state CACHED, or FRAME_NONE when no attempt that the flags allow found one. */
 uint32_t page_alloc_frame(struct quire *q, unsigned order, unsigned flags)
 {
 	uint32_t frame;
@@ -181,7 +201,6 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 	return page_addr(q, frame);
 }
 
-/* Acts for a CPU given by number, on its lists: replay, tests, benches. */
 void *page_alloc_on(struct quire *q, unsigned slot, unsigned order, unsigned flags)
 {
 	lock_token token;
@@ -242,7 +261,6 @@ void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes)
 		quire_free_pages(q, (char *)addr + (i << q->page_shift), 0);
 }
 
-/* Makes runs of @new_order of an allocated block. */
 void page_split_to(struct quire *q, void *addr, unsigned order, unsigned new_order)
 {
 	uint32_t frame = page_check_free(q, addr, order, "quire_split_pages");

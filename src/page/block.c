@@ -14,7 +14,15 @@
  *   B4  nr_free[order][row] equals the runs on the lists; free_pages the sum of nr_free << order
  *   B6  every run on a block's lists counts under the row that the block's tag says
  */
+#include "page/block.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "page/instance.h"
+#include "page/layout.h"
 #include "page/page.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 unsigned block_row(uint8_t tag)
 {
@@ -35,7 +43,7 @@ static uint16_t bin_make(unsigned row, unsigned bucket, unsigned order)
 }
 
 /* Two buckets an octave, fine where blocks are nearly full, since that is where "fullest first"
- * chooses: 1 -> 0, 2 -> 2, 3 -> 3, 5 -> 4, 7 -> 5, 300 -> 16, 512 (just broken) -> 18. */
+ * chooses. */
 unsigned block_bucket(unsigned free_pages)
 {
 	unsigned octave = 31u - (unsigned)__builtin_clz(free_pages);
@@ -102,7 +110,6 @@ static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block,
 	b->bin = bin;
 }
 
-/* Puts a partial block into the bin that its lists now say; a full or whole one into none. */
 void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block)
 {
 	struct block *b = &q->block[block];
@@ -135,7 +142,6 @@ static uint32_t bin_best_order(const struct zone *zone, unsigned row, unsigned b
 	return zone->bins[row][bucket][order + (unsigned)__builtin_ctz(orders)];
 }
 
-/* Among the blocks of a row with a run of @order or more: one of the fullest, smallest run. */
 uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned order)
 {
 	DCHECK(lock_is_held(&zone->lock));
@@ -148,7 +154,6 @@ uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned or
 	return BLOCK_NONE;
 }
 
-/* The same, but one of the emptiest: for claiming and for choosing what to empty. */
 uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned order)
 {
 	DCHECK(lock_is_held(&zone->lock));
@@ -198,7 +203,6 @@ void block_list_take(struct quire *q, struct block_list *list, uint32_t block)
 
 /* ---- free runs inside a block ---- */
 
-/* Counts a run in (sign 1) or out (sign -1, as two's complement) of the zone's totals: B4. */
 void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsigned zero,
 			   bool arrives)
 {
@@ -213,7 +217,6 @@ void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsi
 		zone->isolated_pages += pages;
 }
 
-/* Lists a free run smaller than a block.  The caller rebins the block afterwards. */
 void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero)
 {
@@ -234,7 +237,6 @@ void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, u
 	zone_count_run_locked(zone, block_row(q->tag[block]), order, zero, true);
 }
 
-/* Takes a listed run off; its state byte is the caller's to change. */
 void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
 {
 	uint32_t block = page_block(q, frame);
@@ -259,10 +261,6 @@ void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, 
 			      page_state(q, frame) & STATE_ZERO, false);
 }
 
-/*
- * Gives a partial or full block a new tag: its free runs then count, and are found, under the new
- * row (B6).  Whole blocks are taken off their list first and put back by the caller.
- */
 void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
 {
 	struct block *b = &q->block[block];

@@ -11,7 +11,18 @@
  *
  * Against Linux: the same rules of merging; the lists of orders below a block are per block.
  */
+#include "page/buddy.h"
+
+#include <quire/page.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "page/block.h"
+#include "page/instance.h"
+#include "page/layout.h"
 #include "page/page.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 /* ---- whole blocks ---- */
 
@@ -87,10 +98,6 @@ void buddy_whole_add_locked(struct quire *q, struct zone *zone, uint32_t frame, 
 	whole_list_add(q, zone, frame, order, zero & STATE_ZERO);
 }
 
-/*
- * Takes the newest whole run of @row of at least @order, split down to it; what is cut off stays
- * whole.  Returns its frame or FRAME_NONE.  The state byte keeps ZERO for the caller to read.
- */
 uint32_t buddy_take_whole_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order)
 {
 	unsigned from = order < q->block_order ? q->block_order : order;
@@ -124,7 +131,6 @@ uint32_t buddy_take_whole_locked(struct quire *q, struct zone *zone, unsigned ro
 	return FRAME_NONE;
 }
 
-/* Makes a partial block of a whole one that was just taken: two halves on its own lists. */
 void buddy_break_locked(struct quire *q, struct zone *zone, uint32_t frame)
 {
 	unsigned half = q->block_order - 1u;
@@ -139,7 +145,6 @@ void buddy_break_locked(struct quire *q, struct zone *zone, uint32_t frame)
 /* ---- inside a block ---------------------------------------------------------------------------
  */
 
-/* Gives a run back, merging it as far as it goes.  @zero: STATE_ZERO or 0. */
 void buddy_free_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
 		       unsigned zero)
 {
@@ -196,10 +201,6 @@ static uint32_t block_take_run(struct quire *q, struct zone *zone, struct block 
 	return frame;
 }
 
-/*
- * Takes up to @n runs of @order from the partial blocks of a row, fullest block first.  Their
- * state bytes say BUDDY (with ZERO if known) until the caller changes them, still under the lock.
- */
 unsigned buddy_take_partial_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order,
 				   uint32_t *frames, unsigned n)
 {

@@ -7,9 +7,26 @@
  * the second pass must not look at a first entry that is not there).  The second pass puts runs of
  * pages of one zone and type away under one lock, at most GROUP_MAX at a time.
  */
-#include "page/page.h"
+#include "page/free.h"
 
+#include <quire/page.h>
+
+#include "base/check.h"
+#include "base/errno.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "page/alloc.h"
+#include "page/giveback.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/page.h"
+#include "page/pcp.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 /* Linux unlocks after SWAP_CLUSTER_MAX = 32; twice that is one cache line's worth of state bytes.
  */
@@ -155,7 +172,6 @@ void quire_free_pages_bulk(struct quire *q, size_t count, void **pages)
 	module_start_worker_freed(q);
 }
 
-/* The same on the lists of a CPU given by number. */
 void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **pages)
 {
 	struct pcp *pcp = NULL;

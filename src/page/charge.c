@@ -10,7 +10,20 @@
  *
  * Cost: one zone lock a call; a module charges what it caches and so calls rarely.
  */
+#include "page/module.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "page/drain.h"
+#include "page/free.h"
+#include "page/giveback.h"
+#include "page/instance.h"
 #include "page/page.h"
+#include "page/zone.h"
 
 /* Charges up to @pages to one zone, but not fewer than @least; returns how many. */
 static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, uint64_t least,
@@ -113,7 +126,6 @@ int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 	return charge_try(q, pages, flags) ? 0 : -ENOMEM;
 }
 
-/* All that is cached anywhere goes back where everybody can have it. */
 void page_make_room(struct quire *q)
 {
 	page_take_deferred(q);
@@ -122,7 +134,6 @@ void page_make_room(struct quire *q)
 	drain_disabled(q);
 }
 
-/* Anywhere but a signal handler: it waits for a zone lock, never longer. */
 void page_uncharge(struct quire *q, uint64_t pages)
 {
 	for (unsigned i = 0; i < q->zones_nr && pages != 0; i++) {

@@ -10,7 +10,15 @@
  * Bounds: DEPOT_ENTRIES(order) entries an order and type; a hold copies at most MOVE_MAX of them.
  * Anybody drains it: quire_drain_all(), isolation, the worker when it is idle.
  */
-#include "page/page.h"
+#include "page/depot.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "page/pcp.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 /* Entries given to the buddy in one hold: about two microseconds. */
 #define DRAIN_ENTRIES 64u
@@ -44,7 +52,6 @@ static uint32_t depot_room(const struct zone *zone, unsigned order)
 	return most < DEPOT_ENTRIES(order) ? most : DEPOT_ENTRIES(order);
 }
 
-/* Takes in up to @n entries (state CACHED) from the start of @frames; returns how many. */
 unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
 		   const uint32_t *frames, unsigned n)
 {
@@ -69,7 +76,6 @@ unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned 
 	return n;
 }
 
-/* Gives out up to @n of the newest entries; returns how many. */
 unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
 		    uint32_t *frames, unsigned n)
 {
@@ -114,10 +120,6 @@ static unsigned depot_take_any_locked(struct depot *depot, uint32_t *frames, uns
 	return taken;
 }
 
-/*
- * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until they
- * are there, so that who finds the depot empty finds them in the buddy.  Returns pages.
- */
 size_t depot_drain(struct quire *q, struct zone *zone)
 {
 	uint32_t frames[DRAIN_ENTRIES];
@@ -134,7 +136,6 @@ size_t depot_drain(struct quire *q, struct zone *zone)
 	return pages;
 }
 
-/* Pages in the depot: exact under its lock, a hint otherwise. */
 uint64_t depot_pages(const struct depot *depot)
 {
 	uint64_t pages = 0;

@@ -6,7 +6,16 @@
  * only tries it; who drains or switches off waits for any.  Nothing is made ready before its first use,
  * so that a machine of many CPUs costs what the CPUs in use cost.
  */
+#include "page/pcp.h"
+
+#include "base/check.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/instance.h"
 #include "page/page.h"
+#include "page/state.h"
+#include "page/zone.h"
+#include "stacks/stacks.h"
 
 static void pcp_init_locked(struct quire *q, struct pcp *pcp)
 {
@@ -29,8 +38,6 @@ static void pcp_begin_locked(struct quire *q, struct pcp *pcp)
 	CHECK(error == 0); /* the regions were committed when the instance was made */
 }
 
-/* Locks a CPU's lists; at their first use the stacks stay as they were made, which refuses.  The
- * caller closes them, and fences before anybody opens them. */
 struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token)
 {
 	struct pcp *pcp = page_pcp(q, zone, slot);
@@ -45,7 +52,6 @@ struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, loc
 	return pcp;
 }
 
-/* Locks a CPU's lists whoever uses them, and makes them ready at first use. */
 struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_token *token)
 {
 	struct pcp *pcp = page_pcp(q, zone, slot);
@@ -56,7 +62,6 @@ struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_to
 	return pcp;
 }
 
-/* Tries the current CPU's lists; NULL if refused.  The CPU is a hint, the lock is what counts. */
 struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token)
 {
 	struct pcp *pcp = page_pcp(q, zone, (unsigned)stack_slot(&q->stacks.cpu));

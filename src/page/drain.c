@@ -15,7 +15,27 @@
  * high and batch are only read under the lock, so a holder that read old values is waited for by
  * the drain, and later ones see the new (R13).
  */
+#include "page/drain.h"
+
+#include <quire/page.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "instance/holders.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/work.h"
+#include "page/depot.h"
+#include "page/free.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "page/nested.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/rmqueue.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "stacks/stacks.h"
 
 /* ---- one door ---- */
 
@@ -196,13 +216,11 @@ static size_t drain_range(struct quire *q, unsigned first, unsigned end, enum dr
 	return drain_set(q, first, end, who, bits);
 }
 
-/* Drains CPUs [first, end) with one fence.  Returns pages moved to the buddy. */
 size_t drain_slots(struct quire *q, unsigned first, unsigned end)
 {
 	return drain_range(q, first, end, DRAIN_ANY);
 }
 
-/* The worker's visit: what is idle goes to the buddy, what is in use decays. */
 size_t drain_idle(struct quire *q)
 {
 	size_t pages = drain_range(q, 0, q->stacks.cpu.doors_nr, DRAIN_IDLE);
@@ -366,7 +384,6 @@ void drain_disabled(struct quire *q)
 	mutex_release(&q->pcp_disable_mutex);
 }
 
-/* An allocation's last attempt: other CPUs' refills cannot take back what was drained. */
 uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags)
 {
 	uint32_t frame;

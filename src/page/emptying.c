@@ -16,7 +16,14 @@
  * Choosing costs at most CHOOSE_MAX blocks a turn and happens every CHOOSE_EVERY slow paths, so
  * its cost per operation is bounded whatever the size of the zone.
  */
-#include "page/page.h"
+#include "page/emptying.h"
+
+#include "base/check.h"
+#include "page/block.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 #define SLACK_MIN    1u
 #define SLACK_SHARE  256u

@@ -12,9 +12,29 @@
  * interrupted a holder, the deferred list, linked through struct page, which the next ordinary slow
  * path takes.
  */
-#include "page/page.h"
+#include "page/free.h"
 
+#include <quire/page.h>
+#include <quire/quire.h>
+
+#include "base/check.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/block.h"
+#include "page/buddy.h"
+#include "page/emptying.h"
+#include "page/giveback.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/nested.h"
+#include "page/page.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 /* ---- misuse ---- */
 
@@ -92,8 +112,6 @@ static void defer(struct quire *q, uint32_t frame)
 	fetch_add_relaxed(&q->deferred_total, 1);
 }
 
-/* Takes back one deferred run of at least @order (state CACHED), or FRAME_NONE: for a nested call,
- * so that a handler that frees as much as it allocates lives on its own. */
 uint32_t page_take_deferred_one(struct quire *q, unsigned order)
 {
 	/* Pairs with the release in deferred_push().  Taken whole, so no ABA. */
@@ -134,7 +152,6 @@ static bool to_buddy(struct quire *q, uint32_t frame, unsigned flags)
 	return true;
 }
 
-/* Takes in what handlers had to leave; ordinary context, waiting locks may be held. */
 void page_take_deferred(struct quire *q)
 {
 	/* Pairs with the release in defer(). */
@@ -149,7 +166,6 @@ void page_take_deferred(struct quire *q)
 	}
 }
 
-/* Gives one run (state CACHED) to the buddy; deferred if a nested call gets no lock. */
 void page_free_direct(struct quire *q, uint32_t frame)
 {
 	if (!to_buddy(q, frame, lock_nested() ? QUIRE_NOLOCK : 0))
@@ -185,7 +201,6 @@ static bool put_nested_locked(struct quire *q, struct pcp *pcp, uint32_t frame, 
 	return true;
 }
 
-/* Where a run (state CACHED) goes that the fast path could not push. */
 void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
 {
 	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
@@ -256,7 +271,6 @@ void quire_free_pages(struct quire *q, void *addr, unsigned order)
 	free_slow(q, (uint32_t)frame);
 }
 
-/* Acts for a CPU given by number, on its lists: replay, tests, benches. */
 void page_free_on(struct quire *q, unsigned slot, void *addr, unsigned order)
 {
 	uint32_t frame = page_check_free(q, addr, order, "page_free_on");

@@ -17,10 +17,33 @@
  * use again within a turn, the decay doubles, to at most 60 s; otherwise it returns by halves.
  * One visit in which nothing was left to do is the last until something is freed.
  */
-#include "page/pcp.h"
+#include "page/giveback.h"
 
+#include <quire/page.h>
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "machine/work.h"
+#include "page/block.h"
+#include "page/buddy.h"
+#include "page/drain.h"
+#include "page/free.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "page/isolate.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/page.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "page/stat.h"
+#include "page/state.h"
+#include "page/zone.h"
+#include "stacks/stacks.h"
 
 /* Runs in one gather: 256 ranges are past the knee of the cost per range. */
 #define GIVEBACK_RANGES 256u
@@ -171,7 +194,6 @@ static void put_back_some(struct giveback *batch, unsigned first)
 	zone_unlock(batch->zone, token);
 }
 
-/* Adds memory behind frames to a gather. */
 void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes)
 {
 	if (q->shared)
@@ -326,7 +348,6 @@ static size_t giveback_zone(struct quire *q, struct zone *zone, uint32_t age_min
 	return bytes;
 }
 
-/* Everything that is free, now.  Returns bytes. */
 size_t giveback_all(struct quire *q)
 {
 	size_t bytes = 0;
@@ -429,7 +450,6 @@ uint64_t giveback_visit(struct quire *q, uint64_t now_ns)
 	return all_free ? WORK_EXIT : WORK_IDLE;
 }
 
-/* Nothing to give back and nothing in use: the worker may end. */
 bool giveback_nothing_left(struct quire *q)
 {
 	bool all_free;
@@ -461,7 +481,6 @@ uint64_t giveback_tick(struct quire *q, uint64_t now_ns)
 	return due_ns;
 }
 
-/* Something was freed or cached: the worker shall come a decay from now if it is not due. */
 void giveback_kick(struct quire *q)
 {
 	uint64_t due_ns;

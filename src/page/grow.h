@@ -32,6 +32,7 @@ struct grow_step {
 /* Commits more sections: 0 if a whole run of the order was there at its end, -ENOMEM, or -EAGAIN (only
  * locks may be tried). */
 int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order);
+/* In the child of a fork, whose growers stayed in the parent. */
 void zone_fork_child_locked(struct zone *zone);
 
 #endif

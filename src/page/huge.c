@@ -3,8 +3,10 @@
 #include "page/huge.h"
 
 #include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/block.h"
 
 void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *kind,
 	       uint32_t blocks_nr)

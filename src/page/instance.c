@@ -20,14 +20,40 @@
  * are refused with EOWNERDEAD and frees do nothing.  No fast path asks: to it the span has no bytes
  * and no flags are fast.
  */
+#include "page/instance.h"
+
+#include <limits.h>
+
+#include <quire/page.h>
+#include <quire/quire.h>
+
+#include "base/errno.h"
 #include "base/round.h"
 #include "base/sized.h"
-#include "page/page.h"
-
-#include "machine/annotate.h"
-#include "machine/clock.h"
-#include "machine/mem.h"
 #include "instance/options.h"
+#include "machine/annotate.h"
+#include "machine/lock.h"
+#include "machine/mem.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "machine/work.h"
+#include "page/block.h"
+#include "page/depot.h"
+#include "page/drain.h"
+#include "page/giveback.h"
+#include "page/grow.h"
+#include "page/huge.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/nested.h"
+#include "page/page.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/verify.h"
+#include "page/worker.h"
+#include "page/zone.h"
+#include "stacks/stacks.h"
 
 #define DECAY_MS_DEFAULT 1000u
 /*

@@ -14,9 +14,24 @@
  * Offlining: isolate; if the block is then whole, take it out of the buddy, give its memory and
  * its struct pages back, and keep its number on the zone's offline list for growing again.
  */
-#include "page/page.h"
+#include "page/isolate.h"
 
+#include <quire/page.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/block.h"
+#include "page/buddy.h"
+#include "page/drain.h"
+#include "page/giveback.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/page.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 /* Pages of the run of whole blocks that a block is in: its head's frame, and the order. */
 static uint32_t whole_head(const struct quire *q, uint32_t block, unsigned *order)
@@ -285,7 +300,6 @@ static bool offline_whole(struct quire *q, uint32_t block)
 	return taken;
 }
 
-/* Takes whole blocks offline whose memory went back.  Returns how many. */
 size_t offline_whole_blocks(struct quire *q)
 {
 	size_t blocks = 0;

@@ -6,9 +6,12 @@
  * only grows, under modules_mutex, and is read without it: a module is complete before the store
  * that publishes it.  Nothing here is called with a lock held but by fork, which holds them all.
  */
-#include "page/page.h"
+#include "page/module.h"
 
-#include "machine/clock.h"
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/work.h"
+#include "page/instance.h"
 
 /* Pairs with the release in module_register_locked(). */
 static struct quire_module *first_module(struct quire *q)

@@ -36,8 +36,11 @@ struct quire_module {
 };
 
 /* ---- charge.c: memory of the instance's limit that is not behind its pages ---- */
+/* Counts pages that are about to have memory outside the page allocator: 0 or -errno (charge.c). */
 int page_charge(struct quire *q, uint64_t pages, unsigned flags);
+/* Anywhere but a signal handler: it waits for a zone lock, never longer. */
 void page_uncharge(struct quire *q, uint64_t pages);
+/* All that is cached anywhere goes back where everybody can have it. */
 void page_make_room(struct quire *q);
 
 /* ---- free.c ---- */
@@ -46,7 +49,9 @@ bool page_is_allocated(const struct quire *q, const void *addr);
 
 /* ---- module.c: what stands to the right of pages in an instance ---- */
 void module_register_locked(struct quire *q, struct quire_module *module);
+/* The rest calls the member of that name of every module, in the order of their ranks. */
 size_t modules_shrink(struct quire *q);
+/* Returns the earliest of the times that the modules want. */
 uint64_t modules_tick(struct quire *q, uint64_t now_ns);
 /* The worker shall come to the modules at @due_ns or before.  Legal anywhere; starts no thread. */
 void module_kick(struct quire *q, uint64_t due_ns);

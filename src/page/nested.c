@@ -22,7 +22,22 @@
  * Bound: ROUNDS x (NEIGHBOURS + 2) failed tries, a few microseconds; it is given up as soon as the buddy
  * was asked and had nothing.
  */
+#include "page/nested.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/depot.h"
+#include "page/free.h"
+#include "page/instance.h"
+#include "page/layout.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/rmqueue.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 #define ROUNDS	   16u
 #define NEIGHBOURS 4u
@@ -175,7 +190,6 @@ static void fill_locked(struct quire *q, struct pcp *pcp)
 	}
 }
 
-/* Ordinary context, no lock held: fills what nested calls have used.  Zone 0 only. */
 void nested_fill(struct quire *q)
 {
 	lock_token token;
@@ -188,7 +202,6 @@ void nested_fill(struct quire *q)
 	lock_release(&pcp->door.lock, token);
 }
 
-/* Gives the spares to the buddy.  Returns pages. */
 size_t nested_drain(struct quire *q)
 {
 	uint32_t frames[SPARE_ORDERS_NR * SPARES_NR];
@@ -211,7 +224,6 @@ void nested_init(struct quire *q)
 			q->spares[order][i] = FRAME_NONE;
 }
 
-/* Pages in the spares: a hint while others run. */
 uint64_t nested_pages(struct quire *q)
 {
 	uint64_t pages = 0;
@@ -221,7 +233,6 @@ uint64_t nested_pages(struct quire *q)
 	return pages;
 }
 
-/* A run (state CACHED) of @order for a caller that may only try locks, or FRAME_NONE. */
 uint32_t nested_alloc(struct quire *q, unsigned zone, unsigned order, unsigned flags)
 {
 	uint32_t frame = from_stacks(q, zone, order);

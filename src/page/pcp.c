@@ -24,7 +24,24 @@
  *   B12 one hold of a zone lock here moves at most SPILL_RUNS runs, one of a pcp lock MOVE_MAX and
  *       batch << BATCH_SCALE_MAX pages of lists
  */
+#include "page/pcp.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/buddy.h"
+#include "page/depot.h"
+#include "page/emptying.h"
+#include "page/instance.h"
+#include "page/layout.h"
 #include "page/page.h"
+#include "page/rmqueue.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 #define SPILL_RUNS 32u
 
@@ -46,7 +63,6 @@ static void count_set(struct pcp *pcp, uint32_t count)
 	store_relaxed(&pcp->count, count); /* pairs with the hints of statistics */
 }
 
-/* Puts @n runs (state CACHED) on a list; the order must be one that lists keep. */
 void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
 			 unsigned order, unsigned type)
 {
@@ -97,10 +113,8 @@ static size_t some_to_buddy(struct quire *q, struct zone *zone, const uint32_t *
 	return pages;
 }
 
-/*
- * Gives runs (state CACHED) back to their blocks' lists, a few at a time: SPILL_RUNS of them hold the
- * lock for about a microsecond, which is what another CPU spins before it sleeps.  Returns pages.
- */
+/* SPILL_RUNS runs hold the lock for about a microsecond, which is what another CPU spins before it
+ * sleeps. */
 size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n)
 {
 	size_t pages = 0;
@@ -115,10 +129,6 @@ size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *f
 	return pages;
 }
 
-/*
- * Moves at least @pages from the lists to the buddy if there are that many, list by list, at most
- * batch << BATCH_SCALE_MAX in this call.  Returns pages moved.
- */
 unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
 {
 	struct zone *zone = &q->zone[pcp->zone];
@@ -190,9 +200,9 @@ static void spill_if_over_locked(struct quire *q, struct pcp *pcp)
 }
 
 /*
- * Least runs of a refill: a batch and one, for the caller, in pages; at least two runs.  A batch is
- * 63, so it is 64 pages, whose state bytes are one cache line: two CPUs that refill in turn from one
- * block do not share a line.  (A LIFO pair took 12 ns on each of two CPUs that did, 3.5 otherwise.)
+ * The one more is the caller's.  A batch is 63, so it is 64 pages, whose state bytes are one cache line:
+ * two CPUs that refill in turn from one block do not share a line.  (A LIFO pair took 12 ns on each of
+ * two CPUs that did, 3.5 otherwise.)
  */
 unsigned pcp_refill_least(unsigned batch, unsigned order)
 {
@@ -248,7 +258,6 @@ static unsigned list_refill_runs_locked(struct pcp *pcp, unsigned order)
 	return runs < room ? runs : room;
 }
 
-/* A run (state CACHED) from the lists, refilled if need be; FRAME_NONE if neither had one. */
 uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
 			  unsigned flags)
 {
@@ -276,7 +285,6 @@ uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsi
 	return frames[0];
 }
 
-/* A run (state CACHED) of at least @order of any type that is on the lists now, or FRAME_NONE. */
 uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order)
 {
 	uint32_t frame;
@@ -288,7 +296,6 @@ uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order)
 	return FRAME_NONE;
 }
 
-/* Takes in one run (state CACHED) of an order that lists keep. */
 void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
 		     unsigned type)
 {
@@ -359,11 +366,8 @@ static void stow_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames
 	pcp_frames_to_buddy(q, zone, frames, n);
 }
 
-/*
- * The current CPU's stack of a class was empty: fetches a batch, keeps one run for the caller and
- * pushes the rest.  The push goes to whatever CPU the thread runs on by then; wherever that is,
- * we hold this door, so nobody who closes all doors can have finished (isolation relies on it).
- */
+/* The push goes to whatever CPU the thread runs on by then; wherever that is, we hold this door, so
+ * nobody who closes all doors can have finished (isolation relies on it). */
 uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
 				 unsigned flags)
 {
@@ -390,7 +394,6 @@ uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned orde
 	return frames[n];
 }
 
-/* The current CPU's stack of a class was full (or cold, or closed): makes room and stows a run. */
 void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type)
 {
@@ -421,7 +424,6 @@ void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, un
  * --------------------------------------------------------------------------------------------------
  */
 
-/* The worker's visit to lists in use: high decays by an eighth, what is over it goes. */
 unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp)
 {
 	const struct zone *zone = &q->zone[pcp->zone];

@@ -1,49 +1,110 @@
 /* SPDX-License-Identifier: MIT */
-/* page/pcp.h - what one CPU has in a zone, its stacks and lists, and the depot behind them */
+/*
+ * page/pcp.h - what one CPU has in one zone: its lists, and the door of its stacks
+ *
+ * The lock is the door: its holder may use the lists, and close the stacks.  A thread that wants its own
+ * CPU's only tries it; whoever drains a CPU or switches it off waits for it, from any CPU.
+ */
 #ifndef PAGE_PCP_H
 #define PAGE_PCP_H
 
-#include "page/page.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* ---- stacks.c: which stacks there are ---- */
-void pcp_stacks_init(struct quire *q);
-void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot);
-unsigned pcp_stack_order(const struct quire *q, unsigned class);
-unsigned pcp_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);
-bool pcps_are_cold(const struct quire *q);
-unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n);
-uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp);
-unsigned pcp_stack_keeps_locked(const struct quire *q, const struct pcp *pcp, unsigned order,
-				unsigned type);
-void pcp_stack_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);
+#include "base/check.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/instance.h"
+#include "page/state.h"
+#include "stacks/stacks.h"
 
-/* ---- depot.c ---- */
-void depot_init(struct depot *depot, uint32_t *entries);
-unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
-		   const uint32_t *frames, unsigned n);
-unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
-		    uint32_t *frames, unsigned n);
-size_t depot_drain(struct quire *q, struct zone *zone);
-uint64_t depot_pages(const struct depot *depot);
+/* Linux's bound: one hold of a lock moves at most batch << 5 pages. */
+#define BATCH_SCALE_MAX 5
 
-/* ---- pcp.c ---- */
-unsigned pcp_refill_least(unsigned batch, unsigned order);
+/*
+ * Keys: (l) under lock; (r) written under lock, load_relaxed() gives a hint; (c) constant once ready.
+ */
+struct pcp {
+	struct stacks_door door; /* RANK_PCP: protects the lists, too */
+	uint32_t count;		 /* (r) pages on the lists: B2 */
+	uint32_t high;		 /* (l) spill at or above */
+	uint32_t batch;		 /* (l) pages moved at a time */
+	uint32_t free_count;	 /* (l) pages freed in a row, for tuning */
+	uint8_t zone;		 /* (c) */
+	uint8_t home;		 /* (c) the zone that is this CPU's node's */
+	uint8_t alloc_factor;	 /* (l) 0..BATCH_SCALE_MAX */
+	uint16_t draining_nr;	 /* (l) drains in progress, which keep the stacks closed: a child of
+				 * fork has none */
+	uint32_t activity;	 /* (l) slow paths taken */
+	uint32_t activity_seen;	 /* (l) the worker's */
+	uint64_t list_allocs, list_frees; /* (r) */
+	uint64_t refills, spills;	  /* (r) */
+	uint32_t lists[LISTS_NR];	  /* (l) head frames */
+	uint32_t tops_seen;		  /* (l) the worker's: sum of tops at its last visit */
+} __attribute__((aligned(64)));
+
+static inline struct pcp *page_pcp(struct quire *q, unsigned zone, unsigned slot)
+{
+	return &q->pcp[(size_t)zone * q->stacks.cpu.doors_nr + slot];
+}
+
+/* The zone that a thread on the current CPU takes from first. */
+static inline unsigned page_home_zone(struct quire *q)
+{
+	if (LIKELY(q->zones_nr == 1))
+		return 0;
+	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks.cpu))->home;
+}
+
+/* ---- door.c: locking a CPU's lists; all but _unopened make them ready at first use ---- */
+
+/* Tries the current CPU's lists; NULL if refused.  The CPU is a hint, the lock is what counts. */
 struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token);
-struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
+/* Locks a CPU's lists, whoever uses them. */
 struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
+/* The same; at their first use the stacks stay as they were made, which refuses.  The caller closes
+ * them, and fences before anybody opens them. */
+struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
+
+/* ---- pcp.c: one run at a time, for callers without sequences and for a CPU given by number ---- */
+
+/* A run (state CACHED) from the lists, refilled if need be; FRAME_NONE if neither had one. */
 uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
 			  unsigned flags);
+/* A run (state CACHED) of at least @order of any type that is on the lists now, or FRAME_NONE. */
 uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order);
+/* Takes in one run (state CACHED) of an order that lists keep; spills if that is too much. */
 void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
 		     unsigned type);
-void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
-			 unsigned order, unsigned type);
-unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages);
+
+/* ---- pcp.c: behind the stacks ---- */
+
+/*
+ * The current CPU's stack of a class was empty: fetches a batch, keeps one run for the caller and
+ * pushes the rest.
+ */
 uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
 				 unsigned flags);
+/* The current CPU's stack of a class was full (or cold, or closed): makes room and stows a run. */
 void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type);
+/* Least runs of a refill, for tuning: a batch's pages and one more, at least two runs. */
+unsigned pcp_refill_least(unsigned batch, unsigned order);
+
+/* ---- pcp.c: lists and the buddy ---- */
+
+/* Puts @n runs (state CACHED) on a list; the order must be one that lists keep. */
+void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
+			 unsigned order, unsigned type);
+/*
+ * Moves at least @pages from the lists to the buddy if there are that many, list by list, at most
+ * batch << BATCH_SCALE_MAX in this call.  Returns pages moved.
+ */
+unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages);
+/* The worker's visit to lists in use: high decays by an eighth, what is over it goes.  Returns pages. */
 unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp);
+/* Gives runs (state CACHED) back to their blocks' lists, a few a hold of the zone lock.  Returns pages. */
 size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n);
 
 #endif

@@ -5,9 +5,22 @@
  * A reader, or a script, that knows Linux's files can read these.  A node is a zone here, and all
  * its pages are "Normal".  Emptying blocks count under their own type.
  */
+#include <quire/page.h>
+
+#include "base/mem.h"
 #include "base/text.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/block.h"
+#include "page/depot.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 static const char *const type_names[] = { "Unmovable", "Movable", "Reclaimable", "HighAtomic",
 					  "Isolate" };

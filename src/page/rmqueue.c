@@ -18,7 +18,24 @@
  * Highatomic: an ATOMIC request of order > 0 that succeeded makes its block a reserve for such
  * requests, up to a hundredth of the zone; under pressure one block at a time is given up.
  */
+#include "page/rmqueue.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "page/alloc.h"
+#include "page/block.h"
+#include "page/buddy.h"
+#include "page/emptying.h"
+#include "page/grow.h"
+#include "page/instance.h"
+#include "page/layout.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 enum attempt {
 	ATTEMPT_OWN,
@@ -236,10 +253,6 @@ static unsigned rmqueue_attempt(struct quire *q, struct zone *zone, enum attempt
 	return taken;
 }
 
-/*
- * Fills @frames with up to @n runs (state CACHED) without growing, stealing or waiting: for a
- * refill under a pcp lock.  Zero: nothing of the kind without more effort.
- */
 unsigned rmqueue_bulk(struct quire *q, struct zone *zone, unsigned order, unsigned type,
 		      unsigned flags, uint32_t *frames, unsigned n)
 {
@@ -267,7 +280,6 @@ static uint32_t direct_from(struct quire *q, struct zone *zone, unsigned order, 
 	return FRAME_NONE;
 }
 
-/* One run (state CACHED) from the wanted zone, then from the others. */
 uint32_t rmqueue_direct(struct quire *q, unsigned order, unsigned flags)
 {
 	unsigned node = flags >> 24;

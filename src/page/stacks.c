@@ -12,9 +12,17 @@
  * stack_pages_max() says, so that a small zone is not parked on one CPU: of 1 GiB and 2 CPUs, 1 MiB
  * of single pages.
  */
-#include "page/page.h"
+#include "page/stacks.h"
 
-#include "machine/mem.h"
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/instance.h"
+#include "page/pcp.h"
+#include "page/state.h"
+#include "page/zone.h"
+#include "stacks/stacks.h"
 
 _Static_assert(
 	STACK_HEADERS_NR * sizeof(struct stack_header) + STACKS_OFFSET_MAX +
@@ -22,10 +30,6 @@ _Static_assert(
 		STACKS_STRIDE,
 	"headers and all entries fit into one slot's region, wherever in its page it begins");
 
-/*
- * The order of an index, of the @kept_nr orders that stacks or lists keep: the last is a block's.
- * With a block's order 9 and 6 kept: 0 -> 0, 4 -> 4, 5 -> 9.
- */
 unsigned pcp_kept_order(const struct quire *q, unsigned index, unsigned kept_nr)
 {
 	CHECK(index < kept_nr);
@@ -44,7 +48,6 @@ static unsigned class_index(unsigned zone, unsigned order_index, unsigned type)
 	return (zone * STACK_ORDERS_NR + order_index) * TYPES_NR + type;
 }
 
-/* The order of the runs on a class. */
 unsigned pcp_stack_order(const struct quire *q, unsigned class)
 {
 	return pcp_kept_order(q, class / TYPES_NR % STACK_ORDERS_NR, STACK_ORDERS_NR);
@@ -74,7 +77,6 @@ void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot)
 			 class_index(zone + 1, 0, 0));
 }
 
-/* Whoever frees next tells the worker.  A hint: a slow path that warms a stack meanwhile does so, too. */
 bool pcps_are_cold(const struct quire *q)
 {
 	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
@@ -83,7 +85,6 @@ bool pcps_are_cold(const struct quire *q)
 	return true;
 }
 
-/* Takes up to @n entries out of closed and fenced stacks. */
 unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n)
 {
 	unsigned taken = 0;
@@ -99,7 +100,6 @@ unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *fram
 	return taken;
 }
 
-/* Pages on the stacks behind a door: exact when closed, a hint otherwise. */
 uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp)
 {
 	uint32_t pages = 0;
@@ -121,7 +121,6 @@ static uint32_t stack_pages_max(const struct quire *q, const struct zone *zone, 
 	return zone->pcp_high_max >> (order < 4 ? 6 : 4);
 }
 
-/* Runs that a stack keeps. */
 unsigned pcp_stack_keeps_locked(const struct quire *q, const struct pcp *pcp, unsigned order,
 				unsigned type)
 {
@@ -130,7 +129,6 @@ unsigned pcp_stack_keeps_locked(const struct quire *q, const struct pcp *pcp, un
 				   class_index(pcp->zone, stack_order_index(q, order), type));
 }
 
-/* Lets a stack keep more after a slow path: one batch when cold, then twice as much. */
 void pcp_stack_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type)
 {
 	unsigned order_index = stack_order_index(q, order);

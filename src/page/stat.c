@@ -1,9 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* page/stat.c - what an instance holds and has done, as numbers */
-#include "page/page.h"
+#include "page/stat.h"
 
+#include <quire/page.h>
+
+#include "base/errno.h"
 #include "base/sized.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/block.h"
+#include "page/depot.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/nested.h"
+#include "page/page.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 /* What was committed stays but for struct pages of offline blocks, where they fill system pages. */
 static uint64_t zone_metadata_bytes(const struct quire *q, const struct zone *zone)

@@ -43,6 +43,12 @@ enum migratetype {
 #define STACK_CLASS(order, tag) ((order) << 5 | (tag))
 #define STACK_HEADERS_NR	(QUIRE_ORDERS << 5)
 
+/* Stacks exist for orders 0..4 and the block order; lists for 0..3 and the block order. */
+#define STACK_ORDERS_NR	 6
+#define LIST_ORDERS_NR	 5
+#define LISTS_NR	 (LIST_ORDERS_NR * TYPES_NR)
+#define STACK_CLASSES_NR (STACK_ORDERS_NR * TYPES_NR) /* of one zone */
+
 /* CPUs that can have lists of their own; Linux can be built for 8,192. */
 #define SLOTS_MAX 4096u
 

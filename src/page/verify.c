@@ -19,7 +19,22 @@
  *
  * What it cannot prove: that a run marked ALLOCATED is really held by somebody.
  */
+#include "page/verify.h"
+
+#include <quire/page.h>
+
+#include "page/block.h"
+#include "page/depot.h"
+#include "page/grow.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/nested.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/zone.h"
+#include "stacks/stacks.h"
 
 #define LABEL(n) (100 + (n))
 

@@ -20,9 +20,18 @@
  * what it found, and looks again after a fence.  So of two that came at once the one that stored last
  * has seen the other's change.
  */
-#include "page/page.h"
+#include "page/worker.h"
 
+#include <quire/quire.h>
+
+#include "base/errno.h"
+#include "instance/holders.h"
+#include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/work.h"
+#include "page/giveback.h"
+#include "page/instance.h"
+#include "page/module.h"
 
 static void set_looks(struct quire *q, bool looks)
 {

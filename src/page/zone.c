@@ -30,9 +30,24 @@
  *   BUSY   the system refused, and later steps lie behind    LEFT   zone lock
  *   BUSY   fork: its grower stayed in the parent             LEFT   fork, in the child
  */
-#include "page/page.h"
+#include "page/zone.h"
 
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/block.h"
+#include "page/buddy.h"
+#include "page/grow.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/page.h"
+#include "page/state.h"
 
 /* Sections committed in one go: an eighth of what is online, within these.  Two keep the largest
  * order, which spans two blocks of 4 KiB pages, within reach of one step; 16 blocks are 32 MiB, a
@@ -124,7 +139,6 @@ void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t b
 	zone_init_pcp(q, zone);
 }
 
-/* Takes the zone lock; only tries it when the flags say so.  False: not taken. */
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token)
 {
 	if (flags & QUIRE_NOLOCK) {
@@ -142,7 +156,6 @@ void zone_unlock(struct zone *zone, lock_token token)
 	lock_release(&zone->lock, token);
 }
 
-/* Pages that ordinary callers could still get: free or not yet committed. */
 uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
 {
 	uint64_t pages, blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched +
@@ -157,8 +170,8 @@ uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
 	return pages > taken ? pages - taken : 0;
 }
 
-/* What must stay available under @flags.  ATOMIC callers may use half of the reserve and, since they
- * cannot wait either, a quarter of the rest: Linux's arithmetic. */
+/* ATOMIC callers may use half of the reserve and, since they cannot wait either, a quarter of the rest:
+ * Linux's arithmetic. */
 uint64_t zone_mark(const struct zone *zone, unsigned flags)
 {
 	uint64_t mark = zone->mark_min;
@@ -170,7 +183,6 @@ uint64_t zone_mark(const struct zone *zone, unsigned flags)
 	return mark;
 }
 
-/* True if @pages may be taken now. */
 bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
 			  uint64_t pages)
 {
@@ -389,7 +401,6 @@ static int grow_wait(struct zone *zone)
 	return -EAGAIN;
 }
 
-/* In the child of a fork, whose growers stayed in the parent. */
 void zone_fork_child_locked(struct zone *zone)
 {
 	DCHECK(lock_is_held(&zone->lock));

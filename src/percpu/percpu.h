@@ -51,13 +51,26 @@
 
 #include <quire/percpu.h>
 
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "base/round.h"
+#include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "machine/work.h"
+#include "page/instance.h"
+#include "page/module.h"
 #include "page/page.h"
+#include "page/state.h"
 #include "percpu/cache.h"
 #include "percpu/chunk.h"
 #include "percpu/space.h"
 #include "percpu/variable.h"
+#include "stacks/stacks.h"
 
 #define GRANULE_SHIFT 3
 

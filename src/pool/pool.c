@@ -22,10 +22,18 @@
  * Giving back.  Empty groups are taken off their list, so that nobody allocates in them, unbacked by
  * one gather with the lock dropped, and put on the cold list.
  */
-#include "base/round.h"
 #include "pool/pool.h"
 
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "base/round.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/instance.h"
+#include "page/module.h"
 #include "page/page.h"
 
 #define GROW_GROUPS   16u

@@ -39,8 +39,26 @@
 
 #include <quire/vmap.h>
 
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "base/round.h"
+#include "machine/atomic.h"
+#include "machine/clock.h"
+#include "machine/lock.h"
+#include "machine/mem.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "machine/work.h"
+#include "page/alloc.h"
+#include "page/block.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
 #include "page/page.h"
 #include "pool/pool.h"
+#include "stacks/stacks.h"
 
 #define RANGE_NONE POOL_NONE
 

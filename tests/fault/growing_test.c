@@ -6,15 +6,17 @@
  * caller holds, until the others have done what they want.  So each refusal counted here is one that
  * the other thread's place caused, and none depends on time.
  */
-#include "quire_test.h"
-
 #include <pthread.h>
-#include <quire/percpu.h>
 #include <sched.h>
+
+#include <quire/percpu.h>
 
 #include "grower.h"
 #include "machine/linux/backing.h"
-#include "page/page.h"
+#include "machine/lock.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "quire_test.h"
 #include "vmap/vmap.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)

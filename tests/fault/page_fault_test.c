@@ -5,15 +5,19 @@
  * leaves what it leaves when nothing ever failed.  An operation that goes on in spite of a failure
  * must leave a consistent instance.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/errno.h"
+#include "base/mem.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/giveback.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/state.h"
+#include "quire_test.h"
 #include "stress.h"
 
 #define NOBODYS	  77 /* in errno, where a call that succeeds leaves it */

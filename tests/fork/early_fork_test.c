@@ -5,8 +5,6 @@
  * Linked with the static library, such a constructor runs before the library's own, which registers the
  * handlers of fork: they have to be there by the first instance.
  */
-#include "quire_test.h"
-
 #include <pthread.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -16,7 +14,8 @@
 
 #include "machine/atomic.h"
 #include "machine/linux/sanitizer.h"
-#include "page/page.h"
+#include "page/instance.h"
+#include "quire_test.h"
 
 static uint32_t is_over; /* atomic */
 static struct quire *q;

@@ -6,8 +6,6 @@
  *
  * QUIRE_FORKS sets how many forks there are.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,8 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "machine/linux/sanitizer.h"
+#include "page/alloc.h"
+#include "page/free.h"
+#include "page/instance.h"
 #include "page/page.h"
+#include "quire_test.h"
 #include "stress.h"
 
 #define FORKS	   300u

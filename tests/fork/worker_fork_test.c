@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* worker_fork_test.c - a child has no worker; what it frees goes back all the same */
-#include "quire_test.h"
-
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,8 +8,10 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "machine/linux/sanitizer.h"
-#include "page/page.h"
+#include "page/instance.h"
+#include "quire_test.h"
 
 #define DECAY_MS UINT32_C(20)
 #define PAGES_NR 8192u /* 32 MiB */

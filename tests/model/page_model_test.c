@@ -13,12 +13,17 @@
  *     QUIRE_MODEL_ONLY=n     run that configuration only, by its place in the table
  *     QUIRE_MODEL_VERIFY=n   check every n operations (1 finds the operation that broke a rule)
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <time.h>
 
-#include "page/page.h"
+#include "base/errno.h"
+#include "page/alloc.h"
+#include "page/block.h"
+#include "page/free.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/zone.h"
+#include "quire_test.h"
 
 #define OPS_DEFAULT	 10000000u
 #define VERIFY_EVERY	 4096u

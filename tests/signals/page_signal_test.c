@@ -6,15 +6,19 @@
  *
  * QUIRE_SIGNAL_MS sets how long each of the two timed runs takes.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "machine/lock.h"
+#include "page/instance.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/stacks.h"
+#include "quire_test.h"
 #include "stress.h"
 
 extern void __tsan_init(void) __attribute__((weak));

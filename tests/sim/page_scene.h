@@ -9,9 +9,25 @@
 #ifndef TESTS_SIM_PAGE_SCENE_H
 #define TESTS_SIM_PAGE_SCENE_H
 
+#include "base/errno.h"
 #include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/mem.h"
 #include "machine/sim/sim.h"
+#include "machine/stack.h"
+#include "machine/work.h"
+#include "page/alloc.h"
+#include "page/depot.h"
+#include "page/free.h"
+#include "page/grow.h"
+#include "page/instance.h"
+#include "page/layout.h"
+#include "page/module.h"
+#include "page/nested.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/state.h"
+#include "page/zone.h"
 
 #define HELD_MOST 1024
 

@@ -12,7 +12,9 @@
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/sim/sim.h"
-#include "page/page.h"
+#include "page/worker.h"
+#include "page/giveback.h"
+#include "page/instance.h"
 
 #define PAGES_NR   3u
 #define AREAS_NR   3u

@@ -3,8 +3,6 @@
  * Under RLIMIT_AS the program keeps its addresses: all that instances reserve is at most half of the
  * limit, the program's malloc works, and whatever does not fit is refused by the call that needs it.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -12,10 +10,12 @@
 #include <quire/percpu.h>
 #include <quire/vmap.h>
 
+#include "base/errno.h"
 #include "confine.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/instance.h"
+#include "quire_test.h"
 
 #define KIB ((uint64_t)1 << 10)
 #define MIB ((uint64_t)1 << 20)

@@ -3,8 +3,6 @@
  * Instances begin, work and end under what a system may impose: limits, missing or forbidden system
  * calls, strict overcommit, a wrong configuration.  Each condition is set in a child process.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -13,10 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/errno.h"
+#include "base/mem.h"
 #include "confine.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/instance.h"
+#include "quire_test.h"
 #include "stress.h"
 
 #ifndef SYS_process_madvise

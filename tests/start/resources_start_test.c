@@ -4,8 +4,6 @@
  * RLIMIT_DATA or strict overcommit, and room in core files.  Each is bounded by what is used, not by what
  * is reserved.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -18,10 +16,14 @@
 #include <quire/percpu.h>
 #include <quire/vmap.h>
 
+#include "base/errno.h"
+#include "base/mem.h"
 #include "confine.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "machine/process.h"
+#include "page/instance.h"
+#include "quire_test.h"
 #include "vmap/vmap.h"
 
 #define KIB ((uint64_t)1 << 10)

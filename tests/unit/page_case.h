@@ -9,11 +9,34 @@
 #ifndef PAGE_CASE_H
 #define PAGE_CASE_H
 
-#include "quire_test.h"
-
 #include <errno.h>
 
+#include "base/errno.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "machine/clock.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "machine/work.h"
+#include "page/alloc.h"
+#include "page/block.h"
+#include "page/buddy.h"
+#include "page/depot.h"
+#include "page/drain.h"
+#include "page/free.h"
+#include "page/giveback.h"
+#include "page/grow.h"
+#include "page/instance.h"
+#include "page/layout.h"
 #include "page/page.h"
+#include "page/pcp.h"
+#include "page/rmqueue.h"
+#include "page/stacks.h"
+#include "page/state.h"
+#include "page/worker.h"
+#include "page/zone.h"
+#include "quire_test.h"
 
 #define CASE_BLOCKS 128u /* in each zone */
 #define MIB(n)	    ((uint64_t)(n) << 20)

@@ -4,19 +4,20 @@
  * and it costs no more mappings than the budget has.  The system's own account (/proc/self/smaps) is
  * the witness.
  */
-#include "quire_test.h"
-
-#include <quire/page.h>
-
 #include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <quire/page.h>
+
 #include "base/check.h"
 #include "machine/linux/mappings.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "quire_test.h"
 
 #define MIB(n)	   ((size_t)(n) << 20)
 #define PAGE	   4096u

@@ -3,14 +3,14 @@
  * A limit is a limit: whatever is taken, and in whatever mixture, is at most what was said, and after
  * all of it has been freed as much can be taken again.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 
 #include <quire/percpu.h>
 #include <quire/vmap.h>
 
-#include "page/page.h"
+#include "base/errno.h"
+#include "page/instance.h"
+#include "quire_test.h"
 
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)

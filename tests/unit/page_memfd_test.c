@@ -3,15 +3,17 @@
  * What backing:memfd adds to the page allocator: frames that a child of fork does not have, and memory
  * that goes back through holes in a file.  All other tests of pages run with it as well.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
 #include "machine/mem.h"
-#include "page/page.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "quire_test.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
 

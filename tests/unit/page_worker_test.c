@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* page_worker_test.c - what was freed goes back whoever calls, and with whichever calls */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,9 +10,12 @@
 #include <quire/percpu.h>
 #include <quire/vmap.h>
 
+#include "base/check.h"
+#include "base/mem.h"
 #include "machine/clock.h"
 #include "machine/linux/sanitizer.h"
-#include "page/page.h"
+#include "page/instance.h"
+#include "quire_test.h"
 
 #define DECAY_MS  20u
 #define PAGES_NR  4096u /* 16 MiB */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-#include "replay/target.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <quire/quire.h>
 
-#include "page/page.h"
+#include "page/alloc.h"
+#include "page/free.h"
+#include "page/layout.h"
+#include "replay/target.h"
 
 /*
  * One thread that acts for all CPUs must give the same figures on every machine and at every time:

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/block.h - pageblocks: the free runs inside one, and the bins that order partial ones
+ *
+ * A block's row says who may allocate from it.  Its bucket says how full it is.  A bin is a list of
+ * partial blocks with one row, one bucket and one largest free order: block.c has the reasons.
+ */
+#ifndef PAGE_BLOCK_H
+#define PAGE_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct quire;
+struct zone;
+
+#define BLOCK_NONE UINT32_MAX
+
+/* Pageblocks are 2 MiB: order 9, 7, 5 for pages of 4, 16, 64 KiB. */
+#define BLOCK_SHIFT	21
+#define BLOCK_ORDER_MAX 9
+
+enum row {
+	ROW_TYPE = 0,	  /* 0..2: ordinary, by type */
+	ROW_EMPTYING = 3, /* 3..5: by type; only when nothing ordinary fits */
+	ROW_HIGHATOMIC = 6,
+	ROW_ISOLATE = 7,
+	ROWS_NR = 8,
+};
+#define BUCKETS_NR 20 /* by free pages, two an octave: 0 is the fullest, 512 is 18 */
+
+/*
+ * One pageblock.  All fields under the zone's lock.
+ *   links      prev, next: in its bin, its whole list, or the offline list
+ *   free[o]    newest free head of order o, as an offset in the block; OFFSET_NONE
+ *   orders     bit o is set when free[o] is not OFFSET_NONE
+ *   free_pages pages on those lists; the whole size when the block is whole
+ *   epoch      worker's epoch when it became whole or a part of it was reported
+ */
+#define OFFSET_NONE UINT16_MAX
+#define BIN_NONE    UINT16_MAX
+struct block {
+	uint32_t prev, next;
+	uint16_t free_pages;
+	uint16_t orders;
+	uint16_t bin;
+	uint16_t binned_pages; /* free_pages as its bin's row counts them */
+	uint16_t free[BLOCK_ORDER_MAX];
+	uint32_t epoch;
+	bool online;
+	bool whole;    /* head of, or inside, a whole run */
+	bool reported; /* its memory, or that of runs in it, went back (not: never used) */
+};
+
+struct block_list {
+	uint32_t head, tail; /* block indexes */
+	uint32_t nr;
+};
+
+/* The row that a tag byte puts its block in. */
+unsigned block_row(uint8_t tag);
+/* 1 -> 0, 2 -> 2, 3 -> 3, 5 -> 4, 7 -> 5, 300 -> 16, 512 (just broken) -> 18. */
+unsigned block_bucket(unsigned free_pages);
+
+/* Counts a run in or out of the zone's totals: B4.  @zero: STATE_ZERO or 0, here and below. */
+void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsigned zero,
+			   bool arrives);
+/* Lists a free run smaller than a block.  The caller rebins the block afterwards. */
+void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+			   unsigned zero);
+/* Takes a listed run off; the caller changes its state byte and rebins the block. */
+void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order);
+
+/* Puts a partial block into the bin that its lists now say; a full or whole one into none. */
+void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block);
+/* Takes a block out of its bin, if it is in one. */
+void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block);
+/*
+ * Gives a partial or full block a new tag: its free runs then count, and are found, under the new
+ * row (B6).  Whole blocks are taken off their list first and put back by the caller.
+ */
+void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag);
+/* Among the blocks of a row with a run of @order or more: one of the fullest, smallest run. */
+uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned order);
+/* The same, but one of the emptiest: for claiming and for choosing what to empty. */
+uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned order);
+
+/* Whole and offline blocks; under the zone's lock.  Lists are newest first but for what is pushed
+ * @at_tail. */
+void block_list_push(struct quire *q, struct block_list *list, uint32_t block, bool at_tail);
+void block_list_take(struct quire *q, struct block_list *list, uint32_t block);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* page/depot.h - one zone's stock of frames between the stacks of all CPUs and the buddy */
+#ifndef PAGE_DEPOT_H
+#define PAGE_DEPOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "machine/lock.h"
+#include "page/state.h"
+
+struct quire;
+struct zone;
+
+#define DEPOT_ORDERS_NR 5
+
+/* Entries of a depot: two full stacks' halves for each of two CPUs, for order 0; half as many pages
+ * an order more, since large runs parked here are holes torn into blocks. */
+#define DEPOT_ENTRIES(order) (2048u >> 2 * (order))
+#define DEPOT_ENTRIES_NR     (2048u + 512u + 128u + 32u + 8u)
+
+/* Most entries moved between a stack and a depot, a list or the buddy in one go: 1 KiB on the C stack. */
+#define MOVE_MAX 256u
+
+/*
+ * Arrays of entries by order and type.  What one CPU spills another refills from with one copy,
+ * without a merge, a split or a list walk.  Any thread may drain it.  All fields under its lock.
+ */
+struct depot {
+	struct lock lock; /* RANK_DEPOT */
+	lock_token kept;  /* over fork */
+	uint32_t *entries;
+	uint16_t held[DEPOT_ORDERS_NR][TYPES_NR];
+	uint32_t moves; /* for the worker: idle if unchanged */
+	uint32_t moves_seen;
+	bool disabled;
+	uint64_t moved_entries;
+};
+
+/* @entries: room for DEPOT_ENTRIES_NR of each type. */
+void depot_init(struct depot *depot, uint32_t *entries);
+/* Takes in up to @n entries (state CACHED) from the start of @frames; returns how many: none if the
+ * depot's lock is held, or if it does not keep the order. */
+unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+		   const uint32_t *frames, unsigned n);
+/* Gives out up to @n of the newest entries; returns how many: none if the lock is held. */
+unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+		    uint32_t *frames, unsigned n);
+/*
+ * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until they
+ * are there, so whoever finds the depot empty finds them in the buddy.  Returns pages.
+ */
+size_t depot_drain(struct quire *q, struct zone *zone);
+/* Pages in the depot: exact under its lock, a hint otherwise. */
+uint64_t depot_pages(const struct depot *depot);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page/drain.h - emptying CPUs' stacks and lists from anywhere, and switching them off
+ *
+ * What is drained goes to the buddy; each call returns pages.  None of the CPUs has to run.
+ */
+#ifndef PAGE_DRAIN_H
+#define PAGE_DRAIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct pcp;
+struct quire;
+
+/* The stacks and lists of CPUs [first, end), with one fence. */
+size_t drain_slots(struct quire *q, unsigned first, unsigned end);
+/* All CPUs, the depots and the spares. */
+size_t drain_everything(struct quire *q);
+/* The worker's visit: what is idle goes to the buddy, what is in use decays. */
+size_t drain_idle(struct quire *q);
+
+/* Drained once with everything switched off meanwhile, so that nothing is cached again before it ends.
+ * The second is called under pcp_disable_mutex. */
+void drain_disabled(struct quire *q);
+void drain_disabled_locked(struct quire *q);
+/* An allocation's last attempt, with everything switched off and drained: other CPUs' refills cannot
+ * take back what was drained.  A run (state CACHED), or FRAME_NONE. */
+uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags);
+/* In a child of fork, with no lock held: what other threads had switched off is on. */
+void drain_fork_child(struct quire *q);
+
+/* Benches and tests: hold one CPU's lock with its stacks closed, so that its users are refused. */
+struct pcp *page_pcp_hold(struct quire *q, unsigned slot);
+void page_pcp_unhold(struct quire *q, struct pcp *pcp);
+
+#endif

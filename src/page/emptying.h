@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* page/emptying.h - which partial blocks get no new users, so that they become whole */
+#ifndef PAGE_EMPTYING_H
+#define PAGE_EMPTYING_H
+
+struct quire;
+struct zone;
+
+/* Called by every slow path that had the zone lock; chooses afresh every few calls. */
+void emptying_choose_locked(struct quire *q, struct zone *zone);
+
+#endif

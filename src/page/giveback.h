@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* page/giveback.h - giving free memory back to the system, at once or by the worker */
+#ifndef PAGE_GIVEBACK_H
+#define PAGE_GIVEBACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gather;
+struct quire;
+
+/* Adds memory behind pages to a gather. */
+void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
+/* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
+void page_allow_huge(struct quire *q, uint32_t first, uint32_t end);
+
+/* Gives back everything that is free, now.  Returns bytes. */
+size_t giveback_all(struct quire *q);
+/* Waits until no memory is on its way back. */
+void giveback_wait(struct quire *q);
+/* Of struct giveback, which stands behind the instance. */
+size_t giveback_room_bytes(void);
+
+/* Something was freed or cached: the worker shall come a decay from now if it is not due. */
+void giveback_kick(struct quire *q);
+/* Pages' part of the worker's visit, if it is due: returns when it wants the next, or WORK_IDLE, or
+ * WORK_EXIT. */
+uint64_t giveback_tick(struct quire *q, uint64_t now_ns);
+/* The same, due or not. */
+uint64_t giveback_visit(struct quire *q, uint64_t now_ns);
+/* Nothing to give back and nothing in use: the worker may end. */
+bool giveback_nothing_left(struct quire *q);
+
+#endif

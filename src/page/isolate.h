@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* page/isolate.h - taking pageblocks out of circulation, and away */
+#ifndef PAGE_ISOLATE_H
+#define PAGE_ISOLATE_H
+
+#include <stddef.h>
+
+struct quire;
+
+/* Takes whole blocks offline whose memory went back.  Returns how many. */
+size_t offline_whole_blocks(struct quire *q);
+
+#endif

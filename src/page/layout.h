@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* page/layout.h - addresses, frames, blocks and zones, computed from one another */
+#ifndef PAGE_LAYOUT_H
+#define PAGE_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <quire/page.h>
+
+#include "machine/atomic.h"
+#include "page/instance.h"
+#include "page/page.h"
+#include "page/state.h"
+#include "page/zone.h"
+
+static inline uint32_t page_frame(const struct quire *q, const void *addr)
+{
+	return (uint32_t)(((uintptr_t)addr - (uintptr_t)q->base) >> q->page_shift);
+}
+
+static inline void *page_addr(const struct quire *q, uint32_t frame)
+{
+	return q->base + ((size_t)frame << q->page_shift);
+}
+
+/*
+ * A head's state byte.  It belongs to whoever holds the run; but a neighbour that merges looks at
+ * it under the zone lock to see that it is not BUDDY, so both are relaxed accesses: the answer that
+ * matters, BUDDY, is only written under that lock.
+ */
+static inline unsigned page_state(const struct quire *q, uint32_t frame)
+{
+	return load_relaxed(&q->state[frame]);
+}
+
+static inline void page_set_state(struct quire *q, uint32_t frame, unsigned state)
+{
+	store_relaxed(&q->state[frame], (uint8_t)state);
+}
+
+static inline uint32_t page_block(const struct quire *q, uint32_t frame)
+{
+	return frame >> q->block_order;
+}
+
+static inline uint32_t block_frame(const struct quire *q, uint32_t block)
+{
+	return block << q->block_order;
+}
+
+static inline uint32_t block_pages(const struct quire *q)
+{
+	return 1u << q->block_order;
+}
+
+/* Orders from a block's up to the largest. */
+static inline unsigned whole_orders(const struct quire *q)
+{
+	return QUIRE_ORDER_MAX + 1u - q->block_order;
+}
+
+static inline struct zone *tag_zone(struct quire *q, uint8_t tag)
+{
+	return &q->zone[tag >> TAG_ZONE_SHIFT & (ZONES_MAX - 1)];
+}
+
+static inline struct zone *page_zone(struct quire *q, uint32_t frame)
+{
+	return tag_zone(q, load_relaxed(&q->tag[page_block(q, frame)]));
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* page/nested.h - serving a caller that may only try locks, and the spares that are kept for it */
+#ifndef PAGE_NESTED_H
+#define PAGE_NESTED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct quire;
+
+/* Runs of orders 0..3 kept for handlers that can take no lock: a few of each, 120 pages in all. */
+#define SPARE_ORDERS_NR 4u
+#define SPARES_NR	8u
+
+/* A run (state CACHED) of @order for a caller that may only try locks, or FRAME_NONE. */
+uint32_t nested_alloc(struct quire *q, unsigned zone, unsigned order, unsigned flags);
+/* No spares yet: an instance has none until a nested call asked for one. */
+void nested_init(struct quire *q);
+/* Ordinary context, no lock held: fills what nested calls have used.  Zone 0 only. */
+void nested_fill(struct quire *q);
+/* Gives the spares to the buddy.  Returns pages. */
+size_t nested_drain(struct quire *q);
+/* Pages in the spares: a hint while others run. */
+uint64_t nested_pages(struct quire *q);
+
+#endif

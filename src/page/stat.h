@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* page/stat.h - what an instance's pages hold and have done */
+#ifndef PAGE_STAT_H
+#define PAGE_STAT_H
+
+#include <quire/page.h>
+
+struct quire;
+
+/* All but what takes a walk (fork_lost_pages) and what is the process's (mappings). */
+void page_stat_collect(struct quire *q, struct quire_page_stat *stat);
+
+#endif

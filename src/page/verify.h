@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* page/verify.h - checking the invariants of an instance's pages */
+#ifndef PAGE_VERIFY_H
+#define PAGE_VERIFY_H
+
+struct quire;
+
+/* 0, or 100 + the number of the first broken rule.  Nobody else uses the instance. */
+int page_verify(struct quire *q);
+
+#endif
