@@ -80,6 +80,20 @@ const uint32_t *stacks_entries(const struct stacks *s, const struct stacks_door 
 	return stack_entries(&s->cpu, door->slot) + s->class[index].low;
 }
 
+/* A write that changes nothing, and undoes nothing that a sequence pushes meanwhile.  Whoever takes
+ * entries out holds the lock. */
+void stacks_touch_locked(const struct stacks *s, struct stacks_door *door, unsigned index)
+{
+	uint32_t *entry = stack_entries(&s->cpu, door->slot) + s->class[index].low;
+	uint32_t found;
+
+	DCHECK(lock_is_held(&door->lock));
+	if (!door->usable)
+		return;
+	found = load_relaxed(entry);
+	(void)cas_relaxed(entry, &found, found);
+}
+
 unsigned stacks_take_locked(const struct stacks *s, const struct stacks_door *door, unsigned index,
 			    unsigned most, const uint32_t **entries)
 {

@@ -149,6 +149,8 @@ unsigned stacks_held(const struct stacks *s, const struct stacks_door *door, uns
 /* Them, the oldest first.  Stable while closed and fenced, or while no thread uses the set. */
 const uint32_t *stacks_entries(const struct stacks *s, const struct stacks_door *door,
 			       unsigned index);
+/* Brings the memory that a class's first entries are in, so that no push has to wait for it. */
+void stacks_touch_locked(const struct stacks *s, struct stacks_door *door, unsigned index);
 /* Takes the newest @most, or all there are, out of a closed and fenced class.  They are at *@entries,
  * the oldest first, until the door is opened.  Returns how many. */
 unsigned stacks_take_locked(const struct stacks *s, const struct stacks_door *door, unsigned index,

@@ -197,7 +197,7 @@ static uint32_t from_free(struct vmap *v, struct request *request, int *error)
 
 static bool merge_is_due(struct vmap *v, const struct request *request)
 {
-	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks)];
+	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks.cpu)];
 	uint64_t now, least_ns;
 
 	least_ns =
@@ -437,7 +437,7 @@ void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 	if (UNLIKELY(v == NULL || flags > QUIRE_RECLAIMABLE ||
 		     bytes - 1 >= load_relaxed(&v->fast_bytes_end)))
 		return vmalloc_slow(q, bytes, flags);
-	index = stack_pop(&v->stacks, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1));
+	index = stack_pop(&v->stacks.cpu, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1));
 	if (UNLIKELY(index == STACK_NONE))
 		return vmalloc_slow(q, bytes, flags);
 	r = range_at(v, index);

@@ -126,7 +126,7 @@ void quire_vfree(struct quire *q, void *addr)
 		return;
 	}
 	range_set_state(r, RANGE_CACHED);
-	if (UNLIKELY(!stack_push(&v->stacks, r->class, index, &v->push_allowed, 1)))
+	if (UNLIKELY(!stack_push(&v->stacks.cpu, r->class, index, &v->push_allowed, 1)))
 		vfree_slow(v, index);
 }
 

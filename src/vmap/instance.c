@@ -42,25 +42,23 @@ static void set_regions(struct vmap *v)
 static int reserve_cpus(struct vmap *v)
 {
 	size_t page = mem_page_bytes();
-	size_t cpus = round_up(v->stacks.doors_nr * sizeof(struct vmap_cpu), page);
-	size_t stacks = (size_t)v->stacks.slots_nr << STACKS_STRIDE_SHIFT;
+	size_t cpus = round_up(v->stacks.cpu.doors_nr * sizeof(struct vmap_cpu), page);
+	size_t stacks = (size_t)v->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
 
 	v->cpu_meta_bytes = cpus + stacks;
 	v->cpu_meta = mem_reserve(v->cpu_meta_bytes, page, "quire-area-cpus");
 	if (v->cpu_meta == NULL)
 		return -ENOMEM;
-	v->stacks.base = v->cpu_meta + cpus;
+	v->stacks.cpu.base = v->cpu_meta + cpus;
 	if (mem_commit(v->cpu_meta, cpus, "quire-area-cpus") != 0 ||
-	    stacks_commit_readable(&v->stacks, v->cpu_meta + v->cpu_meta_bytes) != 0) {
+	    stacks_commit_readable(&v->stacks.cpu, v->cpu_meta + v->cpu_meta_bytes) != 0) {
 		mem_release(v->cpu_meta, v->cpu_meta_bytes);
 		return -ENOMEM;
 	}
 	mem_advise_huge(v->cpu_meta, v->cpu_meta_bytes, false);
 	v->cpu = (struct vmap_cpu *)(void *)v->cpu_meta;
-	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
-		lock_init(&v->cpu[slot].lock, RANK_VMAP_CPU);
-		v->cpu[slot].slot = (uint16_t)slot;
-	}
+	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+		stacks_door_init(&v->cpu[slot].door, RANK_VMAP_CPU, slot, 0, CLASSES_NR);
 	return 0;
 }
 
@@ -123,7 +121,7 @@ static int reserve(struct vmap *v)
 
 static uint64_t default_lazy_bytes(const struct vmap *v)
 {
-	unsigned doors = v->stacks.doors_nr;
+	unsigned doors = v->stacks.cpu.doors_nr;
 
 	return (uint64_t)(32u - (unsigned)__builtin_clz(doors)) * ((uint64_t)32 << 20);
 }
@@ -143,7 +141,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->push_allowed = v->cache && !v->guard_freed; /* each free has guards to set */
 	v->guard_pages = options->guard != QUIRE_GUARD_OFF;
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
-	v->stacks = q->stacks.cpu;
+	cpus_init_stacks(v);
 	v->lazy_max_pages = (lazy != 0 ? lazy : default_lazy_bytes(v)) >> v->page_shift;
 	v->lazy = v->lazy_frames = v->oldest = v->newest = v->spares = RANGE_NONE;
 	v->free.root = v->pooled.root = RANGE_NONE;
@@ -223,11 +221,8 @@ static void fork_prepare_locks(struct quire_module *module)
 {
 	struct vmap *v = vmap_of(module);
 
-	for (unsigned slot = 0; slot < v->stacks.doors_nr; slot++) {
-		v->cpu[slot].kept = lock_acquire_ordered(&v->cpu[slot].lock);
-		if (v->cpu[slot].ready) /* the pages' part fences for both */
-			cpu_close_locked(v, &v->cpu[slot]);
-	}
+	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+		stacks_fork_prepare(&v->stacks, &v->cpu[slot].door); /* pages fence for both */
 	v->kept = lock_acquire(&v->lock);
 	pool_fork_prepare_lock(&v->pool);
 }
@@ -240,13 +235,8 @@ static void fork_done(struct quire_module *module, bool child)
 	if (child)
 		claim_fork_child_locked(v);
 	lock_release(&v->lock, v->kept);
-	for (unsigned slot = v->stacks.doors_nr; slot-- != 0;) {
-		if (child) /* the first free is to call for another worker */
-			v->cpu[slot].cold = true;
-		if (v->cpu[slot].ready)
-			cpu_open_locked(v, &v->cpu[slot]);
-		lock_release(&v->cpu[slot].lock, v->cpu[slot].kept);
-	}
+	for (unsigned slot = v->stacks.cpu.doors_nr; slot-- != 0;)
+		stacks_fork_done(&v->stacks, &v->cpu[slot].door, child);
 	if (child) {
 		store_relaxed(&v->kicked, false);
 		lazy_recount(v);

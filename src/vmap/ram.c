@@ -22,7 +22,7 @@ static uint32_t pages_of_a_block(const struct vmap *v)
 {
 	uint32_t pages = RAM_BLOCK_MAX;
 
-	while (pages > RAM_BLOCK_MIN && pages > v->span_pages / v->stacks.doors_nr / 16)
+	while (pages > RAM_BLOCK_MIN && pages > v->span_pages / v->stacks.cpu.doors_nr / 16)
 		pages /= 2;
 	return pages;
 }
@@ -77,7 +77,7 @@ static void list_locked(struct vmap *v, struct ram *ram, uint32_t index)
 	struct ram_block *block = ram_block(ram, index);
 	struct vmap_cpu *cpu = &v->cpu[block->cpu];
 
-	CHECK(lock_is_held(&cpu->lock));
+	CHECK(lock_is_held(&cpu->door.lock));
 	block->next = cpu->room;
 	block->listed = true;
 	cpu->room = index + 1;
@@ -88,7 +88,7 @@ void ram_unlist_locked(struct vmap *v, struct ram *ram, uint32_t index)
 	struct ram_block *block = ram_block(ram, index);
 	uint32_t *link = &v->cpu[load_relaxed(&block->cpu)].room;
 
-	CHECK(lock_is_held(&v->cpu[load_relaxed(&block->cpu)].lock));
+	CHECK(lock_is_held(&v->cpu[load_relaxed(&block->cpu)].door.lock));
 	if (!block->listed)
 		return;
 	while (*link != index + 1)
@@ -118,7 +118,7 @@ static bool take_locked(struct vmap *v, struct ram *ram, struct place *place)
 	struct ram_block *block = ram_block(ram, place->index);
 	uint32_t state = load_relaxed(&block->state);
 
-	CHECK(lock_is_held(&v->cpu[block->cpu].lock));
+	CHECK(lock_is_held(&v->cpu[block->cpu].door.lock));
 	do {
 		if (ram_room(state) < place->pages)
 			return false;
@@ -143,7 +143,7 @@ static bool from_room(struct vmap *v, struct ram *ram, unsigned slot, struct pla
 		link = ram_block(ram, place->index)->next;
 		taken = take_locked(v, ram, place);
 	}
-	lock_release(&cpu->lock, token);
+	lock_release(&cpu->door.lock, token);
 	return taken;
 }
 
@@ -161,7 +161,7 @@ static void publish_block(struct vmap *v, struct ram *ram, unsigned slot, uint32
 		;
 	if (ram_room(load_relaxed(&block->state)) != 0)
 		list_locked(v, ram, index);
-	lock_release(&cpu->lock, token);
+	lock_release(&cpu->door.lock, token);
 }
 
 /* A new block; its first place is taken before anybody sees it. */
@@ -260,7 +260,7 @@ static uint32_t place_pages(size_t count)
 static void *map_small(struct vmap *v, void *const *pages, size_t count, int *error)
 {
 	struct place place = { .pages = place_pages(count) };
-	unsigned slot = (unsigned)stack_slot(&v->stacks);
+	unsigned slot = (unsigned)stack_slot(&v->stacks.cpu);
 	struct ram *ram = get(v);
 	char *addr;
 

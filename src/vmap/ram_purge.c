@@ -42,7 +42,7 @@ static void unlist(struct vmap *v, struct ram *ram, uint32_t index)
 	struct vmap_cpu *cpu = cpu_lock(v, load_relaxed(&ram_block(ram, index)->cpu), &token);
 
 	ram_unlist_locked(v, ram, index);
-	lock_release(&cpu->lock, token);
+	lock_release(&cpu->door.lock, token);
 }
 
 /* Linux's rule: without need, only those that are at least three quarters used up. */
@@ -57,7 +57,7 @@ void ram_purge_fragmented(struct vmap *v, bool force)
 
 		if (block == NULL)
 			continue;
-		CHECK(load_relaxed(&block->cpu) < v->stacks.doors_nr);
+		CHECK(load_relaxed(&block->cpu) < v->stacks.cpu.doors_nr);
 		state = load_relaxed(&block->state);
 		if (!ram_is_fragmented(ram, state) ||
 		    (!force && ram_room(state) >= ram->block_pages / 4) ||
@@ -195,7 +195,7 @@ static bool block_is_right(struct vmap *v, struct ram *ram, uint32_t index)
 	uint32_t state = load_relaxed(&block->state), dirty = 0, listed = 0, steps = 0;
 
 	if (ram_room(state) + ram_dirty(state) > ram->block_pages ||
-	    load_relaxed(&block->cpu) >= v->stacks.doors_nr)
+	    load_relaxed(&block->cpu) >= v->stacks.cpu.doors_nr)
 		return false;
 	for (uint32_t word = 0; word < RAM_WORDS; word++) {
 		uint64_t bits = load_relaxed(&block->dirty[word]);

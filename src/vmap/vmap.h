@@ -134,13 +134,7 @@ struct range_tree {
 
 /* One CPU's freed areas, and the door of its stacks. */
 struct vmap_cpu {
-	struct lock lock;	      /* RANK_VMAP_CPU */
-	lock_token kept;	      /* (l) over fork */
-	uint16_t slot;		      /* (c) */
-	uint16_t closed_nr;	      /* (l) who keeps the stacks closed */
-	bool ready;		      /* (l) */
-	bool cold;		      /* (l) its stacks refuse every push */
-	bool bare;		      /* atomic, relaxed: no memory for its stacks was had */
+	struct stacks_door door;      /* RANK_VMAP_CPU */
 	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
 	uint16_t list_nr[CLASSES_NR]; /* (l) */
 	bool prepared[CLASSES_NR];    /* (l) by cpu_make_ready(); read as a hint */
@@ -183,14 +177,15 @@ struct vmap {
 	bool cache;		/* (c) */
 	bool guard_freed;	/* (c) guard:freed */
 	struct pool pool;
-	struct cpu_stacks stacks; /* (c) */
+	struct stacks stacks; /* (c) */
 
 	struct quire *q; /* (c) */
 	struct quire_module module;
 	struct vmap_cpu *cpu; /* (c) by slot */
 	char *meta;	      /* (c) reservation of map, heads, sections */
 	size_t meta_bytes;
-	char *cpu_meta; /* (c) reservation of cpus and stacks */
+	struct stacks_class stack_class[CLASSES_NR]; /* (c) of stacks */
+	char *cpu_meta;				     /* (c) reservation of cpus and stacks */
 	size_t cpu_meta_bytes;
 	uint32_t span_pages;		       /* (c) */
 	uint32_t region_start[REGIONS_NR + 1]; /* (c) pages */
@@ -470,8 +465,7 @@ bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages);
 void dense_settle(struct vmap *v);
 
 /* ---- cpu.c: one CPU's freed areas ---- */
-void cpu_open_locked(struct vmap *v, struct vmap_cpu *cpu);
-void cpu_close_locked(struct vmap *v, struct vmap_cpu *cpu);
+void cpus_init_stacks(struct vmap *v);
 struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
 /* Takes the fence and the page fault of a class's first free on this CPU here, where waiting is allowed. */
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags);

@@ -3,6 +3,20 @@
 
 #define PAGE_SHIFT 12
 
+/* As the first free since a drain does it. */
+static void warm(struct vmap *v, unsigned slot)
+{
+	struct stacks_door *door = &v->cpu[slot].door;
+	lock_token token = lock_acquire(&door->lock);
+
+	for (unsigned class = 0; class < CLASSES_NR; class ++) {
+		uint64_t keeps = v->lazy_max_pages / class_pages(class);
+
+		stacks_keep_locked(&v->stacks, door, class, keeps < 2 ? 2 : (unsigned)keeps);
+	}
+	lock_release(&door->lock, token);
+}
+
 struct vmap_scene *vmap_scene_make(struct sim *sim, struct quire_options options)
 {
 	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
@@ -19,8 +33,8 @@ struct vmap_scene *vmap_scene_make(struct sim *sim, struct quire_options options
 	quire_vmap_purge(scene->q);
 	scene->v = scene->q->vmap;
 	cpus_close(scene->v);
-	for (unsigned slot = 0; slot < scene->v->stacks.doors_nr; slot++)
-		scene->v->cpu[slot].cold = false;
+	for (unsigned slot = 0; slot < scene->v->stacks.cpu.doors_nr; slot++)
+		warm(scene->v, slot);
 	cpus_open(scene->v);
 	check_u64_eq(quire_verify(scene->q), 0);
 	sim_name(scene->v, sizeof(*scene->v), "vmap");
