@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * check.h - the three ways to stop: a bug of ours, a misuse by the caller, and nothing else
+ * check.h - stopping the process: because of a bug in Quire, or because of misuse by the caller
  *
- * CHECK is O(1) and always on.  DCHECK may cost O(log n) and exists in debug and simulator builds
- * (QUIRE_DEBUG=1).  misuse() is for broken rules of the caller.  All print one line and abort;
- * none allocates.
+ * CHECK is O(1) and always on.  DCHECK may cost O(log n) and exists only in debug and simulator
+ * builds (QUIRE_DEBUG=1).  misuse() reports a rule that the caller violated.  All of them print one
+ * line and abort; none allocates.
  */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sized.h - structs that cross the library's border between versions
+ * sized.h - public structs that a caller and a library of different versions exchange
  *
- * A public struct begins with a uint32_t, its size where the caller was compiled.  A later version
- * only appends fields, and zero in a field means what was so before there was one.  So of two
- * versions of a struct the shorter is the beginning of the longer, and these calls are all that a
- * caller and a library of different ages need.
+ * A public struct begins with a uint32_t, its size where the caller was compiled.  Later versions
+ * only append fields, and zero in a new field selects the old behaviour.  So of two versions of a
+ * struct the shorter is a prefix of the longer, and these functions convert between them.
  *
- * A size is a multiple of 8 (public structs have no padding at their end), and at most
- * SIZED_BYTES_MAX: a size that was never set is mostly refused instead of believed.
+ * A size is a multiple of 8 (public structs have no padding at their end) and at most
+ * SIZED_BYTES_MAX, so a size that the caller forgot to set is usually refused.
  */
 #ifndef BASE_SIZED_H
 #define BASE_SIZED_H

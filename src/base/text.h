@@ -2,8 +2,8 @@
 /*
  * text.h - build a text in a buffer of fixed size, without libc and without allocating
  *
- * Writing past the end is counted but not stored, so that @bytes is the length the whole text
- * has; the stored text always ends with a NUL.
+ * Bytes past the end are counted but not stored, so @bytes is the length of the complete text;
+ * the stored text always ends with a NUL.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * annotate.h - telling a tool that watches this process what becomes of memory
+ * annotate.h - announcing allocations and frees to a tool that watches this process
  *
- * ThreadSanitizer takes memory that one thread frees and another is handed for shared memory without
- * order, and valgrind cannot tell free memory from memory in use, unless the allocator says so.
- * annotate_wanted() is the same for the life of a process.  Where it is true, instances work without
- * sequences, so that every call takes a path that calls these functions; where it is false, nobody
+ * Unless the allocator announces frees and allocations, ThreadSanitizer reports memory that one thread
+ * frees and another reuses as a race, and valgrind cannot tell free memory from memory in use.
+ * annotate_wanted() does not change during the life of a process.  If it is true, instances work
+ * without sequences, so every call takes a path that calls these functions; if it is false, no path
  * calls them.
  *
- * What is freed is said before anybody else can have it, what is allocated before it is touched.
+ * A free is announced before the memory can be reused, an allocation before the memory is accessed.
  */
 #ifndef MACHINE_ANNOTATE_H
 #define MACHINE_ANNOTATE_H

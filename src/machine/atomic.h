@@ -2,8 +2,8 @@
 /*
  * atomic.h - the only door to atomic accesses
  *
- * Each use carries a comment that names the access it pairs with.  They are the compiler's
- * builtins, so that the simulator's instrumentation sees every one of them.
+ * Each use carries a comment that names the access it pairs with.  These are the compiler's
+ * builtins, so the simulator's instrumentation sees all of them.
  */
 #ifndef MACHINE_ATOMIC_H
 #define MACHINE_ATOMIC_H

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h - operations on the current CPU's copy of a variable, and who may stop them
+ * cpu.h - operations on the current CPU's copy of a variable, and how sequences are ended
  *
- * @ptr is CPU 0's copy; a CPU's copy is QUIRE_PERCPU_STRIDE bytes above the one of the CPU before
- * it.  An operation is one of QUIRE_THIS_CPU_* | bytes; what it does is cpu_apply().
+ * @ptr is CPU 0's copy; the copy of each further CPU is QUIRE_PERCPU_STRIDE bytes higher.  An
+ * operation is one of QUIRE_THIS_CPU_* | bytes; cpu_apply() defines its effect.
  *
- * Sequences (machine/<m>/cpu_ops.h) are restarted when the thread is preempted, moved or
- * interrupted before their commit, and have no effect until then.  Each takes the CPU number
- * and compares it with the bound inside the section.  They refuse where the process has no sequences
- * (cpu_has_sequences()), on a thread that has no CPU number, and on a CPU at or above the bound:
- * the possible CPUs, or the units of the instance that has fewest.  add_if refuses also if the guard
- * does not read @expected inside the section.
+ * A sequence (machine/<m>/cpu_ops.h) is restarted when the thread is preempted, migrated or
+ * interrupted before the commit, and has no effect until then.  It reads the CPU number and compares
+ * it with the bound inside the section.  It refuses if the process has no sequences
+ * (cpu_has_sequences()), if the thread has no CPU number, and on a CPU at or above the bound: the
+ * number of possible CPUs, or the smallest number of units of any instance.  add_if also refuses if
+ * the guard does not read @expected inside the section.
  *
  *   bool cpu_sequence(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected,
  *		       uint64_t *result);
  *   bool cpu_add_return(volatile uint64_t *ptr, uint64_t value, uint64_t *sum, size_t *slot);
- *	@slot: from CPU 0's copy to the one that was added to
+ *	@slot: distance from CPU 0's copy to the copy that was changed
  *   bool cpu_add_if(volatile uint64_t *ptr, uint64_t value, const volatile uint32_t *guard,
  *		     uint32_t expected);
  *
- * No copy is ever worked on by sequences and by atomic operations at a time: the first operation that
- * cannot be a sequence, in a process that has them, ends all sequences of the process for good.
+ * Sequences and atomic operations never work on a copy at the same time: in a process with sequences,
+ * the first operation that cannot be one ends all sequences of the process for good.
  */
 #ifndef MACHINE_CPU_H
 #define MACHINE_CPU_H

@@ -2,25 +2,24 @@
 /*
  * lock.h - spin locks, sleeping mutexes, and the order in which they are taken
  *
- * A spin lock is taken for a bounded number of steps and nothing waits under it.  acquire and try
- * return a token that release takes back: nothing on Linux, the interrupt state where a lock must
- * exclude handlers, so that no lock site changes with the machine.
+ * A spin lock is held for a bounded number of steps, and its holder never sleeps.  acquire and try
+ * return a token that release takes: empty on Linux, the interrupt state on a machine where a lock
+ * must exclude handlers.  So lock sites are the same on all machines.
  *
  * Signal handlers are our interrupts.  Each thread counts the locks it holds; the count is raised
  * before a lock is tried and lowered after its release.  A call that begins with the count above
- * zero interrupted a holder: it must only try locks, whoever holds them, since the holder may be
- * the interrupted frame itself or a thread that waits for it.  lock_nested() asks.
+ * zero has interrupted a holder.  It must only try locks, all of them, because the holder may be
+ * the interrupted frame itself or a thread that waits for it.  lock_nested() tells.
  *
- * A fork keeps every lock over the copy, and a handler of pthread_atfork() of others may run while it
- * does: one that was registered before ours.  The forking thread has all there is to itself then, so
- * locks that it keeps are lent to its own calls, one call at a time: in such a handler they are
- * ordinary calls, and their releases give the lock back to the fork.  lock_kept() asks.  What a fork
- * keeps closed (the doors of stacks) stays closed, which is all that a call has to know.
+ * A fork holds every lock while the process is copied.  pthread_atfork() handlers that others have
+ * registered before ours run during that time.  The forking thread has exclusive access then, so the
+ * locks are lent to its own calls, one call at a time: calls in such a handler take the locks as
+ * usual, and their releases return the lock to the fork.  lock_kept() tells.  Stacks that a fork has
+ * closed stay closed, and calls need to know no more than that.
  *
- * The rank is the order: a lock may be acquired only while every lock held by the thread has a
- * smaller rank (debug and simulator builds check it and name both locks).  A try is exempt.  Two
- * locks of one rank are held together only at fork, in address order, through
- * lock_acquire_ordered().
+ * The rank is the order: a thread may acquire a lock only if every lock it holds has a smaller rank
+ * (debug and simulator builds check this and name both locks).  A try is exempt.  Only fork holds two
+ * locks of one rank together, in address order, through lock_acquire_ordered().
  */
 #ifndef MACHINE_LOCK_H
 #define MACHINE_LOCK_H

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mem.h - addresses, memory behind them, and taking it away in batches
+ * mem.h - reserving addresses, committing memory, and returning it in batches
  *
- * Every function: addresses and sizes are multiples of mem_page_bytes(), never 0, unless said.
+ * Addresses and sizes are multiples of mem_page_bytes() and never 0, unless stated otherwise.
  *
- * Gather.  gather_begin, any number of gather_unback (content goes, the range stays usable and
- * reads zero) and gather_unmap (an access must fault), gather_finish.  Until finish returns some
- * CPU may still reach the old backing, so frames and addresses may be reused only after it.  On
- * Linux the ranges become vectored process_madvise calls; neighbours are merged; a short return is
- * resumed; locked memory is unlocked of its content with MADV_DONTNEED_LOCKED.
+ * Gather.  gather_begin, then any number of gather_unback (discards the content; the range stays
+ * usable and reads zero) and gather_unmap (an access must fault), then gather_finish.  Until finish
+ * returns, some CPU may still access the old memory, so frames and addresses may be reused only
+ * afterwards.  On Linux the ranges become vectored process_madvise calls; adjacent ranges are merged,
+ * a short return is resumed, and the content of locked memory is discarded with MADV_DONTNEED_LOCKED.
  *
  * Frames.  Memory committed in a reservation of mem_reserve_shared() can be mapped again elsewhere,
  * page by page; such pages are frames, and a mapping of one is an alias.  Neither survives fork: a
- * child finds no memory at their addresses.  What is taken away from a frame is gone from its
- * aliases too.
+ * child has no memory at their addresses.  When a frame's memory is returned, its aliases lose it too.
  */
 #ifndef MACHINE_MEM_H
 #define MACHINE_MEM_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.h - what is truly per process: probes, the list of instances, fork
+ * process.h - state of the whole process: probes, the list of instances, fork
  *
  * One pthread_atfork.  prepare takes RANK_INSTANCES, then calls prepare of every registered
  * instance in order; parent and child run in the reverse order.

@@ -11,21 +11,21 @@
  *     top   one past the newest entry
  *     high  push is refused when top >= high
  *
- * Closing.  low = UINT32_MAX and high = 0, stored together, refuse both, so the test that every
- * sequence makes anyway is also the test of the closed word.  After stack_fence_slot() or
- * stack_fence_all() no sequence that began before the close can still commit, and the closer owns
- * top and all entries until it opens again.  Who may close, and all else about a stack's life, is
- * in stacks/stacks.h.
+ * Closing.  low = UINT32_MAX and high = 0, stored together, refuse both operations, so the comparison
+ * that every sequence makes anyway also detects a closed stack.  After stack_fence_slot() or
+ * stack_fence_all() no sequence that began before the close can still commit, and the closing thread
+ * owns top and all entries until it reopens the stack.  stacks/stacks.h defines which thread may
+ * close a stack, and the rest of a stack's life.
  *
- * Sequences (machine/<m>/stack_ops.h).  Each runs on the slot that is current when it commits; it
- * may be aborted and restarted at any instruction before the commit and has no effect until then.
- * Each checks the slot number against slots_nr inside the section (it may be -1 or -2, and a
- * thread without rseq has mm_cid 0: cpu_id below zero refuses too).
- * Each reads its bound (low or high) before it reads top, in that order also as other CPUs see it:
- * a sequence that begins while the stack is closed is under no fence, and having read top first it
- * could find the bound open again and commit what top had been before the closer emptied it.  For
- * the same reason the closer stores top before it opens (release).
- * After stack_setup() all of them may be called, also with slots_nr == 0: they refuse.
+ * Sequences (machine/<m>/stack_ops.h).  Each acts on the slot that is current when it commits; it
+ * may be aborted and restarted at any instruction before the commit, and has no effect until then.
+ * Each checks the slot number against slots_nr inside the section.  The number may be -1 or -2; a
+ * thread without rseq has mm_cid 0, so a negative cpu_id refuses too.
+ * Each reads its bound (low or high) before it reads top, also in the order that other CPUs observe.
+ * No fence covers a sequence that begins while the stack is closed: if it read top first, it could
+ * find the bound reopened, and commit the value that top had before the closer emptied the stack.
+ * For the same reason the closer stores top before it opens (release).
+ * After stack_setup() all of them may be called; with slots_nr == 0 they refuse.
  *
  *   uint32_t stack_pop(const struct cpu_stacks *s, unsigned class);
  *	newest entry, or STACK_NONE (empty, closed, no sequences on this thread)

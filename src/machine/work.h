@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work.h - one worker an instance: "run this later, once"
+ * work.h - one worker per instance: "run this later, once"
  *
- * The function does what is due and returns when it wants to run next.  The thread exists from
- * the first work_start() until the function says WORK_EXIT; while it waits without a due time it
- * sleeps in the kernel and wakes nobody.  It has all signals blocked and a small stack that we map.
+ * The function does the work that is due and returns the time at which it wants to run next.  The
+ * thread exists from the first work_start() until the function returns WORK_EXIT; while nothing is
+ * scheduled it sleeps in the kernel.  It has all signals blocked and a small stack that Quire maps.
  *
- * work_start() is called by whoever may have made something due, and says what it may do itself.
+ * Every caller that may have made work due calls work_start(), and states what work_start() may do.
  * work_kick() never waits, never allocates and never starts a thread: legal in a signal handler.
- * With WORK_INLINE, work_start() runs what is due in callers that may wait.  So it does while the
- * system refuses the thread, which is tried again every retry_ns.  With WORK_OFF only work_poll()
- * runs it.
+ * With WORK_INLINE, work_start() runs the work that is due, in callers that may wait.  It also does so
+ * while the system refuses the thread, which is retried every retry_ns.  With WORK_OFF only
+ * work_poll() runs the work.
  */
 #ifndef MACHINE_WORK_H
 #define MACHINE_WORK_H

@@ -2,25 +2,25 @@
 /*
  * pool/pool.c - fixed-size records for descriptors
  *
- * Growing.  A step is GROW_GROUPS groups: 64 KiB are one system call for a thousand records of 64
- * bytes, and as much as an idle pool may waste.  It is charged under the lock when it begins, and
- * committed with the lock dropped.  Callers that may wait do that one at a time, under grow_mutex.  A
- * caller that may not wait and finds the mutex held commits the same step beside its holder, which is
- * harmless.  The first of them that is done opens the groups; the step is the pool's, so the charge is
- * made once, and given back once: by the last that is refused.
+ * Growing.  A step is GROW_GROUPS groups: 64 KiB cost one system call for a thousand records of 64
+ * bytes, and are the most that an idle pool may waste.  A step is charged under the lock when it
+ * begins, and committed with the lock dropped.  Callers that may wait commit one at a time, under
+ * grow_mutex.  A caller that may not wait and finds the mutex held commits the same step concurrently,
+ * which is harmless.  The first caller to finish opens the groups.  The step belongs to the pool, so
+ * it is charged once, and uncharged once: by the last caller that is refused.
  *
  *   step_nr   committers   when                                            under
  *   0 -> n    0 -> 1       a caller finds no record, and no cold group     lock
- *   n         + 1          another one                                     lock
- *   n -> 0    -> 0         one of them is done: groups_ready grows by n    lock
+ *   n         + 1          another caller joins                            lock
+ *   n -> 0    -> 0         one of them finishes: groups_ready grows by n   lock
  *   n         - 1          the system refused one of them                  lock
  *   n -> 0    1 -> 0       the system refused the last: uncharged          lock
  *   n -> 0    -> 0         in a child of fork: uncharged                   lock
  *
- * Whoever comes back and finds that groups_ready has moved has nothing more to do.
+ * A committer that finds groups_ready changed when it returns has nothing more to do.
  *
- * Giving back.  Empty groups are taken off their list, so that nobody allocates in them, unbacked by
- * one gather with the lock dropped, and put on the cold list.
+ * Returning memory.  Empty groups are taken off their list, so that no allocation uses them, unbacked
+ * in one gather with the lock dropped, and put on the cold list.
  */
 #include "pool/pool.h"
 

@@ -2,23 +2,24 @@
 /*
  * pool/pool.h - fixed-size records for descriptors, named by small numbers
  *
- * vmap and percpu describe their areas and chunks by records of a pool, so neither needs a slab.
- * A record is named by an index, so that links and per-CPU stacks hold 4 bytes each; pool_record()
- * is one multiplication by a power of two.  The records stand in a reservation of the pool's own
- * and not in pages of the instance, because an index into the instance's whole span would not fit
- * into 32 bits beyond 256 GiB; they are committed in whole pages that count against the limit.
+ * vmap and percpu keep their descriptors in records of a pool, so neither needs a slab allocator.
+ * An index names a record, so links and entries of per-CPU stacks take 4 bytes; pool_record() is one
+ * multiplication by a power of two.  A pool has a reservation of its own and does not use pages of
+ * the instance, because an index into the instance's whole span would not fit into 32 bits beyond
+ * 256 GiB.  Records are committed in whole pages, which count against the limit.
  *
  * Words
- *   group   the records of one page (at least 64); what is committed and given back
+ *   group   the records of one page (at least 64); the unit of committing and returning memory
  *   partial a group with free and used records; allocation takes from the newest partial group
  *   empty   a group all of whose records are free
- *   cold    a group whose memory went back: it reads zero when committed again
+ *   cold    a group whose memory was returned: it reads zero when committed again
  *
- * A record's content is unspecified when it is handed out, but its bytes survive being free: a stale
- * index may be looked at, not trusted.
+ * A record's content is unspecified when it is allocated, but its bytes survive being free: reading
+ * through a stale index is safe, but the result cannot be trusted.
  *
- * Invariants, by pool_verify(): each ready group is on the list that its words say, the lists end,
- * used_nr is the sum of used records, and what is charged is what is committed or in a step.
+ * Invariants, checked by pool_verify(): each ready group is on the list that its words say, the lists
+ * end, used_nr is the sum of used records, and the charge covers exactly the groups that are committed
+ * or in a step.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
