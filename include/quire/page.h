@@ -2,19 +2,19 @@
 /*
  * page.h - blocks of 2^order pages, naturally aligned
  *
- * Order 0 is one page; the largest is QUIRE_ORDER_MAX.  Content is unspecified unless QUIRE_ZERO
- * was given.  All frees are legal anywhere, signal handlers included.
+ * Order 0 is one page; the largest order is QUIRE_ORDER_MAX.  The content is unspecified unless
+ * QUIRE_ZERO is given.  All frees are legal anywhere, including signal handlers.
  *
  * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
  * that commit addresses.  While another thread grows a zone, the call commits blocks of its own.
  * It is refused only
- *   - at the limit: NOWAIT leaves the reserve of the min watermark, ATOMIC three eighths of it, and
- *     neither drains other CPUs' lists, whose pages it therefore may miss;
+ *   - at the limit: NOWAIT does not use the reserve below the min watermark, ATOMIC leaves three
+ *     eighths of it; neither drains other CPUs' lists, so pages there may be missed;
  *   - if the system refuses to commit memory;
- *   - if every block that is not in use yet is being committed by others at that moment: the last 4 to
- *     32 MiB of the limit, or 15 threads at once that all may not wait;
- *   - while quire_release() or the worker is giving the last free blocks back.
- * QUIRE_NOLOCK commits nothing and is served from what is online.
+ *   - if other threads are committing all blocks that are not in use yet: the last 4 to 32 MiB of the
+ *     limit, or 15 threads at once that all may not wait;
+ *   - while quire_release() or the worker is returning the last free blocks.
+ * QUIRE_NOLOCK commits nothing and is served from committed memory.
  */
 #ifndef QUIRE_PAGE_H
 #define QUIRE_PAGE_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu.h - objects that exist once on every CPU
+ * percpu.h - objects with one copy for each CPU
  *
  * One allocation is one offset; each CPU has its own copy at pointer + cpu * QUIRE_PERCPU_STRIDE.
- * The pointer itself is CPU 0's copy.  Copies begin as zeroes, and a copy that nobody writes costs
- * no memory.  All frees are legal anywhere, signal handlers included.
+ * The pointer itself refers to CPU 0's copy.  Copies start as zeroes, and a copy that is never
+ * written costs no memory.  All frees are legal anywhere, including signal handlers.
  */
 #ifndef QUIRE_PERCPU_H
 #define QUIRE_PERCPU_H

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu_counter.h - a counter that every CPU adds to without touching the others
+ * percpu_counter.h - a counter to which each CPU adds without shared cache lines
  *
- * Reading is one load and may be off; the exact sum is there on demand.  The error of a read is
- * below batch x CPUs, plus what adds that are in progress have in hand, where batch is the largest
- * that was ever used on the counter: max(32, 2 x CPUs) unless quire_percpu_counter_add_batch()
- * was given a larger one.  (Below 3 x batch x CPUs where threads were moved, or the count was set, in the
- * midst of adds.)
+ * A read is one load and approximate; an exact sum is available on request.  The error of a read is
+ * below batch x CPUs, plus the amounts of adds in progress.  batch is the largest one ever used on
+ * the counter: max(32, 2 x CPUs), unless quire_percpu_counter_add_batch() was given a larger one.
+ * (The error is below 3 x batch x CPUs if threads migrated, or the counter was set, during adds.)
  *
- * A counter takes 16 bytes on each CPU.  It is embedded in what it counts for, and may not be moved.
- * No call waits or takes a lock but init and destroy, so all others are legal anywhere, signal
- * handlers included.  A child of fork has all counts; its reads may be off by what other threads
- * had in hand, until quire_percpu_counter_sync().
+ * A counter takes 16 bytes on each CPU.  It is embedded in the user's structure and may not be moved.
+ * Only init and destroy may wait or take a lock; all other calls are legal anywhere, including signal
+ * handlers.  A child of fork has all counts; until it calls quire_percpu_counter_sync(), its reads may
+ * be off by the amounts that other threads were adding.
  */
 #ifndef QUIRE_PERCPU_COUNTER_H
 #define QUIRE_PERCPU_COUNTER_H

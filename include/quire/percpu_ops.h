@@ -17,26 +17,27 @@
  *	T    quire_this_cpu_add_return(ptr, val)	the new value; and sub_return
  *	T    quire_this_cpu_inc_return(ptr)		and dec_return
  *	T    quire_this_cpu_xchg(ptr, val)		the old value
- *	T    quire_this_cpu_cmpxchg(ptr, old, new)	the old value: equal to @old if it was done
+ *	T    quire_this_cpu_cmpxchg(ptr, old, new)	the old value; equal to @old on success
  *	T    quire_this_cpu_sum(ptr)			of all CPUs' copies, modulo the width
  *
- * Each is one step for the threads of the same CPU and for their signal handlers, whatever comes
- * between: the thread may be preempted, interrupted or moved, and the operation takes effect once,
- * on the CPU on which it ends.  It is no step for other CPUs: they may read a copy at any time
- * (quire_this_cpu_sum() does), but a store by another CPU is lost, or loses an operation.  It
- * orders nothing but itself.
+ * An operation is indivisible for the threads of the same CPU and for their signal handlers: the
+ * thread may be preempted, interrupted or migrated, and the operation takes effect exactly once, on
+ * the CPU on which it completes.  It is not indivisible for other CPUs: they may read a copy at any
+ * time (quire_this_cpu_sum() does), but a store by another CPU may be lost or may undo an operation.
+ * An operation orders no other memory access.
  *
- * Where the system has no restartable sequences (or GLIBC_TUNABLES=glibc.pthread.rseq=0 says so)
- * every operation of the process is an atomic one on a copy.  A thread that libc did not register
- * registers for the length of each operation: two system calls, 0.3 us.  Where that is refused, and on
- * a CPU for which some instance has no unit (units: below the CPUs), the first such operation ends
- * the sequences of the process for good, and all are atomic from then on; a CPU without a unit works
- * on the copy of another.  docs/percpu.md, "Where no sequence can run".
+ * Where the system has no restartable sequences (or GLIBC_TUNABLES=glibc.pthread.rseq=0 disables
+ * them), every operation of the process is an atomic operation on a copy.  A thread that libc did not
+ * register registers itself for the duration of each operation: two system calls, 0.3 us.  If that is
+ * refused, or on a CPU for which some instance has no unit (units: below the number of CPUs), the
+ * first such operation ends the sequences of the process for good, and all operations are atomic from
+ * then on; a CPU without a unit uses another CPU's copy.  See docs/percpu.md, "Where no sequence can
+ * run".
  *
- * Compiled with -DQUIRE_NO_SEQUENCES every operation is a call, for debuggers that step.
+ * With -DQUIRE_NO_SEQUENCES every operation is a call, so debuggers can step over it.
  *
- * The calling thread's thread pointer must lead to a thread descriptor of libc's, its own.  Legal
- * anywhere, signal handlers included, but between vfork and exec.
+ * The thread pointer of the calling thread must refer to a libc thread descriptor of its own.  Legal
+ * anywhere, including signal handlers, except between vfork and exec.
  */
 #ifndef QUIRE_PERCPU_OPS_H
 #define QUIRE_PERCPU_OPS_H

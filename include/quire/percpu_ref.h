@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu_ref.h - a reference count that costs nothing to share until it is killed
+ * percpu_ref.h - a reference count without shared cache lines until it is killed
  *
- * Alive, a reference is counted on the CPU that takes or drops it, and nobody can know whether
- * there are any.  Killed, it is one atomic count, and whoever drops the last one calls release.
- * The switch is one fence: a sequence reads the mode in the same section in which it adds.
+ * While the count is alive, each CPU counts the references that are taken and dropped on it, and the
+ * total is unknown.  Once killed, it is one atomic count, and dropping the last reference calls
+ * release.  Switching takes one fence: a sequence reads the mode in the section in which it adds.
  *
  *   mode        counted                   becomes
  *   per-CPU     on each CPU               atomic by kill() or switch_to_atomic()
  *   atomic      in one word               per-CPU by switch_to_percpu(), reinit(), resurrect()
  *
- * It begins with one reference, the owner's, which kill() drops.  get and put may be on different
- * CPUs and threads, in any order: a CPU's own count may be negative, or wrap around.  Where there
- * are no sequences, or the instance has fewer units than there are CPUs, it is atomic for life.
+ * It starts with one reference, the owner's, which kill() drops.  get and put may run on different
+ * CPUs and threads, in any order: the count of one CPU may be negative, or wrap around.  Without
+ * sequences, or if the instance has fewer units than CPUs, the count is always atomic.
  *
- * get, put and tryget are legal anywhere, signal handlers included; what switches the mode is not
- * for signal handlers and takes about ten microseconds where other threads are running.
+ * get, put and tryget are legal anywhere, including signal handlers.  Calls that switch the mode are
+ * not legal in signal handlers, and take about ten microseconds while other threads are running.
  */
 #ifndef QUIRE_PERCPU_REF_H
 #define QUIRE_PERCPU_REF_H

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * quire.h - an instance of Quire: making, destroying, and what concerns it as a whole
+ * quire.h - instances of Quire: creation, destruction, and calls on a whole instance
  *
- * Every call takes the instance it works on.  quire_default() is the process's own; any number
- * of others may live beside it.  Sizes are bytes unless a name says pages.  Calls that allocate
- * return NULL and set errno; others return 0, a count, or a negative errno.  A refusal leaves
- * everything as it was.  Misuse (a double free, a foreign pointer) stops the process with one line.
+ * Every call takes the instance it works on.  quire_default() returns the default instance of the
+ * process; a process may have any number of others.  Sizes are in bytes unless the name says pages.
+ * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  A
+ * failed call changes nothing.  Misuse (a double free, a foreign pointer) stops the process with one
+ * line.
  *
- * Stack.  A call needs at most 8 KiB of its caller's, making the default instance included, so that a
- * thread of 16 KiB may make any; a call that is legal in a signal handler needs at most 4 KiB there, so
- * that an alternate stack of 8 KiB holds it beside a signal frame with the largest registers.  Both
- * include what the dynamic linker takes to bind a call (about 3 KiB with AVX-512); beyond 512 CPUs a
- * call that drains, or may have to, takes 4 KiB more.
+ * Stack.  A call needs at most 8 KiB of its caller's stack, including creation of the default
+ * instance, so a thread with a stack of 16 KiB may make any call.  A call that is legal in a signal
+ * handler needs at most 4 KiB there, so an alternate stack of 8 KiB has room for it and for a signal
+ * frame with the largest register set.  Both figures include what the dynamic linker needs to bind a
+ * call (about 3 KiB with AVX-512).  With more than 512 CPUs, calls that may drain need 4 KiB more.
  *
  * Structs that a program passes or has filled begin with struct_bytes, their size where the program
  * was compiled.  Initialise them with their macro, QUIRE_OPTIONS_INIT(.decay_ms = 100) or
@@ -23,7 +24,7 @@
  *   filled, program older   it gets the fields that it has
  *   filled, program newer   struct_bytes is set to what was filled; the rest is zero
  *
- * A size of 0, which was forgotten, or one that is no multiple of 8 is refused with -EINVAL.
+ * A size of 0 (not set), or one that is not a multiple of 8, is refused with -EINVAL.
  */
 #ifndef QUIRE_QUIRE_H
 #define QUIRE_QUIRE_H

@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap.h - areas: large, virtually contiguous memory that is cheap to give back
+ * vmap.h - areas: large, virtually contiguous memory that is cheap to free
  *
- * An area is a run of pages at addresses of its own, outside quire_alloc_pages()'s.  Freeing is lazy:
- * a freed area is kept for reuse without a system call, then published on a lazy list, and goes back
- * to the system in a purge, many areas in one call.  Until then its address is not reissued for
- * anything else.  What is cached and lazy counts against the instance's limit, and is given up before
- * any allocation is refused.
+ * An area is a run of pages in an address range separate from that of quire_alloc_pages().  Freeing is
+ * lazy: a freed area is cached for reuse without a system call, then published on a lazy list, and
+ * returned to the system by a purge, many areas in one call.  Until then its addresses are not used
+ * for anything else.  Cached and lazy areas count against the instance's limit, and are released
+ * before an allocation is refused.
  *
- * Sizes are rounded up to whole pages.  A guard page stands right behind the last of them (option
- * guard), so running off an area's end faults.  Past the budget of mappings (docs/vmap.md) an area
- * may have none.  With cache:on up to a quarter more is kept behind it.  All frees are legal
- * anywhere, signal handlers included.  The size and start queries accept interior pointers.
+ * Sizes are rounded up to whole pages.  The next page is a guard page (option guard), so running off
+ * the end of an area faults.  Beyond the budget of mappings (docs/vmap.md) an area may have none.  With
+ * cache:on up to a quarter of the size is added after the guard.  All frees are legal anywhere,
+ * including signal handlers.  The size and start queries accept interior pointers.
  *
- * Bytes of areas, wherever a call or a statistic counts them, are those that their users may touch: as
- * asked for, rounded up to whole pages.  Guard pages do not count, nor does what caching adds to a size.
- * A freed area counts as it was when it was freed; a new one that is cut out of freed ones takes its
- * bytes out of theirs.  Mappings of pages are areas, too, and hold no memory of their own.
+ * Calls and statistics count as bytes of an area what its user may access: the requested size, rounded
+ * up to whole pages, without guard pages and without what caching adds.  A freed area keeps its count;
+ * a new area that is cut out of freed ones reduces theirs.  Mappings of pages are areas too, and hold
+ * no memory of their own.
  *
  * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
  * that commit addresses.  While another thread commits some, the call commits others.  It is refused
  * only
- *   - at the limit, or when the addresses are used up: nothing is purged for it, so what is cached on
- *     other CPUs or waits for a purge is missed;
+ *   - at the limit, or when the addresses are used up: nothing is purged for it, so areas that are
+ *     cached on other CPUs or wait for a purge are missed;
  *   - if the system refuses to commit memory;
- *   - if all addresses where it could lie are being committed by others at that moment, or 16 other
- *     such calls are each committing some;
- *   - if it is the instance's first call about areas while another thread makes the instance's first
+ *   - if other threads are committing all addresses where the area could be placed, or 16 other such
+ *     calls are each committing some;
+ *   - if it is the instance's first call about areas while another thread creates the instance's first
  *     area or per-CPU object, or forks.
- * QUIRE_NOLOCK commits nothing, and is served from what was committed before.
+ * QUIRE_NOLOCK commits nothing, and is served from committed memory.
  */
 #ifndef QUIRE_VMAP_H
 #define QUIRE_VMAP_H
