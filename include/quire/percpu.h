@@ -84,6 +84,9 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
  * object's beginning stops the process with one line.
  *
  * Context   anywhere, signal handlers included; never waits for memory.
+ * Cost      a look at the maps and a push on this CPU's stack, without a lock, for sizes that stacks
+ *           hold; otherwise one lock.
+ * Pair      quire_alloc_percpu().
  * Linux     free_percpu().
  */
 void quire_free_percpu(struct quire *q, void *ptr);
@@ -179,13 +182,26 @@ extern "C++" template <class T> inline T *quire_this_cpu_ptr(T *ptr)
 }
 #endif
 
-/** quire_percpu_units - CPUs that objects have copies for: the option units, or all possible */
+/**
+ * quire_percpu_units - the CPUs that objects have copies for
+ * @q:		instance
+ *
+ * Returns   the option units, or as many as there are possible CPUs.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      a load.
+ * Linux     nr_cpu_ids.
+ */
 unsigned quire_percpu_units(struct quire *q);
 
 /**
- * quire_percpu_bytes - the size of an object as it was rounded, or 0 for what is none
+ * quire_percpu_bytes - the size of an object
+ * @q:		the instance it came from
+ * @ptr:	CPU 0's copy; any other address is no object
  *
+ * Returns   bytes of one copy, as they were rounded; 0 for what is no object.
  * Context   takes one lock; not from a signal handler.
+ * Cost      a look at the object's map.
+ * Linux     pcpu_alloc_size().
  */
 size_t quire_percpu_bytes(struct quire *q, const void *ptr);
 
@@ -198,6 +214,8 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr);
  *
  * Returns   bytes uncharged.
  * Context   may wait; not from a signal handler.
+ * Cost      a look at every chunk and every CPU's stacks; one gather for each chunk that gives pages back.
+ * Linux     none: the balance worker does it by itself, as ours does too.
  */
 size_t quire_percpu_shrink(struct quire *q);
 
@@ -372,7 +390,17 @@ struct quire_percpu_stat {
  */
 int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
 
-/** quire_text_percpu_stats - in the shape of debugfs' percpu_stats; as the texts of page.h */
+/**
+ * quire_text_percpu_stats - what per-CPU memory holds, in the shape of debugfs' percpu_stats
+ * @q:		instance
+ * @text:	receives as much as fits, and ends with a 0
+ * @bytes:	of @text; 0 only asks how long the whole is
+ *
+ * Returns   bytes of the whole text, without the 0 at its end.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      a look at every chunk and every CPU's stacks.
+ * Linux     /sys/kernel/debug/percpu_stats.
+ */
 size_t quire_text_percpu_stats(struct quire *q, char *text, size_t bytes);
 
 #ifdef __cplusplus

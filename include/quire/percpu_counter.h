@@ -32,51 +32,77 @@ struct quire_percpu_counter {
 /**
  * quire_percpu_counter_init - make a counter
  * @q:		instance that its slots are allocated from
- * @counter:	to be filled
+ * @counter:	to be filled; embedded in what it counts for, and not moved
  * @amount:	what it counts at first
  * @flags:	as for quire_alloc_percpu()
  *
- * Returns   0; -ENOMEM, with nothing changed.
+ * Returns   0; -ENOMEM if quire_alloc_percpu() refuses, for whatever reason, with nothing changed.
  * Context   as quire_alloc_percpu().
+ * Cost      as quire_alloc_percpu(): 16 bytes on each CPU.
  * Pair      quire_percpu_counter_destroy().
+ * Linux     percpu_counter_init().
  */
 int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *counter, int64_t amount,
 			      unsigned flags);
 
 /**
- * quire_percpu_counter_destroy - free the slots; nobody may be using it
+ * quire_percpu_counter_destroy - free the slots
+ * @counter:	which no thread uses any more
  *
- * Once more, or for what is all zero, it does nothing.
+ * A second call, or one for a struct that is all zero, does nothing.
  *
  * Context   as quire_free_percpu().
  * Cost      as quire_free_percpu().
  * Pair      quire_percpu_counter_init().
+ * Linux     percpu_counter_destroy().
  */
 void quire_percpu_counter_destroy(struct quire_percpu_counter *counter);
 
 /**
- * quire_percpu_counter_add - add @amount, which may be negative
+ * quire_percpu_counter_add - add to the count
+ * @counter:	counter
+ * @amount:	may be negative
  *
- * Cost      one sequence on this CPU's slot; one atomic addition a batch.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence on this CPU's slot; one atomic addition to a shared word a batch.
+ * Linux     percpu_counter_add(); percpu_counter_sub(), _inc() and _dec() are the same with -amount,
+ *           1 and -1.
  */
 void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amount);
 
 /**
- * quire_percpu_counter_add_batch - the same, telling the others after @batch
+ * quire_percpu_counter_add_batch - add, and tell the others after @batch
+ * @counter:	counter
+ * @amount:	may be negative
  * @batch:	1..2^31: at 1 reads are exact, and every add is an atomic one besides
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      as quire_percpu_counter_add(), with this batch.
+ * Linux     percpu_counter_add_batch().
  */
 void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_t amount,
 				    uint32_t batch);
 
-/** quire_percpu_counter_read - the count, off by less than batch x CPUs */
+/**
+ * quire_percpu_counter_read - the count, roughly
+ * @counter:	counter
+ *
+ * Returns   the count, off by less than batch x CPUs: the top of this file.  It may be negative for a
+ *           count that never is.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one load of a shared word.
+ * Linux     percpu_counter_read().
+ */
 int64_t quire_percpu_counter_read(const struct quire_percpu_counter *counter);
 
 /**
  * quire_percpu_counter_sum - the count
+ * @counter:	counter
  *
- * Every add that ended before the call is in it, none that begins after; no lock is taken and
- * nobody is stopped.
+ * Every add that ended before the call is in it, none that begins after.
  *
+ * Returns   the count.
+ * Context   anywhere, signal handlers included; takes no lock and stops nobody.
  * Cost      one cache miss a CPU.
  * Linux     percpu_counter_sum(), which takes the counter's lock.
  */
@@ -84,22 +110,37 @@ int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter);
 
 /**
  * quire_percpu_counter_set - make the count @amount
+ * @counter:	counter
+ * @amount:	the new count
  *
  * Reads are exact until the next add, too (in a child of fork after quire_percpu_counter_sync()).
  * Adds of the same moment come before or after; of two sets one is the last.
  *
  * Context   anywhere, signal handlers included; never waits.
  * Cost      two cache misses a CPU.
+ * Linux     percpu_counter_set(), which may miscount adds of the same moment.
  */
 void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amount);
 
-/** quire_percpu_counter_sync - let reads be exact until the next add; nobody may be adding */
+/**
+ * quire_percpu_counter_sync - let reads be exact until the next add
+ * @counter:	to which no thread is adding meanwhile
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one cache miss a CPU.
+ * Linux     percpu_counter_sync(), which moves only the share of the CPU that it runs on.
+ */
 void quire_percpu_counter_sync(struct quire_percpu_counter *counter);
 
 /**
- * quire_percpu_counter_compare - compare the count with @other
+ * quire_percpu_counter_compare - compare the count with a number
+ * @counter:	counter
+ * @other:	the number
  *
- * Returns   -1, 0 or 1: exactly, but at the cost of a read where the two are far apart.
+ * Returns   -1, 0 or 1 as the count is less, equal or greater: exactly.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one load if the two are further apart than a read may be off; otherwise a sum.
+ * Linux     percpu_counter_compare().
  */
 int quire_percpu_counter_compare(const struct quire_percpu_counter *counter, int64_t other);
 

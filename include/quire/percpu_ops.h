@@ -61,13 +61,15 @@ extern "C" {
 /**
  * quire_this_cpu_do - one operation by number: what the macros call when no sequence can run
  * @operation:	QUIRE_THIS_CPU_* | bytes of a copy (1, 2, 4, 8)
- * @ptr:	CPU 0's copy
+ * @ptr:	CPU 0's copy, naturally aligned
  * @value:	operand; cmpxchg's new value
  * @expected:	cmpxchg's old value
  *
  * Returns   the value read, the new value of add_return, the old one of xchg and cmpxchg, else 0;
  *           zero-extended.
- * Context   anywhere.
+ * Context   anywhere, signal handlers included; takes no lock.
+ * Cost      a call and a sequence; or, as the top of this file says, two system calls or an atomic
+ *           operation, and a fence once in the life of the process.
  */
 uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t value,
 			   uint64_t expected);
@@ -81,16 +83,18 @@ uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t valu
  *
  * Returns   the sum of the zero-extended copies, modulo 2^64: right modulo the width, whatever
  *           wrapped around and whichever copies are negative.
- * Context   anywhere.
+ * Context   anywhere, signal handlers included; takes no lock and stops nobody.
  * Cost      one cache miss a CPU.
  */
 uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes);
 
 /**
  * quire_this_cpu_fill - find out what sequences of this process read
- * @words:	filled, once and for all; left alone where there are no sequences
+ * @words:	filled, once and for all; left alone where there are no sequences.  Their layout is
+ *		fixed: the sequences in programs read it
  *
- * Context   constructors of whatever includes this header call it.
+ * Context   anywhere, signal handlers included.  Constructors of whatever includes this header call it.
+ * Cost      the first call of the process asks the system a few questions.
  */
 void quire_this_cpu_fill(struct quire_this_cpu_words *words);
 
@@ -261,24 +265,17 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 		: sizeof(*(ptr)) == 2 ? quire_this_cpu_##op##_2((ptr), (uint16_t)(bits))           \
 				      : quire_this_cpu_##op##_1((ptr), (uint8_t)(bits))))
 
-#define quire_this_cpu_write(ptr, val)                                                             \
-	QUIRE_THIS_CPU_QUIET_(write, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_add(ptr, val) QUIRE_THIS_CPU_QUIET_(add, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_sub(ptr, val)                                                               \
-	QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_C(0) - QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_and(ptr, val) QUIRE_THIS_CPU_QUIET_(and, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_or(ptr, val)  QUIRE_THIS_CPU_QUIET_(or, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_inc(ptr)	     QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_C(1))
-#define quire_this_cpu_dec(ptr)	     QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_MAX)
-#define quire_this_cpu_add_return(ptr, val)                                                        \
-	QUIRE_THIS_CPU_VALUE_(add_return, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_sub_return(ptr, val)                                                        \
-	QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_C(0) - QUIRE_THIS_CPU_BITS_(ptr, val))
-#define quire_this_cpu_inc_return(ptr) QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_C(1))
-#define quire_this_cpu_dec_return(ptr) QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_MAX)
-#define quire_this_cpu_xchg(ptr, val)                                                              \
-	QUIRE_THIS_CPU_VALUE_(xchg, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
-
+/**
+ * quire_this_cpu_read - read this CPU's copy
+ * @ptr:	CPU 0's copy; may point to const
+ *
+ * Returns   the value, of the type of *ptr; the thread may be on another CPU by then.
+ * Context   anywhere, signal handlers included; never waits.  So all operations.
+ * Cost      one sequence: about ten instructions, none of them locked.  Where none can run, see the top
+ *           of this file.  So all operations but the sum.
+ * Linux     this_cpu_read().  raw_cpu_read() and __this_cpu_read() are no cheaper here, so there is
+ *           one of each operation.
+ */
 #define quire_this_cpu_read(ptr)                                                                   \
 	((QUIRE_THIS_CPU_TYPE_(ptr))(QUIRE_THIS_CPU_WIDTH_(ptr),                                   \
 				     sizeof(*(ptr)) == 8   ? quire_this_cpu_read_8(ptr)            \
@@ -286,6 +283,107 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 				     : sizeof(*(ptr)) == 2 ? quire_this_cpu_read_2(ptr)            \
 							   : quire_this_cpu_read_1(ptr)))
 
+/**
+ * quire_this_cpu_write - store into this CPU's copy
+ * @ptr:	CPU 0's copy
+ * @val:	converted to the type of *ptr
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_write().
+ */
+#define quire_this_cpu_write(ptr, val)                                                             \
+	QUIRE_THIS_CPU_QUIET_(write, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+
+/**
+ * quire_this_cpu_add, quire_this_cpu_sub - add to this CPU's copy, or subtract from it
+ * @ptr:	CPU 0's copy
+ * @val:	converted to the type of *ptr; bytes if that is a pointer
+ *
+ * The result wraps around.
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_add(), this_cpu_sub().
+ */
+#define quire_this_cpu_add(ptr, val) QUIRE_THIS_CPU_QUIET_(add, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_sub(ptr, val)                                                               \
+	QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_C(0) - QUIRE_THIS_CPU_BITS_(ptr, val))
+
+/**
+ * quire_this_cpu_inc, quire_this_cpu_dec - add one to this CPU's copy, or subtract one
+ * @ptr:	CPU 0's copy
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_inc(), this_cpu_dec().
+ */
+#define quire_this_cpu_inc(ptr) QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_C(1))
+#define quire_this_cpu_dec(ptr) QUIRE_THIS_CPU_QUIET_(add, ptr, UINT64_MAX)
+
+/**
+ * quire_this_cpu_and, quire_this_cpu_or - clear or set bits in this CPU's copy
+ * @ptr:	CPU 0's copy
+ * @val:	converted to the type of *ptr
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_and(), this_cpu_or().
+ */
+#define quire_this_cpu_and(ptr, val) QUIRE_THIS_CPU_QUIET_(and, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_or(ptr, val)  QUIRE_THIS_CPU_QUIET_(or, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+
+/**
+ * quire_this_cpu_add_return, quire_this_cpu_sub_return - as add and sub, and tell the result
+ * @ptr:	CPU 0's copy
+ * @val:	converted to the type of *ptr; bytes if that is a pointer
+ *
+ * Returns   the new value, of the type of *ptr.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_add_return(), this_cpu_sub_return().
+ */
+#define quire_this_cpu_add_return(ptr, val)                                                        \
+	QUIRE_THIS_CPU_VALUE_(add_return, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+#define quire_this_cpu_sub_return(ptr, val)                                                        \
+	QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_C(0) - QUIRE_THIS_CPU_BITS_(ptr, val))
+
+/**
+ * quire_this_cpu_inc_return, quire_this_cpu_dec_return - as inc and dec, and tell the result
+ * @ptr:	CPU 0's copy
+ *
+ * Returns   the new value, of the type of *ptr.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_inc_return(), this_cpu_dec_return().
+ */
+#define quire_this_cpu_inc_return(ptr) QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_C(1))
+#define quire_this_cpu_dec_return(ptr) QUIRE_THIS_CPU_VALUE_(add_return, ptr, UINT64_MAX)
+
+/**
+ * quire_this_cpu_xchg - store into this CPU's copy, and tell what was there
+ * @ptr:	CPU 0's copy
+ * @val:	converted to the type of *ptr
+ *
+ * Returns   the old value, of the type of *ptr.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_xchg().
+ */
+#define quire_this_cpu_xchg(ptr, val)                                                              \
+	QUIRE_THIS_CPU_VALUE_(xchg, ptr, QUIRE_THIS_CPU_BITS_(ptr, val))
+
+/**
+ * quire_this_cpu_cmpxchg - store into this CPU's copy if it has the expected value
+ * @ptr:	CPU 0's copy
+ * @expected:	converted to the type of *ptr
+ * @val:	stored if so; converted to the type of *ptr
+ *
+ * Returns   the old value, of the type of *ptr: equal to @expected if @val was stored.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence.
+ * Linux     this_cpu_cmpxchg(); for this_cpu_try_cmpxchg() compare the result.
+ */
 #define quire_this_cpu_cmpxchg(ptr, expected, val)                                                 \
 	((QUIRE_THIS_CPU_TYPE_(ptr))(                                                              \
 		QUIRE_THIS_CPU_WIDTH_(ptr),                                                        \
@@ -304,6 +402,17 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 						   (uint8_t)QUIRE_THIS_CPU_BITS_(ptr, expected),   \
 						   (uint8_t)QUIRE_THIS_CPU_BITS_(ptr, val))))
 
+/**
+ * quire_this_cpu_sum - the sum of all CPUs' copies
+ * @ptr:	CPU 0's copy; may point to const
+ *
+ * Copies that change meanwhile are each read once, at some moment.
+ *
+ * Returns   the sum modulo the width, of the type of *ptr.
+ * Context   anywhere, signal handlers included; takes no lock and stops nobody.
+ * Cost      a call, and one cache miss a CPU.
+ * Linux     a loop over for_each_possible_cpu().
+ */
 #define quire_this_cpu_sum(ptr)                                                                    \
 	((QUIRE_THIS_CPU_TYPE_(ptr))(QUIRE_THIS_CPU_WIDTH_(ptr),                                   \
 				     quire_this_cpu_sum_bytes((ptr), sizeof(*(ptr)))))
