@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/alloc.c - from quire_alloc_percpu() to an offset
+ * percpu/alloc.c - from quire_alloc_percpu() to a place that reads zero
  *
  * The fast path is one sequence on this CPU's stack and a look at every copy.  Otherwise, in turn:
  *
@@ -104,27 +104,39 @@ static inline void zero_popped(const struct percpu *pc, char *ptr, size_t bytes)
 		zero_granules(ptr, units, bytes);
 }
 
-/* 0 or -EINVAL. */
-int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
+static bool is_valid(const struct percpu *pc, const struct quire_percpu_request *asked,
+		     size_t align)
+{
+	return asked->bytes != 0 && asked->bytes <= QUIRE_PERCPU_BYTES_MAX &&
+	       (align & (align - 1)) == 0 && align <= (size_t)1 << pc->page_shift &&
+	       (asked->flags & ~FLAGS_KNOWN) == 0;
+}
+
+/* Small objects have pages of their own, unless placement is not to part them. */
+static uint8_t kind_of(const struct percpu *pc, size_t bytes)
+{
+	bool apart = pc->packed && has_rule(pc, QUIRE_RULE_APART);
+
+	return bytes < 64 && apart ? KIND_SMALL : KIND_BIG;
+}
+
+int percpu_request_make(const struct percpu *pc, const struct quire_percpu_request *asked,
 			struct percpu_request *request)
 {
+	size_t bytes = asked->bytes, align = asked->align;
 	bool fours;
 
 	if (align == 0)
 		align = bytes <= 4 ? 4 : 8;
-	if (bytes == 0 || bytes > QUIRE_PERCPU_BYTES_MAX || (align & (align - 1)) != 0 ||
-	    align > (size_t)1 << pc->page_shift || (flags & ~FLAGS_KNOWN) != 0)
+	if (!is_valid(pc, asked, align))
 		return -EINVAL;
 	fours = bytes <= 4 && align <= 4;
 	*request = (struct percpu_request){
 		.n = fours ? 1 : (uint32_t)((bytes + 7) >> GRANULE_SHIFT),
 		.align = align <= 8 ? 1 : (uint32_t)(align >> GRANULE_SHIFT),
-		.kind = fours ? KIND_FOURS
-			: bytes >= 64 || !pc->packed || !has_rule(pc, QUIRE_RULE_APART)
-				? KIND_BIG
-				: KIND_SMALL,
+		.kind = fours ? KIND_FOURS : kind_of(pc, bytes),
 		.fours = fours,
-		.flags = lock_nested() ? flags | QUIRE_NOLOCK : flags,
+		.flags = lock_nested() ? asked->flags | QUIRE_NOLOCK : asked->flags,
 	};
 	return 0;
 }
@@ -288,13 +300,16 @@ static int from_line(struct percpu *pc, const struct percpu_request *request, st
 static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t bytes, size_t align,
 							unsigned flags)
 {
+	const struct quire_percpu_request asked = { .bytes = bytes,
+						    .align = align,
+						    .flags = flags };
 	struct percpu *pc = percpu_of(q, flags);
 	struct percpu_request request;
 	struct placed placed;
 	int error = -ENOMEM;
 
 	if (pc != NULL)
-		error = percpu_request_make(pc, bytes, align, flags, &request);
+		error = percpu_request_make(pc, &asked, &request);
 	if (!error && from_line(pc, &request, &placed) != 0)
 		error = put(pc, &request, &placed);
 	if (pc != NULL)
@@ -337,7 +352,7 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	/* pc->q: what is not needed until here frees a register. */
 	if (UNLIKELY(granule == STACK_NONE))
 		return alloc_slow(pc->q, bytes, align, flags);
-	ptr = place_ptr(pc, place_of_granule(granule));
+	ptr = granule_ptr(pc, granule);
 	if (UNLIKELY(load_relaxed(&pc->popped_is_odd)))
 		return finish_popped(pc, ptr, class, flags);
 	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
@@ -384,8 +399,7 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 		pc = percpu_if_any(q);
 		if (count - n < BATCH_LEAST)
 			continue;
-		CHECK(percpu_request_make(pc, request->bytes, request->align, request->flags,
-					  &placing) == 0);
+		CHECK(percpu_request_make(pc, request, &placing) == 0);
 		for (size_t some = BATCH; some == BATCH && n < count; n += some) {
 			some = count - n < BATCH ? count - n : BATCH;
 			some = alloc_batch(pc, &placing, some, ptrs + n);

@@ -7,9 +7,10 @@
 
 struct percpu;
 struct percpu_request;
+struct quire_percpu_request;
 
-/* 0 or -EINVAL. */
-int percpu_request_make(const struct percpu *pc, size_t bytes, size_t align, unsigned flags,
+/* What a caller asks for, in granules.  0 or -EINVAL. */
+int percpu_request_make(const struct percpu *pc, const struct quire_percpu_request *asked,
 			struct percpu_request *request);
 /* Writes only where it does not read zero. */
 void percpu_zero_copy(char *copy, size_t bytes);

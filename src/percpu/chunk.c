@@ -263,7 +263,7 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 
 	memset(c, 0, CHUNK_LOCKED_BYTES);
 	c->free = unit_pages(pc) == 64 ? ~(uint64_t)0 : ((uint64_t)1 << unit_pages(pc)) - 1;
-	c->free_granules = unit_pages(pc) << pc->page_granules_shift;
+	c->free_granules = unit_granules(pc);
 	c->free_run = (uint8_t)unit_pages(pc);
 	c->state = CHUNK_FREE;
 	for (uint32_t i = 0; i < unit_pages(pc); i++)
@@ -357,7 +357,7 @@ void chunk_first(struct percpu *pc, uint32_t populated_nr)
 			c->free &= ~((uint64_t)1 << i);
 	}
 	populate_locked(pc, 0, (uint64_t)2 * ((uint64_t)1 << (populated_nr - 1)) - 1);
-	c->free_granules = (populated_nr << pc->page_granules_shift);
+	c->free_granules = page_granule(pc, populated_nr);
 	c->state = CHUNK_ACTIVE;
 	chunk_update_free_locked(pc, 0);
 	chunk_relocate_locked(pc, 0);

@@ -93,18 +93,11 @@ static void check_mark_locked(struct percpu *pc, struct place place, lock_token 
 	*token = lock_acquire(&pc->lock);
 }
 
-/* ---- deferred: a bit for each place, 32 to a word ---- */
+/* ---- deferred: a bit for each half granule ---- */
 
-#define DEFERRED_BYTES 128u
-
-static uint32_t *deferred_word(struct percpu *pc, struct place place)
+static uint32_t *deferred_word(struct percpu *pc, uint64_t half)
 {
-	return &pc->deferred[place.byte / DEFERRED_BYTES];
-}
-
-static uint32_t deferred_bit(struct place place)
-{
-	return 1u << place.byte / 4 % 32;
+	return &pc->deferred[half / 32];
 }
 
 /* After the bit: who sees the flag finds it. */
@@ -116,12 +109,12 @@ static void announce(struct percpu *pc, uint32_t chunk)
 
 static void defer(struct percpu *pc, const void *ptr, struct place place)
 {
-	uint32_t chunk = place_chunk(pc, place), bit = deferred_bit(place);
+	uint32_t chunk = place_chunk(pc, place), bit = 1u << place_half(place) % 32;
 
 	if (chunk >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
 		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
 	/* Pairs with the exchange in take_chunk(). */
-	if (fetch_or_acq_rel(deferred_word(pc, place), bit) & bit)
+	if (fetch_or_acq_rel(deferred_word(pc, place_half(place)), bit) & bit)
 		misuse("double free", "quire_free_percpu", ptr, 0);
 	fetch_add_relaxed(&pc->deferred_total, 1);
 	announce(pc, chunk);
@@ -129,13 +122,13 @@ static void defer(struct percpu *pc, const void *ptr, struct place place)
 	kick_later(pc);
 }
 
-/* As an ordinary free looks, since the one that deferred it could not.  @first: the place of bit 0. */
-static void take_bits_locked(struct percpu *pc, struct place first, uint32_t bits, bool *wanted,
+/* As an ordinary free looks, since the one that deferred it could not.  @first: the half of bit 0. */
+static void take_bits_locked(struct percpu *pc, uint64_t first, uint32_t bits, bool *wanted,
 			     lock_token *token)
 {
 	DCHECK(lock_is_held(&pc->lock));
 	for (; bits != 0; bits &= bits - 1) {
-		struct place place = { .byte = first.byte + 4 * (uint64_t)bit_lowest(bits) };
+		struct place place = place_of_half(first + bit_lowest(bits));
 
 		check_mark_locked(pc, place, token);
 		if (!object_is_at_locked(pc, place))
@@ -146,20 +139,19 @@ static void take_bits_locked(struct percpu *pc, struct place first, uint32_t bit
 
 static void take_chunk(struct percpu *pc, uint32_t chunk, bool *wanted)
 {
-	struct place place = place_of_page(pc, page_number(pc, chunk, 0));
-	uint32_t *words = deferred_word(pc, place);
+	uint64_t first = page_half(pc, page_number(pc, chunk, 0));
+	uint64_t end = first + 2 * unit_granules(pc);
 
-	for (uint32_t i = 0; i < (1u << pc->unit_shift) / DEFERRED_BYTES;
-	     i++, place.byte += DEFERRED_BYTES) {
+	for (uint64_t half = first; half < end; half += 32) {
+		uint32_t *word = deferred_word(pc, half), bits;
 		lock_token token;
-		uint32_t bits;
 
-		if (load_relaxed(&words[i]) == 0) /* set before the flag that led here */
+		if (load_relaxed(word) == 0) /* set before the flag that led here */
 			continue;
 		token = lock_acquire(&pc->lock);
 		/* Pairs with defer(). */
-		bits = exchange_acq_rel(&words[i], 0u);
-		take_bits_locked(pc, place, bits, wanted, &token);
+		bits = exchange_acq_rel(word, 0u);
+		take_bits_locked(pc, half, bits, wanted, &token);
 		percpu_unlock(pc, token);
 	}
 }

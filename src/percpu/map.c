@@ -133,7 +133,7 @@ uint32_t map_find(const struct percpu *pc, uint32_t from, uint32_t end, uint32_t
 
 uint32_t map_object_end(const struct percpu *pc, uint32_t granule)
 {
-	uint32_t chunk_end = (granule | (page_granule(pc, unit_pages(pc)) - 1)) + 1;
+	uint32_t chunk_end = (granule | (unit_granules(pc) - 1)) + 1;
 	const uint64_t *words = words_of(pc, granule_page(pc, granule));
 	uint32_t word = map_word_in_page(pc, granule);
 	uint64_t near = (words[pc->half_words + word] | ~words[word]) >> granule % 64 >> 1;

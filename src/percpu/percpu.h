@@ -43,7 +43,7 @@
  *   P10  empty_pages is the sum over chunks that are not isolated
  *   P11  populated_pages is the sum over chunks; maps are ready for so many
  *   P12  a chunk is on the list that its state and its largest hole say
- *   P13  an offset on a stack is one object of that size, marked
+ *   P13  a place on a stack is one object of that size, marked, and on no other stack
  *   P14  the index says of each chunk what its masks say
  */
 #ifndef PERCPU_PERCPU_H

@@ -8,6 +8,8 @@
  *   place      bytes.  A multiple of 4: where an object may begin.
  *   granule    8 bytes.  32 bits hold all (space.c).  Maps, searches for room and stacks count in these, since
  *              nothing but an object of 4 bytes begins in the middle of one.
+ *   half       4 bytes: half a granule.  Objects of 4 bytes have pages of their own, whose maps count in
+ *              these; so does the deferred bitmap.  It takes 64 bits.
  *   page       pages: the index of pc->page.
  *   chunk      units: the index of pc->chunk.
  *
@@ -80,6 +82,15 @@ static inline uint32_t place_granule(struct place place)
 	return (uint32_t)(place.byte >> GRANULE_SHIFT);
 }
 
+/* place_ptr() of its place, but without a step that waits for the granule: quire_alloc_percpu(). */
+static inline char *granule_ptr(const struct percpu *pc, uint32_t granule)
+{
+	uint32_t in_window = granule & ((1u << (20 - GRANULE_SHIFT)) - 1);
+
+	return pc->base + ((uint64_t)granule >> (20 - GRANULE_SHIFT) << pc->window_shift) +
+	       (in_window << GRANULE_SHIFT);
+}
+
 static inline uint32_t granule_page(const struct percpu *pc, uint32_t granule)
 {
 	return granule >> pc->page_granules_shift;
@@ -131,17 +142,27 @@ static inline uint32_t page_number(const struct percpu *pc, uint32_t chunk, uint
 	return chunk << pc->pages_shift | offset;
 }
 
-/* ---- halves: what pages of fours count in ---- */
+/* ---- halves ---- */
 
-static inline struct place place_of_half(const struct percpu *pc, uint32_t page,
-					 uint32_t half_in_page)
+static inline struct place place_of_half(uint64_t half)
 {
-	return (struct place){ .byte = place_of_page(pc, page).byte + 4 * half_in_page };
+	return (struct place){ .byte = half << 2 };
+}
+
+static inline uint64_t place_half(struct place place)
+{
+	return place.byte >> 2;
 }
 
 static inline uint32_t place_half_in_page(const struct percpu *pc, struct place place)
 {
-	return (uint32_t)(place.byte >> 2) & (2 * pc->granule_mask + 1);
+	return (uint32_t)place_half(place) & (2 * pc->granule_mask + 1);
+}
+
+/* Its first half. */
+static inline uint64_t page_half(const struct percpu *pc, uint32_t page)
+{
+	return (uint64_t)page_granule(pc, page) << 1;
 }
 
 /* ---- chunks ---- */
@@ -149,6 +170,12 @@ static inline uint32_t place_half_in_page(const struct percpu *pc, struct place 
 static inline uint32_t place_chunk(const struct percpu *pc, struct place place)
 {
 	return (uint32_t)(place.byte >> pc->unit_shift);
+}
+
+/* In each chunk. */
+static inline uint32_t unit_granules(const struct percpu *pc)
+{
+	return page_granule(pc, unit_pages(pc));
 }
 
 /* The beginning of its unit: CPU 0's copy. */

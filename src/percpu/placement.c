@@ -127,7 +127,8 @@ static bool four_in_page(struct percpu *pc, uint32_t page, const struct percpu_r
 	    !chunk_is_usable(&pc->chunk[page_chunk(pc, page)]))
 		return false;
 	pc->stream[KIND_FOURS].page = page;
-	object_put_locked(pc, place_of_half(pc, page, map_find_four(pc, page)), request, placed);
+	object_put_locked(pc, place_of_half(page_half(pc, page) + map_find_four(pc, page)), request,
+			  placed);
 	return true;
 }
 

@@ -9,17 +9,21 @@
 
 #include "percpu/place.h"
 
-/* What an allocation asks for, in granules; fours: n is 1 and fours is set. */
+/*
+ * What an allocation asks for, and what an attempt may do for it.  The first part is made once, by
+ * percpu_request_make(); attempts copy it and set the second.
+ */
 struct percpu_request {
-	uint32_t n;
+	uint32_t n;	/* granules; 1 for fours */
 	uint32_t align; /* granules */
-	uint8_t kind;
-	bool fours;
+	uint8_t kind;	/* enum kind: of the pages that it goes into */
+	bool fours;	/* an object of 4 bytes */
+	unsigned flags; /* QUIRE_NOLOCK is added in a handler that interrupted a holder of locks */
+
 	bool populated_only;
-	bool may_use_reserve;
-	bool everywhere;  /* rather than a refusal, look at all that may have room */
-	uint32_t charged; /* of the pages that are populated for it, so many are paid for */
-	unsigned flags;
+	bool may_use_reserve; /* of empty pages: balance.h */
+	bool everywhere;      /* rather than a refusal, look at all that may have room */
+	uint32_t charged;     /* of the pages that are populated for it, so many are paid for */
 };
 
 /* Where it was put. */

@@ -117,7 +117,7 @@ static bool chunk_view(struct percpu *pc, uint32_t chunk, struct view *view)
 
 	if (exists) {
 		uint32_t first = page_granule(pc, page_number(pc, chunk, 0));
-		uint32_t end = first + page_granule(pc, unit_pages(pc));
+		uint32_t end = first + unit_granules(pc);
 
 		memcpy(&view->chunk, &pc->chunk[chunk], CHUNK_LOCKED_BYTES);
 		view->longest = (uint32_t)view->chunk.free_run << pc->page_granules_shift;

@@ -78,12 +78,13 @@ static char *from_area(struct percpu *pc, const struct percpu_request *request, 
 
 static char *allocate(struct quire *q, const struct quire_percpu_variable *variable)
 {
+	const struct quire_percpu_request asked = { .bytes = variable->bytes,
+						    .align = variable->align };
 	struct percpu *pc = q != NULL ? percpu_of(q, 0) : NULL;
 	struct percpu_request request;
 	char *ptr;
 
-	if (pc == NULL ||
-	    percpu_request_make(pc, variable->bytes, variable->align, 0, &request) != 0)
+	if (pc == NULL || percpu_request_make(pc, &asked, &request) != 0)
 		return NULL;
 	ptr = from_area(pc, &request, KIND_STATIC);
 	if (ptr == NULL)
