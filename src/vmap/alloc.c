@@ -3,14 +3,14 @@
  * vmap/alloc.c - from quire_vmalloc() to a range
  *
  * The fast path is one sequence on this CPU's stack of the size's class.  Everything else is
- * vmap_alloc_range(), a list of attempts, cheapest first: what was freed on this CPU, what is pooled,
- * what this CPU and the lazy list hold once it is merged, then addresses that nobody has used.
+ * vmap_alloc_range(), a list of attempts, cheapest first: areas freed on this CPU, pooled ranges,
+ * the contents of this CPU's stacks and of the lazy list after merging, and then fresh addresses.
  *
- * Merging takes some microseconds, so a CPU does it at most every MERGE_NS (MERGE_SMALL_NS for small
- * areas, which have few pages to save), or when its program would otherwise go beyond what may be
- * cached.  Writing to a new page costs 150 to 1,300 ns, so a program
- * that uses its areas never comes more often than that; one that does not is served by classes.
- * The last resort is resort.c's.
+ * Merging takes a few microseconds, so a CPU does it at most once per MERGE_NS (MERGE_SMALL_NS
+ * for small areas, which have few pages to save), or when the program would otherwise exceed the
+ * limit of cached memory.  The first write to a page costs 150 to 1,300 ns, so a program that
+ * uses its areas does not merge more often than that; a program that does not is served by the
+ * classes. resort.c is the last resort.
  */
 #include "vmap/vmap.h"
 

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/claim.c - who commits which sections
+ * vmap/claim.c - claiming sections before they are committed
  *
- * A section is committed by one caller, without the lock, before anybody can use it: a commit that came
- * late would undo guards that are mappings.  So whoever commits claims its sections first, under the
- * lock:
+ * One caller commits a section, without the lock, before any area can use it: a late commit would
+ * undo guards that are mappings.  So a caller claims the sections first, under the lock:
  *
  *   section   when                                                        to
- *   unused    its caller may wait: it holds commit_mutex and has the      claimed
- *             addresses; who has claimed the section is waited for
- *   unused    its caller may not: together with the addresses             claimed
+ *   unused    the caller may wait: it holds commit_mutex, has the         claimed
+ *             addresses, and waits for other claims of the section
+ *   unused    the caller may not wait: it also takes the addresses        claimed
  *   claimed   committed, and published                                    ready
  *   claimed   the system refused, or more was claimed than is wanted      unused
  *   claimed   fork: its caller stayed in the parent                       unused, in the child
  *
- * A caller that may not wait takes no addresses in sections that somebody else has claimed, but those
- * behind them: it is refused for want of addresses or of memory, not because another is just getting
- * some.  What it skips is free, and the first choice once it is ready.
+ * A caller that may not wait skips sections that another caller has claimed and uses the addresses
+ * beyond them.  So it is refused only if addresses or memory run out, not because another caller is
+ * committing.  The skipped addresses stay free, and are the first choice once they are ready.
  *
- * Each claim has a mutex, held while the claim stands, which its caller never waits for; claims[0] belongs
- * to whoever holds commit_mutex.  Whoever may wait and finds a section claimed waits there.  Fork
- * takes commit_mutex only; in its child the other claims are nobody's.
+ * Each claim has a mutex, held while the claim lasts, which the claiming caller never waits for;
+ * claims[0] belongs to the holder of commit_mutex.  A caller that may wait and finds a section
+ * claimed waits for that mutex.  Fork takes only commit_mutex; in the child the other claims have
+ * no owner.
  */
 #include "vmap/vmap.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/class.c - sizes that freed areas are kept by
+ * vmap/class.c - the size classes of cached areas
  *
- * Up to 8 pages every size is a class; above, four an octave: 10, 12, 14, 16, 20, 24, ...  A finer
- * division wastes less address space, a coarser one is hit more often: with sixteen live areas of
- * random size over four octaves and a budget of twenty freed ones, 32 classes are hit by 40 % of the
- * allocations, 16 by 70 %.
+ * Up to 8 pages every size is a class; above, there are four per octave: 10, 12, 14, 16, 20, 24,
+ * ...  A finer division wastes less address space, a coarser one is hit more often: with sixteen
+ * live areas of random size over four octaves and a budget of twenty freed ones, 32 classes are
+ * hit by 40 % of the allocations, 16 by 70 %.
  */
 #include "vmap/vmap.h"
 

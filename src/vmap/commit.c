@@ -2,19 +2,20 @@
 /*
  * vmap/commit.c - making addresses usable
  *
- * The span is a reservation.  Sections of 2 MiB become usable when an area first lies in them, many
- * in one system call, by whoever has claimed them (claim.c), and stay so: neighbours are one mapping, so the number of mappings does not grow
- * with areas.  They begin without huge pages; which get them, dense.c knows (with thp:on all but where
- * areas are small).
+ * The span is a reservation.  Sections of 2 MiB are committed for the first area that lies in
+ * them, many in one system call, by the caller that has claimed them (claim.c), and stay
+ * committed.  Adjacent sections are one mapping, so the number of mappings does not grow with the
+ * number of areas.  Sections begin without huge pages; dense.c decides which ones get them (with
+ * thp:on, all except where areas are small).
  *
- * A block of 2 MiB of which a purge gives back a part gets no huge page again before all of it is free:
- * the system's collapsing thread would fill the holes (16 MiB every 10 s by default).
+ * When a purge returns part of a 2 MiB block, the block gets no huge page until all of it is free:
+ * khugepaged would fill the holes (16 MiB every 10 s by default).
  *
- * Guards.  A guard page is a marker in the page table, not a mapping; it is set where nothing is
- * behind the page, and never inside a huge page: in the large region the rest of the 2 MiB behind an
- * area's end is emptied first.  A range that keeps its shape keeps its guard; one that is reused for
- * another number of pages has it moved.  Where it would be a mapping and the process's budget has none
- * left, the area has no guard.
+ * Guards.  A guard page is a marker in the page table, not a mapping.  It is set on a page
+ * without memory, and never inside a huge page: in the large region the rest of the 2 MiB after
+ * the area's end is unbacked first.  A range that keeps its shape keeps its guard; when a range
+ * is reused for another number of pages, the guard moves.  Where a guard would be a mapping and
+ * the process's budget is used up, the area has no guard.
  */
 #include "vmap/vmap.h"
 
@@ -204,9 +205,9 @@ static int replace_guard(struct vmap *v, struct range *range, uint32_t from, uin
 }
 
 /*
- * The new guard first, so that the end is never open; refused, the old one still stands.  An old one
- * further up may stay: it is nobody's page, and goes when the area grows over it, or with the purge.  As
- * a mapping it would be missed.
+ * The new guard first, so that the end is never open; refused, the old one still stands.  An old
+ * one further up may stay: it is nobody's page, and goes when the area grows over it, or with the
+ * purge.  As a mapping it would be missed.
  */
 static int move_guard(struct vmap *v, struct range *range, uint32_t from, uint32_t to)
 {

@@ -2,12 +2,13 @@
 /*
  * vmap/cpu.c - one CPU's freed areas, by class
  *
- * Where there are sequences they stand on the CPU's stacks, one a class (stacks/stacks.h); elsewhere
- * on lists under the lock of the stacks' door.  Whoever drains another CPU's holds it, closes, fences,
- * empties, opens.  The CPU itself takes from its stacks without closing them.
+ * With sequences, freed areas are on the CPU's stacks, one for each class (stacks/stacks.h);
+ * without, on lists under the lock of the stacks' door.  A drain of another CPU holds the door,
+ * closes the stacks, fences, empties them, and reopens them.  The CPU itself pops from its stacks
+ * without closing them.
  *
- * A stack keeps at most lazy_max of its size, and no more than its room; what finds none is spilled
- * by halves to the lazy list.
+ * A stack keeps areas of at most lazy_max in total, limited by its room; when it is full, half of
+ * it is spilled to the lazy list.
  */
 #include "vmap/vmap.h"
 
@@ -149,9 +150,10 @@ static uint32_t link_chain(struct vmap *v, const uint32_t *indexes, unsigned n, 
 }
 
 /*
- * Puts a chain that was taken off a stack or list where others find it: large areas among the pooled
- * ranges, since a page fault costs more than merging; small ones, in many, on the lazy list.  The
- * CPU's lock is still held: who closes all CPUs waits for it, and so finds everything (V11).
+ * Puts a chain that was taken off a stack or list where others find it: large areas among the
+ * pooled ranges, since a page fault costs more than merging; small ones, in many, on the lazy
+ * list.  The CPU's lock is still held: who closes all CPUs waits for it, and so finds everything
+ * (V11).
  */
 static void hand_on_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t chain)
 {

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/decay.c - when freed areas go back: by time, by amount, on demand
+ * vmap/decay.c - when freed areas are returned: by time, by amount, on demand
  *
- * The worker comes every TURN_MS while anything is cached.  Each visit takes what stands on the
- * CPUs' stacks to the pooled ranges, where neighbours merge and ages are known, and leaves the stacks
- * cold, so that the next free on a CPU takes the slow path and says that there is something again.
+ * The worker runs every TURN_MS while anything is cached.  Each visit moves the contents of the
+ * CPUs' stacks to the pooled ranges, where neighbours merge and ages are known.  It leaves the
+ * stacks cold, so the next free on a CPU takes the slow path and announces that something is
+ * cached again.
  *
- * Coming back.  To wake the worker takes 50 to 100 us where other CPUs are virtual, more than a
- * thousand frees.  So for ten seconds after it last had work, while areas are in use, it looks every
- * second, and nobody need wake it unless too much is cached; then it rests.
+ * Sleeping.  Waking the worker takes 50 to 100 us where CPUs are virtual, more than a thousand
+ * frees.  So for ten seconds after its last work, while areas are in use, the worker wakes up by
+ * itself every second, and frees need not wake it unless too much is cached.  Then it sleeps.
  *
- * How much may stay.  The limit lazy_max counts ranges older than a turn.  Younger ones may hold once
- * and a half what was in use lately as well: sixteen areas of random size over four octaves leave
- * holes of that much before a new one always fits, and with half as much the worker gave 300 MiB back
- * at every turn that were faulted in again in the next, at 72 us for 2 MiB.  Whatever was not used for
- * the instance's decay goes.
+ * How much may stay.  The limit lazy_max applies to ranges older than a turn.  Younger ranges may
+ * hold, in addition, one and a half times the memory that was recently in use: sixteen areas of
+ * random size over four octaves leave that much in holes before a new one always fits.  With half
+ * as much, the worker returned 300 MiB at every turn, which were faulted in again in the next, at
+ * 72 us for 2 MiB. Memory that was not used for the instance's decay is returned.
  */
 #include "vmap/vmap.h"
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/dense.c - where huge pages stand behind areas
+ * vmap/dense.c - which areas get huge pages
  *
- * A huge page behind a block of 2 MiB makes its first touch nine times as fast (72 us instead of 512
- * faults), and takes 2 MiB for one byte.  So with thp:auto fresh addresses get them where it is known
- * that their like are written: an area that grew and is full, or one of a region in which the witness
- * was.
+ * A huge page makes the first touch of a 2 MiB block nine times as fast (72 us instead of 512
+ * faults), but takes 2 MiB for a single byte.  So with thp:auto fresh addresses get huge pages
+ * only where similar areas are known to be written: for a full area that grows, and in a region
+ * whose witness was dense.
  *
- * The witness is a fresh run that was given plain pages, of which the system can tell what was
- * written.  It is looked at when the next run is wanted, or before a purge.  A huge page tells nothing,
- * so from time to time a run stays plain to be the next witness: after 1, 2, 4, .. 64 huge ones while
- * witnesses are dense, and again after each that is not.
+ * The witness is a fresh run with ordinary pages, for which the system can tell which were
+ * written.  It is examined when the next run is needed, or before a purge.  A huge page reveals
+ * nothing, so from time to time a run gets ordinary pages and becomes the next witness: after 1,
+ * 2, 4, .. 64 huge runs while witnesses are dense, and immediately after a witness that is not.
  *
- * Dense is three quarters: huge pages then cost at most a third more than what is written.
+ * Dense means three quarters: huge pages then cost at most a third more than the written memory.
  */
 #include "vmap/vmap.h"
 
@@ -126,8 +126,8 @@ static bool lock_for(struct vmap *v, unsigned flags)
 }
 
 /*
- * Pages of a section that are expected to be used.  In the middle region others fill the rest; a last
- * block that is covered little is made up for by those before it.
+ * Pages of a section that are expected to be used.  In the middle region others fill the rest; a
+ * last block that is covered little is made up for by those before it.
  */
 static uint32_t covered_pages(const struct vmap *v, uint32_t section, const struct range *range)
 {

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/frames.c - ranges behind which stand frames: the second memory model
+ * vmap/frames.c - ranges that alias frames: the second memory model
  *
- * What quire_vmalloc() hands out is memory of its own in both models.  What quire_vmap() and
- * quire_vm_map_ram() hand out are aliases of pages that somebody has already, so such a range
+ * quire_vmalloc() allocates memory of its own in both models.  quire_vmap() and
+ * quire_vm_map_ram() map aliases of pages that are allocated already, so such a range
  *
  *   - is taken from the free ranges only, and nothing is charged for it;
  *   - is filled by mapping frames over its memory, which is committed and untouched;
  *   - is freed onto a lazy list of its own, from which nothing is rescued;
  *   - is purged by unmapping, after which its addresses are committed memory like their neighbours.
  *
- * This file knows all that; the rest of vmap knows the kind of a range, and which list that means.
- * It needs backing:memfd; an instance of private memory has nothing that could be mapped again.
+ * Only this file implements that; the rest of vmap knows the kind of a range, and its lazy list.
+ * It needs backing:memfd; private memory cannot be mapped again.
  *
- * Unlike in the kernel an alias can be reached until the purge: taking it out of the page table at
- * once would be a system call and an interrupt each.  Addresses are reissued only after the purge (V5),
- * and it comes within a turn of the worker.  An alias that the system refuses to unmap stays lazy.
+ * Unlike in the kernel, a freed alias remains accessible until the purge: removing it from the
+ * page table at once would cost a system call and an interrupt each.  Addresses are reused only
+ * after the purge (V5), which follows within a turn of the worker.  An alias that the system
+ * refuses to unmap stays lazy.
  */
 #include "vmap/vmap.h"
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/free.c - from an address back to where its range is kept
+ * vmap/free.c - from an address to the stack or list that keeps its range
  *
- * The fast path reads the map and the range, and pushes the range on this CPU's stack.  It makes no
- * system call, and the slow path none but to wake the worker: what finds no room is published on the lazy list, with
- * half of the stack, for the worker or for the next allocation.
+ * The fast path reads the map and the range, and pushes the range on this CPU's stack.  It makes
+ * no system call, and the slow path only one, to wake the worker: a range that does not fit is
+ * published on the lazy list together with half of the stack, for the worker or for the next
+ * allocation.
  */
 #include "vmap/vmap.h"
 

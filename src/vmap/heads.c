@@ -2,13 +2,13 @@
 /*
  * vmap/heads.c - which range a page is in
  *
- * The map gives the range that begins at a page in one load; it is what vfree() reads.  For an inner
- * address there is a bit for each page where a range that is not FREE begins, and levels of
- * summaries above, each bit of which says that a word below is not zero.  Looking either way is at
- * most two words a level, whatever the span holds.
+ * The map yields the range that begins at a page, with one load; vfree() reads it.  For interior
+ * pointers, one bit per page marks the start of each range that is not FREE, and each bit of the
+ * summary levels above marks a word below that is not zero.  A search in either direction reads at
+ * most two words per level, whatever the span holds.
  *
- * Bits and map change with the ranges, under the lock; the map is read without it by whoever holds
- * an address, since the range of a live area does not move.
+ * Bits and map change together with the ranges, under the lock.  The owner of an area may read
+ * the map without the lock, since the range of a live area does not move.
  */
 #include "vmap/vmap.h"
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/instance.c - an instance's areas: made when first asked for, taken apart, and fork
+ * vmap/instance.c - an instance's areas: creation at first use, destruction, and fork
  *
- * The span is a reservation of four times the limit, since freed areas wait with their addresses, or of
- * what this part may take of the process's (mem_reserve_share()); it is halved until it is granted.  Beside it stand the map and the heads, which cost memory
- * where there are areas, and what the CPUs own.
+ * The span is a reservation of four times the limit, since freed areas keep their addresses, or
+ * of this module's share of the process's addresses (mem_reserve_share()), if that is less; it is
+ * halved until the reservation succeeds.  Map and heads cost memory only where there are areas;
+ * each CPU has stacks and lists of its own.
  *
- * Fork.  Both waiting locks, every CPU's lock with its stacks closed, then the lock of the ranges; the
- * lazy list needs none.  What another thread had popped, or freed but not yet published, is lost in
- * the child.
+ * Fork takes both mutexes, every CPU's lock with its stacks closed, and then the lock of the
+ * ranges; the lazy list needs no lock.  Areas that another thread had popped, or freed but not
+ * yet published, are lost in the child.
  */
 #include "base/round.h"
 #include "vmap/vmap.h"

@@ -2,13 +2,14 @@
 /*
  * vmap/lazy.c - the lock-free list of freed ranges
  *
- * Anybody may publish, signal handlers included: count first, publish last, and never touch the
- * range afterwards (R15, R16).  The links are in the records, never in freed memory (R22).  Taking
- * is for the holder of purge_mutex alone, so that a push by compare-and-swap meets no range that left
- * and came back: what was read as head stays head or lies below a newer one.
+ * Any thread may publish, also in a signal handler: it counts first, publishes last, and does not
+ * touch the range afterwards (R15, R16).  Links are in the records, never in freed memory (R22).
+ * Only the holder of purge_mutex takes ranges off, and always all of them, so a push by
+ * compare-and-swap cannot meet a range that left the list and came back (ABA): the head it read
+ * is still the head, or lies below a newer one.
  *
- * lazy_pages is what is on the list and what was taken off it and is not yet free or pooled (V4); it
- * may be too large for a moment, never too small.
+ * lazy_pages counts the pages on the list, and those taken off it that are not yet free or pooled
+ * (V4).  It may be too large for a moment, but never too small.
  */
 #include "vmap/vmap.h"
 

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/mapped.c - what in the span is a mapping of its own, and counted
+ * vmap/mapped.c - counting what in the span is a mapping of its own
  *
- * A guard that is a mapping, and each run of frames, are taken out of the process's budget
- * (machine/mem.h) and given back when they go.  Ranges are joined and cut between the two, so what is counted is not kept
- * in their records but by page: a word for 32 pages has for each of them
+ * A guard that is a mapping, and each run of frames, count against the process's budget
+ * (machine/mem.h) until they are removed.  Ranges are joined and cut in between, so the counts
+ * are kept by page and not in the ranges' records: a word for 32 pages has for each of them
  *
  *   in       lower half: a guard that is a mapping, or a part of one, stands on it
  *   begins   upper half: something that is counted begins on it
  *
- * Bits of a page are written by the owner of its range.  Who takes out the first part of a guard
- * of many pages makes the page behind begin what is left; its owner may take that out meanwhile, so it is
- * one compare-and-swap.  Nothing here waits: guards are set in signal handlers.
+ * The owner of a range writes the bits of its pages.  Removing the first part of a guard of many
+ * pages makes the next page the beginning of the rest; its owner may remove the rest
+ * concurrently, so this is a compare-and-swap.  Nothing here waits, because guards are set in
+ * signal handlers too.
  *
- * A guard counts for two, since it splits the mapping that it stands in; a run of frames for one.
+ * A guard counts as two, since it splits the mapping around it; a run of frames counts as one.
  */
 #include "vmap/vmap.h"
 

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/meta.c - what describes the span: the map, the heads, the sections' states
+ * vmap/meta.c - the metadata of the span: the map, the heads, the sections' states
  *
- * All of it can be read from the start and reads zero, so that any address may be looked up.  It can be
- * written where areas lie, in steps of 64 MiB of the span, which with pages of 4 KiB are 64 KiB of map
- * and a page each of the others: the whole would be 100 MB for a limit of 24 GiB, which strict
- * overcommit and RLIMIT_DATA charge at once and mlockall() populates.
+ * All metadata is readable from the start and reads zero, so any address may be looked up.  It
+ * becomes writable where areas lie, in steps of 64 MiB of the span; with pages of 4 KiB a step is
+ * 64 KiB of the map and one page of each other array.  All of it together would be 100 MB for a
+ * limit of 24 GiB, which strict overcommit and RLIMIT_DATA would charge at once and mlockall()
+ * would populate.
  *
  *   map       written where a range begins that is not FREE
  *   heads     levels 0 and 1 likewise; those above are one page for 64 GiB and written from the start
  *   section   written when a section is committed
  *   mapped    written where a guard is a mapping, or frames are
  *
- * A range that is not FREE has all its steps ready, since it may be cut anywhere.  So a step is made
- * ready before a range is taken from the free ones: they are looked at under the lock, which is let go
- * to commit, and looked at again.
+ * All steps of a range that is not FREE are ready, since it may be cut anywhere.  So steps are
+ * made ready before a range is taken from the free ones: the caller checks them under the lock,
+ * drops the lock to commit, and checks again.
  *
- * A step needs no lock: what two callers commit twice is as it was, nothing is counted, and what stands
- * there is never taken away.  The first to finish marks the step ready; one still committing it does no
- * harm.
+ * A step needs no lock: committing it twice changes nothing, nothing is counted, and steps are
+ * never decommitted.  The first caller to finish marks the step ready; others that are still
+ * committing it do no harm.
  */
 #include "base/round.h"
 #include "vmap/vmap.h"

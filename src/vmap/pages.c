@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/pages.c - quire_vmap(): pages that somebody has, mapped again one after the other
+ * vmap/pages.c - quire_vmap(): mapping allocated pages again, contiguously
  *
- * Any pages in any order, also several times: two mappings of a buffer side by side are a ring whose
- * reader and writer never see its end.  The pages stay their owner's, who unmaps before freeing.
+ * Any pages in any order, also several times: mapping a buffer twice, side by side, makes a ring
+ * buffer without a seam.  The pages still belong to their owner, who unmaps them before freeing
+ * them.
  */
 #include "vmap/vmap.h"
 

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/purge.c - giving freed ranges back: many with one flush
+ * vmap/purge.c - returning freed ranges: many with one flush
  *
- * A purge splices the lazy list, adds old pooled ranges, sorts by address, and takes the memory
- * away in one gather for up to PURGE_RANGES merged ranges.  After the gather's finish no CPU reaches
- * what was behind the addresses, and they are returned to the free tree one by one, the lock dropped
- * after each batch (R20).  lazy_pages goes down as ranges are returned, not before (R19).
+ * A purge splices the lazy list, adds old pooled ranges, sorts them by address, and unmaps their
+ * memory in one gather of up to PURGE_RANGES merged ranges.  When the gather has finished, no CPU
+ * can access the old memory.  Then the ranges are returned to the free tree one by one, and the
+ * lock is dropped after each batch (R20).  lazy_pages is decremented as ranges are returned, not
+ * before (R19).
  *
- * One purge at a time: purge_mutex is held from the splice to the last return, so whoever waits for
- * it finds all that the purge in flight has freed (R17, V11).  The other policies are there to be
- * compared with: `counter`, the atomic counter of 2016, excludes nobody, and its losers find an empty
- * list; `lock` does not drop the lock while it returns ranges.
+ * Purges are serialized: purge_mutex is held from the splice to the last return, so a thread that
+ * waited for it finds all that the purge in flight has freed (R17, V11).  The other policies
+ * exist for comparison: with `counter`, the atomic counter of 2016, purges do not exclude each
+ * other, and the loser finds an empty list; `lock` does not drop the lock while it returns
+ * ranges.
  *
- * Huge pages.  Where a range covers only a part of a 2 MiB block with a huge page behind it, taking
- * the part away would free nothing; such parts are split off first.
+ * Huge pages.  If a range covers only part of a 2 MiB block that has a huge page, unmapping the
+ * part would free nothing, so the huge page is split first.
  */
 #include "vmap/vmap.h"
 

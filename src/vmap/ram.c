@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/ram.c - handing out and taking back small mappings; ram.h has words, life and rules
+ * vmap/ram.c - making and ending small mappings; ram.h has words, life and rules
  *
  * Mapping: the CPU's lock, one compare-and-swap on a block with room, unlock, then the system calls
  * that map, under no lock.  Unmapping: two atomic operations and no system call; the aliases stay
  * until the whole block is purged, or until quire_vm_unmap_aliases().
  *
- * The owner is stored before the block is published (R26), and whoever takes a block off a list takes
- * the lock of the owner that the block names, not one found from its address (R24).
+ * The owner is stored before the block is published (R26).  To take a block off a list, a thread
+ * locks the owner stored in the block, not one derived from the block's address (R24).
  */
 #include "base/round.h"
 #include "vmap/ram.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/ram.h - blocks of addresses for small mappings that live for a short time
+ * vmap/ram.h - blocks of addresses for small, short-lived mappings
  *
  * Words
  *   block     1,024 pages of addresses (fewer in a small span), aligned to their size, with one owner
- *   owner     the CPU that hands pages of it out
- *   place     2^order pages of a block, handed out together
- *   dirty     said of pages that were handed out and given back.  They are not handed out again in
- *             the block's life, so that nothing has to be flushed when they come back
- *   flushed   said of dirty pages whose aliases are gone already
- *   room      pages that were never handed out; a block has room or is on no CPU's list
+ *   owner     the CPU that serves mappings from it
+ *   place     2^order pages of a block, mapped together
+ *   dirty     said of pages that were mapped and unmapped.  They are not used again in the block's
+ *             life, so unmapping needs no flush
+ *   flushed   said of dirty pages whose aliases were removed already
+ *   room      pages that were never used; a block without room is on no CPU's list
  *
  * Life of a block:
  *
@@ -21,9 +21,9 @@
  *   RETIRED  its range is purged                              -         purge_mutex
  *
  * One word holds both counts, pages with room and dirty pages, so each step is one transition of a
- * value, and who brings dirty to the full size is the one that publishes the range.  So ending a
- * mapping takes no lock and is legal in a signal handler.  A record lives until its range is purged:
- * whoever holds purge_mutex may look at any block in the table.
+ * value, and the step that brings dirty to the full size publishes the range.  So ending a mapping
+ * takes no lock and is legal in a signal handler.  A record lives until its range is purged, so the
+ * holder of purge_mutex may read any block in the table.
  */
 #ifndef VMAP_RAM_H
 #define VMAP_RAM_H

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/ram_purge.c - blocks that go back, and aliases that must not be reached any more
+ * vmap/ram_purge.c - retiring blocks, and removing stale aliases
  *
- * A block is fragmented when nobody uses a page of it though it still has room: its owner went on to
- * other blocks, or to sleep.  It is retired as if it had been used up.  The test without a lock is a
- * hint; the compare-and-swap is the decision, since the owner may hand pages out in between (R25).
+ * A block is fragmented if no page of it is in use although it still has room: its owner has
+ * moved on to other blocks, or is idle.  It is retired as if it had been used up.  The test
+ * without a lock is a hint; the compare-and-swap decides, since the owner may map pages in
+ * between (R25).
  *
- * quire_vm_unmap_aliases() looks at every block in the table, full ones too, which are on no list
- * (R23), and unmaps what is dirty and not flushed.  All of this is under purge_mutex.
+ * quire_vm_unmap_aliases() visits every block in the table, including full ones, which are on no
+ * list (R23), and unmaps pages that are dirty and not flushed.  All of this runs under
+ * purge_mutex.
  */
 #include "vmap/ram.h"
 

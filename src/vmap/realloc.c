@@ -2,11 +2,11 @@
 /*
  * vmap/realloc.c - changing an area's size, and memory of any size
  *
- * An area knows what was asked for and what it has.  A new size within what it has moves the guard; one
- * that leaves more than a quarter unused gives the tail back; a larger one grows into what is free or
- * pooled behind the area, else the area moves.  With QUIRE_ZERO, given at every call, what lies
- * between the old and the new size reads zero: it is cleared as the area grows, since an earlier,
- * larger life of the area may have written there.
+ * An area records its requested size and its capacity.  A new size within the capacity moves the
+ * guard; if more than a quarter would be unused, the tail is returned.  A larger size grows into
+ * free or pooled addresses after the area; otherwise the area moves.  If QUIRE_ZERO is given at
+ * every call, the bytes between the old and the new size read zero: they are cleared as the area
+ * grows, since the area may have been larger before.
  */
 #include "vmap/vmap.h"
 

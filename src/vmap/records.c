@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/records.c - records for ranges, at hand under the lock
+ * vmap/records.c - spare records for ranges, available under the lock
  *
- * A range is cut and joined under the lock, where no pool may grow.  So the lock is taken with
- * RECORDS_NEEDED at hand, and what is joined leaves its record there.  A handler may do all that while
- * its frame holds the pool's lock: records go back to the pool by a try.
+ * Ranges are cut and joined under the lock, where no pool may grow.  So a caller reserves
+ * RECORDS_NEEDED records before it takes the lock, and records of joined ranges are collected
+ * there.  A signal handler may do all this while the interrupted frame holds the pool's lock, so
+ * returning records only tries it.
  */
 #include "vmap/vmap.h"
 

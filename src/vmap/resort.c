@@ -2,14 +2,14 @@
 /*
  * vmap/resort.c - the last resort: an attempt with nothing cached, lazy or in flight
  *
- * What an allocation can lack is addresses, memory under the limit, or mappings of the system's, of
- * which a process has vm.max_map_count.  All three are held by what was freed and not yet purged: on
- * CPUs' stacks, among the pooled ranges, on the lazy lists, in the hands of a purge in flight, and, as
- * to mappings, in blocks of small mappings that are still in use.
+ * An allocation can lack addresses, memory under the limit, or mappings, of which a process has
+ * vm.max_map_count.  Areas that were freed and not yet purged hold all three: on CPUs' stacks,
+ * among the pooled ranges, on the lazy lists, and in a purge in flight.  Blocks of small mappings
+ * that are still in use hold mappings, too.
  *
- * So the attempt is repeated under purge_mutex, for which a purge in flight is waited, with every CPU's
- * stacks closed, so that what is freed meanwhile is on the lazy list, where it is seen.  A refusal
- * after that means that no sequence of purges would have helped (V11).
+ * So the attempt is repeated under purge_mutex, after any purge in flight, and with every CPU's
+ * stacks closed, so areas that are freed meanwhile are on the lazy list, where the attempt finds
+ * them.  If it fails, no sequence of purges would have helped (V11).
  */
 #include "vmap/vmap.h"
 

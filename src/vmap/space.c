@@ -2,16 +2,16 @@
 /*
  * vmap/space.c - taking ranges of addresses and returning them
  *
- * Two trees hold what nobody uses: `free`, with nothing behind the addresses, and `pooled`, freed
- * areas whose memory is still there, merged with their neighbours.  An allocation prefers a pooled
- * range; from a free one it also takes the pooled range right before it, since those pages need no
- * fault.  What is cut off goes back to the tree it came from.
+ * Two trees hold unused ranges: `free`, addresses without memory, and `pooled`, freed areas that
+ * still have their memory, merged with their neighbours.  An allocation prefers a pooled range;
+ * with a free range it also takes the pooled range directly below, since those pages need no
+ * fault.  The part that is cut off returns to the tree it came from.
  *
- * Charging.  A range's `backed` pages count against the instance's limit: V9 says that their sum is
- * what was charged.  A piece of a pooled range takes as many as it has usable pages along; what the
- * range lacks is charged.  The charge is tried under the lock (it takes a zone's lock, nothing
- * longer), so that addresses and memory are had together or not at all, and nobody is refused because
- * somebody else held one of them for a moment.
+ * Charging.  A range's `backed` pages count against the instance's limit; their sum equals the
+ * charge (V9).  A piece of a pooled range takes along as many of them as it has usable pages, and
+ * pages that are missing are charged.  The charge is tried under the lock (it takes a zone's lock
+ * and nothing longer), so addresses and memory are taken together or not at all, and no
+ * allocation fails because another one briefly held one of the two.
  */
 #include "vmap/vmap.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/stat.c - what there is of areas, as numbers, as a walk, and as a text */
+/* vmap/stat.c - statistics of areas, as numbers, as a walk, and as text */
 #include "vmap/vmap.h"
 
 #include "base/sized.h"

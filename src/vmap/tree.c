@@ -2,14 +2,14 @@
 /*
  * vmap/tree.c - ranges by address: an augmented red-black tree
  *
- * Links are indexes of records, so a tree allocates nothing.  Each node knows the pages of the
- * largest range in its subtree; with it the lowest address that fits is found without visiting a
- * subtree that has no such range: O(log n), and one visit more for each range that is large enough
- * but, aligned, is not.  (Linux searches for size + align - 1 instead, and may miss what would fit.)
+ * Links are indexes of records, so a tree allocates nothing.  Each node stores the size of the
+ * largest range in its subtree, so the search for the lowest address that fits skips subtrees
+ * without such a range: O(log n), plus one visit for each range that is large enough but
+ * misaligned.  (Linux searches for size + align - 1 instead, and may miss a hole that fits.)
  *
- * The rules of the colours are the usual ones: a red node has black children, and every path from a
- * node down to a missing child passes as many black nodes.  tree_verify() checks them, the order, that
- * no two neighbours touch, and each largest.
+ * The rules of the colours are the usual ones: a red node has black children, and every path from
+ * a node down to a missing child passes as many black nodes.  tree_verify() checks them, the
+ * order, that no two neighbours touch, and each largest.
  */
 #include "vmap/vmap.h"
 

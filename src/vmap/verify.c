@@ -12,8 +12,8 @@
  *       is noted
  *   V9  the sum of backed pages is what was charged
  *
- * What it cannot prove: that a busy range is really held by somebody, and that nothing is behind a
- * free one (V5: the simulator's business).
+ * It cannot prove that a busy range is really in use, nor that a free range has no memory (V5: the
+ * simulator checks that).
  */
 #include "vmap/vmap.h"
 

@@ -6,8 +6,8 @@
  *   span     the addresses reserved for areas; a page of it is named by its number
  *   range    a run of the span's pages with one record.  Ranges partition the span (V1)
  *   area     a range in use
- *   usable   the pages that an area's user sees: as many as were asked for.  A guard page follows them;
- *            what a class or a region adds lies behind the guard
+ *   usable   the pages that an area's user may access: as many as were requested.  A guard page follows
+ *            them; pages that a class or a region adds lie beyond the guard
  *   class    areas of one size: exact to 8 pages, then four sizes an octave
  *   backed   said of pages that count against the instance's limit; they may have memory behind
  *   lazy     said of a freed range that waits for the purge; counted in lazy_pages (V4)
@@ -29,8 +29,8 @@
  *   LAZY      spliced off by a purge                        PURGED    purge_mutex
  *   PURGED    the gather has finished; merges               FREE      lock
  *
- * Reuse from CACHED and POOLED needs no flush, since what is behind the addresses stays.  FREE
- * addresses have nothing behind them on any CPU: that is what the gather's finish says (V5).
+ * Reuse from CACHED and POOLED needs no flush, since the addresses keep their memory.  No CPU can
+ * access memory through FREE addresses: the gather's finish guarantees that (V5).
  *
  * Locks: purge_mutex, commit_mutex (waiting); a CPU's lock, `lock` (spinning), in this order.
  */
@@ -98,8 +98,8 @@ enum range_state {
 #define RANGE_BLACK   0x08u			    /* tree */
 
 /*
- * One range; a record of the pool, one cache line.  Keys: (o) its owner: who allocated it, who holds
- * the stack or list it is on, or purge_mutex; (s) under `lock`.
+ * One range; a record of the pool, one cache line.  Keys: (o) its owner: who allocated it, who
+ * holds the stack or list it is on, or purge_mutex; (s) under `lock`.
  */
 struct range {
 	uint32_t start;	 /* (o)(s) first page */
@@ -417,7 +417,8 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct request *requ
 
 /* ---- claim.c: who commits which sections ---- */
 /* Does a caller with these flags commit by a claim of its own?  It may make system calls, and may not wait
- * for other claims: so it is also in a handler of others during a fork, for which their holders wait. */
+ * for other claims: so it is also in a handler of others during a fork, for which their holders
+ * wait. */
 static inline bool claim_is_due(unsigned flags)
 {
 	if (flags & QUIRE_NOLOCK)
