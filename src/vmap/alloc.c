@@ -12,11 +12,40 @@
  * uses its areas does not merge more often than that; a program that does not is served by the
  * classes. resort.c is the last resort.
  */
-#include "vmap/vmap.h"
+#include "vmap/alloc.h"
 
+#include <quire/quire.h>
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
 #include "base/sized.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "page/page.h"
+#include "vmap/class.h"
+#include "vmap/commit.h"
+#include "vmap/cpu.h"
+#include "vmap/decay.h"
+#include "vmap/dense.h"
+#include "vmap/free.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/meta.h"
+#include "vmap/purge.h"
+#include "vmap/range.h"
+#include "vmap/records.h"
+#include "vmap/request.h"
+#include "vmap/resort.h"
+#include "vmap/space.h"
+#include "vmap/vmap.h"
 
 #define MERGE_NS       20000u
 #define MERGE_SMALL_NS 500000u

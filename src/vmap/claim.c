@@ -22,6 +22,14 @@
  * claimed waits for that mutex.  Fork takes only commit_mutex; in the child the other claims have
  * no owner.
  */
+#include "vmap/claim.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "vmap/commit.h"
+#include "vmap/dense.h"
+#include "vmap/request.h"
 #include "vmap/vmap.h"
 
 /* The claim that a section is in; NULL. */
@@ -176,7 +184,6 @@ static uint32_t count_ready(const struct vmap *v)
 	return ready;
 }
 
-/* Whoever had a claim stayed in the parent. */
 void claim_fork_child_locked(struct vmap *v)
 {
 	bool had = false;

@@ -7,9 +7,8 @@
  * live areas of random size over four octaves and a budget of twenty freed ones, 32 classes are
  * hit by 40 % of the allocations, 16 by 70 %.
  */
-#include "vmap/vmap.h"
+#include "vmap/class.h"
 
-/* Usable pages of a class: 0 -> 1, 7 -> 8, 8 -> 10, 11 -> 16, 12 -> 20. */
 uint32_t class_pages(unsigned class)
 {
 	unsigned above = class - CLASSES_EXACT;
@@ -19,7 +18,6 @@ uint32_t class_pages(unsigned class)
 	return (above % 4 + 5) << (above / 4 + 1);
 }
 
-/* Room of a class's stack: a burst of small areas; a few large ones. */
 uint32_t class_entries_max(unsigned class)
 {
 	uint32_t pages = class_pages(class);

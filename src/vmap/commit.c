@@ -17,9 +17,24 @@
  * is reused for another number of pages, the guard moves.  Where a guard would be a mapping and
  * the process's budget is used up, the area has no guard.
  */
-#include "vmap/vmap.h"
+#include "vmap/commit.h"
 
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/atomic.h"
 #include "machine/mem.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "vmap/claim.h"
+#include "vmap/dense.h"
+#include "vmap/layout.h"
+#include "vmap/mapped.h"
+#include "vmap/meta.h"
+#include "vmap/range.h"
+#include "vmap/request.h"
+#include "vmap/vmap.h"
 
 /* Publishes sections that are committed.  Where the advice cannot be counted without waiting, somebody
  * else does that later. */

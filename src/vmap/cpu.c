@@ -10,6 +10,22 @@
  * A stack keeps areas of at most lazy_max in total, limited by its room; when it is full, half of
  * it is spilled to the lazy list.
  */
+#include "vmap/cpu.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/instance.h"
+#include "stacks/stacks.h"
+#include "vmap/class.h"
+#include "vmap/decay.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/purge.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 #define HEADERS_NR (CLASSES_NR + 1) /* the last one always refuses */
@@ -307,7 +323,6 @@ bool cpu_drain(struct vmap *v, unsigned slot)
 	return chain != RANGE_NONE;
 }
 
-/* Closes all and pools what they held.  Until cpus_open() everybody's frees go to the lazy list. */
 void cpus_close(struct vmap *v)
 {
 	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++) {

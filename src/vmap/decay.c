@@ -17,9 +17,20 @@
  * as much, the worker returned 300 MiB at every turn, which were faulted in again in the next, at
  * 72 us for 2 MiB. Memory that was not used for the instance's decay is returned.
  */
-#include "vmap/vmap.h"
+#include "vmap/decay.h"
 
+#include <quire/vmap.h>
+
+#include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/work.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "pool/pool.h"
+#include "vmap/cpu.h"
+#include "vmap/purge.h"
+#include "vmap/ram.h"
+#include "vmap/vmap.h"
 
 #define TURN_MS	       100u
 #define BEAT_MS	       1000u /* and no longer than decay */

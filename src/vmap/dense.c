@@ -14,9 +14,23 @@
  *
  * Dense means three quarters: huge pages then cost at most a third more than the written memory.
  */
-#include "vmap/vmap.h"
+#include "vmap/dense.h"
 
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "page/page.h"
+#include "vmap/commit.h"
+#include "vmap/heads.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
+#include "vmap/request.h"
+#include "vmap/vmap.h"
 
 #define PROBE_MAX     64u
 /* Pages looked at: so many stretches of a mask each, evenly over the run. */

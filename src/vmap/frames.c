@@ -18,9 +18,30 @@
  * after the purge (V5), which follows within a turn of the worker.  An alias that the system
  * refuses to unmap stays lazy.
  */
-#include "vmap/vmap.h"
+#include "vmap/frames.h"
 
+#include <quire/quire.h>
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/atomic.h"
 #include "machine/mem.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "page/page.h"
+#include "vmap/alloc.h"
+#include "vmap/class.h"
+#include "vmap/decay.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/mapped.h"
+#include "vmap/purge.h"
+#include "vmap/ram.h"
+#include "vmap/range.h"
+#include "vmap/request.h"
+#include "vmap/resort.h"
+#include "vmap/vmap.h"
 
 #define PURGE_RANGES 1024u
 

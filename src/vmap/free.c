@@ -7,9 +7,25 @@
  * published on the lazy list together with half of the stack, for the worker or for the next
  * allocation.
  */
-#include "vmap/vmap.h"
+#include "vmap/free.h"
 
+#include <quire/vmap.h>
+
+#include "base/check.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/stack.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "vmap/commit.h"
+#include "vmap/cpu.h"
+#include "vmap/decay.h"
+#include "vmap/heads.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/range.h"
+#include "vmap/vmap.h"
 
 /* The range around an address in use, or RANGE_NONE. */
 static uint32_t busy_around(struct vmap *v, const void *addr)

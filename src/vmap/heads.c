@@ -10,6 +10,11 @@
  * Bits and map change together with the ranges, under the lock.  The owner of an area may read
  * the map without the lock, since the range of a live area does not move.
  */
+#include "vmap/heads.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 static size_t level_words(uint32_t span_pages, unsigned level)

@@ -11,10 +11,38 @@
  * ranges; the lazy list needs no lock.  Areas that another thread had popped, or freed but not
  * yet published, are lost in the child.
  */
-#include "base/round.h"
 #include "vmap/vmap.h"
 
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/round.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "machine/stack.h"
+#include "page/block.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "page/page.h"
+#include "pool/pool.h"
+#include "stacks/stacks.h"
+#include "vmap/claim.h"
+#include "vmap/class.h"
+#include "vmap/commit.h"
+#include "vmap/cpu.h"
+#include "vmap/decay.h"
+#include "vmap/dense.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/mapped.h"
+#include "vmap/meta.h"
+#include "vmap/ram.h"
+#include "vmap/range.h"
+#include "vmap/tree.h"
+#include "vmap/verify.h"
 
 #define SPAN_PER_LIMIT	 4u
 #define SMALL_SPAN_BYTES ((size_t)64 << 20) /* below it regions would be too small to be of use */

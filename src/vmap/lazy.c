@@ -11,6 +11,14 @@
  * lazy_pages counts the pages on the list, and those taken off it that are not yet free or pooled
  * (V4).  It may be too large for a moment, but never too small.
  */
+#include "vmap/lazy.h"
+
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 static void push(struct vmap *v, uint32_t *list, uint32_t first, uint32_t last)

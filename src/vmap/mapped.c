@@ -16,9 +16,11 @@
  *
  * A guard counts as two, since it splits the mapping around it; a run of frames counts as one.
  */
-#include "vmap/vmap.h"
+#include "vmap/mapped.h"
 
+#include "machine/atomic.h"
 #include "machine/mem.h"
+#include "vmap/vmap.h"
 
 #define PAGES_A_WORD 32u
 

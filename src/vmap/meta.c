@@ -21,10 +21,17 @@
  * never decommitted.  The first caller to finish marks the step ready; others that are still
  * committing it do no harm.
  */
-#include "base/round.h"
-#include "vmap/vmap.h"
+#include "vmap/meta.h"
 
+#include <quire/quire.h>
+
+#include "base/errno.h"
+#include "base/round.h"
+#include "machine/atomic.h"
 #include "machine/mem.h"
+#include "vmap/commit.h"
+#include "vmap/heads.h"
+#include "vmap/vmap.h"
 
 #define STEP_SHIFT    26u
 #define GATHER_RANGES 1024u

@@ -6,9 +6,18 @@
  * buffer without a seam.  The pages still belong to their owner, who unmaps them before freeing
  * them.
  */
-#include "vmap/vmap.h"
+#include <quire/quire.h>
+#include <quire/vmap.h>
 
+#include "base/check.h"
+#include "base/errno.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/process.h"
+#include "page/instance.h"
+#include "vmap/frames.h"
+#include "vmap/free.h"
+#include "vmap/layout.h"
 
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK |          \

@@ -17,9 +17,26 @@
  * Huge pages.  If a range covers only part of a 2 MiB block that has a huge page, unmapping the
  * part would free nothing, so the huge page is split first.
  */
-#include "vmap/vmap.h"
+#include "vmap/purge.h"
 
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/module.h"
+#include "vmap/commit.h"
+#include "vmap/decay.h"
+#include "vmap/dense.h"
+#include "vmap/frames.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/mapped.h"
+#include "vmap/ram.h"
+#include "vmap/range.h"
+#include "vmap/space.h"
+#include "vmap/vmap.h"
 
 /* The kernel takes 1,024 ranges in a call; 24 KiB of array, once an instance. */
 #define PURGE_RANGES	  1024u

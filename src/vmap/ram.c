@@ -9,11 +9,27 @@
  * The owner is stored before the block is published (R26).  To take a block off a list, a thread
  * locks the owner stored in the block, not one derived from the block's address (R24).
  */
-#include "base/round.h"
 #include "vmap/ram.h"
 
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/round.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "page/instance.h"
+#include "pool/pool.h"
+#include "vmap/cpu.h"
+#include "vmap/frames.h"
+#include "vmap/free.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
+#include "vmap/vmap.h"
 
 /* ---- making ---- */
 

@@ -28,7 +28,13 @@
 #ifndef VMAP_RAM_H
 #define VMAP_RAM_H
 
-#include "vmap/vmap.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pool/pool.h"
+
+struct vmap;
 
 #define RAM_PLACE_MAX	64u   /* pages: BITS_PER_LONG, as in Linux */
 #define RAM_BLOCK_MAX	1024u /* pages */
@@ -86,5 +92,21 @@ static inline bool ram_is_fragmented(const struct ram *ram, uint32_t state)
 
 /* Takes a block off its owner's list. */
 void ram_unlist_locked(struct vmap *v, struct ram *ram, uint32_t index);
+
+/* The instance goes, and every block with it. */
+void ram_fini(struct vmap *v);
+/* Under purge_mutex: a block's range is about to be free. */
+void ram_retire(struct vmap *v, uint32_t block);
+/* Under purge_mutex: retires fragmented blocks; without @force, by Linux's rule, only those that are at least
+ * three quarters used up. */
+void ram_purge_fragmented(struct vmap *v, bool force);
+/* Unmaps what dirty pages still show. */
+void ram_unmap_aliases(struct vmap *v);
+void ram_unmap_aliases_locked(struct vmap *v); /* under purge_mutex */
+/* Gives records back.  Returns bytes. */
+size_t ram_shrink(struct vmap *v);
+/* Blocks that there are. */
+uint64_t ram_blocks(struct vmap *v);
+int ram_verify(struct vmap *v);
 
 #endif

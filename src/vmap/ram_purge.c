@@ -13,7 +13,16 @@
  */
 #include "vmap/ram.h"
 
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
+#include "pool/pool.h"
+#include "vmap/cpu.h"
+#include "vmap/frames.h"
+#include "vmap/layout.h"
+#include "vmap/mapped.h"
+#include "vmap/vmap.h"
 
 #define PURGE_RANGES	 1024u
 #define BLOCK_RANGES_MAX (RAM_BLOCK_MAX / 2) /* every second page */
@@ -47,7 +56,6 @@ static void unlist(struct vmap *v, struct ram *ram, uint32_t index)
 	lock_release(&cpu->door.lock, token);
 }
 
-/* Linux's rule: without need, only those that are at least three quarters used up. */
 void ram_purge_fragmented(struct vmap *v, bool force)
 {
 	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */

@@ -8,9 +8,35 @@
  * every call, the bytes between the old and the new size read zero: they are cleared as the area
  * grows, since the area may have been larger before.
  */
-#include "vmap/vmap.h"
+#include <quire/page.h>
+#include <quire/quire.h>
+#include <quire/vmap.h>
 
+#include "base/check.h"
+#include "base/mem.h"
 #include "machine/annotate.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "page/alloc.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "vmap/alloc.h"
+#include "vmap/class.h"
+#include "vmap/commit.h"
+#include "vmap/cpu.h"
+#include "vmap/decay.h"
+#include "vmap/dense.h"
+#include "vmap/free.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/meta.h"
+#include "vmap/purge.h"
+#include "vmap/range.h"
+#include "vmap/records.h"
+#include "vmap/request.h"
+#include "vmap/space.h"
+#include "vmap/vmap.h"
 
 #define RESCUE_SOME    32u
 #define KV_PAGES_BYTES ((size_t)64 << 10)

@@ -7,6 +7,16 @@
  * there.  A signal handler may do all this while the interrupted frame holds the pool's lock, so
  * returning records only tries it.
  */
+#include "vmap/records.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/lock.h"
+#include "pool/pool.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 static bool lock_for(struct vmap *v, unsigned flags, lock_token *token)

@@ -11,6 +11,14 @@
  * stacks closed, so areas that are freed meanwhile are on the lazy list, where the attempt finds
  * them.  If it fails, no sequence of purges would have helped (V11).
  */
+#include "vmap/resort.h"
+
+#include "base/errno.h"
+#include "machine/atomic.h"
+#include "page/module.h"
+#include "vmap/cpu.h"
+#include "vmap/purge.h"
+#include "vmap/ram.h"
 #include "vmap/vmap.h"
 
 #define LAST_ROUNDS 64u

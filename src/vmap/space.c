@@ -13,6 +13,23 @@
  * and nothing longer), so addresses and memory are taken together or not at all, and no
  * allocation fails because another one briefly held one of the two.
  */
+#include "vmap/space.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/atomic.h"
+#include "page/module.h"
+#include "vmap/claim.h"
+#include "vmap/class.h"
+#include "vmap/heads.h"
+#include "vmap/layout.h"
+#include "vmap/meta.h"
+#include "vmap/range.h"
+#include "vmap/records.h"
+#include "vmap/request.h"
+#include "vmap/tree.h"
 #include "vmap/vmap.h"
 
 /* A record for a part of what @like is. */

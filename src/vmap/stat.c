@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* vmap/stat.c - statistics of areas, as numbers, as a walk, and as text */
-#include "vmap/vmap.h"
+#include <quire/vmap.h>
 
+#include "base/check.h"
+#include "base/errno.h"
 #include "base/sized.h"
 #include "base/text.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "pool/pool.h"
+#include "vmap/heads.h"
+#include "vmap/layout.h"
+#include "vmap/ram.h"
+#include "vmap/range.h"
+#include "vmap/vmap.h"
 
 /* ---- walking ---- */
 

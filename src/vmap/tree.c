@@ -11,6 +11,12 @@
  * a node down to a missing child passes as many black nodes.  tree_verify() checks them, the
  * order, that no two neighbours touch, and each largest.
  */
+#include "vmap/tree.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 static uint32_t largest_of(const struct vmap *v, uint32_t i)
@@ -344,7 +350,6 @@ static int blacks_below(const struct vmap *v, uint32_t i, uint32_t parent)
 	return left + !is_red(v, i);
 }
 
-/* 0, or 2 (V2). */
 int tree_verify(const struct vmap *v, const struct range_tree *tree)
 {
 	uint64_t pages = 0, end = 0;

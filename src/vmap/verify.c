@@ -15,6 +15,26 @@
  * It cannot prove that a busy range is really in use, nor that a free range has no memory (V5: the
  * simulator checks that).
  */
+#include "vmap/verify.h"
+
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "page/module.h"
+#include "pool/pool.h"
+#include "vmap/claim.h"
+#include "vmap/class.h"
+#include "vmap/commit.h"
+#include "vmap/cpu.h"
+#include "vmap/heads.h"
+#include "vmap/layout.h"
+#include "vmap/ram.h"
+#include "vmap/range.h"
+#include "vmap/tree.h"
 #include "vmap/vmap.h"
 
 struct sums {

@@ -16,7 +16,10 @@
 #include "machine/lock.h"
 #include "page/huge.h"
 #include "page/instance.h"
+#include "pool/pool.h"
 #include "quire_test.h"
+#include "vmap/commit.h"
+#include "vmap/records.h"
 #include "vmap/vmap.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)

@@ -12,21 +12,21 @@
  *
  * QUIRE_FORKS sets how many forks there are.
  */
-#include "quire_test.h"
-
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <quire/vmap.h>
 #include <quire/percpu.h>
 
 #include "grower.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/lock.h"
+#include "page/instance.h"
+#include "quire_test.h"
 #include "stress.h"
-#include "vmap/vmap.h"
 
 #define FORKS	   20u
 #define THREADS_NR 2u

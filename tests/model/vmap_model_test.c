@@ -13,12 +13,15 @@
  *     QUIRE_MODEL_ONLY=n     run that configuration only, by its place in the table
  *     QUIRE_MODEL_VERIFY=n   check every n operations (1 finds the operation that broke a rule)
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <time.h>
 
+#include "base/errno.h"
 #include "machine/linux/sanitizer.h"
+#include "page/instance.h"
+#include "quire_test.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 #define OPS_DEFAULT  40000u

@@ -6,13 +6,16 @@
  *
  * QUIRE_SIGNAL_MS sets how long each of the timed runs takes.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "machine/lock.h"
+#include "page/instance.h"
+#include "quire_test.h"
+#include "vmap/cpu.h"
 #include "vmap/vmap.h"
 #include "vmap_stress.h"
 

@@ -8,7 +8,11 @@
  */
 #include "machine/atomic.h"
 #include "machine/sim/sim.h"
+#include "page/instance.h"
+#include "vmap/cpu.h"
+#include "vmap/purge.h"
 #include "vmap/ram.h"
+#include "vmap/vmap.h"
 
 #define PLACE 64u
 

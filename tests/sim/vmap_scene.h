@@ -10,8 +10,17 @@
 #define TESTS_SIM_VMAP_SCENE_H
 
 #include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/sim/sim.h"
-#include "vmap/vmap.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "pool/pool.h"
+#include "vmap/claim.h"
+#include "vmap/commit.h"
+#include "vmap/cpu.h"
+#include "vmap/purge.h"
+#include "vmap/range.h"
+#include "vmap/request.h"
 
 #define SPAN_PAGES 512u
 

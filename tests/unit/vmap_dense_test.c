@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Where huge pages stand behind areas, what that costs in memory, and in mappings. */
-#include "quire_test.h"
+#include <unistd.h>
 
 #include <quire/vmap.h>
 
-#include <unistd.h>
-
+#include "base/mem.h"
 #include "machine/mem.h"
+#include "page/huge.h"
+#include "page/instance.h"
+#include "quire_test.h"
+#include "vmap/dense.h"
 #include "vmap/vmap.h"
 
 #define MIB(n)	    ((size_t)(n) << 20)

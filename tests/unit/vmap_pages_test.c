@@ -3,18 +3,23 @@
  * Pages mapped again: quire_vmap() and quire_vm_map_ram() on an instance with backing:memfd, and what
  * an instance without says.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <quire/page.h>
 
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/mappings.h"
 #include "machine/linux/sanitizer.h"
+#include "page/instance.h"
+#include "quire_test.h"
 #include "vmap/ram.h"
+#include "vmap/vmap.h"
 
 #define MIB(n)	 ((uint64_t)(n) << 20)
 #define PAGES_NR 256u

@@ -3,10 +3,17 @@
  * What areas owe to others that run beside them: a refusal is never made by somebody who held a lock
  * for a moment, and what was freed is heard of by the worker whatever woke it before.
  */
-#include "unit/vmap_case.h"
-
 #include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/lock.h"
+#include "machine/work.h"
+#include "page/instance.h"
+#include "pool/pool.h"
+#include "unit/vmap_case.h"
+#include "vmap/decay.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/records.h"
 #include "vmap/vmap.h"
 
 /* ---- refusals ---- */

@@ -5,8 +5,14 @@
  * A test edits one thing, asks, and puts it back, so that what is checked after the test is whether
  * the edit was all that was wrong.
  */
+#include "page/huge.h"
+#include "page/instance.h"
 #include "unit/vmap_case.h"
-
+#include "vmap/claim.h"
+#include "vmap/commit.h"
+#include "vmap/layout.h"
+#include "vmap/lazy.h"
+#include "vmap/range.h"
 #include "vmap/vmap.h"
 
 #define RULE(n) (200 + (n))
