@@ -2,17 +2,18 @@
 /*
  * percpu/alloc.c - from quire_alloc_percpu() to a place that reads zero
  *
- * The fast path is one sequence on this CPU's stack and a look at every copy.  Otherwise, in turn:
+ * The fast path is one sequence on this CPU's stack and a check of every copy.  Otherwise, in
+ * order:
  *
- *   1. populated room, under lock; a caller that may wait leaves the reserve of empty pages alone
- *   2. pages that are populated for it, under lock too; a chunk or maps if those are missing (grow.c),
- *      and 2 again
- *   3. what can be given back first, then 2 again; the reserve; a refusal
+ *   1. populated room, under lock; a caller that may wait does not use the reserve of empty pages
+ *   2. pages that are populated for the request, also under lock; if a chunk or maps are missing, they
+ *      are created (grow.c), and 2 is repeated
+ *   3. other caches release memory, then 2 is repeated; then the reserve; then a refusal
  *
- * Pages are charged and populated in the same hold of lock in which the object takes them.  So there
- * is no moment at which an object stands in a page that is not populated (P9), and no way back to take
- * when the charge is refused: nothing was done yet (R6).  Only 3 charges in advance, so that nobody
- * else gets what room it made.
+ * Pages are charged and populated in the same hold of lock in which the object takes them.  So an
+ * object never lies in a page that is not populated (P9), and a refused charge needs no undoing,
+ * since nothing was done yet (R6).  Only step 3 charges in advance, so that no other caller takes
+ * the memory that was released for this one.
  */
 #include "percpu/alloc.h"
 #include "percpu/balance.h"
@@ -188,9 +189,9 @@ static int from_populated(struct percpu *pc, const struct percpu_request *reques
 }
 
 /*
- * Populates until the object fits.  What is missing for that is made, and each turn finds what the one
- * before has made; only other callers' luck can make it miss again.  request->charged pages are paid for
- * already.  On a refusal placed->missing says what would have been needed.
+ * Populates until the object fits.  What is missing for that is made, and each turn finds what
+ * the one before has made; only other callers' luck can make it miss again.  request->charged
+ * pages are paid for already.  On a refusal placed->missing says what would have been needed.
  */
 static int from_new(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
@@ -222,8 +223,9 @@ static int from_new(struct percpu *pc, const struct percpu_request *request, str
 }
 
 /* Room is made with no lock held, since that has every module shrink, this one too (R29): what is
- * missing is charged in advance.  A module that another thread shrinks already is passed by.  So who comes
- * again waits for that thread: nobody is refused for pages that are on their way out. */
+ * missing is charged in advance.  A module that another thread shrinks already is passed by.  So
+ * who comes again waits for that thread: nobody is refused for pages that are on their way out.
+ * */
 static int after_making_room(struct percpu *pc, const struct percpu_request *request, bool again,
 			     struct placed *placed)
 {

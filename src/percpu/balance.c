@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/balance.c - when per-CPU memory grows ahead of need and when it is given back
+ * percpu/balance.c - when per-CPU memory grows ahead of need and when it is returned
  *
- * The worker comes when a free isolated a chunk or left a second one free, when fewer than
- * EMPTY_LOW empty pages are left for callers who may not wait, when one of those was refused, when a
- * handler deferred a free, and after the decay time while something is cached or empty beyond the
- * reserve.  In turn, under alloc_mutex:
+ * The worker runs when a free isolated a chunk or left a second chunk free, when fewer than
+ * EMPTY_LOW empty pages are left for callers that may not wait, when one of those was refused,
+ * when a signal handler deferred a free, and after the decay time while something is cached or
+ * empty beyond the reserve.  In this order, under alloc_mutex:
  *
- *   1. Free chunks but one are emptied and destroyed.
- *   2. Isolated chunks lose their empty pages.  Before that every CPU's cached offsets are taken
- *      in, so that none of them keeps a page that would go.
+ *   1. All free chunks except one are emptied and destroyed.
+ *   2. Isolated chunks lose their empty pages.  Before that every CPU's stacks are emptied, so that no
+ *      cached offset pins a page.
  *   3. Empty pages are populated up to EMPTY_HIGH; after a refusal EMPTY_HIGH more.
- *   4. Free chunks again: step 2 may have made some.
+ *   4. Step 1 again: step 2 may have freed chunks.
  *
- * With all (quire_percpu_shrink(), another module's need) nothing is kept but the first chunk.
+ * With all (quire_percpu_shrink(), a request by another module) only the first chunk is kept.
  *
- * The mutex is only tried for somebody else's need: the caller may be populating (R29).
+ * A request by another module only tries the mutex: the caller may be populating (R29).
  */
 #include "percpu/balance.h"
 #include "percpu/alloc.h"

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/cache.c - free offsets on per-CPU stacks, for sizes that come and go in turns
+ * percpu/cache.c - free offsets on per-CPU stacks, for sizes that are freed and allocated
+ * alternately
  *
- * An offset that is freed and wanted again at once need not pass through the maps.  For sizes up
- * to 512 bytes each CPU has a stack of such offsets, worked on by sequences.  In the maps a cached
- * object is still an object; that it is free is known by a mark in its copy on the home CPU (the
- * one that used per-CPU memory first): a number made of its address and a secret.  A free that
- * finds the mark looks through all stacks, with their doors closed, before it says "double free";
- * one that does not find it writes it.  The mark is cleared with everything else when the object
- * is handed out.
+ * An offset that is freed and soon allocated again need not pass through the maps.  For sizes up
+ * to 512 bytes each CPU has a stack of such offsets, which sequences push and pop.  In the maps a
+ * cached object is still an object.  A mark in its copy on the home CPU (the first CPU that used
+ * per-CPU memory) shows that it is free: a number computed from its address and a secret.  A free
+ * that finds the mark searches all stacks, with their doors closed, before it reports "double
+ * free"; otherwise the free writes the mark.  The mark is cleared with the rest of the object
+ * when it is allocated.
  *
- *   Marks rather than a third bit in the maps: two CPUs change objects of one word without a lock,
- *   so a bit would take an atomic operation in every call, which is two thirds of what a pair may
- *   cost.  The home CPU's copy rather than the own: the second free may come from any CPU.
+ *   Marks rather than a third bit in the maps: two CPUs change objects of one word without a lock, so a
+ *   bit would need an atomic operation in every call, two thirds of the cost allowed for a pair.  The
+ *   home CPU's copy rather than the current CPU's: the second free may come from any CPU.
  *
- * Only sizes that are freed and allocated in turns are cached (warm): in a burst of frees nothing
- * is kept, so no page stays for it, and a burst of allocations finds the order of time undisturbed.
- * Nothing is fetched ahead: an empty stack has its object from the maps.
+ * Only sizes that are freed and allocated alternately are cached (warm).  A burst of frees caches
+ * nothing, so it pins no page, and a burst of allocations is placed in the order of time.  Stacks
+ * are not filled ahead: when a stack is empty, the object comes from the maps.
  *
  * cpu->lock is the door: its holder may close the stacks, and after a fence owns them.  Stacks are
  * emptied when idle at the worker's visit, before chunks are depopulated, and when memory is short,
@@ -215,10 +216,10 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 }
 
 /*
- * What goes through a stack is written each time, its mark at least; where two CPUs do that in one cache
- * line a pair takes 20 ns instead of 8.  So what a CPU takes for a stack that has just grown begins a
- * line, if that is to be had: as many as it keeps more than before, which is CACHE_ENTRIES lines at
- * most each time a stack is opened, however many are allocated.
+ * What goes through a stack is written each time, its mark at least; where two CPUs do that in
+ * one cache line a pair takes 20 ns instead of 8.  So what a CPU takes for a stack that has just
+ * grown begins a line, if that is to be had: as many as it keeps more than before, which is
+ * CACHE_ENTRIES lines at most each time a stack is opened, however many are allocated.
  */
 static uint8_t *lines_of(struct percpu *pc, uint32_t granules)
 {

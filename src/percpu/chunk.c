@@ -22,13 +22,13 @@
  *   TO_DEPOPULATE  empty pages run low, or it has no object   ACTIVE, FREE   both
  *   FREE           another chunk is FREE                      destroyed      both
  *
- * ACTIVE is an array of lists by largest hole.  TO_DEPOPULATE is never looked at for room, which
- * is what makes it right to drop the lock while its pages are given back (populate.c).  The first
- * chunk never leaves ACTIVE.
+ * ACTIVE is an array of lists by largest hole.  TO_DEPOPULATE is never searched for room, so the
+ * lock may be dropped while the chunk's pages are returned (populate.c).  The first chunk never
+ * leaves ACTIVE.
  *
- * A chunk is isolated from the moment it goes TO_DEPOPULATE until it is ACTIVE or FREE again; its
- * empty pages leave empty_pages at the first and return at the last (P10), so that callers who may
- * not wait never count on pages that they cannot reach.
+ * A chunk is isolated from when it becomes TO_DEPOPULATE until it is ACTIVE or FREE again.
+ * During that time empty_pages does not include its empty pages (P10), so the reserve for callers
+ * that may not wait counts only pages that they can use.
  */
 #include "percpu/chunk.h"
 #include "percpu/balance.h"
@@ -183,8 +183,8 @@ void chunk_after_alloc_locked(struct percpu *pc, uint32_t chunk)
 }
 
 /*
- * Should its empty pages be given back?  Not the first chunk's; an isolated chunk's always; another's
- * if they are a quarter of it and the other chunks hold more than the reserve.
+ * Should its empty pages be given back?  Not the first chunk's; an isolated chunk's always;
+ * another's if they are a quarter of it and the other chunks hold more than the reserve.
  */
 static bool should_depopulate(const struct percpu *pc, const struct percpu_chunk *chunk)
 {
@@ -287,9 +287,9 @@ static void set_end_locked(struct percpu *pc, uint32_t chunks)
 }
 
 /*
- * Makes a FREE chunk, nothing of it populated, unless somebody else has made one since the caller found
- * that number to be next.  What it stands on may be made by several callers at once (space.c), and the
- * chunk is one caller's.  0, -ENOSPC or -ENOMEM: then nothing has changed.
+ * Makes a FREE chunk, nothing of it populated, unless somebody else has made one since the caller
+ * found that number to be next.  What it stands on may be made by several callers at once
+ * (space.c), and the chunk is one caller's.  0, -ENOSPC or -ENOMEM: then nothing has changed.
  */
 int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags)
 {

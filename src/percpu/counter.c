@@ -3,31 +3,33 @@
  * percpu/counter.c - counters that are exact without a lock
  *
  * Words
- *   total       what was ever added on a CPU; its slot's first word, worked on by sequences
- *   told        how much of that total is in the estimate; its second word, atomic
- *   base        what was added on no CPU: the first amount, set(), threads without a CPU number
- *   estimate    base and what was told, in one word
+ *   total       all amounts ever added on a CPU; the first word of its slot, changed by sequences
+ *   told        how much of the total is included in the estimate; the second word, atomic
+ *   base        amounts added on no CPU: the first amount, set(), threads without a CPU number
+ *   estimate    base plus all told, in one word
  *
- * A total only ever grows by what is added and is never taken back, so the sum is base and all
- * totals, each read once: no add can be missed or counted twice, whatever else goes on.  (Linux
- * moves a CPU's share into the global count, and so needs a lock that the sum takes too.)
+ * A total changes only by the amounts added and is never moved elsewhere, so base plus all
+ * totals, each read once, is the sum: no add can be missed or counted twice, whatever runs
+ * concurrently.  (Linux moves a CPU's share into the global count, and so needs a lock, which the
+ * sum takes too.)
  *
- * An add that finds its total a batch away from what was told tells the rest: it moves told to the
- * total that it saw by compare-and-swap, and whoever succeeds adds the difference to the estimate.
- * told may be moved from another CPU: it is never touched by a sequence.  The add knows which
- * slot it has added to, so the bound holds for each slot by itself, however threads migrate.
+ * An add that finds its total a batch away from told moves the difference into the estimate: it
+ * sets told to the total that it saw by compare-and-swap, and if it succeeds, adds the difference
+ * to the estimate.  told may be changed from another CPU, so no sequence touches it.  The add
+ * knows which slot it has added to, so the bound holds for each slot separately, however threads
+ * migrate.
  *
- * An add that is held up between its commit and its look at told (its thread moved to another CPU)
- * may tell a total that others have left behind.  It looks again then; but an add on the slot's CPU
- * may have looked at told before its own commit could be seen from elsewhere, and then neither
- * finds the difference.  All three totals are within a batch of the next, so it is below three
- * batches, and the next add on that CPU tells it.  A fence in every add would cost ten times the
- * add; the sum is exact all the same.
+ * An add that is delayed between its commit and its read of told (because its thread migrated)
+ * may use an outdated total.  It checks again in that case.  But an add on the slot's CPU may
+ * have read told before other CPUs could see its own commit, and then neither notices the
+ * difference.  All three totals are within a batch of the next, so the difference is below three
+ * batches, and the next add on that CPU corrects it.  A fence in every add would cost ten times
+ * the add; the sum is exact in any case.
  *
- * Rules, where nothing is in progress
+ * Rules, while no call is in progress
  *   sum = base + all totals
  *   estimate = base + all told			(a fork may break it: sync() mends it)
- *   |total - told| < batch, of the largest batch used (3 x batch if threads were moved)
+ *   |total - told| < batch, of the largest batch used (3 x batch if threads migrated)
  *
  * Bounds
  *   The default batch is Linux's: max(32, 2 x CPUs).  32 makes one add in 32 or fewer touch the
@@ -233,11 +235,11 @@ static void tell_all(struct counter *counter, struct slot *slot)
 }
 
 /*
- * Everything is told first, so that the estimate is the sum; the change then makes both the amount.
- * Nothing is stored over what others add to: an add in flight is in the totals that are read, and so
- * belongs to what is replaced, or it comes on top; and its share of the estimate is added by whoever
- * moves told over it, now or later, once.  Of two sets the base lets only one have begun with what
- * it replaces; the other starts again, so the count is not changed by both.
+ * Everything is told first, so that the estimate is the sum; the change then makes both the
+ * amount.  Nothing is stored over what others add to: an add in flight is in the totals that are
+ * read, and so belongs to what is replaced, or it comes on top; and its share of the estimate is
+ * added by whoever moves told over it, now or later, once.  Of two sets the base lets only one
+ * have begun with what it replaces; the other starts again, so the count is not changed by both.
  */
 void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amount)
 {

@@ -2,11 +2,11 @@
 /*
  * percpu/free.c - from quire_free_percpu() to a stack, the maps, or the deferred bits
  *
- * Whatever is freed is looked up in the maps, so that a double free, a foreign pointer or the middle
- * of an object stops here.  A free that may only try and gets no lock sets the object's bit in its
- * chunk's deferred bitmap: an object may be 4 bytes, and has no room for a link that others could
- * not overwrite.  The bitmap costs memory only where a bit was set; the next ordinary call, or the
- * worker, takes all bits in.
+ * Every free looks the object up in the maps, so a double free, a foreign pointer or the middle
+ * of an object stops the process here.  A free that may only try locks and gets none sets the
+ * object's bit in its chunk's deferred bitmap: an object may have only 4 bytes, too few for a
+ * link, and other CPUs could overwrite the link.  The bitmap costs memory only where a bit was
+ * set; the next ordinary call, or the worker, processes all bits.
  */
 #include "percpu/alloc.h"
 #include "percpu/balance.h"
@@ -295,10 +295,10 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
 }
 
 /*
- * Does an object that reaches the page's end stop there?  False also means: look under the lock.  If it
- * goes on, its granules in the next page do not change, and that page's map only moves, to lower
- * numbers.  If not, whatever is read there is right: objects come and go, and in a page of fours
- * there are none to be read.
+ * Does an object that reaches the page's end stop there?  False also means: look under the lock.
+ * If it goes on, its granules in the next page do not change, and that page's map only moves, to
+ * lower numbers.  If not, whatever is read there is right: objects come and go, and in a page of
+ * fours there are none to be read.
  */
 static bool ends_with_page(const struct percpu *pc, uint32_t page)
 {

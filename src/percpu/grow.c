@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/grow.c - what an allocation makes when nothing that exists has room: a chunk, or maps
+ * percpu/grow.c - creating a chunk or maps when nothing that exists has room
  *
- * The caller notes under the lock what it missed and drops the lock, since making it takes system
- * calls.  What it makes is counted under the lock again, and only if it is still what is missing: else
- * somebody was faster, and the caller looks again.  Each turn is some caller's success.
+ * The caller notes under the lock what is missing and drops the lock, since creating it takes
+ * system calls.  Under the lock again, it counts the result only if the same thing is still
+ * missing; otherwise another caller was faster, and this one searches again.  In each round some
+ * caller succeeds.
  *
- *   a chunk    its arrays' next part and its units are committed, which changes nothing if others do or
- *              did the same (space.c); the chunk is made if its number is still the next (chunk.c).
- *   maps       likewise; they are not added while others are on their way out (populate.c).
+ *   a chunk    the next part of its arrays and its units are committed, which changes nothing if other
+ *              callers do the same (space.c); the chunk is created if its number is still the next one
+ *              (chunk.c).
+ *   maps       likewise; none are added while the end of the array is being returned (populate.c).
  *
- * So nobody depends on what another one is in the middle of, and a caller that may not wait is refused
- * by the limit, the system or the end of addresses, not by a neighbour.  Callers that may wait come one
- * at a time, under alloc_mutex: of many that miss the same, one makes it, and the others find it.
+ * So no caller depends on the unfinished work of another, and a caller that may not wait is
+ * refused only because of the limit, the system or the end of addresses.  Callers that may wait
+ * do this one at a time, under alloc_mutex: if many miss the same thing, one creates it and the
+ * others find it.
  *
- * QUIRE_NOLOCK makes nothing: it is served from populated room, and from unpopulated pages of chunks
- * for which there are maps.
+ * QUIRE_NOLOCK creates nothing: it is served from populated room, and from unpopulated pages of
+ * chunks that have maps.
  */
 #include "percpu/grow.h"
 #include "percpu/percpu.h"

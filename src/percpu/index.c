@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/index.c - which chunks have what a request needs
+ * percpu/index.c - finding chunks with a suitable hole
  *
- * Placement wants the lowest chunk with a hole, or a run of free pages, of a size.  For each size there is
- * a set of the chunks that have one: a bit a chunk, and above it, two times, a bit for each word that is
- * not zero.  So a search costs three steps, however many chunks there are; each step looks at the sets of
- * that size and of all larger ones.
+ * Placement needs the lowest chunk with a hole, or a run of free pages, of a given size.  For
+ * each size there is a set of the chunks that have one: one bit per chunk, and two levels above
+ * with one bit for each word that is not zero.  So a search takes three steps, however many
+ * chunks there are; each step reads the sets of that size and of all larger sizes.
  *
- *   A size is a power of two here.  A hole in the set of a request's own power may be too small, and any
- *   hole may begin where alignment does not want it: such chunks are looked at too, but only CHUNKS_MAX of
- *   what they have.  A hole of size and alignment together always fits.
+ *   Sizes are powers of two here.  A hole in the set of the request's own power may be too small, and any
+ *   hole may be misaligned: such chunks are searched too, but at most CHUNKS_MAX of them.  A hole of
+ *   size and alignment together always fits.
  *
- * A node is one word of each set.  Nodes stand in the order in which they are first needed, so what is
- * committed grows with the chunks: 15 bytes a chunk.
+ * A node is one word of each set.  Nodes are stored in the order in which they are first needed,
+ * so the committed memory grows with the number of chunks: 15 bytes per chunk.
  *
- * Everything here is under the lock.  percpu_verify() asks P14: the sets say what chunks' masks say.
+ * Everything here is under the lock.  percpu_verify() checks that the sets agree with the chunks'
+ * masks (P14).
  */
 #include "percpu/index.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/index.h - which chunks have what a request needs: index.c */
+/* percpu/index.h - finding chunks with a suitable hole: index.c */
 #ifndef PERCPU_INDEX_H
 #define PERCPU_INDEX_H
 

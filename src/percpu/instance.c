@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/instance.c - an instance's per-CPU memory: made at first use, taken apart, fork
+ * percpu/instance.c - an instance's per-CPU memory: creation at first use, destruction, fork
  *
- * Pages and malloc must not care how many CPUs there are, so nothing is reserved before the first
- * object.  Then addresses, arrays and doors are reserved, and the first chunk is made: its static
- * and reserved areas wait for variables, its dynamic one serves anybody, and all of it is populated
- * for good.
+ * Programs that use only pages must not pay for the number of CPUs, so nothing is reserved before
+ * the first object.  Then addresses, arrays and doors are reserved, and the first chunk is
+ * created: its static and reserved areas are kept for variables, its dynamic area serves all
+ * objects, and all of it stays populated.
  */
 #include "percpu/percpu.h"
 #include "percpu/alloc.h"

@@ -2,15 +2,15 @@
 /*
  * percpu/map.c - which granules of a page are used, and where objects begin
  *
- * A map is two bits for each granule of 8 bytes: used, and an object begins here.  Only pages with
- * an object have one, and maps are dense: when one is given back, the last one takes its place, so
- * that what they cost follows the pages in use down as well as up.  At two CPUs a map is 1.6 % of
- * its page; two maps of 4-byte granules for every page of every chunk would be 3.1 % of what may
- * be populated.  Objects of 4 bytes have pages of their own, where both halves of a map together
- * are one bit for each 4 bytes.
+ * A map has two bits for each granule of 8 bytes: the granule is used, and an object begins
+ * there.  Only pages with an object have a map.  Maps are dense: when one is freed, the last one
+ * takes its place, so their memory shrinks with the pages in use.  With two CPUs a map is 1.6 %
+ * of its page; two maps of 4-byte granules for every page of every chunk would be 3.1 % of what
+ * can be populated.  Objects of 4 bytes have pages of their own, where both halves of the map
+ * together have one bit for each 4 bytes.
  *
- * Words are written under the lock, and read without it by a free that looks whether an object
- * begins where it was told (cache.c): relaxed accesses throughout.
+ * Words are written under the lock.  A free reads them without it to check whether an object
+ * begins at its address (cache.c), so all accesses are relaxed atomics.
  */
 #include "percpu/map.h"
 
@@ -179,11 +179,11 @@ static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
 }
 
 /*
- * The two bits of a granule are in two words, and a free without the lock reads one after the other.
- * It must not find a granule used and without a boundary where no object goes on: it would take the
- * next object for a part of the one before.  So the boundary is set before the used bits and cleared
- * after them, with a change counted in between: who read "used" before and "no boundary" after
- * finds another count.  Pairs with quire_free_percpu() and free_past_word().
+ * The two bits of a granule are in two words, and a free without the lock reads one after the
+ * other.  It must not find a granule used and without a boundary where no object goes on: it
+ * would take the next object for a part of the one before.  So the boundary is set before the
+ * used bits and cleared after them, with a change counted in between: who read "used" before and
+ * "no boundary" after finds another count.  Pairs with quire_free_percpu() and free_past_word().
  */
 
 void map_set(struct percpu *pc, uint32_t from, uint32_t end, bool start)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/object.c - objects put into a chunk's granules and taken out again
+ * percpu/object.c - putting objects into a chunk's granules and taking them out
  *
- * Both keep everything that is counted or hinted about the pages they touch: free granules, the
- * longest run, the masks of the chunk, holes and use by kind, what is fresh.  The longest run of a
- * page is kept from below: a free raises it to the run it made; what a stream fills has none until
- * the stream leaves; an object put into a hole has it counted again only if it took the longest.
+ * Both operations maintain all counts and hints of the pages they touch: free granules, the
+ * longest run, the masks of the chunk, holes and use by kind, and which granules are fresh.  The
+ * longest run of a page is a lower bound: a free raises it to the run it created; a page that a
+ * stream is filling has none until the stream leaves; after an object was put into a hole it is
+ * recounted only if that was the longest.
  */
 #include "percpu/object.h"
 #include "percpu/index.h"

@@ -2,9 +2,9 @@
 /*
  * percpu/ops.c - the library's side of quire/percpu_ops.h
  *
- * A program's inlined sequence comes here when it cannot run: in a build without sequences, before
- * the program's words are filled, where process or thread have no CPU number, and on a CPU for which
- * some instance has no unit.  machine/cpu.h decides what is done instead.
+ * A program's inlined sequence calls this when it cannot run: in a build without sequences,
+ * before the program's words are set, if the process or the thread has no CPU number, and on a
+ * CPU for which some instance has no unit.  machine/cpu.h decides what happens instead.
  */
 #define QUIRE_PERCPU_OPS_NO_INLINE
 #include <quire/percpu_ops.h>

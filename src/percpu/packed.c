@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/packed.c - placement so that pages empty
+ * percpu/packed.c - placement that lets pages become empty
  *
- * A page can be given back when its last object dies, so what dies together shall stand together,
- * and what is small shall not pin what is large.  The rules, in turn; docs/percpu.md shows what
- * each is worth on recordings of a kernel (the option placement_without leaves one out):
+ * A page can be returned when its last object is freed.  So objects that are freed together
+ * should lie together, and small objects should not pin pages of large ones.  The rules, in
+ * order; docs/percpu.md shows the effect of each on recordings of a kernel (the option
+ * placement_without leaves one out):
  *
  *   apart     objects below 64 bytes have pages of their own.  A page holds dozens of owners'
- *             small objects and one or two owners' large ones: mixed, every owner that stays
- *             would pin a page more.
- *   gaps      but a small object goes behind the fill point of the page of large ones, if it was
- *             left over there by alignment: its neighbours are of its own time;
- *   slivers   unless it is so small that the next owner's object would fill it.
- *   time      the next object goes where the last one went, and into holes at most half a page
- *             behind it: objects that come and go in a moment use the same place again.
+ *             small objects and one or two owners' large ones: if they were mixed, every remaining
+ *             owner would pin one more page.
+ *   gaps      But a small object fills a gap that alignment left behind the fill point of the page of
+ *             large ones: its neighbours were allocated at the same time;
+ *   slivers   unless the gap is so small that the next owner's object would fill it.
+ *   time      The next object goes where the last one went, and into holes at most half a page
+ *             behind it: short-lived objects reuse the same place.
  *   holes     older holes are used once they exceed a 20th of what is in use, lowest address
  *             first, so that high pages empty.
  *   across    an object crosses into the next page only if more than 64 bytes would be left over.
  *
- * Sizes that are freed and allocated in turns are served from per-CPU stacks (cache.c) first.
+ * Sizes that are freed and allocated alternately are served from per-CPU stacks (cache.c) first.
  */
 #include "percpu/placement.h"
 #include "percpu/balance.h"

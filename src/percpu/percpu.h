@@ -5,8 +5,8 @@
  * Words
  *   unit       one CPU's copy of a chunk, UNIT pages long
  *   chunk      the same stretch of addresses on every CPU, QUIRE_PERCPU_STRIDE apart
- *   window     one stride on every CPU: the chunks whose units lie in it side by side
- *   granule    8 bytes of a unit: what maps count in.  Objects of 4 bytes share pages of their own,
+ *   window     one stride on every CPU, which holds the units of several chunks side by side
+ *   granule    8 bytes of a unit, the unit of maps.  Objects of 4 bytes share pages of their own,
  *              whose map has a bit for each half.
  *   object     one live allocation: the same granules in every unit
  *   area       one of three parts of the first chunk: for variables of programs, for those of libraries
@@ -14,20 +14,20 @@
  *   populated  said of a page offset: it is charged, and may be written in every unit
  *   free       said of a page offset: no object touches it
  *   empty      populated and free
- *   isolated   said of a chunk: its empty pages are no reserve, they are on their way out
- *   stream     a page that objects of one kind are put into in the order of time
+ *   isolated   said of a chunk: its empty pages do not count as reserve, they are being returned
+ *   stream     a page that is filled with objects of one kind in the order of time
  *
  * Life of a chunk: chunk.c.  Placement: packed.c, linux.c.  Memory behind pages: populate.c.
  *
  * Locks
- *   alloc_mutex   RANK_PERCPU_ALLOC: what is given back: pages, chunks, maps.  May wait.  Callers that may
- *                 wait also grow under it, one at a time; nothing depends on that (grow.c).
+ *   alloc_mutex   RANK_PERCPU_ALLOC: returning pages, chunks and maps.  May wait.  Callers that may wait
+ *                 also grow under it, one at a time; nothing depends on that (grow.c).
  *   cpu->lock     RANK_PERCPU_CPU: the door of one CPU's stacks
  *   lock          RANK_PERCPU: lists, maps, counters, charges of pages.  Nothing waits under it.
- * Chunks come, pages are populated and arrays grow under lock alone.  Chunks go, pages are depopulated
- * and maps become fewer only under both.  Keys below: (m) under alloc_mutex; (l) under lock; (lm) under
- * lock, and under both where it becomes less; (c) constant; (r) written under lock, load_relaxed()
- * without it gives a hint.
+ * Creating chunks, populating pages and growing arrays needs lock alone.  Destroying chunks,
+ * depopulating pages and removing maps needs both.  Keys below: (m) under alloc_mutex; (l) under
+ * lock; (lm) under lock, and to decrease it under both; (c) constant; (r) written under lock,
+ * load_relaxed() without it gives a hint.
  *
  * Invariants, by percpu_verify(), true whenever lock is free:
  *   P1   a chunk's objects and free granules are its pages', and those equal what their maps say
@@ -38,7 +38,7 @@
  *        place is published to frees that take no lock, except for pages of 4-byte objects
  *   P6   a page's kind says what its map counts: objects of 4 bytes are on such pages only
  *   P7   a page is in the chunk's free mask exactly if it has no object
- *   P8   a sidelined chunk has no empty page: the worker looked twice
+ *   P8   a sidelined chunk has no empty page: the worker checked twice
  *   P9   every object lies in populated pages
  *   P10  empty_pages is the sum over chunks that are not isolated
  *   P11  populated_pages is the sum over chunks; maps are ready for so many

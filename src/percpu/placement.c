@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/placement.c - what both placements share: free pages, and objects of 4 bytes
+ * percpu/placement.c - shared by both placements: free pages, and objects of 4 bytes
  *
- * A caller that may wait leaves the reserve of empty pages to those who may not, and has new pages
- * populated instead.  The lowest chunk that will do is taken: an active one, else a sidelined, else a
- * free one (index.c).
+ * A caller that may wait leaves the reserve of empty pages to callers that may not, and populates
+ * new pages instead.  The lowest suitable chunk is used: an active one, else a sidelined one,
+ * else a free one (index.c).
  */
 #include "percpu/placement.h"
 #include "percpu/balance.h"
@@ -65,8 +65,9 @@ int placement_at_locked(struct percpu *pc, struct place place, const struct perc
 }
 
 /*
- * A run of free pages in the lowest chunk of one state.  Runs of the request's own power of two may be too
- * short: CHUNKS_MAX chunks with such a run at most are looked at, then only what is long enough.
+ * A run of free pages in the lowest chunk of one state.  Runs of the request's own power of two
+ * may be too short: CHUNKS_MAX chunks with such a run at most are looked at, then only what is
+ * long enough.
  */
 static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages,
 			     enum which which)

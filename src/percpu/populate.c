@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/populate.c - what is behind a chunk's pages
+ * percpu/populate.c - populating and depopulating a chunk's pages
  *
- * Populating is bookkeeping and a charge: a chunk's units are usable from its making on, and the
- * system puts memory behind what is written, on the CPUs that write.  So a page that is populated
- * on 256 CPUs and written on two costs two pages.  Depopulating takes that memory away on all of
- * them.
+ * Populating is bookkeeping and a charge: a chunk's units are usable as soon as the chunk exists,
+ * and the system provides memory when a CPU writes its copy.  So a page that is populated on 256
+ * CPUs and written on two costs two pages.  Depopulating returns that memory on all CPUs.
  *
- * So populating needs the lock and nothing else: the charge is made, the bits are set and the object
- * takes the pages in one hold.  Two callers cannot both pay for one page, none has paid for what it
- * then does not need, and a caller that may not wait populates beside whoever grows or gives back.
+ * So populating needs only the lock: one hold makes the charge, sets the bits, and gives the
+ * pages to the object.  Two callers cannot both pay for one page, no caller pays for a page that
+ * it does not use, and a caller that may not wait populates while other threads grow or
+ * depopulate.
  *
- * Why the lock may be dropped while a chunk's empty pages are given back
- *   1. alloc_mutex is held, so nobody else depopulates or destroys the chunk.
- *   2. The chunk is TO_DEPOPULATE, which no search for room looks at: no new object can appear in
- *      a page that was judged empty, and no page of it is populated meanwhile.
- *   3. What can happen meanwhile is a free, which makes more pages empty, never fewer; it finds
- *      the chunk TO_DEPOPULATE and leaves its state alone.
- *   4. So what was decided under the lock stays true.  What became empty meanwhile is looked for
+ * Why the lock may be dropped while a chunk's empty pages are returned
+ *   1. alloc_mutex is held, so no other thread depopulates or destroys the chunk.
+ *   2. The chunk is TO_DEPOPULATE, and no search for room visits it: no new object can appear in a page
+ *      that was found empty, and no page of it is populated meanwhile.
+ *   3. Only a free can happen meanwhile.  It can make more pages empty, never fewer, and does not change
+ *      the state of a chunk that is TO_DEPOPULATE.
+ *   4. So decisions made under the lock remain valid.  Pages that became empty meanwhile are searched for
  *      before the chunk is sidelined (R3).
  *
- * One gather a chunk and round, over the runs of empty pages of all units, from the highest down:
- * until it has finished some CPU may still reach the old memory, so only then are the pages counted
- * as gone and the chunk is given a state in which it is found again (R1).
+ * Each round makes one gather per chunk, over the runs of empty pages of all units, from the
+ * highest down.  Until the gather has finished some CPU may still access the old memory.  Only
+ * then are the pages counted as unpopulated, and the chunk gets a state in which searches find it
+ * again (R1).
  */
 #include "percpu/populate.h"
 #include "percpu/balance.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/populate.h - pages that may be written, and the maps for them: populate.c */
+/* percpu/populate.h - populating and depopulating pages, and the maps for them: populate.c */
 #ifndef PERCPU_POPULATE_H
 #define PERCPU_POPULATE_H
 

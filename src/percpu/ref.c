@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/ref.c - references counted on each CPU until somebody wants to know
+ * percpu/ref.c - references counted on each CPU until the total is needed
  *
  * Words
- *   word     references << 2 | FLAGS: the atomic count, and all there is in atomic mode
+ *   word     references << 2 | FLAGS: the atomic count; in atomic mode it is the whole count
  *   slots    what each CPU has added; part of the count while the word is PARTIAL
- *   mode     which of the two a sequence may add to; it reads it inside the section
+ *   mode     whether sequences may add to slots; a sequence reads it inside the section
  *
  * Switching to atomic, under the process's switch lock:
  *
  *	mode = ATOMIC; fence; sum the slots; add the sum and clear PARTIAL in one step
  *
- * After the fence no sequence is left that has read the old mode, so the slots stand still and the
- * sum is exact.  Until PARTIAL is cleared nobody takes the word for zero, so references that are
- * dropped from the word meanwhile, though they were taken on a slot, do no harm.
+ * After the fence no sequence that has read the old mode can commit, so the slots no longer
+ * change and the sum is exact.  Until PARTIAL is cleared the word never counts as zero, so
+ * references that were taken on a slot and are dropped from the word meanwhile do no harm.
  *
- * Switching back: clear the slots (nobody adds to them), set PARTIAL, mode = PERCPU.
+ * Switching back: clear the slots (no sequence adds to them), set PARTIAL, mode = PERCPU.
  *
- * DEAD is a bit of the word and not of the mode, so that tryget_live() in atomic mode, too, looks
- * at it and counts in one step; in per-CPU mode the fence does that: kill sets DEAD first.
+ * DEAD is a bit of the word and not of the mode, so that tryget_live() in atomic mode checks it
+ * and counts in one step.  In per-CPU mode the fence has that effect: kill sets DEAD first.
  *
- * Numbers wrap around: a slot is any 64-bit value, the word's count is modulo 2^62, and so is the
- * sum; only what is there at the end has to fit.
+ * Numbers wrap around: a slot is any 64-bit value, and the word's count and the sum are modulo
+ * 2^62; only the final count has to fit.
  */
 #include <quire/percpu.h>
 #include <quire/percpu_ref.h>

@@ -2,16 +2,16 @@
 /*
  * percpu/space.c - addresses: windows, chunk numbers, and arrays that grow
  *
- * Units of one object are QUIRE_PERCPU_STRIDE apart, for every object of every instance.  So chunks
- * lie side by side in windows: a window is one stride for each CPU, rounded up to a power of two so
- * that an address is taken apart by shifts.  All windows are one reservation, made at first use;
- * a chunk's units become usable with the chunk.  Addresses are plenty: four times the limit, at most
- * 16 GiB for each CPU, so that a granule's number fits into 32 bits, and at most what this part may
- * take of the process's addresses (mem_reserve_share()).
+ * Units of one object are QUIRE_PERCPU_STRIDE apart, for every object of every instance.  So
+ * chunks lie side by side in windows: a window is one stride for each CPU, rounded up to a power
+ * of two so that an address is taken apart by shifts.  All windows are one reservation, made at
+ * first use; a chunk's units become usable with the chunk.  Addresses are plenty: four times the
+ * limit, at most 16 GiB for each CPU, so that a granule's number fits into 32 bits, and at most
+ * what this part may take of the process's addresses (mem_reserve_share()).
  *
- * What describes chunks stands in arrays by chunk number, likewise reserved at once and committed
- * as they grow; what is committed counts against the limit.  Any number of threads may make one of them
- * grow at a time, each with system calls of its own: nobody waits for another one's.
+ * Metadata of chunks is in arrays indexed by chunk number, which are also reserved at once and
+ * committed as they grow; committed parts count against the limit.  Any number of threads may
+ * grow an array at the same time, each with its own system calls; none waits for another.
  */
 #include "percpu/space.h"
 #include "percpu/index.h"

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/sparse.c - clearing an object that was used before where few CPUs write
+ * percpu/sparse.c - clearing a reused object when few CPUs have written it
  *
- * Every copy of a reused object must read zero.  With few units all copies are looked at.  With many,
- * most of which nobody writes, that look alone would cost: a page table for each CPU, and on some
- * systems a page.  But a copy can only be other than zero where memory is behind its page, and the
- * system knows where that is.
+ * Every copy of a reused object must read zero.  With few units all copies are checked.  With
+ * many, most of which are never written, the check itself would cost a page table for each CPU,
+ * and on some systems a page.  But only copies whose page has memory can differ from zero, and
+ * the system knows which have.  Asking the system is a *look*.
  *
- *   written   a bit a page and unit: there may be memory behind it.  Set by looks, cleared when the
- *             page is populated, so never too few of what a look found.
- *   seen      said of a page: what is free in it reads zero in every unit whose bit is clear.
- *             True when it is populated; false from a free on; true again after a look that began
- *             after the latest free.
+ *   written   one bit per page and unit: the page may have memory.  Looks set bits, populating the page
+ *             clears them, so no page that a look found is missing.
+ *   seen      said of a page: its free granules read zero in every unit whose bit is clear.  True when
+ *             the page is populated; false after a free; true again after a look that began after the
+ *             latest free.
  *
- * What a stack hands out was freed since any look.  Its few pages are looked at copy by copy where that
- * takes a page table at most; the system is asked each time only where it would take a page.
+ * An object popped from a stack was freed after any look.  The few pages of a stack are checked
+ * copy by copy if reading costs a page table at most; the system is asked each time only if it
+ * would cost a page.
  *
- * So a burst of allocations into holes costs one look a chunk, and an object in a page that nobody
- * freed in since costs none.
+ * So a burst of allocations into holes costs one look per chunk, and an object in a page without
+ * frees since the last look costs none.
  *
- * A look is made with no lock held, by one caller at a time for all: the pages not seen become
- * PENDING before it and SEEN after it, unless a free has set them back meanwhile.  Who finds somebody
- * else looking looks for himself.  Bits are only added by looks, which never hurts: what they cost is
- * that a copy is read.
+ * One caller at a time looks, with no lock held, on behalf of all: unseen pages become PENDING
+ * before the look and SEEN after it, unless a free has reset them meanwhile.  A caller that finds
+ * a look in progress looks at its own pages only.  Looks only add bits; a superfluous bit is
+ * harmless and costs the read of a copy.
  */
 #include "percpu/sparse.h"
 #include "percpu/alloc.h"

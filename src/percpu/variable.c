@@ -2,23 +2,24 @@
 /*
  * percpu/variable.c - variables with a copy on every CPU
  *
- * QUIRE_DEFINE_PER_CPU leaves a content and a pointer; its constructor comes here.  Room is taken
- * from the first chunk's static area, then from its reserved one, both populated since the first
- * chunk was made; then like any object.
+ * QUIRE_DEFINE_PER_CPU defines an initial content and a pointer; its constructor calls this file.
+ * The variable is placed in the first chunk's static area, then in its reserved area, both of
+ * which are populated from the start; if both are full, it is placed like any object.
  *
- * Each variable has a record: where its pointer is, and what was stored there.  There is no
- * destructor, since one cannot tell exit() from dlclose(), and at exit threads still count.  Instead
- * the next definition after some library was unloaded, or a call that gives memory back, asks for
- * each record whether the pointer is still in a loaded object and still has the value.  If not, the
- * library is gone (a new one at the same address begins with a pointer that is NULL), and the room
- * is freed.  So what was reserved for libraries is there for the next one.
+ * Each variable has a record: the place of its pointer, and the value stored there.  There is no
+ * destructor, since a destructor cannot tell exit() from dlclose(), and at exit threads still use
+ * their counters.  Instead, the next definition after a library was unloaded, or a call that
+ * returns memory, checks for each record whether the pointer is still in a loaded object and
+ * still has the value.  If not, the library is gone (a new one at the same address starts with a
+ * NULL pointer), and the variable's room is freed.  So the reserved area is available for the
+ * next library.
  *
- * An instance that is destroyed hands its variables to the new default instance, with what each CPU's
- * copy holds: they belong to the program, not to whoever destroys what he allocated.
+ * When an instance is destroyed its variables move to the new default instance, with the content
+ * of each CPU's copy: they belong to the program, not to the owner of the instance.
  *
- * The records are in pages of their own, under alloc_mutex.  The loader is only asked with no lock held:
- * process.h.  One thread asks at a time, so that a record which was taken out and reused meanwhile is
- * not taken for what it was.
+ * Records are in pages of their own, under alloc_mutex.  The loader is queried only with no lock
+ * held (process.h), and by one thread at a time, so that a record that was removed and reused
+ * meanwhile is not mistaken for the old one.
  */
 #include "percpu/variable.h"
 #include "percpu/alloc.h"

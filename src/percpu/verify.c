@@ -2,8 +2,8 @@
 /*
  * percpu/verify.c - P1..P14 of an instance that no other thread is using
  *
- * percpu.h states the rules.  What is not proved: that a longest run is not understated, which costs
- * a missed fit and never a wrong one.
+ * percpu.h states the rules.  Not proved: that a longest run is not understated.  An understated
+ * run can cause a missed fit, but never a wrong one.
  */
 #include "percpu/percpu.h"
 #include "percpu/index.h"
