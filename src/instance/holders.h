@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instance/holders.h - who keeps something switched off, by thread
+ * instance/holders.h - the threads that keep something switched off
  *
- * A child of fork has one thread.  What others had switched off at that moment nobody in it would ever
- * switch on; so their holds end with them, and those of the forking thread stay.
+ * A child of fork has one thread.  No thread of the child would ever switch on again what other
+ * threads of the parent had switched off.  So their holds end in the child, and those of the
+ * forking thread stay.
  *
- * HOLDERS_NR threads at a time are known by name; holds of more are counted, and end in any child.
- * Whoever switches on ends a hold of its own, or else another's.
+ * Up to HOLDERS_NR threads are recorded individually; holds of further threads are only counted,
+ * and end in every child.  A thread that switches on ends a hold of its own if it has one, else
+ * another's.
  */
 #ifndef INSTANCE_HOLDERS_H
 #define INSTANCE_HOLDERS_H

@@ -3,7 +3,7 @@
  * page/alloc.c - from quire_alloc_pages() to a frame
  *
  * The fast path is one sequence on this CPU's stack, two accesses to the state byte, and the
- * address.  Everything else is page_alloc_frame(), which reads as the list of attempts that it is.
+ * computation of the address.  Everything else is page_alloc_frame(), a list of attempts.
  */
 #include "page/alloc.h"
 

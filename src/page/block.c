@@ -4,11 +4,11 @@
  *
  * Linux keeps one free list per order and type for a whole zone and takes its head, so new pages
  * are scattered over all blocks with holes, and blocks hardly ever become free again.  Here free
- * runs smaller than a block are listed in their block, and blocks are binned by how full they are.
- * An allocation asks for the fullest block that has a large enough hole.  Sparse blocks are left
- * alone and drain.  Whole blocks are kept apart (buddy.c).
+ * runs smaller than a block are listed in their block, and blocks are binned by how full they
+ * are.  An allocation uses the fullest block that has a large enough hole.  Sparse blocks get no
+ * allocations and drain.  Whole blocks are kept separately (buddy.c).
  *
- * Bounds: finding a block looks at BUCKETS_NR masks; moving one between bins is a list splice.
+ * Bounds: finding a block reads BUCKETS_NR masks; moving one between bins is a list splice.
  *
  * Invariants (page_verify() returns 100 + the number)
  *   B4  nr_free[order][row] equals the runs on the lists; free_pages the sum of nr_free << order

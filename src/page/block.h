@@ -2,8 +2,9 @@
 /*
  * page/block.h - pageblocks: the free runs inside one, and the bins that order partial ones
  *
- * A block's row says who may allocate from it.  Its bucket says how full it is.  A bin is a list of
- * partial blocks with one row, one bucket and one largest free order: block.c has the reasons.
+ * A block's row determines which requests it serves; its bucket is how full it is.  A bin is a
+ * list of partial blocks with the same row, bucket and largest free order; block.c has the
+ * reasons.
  */
 #ifndef PAGE_BLOCK_H
 #define PAGE_BLOCK_H

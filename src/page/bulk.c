@@ -2,10 +2,10 @@
 /*
  * page/bulk.c - many single pages at a time
  *
- * A bulk free works in two passes, as Linux's does.  The prepare pass checks every page and sends
- * those of special blocks straight to the buddy, so that what is left may be nothing at all (R11:
- * the second pass must not look at a first entry that is not there).  The second pass puts runs of
- * pages of one zone and type away under one lock, at most GROUP_MAX at a time.
+ * A bulk free works in two passes, as in Linux.  The first pass checks every page and sends pages
+ * of special blocks straight to the buddy.  It may leave no page at all, so the second pass must
+ * not read a first entry without checking (R11).  The second pass frees runs of pages of one zone
+ * and type under one lock, at most GROUP_MAX at a time.
  */
 #include "page/free.h"
 
@@ -128,9 +128,9 @@ static void group_put_away(struct quire *q, struct group *group)
 }
 
 /*
- * Checks the page in a slot, marks it freed and empties the slot.  A page of a special block goes at
- * once.  FRAME_NONE: nothing is left of it, or the slot was empty; otherwise its block's tag, read
- * once, is in @tag.
+ * Checks the page in a slot, marks it freed and empties the slot.  A page of a special block goes
+ * at once.  FRAME_NONE: nothing is left of it, or the slot was empty; otherwise its block's tag,
+ * read once, is in @tag.
  */
 static uint32_t prepare(struct quire *q, void **slot, uint8_t *tag)
 {

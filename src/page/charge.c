@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/charge.c - one limit for pages and for what other modules have behind their own addresses
+ * page/charge.c - one limit for pages and for the memory of other modules
  *
  * Areas and per-CPU chunks have reservations of their own, but their memory counts against the
- * instance's limit.  A charge is a number of pages that a zone may no longer hand out:
- * zone_available_locked() subtracts it, so a charge and an allocation refuse each other under the
- * same watermarks.  Charges are spread over the zones, from the first that has room; an uncharge
- * takes them back from wherever they are, since a charge names no frame.
+ * instance's limit.  A charge is a number of pages that a zone may no longer allocate.
+ * zone_available_locked() subtracts it, so charges and allocations compete under the same
+ * watermarks.  Charges are spread over the zones, starting with the first that has room; an
+ * uncharge takes them from any zone, since a charge names no frame.
  *
- * Cost: one zone lock a call; a module charges what it caches and so calls rarely.
+ * Cost: one zone lock per call.  Modules charge what they cache, so they call rarely.
  */
 #include "page/module.h"
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/depot.c - one zone's stock of entries between the CPUs' stacks and the buddy
+ * page/depot.c - one zone's store of entries between the CPUs' stacks and the buddy
  *
- * When one CPU allocates and another frees, every page travels from the freeing CPU's stack to the
- * allocating one's.  Through the buddy that is a merge and a split a page; through linked lists a
- * cache miss a page.  Here it is one copy of an array a batch.  The depot also takes the overflow
- * of bursts before a CPU's own lists do.  It is Bonwick's magazine depot with loose rounds.
+ * When one CPU allocates and another frees, every page moves from the freeing CPU's stack to the
+ * allocating CPU's.  Through the buddy this costs a merge and a split per page; through linked
+ * lists, a cache miss per page.  Here it costs one copy of an array per batch.  The depot also
+ * takes the overflow of bursts before a CPU's own lists do.  It is Bonwick's magazine depot with
+ * loose rounds.
  *
- * Bounds: DEPOT_ENTRIES(order) entries an order and type; a hold copies at most MOVE_MAX of them.
- * Anybody drains it: quire_drain_all(), isolation, the worker when it is idle.
+ * Bounds: DEPOT_ENTRIES(order) entries per order and type; one hold copies at most MOVE_MAX of
+ * them.  quire_drain_all(), isolation and the idle worker drain it.
  */
 #include "page/depot.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page/depot.h - one zone's stock of frames between the stacks of all CPUs and the buddy */
+/* page/depot.h - one zone's store of frames between the stacks of all CPUs and the buddy */
 #ifndef PAGE_DEPOT_H
 #define PAGE_DEPOT_H
 
@@ -48,8 +48,8 @@ unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned 
 unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
 		    uint32_t *frames, unsigned n);
 /*
- * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until they
- * are there, so whoever finds the depot empty finds them in the buddy.  Returns pages.
+ * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until
+ * they are there, so whoever finds the depot empty finds them in the buddy.  Returns pages.
  */
 size_t depot_drain(struct quire *q, struct zone *zone);
 /* Pages in the depot: exact under its lock, a hint otherwise. */

@@ -2,18 +2,20 @@
 /*
  * page/drain.c - emptying CPUs' stacks and lists from anywhere, and switching them off
  *
- * To drain a CPU: take its lock, close its stacks, drop the lock; one fence; then take the pages a
- * bounded number a hold, and open the stacks again.  It works alike on CPUs that are busy, idle or
- * gone: nothing has to run there.  What was on the CPU's lists before the call is in the buddy
- * when it returns; count is read under the lock (R12), since a refill in progress holds it.
+ * To drain a CPU, a thread takes the CPU's lock, closes its stacks, drops the lock, and issues
+ * one fence.  Then it takes the pages, a bounded number per hold, and reopens the stacks.  This
+ * works for busy, idle and offline CPUs alike: nothing has to run there.  When the call returns,
+ * all pages that were on the CPU's lists before the call are in the buddy; count is read under
+ * the lock, since a refill in progress holds it (R12).
  *
- * Several CPUs share one fence, and stay closed until all of them are drained, so that a refill
- * that began on one and pushes on another (its thread migrated) finds a closed stack, leaves its
- * pages on the list whose lock it holds, and that list is drained after it.  Isolation needs this.
+ * Several CPUs share one fence, and their stacks stay closed until all of them are drained.  So a
+ * refill that began on one CPU and pushes on another, because its thread migrated, finds a closed
+ * stack and leaves its pages on the list whose lock it holds, and that list is drained
+ * afterwards.  Isolation needs this.
  *
- * Disabled (pcp_disable): high 0, batch 1 under each lock, stacks kept closed, everything drained.
- * high and batch are only read under the lock, so a holder that read old values is waited for by
- * the drain, and later ones see the new (R13).
+ * Disabled (pcp_disable): high 0, batch 1 under each lock, stacks kept closed, everything
+ * drained.  high and batch are read only under the lock, so the drain waits for a holder that
+ * read old values, and later holders see the new ones (R13).
  */
 #include "page/drain.h"
 
@@ -352,8 +354,8 @@ void drain_fork_child(struct quire *q)
 }
 
 /*
- * Lists are switched off and drained, then on again, in one hold of the mutex: a child of fork never
- * finds them off for a thread that it lacks.
+ * Lists are switched off and drained, then on again, in one hold of the mutex: a child of fork
+ * never finds them off for a thread that it lacks.
  */
 static void disable_begin_locked(struct quire *q)
 {

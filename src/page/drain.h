@@ -2,7 +2,7 @@
 /*
  * page/drain.h - emptying CPUs' stacks and lists from anywhere, and switching them off
  *
- * What is drained goes to the buddy; each call returns pages.  None of the CPUs has to run.
+ * Drained pages go to the buddy; each call returns their number.  None of the CPUs has to run.
  */
 #ifndef PAGE_DRAIN_H
 #define PAGE_DRAIN_H

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/emptying.c - which blocks shall become whole
+ * page/emptying.c - choosing blocks to become whole
  *
- * A LIFO stack in front of the buddy hands a freed page out again at once, so a half-empty zone
- * stays evenly half-empty for ever: after random churn no block of 2 MiB is free though half the
- * memory is.  So the sparsest blocks of a type are marked: frees of their pages go around the
- * stack to the buddy (the tag says so), and nothing is allocated from them while another block
- * has a hole.  Each page of a marked block passes the zone lock once; then the block is whole.
+ * A LIFO stack in front of the buddy reuses a freed page at once, so a half-empty zone stays
+ * evenly half-empty for ever: after random churn half of the memory is free, but no block of 2
+ * MiB.  So the sparsest blocks of a type are marked in their tags.  Frees of their pages bypass
+ * the stack and go to the buddy, and no page is allocated from them while another block has a
+ * hole.  Each page of a marked block takes the zone lock once; then the block is whole.
  *
- * How many: if all used pages of the type's partial blocks were packed, they would fill
- * ceil(used / block) of them.  What is beyond that, less a slack, is marked, sparsest first.  The
- * slack is one block in SLACK_SHARE and at least SLACK_MIN, so that a type with few partial blocks
- * is left in peace and the kept ones have holes to serve refills from.
+ * How many: packed, all used pages of the type's partial blocks would fill ceil(used / block) of
+ * them.  The blocks beyond that number, minus a slack, are marked, sparsest first.  The slack is
+ * one block in SLACK_SHARE and at least SLACK_MIN, so that a type with few partial blocks is left
+ * alone and the remaining blocks have holes to serve refills from.
  *
- * Choosing costs at most CHOOSE_MAX blocks a turn and happens every CHOOSE_EVERY slow paths, so
- * its cost per operation is bounded whatever the size of the zone.
+ * Choosing examines at most CHOOSE_MAX blocks per turn and happens once per CHOOSE_EVERY slow
+ * paths, so its cost per operation is bounded for any size of zone.
  */
 #include "page/emptying.h"
 

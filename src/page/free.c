@@ -7,10 +7,10 @@
  * type in one sequence, which reads the tag once more inside: a block that is being isolated gets
  * no page on a stack after the fence.
  *
- * Around the stacks go: blocks that are emptying, isolated or highatomic, and orders no stack
- * keeps. When a lock is refused: the current CPU's lists -> buddy -> and, in a handler that
- * interrupted a holder, the deferred list, linked through struct page, which the next ordinary slow
- * path takes.
+ * Pages of blocks that are emptying, isolated or highatomic bypass the stacks, and so do orders
+ * without a stack.  If a try of the current CPU's lists fails, the page goes to the buddy.  If
+ * that fails too, in a signal handler that interrupted a holder, the page goes to the deferred
+ * list, linked through struct page, which the next ordinary slow path processes.
  */
 #include "page/free.h"
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/giveback.c - giving free memory back to the system
+ * page/giveback.c - returning free memory to the system
  *
- * Giving back takes free runs out of the buddy (state REPORTING: Linux reports free pages to its host,
- * and the option and the figures keep that word), drops the zone lock, gives them all back in one
- * gather, and puts them back with ZERO set: they are free as before, but have no memory and read zero.  While they are out they count as available, and a caller that
- * finds nothing else waits for them (giveback_wait) before it is refused.
+ * This takes free runs out of the buddy (state REPORTING: Linux reports free pages to its host,
+ * and the option and the statistics keep that word), drops the zone lock, unbacks them all in one
+ * gather, and puts them into the buddy again with ZERO set: they are free as before, but have no
+ * memory and read zero.  While they are out they count as available, and a caller that finds
+ * nothing else waits for them (giveback_wait) before it is refused.
  *
- * What goes: whole blocks that were whole for a full turn of the worker; smaller runs only when
- * the instance was idle for a turn, or when asked: giving back parts of a block behind which a huge
- * page stands splits that page, so it is done for all free runs of a block at once and not while
- * the block is in use.
+ * What is returned: blocks that were whole for a full turn of the worker.  Smaller runs are
+ * returned only if the instance was idle for a turn, or on request: returning part of a block
+ * with a huge page splits that page, so it is done for all free runs of the block at once, and
+ * not while the block is in use.
  *
- * Time.  The worker comes every decay (1 s by default) while there is anything to give back.  Each
- * visit drains idle CPUs, then gives back.  If more than a fifth of what went was taken into
- * use again within a turn, the decay doubles, to at most 60 s; otherwise it returns by halves.
- * One visit in which nothing was left to do is the last until something is freed.
+ * Time.  The worker runs every decay (1 s by default) while there is anything to return.  Each
+ * visit drains idle CPUs, then returns memory.  If more than a fifth of the returned memory is
+ * used again within a turn, the decay doubles, to at most 60 s; otherwise it shrinks back by
+ * halves.  After a visit with nothing to do, the worker sleeps until something is freed.
  */
 #include "page/giveback.h"
 
@@ -56,8 +57,8 @@
 #define DECAY_MAX_NS	((uint64_t)60 * 1000000000u)
 
 /*
- * Runs taken out of one zone for one gather.  It stands in the instance, under giveback_mutex: 14 KiB
- * are more than a caller of quire_release() may have on its stack.
+ * Runs taken out of one zone for one gather.  It stands in the instance, under giveback_mutex: 14
+ * KiB are more than a caller of quire_release() may have on its stack.
  */
 struct giveback {
 	struct quire *q;
@@ -466,8 +467,8 @@ static void lower_due(struct quire *q, uint64_t due_ns)
 }
 
 /*
- * Pages' part of the worker's visit.  It comes more often for other modules' sake, but turns of pages
- * have to be whole decays: giveback_due_ns says when the next one is.
+ * Pages' part of the worker's visit.  It comes more often for other modules' sake, but turns of
+ * pages have to be whole decays: giveback_due_ns says when the next one is.
  */
 uint64_t giveback_tick(struct quire *q, uint64_t now_ns)
 {

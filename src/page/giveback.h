@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page/giveback.h - giving free memory back to the system, at once or by the worker */
+/* page/giveback.h - returning free memory to the system, at once or by the worker */
 #ifndef PAGE_GIVEBACK_H
 #define PAGE_GIVEBACK_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * huge.h - which blocks of 2 MiB are advised huge pages, and what that costs in mappings
+ * huge.h - huge-page advice for blocks of 2 MiB, and its cost in mappings
  *
- * A block that is advised otherwise than its neighbour is a mapping of its own.  A map knows the
- * advice of each block of one reservation, so it knows the mappings that a change makes, and asks the
- * process's budget (machine/mem.h) for them:
+ * A block whose advice differs from its neighbour's is a mapping of its own.  A map stores the
+ * advice of each block of one reservation, so it can compute the mappings that a change adds, and
+ * requests them from the process's budget (machine/mem.h):
  *
  *   from            when                                        to       if the budget refuses
  *   UNUSED          made usable                                 PLAIN, ADVISED   counted all the same
@@ -17,11 +17,12 @@
  *                                                                        nearest edge become WISHED
  *   WISHED          a part is given back                        PLAIN    -
  *
- * A part that was given back stays away only without the advice: the system's collapsing thread fills
- * advised blocks of which it finds a page.
+ * A returned part stays away only without the advice: khugepaged fills advised blocks in which it
+ * finds a page.
  *
- * Every function but huge_usable_uncounted() is called under the mutex (RANK_HUGE), whose holder makes system calls of advice
- * and of asking what is written, nothing longer.  A kind is read without it as a hint.
+ * Every function except huge_usable_uncounted() is called under the mutex (RANK_HUGE).  Its
+ * holder makes only system calls that give advice or that query which pages were written.  A kind
+ * may be read without the mutex as a hint.
  */
 #ifndef PAGE_HUGE_H
 #define PAGE_HUGE_H

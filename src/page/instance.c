@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/instance.c - making and destroying an instance, the default one, and fork
+ * page/instance.c - creating and destroying an instance, the default instance, and fork
  *
- * One reservation for frames, one for what describes them (state bytes, block tags and records,
- * struct pages) and one for what CPUs own (lists, stacks, depots): three mappings, of which only
- * what is used costs memory.  The limit is halved until the addresses are granted, which come out of a
- * budget that all instances and their areas and per-CPU memory share (mem_reserve_share()).
+ * There are three reservations: for frames, for their metadata (state bytes, block tags and
+ * records, struct pages), and for CPUs' data (lists, stacks, depots).  Only the used parts cost
+ * memory.  The limit is halved until the reservation succeeds; all instances, with their areas
+ * and per-CPU memory, share a budget of addresses (mem_reserve_share()).
  *
  * Fork.  prepare takes, in rank order, every waiting lock, every pcp lock, closes all stacks (so
  * that no thread is in the middle of a sequence while the kernel copies the address space page by
@@ -14,10 +14,10 @@
  * other threads had popped but not yet marked, or marked but not yet pushed, are lost by design;
  * quire_page_stat counts them.
  *
- * With backing:memfd the frames' memory is shared and stays with the parent: a child that changed it
- * would change its parent's.  There the child's instance is dead: nothing is at the frames' addresses
- * any more, perhaps something of others soon, so they are never touched and not even unmapped.  Calls
- * are refused with EOWNERDEAD and frees do nothing.  No fast path asks: to it the span has no bytes
+ * With backing:memfd the frames' memory is shared, and a child that wrote to it would change its
+ * parent's.  So in the child the instance is dead: nothing is mapped at the frames' addresses,
+ * and other mappings may appear there, so the instance never touches or unmaps them.  Calls fail
+ * with EOWNERDEAD and frees do nothing.  Fast paths need no check: for them the span has no bytes
  * and no flags are fast.
  */
 #include "page/instance.h"
@@ -86,8 +86,9 @@ static void set_geometry(struct quire *q, const struct quire_options *options)
 }
 
 /*
- * Sets the limit in pages, and returns the blocks that each zone needs for its share: pairs, so that
- * the largest order of 4 KiB pages fits.  What they hold beyond the limit is never handed out.
+ * Sets the limit in pages, and returns the blocks that each zone needs for its share: pairs, so
+ * that the largest order of 4 KiB pages fits.  What they hold beyond the limit is never handed
+ * out.
  */
 static uint32_t set_limit(struct quire *q, uint64_t limit_bytes)
 {
@@ -372,9 +373,9 @@ static void fork_child(struct process_member *member)
 /* ---- create and destroy ---- */
 
 /*
- * The handle's own memory: whole pages, since nothing below us allocates.  It begins inside its page,
- * as above: users write to the beginnings of pages, and a store there would collide with the
- * handle's first fields.
+ * The handle's own memory: whole pages, since nothing below us allocates.  It begins inside its
+ * page, as above: users write to the beginnings of pages, and a store there would collide with
+ * the handle's first fields.
  */
 #define HANDLE_OFFSET 2880u
 

@@ -3,16 +3,16 @@
  * page/isolate.c - taking a pageblock out of circulation, and away
  *
  * Isolating sets the block's ISOLATE bit under the zone lock; its free pages then count and lie
- * under the isolated row, from which nothing allocates, and its own type survives in the tag.  Then
- * lists and stacks are disabled and drained, so that when the call returns no page of the block is
- * anywhere but in use or in the buddy (B9).  A free that read the old tag cannot push afterwards:
- * the sequence reads the tag again (the guard), and the fence of the drain restarts those that had
- * read it already.  All of it is one hold of pcp_disable_mutex, which fork takes, so that no child finds
- * a block isolated whose pages are still on lists; and so is offlining, so that none finds one isolated for
- * a thread that it lacks.
+ * under the isolated row, from which nothing allocates, and its own type survives in the tag.
+ * Then lists and stacks are disabled and drained, so when the call returns, every page of the
+ * block is either in use or in the buddy (B9).  A free that read the old tag cannot push
+ * afterwards: the sequence reads the tag again (the guard), and the fence of the drain restarts
+ * sequences that had read it already.  All of this is one hold of pcp_disable_mutex, which fork
+ * takes, so no child has an isolated block whose pages are still on lists.  Offlining is one hold
+ * too, so no child has a block that is isolated on behalf of a thread that does not exist there.
  *
- * Offlining: isolate; if the block is then whole, take it out of the buddy, give its memory and
- * its struct pages back, and keep its number on the zone's offline list for growing again.
+ * Offlining: isolate the block; if it is then whole, take it out of the buddy, return its memory
+ * and its struct pages, and keep its number on the zone's offline list for growing again.
  */
 #include "page/isolate.h"
 

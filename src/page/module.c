@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/module.c - what stands to the right of pages in an instance
+ * page/module.c - the modules to the right of pages in an instance
  *
- * vmap and percpu make their part of an instance when first used and register it here.  The list
+ * vmap and percpu create their part of an instance at first use and register it here.  The list
  * only grows, under modules_mutex, and is read without it: a module is complete before the store
- * that publishes it.  Nothing here is called with a lock held but by fork, which holds them all.
+ * that publishes it.  Only fork, which holds all locks, calls these functions with a lock held.
  */
 #include "page/module.h"
 

@@ -3,24 +3,24 @@
  * page/nested.c - serving a caller that may only try locks: a signal handler, QUIRE_NOLOCK
  *
  * The handler may have interrupted a holder of this CPU's lock, of the zone's lock, or of both, and
- * those stay held for as long as it runs.  So it takes what it can reach, whatever its type, and
- * cuts what is too large: a run of another type is a steal that ends with its free, which goes by
- * the tag of its block.  In turn:
+ * those stay held for as long as it runs.  So it takes any run it can reach, of any type, and cuts runs
+ * that are too large.  A run of another type is a steal that ends with its free, which follows the tag
+ * of its block.  The sources, in order:
  *
  *   1. this CPU's stacks: sequences, no lock at all
- *   2. the spares: a few runs of each small order kept for just that case, in slots that are taken
- *      and filled by single atomic exchanges.  An instance has none until a nested call came here
- *      first; then the next ordinary slow path fills the empty slots.
- *   3. the deferred list: what handlers freed and nobody has taken in yet
- *   4. other CPUs' lists and the zone's depot, then the buddy, again and again for a bounded
- *      number of rounds: their holders may be other threads, which go on meanwhile
+ *   2. the spares: a few runs of each small order kept for this case, in slots that are emptied
+ *      and filled by single atomic exchanges.  An instance has none until the first nested call comes
+ *      here; then the next ordinary slow path fills the empty slots.
+ *   3. the deferred list: frees of signal handlers that were not processed yet
+ *   4. other CPUs' lists and the zone's depot, then the buddy, for a bounded number of rounds: their
+ *      locks may be held by other threads, which continue meanwhile
  *
  * Spares are cached runs like those on lists: drains empty them, statistics and quire_verify()
  * count them.  They are filled under a pcp lock, so that isolation, which takes every such lock
  * before the last drain of the spares, leaves no page of the block behind (B9).
  *
- * Bound: ROUNDS x (NEIGHBOURS + 2) failed tries, a few microseconds; it is given up as soon as the buddy
- * was asked and had nothing.
+ * Bound: ROUNDS x (NEIGHBOURS + 2) failed tries, a few microseconds.  The search ends early once the
+ * buddy could be locked and had nothing.
  */
 #include "page/nested.h"
 

@@ -2,25 +2,25 @@
 /*
  * page/pcp.c - one CPU's lists, and how they and its stacks are filled and emptied
  *
- * The rule of Linux 6.x: each CPU's lists have a spin lock; the owner only tries it, and when it
- * is refused goes to the buddy; anybody may lock another CPU's lists and drain them, so draining
- * needs neither an interrupt nor a worker on that CPU.  What a thread looks up (which CPU am I)
- * may be wrong by the time it holds the lock; the lock, not the CPU, protects the lists.
+ * As in Linux 6.x, each CPU's lists have a spin lock.  The owner only tries it, and falls back to
+ * the buddy.  Any thread may lock another CPU's lists and drain them, so draining needs neither
+ * an interrupt nor a worker on that CPU.  The CPU that a thread looked up may be outdated by the
+ * time it holds the lock; the lock, not the CPU, protects the lists.
  *
- * Order of sources for a stack's refill: depot, own list, buddy; for its spill: depot, own list up
- * to high, buddy.  Lists are singly linked through struct page: the stacks in front keep the pages
- * that are warm, so a list's end is no colder than its head.
+ * Order of sources for a stack's refill: depot, own list, buddy; for its spill: depot, own list
+ * up to high, buddy.  Lists are singly linked through struct page: the stacks in front hold the
+ * warm pages, so a list's end is no colder than its head.
  *
  * Tuning.  high starts at high_min = max(low watermark / CPUs, 4 x batch); a burst of frees that
  * reaches it raises it to what was freed in a row plus a batch, at most high_max; when the zone
  * is below its high watermark it falls; the worker lowers it by an eighth a visit.  A refill takes
- * batch << alloc_factor pages; the factor grows by one a refill and halves when something is freed.
+ * batch << alloc_factor pages; the factor grows by one per refill and halves when a page is freed.
  *
  * Invariants
  *   B2  count is the sum over lists of length << order whenever the lock is free
  *   B7  after a free, count < high or a spill was made
  *   B8  a spill of more than count ends
- *   B9  what leaves a list goes to the lists of its block, whatever type the block has then
+ *   B9  a page that leaves a list goes to the lists of its block, by the type that the block has then
  *   B12 one hold of a zone lock here moves at most SPILL_RUNS runs, one of a pcp lock MOVE_MAX and
  *       batch << BATCH_SCALE_MAX pages of lists
  */
@@ -200,9 +200,9 @@ static void spill_if_over_locked(struct quire *q, struct pcp *pcp)
 }
 
 /*
- * The one more is the caller's.  A batch is 63, so it is 64 pages, whose state bytes are one cache line:
- * two CPUs that refill in turn from one block do not share a line.  (A LIFO pair took 12 ns on each of
- * two CPUs that did, 3.5 otherwise.)
+ * The one more is the caller's.  A batch is 63, so it is 64 pages, whose state bytes are one
+ * cache line:  two CPUs that refill in turn from one block do not share a line.  (A LIFO pair
+ * took 12 ns on each of two CPUs that did, 3.5 otherwise.)
  */
 unsigned pcp_refill_least(unsigned batch, unsigned order)
 {
@@ -421,6 +421,7 @@ void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, un
 }
 
 /* ---- idle
+ * 
  * --------------------------------------------------------------------------------------------------
  */
 

@@ -2,8 +2,9 @@
 /*
  * page/pcp.h - what one CPU has in one zone: its lists, and the door of its stacks
  *
- * The lock is the door: its holder may use the lists, and close the stacks.  A thread that wants its own
- * CPU's only tries it; whoever drains a CPU or switches it off waits for it, from any CPU.
+ * The lock is the door: its holder may use the lists and close the stacks.  A thread only tries
+ * the door of its own CPU; a thread that drains a CPU or switches it off waits for the door, from
+ * any CPU.
  */
 #ifndef PAGE_PCP_H
 #define PAGE_PCP_H
@@ -23,7 +24,8 @@
 #define BATCH_SCALE_MAX 5
 
 /*
- * Keys: (l) under lock; (r) written under lock, load_relaxed() gives a hint; (c) constant once ready.
+ * Keys: (l) under lock; (r) written under lock, load_relaxed() gives a hint; (c) constant once
+ * ready.
  */
 struct pcp {
 	struct stacks_door door; /* RANK_PCP: protects the lists, too */

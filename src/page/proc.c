@@ -2,8 +2,8 @@
 /*
  * page/proc.c - texts in the shapes of /proc/buddyinfo, /proc/pagetypeinfo and /proc/zoneinfo
  *
- * A reader, or a script, that knows Linux's files can read these.  A node is a zone here, and all
- * its pages are "Normal".  Emptying blocks count under their own type.
+ * Readers and scripts for Linux's files work with these.  A zone appears as a node whose pages
+ * are all "Normal".  Emptying blocks count under their own type.
  */
 #include <quire/page.h>
 

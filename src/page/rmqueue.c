@@ -5,18 +5,18 @@
  * For a request of one type, in this order:
  *
  *   OWN     1. partial blocks of the type, fullest first
- *           2. partial blocks of the type that were to be emptied (the fullest; it is kept now)
+ *           2. emptying blocks of the type (the fullest one, which then is no longer emptying)
  *           3. whole blocks of the type
  *           4. whole blocks of another type, which change type (a claim that mixes nothing)
  *   STEAL   5. partial blocks of another type: the emptiest; it changes type if at least half of it
  *              is free, otherwise the run is stolen and the block stays as it is
  *
  * The caller grows the zone between OWN and STEAL, so types mix only when the limit is reached.
- * Linux claims by how alike the used pages are; here a page does not record the type it was asked
- * for, and the half rule uses free pages alone.
+ * In Linux a claim depends on how many used pages have the same type; here a page does not record
+ * the requested type, and the half rule uses free pages alone.
  *
- * Highatomic: an ATOMIC request of order > 0 that succeeded makes its block a reserve for such
- * requests, up to a hundredth of the zone; under pressure one block at a time is given up.
+ * Highatomic: a successful ATOMIC request of order > 0 makes its block a reserve for such
+ * requests, up to a hundredth of the zone; under pressure one block at a time is released.
  */
 #include "page/rmqueue.h"
 

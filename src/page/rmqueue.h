@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page/rmqueue.h - runs out of the buddy, by a list of attempts */
+/* page/rmqueue.h - taking runs from the buddy, by a list of attempts */
 #ifndef PAGE_RMQUEUE_H
 #define PAGE_RMQUEUE_H
 

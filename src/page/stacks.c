@@ -2,15 +2,15 @@
 /*
  * page/stacks.c - which stacks of pages there are, and how much they keep (stacks/stacks.h)
  *
- * One class for each kept order (0..4 and the block order), type and zone.  The classes of one zone
- * follow each other, and a CPU's pcp in that zone is their door.  Classes begin cold: the first free
- * or refill takes the slow path, warms the class, and tells the worker that there is something to
- * give back.  Each further slow path doubles what is kept; an idle visit of the worker makes it cold
- * again.
+ * One class for each kept order (0..4 and the block order), type and zone.  The classes of one
+ * zone follow each other, and a CPU's pcp in that zone is their door.  Classes begin cold: the
+ * first free or refill takes the slow path, warms the class, and tells the worker that there is
+ * something to return.  Each further slow path doubles the number kept; an idle visit of the
+ * worker makes the class cold again.
  *
- * Bounds: a warm class begins with two refills; it never keeps more than its room, nor more than
- * stack_pages_max() says, so that a small zone is not parked on one CPU: of 1 GiB and 2 CPUs, 1 MiB
- * of single pages.
+ * Bounds: a warm class starts with two refills.  It never keeps more than its room, nor more than
+ * stack_pages_max(), so that one CPU does not hold a small zone's pages: with 1 GiB and 2 CPUs, 1
+ * MiB of single pages.
  */
 #include "page/stacks.h"
 
@@ -110,9 +110,9 @@ uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp)
 }
 
 /*
- * Pages that one stack may keep, of the pcp's high_max: a 64th of single pages and small runs, which
- * are holes in blocks while they wait here; a 16th of the largest runs below a block, of which a
- * burst of a thousand is 64 MiB; twice as much of whole blocks, which tear no holes.
+ * Pages that one stack may keep, of the pcp's high_max: a 64th of single pages and small runs,
+ * which are holes in blocks while they wait here; a 16th of the largest runs below a block, of
+ * which a burst of a thousand is 64 MiB; twice as much of whole blocks, which tear no holes.
  */
 static uint32_t stack_pages_max(const struct quire *q, const struct zone *zone, unsigned order)
 {

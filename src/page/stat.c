@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page/stat.c - what an instance holds and has done, as numbers */
+/* page/stat.c - statistics of an instance, as numbers */
 #include "page/stat.h"
 
 #include <quire/page.h>

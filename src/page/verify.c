@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/verify.c - every invariant of a quiesced instance, by its number
+ * page/verify.c - checking every invariant of a quiesced instance, by number
  *
  * page_verify() returns 100 + n for the first rule Bn that does not hold.
  *
@@ -17,7 +17,7 @@
  *   B11 a run marked ZERO reads zero (its first bytes)
  *   B12 (behaviour: tests/unit/page_drain_test.c)
  *
- * What it cannot prove: that a run marked ALLOCATED is really held by somebody.
+ * It cannot prove that a run marked ALLOCATED is really in use.
  */
 #include "page/verify.h"
 
@@ -383,6 +383,7 @@ static int verify_caches(struct quire *q, const struct zone *zone, struct sums *
 }
 
 /* ---- all
+ * 
  * ---------------------------------------------------------------------------------------------------
  */
 

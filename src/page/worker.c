@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/worker.c - who does what is due
+ * page/worker.c - making sure that due work is done
  *
- * Whatever makes something due (a free, a spill, a drain, an allocation that caches the rest of a
- * batch) kicks the worker, which never waits and starts nothing.  Then, with no lock held, it comes
- * here, so that there is a thread to be kicked:
+ * A call that makes work due (a free, a spill, a drain, an allocation that caches the rest of a
+ * batch) kicks the worker; a kick never waits and starts no thread.  Afterwards, with no lock
+ * held, the call comes here, so that there is a thread to be kicked:
  *
  *   allocations, drains  start the thread unless they may be in a signal handler (ATOMIC, NOLOCK)
- *   frees                start it if they are known to be in none, and something is due
- *   fast paths           never come here.  There is always a slow path first: a stack that nobody
- *                        has used since the worker was last there, or since the fork, is cold.
+ *   frees                start it if they certainly are not in a handler, and work is due
+ *   fast paths           never come here.  A slow path always comes first: a stack that was not used
+ *                        since the worker's last visit, or since the fork, is cold.
  *
- * Without a thread (worker:inline; the system gives none) callers that may wait do what is due.
- * Then q->looks is set, every allocation takes its slow path, and looks at the clock there: so due
- * work is found by the first allocation after its time, also in a program whose every call would be
- * fast.  It costs such an allocation some 10 ns, and nothing as long as there is a thread.
+ * Without a thread (worker:inline, or the system refuses one) callers that may wait do the due
+ * work.  Then q->looks is set, every allocation takes its slow path, and reads the clock there.
+ * So the first allocation after the due time finds the work, even in a program that would
+ * otherwise take only fast paths.  This costs such an allocation about 10 ns, and nothing while
+ * there is a thread.
  *
- * looks follows work_needs_callers(): whoever may have changed that comes here afterwards, stores
- * what it found, and looks again after a fence.  So of two that came at once the one that stored last
- * has seen the other's change.
+ * looks follows work_needs_callers(): a caller that may have changed the latter comes here
+ * afterwards, stores what it read, and checks again after a fence.  So of two concurrent callers,
+ * the one that stores last has seen the other's change.
  */
 #include "page/worker.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page/worker.h - whether there is a thread that does what is due, or allocations have to look */
+/* page/worker.h - whether a thread does the due work, or allocations have to check for it */
 #ifndef PAGE_WORKER_H
 #define PAGE_WORKER_H
 

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/zone.c - what a zone may hand out, and how it grows
+ * page/zone.c - how much a zone may allocate, and how it grows
  *
  * Watermarks follow Linux: min = sqrt(16 x zone in KiB) clamped to 128 KiB .. 256 MiB, in the
  * zone's share; low and high are one gap above each, gap = max(min / 4, managed / 1000).  Here a
- * zone's pages are those of its limit, and what is not committed yet counts as available, since
- * committing it needs nobody else's memory.
+ * zone's pages are those of its limit, and uncommitted pages count as available, since committing
+ * them takes memory from no other user of the instance.
  *
- * The limit is exact, the blocks are whole: a zone's blocks may hold more than its share of the limit.
- * That part is never available, as if somebody had charged it for good:
+ * The limit is exact, but blocks are whole, so a zone's blocks may hold more than its share of
+ * the limit.  The excess is never available, as if it were charged permanently:
  *
  *     managed = allocated + cached + charged + available
  *
  * Growing commits whole pageblocks (sections): their memory, their struct pages, state bytes and
- * block record.  Callers that may wait do it one at a time, under grow_mutex, so that what one commits
- * serves all.  A caller that may not wait and finds the mutex held commits a step of its own beside
- * the other: it is refused for want of memory, not because somebody else is just getting some.
- * No spin lock is held over a system call.
+ * block record.  Callers that may wait do it one at a time, under grow_mutex, so that one commit
+ * serves all.  A caller that may not wait and finds the mutex held commits a step of its own
+ * concurrently: it is refused only if there is no memory, not because another caller is
+ * committing.  No spin lock is held over a system call.
  *
- * A step takes the lowest blocks that nobody has, under the zone lock; then they are its grower's
- * until they are online.  Beside grow_mutex each step has a mutex, which its grower never waits for:
- * a caller that may wait and finds all blocks handed out waits for those growers there.
+ * A step takes the lowest unclaimed blocks, under the zone lock; they belong to its grower until
+ * they are online.  Besides grow_mutex each step has a mutex, which its grower never waits for: a
+ * caller that may wait and finds all blocks claimed waits there for those growers.
  *
  *   from   when                                              to     under
- *   NONE   never-used or offline blocks are handed out       BUSY   zone lock
- *   LEFT   it is taken up before any other                   BUSY   zone lock
+ *   NONE   never-used or offline blocks are claimed          BUSY   zone lock
+ *   LEFT   it is resumed before any other                    BUSY   zone lock
  *   BUSY   all its blocks are online, or none that was not   NONE   zone lock
  *          the newest remains
  *   BUSY   the system refused, and later steps lie behind    LEFT   zone lock
