@@ -214,7 +214,8 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr);
  *
  * Returns   bytes uncharged.
  * Context   may wait; not from a signal handler.
- * Cost      a look at every chunk and every CPU's stacks; one gather for each chunk that gives pages back.
+ * Cost      a look at every chunk and every CPU's stacks; one gather for each chunk that gives pages
+ *           back.
  * Linux     none: the balance worker does it by itself, as ours does too.
  */
 size_t quire_percpu_shrink(struct quire *q);
@@ -255,9 +256,9 @@ struct quire_percpu_variable {
 #endif
 
 /*
- * The content comes last, for the initialiser that follows the macro; the constructor in front of it has
- * to know it.  C may declare a static object twice.  C++ may not, but declares a static member in its
- * class; the unnamed namespace keeps that to its file.
+ * The content comes last, since the initialiser follows the macro, and the constructor before it
+ * needs its name.  C allows a static object to be declared twice.  C++ does not, but it declares a
+ * static member in its class; the unnamed namespace keeps that class local to the file.
  */
 #ifndef __cplusplus
 #define QUIRE_PER_CPU_ASSERT_			  _Static_assert
@@ -287,7 +288,7 @@ struct quire_percpu_variable {
  *
  * Context   at file or namespace scope.  The constructor that it leaves stops the process with one
  *           line if there is no memory.
- * Cost      sizeof(type) on every CPU, and once more for the initialiser; see quire_percpu_define().
+ * Cost      sizeof(type) on every CPU, and once more for the initialiser; quire_percpu_define().
  * Pair      QUIRE_DECLARE_PER_CPU, in a header.
  * Linux     DEFINE_PER_CPU.
  */

@@ -3,12 +3,12 @@
  * percpu_ops.h - operations on the current CPU's copy of a per-CPU variable
  *
  * @ptr points to CPU 0's copy of an integer, an enumeration, a bool, or a pointer to data or to a
- * function, of 1, 2, 4 or 8 bytes, naturally aligned.  It may be an object of quire_alloc_percpu(), the name
- * of a variable, or the address of a field or an element: &stats->hits, &(*levels)[2].  Anything else
- * does not compile.  An operand is converted to the type of *ptr first, as
- * Linux's macros do it: quire_this_cpu_sub(ptr, val) and sub_return subtract val, also where val is
- * unsigned and *ptr is wider.  Adding -val is different, as in plain C: negating an unsigned int gives
- * a large 32-bit number.
+ * function, of 1, 2, 4 or 8 bytes, naturally aligned.  It may be an object of
+ * quire_alloc_percpu(), the name of a variable, or the address of a field or an element in either:
+ * &stats->hits, &(*levels)[2].  Anything else does not compile.  An operand is converted to the type
+ * of *ptr first, as in Linux: quire_this_cpu_sub(ptr, val) and sub_return subtract val, also if val
+ * is unsigned and *ptr is wider.  Adding -val is different, as in plain C: negating an unsigned int
+ * gives a large 32-bit number.
  *
  *	T    quire_this_cpu_read(ptr)			T is the type of *ptr
  *	void quire_this_cpu_write(ptr, val)
@@ -93,7 +93,8 @@ uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes);
  * @words:	filled, once and for all; left alone where there are no sequences.  Their layout is
  *		fixed: the sequences in programs read it
  *
- * Context   anywhere, signal handlers included.  Constructors of whatever includes this header call it.
+ * Context   anywhere, signal handlers included.  Constructors of whatever includes this header
+ *           call it.
  * Cost      the first call of the process asks the system a few questions.
  */
 void quire_this_cpu_fill(struct quire_this_cpu_words *words);
@@ -226,8 +227,8 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 #else
 #define QUIRE_THIS_CPU_TYPE_(ptr) __typeof__(*(ptr))
 /*
- * The compiler's classes 1 to 5 are integers, enumerations, bools and pointers.  Arrays and functions
- * would be pointers to it; unlike everything else they change their type behind a comma.
+ * The compiler's classes 1 to 5 are integers, enumerations, bools and pointers.  It takes arrays
+ * and functions for pointers too; unlike everything else, these change their type behind a comma.
  */
 #define QUIRE_THIS_CPU_WIDTH_(ptr)                                                                 \
 	((void)sizeof(struct {                                                                     \
@@ -271,8 +272,8 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
  *
  * Returns   the value, of the type of *ptr; the thread may be on another CPU by then.
  * Context   anywhere, signal handlers included; never waits.  So all operations.
- * Cost      one sequence: about ten instructions, none of them locked.  Where none can run, see the top
- *           of this file.  So all operations but the sum.
+ * Cost      one sequence: about ten instructions, none of them locked.  Where none can run, see the
+ *           top of this file.  So all operations but the sum.
  * Linux     this_cpu_read().  raw_cpu_read() and __this_cpu_read() are no cheaper here, so there is
  *           one of each operation.
  */
