@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * addresses.c - how many addresses all reservations of the process may take together
+ * addresses.c - the budget of addresses for all reservations of the process
  *
  * Reservations cost no memory, but they count against RLIMIT_AS like any mapping, and the program
- * needs addresses too: for its stacks, its malloc, its files.  So there is one budget for all
- * instances and all their parts: half of RLIMIT_AS, or of the address space where there is no such
- * limit.  mem_reserve() refuses what would exceed it.
+ * needs addresses too, for its stacks, its malloc and its files.  So all instances and their
+ * modules share one budget: half of RLIMIT_AS, or of the address space if there is no such limit.
+ * mem_reserve() refuses reservations beyond it.
  *
- * Shares.  Pages are reserved when an instance is made, areas and per-CPU memory at their first use,
- * and another instance may follow.  So nobody may take all that is left: a part gets at most half of
- * it, of what the program has left as well.  In an otherwise empty process of limit L, the pages get
- * L/4, the areas L/8, per-CPU memory L/16, and the program keeps more than half.
+ * Shares.  Pages are reserved when an instance is created, areas and per-CPU memory at their
+ * first use, and more instances may follow.  So no module may take all that is left: it gets at
+ * most half of the rest of the budget, and of the addresses that the program has left.  In an
+ * otherwise empty process with limit L, pages get L/4, areas L/8, per-CPU memory L/16, and the
+ * program keeps more than half.
  *
- * The limit is read each time: a program may lower it when it runs.
+ * The limit is read each time, since a program may lower it while it runs.
  */
 #include "machine/linux/addresses.h"
 

@@ -2,13 +2,14 @@
 /*
  * annotate.c - ThreadSanitizer, LeakSanitizer and valgrind
  *
- * A sanitizer's runtime is part of the program, if at all: its functions are weak references here.
- * What ThreadSanitizer orders is a word, so each word of what is freed is released and each of what is allocated is
- * acquired; memory that was freed as pages may be allocated as a run, and the other way round.
- * In a build with the sanitizer nothing is told: there it sees our locks and atomics.
+ * If there is a sanitizer runtime, it is part of the program: its functions are weak references
+ * here.  ThreadSanitizer orders single words, so each word of freed memory is released and each
+ * word of allocated memory is acquired; memory freed as pages may be allocated as a run, and vice
+ * versa.  In a build with the sanitizer nothing is announced, because there it sees Quire's locks
+ * and atomics.
  *
- * valgrind is told by client requests: instructions that do nothing elsewhere.  They come from its
- * header, which a build may lack; then valgrind knows of nothing that it was not told by the kernel.
+ * valgrind gets client requests, instructions that do nothing elsewhere.  They come from its
+ * header.  In a build without the header, valgrind knows only the system calls.
  */
 #include "machine/annotate.h"
 

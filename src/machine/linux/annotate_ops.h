@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * annotate_ops.h - the tools themselves: which are there, and what machine/linux does for them
+ * annotate_ops.h - which tools are present, and the calls for them
  *
- * valgrind's requests have our names here; they are nothing in a build without its header.  OPEN and
- * CLOSE change what may be accessed and make no block of it.
+ * valgrind's requests have names of our own here; in a build without its header they are empty.
+ * OPEN and CLOSE change which memory may be accessed, without making it a block.
  */
 #ifndef MACHINE_LINUX_ANNOTATE_OPS_H
 #define MACHINE_LINUX_ANNOTATE_OPS_H

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backing.h - the only door to the system calls that give and take memory
+ * backing.h - the only door to the system calls that map and unmap memory
  *
- * Each returns what the system call does, or -errno.  What was to be replaced is still mapped after a
- * refusal: as it was, or, but for backing_map_none(), without access and empty.
+ * Each returns the result of the system call, or -errno.  After a refusal the old mapping is still
+ * there: unchanged, or, except for backing_map_none(), inaccessible and empty.
  *
- * Tests make them fail: the n-th call from now on, once or for good, a call that had already unmapped
- * what it was to replace, or a vectored call that stops after some of its ranges; or hold one up.  Off,
- * that costs three relaxed loads beside a system call.
+ * Tests can make calls fail: the n-th call from now on, once or permanently, a call after it has
+ * unmapped the old mapping, or a vectored call after some of its ranges.  They can also delay a
+ * call.  If this is off, it costs three relaxed loads per system call.
  */
 #ifndef MACHINE_LINUX_BACKING_H
 #define MACHINE_LINUX_BACKING_H

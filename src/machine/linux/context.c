@@ -2,20 +2,22 @@
 /*
  * context.c - whether the caller is known to be in no signal handler
  *
- * A free is legal in a handler, making a thread is not: libc would take the lock of its allocator,
- * which the interrupted frame may hold.  The kernel does not say whether a handler runs, but while
- * one does its signal is blocked.  So the caller is known to be in none if
+ * A free is legal in a signal handler, but creating a thread is not: libc would take the lock of
+ * its allocator, which the interrupted frame may hold.  The kernel does not tell whether a
+ * handler runs, but while one runs its signal is blocked.  So the caller is known to be in no
+ * handler if
  *
  *   no signal that has a handler is blocked,
  *   no handler was installed with SA_NODEFER, which blocks nothing,
- *   and no signal of a fault is blocked: its handler may be one of those that run once (SA_RESETHAND)
- *   and are not installed any more.
+ *   and no fault signal is blocked: its handler may have been a one-shot handler (SA_RESETHAND), which
+ *   is no longer installed while it runs.
  *
- * Not recognised are a handler that unblocks its own signal, and one that runs once for a signal that
- * is no fault.  (docs/locking.md says what they have to do.)  Libraries that wait for signals with
- * sigwait() or signalfd() block them and install no handler: their threads are ordinary.
+ * Two kinds of handlers are not recognised: those that unblock their own signal, and one-shot
+ * handlers for signals that are no faults (see docs/locking.md).  Libraries that wait for signals
+ * with sigwait() or signalfd() block them and install no handler, so their threads count as
+ * ordinary.
  *
- * Cost: about 65 system calls, 5 us.  It is asked only where a thread is missing and work is due.
+ * Cost: about 65 system calls, 5 us.  The check runs only if a thread is missing and work is due.
  */
 #include "machine/linux/context.h"
 

@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.c - operations on per-CPU data where no sequence can do them
+ * cpu.c - operations on per-CPU data where no sequence can run
  *
  *   the process       the thread                        an operation is
  *   has sequences     has a CPU number below the bound  a sequence
  *   has sequences     has none, and may register        a sequence, registered for its length
  *   has sequences     any other                         the end of all sequences; then the next row
  *   has none, or      any                               one atomic instruction on the current CPU's
- *   they were ended                                     copy, or, if that has none, on another's
+ *   has ended them                                      copy, or, if that has none, on another's
  *
- * Registering.  A thread that libc did not make has a thread descriptor all the same: libc's own
- * calls need it, and sequences store into its rseq area before they look at the number.  That area
- * is registered with the kernel, the ordinary sequence runs, and it is unregistered: two system
- * calls.  Nobody's affinity, mask of signals or stack is involved.  A signal handler that comes
- * between finds a thread with a number, and its operations are plain sequences; before and after, it
- * registers for itself.  If it leaves by longjmp() the thread keeps a registration as libc's threads
- * have it.
+ * Registering.  Even a thread that libc did not create has a thread descriptor: libc's own calls
+ * need it, and sequences store into its rseq area before they read the CPU number.  That area is
+ * registered with the kernel, the ordinary sequence runs, and the area is unregistered: two
+ * system calls.  No affinity, signal mask or stack changes.  A signal handler that interrupts
+ * this finds a thread with a CPU number, and its operations are ordinary sequences; before and
+ * afterwards it registers by itself.  If the handler leaves by longjmp(), the thread stays
+ * registered like libc's threads.
  *
- * Ending sequences.  Refused are threads with another registration, or under a filter; and a thread
- * may be on a CPU that is at or above the bound.  Then the bound of the whole process becomes 0 and one
- * fence passes: sequences that read the old bound have committed or will restart, and refuse.  From
- * then on all operations are atomic, so it does not matter any more where a thread runs.  A thread
- * that finds another in the midst of this does the same itself, so nobody waits, and a handler may
- * interrupt it anywhere.  There is no way back: whoever opened again would have to exclude those
- * who close, handlers too.
+ * Ending sequences.  Registration is refused for threads with another registration, or under a
+ * filter; or a thread may run on a CPU at or above the bound.  Then the bound of the whole
+ * process becomes 0 and a fence follows: sequences that read the old bound have committed, or
+ * will restart and refuse.  From then on all operations are atomic, on whatever CPU a thread
+ * runs.  A thread that finds another thread doing this does the same itself, so no thread waits,
+ * and a handler may interrupt it anywhere.  This cannot be reversed: enabling sequences again
+ * would have to exclude the threads that end them, including their handlers.
  *
- * Units.  Instances may have fewer units than there are CPUs (units:).  The bound is lowered to
- * theirs before they have an object, since a sequence cannot know whose object it works on; an
- * operation on a CPU above works on the copy of CPU n modulo units, by an atomic instruction.
+ * Units.  Instances may have fewer units than there are CPUs (units:).  Before such an instance
+ * has an object, the bound is lowered to its units, since a sequence does not know to which
+ * instance an object belongs.  On CPU n above the bound, an atomic instruction works on the copy
+ * of CPU n modulo units.
  */
 #include "machine/cpu.h"
 

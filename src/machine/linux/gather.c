@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gather.c - taking memory away from many ranges with few system calls
+ * gather.c - unbacking many ranges with few system calls
  *
- * Every madvise(DONTNEED) interrupts the other CPUs that run this process; a vectored one
- * interrupts them once for all of its ranges.  process_madvise on ourselves is that call:
+ * Every madvise(DONTNEED) interrupts the other CPUs that run this process; a vectored call
+ * interrupts them once for all of its ranges.  process_madvise on the own process is that call:
  *
  *   way        needs                                             decided by
  *   SELF       PIDFD_SELF (later than 6.13)                      a probe on a good range
@@ -11,21 +11,22 @@
  *              kept over fork would name the parent
  *   SINGLE     nothing                                           both were refused
  *
- * The probe is made once in a process.  A refusal of a real call never changes the way, since it
- * may be about one range; such a range gets a call of its own, and the rest go on.
+ * Each process probes once.  A refusal of a real call never changes the way, since it may concern
+ * one range only; that range gets a call of its own, and the rest continue.
  *
- * Bounds of one call: 1,024 ranges (UIO_MAXIOV) and INT_MAX rounded down to pages bytes in all,
- * beyond which the kernel cuts silently.  We send at most RANGES_A_CALL, so that the vector fits on
- * any thread's stack, or what fits into the room that the caller has lent.
+ * Limits of one call: 1,024 ranges (UIO_MAXIOV), and INT_MAX bytes in total, rounded down to pages,
+ * beyond which the kernel truncates silently.  A call has at most RANGES_A_CALL ranges, so that the
+ * vector fits on any thread's stack, or as many as fit into the buffer that the caller provides.
  *
- * A short return is normal: the kernel stops at the first range it refuses.  What it has done is
- * skipped, the refused range is tried alone, and if it is locked, its content is dropped with
- * DONTNEED_LOCKED; after the first locked range the rest of the gather asks for that at once.
+ * A short return is normal: the kernel stops at the first range it refuses.  The ranges before it
+ * are done, the refused range is retried alone, and if it is locked, its content is discarded
+ * with DONTNEED_LOCKED; after the first locked range the rest of the gather uses that advice
+ * directly.
  *
- * Guards go the same way with an advice of their own (guard.c).  Frames do not: MADV_REMOVE empties
- * one range a call and needs no file number.  Aliases are dropped from the page tables together,
- * since that keeps their content, and are then replaced by fresh memory one by one, for which no
- * CPU has to be interrupted any more.
+ * Guards use the same calls with an advice of their own (guard.c).  Frames do not: MADV_REMOVE
+ * empties one range per call and needs no file descriptor.  Aliases are removed from the page
+ * tables together, which keeps their content, and are then replaced by fresh memory one by one,
+ * which interrupts no CPU.
  */
 #include "machine/mem.h"
 

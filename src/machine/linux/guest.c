@@ -2,21 +2,21 @@
 /*
  * guest.c - the worker's thread is a guest of the program: how it runs
  *
- * A thread inherits policy, priority, CPUs and memory policy from the one that made it, here from
- * whoever happened to free or allocate first: perhaps a real-time thread on a CPU of its own.  So the
- * thread sets, by system calls of its own, without libc's wrappers and without memory:
+ * A thread inherits policy, priority, CPUs and memory policy from its creator, here from the
+ * thread that happened to free or allocate first: perhaps a real-time thread on a dedicated CPU.
+ * So the worker's thread sets, by direct system calls and without allocating:
  *
  *   name            quire-worker
  *   policy          SCHED_OTHER, nice 0
  *   memory policy   the system's default
- *   CPUs            those that the process had when this library was loaded, but the isolated ones.
- *                   Not all that the system would give: somebody who starts a program under taskset
- *                   means its threads too.  Not the starter's: it may have a CPU for itself.  If only
- *                   isolated CPUs are left, they are used.
+ *   CPUs            those that the process had when this library was loaded, except the isolated
+ *                   ones.  Not all CPUs that the system would allow: a user who starts a program
+ *                   under taskset means all its threads.  Not the starter's CPUs: it may have a
+ *                   dedicated one.  If only isolated CPUs are left, they are used.
  *
- * What the system refuses stays as it was inherited: a nice value above 0 without CAP_SYS_NICE, CPUs
- * that have left the process's cpuset.  There is an instant before that in which the thread runs as its
- * starter does.  Signals are blocked by the starter, before the thread is there (work.c).
+ * Settings that the system refuses stay as inherited: a nice value above 0 without CAP_SYS_NICE,
+ * CPUs that have left the process's cpuset.  Until these calls are done, the thread runs like its
+ * starter.  The starter blocks the signals before it creates the thread (work.c).
  *
  * The object that holds its code stays loaded: object.c.
  */

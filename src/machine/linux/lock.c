@@ -5,11 +5,12 @@
 #include "machine/linux/pause.h"
 
 /*
- * A spin lock is held for a batch at most: some microseconds.  Sleeping and being woken costs the two
- * threads 10 us, on virtual CPUs 50 and more.  So we spin for about 10 us (500 rounds of 20 ns where it was
- * measured) before each sleep: a holder that was preempted costs a waiter at most as much again as the
- * sleep.  Also while others sleep, and again when woken: who works in batches has taken the lock again
- * by then, and gives it up within our time.
+ * A spin lock is held for a batch at most: a few microseconds.  Sleeping and waking costs the two
+ * threads 10 us, on virtual CPUs 50 us and more.  So a waiter spins for about 10 us (500 rounds
+ * of 20 ns where it was measured) before each sleep; if the holder was preempted, spinning at
+ * most doubles the cost of the sleep.  A waiter also spins while others sleep, and again after it
+ * was woken: a holder that works in batches has taken the lock again by then, and releases it
+ * within that time.
  */
 #define SPIN_ROUNDS  500
 /* Of a loop between two holds: two ways of a cache line to another CPU. */

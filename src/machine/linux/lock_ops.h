@@ -2,13 +2,13 @@
 /*
  * lock_ops.h - locks on one futex word, the uncontended paths inline
  *
- * The word is free, held, or contended: held and somebody may sleep for it.  A release that finds
- * it contended wakes one sleeper; whoever has slept takes the word as contended, since it cannot
- * know whether others still sleep.
+ * The word is free, held, or contended: held, with threads possibly sleeping for it.  A release
+ * that finds it contended wakes one sleeper.  A thread that has slept takes the lock as
+ * contended, since others may still sleep.
  *
  * The thread's count of held locks is raised before the word is tried and lowered after it is
- * released, with compiler barriers between: a signal handler on the same thread then never sees
- * a lock of the interrupted frame that the count does not tell of.
+ * released, with compiler barriers in between, so the count includes every lock of an interrupted
+ * frame when a signal handler of the thread reads it.
  */
 #ifndef MACHINE_LINUX_LOCK_OPS_H
 #define MACHINE_LINUX_LOCK_OPS_H

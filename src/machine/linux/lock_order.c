@@ -2,11 +2,11 @@
 /*
  * lock_order.c - the order of locks, checked at every acquire of a debug build
  *
- * A thread remembers how many locks of each rank it holds, not which: a fork holds the locks of
- * every CPU of every instance, and the ranks are all that the rule is about.  For the ordered
- * acquire the address of the last lock of the rank is remembered too.
+ * A thread records how many locks of each rank it holds, not which: a fork holds the locks of
+ * every CPU of every instance, and the rule concerns only ranks.  For the ordered acquire, the
+ * address of the last lock of the rank is recorded too.
  *
- * A lock that was only tried is counted as well, since an acquire under it must obey its rank.
+ * Locks acquired by a try count as well, since an acquire under them must obey their rank.
  */
 #include "machine/lock.h"
 

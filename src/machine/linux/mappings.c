@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mappings.c - how many mappings of the process may be ours
+ * mappings.c - the budget of mappings that Quire may use
  *
- * The system bounds a process's mappings (vm.max_map_count, 65,530 by default), and at the bound
- * mmap(), mprotect() and munmap() fail: the program's malloc and its new threads too.  So what we do
- * not need for correctness is counted, in all instances together, and refused past a share.
+ * The system limits a process's mappings (vm.max_map_count, 65,530 by default).  At the limit
+ * mmap(), mprotect() and munmap() fail, and so do the program's malloc and thread creation.  So
+ * mappings that are not needed for correctness are counted, for all instances together, and
+ * refused beyond a share.
  *
- * The share is an eighth: 8,191 by default, which leaves the program seven times what we take.
- * Advice has a sixteenth of that, 511: it is worth some speed, while a guard or an alias is a thing
- * that the user asked for; and what asks for advice can widen it to its neighbours instead.
+ * The share is an eighth: 8,191 by default, which leaves the program seven times as many.  Advice
+ * has a sixteenth of that, 511: it only improves speed, while guards and aliases were requested
+ * by the user.  Besides, advice can be extended to neighbouring blocks instead.
  *
- * A reservation has a few mappings for good (what is usable, what is not yet); those are not counted.
+ * The few permanent mappings of a reservation (its committed and its unused part) are not counted.
  */
 #include "machine/linux/mappings.h"
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mem.c - addresses and the memory behind them
+ * mem.c - reserving addresses and committing memory
  *
  * A reservation is a private anonymous mapping without access and without charge.  Committing
- * makes a part writable: under strict overcommit (mode 2) that is where the system charges it and
- * may refuse; otherwise it charges pages as they are touched.  Decommitting maps the part afresh,
- * which is the one call that gives back memory and charge and page tables together.
+ * makes a part writable.  Under strict overcommit (mode 2) the system charges it then, and may
+ * refuse; otherwise the system charges pages as they are touched.  Decommitting maps the part
+ * afresh, which returns memory, charge and page tables in one call.
  *
- * A reservation is no part of core files, and what is committed is.  Nor is a reservation locked: a
- * program that called mlockall(MCL_FUTURE) means the memory it uses, so committing locks what it makes
- * usable.  A reservation that existed before mlockall() is left as the system made it: locked with
- * MCL_CURRENT, and then populated as it is committed, or not.
+ * Core files contain committed memory and no reservations.  Reservations are not locked either: a
+ * program that called mlockall(MCL_FUTURE) means the memory it uses, so committing locks the
+ * committed part.  A reservation that existed before mlockall() stays as the system left it: with
+ * MCL_CURRENT it is locked, and populated as it is committed; otherwise not.
  *
- * Each call leaves things as they were when it is refused, but for one: mem_commit() over a range
- * that is committed in parts may have committed more of it, which repeating repairs.
+ * A refused call changes nothing, with one exception: mem_commit() over a range that is partly
+ * committed may have committed more of it; repeating the call is safe.
  */
 #include "machine/mem.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mem_total.c - how much memory there is for this process
+ * mem_total.c - how much memory is available to this process
  *
- * The machine's memory, or the smallest limit of the memory cgroups that the process is in: its
- * own and all above it, since each binds.  /proc/self/cgroup names the process's group:
+ * The machine's memory, or the smallest limit of the process's memory cgroup and its ancestors,
+ * since each limit applies.  /proc/self/cgroup names the process's group:
  *
  *     version 2   0::/path             /sys/fs/cgroup/path/memory.max
  *     version 1   9:memory:/path       /sys/fs/cgroup/memory/path/memory.limit_in_bytes
  *
- * In a container the path may begin outside of what is mounted; then the files named by it do not
+ * In a container the path may start outside the mounted hierarchy.  Then the named files do not
  * exist, and walking up ends at the mounted root, which is the container's own group.
  */
 #include "machine/mem.h"

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object.c - the program and libraries that are loaded: which are still here, and how to stay
+ * object.c - loaded objects: whether one is still loaded, and keeping our own loaded
  *
- * A destructor cannot tell dlclose() from exit(), and at exit threads may still use what it would take
- * away.  So nothing is taken away by destructors: whether an object is still loaded is asked here,
- * later.  The loader counts what it has loaded and unloaded, which makes the question cheap while
+ * A destructor cannot tell dlclose() from exit(), and at exit threads may still use the data that
+ * it would free.  So destructors free nothing; functions in this file check later whether an
+ * object is still loaded.  The loader counts loads and unloads, so the check is cheap while
  * nothing was unloaded.
  *
- * No lock of ours may be held here: the loader's lock is taken, and another thread may call us with
- * that one held, from a constructor.
+ * Callers must not hold any of Quire's locks: these functions take the loader's lock, and another
+ * thread may hold that lock while it calls Quire from a constructor.
  */
 #include "machine/linux/object.h"
 

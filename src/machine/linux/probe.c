@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe.c - whether there are sequences at all
+ * probe.c - whether this process can use sequences
  *
- * They need: an architecture for which they are written; rseq registered by libc (we never
- * register ourselves: two registrations in one process exclude each other); and membarrier's
- * rseq fence, without which nobody could close a stack or end a reference's per-CPU mode.  All
- * this is asked once in a process, so that no word is ever used with sequences by one and with
- * atomics by another.
+ * Sequences need an architecture for which they are written; rseq registered by libc (Quire never
+ * registers a thread permanently: a thread can have only one registration); and membarrier's rseq
+ * fence, without which no stack could be closed and no reference could leave its per-CPU mode.
+ * Each process checks this once, so no word is ever used by sequences in one place and by atomics
+ * in another.
  */
 #include "machine/linux/probe.h"
 

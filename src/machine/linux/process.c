@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.c - what is truly per process
+ * process.c - state of the whole process
  *
  * Words
- *   member   an instance that wants to know of forks
+ *   member   an instance that is notified of forks
  *
- * Fork.  prepare takes the mutex, so that the list stands still until parent and child are done
- * with it, and then calls the members in the order in which they registered: each takes its own
- * locks in rank order, and no two members have a lock in common.  Parent and child go through the
- * list backwards and release the mutex last.  Before any member runs in the child, the child asks
- * the kernel for the fences that its parent had.
+ * Fork.  prepare takes the mutex, so the list does not change until parent and child are done
+ * with it.  Then it calls the members in the order of their registration: each takes its own
+ * locks in rank order, and no two members share a lock.  Parent and child walk the list backwards
+ * and release the mutex last.  Before any member runs in the child, the child registers with the
+ * kernel for the fences that its parent used.
  *
- * libc runs the handlers of prepare in the reverse order of registration, those of parent and child in
- * that order.  Ours are registered by a constructor, before what programs register, and so theirs run
- * with no lock of ours held: they may use Quire, and may take locks of theirs under which other threads
- * use it.  A library that was there first, because Quire was loaded by dlopen() or stands behind it in
- * the order of initialisation, has its handlers run while the fork keeps our locks.  They are lent to
- * its calls then (lock.h), which are served like any other.  What no order of ours can help is a handler
- * there that waits for a thread which waits for a lock that we keep.
+ * libc runs prepare handlers in the reverse order of registration, parent and child handlers in
+ * that order.  A constructor registers ours before programs register theirs, so theirs run
+ * without any of Quire's locks held: they may use Quire, and may take locks under which other
+ * threads use it.  If a library was initialised before Quire, because Quire was loaded by
+ * dlopen() or comes later in the order of initialisation, its handlers run while the fork holds
+ * Quire's locks.  The locks are lent to that thread's calls then (lock.h), which work as usual.
+ * One case remains: such a handler must not wait for a thread that waits for one of these locks.
  *
- * Being initialised first of all (-z initfirst) was rejected: only one library of a process can have that,
- * and before glibc 2.34 it is libpthread.
+ * Being initialised first of all (-z initfirst) was rejected: only one library of a process can
+ * have that flag, and before glibc 2.34 it is libpthread.
  */
 #include "machine/process.h"
 
@@ -171,8 +171,8 @@ static unsigned read_cpus_allowed(unsigned *bits)
 }
 
 /*
- * The system's list, unless it is not there or names fewer CPUs than we may run on, as some containers
- * have it; then what the kernel's own masks are made for, however many of them exist.
+ * The system's list, unless it is not there or names fewer CPUs than we may run on, as some
+ * containers have it; then what the kernel's own masks are made for, however many of them exist.
  */
 static unsigned read_cpus_possible(void)
 {

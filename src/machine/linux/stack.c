@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.c - which number is a slot
+ * stack.c - the numbering of slots
  *
  *   numbering   when                                                  slots
  *   mm_cid      the kernel fills it (AT_RSEQ_FEATURE_SIZE >= 28)      as many as wanted
  *   cpu_id      it does not, or the caller wants CPUs                 all possible CPUs, or none
  *   none        no sequences                                          0, and doors by CPU
  *
- * mm_cid counts the threads of the process that run now, so it stays below both the CPUs and the
- * threads.  With fewer slots than CPUs it may still exceed the slots while many threads run: then
- * the sequence refuses, stack_slot() hashes, and the caller uses a list with its lock.
+ * mm_cid numbers the running threads of the process compactly, so it stays below the number of
+ * CPUs and of threads.  With fewer slots than CPUs it may exceed the slots while many threads
+ * run: then the sequence refuses, stack_slot() hashes, and the caller uses a list under its lock.
  */
 #include "machine/stack.h"
 

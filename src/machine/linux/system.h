@@ -2,9 +2,9 @@
 /*
  * system.h - system calls that leave errno alone
  *
- * A free() must not change errno, and neither may a call that a signal handler makes.  They also
- * go around libc's wrappers: those may be interposed by a tool that allocates, and some of them
- * are cancellation points.
+ * A free() must not change errno, nor may a call in a signal handler.  These calls also bypass
+ * libc's wrappers: a tool that allocates may interpose those, and some of them are cancellation
+ * points.
  */
 #ifndef MACHINE_LINUX_SYSTEM_H
 #define MACHINE_LINUX_SYSTEM_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread.h - everything that Quire keeps for a thread: 16 bytes
+ * thread.h - Quire's thread-local data: 16 bytes
  *
- * initial-exec, so that reading it never allocates and is legal in a signal handler; a library
- * opened with dlopen gets its 16 bytes from the room that libc keeps free for that.
+ * initial-exec, so reading it never allocates and is legal in a signal handler.  A library loaded
+ * by dlopen gets its 16 bytes from the reserve that libc keeps for this purpose.
  */
 #ifndef MACHINE_LINUX_THREAD_H
 #define MACHINE_LINUX_THREAD_H

@@ -11,25 +11,26 @@
  *   STARTING           no thread to be had: refused until retry_ns        NONE       starter
  *   RUNNING            nothing is due                                     ASLEEP     thread
  *   ASLEEP             woken, or due                                      RUNNING    thread
- *   RUNNING            the function said WORK_EXIT and nothing came       EXITED     thread
- *   EXITED             a kick came just then, and nobody took it over     RUNNING    thread
+ *   RUNNING            the function returned WORK_EXIT and no kick came   EXITED     thread
+ *   EXITED             a kick came just then, and no starter took over    RUNNING    thread
  *   RUNNING, ASLEEP,   work_stop                                          STOPPING   stopper
  *     EXITED
  *   STOPPING           joined                                             NONE       stopper
  *   NONE, STOPPING     work_hold; the old thread is joined and gone       HELD       holder
  *   HELD               work_unhold                                        NONE       holder
  *
- * A thread that has not been joined keeps its handle and its stack; whoever leaves EXITED or enters
- * STOPPING joins it and unmaps the stack.
+ * A thread that has not been joined keeps its handle and its stack; the transition out of EXITED
+ * or into STOPPING joins it and unmaps the stack.
  *
- * due_ns is the earliest time anybody asked for.  Whoever runs the function takes it out first
- * and puts the function's answer back as a minimum, so that a kick during the run is not lost.
+ * due_ns is the earliest requested time.  Before the function runs, due_ns is taken out;
+ * afterwards the function's answer is merged in as a minimum, so a kick during the run is not
+ * lost.
  *
- * Sleeping.  The sleeper reads the generation, then due_ns, then enters ASLEEP, then sleeps if the
- * generation is unchanged.  A kick lowers due_ns, changes the generation, then reads the state with
- * a read-modify-write.  That one and the sleeper's are ordered: either the kick's is later, sees
- * ASLEEP and wakes; or the sleeper's is later, and with it the new generation is seen, so that it
- * does not sleep.  A kick that does not lower due_ns wakes nobody.
+ * Sleeping.  The sleeper reads the generation, then due_ns, then enters ASLEEP, then sleeps if
+ * the generation is unchanged.  A kick lowers due_ns, changes the generation, then reads the
+ * state with a read-modify-write.  This one and the sleeper's are ordered: either the kick's is
+ * later, sees ASLEEP and wakes the sleeper; or the sleeper's is later, sees the new generation,
+ * and does not sleep.  A kick that does not lower due_ns wakes no thread.
  */
 #include "machine/work.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * written.c - which pages of a range have something behind them
+ * written.c - which pages of a range have memory
  *
- * The system walks its page tables (PAGEMAP_SCAN, Linux 6.7) and passes over what was never touched,
- * so a range of 256 CPUs of which two write costs what two do.  Older systems are asked page by page.
- * Neither is mincore(): what is swapped out is not in core, and not zero.
+ * The system walks its page tables (PAGEMAP_SCAN, Linux 6.7) and skips untouched parts, so a
+ * range of 256 CPUs of which two write costs as much as two.  On older systems the query reads
+ * page by page.  mincore() would be wrong: a page that is swapped out is not in core, but not
+ * zero either.
  *
- * The file is opened for each call: a descriptor that a child inherits would show the parent.
+ * The file is opened for each call, because a descriptor inherited over fork would show the parent.
  */
 #include "machine/mem.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* annotate.c - nobody but the simulator itself watches its memory */
+/* annotate.c - empty: the simulator itself watches its memory */
 #include "machine/annotate.h"
 
 #include "base/check.h"

@@ -2,14 +2,15 @@
 /*
  * buffer.c - stores that other CPUs do not see yet
  *
- * Memory always shows the running task's view: what everybody sees, with the task's own waiting
- * stores on top.  So the owner's loads are forwarded for free.  When a task stops running its
- * stores are taken back, newest first, and put on again when it goes on.  A store leaves ("is
- * drained") at a fence, a locked operation, when the buffer is full, or when the scheduler says so.
- * TSO: only the oldest may leave.  PSO: any may, unless an older one overlaps it or it is a release.
+ * Memory always shows the running task's view: the globally visible content, with the task's own
+ * waiting stores applied.  So the owner's loads are forwarded at no cost.  When a task stops
+ * running its stores are undone, newest first, and applied again when it continues.  A store
+ * leaves ("is drained") at a fence, at a locked operation, when the buffer is full, or when the
+ * scheduler decides so.  TSO: only the oldest may leave.  PSO: any may, unless an older one
+ * overlaps it or it is a release.
  *
- * A store's old value is what its owner saw there; a chain of stores to one address therefore
- * unwinds to what everybody sees.
+ * A store's old value is the value that its owner saw, so undoing a chain of stores to one address
+ * restores the globally visible value.
  */
 #include <string.h>
 

@@ -2,14 +2,13 @@
 /*
  * lock.c - spin locks and mutexes as states, not as code that spins
  *
- * A lock's word is 0, or 1 + the task that holds it.  Who cannot have it is blocked until it is
- * released; how long a real CPU would spin is of no interest.  Each task keeps what it holds, with
- * the place, for ranks and for the report of a deadlock.
+ * A lock's word is 0, or 1 + the task that holds it.  A task that cannot take the lock is blocked
+ * until the release; the duration of real spinning does not matter.  Each task records the locks
+ * it holds and where it took them, for ranks and for deadlock reports.
  *
- * Configurations.  SMP: handlers run on top of holders and can only try.  UP: taking a spin lock
- * keeps handlers and the CPU's other tasks away until its release; that is what the token carries,
- * and the reason why a trylock there can always say yes.  RT: spin locks block like mutexes and
- * their holders are preempted.
+ * Configurations.  SMP: handlers interrupt holders and can only try.  UP: a held spin lock
+ * excludes handlers and the CPU's other tasks; the token carries that state, and a trylock always
+ * succeeds.  RT:  spin locks block like mutexes, and their holders can be preempted.
  *
  * Under TSO and PSO a release is a store like any other: others find the lock taken until it has
  * left the buffer.

@@ -2,9 +2,9 @@
 /*
  * mem.c - reservations, backing and gathers of the simulated machine
  *
- * Addresses are handed out upwards and never twice in a run.  gather_unback and gather_unmap take
- * the entries out of the page table at once; the translations that CPUs have cached go at
- * gather_finish, and only then is the content gone and the range usable again.
+ * Addresses are allocated upwards and never twice in a run.  gather_unback and gather_unmap
+ * remove the entries from the page table at once.  gather_finish flushes the translations that
+ * CPUs have cached; only then is the content discarded and the range usable again.
  */
 #include <string.h>
 

@@ -2,19 +2,19 @@
 /*
  * memory.c - page tables, translation caches, and what an access may reach
  *
- * Each page has a state, a generation that changes when its backing does, and the last thing that
- * happened to it.  Each CPU caches generations.  A cached entry is used without a look at the page
- * table, as hardware does; if the backing has changed meanwhile, the access went to a frame that
- * may be somebody else's, and the run fails with both histories.
+ * Each page has a state, a generation that changes with its backing, and a record of its last
+ * change.  Each CPU caches generations.  A cached entry is used without reading the page table,
+ * as in hardware; if the backing has changed meanwhile, the access went to a frame that may
+ * belong to another user, and the run fails with both histories.
  *
  *   RESERVED   addresses only; an access fails
  *   READONLY   a read gets zeroes, a write fails
  *   COMMITTED  an access finds memory, or gets zeroes
- *   LEAVING    taken away by a gather that has not finished: an access fails, whoever makes it
+ *   LEAVING    unbacked by a gather that has not finished: an access from any CPU fails
  *
- * A committed page may be a guard: an access fails; or an alias: its entry names a frame, another
- * page, and an access also fails if that one is not committed.  What is written through an alias is
- * not seen in the frame: scenarios ask sim_frame_of() where an address leads.
+ * A committed page may be a guard: an access fails.  Or it may be an alias: its entry names a
+ * frame, another page, and an access also fails if the frame is not committed.  Writes through an
+ * alias do not appear in the frame; scenarios use sim_frame_of() to find where an address leads.
  *
  * mips: entries stay until they are flushed.  x86: any entry may be gone at any access, drawn from
  * the run's seed and the task's own count of points, so that shrinking does not move the draws.

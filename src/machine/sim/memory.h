@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.h - page table entries, shared by memory.c (who looks) and mem.c (who changes) */
+/* memory.h - page table entries, read by memory.c and changed by mem.c */
 #ifndef MACHINE_SIM_MEMORY_H
 #define MACHINE_SIM_MEMORY_H
 

@@ -2,8 +2,8 @@
 /*
  * process.c - the process around the core: CPUs, members, fork, and the end
  *
- * A fork is taken in one of its two worlds: the parent's, where all goes on; or the child's, where
- * every other task has vanished in mid-step, with what it had in hand.
+ * A run follows a fork into one process: the parent, where all tasks continue, or the child, where
+ * every other task has vanished in the middle of a step, with everything it held.
  */
 #include <stdio.h>
 #include <string.h>

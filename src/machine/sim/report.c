@@ -2,10 +2,10 @@
 /*
  * report.c - a failing run as columns, one for each task
  *
- * Shown are the events that can matter: accesses to places that several tasks touched and at least
- * one wrote (plain ones only near a switch), locks, steps of sequences, gathers, and what the
- * scheduler did.  The rest is counted.
- * Places in the source come from addr2line, which is run once, and only here.
+ * The report shows events that can matter: accesses to locations that several tasks touched and
+ * at least one wrote (plain ones only near a switch), locks, steps of sequences, gathers, and the
+ * scheduler's actions.  Other events are only counted.  Places in the source come from addr2line,
+ * which runs once, and only here.
  */
 #include "machine/sim/explore.h"
 

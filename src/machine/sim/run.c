@@ -2,10 +2,10 @@
 /*
  * run.c - how a run begins and ends
  *
- * The body runs on task 0's stack up to its first sim_run(); there the scene is kept: the run's
- * own state, and the body's frames.  Each run puts memory back (undo.c), then the two, and goes on
- * from that moment.  A run ends where the body returns or something fails: the harness takes over,
- * and whatever the fibers still had on their stacks is abandoned.
+ * The body runs on task 0's stack up to its first sim_run().  There the scene is saved: the run's
+ * own state, and the body's frames.  Each run restores memory (undo.c), then these two, and
+ * continues from there.  A run ends when the body returns or a check fails: the harness takes
+ * over, and the contents of the fibers' stacks are abandoned.
  */
 #include <stdio.h>
 #include <string.h>

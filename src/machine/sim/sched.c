@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched.c - who runs next, and what happens to it
+ * sched.c - choosing the next task, and the actions at its points
  *
  * One host thread, many fibers.  The scenario's body is task 0; it runs alone while it sets up and
  * while it checks, and sleeps while sim_run() runs the others.  At a point the strategy either
- * goes on (no action) or picks one of the actions that are possible there.  Where the running task
- * cannot go on (it waits, or has ended), the default is the next task in cyclic order.
+ * continues (no action) or picks one of the actions that are possible there.  If the running task
+ * cannot continue (it waits, or has ended), the default is the next task in cyclic order.
  *
  * Which task may run:
- *   - it is runnable, or sleeps until a known time (time then jumps: how fast a CPU is against the
- *     clock is not ours to say);
+ *   - it is runnable, or sleeps until a known time (time then jumps, since the speed of a CPU relative
+ *     to the clock is not modelled);
  *   - UP: no other task of the CPU holds a spin lock (preemption is off);
  *   - RT: no task of a higher level is runnable on its CPU.
  *
- * A livelock is a run of more than step_limit points.  A task that takes SCHED_FAIR_STEPS points while
- * others could run has to let one go first, so that a loop which waits for another task ends.
+ * A livelock is a run of more than step_limit points.  A task that takes SCHED_FAIR_STEPS points
+ * while others could run has to let one go first, so that a loop which waits for another task
+ * ends.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim.h - what a scenario may ask of the simulated machine
+ * sim.h - the simulated machine's interface to scenarios
  *
- * A scenario is a function that sets a scene up, gives each CPU something to do, calls sim_run(),
- * and checks what is left.  It runs up to its first sim_run() once; from there it runs once for
- * each schedule, since everything it and the core have written is put back before the next.  So a
- * scenario has no loop, no sleep and no thread, and its locals keep the values they had.
+ * A scenario is a function that sets up a scene, gives each CPU something to do, calls sim_run(),
+ * and checks the result.  The part before the first sim_run() runs once; the rest runs once for
+ * each schedule, after everything that the scenario and the core have written is restored.  So a
+ * scenario has no loop, no sleep and no thread, and its locals keep their values.
  *
- * What happens in sim_run() is a function of the seed, the options and the source.
+ * A run is a function of the seed, the options and the source.
  */
 #ifndef MACHINE_SIM_SIM_H
 #define MACHINE_SIM_SIM_H
