@@ -111,10 +111,9 @@ void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes);
  * @addr:	an allocated block
  * @order:	its order
  *
- * Afterwards each page is freed by itself, with order 0, in any order and by anybody.  Freeing the
- * whole with @order is misuse ("wrong order"): single pages that were split and single pages of
- * different owners look alike, so it might free somebody else's.
- * Linux     split_page().
+ * Afterwards each page is freed individually, with order 0, in any order and by any thread.
+ * Freeing the whole block with @order is misuse ("wrong order"): split pages and single pages of
+ * different owners look alike, so the free might hit pages of another owner.  Linux split_page().
  */
 void quire_split_pages(struct quire *q, void *addr, unsigned order);
 
@@ -173,11 +172,10 @@ size_t quire_drain_all(struct quire *q);
  * @q:		instance
  *
  * Until quire_pcp_enable() every free goes straight to the buddy.  Holds nest and are counted by
- * thread.  A child of fork keeps the holds of the forking thread; those of other threads end, and a
- * quire_pcp_enable() for one of them does nothing.  If more than 16 threads hold one at once, the holds
- * of those beyond 16 end in any child.
- * Context   may wait; not from a signal handler.
- * Linux     zone_pcp_disable().
+ * thread.  A child of fork keeps the holds of the forking thread; those of other threads end, and
+ * a quire_pcp_enable() for one of them does nothing.  If more than 16 threads hold one at once,
+ * the holds of those beyond 16 end in any child.  Context may wait; not from a signal handler.
+ * Linux zone_pcp_disable().
  */
 void quire_pcp_disable(struct quire *q);
 
@@ -269,15 +267,15 @@ struct quire_page_stat {
  *
  * Exact while no other thread uses the instance.
  *
- * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another process's.
- * Context   waits for the worker's visit; not from a signal handler.
- * Cost      a look at every zone and every CPU's lists.
+ * Returns 0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another
+ * process's.  Context waits for the worker's visit; not from a signal handler.  Cost a look at
+ * every zone and every CPU's lists.
  */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 
 /*
- * Texts.  Each call writes at most @bytes with a final NUL and returns the length of the whole text,
- * as snprintf() does.  They wait as quire_page_stat_read().
+ * Texts.  Each call writes at most @bytes with a final NUL and returns the length of the whole
+ * text, as snprintf() does.  They wait as quire_page_stat_read().
  */
 
 /** quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo */

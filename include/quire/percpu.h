@@ -26,20 +26,19 @@ extern "C" {
 #define QUIRE_PERCPU_BYTES_MAX ((size_t)32 << 10)
 
 /*
- * What QUIRE_NOWAIT and QUIRE_ATOMIC promise.  Such a call waits for no thread that allocates, grows,
- * drains or gives memory back; it populates pages itself, and may make system calls of its own that
- * commit addresses: when a chunk is used up, one for each CPU and some for its records.  It is not
- * refused because another thread is doing any of that, or because the worker has not come yet.  It is
- * refused
+ * What QUIRE_NOWAIT and QUIRE_ATOMIC promise.  Such a call waits for no thread that allocates,
+ * grows, drains or gives memory back; it populates pages itself, and may make system calls of its
+ * own that commit addresses: when a chunk is used up, one for each CPU and some for its records.
+ * It is not refused because another thread is doing any of that, or because the worker has not
+ * come yet.  It is refused
  *   - at the limit: NOWAIT leaves the reserve of the min watermark, ATOMIC three eighths of it, and
  *     neither has others give up what they cache; but populated pages that are empty are used first;
  *   - if the system refuses to commit addresses (ENOMEM), or none are left (ENOSPC);
  *   - if all callers together have populated 64 further pages since quire_percpu_shrink(), the worker or
  *     another allocation began to give back the maps of pages that are gone: one system call.
- * It may wait for one thing, once: the first object of an instance, for a thread that makes the instance's
- * first object or area, or forks.
- * QUIRE_NOLOCK commits nothing and only tries locks: it is served from what is populated, and from the
- * rest of chunks that exist.
+ * It may wait for one thing, once: the first object of an instance, for a thread that makes the
+ * instance's first object or area, or forks.  QUIRE_NOLOCK commits nothing and only tries locks:
+ * it is served from what is populated, and from the rest of chunks that exist.
  */
 
 /**
@@ -49,7 +48,8 @@ extern "C" {
  * @align:	of every copy: a power of two, at most a page; 0 means 8, or 4 for at most 4 bytes
  * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY, QUIRE_ZERO
  *
- * All copies are always zeroed.  Room is counted against the instance's limit for all CPUs, page by page.
+ * All copies are always zeroed.  Room is counted against the instance's limit for all CPUs, page
+ * by page.
  *
  * Returns   CPU 0's copy; or NULL with errno EINVAL (bytes, align or flags), ENOSPC (no addresses
  *           left) or ENOMEM (limit reached, or the system refused); then nothing has changed.
@@ -76,15 +76,15 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	((__typeof__(type) *)quire_alloc_percpu((q), sizeof(type), __alignof__(type), 0))
 
 /**
- * quire_free_percpu - give an object back
+ * quire_free_percpu - free an object
  * @q:		the instance it came from
  * @ptr:	as allocated; NULL does nothing
  *
- * Nobody may use any copy any more.  A double free, a foreign pointer, or one that is not an
- * object's beginning stops the process with one line.
+ * No copy may be used afterwards.  A double free, a foreign pointer, or a pointer that is not the
+ * start of an object stops the process with one line.
  *
- * Context   anywhere, signal handlers included; never waits for memory.
- * Cost      a look at the maps and a push on this CPU's stack, without a lock, for sizes that stacks
+ * Context anywhere, signal handlers included; never waits for memory.  Cost a look at the maps
+ * and a push on this CPU's stack, without a lock, for sizes that stacks
  *           hold; otherwise one lock.
  * Pair      quire_alloc_percpu().
  * Linux     free_percpu().
@@ -105,7 +105,8 @@ struct quire_percpu_request {
  * @count:	entries of @ptrs
  * @ptrs:	entries 0 .. what is returned - 1 are set, whatever they held; the others are left alone
  *
- * Returns   how many were allocated by this call.  Less than @count, 0 included, means that the next
+ * Returns how many were allocated by this call.  Less than @count, 0 included, means that the
+ * next
  *           one was refused, with errno as for quire_alloc_percpu(); those before it are the
  *           caller's.
  * Pair      quire_free_percpu_bulk(), or one by one.
@@ -166,7 +167,8 @@ extern "C++" template <class T> inline T *quire_per_cpu_ptr(T *ptr, unsigned cpu
  * Data that is changed through the pointer needs a lock in the copy, or atomic operations.  The
  * operations of quire/percpu_ops.h need neither, but no copy may be changed in both ways.
  *
- * Returns   the address of that CPU's copy, of the type of @ptr.  If the object has copies for fewer
+ * Returns the address of that CPU's copy, of the type of @ptr.  If the object has copies for
+ * fewer
  *           CPUs than there are (the option units), CPU n gets copy n modulo units.
  * Context   anywhere, signal handlers included.
  * Cost      a call that reads the CPU's number.
@@ -209,12 +211,11 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr);
  * quire_percpu_shrink - give back all per-CPU memory that no object needs
  * @q:		instance
  *
- * Frees the variables of libraries that were unloaded, empties every CPU's cached offsets, depopulates
- * every empty page and destroys free chunks.
+ * Frees the variables of libraries that were unloaded, empties every CPU's cached offsets,
+ * depopulates every empty page and destroys free chunks.
  *
- * Returns   bytes uncharged.
- * Context   may wait; not from a signal handler.
- * Cost      a look at every chunk and every CPU's stacks; one gather for each chunk that gives pages
+ * Returns bytes uncharged.  Context may wait; not from a signal handler.  Cost a look at every
+ * chunk and every CPU's stacks; one gather for each chunk that gives pages
  *           back.
  * Linux     none: the balance worker does it by itself, as ours does too.
  */

@@ -7,10 +7,11 @@
  * the counter: max(32, 2 x CPUs), unless quire_percpu_counter_add_batch() was given a larger one.
  * (The error is below 3 x batch x CPUs if threads migrated, or the counter was set, during adds.)
  *
- * A counter takes 16 bytes on each CPU.  It is embedded in the user's structure and may not be moved.
- * Only init and destroy may wait or take a lock; all other calls are legal anywhere, including signal
- * handlers.  A child of fork has all counts; until it calls quire_percpu_counter_sync(), its reads may
- * be off by the amounts that other threads were adding.
+ * A counter takes 16 bytes on each CPU.  It is embedded in the user's structure and may not be
+ * moved.  Only init and destroy may wait or take a lock; all other calls are legal anywhere,
+ * including signal handlers.  A child of fork has all counts; until it calls
+ * quire_percpu_counter_sync(), its reads may be off by the amounts that other threads were
+ * adding.
  */
 #ifndef QUIRE_PERCPU_COUNTER_H
 #define QUIRE_PERCPU_COUNTER_H
@@ -63,9 +64,9 @@ void quire_percpu_counter_destroy(struct quire_percpu_counter *counter);
  * @counter:	counter
  * @amount:	may be negative
  *
- * Context   anywhere, signal handlers included; never waits.
- * Cost      one sequence on this CPU's slot; one atomic addition to a shared word a batch.
- * Linux     percpu_counter_add(); percpu_counter_sub(), _inc() and _dec() are the same with -amount,
+ * Context anywhere, signal handlers included; never waits.  Cost one sequence on this CPU's slot;
+ * one atomic addition to a shared word a batch.  Linux percpu_counter_add();
+ * percpu_counter_sub(), _inc() and _dec() are the same with -amount,
  *           1 and -1.
  */
 void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amount);
@@ -87,7 +88,8 @@ void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_
  * quire_percpu_counter_read - the count, roughly
  * @counter:	counter
  *
- * Returns   the count, off by less than batch x CPUs: the top of this file.  It may be negative for a
+ * Returns the count, off by less than batch x CPUs: the top of this file.  It may be negative for
+ * a
  *           count that never is.
  * Context   anywhere, signal handlers included; never waits.
  * Cost      one load of a shared word.
@@ -102,8 +104,8 @@ int64_t quire_percpu_counter_read(const struct quire_percpu_counter *counter);
  * Every add that ended before the call is in it, none that begins after.
  *
  * Returns   the count.
- * Context   anywhere, signal handlers included; takes no lock and stops nobody.
- * Cost      one cache miss a CPU.
+ * Context   anywhere, signal handlers included; takes no lock and interrupts no CPU.
+ * Cost      one cache miss per CPU.
  * Linux     percpu_counter_sum(), which takes the counter's lock.
  */
 int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter);
@@ -127,7 +129,7 @@ void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amou
  * @counter:	to which no thread is adding meanwhile
  *
  * Context   anywhere, signal handlers included; never waits.
- * Cost      one cache miss a CPU.
+ * Cost      one cache miss per CPU.
  * Linux     percpu_counter_sync(), which moves only the share of the CPU that it runs on.
  */
 void quire_percpu_counter_sync(struct quire_percpu_counter *counter);

@@ -4,11 +4,11 @@
  *
  * @ptr points to CPU 0's copy of an integer, an enumeration, a bool, or a pointer to data or to a
  * function, of 1, 2, 4 or 8 bytes, naturally aligned.  It may be an object of
- * quire_alloc_percpu(), the name of a variable, or the address of a field or an element in either:
- * &stats->hits, &(*levels)[2].  Anything else does not compile.  An operand is converted to the type
- * of *ptr first, as in Linux: quire_this_cpu_sub(ptr, val) and sub_return subtract val, also if val
- * is unsigned and *ptr is wider.  Adding -val is different, as in plain C: negating an unsigned int
- * gives a large 32-bit number.
+ * quire_alloc_percpu(), the name of a variable, or the address of a field or an element in
+ * either:  &stats->hits, &(*levels)[2].  Anything else does not compile.  An operand is converted
+ * to the type of *ptr first, as in Linux: quire_this_cpu_sub(ptr, val) and sub_return subtract
+ * val, also if val is unsigned and *ptr is wider.  Adding -val is different, as in plain C:
+ * negating an unsigned int gives a large 32-bit number.
  *
  *	T    quire_this_cpu_read(ptr)			T is the type of *ptr
  *	void quire_this_cpu_write(ptr, val)
@@ -21,23 +21,23 @@
  *	T    quire_this_cpu_sum(ptr)			of all CPUs' copies, modulo the width
  *
  * An operation is indivisible for the threads of the same CPU and for their signal handlers: the
- * thread may be preempted, interrupted or migrated, and the operation takes effect exactly once, on
- * the CPU on which it completes.  It is not indivisible for other CPUs: they may read a copy at any
- * time (quire_this_cpu_sum() does), but a store by another CPU may be lost or may undo an operation.
- * An operation orders no other memory access.
+ * thread may be preempted, interrupted or migrated, and the operation takes effect exactly once,
+ * on the CPU on which it completes.  It is not indivisible for other CPUs: they may read a copy
+ * at any time (quire_this_cpu_sum() does), but a store by another CPU may be lost or may undo an
+ * operation.  An operation orders no other memory access.
  *
  * Where the system has no restartable sequences (or GLIBC_TUNABLES=glibc.pthread.rseq=0 disables
- * them), every operation of the process is an atomic operation on a copy.  A thread that libc did not
- * register registers itself for the duration of each operation: two system calls, 0.3 us.  If that is
- * refused, or on a CPU for which some instance has no unit (units: below the number of CPUs), the
- * first such operation ends the sequences of the process for good, and all operations are atomic from
- * then on; a CPU without a unit uses another CPU's copy.  See docs/percpu.md, "Where no sequence can
- * run".
+ * them), every operation of the process is an atomic operation on a copy.  A thread that libc did
+ * not register registers itself for the duration of each operation: two system calls, 0.3 us.  If
+ * that is refused, or on a CPU for which some instance has no unit (units: below the number of
+ * CPUs), the first such operation ends the sequences of the process for good, and all operations
+ * are atomic from then on; a CPU without a unit uses another CPU's copy.  See docs/percpu.md,
+ * "Where no sequence can run".
  *
  * With -DQUIRE_NO_SEQUENCES every operation is a call, so debuggers can step over it.
  *
- * The thread pointer of the calling thread must refer to a libc thread descriptor of its own.  Legal
- * anywhere, including signal handlers, except between vfork and exec.
+ * The thread pointer of the calling thread must refer to a libc thread descriptor of its own.
+ * Legal anywhere, including signal handlers, except between vfork and exec.
  */
 #ifndef QUIRE_PERCPU_OPS_H
 #define QUIRE_PERCPU_OPS_H
@@ -83,8 +83,8 @@ uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t valu
  *
  * Returns   the sum of the zero-extended copies, modulo 2^64: right modulo the width, whatever
  *           wrapped around and whichever copies are negative.
- * Context   anywhere, signal handlers included; takes no lock and stops nobody.
- * Cost      one cache miss a CPU.
+ * Context   anywhere, signal handlers included; takes no lock and interrupts no CPU.
+ * Cost      one cache miss per CPU.
  */
 uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes);
 
@@ -410,8 +410,8 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
  * Copies that change meanwhile are each read once, at some moment.
  *
  * Returns   the sum modulo the width, of the type of *ptr.
- * Context   anywhere, signal handlers included; takes no lock and stops nobody.
- * Cost      a call, and one cache miss a CPU.
+ * Context   anywhere, signal handlers included; takes no lock and interrupts no CPU.
+ * Cost      a call, and one cache miss per CPU.
  * Linux     a loop over for_each_possible_cpu().
  */
 #define quire_this_cpu_sum(ptr)                                                                    \

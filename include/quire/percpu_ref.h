@@ -2,9 +2,10 @@
 /*
  * percpu_ref.h - a reference count without shared cache lines until it is killed
  *
- * While the count is alive, each CPU counts the references that are taken and dropped on it, and the
- * total is unknown.  Once killed, it is one atomic count, and dropping the last reference calls
- * release.  Switching takes one fence: a sequence reads the mode in the section in which it adds.
+ * While the count is alive, each CPU counts the references that are taken and dropped on it, and
+ * the total is unknown.  Once killed, it is one atomic count, and dropping the last reference
+ * calls release.  Switching takes one fence: a sequence reads the mode in the section in which it
+ * adds.
  *
  *   mode        counted                   becomes
  *   per-CPU     on each CPU               atomic by kill() or switch_to_atomic()
@@ -14,8 +15,9 @@
  * CPUs and threads, in any order: the count of one CPU may be negative, or wrap around.  Without
  * sequences, or if the instance has fewer units than CPUs, the count is always atomic.
  *
- * get, put and tryget are legal anywhere, including signal handlers.  Calls that switch the mode are
- * not legal in signal handlers, and take about ten microseconds while other threads are running.
+ * get, put and tryget are legal anywhere, including signal handlers.  Calls that switch the mode
+ * are not legal in signal handlers, and take about ten microseconds while other threads are
+ * running.
  */
 #ifndef QUIRE_PERCPU_REF_H
 #define QUIRE_PERCPU_REF_H
@@ -85,7 +87,7 @@ void quire_percpu_ref_get(struct quire_percpu_ref *ref);
 
 /**
  * quire_percpu_ref_put - drop a reference
- * @ref:	of which the caller, or whoever it acts for, has a reference
+ * @ref:	the caller, or a thread on whose behalf it acts, holds a reference
  *
  * Dropping the last one calls release(), which only happens in atomic mode.
  *
@@ -149,7 +151,8 @@ bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *ref);
  * quire_percpu_ref_kill - switch to atomic mode, and drop the owner's reference
  * @ref:	alive; a second kill stops the process with one line
  *
- * Context   waits for other switches of the process; not from a signal handler.  Calls release() if the
+ * Context waits for other switches of the process; not from a signal handler.  Calls release() if
+ * the
  *           owner's reference was the last one.
  * Cost      one fence: about ten microseconds if other threads of the process are running.
  * Pair      quire_percpu_ref_reinit() or quire_percpu_ref_resurrect(), or none.
@@ -223,7 +226,7 @@ void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref);
  * quire_percpu_ref_is_zero - whether the count is zero
  * @ref:	in use, or after exit()
  *
- * Returns   true if it is zero; false in per-CPU mode, where nobody can know.
+ * Returns   true if it is zero; false in per-CPU mode, where the total is unknown.
  * Context   anywhere, signal handlers included; never waits.
  * Cost      one load of a shared word.
  * Linux     percpu_ref_is_zero().

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lock_sim.c - what locks promise, and that breaking their rules is seen */
+/* lock_sim.c - guarantees of locks, and detection of violated rules */
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/sim/sim.h"
@@ -99,7 +99,7 @@ SIM_TEST(lock_try_on_up_loses_no_count, .cpus_nr = 1, .config = SIM_UP,
 	check_u64_eq(counter->value, 3);
 }
 
-/* What a nested call may do: only try, whoever holds the lock. */
+/* A nested call may only try, whichever thread holds the lock. */
 static void handler_asks_first(void *arg)
 {
 	if (lock_nested())

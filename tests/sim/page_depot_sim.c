@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page_depot_sim.c - the stocks between the CPUs' stacks and the buddy: depot and spares */
+/* page_depot_sim.c - between the CPUs' stacks and the buddy: depot and spares */
 #include "page_scene.h"
 
 static void frees_seven(void *arg)
@@ -109,7 +109,7 @@ SIM_TEST(depot_take_against_disable)
 	stock_against(sim, scene_with_stock(sim), takes_three, disables);
 }
 
-/* Pages of the isolated block that the buddy does not have, although nobody uses them. */
+/* Pages of the isolated block that are not in the buddy although they are not in use. */
 static uint32_t strays(struct page_scene *scene)
 {
 	struct quire *q = scene->q;

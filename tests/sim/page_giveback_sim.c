@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page_giveback_sim.c - memory given back while it is wanted again, and fork */
+/* page_giveback_sim.c - memory that is needed again while it is being returned, and fork */
 #include "page_scene.h"
 
 static void takes_and_writes(void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page_grow_sim.c - blocks that come online while others want pages */
+/* page_grow_sim.c - blocks that come online while other callers need pages */
 #include "page_scene.h"
 
 static void takes_and_writes(void *arg)
@@ -10,7 +10,7 @@ static void takes_and_writes(void *arg)
 		store_relaxed(page, 7);
 }
 
-/* Two CPUs find nothing online and grow: each block comes online once, nobody is refused. */
+/* Two CPUs find nothing online and grow: each block comes online once, neither is refused. */
 SIM_TEST(grow_by_two_onlines_each_block_once, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make_unused(sim);
@@ -30,7 +30,7 @@ static void takes_block(void *arg)
 		store_relaxed(page, 7);
 }
 
-/* Who does not grow takes what another has just brought online, and may write to it at once. */
+/* A CPU that does not grow takes pages that another just brought online, and may write at once. */
 SIM_TEST(grow_commits_before_it_onlines, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make_unused(sim);
@@ -65,7 +65,7 @@ static void takes_without_waiting(void *arg)
 		fetch_sub_relaxed(&scene->refused, 1);
 }
 
-/* NOWAIT: whoever grows, drains or reports meanwhile is not waited for. */
+/* NOWAIT: the call does not wait for a CPU that grows, drains or reports. */
 SIM_TEST(grow_is_not_waited_for_with_nowait, .cpus_nr = 3, .events = SIM_MEMORY | SIM_TRYFAIL)
 {
 	struct page_scene *scene = page_scene_make_unused(sim);
@@ -218,7 +218,7 @@ static void forks_and_grows(void *arg)
 	check_u64_eq(quire_verify(scene->q), 0);
 	while (take(scene, 9, 0) != NULL)
 		;
-	/* Nobody was refused, so blocks came online in twos. */
+	/* No call was refused, so blocks came online in twos. */
 	check_u64_eq(scene->q->zone[0].online_pages, scene->q->zone[0].managed_pages);
 	store_relaxed(&scene->turn, 1);
 }

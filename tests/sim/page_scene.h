@@ -2,9 +2,9 @@
 /*
  * page_scene.h - an instance and its users, for the scenarios of the page allocator
  *
- * Two zones' worth of trouble fits into 4 MiB: two blocks of 512 pages.  take() and give() tell
- * the machine who owns a page, so that a page handed out twice is seen at once; page_scene_check()
- * counts, at the end, that no page was lost and that every rule of quire_verify() holds.
+ * 4 MiB are enough: two blocks of 512 pages.  take() and give() register the owner of a page with
+ * the machine, so a page that is allocated twice is detected at once.  page_scene_check() checks
+ * at the end that no page was lost and that every rule of quire_verify() holds.
  */
 #ifndef TESTS_SIM_PAGE_SCENE_H
 #define TESTS_SIM_PAGE_SCENE_H

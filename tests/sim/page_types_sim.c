@@ -24,7 +24,7 @@ static void isolates(void *arg)
 	store_release(&scene->turn, 1); /* read when all has ended */
 }
 
-/* Pages of the isolated block that the buddy does not have, although nobody uses them. */
+/* Pages of the isolated block that are not in the buddy although they are not in use. */
 static uint32_t strays(struct page_scene *scene)
 {
 	struct quire *q = scene->q;
@@ -140,7 +140,7 @@ static void takes_one(void *arg)
 	take(arg, 0, 0);
 }
 
-/* Three CPUs want the last pages, which lie on the lists of one of them: nobody is refused. */
+/* Three CPUs want the last pages, which are on the lists of one of them: none is refused. */
 static void last_pages(struct sim *sim, bool stacks)
 {
 	struct page_scene *scene = page_scene_make(sim, stacks);

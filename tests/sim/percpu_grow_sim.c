@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu_grow_sim.c - callers that may not wait, beside whoever makes or gives back what they need
+ * percpu_grow_sim.c - callers that may not wait, while other threads create or return what they
+ * need
  *
  * The second chunk is full up to seven pages at most, so an object of eight needs another chunk.
  */
@@ -94,7 +95,7 @@ SIM_TEST(percpu_chunk_is_made_once, .cpus_nr = 3, .events = SIM_MEMORY | SIM_RAC
 	check_charge(scene, 0);
 }
 
-/* Nobody is refused because another thread makes what is needed, or because the worker has the mutex. */
+/* No call is refused because another thread creates what is needed, or the worker holds the mutex. */
 SIM_TEST(percpu_atomic_is_served_beside_a_chunk_being_made, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 2)
 {

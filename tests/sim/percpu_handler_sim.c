@@ -98,7 +98,7 @@ static void takes_small(void *arg)
 	percpu_take(arg, 24, 0);
 }
 
-/* Whoever only defers a free has the worker come: the next call may be a long time off. */
+/* Deferring a free wakes the worker: the next ordinary call may come much later. */
 SIM_TEST(percpu_deferred_free_calls_the_worker)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);

@@ -146,7 +146,7 @@ static void takes_atomic_unwaited(void *arg)
 	sim_forbid_wait(false);
 }
 
-/* Who may not wait is served or refused, whatever the worker does. */
+/* A caller that may not wait is served or refused, whatever the worker does. */
 SIM_TEST(percpu_atomic_never_waits, .events = SIM_MEMORY | SIM_TRYFAIL)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu_maps_sim.c - maps are given back, and others need more than are left meanwhile */
+/* percpu_maps_sim.c - maps are returned while other callers need more than are left */
 #include "percpu_scene.h"
 
 #define LARGE (8 * PAGE_BYTES)
@@ -64,7 +64,7 @@ static void takes_ten(void *arg)
 	takes_large(arg, 10, 0);
 }
 
-/* Who may wait does so, and is not refused. */
+/* A caller that may wait does so, and is not refused. */
 SIM_TEST(percpu_trim_beside_who_may_wait, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .events = SIM_MEMORY | SIM_RACE)
 {

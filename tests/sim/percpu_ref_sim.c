@@ -201,7 +201,7 @@ static void kill_and_resurrect(void *arg)
 	quire_percpu_ref_put(&scene->ref);
 }
 
-/* Killed and alive again before it was zero: nobody sees a release, and the next kill does. */
+/* Killed and revived before it was zero: release does not run, and runs after the next kill. */
 SIM_TEST(percpu_ref_resurrect_against_get, .events = SIM_ABORT | SIM_MIGRATE)
 {
 	struct ref_scene *scene = scene_make(sim, 0);
@@ -253,7 +253,7 @@ static void switch_to_atomic(void *arg)
 	quire_percpu_ref_switch_to_atomic(&scene->ref);
 }
 
-/* A child of fork is never left with a switch that nobody ends. */
+/* A child of fork is never left with an unfinished switch. */
 SIM_TEST(percpu_ref_fork_during_switch, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct ref_scene *scene = scene_make(sim, 0);

@@ -2,8 +2,8 @@
 /*
  * percpu_scene.h - per-CPU memory and its users, for scenarios
  *
- * An object is filled with a number of its own in every unit; its copies are looked at when it is
- * freed.  percpu_scene_check() frees nothing: it counts objects and asks quire_verify().
+ * An object is filled with a unique number in every unit, and its copies are checked when it is
+ * freed.  percpu_scene_check() frees nothing: it counts objects and calls quire_verify().
  */
 #ifndef TESTS_SIM_PERCPU_SCENE_H
 #define TESTS_SIM_PERCPU_SCENE_H
@@ -41,7 +41,7 @@ void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes);
 void percpu_isolate(struct percpu_scene *scene, unsigned from, unsigned end);
 /* What the worker does, now. */
 void percpu_balance(struct percpu_scene *scene, bool all);
-/* Charges what callers with these flags have left of the limit, for nobody; returns pages. */
+/* Charges all that callers with these flags have left of the limit; returns the pages. */
 uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags);
 /* Pages that the instance is to be charged with: objects' and arrays'. */
 uint64_t percpu_charged(const struct percpu_scene *scene);

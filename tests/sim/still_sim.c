@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * still_sim.c - what is asked of an instance while the worker is at work
+ * still_sim.c - queries on an instance while the worker runs
  *
- * The worker is no thread of the program's.  A program none of whose threads uses an instance is told
- * the same whatever the worker does meanwhile: that every rule holds, and sums in which nothing is
- * missing and nothing is counted twice.
+ * The worker is not one of the program's threads.  If no thread of the program uses an instance,
+ * queries give the same answers whatever the worker does: every rule holds, and sums miss nothing
+ * and count nothing twice.
  */
 #include <quire/percpu.h>
 #include <quire/vmap.h>
@@ -86,7 +86,7 @@ static void verifies(void *arg)
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
-/* No rule is broken between two steps of a visit as far as anybody is told. */
+/* No rule appears violated between two steps of a visit. */
 SIM_TEST(verify_waits_for_the_worker)
 {
 	struct still_scene *scene = scene_make(sim);

@@ -247,7 +247,7 @@ static void ticks(void *arg)
 	quire_poll(scene->q);
 }
 
-/* Time gives back what stands on a stack that is used meanwhile. */
+/* Areas on a stack are returned after the decay even if the stack is in use. */
 SIM_TEST(decay_against_alloc_and_free, .events = SIM_ABORT)
 {
 	struct vmap_scene *scene = vmap_scene_make_cached(sim);

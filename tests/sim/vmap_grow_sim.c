@@ -94,7 +94,7 @@ static void may_take_area_atomically(void *arg)
 	writes_both_ends(area);
 }
 
-/* Addresses that follow each other: a section in which both lie is committed once, whoever has it. */
+/* Adjacent areas: a section that holds parts of both is committed once, by either caller. */
 SIM_TEST(vmalloc_waits_for_who_commits_beside_it, .events = SIM_MEMORY)
 {
 	struct vmap_scene *scene = scene_of(sim, UINT64_C(6) << 20);
@@ -129,7 +129,7 @@ SIM_TEST(vmalloc_commits_up_to_who_commits_behind_it, .events = SIM_MEMORY)
 	check_served(scene);
 }
 
-/* More than the limit allows, in sections that nobody has committed. */
+/* More than the limit allows, in sections that are not committed yet. */
 static void grows_beyond_the_limit(void *arg)
 {
 	struct vmap_scene *scene = arg;
@@ -140,7 +140,7 @@ static void grows_beyond_the_limit(void *arg)
 	sim_forbid_wait(false);
 }
 
-/* A charge is refused to who has claimed sections to grow into: they are others' to commit again. */
+/* A caller that claimed sections is refused its charge: other callers may claim them again. */
 SIM_TEST(vrealloc_refused_leaves_its_sections, .events = SIM_MEMORY)
 {
 	struct vmap_scene *scene = scene_with(sim, UINT64_C(16) << 20, UINT64_C(8) << 20);
@@ -201,7 +201,7 @@ static void counts_advice(void *arg)
 	vmap_count_advice(scene->v);
 }
 
-/* Whoever counts next leaves nothing uncounted. */
+/* The next call of huge_count() leaves nothing uncounted. */
 static void check_advice(struct vmap_scene *scene)
 {
 	check_u64_eq(quire_verify(scene->q), 0);
@@ -335,7 +335,7 @@ SIM_TEST(record_beside_a_grower_is_not_refused, .events = SIM_MEMORY)
 	check_records(scene, before);
 }
 
-/* One is refused by the system, or both: whoever comes last gives the charge back. */
+/* The system refuses one caller, or both: the last one returns the charge. */
 SIM_TEST(record_steps_refused_are_uncharged_once, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
 {
 	struct vmap_scene *scene = scene_without_records(sim);
@@ -360,7 +360,7 @@ static void forks_and_takes_record(void *arg)
 	store_relaxed(&scene->turn, 1);
 }
 
-/* Whoever committed beside grow_mutex stayed in the parent; its charge is given back. */
+/* A caller that committed without grow_mutex stayed in the parent; its charge is returned. */
 SIM_TEST(fork_child_of_a_record_grower_keeps_no_step, .events = SIM_TRYFAIL)
 {
 	struct vmap_scene *scene = scene_without_records(sim);

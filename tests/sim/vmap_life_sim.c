@@ -118,7 +118,7 @@ static struct vmap_scene *scene_unused(struct sim *sim)
 	return scene;
 }
 
-/* Both are the first: one set of areas is made, and nobody touches what is not committed yet. */
+/* Both calls are the first: vmap is created once, and uncommitted memory is never accessed. */
 SIM_TEST(first_use_of_areas_by_two, .events = SIM_MEMORY)
 {
 	struct vmap_scene *scene = scene_unused(sim);
@@ -213,7 +213,7 @@ static void grows(void *arg)
 	check_u64_eq(load_relaxed((uint32_t *)(void *)addr), 77);
 }
 
-/* Into a neighbour that somebody is about to purge, and back again. */
+/* Into a neighbour that another CPU is about to purge, and back again. */
 SIM_TEST(realloc_against_purge, .events = SIM_MEMORY)
 {
 	struct vmap_scene *scene = vmap_scene_make_cached(sim);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap_purge_sim.c - freed areas published and purged: counts, translations, who is refused */
+/* vmap_purge_sim.c - publishing and purging freed areas: counts, translations, refusals */
 #include "vmap_scene.h"
 
 static void frees_two(void *arg)
@@ -19,7 +19,8 @@ static void purge_runs(void *arg)
 }
 
 /* R15, R16: counted first, published last, and never touched afterwards.  A count that comes late is
- * below what the purge takes off it; a late write lands in a range that is free or somebody else's. */
+ * below what the purge takes off it; a late write lands in a range that is free or somebody
+ * else's. */
 SIM_TEST(vfree_against_purge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct vmap_scene *scene = vmap_scene_make_lazy(sim);
@@ -44,7 +45,7 @@ SIM_TEST(vfree_by_two_against_purge, .cpus_nr = 3, .events = SIM_RACE)
 	vmap_scene_check(scene);
 }
 
-/* V4 as seen by anybody at any time: what is neither free nor in use is counted as lazy. */
+/* V4 holds for every observer at any time: pages neither free nor in use are counted as lazy. */
 static void looks_at_the_count(void *arg)
 {
 	struct vmap_scene *scene = arg;

@@ -3,8 +3,9 @@
  * vmap_ram_sim.c - aliases of pages: areas of them, and small mappings from blocks
  *
  * The instance has 4 MiB of frames and 4 MiB of addresses, so that a block is 128 pages and two
- * mappings of 64 pages fill it.  sim_frame_of() says where a CPU's access leads: an alias that should
- * be gone and is not shows there, as a frame or as a translation that a CPU still believes in.
+ * mappings of 64 pages fill it.  sim_frame_of() says where a CPU's access leads: an alias that
+ * should be gone and is not shows there, as a frame or as a translation that a CPU still believes
+ * in.
  */
 #include "machine/atomic.h"
 #include "machine/sim/sim.h"
@@ -107,7 +108,7 @@ static void maps_another(void *arg)
 	maps_area(scene, 1, scene->page[3]);
 }
 
-/* V5: whoever is given an address finds nothing mapped there, on no CPU. */
+/* V5: when an address is allocated, no CPU has anything mapped there. */
 SIM_TEST(vmap_address_is_reissued_after_its_unmapping, .events = SIM_MEMORY | SIM_ABORT)
 {
 	struct ram_scene *scene = scene_make(sim);
@@ -139,7 +140,7 @@ static void takes_areas(void *arg)
 	}
 }
 
-/* What was freed is kept for reuse, but never what somebody else's pages are behind. */
+/* Freed areas are kept for reuse, but never aliases of pages. */
 SIM_TEST(vmalloc_never_gets_an_alias, .events = SIM_MEMORY | SIM_ABORT)
 {
 	struct ram_scene *scene = scene_make(sim);
@@ -289,7 +290,7 @@ static void flushes(void *arg)
 	quire_vm_unmap_aliases(scene->q);
 }
 
-/* Exactly one of those who unmap gives the block up, whoever comes last. */
+/* Exactly one of the unmapping callers retires the block: the last one. */
 SIM_TEST(ram_block_is_given_up_once, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
 	 .events = SIM_MEMORY)
 {
@@ -375,7 +376,7 @@ SIM_TEST(ram_fragmented_block_leaves_its_owners_list, .events = SIM_MEMORY)
 	check_end(scene, 0);
 }
 
-/* R26: who finds a block in the table finds its owner in it. */
+/* R26: a block that is found in the table has its owner set. */
 SIM_TEST(ram_block_has_an_owner_when_it_is_seen, .events = SIM_MEMORY)
 {
 	struct ram_scene *scene = scene_make(sim);

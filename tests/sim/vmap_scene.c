@@ -98,7 +98,7 @@ void vmap_scene_check(struct vmap_scene *scene)
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_vmap_stat_read(scene->q, &stat);
 	check_u64_eq(stat.busy_areas, scene->held_areas);
-	/* Nothing was lost: all that nobody holds is free again. */
+	/* Nothing was lost: everything that no task holds is free again. */
 	quire_vmap_purge(scene->q);
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_vmap_stat_read(scene->q, &stat);

@@ -2,9 +2,10 @@
 /*
  * vmap_scene.h - an instance and its users, for the scenarios of areas
  *
- * The span is 512 pages, so that few areas overflow it.  vtake() and vgive() tell the machine who
- * owns an area, so that an address handed out twice is seen at once; vmap_scene_check() asks, at the
- * end, that every rule of quire_verify() holds and that what is in use is what the tasks hold.
+ * The span is 512 pages, so a few areas exhaust it.  vtake() and vgive() register the owner of an
+ * area with the machine, so an address that is allocated twice is detected at once.
+ * vmap_scene_check() checks at the end that every rule of quire_verify() holds and that the areas
+ * in use are those the tasks hold.
  */
 #ifndef TESTS_SIM_VMAP_SCENE_H
 #define TESTS_SIM_VMAP_SCENE_H

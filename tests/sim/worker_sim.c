@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* worker_sim.c - an instance's worker: somebody always does what is due */
+/* worker_sim.c - an instance's worker: due work is always done by some thread */
 #include "page_scene.h"
 
 #define DECAY_NS UINT64_C(1000000000)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * output.h - what the command writes: files that are whole or as they were, and standard output
+ * output.h - output of the command: files that are written completely or not at all, and standard
+ * output
  *
- * Everything that is written goes through here, so that no failed write is silent.  A file's text is
- * collected in memory.  Links are followed.  A regular file that has no other name is replaced, with
- * its mode and owner, when all is written; one that has, or cannot be replaced so, is overwritten after
- * room was reserved; anything else (a device, a pipe) is written in place.
+ * All output goes through here, so no failed write goes unnoticed.  A file's text is collected in
+ * memory.  Links are followed.  A regular file with a single name is replaced, keeping mode and
+ * owner, when the text is complete.  A file with other names, or one that cannot be replaced, is
+ * overwritten after its space was reserved.  Anything else (a device, a pipe) is written in
+ * place.
  */
 #ifndef QUIRE_TOOL_OUTPUT_H
 #define QUIRE_TOOL_OUTPUT_H

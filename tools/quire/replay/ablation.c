@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ablation.c - quire replay --ablate: what each rule of per-CPU placement is worth
+ * ablation.c - quire replay --ablate: the effect of each rule of per-CPU placement
  *
- * Each trace is replayed once for each column, checked like any replay, with what its heading names
- * left out by an option; the last has Linux's placement instead.  Marks at which the kernel held less
- * than a quarter of its most are left out: there is nothing to place.  The table is Markdown;
- * docs/percpu.md holds it.
+ * Each trace is replayed once per column, checked like any replay, with the feature in the
+ * heading disabled by an option; the last column uses Linux's placement.  Marks at which the
+ * kernel held less than a quarter of its maximum are omitted: too little is placed there.  The
+ * table is Markdown; docs/percpu.md contains it.
  */
 #include <stdio.h>
 #include <stdlib.h>

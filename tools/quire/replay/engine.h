@@ -3,8 +3,9 @@
  * engine.h - one pass over a plan, against a target
  *
  * A checking pass fills every block with its own pattern, compares it byte by byte when the block
- * is freed, and looks at every mark where the live blocks are.  A timing pass does neither: it is
- * the allocator's calls and the loop around them, and the blocks' content is never touched.
+ * is freed, and records at every mark where the live blocks are.  A timing pass does none of
+ * this: it consists of the allocator's calls and the loop around them, and never touches the
+ * blocks.
  *
  * Words
  *   actor     does the steps of one recorded CPU: with threads, a thread; otherwise the one thread

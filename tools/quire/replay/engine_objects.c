@@ -2,9 +2,10 @@
 /*
  * engine_objects.c - the steps of areas and of per-CPU objects
  *
- * One thread stands for every recorded CPU, so it stays on one CPU: what the allocator keeps a CPU
- * would else depend on where the system runs it.  Its time is the recorded one: between two steps
- * the allocator is polled whenever it said that something would be due, as a worker would wake up.
+ * One thread acts for every recorded CPU, so it is pinned to one CPU: otherwise the contents of
+ * the allocator's per-CPU caches would depend on where the system runs it.  It uses the recorded
+ * time: between two steps the allocator is polled whenever work is due, as a worker would wake
+ * up.
  */
 #include "replay/engine.h"
 
@@ -90,9 +91,9 @@ static void check(struct actor *actor, uint32_t id, void *addr, const struct pla
 /* ---- steps ----------------------------------------------------------------------------------- */
 
 /*
- * Who may not wait may be refused although there is memory, when another CPU holds a lock.  The
- * recorded kernel did not refuse here, and the block has a life to come: it is asked for once more by
- * one who may wait.  The allocator counts the refusal.
+ * A request that may not wait can be refused although there is memory, if another CPU holds a
+ * lock.  The recorded kernel did not refuse here, and the trace goes on to use the block, so the
+ * request is repeated by a call that may wait.  The allocator counts the refusal.
  */
 static void *alloc_block(struct engine *engine, const struct plan_request *request)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_passes.c - who does the steps of a plan: one thread, or one a recorded CPU
+ * engine_passes.c - running the steps of a plan by one thread, or by one thread per recorded CPU
  *
- * With threads, each does its CPU's steps in their order.  A free waits for its allocation.  That
- * ends: the steps stand in one order in the trace, every wait is for an earlier one, so the
- * earliest step not yet done never waits.  A mark is a barrier; a batch never spans one.
+ * With threads, each runs its CPU's steps in order, and a free waits for its allocation.  This
+ * cannot deadlock: the trace orders all steps, and every wait is for an earlier step, so the
+ * earliest step that is not done yet never waits.  A mark is a barrier; a batch never spans one.
  */
 #include "replay/engine.h"
 

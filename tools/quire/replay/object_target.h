@@ -2,8 +2,8 @@
 /*
  * object_target.h - what a replay of areas or of per-CPU objects runs against, as a table of calls
  *
- * As target.h for pages.  The calls are the public ones; the thread that makes them stands for every
- * recorded CPU, or is one of as many.
+ * The counterpart of target.h, which is for pages.  The calls are the public ones; the calling
+ * thread acts for all recorded CPUs, or for one of them.
  */
 #ifndef QUIRE_TOOL_OBJECT_TARGET_H
 #define QUIRE_TOOL_OBJECT_TARGET_H

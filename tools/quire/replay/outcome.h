@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outcome.h - what a replay of one trace found, and the two ways it is told
+ * outcome.h - the result of replaying one trace, and its two output formats
  */
 #ifndef QUIRE_TOOL_OUTCOME_H
 #define QUIRE_TOOL_OUTCOME_H
@@ -44,8 +44,8 @@ uint64_t outcome_live_kB(const struct plan *plan, const struct plan_mark *mark);
 /* Linux: an array of pointers, bitmaps and hints beside each chunk (traces/EVENTS.md). */
 uint64_t outcome_kernel_metadata_kB(const struct plan_kernel_percpu *kernel);
 /*
- * Allocations that made no system call.  One from the tree of free ranges installs its guard page, if
- * there are guards; so may one that was reused, and then it does not count.
+ * Allocations that made no system call.  One from the tree of free ranges installs its guard
+ * page, if there are guards; so may one that was reused, and then it does not count.
  */
 uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat);
 /* Fewest blocks that can hold so many pages. */

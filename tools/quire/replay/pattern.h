@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pattern.h - a content of its own for every block
+ * pattern.h - unique content for every block
  *
  * The 64-bit word at index i of a block is seed + i * PATTERN_STEP, and the seed is mixed from the
  * block's id, so that no two blocks, and no two words of a block, look alike.  A piece that a split

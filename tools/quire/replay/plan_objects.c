@@ -2,9 +2,9 @@
 /*
  * plan_objects.c - the steps of areas and of per-CPU objects
  *
- * A class of the trace is a request.  The recorded time is a step of its own whenever another
- * millisecond has begun: fine enough for what an allocator does by the clock, which it counts in
- * tenths of seconds, and few beside the steps that allocate.
+ * A class of the trace is a request.  Each new millisecond of recorded time is a step of its own:
+ * fine enough for an allocator's timers, which work in tenths of seconds, and rare compared with
+ * the steps that allocate.
  */
 #include "replay/planner.h"
 
@@ -31,7 +31,7 @@ static struct plan_request request_of_area(const struct katr_class *class, size_
 	return request;
 }
 
-/* Who may not wait is served from what is populated, or tries for more. */
+/* A caller that may not wait uses populated pages, or tries to populate more. */
 static struct plan_request request_of_percpu(const struct katr_class *class)
 {
 	return (struct plan_request){

@@ -2,10 +2,10 @@
 /*
  * replay_clock.h - the time that the allocator sees: the system's, or the recording's
  *
- * A replay by one thread takes a second for what took a minute, and must give the same figures each
- * time.  So what the allocator does by the clock, it does by the recorded one.  The functions here
- * stand in one file with a clock_now_ns() that takes the place of the machine's when the command is
- * linked; a program that calls none of them keeps the machine's own.
+ * A replay by one thread takes a second for a minute of recording, and must give the same figures
+ * each time.  So the allocator's timers use the recorded time.  These functions are in one file
+ * with a clock_now_ns() that replaces the machine's when the command is linked; a program that
+ * calls none of them keeps the machine's own.
  */
 #ifndef QUIRE_TOOL_REPLAY_CLOCK_H
 #define QUIRE_TOOL_REPLAY_CLOCK_H

@@ -5,16 +5,17 @@
  * Words
  *   record     one event of the trace: an allocation, a free, a mark, ...
  *   id         number of an allocation, given in the order of the trace; all kinds share them
- *   object     what is known of an id: its class, and where the kernel put it
+ *   object     the data of an id: its class, and where the kernel placed it
  *   class      everything about a request but its time, CPU and address
  *
- * A reader hands out the records in order and refuses a file at the first thing that is not as the
- * format says, with its offset in the uncompressed bytes.  A trace is good only when katr_next()
- * has returned 0: the totals, and zstd's checksum, stand at its end.
+ * A reader returns the records in order and rejects a file at the first violation of the format,
+ * with its offset in the uncompressed bytes.  A trace is valid only once katr_next() has returned
+ * 0, because the totals and zstd's checksum come last.
  *
- * Checked besides the form: each free and split names a live id; indices, CPUs and times are in
- * range; no two live page allocations overlap in the kernel's memory; classes are used as often as
- * they say; the live bytes that the recording counted are ours; the totals agree.
+ * Checked in addition to the format: each free and split names a live id; indices, CPUs and times
+ * are in range; no two live page allocations overlap in the kernel's memory; use counts of
+ * classes are correct; the live bytes counted by the recording agree with the reader's; the
+ * totals agree.
  */
 #ifndef QUIRE_TOOL_KATR_H
 #define QUIRE_TOOL_KATR_H
