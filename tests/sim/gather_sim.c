@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gather_sim.c - memory taken away in batches: nothing may be reused before the gather ends */
+/* gather_sim.c - unbacking memory in batches: nothing may be reused before the gather ends */
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
@@ -54,7 +54,7 @@ static void taker(void *arg)
 	sim_wake(&scene->turn);
 }
 
-/* R1: after the gather every CPU sees the new page, which is zero; nobody writes through an old
+/* R1: after the gather every CPU sees the new page, which is zero; no CPU writes through an old
  * translation. */
 SIM_TEST(gather_finish_precedes_reuse, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .events = SIM_MEMORY)

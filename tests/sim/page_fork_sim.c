@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page_fork_sim.c - the child's world: copied page by page, without the other threads */
+/* page_fork_sim.c - the child of a fork: copied page by page, without the other threads */
 #include "page_scene.h"
 
 static void frees_three(void *arg)
@@ -119,8 +119,8 @@ static void forks_and_frees(void *arg)
 	store_relaxed(&scene->turn, 1);
 }
 
-/* The parent's stacks were warm and its worker there.  The child allocates nothing, and its first
- * free makes sure that somebody comes. */
+/* The parent's stacks were warm and its worker was running.  The child allocates nothing, and its first
+ * free makes sure that a worker runs. */
 SIM_TEST(freed_by_a_child_is_somebodys_work, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct page_scene *scene = page_scene_make_worker(sim);

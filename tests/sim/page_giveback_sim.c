@@ -19,8 +19,8 @@ static void releases(void *arg)
 	quire_release(((struct page_scene *)arg)->q);
 }
 
-/* What is on its way back is handed out by nobody before the gather has finished; a page that
- * was given back reads zero. */
+/* A page that is being returned is not allocated before the gather has finished; a returned page reads
+ * zero. */
 SIM_TEST(giveback_against_reuse, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make(sim, true);

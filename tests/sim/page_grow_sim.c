@@ -176,8 +176,9 @@ static struct page_scene *scene_with_step_left(struct sim *sim)
 	return scene;
 }
 
-/* Who takes it up is refused by the system.  It is there for who may wait, even before that one has let
- * go of it: one refusal is no reason to refuse a page, for which a block is enough. */
+/* The system refuses the caller that resumes the step.  The step stays available to a caller that may
+ * wait, even before the refused one has released it: one refused commit is no reason to refuse a
+ * page, for which one block is enough. */
 SIM_TEST(grow_left_by_a_grower_is_waited_for, .events = SIM_REFUSE | SIM_TRYFAIL, .refusals = 1)
 {
 	struct page_scene *scene = scene_with_step_left(sim);
@@ -223,8 +224,8 @@ static void forks_and_grows(void *arg)
 	store_relaxed(&scene->turn, 1);
 }
 
-/* Fork waits for the holder of grow_mutex only: whoever commits beside it stays in the parent, and its
- * blocks are the child's to commit. */
+/* Fork waits only for the holder of grow_mutex: a caller that commits without it stays in the parent, and
+ * the child may commit its blocks. */
 SIM_TEST(fork_child_of_a_grower_grows, .events = SIM_TRYFAIL)
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);
@@ -244,8 +245,8 @@ static void offlines(void *arg)
 	SIM_CHECK(error == 0 || error == -EBUSY);
 }
 
-/* A block goes offline while another CPU grows into what is left, perhaps into that block.  It may
- * be refused: what is isolated is nobody's. */
+/* A block goes offline while another CPU grows into the remaining blocks, perhaps into that block.  The
+ * call may be refused: an isolated block serves no allocation. */
 SIM_TEST(grow_against_offline, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make(sim, true);

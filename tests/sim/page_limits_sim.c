@@ -41,8 +41,8 @@ static void set_limits(struct page_scene *scene, uint32_t high, uint32_t batch)
 	lock_release(&pcp->door.lock, token);
 }
 
-/* What a writer without the lock would leave: the batch of before with a high of 1, then a batch
- * above high.  Each pair is seen by whoever locks in between. */
+/* The pairs that a writer without the lock would leave: the old batch with a high of 1, then a batch above
+ * high.  A CPU that takes the lock in between sees such a pair. */
 static void tears_limits(void *arg)
 {
 	set_limits(arg, 1, 63);

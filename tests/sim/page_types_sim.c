@@ -159,7 +159,7 @@ SIM_TEST(last_pages_of_lists_are_not_refused, .cpus_nr = 3)
 }
 
 /* The last pages are in the buddy: the first refill takes them all, and until it has them on its
- * list nobody sees them.  Who drains has to wait for that list's lock (R12). */
+ * list no other CPU finds them.  A drain has to wait for that list's lock (R12). */
 SIM_TEST(last_pages_in_a_refill_are_not_refused, .cpus_nr = 3)
 {
 	struct page_scene *scene = page_scene_make(sim, false);

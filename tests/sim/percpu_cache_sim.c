@@ -237,8 +237,8 @@ static void ticks_until_idle(void *arg)
 	SIM_CHECK(due_ns == WORK_IDLE);
 }
 
-/* What stacks hold keeps no page for ever: whoever opens one calls the worker, who comes until the CPU
- * is idle, and then closes it. */
+/* Cached objects do not pin pages for ever: opening a stack wakes the worker, which keeps running until
+ * the CPU is idle, and then closes the stack. */
 SIM_TEST(percpu_open_stack_keeps_the_worker, .cpus_nr = 1, .events = SIM_MEMORY)
 {
 	struct percpu_scene *scene = warm_scene(sim);

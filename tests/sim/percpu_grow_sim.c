@@ -61,8 +61,8 @@ static void takes_first(void *arg)
 	SIM_CHECK(quire_alloc_percpu(arg, 64, 0, 0) != NULL);
 }
 
-/* The first object of all makes what every other one is taken from.  Who finds that made, without a lock and
- * on the way to a stack, finds all of it. */
+/* The first allocation creates per-CPU memory.  A caller that finds it without a lock, on its way to a
+ * stack, finds all of it complete. */
 SIM_TEST(percpu_first_use_is_published, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .events = SIM_MEMORY | SIM_RACE)
 {
@@ -80,8 +80,8 @@ SIM_TEST(percpu_first_use_is_published, .explore = SIM_ALL_SCHEDULES, .preempt_m
 
 /* ---- a chunk ---------------------------------------------------------------------------------- */
 
-/* Three that need a chunk at the same time: it is made once, by whoever is first, and what its arrays
- * took is charged once. */
+/* Three callers need a chunk at the same time: the first one creates it, once, and its arrays are charged
+ * once. */
 SIM_TEST(percpu_chunk_is_made_once, .cpus_nr = 3, .events = SIM_MEMORY | SIM_RACE)
 {
 	struct percpu_scene *scene = make_full(sim);
@@ -108,8 +108,8 @@ SIM_TEST(percpu_atomic_is_served_beside_a_chunk_being_made, .explore = SIM_ALL_S
 	check_charge(scene, 0);
 }
 
-/* A chunk that one caller has made is used, emptied and destroyed while another one still makes its
- * units usable: that takes nothing from whoever has the number next. */
+/* A chunk that one caller has created is used, emptied and destroyed while another caller still commits
+ * its units: this does not harm the next chunk with that number. */
 static void takes_gives_and_shrinks(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -264,8 +264,8 @@ static void leaves_a_page_and_frees(void *arg)
 		percpu_give(scene, scene->object[i], PAGE_BYTES);
 }
 
-/* At the limit a caller that may wait charges in advance, so that nobody takes the room it made.  The
- * charge is given back if a page came free meanwhile (R6). */
+/* At the limit a caller that may wait charges in advance, so that no other caller takes the room it made.
+ * The charge is returned if a page became free meanwhile (R6). */
 SIM_TEST(percpu_charge_left_over_is_returned, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);
@@ -290,8 +290,8 @@ static uint64_t leave_the_reserve(struct percpu_scene *scene)
 	return percpu_use_up_limit(scene, 0);
 }
 
-/* One caller gives them back while the other one looks for somebody who does: it is not refused for pages that
- * are on their way (R29). */
+/* One caller returns pages while the other one tries to make room: it is not refused pages that are being
+ * returned (R29). */
 SIM_TEST(percpu_room_on_its_way_is_waited_for, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);

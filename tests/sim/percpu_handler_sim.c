@@ -35,8 +35,8 @@ static void takes_new_pages(void *arg)
 		percpu_take(arg, PAGE_BYTES, 0);
 }
 
-/* What a handler frees while it cannot have the lock is taken in by somebody, once.  The objects'
- * bits stand in one word. */
+/* Objects that a handler frees without getting the lock are processed exactly once.  Their bits are in
+ * one word. */
 SIM_TEST(percpu_deferred_free_is_never_lost)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);

@@ -169,8 +169,8 @@ static void frees_the_last(void *arg)
 		percpu_take(scene, 4 * PAGE_BYTES, QUIRE_ATOMIC);
 }
 
-/* The last object of a chunk goes while its pages do: nobody may have the chunk before it is
- * settled (R2). */
+/* The last object of a chunk is freed while its pages are being returned: no search may find the chunk
+ * before it is settled (R2). */
 SIM_TEST(percpu_last_free_during_the_flush, .events = SIM_MEMORY)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);
@@ -222,8 +222,8 @@ static void takes_pages(void *arg)
 		percpu_take(arg, PAGE_BYTES, 0);
 }
 
-/* The system keeps some of what it was given: those pages still hold what was in them.  They are
- * in use again, count, and are cleared before somebody has them. */
+/* The system refuses to unback some pages, which keep their content.  They count as populated again, and
+ * are cleared before they are allocated. */
 SIM_TEST(percpu_refused_gather_keeps_its_pages, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);
@@ -250,7 +250,7 @@ static void shrinks(void *arg)
 	quire_percpu_shrink(((struct percpu_scene *)arg)->q);
 }
 
-/* Maps that are given back are behind all that are in use, also while somebody takes more. */
+/* Only maps beyond all maps in use are returned, also while another CPU takes more. */
 SIM_TEST(percpu_trim_leaves_maps_in_use, .events = SIM_MEMORY)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, false);

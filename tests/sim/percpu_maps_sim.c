@@ -46,8 +46,9 @@ static void takes_ten_unwaited(void *arg)
 	sim_forbid_wait(false);
 }
 
-/* Who may not wait and needs more than are left may be refused until that is done, but has none of those
- * that leave.  Of ten objects of eight pages the spare maps are enough for eight. */
+/* A caller that may not wait and needs more maps than are left may be refused until the return is done,
+ * but never gets a map that is being returned.  The spare maps are enough for eight of ten
+ * objects of eight pages. */
 SIM_TEST(percpu_trim_beside_who_may_not_wait, .events = SIM_MEMORY | SIM_RACE)
 {
 	struct percpu_scene *scene = make_trimmable(sim);

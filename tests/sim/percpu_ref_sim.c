@@ -2,8 +2,7 @@
 /*
  * percpu_ref_sim.c - references killed, switched and revived while they are taken and dropped
  *
- * The object's life is checked where it is used: released while somebody holds a reference, or
- * twice, or never.
+ * The users of the object detect a release while a reference is held, a second release, or none.
  */
 #include <quire/percpu_ref.h>
 
@@ -72,9 +71,9 @@ static void check_end(struct ref_scene *scene)
 }
 
 /*
- * Whoever takes a reference before the kill keeps the object; it is released once, when the last
- * is dropped.  A get that commits to its slot after the sum is lost: release comes too early, or
- * never.
+ * A reference taken before the kill keeps the object; the object is released once, when the last
+ * reference is dropped.  A get that commits to its slot after the sum is lost: release runs too
+ * early, or never.
  */
 SIM_TEST(percpu_ref_kill_against_get, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
 	 .events = SIM_ABORT)

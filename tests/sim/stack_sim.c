@@ -103,8 +103,9 @@ static void check_sums(struct stack_scene *scene)
 }
 
 /*
- * What a closer takes, nobody else has, whichever step of a sequence it interrupts.  Without the
- * fence a sequence that looked before the close commits after it: an entry twice or lost.
+ * Entries that the closing thread takes are taken once, whichever step of a sequence the close
+ * interrupts.  Without the fence a sequence that checked its bound before the close commits after
+ * it, and an entry is taken twice or lost.
  */
 SIM_TEST(stack_close_owns_what_it_closed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .events = SIM_ABORT | SIM_RACE)

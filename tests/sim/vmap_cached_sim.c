@@ -148,8 +148,8 @@ static void spills_own(void *arg)
 	cpu_pool_own(scene->v);
 }
 
-/* What is taken off a stack to be merged or spilled is in nobody's hands unseen (V11): nobody holds
- * an area here, so nobody may be refused. */
+/* Areas that are taken off a stack to be merged or spilled stay visible to an allocation (V11): no area
+ * is in use here, so no allocation may be refused. */
 SIM_TEST(overflow_against_a_merge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);

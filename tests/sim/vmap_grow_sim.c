@@ -117,8 +117,8 @@ static struct vmap_scene *scene_with_full_section(struct sim *sim)
 	return scene;
 }
 
-/* An area whose first section nobody has, and whose second one is another's to commit, who has the
- * addresses behind: a run of sections ends where another's begin. */
+/* The first section of an area is unclaimed; the second one is claimed by a caller that has the addresses
+ * above it.  A claimed run of sections ends where another caller's begins. */
 SIM_TEST(vmalloc_commits_up_to_who_commits_behind_it, .events = SIM_MEMORY)
 {
 	struct vmap_scene *scene = scene_with_full_section(sim);

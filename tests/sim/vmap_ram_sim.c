@@ -204,8 +204,8 @@ static void purges_all(void *arg)
 	quire_vmap_purge(((struct ram_scene *)arg)->q);
 }
 
-/* V11: there are mappings for what is in use at one time, and what was unmapped gives up its own
- * before anybody is refused: in a block that is in use, lazy, or in the hands of a purge. */
+/* V11: there are enough mappings for what is in use at one time.  Unmapped pages release theirs before a
+ * call is refused, whether they are in a block in use, lazy, or in a purge in flight. */
 SIM_TEST(mappings_in_flight_are_not_refused, .cpus_nr = 3, .events = SIM_MEMORY)
 {
 	struct ram_scene *scene = scene_make(sim);

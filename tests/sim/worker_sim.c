@@ -28,8 +28,9 @@ static void calls_later(void *arg)
 }
 
 /*
- * The system refuses one call, maybe the one that makes the thread.  Whoever finds that out and who
- * gets a thread later come in any order; at the end allocations look exactly if there is none.
+ * The system refuses one call, possibly the creation of the thread.  A caller that learns of the
+ * refusal and a caller that gets a thread run in any order; at the end allocations check for due
+ * work exactly if there is no thread.
  */
 SIM_TEST(refused_thread_leaves_work_to_callers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
 	 .events = SIM_REFUSE, .refusals = 1)
@@ -97,7 +98,7 @@ static void stops_and_starts_too(void *arg)
 	quire_worker_start(scene->q);
 }
 
-/* Until the last that stopped it has started it, and whoever calls. */
+/* It stays stopped, whatever calls are made, until the last caller that stopped it has started it. */
 SIM_TEST(stopped_worker_stays_stopped, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct page_scene *scene = page_scene_make_worker(sim);
