@@ -7,9 +7,8 @@
  *   span    a part of the text, not ended by a NUL
  *   kind    how a value is written: a size, a number, a word, a list of CPUs
  *
- * One table says everything about a key: its name, kind, field, range, and the words of the
- * documentation.  Parsing, checking, the error line and docs/options.md all read this table, so a
- * new option is one new row (and its field in struct quire_options).
+ * A module's table says everything about a key: its name, kind, field, range, and the words of the
+ * documentation.  The tables are found by the list of modules (kind.h).
  *
  * Parsing works on a copy, which is stored only when the whole text was right.  The first wrong
  * item is reported with its place in the text, counted from 1, and with the nearest right spelling:
@@ -102,7 +101,7 @@ static bool read_number(struct span span, enum option_kind kind, uint64_t *value
 	return true;
 }
 
-static void put_number(struct text *text, enum option_kind kind, uint64_t value)
+void option_put_number(struct text *text, enum option_kind kind, uint64_t value)
 {
 	static const char suffixes[] = "\0kmgt";
 	unsigned i = 0;
@@ -179,7 +178,7 @@ static int refuse_value(struct parse *parse, const struct option_key *key, struc
 		text_put(error, "\"?");
 	} else if (key->kind != KIND_CPUS && read_number(span, key->kind, &value)) {
 		text_put(error, "; the nearest is ");
-		put_number(error, key->kind, value < key->min ? key->min : key->max);
+		option_put_number(error, key->kind, value < key->min ? key->min : key->max);
 	}
 	return -EINVAL;
 }
@@ -209,9 +208,9 @@ static int parse_number(struct parse *parse, const struct option_key *key, struc
 static int parse_word(struct parse *parse, const struct option_key *key, struct span span,
 		      struct quire_options *options)
 {
-	uint32_t value = option_word_find(key, span);
+	uint32_t value;
 
-	if (value == 0)
+	if (!option_word_find(key, span, &value))
 		return refuse_value(parse, key, span);
 	store(key, options, &value, sizeof(value));
 	return 0;
@@ -221,8 +220,13 @@ static int parse_word(struct parse *parse, const struct option_key *key, struct 
 static int parse_cpus(struct parse *parse, const struct option_key *key, struct span span,
 		      struct quire_options *options)
 {
+	static const char *const none;
 	char next = span.start[span.bytes];
 
+	if (span_is(span, "none")) {
+		store(key, options, &none, sizeof(none));
+		return 0;
+	}
 	if (options_cpu_list(span.start, NULL, 0) != 0)
 		return refuse_value(parse, key, span);
 	/* "isolated:2,8": a digit cannot begin a key, and would lengthen the list. */
@@ -336,7 +340,7 @@ int options_cpu_list(const char *list, uint64_t *bits, unsigned bits_nr)
 	}
 }
 
-static uint64_t load_number(const struct option_key *key, const struct quire_options *options)
+uint64_t option_number(const struct option_key *key, const struct quire_options *options)
 {
 	const char *field = (const char *)options + key->offset;
 	uint64_t value;
@@ -357,7 +361,7 @@ static bool field_is_right(const struct option_key *key, const struct quire_opti
 	if (key->kind == KIND_CPUS)
 		return options->isolated == NULL ||
 		       options_cpu_list(options->isolated, NULL, 0) == 0;
-	value = load_number(key, options);
+	value = option_number(key, options);
 	if (value == 0)
 		return true;
 	if (key->kind != KIND_WORD)
@@ -371,10 +375,11 @@ static bool field_is_right(const struct option_key *key, const struct quire_opti
 
 int quire_options_check(const struct quire_options *options)
 {
+	const struct option_key *key;
+
 	if (options->reserved != 0)
 		return -E2BIG;
-	for (const struct option_key *key = option_keys; key < option_keys + OPTION_KEYS_NR;
-	     key++) {
+	for (unsigned i = 0; (key = option_key_at(i)) != NULL; i++) {
 		if (!field_is_right(key, options))
 			return -EINVAL;
 	}

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* options.h - the options of an instance: their table, their ranges, lists of CPUs */
+/*
+ * instance/options.h - the options of an instance: modules' tables of them, ranges, lists of CPUs
+ *
+ * Each module declares its own keys in a table (options.c in its folder) and knows no other's.  Parsing,
+ * checking, the error line, the text of what an instance uses and docs/options.md all go by the tables,
+ * so a new option is one new row and its field in struct quire_options.
+ */
 #ifndef INSTANCE_OPTIONS_H
 #define INSTANCE_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,26 +52,58 @@ struct option_key {
 	const char *does;
 };
 
+/* Options as an instance really uses them. */
+struct options_used {
+	struct quire_options options; /* no field means a default; but for isolated, which is: */
+	const uint64_t *isolated;     /* bit a CPU; NULL if none */
+	unsigned isolated_nr;	      /* bits */
+};
+
 /* Part of a text, not ended by a NUL. */
 struct span {
 	const char *start;
 	size_t bytes;
 };
 
-#define OPTION_KEYS_NR 20
-extern const struct option_key option_keys[OPTION_KEYS_NR];
+/* What a module declares in its own folder: options.c there. */
+struct option_table {
+	const struct option_key *keys;
+	unsigned keys_nr;
+	/* Fills in the fields of its keys as @q really uses them; NULL: another module does. */
+	void (*used)(const struct quire *q, struct options_used *used);
+};
+
+#define OPTION_FIELD(name) offsetof(struct quire_options, name)
+
+/* "on", "off": enum quire_switch. */
+extern const char *const option_switch_words[];
+
+static inline enum quire_switch option_switch(enum quire_switch given, enum quire_switch by_default)
+{
+	return given != QUIRE_DEFAULT ? given : by_default;
+}
+
+/* The largest of a size: page numbers fit into 32 bits, and pages have at least 4 KiB. */
+#define OPTION_BYTES_MAX (((uint64_t)1 << 44) - ((uint64_t)2 << 20))
+
+/* The @i-th key of all modules' tables; NULL behind the last. */
+const struct option_key *option_key_at(unsigned i);
 
 /* Longer than any key or word: what is longer still is compared and quoted by its beginning. */
 #define OPTION_SPELLING_BYTES_MAX 24
 
+bool span_is(struct span span, const char *string);
 const struct option_key *option_key_find(struct span span);
 const struct option_key *option_key_nearest(struct span span);
 uint32_t option_word_number(const struct option_key *key, unsigned place);
-/* The word's number, or 0. */
-uint32_t option_word_find(const struct option_key *key, struct span span);
+bool option_word_find(const struct option_key *key, struct span span, uint32_t *number);
 const char *option_word_nearest(const struct option_key *key, struct span span);
 
-/* The table of keys as Markdown: docs/options.md holds this text, and a test compares them. */
+/* A number as it is written: 64m; the field's number, 0 for the default. */
+void option_put_number(struct text *text, enum option_kind kind, uint64_t value);
+uint64_t option_number(const struct option_key *key, const struct quire_options *options);
+
+/* The tables of keys as Markdown: docs/options.md holds this text, and a test compares them. */
 void options_put_table(struct text *text);
 
 #endif

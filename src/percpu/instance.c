@@ -87,12 +87,16 @@ static void fini(struct quire_module *module)
 	release(pc);
 }
 
+uint32_t percpu_units(const struct quire *q)
+{
+	return q->options.units != 0 ? q->options.units : process_cpus_possible();
+}
+
 static void set_options(struct percpu *pc)
 {
 	const struct quire_options *options = &pc->q->options;
-	uint32_t cpus = process_cpus_possible();
 
-	pc->units = options->units != 0 ? options->units : cpus;
+	pc->units = percpu_units(pc->q);
 	pc->packed = options->placement != QUIRE_PLACEMENT_LINUX;
 	pc->without = (uint8_t)options->placement_without;
 	pc->depopulate = options->depopulate != QUIRE_OFF;

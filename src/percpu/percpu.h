@@ -195,6 +195,8 @@ static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule r
 
 /* Makes it at first use, or waits for who does.  NULL if refused, or if @flags forbid even to commit. */
 struct percpu *percpu_of(struct quire *q, unsigned flags);
+/* CPUs that it has units for, or would have. */
+uint32_t percpu_units(const struct quire *q);
 /* NULL if it was never used. */
 static inline struct percpu *percpu_if_any(struct quire *q)
 {

@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/round.h"
+#include "instance/options.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
@@ -119,20 +120,34 @@ static int reserve_span(struct vmap *v, size_t bytes)
 	return error;
 }
 
-static int reserve(struct vmap *v)
+/* Before it is halved until the system grants it. */
+static size_t span_wanted(const struct quire *q)
 {
-	const struct quire_options *options = &v->q->options;
-	size_t most = (size_t)(UINT32_MAX - 1024) << v->page_shift;
-	size_t bytes = options->vmap_span_bytes != 0
-			       ? options->vmap_span_bytes
-			       : ((size_t)v->q->limit_pages << v->page_shift) * SPAN_PER_LIMIT;
+	size_t most = (size_t)(UINT32_MAX - 1024) << q->page_shift;
 	size_t share = mem_reserve_share();
-	int error = -ENOMEM;
+	size_t bytes = q->options.vmap_span_bytes;
 
+	if (bytes == 0)
+		bytes = ((size_t)q->limit_pages << q->page_shift) * SPAN_PER_LIMIT;
+	if (bytes > OPTION_BYTES_MAX)
+		bytes = OPTION_BYTES_MAX;
 	if (bytes > share)
 		bytes = share;
-	if (bytes > most)
-		bytes = most >> BLOCK_SHIFT << BLOCK_SHIFT;
+	return bytes > most ? most >> BLOCK_SHIFT << BLOCK_SHIFT : bytes;
+}
+
+size_t vmap_span_bytes(const struct quire *q)
+{
+	const struct vmap *v = load_acquire(&q->vmap); /* pairs with vmap_get()'s release */
+
+	return v != NULL ? v->span_bytes : round_up(span_wanted(q), (size_t)1 << BLOCK_SHIFT);
+}
+
+static int reserve(struct vmap *v)
+{
+	size_t bytes = span_wanted(v->q);
+	int error = -ENOMEM;
+
 	for (; error && bytes >> BLOCK_SHIFT != 0; bytes /= 2)
 		error = reserve_span(v, bytes);
 	if (error)
@@ -148,17 +163,18 @@ static int reserve(struct vmap *v)
 
 /* ---- parts ---- */
 
-static uint64_t default_lazy_bytes(const struct vmap *v)
+/* Linux's 32 MiB for each power of two of CPUs. */
+uint64_t vmap_lazy_bytes(const struct quire *q)
 {
-	unsigned doors = v->stacks.cpu.doors_nr;
+	unsigned powers = 32u - (unsigned)__builtin_clz(q->stacks.cpu.doors_nr);
 
-	return (uint64_t)(32u - (unsigned)__builtin_clz(doors)) * ((uint64_t)32 << 20);
+	return q->options.lazy_max_bytes != 0 ? q->options.lazy_max_bytes
+					      : (uint64_t)powers * ((uint64_t)32 << 20);
 }
 
 static void init_constants(struct vmap *v, struct quire *q)
 {
 	const struct quire_options *options = &q->options;
-	uint64_t lazy = options->lazy_max_bytes;
 
 	v->q = q;
 	v->page_shift = q->page_shift;
@@ -171,7 +187,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->guard_pages = options->guard != QUIRE_GUARD_OFF;
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
 	cpus_init_stacks(v);
-	v->lazy_max_pages = (lazy != 0 ? lazy : default_lazy_bytes(v)) >> v->page_shift;
+	v->lazy_max_pages = vmap_lazy_bytes(q) >> v->page_shift;
 	v->lazy = v->lazy_frames = v->oldest = v->newest = v->spares = RANGE_NONE;
 	v->free.root = v->pooled.root = RANGE_NONE;
 	lock_init(&v->lock, RANK_VMAP_SPACE);

@@ -157,6 +157,9 @@ struct vmap {
 
 /* The instance's areas; made at the first call.  NULL with *@error set. */
 struct vmap *vmap_get(struct quire *q, unsigned flags, int *error);
+/* The span and lazy_max that are in use, or would be. */
+size_t vmap_span_bytes(const struct quire *q);
+uint64_t vmap_lazy_bytes(const struct quire *q);
 struct vmap *vmap_of(struct quire_module *module);
 
 #endif

@@ -91,6 +91,7 @@ static void asks(void *arg)
 	CHECK(quire_page_bytes(scene.q) > 0);
 	(void)quire_cpu();
 	(void)quire_list_cpu(scene.q);
+	CHECK(quire_options_format(scene.q, scene.text, sizeof(scene.text)) > 0);
 }
 
 static void releases(void *arg)

@@ -151,7 +151,7 @@ static void a_missing_value_is_refused(void **state)
 	       "quire: bad value \"\" for option \"thp\" at 5: expected on, off or auto; did you "
 	       "mean \"on\"?");
 	refuse("isolated:", "quire: bad value \"\" for option \"isolated\" at 10: expected CPUs "
-			    "such as 2-5+8");
+			    "such as 2-5+8, or none");
 }
 
 static void a_number_out_of_range_names_the_nearest(void **state)
@@ -247,7 +247,7 @@ static void a_list_of_cpus_ends_with_its_item(void **state)
 	assert_u64_eq(bits[0], 0x13c);
 	assert_u64_eq(bits[1], 1 << 6);
 	refuse("isolated:2,8", "quire: bad value \"2\" for option \"isolated\" at 10: expected "
-			       "CPUs such as 2-5+8");
+			       "CPUs such as 2-5+8, or none");
 }
 
 static void a_wrong_list_of_cpus_is_refused(void **state)
@@ -261,7 +261,7 @@ static void a_wrong_list_of_cpus_is_refused(void **state)
 		snprintf(text, sizeof(text), "isolated:%s", wrong[i]);
 		snprintf(line, sizeof(line),
 			 "quire: bad value \"%s\" for option \"isolated\" at 10: expected CPUs "
-			 "such as 2-5+8",
+			 "such as 2-5+8, or none",
 			 wrong[i]);
 		refuse(text, line);
 	}
@@ -312,6 +312,119 @@ static void check_refuses_each_field_out_of_range(void **state)
 	}
 }
 
+static void none_is_a_word_where_it_is_a_default(void **state)
+{
+	(void)state;
+	accept("isolated:2,placement_without:time");
+	accept("isolated:none,placement_without:none,zones:2");
+	assert_null(options.isolated);
+	assert_int_equal(options.placement_without, QUIRE_RULE_NONE);
+	assert_u64_eq(options.zones, 2);
+}
+
+/* The options in use of an instance made from @text. */
+static void used_by(const char *text, char *used, size_t bytes)
+{
+	struct quire_options given = QUIRE_OPTIONS_INIT();
+	struct quire *q;
+
+	assert_int_equal(quire_options_parse(text, &given, error, sizeof(error)), 0);
+	assert_int_equal(quire_create(&given, &q), 0);
+	assert_in_range(quire_options_format(q, used, bytes), 1, bytes - 1);
+	quire_destroy(q);
+}
+
+/* It names every key of the tables, in their order. */
+static void names_every_key(const char *used)
+{
+	const struct option_key *key;
+
+	for (unsigned i = 0; (key = option_key_at(i)) != NULL; i++) {
+		size_t bytes = strlen(key->name);
+
+		if (strncmp(used, key->name, bytes) != 0 || used[bytes] != ':')
+			fail_msg("\"%s\" does not begin with %s", used, key->name);
+		used = strchr(used, ',');
+		used = used != NULL ? used + 1 : "";
+	}
+	assert_string_equal(used, "");
+}
+
+static void what_is_used_makes_the_same_again(void **state)
+{
+	static const char *const confs[] = {
+		"limit:64m",
+		"limit:123456789,zones:3,decay:77,thp:off,report:off",
+		"limit:32m,cpus:1,worker:inline,cache:off,guard:freed,purge:counter",
+		"limit:32m,rseq:off,isolated:1+3-5+70,worker:off,units:5,depopulate:off",
+		"limit:32m,backing:memfd,guard:off,purge:lock,placement:linux,vmap_span:12m",
+		"limit:32m,page_shift:14,thp:on,lazy_max:4k,placement_without:across",
+	};
+	char used[1024], again[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(confs) / sizeof(confs[0]); i++) {
+		used_by(confs[i], used, sizeof(used));
+		names_every_key(used);
+		used_by(used, again, sizeof(again));
+		assert_string_equal(used, again);
+	}
+}
+
+static void what_was_given_is_used(void **state)
+{
+	static const char *const items[] = {
+		"limit:48m",	   "decay:77",
+		"thp:off",	   "isolated:1+3-5+70",
+		"worker:inline",   "zones:2",
+		"vmap_span:12m",   "lazy_max:3m",
+		"guard:freed",	   "purge:lock",
+		"units:5",	   "depopulate:off",
+		"placement:linux", "placement_without:holes",
+		"cache:off",
+	};
+	char conf[512] = "", used[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		strcat(conf, i == 0 ? "" : ",");
+		strcat(conf, items[i]);
+	}
+	used_by(conf, used, sizeof(used));
+	for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+		if (strstr(used, items[i]) == NULL)
+			fail_msg("no %s in \"%s\"", items[i], used);
+	}
+}
+
+/* A limit that is no whole number of pages, and a worker that has nothing to do. */
+static void what_is_used_is_not_what_was_asked_for(void **state)
+{
+	char used[1024];
+
+	(void)state;
+	used_by("limit:2097153,report:off,worker:inline", used, sizeof(used));
+	assert_non_null(strstr(used, "limit:2m,"));
+	assert_non_null(strstr(used, "report:off,worker:off,"));
+}
+
+static void a_text_of_options_is_cut_to_fit(void **state)
+{
+	struct quire_options given = QUIRE_OPTIONS_INIT(.limit_bytes = 2 << 20);
+	char whole[1024], part[8];
+	struct quire *q;
+	int bytes;
+
+	(void)state;
+	assert_int_equal(quire_create(&given, &q), 0);
+	bytes = quire_options_format(q, whole, sizeof(whole));
+	assert_int_equal(bytes, strlen(whole));
+	assert_int_equal(quire_options_format(q, NULL, 0), bytes);
+	assert_int_equal(quire_options_format(q, part, sizeof(part)), bytes);
+	assert_string_equal(part, "limit:2");
+	quire_destroy(q);
+}
+
 static void the_documented_table_is_this_one(void **state)
 {
 	char table[4096], *page = read_source("docs/options.md");
@@ -351,6 +464,11 @@ int main(void)
 		cmocka_unit_test_setup(a_list_of_cpus_may_use_commas_in_the_struct, begin),
 		cmocka_unit_test_setup(check_passes_zeros, begin),
 		cmocka_unit_test_setup(check_refuses_each_field_out_of_range, begin),
+		cmocka_unit_test_setup(none_is_a_word_where_it_is_a_default, begin),
+		cmocka_unit_test(what_is_used_makes_the_same_again),
+		cmocka_unit_test(what_was_given_is_used),
+		cmocka_unit_test(what_is_used_is_not_what_was_asked_for),
+		cmocka_unit_test(a_text_of_options_is_cut_to_fit),
 		cmocka_unit_test_setup(the_documented_table_is_this_one, begin),
 	};
 

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* instance/options_own.c - the options of the instance itself, and of what several modules go by */
+#include "instance/options.h"
+
+#include <stddef.h>
+
+#include "instance/kind.h"
+
+/* Least: one block of 2 MiB.  Most: frames are numbered in 32 bits, the last number means none, and
+ * pages have at least 4 KiB; rounded down to a block. */
+#define LIMIT_BYTES_MIN ((uint64_t)2 << 20)
+#define LIMIT_BYTES_MAX OPTION_BYTES_MAX
+/* A day: decay is a number of milliseconds that a reader can still take for one. */
+#define DECAY_MS_MAX	86400000u
+
+static const char *const thp_words[] = { "on", "off", "auto", NULL };
+static const char *const worker_words[] = { "thread", "inline", "off", NULL };
+static const char *const backing_words[] = { "anon", "memfd", NULL };
+
+_Static_assert(QUIRE_ON == 1 && QUIRE_OFF == 2 && QUIRE_AUTO == 3,
+	       "option_switch_words and thp_words are in this order");
+_Static_assert(QUIRE_WORKER_THREAD == 1 && QUIRE_WORKER_INLINE == 2 && QUIRE_WORKER_OFF == 3,
+	       "worker_words is in this order");
+_Static_assert(QUIRE_BACKING_MEMFD == 2, "backing_words is in this order");
+
+static const struct option_key keys[] = {
+	{ .name = "limit",
+	  .kind = KIND_SIZE,
+	  .offset = OPTION_FIELD(limit_bytes),
+	  .min = LIMIT_BYTES_MIN,
+	  .max = LIMIT_BYTES_MAX,
+	  .takes = "a size from 2m to below 16t",
+	  .by_default = "the machine's memory",
+	  .does = "most memory handed out" },
+	{ .name = "cpus",
+	  .kind = KIND_NUMBER,
+	  .offset = OPTION_FIELD(cpus),
+	  .min = 1,
+	  .max = OPTIONS_CPUS_MAX,
+	  .takes = "1..8192",
+	  .by_default = "all possible",
+	  .does = "most CPUs with lists of their own" },
+	{ .name = "page_shift",
+	  .kind = KIND_NUMBER,
+	  .offset = OPTION_FIELD(page_shift),
+	  .min = 12,
+	  .max = 16,
+	  .takes = "12..16",
+	  .by_default = "the system's",
+	  .does = "a page has 2^page_shift bytes; at least the system's" },
+	{ .name = "decay",
+	  .kind = KIND_NUMBER,
+	  .offset = OPTION_FIELD(decay_ms),
+	  .min = 1,
+	  .max = DECAY_MS_MAX,
+	  .takes = "1..86400000",
+	  .by_default = "1000",
+	  .does = "milliseconds after which free memory goes back" },
+	{ .name = "thp",
+	  .kind = KIND_WORD,
+	  .offset = OPTION_FIELD(thp),
+	  .words = thp_words,
+	  .takes = "on, off or auto",
+	  .by_default = "auto",
+	  .does = "ask for huge pages behind sections, for none, or behind areas only where their "
+		  "like are written" },
+	{ .name = "rseq",
+	  .kind = KIND_WORD,
+	  .offset = OPTION_FIELD(rseq),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "on",
+	  .does = "per-CPU sequences, if the system has them" },
+	{ .name = "report",
+	  .kind = KIND_WORD,
+	  .offset = OPTION_FIELD(report),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "on",
+	  .does = "give free memory back over time" },
+	{ .name = "worker",
+	  .kind = KIND_WORD,
+	  .offset = OPTION_FIELD(worker),
+	  .words = worker_words,
+	  .takes = "thread, inline or off",
+	  .by_default = "thread",
+	  .does = "who gives memory back: a thread, allocations that may wait, or quire_poll() "
+		  "alone" },
+	{ .name = "isolated",
+	  .kind = KIND_CPUS,
+	  .offset = OPTION_FIELD(isolated),
+	  .takes = "CPUs such as 2-5+8, or none",
+	  .by_default = "none",
+	  .does = "CPUs that page lists never interrupt" },
+	{ .name = "backing",
+	  .kind = KIND_WORD,
+	  .offset = OPTION_FIELD(backing),
+	  .words = backing_words,
+	  .takes = "anon or memfd",
+	  .by_default = "anon",
+	  .does = "private memory, or shared frames that quire_vmap() can map again" },
+	{ .name = "cache",
+	  .kind = KIND_WORD,
+	  .offset = OPTION_FIELD(cache),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "on",
+	  .does = "keep freed areas for reuse without a system call" },
+};
+
+static const struct option_table table = {
+	.keys = keys,
+	.keys_nr = sizeof(keys) / sizeof(keys[0]),
+};
+
+const struct module_kind instance_kind = { .options = &table };
