@@ -13,9 +13,9 @@
  *   B7  lists that are off hold nothing; others at most high_max and one refill
  *   B8  lists end: no cycle, no foreign frame
  *   B9  no list, stack or depot holds a page of an isolated block
- *   B10 (behaviour, not state: tests/unit/page_pcp_test.c)
+ *   B10 (behaviour, not state: tests/unit/page/page_pcp_test.c)
  *   B11 a run marked ZERO reads zero (its first bytes)
- *   B12 (behaviour: tests/unit/page_drain_test.c)
+ *   B12 (behaviour: tests/unit/page/page_drain_test.c)
  *
  * It cannot prove that a run marked ALLOCATED is really in use.
  */

@@ -8,7 +8,7 @@
  * linux.c; populating is populate.c; when to grow or shrink is balance.c.
  *
  * Life.  A chunk is on exactly one list, and that list is its state (P12).  Each row is one
- * function here and one test in tests/unit/percpu_chunk_test.c.
+ * function here and one test in tests/unit/percpu/percpu_chunk_test.c.
  *
  *   from           when                                       to             under
  *   -              no chunk has room for an object            FREE           lock

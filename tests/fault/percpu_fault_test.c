@@ -6,7 +6,7 @@
  * have what was in them, and what is charged is what is populated and what describes it.  A refused
  * operation then succeeds.
  */
-#include "unit/percpu_case.h"
+#include "unit/percpu/percpu_case.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -6,7 +6,7 @@
  *
  * QUIRE_FORKS sets how many forks there are.
  */
-#include "unit/percpu_case.h"
+#include "unit/percpu/percpu_case.h"
 
 #include <pthread.h>
 #include <signal.h>

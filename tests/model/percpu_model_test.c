@@ -6,7 +6,7 @@
  *
  * QUIRE_PERCPU_MODEL_OPS sets how many operations there are.
  */
-#include "unit/percpu_case.h"
+#include "unit/percpu/percpu_case.h"
 
 #include "stress.h"
 

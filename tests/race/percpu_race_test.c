@@ -7,7 +7,7 @@
  *
  * QUIRE_RACE_MS sets how long.
  */
-#include "unit/percpu_case.h"
+#include "unit/percpu/percpu_case.h"
 
 #include <pthread.h>
 #include <quire/percpu_ops.h>

@@ -6,7 +6,7 @@
  *
  * QUIRE_SIGNAL_MS sets how long each of the timed runs takes.
  */
-#include "unit/percpu_case.h"
+#include "unit/percpu/percpu_case.h"
 
 #include <pthread.h>
 #include <signal.h>

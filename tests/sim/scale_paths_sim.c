@@ -6,7 +6,7 @@
  * is not counted.  The share of a CPU in the zone (pcp_high_max) is set, since a zone for 1,024
  * CPUs that gives each room for a warm stack would not fit into the simulated machine.
  */
-#include "page_scene.h"
+#include "sim/page/page_scene.h"
 
 #define ROUNDS 3u
 

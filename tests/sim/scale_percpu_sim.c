@@ -5,7 +5,7 @@
  * As scale_paths_sim.c.  With a unit for each of 1,024 CPUs a chunk's pages take more ranges than a
  * gather holds.
  */
-#include "percpu_scene.h"
+#include "sim/percpu/percpu_scene.h"
 
 #define ROUNDS	 3u
 #define PAGES_NR 6u

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* worker_sim.c - an instance's worker: due work is always done by some thread */
+#include "sim/page/page_scene.h"
+
+#define DECAY_NS UINT64_C(1000000000)
+
+/* Nothing was taken yet, so there is no worker. */
+static struct page_scene *scene_without_worker(struct sim *sim, enum quire_worker worker)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20, .worker = worker);
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	return scene;
+}
+
+static void calls(void *arg)
+{
+	module_start_worker(((struct page_scene *)arg)->q, 0);
+}
+
+/* When the system may be asked again. */
+static void calls_later(void *arg)
+{
+	sim_pass_ns(2 * DECAY_NS);
+	calls(arg);
+}
+
+/*
+ * The system refuses one call, possibly the creation of the thread.  A caller that learns of the
+ * refusal and a caller that gets a thread run in any order; at the end allocations check for due
+ * work exactly if there is no thread.
+ */
+SIM_TEST(refused_thread_leaves_work_to_callers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_REFUSE, .refusals = 1)
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
+
+	sim_cpu(sim, 0, calls, scene);
+	sim_cpu(sim, 1, calls_later, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->looks, scene->q->work.refused != 0);
+	check_u64_eq(scene->q->fast_flags_end, scene->q->looks ? 0 : scene->q->fast_flags_most);
+	SIM_CHECK(scene->q->work.state != 0 || scene->q->looks);
+}
+
+static void takes_and_gives_fast(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++) {
+		give(scene, take(scene, 0, 0), 0);
+		sim_pass_ns(DECAY_NS);
+	}
+}
+
+/* Every call is served by a stack; what was freed before goes back all the same. */
+SIM_TEST(inline_work_is_found_by_fast_callers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_INLINE);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+	void *block = take(scene, 9, 0);
+
+	give(scene, take(scene, 0, 0), 0);
+	give(scene, block, 9);
+	sim_cpu(sim, 0, takes_and_gives_fast, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	SIM_CHECK(stat.reported_total_pages >= 512);
+	page_scene_check(scene);
+}
+
+/* ---- stopped for a moment ---- */
+
+/* sim/work.c: held. */
+#define STATE_HELD 4u
+
+static void stops_and_starts(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_worker_stop(scene->q), 0);
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	give(scene, scene->page[0], 0);
+	calls(scene);
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	quire_worker_start(scene->q);
+}
+
+static void stops_and_starts_too(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_worker_stop(scene->q), 0);
+	calls(scene);
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	quire_worker_start(scene->q);
+}
+
+/* It stays stopped, whatever calls are made, until the last caller that stopped it has started it. */
+SIM_TEST(stopped_worker_stays_stopped, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, stops_and_starts, scene);
+	sim_cpu(sim, 1, stops_and_starts_too, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->worker_stopped.nr, 0);
+	SIM_CHECK(scene->q->work.state != STATE_HELD);
+}
+
+static void starts_with_work_due(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_worker_stop(scene->q), 0);
+	work_kick(&scene->q->work, 2 * DECAY_NS);
+	quire_worker_start(scene->q);
+	SIM_CHECK(scene->q->work.state != 0);
+}
+
+SIM_TEST(stopped_worker_comes_back, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, starts_with_work_due, scene);
+	sim_run(sim);
+}
+
+static void forks_beside_a_stop(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(scene->q->work.state, 0);
+	calls(scene);
+	SIM_CHECK(scene->q->work.state != 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In whatever step of it the other thread was: the child may have a worker. */
+SIM_TEST(fork_child_of_a_stopped_worker, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, stops_and_starts, scene);
+	sim_cpu(sim, 1, forks_beside_a_stop, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

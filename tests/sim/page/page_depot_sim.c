@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* page_depot_sim.c - between the CPUs' stacks and the buddy: depot and spares */
+#include "sim/page/page_scene.h"
+
+static void frees_seven(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 7; i++)
+		give(scene, scene->page[i], 0);
+}
+
+static void takes_three(void *arg)
+{
+	for (unsigned i = 0; i < 3; i++)
+		take(arg, 0, 0);
+}
+
+static void drains_all(void *arg)
+{
+	quire_drain_all(((struct page_scene *)arg)->q);
+}
+
+static void disables(void *arg)
+{
+	quire_pcp_disable(((struct page_scene *)arg)->q);
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_block(scene->q, scene->page[7]), 0);
+}
+
+/* Stacks keep four pages, so that the fifth free puts two into the depot. */
+static struct page_scene *scene_with_depot(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	scene->q->zone[0].pcp_high_max = 256;
+	return scene;
+}
+
+/* The depot has six pages of CPU 0's, and nothing is on its stack or list. */
+static struct page_scene *scene_with_stock(struct sim *sim)
+{
+	struct page_scene *scene = scene_with_depot(sim);
+	uint32_t frames[6];
+
+	for (unsigned i = 0; i < 6; i++) {
+		frames[i] = page_frame(scene->q, scene->page[i]);
+		page_set_state(scene->q, frames[i], STATE_CACHED);
+		sim_disown(scene->page[i], quire_page_bytes(scene->q));
+	}
+	scene->held_pages -= 6;
+	quire_drain_all(scene->q);
+	check_u64_eq(depot_put(scene->q, &scene->q->zone[0], 0, TYPE_UNMOVABLE, frames, 6), 6);
+	return scene;
+}
+
+static void stock_against(struct sim *sim, struct page_scene *scene, void (*first)(void *),
+			  void (*second)(void *))
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	sim_cpu(sim, 0, first, scene);
+	sim_cpu(sim, 1, second, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+	quire_page_stat_read(scene->q, &stat);
+	if (scene->q->pcp_disabled.nr != 0)
+		check_u64_eq(stat.cached_pages, 0);
+}
+
+SIM_TEST(depot_put_against_drain, .events = SIM_ABORT)
+{
+	stock_against(sim, scene_with_depot(sim), frees_seven, drains_all);
+}
+
+SIM_TEST(depot_put_against_take)
+{
+	struct page_scene *scene = scene_with_depot(sim);
+
+	quire_drain_all(scene->q);
+	stock_against(sim, scene, frees_seven, takes_three);
+}
+
+/* Two refills at once: no page is given out twice. */
+SIM_TEST(depot_take_by_two, .events = SIM_TRYFAIL)
+{
+	stock_against(sim, scene_with_stock(sim), takes_three, takes_three);
+}
+
+SIM_TEST(depot_take_against_drain, .events = SIM_TRYFAIL)
+{
+	stock_against(sim, scene_with_stock(sim), takes_three, drains_all);
+}
+
+/* Switched off: what was there has gone, and nothing comes after. */
+SIM_TEST(depot_put_against_disable, .events = SIM_ABORT)
+{
+	stock_against(sim, scene_with_depot(sim), frees_seven, disables);
+}
+
+SIM_TEST(depot_take_against_disable)
+{
+	stock_against(sim, scene_with_stock(sim), takes_three, disables);
+}
+
+/* Pages of the isolated block that are not in the buddy although they are not in use. */
+static uint32_t strays(struct page_scene *scene)
+{
+	struct quire *q = scene->q;
+	uint32_t block = page_block(q, page_frame(q, scene->page[7]));
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < block_pages(q); i++)
+		nr += (q->state[block_frame(q, block) + i] & STATE_KIND) == STATE_CACHED;
+	return nr;
+}
+
+/* B9, through the depot: pages pass it on their way while their block is isolated. */
+SIM_TEST(depot_isolate_against_free, .events = SIM_ABORT)
+{
+	struct page_scene *scene = scene_with_depot(sim);
+
+	sim_cpu(sim, 0, frees_seven, scene);
+	sim_cpu(sim, 1, isolates, scene);
+	sim_run(sim);
+	check_u64_eq(strays(scene), 0);
+	page_scene_check(scene);
+}
+
+/* ---- spares ---- */
+
+static void takes_nolock(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	if (take(scene, 0, QUIRE_NOLOCK) == NULL)
+		fetch_sub_relaxed(&scene->refused, 1); /* it may be refused */
+}
+
+/* Spares are filled; stacks and lists are off, so that nested calls come to the spares. */
+static struct page_scene *scene_with_spares(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	nested_fill(scene->q);
+	SIM_CHECK(nested_pages(scene->q) != 0);
+	for (unsigned cpu = 0; cpu < sim_cpus(sim); cpu++)
+		quire_drain_cpu(scene->q, cpu);
+	return scene;
+}
+
+/* Two that may only try locks, and find the lists' locks held: each spare goes to one of them. */
+SIM_TEST(spares_are_taken_once, .cpus_nr = 3, .events = SIM_TRYFAIL)
+{
+	struct page_scene *scene = scene_with_spares(sim);
+
+	sim_cpu(sim, 0, takes_nolock, scene);
+	sim_cpu(sim, 1, takes_nolock, scene);
+	sim_cpu(sim, 2, drains_all, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* B9 for spares: what nested calls leave of the block, the last drain takes. */
+SIM_TEST(spares_isolate_against_nested_takes, .events = SIM_TRYFAIL)
+{
+	struct page_scene *scene = scene_with_spares(sim);
+
+	sim_cpu(sim, 0, takes_nolock, scene);
+	sim_cpu(sim, 1, isolates, scene);
+	sim_run(sim);
+	check_u64_eq(strays(scene), 0);
+	page_scene_check(scene);
+}

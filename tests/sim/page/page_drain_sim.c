@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* page_drain_sim.c - one CPU's lists and stacks, used by their owner and emptied by a peer */
+#include "sim/page/page_scene.h"
+
+static void owner_frees_two(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->page[0], 0);
+	give(scene, scene->page[1], 0);
+}
+
+static void owner_takes_one(void *arg)
+{
+	take(arg, 0, 0);
+}
+
+static void owner_takes_and_frees(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, take(scene, 0, 0), 0);
+}
+
+static void peer_drains(void *arg)
+{
+	quire_drain_cpu(((struct page_scene *)arg)->q, 0);
+}
+
+static void drain_against(struct sim *sim, bool stacks, void (*owner)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+
+	sim_cpu(sim, 0, owner, scene);
+	sim_cpu(sim, 1, peer_drains, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* A page freed on CPU 0 while CPU 1 drains CPU 0's lists ends up free exactly once. */
+SIM_TEST(list_drain_by_peer_keeps_every_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	drain_against(sim, false, owner_frees_two);
+}
+
+SIM_TEST(stack_drain_by_peer_keeps_every_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_ABORT)
+{
+	drain_against(sim, true, owner_frees_two);
+}
+
+/* R12's window: the buddy's pages are out, the list's count is not yet up. */
+SIM_TEST(list_drain_against_refill, .events = SIM_TRYFAIL)
+{
+	drain_against(sim, false, owner_takes_one);
+}
+
+SIM_TEST(stack_drain_against_refill, .events = SIM_ABORT | SIM_TRYFAIL)
+{
+	drain_against(sim, true, owner_takes_one);
+}
+
+static void owner_spills(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++)
+		give(scene, scene->page[i], 0);
+}
+
+/* high is lowered in the scene, so that the second free already spills. */
+SIM_TEST(list_drain_against_spill)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	give(scene, scene->page[7], 0);
+	scene->q->pcp[0].high = scene->q->pcp[0].count + 2;
+	sim_cpu(sim, 0, owner_spills, scene);
+	sim_cpu(sim, 1, peer_drains, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+SIM_TEST(stack_drain_against_spill, .events = SIM_ABORT)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, owner_spills, scene);
+	sim_cpu(sim, 1, peer_drains, scene);
+	sim_cpu(sim, 0, owner_takes_and_frees, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+/* The same without a third who takes pages up again. */
+SIM_TEST(stack_drain_while_owner_spills, .events = SIM_ABORT)
+{
+	drain_against(sim, true, owner_spills);
+}
+
+static void peer_drains_what_has_left_the_buddy(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	/* A hint without the zone's lock: fewer means that the refill has begun to take. */
+	if (load_relaxed(&scene->q->zone[0].free_pages) == scene->buddy_pages)
+		return;
+	quire_drain_cpu(scene->q, 0);
+	store_release(&scene->turn, 1); /* read when all has ended */
+}
+
+/* R12: a drain that begins when a refill has the pages, but not yet counted them, waits for it and
+ * leaves none; an unlocked look at the count would pass the CPU over. */
+SIM_TEST(list_drain_waits_for_refill, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	quire_drain_all(scene->q);
+	scene->buddy_pages = scene->q->zone[0].free_pages;
+	sim_cpu(sim, 0, owner_takes_one, scene);
+	sim_cpu(sim, 1, peer_drains_what_has_left_the_buddy, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	if (scene->turn != 0)
+		check_u64_eq(stat.cached_pages, 0);
+	page_scene_check(scene);
+}
+
+/* R7: the CPU that was looked up is not the CPU whose lists are locked; the lock is what counts. */
+SIM_TEST(migration_between_lookup_and_lock, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, owner_frees_two, scene);
+	sim_cpu(sim, 1, owner_takes_and_frees, scene);
+	sim_cpu(sim, 2, peer_drains, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+SIM_TEST(migration_without_stacks, .cpus_nr = 3, .events = SIM_MIGRATE)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, owner_frees_two, scene);
+	sim_cpu(sim, 1, owner_takes_and_frees, scene);
+	sim_cpu(sim, 2, peer_drains, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void disable(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	quire_pcp_disable(scene->q);
+	store_release(&scene->turn, 1); /* read when all has ended */
+}
+
+static void disable_against_free(struct sim *sim, bool stacks)
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	sim_cpu(sim, 0, owner_frees_two, scene);
+	sim_cpu(sim, 1, disable, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	check_u64_eq(stat.cached_pages, 0);
+	page_scene_check(scene);
+}
+
+/* R13: a free that began before the lists were switched off leaves nothing on them afterwards. */
+SIM_TEST(list_disable_against_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	disable_against_free(sim, false);
+}
+
+SIM_TEST(stack_disable_against_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	disable_against_free(sim, true);
+}
+
+static void forks(void *arg)
+{
+	(void)arg;
+	sim_fork_parent();
+}
+
+/* Two reasons to be closed: the fork that ends opens nothing while the other lasts. */
+static void disable_while(struct sim *sim, void (*closes)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	sim_cpu(sim, 0, owner_frees_two, scene);
+	sim_cpu(sim, 1, disable, scene);
+	sim_cpu(sim, 2, closes, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	check_u64_eq(stat.cached_pages, 0);
+	page_scene_check(scene);
+}
+
+SIM_TEST(stack_disable_against_drain, .cpus_nr = 3)
+{
+	disable_while(sim, peer_drains);
+}
+
+SIM_TEST(stack_disable_against_fork, .cpus_nr = 3)
+{
+	disable_while(sim, forks);
+}
+
+static void disable_and_enable(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	quire_pcp_disable(scene->q);
+	quire_pcp_enable(scene->q);
+}
+
+/* Two that switch off and on, one that drains, one that works: holders nest, all is on at the end. */
+SIM_TEST(disable_nests_with_drain, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, owner_takes_and_frees, scene);
+	sim_cpu(sim, 1, disable_and_enable, scene);
+	sim_cpu(sim, 2, disable_and_enable, scene);
+	sim_cpu(sim, 2, peer_drains, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->pcp_disabled.nr, 0);
+	check_u64_eq(scene->q->pcp[0].door.closed_nr, 0);
+	page_scene_check(scene);
+}
+
+/* What a thread does that is the first to need every CPU's lists, while another begins to use its
+ * own: headers that were never laid out must not be seen half done. */
+SIM_TEST(first_use_of_lists_by_a_peer)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, owner_takes_and_frees, scene);
+	sim_cpu(sim, 1, disable_and_enable, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void uses_lists_of_cpu_0(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *addr = page_alloc_on(scene->q, 0, 0, 0);
+
+	if (addr != NULL)
+		page_free_on(scene->q, 0, addr, 0);
+}
+
+/* The same by one who uses a given CPU's lists and opens its stacks. */
+SIM_TEST(first_use_of_lists_by_number)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, owner_takes_and_frees, scene);
+	sim_cpu(sim, 1, uses_lists_of_cpu_0, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+/* Pages of 16 and 64 KiB: blocks are of other orders, all else is the same. */
+SIM_TEST(stack_drain_with_16k_pages, .page_shift = 14, .events = SIM_ABORT)
+{
+	drain_against(sim, true, owner_takes_and_frees);
+}
+
+SIM_TEST(stack_drain_with_64k_pages, .page_shift = 16, .events = SIM_ABORT)
+{
+	drain_against(sim, true, owner_takes_and_frees);
+}

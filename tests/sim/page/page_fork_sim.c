@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* page_fork_sim.c - the child of a fork: copied page by page, without the other threads */
+#include "sim/page/page_scene.h"
+
+static void frees_three(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, scene->page[i], 0);
+}
+
+static void takes_and_frees(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, take(scene, 0, 0), 0);
+	give(scene, scene->page[3], 0);
+}
+
+static void drains_all(void *arg)
+{
+	quire_drain_all(((struct page_scene *)arg)->q);
+}
+
+static void forks_child(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	quire_drain_all(scene->q);
+	SIM_CHECK(take(scene, 0, 0) != NULL);
+	store_relaxed(&scene->turn, 1);
+}
+
+static void child_of(struct sim *sim, void (*first)(void *), void (*second)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, first, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_cpu(sim, 2, second, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	for (unsigned i = 0; i < 3; i++)
+		SIM_CHECK(!scene->q->pcp[i].door.ready || scene->q->pcp[i].door.closed_nr == 0);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+SIM_TEST(fork_child_of_two_users, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	child_of(sim, frees_three, takes_and_frees);
+}
+
+/* Others would push and pop while the kernel copies: header, entries and state bytes are on three
+ * pages, and the child would see each at another moment. */
+SIM_TEST(fork_copies_page_by_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	scene->q->zone[0].pcp_high_max = 256; /* there is room on the stack */
+	give(scene, scene->page[7], 0);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+/* A drain that is not the child's: its stacks are open, its counts are whole. */
+SIM_TEST(fork_child_of_a_drain, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	child_of(sim, frees_three, drains_all);
+}
+
+static void forks_without_frames(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	SIM_CHECK(quire_alloc_pages(scene->q, 0, 0) == NULL);
+	quire_free_pages(scene->q, scene->page[4], 0);
+	check_u64_eq(quire_release(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The memory is the parent's: in whatever step the others were, the child gets and gives none. */
+SIM_TEST(fork_child_has_no_shared_frames, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_cpu(sim, 1, forks_without_frames, scene);
+	sim_cpu(sim, 2, takes_and_frees, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* ---- the worker stays behind ---- */
+
+static bool is_anything_to_give(struct quire *q)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	quire_page_stat_read(q, &stat);
+	return stat.free_pages - stat.reported_pages + stat.cached_pages != 0;
+}
+
+static void forks_and_frees(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	give(scene, scene->page[4], 0);
+	/* The child's own worker may have begun already: then it has taken out when to come. */
+	SIM_CHECK(scene->q->work.due_ns < WORK_EXIT || scene->q->work.running);
+	SIM_CHECK(scene->q->work.state != 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The parent's stacks were warm and its worker was running.  The child allocates nothing, and its first
+ * free makes sure that a worker runs. */
+SIM_TEST(freed_by_a_child_is_somebodys_work, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	scene->q->zone[0].pcp_high_max = 4096; /* there is room on the stack */
+	for (unsigned i = 5; i < 8; i++)
+		give(scene, scene->page[i], 0);
+	sim_cpu(sim, 0, forks_and_frees, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void forks_beside_the_worker(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	sim_fork_child();
+	if (is_anything_to_give(q))
+		SIM_CHECK(q->giveback_due_ns < WORK_EXIT && q->work.due_ns < WORK_EXIT);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In whatever step the parent's worker was: what there is to give back is due in the child. */
+SIM_TEST(visit_under_way_at_fork_is_made_in_the_child, .cpus_nr = 2)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_cpu(sim, 1, forks_beside_the_worker, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* ---- what another thread had switched off ---- */
+
+static void disables_and_enables(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	quire_pcp_disable(scene->q);
+	give(scene, scene->page[0], 0);
+	quire_pcp_enable(scene->q);
+}
+
+static void forks_with_lists_on(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	sim_fork_child();
+	check_u64_eq(q->pcp_disabled.nr, 0);
+	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].door.closed_nr == 0 &&
+		  !q->zone[0].depot.disabled);
+	quire_pcp_disable(q);
+	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].door.closed_nr == 1);
+	quire_pcp_enable(q);
+	SIM_CHECK(q->pcp[0].high != 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* In whatever step of it the other thread was: the child's lists are on. */
+SIM_TEST(fork_child_of_a_disable, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, disables_and_enables, scene);
+	sim_cpu(sim, 1, forks_with_lists_on, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void forks_with_lists_off(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	quire_pcp_disable(q);
+	quire_pcp_disable(q);
+	sim_fork_child();
+	check_u64_eq(q->pcp_disabled.nr, 2);
+	quire_pcp_enable(q);
+	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].door.closed_nr == 1 &&
+		  q->zone[0].depot.disabled);
+	quire_pcp_enable(q);
+	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].door.closed_nr == 0 &&
+		  !q->zone[0].depot.disabled);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* What the forking thread switched off stays off in its child, beside another's or not. */
+SIM_TEST(fork_child_keeps_its_own_disables, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, disables_and_enables, scene);
+	sim_cpu(sim, 1, forks_with_lists_off, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+}
+
+/* B9 in a child: if the block is isolated there, none of its pages is on a list or stack. */
+static void forks_beside_isolation(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+	uint32_t block = page_block(q, page_frame(q, scene->page[0]));
+
+	sim_fork_child();
+	for (uint32_t i = 0; i < block_pages(q) && (q->tag[block] & TAG_ISOLATE) != 0; i++)
+		SIM_CHECK((q->state[block_frame(q, block) + i] & STATE_KIND) != STATE_CACHED);
+	check_u64_eq(quire_verify(q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+SIM_TEST(fork_child_of_an_isolation, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	give(scene, scene->page[1], 0);
+	sim_cpu(sim, 0, isolates, scene);
+	sim_cpu(sim, 1, forks_beside_isolation, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void fails_to_offline(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	SIM_CHECK(quire_offline_block(scene->q, scene->page[0]) != 0);
+}
+
+static void forks_beside_offlining(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct quire *q = scene->q;
+
+	sim_fork_child();
+	SIM_CHECK((q->tag[page_block(q, page_frame(q, scene->page[0]))] & TAG_ISOLATE) == 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* A block that could not be taken offline is isolated in no child. */
+SIM_TEST(fork_child_of_offlining, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, fails_to_offline, scene);
+	sim_cpu(sim, 1, forks_beside_offlining, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* page_giveback_sim.c - memory that is needed again while it is being returned, and fork */
+#include "sim/page/page_scene.h"
+
+static void takes_and_writes(void *arg)
+{
+	struct page_scene *scene = arg;
+	uint32_t *page = take(scene, 0, QUIRE_ZERO);
+
+	if (page == NULL)
+		return;
+	check_u64_eq(page[0], 0);
+	store_relaxed(page, 7);
+	check_u64_eq(page[0], 7);
+}
+
+static void releases(void *arg)
+{
+	quire_release(((struct page_scene *)arg)->q);
+}
+
+/* A page that is being returned is not allocated before the gather has finished; a returned page reads
+ * zero. */
+SIM_TEST(giveback_against_reuse, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	store_relaxed((uint32_t *)scene->page[6], 5);
+	give(scene, scene->page[6], 0);
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, releases, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void takes_block(void *arg)
+{
+	give(arg, take(arg, 9, 0), 9);
+}
+
+/* The last block is on its way back: who wants it waits and gets it. */
+SIM_TEST(giveback_is_waited_for, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	void *block = take(scene, 9, 0);
+
+	give(scene, block, 9);
+	sim_cpu(sim, 0, takes_block, scene);
+	sim_cpu(sim, 1, releases, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+static void giveback_refused_scene(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	give(scene, scene->page[6], 0);
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, releases, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+/* Backing calls that are refused leave all as it was. */
+SIM_TEST(giveback_refused_keeps_pages, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+{
+	giveback_refused_scene(sim);
+}
+
+static void offlines(void *arg)
+{
+	struct page_scene *scene = arg;
+	int error = quire_offline_block(scene->q, scene->block);
+
+	SIM_CHECK(error == 0 || error == -EBUSY);
+}
+
+static void frees_far_and_takes(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->far_page, 0);
+	scene->far_page = NULL;
+	take(scene, 0, QUIRE_MOVABLE);
+}
+
+/* A block goes offline, or stays because a page of it is in use; nothing between. */
+SIM_TEST(offline_against_free_and_alloc, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	scene->far_page = take(scene, 0, QUIRE_MOVABLE);
+	scene->block = scene->far_page;
+	sim_cpu(sim, 0, frees_far_and_takes, scene);
+	sim_cpu(sim, 1, offlines, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void frees_and_takes(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->page[0], 0);
+	take(scene, 0, 0);
+}
+
+static void frees_and_takes_order_5(void *arg)
+{
+	frees_and_takes(arg);
+	take(arg, 5, 0); /* which no stack keeps: the zone lock is all it takes */
+}
+
+static void forks_child(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	give(scene, scene->page[1], 0);
+	SIM_CHECK(take(scene, 0, 0) != NULL);
+	SIM_CHECK(take(scene, 5, 0) != NULL);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The child finds every lock free and every stack open, whatever the others were doing. */
+SIM_TEST(fork_child_can_go_on, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, frees_and_takes_order_5, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	for (unsigned i = 0; i < 2; i++)
+		SIM_CHECK(!scene->q->pcp[i].door.ready || scene->q->pcp[i].door.closed_nr == 0);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void forks_parent(void *arg)
+{
+	(void)arg;
+	sim_fork_parent();
+}
+
+SIM_TEST(fork_parent_loses_nothing, .cpus_nr = 3)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, frees_and_takes, scene);
+	sim_cpu(sim, 1, forks_parent, scene);
+	sim_cpu(sim, 2, releases, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void handler_frees(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->page[1], 0);
+	scene->page[1] = NULL;
+}
+
+/* On one CPU the tokens keep handlers away as long as fork holds any spin lock. */
+SIM_TEST(fork_on_up_keeps_handlers_away, .cpus_nr = 1, .config = SIM_UP,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, forks_parent, scene);
+	sim_irq(sim, 0, handler_frees, scene, 1);
+	sim_run(sim);
+	quire_drain_all(scene->q);
+	page_scene_check(scene);
+}
+
+static void frees_three(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, scene->page[i], 0);
+}
+
+/* The worker comes at any moment of two users' work: drains what is idle, and reports. */
+SIM_TEST(worker_visits_between_any_two_steps, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_cpu(sim, 1, takes_and_writes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* Destroying stops the worker, wherever it is, and leaves nothing behind. */
+SIM_TEST(destroy_gives_everything_back, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, frees_three, scene);
+	sim_run(sim);
+	quire_destroy(scene->q);
+	check_u64_eq(sim_reserved_bytes(), 0);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* page_grow_sim.c - blocks that come online while other callers need pages */
+#include "sim/page/page_scene.h"
+
+static void takes_and_writes(void *arg)
+{
+	uint32_t *page = take(arg, 0, 0);
+
+	if (page != NULL)
+		store_relaxed(page, 7);
+}
+
+/* Two CPUs find nothing online and grow: each block comes online once, neither is refused. */
+SIM_TEST(grow_by_two_onlines_each_block_once, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, takes_and_writes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+static void takes_block(void *arg)
+{
+	uint32_t *page = take(arg, 9, QUIRE_MOVABLE);
+
+	if (page != NULL)
+		store_relaxed(page, 7);
+}
+
+/* A CPU that does not grow takes pages that another just brought online, and may write at once. */
+SIM_TEST(grow_commits_before_it_onlines, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_block, scene);
+	sim_cpu(sim, 1, takes_and_writes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* A commit is refused: what was there stays, and the next attempt finds it. */
+SIM_TEST(grow_refused_keeps_the_books, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, takes_block, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void takes_without_waiting(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *page;
+
+	sim_forbid_wait(true);
+	page = take(scene, 0, QUIRE_NOWAIT);
+	sim_forbid_wait(false);
+	if (page == NULL) /* all blocks may be in others' hands, as far as the limit goes */
+		fetch_sub_relaxed(&scene->refused, 1);
+}
+
+/* NOWAIT: the call does not wait for a CPU that grows, drains or reports. */
+SIM_TEST(grow_is_not_waited_for_with_nowait, .cpus_nr = 3, .events = SIM_MEMORY | SIM_TRYFAIL)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_without_waiting, scene);
+	sim_cpu(sim, 1, takes_block, scene);
+	sim_cpu(sim, 2, takes_without_waiting, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+static void takes_atomically(void *arg)
+{
+	uint32_t *page;
+
+	sim_forbid_wait(true);
+	page = take(arg, 0, QUIRE_ATOMIC);
+	sim_forbid_wait(false);
+	if (page != NULL)
+		store_relaxed(page, 7);
+}
+
+static void takes_block_atomically(void *arg)
+{
+	uint32_t *page;
+
+	sim_forbid_wait(true);
+	page = take(arg, 9, QUIRE_ATOMIC | QUIRE_MOVABLE);
+	sim_forbid_wait(false);
+	if (page != NULL)
+		store_relaxed(page, 7);
+}
+
+/* Another is in the middle of committing: an atomic caller commits for itself, and is served. */
+SIM_TEST(grow_beside_a_grower_is_not_refused, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block, scene);
+	sim_cpu(sim, 1, takes_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* Two that commit beside each other never have the same block. */
+SIM_TEST(grow_beside_a_grower_onlines_each_block_once, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block_atomically, scene);
+	sim_cpu(sim, 1, takes_block_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* All that the limit allows can still be had: four blocks but the one that the reserve is in. */
+static void check_nothing_is_lost(struct page_scene *scene)
+{
+	while (take(scene, 9, 0) != NULL)
+		;
+	check_u64_eq(scene->held_pages, 3 << 9);
+	page_scene_check(scene);
+}
+
+/* The system refuses one of them, or both: what they had taken is there for the next grower, whichever
+ * of them took the lower blocks. */
+SIM_TEST(grow_beside_a_grower_refused_loses_nothing, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 2)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block_atomically, scene);
+	sim_cpu(sim, 1, takes_block, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(scene->q), 0);
+	check_nothing_is_lost(scene);
+}
+
+static void takes_two_blocks_atomically(void *arg)
+{
+	sim_forbid_wait(true);
+	(void)take(arg, 10, QUIRE_ATOMIC | QUIRE_MOVABLE);
+	sim_forbid_wait(false);
+}
+
+static void is_served(void *arg)
+{
+	SIM_CHECK(take(arg, 0, 0) != NULL);
+}
+
+/* Of four blocks the lower two are with a step that was left, the others are in use. */
+static struct page_scene *scene_with_step_left(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+	struct zone *zone = &scene->q->zone[0];
+	struct grow_step *step = &zone->steps[1];
+
+	step->first = zone->block_first;
+	step->blocks_nr = zone->blocks_touched = zone->blocks_growing = 2;
+	step->state = GROW_BUSY;
+	SIM_CHECK(take(scene, 10, QUIRE_MOVABLE) != NULL);
+	step->state = GROW_LEFT;
+	check_u64_eq(zone->blocks_touched, zone->blocks_nr);
+	check_u64_eq(quire_verify(scene->q), 0);
+	return scene;
+}
+
+/* The system refuses the caller that resumes the step.  The step stays available to a caller that may
+ * wait, even before the refused one has released it: one refused commit is no reason to refuse a
+ * page, for which one block is enough. */
+SIM_TEST(grow_left_by_a_grower_is_waited_for, .events = SIM_REFUSE | SIM_TRYFAIL, .refusals = 1)
+{
+	struct page_scene *scene = scene_with_step_left(sim);
+
+	sim_cpu(sim, 0, takes_two_blocks_atomically, scene);
+	sim_cpu(sim, 1, is_served, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void charges_all_it_gets(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	while (page_charge(scene->q, 128, QUIRE_NORETRY) == 0)
+		scene->charged_pages += 128;
+}
+
+/* Blocks that come online are counted once at any time: what others charge meanwhile and what is
+ * allocated stay within the limit. */
+SIM_TEST(grow_counts_blocks_once_as_they_come)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, charges_all_it_gets, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->charged_pages + scene->held_pages <= scene->q->limit_pages);
+	page_uncharge(scene->q, scene->charged_pages);
+	page_scene_check(scene);
+}
+
+static void forks_and_grows(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	while (take(scene, 9, 0) != NULL)
+		;
+	/* No call was refused, so blocks came online in twos. */
+	check_u64_eq(scene->q->zone[0].online_pages, scene->q->zone[0].managed_pages);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* Fork waits only for the holder of grow_mutex: a caller that commits without it stays in the parent, and
+ * the child may commit its blocks. */
+SIM_TEST(fork_child_of_a_grower_grows, .events = SIM_TRYFAIL)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_block_atomically, scene);
+	sim_cpu(sim, 1, forks_and_grows, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void offlines(void *arg)
+{
+	struct page_scene *scene = arg;
+	int error = quire_offline_block(scene->q, scene->block);
+
+	SIM_CHECK(error == 0 || error == -EBUSY);
+}
+
+/* A block goes offline while another CPU grows into the remaining blocks, perhaps into that block.  The
+ * call may be refused: an isolated block serves no allocation. */
+SIM_TEST(grow_against_offline, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	scene->block = take(scene, 9, QUIRE_MOVABLE);
+	give(scene, scene->block, 9);
+	sim_cpu(sim, 0, offlines, scene);
+	sim_cpu(sim, 1, takes_block, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}

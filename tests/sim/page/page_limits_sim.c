@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* page_limits_sim.c - high, batch and count while they change; types while blocks change them */
+#include "sim/page/page_scene.h"
+
+static void frees_four(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++)
+		give(scene, scene->page[i], 0);
+}
+
+static void disable_and_enable(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	quire_pcp_disable(scene->q);
+	quire_pcp_enable(scene->q);
+}
+
+/* R14: high and batch change together, under the lock; a free that saw one of them new would be a
+ * data race, and a count over high. */
+SIM_TEST(list_torn_limits_are_never_seen, .events = SIM_RACE)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, frees_four, scene);
+	sim_cpu(sim, 1, disable_and_enable, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->pcp[0].count < scene->q->pcp[0].high);
+	page_scene_check(scene);
+}
+
+static void set_limits(struct page_scene *scene, uint32_t high, uint32_t batch)
+{
+	lock_token token;
+	struct pcp *pcp = pcp_lock_slot(scene->q, 0, 0, &token);
+
+	pcp->high = high;
+	pcp->batch = batch;
+	lock_release(&pcp->door.lock, token);
+}
+
+/* The pairs that a writer without the lock would leave: the old batch with a high of 1, then a batch above
+ * high.  A CPU that takes the lock in between sees such a pair. */
+static void tears_limits(void *arg)
+{
+	set_limits(arg, 1, 63);
+	set_limits(arg, 3, 63);
+	set_limits(arg, 64, 1);
+}
+
+/* Even torn values end each spill, and lose no page. */
+SIM_TEST(list_spill_with_torn_limits_ends)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, frees_four, scene);
+	sim_cpu(sim, 1, tears_limits, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void spills_a_batch_more(void *arg)
+{
+	struct page_scene *scene = arg;
+	lock_token token;
+	struct pcp *pcp = pcp_lock_slot(scene->q, 0, 0, &token);
+
+	pcp->batch = 63;
+	scene->q->zone[0].pcp_batch = 63;
+	pcp_spill_locked(scene->q, pcp, pcp->count + 63);
+	lock_release(&pcp->door.lock, token);
+}
+
+/* B8: who asks for more than there is gets what there is. */
+SIM_TEST(spill_of_more_than_count_ends)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, frees_four, scene);
+	sim_cpu(sim, 1, spills_a_batch_more, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+/* ---- types ---- */
+
+static void frees_order_4(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->block, 4);
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+}
+
+/* No list keeps order 4: the type is looked up where it is firm, under the zone lock. */
+SIM_TEST(direct_free_against_isolate)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	scene->block = take(scene, 4, 0);
+	check_u64_eq(page_block(scene->q, page_frame(scene->q, scene->block)),
+		     page_block(scene->q, page_frame(scene->q, scene->page[0])));
+	sim_cpu(sim, 0, frees_order_4, scene);
+	sim_cpu(sim, 1, isolates, scene);
+	sim_run(sim);
+	SIM_CHECK((scene->q->tag[page_block(scene->q, page_frame(scene->q, scene->page[0]))] &
+		   TAG_ISOLATE) != 0);
+	page_scene_check(scene);
+}
+
+static void frees_far(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->far_page, 0);
+	give(scene, scene->page[0], 0);
+}
+
+static void takes_unmovable_order_4(void *arg)
+{
+	take(arg, 4, 0);
+}
+
+/* A block mostly free changes its type (a claim) while a page of it is freed: the page goes to
+ * the row of the type that the block has then. */
+static void claim_against_free(struct sim *sim, bool stacks)
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+
+	scene->far_page = take(scene, 0, QUIRE_MOVABLE);
+	for (unsigned i = 0; i < 31; i++)
+		take(scene, 4, 0); /* the unmovable block is full but for its edge */
+	quire_drain_all(scene->q);
+	sim_cpu(sim, 0, frees_far, scene);
+	sim_cpu(sim, 1, takes_unmovable_order_4, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->zone[0].claims != 0);
+	quire_drain_all(scene->q);
+	page_scene_check(scene);
+}
+
+SIM_TEST(list_claim_against_free, .events = SIM_TRYFAIL)
+{
+	claim_against_free(sim, false);
+}
+
+SIM_TEST(stack_claim_against_free, .events = SIM_TRYFAIL | SIM_ABORT)
+{
+	claim_against_free(sim, true);
+}
+
+/* ---- blocks to be emptied ---- */
+
+/* Four blocks with a page or two each: two of them are to be emptied at the next choice. */
+static struct page_scene *scene_with_sparse_blocks(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make_zones(sim, true, 1, UINT64_C(8) << 20);
+	void *filler[4];
+
+	for (unsigned i = 0; i < 4; i++) {
+		filler[i] = take(scene, i == 0 ? 8 : 9, 0);
+		if (i != 0 && filler[i] != NULL) {
+			quire_split_pages(scene->q, filler[i], 9);
+			for (unsigned p = 1; p < 512; p++)
+				give(scene, (char *)filler[i] + p * 4096u, 0);
+		}
+	}
+	scene->far_page = filler[1];
+	scene->block = filler[2];
+	quire_drain_all(scene->q);
+	scene->q->zone[0].choose_due = 1;
+	return scene;
+}
+
+static void frees_sparse(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->far_page, 0);
+	give(scene, scene->block, 0);
+}
+
+static void takes_order_4_twice(void *arg)
+{
+	take(arg, 4, 0);
+	take(arg, 4, 0);
+}
+
+/* The mark comes while a page of the block is on its way to a stack. */
+SIM_TEST(emptying_mark_against_free, .events = SIM_ABORT)
+{
+	struct page_scene *scene = scene_with_sparse_blocks(sim);
+
+	sim_cpu(sim, 0, frees_sparse, scene);
+	sim_cpu(sim, 1, takes_order_4_twice, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}

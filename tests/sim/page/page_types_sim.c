@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* page_types_sim.c - types of blocks: isolation, stealing, mixed lists, the last pages */
+#include "sim/page/page_scene.h"
+
+static void frees_four(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++)
+		give(scene, scene->page[i], 0);
+}
+
+static void takes_two(void *arg)
+{
+	take(arg, 0, 0);
+	take(arg, 0, 0);
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+	store_release(&scene->turn, 1); /* read when all has ended */
+}
+
+/* Pages of the isolated block that are not in the buddy although they are not in use. */
+static uint32_t strays(struct page_scene *scene)
+{
+	struct quire *q = scene->q;
+	uint32_t block = page_block(q, page_frame(q, scene->page[0]));
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < block_pages(q); i++)
+		nr += (q->state[block_frame(q, block) + i] & STATE_KIND) == STATE_CACHED;
+	return nr;
+}
+
+static void isolate_against(struct sim *sim, bool stacks, void (*user)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+
+	sim_cpu(sim, 0, user, scene);
+	sim_cpu(sim, 1, isolates, scene);
+	sim_run(sim);
+	check_u64_eq(strays(scene), 0);
+	page_scene_check(scene);
+}
+
+/* B9: once isolation has returned and the frees have ended, the buddy has every free page. */
+SIM_TEST(list_isolate_against_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	isolate_against(sim, false, frees_four);
+}
+
+SIM_TEST(stack_isolate_against_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	isolate_against(sim, true, frees_four);
+}
+
+/* R12: a refill that has the pages and has not said so yet. */
+SIM_TEST(list_isolate_against_refill)
+{
+	isolate_against(sim, false, takes_two);
+}
+
+SIM_TEST(stack_isolate_against_refill, .events = SIM_ABORT)
+{
+	isolate_against(sim, true, takes_two);
+}
+
+static void frees_bulk(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *pages[4];
+
+	for (unsigned i = 0; i < 3; i++)
+		pages[i] = scene->page[i];
+	pages[3] = scene->far_page;
+	for (unsigned i = 0; i < 4; i++)
+		sim_disown(pages[i], quire_page_bytes(scene->q));
+	fetch_sub_relaxed(&scene->held_pages, 4);
+	quire_free_pages_bulk(scene->q, 4, pages);
+}
+
+/* R11: a bulk free of pages that are all isolated, or some, or from two blocks, by the moment. */
+SIM_TEST(mixed_bulk_free_against_isolate)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	scene->far_page = take(scene, 0, QUIRE_MOVABLE);
+	sim_cpu(sim, 0, frees_bulk, scene);
+	sim_cpu(sim, 1, isolates, scene);
+	sim_run(sim);
+	check_u64_eq(strays(scene), 0);
+	page_scene_check(scene);
+}
+
+static void frees_movable(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->far_page, 0);
+}
+
+static void takes_unmovable_order_4(void *arg)
+{
+	take(arg, 4, 0);
+}
+
+/* A claim changes a block's type while a page of it is on its way to a list of the old type. */
+SIM_TEST(steal_against_free, .events = SIM_TRYFAIL)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	scene->far_page = take(scene, 0, QUIRE_MOVABLE);
+	take_all_but(scene, 20);
+	sim_cpu(sim, 0, frees_movable, scene);
+	sim_cpu(sim, 1, takes_unmovable_order_4, scene);
+	sim_cpu(sim, 1, frees_four, scene);
+	sim_run(sim);
+	quire_drain_all(scene->q);
+	page_scene_check(scene);
+}
+
+/* The trylock fails, and the page goes to its block's type, not to another (Linux 7b086755fb8c). */
+SIM_TEST(refused_free_goes_to_the_right_type, .events = SIM_TRYFAIL)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	scene->far_page = take(scene, 0, QUIRE_MOVABLE);
+	sim_cpu(sim, 0, frees_movable, scene);
+	sim_cpu(sim, 1, frees_four, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void takes_one(void *arg)
+{
+	take(arg, 0, 0);
+}
+
+/* Three CPUs want the last pages, which are on the lists of one of them: none is refused. */
+static void last_pages(struct sim *sim, bool stacks)
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+
+	take_all_but(scene, 3);
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		sim_cpu(sim, cpu, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+SIM_TEST(last_pages_of_lists_are_not_refused, .cpus_nr = 3)
+{
+	last_pages(sim, false);
+}
+
+/* The last pages are in the buddy: the first refill takes them all, and until it has them on its
+ * list no other CPU finds them.  A drain has to wait for that list's lock (R12). */
+SIM_TEST(last_pages_in_a_refill_are_not_refused, .cpus_nr = 3)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	take_all_but(scene, 3);
+	quire_drain_all(scene->q);
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		sim_cpu(sim, cpu, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+SIM_TEST(last_pages_of_stacks_are_not_refused, .cpus_nr = 3)
+{
+	last_pages(sim, true);
+}
+
+/* Two zones: what one cannot give the other does. */
+SIM_TEST(last_pages_of_two_zones_are_not_refused, .cpus_nr = 3)
+{
+	struct page_scene *scene = page_scene_make_zones(sim, true, 2, UINT64_C(8) << 20);
+
+	take_all_but(scene, 3);
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		sim_cpu(sim, cpu, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* percpu_life_sim.c - what becomes of a chunk and its pages: pressure, refusals, runs, the reserve */
+#include "sim/percpu/percpu_scene.h"
+
+static void balances(void *arg)
+{
+	percpu_balance(arg, false);
+}
+
+/* Pages of the second chunk that live objects lie in. */
+static uint64_t used_pages(const struct percpu_scene *scene)
+{
+	uint64_t used = 0;
+
+	for (unsigned i = 0; i < OBJECTS_NR; i++) {
+		struct place place = place_of(scene->pc, scene->object[i]);
+
+		if (place_chunk(scene->pc, place) == 1)
+			used |= page_bit(scene->pc, place_page(scene->pc, place));
+	}
+	return used;
+}
+
+static void gives_by_pattern(struct percpu_scene *scene, uint32_t pattern)
+{
+	for (unsigned i = 0; i < OBJECTS_NR; i++) {
+		if ((pattern >> i & 1) == 0)
+			continue;
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+		scene->object[i] = NULL;
+	}
+}
+
+static void takes_what_is_missing(struct percpu_scene *scene)
+{
+	for (unsigned i = 0; i < OBJECTS_NR; i++)
+		if (scene->object[i] == NULL)
+			scene->object[i] = percpu_take(scene, PAGE_BYTES, 0);
+}
+
+/* Whatever pattern of used, empty and unpopulated pages there is, the pages that stay are those that
+ * objects lie in, and what comes back reads zero (R4). */
+static void depopulates_patterns(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	uint32_t pattern = 1;
+
+	for (unsigned i = 0; i < 12; i++) {
+		pattern = pattern * 1664525u + 1013904223u;
+		gives_by_pattern(scene, pattern >> 8 & 0xfffffeu); /* one stays in each chunk */
+		percpu_balance(scene, true);
+		if (scene->pc->chunk[1].state != CHUNK_NONE)
+			check_u64_eq(scene->pc->chunk[1].populated, used_pages(scene));
+		takes_what_is_missing(scene);
+	}
+}
+
+SIM_TEST(percpu_patterns_go_exactly, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	sim_cpu(sim, 0, depopulates_patterns, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* ---- the reserve ------------------------------------------------------------------------------ */
+
+static void use_up_reserve(struct percpu_scene *scene)
+{
+	while (scene->pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+}
+
+/* Takes what is left of the limit, whenever some comes back. */
+static void hogs(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned tries = 0; tries < 3; tries++)
+		for (uint64_t step = 1024; step != 0; step /= 2)
+			(void)page_charge(scene->q, step, QUIRE_NORETRY);
+}
+
+/* The limit is used up: only the reserve is left. */
+static void takes_two_atomic(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_use_up_limit(scene, QUIRE_ATOMIC);
+	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+}
+
+static void balances_for_atomic(void *arg)
+{
+	balances(arg);
+	takes_two_atomic(arg);
+}
+
+/* A run of empty pages that was to go stays if they are all there is: what is given back might not
+ * be had again (R5). */
+SIM_TEST(percpu_last_empty_pages_stay, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 12, 18);
+	use_up_reserve(scene);
+	hogs(scene);
+	sim_cpu(sim, 0, balances_for_atomic, scene);
+	sim_cpu(sim, 1, hogs, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(scene->pc->stat.pages_depopulated, 0);
+	percpu_scene_check(scene);
+}
+
+/* The reserve is not made of pages that are on their way out: a sidelined chunk gets none, and does
+ * not get all that it can hold because none of them counts. */
+SIM_TEST(percpu_reserve_is_never_isolated, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	for (unsigned i = 0; i < 6; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+	percpu_isolate(scene, 12, 20);
+	balances(scene);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_SIDELINED);
+	use_up_reserve(scene);
+	sim_cpu(sim, 0, balances, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_SIDELINED);
+	percpu_scene_check(scene);
+	takes_two_atomic(scene);
+	check_u64_eq(scene->refused, 0);
+	percpu_scene_check(scene);
+}
+
+static void takes_atomic_unwaited(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	sim_forbid_wait(true);
+	for (unsigned i = 0; i < 6; i++)
+		percpu_take(scene, PAGE_BYTES, i % 2 ? QUIRE_ATOMIC : QUIRE_NOWAIT);
+	sim_forbid_wait(false);
+}
+
+/* A caller that may not wait is served or refused, whatever the worker does. */
+SIM_TEST(percpu_atomic_never_waits, .events = SIM_MEMORY | SIM_TRYFAIL)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 12, 20);
+	sim_cpu(sim, 0, takes_atomic_unwaited, scene);
+	sim_cpu(sim, 1, balances, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* ---- frees ------------------------------------------------------------------------------------ */
+
+static void frees_the_last(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[OBJECTS_NR - 1], PAGE_BYTES);
+	for (unsigned i = 0; i < 3; i++) /* more than the first chunk has */
+		percpu_take(scene, 4 * PAGE_BYTES, QUIRE_ATOMIC);
+}
+
+/* The last object of a chunk is freed while its pages are being returned: no search may find the chunk
+ * before it is settled (R2). */
+SIM_TEST(percpu_last_free_during_the_flush, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 0, OBJECTS_NR - 1); /* the first chunk has the reserve */
+	sim_cpu(sim, 0, balances, scene);
+	sim_cpu(sim, 1, frees_the_last, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* A free may isolate a chunk while the worker is leaving: it is told, or comes again. */
+static void ticks(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	balance_tick(&scene->pc->module, 1);
+}
+
+static void frees_many(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 8; i < 20; i++) {
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+		scene->object[i] = NULL;
+	}
+}
+
+SIM_TEST(percpu_worker_is_told_of_every_chunk)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_balance(scene, false);
+	percpu_isolate(scene, 20, 22);
+	scene->pc->due_ns = 0; /* it was asked for */
+	sim_cpu(sim, 0, ticks, scene);
+	sim_cpu(sim, 1, frees_many, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->list[LIST_TO_DEPOPULATE].nr == 0 || scene->pc->due_ns != WORK_IDLE);
+	percpu_scene_check(scene);
+}
+
+/* ---- refusals --------------------------------------------------------------------------------- */
+
+static void takes_pages(void *arg)
+{
+	for (unsigned i = 0; i < 4; i++)
+		percpu_take(arg, PAGE_BYTES, 0);
+}
+
+/* The system refuses to unback some pages, which keep their content.  They count as populated again, and
+ * are cleared before they are allocated. */
+SIM_TEST(percpu_refused_gather_keeps_its_pages, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 12, 20);
+	sim_cpu(sim, 0, balances, scene);
+	sim_cpu(sim, 1, takes_pages, scene);
+	sim_run(sim);
+	takes_pages(scene);
+	takes_pages(scene);
+	percpu_scene_check(scene);
+}
+
+static void frees_pages(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 16; i < 22; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+}
+
+static void shrinks(void *arg)
+{
+	quire_percpu_shrink(((struct percpu_scene *)arg)->q);
+}
+
+/* Only maps beyond all maps in use are returned, also while another CPU takes more. */
+SIM_TEST(percpu_trim_leaves_maps_in_use, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	void *more[64];
+
+	for (unsigned i = 0; i < 64; i++)
+		more[i] = percpu_take(scene, PAGE_BYTES, 0);
+	for (unsigned i = 0; i < 64; i++)
+		percpu_give(scene, more[i], PAGE_BYTES);
+	sim_cpu(sim, 0, shrinks, scene);
+	sim_cpu(sim, 1, takes_pages, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+	frees_pages(scene);
+	percpu_scene_check(scene);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * percpu_ref_sim.c - references killed, switched and revived while they are taken and dropped
+ *
+ * The users of the object detect a release while a reference is held, a second release, or none.
+ */
+#include <quire/percpu_ref.h>
+
+#include "machine/atomic.h"
+#include "machine/sim/sim.h"
+#include "sim/page/page_scene.h"
+
+struct ref_scene {
+	struct quire_percpu_ref ref;
+	uint32_t released;  /* times */
+	uint32_t confirmed; /* times */
+};
+
+static struct ref_scene *scene_of(struct quire_percpu_ref *ref)
+{
+	return (struct ref_scene *)(void *)ref;
+}
+
+static void release(struct quire_percpu_ref *ref)
+{
+	fetch_add_relaxed(&scene_of(ref)->released, 1);
+}
+
+static void confirm(struct quire_percpu_ref *ref)
+{
+	store_release(&scene_of(ref)->confirmed, 1);
+}
+
+static struct ref_scene *scene_make(struct sim *sim, unsigned flags)
+{
+	struct ref_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	SIM_CHECK(quire_percpu_ref_init(page_scene_make_unused(sim)->q, &scene->ref, release,
+					flags) == 0);
+	return scene;
+}
+
+static void use(struct ref_scene *scene)
+{
+	SIM_CHECK(load_relaxed(&scene->released) == 0);
+}
+
+static void use_if_live(void *arg)
+{
+	struct ref_scene *scene = arg;
+	bool confirmed = load_acquire(&scene->confirmed);
+
+	if (!quire_percpu_ref_tryget_live(&scene->ref))
+		return;
+	SIM_CHECK(!confirmed);
+	use(scene);
+	quire_percpu_ref_put(&scene->ref);
+}
+
+static void kill(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_kill_and_confirm(&scene->ref, confirm);
+}
+
+static void check_end(struct ref_scene *scene)
+{
+	check_u64_eq(scene->released, 1);
+	SIM_CHECK(quire_percpu_ref_is_zero(&scene->ref));
+}
+
+/*
+ * A reference taken before the kill keeps the object; the object is released once, when the last
+ * reference is dropped.  A get that commits to its slot after the sum is lost: release runs too
+ * early, or never.
+ */
+SIM_TEST(percpu_ref_kill_against_get, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_ABORT)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, use_if_live, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+/* The same where references are taken on one CPU and dropped on another. */
+SIM_TEST(percpu_ref_kill_against_migration, .cpus_nr = 3,
+	 .events = SIM_ABORT | SIM_MIGRATE | SIM_RACE)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, use_if_live, scene);
+	sim_cpu(sim, 2, use_if_live, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+static void drop_one(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	use(scene);
+	quire_percpu_ref_put(&scene->ref);
+}
+
+/* References taken on slots are dropped from the word while they are summed: no false zero. */
+SIM_TEST(percpu_ref_kill_against_put, .cpus_nr = 3, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	quire_percpu_ref_get_many(&scene->ref, 2);
+	sim_cpu(sim, 0, drop_one, scene);
+	sim_cpu(sim, 2, drop_one, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+static void use_in_handler(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	if (quire_percpu_ref_tryget(&scene->ref)) {
+		use(scene);
+		quire_percpu_ref_put(&scene->ref);
+	}
+}
+
+/* Handlers take and drop references between any two steps, also of the kill. */
+SIM_TEST(percpu_ref_kill_against_handlers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, use_if_live, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_irq(sim, 0, use_in_handler, scene, 1);
+	sim_irq(sim, 1, use_in_handler, scene, 1);
+	sim_run(sim);
+	check_end(scene);
+}
+
+/* Atomic from birth, as where there are no sequences: confirm still ends tryget_live(). */
+SIM_TEST(percpu_ref_kill_while_atomic, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3)
+{
+	struct ref_scene *scene = scene_make(sim, QUIRE_PERCPU_REF_ATOMIC);
+
+	sim_cpu(sim, 0, use_if_live, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+static void switch_there_and_back(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_switch_to_atomic(&scene->ref);
+	use(scene);
+	quire_percpu_ref_switch_to_percpu(&scene->ref);
+}
+
+static void take_two_drop_two(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_get(&scene->ref);
+	quire_percpu_ref_get(&scene->ref);
+	use(scene);
+	quire_percpu_ref_put(&scene->ref);
+	quire_percpu_ref_put(&scene->ref);
+}
+
+/* Switching counts everything once: killed at the end, it is zero at once. */
+SIM_TEST(percpu_ref_switches_lose_nothing, .events = SIM_ABORT | SIM_MIGRATE | SIM_RACE)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	quire_percpu_ref_get(&scene->ref);
+	sim_cpu(sim, 0, take_two_drop_two, scene);
+	sim_cpu(sim, 1, switch_there_and_back, scene);
+	sim_run(sim);
+	quire_percpu_ref_put(&scene->ref);
+	check_u64_eq(scene->released, 0);
+	quire_percpu_ref_kill(&scene->ref);
+	check_end(scene);
+}
+
+static void kill_and_resurrect(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_get(&scene->ref); /* so that it cannot reach zero */
+	quire_percpu_ref_kill(&scene->ref);
+	use(scene);
+	quire_percpu_ref_resurrect(&scene->ref);
+	quire_percpu_ref_put(&scene->ref);
+}
+
+/* Killed and revived before it was zero: release does not run, and runs after the next kill. */
+SIM_TEST(percpu_ref_resurrect_against_get, .events = SIM_ABORT | SIM_MIGRATE)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, use_if_live, scene);
+	sim_cpu(sim, 0, use_in_handler, scene);
+	sim_cpu(sim, 1, kill_and_resurrect, scene);
+	sim_run(sim);
+	check_u64_eq(scene->released, 0);
+	quire_percpu_ref_kill(&scene->ref);
+	check_end(scene);
+	quire_percpu_ref_reinit(&scene->ref);
+	quire_percpu_ref_kill(&scene->ref);
+	check_u64_eq(scene->released, 2);
+}
+
+static void use_without_number(void *arg)
+{
+	sim_without_number(SIM_NO_NUMBER);
+	use_if_live(arg);
+	sim_without_number(SIM_NUMBER);
+}
+
+/* A thread without a CPU number counts in the word in every mode. */
+SIM_TEST(percpu_ref_without_number, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, use_without_number, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+static void fork_then_kill(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	sim_fork_child();
+	if (!quire_percpu_ref_is_dying(&scene->ref))
+		quire_percpu_ref_kill(&scene->ref);
+	/* Whether the child's copy holds what the vanished task had taken is as it was. */
+}
+
+static void switch_to_atomic(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_switch_to_atomic(&scene->ref);
+}
+
+/* A child of fork is never left with an unfinished switch. */
+SIM_TEST(percpu_ref_fork_during_switch, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, fork_then_kill, scene);
+	sim_cpu(sim, 1, switch_to_atomic, scene);
+	sim_run(sim);
+	check_end(scene);
+}

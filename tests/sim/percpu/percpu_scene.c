@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/percpu/percpu_scene.h"
+
+/* Copies are looked at in their first and last words: each access is a step of the schedule. */
+static void fill(struct percpu_scene *scene, void *ptr, size_t bytes, uint32_t value)
+{
+	for (unsigned unit = 0; unit < scene->pc->units; unit++) {
+		uint32_t *copy = quire_per_cpu_ptr(ptr, unit);
+
+		copy[0] = value + unit;
+		copy[bytes / 4 - 1] = value + unit;
+	}
+}
+
+static void look(struct percpu_scene *scene, void *ptr, size_t bytes, uint32_t value, uint32_t step)
+{
+	for (unsigned unit = 0; unit < scene->pc->units; unit++) {
+		const uint32_t *copy = quire_per_cpu_ptr(ptr, unit);
+
+		check_u64_eq(copy[0], value + unit * step);
+		check_u64_eq(copy[bytes / 4 - 1], value + unit * step);
+	}
+}
+
+static uint32_t number_of(const void *ptr)
+{
+	return (uint32_t)((uintptr_t)ptr >> 2) | 1u << 31;
+}
+
+void *percpu_take(struct percpu_scene *scene, size_t bytes, unsigned flags)
+{
+	void *ptr = quire_alloc_percpu(scene->q, bytes, 0, flags);
+
+	if (ptr == NULL) {
+		fetch_add_relaxed(&scene->refused, 1); /* read at the end */
+		return NULL;
+	}
+	look(scene, ptr, bytes, 0, 0);
+	fill(scene, ptr, bytes, number_of(ptr));
+	fetch_add_relaxed(&scene->live, 1); /* read at the end */
+	return ptr;
+}
+
+void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes)
+{
+	if (ptr == NULL)
+		return;
+	look(scene, ptr, bytes, number_of(ptr), 1);
+	fetch_sub_relaxed(&scene->live, 1); /* read at the end */
+	quire_free_percpu(scene->q, ptr);
+}
+
+static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units)
+{
+	struct percpu_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = units,
+				   .rseq = stacks ? QUIRE_ON : QUIRE_OFF,
+				   .worker = QUIRE_WORKER_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	quire_free_percpu(scene->q, quire_alloc_percpu(scene->q, PAGE_BYTES, 0, 0));
+	scene->pc = scene->q->percpu;
+	sim_name(scene->q, sizeof(*scene->q), "q");
+	sim_name(scene->pc, sizeof(*scene->pc), "percpu");
+	sim_name(scene->pc->chunk, 4 * sizeof(struct percpu_chunk), "chunk");
+	for (unsigned i = 0; i < OBJECTS_NR; i++)
+		scene->object[i] = percpu_take(scene, PAGE_BYTES, 0);
+	SIM_CHECK(scene->pc->chunks_nr == 2);
+	return scene;
+}
+
+struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks)
+{
+	return make(sim, stacks, 2);
+}
+
+struct percpu_scene *percpu_scene_make_sparse(struct sim *sim)
+{
+	return make(sim, false, DENSE_UNITS + 1);
+}
+
+void percpu_isolate(struct percpu_scene *scene, unsigned from, unsigned end)
+{
+	lock_token token;
+
+	for (unsigned i = from; i < end; i++) {
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+		scene->object[i] = NULL;
+	}
+	token = lock_acquire(&scene->pc->lock);
+	if (scene->pc->chunk[1].state == CHUNK_ACTIVE)
+		chunk_isolate_locked(scene->pc, 1);
+	lock_release(&scene->pc->lock, token);
+}
+
+void percpu_balance(struct percpu_scene *scene, bool all)
+{
+	mutex_acquire(&scene->pc->alloc_mutex);
+	balance(scene->pc, all);
+	mutex_release(&scene->pc->alloc_mutex);
+}
+
+uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags)
+{
+	uint64_t pages = 0;
+
+	for (uint64_t step = 1024; step != 0; step /= 2)
+		while (page_charge(scene->q, step, flags | QUIRE_NORETRY) == 0)
+			pages += step;
+	return pages;
+}
+
+uint64_t percpu_charged(const struct percpu_scene *scene)
+{
+	const struct percpu *pc = scene->pc;
+
+	return (uint64_t)pc->populated_pages * pc->units + space_charged_pages(pc);
+}
+
+void percpu_scene_check(struct percpu_scene *scene)
+{
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
+
+	check_u64_eq(quire_verify(scene->q), 0);
+	quire_percpu_stat_read(scene->q, &stat);
+	check_u64_eq(stat.objects, scene->live);
+}

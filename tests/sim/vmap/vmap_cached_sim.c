@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* vmap_cached_sim.c - areas on CPUs' stacks and pooled ranges, taken by others and by pressure */
+#include "sim/vmap/vmap_scene.h"
+
+static void takes_and_gives(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vgive(scene, vtake(scene, 4, 0), 4);
+	vgive(scene, scene->area[1], 4);
+	vgive(scene, vtake(scene, 4, 0), 4);
+}
+
+static void purges(void *arg)
+{
+	quire_vmap_purge(((struct vmap_scene *)arg)->q);
+}
+
+static void against_drain(struct sim *sim, enum quire_switch rseq)
+{
+	struct vmap_scene *scene = vmap_scene_make(sim, (struct quire_options){ .rseq = rseq });
+
+	vmap_scene_fill(scene, 4, 4);
+	vmap_scene_give(scene, 0);
+	vmap_scene_give(scene, 2);
+	sim_cpu(sim, 0, takes_and_gives, scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* A stack is closed, fenced and emptied while its CPU pushes and pops: no area is lost or doubled. */
+SIM_TEST(vmalloc_against_drain, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2, .events = SIM_ABORT)
+{
+	against_drain(sim, QUIRE_ON);
+}
+
+SIM_TEST(vmalloc_against_drain_with_lists, .events = SIM_TRYFAIL)
+{
+	against_drain(sim, QUIRE_OFF);
+}
+
+static void drains_for_poll(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	cpu_drain(scene->v, 0);
+	purge_rescue(scene->v, 4);
+}
+
+/* What the worker does each turn: to the pooled ranges, where neighbours merge, while the owner takes
+ * what it finds there and cuts it. */
+SIM_TEST(split_of_a_pooled_range_against_its_merge, .events = SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 6, 4);
+	for (unsigned i = 2; i < 6; i++)
+		vmap_scene_give(scene, i);
+	cpu_drain(scene->v, 0);
+	vmap_scene_give(scene, 0);
+	sim_cpu(sim, 0, takes_and_gives, scene);
+	sim_cpu(sim, 1, drains_for_poll, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* Migration between the look at the CPU's number and its lock. */
+SIM_TEST(vmalloc_on_a_cpu_that_changes, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 4, 4);
+	sim_cpu(sim, 0, takes_and_gives, scene);
+	sim_cpu(sim, 1, drains_for_poll, scene);
+	sim_cpu(sim, 2, purges, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* ---- the last resort ----------------------------------------------------------------------------- */
+
+static void takes_400(void *arg)
+{
+	vtake(arg, 400, 0);
+}
+
+static void gives_and_takes_on(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vgive(scene, vtake(scene, 100, 0), 100);
+}
+
+/* All that is free stands on another CPU's stack. */
+static struct vmap_scene *scene_of_cached_span(struct sim *sim, enum quire_switch rseq)
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = rseq, .lazy_max_bytes = UINT64_C(2) << 20 });
+
+	vmap_scene_fill(scene, 4, 100);
+	for (unsigned i = 0; i < 4; i++)
+		vmap_scene_give(scene, i);
+	return scene;
+}
+
+/* V11: what another CPU has cached is found before a refusal. */
+SIM_TEST(areas_on_other_cpus_are_not_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
+
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* The owner puts the last area that is missing on its stack, or on the lazy list, or has it: then it
+ * is in use, and there are 412 pages in one piece or the 100 are in their middle. */
+static void overflow_against_owner(struct sim *sim, enum quire_switch rseq)
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, rseq);
+
+	sim_cpu(sim, 0, gives_and_takes_on, scene);
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	scene->refused = 0; /* by either: the other had what it needs */
+	vmap_scene_check(scene);
+}
+
+SIM_TEST(overflow_against_a_stack_in_use, .events = SIM_ABORT)
+{
+	overflow_against_owner(sim, QUIRE_ON);
+}
+
+SIM_TEST(overflow_against_a_list_in_use, .events = SIM_TRYFAIL)
+{
+	overflow_against_owner(sim, QUIRE_OFF);
+}
+
+static void spills_own(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	cpu_pool_own(scene->v);
+}
+
+/* Areas that are taken off a stack to be merged or spilled stay visible to an allocation (V11): no area
+ * is in use here, so no allocation may be refused. */
+SIM_TEST(overflow_against_a_merge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
+
+	sim_cpu(sim, 0, spills_own, scene);
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+static void drains_0(void *arg)
+{
+	cpu_drain(((struct vmap_scene *)arg)->v, 0);
+}
+
+SIM_TEST(overflow_against_a_drain, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
+
+	sim_cpu(sim, 0, drains_0, scene);
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+static void frees_last(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 4);
+	store_release(&scene->turn, 1); /* read by the one that is refused */
+}
+
+static void takes_400_after_a_free(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	bool was_freed = load_acquire(&scene->turn) != 0; /* pairs with frees_last() */
+
+	if (vtake(scene, 400, 0) == NULL && !was_freed)
+		fetch_sub_relaxed(&scene->refused, 1);
+}
+
+/* The stack holds two of a size: one more free spills.  Once it has returned, all is to be had. */
+SIM_TEST(overflow_against_a_spill, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = QUIRE_ON, .lazy_max_bytes = 4096 });
+
+	vmap_scene_fill(scene, 5, 96);
+	for (unsigned i = 0; i < 4; i++)
+		vmap_scene_give(scene, i);
+	sim_cpu(sim, 0, frees_last, scene);
+	sim_cpu(sim, 1, takes_400_after_a_free, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* ---- pressure ------------------------------------------------------------------------------------ */
+
+static void takes_pages(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	void *block = quire_alloc_pages(scene->q, 9, 0);
+
+	SIM_CHECK(block != NULL);
+	sim_own(block, (size_t)512 << 12);
+}
+
+/* Cached areas fill the limit; pages want them, while their CPU frees and takes. */
+SIM_TEST(shrink_by_pages_against_vfree, .events = SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = QUIRE_ON, .limit_bytes = UINT64_C(4) << 20 });
+
+	vmap_scene_fill(scene, 5, 96);
+	for (unsigned i = 0; i < 4; i++)
+		vmap_scene_give(scene, i);
+	sim_cpu(sim, 0, frees_last, scene);
+	sim_cpu(sim, 1, takes_pages, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void ticks(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_pass_ns(UINT64_C(3000000000));
+	quire_poll(scene->q);
+	sim_pass_ns(UINT64_C(3000000000));
+	quire_poll(scene->q);
+}
+
+/* Areas on a stack are returned after the decay even if the stack is in use. */
+SIM_TEST(decay_against_alloc_and_free, .events = SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 4, 4);
+	vmap_scene_give(scene, 0);
+	vmap_scene_give(scene, 2);
+	sim_cpu(sim, 0, takes_and_gives, scene);
+	sim_cpu(sim, 1, ticks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}

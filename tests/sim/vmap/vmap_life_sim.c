@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* vmap_life_sim.c - areas and handlers, first use, fork, growing in place, lookups */
+#include "sim/vmap/vmap_scene.h"
+
+/* ---- handlers ------------------------------------------------------------------------------------ */
+
+static void takes_and_gives_sizes(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vgive(scene, vtake(scene, 30, 0), 30); /* from the tree, while the stack of 4 is full */
+	vmap_scene_give(scene, 0);
+	vgive(scene, vtake(scene, 4, 0), 4);
+}
+
+static void handler_frees(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 1);
+	scene->area[1] = NULL;
+}
+
+static void handler_takes(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	uint32_t refused = load_relaxed(&scene->refused);
+
+	vgive(scene, scene->had[0], 4);
+	scene->had[0] = vtake(scene, 4, QUIRE_NOLOCK);
+	store_relaxed(&scene->refused, refused); /* it may be refused */
+}
+
+static void purges(void *arg)
+{
+	quire_vmap_purge(((struct vmap_scene *)arg)->q);
+}
+
+static void handler_against(struct sim *sim, enum quire_switch rseq, void (*task)(void *),
+			    void (*handler)(void *), bool peer)
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = rseq, .lazy_max_bytes = 4096 });
+
+	vmap_scene_fill(scene, 5, 4);
+	vmap_scene_give(scene, 2);
+	vmap_scene_give(scene, 3);
+	sim_cpu(sim, 0, task, scene);
+	if (peer)
+		sim_cpu(sim, 1, purges, scene);
+	sim_irq(sim, 0, handler, scene, 1);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* R21: a free is legal wherever it comes, also inside the lock that it would want, and it neither
+ * waits nor spills. */
+SIM_TEST(handler_frees_area_inside_alloc_and_free, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	handler_against(sim, QUIRE_ON, takes_and_gives_sizes, handler_frees, false);
+}
+
+SIM_TEST(handler_frees_area_inside_list_paths, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	handler_against(sim, QUIRE_OFF, takes_and_gives_sizes, handler_frees, false);
+}
+
+SIM_TEST(handler_frees_area_inside_purge, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	handler_against(sim, QUIRE_ON, purges, handler_frees, false);
+}
+
+SIM_TEST(handler_takes_area_against_purge, .events = SIM_ABORT)
+{
+	handler_against(sim, QUIRE_ON, takes_and_gives_sizes, handler_takes, true);
+}
+
+SIM_TEST(handler_frees_area_on_up, .cpus_nr = 1, .config = SIM_UP, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	handler_against(sim, QUIRE_OFF, takes_and_gives_sizes, handler_frees, false);
+}
+
+SIM_TEST(handler_frees_area_on_smp_rt, .config = SIM_SMP_RT)
+{
+	handler_against(sim, QUIRE_ON, takes_and_gives_sizes, handler_frees, true);
+}
+
+/* ---- first use ----------------------------------------------------------------------------------- */
+
+static void uses_first(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *addr = vtake(scene, 4, 0);
+
+	SIM_CHECK(addr != NULL);
+	store_relaxed((uint32_t *)(void *)addr, 1);
+	vgive(scene, addr, 4);
+	addr = vtake(scene, 4, QUIRE_ZERO);
+	SIM_CHECK(addr != NULL);
+	check_u64_eq(load_relaxed((uint32_t *)(void *)addr), 0);
+	vgive(scene, addr, 4);
+}
+
+static struct vmap_scene *scene_unused(struct sim *sim)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = UINT64_C(4) << 20, .worker = QUIRE_WORKER_OFF,
+				   .guard = QUIRE_GUARD_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	return scene;
+}
+
+/* Both calls are the first: vmap is created once, and uncommitted memory is never accessed. */
+SIM_TEST(first_use_of_areas_by_two, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = scene_unused(sim);
+
+	sim_cpu(sim, 0, uses_first, scene);
+	sim_cpu(sim, 1, uses_first, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* A backing call is refused on the way: the call is, or none, and the next one serves. */
+static void uses_and_may_be_refused(void *arg)
+{
+	vgive(arg, vtake(arg, 4, 0), 4);
+}
+
+SIM_TEST(first_use_of_areas_refused_leaves_nothing, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 1)
+{
+	struct vmap_scene *scene = scene_unused(sim);
+
+	sim_cpu(sim, 0, uses_and_may_be_refused, scene);
+	sim_cpu(sim, 1, uses_and_may_be_refused, scene);
+	sim_run(sim);
+	scene->refused = 0;
+	uses_and_may_be_refused(scene);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* ---- fork ---------------------------------------------------------------------------------------- */
+
+static void forks_child(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	quire_vmap_purge(scene->q);
+	check_u64_eq(quire_verify(scene->q), 0);
+	SIM_CHECK(vtake(scene, 4, 0) != NULL);
+	store_relaxed(&scene->turn, 1);
+}
+
+SIM_TEST(fork_child_has_areas_in_order, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 5, 4);
+	vmap_scene_give(scene, 2);
+	vmap_scene_give(scene, 3);
+	sim_cpu(sim, 0, takes_and_gives_sizes, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_cpu(sim, 2, purges, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void forks_parent(void *arg)
+{
+	(void)arg;
+	sim_fork_parent();
+}
+
+SIM_TEST(fork_parent_goes_on_with_areas, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 5, 4);
+	vmap_scene_give(scene, 2);
+	sim_cpu(sim, 0, takes_and_gives_sizes, scene);
+	sim_cpu(sim, 1, forks_parent, scene);
+	sim_cpu(sim, 2, purges, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* ---- growing in place ---------------------------------------------------------------------------- */
+
+static void grows(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *addr = quire_vrealloc(scene->q, scene->area[0], (size_t)100 << 12, 0);
+
+	SIM_CHECK(addr != NULL);
+	check_u64_eq(load_relaxed((uint32_t *)(void *)addr), 77);
+	store_relaxed((uint32_t *)(void *)(addr + ((size_t)99 << 12)), 5);
+	addr = quire_vrealloc(scene->q, addr, (size_t)2 << 12, 0);
+	SIM_CHECK(addr != NULL);
+	check_u64_eq(load_relaxed((uint32_t *)(void *)addr), 77);
+}
+
+/* Into a neighbour that another CPU is about to purge, and back again. */
+SIM_TEST(realloc_against_purge, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 3, 64);
+	store_relaxed((uint32_t *)(void *)scene->area[0], 77);
+	vmap_scene_give(scene, 1);
+	cpu_drain(scene->v, 0);
+	sim_cpu(sim, 0, grows, scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* ---- lookups ------------------------------------------------------------------------------------- */
+
+static bool is_sane(const struct quire_vmap_area *area, void *arg)
+{
+	uint32_t *seen = arg;
+
+	(*seen)++;
+	SIM_CHECK(area->bytes != 0 && area->asked_bytes <= area->bytes);
+	return true;
+}
+
+static void looks(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
+	uint32_t seen = 0;
+
+	SIM_CHECK(quire_vmap_walk(scene->q, is_sane, &seen) == seen);
+	check_u64_eq(quire_vmalloc_size(scene->q, scene->area[4] + 4096 + 5), (size_t)4 << 12);
+	SIM_CHECK(quire_vmalloc_start(scene->q, scene->area[4] + 5) == scene->area[4]);
+	quire_vmap_stat_read(scene->q, &stat);
+}
+
+/* V6: who looks sees areas come and go, and never a dying one's remains. */
+SIM_TEST(lookup_against_alloc_and_free, .events = SIM_RACE)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 5, 4);
+	vmap_scene_give(scene, 2);
+	sim_cpu(sim, 0, takes_and_gives_sizes, scene);
+	sim_cpu(sim, 1, looks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+static void frees_the_same(void *arg)
+{
+	quire_vfree(((struct vmap_scene *)arg)->q, ((struct vmap_scene *)arg)->area[0]);
+}
+
+/* One of the two is told. */
+SIM_TEST(double_vfree_by_two_is_seen, .expect = "misuse")
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 4);
+	sim_cpu(sim, 0, frees_the_same, scene);
+	sim_cpu(sim, 1, frees_the_same, scene);
+	sim_run(sim);
+	SIM_CHECK(quire_verify(scene->q) != 0); /* both had looked: the pool of two CPUs holds it */
+}

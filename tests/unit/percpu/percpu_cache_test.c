@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A free without the lock reads an object's size off the words of a map.  Each size at each offset in a
+ * word, alone and beside others, goes on the stack of its own size; what lies in two pages has none.
+ *
+ * Objects are put by hand into the first chunk's empty pages, on both sides of the bounds of a word and of
+ * a page.
+ */
+#include "unit/percpu/percpu_case.h"
+
+#define MOST_GRANULES (CACHE_CLASSES_NR + 8u) /* some that are too large for stacks */
+
+static void *put_at(struct percpu *pc, uint32_t granule, uint32_t granules)
+{
+	struct percpu_request request = { .n = granules, .align = 1, .kind = KIND_BIG };
+	lock_token token = lock_acquire(&pc->lock);
+	struct placed placed;
+
+	object_put_locked(pc, place_of_granule(granule), &request, &placed);
+	percpu_unlock(pc, token);
+	return place_ptr(pc, placed.place);
+}
+
+static void give_at(struct percpu *pc, uint32_t granule)
+{
+	lock_token token = lock_acquire(&pc->lock);
+
+	object_free_locked(pc, place_of_granule(granule));
+	chunk_after_free_locked(pc, 0);
+	percpu_unlock(pc, token);
+}
+
+/* Opens this CPU's stacks of every size, as wide as they get. */
+static void open_stacks(struct percpu *pc)
+{
+	for (uint32_t granules = 1; granules <= CACHE_CLASSES_NR; granules++) {
+		store_relaxed(&pc->learn[granules - 1].warm, 1);
+		for (unsigned i = 0; i < 8; i++)
+			cache_warm(pc, granules);
+	}
+}
+
+static void check_size_at(struct quire *q, uint32_t at, uint32_t granules)
+{
+	struct percpu *pc = q->percpu;
+	uint32_t room = page_granules(pc) - (at & (page_granules(pc) - 1));
+	bool fits = granules <= CACHE_CLASSES_NR && granules <= room;
+	void *object = put_at(pc, at, granules);
+
+	quire_free_percpu(q, object);
+	if (cache_count(pc) != (fits ? 1 : 0))
+		fail_msg("%u granules at %u: %u cached", granules, at, (unsigned)cache_count(pc));
+	if (!cache_is_sound(pc))
+		fail_msg("%u granules at %u are cached as another size", granules, at);
+	if (!fits)
+		return;
+	assert_ptr_equal(quire_alloc_percpu(q, granules * 8, 0, 0), object);
+	give_at(pc, at);
+}
+
+/* Whether a granule before and one behind the object are used as well. */
+static void check_offset(struct quire *q, uint32_t at, bool neighbours)
+{
+	struct percpu *pc = q->percpu;
+
+	for (uint32_t granules = 1; granules <= MOST_GRANULES; granules++) {
+		if (neighbours) {
+			put_at(pc, at - 1, 1);
+			put_at(pc, at + granules, 1);
+		}
+		check_size_at(q, at, granules);
+		if (neighbours) {
+			give_at(pc, at - 1);
+			give_at(pc, at + granules);
+		}
+	}
+}
+
+static void each_size_at_each_offset_keeps_its_class(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+	uint32_t page = bit_lowest(pc->chunk[0].free), base = page << pc->page_granules_shift;
+
+	if (pc->stacks.slots_nr == 0)
+		skip_because("no per-CPU sequences here");
+	assert_int_equal(pc->chunk[0].populated >> page & 3, 3);
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	open_stacks(pc);
+	for (uint32_t offset = 0; offset < 64; offset++) {
+		for (unsigned neighbours = 0; neighbours <= 1; neighbours++) {
+			check_offset(q, base + 64 + offset, neighbours != 0);
+			check_offset(q, base + page_granules(pc) - 64 + offset, neighbours != 0);
+		}
+	}
+	assert_int_equal(percpu_stat(q).objects, 0);
+}
+
+/* In a page of 4 bytes' objects a map's words say something else: what ends before one ends there. */
+static void an_object_before_a_page_of_fours_keeps_its_class(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+	uint32_t page = bit_lowest(pc->chunk[0].free) + 1;
+	struct percpu_request four = { .n = 1, .align = 1, .kind = KIND_FOURS, .fours = true };
+	struct placed placed;
+	lock_token token;
+
+	if (pc->stacks.slots_nr == 0)
+		skip_because("no per-CPU sequences here");
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	open_stacks(pc);
+	token = lock_acquire(&pc->lock);
+	object_put_locked(pc, place_of_page(pc, page), &four, &placed);
+	percpu_unlock(pc, token);
+	for (uint32_t granules = 1; granules <= MOST_GRANULES; granules++)
+		check_size_at(q, page_granule(pc, page) - granules, granules);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PERCPU_TEST(each_size_at_each_offset_keeps_its_class),
+		PERCPU_TEST(an_object_before_a_page_of_fours_keeps_its_class),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
