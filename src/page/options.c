@@ -15,7 +15,7 @@ static const struct option_key keys[] = {
 	  .max = 8,
 	  .takes = "1..8",
 	  .by_default = "1",
-	  .does = "equal parts of the memory, one a node" },
+	  .does = "equal parts of the memory, one per node" },
 };
 
 static void used(const struct quire *q, struct options_used *used)

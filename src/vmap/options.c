@@ -44,14 +44,15 @@ static const struct option_key keys[] = {
 	  .numbers = guard_numbers,
 	  .takes = "on, off or freed",
 	  .by_default = "on",
-	  .does = "an unusable page after every area; freed: and in its place, once it is freed" },
+	  .does = "an inaccessible page after every area; freed: freed areas are inaccessible "
+		  "too" },
 	{ .name = "purge",
 	  .kind = KIND_WORD,
 	  .offset = OPTION_FIELD(purge),
 	  .words = purge_words,
 	  .takes = "splice, counter or lock",
 	  .by_default = "splice",
-	  .does = "who may purge at a time; the last two are for comparison" },
+	  .does = "how concurrent purges are serialized; the last two exist for comparison" },
 };
 
 static void used(const struct quire *q, struct options_used *used)
