@@ -175,7 +175,7 @@ size_t quire_drain_all(struct quire *q);
  * thread.  A child of fork keeps the holds of the forking thread; those of other threads end, and
  * a quire_pcp_enable() for one of them does nothing.  If more than 16 threads hold one at once,
  * the holds of those beyond 16 end in any child.  Context may wait; not from a signal handler.
- * Linux zone_pcp_disable().
+ * Linux     zone_pcp_disable().
  */
 void quire_pcp_disable(struct quire *q);
 
@@ -267,9 +267,10 @@ struct quire_page_stat {
  *
  * Exact while no other thread uses the instance.
  *
- * Returns 0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another
- * process's.  Context waits for the worker's visit; not from a signal handler.  Cost a look at
- * every zone and every CPU's lists.
+ * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another
+ *           process's.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      a look at every zone and every CPU's lists.
  */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 

@@ -83,9 +83,9 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
  * No copy may be used afterwards.  A double free, a foreign pointer, or a pointer that is not the
  * start of an object stops the process with one line.
  *
- * Context anywhere, signal handlers included; never waits for memory.  Cost a look at the maps
- * and a push on this CPU's stack, without a lock, for sizes that stacks
- *           hold; otherwise one lock.
+ * Context   anywhere, signal handlers included; never waits for memory.
+ * Cost      a look at the maps and a push on this CPU's stack, without a lock, for sizes that
+ *           stacks hold; otherwise one lock.
  * Pair      quire_alloc_percpu().
  * Linux     free_percpu().
  */
@@ -105,16 +105,22 @@ struct quire_percpu_request {
  * @count:	entries of @ptrs
  * @ptrs:	entries 0 .. what is returned - 1 are set, whatever they held; the others are left alone
  *
- * Returns how many were allocated by this call.  Less than @count, 0 included, means that the
- * next
- *           one was refused, with errno as for quire_alloc_percpu(); those before it are the
+ * Returns   how many were allocated by this call.  Less than @count, 0 included, means that the
+ *           next one was refused, with errno as for quire_alloc_percpu(); those before it are the
  *           caller's.
+ * Context   as quire_alloc_percpu().
+ * Cost      as quire_alloc_percpu(), for each.
  * Pair      quire_free_percpu_bulk(), or one by one.
  */
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
 			       size_t count, void **ptrs);
 
-/** quire_free_percpu_bulk - free @count objects; entries that are NULL are passed over */
+/**
+ * quire_free_percpu_bulk - free @count objects; entries that are NULL are passed over
+ *
+ * Context   as quire_free_percpu().
+ * Cost      as quire_free_percpu(), for each.
+ */
 void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs);
 
 /**
@@ -167,9 +173,8 @@ extern "C++" template <class T> inline T *quire_per_cpu_ptr(T *ptr, unsigned cpu
  * Data that is changed through the pointer needs a lock in the copy, or atomic operations.  The
  * operations of quire/percpu_ops.h need neither, but no copy may be changed in both ways.
  *
- * Returns the address of that CPU's copy, of the type of @ptr.  If the object has copies for
- * fewer
- *           CPUs than there are (the option units), CPU n gets copy n modulo units.
+ * Returns   the address of that CPU's copy, of the type of @ptr.  If the object has copies for
+ *           fewer CPUs than there are (the option units), CPU n gets copy n modulo units.
  * Context   anywhere, signal handlers included.
  * Cost      a call that reads the CPU's number.
  * Linux     this_cpu_ptr() and raw_cpu_ptr(): the two differ only where preemption can be disabled.
@@ -214,9 +219,10 @@ size_t quire_percpu_bytes(struct quire *q, const void *ptr);
  * Frees the variables of libraries that were unloaded, empties every CPU's cached offsets,
  * depopulates every empty page and destroys free chunks.
  *
- * Returns bytes uncharged.  Context may wait; not from a signal handler.  Cost a look at every
- * chunk and every CPU's stacks; one gather for each chunk that gives pages
- *           back.
+ * Returns   bytes uncharged.
+ * Context   may wait; not from a signal handler.
+ * Cost      a look at every chunk and every CPU's stacks; one gather for each chunk that gives
+ *           pages back.
  * Linux     none: the balance worker does it by itself, as ours does too.
  */
 size_t quire_percpu_shrink(struct quire *q);

@@ -64,10 +64,10 @@ void quire_percpu_counter_destroy(struct quire_percpu_counter *counter);
  * @counter:	counter
  * @amount:	may be negative
  *
- * Context anywhere, signal handlers included; never waits.  Cost one sequence on this CPU's slot;
- * one atomic addition to a shared word a batch.  Linux percpu_counter_add();
- * percpu_counter_sub(), _inc() and _dec() are the same with -amount,
- *           1 and -1.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      one sequence on this CPU's slot; one atomic addition to a shared word a batch.
+ * Linux     percpu_counter_add(); percpu_counter_sub(), _inc() and _dec() are the same with
+ *           -amount, 1 and -1.
  */
 void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amount);
 
@@ -88,9 +88,8 @@ void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_
  * quire_percpu_counter_read - the count, roughly
  * @counter:	counter
  *
- * Returns the count, off by less than batch x CPUs: the top of this file.  It may be negative for
- * a
- *           count that never is.
+ * Returns   the count, off by less than batch x CPUs: the top of this file.  It may be negative for
+ *           a count that never is.
  * Context   anywhere, signal handlers included; never waits.
  * Cost      one load of a shared word.
  * Linux     percpu_counter_read().

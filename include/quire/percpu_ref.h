@@ -151,9 +151,8 @@ bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *ref);
  * quire_percpu_ref_kill - switch to atomic mode, and drop the owner's reference
  * @ref:	alive; a second kill stops the process with one line
  *
- * Context waits for other switches of the process; not from a signal handler.  Calls release() if
- * the
- *           owner's reference was the last one.
+ * Context   waits for other switches of the process; not from a signal handler.  Calls release() if
+ *           the owner's reference was the last one.
  * Cost      one fence: about ten microseconds if other threads of the process are running.
  * Pair      quire_percpu_ref_reinit() or quire_percpu_ref_resurrect(), or none.
  * Linux     percpu_ref_kill(), which returns before the switch is over.
