@@ -350,7 +350,7 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	if (UNLIKELY(pc == NULL || bytes - 5 >= CACHE_CLASSES_NR * 8 - 4 || align > 8 ||
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
 		return alloc_slow(q, bytes, align, flags);
-	granule = stack_pop(&pc->stacks, (unsigned)class);
+	granule = stack_pop(&pc->stacks.cpu, (unsigned)class);
 	/* pc->q: what is not needed until here frees a register. */
 	if (UNLIKELY(granule == STACK_NONE))
 		return alloc_slow(pc->q, bytes, align, flags);

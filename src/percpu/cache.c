@@ -19,8 +19,7 @@
  * nothing, so it pins no page, and a burst of allocations is placed in the order of time.  Stacks
  * are not filled ahead: when a stack is empty, the object comes from the maps.
  *
- * cpu->lock is the door: its holder may close the stacks, and after a fence owns them.  Stacks are
- * emptied when idle at the worker's visit, before chunks are depopulated, and when memory is short,
+ * cpu->door is the stacks' door (stacks/stacks.h).  Stacks are emptied when idle at the worker's visit, before chunks are depopulated, and when memory is short,
  * always by a holder of alloc_mutex; so fork, which takes it, never meets a stack half emptied.
  */
 #include "percpu/cache.h"
@@ -30,11 +29,7 @@
 
 #include "machine/clock.h"
 
-#define FIRST_HIGH    4u
-#define LOW_OF(class) (CACHE_CLASSES_NR * 4u + (class) * CACHE_ENTRIES)
-
-_Static_assert((CACHE_CLASSES_NR * 4u + CACHE_CLASSES_NR * CACHE_ENTRIES) * 4 <= STACKS_STRIDE,
-	       "all classes fit into a slot's region");
+#define FIRST_KEPT 4u /* objects of a size that a CPU keeps at first */
 
 /* ---- marks ---- */
 
@@ -51,57 +46,13 @@ bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t
 
 /* ---- one CPU's stacks ---- */
 
-static void set_limits(struct stack_header *header, uint32_t low, uint32_t high)
-{
-	union {
-		struct {
-			uint32_t low, high;
-		} part;
-		uint64_t whole;
-	} limits = { .part = { .low = low, .high = high } };
-
-	/* Pairs with the loads inside the sequences, which read a bound before top. */
-	store_release((uint64_t *)(void *)&header->low, limits.whole);
-}
-
-static bool has_stacks(const struct percpu *pc, uint32_t slot)
-{
-	return pc->stacks.slots_nr != 0 && !(pc->q->isolated_cpus != NULL &&
-					     (pc->q->isolated_cpus[slot / 64] >> slot % 64 & 1));
-}
-
-static void close_locked(struct percpu *pc, uint32_t slot)
-{
-	DCHECK(lock_is_held(&pc->cpu[slot].lock));
-	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
-		set_limits(stack_header(&pc->stacks, slot, class), UINT32_MAX, 0);
-}
-
-static void open_locked(struct percpu *pc, uint32_t slot)
-{
-	DCHECK(lock_is_held(&pc->cpu[slot].lock));
-	if (lock_kept()) /* the fork opens all that is ready */
-		return;
-	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
-		struct stack_header *header = stack_header(&pc->stacks, slot, class);
-
-		if (header->top < LOW_OF(class)) /* pairs with cpu_count(): a hint */
-			store_relaxed(&header->top, LOW_OF(class));
-		set_limits(header, LOW_OF(class), LOW_OF(class) + pc->cpu[slot].high[class]);
-	}
-}
-
 /* Entries of one CPU: exact when closed. */
 static uint32_t cpu_count(const struct percpu *pc, uint32_t slot)
 {
 	uint32_t n = 0;
 
-	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
-		/* Pairs with the sequences' commits; a hint. */
-		uint32_t top = load_relaxed(&stack_header(&pc->stacks, slot, class)->top);
-
-		n += top > LOW_OF(class) ? top - LOW_OF(class) : 0;
-	}
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
+		n += stacks_held(&pc->stacks, &pc->cpu[slot].door, class);
 	return n;
 }
 
@@ -109,16 +60,22 @@ uint64_t cache_count(struct percpu *pc)
 {
 	uint64_t n = 0;
 
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
-		n += load_relaxed(&pc->cpu[slot].ready) ? cpu_count(pc, slot) : 0; /* a hint */
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
+		n += cpu_count(pc, slot);
 	return n;
 }
 
-/* May a free put something on a stack? */
+/* Does it take objects, or has it any?  A child of fork may have some on cold stacks. */
+static bool is_in_use(const struct percpu *pc, uint32_t slot)
+{
+	return load_relaxed(&pc->cpu[slot].door.warm) || cpu_count(pc, slot) != 0;
+}
+
+/* A hint: whoever warms one kicks the worker. */
 bool cache_is_open(const struct percpu *pc)
 {
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
-		if (load_relaxed(&pc->cpu[slot].open)) /* a hint: who opens one kicks the worker */
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
+		if (is_in_use(pc, slot))
 			return true;
 	return false;
 }
@@ -162,56 +119,45 @@ void cache_learn_free_locked(struct percpu *pc, uint32_t granules)
 	learn->freed = true;
 }
 
-/* False if there is no memory for the CPU's stacks: they stay as they were made, and the next try may
- * have it. */
-static bool cpu_ready_locked(struct percpu *pc, uint32_t slot)
+static void keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, struct learn *learn,
+			     uint32_t class)
 {
-	DCHECK(lock_is_held(&pc->cpu[slot].lock));
-	if (stacks_commit(&pc->stacks, slot) != 0)
-		return false;
-	/* As in page/door.c: an all-zero header refuses too, but not while top is being written. */
-	close_locked(pc, slot);
-	stack_fence_slot(&pc->stacks, slot);
-	open_locked(pc, slot);
-	store_relaxed(&pc->cpu[slot].ready, true);
-	return true;
-}
+	unsigned before = stacks_keeps_locked(&pc->stacks, &cpu->door, class), now;
+	uint32_t lines;
 
-/* After a slow free of a warm size: lets this CPU's stack keep more of it. */
-void cache_warm(struct percpu *pc, uint32_t granules)
-{
-	struct learn *learn = learn_of(pc, granules);
-	uint32_t slot, high, lines, class = granules - 1;
-	struct percpu_cpu *cpu;
-	lock_token token;
-
-	if (!pc->cache || learn == NULL || !load_relaxed(&learn->warm))
-		return;
-	slot = (uint32_t)stack_slot(&pc->stacks);
-	if (slot >= pc->stacks.slots_nr || !has_stacks(pc, slot))
-		return;
-	cpu = &pc->cpu[slot];
-	if (!lock_try(&cpu->lock, &token))
-		return;
-	if (!cpu->ready && !cpu_ready_locked(pc, slot)) {
-		lock_release(&cpu->lock, token);
-		return;
-	}
+	DCHECK(lock_is_held(&cpu->door.lock));
 	/* Before an object can be there: check_mark_locked(), cache_has_mark_locked(). */
 	store_relaxed(&pc->opened, 1u);
 	store_relaxed(&learn->opened, 1);
-	high = cpu->high[class] != 0 ? cpu->high[class] * 2u : FIRST_HIGH;
-	high = high > CACHE_ENTRIES ? CACHE_ENTRIES : high;
-	lines = load_relaxed(&cpu->lines[class]) + high - cpu->high[class];
+	now = stacks_grow_locked(&pc->stacks, &cpu->door, class, FIRST_KEPT, CACHE_ENTRIES);
+	lines = load_relaxed(&cpu->lines[class]) + now - before;
 	store_relaxed(&cpu->lines[class], (uint8_t)(lines > CACHE_ENTRIES ? CACHE_ENTRIES : lines));
-	cpu->high[class] = (uint8_t)high;
-	if (!cpu->closed && !lock_kept())
-		set_limits(stack_header(&pc->stacks, slot, class), LOW_OF(class),
-			   LOW_OF(class) + cpu->high[class]);
-	store_relaxed(&cpu->open, true); /* read by cache_is_open() */
-	lock_release(&cpu->lock, token);
+}
+
+/* After a slow free of a warm size: lets this CPU's stack keep more of it.  Without memory for the CPU's
+ * stacks they stay as they were made, and the next try may have it. */
+void cache_warm(struct percpu *pc, uint32_t granules)
+{
+	struct learn *learn = learn_of(pc, granules);
+	struct percpu_cpu *cpu;
+	lock_token token;
+	uint32_t slot;
+	bool ready;
+
+	if (!pc->cache || learn == NULL || !load_relaxed(&learn->warm))
+		return;
+	slot = (uint32_t)stack_slot(&pc->stacks.cpu);
+	if (!stacks_has(&pc->stacks, slot))
+		return;
+	cpu = &pc->cpu[slot];
+	if (!lock_try(&cpu->door.lock, &token))
+		return;
+	ready = cpu->door.ready || stacks_begin_locked(&pc->stacks, &cpu->door) == 0;
+	if (ready)
+		keep_more_locked(pc, cpu, learn, granules - 1);
+	lock_release(&cpu->door.lock, token);
 	/* Frees to the stack tell nobody: the worker comes until it finds the CPU idle. */
-	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
+	if (ready && load_relaxed(&pc->due_ns) == WORK_IDLE)
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
@@ -223,9 +169,9 @@ void cache_warm(struct percpu *pc, uint32_t granules)
  */
 static uint8_t *lines_of(struct percpu *pc, uint32_t granules)
 {
-	uint32_t slot = (uint32_t)stack_slot(&pc->stacks);
+	uint32_t slot = (uint32_t)stack_slot(&pc->stacks.cpu);
 
-	return slot < pc->stacks.slots_nr ? &pc->cpu[slot].lines[granules - 1] : NULL;
+	return slot < pc->stacks.cpu.slots_nr ? &pc->cpu[slot].lines[granules - 1] : NULL;
 }
 
 bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align)
@@ -250,58 +196,64 @@ void cache_had_line(struct percpu *pc, uint32_t granules)
 
 /* ---- emptying ---- */
 
+static void give_one_locked(struct percpu *pc, uint32_t granule)
+{
+	struct place place = place_of_granule(granule);
+
+	DCHECK(lock_is_held(&pc->lock));
+	object_free_locked(pc, place);
+	chunk_after_free_locked(pc, place_chunk(pc, place));
+}
+
 static size_t give_locked(struct percpu *pc, uint32_t slot)
 {
-	const uint32_t *entries = stack_entries(&pc->stacks, slot);
-	size_t n = 0;
+	struct stacks_door *door = &pc->cpu[slot].door;
 	lock_token token = lock_acquire(&pc->lock);
+	size_t given = 0;
 
-	DCHECK(lock_is_held(&pc->cpu[slot].lock));
+	DCHECK(lock_is_held(&door->lock));
 	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
-		struct stack_header *header = stack_header(&pc->stacks, slot, class);
+		const uint32_t *entries;
+		unsigned n = stacks_take_locked(&pc->stacks, door, class, UINT32_MAX, &entries);
 
-		for (; header->top > LOW_OF(class); n++) {
-			struct place place = place_of_granule(entries[header->top - 1]);
-
-			store_relaxed(&header->top, header->top - 1);
-			object_free_locked(pc, place);
-			chunk_after_free_locked(pc, place_chunk(pc, place));
-		}
+		given += n;
+		while (n != 0)
+			give_one_locked(pc, entries[--n]);
 	}
 	percpu_unlock(pc, token);
-	return n;
+	return given;
 }
 
 static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 {
 	struct percpu_cpu *cpu = &pc->cpu[slot];
-	lock_token token = lock_acquire(&cpu->lock);
-	uint32_t tops = cpu->ready ? cpu_count(pc, slot) : 0;
-	bool chosen = cpu->ready && (!idle_only || (tops == cpu->tops_seen && cpu->open));
+	lock_token token = lock_acquire(&cpu->door.lock);
+	uint32_t tops = cpu_count(pc, slot);
+	bool is_idle = tops == cpu->tops_seen && is_in_use(pc, slot);
+	bool chosen = cpu->door.ready && (!idle_only || is_idle);
 
 	cpu->tops_seen = tops;
 	if (chosen) {
-		cpu->closed = true;
-		close_locked(pc, slot);
+		cpu->emptying = true;
+		stacks_close_locked(&pc->stacks, &cpu->door);
 	}
-	lock_release(&cpu->lock, token);
+	lock_release(&cpu->door.lock, token);
 	return chosen;
 }
 
 static size_t empty_door(struct percpu *pc, uint32_t slot)
 {
 	struct percpu_cpu *cpu = &pc->cpu[slot];
-	lock_token token = lock_acquire(&cpu->lock);
+	lock_token token = lock_acquire(&cpu->door.lock);
 	size_t n = 0;
 
-	if (cpu->closed) {
+	if (cpu->emptying) {
 		n = give_locked(pc, slot);
-		memset(cpu->high, 0, sizeof(cpu->high));
-		store_relaxed(&cpu->open, false);
-		cpu->closed = false;
-		open_locked(pc, slot);
+		cpu->emptying = false;
+		stacks_cool_locked(&pc->stacks, &cpu->door);
+		stacks_open_locked(&pc->stacks, &cpu->door);
 	}
-	lock_release(&cpu->lock, token);
+	lock_release(&cpu->door.lock, token);
 	return n;
 }
 
@@ -317,12 +269,12 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 		store_relaxed(&pc->opened, 0u);
 	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class ++)
 		store_relaxed(&pc->learn[class].opened, 0); /* whoever opens it again says so */
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		any = close_door(pc, slot, idle_only) || any;
 	if (!any)
 		return 0;
-	stack_fence_all(&pc->stacks, pc->q->isolated_cpus);
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+	stacks_fence_all(&pc->stacks);
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		n += empty_door(pc, slot);
 	fetch_add_relaxed(&pc->drains, 1);
 	return n;
@@ -330,13 +282,16 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 
 static bool is_on_stack(struct percpu *pc, uint32_t slot, uint32_t granule)
 {
-	const uint32_t *entries = stack_entries(&pc->stacks, slot);
+	const struct stacks_door *door = &pc->cpu[slot].door;
 
-	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
-		for (uint32_t i = LOW_OF(class); i < stack_header(&pc->stacks, slot, class)->top;
-		     i++)
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		const uint32_t *entries = stacks_entries(&pc->stacks, door, class);
+		unsigned held = stacks_held(&pc->stacks, door, class);
+
+		for (unsigned i = 0; i < held; i++)
 			if (entries[i] == granule)
 				return true;
+	}
 	return false;
 }
 
@@ -345,17 +300,17 @@ bool cache_holds(struct percpu *pc, struct place place)
 {
 	bool found = false;
 
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++) {
-		lock_token token = lock_acquire(&pc->cpu[slot].lock);
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++) {
+		struct stacks_door *door = &pc->cpu[slot].door;
+		lock_token token = lock_acquire(&door->lock);
 
-		if (pc->cpu[slot].ready) {
-			close_locked(pc, slot);
-			stack_fence_slot(&pc->stacks, slot);
+		if (door->ready) {
+			stacks_close_locked(&pc->stacks, door);
+			stacks_fence_slot(&pc->stacks, slot);
 			found = found || is_on_stack(pc, slot, place_granule(place));
-			if (!pc->cpu[slot].closed)
-				open_locked(pc, slot);
+			stacks_open_locked(&pc->stacks, door);
 		}
-		lock_release(&pc->cpu[slot].lock, token);
+		lock_release(&door->lock, token);
 	}
 	return found;
 }
@@ -364,30 +319,36 @@ bool cache_holds(struct percpu *pc, struct place place)
 
 /* Does one CPU's stacks hold objects of their classes only, each with a mark?  The marks are inverted on
  * the way, so that an offset which is met a second time has none. */
+static bool is_entry_sound_locked(struct percpu *pc, uint32_t class, uint32_t granule,
+				  bool inverted)
+{
+	struct place place = place_of_granule(granule);
+	char *ptr = place_ptr(pc, place);
+	uint64_t mark = cache_mark(pc, ptr) ^ (inverted ? ~(uint64_t)0 : 0);
+	uint64_t *copy = (uint64_t *)(void *)(ptr + pc->home_bytes);
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (object_bytes_locked(pc, place) != (class + 1) << GRANULE_SHIFT || *copy != mark)
+		return false;
+	*copy = ~mark;
+	return true;
+}
+
 static bool is_slot_sound(struct percpu *pc, uint32_t slot, bool inverted)
 {
-	const uint32_t *entries = stack_entries(&pc->stacks, slot);
-	lock_token door = lock_acquire(&pc->cpu[slot].lock), token = lock_acquire(&pc->lock);
+	struct stacks_door *door = &pc->cpu[slot].door;
+	lock_token door_token = lock_acquire(&door->lock), token = lock_acquire(&pc->lock);
 	bool sound = true;
 
-	for (uint32_t class = 0; pc->cpu[slot].ready && class < CACHE_CLASSES_NR; class ++) {
-		for (uint32_t i = LOW_OF(class); i < stack_header(&pc->stacks, slot, class)->top;
-		     i++) {
-			struct place place = place_of_granule(entries[i]);
-			char *ptr = place_ptr(pc, place);
-			uint64_t mark, *copy;
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		const uint32_t *entries = stacks_entries(&pc->stacks, door, class);
+		unsigned held = stacks_held(&pc->stacks, door, class);
 
-			mark = cache_mark(pc, ptr) ^ (inverted ? ~(uint64_t)0 : 0);
-			copy = (uint64_t *)(void *)(ptr + pc->home_bytes);
-			if (object_bytes_locked(pc, place) != (class + 1) << GRANULE_SHIFT ||
-			    *copy != mark)
-				sound = false;
-			else
-				*copy = ~mark;
-		}
+		for (unsigned i = 0; i < held; i++)
+			sound = is_entry_sound_locked(pc, class, entries[i], inverted) && sound;
 	}
 	lock_release(&pc->lock, token);
-	lock_release(&pc->cpu[slot].lock, door);
+	lock_release(&door->lock, door_token);
 	return sound;
 }
 
@@ -397,7 +358,7 @@ bool cache_is_sound(struct percpu *pc)
 	bool sound = true;
 
 	for (unsigned inverted = 0; inverted <= 1; inverted++)
-		for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+		for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 			sound = is_slot_sound(pc, slot, inverted != 0) && sound;
 	return sound;
 }
@@ -408,49 +369,52 @@ void cache_close_all(struct percpu *pc)
 {
 	bool any = false;
 
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++) {
-		pc->cpu[slot].kept = lock_acquire_ordered(&pc->cpu[slot].lock);
-		if (pc->cpu[slot].ready) {
-			close_locked(pc, slot);
-			any = true;
-		}
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++) {
+		stacks_fork_prepare(&pc->stacks, &pc->cpu[slot].door);
+		any = any || pc->cpu[slot].door.ready;
 	}
 	if (any)
-		stack_fence_all(&pc->stacks, pc->q->isolated_cpus);
+		stacks_fence_all(&pc->stacks);
 }
 
-/* In a child every stack takes nothing: the first free is to call for another worker. */
 void cache_open_all(struct percpu *pc, bool child)
 {
-	for (uint32_t slot = pc->stacks.slots_nr; slot-- != 0;) {
-		if (child)
-			memset(pc->cpu[slot].high, 0, sizeof(pc->cpu[slot].high));
-		if (pc->cpu[slot].ready)
-			open_locked(pc, slot);
-		lock_release(&pc->cpu[slot].lock, pc->cpu[slot].kept);
-	}
+	for (uint32_t slot = pc->stacks.cpu.slots_nr; slot-- != 0;)
+		stacks_fork_done(&pc->stacks, &pc->cpu[slot].door, child);
 }
 
 /* ---- making ---- */
+
+static void set_classes(struct percpu *pc)
+{
+	pc->stacks.isolated = pc->q->isolated_cpus;
+	pc->stacks.class = pc->stack_class;
+	pc->stacks.classes_nr = CACHE_CLASSES_NR;
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
+		pc->stack_class[class] =
+			(struct stacks_class){ .header = (uint16_t) class, .room = CACHE_ENTRIES };
+	stacks_lay_out(&pc->stacks, CACHE_CLASSES_NR);
+}
 
 int cache_init(struct percpu *pc)
 {
 	size_t unit = mem_page_bytes(), doors, stacks;
 	char *addr;
 
-	stack_setup(&pc->stacks, pc->q->options.cpus,
+	stack_setup(&pc->stacks.cpu, pc->q->options.cpus,
 		    pc->q->isolated_cpus != NULL || pc->q->zones_nr > 1,
 		    pc->q->options.rseq != QUIRE_OFF);
-	if (pc->stacks.slots_nr > SLOTS_MAX || !pc->cache)
-		pc->stacks.slots_nr = 0;
-	doors = (pc->stacks.slots_nr + 1) * sizeof(struct percpu_cpu);
+	if (pc->stacks.cpu.slots_nr > SLOTS_MAX || !pc->cache)
+		pc->stacks.cpu.slots_nr = 0;
+	set_classes(pc);
+	doors = (pc->stacks.cpu.slots_nr + 1) * sizeof(struct percpu_cpu);
 	doors = (doors + unit - 1) / unit * unit;
-	stacks = (size_t)pc->stacks.slots_nr << STACKS_STRIDE_SHIFT;
+	stacks = (size_t)pc->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
 	pc->cpu_bytes = doors + stacks;
 	addr = mem_reserve(pc->cpu_bytes, unit, "quire-cpus");
 	if (addr == NULL)
 		return -ENOMEM;
-	pc->stacks.base = addr + doors;
+	pc->stacks.cpu.base = addr + doors;
 	if (mem_commit(addr, doors, "quire-cpus") != 0 ||
 	    stacks_commit_readable(&pc->stacks, addr + pc->cpu_bytes) != 0) {
 		mem_release(addr, pc->cpu_bytes);
@@ -458,8 +422,8 @@ int cache_init(struct percpu *pc)
 	}
 	mem_advise_huge(addr, pc->cpu_bytes, false);
 	pc->cpu = (struct percpu_cpu *)(void *)addr;
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
-		lock_init(&pc->cpu[slot].lock, RANK_PERCPU_CPU);
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
+		stacks_door_init(&pc->cpu[slot].door, RANK_PERCPU_CPU, slot, 0, CACHE_CLASSES_NR);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "machine/lock.h"
+#include "stacks/stacks.h"
 
 struct percpu;
 struct place;
@@ -16,15 +16,11 @@ struct place;
 #define CACHE_ENTRIES	 64u
 #define LINE_GRANULES	 8u
 
-/* The door of one CPU's stacks.  Under its lock where nothing else is said. */
+/* One CPU's stacks.  Under its door's lock where nothing else is said. */
 struct percpu_cpu {
-	struct lock lock; /* RANK_PERCPU_CPU */
-	lock_token kept;
-	bool ready;
-	bool closed;
-	bool open; /* atomic, relaxed: some stack of it takes objects */
-	uint32_t tops_seen;
-	uint8_t high[CACHE_CLASSES_NR];
+	struct stacks_door door;	 /* RANK_PERCPU_CPU */
+	bool emptying;			 /* a drain has closed it */
+	uint32_t tops_seen;		 /* the worker's: objects at its last visit */
 	uint8_t lines[CACHE_CLASSES_NR]; /* atomic, relaxed: see cache_wants_line() */
 } __attribute__((aligned(64)));
 
@@ -54,7 +50,7 @@ void cache_had_line(struct percpu *pc, uint32_t granules);
 size_t cache_drain(struct percpu *pc, bool idle_only);
 /* Objects on all stacks: a gauge. */
 uint64_t cache_count(struct percpu *pc);
-/* May a free put something on a stack? */
+/* May a free put something on a stack, or is something there? */
 bool cache_is_open(const struct percpu *pc);
 /* Is it on a stack?  Stops every CPU's, one after the other; no lock held. */
 bool cache_holds(struct percpu *pc, struct place place);

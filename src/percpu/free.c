@@ -276,7 +276,7 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t
 	if (UNLIKELY(*copy == mark))
 		return false;
 	*copy = mark;
-	if (LIKELY(stack_push(&pc->stacks, granules - 1, granule, &pc->open, 0)))
+	if (LIKELY(stack_push(&pc->stacks.cpu, granules - 1, granule, &pc->open, 0)))
 		return true;
 	*copy = 0;
 	return false;

@@ -119,8 +119,9 @@ struct percpu {
 	uint64_t *written;		   /* (c) by chunk and unit, atomic: pages, sparse.c */
 	uint32_t *deferred;		   /* (c) bit per half granule, by chunk */
 	uint64_t *index;		   /* (c) nodes; their words are (l): index.c */
-	struct cpu_stacks stacks;
-	struct percpu_cpu *cpu; /* (c) doors */
+	struct stacks stacks;		   /* (c) */
+	struct stacks_class stack_class[CACHE_CLASSES_NR]; /* (c) of stacks */
+	struct percpu_cpu *cpu;				   /* (c) doors */
 
 	struct mutex alloc_mutex;
 	struct grown grown_chunks, grown_pages, grown_maps, grown_owners, grown_deferred,

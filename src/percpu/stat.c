@@ -22,8 +22,8 @@ static uint64_t metadata_bytes_locked(const struct percpu *pc)
 	bytes += load_relaxed(&pc->grown_written.ready_bytes) +
 		 load_relaxed(&pc->grown_index.ready_bytes);
 	bytes += ((uint64_t)pc->maps_ready << pc->map_shift) + pc->maps_ready * sizeof(uint32_t);
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
-		bytes += load_relaxed(&pc->cpu[slot].ready) ? stacks : 0; /* a hint */
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
+		bytes += load_relaxed(&pc->cpu[slot].door.ready) ? stacks : 0; /* a hint */
 	return bytes;
 }
 

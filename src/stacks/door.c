@@ -8,10 +8,12 @@
 void stacks_door_init(struct stacks_door *door, enum lock_rank rank, unsigned slot, unsigned first,
 		      unsigned end)
 {
+	*door = (struct stacks_door){
+		.slot = (uint16_t)slot,
+		.first = (uint16_t)first,
+		.end = (uint16_t)end,
+	};
 	lock_init(&door->lock, rank);
-	door->slot = (uint16_t)slot;
-	door->first = (uint16_t)first;
-	door->end = (uint16_t)end;
 }
 
 /* Refuses every sequence that begins from now on; a fence ends those under way (S3). */
@@ -67,7 +69,7 @@ int stacks_begin_unopened_locked(const struct stacks *s, struct stacks_door *doo
 	DCHECK(lock_is_held(&door->lock));
 	CHECK(!door->ready && door->closed_nr == 0);
 	if (stacks_has(s, door->slot)) {
-		if (!s->committed && stacks_commit(&s->cpu, door->slot) != 0)
+		if (!s->committed && stacks_commit(s, door->slot) != 0)
 			return -ENOMEM;
 		store_relaxed(&door->usable, true);
 	}

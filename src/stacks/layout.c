@@ -31,22 +31,23 @@ bool stacks_has(const struct stacks *s, unsigned slot)
 }
 
 /* The page that slot 0's region begins in. */
-static char *first_page(const struct cpu_stacks *s)
+static char *first_page(const struct stacks *s)
 {
-	return (char *)((uintptr_t)s->base & ~(uintptr_t)(mem_page_bytes() - 1));
+	return (char *)((uintptr_t)s->cpu.base & ~(uintptr_t)(mem_page_bytes() - 1));
 }
 
 /* The region is wherever in its page it begins: what is behind it, up to a page, is no entry's
  * (stacks_lay_out()). */
-int stacks_commit(const struct cpu_stacks *s, unsigned slot)
+int stacks_commit(const struct stacks *s, unsigned slot)
 {
 	return mem_commit(first_page(s) + ((size_t)slot << STACKS_STRIDE_SHIFT), STACKS_STRIDE,
 			  "quire-cpus");
 }
 
-int stacks_commit_readable(const struct cpu_stacks *s, char *end)
+int stacks_commit_readable(const struct stacks *s, char *end)
 {
 	char *base = first_page(s);
 
-	return s->slots_nr == 0 ? 0 : mem_commit_readonly(base, (size_t)(end - base), "quire-cpus");
+	return s->cpu.slots_nr == 0 ? 0
+				    : mem_commit_readonly(base, (size_t)(end - base), "quire-cpus");
 }

@@ -47,7 +47,8 @@
  *       is cold: the worker is gone, and the first free has to call for another.
  *   S8  An isolated CPU has no stacks: its headers stay zero, and it is never fenced.
  *
- * tests/sim/stacks_sim.c explores S1 to S7; tests/unit/stacks_test.c has sets of several shapes.
+ * tests/sim/stacks_sim.c explores S1 to S7; tests/unit/stacks_test.c has sets of several shapes, S8,
+ * and the first use in a fork.
  */
 #ifndef STACKS_STACKS_H
 #define STACKS_STACKS_H
@@ -102,9 +103,9 @@ void stacks_lay_out(struct stacks *s, unsigned headers_nr);
 /* Does this slot ever have stacks?  S8. */
 bool stacks_has(const struct stacks *s, unsigned slot);
 /* Makes all regions readable, up to @end, the end of their reservation.  0 or -ENOMEM. */
-int stacks_commit_readable(const struct cpu_stacks *s, char *end);
+int stacks_commit_readable(const struct stacks *s, char *end);
 /* Makes one slot's region usable.  0 or -ENOMEM. */
-int stacks_commit(const struct cpu_stacks *s, unsigned slot);
+int stacks_commit(const struct stacks *s, unsigned slot);
 
 /* ---- door.c: closing and opening ---- */
 
@@ -113,8 +114,8 @@ void stacks_door_init(struct stacks_door *door, enum lock_rank rank, unsigned sl
 /* The door's first use (S5).  0; or -ENOMEM if the slot's region cannot be had: the door is as unused
  * as before, and the next call may succeed. */
 int stacks_begin_locked(const struct stacks *s, struct stacks_door *door);
-/* The same for a caller that closes the door itself and fences before anybody opens it: until then
- * the stacks refuse as they were made. */
+/* The same for a caller whose next call closes the door, and who fences before anybody opens it: until
+ * then the stacks refuse as they were made. */
 int stacks_begin_unopened_locked(const struct stacks *s, struct stacks_door *door);
 /* In place of a begin that failed: the door is used from now on, and has no stacks. */
 void stacks_begin_bare_locked(const struct stacks *s, struct stacks_door *door);

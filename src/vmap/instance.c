@@ -81,7 +81,7 @@ static int reserve_cpus(struct vmap *v)
 		return -ENOMEM;
 	v->stacks.cpu.base = v->cpu_meta + cpus;
 	if (mem_commit(v->cpu_meta, cpus, "quire-area-cpus") != 0 ||
-	    stacks_commit_readable(&v->stacks.cpu, v->cpu_meta + v->cpu_meta_bytes) != 0) {
+	    stacks_commit_readable(&v->stacks, v->cpu_meta + v->cpu_meta_bytes) != 0) {
 		mem_release(v->cpu_meta, v->cpu_meta_bytes);
 		return -ENOMEM;
 	}

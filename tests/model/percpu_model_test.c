@@ -172,7 +172,7 @@ static void sizes_in_turns(void **state)
 		if (i % 256 == 0)
 			quire_percpu_shrink(q);
 	}
-	assert_true(cached != 0 || q->percpu->stacks.slots_nr == 0);
+	assert_true(cached != 0 || q->percpu->stacks.cpu.slots_nr == 0);
 	give_all(q);
 }
 

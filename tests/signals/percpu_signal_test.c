@@ -99,11 +99,11 @@ static void a_handler_that_interrupts_the_lock_never_blocks(void **state)
 static void check_with_doors_held(struct quire_options options)
 {
 	scene_begin(options);
-	for (unsigned slot = 0; slot < scene.pc->stacks.slots_nr; slot++)
-		lock_acquire_ordered(&scene.pc->cpu[slot].lock);
+	for (unsigned slot = 0; slot < scene.pc->stacks.cpu.slots_nr; slot++)
+		lock_acquire_ordered(&scene.pc->cpu[slot].door.lock);
 	raise(SIGUSR1);
-	for (unsigned slot = scene.pc->stacks.slots_nr; slot-- != 0;)
-		lock_release(&scene.pc->cpu[slot].lock, 0);
+	for (unsigned slot = scene.pc->stacks.cpu.slots_nr; slot-- != 0;)
+		lock_release(&scene.pc->cpu[slot].door.lock, 0);
 	assert_int_not_equal(scene_end(), 0);
 }
 
@@ -192,14 +192,14 @@ static void under_the_lock(void *arg)
 static void under_a_door(void *arg)
 {
 	(void)arg;
-	free_cached_again(&twice.q->percpu->cpu[0].lock);
+	free_cached_again(&twice.q->percpu->cpu[0].door.lock);
 }
 
 static void a_second_free_in_a_handler_is_found(void **state)
 {
 	(void)state;
 	twice.q = percpu_make(plain);
-	if (twice.q->percpu->stacks.slots_nr == 0) {
+	if (twice.q->percpu->stacks.cpu.slots_nr == 0) {
 		quire_destroy(twice.q);
 		skip_because("no per-CPU sequences here");
 	}

@@ -354,7 +354,7 @@ static void looks_during_the_drain(void *arg)
 	bool closed = false;
 
 	for (unsigned i = 0; i < 300 && !closed; i++) /* what it reads is only when to look */
-		closed = load_relaxed(&stack_header(&pc->stacks, 0, 0)->low) == UINT32_MAX;
+		closed = load_relaxed(&stack_header(&pc->stacks.cpu, 0, 0)->low) == UINT32_MAX;
 	SIM_CHECK(!cache_holds(pc, place_of(pc, scene->small[5])));
 }
 

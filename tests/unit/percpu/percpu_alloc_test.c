@@ -178,7 +178,7 @@ static void what_stacks_hand_out_reads_zero_on_many_units(void **state)
 			quire_free_percpu(q, ptr);
 		}
 	}
-	assert_true(percpu_stat(q).cached_objects != 0 || q->percpu->stacks.slots_nr == 0);
+	assert_true(percpu_stat(q).cached_objects != 0 || q->percpu->stacks.cpu.slots_nr == 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }
@@ -394,7 +394,7 @@ static void cached_offsets_go_when_asked(void **state)
 	struct quire *q = *state;
 	void *ptrs[8];
 
-	if (q->percpu->stacks.slots_nr == 0)
+	if (q->percpu->stacks.cpu.slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	for (unsigned round = 0; round < 40; round++) {
@@ -403,7 +403,7 @@ static void cached_offsets_go_when_asked(void **state)
 			quire_free_percpu(q, ptrs[i]);
 		}
 	}
-	assert_true(percpu_stat(q).cached_objects != 0 || q->percpu->stacks.slots_nr == 0);
+	assert_true(percpu_stat(q).cached_objects != 0 || q->percpu->stacks.cpu.slots_nr == 0);
 	assert_int_equal(percpu_stat(q).objects, 0);
 	quire_percpu_shrink(q);
 	assert_int_equal(percpu_stat(q).cached_objects, 0);
@@ -449,7 +449,7 @@ static char *again_with_a_wish(struct quire *q, void *object)
 	cache_drain(pc, false);
 	mutex_release(&pc->alloc_mutex);
 	store_relaxed(&pc->learn[0].opened, 1);
-	for (uint32_t slot = 0; slot < pc->stacks.slots_nr; slot++)
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		store_relaxed(&pc->cpu[slot].lines[0], 4);
 	return quire_alloc_percpu(q, 8, 0, QUIRE_ATOMIC);
 }

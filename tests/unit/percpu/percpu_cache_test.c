@@ -82,7 +82,7 @@ static void each_size_at_each_offset_keeps_its_class(void **state)
 	struct percpu *pc = q->percpu;
 	uint32_t page = bit_lowest(pc->chunk[0].free), base = page << pc->page_granules_shift;
 
-	if (pc->stacks.slots_nr == 0)
+	if (pc->stacks.cpu.slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	assert_int_equal(pc->chunk[0].populated >> page & 3, 3);
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
@@ -106,7 +106,7 @@ static void an_object_before_a_page_of_fours_keeps_its_class(void **state)
 	struct placed placed;
 	lock_token token;
 
-	if (pc->stacks.slots_nr == 0)
+	if (pc->stacks.cpu.slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	open_stacks(pc);

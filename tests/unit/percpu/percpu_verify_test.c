@@ -210,7 +210,7 @@ static void p13_stacks(void **state)
 	uint32_t *entries, slot;
 	void *object;
 
-	if (pc->stacks.slots_nr == 0)
+	if (pc->stacks.cpu.slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
@@ -219,9 +219,9 @@ static void p13_stacks(void **state)
 	quire_free_percpu(q, quire_alloc_percpu(q, 24, 0, 0));
 	quire_free_percpu(q, object);
 	assert_in_range(cache_count(pc), 2, CACHE_ENTRIES);
-	slot = (uint32_t)stack_slot(&pc->stacks);
-	header = stack_header(&pc->stacks, slot, 2);
-	entries = stack_entries(&pc->stacks, slot);
+	slot = (uint32_t)stack_slot(&pc->stacks.cpu);
+	header = stack_header(&pc->stacks.cpu, slot, 2);
+	entries = stack_entries(&pc->stacks.cpu, slot);
 	BREAKS(13, entries[header->top - 1], entries[header->top - 2]); /* twice */
 	BREAKS(13, entries[header->top - 1], entries[header->top - 1] + 1);
 	BREAKS(13, *(uint64_t *)quire_per_cpu_ptr(object, pc->home), 0);
