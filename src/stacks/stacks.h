@@ -47,7 +47,7 @@
  *       is cold: the worker is gone, and the first free has to call for another.
  *   S8  An isolated CPU has no stacks: its headers stay zero, and it is never fenced.
  *
- * tests/sim/stacks_sim.c explores S1 to S7; tests/unit/stacks_test.c has sets of several shapes, S8,
+ * tests/sim/stacks/stacks_sim.c explores S1 to S7; tests/unit/stacks/stacks_test.c has sets of several shapes, S8,
  * and the first use in a fork.
  */
 #ifndef STACKS_STACKS_H
