@@ -217,7 +217,8 @@ static void ways_measure(const struct options *options, unsigned threads_nr)
 
 static bool stage_make(struct stage *stage, size_t live_nr)
 {
-	const struct quire_percpu_request request = { .bytes = bytes, .align = 8 };
+	const struct quire_percpu_request request =
+		QUIRE_PERCPU_REQUEST_INIT(.bytes = bytes, .align = 8);
 
 	*stage = (struct stage){ .live_nr = live_nr, .live = calloc(live_nr, sizeof(void *)) };
 	if (!stage->live || quire_create(NULL, &stage->q) != 0 ||

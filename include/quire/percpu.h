@@ -91,12 +91,19 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
  */
 void quire_free_percpu(struct quire *q, void *ptr);
 
-/* What to allocate many of. */
+/* What to allocate many of.  Initialise it with QUIRE_PERCPU_REQUEST_INIT(), and set what you need. */
 struct quire_percpu_request {
-	size_t bytes;
+	uint32_t struct_bytes; /* sizeof(struct quire_percpu_request) */
+	uint32_t flags;
+	size_t bytes; /* these as for quire_alloc_percpu() */
 	size_t align;
-	unsigned flags;
 };
+
+/* Takes designated fields, as QUIRE_OPTIONS_INIT() does. */
+#define QUIRE_PERCPU_REQUEST_INIT(...)                                                             \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_percpu_request), __VA_ARGS__                   \
+	}
 
 /**
  * quire_alloc_percpu_bulk - allocate many objects of one size
@@ -198,7 +205,7 @@ extern "C++" template <class T> inline T *quire_this_cpu_ptr(T *ptr)
  * Cost      a load.
  * Linux     nr_cpu_ids.
  */
-unsigned quire_percpu_units(struct quire *q);
+unsigned quire_percpu_units(const struct quire *q);
 
 /**
  * quire_percpu_bytes - the size of an object
@@ -244,11 +251,19 @@ size_t quire_percpu_shrink(struct quire *q);
  * still use them; after dlclose() the next definition, or quire_percpu_shrink(), frees their room.
  */
 struct quire_percpu_variable {
-	void **pointer;
-	const void *content;
-	size_t bytes;
+	uint32_t struct_bytes; /* sizeof(struct quire_percpu_variable) */
+	uint32_t flags;	       /* 0 */
+	void **pointer;	       /* set to CPU 0's copy */
+	const void *content;   /* what every copy begins as */
+	size_t bytes;	       /* of one copy */
 	size_t align;
 };
+
+/* Takes designated fields, as QUIRE_OPTIONS_INIT() does. */
+#define QUIRE_PERCPU_VARIABLE_INIT(...)                                                            \
+	{                                                                                          \
+		.struct_bytes = sizeof(struct quire_percpu_variable), __VA_ARGS__                  \
+	}
 
 /* The first priority that is not the implementation's own. */
 #define QUIRE_PER_CPU_PRIORITY 101
@@ -307,7 +322,11 @@ struct quire_percpu_variable {
 	static __attribute__((constructor(QUIRE_PER_CPU_PRIORITY))) void quire_define_##name(void) \
 	{                                                                                          \
 		const struct quire_percpu_variable quire_variable = {                              \
-			(void **)(void *)&name, &QUIRE_PER_CPU_CONTENT_(name), sizeof(type),       \
+			sizeof(struct quire_percpu_variable),                                      \
+			0,                                                                         \
+			(void **)(void *)&name,                                                    \
+			&QUIRE_PER_CPU_CONTENT_(name),                                             \
+			sizeof(type),                                                              \
 			__alignof__(type)                                                          \
 		};                                                                                 \
                                                                                                    \
@@ -332,7 +351,8 @@ struct quire_percpu_variable {
  * @variable:	only read during the call
  *
  * Takes room from the static area, then the reserved one, then like any object, and copies the
- * content to every CPU.  Without memory the process stops with one line: a variable cannot refuse.
+ * content to every CPU.  A variable cannot refuse: the process stops with one line if there is no
+ * memory, if struct_bytes is not set, or if a field is set that this version does not know.
  * The room is freed when the library that contains the pointer has been unloaded.
  *
  * Context   may wait; not from a signal handler.

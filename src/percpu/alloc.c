@@ -22,6 +22,7 @@
 #include "percpu/placement.h"
 #include "percpu/sparse.h"
 
+#include "base/sized.h"
 #include "machine/annotate.h"
 
 #define FLAGS_KNOWN (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
@@ -387,13 +388,19 @@ static size_t alloc_batch(struct percpu *pc, const struct percpu_request *reques
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
 			       size_t count, void **ptrs)
 {
+	struct quire_percpu_request known;
 	struct percpu_request placing;
 	struct percpu *pc;
 	size_t n = 0;
+	int error = sized_read(&known, sizeof(known), request);
 
+	if (error) {
+		process_set_errno(-error);
+		return 0;
+	}
 	while (n < count) {
 		/* The first one, and one whenever populated room is used up, goes the whole way. */
-		void *ptr = quire_alloc_percpu(q, request->bytes, request->align, request->flags);
+		void *ptr = quire_alloc_percpu(q, known.bytes, known.align, known.flags);
 
 		if (ptr == NULL)
 			break;
@@ -401,7 +408,7 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 		pc = percpu_if_any(q);
 		if (count - n < BATCH_LEAST)
 			continue;
-		CHECK(percpu_request_make(pc, request, &placing) == 0);
+		CHECK(percpu_request_make(pc, &known, &placing) == 0);
 		for (size_t some = BATCH; some == BATCH && n < count; n += some) {
 			some = count - n < BATCH ? count - n : BATCH;
 			some = alloc_batch(pc, &placing, some, ptrs + n);

@@ -221,7 +221,7 @@ struct percpu *percpu_of(struct quire *q, unsigned flags)
 
 /* ---- small answers ---- */
 
-unsigned quire_percpu_units(struct quire *q)
+unsigned quire_percpu_units(const struct quire *q)
 {
 	return q->options.units != 0 ? q->options.units : process_cpus_possible();
 }

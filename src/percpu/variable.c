@@ -22,6 +22,8 @@
  * meanwhile is not mistaken for the old one.
  */
 #include "percpu/variable.h"
+
+#include "base/sized.h"
 #include "percpu/alloc.h"
 #include "percpu/map.h"
 #include "percpu/object.h"
@@ -273,13 +275,26 @@ static void define(const struct quire_percpu_variable *variable, size_t stride, 
 		exit_without_memory();
 }
 
-void quire_percpu_define(const struct quire_percpu_variable *variable)
+/* Of whatever age the program is. */
+static struct quire_percpu_variable known_part(const struct quire_percpu_variable *theirs)
 {
-	define(variable, 0, 1);
+	struct quire_percpu_variable known;
+
+	if (sized_read(&known, sizeof(known), theirs) != 0 || known.flags != 0)
+		process_exit_conf("quire: a per-CPU variable that this version does not know");
+	return known;
 }
 
-void quire_percpu_undefine(const struct quire_percpu_variable *variable)
+void quire_percpu_define(const struct quire_percpu_variable *variable)
 {
+	const struct quire_percpu_variable known = known_part(variable);
+
+	define(&known, 0, 1);
+}
+
+void quire_percpu_undefine(const struct quire_percpu_variable *theirs)
+{
+	const struct quire_percpu_variable known = known_part(theirs), *variable = &known;
 	void *ptr = *variable->pointer;
 	struct percpu *pc = ptr != NULL ? percpu_of(quire_default(), 0) : NULL;
 	struct variable *record;
@@ -302,6 +317,7 @@ void quire_percpu_undefine(const struct quire_percpu_variable *variable)
 static void move(const struct variable *old, unsigned units)
 {
 	const struct quire_percpu_variable variable = {
+		.struct_bytes = sizeof(variable),
 		.pointer = old->pointer,
 		.content = old->ptr,
 		.bytes = old->bytes,

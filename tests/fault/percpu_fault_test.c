@@ -203,7 +203,7 @@ static bool take_at_once(void)
 /* All or nothing, as a caller would have it. */
 static bool take_bulk(void)
 {
-	struct quire_percpu_request request = { .bytes = 2000 };
+	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 2000);
 	void *ptrs[BULK_NR];
 	size_t n = quire_alloc_percpu_bulk(scene.q, &request, BULK_NR, ptrs);
 
@@ -507,12 +507,10 @@ static void a_gather_stopped_after_k_ranges_passes_nothing_off_as_zero(void **st
 
 static long *variable_pointer;
 static const long variable_content = 4711;
-static const struct quire_percpu_variable variable = {
-	.pointer = (void **)&variable_pointer,
-	.content = &variable_content,
-	.bytes = sizeof(long),
-	.align = sizeof(long),
-};
+static const struct quire_percpu_variable variable =
+	QUIRE_PERCPU_VARIABLE_INIT(.pointer = (void **)&variable_pointer,
+				   .content = &variable_content, .bytes = sizeof(long),
+				   .align = sizeof(long));
 
 #define CHILD_SAID_SO	  2   /* what process_exit_conf() ends with */
 #define CHILD_DID_WITHOUT 103 /* what failed was no more than advice */

@@ -235,7 +235,9 @@ static void variables_stay_that_are_defined_beside_a_collection(void **state)
 	static void *pointers[DEFINED_NR];
 	static const long content = 42;
 	struct quire *q = quire_default();
-	struct quire_percpu_variable variable = { NULL, &content, sizeof(content), 8 };
+	struct quire_percpu_variable variable =
+		QUIRE_PERCPU_VARIABLE_INIT(.content = &content, .bytes = sizeof(content),
+					   .align = 8);
 	pthread_t closer, collector;
 	unsigned lost = 0;
 

@@ -285,7 +285,7 @@ static void uses_percpu(void *arg)
 
 static void uses_percpu_in_bulk(void *arg)
 {
-	struct quire_percpu_request request = { .bytes = 64 };
+	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 64);
 	size_t n = quire_alloc_percpu_bulk(scene.q, &request, 500, scene.objects);
 
 	(void)arg;
@@ -297,8 +297,9 @@ static void defines(void *arg)
 {
 	static const long content = 5;
 	static long *pointer;
-	const struct quire_percpu_variable variable = { (void **)&pointer, &content, sizeof(long),
-							sizeof(long) };
+	const struct quire_percpu_variable variable =
+		QUIRE_PERCPU_VARIABLE_INIT(.pointer = (void **)&pointer, .content = &content,
+					   .bytes = sizeof(long), .align = sizeof(long));
 
 	(void)arg;
 	quire_percpu_define(&variable);
@@ -420,7 +421,8 @@ static void refuses_areas(struct quire *q, unsigned flags)
 
 static void refuses_percpu(struct quire *q, unsigned flags)
 {
-	struct quire_percpu_request request = { .bytes = 32768, .flags = flags };
+	struct quire_percpu_request request =
+		QUIRE_PERCPU_REQUEST_INIT(.bytes = 32768, .flags = flags);
 	void *object;
 
 	CHECK(quire_alloc_percpu(q, 32768, 8, flags) == NULL);
@@ -599,7 +601,8 @@ static void handler_mappings(void *arg)
 
 static void handler_percpu(void *arg)
 {
-	struct quire_percpu_request request = { .bytes = 64, .flags = QUIRE_NOLOCK };
+	struct quire_percpu_request request =
+		QUIRE_PERCPU_REQUEST_INIT(.bytes = 64, .flags = QUIRE_NOLOCK);
 	size_t n;
 
 	(void)arg;

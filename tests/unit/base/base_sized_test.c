@@ -25,6 +25,8 @@ ENDS_WITH(quire_vmap_area, asked_bytes);
 ENDS_WITH(quire_page_stat, mappings_refused);
 ENDS_WITH(quire_vmap_stat, metadata_bytes);
 ENDS_WITH(quire_percpu_stat, drains);
+ENDS_WITH(quire_percpu_request, align);
+ENDS_WITH(quire_percpu_variable, align);
 
 /* A struct of three versions: each has one field more. */
 struct oldest {
@@ -163,6 +165,14 @@ static int place(const void *theirs)
 	return addr != NULL ? 0 : -errno;
 }
 
+/* No entry is asked for, so that the struct alone decides. */
+static int fill_no_entry(const void *theirs)
+{
+	errno = 0;
+	assert_int_equal(quire_alloc_percpu_bulk(quire_default(), theirs, 0, NULL), 0);
+	return -errno;
+}
+
 /* A struct that is passed: its size, and a call that takes it and returns an error. */
 struct passed {
 	uint32_t bytes;
@@ -173,6 +183,7 @@ static const struct passed passed[] = {
 	{ .bytes = sizeof(struct quire_options), .call = create },
 	{ .bytes = sizeof(struct quire_options), .call = parse },
 	{ .bytes = sizeof(struct quire_vmalloc_options), .call = place },
+	{ .bytes = sizeof(struct quire_percpu_request), .call = fill_no_entry },
 };
 
 static void passed_structs_may_be_of_any_age(void **state)

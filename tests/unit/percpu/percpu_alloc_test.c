@@ -218,7 +218,7 @@ static void bulk_is_as_one_by_one(void **state)
 	void *ptr[300];
 
 	for (size_t bytes = 4; bytes <= 4096; bytes *= 4) {
-		struct quire_percpu_request request = { .bytes = bytes };
+		struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = bytes);
 
 		for (unsigned round = 0; round < 2; round++) {
 			assert_int_equal(quire_alloc_percpu_bulk(q, &request, 300, ptr), 300);
@@ -380,7 +380,7 @@ static void limit_refuses_and_leaves_all_as_it_was(void **state)
 
 static void bulk_is_many(void **state)
 {
-	struct quire_percpu_request request = { .bytes = 24 };
+	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 24);
 	void *ptrs[300];
 
 	assert_int_equal(quire_alloc_percpu_bulk(*state, &request, 300, ptrs), 300);
@@ -412,7 +412,7 @@ static void cached_offsets_go_when_asked(void **state)
 
 static void a_short_bulk_keeps_what_it_has(void **state)
 {
-	static struct quire_percpu_request request = { .bytes = 4096 };
+	static struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 4096);
 	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = 4 << 20 });
 	static void *ptrs[2000];
 	static char mine;
