@@ -70,7 +70,7 @@ static enum region region_for(const struct vmap *v, uint32_t pages)
 }
 
 /* The size is there for any range; where it shall lie. */
-static void place(const struct vmap *v, struct request *request)
+static void place(const struct vmap *v, struct vmap_request *request)
 {
 	enum region region = region_for(v, request->pages);
 
@@ -90,12 +90,13 @@ uint32_t vmap_asked_pages(const struct vmap *v, uint64_t bytes)
 	return (uint32_t)((bytes + ((uint64_t)1 << v->page_shift) - 1) >> v->page_shift);
 }
 
-int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags)
+int vmap_request_make(const struct vmap *v, struct vmap_request *request, size_t bytes,
+		      unsigned flags)
 {
 	size_t pages =
 		(bytes >> v->page_shift) + ((bytes & (((size_t)1 << v->page_shift) - 1)) != 0);
 
-	*request = (struct request){
+	*request = (struct vmap_request){
 		.flags = flags, .kind = QUIRE_VMAP_ALLOC, .class = CLASS_NONE, .asked_bytes = bytes
 	};
 	if (bytes == 0 || (flags & ~FLAGS_KNOWN) != 0 ||
@@ -120,7 +121,7 @@ int request_make(const struct vmap *v, struct request *request, size_t bytes, un
 
 /* ---- attempts ---- */
 
-static bool hand_out_cached(struct vmap *v, struct range *r, const struct request *request)
+static bool hand_out_cached(struct vmap *v, struct range *r, const struct vmap_request *request)
 {
 	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
 	if (vmap_reshape(v, r, request->usable) != 0)
@@ -139,7 +140,7 @@ static void put_aside(struct vmap *v, uint32_t index)
 }
 
 /* This CPU's freed areas of the class, or of the next larger one. */
-static uint32_t from_classes(struct vmap *v, struct request *request)
+static uint32_t from_classes(struct vmap *v, struct vmap_request *request)
 {
 	uint32_t least = (uint32_t)((request->asked_bytes - 1) >> v->page_shift) + 1;
 	uint32_t index;
@@ -163,7 +164,7 @@ static uint32_t from_classes(struct vmap *v, struct request *request)
 	return index;
 }
 
-static uint32_t from_pooled(struct vmap *v, struct request *request)
+static uint32_t from_pooled(struct vmap *v, struct vmap_request *request)
 {
 	uint32_t index;
 	lock_token token;
@@ -180,10 +181,10 @@ static uint32_t from_pooled(struct vmap *v, struct request *request)
  * As asked for; then anywhere in the span; then without rounding of any kind, since what a class or
  * a region asks for is only a wish.
  */
-static uint32_t take_free_locked(struct vmap *v, struct request *request, int *error)
+static uint32_t take_free_locked(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index = space_take_free_locked(v, request, error);
-	struct request wide = *request;
+	struct vmap_request wide = *request;
 
 	CHECK(lock_is_held(&v->lock));
 	if (index != RANGE_NONE || *error == -EAGAIN || !request->anywhere)
@@ -207,7 +208,7 @@ static uint32_t take_free_locked(struct vmap *v, struct request *request, int *e
 
 /* Free ranges that nobody was in yet are described first, and then looked for again: somebody else may
  * have them by then.  Each turn makes a step of the span ready for good, so turns end. */
-static uint32_t from_free(struct vmap *v, struct request *request, int *error)
+static uint32_t from_free(struct vmap *v, struct vmap_request *request, int *error)
 {
 	lock_token token;
 	uint32_t index;
@@ -224,7 +225,7 @@ static uint32_t from_free(struct vmap *v, struct request *request, int *error)
 	return RANGE_NONE;
 }
 
-static bool merge_is_due(struct vmap *v, const struct request *request)
+static bool merge_is_due(struct vmap *v, const struct vmap_request *request)
 {
 	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks.cpu)];
 	uint64_t now, least_ns;
@@ -243,7 +244,7 @@ static bool merge_is_due(struct vmap *v, const struct request *request)
 	return true;
 }
 
-static uint32_t from_merged(struct vmap *v, struct request *request)
+static uint32_t from_merged(struct vmap *v, struct vmap_request *request)
 {
 	if (!merge_is_due(v, request))
 		return RANGE_NONE;
@@ -258,7 +259,7 @@ static uint32_t from_merged(struct vmap *v, struct request *request)
 /* An allocation that was refused, or a range that could not be made usable. */
 struct refused {
 	struct resort resort;
-	struct request *request;
+	struct vmap_request *request;
 	uint32_t index;
 };
 
@@ -277,7 +278,7 @@ static int take_attempt(struct vmap *v, struct resort *resort)
 }
 
 /* Those that are only there to be compared: one purge, one attempt. */
-static uint32_t after_purge_of_2016(struct vmap *v, struct request *request, int *error)
+static uint32_t after_purge_of_2016(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index;
 
@@ -289,7 +290,7 @@ static uint32_t after_purge_of_2016(struct vmap *v, struct request *request, int
 	return index;
 }
 
-static uint32_t last_resort(struct vmap *v, struct request *request, int *error)
+static uint32_t last_resort(struct vmap *v, struct vmap_request *request, int *error)
 {
 	struct refused refused = { .resort = { .attempt = take_attempt },
 				   .request = request,
@@ -315,7 +316,7 @@ static int use_attempt(struct vmap *v, struct resort *resort)
 }
 
 /* Committing splits a mapping, and so does a guard that is one; a purge makes room for both. */
-static int make_usable(struct vmap *v, uint32_t index, struct request *request)
+static int make_usable(struct vmap *v, uint32_t index, struct vmap_request *request)
 {
 	struct refused refused = { .resort = { .attempt = use_attempt, .mappings = true },
 				   .request = request,
@@ -328,7 +329,7 @@ static int make_usable(struct vmap *v, uint32_t index, struct request *request)
 }
 
 /* What a range needs before its user sees it.  A refusal puts it back. */
-static int prepare(struct vmap *v, uint32_t index, struct request *request)
+static int prepare(struct vmap *v, uint32_t index, struct vmap_request *request)
 {
 	lock_token token;
 	uint64_t uncharge = 0;
@@ -349,7 +350,7 @@ static int prepare(struct vmap *v, uint32_t index, struct request *request)
 	return -ENOMEM;
 }
 
-uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
+uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index;
 
@@ -386,7 +387,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct request *request, int *error)
 	return index;
 }
 
-uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *error)
+uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index;
 
@@ -411,14 +412,14 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct request *request, int *erro
 
 void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error)
 {
-	struct request request;
+	struct vmap_request request;
 	uint32_t index = RANGE_NONE;
 	struct vmap *v;
 
 	*error = 0;
 	v = vmap_get(q, flags, error);
 	if (v != NULL)
-		*error = request_make(v, &request, bytes, flags);
+		*error = vmap_request_make(v, &request, bytes, flags);
 	if (!*error)
 		index = vmap_alloc_range(v, &request, error);
 	return index == RANGE_NONE ? NULL : range_addr(v, range_at(v, index));
@@ -483,7 +484,7 @@ void *quire_vzalloc(struct quire *q, size_t bytes, unsigned flags)
 }
 
 /* Narrows a request to its options; -EINVAL for bad ones. */
-static int constrain(const struct vmap *v, struct request *request,
+static int constrain(const struct vmap *v, struct vmap_request *request,
 		     const struct quire_vmalloc_options *options)
 {
 	size_t page = (size_t)1 << v->page_shift;
@@ -522,7 +523,7 @@ static int constrain(const struct vmap *v, struct request *request,
 void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
 {
 	struct quire_vmalloc_options known = QUIRE_VMALLOC_OPTIONS_INIT();
-	struct request request;
+	struct vmap_request request;
 	uint32_t index = RANGE_NONE;
 	struct vmap *v = NULL;
 	int error = 0;
@@ -532,7 +533,7 @@ void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmall
 	if (!error)
 		v = vmap_get(q, known.flags, &error);
 	if (v != NULL)
-		error = request_make(v, &request, bytes, known.flags);
+		error = vmap_request_make(v, &request, bytes, known.flags);
 	if (!error)
 		error = constrain(v, &request, &known);
 	if (!error)

@@ -100,7 +100,7 @@ static struct claim *unused_claim_locked(struct vmap *v)
 	return NULL;
 }
 
-bool claim_take_locked(struct vmap *v, struct request *request, uint32_t first, uint32_t end)
+bool claim_take_locked(struct vmap *v, struct vmap_request *request, uint32_t first, uint32_t end)
 {
 	unsigned shift = section_page_shift(v);
 
@@ -125,7 +125,7 @@ bool claim_take_locked(struct vmap *v, struct request *request, uint32_t first, 
 	return true;
 }
 
-void claim_drop_locked(struct vmap *v, struct request *request)
+void claim_drop_locked(struct vmap *v, struct vmap_request *request)
 {
 	struct claim *claim = request->claim;
 

@@ -11,7 +11,7 @@
 #include "machine/lock.h"
 #include "page/page.h"
 
-struct request;
+struct vmap_request;
 struct vmap;
 
 /* Callers at a time that commit sections without waiting for who does already.  One more is refused
@@ -36,8 +36,8 @@ static inline bool claim_is_due(unsigned flags)
 uint32_t claim_busy_end_locked(const struct vmap *v, uint32_t first, uint32_t end);
 /* For a request that claim_is_due() for: claims what is not committed of pages that nobody is committing.
  * False: too many are at it.  claim_drop_locked(): the addresses were not had. */
-bool claim_take_locked(struct vmap *v, struct request *request, uint32_t first, uint32_t end);
-void claim_drop_locked(struct vmap *v, struct request *request);
+bool claim_take_locked(struct vmap *v, struct vmap_request *request, uint32_t first, uint32_t end);
+void claim_drop_locked(struct vmap *v, struct vmap_request *request);
 /* The next run of sections, from *@first on, that the holder of commit_mutex is to commit for a range
  * which ends at @end; waits for who has claimed it.  Empty: there is none. */
 struct claim *claim_next(struct vmap *v, uint32_t *first, uint32_t end, bool locked);

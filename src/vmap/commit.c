@@ -158,7 +158,7 @@ static int commit_waiting(struct vmap *v, uint32_t first, uint32_t end, unsigned
 	return error;
 }
 
-int vmap_commit(struct vmap *v, const struct range *range, struct request *request)
+int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *request)
 {
 	unsigned shift = section_page_shift(v);
 	uint32_t first = range->start >> shift;
@@ -265,7 +265,7 @@ void vmap_forbid(struct vmap *v, struct range *range)
 		range->flags = RANGE_GUARDED;
 }
 
-int vmap_prepare(struct vmap *v, struct range *range, const struct request *request)
+int vmap_prepare(struct vmap *v, struct range *range, const struct vmap_request *request)
 {
 	int error = 0;
 

@@ -11,7 +11,7 @@
 #include "vmap/vmap.h"
 
 struct range;
-struct request;
+struct vmap_request;
 
 /* Committed at a time: sections of 2 MiB, as many as are wanted, or an eighth of what was before, up to
  * 64 MiB: one system call. */
@@ -28,7 +28,7 @@ static inline bool section_is_ready(const struct vmap *v, uint32_t section)
 }
 /* Makes a range usable, and gives up the request's claim.  0; -ENOMEM if the system refused; -EAGAIN if
  * the flags forbid system calls. */
-int vmap_commit(struct vmap *v, const struct range *range, struct request *request);
+int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *request);
 /* Counts the advice that could not be when its sections were published. */
 void vmap_count_advice(struct vmap *v);
 /* No huge page in the block around @page, of which a part goes.  True if there may be one now. */
@@ -39,6 +39,6 @@ int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
  * lets it. */
 void vmap_forbid(struct vmap *v, struct range *range);
 /* Sets guards as the request says; none that would be a mapping beyond the budget.  0 or -errno. */
-int vmap_prepare(struct vmap *v, struct range *range, const struct request *request);
+int vmap_prepare(struct vmap *v, struct range *range, const struct vmap_request *request);
 
 #endif

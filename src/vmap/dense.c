@@ -154,7 +154,7 @@ static uint32_t covered_pages(const struct vmap *v, uint32_t section, const stru
 	return end > low ? end - low : 0;
 }
 
-void dense_advise(struct vmap *v, const struct range *range, const struct request *request)
+void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request)
 {
 	unsigned shift = section_page_shift(v);
 	bool shared = range->start < v->region_start[REGION_LARGE];

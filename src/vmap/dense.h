@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct range;
-struct request;
+struct vmap_request;
 struct vmap;
 
 /* Places for areas by size, so that huge pages stand where they pay. */
@@ -42,7 +42,7 @@ enum dense_answer {
 /* A pure function of what is known. */
 enum dense_answer dense_decide(const struct dense_question *ask);
 /* Advises the blocks that a fresh range has alone. */
-void dense_advise(struct vmap *v, const struct range *range, const struct request *request);
+void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request);
 /* Looks at the witnesses, before what they show is purged. */
 void dense_look(struct vmap *v);
 /* A range that grows to @pages, and into another section, is written.  False, too, where it does not

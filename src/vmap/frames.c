@@ -70,16 +70,16 @@ struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsig
 uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_vmap_kind kind,
 		     unsigned flags, int *error)
 {
-	struct request request = { .usable = pages,
-				   .pages = pages,
-				   .total = pages + (align == 1 ? v->guard_pages : 0),
-				   .align = align,
-				   .high = v->span_pages,
-				   .class = CLASS_NONE,
-				   .kind = (uint8_t)kind,
-				   .frames = true,
-				   .flags = flags,
-				   .asked_bytes = (uint64_t)pages << v->page_shift };
+	struct vmap_request request = { .usable = pages,
+					.pages = pages,
+					.total = pages + (align == 1 ? v->guard_pages : 0),
+					.align = align,
+					.high = v->span_pages,
+					.class = CLASS_NONE,
+					.kind = (uint8_t)kind,
+					.frames = true,
+					.flags = flags,
+					.asked_bytes = (uint64_t)pages << v->page_shift };
 
 	return vmap_alloc_addresses(v, &request, error);
 }

@@ -54,10 +54,10 @@ static void clear_from(struct vmap *v, struct range *r, size_t from, size_t to)
 
 /* Gives the pages behind the first @pages usable ones back; without a record, or a lock that may only
  * be tried, they stay. */
-static void give_tail(struct vmap *v, uint32_t index, const struct request *request)
+static void give_tail(struct vmap *v, uint32_t index, const struct vmap_request *request)
 {
 	struct range *r = range_at(v, index);
-	struct request guard = { .guard_due = v->guard_pages != 0, .flags = request->flags };
+	struct vmap_request guard = { .guard_due = v->guard_pages != 0, .flags = request->flags };
 	uint32_t old_usable = r->usable, tail;
 	lock_token token;
 
@@ -90,10 +90,10 @@ static void give_tail(struct vmap *v, uint32_t index, const struct request *requ
 }
 
 /* Notes in @wanted whether what was added is fresh. */
-static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted)
+static bool grow_in_place(struct vmap *v, uint32_t index, struct vmap_request *wanted)
 {
 	struct range *r = range_at(v, index);
-	struct request request = *wanted;
+	struct vmap_request request = *wanted;
 	uint32_t old_usable = r->usable, old_pages = r->pages, old_backed = r->backed;
 	lock_token token;
 	bool grown;
@@ -121,16 +121,16 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct request *wanted
 	/* The system refused: what was added is not usable, goes again, and the old guard returns. */
 	store_relaxed(&r->usable,
 		      old_usable); /* pairs with busy_around(), if the tail has to stay */
-	request = (struct request){ .usable = old_usable,
-				    .pages = old_backed,
-				    .total = old_pages,
-				    .flags = wanted->flags };
+	request = (struct vmap_request){ .usable = old_usable,
+					 .pages = old_backed,
+					 .total = old_pages,
+					 .flags = wanted->flags };
 	give_tail(v, index, &request);
 	return false;
 }
 
 /* What follows may be a freed area that this CPU or the lazy list still holds. */
-static bool grow_after_merge(struct vmap *v, uint32_t index, struct request *wanted)
+static bool grow_after_merge(struct vmap *v, uint32_t index, struct vmap_request *wanted)
 {
 	if (!v->cache || (wanted->flags & QUIRE_NOLOCK))
 		return false;
@@ -167,7 +167,7 @@ static uint32_t pages_had(const struct vmap *v, const struct range *r)
 	return most;
 }
 
-static bool grow_within(struct vmap *v, struct range *r, const struct request *wanted)
+static bool grow_within(struct vmap *v, struct range *r, const struct vmap_request *wanted)
 {
 	return wanted->usable <= pages_had(v, r) && vmap_reshape(v, r, wanted->usable) == 0;
 }
@@ -177,9 +177,9 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 	uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vrealloc");
 	struct range *r = range_at(v, index);
 	size_t old_bytes = r->asked_bytes, old_end = (size_t)r->pages << v->page_shift;
-	struct request request;
+	struct vmap_request request;
 	uint32_t had;
-	int error = request_make(v, &request, bytes, flags);
+	int error = vmap_request_make(v, &request, bytes, flags);
 
 	if (error) {
 		process_set_errno(-error);

@@ -10,7 +10,7 @@
 struct claim;
 struct vmap;
 
-struct request {
+struct vmap_request {
 	uint32_t usable;      /* pages asked for */
 	uint32_t pages;	      /* to have memory: the same, or what the class has */
 	uint32_t total;	      /* with the guard, and rounded as the region asks */
@@ -40,6 +40,7 @@ struct request {
 uint32_t vmap_asked_pages(const struct vmap *v, uint64_t bytes);
 /* A request for an area of @bytes, placed by its size: 0; -EINVAL for what the flags or the size are; -ENOSPC
  * for more than the span has. */
-int request_make(const struct vmap *v, struct request *request, size_t bytes, unsigned flags);
+int vmap_request_make(const struct vmap *v, struct vmap_request *request, size_t bytes,
+		      unsigned flags);
 
 #endif

@@ -183,7 +183,8 @@ static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t
 }
 
 /* A guard page replaces a page that was charged: what stands behind the usable ones is emptied. */
-static void uncharge_guard_locked(struct vmap *v, struct range *r, const struct request *request)
+static void uncharge_guard_locked(struct vmap *v, struct range *r,
+				  const struct vmap_request *request)
 {
 	uint32_t excess = r->backed > request->pages ? r->backed - request->pages : 0;
 
@@ -199,13 +200,13 @@ static void uncharge_guard_locked(struct vmap *v, struct range *r, const struct 
 
 /* For a caller that may not wait: the right to commit what is not committed of these pages.  False: somebody
  * else has it, or too many callers are at it. */
-static bool claim_for(struct vmap *v, struct request *request, uint32_t first, uint32_t end)
+static bool claim_for(struct vmap *v, struct vmap_request *request, uint32_t first, uint32_t end)
 {
 	return !claim_is_due(request->flags) || (claim_busy_end_locked(v, first, end) == 0 &&
 						 claim_take_locked(v, request, first, end));
 }
 
-static void hand_out(struct range *r, const struct request *request)
+static void hand_out(struct range *r, const struct vmap_request *request)
 {
 	r->class = request->class;
 	r->kind = request->kind;
@@ -252,7 +253,7 @@ static uint32_t cut_out(struct vmap *v, uint32_t index, uint32_t start, uint32_t
 	return index;
 }
 
-uint32_t space_take_pooled_locked(struct vmap *v, struct request *request)
+uint32_t space_take_pooled_locked(struct vmap *v, struct vmap_request *request)
 {
 	struct fit fit = { .pages = request->total,
 			   .align = request->align,
@@ -336,7 +337,7 @@ static uint32_t pooled_before(struct vmap *v, const struct fit *fit, uint32_t *s
 }
 
 /* Takes the end of a pooled range, and from the free one behind it what is missing. */
-static uint32_t take_across(struct vmap *v, struct request *request, const struct fit *fit,
+static uint32_t take_across(struct vmap *v, struct vmap_request *request, const struct fit *fit,
 			    uint32_t before, uint32_t start)
 {
 	struct range *b = range_at(v, before);
@@ -367,7 +368,7 @@ static uint32_t take_across(struct vmap *v, struct request *request, const struc
 
 /* The lowest free pages that fit; for a caller that may not wait, of those that nobody is committing: it
  * looks again behind each claim. */
-static bool fit_free_locked(struct vmap *v, const struct request *request, struct fit *fit)
+static bool fit_free_locked(struct vmap *v, const struct vmap_request *request, struct fit *fit)
 {
 	uint32_t busy_end;
 
@@ -387,7 +388,7 @@ static bool fit_free_locked(struct vmap *v, const struct request *request, struc
 	return false;
 }
 
-static uint32_t take_fit(struct vmap *v, struct request *request, const struct fit *fit)
+static uint32_t take_fit(struct vmap *v, struct vmap_request *request, const struct fit *fit)
 {
 	uint32_t before, start, index;
 	struct range *r;
@@ -417,7 +418,7 @@ static uint32_t take_fit(struct vmap *v, struct request *request, const struct f
 	return index;
 }
 
-uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error)
+uint32_t space_take_free_locked(struct vmap *v, struct vmap_request *request, int *error)
 {
 	struct fit fit;
 	uint32_t index;
@@ -442,7 +443,7 @@ uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *er
 
 /* ---- growing in place ---- */
 
-bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct request *request)
+bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct vmap_request *request)
 {
 	struct range *r = range_at(v, index);
 	uint32_t more = pages - r->pages, end = range_end(r);

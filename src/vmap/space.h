@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct request;
+struct vmap_request;
 struct vmap;
 
 /* A busy range, or RANGE_NONE.  *@error: -ENOSPC, -ENOMEM if the limit refused, or -EAGAIN (above). */
-uint32_t space_take_pooled_locked(struct vmap *v, struct request *request);
-uint32_t space_take_free_locked(struct vmap *v, struct request *request, int *error);
+uint32_t space_take_pooled_locked(struct vmap *v, struct vmap_request *request);
+uint32_t space_take_free_locked(struct vmap *v, struct vmap_request *request, int *error);
 /* A range in no tree becomes POOLED, joined with its pooled neighbours; and is taken out again. */
 void space_pool_locked(struct vmap *v, uint32_t index, uint32_t stamp_ms);
 void space_unpool_locked(struct vmap *v, uint32_t index);
@@ -22,6 +22,7 @@ uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages);
 /* Joins to a range that is in no tree the one right behind it. */
 void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind);
 /* Lengthens a busy range into what is free or pooled behind it, if all of @pages can be had. */
-bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct request *request);
+bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages,
+		       struct vmap_request *request);
 
 #endif

@@ -227,7 +227,7 @@ SIM_TEST(advice_is_noted_while_some_is_counted)
 static void commits_atomically(void *arg)
 {
 	struct vmap_scene *scene = arg;
-	struct request request = { .flags = QUIRE_ATOMIC };
+	struct vmap_request request = { .flags = QUIRE_ATOMIC };
 	const struct range range = { .start = 512, .pages = 512 };
 	lock_token token = lock_acquire(&scene->v->lock);
 
