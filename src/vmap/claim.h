@@ -26,7 +26,7 @@ struct claim {
 
 /* Does a caller with these flags commit by a claim of its own?  It may make system calls, and may not wait
  * for other claims: so it is also in a handler of others during a fork, for which their holders wait. */
-static inline bool claim_is_due(unsigned flags)
+static inline bool must_claim(unsigned flags)
 {
 	if (flags & QUIRE_NOLOCK)
 		return false;
@@ -34,7 +34,7 @@ static inline bool claim_is_due(unsigned flags)
 }
 /* Of pages [first, end): the page behind the last that somebody else is committing; 0 if there is none. */
 uint32_t claim_busy_end_locked(const struct vmap *v, uint32_t first, uint32_t end);
-/* For a request that claim_is_due() for: claims what is not committed of pages that nobody is committing.
+/* For a request whose caller must_claim(): claims what is not committed of pages that nobody is committing.
  * False: too many are at it.  claim_drop_locked(): the addresses were not had. */
 bool claim_take_locked(struct vmap *v, struct vmap_request *request, uint32_t first, uint32_t end);
 void claim_drop_locked(struct vmap *v, struct vmap_request *request);

@@ -44,7 +44,7 @@ static void publish(struct vmap *v, uint32_t first, uint32_t end, unsigned flags
 	bool advise = v->always && page >= v->region_start[REGION_MIDDLE];
 
 	fetch_add_relaxed(&v->sections_ready, end - first);
-	if (!claim_is_due(flags)) {
+	if (!must_claim(flags)) {
 		mutex_acquire(&v->q->huge_mutex);
 	} else if (!mutex_try(&v->q->huge_mutex)) {
 		huge_usable_uncounted(&v->advice, first, end, advise);
@@ -177,7 +177,7 @@ int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *
 	if (request->flags & QUIRE_NOLOCK)
 		return -EAGAIN;
 	/* Who may not wait has claimed what it takes. */
-	CHECK(!claim_is_due(request->flags));
+	CHECK(!must_claim(request->flags));
 	return commit_waiting(v, first, end, request->flags);
 }
 

@@ -202,8 +202,8 @@ static void uncharge_guard_locked(struct vmap *v, struct range *r,
  * else has it, or too many callers are at it. */
 static bool claim_for(struct vmap *v, struct vmap_request *request, uint32_t first, uint32_t end)
 {
-	return !claim_is_due(request->flags) || (claim_busy_end_locked(v, first, end) == 0 &&
-						 claim_take_locked(v, request, first, end));
+	return !must_claim(request->flags) || (claim_busy_end_locked(v, first, end) == 0 &&
+					       claim_take_locked(v, request, first, end));
 }
 
 static void hand_out(struct range *r, const struct vmap_request *request)
@@ -378,7 +378,7 @@ static bool fit_free_locked(struct vmap *v, const struct vmap_request *request, 
 			     .low = request->low,
 			     .high = request->high };
 	while (tree_fit_locked(v, &v->free, fit)) {
-		if (!claim_is_due(request->flags))
+		if (!must_claim(request->flags))
 			return true;
 		busy_end = claim_busy_end_locked(v, fit->start, fit->start + fit->pages);
 		if (busy_end == 0)
@@ -394,7 +394,7 @@ static uint32_t take_fit(struct vmap *v, struct vmap_request *request, const str
 	struct range *r;
 
 	before = request->frames ? RANGE_NONE : pooled_before(v, fit, &start);
-	if (before != RANGE_NONE && claim_is_due(request->flags) &&
+	if (before != RANGE_NONE && must_claim(request->flags) &&
 	    claim_busy_end_locked(v, start, fit->start) != 0)
 		before = RANGE_NONE;
 	if (!claim_for(v, request, before != RANGE_NONE ? start : fit->start,
