@@ -69,7 +69,7 @@ static unsigned highest_bit(unsigned mask)
 
 void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	struct bin_place place;
 
 	DCHECK(lock_is_held(&zone->lock));
@@ -92,7 +92,7 @@ void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block)
 
 static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block, uint16_t bin)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	struct bin_place place = bin_split(bin);
 	uint32_t *head = &zone->bins[place.row][place.bucket][place.order];
 
@@ -112,7 +112,7 @@ static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block,
 
 void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	uint16_t bin;
 
 	DCHECK(lock_is_held(&zone->lock));
@@ -170,7 +170,7 @@ uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned o
 
 void block_list_push(struct quire *q, struct block_list *list, uint32_t block, bool at_tail)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 
 	b->prev = at_tail ? list->tail : BLOCK_NONE;
 	b->next = at_tail ? BLOCK_NONE : list->head;
@@ -187,7 +187,7 @@ void block_list_push(struct quire *q, struct block_list *list, uint32_t block, b
 
 void block_list_take(struct quire *q, struct block_list *list, uint32_t block)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 
 	CHECK(list->nr != 0);
 	if (b->prev != BLOCK_NONE)
@@ -221,7 +221,7 @@ void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, u
 			   unsigned zero)
 {
 	uint32_t block = page_block(q, frame);
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	uint32_t first = block_frame(q, block);
 	uint16_t old = b->free[order];
 
@@ -240,7 +240,7 @@ void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, u
 void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
 {
 	uint32_t block = page_block(q, frame);
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	struct page *page = &q->page[frame];
 	uint32_t first = block_frame(q, block);
 
@@ -263,7 +263,7 @@ void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, 
 
 void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	unsigned from = block_row(q->tag[block]), to = block_row(tag);
 
 	DCHECK(lock_is_held(&zone->lock));

@@ -40,7 +40,7 @@ enum row {
  */
 #define OFFSET_NONE UINT16_MAX
 #define BIN_NONE    UINT16_MAX
-struct block {
+struct pageblock {
 	uint32_t prev, next;
 	uint16_t free_pages;
 	uint16_t orders;

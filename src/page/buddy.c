@@ -183,8 +183,8 @@ void buddy_free_locked(struct quire *q, struct zone *zone, uint32_t frame, unsig
 
 /* Takes one run of @order out of a block that has a large enough one, the lowest-placed half of
  * each split first. */
-static uint32_t block_take_run(struct quire *q, struct zone *zone, struct block *b, uint32_t first,
-			       unsigned order)
+static uint32_t block_take_run(struct quire *q, struct zone *zone, struct pageblock *b,
+			       uint32_t first, unsigned order)
 {
 	unsigned o = order + (unsigned)__builtin_ctz((unsigned)b->orders >> order);
 	uint32_t frame = first + b->free[o];
@@ -209,7 +209,7 @@ unsigned buddy_take_partial_locked(struct quire *q, struct zone *zone, unsigned 
 	DCHECK(lock_is_held(&zone->lock));
 	while (taken < n) {
 		uint32_t block = block_fullest_locked(zone, row, order);
-		struct block *b;
+		struct pageblock *b;
 
 		if (block == BLOCK_NONE)
 			break;

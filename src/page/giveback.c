@@ -120,7 +120,7 @@ static void collect_whole(struct giveback *batch, uint32_t age_min)
 static void collect_block(struct giveback *batch, uint32_t block)
 {
 	struct quire *q = batch->q;
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 
 	for (unsigned order = 0; order < q->block_order; order++) {
 		uint32_t frame = b->free[order] == OFFSET_NONE

@@ -119,7 +119,7 @@ static struct meta_layout meta_layout(const struct quire *q, uint32_t blocks)
 	at.tag = round_up(at.state + frames, unit) + TAG_OFFSET;
 	at.huge = at.tag + blocks;
 	at.block = round_up(at.huge + blocks, unit);
-	at.page = at.block + round_up(blocks * sizeof(struct block), unit);
+	at.page = at.block + round_up(blocks * sizeof(struct pageblock), unit);
 	at.end = at.page + round_up(frames * sizeof(struct page), unit);
 	return at;
 }
@@ -150,7 +150,7 @@ static int reserve_span(struct quire *q, uint32_t blocks)
 	q->state = (uint8_t *)q->meta + at.state;
 	q->tag = (uint8_t *)q->meta + at.tag;
 	huge_init(&q->huge, &q->huge_mutex, q->base, (uint8_t *)q->meta + at.huge, blocks);
-	q->block = (struct block *)(void *)(q->meta + at.block);
+	q->block = (struct pageblock *)(void *)(q->meta + at.block);
 	q->page = (struct page *)(void *)(q->meta + at.page);
 	q->blocks_nr = blocks;
 	return 0;

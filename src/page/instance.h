@@ -42,9 +42,9 @@ struct quire {
 				 * zones, or while every allocation looks */
 	struct stacks stacks;	/* classes by zone, order and type: stacks.c */
 
-	struct page *page;   /* by frame */
-	struct block *block; /* by block */
-	struct pcp *pcp;     /* doors_nr a zone */
+	struct page *page;	 /* by frame */
+	struct pageblock *block; /* by block */
+	struct pcp *pcp;	 /* doors_nr a zone */
 	uint32_t blocks_nr;
 	uint32_t zone_blocks; /* blocks in each zone */
 	uint64_t limit_pages; /* (c) handed out at most, charges included: sum of the zones' */

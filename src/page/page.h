@@ -4,8 +4,9 @@
  *
  * Words
  *   frame      index of a page in the instance's reservation: (addr - base) >> page_shift
- *   block      here a pageblock: 2 MiB of frames with one migratetype; also the unit that is
- *              committed (a section), given back and taken offline
+ *   block      in this module a pageblock (struct pageblock): 2 MiB of frames with one migratetype;
+ *              also the unit that is committed (a section), given back and taken offline.  What an
+ *              allocation returns is a run here; public headers and misuse messages call it a block
  *   run        2^order frames that are free or allocated together
  *   head       first frame of a run; only heads have a state
  *   whole      said of a block none of whose pages is in use; it is on a zone's whole lists

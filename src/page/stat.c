@@ -27,7 +27,7 @@ static uint64_t zone_metadata_bytes(const struct quire *q, const struct zone *zo
 	uint64_t pages_bytes = (uint64_t)block_pages(q) * sizeof(struct page);
 	uint64_t gone = pages_bytes % mem_page_bytes() == 0 ? zone->offline.nr : 0;
 
-	return zone->blocks_touched * (sizeof(struct block) + 1 + (uint64_t)block_pages(q)) +
+	return zone->blocks_touched * (sizeof(struct pageblock) + 1 + (uint64_t)block_pages(q)) +
 	       (zone->blocks_touched - gone) * pages_bytes;
 }
 

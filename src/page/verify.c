@@ -72,7 +72,7 @@ static int verify_free_run(const struct quire *q, const struct zone *zone, uint3
 			   struct sums *sums)
 {
 	unsigned state = page_state(q, frame), order = state & STATE_ORDER;
-	const struct block *b = &q->block[page_block(q, frame)];
+	const struct pageblock *b = &q->block[page_block(q, frame)];
 	unsigned row = block_row(q->tag[page_block(q, frame)]);
 
 	sums->buddy += (uint64_t)1 << order;
@@ -163,7 +163,7 @@ static int verify_states(const struct quire *q, const struct zone *zone, struct 
 
 static int verify_block_lists(const struct quire *q, uint32_t block)
 {
-	const struct block *b = &q->block[block];
+	const struct pageblock *b = &q->block[block];
 	uint32_t first = block_frame(q, block), end = first + block_pages(q);
 	uint32_t pages = 0;
 
@@ -252,7 +252,7 @@ static int verify_bin(const struct quire *q, const struct zone *zone, unsigned r
 	if ((block != BLOCK_NONE) != ((zone->bin_orders[row][bucket] >> order & 1) != 0))
 		return LABEL(6);
 	for (; block != BLOCK_NONE; block = q->block[block].next) {
-		const struct block *b;
+		const struct pageblock *b;
 
 		if (block >= q->blocks_nr || nr++ > q->blocks_nr || q->block[block].prev != before)
 			return LABEL(8);

@@ -208,7 +208,7 @@ static int grow_metadata(struct quire *q, uint32_t first, uint32_t n)
 		{ q->page, frame * sizeof(struct page), frames * sizeof(struct page) },
 		{ q->tag, first, n },
 		{ q->huge.kind, first, n },
-		{ q->block, first * sizeof(struct block), n * sizeof(struct block) },
+		{ q->block, first * sizeof(struct pageblock), n * sizeof(struct pageblock) },
 	};
 
 	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -246,7 +246,7 @@ static int grow_commit(struct quire *q, uint32_t first, uint32_t n, bool may_wai
 
 static void online_locked(struct quire *q, struct zone *zone, uint32_t block)
 {
-	struct block *b = &q->block[block];
+	struct pageblock *b = &q->block[block];
 	uint32_t frame = block_frame(q, block);
 
 	DCHECK(lock_is_held(&zone->lock));

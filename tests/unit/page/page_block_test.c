@@ -95,7 +95,7 @@ static void a_full_block_is_in_no_bin(void **state)
 {
 	struct quire *q = direct(state);
 	char *addr = take_block_as_pages(q, 0);
-	const struct block *b = &q->block[block_at(q, addr)];
+	const struct pageblock *b = &q->block[block_at(q, addr)];
 
 	assert_int_equal(b->bin, BIN_NONE);
 	assert_int_equal(b->free_pages, 0);
@@ -108,7 +108,7 @@ static void a_whole_block_is_in_no_bin(void **state)
 {
 	struct quire *q = direct(state);
 	char *addr = block_with_used(q, 0, 1);
-	const struct block *b = &q->block[block_at(q, addr)];
+	const struct pageblock *b = &q->block[block_at(q, addr)];
 
 	assert_int_not_equal(b->bin, BIN_NONE);
 	quire_free_pages(q, addr, 0);

@@ -168,7 +168,7 @@ static void b4_counters_that_the_lists_do_not_show(void **state)
 static void b4_a_blocks_own_counts(void **state)
 {
 	struct scene s = make_scene(*state);
-	struct block *b = &s.q->block[scene_block(&s)];
+	struct pageblock *b = &s.q->block[scene_block(&s)];
 
 	EXPECT_RULE(s, b->free_pages, b->free_pages + 1, 4);
 	EXPECT_RULE(s, b->orders, b->orders & ~1, 4);
@@ -219,7 +219,7 @@ static void b6_a_tag_that_changed_behind_the_lists(void **state)
 static void b6_a_block_in_the_wrong_bin(void **state)
 {
 	struct scene s = make_scene(*state);
-	struct block *b = &s.q->block[scene_block(&s)];
+	struct pageblock *b = &s.q->block[scene_block(&s)];
 
 	EXPECT_RULE(s, b->bin, BIN_NONE, 6);
 	EXPECT_RULE(s, s.zone->row_free[ROW_TYPE], s.zone->row_free[ROW_TYPE] + 1, 6);
