@@ -142,7 +142,7 @@ static int make_first_chunk(struct percpu *pc)
 	if (!error)
 		error = chunk_create(pc, 0, 0);
 	if (!error)
-		error = charge_try(pc, (uint64_t)pages * pc->units, 0);
+		error = percpu_charge(pc, (uint64_t)pages * pc->units, 0);
 	if (!error)
 		chunk_first(pc, pages);
 	return error;

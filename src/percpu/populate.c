@@ -73,7 +73,7 @@ int populate_try_locked(struct percpu *pc, uint32_t chunk, uint64_t pages, uint3
 	if (pc->populated_pages + nr > pc->maps_ready)
 		return -EAGAIN;
 	if (nr > charged)
-		error = charge_try(pc, (uint64_t)(nr - charged) * pc->units, flags);
+		error = percpu_charge(pc, (uint64_t)(nr - charged) * pc->units, flags);
 	if (!error)
 		populate_locked(pc, chunk, pages);
 	return error;

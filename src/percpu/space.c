@@ -33,7 +33,7 @@ static uint32_t log2_up(uint64_t x)
 }
 
 /* page_charge() with locks held: it does not make room then (R29). */
-int charge_try(struct percpu *pc, uint64_t pages, unsigned flags)
+int percpu_charge(struct percpu *pc, uint64_t pages, unsigned flags)
 {
 	return page_charge(pc->q, pages, flags | QUIRE_NORETRY);
 }
@@ -58,7 +58,7 @@ static int grown_count(struct percpu *pc, struct grown *grown, size_t ready, siz
 	int error = 0;
 
 	if (grown->ready_bytes == ready)
-		error = charge_try(pc, (next - ready) >> pc->page_shift, flags);
+		error = percpu_charge(pc, (next - ready) >> pc->page_shift, flags);
 	if (!error && grown->ready_bytes == ready)
 		store_release(&grown->ready_bytes, next); /* pairs with grown_to() */
 	percpu_unlock(pc, token);

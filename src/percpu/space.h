@@ -22,7 +22,7 @@ void space_fini(struct percpu *pc);
 /* What of the arrays counts against the limit. */
 size_t space_charged_pages(const struct percpu *pc);
 /* Legal with locks held: it never makes room (R29).  0 or -ENOMEM. */
-int charge_try(struct percpu *pc, uint64_t pages, unsigned flags);
+int percpu_charge(struct percpu *pc, uint64_t pages, unsigned flags);
 /* Make the first @bytes of an array, or a chunk's units, usable.  No lock is needed.  0 or -ENOMEM. */
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
 int units_ready(struct percpu *pc, uint32_t chunk);
