@@ -92,7 +92,7 @@ static bool read_number(struct span span, enum option_kind kind, uint64_t *value
 		return false;
 	if (digits_nr == span.bytes)
 		return true;
-	if (kind != KIND_SIZE || digits_nr + 1 != span.bytes)
+	if (kind != OPTION_SIZE || digits_nr + 1 != span.bytes)
 		return false;
 	shift = suffix_shift(span.start[digits_nr]);
 	if (shift < 0)
@@ -106,7 +106,7 @@ void option_put_number(struct text *text, enum option_kind kind, uint64_t value)
 	static const char suffixes[] = "\0kmgt";
 	unsigned i = 0;
 
-	while (kind == KIND_SIZE && i < 4 && value != 0 && value % 1024 == 0) {
+	while (kind == OPTION_SIZE && i < 4 && value != 0 && value % 1024 == 0) {
 		value /= 1024;
 		i++;
 	}
@@ -172,11 +172,11 @@ static int refuse_value(struct parse *parse, const struct option_key *key, struc
 	put_place(parse, span);
 	text_put(error, ": expected ");
 	text_put(error, key->takes);
-	if (key->kind == KIND_WORD) {
+	if (key->kind == OPTION_WORD) {
 		text_put(error, "; did you mean \"");
 		text_put(error, option_word_nearest(key, span));
 		text_put(error, "\"?");
-	} else if (key->kind != KIND_CPUS && read_number(span, key->kind, &value)) {
+	} else if (key->kind != OPTION_CPUS && read_number(span, key->kind, &value)) {
 		text_put(error, "; the nearest is ");
 		option_put_number(error, key->kind, value < key->min ? key->min : key->max);
 	}
@@ -198,7 +198,7 @@ static int parse_number(struct parse *parse, const struct option_key *key, struc
 	if (!read_number(span, key->kind, &value) || !number_in_range(key, value))
 		return refuse_value(parse, key, span);
 	value32 = (uint32_t)value;
-	if (key->kind == KIND_SIZE)
+	if (key->kind == OPTION_SIZE)
 		store(key, options, &value, sizeof(value));
 	else
 		store(key, options, &value32, sizeof(value32));
@@ -254,12 +254,12 @@ static int parse_item(struct parse *parse, struct span item, struct quire_option
 		value.start++;
 	value.bytes = (size_t)(item.start + item.bytes - value.start);
 	switch (key->kind) {
-	case KIND_SIZE:
-	case KIND_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_NUMBER:
 		return parse_number(parse, key, value, options);
-	case KIND_WORD:
+	case OPTION_WORD:
 		return parse_word(parse, key, value, options);
-	case KIND_CPUS:
+	case OPTION_CPUS:
 		break;
 	}
 	return parse_cpus(parse, key, value, options);
@@ -346,7 +346,7 @@ uint64_t option_number(const struct option_key *key, const struct quire_options 
 	uint64_t value;
 	uint32_t value32;
 
-	if (key->kind == KIND_SIZE) {
+	if (key->kind == OPTION_SIZE) {
 		memcpy(&value, field, sizeof(value));
 		return value;
 	}
@@ -358,13 +358,13 @@ static bool field_is_right(const struct option_key *key, const struct quire_opti
 {
 	uint64_t value;
 
-	if (key->kind == KIND_CPUS)
+	if (key->kind == OPTION_CPUS)
 		return options->isolated == NULL ||
 		       options_cpu_list(options->isolated, NULL, 0) == 0;
 	value = option_number(key, options);
 	if (value == 0)
 		return true;
-	if (key->kind != KIND_WORD)
+	if (key->kind != OPTION_WORD)
 		return number_in_range(key, value);
 	for (unsigned i = 0; key->words[i] != NULL; i++) {
 		if (value == option_word_number(key, i))

@@ -34,10 +34,10 @@ int options_cpu_list(const char *list, uint64_t *bits, unsigned bits_nr);
 /* ---- options_keys.c ---- */
 
 enum option_kind {
-	KIND_SIZE,   /* uint64_t: digits and an optional k, m, g, t */
-	KIND_NUMBER, /* uint32_t: digits */
-	KIND_WORD,   /* an enum: option_word_number() */
-	KIND_CPUS,   /* const char *: into the text */
+	OPTION_SIZE,   /* uint64_t: digits and an optional k, m, g, t */
+	OPTION_NUMBER, /* uint32_t: digits */
+	OPTION_WORD,   /* an enum: option_word_number() */
+	OPTION_CPUS,   /* const char *: into the text */
 };
 
 struct option_key {

@@ -56,12 +56,12 @@ static void put_value(struct text *text, const struct option_key *key,
 {
 	uint64_t number;
 
-	if (key->kind == KIND_CPUS) {
+	if (key->kind == OPTION_CPUS) {
 		put_cpus(text, used);
 		return;
 	}
 	number = option_number(key, &used->options);
-	if (key->kind == KIND_WORD)
+	if (key->kind == OPTION_WORD)
 		put_word(text, key, number);
 	else
 		option_put_number(text, key->kind, number);

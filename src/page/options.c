@@ -9,7 +9,7 @@
 
 static const struct option_key keys[] = {
 	{ .name = "zones",
-	  .kind = KIND_NUMBER,
+	  .kind = OPTION_NUMBER,
 	  .offset = OPTION_FIELD(zones),
 	  .min = 1,
 	  .max = 8,

@@ -22,7 +22,7 @@ _Static_assert(QUIRE_PURGE_LOCK == 3, "purge_words is in this order");
 
 static const struct option_key keys[] = {
 	{ .name = "vmap_span",
-	  .kind = KIND_SIZE,
+	  .kind = OPTION_SIZE,
 	  .offset = OPTION_FIELD(vmap_span_bytes),
 	  .min = SPAN_BYTES_MIN,
 	  .max = SPAN_BYTES_MAX,
@@ -30,7 +30,7 @@ static const struct option_key keys[] = {
 	  .by_default = "4 times the limit",
 	  .does = "addresses for areas" },
 	{ .name = "lazy_max",
-	  .kind = KIND_SIZE,
+	  .kind = OPTION_SIZE,
 	  .offset = OPTION_FIELD(lazy_max_bytes),
 	  .min = 4096,
 	  .max = SPAN_BYTES_MAX,
@@ -38,7 +38,7 @@ static const struct option_key keys[] = {
 	  .by_default = "32m x (log2(CPUs) + 1)",
 	  .does = "freed areas kept before a purge is due" },
 	{ .name = "guard",
-	  .kind = KIND_WORD,
+	  .kind = OPTION_WORD,
 	  .offset = OPTION_FIELD(guard),
 	  .words = guard_words,
 	  .numbers = guard_numbers,
@@ -47,7 +47,7 @@ static const struct option_key keys[] = {
 	  .does = "an inaccessible page after every area; freed: freed areas are inaccessible "
 		  "too" },
 	{ .name = "purge",
-	  .kind = KIND_WORD,
+	  .kind = OPTION_WORD,
 	  .offset = OPTION_FIELD(purge),
 	  .words = purge_words,
 	  .takes = "splice, counter or lock",
