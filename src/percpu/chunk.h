@@ -73,11 +73,11 @@ struct chunk_list {
 };
 
 /* Free pages, by whether they are populated. */
-enum which {
+enum chunk_which {
 	POPULATED,
 	UNPOPULATED,
 	ANY,
-	WHICH_NR,
+	CHUNK_WHICH_NR,
 };
 #define RUNS_NR 7u /* log2 of a run of pages: 0..6 */
 
@@ -94,7 +94,7 @@ struct percpu_chunk {
 	uint64_t fours;			    /* (l) pages of fours with room */
 	uint8_t free_run;		    /* (l) longest run of free pages */
 	uint8_t searched_as;		    /* (l) index.c: state, or CHUNK_NONE: not */
-	uint8_t run[WHICH_NR];		    /* (l) log2 of longest runs, plus one */
+	uint8_t run[CHUNK_WHICH_NR];	    /* (l) log2 of longest runs, plus one */
 	bool isolated;			    /* (l) */
 	bool immutable;			    /* (c) the first */
 	uint64_t emptied_ns;		    /* (l) last time a page became empty */
@@ -110,7 +110,7 @@ static inline bool chunk_is_usable(const struct percpu_chunk *chunk)
 	return chunk->state != CHUNK_NONE && chunk->state != CHUNK_TO_DEPOPULATE;
 }
 
-static inline uint64_t chunk_pages(const struct percpu_chunk *chunk, enum which which)
+static inline uint64_t chunk_pages(const struct percpu_chunk *chunk, enum chunk_which which)
 {
 	if (which == ANY)
 		return chunk->free;

@@ -142,7 +142,7 @@ void index_gone_locked(struct percpu *pc, uint32_t chunk, bool gone)
 	put(pc, SET_GONE, chunk, gone);
 }
 
-static void set_run(struct percpu *pc, uint32_t chunk, uint8_t state, enum which which,
+static void set_run(struct percpu *pc, uint32_t chunk, uint8_t state, enum chunk_which which,
 		    uint8_t size)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
@@ -164,7 +164,7 @@ void index_chunk_locked(struct percpu *pc, uint32_t chunk)
 	uint8_t state = searched_as(c), was = c->searched_as;
 
 	DCHECK(lock_is_held(&pc->lock));
-	for (enum which which = 0; which < WHICH_NR; which++)
+	for (enum chunk_which which = 0; which < CHUNK_WHICH_NR; which++)
 		set_run(pc, chunk, state, which, runs_size(chunk_pages(c, which)));
 	if (state == was)
 		return;
@@ -200,8 +200,8 @@ static bool belongs(const struct percpu *pc, uint32_t chunk, uint32_t set)
 		       has_hole(c, row % HOLE_KINDS, set % SLOTS_PAGE_NR);
 	}
 	row = (set - SET_RUNS) / RUNS_NR;
-	return state == CHUNK_ACTIVE + row / WHICH_NR &&
-	       runs_size(chunk_pages(c, row % WHICH_NR)) == (set - SET_RUNS) % RUNS_NR + 1;
+	return state == CHUNK_ACTIVE + row / CHUNK_WHICH_NR &&
+	       runs_size(chunk_pages(c, row % CHUNK_WHICH_NR)) == (set - SET_RUNS) % RUNS_NR + 1;
 }
 
 static bool is_set_sound(const struct percpu *pc, uint32_t set)

@@ -70,7 +70,7 @@ int placement_at_locked(struct percpu *pc, struct place place, const struct perc
  * long enough.
  */
 static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages,
-			     enum which which)
+			     enum chunk_which which)
 {
 	struct sets sets = sets_of_runs(state, which, bit_highest(pages));
 	uint32_t chunk = index_next_locked(pc, sets, 0);
@@ -88,7 +88,7 @@ static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t
 	return NONE;
 }
 
-static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum which which)
+static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum chunk_which which)
 {
 	uint32_t page = NONE;
 
