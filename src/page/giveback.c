@@ -203,7 +203,7 @@ void page_unback(const struct quire *q, struct gather *gather, void *addr, size_
 		gather_unback(gather, addr, bytes);
 }
 
-void page_allow_huge(struct quire *q, uint32_t first, uint32_t end)
+void page_huge_allow(struct quire *q, uint32_t first, uint32_t end)
 {
 	if (!q->thp)
 		return;
@@ -251,7 +251,7 @@ static void split_blocks(struct giveback *batch, unsigned i, unsigned end)
 
 /* Blocks that go in part lose their huge pages, and the advice for as long as a page is in use: the
  * system would fill again what is given back. */
-static void deny_huge(struct giveback *batch)
+static void deny_pieces(struct giveback *batch)
 {
 	struct quire *q = batch->q;
 	unsigned i = 0;
@@ -274,7 +274,7 @@ static void deny_huge(struct giveback *batch)
 }
 
 /* Whole blocks that went may be huge again. */
-static void allow_huge(struct giveback *batch)
+static void allow_whole(struct giveback *batch)
 {
 	struct quire *q = batch->q;
 
@@ -283,7 +283,7 @@ static void allow_huge(struct giveback *batch)
 		uint32_t block = page_block(q, batch->frames[i]);
 
 		if (order >= q->block_order && batch->given[i])
-			page_allow_huge(q, block, block + (1u << (order - q->block_order)));
+			page_huge_allow(q, block, block + (1u << (order - q->block_order)));
 	}
 }
 
@@ -296,7 +296,7 @@ static size_t give_back(struct giveback *batch)
 
 	if (batch->nr == 0)
 		return 0;
-	deny_huge(batch);
+	deny_pieces(batch);
 	gather_begin(&gather, batch->ranges, GIVEBACK_RANGES);
 	gather_lend(&gather, batch->vector, GIVEBACK_RANGES);
 	for (unsigned i = 0; i < batch->nr; i++) {
@@ -308,7 +308,7 @@ static size_t give_back(struct giveback *batch)
 	bytes = gather_finish(&gather);
 	for (unsigned i = 0; i < batch->nr; i++)
 		batch->given[i] = gather_gave_back(&gather, page_addr(q, batch->frames[i]));
-	allow_huge(batch);
+	allow_whole(batch);
 	count_add(batch->zone->reports, 1);
 	for (unsigned i = 0; i < batch->nr; i += PUT_BACK_RUNS)
 		put_back_some(batch, i);

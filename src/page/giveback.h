@@ -13,7 +13,7 @@ struct quire;
 /* Adds memory behind pages to a gather. */
 void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
 /* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
-void page_allow_huge(struct quire *q, uint32_t first, uint32_t end);
+void page_huge_allow(struct quire *q, uint32_t first, uint32_t end);
 
 /* Gives back everything that is free, now.  Returns bytes. */
 size_t giveback_all(struct quire *q);

@@ -204,7 +204,7 @@ static bool unback_block(struct quire *q, uint32_t block)
 	if (meta_bytes % mem_page_bytes() == 0)
 		gather_unback(&gather, &q->page[block_frame(q, block)], meta_bytes);
 	gather_finish(&gather);
-	page_allow_huge(q, block, block + 1);
+	page_huge_allow(q, block, block + 1);
 	return gather_gave_back(&gather, page_addr(q, block_frame(q, block)));
 }
 

@@ -105,7 +105,7 @@ static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 	return true;
 }
 
-bool vmap_deny_huge(struct vmap *v, uint32_t page)
+bool vmap_huge_deny(struct vmap *v, uint32_t page)
 {
 	uint32_t section = page >> section_page_shift(v);
 	bool denied;

@@ -32,7 +32,7 @@ int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *
 /* Counts the advice that could not be when its sections were published. */
 void vmap_count_advice(struct vmap *v);
 /* No huge page in the block around @page, of which a part goes.  True if there may be one now. */
-bool vmap_deny_huge(struct vmap *v, uint32_t page);
+bool vmap_huge_deny(struct vmap *v, uint32_t page);
 /* Makes a range have @usable pages, with its guard behind them.  0, or -errno with all as it was. */
 int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);
 /* guard:freed: a freed range keeps no memory, and every access to it faults, as far as the system

@@ -92,7 +92,7 @@ uint32_t purge_sort(struct vmap *v, uint32_t chain)
 /* A part of a 2 MiB block goes, and the rest stays. */
 static void split_edge(struct vmap *v, char *addr, size_t bytes)
 {
-	if (vmap_deny_huge(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift)))
+	if (vmap_huge_deny(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift)))
 		mem_split_huge(addr, bytes);
 }
 
