@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/cache.c - free offsets on per-CPU stacks, for sizes that are freed and allocated
+ * percpu/cache.c - free objects on per-CPU stacks, for sizes that are freed and allocated
  * alternately
  *
- * An offset that is freed and soon allocated again need not pass through the maps.  For sizes up
- * to 512 bytes each CPU has a stack of such offsets, which sequences push and pop.  In the maps a
- * cached object is still an object.  A mark in its copy on the home CPU (the first CPU that used
- * per-CPU memory) shows that it is free: a number computed from its address and a secret.  A free
- * that finds the mark searches all stacks, with their doors closed, before it reports "double
- * free"; otherwise the free writes the mark.  The mark is cleared with the rest of the object
- * when it is allocated.
+ * An object that is freed and soon allocated again need not pass through the maps.  For each size
+ * up to 512 bytes each CPU has a stack of free objects' granules; sequences push and pop them.  In
+ * the maps a cached object is still allocated.  A mark shows that it is free: a number computed
+ * from its address and a secret, in its copy on the home CPU (the first CPU that used per-CPU
+ * memory).  A free writes the mark.  If it finds the mark already there, it closes and searches
+ * all stacks before it reports "double free".  Allocating the object clears the mark with the
+ * rest of the object.
  *
- *   Marks rather than a third bit in the maps: two CPUs change objects of one word without a lock, so a
- *   bit would need an atomic operation in every call, two thirds of the cost allowed for a pair.  The
- *   home CPU's copy rather than the current CPU's: the second free may come from any CPU.
+ *   Why a mark, and not a third bit in the maps?  CPUs free and allocate objects of the same map word
+ *   without a lock, so a bit would need an atomic operation in every call, which takes two thirds of the
+ *   time allowed for a pair.  Why the home CPU's copy, and not the current CPU's?  The second free may
+ *   run on another CPU.
  *
- * Only sizes that are freed and allocated alternately are cached (warm).  A burst of frees caches
- * nothing, so it pins no page, and a burst of allocations is placed in the order of time.  Stacks
- * are not filled ahead: when a stack is empty, the object comes from the maps.
+ * Only sizes that are freed and allocated alternately are cached; they are called warm.  A burst of
+ * frees caches nothing, so it pins no page, and a burst of allocations is placed in the order of
+ * time.  Stacks are not filled ahead: if a stack is empty, the object comes from the maps.
  *
- * cpu->door is the stacks' door (stacks/stacks.h).  Stacks are emptied when idle at the worker's visit, before chunks are depopulated, and when memory is short,
- * always by a holder of alloc_mutex; so fork, which takes it, never meets a stack half emptied.
+ * cpu->door is the door of that CPU's stacks (stacks/stacks.h).  Stacks are emptied in three cases: the
+ * worker finds them idle, chunks are about to be depopulated, or memory is short.  Emptying requires
+ * alloc_mutex.  Fork takes alloc_mutex too, so it never finds a stack half emptied.
  */
 #include "percpu/cache.h"
 #include "percpu/balance.h"
@@ -29,12 +31,12 @@
 
 #include "machine/clock.h"
 
-#define FIRST_KEPT 4u /* objects of a size that a CPU keeps at first */
+#define FIRST_KEPT 4u /* objects of one size that a newly opened stack keeps */
 
 /* ---- marks ---- */
 
-/* Looks only where a stack may have had such an object: a look puts a page table behind a copy that
- * nobody touched. */
+/* Reads the copy only if objects of this size may be cached: reading an untouched copy makes the system
+ * allocate a page table. */
 bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t granules)
 {
 	const char *ptr = place_ptr(pc, place);
@@ -46,7 +48,7 @@ bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t
 
 /* ---- one CPU's stacks ---- */
 
-/* Entries of one CPU: exact when closed. */
+/* Number of objects on one CPU's stacks.  Exact while its door is closed and fenced. */
 static uint32_t cpu_count(const struct percpu *pc, uint32_t slot)
 {
 	uint32_t n = 0;
@@ -65,13 +67,14 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
-/* Does it take objects, or has it any?  A child of fork may have some on cold stacks. */
+/* True if the CPU's stacks accept objects or hold any.  After a fork, cold stacks of the child may hold
+ * some. */
 static bool is_in_use(const struct percpu *pc, uint32_t slot)
 {
 	return load_relaxed(&pc->cpu[slot].door.warm) || cpu_count(pc, slot) != 0;
 }
 
-/* A hint: whoever warms one kicks the worker. */
+/* A hint.  A stack that becomes warm meanwhile is not missed: cache_warm() kicks the worker. */
 bool cache_is_open(const struct percpu *pc)
 {
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
@@ -93,7 +96,7 @@ static void set_score(struct learn *learn, uint8_t score)
 	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by push() in free.c: a hint */
 }
 
-/* An allocation that found its stack empty. */
+/* To call when an allocation has found its stack empty. */
 void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules)
 {
 	struct learn *learn = learn_of(pc, granules);
@@ -106,7 +109,7 @@ void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules)
 	learn->freed = false;
 }
 
-/* A free that found its stack full or cold. */
+/* To call when a free has found its stack full or cold. */
 void cache_learn_free_locked(struct percpu *pc, uint32_t granules)
 {
 	struct learn *learn = learn_of(pc, granules);
@@ -126,7 +129,7 @@ static void keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, struct l
 	uint32_t lines;
 
 	DCHECK(lock_is_held(&cpu->door.lock));
-	/* Before an object can be there: check_mark_locked(), cache_has_mark_locked(). */
+	/* Before any object can be cached: check_mark_locked() and cache_has_mark_locked() read these. */
 	store_relaxed(&pc->opened, 1u);
 	store_relaxed(&learn->opened, 1);
 	now = stacks_grow_locked(&pc->stacks, &cpu->door, class, FIRST_KEPT, CACHE_ENTRIES);
@@ -134,8 +137,8 @@ static void keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, struct l
 	store_relaxed(&cpu->lines[class], (uint8_t)(lines > CACHE_ENTRIES ? CACHE_ENTRIES : lines));
 }
 
-/* After a slow free of a warm size: lets this CPU's stack keep more of it.  Without memory for the CPU's
- * stacks they stay as they were made, and the next try may have it. */
+/* To call after a slow free.  If the size is warm, lets this CPU's stack keep more objects of it.  If
+ * there is no memory for the CPU's stacks, they keep refusing, and a later call tries again. */
 void cache_warm(struct percpu *pc, uint32_t granules)
 {
 	struct learn *learn = learn_of(pc, granules);
@@ -156,16 +159,17 @@ void cache_warm(struct percpu *pc, uint32_t granules)
 	if (ready)
 		keep_more_locked(pc, cpu, learn, granules - 1);
 	lock_release(&cpu->door.lock, token);
-	/* Frees to the stack tell nobody: the worker comes until it finds the CPU idle. */
+	/* Frees to a stack do not wake the worker, so it visits until it finds the CPU idle. */
 	if (ready && load_relaxed(&pc->due_ns) == WORK_IDLE)
 		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
 /*
- * What goes through a stack is written each time, its mark at least; where two CPUs do that in
- * one cache line a pair takes 20 ns instead of 8.  So what a CPU takes for a stack that has just
- * grown begins a line, if that is to be had: as many as it keeps more than before, which is
- * CACHE_ENTRIES lines at most each time a stack is opened, however many are allocated.
+ * Every pass through a stack writes to the object, at least its mark.  If two CPUs do that in the
+ * same cache line, a pair takes 20 ns instead of 8.  So after a CPU's stack has grown, the next
+ * objects that the CPU allocates start on a cache line of their own, if there is room for that.
+ * lines[] counts how many still should: as many as the growth of the stack, so at most
+ * CACHE_ENTRIES each time a stack is opened, however many objects are allocated.
  */
 static uint8_t *lines_of(struct percpu *pc, uint32_t granules)
 {
@@ -180,12 +184,12 @@ bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align)
 	const uint8_t *lines;
 
 	if (align > 1 || learn == NULL || !load_relaxed(&learn->opened))
-		return false; /* larger alignments are not served by stacks */
+		return false; /* stacks do not serve larger alignments */
 	lines = lines_of(pc, granules);
 	return lines != NULL && load_relaxed(lines) != 0;
 }
 
-/* One too many or too few is no harm. */
+/* Not atomic as a whole: the count may be off by one, which does no harm. */
 void cache_had_line(struct percpu *pc, uint32_t granules)
 {
 	uint8_t *lines = lines_of(pc, granules);
@@ -257,8 +261,8 @@ static size_t empty_door(struct percpu *pc, uint32_t slot)
 	return n;
 }
 
-/* Takes in what is cached, on every CPU or on those that were idle since the last visit.  One fence.
- * Returns objects. */
+/* Returns cached objects to the maps: those of every CPU, or only of CPUs that were idle since the last
+ * visit.  Fences once.  Returns the number of objects. */
 size_t cache_drain(struct percpu *pc, bool idle_only)
 {
 	bool any = false;
@@ -268,7 +272,7 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 	if (!idle_only)
 		store_relaxed(&pc->opened, 0u);
 	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class ++)
-		store_relaxed(&pc->learn[class].opened, 0); /* whoever opens it again says so */
+		store_relaxed(&pc->learn[class].opened, 0); /* keep_more_locked() sets it again */
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		any = close_door(pc, slot, idle_only) || any;
 	if (!any)
@@ -295,7 +299,8 @@ static bool is_on_stack(struct percpu *pc, uint32_t slot, uint32_t granule)
 	return false;
 }
 
-/* Is that object on a stack?  Stops every CPU's: only for a free that found the mark. */
+/* True if the object is on a stack.  Closes and fences every CPU's stacks, one CPU at a time, so it is
+ * called only if a free has found the mark. */
 bool cache_holds(struct percpu *pc, struct place place)
 {
 	bool found = false;
@@ -317,8 +322,8 @@ bool cache_holds(struct percpu *pc, struct place place)
 
 /* ---- P13 ---- */
 
-/* Does one CPU's stacks hold objects of their classes only, each with a mark?  The marks are inverted on
- * the way, so that an offset which is met a second time has none. */
+/* True if the entry is an object of its class and carries the mark, or with @inverted the inverted mark.
+ * Inverts the mark, so that an object that is cached twice fails the second time. */
 static bool is_entry_sound_locked(struct percpu *pc, uint32_t class, uint32_t granule,
 				  bool inverted)
 {
@@ -363,7 +368,7 @@ bool cache_is_sound(struct percpu *pc)
 	return sound;
 }
 
-/* ---- fork: all doors ---- */
+/* ---- fork ---- */
 
 void cache_close_all(struct percpu *pc)
 {
@@ -383,7 +388,7 @@ void cache_open_all(struct percpu *pc, bool child)
 		stacks_fork_done(&pc->stacks, &pc->cpu[slot].door, child);
 }
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 static void set_classes(struct percpu *pc)
 {

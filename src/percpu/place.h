@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/place.h - a place in per-CPU memory, and its few conversions
+ * percpu/place.h - positions in per-CPU memory, and conversions between their units
  *
- * An object is the same bytes of every unit, so one number says where it is on all CPUs.  Lay the units that
- * CPU 0 has of all chunks end to end, in the order of the chunks' numbers, and count:
+ * An object occupies the same bytes of every unit, so one number gives its position on all CPUs.  Imagine
+ * CPU 0's units of all chunks laid end to end in the order of chunk numbers.  Positions in that sequence
+ * are counted in five units:
  *
- *   place      bytes.  A multiple of 4: where an object may begin.
- *   granule    8 bytes.  32 bits hold all (space.c).  Maps, searches for room and stacks count in these, since
- *              nothing but an object of 4 bytes begins in the middle of one.
- *   half       4 bytes: half a granule.  Objects of 4 bytes have pages of their own, whose maps count in
- *              these; so does the deferred bitmap.  It takes 64 bits.
- *   page       pages: the index of pc->page.
- *   chunk      units: the index of pc->chunk.
+ *   place      bytes.  A multiple of 4, since objects begin at multiples of 4.
+ *   granule    8 bytes.  Every granule's number fits into 32 bits (space.c).  Maps, the search for room and
+ *              the stacks use granules; only objects of 4 bytes can begin in the middle of one.
+ *   half       4 bytes: half a granule; 64 bits wide.  Objects of 4 bytes have pages of their own, and the
+ *              maps of those pages count in halves.  So does the deferred bitmap.
+ *   page       pages: the index into pc->page.
+ *   chunk      units: the index into pc->chunk.
  *
- * A range of granules is [from, end).  What a name says is one of these; where it is counted from the
- * beginning of the page, the name ends in _in_page.
+ * A range of granules is [from, end).  A function's name says which of the five it returns; a name that
+ * ends in _in_page counts from the beginning of the page.
  */
 #ifndef PERCPU_PLACE_H
 #define PERCPU_PLACE_H
@@ -25,7 +26,7 @@ struct place {
 	uint64_t byte;
 };
 
-/* Its page and chunk are NONE, which is at or above pages_end and chunks_end. */
+/* Converts to page NONE and chunk NONE, which are never below pages_end and chunks_end. */
 #define PLACE_NONE ((struct place){ .byte = UINT64_MAX })
 
 static inline bool place_is_none(struct place place)
@@ -35,7 +36,8 @@ static inline bool place_is_none(struct place place)
 
 /* ---- addresses ---- */
 
-/* True if @ptr is CPU 0's copy and a multiple of @align: then *place is where, or beyond what there is. */
+/* True if @ptr lies in CPU 0's copies and is a multiple of @align.  Then *place is its place, which may be
+ * beyond the last chunk. */
 static inline bool place_try(const struct percpu *pc, const void *ptr, uint64_t align,
 			     struct place *place)
 {
@@ -47,7 +49,7 @@ static inline bool place_try(const struct percpu *pc, const void *ptr, uint64_t 
 	return (inside & ~(uint64_t)(QUIRE_PERCPU_STRIDE - align)) == 0;
 }
 
-/* PLACE_NONE if @ptr is not CPU 0's copy of 4 bytes that an object may begin with. */
+/* PLACE_NONE unless @ptr lies in CPU 0's copies and is a multiple of 4. */
 static inline struct place place_of(const struct percpu *pc, const void *ptr)
 {
 	struct place place;
@@ -58,13 +60,14 @@ static inline struct place place_of(const struct percpu *pc, const void *ptr)
 	return place;
 }
 
-/* CPU 0's copy. */
+/* The address of CPU 0's copy. */
 static inline char *place_ptr(const struct percpu *pc, struct place place)
 {
 	return pc->base + (place.byte >> 20 << pc->window_shift) + (place.byte & ((1u << 20) - 1));
 }
 
-/* What the home CPU's copy of a cached object begins with; never 0.  @ptr: CPU 0's copy. */
+/* The mark of a cached object: the first word of its copy on the home CPU.  Never 0.  @ptr is CPU 0's
+ * copy. */
 static inline uint64_t cache_mark(const struct percpu *pc, const void *ptr)
 {
 	return (uintptr_t)ptr ^ pc->secret;
@@ -82,7 +85,7 @@ static inline uint32_t place_granule(struct place place)
 	return (uint32_t)(place.byte >> GRANULE_SHIFT);
 }
 
-/* place_ptr() of its place, but without a step that waits for the granule: quire_alloc_percpu(). */
+/* As place_ptr() of its place, but with one dependent step less: for quire_alloc_percpu(). */
 static inline char *granule_ptr(const struct percpu *pc, uint32_t granule)
 {
 	uint32_t in_window = granule & ((1u << (20 - GRANULE_SHIFT)) - 1);
@@ -101,7 +104,7 @@ static inline uint32_t granule_in_page(const struct percpu *pc, uint32_t granule
 	return granule & pc->granule_mask;
 }
 
-/* Its first granule. */
+/* The page's first granule. */
 static inline uint32_t page_granule(const struct percpu *pc, uint32_t page)
 {
 	return page << pc->page_granules_shift;
@@ -124,19 +127,19 @@ static inline uint32_t page_chunk(const struct percpu *pc, uint32_t page)
 	return page >> pc->pages_shift;
 }
 
-/* Counted from the beginning of its chunk. */
+/* The page's index in its chunk. */
 static inline uint32_t page_offset(const struct percpu *pc, uint32_t page)
 {
 	return page & (unit_pages(pc) - 1);
 }
 
-/* In masks of its chunk. */
+/* The page's bit in its chunk's masks. */
 static inline uint64_t page_bit(const struct percpu *pc, uint32_t page)
 {
 	return (uint64_t)1 << page_offset(pc, page);
 }
 
-/* From its chunk and its offset there. */
+/* The page at index @offset of @chunk. */
 static inline uint32_t page_number(const struct percpu *pc, uint32_t chunk, uint32_t offset)
 {
 	return chunk << pc->pages_shift | offset;
@@ -159,7 +162,7 @@ static inline uint32_t place_half_in_page(const struct percpu *pc, struct place 
 	return (uint32_t)place_half(place) & (2 * pc->granule_mask + 1);
 }
 
-/* Its first half. */
+/* The page's first half. */
 static inline uint64_t page_half(const struct percpu *pc, uint32_t page)
 {
 	return (uint64_t)page_granule(pc, page) << 1;
@@ -172,19 +175,19 @@ static inline uint32_t place_chunk(const struct percpu *pc, struct place place)
 	return (uint32_t)(place.byte >> pc->unit_shift);
 }
 
-/* In each chunk. */
+/* Granules per unit, the same in every chunk. */
 static inline uint32_t unit_granules(const struct percpu *pc)
 {
 	return page_granule(pc, unit_pages(pc));
 }
 
-/* The beginning of its unit: CPU 0's copy. */
+/* The address of CPU 0's unit. */
 static inline char *chunk_ptr(const struct percpu *pc, uint32_t chunk)
 {
 	return place_ptr(pc, place_of_page(pc, page_number(pc, chunk, 0)));
 }
 
-/* The pages that so many bytes there touch, in masks of their chunk. */
+/* The pages that @bytes bytes at @place touch, as a mask of their chunk. */
 static inline uint64_t place_pages(const struct percpu *pc, struct place place, size_t bytes)
 {
 	uint32_t first = place_page(pc, place);
