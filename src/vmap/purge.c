@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/purge.c - returning freed ranges: many with one flush
+ * vmap/purge.c - purging freed ranges, many with one flush
  *
- * A purge splices the lazy list, adds old pooled ranges, sorts them by address, and unmaps their
- * memory in one gather of up to PURGE_RANGES merged ranges.  When the gather has finished, no CPU
- * can access the old memory.  Then the ranges are returned to the free tree one by one, and the
- * lock is dropped after each batch (R20).  lazy_pages is decremented as ranges are returned, not
+ * A purge splices the lazy list, adds old pooled ranges, sorts them by address, and gives their
+ * memory back in gathers of up to PURGE_RANGES merged ranges.  When a gather has finished, no CPU
+ * can access the old memory.  Then the ranges are returned to the free tree one by one; the lock
+ * is dropped after each batch (R20).  lazy_pages is decremented as ranges are returned, not
  * before (R19).
  *
- * Purges are serialized: purge_mutex is held from the splice to the last return, so a thread that
- * waited for it finds all that the purge in flight has freed (R17, V11).  The other policies
- * exist for comparison: with `counter`, the atomic counter of 2016, purges do not exclude each
- * other, and the loser finds an empty list; `lock` does not drop the lock while it returns
- * ranges.
+ * Purges are serialized: purge_mutex is held from the splice to the last return.  So a thread that
+ * has waited for it finds everything that the purge in flight has freed (R17, V11).  Two other
+ * policies exist for comparison only.  With `counter`, the atomic counter of 2016, purges do not
+ * exclude each other, and the loser finds an empty list.  With `lock`, the lock is not dropped
+ * while ranges are returned.
  *
  * Huge pages.  If a range covers only part of a 2 MiB block that has a huge page, unmapping the
  * part would free nothing, so the huge page is split first.
@@ -38,10 +38,11 @@
 #include "vmap/space.h"
 #include "vmap/vmap.h"
 
-/* The kernel takes 1,024 ranges in a call; 24 KiB of array, once an instance. */
+/* The most ranges that the kernel accepts in one call; the array takes 24 KiB per instance. */
 #define PURGE_RANGES	  1024u
-#define COUNTER_RANGES	  64u /* purge:counter has nothing of its own but its stack */
-/* Returned under one hold: some 3 us.  Twice as many while twice lazy_max waits. */
+#define COUNTER_RANGES	  64u /* purge:counter keeps its array on the stack */
+/* Areas returned under one hold of the lock: about 3 us.  The larger batch is used while more than twice
+ * lazy_max_pages are lazy. */
 #define RETURN_BATCH	  32u
 #define RETURN_BATCH_OVER 64u
 #define POOL_BATCH	  32u
@@ -63,7 +64,7 @@ static uint32_t merge_chains(struct vmap *v, uint32_t a, uint32_t b)
 	return head;
 }
 
-/* Bottom-up: runs of 2^n stand in slot n. */
+/* Bottom-up merge sort: runs[n] holds a sorted run of 2^n ranges, or none. */
 uint32_t purge_sort(struct vmap *v, uint32_t chain)
 {
 	uint32_t runs[32], sorted = RANGE_NONE;
@@ -87,16 +88,16 @@ uint32_t purge_sort(struct vmap *v, uint32_t chain)
 	return sorted;
 }
 
-/* ---- taking memory away ---- */
+/* ---- giving memory back ---- */
 
-/* A part of a 2 MiB block goes, and the rest stays. */
+/* Splits the huge page, if any, of a 2 MiB block of which only [addr, addr + bytes) is purged. */
 static void split_edge(struct vmap *v, char *addr, size_t bytes)
 {
 	if (vmap_huge_deny(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift)))
 		mem_split_huge(addr, bytes);
 }
 
-/* The parts of [addr, addr + bytes) in 2 MiB blocks that it does not cover. */
+/* Does so for the blocks that [addr, addr + bytes) covers only in part: the first, the last, or both. */
 static void split_edges(struct vmap *v, char *addr, size_t bytes)
 {
 	size_t block = (size_t)v->block_pages << v->page_shift;
@@ -112,7 +113,7 @@ static void split_edges(struct vmap *v, char *addr, size_t bytes)
 		split_edge(v, addr + bytes - back, back);
 }
 
-/* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
+/* Adds ranges of a sorted chain to a gather until it is full.  Returns the first range that is left. */
 static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain, bool *guards)
 {
 	char *addr = NULL;
@@ -148,7 +149,7 @@ static bool any_refused(const struct gather *gather)
 	return false;
 }
 
-/* Takes the guards out of all that a gather took.  What the system leaves stays noted. */
+/* Removes the guards from all ranges of a gather.  Ranges that the system refused keep their flags. */
 static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint32_t end)
 {
 	bool all;
@@ -168,7 +169,7 @@ static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint3
 	}
 }
 
-/* Marks what the system refused to take: it reads anything. */
+/* Marks the ranges that the system refused to take back: their content is unspecified. */
 static void mark_refused(struct vmap *v, const struct gather *gather, uint32_t chain, uint32_t end)
 {
 	for (; chain != end; chain = range_at(v, chain)->next) {
@@ -179,7 +180,8 @@ static void mark_refused(struct vmap *v, const struct gather *gather, uint32_t c
 
 /* ---- returning ---- */
 
-/* Joins to the first of a chain those that follow it without a gap; at most @most in all. */
+/* Joins to the first range the ones that follow it without a gap, up to @most ranges in total.  Returns
+ * how many the joined range consists of. */
 static unsigned join_neighbours_locked(struct vmap *v, uint32_t first, uint32_t *rest, uint32_t end,
 				       unsigned most)
 {
@@ -198,7 +200,8 @@ static unsigned join_neighbours_locked(struct vmap *v, uint32_t first, uint32_t 
 	return n;
 }
 
-/* One hold of the lock.  Returns what is left of the chain. */
+/* Returns up to @most areas to the free tree, under one hold of the lock.  The result is the rest of the
+ * chain. */
 static uint32_t return_some(struct vmap *v, uint32_t chain, uint32_t end, unsigned most)
 {
 	uint64_t uncharge = 0;
@@ -240,7 +243,7 @@ void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 	}
 }
 
-/* A chain whose pages are counted in lazy_pages goes back.  Returns pages. */
+/* Purges a chain whose pages are counted in lazy_pages.  Returns the number of pages. */
 static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ranges, unsigned most)
 {
 	uint64_t pages = 0;
@@ -274,14 +277,14 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 	return pages;
 }
 
-/* ---- what there is ---- */
+/* ---- pooled ranges ---- */
 
 static bool is_at_or_before(uint32_t stamp_ms, uint32_t before_ms)
 {
 	return before_ms == EVERYTHING_MS || (int32_t)(before_ms - stamp_ms) >= 0;
 }
 
-/* Adds the oldest pooled ranges to a chain; counted as lazy from here on. */
+/* Adds the oldest pooled ranges to a chain and counts them as lazy. */
 static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, uint64_t keep_pages)
 {
 	bool more = true;
@@ -299,7 +302,7 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 				break;
 			r = range_at(v, index);
 			fetch_add_relaxed(&v->lazy_areas, 1);
-			fetch_add_relaxed(&v->lazy_pages, r->usable); /* V4: before it is out */
+			fetch_add_relaxed(&v->lazy_pages, r->usable); /* V4: before unpooling */
 			space_unpool_locked(v, index);
 			range_set_state(r, RANGE_PURGED);
 			r->next = chain;
@@ -314,8 +317,8 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 
 /* ---- the policies ---- */
 
-/* Excludes nobody: who comes second splices an empty list, and returns while the memory is in the
- * first one's hands. */
+/* Does not exclude other purges: a second one splices an empty list, and returns while the first has
+ * yet to return the memory. */
 static uint64_t run_counter(struct vmap *v, uint32_t before_ms, uint64_t keep_pages)
 {
 	struct mem_range ranges[COUNTER_RANGES];
@@ -364,7 +367,7 @@ struct purged purge_everything(struct vmap *v)
 	return purged;
 }
 
-/* ---- the other way ---- */
+/* ---- back to the pool ---- */
 
 void purge_pool_chain(struct vmap *v, uint32_t chain)
 {
@@ -389,7 +392,7 @@ unsigned purge_rescue(struct vmap *v, unsigned most)
 	unsigned n = 0;
 	uint32_t chain;
 
-	/* Where purge_mutex is not what excludes splicing, a range that is popped may be back already. */
+	/* purge:counter splices without purge_mutex, so a popped range could be on the list again already. */
 	if (!v->cache || v->policy != QUIRE_PURGE_SPLICE)
 		return 0;
 	/* A hint: pairs with push(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/purge.h - taking the memory of freed areas away, in one gather for many */
+/* vmap/purge.h - purging freed areas, many in one gather */
 #ifndef VMAP_PURGE_H
 #define VMAP_PURGE_H
 
@@ -8,25 +8,26 @@
 
 struct vmap;
 
-#define EVERYTHING_MS UINT32_MAX /* no age at all: everything */
+#define EVERYTHING_MS UINT32_MAX /* as before_ms: whatever the age */
 /*
- * Purges what is lazy, and the oldest pooled ranges that came at @before_ms or earlier, while more
- * than @keep_pages are pooled.  @wait: also for a purge in flight.  Returns pages.
+ * Purges all lazy ranges.  Also purges pooled ranges that were pooled at @before_ms or earlier, oldest
+ * first, until at most @keep_pages are pooled.  If another purge is in flight, waits for it with @wait,
+ * else returns 0.  Returns the number of pages.
  */
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait);
-/* Pages of areas that were purged, as quire/vmap.h counts them. */
+/* Pages of purged areas, as quire/vmap.h counts them. */
 struct purged {
-	uint64_t area_pages;  /* that had memory */
-	uint64_t alias_pages; /* behind which stood somebody's pages */
+	uint64_t area_pages;  /* of areas with memory of their own */
+	uint64_t alias_pages; /* of mappings of other pages */
 };
-/* Under purge_mutex: all that is lazy or pooled. */
+/* Purges everything that is lazy or pooled.  Requires purge_mutex. */
 struct purged purge_everything(struct vmap *v);
-/* Puts a chain of freed areas (CACHED) among the pooled ranges. */
+/* Adds a chain of freed areas to the pooled ranges. */
 void purge_pool_chain(struct vmap *v, uint32_t chain);
-/* Takes lazy areas back among the pooled ranges, if no purge is at work.  Returns how many. */
+/* Moves up to @most lazy areas back to the pooled ranges, unless a purge is in flight.  Returns how many. */
 unsigned purge_rescue(struct vmap *v, unsigned most);
 
-/* The chain by address. */
+/* Sorts a chain by address.  Returns its head. */
 uint32_t purge_sort(struct vmap *v, uint32_t chain);
 /* Returns the ranges of a sorted chain before @end. */
 void purge_return(struct vmap *v, uint32_t chain, uint32_t end);
