@@ -3,9 +3,9 @@
  * vmap/decay.c - when freed areas are returned: by time, by amount, on demand
  *
  * The worker runs every TURN_MS while anything is cached.  Each visit moves the contents of the
- * CPUs' stacks to the pooled ranges, where neighbours merge and ages are known.  It leaves the
- * stacks cold, so the next free on a CPU takes the slow path and announces that something is
- * cached again.
+ * CPUs' stacks and of the lazy list (purge_rescue()) to the pooled ranges, where neighbours merge
+ * and ages are known; so what a purge takes was mostly pooled before.  The visit leaves the stacks
+ * cold, so the next free on a CPU takes the slow path and announces that something is cached again.
  *
  * Sleeping.  Waking the worker takes 50 to 100 us where CPUs are virtual, more than a thousand
  * frees.  So for ten seconds after its last work, while areas are in use, the worker wakes up by

@@ -3,9 +3,9 @@
  * vmap/free.c - from an address to the stack or list that keeps its range
  *
  * The fast path reads the map and the range, and pushes the range on this CPU's stack.  It makes
- * no system call, and the slow path only one, to wake the worker: a range that does not fit is
- * published on the lazy list together with half of the stack, for the worker or for the next
- * allocation.
+ * no system call; the slow path makes some only at the CPU's first use, and to wake or start the
+ * worker.  If the stack is full, the slow path hands on the range and half of the stack (cpu.c):
+ * small ranges to the lazy list, large ones to the pooled ranges.  A free never purges (R21).
  */
 #include "vmap/free.h"
 

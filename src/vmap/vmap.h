@@ -10,12 +10,16 @@
  *            them; pages that a class or a region adds lie beyond the guard
  *   class    areas of one size: exact to 8 pages, then four sizes an octave
  *   backed   said of pages that count against the instance's limit; they may have memory behind
- *   lazy     said of a freed range that waits for the purge; counted in lazy_pages (V4)
+ *   lazy     said of a freed range on the lock-free list, which waits to be rescued or purged; counted
+ *            in lazy_pages (V4)
+ *   pooled   said of a freed range in the tree `pooled`: merged with its freed neighbours, with its
+ *            memory, and dated.  An allocation of any size may take it or a part of it
+ *   purge    take the memory of freed ranges away with one flush, and make their addresses free
  *   section  2 MiB of the span, committed as a whole
- *   claim    sections that one caller commits while others commit others
+ *   claim    sections that one caller is committing; other callers may commit other sections meanwhile
  *   slot     a CPU as an instance numbers it (machine/stack.h); door: its lock, and the stacks that the
  *            lock's holder may close (stacks/stacks.h)
- *   rescue   take lazy ranges back to be used again, instead of purging them
+ *   rescue   move lazy ranges to the pooled ranges, to be used again, instead of purging them
  *
  * Life of a range.  Its state says where it is:
  *
