@@ -5,11 +5,11 @@
  * The worker runs when a free isolated a chunk or left a second chunk free, when fewer than
  * EMPTY_LOW empty pages are left for callers that may not wait, when one of those was refused,
  * when a signal handler deferred a free, and after the decay time while something is cached or
- * empty beyond the reserve.  In this order, under alloc_mutex:
+ * empty beyond the reserve.  Under alloc_mutex it isolates chunks whose empty pages are old.  If any
+ * chunk is isolated, it empties every CPU's stacks, so that no cached object pins a page.  Then:
  *
- *   1. All free chunks except one are emptied and destroyed.
- *   2. Isolated chunks lose their empty pages.  Before that every CPU's stacks are emptied, so that no
- *      cached offset pins a page.
+ *   1. All free chunks except one lose their pages and are destroyed.
+ *   2. Isolated chunks lose their empty pages.
  *   3. Empty pages are populated up to EMPTY_HIGH; after a refusal EMPTY_HIGH more.
  *   4. Step 1 again: step 2 may have freed chunks.
  *
@@ -38,7 +38,7 @@ static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
 	return chunk;
 }
 
-/* Step 1 and 4.  An unused chunk is isolated first: from then on nobody can put anything in it. */
+/* Steps 1 and 4.  The chunk is isolated first: from then on no search for room finds it. */
 static size_t destroy_free(struct percpu *pc, uint32_t keep)
 {
 	size_t pages = 0;
@@ -244,7 +244,7 @@ size_t balance_shrink(struct quire_module *module)
 	return bytes;
 }
 
-/* Not passing by whoever is at it: the caller holds nothing. */
+/* As balance_shrink(), but waits for alloc_mutex: the caller holds no lock. */
 size_t balance_all(struct percpu *pc)
 {
 	size_t bytes;

@@ -7,8 +7,8 @@
  * to destruction: which list it is on, and when that changes.  Finding room is packed.c and
  * linux.c; populating is populate.c; when to grow or shrink is balance.c.
  *
- * Life.  A chunk is on exactly one list, and that list is its state (P12).  Each row is one
- * function here and one test in tests/unit/percpu/percpu_chunk_test.c.
+ * Life.  A chunk is on exactly one list, and that list is its state (P12).  The rows have their
+ * tests in tests/unit/percpu/percpu_chunk_test.c, the one about age in percpu_alloc_test.c.
  *
  *   from           when                                       to             under
  *   -              no chunk has room for an object            FREE           lock
@@ -16,15 +16,21 @@
  *   ACTIVE         its last object is freed                   FREE           lock
  *   ACTIVE         a free leaves a quarter of it empty, and   TO_DEPOPULATE  lock
  *                  the others hold more than EMPTY_HIGH
+ *   ACTIVE, FREE   its empty pages are older than the decay   TO_DEPOPULATE  both
+ *                  time, and the others hold EMPTY_HIGH
+ *   FREE           another chunk is FREE: to be destroyed     TO_DEPOPULATE  both
  *   SIDELINED      an object is put into it                   ACTIVE         lock
  *   SIDELINED      a free leaves it an empty page             TO_DEPOPULATE  lock
  *   TO_DEPOPULATE  its empty pages are gone, objects remain   SIDELINED      both
- *   TO_DEPOPULATE  empty pages run low, or it has no object   ACTIVE, FREE   both
- *   FREE           another chunk is FREE                      destroyed      both
+ *   TO_DEPOPULATE  empty pages run low, the system refused,   ACTIVE, FREE   both
+ *                  or it has no object
+ *   TO_DEPOPULATE  it is to be destroyed, and has no          destroyed      both
+ *                  populated page left
  *
- * ACTIVE is an array of lists by largest hole.  TO_DEPOPULATE is never searched for room, so the
- * lock may be dropped while the chunk's pages are returned (populate.c).  The first chunk never
- * leaves ACTIVE.
+ * ACTIVE is an array of lists by largest hole.  A search for room visits ACTIVE chunks, then
+ * SIDELINED ones, whose next object may need pages that were just returned, then FREE ones.  It
+ * never visits TO_DEPOPULATE, so the lock may be dropped while the chunk's pages are returned
+ * (populate.c).  The first chunk never leaves ACTIVE.
  *
  * A chunk is isolated from when it becomes TO_DEPOPULATE until it is ACTIVE or FREE again.
  * During that time empty_pages does not include its empty pages (P10), so the reserve for callers
@@ -103,7 +109,8 @@ uint32_t chunk_list_of(const struct percpu *pc, const struct percpu_chunk *chunk
 	return 0;
 }
 
-/* To a list of larger holes: at its head, so that it is used up first; of smaller ones: at the tail. */
+/* After its largest hole changed.  If the hole grew, the chunk goes to the head of its new list, so that it is
+ * used up first; if the hole shrank, to the tail. */
 void chunk_relocate_locked(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
@@ -313,7 +320,7 @@ int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags)
 	return 0;
 }
 
-/* A chunk without objects, FREE, and without a populated page. */
+/* The chunk is TO_DEPOPULATE, so no search finds it, and has neither objects nor populated pages. */
 void chunk_destroy(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];

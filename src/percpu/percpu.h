@@ -5,16 +5,23 @@
  * Words
  *   unit       one CPU's copy of a chunk, UNIT pages long
  *   chunk      the same stretch of addresses on every CPU, QUIRE_PERCPU_STRIDE apart
- *   window     one stride on every CPU, which holds the units of several chunks side by side
+ *   window     QUIRE_PERCPU_STRIDE bytes on every CPU: the units of several chunks side by side
+ *   page       also a page offset of a chunk: that page of every unit.  Populating, emptiness and maps
+ *              concern page offsets
+ *   place      a position in per-CPU memory, the same on every CPU (place.h)
  *   granule    8 bytes of a unit, the unit of maps.  Objects of 4 bytes share pages of their own,
  *              whose map has a bit for each half.
+ *   map        two bits for each granule of a page: in use, and an object begins here
  *   object     one live allocation: the same granules in every unit
  *   area       one of three parts of the first chunk: for variables of programs, for those of libraries
  *              loaded later, and for objects
  *   populated  said of a page offset: it is charged, and may be written in every unit
  *   free       said of a page offset: no object touches it
  *   empty      populated and free
- *   isolated   said of a chunk: its empty pages do not count as reserve, they are being returned
+ *   reserve    EMPTY_HIGH empty pages that are left to callers that may not wait.  When fewer than
+ *              EMPTY_LOW are left, the worker populates more
+ *   isolated   said of a chunk: its empty pages do not count in the reserve.  They are being returned,
+ *              or have been: then the chunk is sidelined, and used when active chunks have no room
  *   stream     a page that is filled with objects of one kind in the order of time
  *
  * Life of a chunk: chunk.c.  Placement: packed.c, linux.c.  Memory behind pages: populate.c.
@@ -22,7 +29,7 @@
  * Locks
  *   alloc_mutex   RANK_PERCPU_ALLOC: returning pages, chunks and maps.  May wait.  Callers that may wait
  *                 also grow under it, one at a time; nothing depends on that (grow.c).
- *   cpu->lock     RANK_PERCPU_CPU: the door of one CPU's stacks
+ *   cpu->door     RANK_PERCPU_CPU: the door of one CPU's stacks (stacks/stacks.h)
  *   lock          RANK_PERCPU: lists, maps, counters, charges of pages.  Nothing waits under it.
  * Creating chunks, populating pages and growing arrays needs lock alone.  Destroying chunks,
  * depopulating pages and removing maps needs both.  Keys below: (m) under alloc_mutex; (l) under
