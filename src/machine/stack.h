@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.h - per-CPU stacks of 32-bit entries, worked on by restartable sequences
+ * stack.h - per-CPU stacks of 32-bit entries, accessed by restartable sequences
  *
  * A set of stacks (struct cpu_stacks) has one region of STACKS_STRIDE bytes for each slot.  A slot
- * is a CPU (or, where the kernel numbers a process's running threads compactly, such a number:
- * mm_cid).  A region begins with headers, one a class, followed by all entries.  A header's words
- * are indexes of 4-byte entries within the region:
+ * is a CPU, or, if the kernel provides mm_cid, the compact number that it gives to a running thread
+ * of the process.  A region begins with one header per class; all entries follow.  The words of a
+ * header are indexes of 4-byte entries in the region:
  *
  *     low   the stack is empty when top == low; pop is refused when top <= low
  *     top   one past the newest entry
  *     high  push is refused when top >= high
  *
- * Closing.  low = UINT32_MAX and high = 0, stored together, refuse both operations, so the comparison
- * that every sequence makes anyway also detects a closed stack.  After stack_fence_slot() or
- * stack_fence_all() no sequence that began before the close can still commit, and the closing thread
- * owns top and all entries until it reopens the stack.  stacks/stacks.h defines which thread may
- * close a stack, and the rest of a stack's life.
+ * Closing.  To close a stack, store low = UINT32_MAX and high = 0 together.  They make both operations
+ * refuse, so the comparison that every sequence makes anyway also detects a closed stack.  After
+ * stack_fence_slot() or stack_fence_all() no sequence that began before the close can still commit,
+ * and the closing thread owns top and all entries until it reopens the stack.  stacks/stacks.h
+ * defines which thread may close a stack, and the rest of a stack's life.
  *
- * Sequences (machine/<m>/stack_ops.h).  Each acts on the slot that is current when it commits; it
+ * Sequences (machine/<m>/stack_ops.h).  Each acts on the slot that is current when it commits.  It
  * may be aborted and restarted at any instruction before the commit, and has no effect until then.
- * Each checks the slot number against slots_nr inside the section.  The number may be -1 or -2; a
- * thread without rseq has mm_cid 0, so a negative cpu_id refuses too.
- * Each reads its bound (low or high) before it reads top, also in the order that other CPUs observe.
- * No fence covers a sequence that begins while the stack is closed: if it read top first, it could
- * find the bound reopened, and commit the value that top had before the closer emptied the stack.
- * For the same reason the closer stores top before it opens (release).
- * After stack_setup() all of them may be called; with slots_nr == 0 they refuse.
+ *   - Each checks the slot number against slots_nr inside its critical section.  The number may be -1
+ *     or -2.  A thread without rseq has mm_cid 0, so a negative cpu_id also makes a sequence refuse.
+ *   - Each reads its bound (low or high) before top, also in the order that other CPUs observe.  No
+ *     fence covers a sequence that begins while the stack is closed.  If it read top first, it could
+ *     then find the bound reopened, and commit the value that top had before the closer emptied the
+ *     stack.  For the same reason the closer stores top before it opens the stack with a release.
+ *   - All may be called after stack_setup(); with slots_nr == 0 they refuse.
  *
  *   uint32_t stack_pop(const struct cpu_stacks *s, unsigned class);
  *	newest entry, or STACK_NONE (empty, closed, no sequences on this thread)
@@ -38,10 +38,11 @@
  *			   unsigned n);
  *	pushes entries[0] first, the first min(n, room); returns how many
  *   int stack_slot(const struct cpu_stacks *s);
- *	current slot: a hint; works without sequences (then from the current CPU, modulo nothing:
- *	numbers at or above slots_nr are hashed to one below; only locks are used then)
+ *	current slot, as a hint.  Without sequences, or if the slot number is not below slots_nr, the
+ *	number of the current CPU, hashed to one below doors_nr if it is larger.  Such a slot is used
+ *	only under its lock, never by sequences.
  *
- * pop_n and push_n are called by a holder of some door of the same instance.
+ * Callers of stack_pop_n() and stack_push_n() hold the lock of some door of the same instance.
  */
 #ifndef MACHINE_STACK_H
 #define MACHINE_STACK_H
@@ -58,18 +59,18 @@
 
 struct stack_header {
 	uint32_t top;
-	uint32_t keeps; /* no sequence reads it: what src/stacks opens the class with */
-	uint32_t low;	/* low and high are one aligned 8-byte word: closing is one store */
+	uint32_t keeps; /* entries that the class keeps when open; sequences do not read it */
+	uint32_t low;	/* low and high are one aligned 8-byte word, so one store closes */
 	uint32_t high;
 };
 
 struct cpu_stacks {
 	char *base;	      /* slot 0's region */
-	uint32_t slots_nr;    /* 0: no sequences here; pops and pushes are refused */
-	uint32_t doors_nr;    /* slots that have lists: slots_nr, or the CPUs without sequences */
+	uint32_t slots_nr;    /* 0: no sequences; pops and pushes are refused */
+	uint32_t doors_nr;    /* slots that have lists; without sequences, one per CPU */
 	intptr_t rseq_offset; /* of struct rseq from the thread pointer */
 	intptr_t slot_offset; /* of the slot number (cpu_id or mm_cid) from the thread pointer */
-	bool by_cpu;	      /* slots are CPU numbers: a fence may name its CPU */
+	bool by_cpu;	      /* slots are CPU numbers, so a fence can be limited to one CPU */
 };
 
 #include "stack_ops.h" /* the machine's sequences */
@@ -87,21 +88,24 @@ static inline uint32_t *stack_entries(const struct cpu_stacks *s, unsigned slot)
 }
 
 /*
- * Decides how slots are numbered on this process and fills @s but for base.
- * @cpus_max: the most slots wanted (0: all possible); below the possible CPUs means by_cpu == false
- *            must hold for sequences to be used (mm_cid never exceeds the CPUs the process may
- *            run on); otherwise no sequences, never an index modulo N
- * @want_by_cpu: isolated CPUs or more than one node: index by cpu_id or not at all
- * @rseq: false: no sequences (slots_nr = 0)
+ * Decides how this process numbers its slots, and sets all fields of @s except base.
+ * @cpus_max: the most slots; 0 means one for each possible CPU.  With fewer slots than possible CPUs
+ *            there are sequences only if mm_cid numbers the slots (mm_cid never exceeds the number of
+ *            CPUs that the process may run on).  A sequence never uses a number modulo slots_nr
+ * @want_by_cpu: slots must be CPU numbers, because there are isolated CPUs or several nodes; if they
+ *            cannot be, there are no sequences
+ * @rseq: false means no sequences (slots_nr = 0)
  */
 void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq);
 
 /*
- * After it returns, every sequence of this process that began before the call, on CPU @slot if
- * slots are CPUs, else on any, has committed or will restart.  Nobody else is interrupted.
+ * When it returns, every sequence that began before the call has committed or will restart.  If slots
+ * are CPUs, this covers the sequences on CPU @slot, and no other CPU is interrupted; otherwise it
+ * covers all sequences of the process.
  */
 void stack_fence_slot(const struct cpu_stacks *s, unsigned slot);
-/* The same for all slots but those whose bit is set in @skip (by_cpu only; may be NULL). */
+/* The same for all slots except those whose bit is set in @skip, which may be NULL.  Only sets by CPU may
+ * skip slots. */
 void stack_fence_all(const struct cpu_stacks *s, const uint64_t *skip);
 
 #endif

@@ -2,15 +2,18 @@
 /*
  * work.h - one worker per instance: "run this later, once"
  *
- * The function does the work that is due and returns the time at which it wants to run next.  The
- * thread exists from the first work_start() until the function returns WORK_EXIT; while nothing is
- * scheduled it sleeps in the kernel.  It has all signals blocked and a small stack that Quire maps.
+ * The worker's function does the work that is due and returns the time at which it wants to run next.
+ * In mode WORK_THREAD a thread runs it.  The thread exists from the first work_start() until the
+ * function returns WORK_EXIT; while nothing is due it sleeps in the kernel.  It has all signals
+ * blocked and a small stack that Quire maps.
  *
- * Every caller that may have made work due calls work_start(), and states what work_start() may do.
- * work_kick() never waits, never allocates and never starts a thread: legal in a signal handler.
- * With WORK_INLINE, work_start() runs the work that is due, in callers that may wait.  It also does so
- * while the system refuses the thread, which is retried every retry_ns.  With WORK_OFF only
- * work_poll() runs the work.
+ * work_kick() makes work due.  It never waits, never allocates and never starts a thread, so it is
+ * legal in a signal handler.  A caller that may have made work due also calls work_start(), and
+ * states as an enum work_caller what work_start() may do.
+ *
+ * In mode WORK_INLINE, work_start() runs due work in callers that may wait.  It also does so in mode
+ * WORK_THREAD while the system refuses the thread; the thread is requested again every pause_ns.
+ * In mode WORK_OFF only work_poll() runs the work.
  */
 #ifndef MACHINE_WORK_H
 #define MACHINE_WORK_H
@@ -27,22 +30,22 @@ enum work_mode {
 
 struct work_options {
 	enum work_mode mode;
-	uint64_t pause_ns; /* after the system refused a thread it is asked again so much later */
-	const uint64_t *isolated_cpus; /* the thread stays off them; lives as long; NULL: none */
+	uint64_t pause_ns;	       /* from a refusal of the thread to the next attempt */
+	const uint64_t *isolated_cpus; /* the thread avoids them; not copied; NULL: none */
 	size_t isolated_words;
 };
 
 #define WORK_IDLE UINT64_MAX	   /* nothing is due until work_kick() */
-#define WORK_EXIT (UINT64_MAX - 1) /* nothing will be due: the thread ends */
+#define WORK_EXIT (UINT64_MAX - 1) /* nothing will be due, so the thread ends */
 
-/* Does what is due at @now_ns; returns the time it wants to run next, WORK_IDLE or WORK_EXIT. */
+/* Does what is due at @now_ns.  Returns the time at which it wants to run next, WORK_IDLE or WORK_EXIT. */
 typedef uint64_t work_function(void *arg, uint64_t now_ns);
 
-/* Who calls work_start(). */
+/* What the caller of work_start() allows. */
 enum work_caller {
-	WORK_CALLER_FREES,   /* perhaps in a handler: starts the thread if it is known not to be */
-	WORK_CALLER_HURRIES, /* ordinary context, may not wait: starts the thread */
-	WORK_CALLER_WAITS,   /* without a thread it also does what is due */
+	WORK_CALLER_FREES, /* may run in a signal handler; starts the thread if it surely does not */
+	WORK_CALLER_HURRIES, /* ordinary context, must not wait: starts the thread */
+	WORK_CALLER_WAITS,   /* may wait: starts the thread, or does what is due if there is none */
 };
 
 struct work {
@@ -51,38 +54,41 @@ struct work {
 	enum work_mode mode;
 	uint64_t due_ns;     /* atomic: WORK_IDLE if nothing is due */
 	uint32_t state;	     /* atomic: futex word: none, running, asleep, stopping */
-	uint32_t generation; /* futex word that kicks change */
-	uint64_t handle;     /* the machine's: thread */
-	uint32_t thread_id;  /* the system's, the thread's own until it is joined */
-	void *stack;	     /* and its size, the guard page included */
-	size_t stack_bytes;
-	uint32_t running;  /* atomic: work_poll() lets one caller in */
-	uint32_t refused;  /* atomic: the system gave no thread when it was last asked */
-	uint64_t retry_ns; /* atomic: refused, it is not asked again before then */
-	uint64_t pause_ns; /* (c) from one attempt to the next */
+	uint32_t generation; /* futex word; every kick changes it */
+	uint64_t handle;     /* of the thread, in the machine's terms */
+	uint32_t thread_id;  /* the system's; the thread writes it, read only after the join */
+	void *stack;	     /* of the thread */
+	size_t stack_bytes;  /* including the guard page */
+	uint32_t running;    /* atomic: 1 while a thread runs the function; only one may */
+	uint32_t refused;    /* atomic: the last attempt to start the thread failed */
+	uint64_t retry_ns;   /* atomic: after a refusal, no attempt before this time */
+	uint64_t pause_ns;   /* (c) from one attempt to the next */
 	const uint64_t *isolated_cpus; /* (c) */
 	size_t isolated_words;	       /* (c) */
 };
 
 void work_init(struct work *work, const struct work_options *options, work_function *run,
 	       void *arg);
-/* Something may be due: makes sure that it will be done, as far as @caller may. */
+/* To call when work may be due.  Ensures that it will be done, as far as @caller allows. */
 void work_start(struct work *work, enum work_caller caller);
-/* Nobody but callers of work_start() and work_poll() does what is due: inline, or no thread to be had. */
+/* True if due work is done only in calls of work_start() and work_poll(): the mode is WORK_INLINE, or the
+ * system refuses the thread. */
 bool work_needs_callers(const struct work *work);
+/* Makes work due at @due_ns at the latest. */
 void work_kick(struct work *work, uint64_t due_ns);
 /* Runs what is due in the caller.  Returns the next due time as the function does. */
 uint64_t work_poll(struct work *work);
-/* Stops and joins the thread; nothing runs afterwards. */
+/* Stops and joins the thread.  Nothing runs afterwards. */
 void work_stop(struct work *work);
-/* Stops and joins the thread, if any, and there is none until work_unhold(); what is due stays due, and
- * callers of work_start() do not do it.
- * -EBUSY if the system does not forget it in time: then nothing is held.  Holders do not nest, and
- * come one at a time. */
+/*
+ * Stops and joins the thread, if there is one, and prevents a new one until work_unhold().  Due work stays
+ * due, and work_start() does not run it.  Returns 0; or -EBUSY if the system still counts the thread
+ * after a while, and then nothing is held.  Only one holder at a time; holds do not nest.
+ */
 int work_hold(struct work *work);
 void work_unhold(struct work *work);
-/* In the child of a fork: the thread is gone; unless held it is started again by the next work_start().  What it
- * had taken in hand is due again. */
+/* For the child of a fork, where the thread does not exist.  The next work_start() may start it again, unless
+ * it is held.  A run that the fork interrupted is due again. */
 void work_fork_child(struct work *work);
 
 #endif
