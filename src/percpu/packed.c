@@ -10,11 +10,11 @@
  *   apart     objects below 64 bytes have pages of their own.  A page holds dozens of owners'
  *             small objects and one or two owners' large ones: if they were mixed, every remaining
  *             owner would pin one more page.
- *   gaps      But a small object fills a gap that alignment left behind the fill point of the page of
- *             large ones: its neighbours were allocated at the same time;
- *   slivers   unless the gap is so small that the next owner's object would fill it.
- *   time      The next object goes where the last one went, and into holes at most half a page
- *             behind it: short-lived objects reuse the same place.
+ *   gaps      As an exception, a small object fills a gap that alignment left before the fill point of the
+ *             page of large ones, where its neighbours were allocated at the same time,
+ *   slivers   unless the gap is so small that another owner's object would fill it next.
+ *   time      The next object goes into the page of the last one, into the first hole from half a page
+ *             before the fill point on, so short-lived objects reuse the same place.
  *   holes     older holes are used once they exceed a 20th of what is in use, lowest address
  *             first, so that high pages empty.
  *   across    an object crosses into the next page only if more than 64 bytes would be left over.

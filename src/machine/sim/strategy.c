@@ -24,7 +24,7 @@
 
 #define DECISIONS_MAX 65536
 #define PCT_DEPTH_MAX 8
-#define GAP_BITS      9 /* gaps up to 1,024 points: longer than most runs */
+#define GAP_BITS      9 /* the largest gap is 2 to 512 points; 512 is longer than most runs */
 
 struct decision {
 	uint16_t choice, nr;
