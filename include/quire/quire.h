@@ -264,8 +264,13 @@ int quire_verify(struct quire *q);
  *	no thread may be made, if no allocation follows)
  * @q:		instance
  *
- * Returns   milliseconds until more is due, 0 if nothing is.
+ * The result is a timeout for poll(2): `poll(fds, fds_nr, quire_poll(q))` in a loop does the work in time.
+ *
+ * Returns   milliseconds until more is due, rounded up; 0 if some is due now (another thread was doing
+ *           it, or it has just become due); -1 if nothing is due until memory is freed again; -EOWNERDEAD
+ *           in a child of fork with backing:memfd, which no later call changes.
  * Context   may wait; not from a signal handler.
+ * Cost      a look at the clock if nothing is due; else a visit of the worker.
  */
 int quire_poll(struct quire *q);
 

@@ -23,6 +23,8 @@
  */
 #include "page/worker.h"
 
+#include <limits.h>
+
 #include <quire/quire.h>
 
 #include "base/errno.h"
@@ -124,15 +126,18 @@ void worker_still_end(struct quire *q)
 
 int quire_poll(struct quire *q)
 {
-	uint64_t due, now;
+	uint64_t due, now, wait_ms;
 
 	if (q->dead)
 		return -EOWNERDEAD;
 	due = work_poll(&q->work);
 	now = clock_now_ns();
 	if (due == WORK_IDLE || due == WORK_EXIT)
+		return -1;
+	if (due <= now)
 		return 0;
-	return due <= now ? 1 : (int)((due - now) / 1000000 + 1);
+	wait_ms = (due - now) / 1000000 + 1;
+	return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
 }
 
 /* ---- without it for a moment ---- */

@@ -53,7 +53,7 @@ struct arena {
 
 static struct arena arena;
 static enum fault fault;
-static int poll_answer_ms;
+static int poll_answer_ms = -1;
 
 static int arena_open(const struct target_request *request, void **heap, char *error,
 		      size_t error_bytes)
@@ -406,7 +406,7 @@ static void one_thread_lives_in_recorded_time(void **state)
 
 	(void)state;
 	fault = FAULT_NONE;
-	poll_answer_ms = 0;
+	poll_answer_ms = -1;
 	result = run_against(&target_arena, false);
 	assert_u64_eq((arena.polled_ns - arena.begin_ns) / NS_PER_MS, recorded_ms());
 	engine_result_fini(&result);
@@ -426,11 +426,29 @@ static void what_falls_due_in_a_silence_is_done_in_it(void **state)
 	fault = FAULT_NONE;
 	poll_answer_ms = 250;
 	result = run_plan(&silence, &target_arena, false);
-	poll_answer_ms = 0;
+	poll_answer_ms = -1;
 	assert_string_equal(result.error, "");
 	assert_u64_eq(arena.gap_ns_max, 250 * NS_PER_MS);
 	assert_u64_eq(arena.polled_ns - arena.begin_ns, 10000 * NS_PER_MS);
 	assert_u64_eq(arena.polls_nr, 41);
+	engine_result_fini(&result);
+}
+
+/* Something that stays due, as while another thread does it, must not stop the clock. */
+static void what_stays_due_does_not_stop_the_clock(void **state)
+{
+	struct plan_step steps[] = { { .op = PLAN_TIME, .id = 10 } };
+	struct plan silence = { .kind = KATR_VMAP, .cpus_nr = 1, .steps = steps, .steps_nr = 1 };
+	struct engine_result result;
+
+	(void)state;
+	fault = FAULT_NONE;
+	poll_answer_ms = 0;
+	result = run_plan(&silence, &target_arena, false);
+	poll_answer_ms = -1;
+	assert_string_equal(result.error, "");
+	assert_u64_eq(arena.gap_ns_max, NS_PER_MS);
+	assert_u64_eq(arena.polled_ns - arena.begin_ns, 10 * NS_PER_MS);
 	engine_result_fini(&result);
 }
 
@@ -464,6 +482,7 @@ int main(void)
 		cmocka_unit_test(the_library_passes_with_copies),
 		cmocka_unit_test(one_thread_lives_in_recorded_time),
 		cmocka_unit_test(what_falls_due_in_a_silence_is_done_in_it),
+		cmocka_unit_test(what_stays_due_does_not_stop_the_clock),
 		cmocka_unit_test(threads_wait_where_the_workload_waited),
 	};
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "machine/clock.h"
+#include "page/module.h"
 
 static size_t block_bytes(void)
 {
@@ -42,9 +43,11 @@ static unsigned poll_until_idle(struct quire *q, unsigned most)
 {
 	unsigned polls = 0;
 
-	for (int due = 1; due != 0 && polls < most; polls++) {
+	for (int due = 0; due != -1 && polls < most; polls++) {
 		due = quire_poll(q);
-		usleep((useconds_t)due * 1000);
+		assert_true(due >= -1);
+		if (due > 0)
+			usleep((useconds_t)due * 1000);
 	}
 	return polls;
 }
@@ -208,7 +211,7 @@ static void nothing_is_due_in_a_fresh_instance(void **state)
 {
 	struct quire *q = *state;
 
-	assert_int_equal(quire_poll(q), 0);
+	assert_int_equal(quire_poll(q), -1);
 	assert_u64_eq(stat_of(q).reports, 0);
 }
 
@@ -227,6 +230,30 @@ static void a_free_makes_a_visit_due_one_decay_later(void **state)
 		assert_in_range(due_ms, (due_ns - now_ns) / 1000000, 1001);
 		assert_u64_eq(stat_of(q).reports, 0);
 	}
+}
+
+/* As if something had become due while the visit ran. */
+static uint64_t due_at_once(struct quire_module *module, uint64_t now_ns)
+{
+	(void)module;
+	return now_ns;
+}
+
+static void what_is_due_already_is_said_by_zero(void **state)
+{
+	struct quire_module module = { .rank = 0, .tick = due_at_once };
+	struct quire *q = *state;
+
+	mutex_acquire(&q->modules_mutex);
+	module_register_locked(q, &module);
+	mutex_release(&q->modules_mutex);
+	assert_int_equal(quire_poll(q), -1);
+	module_kick(q, 0);
+	assert_int_equal(quire_poll(q), 0);
+	assert_int_equal(quire_poll(q), 0);
+	module.tick = NULL;
+	assert_int_equal(quire_poll(q), -1);
+	q->modules = module.next;
 }
 
 static void an_idle_instance_gives_back_everything(void **state)
@@ -265,9 +292,9 @@ static void after_the_last_visit_a_free_makes_one_due_again(void **state)
 
 	(void)state;
 	assert_true(poll_until_idle(q, 1000) < 100);
-	assert_int_equal(quire_poll(q), 0);
+	assert_int_equal(quire_poll(q), -1);
 	quire_free_pages(q, addr, 0);
-	assert_int_not_equal(quire_poll(q), 0);
+	assert_int_not_equal(quire_poll(q), -1);
 	assert_true(poll_until_idle(q, 1000) < 100);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
 	destroy(q);
@@ -343,7 +370,7 @@ static void reporting_may_be_off(void **state)
 
 	(void)state;
 	usleep(2000);
-	assert_int_equal(quire_poll(q), 0);
+	assert_int_equal(quire_poll(q), -1);
 	assert_u64_eq(stat_of(q).reports, 0);
 	assert_true(has_memory(addr, block_bytes()));
 	assert_true(quire_release(q) >= 8 * block_bytes());
@@ -434,6 +461,7 @@ int main(void)
 		PAGE_TEST(no_block_of_a_large_zone_is_passed_over),
 		PAGE_TEST(nothing_is_due_in_a_fresh_instance),
 		PAGE_TEST(a_free_makes_a_visit_due_one_decay_later),
+		PAGE_TEST(what_is_due_already_is_said_by_zero),
 		PAGE_TEST(an_idle_instance_gives_back_everything),
 		PAGE_TEST(an_idle_instance_gives_back_pieces),
 		PAGE_TEST(after_the_last_visit_a_free_makes_one_due_again),

@@ -140,9 +140,10 @@ static void pass_time(struct engine *engine, uint64_t to_ns)
 	uint64_t now_ns = engine->now_ns;
 	int wait_ms;
 
-	while ((wait_ms = engine->object_target->poll(engine->heap)) > 0 &&
-	       now_ns + (uint64_t)wait_ms * NS_PER_MS < to_ns) {
-		now_ns += (uint64_t)wait_ms * NS_PER_MS;
+	while ((wait_ms = engine->object_target->poll(engine->heap)) >= 0) {
+		now_ns += (uint64_t)(wait_ms != 0 ? wait_ms : 1) * NS_PER_MS;
+		if (now_ns >= to_ns)
+			break;
 		replay_clock_set(now_ns);
 	}
 	replay_clock_set(to_ns);

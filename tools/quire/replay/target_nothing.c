@@ -100,7 +100,7 @@ static void free_no_object(void *heap, void *addr)
 static int poll_nothing(void *heap)
 {
 	(void)heap;
-	return 0;
+	return -1;
 }
 
 static void read_no_stat(void *heap, struct object_stat *stat)
