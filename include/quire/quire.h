@@ -167,8 +167,9 @@ struct quire_options {
  *
  * Returns   0, or with @error filled -EINVAL; -E2BIG for a field or a key that only one of the program's
  *           and the library's versions has.
- * Context   anywhere; takes no lock.  A CPU list points into storage of @options' caller: @text
- *           must live until quire_create().
+ * Context   anywhere, signal handlers included; takes no lock.  A CPU list points into @text, which must
+ *           live until quire_create().
+ * Cost      O(length of the text); no system call.
  */
 int quire_options_parse(const char *text, struct quire_options *options, char *error,
 			size_t error_bytes);
@@ -188,8 +189,8 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
  *
  * Returns   the length of the whole text without its NUL, as snprintf() does: at or above @bytes, it
  *           was cut.
- * Context   anywhere; takes no lock.
- * Cost      some microseconds.
+ * Context   anywhere, signal handlers included; takes no lock.
+ * Cost      about a microsecond.
  */
 int quire_options_format(const struct quire *q, char *buffer, size_t bytes);
 
@@ -204,7 +205,9 @@ int quire_options_format(const struct quire *q, char *buffer, size_t bytes);
  *
  * Returns   0; -EINVAL for an option out of range or a struct_bytes that is not set; -E2BIG for an option
  *           that this version does not know; -ENOMEM if even one section is refused.
- * Context   may wait; not from a signal handler.
+ * Context   may wait for a fork; not from a signal handler.
+ * Cost      some fifty system calls, together about 50 us: they reserve addresses and read the size of
+ *           the machine and of its cgroup.  Areas and per-CPU memory are reserved at their first use.
  * Pair      quire_destroy().
  */
 int quire_create(const struct quire_options *options, struct quire **q);
@@ -217,7 +220,9 @@ int quire_create(const struct quire_options *options, struct quire **q);
  * variables move there with what they hold, so that destructors and handlers of atexit() still find
  * them.
  *
- * Context   waits for the worker; not from a signal handler.
+ * Context   waits for the worker, and for a fork; not from a signal handler.
+ * Cost      joins the worker's thread; then some ten system calls, in which the system frees the pages
+ *           that were written.  What was allocated is not walked.
  */
 void quire_destroy(struct quire *q);
 
@@ -227,8 +232,9 @@ void quire_destroy(struct quire *q);
  * Made at the first call from the QUIRE_CONF environment variable (ignored in set-user-ID
  * programs); a wrong QUIRE_CONF ends the process with one line and exit status 2.
  *
- * Returns   the instance, or NULL with errno set.
- * Context   the first call may wait.
+ * Returns   the instance, or NULL with errno ENOMEM; the next call tries again.
+ * Context   the first call may wait, and is not legal in a signal handler; later ones are, anywhere.
+ * Cost      one load; the first call as quire_create().
  */
 struct quire *quire_default(void);
 
@@ -241,7 +247,10 @@ struct quire *quire_default(void);
  *
  * Returns   bytes given back: of free pages, of freed areas as quire/vmap.h counts them, of per-CPU
  *           pages on all CPUs, and of records.
- * Context   may wait; not from a signal handler.
+ * Context   may wait, for the worker's visit and for a purge; not from a signal handler.
+ * Cost      one fence, a look at every CPU's lists and every pageblock, and system calls: one or two for
+ *           some hundred runs of free pages or areas, and some for each section that goes offline.
+ * Linux     echo 3 > /proc/sys/vm/drop_caches.
  */
 size_t quire_release(struct quire *q);
 
@@ -253,9 +262,10 @@ size_t quire_release(struct quire *q);
  * thread of the caller's.
  *
  * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator,
- *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/invariants.md lists them).
- * Context   may wait.
- * Cost      walks everything.
+ *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/invariants.md lists them);
+ *           -EOWNERDEAD in a child of fork with backing:memfd.
+ * Context   may wait for the worker's visit; not from a signal handler.
+ * Cost      walks everything: O(pages + areas + per-CPU objects).
  */
 int quire_verify(struct quire *q);
 
@@ -293,23 +303,34 @@ int quire_poll(struct quire *q);
 int quire_worker_stop(struct quire *q);
 
 /**
- * quire_worker_start - pair of quire_worker_stop(); after the last one there is a thread if work is due
+ * quire_worker_start - end a hold of quire_worker_stop(), from any thread
  * @q:		instance
  *
+ * After the last one there is a thread again if work is due.
+ *
  * Context   may wait; not from a signal handler.
+ * Cost      one mutex; makes a thread if work is due.
+ * Pair      quire_worker_stop().
  */
 void quire_worker_start(struct quire *q);
 
 /**
  * quire_cpu - the current CPU, as per-CPU data is indexed
  *
- * Context   anywhere.  A hint as soon as it is returned.
+ * Returns   its number; a hint as soon as it is returned.
+ * Context   anywhere, signal handlers included.
+ * Cost      a call of sched_getcpu(), some nanoseconds.
+ * Linux     raw_smp_processor_id().
  */
 unsigned quire_cpu(void);
 
 /**
  * quire_cpus - how many CPUs have lists of their own in an instance
  * @q:		instance
+ *
+ * Returns   their number, at least 1; it never changes.
+ * Context   anywhere, signal handlers included.
+ * Cost      one load.
  */
 unsigned quire_cpus(struct quire *q);
 

@@ -74,29 +74,45 @@ struct quire_vmalloc_options {
  *             ENOSPC      no hole of addresses is large enough, even after purging
  *             ENOMEM      the limit is reached even so, or the system refused, mappings included
  *             EOWNERDEAD  an instance with backing:memfd, in a child of fork
- * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits, and refuses as said above;
- *           from a signal handler only with NOLOCK.
+ * Context   may wait for a purge, or for a thread that commits addresses; with NOWAIT or ATOMIC it
+ *           never waits, and refuses as said above; from a signal handler only with NOLOCK.
  * Cost      a few instructions for a size that was freed before on this CPU; else a lock and
- *           O(log ranges).
+ *           O(log ranges), and a system call for a guard page that is not there yet.
  * Pair      quire_vfree().
  * Linux     vmalloc(); the kernel frees the pages at once and only the addresses lazily, we keep
  *           both until the purge.
  */
 void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags);
 
-/** quire_vzalloc - quire_vmalloc() with QUIRE_ZERO; what is known to be zero is not cleared again */
+/**
+ * quire_vzalloc - allocate an area that reads zero: quire_vmalloc() with QUIRE_ZERO
+ * @q:		instance
+ * @bytes:	as for quire_vmalloc()
+ * @flags:	QUIRE_*
+ *
+ * Returns   as quire_vmalloc().
+ * Context   as quire_vmalloc().
+ * Cost      as quire_vmalloc(); a reused area is cleared, memory fresh from the system is not.
+ * Pair      quire_vfree().
+ * Linux     vzalloc().
+ */
 void *quire_vzalloc(struct quire *q, size_t bytes, unsigned flags);
 
 /**
- * quire_vmalloc_with - allocate an area at a place
+ * quire_vmalloc_with - allocate an area with an alignment, or within bounds
  * @q:		instance
- * @bytes:	as above
+ * @bytes:	as for quire_vmalloc()
  * @options:	placement; NULL means anywhere; copied
  *
- * The lowest address that fits is taken.
+ * With bounds, the lowest address that fits is taken.
  *
- * Returns   as quire_vmalloc(); EINVAL also for an @align_bytes that is no power of two, or a size that
- *           is not set; E2BIG for an option that this version does not know.
+ * Returns   as quire_vmalloc(); errno EINVAL also for an @align_bytes that is not a power of two, or a
+ *           struct_bytes that is not set; E2BIG for an option that this version does not know; ENOSPC
+ *           also for bounds that are empty, or an alignment that the addresses for areas cannot give.
+ * Context   as quire_vmalloc().
+ * Cost      as quire_vmalloc(); with bounds always a lock and O(log ranges).
+ * Pair      quire_vfree().
+ * Linux     __vmalloc_node_range().
  */
 void *quire_vmalloc_with(struct quire *q, size_t bytes,
 			 const struct quire_vmalloc_options *options);
@@ -106,9 +122,10 @@ void *quire_vmalloc_with(struct quire *q, size_t bytes,
  * @q:		the instance it came from
  * @addr:	its first byte; NULL does nothing
  *
- * Context   anywhere, signal handlers included; never waits.  No system call but to wake the worker
- *           or to start its thread (in no handler: docs/locking.md); with guard:freed, one a free.
- * Cost      a few instructions.
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      a few instructions; one lock for half a stack when this CPU's is full.  A system call only
+ *           to wake the worker or to start its thread (never in a handler: docs/locking.md); with
+ *           guard:freed one for each free.
  * Linux     vfree(), vfree_atomic().
  */
 void quire_vfree(struct quire *q, void *addr);
@@ -121,27 +138,69 @@ void quire_vfree(struct quire *q, void *addr);
  * @flags:	QUIRE_*; with QUIRE_ZERO bytes beyond the old size read zero, if it was given at every
  *		call before too
  *
- * Grows in place if what follows is free or cached, shrinks by giving the tail back, moves
- * otherwise.
+ * Grows in place if the addresses that follow are free or cached; otherwise the area moves.  An area
+ * that shrinks stays in place, and its tail is freed if that is more than a quarter of it.
  *
- * Returns   the area, or NULL with errno set; then @addr is as it was.
+ * Returns   the area, or NULL with errno as for quire_vmalloc(); then @addr is as it was.  NULL with errno
+ *           unchanged if @bytes is 0.
+ * Context   as quire_vmalloc().
+ * Cost      a few instructions within the pages that the area has; a system call or two where its guard
+ *           moves; a lock and O(log ranges) to grow in place or to free the tail; a copy to move.
+ * Linux     vrealloc().
  */
 void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags);
 
-/** quire_vmalloc_size - bytes asked for of the area that @addr points into; 0 if it is in none */
+/**
+ * quire_vmalloc_size - bytes asked for of the area that @addr points into
+ * @q:		instance
+ * @addr:	any address
+ *
+ * Mappings are areas, too; one of quire_vm_map_ram() may be part of a larger one, its block.
+ *
+ * Returns   the size; 0 if @addr is in no area.
+ * Context   may wait for a spin lock; not from a signal handler.
+ * Cost      one lock and a few loads, however many areas there are.
+ * Linux     get_vm_area_size() of find_vm_area(); is_vmalloc_addr().
+ */
 size_t quire_vmalloc_size(struct quire *q, const void *addr);
 
-/** quire_vmalloc_start - first byte of the area that @addr points into; NULL if it is in none */
+/**
+ * quire_vmalloc_start - first byte of the area that @addr points into
+ * @q:		instance
+ * @addr:	any address
+ *
+ * Returns   the first byte; NULL if @addr is in no area.
+ * Context   as quire_vmalloc_size().
+ * Cost      as quire_vmalloc_size().
+ * Linux     find_vm_area().
+ */
 void *quire_vmalloc_start(struct quire *q, const void *addr);
 
 /**
  * quire_kvmalloc - memory of any size: up to 64 KiB from pages, else an area
+ * @q:		instance
+ * @bytes:	at least 1
+ * @flags:	QUIRE_*
+ *
+ * Where no run of pages is long enough, a small size gets an area, too.
  *
  * Returns   as quire_vmalloc().
+ * Context   as quire_vmalloc().
+ * Cost      as quire_alloc_pages() or quire_vmalloc().
  * Pair      quire_kvfree().
+ * Linux     kvmalloc().
  */
 void *quire_kvmalloc(struct quire *q, size_t bytes, unsigned flags);
-/** quire_kvfree - free what quire_kvmalloc() gave; NULL does nothing */
+
+/**
+ * quire_kvfree - free memory of quire_kvmalloc()
+ * @q:		the instance it came from
+ * @addr:	its first byte; NULL does nothing
+ *
+ * Context   as quire_vfree().
+ * Cost      as quire_free_pages() or quire_vfree().
+ * Linux     kvfree().
+ */
 void quire_kvfree(struct quire *q, void *addr);
 
 /**
@@ -149,18 +208,30 @@ void quire_kvfree(struct quire *q, void *addr);
  * @q:		an instance with backing:memfd
  * @pages:	addresses of pages of quire_alloc_pages(); any may repeat
  * @count:	pages
- * @flags:	QUIRE_*
+ * @flags:	QUIRE_*, but not QUIRE_ZERO
  *
  * Returns   the mapping's first byte, or NULL with errno: EINVAL (no pages, or one that is not a
  *           page of @q), ENOTSUP (backing:anon), ENOSPC, ENOMEM (also at the system's bound on
  *           mappings, even after purging), EOWNERDEAD.
- * Context   may wait for a purge; with NOWAIT or ATOMIC it never waits, and refuses as said above;
- *           makes system calls.
+ * Context   as quire_vmalloc().
+ * Cost      a look at each page, a lock, O(log ranges), and a system call for each run of pages that are
+ *           neighbours already.
  * Pair      quire_vunmap(), before the pages are freed.
  * Linux     vmap().
  */
 void *quire_vmap(struct quire *q, void *const *pages, size_t count, unsigned flags);
-/** quire_vunmap - free a mapping of quire_vmap(); the pages stay their owner's.  NULL does nothing. */
+
+/**
+ * quire_vunmap - free a mapping of quire_vmap()
+ * @q:		the instance it came from
+ * @addr:	its first byte; NULL does nothing
+ *
+ * The pages still belong to their owner.  The mapping remains accessible until a purge.
+ *
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      a few instructions: the purge makes the system calls, one for many mappings.
+ * Linux     vunmap().
+ */
 void quire_vunmap(struct quire *q, void *addr);
 
 /**
@@ -181,7 +252,9 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
  * When it returns, no CPU can reach what was freed or unmapped before the call; fragmented blocks are
  * purged.
  *
- * Context   waits for purges in flight.
+ * Context   waits for purges in flight; not from a signal handler.
+ * Cost      as quire_vmap_purge(), and a look at every block.
+ * Linux     vm_unmap_aliases().
  */
 void quire_vm_unmap_aliases(struct quire *q);
 
@@ -189,9 +262,12 @@ void quire_vm_unmap_aliases(struct quire *q);
  * quire_vmap_purge - purge now what was freed lazily
  * @q:		instance
  *
- * Returns   bytes of the areas that were purged.
+ * Freed areas that are cached for reuse are purged, too.
+ *
+ * Returns   bytes of the areas and mappings that were purged.
  * Context   waits for a purge in flight; not from a signal handler.
- * Cost      a few system calls, and one flush of translations on the CPUs that the process runs on.
+ * Cost      a look at every CPU's lists, a sort of what was freed, and for up to 1,024 merged ranges a
+ *           few system calls with one flush of translations on the CPUs that the process runs on.
  */
 size_t quire_vmap_purge(struct quire *q);
 
@@ -211,16 +287,29 @@ enum quire_vmap_kind {
 
 /**
  * quire_vmap_walk - call @visit for each area in use, by rising address
+ * @q:		instance
+ * @visit:	called with no lock held; returns false to end the walk
+ * @arg:	handed to @visit
  *
- * Areas that come or go meanwhile may or may not be seen.  @visit may free the area it is shown.  It
- * returns false to end the walk.
+ * Areas that come or go meanwhile may or may not be seen.  @visit may free the area it is shown.
  *
- * Returns   areas visited.
+ * Returns   areas visited; 0 in a child of fork with backing:memfd.
+ * Context   may wait for a spin lock; not from a signal handler.
+ * Cost      for each area one lock, and a step over each free or cached range before it.
  */
 size_t quire_vmap_walk(struct quire *q,
 		       bool (*visit)(const struct quire_vmap_area *area, void *arg), void *arg);
 
-/** quire_text_vmallocinfo - one line an area, in the shape of /proc/vmallocinfo */
+/**
+ * quire_text_vmallocinfo - one line for each area in use, in the shape of /proc/vmallocinfo
+ * @q:		instance
+ * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @text
+ *
+ * Returns   the length of the whole text, as snprintf() does.
+ * Context   as quire_vmap_walk().
+ * Cost      as quire_vmap_walk(), and a line of text for each area.
+ */
 size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes);
 
 /* What areas hold and have done. */
@@ -268,7 +357,8 @@ struct quire_vmap_stat {
  *
  * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another process's.
  * Context   waits for the worker's visit; not from a signal handler.
- * Cost      a look at every CPU's lists.
+ * Cost      a look at every area, those that were freed and not purged included, under one lock that
+ *           other calls wait for.
  */
 int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat);
 
