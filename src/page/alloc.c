@@ -73,8 +73,8 @@ unsigned page_stack_class(struct quire *q, unsigned order, unsigned flags)
 	return STACK_CLASS(order, home_zone(q, flags) << TAG_ZONE_SHIFT | page_flags_type(flags));
 }
 
-/* This CPU's stack and lists, refilled from depot and buddy.  @had_lock: false if its lock was
- * refused, so that nothing is known about the zone. */
+/* A run from this CPU's lists, depot or buddy; its stack is refilled on the way.  *@had_lock: false if the
+ * CPU's lock was refused, so that nothing is known about the zone. */
 static uint32_t from_pcp(struct quire *q, unsigned order, unsigned flags, bool *had_lock)
 {
 	unsigned type = page_flags_type(flags);
@@ -94,9 +94,9 @@ static uint32_t from_pcp(struct quire *q, unsigned order, unsigned flags, bool *
 }
 
 /*
- * The same, and once more after growing if it was the zone that had nothing: a batch from fresh
- * blocks, rather than one page here and the next one, with its state byte in the same cache line,
- * on another CPU.
+ * The same; and if the zone had nothing, once more after growing it.  So the CPU takes a batch from the
+ * fresh blocks.  If it took a single page, the next one would go to another CPU, and the two CPUs would
+ * write state bytes in one cache line.
  */
 static uint32_t from_grown_pcp(struct quire *q, unsigned order, unsigned flags)
 {
@@ -112,7 +112,8 @@ static uint32_t from_grown_pcp(struct quire *q, unsigned order, unsigned flags)
 	return from_pcp(q, order, flags, &had_lock);
 }
 
-/* What is left when the buddy has nothing: what others hold, then what is on its way back. */
+/* When the buddy has nothing: takes what all CPUs, depots and spares hold, then waits for memory that is
+ * being returned, and makes other modules give up what they cache. */
 static uint32_t after_drain(struct quire *q, unsigned order, unsigned flags)
 {
 	uint32_t frame;
@@ -159,7 +160,8 @@ void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error
 		*error = q->dead ? -EOWNERDEAD : -EINVAL;
 		return NULL;
 	}
-	/* A fast path with zeroes, or with flags that do not matter while the stack has one. */
+	/* The fast path of calls that quire_alloc_pages() does not serve itself: with QUIRE_ZERO, with a
+	 * node or several zones, or with flags that matter only when the stack is empty. */
 	frame = stack_pop(&q->stacks.cpu, page_stack_class(q, order, flags));
 	if (frame == STACK_NONE)
 		frame = page_alloc_frame(q, order, flags);

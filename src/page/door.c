@@ -2,9 +2,9 @@
 /*
  * page/door.c - taking a CPU's lock, and the first use of its lists and stacks
  *
- * pcp->door is the door of a CPU's lists and of its stacks in one zone.  Whoever wants its own CPU's
- * only tries it; who drains or switches off waits for any.  Nothing is made ready before its first use,
- * so that a machine of many CPUs costs what the CPUs in use cost.
+ * pcp->door is the door of a CPU's lists and of its stacks in one zone.  A thread only tries the door of
+ * the CPU on which it runs; a thread that drains a CPU, or switches it off, waits for the door.  A door is
+ * made ready at its first use, so unused CPUs cost nothing.
  */
 #include "page/pcp.h"
 
@@ -35,7 +35,7 @@ static void pcp_begin_locked(struct quire *q, struct pcp *pcp)
 	DCHECK(lock_is_held(&pcp->door.lock));
 	pcp_init_locked(q, pcp);
 	error = stacks_begin_locked(&q->stacks, &pcp->door);
-	CHECK(error == 0); /* the regions were committed when the instance was made */
+	CHECK(error == 0); /* the regions were committed when the instance was created */
 }
 
 struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token)

@@ -84,8 +84,8 @@ static void open_door(struct quire *q, unsigned zone, unsigned slot)
 	lock_token token = lock_acquire(&pcp->door.lock);
 
 	pcp->draining_nr--;
-	/* A drain is no churn: what it empties begins small again, or repeated drains would each find
-	 * more than the last. */
+	/* The slow paths after a drain are no sign of churn.  So the CPU begins to keep little again;
+	 * otherwise each of several drains would find more than the one before. */
 	pcp->alloc_factor = 0;
 	stacks_cool_locked(&q->stacks, &pcp->door);
 	stacks_open_locked(&q->stacks, &pcp->door);
@@ -253,7 +253,8 @@ size_t drain_everything(struct quire *q)
 
 /* ---- public ---- */
 
-/* What is in the buddy now was due before: frees that could start no thread left it on lists. */
+/* Makes sure that there is a worker for what is due: the frees that left it on lists may not have been able
+ * to start one. */
 static void call_worker(struct quire *q)
 {
 	if (load_relaxed(&q->work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */

@@ -7,19 +7,26 @@
  *   block      in this module a pageblock (struct pageblock): 2 MiB of frames with one migratetype;
  *              also the unit that is committed (a section), given back and taken offline.  What an
  *              allocation returns is a run here; public headers and misuse messages call it a block
+ *   zone       an equal part of the instance's frames, one for each node
  *   run        2^order frames that are free or allocated together
  *   head       first frame of a run; only heads have a state
  *   whole      said of a block none of whose pages is in use; it is on a zone's whole lists
  *   partial    said of a block with free and used pages; it is in one of a zone's bins
- *   bin        partial blocks with one row (type), one fullness and one largest free order
+ *   tag        a block's byte: its type, its zone, and whether it is special
+ *   special    said of a block whose pages stacks and lists may not hold: it is emptying, isolated or
+ *              highatomic
  *   emptying   said of a block that gets no new users, so that it may become whole
+ *   row        what a block serves: one type, one type while emptying, highatomic, or isolation
+ *   bin        partial blocks with one row, one fullness and one largest free order
  *   slot       a CPU as an instance numbers it: the CPU's own number, or the kernel's compact number
  *              of a running thread (machine/stack.h)
  *   stacks     arrays of frames that belong to one slot; sequences push and pop without a lock
  *   lists      what one slot keeps in one zone beside its stacks, under a lock
  *   door       that lock, and the stacks that its holder may close (stacks/stacks.h)
  *   depot      a zone's stock of frames between the stacks of all slots and the buddy
- *   spares     runs kept for callers that may only try locks
+ *   nested     said of a call in a signal handler that interrupted a lock holder: it may only try locks
+ *              (lock_nested())
+ *   spares     runs kept for nested calls and others that may only try locks
  *
  * Life of a page.  The state byte of its head says where it is (B5):
  *
@@ -61,9 +68,9 @@
 
 #include <quire/quire.h>
 
-/* Its caller waits for nobody, but may make system calls that commit memory. */
+/* A call with one of these flags waits for no mutex, but may make system calls that commit memory. */
 #define FLAGS_NO_MUTEX (QUIRE_NOWAIT | QUIRE_ATOMIC)
-/* Nor does it with QUIRE_NOLOCK, which only tries and commits nothing. */
+/* The same with QUIRE_NOLOCK, with which a call only tries spin locks, too, and commits nothing. */
 #define FLAGS_NO_WAIT  (FLAGS_NO_MUTEX | QUIRE_NOLOCK)
 
 #define FRAME_NONE UINT32_MAX

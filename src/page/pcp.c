@@ -3,9 +3,9 @@
  * page/pcp.c - one CPU's lists, and how they and its stacks are filled and emptied
  *
  * As in Linux 6.x, each CPU's lists have a spin lock.  The owner only tries it, and falls back to
- * the buddy.  Any thread may lock another CPU's lists and drain them, so draining needs neither
- * an interrupt nor a worker on that CPU.  The CPU that a thread looked up may be outdated by the
- * time it holds the lock; the lock, not the CPU, protects the lists.
+ * the buddy.  Any thread may lock another CPU's lists and drain them, so draining needs no work on
+ * that CPU; only its stacks need a fence.  By the time a thread holds the lock it may run on another
+ * CPU; the lock, not the CPU, protects the lists.
  *
  * Order of sources for a stack's refill: depot, own list, buddy; for its spill: depot, own list
  * up to high, buddy.  Lists are singly linked through struct page: the stacks in front hold the
@@ -366,8 +366,8 @@ static void stow_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames
 	pcp_frames_to_buddy(q, zone, frames, n);
 }
 
-/* The push goes to whatever CPU the thread runs on by then; wherever that is, we hold this door, so
- * nobody who closes all doors can have finished (isolation relies on it). */
+/* The push goes to the CPU on which the thread runs by then, which may be another one.  As this door is
+ * held until the end, a thread that closes all doors cannot finish meanwhile.  Isolation relies on that. */
 uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
 				 unsigned flags)
 {
@@ -420,10 +420,7 @@ void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, un
 	spill_if_over_locked(q, pcp);
 }
 
-/* ---- idle
- * 
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- idle ---- */
 
 unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp)
 {

@@ -233,8 +233,8 @@ static int grow_commit(struct quire *q, uint32_t first, uint32_t n, bool may_wai
 		error = mem_commit(addr, bytes, "quire-pages");
 	if (error)
 		return error;
-	/* Refused to who does not wait, the blocks are as the system has them by default, until all of one
-	 * has been free. */
+	/* A caller that may not wait and does not get the mutex leaves these blocks without advice.  A block
+	 * is advised later, when all of it has been free. */
 	if (may_wait)
 		mutex_acquire(&q->huge_mutex);
 	else if (!mutex_try(&q->huge_mutex))
@@ -273,7 +273,8 @@ struct growth {
 	bool may_wait;
 };
 
-/* A step in that state for this grower, which has its mutex then.  The first is grow_mutex's. */
+/* A step in that state, or NULL.  The first step is for the holder of grow_mutex; of any other the grower
+ * now holds the mutex. */
 static struct grow_step *step_take_locked(struct zone *zone, unsigned state, bool alone)
 {
 	DCHECK(lock_is_held(&zone->lock));
@@ -438,7 +439,8 @@ static int grow_look(struct quire *q, struct zone *zone, unsigned flags, unsigne
 	return error;
 }
 
-/* One step.  0: more is online now; -ENOMEM: refused; -EAGAIN: nothing left that others are not at. */
+/* One step.  0: more is online now; -ENOMEM: the system refused; -EAGAIN: there are no unclaimed blocks,
+ * or no unclaimed step. */
 static int grow_one(struct quire *q, struct zone *zone, const struct growth *growth)
 {
 	struct grow_step *step, taken = { .state = GROW_NONE };
