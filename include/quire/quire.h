@@ -270,6 +270,17 @@ size_t quire_release(struct quire *q);
 int quire_verify(struct quire *q);
 
 /**
+ * quire_rule_text - a rule in words
+ * @label:	what quire_verify() returned
+ *
+ * Returns   what holds unless the rule is broken, as docs/invariants.md puts it; "no such rule" for any
+ *           other number.  Never NULL; a constant, in one line.
+ * Context   anywhere, signal handlers included.
+ * Cost      a table.
+ */
+const char *quire_rule_text(int label);
+
+/**
  * quire_poll - do due work in the caller (needed with worker:off; and with worker:inline, or where
  *	no thread may be made, if no allocation follows)
  * @q:		instance

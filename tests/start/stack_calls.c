@@ -92,6 +92,7 @@ static void asks(void *arg)
 	(void)quire_cpu();
 	(void)quire_list_cpu(scene.q);
 	CHECK(quire_options_format(scene.q, scene.text, sizeof(scene.text)) > 0);
+	CHECK(quire_rule_text(101)[0] != '\0');
 }
 
 static void releases(void *arg)
@@ -561,6 +562,7 @@ static void handler_orders(void *arg)
 	(void)quire_list_cpu(q);
 	(void)quire_cpu();
 	(void)quire_cpus(q);
+	CHECK(quire_rule_text(0)[0] != '\0');
 }
 
 static void handler_areas(void *arg)

@@ -311,7 +311,7 @@ static void a_lost_block_is_found(void **state)
 static void a_broken_rule_is_named(void **state)
 {
 	(void)state;
-	expect_error(FAULT_BREAK, "quire_verify() found rule 204 broken");
+	expect_error(FAULT_BREAK, "quire_verify() found rule 204 broken: lazy_pages counts");
 }
 
 /* The library takes whole pages, guard and all, and gives them back. */

@@ -308,7 +308,8 @@ static void a_lost_page_is_found(void **state)
 static void a_broken_rule_is_named(void **state)
 {
 	(void)state;
-	expect_error(FAULT_BREAK, "quire_verify() found rule 104 broken");
+	expect_error(FAULT_BREAK,
+		     "quire_verify() found rule 104 broken: the counts by order and row,");
 }
 
 /* ---- batches --------------------------------------------------------------------------------- */

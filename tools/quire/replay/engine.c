@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <quire/quire.h>
+
 /* A wait is usually for an operation that is running on another CPU now; then for one that is not.
  */
 #define SPINS_BEFORE_YIELD 200
@@ -57,7 +59,8 @@ void *engine_peek_address(struct engine *engine, uint32_t id)
 void engine_judge_end(struct engine *engine, int broken_rule, uint64_t lost_nr, const char *unit)
 {
 	if (broken_rule != 0)
-		engine_fail(engine, "quire_verify() found rule %d broken", broken_rule);
+		engine_fail(engine, "quire_verify() found rule %d broken: %s", broken_rule,
+			    quire_rule_text(broken_rule));
 	if (lost_nr != 0)
 		engine_fail(engine, "%" PRIu64 " %s are lost: all blocks are freed", lost_nr, unit);
 }
