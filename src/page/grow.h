@@ -12,15 +12,15 @@ struct quire;
 struct zone;
 
 /*
- * Blocks handed out to a caller who commits them: zone.c.  The first is for the holder of grow_mutex,
- * the others for callers that may not wait for it.  One more of those than there are steps is refused
- * (quire/page.h), which takes 16 threads at once in the middle of a system call: 32 bytes each.
+ * Blocks claimed by a caller (their grower) that commits them: zone.c.  The first step is for the holder
+ * of grow_mutex, the others for callers that may not wait for it.  If all of those are in use, one more
+ * caller is refused (quire/page.h): that takes 16 threads in system calls at once.  A step has 32 bytes.
  */
 #define GROWERS_MAX 16
 enum {
 	GROW_NONE,
-	GROW_BUSY, /* being committed by its grower, whose the blocks are */
-	GROW_LEFT, /* nobody's, until the next grower takes it up */
+	GROW_BUSY, /* its grower owns the blocks and is committing them */
+	GROW_LEFT, /* has blocks but no grower; the next grower continues it */
 };
 struct grow_step {
 	struct mutex mutex; /* RANK_GROW_STEP; unused in the first */
@@ -29,8 +29,8 @@ struct grow_step {
 	bool was_offline;
 };
 
-/* Commits more sections: 0 if a whole run of the order was there at its end, -ENOMEM, or -EAGAIN (only
- * locks may be tried). */
+/* Commits more blocks.  0: there is a whole run of that order now.  -ENOMEM: there is no room, or the system
+ * refused.  -EAGAIN: the flags allow only tries of locks, or other growers have all blocks or steps. */
 int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order);
 /* In the child of a fork, whose growers stayed in the parent. */
 void zone_fork_child_locked(struct zone *zone);

@@ -2,8 +2,10 @@
 /*
  * stack_x86_64.h - the four sequences on per-CPU stacks, for x86-64
  *
- * A sequence is a list of steps, and a step is one instruction.  Between "arm" and the commit the
- * kernel moves a thread that was preempted, migrated or interrupted by a signal to the abort
+ * A sequence is a list of steps, and a step is one instruction.  STACK_POP_STEPS and its neighbours
+ * list the steps of each sequence; STACK_SEQUENCE makes the asm around them.  It first stores the
+ * descriptor's address in the thread's rseq_cs: the sequence is armed.  From then until the commit,
+ * if the thread is preempted, migrates or gets a signal, the kernel lets it continue at the abort
  * label, which restarts the sequence.  The commit is the only store to top, and the last
  * instruction of the section: before it the sequence has no effect that others can see, after it
  * the complete effect.  (push writes its entry above top first, where no other thread reads.)
@@ -193,9 +195,10 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
  * one past the last instruction of the section, 93 descriptor, 94 abort, 95 end, 96 refusal, 97
  * loop.
  *
- * Rare code is at most 7 + 5, 6 and 5 bytes long.  @refuse is what a refusal does; it must leave
- * the outputs as the caller of the asm expects them.  The descriptor's address passes through a
- * register that the steps overwrite.
+ * Rare code must fit into 32 bytes (unwind_x86_64.h).  It takes at most 23: 7 for the signature, 5 for
+ * the abort's jump, 6 for @refuse and 5 for the jump behind it.  @refuse is what a refusal does; it
+ * must leave the outputs as the caller of the asm expects them.  The descriptor's address passes
+ * through a register that the steps overwrite.
  */
 #define STEP_ASM(name) STEP_##name "\n\t"
 
@@ -238,8 +241,9 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 		[class] "r"((uint64_t)(class_idx) * sizeof(struct stack_header))
 
 /*
- * None of them asks first whether there are sequences: with slots_nr == 0 the bounds check refuses
- * every slot, and stack_setup() has pointed both offsets at harmless words (thread.h).
+ * The four sequences; machine/stack.h says what each does.  None checks first whether sequences exist:
+ * with slots_nr == 0 the comparison of the slot refuses all, and stack_setup() has pointed both
+ * offsets at harmless words (thread.h).
  */
 static inline uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {
