@@ -16,17 +16,17 @@
 
 #include "machine/annotate.h"
 
-/* A hold of the lock for at most so many: 64 at 20 ns are about what one wait for a lock costs. */
+/* The most objects freed in one hold of the lock: 64 at 20 ns take about as long as one wait for a lock. */
 #define BATCH	       64u
-/* Fewer are freed one by one, where stacks can have them. */
+/* Fewer objects are freed one by one, so that stacks can take them. */
 #define BATCH_LEAST    8u
-/* Memory takes 100 ns, an object 15. */
+/* Objects whose maps are fetched ahead: a fetch takes about 100 ns, a free 15. */
 #define PREFETCH_AHEAD 8u
 
 static _Noreturn void free_misuse(struct percpu *pc, const void *ptr)
 {
 	const char *function = "quire_free_percpu";
-	uintptr_t beyond = (uintptr_t)ptr % 4; /* what it is beyond a place */
+	uintptr_t beyond = (uintptr_t)ptr % 4; /* a place is a multiple of 4 */
 	struct place place = place_of(pc, (const char *)ptr - beyond);
 	uint32_t chunk = place_chunk(pc, place);
 	const struct percpu_page *page;
@@ -43,7 +43,7 @@ static _Noreturn void free_misuse(struct percpu *pc, const void *ptr)
 	misuse("double free", function, ptr, 0);
 }
 
-/* Before the lock is released: nobody has it again yet. */
+/* Tells the tools.  The lock is still held, so no other caller can have got the object yet. */
 static void say_freed(struct percpu *pc, char *ptr, size_t bytes)
 {
 	annotate_copies_free(ptr, bytes, QUIRE_PERCPU_STRIDE, pc->units);
@@ -66,7 +66,7 @@ static uint32_t free_locked(struct percpu *pc, struct place place, bool *wanted)
 	return granules;
 }
 
-/* The worker comes to what became empty when that has decayed.  Legal anywhere. */
+/* Asks for the worker's visit after the decay time, for pages that became empty.  Legal anywhere. */
 static void kick_later(struct percpu *pc)
 {
 	/* A hint: saves the clock. */
@@ -81,7 +81,8 @@ static bool has_mark_locked(const struct percpu *pc, struct place place)
 	       cache_has_mark_locked(pc, place, object_bytes_locked(pc, place) >> GRANULE_SHIFT);
 }
 
-/* The mark says that it may be on a stack: then it was freed before.  Drops the lock to look. */
+/* An object with the mark may be on a stack; then this is its second free.  Drops the lock to search the
+ * stacks. */
 static void check_mark_locked(struct percpu *pc, struct place place, lock_token *token)
 {
 	DCHECK(lock_is_held(&pc->lock));
@@ -100,7 +101,7 @@ static uint32_t *deferred_word(struct percpu *pc, uint64_t half)
 	return &pc->deferred[half / 32];
 }
 
-/* After the bit: who sees the flag finds it. */
+/* Sets the flags after the bit, so a caller that sees the flags finds the bit. */
 static void announce(struct percpu *pc, uint32_t chunk)
 {
 	store_release(&pc->chunk[chunk].deferred, 1u);
@@ -118,11 +119,12 @@ static void defer(struct percpu *pc, const void *ptr, struct place place)
 		misuse("double free", "quire_free_percpu", ptr, 0);
 	fetch_add_relaxed(&pc->deferred_total, 1);
 	announce(pc, chunk);
-	/* Maybe nobody else calls for a long time. */
+	/* No other call may come for a long time. */
 	kick_later(pc);
 }
 
-/* As an ordinary free looks, since the one that deferred it could not.  @first: the half of bit 0. */
+/* Frees deferred objects with the checks of an ordinary free, which the deferring call could not make.
+ * @first: the half of bit 0. */
 static void take_bits_locked(struct percpu *pc, uint64_t first, uint32_t bits, bool *wanted,
 			     lock_token *token)
 {
@@ -174,7 +176,7 @@ void percpu_take_deferred(struct percpu *pc)
 
 /* ---- frees that look under the lock ---- */
 
-/* Under the lock, after the look at the maps.  Returns what the worker is wanted for. */
+/* When a free wants the worker. */
 enum wanted {
 	WANTED_NOT,
 	WANTED_LATER, /* a page became empty */
@@ -219,7 +221,8 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)
 			defer(pc, ptr, place);
 			return;
 		}
-		/* The doors cannot be waited for here: whoever takes it in looks. */
+		/* Searching the stacks would wait for their doors.  The call that takes in deferred frees
+		 * searches them. */
 		if (UNLIKELY(has_mark_locked(pc, place))) {
 			percpu_unlock(pc, token);
 			defer(pc, ptr, place);
@@ -241,11 +244,12 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)
 
 /* ---- the fast path ---- */
 
-/* What was read before a page's bits were. */
+/* What a free without the lock reads before a page's bits.  If it is still the same afterwards (push()), the
+ * bits belong together. */
 struct look {
 	const struct percpu_page *page;
-	uint32_t words;	  /* where they are */
-	uint32_t changes; /* of any page's */
+	uint32_t words;	  /* where the page's map is */
+	uint32_t changes; /* pc->changes */
 };
 
 /* Before the bits: pairs with map_clear() and map_show_locked(). */
@@ -257,7 +261,8 @@ static inline struct look look_at(const struct percpu *pc, uint64_t page)
 	return look;
 }
 
-/* A free without the lock: true if the object, of a size that is cached, is on this CPU's stack now. */
+/* Marks the object and pushes it on this CPU's stack.  False: its size is not cached, the bits that were read
+ * may not belong together, it has the mark already, or the stack refused. */
 static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t granules,
 			struct look look)
 {
@@ -265,10 +270,10 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t
 
 	if (UNLIKELY(granules > CACHE_CLASSES_NR || !load_relaxed(&pc->learn[granules - 1].warm)))
 		return false;
-	/* The map may have moved: pairs with map_show_locked(). */
+	/* Has the map moved?  Pairs with map_show_locked(). */
 	if (UNLIKELY(load_acquire(&look.page->words) != look.words))
 		return false;
-	/* What follows the object may have been freed between the two bits: pairs with map_clear(). */
+	/* Was the object behind this one freed between the reads of its two bits?  Pairs with map_clear(). */
 	if (UNLIKELY(load_acquire(&pc->changes) != look.changes))
 		return false;
 	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
@@ -282,7 +287,7 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t
 	return false;
 }
 
-/* All that is not an object of a page's granules, or not one that a stack takes. */
+/* What the fast path does not serve: NULL, objects of 4 bytes, and those that no stack takes; and misuse. */
 static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
 {
 	struct percpu *pc = percpu_if_any(q);
@@ -295,10 +300,10 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
 }
 
 /*
- * Does an object that reaches the page's end stop there?  False also means: look under the lock.
- * If it goes on, its granules in the next page do not change, and that page's map only moves, to
- * lower numbers.  If not, whatever is read there is right: objects come and go, and in a page of
- * fours there are none to be read.
+ * Does an object that reaches the end of its page end there?  False if it does not, or if only the lock
+ * can tell.  If the object goes on, its granules in the next page do not change while it is allocated,
+ * and that page's map can only move, to a lower number.  If it ends, the answer does not depend on
+ * which objects come and go in the next page.
  */
 static bool ends_with_page(const struct percpu *pc, uint32_t page)
 {
@@ -317,8 +322,8 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 	return (used & ~starts & 1) == 0 && load_acquire(&next->words) == words;
 }
 
-/* Granules of the object at one whose word was read to its end, or 0: the maps have it.  It ends in the
- * next word or with the page; one that has more than that is too large for a stack. */
+/* Granules of the object at @granule, which reaches the end of its map word; 0 if only the lock can tell.  It
+ * ends in the next word or with the page; a longer one is too large for a stack. */
 static uint32_t granules_past_word(const struct percpu *pc, uint32_t granule, const uint64_t *words)
 {
 	uint32_t next = map_word_in_page(pc, granule) + 1, near = 64 - granule % 64;
@@ -331,8 +336,8 @@ static uint32_t granules_past_word(const struct percpu *pc, uint32_t granule, co
 	return ends == 0 ? 0 : near + bit_lowest(ends);
 }
 
-/* An object that reaches the end of its word.  This word is read again too, behind the same look as the
- * next: that nothing ends in it must still hold then. */
+/* Frees an object that reaches the end of its map word.  This word is read again, after the same look as the
+ * next one, since the object must not have ended in it at that time either. */
 static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint32_t granule)
 {
 	struct percpu *pc = percpu_if_any(q);
@@ -351,6 +356,10 @@ static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr,
 		free_odd(q, ptr);
 }
 
+/*
+ * Reads from the map of the object's page, without the lock, where the object ends; from that follows its
+ * size, and so its stack.  push() checks that the map was the same all the time.
+ */
 void quire_free_percpu(struct quire *q, void *ptr)
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
@@ -385,8 +394,8 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		free_odd(pc->q, ptr);
 		return;
 	}
-	/* It ends where the next one begins or a granule is free.  The shift comes last: what it brings in
-	 * are zeroes, which end nothing, so an object that reaches the word's end has none here. */
+	/* The object ends where the next one begins or a granule is free.  The shift comes last and brings in
+	 * zeroes, which end nothing: so no end is found of an object that reaches the end of the word. */
 	ends = (starts | ~used) >> granule % 64 & ~(uint64_t)1;
 	if (UNLIKELY(ends == 0)) {
 		free_past_word(pc->q, ptr, granule);
@@ -397,8 +406,8 @@ void quire_free_percpu(struct quire *q, void *ptr)
 }
 
 /*
- * Many objects under one hold of the lock.  What the maps say of each is fetched ahead: in an order
- * of no locality nothing else hides what memory takes.
+ * Frees many objects under one hold of the lock.  Their maps are prefetched, because the objects may
+ * come in any order, and each map would be a cache miss.
  */
 static void prefetch(const struct percpu *pc, const void *ptr)
 {

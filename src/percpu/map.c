@@ -179,11 +179,12 @@ static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
 }
 
 /*
- * The two bits of a granule are in two words, and a free without the lock reads one after the
- * other.  It must not find a granule used and without a boundary where no object goes on: it
- * would take the next object for a part of the one before.  So the boundary is set before the
- * used bits and cleared after them, with a change counted in between: who read "used" before and
- * "no boundary" after finds another count.  Pairs with quire_free_percpu() and free_past_word().
+ * The two bits of a granule are in two words, and a free without the lock reads the used bit first,
+ * then the boundary.  If it found the first granule of an object used and without a boundary, it
+ * would take that object for a part of the one before.  So the boundary is set before the used bits
+ * and cleared after them, and a change is counted in between: a reader that sees the used bit of
+ * before and the boundary of after finds another count.  Pairs with quire_free_percpu() and
+ * free_past_word().
  */
 
 void map_set(struct percpu *pc, uint32_t from, uint32_t end, bool start)
