@@ -4,11 +4,11 @@
  *
  * With sequences, freed areas are on the CPU's stacks, one for each class (stacks/stacks.h);
  * without, on lists under the lock of the stacks' door.  A drain of another CPU holds the door,
- * closes the stacks, fences, empties them, and reopens them.  The CPU itself pops from its stacks
- * without closing them.
+ * closes the stacks, fences, empties them, and reopens them.  A thread empties the stacks of the CPU on
+ * which it runs without closing them: it pops everything (cpu_pool_own()).
  *
- * A stack keeps areas of at most lazy_max in total, limited by its room; when it is full, half of
- * it is spilled to the lazy list.
+ * A stack keeps areas of at most lazy_max in total, limited by its room.  When it is full, half of it
+ * is handed on: large areas to the pooled ranges, small ones to the lazy list.
  */
 #include "vmap/cpu.h"
 
@@ -51,7 +51,8 @@ void cpus_init_stacks(struct vmap *v)
 	stacks_lay_out(&v->stacks, HEADERS_NR);
 }
 
-/* What is kept of a class: its room, but no more bytes than lazy_max; two at least. */
+/* Areas of a class that a CPU keeps: as many as the class has room for, but not more than lazy_max in bytes,
+ * and at least two. */
 static uint32_t class_high(const struct vmap *v, unsigned class)
 {
 	uint64_t most = v->lazy_max_pages / class_pages(class);
@@ -69,7 +70,7 @@ static bool has_stacks(const struct vmap_cpu *cpu)
 	return load_relaxed(&cpu->door.usable);
 }
 
-/* The first free since the worker was here: stacks take again, and the worker comes again. */
+/* At the first free since the worker's visit: the stacks accept areas again, and the worker will come. */
 static void warm_locked(struct vmap *v, struct vmap_cpu *cpu)
 {
 	CHECK(lock_is_held(&cpu->door.lock));
@@ -166,10 +167,10 @@ static uint32_t link_chain(struct vmap *v, const uint32_t *indexes, unsigned n, 
 }
 
 /*
- * Puts a chain that was taken off a stack or list where others find it: large areas among the
- * pooled ranges, since a page fault costs more than merging; small ones, in many, on the lazy
- * list.  The CPU's lock is still held: who closes all CPUs waits for it, and so finds everything
- * (V11).
+ * Puts a chain that was taken off a stack or list where other CPUs find it.  Large areas are pooled at
+ * once: merging them costs less than the page faults of a new area.  Small ones, of which there are
+ * many, go to the lazy list.  The CPU's lock is still held, so a thread that closes all CPUs' stacks
+ * waits for this, and then finds every area (V11).
  */
 static void hand_on_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t chain)
 {
@@ -353,7 +354,7 @@ void cpus_open(struct vmap *v)
 	}
 }
 
-/* What a CPU holds: a hint, but for who keeps everybody else away. */
+/* Pages of the areas that a CPU holds: a hint, exact only if no other thread uses the instance. */
 uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas)
 {
 	struct vmap_cpu *cpu = &v->cpu[slot];

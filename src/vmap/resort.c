@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmap/resort.c - the last resort: an attempt with nothing cached, lazy or in flight
+ * vmap/resort.c - the last resort: an attempt when nothing is cached, lazy or in flight
  *
  * An allocation can lack addresses, memory under the limit, or mappings, of which a process has
  * vm.max_map_count.  Areas that were freed and not yet purged hold all three: on CPUs' stacks,
@@ -37,7 +37,7 @@ int resort_try(struct vmap *v, struct resort *resort)
 		if (resort->mappings)
 			ram_unmap_aliases_locked(v);
 		error = resort->attempt(v, resort);
-		/* Counted before it is published: nothing was freed since, nothing is on its way. */
+		/* 0: nothing was freed since the purge, for a free counts its area before it publishes it. */
 		if (error == 0 || load_relaxed(&v->lazy_pages) == 0)
 			break;
 	}
