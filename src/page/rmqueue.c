@@ -173,7 +173,7 @@ static unsigned take_highatomic_locked(struct quire *q, struct zone *zone, unsig
 	return 1;
 }
 
-/* A hundredth of the zone; nothing if that is less than one block. */
+/* Makes the frame's block a reserve, as long as a hundredth of the zone has room for one more. */
 static void reserve_highatomic_locked(struct quire *q, struct zone *zone, uint32_t frame)
 {
 	uint32_t block = page_block(q, frame);
@@ -186,7 +186,7 @@ static void reserve_highatomic_locked(struct quire *q, struct zone *zone, uint32
 			     (uint8_t)((q->tag[block] & ~TAG_EMPTYING) | TAG_HIGHATOMIC));
 }
 
-/* Gives one reserved block with something free back to everybody.  False: there is none. */
+/* Makes one reserved block that has a free page an ordinary one.  False: there is none. */
 static bool unreserve_highatomic_locked(struct quire *q, struct zone *zone)
 {
 	uint32_t block = block_emptiest_locked(zone, ROW_HIGHATOMIC, 0);
@@ -268,8 +268,8 @@ static uint32_t direct_from(struct quire *q, struct zone *zone, unsigned order, 
 
 	if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
 		return frame;
-	/* Others may take what was grown before we do, and then have it: each round but the last is
-	 * somebody's success.  At the limit, or refused by the system, types may mix. */
+	/* Other callers may take what this one has grown; so a round without success is another caller's
+	 * success.  When the zone cannot grow, at its limit or refused by the system, types may mix. */
 	do {
 		error = zone_grow(q, zone, flags, order);
 		if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)

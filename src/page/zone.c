@@ -25,9 +25,11 @@
  *   from   when                                              to     under
  *   NONE   never-used or offline blocks are claimed          BUSY   zone lock
  *   LEFT   it is resumed before any other                    BUSY   zone lock
- *   BUSY   all its blocks are online, or none that was not   NONE   zone lock
- *          the newest remains
- *   BUSY   the system refused, and later steps lie behind    LEFT   zone lock
+ *   BUSY   all its blocks are online                         NONE   zone lock
+ *   BUSY   the system refused, and the rest went back: to    NONE   zone lock
+ *          the offline list, or to the never-used blocks
+ *   BUSY   the system refused, and never-used blocks behind  LEFT   zone lock
+ *          the rest are claimed already, so it cannot go back
  *   BUSY   fork: its grower stayed in the parent             LEFT   fork, in the child
  */
 #include "page/zone.h"
@@ -166,7 +168,8 @@ uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
 	DCHECK(lock_is_held(&zone->lock));
 	pages = zone->free_pages - zone->isolated_pages + zone->reporting_pages +
 		(blocks << q->block_order);
-	/* A block that is isolated after others charged its pages leaves less than they are. */
+	/* If a block is isolated after callers charged the pages that were free then, more may be taken than
+	 * there are pages. */
 	return pages > taken ? pages - taken : 0;
 }
 
@@ -292,7 +295,7 @@ static void step_put(struct zone *zone, struct grow_step *step)
 		mutex_release(&step->mutex);
 }
 
-/* Never-used blocks for a step; as many as are left. */
+/* How many never-used blocks a step claims, at most those that are left. */
 static uint32_t blocks_wanted_locked(const struct zone *zone, const struct growth *growth)
 {
 	uint32_t left = zone->blocks_nr - zone->blocks_touched;
@@ -309,7 +312,7 @@ static uint32_t blocks_wanted_locked(const struct zone *zone, const struct growt
 	return (uint32_t)(want < left ? want : left);
 }
 
-/* Hands out blocks: those of a step that was left, one that was taken offline, or never-used ones.
+/* Claims blocks for a grower: those of a LEFT step, one block that was taken offline, or never-used ones.
  * NULL: there are none, or too many growers are at work. */
 static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
 					    const struct growth *growth)
@@ -341,7 +344,7 @@ static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
 	return step;
 }
 
-/* The rest of a step that was refused goes to where it came from, or waits for the next grower. */
+/* After a refusal: returns the rest of a step to where it came from, or leaves it to the next grower. */
 static void step_leave_locked(struct quire *q, struct zone *zone, struct grow_step *step)
 {
 	uint32_t end = step->first + step->blocks_nr;
@@ -379,8 +382,9 @@ static void grow_done(struct quire *q, struct zone *zone, struct grow_step *step
 }
 
 /*
- * Waits for somebody who has blocks in hand, so that they are online or to be had when it returns.
- * -EAGAIN: look again; -ENOMEM: nobody has any, or their growers wait for us.
+ * Waits for a grower that has claimed blocks.  When it returns, they are online, or can be claimed.
+ * -EAGAIN: the caller looks again.  -ENOMEM: there is no such grower, or it may be waiting for this
+ * thread.
  */
 static int grow_wait(struct zone *zone)
 {
@@ -465,7 +469,7 @@ static int grow_one(struct quire *q, struct zone *zone, const struct growth *gro
 	return error;
 }
 
-/* Takes grow_mutex, or goes without; says whether it is held. */
+/* Takes grow_mutex, or only tries it if the flags forbid waiting.  Returns whether it is held. */
 static bool grow_begin(struct quire *q, unsigned flags)
 {
 	if (flags & FLAGS_NO_MUTEX)
