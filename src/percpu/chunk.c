@@ -203,7 +203,7 @@ static bool should_depopulate(const struct percpu *pc, const struct percpu_chunk
 	       (empty >= unit_pages(pc) / 4 && pc->empty_pages > EMPTY_HIGH + empty);
 }
 
-/* What a free makes of its chunk.  Returns whether the worker has something to do. */
+/* Changes the chunk's state after a free, if need be.  Returns whether the worker has something to do. */
 bool chunk_after_free_locked(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
@@ -235,7 +235,7 @@ uint32_t chunk_next_number_locked(const struct percpu *pc)
 	return gone != NONE ? gone : pc->chunks_end;
 }
 
-/* The one that the caller missed is still missing. */
+/* Is that still the lowest number without a chunk? */
 static bool is_next(struct percpu *pc, uint32_t chunk)
 {
 	lock_token token = lock_acquire(&pc->lock);
@@ -294,9 +294,9 @@ static void set_end_locked(struct percpu *pc, uint32_t chunks)
 }
 
 /*
- * Makes a FREE chunk, nothing of it populated, unless somebody else has made one since the caller
- * found that number to be next.  What it stands on may be made by several callers at once
- * (space.c), and the chunk is one caller's.  0, -ENOSPC or -ENOMEM: then nothing has changed.
+ * Makes a FREE chunk without populated pages, unless another caller has made one since this one found
+ * the number to be next.  Several callers may make the arrays and addresses that it needs at once
+ * (space.c); one of them makes the chunk.  0; -ENOSPC or -ENOMEM: then nothing has changed.
  */
 int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags)
 {

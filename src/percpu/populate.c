@@ -39,7 +39,7 @@
  * that may not wait until that is done: a chunk's, of 132 bytes each. */
 #define MAPS_SPARE UNIT_PAGES_MAX
 
-/* Counts pages as populated that were charged and have maps: P5, P8, P10, P11. */
+/* Counts pages as populated.  They are charged and maps are ready for them: P5, P8, P10, P11. */
 void populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
@@ -110,7 +110,7 @@ int maps_ready_for(struct percpu *pc, uint64_t pages, unsigned flags)
 	return error;
 }
 
-/* What is behind an array's pages that no part of the first @used bytes is in, to where it was used
+/* Adds to a gather the whole pages of an array between its first @used bytes and @end, where its use ended
  * before. */
 static void unback_tail(struct gather *gather, const struct grown *grown, size_t used, size_t end)
 {
@@ -123,14 +123,14 @@ static void unback_tail(struct gather *gather, const struct grown *grown, size_t
 		gather_unback(gather, grown->base + from, end - from);
 }
 
-/* With the instance's room: alloc_mutex is held. */
+/* Begins a gather in the instance's arrays, which belong to the holder of alloc_mutex. */
 static void begin(struct percpu *pc, struct gather *gather)
 {
 	gather_begin(gather, pc->ranges, pc->ranges_max);
 	gather_lend(gather, pc->vector, pc->ranges_max);
 }
 
-/* Maps that are to be left: all, unless that frees something worth a system call. */
+/* How many maps to keep: all of them, unless returning some is worth a system call. */
 static uint32_t maps_left_locked(const struct percpu *pc, bool all)
 {
 	uint32_t left = maps_for(pc, pc->populated_pages + MAPS_SPARE);
@@ -214,8 +214,8 @@ static bool unback_run(struct percpu *pc, struct gather *gather, uint32_t chunk,
 	return taken;
 }
 
-/* One round: what is empty goes.  Returns the pages, or none if the system kept some of them: then
- * all stay populated, which is always true of what may be written. */
+/* Returns the memory of these empty pages.  The result is the pages; or 0 if the system refused some of them:
+ * then all stay populated, which is right, since a populated page need not have memory. */
 static uint64_t depopulate_round(struct percpu *pc, uint32_t chunk, uint64_t empty)
 {
 	struct gather gather;
@@ -246,7 +246,8 @@ static void account_locked(struct percpu *pc, uint32_t chunk, uint64_t gone)
 	index_chunk_locked(pc, chunk);
 }
 
-/* What becomes of the chunk when no more of it is to go. */
+/* Gives the chunk its next state when nothing more of it is returned.  @returns: it is to be used again, with
+ * the empty pages that it has. */
 static void settle_locked(struct percpu *pc, uint32_t chunk, bool returns)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];

@@ -247,7 +247,7 @@ static void walk_vectored(struct gather_walk *walk)
 		take_vector(walk);
 }
 
-/* A function of its own, so that only who needs the room has it on its stack. */
+/* A function of its own, so that only the calls that need the vector have it on their stack. */
 static __attribute__((noinline)) void walk_with_own_vector(struct gather_walk *walk)
 {
 	struct iovec vector[RANGES_A_CALL];
@@ -272,7 +272,7 @@ static bool any_shared(const struct gather *gather)
 	return false;
 }
 
-/* All ranges with one advice, in as few calls as can be. */
+/* Gives all ranges one advice, in as few system calls as possible. */
 void gather_advise(struct gather *gather, int advice)
 {
 	struct gather_walk walk = { .gather = gather, .advice = advice };
@@ -312,7 +312,7 @@ static void unmap(struct gather *gather)
 
 static void unmap_frames(struct gather *gather)
 {
-	/* What is refused here is done, with an interrupt each, by what follows. */
+	/* This removes all translations with one flush.  A range that is refused here gets its flush below. */
 	if (gather->ranges_nr > 1)
 		gather_advise(gather, MADV_DONTNEED);
 	for (unsigned i = 0; i < gather->ranges_nr; i++)
@@ -338,7 +338,7 @@ bool gather_is_full(const struct gather *gather)
 	return gather->ranges_nr == gather->ranges_max;
 }
 
-/* Makes one of this range and the one before it, if they touch. */
+/* Extends the last range by this one, if they touch. */
 static bool merge(struct mem_range *last, char *addr, size_t bytes)
 {
 	if ((char *)last->addr + last->bytes == addr) {
