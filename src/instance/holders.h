@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instance/holders.h - the threads that keep something switched off
+ * instance/holders.h - which threads hold something switched off
  *
- * A child of fork has one thread.  No thread of the child would ever switch on again what other
- * threads of the parent had switched off.  So their holds end in the child, and those of the
- * forking thread stay.
+ * A child of fork has only the forking thread.  If other threads of the parent had switched something
+ * off, no thread of the child would ever switch it on again.  So their holds end in the child; those
+ * of the forking thread stay.
  *
  * Up to HOLDERS_NR threads are recorded individually; holds of further threads are only counted,
  * and end in every child.  A thread that switches on ends a hold of its own if it has one, else
@@ -18,19 +18,19 @@
 
 #define HOLDERS_NR 16u
 
-/* Under a mutex that fork takes. */
+/* The user protects it with a mutex that fork takes. */
 struct holders {
-	uint32_t nr;	   /* in all */
-	uint32_t ended_nr; /* by forks: a pair may still come, and does nothing */
-	uint32_t nr_of[HOLDERS_NR];
+	uint32_t nr;	   /* all holds */
+	uint32_t ended_nr; /* ended by forks; so many drops may still come, and do nothing */
+	uint32_t nr_of[HOLDERS_NR];  /* holds of each recorded thread; 0: the record is free */
 	uint64_t thread[HOLDERS_NR]; /* of each record in use */
 };
 
-/* True if it is the first. */
+/* Adds a hold of the calling thread.  Returns true if it is the first hold. */
 bool holders_add(struct holders *holders);
-/* True if it was the last.  @function is what the caller misused if there is none. */
+/* Drops a hold.  Returns true if it was the last.  If there is none, reports misuse of @function. */
 bool holders_drop(struct holders *holders, const char *function);
-/* In the child.  True if there were some, and none is left. */
+/* For the child of a fork.  Returns true if there were holds and none is left. */
 bool holders_fork_child(struct holders *holders);
 
 #endif

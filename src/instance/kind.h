@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instance/kind.h - what an instance knows of a kind of module before it has one
+ * instance/kind.h - kinds of modules, and what an instance knows of each
  *
- * Everything goes left to right, so the instance cannot name the modules that live in it: the list of
- * their kinds stands to the right of all (library/modules.c).
+ * Includes go left only, so the instance cannot name the modules that live in it.  The list of their
+ * kinds is therefore in the rightmost layer (library/modules.c).
  */
 #ifndef INSTANCE_KIND_H
 #define INSTANCE_KIND_H
@@ -16,7 +16,7 @@ struct module_kind {
 
 extern const struct module_kind instance_kind;
 
-/* Left to right, the instance's own part first; NULL at the end. */
+/* In the order of layers, the instance's own kind first.  Ends with NULL. */
 extern const struct module_kind *const module_kinds[];
 
 #endif
