@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench.h - what the files of quire-bench share: options, samples, verdicts, the report */
+/* bench.h - shared by the files of quire-bench: options, samples, verdicts, the report */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
@@ -14,7 +14,7 @@ struct options {
 	unsigned reps;
 	unsigned measure_ms;
 	bool quick;
-	bool keep;	  /* keep samples that time was taken from */
+	bool keep;	  /* keep samples although other processes took time from them */
 	const char *rows; /* NULL or a regular expression */
 	FILE *csv;	  /* NULL or open */
 };
@@ -31,7 +31,7 @@ struct spread spread_of(const double *values, unsigned nr);
 /* Quartile distance over median. */
 double spread_relative(const struct spread *spread);
 
-/* ---- page/targets.c: the figures that are wanted, but for those of vmap/targets.h ---- */
+/* ---- page/targets.c: all wanted figures except those of vmap/targets.h ---- */
 enum limit_kind {
 	LIMIT_NONE,
 	AT_MOST,
@@ -66,7 +66,7 @@ extern const struct target target_vmas;
 extern const struct target target_policy_spurious;
 extern const struct target target_percpu_pair_ns;
 extern const struct target target_percpu_pair_both_ns;
-extern const struct target target_percpu_written_mib; /* and what the bitmaps take */
+extern const struct target target_percpu_written_mib; /* plus the size of the bitmaps */
 extern const struct target target_percpu_idle_mib;
 extern const struct target target_percpu_atomic;
 
@@ -75,17 +75,17 @@ struct figure {
 	const char *what;
 	double value;
 	const char *unit;
-	const char *note; /* NULL or what belongs beside the number */
+	const char *note; /* NULL or a note to print beside the number */
 };
 
 void report_csv(const struct options *options, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* How this was measured: command, machine, build.  Also into the CSV, as comments. */
+/* Prints command, machine and build; also into the CSV, as comments. */
 void report_machine(const struct options *options, int argc, char **argv);
 void report_figures_begin(const char *title);
 void report_figure(const struct options *options, const struct figure *figure,
 		   const struct target *target);
-/* A figure that could not be measured, and why. */
+/* Reports a figure that could not be measured, and the reason. */
 void report_refused(const struct options *options, const char *what, const char *reason);
 /* Three significant digits: 3.14, 31.4, 314, 3.1k. */
 const char *report_number(double value, char *text, size_t bytes);
@@ -109,18 +109,18 @@ struct child {
 };
 
 bool child_start(const struct child_order *order, struct child *child);
-/* Waits (two minutes at most) and gives its one line; false if it died or said nothing. */
+/* Waits for it, two minutes at most, and stores its one line; false if it died or printed nothing. */
 bool child_finish(struct child *child, char *reply, size_t bytes);
 bool child_run(const struct child_order *order, char *reply, size_t bytes);
 
-/* ---- contenders.c: who takes part, and how each is started ---- */
+/* ---- contenders.c: the contenders, and how each is started ---- */
 #define CONTENDERS_NR 8u
 
 struct contender {
 	const char *name;
 	const char *subject; /* NULL: Quire, in this program */
 	const char *options; /* Quire's, as in QUIRE_CONF; NULL: not Quire */
-	const char *library; /* NULL or what is preloaded */
+	const char *library; /* NULL or a library to preload */
 	const char *match;   /* part of the library's file name that free() must come from */
 	bool is_peer;
 };
@@ -129,15 +129,17 @@ extern const struct contender contenders[CONTENDERS_NR];
 #define CONTENDER_QUIRE	  0u /* guard:off, as the peers have none */
 #define CONTENDER_GUARDED 1u
 #define CONTENDER_FLOOR	  2u
-#define CONTENDER_PEERS	  3u /* and behind */
+#define CONTENDER_PEERS	  3u /* the first peer; the rest are peers too */
 #define CONTENDER_MMAP	  7u
 
-/* Fills program, preload and the first arguments, of which the last is the options; returns how many. */
+/* Sets program, preload and the first arguments, the last of which is the options.  Returns the number of
+ * arguments. */
 unsigned contender_order(const struct contender *contender, struct child_order *order);
-/* Finds out who is there, and says on stderr who is not; @there has CONTENDERS_NR elements. */
+/* Finds out which contenders are installed, and names the others on stderr.  @there has CONTENDERS_NR
+ * elements. */
 void contenders_probe(bool *there);
 
-/* ---- one file each: the questions ---- */
+/* ---- the questions, one file each ---- */
 void bench_rows(const struct options *options);
 void bench_frag(const struct options *options);
 void bench_build(const struct options *options);

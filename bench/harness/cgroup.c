@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cgroup.c - see cgroup.h: tried below the own group of version 1, at its root, and in version 2 */
+/* cgroup.c - see cgroup.h; tries version 1 below the process's own group, version 1 at its root, version 2 */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>

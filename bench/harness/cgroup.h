@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cgroup.h - a memory cgroup of one's own, of version 1 or 2, where the system lets us make one */
+/* cgroup.h - a separate memory cgroup, of version 1 or 2, if the system allows one */
 #ifndef BENCH_CGROUP_H
 #define BENCH_CGROUP_H
 
@@ -12,9 +12,9 @@ struct cgroup {
 	char usage[PATH_MAX + 32]; /* bytes charged */
 };
 
-/* Makes the @n-th group of this process.  False: not allowed, or no memory controller. */
+/* Creates group number @n of this process.  False if not allowed, or if there is no memory controller. */
 bool cgroup_make(struct cgroup *group, unsigned n);
-/* After its last process has ended. */
+/* Removes it; its last process must have ended. */
 void cgroup_remove(struct cgroup *group);
 
 #endif

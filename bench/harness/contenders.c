@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* contenders.c - who takes part: Quire, the floor, and what Debian packages */
+/* contenders.c - the contenders: Quire, the floor, and allocators that Debian packages */
 #include <string.h>
 #include "harness/bench.h"
 

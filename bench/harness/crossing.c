@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crossing.c - two threads pass one line to and fro
+ * crossing.c - the time in which two threads pass one cache line back and forth
  *
- * Rows with two threads stand or fall with this: virtual CPUs may share a last-level cache at one
+ * Rows with two threads depend on it, and it varies: two virtual CPUs may share a last-level cache at one
  * time and not at another (360 and 750 ns were seen within a minute on one machine).
  */
 #include <pthread.h>

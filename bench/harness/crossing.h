@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* crossing.h - what one cache line's way to another CPU and back costs on this machine today */
+/* crossing.h - the time for one cache line to travel to another CPU and back, on this machine now */
 #ifndef BENCH_CROSSING_H
 #define BENCH_CROSSING_H
 
-/* ns; 0 if there is only one CPU. */
+/* Returns ns, or 0 if there is only one CPU. */
 double crossing_round_trip_ns(void);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inner_main.c - quire-bench-inner: what can only be measured with the library's insides
+ * inner_main.c - quire-bench-inner: a measurement that needs the library's internal functions
  *
  *     quire-bench-inner fallback
  *
- * One thread holds the lock of a slot, stacks closed; another takes and frees single pages there.
- * The holder is a thread of its own: a thread that holds a lock itself would be taken for a signal
- * handler.  Whether the slot was the right one is seen from what the buddy served.
+ * One thread holds the lock of a slot with its stacks closed; another allocates and frees single pages
+ * there.  The holder must be another thread, because the library takes a thread that already holds a lock
+ * for a signal handler.  The number of pages that the buddy served shows whether it was the right slot.
  */
 #include <pthread.h>
 #include <stdio.h>

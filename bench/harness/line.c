@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* line.c - a line of a table of measure.h: the values, their ratios, the verdict */
+/* line.c - one line of a table (measure.h): values, ratios, verdict */
 #include <string.h>
 #include "harness/measure.h"
 

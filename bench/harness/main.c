@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - quire-bench: Quire's figures beside those of its peers, in one run
+ * main.c - quire-bench: measures Quire and its peers in the same run
  *
  *     quire-bench [OPTION...] QUESTION...
  *

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * measure.h - one question put to all who take part, and the lines of a table from it
+ * measure.h - putting one question to all contenders, and printing the lines of its table
  *
- * Each sample is a process of its own (subject.h), so that no subject lives in the caches, the address
- * space or the free lists of another.  Those who take part take turns, one sample each a round, beginning
- * with another one each round.
+ * Each sample is taken in a process of its own (subject.h), so that no subject is affected by the caches,
+ * the address space or the free lists of another.  Contenders take turns: each round has one sample of
+ * each, and starts with another contender than the round before.
  *
  * Words
- *   ask    what such a process is told
- *   value  a number of its reply; below zero: it was not measured
- *   table  the values of all, by round
- *   line   one figure of all: a value's medians, ratios within a round, and the verdict
+ *   ask    the command for such a process
+ *   value  a number of its reply; a negative number means that it was not measured
+ *   table  the values of all contenders, by round
+ *   line   one figure for all contenders: medians of a value, ratios within a round, and the verdict
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -24,22 +24,22 @@
 struct ask {
 	const char *argv[7]; /* the command */
 	const char *options; /* Quire's, beside guard:on or guard:off; or NULL */
-	unsigned left_out;   /* BIT() of those who do not take part */
-	bool has_stolen;     /* values[0] is the share of the time that others took */
+	unsigned left_out;   /* BIT() of each contender to leave out */
+	bool has_stolen;     /* values[0] is the share of time that other processes took */
 	unsigned values_nr;
 	unsigned reps;	     /* 0: as the options say */
-	size_t memory_bytes; /* touched before each sample, so that the host has it ready */
+	size_t memory_bytes; /* touched before each sample, so that the host provides it */
 	bool together; /* all at once, in memory cgroups: the command takes LOCK and USAGE too */
 };
 
 struct table {
 	unsigned reps;
-	bool has_group; /* usage is the cgroup's */
+	bool has_group; /* usage comes from the cgroup */
 	double values[CONTENDERS_NR][REPS_MAX][VALUES_NR];
 	char refused[CONTENDERS_NR][96]; /* the last reason */
 };
 
-/* Limits of 0 are not asked. */
+/* A limit of 0 is not checked. */
 struct line {
 	char name[64]; /* in the CSV */
 	char what[96];
@@ -56,7 +56,7 @@ struct line {
 	const char *note; /* NULL, or why there is no verdict */
 };
 
-/* What the column beside the contenders' says. */
+/* Contents of the extra column. */
 enum floor_column {
 	FLOOR_NONE,
 	FLOOR_NET,   /* Quire less the floor, where the line has net_max */
@@ -65,10 +65,11 @@ enum floor_column {
 
 void measure(const struct options *options, const struct ask *ask, const bool *there,
 	     struct table *table);
-/* Refuses samples whose value @peak is not @kib above value @begin: they wrote less than they were to. */
+/* Refuses samples whose value @peak is not @kib above value @begin, since they wrote too little. */
 void peak_reject(struct table *table, unsigned begin, unsigned peak, double kib);
 struct spread table_spread(const struct table *table, unsigned who, unsigned value);
-/* Begins a table with a column for all but @left_out, BIT()s; line_print() follows it. */
+/* Begins a table with a column for each contender whose BIT() is not in @left_out.  Lines follow by
+ * line_print(). */
 void table_head(const char *title, unsigned left_out, enum floor_column floor);
 /* Prints the line and its verdict; returns net, 0 if it was not measured. */
 double line_print(const struct options *options, const struct line *line,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.h - what this process holds, and turns among processes that sleep side by side */
+/* memory.h - the memory that this process holds, and turns among processes that sleep at the same time */
 #ifndef BENCH_MEMORY_H
 #define BENCH_MEMORY_H
 
@@ -15,7 +15,7 @@ struct memory memory_now(const char *usage_path);
 /* " USAGE RSS" for each of @nr, and the end of the line. */
 void memory_print(const struct memory *memory, unsigned nr);
 
-/* Waits for the turn, by the lock on the file @path; -1 if there is none to wait for. */
+/* Waits for the turn by locking the file @path; -1 if there is no such file. */
 int turn_take(const char *path);
 void turn_end(int turn);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pin.c - see pin.h; the set is read once, before any thread narrows its own */
+/* pin.c - see pin.h; the set of CPUs is read once, before any thread narrows its own affinity */
 #include <sched.h>
 #include "harness/pin.h"
 

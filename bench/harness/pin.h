@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pin.h - which CPUs this process may use, and threads that stay on one */
+/* pin.h - the CPUs that this process may use, and pinning threads to one */
 #ifndef BENCH_PIN_H
 #define BENCH_PIN_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* proc.c - see proc.h; reads with plain system calls, so that no subject serves the reading */
+/* proc.c - see proc.h; reads with plain system calls, so that reading allocates nothing from a subject */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* proc.h - what the system says about this process and about time that was taken from it */
+/* proc.h - the system's figures for this process, and for time taken from it */
 #ifndef BENCH_PROC_H
 #define BENCH_PROC_H
 

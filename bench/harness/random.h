@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* random.h - a generator whose next step hides behind the operation that is measured */
+/* random.h - a generator so fast that its next step overlaps with the measured operation */
 #ifndef BENCH_RANDOM_H
 #define BENCH_RANDOM_H
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * release.c - how much memory stays with a program that has freed everything and sleeps?
+ * release.c - how much memory does a program keep that has freed everything and sleeps?
  *
- * Method  release_child.c, in processes and memory cgroups of their own: asked to give memory back,
- *         or left alone.  All sleep side by side, since sleeping disturbs nobody.
- * Read    MiB beyond what is live.  Pages: charged to the cgroup, beside it the resident memory: with
- *         huge pages the second can fall while the first does not.  Both contain the program itself,
- *         about 2 MiB.  Areas: resident memory is judged, the cgroup's is beside it.
- * Refused A run whose peak was not what it took above its beginning.  Without a cgroup (not root) the
- *         resident memory is judged, and the line says so.
+ * Method  release_child.c, each in a process and memory cgroup of its own, either asked to give memory
+ *         back or left alone.  All sleep at the same time, since a sleeping process disturbs no other.
+ * Read    MiB beyond what is live.  Pages: the cgroup's charge is judged, and resident memory is printed
+ *         beside it; with huge pages, resident memory can fall while the charge does not.  Both include
+ *         the program itself, about 2 MiB.  Areas: resident memory is judged, the charge is printed
+ *         beside it.  Without a cgroup (not root) resident memory is judged, and the line says so.
+ * Refused A run whose peak does not exceed its beginning by the memory that it allocated.
  * Not     How fast the memory is faulted in again.
  */
 #include <string.h>

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * release_child.c - threads take memory, give all of it back, and sleep
+ * release_child.c - threads allocate memory, free all of it, and sleep
  *
  * pages|areas ask|idle LOCK USAGE
  *
- *	pages	16 threads take 300 MiB in blocks of order 0..3
- *	areas	4 threads take 256 MiB in blocks of random sizes up to 4 MiB; 32 MiB more stay live
+ *	pages	16 threads allocate 300 MiB in blocks of order 0..3
+ *	areas	4 threads allocate 256 MiB in blocks of random sizes up to 4 MiB; 32 MiB more stay live
  *
- * Every page is written.  The threads stay: what their caches hold, nobody flushes by ending them.
- * Then either the subject is asked to give memory back and one second passes, or ten seconds pass with
- * nothing at all: no call, no thread that wakes.  Prints the live memory, then cgroup and RSS at the
- * beginning, at the peak and at the end, all in KiB.  Processes that sleep side by side take turns in
- * the part before.
+ * Every page is written.  The threads do not end, so their caches are not flushed.  Then either the
+ * subject is asked to give memory back and one second passes, or ten seconds pass without any call or
+ * any thread that wakes.  Prints the live memory, then cgroup charge and RSS at the beginning, at the
+ * peak and at the end, all in KiB.  Such processes sleep at the same time, but take turns before that.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -2,14 +2,14 @@
 /*
  * runner.c - the life of a runner process that measures one pattern
  *
- * Two phases, warm-up and measurement, of the same pattern on the same state.  Workers and the
- * main thread meet at a gate between them.  Within a phase workers run until the main thread,
- * asleep meanwhile, says stop: so all of them run for the whole time that is measured.
+ * There are two phases, warm-up and measurement, of the same pattern on the same state.  Workers and the
+ * main thread meet at a gate between them.  In each phase the main thread sleeps and then stops the
+ * workers, so all of them run for the whole measured time.
  *
- * Time that was taken from the workers, by other processes or by the hypervisor, is counted: how
- * long they were ready and waited for their CPU (without the kernel's count: wall less CPU time).
- * The CPU time of the subject's own background threads is taken off, for that is a cost of the
- * subject; so is sleeping in its locks.
+ * The time that other processes or the hypervisor took from the workers is counted: how long they were
+ * ready but waited for a CPU (if the kernel does not count this, wall time less CPU time).  The CPU time
+ * of the subject's background threads is subtracted, and sleeping in the subject's locks does not count,
+ * since both are costs of the subject.
  */
 #include <pthread.h>
 #include <sched.h>

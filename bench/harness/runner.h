@@ -2,15 +2,15 @@
 /*
  * runner.h - one measurement in one fresh process: a subject, a pattern, some pinned threads
  *
- * The tool starts a process for each sample, so that no subject lives in the caches, the address
+ * The tool starts a process for each sample, so that no subject is affected by the caches, the address
  * space or the free lists of another.  The process prints one line for the tool to read.
  *
  * Words
- *   subject   what is measured: quire, the floor, or a peer
- *   pattern   how blocks are taken and given back; page/ and vmap/patterns.inc.h are compiled once a
- *             subject, so that each calls its allocator directly, as a program would
+ *   subject   the allocator that is measured: quire, the floor, or a peer
+ *   pattern   the order in which blocks are allocated and freed; page/ and vmap/patterns.inc.h are
+ *             compiled once per subject, so that each calls its allocator directly, as a program would
  *   worker    one pinned thread of a run
- *   pair      one block taken and given back: the unit of every figure
+ *   pair      one allocation and one free of a block: the unit of every figure
  */
 #ifndef BENCH_RUNNER_H
 #define BENCH_RUNNER_H

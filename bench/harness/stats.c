@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stats.c - medians and quartiles: what one disturbed sample cannot move */
+/* stats.c - medians and quartiles, which one disturbed sample hardly changes */
 #include <stdlib.h>
 #include <string.h>
 #include "harness/bench.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * subject.h - what can be measured, and what a process that measures it can be told to do
+ * subject.h - the subjects of measurements, and the commands of a process that measures one
  *
  * A subject takes pages by order, and areas by bytes; libc stands for each library that is preloaded.
  */

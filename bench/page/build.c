@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * build.c - how many 2 MiB blocks do the pages of a recorded compile pin, beside the kernel?
+ * build.c - how many 2 MiB blocks do the pages of a recorded compile pin, compared with the kernel?
  *
- * Method  `quire replay --json` of traces/pages-build.katr.zst, one thread: the placement is the
- *         same in each run, so one run is enough.
- * Read    Blocks that hold at least one live page, at two marks: when the build has ended, and when
- *         its tree was removed.  The kernel's number is that of the recording.
+ * Method  `quire replay --json` of traces/pages-build.katr.zst by one thread.  Placement is the same in
+ *         each run, so one run is enough.
+ * Read    Blocks with at least one live page at two marks: after the build has ended, and after its
+ *         tree was removed.  The kernel's number comes from the recording.
  * Refused A replay that fails, or that does not name the marks.
- * Not     Time: the replay fills and checks every block.
+ * Not     Time, since the replay fills and checks every block.
  */
 #include <stdlib.h>
 #include <string.h>

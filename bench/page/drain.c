@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * drain.c - what does it cost to empty another CPU's lists, and what does that CPU feel of it?
+ * drain.c - what does it cost to drain another CPU's lists, and how is that CPU delayed?
  *
  * Method  Two pinned threads: the drainer on the first CPU, the owner on the second.
- *         Idle: everything is drained, the drainer takes n pages, the owner frees them and goes to
- *         sleep, the drainer drains the owner.  Busy: the owner takes and frees HOLD_PAGES pages
- *         in turn without end; the drainer drains it, and in the same rounds issues the fence
- *         alone.  Gap: the owner's time between two operations, for a second with drains one
- *         after the other and a second without, in turn.
- * Read    Times of one call, medians.  "Pages of any length" is the dearest page of the lengths
- *         tried: 63 pages pay the fixed cost alone.
- * Refused An idle drain that moved other than what was freed (63), or nothing; a run in which the
- *         owner's list was never found; a busy sample before which the owner was not running.
- * Not     Draining CPUs whose threads have ended; what the drained CPU pays to refill.
+ *         Idle: everything is drained, the drainer allocates n pages, the owner frees them and goes to
+ *         sleep, the drainer drains the owner.  Busy: the owner keeps allocating and freeing HOLD_PAGES
+ *         pages; the drainer drains it, and in the same rounds also times the fence alone.  Gap: the
+ *         owner's time between two operations, alternately for a second with continuous drains and a
+ *         second without.
+ * Read    Medians of the time of one call.  "Pages of any length" is the highest cost per page of all
+ *         lengths tried: with 63 pages the fixed cost dominates.
+ * Refused An idle drain that did not move what was freed (63 pages); a run in which the owner's list was
+ *         never found; a busy sample that began while the owner was not running.
+ * Not     Draining CPUs whose threads have ended; the cost of refilling on the drained CPU.
  *
- * Which slot the owner's pages are in (a CPU, or the kernel's number for a running thread) is the
- * library's affair: the drainer looks for the one that gives pages.
+ * The library decides which slot holds the owner's pages (a CPU, or the kernel's number for a running
+ * thread), so the drainer looks for the slot that yields pages.
  */
 #include <pthread.h>
 #include <linux/membarrier.h>

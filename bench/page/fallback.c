@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fallback.c - what does a pair cost when the list's lock is refused and the buddy must serve?
+ * fallback.c - what does a pair cost when the list's lock is taken and the buddy must serve it?
  *
  * Method  quire-bench-inner (inner_main.c): one thread holds the lock of the CPU on which another
- *         takes and frees single pages.
- * Read    ns a pair: two operations that each try a lock, fail, and take the zone's.
- * Refused Pairs that were served by anything but the buddy; a sample from which time was taken.
+ *         allocates and frees single pages.
+ * Read    ns per pair: two operations, each of which tries a lock, fails, and takes the zone's lock.
+ * Refused Pairs that were not served by the buddy; a sample from which other processes took time.
  * Not     Contention for the zone's lock.
  */
 #include <string.h>

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frag.c - how many whole 2 MiB blocks can be had from half-full memory?
+ * frag.c - how many whole 2 MiB blocks can be allocated from half-full memory?
  *
- * Method  An instance whose limit is 1 GiB, one pinned thread, single pages but for "mixed".
+ * Method  An instance whose limit is 1 GiB, one pinned thread, single pages except for "mixed".
  *           random   filled, a random half freed, then 8 million pairs: a random page is freed
- *                    and another taken
- *           rounds   half filled; 50 times a random tenth is freed and as much taken again
- *           mixed    blocks of order 0..4, each order as likely, until half is taken; then
- *                    4 million pairs of the same
- *         Then blocks of order 9 are taken until one is refused.
- * Read    Blocks: the fewest of all repetitions; the ideal is what is free, in 2 MiB blocks.  ns a
- *         pair: the median, in CPU time; it contains the choice of the page and a cache miss.
+ *                    and another allocated
+ *           rounds   half filled; 50 times a random tenth is freed and as much allocated again
+ *           mixed    blocks of order 0..4, each order equally likely, until half is in use; then
+ *                    4 million pairs of such blocks
+ *         Then blocks of order 9 are allocated until one is refused.
+ * Read    Blocks: the fewest of all repetitions; ideal is all free memory in 2 MiB blocks.  ns per
+ *         pair: the median, in CPU time, including the choice of the page and a cache miss.
  * Refused An instance that hands out less than 99 % of its limit.
- * Not     Lifetime classes: all blocks are unmovable, as flags 0 has it.
+ * Not     Lifetime classes: all blocks are unmovable, which is what flags 0 means.
  */
 #include <quire/page.h>
 #include <string.h>

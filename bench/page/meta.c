@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meta.c - what does keeping account of memory cost?
+ * meta.c - how much memory does metadata take?
  *
  * Method  Committed: an instance with a limit of 1 GiB is filled with untouched 2 MiB blocks, and
- *         its metadata divided by its pages.  Idle: what an instance with a limit of 1 TiB adds to
- *         the resident memory and page tables of a process, less what one of 1 GiB adds; one page
- *         is taken from each and given back, so that they are in use.
+ *         its metadata divided by its pages.  Idle: the resident memory and page tables that an instance
+ *         with a limit of 1 TiB adds to a process, less those that one of 1 GiB adds; one page of each
+ *         is allocated and freed, so that the instances are in use.
  * Refused A terabyte that the system did not reserve.
  * Not     The shared library's own code and data.
  */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pairs.c - what does a pair of pages cost, beside the peers and the floor?
+ * pairs.c - what does a pair of pages cost, compared with the peers and the floor?
  *
- * Method  patterns.inc.h in processes of their own, in turns (measure.h).  A row is its rounds'
- *         medians.  Ratios are the median of the rounds' ratios, for on a shared machine two samples
- *         of one round have more in common than two medians.
- * Read    ns per pair and thread, all checks on.  `*`: the quartiles lie more than 15 % of the median
- *         apart.
- * Refused A sample is thrown away and taken again if it measured something else: an allocation
- *         was refused, a thread left its CPU, or more than 2 % of its time was taken by others.
- * Not     Refaulting, giving memory back, fragmentation: one file each.
+ * Method  patterns.inc.h, each sample in a process of its own, contenders in turn (measure.h).  A row
+ *         shows the medians of its rounds.  A ratio is the median of the rounds' ratios, since on a
+ *         shared machine two samples of one round have more in common than two medians.
+ * Read    ns per pair and thread, with all checks on.  `*`: the quartiles are more than 15 % of the
+ *         median apart.
+ * Refused A sample is discarded and repeated if it measured something else: an allocation was
+ *         refused, a thread left its CPU, or other processes took more than 2 % of its time.
+ * Not     Refaulting, giving memory back and fragmentation have files of their own.
  */
 #include "harness/measure.h"
 #include "harness/runner.h"

@@ -4,14 +4,14 @@
  *
  * The including file defines
  *   PAGE_LOCALS           declarations at the top of each pattern
- *   PAGE_ALLOC(order)     take a block, or NULL
- *   PAGE_FREE(p, order)   give it back
+ *   PAGE_ALLOC(order)     allocate a block; NULL if refused
+ *   PAGE_FREE(p, order)   free it
  *
- * lifo    a block is taken and given back at once
- * fifo    1,024 are taken, then given back in the same order
- * rand    1,024 are taken, then given back in shuffled order
+ * lifo    a block is allocated and freed at once
+ * fifo    1,024 are allocated, then freed in the same order
+ * rand    1,024 are allocated, then freed in shuffled order
  * churn   32,768 are live (at most 2 GiB); a random one is replaced
- * remote  worker 0 takes, worker 1 gives back; a pair is one block's way
+ * remote  worker 0 allocates, worker 1 frees; a pair is one block's way from one to the other
  */
 #include "harness/random.h"
 #include "harness/runner.h"

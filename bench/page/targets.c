@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* targets.c - figures that are wanted, but for those of page/pairs.c and vmap/targets.h */
+/* targets.c - all wanted figures except those of page/pairs.c and vmap/targets.h */
 #include "harness/bench.h"
 
 #define TARGET(name, k, value, words)                                                              \

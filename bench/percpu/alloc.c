@@ -3,16 +3,16 @@
  * alloc.c - what does one allocation and free of a per-CPU object cost?
  *
  * Method  Pinned threads, each with pairs of its own, in instances that hold 1,000 and 1,000,000
- *         live objects of the same size, each written on every CPU.  The ways take turns, one sample
- *         each a round.  A sample is the median of its steps of 4,096 pairs: time that others take
- *         falls into few of them, and what is rare in the allocator into as few.
+ *         live objects of the same size, each written on every CPU.  The contenders take turns, one
+ *         sample each per round.  A sample is the median of its steps of 4,096 pairs.  It leaves out
+ *         the few steps from which other processes took time, and with them rare slow paths.
  *           pair     an object is allocated and freed at once: the row that is judged
- *           replace  a random live object is freed and one allocated: what a pair costs when every
- *                    object, its map and its copies on all CPUs are somewhere else each time
- * Read    ns a pair and thread.  glibc's malloc() has one copy and knows no CPUs: a yardstick of
- *         the run, not a rival.  librseq's mempool is cited, not run: objects of one fixed size, all
- *         threads behind one mutex.
- * Not     A fresh object's first write, which brings its page: percpu_memory.
+ *           replace  a random live object is freed and one allocated: the cost of a pair if the object,
+ *                    its map and its copies on all CPUs are elsewhere each time
+ * Read    ns per pair and thread.  glibc's malloc() makes a single copy and knows nothing of CPUs; it
+ *         is a yardstick for the run, not a rival.  librseq's mempool is cited, not run: its objects
+ *         have one fixed size, and all threads share one mutex.
+ * Not     A fresh object's first write, which allocates its page: percpu_memory.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * atomic.c - is a burst of callers that may not wait served after nothing has happened?
+ * atomic.c - is a burst of allocations that may not wait served after an idle time?
  *
- * Method  An instance is left alone for longer than its decay time, so that the worker has given
- *         back what is beyond the reserve of empty pages; then come BURST allocations of 8 bytes with
- *         QUIRE_ATOMIC.  All are freed, and so on.  In one half of the rounds some objects stay, so
- *         that pages with holes are there as well; in the other half per-CPU memory was never
- *         used before.
- * Read    Refused allocations of all rounds; wanted 0.  Beside it the fewest empty pages that a burst
- *         began with.
+ * Method  An instance is left alone for longer than its decay time, so the worker has returned all
+ *         empty pages beyond the reserve.  Then BURST objects of 8 bytes are allocated with
+ *         QUIRE_ATOMIC and freed, and so on.  In one half of the rounds some objects stay allocated, so
+ *         there are also pages with holes; in the other half per-CPU memory was not used
+ *         before.
+ * Read    Refused allocations of all rounds; wanted are 0.  The next column has the fewest empty pages
+ *         at the beginning of a burst.
  */
 #include <quire/percpu.h>
 #include "harness/bench.h"

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c - what do a million counters cost where 256 CPUs are configured and 2 are used?
+ * memory.c - how much memory do a million counters take if 256 CPUs are configured and 2 are used?
  *
- * Method  A process of its own in a memory cgroup of its own makes an instance with units for 256
- *         CPUs and a million objects of 8 bytes, then
- *           nothing      nobody has written yet
+ * Method  A process of its own in a memory cgroup of its own creates an instance with units for 256
+ *         CPUs and allocates a million objects of 8 bytes.  Memory is measured at four points:
+ *           nothing      before any object was written
  *           written      a thread on each of two CPUs has added one to every counter there
- *           renewed      every second one was freed and allocated again, and all were added to again
+ *           renewed      every other object was freed and allocated again, and all were added to again
  *           freed        1 s after all were freed
- * Read    MiB charged to the cgroup beyond those before the instance was made: page tables are in
- *         it.  RSS and page tables beside it.  Bitmaps are what Quire says of its metadata.
- *         Without a cgroup (not root), RSS and page tables are judged.  Allocating again looks at
- *         every CPU's copy; that takes memory only where the system has no shared page of zeroes for
- *         what was never written.  Whether it has one is found out first, and said.
- * Refused A counter that is not the sum of what was added.
+ * Read    MiB charged to the cgroup since before the instance was created, including page tables.  RSS
+ *         and page tables are printed beside it.  Bitmaps: the metadata as Quire reports it.
+ *         Without a cgroup (not root), RSS and page tables are judged.  Allocating again reads every
+ *         CPU's copy; that takes memory only if the system has no shared zero page for pages that
+ *         were never written.  The program tests this first and prints the result.
+ * Refused A counter whose sum differs from the number of additions.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ops.c - what does adding one to this CPU's copy cost, beside the ways to do without?
+ * ops.c - what does adding one to this CPU's copy cost, compared with other ways to count?
  *
- * Method  Loops of the operation alone on pinned threads; the contenders take
- *         turns, one sample each a round, and a figure is the median of its rounds.
- * Read    ns an operation and thread.  A sample is its fastest step of 65,536 operations, since on a
- *         busy machine time is taken from most; only the shared word's is the mean of all steps,
- *         for there the other thread is what is measured.  The hand-written sequence is the least
- *         that can be said: arm, number, scale, add; no bound, no clearing of rseq_cs.
- * Not     Cache misses: every copy is in its CPU's cache.  The shared word alone moves.
+ * Method  Loops of nothing but the operation on pinned threads.  The contenders take turns, one
+ *         sample each per round; a figure is the median of its rounds.
+ * Read    ns per operation and thread.  A sample is its fastest step of 65,536 operations, since on a
+ *         busy machine other processes take time from most steps.  Only for the shared word it is the
+ *         mean of all steps, since there the other thread's effect is measured.  The hand-written
+ *         sequence is the shortest possible: arm, number, scale, add; it checks no bound and does not
+ *         clear rseq_cs.
+ * Not     Cache misses: every copy is in its CPU's cache.  Only the shared word moves between caches.
  */
 #include <pthread.h>
 #include <stdint.h>

@@ -4,14 +4,15 @@
  *
  * Method  A new instance with units for two CPUs; a million objects of one size are allocated, one by
  *         one, which fills chunk after chunk; then they are freed
- *           in order, in reverse, every second one first and then the others, at random.
+ *           in order, in reverse, every other one first and then the rest, at random.
  *         These are the patterns of the series that brought bitmaps to Linux's allocator in 2017.
- *         Chunks, pages and maps are made as they are needed, in the time that is measured, and
- *         the worker gives pages back while objects are still freed.
- * Read    ms for all, medians, beside those of that series (Linux 4.14, another machine, in which
- *         populating a page also cleared it); 8 bytes were not in it and are held against its 4.
- *         Wanted is a quarter of its times, and a free that costs the same whatever the pattern.
- * Refused A sample of which others took more than a twentieth.
+ *         The measured time includes creating chunks, pages and maps as they are needed, and the
+ *         worker returns pages while objects are still being freed.
+ * Read    ms for all objects, medians, beside those of that series (Linux 4.14 on another machine,
+ *         where populating a page also cleared it).  The series did not measure 8 bytes; they are
+ *         compared with its 4.  Wanted is a quarter of its times, and a free that costs the same in
+ *         every pattern.
+ * Refused A sample from which other processes took more than a twentieth of the time.
  * Not     Writing to the objects: percpu_memory.
  */
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * floor.c - what no allocator can undercut
+ * floor.c - a lower bound for the cost of any allocator
  *
- * Pages: floor_pair.h, order 0 only.  Areas: one warm block for every request of a thread.  Untouched,
- * that is the harness alone, to be taken off; written, it is what writing costs when no page is ever
- * new.  Of 4 KiB pages, as an allocator may have to use.
+ * Pages: floor_pair.h, order 0 only.  Areas: every request of a thread gets the same warm block.  If the
+ * block is not touched, the time is that of the harness alone, to be subtracted; if it is written, the
+ * time is that of writing when no page is ever new.  The block has 4 KiB pages, since an allocator may
+ * have to use those.
  */
 #include <sys/mman.h>
 #include "harness/subject.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* floor_pair.c - restartable sequences on an array a CPU, and one array under one exchange lock */
+/* floor_pair.c - restartable sequences on one array per CPU, and one array under one exchange lock */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

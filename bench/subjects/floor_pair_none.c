@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* floor_pair_none.c - the floor's sequences are written for x86-64; elsewhere there is none */
+/* floor_pair_none.c - no floor: its sequences are written for x86-64 only */
 #include <stddef.h>
 #include "subjects/floor_pair.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libc.c - whatever serves aligned_alloc(), malloc() and free() in this process
+ * libc.c - aligned_alloc(), malloc() and free() of this process
  *
- * glibc's, or that of a preloaded library.  Areas come from malloc(): it is each library's shorter way,
- * and an area is aligned anyway.  Compiled with -fno-builtin: a compiler that knows what the calls do
- * may leave the pair out.
+ * They are glibc's, or those of a preloaded library.  Areas come from malloc(), which is the shorter path
+ * in each library; areas are aligned anyway.  The file is compiled with -fno-builtin, since a compiler
+ * that knows these functions may remove the pair.
  */
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmap.c - the system itself: one mapping a block
+ * mmap.c - the system itself: one mapping per block
  *
- * An anchor, not a peer of equal service: blocks above one page are not aligned to their size.
+ * It is a reference point, not an equal peer: blocks above one page are not aligned to their size.
  */
 #include <sys/mman.h>
 #include "harness/subject.h"

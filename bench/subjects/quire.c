@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* quire.c - one instance, as a program would call */
+/* quire.c - one instance, called as a program would call it */
 #include <quire/page.h>
 #include <quire/vmap.h>
 #include "harness/subject.h"

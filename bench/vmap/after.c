@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * after.c - what does giving large blocks back cost the caller, others, and the system?
+ * after.c - what does giving large blocks back cost the caller, other threads, and the system?
  *
- * Method  "half": half_child.c, all side by side in memory cgroups of their own, since sleeping
- *         disturbs nobody; what is timed, and the filling, they do one after the other.
+ * Method  "half": half_child.c, all at the same time in memory cgroups of their own, since a sleeping
+ *         process disturbs no other; they take turns for the filling and for what is timed.
  *         "tail" and "tlb": busy_child.c.
- * Read    MiB and ns; "tail" us of one call; "tlb" interrupts for a thousand frees.
- * Refused A peak that was not what was written.  Interrupts where the system counts none even for
- *         munmap(), or many that the run did not cause (the floor's row).  A tail in which no purge
- *         happened.
+ * Read    MiB and ns; for "tail" us of one call; for "tlb" interrupts per thousand frees.
+ * Refused A peak that differs from what was written.  Interrupts if the system counts none even for
+ *         munmap(), or if the floor's row shows many that the run did not cause.  A tail in which no
+ *         purge happened.
  * Not     Giving everything back: harness/release.c.
  */
 #include <string.h>

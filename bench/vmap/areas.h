@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * areas.h - large blocks: what the processes that are measured share
+ * areas.h - shared by the processes that measure large blocks
  *
  * Words
- *   block     AREAS_LIVE of them are live; 64 KiB .. 64 MiB
- *   written   one byte of every page is; else only the first byte, as any use would
- *   pair      a block is taken and given back
- *   replace   one of the live blocks, chosen at random, is given back and another taken
+ *   block     64 KiB .. 64 MiB; AREAS_LIVE of them are live
+ *   written   said of a block: one byte of every page is written; otherwise only its first byte
+ *   pair      a block is allocated and freed
+ *   replace   one of the live blocks, chosen at random, is freed and another allocated
  *   random    sizes log-uniform in [bytes / 16, bytes], whole pages
  *   sibling   a thread that keeps the other CPU busy in the same address space
  */

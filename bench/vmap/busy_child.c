@@ -2,14 +2,14 @@
 /*
  * busy_child.c - a process with a busy sibling: the longest call, and interrupts for each free
  *
- * area_tail MS HOW  The sibling takes TAIL_AREAS blocks of 8 KiB, writes one byte of each and gives
- *                  all of them back, again and again: more than lazy limits hold (128 MiB against
- *                  64 MiB on two CPUs).  Meanwhile this thread takes and gives back 8 KiB blocks,
- *                  TAIL_BATCH at a time, so that its own cache does not serve all of them, and
- *                  times each call.  HOW is "purging": refused if there was no purge meanwhile, or
+ * area_tail MS HOW  The sibling allocates TAIL_AREAS blocks of 8 KiB, writes one byte of each and frees
+ *                  all of them, again and again: more than the lazy limit (128 MiB against 64 MiB on
+ *                  two CPUs).  Meanwhile this thread allocates and frees 8 KiB blocks, TAIL_BATCH at
+ *                  a time, so that its own cache does not serve all of them, and times each call.
+ *                  HOW is "purging", which refuses the run if there was no purge meanwhile, or
  *                  "any".  Prints stolen, p50, p99, p99.99, longest, calls, purges.
  * area_tlb BYTES FREES  The sibling computes.  This thread replaces written blocks of one size.  Prints
- *                  stolen, the interrupts of row TLB in /proc/interrupts (of all processes) for a
+ *                  stolen, the interrupts in row TLB of /proc/interrupts (of all processes) per
  *                  thousand frees, and the subject's own count of flushes for as many (-1: none).
  */
 #include <pthread.h>

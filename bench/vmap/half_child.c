@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * half_child.c - a process that gives every second large block back and sleeps
+ * half_child.c - a process that frees every other large block and sleeps
  *
- * BYTES LOCK USAGE.  512 MiB of written blocks, every second one given back; then nothing at all.
- * Prints ns a free (-1: time was taken by others), then cgroup and RSS in KiB at the beginning, at the
- * peak, after 1 s and after 10 s.
+ * BYTES LOCK USAGE.  Writes 512 MiB of blocks, frees every other one, and then does nothing at all.
+ * Prints ns per free (-1: other processes took time), then cgroup charge and RSS in KiB at the beginning,
+ * at the peak, after 1 s and after 10 s.
  */
 #include <stdio.h>
 #include <stdlib.h>

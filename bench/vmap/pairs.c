@@ -2,14 +2,14 @@
 /*
  * pairs.c - what does a large block cost, by size, pattern and threads?
  *
- * Method  "large": patterns.inc.h in a process for each sample, those who take part in turns.
- *         "replace": written blocks of random sizes, counted from the fill on, so that what a program
- *         sees before caches have settled is a figure of its own.
- * Read    ns a pair and thread (large), us a replacement (replace).  Quire's second column is with
- *         guard pages, which nobody else has.  The floor is one warm block of 4 KiB pages: untouched
- *         it is the harness, and "net" is without it; written it is writing alone.  `*`: the
- *         quartiles lie more than 15 % of the median apart.
- * Refused A sample from which others took more than 2 % of its time, or that was refused memory.
+ * Method  "large": patterns.inc.h, each sample in a process of its own, contenders in turn.
+ *         "replace": written blocks of random sizes, counted from the fill on, so that the time before
+ *         caches have settled, which a program sees too, has a figure of its own.
+ * Read    ns per pair and thread (large), us per replacement (replace).  Quire's second column is with
+ *         guard pages, which no peer has.  The floor is one warm block of 4 KiB pages.  Untouched, it
+ *         shows the harness, which "net" leaves out; written, it shows the cost of writing alone.
+ *         `*`: the quartiles are more than 15 % of the median apart.
+ * Refused A sample from which other processes took more than 2 % of its time, or that was refused memory.
  * Not     Giving memory back: after.c.
  */
 #include "harness/measure.h"

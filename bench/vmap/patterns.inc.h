@@ -3,8 +3,8 @@
  * patterns.inc.h - the patterns of areas.h, compiled into each subject
  *
  * The including file defines
- *   AREA_ALLOC(bytes)         take a block, or NULL
- *   AREA_FREE(block, bytes)   give it back
+ *   AREA_ALLOC(bytes)         allocate a block; NULL if refused
+ *   AREA_FREE(block, bytes)   free it
  */
 #include "vmap/areas.h"
 #include "harness/random.h"

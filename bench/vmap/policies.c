@@ -3,9 +3,9 @@
  * policies.c - what does each purge policy cost when addresses run out?
  *
  * Method  An instance with SPAN_BYTES of addresses and cache:off, so that each freed area is lazy and
- *         the addresses run out again and again.  Two threads each take a fifth of them in areas of
- *         two pages, write a byte, and free them, without end.  All areas have one size and at most
- *         two fifths are live: each refusal is spurious.
+ *         the addresses run out again and again.  Two threads keep allocating a fifth of them each, in
+ *         areas of two pages, writing a byte of each area, and freeing all.  All areas have one size and
+ *         at most two fifths of the addresses are in use, so each refusal is spurious.
  * Read    A row for each policy: splice is the default, counter and lock are those of 2016 and before.
  * Refused A run in which nothing was purged.
  * Not     Reuse, which cache:off prevents; see the question "large".

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * purge.c - how long does it take to give 512 scattered pages back, beside a busy thread?
+ * purge.c - how long does it take to give 512 scattered pages back while another thread is busy?
  *
- * Method  PAGES areas of one page are taken and written, every second one is freed and purged, in
- *         turn with the same pages of a plain mapping: by one madvise() a page, and by one
- *         process_madvise() of all.  A sibling thread computes on the other CPU, so that each flush
+ * Method  PAGES areas of one page are allocated and written, and every other one is freed and purged.
+ *         In turn the same pages of a plain mapping are given back, by one madvise() per page and by
+ *         one process_madvise() for all.  A sibling thread computes on the other CPU, so each flush
  *         interrupts it.
  * Read    ms for all 512, medians.
- * Refused A purge that took other than 512 areas; a sample from which others took time.
- * Not     The age rule: the purge is asked for.
+ * Refused A purge of more or fewer than 512 areas; a sample from which other processes took time.
+ * Not     The age rule, since the purge is requested explicitly.
  */
 #include <string.h>
 #include <sys/mman.h>

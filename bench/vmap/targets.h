@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* targets.h - the figures of large memory that are wanted */
+/* targets.h - wanted figures for large blocks */
 #ifndef BENCH_VMAP_TARGETS_H
 #define BENCH_VMAP_TARGETS_H
 

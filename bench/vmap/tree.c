@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tree.c - does finding room slow down with a million areas live?
+ * tree.c - does finding room slow down when a million areas are live?
  *
- * Method  n areas of 1..16 pages, untouched, one thread; then a random one is replaced by another of
- *         random size: 2 n times to shuffle free ranges, then REPLACED times measured.  With 1,000
- *         and 1,000,000 live, in an instance of their own each.  Once more with cache:off, where each
- *         area comes from the tree: there the tree's own count of nodes visited is read.
- * Read    ns a replacement; nodes visited for one operation of the tree, over log2 n.
- * Refused A sample from which others took time; a count of fewer than TREE_OPERATIONS_MIN operations.
+ * Method  One thread allocates n areas of 1..16 pages and does not touch them.  Then it replaces a random
+ *         one by another of random size: 2 n times to shuffle the free ranges, and REPLACED times
+ *         measured.  n is 1,000 and 1,000,000, each in an instance of its own.  A second run with
+ *         cache:off, where each area comes from the tree, reads the tree's own count of visited nodes.
+ * Read    ns per replacement; nodes visited per operation of the tree, divided by log2 n.
+ * Refused A sample from which other processes took time; fewer than TREE_OPERATIONS_MIN counted
+ *         operations.
  * Not     Writing the memory; several threads.
  */
 #include <math.h>

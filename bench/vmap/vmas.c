@@ -2,11 +2,11 @@
 /*
  * vmas.c - how many mappings do 20,000 guarded areas cost?
  *
- * Method  Lines of /proc/self/maps after 20,000 areas of two pages, guard:on, were taken and written,
- *         less those before; beside them the same pages of one mapping with a page of PROT_NONE after
- *         each.
+ * Method  Lines of /proc/self/maps after 20,000 areas of two pages were allocated with guard:on and
+ *         written, less the lines before.  Beside them, the same for one mapping of as many pages with a
+ *         page of PROT_NONE after each area.
  * Read    Lines.  A process may have 65,530 by default.
- * Refused An area after which the system can read.
+ * Refused An area whose guard page can be read by the system.
  * Not     What installing a guard costs: the columns guard:on of the other questions.
  */
 #include <errno.h>
