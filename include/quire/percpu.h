@@ -217,7 +217,7 @@ unsigned quire_percpu_units(const struct quire *q);
  * Cost      a look at the object's map.
  * Linux     pcpu_alloc_size().
  */
-size_t quire_percpu_bytes(struct quire *q, const void *ptr);
+size_t quire_percpu_bytes(const struct quire *q, const void *ptr);
 
 /**
  * quire_percpu_shrink - give back all per-CPU memory that no object needs

@@ -162,7 +162,7 @@ void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags);
  * Cost      one lock and a few loads, however many areas there are.
  * Linux     get_vm_area_size() of find_vm_area(); is_vmalloc_addr().
  */
-size_t quire_vmalloc_size(struct quire *q, const void *addr);
+size_t quire_vmalloc_size(const struct quire *q, const void *addr);
 
 /**
  * quire_vmalloc_start - first byte of the area that @addr points into
@@ -174,7 +174,7 @@ size_t quire_vmalloc_size(struct quire *q, const void *addr);
  * Cost      as quire_vmalloc_size().
  * Linux     find_vm_area().
  */
-void *quire_vmalloc_start(struct quire *q, const void *addr);
+void *quire_vmalloc_start(const struct quire *q, const void *addr);
 
 /**
  * quire_kvmalloc - memory of any size: up to 64 KiB from pages, else an area
@@ -297,7 +297,7 @@ enum quire_vmap_kind {
  * Context   may wait for a spin lock; not from a signal handler.
  * Cost      for each area one lock, and a step over each free or cached range before it.
  */
-size_t quire_vmap_walk(struct quire *q,
+size_t quire_vmap_walk(const struct quire *q,
 		       bool (*visit)(const struct quire_vmap_area *area, void *arg), void *arg);
 
 /**
@@ -310,7 +310,7 @@ size_t quire_vmap_walk(struct quire *q,
  * Context   as quire_vmap_walk().
  * Cost      as quire_vmap_walk(), and a line of text for each area.
  */
-size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes);
+size_t quire_text_vmallocinfo(const struct quire *q, char *text, size_t bytes);
 
 /* What areas hold and have done. */
 struct quire_vmap_stat {
@@ -360,7 +360,7 @@ struct quire_vmap_stat {
  * Cost      a look at every area, those that were freed and not purged included, under one lock that
  *           other calls wait for.
  */
-int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *stat);
+int quire_vmap_stat_read(const struct quire *q, struct quire_vmap_stat *stat);
 
 #ifdef __cplusplus
 }

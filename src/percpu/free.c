@@ -483,7 +483,7 @@ void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)
 	module_start_worker_freed(q);
 }
 
-size_t quire_percpu_bytes(struct quire *q, const void *ptr)
+size_t quire_percpu_bytes(const struct quire *q, const void *ptr)
 {
 	struct percpu *pc = percpu_if_any(q);
 	lock_token token;

@@ -206,7 +206,7 @@ struct percpu *percpu_of(struct quire *q, unsigned flags);
 /* CPUs that it has units for, or would have. */
 uint32_t percpu_units(const struct quire *q);
 /* NULL if it was never used. */
-static inline struct percpu *percpu_if_any(struct quire *q)
+static inline struct percpu *percpu_if_any(const struct quire *q)
 {
 	return load_acquire(&q->percpu); /* pairs with percpu_of() */
 }

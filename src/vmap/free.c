@@ -149,7 +149,7 @@ void quire_vfree(struct quire *q, void *addr)
 
 /* ---- questions ---- */
 
-static struct range *asked_about(struct quire *q, const void *addr, struct vmap **v)
+static struct range *asked_about(const struct quire *q, const void *addr, struct vmap **v)
 {
 	uint32_t index;
 
@@ -158,7 +158,7 @@ static struct range *asked_about(struct quire *q, const void *addr, struct vmap 
 	return index != RANGE_NONE ? range_at(*v, index) : NULL;
 }
 
-size_t quire_vmalloc_size(struct quire *q, const void *addr)
+size_t quire_vmalloc_size(const struct quire *q, const void *addr)
 {
 	struct vmap *v;
 	const struct range *r = asked_about(q, addr, &v);
@@ -166,7 +166,7 @@ size_t quire_vmalloc_size(struct quire *q, const void *addr)
 	return r != NULL ? load_relaxed(&r->asked_bytes) : 0; /* its owner may resize it */
 }
 
-void *quire_vmalloc_start(struct quire *q, const void *addr)
+void *quire_vmalloc_start(const struct quire *q, const void *addr)
 {
 	struct vmap *v;
 	const struct range *r = asked_about(q, addr, &v);

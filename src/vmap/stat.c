@@ -49,7 +49,7 @@ static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area 
 	return next;
 }
 
-size_t quire_vmap_walk(struct quire *q,
+size_t quire_vmap_walk(const struct quire *q,
 		       bool (*visit)(const struct quire_vmap_area *area, void *arg), void *arg)
 {
 	struct vmap *v = q->dead ? NULL : load_acquire(&q->vmap);
@@ -97,7 +97,7 @@ static bool put_area(const struct quire_vmap_area *area, void *arg)
 	return true;
 }
 
-size_t quire_text_vmallocinfo(struct quire *q, char *text, size_t bytes)
+size_t quire_text_vmallocinfo(const struct quire *q, char *text, size_t bytes)
 {
 	struct info info = { .v = load_acquire(&q->vmap) };
 
@@ -188,7 +188,7 @@ static void collect(struct vmap *v, struct quire_vmap_stat *stat)
 	worker_still_end(v->q);
 }
 
-int quire_vmap_stat_read(struct quire *q, struct quire_vmap_stat *out)
+int quire_vmap_stat_read(const struct quire *q, struct quire_vmap_stat *out)
 {
 	struct quire_vmap_stat stat = { .page_shift = q->page_shift };
 	struct vmap *v = load_acquire(&q->vmap);
