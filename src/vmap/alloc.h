@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/alloc.h - allocation behind the fast path */
+/* vmap/alloc.h - allocating an area when the fast path fails */
 #ifndef VMAP_ALLOC_H
 #define VMAP_ALLOC_H
 
@@ -10,12 +10,13 @@ struct quire;
 struct vmap_request;
 struct vmap;
 
-/* A busy range, ready for use; RANGE_NONE with *@error set. */
+/* Returns a busy range, ready for use, or RANGE_NONE with *@error set. */
 uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *error);
-/* quire_vmalloc() for a caller that may do without: NULL with *@error, and errno as it was. */
+/* As quire_vmalloc(), for a caller that can do without the area: if refused, returns NULL with *@error set,
+ * and leaves errno unchanged. */
 void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error);
 
-/* The same for addresses that frames will be behind. */
+/* As vmap_alloc_range(), for addresses where frames will be mapped. */
 uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int *error);
 
 #endif

@@ -15,34 +15,37 @@ struct vmap;
 /* Keys: (l) under lock; (c) constant. */
 struct vmap_cpu {
 	struct stacks_door door;      /* RANK_VMAP_CPU */
-	uint32_t list[CLASSES_NR];    /* (l) without sequences: heads */
+	uint32_t list[CLASSES_NR];    /* (l) heads of lists, used without sequences */
 	uint16_t list_nr[CLASSES_NR]; /* (l) */
 	bool prepared[CLASSES_NR];    /* (l) by cpu_make_ready(); read as a hint */
-	uint32_t room;		      /* (l) blocks with room for mappings: index + 1; 0 */
-	uint64_t merged_ns; /* atomic, relaxed: when this CPU last gave its areas to be merged */
+	uint32_t room;		      /* (l) first block with room (ram.h): index + 1; 0: none */
+	uint64_t merged_ns;	      /* atomic, relaxed: when this CPU's areas were last merged */
 } __attribute__((aligned(64)));
 
-/* Says which classes of stacks there are. */
+/* Defines the classes of the stacks. */
 void cpus_init_stacks(struct vmap *v);
-/* The current CPU's, locked; NULL if somebody holds it.  The CPU is a hint, the lock is what counts. */
+/* Returns the current CPU's entry with its lock taken, or NULL if the lock is held.  The caller may migrate, so
+ * the CPU is a hint; only the lock protects. */
 struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
 /* Takes the fence and the page fault of a class's first free on this CPU here, where waiting is allowed. */
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags);
-/* Any, locked, and made ready at first use. */
+/* Returns slot @slot's entry with its lock taken, made ready at its first use. */
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
-/* An area of a class in state CACHED, or RANGE_NONE. */
+/* Takes an area of a class from the current CPU.  Returns it in state CACHED, or RANGE_NONE. */
 uint32_t cpu_take(struct vmap *v, unsigned class);
-/* Puts a freed area (CACHED) where this CPU keeps its class, or hands on half of that.  False: it
- * does not keep it. */
+/* Puts a freed area (CACHED) on the current CPU's stack or list of its class; if that is full, hands on half of
+ * it.  False if the CPU keeps no areas of that class. */
 bool cpu_put(struct vmap *v, uint32_t index);
-/* What the current CPU has, to the pooled ranges; without closing its stacks. */
+/* Moves the current CPU's areas to the pooled ranges, without closing its stacks. */
 void cpu_pool_own(struct vmap *v);
-/* Closes, pools what there is, opens; the next free there takes the slow path. */
-bool cpu_drain(struct vmap *v, unsigned slot); /* did it hold any? */
-/* Closes all and pools what they held.  Until cpus_open() everybody's frees go to the lazy list. */
+/* Closes a CPU's stacks, pools its areas, and reopens them cold: the next free there takes the slow path.
+ * Returns true if it held any area. */
+bool cpu_drain(struct vmap *v, unsigned slot);
+/* Closes all CPUs' stacks and pools their areas.  Until cpus_open() all frees go to the lazy list. */
 void cpus_close(struct vmap *v);
 void cpus_open(struct vmap *v);
-/* What a CPU holds, in pages; adds areas to *@areas.  A hint, unless everybody else is kept away. */
+/* Returns the pages that a CPU holds, and adds the number of its areas to *@areas.  A hint, unless no other
+ * thread uses the instance. */
 uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas);
 
 #endif

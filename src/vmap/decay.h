@@ -10,20 +10,20 @@ struct purged;
 struct quire_module;
 struct vmap;
 
-/* The worker's visit: when it wants the next. */
+/* The worker's visit.  Returns the time of the next. */
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
-/* Everything that is lazy, pooled or on a CPU, now.  It waits for a purge in flight. */
+/* Purges everything that is lazy, pooled or on a CPU.  Waits for a purge in flight. */
 struct purged decay_purge(struct vmap *v);
-/* The same, with aliases and records: for module.h. */
+/* The same, and also gives back aliases and records: for module.h. */
 size_t decay_shrink(struct quire_module *module);
-/* The worker shall come to what was freed; at once if there is more than may be. */
+/* Makes a visit of the worker due after a free; at once if more is cached than may stay. */
 void decay_kick(struct vmap *v);
 void decay_kick_if_over(struct vmap *v);
 void decay_check_over(struct vmap *v);
 uint32_t decay_now_ms(void);
-/* Pages that may stay cached now. */
+/* Number of pages that may stay cached now. */
 uint64_t decay_budget_pages(struct vmap *v);
-/* What is in use lately, for the budget. */
+/* Notes how many pages are in use, for the budget. */
 void decay_note_live(struct vmap *v);
 
 #endif

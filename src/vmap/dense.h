@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/dense.h - where huge pages stand */
+/* vmap/dense.h - which addresses get huge pages */
 #ifndef VMAP_DENSE_H
 #define VMAP_DENSE_H
 
@@ -10,45 +10,45 @@ struct range;
 struct vmap_request;
 struct vmap;
 
-/* Places for areas by size, so that huge pages stand where they pay. */
+/* Regions of the span for areas by size, so that huge pages are used where they pay. */
 enum region {
 	REGION_SMALL,  /* below 64 KiB: no huge pages */
-	REGION_MIDDLE, /* below 2 MiB: huge pages shared by areas */
+	REGION_MIDDLE, /* below 2 MiB: several areas share a huge page */
 	REGION_LARGE,  /* aligned to 2 MiB */
 	REGIONS_NR,
 };
 
-/* What is known of how a region's areas are written: dense.c. */
+/* What is known about how densely a region's areas are written: dense.c. */
 struct dense {
-	uint32_t witness_start, witness_pages; /* to be looked at; no pages: none */
-	uint32_t interval, until_probe;	       /* huge runs until the next witness */
+	uint32_t witness_start, witness_pages; /* still to be examined; 0 pages: no witness */
+	uint32_t interval, until_probe;	       /* huge runs from one witness to the next */
 	bool was_dense;
 };
 
 struct dense_question {
 	bool always, grown_and_full, witness_was_dense;
-	uint32_t covered_pages, block_pages; /* of the block, what the area covers */
+	uint32_t covered_pages, block_pages; /* pages of the block that the area covers; and all */
 	uint32_t until_probe;
 };
 enum dense_answer {
-	DENSE_NOT_COVERED, /* a huge page would be mostly beyond the area */
-	DENSE_UNKNOWN,	   /* nothing says that it will be written */
-	DENSE_PROBE,	   /* its like were written; it is the next witness */
-	DENSE_YES,	   /* from here on: huge pages */
+	DENSE_NOT_COVERED, /* too much of a huge page would be beyond the area */
+	DENSE_UNKNOWN,	   /* no evidence that it will be written */
+	DENSE_PROBE,	   /* similar areas were written; it becomes the next witness */
+	DENSE_YES,	   /* this and all answers below: huge pages */
 	DENSE_ALWAYS = DENSE_YES,
 	DENSE_GROWN,
 	DENSE_LIKELY,
 };
-/* A pure function of what is known. */
+/* Decides whether a block gets a huge page.  A pure function of @ask. */
 enum dense_answer dense_decide(const struct dense_question *ask);
-/* Advises the blocks that a fresh range has alone. */
+/* Advises huge pages for the blocks that only this fresh range uses, as dense_decide() says. */
 void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request);
-/* Looks at the witnesses, before what they show is purged. */
+/* Examines the witnesses before a purge removes the evidence. */
 void dense_look(struct vmap *v);
-/* A range that grows to @pages, and into another section, is written.  False, too, where it does not
- * matter. */
+/* True if @range, which grows to @pages and into another section, is densely written.  Also false if that does
+ * not matter. */
 bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages);
-/* If all is free: one advice for all. */
+/* If no area is in use or cached: gives the whole span the same advice, which merges its mappings. */
 void dense_settle(struct vmap *v);
 
 #endif

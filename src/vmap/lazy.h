@@ -7,18 +7,19 @@
 
 struct vmap;
 
-/* Counts a chain of freed areas, then publishes it; nobody touches it afterwards but the purge (R15, R16). */
+/* Counts a chain of freed areas, then publishes it.  After that only a purge may touch it (R15, R16). */
 void lazy_publish_chain(struct vmap *v, uint32_t chain);
-/* Takes the whole list: a chain. */
+/* Take the whole list, as a chain. */
 uint32_t lazy_splice(struct vmap *v);
 uint32_t lazy_splice_frames(struct vmap *v);
-/* One that was spliced and could not be purged; it is still counted. */
+/* Puts back a range that was spliced and could not be purged; it is still counted. */
 void lazy_put_back(struct vmap *v, uint32_t index);
-/* At most @most of the newest, for the holder of purge_mutex. */
+/* Takes at most @most ranges, the newest first.  Requires purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
-/* In a child of fork: what others had counted and not yet published is lost, and not waited for. */
+/* For the child of a fork: counts again, without the ranges that other threads had counted but not yet
+ * published; those are lost. */
 void lazy_recount(struct vmap *v);
-/* So many have been purged. */
+/* Subtracts areas that have been purged or pooled. */
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
 
 #endif

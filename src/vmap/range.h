@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/range.h - one range of the span: a free, used or cached area (vmap.h has its life) */
+/* vmap/range.h - one range of the span: addresses that are free, in use or cached (vmap.h has its life) */
 #ifndef VMAP_RANGE_H
 #define VMAP_RANGE_H
 
@@ -20,25 +20,24 @@ enum range_state {
 	RANGE_PURGED,
 };
 
-#define RANGE_GUARD                                                                                \
-	0x01u /* the page after the usable ones is a guard, none of those before it is */
-#define RANGE_GUARDED 0x02u /* guard pages may stand anywhere in it */
-#define RANGE_DIRTY   0x04u /* free: the system refused to take its memory, it reads anything */
-#define RANGE_LEFT    (RANGE_GUARDED | RANGE_DIRTY) /* free: what the system would not take away */
-#define RANGE_BLACK   0x08u			    /* tree */
+#define RANGE_GUARD   0x01u /* the page after the usable ones is a guard; no page before it is */
+#define RANGE_GUARDED 0x02u /* any of its pages may be a guard */
+#define RANGE_DIRTY   0x04u /* FREE: the system refused to take its memory; reads anything */
+#define RANGE_LEFT    (RANGE_GUARDED | RANGE_DIRTY) /* FREE: left over by refusals of the system */
+#define RANGE_BLACK   0x08u			    /* its colour in a tree */
 
 /*
- * One range; a record of the pool, one cache line.  Keys: (o) its owner: who allocated it, who holds
- * the stack or list it is on, or purge_mutex; (s) under `lock`.
+ * One range; a record of the pool, one cache line.  Keys: (o) its owner, which is the thread that allocated
+ * it, the holder of the stack or list that it is on, or the holder of purge_mutex; (s) under `lock`.
  */
 struct range {
 	uint32_t start;	 /* (o)(s) first page */
-	uint32_t pages;	 /* (o)(s) the guard page included */
+	uint32_t pages;	 /* (o)(s) including the guard page */
 	uint32_t backed; /* (o)(s) pages charged */
 	uint8_t state;	 /* atomic, relaxed */
 	uint8_t flags;	 /* (o)(s) */
 	uint8_t kind;	 /* (o) enum quire_vmap_kind */
-	uint8_t class;	 /* (o) CLASS_NONE if it is of no class */
+	uint8_t class;	 /* (o) or CLASS_NONE */
 	union {
 		uint64_t asked_bytes; /* (o) BUSY, CACHED */
 		struct {
@@ -47,16 +46,16 @@ struct range {
 	};
 	uint32_t left, right, parent; /* (s) FREE, POOLED */
 	uint32_t largest;	      /* (s) pages of the largest range in its subtree */
-	uint32_t next;		      /* (o) lazy list; chains in hand */
-	uint32_t stamp_ms;	      /* (s) POOLED: when it came */
+	uint32_t next;		      /* (o) in the lazy list or a chain */
+	uint32_t stamp_ms;	      /* (s) POOLED: when it was pooled */
 	uint32_t uses;		      /* (o) times it was handed out */
-	uint32_t owner;		      /* (o) what it belongs to, for kinds other than ALLOC */
-	uint32_t usable; /* (o) pages that its user sees; of ranges that were merged, the sum */
+	uint32_t owner;		      /* (o) for kinds other than ALLOC: the block it belongs to */
+	uint32_t usable; /* (o) pages that its user may access; the sum, if ranges were merged */
 	uint32_t spare;
 };
 _Static_assert(sizeof(struct range) == 64, "a range is one cache line");
 
-/* The state is written by its owner, and looked at by whoever checks a pointer: relaxed. */
+/* The owner writes the state; threads that check a pointer read it without a lock, so it is relaxed. */
 static inline unsigned range_state(const struct range *range)
 {
 	return load_relaxed(&range->state);
@@ -67,7 +66,7 @@ static inline void range_set_state(struct range *range, enum range_state state)
 	store_relaxed(&range->state, (uint8_t)state);
 }
 
-/* Its owner's; looked at by count_ranges_locked(). */
+/* The owner writes it; count_ranges_locked() reads it. */
 static inline void range_count_use(struct range *range)
 {
 	store_relaxed(&range->uses, range->uses + 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/records.h - records of ranges at hand, so that nothing fails under the lock for want of one */
+/* vmap/records.h - spare records of ranges, so that nothing fails under the lock for lack of one */
 #ifndef VMAP_RECORDS_H
 #define VMAP_RECORDS_H
 
@@ -12,12 +12,12 @@ struct vmap;
 #define RECORDS_AT_HAND 16u
 #define RECORDS_NEEDED	3u
 
-/* Takes the lock with enough records at hand, so that nothing under it can fail for want of one.
- * 0; -ENOMEM, or -EAGAIN if @flags forbid to wait for it. */
+/* Takes the lock when RECORDS_NEEDED records are spare.  Returns 0, -ENOMEM, or -EAGAIN if @flags forbid waiting
+ * for records. */
 int space_lock_for(struct vmap *v, unsigned flags, lock_token *token);
-/* One of those at hand. */
+/* Takes a spare record. */
 uint32_t space_record_locked(struct vmap *v);
-/* Gives a record back; what it counted is kept. */
+/* Returns a record; its count of uses is added to retired_uses. */
 void space_retire_locked(struct vmap *v, uint32_t index);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/resort.h - before anything is refused */
+/* vmap/resort.h - purging everything and trying again before a call is refused */
 #ifndef VMAP_RESORT_H
 #define VMAP_RESORT_H
 
@@ -7,14 +7,15 @@
 
 struct vmap;
 
-/* Something that was refused and is to be tried again. */
+/* An attempt that was refused and is to be repeated. */
 struct resort {
 	int (*attempt)(struct vmap *v, struct resort *resort); /* 0 or -errno; under purge_mutex */
-	bool mappings; /* it may lack mappings: those of blocks in use are given back as well */
+	bool mappings; /* it may lack mappings, so dirty pages of blocks in use are unmapped too */
 };
-/* The attempt once all that vmap holds is purged; it waits for that.  What the attempt said last. */
+/* Waits for a purge in flight, purges everything, and repeats the attempt.  Returns the attempt's last result. */
 int resort_try(struct vmap *v, struct resort *resort);
-/* The same; and, for -ENOMEM, once more when pages and other modules have given up what they cache. */
+/* The same.  If the result is -ENOMEM, also makes pages and other modules give up their caches, and repeats the
+ * attempt once more. */
 int resort_try_all(struct vmap *v, struct resort *resort);
 
 #endif

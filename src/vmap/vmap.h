@@ -8,8 +8,8 @@
  *   area     a range in use
  *   usable   the pages that an area's user may access: as many as were requested.  A guard page follows
  *            them; pages that a class or a region adds lie beyond the guard
- *   class    areas of one size: exact to 8 pages, then four sizes an octave
- *   backed   said of pages that count against the instance's limit; they may have memory behind
+ *   class    areas of one size: every size up to 8 pages, then four sizes per octave
+ *   backed   said of pages that count against the instance's limit; they may have memory
  *   lazy     said of a freed range on the lock-free list, which waits to be rescued or purged; counted
  *            in lazy_pages (V4)
  *   pooled   said of a freed range in the tree `pooled`: merged with its freed neighbours, with its
@@ -32,7 +32,7 @@
  *   CACHED    spilled, drained                              LAZY      lock-free push; or
  *                                                           POOLED    lock
  *   LAZY      rescued; merges with pooled neighbours        POOLED    purge_mutex, lock
- *   POOLED    an allocation fits in; what is left stays     BUSY      lock
+ *   POOLED    an allocation fits; the rest stays POOLED     BUSY      lock
  *   POOLED    old, or more than may stay                    PURGED    purge_mutex, lock
  *   LAZY      spliced off by a purge                        PURGED    purge_mutex
  *   PURGED    the gather has finished; merges               FREE      lock
@@ -44,14 +44,14 @@
  *
  * Headers, from the structures upwards; each .c includes those that it uses
  *   range.h, class.h                 one range; sizes
- *   tree.h, heads.h, records.h       ranges by address; which range a page is in; records at hand
- *   vmap.h, layout.h                 struct vmap; addresses, pages and ranges from one another
- *   request.h, space.h               what is wanted; taking it out of the span, and returning it
- *   meta.h, claim.h, commit.h        what describes the span; who commits which sections; memory
+ *   tree.h, heads.h, records.h       ranges by address; the range that a page is in; spare records
+ *   vmap.h, layout.h                 struct vmap; converting addresses, pages and ranges
+ *   request.h, space.h               requests; taking ranges of addresses, and returning them
+ *   meta.h, claim.h, commit.h        metadata of the span; claims of sections; committing them
  *   mapped.h, dense.h                guards and frames within the budget of mappings; huge pages
  *   cpu.h, lazy.h                    where freed areas are cached
- *   purge.h, decay.h, resort.h       taking their memory away; when; before anything is refused
- *   alloc.h, free.h, frames.h, ram.h                the paths, for one another
+ *   purge.h, decay.h, resort.h       purging: how, when, and before a call is refused
+ *   alloc.h, free.h, frames.h, ram.h                the paths, as other paths call them
  *   verify.h                         the rules
  */
 #ifndef VMAP_VMAP_H
@@ -82,10 +82,10 @@ struct vmap_cpu;
 /* Keys: (c) constant; (s) under lock; (m) under purge_mutex; (r) as (s), read without as a hint. */
 struct vmap {
 	/* Fast paths. */
-	char *base;	       /* (c) */
-	size_t span_bytes;     /* (c) */
-	uint32_t *map;	       /* by page: range that begins there; 0: none.  Written under lock */
-	size_t fast_bytes_end; /* atomic: sizes below it are served fast: fast_bytes_most, or none */
+	char *base;		/* (c) */
+	size_t span_bytes;	/* (c) */
+	uint32_t *map;		/* by page: range that begins there; 0: none.  Written under lock */
+	size_t fast_bytes_end;	/* atomic: sizes below take the fast path: fast_bytes_most, or 0 */
 	size_t fast_bytes_most; /* (c) sizes below it have a class; 0 without caches */
 	uint8_t push_allowed;	/* (c) 1; 0 with cache:off */
 	uint8_t page_shift;	/* (c) */
@@ -106,7 +106,7 @@ struct vmap {
 	uint32_t span_pages;		       /* (c) */
 	uint32_t region_start[REGIONS_NR + 1]; /* (c) pages */
 	uint32_t block_pages;		       /* (c) of 2 MiB */
-	size_t align_bytes;	/* (c) of base: the largest alignment that can be asked for */
+	size_t align_bytes;	/* (c) of base: the largest alignment that a caller may request */
 	bool huge;		/* (c) thp is not off */
 	bool always;		/* (c) thp:on */
 	struct huge_map advice; /* under huge_mutex; its kinds are `section` */
@@ -119,29 +119,29 @@ struct vmap {
 	uint32_t oldest, newest;	/* (s) pooled, by age */
 	uint64_t *heads
 		[HEADS_LEVELS]; /* (s) bit a page where a range that is not FREE begins; summaries */
-	uint32_t spares;	/* (s) records at hand, by `next` */
+	uint32_t spares;	/* (s) spare records, linked by `next` */
 	uint32_t spares_nr;	/* (s) */
 	uint64_t charged_pages; /* (r) V9: backed pages of all ranges */
-	uint64_t retired_uses;	/* (s) of records that are gone */
+	uint64_t retired_uses;	/* (s) uses of records that were returned */
 	uint64_t tree_allocs, tree_compares, tree_operations; /* (s) */
 	uint64_t slow_allocs, slow_refills;		      /* (s) */
 
 	uint32_t lazy;		  /* atomic: head of the lock-free list */
-	uint32_t lazy_frames;	  /* atomic: another one, of ranges with frames behind them */
+	uint32_t lazy_frames;	  /* atomic: another such list, for ranges of frames */
 	uint64_t lazy_pages;	  /* atomic: V4 */
 	uint64_t lazy_areas;	  /* atomic, relaxed */
 	uint64_t lazy_max_pages;  /* (c) */
-	uint64_t live_high_pages; /* atomic, relaxed: highest backed total in use lately */
+	uint64_t live_high_pages; /* atomic, relaxed: recent peak of backed pages in use */
 
 	struct mutex purge_mutex;
-	uint32_t purging;	   /* atomic: purge:counter, and who is in flight */
+	uint32_t purging;	   /* atomic: purge:counter, number of purges in flight */
 	struct mem_range *ranges;  /* (m) for one gather */
 	struct mem_vector *vector; /* (m) likewise */
-	uint32_t purged_ms;	   /* (m) when last */
+	uint32_t purged_ms;	   /* (m) time of the last purge */
 	uint32_t ticked_ms;	   /* the worker's: latest turn */
 	uint32_t busy_ms;	   /* the worker's: latest turn that had work */
 	bool kicked;		   /* atomic, relaxed: the worker will come */
-	uint64_t purges, flushes;  /* atomic, relaxed: purge:counter excludes nobody */
+	uint64_t purges, flushes;  /* atomic, relaxed: with purge:counter, purges overlap */
 	uint64_t purged_areas, purged_ranges, purged_pages; /* (s), read relaxed */
 	uint64_t areas_per_hold_max;
 	uint64_t purge_waits, refusals, refusals_spurious, guards_installed; /* atomic, relaxed */
@@ -149,19 +149,19 @@ struct vmap {
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
 	uint64_t *mapped;	   /* mapped.c: two bits a page; atomic */
 	uint64_t mapped_guards,
-		mapped_frames;		    /* atomic, relaxed: taken of the process's mappings */
-	struct claim claims[1 + CLAIMS_NR]; /* the first is the holder's of commit_mutex */
+		mapped_frames;		    /* atomic, relaxed: taken from the process's budget */
+	struct claim claims[1 + CLAIMS_NR]; /* the first is for the holder of commit_mutex */
 	uint8_t *step_ready;		    /* meta.c; atomic */
 	uint32_t sections_ready;	    /* atomic, relaxed */
-	uint8_t *section; /* by section: enum huge_kind; atomic.  Made usable by who claimed it */
-	bool uncounted;	  /* atomic: there are sections of that kind */
+	uint8_t *section;    /* by section: enum huge_kind; atomic.  Claimers make sections ready */
+	bool uncounted;	     /* atomic: some sections' advice has not been counted */
 	uint64_t block_maps; /* atomic, relaxed */
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
 };
 
-/* The instance's areas; made at the first call.  NULL with *@error set. */
+/* Returns the instance's areas, created at the first call, or NULL with *@error set. */
 struct vmap *vmap_get(struct quire *q, unsigned flags, int *error);
-/* The span and lazy_max that are in use, or would be. */
+/* The sizes of span and lazy_max, as they are or would be when the areas are created. */
 size_t vmap_span_bytes(const struct quire *q);
 uint64_t vmap_lazy_bytes(const struct quire *q);
 struct vmap *vmap_of(struct quire_module *module);
