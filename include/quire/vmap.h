@@ -236,12 +236,22 @@ void quire_vunmap(struct quire *q, void *addr);
 
 /**
  * quire_vm_map_ram - map a few pages for a short time
+ * @q:		an instance with backing:memfd
+ * @pages:	as for quire_vmap()
+ * @count:	pages
+ * @flags:	QUIRE_*
  *
- * As quire_vmap(); up to 64 pages come from a block of this CPU.
+ * As quire_vmap(), but up to 64 pages come from a block of this CPU, unless NOLOCK is given.
  *
+ * Returns   as quire_vmap(); errno EAGAIN without NOLOCK in a signal handler that interrupted a call of
+ *           Quire.  NOWAIT and ATOMIC are also refused (ENOMEM) while another thread makes the
+ *           instance's first such mapping.
+ * Context   as quire_vmap(); from a signal handler only with NOLOCK.
+ * Cost      one lock of this CPU, and the system calls that map.
  * Pair      quire_vm_unmap_ram() with the same count.
+ * Linux     vm_map_ram(), which has a node in place of flags.
  */
-void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count);
+void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count, unsigned flags);
 /** quire_vm_unmap_ram - end a mapping of quire_vm_map_ram(); @count as given there */
 void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
 

@@ -45,12 +45,19 @@
 
 #define PURGE_RANGES 1024u
 
+/* Not ZERO: what is mapped is somebody's. */
+#define FLAGS_KNOWN                                                                                \
+	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | FLAGS_NO_WAIT | QUIRE_NORETRY | 0xff000000u)
+
 struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsigned flags,
 			int *error)
 {
 	struct vmap *v = NULL;
 
-	*error = !q->shared ? -ENOTSUP : count == 0 ? -EINVAL : 0;
+	*error = (flags & ~FLAGS_KNOWN) != 0 ? -EINVAL
+		 : !q->shared		     ? -ENOTSUP
+		 : count == 0		     ? -EINVAL
+					     : 0;
 	if (*error == 0)
 		v = vmap_get(q, flags, error);
 	if (v == NULL)

@@ -19,19 +19,12 @@
 #include "vmap/free.h"
 #include "vmap/layout.h"
 
-#define FLAGS_KNOWN                                                                                \
-	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK |          \
-	 QUIRE_NORETRY | 0xff000000u)
-
 void *quire_vmap(struct quire *q, void *const *pages, size_t count, unsigned flags)
 {
 	int error = -EINVAL;
-	struct vmap *v = NULL;
+	struct vmap *v = frames_get(q, pages, count, flags, &error);
 	void *addr = NULL;
 
-	/* ZERO is refused: what is mapped is somebody's. */
-	if ((flags & ~FLAGS_KNOWN) == 0)
-		v = frames_get(q, pages, count, flags, &error);
 	if (v != NULL)
 		addr = frames_map_area(v, pages, count, QUIRE_VMAP_PAGES, flags, &error);
 	if (addr == NULL)

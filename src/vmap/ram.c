@@ -62,13 +62,17 @@ static struct ram *make(struct vmap *v)
 	return ram;
 }
 
-static struct ram *get(struct vmap *v)
+/* NULL: refused; of a caller that may not wait also while another makes it. */
+static struct ram *get(struct vmap *v, unsigned flags)
 {
 	struct ram *ram = load_acquire(&v->ram); /* pairs with the release below */
 
 	if (LIKELY(ram != NULL))
 		return ram;
-	mutex_acquire(&v->commit_mutex);
+	if (!(flags & FLAGS_NO_WAIT))
+		mutex_acquire(&v->commit_mutex);
+	else if (!mutex_try(&v->commit_mutex))
+		return NULL;
 	ram = load_relaxed(&v->ram);
 	if (ram == NULL) {
 		ram = make(v);
@@ -147,10 +151,10 @@ static bool take_locked(struct vmap *v, struct ram *ram, struct place *place)
 	return true;
 }
 
-static bool from_room(struct vmap *v, struct ram *ram, unsigned slot, struct place *place)
+static bool from_room(struct vmap *v, struct ram *ram, struct place *place)
 {
 	lock_token token;
-	struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
+	struct vmap_cpu *cpu = cpu_lock(v, (unsigned)stack_slot(&v->stacks.cpu), &token);
 	uint32_t link = cpu->room;
 	bool taken = false;
 
@@ -181,17 +185,18 @@ static void publish_block(struct vmap *v, struct ram *ram, unsigned slot, uint32
 }
 
 /* A new block; its first place is taken before anybody sees it. */
-static bool from_new(struct vmap *v, struct ram *ram, unsigned slot, struct place *place,
+static bool from_new(struct vmap *v, struct ram *ram, struct place *place, unsigned flags,
 		     int *error)
 {
+	unsigned slot = (unsigned)stack_slot(&v->stacks.cpu);
 	struct ram_block *block;
 	uint32_t range;
 
-	place->index = pool_alloc(&ram->pool, 0);
+	place->index = pool_alloc(&ram->pool, flags);
 	*error = -ENOMEM;
 	if (place->index == POOL_NONE)
 		return false;
-	range = frames_take(v, ram->block_pages, ram->block_pages, QUIRE_VMAP_BLOCK, 0, error);
+	range = frames_take(v, ram->block_pages, ram->block_pages, QUIRE_VMAP_BLOCK, flags, error);
 	if (range == RANGE_NONE) {
 		pool_free(&ram->pool, place->index);
 		return false;
@@ -273,21 +278,20 @@ static uint32_t place_pages(size_t count)
 	return pages;
 }
 
-static void *map_small(struct vmap *v, void *const *pages, size_t count, int *error)
+static void *map_small(struct vmap *v, void *const *pages, size_t count, unsigned flags, int *error)
 {
 	struct place place = { .pages = place_pages(count) };
-	unsigned slot = (unsigned)stack_slot(&v->stacks.cpu);
-	struct ram *ram = get(v);
+	struct ram *ram = get(v, flags);
 	char *addr;
 
 	*error = -ENOMEM;
 	if (ram == NULL)
 		return NULL;
-	if (!from_room(v, ram, slot, &place) && !from_new(v, ram, slot, &place, error))
+	if (!from_room(v, ram, &place) && !from_new(v, ram, &place, flags, error))
 		return NULL;
 	addr = range_addr(v, range_at(v, ram_block(ram, place.index)->range));
 	addr += (size_t)place.offset << v->page_shift;
-	*error = frames_map(v, addr, pages, count, 0);
+	*error = frames_map(v, addr, pages, count, flags);
 	if (*error != 0) {
 		give(v, ram, &place);
 		return NULL;
@@ -296,20 +300,21 @@ static void *map_small(struct vmap *v, void *const *pages, size_t count, int *er
 	return addr;
 }
 
-void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count)
+void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count, unsigned flags)
 {
 	int error = -EINVAL;
-	struct vmap *v = frames_get(q, pages, count, 0, &error);
+	struct vmap *v = frames_get(q, pages, count, flags, &error);
 	void *addr = NULL;
 
-	if (v != NULL && lock_nested()) {
+	if (v != NULL && lock_nested() && !(flags & QUIRE_NOLOCK)) {
 		error = -EAGAIN;
 		v = NULL;
 	}
-	if (v != NULL && count <= RAM_PLACE_MAX)
-		addr = map_small(v, pages, count, &error);
+	/* A block is under its CPU's lock, for which NOLOCK does not wait. */
+	if (v != NULL && count <= RAM_PLACE_MAX && !(flags & QUIRE_NOLOCK))
+		addr = map_small(v, pages, count, flags, &error);
 	else if (v != NULL)
-		addr = frames_map_area(v, pages, count, QUIRE_VMAP_BLOCK, 0, &error);
+		addr = frames_map_area(v, pages, count, QUIRE_VMAP_BLOCK, flags, &error);
 	if (addr == NULL)
 		process_set_errno(-error);
 	else if (q->annotated)

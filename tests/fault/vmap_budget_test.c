@@ -254,7 +254,7 @@ static void alias_turn(struct quire *q, void *frames[FRAMES], void *held[2][16],
 
 	if (held[small][i] == NULL) {
 		held[small][i] =
-			small ? quire_vm_map_ram(q, frames, n) : quire_vmap(q, frames, n, 0);
+			small ? quire_vm_map_ram(q, frames, n, 0) : quire_vmap(q, frames, n, 0);
 		CHECK(held[small][i] != NULL);
 	} else {
 		if (small)
@@ -333,10 +333,10 @@ static void run_out_of_aliases(void *arg)
 	first = quire_vmap(q, frames, FRAMES, 0);
 	CHECK(first != NULL && used(MAPPINGS_FRAMES) == FRAMES);
 	CHECK(quire_vmap(q, frames, FRAMES, 0) == NULL && errno == ENOMEM);
-	CHECK(quire_vm_map_ram(q, frames, FRAMES) == NULL && errno == ENOMEM);
+	CHECK(quire_vm_map_ram(q, frames, FRAMES, 0) == NULL && errno == ENOMEM);
 	CHECK(refused(MAPPINGS_FRAMES) != 0 && used(MAPPINGS_FRAMES) == FRAMES);
 	quire_vunmap(q, first);
-	second = quire_vm_map_ram(q, frames, FRAMES);
+	second = quire_vm_map_ram(q, frames, FRAMES, 0);
 	CHECK(second != NULL && used(MAPPINGS_FRAMES) == FRAMES);
 	quire_vm_unmap_ram(q, second, FRAMES);
 	CHECK(quire_vmap(q, frames, FRAMES, 0) != NULL);

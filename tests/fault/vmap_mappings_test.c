@@ -81,7 +81,7 @@ static void map_small(void *arg)
 	take_scattered(q, pages);
 	use_up_mappings();
 	for (unsigned i = 0; i < TURNS; i++) {
-		char *addr = quire_vm_map_ram(q, pages, FRAMES);
+		char *addr = quire_vm_map_ram(q, pages, FRAMES, 0);
 
 		CHECK_VALUES(addr != NULL, i, (uint64_t)errno);
 		addr[0] = 1;
@@ -148,12 +148,12 @@ static void refuse_and_go_on(void *arg)
 	CHECK_VALUES(n > 4 && n < SPARE_NR && errno == ENOMEM, n, (uint64_t)errno);
 	quire_vmap_stat_read(q, &before);
 	CHECK(quire_vmap(q, pages, FRAMES, 0) == NULL && errno == ENOMEM);
-	CHECK(quire_vm_map_ram(q, pages, FRAMES) == NULL && errno == ENOMEM);
+	CHECK(quire_vm_map_ram(q, pages, FRAMES, 0) == NULL && errno == ENOMEM);
 	quire_vmap_stat_read(q, &after);
 	CHECK(after.busy_areas == before.busy_areas + after.blocks);
 	CHECK(quire_verify(q) == 0);
 	quire_vunmap(q, held[--n]);
-	held[n] = quire_vm_map_ram(q, pages, FRAMES);
+	held[n] = quire_vm_map_ram(q, pages, FRAMES, 0);
 	CHECK(held[n] != NULL);
 }
 

@@ -259,7 +259,7 @@ static void maps_pages(void *arg)
 	for (unsigned i = 0; i < AREAS; i++)
 		quire_vunmap(q, scene.mappings[i]);
 	for (unsigned i = 0; i < AREAS; i++) {
-		scene.mappings[i] = quire_vm_map_ram(q, scene.mapped_pages, i + 1);
+		scene.mappings[i] = quire_vm_map_ram(q, scene.mapped_pages, i + 1, 0);
 		CHECK(scene.mappings[i] != NULL);
 	}
 	for (unsigned i = 0; i < AREAS; i++)
@@ -669,7 +669,7 @@ void stack_calls_prepare_handler(void)
 	for (unsigned i = 0; i < AREAS / 2; i++)
 		scene.mappings[i] = quire_vmap(scene.mapped, scene.mapped_pages, i + 1, 0);
 	for (unsigned i = AREAS / 2; i < AREAS; i++)
-		scene.mappings[i] = quire_vm_map_ram(scene.mapped, scene.mapped_pages, i + 1);
+		scene.mappings[i] = quire_vm_map_ram(scene.mapped, scene.mapped_pages, i + 1, 0);
 }
 
 int stack_calls_verify(void)

@@ -12,7 +12,7 @@ int main(void)
 
 	if (quire_create(&options, &q) != 0 || quire_alloc_pages_bulk(q, 0, 4, pages) != 4)
 		return 1;
-	addr = quire_vm_map_ram(q, pages, 4);
+	addr = quire_vm_map_ram(q, pages, 4, 0);
 	quire_vm_unmap_ram(q, addr, 4);
 	quire_vm_unmap_ram(q, addr, 4);
 	return 0;

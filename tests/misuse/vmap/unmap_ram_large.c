@@ -16,6 +16,6 @@ int main(void)
 	page = quire_alloc_pages(q, 0, 0);
 	for (unsigned i = 0; i < 80; i++)
 		pages[i] = page;
-	quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 80), 79);
+	quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 80, 0), 79);
 	return 0;
 }

@@ -15,7 +15,7 @@ int main(void)
 		return 1;
 	page = quire_alloc_pages(q, 0, 0);
 	pages[0] = pages[1] = page;
-	addr = quire_vm_map_ram(q, pages, 2);
+	addr = quire_vm_map_ram(q, pages, 2, 0);
 	quire_vm_unmap_ram(q, addr + quire_page_bytes(q), 1);
 	return 0;
 }

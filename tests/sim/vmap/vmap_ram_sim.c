@@ -36,7 +36,7 @@ static struct ram_scene *scene_make(struct sim *sim)
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	check_u64_eq(quire_alloc_pages_bulk(scene->q, 0, PLACE, scene->page), PLACE);
 	/* Everything has been used once: records, tables, every CPU's lock. */
-	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1), 1);
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1, 0), 1);
 	quire_vfree(scene->q, quire_vmalloc(scene->q, 4096, 0));
 	quire_vm_unmap_aliases(scene->q);
 	scene->v = scene->q->vmap;
@@ -156,7 +156,7 @@ static void maps_if_it_can(void *arg)
 {
 	struct ram_scene *scene = arg;
 	char *addr = quire_vmap(scene->q, scene->page, 2, 0);
-	char *small = quire_vm_map_ram(scene->q, scene->page, 2);
+	char *small = quire_vm_map_ram(scene->q, scene->page, 2, 0);
 
 	if (addr != NULL)
 		quire_vunmap(scene->q, addr);
@@ -182,7 +182,7 @@ static void maps_small(void *arg)
 	struct ram_scene *scene = arg;
 
 	for (unsigned i = 0; i < 2; i++) {
-		char *addr = quire_vm_map_ram(scene->q, scene->page, 8);
+		char *addr = quire_vm_map_ram(scene->q, scene->page, 8, 0);
 
 		SIM_CHECK(addr != NULL);
 		touch(addr);
@@ -225,7 +225,7 @@ SIM_TEST(mappings_in_flight_are_not_refused, .cpus_nr = 3, .events = SIM_MEMORY)
 static void fill_block(struct ram_scene *scene)
 {
 	for (unsigned i = 0; i < 2; i++)
-		scene->addr[i] = quire_vm_map_ram(scene->q, scene->page, PLACE);
+		scene->addr[i] = quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
 	check_u64_eq(ram_blocks(scene->v), 1);
 	check_u64_eq(scene->v->cpu[0].room, 0);
 }
@@ -328,7 +328,7 @@ SIM_TEST(ram_unmap_against_flush, .events = SIM_MEMORY)
 static void maps_again(void *arg)
 {
 	struct ram_scene *scene = arg;
-	char *addr = quire_vm_map_ram(scene->q, scene->page, 2);
+	char *addr = quire_vm_map_ram(scene->q, scene->page, 2, 0);
 
 	touch(addr);
 	touch(addr + 4096);
@@ -349,7 +349,7 @@ static void make_fragmented(void *arg)
 {
 	struct ram_scene *scene = arg;
 
-	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1), 1);
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1, 0), 1);
 }
 
 /* R25: between the look at a block and its retirement its owner may hand out pages. */
@@ -392,7 +392,7 @@ static void maps_on_one(void *arg)
 	struct ram_scene *scene = arg;
 
 	for (unsigned i = 0; i < 2; i++) {
-		char *addr = quire_vm_map_ram(scene->q, &scene->page[8], 1);
+		char *addr = quire_vm_map_ram(scene->q, &scene->page[8], 1, 0);
 
 		sim_own(addr, 4096);
 		touch(addr);

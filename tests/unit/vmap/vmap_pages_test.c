@@ -4,6 +4,7 @@
  * an instance without says.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -248,7 +249,7 @@ static void private_memory_cannot_be_mapped_again(void **state)
 	assert_null(quire_vmap(q, pages, 4, 0));
 	assert_int_equal(errno, ENOTSUP);
 	errno = 0;
-	assert_null(quire_vm_map_ram(q, pages, 4));
+	assert_null(quire_vm_map_ram(q, pages, 4, 0));
 	assert_int_equal(errno, ENOTSUP);
 	quire_vm_unmap_aliases(q);
 	quire_destroy(q);
@@ -277,8 +278,9 @@ static void ring_has_no_end(void **state)
 static void small_mappings_come_from_one_block(void **state)
 {
 	struct quire *q = *state;
-	char *first = quire_vm_map_ram(q, pages, 1), *second = quire_vm_map_ram(q, pages + 1, 3);
-	char *third = quire_vm_map_ram(q, pages + 4, 64);
+	char *first = quire_vm_map_ram(q, pages, 1, 0),
+	     *second = quire_vm_map_ram(q, pages + 1, 3, 0);
+	char *third = quire_vm_map_ram(q, pages + 4, 64, 0);
 
 	assert_ptr_equal(second, page_of(q, first, 1));
 	assert_ptr_equal(third, page_of(q, second, 4)); /* rounded up to a power of two */
@@ -294,12 +296,66 @@ static void small_mappings_come_from_one_block(void **state)
 static void large_mapping_is_an_area(void **state)
 {
 	struct quire *q = *state;
-	void *addr = quire_vm_map_ram(q, pages, 65);
+	void *addr = quire_vm_map_ram(q, pages, 65, 0);
 
 	assert_u64_eq(stat_of(q).blocks, 0);
 	assert_int_equal(*page_of(q, addr, 64), 64);
 	quire_vm_unmap_ram(q, addr, 65);
 	assert_u64_eq(stat_of(q).busy_areas, 0);
+}
+
+/* Another thread that is making or purging: it holds the mutexes for that. */
+struct busy {
+	struct quire *q;
+	pthread_barrier_t held, done;
+};
+
+static void *hold_mutexes(void *arg)
+{
+	struct busy *busy = arg;
+	struct vmap *v = busy->q->vmap;
+
+	mutex_acquire(&v->purge_mutex);
+	mutex_acquire(&v->commit_mutex);
+	pthread_barrier_wait(&busy->held);
+	pthread_barrier_wait(&busy->done);
+	mutex_release(&v->commit_mutex);
+	mutex_release(&v->purge_mutex);
+	return NULL;
+}
+
+static void small_mapping_waits_for_nobody_if_told(void **state)
+{
+	struct busy busy = { .q = *state };
+	struct quire *q = busy.q;
+	void *first, *second, *third;
+	pthread_t thread;
+
+	quire_vfree(q, quire_vmalloc(q, 1, 0)); /* areas are there, small mappings not yet */
+	pthread_barrier_init(&busy.held, NULL, 2);
+	pthread_barrier_init(&busy.done, NULL, 2);
+	for (unsigned made = 0; made < 2; made++) {
+		assert_int_equal(pthread_create(&thread, NULL, hold_mutexes, &busy), 0);
+		pthread_barrier_wait(&busy.held);
+		errno = 0;
+		first = quire_vm_map_ram(q, pages, 3, QUIRE_NOWAIT);
+		assert_int_equal(errno, made ? 0 : ENOMEM);
+		second = quire_vm_map_ram(q, pages, 3, QUIRE_ATOMIC);
+		third = quire_vm_map_ram(q, pages, 3, QUIRE_NOLOCK);
+		pthread_barrier_wait(&busy.done);
+		pthread_join(thread, NULL);
+		assert_int_equal(first != NULL && second != NULL, made);
+		assert_non_null(third);
+		assert_int_equal(*page_of(q, third, 2), 2);
+		quire_vm_unmap_ram(q, first, 3);
+		quire_vm_unmap_ram(q, second, 3);
+		quire_vm_unmap_ram(q, third, 3);
+		quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 1, 0), 1);
+	}
+	assert_null(quire_vm_map_ram(q, pages, 3, QUIRE_ZERO));
+	assert_int_equal(errno, EINVAL);
+	pthread_barrier_destroy(&busy.held);
+	pthread_barrier_destroy(&busy.done);
 }
 
 /* Maps and unmaps until a block is used up; gives its pages. */
@@ -310,7 +366,7 @@ static uint32_t use_up(struct quire *q, void *first)
 
 	while (stat_of(q).blocks == 1) {
 		quire_vm_unmap_ram(q, addr, 1);
-		addr = quire_vm_map_ram(q, pages + 7, 1);
+		addr = quire_vm_map_ram(q, pages + 7, 1, 0);
 		assert_non_null(addr);
 		n++;
 	}
@@ -321,7 +377,7 @@ static uint32_t use_up(struct quire *q, void *first)
 static void used_up_block_goes_back(void **state)
 {
 	struct quire *q = *state;
-	void *addr = quire_vm_map_ram(q, pages, 1);
+	void *addr = quire_vm_map_ram(q, pages, 1, 0);
 	uint32_t n;
 
 	/* The first is published when its last page is dirty, so two are there before the purge. */
@@ -337,9 +393,9 @@ static void used_up_block_goes_back(void **state)
 static void aliases_of_partly_used_blocks_are_flushed(void **state)
 {
 	struct quire *q = *state;
-	uint8_t *kept = quire_vm_map_ram(q, pages + 1, 2),
-		*gone = quire_vm_map_ram(q, pages + 3, 4);
-	uint8_t *last = quire_vm_map_ram(q, pages + 9, 1);
+	uint8_t *kept = quire_vm_map_ram(q, pages + 1, 2, 0),
+		*gone = quire_vm_map_ram(q, pages + 3, 4, 0);
+	uint8_t *last = quire_vm_map_ram(q, pages + 9, 1, 0);
 
 	quire_vm_unmap_ram(q, gone, 4);
 	assert_int_equal(*gone, 3); /* lazily */
@@ -361,7 +417,7 @@ static void nearly_fresh_block_is_not_given_up_by_time(void **state)
 	struct quire *q = *state;
 	struct vmap *v;
 
-	quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 1), 1);
+	quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 1, 0), 1);
 	v = q->vmap;
 	mutex_acquire(&v->purge_mutex);
 	ram_purge_fragmented(v, false);
@@ -380,17 +436,17 @@ static void out_of_addresses_blocks_are_given_up(void **state)
 	void *area;
 
 	(void)state;
-	quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 1), 1);
+	quire_vm_unmap_ram(q, quire_vm_map_ram(q, pages, 1, 0), 1);
 	quire_vunmap(q, quire_vmap(q, pages, 100, 0));
 	area = quire_vmalloc(q, bytes, 0);
 	assert_non_null(area);
 	errno = 0;
-	assert_null(quire_vm_map_ram(q, pages, 1));
+	assert_null(quire_vm_map_ram(q, pages, 1, 0));
 	assert_int_equal(errno, ENOSPC);
 	assert_null(quire_vmap(q, pages, 1, 0));
 	assert_int_equal(errno, ENOSPC);
 	quire_vfree(q, area);
-	assert_non_null(quire_vm_map_ram(q, pages, 1));
+	assert_non_null(quire_vm_map_ram(q, pages, 1, 0));
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }
@@ -399,7 +455,7 @@ static void out_of_addresses_blocks_are_given_up(void **state)
 
 static bool one_of_each(struct quire *q)
 {
-	void *addr = quire_vmap(q, pages, 5, 0), *small = quire_vm_map_ram(q, pages, 3);
+	void *addr = quire_vmap(q, pages, 5, 0), *small = quire_vm_map_ram(q, pages, 3, 0);
 	bool both = addr != NULL && small != NULL;
 
 	if (addr != NULL)
@@ -444,7 +500,8 @@ static void refused_unmapping_is_tried_again(void **state)
 {
 	struct quire *q = *state;
 	void *addr = quire_vmap(q, pages, 4, 0), *other;
-	uint8_t *small = quire_vm_map_ram(q, pages, 2), *keeps = quire_vm_map_ram(q, pages, 1);
+	uint8_t *small = quire_vm_map_ram(q, pages, 2, 0),
+		*keeps = quire_vm_map_ram(q, pages, 1, 0);
 
 	quire_vunmap(q, addr);
 	quire_vm_unmap_ram(q, small, 2);
@@ -525,7 +582,7 @@ static void live_as_a_child(void *arg)
 	errno = 0;
 	CHECK(quire_vmap(q, pages, 1, 0) == NULL && errno == EOWNERDEAD);
 	errno = 0;
-	CHECK(quire_vm_map_ram(q, pages, 1) == NULL && errno == EOWNERDEAD);
+	CHECK(quire_vm_map_ram(q, pages, 1, 0) == NULL && errno == EOWNERDEAD);
 	errno = 0;
 	CHECK(quire_vmalloc(q, 4096, 0) == NULL && errno == EOWNERDEAD);
 	errno = 0;
@@ -547,7 +604,7 @@ static void child_of_fork_is_refused_everything(void **state)
 	struct quire *q = *state;
 	struct child child = { .q = q,
 			       .addr = quire_vmap(q, pages, 4, 0),
-			       .small = quire_vm_map_ram(q, pages, 2),
+			       .small = quire_vm_map_ram(q, pages, 2, 0),
 			       .area = quire_vmalloc(q, 4096, 0) };
 
 	quire_vfree(q, quire_vmalloc(q, 4096, 0)); /* there is one for a fast path */
@@ -573,6 +630,7 @@ int main(void)
 		TEST(ring_has_no_end),
 		TEST(small_mappings_come_from_one_block),
 		TEST(large_mapping_is_an_area),
+		TEST(small_mapping_waits_for_nobody_if_told),
 		TEST(used_up_block_goes_back),
 		TEST(aliases_of_partly_used_blocks_are_flushed),
 		TEST(nearly_fresh_block_is_not_given_up_by_time),
