@@ -17,7 +17,7 @@ int main(void)
 	if (quire_create(&options, &q) != 0)
 		return 1;
 	bytes = PAGES * quire_page_bytes(q);
-	if (quire_alloc_pages_bulk(q, 0, PAGES, pages) != PAGES)
+	if (quire_alloc_pages_bulk(q, pages, PAGES, 0) != PAGES)
 		return 1;
 	memcpy(pages + PAGES, pages, sizeof(pages) / 2);
 	ring = quire_vmap(q, pages, 2 * PAGES, 0); /* the same pages twice, side by side */
@@ -27,7 +27,7 @@ int main(void)
 	strcpy(ring + bytes - 6, "no end in sight");
 	printf("%s; the ring begins with \"%s\"\n", ring + bytes - 6, ring);
 	quire_vunmap(q, ring);
-	quire_free_pages_bulk(q, PAGES, pages);
+	quire_free_pages_bulk(q, pages, PAGES);
 	quire_destroy(q);
 	return 0;
 }

@@ -222,7 +222,7 @@ static bool stage_make(struct stage *stage, size_t live_nr)
 
 	*stage = (struct stage){ .live_nr = live_nr, .live = calloc(live_nr, sizeof(void *)) };
 	if (!stage->live || quire_create(NULL, &stage->q) != 0 ||
-	    quire_alloc_percpu_bulk(stage->q, &request, live_nr, stage->live) != live_nr)
+	    quire_alloc_percpu_bulk(stage->q, &request, stage->live, live_nr) != live_nr)
 		return false;
 	for (size_t i = 0; i < live_nr; i++)
 		for (unsigned cpu = 0; cpu < quire_percpu_units(stage->q); cpu++)

@@ -63,31 +63,32 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags);
 void quire_free_pages(struct quire *q, void *addr, unsigned order);
 
 /**
- * quire_alloc_pages_bulk - fill the empty slots of an array with single pages
+ * quire_alloc_pages_bulk - fill the empty entries of an array with single pages
  * @q:		instance
+ * @pages:	entries that are not NULL stay as they are
+ * @count:	entries of @pages
  * @flags:	QUIRE_*
- * @count:	slots in @pages
- * @pages:	slots that are not NULL stay as they are
  *
- * Returns   how many slots are filled now, in the whole array, those that were before included.
+ * Returns   how many entries are filled now, in the whole array, those that were before included.
  *           Less than @count means that a page was refused, with errno as for quire_alloc_pages();
- *           slots after the refused one that were empty are still NULL, and what was filled is the
+ *           entries after the refused one that were empty are still NULL, and what was filled is the
  *           caller's.
  * Context   as quire_alloc_pages().
+ * Cost      one pop for up to 64 pages of this CPU's stack; otherwise as quire_alloc_pages().
  * Linux     alloc_pages_bulk().
  */
-size_t quire_alloc_pages_bulk(struct quire *q, unsigned flags, size_t count, void **pages);
+size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsigned flags);
 
 /**
  * quire_free_pages_bulk - give back many single pages, of any zones in any order
  * @q:		instance
- * @count:	slots in @pages
- * @pages:	NULL slots are passed over; all are NULL afterwards
+ * @pages:	entries that are NULL are passed over; all are NULL afterwards
+ * @count:	entries of @pages
  *
- * Context   anywhere.
+ * Context   anywhere, signal handlers included; never waits for memory.
  * Cost      one lock a batch instead of one a page.
  */
-void quire_free_pages_bulk(struct quire *q, size_t count, void **pages);
+void quire_free_pages_bulk(struct quire *q, void **pages, size_t count);
 
 /**
  * quire_alloc_pages_exact - take contiguous pages for a size that is no power of two

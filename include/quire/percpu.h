@@ -109,8 +109,8 @@ struct quire_percpu_request {
  * quire_alloc_percpu_bulk - allocate many objects of one size
  * @q:		instance
  * @request:	as for quire_alloc_percpu()
- * @count:	entries of @ptrs
  * @ptrs:	entries 0 .. what is returned - 1 are set, whatever they held; the others are left alone
+ * @count:	entries of @ptrs
  *
  * Returns   how many were allocated by this call.  Less than @count, 0 included, means that the
  *           next one was refused, with errno as for quire_alloc_percpu(); those before it are the
@@ -120,7 +120,7 @@ struct quire_percpu_request {
  * Pair      quire_free_percpu_bulk(), or one by one.
  */
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
-			       size_t count, void **ptrs);
+			       void **ptrs, size_t count);
 
 /**
  * quire_free_percpu_bulk - free @count objects; entries that are NULL are passed over
@@ -128,7 +128,7 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
  * Context   as quire_free_percpu().
  * Cost      as quire_free_percpu(), for each.
  */
-void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs);
+void quire_free_percpu_bulk(struct quire *q, void *const *ptrs, size_t count);
 
 /**
  * quire_this_cpu_copy - quire_this_cpu_ptr() without the type: what it calls

@@ -4,9 +4,10 @@
  *
  * Every call takes the instance it works on.  quire_default() returns the default instance of the
  * process; a process may have any number of others.  Sizes are in bytes unless the name says pages.
- * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  A
- * failed call changes nothing.  Misuse (a double free, a foreign pointer) stops the process with one
- * line.
+ * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  Bulk
+ * calls take the array, its count, then flags; those that allocate return how many entries are filled,
+ * and set errno if some are not.  A failed call changes nothing.  Misuse (a double free, a foreign
+ * pointer) stops the process with one line.
  *
  * Stack.  A call needs at most 8 KiB of its caller's stack, including creation of the default
  * instance, so a thread with a stack of 16 KiB may make any call.  A call that is legal in a signal

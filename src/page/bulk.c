@@ -42,7 +42,7 @@ static unsigned empty_ahead(void *const *pages, size_t left)
 	return empty;
 }
 
-size_t quire_alloc_pages_bulk(struct quire *q, unsigned flags, size_t count, void **pages)
+size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsigned flags)
 {
 	bool refused = q->dead || !page_flags_valid(q, 0, flags);
 	uint32_t frames[GROUP_MAX];
@@ -150,7 +150,7 @@ static uint32_t prepare(struct quire *q, void **slot, uint8_t *tag)
 	return FRAME_NONE;
 }
 
-void quire_free_pages_bulk(struct quire *q, size_t count, void **pages)
+void quire_free_pages_bulk(struct quire *q, void **pages, size_t count)
 {
 	struct group group = { .nr = 0 };
 

@@ -386,7 +386,7 @@ static size_t alloc_batch(struct percpu *pc, const struct percpu_request *reques
 }
 
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
-			       size_t count, void **ptrs)
+			       void **ptrs, size_t count)
 {
 	struct quire_percpu_request known;
 	struct percpu_request placing;

@@ -464,7 +464,7 @@ static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
 	after_free(pc, wanted);
 }
 
-void quire_free_percpu_bulk(struct quire *q, size_t count, void *const *ptrs)
+void quire_free_percpu_bulk(struct quire *q, void *const *ptrs, size_t count)
 {
 	struct percpu *pc = percpu_if_any(q);
 

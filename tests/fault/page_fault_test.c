@@ -132,20 +132,20 @@ static void fill(void)
 
 static bool bulk_fill(void)
 {
-	size_t present = quire_alloc_pages_bulk(scene.q, 0, 2000, scene.taken);
+	size_t present = quire_alloc_pages_bulk(scene.q, scene.taken, 2000, 0);
 
 	if (present == 2000)
 		return true;
 	assert_int_equal(errno, ENOMEM);
 	for (size_t i = 0; i < 2000; i++)
 		assert_int_equal(scene.taken[i] != NULL, i < present);
-	quire_free_pages_bulk(scene.q, 2000, scene.taken);
+	quire_free_pages_bulk(scene.q, scene.taken, 2000);
 	return false;
 }
 
 static void bulk_free(void)
 {
-	quire_free_pages_bulk(scene.q, 2000, scene.taken);
+	quire_free_pages_bulk(scene.q, scene.taken, 2000);
 }
 
 static bool alloc_exact(void)

@@ -205,10 +205,10 @@ static bool take_bulk(void)
 {
 	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 2000);
 	void *ptrs[BULK_NR];
-	size_t n = quire_alloc_percpu_bulk(scene.q, &request, BULK_NR, ptrs);
+	size_t n = quire_alloc_percpu_bulk(scene.q, &request, ptrs, BULK_NR);
 
 	if (n < BULK_NR) {
-		quire_free_percpu_bulk(scene.q, n, ptrs);
+		quire_free_percpu_bulk(scene.q, ptrs, n);
 		return false;
 	}
 	for (unsigned i = 0; i < BULK_NR; i++)

@@ -67,7 +67,7 @@ static void take_scattered(struct quire *q, void *scattered[FRAMES])
 {
 	void *all[2 * FRAMES] = { NULL };
 
-	CHECK(quire_alloc_pages_bulk(q, 0, 2 * FRAMES, all) == 2 * FRAMES);
+	CHECK(quire_alloc_pages_bulk(q, all, 2 * FRAMES, 0) == 2 * FRAMES);
 	for (unsigned i = 0; i < FRAMES; i++)
 		scattered[i] = all[2 * i];
 }

@@ -377,7 +377,7 @@ static void op_bulk_alloc(struct model *m)
 	for (uint32_t i = 0; i < count; i++)
 		if (chance(m, 4))
 			pages[i] = &taken;
-	present = quire_alloc_pages_bulk(m->q, flags, count, pages);
+	present = quire_alloc_pages_bulk(m->q, pages, count, flags);
 	for (uint32_t i = 0; i < count; i++) {
 		filled += pages[i] != NULL;
 		if (pages[i] != NULL && pages[i] != &taken)
@@ -408,7 +408,7 @@ static void op_bulk_free(struct model *m)
 	if (chance(m, 4))
 		page_free_bulk_on(m->q, below(m, m->q->stacks.cpu.doors_nr), count, pages);
 	else
-		quire_free_pages_bulk(m->q, count, pages);
+		quire_free_pages_bulk(m->q, pages, count);
 	for (uint32_t i = 0; i < count; i++)
 		MODEL_CHECK(m, pages[i] == NULL);
 }

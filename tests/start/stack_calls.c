@@ -169,8 +169,8 @@ static void uses_pages_otherwise(void *arg)
 	(void)arg;
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++)
 		quire_free_pages(q, quire_alloc_pages(q, order, 0), order);
-	CHECK(quire_alloc_pages_bulk(q, 0, AREAS, slots) == AREAS);
-	quire_free_pages_bulk(q, AREAS, slots);
+	CHECK(quire_alloc_pages_bulk(q, slots, AREAS, 0) == AREAS);
+	quire_free_pages_bulk(q, slots, AREAS);
 	block = quire_alloc_pages_exact(q, 20000, 0);
 	CHECK(block != NULL && quire_page_address(q, block + 5000) != NULL);
 	quire_free_pages_exact(q, block, 20000);
@@ -287,11 +287,11 @@ static void uses_percpu(void *arg)
 static void uses_percpu_in_bulk(void *arg)
 {
 	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 64);
-	size_t n = quire_alloc_percpu_bulk(scene.q, &request, 500, scene.objects);
+	size_t n = quire_alloc_percpu_bulk(scene.q, &request, scene.objects, 500);
 
 	(void)arg;
 	CHECK(n == 500);
-	quire_free_percpu_bulk(scene.q, n, scene.objects);
+	quire_free_percpu_bulk(scene.q, scene.objects, n);
 }
 
 static void defines(void *arg)
@@ -401,7 +401,7 @@ static void refuses_pages(struct quire *q, unsigned flags)
 	void *slots[4] = { NULL };
 
 	CHECK(quire_alloc_pages(q, 0, flags) == NULL && quire_alloc_pages(q, 3, flags) == NULL);
-	CHECK(quire_alloc_pages_bulk(q, flags, 4, slots) == 0);
+	CHECK(quire_alloc_pages_bulk(q, slots, 4, flags) == 0);
 	CHECK(quire_alloc_pages_exact(q, 20000, flags) == NULL);
 	CHECK(quire_kvmalloc(q, 1000, flags) == NULL);
 }
@@ -427,7 +427,7 @@ static void refuses_percpu(struct quire *q, unsigned flags)
 	void *object;
 
 	CHECK(quire_alloc_percpu(q, 32768, 8, flags) == NULL);
-	CHECK(quire_alloc_percpu_bulk(q, &request, 1, &object) == 0);
+	CHECK(quire_alloc_percpu_bulk(q, &request, &object, 1) == 0);
 }
 
 static void refuses(void *arg)
@@ -541,8 +541,8 @@ static void handler_bulk(void *arg)
 
 	(void)arg;
 	memset(scene.pages, 0, sizeof(scene.pages));
-	n = quire_alloc_pages_bulk(scene.q, QUIRE_NOLOCK, 500, scene.pages);
-	quire_free_pages_bulk(scene.q, n, scene.pages);
+	n = quire_alloc_pages_bulk(scene.q, scene.pages, 500, QUIRE_NOLOCK);
+	quire_free_pages_bulk(scene.q, scene.pages, n);
 }
 
 static void handler_orders(void *arg)
@@ -612,8 +612,8 @@ static void handler_percpu(void *arg)
 		scene.objects[i] = quire_alloc_percpu(scene.q, 8 + i % 500, 8, QUIRE_NOLOCK);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		quire_free_percpu(scene.q, scene.objects[i]);
-	n = quire_alloc_percpu_bulk(scene.q, &request, 500, scene.objects);
-	quire_free_percpu_bulk(scene.q, n, scene.objects);
+	n = quire_alloc_percpu_bulk(scene.q, &request, scene.objects, 500);
+	quire_free_percpu_bulk(scene.q, scene.objects, n);
 }
 
 static void handler_counter(void *arg)

@@ -32,14 +32,14 @@ static void *pass(void *arg)
 		void *bulk[8] = { NULL };
 
 		if (page == NULL || area == NULL || object == NULL ||
-		    quire_alloc_pages_bulk(q, 0, 8, bulk) != 8)
+		    quire_alloc_pages_bulk(q, bulk, 8, 0) != 8)
 			exit(3);
 		memset(page, i, (size_t)4096 << order);
 		area = quire_vrealloc(q, area, i % 2 ? 50000 : 9000, 0);
 		memset(area, i, 9000);
 		object[2] = i;
 		memset(bulk[i % 8], i, 4096);
-		quire_free_pages_bulk(q, 8, bulk);
+		quire_free_pages_bulk(q, bulk, 8);
 		quire_free_percpu(q, object);
 		quire_vfree(q, area);
 		quire_free_pages(q, page, order);

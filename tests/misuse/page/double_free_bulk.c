@@ -8,6 +8,6 @@ int main(void)
 	void *page = quire_alloc_pages(q, 0, 0);
 	void *pages[2] = { page, page };
 
-	quire_free_pages_bulk(q, 2, pages);
+	quire_free_pages_bulk(q, pages, 2);
 	return 0;
 }

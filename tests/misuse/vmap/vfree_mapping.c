@@ -10,7 +10,7 @@ int main(void)
 	struct quire *q = NULL;
 	void *pages[4] = { NULL }, *addr;
 
-	if (quire_create(&options, &q) != 0 || quire_alloc_pages_bulk(q, 0, 4, pages) != 4)
+	if (quire_create(&options, &q) != 0 || quire_alloc_pages_bulk(q, pages, 4, 0) != 4)
 		return 1;
 	addr = quire_vmap(q, pages, 4, 0);
 	quire_vfree(q, addr);

@@ -80,7 +80,7 @@ static void frees_bulk(void *arg)
 	for (unsigned i = 0; i < 4; i++)
 		sim_disown(pages[i], quire_page_bytes(scene->q));
 	fetch_sub_relaxed(&scene->held_pages, 4);
-	quire_free_pages_bulk(scene->q, 4, pages);
+	quire_free_pages_bulk(scene->q, pages, 4);
 }
 
 /* R11: a bulk free of pages that are all isolated, or some, or from two blocks, by the moment. */

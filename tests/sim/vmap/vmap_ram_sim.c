@@ -34,7 +34,7 @@ static struct ram_scene *scene_make(struct sim *sim)
 				   .backing = QUIRE_BACKING_MEMFD, .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
-	check_u64_eq(quire_alloc_pages_bulk(scene->q, 0, PLACE, scene->page), PLACE);
+	check_u64_eq(quire_alloc_pages_bulk(scene->q, scene->page, PLACE, 0), PLACE);
 	/* Everything has been used once: records, tables, every CPU's lock. */
 	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1, 0), 1);
 	quire_vfree(scene->q, quire_vmalloc(scene->q, 4096, 0));

@@ -169,7 +169,7 @@ static int place(const void *theirs)
 static int fill_no_entry(const void *theirs)
 {
 	errno = 0;
-	assert_int_equal(quire_alloc_percpu_bulk(quire_default(), theirs, 0, NULL), 0);
+	assert_int_equal(quire_alloc_percpu_bulk(quire_default(), theirs, NULL, 0), 0);
 	return -errno;
 }
 

@@ -9,7 +9,7 @@ static void *pages[PAGES_MAX];
 static size_t take_bulk(struct quire *q, size_t n)
 {
 	memset(pages, 0, sizeof(pages));
-	return quire_alloc_pages_bulk(q, 0, n, pages);
+	return quire_alloc_pages_bulk(q, pages, n, 0);
 }
 
 static void check_all_null(size_t n)
@@ -26,7 +26,7 @@ static void a_bulk_allocation_fills_every_slot(void **state)
 	assert_u64_eq(stat_of(q).allocated_pages, 1000);
 	for (size_t i = 0; i < 1000; i++)
 		assert_int_equal(quire_block_order(q, pages[i]), 0);
-	quire_free_pages_bulk(q, 1000, pages);
+	quire_free_pages_bulk(q, pages, 1000);
 	check_all_null(1000);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 }
@@ -39,7 +39,7 @@ static void only_empty_slots_are_filled(void **state)
 	memset(pages, 0, sizeof(pages));
 	for (size_t i = 0; i < 300; i += 3)
 		pages[i] = &mine;
-	assert_u64_eq(quire_alloc_pages_bulk(q, 0, 300, pages), 300);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 300, 0), 300);
 	assert_u64_eq(stat_of(q).allocated_pages, 200);
 	for (size_t i = 0; i < 300; i++)
 		assert_int_equal(pages[i] == &mine, i % 3 == 0);
@@ -52,8 +52,8 @@ static void a_full_array_takes_nothing(void **state)
 
 	for (size_t i = 0; i < 10; i++)
 		pages[i] = &mine;
-	assert_u64_eq(quire_alloc_pages_bulk(q, 0, 10, pages), 10);
-	assert_u64_eq(quire_alloc_pages_bulk(q, 0, 0, pages), 0);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 10, 0), 10);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 0, 0), 0);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 }
 
@@ -64,10 +64,10 @@ static void pages_over_are_not_lost(void **state)
 	static char mine;
 
 	assert_u64_eq(take_bulk(q, 100), 100);
-	quire_free_pages_bulk(q, 100, pages);
+	quire_free_pages_bulk(q, pages, 100);
 	for (size_t i = 1; i < 60; i++)
 		pages[i] = &mine;
-	assert_u64_eq(quire_alloc_pages_bulk(q, 0, 60, pages), 60);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 60, 0), 60);
 	assert_u64_eq(stat_of(q).allocated_pages, 1);
 	quire_free_pages(q, pages[0], 0);
 	assert_int_equal(quire_verify(q), 0);
@@ -79,7 +79,7 @@ static void wrong_flags_are_invalid(void **state)
 
 	memset(pages, 0, sizeof(pages));
 	errno = 0;
-	assert_u64_eq(quire_alloc_pages_bulk(q, QUIRE_MOVABLE | QUIRE_RECLAIMABLE, 4, pages), 0);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 4, QUIRE_MOVABLE | QUIRE_RECLAIMABLE), 0);
 	assert_int_equal(errno, EINVAL);
 	assert_null(pages[0]);
 }
@@ -91,12 +91,12 @@ static void a_bulk_allocation_asks_for_zeroes_and_types(void **state)
 	assert_u64_eq(take_bulk(q, 64), 64);
 	for (size_t i = 0; i < 64; i++)
 		memset(pages[i], 0xa5, quire_page_bytes(q));
-	quire_free_pages_bulk(q, 64, pages);
-	assert_u64_eq(quire_alloc_pages_bulk(q, QUIRE_ZERO, 64, pages), 64);
+	quire_free_pages_bulk(q, pages, 64);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 64, QUIRE_ZERO), 64);
 	for (size_t i = 0; i < 64; i++)
 		assert_true(reads_as(pages[i], quire_page_bytes(q), 0));
 	memset(pages, 0, sizeof(pages));
-	assert_u64_eq(quire_alloc_pages_bulk(q, QUIRE_RECLAIMABLE, 64, pages), 64);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 64, QUIRE_RECLAIMABLE), 64);
 	for (size_t i = 0; i < 64; i++)
 		assert_int_equal(tag_at(q, pages[i]) & TAG_TYPE, TYPE_RECLAIMABLE);
 }
@@ -113,7 +113,7 @@ static void slots_filled_before_count_on_shortage(void **state)
 	memset(pages, 0, sizeof(pages));
 	pages[0] = pages[PAGES_MAX - 1] = &mine;
 	errno = 0;
-	n = quire_alloc_pages_bulk(q, 0, PAGES_MAX, pages);
+	n = quire_alloc_pages_bulk(q, pages, PAGES_MAX, 0);
 	assert_int_equal(errno, ENOMEM);
 	assert_u64_eq(stat_of(q).allocated_pages, n - 2);
 	for (size_t i = 0; i < PAGES_MAX; i++)
@@ -121,7 +121,7 @@ static void slots_filled_before_count_on_shortage(void **state)
 	assert_u64_eq(filled, n);
 	assert_null(pages[PAGES_MAX - 2]);
 	pages[0] = pages[PAGES_MAX - 1] = NULL;
-	quire_free_pages_bulk(q, PAGES_MAX, pages);
+	quire_free_pages_bulk(q, pages, PAGES_MAX);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 	quire_destroy(q);
 }
@@ -139,7 +139,7 @@ static void a_partial_result_stays_and_is_counted(void **state)
 	assert_int_equal(errno, ENOMEM);
 	assert_u64_eq(stat_of(q).allocated_pages, n);
 	assert_null(pages[n]);
-	quire_free_pages_bulk(q, PAGES_MAX, pages);
+	quire_free_pages_bulk(q, pages, PAGES_MAX);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
@@ -154,11 +154,11 @@ static void empty_slots_are_passed_over(void **state)
 		quire_free_pages(q, pages[i], 0);
 		pages[i] = NULL;
 	}
-	quire_free_pages_bulk(q, 200, pages);
+	quire_free_pages_bulk(q, pages, 200);
 	check_all_null(200);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
-	quire_free_pages_bulk(q, 200, pages);
-	quire_free_pages_bulk(q, 0, pages);
+	quire_free_pages_bulk(q, pages, 200);
+	quire_free_pages_bulk(q, pages, 0);
 }
 
 static void types_and_sizes_of_groups_may_mix(void **state)
@@ -168,7 +168,7 @@ static void types_and_sizes_of_groups_may_mix(void **state)
 	memset(pages, 0, sizeof(pages));
 	for (unsigned i = 0; i < 1000; i++)
 		pages[i] = quire_alloc_pages(q, 0, i % 7 % 3);
-	quire_free_pages_bulk(q, 1000, pages);
+	quire_free_pages_bulk(q, pages, 1000);
 	check_all_null(1000);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 }
@@ -180,7 +180,7 @@ static void zones_may_alternate(void **state)
 	memset(pages, 0, sizeof(pages));
 	for (size_t i = 0; i < 300; i++)
 		pages[i] = quire_alloc_pages(q, 0, QUIRE_NODE(i % page_case->zones));
-	quire_free_pages_bulk(q, 300, pages);
+	quire_free_pages_bulk(q, pages, 300);
 	check_all_null(300);
 	quire_drain_all(q);
 	for (unsigned i = 0; i < page_case->zones; i++)
@@ -218,7 +218,7 @@ static void free_three(struct quire *q, unsigned isolated, bool by_number)
 	if (by_number)
 		page_free_bulk_on(q, 0, 3, pages);
 	else
-		quire_free_pages_bulk(q, 3, pages);
+		quire_free_pages_bulk(q, pages, 3);
 	check_all_null(3);
 	assert_u64_eq(zone_at(q, inside)->isolated_pages, nr);
 	assert_int_equal(quire_verify(q), 0);
@@ -250,7 +250,7 @@ static void a_single_isolated_page_is_freed(void **state)
 
 	assert_int_equal(quire_isolate_block(q, addr), 0);
 	pages[0] = addr;
-	quire_free_pages_bulk(q, 1, pages);
+	quire_free_pages_bulk(q, pages, 1);
 	assert_null(pages[0]);
 	assert_u64_eq(zone_at(q, addr)->isolated_pages, 1);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
@@ -266,7 +266,7 @@ static void the_second_zone_may_have_the_isolated_pages(void **state)
 	assert_int_equal(quire_isolate_block(q, inside), 0);
 	for (unsigned i = 0; i < 16; i++)
 		pages[i] = page_after(q, i % 2 == 0 ? outside : inside, i);
-	quire_free_pages_bulk(q, 16, pages);
+	quire_free_pages_bulk(q, pages, 16);
 	check_all_null(16);
 	assert_u64_eq(q->zone[other].isolated_pages, 8);
 }

@@ -156,7 +156,7 @@ static void while_off_every_free_goes_to_the_buddy(void **state)
 		assert_u64_eq(stat_of(q).cached_pages, 0);
 	}
 	assert_u64_eq(take_all(q, 0, 0, held, 500), 500);
-	quire_free_pages_bulk(q, 500, held);
+	quire_free_pages_bulk(q, held, 500);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
 	quire_pcp_enable(q);
 }

@@ -64,7 +64,7 @@ static void refuse_pages(struct quire *q)
 	errno = 0;
 	CHECK(quire_alloc_pages_exact(q, 12345, 0) == NULL && errno == EOWNERDEAD);
 	errno = 0;
-	CHECK(quire_alloc_pages_bulk(q, 0, 4, pages) == 0 && errno == EOWNERDEAD);
+	CHECK(quire_alloc_pages_bulk(q, pages, 4, 0) == 0 && errno == EOWNERDEAD);
 	CHECK(page_charge(q, 1, 0) == -EOWNERDEAD);
 }
 
@@ -81,7 +81,7 @@ static void live_as_a_child(void *arg)
 	CHECK(own == q->base);
 	memset(own, 7, MIB(4));
 	refuse_pages(q);
-	quire_free_pages_bulk(q, 1, pages);
+	quire_free_pages_bulk(q, pages, 1);
 	quire_split_pages(q, child->block, 4);
 	quire_free_pages(q, child->page, 0);
 	quire_free_pages(q, child->page, 0);

@@ -221,7 +221,7 @@ static void bulk_is_as_one_by_one(void **state)
 		struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = bytes);
 
 		for (unsigned round = 0; round < 2; round++) {
-			assert_int_equal(quire_alloc_percpu_bulk(q, &request, 300, ptr), 300);
+			assert_int_equal(quire_alloc_percpu_bulk(q, &request, ptr, 300), 300);
 			for (unsigned i = 0; i < 300; i++)
 				for (unsigned unit = 0; unit < UNITS; unit++) {
 					uint32_t *copy = quire_per_cpu_ptr(ptr[i], unit);
@@ -229,7 +229,7 @@ static void bulk_is_as_one_by_one(void **state)
 					assert_int_equal(copy[0] | copy[bytes / 4 - 1], 0);
 					copy[0] = copy[bytes / 4 - 1] = i + 1;
 				}
-			quire_free_percpu_bulk(q, 300, ptr);
+			quire_free_percpu_bulk(q, ptr, 300);
 		}
 	}
 	assert_int_equal(percpu_stat(q).objects, objects);
@@ -383,9 +383,9 @@ static void bulk_is_many(void **state)
 	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 24);
 	void *ptrs[300];
 
-	assert_int_equal(quire_alloc_percpu_bulk(*state, &request, 300, ptrs), 300);
+	assert_int_equal(quire_alloc_percpu_bulk(*state, &request, ptrs, 300), 300);
 	assert_int_equal(percpu_stat(*state).objects, 300);
-	quire_free_percpu_bulk(*state, 300, ptrs);
+	quire_free_percpu_bulk(*state, ptrs, 300);
 	assert_int_equal(percpu_stat(*state).objects, 0);
 }
 
@@ -422,18 +422,18 @@ static void a_short_bulk_keeps_what_it_has(void **state)
 	for (size_t i = 0; i < 2000; i++)
 		ptrs[i] = &mine;
 	errno = 0;
-	n = quire_alloc_percpu_bulk(q, &request, 2000, ptrs);
+	n = quire_alloc_percpu_bulk(q, &request, ptrs, 2000);
 	assert_in_range(n, 1, 1999);
 	assert_int_equal(errno, ENOMEM);
 	assert_int_equal(percpu_stat(q).objects, n);
 	for (size_t i = 0; i < 2000; i++)
 		assert_int_equal(ptrs[i] == &mine, i >= n);
-	assert_int_equal(quire_alloc_percpu_bulk(q, &request, 10, ptrs + n), 0);
+	assert_int_equal(quire_alloc_percpu_bulk(q, &request, ptrs + n, 10), 0);
 	assert_ptr_equal(ptrs[n], &mine);
 	request.align = 3;
-	assert_int_equal(quire_alloc_percpu_bulk(q, &request, 10, ptrs + n), 0);
+	assert_int_equal(quire_alloc_percpu_bulk(q, &request, ptrs + n, 10), 0);
 	assert_int_equal(errno, EINVAL);
-	quire_free_percpu_bulk(q, n, ptrs);
+	quire_free_percpu_bulk(q, ptrs, n);
 	assert_int_equal(percpu_stat(q).objects, 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);

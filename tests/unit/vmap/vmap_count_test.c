@@ -89,7 +89,7 @@ static void mappings_are_counted_by_their_pages(void **state)
 	char *addr;
 
 	(void)state;
-	assert_u64_eq(quire_alloc_pages_bulk(q, 0, 9, pages), 9);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, 9, 0), 9);
 	addr = quire_vmap(q, pages, 9, 0);
 	assert_non_null(addr);
 	assert_u64_eq(vstat_of(q).busy_bytes, 9 * page);

@@ -36,7 +36,7 @@ static struct quire *make_with(struct quire_options options)
 	options.struct_bytes = sizeof(options);
 	assert_int_equal(quire_create(&options, &q), 0);
 	memset(pages, 0, sizeof(pages));
-	assert_u64_eq(quire_alloc_pages_bulk(q, 0, PAGES_NR, pages), PAGES_NR);
+	assert_u64_eq(quire_alloc_pages_bulk(q, pages, PAGES_NR, 0), PAGES_NR);
 	for (uint32_t i = 0; i < PAGES_NR; i++)
 		memset(pages[i], (int)i, quire_page_bytes(q));
 	return q;

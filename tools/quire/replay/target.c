@@ -95,7 +95,7 @@ static void free_here(void *heap, unsigned cpu, void *addr, unsigned order)
 static void free_batch_here(void *heap, unsigned cpu, size_t count, void **pages)
 {
 	(void)cpu;
-	quire_free_pages_bulk(heap, count, pages);
+	quire_free_pages_bulk(heap, pages, count);
 }
 
 static void split_block(void *heap, void *addr, unsigned order, unsigned new_order)
