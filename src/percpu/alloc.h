@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/alloc.h - what alloc.c and free.c have for others */
+/* percpu/alloc.h - functions of alloc.c and free.c that other files use */
 #ifndef PERCPU_ALLOC_H
 #define PERCPU_ALLOC_H
 
@@ -9,12 +9,12 @@ struct percpu;
 struct percpu_request;
 struct quire_percpu_request;
 
-/* What a caller asks for, in granules.  0 or -EINVAL. */
+/* Converts what a caller asks for to granules.  Returns 0 or -EINVAL. */
 int percpu_request_make(const struct percpu *pc, const struct quire_percpu_request *asked,
 			struct percpu_request *request);
-/* Writes only where it does not read zero. */
+/* Clears a copy; writes only words that are not zero. */
 void percpu_zero_copy(char *copy, size_t bytes);
-/* Takes in what handlers freed.  Ordinary context, no spinning lock held. */
+/* Completes the frees that signal handlers deferred.  Call in ordinary context, without spinning locks. */
 void percpu_take_deferred(struct percpu *pc);
 
 #endif

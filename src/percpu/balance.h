@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/balance.h - when memory is given back, and what is populated ahead: balance.c */
+/* percpu/balance.h - when memory is given back, and the reserve of empty pages: balance.c */
 #ifndef PERCPU_BALANCE_H
 #define PERCPU_BALANCE_H
 
@@ -10,20 +10,21 @@
 struct percpu;
 struct quire_module;
 
-/* Linux's reserve for callers that cannot wait: an object of at most a page can straddle two, and a
- * pass should cover two such requests. */
+/* Linux's reserve for callers that cannot wait: an object of at most a page can straddle two pages, and
+ * one pass should provide for two such objects. */
 #define EMPTY_LOW  2u
 #define EMPTY_HIGH 4u
 
-/* One pass, under alloc_mutex; @all: nothing is kept but the first chunk.  Returns page offsets. */
+/* Makes one pass.  With @all, keeps nothing but the first chunk.  Requires alloc_mutex.  Returns the number of page
+ * offsets given back. */
 size_t balance(struct percpu *pc, bool all);
-/* The same on behalf of a caller that holds nothing and waits for others.  Returns bytes. */
+/* Gives back all that is unused, for a caller that holds no lock and may wait.  Returns bytes. */
 size_t balance_all(struct percpu *pc);
-/* On behalf of any module: passes by if somebody is at it. */
+/* The same on behalf of any module, but does nothing if alloc_mutex is taken. */
 size_t balance_shrink(struct quire_module *module);
-/* The worker's visit; returns when it is due again. */
+/* The worker's visit.  Returns the time of the next. */
 uint64_t balance_tick(struct quire_module *module, uint64_t now_ns);
-/* Has the worker come by then; 0: soon.  Legal anywhere. */
+/* Makes a visit of the worker due at @due_ns, or soon if that is 0.  Legal anywhere. */
 void balance_kick(struct percpu *pc, uint64_t due_ns);
 
 #endif

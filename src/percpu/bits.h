@@ -5,14 +5,14 @@
 
 #include <stdint.h>
 
-/* Where a bit, a chunk or a page is named: there is none. */
+/* In place of the number of a bit, chunk or page: none. */
 #define NONE UINT32_MAX
 
 uint32_t bits_count(uint64_t bits);
 /* The longest run of set bits. */
 uint32_t bits_run(uint64_t bits);
 
-/* Neither may be asked of 0. */
+/* @bits must not be 0. */
 static inline uint32_t bit_lowest(uint64_t bits)
 {
 	return (uint32_t)__builtin_ctzll(bits);

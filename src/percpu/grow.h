@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/grow.h - chunks and maps made for an allocation that missed them: grow.c */
+/* percpu/grow.h - creating chunks and maps for an allocation that needs them: grow.c */
 #ifndef PERCPU_GROW_H
 #define PERCPU_GROW_H
 
@@ -7,18 +7,18 @@
 
 struct percpu;
 
-/* What must be made before another attempt. */
+/* What must be created before another attempt. */
 struct want {
-	uint32_t chunk; /* the chunk of that number, or NONE */
-	uint64_t maps;	/* so many */
+	uint32_t chunk; /* number of the chunk to create, or NONE */
+	uint64_t maps;	/* number of maps that must exist */
 };
 
-/* What an allocation lacks that was not placed: @missing pages' maps, or for 0 a chunk. */
+/* What an allocation needs that could not be placed: maps for @missing pages, or if that is 0 a chunk. */
 struct want grow_want_locked(const struct percpu *pc, uint32_t missing);
-/* Makes it.  0: it is there, or somebody was faster: look again.  -ENOMEM, -ENOSPC; -EAGAIN: @flags forbid
- * what it takes. */
+/* Creates it.  Returns 0 if it exists now, or another caller was faster: search again.  Else -ENOMEM, -ENOSPC, or
+ * -EAGAIN if @flags forbid the necessary calls. */
 int grow_make(struct percpu *pc, const struct want *want, unsigned flags);
-/* The same by the holder of alloc_mutex. */
+/* The same for the holder of alloc_mutex. */
 int grow_make_held(struct percpu *pc, const struct want *want);
 
 #endif

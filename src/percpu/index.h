@@ -5,8 +5,8 @@
 
 #include "percpu/percpu.h"
 
-/* Sets of chunks.  Those that differ only in their last part lie side by side, smallest first, so that
- * "this size or more" is a range. */
+/* Sets of chunks.  Sets that differ only in the last dimension are adjacent, smallest first, so "this size or
+ * more" is a range of sets. */
 enum {
 	SET_HOLES, /* by sidelined or not, kind (big or small), log2 of the hole */
 	HOLE_KINDS = KIND_SMALL + 1,
@@ -18,8 +18,8 @@ enum {
 	SETS_NR,
 };
 
-/* A search looks at so many chunks, and pages, whose holes may not do, before it asks only for those that
- * fit for certain.  On the recordings 8 pages do as well as all. */
+/* The most chunks and pages that a search examines although their holes may not fit.  After that it considers only
+ * holes that certainly fit.  On the recordings a limit of 8 pages does as well as none. */
 #define CHUNKS_MAX 32u
 #define PAGES_MAX  32u
 

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/object.h - objects put into chunks and taken out: object.c */
+/* percpu/object.h - placing objects in chunks and freeing them: object.c */
 #ifndef PERCPU_OBJECT_H
 #define PERCPU_OBJECT_H
 
 #include "percpu/placement.h"
 
-/* Puts an object where there is room in populated pages. */
+/* Puts an object at @place, where populated pages have room. */
 void object_put_locked(struct percpu *pc, struct place place, const struct percpu_request *request,
 		       struct placed *placed);
-/* Frees the one that begins there, which was looked up.  Returns its granules, 0 for one of 4 bytes.  The
- * caller asks what becomes of the chunk. */
+/* Frees the object that begins at @place; the caller has checked that one does.  Returns its granules, or 0 for an
+ * object of 4 bytes.  The caller then calls chunk_after_free_locked(). */
 uint32_t object_free_locked(struct percpu *pc, struct place place);
-/* Does an object begin there?  Any place will do, PLACE_NONE too. */
+/* True if an object begins at @place, which may be any place, even PLACE_NONE. */
 bool object_is_at_locked(const struct percpu *pc, struct place place);
-/* The bytes of the object that begins there, or 0. */
+/* The bytes of the object that begins at @place, or 0 if there is none. */
 uint32_t object_bytes_locked(const struct percpu *pc, struct place place);
 
-/* A stream begins in a page: the search for holes passes it over; and the stream goes elsewhere. */
+/* To call when a stream enters a page, which searches for holes then skip, and when the stream leaves it. */
 void page_entered_locked(struct percpu *pc, uint32_t page);
 void page_left_locked(struct percpu *pc, uint32_t page);
 

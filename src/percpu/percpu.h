@@ -3,11 +3,11 @@
  * percpu/percpu.h - an instance's per-CPU memory: words, locks, invariants, and the one structure
  *
  * Words
- *   unit       one CPU's copy of a chunk, UNIT pages long
+ *   unit       one CPU's copy of a chunk: unit_pages() pages
  *   chunk      the same stretch of addresses on every CPU, QUIRE_PERCPU_STRIDE apart
  *   window     QUIRE_PERCPU_STRIDE bytes on every CPU: the units of several chunks side by side
- *   page       also a page offset of a chunk: that page of every unit.  Populating, emptiness and maps
- *              concern page offsets
+ *   page       often a page offset in a chunk, which means that page of every unit.  Pages are populated,
+ *              empty, or have a map in this sense
  *   place      a position in per-CPU memory, the same on every CPU (place.h)
  *   granule    8 bytes of a unit, the unit of maps.  Objects of 4 bytes share pages of their own,
  *              whose map has a bit for each half.
@@ -20,8 +20,9 @@
  *   empty      populated and free
  *   reserve    EMPTY_HIGH empty pages that are left to callers that may not wait.  When fewer than
  *              EMPTY_LOW are left, the worker populates more
- *   isolated   said of a chunk: its empty pages do not count in the reserve.  They are being returned,
- *              or have been: then the chunk is sidelined, and used when active chunks have no room
+ *   isolated   said of a chunk: its empty pages do not count in the reserve.  Either they are being
+ *              returned, or they have been, and the chunk is sidelined: it is used when active chunks have
+ *              no room
  *   stream     a page that is filled with objects of one kind in the order of time
  *
  * Life of a chunk: chunk.c.  Placement: packed.c, linux.c.  Memory behind pages: populate.c.
@@ -38,20 +39,20 @@
  *
  * Invariants, by percpu_verify(), true whenever lock is free:
  *   P1   a chunk's objects and free granules are its pages', and those equal what their maps say
- *   P2   an object's first granule has its boundary bit, the others have none; free ones have none
+ *   P2   an object's first granule has its boundary bit; other granules and free ones have none
  *   P3   a page's longest run is never overstated; a page with a map has an object
- *   P4   a chunk's masks by longest run agree with its pages'; its run of free pages is exact
+ *   P4   a chunk's masks by longest run agree with its pages; its longest run of free pages is exact
  *   P5   each map belongs to one page, and maps are dense: as many as pages that need one; its
  *        place is published to frees that take no lock, except for pages of 4-byte objects
- *   P6   a page's kind says what its map counts: objects of 4 bytes are on such pages only
+ *   P6   a page's kind agrees with its map: objects of 4 bytes are in pages of fours only
  *   P7   a page is in the chunk's free mask exactly if it has no object
  *   P8   a sidelined chunk has no empty page: the worker checked twice
  *   P9   every object lies in populated pages
  *   P10  empty_pages is the sum over chunks that are not isolated
- *   P11  populated_pages is the sum over chunks; maps are ready for so many
- *   P12  a chunk is on the list that its state and its largest hole say
+ *   P11  populated_pages is the sum over chunks; that many maps are ready
+ *   P12  a chunk is on the list for its state and its largest hole
  *   P13  a place on a stack is one object of that size, marked, and on no other stack
- *   P14  the index says of each chunk what its masks say
+ *   P14  the index agrees with the masks of each chunk
  */
 #ifndef PERCPU_PERCPU_H
 #define PERCPU_PERCPU_H
@@ -81,19 +82,19 @@
 
 #define GRANULE_SHIFT 3
 
-/* The first chunk's areas, in bytes: for variables of programs, of libraries loaded later, and what
- * is populated from the start for anybody. */
+/* Sizes of the first chunk's areas: for variables of programs, for those of libraries loaded later, and for
+ * objects, populated from the start. */
 #define STATIC_BYTES   (16u << 10)
 #define RESERVED_BYTES (8u << 10)
 #define DYNAMIC_BYTES  (28u << 10)
 
-/* Where objects of a kind go, in the order of time. */
+/* The page that is being filled with objects of one kind. */
 struct stream {
 	uint32_t page; /* NONE */
-	uint32_t fill; /* granules */
+	uint32_t fill; /* its fill point, in granules */
 };
 
-/* A search everywhere that found nothing, and what gains was then. */
+/* The latest search of every hole that failed, and the value of percpu.gains then. */
 struct missed {
 	uint64_t gains;
 	uint32_t n, align, kind;
@@ -110,14 +111,14 @@ struct percpu {
 	uint8_t page_granules_shift;	/* (c) */
 	uint8_t map_shift;		/* (c) log2 of a map's bytes */
 	bool packed, depopulate, cache; /* (c) */
-	bool sparse, asks_for_popped;	/* (c) units are many: sparse.c; and a look takes memory */
+	bool sparse, asks_for_popped;	/* (c) many units: sparse.c; reading takes memory too */
 	bool popped_is_odd; /* atomic: that, or every allocation looks: finish_popped() */
 	uint8_t without;    /* (c) enum quire_placement_rule */
 	uint32_t units;	    /* (c) */
 	uint32_t home;	    /* (c) the CPU whose copy of a cached object has a mark */
 	uint32_t half_words, granule_mask; /* (c) of a map; of a page */
 	size_t home_bytes;		   /* (c) from CPU 0's copy to home's */
-	uint64_t secret;		   /* (c) what marks are made of; above every address */
+	uint64_t secret;		   /* (c) mixed into marks; larger than any address */
 	uint32_t chunks_max;		   /* (c) */
 	struct percpu_chunk *chunk;	   /* (c) by number */
 	struct percpu_page *page;	   /* (c) by chunk and page offset */
@@ -149,18 +150,18 @@ struct percpu {
 	uint32_t changes;	      /* (l), read without: granules were freed, see map_clear() */
 	uint32_t chunks_nr;	      /* (l) */
 	uint32_t maps_nr, maps_ready; /* (l), (lm): usable */
-	bool maps_leaving;	      /* (lm) what is behind those above is on its way out */
+	bool maps_leaving;	      /* (lm) memory after maps_ready is being returned */
 	struct stream stream[STREAMS_NR]; /* (l) */
 	uint64_t used[STREAMS_NR];	  /* (l) granules in objects of that kind */
 	uint64_t holes[STREAMS_NR];	  /* (l) free granules of pages of that kind */
-	uint64_t looks;			  /* (l) of placement, at a chunk or a page of it */
-	uint64_t gains;			  /* (l) times that room appeared */
+	uint64_t looks;			  /* (l) chunks and pages that placement examined */
+	uint64_t gains;			  /* (l) counts how often room appeared */
 	struct missed missed;		  /* (l) */
 	uint64_t tick_ns;		  /* (l) the worker's latest visit */
 	uint32_t empty_pages;		  /* (r) P10 */
 	uint64_t populated_pages;	  /* (lm) P11 */
 	bool atomic_failed;		  /* (l) */
-	bool looking;			  /* (l) somebody's look is for all */
+	bool looking;			  /* (l) a look for all is in progress: sparse.c */
 	struct chunk_list list[CHUNK_LISTS_NR];
 	struct learn learn[CACHE_CLASSES_NR];
 	uint32_t opened;	       /* atomic, relaxed: some learn[].opened may be set */
@@ -169,15 +170,15 @@ struct percpu {
 	uint64_t balanced_ns;	       /* atomic, relaxed: its latest visit */
 	struct quire_percpu_stat stat; /* (l) counters */
 	uint64_t refusals, atomic_refusals, deferred_total, drains, flushes; /* atomic, relaxed */
-	uint8_t open; /* (c) 0: what every push finds as it expects */
+	uint8_t open; /* (c) 0: the guard that every push expects */
 	struct quire_module module;
 };
 
-/* verify.c: stops if P8 or P10 is broken.  O(chunks). */
+/* In verify.c: stops the process if P8 or P10 is broken.  O(chunks). */
 void percpu_recount_locked(const struct percpu *pc);
 
-/* Drops lock.  Debug builds ask first whether the two rules hold that callers who may not wait live
- * by: nothing empty is hidden in a sidelined chunk (P8), and the reserve is what is said (P10). */
+/* Drops lock.  Debug builds first check the two rules on which callers that may not wait depend: a sidelined chunk
+ * has no empty page (P8), and the reserve is counted exactly (P10). */
 static inline void percpu_unlock(struct percpu *pc, lock_token token)
 {
 	if (QUIRE_DEBUG)
@@ -201,17 +202,18 @@ static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule r
 	return pc->without != (uint8_t)rule;
 }
 
-/* Makes it at first use, or waits for who does.  NULL if refused, or if @flags forbid even to commit. */
+/* Returns the instance's per-CPU memory.  At first use creates it, or waits for the thread that does.  NULL if that
+ * is refused, or if @flags forbid even committing. */
 struct percpu *percpu_of(struct quire *q, unsigned flags);
-/* CPUs that it has units for, or would have. */
+/* The number of CPUs for which it has units, or would have. */
 uint32_t percpu_units(const struct quire *q);
-/* NULL if it was never used. */
+/* The same without creating it: NULL if it was never used. */
 static inline struct percpu *percpu_if_any(const struct quire *q)
 {
 	return load_acquire(&q->percpu); /* pairs with percpu_of() */
 }
 
-/* The number of the first broken rule, or 0.  Nobody else uses the instance. */
+/* Returns the number of the first broken rule, or 0.  No other thread may use the instance. */
 int percpu_verify(struct percpu *pc);
 void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat);
 

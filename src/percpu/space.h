@@ -19,11 +19,11 @@ struct grown {
 
 int space_init(struct percpu *pc);
 void space_fini(struct percpu *pc);
-/* What of the arrays counts against the limit. */
+/* The pages of the arrays that are charged against the limit. */
 size_t space_charged_pages(const struct percpu *pc);
-/* Legal with locks held: it never makes room (R29).  0 or -ENOMEM. */
+/* Charges pages.  Legal with locks held, since it never makes room (R29).  Returns 0 or -ENOMEM. */
 int percpu_charge(struct percpu *pc, uint64_t pages, unsigned flags);
-/* Make the first @bytes of an array, or a chunk's units, usable.  No lock is needed.  0 or -ENOMEM. */
+/* Make the first @bytes of an array, or a chunk's units, usable.  Need no lock.  Return 0 or -ENOMEM. */
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
 int units_ready(struct percpu *pc, uint32_t chunk);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* percpu/sparse.h - clearing only copies that memory was ever put behind: sparse.c */
+/* percpu/sparse.h - clearing only the copies that may have memory: sparse.c */
 #ifndef PERCPU_SPARSE_H
 #define PERCPU_SPARSE_H
 
@@ -10,14 +10,14 @@
 struct percpu;
 struct place;
 
-/* With more units than that a look at every copy is worth avoiding: below, what it could save is
- * seven pages for each that is written. */
+/* With more units than this, it pays to avoid reading every copy.  With fewer, it would save at most seven pages
+ * for each page that is written. */
 #define DENSE_UNITS 8u
 
-/* Pages that are populated now: no unit has memory there. */
+/* Notes that @pages were just populated, so no unit has memory there. */
 void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages);
-/* Clears an object that its user was not handed yet.  @seen: its pages were when it was placed; @for_all: it
- * may take lock, so that its look serves others. */
+/* Clears a new object before it is handed out.  @seen: its pages were PAGE_SEEN when it was placed.  @for_all: the
+ * function may take lock, so that its look serves other callers too. */
 void sparse_zero(struct percpu *pc, struct place place, size_t bytes, bool seen, bool for_all);
 
 #endif

@@ -15,13 +15,13 @@ struct variables {
 	struct variable_page *pages; /* records, used or not */
 	struct variable *free;
 	uint64_t serial;      /* of the next record */
-	uint64_t unloaded_nr; /* libraries, when the records were last looked through */
-	bool collecting;      /* somebody looks through them */
+	uint64_t unloaded_nr; /* libraries unloaded when the records were last examined */
+	bool collecting;      /* a thread is examining the records */
 };
 
 /* Frees the variables of libraries that were unloaded since.  No lock may be held. */
 void variables_collect(struct percpu *pc);
-/* The instance ends: its variables go on in the default one, with what they hold. */
+/* Called when the instance ends: moves its variables, with their values, to the default instance. */
 void variables_move(struct percpu *pc);
 void variables_fini(struct percpu *pc);
 
