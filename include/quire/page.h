@@ -44,7 +44,9 @@ extern "C" {
  *           EOWNERDEAD (backing:memfd, in a child of fork: see quire_backing).
  * Context   may wait for other CPUs' locks and for memory being given back, unless NOWAIT, ATOMIC
  *           or NOLOCK; from a signal handler only with NOLOCK.
- * Cost      a few instructions on this CPU's stack; one lock a batch otherwise.
+ * Cost      orders 0..4, and blocks of 2 MiB: a few instructions from this CPU's stack, and one lock for
+ *           each batch that refills it; others: a lock and O(orders).  System calls for every 4 to 32
+ *           MiB that are used for the first time.
  * Pair      quire_free_pages() with the same order.
  * Linux     alloc_pages(), but it returns the address.
  */
@@ -58,6 +60,7 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags);
  *
  * Context   anywhere, signal handlers included; never waits for memory.  May start the worker's
  *           thread, but in no handler: docs/locking.md.
+ * Cost      as quire_alloc_pages(); it makes no system call but to wake the worker or start its thread.
  * Linux     free_pages().
  */
 void quire_free_pages(struct quire *q, void *addr, unsigned order);
@@ -98,12 +101,24 @@ void quire_free_pages_bulk(struct quire *q, void **pages, size_t count);
  *
  * The unused end of the block goes back at once.
  *
- * Returns   the pages, or NULL with errno EINVAL or ENOMEM.
+ * Returns   the pages, or NULL with errno as for quire_alloc_pages(); EINVAL also for @bytes out of range.
+ * Context   as quire_alloc_pages().
+ * Cost      as quire_alloc_pages() for the next power of two, and a free for each page at its end.
  * Pair      quire_free_pages_exact() with the same size.
+ * Linux     alloc_pages_exact().
  */
 void *quire_alloc_pages_exact(struct quire *q, size_t bytes, unsigned flags);
 
-/** quire_free_pages_exact - pair of quire_alloc_pages_exact(); @addr NULL does nothing */
+/**
+ * quire_free_pages_exact - give back what quire_alloc_pages_exact() returned
+ * @q:		the instance it came from
+ * @addr:	the pages; NULL does nothing
+ * @bytes:	as allocated
+ *
+ * Context   as quire_free_pages().
+ * Cost      as quire_free_pages(), for each page.
+ * Linux     free_pages_exact().
+ */
 void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes);
 
 /**
@@ -114,7 +129,11 @@ void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes);
  *
  * Afterwards each page is freed individually, with order 0, in any order and by any thread.
  * Freeing the whole block with @order is misuse ("wrong order"): split pages and single pages of
- * different owners look alike, so the free might hit pages of another owner.  Linux split_page().
+ * different owners look alike, so the free might hit pages of another owner.
+ *
+ * Context   anywhere, signal handlers included; takes no lock.
+ * Cost      one store for each page.
+ * Linux     split_page().
  */
 void quire_split_pages(struct quire *q, void *addr, unsigned order);
 
@@ -123,7 +142,10 @@ void quire_split_pages(struct quire *q, void *addr, unsigned order);
  * @q:		instance
  * @addr:	any address
  *
- * Returns   NULL if it is not this instance's.
+ * Returns   the page; NULL if the address is not one of this instance's pages, free or not.
+ * Context   anywhere, signal handlers included; takes no lock.
+ * Cost      a few instructions.
+ * Linux     PTR_ALIGN_DOWN(), and virt_addr_valid().
  */
 void *quire_page_address(struct quire *q, const void *addr);
 
@@ -132,11 +154,23 @@ void *quire_page_address(struct quire *q, const void *addr);
  * @q:		instance
  * @addr:	its first byte
  *
- * Returns   0..QUIRE_ORDER_MAX, or -EINVAL if no allocated block begins there.
+ * Returns   0..QUIRE_ORDER_MAX; -EINVAL if no allocated block begins there; -EOWNERDEAD in a child of
+ *           fork with backing:memfd.
+ * Context   anywhere, signal handlers included; takes no lock.
+ * Cost      a few instructions.
+ * Linux     compound_order().
  */
 int quire_block_order(struct quire *q, const void *addr);
 
-/** quire_page_bytes - size of a page of this instance, in bytes */
+/**
+ * quire_page_bytes - size of a page of this instance, in bytes
+ * @q:		instance
+ *
+ * Returns   a power of two, as the option page_shift says; it never changes.
+ * Context   anywhere, signal handlers included.
+ * Cost      one load.
+ * Linux     PAGE_SIZE.
+ */
 size_t quire_page_bytes(struct quire *q);
 
 /**
@@ -150,7 +184,8 @@ size_t quire_page_bytes(struct quire *q);
  * quire_list_cpu() gives the caller's.
  *
  * Returns   pages moved to the buddy.
- * Context   may wait for a lock; nothing runs on that CPU but, if it is busy, one fence.
+ * Context   may wait for a lock; not from a signal handler.  Nothing runs on the CPU that owns them
+ *           but, if it is busy, one fence.
  * Cost      one fence and about 15 ns a page.
  * Linux     drain_pages().
  */
@@ -161,11 +196,20 @@ size_t quire_drain_cpu(struct quire *q, unsigned cpu);
  * @q:		instance
  *
  * Returns   0..quire_cpus() - 1, as quire_drain_cpu() takes it; a hint as soon as it is returned.
- * Context   anywhere.
+ * Context   anywhere, signal handlers included.
+ * Cost      a few instructions; a call of sched_getcpu() where there are no per-CPU sequences.
  */
 unsigned quire_list_cpu(struct quire *q);
 
-/** quire_drain_all - quire_drain_cpu() for every CPU with one fence, and the zones' depots */
+/**
+ * quire_drain_all - quire_drain_cpu() for every CPU with one fence, and the zones' depots
+ * @q:		instance
+ *
+ * Returns   pages moved to the buddy.
+ * Context   as quire_drain_cpu().
+ * Cost      one fence on the CPUs in use, a look at every CPU's lists, and about 15 ns a page.
+ * Linux     drain_all_pages(); but it never skips the work because another thread is at it.
+ */
 size_t quire_drain_all(struct quire *q);
 
 /**
@@ -175,7 +219,11 @@ size_t quire_drain_all(struct quire *q);
  * Until quire_pcp_enable() every free goes straight to the buddy.  Holds nest and are counted by
  * thread.  A child of fork keeps the holds of the forking thread; those of other threads end, and
  * a quire_pcp_enable() for one of them does nothing.  If more than 16 threads hold one at once,
- * the holds of those beyond 16 end in any child.  Context may wait; not from a signal handler.
+ * the holds of those beyond 16 end in any child.
+ *
+ * Context   may wait; not from a signal handler.
+ * Cost      one mutex; the first hold visits every CPU's lists, with one fence, and empties them.
+ * Pair      quire_pcp_enable().
  * Linux     zone_pcp_disable().
  */
 void quire_pcp_disable(struct quire *q);
@@ -201,13 +249,27 @@ void quire_pcp_enable(struct quire *q);
  * When it returns, no list but the buddy's isolated one holds a page of the block; pages that are
  * freed later go there too.
  *
- * Returns   0; -EINVAL for a foreign address; -EBUSY if it is isolated already or not online.
+ * Returns   0; -EINVAL for a foreign address; -EBUSY if it is isolated already or not online;
+ *           -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait; not from a signal handler.
+ * Cost      visits every CPU's lists twice, with one fence, and empties them; O(orders) for each free run
+ *           of the pageblock.
+ * Pair      quire_unisolate_block().
  * Linux     start_isolate_page_range().
  */
 int quire_isolate_block(struct quire *q, void *addr);
 
-/** quire_unisolate_block - pair of quire_isolate_block(); -EINVAL if it is not isolated */
+/**
+ * quire_unisolate_block - let the pages of an isolated pageblock be handed out again
+ * @q:		instance
+ * @addr:	any address in it
+ *
+ * Returns   0; -EINVAL if it is not isolated; -EOWNERDEAD in a child of fork with backing:memfd.
+ * Context   may wait for memory being given back; not from a signal handler.
+ * Cost      a mutex, a lock, and O(orders) for each free run of the pageblock.
+ * Pair      quire_isolate_block().
+ * Linux     undo_isolate_page_range().
+ */
 int quire_unisolate_block(struct quire *q, void *addr);
 
 /**
@@ -215,8 +277,10 @@ int quire_unisolate_block(struct quire *q, void *addr);
  * @q:		instance
  * @addr:	any address in it
  *
- * Returns   0; -EBUSY if a page of it is in use (it is then as before); -EINVAL.
+ * Returns   0; -EBUSY if a page of it is in use (it is then as before); -EINVAL for a
+ *           foreign address; -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait; not from a signal handler.
+ * Cost      as quire_isolate_block(), and the system calls that take the memory away.
  * Linux     offline_pages().
  */
 int quire_offline_block(struct quire *q, void *addr);
@@ -271,23 +335,48 @@ struct quire_page_stat {
  * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another
  *           process's.
  * Context   waits for the worker's visit; not from a signal handler.
- * Cost      a look at every zone and every CPU's lists.
+ * Cost      a look at every zone and every CPU's lists; in a child of fork also at every page's state.
  */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 
-/*
- * Texts.  Each call writes at most @bytes with a final NUL and returns the length of the whole
- * text, as snprintf() does.  They wait as quire_page_stat_read().
+/**
+ * quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo
+ * @q:		instance
+ * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @text
+ *
+ * Returns   the length of the whole text, as snprintf() does.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      one lock and a line of text for each zone.
+ * Linux     /proc/buddyinfo.
  */
-
-/** quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo */
 size_t quire_text_buddyinfo(struct quire *q, char *text, size_t bytes);
 
-/** quire_text_pagetypeinfo - free runs and blocks by type, in the shape of /proc/pagetypeinfo */
+/**
+ * quire_text_pagetypeinfo - free runs and pageblocks by type, in the shape of /proc/pagetypeinfo
+ * @q:		instance
+ * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @text
+ *
+ * Returns   the length of the whole text, as snprintf() does.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      one lock and some lines of text for each zone, and a look at every pageblock.
+ * Linux     /proc/pagetypeinfo.
+ */
 size_t quire_text_pagetypeinfo(struct quire *q, char *text, size_t bytes);
 
-/** quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo; at its end the
- * process's budget of mappings, as in struct quire_page_stat */
+/**
+ * quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo; at its
+ *	end the process's budget of mappings, as in struct quire_page_stat
+ * @q:		instance
+ * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @text
+ *
+ * Returns   the length of the whole text, as snprintf() does.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      one lock for each zone, and some lines of text for each zone and each CPU.
+ * Linux     /proc/zoneinfo.
+ */
 size_t quire_text_zoneinfo(struct quire *q, char *text, size_t bytes);
 
 #ifdef __cplusplus

@@ -247,12 +247,25 @@ void quire_vunmap(struct quire *q, void *addr);
  *           Quire.  NOWAIT and ATOMIC are also refused (ENOMEM) while another thread makes the
  *           instance's first such mapping.
  * Context   as quire_vmap(); from a signal handler only with NOLOCK.
- * Cost      one lock of this CPU, and the system calls that map.
+ * Cost      a look at each page, one lock of this CPU, and a system call for each run of pages that are
+ *           neighbours already; a new block for every 128 to 1,024 pages.
  * Pair      quire_vm_unmap_ram() with the same count.
  * Linux     vm_map_ram(), which has a node in place of flags.
  */
 void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count, unsigned flags);
-/** quire_vm_unmap_ram - end a mapping of quire_vm_map_ram(); @count as given there */
+
+/**
+ * quire_vm_unmap_ram - end a mapping of quire_vm_map_ram()
+ * @q:		the instance it came from
+ * @addr:	its first byte; NULL does nothing
+ * @count:	as given there
+ *
+ * The mapping remains accessible until a purge, or until quire_vm_unmap_aliases().
+ *
+ * Context   anywhere, signal handlers included; takes no lock and never waits.
+ * Cost      a few atomic operations; the purge of the whole block makes the system calls.
+ * Linux     vm_unmap_ram().
+ */
 void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
 
 /**
