@@ -27,12 +27,13 @@
 
 #define FLAGS_KNOWN (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
 
-/* Of a bulk, in one hold of the lock; fewer than the least are taken one by one, from stacks. */
+/* Objects of a bulk allocation per hold of the lock.  Fewer than the minimum are allocated one by
+ * one, from stacks. */
 #define BATCH	    64u
 #define BATCH_LEAST 8u
 
-/* Looks first: a copy that was never written may read the system's page of zeroes, and a store would
- * put memory behind it. */
+/* Reads before it writes: a copy that was never written may be mapped to the system's zero page,
+ * and a store would allocate memory for it. */
 void percpu_zero_copy(char *copy, size_t bytes)
 {
 	if (bytes == 4 && *(uint32_t *)(void *)copy != 0)
@@ -42,7 +43,7 @@ void percpu_zero_copy(char *copy, size_t bytes)
 			((uint64_t *)(void *)copy)[i] = 0;
 }
 
-/* Clears an object that was placed, in every unit. */
+/* Clears an object in every unit after it was placed. */
 static void zero_placed(struct percpu *pc, const struct percpu_request *request,
 			const struct placed *placed)
 {
@@ -65,7 +66,7 @@ static void zero_placed(struct percpu *pc, const struct percpu_request *request,
 		percpu_zero_copy(ptr + unit * QUIRE_PERCPU_STRIDE, bytes);
 }
 
-/* The same in line for what stacks hold: whole granules. */
+/* The same, inline, for objects from stacks, which are whole granules. */
 static inline void zero_granules(char *ptr, uint32_t units, size_t bytes)
 {
 	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE)
@@ -76,8 +77,8 @@ static inline void zero_granules(char *ptr, uint32_t units, size_t bytes)
 
 typedef uint64_t two_words __attribute__((vector_size(16), aligned(8)));
 
-/* And for whole lines, by two words at a time but for the first two: the mark has just been written
- * there, and a wider load would wait for it to reach the cache. */
+/* The same for whole cache lines, two words at a time except the first two: the mark was just
+ * written there, and a wider load would wait until the store has reached the cache. */
 static inline void zero_lines(char *ptr, uint32_t units, size_t bytes)
 {
 	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
@@ -114,7 +115,7 @@ static bool is_valid(const struct percpu *pc, const struct quire_percpu_request 
 	       (asked->flags & ~FLAGS_KNOWN) == 0;
 }
 
-/* Small objects have pages of their own, unless placement is not to part them. */
+/* Small objects have pages of their own, unless that rule of placement is off. */
 static uint8_t kind_of(const struct percpu *pc, size_t bytes)
 {
 	bool apart = pc->packed && has_rule(pc, QUIRE_RULE_APART);
@@ -171,7 +172,7 @@ static int put_locked(struct percpu *pc, const struct percpu_request *request,
 
 /* ---- attempts ---- */
 
-/* @last: nothing else is left, so the reserve may be used, and every hole looked at. */
+/* @last: this is the last attempt, so the reserve may be used and every hole is examined. */
 static int from_populated(struct percpu *pc, const struct percpu_request *request, bool last,
 			  struct placed *placed)
 {
@@ -190,9 +191,10 @@ static int from_populated(struct percpu *pc, const struct percpu_request *reques
 }
 
 /*
- * Populates until the object fits.  What is missing for that is made, and each turn finds what
- * the one before has made; only other callers' luck can make it miss again.  request->charged
- * pages are paid for already.  On a refusal placed->missing says what would have been needed.
+ * Populates pages until the object fits, and creates a chunk or maps if they are missing.  Each
+ * round finds what the round before has created, unless another caller took it first.
+ * request->charged pages are already charged.  If refused, placed->missing is the number of pages
+ * that were needed.
  */
 static int from_new(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
@@ -223,10 +225,10 @@ static int from_new(struct percpu *pc, const struct percpu_request *request, str
 	return error;
 }
 
-/* Room is made with no lock held, since that has every module shrink, this one too (R29): what is
- * missing is charged in advance.  A module that another thread shrinks already is passed by.  So
- * who comes again waits for that thread: nobody is refused for pages that are on their way out.
- * */
+/* Makes room and charges the missing pages in advance.  No lock may be held, since making room
+ * shrinks every module, including this one (R29).  A module that another thread is already
+ * shrinking is skipped.  So a second try waits for that thread: no caller is refused while pages
+ * that it needs are being returned. */
 static int after_making_room(struct percpu *pc, const struct percpu_request *request, bool again,
 			     struct placed *placed)
 {
@@ -283,7 +285,7 @@ static int put(struct percpu *pc, const struct percpu_request *request, struct p
 	return 0;
 }
 
-/* An object for a stack at the beginning of a cache line, where that is to be had for nothing. */
+/* Tries to place an object for a stack at the beginning of a cache line, if that costs nothing. */
 static int from_line(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	struct percpu_request here = *request;
@@ -325,7 +327,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 	return place_ptr(pc, placed.place);
 }
 
-/* Out of the way of those who look at the copies themselves; returns @ptr. */
+/* Clears a popped object out of line, if the instance asks the system about popped objects or every
+ * allocation looks for due work (module_look()).  Returns @ptr. */
 static __attribute__((noinline, cold)) void *finish_popped(struct percpu *pc, char *ptr,
 							   size_t class, unsigned flags)
 {
@@ -352,7 +355,7 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
 		return alloc_slow(q, bytes, align, flags);
 	granule = stack_pop(&pc->stacks.cpu, (unsigned)class);
-	/* pc->q: what is not needed until here frees a register. */
+	/* pc->q, not q: this frees a register before this point. */
 	if (UNLIKELY(granule == STACK_NONE))
 		return alloc_slow(pc->q, bytes, align, flags);
 	ptr = granule_ptr(pc, granule);
@@ -362,7 +365,8 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	return ptr;
 }
 
-/* As many as fit into populated room, in one hold of the lock; returns how many. */
+/* Allocates as many objects as fit into populated room, in one hold of the lock.  Returns how
+ * many. */
 static size_t alloc_batch(struct percpu *pc, const struct percpu_request *request, size_t count,
 			  void **ptrs)
 {
@@ -399,7 +403,8 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 		return 0;
 	}
 	while (n < count) {
-		/* The first one, and one whenever populated room is used up, goes the whole way. */
+		/* The first object, and one whenever populated room is used up, takes the full
+		 * path. */
 		void *ptr = quire_alloc_percpu(q, known.bytes, known.align, known.flags);
 
 		if (ptr == NULL)

@@ -14,7 +14,8 @@ int percpu_request_make(const struct percpu *pc, const struct quire_percpu_reque
 			struct percpu_request *request);
 /* Clears a copy; writes only words that are not zero. */
 void percpu_zero_copy(char *copy, size_t bytes);
-/* Completes the frees that signal handlers deferred.  Call in ordinary context, without spinning locks. */
+/* Completes the frees that signal handlers deferred.  Call in ordinary context, without spinning
+ * locks. */
 void percpu_take_deferred(struct percpu *pc);
 
 #endif

@@ -3,9 +3,9 @@
  * percpu/balance.c - when per-CPU memory grows ahead of need and when it is returned
  *
  * The worker runs when a free isolated a chunk or left a second chunk free, when fewer than
- * EMPTY_LOW empty pages are left for callers that may not wait, when one of those was refused,
- * when a signal handler deferred a free, and after the decay time while something is cached or
- * empty beyond the reserve.  Under alloc_mutex it isolates chunks whose empty pages are old.  If any
+ * EMPTY_LOW empty pages are left for callers that may not wait, when one of those was refused, when
+ * a signal handler deferred a free, and after the decay time while something is cached or empty
+ * beyond the reserve.  Under alloc_mutex it isolates chunks whose empty pages are old.  If any
  * chunk is isolated, it empties every CPU's stacks, so that no cached object pins a page.  Then:
  *
  *   1. All free chunks except one lose their pages and are destroyed.
@@ -23,8 +23,8 @@
 #include "percpu/grow.h"
 #include "percpu/populate.h"
 
-/* Between two visits that were asked for at once: a gather costs 10 us when other CPUs are busy, so
- * even one for each visit is 1 % of the time. */
+/* Minimum between two visits that are due at once.  A gather costs 10 us if other CPUs are busy, so
+ * even one per visit takes 1 % of the time. */
 #define PAUSE_NS 1000000u
 
 static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
@@ -38,7 +38,7 @@ static uint32_t list_head(struct percpu *pc, uint32_t list, uint32_t skip)
 	return chunk;
 }
 
-/* Steps 1 and 4.  The chunk is isolated first: from then on no search for room finds it. */
+/* Steps 1 and 4.  Isolates the chunk first, so that no search for room finds it. */
 static size_t destroy_free(struct percpu *pc, uint32_t keep)
 {
 	size_t pages = 0;
@@ -55,7 +55,7 @@ static size_t destroy_free(struct percpu *pc, uint32_t keep)
 			return pages;
 		pages += depopulate(pc, chunk, true, &bare);
 		if (!bare)
-			return pages; /* the system refused: it is FREE, and populated */
+			return pages; /* the system refused: the chunk stays FREE and populated */
 		chunk_destroy(pc, chunk);
 	}
 }
@@ -85,10 +85,11 @@ static bool has_old_empties(const struct percpu *pc, const struct percpu_chunk *
 	       (chunk->populated & chunk->free) != 0 && pc->depopulate;
 }
 
-/* Isolates every chunk with pages that are empty since before that time; the reserve is kept. */
+/* Isolates every chunk whose pages have been empty since before @before_ns, but keeps the
+ * reserve. */
 static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 {
-	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) { /* looked at again below */
+	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) { /* checked again below */
 		lock_token token = lock_acquire(&pc->lock);
 		const struct percpu_chunk *chunk = &pc->chunk[i];
 
@@ -99,15 +100,16 @@ static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 	}
 }
 
-/* One page for the reserve.  0; -EAGAIN: grow_want_locked(); or the charge's refusal.  *@missing: 0 if
- * there is no chunk with room for it. */
+/* Populates one page for the reserve.  Returns 0, -EAGAIN if something must be created first
+ * (grow_want_locked()), or the charge's error.  *@missing is 0 if no chunk has room for the
+ * page. */
 static int populate_one_locked(struct percpu *pc, uint32_t *missing)
 {
 	uint32_t chunk = NONE;
 	uint64_t pages;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (chunk == NONE) /* an isolated one's pages would not count, and soon be taken again */
+	if (chunk == NONE) /* an isolated chunk's pages would not count, and be returned soon */
 		chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
 	if (chunk == NONE)
 		chunk = index_next_locked(pc, sets_of_runs(CHUNK_FREE, UNPOPULATED, 0), 0);
@@ -140,7 +142,7 @@ static void fill_reserve(struct percpu *pc)
 	percpu_unlock(pc, token);
 }
 
-/* Returns page offsets given back. */
+/* Returns the number of page offsets given back. */
 size_t balance(struct percpu *pc, bool all)
 {
 	uint32_t keep = all ? 0 : 1;
@@ -167,7 +169,7 @@ static bool is_anything_left(struct percpu *pc)
 		return true;
 	if (load_relaxed(&pc->deferred_nr) != 0)
 		return true;
-	/* Chunks come without alloc_mutex, and whoever empties a page of one calls the worker. */
+	/* Chunks appear without alloc_mutex; a free that empties a page wakes the worker. */
 	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) {
 		lock_token token = lock_acquire(&pc->lock);
 		bool left = has_old_empties(pc, &pc->chunk[i], UINT64_MAX) &&
@@ -197,8 +199,8 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	token = lock_acquire(&pc->lock);
 	pc->tick_ns = now_ns;
 	percpu_unlock(pc, token);
-	/* Before what is looked at: a later kick counts.  Pairs with the exchange in announce(): either this
-	 * visit finds the deferred free, or who deferred it finds nobody on the way. */
+	/* Before what is looked at: a later kick counts.  Pairs with the exchange in announce():
+	 * either this visit finds the deferred free, or who deferred it finds nobody on the way. */
 	(void)exchange_acq_rel(&pc->due_ns, WORK_IDLE);
 	if (decayed) {
 		pc->decayed_ns = now_ns;
@@ -215,10 +217,10 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	return due_ns;
 }
 
-/* The worker shall come by then.  Legal anywhere. */
+/* Makes a visit of the worker due.  Legal anywhere. */
 void balance_kick(struct percpu *pc, uint64_t due_ns)
 {
-	if (due_ns == 0) /* soon: what a burst of frees leaves goes in few gathers */
+	if (due_ns == 0) /* soon: pages emptied by a burst of frees go in few gathers */
 		due_ns = load_relaxed(&pc->balanced_ns) + PAUSE_NS;
 	/* A hint, as the worker's own due time: pairs with balance_tick(). */
 	if (load_relaxed(&pc->due_ns) <= due_ns)

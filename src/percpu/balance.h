@@ -10,13 +10,13 @@
 struct percpu;
 struct quire_module;
 
-/* Linux's reserve for callers that cannot wait: an object of at most a page can straddle two pages, and
- * one pass should provide for two such objects. */
+/* Linux's reserve for callers that cannot wait: an object of at most a page can straddle two pages,
+ * and one pass should provide for two such objects. */
 #define EMPTY_LOW  2u
 #define EMPTY_HIGH 4u
 
-/* Makes one pass.  With @all, keeps nothing but the first chunk.  Requires alloc_mutex.  Returns the number of page
- * offsets given back. */
+/* Makes one pass.  With @all, keeps nothing but the first chunk.  Requires alloc_mutex.  Returns
+ * the number of page offsets given back. */
 size_t balance(struct percpu *pc, bool all);
 /* Gives back all that is unused, for a caller that holds no lock and may wait.  Returns bytes. */
 size_t balance_all(struct percpu *pc);

@@ -35,8 +35,8 @@
 
 /* ---- marks ---- */
 
-/* Reads the copy only if objects of this size may be cached: reading an untouched copy makes the system
- * allocate a page table. */
+/* Reads the copy only if objects of this size may be cached: reading an untouched copy makes the
+ * system allocate a page table. */
 bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t granules)
 {
 	const char *ptr = place_ptr(pc, place);
@@ -67,8 +67,8 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
-/* True if the CPU's stacks accept objects or hold any.  After a fork, cold stacks of the child may hold
- * some. */
+/* True if the CPU's stacks accept objects or hold any.  After a fork, cold stacks of the child may
+ * hold some. */
 static bool is_in_use(const struct percpu *pc, uint32_t slot)
 {
 	return load_relaxed(&pc->cpu[slot].door.warm) || cpu_count(pc, slot) != 0;
@@ -129,7 +129,8 @@ static void keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, struct l
 	uint32_t lines;
 
 	DCHECK(lock_is_held(&cpu->door.lock));
-	/* Before any object can be cached: check_mark_locked() and cache_has_mark_locked() read these. */
+	/* Before any object can be cached: check_mark_locked() and cache_has_mark_locked() read
+	 * these. */
 	store_relaxed(&pc->opened, 1u);
 	store_relaxed(&learn->opened, 1);
 	now = stacks_grow_locked(&pc->stacks, &cpu->door, class, FIRST_KEPT, CACHE_ENTRIES);
@@ -137,8 +138,8 @@ static void keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, struct l
 	store_relaxed(&cpu->lines[class], (uint8_t)(lines > CACHE_ENTRIES ? CACHE_ENTRIES : lines));
 }
 
-/* To call after a slow free.  If the size is warm, lets this CPU's stack keep more objects of it.  If
- * there is no memory for the CPU's stacks, they keep refusing, and a later call tries again. */
+/* To call after a slow free.  If the size is warm, lets this CPU's stack keep more objects of it.
+ * If there is no memory for the CPU's stacks, they keep refusing, and a later call tries again. */
 void cache_warm(struct percpu *pc, uint32_t granules)
 {
 	struct learn *learn = learn_of(pc, granules);
@@ -261,8 +262,8 @@ static size_t empty_door(struct percpu *pc, uint32_t slot)
 	return n;
 }
 
-/* Returns cached objects to the maps: those of every CPU, or only of CPUs that were idle since the last
- * visit.  Fences once.  Returns the number of objects. */
+/* Returns cached objects to the maps: those of every CPU, or only of CPUs that were idle since the
+ * last visit.  Fences once.  Returns the number of objects. */
 size_t cache_drain(struct percpu *pc, bool idle_only)
 {
 	bool any = false;
@@ -299,8 +300,8 @@ static bool is_on_stack(struct percpu *pc, uint32_t slot, uint32_t granule)
 	return false;
 }
 
-/* True if the object is on a stack.  Closes and fences every CPU's stacks, one CPU at a time, so it is
- * called only if a free has found the mark. */
+/* True if the object is on a stack.  Closes and fences every CPU's stacks, one CPU at a time, so it
+ * is called only if a free has found the mark. */
 bool cache_holds(struct percpu *pc, struct place place)
 {
 	bool found = false;
@@ -322,8 +323,8 @@ bool cache_holds(struct percpu *pc, struct place place)
 
 /* ---- P13 ---- */
 
-/* True if the entry is an object of its class and carries the mark, or with @inverted the inverted mark.
- * Inverts the mark, so that an object that is cached twice fails the second time. */
+/* True if the entry is an object of its class and carries the mark, or with @inverted the inverted
+ * mark.  Inverts the mark, so that an object that is cached twice fails the second time. */
 static bool is_entry_sound_locked(struct percpu *pc, uint32_t class, uint32_t granule,
 				  bool inverted)
 {

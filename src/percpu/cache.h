@@ -38,10 +38,12 @@ struct learn {
 int cache_init(struct percpu *pc);
 void cache_fini(struct percpu *pc);
 
-/* To call when an allocation has found its stack empty, and when a free has found it full or cold. */
+/* To call when an allocation has found its stack empty, and when a free has found it full or
+ * cold. */
 void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
 void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
-/* To call after a slow free, without a lock.  If the size is warm, lets this CPU's stack keep more. */
+/* To call after a slow free, without a lock.  If the size is warm, lets this CPU's stack keep
+ * more. */
 void cache_warm(struct percpu *pc, uint32_t granules);
 /* True if the next object of this size should begin a cache line. */
 bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align);
@@ -55,8 +57,8 @@ size_t cache_drain(struct percpu *pc, bool idle_only);
 uint64_t cache_count(struct percpu *pc);
 /* True if some stack accepts objects or holds any.  A hint. */
 bool cache_is_open(const struct percpu *pc);
-/* True if the object is on a stack.  Closes every CPU's stacks, one CPU after the other; the caller holds
- * no lock. */
+/* True if the object is on a stack.  Closes every CPU's stacks, one CPU after the other; the caller
+ * holds no lock. */
 bool cache_holds(struct percpu *pc, struct place place);
 /* True if the home CPU's copy carries the mark of a cached object. */
 bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t granules);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/chunk.h - a chunk and its pages: the list that it is on, and which pages are free or populated
+ * percpu/chunk.h - a chunk and its pages: the list that it is on, and which pages are free or
+ * populated
  *
  * Keys (for the locks see percpu.h): (l) under lock; (lm) under lock, and to decrease it also under
  * alloc_mutex; (c) constant; (r) written under lock, load_relaxed() without it gives a hint.
@@ -35,7 +36,8 @@ enum kind {
 };
 #define STREAMS_NR 3u /* KIND_BIG, KIND_SMALL, KIND_FOURS */
 
-/* Whether the free granules of a page read zero in every unit whose bit in `written` is clear: sparse.c. */
+/* Whether the free granules of a page read zero in every unit whose bit in `written` is clear:
+ * sparse.c. */
 enum page_seen {
 	PAGE_NOT_SEEN, /* not known: an object was freed since the last look */
 	PAGE_PENDING,  /* a look is in progress */
@@ -61,7 +63,8 @@ enum chunk_state {
 	CHUNK_TO_DEPOPULATE,
 };
 
-/* Lists: those of ACTIVE chunks by largest hole (none; 1 granule ..; 1 free page ..), then the others. */
+/* Lists: those of ACTIVE chunks by largest hole (none; 1 granule ..; 1 free page ..), then the
+ * others. */
 #define LIST_PAGES	   (SLOTS_PAGE_NR + 1u)
 #define LIST_SIDELINED	   (LIST_PAGES + 7u)
 #define LIST_FREE	   (LIST_SIDELINED + 1u)
@@ -98,8 +101,8 @@ struct percpu_chunk {
 	bool isolated;			    /* (l) */
 	bool immutable;			    /* (c) the first chunk */
 	uint64_t emptied_ns;		    /* (l) last time a page became empty */
-	/* The deferred bitmap may have bits for this chunk.  Atomic and written without the lock, so it is not
-	 * among the bytes that are copied and cleared under the lock. */
+	/* The deferred bitmap may have bits for this chunk.  Atomic and written without the lock,
+	 * so it is not among the bytes that are copied and cleared under the lock. */
 	uint32_t deferred;
 };
 #define CHUNK_LOCKED_BYTES offsetof(struct percpu_chunk, deferred)
@@ -124,10 +127,11 @@ uint32_t chunk_empty(const struct percpu_chunk *chunk);
 
 /* The lowest number without a chunk. */
 uint32_t chunk_next_number_locked(const struct percpu *pc);
-/* Creates that chunk, unless it is no longer the next one.  Takes lock.  Returns 0, -ENOMEM or -ENOSPC. */
+/* Creates that chunk, unless it is no longer the next one.  Takes lock.  Returns 0, -ENOMEM or
+ * -ENOSPC. */
 int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags);
-/* Destroys a chunk that is TO_DEPOPULATE and has neither objects nor populated pages.  Requires alloc_mutex; takes
- * lock. */
+/* Destroys a chunk that is TO_DEPOPULATE and has neither objects nor populated pages.  Requires
+ * alloc_mutex; takes lock. */
 void chunk_destroy(struct percpu *pc, uint32_t chunk);
 /* Turns chunk 0 into the first chunk, with @populated_nr pages for its areas. */
 void chunk_first(struct percpu *pc, uint32_t populated_nr);

@@ -122,7 +122,7 @@ void quire_percpu_counter_destroy(struct quire_percpu_counter *public)
 	*counter = (struct counter){ .q = NULL };
 }
 
-/* False where no CPU can be named: then nothing was added. */
+/* False if the thread has no CPU number; then nothing was added. */
 static bool add_here(struct counter *counter, uint64_t amount, uint64_t *total, size_t *distance)
 {
 	if (counter->slots == NULL)
@@ -138,8 +138,9 @@ static bool add_here(struct counter *counter, uint64_t amount, uint64_t *total, 
 }
 
 /*
- * Moves told to the total, and looks again: while the thread was held up the total may have gone
- * on, or another may have told a newer one and then this one again.  Pairs with itself elsewhere.
+ * Moves told to the total, and checks again: while the thread was delayed, the total may have
+ * changed, or another thread may have told a newer total and then this one again.  Pairs with
+ * itself in other threads.
  */
 static void tell(struct counter *counter, struct slot *slot, uint64_t total, uint32_t batch)
 {
@@ -176,7 +177,8 @@ void quire_percpu_counter_add(struct quire_percpu_counter *public, int64_t amoun
 	add(counter, amount, counter->batch);
 }
 
-/* quire_percpu_counter_compare() must know of the largest before an add makes use of it. */
+/* Raises batch_max; quire_percpu_counter_compare() must see it before an add uses the larger
+ * batch. */
 static void note_batch(struct counter *counter, uint32_t batch)
 {
 	uint32_t most = load_relaxed(&counter->batch_max);
@@ -222,7 +224,8 @@ int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *public)
 	return (int64_t)sum(counter_of(public));
 }
 
-/* Moves told to the total, once.  Acquire: the total is at least as new as the one that was told. */
+/* Moves told to the total, once.  Acquire, so the total is at least as new as the one that was
+ * told. */
 static void tell_all(struct counter *counter, struct slot *slot)
 {
 	uint64_t told = load_acquire(&slot->told);
@@ -230,16 +233,17 @@ static void tell_all(struct counter *counter, struct slot *slot)
 
 	if (cas_acq_rel(&slot->told, &told, total))
 		fetch_add_relaxed(&counter->estimate, total - before);
-	/* As after an add that was held up: it may have looked at the old one. */
+	/* As after a delayed add: it may have compared with the old value. */
 	tell(counter, slot, load_relaxed(&slot->total), counter->batch);
 }
 
 /*
- * Everything is told first, so that the estimate is the sum; the change then makes both the
- * amount.  Nothing is stored over what others add to: an add in flight is in the totals that are
- * read, and so belongs to what is replaced, or it comes on top; and its share of the estimate is
- * added by whoever moves told over it, now or later, once.  Of two sets the base lets only one
- * have begun with what it replaces; the other starts again, so the count is not changed by both.
+ * All totals are told first, so that the estimate equals the sum; then the change makes both equal
+ * the amount.  No word that others add to is overwritten.  A concurrent add either is in the totals
+ * that are read, and so is replaced, or is added to the new amount.  Its share of the estimate is
+ * added once, by the thread that moves told past it, now or later.  If two sets run at once, the
+ * compare-and-swap of the base succeeds for only one; the other starts again, so their changes do
+ * not add up.
  */
 void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amount)
 {
@@ -255,7 +259,7 @@ void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amoun
 	fetch_add_relaxed(&counter->estimate, change);
 }
 
-/* Nobody adds, so what is told and not in the estimate is in nobody's hand: a fork lost it. */
+/* No thread adds now, so if something was told and is not in the estimate, a fork has lost it. */
 void quire_percpu_counter_sync(struct quire_percpu_counter *public)
 {
 	struct counter *counter = counter_of(public);

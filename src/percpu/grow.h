@@ -13,10 +13,11 @@ struct want {
 	uint64_t maps;	/* number of maps that must exist */
 };
 
-/* What an allocation needs that could not be placed: maps for @missing pages, or if that is 0 a chunk. */
+/* What an allocation needs that could not be placed: maps for @missing pages, or if that is 0 a
+ * chunk. */
 struct want grow_want_locked(const struct percpu *pc, uint32_t missing);
-/* Creates it.  Returns 0 if it exists now, or another caller was faster: search again.  Else -ENOMEM, -ENOSPC, or
- * -EAGAIN if @flags forbid the necessary calls. */
+/* Creates it.  Returns 0 if it exists now, or another caller was faster: search again.  Else
+ * -ENOMEM, -ENOSPC, or -EAGAIN if @flags forbid the necessary calls. */
 int grow_make(struct percpu *pc, const struct want *want, unsigned flags);
 /* The same for the holder of alloc_mutex. */
 int grow_make_held(struct percpu *pc, const struct want *want);

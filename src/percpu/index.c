@@ -23,7 +23,8 @@
 
 _Static_assert((uint64_t)64 * 64 * 64 >= (uint64_t)1 << 16, "chunks_max: space.c");
 
-/* A node's number: the top one, then each of the middle with the 64 below it. */
+/* A node's number: the top node is 0, then each middle node is followed by the 64 nodes below
+ * it. */
 static size_t node_number(unsigned level, uint32_t i)
 {
 	if (level == LEVELS - 1)
@@ -36,7 +37,7 @@ static uint64_t *node_of(const struct percpu *pc, unsigned level, uint32_t i)
 	return pc->index + node_number(level, i) * SETS_NR;
 }
 
-/* What so many chunks need. */
+/* Bytes of the index for @chunks chunks. */
 size_t index_bytes(uint32_t chunks)
 {
 	return (node_number(0, (chunks - 1) / 64) + 1) * SETS_NR * sizeof(uint64_t);
@@ -53,12 +54,12 @@ static uint64_t any_of(const uint64_t *node, struct sets sets)
 
 uint32_t index_next_locked(const struct percpu *pc, struct sets sets, uint32_t from)
 {
-	uint32_t i = from; /* at a level: of 64^level chunks each */
+	uint32_t i = from; /* at each level: counted in units of 64^level chunks */
 	unsigned level = 0;
 	uint64_t any;
 
 	DCHECK(lock_is_held(&pc->lock));
-	for (;; level++, i = i / 64 + 1) { /* up, until there is something behind where it began */
+	for (;; level++, i = i / 64 + 1) { /* up, until a set bit follows the start */
 		if (level == LEVELS || (uint64_t)i << 6 * level >= pc->chunks_end)
 			return NONE;
 		any = any_of(node_of(pc, level, i / 64), sets) & ~(uint64_t)0 << i % 64;
@@ -66,7 +67,7 @@ uint32_t index_next_locked(const struct percpu *pc, struct sets sets, uint32_t f
 			break;
 	}
 	i = (i & ~63u) + bit_lowest(any);
-	while (level-- != 0) /* and down to the first of it */
+	while (level-- != 0) /* and down to the first chunk there */
 		i = i * 64 + bit_lowest(any_of(node_of(pc, level, i), sets));
 	return i;
 }
@@ -91,7 +92,7 @@ static bool has_hole(const struct percpu_chunk *chunk, uint32_t kind, uint32_t s
 	return (chunk->by_longest[slot] & chunk->kind[kind]) != 0;
 }
 
-/* Its state, if it may be looked at for room. */
+/* The chunk's state if allocations search it, else CHUNK_NONE. */
 static uint8_t searched_as(const struct percpu_chunk *chunk)
 {
 	return chunk->state == CHUNK_TO_DEPOPULATE ? CHUNK_NONE : chunk->state;
@@ -117,7 +118,7 @@ static void put_holes(struct percpu *pc, uint32_t chunk, bool sidelined, bool me
 				put(pc, sets_of_holes(sidelined, kind, slot).first, chunk, member);
 }
 
-/* A page of that kind got or lost a longest run of that size. */
+/* To call when a page of that kind gained or lost a longest run of that size. */
 void index_hole_locked(struct percpu *pc, uint32_t chunk, uint32_t kind, uint32_t slot)
 {
 	const struct percpu_chunk *c = &pc->chunk[chunk];
@@ -157,7 +158,7 @@ static void set_run(struct percpu *pc, uint32_t chunk, uint8_t state, enum chunk
 	c->run[which] = size;
 }
 
-/* After its state changed, or which of its pages are free or populated. */
+/* To call when the chunk's state has changed, or the set of its free or populated pages. */
 void index_chunk_locked(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
@@ -179,7 +180,7 @@ void index_chunk_locked(struct percpu *pc, uint32_t chunk)
 
 /* ---- P14 ---- */
 
-/* Is a chunk in that set, as its masks say? */
+/* True if the chunk's masks say that it belongs in that set. */
 static bool belongs(const struct percpu *pc, uint32_t chunk, uint32_t set)
 {
 	const struct percpu_chunk *c = &pc->chunk[chunk];

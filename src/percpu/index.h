@@ -5,8 +5,8 @@
 
 #include "percpu/percpu.h"
 
-/* Sets of chunks.  Sets that differ only in the last dimension are adjacent, smallest first, so "this size or
- * more" is a range of sets. */
+/* Sets of chunks.  Sets that differ only in the last dimension are adjacent, smallest first, so
+ * "this size or more" is a range of sets. */
 enum {
 	SET_HOLES, /* by sidelined or not, kind (big or small), log2 of the hole */
 	HOLE_KINDS = KIND_SMALL + 1,
@@ -18,8 +18,9 @@ enum {
 	SETS_NR,
 };
 
-/* The most chunks and pages that a search examines although their holes may not fit.  After that it considers only
- * holes that certainly fit.  On the recordings a limit of 8 pages does as well as none. */
+/* The most chunks and pages that a search examines although their holes may not fit.  After that it
+ * considers only holes that certainly fit.  On the recordings a limit of 8 pages does as well as
+ * none. */
 #define CHUNKS_MAX 32u
 #define PAGES_MAX  32u
 

@@ -2,14 +2,15 @@
 /*
  * percpu/linux.c - placement as in Linux, for comparison
  *
- * Chunks by their largest hole, the smallest class that can serve first; in a chunk the lowest
- * address that fits, across pages if need be; sidelined chunks after active ones, free ones last.
+ * Chunks are tried by their largest hole, beginning with the smallest class that can serve the
+ * request: active chunks, then sidelined ones, then free ones.  In a chunk the lowest address that
+ * fits is used, across pages if necessary.
  */
 #include "percpu/placement.h"
 #include "percpu/index.h"
 #include "percpu/map.h"
 
-/* Pages that objects of 8 bytes and more may be in. */
+/* Pages that may hold objects of 8 bytes and more. */
 static uint64_t open_pages(const struct percpu *pc, uint32_t chunk)
 {
 	const struct percpu_chunk *c = &pc->chunk[chunk];
@@ -62,8 +63,9 @@ static struct place fit(const struct percpu *pc, uint32_t chunk,
 	return PLACE_NONE;
 }
 
-/* Cheap and one-sided: what stands in a chunk's list is a run inside a page, or whole pages; a run
- * across two pages is found too, when the chunk is looked at. */
+/* The first list to search.  Cheap but one-sided: a chunk's list reflects only runs inside one page
+ * and runs of whole pages.  A run across two pages is found too, but only if its chunk is
+ * searched. */
 static uint32_t first_list(const struct percpu *pc, uint32_t n)
 {
 	if (n <= page_granules(pc))
@@ -71,7 +73,7 @@ static uint32_t first_list(const struct percpu *pc, uint32_t n)
 	return LIST_PAGES + bit_highest(((n - 1) >> pc->page_granules_shift) + 1);
 }
 
-/* First fit, but CHUNKS_MAX chunks are looked at in vain at most. */
+/* First fit, which gives up after CHUNKS_MAX chunks without room. */
 static struct place first_fit(struct percpu *pc, const struct percpu_request *request)
 {
 	uint32_t tries = request->everywhere ? UINT32_MAX : CHUNKS_MAX;
@@ -91,7 +93,7 @@ static struct place first_fit(struct percpu *pc, const struct percpu_request *re
 	return PLACE_NONE;
 }
 
-/* In a chunk whose largest hole is large enough wherever it begins. */
+/* Uses a chunk whose largest hole fits the object at any alignment. */
 static struct place certain_fit(struct percpu *pc, const struct percpu_request *request)
 {
 	uint32_t least = bit_highest(2 * (request->n + request->align - 1) - 1);

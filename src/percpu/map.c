@@ -21,7 +21,8 @@ static uint64_t *words_of(const struct percpu *pc, uint32_t page)
 	return map == NONE ? NULL : map_words(pc, map);
 }
 
-/* Gives a page a map that reads all free.  There is one: populating made sure (P5). */
+/* Gives a page a map in which everything is free.  Populating has ensured that a map is ready
+ * (P5). */
 uint32_t map_take_locked(struct percpu *pc, uint32_t page)
 {
 	uint32_t map = pc->maps_nr;
@@ -37,7 +38,8 @@ uint32_t map_take_locked(struct percpu *pc, uint32_t page)
 	return map;
 }
 
-/* Says where a page's map is, and by the page's kind whether frees without the lock may read it. */
+/* Publishes where a page's map is, and, depending on the page's kind, whether frees without the
+ * lock may read it. */
 void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map)
 {
 	struct percpu_page *p = &pc->page[page];
@@ -47,7 +49,7 @@ void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map)
 	store_release(&p->words, page_words(pc, p, map));
 }
 
-/* Takes it back; the last map moves into its place. */
+/* Takes a page's map away; the last map moves into its place. */
 void map_give_locked(struct percpu *pc, uint32_t page)
 {
 	uint32_t map = page_map(pc, &pc->page[page]), last = pc->maps_nr - 1;
@@ -74,7 +76,7 @@ static uint64_t word_of(const struct percpu *pc, uint32_t page, uint32_t word)
 	return words == NULL ? 0 : load_relaxed(&words[word]);
 }
 
-/* The words that have a granule's two bits. */
+/* The map words that hold a granule's used bit and its boundary bit. */
 static uint64_t used_at(const struct percpu *pc, uint32_t granule)
 {
 	return word_of(pc, granule_page(pc, granule), map_word_in_page(pc, granule));
@@ -90,7 +92,8 @@ bool map_is_used(const struct percpu *pc, uint32_t granule)
 	return (used_at(pc, granule) >> granule % 64 & 1) != 0;
 }
 
-/* First granule in [from, end) that is used (or free, with @flip all ones); @end if none. */
+/* The first granule in [from, end) that is used, or free if @flip is all ones; @end if there is
+ * none. */
 static uint32_t next_bit(const struct percpu *pc, uint32_t from, uint32_t end, uint64_t flip)
 {
 	while (from < end) {
@@ -143,7 +146,7 @@ uint32_t map_object_end(const struct percpu *pc, uint32_t granule)
 	for (uint32_t from = (granule & ~63u) + 64; from < chunk_end; from += 64) {
 		uint64_t ends = ~used_at(pc, from) | starts_at(pc, from);
 
-		/* The words of a page of fours say something else. */
+		/* The map of a page of fours has another format. */
 		if (pc->page[granule_page(pc, from)].kind == KIND_FOURS)
 			return from;
 		if (ends != 0)
@@ -179,12 +182,12 @@ static void set_words(uint64_t *words, uint32_t from, uint32_t end, bool value)
 }
 
 /*
- * The two bits of a granule are in two words, and a free without the lock reads the used bit first,
- * then the boundary.  If it found the first granule of an object used and without a boundary, it
- * would take that object for a part of the one before.  So the boundary is set before the used bits
- * and cleared after them, and a change is counted in between: a reader that sees the used bit of
- * before and the boundary of after finds another count.  Pairs with quire_free_percpu() and
- * free_past_word().
+ * A granule's two bits are in two words.  A free without the lock reads the used bit first, then
+ * the boundary.  If it saw the first granule of an object as used but without a boundary, it would
+ * take that object for a part of the one before.  So the boundary is set before the used bits and
+ * cleared after them.  In between, a counter of changes is incremented, so a reader that has
+ * combined the old used bit with the new boundary finds that the counter has changed.  Pairs with
+ * quire_free_percpu() and free_past_word().
  */
 
 void map_set(struct percpu *pc, uint32_t from, uint32_t end, bool start)
@@ -209,7 +212,8 @@ void map_clear(struct percpu *pc, uint32_t from, uint32_t end)
 
 /* ---- runs ---- */
 
-/* Free granules right below one, in its page's words: 0b0110, 3: 0; 0b0010, 4: 2. */
+/* The number of free granules directly below @granule_in_page.  Used bits 0b0110, 3: 0; 0b0010, 4:
+ * 2. */
 static uint32_t free_below(const uint64_t *words, uint32_t granule_in_page)
 {
 	uint32_t from = granule_in_page;
@@ -224,7 +228,8 @@ static uint32_t free_below(const uint64_t *words, uint32_t granule_in_page)
 	return granule_in_page;
 }
 
-/* And from one on, to the @end of the page: 0b0110, 0: 1; 0b1000, 1: 2. */
+/* The number from @granule_in_page upwards, to the @end of the page.  0b0110, 0: 1; 0b1000, 1:
+ * 2. */
 static uint32_t free_above(const uint64_t *words, uint32_t granule_in_page, uint32_t end)
 {
 	for (uint32_t from = granule_in_page; from < end; from = (from & ~63u) + 64) {

@@ -2,17 +2,18 @@
 /*
  * percpu/map.h - which granules of a page are used, and where objects begin: map.c
  *
- * A map is 1 << map_shift bytes: half_words words with a bit for each used granule, then as many words with a
- * bit for each boundary, which is a granule where an object begins.  In a page of fours the whole map has one
- * bit for each used half granule.
+ * A map is 1 << map_shift bytes: half_words words with a bit for each used granule, then as many
+ * words with a bit for each boundary, which is a granule where an object begins.  In a page of
+ * fours the whole map has one bit for each used half granule.
  */
 #ifndef PERCPU_MAP_H
 #define PERCPU_MAP_H
 
 #include "percpu/place.h"
 
-/* Frees without the lock ignore a map with this bit, since it is not, or not yet, a map of granules.  The size of a
- * map is a multiple of 128 bytes, so the bit is free; it is set in NONE. */
+/* Frees without the lock ignore a map with this bit, since it is not, or not yet, a map of
+ * granules.  The size of a map is a multiple of 128 bytes, so the bit is free; it is set in
+ * NONE. */
 #define WORDS_HIDDEN 1u
 
 /* ---- a page's map ---- */

@@ -17,7 +17,7 @@ static uint32_t slot_of(uint32_t longest)
 	return bit_highest(longest);
 }
 
-/* Puts the page into the mask of its longest run. */
+/* Moves the page to the mask of its longest run. */
 static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 {
 	struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
@@ -25,7 +25,7 @@ static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 	struct percpu_page *p = &pc->page[page];
 
 	if (p->kind >= KIND_FOURS)
-		longest = 0; /* only objects that belong there find room there */
+		longest = 0; /* only objects of the stream use its room */
 	if (p->longest == longest)
 		return;
 	pc->gains += longest > p->longest;
@@ -40,7 +40,7 @@ static void set_longest(struct percpu *pc, uint32_t page, uint32_t longest)
 	p->longest = (uint16_t)longest;
 }
 
-/* A page of fours has room, or none. */
+/* Notes whether a page of fours has room. */
 static void set_fours(struct percpu *pc, uint32_t page, bool room)
 {
 	struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
@@ -63,7 +63,7 @@ static bool is_streamed(const struct percpu *pc, uint32_t page)
 	return kind < STREAMS_NR && pc->stream[kind].page == page;
 }
 
-/* A stream goes elsewhere: from now on the page's holes can be found. */
+/* The stream leaves the page: from now on searches find its holes. */
 void page_left_locked(struct percpu *pc, uint32_t page)
 {
 	DCHECK(lock_is_held(&pc->lock));
@@ -73,7 +73,7 @@ void page_left_locked(struct percpu *pc, uint32_t page)
 	chunk_relocate_locked(pc, page_chunk(pc, page));
 }
 
-/* A stream begins there: the search for holes passes it over. */
+/* A stream enters the page: searches for holes skip it. */
 void page_entered_locked(struct percpu *pc, uint32_t page)
 {
 	DCHECK(lock_is_held(&pc->lock));
@@ -105,7 +105,7 @@ static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 	chunk_update_free_locked(pc, page_chunk(pc, page));
 }
 
-/* Granules of one page become an object's. */
+/* Marks granules of one page as used by an object. */
 static void page_take(struct percpu *pc, uint32_t from, uint32_t end,
 		      const struct percpu_request *request, bool start)
 {
@@ -125,7 +125,7 @@ static void page_take(struct percpu *pc, uint32_t from, uint32_t end,
 	}
 	if (p->free_nr == 0)
 		set_longest(pc, page, 0);
-	else if (took_longest) /* it is not longer than before: another of its length will do */
+	else if (took_longest) /* stop at a run of the old length; none is longer */
 		set_longest(pc, page, least(run, map_longest(pc, page, run)));
 	else if (run == 0 && !is_streamed(pc, page))
 		set_longest(pc, page, map_longest(pc, page, UINT32_MAX));
@@ -133,7 +133,7 @@ static void page_take(struct percpu *pc, uint32_t from, uint32_t end,
 		set_longest(pc, page, 0);
 }
 
-/* Marks what is used from here on as not fresh; returns whether it was. */
+/* Marks the granules used as not fresh.  Returns whether they were fresh. */
 static bool use_fresh(struct percpu *pc, uint32_t from, uint32_t end)
 {
 	struct percpu_page *p = &pc->page[granule_page(pc, from)];
@@ -146,7 +146,7 @@ static bool use_fresh(struct percpu *pc, uint32_t from, uint32_t end)
 	return fresh;
 }
 
-/* Where the part of [from, end) that is in the first one's page ends. */
+/* The end of the part of [from, end) that lies in the page of @from. */
 static uint32_t end_in_same_page(const struct percpu *pc, uint32_t from, uint32_t end)
 {
 	return least((from | pc->granule_mask) + 1, end);

@@ -8,15 +8,16 @@
 /* Puts an object at @place, where populated pages have room. */
 void object_put_locked(struct percpu *pc, struct place place, const struct percpu_request *request,
 		       struct placed *placed);
-/* Frees the object that begins at @place; the caller has checked that one does.  Returns its granules, or 0 for an
- * object of 4 bytes.  The caller then calls chunk_after_free_locked(). */
+/* Frees the object that begins at @place; the caller has checked that one does.  Returns its
+ * granules, or 0 for an object of 4 bytes.  The caller then calls chunk_after_free_locked(). */
 uint32_t object_free_locked(struct percpu *pc, struct place place);
 /* True if an object begins at @place, which may be any place, even PLACE_NONE. */
 bool object_is_at_locked(const struct percpu *pc, struct place place);
 /* The bytes of the object that begins at @place, or 0 if there is none. */
 uint32_t object_bytes_locked(const struct percpu *pc, struct place place);
 
-/* To call when a stream enters a page, which searches for holes then skip, and when the stream leaves it. */
+/* To call when a stream enters a page, which searches for holes then skip, and when the stream
+ * leaves it. */
 void page_entered_locked(struct percpu *pc, uint32_t page);
 void page_left_locked(struct percpu *pc, uint32_t page);
 

@@ -28,7 +28,7 @@
 #include "percpu/object.h"
 #include "percpu/place.h"
 
-#define SLIVER	   3u /* granules: a smaller gap is one */
+#define SLIVER	   3u /* a gap of fewer granules is a sliver */
 #define LEFTOVER   8u
 #define HOLES_PART 20u
 
@@ -38,13 +38,13 @@ static bool stream_is_usable(struct percpu *pc, const struct stream *stream)
 	       chunk_is_usable(&pc->chunk[page_chunk(pc, stream->page)]);
 }
 
-/* How much of its page a stream has behind it when it has come to that granule. */
+/* The fill point of a stream after an object that ends with @granule. */
 static uint32_t fill_to(const struct percpu *pc, uint32_t granule)
 {
 	return granule_in_page(pc, granule) + 1;
 }
 
-/* Looks for room in [from, end) and takes it. */
+/* Puts the object into the first room in [from, end), if there is any. */
 static bool put_between(struct percpu *pc, uint32_t from, uint32_t end,
 			const struct percpu_request *request, struct placed *placed)
 {
@@ -101,9 +101,9 @@ static bool in_stream(struct percpu *pc, const struct percpu_request *request,
 	return true;
 }
 
-/* What a search may still look at in vain. */
+/* The chunks and pages that a search may still examine without success. */
 struct search {
-	uint32_t slot; /* log2 of the least hole */
+	uint32_t slot; /* log2 of the smallest hole to consider */
 	uint32_t chunks, pages;
 };
 
@@ -120,7 +120,7 @@ static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct percp
 		uint32_t page = page_number(pc, chunk, bit_lowest(pages));
 
 		if (pc->page[page].longest < request->n)
-			continue; /* of the same power of two, but smaller */
+			continue; /* its hole is of the same power of two, but too small */
 		search->pages--;
 		pc->looks++;
 		if (put_between(pc, page_granule(pc, page), page_granule(pc, page + 1), request,
@@ -132,8 +132,8 @@ static bool in_chunk_holes(struct percpu *pc, uint32_t chunk, const struct percp
 	return false;
 }
 
-/* The lowest hole that fits.  After CHUNKS_MAX and PAGES_MAX were looked at in vain, the lowest from there
- * on that is large enough wherever it begins. */
+/* Uses the lowest hole that fits.  After CHUNKS_MAX chunks or PAGES_MAX pages without success, the
+ * next hole that fits at any alignment. */
 static bool in_holes_of(struct percpu *pc, bool sidelined, const struct percpu_request *request,
 			struct placed *placed)
 {
@@ -151,7 +151,7 @@ static bool in_holes_of(struct percpu *pc, bool sidelined, const struct percpu_r
 			return false;
 		if (in_chunk_holes(pc, chunk, request, &search, placed))
 			return true;
-		if (search.pages == 0 || search.chunks == 0) /* in this chunk too */
+		if (search.pages == 0 || search.chunks == 0) /* go on with this chunk */
 			search = (struct search){ certain, UINT32_MAX, UINT32_MAX };
 		else
 			chunk++;
@@ -159,7 +159,7 @@ static bool in_holes_of(struct percpu *pc, bool sidelined, const struct percpu_r
 	return false;
 }
 
-/* Older holes: sidelined chunks after the others. */
+/* Uses an older hole, of sidelined chunks only if the others have none. */
 static bool in_holes(struct percpu *pc, const struct percpu_request *request, bool force,
 		     struct placed *placed)
 {
@@ -179,7 +179,7 @@ static bool in_holes(struct percpu *pc, const struct percpu_request *request, bo
 	return false;
 }
 
-/* The stream goes on at the page that the object ends in. */
+/* Moves the stream to the page in which the object ends. */
 static void stream_follows(struct percpu *pc, const struct percpu_request *request,
 			   const struct placed *placed)
 {
@@ -194,7 +194,7 @@ static void stream_follows(struct percpu *pc, const struct percpu_request *reque
 		page_left_locked(pc, left);
 }
 
-/* May an object go on in that page, which is after a stream's? */
+/* True if an object may continue in @page, the page after a stream's. */
 static bool can_go_on(const struct percpu *pc, uint32_t page, bool may_use_reserve)
 {
 	const struct percpu_chunk *chunk = &pc->chunk[page_chunk(pc, page)];
@@ -206,8 +206,9 @@ static bool can_go_on(const struct percpu *pc, uint32_t page, bool may_use_reser
 	       pc->empty_pages > EMPTY_HIGH;
 }
 
-/* Across the end of the stream's page into the next one, which must be free.  0; -EAGAIN: it cannot be, or
- * with placed->missing, maps are missing; or the charge's refusal. */
+/* Places an object across the end of the stream's page into the next page, which must be free.
+ * Returns 0; -EAGAIN if that is impossible or, with placed->missing set, if maps are missing; or
+ * the charge's error. */
 static int across(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	struct stream *stream = &pc->stream[request->kind];
@@ -261,7 +262,7 @@ int placement_packed_locked(struct percpu *pc, const struct percpu_request *requ
 			return error;
 	}
 	error = in_new_page(pc, request, placed);
-	/* The last resort of those who may not wait, and of those who were refused. */
+	/* The last resort, for callers that may not wait and for the last attempt of others. */
 	if (error && request->populated_only && request->may_use_reserve &&
 	    request->n <= page_granules(pc) && in_holes(pc, request, true, placed))
 		return 0;

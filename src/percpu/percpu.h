@@ -82,8 +82,8 @@
 
 #define GRANULE_SHIFT 3
 
-/* Sizes of the first chunk's areas: for variables of programs, for those of libraries loaded later, and for
- * objects, populated from the start. */
+/* Sizes of the first chunk's areas: for variables of programs, for those of libraries loaded later,
+ * and for objects, populated from the start. */
 #define STATIC_BYTES   (16u << 10)
 #define RESERVED_BYTES (8u << 10)
 #define DYNAMIC_BYTES  (28u << 10)
@@ -177,8 +177,8 @@ struct percpu {
 /* In verify.c: stops the process if P8 or P10 is broken.  O(chunks). */
 void percpu_recount_locked(const struct percpu *pc);
 
-/* Drops lock.  Debug builds first check the two rules on which callers that may not wait depend: a sidelined chunk
- * has no empty page (P8), and the reserve is counted exactly (P10). */
+/* Drops lock.  Debug builds first check the two rules on which callers that may not wait depend: a
+ * sidelined chunk has no empty page (P8), and the reserve is counted exactly (P10). */
 static inline void percpu_unlock(struct percpu *pc, lock_token token)
 {
 	if (QUIRE_DEBUG)
@@ -202,8 +202,8 @@ static inline bool has_rule(const struct percpu *pc, enum quire_placement_rule r
 	return pc->without != (uint8_t)rule;
 }
 
-/* Returns the instance's per-CPU memory.  At first use creates it, or waits for the thread that does.  NULL if that
- * is refused, or if @flags forbid even committing. */
+/* Returns the instance's per-CPU memory.  At first use creates it, or waits for the thread that
+ * does.  NULL if that is refused, or if @flags forbid even committing. */
 struct percpu *percpu_of(struct quire *q, unsigned flags);
 /* The number of CPUs for which it has units, or would have. */
 uint32_t percpu_units(const struct quire *q);

@@ -36,8 +36,8 @@ static inline bool place_is_none(struct place place)
 
 /* ---- addresses ---- */
 
-/* True if @ptr lies in CPU 0's copies and is a multiple of @align.  Then *place is its place, which may be
- * beyond the last chunk. */
+/* True if @ptr lies in CPU 0's copies and is a multiple of @align.  Then *place is its place, which
+ * may be beyond the last chunk. */
 static inline bool place_try(const struct percpu *pc, const void *ptr, uint64_t align,
 			     struct place *place)
 {
@@ -66,8 +66,8 @@ static inline char *place_ptr(const struct percpu *pc, struct place place)
 	return pc->base + (place.byte >> 20 << pc->window_shift) + (place.byte & ((1u << 20) - 1));
 }
 
-/* The mark of a cached object: the first word of its copy on the home CPU.  Never 0.  @ptr is CPU 0's
- * copy. */
+/* The mark of a cached object: the first word of its copy on the home CPU.  Never 0.  @ptr is CPU
+ * 0's copy. */
 static inline uint64_t cache_mark(const struct percpu *pc, const void *ptr)
 {
 	return (uintptr_t)ptr ^ pc->secret;

@@ -14,7 +14,7 @@
 #include "percpu/place.h"
 #include "percpu/populate.h"
 
-/* First page of the lowest run of @pages set bits, or NONE.  1,0b0110 -> 1; 2,0b0110 -> 1. */
+/* The first page of the lowest run of @pages set bits, or NONE.  1,0b0110 -> 1; 2,0b0110 -> 1. */
 static uint32_t lowest_run(uint64_t bits, uint32_t pages)
 {
 	for (uint32_t i = 1; i < pages && bits != 0; i++)
@@ -24,8 +24,9 @@ static uint32_t lowest_run(uint64_t bits, uint32_t pages)
 
 /* ---- searches everywhere ---- */
 
-/* Has no room appeared since a search missed what was as easy to place?  Then another one is in vain, and
- * callers who are refused again and again do not look at every chunk each time. */
+/* True if a search has failed for a request that was as easy to place and no room has appeared
+ * since.  Then another search would fail too, so callers that are refused again and again do not
+ * examine every chunk each time. */
 bool placement_is_missed_locked(const struct percpu *pc, const struct percpu_request *request)
 {
 	DCHECK(lock_is_held(&pc->lock));
@@ -65,9 +66,9 @@ int placement_at_locked(struct percpu *pc, struct place place, const struct perc
 }
 
 /*
- * A run of free pages in the lowest chunk of one state.  Runs of the request's own power of two
- * may be too short: CHUNKS_MAX chunks with such a run at most are looked at, then only what is
- * long enough.
+ * Finds a run of free pages in the lowest chunk of one state.  Runs of the request's own power of
+ * two may be too short: at most CHUNKS_MAX chunks with such runs are examined, then only chunks
+ * with runs that are certainly long enough.
  */
 static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages,
 			     enum chunk_which which)
@@ -98,8 +99,9 @@ static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum chunk_w
 }
 
 /*
- * The object at the beginning of free pages: empty ones if it may have them, else the lowest that
- * are not populated.  Returns -EAGAIN with placed->missing 0 if there is none: a chunk is missing.
+ * Places the object at the beginning of free pages: empty ones if it may use them, else the lowest
+ * that are not populated.  If there are none, returns -EAGAIN with placed->missing 0: a chunk is
+ * missing.
  */
 int placement_new_locked(struct percpu *pc, const struct percpu_request *request,
 			 struct placed *placed)
@@ -145,7 +147,8 @@ static bool four_in_holes(struct percpu *pc, const struct percpu_request *reques
 			    placed);
 }
 
-/* A thousand to a page: any page of fours with room will do, the last one first. */
+/* A page holds a thousand objects of 4 bytes, so any page of fours with room is used, the latest
+ * one first. */
 int placement_fours_locked(struct percpu *pc, const struct percpu_request *request,
 			   struct placed *placed)
 {

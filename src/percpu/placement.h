@@ -2,7 +2,8 @@
 /*
  * percpu/placement.h - choosing where to put an object
  *
- * There are two placements, packed.c and linux.c; placement.c has their common part.  All functions require lock.
+ * There are two placements, packed.c and linux.c; placement.c has their common part.  All functions
+ * require lock.
  */
 #ifndef PERCPU_PLACEMENT_H
 #define PERCPU_PLACEMENT_H
@@ -10,8 +11,8 @@
 #include "percpu/place.h"
 
 /*
- * What an allocation asks for, and what an attempt may do.  percpu_request_make() fills in the first part once;
- * attempts copy it and set the second part.
+ * What an allocation asks for, and what an attempt may do.  percpu_request_make() fills in the
+ * first part once; attempts copy it and set the second part.
  */
 struct percpu_request {
 	uint32_t n;	/* granules; 1 for fours */
@@ -39,8 +40,9 @@ static inline size_t request_bytes(const struct percpu_request *request)
 	return request->fours ? 4 : (size_t)request->n << GRANULE_SHIFT;
 }
 
-/* The two placements.  Return 0; -EAGAIN if something must be created first (grow_want_locked()); or -ENOMEM if the
- * charge was refused for those of placed->missing pages that are not charged yet. */
+/* The two placements.  Return 0; -EAGAIN if something must be created first (grow_want_locked());
+ * or -ENOMEM if the charge was refused for those of placed->missing pages that are not charged
+ * yet. */
 int placement_packed_locked(struct percpu *pc, const struct percpu_request *request,
 			    struct placed *placed);
 int placement_linux_locked(struct percpu *pc, const struct percpu_request *request,
@@ -56,7 +58,8 @@ int placement_new_locked(struct percpu *pc, const struct percpu_request *request
 int placement_fours_locked(struct percpu *pc, const struct percpu_request *request,
 			   struct placed *placed);
 
-/* True if a search everywhere has failed for a request that was as easy to place, and no room has appeared since. */
+/* True if a search everywhere has failed for a request that was as easy to place, and no room has
+ * appeared since. */
 bool placement_is_missed_locked(const struct percpu *pc, const struct percpu_request *request);
 /* Notes that a search everywhere has failed. */
 void placement_missed_locked(struct percpu *pc, const struct percpu_request *request);

@@ -77,7 +77,7 @@ static bool is_zero(uint64_t word)
 
 /* ---- counting ------------------------------------------------------------------------------ */
 
-/* On this CPU; false if the word is to be used. */
+/* Counts on this CPU; false if the word must be used instead. */
 static bool add_here(struct ref *ref, uint64_t count)
 {
 	return LIKELY(cpu_add_if(ref->slots, count, &ref->mode, MODE_PERCPU));
@@ -90,14 +90,14 @@ void quire_percpu_ref_get_many(struct quire_percpu_ref *public, uint32_t count)
 
 	if (add_here(ref, count))
 		return;
-	/* Relaxed: who calls holds one already. */
+	/* Relaxed: the caller already holds a reference. */
 	before = fetch_add_relaxed(&ref->word, count * ONE);
 	if (UNLIKELY(is_zero(before)))
 		misuse("reference taken at zero", __func__, public, count);
 }
 
-/* In per-CPU mode the section's commit, in the others this, comes after all that was done with
- * the object: who sees zero has seen that. */
+/* Ordered after everything that was done with the object, as the section's commit is in per-CPU
+ * mode.  So a thread that sees zero has seen all of it. */
 void quire_percpu_ref_put_many(struct quire_percpu_ref *public, uint32_t count)
 {
 	struct ref *ref = ref_of(public);
@@ -125,7 +125,7 @@ void quire_percpu_ref_put(struct quire_percpu_ref *public)
 	quire_percpu_ref_put_many(public, 1);
 }
 
-/* One more, unless the word is zero or has one of @unless. */
+/* Takes a reference, unless the word is zero or has a flag of @unless. */
 static bool try_word(struct ref *ref, uint64_t unless)
 {
 	uint64_t word = load_relaxed(&ref->word);
@@ -152,7 +152,7 @@ bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *public)
 	return add_here(ref, 1) || try_word(ref, DEAD);
 }
 
-/* Also after exit, which leaves the word, DEAD. */
+/* Also legal after exit, which leaves the word, DEAD. */
 static const struct ref *ref_asked_of(const struct quire_percpu_ref *public)
 {
 	const struct ref *ref = (const struct ref *)public;
@@ -183,7 +183,7 @@ static uint64_t sum_slots(const struct ref *ref)
 	unsigned cpus_nr = process_cpus_possible();
 	uint64_t sum = 0;
 
-	/* Sequences no longer write them: cpu_fence() saw to that. */
+	/* Sequences no longer write them, since cpu_fence() has returned. */
 	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
 		sum += load_relaxed(slot_at(ref, cpu));
 	return sum;
@@ -200,7 +200,8 @@ static void to_atomic_locked(struct ref *ref)
 	cpu_fence();
 	sum = sum_slots(ref);
 	word = load_relaxed(&ref->word);
-	/* Acquire: what was done before puts on slots; release: to who sees zero later. */
+	/* Acquire everything done before puts on slots, and release it to the thread that sees zero
+	 * later. */
 	while (!cas_acq_rel(&ref->word, &word, (word + sum * ONE) & ~PARTIAL))
 		;
 }
@@ -216,7 +217,7 @@ static void to_percpu_locked(struct ref *ref)
 	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
 		store_relaxed(slot_at(ref, cpu), 0);
 	fetch_or_acq_rel(&ref->word, PARTIAL);
-	/* Pairs with the guard of add_here(): who reads it finds its slot cleared. */
+	/* Pairs with the guard of add_here(): a sequence that reads it finds its slot cleared. */
 	store_release(&ref->mode, MODE_PERCPU);
 }
 
@@ -262,7 +263,8 @@ void quire_percpu_ref_kill(struct quire_percpu_ref *public)
 	quire_percpu_ref_kill_and_confirm(public, NULL);
 }
 
-/* Gives the owner's reference back and lives; who counts in the word meanwhile goes on there. */
+/* Takes the owner's reference again and clears DEAD; callers that count in the word meanwhile
+ * continue there. */
 static void revive(struct ref *ref, bool only_from_zero)
 {
 	struct lock *lock = process_switch_lock();

@@ -32,13 +32,13 @@ static uint32_t log2_up(uint64_t x)
 	return shift;
 }
 
-/* page_charge() with locks held: it does not make room then (R29). */
+/* As page_charge(), but legal with locks held, since it does not make room (R29). */
 int percpu_charge(struct percpu *pc, uint64_t pages, unsigned flags)
 {
 	return page_charge(pc->q, pages, flags | QUIRE_NORETRY);
 }
 
-/* How far an array of which @ready bytes are usable is made so that @bytes are. */
+/* To how many bytes an array with @ready usable bytes is extended, so that @bytes are usable. */
 static size_t next_bytes(const struct percpu *pc, const struct grown *grown, size_t ready,
 			 size_t bytes)
 {
@@ -50,7 +50,7 @@ static size_t next_bytes(const struct percpu *pc, const struct grown *grown, siz
 	return next < grown->span_bytes ? next : grown->span_bytes;
 }
 
-/* Counts what was committed from @ready on, unless others did so: whoever does is charged. */
+/* Counts and charges the bytes committed from @ready on, unless another caller has done so. */
 static int grown_count(struct percpu *pc, struct grown *grown, size_t ready, size_t next,
 		       unsigned flags)
 {
@@ -65,7 +65,8 @@ static int grown_count(struct percpu *pc, struct grown *grown, size_t ready, siz
 	return error;
 }
 
-/* Committing what others use already changes nothing, so there is no need to know whether they do. */
+/* Committing memory that other callers already use changes nothing, so nothing needs to be known
+ * about them. */
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags)
 {
 	size_t ready = load_acquire(&grown->ready_bytes); /* pairs with grown_count() */
@@ -81,8 +82,9 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 	return error;
 }
 
-/* Between a chunk's units the window may not be usable: it is one mapping again when all of its chunks are.
- * A refusal may leave some units usable, which the next attempt finds so. */
+/* Makes a chunk's units usable.  Parts of the window between them may not be usable yet; the window
+ * is one mapping again when all its chunks exist.  A refusal may leave some units usable, which
+ * does not harm the next attempt. */
 int units_ready(struct percpu *pc, uint32_t chunk)
 {
 	uint32_t ready = load_acquire(&pc->chunks_ready); /* pairs with the exchange below */
@@ -96,7 +98,7 @@ int units_ready(struct percpu *pc, uint32_t chunk)
 		if (mem_commit(addr, (size_t)1 << pc->unit_shift, "quire-percpu") != 0)
 			return -ENOMEM;
 	}
-	(void)cas_acq_rel(&pc->chunks_ready, &ready, chunk + 1); /* or somebody else did */
+	(void)cas_acq_rel(&pc->chunks_ready, &ready, chunk + 1); /* unless another caller did */
 	return 0;
 }
 
@@ -185,7 +187,7 @@ static int reserve_windows(struct percpu *pc, uint32_t windows)
 	return 0;
 }
 
-/* Operations on this CPU's copy must know where there may be none. */
+/* Tells the operations on this CPU's copy which CPUs may have no unit. */
 static int tell_units(const struct percpu *pc)
 {
 	if (pc->units >= process_cpus_possible())
@@ -199,7 +201,7 @@ static void space_release(struct percpu *pc)
 	mem_release(pc->arrays, pc->arrays_bytes);
 }
 
-/* Reserves all of it, half as much until the addresses are granted. */
+/* Reserves all addresses, and halves the size until the system grants them. */
 int space_init(struct percpu *pc)
 {
 	uint64_t limit, share, windows;
@@ -222,7 +224,7 @@ int space_init(struct percpu *pc)
 	return -ENOMEM;
 }
 
-/* Of the instance's pages, what the arrays are charged for. */
+/* The pages charged for the arrays. */
 size_t space_charged_pages(const struct percpu *pc)
 {
 	size_t bytes = pc->grown_chunks.ready_bytes + pc->grown_pages.ready_bytes +

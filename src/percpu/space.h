@@ -23,7 +23,8 @@ void space_fini(struct percpu *pc);
 size_t space_charged_pages(const struct percpu *pc);
 /* Charges pages.  Legal with locks held, since it never makes room (R29).  Returns 0 or -ENOMEM. */
 int percpu_charge(struct percpu *pc, uint64_t pages, unsigned flags);
-/* Make the first @bytes of an array, or a chunk's units, usable.  Need no lock.  Return 0 or -ENOMEM. */
+/* Make the first @bytes of an array, or a chunk's units, usable.  Need no lock.  Return 0 or
+ * -ENOMEM. */
 int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flags);
 int units_ready(struct percpu *pc, uint32_t chunk);
 

@@ -36,7 +36,7 @@ static uint64_t *written_of(const struct percpu *pc, uint32_t chunk)
 	return pc->written + (size_t)chunk * pc->units;
 }
 
-/* More copies than not are written: a look at each is cheaper than the system's at all. */
+/* True if most copies are written: then reading each copy is cheaper than asking the system. */
 static bool is_dense(const struct percpu *pc, uint32_t chunk, uint64_t pages)
 {
 	const uint64_t *written = written_of(pc, chunk);
@@ -47,14 +47,15 @@ static bool is_dense(const struct percpu *pc, uint32_t chunk, uint64_t pages)
 	return n * 2 > pc->units;
 }
 
-/* Nothing is behind pages that are populated now.  With lock held, as a look's result may come. */
+/* Pages that were just populated have no memory.  Requires lock, since the result of a look may
+ * arrive. */
 void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 {
 	uint64_t *written = written_of(pc, chunk);
 
 	DCHECK(lock_is_held(&pc->lock));
 	for (uint32_t unit = 0; pc->sparse && unit < pc->units; unit++)
-		if ((load_relaxed(&written[unit]) & pages) != 0) /* ours to write, but for looks */
+		if ((load_relaxed(&written[unit]) & pages) != 0)   /* only looks write it too */
 			fetch_and_acq_rel(&written[unit], ~pages); /* pairs with find() */
 	for (; pages != 0; pages &= pages - 1)
 		pc->page[page_number(pc, chunk, bit_lowest(pages))].seen = PAGE_SEEN;
@@ -69,7 +70,8 @@ static bool all_seen_locked(const struct percpu *pc, uint32_t chunk, uint64_t pa
 	return true;
 }
 
-/* True: @pages are to be looked at for all.  *@seen: somebody did since the caller's was placed. */
+/* Returns true if the caller is to look at @pages on behalf of all.  Sets *@seen if another caller
+ * has looked since the object was placed. */
 static bool begin(struct percpu *pc, uint32_t chunk, uint64_t pages, bool *seen)
 {
 	lock_token token;
@@ -92,7 +94,7 @@ static bool begin(struct percpu *pc, uint32_t chunk, uint64_t pages, bool *seen)
 	return true;
 }
 
-/* @told: the system could tell. */
+/* Ends a look on behalf of all.  @told: the system has answered. */
 static void end(struct percpu *pc, uint32_t chunk, bool told)
 {
 	lock_token token = lock_acquire(&pc->lock);
@@ -107,8 +109,8 @@ static void end(struct percpu *pc, uint32_t chunk, bool told)
 	percpu_unlock(pc, token);
 }
 
-/* Asks about the units from @first on, and notes the answer.  False: nobody can tell now, so any page
- * may have been written. */
+/* Asks the system about the units from @first on, and notes the answer.  False if the system cannot
+ * answer, so any page may have been written. */
 static bool find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr, uint64_t *masks)
 {
 	uint64_t *written = written_of(pc, chunk) + first;
@@ -125,7 +127,7 @@ static bool find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr,
 		return false;
 	}
 	for (uint32_t i = 0; i < nr; i++)
-		if ((load_relaxed(&written[i]) & masks[i]) != masks[i]) /* who adds more? */
+		if ((load_relaxed(&written[i]) & masks[i]) != masks[i]) /* only if it adds bits */
 			fetch_or_acq_rel(&written[i], masks[i]);	/* pairs with known() */
 	return true;
 }
@@ -136,11 +138,11 @@ static void known(const struct percpu *pc, uint32_t chunk, uint32_t first, uint3
 	const uint64_t *written = written_of(pc, chunk) + first;
 
 	for (uint32_t i = 0; i < nr; i++)
-		masks[i] = load_relaxed(&written[i]); /* from before our page was seen, or more */
+		masks[i] = load_relaxed(&written[i]); /* a superset of the bits when it was seen */
 }
 
-/* Clears an object of a user who was not handed it yet.  @seen: its pages were, when it was placed;
- * @for_all: a look may take the lock, and serve who comes later. */
+/* Clears a new object before it is handed out.  @seen: its pages were PAGE_SEEN when it was
+ * placed.  @for_all: a look may take lock, and then serves later callers too. */
 void sparse_zero(struct percpu *pc, struct place place, size_t bytes, bool seen, bool for_all)
 {
 	uint32_t chunk = place_chunk(pc, place);

@@ -21,7 +21,8 @@ struct variables {
 
 /* Frees the variables of libraries that were unloaded since.  No lock may be held. */
 void variables_collect(struct percpu *pc);
-/* Called when the instance ends: moves its variables, with their values, to the default instance. */
+/* Called when the instance ends: moves its variables, with their values, to the default
+ * instance. */
 void variables_move(struct percpu *pc);
 void variables_fini(struct percpu *pc);
 
