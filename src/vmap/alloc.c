@@ -69,7 +69,7 @@ static enum region region_for(const struct vmap *v, uint32_t pages)
 				     : REGION_LARGE;
 }
 
-/* The size is there for any range; where it shall lie. */
+/* Chooses where the range is to lie; the request's sizes are set. */
 static void place(const struct vmap *v, struct vmap_request *request)
 {
 	enum region region = region_for(v, request->pages);
@@ -131,7 +131,8 @@ static bool hand_out_cached(struct vmap *v, struct range *r, const struct vmap_r
 	return true;
 }
 
-/* What this one is refused, another may do with; without a guard that is known it is of no class. */
+/* Publishes on the lazy list a range that could not be made usable for this request; another
+ * request may be able to use it. */
 static void put_aside(struct vmap *v, uint32_t index)
 {
 	range_at(v, index)->next = RANGE_NONE;
@@ -139,7 +140,7 @@ static void put_aside(struct vmap *v, uint32_t index)
 	decay_kick(v);
 }
 
-/* This CPU's freed areas of the class, or of the next larger one. */
+/* Takes an area of the class that was freed on this CPU, or of the next larger class. */
 static uint32_t from_classes(struct vmap *v, struct vmap_request *request)
 {
 	uint32_t least = (uint32_t)((request->asked_bytes - 1) >> v->page_shift) + 1;
@@ -149,7 +150,7 @@ static uint32_t from_classes(struct vmap *v, struct vmap_request *request)
 		return RANGE_NONE;
 	index = cpu_take(v, request->class);
 	if (index != RANGE_NONE && range_at(v, index)->start % request->align_least != 0) {
-		vmap_free_range(v, index); /* of the size, but not where it has to be */
+		vmap_free_range(v, index); /* of the right size, but not aligned as required */
 		return RANGE_NONE;
 	}
 	/* At most a quarter more than was asked for. */
@@ -169,7 +170,7 @@ static uint32_t from_pooled(struct vmap *v, struct vmap_request *request)
 	uint32_t index;
 	lock_token token;
 
-	/* A hint: nothing there, no lock. */
+	/* A hint, which saves the lock if nothing is pooled. */
 	if (load_relaxed(&v->pooled.nr) == 0 || space_lock_for(v, request->flags, &token) != 0)
 		return RANGE_NONE;
 	index = space_take_pooled_locked(v, request);
@@ -178,8 +179,8 @@ static uint32_t from_pooled(struct vmap *v, struct vmap_request *request)
 }
 
 /*
- * As asked for; then anywhere in the span; then without rounding of any kind, since what a class or
- * a region asks for is only a wish.
+ * Tries three times: as requested; anywhere in the span; and without any rounding, since a class or
+ * a region only prefers its sizes and alignment.
  */
 static uint32_t take_free_locked(struct vmap *v, struct vmap_request *request, int *error)
 {
@@ -206,8 +207,9 @@ static uint32_t take_free_locked(struct vmap *v, struct vmap_request *request, i
 	return index;
 }
 
-/* Free ranges that nobody was in yet are described first, and then looked for again: somebody else may
- * have them by then.  Each turn makes a step of the span ready for good, so turns end. */
+/* If the metadata of a free range is not ready, makes it ready and searches again, since another
+ * caller may have taken the range meanwhile.  Each round makes a step of the span ready
+ * permanently, so the loop ends. */
 static uint32_t from_free(struct vmap *v, struct vmap_request *request, int *error)
 {
 	lock_token token;
@@ -256,7 +258,7 @@ static uint32_t from_merged(struct vmap *v, struct vmap_request *request)
 
 /* ---- the last resort ---- */
 
-/* An allocation that was refused, or a range that could not be made usable. */
+/* A refused allocation, or a range that could not be made usable. */
 struct refused {
 	struct resort resort;
 	struct vmap_request *request;
@@ -277,14 +279,14 @@ static int take_attempt(struct vmap *v, struct resort *resort)
 	return refused->index != RANGE_NONE ? 0 : error;
 }
 
-/* Those that are only there to be compared: one purge, one attempt. */
+/* For purge:counter, which exists for comparison: one purge, one attempt. */
 static uint32_t after_purge_of_2016(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index;
 
 	purge_run(v, EVERYTHING_MS, 0, true);
 	index = from_free(v, request, error);
-	/* Pairs with run_counter(): somebody has what this one was refused. */
+	/* Pairs with run_counter(): another purge still holds what this allocation needed. */
 	if (index == RANGE_NONE && load_relaxed(&v->lazy_pages) != 0)
 		fetch_add_relaxed(&v->refusals_spurious, 1);
 	return index;
@@ -315,7 +317,8 @@ static int use_attempt(struct vmap *v, struct resort *resort)
 	return error ? error : vmap_prepare(v, r, refused->request);
 }
 
-/* Committing splits a mapping, and so does a guard that is one; a purge makes room for both. */
+/* Committing splits a mapping, and so does a guard that is a mapping; a purge releases mappings for
+ * both. */
 static int make_usable(struct vmap *v, uint32_t index, struct vmap_request *request)
 {
 	struct refused refused = { .resort = { .attempt = use_attempt, .mappings = true },
@@ -328,7 +331,7 @@ static int make_usable(struct vmap *v, uint32_t index, struct vmap_request *requ
 	return resort_try_all(v, &refused.resort);
 }
 
-/* What a range needs before its user sees it.  A refusal puts it back. */
+/* Makes a range ready for its user.  If that is refused, puts it back. */
 static int prepare(struct vmap *v, uint32_t index, struct vmap_request *request)
 {
 	lock_token token;
@@ -443,7 +446,7 @@ static void *hand_out_popped(struct vmap *v, struct range *r)
 	return range_addr(v, r);
 }
 
-/* One of the class that had another size. */
+/* Hands out an area of the right class that was last used for another size. */
 static __attribute__((noinline, cold)) void *vmalloc_reshaped(struct quire *q, size_t bytes,
 							      unsigned flags, uint32_t index)
 {
@@ -463,7 +466,7 @@ void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 	uint32_t index;
 	struct range *r;
 
-	/* A size of 0 is refused there, too. */
+	/* vmalloc_slow() also refuses a size of 0. */
 	if (UNLIKELY(v == NULL || flags > QUIRE_RECLAIMABLE ||
 		     bytes - 1 >= load_relaxed(&v->fast_bytes_end)))
 		return vmalloc_slow(q, bytes, flags);
@@ -472,7 +475,7 @@ void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 		return vmalloc_slow(q, bytes, flags);
 	r = range_at(v, index);
 	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
-	/* As many bytes as the last time: as many pages, and the guard stands right. */
+	/* The same size as last time has as many pages, so the guard is in place. */
 	if (UNLIKELY(r->asked_bytes != bytes))
 		return vmalloc_reshaped(q, bytes, flags, index);
 	return hand_out_popped(v, r);
@@ -505,7 +508,7 @@ static int constrain(const struct vmap *v, struct vmap_request *request,
 		return -ENOSPC;
 	request->align_least = (uint32_t)(align >> v->page_shift);
 	if (options->start == NULL && options->end == NULL) {
-		/* Areas of the class that lie right are as good as for anybody. */
+		/* Areas of the class that lie right can be used as for any request. */
 		if (request->align < request->align_least)
 			request->align = request->align_least;
 		return 0;

@@ -32,7 +32,7 @@
 #include "vmap/request.h"
 #include "vmap/vmap.h"
 
-/* The claim that a section is in; NULL. */
+/* The claim that includes the section, or NULL. */
 static struct claim *claim_of_locked(struct vmap *v, uint32_t section)
 {
 	CHECK(lock_is_held(&v->lock));
@@ -51,8 +51,8 @@ static unsigned region_of(const struct vmap *v, uint32_t section)
 						      : REGION_LARGE;
 }
 
-/* Sections [first, end) that can be committed in one go: those before @wanted_end, and @ahead in all;
- * of one region, not ready, and not claimed. */
+/* The end of the run of sections from @first that can be committed at once: up to @wanted_end, or
+ * @ahead sections if that is more; in one region, not ready, and not claimed. */
 static uint32_t run_end_locked(struct vmap *v, uint32_t first, uint32_t wanted_end, uint32_t ahead)
 {
 	uint32_t sections = v->span_pages >> section_page_shift(v), end = first;
@@ -65,7 +65,7 @@ static uint32_t run_end_locked(struct vmap *v, uint32_t first, uint32_t wanted_e
 	return end;
 }
 
-/* An eighth of what there is. */
+/* An eighth of the sections that are ready. */
 static uint32_t ahead_wanted(const struct vmap *v)
 {
 	uint32_t ahead = load_relaxed(&v->sections_ready) / 8;
@@ -117,7 +117,7 @@ bool claim_take_locked(struct vmap *v, struct vmap_request *request, uint32_t fi
 	request->claim = unused_claim_locked(v);
 	if (request->claim == NULL)
 		return false;
-	/* What lies behind, too, if that is all one run. */
+	/* Also claim sections beyond, if all form one run. */
 	if (run_end_locked(v, first, end, 0) == end)
 		end = run_end_locked(v, first, end, ahead_wanted(v));
 	request->claim->first = first;
@@ -196,7 +196,8 @@ void claim_fork_child_locked(struct vmap *v)
 	}
 	if (!had)
 		return;
-	/* It may have been about to count what it had published, or to say that advice is uncounted. */
+	/* The claimer may have been about to count published sections, or to note uncounted
+	 * advice. */
 	store_relaxed(&v->sections_ready, count_ready(v));
 	store_relaxed(&v->uncounted, true);
 }

@@ -36,8 +36,8 @@
 #include "vmap/request.h"
 #include "vmap/vmap.h"
 
-/* Publishes sections that are committed.  Where the advice cannot be counted without waiting, somebody
- * else does that later. */
+/* Publishes committed sections.  If counting the advice would require waiting, another caller does
+ * it later (vmap_count_advice()). */
 static void publish(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
 	uint32_t page = first << section_page_shift(v);
@@ -61,7 +61,7 @@ void vmap_count_advice(struct vmap *v)
 
 	if (!load_relaxed(&v->uncounted) || !mutex_try(&v->q->huge_mutex))
 		return;
-	/* Pairs with publish(); what comes later sets it again. */
+	/* Pairs with publish(); later sections set it again. */
 	for (unsigned region = exchange_acquire(&v->uncounted, false) ? 0 : REGIONS_NR;
 	     region < REGIONS_NR; region++)
 		huge_count(&v->advice, v->region_start[region] >> shift,
@@ -70,7 +70,7 @@ void vmap_count_advice(struct vmap *v)
 	mutex_release(&v->q->huge_mutex);
 }
 
-/* Of claimed sections.  0 or -ENOMEM. */
+/* Commits claimed sections.  Returns 0 or -errno. */
 static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned flags)
 {
 	char *addr = v->base + ((size_t)first << SECTION_SHIFT);
@@ -86,7 +86,8 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned fla
 	return error;
 }
 
-/* The same, but what lies behind @wanted_end is only committed ahead: not if the system refuses that much. */
+/* The same, but sections from @wanted_end on are optional: if the system refuses, tries without
+ * them. */
 static int commit_ahead(struct vmap *v, uint32_t first, uint32_t end, uint32_t wanted_end,
 			unsigned flags)
 {
@@ -111,15 +112,16 @@ bool vmap_huge_deny(struct vmap *v, uint32_t page)
 	bool denied;
 
 	mutex_acquire(&v->q->huge_mutex);
-	/* A section's kind also says that it is committed, which what a handler was refused may not be. */
+	/* The kind also says whether the section is committed; a range that a handler was refused
+	 * may lie in one that is not. */
 	denied = huge_kind(&v->advice, section) != HUGE_UNUSED &&
 		 huge_deny(&v->advice, section, section + 1);
 	mutex_release(&v->q->huge_mutex);
 	return denied;
 }
 
-/* What was claimed together with the addresses, run by run; only what is needed where committing
- * populates.  0 or -ENOMEM. */
+/* Commits the sections that were claimed together with the addresses, run by run; only those that
+ * are needed, if committing populates memory.  Returns 0 or -errno. */
 static int commit_claimed(struct vmap *v, const struct claim *claim, uint32_t wanted_end,
 			  unsigned flags)
 {
@@ -176,12 +178,12 @@ int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *
 		return 0;
 	if (request->flags & QUIRE_NOLOCK)
 		return -EAGAIN;
-	/* Who may not wait has claimed what it takes. */
+	/* A caller that may not wait has a claim. */
 	CHECK(!must_claim(request->flags));
 	return commit_waiting(v, first, end, request->flags);
 }
 
-/* Empties what follows the usable pages in a range whose pages may be huge. */
+/* Takes the memory after the usable pages of a range whose pages may be huge. */
 static void empty_tail(struct vmap *v, const struct range *range)
 {
 	struct mem_range one;
@@ -194,7 +196,7 @@ static void empty_tail(struct vmap *v, const struct range *range)
 	gather_finish(&gather);
 }
 
-/* Behind the first @at pages. */
+/* Sets a guard after the first @at pages. */
 static int set_guard(struct vmap *v, struct range *range, uint32_t at)
 {
 	int error = mapped_guard(v, range->start + at, 1);
@@ -206,8 +208,8 @@ static int set_guard(struct vmap *v, struct range *range, uint32_t at)
 	return 0;
 }
 
-/* There is no mapping for a second guard: the old one gives way.  Another thread may take its place in
- * the budget; then there is none. */
+/* To call when the budget has no mapping for a second guard: removes the old guard first.  If
+ * another thread takes its place in the budget, the range has no guard. */
 static int replace_guard(struct vmap *v, struct range *range, uint32_t from, uint32_t to)
 {
 	int error = mapped_unguard(v, range->start + from, to > from ? to - from : 1);
@@ -220,9 +222,10 @@ static int replace_guard(struct vmap *v, struct range *range, uint32_t from, uin
 }
 
 /*
- * The new guard first, so that the end is never open; refused, the old one still stands.  An old
- * one further up may stay: it is nobody's page, and goes when the area grows over it, or with the
- * purge.  As a mapping it would be missed.
+ * Sets the new guard first, so that the end is never unguarded; if that is refused, the old guard
+ * remains.  An old guard beyond the new one may stay, since its page belongs to no user; it is
+ * removed when the area grows over it, or by the purge.  It must go if guards are mappings, which
+ * count against the budget.
  */
 static int move_guard(struct vmap *v, struct range *range, uint32_t from, uint32_t to)
 {

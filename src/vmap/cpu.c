@@ -4,11 +4,11 @@
  *
  * With sequences, freed areas are on the CPU's stacks, one for each class (stacks/stacks.h);
  * without, on lists under the lock of the stacks' door.  A drain of another CPU holds the door,
- * closes the stacks, fences, empties them, and reopens them.  A thread empties the stacks of the CPU on
- * which it runs without closing them: it pops everything (cpu_pool_own()).
+ * closes the stacks, fences, empties them, and reopens them.  A thread empties the stacks of the
+ * CPU on which it runs without closing them: it pops everything (cpu_pool_own()).
  *
- * A stack keeps areas of at most lazy_max in total, limited by its room.  When it is full, half of it
- * is handed on: large areas to the pooled ranges, small ones to the lazy list.
+ * A stack keeps areas of at most lazy_max in total, limited by its room.  When it is full, half of
+ * it is handed on: large areas to the pooled ranges, small ones to the lazy list.
  */
 #include "vmap/cpu.h"
 
@@ -51,8 +51,8 @@ void cpus_init_stacks(struct vmap *v)
 	stacks_lay_out(&v->stacks, HEADERS_NR);
 }
 
-/* Areas of a class that a CPU keeps: as many as the class has room for, but not more than lazy_max in bytes,
- * and at least two. */
+/* Areas of a class that a CPU keeps: as many as the class has room for, but not more than lazy_max
+ * in bytes, and at least two. */
 static uint32_t class_high(const struct vmap *v, unsigned class)
 {
 	uint64_t most = v->lazy_max_pages / class_pages(class);
@@ -64,13 +64,14 @@ static uint32_t class_high(const struct vmap *v, unsigned class)
 	return most < class_entries_max(class) ? (uint32_t)most : class_entries_max(class);
 }
 
-/* A hint without the CPU's lock: where there are stacks, lists hold nothing. */
+/* A hint without the CPU's lock.  If there are stacks, the lists are empty. */
 static bool has_stacks(const struct vmap_cpu *cpu)
 {
 	return load_relaxed(&cpu->door.usable);
 }
 
-/* At the first free since the worker's visit: the stacks accept areas again, and the worker will come. */
+/* To call at the first free since the worker's visit: makes the stacks accept areas, and a visit
+ * due. */
 static void warm_locked(struct vmap *v, struct vmap_cpu *cpu)
 {
 	CHECK(lock_is_held(&cpu->door.lock));
@@ -167,10 +168,10 @@ static uint32_t link_chain(struct vmap *v, const uint32_t *indexes, unsigned n, 
 }
 
 /*
- * Puts a chain that was taken off a stack or list where other CPUs find it.  Large areas are pooled at
- * once: merging them costs less than the page faults of a new area.  Small ones, of which there are
- * many, go to the lazy list.  The CPU's lock is still held, so a thread that closes all CPUs' stacks
- * waits for this, and then finds every area (V11).
+ * Puts a chain that was taken off a stack or list where other CPUs find it.  Large areas are pooled
+ * at once: merging them costs less than the page faults of a new area.  Small ones, of which there
+ * are many, go to the lazy list.  The CPU's lock is still held, so a thread that closes all CPUs'
+ * stacks waits for this, and then finds every area (V11).
  */
 static void hand_on_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t chain)
 {
@@ -183,7 +184,7 @@ static void hand_on_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t chain)
 		purge_pool_chain(v, chain);
 }
 
-/* Half of a full list, and the range that found no room. */
+/* Hands on half of a full list, and the range that found no room. */
 static uint32_t list_spill_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned class,
 				  uint32_t index)
 {
@@ -216,13 +217,13 @@ static bool put_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t index)
 	if (!cpu->door.warm)
 		warm_locked(v, cpu);
 	if (has_stacks(cpu)) {
-		/* It was cold, or it is full. */
+		/* The stack was cold, or it is full. */
 		if (!stack_push(&v->stacks.cpu, class, index, &v->push_allowed, 1))
 			hand_on_locked(v, cpu, stack_spill(v, class, index));
 	} else if (cpu->list_nr[class] < class_high(v, class)) {
 		range_at(v, index)->next = cpu->list[class];
 		cpu->list[class] = index;
-		/* Looked at by cpu_pages(). */
+		/* Read by cpu_pages(). */
 		store_relaxed(&cpu->list_nr[class], (uint16_t)(cpu->list_nr[class] + 1));
 	} else {
 		hand_on_locked(v, cpu, list_spill_locked(v, cpu, class, index));
@@ -263,7 +264,8 @@ static uint32_t lists_take_all_locked(struct vmap *v, struct vmap_cpu *cpu, uint
 	return chain;
 }
 
-/* Without closing: by the sequences that everybody uses.  One go a class is enough. */
+/* Empties the stacks without closing them, by ordinary sequences.  One attempt per class is
+ * enough. */
 static uint32_t pop_all(struct vmap *v, struct vmap_cpu *cpu)
 {
 	uint32_t chain = RANGE_NONE, entries[64];

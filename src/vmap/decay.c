@@ -47,7 +47,7 @@ static uint32_t decay_ms(const struct vmap *v)
 	return (uint32_t)(v->q->decay_base_ns / 1000000);
 }
 
-/* From one look to the next while the worker lingers. */
+/* From one visit to the next while the worker lingers. */
 static uint32_t beat_ms(const struct vmap *v)
 {
 	uint32_t ms = decay_ms(v);
@@ -68,7 +68,7 @@ static uint64_t cached_pages(struct vmap *v)
 	return load_relaxed(&v->pooled.pages) + load_relaxed(&v->lazy_pages);
 }
 
-/* Too much, whatever its age. */
+/* True if too much is cached, whatever its age. */
 static bool is_over(struct vmap *v)
 {
 	uint64_t budget = decay_budget_pages(v);
@@ -79,7 +79,8 @@ static bool is_over(struct vmap *v)
 
 void decay_kick(struct vmap *v)
 {
-	/* Pairs with decay_tick()'s: either that turn sees what was freed, or this asks for another. */
+	/* Pairs with the exchange in decay_tick(): either that turn sees the freed area, or this
+	 * call requests another turn. */
 	if (!exchange_acq_rel(&v->kicked, true))
 		module_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
 }
@@ -96,7 +97,8 @@ void decay_kick_if_over(struct vmap *v)
 	decay_check_over(v);
 }
 
-/* Everything that CPUs hold, to the pooled ranges.  False if that was nothing. */
+/* Moves everything that CPUs and the lazy list hold to the pooled ranges.  False if there was
+ * nothing. */
 static bool drain_cpus(struct vmap *v)
 {
 	bool any = load_relaxed(&v->lazy_pages) != 0;
@@ -108,7 +110,7 @@ static bool drain_cpus(struct vmap *v)
 	return any;
 }
 
-/* What is in use now, but for what other CPUs' stacks hold.  The highest of lately counts. */
+/* Notes the pages in use now, or @high if that is more.  Areas on CPUs' stacks are included. */
 static void note_live(struct vmap *v, uint64_t high)
 {
 	uint64_t charged = load_relaxed(&v->charged_pages), cached = cached_pages(v);
@@ -122,7 +124,8 @@ void decay_note_live(struct vmap *v)
 	note_live(v, load_relaxed(&v->live_high_pages));
 }
 
-/* False if another would change nothing unless somebody frees: without reports age does not count. */
+/* Does a turn's work.  Returns false if another turn would change nothing until a thread frees:
+ * with report:off, age does not matter. */
 static bool turn(struct vmap *v, uint32_t now_ms)
 {
 	uint64_t budget, high = load_relaxed(&v->live_high_pages);
@@ -160,11 +163,11 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 		purge_run(v, EVERYTHING_MS, decay_budget_pages(v), false);
 	if (again && cached_pages(v) != 0)
 		store_relaxed(&v->kicked, true);
-	/* A visit between turns leaves stacks warm, and who frees there says nothing: what was asked
-	 * for stays due. */
+	/* A visit between turns leaves stacks warm, and frees to them do not kick the worker, so
+	 * the requested turn stays due. */
 	if (load_relaxed(&v->kicked))
 		return now_ns + (TURN_MS - (now_ms - v->ticked_ms)) * UINT64_C(1000000);
-	/* A hint; mappings of frames are in use, too, and nothing is charged for them. */
+	/* A hint.  Mappings of frames are in use too, although nothing is charged for them. */
 	if (load_relaxed(&v->free.pages) == v->span_pages)
 		return WORK_EXIT;
 	if (now_ms - v->busy_ms >= LINGER_MS)
@@ -185,7 +188,7 @@ struct purged decay_purge(struct vmap *v)
 	return purged;
 }
 
-/* Aliases of blocks in use hold no memory but mappings, which may be what is wanted. */
+/* Aliases in blocks in use hold no memory, but they hold mappings, which may be what is needed. */
 size_t decay_shrink(struct quire_module *module)
 {
 	struct vmap *v = vmap_of(module);
