@@ -12,8 +12,8 @@ struct vmap;
 
 /* Returns a busy range, ready for use, or RANGE_NONE with *@error set. */
 uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *error);
-/* As quire_vmalloc(), for a caller that can do without the area: if refused, returns NULL with *@error set,
- * and leaves errno unchanged. */
+/* As quire_vmalloc(), for a caller that can do without the area: if refused, returns NULL with
+ * *@error set, and leaves errno unchanged. */
 void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error);
 
 /* As vmap_alloc_range(), for addresses where frames will be mapped. */

@@ -24,28 +24,30 @@ struct vmap_cpu {
 
 /* Defines the classes of the stacks. */
 void cpus_init_stacks(struct vmap *v);
-/* Returns the current CPU's entry with its lock taken, or NULL if the lock is held.  The caller may migrate, so
- * the CPU is a hint; only the lock protects. */
+/* Returns the current CPU's entry with its lock taken, or NULL if the lock is held.  The caller may
+ * migrate, so the CPU is a hint; only the lock protects. */
 struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
-/* Takes the fence and the page fault of a class's first free on this CPU here, where waiting is allowed. */
+/* Takes the fence and the page fault of a class's first free on this CPU here, where waiting is
+ * allowed. */
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags);
 /* Returns slot @slot's entry with its lock taken, made ready at its first use. */
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
 /* Takes an area of a class from the current CPU.  Returns it in state CACHED, or RANGE_NONE. */
 uint32_t cpu_take(struct vmap *v, unsigned class);
-/* Puts a freed area (CACHED) on the current CPU's stack or list of its class; if that is full, hands on half of
- * it.  False if the CPU keeps no areas of that class. */
+/* Puts a freed area (CACHED) on the current CPU's stack or list of its class; if that is full,
+ * hands on half of it.  False if the CPU keeps no areas of that class. */
 bool cpu_put(struct vmap *v, uint32_t index);
 /* Moves the current CPU's areas to the pooled ranges, without closing its stacks. */
 void cpu_pool_own(struct vmap *v);
-/* Closes a CPU's stacks, pools its areas, and reopens them cold: the next free there takes the slow path.
- * Returns true if it held any area. */
+/* Closes a CPU's stacks, pools its areas, and reopens them cold: the next free there takes the slow
+ * path.  Returns true if it held any area. */
 bool cpu_drain(struct vmap *v, unsigned slot);
-/* Closes all CPUs' stacks and pools their areas.  Until cpus_open() all frees go to the lazy list. */
+/* Closes all CPUs' stacks and pools their areas.  Until cpus_open() all frees go to the lazy
+ * list. */
 void cpus_close(struct vmap *v);
 void cpus_open(struct vmap *v);
-/* Returns the pages that a CPU holds, and adds the number of its areas to *@areas.  A hint, unless no other
- * thread uses the instance. */
+/* Returns the pages that a CPU holds, and adds the number of its areas to *@areas.  A hint, unless
+ * no other thread uses the instance. */
 uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas);
 
 #endif

@@ -33,7 +33,7 @@
 #include "vmap/vmap.h"
 
 #define PROBE_MAX     64u
-/* Pages looked at: so many stretches of a mask each, evenly over the run. */
+/* A run is sampled in at most STRETCHES_MAX stretches of one mask each, spread evenly over it. */
 #define STRETCHES_MAX 32u
 #define STRETCH_PAGES 64u
 
@@ -55,7 +55,7 @@ enum dense_answer dense_decide(const struct dense_question *ask)
 	return ask->until_probe == 0 ? DENSE_PROBE : DENSE_LIKELY;
 }
 
-/* Of a run of pages: whether it is written.  False, too, if the system cannot tell. */
+/* True if a run of pages is densely written.  Also false if the system cannot tell. */
 static bool ask_system(struct vmap *v, uint32_t start, uint32_t pages)
 {
 	uint64_t masks[STRETCHES_MAX], written = 0;
@@ -86,7 +86,7 @@ static void look_locked(struct vmap *v, struct dense *d)
 	d->until_probe = d->interval;
 }
 
-/* What a witness tells is gone after a purge. */
+/* Examines all witnesses; a purge would remove the evidence. */
 void dense_look(struct vmap *v)
 {
 	if (!v->huge || v->always || !mutex_try(&v->q->huge_mutex))
@@ -106,7 +106,7 @@ bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages)
 	return ask_system(v, range->start, range->usable);
 }
 
-/* Nobody else has a page of a section that lies in part outside of [from, end). */
+/* True if no other range has a page of the section, part of which may lie outside [from, end). */
 static bool is_alone(struct vmap *v, uint32_t section, uint32_t from, uint32_t end)
 {
 	unsigned shift = section_page_shift(v);
@@ -140,8 +140,8 @@ static bool lock_for(struct vmap *v, unsigned flags)
 }
 
 /*
- * Pages of a section that are expected to be used.  In the middle region others fill the rest; a
- * last block that is covered little is made up for by those before it.
+ * Pages of a section that are expected to be used.  In the middle region other areas fill the rest;
+ * if the last block is covered only in part, the blocks before it compensate for that.
  */
 static uint32_t covered_pages(const struct vmap *v, uint32_t section, const struct range *range)
 {
@@ -192,7 +192,7 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 	mutex_release(&v->q->huge_mutex);
 }
 
-/* Committed sections of a region, run by run. */
+/* Gives the committed sections of a region the same advice, run by run. */
 static void settle_region(struct vmap *v, unsigned region)
 {
 	unsigned shift = section_page_shift(v);
@@ -206,10 +206,10 @@ static void settle_region(struct vmap *v, unsigned region)
 	}
 }
 
-/* Nothing is in use or cached: what differs is one mapping again. */
+/* Merges mappings that differ in advice, if nothing is in use or cached. */
 void dense_settle(struct vmap *v)
 {
-	/* A hint: areas that come meanwhile lose advice at the worst. */
+	/* A hint: at worst, areas that appear meanwhile lose their advice. */
 	if (!v->huge || load_relaxed(&v->free.pages) != v->span_pages ||
 	    v->region_start[REGION_MIDDLE] == v->span_pages)
 		return;

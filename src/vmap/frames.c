@@ -62,7 +62,7 @@ struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsig
 		v = vmap_get(q, flags, error);
 	if (v == NULL)
 		return NULL;
-	/* Not one of them is looked at if they cannot fit. */
+	/* If they cannot fit, do not even read the array. */
 	if (*error == 0 && count > v->span_pages)
 		*error = -ENOSPC;
 	for (size_t i = 0; *error == 0 && i < count; i++) {
@@ -104,7 +104,7 @@ static struct mapping *mapping_of(struct resort *resort)
 	return (struct mapping *)(void *)((char *)resort - offsetof(struct mapping, resort));
 }
 
-/* Takes back what an attempt had mapped, which holds mappings too. */
+/* Unmaps what an earlier attempt had mapped, since it holds mappings too. */
 static void unmap_partly(struct vmap *v, struct mapping *mapping)
 {
 	struct mem_range one;
@@ -156,7 +156,8 @@ void frames_give(struct vmap *v, uint32_t index)
 	module_start_worker_freed(v->q);
 }
 
-/* A refusal shall leave nothing behind; who may not wait leaves it to the worker. */
+/* Frees the range of a refused mapping so that nothing stays mapped; a caller that may not wait
+ * leaves the unmapping to the worker. */
 static void give_refused(struct vmap *v, uint32_t index, unsigned flags)
 {
 	frames_give(v, index);
@@ -196,7 +197,8 @@ void *frames_map_area(struct vmap *v, void *const *pages, size_t count, enum qui
 
 /* ---- the purge ---- */
 
-/* Collects from a sorted chain what one gather takes.  Returns the first range that it leaves. */
+/* Adds ranges of a sorted chain to a gather until it is full.  Returns the first range that is
+ * left. */
 static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
 {
 	for (; chain != RANGE_NONE && !gather_is_full(gather); chain = range_at(v, chain)->next) {

@@ -14,12 +14,12 @@ struct vmap;
 /* Returns the instance's areas if it can map frames, or NULL with *@error set. */
 struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsigned flags,
 			int *error);
-/* Takes addresses for frames, with a guard page or aligned to their number.  Returns RANGE_NONE with *@error
- * set if refused. */
+/* Takes addresses for frames, with a guard page or aligned to their number.  Returns RANGE_NONE
+ * with *@error set if refused. */
 uint32_t frames_take(struct vmap *v, uint32_t pages, uint32_t align, enum quire_vmap_kind kind,
 		     unsigned flags, int *error);
-/* Maps @pages at @addr, in a range of frames.  Before it fails, it purges everything that holds mappings, unless
- * @flags forbid waiting.  Returns 0, or -ENOMEM with nothing mapped. */
+/* Maps @pages at @addr, in a range of frames.  Before it fails, it purges everything that holds
+ * mappings, unless @flags forbid waiting.  Returns 0, or -ENOMEM with nothing mapped. */
 int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count, unsigned flags);
 /* Frees a busy range of frames; the purge unmaps its aliases. */
 void frames_give(struct vmap *v, uint32_t index);

@@ -77,7 +77,7 @@ uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const 
 
 	if (offset >= v->span_bytes || (offset & (((uintptr_t)1 << v->page_shift) - 1)) != 0)
 		free_misuse(v, addr, kind, function);
-	index = load_relaxed(&v->map[page]); /* its owner's for as long as it is busy */
+	index = load_relaxed(&v->map[page]); /* only its owner changes it while it is busy */
 	r = range_at(v, index);
 	if (r->start != page || range_state(r) != RANGE_BUSY || r->kind != kind)
 		free_misuse(v, addr, kind, function);
@@ -88,7 +88,7 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 {
 	vmap_forbid(v, range_at(v, index));
 	if (!v->guard_freed && !lock_nested() && cpu_put(v, index)) {
-		decay_check_over(v); /* what was there before may have been handed on */
+		decay_check_over(v); /* areas that were on the stack may have been handed on */
 		module_start_worker_freed(v->q);
 		return;
 	}
@@ -134,7 +134,7 @@ void quire_vfree(struct quire *q, void *addr)
 		vfree_odd(q, addr);
 		return;
 	}
-	/* Record 0 is nobody's: its state is never BUSY. */
+	/* Record 0 is not used: its state is never BUSY. */
 	index = load_relaxed(&v->map[offset >> v->page_shift]);
 	r = range_at(v, index);
 	if (UNLIKELY(range_addr(v, r) != addr || range_state(r) != RANGE_BUSY ||

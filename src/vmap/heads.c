@@ -48,7 +48,7 @@ void heads_set_locked(struct vmap *v, uint32_t page, uint32_t index)
 	uint32_t at = page;
 
 	CHECK(lock_is_held(&v->lock));
-	/* Read by vmap_check_free(), in the thread that was given the address later. */
+	/* Read by vmap_check_free(), in a thread that received the address later. */
 	store_relaxed(&v->map[page], index);
 	for (unsigned level = 0; level < HEADS_LEVELS; level++, at /= 64) {
 		uint64_t *word = &v->heads[level][at / 64];
@@ -73,7 +73,7 @@ void heads_clear_locked(struct vmap *v, uint32_t page)
 	}
 }
 
-/* Down again from the word @at of @level, by the first or the last set bit. */
+/* Descends from word @at of @level, following the first or the last set bit of each word. */
 static uint32_t descend(const struct vmap *v, unsigned level, uint32_t at, bool last)
 {
 	for (;;) {

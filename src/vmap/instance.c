@@ -46,7 +46,7 @@
 #include "vmap/verify.h"
 
 #define SPAN_PER_LIMIT	 4u
-#define SMALL_SPAN_BYTES ((size_t)64 << 20) /* below it regions would be too small to be of use */
+#define SMALL_SPAN_BYTES ((size_t)64 << 20) /* in a smaller span, regions would be too small */
 
 struct vmap *vmap_of(struct quire_module *module)
 {
@@ -120,7 +120,7 @@ static int reserve_span(struct vmap *v, size_t bytes)
 	return error;
 }
 
-/* Before it is halved until the system grants it. */
+/* The size that is reserved first; it is halved until the system grants it. */
 static size_t span_wanted(const struct quire *q)
 {
 	size_t most = (size_t)(UINT32_MAX - 1024) << q->page_shift;
@@ -163,7 +163,7 @@ static int reserve(struct vmap *v)
 
 /* ---- parts ---- */
 
-/* Linux's 32 MiB for each power of two of CPUs. */
+/* As in Linux: 32 MiB for each power of two of CPUs. */
 uint64_t vmap_lazy_bytes(const struct quire *q)
 {
 	unsigned powers = 32u - (unsigned)__builtin_clz(q->stacks.cpu.doors_nr);
@@ -197,7 +197,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 		mutex_init(&v->claims[i].mutex, RANK_VMAP_CLAIM);
 }
 
-/* Record 0 is nobody's, so that 0 in the map means none; then one free range. */
+/* Keeps record 0 unused, so that 0 in the map means none; then makes one free range. */
 static int init_ranges(struct vmap *v, unsigned flags)
 {
 	uint32_t nobody = pool_alloc(&v->pool, flags), all;
@@ -223,7 +223,8 @@ static void release(struct vmap *v)
 	pool_fini(&v->pool);
 	mem_release(v->cpu_meta, v->cpu_meta_bytes);
 	mem_release(v->meta, v->meta_bytes);
-	/* In a child of fork there are holes where aliases were, and perhaps others in them. */
+	/* In a child of fork there are holes where aliases were, perhaps with foreign mappings in
+	 * them. */
 	if (!v->q->dead)
 		mem_release(v->base, v->span_bytes);
 }
@@ -296,7 +297,7 @@ static void fork_done(struct quire_module *module, bool child)
 	mutex_release(&v->purge_mutex);
 }
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 static struct vmap *make(struct quire *q, unsigned flags)
 {

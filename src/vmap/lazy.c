@@ -31,15 +31,15 @@ static void push(struct vmap *v, uint32_t *list, uint32_t first, uint32_t last)
 	while (!cas_release(list, &head, first));
 }
 
-/* Mappings of frames have a list of their own: their memory is not returned, they are unmapped, and they are
- * never rescued. */
+/* Mappings of frames have a list of their own: their memory is not returned, they are unmapped, and
+ * they are never rescued. */
 static uint32_t *list_of(struct vmap *v, uint32_t index)
 {
 	return range_at(v, index)->kind == QUIRE_VMAP_ALLOC ? &v->lazy : &v->lazy_frames;
 }
 
-/* @chain: ranges linked by `next`, of which the last has RANGE_NONE there; not empty.  All are areas, or it is
- * one mapping of frames. */
+/* @chain: ranges linked by `next`, of which the last has RANGE_NONE there; not empty.  All are
+ * areas, or it is one mapping of frames. */
 void lazy_publish_chain(struct vmap *v, uint32_t chain)
 {
 	uint64_t pages = 0, areas = 0;

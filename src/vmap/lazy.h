@@ -7,7 +7,8 @@
 
 struct vmap;
 
-/* Counts a chain of freed areas, then publishes it.  After that only a purge may touch it (R15, R16). */
+/* Counts a chain of freed areas, then publishes it.  After that only a purge may touch it (R15,
+ * R16). */
 void lazy_publish_chain(struct vmap *v, uint32_t chain);
 /* Take the whole list, as a chain. */
 uint32_t lazy_splice(struct vmap *v);
@@ -16,8 +17,8 @@ uint32_t lazy_splice_frames(struct vmap *v);
 void lazy_put_back(struct vmap *v, uint32_t index);
 /* Takes at most @most ranges, the newest first.  Requires purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
-/* For the child of a fork: counts again, without the ranges that other threads had counted but not yet
- * published; those are lost. */
+/* For the child of a fork: counts again, without the ranges that other threads had counted but not
+ * yet published; those are lost. */
 void lazy_recount(struct vmap *v);
 /* Subtracts areas that have been purged or pooled. */
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);

@@ -43,7 +43,7 @@ static uint32_t count_begins(uint64_t word)
 	return n;
 }
 
-/* What begins on pages: no page of frames is in a guard. */
+/* What begins on some pages.  No page of frames is in a guard. */
 struct begun {
 	uint32_t guards, frames;
 };
@@ -59,7 +59,7 @@ static struct begun clear(struct vmap *v, uint32_t page, uint32_t n)
 		uint64_t bits = in_bits(at, some) | begins_bits(at, some);
 		uint64_t *word = &v->mapped[page / PAGES_A_WORD];
 
-		/* Of words that are not ready none is written: they read zero. */
+		/* Words that are not ready were never written, so they read zero. */
 		if ((load_relaxed(word) & bits) != 0) {
 			uint64_t cleared = fetch_and_acq_rel(word, ~bits) & bits;
 			uint64_t guards = cleared & cleared << PAGES_A_WORD;
@@ -83,7 +83,7 @@ static void give(uint64_t *count, enum mem_mappings kind, uint32_t nr)
 
 /* ---- guards ---- */
 
-/* What is left of a guard behind one that was taken out is counted from here on. */
+/* Counts the rest of a guard whose first part was removed. */
 static void begin_rest(struct vmap *v, uint32_t page)
 {
 	uint32_t at = page % PAGES_A_WORD;
@@ -123,7 +123,7 @@ void mapped_forget(struct vmap *v, uint32_t page, uint32_t n)
 {
 	struct begun begun;
 
-	/* Its range's owner knows of everything in it. */
+	/* The owner of the range knows of everything in it. */
 	if (load_relaxed(&v->mapped_guards) == 0 && load_relaxed(&v->mapped_frames) == 0)
 		return;
 	begin_rest(v, page + n);

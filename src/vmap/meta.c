@@ -57,7 +57,7 @@ static int commit_part(void *array, size_t from, size_t end)
 	return mem_commit((void *)first, last - first, "quire-area-map");
 }
 
-/* The upper levels, and what is written whatever areas there are; at @written. */
+/* Commits the upper levels, and the arrays from @written on: both are written wherever areas lie. */
 static int commit_whole(struct vmap *v, char *written)
 {
 	size_t upper = (size_t)((char *)v->heads[2] - (char *)v->heads[0]);

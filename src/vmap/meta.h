@@ -12,8 +12,8 @@ struct vmap;
 int meta_reserve(struct vmap *v);
 /* True if all metadata of pages [first, end) is writable. */
 bool meta_is_ready(const struct vmap *v, uint32_t first, uint32_t end);
-/* Makes it writable; other callers may do the same at the same time.  Returns 0, -ENOMEM if the system refused,
- * or -EAGAIN if @flags forbid system calls. */
+/* Makes it writable; other callers may do the same at the same time.  Returns 0, -ENOMEM if the
+ * system refused, or -EAGAIN if @flags forbid system calls. */
 int meta_ready(struct vmap *v, uint32_t first, uint32_t end, unsigned flags);
 
 #endif

@@ -41,8 +41,8 @@
 /* The most ranges that the kernel accepts in one call; the array takes 24 KiB per instance. */
 #define PURGE_RANGES	  1024u
 #define COUNTER_RANGES	  64u /* purge:counter keeps its array on the stack */
-/* Areas returned under one hold of the lock: about 3 us.  The larger batch is used while more than twice
- * lazy_max_pages are lazy. */
+/* Areas returned under one hold of the lock: about 3 us.  The larger batch is used while more than
+ * twice lazy_max_pages are lazy. */
 #define RETURN_BATCH	  32u
 #define RETURN_BATCH_OVER 64u
 #define POOL_BATCH	  32u
@@ -97,7 +97,8 @@ static void split_edge(struct vmap *v, char *addr, size_t bytes)
 		mem_split_huge(addr, bytes);
 }
 
-/* Does so for the blocks that [addr, addr + bytes) covers only in part: the first, the last, or both. */
+/* Does so for the blocks that [addr, addr + bytes) covers only in part: the first, the last, or
+ * both. */
 static void split_edges(struct vmap *v, char *addr, size_t bytes)
 {
 	size_t block = (size_t)v->block_pages << v->page_shift;
@@ -113,7 +114,8 @@ static void split_edges(struct vmap *v, char *addr, size_t bytes)
 		split_edge(v, addr + bytes - back, back);
 }
 
-/* Adds ranges of a sorted chain to a gather until it is full.  Returns the first range that is left. */
+/* Adds ranges of a sorted chain to a gather until it is full.  Returns the first range that is
+ * left. */
 static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain, bool *guards)
 {
 	char *addr = NULL;
@@ -149,7 +151,8 @@ static bool any_refused(const struct gather *gather)
 	return false;
 }
 
-/* Removes the guards from all ranges of a gather.  Ranges that the system refused keep their flags. */
+/* Removes the guards from all ranges of a gather.  Ranges that the system refused keep their
+ * flags. */
 static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint32_t end)
 {
 	bool all;
@@ -180,8 +183,8 @@ static void mark_refused(struct vmap *v, const struct gather *gather, uint32_t c
 
 /* ---- returning ---- */
 
-/* Joins to the first range the ones that follow it without a gap, up to @most ranges in total.  Returns
- * how many the joined range consists of. */
+/* Joins to the first range the ones that follow it without a gap, up to @most ranges in total.
+ * Returns how many the joined range consists of. */
 static unsigned join_neighbours_locked(struct vmap *v, uint32_t first, uint32_t *rest, uint32_t end,
 				       unsigned most)
 {
@@ -200,8 +203,8 @@ static unsigned join_neighbours_locked(struct vmap *v, uint32_t first, uint32_t 
 	return n;
 }
 
-/* Returns up to @most areas to the free tree, under one hold of the lock.  The result is the rest of the
- * chain. */
+/* Returns up to @most areas to the free tree, under one hold of the lock.  The result is the rest
+ * of the chain. */
 static uint32_t return_some(struct vmap *v, uint32_t chain, uint32_t end, unsigned most)
 {
 	uint64_t uncharge = 0;
@@ -317,8 +320,8 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 
 /* ---- the policies ---- */
 
-/* Does not exclude other purges: a second one splices an empty list, and returns while the first has
- * yet to return the memory. */
+/* Does not exclude other purges: a second one splices an empty list, and returns while the first
+ * has yet to return the memory. */
 static uint64_t run_counter(struct vmap *v, uint32_t before_ms, uint64_t keep_pages)
 {
 	struct mem_range ranges[COUNTER_RANGES];
@@ -392,7 +395,8 @@ unsigned purge_rescue(struct vmap *v, unsigned most)
 	unsigned n = 0;
 	uint32_t chain;
 
-	/* purge:counter splices without purge_mutex, so a popped range could be on the list again already. */
+	/* purge:counter splices without purge_mutex, so a popped range could be on the list again
+	 * already. */
 	if (!v->cache || v->policy != QUIRE_PURGE_SPLICE)
 		return 0;
 	/* A hint: pairs with push(). */

@@ -10,9 +10,9 @@ struct vmap;
 
 #define EVERYTHING_MS UINT32_MAX /* as before_ms: whatever the age */
 /*
- * Purges all lazy ranges.  Also purges pooled ranges that were pooled at @before_ms or earlier, oldest
- * first, until at most @keep_pages are pooled.  If another purge is in flight, waits for it with @wait,
- * else returns 0.  Returns the number of pages.
+ * Purges all lazy ranges.  Also purges pooled ranges that were pooled at @before_ms or earlier,
+ * oldest first, until at most @keep_pages are pooled.  If another purge is in flight, waits for it
+ * with @wait, else returns 0.  Returns the number of pages.
  */
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait);
 /* Pages of purged areas, as quire/vmap.h counts them. */
@@ -24,7 +24,8 @@ struct purged {
 struct purged purge_everything(struct vmap *v);
 /* Adds a chain of freed areas to the pooled ranges. */
 void purge_pool_chain(struct vmap *v, uint32_t chain);
-/* Moves up to @most lazy areas back to the pooled ranges, unless a purge is in flight.  Returns how many. */
+/* Moves up to @most lazy areas back to the pooled ranges, unless a purge is in flight.  Returns how
+ * many. */
 unsigned purge_rescue(struct vmap *v, unsigned most);
 
 /* Sorts a chain by address.  Returns its head. */

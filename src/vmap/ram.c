@@ -119,20 +119,20 @@ void ram_unlist_locked(struct vmap *v, struct ram *ram, uint32_t index)
 
 /* ---- handing out ---- */
 
-/* Where in the span a place is. */
+/* The position of a place. */
 struct place {
-	uint32_t index; /* the block; POOL_NONE */
+	uint32_t index; /* its block, or POOL_NONE */
 	uint32_t offset;
 	uint32_t pages;
 };
 
 static void mark_start(struct ram_block *block, uint32_t offset)
 {
-	/* Bits of one word are many users'. */
+	/* Several users have bits in one word. */
 	fetch_or_acq_rel(&block->starts[offset / 64], UINT64_C(1) << offset % 64);
 }
 
-/* Takes pages of a block under its owner's lock: others only make room go to 0. */
+/* Takes pages of a block under its owner's lock; without it, others can only set room to 0. */
 static bool take_locked(struct vmap *v, struct ram *ram, struct place *place)
 {
 	struct ram_block *block = ram_block(ram, place->index);
@@ -142,7 +142,8 @@ static bool take_locked(struct vmap *v, struct ram *ram, struct place *place)
 	do {
 		if (ram_room(state) < place->pages)
 			return false;
-		/* Marked before it is taken: who has the place before it may look for its end. */
+		/* Mark before taking: the user of the place before it may be searching for its
+		 * end. */
 		place->offset = ram->block_pages - ram_room(state);
 		mark_start(block, place->offset);
 	} while (!cas_acq_rel(&block->state, &state, state - place->pages));
@@ -184,7 +185,7 @@ static void publish_block(struct vmap *v, struct ram *ram, unsigned slot, uint32
 	lock_release(&cpu->door.lock, token);
 }
 
-/* A new block; its first place is taken before anybody sees it. */
+/* Makes a new block, and takes its first place before the block is published. */
 static bool from_new(struct vmap *v, struct ram *ram, struct place *place, unsigned flags,
 		     int *error)
 {
@@ -213,10 +214,10 @@ static bool from_new(struct vmap *v, struct ram *ram, struct place *place, unsig
 	return true;
 }
 
-/* ---- taking back ---- */
+/* ---- ending mappings ---- */
 
-/* Marks pages dirty.  Whoever makes the last page of a block dirty gives the block up; nobody else
- * touches it afterwards. */
+/* Marks pages dirty.  The call that makes the last page of a block dirty frees the block's range;
+ * no other user touches the block afterwards. */
 static void give(struct vmap *v, struct ram *ram, const struct place *place)
 {
 	struct ram_block *block = ram_block(ram, place->index);
@@ -243,12 +244,14 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 
 static bool starts_at(const struct ram *ram, const struct ram_block *block, uint32_t offset)
 {
-	/* Nothing was handed out behind, or a neighbour's mark, which is older than its pages. */
+	/* Either no page from here on was handed out, or a place is marked here; marks precede
+	 * pages. */
 	return offset == ram->block_pages - ram_room(load_relaxed(&block->state)) ||
 	       (load_relaxed(&block->starts[offset / 64]) >> offset % 64 & 1);
 }
 
-/* The place that begins at @addr and has the pages for @count, or stops with the rule broken. */
+/* Checks that a place of the size for @count begins at @addr; otherwise reports misuse and
+ * stops. */
 static void check_place(const struct ram *ram, const void *addr, size_t count,
 			const struct place *place)
 {
@@ -322,7 +325,7 @@ void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count, unsign
 	return addr;
 }
 
-/* The block around an address, or POOL_NONE. */
+/* The block that contains an address, or POOL_NONE. */
 static uint32_t ram_at(const struct vmap *v, const struct ram *ram, const void *addr)
 {
 	uintptr_t offset = (uintptr_t)addr - (uintptr_t)v->base;

@@ -45,7 +45,8 @@ struct vmap;
 #define RAM_DIRTY_SHIFT 16
 #define RAM_DIRTY_ONE	(1u << RAM_DIRTY_SHIFT)
 
-/* A record of 512 bytes.  Keys: (c) constant once published; (l) the owner's lock; (m) purge_mutex. */
+/* A record of 512 bytes.  Keys: (c) constant once published; (l) the owner's lock; (m)
+ * purge_mutex. */
 struct ram_block {
 	uint32_t state;		     /* atomic: room, and dirty pages above RAM_DIRTY_SHIFT */
 	uint32_t range;		     /* (c) */
@@ -97,8 +98,8 @@ void ram_unlist_locked(struct vmap *v, struct ram *ram, uint32_t index);
 void ram_fini(struct vmap *v);
 /* Under purge_mutex: a block's range is about to be free. */
 void ram_retire(struct vmap *v, uint32_t block);
-/* Under purge_mutex: retires fragmented blocks; without @force, by Linux's rule, only those that are at least
- * three quarters used up. */
+/* Under purge_mutex: retires fragmented blocks; without @force, by Linux's rule, only those that
+ * are at least three quarters used up. */
 void ram_purge_fragmented(struct vmap *v, bool force);
 /* Unmaps what dirty pages still show. */
 void ram_unmap_aliases(struct vmap *v);

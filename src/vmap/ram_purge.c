@@ -27,7 +27,7 @@
 #define PURGE_RANGES	 1024u
 #define BLOCK_RANGES_MAX (RAM_BLOCK_MAX / 2) /* every second page */
 
-/* The block in a slot of the table; NULL. */
+/* The block in a slot of the table, or NULL. */
 static struct ram_block *block_in(struct ram *ram, uint32_t slot, uint32_t *index)
 {
 	*index = load_acquire(&ram->table[slot]) - 1; /* pairs with publish_block() */
@@ -97,7 +97,7 @@ void ram_retire(struct vmap *v, uint32_t index)
 
 static uint64_t unflushed(const struct ram_block *block, uint32_t word)
 {
-	/* Pairs with give(): set before the call that this one has to see. */
+	/* Pairs with give(): bits that were set before this call must be seen. */
 	return load_acquire(&block->dirty[word]) & ~block->flushed[word];
 }
 
@@ -115,7 +115,7 @@ static void add_runs(const struct vmap *v, struct gather *gather, char *addr, ui
 	}
 }
 
-/* Collects a block's dirty pages and says that they are flushed. */
+/* Adds a block's dirty pages to a gather, and marks them flushed. */
 static void add_block(const struct vmap *v, struct gather *gather, struct ram_block *block)
 {
 	char *addr = range_addr(v, range_at(v, block->range));
@@ -128,7 +128,7 @@ static void add_block(const struct vmap *v, struct gather *gather, struct ram_bl
 	}
 }
 
-/* What was refused will be tried again. */
+/* Marks pages that the system refused as not flushed, so that they are tried again. */
 static void finish(struct vmap *v, struct ram *ram, struct gather *gather)
 {
 	gather_finish(gather);
@@ -198,7 +198,7 @@ uint64_t ram_blocks(struct vmap *v)
 	return ram != NULL ? load_relaxed(&ram->blocks_nr) : 0;
 }
 
-/* V7 of one block; its list is looked at for how often it names the block. */
+/* Checks V7 for one block, including how often its list names the block. */
 static bool block_is_right(struct vmap *v, struct ram *ram, uint32_t index)
 {
 	struct ram_block *block = ram_block(ram, index);
@@ -218,7 +218,7 @@ static bool block_is_right(struct vmap *v, struct ram *ram, uint32_t index)
 	for (uint32_t link = v->cpu[block->cpu].room; link != 0 && steps++ <= ram->slots_nr;
 	     link = ram_block(ram, link - 1)->next)
 		listed += link == index + 1;
-	/* A retired one counts pages as dirty that were never handed out. */
+	/* A retired block counts pages as dirty that were never handed out. */
 	return steps <= ram->slots_nr && listed == (ram_room(state) != 0) &&
 	       (dirty == ram_dirty(state) ||
 		(dirty < ram_dirty(state) && ram_dirty(state) == ram->block_pages));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/range.h - one range of the span: addresses that are free, in use or cached (vmap.h has its life) */
+/* vmap/range.h - one range of the span: addresses that are free, in use or cached (vmap.h has its
+ * life) */
 #ifndef VMAP_RANGE_H
 #define VMAP_RANGE_H
 
@@ -27,8 +28,9 @@ enum range_state {
 #define RANGE_BLACK   0x08u			    /* its colour in a tree */
 
 /*
- * One range; a record of the pool, one cache line.  Keys: (o) its owner, which is the thread that allocated
- * it, the holder of the stack or list that it is on, or the holder of purge_mutex; (s) under `lock`.
+ * One range; a record of the pool, one cache line.  Keys: (o) its owner, which is the thread that
+ * allocated it, the holder of the stack or list that it is on, or the holder of purge_mutex; (s)
+ * under `lock`.
  */
 struct range {
 	uint32_t start;	 /* (o)(s) first page */
@@ -55,7 +57,8 @@ struct range {
 };
 _Static_assert(sizeof(struct range) == 64, "a range is one cache line");
 
-/* The owner writes the state; threads that check a pointer read it without a lock, so it is relaxed. */
+/* The owner writes the state; threads that check a pointer read it without a lock, so it is
+ * relaxed. */
 static inline unsigned range_state(const struct range *range)
 {
 	return load_relaxed(&range->state);

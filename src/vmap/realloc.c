@@ -52,8 +52,8 @@ static void clear_from(struct vmap *v, struct range *r, size_t from, size_t to)
 		memset((char *)range_addr(v, r) + from, 0, to - from);
 }
 
-/* Gives the pages behind the first @pages usable ones back; without a record, or a lock that may only
- * be tried, they stay. */
+/* Gives back the pages that the smaller request does not need.  They stay if no record is spare, or
+ * if the lock may only be tried and is taken. */
 static void give_tail(struct vmap *v, uint32_t index, const struct vmap_request *request)
 {
 	struct range *r = range_at(v, index);
@@ -64,7 +64,7 @@ static void give_tail(struct vmap *v, uint32_t index, const struct vmap_request 
 	if (request->total >= r->pages || space_lock_for(v, request->flags, &token) != 0)
 		return;
 	tail = space_cut_locked(v, index, request->total);
-	/* At least a page: what is lazy is counted. */
+	/* At least one page, since lazy ranges are counted by pages. */
 	range_at(v, tail)->usable = old_usable > request->usable ? old_usable - request->usable : 1;
 	if (range_at(v, tail)->usable > range_at(v, tail)->pages)
 		range_at(v, tail)->usable = range_at(v, tail)->pages;
@@ -77,10 +77,10 @@ static void give_tail(struct vmap *v, uint32_t index, const struct vmap_request 
 		r->backed += range_at(v, tail)->backed - range_at(v, tail)->pages;
 		range_at(v, tail)->backed = range_at(v, tail)->pages;
 	}
-	range_set_state(range_at(v, tail), RANGE_CACHED); /* no area that a walk shows */
+	range_set_state(range_at(v, tail), RANGE_CACHED); /* walks do not show it */
 	lock_release(&v->lock, token);
-	/* The guard that stood behind the old end is in the tail; the new one replaces a page that was
-	 * the user's.  Without it the area is as usable as before. */
+	/* The guard after the old end is in the tail; the new guard replaces a page that belonged
+	 * to the user.  If it is refused, the area is still usable. */
 	(void)vmap_prepare(v, r, &guard);
 	vmap_forbid(v, range_at(v, tail));
 	range_at(v, tail)->next = RANGE_NONE;
@@ -89,7 +89,7 @@ static void give_tail(struct vmap *v, uint32_t index, const struct vmap_request 
 	module_start_worker(v->q, request->flags);
 }
 
-/* Notes in @wanted whether what was added is fresh. */
+/* Notes in @wanted whether the added pages are fresh. */
 static bool grow_in_place(struct vmap *v, uint32_t index, struct vmap_request *wanted)
 {
 	struct range *r = range_at(v, index);
@@ -118,7 +118,8 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct vmap_request *w
 	request.kept = old_pages;
 	if (vmap_commit(v, r, &request) == 0 && vmap_prepare(v, r, &request) == 0)
 		return true;
-	/* The system refused: what was added is not usable, goes again, and the old guard returns. */
+	/* The system refused: the added pages are not usable and are returned, and the old guard is
+	 * set again. */
 	store_relaxed(&r->usable,
 		      old_usable); /* pairs with busy_around(), if the tail has to stay */
 	request = (struct vmap_request){ .usable = old_usable,
@@ -191,7 +192,8 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 
 		if (to != NULL)
 			return to;
-		/* Before it was refused everything was purged, what followed the area included. */
+		/* Before the refusal everything was purged, including whatever followed the
+		 * area. */
 		if (!grow_in_place(v, index, &request)) {
 			process_set_errno(-error);
 			return NULL;
@@ -202,7 +204,7 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 	had = pages_had(v, r);
 	if (request.pages < had - had / 4)
 		give_tail(v, index, &request);
-	/* Refused, the end is where it was. */
+	/* If this is refused, the end stays where it was. */
 	if (request.usable < r->usable)
 		(void)vmap_reshape(v, r, request.usable);
 	if (flags & QUIRE_ZERO)
@@ -234,7 +236,7 @@ void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags)
 
 /* ---- memory of any size ---- */
 
-/* Smallest order of at least @bytes: 1 -> 0, 4096 -> 0, 4097 -> 1 for pages of 4 KiB. */
+/* The smallest order with at least @bytes: 1 -> 0, 4096 -> 0, 4097 -> 1 for pages of 4 KiB. */
 static unsigned bytes_order(const struct quire *q, size_t bytes)
 {
 	unsigned order = 0;
@@ -252,7 +254,7 @@ void *quire_kvmalloc(struct quire *q, size_t bytes, unsigned flags)
 	if (bytes == 0 || bytes > KV_PAGES_BYTES)
 		return quire_vmalloc(q, bytes, flags);
 	addr = page_alloc_run(q, bytes_order(q, bytes), flags | QUIRE_NORETRY, &error);
-	/* Pages may be too scattered for a run where single ones are not. */
+	/* Free pages may be too scattered for a run, and still be enough for an area. */
 	return addr != NULL ? addr : quire_vmalloc(q, bytes, flags);
 }
 

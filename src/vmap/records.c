@@ -27,8 +27,8 @@ static bool lock_for(struct vmap *v, unsigned flags, lock_token *token)
 	return true;
 }
 
-/* A record to those at hand; what is too many goes back, unless a handler's frame may hold the pool's
- * lock: then the next one does it. */
+/* Adds a spare record, and returns surplus ones to the pool.  If the pool's lock is taken, perhaps
+ * by the frame that this handler interrupted, the next call returns them. */
 static void keep_locked(struct vmap *v, uint32_t index)
 {
 	CHECK(lock_is_held(&v->lock));
@@ -56,12 +56,13 @@ int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
 		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
 			return 0;
 		lock_release(&v->lock, *token);
-		/* Room is made by the last resort, which may be the caller and holds purge_mutex. */
+		/* NORETRY: making room is left to the last resort, which may be the caller and then
+		 * holds purge_mutex. */
 		index = pool_alloc(&v->pool, flags | QUIRE_NORETRY);
 		if (index == POOL_NONE)
 			return -ENOMEM;
 		if (!lock_for(v, flags, token)) {
-			pool_free(&v->pool, index); /* a try got the pool's lock just before */
+			pool_free(&v->pool, index); /* its lock was taken by a try just now */
 			return -EAGAIN;
 		}
 		keep_locked(v, index);

@@ -12,8 +12,8 @@ struct vmap;
 #define RECORDS_AT_HAND 16u
 #define RECORDS_NEEDED	3u
 
-/* Takes the lock when RECORDS_NEEDED records are spare.  Returns 0, -ENOMEM, or -EAGAIN if @flags forbid waiting
- * for records. */
+/* Takes the lock when RECORDS_NEEDED records are spare.  Returns 0, -ENOMEM, or -EAGAIN if @flags
+ * forbid waiting for records. */
 int space_lock_for(struct vmap *v, unsigned flags, lock_token *token);
 /* Takes a spare record. */
 uint32_t space_record_locked(struct vmap *v);

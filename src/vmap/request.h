@@ -30,7 +30,8 @@ struct vmap_request {
 	bool grown_and_full; /* an area grows that is densely written */
 	/* After -EAGAIN: pages whose metadata must be made ready first. */
 	uint32_t unready_first, unready_end;
-	/* Sections that a caller that may not wait must commit, claimed together with the addresses. */
+	/* Sections that a caller that may not wait must commit, claimed together with the
+	 * addresses. */
 	struct claim *claim;
 	bool move_due; /* the guard is still after @old_usable pages */
 	uint32_t old_usable;
@@ -38,8 +39,8 @@ struct vmap_request {
 
 /* Pages that @bytes need; 0 for 0. */
 uint32_t vmap_asked_pages(const struct vmap *v, uint64_t bytes);
-/* Fills in a request for an area of @bytes, in the region for its size.  Returns 0, -EINVAL for bad flags or a
- * size of 0, or -ENOSPC if the span is smaller. */
+/* Fills in a request for an area of @bytes, in the region for its size.  Returns 0, -EINVAL for bad
+ * flags or a size of 0, or -ENOSPC if the span is smaller. */
 int vmap_request_make(const struct vmap *v, struct vmap_request *request, size_t bytes,
 		      unsigned flags);
 

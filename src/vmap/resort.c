@@ -37,7 +37,8 @@ int resort_try(struct vmap *v, struct resort *resort)
 		if (resort->mappings)
 			ram_unmap_aliases_locked(v);
 		error = resort->attempt(v, resort);
-		/* 0: nothing was freed since the purge, for a free counts its area before it publishes it. */
+		/* 0 means that nothing was freed since the purge: a free counts its area before it
+		 * publishes it. */
 		if (error == 0 || load_relaxed(&v->lazy_pages) == 0)
 			break;
 	}

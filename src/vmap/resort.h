@@ -12,10 +12,11 @@ struct resort {
 	int (*attempt)(struct vmap *v, struct resort *resort); /* 0 or -errno; under purge_mutex */
 	bool mappings; /* it may lack mappings, so dirty pages of blocks in use are unmapped too */
 };
-/* Waits for a purge in flight, purges everything, and repeats the attempt.  Returns the attempt's last result. */
+/* Waits for a purge in flight, purges everything, and repeats the attempt.  Returns the attempt's
+ * last result. */
 int resort_try(struct vmap *v, struct resort *resort);
-/* The same.  If the result is -ENOMEM, also makes pages and other modules give up their caches, and repeats the
- * attempt once more. */
+/* The same.  If the result is -ENOMEM, also makes pages and other modules give up their caches, and
+ * repeats the attempt once more. */
 int resort_try_all(struct vmap *v, struct resort *resort);
 
 #endif

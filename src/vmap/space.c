@@ -32,7 +32,7 @@
 #include "vmap/tree.h"
 #include "vmap/vmap.h"
 
-/* A record for a part of what @like is. */
+/* Makes a record for a part of the range @like. */
 static uint32_t make_like(struct vmap *v, const struct range *like, uint32_t start, uint32_t pages)
 {
 	uint32_t index = space_record_locked(v);
@@ -77,7 +77,7 @@ static void age_put(struct vmap *v, uint32_t index, uint32_t stamp_ms)
 	v->newest = index;
 }
 
-/* Adds what @from was to @r: the sums, and that guards may be inside. */
+/* Adds @from's counts to @r, and notes that guards may be inside. */
 static void absorb(struct range *r, const struct range *from)
 {
 	r->backed += from->backed;
@@ -138,7 +138,7 @@ void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind)
 	space_retire_locked(v, behind);
 }
 
-/* Cuts [index] after @pages.  The rest takes along the charge that the first part has no pages for. */
+/* Cuts a range after @pages.  The rest gets the charge that exceeds the pages of the first part. */
 uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages)
 {
 	struct range *r = range_at(v, index), *rest;
@@ -182,7 +182,7 @@ static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t
 	return most > least ? most : least;
 }
 
-/* A guard page replaces a page that was charged: what stands behind the usable ones is emptied. */
+/* Uncharges pages after the usable ones, which a new guard is about to empty. */
 static void uncharge_guard_locked(struct vmap *v, struct range *r,
 				  const struct vmap_request *request)
 {
@@ -198,8 +198,8 @@ static void uncharge_guard_locked(struct vmap *v, struct range *r,
 
 /* ---- taking ---- */
 
-/* For a caller that may not wait: the right to commit what is not committed of these pages.  False: somebody
- * else has it, or too many callers are at it. */
+/* If the caller may not wait: claims the sections of these pages that are not committed.  False if
+ * another caller has claimed some, or all claims are taken. */
 static bool claim_for(struct vmap *v, struct vmap_request *request, uint32_t first, uint32_t end)
 {
 	return !must_claim(request->flags) || (claim_busy_end_locked(v, first, end) == 0 &&
@@ -216,8 +216,8 @@ static void hand_out(struct range *r, const struct vmap_request *request)
 	range_set_state(r, RANGE_BUSY);
 }
 
-/* Cuts [start, start + total) out of an unpooled range; the other parts are pooled again.  @backed:
- * what the piece takes along, as backed_for() says. */
+/* Cuts [start, start + total) out of an unpooled range; the other parts are pooled again.  @backed
+ * is the piece's share of the backed pages, from backed_for(). */
 static uint32_t cut_out(struct vmap *v, uint32_t index, uint32_t start, uint32_t total,
 			uint32_t backed)
 {
@@ -315,8 +315,8 @@ static uint32_t cut_out_free(struct vmap *v, uint32_t index, uint32_t start, uin
 }
 
 /*
- * The pooled range right before a free one, if an allocation may begin in it: RANGE_NONE, or the
- * range with *@start in it.
+ * Returns the pooled range directly before a free one if the allocation can begin in it, at
+ * *@start; else RANGE_NONE.
  */
 static uint32_t pooled_before(struct vmap *v, const struct fit *fit, uint32_t *start)
 {
@@ -336,7 +336,7 @@ static uint32_t pooled_before(struct vmap *v, const struct fit *fit, uint32_t *s
 	return before;
 }
 
-/* Takes the end of a pooled range, and from the free one behind it what is missing. */
+/* Takes the end of a pooled range, and the rest from the free range after it. */
 static uint32_t take_across(struct vmap *v, struct vmap_request *request, const struct fit *fit,
 			    uint32_t before, uint32_t start)
 {
@@ -358,7 +358,7 @@ static uint32_t take_across(struct vmap *v, struct vmap_request *request, const 
 	space_retire_locked(v, rest);
 	request->fresh = false;
 	request->unguard_due = (b->flags & (RANGE_GUARDED | RANGE_GUARD)) != 0 || rest_guarded;
-	/* Until vmap_prepare() has removed it, a guard may stand anywhere in the range. */
+	/* Any page of the range may be a guard until vmap_prepare() has removed it. */
 	b->flags = request->unguard_due ? RANGE_GUARDED : 0;
 	request->guard_due = v->guard_pages != 0;
 	uncharge_guard_locked(v, b, request);
@@ -366,8 +366,8 @@ static uint32_t take_across(struct vmap *v, struct vmap_request *request, const 
 	return before;
 }
 
-/* The lowest free pages that fit; for a caller that may not wait, of those that nobody is committing: it
- * looks again behind each claim. */
+/* Finds the lowest free pages that fit.  If the caller may not wait, skips pages that another
+ * caller is committing, and searches again after each claim. */
 static bool fit_free_locked(struct vmap *v, const struct vmap_request *request, struct fit *fit)
 {
 	uint32_t busy_end;

@@ -19,8 +19,8 @@
 
 /* ---- walking ---- */
 
-/* The busy range at or after @page, as a walk shows it.  Returns the page to go on from; 0 at the
- * end. */
+/* Fills in the busy range at or after @page, as a walk shows it.  Returns the page from which to
+ * continue, or 0 at the end. */
 static uint32_t next_area(struct vmap *v, uint32_t page, struct quire_vmap_area *area)
 {
 	lock_token token = lock_acquire(&v->lock);
@@ -108,7 +108,7 @@ size_t quire_text_vmallocinfo(const struct quire *q, char *text, size_t bytes)
 
 /* ---- numbers ---- */
 
-/* What is lazy has counters of its own: a part of it is in a purge's hands. */
+/* Lazy ranges have counters of their own, since a purge may be holding some of them. */
 static void count_range(const struct vmap *v, const struct range *r, struct quire_vmap_stat *stat)
 {
 	uint64_t bytes = (uint64_t)load_relaxed(&r->usable) << v->page_shift;

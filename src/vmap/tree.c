@@ -42,7 +42,7 @@ static uint32_t computed_largest(const struct vmap *v, const struct range *r)
 	return r->pages > below ? r->pages : below;
 }
 
-/* Corrects from @i upwards, as far as anything changes; all the way if @whole. */
+/* Corrects `largest` from @i upwards, until nothing changes; with @whole, up to the root. */
 static void propagate(struct vmap *v, uint32_t i, bool whole)
 {
 	while (i != RANGE_NONE) {
@@ -56,7 +56,7 @@ static void propagate(struct vmap *v, uint32_t i, bool whole)
 	}
 }
 
-/* Where the link to @i is: in its parent, or the root. */
+/* The link to @i, which is in its parent or is the root. */
 static uint32_t *link_to(struct vmap *v, struct range_tree *tree, uint32_t i)
 {
 	uint32_t parent = range_at(v, i)->parent;
@@ -67,7 +67,7 @@ static uint32_t *link_to(struct vmap *v, struct range_tree *tree, uint32_t i)
 					      : &range_at(v, parent)->right;
 }
 
-/* Lifts the child on the @left side over @i. */
+/* Rotates the child on the @left side above @i. */
 static void rotate(struct vmap *v, struct range_tree *tree, uint32_t i, bool left)
 {
 	struct range *r = range_at(v, i);
@@ -86,7 +86,7 @@ static void rotate(struct vmap *v, struct range_tree *tree, uint32_t i, bool lef
 	u->largest = computed_largest(v, u);
 }
 
-/* ---- putting ---- */
+/* ---- inserting ---- */
 
 static void balance_after_put(struct vmap *v, struct range_tree *tree, uint32_t i)
 {
@@ -139,9 +139,9 @@ void tree_put_locked(struct vmap *v, struct range_tree *tree, uint32_t index)
 	v->tree_operations++;
 }
 
-/* ---- taking ---- */
+/* ---- removing ---- */
 
-/* @i, which may be missing, is one black short below @parent. */
+/* Repairs the colours: the side of @i, which may be missing, is one black short below @parent. */
 static void balance_after_take(struct vmap *v, struct range_tree *tree, uint32_t i, uint32_t parent)
 {
 	while (i != tree->root && !is_red(v, i)) {
@@ -156,7 +156,7 @@ static void balance_after_take(struct vmap *v, struct range_tree *tree, uint32_t
 			rotate(v, tree, parent, !left);
 			other = left ? range_at(v, parent)->right : range_at(v, parent)->left;
 		}
-		o = range_at(v, other); /* there is one: its side is a black higher */
+		o = range_at(v, other); /* it exists, since its side has one black more */
 		near = left ? o->left : o->right;
 		far = left ? o->right : o->left;
 		if (!is_red(v, near) && !is_red(v, far)) {
@@ -196,7 +196,7 @@ static uint32_t leftmost(const struct vmap *v, uint32_t i)
 	return i;
 }
 
-/* A node with two children gives its place to the next one, which has at most a right child. */
+/* Puts the next node, which has at most a right child, in the place of a node with two children. */
 static void take_inner(struct vmap *v, struct range_tree *tree, uint32_t index)
 {
 	struct range *r = range_at(v, index);
@@ -253,7 +253,7 @@ void tree_resize_locked(struct vmap *v, struct range_tree *tree, uint32_t index,
 	propagate(v, index, false);
 }
 
-/* ---- looking ---- */
+/* ---- searching ---- */
 
 static bool fit_in_range(const struct range *r, struct fit *fit)
 {
@@ -331,7 +331,7 @@ uint32_t tree_next(const struct vmap *v, uint32_t index)
 
 /* ---- checking ---- */
 
-/* Blacks down from @i, or -1 if a rule is broken. */
+/* Number of black nodes on each path down from @i, or -1 if a rule is broken. */
 static int blacks_below(const struct vmap *v, uint32_t i, uint32_t parent)
 {
 	const struct range *r;

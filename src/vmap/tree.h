@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* vmap/tree.h - ranges by address, with the largest of each subtree; under the lock of struct vmap */
+/* vmap/tree.h - ranges by address, with the largest of each subtree; under the lock of struct
+ * vmap */
 #ifndef VMAP_TREE_H
 #define VMAP_TREE_H
 

@@ -41,7 +41,7 @@ struct sums {
 	uint64_t backed, lazy, cached, cached_nr;
 };
 
-/* In a child of fork, one that another thread was freeing may be of no class. */
+/* In a child of fork, a range that another thread was freeing may have no class. */
 static bool state_is_placed(const struct vmap *v, const struct range *r)
 {
 	switch (range_state(r)) {
@@ -137,8 +137,8 @@ static int check_cpus(struct vmap *v, const struct sums *sums)
 	return v->q->forked || (pages == sums->cached && areas == sums->cached_nr) ? 0 : 1;
 }
 
-/* The note alone is no fault: such a section may have lost its advice since, and a child of fork has
- * the note to be safe. */
+/* The note alone is no fault: the section may have lost its advice since, and a child of fork sets
+ * the note as a precaution. */
 static bool uncounted_is_noted(const struct vmap *v)
 {
 	if (load_relaxed(&v->uncounted))
@@ -156,7 +156,7 @@ int vmap_verify(struct quire_module *module)
 	lock_token token;
 	int label;
 
-	/* The worker is no thread of the caller's: keep it out. */
+	/* The worker is not one of the caller's threads, so keep it out. */
 	mutex_acquire(&v->purge_mutex);
 	token = lock_acquire(&v->lock);
 	label = tree_verify(v, &v->free);
