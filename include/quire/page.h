@@ -342,42 +342,42 @@ int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 /**
  * quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo
  * @q:		instance
- * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
- * @bytes:	size of @text
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
  *
  * Returns   the length of the whole text, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      one lock and a line of text for each zone.
  * Linux     /proc/buddyinfo.
  */
-size_t quire_text_buddyinfo(struct quire *q, char *text, size_t bytes);
+size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes);
 
 /**
  * quire_text_pagetypeinfo - free runs and pageblocks by type, in the shape of /proc/pagetypeinfo
  * @q:		instance
- * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
- * @bytes:	size of @text
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
  *
  * Returns   the length of the whole text, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      one lock and some lines of text for each zone, and a look at every pageblock.
  * Linux     /proc/pagetypeinfo.
  */
-size_t quire_text_pagetypeinfo(struct quire *q, char *text, size_t bytes);
+size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes);
 
 /**
  * quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo; at its
  *	end the process's budget of mappings, as in struct quire_page_stat
  * @q:		instance
- * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
- * @bytes:	size of @text
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
  *
  * Returns   the length of the whole text, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      one lock for each zone, and some lines of text for each zone and each CPU.
  * Linux     /proc/zoneinfo.
  */
-size_t quire_text_zoneinfo(struct quire *q, char *text, size_t bytes);
+size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes);
 
 #ifdef __cplusplus
 }

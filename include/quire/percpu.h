@@ -421,15 +421,15 @@ int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
 /**
  * quire_text_percpu_stats - what per-CPU memory holds, in the shape of debugfs' percpu_stats
  * @q:		instance
- * @text:	receives as much as fits, and ends with a 0
- * @bytes:	of @text; 0 only asks how long the whole is
+ * @buffer:	receives as much as fits, and ends with a 0
+ * @bytes:	of @buffer; 0 only asks how long the whole is
  *
  * Returns   bytes of the whole text, without the 0 at its end.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every chunk and every CPU's stacks.
  * Linux     /sys/kernel/debug/percpu_stats.
  */
-size_t quire_text_percpu_stats(struct quire *q, char *text, size_t bytes);
+size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes);
 
 #ifdef __cplusplus
 }

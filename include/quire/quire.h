@@ -198,7 +198,7 @@ int quire_options_format(const struct quire *q, char *buffer, size_t bytes);
 /**
  * quire_create - make an instance
  * @options:	NULL means all defaults; copied
- * @q:		receives the instance, only on success
+ * @out:	receives the instance, only on success
  *
  * Reserves addresses for the limit at once (less where RLIMIT_AS is small: all reservations of a
  * process take at most half of it; halved until the system grants them) and memory only
@@ -211,7 +211,7 @@ int quire_options_format(const struct quire *q, char *buffer, size_t bytes);
  *           the machine and of its cgroup.  Areas and per-CPU memory are reserved at their first use.
  * Pair      quire_destroy().
  */
-int quire_create(const struct quire_options *options, struct quire **q);
+int quire_create(const struct quire_options *options, struct quire **out);
 
 /**
  * quire_destroy - take an instance apart; everything allocated from it goes too

@@ -326,14 +326,14 @@ size_t quire_vmap_walk(const struct quire *q,
 /**
  * quire_text_vmallocinfo - one line for each area in use, in the shape of /proc/vmallocinfo
  * @q:		instance
- * @text:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
- * @bytes:	size of @text
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
  *
  * Returns   the length of the whole text, as snprintf() does.
  * Context   as quire_vmap_walk().
  * Cost      as quire_vmap_walk(), and a line of text for each area.
  */
-size_t quire_text_vmallocinfo(const struct quire *q, char *text, size_t bytes);
+size_t quire_text_vmallocinfo(const struct quire *q, char *buffer, size_t bytes);
 
 /* What areas hold and have done. */
 struct quire_vmap_stat {

@@ -122,17 +122,17 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 	stat->refusals = load_relaxed(&q->refusals);
 }
 
-int quire_page_stat_read(struct quire *q, struct quire_page_stat *out)
+int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
 {
-	struct quire_page_stat stat;
+	struct quire_page_stat now;
 
 	if (q->dead)
 		return -EOWNERDEAD;
 	worker_still_begin(q);
-	page_stat_collect(q, &stat);
-	add_mappings(&stat);
+	page_stat_collect(q, &now);
+	add_mappings(&now);
 	if (q->forked)
-		stat.fork_lost_pages = lost_pages(q, stat.cached_pages);
+		now.fork_lost_pages = lost_pages(q, now.cached_pages);
 	worker_still_end(q);
-	return sized_fill(out, &stat, sizeof(stat));
+	return sized_fill(stat, &now, sizeof(now));
 }

@@ -68,12 +68,12 @@ struct counter {
 _Static_assert(sizeof(struct counter) <= sizeof(struct quire_percpu_counter),
 	       "the public struct holds it");
 
-static struct counter *counter_of(const struct quire_percpu_counter *public)
+static struct counter *counter_of(const struct quire_percpu_counter *counter)
 {
-	struct counter *counter = (struct counter *)(uintptr_t) public;
+	struct counter *inner = (struct counter *)(uintptr_t)counter;
 
-	CHECK(counter->batch != 0);
-	return counter;
+	CHECK(inner->batch != 0);
+	return inner;
 }
 
 static struct slot *slot_at(const struct counter *counter, size_t distance)
@@ -87,10 +87,10 @@ static bool is_far(uint64_t distance, uint32_t batch)
 	return distance + (batch - 1) > 2 * ((uint64_t)batch - 1);
 }
 
-int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *public, int64_t amount,
+int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *counter, int64_t amount,
 			      unsigned flags)
 {
-	struct counter *counter = (struct counter *)public;
+	struct counter *inner = (struct counter *)counter;
 	unsigned cpus_nr = process_cpus_possible();
 	struct slot *slots = NULL;
 
@@ -100,7 +100,7 @@ int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *publ
 		if (slots == NULL)
 			return -ENOMEM;
 	}
-	*counter = (struct counter){
+	*inner = (struct counter){
 		.q = q,
 		.slots = slots,
 		.base = (uint64_t)amount,
@@ -108,18 +108,18 @@ int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *publ
 		.batch = 2 * cpus_nr > BATCH_MIN ? 2 * cpus_nr : BATCH_MIN,
 		.cpus_nr = slots == NULL ? 0 : cpus_nr,
 	};
-	counter->batch_max = counter->batch;
+	inner->batch_max = inner->batch;
 	return 0;
 }
 
-void quire_percpu_counter_destroy(struct quire_percpu_counter *public)
+void quire_percpu_counter_destroy(struct quire_percpu_counter *counter)
 {
-	struct counter *counter = (struct counter *)public;
+	struct counter *inner = (struct counter *)counter;
 
-	if (counter->batch == 0)
+	if (inner->batch == 0)
 		return;
-	quire_free_percpu(counter->q, counter->slots);
-	*counter = (struct counter){ .q = NULL };
+	quire_free_percpu(inner->q, inner->slots);
+	*inner = (struct counter){ .q = NULL };
 }
 
 /* False if the thread has no CPU number; then nothing was added. */
@@ -170,11 +170,11 @@ static void add(struct counter *counter, int64_t amount, uint32_t batch)
 	fetch_add_relaxed(&counter->estimate, (uint64_t)amount);
 }
 
-void quire_percpu_counter_add(struct quire_percpu_counter *public, int64_t amount)
+void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amount)
 {
-	struct counter *counter = counter_of(public);
+	struct counter *inner = counter_of(counter);
 
-	add(counter, amount, counter->batch);
+	add(inner, amount, inner->batch);
 }
 
 /* Raises batch_max; quire_percpu_counter_compare() must see it before an add uses the larger
@@ -187,19 +187,19 @@ static void note_batch(struct counter *counter, uint32_t batch)
 		;
 }
 
-void quire_percpu_counter_add_batch(struct quire_percpu_counter *public, int64_t amount,
+void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_t amount,
 				    uint32_t batch)
 {
-	struct counter *counter = counter_of(public);
+	struct counter *inner = counter_of(counter);
 
 	CHECK_VALUES(batch >= 1 && batch <= BATCH_MOST, batch, BATCH_MOST);
-	note_batch(counter, batch);
-	add(counter, amount, batch);
+	note_batch(inner, batch);
+	add(inner, amount, batch);
 }
 
-int64_t quire_percpu_counter_read(const struct quire_percpu_counter *public)
+int64_t quire_percpu_counter_read(const struct quire_percpu_counter *counter)
 {
-	return (int64_t)load_relaxed(&counter_of(public)->estimate);
+	return (int64_t)load_relaxed(&counter_of(counter)->estimate);
 }
 
 static uint64_t totals(const struct counter *counter)
@@ -219,9 +219,9 @@ static uint64_t sum(const struct counter *counter)
 	return base + totals(counter);
 }
 
-int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *public)
+int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter)
 {
-	return (int64_t)sum(counter_of(public));
+	return (int64_t)sum(counter_of(counter));
 }
 
 /* Moves told to the total, once.  Acquire, so the total is at least as new as the one that was
@@ -245,45 +245,45 @@ static void tell_all(struct counter *counter, struct slot *slot)
  * compare-and-swap of the base succeeds for only one; the other starts again, so their changes do
  * not add up.
  */
-void quire_percpu_counter_set(struct quire_percpu_counter *public, int64_t amount)
+void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amount)
 {
-	struct counter *counter = counter_of(public);
+	struct counter *inner = counter_of(counter);
 	uint64_t base, change;
 
-	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++)
-		tell_all(counter, slot_at(counter, cpu * QUIRE_PERCPU_STRIDE));
-	base = load_relaxed(&counter->base);
+	for (unsigned cpu = 0; cpu < inner->cpus_nr; cpu++)
+		tell_all(inner, slot_at(inner, cpu * QUIRE_PERCPU_STRIDE));
+	base = load_relaxed(&inner->base);
 	do {
-		change = (uint64_t)amount - base - totals(counter);
-	} while (!cas_relaxed(&counter->base, &base, base + change));
-	fetch_add_relaxed(&counter->estimate, change);
+		change = (uint64_t)amount - base - totals(inner);
+	} while (!cas_relaxed(&inner->base, &base, base + change));
+	fetch_add_relaxed(&inner->estimate, change);
 }
 
 /* No thread adds now, so if something was told and is not in the estimate, a fork has lost it. */
-void quire_percpu_counter_sync(struct quire_percpu_counter *public)
+void quire_percpu_counter_sync(struct quire_percpu_counter *counter)
 {
-	struct counter *counter = counter_of(public);
-	uint64_t estimate = load_relaxed(&counter->base);
+	struct counter *inner = counter_of(counter);
+	uint64_t estimate = load_relaxed(&inner->base);
 
-	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++) {
-		struct slot *slot = slot_at(counter, cpu * QUIRE_PERCPU_STRIDE);
+	for (unsigned cpu = 0; cpu < inner->cpus_nr; cpu++) {
+		struct slot *slot = slot_at(inner, cpu * QUIRE_PERCPU_STRIDE);
 		uint64_t total = load_relaxed(&slot->total);
 
 		store_relaxed(&slot->told, total);
 		estimate += total;
 	}
-	store_relaxed(&counter->estimate, estimate);
+	store_relaxed(&inner->estimate, estimate);
 }
 
-int quire_percpu_counter_compare(const struct quire_percpu_counter *public, int64_t other)
+int quire_percpu_counter_compare(const struct quire_percpu_counter *counter, int64_t other)
 {
-	const struct counter *counter = counter_of(public);
-	uint64_t error = UINT64_C(3) * load_relaxed(&counter->batch_max) * counter->cpus_nr;
-	int64_t count = quire_percpu_counter_read(public);
+	const struct counter *inner = counter_of(counter);
+	uint64_t error = UINT64_C(3) * load_relaxed(&inner->batch_max) * inner->cpus_nr;
+	int64_t count = quire_percpu_counter_read(counter);
 	uint64_t distance = count > other ? (uint64_t)count - (uint64_t)other
 					  : (uint64_t)other - (uint64_t)count;
 
 	if (distance <= error)
-		count = (int64_t)sum(counter);
+		count = (int64_t)sum(inner);
 	return (count > other) - (count < other);
 }

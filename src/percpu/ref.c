@@ -57,12 +57,12 @@ struct ref {
 
 _Static_assert(sizeof(struct ref) <= sizeof(struct quire_percpu_ref), "the public struct holds it");
 
-static struct ref *ref_of(const struct quire_percpu_ref *public)
+static struct ref *ref_of(const struct quire_percpu_ref *ref)
 {
-	struct ref *ref = (struct ref *)(uintptr_t) public;
+	struct ref *inner = (struct ref *)(uintptr_t)ref;
 
-	CHECK(ref->release != NULL);
-	return ref;
+	CHECK(inner->release != NULL);
+	return inner;
 }
 
 static struct quire_percpu_ref *public_of(struct ref *ref)
@@ -83,46 +83,46 @@ static bool add_here(struct ref *ref, uint64_t count)
 	return LIKELY(cpu_add_if(ref->slots, count, &ref->mode, MODE_PERCPU));
 }
 
-void quire_percpu_ref_get_many(struct quire_percpu_ref *public, uint32_t count)
+void quire_percpu_ref_get_many(struct quire_percpu_ref *ref, uint32_t count)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *inner = ref_of(ref);
 	uint64_t before;
 
-	if (add_here(ref, count))
+	if (add_here(inner, count))
 		return;
 	/* Relaxed: the caller already holds a reference. */
-	before = fetch_add_relaxed(&ref->word, count * ONE);
+	before = fetch_add_relaxed(&inner->word, count * ONE);
 	if (UNLIKELY(is_zero(before)))
-		misuse("reference taken at zero", __func__, public, count);
+		misuse("reference taken at zero", __func__, ref, count);
 }
 
 /* Ordered after everything that was done with the object, as the section's commit is in per-CPU
  * mode.  So a thread that sees zero has seen all of it. */
-void quire_percpu_ref_put_many(struct quire_percpu_ref *public, uint32_t count)
+void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count)
 {
-	struct ref *ref = ref_of(public);
-	quire_percpu_ref_fn release = ref->release;
+	struct ref *inner = ref_of(ref);
+	quire_percpu_ref_fn release = inner->release;
 	uint64_t before;
 
-	if (add_here(ref, UINT64_C(0) - count))
+	if (add_here(inner, UINT64_C(0) - count))
 		return;
-	before = fetch_sub_acq_rel(&ref->word, count * ONE);
+	before = fetch_sub_acq_rel(&inner->word, count * ONE);
 	if (before & PARTIAL)
 		return;
 	if (UNLIKELY(before / ONE < count))
-		misuse("reference put too often", __func__, public, before / ONE);
+		misuse("reference put too often", __func__, ref, before / ONE);
 	if (before / ONE == count)
-		release(public);
+		release(ref);
 }
 
-void quire_percpu_ref_get(struct quire_percpu_ref *public)
+void quire_percpu_ref_get(struct quire_percpu_ref *ref)
 {
-	quire_percpu_ref_get_many(public, 1);
+	quire_percpu_ref_get_many(ref, 1);
 }
 
-void quire_percpu_ref_put(struct quire_percpu_ref *public)
+void quire_percpu_ref_put(struct quire_percpu_ref *ref)
 {
-	quire_percpu_ref_put_many(public, 1);
+	quire_percpu_ref_put_many(ref, 1);
 }
 
 /* Takes a reference, unless the word is zero or has a flag of @unless. */
@@ -138,37 +138,37 @@ static bool try_word(struct ref *ref, uint64_t unless)
 	return true;
 }
 
-bool quire_percpu_ref_tryget(struct quire_percpu_ref *public)
+bool quire_percpu_ref_tryget(struct quire_percpu_ref *ref)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *inner = ref_of(ref);
 
-	return add_here(ref, 1) || try_word(ref, 0);
+	return add_here(inner, 1) || try_word(inner, 0);
 }
 
-bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *public)
+bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *ref)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *inner = ref_of(ref);
 
-	return add_here(ref, 1) || try_word(ref, DEAD);
+	return add_here(inner, 1) || try_word(inner, DEAD);
 }
 
 /* Also legal after exit, which leaves the word, DEAD. */
-static const struct ref *ref_asked_of(const struct quire_percpu_ref *public)
+static const struct ref *ref_asked_of(const struct quire_percpu_ref *ref)
 {
-	const struct ref *ref = (const struct ref *)public;
+	const struct ref *inner = (const struct ref *)ref;
 
-	CHECK(ref->release != NULL || load_relaxed(&ref->word) & DEAD);
-	return ref;
+	CHECK(inner->release != NULL || load_relaxed(&inner->word) & DEAD);
+	return inner;
 }
 
-bool quire_percpu_ref_is_zero(const struct quire_percpu_ref *public)
+bool quire_percpu_ref_is_zero(const struct quire_percpu_ref *ref)
 {
-	return is_zero(load_acquire(&ref_asked_of(public)->word)); /* pairs with put's release */
+	return is_zero(load_acquire(&ref_asked_of(ref)->word)); /* pairs with put's release */
 }
 
-bool quire_percpu_ref_is_dying(const struct quire_percpu_ref *public)
+bool quire_percpu_ref_is_dying(const struct quire_percpu_ref *ref)
 {
-	return load_relaxed(&ref_asked_of(public)->word) & DEAD;
+	return load_relaxed(&ref_asked_of(ref)->word) & DEAD;
 }
 
 /* ---- switching ------------------------------------------------------------------------------ */
@@ -221,46 +221,46 @@ static void to_percpu_locked(struct ref *ref)
 	store_release(&ref->mode, MODE_PERCPU);
 }
 
-void quire_percpu_ref_switch_to_atomic(struct quire_percpu_ref *public)
+void quire_percpu_ref_switch_to_atomic(struct quire_percpu_ref *ref)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *inner = ref_of(ref);
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
-	ref->is_forced = true;
-	to_atomic_locked(ref);
+	inner->is_forced = true;
+	to_atomic_locked(inner);
 	lock_release(lock, token);
 }
 
-void quire_percpu_ref_switch_to_percpu(struct quire_percpu_ref *public)
+void quire_percpu_ref_switch_to_percpu(struct quire_percpu_ref *ref)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *inner = ref_of(ref);
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
-	ref->is_forced = false;
-	to_percpu_locked(ref);
+	inner->is_forced = false;
+	to_percpu_locked(inner);
 	lock_release(lock, token);
 }
 
-void quire_percpu_ref_kill_and_confirm(struct quire_percpu_ref *public, quire_percpu_ref_fn confirm)
+void quire_percpu_ref_kill_and_confirm(struct quire_percpu_ref *ref, quire_percpu_ref_fn confirm)
 {
-	struct ref *ref = ref_of(public);
+	struct ref *inner = ref_of(ref);
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
-	if (UNLIKELY(fetch_or_acq_rel(&ref->word, DEAD) & DEAD))
-		misuse("reference killed twice", __func__, public, 0);
-	to_atomic_locked(ref);
+	if (UNLIKELY(fetch_or_acq_rel(&inner->word, DEAD) & DEAD))
+		misuse("reference killed twice", __func__, ref, 0);
+	to_atomic_locked(inner);
 	lock_release(lock, token);
 	if (confirm != NULL)
-		confirm(public);
-	quire_percpu_ref_put(public);
+		confirm(ref);
+	quire_percpu_ref_put(ref);
 }
 
-void quire_percpu_ref_kill(struct quire_percpu_ref *public)
+void quire_percpu_ref_kill(struct quire_percpu_ref *ref)
 {
-	quire_percpu_ref_kill_and_confirm(public, NULL);
+	quire_percpu_ref_kill_and_confirm(ref, NULL);
 }
 
 /* Takes the owner's reference again and clears DEAD; callers that count in the word meanwhile
@@ -278,22 +278,22 @@ static void revive(struct ref *ref, bool only_from_zero)
 	lock_release(lock, token);
 }
 
-void quire_percpu_ref_reinit(struct quire_percpu_ref *public)
+void quire_percpu_ref_reinit(struct quire_percpu_ref *ref)
 {
-	revive(ref_of(public), true);
+	revive(ref_of(ref), true);
 }
 
-void quire_percpu_ref_resurrect(struct quire_percpu_ref *public)
+void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref)
 {
-	revive(ref_of(public), false);
+	revive(ref_of(ref), false);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *public,
+int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *ref,
 			  quire_percpu_ref_fn release, unsigned flags)
 {
-	struct ref *ref = (struct ref *)public;
+	struct ref *inner = (struct ref *)ref;
 	bool dead = flags & QUIRE_PERCPU_REF_DEAD, forced = flags & QUIRE_PERCPU_REF_ATOMIC;
 	uint64_t *slots = NULL;
 
@@ -304,7 +304,7 @@ int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *public,
 		if (slots == NULL)
 			return -ENOMEM;
 	}
-	*ref = (struct ref){
+	*inner = (struct ref){
 		.q = q,
 		.release = release,
 		.slots = slots,
@@ -313,19 +313,19 @@ int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *public,
 		.is_forced = forced,
 	};
 	if (!dead && !forced && slots != NULL) {
-		ref->word |= PARTIAL;
-		ref->mode = MODE_PERCPU;
+		inner->word |= PARTIAL;
+		inner->mode = MODE_PERCPU;
 	}
 	return 0;
 }
 
-void quire_percpu_ref_exit(struct quire_percpu_ref *public)
+void quire_percpu_ref_exit(struct quire_percpu_ref *ref)
 {
-	struct ref *ref = (struct ref *)public;
+	struct ref *inner = (struct ref *)ref;
 
-	if (ref->release == NULL)
+	if (inner->release == NULL)
 		return;
-	quire_free_percpu(ref->q, ref->slots);
+	quire_free_percpu(inner->q, inner->slots);
 	/* The word stays: whether the count was zero can still be asked. */
-	*ref = (struct ref){ .word = ref->word | DEAD, .mode = MODE_ATOMIC };
+	*inner = (struct ref){ .word = inner->word | DEAD, .mode = MODE_ATOMIC };
 }

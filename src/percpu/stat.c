@@ -77,14 +77,14 @@ static void fill(struct quire *q, struct quire_percpu_stat *stat)
 	stat->unit_pages = pc != NULL ? unit_pages(pc) : 0;
 }
 
-int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *out)
+int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
 {
-	struct quire_percpu_stat stat;
+	struct quire_percpu_stat now;
 
 	worker_still_begin(q);
-	fill(q, &stat);
+	fill(q, &now);
 	worker_still_end(q);
-	return sized_fill(out, &stat, sizeof(stat));
+	return sized_fill(stat, &now, sizeof(now));
 }
 
 /* ---- text ---- */

@@ -292,10 +292,10 @@ void quire_percpu_define(const struct quire_percpu_variable *variable)
 	define(&known, 0, 1);
 }
 
-void quire_percpu_undefine(const struct quire_percpu_variable *theirs)
+void quire_percpu_undefine(const struct quire_percpu_variable *variable)
 {
-	const struct quire_percpu_variable known = known_part(theirs), *variable = &known;
-	void *ptr = *variable->pointer;
+	const struct quire_percpu_variable known = known_part(variable);
+	void *ptr = *known.pointer;
 	struct percpu *pc = ptr != NULL ? percpu_of(quire_default(), 0) : NULL;
 	struct variable *record;
 	struct walk walk;
@@ -306,11 +306,11 @@ void quire_percpu_undefine(const struct quire_percpu_variable *theirs)
 	walk = (struct walk){ .page = pc->variables.pages };
 	do
 		record = walk_next(&walk);
-	while (record != NULL && record->pointer != variable->pointer);
+	while (record != NULL && record->pointer != known.pointer);
 	if (record != NULL)
 		record_put_locked(pc, record);
 	mutex_release(&pc->alloc_mutex);
-	*variable->pointer = NULL;
+	*known.pointer = NULL;
 	quire_free_percpu(pc->q, ptr);
 }
 

@@ -97,7 +97,7 @@ void ram_unlist_locked(struct vmap *v, struct ram *ram, uint32_t index);
 /* The instance goes, and every block with it. */
 void ram_fini(struct vmap *v);
 /* Under purge_mutex: a block's range is about to be free. */
-void ram_retire(struct vmap *v, uint32_t block);
+void ram_retire(struct vmap *v, uint32_t index);
 /* Under purge_mutex: retires fragmented blocks; without @force, by Linux's rule, only those that
  * are at least three quarters used up. */
 void ram_purge_fragmented(struct vmap *v, bool force);

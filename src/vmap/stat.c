@@ -97,11 +97,11 @@ static bool put_area(const struct quire_vmap_area *area, void *arg)
 	return true;
 }
 
-size_t quire_text_vmallocinfo(const struct quire *q, char *text, size_t bytes)
+size_t quire_text_vmallocinfo(const struct quire *q, char *buffer, size_t bytes)
 {
 	struct info info = { .v = load_acquire(&q->vmap) };
 
-	text_init(&info.text, text, bytes);
+	text_init(&info.text, buffer, bytes);
 	quire_vmap_walk(q, put_area, &info);
 	return info.text.bytes;
 }
@@ -188,14 +188,14 @@ static void collect(struct vmap *v, struct quire_vmap_stat *stat)
 	worker_still_end(v->q);
 }
 
-int quire_vmap_stat_read(const struct quire *q, struct quire_vmap_stat *out)
+int quire_vmap_stat_read(const struct quire *q, struct quire_vmap_stat *stat)
 {
-	struct quire_vmap_stat stat = { .page_shift = q->page_shift };
+	struct quire_vmap_stat now = { .page_shift = q->page_shift };
 	struct vmap *v = load_acquire(&q->vmap);
 
 	if (q->dead)
 		return -EOWNERDEAD;
 	if (v != NULL)
-		collect(v, &stat);
-	return sized_fill(out, &stat, sizeof(stat));
+		collect(v, &now);
+	return sized_fill(stat, &now, sizeof(now));
 }

@@ -20,8 +20,8 @@ struct grower {
 	pthread_t thread;
 };
 
-/* A thread of it; grower_start() makes one, too. */
-void *grower_run(void *grower);
+/* A thread's body; @arg is a struct grower; grower_start() makes one, too. */
+void *grower_run(void *arg);
 /* Until some thread is held up: one that gets nowhere is a finding, and no reason to wait for ever. */
 void grower_await(void);
 /* A thread that calls @take and stands in its @nth system call for memory when this returns. */

@@ -369,7 +369,7 @@ enum strategy {
 extern struct deviation strategy_taken[DEVIATIONS_MAX];
 extern unsigned strategy_taken_nr;
 
-void strategy_set(enum strategy strategy, unsigned depth);
+void strategy_set(enum strategy which, unsigned depth);
 void strategy_set_replay(const struct deviation *list, unsigned nr);
 void strategy_begin_run(uint64_t seed);
 /* After a run: is there another?  (all schedules) */

@@ -29,7 +29,7 @@ enum exit_status ablation_print(const struct replay_request *request, const stru
 enum exit_status series_print(const struct replay_request *request, const struct plan *plan);
 /* replay_arguments.c: true to go on; otherwise the command ends with *@status, and said why. */
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status);
-/* "page or vmap": the kinds of a request, joined by @word. */
-void replay_describe_kinds(unsigned kinds, const char *word, char *text, size_t text_bytes);
+/* "page or vmap": the kinds @wanted of a request, joined by @word. */
+void replay_describe_kinds(unsigned wanted, const char *word, char *text, size_t text_bytes);
 
 #endif
