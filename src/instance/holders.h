@@ -2,9 +2,9 @@
 /*
  * instance/holders.h - which threads hold something switched off
  *
- * A child of fork has only the forking thread.  If other threads of the parent had switched something
- * off, no thread of the child would ever switch it on again.  So their holds end in the child; those
- * of the forking thread stay.
+ * A child of fork has only the forking thread.  If other threads of the parent had switched
+ * something off, no thread of the child would ever switch it on again.  So their holds end in the
+ * child; those of the forking thread stay.
  *
  * Up to HOLDERS_NR threads are recorded individually; holds of further threads are only counted,
  * and end in every child.  A thread that switches on ends a hold of its own if it has one, else
@@ -28,7 +28,8 @@ struct holders {
 
 /* Adds a hold of the calling thread.  Returns true if it is the first hold. */
 bool holders_add(struct holders *holders);
-/* Drops a hold.  Returns true if it was the last.  If there is none, reports misuse of @function. */
+/* Drops a hold.  Returns true if it was the last.  If there is none, reports misuse of
+ * @function. */
 bool holders_drop(struct holders *holders, const char *function);
 /* For the child of a fork.  Returns true if there were holds and none is left. */
 bool holders_fork_child(struct holders *holders);

@@ -2,8 +2,8 @@
 /*
  * instance/kind.h - kinds of modules, and what an instance knows of each
  *
- * Includes go left only, so the instance cannot name the modules that live in it.  The list of their
- * kinds is therefore in the rightmost layer (library/modules.c).
+ * Includes go left only, so the instance cannot name the modules that live in it.  The list of
+ * their kinds is therefore in the rightmost layer (library/modules.c).
  */
 #ifndef INSTANCE_KIND_H
 #define INSTANCE_KIND_H

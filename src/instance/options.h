@@ -2,9 +2,10 @@
 /*
  * instance/options.h - the options of an instance: tables of keys, ranges, lists of CPUs
  *
- * Each module declares its own keys in a table (options.c in its folder) and does not know other modules'
- * keys.  Parsing, checking, the error line, the text of the options in use and docs/options.md are all
- * derived from the tables, so a new option needs one row and one field of struct quire_options.
+ * Each module declares its own keys in a table (options.c in its folder) and does not know other
+ * modules' keys.  Parsing, checking, the error line, the text of the options in use and
+ * docs/options.md are all derived from the tables, so a new option needs one row and one field of
+ * struct quire_options.
  */
 #ifndef INSTANCE_OPTIONS_H
 #define INSTANCE_OPTIONS_H
@@ -20,15 +21,15 @@
 /* Bound of the CPU numbers in a list: the most CPUs that Linux can be built for. */
 #define OPTIONS_CPUS_MAX 8192u
 
-/* Returns 0, -EINVAL if a field is out of range, or -E2BIG if a field is set that this version does not
- * know.  A field of 0 means the default, and is always valid. */
+/* Returns 0, -EINVAL if a field is out of range, or -E2BIG if a field is set that this version does
+ * not know.  A field of 0 means the default, and is always valid. */
 int quire_options_check(const struct quire_options *options);
 
 /*
  * Sets the bits of the CPUs in a list such as "2-5+8" ("2-5,8" means the same).  The list ends at
  * its NUL, or at a comma that is not followed by a digit, where the next option begins.  CPUs at or
- * above @bits_nr are ignored; @bits may be NULL if @bits_nr is 0.  Returns 0, or -EINVAL with some bits
- * set.
+ * above @bits_nr are ignored; @bits may be NULL if @bits_nr is 0.  Returns 0, or -EINVAL with some
+ * bits set.
  */
 int options_cpu_list(const char *list, uint64_t *bits, unsigned bits_nr);
 
@@ -70,7 +71,8 @@ struct span {
 struct option_table {
 	const struct option_key *keys;
 	unsigned keys_nr;
-	/* Fills in the fields of its keys as @q uses them.  NULL if another module fills them in. */
+	/* Fills in the fields of its keys as @q uses them.  NULL if another module fills them
+	 * in. */
 	void (*used)(const struct quire *q, struct options_used *used);
 };
 

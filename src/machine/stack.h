@@ -99,13 +99,13 @@ static inline uint32_t *stack_entries(const struct cpu_stacks *s, unsigned slot)
 void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq);
 
 /*
- * When it returns, every sequence that began before the call has committed or will restart.  If slots
- * are CPUs, this covers the sequences on CPU @slot, and no other CPU is interrupted; otherwise it
- * covers all sequences of the process.
+ * When it returns, every sequence that began before the call has committed or will restart.  If
+ * slots are CPUs, this covers the sequences on CPU @slot, and no other CPU is interrupted;
+ * otherwise it covers all sequences of the process.
  */
 void stack_fence_slot(const struct cpu_stacks *s, unsigned slot);
-/* The same for all slots except those whose bit is set in @skip, which may be NULL.  Only sets by CPU may
- * skip slots. */
+/* The same for all slots except those whose bit is set in @skip, which may be NULL.  Only sets by
+ * CPU may skip slots. */
 void stack_fence_all(const struct cpu_stacks *s, const uint64_t *skip);
 
 #endif

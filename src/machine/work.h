@@ -2,18 +2,18 @@
 /*
  * work.h - one worker per instance: "run this later, once"
  *
- * The worker's function does the work that is due and returns the time at which it wants to run next.
- * In mode WORK_THREAD a thread runs it.  The thread exists from the first work_start() until the
- * function returns WORK_EXIT; while nothing is due it sleeps in the kernel.  It has all signals
+ * The worker's function does the work that is due and returns the time at which it wants to run
+ * next.  In mode WORK_THREAD a thread runs it.  The thread exists from the first work_start() until
+ * the function returns WORK_EXIT; while nothing is due it sleeps in the kernel.  It has all signals
  * blocked and a small stack that Quire maps.
  *
  * work_kick() makes work due.  It never waits, never allocates and never starts a thread, so it is
  * legal in a signal handler.  A caller that may have made work due also calls work_start(), and
  * states as an enum work_caller what work_start() may do.
  *
- * In mode WORK_INLINE, work_start() runs due work in callers that may wait.  It also does so in mode
- * WORK_THREAD while the system refuses the thread; the thread is requested again every pause_ns.
- * In mode WORK_OFF only work_poll() runs the work.
+ * In mode WORK_INLINE, work_start() runs due work in callers that may wait.  It also does so in
+ * mode WORK_THREAD while the system refuses the thread; the thread is requested again every
+ * pause_ns.  In mode WORK_OFF only work_poll() runs the work.
  */
 #ifndef MACHINE_WORK_H
 #define MACHINE_WORK_H
@@ -38,7 +38,8 @@ struct work_options {
 #define WORK_IDLE UINT64_MAX	   /* nothing is due until work_kick() */
 #define WORK_EXIT (UINT64_MAX - 1) /* nothing will be due, so the thread ends */
 
-/* Does what is due at @now_ns.  Returns the time at which it wants to run next, WORK_IDLE or WORK_EXIT. */
+/* Does what is due at @now_ns.  Returns the time at which it wants to run next, WORK_IDLE or
+ * WORK_EXIT. */
 typedef uint64_t work_function(void *arg, uint64_t now_ns);
 
 /* What the caller of work_start() allows. */
@@ -71,8 +72,8 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 	       void *arg);
 /* To call when work may be due.  Ensures that it will be done, as far as @caller allows. */
 void work_start(struct work *work, enum work_caller caller);
-/* True if due work is done only in calls of work_start() and work_poll(): the mode is WORK_INLINE, or the
- * system refuses the thread. */
+/* True if due work is done only in calls of work_start() and work_poll(): the mode is WORK_INLINE,
+ * or the system refuses the thread. */
 bool work_needs_callers(const struct work *work);
 /* Makes work due at @due_ns at the latest. */
 void work_kick(struct work *work, uint64_t due_ns);
@@ -81,14 +82,15 @@ uint64_t work_poll(struct work *work);
 /* Stops and joins the thread.  Nothing runs afterwards. */
 void work_stop(struct work *work);
 /*
- * Stops and joins the thread, if there is one, and prevents a new one until work_unhold().  Due work stays
- * due, and work_start() does not run it.  Returns 0; or -EBUSY if the system still counts the thread
- * after a while, and then nothing is held.  Only one holder at a time; holds do not nest.
+ * Stops and joins the thread, if there is one, and prevents a new one until work_unhold().  Due
+ * work stays due, and work_start() does not run it.  Returns 0; or -EBUSY if the system still
+ * counts the thread after a while, and then nothing is held.  Only one holder at a time; holds do
+ * not nest.
  */
 int work_hold(struct work *work);
 void work_unhold(struct work *work);
-/* For the child of a fork, where the thread does not exist.  The next work_start() may start it again, unless
- * it is held.  A run that the fork interrupted is due again. */
+/* For the child of a fork, where the thread does not exist.  The next work_start() may start it
+ * again, unless it is held.  A run that the fork interrupted is due again. */
 void work_fork_child(struct work *work);
 
 #endif

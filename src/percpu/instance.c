@@ -46,7 +46,7 @@ static void fork_done(struct quire_module *module, bool child)
 {
 	struct percpu *pc = module_percpu(module);
 
-	if (child) { /* whoever looked for all is not here: its pages stay pending */
+	if (child) { /* the thread with a look in progress is gone; its pages stay pending */
 		pc->looking = false;
 		pc->variables.collecting = false;
 	}
@@ -105,7 +105,7 @@ static void set_options(struct percpu *pc)
 	pc->asks_for_popped = pc->sparse && mem_reading_takes_memory();
 	pc->popped_is_odd = pc->asks_for_popped;
 	pc->home = process_cpu() % pc->units;
-	/* Mixed, so that what users write is none of it; above what it is mixed with: cache_mark(). */
+	/* Mixed, so that no data of users looks like a mark; larger than any address: cache_mark(). */
 	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;
 	pc->due_ns = WORK_IDLE;
 	pc->module = (struct quire_module){
@@ -204,7 +204,7 @@ struct percpu *percpu_of(struct quire *q, unsigned flags)
 
 	if (LIKELY(pc != NULL))
 		return pc;
-	/* Making it waits: not in a handler that interrupted a holder of locks. */
+	/* Creation waits, so it is refused in a handler that interrupted a holder of locks. */
 	if (lock_nested() || (flags & QUIRE_NOLOCK))
 		return NULL;
 	mutex_acquire(&q->modules_mutex);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/stat.c - what per-CPU memory holds and has done, as numbers and as Linux's text
+ * percpu/stat.c - statistics of per-CPU memory, as numbers and as Linux's text
  */
 #include "percpu/percpu.h"
 #include "percpu/map.h"
@@ -8,7 +8,7 @@
 #include "base/sized.h"
 #include "base/text.h"
 
-/* Bytes that are touched, not reserved: what is committed, and of the stacks those of CPUs in use. */
+/* Bytes that are used, not merely reserved: committed arrays, and the stacks of CPUs in use. */
 static uint64_t metadata_bytes_locked(const struct percpu *pc)
 {
 	uint64_t unit = mem_page_bytes(), bytes = pc->self_bytes;
@@ -57,7 +57,7 @@ void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat)
 	stat->cached_objects = cache_count(pc);
 	stat->objects -=
 		stat->objects < stat->cached_objects ? stat->objects : stat->cached_objects;
-	stat->refusals = load_relaxed(&pc->refusals); /* gauges, these and below */
+	stat->refusals = load_relaxed(&pc->refusals); /* this and the following are gauges */
 	stat->atomic_refusals = load_relaxed(&pc->atomic_refusals);
 	stat->deferred_frees = load_relaxed(&pc->deferred_total);
 	stat->drains = load_relaxed(&pc->drains);

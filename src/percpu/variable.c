@@ -30,14 +30,14 @@
 
 struct variable {
 	void **pointer; /* NULL: no variable */
-	void *ptr;	/* what it was set to */
+	void *ptr;	/* the value that it was set to */
 	size_t bytes, align;
-	uint64_t serial;	    /* no two records have had the same */
+	uint64_t serial;	    /* unique, even if the record is reused */
 	bool in_object;		    /* the pointer was in a loaded object */
 	struct variable *next_free; /* while there is no variable */
 };
 
-/* Pages are only added, in front, until the instance ends. */
+/* Pages are added at the front, and never removed until the instance ends. */
 struct variable_page {
 	struct variable_page *next;
 	struct variable variable[];
@@ -54,7 +54,7 @@ static size_t variables_a_page(void)
 	return (mem_page_bytes() - sizeof(struct variable_page)) / sizeof(struct variable);
 }
 
-/* Room in one of the first chunk's areas; NULL if there is none. */
+/* Takes room in one of the first chunk's areas; NULL if there is none. */
 static char *from_area(struct percpu *pc, const struct percpu_request *request, enum kind kind)
 {
 	struct percpu_request here = *request;
@@ -99,7 +99,7 @@ static char *allocate(struct quire *q, const struct quire_percpu_variable *varia
 
 /* ---- records ---- */
 
-/* The next record that is a variable's; NULL after the last.  Under alloc_mutex. */
+/* The next record with a variable; NULL after the last.  Requires alloc_mutex. */
 static struct variable *walk_next(struct walk *walk)
 {
 	for (; walk->page != NULL; walk->page = walk->page->next, walk->index = 0) {
@@ -184,7 +184,7 @@ static struct walk walk_begin(struct percpu *pc)
 	return walk;
 }
 
-/* Copies the next record, and says where it is; false after the last. */
+/* Copies the next record; false after the last. */
 static bool walk_read(struct percpu *pc, struct walk *walk, struct variable *variable)
 {
 	struct variable *record;
@@ -197,7 +197,8 @@ static bool walk_read(struct percpu *pc, struct walk *walk, struct variable *var
 	return record != NULL;
 }
 
-/* False if it was undefined meanwhile: then it is no more, or another's. */
+/* Takes a variable's record; false if the variable was undefined meanwhile, and the record may have
+ * been reused. */
 static bool record_take(struct percpu *pc, struct variable *record, uint64_t serial)
 {
 	bool taken;
@@ -237,7 +238,7 @@ void variables_collect(struct percpu *pc)
 		return;
 	free_gone(pc);
 	mutex_acquire(&pc->alloc_mutex);
-	/* Not before: a child forked meanwhile has to look again. */
+	/* Only now: a child that was forked meanwhile must examine the records again. */
 	pc->variables.unloaded_nr = unloaded_nr;
 	pc->variables.collecting = false;
 	mutex_release(&pc->alloc_mutex);
@@ -250,7 +251,8 @@ static _Noreturn void exit_without_memory(void)
 	process_exit_conf("quire: no memory for a per-CPU variable");
 }
 
-/* Each CPU's copy is initialised from the content of its own, @stride apart, or of CPU 0 from @units on. */
+/* Initialises each CPU's copy from its own content, @stride apart, or from CPU 0's content for CPUs
+ * from @units on. */
 static void define(const struct quire_percpu_variable *variable, size_t stride, unsigned units)
 {
 	struct quire *q = quire_default();
@@ -269,13 +271,14 @@ static void define(const struct quire_percpu_variable *variable, size_t stride, 
 		memcpy(quire_per_cpu_ptr(record.ptr, cpu),
 		       (const char *)variable->content + (cpu < units ? cpu : 0) * stride,
 		       variable->bytes);
-	/* Before the record: one whose pointer has another value is a library's that is gone. */
+	/* Set the pointer before the record: a record whose pointer has another value is taken for
+	 * one of a library that is gone. */
 	*variable->pointer = record.ptr;
 	if (record_add(percpu_of(q, 0), &record) != 0)
 		exit_without_memory();
 }
 
-/* Of whatever age the program is. */
+/* The fields that this version knows; the program may be of another version. */
 static struct quire_percpu_variable known_part(const struct quire_percpu_variable *theirs)
 {
 	struct quire_percpu_variable known;

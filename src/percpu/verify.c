@@ -2,8 +2,8 @@
 /*
  * percpu/verify.c - P1..P14 of an instance that no other thread is using
  *
- * percpu.h states the rules.  Not proved: that a longest run is not understated.  An understated
- * run can cause a missed fit, but never a wrong one.
+ * percpu.h states the rules.  One thing is not checked: a longest run may be understated, which can
+ * cause a missed fit, but never a wrong one.
  */
 #include "percpu/percpu.h"
 #include "percpu/index.h"
@@ -33,7 +33,7 @@ static bool is_fours(const struct percpu *pc, uint32_t page)
 
 /* ---- one page ---- */
 
-/* May an object that began in the page before go on in this one? */
+/* True if an object that began in the page before may continue in this one. */
 static bool goes_on(const struct percpu *pc, uint32_t page)
 {
 	return page_offset(pc, page) != 0 && page_has_map(&pc->page[page - 1]) &&
@@ -135,7 +135,7 @@ static int verify_counts(const struct percpu *pc, uint32_t chunk)
 	return free_granules != c->free_granules || objects != c->objects_nr ? FAIL(1) : 0;
 }
 
-/* What the worker looked at twice has nothing left to give. */
+/* True if a sidelined chunk has empty pages, although the worker has checked it twice (P8). */
 static bool hides_pages(const struct percpu_chunk *chunk)
 {
 	return chunk->state == CHUNK_SIDELINED && (chunk->populated & chunk->free) != 0;
@@ -193,7 +193,7 @@ static int verify_lists(const struct percpu *pc)
 	return label != 0 ? label : listed != pc->chunks_nr ? FAIL(12) : 0;
 }
 
-/* Pages that callers who may not wait can count on. */
+/* The number of pages that callers that may not wait can rely on. */
 static uint32_t count_reserve(const struct percpu *pc)
 {
 	uint32_t empty = 0;
@@ -247,7 +247,7 @@ int percpu_verify(struct percpu *pc)
 		label = verify_sums(pc);
 	if (label == 0 && !index_is_sound_locked(pc))
 		label = FAIL(14);
-	lock_release(&pc->lock, token); /* not percpu_unlock(): who asks is told */
+	lock_release(&pc->lock, token); /* not percpu_unlock(), which would stop */
 	if (label == 0 && !cache_is_sound(pc))
 		label = FAIL(13);
 	return label;

@@ -80,8 +80,8 @@ struct stacks {
 };
 
 /*
- * Users embed one in their per-CPU structure.  Keys: (c) constant; (l) under lock; (r) written under
- * lock, read without it as a hint.
+ * Users embed one in their per-CPU structure.  Keys: (c) constant; (l) under lock; (r) written
+ * under lock, read without it as a hint.
  */
 struct stacks_door {
 	struct lock lock;
@@ -102,7 +102,8 @@ struct stacks_door {
 void stacks_lay_out(struct stacks *s, unsigned headers_nr);
 /* True if this slot can have stacks (S8). */
 bool stacks_has(const struct stacks *s, unsigned slot);
-/* Commits all regions for reading, up to @end, the end of the reservation.  Returns 0 or -ENOMEM. */
+/* Commits all regions for reading, up to @end, the end of the reservation.  Returns 0 or
+ * -ENOMEM. */
 int stacks_commit_readable(const struct stacks *s, char *end);
 /* Commits one slot's region for reading and writing.  Returns 0 or -ENOMEM. */
 int stacks_commit(const struct stacks *s, unsigned slot);
@@ -111,8 +112,8 @@ int stacks_commit(const struct stacks *s, unsigned slot);
 
 void stacks_door_init(struct stacks_door *door, enum lock_rank rank, unsigned slot, unsigned first,
 		      unsigned end);
-/* The door's first use (S5).  Returns 0, or -ENOMEM if the slot's region could not be committed; then
- * nothing has changed, and a later call may succeed. */
+/* The door's first use (S5).  Returns 0, or -ENOMEM if the slot's region could not be committed;
+ * then nothing has changed, and a later call may succeed. */
 int stacks_begin_locked(const struct stacks *s, struct stacks_door *door);
 /* The same without the close, fence and open.  The caller's next call must close the door, and the
  * caller must fence before the door is opened; until then the all-zero headers refuse. */
@@ -136,13 +137,13 @@ void stacks_fork_drop_closers_locked(struct stacks_door *door, unsigned n);
 /* Returns how many entries the class keeps. */
 unsigned stacks_keeps_locked(const struct stacks *s, const struct stacks_door *door,
 			     unsigned index);
-/* Makes the class keep @n entries, or as many as its room and the cap allow.  If the door is open, this
- * takes effect at once.  If @n is not 0 the door becomes warm, even a door without stacks.  Returns how
- * many the class keeps. */
+/* Makes the class keep @n entries, or as many as its room and the cap allow.  If the door is open,
+ * this takes effect at once.  If @n is not 0 the door becomes warm, even a door without stacks.
+ * Returns how many the class keeps. */
 unsigned stacks_keep_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
 			    unsigned n);
-/* After a slow path: the class keeps @first entries if it kept none, else twice as many as before; in
- * either case at most @most.  Returns how many it keeps. */
+/* After a slow path: the class keeps @first entries if it kept none, else twice as many as before;
+ * in either case at most @most.  Returns how many it keeps. */
 unsigned stacks_grow_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
 			    unsigned first, unsigned most);
 /* Makes the door cold.  Entries on its stacks can still be popped. */
@@ -154,8 +155,8 @@ const uint32_t *stacks_entries(const struct stacks *s, const struct stacks_door 
 			       unsigned index);
 /* Faults in the page of the class's first entries, so that no push takes that page fault. */
 void stacks_touch_locked(const struct stacks *s, struct stacks_door *door, unsigned index);
-/* Takes the newest @most entries, or all if there are fewer, from a closed and fenced class.  They stay
- * at *@entries, oldest first, until the door is opened.  Returns how many. */
+/* Takes the newest @most entries, or all if there are fewer, from a closed and fenced class.  They
+ * stay at *@entries, oldest first, until the door is opened.  Returns how many. */
 unsigned stacks_take_locked(const struct stacks *s, const struct stacks_door *door, unsigned index,
 			    unsigned most, const uint32_t **entries);
 
