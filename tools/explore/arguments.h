@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arguments.h - what was said on the command line of quire-explore */
+/* arguments.h - the parsed command line of quire-explore */
 #ifndef QUIRE_EXPLORE_ARGUMENTS_H
 #define QUIRE_EXPLORE_ARGUMENTS_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * quire-explore - take scenarios through many interleavings (the program behind `quire explore`)
+ * quire-explore - runs scenarios under many interleavings (`quire explore` starts this program)
  *
- * Exit status: 0 nothing found, 1 a finding, 2 used wrongly, 3 some output could not be written.
+ * Exit status: 0 nothing found, 1 a finding, 2 wrong usage, 3 output could not be written.
  */
 #include <errno.h>
 #include <getopt.h>

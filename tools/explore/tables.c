@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tables.c - how paths scale with CPUs; figures of each scenario; the set until a total of runs */
+/* tables.c - how paths scale with CPUs, figures of each scenario, and runs up to a total */
 #include "tables.h"
 
 #include <stdio.h>

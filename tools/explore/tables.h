@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tables.h - what quire-explore prints as tables: how paths scale, figures, a total of runs */
+/* tables.h - the tables of quire-explore: how paths scale, figures, runs up to a total */
 #ifndef QUIRE_EXPLORE_TABLES_H
 #define QUIRE_EXPLORE_TABLES_H
 

@@ -2,8 +2,8 @@
 /*
  * explore.c - quire explore: runs quire-explore, the same core on the simulated machine
  *
- * The simulator takes the place of the machine, so it cannot live in this program.  It is looked
- * for beside this one (a build tree, an installed bin), then on the PATH.
+ * The simulator replaces the machine layer, so it cannot be part of this program.  It is searched for
+ * beside this program (in a build tree or an installed bin), then on the PATH.
  */
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* progress.h - one line on a terminal while a replay runs: how far, and how fast */
+/* progress.h - one line on a terminal while a replay runs: progress and speed */
 #ifndef QUIRE_TOOL_PROGRESS_H
 #define QUIRE_TOOL_PROGRESS_H
 

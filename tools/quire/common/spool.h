@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spool.h - input files that can be read only once: a trace is read once a kind */
+/* spool.h - input files that can be read only once; a trace is read once per kind of allocation */
 #ifndef QUIRE_TOOL_SPOOL_H
 #define QUIRE_TOOL_SPOOL_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * json.c - what a replay found, for machines
+ * json.c - the result of a replay as JSON
  *
- * Keys that end in _ns or contain ns_per are times; all others of a one-thread replay are the same
- * each time.  The file appears whole or not at all: output.h.
+ * Keys that end in _ns or contain ns_per are times; all other values of a one-thread replay are the
+ * same each time.  The file is written completely or not at all (output.h).
  */
 #include "replay/json_text.h"
 #include "common/output.h"

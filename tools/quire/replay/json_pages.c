@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json_pages.c - a replay of pages, for machines */
+/* json_pages.c - a replay of pages, as JSON */
 #include "replay/json_text.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json_percpu.c - a replay of per-CPU objects, for machines */
+/* json_percpu.c - a replay of per-CPU objects, as JSON */
 #include "replay/json_text.h"
 
 #include <inttypes.h>

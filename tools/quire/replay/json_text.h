@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json_text.h - between the files that write JSON */
+/* json_text.h - shared by the files that write JSON */
 #ifndef QUIRE_TOOL_JSON_TEXT_H
 #define QUIRE_TOOL_JSON_TEXT_H
 

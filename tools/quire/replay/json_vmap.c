@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* json_vmap.c - a replay of areas, for machines */
+/* json_vmap.c - a replay of areas, as JSON */
 #include "replay/json_text.h"
 
 #define PAIRS_NR(pairs) (sizeof(pairs) / sizeof((pairs)[0]))

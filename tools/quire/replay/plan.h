@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plan.h - what a replay has to do, read from a trace once and for all
+ * plan.h - the steps of a replay, read from a trace in advance
  *
- * A trace is read, and refused if anything is wrong with it, before the first block is allocated.
- * What a replay needs of it is kept in arrays, so that the passes over it measure the allocator
+ * A trace is read completely, and refused if anything is wrong with it, before the first block is
+ * allocated.  Everything that a replay needs is kept in arrays, so its passes measure the allocator
  * and not the decoding.
  *
- * A plan is of one kind of allocation: pages, areas of the vmalloc space, or per-CPU objects.  Pages
- * are asked for by order; of the other two, requests with a size in bytes, a class of the trace is
- * a request.
+ * A plan covers one kind of allocation: pages, areas of the vmalloc space, or per-CPU objects.  Pages
+ * are requested by order.  The other two are requested by size in bytes; each class of the trace is
+ * one such request.
  *
  * Words
- *   step      one thing to do: an allocation, a free, a split, a mark
- *   block     one id of the trace: what is allocated, or made by a split
+ *   step      an allocation, a free, a split, or a mark
+ *   block     one id of the trace: a block that was allocated, or made by a split
  *   object    a block of a kind that has sizes in bytes
- *   root      the block that was allocated: of itself, or of the split that made a piece
- *   batch     frees that the kernel did in one folio batch, so they go through the bulk free
+ *   root      the allocated block to which a block belongs: itself, or the block that was split
+ *   batch     frees that the kernel made in one folio batch; they are replayed by the bulk free
  */
 #ifndef QUIRE_TOOL_PLAN_H
 #define QUIRE_TOOL_PLAN_H

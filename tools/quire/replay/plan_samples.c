@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* plan_samples.c - what the kernel itself said at a mark */
+/* plan_samples.c - the kernel's own figures at a mark */
 #include "replay/planner.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* planner.h - state of one reading of a trace, shared by the files that make a plan of it */
+/* planner.h - state while a trace is read, shared by the files that turn it into a plan */
 #ifndef QUIRE_TOOL_PLANNER_H
 #define QUIRE_TOOL_PLANNER_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* replay.h - what `quire replay` was asked for */
+/* replay.h - the parsed command line of `quire replay` */
 #ifndef QUIRE_TOOL_REPLAY_H
 #define QUIRE_TOOL_REPLAY_H
 

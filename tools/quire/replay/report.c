@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.c - what a replay found, as a table for people
+ * report.c - the result of a replay as a table for people
  *
- * Numbers are grouped by thousands and stand right-aligned under their headings; no line is longer
- * than 100 columns.
+ * Numbers are grouped by thousands and right-aligned under their headings; no line is longer than
+ * 100 columns.
  */
 #include "replay/report_text.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* report_text.h - what the tables of all kinds share: numbers as text, headings, the last lines */
+/* report_text.h - shared by the tables of all kinds: numbers as text, headings, the last lines */
 #ifndef QUIRE_TOOL_REPORT_TEXT_H
 #define QUIRE_TOOL_REPORT_TEXT_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * series.c - quire replay --series: per-CPU memory over time, the recorded kernel's and ours
+ * series.c - quire replay --series: per-CPU memory over time, the recorded kernel's and Quire's
  *
- * One line for each time the recording says how much the kernel had populated.  Consecutive lines
- * with the same figures say nothing new, so only the first and the last of them are printed.
+ * Prints one line for each time at which the recording states how much the kernel had populated.  Of
+ * consecutive lines with the same figures, only the first and the last are printed.
  * docs/memory.csv holds such a series; scripts/picture draws it.
  */
 #include <inttypes.h>

@@ -3,8 +3,7 @@
  * target.h - what a replay runs against, as a table of calls
  *
  * The same loop runs against Quire's lists by CPU number, against its public calls, against nothing
- * (which is what the loop itself costs), and in the tests against allocators that are wrong on
- * purpose.
+ * (to measure the loop itself), and in the tests against deliberately wrong allocators.
  */
 #ifndef QUIRE_TOOL_TARGET_H
 #define QUIRE_TOOL_TARGET_H

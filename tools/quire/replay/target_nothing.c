@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* target_nothing.c - what the replay's own loop costs: allocators that do nothing */
+/* target_nothing.c - allocators that do nothing, to measure the cost of the replay's own loop */
 #include "replay/object_target.h"
 
 static int open_nothing(const struct target_request *request, void **heap, char *error,

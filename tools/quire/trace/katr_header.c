@@ -2,9 +2,9 @@
 /*
  * katr_header.c - the sections before the records of a KATRACE file
  *
- * All sections are in memory; each is parsed by a reader of its own bytes, so none can read into
- * the next.  Counts are compared with the bytes that are left before anything is allocated for
- * them (an item takes at least one byte): a count alone cannot make us allocate.
+ * All sections are in memory.  Each is parsed by a reader limited to its own bytes, so none can read
+ * into the next.  Before anything is allocated for a count, it is compared with the bytes that are
+ * left (an item takes at least one byte), so a wrong count alone cannot cause a large allocation.
  */
 #include "trace/katr.h"
 

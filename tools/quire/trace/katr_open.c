@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* katr_open.c - the fixed header of a KATRACE file, and what else is not a record */
+/* katr_open.c - the fixed header of a KATRACE file, and everything else that is not a record */
 #include "trace/katr.h"
 
 #include <inttypes.h>
