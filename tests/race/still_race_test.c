@@ -21,7 +21,9 @@ static void *leaves_work(void *arg)
 	size_t page = quire_page_bytes(q);
 
 	(void)arg;
-	assert_non_null(area);
+	/* The first thread asserts; here there is no jump buffer to do it with. */
+	if (area == NULL)
+		return NULL;
 	for (unsigned i = 0; i < AREAS_NR; i++)
 		area[i] = quire_vmalloc(q, page, 0);
 	for (unsigned i = 0; i < OBJECTS_NR; i++)
@@ -33,7 +35,7 @@ static void *leaves_work(void *arg)
 	for (unsigned i = 0; i < OBJECTS_NR; i++)
 		quire_free_percpu(q, object[i]);
 	free(area);
-	return NULL;
+	return q;
 }
 
 /* All threads but the worker have ended. */
@@ -60,8 +62,12 @@ static void nothing_is_wrong_while_only_the_worker_runs(void **state)
 
 		for (unsigned i = 0; i < THREADS_NR; i++)
 			assert_int_equal(pthread_create(&thread[i], NULL, leaves_work, NULL), 0);
-		for (unsigned i = 0; i < THREADS_NR; i++)
-			assert_int_equal(pthread_join(thread[i], NULL), 0);
+		for (unsigned i = 0; i < THREADS_NR; i++) {
+			void *result;
+
+			assert_int_equal(pthread_join(thread[i], &result), 0);
+			assert_ptr_equal(result, q);
+		}
 		check_still();
 	}
 	quire_destroy(q);
