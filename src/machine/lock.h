@@ -28,15 +28,15 @@
 #include <stdint.h>
 
 enum lock_rank {
-	RANK_DEFAULT,	   /* mutex: the default instance being made */
+	RANK_DEFAULT,	   /* mutex: creating the default instance */
 	RANK_INSTANCES,	   /* mutex: the process's list of instances; first at fork */
-	RANK_WORKER,	   /* mutex: an instance's worker being stopped */
-	RANK_MODULES,	   /* mutex: a module's part of an instance being made */
-	RANK_VISIT,	   /* mutex: the worker's visit to an instance; whoever wants it still */
+	RANK_WORKER,	   /* mutex: stopping an instance's worker */
+	RANK_MODULES,	   /* mutex: creating a module's part of an instance */
+	RANK_VISIT,	   /* mutex: a visit of the worker, or a call that keeps visits out */
 	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */
 	RANK_VMAP_PURGE,   /* mutex: one purge of lazily freed areas at a time */
-	RANK_VMAP_COMMIT,  /* mutex: addresses of areas made usable */
-	RANK_VMAP_CLAIM,   /* mutex: the same, beside its holder */
+	RANK_VMAP_COMMIT,  /* mutex: committing addresses for areas */
+	RANK_VMAP_CLAIM,   /* mutex: the same, for callers that may not wait */
 	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
 	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
 	RANK_GIVEBACK,	   /* mutex: memory on its way back to the system */

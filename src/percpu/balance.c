@@ -199,8 +199,8 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	token = lock_acquire(&pc->lock);
 	pc->tick_ns = now_ns;
 	percpu_unlock(pc, token);
-	/* Before what is looked at: a later kick counts.  Pairs with the exchange in announce():
-	 * either this visit finds the deferred free, or who deferred it finds nobody on the way. */
+	/* Before this visit examines anything, so that a later kick counts.  Pairs with the exchange in
+	 * announce(): either this visit finds the deferred free, or the deferring call finds no visit due. */
 	(void)exchange_acq_rel(&pc->due_ns, WORK_IDLE);
 	if (decayed) {
 		pc->decayed_ns = now_ns;

@@ -2,8 +2,8 @@
 /*
  * vmap/pages.c - quire_vmap(): mapping allocated pages again, contiguously
  *
- * Any pages in any order, also several times: mapping a buffer twice, side by side, makes a ring
- * buffer without a seam.  The pages still belong to their owner, who unmaps them before freeing
+ * The pages may be in any order, and any may repeat: a buffer that is mapped twice, side by side, is a
+ * ring buffer without a seam.  The pages still belong to their owner, which unmaps them before freeing
  * them.
  */
 #include <quire/quire.h>
