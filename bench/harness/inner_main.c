@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "quire-bench-inner: started by quire-bench\n"), 2;
 	if (pin_cpu(1) < 0 || !pin_self(pin_cpu(0)) || quire_create(NULL, &q) != 0 || !pairs(1))
 		return puts("refused two CPUs and an instance are needed"), 0;
-	for (unsigned slot = 0; slot < quire_cpus(q) && ns <= 0; slot++)
+	for (unsigned slot = 0; slot < quire_slots(q) && ns <= 0; slot++)
 		ns = fallback_ns(slot);
 	if (ns > 0 && time_was_taken)
 		puts("refused time was taken by others");

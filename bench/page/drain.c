@@ -131,7 +131,7 @@ static double drain_ns(unsigned slot, size_t *moved)
 {
 	uint64_t begin = proc_clock_ns(CLOCK_MONOTONIC);
 
-	*moved = quire_drain_cpu(q, slot);
+	*moved = quire_drain_slot(q, slot);
 	return (double)(proc_clock_ns(CLOCK_MONOTONIC) - begin);
 }
 
@@ -149,7 +149,7 @@ static double idle_sample(unsigned nr, size_t *moved)
 	while (__atomic_load_n(&owner_task, __ATOMIC_ACQUIRE) != OWNER_SLEEP)
 		;
 	spin_ns((uint64_t)SETTLE_MS * 1000000 / 5); /* it falls asleep */
-	for (unsigned slot = 0; slot < quire_cpus(q); slot++) {
+	for (unsigned slot = 0; slot < quire_slots(q); slot++) {
 		double ns = drain_ns(slot, moved);
 
 		if (*moved > 0)
@@ -239,11 +239,11 @@ static unsigned busy_slot(void)
 	size_t most = 0;
 	unsigned found = NO_SLOT;
 
-	for (unsigned slot = 0; slot < quire_cpus(q); slot++) {
+	for (unsigned slot = 0; slot < quire_slots(q); slot++) {
 		size_t sum = 0;
 
 		for (unsigned i = 0; i < 100; i++) {
-			sum += quire_drain_cpu(q, slot);
+			sum += quire_drain_slot(q, slot);
 			spin_ns(10000);
 		}
 		if (sum > most) {
@@ -334,7 +334,7 @@ static double gap_us(struct gaps *gaps, unsigned ms, bool drains, unsigned slot,
 	while (proc_clock_ns(CLOCK_MONOTONIC) < end) {
 		if (!drains)
 			continue;
-		quire_drain_cpu(q, slot);
+		quire_drain_slot(q, slot);
 		*drains_nr += 1;
 	}
 	__atomic_store_n(&owner_measures, false, __ATOMIC_RELEASE);

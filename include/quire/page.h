@@ -6,14 +6,14 @@
  * QUIRE_ZERO is given.  All frees are legal anywhere, including signal handlers.
  *
  * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
- * that commit addresses.  While another thread grows a zone, the call commits blocks of its own.
- * It is refused only
+ * that commit addresses.  While another thread grows a zone, the call commits pageblocks of its
+ * own.  It is refused only
  *   - at the limit: NOWAIT does not use the reserve below the min watermark, ATOMIC leaves three
  *     eighths of it; neither drains other CPUs' lists, so pages there may be missed;
  *   - if the system refuses to commit memory;
- *   - if other threads are committing all blocks that are not in use yet: the last 4 to 32 MiB of the
- *     limit, or 15 threads at once that all may not wait;
- *   - while quire_release() or the worker is returning the last free blocks.
+ *   - if other threads are committing all pageblocks that are not in use yet: the last 4 to 32 MiB
+ *     of the limit, or 15 threads at once that all may not wait;
+ *   - while quire_release() or the worker is returning the last free pageblocks.
  * QUIRE_NOLOCK commits nothing and is served from committed memory.
  */
 #ifndef QUIRE_PAGE_H
@@ -173,41 +173,44 @@ int quire_block_order(struct quire *q, const void *addr);
  */
 size_t quire_page_bytes(struct quire *q);
 
+/*
+ * Slots.  A slot is one set of stacks and lists, which one CPU uses at a time.  Slots are numbered as
+ * the kernel numbers the threads of this process that run at the same time (mm_cid: 0, 1, ... as many
+ * as really run), so that memory follows the CPUs in use; by CPU number with `isolated:` or more than
+ * one zone, or where the kernel has no such numbers.  So the number of a slot is not that of a CPU,
+ * which quire_cpu() returns.
+ */
+
 /**
- * quire_drain_cpu - empty one CPU's stacks and lists into the buddy
+ * quire_drain_slot - empty one slot's stacks and lists into the buddy
  * @q:		instance
- * @cpu:	0..quire_cpus() - 1; busy, idle or gone
- *
- * Stacks and lists are numbered as the kernel numbers the threads of this process that run at the
- * same time (mm_cid: 0, 1, ... as many as really run), so that memory follows the CPUs in use; by
- * CPU number with `isolated:` or more than one zone, or where the kernel has no such numbers.
- * quire_list_cpu() gives the caller's.
+ * @slot:	0..quire_slots() - 1, in use or not; with any other number the call does nothing
  *
  * Returns   pages moved to the buddy.
- * Context   may wait for a lock; not from a signal handler.  Nothing runs on the CPU that owns them
- *           but, if it is busy, one fence.
+ * Context   may wait for a lock; not from a signal handler.  Nothing runs on the CPU that uses the
+ *           slot but, if it is busy, one fence.
  * Cost      one fence and about 15 ns a page.
  * Linux     drain_pages().
  */
-size_t quire_drain_cpu(struct quire *q, unsigned cpu);
+size_t quire_drain_slot(struct quire *q, unsigned slot);
 
 /**
- * quire_list_cpu - number of the stacks and lists that the caller uses now
+ * quire_slot - number of the slot that the caller uses now
  * @q:		instance
  *
- * Returns   0..quire_cpus() - 1, as quire_drain_cpu() takes it; a hint as soon as it is returned.
+ * Returns   0..quire_slots() - 1; a hint as soon as it is returned.
  * Context   anywhere, signal handlers included.
  * Cost      a few instructions; a call of sched_getcpu() where there are no per-CPU sequences.
  */
-unsigned quire_list_cpu(struct quire *q);
+unsigned quire_slot(struct quire *q);
 
 /**
- * quire_drain_all - quire_drain_cpu() for every CPU with one fence, and the zones' depots
+ * quire_drain_all - quire_drain_slot() for every slot with one fence, and the zones' depots
  * @q:		instance
  *
  * Returns   pages moved to the buddy.
- * Context   as quire_drain_cpu().
- * Cost      one fence on the CPUs in use, a look at every CPU's lists, and about 15 ns a page.
+ * Context   as quire_drain_slot().
+ * Cost      one fence on the CPUs in use, a look at every slot's lists, and about 15 ns a page.
  * Linux     drain_all_pages(); but it never skips the work because another thread is at it.
  */
 size_t quire_drain_all(struct quire *q);
@@ -222,7 +225,7 @@ size_t quire_drain_all(struct quire *q);
  * the holds of those beyond 16 end in any child.
  *
  * Context   may wait; not from a signal handler.
- * Cost      one mutex; the first hold visits every CPU's lists, with one fence, and empties them.
+ * Cost      one mutex; the first hold visits every slot's lists, with one fence, and empties them.
  * Pair      quire_pcp_enable().
  * Linux     zone_pcp_disable().
  */
@@ -235,62 +238,67 @@ void quire_pcp_disable(struct quire *q);
  * After the last one frees go to per-CPU stacks and lists again.
  *
  * Context   may wait; not from a signal handler.
- * Cost      one mutex; after the last hold one visit to every CPU's lists.
+ * Cost      one mutex; after the last hold one visit to every slot's lists.
  * Pair      quire_pcp_disable().
  * Linux     zone_pcp_enable().
  */
 void quire_pcp_enable(struct quire *q);
 
+/*
+ * Pageblocks.  A pageblock is 2 MiB of an instance's addresses, aligned to its size, with one lifetime
+ * class.  A block, without page, is what an allocation returned.
+ */
+
 /**
- * quire_isolate_block - keep the free pages of one pageblock from being handed out
+ * quire_isolate_pageblock - keep the free pages of one pageblock from being handed out
  * @q:		instance
  * @addr:	any address in it
  *
- * When it returns, no list but the buddy's isolated one holds a page of the block; pages that are
- * freed later go there too.
+ * When it returns, no list but the buddy's isolated one holds a page of the pageblock; pages that
+ * are freed later go there too.
  *
  * Returns   0; -EINVAL for a foreign address; -EBUSY if it is isolated already or not online;
  *           -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait; not from a signal handler.
- * Cost      visits every CPU's lists twice, with one fence, and empties them; O(orders) for each free run
+ * Cost      visits every slot's lists twice, with one fence, and empties them; O(orders) for each free run
  *           of the pageblock.
- * Pair      quire_unisolate_block().
+ * Pair      quire_unisolate_pageblock().
  * Linux     start_isolate_page_range().
  */
-int quire_isolate_block(struct quire *q, void *addr);
+int quire_isolate_pageblock(struct quire *q, void *addr);
 
 /**
- * quire_unisolate_block - let the pages of an isolated pageblock be handed out again
+ * quire_unisolate_pageblock - let the pages of an isolated pageblock be handed out again
  * @q:		instance
  * @addr:	any address in it
  *
  * Returns   0; -EINVAL if it is not isolated; -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait for memory being given back; not from a signal handler.
  * Cost      a mutex, a lock, and O(orders) for each free run of the pageblock.
- * Pair      quire_isolate_block().
+ * Pair      quire_isolate_pageblock().
  * Linux     undo_isolate_page_range().
  */
-int quire_unisolate_block(struct quire *q, void *addr);
+int quire_unisolate_pageblock(struct quire *q, void *addr);
 
 /**
- * quire_offline_block - isolate a pageblock and take it away: its memory and its struct pages go
+ * quire_offline_pageblock - isolate a pageblock and take it away: its memory and its struct pages go
  * @q:		instance
  * @addr:	any address in it
  *
  * Returns   0; -EBUSY if a page of it is in use (it is then as before); -EINVAL for a
  *           foreign address; -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait; not from a signal handler.
- * Cost      as quire_isolate_block(), and the system calls that take the memory away.
+ * Cost      as quire_isolate_pageblock(), and the system calls that take the memory away.
  * Linux     offline_pages().
  */
-int quire_offline_block(struct quire *q, void *addr);
+int quire_offline_pageblock(struct quire *q, void *addr);
 
 /* What an instance holds and has done.  Pages are the instance's pages.  Gauges may be torn
  * against each other while other threads run; each is right by itself. */
 struct quire_page_stat {
 	uint32_t struct_bytes; /* before a call its size, afterwards what was filled */
 	uint32_t page_shift;
-	uint32_t block_order; /* pageblock: 2 MiB */
+	uint32_t pageblock_order; /* 2 MiB */
 	uint32_t zones_nr;
 	uint64_t limit_pages;	  /* most that is handed out, areas and per-CPU memory included */
 	uint64_t online_pages;	  /* in committed sections */
@@ -298,18 +306,18 @@ struct quire_page_stat {
 	uint64_t cached_pages;	  /* on stacks, lists and depots */
 	uint64_t allocated_pages; /* online - free - cached */
 	uint64_t reported_pages;  /* free, with no memory behind: given back or never used */
-	uint64_t metadata_bytes;  /* committed for struct page, state and block records */
+	uint64_t metadata_bytes;  /* committed for struct page, state and pageblock records */
 	uint64_t refills;	  /* stacks and lists filled from the buddy */
 	uint64_t spills;	  /* stacks and lists emptied into the buddy */
 	uint64_t list_allocs, list_frees;   /* served by a list under the pcp lock */
 	uint64_t depot_moves;		    /* entries exchanged with a depot */
 	uint64_t buddy_allocs, buddy_frees; /* served by the buddy directly, one by one */
 	uint64_t zone_lock_acquisitions;
-	uint64_t drains;	  /* CPUs drained */
+	uint64_t drains;	  /* slots drained */
 	uint64_t deferred_frees;  /* frees that got no lock at first */
-	uint64_t fallback_claims; /* whole blocks that changed type */
-	uint64_t fallback_steals; /* pages taken from a block of another type */
-	uint64_t emptying_frees;  /* frees sent around the stacks: their block was emptying */
+	uint64_t fallback_claims; /* whole pageblocks that changed type */
+	uint64_t fallback_steals; /* pages taken from a pageblock of another type */
+	uint64_t emptying_frees;  /* frees sent around the stacks: their pageblock was emptying */
 	uint64_t reports, reported_total_pages; /* gathers, and pages they gave back */
 	uint64_t reused_pages;	  /* reported pages taken into use again within one delay */
 	uint64_t refusals;	  /* allocations refused */
@@ -335,7 +343,7 @@ struct quire_page_stat {
  * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another
  *           process's.
  * Context   waits for the worker's visit; not from a signal handler.
- * Cost      a look at every zone and every CPU's lists; in a child of fork also at every page's state.
+ * Cost      a look at every zone and every slot's lists; in a child of fork also at every page's state.
  */
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
 
@@ -374,7 +382,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes);
  *
  * Returns   the length of the whole text, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
- * Cost      one lock for each zone, and some lines of text for each zone and each CPU.
+ * Cost      one lock for each zone, and some lines of text for each zone and each slot.
  * Linux     /proc/zoneinfo.
  */
 size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes);

@@ -125,7 +125,7 @@ enum quire_placement_rule {
  */
 struct quire_options {
 	uint32_t struct_bytes; /* sizeof(struct quire_options) */
-	uint32_t cpus;	       /* cpus: most CPUs with lists of their own; default: all possible */
+	uint32_t slots;	       /* slots: most slots (quire/page.h); default: one per possible CPU */
 	uint64_t limit_bytes;  /* limit: most memory handed out; default: the machine's memory */
 	uint32_t zones;	       /* zones: 1..8 equal parts, one a node; default 1 */
 	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
@@ -337,14 +337,14 @@ void quire_worker_start(struct quire *q);
 unsigned quire_cpu(void);
 
 /**
- * quire_cpus - how many CPUs have lists of their own in an instance
+ * quire_slots - how many sets of per-CPU stacks and lists an instance has (quire/page.h, "Slots")
  * @q:		instance
  *
  * Returns   their number, at least 1; it never changes.
  * Context   anywhere, signal handlers included.
  * Cost      one load.
  */
-unsigned quire_cpus(struct quire *q);
+unsigned quire_slots(struct quire *q);
 
 #ifdef __cplusplus
 }

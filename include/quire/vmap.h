@@ -155,7 +155,7 @@ void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags);
  * @q:		instance
  * @addr:	any address
  *
- * Mappings are areas, too; one of quire_vm_map_ram() may be part of a larger one, its block.
+ * Mappings are areas, too; one of quire_vm_map_ram() may be part of a larger one, its vmap block.
  *
  * Returns   the size; 0 if @addr is in no area.
  * Context   may wait for a spin lock; not from a signal handler.
@@ -241,7 +241,7 @@ void quire_vunmap(struct quire *q, void *addr);
  * @count:	pages
  * @flags:	QUIRE_*
  *
- * As quire_vmap(), but up to 64 pages come from a block of this CPU, unless NOLOCK is given.
+ * As quire_vmap(), but up to 64 pages come from a vmap block of this slot, unless NOLOCK is given.
  *
  * Returns   as quire_vmap(); errno EAGAIN without NOLOCK in a signal handler that interrupted a call of
  *           Quire.  NOWAIT and ATOMIC are also refused (ENOMEM) while another thread makes the
@@ -272,11 +272,11 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
  * quire_vm_unmap_aliases - unmap all freed areas and flush stale translations
  * @q:		instance
  *
- * When it returns, no CPU can reach what was freed or unmapped before the call; fragmented blocks are
- * purged.
+ * When it returns, no CPU can reach what was freed or unmapped before the call; fragmented vmap
+ * blocks are purged.
  *
  * Context   waits for purges in flight; not from a signal handler.
- * Cost      as quire_vmap_purge(), and a look at every block.
+ * Cost      as quire_vmap_purge(), and a look at every vmap block.
  * Linux     vm_unmap_aliases().
  */
 void quire_vm_unmap_aliases(struct quire *q);
@@ -305,7 +305,7 @@ struct quire_vmap_area {
 enum quire_vmap_kind {
 	QUIRE_VMAP_ALLOC = 1, /* quire_vmalloc() */
 	QUIRE_VMAP_PAGES = 2, /* quire_vmap() */
-	QUIRE_VMAP_BLOCK = 3, /* a block of quire_vm_map_ram() */
+	QUIRE_VMAP_BLOCK = 3, /* a vmap block: addresses that quire_vm_map_ram() hands out */
 };
 
 /**
@@ -360,8 +360,8 @@ struct quire_vmap_stat {
 	uint64_t
 		refusals_spurious; /* purge:counter and purge:lock: a purge in flight would have helped */
 	uint64_t areas_per_hold_max; /* returned under one hold of the lock */
-	uint64_t blocks,
-		block_maps; /* of quire_vm_map_ram(): live blocks; mappings served by one */
+	uint64_t vmap_blocks;	     /* live ones */
+	uint64_t vmap_block_maps;    /* mappings of quire_vm_map_ram() that one served */
 	uint64_t guards_installed;
 	uint64_t metadata_bytes;
 };

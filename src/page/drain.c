@@ -261,14 +261,14 @@ static void call_worker(struct quire *q)
 		module_start_worker(q, 0);
 }
 
-size_t quire_drain_cpu(struct quire *q, unsigned cpu)
+size_t quire_drain_slot(struct quire *q, unsigned slot)
 {
 	size_t pages;
 
-	if (q->dead || cpu >= q->stacks.cpu.doors_nr)
+	if (q->dead || slot >= q->stacks.cpu.doors_nr)
 		return 0;
 	page_take_deferred(q);
-	pages = drain_slots(q, cpu, cpu + 1);
+	pages = drain_slots(q, slot, slot + 1);
 	call_worker(q);
 	return pages;
 }

@@ -252,7 +252,7 @@ static void setup_cpus(struct quire *q, const struct quire_options *options)
 	    options_cpu_list(options->isolated, q->isolated_words,
 			     sizeof(q->isolated_words) * CHAR_BIT) == 0)
 		q->isolated_cpus = q->isolated_words;
-	stack_setup(&q->stacks.cpu, options->cpus, q->isolated_cpus != NULL || q->zones_nr > 1,
+	stack_setup(&q->stacks.cpu, options->slots, q->isolated_cpus != NULL || q->zones_nr > 1,
 		    options->rseq != QUIRE_OFF);
 	if (q->stacks.cpu.doors_nr > SLOTS_MAX)
 		q->stacks.cpu.doors_nr = SLOTS_MAX;
@@ -497,12 +497,12 @@ unsigned quire_cpu(void)
 	return process_cpu();
 }
 
-unsigned quire_list_cpu(struct quire *q)
+unsigned quire_slot(struct quire *q)
 {
 	return (unsigned)stack_slot(&q->stacks.cpu);
 }
 
-unsigned quire_cpus(struct quire *q)
+unsigned quire_slots(struct quire *q)
 {
 	return q->stacks.cpu.doors_nr;
 }

@@ -144,7 +144,7 @@ static int refuses(const struct quire *q, uint32_t block)
 	return block == BLOCK_NONE ? -EINVAL : 0;
 }
 
-int quire_isolate_block(struct quire *q, void *addr)
+int quire_isolate_pageblock(struct quire *q, void *addr)
 {
 	uint32_t block = block_of(q, addr);
 	int error = refuses(q, block);
@@ -157,7 +157,7 @@ int quire_isolate_block(struct quire *q, void *addr)
 	return error;
 }
 
-int quire_unisolate_block(struct quire *q, void *addr)
+int quire_unisolate_pageblock(struct quire *q, void *addr)
 {
 	uint32_t block = block_of(q, addr);
 
@@ -271,7 +271,7 @@ static int offline_locked(struct quire *q, uint32_t block)
 	return error;
 }
 
-int quire_offline_block(struct quire *q, void *addr)
+int quire_offline_pageblock(struct quire *q, void *addr)
 {
 	uint32_t block = block_of(q, addr);
 	int error = refuses(q, block);

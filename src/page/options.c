@@ -23,7 +23,7 @@ static void used(const struct quire *q, struct options_used *used)
 	struct quire_options *options = &used->options;
 
 	options->limit_bytes = q->limit_pages << q->page_shift;
-	options->cpus = q->stacks.cpu.doors_nr;
+	options->slots = q->stacks.cpu.doors_nr;
 	options->zones = q->zones_nr;
 	options->page_shift = q->page_shift;
 	options->decay_ms = (uint32_t)(q->decay_base_ns / 1000000);

@@ -107,7 +107,7 @@ void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
 
 	*stat = (struct quire_page_stat){ .struct_bytes = sizeof(*stat),
 					  .page_shift = q->page_shift,
-					  .block_order = q->block_order,
+					  .pageblock_order = q->block_order,
 					  .zones_nr = q->zones_nr,
 					  .limit_pages = q->limit_pages };
 	for (unsigned i = 0; i < q->zones_nr; i++)

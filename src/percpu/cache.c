@@ -407,7 +407,7 @@ int cache_init(struct percpu *pc)
 	size_t unit = mem_page_bytes(), doors, stacks;
 	char *addr;
 
-	stack_setup(&pc->stacks.cpu, pc->q->options.cpus,
+	stack_setup(&pc->stacks.cpu, pc->q->options.slots,
 		    pc->q->isolated_cpus != NULL || pc->q->zones_nr > 1,
 		    pc->q->options.rseq != QUIRE_OFF);
 	if (pc->stacks.cpu.slots_nr > SLOTS_MAX || !pc->cache)

@@ -167,7 +167,7 @@ static void count_work(struct vmap *v, struct quire_vmap_stat *stat)
 	stat->refusals = load_relaxed(&v->refusals);
 	stat->refusals_spurious = load_relaxed(&v->refusals_spurious);
 	stat->areas_per_hold_max = load_relaxed(&v->areas_per_hold_max);
-	stat->block_maps = load_relaxed(&v->block_maps);
+	stat->vmap_block_maps = load_relaxed(&v->block_maps);
 	stat->guards_installed = load_relaxed(&v->guards_installed);
 }
 
@@ -180,7 +180,7 @@ static void collect(struct vmap *v, struct quire_vmap_stat *stat)
 	token = lock_acquire(&v->lock);
 	count_ranges_locked(v, stat);
 	lock_release(&v->lock, token);
-	stat->blocks = ram_blocks(v);
+	stat->vmap_blocks = ram_blocks(v);
 	count_work(v, stat);
 	stat->frees = stat->allocs - stat->busy_areas;
 	stat->reused = stat->allocs > stat->tree_allocs ? stat->allocs - stat->tree_allocs : 0;

@@ -173,7 +173,7 @@ static void one_dirty_block(void)
 
 static bool offline(void)
 {
-	int error = quire_offline_block(scene.q, scene.held[0]);
+	int error = quire_offline_pageblock(scene.q, scene.held[0]);
 
 	assert_true(error == 0 || error == -EBUSY || error == -ENOMEM);
 	return error == 0;
@@ -201,18 +201,18 @@ static bool release(void)
 
 static bool isolate(void)
 {
-	return quire_isolate_block(scene.q, scene.held[0]) == 0;
+	return quire_isolate_pageblock(scene.q, scene.held[0]) == 0;
 }
 
 static void unisolate(void)
 {
-	assert_int_equal(quire_unisolate_block(scene.q, scene.held[0]), 0);
+	assert_int_equal(quire_unisolate_pageblock(scene.q, scene.held[0]), 0);
 }
 
 static bool switch_lists(void)
 {
 	quire_pcp_disable(scene.q);
-	quire_drain_cpu(scene.q, 0);
+	quire_drain_slot(scene.q, 0);
 	quire_pcp_enable(scene.q);
 	return true;
 }

@@ -150,7 +150,7 @@ static void refuse_and_go_on(void *arg)
 	CHECK(quire_vmap(q, pages, FRAMES, 0) == NULL && errno == ENOMEM);
 	CHECK(quire_vm_map_ram(q, pages, FRAMES, 0) == NULL && errno == ENOMEM);
 	quire_vmap_stat_read(q, &after);
-	CHECK(after.busy_areas == before.busy_areas + after.blocks);
+	CHECK(after.busy_areas == before.busy_areas + after.vmap_blocks);
 	CHECK(quire_verify(q) == 0);
 	quire_vunmap(q, held[--n]);
 	held[n] = quire_vm_map_ram(q, pages, FRAMES, 0);

@@ -418,7 +418,7 @@ static void op_drain(struct model *m)
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (!chance(m, 4)) {
-		quire_drain_cpu(m->q, below(m, m->q->stacks.cpu.doors_nr));
+		quire_drain_slot(m->q, below(m, m->q->stacks.cpu.doors_nr));
 		return;
 	}
 	quire_drain_all(m->q);
@@ -441,7 +441,7 @@ static void op_isolate(struct model *m)
 
 	if (m->isolated_nr == ISOLATED_MAX && may)
 		return;
-	MODEL_CHECK(m, quire_isolate_block(m->q, addr) == (may ? 0 : -EBUSY));
+	MODEL_CHECK(m, quire_isolate_pageblock(m->q, addr) == (may ? 0 : -EBUSY));
 	if (may) {
 		m->isolated[block] = true;
 		m->isolated_nr++;
@@ -458,7 +458,7 @@ static void op_unisolate(struct model *m)
 		block = (block + 1) % m->q->blocks_nr;
 		addr = page_addr(m->q, block_frame(m->q, block));
 	}
-	MODEL_CHECK(m, quire_unisolate_block(m->q, addr) == (m->isolated[block] ? 0 : -EINVAL));
+	MODEL_CHECK(m, quire_unisolate_pageblock(m->q, addr) == (m->isolated[block] ? 0 : -EINVAL));
 	m->isolated_nr -= m->isolated[block];
 	m->isolated[block] = false;
 }
@@ -469,7 +469,7 @@ static void op_offline(struct model *m)
 	uint32_t frame = block_frame(m->q, block);
 	bool may = is_online(m, block) && range_is_free(m, frame, block_pages(m->q));
 
-	MODEL_CHECK(m, quire_offline_block(m->q, page_addr(m->q, frame)) == (may ? 0 : -EBUSY));
+	MODEL_CHECK(m, quire_offline_pageblock(m->q, page_addr(m->q, frame)) == (may ? 0 : -EBUSY));
 	MODEL_CHECK(m, !may || !is_online(m, block));
 }
 

@@ -90,15 +90,15 @@ static void race_run(const struct quire_options *options, unsigned drainers, uin
 static bool one_cpu(struct race *race, uint64_t *random, uint64_t i)
 {
 	(void)i;
-	return quire_drain_cpu(race->q, stress_random(random, quire_cpus(race->q))) != 0;
+	return quire_drain_slot(race->q, stress_random(random, quire_slots(race->q))) != 0;
 }
 
 static bool isolate_and_back(struct race *race, uint64_t *random)
 {
 	void *addr = stress_any(&race->owners[stress_random(random, OWNERS_NR)], random);
 
-	return addr != NULL && quire_isolate_block(race->q, addr) == 0 &&
-	       quire_unisolate_block(race->q, addr) == 0;
+	return addr != NULL && quire_isolate_pageblock(race->q, addr) == 0 &&
+	       quire_unisolate_pageblock(race->q, addr) == 0;
 }
 
 static bool any_call(struct race *race, uint64_t *random, uint64_t i)

@@ -98,7 +98,7 @@ static void scene_end(void)
 
 static void hold_all_doors(void)
 {
-	for (unsigned slot = 0; slot < quire_cpus(scene.q); slot++) {
+	for (unsigned slot = 0; slot < quire_slots(scene.q); slot++) {
 		struct pcp *pcp = page_pcp(scene.q, 0, slot);
 
 		lock_acquire_ordered(&pcp->door.lock);
@@ -109,7 +109,7 @@ static void hold_all_doors(void)
 
 static void release_all_doors(void)
 {
-	for (unsigned slot = 0; slot < quire_cpus(scene.q); slot++) {
+	for (unsigned slot = 0; slot < quire_slots(scene.q); slot++) {
 		struct pcp *pcp = page_pcp(scene.q, 0, slot);
 
 		if (pcp->door.ready)

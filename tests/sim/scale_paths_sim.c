@@ -92,7 +92,7 @@ static void refill_from_depot(struct scale *scale, unsigned cpu)
 	unsigned n, put;
 
 	pair(scale, 0);
-	quire_drain_cpu(q, cpu);
+	quire_drain_slot(q, cpu);
 	depot_drain(q, &q->zone[0]);
 	pair(scale, 0);
 	n = stack_pop_n(&q->stacks.cpu, STACK_CLASS(0, 0), scale->frames, MOVE_MAX);
@@ -116,7 +116,7 @@ static void refill_from_buddy(struct scale *scale, unsigned cpu)
 {
 	pair(scale, 0);
 	sim_act_as((cpu + scale->cpus_nr - 1) % scale->cpus_nr);
-	quire_drain_cpu(scale->q, cpu);
+	quire_drain_slot(scale->q, cpu);
 	depot_drain(scale->q, &scale->q->zone[0]);
 	sim_act_as(cpu);
 	alloc_counted(scale);
@@ -149,7 +149,7 @@ static void drain_one(struct scale *scale, unsigned cpu)
 	pair(scale, 0);
 	sim_act_as((cpu + 1) % scale->cpus_nr);
 	sim_count_begin();
-	quire_drain_cpu(scale->q, cpu);
+	quire_drain_slot(scale->q, cpu);
 	sim_count_end();
 }
 
@@ -188,9 +188,9 @@ static void isolate(struct scale *scale, unsigned cpu)
 {
 	use_every_cpu(scale, cpu);
 	sim_count_begin();
-	check_u64_eq(quire_isolate_block(scale->q, scale->q->base), 0);
+	check_u64_eq(quire_isolate_pageblock(scale->q, scale->q->base), 0);
 	sim_count_end();
-	check_u64_eq(quire_unisolate_block(scale->q, scale->q->base), 0);
+	check_u64_eq(quire_unisolate_pageblock(scale->q, scale->q->base), 0);
 }
 
 SIM_TEST(scale_isolate, .scaling = "isolate a block")

@@ -87,10 +87,10 @@ static void parses(void *arg)
 static void asks(void *arg)
 {
 	(void)arg;
-	CHECK(quire_cpus(scene.q) > 0 && quire_percpu_units(scene.q) > 0);
+	CHECK(quire_slots(scene.q) > 0 && quire_percpu_units(scene.q) > 0);
 	CHECK(quire_page_bytes(scene.q) > 0);
 	(void)quire_cpu();
-	(void)quire_list_cpu(scene.q);
+	(void)quire_slot(scene.q);
 	CHECK(quire_options_format(scene.q, scene.text, sizeof(scene.text)) > 0);
 	CHECK(quire_rule_text(101)[0] != '\0');
 }
@@ -105,8 +105,8 @@ static void drains_and_polls(void *arg)
 {
 	(void)arg;
 	quire_drain_all(scene.q);
-	for (unsigned cpu = 0; cpu < quire_cpus(scene.q); cpu++)
-		quire_drain_cpu(scene.q, cpu);
+	for (unsigned cpu = 0; cpu < quire_slots(scene.q); cpu++)
+		quire_drain_slot(scene.q, cpu);
 	quire_poll(scene.q);
 	CHECK(quire_worker_stop(scene.q) == 0);
 	quire_worker_start(scene.q);
@@ -188,10 +188,10 @@ static void isolates(void *arg)
 	(void)arg;
 	quire_pcp_disable(scene.q);
 	quire_pcp_enable(scene.q);
-	CHECK(quire_isolate_block(scene.q, block) == 0);
-	CHECK(quire_unisolate_block(scene.q, block) == 0);
+	CHECK(quire_isolate_pageblock(scene.q, block) == 0);
+	CHECK(quire_unisolate_pageblock(scene.q, block) == 0);
 	quire_free_pages(scene.q, block, 9);
-	CHECK(quire_offline_block(scene.q, block) == 0);
+	CHECK(quire_offline_pageblock(scene.q, block) == 0);
 }
 
 /* ---- areas ---- */
@@ -559,9 +559,9 @@ static void handler_orders(void *arg)
 	quire_split_pages(q, block, 3);
 	for (unsigned i = 0; i < 8; i++)
 		quire_free_pages(q, block + i * quire_page_bytes(q), 0);
-	(void)quire_list_cpu(q);
+	(void)quire_slot(q);
 	(void)quire_cpu();
-	(void)quire_cpus(q);
+	(void)quire_slots(q);
 	CHECK(quire_rule_text(0)[0] != '\0');
 }
 

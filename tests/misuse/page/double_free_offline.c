@@ -8,7 +8,7 @@ int main(void)
 	void *block = quire_alloc_pages(q, 9, 0);
 
 	quire_free_pages(q, block, 9);
-	quire_offline_block(q, block);
+	quire_offline_pageblock(q, block);
 	quire_free_pages(q, block, 9);
 	return 0;
 }

@@ -30,7 +30,7 @@ static void isolates(void *arg)
 {
 	struct page_scene *scene = arg;
 
-	check_u64_eq(quire_isolate_block(scene->q, scene->page[7]), 0);
+	check_u64_eq(quire_isolate_pageblock(scene->q, scene->page[7]), 0);
 }
 
 /* Stacks keep four pages, so that the fifth free puts two into the depot. */
@@ -151,7 +151,7 @@ static struct page_scene *scene_with_spares(struct sim *sim)
 	nested_fill(scene->q);
 	SIM_CHECK(nested_pages(scene->q) != 0);
 	for (unsigned cpu = 0; cpu < sim_cpus(sim); cpu++)
-		quire_drain_cpu(scene->q, cpu);
+		quire_drain_slot(scene->q, cpu);
 	return scene;
 }
 

@@ -24,7 +24,7 @@ static void owner_takes_and_frees(void *arg)
 
 static void peer_drains(void *arg)
 {
-	quire_drain_cpu(((struct page_scene *)arg)->q, 0);
+	quire_drain_slot(((struct page_scene *)arg)->q, 0);
 }
 
 static void drain_against(struct sim *sim, bool stacks, void (*owner)(void *))
@@ -106,7 +106,7 @@ static void peer_drains_what_has_left_the_buddy(void *arg)
 	/* A hint without the zone's lock: fewer means that the refill has begun to take. */
 	if (load_relaxed(&scene->q->zone[0].free_pages) == scene->buddy_pages)
 		return;
-	quire_drain_cpu(scene->q, 0);
+	quire_drain_slot(scene->q, 0);
 	store_release(&scene->turn, 1); /* read when all has ended */
 }
 

@@ -228,7 +228,7 @@ static void isolates(void *arg)
 {
 	struct page_scene *scene = arg;
 
-	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+	check_u64_eq(quire_isolate_pageblock(scene->q, scene->page[0]), 0);
 }
 
 /* B9 in a child: if the block is isolated there, none of its pages is on a list or stack. */
@@ -260,7 +260,7 @@ static void fails_to_offline(void *arg)
 {
 	struct page_scene *scene = arg;
 
-	SIM_CHECK(quire_offline_block(scene->q, scene->page[0]) != 0);
+	SIM_CHECK(quire_offline_pageblock(scene->q, scene->page[0]) != 0);
 }
 
 static void forks_beside_offlining(void *arg)

@@ -72,7 +72,7 @@ SIM_TEST(giveback_refused_keeps_pages, .events = SIM_MEMORY | SIM_REFUSE, .refus
 static void offlines(void *arg)
 {
 	struct page_scene *scene = arg;
-	int error = quire_offline_block(scene->q, scene->block);
+	int error = quire_offline_pageblock(scene->q, scene->block);
 
 	SIM_CHECK(error == 0 || error == -EBUSY);
 }

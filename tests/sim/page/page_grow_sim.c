@@ -240,7 +240,7 @@ SIM_TEST(fork_child_of_a_grower_grows, .events = SIM_TRYFAIL)
 static void offlines(void *arg)
 {
 	struct page_scene *scene = arg;
-	int error = quire_offline_block(scene->q, scene->block);
+	int error = quire_offline_pageblock(scene->q, scene->block);
 
 	SIM_CHECK(error == 0 || error == -EBUSY);
 }

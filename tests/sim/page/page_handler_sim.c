@@ -31,7 +31,7 @@ static void handler_takes(void *arg)
 
 static void peer_drains(void *arg)
 {
-	quire_drain_cpu(((struct page_scene *)arg)->q, 0);
+	quire_drain_slot(((struct page_scene *)arg)->q, 0);
 }
 
 static void handler_against(struct sim *sim, bool stacks, void (*handler)(void *), bool peer)

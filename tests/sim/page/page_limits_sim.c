@@ -97,7 +97,7 @@ static void isolates(void *arg)
 {
 	struct page_scene *scene = arg;
 
-	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+	check_u64_eq(quire_isolate_pageblock(scene->q, scene->page[0]), 0);
 }
 
 /* No list keeps order 4: the type is looked up where it is firm, under the zone lock. */

@@ -20,7 +20,7 @@ static void isolates(void *arg)
 {
 	struct page_scene *scene = arg;
 
-	check_u64_eq(quire_isolate_block(scene->q, scene->page[0]), 0);
+	check_u64_eq(quire_isolate_pageblock(scene->q, scene->page[0]), 0);
 	store_release(&scene->turn, 1); /* read when all has ended */
 }
 

@@ -150,7 +150,7 @@ static int parse(const void *theirs)
 	int error;
 
 	memcpy(&copy, theirs, sizeof(copy));
-	error = quire_options_parse("cpus:3", (void *)&copy, line, sizeof(line));
+	error = quire_options_parse("slots:3", (void *)&copy, line, sizeof(line));
 	if (error == 0)
 		assert_u64_eq(copy.struct_bytes, ((const union room *)theirs)->struct_bytes);
 	return error;
@@ -273,10 +273,10 @@ static void a_key_without_a_field_is_refused(void **state)
 	char line[256] = "";
 
 	(void)state;
-	assert_int_equal(quire_options_parse("cpus:2", &options, line, sizeof(line)), 0);
+	assert_int_equal(quire_options_parse("slots:2", &options, line, sizeof(line)), 0);
 	assert_int_equal(quire_options_parse("zones:2", &options, line, sizeof(line)), -E2BIG);
 	assert_non_null(strstr(line, "versions"));
-	assert_u64_eq(options.cpus, 2);
+	assert_u64_eq(options.slots, 2);
 	assert_u64_eq(options.zones, 0);
 }
 

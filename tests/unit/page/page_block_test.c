@@ -122,10 +122,10 @@ static void free_runs_count_under_the_row_of_their_block(void **state)
 	char *addr = block_with_used(q, QUIRE_RECLAIMABLE, block_pages(q) / 2);
 
 	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) / 2);
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), 0);
 	assert_u64_eq(row_pages(q, ROW_ISOLATE), block_pages(q) / 2);
-	assert_int_equal(quire_unisolate_block(q, addr), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
 	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) / 2);
 }
 

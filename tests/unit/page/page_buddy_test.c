@@ -137,11 +137,11 @@ static void merging_stops_at_an_isolated_block(void **state)
 	char *b = page_after(q, a, block_pages(q));
 
 	quire_free_pages(q, a, q->block_order + 1u);
-	assert_int_equal(quire_isolate_block(q, a), 0);
+	assert_int_equal(quire_isolate_pageblock(q, a), 0);
 	assert_true(is_free_run(q, a, q->block_order));
 	assert_true(is_free_run(q, b, q->block_order));
 	assert_u64_eq(q->zone[0].nr_free[q->block_order][ROW_ISOLATE], 1);
-	assert_int_equal(quire_unisolate_block(q, a), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, a), 0);
 	assert_false(is_free_run(q, a, q->block_order));
 }
 
@@ -152,11 +152,11 @@ static void a_large_run_comes_back_in_parts_if_one_is_isolated(void **state)
 	char *a = quire_alloc_pages(q, QUIRE_ORDER_MAX, 0);
 	char *last = page_after(q, a, (1u << QUIRE_ORDER_MAX) - 1);
 
-	assert_int_equal(quire_isolate_block(q, last), 0);
+	assert_int_equal(quire_isolate_pageblock(q, last), 0);
 	quire_free_pages(q, a, QUIRE_ORDER_MAX);
 	assert_u64_eq(q->zone[0].isolated_pages, block_pages(q));
 	assert_u64_eq(q->zone[0].nr_free[q->block_order][ROW_ISOLATE], 1);
-	assert_int_equal(quire_unisolate_block(q, last), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, last), 0);
 	assert_true(is_free_run(q, a, QUIRE_ORDER_MAX));
 }
 

@@ -196,7 +196,7 @@ static void pages_go_to_the_lists_of_a_cpu_by_number(void **state)
 	quire_drain_all(q);
 	page_free_bulk_on(q, last, 3, pages);
 	check_all_null(3);
-	assert_true(quire_drain_cpu(q, last) + stat_of(q).spills >= 3);
+	assert_true(quire_drain_slot(q, last) + stat_of(q).spills >= 3);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 }
 
@@ -209,7 +209,7 @@ static void free_three(struct quire *q, unsigned isolated, bool by_number)
 	char *inside = take_block_as_pages(q, 0), *outside = take_block_as_pages(q, 0);
 	unsigned nr = 0;
 
-	assert_int_equal(quire_isolate_block(q, inside), 0);
+	assert_int_equal(quire_isolate_pageblock(q, inside), 0);
 	memset(pages, 0, sizeof(pages));
 	for (unsigned i = 0; i < 3; i++) {
 		nr += isolated >> i & 1;
@@ -222,7 +222,7 @@ static void free_three(struct quire *q, unsigned isolated, bool by_number)
 	check_all_null(3);
 	assert_u64_eq(zone_at(q, inside)->isolated_pages, nr);
 	assert_int_equal(quire_verify(q), 0);
-	assert_int_equal(quire_unisolate_block(q, inside), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, inside), 0);
 }
 
 static void every_mix_of_isolated_pages_is_freed(void **state)
@@ -248,7 +248,7 @@ static void a_single_isolated_page_is_freed(void **state)
 	struct quire *q = *state;
 	char *addr = take_block_as_pages(q, 0);
 
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	pages[0] = addr;
 	quire_free_pages_bulk(q, pages, 1);
 	assert_null(pages[0]);
@@ -263,7 +263,7 @@ static void the_second_zone_may_have_the_isolated_pages(void **state)
 	char *inside = take_block_as_pages(q, QUIRE_NODE(other));
 	char *outside = take_block_as_pages(q, QUIRE_NODE(0));
 
-	assert_int_equal(quire_isolate_block(q, inside), 0);
+	assert_int_equal(quire_isolate_pageblock(q, inside), 0);
 	for (unsigned i = 0; i < 16; i++)
 		pages[i] = page_after(q, i % 2 == 0 ? outside : inside, i);
 	quire_free_pages_bulk(q, pages, 16);

@@ -61,9 +61,9 @@ static void draining_one_cpu_leaves_the_others_alone(void **state)
 	quire_drain_all(q);
 	page_free_on(q, 0, held[0], 0);
 	page_free_on(q, last, held[1], 0);
-	assert_u64_eq(quire_drain_cpu(q, last), last == 0 ? 2 : 1);
+	assert_u64_eq(quire_drain_slot(q, last), last == 0 ? 2 : 1);
 	assert_u64_eq(page_pcp(q, 0, last)->count, 0);
-	assert_u64_eq(quire_drain_cpu(q, 0), last == 0 ? 0 : 1);
+	assert_u64_eq(quire_drain_slot(q, 0), last == 0 ? 0 : 1);
 }
 
 static void there_is_no_cpu_beyond_the_last(void **state)
@@ -71,8 +71,8 @@ static void there_is_no_cpu_beyond_the_last(void **state)
 	struct quire *q = *state;
 
 	leave_pages_behind(own_pcp(q)->door.slot, q);
-	assert_u64_eq(quire_drain_cpu(q, quire_cpus(q)), 0);
-	assert_u64_eq(quire_drain_cpu(q, UINT32_MAX), 0);
+	assert_u64_eq(quire_drain_slot(q, quire_slots(q)), 0);
+	assert_u64_eq(quire_drain_slot(q, UINT32_MAX), 0);
 }
 
 static void a_cpu_never_used_is_passed_over(void **state)
@@ -100,7 +100,7 @@ static void a_drain_holds_a_lock_for_a_bounded_number_of_pages(void **state)
 		page_free_on(q, pcp->door.slot, held[i], 0);
 	pcp->high = q->zone[0].pcp_high_min;
 	locks = stat_of(q).zone_lock_acquisitions;
-	assert_u64_eq(quire_drain_cpu(q, pcp->door.slot), n);
+	assert_u64_eq(quire_drain_slot(q, pcp->door.slot), n);
 	assert_true(stat_of(q).zone_lock_acquisitions - locks >= n / bound);
 	assert_true(stat_of(q).zone_lock_acquisitions - locks >= n / MOVE_MAX);
 }

@@ -28,7 +28,7 @@ static void a_freed_page_is_cached_on_this_cpu(void **state)
 	quire_free_pages(q, addr, 0);
 	assert_u64_eq(stat_of(q).cached_pages, 1);
 	assert_u64_eq(stat_of(q).buddy_frees, 0);
-	assert_u64_eq(quire_drain_cpu(q, own_pcp(q)->door.slot), 1);
+	assert_u64_eq(quire_drain_slot(q, own_pcp(q)->door.slot), 1);
 }
 
 static void orders_that_nothing_keeps_go_to_the_buddy(void **state)

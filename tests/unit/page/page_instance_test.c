@@ -110,7 +110,7 @@ static void the_geometry_follows_the_page_size(void **state)
 
 	assert_u64_eq(quire_page_bytes(q), (uint64_t)1 << page_case->page_shift);
 	assert_u64_eq(stat.page_shift, page_case->page_shift);
-	assert_u64_eq(stat.block_order, 21 - page_case->page_shift);
+	assert_u64_eq(stat.pageblock_order, 21 - page_case->page_shift);
 	assert_u64_eq(stat.zones_nr, page_case->zones);
 	assert_u64_eq((uintptr_t)q->base % (quire_page_bytes(q) << QUIRE_ORDER_MAX), 0);
 }
@@ -122,17 +122,17 @@ static void sequences_can_be_switched_off(void **state)
 	if (page_case->rseq == QUIRE_OFF)
 		assert_u64_eq(q->stacks.cpu.slots_nr, 0);
 	assert_true(q->stacks.cpu.slots_nr <= q->stacks.cpu.doors_nr);
-	assert_u64_eq(quire_cpus(q), q->stacks.cpu.doors_nr);
+	assert_u64_eq(quire_slots(q), q->stacks.cpu.doors_nr);
 }
 
 static void fewer_cpus_mean_fewer_lists(void **state)
 {
-	struct quire *q = page_make((struct quire_options){ .cpus = 1 });
+	struct quire *q = page_make((struct quire_options){ .slots = 1 });
 
 	(void)state;
-	assert_u64_eq(quire_cpus(q), 1);
+	assert_u64_eq(quire_slots(q), 1);
 	use(q);
-	assert_u64_eq(quire_drain_cpu(q, 1), 0);
+	assert_u64_eq(quire_drain_slot(q, 1), 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }
@@ -151,7 +151,7 @@ static void options_out_of_range_are_invalid(void **state)
 		{ .page_shift = 17 },
 		{ .limit_bytes = 1 },
 		{ .limit_bytes = UINT64_MAX },
-		{ .cpus = UINT32_MAX },
+		{ .slots = UINT32_MAX },
 		{ .decay_ms = UINT32_MAX },
 		{ .isolated = "none" },
 		{ .thp = (enum quire_switch)4 },

@@ -35,7 +35,7 @@ static void isolation_leaves_no_page_in_any_cache(void **state)
 
 	give_all(q, 0, held, n);
 	assert_true(stat_of(q).cached_pages != 0);
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	/* Rule 9 of verify looks for them. */
 	assert_int_equal(quire_verify(q), 0);
 	assert_u64_eq(row_pages(q, ROW_ISOLATE), q->zone[0].isolated_pages);
@@ -47,7 +47,7 @@ static void frees_into_an_isolated_block_stay_there(void **state)
 	struct quire *q = *state;
 	char *addr = take_block_as_pages(q, 0);
 
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	for (uint32_t i = 0; i < block_pages(q); i++) {
 		quire_free_pages(q, page_after(q, addr, i), 0);
 		assert_u64_eq(q->zone[0].isolated_pages, i + 1);
@@ -64,7 +64,7 @@ static void nothing_is_allocated_from_an_isolated_block(void **state)
 	size_t n;
 
 	(void)state;
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	n = take_all(q, 0, QUIRE_ATOMIC, held, HELD_MAX);
 	assert_true(n >= 2 * block_pages(q));
 	for (size_t i = 0; i < n; i++)
@@ -80,9 +80,9 @@ static void the_type_survives_isolation(void **state)
 	for (unsigned type = 0; type < TYPES_NR; type++) {
 		char *addr = quire_alloc_pages(q, 0, type);
 
-		assert_int_equal(quire_isolate_block(q, addr), 0);
+		assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 		assert_int_equal(tag_at(q, addr) & TAG_TYPE, type);
-		assert_int_equal(quire_unisolate_block(q, addr), 0);
+		assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
 		assert_int_equal(block_row(tag_at(q, addr)), ROW_TYPE + type);
 	}
 }
@@ -92,9 +92,9 @@ static void an_isolated_block_is_given_out_again_after_unisolation(void **state)
 	struct quire *q = *state;
 	char *addr = take_block_as_pages(q, 0);
 
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	quire_free_pages(q, addr, 0);
-	assert_int_equal(quire_unisolate_block(q, addr), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
 	assert_u64_eq(q->zone[0].isolated_pages, 0);
 	assert_ptr_equal(quire_alloc_pages(q, 0, 0), addr);
 }
@@ -104,12 +104,12 @@ static void isolation_happens_once(void **state)
 	struct quire *q = *state;
 	char *addr = quire_alloc_pages(q, 0, 0);
 
-	assert_int_equal(quire_unisolate_block(q, addr), -EINVAL);
-	assert_int_equal(quire_isolate_block(q, addr), 0);
-	assert_int_equal(quire_isolate_block(q, addr + 1), -EBUSY);
-	assert_int_equal(quire_offline_block(q, addr), -EBUSY);
-	assert_int_equal(quire_unisolate_block(q, addr), 0);
-	assert_int_equal(quire_unisolate_block(q, addr), -EINVAL);
+	assert_int_equal(quire_unisolate_pageblock(q, addr), -EINVAL);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr + 1), -EBUSY);
+	assert_int_equal(quire_offline_pageblock(q, addr), -EBUSY);
+	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, addr), -EINVAL);
 }
 
 static void foreign_addresses_are_invalid(void **state)
@@ -119,9 +119,9 @@ static void foreign_addresses_are_invalid(void **state)
 	void *const foreign[] = { &local, NULL, q->base + q->span_bytes };
 
 	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(quire_isolate_block(q, foreign[i]), -EINVAL);
-		assert_int_equal(quire_unisolate_block(q, foreign[i]), -EINVAL);
-		assert_int_equal(quire_offline_block(q, foreign[i]), -EINVAL);
+		assert_int_equal(quire_isolate_pageblock(q, foreign[i]), -EINVAL);
+		assert_int_equal(quire_unisolate_pageblock(q, foreign[i]), -EINVAL);
+		assert_int_equal(quire_offline_pageblock(q, foreign[i]), -EINVAL);
 	}
 }
 
@@ -129,8 +129,8 @@ static void a_block_that_is_not_online_is_busy(void **state)
 {
 	struct quire *q = *state;
 
-	assert_int_equal(quire_isolate_block(q, q->base), -EBUSY);
-	assert_int_equal(quire_offline_block(q, q->base + q->span_bytes - 1), -EBUSY);
+	assert_int_equal(quire_isolate_pageblock(q, q->base), -EBUSY);
+	assert_int_equal(quire_offline_pageblock(q, q->base + q->span_bytes - 1), -EBUSY);
 }
 
 static void a_reserved_block_is_not_reserved_after_isolation(void **state)
@@ -139,9 +139,9 @@ static void a_reserved_block_is_not_reserved_after_isolation(void **state)
 	char *addr = quire_alloc_pages(q, 1, QUIRE_ATOMIC);
 
 	assert_true(tag_at(q, addr) & TAG_HIGHATOMIC);
-	assert_int_equal(quire_isolate_block(q, addr), 0);
+	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	assert_u64_eq(q->zone[0].highatomic_blocks, 0);
-	assert_int_equal(quire_unisolate_block(q, addr), 0);
+	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
 	assert_false(tag_at(q, addr) & TAG_HIGHATOMIC);
 }
 
@@ -166,9 +166,9 @@ static void free_inside_and_work(unsigned index, void *arg)
 	if (index == 0)
 		return;
 	for (unsigned i = 0; i < 200; i++)
-		if (quire_isolate_block(w->q, w->inside) == 0)
-			quire_unisolate_block(w->q, w->inside);
-	quire_isolate_block(w->q, w->inside);
+		if (quire_isolate_pageblock(w->q, w->inside) == 0)
+			quire_unisolate_pageblock(w->q, w->inside);
+	quire_isolate_pageblock(w->q, w->inside);
 	store_release(&w->stop, 1u);
 }
 
@@ -195,7 +195,7 @@ static void offlining_gives_back_the_memory(void **state)
 	assert_true(resident_pages(addr, block_bytes()) != 0);
 	quire_free_pages(q, addr, q->block_order);
 	online = stat_of(q).online_pages;
-	assert_int_equal(quire_offline_block(q, addr), 0);
+	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 	assert_u64_eq(resident_pages(addr, block_bytes()), 0);
 	assert_u64_eq(stat_of(q).online_pages, online - block_pages(q));
 	assert_u64_eq(stat_of(q).free_pages, stat_of(q).online_pages);
@@ -213,7 +213,7 @@ static void offlining_gives_back_the_struct_pages(void **state)
 	for (uint32_t i = 0; i < block_pages(q); i++)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	metadata = stat_of(q).metadata_bytes;
-	assert_int_equal(quire_offline_block(q, addr), 0);
+	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 	/* With larger pages several blocks share a system page of them. */
 	if (bytes % system == 0)
 		assert_u64_eq(resident_pages(pages, bytes), 0);
@@ -229,11 +229,11 @@ static void a_block_in_use_stays(void **state)
 	memset(addr, 'x', quire_page_bytes(q));
 	for (uint32_t i = 1; i < block_pages(q); i++)
 		quire_free_pages(q, page_after(q, addr, i), 0);
-	assert_int_equal(quire_offline_block(q, addr), -EBUSY);
+	assert_int_equal(quire_offline_pageblock(q, addr), -EBUSY);
 	assert_true(reads_as(addr, quire_page_bytes(q), 'x'));
 	assert_int_equal(tag_at(q, addr) & ~TAG_EMPTYING, tag & ~TAG_EMPTYING);
 	quire_free_pages(q, addr, 0);
-	assert_int_equal(quire_offline_block(q, addr), 0);
+	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 }
 
 static void an_offline_block_can_be_grown_into_again(void **state)
@@ -247,8 +247,8 @@ static void an_offline_block_can_be_grown_into_again(void **state)
 	assert_non_null(quire_alloc_pages(q, 0, QUIRE_ATOMIC)); /* the rest is less than a block */
 	memset(blocks[1], 1, block_bytes());
 	quire_free_pages(q, blocks[1], q->block_order);
-	assert_int_equal(quire_offline_block(q, blocks[1]), 0);
-	assert_int_equal(quire_offline_block(q, blocks[1]), -EBUSY);
+	assert_int_equal(quire_offline_pageblock(q, blocks[1]), 0);
+	assert_int_equal(quire_offline_pageblock(q, blocks[1]), -EBUSY);
 	assert_ptr_equal(quire_alloc_pages(q, q->block_order, QUIRE_ATOMIC | QUIRE_ZERO),
 			 blocks[1]);
 	assert_true(reads_as(blocks[1], block_bytes(), 0));
@@ -269,7 +269,7 @@ static void what_is_offline_counts_as_available(void **state)
 	zone_lock_for(zone, 0, &token);
 	before = zone_available_locked(q, zone);
 	zone_unlock(zone, token);
-	assert_int_equal(quire_offline_block(q, addr), 0);
+	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 	zone_lock_for(zone, 0, &token);
 	after = zone_available_locked(q, zone);
 	zone_unlock(zone, token);
@@ -285,7 +285,7 @@ static void every_block_can_go_and_come_back(void **state)
 
 	give_all(q, q->block_order, blocks, n);
 	for (uint32_t block = 0; block < q->zone[0].blocks_touched; block++)
-		assert_int_equal(quire_offline_block(q, block_addr(q, block)), 0);
+		assert_int_equal(quire_offline_pageblock(q, block_addr(q, block)), 0);
 	assert_u64_eq(stat_of(q).online_pages, 0);
 	assert_int_equal(quire_verify(q), 0);
 	assert_u64_eq(take_all(q, q->block_order, 0, blocks, 20), n);

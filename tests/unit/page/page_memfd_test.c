@@ -88,12 +88,12 @@ static void live_as_a_child(void *arg)
 	quire_free_pages(q, child->block, 4);
 	quire_free_pages(q, NULL, 0);
 	quire_free_pages_exact(q, child->page, 1);
-	CHECK(quire_drain_all(q) == 0 && quire_drain_cpu(q, 0) == 0 && quire_release(q) == 0);
+	CHECK(quire_drain_all(q) == 0 && quire_drain_slot(q, 0) == 0 && quire_release(q) == 0);
 	CHECK(quire_poll(q) == -EOWNERDEAD && quire_verify(q) == -EOWNERDEAD);
 	CHECK(quire_page_stat_read(q, &stat) == -EOWNERDEAD);
-	CHECK(quire_isolate_block(q, child->page) == -EOWNERDEAD);
-	CHECK(quire_unisolate_block(q, child->page) == -EOWNERDEAD);
-	CHECK(quire_offline_block(q, child->page) == -EOWNERDEAD);
+	CHECK(quire_isolate_pageblock(q, child->page) == -EOWNERDEAD);
+	CHECK(quire_unisolate_pageblock(q, child->page) == -EOWNERDEAD);
+	CHECK(quire_offline_pageblock(q, child->page) == -EOWNERDEAD);
 	CHECK(quire_block_order(q, child->page) == -EOWNERDEAD);
 	CHECK(quire_page_address(q, child->page) == NULL);
 	quire_destroy(q);

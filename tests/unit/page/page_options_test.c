@@ -49,10 +49,10 @@ static void the_empty_string_changes_nothing(void **state)
 static void every_key_sets_its_field(void **state)
 {
 	(void)state;
-	accept("limit:64m,cpus:3,zones:2,page_shift:14,decay:250,thp:on,rseq:off,report:off,"
+	accept("limit:64m,slots:3,zones:2,page_shift:14,decay:250,thp:on,rseq:off,report:off,"
 	       "worker:inline,isolated:2-5+8");
 	assert_u64_eq(options.limit_bytes, 64 << 20);
-	assert_u64_eq(options.cpus, 3);
+	assert_u64_eq(options.slots, 3);
 	assert_u64_eq(options.zones, 2);
 	assert_u64_eq(options.page_shift, 14);
 	assert_u64_eq(options.decay_ms, 250);
@@ -81,7 +81,7 @@ static void only_the_named_field_changes(void **state)
 	struct quire_options expected;
 
 	(void)state;
-	options.cpus = 7;
+	options.slots = 7;
 	options.thp = QUIRE_OFF;
 	expected = options;
 	expected.zones = 4;
@@ -118,9 +118,9 @@ static void words_are_read_whole(void **state)
 static void of_duplicates_the_last_wins(void **state)
 {
 	(void)state;
-	accept("zones:2,cpus:1,zones:5");
+	accept("zones:2,slots:1,zones:5");
 	assert_u64_eq(options.zones, 5);
-	assert_u64_eq(options.cpus, 1);
+	assert_u64_eq(options.slots, 1);
 }
 
 static void an_unknown_key_is_named_with_the_nearest(void **state)
@@ -129,8 +129,8 @@ static void an_unknown_key_is_named_with_the_nearest(void **state)
 	refuse("limt:1g", "quire: unknown option \"limt\" at 1: did you mean \"limit\"?");
 	refuse("zones:2,pageshift:12",
 	       "quire: unknown option \"pageshift\" at 9: did you mean \"page_shift\"?");
-	refuse("cpus:1,thp:on,iosolated:2",
-	       "quire: unknown option \"iosolated\" at 15: did you mean \"isolated\"?");
+	refuse("slots:1,thp:on,iosolated:2",
+	       "quire: unknown option \"iosolated\" at 16: did you mean \"isolated\"?");
 	refuse("Limit:1g", "quire: unknown option \"Limit\" at 1: did you mean \"limit\"?");
 }
 
@@ -139,7 +139,7 @@ static void a_missing_option_is_named_by_its_place(void **state)
 	(void)state;
 	refuse(",", "quire: option missing at 1: expected key:value");
 	refuse("zones:2,", "quire: option missing at 9: expected key:value");
-	refuse("zones:2,,cpus:1", "quire: option missing at 9: expected key:value");
+	refuse("zones:2,,slots:1", "quire: option missing at 9: expected key:value");
 }
 
 static void a_missing_value_is_refused(void **state)
@@ -161,8 +161,9 @@ static void a_number_out_of_range_names_the_nearest(void **state)
 	       "quire: bad value \"9\" for option \"zones\" at 7: expected 1..8; the nearest is 8");
 	refuse("zones:0",
 	       "quire: bad value \"0\" for option \"zones\" at 7: expected 1..8; the nearest is 1");
-	refuse("cpus:8193", "quire: bad value \"8193\" for option \"cpus\" at 6: expected 1..8192; "
-			    "the nearest is 8192");
+	refuse("slots:8193",
+	       "quire: bad value \"8193\" for option \"slots\" at 7: expected 1..8192; "
+	       "the nearest is 8192");
 	refuse("page_shift:11", "quire: bad value \"11\" for option \"page_shift\" at 12: expected "
 				"12..16; the nearest is 12");
 	refuse("limit:1m",
@@ -175,8 +176,8 @@ static void a_number_out_of_range_names_the_nearest(void **state)
 static void bounds_are_inside(void **state)
 {
 	(void)state;
-	accept("limit:2m,cpus:1,zones:1,page_shift:12,decay:1");
-	accept("limit:16777214m,cpus:8192,zones:8,page_shift:16,decay:86400000");
+	accept("limit:2m,slots:1,zones:1,page_shift:12,decay:1");
+	accept("limit:16777214m,slots:8192,zones:8,page_shift:16,decay:86400000");
 	assert_u64_eq(options.limit_bytes, ((uint64_t)1 << 44) - ((uint64_t)2 << 20));
 }
 
@@ -213,8 +214,8 @@ static void what_is_no_number_is_refused(void **state)
 static void a_late_error_undoes_what_came_before(void **state)
 {
 	(void)state;
-	refuse("zones:2,thp:on,cpus:3,report:onn",
-	       "quire: bad value \"onn\" for option \"report\" at 30: expected on or off; did you "
+	refuse("zones:2,thp:on,slots:3,report:onn",
+	       "quire: bad value \"onn\" for option \"report\" at 31: expected on or off; did you "
 	       "mean \"on\"?");
 	assert_u64_eq(options.zones, 0);
 }
@@ -222,7 +223,7 @@ static void a_late_error_undoes_what_came_before(void **state)
 static void the_error_is_one_short_line(void **state)
 {
 	(void)state;
-	refuse("a\nb\x1b:1", "quire: unknown option \"a?b?\" at 1: did you mean \"cpus\"?");
+	refuse("a\nb\x1b:1", "quire: unknown option \"a?b?\" at 1: did you mean \"thp\"?");
 	refuse("thp:onoffonoffonoffonoffonoffonoff",
 	       "quire: bad value \"onoffonoffonoffonoffonof...\" for option \"thp\" at 5: expected "
 	       "on, off or auto; did you mean \"off\"?");
@@ -289,7 +290,7 @@ static void check_refuses_each_field_out_of_range(void **state)
 	const struct quire_options wrong[] = {
 		{ .limit_bytes = 4096 },
 		{ .limit_bytes = UINT64_MAX },
-		{ .cpus = 8193 },
+		{ .slots = 8193 },
 		{ .zones = 9 },
 		{ .page_shift = 11 },
 		{ .page_shift = 17 },
@@ -355,7 +356,7 @@ static void what_is_used_makes_the_same_again(void **state)
 	static const char *const confs[] = {
 		"limit:64m",
 		"limit:123456789,zones:3,decay:77,thp:off,report:off",
-		"limit:32m,cpus:1,worker:inline,cache:off,guard:freed,purge:counter",
+		"limit:32m,slots:1,worker:inline,cache:off,guard:freed,purge:counter",
 		"limit:32m,rseq:off,isolated:1+3-5+70,worker:off,units:5,depopulate:off",
 		"limit:32m,backing:memfd,guard:off,purge:lock,placement:linux,vmap_span:12m",
 		"limit:32m,page_shift:14,thp:on,lazy_max:4k,placement_without:across",

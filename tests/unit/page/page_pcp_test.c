@@ -294,7 +294,7 @@ static void a_page_whose_block_changed_type_leaves_to_the_new_row(void **state)
 	block_set_tag_locked(q, zone, block_at(q, addr),
 			     (uint8_t)((tag_at(q, addr) & ~TAG_TYPE) | TYPE_RECLAIMABLE));
 	zone_unlock(zone, token);
-	assert_u64_eq(quire_drain_cpu(q, pcp->door.slot), 1);
+	assert_u64_eq(quire_drain_slot(q, pcp->door.slot), 1);
 	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) - 1);
 }
 

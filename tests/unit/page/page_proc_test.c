@@ -162,7 +162,7 @@ static void pagetypeinfo_counts_blocks_by_type(void **state)
 	const char *line;
 	uint64_t blocks = 0;
 
-	assert_int_equal(quire_isolate_block(q, block_addr(q, 0)), 0);
+	assert_int_equal(quire_isolate_pageblock(q, block_addr(q, 0)), 0);
 	quire_text_pagetypeinfo(q, text, sizeof(text));
 	line = strchr(find_line("Number of blocks type ", 0), '\n') + 1;
 	line = strstr(line, "Normal") + 6;

@@ -56,10 +56,10 @@ static void a_fresh_instance_has_done_nothing(void **state)
 	struct quire_page_stat stat = stat_of(*state);
 	struct quire_page_stat expected = { .struct_bytes = sizeof(expected),
 					    .page_shift = page_case->page_shift,
-					    .block_order = BLOCK_SHIFT - page_case->page_shift,
+					    .pageblock_order = BLOCK_SHIFT - page_case->page_shift,
 					    .zones_nr = page_case->zones };
 
-	expected.limit_pages = page_case->zones * CASE_BLOCKS << expected.block_order;
+	expected.limit_pages = page_case->zones * CASE_BLOCKS << expected.pageblock_order;
 	expected.mappings_max = stat.mappings_max; /* the process's */
 	assert_true(stat.mappings_max > 0);
 	assert_memory_equal(&stat, &expected, sizeof(stat));
@@ -92,7 +92,7 @@ static void drains_count_cpus(void **state)
 	page_free_on(q, 0, take(q, 0, QUIRE_NODE(0)), 0);
 	quire_drain_all(q);
 	before = stat_of(q).drains;
-	quire_drain_cpu(q, 0);
+	quire_drain_slot(q, 0);
 	assert_true(stat_of(q).drains > before);
 }
 

@@ -143,8 +143,8 @@ static void b3_two_whole_blocks_that_should_have_merged(void **state)
 	struct scene s = make_scene(*state);
 	uint32_t a = block_at(s.q, s.whole), b = a + 1;
 
-	assert_int_equal(quire_isolate_block(s.q, block_addr(s.q, a)), 0);
-	assert_int_equal(quire_isolate_block(s.q, block_addr(s.q, b)), 0);
+	assert_int_equal(quire_isolate_pageblock(s.q, block_addr(s.q, a)), 0);
+	assert_int_equal(quire_isolate_pageblock(s.q, block_addr(s.q, b)), 0);
 	s.q->tag[a] &= (uint8_t)~TAG_ISOLATE;
 	s.q->tag[b] &= (uint8_t)~TAG_ISOLATE;
 	assert_int_equal(quire_verify(s.q), RULE(3));

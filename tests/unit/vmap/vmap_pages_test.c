@@ -284,8 +284,8 @@ static void small_mappings_come_from_one_block(void **state)
 
 	assert_ptr_equal(second, page_of(q, first, 1));
 	assert_ptr_equal(third, page_of(q, second, 4)); /* rounded up to a power of two */
-	assert_u64_eq(stat_of(q).blocks, 1);
-	assert_u64_eq(stat_of(q).block_maps, 3);
+	assert_u64_eq(stat_of(q).vmap_blocks, 1);
+	assert_u64_eq(stat_of(q).vmap_block_maps, 3);
 	assert_int_equal(*page_of(q, third, 63), 67);
 	assert_int_equal(*page_of(q, second, 2), 3);
 	quire_vm_unmap_ram(q, second, 3);
@@ -298,7 +298,7 @@ static void large_mapping_is_an_area(void **state)
 	struct quire *q = *state;
 	void *addr = quire_vm_map_ram(q, pages, 65, 0);
 
-	assert_u64_eq(stat_of(q).blocks, 0);
+	assert_u64_eq(stat_of(q).vmap_blocks, 0);
 	assert_int_equal(*page_of(q, addr, 64), 64);
 	quire_vm_unmap_ram(q, addr, 65);
 	assert_u64_eq(stat_of(q).busy_areas, 0);
@@ -364,7 +364,7 @@ static uint32_t use_up(struct quire *q, void *first)
 	uint32_t n = 1;
 	void *addr = first;
 
-	while (stat_of(q).blocks == 1) {
+	while (stat_of(q).vmap_blocks == 1) {
 		quire_vm_unmap_ram(q, addr, 1);
 		addr = quire_vm_map_ram(q, pages + 7, 1, 0);
 		assert_non_null(addr);
@@ -385,7 +385,7 @@ static void used_up_block_goes_back(void **state)
 	assert_true(n == 128 || n == 256 || n == 512 || n == 1024);
 	assert_u64_eq(stat_of(q).lazy_areas, 1);
 	quire_vmap_purge(q); /* the second block is fragmented */
-	assert_u64_eq(stat_of(q).blocks, 0);
+	assert_u64_eq(stat_of(q).vmap_blocks, 0);
 	assert_u64_eq(stat_of(q).lazy_areas, 0);
 	assert_u64_eq(stat_of(q).busy_areas, 0);
 }
@@ -409,7 +409,7 @@ static void aliases_of_partly_used_blocks_are_flushed(void **state)
 	quire_vm_unmap_ram(q, last, 1);
 	quire_vm_unmap_aliases(q);
 	assert_int_equal(*kept, 0);
-	assert_u64_eq(stat_of(q).blocks, 0);
+	assert_u64_eq(stat_of(q).vmap_blocks, 0);
 }
 
 static void nearly_fresh_block_is_not_given_up_by_time(void **state)

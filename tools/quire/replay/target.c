@@ -21,7 +21,7 @@ static struct quire_options options_for(const struct target_request *request)
 
 	if (request->threads)
 		return options;
-	options.cpus = request->cpus_nr;
+	options.slots = request->cpus_nr;
 	options.rseq = QUIRE_OFF;
 	options.report = QUIRE_OFF;
 	options.worker = QUIRE_WORKER_OFF;
@@ -42,9 +42,9 @@ int target_open_instance(const struct target_request *request, struct quire_opti
 		snprintf(error, error_bytes, "cannot make an instance: %s", strerror(-result));
 		return -1;
 	}
-	if (!request->threads && quire_cpus(q) < request->cpus_nr) {
-		snprintf(error, error_bytes, "the instance has %u CPUs, the recording %u",
-			 quire_cpus(q), request->cpus_nr);
+	if (!request->threads && quire_slots(q) < request->cpus_nr) {
+		snprintf(error, error_bytes, "the instance has %u slots, the recording %u CPUs",
+			 quire_slots(q), request->cpus_nr);
 		quire_destroy(q);
 		return -1;
 	}

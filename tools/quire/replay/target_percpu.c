@@ -10,7 +10,7 @@ static int open_percpu(const struct target_request *request, void **heap, char *
 	/* Units as recorded, since what is populated is so on all of them.  With threads every CPU
 	 * that they may run on has one. */
 	if (!request->threads) {
-		options.cpus = request->cpus_nr;
+		options.slots = request->cpus_nr;
 		options.units = request->cpus_nr;
 		options.rseq = QUIRE_OFF;
 		options.worker = QUIRE_WORKER_OFF;

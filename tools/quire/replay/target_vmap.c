@@ -11,7 +11,7 @@ static int open_vmap(const struct target_request *request, void **heap, char *er
 
 	/* As for pages, but that the clock is the recording's: what is due by it is done. */
 	if (!request->threads) {
-		options.cpus = request->cpus_nr;
+		options.slots = request->cpus_nr;
 		options.rseq = QUIRE_OFF;
 		options.worker = QUIRE_WORKER_OFF;
 	}
