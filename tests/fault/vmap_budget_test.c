@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,10 +15,10 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
-#include "confine.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/mappings.h"
 #include "machine/mem.h"
+#include "mapped.h"
 
 #define HELD_NR	    400u
 #define TURNS	    20000u
@@ -97,7 +96,7 @@ static struct quire *make(struct quire_options options, char **span)
 
 static void deny_markers(void)
 {
-	confine_deny_argument(SYS_madvise, 2, BACKING_GUARD_INSTALL, EINVAL);
+	deny_guards();
 }
 
 /* ---- guards ---- */

@@ -8,15 +8,14 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <quire/page.h>
 #include <quire/vmap.h>
 
 #include "base/check.h"
-#include "confine.h"
 #include "machine/linux/backing.h"
+#include "mapped.h"
 
 #define SPARE_NR 2000u
 #define FRAMES	 64u
@@ -116,7 +115,7 @@ static void guard_areas(void *arg)
 	size_t page;
 
 	(void)arg;
-	confine_deny_argument(SYS_madvise, 2, BACKING_GUARD_INSTALL, EINVAL);
+	deny_guards();
 	q = make((struct quire_options){ .thp = QUIRE_OFF });
 	page = quire_page_bytes(q);
 	quire_vfree(q, quire_vmalloc(q, page, 0));

@@ -22,6 +22,7 @@
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
 #include "machine/process.h"
+#include "mapped.h"
 #include "page/instance.h"
 #include "quire_test.h"
 #include "vmap/vmap.h"
@@ -248,25 +249,10 @@ static void under_a_limit_of_data_what_is_too_much_is_refused(void **state)
 
 /* ---- core files ---- */
 
-/* Is the mapping of @addr left out of core files?  -1: not known. */
-static int is_left_out(const void *addr)
+/* Is the mapping of @addr left out of core files? */
+static bool is_left_out(const void *addr)
 {
-	FILE *file = fopen("/proc/self/smaps", "r");
-	static char line[1024];
-	bool inside = false;
-	int answer = -1;
-
-	while (file != NULL && answer < 0 && fgets(line, sizeof(line), file) != NULL) {
-		unsigned long start, end;
-
-		if (sscanf(line, "%lx-%lx", &start, &end) == 2)
-			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
-		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
-			answer = strstr(line, " dd") != NULL;
-	}
-	if (file != NULL)
-		fclose(file);
-	return answer;
+	return mapping_has_flag(addr, "dd");
 }
 
 static void core_files_have_what_is_used_and_no_reservation(void **state)
@@ -287,13 +273,13 @@ static void core_files_have_what_is_used_and_no_reservation(void **state)
 		area = quire_vmalloc(q, 4096, 0);
 		assert_non_null(page);
 		assert_non_null(area);
-		assert_int_equal(is_left_out(page), 0);
-		assert_int_equal(is_left_out(area), 0);
-		assert_int_equal(is_left_out(q->base + q->span_bytes - 4096), 1);
-		assert_int_equal(is_left_out(q->vmap->base + q->vmap->span_bytes - 4096), 1);
-		assert_int_equal(is_left_out(q->meta + q->meta_bytes - 4096), 1);
+		assert_false(is_left_out(page));
+		assert_false(is_left_out(area));
+		assert_true(is_left_out(q->base + q->span_bytes - 4096));
+		assert_true(is_left_out(q->vmap->base + q->vmap->span_bytes - 4096));
+		assert_true(is_left_out(q->meta + q->meta_bytes - 4096));
 		/* What nobody wrote is readable, zero, and in no core file. */
-		assert_int_equal(is_left_out(&q->vmap->map[q->vmap->span_pages / 8]), 1);
+		assert_true(is_left_out(&q->vmap->map[q->vmap->span_pages / 8]));
 		quire_destroy(q);
 	}
 }

@@ -10,25 +10,12 @@
 
 #include "base/check.h"
 #include "confine.h"
-#include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
+#include "mapped.h"
 
 #define PAGES 64u
-
-/* Asked without a fault: the kernel refuses to read from the page on our behalf. */
-static bool is_accessible(const void *addr)
-{
-	int ends[2];
-	ssize_t written;
-
-	CHECK(pipe(ends) == 0);
-	written = write(ends[1], addr, 1);
-	close(ends[0]);
-	close(ends[1]);
-	return written == 1;
-}
 
 static size_t page(size_t n)
 {
@@ -48,16 +35,6 @@ static char *reserve(bool shared)
 }
 
 /* ---- guards ---- */
-
-/* The kernel is asked, not the code under test. */
-static bool kernel_has_guards(void)
-{
-	static char memory[65536] __attribute__((aligned(65536)));
-	bool has = madvise(memory, sizeof(memory), BACKING_GUARD_INSTALL) == 0;
-
-	madvise(memory, sizeof(memory), BACKING_GUARD_REMOVE);
-	return has && !annotate_has_lsan();
-}
 
 /* What would be given back with it is not looked at here. */
 static int guard(char *addr, size_t bytes)
@@ -154,7 +131,7 @@ static void check_guards_of_old(void *arg)
 	char *addr;
 
 	(void)arg;
-	confine_deny_argument(SYS_madvise, 2, BACKING_GUARD_INSTALL, EINVAL);
+	deny_guards();
 	check_guards(NULL);
 	CHECK(!mem_guard_works());
 	addr = reserve(false);
@@ -203,7 +180,7 @@ static void guard_what_the_system_keeps(void *arg)
 	char *addr = reserve(false);
 
 	(void)arg;
-	confine_deny_argument(SYS_madvise, 2, BACKING_GUARD_INSTALL, EINVAL);
+	deny_guards();
 	confine_deny_argument(SYS_madvise, 2, MADV_DONTNEED, EINVAL);
 	confine_deny_argument(SYS_madvise, 2, BACKING_DONTNEED_LOCKED, EINVAL);
 	memset(addr, 1, page(3));

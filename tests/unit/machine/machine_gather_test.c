@@ -15,6 +15,7 @@
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
+#include "mapped.h"
 
 #define RANGES_MAX 4096u
 #define PATTERN	   0x5a
@@ -417,19 +418,6 @@ static void child_gathers_its_own_memory(void **state)
 }
 
 /* --- unmap --- */
-
-/* Asked without a fault: the kernel refuses to read from the page on our behalf. */
-static bool is_accessible(const void *addr)
-{
-	int ends[2];
-	ssize_t written;
-
-	CHECK(pipe(ends) == 0);
-	written = write(ends[1], addr, 1);
-	close(ends[0]);
-	close(ends[1]);
-	return written == 1;
-}
 
 static void unmapped_ranges_fault_and_neighbours_stay(void **state)
 {

@@ -13,21 +13,9 @@
 #include "machine/linux/sanitizer.h"
 #include "machine/linux/written.h"
 #include "machine/mem.h"
+#include "mapped.h"
 
 #define MIB ((size_t)1 << 20)
-
-/* Asked without a fault: the kernel refuses to read from the page on our behalf. */
-static bool is_accessible(const void *addr)
-{
-	int ends[2];
-	ssize_t written;
-
-	CHECK(pipe(ends) == 0);
-	written = write(ends[1], addr, 1);
-	close(ends[0]);
-	close(ends[1]);
-	return written == 1;
-}
 
 /* The line of /proc/self/maps that holds @addr; "" if none does. */
 static void find_mapping(const void *addr, char *line, int line_bytes)

@@ -4,29 +4,11 @@
 
 #include <setjmp.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
-#include "confine.h"
-#include "machine/linux/annotate_ops.h"
 #include "machine/linux/backing.h"
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
+#include "mapped.h"
 
 #define GUARDED_NR 20000u
-
-static bool system_has_guards(void)
-{
-	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-	void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool has;
-
-	assert_ptr_not_equal(page, MAP_FAILED);
-	has = madvise(page, bytes, MADV_GUARD_INSTALL) == 0 && !annotate_has_lsan();
-	munmap(page, bytes);
-	return has;
-}
 
 /* All of it can be written, and the byte after it cannot. */
 static void check_guarded(struct quire *q, char *addr)
@@ -216,7 +198,7 @@ static void check_without_markers(void *arg)
 {
 	struct quire *q;
 
-	confine_deny_argument(SYS_madvise, 2, MADV_GUARD_INSTALL, EINVAL);
+	deny_guards();
 	q = vmap_make((struct quire_options){ .limit_bytes = 0 });
 	(void)arg;
 	check_sizes(q, 1, 40);
@@ -319,7 +301,7 @@ static void guards_cost_no_mappings(void **state)
 	maps = count_maps();
 	n = 1 + take_areas(q, 4096, 0, held + 1, GUARDED_NR / (quire_page_bytes(q) / 4096) / 2 - 1);
 	assert_true(n > 500);
-	if (system_has_guards()) {
+	if (kernel_has_guards()) {
 		assert_true(!guards() || vstat_of(q).guards_installed >= n);
 		assert_true(count_maps() <= maps + 64);
 	}

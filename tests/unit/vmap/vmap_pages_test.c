@@ -17,6 +17,7 @@
 #include "machine/linux/backing.h"
 #include "machine/linux/mappings.h"
 #include "machine/linux/sanitizer.h"
+#include "mapped.h"
 #include "page/instance.h"
 #include "quire_test.h"
 #include "vmap/ram.h"
@@ -72,19 +73,6 @@ static struct quire_vmap_stat stat_of(struct quire *q)
 static uint8_t *page_of(struct quire *q, void *addr, size_t n)
 {
 	return (uint8_t *)addr + n * quire_page_bytes(q);
-}
-
-/* Asked without a fault: the kernel refuses to read from the page on our behalf. */
-static bool is_accessible(const void *addr)
-{
-	int ends[2];
-	ssize_t written;
-
-	assert_int_equal(pipe(ends), 0);
-	written = write(ends[1], addr, 1);
-	close(ends[0]);
-	close(ends[1]);
-	return written == 1;
 }
 
 /* ---- vmap ---- */
