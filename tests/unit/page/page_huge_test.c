@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "machine/linux/mappings.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "mapped.h"
 #include "page/huge.h"
 #include "page/instance.h"
 #include "quire_test.h"
@@ -30,23 +32,7 @@
 /* The advice of the mapping around @addr: 'h' for huge pages, 'n' against them, '-' for none of both. */
 static char advice_at(const void *addr)
 {
-	FILE *file = fopen("/proc/self/smaps", "r");
-	char line[512], found = '?';
-	bool inside = false;
-
-	assert_non_null(file);
-	while (found == '?' && fgets(line, sizeof(line), file) != NULL) {
-		unsigned long start, end;
-
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
-		else if (inside && strncmp(line, "VmFlags:", 8) == 0)
-			found = strstr(line, " hg") != NULL   ? 'h'
-				: strstr(line, " nh") != NULL ? 'n'
-							      : '-';
-	}
-	fclose(file);
-	return found;
+	return mapping_has_flag(addr, "hg") ? 'h' : mapping_has_flag(addr, "nh") ? 'n' : '-';
 }
 
 static bool has_huge_pages(void)
@@ -318,6 +304,8 @@ static long khugepaged_sleeps(const char *write_ms)
 /* What the system had, put back on every way out: a failed assertion goes to the teardown, a signal that
  * ends the test to the handler.  Only calls that are legal there. */
 static char sleeps_before[32];
+/* Another run of this test, which would take our setting for the system's, waits for its lock. */
+static int turn = -1;
 
 static void restore_khugepaged(void)
 {
@@ -339,9 +327,15 @@ static void restore_and_die(int signal_nr)
 
 static int hurry_khugepaged(void **state)
 {
-	long ms = khugepaged_sleeps(NULL);
+	long ms;
 
 	(void)state;
+	turn = open(KHUGEPAGED, O_RDONLY | O_CLOEXEC);
+	if (turn < 0)
+		return 0;
+	if (flock(turn, LOCK_EX) != 0)
+		return -1;
+	ms = khugepaged_sleeps(NULL);
 	if (ms < 0)
 		return 0;
 	snprintf(sleeps_before, sizeof(sleeps_before), "%ld", ms);
@@ -356,6 +350,9 @@ static int leave_khugepaged(void **state)
 {
 	(void)state;
 	restore_khugepaged();
+	if (turn >= 0)
+		close(turn);
+	turn = -1;
 	return 0;
 }
 
