@@ -7,7 +7,7 @@
  * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  Bulk
  * calls take the array, its count, then flags; those that allocate return how many entries are filled,
  * and set errno if some are not.  A failed call changes nothing.  Misuse (a double free, a foreign
- * pointer) stops the process with one line.
+ * pointer) stops the process with one line; quire_set_stop_hook() lets the program see it first.
  *
  * Stack.  A call needs at most 8 KiB of its caller's stack, including creation of the default
  * instance, so a thread with a stack of 16 KiB may make any call.  A call that is legal in a signal
@@ -325,6 +325,49 @@ int quire_worker_stop(struct quire *q);
  * Pair      quire_worker_stop().
  */
 void quire_worker_start(struct quire *q);
+
+/* Why the process stops. */
+enum quire_stop_cause {
+	QUIRE_STOP_MISUSE = 1, /* the program broke a rule of the library's */
+	QUIRE_STOP_BUG = 2,    /* the library broke one of its own, or its memory was overwritten */
+	QUIRE_STOP_SYSTEM = 3, /* the system refuses what it granted at the start: membarrier(2) */
+};
+
+/* What a hook is told.  Strings are constants, but for line. */
+struct quire_stop {
+	uint32_t struct_bytes; /* what the library filled: a later version appends fields */
+	enum quire_stop_cause cause;
+	const char *rule;    /* misuse: the rule, in words of docs/invariants.md ("double free");
+			     bug: the condition that does not hold; system: what is refused */
+	const char *call;    /* misuse: the call; else a function of the library's */
+	const void *address; /* misuse: what the call was given; else NULL */
+	uint64_t detail;     /* misuse: the rule's number (an order, a count); system: the error */
+	const char *line;    /* what was printed, as long as the hook runs */
+	uint32_t cpu;
+	uint32_t reserved; /* zero */
+};
+
+typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);
+
+/**
+ * quire_set_stop_hook - have a function called when misuse, or a bug of the library's, ends the process
+ * @hook:	called once, after the line was printed and before abort(); NULL: none, as at the start
+ * @arg:	passed to it
+ *
+ * One hook for the process and all its instances; the last one set counts.  For crash reporters: the
+ * hook learns what the line says, while the stack still shows who made the call.  If it returns, the
+ * process aborts as it does without one; it may end the process itself by _exit() or by a signal.
+ *
+ * The hook runs on the thread that was stopped, on its stack, in its signal handler if it was in one, and
+ * with locks of the library held.  So it must not call the library, allocate from what is built on it,
+ * or leave by longjmp() or an exception; what a signal handler may do is safe.  A second stop, in the hook
+ * or on another thread while it runs, aborts at once, without a hook, even if the first hook has not
+ * returned.  A hook that was replaced may still be called by a stop that had begun.
+ *
+ * Context   any thread, beside any call; not from a signal handler or the hook.
+ * Cost      a lock and some stores; nothing until the process stops.
+ */
+void quire_set_stop_hook(quire_stop_fn hook, void *arg);
 
 /**
  * quire_cpu - the current CPU, as per-CPU data is indexed

@@ -1,40 +1,51 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/check.h"
 
+#include <quire/quire.h>
+
 #include "base/text.h"
 
 #define LINE_BYTES 256
 
-static void die_with(struct text *text, const char *function)
+/* Ends the line with where it was, and the process. */
+static _Noreturn void die_with(struct text *text, struct quire_stop *stop)
 {
 	text_put(text, " in ");
-	text_put(text, function);
+	text_put(text, stop->call);
 	text_put(text, ", CPU ");
-	text_put_u64(text, check_cpu());
+	text_put_u64(text, stop->cpu);
 	text_put(text, "\n");
+	check_die(stop);
 }
 
-static size_t stored(const struct text *text)
+static struct quire_stop stop_for(enum quire_stop_cause cause, const char *rule,
+				  const char *function, const char *line)
 {
-	return text->bytes < text->room_bytes ? text->bytes : text->room_bytes - 1;
+	return (struct quire_stop){ .struct_bytes = sizeof(struct quire_stop),
+				    .cause = cause,
+				    .rule = rule,
+				    .call = function,
+				    .line = line,
+				    .cpu = check_cpu() };
 }
 
 void check_failed(const char *condition, const char *function)
 {
 	char line[LINE_BYTES];
+	struct quire_stop stop = stop_for(QUIRE_STOP_BUG, condition, function, line);
 	struct text text;
 
 	text_init(&text, line, sizeof(line));
 	text_put(&text, "quire: bug: CHECK(");
 	text_put(&text, condition);
 	text_put(&text, ")");
-	die_with(&text, function);
-	check_die(line, stored(&text));
+	die_with(&text, &stop);
 }
 
 void check_failed_values(const char *condition, const char *function, uint64_t a, uint64_t b)
 {
 	char line[LINE_BYTES];
+	struct quire_stop stop = stop_for(QUIRE_STOP_BUG, condition, function, line);
 	struct text text;
 
 	text_init(&text, line, sizeof(line));
@@ -44,15 +55,17 @@ void check_failed_values(const char *condition, const char *function, uint64_t a
 	text_put_hex(&text, a);
 	text_put(&text, ", ");
 	text_put_hex(&text, b);
-	die_with(&text, function);
-	check_die(line, stored(&text));
+	die_with(&text, &stop);
 }
 
 void misuse(const char *rule, const char *function, const void *addr, uint64_t detail)
 {
 	char line[LINE_BYTES];
+	struct quire_stop stop = stop_for(QUIRE_STOP_MISUSE, rule, function, line);
 	struct text text;
 
+	stop.address = addr;
+	stop.detail = detail;
 	text_init(&text, line, sizeof(line));
 	text_put(&text, "quire: misuse: ");
 	text_put(&text, rule);
@@ -61,6 +74,10 @@ void misuse(const char *rule, const char *function, const void *addr, uint64_t d
 	text_put(&text, " (");
 	text_put_u64(&text, detail);
 	text_put(&text, ")");
-	die_with(&text, function);
-	check_die(line, stored(&text));
+	die_with(&text, &stop);
+}
+
+void quire_set_stop_hook(quire_stop_fn hook, void *arg)
+{
+	check_set_hook(hook, arg);
 }

@@ -4,12 +4,11 @@
  *
  * CHECK is O(1) and always on.  DCHECK may cost O(log n) and exists only in debug and simulator
  * builds (QUIRE_DEBUG=1).  misuse() reports a rule that the caller violated.  All of them print one
- * line and abort; none allocates.
+ * line, call the program's hook (quire_set_stop_hook()) and abort; none allocates.
  */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #ifndef QUIRE_DEBUG
@@ -19,17 +18,23 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-/* Supplied by each machine: the CPU for the message, and the end (writes the line, aborts). */
+struct quire_stop;
+
+/*
+ * Supplied by each machine: the CPU for the message; the end, which writes @stop's line, calls the hook
+ * unless one was called before, and aborts; and what that hook is (NULL: none).
+ */
 unsigned check_cpu(void);
-_Noreturn void check_die(const char *line, size_t bytes);
+_Noreturn void check_die(const struct quire_stop *stop);
+void check_set_hook(void (*hook)(const struct quire_stop *stop, void *arg), void *arg);
 
 _Noreturn void check_failed(const char *condition, const char *function);
 _Noreturn void check_failed_values(const char *condition, const char *function, uint64_t a,
 				   uint64_t b);
 
 /*
- * Stop for a broken rule of the caller: "quire: RULE: address 0x... (detail N), CPU n".
- * @rule names it in the words of docs/tour.md: "double free", "foreign pointer", ...
+ * Stop for a broken rule of the caller: "quire: misuse: RULE: address 0x... (DETAIL) in CALL, CPU n".
+ * @rule is one that docs/invariants.md lists: "double free", "foreign pointer", ...
  */
 _Noreturn void misuse(const char *rule, const char *function, const void *addr, uint64_t detail);
 

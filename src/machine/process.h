@@ -27,7 +27,8 @@ struct process_member {
 void process_register(struct process_member *member);
 void process_unregister(struct process_member *member);
 /* Held while the way of counting of a reference is switched: one at a time in a process, as the
- * fence is the process's; fork waits for it, so that no child copies a half-switched one. */
+ * fence is the process's; fork waits for it, so that no child copies a half-switched one.  On Linux
+ * also while the stop hook is set, which is the process's too. */
 struct lock *process_switch_lock(void);
 /* Possible CPUs: one more than the largest CPU number there can be. */
 unsigned process_cpus_possible(void);

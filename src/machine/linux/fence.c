@@ -3,7 +3,8 @@
 
 #include <linux/membarrier.h>
 #include <stdbool.h>
-#include <string.h>
+
+#include <quire/quire.h>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -40,6 +41,13 @@ int fence_enable(void)
 static _Noreturn void stop(long error)
 {
 	char line[160];
+	const struct quire_stop why = { .struct_bytes = sizeof(why),
+					.cause = QUIRE_STOP_SYSTEM,
+					.rule = "membarrier(2) is refused",
+					.call = __func__,
+					.detail = (uint64_t)-error,
+					.line = line,
+					.cpu = check_cpu() };
 	struct text text;
 
 	text_init(&text, line, sizeof(line));
@@ -47,7 +55,7 @@ static _Noreturn void stop(long error)
 		 "quire: the system refuses membarrier(2), which it granted at the start: error ");
 	text_put_u64(&text, (uint64_t)-error);
 	text_put(&text, "; permit it, or begin with GLIBC_TUNABLES=glibc.pthread.rseq=0\n");
-	check_die(line, strlen(line));
+	check_die(&why);
 }
 
 /*

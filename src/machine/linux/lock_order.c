@@ -12,6 +12,9 @@
 
 #if QUIRE_DEBUG
 
+#include <quire/quire.h>
+
+#include "base/check.h"
 #include "base/text.h"
 
 #define LINE_BYTES 256
@@ -54,6 +57,12 @@ static const char *const rank_names[RANKS_NR] = {
 static _Noreturn void order_broken(uint16_t rank)
 {
 	char line[LINE_BYTES];
+	const struct quire_stop stop = { .struct_bytes = sizeof(stop),
+					 .cause = QUIRE_STOP_BUG,
+					 .rule = "lock order",
+					 .call = __func__,
+					 .line = line,
+					 .cpu = check_cpu() };
 	struct text text;
 
 	text_init(&text, line, sizeof(line));
@@ -67,9 +76,9 @@ static _Noreturn void order_broken(uint16_t rank)
 		}
 	}
 	text_put(&text, ", CPU ");
-	text_put_u64(&text, check_cpu());
+	text_put_u64(&text, stop.cpu);
 	text_put(&text, "\n");
-	check_die(line, text.bytes);
+	check_die(&stop);
 }
 
 void lock_order_check(const void *lock, uint16_t rank, bool ordered)

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <quire/quire.h>
+
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "machine/sim/internal.h"
@@ -187,10 +189,15 @@ unsigned check_cpu(void)
 	return current_task()->cpu;
 }
 
-_Noreturn void check_die(const char *line, size_t bytes)
+_Noreturn void check_die(const struct quire_stop *stop)
 {
-	while (bytes != 0 && line[bytes - 1] == '\n')
-		bytes--;
-	sim_fail(strncmp(line, "quire: misuse", 13) == 0 ? "misuse" : "check", "%.*s", (int)bytes,
-		 line);
+	sim_fail(stop->cause == QUIRE_STOP_MISUSE ? "misuse" : "check", "%.*s",
+		 (int)strcspn(stop->line, "\n"), stop->line);
+}
+
+/* The explorer sees the end of a run by itself. */
+void check_set_hook(quire_stop_fn hook, void *arg)
+{
+	(void)hook;
+	(void)arg;
 }

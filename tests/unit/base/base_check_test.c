@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "quire_test.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
+#include <quire/quire.h>
+
 #include "base/check.h"
 
 static void break_check(void *arg)
@@ -90,6 +95,57 @@ static void a_long_line_is_cut_and_still_aborts(void **state)
 	expect_death(misuse_at_length, NULL, "quire: misuse: rrrrrrrr");
 }
 
+static void say_bug(const struct quire_stop *stop, void *arg)
+{
+	const char *expected = arg;
+
+	if (stop->cause == QUIRE_STOP_BUG && strcmp(stop->rule, expected) == 0 &&
+	    strncmp(stop->line, "quire: bug: CHECK(", 18) == 0 && stop->address == NULL)
+		dprintf(STDERR_FILENO, "hook: %s in %s\n", stop->rule, stop->call);
+}
+
+static void break_check_with_hook(void *arg)
+{
+	quire_set_stop_hook(say_bug, "*number == 2");
+	break_check(arg);
+}
+
+static void break_check_values_with_hook(void *arg)
+{
+	quire_set_stop_hook(say_bug, "*number == 2");
+	break_check_values(arg);
+}
+
+static void a_hook_sees_bugs_too(void **state)
+{
+	int three = 3;
+
+	(void)state;
+	expect_death(break_check_with_hook, &three, "hook: *number == 2 in break_check");
+	expect_death(break_check_values_with_hook, &three,
+		     "hook: *number == 2 in break_check_values");
+}
+
+static void end_at_once(const struct quire_stop *stop, void *arg)
+{
+	(void)stop;
+	_exit(*(int *)arg);
+}
+
+static void misuse_with_exit(void *arg)
+{
+	quire_set_stop_hook(end_at_once, arg);
+	misuse("double free", __func__, NULL, 0);
+}
+
+static void a_hook_may_end_the_process_itself(void **state)
+{
+	int status = 0;
+
+	(void)state;
+	expect_life(misuse_with_exit, &status);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +155,8 @@ int main(void)
 		cmocka_unit_test(dcheck_is_for_debug_builds),
 		cmocka_unit_test(misuse_names_rule_address_and_detail),
 		cmocka_unit_test(a_long_line_is_cut_and_still_aborts),
+		cmocka_unit_test(a_hook_sees_bugs_too),
+		cmocka_unit_test(a_hook_may_end_the_process_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ ENDS_WITH(quire_vmap_area, asked_bytes);
 ENDS_WITH(quire_page_stat, mappings_refused);
 ENDS_WITH(quire_vmap_stat, metadata_bytes);
 ENDS_WITH(quire_percpu_stat, drains);
+ENDS_WITH(quire_stop, reserved);
 ENDS_WITH(quire_percpu_request, align);
 ENDS_WITH(quire_percpu_variable, align);
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hook: it sees the misuse after the line, once, and the process ends as it does without one.
+ *
+ * What the hook writes stands behind the line in the table.
+ */
+#include "misuse/misuse_case.h"
+
+#define FREE	     "quire_free_pages"
+#define MISUSES_NR   (sizeof(misuses) / sizeof(misuses[0]))
+#define REPLACED_NR  100
+#define FOREIGN_LINE "quire: misuse: foreign pointer" AT(FREE, "0")
+
+static const struct misuse misuses[] = {
+	{ "hook_sees_pages", "wrong order" AT(FREE, "2") "hook: all as expected\n" },
+	{ "hook_sees_object", "double free" AT("quire_free_percpu", "0") "hook: the object\n" },
+	{ "hook_sees_area", "the middle of an area" AT("quire_vfree", "0") "hook: the area\n" },
+	{ "hook_misuses", "double free" AT(FREE, "0") "hook: begins\n" FOREIGN_LINE },
+	{ "hook_two_threads", "double free" AT(FREE, "0") "hook: begins\n" FOREIGN_LINE },
+	{ "hook_removed", "double free" AT(FREE, "0") },
+	{ "hook_replaced", "double free" AT(FREE, "0") "hook: a pair\n" },
+};
+
+static void the_hook_sees_a_misuse_once(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m");
+}
+
+static void the_hook_does_without_sequences_too(void **state)
+{
+	(void)state;
+	check_all(misuses, MISUSES_NR, "limit:64m,rseq:off,worker:off");
+}
+
+/* If hook and argument were read apart, some ten of these would find no pair. */
+static void a_hook_gets_its_own_argument(void **state)
+{
+	(void)state;
+	for (int i = 0; i < REPLACED_NR; i++)
+		check_misuse("hook_replaced", misuses[MISUSES_NR - 1].rule, "limit:64m");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_hook_sees_a_misuse_once),
+		cmocka_unit_test(the_hook_does_without_sequences_too),
+		cmocka_unit_test(a_hook_gets_its_own_argument),
+	};
+
+	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
