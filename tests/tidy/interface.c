@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* interface.c - a user's program, in C and C++, that uses each macro of the public headers once, but
+ * for those of variables and operations, which percpu_types.c and this_cpu.c use (see interface) */
+#include <quire/page.h>
+#include <quire/percpu.h>
+#include <quire/percpu_counter.h>
+#include <quire/percpu_ops.h>
+#include <quire/percpu_ref.h>
+#include <quire/quire.h>
+#include <quire/vmap.h>
+#include <stdio.h>
+
+#define HOLDS(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			printf("line %d: not so: %s\n", __LINE__, #condition);                     \
+			return 1;                                                                  \
+		}                                                                                  \
+	} while (0)
+
+static int released_nr;
+
+static void release(struct quire_percpu_ref *ref)
+{
+	(void)ref;
+	released_nr++;
+}
+
+static int use_pages(struct quire *q)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+	void *page = quire_alloc_pages(q, 0, QUIRE_MOVABLE | QUIRE_ZERO | QUIRE_NODE(0));
+	void *run = quire_alloc_pages(q, QUIRE_ORDER_MAX, QUIRE_RECLAIMABLE | QUIRE_NORETRY);
+
+	HOLDS(page != NULL && run != NULL);
+	HOLDS(quire_page_stat_read(q, &stat) == 0);
+	HOLDS(stat.struct_bytes == sizeof(stat));
+	HOLDS(stat.allocated_pages == 1 + (1u << QUIRE_ORDER_MAX));
+	HOLDS(QUIRE_ORDERS == QUIRE_ORDER_MAX + 1);
+	quire_free_pages(q, run, QUIRE_ORDER_MAX);
+	quire_free_pages(q, page, 0);
+	page = quire_alloc_pages(q, 0, QUIRE_NOWAIT);
+	quire_free_pages(q, page, 0);
+	page = quire_alloc_pages(q, 0, QUIRE_ATOMIC);
+	quire_free_pages(q, page, 0);
+	page = quire_alloc_pages(q, 0, QUIRE_NOLOCK);
+	quire_free_pages(q, page, 0);
+	return 0;
+}
+
+static int use_areas(struct quire *q)
+{
+	struct quire_vmalloc_options options = QUIRE_VMALLOC_OPTIONS_INIT(.flags = QUIRE_ZERO);
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
+	void *area = quire_vmalloc_with(q, 10000, &options);
+
+	HOLDS(area != NULL);
+	HOLDS(quire_vmap_stat_read(q, &stat) == 0);
+	HOLDS(stat.busy_areas == 1);
+	quire_vfree(q, area);
+	return 0;
+}
+
+static int use_objects(struct quire *q)
+{
+	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 8);
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
+	struct quire_percpu_counter counter;
+	struct quire_percpu_ref ref;
+	void *objects[2];
+
+	HOLDS(quire_alloc_percpu_bulk(q, &request, objects, 2) == 2);
+	HOLDS(quire_percpu_stat_read(q, &stat) == 0);
+	HOLDS(stat.objects == 2);
+	HOLDS((char *)quire_per_cpu_ptr(objects[0], 1) - (char *)objects[0] == QUIRE_PERCPU_STRIDE);
+	quire_free_percpu(q, objects[0]);
+	quire_free_percpu(q, objects[1]);
+	HOLDS(quire_alloc_percpu(q, QUIRE_PERCPU_BYTES_MAX + 1, 0, 0) == NULL);
+	HOLDS(quire_percpu_counter_init(q, &counter, 40, 0) == 0);
+	quire_percpu_counter_add(&counter, 2);
+	HOLDS(quire_percpu_counter_sum(&counter) == 42);
+	quire_percpu_counter_destroy(&counter);
+	HOLDS(quire_percpu_ref_init(q, &ref, release, QUIRE_PERCPU_REF_ATOMIC) == 0);
+	quire_percpu_ref_kill(&ref);
+	HOLDS(released_nr == 1 && quire_percpu_ref_is_zero(&ref));
+	quire_percpu_ref_exit(&ref);
+	HOLDS(quire_percpu_ref_init(q, &ref, release, QUIRE_PERCPU_REF_DEAD) == 0);
+	HOLDS(quire_percpu_ref_is_dying(&ref));
+	quire_percpu_ref_exit(&ref);
+	return 0;
+}
+
+int main(void)
+{
+	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = (size_t)64 << 20);
+	struct quire *q;
+	int failed;
+
+	HOLDS(quire_create(&options, &q) == 0);
+	failed = use_pages(q) + use_areas(q) + use_objects(q);
+	quire_destroy(q);
+	return failed;
+}
