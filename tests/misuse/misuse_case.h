@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* What every line has behind the rule; the address and the CPU are a run's own. */
-#define AT(function, detail) ": address 0x* (" detail ") in " function ", CPU +([0-9])\n"
+#define AT(function, detail) ": address 0x+([0-9a-f]) (" detail ") in " function ", CPU +([0-9])\n"
 
 struct misuse {
 	const char *program;
