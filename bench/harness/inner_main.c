@@ -17,6 +17,7 @@
 #include "harness/pin.h"
 #include "harness/proc.h"
 #include "page/drain.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 
 #define PAIRS_NR	   1000000u
@@ -34,10 +35,10 @@ static void *holder_main(void *arg)
 	struct pcp *pcp;
 
 	pin_self(pin_cpu(1));
-	pcp = page_pcp_hold(q, held_slot);
+	pcp = page_pcp_hold(pages_of(q), held_slot);
 	pthread_barrier_wait(&gate); /* held */
 	pthread_barrier_wait(&gate); /* measured */
-	page_pcp_unhold(q, pcp);
+	page_pcp_unhold(pages_of(q), pcp);
 	return arg;
 }
 

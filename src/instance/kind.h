@@ -8,10 +8,20 @@
 #ifndef INSTANCE_KIND_H
 #define INSTANCE_KIND_H
 
+#include <stddef.h>
+
 struct option_table;
+struct quire;
 
 struct module_kind {
 	const struct option_table *options;
+	/*
+	 * Only the kind of the module that an instance is created with (pages) has these; the others'
+	 * modules are made at their first use.  That module's own struct begins with struct quire.
+	 */
+	size_t (*handle_bytes)(void);	/* size of its struct, and of what stands behind it */
+	size_t handle_offset;		/* of the struct in its first page */
+	int (*create)(struct quire *q); /* makes it, and registers it: 0 or -errno */
 };
 
 extern const struct module_kind instance_kind;

@@ -2,8 +2,10 @@
 /* instance/options_own.c - the options of the instance itself, and of what several modules go by */
 #include "instance/options.h"
 
+#include <limits.h>
 #include <stddef.h>
 
+#include "instance/instance.h"
 #include "instance/kind.h"
 
 /* Least: one block of 2 MiB.  Most: frames are numbered in 32 bits, the last number means none, and
@@ -108,9 +110,31 @@ static const struct option_key keys[] = {
 	  .does = "cache freed areas for reuse without a system call" },
 };
 
+static void used(const struct quire *q, struct options_used *used)
+{
+	struct quire_options *options = &used->options;
+
+	options->limit_bytes = q->limit_pages << q->page_shift;
+	options->slots = q->cpus.doors_nr;
+	options->page_shift = q->page_shift;
+	options->decay_ms = (uint32_t)(q->decay_base_ns / 1000000);
+	options->thp = option_switch(q->options.thp, QUIRE_AUTO);
+	options->rseq = q->cpus.slots_nr != 0 ? QUIRE_ON : QUIRE_OFF;
+	options->report = q->report ? QUIRE_ON : QUIRE_OFF;
+	options->worker = QUIRE_WORKER_OFF;
+	if (q->report)
+		options->worker = q->options.worker != QUIRE_WORKER_DEFAULT ? q->options.worker
+									    : QUIRE_WORKER_THREAD;
+	options->backing = q->shared ? QUIRE_BACKING_MEMFD : QUIRE_BACKING_ANON;
+	options->cache = option_switch(q->options.cache, QUIRE_ON);
+	used->isolated = q->isolated_cpus;
+	used->isolated_nr = sizeof(q->isolated_words) * CHAR_BIT;
+}
+
 static const struct option_table table = {
 	.keys = keys,
 	.keys_nr = sizeof(keys) / sizeof(keys[0]),
+	.used = used,
 };
 
 const struct module_kind instance_kind = { .options = &table };

@@ -18,9 +18,9 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "page/zone.h"
 
@@ -67,9 +67,9 @@ static unsigned highest_bit(unsigned mask)
 	return 31u - (unsigned)__builtin_clz(mask);
 }
 
-void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block)
+void block_unbin_locked(struct pages *p, struct zone *zone, uint32_t block)
 {
-	struct pageblock *b = &q->block[block];
+	struct pageblock *b = &p->block[block];
 	struct bin_place place;
 
 	DCHECK(lock_is_held(&zone->lock));
@@ -77,11 +77,11 @@ void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block)
 		return;
 	place = bin_split(b->bin);
 	if (b->prev != BLOCK_NONE)
-		q->block[b->prev].next = b->next;
+		p->block[b->prev].next = b->next;
 	else
 		zone->bins[place.row][place.bucket][place.order] = b->next;
 	if (b->next != BLOCK_NONE)
-		q->block[b->next].prev = b->prev;
+		p->block[b->next].prev = b->prev;
 	if (zone->bins[place.row][place.bucket][place.order] == BLOCK_NONE)
 		zone->bin_orders[place.row][place.bucket] &= (uint16_t) ~(1u << place.order);
 	zone->row_blocks[place.row]--;
@@ -90,9 +90,9 @@ void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block)
 	b->bin = BIN_NONE;
 }
 
-static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block, uint16_t bin)
+static void block_bin_locked(struct pages *p, struct zone *zone, uint32_t block, uint16_t bin)
 {
-	struct pageblock *b = &q->block[block];
+	struct pageblock *b = &p->block[block];
 	struct bin_place place = bin_split(bin);
 	uint32_t *head = &zone->bins[place.row][place.bucket][place.order];
 
@@ -100,7 +100,7 @@ static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block,
 	b->prev = BLOCK_NONE;
 	b->next = *head;
 	if (*head != BLOCK_NONE)
-		q->block[*head].prev = block;
+		p->block[*head].prev = block;
 	*head = block;
 	zone->bin_orders[place.row][place.bucket] |= (uint16_t)(1u << place.order);
 	zone->row_blocks[place.row]++;
@@ -110,17 +110,17 @@ static void block_bin_locked(struct quire *q, struct zone *zone, uint32_t block,
 	b->bin = bin;
 }
 
-void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block)
+void block_rebin_locked(struct pages *p, struct zone *zone, uint32_t block)
 {
-	struct pageblock *b = &q->block[block];
+	struct pageblock *b = &p->block[block];
 	uint16_t bin;
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (b->whole || b->free_pages == 0) {
-		block_unbin_locked(q, zone, block);
+		block_unbin_locked(p, zone, block);
 		return;
 	}
-	bin = bin_make(block_row(q->tag[block]), block_bucket(b->free_pages),
+	bin = bin_make(block_row(p->tag[block]), block_bucket(b->free_pages),
 		       highest_bit(b->orders));
 	if (bin == b->bin) {
 		zone->row_free[bin_split(bin).row] += b->free_pages;
@@ -128,8 +128,8 @@ void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block)
 		b->binned_pages = b->free_pages;
 		return;
 	}
-	block_unbin_locked(q, zone, block);
-	block_bin_locked(q, zone, block, bin);
+	block_unbin_locked(p, zone, block);
+	block_bin_locked(p, zone, block, bin);
 }
 
 static uint32_t bin_best_order(const struct zone *zone, unsigned row, unsigned bucket,
@@ -168,34 +168,34 @@ uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned o
 
 /* ---- lists of blocks ---- */
 
-void block_list_push(struct quire *q, struct block_list *list, uint32_t block, bool at_tail)
+void block_list_push(struct pages *p, struct block_list *list, uint32_t block, bool at_tail)
 {
-	struct pageblock *b = &q->block[block];
+	struct pageblock *b = &p->block[block];
 
 	b->prev = at_tail ? list->tail : BLOCK_NONE;
 	b->next = at_tail ? BLOCK_NONE : list->head;
 	if (b->prev != BLOCK_NONE)
-		q->block[b->prev].next = block;
+		p->block[b->prev].next = block;
 	else
 		list->head = block;
 	if (b->next != BLOCK_NONE)
-		q->block[b->next].prev = block;
+		p->block[b->next].prev = block;
 	else
 		list->tail = block;
 	list->nr++;
 }
 
-void block_list_take(struct quire *q, struct block_list *list, uint32_t block)
+void block_list_take(struct pages *p, struct block_list *list, uint32_t block)
 {
-	struct pageblock *b = &q->block[block];
+	struct pageblock *b = &p->block[block];
 
 	CHECK(list->nr != 0);
 	if (b->prev != BLOCK_NONE)
-		q->block[b->prev].next = b->next;
+		p->block[b->prev].next = b->next;
 	else
 		list->head = b->next;
 	if (b->next != BLOCK_NONE)
-		q->block[b->next].prev = b->prev;
+		p->block[b->next].prev = b->prev;
 	else
 		list->tail = b->prev;
 	list->nr--;
@@ -217,63 +217,63 @@ void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsi
 		zone->isolated_pages += pages;
 }
 
-void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+void block_free_add_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero)
 {
-	uint32_t block = page_block(q, frame);
-	struct pageblock *b = &q->block[block];
-	uint32_t first = block_frame(q, block);
+	uint32_t block = page_block(p, frame);
+	struct pageblock *b = &p->block[block];
+	uint32_t first = block_frame(p, block);
 	uint16_t old = b->free[order];
 
 	DCHECK(lock_is_held(&zone->lock));
-	q->page[frame].prev = FRAME_NONE;
-	q->page[frame].next = old == OFFSET_NONE ? FRAME_NONE : first + old;
+	p->page[frame].prev = FRAME_NONE;
+	p->page[frame].next = old == OFFSET_NONE ? FRAME_NONE : first + old;
 	if (old != OFFSET_NONE)
-		q->page[first + old].prev = frame;
+		p->page[first + old].prev = frame;
 	b->free[order] = (uint16_t)(frame - first);
 	b->orders |= (uint16_t)(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages + (1u << order));
-	page_set_state(q, frame, STATE_BUDDY | zero | order);
-	zone_count_run_locked(zone, block_row(q->tag[block]), order, zero, true);
+	page_set_state(p, frame, STATE_BUDDY | zero | order);
+	zone_count_run_locked(zone, block_row(p->tag[block]), order, zero, true);
 }
 
-void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
+void block_free_take_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order)
 {
-	uint32_t block = page_block(q, frame);
-	struct pageblock *b = &q->block[block];
-	struct page *page = &q->page[frame];
-	uint32_t first = block_frame(q, block);
+	uint32_t block = page_block(p, frame);
+	struct pageblock *b = &p->block[block];
+	struct page *page = &p->page[frame];
+	uint32_t first = block_frame(p, block);
 
 	DCHECK(lock_is_held(&zone->lock));
-	CHECK_VALUES((page_state(q, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
-		     page_state(q, frame));
+	CHECK_VALUES((page_state(p, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
+		     page_state(p, frame));
 	if (page->prev != FRAME_NONE)
-		q->page[page->prev].next = page->next;
+		p->page[page->prev].next = page->next;
 	else
 		b->free[order] =
 			page->next == FRAME_NONE ? OFFSET_NONE : (uint16_t)(page->next - first);
 	if (page->next != FRAME_NONE)
-		q->page[page->next].prev = page->prev;
+		p->page[page->next].prev = page->prev;
 	if (b->free[order] == OFFSET_NONE)
 		b->orders &= (uint16_t) ~(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages - (1u << order));
-	zone_count_run_locked(zone, block_row(q->tag[block]), order,
-			      page_state(q, frame) & STATE_ZERO, false);
+	zone_count_run_locked(zone, block_row(p->tag[block]), order,
+			      page_state(p, frame) & STATE_ZERO, false);
 }
 
-void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
+void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag)
 {
-	struct pageblock *b = &q->block[block];
-	unsigned from = block_row(q->tag[block]), to = block_row(tag);
+	struct pageblock *b = &p->block[block];
+	unsigned from = block_row(p->tag[block]), to = block_row(tag);
 
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned order = 0; order < q->block_order && !b->whole; order++) {
+	for (unsigned order = 0; order < p->block_order && !b->whole; order++) {
 		uint32_t runs_nr = 0;
 
 		if (b->free[order] == OFFSET_NONE)
 			continue;
-		for (uint32_t f = block_frame(q, block) + b->free[order]; f != FRAME_NONE;
-		     f = q->page[f].next)
+		for (uint32_t f = block_frame(p, block) + b->free[order]; f != FRAME_NONE;
+		     f = p->page[f].next)
 			runs_nr++;
 		zone->nr_free[order][from] -= runs_nr;
 		zone->nr_free[order][to] += runs_nr;
@@ -282,8 +282,8 @@ void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, ui
 		zone->isolated_pages -= b->free_pages;
 	if (!b->whole && to == ROW_ISOLATE)
 		zone->isolated_pages += b->free_pages;
-	block_unbin_locked(q, zone, block);
+	block_unbin_locked(p, zone, block);
 	/* Pairs with the load in quire_free_pages() and the guard of stack_push(). */
-	store_relaxed(&q->tag[block], tag);
-	block_rebin_locked(q, zone, block);
+	store_relaxed(&p->tag[block], tag);
+	block_rebin_locked(p, zone, block);
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct quire;
+struct pages;
 struct zone;
 
 #define BLOCK_NONE UINT32_MAX
@@ -67,20 +67,20 @@ unsigned block_bucket(unsigned free_pages);
 void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsigned zero,
 			   bool arrives);
 /* Lists a free run smaller than a block.  The caller rebins the block afterwards. */
-void block_free_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+void block_free_add_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero);
 /* Takes a listed run off; the caller changes its state byte and rebins the block. */
-void block_free_take_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order);
+void block_free_take_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order);
 
 /* Puts a partial block into the bin that its lists now say; a full or whole one into none. */
-void block_rebin_locked(struct quire *q, struct zone *zone, uint32_t block);
+void block_rebin_locked(struct pages *p, struct zone *zone, uint32_t block);
 /* Takes a block out of its bin, if it is in one. */
-void block_unbin_locked(struct quire *q, struct zone *zone, uint32_t block);
+void block_unbin_locked(struct pages *p, struct zone *zone, uint32_t block);
 /*
  * Gives a partial or full block a new tag: its free runs then count, and are found, under the new
  * row (B6).  Whole blocks are taken off their list first and put back by the caller.
  */
-void block_set_tag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag);
+void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag);
 /* Among the blocks of a row with a run of @order or more: one of the fullest, smallest run. */
 uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned order);
 /* The same, but one of the emptiest: for claiming and for choosing what to empty. */
@@ -88,7 +88,7 @@ uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned o
 
 /* Whole and offline blocks; under the zone's lock.  Lists are newest first but for what is pushed
  * @at_tail. */
-void block_list_push(struct quire *q, struct block_list *list, uint32_t block, bool at_tail);
-void block_list_take(struct quire *q, struct block_list *list, uint32_t block);
+void block_list_push(struct pages *p, struct block_list *list, uint32_t block, bool at_tail);
+void block_list_take(struct pages *p, struct block_list *list, uint32_t block);
 
 #endif

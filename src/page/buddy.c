@@ -18,190 +18,190 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "page/block.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "page/zone.h"
 
 /* ---- whole blocks ---- */
 
-static struct block_list *whole_list(struct quire *q, struct zone *zone, uint32_t frame,
+static struct block_list *whole_list(struct pages *p, struct zone *zone, uint32_t frame,
 				     unsigned order)
 {
-	return &zone->whole[order - q->block_order][block_row(q->tag[page_block(q, frame)])];
+	return &zone->whole[order - p->block_order][block_row(p->tag[page_block(p, frame)])];
 }
 
 /* Lists a run of whole blocks without merging it: at the tail if no memory is behind it. */
-static void whole_list_add(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+static void whole_list_add(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero)
 {
-	uint32_t block = page_block(q, frame);
-	uint32_t blocks = 1u << (order - q->block_order);
+	uint32_t block = page_block(p, frame);
+	uint32_t blocks = 1u << (order - p->block_order);
 
 	for (uint32_t i = 0; i < blocks; i++) {
-		q->block[block + i].whole = true;
-		q->block[block + i].free_pages = (uint16_t)block_pages(q);
-		q->block[block + i].epoch = load_relaxed(&q->epoch);
+		p->block[block + i].whole = true;
+		p->block[block + i].free_pages = (uint16_t)block_pages(p);
+		p->block[block + i].epoch = load_relaxed(&p->epoch);
 	}
-	page_set_state(q, frame, STATE_BUDDY | zero | order);
-	block_list_push(q, whole_list(q, zone, frame, order), block, zero != 0);
-	zone_count_run_locked(zone, block_row(q->tag[block]), order, zero, true);
+	page_set_state(p, frame, STATE_BUDDY | zero | order);
+	block_list_push(p, whole_list(p, zone, frame, order), block, zero != 0);
+	zone_count_run_locked(zone, block_row(p->tag[block]), order, zero, true);
 }
 
-void buddy_whole_remove_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order)
+void buddy_whole_remove_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order)
 {
-	uint32_t block = page_block(q, frame);
+	uint32_t block = page_block(p, frame);
 
 	DCHECK(lock_is_held(&zone->lock));
-	CHECK_VALUES((page_state(q, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
-		     page_state(q, frame));
-	block_list_take(q, whole_list(q, zone, frame, order), block);
-	zone_count_run_locked(zone, block_row(q->tag[block]), order,
-			      page_state(q, frame) & STATE_ZERO, false);
+	CHECK_VALUES((page_state(p, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
+		     page_state(p, frame));
+	block_list_take(p, whole_list(p, zone, frame, order), block);
+	zone_count_run_locked(zone, block_row(p->tag[block]), order,
+			      page_state(p, frame) & STATE_ZERO, false);
 }
 
 /* True if the run at @buddy is free, whole and of this order, and the two rows may mix. */
-static bool whole_can_merge(const struct quire *q, const struct zone *zone, uint32_t frame,
+static bool whole_can_merge(const struct pages *p, const struct zone *zone, uint32_t frame,
 			    uint32_t buddy, unsigned order)
 {
-	uint32_t block = page_block(q, buddy);
-	unsigned row = block_row(q->tag[page_block(q, frame)]);
+	uint32_t block = page_block(p, buddy);
+	unsigned row = block_row(p->tag[page_block(p, frame)]);
 
 	if (order >= QUIRE_ORDER_MAX)
 		return false;
 	if (block < zone->block_first || block >= zone->block_first + zone->blocks_touched)
 		return false;
-	if ((page_state(q, buddy) & ~STATE_ZERO) != (STATE_BUDDY | order))
+	if ((page_state(p, buddy) & ~STATE_ZERO) != (STATE_BUDDY | order))
 		return false;
-	return row < ROW_EMPTYING && block_row(q->tag[block]) < ROW_EMPTYING;
+	return row < ROW_EMPTYING && block_row(p->tag[block]) < ROW_EMPTYING;
 }
 
-void buddy_whole_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+void buddy_whole_add_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			    unsigned zero)
 {
 	DCHECK(lock_is_held(&zone->lock));
 	for (;;) {
 		uint32_t buddy = frame ^ 1u << order;
-		uint8_t tag = q->tag[page_block(q, frame)];
+		uint8_t tag = p->tag[page_block(p, frame)];
 
-		if (!whole_can_merge(q, zone, frame, buddy, order))
+		if (!whole_can_merge(p, zone, frame, buddy, order))
 			break;
-		buddy_whole_remove_locked(q, zone, buddy, order);
-		zero &= page_state(q, buddy);
-		for (uint32_t i = 0; i < 1u << (order - q->block_order); i++)
-			store_relaxed(&q->tag[page_block(q, buddy) + i], tag);
-		page_set_state(q, frame | 1u << order, STATE_TAIL);
+		buddy_whole_remove_locked(p, zone, buddy, order);
+		zero &= page_state(p, buddy);
+		for (uint32_t i = 0; i < 1u << (order - p->block_order); i++)
+			store_relaxed(&p->tag[page_block(p, buddy) + i], tag);
+		page_set_state(p, frame | 1u << order, STATE_TAIL);
 		frame &= ~(1u << order);
 		order++;
 	}
-	whole_list_add(q, zone, frame, order, zero & STATE_ZERO);
+	whole_list_add(p, zone, frame, order, zero & STATE_ZERO);
 }
 
-uint32_t buddy_take_whole_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order)
+uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order)
 {
-	unsigned from = order < q->block_order ? q->block_order : order;
+	unsigned from = order < p->block_order ? p->block_order : order;
 
 	DCHECK(lock_is_held(&zone->lock));
 	for (unsigned o = from; o <= QUIRE_ORDER_MAX; o++) {
-		uint32_t block = zone->whole[o - q->block_order][row].head;
+		uint32_t block = zone->whole[o - p->block_order][row].head;
 		uint32_t frame;
 		unsigned zero;
 
 		if (block == BLOCK_NONE)
 			continue;
-		frame = block_frame(q, block);
-		zero = page_state(q, frame) & STATE_ZERO;
-		buddy_whole_remove_locked(q, zone, frame, o);
-		if (zero && q->block[block].reported &&
-		    load_relaxed(&q->epoch) - q->block[block].epoch <= 1)
+		frame = block_frame(p, block);
+		zero = page_state(p, frame) & STATE_ZERO;
+		buddy_whole_remove_locked(p, zone, frame, o);
+		if (zero && p->block[block].reported &&
+		    load_relaxed(&p->epoch) - p->block[block].epoch <= 1)
 			count_add(zone->reused, (uint64_t)1 << from);
 		while (o > from) {
 			o--;
-			whole_list_add(q, zone, frame + (1u << o), o, zero);
+			whole_list_add(p, zone, frame + (1u << o), o, zero);
 		}
-		page_set_state(q, frame, STATE_BUDDY | zero | from);
-		for (uint32_t i = 0; i < 1u << (from - q->block_order); i++) {
-			q->block[block + i].whole = false;
-			store_relaxed(&q->block[block + i].reported, false); /* a hint elsewhere */
-			q->block[block + i].free_pages = 0;
+		page_set_state(p, frame, STATE_BUDDY | zero | from);
+		for (uint32_t i = 0; i < 1u << (from - p->block_order); i++) {
+			p->block[block + i].whole = false;
+			store_relaxed(&p->block[block + i].reported, false); /* a hint elsewhere */
+			p->block[block + i].free_pages = 0;
 		}
 		return frame;
 	}
 	return FRAME_NONE;
 }
 
-void buddy_break_locked(struct quire *q, struct zone *zone, uint32_t frame)
+void buddy_break_locked(struct pages *p, struct zone *zone, uint32_t frame)
 {
-	unsigned half = q->block_order - 1u;
-	unsigned zero = page_state(q, frame) & STATE_ZERO;
+	unsigned half = p->block_order - 1u;
+	unsigned zero = page_state(p, frame) & STATE_ZERO;
 
 	DCHECK(lock_is_held(&zone->lock));
-	block_free_add_locked(q, zone, frame + (1u << half), half, zero);
-	block_free_add_locked(q, zone, frame, half, zero);
-	block_rebin_locked(q, zone, page_block(q, frame));
+	block_free_add_locked(p, zone, frame + (1u << half), half, zero);
+	block_free_add_locked(p, zone, frame, half, zero);
+	block_rebin_locked(p, zone, page_block(p, frame));
 }
 
 /* ---- inside a block ---------------------------------------------------------------------------
  */
 
-void buddy_free_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 		       unsigned zero)
 {
-	uint32_t block = page_block(q, frame);
+	uint32_t block = page_block(p, frame);
 
 	DCHECK(lock_is_held(&zone->lock));
 	/* Block by block: one of them may have become isolated while the run was in use. */
-	if (order > q->block_order) {
-		for (uint32_t i = 0; i < 1u << (order - q->block_order); i++)
-			buddy_whole_add_locked(q, zone, frame + (i << q->block_order),
-					       q->block_order, zero);
+	if (order > p->block_order) {
+		for (uint32_t i = 0; i < 1u << (order - p->block_order); i++)
+			buddy_whole_add_locked(p, zone, frame + (i << p->block_order),
+					       p->block_order, zero);
 		return;
 	}
-	while (order < q->block_order) {
+	while (order < p->block_order) {
 		uint32_t buddy = frame ^ 1u << order;
-		unsigned state = page_state(q, buddy);
+		unsigned state = page_state(p, buddy);
 
 		if ((state & ~STATE_ZERO) != (STATE_BUDDY | order))
 			break;
-		block_free_take_locked(q, zone, buddy, order);
-		page_set_state(q, frame | 1u << order, STATE_TAIL);
+		block_free_take_locked(p, zone, buddy, order);
+		page_set_state(p, frame | 1u << order, STATE_TAIL);
 		zero &= state;
 		frame &= ~(1u << order);
 		order++;
 	}
-	if (order < q->block_order) {
-		block_free_add_locked(q, zone, frame, order, zero & STATE_ZERO);
-		block_rebin_locked(q, zone, block);
+	if (order < p->block_order) {
+		block_free_add_locked(p, zone, frame, order, zero & STATE_ZERO);
+		block_rebin_locked(p, zone, block);
 		return;
 	}
-	block_unbin_locked(q, zone, block);
-	if (q->tag[block] & TAG_EMPTYING)
-		store_relaxed(&q->tag[block], (uint8_t)(q->tag[block] & ~TAG_EMPTYING));
-	buddy_whole_add_locked(q, zone, frame, order, zero & STATE_ZERO);
+	block_unbin_locked(p, zone, block);
+	if (p->tag[block] & TAG_EMPTYING)
+		store_relaxed(&p->tag[block], (uint8_t)(p->tag[block] & ~TAG_EMPTYING));
+	buddy_whole_add_locked(p, zone, frame, order, zero & STATE_ZERO);
 }
 
 /* Takes one run of @order out of a block that has a large enough one, the lowest-placed half of
  * each split first. */
-static uint32_t block_take_run(struct quire *q, struct zone *zone, struct pageblock *b,
+static uint32_t block_take_run(struct pages *p, struct zone *zone, struct pageblock *b,
 			       uint32_t first, unsigned order)
 {
 	unsigned o = order + (unsigned)__builtin_ctz((unsigned)b->orders >> order);
 	uint32_t frame = first + b->free[o];
-	unsigned zero = page_state(q, frame) & STATE_ZERO;
+	unsigned zero = page_state(p, frame) & STATE_ZERO;
 
-	if (zero && b->reported && load_relaxed(&q->epoch) - b->epoch <= 1)
+	if (zero && b->reported && load_relaxed(&p->epoch) - b->epoch <= 1)
 		count_add(zone->reused, (uint64_t)1 << order);
-	block_free_take_locked(q, zone, frame, o);
+	block_free_take_locked(p, zone, frame, o);
 	while (o > order) {
 		o--;
-		block_free_add_locked(q, zone, frame + (1u << o), o, zero);
+		block_free_add_locked(p, zone, frame + (1u << o), o, zero);
 	}
-	page_set_state(q, frame, STATE_BUDDY | zero | order);
+	page_set_state(p, frame, STATE_BUDDY | zero | order);
 	return frame;
 }
 
-unsigned buddy_take_partial_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order,
+unsigned buddy_take_partial_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order,
 				   uint32_t *frames, unsigned n)
 {
 	unsigned taken = 0;
@@ -213,10 +213,10 @@ unsigned buddy_take_partial_locked(struct quire *q, struct zone *zone, unsigned 
 
 		if (block == BLOCK_NONE)
 			break;
-		b = &q->block[block];
+		b = &p->block[block];
 		while (taken < n && b->orders >> order != 0)
-			frames[taken++] = block_take_run(q, zone, b, block_frame(q, block), order);
-		block_rebin_locked(q, zone, block);
+			frames[taken++] = block_take_run(p, zone, b, block_frame(p, block), order);
+		block_rebin_locked(p, zone, block);
 	}
 	return taken;
 }

@@ -5,31 +5,31 @@
 
 #include <stdint.h>
 
-struct quire;
+struct pages;
 struct zone;
 
 /* Gives a run of any order back, merging it as far as it goes. */
-void buddy_free_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 		       unsigned zero);
 /*
  * Takes up to @n runs of @order from the partial blocks of a row, fullest block first; returns how
  * many.  Their state bytes say BUDDY (with ZERO if known) until the caller changes them, still under
  * the lock.
  */
-unsigned buddy_take_partial_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order,
+unsigned buddy_take_partial_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order,
 				   uint32_t *frames, unsigned n);
 /*
  * Takes the newest whole run of @row of at least @order, split down to it; what is cut off stays
  * whole.  Returns its frame or FRAME_NONE.  The state byte keeps ZERO for the caller to read.
  */
-uint32_t buddy_take_whole_locked(struct quire *q, struct zone *zone, unsigned row, unsigned order);
+uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order);
 /* Makes a partial block of a whole one that was just taken: two halves on its own lists. */
-void buddy_break_locked(struct quire *q, struct zone *zone, uint32_t frame);
+void buddy_break_locked(struct pages *p, struct zone *zone, uint32_t frame);
 
 /* Lists a run of whole blocks, merged with its whole buddies as far as their rows may mix. */
-void buddy_whole_add_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order,
+void buddy_whole_add_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			    unsigned zero);
 /* Takes a listed run of whole blocks off; the caller changes its state byte. */
-void buddy_whole_remove_locked(struct quire *q, struct zone *zone, uint32_t frame, unsigned order);
+void buddy_whole_remove_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order);
 
 #endif

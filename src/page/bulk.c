@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
@@ -20,10 +21,9 @@
 #include "machine/stack.h"
 #include "page/alloc.h"
 #include "page/giveback.h"
-#include "page/instance.h"
 #include "page/layout.h"
-#include "page/module.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/state.h"
 #include "page/zone.h"
@@ -44,7 +44,8 @@ static unsigned empty_ahead(void *const *pages, size_t left)
 
 size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsigned flags)
 {
-	bool refused = q->dead || !page_flags_valid(q, 0, flags);
+	struct pages *p = pages_of(q);
+	bool refused = q->dead || !page_flags_valid(p, 0, flags);
 	uint32_t frames[GROUP_MAX];
 	size_t present = 0;
 	unsigned held = 0;
@@ -56,11 +57,11 @@ size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsig
 
 		if (pages[i] == NULL && !refused) {
 			if (held == 0)
-				held = stack_pop_n(&q->stacks.cpu, page_stack_class(q, 0, flags),
+				held = stack_pop_n(&p->stacks.cpu, page_stack_class(p, 0, flags),
 						   frames, empty_ahead(pages + i, count - i));
-			frame = held != 0 ? frames[--held] : page_alloc_frame(q, 0, flags);
+			frame = held != 0 ? frames[--held] : page_alloc_frame(p, 0, flags);
 			if (frame != FRAME_NONE)
-				pages[i] = page_finish_alloc(q, frame, 0, flags);
+				pages[i] = page_finish_alloc(p, frame, 0, flags);
 			else
 				process_set_errno(ENOMEM);
 			refused = frame == FRAME_NONE;
@@ -82,14 +83,14 @@ struct group {
 };
 
 /* Under the door's lock tags are firm: what has become special since goes the slow way. */
-static unsigned group_keep_ordinary(struct quire *q, struct group *group)
+static unsigned group_keep_ordinary(struct pages *p, struct group *group)
 {
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < group->nr; i++) {
 		uint32_t frame = group->frames[i];
 
-		if (load_relaxed(&q->tag[page_block(q, frame)]) == group->tag) {
+		if (load_relaxed(&p->tag[page_block(p, frame)]) == group->tag) {
 			group->frames[i] = group->frames[kept];
 			group->frames[kept++] = frame;
 		}
@@ -97,9 +98,9 @@ static unsigned group_keep_ordinary(struct quire *q, struct group *group)
 	return kept;
 }
 
-static void group_put_away(struct quire *q, struct group *group)
+static void group_put_away(struct pages *p, struct group *group)
 {
-	struct zone *zone = &q->zone[group->tag >> TAG_ZONE_SHIFT];
+	struct zone *zone = &p->zone[group->tag >> TAG_ZONE_SHIFT];
 	unsigned kept = 0, pushed = 0;
 	lock_token token;
 	struct pcp *pcp;
@@ -107,23 +108,23 @@ static void group_put_away(struct quire *q, struct group *group)
 	if (group->nr == 0)
 		return;
 	/* A nested call puts its pages away one by one, by the rules for nested calls. */
-	pcp = lock_nested() ? NULL : pcp_current_try(q, zone->index, &token);
+	pcp = lock_nested() ? NULL : pcp_current_try(p, zone->index, &token);
 	if (pcp != NULL) {
-		kept = group_keep_ordinary(q, group);
-		pushed = stack_push_n(&q->stacks.cpu, STACK_CLASS(0, group->tag), group->frames,
+		kept = group_keep_ordinary(p, group);
+		pushed = stack_push_n(&p->stacks.cpu, STACK_CLASS(0, group->tag), group->frames,
 				      kept);
-		for (unsigned i = pushed; i < kept && q->stacks.cpu.slots_nr == 0; i++, pushed++)
-			pcp_free_locked(q, pcp, group->frames[i], 0, group->tag & TAG_TYPE);
+		for (unsigned i = pushed; i < kept && p->stacks.cpu.slots_nr == 0; i++, pushed++)
+			pcp_free_locked(p, pcp, group->frames[i], 0, group->tag & TAG_TYPE);
 		if (pushed < kept) {
-			pcp_spill_stack_locked(q, pcp, group->frames[pushed++], 0,
+			pcp_spill_stack_locked(p, pcp, group->frames[pushed++], 0,
 					       group->tag & TAG_TYPE);
-			pushed += stack_push_n(&q->stacks.cpu, STACK_CLASS(0, group->tag),
+			pushed += stack_push_n(&p->stacks.cpu, STACK_CLASS(0, group->tag),
 					       group->frames + pushed, kept - pushed);
 		}
 		lock_release(&pcp->door.lock, token);
 	}
 	for (unsigned i = pushed; i < group->nr; i++)
-		page_free_frame(q, group->frames[i], 0);
+		page_free_frame(p, group->frames[i], 0);
 	group->nr = 0;
 }
 
@@ -132,54 +133,55 @@ static void group_put_away(struct quire *q, struct group *group)
  * at once.  FRAME_NONE: nothing is left of it, or the slot was empty; otherwise its block's tag,
  * read once, is in @tag.
  */
-static uint32_t prepare(struct quire *q, void **slot, uint8_t *tag)
+static uint32_t prepare(struct pages *p, void **slot, uint8_t *tag)
 {
 	uint32_t frame;
 
 	if (*slot == NULL)
 		return FRAME_NONE;
-	frame = page_check_free(q, *slot, 0, "quire_free_pages_bulk");
-	if (UNLIKELY(q->annotated))
-		annotate_free(*slot, (size_t)1 << q->page_shift);
+	frame = page_check_free(p, *slot, 0, "quire_free_pages_bulk");
+	if (UNLIKELY(p->q.annotated))
+		annotate_free(*slot, (size_t)1 << p->page_shift);
 	*slot = NULL;
-	page_set_state(q, frame, STATE_CACHED);
-	*tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	page_set_state(p, frame, STATE_CACHED);
+	*tag = load_relaxed(&p->tag[page_block(p, frame)]);
 	if (*tag < TAG_SPECIAL)
 		return frame;
-	page_free_direct(q, frame);
+	page_free_direct(p, frame);
 	return FRAME_NONE;
 }
 
 void quire_free_pages_bulk(struct quire *q, void **pages, size_t count)
 {
+	struct pages *p = pages_of(q);
 	struct group group = { .nr = 0 };
 
 	if (q->dead)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		uint8_t tag;
-		uint32_t frame = prepare(q, &pages[i], &tag);
+		uint32_t frame = prepare(p, &pages[i], &tag);
 
 		if (frame == FRAME_NONE)
 			continue;
 		if (group.nr == GROUP_MAX || (group.nr != 0 && tag != group.tag))
-			group_put_away(q, &group);
+			group_put_away(p, &group);
 		group.tag = tag;
 		group.frames[group.nr++] = frame;
 	}
-	group_put_away(q, &group);
-	giveback_kick(q);
+	group_put_away(p, &group);
+	giveback_kick(p);
 	module_start_worker_freed(q);
 }
 
-void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **pages)
+void page_free_bulk_on(struct pages *p, unsigned slot, size_t count, void **pages)
 {
 	struct pcp *pcp = NULL;
 	lock_token token = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		uint8_t tag;
-		uint32_t frame = prepare(q, &pages[i], &tag);
+		uint32_t frame = prepare(p, &pages[i], &tag);
 
 		if (frame == FRAME_NONE)
 			continue;
@@ -188,8 +190,8 @@ void page_free_bulk_on(struct quire *q, unsigned slot, size_t count, void **page
 			pcp = NULL;
 		}
 		if (pcp == NULL)
-			pcp = pcp_lock_slot(q, tag >> TAG_ZONE_SHIFT, slot, &token);
-		pcp_free_locked(q, pcp, frame, 0, tag & TAG_TYPE);
+			pcp = pcp_lock_slot(p, tag >> TAG_ZONE_SHIFT, slot, &token);
+		pcp_free_locked(p, pcp, frame, 0, tag & TAG_TYPE);
 	}
 	if (pcp != NULL)
 		lock_release(&pcp->door.lock, token);

@@ -10,23 +10,24 @@
  *
  * Cost: one zone lock per call.  Modules charge what they cache, so they call rarely.
  */
-#include "page/module.h"
+#include "page/charge.h"
 
 #include <quire/quire.h>
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "instance/module.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "page/drain.h"
 #include "page/free.h"
 #include "page/giveback.h"
-#include "page/instance.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/zone.h"
 
 /* Charges up to @pages to one zone, but not fewer than @least; returns how many. */
-static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, uint64_t least,
+static uint64_t charge_zone(struct pages *p, struct zone *zone, uint64_t pages, uint64_t least,
 			    unsigned flags)
 {
 	uint64_t some = 0;
@@ -34,8 +35,8 @@ static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, 
 
 	if (!zone_lock_for(zone, flags, &token))
 		return 0;
-	if (zone_has_room_locked(q, zone, flags, least)) {
-		some = zone_available_locked(q, zone) - zone_mark(zone, flags);
+	if (zone_has_room_locked(p, zone, flags, least)) {
+		some = zone_available_locked(p, zone) - zone_mark(zone, flags);
 		some = some < pages ? some : pages;
 		count_add(zone->charged_pages, some);
 	}
@@ -44,28 +45,28 @@ static uint64_t charge_zone(struct quire *q, struct zone *zone, uint64_t pages, 
 }
 
 /* For who may only try locks: from one zone, since what another refuses could not be taken back. */
-static bool charge_one_zone(struct quire *q, uint64_t pages, unsigned flags)
+static bool charge_one_zone(struct pages *p, uint64_t pages, unsigned flags)
 {
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		if (charge_zone(q, &q->zone[i], pages, pages, flags) != 0)
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		if (charge_zone(p, &p->zone[i], pages, pages, flags) != 0)
 			return true;
 	}
 	return false;
 }
 
 /* A hint when it is returned: zones are looked at one after the other. */
-static bool zones_have_room(struct quire *q, uint64_t pages, unsigned flags)
+static bool zones_have_room(struct pages *p, uint64_t pages, unsigned flags)
 {
 	uint64_t room = 0;
 
-	for (unsigned i = 0; i < q->zones_nr; i++) {
+	for (unsigned i = 0; i < p->zones_nr; i++) {
 		lock_token token;
 
-		zone_lock_for(&q->zone[i], 0, &token);
-		if (zone_has_room_locked(q, &q->zone[i], flags, 0))
-			room += zone_available_locked(q, &q->zone[i]) -
-				zone_mark(&q->zone[i], flags);
-		zone_unlock(&q->zone[i], token);
+		zone_lock_for(&p->zone[i], 0, &token);
+		if (zone_has_room_locked(p, &p->zone[i], flags, 0))
+			room += zone_available_locked(p, &p->zone[i]) -
+				zone_mark(&p->zone[i], flags);
+		zone_unlock(&p->zone[i], token);
 	}
 	return room >= pages;
 }
@@ -75,25 +76,25 @@ static bool zones_have_room(struct quire *q, uint64_t pages, unsigned flags)
  * meanwhile, so the last zone gives all that is missing or nothing, and several zones are asked
  * first.
  */
-static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
+static bool charge_try(struct pages *p, uint64_t pages, unsigned flags)
 {
 	uint64_t charged = 0;
 
 	if (pages == 0)
 		return true;
 	if (flags & QUIRE_NOLOCK)
-		return charge_one_zone(q, pages, flags);
-	if (q->zones_nr > 1 && !zones_have_room(q, pages, flags))
+		return charge_one_zone(p, pages, flags);
+	if (p->zones_nr > 1 && !zones_have_room(p, pages, flags))
 		return false;
-	for (unsigned i = 0; i < q->zones_nr && charged < pages; i++) {
+	for (unsigned i = 0; i < p->zones_nr && charged < pages; i++) {
 		uint64_t left = pages - charged;
 
 		charged +=
-			charge_zone(q, &q->zone[i], left, i + 1 == q->zones_nr ? left : 1, flags);
+			charge_zone(p, &p->zone[i], left, i + 1 == p->zones_nr ? left : 1, flags);
 	}
 	if (charged == pages)
 		return true;
-	page_uncharge(q, charged);
+	page_uncharge(&p->q, charged);
 	return false;
 }
 
@@ -110,34 +111,40 @@ static bool charge_try(struct quire *q, uint64_t pages, unsigned flags)
  */
 int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 {
+	struct pages *p = pages_of(q);
+
 	if (q->dead)
 		return -EOWNERDEAD;
 	if (lock_nested())
 		flags |= QUIRE_NORETRY;
-	if (charge_try(q, pages, flags))
+	if (charge_try(p, pages, flags))
 		return 0;
 	if (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
 		return -ENOMEM;
-	page_take_deferred(q);
-	drain_everything(q);
-	if (charge_try(q, pages, flags))
+	page_take_deferred(p);
+	drain_everything(p);
+	if (charge_try(p, pages, flags))
 		return 0;
 	page_make_room(q);
-	return charge_try(q, pages, flags) ? 0 : -ENOMEM;
+	return charge_try(p, pages, flags) ? 0 : -ENOMEM;
 }
 
 void page_make_room(struct quire *q)
 {
-	page_take_deferred(q);
-	giveback_wait(q);
+	struct pages *p = pages_of(q);
+
+	page_take_deferred(p);
+	giveback_wait(p);
 	modules_shrink(q);
-	drain_disabled(q);
+	drain_disabled(p);
 }
 
 void page_uncharge(struct quire *q, uint64_t pages)
 {
-	for (unsigned i = 0; i < q->zones_nr && pages != 0; i++) {
-		struct zone *zone = &q->zone[i];
+	struct pages *p = pages_of(q);
+
+	for (unsigned i = 0; i < p->zones_nr && pages != 0; i++) {
+		struct zone *zone = &p->zone[i];
 		uint64_t some;
 		lock_token token;
 
@@ -147,5 +154,5 @@ void page_uncharge(struct quire *q, uint64_t pages)
 		zone_unlock(zone, token);
 		pages -= some;
 	}
-	CHECK_VALUES(pages == 0, pages, q->zones_nr);
+	CHECK_VALUES(pages == 0, pages, p->zones_nr);
 }

@@ -53,14 +53,14 @@ static uint32_t depot_room(const struct zone *zone, unsigned order)
 	return most < DEPOT_ENTRIES(order) ? most : DEPOT_ENTRIES(order);
 }
 
-unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+unsigned depot_put(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 		   const uint32_t *frames, unsigned n)
 {
 	struct depot *depot = &zone->depot;
 	lock_token token;
 	uint32_t room;
 
-	(void)q;
+	(void)p;
 	if (order >= DEPOT_ORDERS_NR || !lock_try(&depot->lock, &token))
 		return 0;
 	room = depot_room(zone, order);
@@ -77,14 +77,14 @@ unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned 
 	return n;
 }
 
-unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+unsigned depot_take(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 		    uint32_t *frames, unsigned n)
 {
 	struct depot *depot = &zone->depot;
 	lock_token token;
 	uint32_t held;
 
-	(void)q;
+	(void)p;
 	/* A hint: pairs with depot_put()'s store under the lock. */
 	held = order < DEPOT_ORDERS_NR ? load_relaxed(&depot->held[order][type]) : 0;
 	if (held == 0)
@@ -121,7 +121,7 @@ static unsigned depot_take_any_locked(struct depot *depot, uint32_t *frames, uns
 	return taken;
 }
 
-size_t depot_drain(struct quire *q, struct zone *zone)
+size_t depot_drain(struct pages *p, struct zone *zone)
 {
 	uint32_t frames[DRAIN_ENTRIES];
 	size_t pages = 0;
@@ -131,7 +131,7 @@ size_t depot_drain(struct quire *q, struct zone *zone)
 		lock_token token = lock_acquire(&zone->depot.lock);
 
 		n = depot_take_any_locked(&zone->depot, frames, DRAIN_ENTRIES);
-		pages += pcp_frames_to_buddy(q, zone, frames, n);
+		pages += pcp_frames_to_buddy(p, zone, frames, n);
 		lock_release(&zone->depot.lock, token);
 	} while (n != 0);
 	return pages;

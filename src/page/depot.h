@@ -10,7 +10,7 @@
 #include "machine/lock.h"
 #include "page/state.h"
 
-struct quire;
+struct pages;
 struct zone;
 
 #define DEPOT_ORDERS_NR 5
@@ -42,16 +42,16 @@ struct depot {
 void depot_init(struct depot *depot, uint32_t *entries);
 /* Takes in up to @n entries (state CACHED) from the start of @frames; returns how many: none if the
  * depot's lock is held, or if it does not keep the order. */
-unsigned depot_put(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+unsigned depot_put(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 		   const uint32_t *frames, unsigned n);
 /* Gives out up to @n of the newest entries; returns how many: none if the lock is held. */
-unsigned depot_take(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+unsigned depot_take(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 		    uint32_t *frames, unsigned n);
 /*
  * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until
  * they are there, so whoever finds the depot empty finds them in the buddy.  Returns pages.
  */
-size_t depot_drain(struct quire *q, struct zone *zone);
+size_t depot_drain(struct pages *p, struct zone *zone);
 /* Pages in the depot: exact under its lock, a hint otherwise. */
 uint64_t depot_pages(const struct depot *depot);
 

@@ -11,15 +11,15 @@
 #include "base/check.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
-#include "page/instance.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "page/zone.h"
 #include "stacks/stacks.h"
 
-static void pcp_init_locked(struct quire *q, struct pcp *pcp)
+static void pcp_init_locked(struct pages *p, struct pcp *pcp)
 {
-	const struct zone *zone = &q->zone[pcp->zone];
+	const struct zone *zone = &p->zone[pcp->zone];
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = 0; i < LISTS_NR; i++)
@@ -28,47 +28,47 @@ static void pcp_init_locked(struct quire *q, struct pcp *pcp)
 	pcp->batch = zone->pcp_batch;
 }
 
-static void pcp_begin_locked(struct quire *q, struct pcp *pcp)
+static void pcp_begin_locked(struct pages *p, struct pcp *pcp)
 {
 	int error;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
-	pcp_init_locked(q, pcp);
-	error = stacks_begin_locked(&q->stacks, &pcp->door);
+	pcp_init_locked(p, pcp);
+	error = stacks_begin_locked(&p->stacks, &pcp->door);
 	CHECK(error == 0); /* the regions were committed when the instance was created */
 }
 
-struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token)
+struct pcp *pcp_lock_unopened(struct pages *p, unsigned zone, unsigned slot, lock_token *token)
 {
-	struct pcp *pcp = page_pcp(q, zone, slot);
+	struct pcp *pcp = page_pcp(p, zone, slot);
 	int error = 0;
 
 	*token = lock_acquire(&pcp->door.lock);
 	if (!pcp->door.ready) {
-		pcp_init_locked(q, pcp);
-		error = stacks_begin_unopened_locked(&q->stacks, &pcp->door);
+		pcp_init_locked(p, pcp);
+		error = stacks_begin_unopened_locked(&p->stacks, &pcp->door);
 	}
 	CHECK(error == 0); /* as above */
 	return pcp;
 }
 
-struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_token *token)
+struct pcp *pcp_lock_slot(struct pages *p, unsigned zone, unsigned slot, lock_token *token)
 {
-	struct pcp *pcp = page_pcp(q, zone, slot);
+	struct pcp *pcp = page_pcp(p, zone, slot);
 
 	*token = lock_acquire(&pcp->door.lock);
 	if (UNLIKELY(!pcp->door.ready))
-		pcp_begin_locked(q, pcp);
+		pcp_begin_locked(p, pcp);
 	return pcp;
 }
 
-struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token)
+struct pcp *pcp_current_try(struct pages *p, unsigned zone, lock_token *token)
 {
-	struct pcp *pcp = page_pcp(q, zone, (unsigned)stack_slot(&q->stacks.cpu));
+	struct pcp *pcp = page_pcp(p, zone, (unsigned)stack_slot(&p->stacks.cpu));
 
 	if (!lock_try(&pcp->door.lock, token))
 		return NULL;
 	if (UNLIKELY(!pcp->door.ready))
-		pcp_begin_locked(q, pcp);
+		pcp_begin_locked(p, pcp);
 	return pcp;
 }

@@ -24,15 +24,15 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "instance/holders.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/work.h"
 #include "page/depot.h"
 #include "page/free.h"
-#include "page/instance.h"
-#include "page/module.h"
 #include "page/nested.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
@@ -48,47 +48,47 @@ enum drain_who {
 
 /* The worker's look at a door: idle if neither a slow path nor a stack's top moved since the last
  * one.  Lists in use decay. */
-static bool is_idle_locked(struct quire *q, struct pcp *pcp)
+static bool is_idle_locked(struct pages *p, struct pcp *pcp)
 {
-	uint32_t tops = pcp_stacks_pages(q, pcp);
+	uint32_t tops = pcp_stacks_pages(p, pcp);
 	bool idle = pcp->activity == pcp->activity_seen && tops == pcp->tops_seen;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	pcp->activity_seen = pcp->activity;
 	pcp->tops_seen = tops;
 	if (!idle)
-		pcp_decay_locked(q, pcp);
+		pcp_decay_locked(p, pcp);
 	else
-		stacks_cool_locked(&q->stacks, &pcp->door);
+		stacks_cool_locked(&p->stacks, &pcp->door);
 	return idle && tops + pcp->count != 0;
 }
 
 /* Closes a CPU's stacks in one zone.  A door never used holds nothing and is passed over. */
-static bool close_door(struct quire *q, unsigned zone, unsigned slot, enum drain_who who)
+static bool close_door(struct pages *p, unsigned zone, unsigned slot, enum drain_who who)
 {
-	struct pcp *pcp = page_pcp(q, zone, slot);
+	struct pcp *pcp = page_pcp(p, zone, slot);
 	lock_token token = lock_acquire(&pcp->door.lock);
-	bool chosen = pcp->door.ready && (who == DRAIN_ANY || is_idle_locked(q, pcp));
+	bool chosen = pcp->door.ready && (who == DRAIN_ANY || is_idle_locked(p, pcp));
 
 	if (chosen) {
 		pcp->draining_nr++;
-		stacks_close_locked(&q->stacks, &pcp->door);
+		stacks_close_locked(&p->stacks, &pcp->door);
 	}
 	lock_release(&pcp->door.lock, token);
 	return chosen;
 }
 
-static void open_door(struct quire *q, unsigned zone, unsigned slot)
+static void open_door(struct pages *p, unsigned zone, unsigned slot)
 {
-	struct pcp *pcp = page_pcp(q, zone, slot);
+	struct pcp *pcp = page_pcp(p, zone, slot);
 	lock_token token = lock_acquire(&pcp->door.lock);
 
 	pcp->draining_nr--;
 	/* The slow paths after a drain are no sign of churn.  So the CPU begins to keep little again;
 	 * otherwise each of several drains would find more than the one before. */
 	pcp->alloc_factor = 0;
-	stacks_cool_locked(&q->stacks, &pcp->door);
-	stacks_open_locked(&q->stacks, &pcp->door);
+	stacks_cool_locked(&p->stacks, &pcp->door);
+	stacks_open_locked(&p->stacks, &pcp->door);
 	lock_release(&pcp->door.lock, token);
 }
 
@@ -97,29 +97,29 @@ static void open_door(struct quire *q, unsigned zone, unsigned slot)
  * lists.  Sets @emptied when both are empty at its end: then all that was there before is in the
  * buddy, and what the CPU's users free from now on is not ours to wait for.  Returns pages moved.
  */
-static size_t drain_hold(struct quire *q, struct pcp *pcp, bool *emptied)
+static size_t drain_hold(struct pages *p, struct pcp *pcp, bool *emptied)
 {
 	uint32_t frames[MOVE_MAX];
 	lock_token token = lock_acquire(&pcp->door.lock);
-	unsigned n = pcp_stacks_take_locked(q, pcp, frames, MOVE_MAX);
-	size_t pages = pcp_frames_to_buddy(q, &q->zone[pcp->zone], frames, n);
+	unsigned n = pcp_stacks_take_locked(p, pcp, frames, MOVE_MAX);
+	size_t pages = pcp_frames_to_buddy(p, &p->zone[pcp->zone], frames, n);
 
 	if (n < MOVE_MAX)
-		pages += pcp_spill_locked(q, pcp, pcp->count);
+		pages += pcp_spill_locked(p, pcp, pcp->count);
 	*emptied = n < MOVE_MAX && pcp->count == 0;
 	lock_release(&pcp->door.lock, token);
 	return pages;
 }
 
-static size_t drain_door(struct quire *q, unsigned zone, unsigned slot)
+static size_t drain_door(struct pages *p, unsigned zone, unsigned slot)
 {
-	struct pcp *pcp = page_pcp(q, zone, slot);
+	struct pcp *pcp = page_pcp(p, zone, slot);
 	bool emptied = false;
 	size_t pages = 0;
 
 	while (!emptied)
-		pages += drain_hold(q, pcp, &emptied);
-	fetch_add_relaxed(&q->drains, 1);
+		pages += drain_hold(p, pcp, &emptied);
+	fetch_add_relaxed(&p->drains, 1);
 	return pages;
 }
 
@@ -142,176 +142,178 @@ static bool door_is_in(const struct door_set *set, unsigned zone, unsigned slot)
 }
 
 /* Closes the stacks of CPUs [first, end) in all zones; one fence.  Returns whether any was open. */
-static bool close_doors(struct quire *q, unsigned first, unsigned end, enum drain_who who,
+static bool close_doors(struct pages *p, unsigned first, unsigned end, enum drain_who who,
 			struct door_set *set)
 {
 	bool any = false;
 
 	memset(set->bits, 0, (end * ZONES_MAX + 63) / 64 * sizeof(set->bits[0]));
 	for (unsigned slot = first; slot < end; slot++) {
-		for (unsigned zone = 0; zone < q->zones_nr; zone++) {
+		for (unsigned zone = 0; zone < p->zones_nr; zone++) {
 			unsigned bit = slot * ZONES_MAX + zone;
 
-			if (!close_door(q, zone, slot, who))
+			if (!close_door(p, zone, slot, who))
 				continue;
 			set->bits[bit / 64] |= (uint64_t)1 << bit % 64;
 			any = true;
 		}
 	}
 	if (any && end - first == 1)
-		stacks_fence_slot(&q->stacks, first);
+		stacks_fence_slot(&p->stacks, first);
 	else if (any)
-		stacks_fence_all(&q->stacks);
+		stacks_fence_all(&p->stacks);
 	return any;
 }
 
-static size_t drain_doors(struct quire *q, unsigned first, unsigned end, const struct door_set *set)
+static size_t drain_doors(struct pages *p, unsigned first, unsigned end, const struct door_set *set)
 {
 	size_t pages = 0;
 
 	for (unsigned slot = first; slot < end; slot++)
-		for (unsigned zone = 0; zone < q->zones_nr; zone++)
+		for (unsigned zone = 0; zone < p->zones_nr; zone++)
 			if (door_is_in(set, zone, slot))
-				pages += drain_door(q, zone, slot);
+				pages += drain_door(p, zone, slot);
 	return pages;
 }
 
-static void open_doors(struct quire *q, unsigned first, unsigned end, const struct door_set *set)
+static void open_doors(struct pages *p, unsigned first, unsigned end, const struct door_set *set)
 {
 	for (unsigned slot = first; slot < end; slot++)
-		for (unsigned zone = 0; zone < q->zones_nr; zone++)
+		for (unsigned zone = 0; zone < p->zones_nr; zone++)
 			if (door_is_in(set, zone, slot))
-				open_door(q, zone, slot);
+				open_door(p, zone, slot);
 }
 
-static size_t drain_set(struct quire *q, unsigned first, unsigned end, enum drain_who who,
+static size_t drain_set(struct pages *p, unsigned first, unsigned end, enum drain_who who,
 			uint64_t *bits)
 {
 	struct door_set set = { .bits = bits };
 	size_t pages;
 
-	if (!close_doors(q, first, end, who, &set))
+	if (!close_doors(p, first, end, who, &set))
 		return 0;
-	pages = drain_doors(q, first, end, &set);
-	open_doors(q, first, end, &set);
+	pages = drain_doors(p, first, end, &set);
+	open_doors(p, first, end, &set);
 	return pages;
 }
 
 /* 4 KiB, beyond what a frame may have elsewhere (meson.build). */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wframe-larger-than="
-static __attribute__((noinline)) size_t drain_many(struct quire *q, unsigned first, unsigned end,
+static __attribute__((noinline)) size_t drain_many(struct pages *p, unsigned first, unsigned end,
 						   enum drain_who who)
 {
 	uint64_t bits[SLOTS_MAX * ZONES_MAX / 64];
 
-	return drain_set(q, first, end, who, bits);
+	return drain_set(p, first, end, who, bits);
 }
 #pragma GCC diagnostic pop
 
-static size_t drain_range(struct quire *q, unsigned first, unsigned end, enum drain_who who)
+static size_t drain_range(struct pages *p, unsigned first, unsigned end, enum drain_who who)
 {
 	uint64_t bits[DOORS_FEW * ZONES_MAX / 64];
 
 	if (end > DOORS_FEW)
-		return drain_many(q, first, end, who);
-	return drain_set(q, first, end, who, bits);
+		return drain_many(p, first, end, who);
+	return drain_set(p, first, end, who, bits);
 }
 
-size_t drain_slots(struct quire *q, unsigned first, unsigned end)
+size_t drain_slots(struct pages *p, unsigned first, unsigned end)
 {
-	return drain_range(q, first, end, DRAIN_ANY);
+	return drain_range(p, first, end, DRAIN_ANY);
 }
 
-size_t drain_idle(struct quire *q)
+size_t drain_idle(struct pages *p)
 {
-	size_t pages = drain_range(q, 0, q->stacks.cpu.doors_nr, DRAIN_IDLE);
+	size_t pages = drain_range(p, 0, p->stacks.cpu.doors_nr, DRAIN_IDLE);
 
-	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		struct depot *depot = &q->zone[zone].depot;
+	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
+		struct depot *depot = &p->zone[zone].depot;
 
 		/* moves_seen is the worker's own; moves is a hint. */
 		if (load_relaxed(&depot->moves) == depot->moves_seen)
-			pages += depot_drain(q, &q->zone[zone]);
+			pages += depot_drain(p, &p->zone[zone]);
 		depot->moves_seen = load_relaxed(&depot->moves);
 	}
 	/* Pairs with from_spares(); a hint. */
-	if (!load_relaxed(&q->spares_used))
-		pages += nested_drain(q);
-	store_relaxed(&q->spares_used, false);
+	if (!load_relaxed(&p->spares_used))
+		pages += nested_drain(p);
+	store_relaxed(&p->spares_used, false);
 	return pages;
 }
 
-size_t drain_everything(struct quire *q)
+size_t drain_everything(struct pages *p)
 {
-	size_t pages = drain_slots(q, 0, q->stacks.cpu.doors_nr);
+	size_t pages = drain_slots(p, 0, p->stacks.cpu.doors_nr);
 
-	for (unsigned zone = 0; zone < q->zones_nr; zone++)
-		pages += depot_drain(q, &q->zone[zone]);
-	return pages + nested_drain(q);
+	for (unsigned zone = 0; zone < p->zones_nr; zone++)
+		pages += depot_drain(p, &p->zone[zone]);
+	return pages + nested_drain(p);
 }
 
 /* ---- public ---- */
 
 /* Makes sure that there is a worker for what is due: the frees that left it on lists may not have been able
  * to start one. */
-static void call_worker(struct quire *q)
+static void call_worker(struct pages *p)
 {
-	if (load_relaxed(&q->work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
-		module_start_worker(q, 0);
+	if (load_relaxed(&p->q.work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
+		module_start_worker(&p->q, 0);
 }
 
 size_t quire_drain_slot(struct quire *q, unsigned slot)
 {
+	struct pages *p = pages_of(q);
 	size_t pages;
 
-	if (q->dead || slot >= q->stacks.cpu.doors_nr)
+	if (q->dead || slot >= p->stacks.cpu.doors_nr)
 		return 0;
-	page_take_deferred(q);
-	pages = drain_slots(q, slot, slot + 1);
-	call_worker(q);
+	page_take_deferred(p);
+	pages = drain_slots(p, slot, slot + 1);
+	call_worker(p);
 	return pages;
 }
 
-static size_t drain_all(struct quire *q)
+static size_t drain_all(struct pages *p)
 {
-	if (q->dead)
+	if (p->q.dead)
 		return 0;
-	page_take_deferred(q);
-	return drain_everything(q);
+	page_take_deferred(p);
+	return drain_everything(p);
 }
 
 size_t quire_drain_all(struct quire *q)
 {
-	size_t pages = drain_all(q);
+	struct pages *p = pages_of(q);
+	size_t pages = drain_all(p);
 
 	if (!q->dead)
-		call_worker(q);
+		call_worker(p);
 	return pages;
 }
 
-static void set_limits(struct quire *q, bool enabled)
+static void set_limits(struct pages *p, bool enabled)
 {
-	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
+	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
+		for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
 			lock_token token;
-			struct pcp *pcp = pcp_lock_unopened(q, zone, slot, &token);
+			struct pcp *pcp = pcp_lock_unopened(p, zone, slot, &token);
 
-			pcp->high = enabled ? q->zone[zone].pcp_high_min : 0;
-			pcp->batch = enabled ? q->zone[zone].pcp_batch : 1;
+			pcp->high = enabled ? p->zone[zone].pcp_high_min : 0;
+			pcp->batch = enabled ? p->zone[zone].pcp_batch : 1;
 			if (enabled)
-				stacks_open_locked(&q->stacks, &pcp->door);
+				stacks_open_locked(&p->stacks, &pcp->door);
 			else
-				stacks_close_locked(&q->stacks, &pcp->door);
+				stacks_close_locked(&p->stacks, &pcp->door);
 			lock_release(&pcp->door.lock, token);
 		}
 	}
 }
 
-static void set_depots(struct quire *q, bool enabled)
+static void set_depots(struct pages *p, bool enabled)
 {
-	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		struct depot *depot = &q->zone[zone].depot;
+	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
+		struct depot *depot = &p->zone[zone].depot;
 		lock_token token = lock_acquire(&depot->lock);
 
 		depot->disabled = !enabled;
@@ -319,101 +321,105 @@ static void set_depots(struct quire *q, bool enabled)
 	}
 }
 
-static void set_lists(struct quire *q, bool enabled)
+static void set_lists(struct pages *p, bool enabled)
 {
 	if (enabled)
-		set_depots(q, true);
-	set_limits(q, enabled);
+		set_depots(p, true);
+	set_limits(p, enabled);
 	if (!enabled)
-		set_depots(q, false);
+		set_depots(p, false);
 }
 
 void quire_pcp_disable(struct quire *q)
 {
-	mutex_acquire(&q->pcp_disable_mutex);
-	if (holders_add(&q->pcp_disabled)) {
-		set_lists(q, false);
-		drain_all(q);
+	struct pages *p = pages_of(q);
+
+	mutex_acquire(&p->pcp_disable_mutex);
+	if (holders_add(&p->pcp_disabled)) {
+		set_lists(p, false);
+		drain_all(p);
 	}
-	mutex_release(&q->pcp_disable_mutex);
+	mutex_release(&p->pcp_disable_mutex);
 }
 
 void quire_pcp_enable(struct quire *q)
 {
-	mutex_acquire(&q->pcp_disable_mutex);
-	if (holders_drop(&q->pcp_disabled, "quire_pcp_enable"))
-		set_lists(q, true);
-	mutex_release(&q->pcp_disable_mutex);
+	struct pages *p = pages_of(q);
+
+	mutex_acquire(&p->pcp_disable_mutex);
+	if (holders_drop(&p->pcp_disabled, "quire_pcp_enable"))
+		set_lists(p, true);
+	mutex_release(&p->pcp_disable_mutex);
 }
 
-void drain_fork_child(struct quire *q)
+void drain_fork_child(struct pages *p)
 {
-	mutex_acquire(&q->pcp_disable_mutex);
-	if (holders_fork_child(&q->pcp_disabled))
-		set_lists(q, true);
-	mutex_release(&q->pcp_disable_mutex);
+	mutex_acquire(&p->pcp_disable_mutex);
+	if (holders_fork_child(&p->pcp_disabled))
+		set_lists(p, true);
+	mutex_release(&p->pcp_disable_mutex);
 }
 
 /*
  * Lists are switched off and drained, then on again, in one hold of the mutex: a child of fork
  * never finds them off for a thread that it lacks.
  */
-static void disable_begin_locked(struct quire *q)
+static void disable_begin_locked(struct pages *p)
 {
-	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
-	if (q->pcp_disabled.nr == 0)
-		set_lists(q, false);
-	drain_all(q);
+	DCHECK(mutex_is_held(&p->pcp_disable_mutex));
+	if (p->pcp_disabled.nr == 0)
+		set_lists(p, false);
+	drain_all(p);
 }
 
-static void disable_end_locked(struct quire *q)
+static void disable_end_locked(struct pages *p)
 {
-	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
-	if (q->pcp_disabled.nr == 0)
-		set_lists(q, true);
+	DCHECK(mutex_is_held(&p->pcp_disable_mutex));
+	if (p->pcp_disabled.nr == 0)
+		set_lists(p, true);
 }
 
-void drain_disabled_locked(struct quire *q)
+void drain_disabled_locked(struct pages *p)
 {
-	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
-	disable_begin_locked(q);
-	disable_end_locked(q);
+	DCHECK(mutex_is_held(&p->pcp_disable_mutex));
+	disable_begin_locked(p);
+	disable_end_locked(p);
 }
 
-void drain_disabled(struct quire *q)
+void drain_disabled(struct pages *p)
 {
-	mutex_acquire(&q->pcp_disable_mutex);
-	drain_disabled_locked(q);
-	mutex_release(&q->pcp_disable_mutex);
+	mutex_acquire(&p->pcp_disable_mutex);
+	drain_disabled_locked(p);
+	mutex_release(&p->pcp_disable_mutex);
 }
 
-uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags)
+uint32_t drain_and_take(struct pages *p, unsigned order, unsigned flags)
 {
 	uint32_t frame;
 
-	mutex_acquire(&q->pcp_disable_mutex);
-	disable_begin_locked(q);
-	frame = rmqueue_direct(q, order, flags);
-	disable_end_locked(q);
-	mutex_release(&q->pcp_disable_mutex);
+	mutex_acquire(&p->pcp_disable_mutex);
+	disable_begin_locked(p);
+	frame = rmqueue_direct(p, order, flags);
+	disable_end_locked(p);
+	mutex_release(&p->pcp_disable_mutex);
 	return frame;
 }
 
 /* ---- holding a CPU, for benches and tests ---- */
 
-struct pcp *page_pcp_hold(struct quire *q, unsigned slot)
+struct pcp *page_pcp_hold(struct pages *p, unsigned slot)
 {
 	lock_token token;
-	struct pcp *pcp = pcp_lock_slot(q, 0, slot, &token);
+	struct pcp *pcp = pcp_lock_slot(p, 0, slot, &token);
 
 	pcp->door.kept = token;
-	stacks_close_locked(&q->stacks, &pcp->door);
-	stacks_fence_slot(&q->stacks, slot);
+	stacks_close_locked(&p->stacks, &pcp->door);
+	stacks_fence_slot(&p->stacks, slot);
 	return pcp;
 }
 
-void page_pcp_unhold(struct quire *q, struct pcp *pcp)
+void page_pcp_unhold(struct pages *p, struct pcp *pcp)
 {
-	stacks_open_locked(&q->stacks, &pcp->door);
+	stacks_open_locked(&p->stacks, &pcp->door);
 	lock_release(&pcp->door.lock, pcp->door.kept);
 }

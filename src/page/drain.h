@@ -11,27 +11,27 @@
 #include <stdint.h>
 
 struct pcp;
-struct quire;
+struct pages;
 
 /* The stacks and lists of CPUs [first, end), with one fence. */
-size_t drain_slots(struct quire *q, unsigned first, unsigned end);
+size_t drain_slots(struct pages *p, unsigned first, unsigned end);
 /* All CPUs, the depots and the spares. */
-size_t drain_everything(struct quire *q);
+size_t drain_everything(struct pages *p);
 /* The worker's visit: what is idle goes to the buddy, what is in use decays. */
-size_t drain_idle(struct quire *q);
+size_t drain_idle(struct pages *p);
 
 /* Drained once with everything switched off meanwhile, so that nothing is cached again before it ends.
  * The second is called under pcp_disable_mutex. */
-void drain_disabled(struct quire *q);
-void drain_disabled_locked(struct quire *q);
+void drain_disabled(struct pages *p);
+void drain_disabled_locked(struct pages *p);
 /* An allocation's last attempt, with everything switched off and drained: other CPUs' refills cannot
  * take back what was drained.  A run (state CACHED), or FRAME_NONE. */
-uint32_t drain_and_take(struct quire *q, unsigned order, unsigned flags);
+uint32_t drain_and_take(struct pages *p, unsigned order, unsigned flags);
 /* In a child of fork, with no lock held: what other threads had switched off is on. */
-void drain_fork_child(struct quire *q);
+void drain_fork_child(struct pages *p);
 
 /* Benches and tests: hold one CPU's lock with its stacks closed, so that its users are refused. */
-struct pcp *page_pcp_hold(struct quire *q, unsigned slot);
-void page_pcp_unhold(struct quire *q, struct pcp *pcp);
+struct pcp *page_pcp_hold(struct pages *p, unsigned slot);
+void page_pcp_unhold(struct pages *p, struct pcp *pcp);
 
 #endif

@@ -20,8 +20,8 @@
 
 #include "base/check.h"
 #include "page/block.h"
-#include "page/instance.h"
 #include "page/layout.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "page/zone.h"
 
@@ -32,28 +32,28 @@
 
 /* Partial blocks of a type that could be emptied into the others; 32, 8 used pages each, slack 1
  * -> 30;  2, half full -> 0;  1 -> 0. */
-static uint32_t blocks_to_empty(const struct quire *q, const struct zone *zone, unsigned type)
+static uint32_t blocks_to_empty(const struct pages *p, const struct zone *zone, unsigned type)
 {
 	uint32_t blocks = zone->row_blocks[ROW_TYPE + type] + zone->row_blocks[ROW_EMPTYING + type];
 	uint64_t free_pages = zone->row_free[ROW_TYPE + type] + zone->row_free[ROW_EMPTYING + type];
-	uint64_t used = ((uint64_t)blocks << q->block_order) - free_pages;
-	uint64_t needed = (used + block_pages(q) - 1) >> q->block_order;
+	uint64_t used = ((uint64_t)blocks << p->block_order) - free_pages;
+	uint64_t needed = (used + block_pages(p) - 1) >> p->block_order;
 	uint64_t kept = needed + SLACK_MIN + needed / SLACK_SHARE;
 
 	return kept < blocks ? (uint32_t)(blocks - kept) : 0;
 }
 
-static void mark(struct quire *q, struct zone *zone, uint32_t block, bool emptying)
+static void mark(struct pages *p, struct zone *zone, uint32_t block, bool emptying)
 {
-	uint8_t tag = q->tag[block];
+	uint8_t tag = p->tag[block];
 
-	block_set_tag_locked(q, zone, block,
+	block_set_tag_locked(p, zone, block,
 			     (uint8_t)(emptying ? tag | TAG_EMPTYING : tag & ~TAG_EMPTYING));
 }
 
-static void choose_type(struct quire *q, struct zone *zone, unsigned type)
+static void choose_type(struct pages *p, struct zone *zone, unsigned type)
 {
-	uint32_t wanted = blocks_to_empty(q, zone, type);
+	uint32_t wanted = blocks_to_empty(p, zone, type);
 	uint32_t marked = zone->row_blocks[ROW_EMPTYING + type];
 
 	for (unsigned i = 0; i < CHOOSE_MAX && marked < wanted; i++, marked++) {
@@ -61,23 +61,23 @@ static void choose_type(struct quire *q, struct zone *zone, unsigned type)
 
 		if (block == BLOCK_NONE)
 			return;
-		mark(q, zone, block, true);
+		mark(p, zone, block, true);
 	}
 	for (unsigned i = 0; i < CHOOSE_MAX && marked > wanted; i++, marked--) {
 		uint32_t block = block_fullest_locked(zone, ROW_EMPTYING + type, 0);
 
 		if (block == BLOCK_NONE)
 			return;
-		mark(q, zone, block, false);
+		mark(p, zone, block, false);
 	}
 }
 
-void emptying_choose_locked(struct quire *q, struct zone *zone)
+void emptying_choose_locked(struct pages *p, struct zone *zone)
 {
 	DCHECK(lock_is_held(&zone->lock));
 	if (zone->choose_due-- != 0)
 		return;
 	zone->choose_due = CHOOSE_EVERY;
 	for (unsigned type = 0; type < TYPES_NR; type++)
-		choose_type(q, zone, type);
+		choose_type(p, zone, type);
 }

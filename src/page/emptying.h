@@ -3,10 +3,10 @@
 #ifndef PAGE_EMPTYING_H
 #define PAGE_EMPTYING_H
 
-struct quire;
+struct pages;
 struct zone;
 
 /* Called by every slow path that had the zone lock; chooses afresh every few calls. */
-void emptying_choose_locked(struct quire *q, struct zone *zone);
+void emptying_choose_locked(struct pages *p, struct zone *zone);
 
 #endif

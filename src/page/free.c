@@ -18,19 +18,20 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
 #include "page/block.h"
 #include "page/buddy.h"
+#include "page/charge.h"
 #include "page/emptying.h"
 #include "page/giveback.h"
-#include "page/instance.h"
 #include "page/layout.h"
-#include "page/module.h"
 #include "page/nested.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/stacks.h"
 #include "page/state.h"
@@ -39,13 +40,13 @@
 /* ---- misuse ---- */
 
 /* Head of the run that holds @frame, or @frame itself if no head of a large enough run is found. */
-static uint32_t enclosing_head(const struct quire *q, uint32_t frame)
+static uint32_t enclosing_head(const struct pages *p, uint32_t frame)
 {
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++) {
 		uint32_t head = frame & ~((1u << order) - 1);
 
-		if (page_state(q, head) != STATE_TAIL &&
-		    (page_state(q, head) & STATE_ORDER) >= order)
+		if (page_state(p, head) != STATE_TAIL &&
+		    (page_state(p, head) & STATE_ORDER) >= order)
 			return head;
 	}
 	return frame;
@@ -53,92 +54,93 @@ static uint32_t enclosing_head(const struct quire *q, uint32_t frame)
 
 bool page_is_allocated(const struct quire *q, const void *addr)
 {
-	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	const struct pages *p = pages_of_const(q);
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
 
-	return offset < q->span_bytes && (offset & q->page_mask) == 0 &&
-	       (page_state(q, enclosing_head(q, page_frame(q, addr))) & STATE_KIND) ==
+	return offset < p->span_bytes && (offset & p->page_mask) == 0 &&
+	       (page_state(p, enclosing_head(p, page_frame(p, addr))) & STATE_KIND) ==
 		       STATE_ALLOCATED;
 }
 
-static _Noreturn void free_misuse(const struct quire *q, const void *addr, unsigned order,
+static _Noreturn void free_misuse(const struct pages *p, const void *addr, unsigned order,
 				  const char *function)
 {
-	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
-	uint32_t frame = page_frame(q, addr), head;
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
+	uint32_t frame = page_frame(p, addr), head;
 
-	if (offset >= q->span_bytes)
+	if (offset >= p->span_bytes)
 		misuse("foreign pointer", function, addr, order);
-	if (offset & q->page_mask)
+	if (offset & p->page_mask)
 		misuse("not the start of a page", function, addr, order);
-	head = enclosing_head(q, frame);
-	if ((page_state(q, head) & STATE_KIND) == STATE_ALLOCATED) {
+	head = enclosing_head(p, frame);
+	if ((page_state(p, head) & STATE_KIND) == STATE_ALLOCATED) {
 		if (head == frame)
 			misuse("wrong order", function, addr, order);
 		misuse("the middle of a block", function, addr, order);
 	}
-	if (page_state(q, head) == STATE_TAIL)
+	if (page_state(p, head) == STATE_TAIL)
 		misuse("never allocated", function, addr, order);
 	misuse("double free", function, addr, order);
 }
 
-uint32_t page_check_free(struct quire *q, const void *addr, unsigned order, const char *function)
+uint32_t page_check_free(struct pages *p, const void *addr, unsigned order, const char *function)
 {
-	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
-	uint32_t frame = page_frame(q, addr);
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
+	uint32_t frame = page_frame(p, addr);
 
-	if (UNLIKELY(offset >= q->span_bytes || (offset & q->page_mask) != 0 ||
-		     page_state(q, frame) != (uint64_t)STATE_ALLOCATED + order))
-		free_misuse(q, addr, order, function);
+	if (UNLIKELY(offset >= p->span_bytes || (offset & p->page_mask) != 0 ||
+		     page_state(p, frame) != (uint64_t)STATE_ALLOCATED + order))
+		free_misuse(p, addr, order, function);
 	return frame;
 }
 
 /* ---- slow paths ---- */
 
 /* Lock-free push; the order is in the state byte.  Taken whole by exchange, so no ABA. */
-static void deferred_push(struct quire *q, uint32_t frame)
+static void deferred_push(struct pages *p, uint32_t frame)
 {
-	uint32_t head = load_relaxed(&q->deferred);
+	uint32_t head = load_relaxed(&p->deferred);
 
 	do {
-		q->page[frame].next = head;
+		p->page[frame].next = head;
 		/* Pairs with the exchange in page_take_deferred(). */
-	} while (!cas_release(&q->deferred, &head, frame));
+	} while (!cas_release(&p->deferred, &head, frame));
 }
 
-static void defer(struct quire *q, uint32_t frame)
+static void defer(struct pages *p, uint32_t frame)
 {
-	page_set_state(q, frame, STATE_DEFERRED | (page_state(q, frame) & STATE_ORDER));
-	deferred_push(q, frame);
-	fetch_add_relaxed(&q->deferred_total, 1);
+	page_set_state(p, frame, STATE_DEFERRED | (page_state(p, frame) & STATE_ORDER));
+	deferred_push(p, frame);
+	fetch_add_relaxed(&p->deferred_total, 1);
 }
 
-uint32_t page_take_deferred_one(struct quire *q, unsigned order)
+uint32_t page_take_deferred_one(struct pages *p, unsigned order)
 {
 	/* Pairs with the release in deferred_push().  Taken whole, so no ABA. */
-	uint32_t frame = exchange_acq_rel(&q->deferred, FRAME_NONE), chosen = FRAME_NONE;
+	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE), chosen = FRAME_NONE;
 
 	while (frame != FRAME_NONE) {
-		uint32_t next = q->page[frame].next;
+		uint32_t next = p->page[frame].next;
 
 		/* A run of an isolated or reserved block is not handed out again. */
-		if (chosen == FRAME_NONE && (page_state(q, frame) & STATE_ORDER) >= order &&
-		    load_relaxed(&q->tag[page_block(q, frame)]) < TAG_ISOLATE)
+		if (chosen == FRAME_NONE && (page_state(p, frame) & STATE_ORDER) >= order &&
+		    load_relaxed(&p->tag[page_block(p, frame)]) < TAG_ISOLATE)
 			chosen = frame;
 		else
-			deferred_push(q, frame);
+			deferred_push(p, frame);
 		frame = next;
 	}
 	if (chosen != FRAME_NONE)
-		page_set_state(q, chosen, STATE_CACHED | (page_state(q, chosen) & STATE_ORDER));
+		page_set_state(p, chosen, STATE_CACHED | (page_state(p, chosen) & STATE_ORDER));
 	return chosen;
 }
 
 /* Gives one run (state CACHED) to its block's lists.  False: the flags allow only a try. */
-static bool to_buddy(struct quire *q, uint32_t frame, unsigned flags)
+static bool to_buddy(struct pages *p, uint32_t frame, unsigned flags)
 {
-	struct zone *zone = page_zone(q, frame);
-	unsigned state = page_state(q, frame);
-	uint8_t *tag = &q->tag[page_block(q, frame)];
+	struct zone *zone = page_zone(p, frame);
+	unsigned state = page_state(p, frame);
+	uint8_t *tag = &p->tag[page_block(p, frame)];
 	lock_token token;
 
 	if (!zone_lock_for(zone, flags, &token))
@@ -146,144 +148,145 @@ static bool to_buddy(struct quire *q, uint32_t frame, unsigned flags)
 	count_add(zone->buddy_frees, 1);
 	if (*tag & TAG_EMPTYING)
 		zone->emptying_frees++;
-	buddy_free_locked(q, zone, frame, state & STATE_ORDER, state & STATE_ZERO);
-	emptying_choose_locked(q, zone);
+	buddy_free_locked(p, zone, frame, state & STATE_ORDER, state & STATE_ZERO);
+	emptying_choose_locked(p, zone);
 	zone_unlock(zone, token);
 	return true;
 }
 
-void page_take_deferred(struct quire *q)
+void page_take_deferred(struct pages *p)
 {
 	/* Pairs with the release in defer(). */
-	uint32_t frame = exchange_acq_rel(&q->deferred, FRAME_NONE);
+	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE);
 
 	while (frame != FRAME_NONE) {
-		uint32_t next = q->page[frame].next;
+		uint32_t next = p->page[frame].next;
 
-		page_set_state(q, frame, STATE_CACHED | (page_state(q, frame) & STATE_ORDER));
-		to_buddy(q, frame, 0);
+		page_set_state(p, frame, STATE_CACHED | (page_state(p, frame) & STATE_ORDER));
+		to_buddy(p, frame, 0);
 		frame = next;
 	}
 }
 
-void page_free_direct(struct quire *q, uint32_t frame)
+void page_free_direct(struct pages *p, uint32_t frame)
 {
-	if (!to_buddy(q, frame, lock_nested() ? QUIRE_NOLOCK : 0))
-		defer(q, frame);
+	if (!to_buddy(p, frame, lock_nested() ? QUIRE_NOLOCK : 0))
+		defer(p, frame);
 }
 
 /* Puts a run away on the current CPU.  False: its block is special by now, or no list keeps it. */
-static bool put_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order)
+static bool put_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
 	/* Under the lock the tag is firm: isolation sets it, then takes every pcp lock. */
-	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
-	bool listed = list_keeps(q, order);
+	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
+	bool listed = list_keeps(p, order);
 
 	if (tag >= TAG_SPECIAL || (tag >> TAG_ZONE_SHIFT) != pcp->zone)
 		return false;
-	if (q->stacks.cpu.slots_nr != 0)
-		pcp_spill_stack_locked(q, pcp, frame, order, tag & TAG_TYPE);
+	if (p->stacks.cpu.slots_nr != 0)
+		pcp_spill_stack_locked(p, pcp, frame, order, tag & TAG_TYPE);
 	else if (listed)
-		pcp_free_locked(q, pcp, frame, order, tag & TAG_TYPE);
-	return q->stacks.cpu.slots_nr != 0 || listed;
+		pcp_free_locked(p, pcp, frame, order, tag & TAG_TYPE);
+	return p->stacks.cpu.slots_nr != 0 || listed;
 }
 
 /* A nested call only links the run into a list: spilling could wait for the zone lock. */
-static bool put_nested_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order)
+static bool put_nested_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order)
 {
-	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
-	if (tag >= TAG_SPECIAL || !list_keeps(q, order) || pcp->count >= pcp->high)
+	if (tag >= TAG_SPECIAL || !list_keeps(p, order) || pcp->count >= pcp->high)
 		return false;
-	pcp_list_put_locked(q, pcp, &frame, 1, order, tag & TAG_TYPE);
+	pcp_list_put_locked(p, pcp, &frame, 1, order, tag & TAG_TYPE);
 	return true;
 }
 
-void page_free_frame(struct quire *q, uint32_t frame, unsigned order)
+void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
 {
-	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
 	bool nested = lock_nested(), put = false;
 	struct pcp *pcp = NULL;
 	lock_token token;
 
-	if (tag < TAG_SPECIAL && stack_keeps(q, order))
-		pcp = pcp_current_try(q, tag >> TAG_ZONE_SHIFT, &token);
+	if (tag < TAG_SPECIAL && stack_keeps(p, order))
+		pcp = pcp_current_try(p, tag >> TAG_ZONE_SHIFT, &token);
 	if (pcp != NULL) {
-		put = nested ? put_nested_locked(q, pcp, frame, order)
-			     : put_locked(q, pcp, frame, order);
+		put = nested ? put_nested_locked(p, pcp, frame, order)
+			     : put_locked(p, pcp, frame, order);
 		lock_release(&pcp->door.lock, token);
 	}
 	if (!put)
-		page_free_direct(q, frame);
-	if (!nested && UNLIKELY(load_relaxed(&q->deferred) != FRAME_NONE))
-		page_take_deferred(q);
-	if (!nested && UNLIKELY(load_relaxed(&q->spares_wanted)))
-		nested_fill(q);
-	giveback_kick(q);
+		page_free_direct(p, frame);
+	if (!nested && UNLIKELY(load_relaxed(&p->deferred) != FRAME_NONE))
+		page_take_deferred(p);
+	if (!nested && UNLIKELY(load_relaxed(&p->spares_wanted)))
+		nested_fill(p);
+	giveback_kick(p);
 	if (!nested)
-		module_start_worker_freed(q);
+		module_start_worker_freed(&p->q);
 }
 
-static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *addr, unsigned order)
+static __attribute__((noinline, cold)) void free_odd(struct pages *p, void *addr, unsigned order)
 {
-	if (addr != NULL && !q->dead)
-		free_misuse(q, addr, order, "quire_free_pages");
+	if (addr != NULL && !p->q.dead)
+		free_misuse(p, addr, order, "quire_free_pages");
 }
 
 /* The order is in the state byte again: one register less to keep over the sequence. */
-static __attribute__((noinline, cold)) void free_slow(struct quire *q, uint32_t frame)
+static __attribute__((noinline, cold)) void free_slow(struct pages *p, uint32_t frame)
 {
-	unsigned order = page_state(q, frame) & STATE_ORDER;
+	unsigned order = page_state(p, frame) & STATE_ORDER;
 
-	if (UNLIKELY(q->annotated))
-		annotate_free(page_addr(q, frame), (size_t)1 << (order + q->page_shift));
-	page_free_frame(q, frame, order);
+	if (UNLIKELY(p->q.annotated))
+		annotate_free(page_addr(p, frame), (size_t)1 << (order + p->page_shift));
+	page_free_frame(p, frame, order);
 }
 
 void quire_free_pages(struct quire *q, void *addr, unsigned order)
 {
-	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	struct pages *p = pages_of(q);
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
 	uint8_t *state;
 	const uint8_t *guard;
 	size_t frame;
 	uint8_t tag;
 
-	if (UNLIKELY(offset >= q->span_bytes || (offset & q->page_mask) != 0)) {
-		free_odd(q, addr, order);
+	if (UNLIKELY(offset >= p->span_bytes || (offset & p->page_mask) != 0)) {
+		free_odd(p, addr, order);
 		return;
 	}
-	frame = offset >> q->page_shift;
-	state = &q->state[frame];
+	frame = offset >> p->page_shift;
+	state = &p->state[frame];
 	/* Relaxed, as page_state(): ours while it says ALLOCATED. */
 	if (UNLIKELY(load_relaxed(state) != (uint64_t)STATE_ALLOCATED + order)) {
-		free_odd(q, addr, order);
+		free_odd(p, addr, order);
 		return;
 	}
-	guard = &q->tag[offset >> BLOCK_SHIFT];
+	guard = &p->tag[offset >> BLOCK_SHIFT];
 	/* Pairs with block_set_tag_locked(); the guard is read again inside the sequence. */
 	tag = load_relaxed(guard);
 	store_relaxed(state, (uint8_t)(STATE_CACHED | order));
-	if (LIKELY(tag < TAG_SPECIAL) && LIKELY(stack_push(&q->stacks.cpu, STACK_CLASS(order, tag),
+	if (LIKELY(tag < TAG_SPECIAL) && LIKELY(stack_push(&p->stacks.cpu, STACK_CLASS(order, tag),
 							   (uint32_t)frame, guard, tag)))
 		return;
-	free_slow(q, (uint32_t)frame);
+	free_slow(p, (uint32_t)frame);
 }
 
-void page_free_on(struct quire *q, unsigned slot, void *addr, unsigned order)
+void page_free_on(struct pages *p, unsigned slot, void *addr, unsigned order)
 {
-	uint32_t frame = page_check_free(q, addr, order, "page_free_on");
-	uint8_t tag = load_relaxed(&q->tag[page_block(q, frame)]);
+	uint32_t frame = page_check_free(p, addr, order, "page_free_on");
+	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
 	struct pcp *pcp;
 	lock_token token;
 
-	page_set_state(q, frame, STATE_CACHED | order);
-	if (tag >= TAG_SPECIAL || !list_keeps(q, order)) {
-		page_free_direct(q, frame);
+	page_set_state(p, frame, STATE_CACHED | order);
+	if (tag >= TAG_SPECIAL || !list_keeps(p, order)) {
+		page_free_direct(p, frame);
 		return;
 	}
-	pcp = pcp_lock_slot(q, tag >> TAG_ZONE_SHIFT, slot, &token);
-	pcp_free_locked(q, pcp, frame, order, tag & TAG_TYPE);
+	pcp = pcp_lock_slot(p, tag >> TAG_ZONE_SHIFT, slot, &token);
+	pcp_free_locked(p, pcp, frame, order, tag & TAG_TYPE);
 	lock_release(&pcp->door.lock, token);
 }

@@ -24,6 +24,7 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/lock.h"
@@ -34,11 +35,10 @@
 #include "page/drain.h"
 #include "page/free.h"
 #include "page/huge.h"
-#include "page/instance.h"
 #include "page/isolate.h"
 #include "page/layout.h"
-#include "page/module.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/stacks.h"
 #include "page/stat.h"
@@ -61,7 +61,7 @@
  * KiB are more than a caller of quire_release() may have on its stack.
  */
 struct giveback {
-	struct quire *q;
+	struct pages *p;
 	struct zone *zone;
 	uint32_t frames[GIVEBACK_RANGES];
 	struct mem_range ranges[GIVEBACK_RANGES];
@@ -73,7 +73,7 @@ struct giveback {
 
 static void collect_run(struct giveback *batch, uint32_t frame, unsigned order)
 {
-	page_set_state(batch->q, frame, STATE_REPORTING | order);
+	page_set_state(batch->p, frame, STATE_REPORTING | order);
 	batch->zone->reporting_pages += (uint64_t)1 << order;
 	batch->frames[batch->nr++] = frame;
 }
@@ -85,19 +85,19 @@ static void collect_run(struct giveback *batch, uint32_t frame, unsigned order)
 static void collect_whole_list(struct giveback *batch, unsigned order_above, unsigned row,
 			       uint32_t age_min)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 	uint32_t block = batch->zone->whole[order_above][row].head;
-	unsigned order = order_above + q->block_order;
+	unsigned order = order_above + p->block_order;
 
 	for (unsigned looked = 0;
 	     block != BLOCK_NONE && batch->nr < GIVEBACK_WHOLE && looked < GIVEBACK_SCAN;
 	     looked++) {
-		uint32_t frame = block_frame(q, block), next = q->block[block].next;
+		uint32_t frame = block_frame(p, block), next = p->block[block].next;
 
-		if (page_state(q, frame) & STATE_ZERO)
+		if (page_state(p, frame) & STATE_ZERO)
 			return;
-		if (load_relaxed(&q->epoch) - q->block[block].epoch >= age_min) {
-			buddy_whole_remove_locked(q, batch->zone, frame, order);
+		if (load_relaxed(&p->epoch) - p->block[block].epoch >= age_min) {
+			buddy_whole_remove_locked(p, batch->zone, frame, order);
 			collect_run(batch, frame, order);
 		}
 		block = next;
@@ -109,7 +109,7 @@ static void collect_whole(struct giveback *batch, uint32_t age_min)
 	lock_token token;
 
 	zone_lock_for(batch->zone, 0, &token);
-	for (unsigned o = 0; o < whole_orders(batch->q); o++)
+	for (unsigned o = 0; o < whole_orders(batch->p); o++)
 		for (unsigned row = 0; row < ROWS_NR; row++)
 			collect_whole_list(batch, o, row, age_min);
 	zone_unlock(batch->zone, token);
@@ -119,31 +119,31 @@ static void collect_whole(struct giveback *batch, uint32_t age_min)
 
 static void collect_block(struct giveback *batch, uint32_t block)
 {
-	struct quire *q = batch->q;
-	struct pageblock *b = &q->block[block];
+	struct pages *p = batch->p;
+	struct pageblock *b = &p->block[block];
 
-	for (unsigned order = 0; order < q->block_order; order++) {
+	for (unsigned order = 0; order < p->block_order; order++) {
 		uint32_t frame = b->free[order] == OFFSET_NONE
 					 ? FRAME_NONE
-					 : block_frame(q, block) + b->free[order];
+					 : block_frame(p, block) + b->free[order];
 
 		while (frame != FRAME_NONE && batch->nr < GIVEBACK_RANGES) {
-			uint32_t next = q->page[frame].next;
+			uint32_t next = p->page[frame].next;
 
-			if (!(page_state(q, frame) & STATE_ZERO)) {
-				block_free_take_locked(q, batch->zone, frame, order);
+			if (!(page_state(p, frame) & STATE_ZERO)) {
+				block_free_take_locked(p, batch->zone, frame, order);
 				collect_run(batch, frame, order);
 			}
 			frame = next;
 		}
 	}
-	block_rebin_locked(q, batch->zone, block);
+	block_rebin_locked(p, batch->zone, block);
 }
 
 /* Free runs of partial blocks from the cursor on; false when the zone's end was reached. */
 static bool collect_pieces(struct giveback *batch)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 	uint32_t end = batch->cursor + GIVEBACK_SCAN;
 	lock_token token;
 	bool more;
@@ -152,7 +152,7 @@ static bool collect_pieces(struct giveback *batch)
 	while (batch->cursor < end && batch->cursor < batch->zone->blocks_touched) {
 		uint32_t block = batch->zone->block_first + batch->cursor;
 
-		if (q->block[block].online && !q->block[block].whole)
+		if (p->block[block].online && !p->block[block].whole)
 			collect_block(batch, block);
 		if (batch->nr == GIVEBACK_RANGES)
 			break;
@@ -167,21 +167,21 @@ static bool collect_pieces(struct giveback *batch)
 
 static void put_back(struct giveback *batch, unsigned i, bool given)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 	uint32_t frame = batch->frames[i];
-	unsigned order = page_state(q, frame) & STATE_ORDER;
+	unsigned order = page_state(p, frame) & STATE_ORDER;
 	unsigned zero = given ? STATE_ZERO : 0;
 
 	batch->zone->reporting_pages -= (uint64_t)1 << order;
 	if (given)
 		batch->zone->reported_total += (uint64_t)1 << order;
-	for (uint32_t b = 0; order >= q->block_order && b < 1u << (order - q->block_order); b++)
-		store_relaxed(&q->block[page_block(q, frame) + b].reported, given);
-	if (given && order < q->block_order) {
-		store_relaxed(&q->block[page_block(q, frame)].reported, true);
-		q->block[page_block(q, frame)].epoch = load_relaxed(&q->epoch);
+	for (uint32_t b = 0; order >= p->block_order && b < 1u << (order - p->block_order); b++)
+		store_relaxed(&p->block[page_block(p, frame) + b].reported, given);
+	if (given && order < p->block_order) {
+		store_relaxed(&p->block[page_block(p, frame)].reported, true);
+		p->block[page_block(p, frame)].epoch = load_relaxed(&p->epoch);
 	}
-	buddy_free_locked(q, batch->zone, frame, order, zero);
+	buddy_free_locked(p, batch->zone, frame, order, zero);
 }
 
 /* One hold of the zone lock. */
@@ -195,35 +195,35 @@ static void put_back_some(struct giveback *batch, unsigned first)
 	zone_unlock(batch->zone, token);
 }
 
-void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes)
+void page_unback(const struct pages *p, struct gather *gather, void *addr, size_t bytes)
 {
-	if (q->shared)
+	if (p->q.shared)
 		gather_unback_shared(gather, addr, bytes);
 	else
 		gather_unback(gather, addr, bytes);
 }
 
-void page_huge_allow(struct quire *q, uint32_t first, uint32_t end)
+void page_huge_allow(struct pages *p, uint32_t first, uint32_t end)
 {
-	if (!q->thp)
+	if (!p->q.thp)
 		return;
-	mutex_acquire(&q->huge_mutex);
-	huge_allow(&q->huge, first, end);
-	mutex_release(&q->huge_mutex);
+	mutex_acquire(&p->q.huge_mutex);
+	huge_allow(&p->huge, first, end);
+	mutex_release(&p->q.huge_mutex);
 }
 
 static bool is_piece(const struct giveback *batch, unsigned i)
 {
-	return (page_state(batch->q, batch->frames[i]) & STATE_ORDER) < batch->q->block_order;
+	return (page_state(batch->p, batch->frames[i]) & STATE_ORDER) < batch->p->block_order;
 }
 
 /* Pieces from @i on in one block or its neighbour, upwards.  Returns where they end; *@end: their last
  * block's end. */
 static unsigned neighbours_end(const struct giveback *batch, unsigned i, uint32_t *end)
 {
-	*end = page_block(batch->q, batch->frames[i]) + 1;
+	*end = page_block(batch->p, batch->frames[i]) + 1;
 	for (i++; i < batch->nr && is_piece(batch, i); i++) {
-		uint32_t block = page_block(batch->q, batch->frames[i]);
+		uint32_t block = page_block(batch->p, batch->frames[i]);
 
 		if (block + 1 != *end && block != *end)
 			break;
@@ -235,17 +235,17 @@ static unsigned neighbours_end(const struct giveback *batch, unsigned i, uint32_
 /* Taking away a part of a huge page frees nothing, so the first piece of each block splits it. */
 static void split_blocks(struct giveback *batch, unsigned i, unsigned end)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 	uint32_t split = BLOCK_NONE;
 
-	for (; i < end && !q->shared; i++) {
+	for (; i < end && !p->q.shared; i++) {
 		uint32_t frame = batch->frames[i];
 
-		if (page_block(q, frame) == split)
+		if (page_block(p, frame) == split)
 			continue;
-		split = page_block(q, frame);
-		mem_split_huge(page_addr(q, frame),
-			       (size_t)1 << ((page_state(q, frame) & STATE_ORDER) + q->page_shift));
+		split = page_block(p, frame);
+		mem_split_huge(page_addr(p, frame),
+			       (size_t)1 << ((page_state(p, frame) & STATE_ORDER) + p->page_shift));
 	}
 }
 
@@ -253,19 +253,19 @@ static void split_blocks(struct giveback *batch, unsigned i, unsigned end)
  * system would fill again what is given back. */
 static void deny_pieces(struct giveback *batch)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 	unsigned i = 0;
 
-	while (q->thp && i < batch->nr) {
+	while (p->q.thp && i < batch->nr) {
 		uint32_t end;
 		unsigned next = i + 1;
 		bool denied;
 
 		if (is_piece(batch, i)) {
 			next = neighbours_end(batch, i, &end);
-			mutex_acquire(&q->huge_mutex);
-			denied = huge_deny(&q->huge, page_block(q, batch->frames[i]), end);
-			mutex_release(&q->huge_mutex);
+			mutex_acquire(&p->q.huge_mutex);
+			denied = huge_deny(&p->huge, page_block(p, batch->frames[i]), end);
+			mutex_release(&p->q.huge_mutex);
 			if (denied)
 				split_blocks(batch, i, next);
 		}
@@ -276,21 +276,21 @@ static void deny_pieces(struct giveback *batch)
 /* Whole blocks that went may be huge again. */
 static void allow_whole(struct giveback *batch)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 
 	for (unsigned i = 0; i < batch->nr; i++) {
-		unsigned order = page_state(q, batch->frames[i]) & STATE_ORDER;
-		uint32_t block = page_block(q, batch->frames[i]);
+		unsigned order = page_state(p, batch->frames[i]) & STATE_ORDER;
+		uint32_t block = page_block(p, batch->frames[i]);
 
-		if (order >= q->block_order && batch->given[i])
-			page_huge_allow(q, block, block + (1u << (order - q->block_order)));
+		if (order >= p->block_order && batch->given[i])
+			page_huge_allow(p, block, block + (1u << (order - p->block_order)));
 	}
 }
 
 /* One gather for what was collected.  Returns bytes given back. */
 static size_t give_back(struct giveback *batch)
 {
-	struct quire *q = batch->q;
+	struct pages *p = batch->p;
 	struct gather gather;
 	size_t bytes;
 
@@ -300,14 +300,14 @@ static size_t give_back(struct giveback *batch)
 	gather_begin(&gather, batch->ranges, GIVEBACK_RANGES);
 	gather_lend(&gather, batch->vector, GIVEBACK_RANGES);
 	for (unsigned i = 0; i < batch->nr; i++) {
-		unsigned order = page_state(q, batch->frames[i]) & STATE_ORDER;
+		unsigned order = page_state(p, batch->frames[i]) & STATE_ORDER;
 
-		page_unback(q, &gather, page_addr(q, batch->frames[i]),
-			    (size_t)1 << (order + q->page_shift));
+		page_unback(p, &gather, page_addr(p, batch->frames[i]),
+			    (size_t)1 << (order + p->page_shift));
 	}
 	bytes = gather_finish(&gather);
 	for (unsigned i = 0; i < batch->nr; i++)
-		batch->given[i] = gather_gave_back(&gather, page_addr(q, batch->frames[i]));
+		batch->given[i] = gather_gave_back(&gather, page_addr(p, batch->frames[i]));
 	allow_whole(batch);
 	count_add(batch->zone->reports, 1);
 	for (unsigned i = 0; i < batch->nr; i += PUT_BACK_RUNS)
@@ -321,14 +321,14 @@ size_t giveback_room_bytes(void)
 	return sizeof(struct giveback);
 }
 
-static size_t giveback_zone(struct quire *q, struct zone *zone, uint32_t age_min, bool pieces)
+static size_t giveback_zone(struct pages *p, struct zone *zone, uint32_t age_min, bool pieces)
 {
-	struct giveback *batch = q->giveback_room;
+	struct giveback *batch = p->giveback_room;
 	size_t bytes = 0, some;
 	bool more = pieces;
 
-	DCHECK(mutex_is_held(&q->giveback_mutex));
-	batch->q = q;
+	DCHECK(mutex_is_held(&p->giveback_mutex));
+	batch->p = p;
 	batch->zone = zone;
 	batch->cursor = batch->nr = 0;
 	do {
@@ -349,21 +349,21 @@ static size_t giveback_zone(struct quire *q, struct zone *zone, uint32_t age_min
 	return bytes;
 }
 
-size_t giveback_all(struct quire *q)
+size_t giveback_all(struct pages *p)
 {
 	size_t bytes = 0;
 
-	mutex_acquire(&q->giveback_mutex);
-	for (unsigned i = 0; i < q->zones_nr; i++)
-		bytes += giveback_zone(q, &q->zone[i], 0, true);
-	mutex_release(&q->giveback_mutex);
+	mutex_acquire(&p->giveback_mutex);
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		bytes += giveback_zone(p, &p->zone[i], 0, true);
+	mutex_release(&p->giveback_mutex);
 	return bytes;
 }
 
-void giveback_wait(struct quire *q)
+void giveback_wait(struct pages *p)
 {
-	mutex_acquire(&q->giveback_mutex);
-	mutex_release(&q->giveback_mutex);
+	mutex_acquire(&p->giveback_mutex);
+	mutex_release(&p->giveback_mutex);
 }
 
 /* ---- time
@@ -371,32 +371,32 @@ void giveback_wait(struct quire *q)
  */
 
 /* How much the instance has been used: unchanged over a turn means idle. */
-static uint64_t activity(struct quire *q)
+static uint64_t activity(struct pages *p)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
-		sum += load_relaxed(&q->pcp[i].activity);
-	for (unsigned i = 0; i < q->zones_nr; i++)
-		sum += load_relaxed(&q->zone[i].buddy_allocs) +
-		       load_relaxed(&q->zone[i].buddy_frees);
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+		sum += load_relaxed(&p->pcp[i].activity);
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		sum += load_relaxed(&p->zone[i].buddy_allocs) +
+		       load_relaxed(&p->zone[i].buddy_frees);
 	return sum;
 }
 
 /* Pairs with giveback_kick()'s load. */
-static void set_decay(struct quire *q, uint64_t decay_ns)
+static void set_decay(struct pages *p, uint64_t decay_ns)
 {
-	store_relaxed(&q->decay_ns, decay_ns);
+	store_relaxed(&p->decay_ns, decay_ns);
 }
 
 /* More than a fifth taken into use again: wait longer next time, at most 60 s or what was asked for. */
-static void tune_decay(struct quire *q)
+static void tune_decay(struct pages *p)
 {
-	uint64_t most = q->decay_base_ns > DECAY_MAX_NS ? q->decay_base_ns : DECAY_MAX_NS;
+	uint64_t most = p->q.decay_base_ns > DECAY_MAX_NS ? p->q.decay_base_ns : DECAY_MAX_NS;
 	uint64_t reported = 0, reused = 0;
 
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone *zone = &q->zone[i];
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone *zone = &p->zone[i];
 
 		reported += zone->reported_total - zone->reported_epoch;
 		reused += load_relaxed(&zone->reused) - zone->reused_epoch;
@@ -404,65 +404,65 @@ static void tune_decay(struct quire *q)
 		zone->reused_epoch = load_relaxed(&zone->reused);
 	}
 	if (reused * 5 > reported && reused != 0)
-		set_decay(q, q->decay_ns * 2 < most ? q->decay_ns * 2 : most);
-	else if (q->decay_ns / 2 > q->decay_base_ns)
-		set_decay(q, q->decay_ns / 2);
+		set_decay(p, p->decay_ns * 2 < most ? p->decay_ns * 2 : most);
+	else if (p->decay_ns / 2 > p->q.decay_base_ns)
+		set_decay(p, p->decay_ns / 2);
 	else
-		set_decay(q, q->decay_base_ns);
+		set_decay(p, p->q.decay_base_ns);
 }
 
 /* Pages that are free with memory behind them, or cached: what a later visit could give back. */
-static uint64_t left_to_give(struct quire *q, bool *all_free)
+static uint64_t left_to_give(struct pages *p, bool *all_free)
 {
 	struct quire_page_stat stat;
 
-	page_stat_collect(q, &stat);
+	page_stat_collect(p, &stat);
 	*all_free = stat.allocated_pages == 0;
 	return stat.free_pages - stat.reported_pages + stat.cached_pages;
 }
 
 /* One turn. */
-uint64_t giveback_visit(struct quire *q, uint64_t now_ns)
+uint64_t giveback_visit(struct pages *p, uint64_t now_ns)
 {
 	uint64_t active, left;
 	bool idle, rests, all_free;
 
 	/* Held for the whole visit: whoever waits for it finds no page in our hands. */
-	if (!mutex_try(&q->giveback_mutex))
-		return now_ns + q->decay_ns;
-	fetch_add_relaxed(&q->epoch, 1);
-	page_take_deferred(q);
-	drain_idle(q);
-	active = activity(q);
-	idle = active == q->active_seen;
-	q->active_seen = active;
-	for (unsigned i = 0; i < q->zones_nr; i++)
-		giveback_zone(q, &q->zone[i], 1, idle || !q->thp);
-	tune_decay(q);
+	if (!mutex_try(&p->giveback_mutex))
+		return now_ns + p->decay_ns;
+	fetch_add_relaxed(&p->epoch, 1);
+	page_take_deferred(p);
+	drain_idle(p);
+	active = activity(p);
+	idle = active == p->active_seen;
+	p->active_seen = active;
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		giveback_zone(p, &p->zone[i], 1, idle || !p->q.thp);
+	tune_decay(p);
 	/* While a stack is warm, frees may go there and tell nobody.  The fence ends those that began
 	 * before it was cold; what they freed is then counted. */
-	rests = idle && pcps_are_cold(q);
+	rests = idle && pcps_are_cold(p);
 	if (rests)
-		stacks_fence_all(&q->stacks);
-	left = left_to_give(q, &all_free);
-	mutex_release(&q->giveback_mutex);
+		stacks_fence_all(&p->stacks);
+	left = left_to_give(p, &all_free);
+	mutex_release(&p->giveback_mutex);
 	if (left != 0 || !rests)
-		return now_ns + q->decay_ns;
+		return now_ns + p->decay_ns;
 	return all_free ? WORK_EXIT : WORK_IDLE;
 }
 
-bool giveback_nothing_left(struct quire *q)
+bool giveback_nothing_left(struct pages *p)
 {
 	bool all_free;
 
-	return left_to_give(q, &all_free) == 0 && all_free;
+	return left_to_give(p, &all_free) == 0 && all_free;
 }
 
-static void lower_due(struct quire *q, uint64_t due_ns)
+static void lower_due(struct pages *p, uint64_t due_ns)
 {
-	uint64_t found = load_relaxed(&q->giveback_due_ns);
+	uint64_t found = load_relaxed(&p->giveback_due_ns);
 
-	while (due_ns < found && !cas_acq_rel(&q->giveback_due_ns, &found, due_ns))
+	while (due_ns < found && !cas_acq_rel(&p->giveback_due_ns, &found, due_ns))
 		;
 }
 
@@ -470,44 +470,38 @@ static void lower_due(struct quire *q, uint64_t due_ns)
  * Pages' part of the worker's visit.  It comes more often for other modules' sake, but turns of
  * pages have to be whole decays: giveback_due_ns says when the next one is.
  */
-uint64_t giveback_tick(struct quire *q, uint64_t now_ns)
+uint64_t giveback_tick(struct pages *p, uint64_t now_ns)
 {
 	uint64_t due_ns =
-		exchange_acq_rel(&q->giveback_due_ns, WORK_IDLE); /* with giveback_kick() */
+		exchange_acq_rel(&p->giveback_due_ns, WORK_IDLE); /* with giveback_kick() */
 
 	if (due_ns <= now_ns)
-		due_ns = giveback_visit(q, now_ns);
+		due_ns = giveback_visit(p, now_ns);
 	if (due_ns < WORK_EXIT)
-		lower_due(q, due_ns);
+		lower_due(p, due_ns);
 	return due_ns;
 }
 
-void giveback_kick(struct quire *q)
+void giveback_kick(struct pages *p)
 {
 	uint64_t due_ns;
 
 	/* Pairs with the worker's exchange: a hint. */
-	if (!q->report || load_relaxed(&q->giveback_due_ns) != WORK_IDLE)
+	if (!p->q.report || load_relaxed(&p->giveback_due_ns) != WORK_IDLE)
 		return;
-	due_ns = clock_now_ns() + load_relaxed(&q->decay_ns);
-	lower_due(q, due_ns);
-	if (load_relaxed(&q->work.due_ns) > due_ns)
-		work_kick(&q->work, due_ns);
+	due_ns = clock_now_ns() + load_relaxed(&p->decay_ns);
+	lower_due(p, due_ns);
+	if (load_relaxed(&p->q.work.due_ns) > due_ns)
+		work_kick(&p->q.work, due_ns);
 }
 
-size_t quire_release(struct quire *q)
+size_t giveback_request(struct pages *p)
 {
 	size_t bytes;
 
-	if (q->dead)
-		return 0;
-	/* What the worker gives back meanwhile would be missing in the sum. */
-	worker_still_begin(q);
-	bytes = modules_shrink(q);
-	page_take_deferred(q);
-	drain_everything(q);
-	bytes += giveback_all(q);
-	offline_whole_blocks(q);
-	worker_still_end(q);
+	page_take_deferred(p);
+	drain_everything(p);
+	bytes = giveback_all(p);
+	offline_whole_blocks(p);
 	return bytes;
 }

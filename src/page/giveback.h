@@ -8,28 +8,30 @@
 #include <stdint.h>
 
 struct gather;
-struct quire;
+struct pages;
 
 /* Adds memory behind pages to a gather. */
-void page_unback(const struct quire *q, struct gather *gather, void *addr, size_t bytes);
+void page_unback(const struct pages *p, struct gather *gather, void *addr, size_t bytes);
 /* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
-void page_huge_allow(struct quire *q, uint32_t first, uint32_t end);
+void page_huge_allow(struct pages *p, uint32_t first, uint32_t end);
 
 /* Gives back everything that is free, now.  Returns bytes. */
-size_t giveback_all(struct quire *q);
+size_t giveback_all(struct pages *p);
+/* The same, with what CPUs keep and what was freed in handlers; whole blocks go offline. */
+size_t giveback_request(struct pages *p);
 /* Waits until no memory is on its way back. */
-void giveback_wait(struct quire *q);
+void giveback_wait(struct pages *p);
 /* Of struct giveback, which stands behind the instance. */
 size_t giveback_room_bytes(void);
 
 /* Something was freed or cached: the worker shall come a decay from now if it is not due. */
-void giveback_kick(struct quire *q);
+void giveback_kick(struct pages *p);
 /* Pages' part of the worker's visit, if it is due: returns when it wants the next, or WORK_IDLE, or
  * WORK_EXIT. */
-uint64_t giveback_tick(struct quire *q, uint64_t now_ns);
+uint64_t giveback_tick(struct pages *p, uint64_t now_ns);
 /* The same, due or not. */
-uint64_t giveback_visit(struct quire *q, uint64_t now_ns);
+uint64_t giveback_visit(struct pages *p, uint64_t now_ns);
 /* Nothing to give back and nothing in use: the worker may end. */
-bool giveback_nothing_left(struct quire *q);
+bool giveback_nothing_left(struct pages *p);
 
 #endif

@@ -27,143 +27,145 @@
 #include "page/buddy.h"
 #include "page/drain.h"
 #include "page/giveback.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "page/zone.h"
 
 /* Pages of the run of whole blocks that a block is in: its head's frame, and the order. */
-static uint32_t whole_head(const struct quire *q, uint32_t block, unsigned *order)
+static uint32_t whole_head(const struct pages *p, uint32_t block, unsigned *order)
 {
-	uint32_t frame = block_frame(q, block);
+	uint32_t frame = block_frame(p, block);
 
-	for (*order = q->block_order; *order <= QUIRE_ORDER_MAX; (*order)++) {
+	for (*order = p->block_order; *order <= QUIRE_ORDER_MAX; (*order)++) {
 		uint32_t head = frame & ~((1u << *order) - 1);
 
-		if ((page_state(q, head) & ~STATE_ZERO) == (STATE_BUDDY | *order))
+		if ((page_state(p, head) & ~STATE_ZERO) == (STATE_BUDDY | *order))
 			return head;
 	}
 	return FRAME_NONE;
 }
 
 /* Changes one block of a whole run: the run is taken off and its blocks go back one by one. */
-static void retag_whole_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
+static void retag_whole_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag)
 {
 	unsigned order;
-	uint32_t head = whole_head(q, block, &order);
+	uint32_t head = whole_head(p, block, &order);
 	unsigned zero;
 
 	DCHECK(lock_is_held(&zone->lock));
 	CHECK(head != FRAME_NONE);
-	zero = page_state(q, head) & STATE_ZERO;
-	buddy_whole_remove_locked(q, zone, head, order);
-	page_set_state(q, head, STATE_TAIL);
+	zero = page_state(p, head) & STATE_ZERO;
+	buddy_whole_remove_locked(p, zone, head, order);
+	page_set_state(p, head, STATE_TAIL);
 	/* Pairs with the load in quire_free_pages() and the guard of stack_push(). */
-	store_relaxed(&q->tag[block], tag);
-	for (uint32_t i = 0; i < 1u << (order - q->block_order); i++)
-		buddy_whole_add_locked(q, zone, head + (i << q->block_order), q->block_order, zero);
+	store_relaxed(&p->tag[block], tag);
+	for (uint32_t i = 0; i < 1u << (order - p->block_order); i++)
+		buddy_whole_add_locked(p, zone, head + (i << p->block_order), p->block_order, zero);
 }
 
-static void retag_locked(struct quire *q, struct zone *zone, uint32_t block, uint8_t tag)
+static void retag_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag)
 {
 	DCHECK(lock_is_held(&zone->lock));
-	if (q->block[block].whole)
-		retag_whole_locked(q, zone, block, tag);
+	if (p->block[block].whole)
+		retag_whole_locked(p, zone, block, tag);
 	else
-		block_set_tag_locked(q, zone, block, tag);
+		block_set_tag_locked(p, zone, block, tag);
 }
 
 /* Number of the block that holds an address, or BLOCK_NONE. */
-static uint32_t block_of(struct quire *q, const void *addr)
+static uint32_t block_of(struct pages *p, const void *addr)
 {
-	uintptr_t offset = (uintptr_t)addr - (uintptr_t)q->base;
+	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
 
-	return offset < q->span_bytes ? (uint32_t)(offset >> BLOCK_SHIFT) : BLOCK_NONE;
+	return offset < p->span_bytes ? (uint32_t)(offset >> BLOCK_SHIFT) : BLOCK_NONE;
 }
 
-static bool block_is_online(const struct zone *zone, const struct quire *q, uint32_t block)
+static bool block_is_online(const struct zone *zone, const struct pages *p, uint32_t block)
 {
-	return block < zone->block_first + zone->blocks_touched && q->block[block].online;
+	return block < zone->block_first + zone->blocks_touched && p->block[block].online;
 }
 
-static struct zone *block_zone(struct quire *q, uint32_t block)
+static struct zone *block_zone(struct pages *p, uint32_t block)
 {
-	return &q->zone[block / q->zone_blocks];
+	return &p->zone[block / p->zone_blocks];
 }
 
 /* Sets or clears ISOLATE.  -EBUSY if it is so already, not online, or on its way back. */
-static int set_isolate_locked(struct quire *q, uint32_t block, bool isolate)
+static int set_isolate_locked(struct pages *p, uint32_t block, bool isolate)
 {
-	struct zone *zone = block_zone(q, block);
+	struct zone *zone = block_zone(p, block);
 	lock_token token;
 	int error = -EBUSY;
 
 	/* Nothing is REPORTING while it is held. */
-	DCHECK(mutex_is_held(&q->giveback_mutex));
+	DCHECK(mutex_is_held(&p->giveback_mutex));
 	zone_lock_for(zone, 0, &token);
-	if (block_is_online(zone, q, block) && ((q->tag[block] & TAG_ISOLATE) != 0) != isolate) {
-		uint8_t tag = (uint8_t)(q->tag[block] & ~(TAG_ISOLATE | TAG_EMPTYING));
+	if (block_is_online(zone, p, block) && ((p->tag[block] & TAG_ISOLATE) != 0) != isolate) {
+		uint8_t tag = (uint8_t)(p->tag[block] & ~(TAG_ISOLATE | TAG_EMPTYING));
 
 		if (tag & TAG_HIGHATOMIC)
 			zone->highatomic_blocks--;
 		tag = (uint8_t)(tag & ~TAG_HIGHATOMIC);
-		retag_locked(q, zone, block, isolate ? tag | TAG_ISOLATE : tag);
+		retag_locked(p, zone, block, isolate ? tag | TAG_ISOLATE : tag);
 		error = 0;
 	}
 	zone_unlock(zone, token);
 	return error;
 }
 
-static int set_isolate(struct quire *q, uint32_t block, bool isolate)
+static int set_isolate(struct pages *p, uint32_t block, bool isolate)
 {
 	int error;
 
-	mutex_acquire(&q->giveback_mutex);
-	error = set_isolate_locked(q, block, isolate);
-	mutex_release(&q->giveback_mutex);
+	mutex_acquire(&p->giveback_mutex);
+	error = set_isolate_locked(p, block, isolate);
+	mutex_release(&p->giveback_mutex);
 	return error;
 }
 
-static int isolate_locked(struct quire *q, uint32_t block)
+static int isolate_locked(struct pages *p, uint32_t block)
 {
 	int error;
 
-	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
-	error = set_isolate(q, block, true);
+	DCHECK(mutex_is_held(&p->pcp_disable_mutex));
+	error = set_isolate(p, block, true);
 	if (error)
 		return error;
-	drain_disabled_locked(q);
+	drain_disabled_locked(p);
 	return 0;
 }
 
-static int refuses(const struct quire *q, uint32_t block)
+static int refuses(const struct pages *p, uint32_t block)
 {
-	if (q->dead)
+	if (p->q.dead)
 		return -EOWNERDEAD;
 	return block == BLOCK_NONE ? -EINVAL : 0;
 }
 
 int quire_isolate_pageblock(struct quire *q, void *addr)
 {
-	uint32_t block = block_of(q, addr);
-	int error = refuses(q, block);
+	struct pages *p = pages_of(q);
+	uint32_t block = block_of(p, addr);
+	int error = refuses(p, block);
 
 	if (error)
 		return error;
-	mutex_acquire(&q->pcp_disable_mutex);
-	error = isolate_locked(q, block);
-	mutex_release(&q->pcp_disable_mutex);
+	mutex_acquire(&p->pcp_disable_mutex);
+	error = isolate_locked(p, block);
+	mutex_release(&p->pcp_disable_mutex);
 	return error;
 }
 
 int quire_unisolate_pageblock(struct quire *q, void *addr)
 {
-	uint32_t block = block_of(q, addr);
+	struct pages *p = pages_of(q);
+	uint32_t block = block_of(p, addr);
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	if (block == BLOCK_NONE || set_isolate(q, block, false) != 0)
+	if (block == BLOCK_NONE || set_isolate(p, block, false) != 0)
 		return -EINVAL;
 	return 0;
 }
@@ -172,148 +174,149 @@ int quire_unisolate_pageblock(struct quire *q, void *addr)
  */
 
 /* Takes a whole block out of the buddy for good.  False: a page of it is in use. */
-static bool take_out_locked(struct quire *q, struct zone *zone, uint32_t block)
+static bool take_out_locked(struct pages *p, struct zone *zone, uint32_t block)
 {
-	uint32_t frame = block_frame(q, block);
+	uint32_t frame = block_frame(p, block);
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (!block_is_online(zone, q, block) || !q->block[block].whole ||
-	    (page_state(q, frame) & ~STATE_ZERO) != (STATE_BUDDY | q->block_order))
+	if (!block_is_online(zone, p, block) || !p->block[block].whole ||
+	    (page_state(p, frame) & ~STATE_ZERO) != (STATE_BUDDY | p->block_order))
 		return false;
-	buddy_whole_remove_locked(q, zone, frame, q->block_order);
-	page_set_state(q, frame, STATE_OFFLINE | q->block_order);
-	q->block[block].online = false;
-	q->block[block].whole = false;
-	q->block[block].free_pages = 0;
-	store_relaxed(&q->tag[block], (uint8_t)(q->tag[block] & ~TAG_ISOLATE));
-	store_relaxed(&zone->online_pages, zone->online_pages - block_pages(q));
+	buddy_whole_remove_locked(p, zone, frame, p->block_order);
+	page_set_state(p, frame, STATE_OFFLINE | p->block_order);
+	p->block[block].online = false;
+	p->block[block].whole = false;
+	p->block[block].free_pages = 0;
+	store_relaxed(&p->tag[block], (uint8_t)(p->tag[block] & ~TAG_ISOLATE));
+	store_relaxed(&zone->online_pages, zone->online_pages - block_pages(p));
 	zone->blocks_growing++; /* neither online nor yet free to grow into */
 	return true;
 }
 
 /* Its memory goes, and its struct pages where they fill whole system pages.  False: the system
  * refused to take the memory, so it is not known to read zero when the block grows again. */
-static bool unback_block(struct quire *q, uint32_t block)
+static bool unback_block(struct pages *p, uint32_t block)
 {
-	size_t meta_bytes = (size_t)block_pages(q) * sizeof(struct page);
+	size_t meta_bytes = (size_t)block_pages(p) * sizeof(struct page);
 	struct mem_range ranges[2];
 	struct gather gather;
 
 	gather_begin(&gather, ranges, 2);
-	page_unback(q, &gather, page_addr(q, block_frame(q, block)), (size_t)1 << BLOCK_SHIFT);
+	page_unback(p, &gather, page_addr(p, block_frame(p, block)), (size_t)1 << BLOCK_SHIFT);
 	if (meta_bytes % mem_page_bytes() == 0)
-		gather_unback(&gather, &q->page[block_frame(q, block)], meta_bytes);
+		gather_unback(&gather, &p->page[block_frame(p, block)], meta_bytes);
 	gather_finish(&gather);
-	page_huge_allow(q, block, block + 1);
-	return gather_gave_back(&gather, page_addr(q, block_frame(q, block)));
+	page_huge_allow(p, block, block + 1);
+	return gather_gave_back(&gather, page_addr(p, block_frame(p, block)));
 }
 
 /* Undoes take_out_locked(). */
-static void put_online(struct quire *q, struct zone *zone, uint32_t block)
+static void put_online(struct pages *p, struct zone *zone, uint32_t block)
 {
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
 	zone->blocks_growing--;
-	q->block[block].online = true;
-	store_relaxed(&q->block[block].reported, false);
-	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(q));
-	buddy_whole_add_locked(q, zone, block_frame(q, block), q->block_order, 0);
+	p->block[block].online = true;
+	store_relaxed(&p->block[block].reported, false);
+	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(p));
+	buddy_whole_add_locked(p, zone, block_frame(p, block), p->block_order, 0);
 	zone_unlock(zone, token);
 }
 
-static void put_offline(struct quire *q, struct zone *zone, uint32_t block)
+static void put_offline(struct pages *p, struct zone *zone, uint32_t block)
 {
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
 	zone->blocks_growing--;
-	block_list_push(q, &zone->offline, block, true);
+	block_list_push(p, &zone->offline, block, true);
 	zone_unlock(zone, token);
 }
 
-static bool take_offline(struct quire *q, uint32_t block)
+static bool take_offline(struct pages *p, uint32_t block)
 {
-	struct zone *zone = block_zone(q, block);
+	struct zone *zone = block_zone(p, block);
 	lock_token token;
 	bool taken;
 
 	/* So that fork finds no block between the buddy and the offline list. */
-	mutex_acquire(&q->grow_mutex);
+	mutex_acquire(&p->grow_mutex);
 	zone_lock_for(zone, 0, &token);
-	taken = take_out_locked(q, zone, block);
+	taken = take_out_locked(p, zone, block);
 	zone_unlock(zone, token);
-	if (taken && unback_block(q, block)) {
-		put_offline(q, zone, block);
+	if (taken && unback_block(p, block)) {
+		put_offline(p, zone, block);
 	} else if (taken) {
-		put_online(q, zone, block);
+		put_online(p, zone, block);
 		taken = false;
 	}
-	mutex_release(&q->grow_mutex);
+	mutex_release(&p->grow_mutex);
 	return taken;
 }
 
-static int offline_locked(struct quire *q, uint32_t block)
+static int offline_locked(struct pages *p, uint32_t block)
 {
 	int error;
 
-	DCHECK(mutex_is_held(&q->pcp_disable_mutex));
-	error = isolate_locked(q, block);
+	DCHECK(mutex_is_held(&p->pcp_disable_mutex));
+	error = isolate_locked(p, block);
 	if (error)
 		return error;
 	/* Nothing of it is on its way back while the mutex is held. */
-	mutex_acquire(&q->giveback_mutex);
-	if (!take_offline(q, block)) {
-		set_isolate_locked(q, block, false);
+	mutex_acquire(&p->giveback_mutex);
+	if (!take_offline(p, block)) {
+		set_isolate_locked(p, block, false);
 		error = -EBUSY;
 	}
-	mutex_release(&q->giveback_mutex);
+	mutex_release(&p->giveback_mutex);
 	return error;
 }
 
 int quire_offline_pageblock(struct quire *q, void *addr)
 {
-	uint32_t block = block_of(q, addr);
-	int error = refuses(q, block);
+	struct pages *p = pages_of(q);
+	uint32_t block = block_of(p, addr);
+	int error = refuses(p, block);
 
 	if (error)
 		return error;
-	mutex_acquire(&q->pcp_disable_mutex);
-	error = offline_locked(q, block);
-	mutex_release(&q->pcp_disable_mutex);
+	mutex_acquire(&p->pcp_disable_mutex);
+	error = offline_locked(p, block);
+	mutex_release(&p->pcp_disable_mutex);
 	return error;
 }
 
 /* Takes one whole block offline, or leaves it as it is.  While giveback_mutex is held a caller that
  * finds nothing else waits (giveback_wait): the block is not lost between two lists to it. */
-static bool offline_whole(struct quire *q, uint32_t block)
+static bool offline_whole(struct pages *p, uint32_t block)
 {
 	bool taken = false;
 
-	mutex_acquire(&q->giveback_mutex);
-	if (set_isolate_locked(q, block, true) == 0) {
-		taken = take_offline(q, block);
+	mutex_acquire(&p->giveback_mutex);
+	if (set_isolate_locked(p, block, true) == 0) {
+		taken = take_offline(p, block);
 		if (!taken)
-			set_isolate_locked(q, block, false);
+			set_isolate_locked(p, block, false);
 	}
-	mutex_release(&q->giveback_mutex);
+	mutex_release(&p->giveback_mutex);
 	return taken;
 }
 
-size_t offline_whole_blocks(struct quire *q)
+size_t offline_whole_blocks(struct pages *p)
 {
 	size_t blocks = 0;
 
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone *zone = &q->zone[i];
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone *zone = &p->zone[i];
 
 		/* A block that is missed now is not reported yet. */
 		for (uint32_t b = 0; b < load_relaxed(&zone->blocks_touched); b++) {
 			uint32_t block = zone->block_first + b;
 
 			/* A hint; take_out_locked() looks again under the lock. */
-			if (load_relaxed(&q->block[block].reported))
-				blocks += offline_whole(q, block);
+			if (load_relaxed(&p->block[block].reported))
+				blocks += offline_whole(p, block);
 		}
 	}
 	return blocks;

@@ -5,9 +5,9 @@
 
 #include <stddef.h>
 
-struct quire;
+struct pages;
 
 /* Takes whole blocks offline whose memory went back.  Returns how many. */
-size_t offline_whole_blocks(struct quire *q);
+size_t offline_whole_blocks(struct pages *p);
 
 #endif

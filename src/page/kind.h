@@ -5,6 +5,7 @@
 
 #include "instance/kind.h"
 
-extern const struct module_kind page_kind;
+extern const struct module_kind page_kind; /* instance.c */
+extern const struct option_table page_options;
 
 #endif

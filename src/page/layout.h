@@ -9,19 +9,19 @@
 #include <quire/page.h>
 
 #include "machine/atomic.h"
-#include "page/instance.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "page/zone.h"
 
-static inline uint32_t page_frame(const struct quire *q, const void *addr)
+static inline uint32_t page_frame(const struct pages *p, const void *addr)
 {
-	return (uint32_t)(((uintptr_t)addr - (uintptr_t)q->base) >> q->page_shift);
+	return (uint32_t)(((uintptr_t)addr - (uintptr_t)p->base) >> p->page_shift);
 }
 
-static inline void *page_addr(const struct quire *q, uint32_t frame)
+static inline void *page_addr(const struct pages *p, uint32_t frame)
 {
-	return q->base + ((size_t)frame << q->page_shift);
+	return p->base + ((size_t)frame << p->page_shift);
 }
 
 /*
@@ -29,45 +29,45 @@ static inline void *page_addr(const struct quire *q, uint32_t frame)
  * it under the zone lock to see that it is not BUDDY, so both are relaxed accesses: the answer that
  * matters, BUDDY, is only written under that lock.
  */
-static inline unsigned page_state(const struct quire *q, uint32_t frame)
+static inline unsigned page_state(const struct pages *p, uint32_t frame)
 {
-	return load_relaxed(&q->state[frame]);
+	return load_relaxed(&p->state[frame]);
 }
 
-static inline void page_set_state(struct quire *q, uint32_t frame, unsigned state)
+static inline void page_set_state(struct pages *p, uint32_t frame, unsigned state)
 {
-	store_relaxed(&q->state[frame], (uint8_t)state);
+	store_relaxed(&p->state[frame], (uint8_t)state);
 }
 
-static inline uint32_t page_block(const struct quire *q, uint32_t frame)
+static inline uint32_t page_block(const struct pages *p, uint32_t frame)
 {
-	return frame >> q->block_order;
+	return frame >> p->block_order;
 }
 
-static inline uint32_t block_frame(const struct quire *q, uint32_t block)
+static inline uint32_t block_frame(const struct pages *p, uint32_t block)
 {
-	return block << q->block_order;
+	return block << p->block_order;
 }
 
-static inline uint32_t block_pages(const struct quire *q)
+static inline uint32_t block_pages(const struct pages *p)
 {
-	return 1u << q->block_order;
+	return 1u << p->block_order;
 }
 
 /* Orders from a block's up to the largest. */
-static inline unsigned whole_orders(const struct quire *q)
+static inline unsigned whole_orders(const struct pages *p)
 {
-	return QUIRE_ORDER_MAX + 1u - q->block_order;
+	return QUIRE_ORDER_MAX + 1u - p->block_order;
 }
 
-static inline struct zone *tag_zone(struct quire *q, uint8_t tag)
+static inline struct zone *tag_zone(struct pages *p, uint8_t tag)
 {
-	return &q->zone[tag >> TAG_ZONE_SHIFT & (ZONES_MAX - 1)];
+	return &p->zone[tag >> TAG_ZONE_SHIFT & (ZONES_MAX - 1)];
 }
 
-static inline struct zone *page_zone(struct quire *q, uint32_t frame)
+static inline struct zone *page_zone(struct pages *p, uint32_t frame)
 {
-	return tag_zone(q, load_relaxed(&q->tag[page_block(q, frame)]));
+	return tag_zone(p, load_relaxed(&p->tag[page_block(p, frame)]));
 }
 
 #endif

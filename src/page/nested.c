@@ -30,9 +30,9 @@
 #include "machine/stack.h"
 #include "page/depot.h"
 #include "page/free.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
@@ -43,38 +43,38 @@
 #define NEIGHBOURS 4u
 
 /* Puts a cut-off piece (state CACHED) where the next nested call finds it. */
-static void put_piece(struct quire *q, uint32_t frame, unsigned order)
+static void put_piece(struct pages *p, uint32_t frame, unsigned order)
 {
-	const uint8_t *guard = &q->tag[page_block(q, frame)];
+	const uint8_t *guard = &p->tag[page_block(p, frame)];
 	/* As in quire_free_pages(). */
 	uint8_t tag = load_relaxed(guard);
 
 	if (tag >= TAG_SPECIAL ||
-	    !stack_push(&q->stacks.cpu, STACK_CLASS(order, tag), frame, guard, tag))
-		page_free_frame(q, frame, order);
+	    !stack_push(&p->stacks.cpu, STACK_CLASS(order, tag), frame, guard, tag))
+		page_free_frame(p, frame, order);
 }
 
 /* Cuts a run in hand (state CACHED) down to @order. */
-static uint32_t cut(struct quire *q, uint32_t frame, unsigned order)
+static uint32_t cut(struct pages *p, uint32_t frame, unsigned order)
 {
-	unsigned state = page_state(q, frame), from = state & STATE_ORDER;
+	unsigned state = page_state(p, frame), from = state & STATE_ORDER;
 
 	CHECK_VALUES((state & STATE_KIND) == STATE_CACHED && from >= order, frame, state);
-	page_set_state(q, frame, (state & ~STATE_ORDER) | order);
+	page_set_state(p, frame, (state & ~STATE_ORDER) | order);
 	while (from > order) {
 		uint32_t piece = frame + (1u << --from);
 
-		page_set_state(q, piece, (state & ~STATE_ORDER) | from);
-		put_piece(q, piece, from);
+		page_set_state(p, piece, (state & ~STATE_ORDER) | from);
+		put_piece(p, piece, from);
 	}
 	return frame;
 }
 
-static uint32_t from_stacks(struct quire *q, unsigned zone, unsigned order)
+static uint32_t from_stacks(struct pages *p, unsigned zone, unsigned order)
 {
-	for (unsigned o = order; stack_keeps(q, o) && q->stacks.cpu.slots_nr != 0; o++) {
+	for (unsigned o = order; stack_keeps(p, o) && p->stacks.cpu.slots_nr != 0; o++) {
 		for (unsigned type = 0; type < TYPES_NR; type++) {
-			uint32_t frame = stack_pop(&q->stacks.cpu,
+			uint32_t frame = stack_pop(&p->stacks.cpu,
 						   STACK_CLASS(o, zone << TAG_ZONE_SHIFT | type));
 
 			if (frame != STACK_NONE)
@@ -84,19 +84,19 @@ static uint32_t from_stacks(struct quire *q, unsigned zone, unsigned order)
 	return FRAME_NONE;
 }
 
-static uint32_t from_neighbours(struct quire *q, unsigned zone, unsigned order)
+static uint32_t from_neighbours(struct pages *p, unsigned zone, unsigned order)
 {
-	unsigned slot = (unsigned)stack_slot(&q->stacks.cpu), doors = q->stacks.cpu.doors_nr;
+	unsigned slot = (unsigned)stack_slot(&p->stacks.cpu), doors = p->stacks.cpu.doors_nr;
 
 	for (unsigned i = 0; i < doors && i <= NEIGHBOURS; i++) {
-		struct pcp *pcp = page_pcp(q, zone, (slot + i) % doors);
+		struct pcp *pcp = page_pcp(p, zone, (slot + i) % doors);
 		uint32_t frame = FRAME_NONE;
 		lock_token token;
 
 		if (!lock_try(&pcp->door.lock, &token))
 			continue;
 		if (pcp->door.ready)
-			frame = pcp_take_any_locked(q, pcp, order);
+			frame = pcp_take_any_locked(p, pcp, order);
 		lock_release(&pcp->door.lock, token);
 		if (frame != FRAME_NONE)
 			return frame;
@@ -104,31 +104,31 @@ static uint32_t from_neighbours(struct quire *q, unsigned zone, unsigned order)
 	return FRAME_NONE;
 }
 
-static uint32_t from_depot(struct quire *q, struct zone *zone, unsigned order)
+static uint32_t from_depot(struct pages *p, struct zone *zone, unsigned order)
 {
 	uint32_t frame;
 
 	for (unsigned o = order; o < DEPOT_ORDERS_NR; o++)
 		for (unsigned type = 0; type < TYPES_NR; type++)
-			if (depot_take(q, zone, o, type, &frame, 1) == 1)
+			if (depot_take(p, zone, o, type, &frame, 1) == 1)
 				return frame;
 	return FRAME_NONE;
 }
 
 /* Rounds of attempts at what others hold now and then. */
-static uint32_t from_others(struct quire *q, unsigned zone_index, unsigned order, unsigned flags)
+static uint32_t from_others(struct pages *p, unsigned zone_index, unsigned order, unsigned flags)
 {
-	struct zone *zone = &q->zone[zone_index];
+	struct zone *zone = &p->zone[zone_index];
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		uint32_t frame = from_neighbours(q, zone_index, order);
+		uint32_t frame = from_neighbours(p, zone_index, order);
 		bool asked;
 
 		if (frame == FRAME_NONE)
-			frame = from_depot(q, zone, order);
+			frame = from_depot(p, zone, order);
 		asked = !lock_is_held(&zone->lock);
 		if (frame == FRAME_NONE)
-			frame = rmqueue_direct(q, order, flags);
+			frame = rmqueue_direct(p, order, flags);
 		if (frame != FRAME_NONE || asked)
 			return frame;
 	}
@@ -137,13 +137,13 @@ static uint32_t from_others(struct quire *q, unsigned zone_index, unsigned order
 
 /* ---- spares ---- */
 
-static uint32_t from_spares(struct quire *q, unsigned order)
+static uint32_t from_spares(struct pages *p, unsigned order)
 {
-	store_relaxed(&q->spares_used, true); /* pairs with drain_idle() */
+	store_relaxed(&p->spares_used, true); /* pairs with drain_idle() */
 	for (unsigned o = order; o < SPARE_ORDERS_NR; o++) {
 		for (unsigned i = 0; i < SPARES_NR; i++) {
 			/* Pairs with the release in spare_put(). */
-			uint32_t frame = exchange_acq_rel(&q->spares[o][i], FRAME_NONE);
+			uint32_t frame = exchange_acq_rel(&p->spares[o][i], FRAME_NONE);
 
 			if (frame != FRAME_NONE)
 				return frame;
@@ -152,57 +152,57 @@ static uint32_t from_spares(struct quire *q, unsigned order)
 	return FRAME_NONE;
 }
 
-static bool spare_put(struct quire *q, unsigned order, uint32_t frame)
+static bool spare_put(struct pages *p, unsigned order, uint32_t frame)
 {
 	for (unsigned i = 0; i < SPARES_NR; i++) {
 		uint32_t found = FRAME_NONE;
 
 		/* Pairs with the exchanges in from_spares() and nested_drain(). */
-		if (cas_release(&q->spares[order][i], &found, frame))
+		if (cas_release(&p->spares[order][i], &found, frame))
 			return true;
 	}
 	return false;
 }
 
-static unsigned spares_missing(struct quire *q, unsigned order)
+static unsigned spares_missing(struct pages *p, unsigned order)
 {
 	unsigned missing = 0;
 
 	for (unsigned i = 0; i < SPARES_NR; i++)
-		missing += load_relaxed(&q->spares[order][i]) == FRAME_NONE; /* a hint */
+		missing += load_relaxed(&p->spares[order][i]) == FRAME_NONE; /* a hint */
 	return missing;
 }
 
-static void fill_locked(struct quire *q, struct pcp *pcp)
+static void fill_locked(struct pages *p, struct pcp *pcp)
 {
-	struct zone *zone = &q->zone[pcp->zone];
+	struct zone *zone = &p->zone[pcp->zone];
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned order = 0; order < SPARE_ORDERS_NR && pcp->high != 0; order++) {
 		uint32_t frames[SPARES_NR];
-		unsigned n = spares_missing(q, order);
+		unsigned n = spares_missing(p, order);
 
 		if (n != 0)
-			n = rmqueue_bulk(q, zone, order, TYPE_UNMOVABLE, 0, frames, n);
-		while (n != 0 && spare_put(q, order, frames[n - 1]))
+			n = rmqueue_bulk(p, zone, order, TYPE_UNMOVABLE, 0, frames, n);
+		while (n != 0 && spare_put(p, order, frames[n - 1]))
 			n--;
-		pcp_frames_to_buddy(q, zone, frames, n);
+		pcp_frames_to_buddy(p, zone, frames, n);
 	}
 }
 
-void nested_fill(struct quire *q)
+void nested_fill(struct pages *p)
 {
 	lock_token token;
-	struct pcp *pcp = pcp_current_try(q, 0, &token);
+	struct pcp *pcp = pcp_current_try(p, 0, &token);
 
 	if (pcp == NULL)
 		return;
-	store_relaxed(&q->spares_wanted, false); /* pairs with nested_alloc()'s; a hint */
-	fill_locked(q, pcp);
+	store_relaxed(&p->spares_wanted, false); /* pairs with nested_alloc()'s; a hint */
+	fill_locked(p, pcp);
 	lock_release(&pcp->door.lock, token);
 }
 
-size_t nested_drain(struct quire *q)
+size_t nested_drain(struct pages *p)
 {
 	uint32_t frames[SPARE_ORDERS_NR * SPARES_NR];
 	unsigned n = 0;
@@ -210,40 +210,40 @@ size_t nested_drain(struct quire *q)
 	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++) {
 		for (unsigned i = 0; i < SPARES_NR; i++) {
 			/* Pairs with the release in spare_put(). */
-			frames[n] = exchange_acq_rel(&q->spares[order][i], FRAME_NONE);
+			frames[n] = exchange_acq_rel(&p->spares[order][i], FRAME_NONE);
 			n += frames[n] != FRAME_NONE;
 		}
 	}
-	return pcp_frames_to_buddy(q, &q->zone[0], frames, n);
+	return pcp_frames_to_buddy(p, &p->zone[0], frames, n);
 }
 
-void nested_init(struct quire *q)
+void nested_init(struct pages *p)
 {
 	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++)
 		for (unsigned i = 0; i < SPARES_NR; i++)
-			q->spares[order][i] = FRAME_NONE;
+			p->spares[order][i] = FRAME_NONE;
 }
 
-uint64_t nested_pages(struct quire *q)
+uint64_t nested_pages(struct pages *p)
 {
 	uint64_t pages = 0;
 
 	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++)
-		pages += (uint64_t)(SPARES_NR - spares_missing(q, order)) << order;
+		pages += (uint64_t)(SPARES_NR - spares_missing(p, order)) << order;
 	return pages;
 }
 
-uint32_t nested_alloc(struct quire *q, unsigned zone, unsigned order, unsigned flags)
+uint32_t nested_alloc(struct pages *p, unsigned zone, unsigned order, unsigned flags)
 {
-	uint32_t frame = from_stacks(q, zone, order);
+	uint32_t frame = from_stacks(p, zone, order);
 
 	/* Read by the next ordinary slow path. */
-	store_relaxed(&q->spares_wanted, true);
+	store_relaxed(&p->spares_wanted, true);
 	if (frame == FRAME_NONE && zone == 0)
-		frame = from_spares(q, order);
+		frame = from_spares(p, order);
 	if (frame == FRAME_NONE && flags >> 24 == 0)
-		frame = page_take_deferred_one(q, order);
+		frame = page_take_deferred_one(p, order);
 	if (frame == FRAME_NONE)
-		frame = from_others(q, zone, order, flags);
-	return frame == FRAME_NONE ? FRAME_NONE : cut(q, frame, order);
+		frame = from_others(p, zone, order, flags);
+	return frame == FRAME_NONE ? FRAME_NONE : cut(p, frame, order);
 }

@@ -6,21 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct quire;
+struct pages;
 
 /* Runs of orders 0..3 kept for handlers that can take no lock: a few of each, 120 pages in all. */
 #define SPARE_ORDERS_NR 4u
 #define SPARES_NR	8u
 
 /* A run (state CACHED) of @order for a caller that may only try locks, or FRAME_NONE. */
-uint32_t nested_alloc(struct quire *q, unsigned zone, unsigned order, unsigned flags);
+uint32_t nested_alloc(struct pages *p, unsigned zone, unsigned order, unsigned flags);
 /* No spares yet: an instance has none until a nested call asked for one. */
-void nested_init(struct quire *q);
+void nested_init(struct pages *p);
 /* Ordinary context, no lock held: fills what nested calls have used.  Zone 0 only. */
-void nested_fill(struct quire *q);
+void nested_fill(struct pages *p);
 /* Gives the spares to the buddy.  Returns pages. */
-size_t nested_drain(struct quire *q);
+size_t nested_drain(struct pages *p);
 /* Pages in the spares: a hint while others run. */
-uint64_t nested_pages(struct quire *q);
+uint64_t nested_pages(struct pages *p);
 
 #endif

@@ -53,13 +53,14 @@
  *   depot.h      a zone's depot
  *   grow.h       bringing more of a zone online
  *   zone.h       a zone: watermarks, counts
- *   instance.h   struct quire
+ *   pages.h      struct pages: an instance's pages, which begin with struct quire
  *   layout.h     addresses, frames, blocks and zones, computed from one another
  *   pcp.h        what one slot has in one zone;  stacks.h: which stacks of pages there are
  *   buddy.h, rmqueue.h, emptying.h    merging and splitting; where a run is taken; what shall empty
  *   alloc.h, free.h, nested.h, drain.h, isolate.h, giveback.h         the paths, for one another
  *   huge.h                            advice about huge pages
- *   module.h, worker.h, stat.h, verify.h                              the instance as a whole
+ *   stat.h, verify.h                  all of an instance's pages
+ *   charge.h, kind.h                  for the modules to the right; for the list of modules
  */
 #ifndef PAGE_PAGE_H
 #define PAGE_PAGE_H

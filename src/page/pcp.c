@@ -35,9 +35,9 @@
 #include "page/buddy.h"
 #include "page/depot.h"
 #include "page/emptying.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"
@@ -53,9 +53,9 @@ static unsigned list_index(unsigned order_index, unsigned type)
 	return order_index * TYPES_NR + type;
 }
 
-static unsigned list_order(const struct quire *q, unsigned index)
+static unsigned list_order(const struct pages *p, unsigned index)
 {
-	return pcp_kept_order(q, index / TYPES_NR, LIST_ORDERS_NR);
+	return pcp_kept_order(p, index / TYPES_NR, LIST_ORDERS_NR);
 }
 
 static void count_set(struct pcp *pcp, uint32_t count)
@@ -63,20 +63,20 @@ static void count_set(struct pcp *pcp, uint32_t count)
 	store_relaxed(&pcp->count, count); /* pairs with the hints of statistics */
 }
 
-void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
+void pcp_list_put_locked(struct pages *p, struct pcp *pcp, const uint32_t *frames, unsigned n,
 			 unsigned order, unsigned type)
 {
-	uint32_t *head = &pcp->lists[list_index(list_order_index(q, order), type)];
+	uint32_t *head = &pcp->lists[list_index(list_order_index(p, order), type)];
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = 0; i < n; i++) {
-		q->page[frames[i]].next = *head;
+		p->page[frames[i]].next = *head;
 		*head = frames[i];
 	}
 	count_set(pcp, pcp->count + (n << order));
 }
 
-static unsigned list_take_locked(struct quire *q, struct pcp *pcp, unsigned index, uint32_t *frames,
+static unsigned list_take_locked(struct pages *p, struct pcp *pcp, unsigned index, uint32_t *frames,
 				 unsigned n)
 {
 	uint32_t *head = &pcp->lists[index];
@@ -85,53 +85,53 @@ static unsigned list_take_locked(struct quire *q, struct pcp *pcp, unsigned inde
 	DCHECK(lock_is_held(&pcp->door.lock));
 	while (taken < n && *head != FRAME_NONE) {
 		frames[taken++] = *head;
-		*head = q->page[*head].next;
+		*head = p->page[*head].next;
 	}
-	count_set(pcp, pcp->count - (taken << list_order(q, index)));
+	count_set(pcp, pcp->count - (taken << list_order(p, index)));
 	return taken;
 }
 
 /* ---- to the buddy ---- */
 
 /* One hold of the zone lock. */
-static size_t some_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n)
+static size_t some_to_buddy(struct pages *p, struct zone *zone, const uint32_t *frames, unsigned n)
 {
 	lock_token token;
 	size_t pages = 0;
 
 	zone_lock_for(zone, 0, &token);
 	for (unsigned i = 0; i < n; i++) {
-		unsigned state = page_state(q, frames[i]);
+		unsigned state = page_state(p, frames[i]);
 
 		CHECK_VALUES((state & STATE_KIND) == STATE_CACHED, frames[i], state);
-		buddy_free_locked(q, zone, frames[i], state & STATE_ORDER, state & STATE_ZERO);
+		buddy_free_locked(p, zone, frames[i], state & STATE_ORDER, state & STATE_ZERO);
 		pages += (size_t)1 << (state & STATE_ORDER);
 	}
-	emptying_choose_locked(q, zone);
-	store_relaxed(&zone->below_high, zone_available_locked(q, zone) < zone->mark_high);
+	emptying_choose_locked(p, zone);
+	store_relaxed(&zone->below_high, zone_available_locked(p, zone) < zone->mark_high);
 	zone_unlock(zone, token);
 	return pages;
 }
 
 /* SPILL_RUNS runs hold the lock for about a microsecond, which is what another CPU spins before it
  * sleeps. */
-size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n)
+size_t pcp_frames_to_buddy(struct pages *p, struct zone *zone, const uint32_t *frames, unsigned n)
 {
 	size_t pages = 0;
 
 	while (n != 0) {
 		unsigned some = n < SPILL_RUNS ? n : SPILL_RUNS;
 
-		pages += some_to_buddy(q, zone, frames, some);
+		pages += some_to_buddy(p, zone, frames, some);
 		frames += some;
 		n -= some;
 	}
 	return pages;
 }
 
-unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
+unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages)
 {
-	struct zone *zone = &q->zone[pcp->zone];
+	struct zone *zone = &p->zone[pcp->zone];
 	unsigned most = zone->pcp_batch << BATCH_SCALE_MAX;
 	unsigned moved = 0;
 
@@ -142,11 +142,11 @@ unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages)
 		pages = most;
 	for (unsigned i = 0; i < LISTS_NR && moved < pages; i++) {
 		uint32_t frames[MOVE_MAX];
-		unsigned order = list_order(q, i);
+		unsigned order = list_order(p, i);
 		unsigned n = (pages - moved + (1u << order) - 1) >> order;
-		unsigned got = list_take_locked(q, pcp, i, frames, n < MOVE_MAX ? n : MOVE_MAX);
+		unsigned got = list_take_locked(p, pcp, i, frames, n < MOVE_MAX ? n : MOVE_MAX);
 
-		moved += (unsigned)pcp_frames_to_buddy(q, zone, frames, got);
+		moved += (unsigned)pcp_frames_to_buddy(p, zone, frames, got);
 		if (got == MOVE_MAX)
 			i--; /* this list may have more; moved grew, so the loop ends */
 	}
@@ -171,9 +171,9 @@ static unsigned pages_over_high(const struct pcp *pcp)
 	return pages;
 }
 
-static void tune_after_free_locked(struct quire *q, struct pcp *pcp, unsigned pages)
+static void tune_after_free_locked(struct pages *p, struct pcp *pcp, unsigned pages)
 {
-	const struct zone *zone = &q->zone[pcp->zone];
+	const struct zone *zone = &p->zone[pcp->zone];
 	unsigned most = pcp->batch << BATCH_SCALE_MAX;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
@@ -192,11 +192,11 @@ static void tune_after_free_locked(struct quire *q, struct pcp *pcp, unsigned pa
 	}
 }
 
-static void spill_if_over_locked(struct quire *q, struct pcp *pcp)
+static void spill_if_over_locked(struct pages *p, struct pcp *pcp)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pcp->count >= pcp->high && pcp->count != 0)
-		pcp_spill_locked(q, pcp, pages_over_high(pcp));
+		pcp_spill_locked(p, pcp, pages_over_high(pcp));
 }
 
 /*
@@ -227,12 +227,12 @@ static unsigned refill_runs_locked(struct pcp *pcp, unsigned order)
 
 /* The same for a stack: at most half of what it keeps; of runs between a page and a block an eighth,
  * since those that wait here are holes in blocks. */
-static unsigned refill_stack_runs_locked(const struct quire *q, struct pcp *pcp, unsigned order,
+static unsigned refill_stack_runs_locked(const struct pages *p, struct pcp *pcp, unsigned order,
 					 unsigned type)
 {
 	unsigned runs = refill_runs_locked(pcp, order);
-	unsigned share = order == 0 || order == q->block_order ? 2 : 8;
-	unsigned most = pcp_stack_keeps_locked(q, pcp, order, type) / share;
+	unsigned share = order == 0 || order == p->block_order ? 2 : 8;
+	unsigned most = pcp_stack_keeps_locked(p, pcp, order, type) / share;
 	unsigned least = pcp_refill_least(pcp->batch, order);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
@@ -258,10 +258,10 @@ static unsigned list_refill_runs_locked(struct pcp *pcp, unsigned order)
 	return runs < room ? runs : room;
 }
 
-uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+uint32_t pcp_alloc_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
 			  unsigned flags)
 {
-	unsigned order_index = list_order_index(q, order);
+	unsigned order_index = list_order_index(p, order);
 	uint32_t frames[MOVE_MAX];
 	unsigned n;
 
@@ -270,41 +270,41 @@ uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsi
 	pcp->free_count /= 2;
 	if (order_index == LIST_ORDERS_NR)
 		return FRAME_NONE;
-	if (list_take_locked(q, pcp, list_index(order_index, type), frames, 1) == 1) {
+	if (list_take_locked(p, pcp, list_index(order_index, type), frames, 1) == 1) {
 		count_add(pcp->list_allocs, 1);
 		return frames[0];
 	}
-	n = rmqueue_bulk(q, &q->zone[pcp->zone], order, type, flags, frames,
+	n = rmqueue_bulk(p, &p->zone[pcp->zone], order, type, flags, frames,
 			 list_refill_runs_locked(pcp, order));
 	if (n == 0)
 		return FRAME_NONE;
 	count_add(pcp->refills, 1);
 	count_add(pcp->list_allocs, 1);
 	for (unsigned i = n - 1; i != 0; i--) /* so that the list gives out rising addresses */
-		pcp_list_put_locked(q, pcp, &frames[i], 1, order, type);
+		pcp_list_put_locked(p, pcp, &frames[i], 1, order, type);
 	return frames[0];
 }
 
-uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order)
+uint32_t pcp_take_any_locked(struct pages *p, struct pcp *pcp, unsigned order)
 {
 	uint32_t frame;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = 0; i < LISTS_NR; i++)
-		if (list_order(q, i) >= order && list_take_locked(q, pcp, i, &frame, 1) == 1)
+		if (list_order(p, i) >= order && list_take_locked(p, pcp, i, &frame, 1) == 1)
 			return frame;
 	return FRAME_NONE;
 }
 
-void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
+void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 		     unsigned type)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
 	count_add(pcp->activity, 1);
 	count_add(pcp->list_frees, 1);
-	pcp_list_put_locked(q, pcp, &frame, 1, order, type);
-	tune_after_free_locked(q, pcp, 1u << order);
-	spill_if_over_locked(q, pcp);
+	pcp_list_put_locked(p, pcp, &frame, 1, order, type);
+	tune_after_free_locked(p, pcp, 1u << order);
+	spill_if_over_locked(p, pcp);
 }
 
 /* ---- behind the stacks ---- */
@@ -320,19 +320,19 @@ static void reverse(uint32_t *frames, unsigned n)
 }
 
 /* Up to @n runs from the nearest source that has any. */
-static unsigned collect_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+static unsigned collect_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
 			       unsigned flags, uint32_t *frames, unsigned n)
 {
-	struct zone *zone = &q->zone[pcp->zone];
-	unsigned order_index = list_order_index(q, order);
-	unsigned got = depot_take(q, zone, order, type, frames, n);
+	struct zone *zone = &p->zone[pcp->zone];
+	unsigned order_index = list_order_index(p, order);
+	unsigned got = depot_take(p, zone, order, type, frames, n);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (got == 0 && order_index < LIST_ORDERS_NR)
-		got = list_take_locked(q, pcp, list_index(order_index, type), frames, n);
+		got = list_take_locked(p, pcp, list_index(order_index, type), frames, n);
 	if (got != 0)
 		return got;
-	got = rmqueue_bulk(q, zone, order, type, flags, frames, n);
+	got = rmqueue_bulk(p, zone, order, type, flags, frames, n);
 	count_add(pcp->refills, got != 0);
 	reverse(frames, got); /* a stack gives out its last entry first: rising addresses */
 	return got;
@@ -340,39 +340,39 @@ static unsigned collect_locked(struct quire *q, struct pcp *pcp, unsigned order,
 
 /* A nested call may not wait for the zone lock to spill: its pages stay on a list over high, and
  * the next ordinary call spills them (B7). */
-static bool may_stay_locked(const struct quire *q, const struct pcp *pcp, unsigned pages,
+static bool may_stay_locked(const struct pages *p, const struct pcp *pcp, unsigned pages,
 			    unsigned order, unsigned flags)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
-	if (!list_keeps(q, order))
+	if (!list_keeps(p, order))
 		return false;
 	return (flags & QUIRE_NOLOCK) || pcp->count + pages <= pcp->high;
 }
 
 /* Puts what no stack took where it may stay: a list that keeps the order, or the buddy. */
-static void stow_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
+static void stow_locked(struct pages *p, struct pcp *pcp, const uint32_t *frames, unsigned n,
 			unsigned order, unsigned type, unsigned flags)
 {
-	struct zone *zone = &q->zone[pcp->zone];
+	struct zone *zone = &p->zone[pcp->zone];
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (n == 0)
 		return;
-	if (may_stay_locked(q, pcp, n << order, order, flags)) {
-		pcp_list_put_locked(q, pcp, frames, n, order, type);
+	if (may_stay_locked(p, pcp, n << order, order, flags)) {
+		pcp_list_put_locked(p, pcp, frames, n, order, type);
 		return;
 	}
 	count_add(pcp->spills, 1);
-	pcp_frames_to_buddy(q, zone, frames, n);
+	pcp_frames_to_buddy(p, zone, frames, n);
 }
 
 /* The push goes to the CPU on which the thread runs by then, which may be another one.  As this door is
  * held until the end, a thread that closes all doors cannot finish meanwhile.  Isolation relies on that. */
-uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
 				 unsigned flags)
 {
 	unsigned tag = (unsigned)pcp->zone << TAG_ZONE_SHIFT | type;
-	unsigned order_index = stack_order_index(q, order);
+	unsigned order_index = stack_order_index(p, order);
 	uint32_t frames[MOVE_MAX];
 	unsigned n, pushed;
 
@@ -380,56 +380,56 @@ uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned orde
 	CHECK(order_index < STACK_ORDERS_NR);
 	count_add(pcp->activity, 1);
 	pcp->free_count /= 2;
-	pcp_stack_tune_locked(q, pcp, order, type);
-	n = refill_stack_runs_locked(q, pcp, order, type);
-	if ((flags & QUIRE_NOLOCK) && !list_keeps(q, order))
+	pcp_stack_tune_locked(p, pcp, order, type);
+	n = refill_stack_runs_locked(p, pcp, order, type);
+	if ((flags & QUIRE_NOLOCK) && !list_keeps(p, order))
 		n = 1; /* what is not pushed could not be stowed without waiting */
-	n = collect_locked(q, pcp, order, type, flags, frames, n);
+	n = collect_locked(p, pcp, order, type, flags, frames, n);
 	if (n == 0)
 		return FRAME_NONE;
 	count_add(pcp->list_allocs, 1);
 	n--;
-	pushed = stack_push_n(&q->stacks.cpu, STACK_CLASS(order, tag), frames, n);
-	stow_locked(q, pcp, frames + pushed, n - pushed, order, type, flags);
+	pushed = stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), frames, n);
+	stow_locked(p, pcp, frames + pushed, n - pushed, order, type, flags);
 	return frames[n];
 }
 
-void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
+void pcp_spill_stack_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type)
 {
 	unsigned tag = (unsigned)pcp->zone << TAG_ZONE_SHIFT | type;
-	unsigned order_index = stack_order_index(q, order);
+	unsigned order_index = stack_order_index(p, order);
 	uint32_t frames[MOVE_MAX];
 	unsigned half, n, kept, put;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	CHECK(order_index < STACK_ORDERS_NR);
-	half = pcp_stack_keeps_locked(q, pcp, order, type) / 2u;
+	half = pcp_stack_keeps_locked(p, pcp, order, type) / 2u;
 	count_add(pcp->activity, 1);
 	count_add(pcp->list_frees, 1);
-	tune_after_free_locked(q, pcp, 1u << order);
-	pcp_stack_tune_locked(q, pcp, order, type);
-	if (stack_push_n(&q->stacks.cpu, STACK_CLASS(order, tag), &frame, 1) == 1)
+	tune_after_free_locked(p, pcp, 1u << order);
+	pcp_stack_tune_locked(p, pcp, order, type);
+	if (stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), &frame, 1) == 1)
 		return;
-	n = stack_pop_n(&q->stacks.cpu, STACK_CLASS(order, tag), frames,
+	n = stack_pop_n(&p->stacks.cpu, STACK_CLASS(order, tag), frames,
 			half < MOVE_MAX ? half : MOVE_MAX);
-	kept = stack_push_n(&q->stacks.cpu, STACK_CLASS(order, tag), &frame, 1);
-	put = depot_put(q, &q->zone[pcp->zone], order, type, frames, n);
-	stow_locked(q, pcp, frames + put, n - put, order, type, 0);
-	stow_locked(q, pcp, &frame, 1 - kept, order, type, 0);
-	spill_if_over_locked(q, pcp);
+	kept = stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), &frame, 1);
+	put = depot_put(p, &p->zone[pcp->zone], order, type, frames, n);
+	stow_locked(p, pcp, frames + put, n - put, order, type, 0);
+	stow_locked(p, pcp, &frame, 1 - kept, order, type, 0);
+	spill_if_over_locked(p, pcp);
 }
 
 /* ---- idle ---- */
 
-unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp)
+unsigned pcp_decay_locked(struct pages *p, struct pcp *pcp)
 {
-	const struct zone *zone = &q->zone[pcp->zone];
+	const struct zone *zone = &p->zone[pcp->zone];
 	unsigned high = pcp->high - (pcp->high + 7) / 8; /* rounded up, or 7 would stay 7 */
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pcp->high == 0)
 		return 0;
 	pcp->high = high > zone->pcp_high_min ? high : zone->pcp_high_min;
-	return pcp->count > pcp->high ? pcp_spill_locked(q, pcp, pcp->count - pcp->high) : 0;
+	return pcp->count > pcp->high ? pcp_spill_locked(p, pcp, pcp->count - pcp->high) : 0;
 }

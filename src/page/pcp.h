@@ -16,7 +16,7 @@
 #include "base/check.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "stacks/stacks.h"
 
@@ -46,38 +46,38 @@ struct pcp {
 	uint32_t tops_seen;		  /* (l) the worker's: sum of tops at its last visit */
 } __attribute__((aligned(64)));
 
-static inline struct pcp *page_pcp(struct quire *q, unsigned zone, unsigned slot)
+static inline struct pcp *page_pcp(struct pages *p, unsigned zone, unsigned slot)
 {
-	return &q->pcp[(size_t)zone * q->stacks.cpu.doors_nr + slot];
+	return &p->pcp[(size_t)zone * p->stacks.cpu.doors_nr + slot];
 }
 
 /* The zone that a thread on the current CPU takes from first. */
-static inline unsigned page_home_zone(struct quire *q)
+static inline unsigned page_home_zone(struct pages *p)
 {
-	if (LIKELY(q->zones_nr == 1))
+	if (LIKELY(p->zones_nr == 1))
 		return 0;
-	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks.cpu))->home;
+	return page_pcp(p, 0, (unsigned)stack_slot(&p->stacks.cpu))->home;
 }
 
 /* ---- door.c: locking a CPU's lists; all but _unopened make them ready at first use ---- */
 
 /* Tries the current CPU's lists; NULL if refused.  The CPU is a hint, the lock is what counts. */
-struct pcp *pcp_current_try(struct quire *q, unsigned zone, lock_token *token);
+struct pcp *pcp_current_try(struct pages *p, unsigned zone, lock_token *token);
 /* Locks a CPU's lists, whoever uses them. */
-struct pcp *pcp_lock_slot(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
+struct pcp *pcp_lock_slot(struct pages *p, unsigned zone, unsigned slot, lock_token *token);
 /* The same; at their first use the stacks stay as they were made, which refuses.  The caller closes
  * them, and fences before anybody opens them. */
-struct pcp *pcp_lock_unopened(struct quire *q, unsigned zone, unsigned slot, lock_token *token);
+struct pcp *pcp_lock_unopened(struct pages *p, unsigned zone, unsigned slot, lock_token *token);
 
 /* ---- pcp.c: one run at a time, for callers without sequences and for a CPU given by number ---- */
 
 /* A run (state CACHED) from the lists, refilled if need be; FRAME_NONE if neither had one. */
-uint32_t pcp_alloc_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+uint32_t pcp_alloc_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
 			  unsigned flags);
 /* A run (state CACHED) of at least @order of any type that is on the lists now, or FRAME_NONE. */
-uint32_t pcp_take_any_locked(struct quire *q, struct pcp *pcp, unsigned order);
+uint32_t pcp_take_any_locked(struct pages *p, struct pcp *pcp, unsigned order);
 /* Takes in one run (state CACHED) of an order that lists keep; spills if that is too much. */
-void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
+void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 		     unsigned type);
 
 /* ---- pcp.c: behind the stacks ---- */
@@ -86,10 +86,10 @@ void pcp_free_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned 
  * The current CPU's stack of a class was empty: fetches a batch, keeps one run for the caller and
  * pushes the rest.
  */
-uint32_t pcp_refill_stack_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type,
+uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
 				 unsigned flags);
 /* The current CPU's stack of a class was full (or cold, or closed): makes room and stows a run. */
-void pcp_spill_stack_locked(struct quire *q, struct pcp *pcp, uint32_t frame, unsigned order,
+void pcp_spill_stack_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type);
 /* Least runs of a refill, for tuning: a batch's pages and one more, at least two runs. */
 unsigned pcp_refill_least(unsigned batch, unsigned order);
@@ -97,16 +97,16 @@ unsigned pcp_refill_least(unsigned batch, unsigned order);
 /* ---- pcp.c: lists and the buddy ---- */
 
 /* Puts @n runs (state CACHED) on a list; the order must be one that lists keep. */
-void pcp_list_put_locked(struct quire *q, struct pcp *pcp, const uint32_t *frames, unsigned n,
+void pcp_list_put_locked(struct pages *p, struct pcp *pcp, const uint32_t *frames, unsigned n,
 			 unsigned order, unsigned type);
 /*
  * Moves at least @pages from the lists to the buddy if there are that many, list by list, at most
  * batch << BATCH_SCALE_MAX in this call.  Returns pages moved.
  */
-unsigned pcp_spill_locked(struct quire *q, struct pcp *pcp, unsigned pages);
+unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages);
 /* The worker's visit to lists in use: high decays by an eighth, what is over it goes.  Returns pages. */
-unsigned pcp_decay_locked(struct quire *q, struct pcp *pcp);
+unsigned pcp_decay_locked(struct pages *p, struct pcp *pcp);
 /* Gives runs (state CACHED) back to their blocks' lists, a few a hold of the zone lock.  Returns pages. */
-size_t pcp_frames_to_buddy(struct quire *q, struct zone *zone, const uint32_t *frames, unsigned n);
+size_t pcp_frames_to_buddy(struct pages *p, struct zone *zone, const uint32_t *frames, unsigned n);
 
 #endif

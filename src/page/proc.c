@@ -9,14 +9,14 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/block.h"
 #include "page/depot.h"
-#include "page/instance.h"
 #include "page/layout.h"
-#include "page/module.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/stacks.h"
 #include "page/state.h"
@@ -61,12 +61,13 @@ static void put_node(struct text *text, unsigned zone)
 
 size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 {
+	struct pages *p = pages_of(q);
 	struct text text;
 
 	text_init(&text, buffer, bytes);
 	worker_still_begin(q);
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone_counts counts = zone_copy(&q->zone[i]);
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone_counts counts = zone_copy(&p->zone[i]);
 
 		put_node(&text, i);
 		for (unsigned order = 0; order < QUIRE_ORDERS; order++) {
@@ -104,13 +105,13 @@ static unsigned tag_name(uint8_t tag)
 	return tag & TAG_HIGHATOMIC ? 3 : tag & TAG_TYPE;
 }
 
-static void put_block_counts(struct text *text, struct quire *q, const struct zone *zone)
+static void put_block_counts(struct text *text, struct pages *p, const struct zone *zone)
 {
 	uint64_t blocks[TYPE_NAMES_NR] = { 0 };
 
 	for (uint32_t b = 0; b < load_relaxed(&zone->blocks_touched); b++)
 		/* Pairs with block_set_tag_locked(): a count for people may be a moment old. */
-		blocks[tag_name(load_relaxed(&q->tag[zone->block_first + b]))]++;
+		blocks[tag_name(load_relaxed(&p->tag[zone->block_first + b]))]++;
 	text_put(text, "Node ");
 	text_put_u64(text, zone->index);
 	text_put(text, ", zone   Normal ");
@@ -123,20 +124,21 @@ static void put_block_counts(struct text *text, struct quire *q, const struct zo
 
 size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 {
+	struct pages *p = pages_of(q);
 	struct text text;
 
 	text_init(&text, buffer, bytes);
 	worker_still_begin(q);
 	text_put(&text, "Page block order: ");
-	text_put_u64(&text, q->block_order);
+	text_put_u64(&text, p->block_order);
 	text_put(&text, "\nPages per block:  ");
-	text_put_u64(&text, block_pages(q));
+	text_put_u64(&text, block_pages(p));
 	text_put(&text, "\n\nFree pages count per migrate type at order ");
 	for (unsigned order = 0; order < QUIRE_ORDERS; order++)
 		text_put_u64_width(&text, order, 7);
 	text_put(&text, "\n");
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone_counts counts = zone_copy(&q->zone[i]);
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone_counts counts = zone_copy(&p->zone[i]);
 
 		for (unsigned name = 0; name < TYPE_NAMES_NR; name++)
 			put_type_row(&text, i, &counts, name);
@@ -147,8 +149,8 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 		text_put_width(&text, type_names[name], 9);
 	}
 	text_put(&text, "\n");
-	for (unsigned i = 0; i < q->zones_nr; i++)
-		put_block_counts(&text, q, &q->zone[i]);
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		put_block_counts(&text, p, &p->zone[i]);
 	worker_still_end(q);
 	return text.bytes;
 }
@@ -162,11 +164,11 @@ static void put_line(struct text *text, const char *name, uint64_t value)
 	text_put(text, "\n");
 }
 
-static void put_pagesets(struct text *text, struct quire *q, unsigned zone)
+static void put_pagesets(struct text *text, struct pages *p, unsigned zone)
 {
 	text_put(text, "  pagesets\n");
-	for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
-		const struct pcp *pcp = page_pcp(q, zone, slot);
+	for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
+		const struct pcp *pcp = page_pcp(p, zone, slot);
 
 		/* Hints, as in stat.c. */
 		if (!load_relaxed(&pcp->door.ready))
@@ -180,7 +182,7 @@ static void put_pagesets(struct text *text, struct quire *q, unsigned zone)
 		text_put(text, "\n              batch: ");
 		text_put_u64(text, load_relaxed(&pcp->batch));
 		text_put(text, "\n              stack: ");
-		text_put_u64(text, pcp_stacks_pages(q, pcp));
+		text_put_u64(text, pcp_stacks_pages(p, pcp));
 		text_put(text, "\n");
 	}
 }
@@ -204,13 +206,14 @@ static void put_mappings(struct text *text)
 
 size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 {
+	struct pages *p = pages_of(q);
 	struct text text;
 
 	text_init(&text, buffer, bytes);
 	worker_still_begin(q);
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone_counts counts = zone_copy(&q->zone[i]);
-		const struct zone *zone = &q->zone[i]; /* its constants */
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone_counts counts = zone_copy(&p->zone[i]);
+		const struct zone *zone = &p->zone[i]; /* its constants */
 
 		text_put(&text, "Node ");
 		text_put_u64(&text, i);
@@ -220,13 +223,13 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 		put_line(&text, "min", zone->mark_min);
 		put_line(&text, "low", zone->mark_low);
 		put_line(&text, "high", zone->mark_high);
-		put_line(&text, "spanned", (uint64_t)zone->blocks_nr << q->block_order);
+		put_line(&text, "spanned", (uint64_t)zone->blocks_nr << p->block_order);
 		put_line(&text, "present", counts.online_pages);
 		put_line(&text, "managed", zone->managed_pages);
 		put_line(&text, "reported", counts.zero_pages);
 		put_line(&text, "isolated", counts.isolated_pages);
 		put_line(&text, "depot", depot_pages(&zone->depot));
-		put_pagesets(&text, q, i);
+		put_pagesets(&text, p, i);
 	}
 	put_mappings(&text);
 	worker_still_end(q);

@@ -30,9 +30,9 @@
 #include "page/buddy.h"
 #include "page/emptying.h"
 #include "page/grow.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/state.h"
 #include "page/zone.h"
@@ -49,52 +49,52 @@ static const uint8_t fallback[TYPES_NR][TYPES_NR - 1] = {
 	[TYPE_RECLAIMABLE] = { TYPE_UNMOVABLE, TYPE_MOVABLE },
 };
 
-static void retype_whole(struct quire *q, uint32_t frame, unsigned order, unsigned type)
+static void retype_whole(struct pages *p, uint32_t frame, unsigned order, unsigned type)
 {
-	uint32_t block = page_block(q, frame);
-	uint32_t blocks_nr = order > q->block_order ? 1u << (order - q->block_order) : 1u;
+	uint32_t block = page_block(p, frame);
+	uint32_t blocks_nr = order > p->block_order ? 1u << (order - p->block_order) : 1u;
 
 	for (uint32_t i = 0; i < blocks_nr; i++)
-		store_relaxed(&q->tag[block + i],
-			      (uint8_t)((q->tag[block + i] & ~TAG_TYPE) | type));
+		store_relaxed(&p->tag[block + i],
+			      (uint8_t)((p->tag[block + i] & ~TAG_TYPE) | type));
 }
 
 /* Attempts 3 and 4: a whole run of the type, or of another that now changes to it. */
-static uint32_t take_whole_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type)
+static uint32_t take_whole_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type)
 {
-	uint32_t frame = buddy_take_whole_locked(q, zone, ROW_TYPE + type, order);
+	uint32_t frame = buddy_take_whole_locked(p, zone, ROW_TYPE + type, order);
 
 	DCHECK(lock_is_held(&zone->lock));
 	for (unsigned i = 0; frame == FRAME_NONE && i < TYPES_NR - 1; i++) {
-		frame = buddy_take_whole_locked(q, zone, ROW_TYPE + fallback[type][i], order);
+		frame = buddy_take_whole_locked(p, zone, ROW_TYPE + fallback[type][i], order);
 		if (frame != FRAME_NONE) {
 			zone->claims++;
-			retype_whole(q, frame, order, type);
+			retype_whole(p, frame, order, type);
 		}
 	}
 	return frame;
 }
 
 /* Attempt 2: the fullest block that was to be emptied is kept and used after all. */
-static bool keep_emptying_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type)
+static bool keep_emptying_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type)
 {
 	uint32_t block = block_fullest_locked(zone, ROW_EMPTYING + type, order);
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (block == BLOCK_NONE)
 		return false;
-	block_set_tag_locked(q, zone, block, (uint8_t)(q->tag[block] & ~TAG_EMPTYING));
+	block_set_tag_locked(p, zone, block, (uint8_t)(p->tag[block] & ~TAG_EMPTYING));
 	return true;
 }
 
-static unsigned take_own_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+static unsigned take_own_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 				uint32_t *frames, unsigned n)
 {
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&zone->lock));
-	while (taken < n && order >= q->block_order) {
-		uint32_t frame = take_whole_locked(q, zone, order, type);
+	while (taken < n && order >= p->block_order) {
+		uint32_t frame = take_whole_locked(p, zone, order, type);
 
 		if (frame == FRAME_NONE)
 			return taken;
@@ -103,15 +103,15 @@ static unsigned take_own_locked(struct quire *q, struct zone *zone, unsigned ord
 	while (taken < n) {
 		uint32_t frame;
 
-		taken += buddy_take_partial_locked(q, zone, ROW_TYPE + type, order, frames + taken,
+		taken += buddy_take_partial_locked(p, zone, ROW_TYPE + type, order, frames + taken,
 						   n - taken);
-		if (taken == n || keep_emptying_locked(q, zone, order, type))
+		if (taken == n || keep_emptying_locked(p, zone, order, type))
 			continue;
 		/* A short refill is cheaper than a fresh block. */
-		frame = taken == 0 ? take_whole_locked(q, zone, order, type) : FRAME_NONE;
+		frame = taken == 0 ? take_whole_locked(p, zone, order, type) : FRAME_NONE;
 		if (frame == FRAME_NONE)
 			return taken;
-		buddy_break_locked(q, zone, frame);
+		buddy_break_locked(p, zone, frame);
 	}
 	return taken;
 }
@@ -125,27 +125,27 @@ static uint32_t other_partial_locked(struct zone *zone, unsigned order, unsigned
 }
 
 /* Attempt 5.  At most one run: stealing is the exception and each is decided afresh. */
-static unsigned steal_locked(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+static unsigned steal_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 			     uint32_t *frames)
 {
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned i = 0; order < q->block_order && i < TYPES_NR - 1; i++) {
+	for (unsigned i = 0; order < p->block_order && i < TYPES_NR - 1; i++) {
 		uint32_t block = other_partial_locked(zone, order, fallback[type][i]);
 		unsigned row;
 		uint8_t tag;
 
 		if (block == BLOCK_NONE)
 			continue;
-		tag = (uint8_t)(q->tag[block] & ~TAG_EMPTYING);
-		if (q->block[block].free_pages >= block_pages(q) / 2) {
+		tag = (uint8_t)(p->tag[block] & ~TAG_EMPTYING);
+		if (p->block[block].free_pages >= block_pages(p) / 2) {
 			zone->claims++;
 			tag = (uint8_t)((tag & ~TAG_TYPE) | type);
 		} else {
 			zone->steals++;
 		}
-		block_set_tag_locked(q, zone, block, tag);
+		block_set_tag_locked(p, zone, block, tag);
 		row = ROW_TYPE + (tag & TAG_TYPE);
-		return buddy_take_partial_locked(q, zone, row, order, frames, 1);
+		return buddy_take_partial_locked(p, zone, row, order, frames, 1);
 	}
 	return 0;
 }
@@ -153,88 +153,88 @@ static unsigned steal_locked(struct quire *q, struct zone *zone, unsigned order,
 /* ---- highatomic -------------------------------------------------------------------------------
  */
 
-static unsigned take_highatomic_locked(struct quire *q, struct zone *zone, unsigned order,
+static unsigned take_highatomic_locked(struct pages *p, struct zone *zone, unsigned order,
 				       uint32_t *frames)
 {
 	uint32_t frame;
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (order < q->block_order &&
-	    buddy_take_partial_locked(q, zone, ROW_HIGHATOMIC, order, frames, 1) == 1)
+	if (order < p->block_order &&
+	    buddy_take_partial_locked(p, zone, ROW_HIGHATOMIC, order, frames, 1) == 1)
 		return 1;
-	frame = buddy_take_whole_locked(q, zone, ROW_HIGHATOMIC, order);
+	frame = buddy_take_whole_locked(p, zone, ROW_HIGHATOMIC, order);
 	if (frame == FRAME_NONE)
 		return 0;
 	frames[0] = frame;
-	if (order < q->block_order) {
-		buddy_break_locked(q, zone, frame);
-		return buddy_take_partial_locked(q, zone, ROW_HIGHATOMIC, order, frames, 1);
+	if (order < p->block_order) {
+		buddy_break_locked(p, zone, frame);
+		return buddy_take_partial_locked(p, zone, ROW_HIGHATOMIC, order, frames, 1);
 	}
 	return 1;
 }
 
 /* Makes the frame's block a reserve, as long as a hundredth of the zone has room for one more. */
-static void reserve_highatomic_locked(struct quire *q, struct zone *zone, uint32_t frame)
+static void reserve_highatomic_locked(struct pages *p, struct zone *zone, uint32_t frame)
 {
-	uint32_t block = page_block(q, frame);
+	uint32_t block = page_block(p, frame);
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (zone->highatomic_blocks + 1 > zone->blocks_nr / 100 || (q->tag[block] & TAG_HIGHATOMIC))
+	if (zone->highatomic_blocks + 1 > zone->blocks_nr / 100 || (p->tag[block] & TAG_HIGHATOMIC))
 		return;
 	zone->highatomic_blocks++;
-	block_set_tag_locked(q, zone, block,
-			     (uint8_t)((q->tag[block] & ~TAG_EMPTYING) | TAG_HIGHATOMIC));
+	block_set_tag_locked(p, zone, block,
+			     (uint8_t)((p->tag[block] & ~TAG_EMPTYING) | TAG_HIGHATOMIC));
 }
 
 /* Makes one reserved block that has a free page an ordinary one.  False: there is none. */
-static bool unreserve_highatomic_locked(struct quire *q, struct zone *zone)
+static bool unreserve_highatomic_locked(struct pages *p, struct zone *zone)
 {
 	uint32_t block = block_emptiest_locked(zone, ROW_HIGHATOMIC, 0);
 	uint32_t frame = FRAME_NONE;
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (block == BLOCK_NONE) {
-		frame = buddy_take_whole_locked(q, zone, ROW_HIGHATOMIC, q->block_order);
+		frame = buddy_take_whole_locked(p, zone, ROW_HIGHATOMIC, p->block_order);
 		if (frame == FRAME_NONE)
 			return false;
-		block = page_block(q, frame);
+		block = page_block(p, frame);
 	}
 	zone->highatomic_blocks--;
-	block_set_tag_locked(q, zone, block, (uint8_t)(q->tag[block] & ~TAG_HIGHATOMIC));
+	block_set_tag_locked(p, zone, block, (uint8_t)(p->tag[block] & ~TAG_HIGHATOMIC));
 	if (frame != FRAME_NONE)
-		buddy_whole_add_locked(q, zone, frame, q->block_order,
-				       page_state(q, frame) & STATE_ZERO);
+		buddy_whole_add_locked(p, zone, frame, p->block_order,
+				       page_state(p, frame) & STATE_ZERO);
 	return true;
 }
 
 /* ---- entry points ------------------------------------------------------------------------------
  */
 
-static unsigned attempt_locked(struct quire *q, struct zone *zone, enum attempt attempt,
+static unsigned attempt_locked(struct pages *p, struct zone *zone, enum attempt attempt,
 			       unsigned order, unsigned type, unsigned flags, uint32_t *frames,
 			       unsigned n)
 {
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&zone->lock));
-	while (n > 1 && !zone_has_room_locked(q, zone, flags, (uint64_t)n << order))
+	while (n > 1 && !zone_has_room_locked(p, zone, flags, (uint64_t)n << order))
 		n /= 2;
-	if (!zone_has_room_locked(q, zone, flags, (uint64_t)1 << order))
+	if (!zone_has_room_locked(p, zone, flags, (uint64_t)1 << order))
 		return 0;
 	if ((flags & QUIRE_ATOMIC) && order > 0)
-		taken = take_highatomic_locked(q, zone, order, frames);
+		taken = take_highatomic_locked(p, zone, order, frames);
 	if (taken == 0)
-		taken = take_own_locked(q, zone, order, type, frames, n);
+		taken = take_own_locked(p, zone, order, type, frames, n);
 	if (taken == 0 && attempt == ATTEMPT_STEAL)
-		taken = steal_locked(q, zone, order, type, frames);
-	while (taken == 0 && attempt == ATTEMPT_STEAL && unreserve_highatomic_locked(q, zone))
-		taken = take_own_locked(q, zone, order, type, frames, 1);
-	if (taken != 0 && (flags & QUIRE_ATOMIC) && order > 0 && order < q->block_order)
-		reserve_highatomic_locked(q, zone, frames[0]);
+		taken = steal_locked(p, zone, order, type, frames);
+	while (taken == 0 && attempt == ATTEMPT_STEAL && unreserve_highatomic_locked(p, zone))
+		taken = take_own_locked(p, zone, order, type, frames, 1);
+	if (taken != 0 && (flags & QUIRE_ATOMIC) && order > 0 && order < p->block_order)
+		reserve_highatomic_locked(p, zone, frames[0]);
 	return taken;
 }
 
-static unsigned rmqueue_attempt(struct quire *q, struct zone *zone, enum attempt attempt,
+static unsigned rmqueue_attempt(struct pages *p, struct zone *zone, enum attempt attempt,
 				unsigned order, unsigned type, unsigned flags, uint32_t *frames,
 				unsigned n)
 {
@@ -243,51 +243,51 @@ static unsigned rmqueue_attempt(struct quire *q, struct zone *zone, enum attempt
 
 	if (!zone_lock_for(zone, flags, &token))
 		return 0;
-	taken = attempt_locked(q, zone, attempt, order, type, flags, frames, n);
+	taken = attempt_locked(p, zone, attempt, order, type, flags, frames, n);
 	for (unsigned i = 0; i < taken; i++)
-		page_set_state(q, frames[i],
-			       STATE_CACHED | (page_state(q, frames[i]) & STATE_ZERO) | order);
-	emptying_choose_locked(q, zone);
-	store_relaxed(&zone->below_high, zone_available_locked(q, zone) < zone->mark_high);
+		page_set_state(p, frames[i],
+			       STATE_CACHED | (page_state(p, frames[i]) & STATE_ZERO) | order);
+	emptying_choose_locked(p, zone);
+	store_relaxed(&zone->below_high, zone_available_locked(p, zone) < zone->mark_high);
 	zone_unlock(zone, token);
 	return taken;
 }
 
-unsigned rmqueue_bulk(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+unsigned rmqueue_bulk(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 		      unsigned flags, uint32_t *frames, unsigned n)
 {
-	return rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, frames, n);
+	return rmqueue_attempt(p, zone, ATTEMPT_OWN, order, type, flags, frames, n);
 }
 
 /* One run (state CACHED) from one zone, growing it and at last mixing types. */
-static uint32_t direct_from(struct quire *q, struct zone *zone, unsigned order, unsigned flags)
+static uint32_t direct_from(struct pages *p, struct zone *zone, unsigned order, unsigned flags)
 {
 	unsigned type = page_flags_type(flags);
 	uint32_t frame;
 	int error;
 
-	if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
+	if (rmqueue_attempt(p, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
 		return frame;
 	/* Other callers may take what this one has grown; so a round without success is another caller's
 	 * success.  When the zone cannot grow, at its limit or refused by the system, types may mix. */
 	do {
-		error = zone_grow(q, zone, flags, order);
-		if (rmqueue_attempt(q, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
+		error = zone_grow(p, zone, flags, order);
+		if (rmqueue_attempt(p, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
 			return frame;
 	} while (!error);
-	if (rmqueue_attempt(q, zone, ATTEMPT_STEAL, order, type, flags, &frame, 1) == 1)
+	if (rmqueue_attempt(p, zone, ATTEMPT_STEAL, order, type, flags, &frame, 1) == 1)
 		return frame;
 	return FRAME_NONE;
 }
 
-uint32_t rmqueue_direct(struct quire *q, unsigned order, unsigned flags)
+uint32_t rmqueue_direct(struct pages *p, unsigned order, unsigned flags)
 {
 	unsigned node = flags >> 24;
-	unsigned first = node != 0 ? node - 1 : page_home_zone(q);
+	unsigned first = node != 0 ? node - 1 : page_home_zone(p);
 
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		struct zone *zone = &q->zone[(first + i) % q->zones_nr];
-		uint32_t frame = direct_from(q, zone, order, flags);
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone *zone = &p->zone[(first + i) % p->zones_nr];
+		uint32_t frame = direct_from(p, zone, order, flags);
 
 		if (frame != FRAME_NONE) {
 			fetch_add_relaxed(&zone->buddy_allocs, 1);

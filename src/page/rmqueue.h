@@ -5,17 +5,17 @@
 
 #include <stdint.h>
 
-struct quire;
+struct pages;
 struct zone;
 
 /*
  * Fills @frames with up to @n runs (state CACHED) without growing, stealing or waiting: for a
  * refill under a pcp lock.  Zero: nothing of the kind without more effort.
  */
-unsigned rmqueue_bulk(struct quire *q, struct zone *zone, unsigned order, unsigned type,
+unsigned rmqueue_bulk(struct pages *p, struct zone *zone, unsigned order, unsigned type,
 		      unsigned flags, uint32_t *frames, unsigned n);
 /* One run (state CACHED) from the wanted zone, then from the others, growing each and at last mixing
  * types; FRAME_NONE. */
-uint32_t rmqueue_direct(struct quire *q, unsigned order, unsigned flags);
+uint32_t rmqueue_direct(struct pages *p, unsigned order, unsigned flags);
 
 #endif

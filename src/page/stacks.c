@@ -18,7 +18,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/state.h"
 #include "page/zone.h"
@@ -30,16 +30,16 @@ _Static_assert(
 		STACKS_STRIDE,
 	"headers and all entries fit into one slot's region, wherever in its page it begins");
 
-unsigned pcp_kept_order(const struct quire *q, unsigned index, unsigned kept_nr)
+unsigned pcp_kept_order(const struct pages *p, unsigned index, unsigned kept_nr)
 {
 	CHECK(index < kept_nr);
-	return index == kept_nr - 1 ? q->block_order : index;
+	return index == kept_nr - 1 ? p->block_order : index;
 }
 
 /* Room of one class in entries: shared among zones. */
-static uint32_t class_room(const struct quire *q, unsigned order_index)
+static uint32_t class_room(const struct pages *p, unsigned order_index)
 {
-	return STACK_ENTRIES_MAX(order_index) / q->zones_nr;
+	return STACK_ENTRIES_MAX(order_index) / p->zones_nr;
 }
 
 /* Number of a class in the set: zone by zone, then by order, then by type. */
@@ -48,27 +48,27 @@ static unsigned class_index(unsigned zone, unsigned order_index, unsigned type)
 	return (zone * STACK_ORDERS_NR + order_index) * TYPES_NR + type;
 }
 
-unsigned pcp_stack_order(const struct quire *q, unsigned class)
+unsigned pcp_stack_order(const struct pages *p, unsigned class)
 {
-	return pcp_kept_order(q, class / TYPES_NR % STACK_ORDERS_NR, STACK_ORDERS_NR);
+	return pcp_kept_order(p, class / TYPES_NR % STACK_ORDERS_NR, STACK_ORDERS_NR);
 }
 
-void pcp_stacks_init(struct quire *q)
+void pcp_stacks_init(struct pages *p)
 {
-	q->stacks.isolated = q->isolated_cpus;
-	q->stacks.class = q->stack_class;
-	q->stacks.classes_nr = (uint16_t)class_index(q->zones_nr, 0, 0);
-	q->stacks.committed = true;
-	for (unsigned i = 0; i < q->stacks.classes_nr; i++) {
+	p->stacks.isolated = p->q.isolated_cpus;
+	p->stacks.class = p->stack_class;
+	p->stacks.classes_nr = (uint16_t)class_index(p->zones_nr, 0, 0);
+	p->stacks.committed = true;
+	for (unsigned i = 0; i < p->stacks.classes_nr; i++) {
 		unsigned order_index = i / TYPES_NR % STACK_ORDERS_NR;
 		unsigned tag = i / STACK_CLASSES_NR << TAG_ZONE_SHIFT | i % TYPES_NR;
 
-		q->stack_class[i] = (struct stacks_class){
-			.header = (uint16_t)STACK_CLASS(pcp_stack_order(q, i), tag),
-			.room = (uint16_t)class_room(q, order_index),
+		p->stack_class[i] = (struct stacks_class){
+			.header = (uint16_t)STACK_CLASS(pcp_stack_order(p, i), tag),
+			.room = (uint16_t)class_room(p, order_index),
 		};
 	}
-	stacks_lay_out(&q->stacks, STACK_HEADERS_NR);
+	stacks_lay_out(&p->stacks, STACK_HEADERS_NR);
 }
 
 void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot)
@@ -77,22 +77,22 @@ void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot)
 			 class_index(zone + 1, 0, 0));
 }
 
-bool pcps_are_cold(const struct quire *q)
+bool pcps_are_cold(const struct pages *p)
 {
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
-		if (load_relaxed(&q->pcp[i].door.warm)) /* as said */
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+		if (load_relaxed(&p->pcp[i].door.warm)) /* as said */
 			return false;
 	return true;
 }
 
-unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n)
+unsigned pcp_stacks_take_locked(struct pages *p, struct pcp *pcp, uint32_t *frames, unsigned n)
 {
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = pcp->door.first; i < pcp->door.end && taken < n; i++) {
 		const uint32_t *entries;
-		unsigned some = stacks_take_locked(&q->stacks, &pcp->door, i, n - taken, &entries);
+		unsigned some = stacks_take_locked(&p->stacks, &pcp->door, i, n - taken, &entries);
 
 		while (some != 0)
 			frames[taken++] = entries[--some];
@@ -100,12 +100,12 @@ unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *fram
 	return taken;
 }
 
-uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp)
+uint32_t pcp_stacks_pages(const struct pages *p, const struct pcp *pcp)
 {
 	uint32_t pages = 0;
 
 	for (unsigned i = pcp->door.first; i < pcp->door.end; i++)
-		pages += stacks_held(&q->stacks, &pcp->door, i) << pcp_stack_order(q, i);
+		pages += stacks_held(&p->stacks, &pcp->door, i) << pcp_stack_order(p, i);
 	return pages;
 }
 
@@ -114,30 +114,30 @@ uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp)
  * which are holes in blocks while they wait here; a 16th of the largest runs below a block, of
  * which a burst of a thousand is 64 MiB; twice as much of whole blocks, which tear no holes.
  */
-static uint32_t stack_pages_max(const struct quire *q, const struct zone *zone, unsigned order)
+static uint32_t stack_pages_max(const struct pages *p, const struct zone *zone, unsigned order)
 {
-	if (order == q->block_order)
+	if (order == p->block_order)
 		return zone->pcp_high_max * 2;
 	return zone->pcp_high_max >> (order < 4 ? 6 : 4);
 }
 
-unsigned pcp_stack_keeps_locked(const struct quire *q, const struct pcp *pcp, unsigned order,
+unsigned pcp_stack_keeps_locked(const struct pages *p, const struct pcp *pcp, unsigned order,
 				unsigned type)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
-	return stacks_keeps_locked(&q->stacks, &pcp->door,
-				   class_index(pcp->zone, stack_order_index(q, order), type));
+	return stacks_keeps_locked(&p->stacks, &pcp->door,
+				   class_index(pcp->zone, stack_order_index(p, order), type));
 }
 
-void pcp_stack_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type)
+void pcp_stack_tune_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type)
 {
-	unsigned order_index = stack_order_index(q, order);
-	const struct zone *zone = &q->zone[pcp->zone];
+	unsigned order_index = stack_order_index(p, order);
+	const struct zone *zone = &p->zone[pcp->zone];
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (order_index == STACK_ORDERS_NR || pcp->door.closed_nr != 0 || !pcp->door.usable)
 		return;
-	stacks_grow_locked(&q->stacks, &pcp->door, class_index(pcp->zone, order_index, type),
+	stacks_grow_locked(&p->stacks, &pcp->door, class_index(pcp->zone, order_index, type),
 			   2 * pcp_refill_least(zone->pcp_batch, order),
-			   stack_pages_max(q, zone, order) >> order);
+			   stack_pages_max(p, zone, order) >> order);
 }

@@ -6,60 +6,60 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "page/instance.h"
+#include "page/pages.h"
 #include "page/state.h"
 
 struct pcp;
 
 /* Index of an order among those that stacks keep, 0..STACK_ORDERS_NR - 1; STACK_ORDERS_NR if they
  * do not keep it.  The same for lists. */
-static inline unsigned stack_order_index(const struct quire *q, unsigned order)
+static inline unsigned stack_order_index(const struct pages *p, unsigned order)
 {
 	if (order < STACK_ORDERS_NR - 1)
 		return order;
-	return order == q->block_order ? STACK_ORDERS_NR - 1 : STACK_ORDERS_NR;
+	return order == p->block_order ? STACK_ORDERS_NR - 1 : STACK_ORDERS_NR;
 }
 
-static inline unsigned list_order_index(const struct quire *q, unsigned order)
+static inline unsigned list_order_index(const struct pages *p, unsigned order)
 {
 	if (order < LIST_ORDERS_NR - 1)
 		return order;
-	return order == q->block_order ? LIST_ORDERS_NR - 1 : LIST_ORDERS_NR;
+	return order == p->block_order ? LIST_ORDERS_NR - 1 : LIST_ORDERS_NR;
 }
 
-static inline bool stack_keeps(const struct quire *q, unsigned order)
+static inline bool stack_keeps(const struct pages *p, unsigned order)
 {
-	return stack_order_index(q, order) < STACK_ORDERS_NR;
+	return stack_order_index(p, order) < STACK_ORDERS_NR;
 }
 
-static inline bool list_keeps(const struct quire *q, unsigned order)
+static inline bool list_keeps(const struct pages *p, unsigned order)
 {
-	return list_order_index(q, order) < LIST_ORDERS_NR;
+	return list_order_index(p, order) < LIST_ORDERS_NR;
 }
 
 /*
  * The order of an index, of the @kept_nr orders that stacks or lists keep: the last is a block's.
  * With a block's order 9 and 6 kept: 0 -> 0, 4 -> 4, 5 -> 9.
  */
-unsigned pcp_kept_order(const struct quire *q, unsigned index, unsigned kept_nr);
+unsigned pcp_kept_order(const struct pages *p, unsigned index, unsigned kept_nr);
 /* The order of the runs on a class. */
-unsigned pcp_stack_order(const struct quire *q, unsigned class);
+unsigned pcp_stack_order(const struct pages *p, unsigned class);
 
 /* Says which classes an instance has, and where in a slot's region each is. */
-void pcp_stacks_init(struct quire *q);
+void pcp_stacks_init(struct pages *p);
 /* The classes of a zone: their door on a slot is the pcp. */
 void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot);
 
 /* Takes up to @n entries out of closed and fenced stacks; returns how many. */
-unsigned pcp_stacks_take_locked(struct quire *q, struct pcp *pcp, uint32_t *frames, unsigned n);
+unsigned pcp_stacks_take_locked(struct pages *p, struct pcp *pcp, uint32_t *frames, unsigned n);
 /* Pages on the stacks behind a door: exact when closed, a hint otherwise. */
-uint32_t pcp_stacks_pages(const struct quire *q, const struct pcp *pcp);
+uint32_t pcp_stacks_pages(const struct pages *p, const struct pcp *pcp);
 /* Runs that a stack keeps. */
-unsigned pcp_stack_keeps_locked(const struct quire *q, const struct pcp *pcp, unsigned order,
+unsigned pcp_stack_keeps_locked(const struct pages *p, const struct pcp *pcp, unsigned order,
 				unsigned type);
 /* Lets a stack keep more after a slow path: one batch when cold, then twice as much. */
-void pcp_stack_tune_locked(struct quire *q, struct pcp *pcp, unsigned order, unsigned type);
+void pcp_stack_tune_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type);
 /* Whoever frees next tells the worker.  A hint: a slow path that warms a stack meanwhile does so, too. */
-bool pcps_are_cold(const struct quire *q);
+bool pcps_are_cold(const struct pages *p);
 
 #endif

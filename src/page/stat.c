@@ -6,39 +6,39 @@
 
 #include "base/errno.h"
 #include "base/sized.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/block.h"
 #include "page/depot.h"
-#include "page/instance.h"
 #include "page/layout.h"
-#include "page/module.h"
 #include "page/nested.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/stacks.h"
 #include "page/state.h"
 #include "page/zone.h"
 
 /* What was committed stays but for struct pages of offline blocks, where they fill system pages. */
-static uint64_t zone_metadata_bytes(const struct quire *q, const struct zone *zone)
+static uint64_t zone_metadata_bytes(const struct pages *p, const struct zone *zone)
 {
-	uint64_t pages_bytes = (uint64_t)block_pages(q) * sizeof(struct page);
+	uint64_t pages_bytes = (uint64_t)block_pages(p) * sizeof(struct page);
 	uint64_t gone = pages_bytes % mem_page_bytes() == 0 ? zone->offline.nr : 0;
 
-	return zone->blocks_touched * (sizeof(struct pageblock) + 1 + (uint64_t)block_pages(q)) +
+	return zone->blocks_touched * (sizeof(struct pageblock) + 1 + (uint64_t)block_pages(p)) +
 	       (zone->blocks_touched - gone) * pages_bytes;
 }
 
-static void add_zone(struct quire *q, struct zone *zone, struct quire_page_stat *stat)
+static void add_zone(struct pages *p, struct zone *zone, struct quire_page_stat *stat)
 {
 	lock_token token = lock_acquire(&zone->lock);
 
 	stat->online_pages += zone->online_pages;
 	stat->free_pages += zone->free_pages + zone->reporting_pages;
 	stat->reported_pages += zone->zero_pages;
-	stat->metadata_bytes += zone_metadata_bytes(q, zone);
+	stat->metadata_bytes += zone_metadata_bytes(p, zone);
 	stat->zone_lock_acquisitions += zone->lock_acquisitions;
 	stat->buddy_allocs += load_relaxed(&zone->buddy_allocs);
 	stat->buddy_frees += zone->buddy_frees;
@@ -54,11 +54,11 @@ static void add_zone(struct quire *q, struct zone *zone, struct quire_page_stat 
 }
 
 /* Hints: a pcp's counters are written under its lock, which is not worth taking here. */
-static void add_pcp(struct quire *q, const struct pcp *pcp, struct quire_page_stat *stat)
+static void add_pcp(struct pages *p, const struct pcp *pcp, struct quire_page_stat *stat)
 {
 	if (!load_relaxed(&pcp->door.ready))
 		return;
-	stat->cached_pages += load_relaxed(&pcp->count) + pcp_stacks_pages(q, pcp);
+	stat->cached_pages += load_relaxed(&pcp->count) + pcp_stacks_pages(p, pcp);
 	stat->list_allocs += load_relaxed(&pcp->list_allocs);
 	stat->list_frees += load_relaxed(&pcp->list_frees);
 	stat->refills += load_relaxed(&pcp->refills);
@@ -70,17 +70,17 @@ static void add_pcp(struct quire *q, const struct pcp *pcp, struct quire_page_st
  * parent had just popped them or was about to push them.  The child's own threads may have some in
  * their hands too while they run.  Walks every state byte.
  */
-static uint64_t lost_pages(struct quire *q, uint64_t held_pages)
+static uint64_t lost_pages(struct pages *p, uint64_t held_pages)
 {
 	uint64_t cached = 0;
 
-	for (unsigned i = 0; i < q->zones_nr; i++) {
+	for (unsigned i = 0; i < p->zones_nr; i++) {
 		/* A hint: state bytes beyond it read zero. */
-		uint32_t blocks = load_relaxed(&q->zone[i].blocks_touched);
-		uint32_t first = block_frame(q, q->zone[i].block_first);
+		uint32_t blocks = load_relaxed(&p->zone[i].blocks_touched);
+		uint32_t first = block_frame(p, p->zone[i].block_first);
 
-		for (uint32_t f = first; f < first + (blocks << q->block_order); f++) {
-			unsigned state = load_relaxed(&q->state[f]);
+		for (uint32_t f = first; f < first + (blocks << p->block_order); f++) {
+			unsigned state = load_relaxed(&p->state[f]);
 
 			if ((state & STATE_KIND) == STATE_CACHED)
 				cached += (uint64_t)1 << (state & STATE_ORDER);
@@ -101,38 +101,39 @@ static void add_mappings(struct quire_page_stat *stat)
 	}
 }
 
-void page_stat_collect(struct quire *q, struct quire_page_stat *stat)
+void page_stat_collect(struct pages *p, struct quire_page_stat *stat)
 {
 	uint64_t idle;
 
 	*stat = (struct quire_page_stat){ .struct_bytes = sizeof(*stat),
-					  .page_shift = q->page_shift,
-					  .pageblock_order = q->block_order,
-					  .zones_nr = q->zones_nr,
-					  .limit_pages = q->limit_pages };
-	for (unsigned i = 0; i < q->zones_nr; i++)
-		add_zone(q, &q->zone[i], stat);
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
-		add_pcp(q, &q->pcp[i], stat);
-	stat->cached_pages += nested_pages(q);
+					  .page_shift = p->page_shift,
+					  .pageblock_order = p->block_order,
+					  .zones_nr = p->zones_nr,
+					  .limit_pages = p->q.limit_pages };
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		add_zone(p, &p->zone[i], stat);
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+		add_pcp(p, &p->pcp[i], stat);
+	stat->cached_pages += nested_pages(p);
 	idle = stat->free_pages + stat->cached_pages;
 	stat->allocated_pages = stat->online_pages > idle ? stat->online_pages - idle : 0;
-	stat->drains = load_relaxed(&q->drains);
-	stat->deferred_frees = load_relaxed(&q->deferred_total);
-	stat->refusals = load_relaxed(&q->refusals);
+	stat->drains = load_relaxed(&p->drains);
+	stat->deferred_frees = load_relaxed(&p->deferred_total);
+	stat->refusals = load_relaxed(&p->refusals);
 }
 
 int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
 {
+	struct pages *p = pages_of(q);
 	struct quire_page_stat now;
 
 	if (q->dead)
 		return -EOWNERDEAD;
 	worker_still_begin(q);
-	page_stat_collect(q, &now);
+	page_stat_collect(p, &now);
 	add_mappings(&now);
 	if (q->forked)
-		now.fork_lost_pages = lost_pages(q, now.cached_pages);
+		now.fork_lost_pages = lost_pages(p, now.cached_pages);
 	worker_still_end(q);
 	return sized_fill(stat, &now, sizeof(now));
 }

@@ -5,9 +5,9 @@
 
 #include <quire/page.h>
 
-struct quire;
+struct pages;
 
 /* All but what takes a walk (fork_lost_pages) and what is the process's (mappings). */
-void page_stat_collect(struct quire *q, struct quire_page_stat *stat);
+void page_stat_collect(struct pages *p, struct quire_page_stat *stat);
 
 #endif

@@ -49,9 +49,6 @@ enum migratetype {
 #define LISTS_NR	 (LIST_ORDERS_NR * TYPES_NR)
 #define STACK_CLASSES_NR (STACK_ORDERS_NR * TYPES_NR) /* of one zone */
 
-/* CPUs that can have lists of their own; Linux can be built for 8,192. */
-#define SLOTS_MAX 4096u
-
 /*
  * Entries of one stack.  A burst of a thousand pages stays within a CPU; with room for no more than
  * it, half of each burst would go through the depot and mix its state bytes with other CPUs'.  What

@@ -3,9 +3,9 @@
 #ifndef PAGE_VERIFY_H
 #define PAGE_VERIFY_H
 
-struct quire;
+struct pages;
 
 /* 0, or 100 + the number of the first broken rule.  Nobody else uses the instance. */
-int page_verify(struct quire *q);
+int page_verify(struct pages *p);
 
 #endif

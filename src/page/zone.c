@@ -46,9 +46,9 @@
 #include "page/buddy.h"
 #include "page/grow.h"
 #include "page/huge.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/state.h"
 
 /* Sections committed in one go: an eighth of what is online, within these.  Two keep the largest
@@ -77,10 +77,10 @@ static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
 	return x < low ? low : x > high ? high : x;
 }
 
-static void zone_init_marks(struct quire *q, struct zone *zone)
+static void zone_init_marks(struct pages *p, struct zone *zone)
 {
 	uint64_t managed = zone->managed_pages;
-	unsigned kib_shift = q->page_shift - 10u;
+	unsigned kib_shift = p->page_shift - 10u;
 	uint64_t min_kib = clamp(square_root((managed << kib_shift) * 16), 128, 262144);
 	uint64_t gap;
 
@@ -92,9 +92,9 @@ static void zone_init_marks(struct quire *q, struct zone *zone)
 }
 
 /* Linux's batch: a quarter of managed/1024 or of 1 MiB, rounded to 2^n - 1; 63 for large zones. */
-static uint32_t zone_batch(const struct quire *q, const struct zone *zone)
+static uint32_t zone_batch(const struct pages *p, const struct zone *zone)
 {
-	uint64_t mib_pages = (uint64_t)1 << (20 - q->page_shift);
+	uint64_t mib_pages = (uint64_t)1 << (20 - p->page_shift);
 	uint64_t b = clamp(zone->managed_pages >> 10, 0, mib_pages) / 4;
 
 	b += b / 2;
@@ -108,25 +108,26 @@ static uint32_t zone_batch(const struct quire *q, const struct zone *zone)
  * is 5,500 pages for 24 GiB and 2 CPUs, and pages on lists are out of reach of "fullest block
  * first".  In the recorded compile it cost 8 pinned blocks of 73.  Churn raises high in one burst.
  */
-static void zone_init_pcp(struct quire *q, struct zone *zone)
+static void zone_init_pcp(struct pages *p, struct zone *zone)
 {
-	uint64_t doors = q->stacks.cpu.doors_nr;
+	uint64_t doors = p->stacks.cpu.doors_nr;
 
-	zone->pcp_batch = zone_batch(q, zone);
+	zone->pcp_batch = zone_batch(p, zone);
 	zone->pcp_high_max = (uint32_t)clamp(zone->managed_pages / 8 / doors, 1, 1u << 28);
 	zone->pcp_high_min = (uint32_t)clamp(4u * (uint64_t)zone->pcp_batch, 1, zone->pcp_high_max);
 }
 
-void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t blocks_nr)
+void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t blocks_nr)
 {
-	struct zone *zone = &q->zone[index];
+	struct zone *zone = &p->zone[index];
 	struct block_list empty = { .head = BLOCK_NONE, .tail = BLOCK_NONE };
 
 	lock_init(&zone->lock, RANK_ZONE);
 	zone->index = (uint8_t)index;
 	zone->block_first = block_first;
 	zone->blocks_nr = blocks_nr;
-	zone->managed_pages = q->limit_pages / q->zones_nr + (index < q->limit_pages % q->zones_nr);
+	zone->managed_pages =
+		p->q.limit_pages / p->zones_nr + (index < p->q.limit_pages % p->zones_nr);
 	zone->offline = empty;
 	for (unsigned i = 0; i < GROWERS_MAX; i++)
 		mutex_init(&zone->steps[i].mutex, RANK_GROW_STEP);
@@ -137,8 +138,8 @@ void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t b
 			for (unsigned o = 0; o < BLOCK_ORDER_MAX; o++)
 				zone->bins[row][bucket][o] = BLOCK_NONE;
 	}
-	zone_init_marks(q, zone);
-	zone_init_pcp(q, zone);
+	zone_init_marks(p, zone);
+	zone_init_pcp(p, zone);
 }
 
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token)
@@ -158,16 +159,16 @@ void zone_unlock(struct zone *zone, lock_token token)
 	lock_release(&zone->lock, token);
 }
 
-uint64_t zone_available_locked(const struct quire *q, const struct zone *zone)
+uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
 {
 	uint64_t pages, blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched +
 				 zone->offline.nr + zone->blocks_growing;
-	uint64_t beyond = ((uint64_t)zone->blocks_nr << q->block_order) - zone->managed_pages;
+	uint64_t beyond = ((uint64_t)zone->blocks_nr << p->block_order) - zone->managed_pages;
 	uint64_t taken = zone->charged_pages + beyond;
 
 	DCHECK(lock_is_held(&zone->lock));
 	pages = zone->free_pages - zone->isolated_pages + zone->reporting_pages +
-		(blocks << q->block_order);
+		(blocks << p->block_order);
 	/* If a block is isolated after callers charged the pages that were free then, more may be taken than
 	 * there are pages. */
 	return pages > taken ? pages - taken : 0;
@@ -186,10 +187,10 @@ uint64_t zone_mark(const struct zone *zone, unsigned flags)
 	return mark;
 }
 
-bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
+bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsigned flags,
 			  uint64_t pages)
 {
-	uint64_t available = zone_available_locked(q, zone);
+	uint64_t available = zone_available_locked(p, zone);
 
 	DCHECK(lock_is_held(&zone->lock));
 	return available >= pages && available - pages >= zone_mark(zone, flags);
@@ -199,19 +200,19 @@ bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsign
  */
 
 /* Commits metadata of blocks [first, first + n): repeated commits of shared edges are harmless. */
-static int grow_metadata(struct quire *q, uint32_t first, uint32_t n)
+static int grow_metadata(struct pages *p, uint32_t first, uint32_t n)
 {
 	size_t page = mem_page_bytes();
-	size_t frame = (size_t)first << q->block_order, frames = (size_t)n << q->block_order;
+	size_t frame = (size_t)first << p->block_order, frames = (size_t)n << p->block_order;
 	const struct {
 		void *array;
 		size_t from, bytes;
 	} parts[] = {
-		{ q->state, frame, frames },
-		{ q->page, frame * sizeof(struct page), frames * sizeof(struct page) },
-		{ q->tag, first, n },
-		{ q->huge.kind, first, n },
-		{ q->block, first * sizeof(struct pageblock), n * sizeof(struct pageblock) },
+		{ p->state, frame, frames },
+		{ p->page, frame * sizeof(struct page), frames * sizeof(struct page) },
+		{ p->tag, first, n },
+		{ p->huge.kind, first, n },
+		{ p->block, first * sizeof(struct pageblock), n * sizeof(struct pageblock) },
 	};
 
 	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
@@ -226,11 +227,11 @@ static int grow_metadata(struct quire *q, uint32_t first, uint32_t n)
 	return 0;
 }
 
-static int grow_commit(struct quire *q, uint32_t first, uint32_t n, bool may_wait)
+static int grow_commit(struct pages *p, uint32_t first, uint32_t n, bool may_wait)
 {
-	void *addr = page_addr(q, block_frame(q, first));
+	void *addr = page_addr(p, block_frame(p, first));
 	size_t bytes = (size_t)n << BLOCK_SHIFT;
-	int error = grow_metadata(q, first, n);
+	int error = grow_metadata(p, first, n);
 
 	if (!error)
 		error = mem_commit(addr, bytes, "quire-pages");
@@ -239,18 +240,18 @@ static int grow_commit(struct quire *q, uint32_t first, uint32_t n, bool may_wai
 	/* A caller that may not wait and does not get the mutex leaves these blocks without advice.  A block
 	 * is advised later, when all of it has been free. */
 	if (may_wait)
-		mutex_acquire(&q->huge_mutex);
-	else if (!mutex_try(&q->huge_mutex))
+		mutex_acquire(&p->q.huge_mutex);
+	else if (!mutex_try(&p->q.huge_mutex))
 		return 0;
-	huge_usable(&q->huge, first, first + n, q->thp);
-	mutex_release(&q->huge_mutex);
+	huge_usable(&p->huge, first, first + n, p->q.thp);
+	mutex_release(&p->q.huge_mutex);
 	return 0;
 }
 
-static void online_locked(struct quire *q, struct zone *zone, uint32_t block)
+static void online_locked(struct pages *p, struct zone *zone, uint32_t block)
 {
-	struct pageblock *b = &q->block[block];
-	uint32_t frame = block_frame(q, block);
+	struct pageblock *b = &p->block[block];
+	uint32_t frame = block_frame(p, block);
 
 	DCHECK(lock_is_held(&zone->lock));
 	b->prev = b->next = BLOCK_NONE;
@@ -262,10 +263,10 @@ static void online_locked(struct quire *q, struct zone *zone, uint32_t block)
 	store_relaxed(&b->reported, false); /* pairs with the hint in offline_whole_blocks() */
 	for (unsigned o = 0; o < BLOCK_ORDER_MAX; o++)
 		b->free[o] = OFFSET_NONE;
-	memset(&q->state[frame], STATE_TAIL, block_pages(q));
-	store_relaxed(&q->tag[block], (uint8_t)(zone->index << TAG_ZONE_SHIFT | TYPE_MOVABLE));
-	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(q));
-	buddy_whole_add_locked(q, zone, frame, q->block_order, STATE_ZERO);
+	memset(&p->state[frame], STATE_TAIL, block_pages(p));
+	store_relaxed(&p->tag[block], (uint8_t)(zone->index << TAG_ZONE_SHIFT | TYPE_MOVABLE));
+	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(p));
+	buddy_whole_add_locked(p, zone, frame, p->block_order, STATE_ZERO);
 }
 
 /* What a grower knows of its steps. */
@@ -314,7 +315,7 @@ static uint32_t blocks_wanted_locked(const struct zone *zone, const struct growt
 
 /* Claims blocks for a grower: those of a LEFT step, one block that was taken offline, or never-used ones.
  * NULL: there are none, or too many growers are at work. */
-static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
+static struct grow_step *grow_choose_locked(struct pages *p, struct zone *zone,
 					    const struct growth *growth)
 {
 	struct grow_step *step = step_take_locked(zone, GROW_LEFT, growth->alone);
@@ -335,7 +336,7 @@ static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
 	step->state = GROW_BUSY;
 	step->was_offline = offline != BLOCK_NONE;
 	if (offline != BLOCK_NONE) {
-		block_list_take(q, &zone->offline, offline);
+		block_list_take(p, &zone->offline, offline);
 		step->first = offline;
 	} else {
 		store_relaxed(&zone->blocks_touched, zone->blocks_touched + n);
@@ -345,7 +346,7 @@ static struct grow_step *grow_choose_locked(struct quire *q, struct zone *zone,
 }
 
 /* After a refusal: returns the rest of a step to where it came from, or leaves it to the next grower. */
-static void step_leave_locked(struct quire *q, struct zone *zone, struct grow_step *step)
+static void step_leave_locked(struct pages *p, struct zone *zone, struct grow_step *step)
 {
 	uint32_t end = step->first + step->blocks_nr;
 
@@ -355,7 +356,7 @@ static void step_leave_locked(struct quire *q, struct zone *zone, struct grow_st
 		return;
 	}
 	if (step->was_offline)
-		block_list_push(q, &zone->offline, step->first, true);
+		block_list_push(p, &zone->offline, step->first, true);
 	else
 		store_relaxed(&zone->blocks_touched, zone->blocks_touched - step->blocks_nr);
 	zone->blocks_growing -= step->blocks_nr;
@@ -363,7 +364,7 @@ static void step_leave_locked(struct quire *q, struct zone *zone, struct grow_st
 }
 
 /* The first @n blocks of a step are committed. */
-static void grow_done(struct quire *q, struct zone *zone, struct grow_step *step, uint32_t n)
+static void grow_done(struct pages *p, struct zone *zone, struct grow_step *step, uint32_t n)
 {
 	lock_token token;
 
@@ -371,12 +372,12 @@ static void grow_done(struct quire *q, struct zone *zone, struct grow_step *step
 	CHECK(step->state == GROW_BUSY);
 	zone->blocks_growing -= n;
 	for (uint32_t i = 0; i < n; i++)
-		online_locked(q, zone, step->first + i);
+		online_locked(p, zone, step->first + i);
 	step->first += n;
 	step->blocks_nr -= n;
 	step->state = GROW_NONE;
 	if (step->blocks_nr != 0)
-		step_leave_locked(q, zone, step);
+		step_leave_locked(p, zone, step);
 	zone_unlock(zone, token);
 	step_put(zone, step);
 }
@@ -416,12 +417,12 @@ void zone_fork_child_locked(struct zone *zone)
 	}
 }
 
-static bool has_whole_locked(struct quire *q, struct zone *zone, unsigned order)
+static bool has_whole_locked(struct pages *p, struct zone *zone, unsigned order)
 {
-	unsigned from = order < q->block_order ? 0 : order - q->block_order;
+	unsigned from = order < p->block_order ? 0 : order - p->block_order;
 
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned o = from; o < whole_orders(q); o++)
+	for (unsigned o = from; o < whole_orders(p); o++)
 		for (unsigned type = 0; type < TYPES_NR; type++)
 			if (zone->whole[o][type].nr != 0)
 				return true;
@@ -429,15 +430,15 @@ static bool has_whole_locked(struct quire *q, struct zone *zone, unsigned order)
 }
 
 /* 0: a run of the order is there to be taken; -ENOMEM: growing could not help; -EAGAIN: it could. */
-static int grow_look(struct quire *q, struct zone *zone, unsigned flags, unsigned order)
+static int grow_look(struct pages *p, struct zone *zone, unsigned flags, unsigned order)
 {
 	int error = -EAGAIN;
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
-	if (!zone_has_room_locked(q, zone, flags, (uint64_t)1 << order))
+	if (!zone_has_room_locked(p, zone, flags, (uint64_t)1 << order))
 		error = -ENOMEM;
-	else if (has_whole_locked(q, zone, order))
+	else if (has_whole_locked(p, zone, order))
 		error = 0;
 	zone_unlock(zone, token);
 	return error;
@@ -445,7 +446,7 @@ static int grow_look(struct quire *q, struct zone *zone, unsigned flags, unsigne
 
 /* One step.  0: more is online now; -ENOMEM: the system refused; -EAGAIN: there are no unclaimed blocks,
  * or no unclaimed step. */
-static int grow_one(struct quire *q, struct zone *zone, const struct growth *growth)
+static int grow_one(struct pages *p, struct zone *zone, const struct growth *growth)
 {
 	struct grow_step *step, taken = { .state = GROW_NONE };
 	lock_token token;
@@ -453,35 +454,35 @@ static int grow_one(struct quire *q, struct zone *zone, const struct growth *gro
 	int error;
 
 	zone_lock_for(zone, 0, &token);
-	step = grow_choose_locked(q, zone, growth);
+	step = grow_choose_locked(p, zone, growth);
 	if (step != NULL)
 		taken = *step;
 	zone_unlock(zone, token);
 	if (step == NULL)
 		return -EAGAIN;
 	n = taken.blocks_nr;
-	error = grow_commit(q, taken.first, n, growth->may_wait);
+	error = grow_commit(p, taken.first, n, growth->may_wait);
 	if (error && n > growth->needed) {
 		n = growth->needed;
-		error = grow_commit(q, taken.first, n, growth->may_wait);
+		error = grow_commit(p, taken.first, n, growth->may_wait);
 	}
-	grow_done(q, zone, step, error ? 0 : n);
+	grow_done(p, zone, step, error ? 0 : n);
 	return error;
 }
 
 /* Takes grow_mutex, or only tries it if the flags forbid waiting.  Returns whether it is held. */
-static bool grow_begin(struct quire *q, unsigned flags)
+static bool grow_begin(struct pages *p, unsigned flags)
 {
 	if (flags & FLAGS_NO_MUTEX)
-		return mutex_try(&q->grow_mutex);
-	mutex_acquire(&q->grow_mutex);
+		return mutex_try(&p->grow_mutex);
+	mutex_acquire(&p->grow_mutex);
 	return true;
 }
 
-int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order)
+int zone_grow(struct pages *p, struct zone *zone, unsigned flags, unsigned order)
 {
 	struct growth growth = {
-		.needed = order > q->block_order ? 1u << (order - q->block_order) : 1u,
+		.needed = order > p->block_order ? 1u << (order - p->block_order) : 1u,
 	};
 	bool may_wait = !(flags & FLAGS_NO_MUTEX);
 	int error;
@@ -489,19 +490,19 @@ int zone_grow(struct quire *q, struct zone *zone, unsigned flags, unsigned order
 	if (flags & QUIRE_NOLOCK)
 		return -EAGAIN;
 	growth.may_wait = may_wait;
-	growth.alone = grow_begin(q, flags);
+	growth.alone = grow_begin(p, flags);
 	for (;;) {
-		error = grow_look(q, zone, flags, order);
+		error = grow_look(p, zone, flags, order);
 		if (error != -EAGAIN)
 			break;
 		growth.memory_is_locked = mem_is_locked(); /* system calls: not under the lock */
-		error = grow_one(q, zone, &growth);
+		error = grow_one(p, zone, &growth);
 		if (error == -EAGAIN && may_wait)
 			error = grow_wait(zone);
 		if (error == -ENOMEM || (error && !may_wait))
 			break;
 	}
 	if (growth.alone)
-		mutex_release(&q->grow_mutex);
+		mutex_release(&p->grow_mutex);
 	return error;
 }

@@ -13,7 +13,7 @@
 #include "page/depot.h"
 #include "page/grow.h"
 
-struct quire;
+struct pages;
 
 /* Orders from a block's up to the largest: at most 5..10 for 64 KiB pages. */
 #define WHOLE_ORDERS_MAX 6
@@ -57,16 +57,16 @@ struct zone {
 } __attribute__((aligned(64)));
 
 /* Blocks [block_first, block_first + blocks_nr) are the zone's; none is online yet. */
-void zone_init(struct quire *q, unsigned index, uint32_t block_first, uint32_t blocks_nr);
+void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t blocks_nr);
 /* Takes the zone lock; only tries it when the flags say so.  False: not taken. */
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token);
 void zone_unlock(struct zone *zone, lock_token token);
 /* Pages that ordinary callers could still get: free or not yet committed. */
-uint64_t zone_available_locked(const struct quire *q, const struct zone *zone);
+uint64_t zone_available_locked(const struct pages *p, const struct zone *zone);
 /* What must stay available under @flags. */
 uint64_t zone_mark(const struct zone *zone, unsigned flags);
 /* May @pages be taken now? */
-bool zone_has_room_locked(const struct quire *q, const struct zone *zone, unsigned flags,
+bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsigned flags,
 			  uint64_t pages);
 
 #endif

@@ -408,7 +408,7 @@ int cache_init(struct percpu *pc)
 	char *addr;
 
 	stack_setup(&pc->stacks.cpu, pc->q->options.slots,
-		    pc->q->isolated_cpus != NULL || pc->q->zones_nr > 1,
+		    pc->q->isolated_cpus != NULL || pc->q->nodes_nr > 1,
 		    pc->q->options.rseq != QUIRE_OFF);
 	if (pc->stacks.cpu.slots_nr > SLOTS_MAX || !pc->cache)
 		pc->stacks.cpu.slots_nr = 0;

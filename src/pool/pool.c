@@ -30,10 +30,10 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "base/round.h"
+#include "instance/instance.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/instance.h"
-#include "page/module.h"
+#include "page/charge.h"
 #include "page/page.h"
 
 #define GROW_GROUPS   16u

@@ -21,14 +21,15 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "base/sized.h"
+#include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "machine/stack.h"
-#include "page/instance.h"
-#include "page/module.h"
+#include "page/charge.h"
 #include "page/page.h"
 #include "vmap/class.h"
 #include "vmap/commit.h"
@@ -101,7 +102,7 @@ int vmap_request_make(const struct vmap *v, struct vmap_request *request, size_t
 	};
 	if (bytes == 0 || (flags & ~FLAGS_KNOWN) != 0 ||
 	    (flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE)) == (QUIRE_MOVABLE | QUIRE_RECLAIMABLE) ||
-	    flags >> 24 > v->q->zones_nr)
+	    flags >> 24 > v->q->nodes_nr)
 		return -EINVAL;
 	if (pages > v->span_pages - v->guard_pages)
 		return -ENOSPC;

@@ -23,10 +23,10 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/mem.h"
 #include "page/huge.h"
-#include "page/instance.h"
 #include "vmap/claim.h"
 #include "vmap/dense.h"
 #include "vmap/layout.h"

@@ -15,10 +15,10 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
-#include "page/instance.h"
 #include "stacks/stacks.h"
 #include "vmap/class.h"
 #include "vmap/decay.h"
@@ -38,7 +38,7 @@ _Static_assert(HEADERS_NR * sizeof(struct stack_header) + STACKS_OFFSET_MAX +
 void cpus_init_stacks(struct vmap *v)
 {
 	v->stacks = (struct stacks){
-		.cpu = v->q->stacks.cpu,
+		.cpu = v->q->cpus,
 		.isolated = v->q->isolated_cpus,
 		.class = v->stack_class,
 		.classes_nr = CLASSES_NR,

@@ -21,11 +21,11 @@
 
 #include <quire/vmap.h>
 
+#include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/work.h"
-#include "page/instance.h"
-#include "page/module.h"
 #include "pool/pool.h"
 #include "vmap/cpu.h"
 #include "vmap/purge.h"

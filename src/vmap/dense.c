@@ -19,11 +19,11 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/huge.h"
-#include "page/instance.h"
 #include "page/page.h"
 #include "vmap/commit.h"
 #include "vmap/heads.h"

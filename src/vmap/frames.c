@@ -25,10 +25,11 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/mem.h"
-#include "page/instance.h"
-#include "page/module.h"
+#include "page/charge.h"
 #include "page/page.h"
 #include "vmap/alloc.h"
 #include "vmap/class.h"

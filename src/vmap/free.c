@@ -12,12 +12,12 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
-#include "page/instance.h"
-#include "page/module.h"
 #include "vmap/commit.h"
 #include "vmap/cpu.h"
 #include "vmap/decay.h"

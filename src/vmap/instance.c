@@ -18,6 +18,8 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/round.h"
+#include "instance/instance.h"
+#include "instance/module.h"
 #include "instance/options.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
@@ -25,8 +27,6 @@
 #include "machine/stack.h"
 #include "page/block.h"
 #include "page/huge.h"
-#include "page/instance.h"
-#include "page/module.h"
 #include "page/page.h"
 #include "pool/pool.h"
 #include "stacks/stacks.h"
@@ -166,7 +166,7 @@ static int reserve(struct vmap *v)
 /* As in Linux: 32 MiB for each power of two of CPUs. */
 uint64_t vmap_lazy_bytes(const struct quire *q)
 {
-	unsigned powers = 32u - (unsigned)__builtin_clz(q->stacks.cpu.doors_nr);
+	unsigned powers = 32u - (unsigned)__builtin_clz(q->cpus.doors_nr);
 
 	return q->options.lazy_max_bytes != 0 ? q->options.lazy_max_bytes
 					      : (uint64_t)powers * ((uint64_t)32 << 20);

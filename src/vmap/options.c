@@ -2,7 +2,7 @@
 /* vmap/options.c - the options of areas */
 #include "instance/options.h"
 
-#include "page/instance.h"
+#include "instance/instance.h"
 #include "vmap/kind.h"
 #include "vmap/vmap.h"
 

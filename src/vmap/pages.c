@@ -11,10 +11,10 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "instance/instance.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/process.h"
-#include "page/instance.h"
 #include "vmap/frames.h"
 #include "vmap/free.h"
 #include "vmap/layout.h"

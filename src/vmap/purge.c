@@ -25,7 +25,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/module.h"
+#include "page/charge.h"
 #include "vmap/commit.h"
 #include "vmap/decay.h"
 #include "vmap/dense.h"

@@ -16,13 +16,13 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/round.h"
+#include "instance/instance.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "machine/process.h"
 #include "machine/stack.h"
-#include "page/instance.h"
 #include "pool/pool.h"
 #include "vmap/cpu.h"
 #include "vmap/frames.h"
@@ -359,7 +359,7 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count)
 		frames_give(v, index);
 		return;
 	}
-	if (((uintptr_t)addr & q->page_mask) != 0)
+	if (((uintptr_t)addr & (((uintptr_t)1 << q->page_shift) - 1)) != 0)
 		misuse("not the start of a page", "quire_vm_unmap_ram", addr, count);
 	if (count == 0 || count > RAM_PLACE_MAX)
 		misuse("wrong count", "quire_vm_unmap_ram", addr, count);

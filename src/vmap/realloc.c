@@ -14,13 +14,13 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "page/alloc.h"
-#include "page/instance.h"
-#include "page/module.h"
 #include "vmap/alloc.h"
 #include "vmap/class.h"
 #include "vmap/commit.h"
@@ -264,7 +264,7 @@ void quire_kvfree(struct quire *q, void *addr)
 
 	if (addr == NULL)
 		return;
-	if ((uintptr_t)addr - (uintptr_t)q->base >= q->span_bytes) {
+	if (quire_page_address(q, addr) == NULL) {
 		quire_vfree(q, addr);
 		return;
 	}

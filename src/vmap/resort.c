@@ -15,7 +15,7 @@
 
 #include "base/errno.h"
 #include "machine/atomic.h"
-#include "page/module.h"
+#include "page/charge.h"
 #include "vmap/cpu.h"
 #include "vmap/purge.h"
 #include "vmap/ram.h"

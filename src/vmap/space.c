@@ -20,7 +20,7 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "machine/atomic.h"
-#include "page/module.h"
+#include "page/charge.h"
 #include "vmap/claim.h"
 #include "vmap/class.h"
 #include "vmap/heads.h"

@@ -20,11 +20,10 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "page/huge.h"
-#include "page/instance.h"
-#include "page/module.h"
 #include "pool/pool.h"
 #include "vmap/claim.h"
 #include "vmap/class.h"

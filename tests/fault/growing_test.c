@@ -15,7 +15,7 @@
 #include "machine/linux/backing.h"
 #include "machine/lock.h"
 #include "page/huge.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "pool/pool.h"
 #include "quire_test.h"
 #include "vmap/commit.h"
@@ -47,7 +47,7 @@ static void await_held(const struct mutex *mutex)
 
 static void *take_block(struct quire *q)
 {
-	return quire_alloc_pages(q, q->block_order, 0);
+	return quire_alloc_pages(q, pages_of(q)->block_order, 0);
 }
 
 /* The metadata of blocks is four calls, then come their pages and an advice. */
@@ -82,18 +82,19 @@ static void *take_page_atomically(struct quire *q)
 static void the_last_blocks_are_waited_for(void **state)
 {
 	struct quire *q = make(MIB(4));
+	struct pages *p = pages_of(q);
 	struct grower first = { .q = q, .take = take_block };
 	struct grower second = { .q = q, .take = take_block };
 
 	(void)state;
-	assert_true(mutex_try(&q->grow_mutex));
+	assert_true(mutex_try(&p->grow_mutex));
 	backing_hold_at(1);
 	first.take = take_page_atomically;
 	assert_int_equal(pthread_create(&first.thread, NULL, grower_run, &first), 0);
 	grower_await();
-	mutex_release(&q->grow_mutex);
+	mutex_release(&p->grow_mutex);
 	assert_int_equal(pthread_create(&second.thread, NULL, grower_run, &second), 0);
-	await_held(&q->grow_mutex);
+	await_held(&p->grow_mutex);
 	grower_end(&first);
 	assert_int_equal(pthread_join(second.thread, NULL), 0);
 	assert_non_null(second.taken);

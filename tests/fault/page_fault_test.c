@@ -14,8 +14,8 @@
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
 #include "page/giveback.h"
-#include "page/instance.h"
 #include "page/layout.h"
+#include "page/pages.h"
 #include "page/state.h"
 #include "quire_test.h"
 #include "stress.h"
@@ -398,7 +398,7 @@ static void dirty_ranges(void)
 
 static bool is_marked_zero(const void *addr)
 {
-	return (scene.q->state[page_frame(scene.q, addr)] & STATE_ZERO) != 0;
+	return (pages_of(scene.q)->state[page_frame(pages_of(scene.q), addr)] & STATE_ZERO) != 0;
 }
 
 /* Marked blocks read zero, the others still hold what was in them.  Returns how many are marked. */
@@ -426,14 +426,14 @@ static void check_stop_after(unsigned given)
 	quire_page_stat_read(scene.q, &before);
 	backing_stop_after(given, EPERM);
 	backing_fail_from(2, EPERM);
-	assert_u64_eq(giveback_all(scene.q), given * 2 * MIB);
+	assert_u64_eq(giveback_all(pages_of(scene.q)), given * 2 * MIB);
 	backing_fail_after(0, 0);
 	assert_int_equal(quire_verify(scene.q), 0);
 	assert_u64_eq(check_marks(), given);
 	quire_page_stat_read(scene.q, &after);
 	assert_u64_eq(after.reported_pages - before.reported_pages, given * 512);
 	assert_u64_eq(after.free_pages, before.free_pages);
-	assert_u64_eq(giveback_all(scene.q), (RANGES_NR - given) * 2 * MIB);
+	assert_u64_eq(giveback_all(pages_of(scene.q)), (RANGES_NR - given) * 2 * MIB);
 	assert_u64_eq(check_marks(), RANGES_NR);
 	take_all_zeroed();
 	assert_int_equal(quire_verify(scene.q), 0);
@@ -456,7 +456,7 @@ static void a_range_refused_once_is_given_back_by_a_call_of_its_own(void **state
 		create();
 		dirty_ranges();
 		backing_stop_after(given, EINVAL);
-		assert_u64_eq(giveback_all(scene.q), RANGES_NR * 2 * MIB);
+		assert_u64_eq(giveback_all(pages_of(scene.q)), RANGES_NR * 2 * MIB);
 		backing_fail_after(0, 0);
 		assert_u64_eq(check_marks(), RANGES_NR);
 		assert_int_equal(quire_verify(scene.q), 0);

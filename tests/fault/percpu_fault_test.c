@@ -13,6 +13,7 @@
 
 #include "machine/linux/backing.h"
 #include "machine/linux/sanitizer.h"
+#include "page/pages.h"
 
 #define NOBODYS	  77 /* in errno, where a call that succeeds leaves it */
 #define CALLS_MAX 400u
@@ -279,8 +280,8 @@ static uint64_t charged_pages(void)
 {
 	uint64_t pages = 0;
 
-	for (unsigned i = 0; i < scene.q->zones_nr; i++)
-		pages += scene.q->zone[i].charged_pages;
+	for (unsigned i = 0; i < pages_of(scene.q)->zones_nr; i++)
+		pages += pages_of(scene.q)->zone[i].charged_pages;
 	return pages;
 }
 

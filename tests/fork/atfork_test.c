@@ -24,7 +24,7 @@
 #include "grower.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/lock.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 #include "stress.h"
 
@@ -230,9 +230,9 @@ static void a_handler_does_not_wait_for_a_grower(void **state)
 	assert_int_equal(quire_create(&options, &scene.q), 0);
 	grower.q = scene.q;
 	quire_free_pages(scene.q, quire_alloc_pages(scene.q, 0, 0), 0);
-	mutex_acquire(&scene.q->grow_mutex); /* a caller that may not wait goes without */
+	mutex_acquire(&pages_of(scene.q)->grow_mutex); /* a caller that may not wait goes without */
 	grower_start(&grower, 1);
-	mutex_release(&scene.q->grow_mutex);
+	mutex_release(&pages_of(scene.q)->grow_mutex);
 	scene.early = want_all_pages;
 	expect_fork(0, child_is_right);
 	scene.early = NULL;

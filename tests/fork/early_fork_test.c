@@ -14,7 +14,7 @@
 
 #include "machine/atomic.h"
 #include "machine/linux/sanitizer.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 static uint32_t is_over; /* atomic */
@@ -47,7 +47,7 @@ static __attribute__((constructor(101))) void before_all(void)
 	pthread_barrier_wait(&is_off);
 	pid = fork();
 	if (pid == 0)
-		_exit(q->zone[0].depot.disabled);
+		_exit(pages_of(q)->zone[0].depot.disabled);
 	kept_by_child = waitpid(pid, &status, 0) == pid ? (uint64_t)status : UINT64_MAX;
 	store_relaxed(&is_over, 1);
 	pthread_join(thread, NULL);

@@ -17,8 +17,8 @@
 #include "machine/linux/sanitizer.h"
 #include "page/alloc.h"
 #include "page/free.h"
-#include "page/instance.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "quire_test.h"
 #include "stress.h"
 
@@ -300,12 +300,12 @@ static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
 
 	(void)state;
 	scene_begin(QUIRE_ON);
-	frame = page_alloc_frame(scene.q, 2, 0);
+	frame = page_alloc_frame(pages_of(scene.q), 2, 0);
 	assert_true(frame != FRAME_NONE);
 	expect_life(child_lost_four_pages, NULL);
 	quire_page_stat_read(scene.q, &stat);
 	assert_u64_eq(stat.fork_lost_pages, 0);
-	page_free_frame(scene.q, frame, 2);
+	page_free_frame(pages_of(scene.q), frame, 2);
 	stress_assert_conserved(scene.q);
 	quire_destroy(scene.q);
 }

@@ -9,8 +9,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "instance/instance.h"
 #include "machine/linux/sanitizer.h"
-#include "page/instance.h"
 #include "quire_test.h"
 
 #define DECAY_MS UINT32_C(20)

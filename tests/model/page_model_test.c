@@ -20,8 +20,8 @@
 #include "page/alloc.h"
 #include "page/block.h"
 #include "page/free.h"
-#include "page/instance.h"
 #include "page/layout.h"
+#include "page/pages.h"
 #include "page/zone.h"
 #include "quire_test.h"
 
@@ -92,7 +92,7 @@ static bool chance(struct model *m, uint32_t one_in)
 
 static uint64_t *page_words(struct model *m, uint32_t frame)
 {
-	return page_addr(m->q, frame);
+	return page_addr(pages_of(m->q), frame);
 }
 
 /* Pages of a run whose first and last words carry its stamp: all of a short one, else its ends. */
@@ -156,12 +156,12 @@ static void check_zero(struct model *m, const struct run *run)
 
 static uint32_t block_of(const struct model *m, uint32_t frame)
 {
-	return frame >> m->q->block_order;
+	return frame >> pages_of(m->q)->block_order;
 }
 
 static unsigned zone_of(const struct model *m, uint32_t frame)
 {
-	return block_of(m, frame) / m->q->zone_blocks;
+	return block_of(m, frame) / pages_of(m->q)->zone_blocks;
 }
 
 static void set_used(struct model *m, uint32_t frame, uint32_t pages, uint8_t used)
@@ -192,15 +192,17 @@ static struct run run_take(struct model *m, uint32_t idx)
 /* Notes what the allocator handed out, after checking that it may. */
 static void admit(struct model *m, void *addr, unsigned order, uint32_t pages, unsigned flags)
 {
-	struct run run = { .frame = page_frame(m->q, addr), .pages = pages, .order = order };
+	struct run run = { .frame = page_frame(pages_of(m->q), addr),
+			   .pages = pages,
+			   .order = order };
 	unsigned node = flags >> 24;
 
 	MODEL_CHECK(m, ((uintptr_t)addr & (((uintptr_t)1 << m->config->page_shift << order) - 1)) ==
 			       0);
-	MODEL_CHECK(m, (char *)addr >= m->q->base);
+	MODEL_CHECK(m, (char *)addr >= pages_of(m->q)->base);
 	MODEL_CHECK(m, run.frame + pages <= m->frames_nr);
 	MODEL_CHECK(m, node == 0 || zone_of(m, run.frame) == node - 1);
-	for (uint32_t f = run.frame; f < run.frame + pages; f += 1u << m->q->block_order)
+	for (uint32_t f = run.frame; f < run.frame + pages; f += 1u << pages_of(m->q)->block_order)
 		MODEL_CHECK(m, !m->isolated[block_of(m, f)]);
 	run.exact = pages != 1u << order;
 	set_used(m, run.frame, pages, 1);
@@ -219,7 +221,7 @@ static bool range_is_free(const struct model *m, uint32_t frame, uint32_t pages)
 
 static bool zone_could_serve(const struct model *m, const struct zone *zone, unsigned order)
 {
-	uint32_t first = block_frame(m->q, zone->block_first);
+	uint32_t first = block_frame(pages_of(m->q), zone->block_first);
 	uint32_t end = first + (uint32_t)zone->managed_pages;
 	uint64_t available = 0;
 	bool found = false;
@@ -242,9 +244,9 @@ static void check_refusal(struct model *m, unsigned order, unsigned flags)
 	if (chance(m, 64))
 		m->fill_percent = 80;
 	MODEL_CHECK(m, errno == ENOMEM);
-	for (unsigned i = 0; i < m->q->zones_nr && !(flags & FLAGS_MAY_REFUSE); i++)
+	for (unsigned i = 0; i < pages_of(m->q)->zones_nr && !(flags & FLAGS_MAY_REFUSE); i++)
 		MODEL_CHECK(m, (node != 0 && node - 1 != i) ||
-				       !zone_could_serve(m, &m->q->zone[i], order));
+				       !zone_could_serve(m, &pages_of(m->q)->zone[i], order));
 }
 
 /* ---- operations ----------------------------------------------------------------------------- */
@@ -289,13 +291,13 @@ static void op_free(struct model *m)
 	run = run_take(m, below(m, m->runs_nr));
 	set_used(m, run.frame, run.pages, 0);
 	if (run.exact)
-		quire_free_pages_exact(m->q, page_addr(m->q, run.frame),
+		quire_free_pages_exact(m->q, page_addr(pages_of(m->q), run.frame),
 				       (size_t)run.pages << m->config->page_shift);
 	else if (chance(m, 8))
-		page_free_on(m->q, below(m, m->q->stacks.cpu.doors_nr), page_addr(m->q, run.frame),
-			     run.order);
+		page_free_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.doors_nr),
+			     page_addr(pages_of(m->q), run.frame), run.order);
 	else
-		quire_free_pages(m->q, page_addr(m->q, run.frame), run.order);
+		quire_free_pages(m->q, page_addr(pages_of(m->q), run.frame), run.order);
 }
 
 static void op_alloc(struct model *m)
@@ -310,7 +312,8 @@ static void op_alloc(struct model *m)
 	if (chance(m, 8)) {
 		flags &= ~FLAGS_MAY_REFUSE;
 		errno = ENOMEM; /* which it leaves to its callers */
-		addr = page_alloc_on(m->q, below(m, m->q->stacks.cpu.doors_nr), order, flags);
+		addr = page_alloc_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.doors_nr),
+				     order, flags);
 	} else {
 		addr = quire_alloc_pages(m->q, order, flags);
 	}
@@ -359,7 +362,7 @@ static void op_split(struct model *m)
 	if (m->runs_nr == 0 || m->runs[idx].exact || m->runs[idx].order == 0)
 		return;
 	run = run_take(m, idx);
-	quire_split_pages(m->q, page_addr(m->q, run.frame), run.order);
+	quire_split_pages(m->q, page_addr(pages_of(m->q), run.frame), run.order);
 	for (uint32_t i = 0; i < run.pages; i++)
 		run_add(m, (struct run){ .frame = run.frame + i, .pages = 1 });
 }
@@ -403,10 +406,11 @@ static void op_bulk_free(struct model *m)
 			continue;
 		run = run_take(m, idx);
 		set_used(m, run.frame, 1, 0);
-		pages[i] = page_addr(m->q, run.frame);
+		pages[i] = page_addr(pages_of(m->q), run.frame);
 	}
 	if (chance(m, 4))
-		page_free_bulk_on(m->q, below(m, m->q->stacks.cpu.doors_nr), count, pages);
+		page_free_bulk_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.doors_nr),
+				  count, pages);
 	else
 		quire_free_pages_bulk(m->q, pages, count);
 	for (uint32_t i = 0; i < count; i++)
@@ -418,7 +422,7 @@ static void op_drain(struct model *m)
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (!chance(m, 4)) {
-		quire_drain_slot(m->q, below(m, m->q->stacks.cpu.doors_nr));
+		quire_drain_slot(m->q, below(m, pages_of(m->q)->stacks.cpu.doors_nr));
 		return;
 	}
 	quire_drain_all(m->q);
@@ -428,16 +432,18 @@ static void op_drain(struct model *m)
 
 static bool is_online(const struct model *m, uint32_t block)
 {
-	const struct zone *zone = &m->q->zone[block / m->q->zone_blocks];
+	const struct zone *zone = &pages_of(m->q)->zone[block / pages_of(m->q)->zone_blocks];
 
-	return block < zone->block_first + zone->blocks_touched && m->q->block[block].online;
+	return block < zone->block_first + zone->blocks_touched &&
+	       pages_of(m->q)->block[block].online;
 }
 
 static void op_isolate(struct model *m)
 {
-	uint32_t block = below(m, m->q->blocks_nr);
+	uint32_t block = below(m, pages_of(m->q)->blocks_nr);
 	bool may = is_online(m, block) && !m->isolated[block];
-	void *addr = page_addr(m->q, block_frame(m->q, block) + below(m, block_pages(m->q)));
+	void *addr = page_addr(pages_of(m->q), block_frame(pages_of(m->q), block) +
+						       below(m, block_pages(pages_of(m->q))));
 
 	if (m->isolated_nr == ISOLATED_MAX && may)
 		return;
@@ -450,13 +456,14 @@ static void op_isolate(struct model *m)
 
 static void op_unisolate(struct model *m)
 {
-	uint32_t block = below(m, m->q->blocks_nr);
-	void *addr = page_addr(m->q, block_frame(m->q, block));
+	uint32_t block = below(m, pages_of(m->q)->blocks_nr);
+	void *addr = page_addr(pages_of(m->q), block_frame(pages_of(m->q), block));
 
 	/* Mostly one that is isolated. */
-	for (uint32_t i = 0; i < m->q->blocks_nr && !m->isolated[block] && !chance(m, 64); i++) {
-		block = (block + 1) % m->q->blocks_nr;
-		addr = page_addr(m->q, block_frame(m->q, block));
+	for (uint32_t i = 0; i < pages_of(m->q)->blocks_nr && !m->isolated[block] && !chance(m, 64);
+	     i++) {
+		block = (block + 1) % pages_of(m->q)->blocks_nr;
+		addr = page_addr(pages_of(m->q), block_frame(pages_of(m->q), block));
 	}
 	MODEL_CHECK(m, quire_unisolate_pageblock(m->q, addr) == (m->isolated[block] ? 0 : -EINVAL));
 	m->isolated_nr -= m->isolated[block];
@@ -465,11 +472,12 @@ static void op_unisolate(struct model *m)
 
 static void op_offline(struct model *m)
 {
-	uint32_t block = below(m, m->q->blocks_nr);
-	uint32_t frame = block_frame(m->q, block);
-	bool may = is_online(m, block) && range_is_free(m, frame, block_pages(m->q));
+	uint32_t block = below(m, pages_of(m->q)->blocks_nr);
+	uint32_t frame = block_frame(pages_of(m->q), block);
+	bool may = is_online(m, block) && range_is_free(m, frame, block_pages(pages_of(m->q)));
 
-	MODEL_CHECK(m, quire_offline_pageblock(m->q, page_addr(m->q, frame)) == (may ? 0 : -EBUSY));
+	MODEL_CHECK(m, quire_offline_pageblock(m->q, page_addr(pages_of(m->q), frame)) ==
+			       (may ? 0 : -EBUSY));
 	MODEL_CHECK(m, !may || !is_online(m, block));
 }
 
@@ -508,13 +516,14 @@ static void op_ask(struct model *m)
 {
 	uint32_t idx = m->runs_nr == 0 ? 0 : below(m, m->runs_nr);
 	uint32_t frame = below(m, m->frames_nr);
-	char *addr = page_addr(m->q, frame);
+	char *addr = page_addr(pages_of(m->q), frame);
 
 	MODEL_CHECK(m, quire_page_address(m->q, addr + below(m, 4096)) == addr);
 	MODEL_CHECK(m, m->used[frame] || quire_block_order(m->q, addr) == -EINVAL);
 	if (m->runs_nr != 0 && !m->runs[idx].exact)
-		MODEL_CHECK(m, quire_block_order(m->q, page_addr(m->q, m->runs[idx].frame)) ==
-				       (int)m->runs[idx].order);
+		MODEL_CHECK(
+			m, quire_block_order(m->q, page_addr(pages_of(m->q), m->runs[idx].frame)) ==
+				   (int)m->runs[idx].order);
 }
 
 /* ---- a run ---------------------------------------------------------------------------------- */
@@ -566,14 +575,14 @@ static void model_init(struct model *m, const struct config *config, uint64_t op
 	m->seed = env_u64("QUIRE_MODEL_SEED", (uint64_t)time(NULL));
 	m->random = m->seed * 2 + 1;
 	assert_int_equal(quire_create(&options, &m->q), 0);
-	m->frames_nr = config->blocks << m->q->block_order;
-	assert_u64_eq(m->q->blocks_nr, config->blocks);
+	m->frames_nr = config->blocks << pages_of(m->q)->block_order;
+	assert_u64_eq(pages_of(m->q)->blocks_nr, config->blocks);
 	m->used = calloc(m->frames_nr, 1);
 	m->runs = calloc(m->frames_nr, sizeof(*m->runs));
 	assert_true(m->used != NULL && m->runs != NULL);
 	printf("shift %u, zones %u, %u blocks, sequences %s, seed %llu, %llu operations\n",
 	       config->page_shift, config->zones, config->blocks,
-	       m->q->stacks.cpu.slots_nr != 0 ? "on" : "off", (unsigned long long)m->seed,
+	       pages_of(m->q)->stacks.cpu.slots_nr != 0 ? "on" : "off", (unsigned long long)m->seed,
 	       (unsigned long long)ops);
 }
 

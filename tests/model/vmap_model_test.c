@@ -16,9 +16,11 @@
 #include <errno.h>
 #include <time.h>
 
+#include <quire/page.h>
+
 #include "base/errno.h"
+#include "instance/instance.h"
 #include "machine/linux/sanitizer.h"
-#include "page/instance.h"
 #include "quire_test.h"
 #include "vmap/layout.h"
 #include "vmap/range.h"

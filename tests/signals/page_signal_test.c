@@ -14,8 +14,8 @@
 
 #include "base/mem.h"
 #include "machine/lock.h"
-#include "page/instance.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/stacks.h"
 #include "quire_test.h"
@@ -86,7 +86,7 @@ static void scene_end(void)
 	assert_non_null(page);
 	quire_free_pages(scene.q, page, 4);
 	quire_drain_all(scene.q);
-	assert_u64_eq(scene.q->deferred, FRAME_NONE);
+	assert_u64_eq(pages_of(scene.q)->deferred, FRAME_NONE);
 	for (unsigned order = 0; order < ORDERS_NR; order++) {
 		assert_null(scene.to_free[order]);
 		quire_free_pages(scene.q, scene.got[order], order);
@@ -99,21 +99,21 @@ static void scene_end(void)
 static void hold_all_doors(void)
 {
 	for (unsigned slot = 0; slot < quire_slots(scene.q); slot++) {
-		struct pcp *pcp = page_pcp(scene.q, 0, slot);
+		struct pcp *pcp = page_pcp(pages_of(scene.q), 0, slot);
 
 		lock_acquire_ordered(&pcp->door.lock);
 		if (pcp->door.ready)
-			stacks_close_locked(&scene.q->stacks, &pcp->door);
+			stacks_close_locked(&pages_of(scene.q)->stacks, &pcp->door);
 	}
 }
 
 static void release_all_doors(void)
 {
 	for (unsigned slot = 0; slot < quire_slots(scene.q); slot++) {
-		struct pcp *pcp = page_pcp(scene.q, 0, slot);
+		struct pcp *pcp = page_pcp(pages_of(scene.q), 0, slot);
 
 		if (pcp->door.ready)
-			stacks_open_locked(&scene.q->stacks, &pcp->door);
+			stacks_open_locked(&pages_of(scene.q)->stacks, &pcp->door);
 		lock_release(&pcp->door.lock, 0);
 	}
 }
@@ -123,9 +123,9 @@ static void check_with_zone_lock_held(enum quire_switch rseq)
 	lock_token token;
 
 	scene_begin(rseq);
-	token = lock_acquire(&scene.q->zone[0].lock);
+	token = lock_acquire(&pages_of(scene.q)->zone[0].lock);
 	raise(SIGUSR1);
-	lock_release(&scene.q->zone[0].lock, token);
+	lock_release(&pages_of(scene.q)->zone[0].lock, token);
 	scene_end();
 }
 
@@ -161,9 +161,9 @@ static void raise_with_everything_held(void)
 	lock_token token;
 
 	hold_all_doors();
-	token = lock_acquire(&scene.q->zone[0].lock);
+	token = lock_acquire(&pages_of(scene.q)->zone[0].lock);
 	raise(SIGUSR1);
-	lock_release(&scene.q->zone[0].lock, token);
+	lock_release(&pages_of(scene.q)->zone[0].lock, token);
 	release_all_doors();
 	assert_int_equal(quire_verify(scene.q), 0);
 }
@@ -174,7 +174,7 @@ static void check_deferred(enum quire_switch rseq)
 	scene.allocates = false;
 	raise_with_everything_held();
 	assert_u64_eq(deferred_frees(), ORDERS_NR);
-	assert_true(scene.q->deferred != FRAME_NONE);
+	assert_true(pages_of(scene.q)->deferred != FRAME_NONE);
 	scene_end();
 }
 
@@ -212,13 +212,13 @@ static void with_every_lock_held_allocations_are_served(void **state)
 static void check_with_mutexes_held(enum quire_switch rseq)
 {
 	scene_begin(rseq);
-	mutex_acquire(&scene.q->pcp_disable_mutex);
-	mutex_acquire(&scene.q->giveback_mutex);
-	mutex_acquire(&scene.q->grow_mutex);
+	mutex_acquire(&pages_of(scene.q)->pcp_disable_mutex);
+	mutex_acquire(&pages_of(scene.q)->giveback_mutex);
+	mutex_acquire(&pages_of(scene.q)->grow_mutex);
 	raise(SIGUSR1);
-	mutex_release(&scene.q->grow_mutex);
-	mutex_release(&scene.q->giveback_mutex);
-	mutex_release(&scene.q->pcp_disable_mutex);
+	mutex_release(&pages_of(scene.q)->grow_mutex);
+	mutex_release(&pages_of(scene.q)->giveback_mutex);
+	mutex_release(&pages_of(scene.q)->pcp_disable_mutex);
 	scene_end();
 }
 

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "instance/instance.h"
 #include "machine/lock.h"
-#include "page/instance.h"
 #include "quire_test.h"
 #include "vmap/cpu.h"
 #include "vmap/vmap.h"

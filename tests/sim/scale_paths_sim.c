@@ -24,7 +24,7 @@ static struct scale *scale_make(struct sim *sim, bool stacks)
 							  .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scale->q), 0);
-	scale->q->zone[0].pcp_high_max = 8192;
+	pages_of(scale->q)->zone[0].pcp_high_max = 8192;
 	scale->cpus_nr = sim_cpus(sim);
 	return scale;
 }
@@ -89,16 +89,17 @@ static void alloc_counted(struct scale *scale)
 static void refill_from_depot(struct scale *scale, unsigned cpu)
 {
 	struct quire *q = scale->q;
+	struct pages *p = pages_of(q);
 	unsigned n, put;
 
 	pair(scale, 0);
 	quire_drain_slot(q, cpu);
-	depot_drain(q, &q->zone[0]);
+	depot_drain(p, &p->zone[0]);
 	pair(scale, 0);
-	n = stack_pop_n(&q->stacks.cpu, STACK_CLASS(0, 0), scale->frames, MOVE_MAX);
+	n = stack_pop_n(&p->stacks.cpu, STACK_CLASS(0, 0), scale->frames, MOVE_MAX);
 	sim_act_as((cpu + scale->cpus_nr - 1) % scale->cpus_nr);
-	put = depot_put(q, &q->zone[0], 0, 0, scale->frames, n);
-	pcp_frames_to_buddy(q, &q->zone[0], scale->frames + put, n - put);
+	put = depot_put(p, &p->zone[0], 0, 0, scale->frames, n);
+	pcp_frames_to_buddy(p, &p->zone[0], scale->frames + put, n - put);
 	sim_act_as(cpu);
 	SIM_CHECK(put != 0);
 	alloc_counted(scale);
@@ -117,7 +118,7 @@ static void refill_from_buddy(struct scale *scale, unsigned cpu)
 	pair(scale, 0);
 	sim_act_as((cpu + scale->cpus_nr - 1) % scale->cpus_nr);
 	quire_drain_slot(scale->q, cpu);
-	depot_drain(scale->q, &scale->q->zone[0]);
+	depot_drain(pages_of(scale->q), &pages_of(scale->q)->zone[0]);
 	sim_act_as(cpu);
 	alloc_counted(scale);
 }
@@ -188,9 +189,9 @@ static void isolate(struct scale *scale, unsigned cpu)
 {
 	use_every_cpu(scale, cpu);
 	sim_count_begin();
-	check_u64_eq(quire_isolate_pageblock(scale->q, scale->q->base), 0);
+	check_u64_eq(quire_isolate_pageblock(scale->q, pages_of(scale->q)->base), 0);
 	sim_count_end();
-	check_u64_eq(quire_unisolate_pageblock(scale->q, scale->q->base), 0);
+	check_u64_eq(quire_unisolate_pageblock(scale->q, pages_of(scale->q)->base), 0);
 }
 
 SIM_TEST(scale_isolate, .scaling = "isolate a block")

@@ -7,14 +7,15 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <quire/page.h>
 #include <quire/percpu.h>
 #include <quire/vmap.h>
 
 #include "base/errno.h"
 #include "confine.h"
+#include "instance/instance.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
-#include "page/instance.h"
 #include "quire_test.h"
 
 #define KIB ((uint64_t)1 << 10)

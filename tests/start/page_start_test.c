@@ -16,7 +16,7 @@
 #include "confine.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/mem.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 #include "stress.h"
 
@@ -152,7 +152,7 @@ static int child_use(bool may_have_sequences)
 
 	if (quire_create(&options, &q) != 0)
 		return CHILD_REFUSED;
-	if (q->stacks.cpu.slots_nr != 0 && !may_have_sequences)
+	if (pages_of(q)->stacks.cpu.slots_nr != 0 && !may_have_sequences)
 		return CHILD_SEQUENCES;
 	team_run(1, second_thread, q);
 	use_or_exit(q);

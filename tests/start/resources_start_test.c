@@ -23,7 +23,7 @@
 #include "machine/mem.h"
 #include "machine/process.h"
 #include "mapped.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 #include "vmap/vmap.h"
 
@@ -275,9 +275,9 @@ static void core_files_have_what_is_used_and_no_reservation(void **state)
 		assert_non_null(area);
 		assert_false(is_left_out(page));
 		assert_false(is_left_out(area));
-		assert_true(is_left_out(q->base + q->span_bytes - 4096));
+		assert_true(is_left_out(pages_of(q)->base + pages_of(q)->span_bytes - 4096));
 		assert_true(is_left_out(q->vmap->base + q->vmap->span_bytes - 4096));
-		assert_true(is_left_out(q->meta + q->meta_bytes - 4096));
+		assert_true(is_left_out(pages_of(q)->meta + pages_of(q)->meta_bytes - 4096));
 		/* What nobody wrote is readable, zero, and in no core file. */
 		assert_true(is_left_out(&q->vmap->map[q->vmap->span_pages / 8]));
 		quire_destroy(q);

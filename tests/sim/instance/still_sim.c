@@ -6,15 +6,16 @@
  * queries give the same answers whatever the worker does: every rule holds, and sums miss nothing
  * and count nothing twice.
  */
+#include <quire/page.h>
 #include <quire/percpu.h>
 #include <quire/vmap.h>
 
+#include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/sim/sim.h"
-#include "page/worker.h"
 #include "page/giveback.h"
-#include "page/instance.h"
 
 #define PAGES_NR   3u
 #define AREAS_NR   3u

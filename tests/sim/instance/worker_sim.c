@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* worker_sim.c - an instance's worker: due work is always done by some thread */
+#include "instance/worker.h"
 #include "sim/page/page_scene.h"
 
 #define DECAY_NS UINT64_C(1000000000)
@@ -41,7 +42,8 @@ SIM_TEST(refused_thread_leaves_work_to_callers, .explore = SIM_ALL_SCHEDULES, .p
 	sim_cpu(sim, 1, calls_later, scene);
 	sim_run(sim);
 	check_u64_eq(scene->q->looks, scene->q->work.refused != 0);
-	check_u64_eq(scene->q->fast_flags_end, scene->q->looks ? 0 : scene->q->fast_flags_most);
+	check_u64_eq(pages_of(scene->q)->fast_flags_end,
+		     scene->q->looks ? 0 : pages_of(scene->q)->fast_flags_most);
 	SIM_CHECK(scene->q->work.state != 0 || scene->q->looks);
 }
 

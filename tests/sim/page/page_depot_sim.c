@@ -38,7 +38,7 @@ static struct page_scene *scene_with_depot(struct sim *sim)
 {
 	struct page_scene *scene = page_scene_make(sim, true);
 
-	scene->q->zone[0].pcp_high_max = 256;
+	pages_of(scene->q)->zone[0].pcp_high_max = 256;
 	return scene;
 }
 
@@ -49,13 +49,15 @@ static struct page_scene *scene_with_stock(struct sim *sim)
 	uint32_t frames[6];
 
 	for (unsigned i = 0; i < 6; i++) {
-		frames[i] = page_frame(scene->q, scene->page[i]);
-		page_set_state(scene->q, frames[i], STATE_CACHED);
+		frames[i] = page_frame(pages_of(scene->q), scene->page[i]);
+		page_set_state(pages_of(scene->q), frames[i], STATE_CACHED);
 		sim_disown(scene->page[i], quire_page_bytes(scene->q));
 	}
 	scene->held_pages -= 6;
 	quire_drain_all(scene->q);
-	check_u64_eq(depot_put(scene->q, &scene->q->zone[0], 0, TYPE_UNMOVABLE, frames, 6), 6);
+	check_u64_eq(depot_put(pages_of(scene->q), &pages_of(scene->q)->zone[0], 0, TYPE_UNMOVABLE,
+			       frames, 6),
+		     6);
 	return scene;
 }
 
@@ -70,7 +72,7 @@ static void stock_against(struct sim *sim, struct page_scene *scene, void (*firs
 	check_u64_eq(scene->refused, 0);
 	page_scene_check(scene);
 	quire_page_stat_read(scene->q, &stat);
-	if (scene->q->pcp_disabled.nr != 0)
+	if (pages_of(scene->q)->pcp_disabled.nr != 0)
 		check_u64_eq(stat.cached_pages, 0);
 }
 
@@ -113,11 +115,12 @@ SIM_TEST(depot_take_against_disable)
 static uint32_t strays(struct page_scene *scene)
 {
 	struct quire *q = scene->q;
-	uint32_t block = page_block(q, page_frame(q, scene->page[7]));
+	struct pages *p = pages_of(q);
+	uint32_t block = page_block(p, page_frame(p, scene->page[7]));
 	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < block_pages(q); i++)
-		nr += (q->state[block_frame(q, block) + i] & STATE_KIND) == STATE_CACHED;
+	for (uint32_t i = 0; i < block_pages(p); i++)
+		nr += (p->state[block_frame(p, block) + i] & STATE_KIND) == STATE_CACHED;
 	return nr;
 }
 
@@ -148,8 +151,8 @@ static struct page_scene *scene_with_spares(struct sim *sim)
 {
 	struct page_scene *scene = page_scene_make(sim, false);
 
-	nested_fill(scene->q);
-	SIM_CHECK(nested_pages(scene->q) != 0);
+	nested_fill(pages_of(scene->q));
+	SIM_CHECK(nested_pages(pages_of(scene->q)) != 0);
 	for (unsigned cpu = 0; cpu < sim_cpus(sim); cpu++)
 		quire_drain_slot(scene->q, cpu);
 	return scene;

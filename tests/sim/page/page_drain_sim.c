@@ -75,7 +75,7 @@ SIM_TEST(list_drain_against_spill)
 	struct page_scene *scene = page_scene_make(sim, false);
 
 	give(scene, scene->page[7], 0);
-	scene->q->pcp[0].high = scene->q->pcp[0].count + 2;
+	pages_of(scene->q)->pcp[0].high = pages_of(scene->q)->pcp[0].count + 2;
 	sim_cpu(sim, 0, owner_spills, scene);
 	sim_cpu(sim, 1, peer_drains, scene);
 	sim_run(sim);
@@ -104,7 +104,7 @@ static void peer_drains_what_has_left_the_buddy(void *arg)
 	struct page_scene *scene = arg;
 
 	/* A hint without the zone's lock: fewer means that the refill has begun to take. */
-	if (load_relaxed(&scene->q->zone[0].free_pages) == scene->buddy_pages)
+	if (load_relaxed(&pages_of(scene->q)->zone[0].free_pages) == scene->buddy_pages)
 		return;
 	quire_drain_slot(scene->q, 0);
 	store_release(&scene->turn, 1); /* read when all has ended */
@@ -118,7 +118,7 @@ SIM_TEST(list_drain_waits_for_refill, .explore = SIM_ALL_SCHEDULES, .preempt_max
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	quire_drain_all(scene->q);
-	scene->buddy_pages = scene->q->zone[0].free_pages;
+	scene->buddy_pages = pages_of(scene->q)->zone[0].free_pages;
 	sim_cpu(sim, 0, owner_takes_one, scene);
 	sim_cpu(sim, 1, peer_drains_what_has_left_the_buddy, scene);
 	sim_run(sim);
@@ -232,8 +232,8 @@ SIM_TEST(disable_nests_with_drain, .cpus_nr = 3, .events = SIM_ABORT)
 	sim_cpu(sim, 2, disable_and_enable, scene);
 	sim_cpu(sim, 2, peer_drains, scene);
 	sim_run(sim);
-	check_u64_eq(scene->q->pcp_disabled.nr, 0);
-	check_u64_eq(scene->q->pcp[0].door.closed_nr, 0);
+	check_u64_eq(pages_of(scene->q)->pcp_disabled.nr, 0);
+	check_u64_eq(pages_of(scene->q)->pcp[0].door.closed_nr, 0);
 	page_scene_check(scene);
 }
 
@@ -252,10 +252,10 @@ SIM_TEST(first_use_of_lists_by_a_peer)
 static void uses_lists_of_cpu_0(void *arg)
 {
 	struct page_scene *scene = arg;
-	void *addr = page_alloc_on(scene->q, 0, 0, 0);
+	void *addr = page_alloc_on(pages_of(scene->q), 0, 0, 0);
 
 	if (addr != NULL)
-		page_free_on(scene->q, 0, addr, 0);
+		page_free_on(pages_of(scene->q), 0, addr, 0);
 }
 
 /* The same by one who uses a given CPU's lists and opens its stacks. */

@@ -44,7 +44,8 @@ static void child_of(struct sim *sim, void (*first)(void *), void (*second)(void
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 	for (unsigned i = 0; i < 3; i++)
-		SIM_CHECK(!scene->q->pcp[i].door.ready || scene->q->pcp[i].door.closed_nr == 0);
+		SIM_CHECK(!pages_of(scene->q)->pcp[i].door.ready ||
+			  pages_of(scene->q)->pcp[i].door.closed_nr == 0);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
@@ -59,7 +60,7 @@ SIM_TEST(fork_copies_page_by_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 
 {
 	struct page_scene *scene = page_scene_make(sim, true);
 
-	scene->q->zone[0].pcp_high_max = 256; /* there is room on the stack */
+	pages_of(scene->q)->zone[0].pcp_high_max = 256; /* there is room on the stack */
 	give(scene, scene->page[7], 0);
 	sim_cpu(sim, 1, forks_child, scene);
 	sim_cpu(sim, 0, frees_three, scene);
@@ -125,7 +126,7 @@ SIM_TEST(freed_by_a_child_is_somebodys_work, .explore = SIM_ALL_SCHEDULES, .pree
 {
 	struct page_scene *scene = page_scene_make_worker(sim);
 
-	scene->q->zone[0].pcp_high_max = 4096; /* there is room on the stack */
+	pages_of(scene->q)->zone[0].pcp_high_max = 4096; /* there is room on the stack */
 	for (unsigned i = 5; i < 8; i++)
 		give(scene, scene->page[i], 0);
 	sim_cpu(sim, 0, forks_and_frees, scene);
@@ -140,7 +141,7 @@ static void forks_beside_the_worker(void *arg)
 
 	sim_fork_child();
 	if (is_anything_to_give(q))
-		SIM_CHECK(q->giveback_due_ns < WORK_EXIT && q->work.due_ns < WORK_EXIT);
+		SIM_CHECK(pages_of(q)->giveback_due_ns < WORK_EXIT && q->work.due_ns < WORK_EXIT);
 	store_relaxed(&scene->turn, 1);
 }
 
@@ -170,15 +171,16 @@ static void forks_with_lists_on(void *arg)
 {
 	struct page_scene *scene = arg;
 	struct quire *q = scene->q;
+	struct pages *p = pages_of(q);
 
 	sim_fork_child();
-	check_u64_eq(q->pcp_disabled.nr, 0);
-	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].door.closed_nr == 0 &&
-		  !q->zone[0].depot.disabled);
+	check_u64_eq(p->pcp_disabled.nr, 0);
+	SIM_CHECK(p->pcp[0].high != 0 && p->pcp[0].door.closed_nr == 0 &&
+		  !p->zone[0].depot.disabled);
 	quire_pcp_disable(q);
-	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].door.closed_nr == 1);
+	SIM_CHECK(p->pcp[0].high == 0 && p->pcp[0].door.closed_nr == 1);
 	quire_pcp_enable(q);
-	SIM_CHECK(q->pcp[0].high != 0);
+	SIM_CHECK(p->pcp[0].high != 0);
 	store_relaxed(&scene->turn, 1);
 }
 
@@ -198,17 +200,18 @@ static void forks_with_lists_off(void *arg)
 {
 	struct page_scene *scene = arg;
 	struct quire *q = scene->q;
+	struct pages *p = pages_of(q);
 
 	quire_pcp_disable(q);
 	quire_pcp_disable(q);
 	sim_fork_child();
-	check_u64_eq(q->pcp_disabled.nr, 2);
+	check_u64_eq(p->pcp_disabled.nr, 2);
 	quire_pcp_enable(q);
-	SIM_CHECK(q->pcp[0].high == 0 && q->pcp[0].door.closed_nr == 1 &&
-		  q->zone[0].depot.disabled);
+	SIM_CHECK(p->pcp[0].high == 0 && p->pcp[0].door.closed_nr == 1 &&
+		  p->zone[0].depot.disabled);
 	quire_pcp_enable(q);
-	SIM_CHECK(q->pcp[0].high != 0 && q->pcp[0].door.closed_nr == 0 &&
-		  !q->zone[0].depot.disabled);
+	SIM_CHECK(p->pcp[0].high != 0 && p->pcp[0].door.closed_nr == 0 &&
+		  !p->zone[0].depot.disabled);
 	store_relaxed(&scene->turn, 1);
 }
 
@@ -236,11 +239,12 @@ static void forks_beside_isolation(void *arg)
 {
 	struct page_scene *scene = arg;
 	struct quire *q = scene->q;
-	uint32_t block = page_block(q, page_frame(q, scene->page[0]));
+	struct pages *p = pages_of(q);
+	uint32_t block = page_block(p, page_frame(p, scene->page[0]));
 
 	sim_fork_child();
-	for (uint32_t i = 0; i < block_pages(q) && (q->tag[block] & TAG_ISOLATE) != 0; i++)
-		SIM_CHECK((q->state[block_frame(q, block) + i] & STATE_KIND) != STATE_CACHED);
+	for (uint32_t i = 0; i < block_pages(p) && (p->tag[block] & TAG_ISOLATE) != 0; i++)
+		SIM_CHECK((p->state[block_frame(p, block) + i] & STATE_KIND) != STATE_CACHED);
 	check_u64_eq(quire_verify(q), 0);
 	store_relaxed(&scene->turn, 1);
 }
@@ -267,9 +271,10 @@ static void forks_beside_offlining(void *arg)
 {
 	struct page_scene *scene = arg;
 	struct quire *q = scene->q;
+	struct pages *p = pages_of(q);
 
 	sim_fork_child();
-	SIM_CHECK((q->tag[page_block(q, page_frame(q, scene->page[0]))] & TAG_ISOLATE) == 0);
+	SIM_CHECK((p->tag[page_block(p, page_frame(p, scene->page[0]))] & TAG_ISOLATE) == 0);
 	store_relaxed(&scene->turn, 1);
 }
 

@@ -134,7 +134,8 @@ SIM_TEST(fork_child_can_go_on, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 	for (unsigned i = 0; i < 2; i++)
-		SIM_CHECK(!scene->q->pcp[i].door.ready || scene->q->pcp[i].door.closed_nr == 0);
+		SIM_CHECK(!pages_of(scene->q)->pcp[i].door.ready ||
+			  pages_of(scene->q)->pcp[i].door.closed_nr == 0);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_grow_sim.c - blocks that come online while other callers need pages */
+#include "page/charge.h"
 #include "sim/page/page_scene.h"
 
 static void takes_and_writes(void *arg)
@@ -163,7 +164,7 @@ static void is_served(void *arg)
 static struct page_scene *scene_with_step_left(struct sim *sim)
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);
-	struct zone *zone = &scene->q->zone[0];
+	struct zone *zone = &pages_of(scene->q)->zone[0];
 	struct grow_step *step = &zone->steps[1];
 
 	step->first = zone->block_first;
@@ -220,7 +221,8 @@ static void forks_and_grows(void *arg)
 	while (take(scene, 9, 0) != NULL)
 		;
 	/* No call was refused, so blocks came online in twos. */
-	check_u64_eq(scene->q->zone[0].online_pages, scene->q->zone[0].managed_pages);
+	check_u64_eq(pages_of(scene->q)->zone[0].online_pages,
+		     pages_of(scene->q)->zone[0].managed_pages);
 	store_relaxed(&scene->turn, 1);
 }
 

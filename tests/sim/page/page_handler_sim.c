@@ -39,7 +39,8 @@ static void handler_against(struct sim *sim, bool stacks, void (*handler)(void *
 	struct page_scene *scene = page_scene_make(sim, stacks);
 
 	if (!stacks)
-		scene->q->pcp[0].high = 1; /* every free spills: the zone lock is held too */
+		pages_of(scene->q)->pcp[0].high =
+			1; /* every free spills: the zone lock is held too */
 	sim_cpu(sim, 0, frees_and_takes, scene);
 	if (peer)
 		sim_cpu(sim, 1, peer_drains, scene);
@@ -115,7 +116,7 @@ SIM_TEST(handler_frees_under_zone_lock, .cpus_nr = 1, .explore = SIM_ALL_SCHEDUL
 
 	for (unsigned i = 3; i < 8; i++)
 		give(scene, scene->page[i], 0);
-	scene->q->pcp[0].high = 1;
+	pages_of(scene->q)->pcp[0].high = 1;
 	sim_cpu(sim, 0, takes_order_4, scene);
 	sim_irq(sim, 0, handler_frees, scene, 1);
 	sim_run(sim);
@@ -137,13 +138,13 @@ SIM_TEST(deferred_free_is_taken_in_once, .cpus_nr = 3)
 	struct page_scene *scene = page_scene_make(sim, false);
 
 	for (unsigned i = 0; i < 3; i++)
-		scene->q->pcp[i].high = 1;
+		pages_of(scene->q)->pcp[i].high = 1;
 	sim_cpu(sim, 0, frees_and_takes, scene);
 	sim_cpu(sim, 1, ordinary_free, scene);
 	sim_cpu(sim, 2, peer_drains, scene);
 	sim_irq(sim, 0, handler_frees, scene, 1);
 	sim_run(sim);
 	quire_drain_all(scene->q);
-	check_u64_eq(scene->q->deferred, FRAME_NONE);
+	check_u64_eq(pages_of(scene->q)->deferred, FRAME_NONE);
 	page_scene_check(scene);
 }

@@ -27,14 +27,14 @@ SIM_TEST(list_torn_limits_are_never_seen, .events = SIM_RACE)
 	sim_cpu(sim, 0, frees_four, scene);
 	sim_cpu(sim, 1, disable_and_enable, scene);
 	sim_run(sim);
-	SIM_CHECK(scene->q->pcp[0].count < scene->q->pcp[0].high);
+	SIM_CHECK(pages_of(scene->q)->pcp[0].count < pages_of(scene->q)->pcp[0].high);
 	page_scene_check(scene);
 }
 
 static void set_limits(struct page_scene *scene, uint32_t high, uint32_t batch)
 {
 	lock_token token;
-	struct pcp *pcp = pcp_lock_slot(scene->q, 0, 0, &token);
+	struct pcp *pcp = pcp_lock_slot(pages_of(scene->q), 0, 0, &token);
 
 	pcp->high = high;
 	pcp->batch = batch;
@@ -65,11 +65,11 @@ static void spills_a_batch_more(void *arg)
 {
 	struct page_scene *scene = arg;
 	lock_token token;
-	struct pcp *pcp = pcp_lock_slot(scene->q, 0, 0, &token);
+	struct pcp *pcp = pcp_lock_slot(pages_of(scene->q), 0, 0, &token);
 
 	pcp->batch = 63;
-	scene->q->zone[0].pcp_batch = 63;
-	pcp_spill_locked(scene->q, pcp, pcp->count + 63);
+	pages_of(scene->q)->zone[0].pcp_batch = 63;
+	pcp_spill_locked(pages_of(scene->q), pcp, pcp->count + 63);
 	lock_release(&pcp->door.lock, token);
 }
 
@@ -106,12 +106,14 @@ SIM_TEST(direct_free_against_isolate)
 	struct page_scene *scene = page_scene_make(sim, false);
 
 	scene->block = take(scene, 4, 0);
-	check_u64_eq(page_block(scene->q, page_frame(scene->q, scene->block)),
-		     page_block(scene->q, page_frame(scene->q, scene->page[0])));
+	check_u64_eq(
+		page_block(pages_of(scene->q), page_frame(pages_of(scene->q), scene->block)),
+		page_block(pages_of(scene->q), page_frame(pages_of(scene->q), scene->page[0])));
 	sim_cpu(sim, 0, frees_order_4, scene);
 	sim_cpu(sim, 1, isolates, scene);
 	sim_run(sim);
-	SIM_CHECK((scene->q->tag[page_block(scene->q, page_frame(scene->q, scene->page[0]))] &
+	SIM_CHECK((pages_of(scene->q)->tag[page_block(
+			   pages_of(scene->q), page_frame(pages_of(scene->q), scene->page[0]))] &
 		   TAG_ISOLATE) != 0);
 	page_scene_check(scene);
 }
@@ -142,7 +144,7 @@ static void claim_against_free(struct sim *sim, bool stacks)
 	sim_cpu(sim, 0, frees_far, scene);
 	sim_cpu(sim, 1, takes_unmovable_order_4, scene);
 	sim_run(sim);
-	SIM_CHECK(scene->q->zone[0].claims != 0);
+	SIM_CHECK(pages_of(scene->q)->zone[0].claims != 0);
 	quire_drain_all(scene->q);
 	page_scene_check(scene);
 }
@@ -176,7 +178,7 @@ static struct page_scene *scene_with_sparse_blocks(struct sim *sim)
 	scene->far_page = filler[1];
 	scene->block = filler[2];
 	quire_drain_all(scene->q);
-	scene->q->zone[0].choose_due = 1;
+	pages_of(scene->q)->zone[0].choose_due = 1;
 	return scene;
 }
 

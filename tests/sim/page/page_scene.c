@@ -7,13 +7,13 @@ static struct page_scene *scene_of(struct sim *sim, const struct quire_options *
 	uint32_t frames, zones;
 
 	check_u64_eq(quire_create(options, &scene->q), 0);
-	zones = scene->q->zones_nr;
-	frames = scene->q->blocks_nr << scene->q->block_order;
+	zones = pages_of(scene->q)->zones_nr;
+	frames = pages_of(scene->q)->blocks_nr << pages_of(scene->q)->block_order;
 	sim_name(scene->q, sizeof(*scene->q), "q");
-	sim_name(scene->q->pcp, zones * sim_cpus(sim) * sizeof(struct pcp), "pcp");
-	sim_name(scene->q->state, frames, "state");
-	sim_name(scene->q->tag, scene->q->blocks_nr, "tag");
-	sim_name(scene->q->page, frames * sizeof(struct page), "page");
+	sim_name(pages_of(scene->q)->pcp, zones * sim_cpus(sim) * sizeof(struct pcp), "pcp");
+	sim_name(pages_of(scene->q)->state, frames, "state");
+	sim_name(pages_of(scene->q)->tag, pages_of(scene->q)->blocks_nr, "tag");
+	sim_name(pages_of(scene->q)->page, frames * sizeof(struct page), "page");
 	return scene;
 }
 

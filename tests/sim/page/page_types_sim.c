@@ -28,11 +28,12 @@ static void isolates(void *arg)
 static uint32_t strays(struct page_scene *scene)
 {
 	struct quire *q = scene->q;
-	uint32_t block = page_block(q, page_frame(q, scene->page[0]));
+	struct pages *p = pages_of(q);
+	uint32_t block = page_block(p, page_frame(p, scene->page[0]));
 	uint32_t nr = 0;
 
-	for (uint32_t i = 0; i < block_pages(q); i++)
-		nr += (q->state[block_frame(q, block) + i] & STATE_KIND) == STATE_CACHED;
+	for (uint32_t i = 0; i < block_pages(p); i++)
+		nr += (p->state[block_frame(p, block) + i] & STATE_KIND) == STATE_CACHED;
 	return nr;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* percpu_depopulate_sim.c - chunks that lose their pages while they are used */
+#include "page/pages.h"
 #include "sim/percpu/percpu_scene.h"
 
 static void balances(void *arg)
@@ -169,7 +170,7 @@ SIM_TEST(percpu_refused_charge_leaves_nothing, .events = SIM_MEMORY)
 		percpu_take(scene, 8 * PAGE_BYTES, 0);
 	sim_cpu(sim, 0, takes_until_refused, scene);
 	sim_run(sim);
-	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
+	check_u64_eq(pages_of(scene->q)->zone[0].charged_pages, percpu_charged(scene));
 	percpu_scene_check(scene);
 }
 

@@ -5,6 +5,7 @@
  *
  * The second chunk is full up to seven pages at most, so an object of eight needs another chunk.
  */
+#include "page/pages.h"
 #include "sim/percpu/percpu_scene.h"
 
 #define LARGE (8 * PAGE_BYTES)
@@ -21,7 +22,7 @@ static struct percpu_scene *make_full(struct sim *sim)
 
 static void check_charge(struct percpu_scene *scene, uint64_t others)
 {
-	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene) + others);
+	check_u64_eq(pages_of(scene->q)->zone[0].charged_pages, percpu_charged(scene) + others);
 	percpu_scene_check(scene);
 }
 
@@ -172,7 +173,7 @@ SIM_TEST(percpu_fork_beside_a_maker, .explore = SIM_ALL_SCHEDULES, .preempt_max 
 	sim_cpu(sim, 1, forks_child, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
-	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
+	check_u64_eq(pages_of(scene->q)->zone[0].charged_pages, percpu_charged(scene));
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 

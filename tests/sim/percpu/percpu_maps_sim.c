@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* percpu_maps_sim.c - maps are returned while other callers need more than are left */
+#include "page/pages.h"
 #include "sim/percpu/percpu_scene.h"
 
 #define LARGE (8 * PAGE_BYTES)
@@ -29,7 +30,7 @@ static struct percpu_scene *make_trimmable(struct sim *sim)
 
 static void check(struct percpu_scene *scene)
 {
-	check_u64_eq(scene->q->zone[0].charged_pages, percpu_charged(scene));
+	check_u64_eq(pages_of(scene->q)->zone[0].charged_pages, percpu_charged(scene));
 	percpu_scene_check(scene);
 }
 

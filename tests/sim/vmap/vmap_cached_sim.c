@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vmap_cached_sim.c - areas on CPUs' stacks and pooled ranges, taken by others and by pressure */
+#include <quire/page.h>
+
 #include "sim/vmap/vmap_scene.h"
 
 static void takes_and_gives(void *arg)

@@ -7,9 +7,11 @@
  * should be gone and is not shows there, as a frame or as a translation that a CPU still believes
  * in.
  */
+#include <quire/page.h>
+
+#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/sim/sim.h"
-#include "page/instance.h"
 #include "vmap/cpu.h"
 #include "vmap/purge.h"
 #include "vmap/ram.h"

@@ -115,13 +115,14 @@ static void what_is_freed_can_be_had_again(void **state)
 static void what_other_cpus_hold_is_drained_before_a_refusal(void **state)
 {
 	struct quire *q = make_small();
+	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	unsigned last = q->stacks.cpu.doors_nr - 1;
+	unsigned last = p->stacks.cpu.doors_nr - 1;
 
 	(void)state;
 	assert_true(n > 4);
 	for (unsigned slot = 0; slot <= last; slot++)
-		page_free_on(q, slot, held[slot % 4], 0);
+		page_free_on(p, slot, held[slot % 4], 0);
 	for (unsigned slot = 0; slot <= last && slot < 4; slot++)
 		take(q, 0, QUIRE_NODE(0));
 	destroy(q);
@@ -132,13 +133,14 @@ static void callers_that_may_not_wait_do_not_drain(void **state)
 {
 	static const unsigned flags[] = { QUIRE_NOWAIT, QUIRE_NORETRY, QUIRE_NOWAIT | QUIRE_ZERO };
 	struct quire *q = make_small();
+	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	unsigned other = own_pcp(q)->door.slot == 0 ? q->stacks.cpu.doors_nr - 1 : 0;
+	unsigned other = own_pcp(q)->door.slot == 0 ? p->stacks.cpu.doors_nr - 1 : 0;
 
 	(void)state;
 	if (other == own_pcp(q)->door.slot)
 		skip_because("there is one list only");
-	page_free_on(q, other, held[n - 1], 0);
+	page_free_on(p, other, held[n - 1], 0);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		assert_null(quire_alloc_pages(q, 0, flags[i] | QUIRE_NODE(0)));
 	take(q, 0, QUIRE_NODE(0));
@@ -271,7 +273,7 @@ static void a_block_may_be_split_into_smaller_blocks(void **state)
 	struct quire *q = *state;
 	char *addr = take(q, 4, 0);
 
-	page_split_to(q, addr, 4, 2);
+	page_split_to(pages_of(q), addr, 4, 2);
 	for (uint32_t i = 0; i < 16; i += 4) {
 		assert_int_equal(quire_block_order(q, page_after(q, addr, i)), 2);
 		quire_free_pages(q, page_after(q, addr, i), 2);
@@ -282,6 +284,7 @@ static void a_block_may_be_split_into_smaller_blocks(void **state)
 static void any_address_leads_to_its_page(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	char *addr = take(q, 1, 0);
 	size_t page = quire_page_bytes(q);
 	int local;
@@ -291,12 +294,13 @@ static void any_address_leads_to_its_page(void **state)
 	assert_ptr_equal(quire_page_address(q, addr + page), addr + page);
 	assert_null(quire_page_address(q, &local));
 	assert_null(quire_page_address(q, NULL));
-	assert_null(quire_page_address(q, q->base + q->span_bytes));
+	assert_null(quire_page_address(q, p->base + p->span_bytes));
 }
 
 static void only_the_first_byte_of_an_allocated_block_has_an_order(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	char *addr = take(q, 2, 0);
 	int local;
 
@@ -305,7 +309,7 @@ static void only_the_first_byte_of_an_allocated_block_has_an_order(void **state)
 	assert_int_equal(quire_block_order(q, page_after(q, addr, 1)), -EINVAL);
 	assert_int_equal(quire_block_order(q, &local), -EINVAL);
 	assert_int_equal(quire_block_order(q, NULL), -EINVAL);
-	assert_int_equal(quire_block_order(q, q->base + q->span_bytes - quire_page_bytes(q)),
+	assert_int_equal(quire_block_order(q, p->base + p->span_bytes - quire_page_bytes(q)),
 			 -EINVAL);
 	quire_free_pages(q, addr, 2);
 	assert_int_equal(quire_block_order(q, addr), -EINVAL);

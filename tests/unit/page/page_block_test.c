@@ -13,7 +13,7 @@ static char *block_with_used(struct quire *q, unsigned flags, uint32_t used)
 {
 	char *addr = take_block_as_pages(q, flags);
 
-	for (uint32_t i = used; i < block_pages(q); i++)
+	for (uint32_t i = used; i < block_pages(pages_of(q)); i++)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	return addr;
 }
@@ -47,9 +47,10 @@ static void buckets_rise_with_free_pages(void **state)
 static void the_fullest_block_is_used_first(void **state)
 {
 	struct quire *q = direct(state);
-	char *sparse = block_with_used(q, 0, block_pages(q) / 4);
-	char *full = block_with_used(q, 0, block_pages(q) - 2);
-	char *middle = block_with_used(q, 0, block_pages(q) / 2);
+	struct pages *p = pages_of(q);
+	char *sparse = block_with_used(q, 0, block_pages(p) / 4);
+	char *full = block_with_used(q, 0, block_pages(p) - 2);
+	char *middle = block_with_used(q, 0, block_pages(p) / 2);
 	uint32_t expected = block_at(q, full);
 
 	(void)sparse;
@@ -61,8 +62,9 @@ static void the_fullest_block_is_used_first(void **state)
 static void the_fullest_block_with_a_large_enough_hole_is_used(void **state)
 {
 	struct quire *q = direct(state);
-	char *small_holes = block_with_used(q, 0, block_pages(q) - 1);
-	char *large_hole = block_with_used(q, 0, block_pages(q) / 2);
+	struct pages *p = pages_of(q);
+	char *small_holes = block_with_used(q, 0, block_pages(p) - 1);
+	char *large_hole = block_with_used(q, 0, block_pages(p) / 2);
 
 	assert_int_equal(block_at(q, quire_alloc_pages(q, 3, 0)), block_at(q, large_hole));
 	assert_int_equal(block_at(q, quire_alloc_pages(q, 0, 0)), block_at(q, small_holes));
@@ -83,7 +85,7 @@ static void the_smallest_sufficient_hole_of_a_block_is_split(void **state)
 static void a_whole_block_is_broken_only_when_no_hole_fits(void **state)
 {
 	struct quire *q = direct(state);
-	char *partial = block_with_used(q, 0, block_pages(q) - 3);
+	char *partial = block_with_used(q, 0, block_pages(pages_of(q)) - 3);
 	uint32_t block = block_at(q, partial);
 
 	for (unsigned i = 0; i < 3; i++)
@@ -95,7 +97,7 @@ static void a_full_block_is_in_no_bin(void **state)
 {
 	struct quire *q = direct(state);
 	char *addr = take_block_as_pages(q, 0);
-	const struct pageblock *b = &q->block[block_at(q, addr)];
+	const struct pageblock *b = &pages_of(q)->block[block_at(q, addr)];
 
 	assert_int_equal(b->bin, BIN_NONE);
 	assert_int_equal(b->free_pages, 0);
@@ -108,7 +110,7 @@ static void a_whole_block_is_in_no_bin(void **state)
 {
 	struct quire *q = direct(state);
 	char *addr = block_with_used(q, 0, 1);
-	const struct pageblock *b = &q->block[block_at(q, addr)];
+	const struct pageblock *b = &pages_of(q)->block[block_at(q, addr)];
 
 	assert_int_not_equal(b->bin, BIN_NONE);
 	quire_free_pages(q, addr, 0);
@@ -119,50 +121,53 @@ static void a_whole_block_is_in_no_bin(void **state)
 static void free_runs_count_under_the_row_of_their_block(void **state)
 {
 	struct quire *q = direct(state);
-	char *addr = block_with_used(q, QUIRE_RECLAIMABLE, block_pages(q) / 2);
+	struct pages *p = pages_of(q);
+	char *addr = block_with_used(q, QUIRE_RECLAIMABLE, block_pages(p) / 2);
 
-	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) / 2);
+	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(p) / 2);
 	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), 0);
-	assert_u64_eq(row_pages(q, ROW_ISOLATE), block_pages(q) / 2);
+	assert_u64_eq(row_pages(q, ROW_ISOLATE), block_pages(p) / 2);
 	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
-	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) / 2);
+	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(p) / 2);
 }
 
 static void the_emptiest_block_of_a_row_is_found(void **state)
 {
 	struct quire *q = direct(state);
+	struct pages *p = pages_of(q);
 	char *sparse = block_with_used(q, 0, 1);
-	char *full = block_with_used(q, 0, block_pages(q) - 1);
+	char *full = block_with_used(q, 0, block_pages(p) - 1);
 	unsigned row = block_row(tag_at(q, sparse));
 
 	assert_int_equal(block_row(tag_at(q, full)), row);
-	zone_lock_for(&q->zone[0], 0, &(lock_token){ 0 });
-	assert_int_equal(block_emptiest_locked(&q->zone[0], row, 0), block_at(q, sparse));
-	assert_int_equal(block_fullest_locked(&q->zone[0], row, 0), block_at(q, full));
-	assert_int_equal(block_fullest_locked(&q->zone[0], row, 1), block_at(q, sparse));
-	assert_u64_eq(block_fullest_locked(&q->zone[0], ROW_HIGHATOMIC, 0), BLOCK_NONE);
-	zone_unlock(&q->zone[0], 0);
+	zone_lock_for(&p->zone[0], 0, &(lock_token){ 0 });
+	assert_int_equal(block_emptiest_locked(&p->zone[0], row, 0), block_at(q, sparse));
+	assert_int_equal(block_fullest_locked(&p->zone[0], row, 0), block_at(q, full));
+	assert_int_equal(block_fullest_locked(&p->zone[0], row, 1), block_at(q, sparse));
+	assert_u64_eq(block_fullest_locked(&p->zone[0], ROW_HIGHATOMIC, 0), BLOCK_NONE);
+	zone_unlock(&p->zone[0], 0);
 }
 
 static void a_list_of_blocks_takes_at_both_ends(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct block_list list = { .head = BLOCK_NONE, .tail = BLOCK_NONE };
 
 	assert_non_null(quire_alloc_pages(q, QUIRE_ORDER_MAX, 0)); /* so that records exist */
 	assert_non_null(quire_alloc_pages(q, QUIRE_ORDER_MAX, 0));
 	for (uint32_t block = 0; block < 3; block++)
-		q->block[block].whole = false;
-	block_list_push(q, &list, 1, false);
-	block_list_push(q, &list, 0, false);
-	block_list_push(q, &list, 2, true);
+		p->block[block].whole = false;
+	block_list_push(p, &list, 1, false);
+	block_list_push(p, &list, 0, false);
+	block_list_push(p, &list, 2, true);
 	assert_u64_eq(list.head, 0);
 	assert_u64_eq(list.tail, 2);
-	block_list_take(q, &list, 1);
-	assert_u64_eq(q->block[0].next, 2);
-	block_list_take(q, &list, 0);
-	block_list_take(q, &list, 2);
+	block_list_take(p, &list, 1);
+	assert_u64_eq(p->block[0].next, 2);
+	block_list_take(p, &list, 0);
+	block_list_take(p, &list, 2);
 	assert_u64_eq(list.head, BLOCK_NONE);
 	assert_u64_eq(list.nr, 0);
 }

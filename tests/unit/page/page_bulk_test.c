@@ -176,6 +176,7 @@ static void types_and_sizes_of_groups_may_mix(void **state)
 static void zones_may_alternate(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
 	memset(pages, 0, sizeof(pages));
 	for (size_t i = 0; i < 300; i++)
@@ -184,17 +185,18 @@ static void zones_may_alternate(void **state)
 	check_all_null(300);
 	quire_drain_all(q);
 	for (unsigned i = 0; i < page_case->zones; i++)
-		assert_u64_eq(q->zone[i].free_pages, q->zone[i].online_pages);
+		assert_u64_eq(p->zone[i].free_pages, p->zone[i].online_pages);
 }
 
 static void pages_go_to_the_lists_of_a_cpu_by_number(void **state)
 {
 	struct quire *q = *state;
-	unsigned last = q->stacks.cpu.doors_nr - 1;
+	struct pages *p = pages_of(q);
+	unsigned last = p->stacks.cpu.doors_nr - 1;
 
 	assert_u64_eq(take_bulk(q, 3), 3);
 	quire_drain_all(q);
-	page_free_bulk_on(q, last, 3, pages);
+	page_free_bulk_on(p, last, 3, pages);
 	check_all_null(3);
 	assert_true(quire_drain_slot(q, last) + stat_of(q).spills >= 3);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
@@ -216,7 +218,7 @@ static void free_three(struct quire *q, unsigned isolated, bool by_number)
 		pages[i] = page_after(q, isolated >> i & 1 ? inside : outside, i);
 	}
 	if (by_number)
-		page_free_bulk_on(q, 0, 3, pages);
+		page_free_bulk_on(pages_of(q), 0, 3, pages);
 	else
 		quire_free_pages_bulk(q, pages, 3);
 	check_all_null(3);
@@ -268,7 +270,7 @@ static void the_second_zone_may_have_the_isolated_pages(void **state)
 		pages[i] = page_after(q, i % 2 == 0 ? outside : inside, i);
 	quire_free_pages_bulk(q, pages, 16);
 	check_all_null(16);
-	assert_u64_eq(q->zone[other].isolated_pages, 8);
+	assert_u64_eq(pages_of(q)->zone[other].isolated_pages, 8);
 }
 
 int main(void)

@@ -27,14 +27,13 @@
 #include "page/free.h"
 #include "page/giveback.h"
 #include "page/grow.h"
-#include "page/instance.h"
 #include "page/layout.h"
 #include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"
-#include "page/worker.h"
 #include "page/zone.h"
 #include "quire_test.h"
 
@@ -131,22 +130,28 @@ static inline struct quire_page_stat stat_of(struct quire *q)
 
 static inline uint32_t block_at(const struct quire *q, const void *addr)
 {
-	return page_block(q, page_frame(q, addr));
+	const struct pages *p = pages_of_const(q);
+
+	return page_block(p, page_frame(p, addr));
 }
 
 static inline uint8_t tag_at(const struct quire *q, const void *addr)
 {
-	return q->tag[block_at(q, addr)];
+	return pages_of_const(q)->tag[block_at(q, addr)];
 }
 
 static inline struct zone *zone_at(struct quire *q, const void *addr)
 {
-	return page_zone(q, page_frame(q, addr));
+	struct pages *p = pages_of(q);
+
+	return page_zone(p, page_frame(p, addr));
 }
 
 static inline uint8_t state_at(const struct quire *q, const void *addr)
 {
-	return q->state[page_frame(q, addr)];
+	const struct pages *p = pages_of_const(q);
+
+	return p->state[page_frame(p, addr)];
 }
 
 /* The @page-th page after an address. */
@@ -157,7 +162,9 @@ static inline void *page_after(const struct quire *q, void *addr, size_t page)
 
 static inline void *block_addr(const struct quire *q, uint32_t block)
 {
-	return page_addr(q, block_frame(q, block));
+	const struct pages *p = pages_of_const(q);
+
+	return page_addr(p, block_frame(p, block));
 }
 
 /* Pages of one row of the first zone. */
@@ -166,14 +173,16 @@ static inline uint64_t row_pages(const struct quire *q, unsigned row)
 	uint64_t pages = 0;
 
 	for (unsigned order = 0; order < QUIRE_ORDERS; order++)
-		pages += (uint64_t)q->zone[0].nr_free[order][row] << order;
+		pages += (uint64_t)pages_of_const(q)->zone[0].nr_free[order][row] << order;
 	return pages;
 }
 
 /* The CPU's lists in the first zone that the current thread uses. */
 static inline struct pcp *own_pcp(struct quire *q)
 {
-	return page_pcp(q, 0, (unsigned)stack_slot(&q->stacks.cpu));
+	struct pages *p = pages_of(q);
+
+	return page_pcp(p, 0, (unsigned)stack_slot(&p->stacks.cpu));
 }
 
 /* Takes until it is refused, or @max; returns how many. */
@@ -196,10 +205,11 @@ static inline void give_all(struct quire *q, unsigned order, void **held, size_t
 /* Whole pageblocks of one type in use page by page: the only way to say where pages lie. */
 static inline char *take_block_as_pages(struct quire *q, unsigned flags)
 {
-	char *addr = quire_alloc_pages(q, q->block_order, flags);
+	struct pages *p = pages_of(q);
+	char *addr = quire_alloc_pages(q, p->block_order, flags);
 
 	assert_non_null(addr);
-	quire_split_pages(q, addr, q->block_order);
+	quire_split_pages(q, addr, p->block_order);
 	return addr;
 }
 

@@ -55,14 +55,15 @@ static void cpus_whose_threads_are_gone_are_drained(void **state)
 static void draining_one_cpu_leaves_the_others_alone(void **state)
 {
 	struct quire *q = *state;
-	unsigned last = q->stacks.cpu.doors_nr - 1;
+	struct pages *p = pages_of(q);
+	unsigned last = p->stacks.cpu.doors_nr - 1;
 
 	assert_u64_eq(take_all(q, 0, QUIRE_NODE(0), held, 2), 2);
 	quire_drain_all(q);
-	page_free_on(q, 0, held[0], 0);
-	page_free_on(q, last, held[1], 0);
+	page_free_on(p, 0, held[0], 0);
+	page_free_on(p, last, held[1], 0);
 	assert_u64_eq(quire_drain_slot(q, last), last == 0 ? 2 : 1);
-	assert_u64_eq(page_pcp(q, 0, last)->count, 0);
+	assert_u64_eq(page_pcp(p, 0, last)->count, 0);
 	assert_u64_eq(quire_drain_slot(q, 0), last == 0 ? 0 : 1);
 }
 
@@ -78,27 +79,29 @@ static void there_is_no_cpu_beyond_the_last(void **state)
 static void a_cpu_never_used_is_passed_over(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
 	assert_u64_eq(quire_drain_all(q), 0);
 	assert_u64_eq(stat_of(q).drains, 0);
-	for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++)
-		assert_false(page_pcp(q, 0, slot)->door.ready);
+	for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++)
+		assert_false(page_pcp(p, 0, slot)->door.ready);
 }
 
 /* One hold of the lists' lock moves at most batch << 5 pages, so many holds are needed. */
 static void a_drain_holds_a_lock_for_a_bounded_number_of_pages(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	uint32_t bound = q->zone[0].pcp_batch << BATCH_SCALE_MAX;
+	uint32_t bound = p->zone[0].pcp_batch << BATCH_SCALE_MAX;
 	struct pcp *pcp = own_pcp(q);
 	uint64_t locks;
 
 	quire_drain_all(q);
 	pcp->high = UINT32_MAX / 2;
 	for (size_t i = 0; i < n; i++)
-		page_free_on(q, pcp->door.slot, held[i], 0);
-	pcp->high = q->zone[0].pcp_high_min;
+		page_free_on(p, pcp->door.slot, held[i], 0);
+	pcp->high = p->zone[0].pcp_high_min;
 	locks = stat_of(q).zone_lock_acquisitions;
 	assert_u64_eq(quire_drain_slot(q, pcp->door.slot), n);
 	assert_true(stat_of(q).zone_lock_acquisitions - locks >= n / bound);
@@ -122,17 +125,18 @@ static void a_drain_leaves_stacks_open(void **state)
 static void off_means_high_0_and_batch_1_everywhere(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
 	quire_pcp_disable(q);
-	for (unsigned zone = 0; zone < q->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < q->stacks.cpu.doors_nr; slot++) {
-			assert_u64_eq(page_pcp(q, zone, slot)->high, 0);
-			assert_u64_eq(page_pcp(q, zone, slot)->batch, 1);
+	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
+		for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
+			assert_u64_eq(page_pcp(p, zone, slot)->high, 0);
+			assert_u64_eq(page_pcp(p, zone, slot)->batch, 1);
 		}
 	}
 	quire_pcp_enable(q);
-	assert_u64_eq(own_pcp(q)->high, q->zone[0].pcp_high_min);
-	assert_u64_eq(own_pcp(q)->batch, q->zone[0].pcp_batch);
+	assert_u64_eq(own_pcp(q)->high, p->zone[0].pcp_high_min);
+	assert_u64_eq(own_pcp(q)->batch, p->zone[0].pcp_batch);
 }
 
 static void switching_off_drains(void **state)

@@ -15,7 +15,7 @@ static struct quire *with_sparse_blocks(void **state)
 	for (unsigned i = 0; i < SPARSE; i++)
 		blocks[i] = take_block_as_pages(q, 0);
 	for (unsigned i = 0; i < SPARSE; i++)
-		for (uint32_t page = 1; page < block_pages(q); page++)
+		for (uint32_t page = 1; page < block_pages(pages_of(q)); page++)
 			quire_free_pages(q, page_after(q, blocks[i], page), 0);
 	return q;
 }
@@ -23,9 +23,11 @@ static struct quire *with_sparse_blocks(void **state)
 /* Choosing is due once in a few visits of the buddy: pairs of a type that is not looked at. */
 static void let_choose(struct quire *q)
 {
+	struct pages *p = pages_of(q);
+
 	for (unsigned i = 0; i < 64; i++)
-		quire_free_pages(q, quire_alloc_pages(q, q->block_order, QUIRE_RECLAIMABLE),
-				 q->block_order);
+		quire_free_pages(q, quire_alloc_pages(q, p->block_order, QUIRE_RECLAIMABLE),
+				 p->block_order);
 }
 
 static unsigned emptying_nr(const struct quire *q)
@@ -44,7 +46,7 @@ static void all_but_the_needed_and_the_slack_are_emptied(void **state)
 
 	let_choose(q);
 	assert_int_equal(emptying_nr(q), SPARSE - 2);
-	assert_u64_eq(q->zone[0].row_blocks[ROW_EMPTYING], SPARSE - 2);
+	assert_u64_eq(pages_of(q)->zone[0].row_blocks[ROW_EMPTYING], SPARSE - 2);
 }
 
 static void two_half_full_blocks_are_left_alone(void **state)
@@ -54,7 +56,7 @@ static void two_half_full_blocks_are_left_alone(void **state)
 	quire_pcp_disable(q);
 	for (unsigned i = 0; i < 2; i++)
 		blocks[i] = take_block_as_pages(q, 0);
-	for (uint32_t page = 0; page < block_pages(q); page += 2)
+	for (uint32_t page = 0; page < block_pages(pages_of(q)); page += 2)
 		for (unsigned i = 0; i < 2; i++)
 			quire_free_pages(q, page_after(q, blocks[i], page), 0);
 	let_choose(q);
@@ -67,7 +69,7 @@ static void an_emptying_block_gets_no_new_users_while_others_have_holes(void **s
 	struct quire *q = with_sparse_blocks(state);
 
 	let_choose(q);
-	for (unsigned i = 0; i < block_pages(q); i++) {
+	for (unsigned i = 0; i < block_pages(pages_of(q)); i++) {
 		void *addr = quire_alloc_pages(q, 0, 0);
 
 		assert_false(tag_at(q, addr) & TAG_EMPTYING);
@@ -88,7 +90,7 @@ static void a_free_into_an_emptying_block_goes_around_the_stacks(void **state)
 	quire_free_pages(q, blocks[i], 0);
 	assert_u64_eq(stat_of(q).emptying_frees, frees + 1);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
-	assert_true(q->block[block_at(q, blocks[i])].whole);
+	assert_true(pages_of(q)->block[block_at(q, blocks[i])].whole);
 }
 
 static void a_block_that_became_whole_is_ordinary_again(void **state)
@@ -100,7 +102,7 @@ static void a_block_that_became_whole_is_ordinary_again(void **state)
 	while (!(tag_at(q, blocks[i]) & TAG_EMPTYING))
 		i++;
 	quire_free_pages(q, blocks[i], 0);
-	assert_true(q->block[block_at(q, blocks[i])].whole);
+	assert_true(pages_of(q)->block[block_at(q, blocks[i])].whole);
 	assert_false(tag_at(q, blocks[i]) & TAG_EMPTYING);
 }
 
@@ -108,8 +110,9 @@ static void a_block_that_became_whole_is_ordinary_again(void **state)
 static void an_emptying_block_is_kept_when_nothing_else_fits(void **state)
 {
 	struct quire *q = with_sparse_blocks(state);
-	struct zone *zone = &q->zone[0];
-	unsigned order = q->block_order - 1u; /* one such hole in each block */
+	struct pages *p = pages_of(q);
+	struct zone *zone = &p->zone[0];
+	unsigned order = p->block_order - 1u; /* one such hole in each block */
 	uint64_t online;
 
 	let_choose(q);
@@ -123,7 +126,8 @@ static void an_emptying_block_is_kept_when_nothing_else_fits(void **state)
 static void random_churn_leaves_most_of_a_half_empty_zone_whole(void **state)
 {
 	struct quire *q = *state;
-	size_t n = (size_t)32 << q->block_order;
+	struct pages *p = pages_of(q);
+	size_t n = (size_t)32 << p->block_order;
 	void **held = calloc(n, sizeof(*held));
 	uint32_t random = 1, whole = 0;
 
@@ -139,8 +143,8 @@ static void random_churn_leaves_most_of_a_half_empty_zone_whole(void **state)
 		}
 	}
 	quire_drain_all(q);
-	for (uint32_t block = 0; block < q->zone[0].blocks_touched; block++)
-		whole += q->block[block].whole;
+	for (uint32_t block = 0; block < p->zone[0].blocks_touched; block++)
+		whole += p->block[block].whole;
 	assert_true(whole >= 32 / 4);
 	give_all(q, 0, held, n);
 	free(held);

@@ -39,7 +39,7 @@ static void orders_that_nothing_keeps_go_to_the_buddy(void **state)
 		void *addr = take(q, order, 0);
 		uint64_t frees = stat_of(q).buddy_frees;
 
-		if (order == q->block_order)
+		if (order == pages_of(q)->block_order)
 			continue;
 		quire_drain_all(q);
 		quire_free_pages(q, addr, order);
@@ -51,13 +51,14 @@ static void orders_that_nothing_keeps_go_to_the_buddy(void **state)
 static void pages_of_reserved_blocks_go_to_the_buddy(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *addr = take(q, 1, QUIRE_ATOMIC | QUIRE_NODE(0));
 
 	quire_drain_all(q);
 	quire_free_pages(q, take(q, 1, QUIRE_ATOMIC | QUIRE_NODE(0)), 1);
 	quire_free_pages(q, addr, 1);
-	if (q->zone[0].highatomic_blocks != 0)
-		assert_u64_eq(row_pages(q, ROW_HIGHATOMIC), block_pages(q));
+	if (p->zone[0].highatomic_blocks != 0)
+		assert_u64_eq(row_pages(q, ROW_HIGHATOMIC), block_pages(p));
 	else
 		assert_true(stat_of(q).cached_pages != 0);
 }
@@ -85,12 +86,13 @@ static void any_thread_may_free(void **state)
 static void a_nested_free_that_gets_no_lock_is_deferred(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *addr = take(q, 6, 0);
 	lock_token token = lock_acquire(&zone_at(q, addr)->lock);
 
 	quire_free_pages(q, addr, 6);
 	lock_release(&zone_at(q, addr)->lock, token);
-	assert_u64_eq(q->deferred, page_frame(q, addr));
+	assert_u64_eq(p->deferred, page_frame(p, addr));
 	assert_u64_eq(state_at(q, addr), STATE_DEFERRED | 6);
 	assert_u64_eq(stat_of(q).deferred_frees, 1);
 	assert_int_equal(quire_verify(q), 0);
@@ -99,31 +101,33 @@ static void a_nested_free_that_gets_no_lock_is_deferred(void **state)
 static void deferred_pages_are_taken_in_by_the_next_ordinary_call(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	char *addr = take(q, 6, 0);
 	struct zone *zone = zone_at(q, addr);
 	lock_token token;
 
-	page_split_to(q, addr, 6, 5);
+	page_split_to(p, addr, 6, 5);
 	token = lock_acquire(&zone->lock);
 	quire_free_pages(q, addr, 5);
 	quire_free_pages(q, page_after(q, addr, 32), 5);
 	lock_release(&zone->lock, token);
 	/* With pages of 64 KiB a run of 32 is a block, which a stack or list may have kept. */
 	quire_drain_all(q);
-	assert_u64_eq(q->deferred, FRAME_NONE);
+	assert_u64_eq(p->deferred, FRAME_NONE);
 	assert_u64_eq(stat_of(q).allocated_pages, 0);
 }
 
 static void a_nested_free_uses_a_list_if_it_gets_its_lock(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *addr = take(q, 0, 0);
 	struct zone *zone = zone_at(q, addr);
 	lock_token token;
 
 	quire_drain_all(q);
-	drain_idle(q);
-	drain_idle(q); /* cold stacks: they would take it without a lock */
+	drain_idle(p);
+	drain_idle(p); /* cold stacks: they would take it without a lock */
 	token = lock_acquire(&zone->lock);
 	quire_free_pages(q, addr, 0);
 	lock_release(&zone->lock, token);

@@ -6,8 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "instance/module.h"
+#include "instance/worker.h"
 #include "machine/clock.h"
-#include "page/module.h"
 
 static size_t block_bytes(void)
 {
@@ -55,7 +56,7 @@ static unsigned poll_until_idle(struct quire *q, unsigned most)
 /* Eight dirty blocks, all freed: whole, with memory behind them. */
 static char *leave_dirty_blocks(struct quire *q)
 {
-	unsigned order = q->block_order;
+	unsigned order = pages_of(q)->block_order;
 	char *blocks[8];
 
 	for (unsigned i = 0; i < 8; i++) {
@@ -79,7 +80,7 @@ static void release_gives_back_everything_free(void **state)
 	assert_false(has_memory(addr, block_bytes()));
 	assert_u64_eq(stat_of(q).reported_pages, stat_of(q).free_pages);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
-	assert_true(stat_of(q).reported_total_pages >= 8u << q->block_order);
+	assert_true(stat_of(q).reported_total_pages >= 8u << pages_of(q)->block_order);
 	assert_u64_eq(quire_release(q), 0);
 }
 
@@ -106,13 +107,14 @@ static void release_lowers_the_resident_size(void **state)
 static void a_released_instance_goes_on(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
 	for (unsigned i = 0; i < 5; i++) {
-		char *addr = quire_alloc_pages(q, q->block_order, QUIRE_ZERO);
+		char *addr = quire_alloc_pages(q, p->block_order, QUIRE_ZERO);
 
 		assert_true(reads_as(addr, block_bytes(), 0));
 		memset(addr, 0xa5, block_bytes());
-		quire_free_pages(q, addr, q->block_order);
+		quire_free_pages(q, addr, p->block_order);
 		assert_true(quire_release(q) >= block_bytes());
 		assert_int_equal(quire_verify(q), 0);
 	}
@@ -122,15 +124,16 @@ static void a_released_instance_goes_on(void **state)
 static void the_free_pages_of_a_block_in_use_go_back(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	char *addr = take_block_as_pages(q, 0);
 	size_t page = quire_page_bytes(q);
 
 	memset(addr, 'x', block_bytes());
-	for (uint32_t i = 0; i < block_pages(q); i++)
+	for (uint32_t i = 0; i < block_pages(p); i++)
 		if (i % 4 != 0)
 			quire_free_pages(q, page_after(q, addr, i), 0);
 	assert_u64_eq(quire_release(q), block_bytes() / 4 * 3);
-	for (uint32_t i = 0; i < block_pages(q); i += 4) {
+	for (uint32_t i = 0; i < block_pages(p); i += 4) {
 		assert_true(reads_as(page_after(q, addr, i), page, 'x'));
 		assert_false(has_memory(page_after(q, addr, i + 1), 3 * page));
 	}
@@ -156,7 +159,7 @@ static void pages_given_back_read_zero_without_clearing(void **state)
 static void a_clean_run_merged_with_a_dirty_one_goes_back(void **state)
 {
 	struct quire *q = *state;
-	unsigned order = q->block_order;
+	unsigned order = pages_of(q)->block_order;
 	char *a, *b;
 
 	quire_pcp_disable(q);
@@ -190,14 +193,15 @@ static void a_reserved_block_goes_back_too(void **state)
 static void no_block_of_a_large_zone_is_passed_over(void **state)
 {
 	struct quire *q = page_make((struct quire_options){ .zones = 1, .limit_bytes = MIB(1280) });
+	struct pages *p = pages_of(q);
 
 	(void)state;
 	for (unsigned i = 0; i < 512; i++)
-		assert_non_null(quire_alloc_pages(q, q->block_order, 0));
+		assert_non_null(quire_alloc_pages(q, p->block_order, 0));
 	for (unsigned i = 0; i < 8; i++) {
 		char *addr = take_block_as_pages(q, 0);
 
-		for (uint32_t page = 1; page < block_pages(q); page += 2)
+		for (uint32_t page = 1; page < block_pages(p); page += 2)
 			quire_free_pages(q, page_after(q, addr, page), 0);
 	}
 	quire_release(q);
@@ -218,12 +222,13 @@ static void nothing_is_due_in_a_fresh_instance(void **state)
 static void a_free_makes_a_visit_due_one_decay_later(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	uint64_t before_ns = clock_now_ns(), due_ns, now_ns;
 	int due_ms;
 
 	quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
 	due_ns = load_relaxed(&q->work.due_ns);
-	assert_in_range(due_ns, before_ns + q->decay_ns, clock_now_ns() + q->decay_ns);
+	assert_in_range(due_ns, before_ns + p->decay_ns, clock_now_ns() + p->decay_ns);
 	due_ms = quire_poll(q);
 	now_ns = clock_now_ns();
 	if (now_ns < due_ns) { /* a second: it has passed where the machine stands still */
@@ -254,6 +259,7 @@ static void what_is_due_already_is_said_by_zero(void **state)
 	module.tick = NULL;
 	assert_int_equal(quire_poll(q), -1);
 	q->modules = module.next;
+	q->modules->above = NULL;
 }
 
 static void an_idle_instance_gives_back_everything(void **state)
@@ -272,15 +278,16 @@ static void an_idle_instance_gives_back_everything(void **state)
 static void an_idle_instance_gives_back_pieces(void **state)
 {
 	struct quire *q = make_quick();
+	struct pages *p = pages_of(q);
 	char *addr = take_block_as_pages(q, 0);
 
 	(void)state;
 	memset(addr, 'x', block_bytes());
-	for (uint32_t i = 1; i < block_pages(q); i += 2)
+	for (uint32_t i = 1; i < block_pages(p); i += 2)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	assert_true(poll_until_idle(q, 1000) < 100);
 	assert_u64_eq(stat_of(q).reported_pages, stat_of(q).free_pages);
-	for (uint32_t i = 0; i < block_pages(q); i += 2)
+	for (uint32_t i = 0; i < block_pages(p); i += 2)
 		assert_true(reads_as(page_after(q, addr, i), quire_page_bytes(q), 'x'));
 	destroy(q);
 }
@@ -303,7 +310,7 @@ static void after_the_last_visit_a_free_makes_one_due_again(void **state)
 /* A visit at a time that the test names. */
 static void visit(struct quire *q)
 {
-	giveback_visit(q, 0);
+	giveback_visit(pages_of(q), 0);
 }
 
 static void whole_blocks_wait_a_full_turn(void **state)
@@ -316,7 +323,7 @@ static void whole_blocks_wait_a_full_turn(void **state)
 	assert_u64_eq(stat_of(q).reported_total_pages, 0);
 	visit(q);
 	visit(q);
-	assert_true(stat_of(q).reported_total_pages >= 8u << q->block_order);
+	assert_true(stat_of(q).reported_total_pages >= 8u << pages_of(q)->block_order);
 }
 
 /* Something is always going on, so parts of blocks in use stay as they are. */
@@ -326,7 +333,7 @@ static void pieces_stay_while_the_instance_is_busy(void **state)
 	char *addr = take_block_as_pages(q, 0);
 
 	memset(addr, 'x', block_bytes());
-	for (uint32_t i = 1; i < block_pages(q); i += 2)
+	for (uint32_t i = 1; i < block_pages(pages_of(q)); i += 2)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	quire_pcp_disable(q);
 	for (unsigned i = 0; i < 5; i++) {
@@ -340,7 +347,8 @@ static void pieces_stay_while_the_instance_is_busy(void **state)
 static void the_delay_doubles_while_what_went_back_is_reused(void **state)
 {
 	struct quire *q = *state;
-	uint64_t base = q->decay_ns;
+	struct pages *p = pages_of(q);
+	uint64_t base = p->decay_ns;
 
 	quire_pcp_disable(q);
 	for (unsigned i = 0; i < 40; i++) {
@@ -348,19 +356,20 @@ static void the_delay_doubles_while_what_went_back_is_reused(void **state)
 		visit(q);
 	}
 	assert_true(stat_of(q).reused_pages != 0);
-	assert_true(q->decay_ns > base);
-	assert_true(q->decay_ns <= UINT64_C(60000000000));
+	assert_true(p->decay_ns > base);
+	assert_true(p->decay_ns <= UINT64_C(60000000000));
 }
 
 static void the_delay_returns_when_nothing_is_reused(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	uint64_t base = q->decay_base_ns;
 
-	q->decay_ns = base * 32;
+	p->decay_ns = base * 32;
 	for (unsigned i = 0; i < 10; i++)
 		visit(q);
-	assert_u64_eq(q->decay_ns, base);
+	assert_u64_eq(p->decay_ns, base);
 }
 
 static void reporting_may_be_off(void **state)
@@ -398,7 +407,8 @@ static void an_inline_worker_works_in_the_callers(void **state)
 static void the_worker_rests_only_when_a_free_would_tell(void **state)
 {
 	struct quire *q = *state;
-	unsigned order = q->block_order;
+	struct pages *p = pages_of(q);
+	unsigned order = p->block_order;
 	void *runs[2];
 	uint64_t now_ns = UINT64_C(1) << 60, due_ns = 0; /* after all that is due */
 
@@ -410,12 +420,12 @@ static void the_worker_rests_only_when_a_free_would_tell(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		assert_non_null(runs[i] = quire_alloc_pages(q, order, 0));
 	for (unsigned i = 0; i < 100 && due_ns < WORK_EXIT; i++)
-		due_ns = worker_run(q, now_ns += q->decay_ns);
+		due_ns = worker_run(q, now_ns += p->decay_ns);
 	assert_true(due_ns >= WORK_EXIT);
-	assert_true(q->giveback_due_ns == WORK_IDLE);
+	assert_true(p->giveback_due_ns == WORK_IDLE);
 	for (unsigned i = 0; i < 2; i++)
 		quire_free_pages(q, runs[i], order);
-	assert_true(q->giveback_due_ns != WORK_IDLE);
+	assert_true(p->giveback_due_ns != WORK_IDLE);
 }
 
 static void do_nothing(unsigned index, void *arg)

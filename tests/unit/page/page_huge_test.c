@@ -18,7 +18,7 @@
 #include "machine/mem.h"
 #include "mapped.h"
 #include "page/huge.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #define MIB(n)	   ((size_t)(n) << 20)
@@ -58,7 +58,7 @@ struct blocks {
 
 static uint32_t block_of(const struct blocks *b, const char *page)
 {
-	return (uint32_t)((size_t)(page - b->q->base) / MIB(2));
+	return (uint32_t)((size_t)(page - pages_of(b->q)->base) / MIB(2));
 }
 
 static struct blocks *blocks_make(void)
@@ -84,7 +84,7 @@ static void expect_advice(const struct blocks *b, char even, char odd)
 {
 	for (unsigned i = 0; i < BLOCKS * 2 && has_huge_pages(); i++)
 		if (b->used[i] && (i % 2 == 0 ? even : odd) != 0)
-			assert_int_equal(advice_at(b->q->base + i * MIB(2)),
+			assert_int_equal(advice_at(pages_of(b->q)->base + i * MIB(2)),
 					 i % 2 == 0 ? even : odd);
 }
 

@@ -88,14 +88,14 @@ static void a_limit_is_what_was_said_in_every_zone(void **state)
 		uint64_t pages = limits[i] >> page_case->page_shift, sum = 0;
 
 		assert_u64_eq(stat_of(q).limit_pages, pages);
-		for (unsigned z = 0; z < q->zones_nr; z++) {
-			const struct zone *zone = &q->zone[z];
+		for (unsigned z = 0; z < pages_of(q)->zones_nr; z++) {
+			const struct zone *zone = &pages_of(q)->zone[z];
 
 			sum += zone->managed_pages;
-			assert_in_range(zone->managed_pages, pages / q->zones_nr,
-					pages / q->zones_nr + 1);
+			assert_in_range(zone->managed_pages, pages / pages_of(q)->zones_nr,
+					pages / pages_of(q)->zones_nr + 1);
 			assert_true(zone->managed_pages <= (uint64_t)zone->blocks_nr
-								   << q->block_order);
+								   << pages_of(q)->block_order);
 			assert_u64_eq(zone->blocks_nr % 2, 0);
 		}
 		assert_u64_eq(sum, pages);
@@ -112,17 +112,18 @@ static void the_geometry_follows_the_page_size(void **state)
 	assert_u64_eq(stat.page_shift, page_case->page_shift);
 	assert_u64_eq(stat.pageblock_order, 21 - page_case->page_shift);
 	assert_u64_eq(stat.zones_nr, page_case->zones);
-	assert_u64_eq((uintptr_t)q->base % (quire_page_bytes(q) << QUIRE_ORDER_MAX), 0);
+	assert_u64_eq((uintptr_t)pages_of(q)->base % (quire_page_bytes(q) << QUIRE_ORDER_MAX), 0);
 }
 
 static void sequences_can_be_switched_off(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
 	if (page_case->rseq == QUIRE_OFF)
-		assert_u64_eq(q->stacks.cpu.slots_nr, 0);
-	assert_true(q->stacks.cpu.slots_nr <= q->stacks.cpu.doors_nr);
-	assert_u64_eq(quire_slots(q), q->stacks.cpu.doors_nr);
+		assert_u64_eq(p->stacks.cpu.slots_nr, 0);
+	assert_true(p->stacks.cpu.slots_nr <= p->stacks.cpu.doors_nr);
+	assert_u64_eq(quire_slots(q), p->stacks.cpu.doors_nr);
 }
 
 static void fewer_cpus_mean_fewer_lists(void **state)
@@ -209,7 +210,7 @@ static void create_with_little_address_space(void *arg)
 		_exit(2);
 	if (quire_alloc_pages(q, 3, 0) == NULL || quire_verify(q) != 0)
 		_exit(3);
-	if ((uint64_t)q->blocks_nr << BLOCK_SHIFT >= limit.rlim_cur / 2)
+	if ((uint64_t)pages_of(q)->blocks_nr << BLOCK_SHIFT >= limit.rlim_cur / 2)
 		_exit(4);
 }
 

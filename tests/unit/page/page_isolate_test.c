@@ -30,6 +30,7 @@ static size_t resident_pages(void *addr, size_t bytes)
 static void isolation_leaves_no_page_in_any_cache(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	char *addr = quire_alloc_pages(q, 0, 0);
 	size_t n = take_all(q, 0, 0, held, 200);
 
@@ -38,22 +39,23 @@ static void isolation_leaves_no_page_in_any_cache(void **state)
 	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	/* Rule 9 of verify looks for them. */
 	assert_int_equal(quire_verify(q), 0);
-	assert_u64_eq(row_pages(q, ROW_ISOLATE), q->zone[0].isolated_pages);
-	assert_true(q->zone[0].isolated_pages != 0);
+	assert_u64_eq(row_pages(q, ROW_ISOLATE), p->zone[0].isolated_pages);
+	assert_true(p->zone[0].isolated_pages != 0);
 }
 
 static void frees_into_an_isolated_block_stay_there(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	char *addr = take_block_as_pages(q, 0);
 
 	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
-	for (uint32_t i = 0; i < block_pages(q); i++) {
+	for (uint32_t i = 0; i < block_pages(p); i++) {
 		quire_free_pages(q, page_after(q, addr, i), 0);
-		assert_u64_eq(q->zone[0].isolated_pages, i + 1);
+		assert_u64_eq(p->zone[0].isolated_pages, i + 1);
 	}
 	assert_u64_eq(stat_of(q).cached_pages, 0);
-	assert_u64_eq(q->zone[0].nr_free[q->block_order][ROW_ISOLATE], 1);
+	assert_u64_eq(p->zone[0].nr_free[p->block_order][ROW_ISOLATE], 1);
 }
 
 static void nothing_is_allocated_from_an_isolated_block(void **state)
@@ -66,7 +68,7 @@ static void nothing_is_allocated_from_an_isolated_block(void **state)
 	(void)state;
 	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	n = take_all(q, 0, QUIRE_ATOMIC, held, HELD_MAX);
-	assert_true(n >= 2 * block_pages(q));
+	assert_true(n >= 2 * block_pages(pages_of(q)));
 	for (size_t i = 0; i < n; i++)
 		assert_int_not_equal(block_at(q, held[i]), isolated);
 	assert_int_equal(quire_verify(q), 0);
@@ -95,7 +97,7 @@ static void an_isolated_block_is_given_out_again_after_unisolation(void **state)
 	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
 	quire_free_pages(q, addr, 0);
 	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
-	assert_u64_eq(q->zone[0].isolated_pages, 0);
+	assert_u64_eq(pages_of(q)->zone[0].isolated_pages, 0);
 	assert_ptr_equal(quire_alloc_pages(q, 0, 0), addr);
 }
 
@@ -115,8 +117,9 @@ static void isolation_happens_once(void **state)
 static void foreign_addresses_are_invalid(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	int local;
-	void *const foreign[] = { &local, NULL, q->base + q->span_bytes };
+	void *const foreign[] = { &local, NULL, p->base + p->span_bytes };
 
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(quire_isolate_pageblock(q, foreign[i]), -EINVAL);
@@ -128,9 +131,10 @@ static void foreign_addresses_are_invalid(void **state)
 static void a_block_that_is_not_online_is_busy(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
-	assert_int_equal(quire_isolate_pageblock(q, q->base), -EBUSY);
-	assert_int_equal(quire_offline_pageblock(q, q->base + q->span_bytes - 1), -EBUSY);
+	assert_int_equal(quire_isolate_pageblock(q, p->base), -EBUSY);
+	assert_int_equal(quire_offline_pageblock(q, p->base + p->span_bytes - 1), -EBUSY);
 }
 
 static void a_reserved_block_is_not_reserved_after_isolation(void **state)
@@ -140,7 +144,7 @@ static void a_reserved_block_is_not_reserved_after_isolation(void **state)
 
 	assert_true(tag_at(q, addr) & TAG_HIGHATOMIC);
 	assert_int_equal(quire_isolate_pageblock(q, addr), 0);
-	assert_u64_eq(q->zone[0].highatomic_blocks, 0);
+	assert_u64_eq(pages_of(q)->zone[0].highatomic_blocks, 0);
 	assert_int_equal(quire_unisolate_pageblock(q, addr), 0);
 	assert_false(tag_at(q, addr) & TAG_HIGHATOMIC);
 }
@@ -156,7 +160,7 @@ static void free_inside_and_work(unsigned index, void *arg)
 	struct working *w = arg;
 	void *page;
 
-	for (uint32_t i = index; i < block_pages(w->q); i += 2)
+	for (uint32_t i = index; i < block_pages(pages_of(w->q)); i += 2)
 		quire_free_pages(w->q, page_after(w->q, w->inside, i), 0);
 	while (load_acquire(&w->stop) == 0 && index == 0) {
 		page = quire_alloc_pages(w->q, 0, 0);
@@ -188,29 +192,31 @@ static void isolation_holds_against_threads_that_free(void **state)
 static void offlining_gives_back_the_memory(void **state)
 {
 	struct quire *q = *state;
-	char *addr = quire_alloc_pages(q, q->block_order, 0);
+	struct pages *p = pages_of(q);
+	char *addr = quire_alloc_pages(q, p->block_order, 0);
 	uint64_t online;
 
 	memset(addr, 1, block_bytes());
 	assert_true(resident_pages(addr, block_bytes()) != 0);
-	quire_free_pages(q, addr, q->block_order);
+	quire_free_pages(q, addr, p->block_order);
 	online = stat_of(q).online_pages;
 	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 	assert_u64_eq(resident_pages(addr, block_bytes()), 0);
-	assert_u64_eq(stat_of(q).online_pages, online - block_pages(q));
+	assert_u64_eq(stat_of(q).online_pages, online - block_pages(p));
 	assert_u64_eq(stat_of(q).free_pages, stat_of(q).online_pages);
 }
 
 static void offlining_gives_back_the_struct_pages(void **state)
 {
 	struct quire *q = *state;
-	size_t bytes = block_pages(q) * sizeof(struct page);
+	struct pages *p = pages_of(q);
+	size_t bytes = block_pages(p) * sizeof(struct page);
 	size_t system = (size_t)sysconf(_SC_PAGESIZE);
 	char *addr = take_block_as_pages(q, 0);
-	struct page *pages = &q->page[page_frame(q, addr)];
+	struct page *pages = &p->page[page_frame(p, addr)];
 	uint64_t metadata;
 
-	for (uint32_t i = 0; i < block_pages(q); i++)
+	for (uint32_t i = 0; i < block_pages(p); i++)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	metadata = stat_of(q).metadata_bytes;
 	assert_int_equal(quire_offline_pageblock(q, addr), 0);
@@ -227,7 +233,7 @@ static void a_block_in_use_stays(void **state)
 	uint8_t tag = tag_at(q, addr);
 
 	memset(addr, 'x', quire_page_bytes(q));
-	for (uint32_t i = 1; i < block_pages(q); i++)
+	for (uint32_t i = 1; i < block_pages(pages_of(q)); i++)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	assert_int_equal(quire_offline_pageblock(q, addr), -EBUSY);
 	assert_true(reads_as(addr, quire_page_bytes(q), 'x'));
@@ -239,17 +245,18 @@ static void a_block_in_use_stays(void **state)
 static void an_offline_block_can_be_grown_into_again(void **state)
 {
 	struct quire *q = page_make((struct quire_options){ .zones = 1, .limit_bytes = MIB(8) });
+	struct pages *p = pages_of(q);
 	void *blocks[4] = { NULL };
-	size_t n = take_all(q, q->block_order, QUIRE_ATOMIC, blocks, 4);
+	size_t n = take_all(q, p->block_order, QUIRE_ATOMIC, blocks, 4);
 
 	(void)state;
 	assert_true(n >= 3);
 	assert_non_null(quire_alloc_pages(q, 0, QUIRE_ATOMIC)); /* the rest is less than a block */
 	memset(blocks[1], 1, block_bytes());
-	quire_free_pages(q, blocks[1], q->block_order);
+	quire_free_pages(q, blocks[1], p->block_order);
 	assert_int_equal(quire_offline_pageblock(q, blocks[1]), 0);
 	assert_int_equal(quire_offline_pageblock(q, blocks[1]), -EBUSY);
-	assert_ptr_equal(quire_alloc_pages(q, q->block_order, QUIRE_ATOMIC | QUIRE_ZERO),
+	assert_ptr_equal(quire_alloc_pages(q, p->block_order, QUIRE_ATOMIC | QUIRE_ZERO),
 			 blocks[1]);
 	assert_true(reads_as(blocks[1], block_bytes(), 0));
 	assert_int_equal(quire_verify(q), 0);
@@ -259,19 +266,20 @@ static void an_offline_block_can_be_grown_into_again(void **state)
 static void what_is_offline_counts_as_available(void **state)
 {
 	struct quire *q = *state;
-	char *addr = quire_alloc_pages(q, q->block_order, 0);
-	struct zone *zone = &q->zone[0];
+	struct pages *p = pages_of(q);
+	char *addr = quire_alloc_pages(q, p->block_order, 0);
+	struct zone *zone = &p->zone[0];
 	uint64_t before, after;
 	lock_token token;
 
-	quire_free_pages(q, addr, q->block_order);
+	quire_free_pages(q, addr, p->block_order);
 	quire_drain_all(q);
 	zone_lock_for(zone, 0, &token);
-	before = zone_available_locked(q, zone);
+	before = zone_available_locked(p, zone);
 	zone_unlock(zone, token);
 	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 	zone_lock_for(zone, 0, &token);
-	after = zone_available_locked(q, zone);
+	after = zone_available_locked(p, zone);
 	zone_unlock(zone, token);
 	assert_u64_eq(before, zone->managed_pages);
 	assert_u64_eq(after, before);
@@ -280,15 +288,16 @@ static void what_is_offline_counts_as_available(void **state)
 static void every_block_can_go_and_come_back(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *blocks[20] = { NULL };
-	size_t n = take_all(q, q->block_order, 0, blocks, 20);
+	size_t n = take_all(q, p->block_order, 0, blocks, 20);
 
-	give_all(q, q->block_order, blocks, n);
-	for (uint32_t block = 0; block < q->zone[0].blocks_touched; block++)
+	give_all(q, p->block_order, blocks, n);
+	for (uint32_t block = 0; block < p->zone[0].blocks_touched; block++)
 		assert_int_equal(quire_offline_pageblock(q, block_addr(q, block)), 0);
 	assert_u64_eq(stat_of(q).online_pages, 0);
 	assert_int_equal(quire_verify(q), 0);
-	assert_u64_eq(take_all(q, q->block_order, 0, blocks, 20), n);
+	assert_u64_eq(take_all(q, p->block_order, 0, blocks, 20), n);
 }
 
 int main(void)

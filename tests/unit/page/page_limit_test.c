@@ -9,7 +9,7 @@
 #include <quire/vmap.h>
 
 #include "base/errno.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #define KIB(n) ((uint64_t)(n) << 10)
@@ -96,10 +96,11 @@ static uint64_t take_all(struct quire *q, enum what what, unsigned *taken_nr)
 
 static uint64_t charged_pages(struct quire *q)
 {
+	struct pages *p = pages_of(q);
 	uint64_t pages = 0;
 
-	for (unsigned i = 0; i < q->zones_nr; i++)
-		pages += q->zone[i].charged_pages;
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		pages += p->zone[i].charged_pages;
 	return pages;
 }
 

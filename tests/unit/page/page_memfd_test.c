@@ -11,8 +11,8 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "machine/mem.h"
-#include "page/instance.h"
-#include "page/module.h"
+#include "page/charge.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #define MIB(n) ((uint64_t)(n) << 20)
@@ -73,12 +73,13 @@ static void live_as_a_child(void *arg)
 {
 	const struct child *child = arg;
 	struct quire *q = child->q;
+	struct pages *p = pages_of(q);
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 	void *pages[1] = { child->page };
-	char *own = mmap(q->base, MIB(4), PROT_READ | PROT_WRITE,
+	char *own = mmap(p->base, MIB(4), PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
-	CHECK(own == q->base);
+	CHECK(own == p->base);
 	memset(own, 7, MIB(4));
 	refuse_pages(q);
 	quire_free_pages_bulk(q, pages, 1);

@@ -12,22 +12,23 @@ static void *held[HELD_MAX];
 /* The last CPU's lists in the first zone, made ready, and four blocks online to refill them from. */
 static struct pcp *last_pcp(struct quire *q)
 {
-	unsigned slot = q->stacks.cpu.doors_nr - 1;
+	struct pages *p = pages_of(q);
+	unsigned slot = p->stacks.cpu.doors_nr - 1;
 	lock_token token;
-	struct pcp *pcp = pcp_lock_slot(q, 0, slot, &token);
+	struct pcp *pcp = pcp_lock_slot(p, 0, slot, &token);
 	void *blocks[4] = { NULL };
 
 	lock_release(&pcp->door.lock, token);
 	quire_pcp_disable(q);
-	assert_u64_eq(take_all(q, q->block_order, QUIRE_NODE(0), blocks, 4), 4);
-	give_all(q, q->block_order, blocks, 4);
+	assert_u64_eq(take_all(q, p->block_order, QUIRE_NODE(0), blocks, 4), 4);
+	give_all(q, p->block_order, blocks, 4);
 	quire_pcp_enable(q);
 	return pcp;
 }
 
 static void *take_on(struct quire *q, const struct pcp *pcp, unsigned order, unsigned flags)
 {
-	void *addr = page_alloc_on(q, pcp->door.slot, order, flags | QUIRE_NODE(0));
+	void *addr = page_alloc_on(pages_of(q), pcp->door.slot, order, flags | QUIRE_NODE(0));
 
 	assert_non_null(addr);
 	return addr;
@@ -36,19 +37,20 @@ static void *take_on(struct quire *q, const struct pcp *pcp, unsigned order, uns
 static void lists_keep_orders_0_to_3_and_a_block(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	const struct pcp *pcp = last_pcp(q);
 
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++) {
-		bool kept = order <= 3 || order == q->block_order;
+		bool kept = order <= 3 || order == p->block_order;
 		void *addr = take_on(q, pcp, order, 0);
 		uint32_t count;
 
 		quire_drain_all(q);
 		assert_u64_eq(pcp->count, 0);
-		page_free_on(q, pcp->door.slot, addr, order);
+		page_free_on(p, pcp->door.slot, addr, order);
 		count = kept ? 1u << order : 0;
 		/* A block may be more than high and then goes on at once. */
-		assert_true(pcp->count == count || (order == q->block_order && pcp->count == 0));
+		assert_true(pcp->count == count || (order == p->block_order && pcp->count == 0));
 	}
 }
 
@@ -116,13 +118,14 @@ static void a_free_halves_the_next_refill(void **state)
 	struct pcp *pcp = last_pcp(q);
 
 	pcp->alloc_factor = 4;
-	page_free_on(q, pcp->door.slot, take_on(q, pcp, 0, 0), 0);
+	page_free_on(pages_of(q), pcp->door.slot, take_on(q, pcp, 0, 0), 0);
 	assert_u64_eq(pcp->alloc_factor, 2);
 }
 
 static void a_refill_does_not_exceed_high(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
 
 	for (unsigned i = 0; i < 2000; i++) {
@@ -131,9 +134,9 @@ static void a_refill_does_not_exceed_high(void **state)
 	}
 	quire_drain_all(q);
 	for (unsigned i = 0; i < 20; i++) {
-		take_on(q, pcp, q->block_order, 0);
+		take_on(q, pcp, p->block_order, 0);
 		/* Two runs are always taken. */
-		assert_true(pcp->count <= pcp->high || pcp->count <= block_pages(q));
+		assert_true(pcp->count <= pcp->high || pcp->count <= block_pages(p));
 	}
 }
 
@@ -155,15 +158,16 @@ static void rising_addresses_are_given_out(void **state)
 static void frees_beyond_high_spill(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
 
 	for (size_t i = 0; i < n; i++) {
 		uint64_t spills = pcp->spills;
 
-		page_free_on(q, pcp->door.slot, held[i], 0);
+		page_free_on(p, pcp->door.slot, held[i], 0);
 		assert_true(pcp->count < pcp->high || pcp->spills != spills);
-		assert_true(pcp->count <= q->zone[0].pcp_high_max);
+		assert_true(pcp->count <= p->zone[0].pcp_high_max);
 	}
 	assert_true(pcp->spills != 0);
 }
@@ -172,30 +176,32 @@ static void frees_beyond_high_spill(void **state)
 static void high_rises_under_a_burst_of_frees(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
 	uint32_t before = pcp->high;
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		page_free_on(q, pcp->door.slot, held[i], 0);
-	assert_true(pcp->high > before || before == q->zone[0].pcp_high_max ||
+		page_free_on(p, pcp->door.slot, held[i], 0);
+	assert_true(pcp->high > before || before == p->zone[0].pcp_high_max ||
 		    before >= pcp->batch * 33u);
-	assert_true(pcp->high <= q->zone[0].pcp_high_max);
+	assert_true(pcp->high <= p->zone[0].pcp_high_max);
 	assert_true(pcp->free_count <= pcp->batch << BATCH_SCALE_MAX);
 }
 
 static void high_decays_by_an_eighth_to_its_minimum(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
-	uint32_t least = q->zone[0].pcp_high_min, once;
+	uint32_t least = p->zone[0].pcp_high_min, once;
 	lock_token token = lock_acquire(&pcp->door.lock);
 
 	pcp->high = least * 8;
-	pcp_decay_locked(q, pcp);
+	pcp_decay_locked(p, pcp);
 	once = pcp->high;
 	for (unsigned i = 0; i < 100; i++)
-		pcp_decay_locked(q, pcp);
+		pcp_decay_locked(p, pcp);
 	lock_release(&pcp->door.lock, token);
 	assert_u64_eq(once, least * 7);
 	assert_u64_eq(pcp->high, least);
@@ -204,55 +210,58 @@ static void high_decays_by_an_eighth_to_its_minimum(void **state)
 static void decay_spills_what_is_over_high(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
-	size_t n = take_all(q, 0, QUIRE_NODE(0), held, 2 * q->zone[0].pcp_high_min);
+	size_t n = take_all(q, 0, QUIRE_NODE(0), held, 2 * p->zone[0].pcp_high_min);
 	lock_token token;
 
-	pcp->high = q->zone[0].pcp_high_min * 3;
+	pcp->high = p->zone[0].pcp_high_min * 3;
 	for (size_t i = 0; i < n; i++)
-		page_free_on(q, pcp->door.slot, held[i], 0);
+		page_free_on(p, pcp->door.slot, held[i], 0);
 	assert_u64_eq(pcp->count, n);
 	token = lock_acquire(&pcp->door.lock);
 	for (unsigned i = 0; i < 100; i++)
-		pcp_decay_locked(q, pcp);
+		pcp_decay_locked(p, pcp);
 	lock_release(&pcp->door.lock, token);
-	assert_true(pcp->count <= q->zone[0].pcp_high_min);
+	assert_true(pcp->count <= p->zone[0].pcp_high_min);
 }
 
 static void high_falls_while_the_zone_is_low(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
-	size_t n = take_all(q, 0, QUIRE_NODE(0), held, q->zone[0].pcp_high_min * 2);
+	size_t n = take_all(q, 0, QUIRE_NODE(0), held, p->zone[0].pcp_high_min * 2);
 
 	quire_drain_all(q);
-	pcp->high = q->zone[0].pcp_high_min * 2;
+	pcp->high = p->zone[0].pcp_high_min * 2;
 	for (size_t i = 0; i < n; i++) {
-		q->zone[0].below_high = true; /* the buddy clears it again when it looks */
-		page_free_on(q, pcp->door.slot, held[i], 0);
+		p->zone[0].below_high = true; /* the buddy clears it again when it looks */
+		page_free_on(p, pcp->door.slot, held[i], 0);
 	}
-	assert_true(pcp->high < q->zone[0].pcp_high_min * 2);
-	assert_true(pcp->high >= q->zone[0].pcp_high_min);
+	assert_true(pcp->high < p->zone[0].pcp_high_min * 2);
+	assert_true(pcp->high >= p->zone[0].pcp_high_min);
 }
 
 /* B8, B12: more is asked for than there is; and a hold moves a bounded number. */
 static void a_spill_ends_and_is_bounded(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
-	uint32_t bound = q->zone[0].pcp_batch << BATCH_SCALE_MAX;
+	uint32_t bound = p->zone[0].pcp_batch << BATCH_SCALE_MAX;
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX), moved = 0;
 	lock_token token = lock_acquire(&pcp->door.lock);
 
-	assert_u64_eq(pcp_spill_locked(q, pcp, UINT32_MAX), 0);
+	assert_u64_eq(pcp_spill_locked(p, pcp, UINT32_MAX), 0);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t frame = page_frame(q, held[i]);
+		uint32_t frame = page_frame(p, held[i]);
 
-		page_set_state(q, frame, STATE_CACHED);
-		pcp_list_put_locked(q, pcp, &frame, 1, 0, TYPE_UNMOVABLE);
+		page_set_state(p, frame, STATE_CACHED);
+		pcp_list_put_locked(p, pcp, &frame, 1, 0, TYPE_UNMOVABLE);
 	}
 	while (pcp->count != 0) {
-		unsigned some = pcp_spill_locked(q, pcp, UINT32_MAX);
+		unsigned some = pcp_spill_locked(p, pcp, UINT32_MAX);
 
 		assert_true(some != 0 && some <= bound);
 		moved += some;
@@ -264,15 +273,16 @@ static void a_spill_ends_and_is_bounded(void **state)
 static void a_spill_ends_when_only_a_block_is_left(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
-	uint32_t frame = page_frame(q, take_on(q, pcp, q->block_order, 0));
+	uint32_t frame = page_frame(p, take_on(q, pcp, p->block_order, 0));
 	lock_token token;
 
 	quire_drain_all(q);
 	token = lock_acquire(&pcp->door.lock);
-	page_set_state(q, frame, STATE_CACHED | q->block_order);
-	pcp_list_put_locked(q, pcp, &frame, 1, q->block_order, TYPE_UNMOVABLE);
-	assert_u64_eq(pcp_spill_locked(q, pcp, 1), block_pages(q));
+	page_set_state(p, frame, STATE_CACHED | p->block_order);
+	pcp_list_put_locked(p, pcp, &frame, 1, p->block_order, TYPE_UNMOVABLE);
+	assert_u64_eq(pcp_spill_locked(p, pcp, 1), block_pages(p));
 	assert_u64_eq(pcp->count, 0);
 	lock_release(&pcp->door.lock, token);
 }
@@ -281,21 +291,22 @@ static void a_spill_ends_when_only_a_block_is_left(void **state)
 static void a_page_whose_block_changed_type_leaves_to_the_new_row(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
 	void *keep = take_on(q, pcp, 0, QUIRE_MOVABLE);
 	void *addr = take_on(q, pcp, 0, QUIRE_MOVABLE);
-	struct zone *zone = &q->zone[0];
+	struct zone *zone = &p->zone[0];
 	lock_token token;
 
 	quire_drain_all(q);
-	page_free_on(q, pcp->door.slot, addr, 0);
+	page_free_on(p, pcp->door.slot, addr, 0);
 	assert_int_equal(block_at(q, keep), block_at(q, addr));
 	zone_lock_for(zone, 0, &token);
-	block_set_tag_locked(q, zone, block_at(q, addr),
+	block_set_tag_locked(p, zone, block_at(q, addr),
 			     (uint8_t)((tag_at(q, addr) & ~TAG_TYPE) | TYPE_RECLAIMABLE));
 	zone_unlock(zone, token);
 	assert_u64_eq(quire_drain_slot(q, pcp->door.slot), 1);
-	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(q) - 1);
+	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_RECLAIMABLE), block_pages(p) - 1);
 }
 
 /* ---- a lock that is refused ----------------------------------------------------------------- */
@@ -310,15 +321,16 @@ struct refusal {
 static void hold_all(struct refusal *r)
 {
 	struct quire *q = r->q;
+	struct pages *p = pages_of(q);
 	lock_token token;
 
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
-		while (!lock_try(&q->pcp[i].door.lock, &token))
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+		while (!lock_try(&p->pcp[i].door.lock, &token))
 			;
 	pthread_barrier_wait(&r->held);
 	pthread_barrier_wait(&r->done);
-	for (size_t i = 0; i < (size_t)q->zones_nr * q->stacks.cpu.doors_nr; i++)
-		lock_release(&q->pcp[i].door.lock, token);
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+		lock_release(&p->pcp[i].door.lock, token);
 }
 
 static void one_holds_the_other_is_refused(unsigned index, void *arg)
@@ -345,8 +357,8 @@ static void a_refused_lock_sends_both_ways_to_the_buddy(void **state)
 
 	assert_non_null(quire_alloc_pages(r.q, 0, 0));
 	quire_drain_all(r.q);
-	drain_idle(r.q);
-	drain_idle(r.q); /* cold stacks */
+	drain_idle(pages_of(r.q));
+	drain_idle(pages_of(r.q)); /* cold stacks */
 	pthread_barrier_init(&r.held, NULL, 2);
 	pthread_barrier_init(&r.done, NULL, 2);
 	team_run(2, one_holds_the_other_is_refused, &r);

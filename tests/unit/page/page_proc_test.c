@@ -109,21 +109,23 @@ static void buddyinfo_has_a_line_a_zone_and_a_number_an_order(void **state)
 		assert_int_equal(sscanf(line, "Node %u, zone %15s", &node, name), 2);
 		assert_int_equal(node, zone);
 		assert_string_equal(name, "Normal");
-		assert_u64_eq(sum_of_orders(strstr(line, "Normal") + 6), q->zone[zone].free_pages);
+		assert_u64_eq(sum_of_orders(strstr(line, "Normal") + 6),
+			      pages_of(q)->zone[zone].free_pages);
 	}
 }
 
 static void pagetypeinfo_has_linuxs_headings(void **state)
 {
 	struct quire *q = with_pages(state);
+	struct pages *p = pages_of(q);
 	unsigned number;
 
 	quire_text_pagetypeinfo(q, text, sizeof(text));
 	assert_int_equal(sscanf(text, "Page block order: %u", &number), 1);
-	assert_int_equal(number, q->block_order);
+	assert_int_equal(number, p->block_order);
 	assert_int_equal(sscanf(find_line("Pages per block:", 0), "Pages per block: %u", &number),
 			 1);
-	assert_int_equal(number, block_pages(q));
+	assert_int_equal(number, block_pages(p));
 	assert_non_null(find_line("Free pages count per migrate type at order ", 0));
 	assert_non_null(find_line("Number of blocks type ", 0));
 }
@@ -152,7 +154,7 @@ static void pagetypeinfo_has_a_line_a_type(void **state)
 			assert_string_equal(type, types[i]);
 			pages += sum_of_orders(strstr(line, types[i]) + strlen(types[i]));
 		}
-		assert_u64_eq(pages, q->zone[zone].free_pages);
+		assert_u64_eq(pages, pages_of(q)->zone[zone].free_pages);
 	}
 }
 
@@ -174,7 +176,7 @@ static void pagetypeinfo_counts_blocks_by_type(void **state)
 		blocks += n;
 		line = end;
 	}
-	assert_u64_eq(blocks, q->zone[0].blocks_touched);
+	assert_u64_eq(blocks, pages_of(q)->zone[0].blocks_touched);
 }
 
 static void zoneinfo_has_linuxs_fields(void **state)
@@ -185,7 +187,7 @@ static void zoneinfo_has_linuxs_fields(void **state)
 
 	quire_text_zoneinfo(q, text, sizeof(text));
 	for (unsigned i = 0; i < page_case->zones; i++) {
-		const struct zone *zone = &q->zone[i];
+		const struct zone *zone = &pages_of(q)->zone[i];
 		const char *line = find_line("Node ", i);
 
 		assert_int_equal(sscanf(line, "Node %u, zone   Normal\n  pages free     %llu",
@@ -218,11 +220,12 @@ static void zoneinfo_ends_with_the_budget_of_mappings(void **state)
 static void zoneinfo_shows_each_cpus_lists(void **state)
 {
 	struct quire *q = with_pages(state);
-	unsigned slot = q->stacks.cpu.doors_nr - 1, cpu, count, high, batch;
-	const struct pcp *pcp = page_pcp(q, 0, slot);
+	struct pages *p = pages_of(q);
+	unsigned slot = p->stacks.cpu.doors_nr - 1, cpu, count, high, batch;
+	const struct pcp *pcp = page_pcp(p, 0, slot);
 	char heading[32];
 
-	page_free_on(q, slot, quire_alloc_pages(q, 0, QUIRE_NODE(0)), 0);
+	page_free_on(p, slot, quire_alloc_pages(q, 0, QUIRE_NODE(0)), 0);
 	quire_text_zoneinfo(q, text, sizeof(text));
 	assert_non_null(find_line("  pagesets\n", 0));
 	snprintf(heading, sizeof(heading), "    cpu: %u\n", slot);

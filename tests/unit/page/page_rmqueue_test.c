@@ -49,7 +49,7 @@ static void types_do_not_mix_below_the_limit(void **state)
 	struct quire *q = *state;
 	unsigned types[] = { 0, QUIRE_MOVABLE, QUIRE_RECLAIMABLE };
 
-	for (unsigned i = 0; i < 6 * block_pages(q); i++) {
+	for (unsigned i = 0; i < 6 * block_pages(pages_of(q)); i++) {
 		void *addr = quire_alloc_pages(q, i % 4, types[i % 3]);
 
 		assert_non_null(addr);
@@ -65,7 +65,7 @@ static void a_whole_block_is_claimed_before_the_zone_grows(void **state)
 	char *addr = take_block_as_pages(q, QUIRE_MOVABLE);
 	uint64_t online = stat_of(q).online_pages, claims;
 
-	for (uint32_t i = 0; i < block_pages(q); i++)
+	for (uint32_t i = 0; i < block_pages(pages_of(q)); i++)
 		quire_free_pages(q, page_after(q, addr, i), 0);
 	claims = stat_of(q).fallback_claims;
 	addr = quire_alloc_pages(q, 0, QUIRE_RECLAIMABLE);
@@ -80,7 +80,7 @@ static void a_claimed_run_changes_the_type_of_all_its_blocks(void **state)
 	struct quire *q = direct(state);
 	char *addr = quire_alloc_pages(q, QUIRE_ORDER_MAX, QUIRE_RECLAIMABLE);
 
-	for (uint32_t i = 0; i < 1u << QUIRE_ORDER_MAX; i += block_pages(q))
+	for (uint32_t i = 0; i < 1u << QUIRE_ORDER_MAX; i += block_pages(pages_of(q)))
 		assert_int_equal(type_at(q, page_after(q, addr, i)), TYPE_RECLAIMABLE);
 }
 
@@ -110,7 +110,7 @@ static void at_the_limit_a_half_empty_block_changes_type(void **state)
 
 	(void)state;
 	assert_true(n != 0);
-	for (uint32_t i = 0; i < block_pages(q); i += 2)
+	for (uint32_t i = 0; i < block_pages(pages_of(q)); i += 2)
 		quire_free_pages(q, page_after(q, block, i), 0);
 	addr = quire_alloc_pages(q, 0, 0);
 	assert_int_equal(block_at(q, addr), block_at(q, block));
@@ -127,7 +127,7 @@ static void one_page_less_than_half_is_not_enough_to_change_type(void **state)
 
 	(void)state;
 	assert_true(n != 0);
-	for (uint32_t i = 2; i < block_pages(q); i += 2)
+	for (uint32_t i = 2; i < block_pages(pages_of(q)); i += 2)
 		quire_free_pages(q, page_after(q, block, i), 0);
 	addr = quire_alloc_pages(q, 0, 0);
 	assert_int_equal(type_at(q, block), TYPE_MOVABLE);
@@ -155,15 +155,16 @@ static void unmovable_falls_back_to_reclaimable_before_movable(void **state)
 static void a_block_that_changed_type_takes_back_its_old_pages(void **state)
 {
 	struct quire *q = make_small();
+	struct pages *p = pages_of(q);
 	char *block = take_block_as_pages(q, QUIRE_MOVABLE);
 
 	(void)state;
 	take_all(q, 0, QUIRE_MOVABLE, held, HELD_MAX);
-	for (uint32_t i = 0; i < block_pages(q); i += 2)
+	for (uint32_t i = 0; i < block_pages(p); i += 2)
 		quire_free_pages(q, page_after(q, block, i), 0);
 	assert_non_null(quire_alloc_pages(q, 0, 0));
 	quire_free_pages(q, page_after(q, block, 1), 0);
-	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_UNMOVABLE), block_pages(q) / 2);
+	assert_u64_eq(row_pages(q, ROW_TYPE + TYPE_UNMOVABLE), block_pages(p) / 2);
 	destroy(q);
 }
 
@@ -184,12 +185,13 @@ static void a_node_flag_names_the_zone(void **state)
 static void without_a_node_flag_the_next_zone_serves(void **state)
 {
 	struct quire *q = make_small();
+	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 2, QUIRE_MOVABLE, held, HELD_MAX);
 	uint64_t pages = 0;
 
 	(void)state;
 	for (unsigned i = 0; i < page_case->zones; i++)
-		pages += q->zone[i].managed_pages - q->zone[i].mark_min;
+		pages += p->zone[i].managed_pages - p->zone[i].mark_min;
 	/* Each zone may keep up to three pages that no run of four fits into. */
 	assert_true(n * 4 + page_case->zones * 3 >= pages);
 	destroy(q);
@@ -203,7 +205,7 @@ static void a_large_atomic_request_reserves_its_block(void **state)
 	char *addr = quire_alloc_pages(q, 1, QUIRE_ATOMIC);
 
 	assert_true(tag_at(q, addr) & TAG_HIGHATOMIC);
-	assert_u64_eq(q->zone[0].highatomic_blocks, 1);
+	assert_u64_eq(pages_of(q)->zone[0].highatomic_blocks, 1);
 	/* Ordinary requests pass it by; the next one like it does not. */
 	assert_int_not_equal(block_at(q, quire_alloc_pages(q, 1, 0)), block_at(q, addr));
 	assert_int_equal(block_at(q, quire_alloc_pages(q, 1, QUIRE_ATOMIC)), block_at(q, addr));
@@ -214,16 +216,17 @@ static void a_single_atomic_page_reserves_nothing(void **state)
 	struct quire *q = direct(state);
 
 	assert_non_null(quire_alloc_pages(q, 0, QUIRE_ATOMIC));
-	assert_u64_eq(q->zone[0].highatomic_blocks, 0);
+	assert_u64_eq(pages_of(q)->zone[0].highatomic_blocks, 0);
 }
 
 static void at_most_a_hundredth_of_the_zone_is_reserved(void **state)
 {
 	struct quire *q = direct(state);
+	struct pages *p = pages_of(q);
 
-	for (unsigned i = 0; i < 3 * block_pages(q) / 8; i++)
+	for (unsigned i = 0; i < 3 * block_pages(p) / 8; i++)
 		assert_non_null(quire_alloc_pages(q, 3, QUIRE_ATOMIC));
-	assert_u64_eq(q->zone[0].highatomic_blocks, CASE_BLOCKS / 100);
+	assert_u64_eq(p->zone[0].highatomic_blocks, CASE_BLOCKS / 100);
 }
 
 static void a_zone_below_a_hundred_blocks_reserves_nothing(void **state)
@@ -232,7 +235,7 @@ static void a_zone_below_a_hundred_blocks_reserves_nothing(void **state)
 
 	(void)state;
 	assert_non_null(quire_alloc_pages(q, 1, QUIRE_ATOMIC));
-	assert_u64_eq(q->zone[0].highatomic_blocks, 0);
+	assert_u64_eq(pages_of(q)->zone[0].highatomic_blocks, 0);
 	destroy(q);
 }
 
@@ -247,7 +250,7 @@ static struct quire *make_large_reserved(size_t *runs)
 		page_make((struct quire_options){ .limit_bytes = MIB(1024) * page_case->zones });
 
 	quire_pcp_disable(q);
-	for (*runs = 0; q->zone[0].highatomic_blocks < LARGE_RESERVED; ++*runs) {
+	for (*runs = 0; pages_of(q)->zone[0].highatomic_blocks < LARGE_RESERVED; ++*runs) {
 		held[*runs] = quire_alloc_pages(q, 3, QUIRE_ATOMIC | QUIRE_NODE(0));
 		assert_non_null(held[*runs]);
 	}
@@ -258,15 +261,16 @@ static void reserved_blocks_are_given_up_before_a_refusal(void **state)
 {
 	size_t runs, n;
 	struct quire *q = make_large_reserved(&runs);
-	uint64_t pages = q->zone[0].managed_pages;
+	struct pages *p = pages_of(q);
+	uint64_t pages = p->zone[0].managed_pages;
 
 	(void)state;
 	for (size_t i = 0; i < runs; i++)
-		if ((page_frame(q, held[i]) & (block_pages(q) - 1)) != 0)
+		if ((page_frame(p, held[i]) & (block_pages(p) - 1)) != 0)
 			quire_free_pages(q, held[i], 3);
 	n = take_all(q, 3, QUIRE_NODE(0), held, HELD_MAX);
-	assert_u64_eq((LARGE_RESERVED + n) * 8, pages - q->zone[0].mark_min);
-	assert_u64_eq(q->zone[0].highatomic_blocks, LARGE_KEPT);
+	assert_u64_eq((LARGE_RESERVED + n) * 8, pages - p->zone[0].mark_min);
+	assert_u64_eq(p->zone[0].highatomic_blocks, LARGE_KEPT);
 	destroy(q);
 }
 
@@ -274,12 +278,13 @@ static void whole_reserved_blocks_are_given_up_too(void **state)
 {
 	size_t runs, n;
 	struct quire *q = make_large_reserved(&runs);
+	struct pages *p = pages_of(q);
 
 	(void)state;
 	give_all(q, 3, held, runs);
-	n = take_all(q, q->block_order, QUIRE_NODE(0), held, HELD_MAX);
+	n = take_all(q, p->block_order, QUIRE_NODE(0), held, HELD_MAX);
 	assert_u64_eq(n, 512 - LARGE_KEPT);
-	assert_u64_eq(q->zone[0].highatomic_blocks, LARGE_KEPT);
+	assert_u64_eq(p->zone[0].highatomic_blocks, LARGE_KEPT);
 	destroy(q);
 }
 

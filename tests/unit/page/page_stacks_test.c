@@ -9,12 +9,12 @@ static void *held[HELD_MAX];
 
 static bool has_stacks(const struct quire *q)
 {
-	return q->stacks.cpu.slots_nr != 0;
+	return pages_of_const(q)->stacks.cpu.slots_nr != 0;
 }
 
 static struct stack_header *own_header(struct quire *q, unsigned order)
 {
-	return stack_header(&q->stacks.cpu, own_pcp(q)->door.slot,
+	return stack_header(&pages_of(q)->stacks.cpu, own_pcp(q)->door.slot,
 			    STACK_CLASS(order, TYPE_UNMOVABLE));
 }
 
@@ -38,18 +38,20 @@ static void *take(struct quire *q, unsigned order)
 static void stacks_keep_orders_0_to_4_and_a_block(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++)
-		assert_int_equal(stack_keeps(q, order), order <= 4 || order == q->block_order);
+		assert_int_equal(stack_keeps(p, order), order <= 4 || order == p->block_order);
 }
 
 static void room_of_all_zones_fits_into_a_region(void **state)
 {
 	struct quire *q = *state;
-	const struct stacks *s = &q->stacks;
+	struct pages *p = pages_of(q);
+	const struct stacks *s = &p->stacks;
 	size_t words = STACK_HEADERS_NR * sizeof(struct stack_header) / sizeof(uint32_t);
 
-	assert_u64_eq(s->classes_nr, (size_t)STACK_ORDERS_NR * TYPES_NR * q->zones_nr);
+	assert_u64_eq(s->classes_nr, (size_t)STACK_ORDERS_NR * TYPES_NR * p->zones_nr);
 	for (unsigned i = 0; i < s->classes_nr; i++) {
 		assert_u64_eq(s->class[i].low, words);
 		words += s->class[i].room;
@@ -62,7 +64,7 @@ static void a_stack_begins_cold(void **state)
 	struct quire *q = *state;
 
 	assert_u64_eq(kept(q), 0);
-	assert_u64_eq(stack_pop(&q->stacks.cpu, STACK_CLASS(0, 0)), STACK_NONE);
+	assert_u64_eq(stack_pop(&pages_of(q)->stacks.cpu, STACK_CLASS(0, 0)), STACK_NONE);
 	take(q, 0);
 	assert_true((kept(q) != 0) == has_stacks(q));
 }
@@ -97,6 +99,7 @@ static void pairs_take_no_lock_once_warm(void **state)
 static void a_stack_grows_by_doubling_to_a_bound(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	uint32_t before = 0, steps = 0, last_step = 0;
 
 	for (unsigned i = 0; i < 40; i++) {
@@ -110,7 +113,7 @@ static void a_stack_grows_by_doubling_to_a_bound(void **state)
 		}
 		before = kept(q);
 	}
-	assert_true(before <= q->zone[0].pcp_high_max / 8 && before <= q->stacks.class[0].room);
+	assert_true(before <= p->zone[0].pcp_high_max / 8 && before <= p->stacks.class[0].room);
 	assert_true((before != 0) == has_stacks(q));
 	assert_true(steps <= 12 && last_step < 39);
 }
@@ -118,6 +121,7 @@ static void a_stack_grows_by_doubling_to_a_bound(void **state)
 static void a_stack_never_holds_more_than_it_keeps(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 0, 0, held, HELD_MAX);
 
 	for (size_t i = 0; i < n; i++) {
@@ -125,22 +129,23 @@ static void a_stack_never_holds_more_than_it_keeps(void **state)
 		if (has_stacks(q))
 			assert_true(own_header(q, 0)->top <= own_header(q, 0)->high);
 	}
-	assert_true(pcp_stacks_pages(q, own_pcp(q)) <= q->zone[0].pcp_high_max);
+	assert_true(pcp_stacks_pages(p, own_pcp(q)) <= p->zone[0].pcp_high_max);
 }
 
 static void a_closed_stack_refuses(void **state)
 {
 	struct quire *q = *state;
-	uint32_t frame = page_frame(q, take(q, 0));
+	struct pages *p = pages_of(q);
+	uint32_t frame = page_frame(p, take(q, 0));
 	struct pcp *pcp;
 	uint32_t popped;
 	bool pushed;
 
-	pcp = page_pcp_hold(q, own_pcp(q)->door.slot);
-	popped = stack_pop(&q->stacks.cpu, STACK_CLASS(0, 0));
-	pushed = stack_push(&q->stacks.cpu, STACK_CLASS(0, 0), frame, &q->tag[page_block(q, frame)],
-			    q->tag[page_block(q, frame)]);
-	page_pcp_unhold(q, pcp);
+	pcp = page_pcp_hold(p, own_pcp(q)->door.slot);
+	popped = stack_pop(&p->stacks.cpu, STACK_CLASS(0, 0));
+	pushed = stack_push(&p->stacks.cpu, STACK_CLASS(0, 0), frame, &p->tag[page_block(p, frame)],
+			    p->tag[page_block(p, frame)]);
+	page_pcp_unhold(p, pcp);
 	assert_u64_eq(popped, STACK_NONE);
 	assert_false(pushed);
 }
@@ -148,6 +153,7 @@ static void a_closed_stack_refuses(void **state)
 static void a_stack_opens_again_with_what_it_kept(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *addr = take(q, 0);
 	struct pcp *pcp;
 	uint32_t before;
@@ -155,8 +161,8 @@ static void a_stack_opens_again_with_what_it_kept(void **state)
 	quire_drain_all(q); /* so that one is below high */
 	quire_free_pages(q, addr, 0);
 	before = kept(q);
-	pcp = page_pcp_hold(q, own_pcp(q)->door.slot);
-	page_pcp_unhold(q, pcp);
+	pcp = page_pcp_hold(p, own_pcp(q)->door.slot);
+	page_pcp_unhold(p, pcp);
 	assert_u64_eq(kept(q), before);
 	assert_ptr_equal(take(q, 0), addr);
 }
@@ -165,14 +171,15 @@ static void a_stack_opens_again_with_what_it_kept(void **state)
 static void a_push_whose_guard_changed_is_refused(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	uint32_t frame;
 	uint8_t tag;
 
 	quire_free_pages(q, take(q, 0), 0);
-	frame = page_frame(q, take(q, 0));
-	tag = q->tag[page_block(q, frame)];
-	assert_false(stack_push(&q->stacks.cpu, STACK_CLASS(0, tag), frame,
-				&q->tag[page_block(q, frame)], (uint8_t)(tag ^ 1)));
+	frame = page_frame(p, take(q, 0));
+	tag = p->tag[page_block(p, frame)];
+	assert_false(stack_push(&p->stacks.cpu, STACK_CLASS(0, tag), frame,
+				&p->tag[page_block(p, frame)], (uint8_t)(tag ^ 1)));
 }
 
 static void an_idle_stack_becomes_cold_and_empty(void **state)
@@ -181,7 +188,7 @@ static void an_idle_stack_becomes_cold_and_empty(void **state)
 
 	quire_free_pages(q, take(q, 0), 0);
 	for (unsigned i = 0; i < 3; i++)
-		drain_idle(q);
+		drain_idle(pages_of(q));
 	assert_u64_eq(kept(q), 0);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
 }
@@ -190,16 +197,17 @@ static void an_idle_stack_becomes_cold_and_empty(void **state)
 static void an_idle_stack_becomes_cold_though_it_is_empty(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *addr = take(q, 0);
 
-	while (pcp_stacks_pages(q, own_pcp(q)) != 0)
+	while (pcp_stacks_pages(p, own_pcp(q)) != 0)
 		take(q, 0);
 	for (unsigned i = 0; i < 3; i++)
-		drain_idle(q);
+		drain_idle(p);
 	assert_u64_eq(kept(q), 0);
-	store_relaxed(&q->giveback_due_ns, WORK_IDLE);
+	store_relaxed(&p->giveback_due_ns, WORK_IDLE);
 	quire_free_pages(q, addr, 0);
-	assert_true(load_relaxed(&q->giveback_due_ns) != WORK_IDLE);
+	assert_true(load_relaxed(&p->giveback_due_ns) != WORK_IDLE);
 }
 
 static void a_stack_in_use_stays_warm(void **state)
@@ -212,7 +220,7 @@ static void a_stack_in_use_stays_warm(void **state)
 			quire_free_pages(q, addr, 0);
 		else
 			addr = take(q, 0);
-		drain_idle(q);
+		drain_idle(pages_of(q));
 		assert_true((kept(q) != 0) == has_stacks(q));
 	}
 }
@@ -228,7 +236,7 @@ static void an_isolated_cpu_never_has_stacks(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		quire_free_pages(q, take(q, i % 4), i % 4);
 	assert_u64_eq(kept(q), 0);
-	assert_u64_eq(pcp_stacks_pages(q, own_pcp(q)), 0);
+	assert_u64_eq(pcp_stacks_pages(pages_of(q), own_pcp(q)), 0);
 	assert_true(own_pcp(q)->count != 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);

@@ -68,6 +68,7 @@ static void a_fresh_instance_has_done_nothing(void **state)
 static void every_kind_of_service_is_counted(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	struct quire_page_stat before = QUIRE_PAGE_STAT_INIT, after = before;
 	void *addr = take(q, 0, 0);
 
@@ -78,9 +79,9 @@ static void every_kind_of_service_is_counted(void **state)
 	assert_u64_eq(after.buddy_allocs, before.buddy_allocs + 1);
 	assert_u64_eq(after.buddy_frees, before.buddy_frees + 1);
 	assert_true(after.zone_lock_acquisitions >= before.zone_lock_acquisitions + 2);
-	page_free_on(q, 0, addr, 0);
+	page_free_on(p, 0, addr, 0);
 	assert_u64_eq(stat_of(q).list_frees, after.list_frees + 1);
-	page_alloc_on(q, 0, 0, 0);
+	page_alloc_on(p, 0, 0, 0);
 	assert_u64_eq(stat_of(q).list_allocs, after.list_allocs + 1);
 }
 
@@ -89,7 +90,7 @@ static void drains_count_cpus(void **state)
 	struct quire *q = *state;
 	uint64_t before;
 
-	page_free_on(q, 0, take(q, 0, QUIRE_NODE(0)), 0);
+	page_free_on(pages_of(q), 0, take(q, 0, QUIRE_NODE(0)), 0);
 	quire_drain_all(q);
 	before = stat_of(q).drains;
 	quire_drain_slot(q, 0);
@@ -112,19 +113,20 @@ static void metadata_is_counted_for_what_is_online(void **state)
 static void what_is_reported_and_reused_is_counted(void **state)
 {
 	struct quire *q = *state;
-	void *addr = take(q, q->block_order, 0);
+	struct pages *p = pages_of(q);
+	void *addr = take(q, p->block_order, 0);
 	uint64_t reported;
 
 	memset(addr, 1, (size_t)1 << BLOCK_SHIFT);
-	quire_free_pages(q, addr, q->block_order);
+	quire_free_pages(q, addr, p->block_order);
 	quire_pcp_disable(q);
-	giveback_all(q);
+	giveback_all(p);
 	reported = stat_of(q).reported_total_pages;
 	assert_true(stat_of(q).reports != 0);
-	assert_true(reported >= block_pages(q));
+	assert_true(reported >= block_pages(p));
 	assert_u64_eq(stat_of(q).reported_pages, stat_of(q).free_pages);
 	while (stat_of(q).reported_pages != 0)
-		take(q, q->block_order, 0);
+		take(q, p->block_order, 0);
 	assert_true(stat_of(q).reused_pages != 0);
 	assert_true(stat_of(q).reused_pages <= reported);
 }

@@ -22,22 +22,23 @@ struct scene {
 
 static struct scene make_scene(struct quire *q)
 {
-	struct scene s = { .q = q, .zone = &q->zone[0] };
+	struct pages *p = pages_of(q);
+	struct scene s = { .q = q, .zone = &p->zone[0] };
 	lock_token token;
 
 	quire_pcp_disable(q);
 	s.block = take_block_as_pages(q, QUIRE_NODE(0));
 	s.whole = quire_alloc_pages(q, QUIRE_ORDER_MAX, QUIRE_NODE(0));
-	for (uint32_t i = 1; i < block_pages(q); i++)
+	for (uint32_t i = 1; i < block_pages(p); i++)
 		if (i != 8 && i != 9)
 			quire_free_pages(q, page_after(q, s.block, i), 0);
 	quire_free_pages(q, s.whole, QUIRE_ORDER_MAX);
 	quire_pcp_enable(q);
-	s.pcp = pcp_lock_slot(q, 0, q->stacks.cpu.doors_nr - 1, &token);
+	s.pcp = pcp_lock_slot(p, 0, p->stacks.cpu.doors_nr - 1, &token);
 	lock_release(&s.pcp->door.lock, token);
 	s.cached = page_after(q, s.block, 9);
-	page_free_on(q, s.pcp->door.slot, s.cached, 0);
-	s.free = page_frame(q, s.block) + 1;
+	page_free_on(p, s.pcp->door.slot, s.cached, 0);
+	s.free = page_frame(p, s.block) + 1;
 	assert_int_equal(quire_verify(q), 0);
 	return s;
 }
@@ -50,7 +51,7 @@ static uint32_t scene_block(const struct scene *s)
 /* The list of the free run of one page. */
 static uint32_t *whole_head(const struct scene *s)
 {
-	for (unsigned o = 0; o < whole_orders(s->q); o++)
+	for (unsigned o = 0; o < whole_orders(pages_of(s->q)); o++)
 		for (unsigned row = 0; row < ROWS_NR; row++)
 			if (s->zone->whole[o][row].nr != 0)
 				return &s->zone->whole[o][row].head;
@@ -80,25 +81,25 @@ static void b1_a_cached_page_that_no_list_holds(void **state)
 {
 	struct scene s = make_scene(*state);
 
-	EXPECT_RULE(s, s.q->state[page_frame(s.q, s.block)], STATE_CACHED, 1);
+	EXPECT_RULE(s, pages_of(s.q)->state[page_frame(pages_of(s.q), s.block)], STATE_CACHED, 1);
 }
 
 static void b1_a_deferred_page_that_is_not_on_the_list(void **state)
 {
 	struct scene s = make_scene(*state);
 
-	EXPECT_RULE(s, s.q->state[page_frame(s.q, s.block)], STATE_DEFERRED, 1);
+	EXPECT_RULE(s, pages_of(s.q)->state[page_frame(pages_of(s.q), s.block)], STATE_DEFERRED, 1);
 }
 
 /* In two places at once: also on the list, while a depot has it. */
 static void b1_a_page_in_two_caches(void **state)
 {
 	struct scene s = make_scene(*state);
-	uint32_t frame = page_frame(s.q, s.cached);
+	uint32_t frame = page_frame(pages_of(s.q), s.cached);
 
-	assert_u64_eq(depot_put(s.q, s.zone, 0, 0, &frame, 1), 1);
+	assert_u64_eq(depot_put(pages_of(s.q), s.zone, 0, 0, &frame, 1), 1);
 	assert_int_equal(quire_verify(s.q), RULE(1));
-	assert_u64_eq(depot_take(s.q, s.zone, 0, 0, &frame, 1), 1);
+	assert_u64_eq(depot_take(pages_of(s.q), s.zone, 0, 0, &frame, 1), 1);
 }
 
 static void b2_a_count_that_is_not_the_lists_sum(void **state)
@@ -112,9 +113,9 @@ static void b2_a_count_that_is_not_the_lists_sum(void **state)
 static void b2_a_list_that_runs_in_a_circle(void **state)
 {
 	struct scene s = make_scene(*state);
-	uint32_t frame = page_frame(s.q, s.cached);
+	uint32_t frame = page_frame(pages_of(s.q), s.cached);
 
-	EXPECT_RULE(s, s.q->page[frame].next, frame, 2);
+	EXPECT_RULE(s, pages_of(s.q)->page[frame].next, frame, 2);
 }
 
 /* Two buddies, listed and counted as they should be, but not merged. */
@@ -125,15 +126,15 @@ static void b3_two_free_buddies_inside_a_block(void **state)
 	lock_token token;
 
 	zone_lock_for(s.zone, 0, &token);
-	block_free_take_locked(s.q, s.zone, frame, 1);
-	block_free_add_locked(s.q, s.zone, frame, 0, 0);
-	block_free_add_locked(s.q, s.zone, frame + 1, 0, 0);
-	block_rebin_locked(s.q, s.zone, scene_block(&s));
+	block_free_take_locked(pages_of(s.q), s.zone, frame, 1);
+	block_free_add_locked(pages_of(s.q), s.zone, frame, 0, 0);
+	block_free_add_locked(pages_of(s.q), s.zone, frame + 1, 0, 0);
+	block_rebin_locked(pages_of(s.q), s.zone, scene_block(&s));
 	zone_unlock(s.zone, token);
 	assert_int_equal(quire_verify(s.q), RULE(3));
 	zone_lock_for(s.zone, 0, &token);
-	block_free_take_locked(s.q, s.zone, frame, 0);
-	buddy_free_locked(s.q, s.zone, frame, 0, 0);
+	block_free_take_locked(pages_of(s.q), s.zone, frame, 0);
+	buddy_free_locked(pages_of(s.q), s.zone, frame, 0, 0);
 	zone_unlock(s.zone, token);
 }
 
@@ -145,11 +146,11 @@ static void b3_two_whole_blocks_that_should_have_merged(void **state)
 
 	assert_int_equal(quire_isolate_pageblock(s.q, block_addr(s.q, a)), 0);
 	assert_int_equal(quire_isolate_pageblock(s.q, block_addr(s.q, b)), 0);
-	s.q->tag[a] &= (uint8_t)~TAG_ISOLATE;
-	s.q->tag[b] &= (uint8_t)~TAG_ISOLATE;
+	pages_of(s.q)->tag[a] &= (uint8_t)~TAG_ISOLATE;
+	pages_of(s.q)->tag[b] &= (uint8_t)~TAG_ISOLATE;
 	assert_int_equal(quire_verify(s.q), RULE(3));
-	s.q->tag[a] |= TAG_ISOLATE;
-	s.q->tag[b] |= TAG_ISOLATE;
+	pages_of(s.q)->tag[a] |= TAG_ISOLATE;
+	pages_of(s.q)->tag[b] |= TAG_ISOLATE;
 }
 
 static void b4_counters_that_the_lists_do_not_show(void **state)
@@ -168,7 +169,7 @@ static void b4_counters_that_the_lists_do_not_show(void **state)
 static void b4_a_blocks_own_counts(void **state)
 {
 	struct scene s = make_scene(*state);
-	struct pageblock *b = &s.q->block[scene_block(&s)];
+	struct pageblock *b = &pages_of(s.q)->block[scene_block(&s)];
 
 	EXPECT_RULE(s, b->free_pages, b->free_pages + 1, 4);
 	EXPECT_RULE(s, b->orders, b->orders & ~1, 4);
@@ -186,8 +187,8 @@ static void b4_a_list_of_whole_runs_with_a_wrong_number(void **state)
 static void b5_states_that_belong_to_no_place(void **state)
 {
 	struct scene s = make_scene(*state);
-	uint8_t *state_byte = s.q->state;
-	uint32_t cached = page_frame(s.q, s.cached);
+	uint8_t *state_byte = pages_of(s.q)->state;
+	uint32_t cached = page_frame(pages_of(s.q), s.cached);
 
 	/* A head inside another run, an unknown kind, a head out of line, a run under way. */
 	EXPECT_RULE(s, state_byte[s.free + 2], STATE_ALLOCATED, 5);
@@ -203,14 +204,14 @@ static void b5_a_whole_block_that_is_listed_as_partial(void **state)
 {
 	struct scene s = make_scene(*state);
 
-	EXPECT_RULE(s, s.q->block[scene_block(&s)].whole, true, 5);
-	EXPECT_RULE(s, s.q->block[block_at(s.q, s.whole)].whole, false, 5);
+	EXPECT_RULE(s, pages_of(s.q)->block[scene_block(&s)].whole, true, 5);
+	EXPECT_RULE(s, pages_of(s.q)->block[block_at(s.q, s.whole)].whole, false, 5);
 }
 
 static void b6_a_tag_that_changed_behind_the_lists(void **state)
 {
 	struct scene s = make_scene(*state);
-	uint8_t *tag = &s.q->tag[scene_block(&s)];
+	uint8_t *tag = &pages_of(s.q)->tag[scene_block(&s)];
 
 	EXPECT_RULE(s, *tag, *tag ^ TYPE_RECLAIMABLE, 6);
 	EXPECT_RULE(s, *tag, *tag | TAG_EMPTYING, 6);
@@ -219,7 +220,7 @@ static void b6_a_tag_that_changed_behind_the_lists(void **state)
 static void b6_a_block_in_the_wrong_bin(void **state)
 {
 	struct scene s = make_scene(*state);
-	struct pageblock *b = &s.q->block[scene_block(&s)];
+	struct pageblock *b = &pages_of(s.q)->block[scene_block(&s)];
 
 	EXPECT_RULE(s, b->bin, BIN_NONE, 6);
 	EXPECT_RULE(s, s.zone->row_free[ROW_TYPE], s.zone->row_free[ROW_TYPE] + 1, 6);
@@ -237,18 +238,19 @@ static void b8_a_foreign_frame_on_a_list(void **state)
 {
 	struct scene s = make_scene(*state);
 
-	EXPECT_RULE(s, s.pcp->lists[0], s.q->blocks_nr << s.q->block_order, 8);
+	EXPECT_RULE(s, s.pcp->lists[0], pages_of(s.q)->blocks_nr << pages_of(s.q)->block_order, 8);
 	EXPECT_RULE(s, s.pcp->lists[0], FRAME_NONE - 1, 8);
-	EXPECT_RULE(s, s.q->page[s.free].next, 0xfffffff0u, 8);
+	EXPECT_RULE(s, pages_of(s.q)->page[s.free].next, 0xfffffff0u, 8);
 }
 
 static void b8_a_list_of_runs_that_runs_in_a_circle(void **state)
 {
 	struct scene s = make_scene(*state);
-	uint32_t head = block_frame(s.q, scene_block(&s)) + s.q->block[scene_block(&s)].free[0];
+	uint32_t head = block_frame(pages_of(s.q), scene_block(&s)) +
+			pages_of(s.q)->block[scene_block(&s)].free[0];
 
-	EXPECT_RULE(s, s.q->page[head].next, head, 8);
-	EXPECT_RULE(s, s.q->page[head].prev, s.free + 1, 8);
+	EXPECT_RULE(s, pages_of(s.q)->page[head].next, head, 8);
+	EXPECT_RULE(s, pages_of(s.q)->page[head].prev, s.free + 1, 8);
 }
 
 static void b8_a_list_of_blocks_that_runs_in_a_circle(void **state)
@@ -256,10 +258,10 @@ static void b8_a_list_of_blocks_that_runs_in_a_circle(void **state)
 	struct scene s = make_scene(*state);
 	uint32_t head = *whole_head(&s);
 
-	EXPECT_RULE(s, s.q->block[head].next, head, 8);
-	EXPECT_RULE(s, s.q->block[head].prev, head, 8);
-	EXPECT_RULE(s, s.q->block[head].next, s.q->blocks_nr, 8);
-	EXPECT_RULE(s, s.q->block[scene_block(&s)].next, scene_block(&s), 8);
+	EXPECT_RULE(s, pages_of(s.q)->block[head].next, head, 8);
+	EXPECT_RULE(s, pages_of(s.q)->block[head].prev, head, 8);
+	EXPECT_RULE(s, pages_of(s.q)->block[head].next, pages_of(s.q)->blocks_nr, 8);
+	EXPECT_RULE(s, pages_of(s.q)->block[scene_block(&s)].next, scene_block(&s), 8);
 }
 
 static void b9_an_isolated_block_with_a_cached_page(void **state)
@@ -270,30 +272,30 @@ static void b9_an_isolated_block_with_a_cached_page(void **state)
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
-	block_set_tag_locked(s.q, zone, scene_block(&s), tag | TAG_ISOLATE);
+	block_set_tag_locked(pages_of(s.q), zone, scene_block(&s), tag | TAG_ISOLATE);
 	zone_unlock(zone, token);
 	assert_int_equal(quire_verify(s.q), RULE(9));
 	zone_lock_for(zone, 0, &token);
-	block_set_tag_locked(s.q, zone, scene_block(&s), tag);
+	block_set_tag_locked(pages_of(s.q), zone, scene_block(&s), tag);
 	zone_unlock(zone, token);
 }
 
 static void b9_an_isolated_block_with_a_page_in_a_depot(void **state)
 {
 	struct scene s = make_scene(*state);
-	uint32_t frame = page_frame(s.q, s.block);
+	uint32_t frame = page_frame(pages_of(s.q), s.block);
 	uint8_t tag = tag_at(s.q, s.block);
 	lock_token token;
 
 	quire_drain_all(s.q);
-	page_set_state(s.q, frame, STATE_CACHED);
-	assert_u64_eq(depot_put(s.q, s.zone, 0, 0, &frame, 1), 1);
+	page_set_state(pages_of(s.q), frame, STATE_CACHED);
+	assert_u64_eq(depot_put(pages_of(s.q), s.zone, 0, 0, &frame, 1), 1);
 	assert_int_equal(quire_verify(s.q), 0);
 	zone_lock_for(s.zone, 0, &token);
-	block_set_tag_locked(s.q, s.zone, scene_block(&s), tag | TAG_ISOLATE);
+	block_set_tag_locked(pages_of(s.q), s.zone, scene_block(&s), tag | TAG_ISOLATE);
 	zone_unlock(s.zone, token);
 	assert_int_equal(quire_verify(s.q), RULE(9));
-	assert_u64_eq(depot_drain(s.q, s.zone), 1);
+	assert_u64_eq(depot_drain(pages_of(s.q), s.zone), 1);
 	assert_int_equal(quire_verify(s.q), 0);
 }
 
@@ -303,11 +305,11 @@ static void b11_a_byte_in_a_page_that_is_known_to_be_zero(void **state)
 	char *clean = NULL;
 
 	for (uint32_t block = 0; block < s.zone->blocks_touched && clean == NULL; block++)
-		if (page_state(s.q, block_frame(s.q, block)) & STATE_ZERO)
+		if (page_state(pages_of(s.q), block_frame(pages_of(s.q), block)) & STATE_ZERO)
 			clean = block_addr(s.q, block);
 	if (clean == NULL) {
 		quire_release(s.q);
-		clean = page_addr(s.q, s.free);
+		clean = page_addr(pages_of(s.q), s.free);
 	}
 	EXPECT_RULE(s, clean[5], 'x', 11);
 }
@@ -315,7 +317,8 @@ static void b11_a_byte_in_a_page_that_is_known_to_be_zero(void **state)
 static void what_is_wrong_in_the_last_zone_is_seen(void **state)
 {
 	struct quire *q = *state;
-	struct zone *zone = &q->zone[q->zones_nr - 1];
+	struct pages *p = pages_of(q);
+	struct zone *zone = &p->zone[p->zones_nr - 1];
 	struct scene s = { .q = q };
 
 	assert_non_null(quire_alloc_pages(q, 0, QUIRE_NODE(zone->index)));

@@ -12,9 +12,9 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "instance/instance.h"
 #include "machine/clock.h"
 #include "machine/linux/sanitizer.h"
-#include "page/instance.h"
 #include "quire_test.h"
 
 #define DECAY_MS  20u

@@ -11,7 +11,7 @@ static void marks_of_a_gibibyte_are_those_of_linux(void **state)
 {
 	struct quire *q =
 		page_make((struct quire_options){ .limit_bytes = MIB(1024) * page_case->zones });
-	const struct zone *zone = &q->zone[page_case->zones - 1];
+	const struct zone *zone = &pages_of(q)->zone[page_case->zones - 1];
 	uint64_t min = MIB(4) >> page_case->page_shift;
 	uint64_t thousandth = (MIB(1024) >> page_case->page_shift) / 1000;
 	uint64_t gap = min / 4 > thousandth ? min / 4 : thousandth;
@@ -27,7 +27,7 @@ static void a_tiny_zone_keeps_back_a_thirty_second(void **state)
 {
 	struct quire *q =
 		page_make((struct quire_options){ .limit_bytes = MIB(4) * page_case->zones });
-	const struct zone *zone = &q->zone[0];
+	const struct zone *zone = &pages_of(q)->zone[0];
 
 	(void)state;
 	assert_true(zone->mark_min >= 1);
@@ -43,31 +43,33 @@ static void batch_of_a_gibibyte_is_that_of_linux(void **state)
 	uint32_t expected = page_case->page_shift == 12 ? 63 : page_case->page_shift == 14 ? 15 : 3;
 
 	(void)state;
-	assert_u64_eq(q->zone[0].pcp_batch, expected);
+	assert_u64_eq(pages_of(q)->zone[0].pcp_batch, expected);
 	quire_destroy(q);
 }
 
 static void high_lies_between_four_batches_and_an_eighth_of_the_zone(void **state)
 {
 	struct quire *q = *state;
-	const struct zone *zone = &q->zone[0];
+	struct pages *p = pages_of(q);
+	const struct zone *zone = &p->zone[0];
 
 	assert_true(zone->pcp_batch >= 1);
 	assert_true(zone->pcp_high_min >= 4 * zone->pcp_batch);
 	assert_true(zone->pcp_high_min <= zone->pcp_high_max);
-	assert_true((uint64_t)zone->pcp_high_max * q->stacks.cpu.doors_nr <=
+	assert_true((uint64_t)zone->pcp_high_max * p->stacks.cpu.doors_nr <=
 		    zone->managed_pages / 8);
 }
 
 static void zones_share_the_limit_equally(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 
-	assert_u64_eq(q->zones_nr, page_case->zones);
-	for (unsigned i = 0; i < q->zones_nr; i++) {
-		assert_u64_eq(q->zone[i].block_first, i * CASE_BLOCKS);
-		assert_u64_eq(q->zone[i].blocks_nr, CASE_BLOCKS);
-		assert_u64_eq(q->zone[i].managed_pages, CASE_BLOCKS << q->block_order);
+	assert_u64_eq(p->zones_nr, page_case->zones);
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		assert_u64_eq(p->zone[i].block_first, i * CASE_BLOCKS);
+		assert_u64_eq(p->zone[i].blocks_nr, CASE_BLOCKS);
+		assert_u64_eq(p->zone[i].managed_pages, CASE_BLOCKS << p->block_order);
 	}
 }
 
@@ -75,7 +77,7 @@ static void ordinary_callers_leave_the_reserve(void **state)
 {
 	struct quire *q =
 		page_make((struct quire_options){ .limit_bytes = MIB(8) * page_case->zones });
-	const struct zone *zone = &q->zone[0];
+	const struct zone *zone = &pages_of(q)->zone[0];
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
 
 	(void)state;
@@ -91,7 +93,7 @@ static void atomic_callers_use_five_eighths_of_the_reserve(void **state)
 {
 	struct quire *q =
 		page_make((struct quire_options){ .limit_bytes = MIB(8) * page_case->zones });
-	uint64_t min = q->zone[0].mark_min;
+	uint64_t min = pages_of(q)->zone[0].mark_min;
 	uint64_t half = min - min / 2;
 	size_t n, more;
 
@@ -110,18 +112,19 @@ static void a_fresh_instance_has_nothing_online(void **state)
 
 	assert_u64_eq(stat.online_pages, 0);
 	assert_u64_eq(stat.metadata_bytes, 0);
-	assert_u64_eq(stat.limit_pages, page_case->zones * CASE_BLOCKS << q->block_order);
+	assert_u64_eq(stat.limit_pages, page_case->zones * CASE_BLOCKS << pages_of(q)->block_order);
 }
 
 static void a_zone_grows_by_an_eighth_within_bounds(void **state)
 {
 	struct quire *q = *state;
-	const struct zone *zone = &q->zone[0];
+	struct pages *p = pages_of(q);
+	const struct zone *zone = &p->zone[0];
 	uint32_t before = 0;
 
 	while (zone->blocks_touched < CASE_BLOCKS) {
 		uint32_t want = before / 8 < 2 ? 2 : before / 8;
-		void *addr = quire_alloc_pages(q, q->block_order, QUIRE_NODE(0));
+		void *addr = quire_alloc_pages(q, p->block_order, QUIRE_NODE(0));
 
 		if (addr == NULL)
 			break;
@@ -135,15 +138,16 @@ static void a_zone_grows_by_an_eighth_within_bounds(void **state)
 static void a_zone_never_exceeds_its_blocks(void **state)
 {
 	struct quire *q = *state;
+	struct pages *p = pages_of(q);
 	void *blocks[CASE_BLOCKS + 1];
-	size_t n = take_all(q, q->block_order, QUIRE_NODE(0), blocks, CASE_BLOCKS + 1);
+	size_t n = take_all(q, p->block_order, QUIRE_NODE(0), blocks, CASE_BLOCKS + 1);
 
 	assert_true(n < CASE_BLOCKS);
-	assert_true(q->zone[0].blocks_touched <= CASE_BLOCKS);
-	assert_u64_eq(q->zone[0].online_pages,
-		      (uint64_t)q->zone[0].blocks_touched << q->block_order);
+	assert_true(p->zone[0].blocks_touched <= CASE_BLOCKS);
+	assert_u64_eq(p->zone[0].online_pages,
+		      (uint64_t)p->zone[0].blocks_touched << p->block_order);
 	/* Less than a block is missing: the reserve. */
-	assert_true((CASE_BLOCKS - n) << q->block_order <= q->zone[0].mark_min + block_pages(q));
+	assert_true((CASE_BLOCKS - n) << p->block_order <= p->zone[0].mark_min + block_pages(p));
 }
 
 static void the_largest_order_is_had_from_a_fresh_instance(void **state)
@@ -168,7 +172,7 @@ static void a_terabyte_limit_costs_nothing_until_used(void **state)
 	assert_non_null(addr);
 	memset(addr, 1, quire_page_bytes(q));
 	assert_true(resident_bytes() < before + MIB(1));
-	assert_true(stat_of(q).online_pages <= 16u << q->block_order);
+	assert_true(stat_of(q).online_pages <= 16u << pages_of(q)->block_order);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 
+#include <quire/page.h>
+
 #include "percpu/alloc.h"
 #include "percpu/balance.h"
 #include "percpu/grow.h"

@@ -5,9 +5,9 @@
 #include <quire/vmap.h>
 
 #include "base/mem.h"
+#include "instance/instance.h"
 #include "machine/mem.h"
 #include "page/huge.h"
-#include "page/instance.h"
 #include "quire_test.h"
 #include "vmap/dense.h"
 #include "vmap/vmap.h"

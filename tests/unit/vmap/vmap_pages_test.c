@@ -18,7 +18,7 @@
 #include "machine/linux/mappings.h"
 #include "machine/linux/sanitizer.h"
 #include "mapped.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "quire_test.h"
 #include "vmap/ram.h"
 #include "vmap/vmap.h"
@@ -182,16 +182,17 @@ static void mappings_leave_no_system_mapping_behind(void **state)
 static void nothing_is_charged_for_mappings(void **state)
 {
 	struct quire *q = *state;
-	uint64_t before = q->zone[0].charged_pages, with_one;
+	struct pages *p = pages_of(q);
+	uint64_t before = p->zone[0].charged_pages, with_one;
 	void *addr[64];
 
 	addr[0] = quire_vmap(q, pages, PAGES_NR, 0);
-	with_one = q->zone[0].charged_pages; /* records */
+	with_one = p->zone[0].charged_pages; /* records */
 	assert_true(with_one - before < PAGES_NR);
 	for (unsigned i = 1; i < 64; i++)
 		addr[i] = quire_vmap(q, pages, PAGES_NR, 0);
 	assert_non_null(addr[63]);
-	assert_true(q->zone[0].charged_pages - with_one < 8);
+	assert_true(p->zone[0].charged_pages - with_one < 8);
 	for (unsigned i = 0; i < 64; i++)
 		quire_vunmap(q, addr[i]);
 }

@@ -7,7 +7,7 @@
 #include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/work.h"
-#include "page/instance.h"
+#include "page/pages.h"
 #include "pool/pool.h"
 #include "unit/vmap/vmap_case.h"
 #include "vmap/decay.h"
@@ -23,15 +23,16 @@ static uint32_t done, held, refused; /* atomic */
 static void hold_a_zones_lock_or_allocate(unsigned index, void *arg)
 {
 	struct quire *q = arg;
+	struct pages *p = pages_of(q);
 
 	if (index == 0) {
 		while (load_acquire(&done) == 0) {
-			lock_token token = lock_acquire(&q->zone[0].lock);
+			lock_token token = lock_acquire(&p->zone[0].lock);
 
 			store_release(&held, 1);
 			usleep(2000);
 			store_release(&held, 0);
-			lock_release(&q->zone[0].lock, token);
+			lock_release(&p->zone[0].lock, token);
 		}
 		return;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/worker.c - making sure that due work is done
+ * instance/worker.c - making sure that due work is done
  *
  * A call that makes work due (a free, a spill, a drain, an allocation that caches the rest of a
  * batch) kicks the worker; a kick never waits and starts no thread.  Afterwards, with no lock
@@ -21,7 +21,7 @@
  * afterwards, stores what it read, and checks again after a fence.  So of two concurrent callers,
  * the one that stores last has seen the other's change.
  */
-#include "page/worker.h"
+#include "instance/worker.h"
 
 #include <limits.h>
 
@@ -29,19 +29,17 @@
 
 #include "base/errno.h"
 #include "instance/holders.h"
+#include "instance/instance.h"
+#include "instance/module.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/lock.h"
 #include "machine/work.h"
-#include "page/giveback.h"
-#include "page/instance.h"
-#include "page/module.h"
 
 static void set_looks(struct quire *q, bool looks)
 {
 	store_relaxed(&q->looks, looks);
 	fence_seq_cst(); /* with module_follow() */
-	if (!q->dead)
-		store_relaxed(&q->fast_flags_end, looks ? 0 : q->fast_flags_most);
 	modules_set_looks(q, looks);
 }
 
@@ -61,6 +59,13 @@ static void call(struct quire *q, enum work_caller caller)
 {
 	work_start(&q->work, caller);
 	worker_follow(q);
+}
+
+void module_kick(struct quire *q, uint64_t due_ns)
+{
+	/* A hint: pairs with the worker's own store of its next due time. */
+	if (load_relaxed(&q->work.due_ns) > due_ns)
+		work_kick(&q->work, due_ns);
 }
 
 void module_start_worker(struct quire *q, unsigned flags)
@@ -87,19 +92,6 @@ void module_look(struct quire *q, unsigned flags)
 
 /* ---- a visit ---- */
 
-/* The modules' part comes after the pages': their locks are taken before giveback_mutex, not under it. */
-static uint64_t visit(struct quire *q, uint64_t now_ns)
-{
-	uint64_t due_ns = giveback_tick(q, now_ns);
-	uint64_t modules_due_ns = modules_tick(q, now_ns);
-
-	if (modules_due_ns < WORK_EXIT)
-		return modules_due_ns < due_ns ? modules_due_ns : due_ns;
-	if (modules_due_ns == WORK_IDLE)
-		return due_ns == WORK_EXIT ? WORK_IDLE : due_ns;
-	return due_ns == WORK_IDLE && giveback_nothing_left(q) ? WORK_EXIT : due_ns;
-}
-
 /* One visit at a time, and none while somebody wants the instance still. */
 uint64_t worker_run(void *arg, uint64_t now_ns)
 {
@@ -109,7 +101,7 @@ uint64_t worker_run(void *arg, uint64_t now_ns)
 	if (q->dead)
 		return WORK_EXIT;
 	mutex_acquire(&q->visit_mutex);
-	due_ns = visit(q, now_ns);
+	due_ns = modules_tick(q, now_ns);
 	mutex_release(&q->visit_mutex);
 	return due_ns;
 }

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page/module.c - the modules to the right of pages in an instance
+ * instance/module.c - the modules of an instance
  *
- * vmap and percpu create their part of an instance at first use and register it here.  The list
- * only grows, under modules_mutex, and is read without it: a module is complete before the store
- * that publishes it.  Only fork, which holds all locks, calls these functions with a lock held.
+ * The pages' part is created with the instance.  vmap and percpu create theirs at first use and register
+ * it here.  Modules stand in the order of their locks, so pages come last.  The list only grows, under
+ * modules_mutex, and is read in both directions without it: a module is complete before the stores
+ * that publish it, and a concurrent walk may miss it.  Only fork, which holds all locks, calls these
+ * functions with a lock held.
  */
-#include "page/module.h"
+#include "instance/module.h"
 
 #include "base/check.h"
+#include "instance/instance.h"
 #include "machine/atomic.h"
+#include "machine/lock.h"
 #include "machine/work.h"
-#include "page/instance.h"
 
-/* Pairs with the release in module_register_locked(). */
+/* These four pair with the releases in module_register_locked(). */
 static struct quire_module *first_module(struct quire *q)
 {
 	return load_acquire(&q->modules);
@@ -21,7 +24,17 @@ static struct quire_module *first_module(struct quire *q)
 
 static struct quire_module *next_module(struct quire_module *module)
 {
-	return load_acquire(&module->next); /* likewise */
+	return load_acquire(&module->next);
+}
+
+static struct quire_module *lowest_module(struct quire *q)
+{
+	return load_acquire(&q->lowest);
+}
+
+static struct quire_module *module_above(struct quire_module *module)
+{
+	return load_acquire(&module->above);
 }
 
 /* A walk that sets it may have passed before the module was there. */
@@ -39,10 +52,16 @@ static void module_follow(struct quire *q, struct quire_module *module)
 	} while (load_relaxed(&q->looks) != looks);
 }
 
+void module_register_lowest(struct quire *q, struct quire_module *module)
+{
+	CHECK(q->modules == NULL);
+	q->modules = q->lowest = module;
+}
+
 /* By rank, so that fork takes their locks in order whoever came first. */
 void module_register_locked(struct quire *q, struct quire_module *module)
 {
-	struct quire_module **link = &q->modules;
+	struct quire_module **link = &q->modules, *above = NULL;
 
 	CHECK(mutex_is_held(&q->modules_mutex));
 	if (UNLIKELY(lock_kept())) { /* the fork that is going on keeps it as well */
@@ -54,10 +73,15 @@ void module_register_locked(struct quire *q, struct quire_module *module)
 			module->fork_prepare_locks(module);
 		lock_keep_end(begun);
 	}
-	while (*link != NULL && (*link)->rank < module->rank)
-		link = &(*link)->next;
+	while ((*link)->rank < module->rank) {
+		above = *link;
+		link = &above->next;
+	}
 	module->next = *link;
-	store_release(link, module); /* read by walks without the mutex */
+	module->above = above;
+	/* Read by walks without the mutex. */
+	store_release(link, module);
+	store_release(&module->next->above, module);
 	module_follow(q, module);
 }
 
@@ -70,11 +94,20 @@ size_t modules_shrink(struct quire *q)
 	return bytes;
 }
 
+size_t modules_give_back(struct quire *q)
+{
+	size_t bytes = 0;
+
+	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m))
+		bytes += m->give_back != NULL ? m->give_back(m) : 0;
+	return bytes;
+}
+
 uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 {
 	uint64_t due_ns = WORK_EXIT;
 
-	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m)) {
+	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m)) {
 		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
 
 		/* A time before IDLE before EXIT. */
@@ -85,16 +118,9 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 	return due_ns;
 }
 
-void module_kick(struct quire *q, uint64_t due_ns)
-{
-	/* A hint: pairs with the worker's own store of its next due time. */
-	if (load_relaxed(&q->work.due_ns) > due_ns)
-		work_kick(&q->work, due_ns);
-}
-
 void modules_set_looks(struct quire *q, bool looks)
 {
-	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m))
+	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
 		if (m->set_looks != NULL)
 			m->set_looks(m, looks);
 }
@@ -117,11 +143,18 @@ void modules_fork_prepare_locks(struct quire *q)
 
 void modules_fork_done(struct quire *q, bool child)
 {
-	for (struct quire_module *m = q->modules; m != NULL; m = m->next)
+	for (struct quire_module *m = q->lowest; m != NULL; m = m->above)
 		if (m->fork_done != NULL)
 			m->fork_done(m, child);
 	mutex_release(&q->visit_mutex);
 	mutex_release(&q->modules_mutex);
+}
+
+void modules_fork_child(struct quire *q)
+{
+	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+		if (m->fork_child != NULL)
+			m->fork_child(m);
 }
 
 void modules_fini(struct quire *q)
@@ -138,7 +171,8 @@ int modules_verify(struct quire *q)
 {
 	int label = 0;
 
-	for (struct quire_module *m = first_module(q); label == 0 && m != NULL; m = m->next)
+	for (struct quire_module *m = lowest_module(q); label == 0 && m != NULL;
+	     m = module_above(m))
 		label = m->verify != NULL ? m->verify(m) : 0;
 	return label;
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * instance/instance.h - struct quire: what all modules of an instance share
+ *
+ * The page allocator's struct pages begins with it (page/pages.h), so a handle of an instance is one of
+ * its pages as well.  The parts of vmap and percpu are created at first use; it points to them.
+ */
+#ifndef INSTANCE_INSTANCE_H
+#define INSTANCE_INSTANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <quire/quire.h>
+
+#include "instance/holders.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "machine/stack.h"
+#include "machine/work.h"
+
+/* CPUs that can have lists of their own; Linux can be built for 8,192. */
+#define SLOTS_MAX 4096u
+
+struct percpu;
+struct quire_module;
+struct vmap;
+
+/* Keys: (c) constant once made; `under` and `atomic` as each says. */
+struct quire {
+	struct vmap *vmap;     /* atomic: NULL until first used; vmap/ makes it */
+	struct percpu *percpu; /* atomic: likewise */
+	bool dead;   /* a child, and the frames stayed with the parent: every call is refused */
+	bool forked; /* a child: what was in other threads' hands is lost */
+	bool looks;  /* atomic: allocations look whether something is due: worker.c */
+	bool thp, report;	 /* (c) */
+	bool shared;		 /* (c) backing:memfd: frames that can be mapped again */
+	bool annotated;		 /* (c) a tool is told what becomes of memory: annotate.h */
+	uint8_t page_shift;	 /* (c) */
+	uint8_t nodes_nr;	 /* (c) that flags may name: pages have a zone for each */
+	uint64_t limit_pages;	 /* (c) handed out at most, charges included: pages set it */
+	uint64_t decay_base_ns;	 /* (c) */
+	struct cpu_stacks cpus;	 /* (c) numbers of CPUs, how many have stacks and doors; no base */
+	uint64_t *isolated_cpus; /* (c) bit a CPU; NULL if none */
+	struct quire_options options; /* (c) as given, for modules that are made later */
+
+	struct work work;
+	struct mutex worker_mutex;
+	struct holders worker_stopped; /* under worker_mutex */
+	struct mutex visit_mutex;      /* one visit of the worker, or one who wants it still */
+	struct mutex huge_mutex;       /* of all modules' advice about huge pages; page/huge.h */
+	struct mutex modules_mutex;
+	/* By rank, the lowest last: pages, which are there from the beginning.  Both atomic, and grow under
+	 * modules_mutex. */
+	struct quire_module *modules, *lowest;
+	struct process_member member;
+	uint64_t isolated_words[SLOTS_MAX / 64];
+};
+
+/* Decides how CPUs are numbered, and how many have stacks and doors: q->cpus.  Called when nodes_nr is
+ * set. */
+void instance_number_cpus(struct quire *q);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* instance/module.h - the modules of an instance, and what each does when its turn comes */
+#ifndef INSTANCE_MODULE_H
+#define INSTANCE_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct quire;
+
+/*
+ * Pages register when an instance is created, the modules to their right at their first use.  They stay
+ * until the instance is destroyed.  module.c calls these functions, and holds none of its locks then
+ * unless a function's comment says so.  A function that is NULL is not called.
+ */
+struct quire_module {
+	struct quire_module *next;  /* atomic: of the next rank; NULL: this is the lowest */
+	struct quire_module *above; /* atomic: of the rank before */
+	unsigned rank;		    /* of its first waiting lock: modules stand in this order */
+	/* Releases all that the module has.  Nobody uses the instance any more. */
+	void (*fini)(struct quire_module *module);
+	/* Takes what it has in rank order: waiting locks of all modules first, then spin locks. */
+	void (*fork_prepare_mutexes)(struct quire_module *module);
+	void (*fork_prepare_locks)(struct quire_module *module);
+	/* Releases all of them, in reverse. */
+	void (*fork_done)(struct quire_module *module, bool child);
+	/* In a child of fork, after all locks were released, and before q->dead is set. */
+	void (*fork_child)(struct quire_module *module);
+	/* Returns 0, or the number of a broken rule. */
+	int (*verify)(struct quire_module *module);
+	/* Gives up everything that it caches or frees lazily, for an allocation that would else be
+	 * refused, or for quire_release(); waits for what is in flight.  The caller may hold
+	 * RANK_PERCPU_ALLOC: a module may only try that one.  Returns bytes uncharged. */
+	size_t (*shrink)(struct quire_module *module);
+	/* Gives memory back to the system, for quire_release(), after all modules have shrunk.  Returns
+	 * bytes. */
+	size_t (*give_back)(struct quire_module *module);
+	/* The worker's visit: returns when it wants the next; WORK_IDLE if nothing is due until
+	 * it is kicked; WORK_EXIT if nothing of it is in use either. */
+	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
+	/* Every allocation looks whether something is due (module_look()), or none need to. */
+	void (*set_looks)(struct quire_module *module, bool looks);
+};
+
+/* Registers the lowest module, while the instance is being created. */
+void module_register_lowest(struct quire *q, struct quire_module *module);
+/* Registers any other module, under modules_mutex. */
+void module_register_locked(struct quire *q, struct quire_module *module);
+
+/*
+ * Each of the rest calls the function of its name in every module.  shrink, give_back, fini and
+ * fork_prepare go down by rank, so that a module can give to those below it, and locks are taken in order.
+ * The others begin with the lowest module.
+ */
+size_t modules_shrink(struct quire *q);
+size_t modules_give_back(struct quire *q);
+/* Returns the earliest of the times that the modules want. */
+uint64_t modules_tick(struct quire *q, uint64_t now_ns);
+/* These two also take and release modules_mutex and visit_mutex. */
+void modules_fork_prepare_mutexes(struct quire *q);
+void modules_fork_done(struct quire *q, bool child);
+void modules_fork_prepare_locks(struct quire *q);
+void modules_fork_child(struct quire *q);
+void modules_fini(struct quire *q);
+int modules_verify(struct quire *q);
+void modules_set_looks(struct quire *q, bool looks);
+
+#endif
