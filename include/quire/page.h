@@ -147,7 +147,7 @@ void quire_split_pages(struct quire *q, void *addr, unsigned order);
  * Cost      a few instructions.
  * Linux     PTR_ALIGN_DOWN(), and virt_addr_valid().
  */
-void *quire_page_address(struct quire *q, const void *addr);
+void *quire_page_address(const struct quire *q, const void *addr);
 
 /**
  * quire_block_order - order of an allocated block
@@ -160,7 +160,7 @@ void *quire_page_address(struct quire *q, const void *addr);
  * Cost      a few instructions.
  * Linux     compound_order().
  */
-int quire_block_order(struct quire *q, const void *addr);
+int quire_block_order(const struct quire *q, const void *addr);
 
 /**
  * quire_page_bytes - size of a page of this instance, in bytes
@@ -171,7 +171,7 @@ int quire_block_order(struct quire *q, const void *addr);
  * Cost      one load.
  * Linux     PAGE_SIZE.
  */
-size_t quire_page_bytes(struct quire *q);
+size_t quire_page_bytes(const struct quire *q);
 
 /*
  * Slots.  A slot is one set of stacks and lists, which one CPU uses at a time.  Slots are numbered as
@@ -202,7 +202,7 @@ size_t quire_drain_slot(struct quire *q, unsigned slot);
  * Context   anywhere, signal handlers included.
  * Cost      a few instructions; a call of sched_getcpu() where there are no per-CPU sequences.
  */
-unsigned quire_slot(struct quire *q);
+unsigned quire_slot(const struct quire *q);
 
 /**
  * quire_drain_all - quire_drain_slot() for every slot with one fence, and the zones' depots
@@ -345,7 +345,7 @@ struct quire_page_stat {
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every zone and every slot's lists; in a child of fork also at every page's state.
  */
-int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
+int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat);
 
 /**
  * quire_text_buddyinfo - free runs by zone and order, in the shape of /proc/buddyinfo
@@ -358,7 +358,7 @@ int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat);
  * Cost      one lock and a line of text for each zone.
  * Linux     /proc/buddyinfo.
  */
-size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes);
+size_t quire_text_buddyinfo(const struct quire *q, char *buffer, size_t bytes);
 
 /**
  * quire_text_pagetypeinfo - free runs and pageblocks by type, in the shape of /proc/pagetypeinfo
@@ -371,7 +371,7 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes);
  * Cost      one lock and some lines of text for each zone, and a look at every pageblock.
  * Linux     /proc/pagetypeinfo.
  */
-size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes);
+size_t quire_text_pagetypeinfo(const struct quire *q, char *buffer, size_t bytes);
 
 /**
  * quire_text_zoneinfo - counts, watermarks and lists, in the shape of /proc/zoneinfo; at its
@@ -385,7 +385,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes);
  * Cost      one lock for each zone, and some lines of text for each zone and each slot.
  * Linux     /proc/zoneinfo.
  */
-size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes);
+size_t quire_text_zoneinfo(const struct quire *q, char *buffer, size_t bytes);
 
 #ifdef __cplusplus
 }

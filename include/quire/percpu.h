@@ -416,7 +416,7 @@ struct quire_percpu_stat {
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every chunk and every CPU's stacks.
  */
-int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
+int quire_percpu_stat_read(const struct quire *q, struct quire_percpu_stat *stat);
 
 /**
  * quire_text_percpu_stats - what per-CPU memory holds, in the shape of debugfs' percpu_stats
@@ -429,7 +429,7 @@ int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat);
  * Cost      a look at every chunk and every CPU's stacks.
  * Linux     /sys/kernel/debug/percpu_stats.
  */
-size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes);
+size_t quire_text_percpu_stats(const struct quire *q, char *buffer, size_t bytes);
 
 #ifdef __cplusplus
 }

@@ -268,7 +268,7 @@ size_t quire_release(struct quire *q);
  * Context   may wait for the worker's visit; not from a signal handler.
  * Cost      walks everything: O(pages + areas + per-CPU objects).
  */
-int quire_verify(struct quire *q);
+int quire_verify(const struct quire *q);
 
 /**
  * quire_rule_text - a rule in words
@@ -387,7 +387,7 @@ unsigned quire_cpu(void);
  * Context   anywhere, signal handlers included.
  * Cost      one load.
  */
-unsigned quire_slots(struct quire *q);
+unsigned quire_slots(const struct quire *q);
 
 #ifdef __cplusplus
 }

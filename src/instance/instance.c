@@ -236,7 +236,7 @@ struct quire *quire_default(void)
 
 /* ---- small answers ---- */
 
-size_t quire_page_bytes(struct quire *q)
+size_t quire_page_bytes(const struct quire *q)
 {
 	return (size_t)1 << q->page_shift;
 }
@@ -246,12 +246,12 @@ unsigned quire_cpu(void)
 	return process_cpu();
 }
 
-unsigned quire_slot(struct quire *q)
+unsigned quire_slot(const struct quire *q)
 {
 	return (unsigned)stack_slot(&q->cpus);
 }
 
-unsigned quire_slots(struct quire *q)
+unsigned quire_slots(const struct quire *q)
 {
 	return q->cpus.doors_nr;
 }
@@ -272,14 +272,15 @@ size_t quire_release(struct quire *q)
 	return bytes;
 }
 
-int quire_verify(struct quire *q)
+int quire_verify(const struct quire *q)
 {
+	struct quire *still;
 	int label;
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	worker_still_begin(q);
-	label = modules_verify(q);
-	worker_still_end(q);
+	still = worker_still_begin(q);
+	label = modules_verify(still);
+	worker_still_end(still);
 	return label;
 }

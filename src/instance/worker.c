@@ -106,9 +106,12 @@ uint64_t worker_run(void *arg, uint64_t now_ns)
 	return due_ns;
 }
 
-void worker_still_begin(struct quire *q)
+struct quire *worker_still_begin(const struct quire *q)
 {
-	mutex_acquire(&q->visit_mutex);
+	struct quire *still = (struct quire *)(uintptr_t)q;
+
+	mutex_acquire(&still->visit_mutex);
+	return still;
 }
 
 void worker_still_end(struct quire *q)

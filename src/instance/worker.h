@@ -20,8 +20,11 @@ void module_look(struct quire *q, unsigned flags);
  * Between the two the worker visits no part of the instance.  It is no thread of the program's, so
  * whoever looks at all of an instance keeps it out: what it moves from one place to another would be
  * seen in both or in neither.  May wait for a visit; ordinary context, with no lock held.
+ *
+ * A query takes a const instance, since its caller sees no change, but it takes locks inside.  So the
+ * first returns the instance without const: no other place casts that away.
  */
-void worker_still_begin(struct quire *q);
+struct quire *worker_still_begin(const struct quire *q);
 void worker_still_end(struct quire *q);
 
 /* What is due, at the worker's request, in @arg, a struct quire: its modules' visits.  Returns when it

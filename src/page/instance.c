@@ -403,9 +403,9 @@ const struct module_kind page_kind = {
 
 /* ---- small answers ---- */
 
-void *quire_page_address(struct quire *q, const void *addr)
+void *quire_page_address(const struct quire *q, const void *addr)
 {
-	struct pages *p = pages_of(q);
+	const struct pages *p = pages_of_const(q);
 	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
 
 	if (offset >= p->span_bytes)
@@ -413,9 +413,9 @@ void *quire_page_address(struct quire *q, const void *addr)
 	return p->base + (offset & ~p->page_mask);
 }
 
-int quire_block_order(struct quire *q, const void *addr)
+int quire_block_order(const struct quire *q, const void *addr)
 {
-	struct pages *p = pages_of(q);
+	const struct pages *p = pages_of_const(q);
 	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
 	unsigned state;
 

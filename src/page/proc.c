@@ -59,13 +59,12 @@ static void put_node(struct text *text, unsigned zone)
 	text_put(text, ", zone   Normal ");
 }
 
-size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
+size_t quire_text_buddyinfo(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct pages *p = pages_of(q);
+	struct pages *p = pages_of(worker_still_begin(q));
 	struct text text;
 
 	text_init(&text, buffer, bytes);
-	worker_still_begin(q);
 	for (unsigned i = 0; i < p->zones_nr; i++) {
 		struct zone_counts counts = zone_copy(&p->zone[i]);
 
@@ -80,7 +79,7 @@ size_t quire_text_buddyinfo(struct quire *q, char *buffer, size_t bytes)
 		}
 		text_put(&text, "\n");
 	}
-	worker_still_end(q);
+	worker_still_end(&p->q);
 	return text.bytes;
 }
 
@@ -122,13 +121,12 @@ static void put_block_counts(struct text *text, struct pages *p, const struct zo
 	text_put(text, "\n");
 }
 
-size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
+size_t quire_text_pagetypeinfo(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct pages *p = pages_of(q);
+	struct pages *p = pages_of(worker_still_begin(q));
 	struct text text;
 
 	text_init(&text, buffer, bytes);
-	worker_still_begin(q);
 	text_put(&text, "Page block order: ");
 	text_put_u64(&text, p->block_order);
 	text_put(&text, "\nPages per block:  ");
@@ -151,7 +149,7 @@ size_t quire_text_pagetypeinfo(struct quire *q, char *buffer, size_t bytes)
 	text_put(&text, "\n");
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		put_block_counts(&text, p, &p->zone[i]);
-	worker_still_end(q);
+	worker_still_end(&p->q);
 	return text.bytes;
 }
 
@@ -204,13 +202,12 @@ static void put_mappings(struct text *text)
 	put_line(text, "mappings_refused", refused);
 }
 
-size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
+size_t quire_text_zoneinfo(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct pages *p = pages_of(q);
+	struct pages *p = pages_of(worker_still_begin(q));
 	struct text text;
 
 	text_init(&text, buffer, bytes);
-	worker_still_begin(q);
 	for (unsigned i = 0; i < p->zones_nr; i++) {
 		struct zone_counts counts = zone_copy(&p->zone[i]);
 		const struct zone *zone = &p->zone[i]; /* its constants */
@@ -232,6 +229,6 @@ size_t quire_text_zoneinfo(struct quire *q, char *buffer, size_t bytes)
 		put_pagesets(&text, p, i);
 	}
 	put_mappings(&text);
-	worker_still_end(q);
+	worker_still_end(&p->q);
 	return text.bytes;
 }

@@ -122,18 +122,18 @@ void page_stat_collect(struct pages *p, struct quire_page_stat *stat)
 	stat->refusals = load_relaxed(&p->refusals);
 }
 
-int quire_page_stat_read(struct quire *q, struct quire_page_stat *stat)
+int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat)
 {
-	struct pages *p = pages_of(q);
+	struct pages *p;
 	struct quire_page_stat now;
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	worker_still_begin(q);
+	p = pages_of(worker_still_begin(q));
 	page_stat_collect(p, &now);
 	add_mappings(&now);
 	if (q->forked)
 		now.fork_lost_pages = lost_pages(p, now.cached_pages);
-	worker_still_end(q);
+	worker_still_end(&p->q);
 	return sized_fill(stat, &now, sizeof(now));
 }

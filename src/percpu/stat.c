@@ -64,7 +64,7 @@ void percpu_stat_collect(struct percpu *pc, struct quire_percpu_stat *stat)
 	stat->flushes = load_relaxed(&pc->flushes);
 }
 
-static void fill(struct quire *q, struct quire_percpu_stat *stat)
+static void fill(const struct quire *q, struct quire_percpu_stat *stat)
 {
 	struct percpu *pc = percpu_if_any(q);
 
@@ -77,13 +77,13 @@ static void fill(struct quire *q, struct quire_percpu_stat *stat)
 	stat->unit_pages = pc != NULL ? unit_pages(pc) : 0;
 }
 
-int quire_percpu_stat_read(struct quire *q, struct quire_percpu_stat *stat)
+int quire_percpu_stat_read(const struct quire *q, struct quire_percpu_stat *stat)
 {
+	struct quire *still = worker_still_begin(q);
 	struct quire_percpu_stat now;
 
-	worker_still_begin(q);
 	fill(q, &now);
-	worker_still_end(q);
+	worker_still_end(still);
 	return sized_fill(stat, &now, sizeof(now));
 }
 
@@ -178,8 +178,9 @@ static void put_global(struct text *text, const struct quire_percpu_stat *stat)
 	text_put(text, "\n");
 }
 
-size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
+size_t quire_text_percpu_stats(const struct quire *q, char *buffer, size_t bytes)
 {
+	struct quire *still = worker_still_begin(q);
 	struct percpu *pc = percpu_if_any(q);
 	struct quire_percpu_stat stat;
 	struct text text;
@@ -187,7 +188,6 @@ size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
 
 	text_init(&text, buffer, bytes);
 	text_put(&text, "Percpu Memory Statistics\n");
-	worker_still_begin(q);
 	fill(q, &stat);
 	put_head(&text, "Allocation Info:");
 	put_row(&text, "unit_size", (uint64_t)stat.unit_pages << stat.page_shift);
@@ -203,6 +203,6 @@ size_t quire_text_percpu_stats(struct quire *q, char *buffer, size_t bytes)
 		if (chunk_view(pc, i, &view))
 			put_chunk(&text, &view);
 	}
-	worker_still_end(q);
+	worker_still_end(still);
 	return text.bytes;
 }

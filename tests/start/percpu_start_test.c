@@ -121,7 +121,7 @@ static void *shared_call(const char *name)
 
 static uint64_t shared_objects_nr(void)
 {
-	int (*stat_read)(struct quire * q, struct quire_percpu_stat * stat);
+	int (*stat_read)(const struct quire *q, struct quire_percpu_stat *stat);
 	struct quire *(*get_default)(void);
 	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 
@@ -135,7 +135,7 @@ static void shared_shrink(void)
 {
 	struct quire *(*get_default)(void);
 	size_t (*shrink)(struct quire * q);
-	int (*verify)(struct quire * q);
+	int (*verify)(const struct quire *q);
 
 	*(void **)&get_default = shared_call("quire_default");
 	*(void **)&shrink = shared_call("quire_percpu_shrink");

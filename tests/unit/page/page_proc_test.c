@@ -7,7 +7,7 @@
 
 static char text[TEXT_BYTES];
 
-typedef size_t text_function(struct quire *q, char *text, size_t bytes);
+typedef size_t text_function(const struct quire *q, char *text, size_t bytes);
 
 static text_function *const functions[] = { quire_text_buddyinfo, quire_text_pagetypeinfo,
 					    quire_text_zoneinfo };
