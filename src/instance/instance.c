@@ -11,8 +11,9 @@
  *
  * With backing:memfd the frames' memory is shared, and a child that wrote to it would change its
  * parent's.  So in the child the instance is dead: nothing is mapped at the frames' addresses,
- * and other mappings may appear there, so the instance never touches or unmaps them.  Calls fail
- * with EOWNERDEAD and frees do nothing.  Fast paths need no check: each module makes them refuse.
+ * and other mappings may appear there, so the instance never touches or unmaps them.  Calls about pages
+ * and areas fail with EOWNERDEAD and frees do nothing; fast paths need no check, because the modules make
+ * them refuse.  Per-CPU objects are private memory of the child's and stay usable.
  */
 #include "instance/instance.h"
 
@@ -21,6 +22,7 @@
 #include <quire/page.h>
 #include <quire/quire.h>
 
+#include "base/check.h"
 #include "base/errno.h"
 #include "base/sized.h"
 #include "instance/kind.h"
@@ -61,6 +63,7 @@ static void init_options(struct quire *q, const struct quire_options *options)
 	    options_cpu_list(options->isolated, q->isolated_words,
 			     sizeof(q->isolated_words) * CHAR_BIT) == 0)
 		q->isolated_cpus = q->isolated_words;
+	q->options.isolated = NULL; /* the caller's text, which may go */
 }
 
 static void init_worker(struct quire *q)
@@ -120,13 +123,13 @@ static void fork_child(struct process_member *member)
 	struct quire *q = member_quire(member);
 
 	q->forked = true;
+	q->dead = q->shared; /* before a handler can find a lock free, or the span without bytes */
 	work_fork_child(&q->work);
 	worker_follow(q);
 	modules_fork_done(q, true);
 	mutex_release(&q->worker_mutex);
 	modules_fork_child(q);
 	worker_fork_child(q);
-	q->dead = q->shared;
 }
 
 /* ---- create and destroy ---- */
@@ -136,8 +139,10 @@ static const struct module_kind *lowest_kind(void)
 {
 	unsigned i = 0;
 
-	while (module_kinds[i]->create == NULL)
+	while (module_kinds[i]->create == NULL) {
 		i++;
+		CHECK(module_kinds[i] != NULL);
+	}
 	return module_kinds[i];
 }
 

@@ -2,8 +2,8 @@
 /*
  * instance/instance.h - struct quire: what all modules of an instance share
  *
- * The page allocator's struct pages begins with it (page/pages.h), so a handle of an instance is one of
- * its pages as well.  The parts of vmap and percpu are created at first use; it points to them.
+ * The page allocator's struct pages begins with it (page/pages.h), so a pointer to one is a pointer to the
+ * other: pages_of().  The parts of vmap and percpu are created at first use; it points to them.
  */
 #ifndef INSTANCE_INSTANCE_H
 #define INSTANCE_INSTANCE_H
@@ -43,7 +43,7 @@ struct quire {
 	uint64_t decay_base_ns;	 /* (c) */
 	struct cpu_stacks cpus;	 /* (c) numbers of CPUs, how many have stacks and doors; no base */
 	uint64_t *isolated_cpus; /* (c) bit a CPU; NULL if none */
-	struct quire_options options; /* (c) as given, for modules that are made later */
+	struct quire_options options; /* (c) for modules that are made later; no CPU list */
 
 	struct work work;
 	struct mutex worker_mutex;
@@ -51,9 +51,8 @@ struct quire {
 	struct mutex visit_mutex;      /* one visit of the worker, or one who wants it still */
 	struct mutex huge_mutex;       /* of all modules' advice about huge pages; page/huge.h */
 	struct mutex modules_mutex;
-	/* By rank, the lowest last: pages, which are there from the beginning.  Both atomic, and grow under
-	 * modules_mutex. */
-	struct quire_module *modules, *lowest;
+	struct quire_module *modules; /* atomic: the rightmost; grows under modules_mutex */
+	struct quire_module *lowest;  /* (c) pages */
 	struct process_member member;
 	uint64_t isolated_words[SLOTS_MAX / 64];
 };

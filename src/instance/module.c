@@ -5,8 +5,7 @@
  * The pages' part is created with the instance.  vmap and percpu create theirs at first use and register
  * it here.  Modules stand in the order of their locks, so pages come last.  The list only grows, under
  * modules_mutex, and is read in both directions without it: a module is complete before the stores
- * that publish it, and a concurrent walk may miss it.  Only fork, which holds all locks, calls these
- * functions with a lock held.
+ * that publish it, and a concurrent walk may miss it.
  */
 #include "instance/module.h"
 
@@ -16,7 +15,7 @@
 #include "machine/lock.h"
 #include "machine/work.h"
 
-/* These four pair with the releases in module_register_locked(). */
+/* These pair with the releases in module_register_locked(); the lowest stands before the instance does. */
 static struct quire_module *first_module(struct quire *q)
 {
 	return load_acquire(&q->modules);
@@ -64,6 +63,7 @@ void module_register_locked(struct quire *q, struct quire_module *module)
 	struct quire_module **link = &q->modules, *above = NULL;
 
 	CHECK(mutex_is_held(&q->modules_mutex));
+	CHECK(module->rank < q->lowest->rank);
 	if (UNLIKELY(lock_kept())) { /* the fork that is going on keeps it as well */
 		uint32_t begun = lock_keep_begin();
 
@@ -103,9 +103,18 @@ size_t modules_give_back(struct quire *q)
 	return bytes;
 }
 
+static bool modules_are_empty(struct quire *q)
+{
+	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+		if (m->is_empty != NULL && !m->is_empty(m))
+			return false;
+	return true;
+}
+
 uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 {
 	uint64_t due_ns = WORK_EXIT;
+	bool may_exit = true;
 
 	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m)) {
 		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
@@ -114,8 +123,9 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 		if (due < WORK_EXIT ? due < due_ns || due_ns == WORK_IDLE
 				    : due == WORK_IDLE && due_ns == WORK_EXIT)
 			due_ns = due;
+		may_exit = may_exit && (due == WORK_EXIT || m->is_empty != NULL);
 	}
-	return due_ns;
+	return due_ns == WORK_IDLE && may_exit && modules_are_empty(q) ? WORK_EXIT : due_ns;
 }
 
 void modules_set_looks(struct quire *q, bool looks)
@@ -163,6 +173,10 @@ void modules_fini(struct quire *q)
 		struct quire_module *module = q->modules;
 
 		q->modules = module->next;
+		if (q->modules != NULL)
+			q->modules->above = NULL;
+		else
+			q->lowest = NULL;
 		module->fini(module);
 	}
 }

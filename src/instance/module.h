@@ -11,12 +11,15 @@ struct quire;
 
 /*
  * Pages register when an instance is created, the modules to their right at their first use.  They stay
- * until the instance is destroyed.  module.c calls these functions, and holds none of its locks then
- * unless a function's comment says so.  A function that is NULL is not called.
+ * until the instance is destroyed.  A function that is NULL is not called; fini is required.
+ *
+ * Locks.  tick, verify and give_back run under visit_mutex, and so does shrink for quire_release(): none
+ * may call what waits for a visit (statistics, texts).  The functions of fork run under worker_mutex,
+ * modules_mutex and visit_mutex, and set_looks may run under all locks in a child of fork.
  */
 struct quire_module {
-	struct quire_module *next;  /* atomic: of the next rank; NULL: this is the lowest */
-	struct quire_module *above; /* atomic: of the rank before */
+	struct quire_module *next;  /* atomic: the next to the left; NULL: pages */
+	struct quire_module *above; /* atomic: the next to the right; NULL: none */
 	unsigned rank;		    /* of its first waiting lock: modules stand in this order */
 	/* Releases all that the module has.  Nobody uses the instance any more. */
 	void (*fini)(struct quire_module *module);
@@ -25,7 +28,7 @@ struct quire_module {
 	void (*fork_prepare_locks)(struct quire_module *module);
 	/* Releases all of them, in reverse. */
 	void (*fork_done)(struct quire_module *module, bool child);
-	/* In a child of fork, after all locks were released, and before q->dead is set. */
+	/* In a child of fork, after all locks were released. */
 	void (*fork_child)(struct quire_module *module);
 	/* Returns 0, or the number of a broken rule. */
 	int (*verify)(struct quire_module *module);
@@ -39,6 +42,9 @@ struct quire_module {
 	/* The worker's visit: returns when it wants the next; WORK_IDLE if nothing is due until
 	 * it is kicked; WORK_EXIT if nothing of it is in use either. */
 	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
+	/* For a module whose tick never answers WORK_EXIT, because counting what is in use costs too much
+	 * for each visit.  Asked only if no module has anything due and all others answered EXIT. */
+	bool (*is_empty)(struct quire_module *module);
 	/* Every allocation looks whether something is due (module_look()), or none need to. */
 	void (*set_looks)(struct quire_module *module, bool looks);
 };
@@ -50,8 +56,8 @@ void module_register_locked(struct quire *q, struct quire_module *module);
 
 /*
  * Each of the rest calls the function of its name in every module.  shrink, give_back, fini and
- * fork_prepare go down by rank, so that a module can give to those below it, and locks are taken in order.
- * The others begin with the lowest module.
+ * fork_prepare go from the rightmost module to pages, so that a module can give to those on its left, and
+ * locks are taken by rising rank.  The others go from pages to the right.
  */
 size_t modules_shrink(struct quire *q);
 size_t modules_give_back(struct quire *q);

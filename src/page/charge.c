@@ -133,6 +133,8 @@ void page_make_room(struct quire *q)
 {
 	struct pages *p = pages_of(q);
 
+	if (q->dead) /* nothing of it may be touched */
+		return;
 	page_take_deferred(p);
 	giveback_wait(p);
 	modules_shrink(q);

@@ -7,8 +7,8 @@
  * memory.  The limit is halved until the reservation succeeds; all instances, with their areas
  * and per-CPU memory, share a budget of addresses (mem_reserve_share()).
  *
- * Fork takes the waiting locks, every pcp lock with the stacks closed, one fence for the stacks of
- * all modules, then the depots' and zones' locks.  In the child the drains of other threads are over,
+ * Fork takes the waiting locks, every pcp lock with the stacks closed, one fence for them and for those of
+ * areas, then the depots' and zones' locks.  In the child the drains of other threads are over,
  * and runs that other threads had popped but not yet marked, or marked but not yet pushed, are lost by
  * design; quire_page_stat counts them.  A child whose frames stayed with the parent is made to refuse
  * here: for fast paths the span has no bytes and no flags are fast.
@@ -259,7 +259,8 @@ static void fork_prepare_mutexes(struct quire_module *module)
 	mutex_acquire(&p->q.huge_mutex);
 }
 
-/* The fence is for the modules before this one as well. */
+/* The fence is for the stacks of areas as well; per-CPU memory, which numbers its slots by itself, has its
+ * own. */
 static void fork_prepare_locks(struct quire_module *module)
 {
 	struct pages *p = module_pages(module);
@@ -347,13 +348,15 @@ static size_t give_back(struct quire_module *module)
 	return giveback_request(module_pages(module));
 }
 
-/* The worker may end when no module has anything left, but pages are counted only if nothing is due. */
 static uint64_t tick(struct quire_module *module, uint64_t now_ns)
 {
-	struct pages *p = module_pages(module);
-	uint64_t due_ns = giveback_tick(p, now_ns);
+	return giveback_tick(module_pages(module), now_ns);
+}
 
-	return due_ns == WORK_IDLE && giveback_nothing_left(p) ? WORK_EXIT : due_ns;
+/* Takes every zone's lock and reads every CPU's stacks. */
+static bool is_empty(struct quire_module *module)
+{
+	return giveback_nothing_left(module_pages(module));
 }
 
 static void set_looks(struct quire_module *module, bool looks)
@@ -389,6 +392,7 @@ static int create(struct quire *q)
 					   .verify = verify,
 					   .give_back = give_back,
 					   .tick = tick,
+					   .is_empty = is_empty,
 					   .set_looks = set_looks };
 	module_register_lowest(q, &p->module);
 	return 0;
