@@ -390,7 +390,7 @@ static void rank_violation_dies_with_both_names(void **state)
 	expect_death(zone_then_pcp, NULL,
 		     "quire: bug: lock order: PCP wanted while holding ZONE, CPU ");
 	expect_death(mutex_under_spin, NULL,
-		     "quire: bug: lock order: REPORT wanted while holding ZONE, CPU ");
+		     "quire: bug: lock order: GIVEBACK wanted while holding ZONE, CPU ");
 	expect_death(same_rank_twice, NULL,
 		     "quire: bug: lock order: PCP wanted while holding PCP, CPU ");
 	expect_death(ordered_downwards, NULL,

@@ -406,9 +406,11 @@ static void a_door_closes_its_classes_only(void **state)
 	lock_release(&door->lock, token);
 }
 
-/* Under the locks that the fork keeps; its end opens every door that is in use then. */
+/* Under the locks that the fork keeps; its end opens every door that is in use then.  The mutex stands for
+ * the process's list of instances: no order of locks is checked under it. */
 static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 {
+	struct mutex instances;
 	unsigned slots_nr;
 	uint32_t begun;
 	lock_token token;
@@ -417,6 +419,8 @@ static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 	(void)state;
 	cache_make_many();
 	slots_nr = cache.s.cpu.doors_nr;
+	mutex_init(&instances, RANK_INSTANCES);
+	mutex_acquire(&instances);
 	begun = lock_keep_begin();
 	for (unsigned slot = 0; slot < slots_nr; slot++)
 		stacks_fork_prepare(&cache.s, &cache.door[slot]);
@@ -429,6 +433,7 @@ static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 	(void)lock_unkeep();
 	for (unsigned slot = slots_nr; slot-- != 0;)
 		stacks_fork_done(&cache.s, &cache.door[slot], false);
+	mutex_release(&instances);
 	assert_u64_eq(door->closed_nr, 0);
 	assert_true(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
 }
