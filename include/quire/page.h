@@ -5,8 +5,8 @@
  * Order 0 is one page; the largest order is QUIRE_ORDER_MAX.  The content is unspecified unless
  * QUIRE_ZERO is given.  All frees are legal anywhere, including signal handlers.
  *
- * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
- * that commit addresses.  While another thread grows a zone, the call commits pageblocks of its
+ * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread's work, only for spin locks
+ * that are held for a bounded number of pages; it may make system calls that commit addresses.  While another thread grows a zone, the call commits pageblocks of its
  * own.  It is refused only
  *   - at the limit: NOWAIT does not use the reserve below the min watermark, ATOMIC leaves three
  *     eighths of it; neither drains other CPUs' lists, so pages there may be missed;
@@ -42,8 +42,8 @@ extern "C" {
  * Returns   the block, aligned to its own size; or NULL with errno EINVAL (order or flags),
  *           ENOMEM (nothing left, after every CPU's lists were drained unless a flag forbids it), or
  *           EOWNERDEAD (backing:memfd, in a child of fork: see quire_backing).
- * Context   may wait for other CPUs' locks and for memory being given back, unless NOWAIT, ATOMIC
- *           or NOLOCK; from a signal handler only with NOLOCK.
+ * Context   may wait for other CPUs' locks and for memory being given back; with NOWAIT or ATOMIC only
+ *           for a spin lock, with NOLOCK for nothing; from a signal handler only with NOLOCK.
  * Cost      orders 0..4, and blocks of 2 MiB: a few instructions from this CPU's stack, and one lock for
  *           each batch that refills it; others: a lock and O(orders).  System calls for every 4 to 32
  *           MiB that are used for the first time.
@@ -322,9 +322,10 @@ struct quire_page_stat {
 	uint64_t reused_pages;	  /* reported pages taken into use again within one delay */
 	uint64_t refusals;	  /* allocations refused */
 	uint64_t fork_lost_pages; /* in a child: pages other threads had in their hands */
-	/* Of the process: mappings beyond a few of each instance.  Past the most there is no advice
-	 * about huge pages, no guard that needs a mapping, and no further alias (ENOMEM).  And
-	 * requests that were refused, those of which a purge helped the next attempt included. */
+	/* Of the whole process: the most mappings that Quire may add to a few of each instance, how many
+	 * it has added, and how many requests for one were refused, including those that succeeded after
+	 * a purge.  At the most, Quire gives no advice about huge pages, sets no guard that needs a
+	 * mapping, and refuses further aliases (ENOMEM). */
 	uint64_t mappings_max, mappings, mappings_refused;
 };
 

@@ -116,14 +116,17 @@ struct quire_percpu_request {
  *           next one was refused, with errno as for quire_alloc_percpu(); those before it are the
  *           caller's.
  * Context   as quire_alloc_percpu().
- * Cost      as quire_alloc_percpu(), for each.
+ * Cost      from 8 objects on, one lock for up to 64; below, as quire_alloc_percpu() for each.
  * Pair      quire_free_percpu_bulk(), or one by one.
  */
 size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_request *request,
 			       void **ptrs, size_t count);
 
 /**
- * quire_free_percpu_bulk - free @count objects; entries that are NULL are passed over
+ * quire_free_percpu_bulk - free many objects
+ * @q:		the instance they came from
+ * @ptrs:	the objects; entries that are NULL are passed over, and all are left as they are
+ * @count:	entries of @ptrs
  *
  * Context   as quire_free_percpu().
  * Cost      as quire_free_percpu(), for each.

@@ -32,7 +32,7 @@
  * that is refused, or on a CPU for which some instance has no unit (units: below the number of
  * CPUs), the first such operation ends the sequences of the process for good, and all operations
  * are atomic from then on; a CPU without a unit uses another CPU's copy.  See docs/percpu.md,
- * "Where no sequence can run".
+ * "Where sequences cannot run".
  *
  * With -DQUIRE_NO_SEQUENCES every operation is a call, so debuggers can step over it.
  *

@@ -5,9 +5,10 @@
  * Every call takes the instance it works on.  quire_default() returns the default instance of the
  * process; a process may have any number of others.  Sizes are in bytes unless the name says pages.
  * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  Bulk
- * calls take the array, its count, then flags; those that allocate return how many entries are filled,
- * and set errno if some are not.  A failed call changes nothing.  Misuse (a double free, a foreign
- * pointer) stops the process with one line; quire_set_stop_hook() lets the program see it first.
+ * calls take the array, its count, then flags (or a request that has them); those that allocate return
+ * how many entries are filled, and set errno if some are not.  Any other call that fails changes nothing.
+ * Misuse (a double free, a foreign pointer) stops the process with one line; quire_set_stop_hook() lets
+ * the program see it first.
  *
  * Stack.  A call needs at most 8 KiB of its caller's stack, including creation of the default
  * instance, so a thread with a stack of 16 KiB may make any call.  A call that is legal in a signal
@@ -16,7 +17,7 @@
  * call (about 3 KiB with AVX-512).  With more than 512 CPUs, calls that may drain need 4 KiB more.
  *
  * Structs that a program passes or has filled begin with struct_bytes, their size where the program
- * was compiled.  Initialise them with their macro, QUIRE_OPTIONS_INIT(.decay_ms = 100) or
+ * was compiled; counters and references, which are made by their own calls, do not.  Initialise them with their macro, QUIRE_OPTIONS_INIT(.decay_ms = 100) or
  * QUIRE_PAGE_STAT_INIT; from another language, zero the struct and store its size.  Later versions only
  * append fields, so programs and libraries of different ages work together:
  *
@@ -24,6 +25,8 @@
  *   passed, program newer   -E2BIG if it sets a field that the library does not know
  *   filled, program older   it gets the fields that it has
  *   filled, program newer   struct_bytes is set to what was filled; the rest is zero
+ *   handed to a callback    struct_bytes is what the library filled: compare it before reading a field
+ *                           that a later version added
  *
  * A size of 0 (not set), or one that is not a multiple of 8, is refused with -EINVAL.
  */
@@ -48,7 +51,7 @@ struct quire;
 #define QUIRE_MOVABLE	  (1u << 0) /* lifetime class: comes and goes by itself */
 #define QUIRE_RECLAIMABLE (1u << 1) /* lifetime class: a cache that is given up when asked */
 #define QUIRE_ZERO	  (1u << 2) /* every byte reads zero */
-#define QUIRE_NOWAIT	  (1u << 3) /* never waits for another thread: quire/page.h */
+#define QUIRE_NOWAIT	  (1u << 3) /* never waits for another thread's work: quire/page.h */
 #define QUIRE_ATOMIC	  (1u << 4) /* NOWAIT, and may use the reserve below the min watermark */
 #define QUIRE_NOLOCK	  (1u << 5) /* only tries locks: legal in a signal handler; may refuse */
 #define QUIRE_NORETRY	  (1u << 6) /* one attempt: does not drain other CPUs' lists */
@@ -72,9 +75,10 @@ enum quire_worker {
 };
 
 /*
- * What is behind pages.  Shared frames stay with the process that made the instance: in a child of
- * fork nothing is at their addresses, calls that allocate or could fail are refused with EOWNERDEAD,
- * frees do nothing, and quire_destroy() gives back what is the child's own.
+ * The memory of pages.  Shared frames stay with the process that made the instance: in a child of fork
+ * nothing is mapped at their addresses, calls about pages and areas that allocate or could fail are
+ * refused with EOWNERDEAD, their frees do nothing, and quire_destroy() gives back what is the child's
+ * own.  Per-CPU objects are private memory and remain usable.
  */
 enum quire_backing {
 	QUIRE_BACKING_DEFAULT = 0, /* anon */
@@ -91,8 +95,8 @@ enum quire_purge {
 	QUIRE_PURGE_LOCK = 3, /* one spin lock over all of it, for comparison: long holds */
 };
 
-/* An unusable page after every area.  FREED has a number that is no switch's, as QUIRE_AUTO has none of
- * these: the one for the other is refused. */
+/* An unusable page after every area.  QUIRE_GUARD_FREED is 4, not 3, so that QUIRE_AUTO, which is not
+ * valid here, is refused. */
 enum quire_guard {
 	QUIRE_GUARD_DEFAULT = 0, /* on */
 	QUIRE_GUARD_ON = 1,
@@ -166,8 +170,8 @@ struct quire_options {
  * @error:	receives one line that names the key, the nearest right one, and what was expected
  * @error_bytes: size of @error
  *
- * Returns   0, or with @error filled -EINVAL; -E2BIG for a field or a key that only one of the program's
- *           and the library's versions has.
+ * Returns   0, or with @error filled -EINVAL; -E2BIG if the program is newer and sets a field that the
+ *           library does not know, or is older and the text has a key for which its struct has no field.
  * Context   anywhere, signal handlers included; takes no lock.  A CPU list points into @text, which must
  *           live until quire_create().
  * Cost      O(length of the text); no system call.
@@ -341,10 +345,11 @@ struct quire_stop {
 			     bug: the condition that does not hold; system: what is refused */
 	const char *call;    /* misuse: the call; else a function of the library's */
 	const void *address; /* misuse: what the call was given; else NULL */
-	uint64_t detail;     /* misuse: the rule's number (an order, a count); system: the error */
+	uint64_t detail;     /* misuse: an order, a count or a kind, by rule (docs/invariants.md),
+			     not a label of quire_rule_text(); system: the error */
 	const char *line;    /* what was printed, as long as the hook runs */
-	uint32_t cpu;
-	uint32_t reserved; /* zero */
+	uint32_t cpu;	     /* where the thread ran */
+	uint32_t reserved;   /* zero */
 };
 
 typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);
@@ -370,9 +375,10 @@ typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);
 void quire_set_stop_hook(quire_stop_fn hook, void *arg);
 
 /**
- * quire_cpu - the current CPU, as per-CPU data is indexed
+ * quire_cpu - the current CPU
  *
- * Returns   its number; a hint as soon as it is returned.
+ * Returns   its number; a hint as soon as it is returned.  With the option units it may be at or above
+ *           quire_percpu_units(): quire_this_cpu_ptr() finds a copy that exists.
  * Context   anywhere, signal handlers included.
  * Cost      a call of sched_getcpu(), some nanoseconds.
  * Linux     raw_smp_processor_id().

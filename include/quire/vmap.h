@@ -9,7 +9,7 @@
  * before an allocation is refused.
  *
  * Sizes are rounded up to whole pages.  The next page is a guard page (option guard), so running off
- * the end of an area faults.  Beyond the budget of mappings (docs/vmap.md) an area may have none.  With
+ * the end of an area faults.  Beyond the budget of mappings (docs/vmap.md) an area may have no guard page.  With
  * cache:on up to a quarter of the size is added after the guard.  All frees are legal anywhere,
  * including signal handlers.  The size and start queries accept interior pointers.
  *
@@ -18,9 +18,9 @@
  * a new area that is cut out of freed ones reduces theirs.  Mappings of pages are areas too, and hold
  * no memory of their own.
  *
- * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread; it may make system calls
- * that commit addresses.  While another thread commits some, the call commits others.  It is refused
- * only
+ * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread's work, only for spin locks
+ * that are held for a bounded time; it may make system calls that commit addresses.  If another thread
+ * is committing addresses, the call commits different ones.  It is refused only
  *   - at the limit, or when the addresses are used up: nothing is purged for it, so areas that are
  *     cached on other CPUs or wait for a purge are missed;
  *   - if the system refuses to commit memory;
@@ -66,16 +66,16 @@ struct quire_vmalloc_options {
  * @flags:	QUIRE_*
  *
  * Areas of 2 MiB and more begin at a multiple of 2 MiB.  They have huge pages with thp:on, and with
- * thp:auto where areas of the kind are written.
+ * thp:auto if similar areas are known to be written.
  * Content is unspecified unless QUIRE_ZERO is given.
  *
  * Returns   the first byte, or NULL with errno set; then nothing has changed:
  *             EINVAL      @bytes is 0, or a flag is unknown
  *             ENOSPC      no hole of addresses is large enough, even after purging
- *             ENOMEM      the limit is reached even so, or the system refused, mappings included
+ *             ENOMEM      the limit is reached even after purging, or the system refused memory or mappings
  *             EOWNERDEAD  an instance with backing:memfd, in a child of fork
  * Context   may wait for a purge, or for a thread that commits addresses; with NOWAIT or ATOMIC it
- *           never waits, and refuses as said above; from a signal handler only with NOLOCK.
+ *           waits for spin locks alone, and fails as described at the top; from a signal handler only with NOLOCK.
  * Cost      a few instructions for a size that was freed before on this CPU; else a lock and
  *           O(log ranges), and a system call for a guard page that is not there yet.
  * Pair      quire_vfree().
@@ -239,12 +239,11 @@ void quire_vunmap(struct quire *q, void *addr);
  * @q:		an instance with backing:memfd
  * @pages:	as for quire_vmap()
  * @count:	pages
- * @flags:	QUIRE_*
+ * @flags:	as for quire_vmap()
  *
- * As quire_vmap(), but up to 64 pages come from a vmap block of this slot, unless NOLOCK is given.
+ * As quire_vmap(), but up to 64 pages come from a vmap block of this CPU, unless NOLOCK is given.
  *
- * Returns   as quire_vmap(); errno EAGAIN without NOLOCK in a signal handler that interrupted a call of
- *           Quire.  NOWAIT and ATOMIC are also refused (ENOMEM) while another thread makes the
+ * Returns   as quire_vmap().  NOWAIT and ATOMIC are also refused (ENOMEM) while another thread makes the
  *           instance's first such mapping.
  * Context   as quire_vmap(); from a signal handler only with NOLOCK.
  * Cost      a look at each page, one lock of this CPU, and a system call for each run of pages that are
@@ -258,7 +257,7 @@ void *quire_vm_map_ram(struct quire *q, void *const *pages, size_t count, unsign
  * quire_vm_unmap_ram - end a mapping of quire_vm_map_ram()
  * @q:		the instance it came from
  * @addr:	its first byte; NULL does nothing
- * @count:	as given there
+ * @count:	as given to quire_vm_map_ram()
  *
  * The mapping remains accessible until a purge, or until quire_vm_unmap_aliases().
  *
@@ -282,7 +281,7 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count);
 void quire_vm_unmap_aliases(struct quire *q);
 
 /**
- * quire_vmap_purge - purge now what was freed lazily
+ * quire_vmap_purge - purge all lazily freed areas now
  * @q:		instance
  *
  * Freed areas that are cached for reuse are purged, too.
@@ -305,7 +304,7 @@ struct quire_vmap_area {
 enum quire_vmap_kind {
 	QUIRE_VMAP_ALLOC = 1, /* quire_vmalloc() */
 	QUIRE_VMAP_PAGES = 2, /* quire_vmap() */
-	QUIRE_VMAP_BLOCK = 3, /* a vmap block: addresses that quire_vm_map_ram() hands out */
+	QUIRE_VMAP_BLOCK = 3, /* a vmap block, or a quire_vm_map_ram() of more than 64 pages */
 };
 
 /**
