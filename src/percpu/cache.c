@@ -404,30 +404,18 @@ static void set_classes(struct percpu *pc)
 
 int cache_init(struct percpu *pc)
 {
-	size_t unit = mem_page_bytes(), doors, stacks;
-	char *addr;
-
 	stack_setup(&pc->stacks.cpu, pc->q->options.slots,
 		    pc->q->isolated_cpus != NULL || pc->q->nodes_nr > 1,
 		    pc->q->options.rseq != QUIRE_OFF);
 	if (pc->stacks.cpu.slots_nr > SLOTS_MAX || !pc->cache)
 		pc->stacks.cpu.slots_nr = 0;
 	set_classes(pc);
-	doors = (pc->stacks.cpu.slots_nr + 1) * sizeof(struct percpu_cpu);
-	doors = (doors + unit - 1) / unit * unit;
-	stacks = (size_t)pc->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
-	pc->cpu_bytes = doors + stacks;
-	addr = mem_reserve(pc->cpu_bytes, unit, "quire-cpus");
-	if (addr == NULL)
+	/* One more: with no slot there would be nothing to reserve. */
+	pc->cpu = stacks_reserve(&pc->stacks,
+				 (pc->stacks.cpu.slots_nr + 1) * sizeof(struct percpu_cpu),
+				 "quire-cpus", &pc->cpu_bytes);
+	if (pc->cpu == NULL)
 		return -ENOMEM;
-	pc->stacks.cpu.base = addr + doors;
-	if (mem_commit(addr, doors, "quire-cpus") != 0 ||
-	    stacks_commit_readable(&pc->stacks, addr + pc->cpu_bytes) != 0) {
-		mem_release(addr, pc->cpu_bytes);
-		return -ENOMEM;
-	}
-	mem_advise_huge(addr, pc->cpu_bytes, false);
-	pc->cpu = (struct percpu_cpu *)(void *)addr;
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		stacks_door_init(&pc->cpu[slot].door, RANK_PERCPU_CPU, slot, 0, CACHE_CLASSES_NR);
 	return 0;

@@ -6,6 +6,9 @@
 #include "machine/atomic.h"
 #include "stacks/stacks.h"
 
+/* Commits one slot's region for reading and writing.  Returns 0 or -ENOMEM. */
+int stacks_commit(const struct stacks *s, unsigned slot);
+
 static inline struct stack_header *stacks_header(const struct stacks *s,
 						 const struct stacks_door *door, unsigned index)
 {

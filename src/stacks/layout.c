@@ -6,9 +6,10 @@
  * cost addresses for all slots and memory only where a slot is used: until then they can be read,
  * and read zero.
  */
-#include "stacks/stacks.h"
+#include "stacks/internal.h"
 
 #include "base/check.h"
+#include "base/round.h"
 #include "machine/mem.h"
 
 void stacks_lay_out(struct stacks *s, unsigned headers_nr)
@@ -50,4 +51,22 @@ int stacks_commit_readable(const struct stacks *s, char *end)
 
 	return s->cpu.slots_nr == 0 ? 0
 				    : mem_commit_readonly(base, (size_t)(end - base), "quire-cpus");
+}
+
+void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, size_t *bytes)
+{
+	size_t front = round_up(records_bytes, mem_page_bytes());
+	char *addr;
+
+	*bytes = front + ((size_t)s->cpu.slots_nr << STACKS_STRIDE_SHIFT);
+	addr = mem_reserve(*bytes, mem_page_bytes(), name);
+	if (addr == NULL)
+		return NULL;
+	s->cpu.base = addr + front;
+	if (mem_commit(addr, front, name) != 0 || stacks_commit_readable(s, addr + *bytes) != 0) {
+		mem_release(addr, *bytes);
+		return NULL;
+	}
+	mem_advise_huge(addr, *bytes, false);
+	return addr;
 }

@@ -105,8 +105,10 @@ bool stacks_has(const struct stacks *s, unsigned slot);
 /* Commits all regions for reading, up to @end, the end of the reservation.  Returns 0 or
  * -ENOMEM. */
 int stacks_commit_readable(const struct stacks *s, char *end);
-/* Commits one slot's region for reading and writing.  Returns 0 or -ENOMEM. */
-int stacks_commit(const struct stacks *s, unsigned slot);
+/* Reserves @records_bytes for what the user has for each slot, committed and zero, followed by the
+ * regions, which can be read.  Returns the records, or NULL if the system refuses; *@bytes is what to
+ * release then. */
+void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, size_t *bytes);
 
 /* ---- door.c: closing and opening ---- */
 

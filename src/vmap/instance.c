@@ -71,22 +71,10 @@ static void set_regions(struct vmap *v)
 
 static int reserve_cpus(struct vmap *v)
 {
-	size_t page = mem_page_bytes();
-	size_t cpus = round_up(v->stacks.cpu.doors_nr * sizeof(struct vmap_cpu), page);
-	size_t stacks = (size_t)v->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
-
-	v->cpu_meta_bytes = cpus + stacks;
-	v->cpu_meta = mem_reserve(v->cpu_meta_bytes, page, "quire-area-cpus");
-	if (v->cpu_meta == NULL)
+	v->cpu = stacks_reserve(&v->stacks, v->stacks.cpu.doors_nr * sizeof(struct vmap_cpu),
+				"quire-area-cpus", &v->cpu_bytes);
+	if (v->cpu == NULL)
 		return -ENOMEM;
-	v->stacks.cpu.base = v->cpu_meta + cpus;
-	if (mem_commit(v->cpu_meta, cpus, "quire-area-cpus") != 0 ||
-	    stacks_commit_readable(&v->stacks, v->cpu_meta + v->cpu_meta_bytes) != 0) {
-		mem_release(v->cpu_meta, v->cpu_meta_bytes);
-		return -ENOMEM;
-	}
-	mem_advise_huge(v->cpu_meta, v->cpu_meta_bytes, false);
-	v->cpu = (struct vmap_cpu *)(void *)v->cpu_meta;
 	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
 		stacks_door_init(&v->cpu[slot].door, RANK_VMAP_CPU, slot, 0, CLASSES_NR);
 	return 0;
@@ -221,7 +209,7 @@ static int init_ranges(struct vmap *v, unsigned flags)
 static void release(struct vmap *v)
 {
 	pool_fini(&v->pool);
-	mem_release(v->cpu_meta, v->cpu_meta_bytes);
+	mem_release(v->cpu, v->cpu_bytes);
 	mem_release(v->meta, v->meta_bytes);
 	/* In a child of fork there are holes where aliases were, perhaps with foreign mappings in
 	 * them. */

@@ -97,12 +97,11 @@ struct vmap {
 
 	struct quire *q; /* (c) */
 	struct quire_module module;
-	struct vmap_cpu *cpu; /* (c) by slot */
+	struct vmap_cpu *cpu; /* (c) by slot; reservation of them and of the stacks */
 	char *meta;	      /* (c) reservation of map, heads, sections */
 	size_t meta_bytes;
 	struct stacks_class stack_class[CLASSES_NR]; /* (c) of stacks */
-	char *cpu_meta;				     /* (c) reservation of cpus and stacks */
-	size_t cpu_meta_bytes;
+	size_t cpu_bytes;
 	uint32_t span_pages;		       /* (c) */
 	uint32_t region_start[REGIONS_NR + 1]; /* (c) pages */
 	uint32_t block_pages;		       /* (c) of 2 MiB */
