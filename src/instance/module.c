@@ -120,8 +120,7 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
 
 		/* A time before IDLE before EXIT. */
-		if (due < WORK_EXIT ? due < due_ns || due_ns == WORK_IDLE
-				    : due == WORK_IDLE && due_ns == WORK_EXIT)
+		if (due < WORK_EXIT ? due < due_ns : due == WORK_IDLE && due_ns == WORK_EXIT)
 			due_ns = due;
 		may_exit = may_exit && (due == WORK_EXIT || m->is_empty != NULL);
 	}

@@ -71,8 +71,7 @@ struct span {
 struct option_table {
 	const struct option_key *keys;
 	unsigned keys_nr;
-	/* Fills in the fields of its keys as @q uses them.  NULL if another module fills them
-	 * in. */
+	/* Fills in the fields of its keys as @q uses them. */
 	void (*used)(const struct quire *q, struct options_used *used);
 };
 

@@ -75,8 +75,7 @@ int quire_options_format(const struct quire *q, char *buffer, size_t bytes)
 
 	text_init(&text, buffer, bytes);
 	for (unsigned i = 0; module_kinds[i] != NULL; i++)
-		if (module_kinds[i]->options->used != NULL)
-			module_kinds[i]->options->used(q, &used);
+		module_kinds[i]->options->used(q, &used);
 	for (unsigned i = 0; (key = option_key_at(i)) != NULL; i++) {
 		text_put(&text, i == 0 ? "" : ",");
 		text_put(&text, key->name);

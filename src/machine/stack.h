@@ -39,10 +39,11 @@
  *	pushes entries[0] first, the first min(n, room); returns how many
  *   int stack_slot(const struct cpu_stacks *s);
  *	current slot, as a hint.  Without sequences, or if the slot number is not below slots_nr, the
- *	number of the current CPU, hashed to one below doors_nr if it is larger.  Such a slot is used
- *	only under its lock, never by sequences.
+ *	number of the current CPU, hashed to one below doors_nr if it is larger.  This thread's
+ *	sequences refuse then; it uses such a slot only under its lock.
  *
- * Callers of stack_pop_n() and stack_push_n() hold the lock of some door of the same instance.
+ * stack_push_n() reads no guard: its callers hold the lock of some door of the same set, so that a
+ * thread that closes all doors waits for them.
  */
 #ifndef MACHINE_STACK_H
 #define MACHINE_STACK_H

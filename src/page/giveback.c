@@ -491,8 +491,7 @@ void giveback_kick(struct pages *p)
 		return;
 	due_ns = clock_now_ns() + load_relaxed(&p->decay_ns);
 	lower_due(p, due_ns);
-	if (load_relaxed(&p->q.work.due_ns) > due_ns)
-		work_kick(&p->q.work, due_ns);
+	module_kick(&p->q, due_ns);
 }
 
 size_t giveback_request(struct pages *p)

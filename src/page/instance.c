@@ -324,7 +324,7 @@ _Static_assert(offsetof(struct pages, base) < FIELDS_OFFSET, "the handle begins 
 
 static size_t handle_bytes(void)
 {
-	return round_up(sizeof(struct pages), 64) + giveback_room_bytes();
+	return sizeof(struct pages) + giveback_room_bytes();
 }
 
 static void fini(struct quire_module *module)
@@ -373,8 +373,7 @@ static int create(struct quire *q)
 	uint64_t limit = q->options.limit_bytes;
 	int error;
 
-	p->giveback_room =
-		(struct giveback *)(void *)((char *)p + round_up(sizeof(struct pages), 64));
+	p->giveback_room = (struct giveback *)(void *)(p + 1);
 	set_geometry(p);
 	error = reserve(p, limit != 0 ? limit : mem_total_bytes());
 	if (error)

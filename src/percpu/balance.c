@@ -105,12 +105,12 @@ static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
  * page. */
 static int populate_one_locked(struct percpu *pc, uint32_t *missing)
 {
-	uint32_t chunk = NONE;
+	uint32_t chunk;
 	uint64_t pages;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (chunk == NONE) /* an isolated chunk's pages would not count, and be returned soon */
-		chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
+	/* Not in an isolated chunk: its pages would not count, and be returned soon. */
+	chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
 	if (chunk == NONE)
 		chunk = index_next_locked(pc, sets_of_runs(CHUNK_FREE, UNPOPULATED, 0), 0);
 	*missing = chunk != NONE;

@@ -92,9 +92,8 @@ void list_move_locked(struct percpu *pc, uint32_t chunk, uint32_t list, bool at_
 }
 
 /* The list that a chunk's state and its largest hole say. */
-uint32_t chunk_list_of(const struct percpu *pc, const struct percpu_chunk *chunk)
+uint32_t chunk_list_of(const struct percpu_chunk *chunk)
 {
-	(void)pc;
 	if (chunk->state == CHUNK_SIDELINED)
 		return LIST_SIDELINED;
 	if (chunk->state == CHUNK_FREE)
@@ -114,7 +113,7 @@ uint32_t chunk_list_of(const struct percpu *pc, const struct percpu_chunk *chunk
 void chunk_relocate_locked(struct percpu *pc, uint32_t chunk)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
-	uint32_t list = chunk_list_of(pc, c);
+	uint32_t list = chunk_list_of(c);
 
 	DCHECK(lock_is_held(&pc->lock));
 	if (list != c->list)

@@ -139,7 +139,7 @@ void chunk_first(struct percpu *pc, uint32_t populated_nr);
 /* ---- lists and states ---- */
 
 /* The list where a chunk of its state and largest hole belongs (P12). */
-uint32_t chunk_list_of(const struct percpu *pc, const struct percpu_chunk *chunk);
+uint32_t chunk_list_of(const struct percpu_chunk *chunk);
 void list_move_locked(struct percpu *pc, uint32_t chunk, uint32_t list, bool at_tail);
 /* To call when the chunk's largest hole may have changed. */
 void chunk_relocate_locked(struct percpu *pc, uint32_t chunk);

@@ -223,5 +223,5 @@ struct percpu *percpu_of(struct quire *q, unsigned flags)
 
 unsigned quire_percpu_units(const struct quire *q)
 {
-	return q->options.units != 0 ? q->options.units : process_cpus_possible();
+	return percpu_units(q);
 }

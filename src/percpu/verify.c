@@ -146,7 +146,7 @@ static int verify_life(const struct percpu *pc, uint32_t chunk)
 	const struct percpu_chunk *c = &pc->chunk[chunk];
 	bool isolated = c->state == CHUNK_SIDELINED || c->state == CHUNK_TO_DEPOPULATE;
 
-	if (c->list != chunk_list_of(pc, c) || c->isolated != isolated)
+	if (c->list != chunk_list_of(c) || c->isolated != isolated)
 		return FAIL(12);
 	if (!c->immutable && (c->state == CHUNK_FREE) != (c->objects_nr == 0) &&
 	    c->state != CHUNK_TO_DEPOPULATE)

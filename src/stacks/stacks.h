@@ -23,23 +23,26 @@
  * Contract
  *
  *   S1  Locking.  Closing, opening, changing what a class keeps, and taking entries out require the
- *       door's lock.  Single pushes and pops need no lock.  The calls that push or pop several
- *       entries require the lock of some door of the same set.
+ *       door's lock.  Pops, of one entry or of several, and single pushes need no lock.  A push of
+ *       several reads no guard, so its caller holds some door of the set: a thread that closes all
+ *       doors waits for it.
  *   S2  Closing nests.  closed_nr counts the closes; the first one closes the stacks, and only the
  *       matching last open reopens them.  So a door that is closed for a drain or a fork stays closed
  *       when another thread closes and opens it meanwhile.
  *   S3  Fence.  When a fence returns, every sequence on that slot that began before the close has
  *       either committed, or will restart and be refused.  From then until the last open, the closer
  *       owns top and all entries of the door.  Before the fence the sequences own them; other
- *       threads may read them, but only as a hint (stacks_held()).
+ *       threads may read them, but only as a hint (stacks_held()).  A closer that finds the door
+ *       closed fences too: the first closer may not have done so yet.
  *   S4  Order.  A sequence reads its bound before top, also in the order that other CPUs observe.
  *       The closer therefore writes top first, and then stores the opening bounds with a release.
  *       Both bounds are in one word, so a sequence never sees a half-closed stack.
  *   S5  First use.  Fresh regions read as zero, and an all-zero header refuses both push and pop.  But
  *       while top is being set for the first time, low is still 0, and the header would not refuse a
  *       pop.  So the first use closes, fences and opens like any later one (stacks_begin_locked()).
- *   S6  Keeping less.  When a class is made to keep less, it refuses pushes at once; entries above
- *       the new bound stay until they are popped or taken.
+ *   S6  Keeping less.  A class that is made to keep less refuses the pushes that begin afterwards; those
+ *       under way end at the next fence.  Entries above the new bound stay until they are popped or
+ *       taken, so keeps and cap bound what is accepted, not what is held.
  *   S7  Fork.  The forking thread takes all doors in order, closes those in use, and fences.  It does
  *       so before the address space is copied, since the kernel copies page by page.  While it holds
  *       the locks it may use the set itself.  A door that it uses for the first time meanwhile stays

@@ -4,8 +4,8 @@
  *
  * With sequences, freed areas are on the CPU's stacks, one for each class (stacks/stacks.h);
  * without, on lists under the lock of the stacks' door.  A drain of another CPU holds the door,
- * closes the stacks, fences, empties them, and reopens them.  A thread empties the stacks of the
- * CPU on which it runs without closing them: it pops everything (cpu_pool_own()).
+ * closes the stacks, fences, empties them, and reopens them.  On the CPU on which it runs a thread
+ * pops up to 64 areas of each class without closing the stacks (cpu_pool_own()).
  *
  * A stack keeps areas of at most lazy_max in total, limited by its room.  When it is full, half of
  * it is handed on: large areas to the pooled ranges, small ones to the lazy list.
@@ -264,9 +264,9 @@ static uint32_t lists_take_all_locked(struct vmap *v, struct vmap_cpu *cpu, uint
 	return chain;
 }
 
-/* Empties the stacks without closing them, by ordinary sequences.  One attempt per class is
+/* Pops the newest of each class, 64 at most, without closing the stacks.  One attempt per class is
  * enough. */
-static uint32_t pop_all(struct vmap *v, struct vmap_cpu *cpu)
+static uint32_t pop_some(struct vmap *v, struct vmap_cpu *cpu)
 {
 	uint32_t chain = RANGE_NONE, entries[64];
 
@@ -286,7 +286,7 @@ void cpu_pool_own(struct vmap *v)
 	if (cpu == NULL)
 		return;
 	if (cpu->door.closed_nr == 0)
-		chain = has_stacks(cpu) ? pop_all(v, cpu)
+		chain = has_stacks(cpu) ? pop_some(v, cpu)
 					: lists_take_all_locked(v, cpu, RANGE_NONE);
 	purge_pool_chain(v, chain);
 	lock_release(&cpu->door.lock, token);

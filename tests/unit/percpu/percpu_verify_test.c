@@ -181,7 +181,7 @@ static void set_state(struct percpu *pc, uint32_t chunk, enum chunk_state chunk_
 	lock_token token = lock_acquire(&pc->lock);
 
 	pc->chunk[chunk].state = (uint8_t)chunk_state;
-	list_move_locked(pc, chunk, chunk_list_of(pc, &pc->chunk[chunk]), false);
+	list_move_locked(pc, chunk, chunk_list_of(&pc->chunk[chunk]), false);
 	lock_release(&pc->lock, token);
 }
 
