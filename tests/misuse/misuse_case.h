@@ -26,6 +26,8 @@ struct misuse {
 };
 
 static char directory[1024];
+static const struct misuse *table;
+static size_t table_nr;
 
 static _Noreturn void program_run(const char *program, const char *conf, int output_fd)
 {
@@ -74,17 +76,29 @@ static void check_misuse(const char *program, const char *rule, const char *conf
 		fail_msg("%s (%s) wrote: %sexpected: %s", program, conf, output, expected);
 }
 
-static void check_all(const struct misuse *misuses, size_t nr, const char *conf)
+static void check_all(const char *conf)
 {
-	for (size_t i = 0; i < nr; i++)
-		check_misuse(misuses[i].program, misuses[i].rule, conf);
+	for (size_t i = 0; i < table_nr; i++)
+		check_misuse(table[i].program, table[i].rule, conf);
+}
+
+static void each_misuse_ends_with_its_line(void **state)
+{
+	(void)state;
+	check_all("limit:64m");
+}
+
+static void each_does_without_sequences_too(void **state)
+{
+	(void)state;
+	check_all("limit:64m,rseq:off,worker:off");
 }
 
 /* The program has a row: one without would be built and never run. */
-static bool is_in_table(const struct misuse *misuses, size_t nr, const char *program)
+static bool is_in_table(const char *program)
 {
-	for (size_t i = 0; i < nr; i++) {
-		if (strcmp(misuses[i].program, program) == 0)
+	for (size_t i = 0; i < table_nr; i++) {
+		if (strcmp(table[i].program, program) == 0)
 			return true;
 	}
 	fprintf(stderr, "%s has no row in the table\n", program);
@@ -104,8 +118,10 @@ static int misuse_begin(const struct misuse *misuses, size_t nr, char *const *na
 		return 1;
 	self[bytes] = '\0';
 	snprintf(directory, sizeof(directory), "%s", dirname(self));
+	table = misuses;
+	table_nr = nr;
 	for (int i = 0; i < names_nr; i++) {
-		if (!is_in_table(misuses, nr, names[i]))
+		if (!is_in_table(names[i]))
 			return 1;
 	}
 	if (names_nr != 0 && (size_t)names_nr != nr) {

@@ -29,22 +29,10 @@ static const struct misuse misuses[] = {
 	{ "split_then_block", "wrong order" AT(FREE, "3") },
 };
 
-static void each_misuse_ends_with_its_line(void **state)
-{
-	(void)state;
-	check_all(misuses, MISUSES_NR, "limit:64m");
-}
-
-static void each_does_without_sequences_too(void **state)
-{
-	(void)state;
-	check_all(misuses, MISUSES_NR, "limit:64m,rseq:off,worker:off");
-}
-
 static void each_does_with_two_zones_too(void **state)
 {
 	(void)state;
-	check_all(misuses, MISUSES_NR, "limit:64m,zones:2");
+	check_all("limit:64m,zones:2");
 }
 
 int main(int argc, char **argv)

@@ -32,22 +32,10 @@ static const struct misuse misuses[] = {
 	{ "ram_double", "double free" AT("quire_vm_unmap_ram", "+([0-9])") },
 };
 
-static void each_misuse_ends_with_its_line(void **state)
-{
-	(void)state;
-	check_all(misuses, MISUSES_NR, "limit:64m");
-}
-
-static void each_does_without_sequences_too(void **state)
-{
-	(void)state;
-	check_all(misuses, MISUSES_NR, "limit:64m,rseq:off,worker:off");
-}
-
 static void each_does_without_caches_too(void **state)
 {
 	(void)state;
-	check_all(misuses, MISUSES_NR, "limit:64m,cache:off");
+	check_all("limit:64m,cache:off");
 }
 
 int main(int argc, char **argv)
