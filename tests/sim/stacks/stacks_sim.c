@@ -290,11 +290,17 @@ static void grows_slot_0(void *arg)
 SIM_TEST(stacks_grow_during_a_drain, .cpus_nr = 3, .events = SIM_RACE)
 {
 	struct stacks_scene *scene = scene_make_used(sim);
+	const struct stack_header *header = stack_header(&scene->stacks.cpu, 0, 0);
+	lock_token token = lock_acquire(&scene->door[0].lock);
 
+	stacks_keep_locked(&scene->stacks, &scene->door[0], 0, 1);
+	lock_release(&scene->door[0].lock, token);
 	sim_cpu(sim, 0, pushes_two_pops_one, scene);
 	sim_cpu(sim, 1, drains_slot_0, scene);
 	sim_cpu(sim, 2, grows_slot_0, scene);
 	sim_run(sim);
+	check_u64_eq(header->keeps, 2);
+	check_u64_eq(header->high - header->low, 2);
 	check_sums(scene);
 }
 
@@ -314,6 +320,33 @@ SIM_TEST(stacks_first_use_against_sequences, .explore = SIM_ALL_SCHEDULES, .pree
 	sim_cpu(sim, 0, pops_one_pushes_two, scene);
 	sim_cpu(sim, 1, begins_slot_0, scene);
 	sim_run(sim);
+	check_sums(scene);
+}
+
+static void begins_slot_0_in_the_end(void *arg)
+{
+	struct stacks_scene *scene = arg;
+	struct stacks_door *door = &scene->door[0];
+	lock_token token = lock_acquire(&door->lock);
+
+	if (stacks_begin_locked(&scene->stacks, door) != 0) {
+		SIM_CHECK(!door->ready && !door->usable && door->closed_nr == 0);
+		SIM_CHECK(stacks_begin_locked(&scene->stacks, door) == 0);
+	}
+	stacks_keep_locked(&scene->stacks, door, 0, ROOM);
+	lock_release(&door->lock, token);
+}
+
+/* A refused commit leaves the door unused, and its region refuses until a later begin has the memory. */
+SIM_TEST(stacks_refused_first_use_changes_nothing, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY | SIM_REFUSE, .refusals = 1)
+{
+	struct stacks_scene *scene = scene_make(sim, false);
+
+	sim_cpu(sim, 0, pops_one_pushes_two, scene);
+	sim_cpu(sim, 1, begins_slot_0_in_the_end, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->door[0].usable);
 	check_sums(scene);
 }
 
@@ -381,11 +414,11 @@ static void warms_slot_0(void *arg)
 {
 	struct stacks_scene *scene = arg;
 
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 2; i++)
 		grows_slot_0(scene);
 }
 
-/* A class that begins cold and grows beside its users keeps what it says and no more. */
+/* A class that begins cold and grows beside its users keeps what it says, less than there is room for. */
 SIM_TEST(stacks_warming_against_pushes, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .events = SIM_ABORT | SIM_RACE)
 {
@@ -398,8 +431,8 @@ SIM_TEST(stacks_warming_against_pushes, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	sim_cpu(sim, 1, warms_slot_0, scene);
 	sim_run(sim);
 	SIM_CHECK(scene->door[0].warm);
-	check_u64_eq(scene->door[0].keeps_nr, ROOM);
-	SIM_CHECK(stacks_held(&scene->stacks, &scene->door[0], 0) <= ROOM);
+	check_u64_eq(scene->door[0].keeps_nr, 2);
+	SIM_CHECK(stacks_held(&scene->stacks, &scene->door[0], 0) <= 2);
 	check_sums(scene);
 }
 

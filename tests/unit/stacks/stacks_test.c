@@ -359,7 +359,7 @@ static void without_sequences_there_are_none(void **state)
 	refuses_everything();
 }
 
-static void a_region_costs_nothing_before_its_first_use(void **state)
+static void a_door_without_memory_refuses_and_is_ready(void **state)
 {
 	lock_token token;
 	struct stacks_door *door;
@@ -452,7 +452,7 @@ int main(void)
 		stacks_test(the_newest_are_taken_first),
 		stacks_test(an_isolated_cpu_has_none),
 		stacks_test(without_sequences_there_are_none),
-		stacks_test(a_region_costs_nothing_before_its_first_use),
+		stacks_test(a_door_without_memory_refuses_and_is_ready),
 		stacks_test(a_door_closes_its_classes_only),
 		stacks_test(a_first_use_in_a_fork_waits_for_its_end),
 	};
