@@ -104,7 +104,7 @@ static uint32_t from_grown_pcp(struct pages *p, unsigned order, unsigned flags)
 	uint32_t frame = FRAME_NONE;
 	bool had_lock;
 
-	if (!stack_keeps(p, order))
+	if (!pcp_stacks_keep_order(p, order))
 		return FRAME_NONE;
 	frame = from_pcp(p, order, flags, &had_lock);
 	if (frame != FRAME_NONE || !had_lock || (flags & QUIRE_NOLOCK) ||

@@ -180,7 +180,7 @@ static bool put_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigne
 	DCHECK(lock_is_held(&pcp->door.lock));
 	/* Under the lock the tag is firm: isolation sets it, then takes every pcp lock. */
 	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
-	bool listed = list_keeps(p, order);
+	bool listed = pcp_lists_keep_order(p, order);
 
 	if (tag >= TAG_SPECIAL || (tag >> TAG_ZONE_SHIFT) != pcp->zone)
 		return false;
@@ -197,7 +197,7 @@ static bool put_nested_locked(struct pages *p, struct pcp *pcp, uint32_t frame, 
 	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
-	if (tag >= TAG_SPECIAL || !list_keeps(p, order) || pcp->count >= pcp->high)
+	if (tag >= TAG_SPECIAL || !pcp_lists_keep_order(p, order) || pcp->count >= pcp->high)
 		return false;
 	pcp_list_put_locked(p, pcp, &frame, 1, order, tag & TAG_TYPE);
 	return true;
@@ -210,7 +210,7 @@ void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
 	struct pcp *pcp = NULL;
 	lock_token token;
 
-	if (tag < TAG_SPECIAL && stack_keeps(p, order))
+	if (tag < TAG_SPECIAL && pcp_stacks_keep_order(p, order))
 		pcp = pcp_current_try(p, tag >> TAG_ZONE_SHIFT, &token);
 	if (pcp != NULL) {
 		put = nested ? put_nested_locked(p, pcp, frame, order)
@@ -282,7 +282,7 @@ void page_free_on(struct pages *p, unsigned slot, void *addr, unsigned order)
 	lock_token token;
 
 	page_set_state(p, frame, STATE_CACHED | order);
-	if (tag >= TAG_SPECIAL || !list_keeps(p, order)) {
+	if (tag >= TAG_SPECIAL || !pcp_lists_keep_order(p, order)) {
 		page_free_direct(p, frame);
 		return;
 	}

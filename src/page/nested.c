@@ -72,7 +72,7 @@ static uint32_t cut(struct pages *p, uint32_t frame, unsigned order)
 
 static uint32_t from_stacks(struct pages *p, unsigned zone, unsigned order)
 {
-	for (unsigned o = order; stack_keeps(p, o) && p->stacks.cpu.slots_nr != 0; o++) {
+	for (unsigned o = order; pcp_stacks_keep_order(p, o) && p->stacks.cpu.slots_nr != 0; o++) {
 		for (unsigned type = 0; type < TYPES_NR; type++) {
 			uint32_t frame = stack_pop(&p->stacks.cpu,
 						   STACK_CLASS(o, zone << TAG_ZONE_SHIFT | type));

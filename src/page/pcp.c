@@ -344,7 +344,7 @@ static bool may_stay_locked(const struct pages *p, const struct pcp *pcp, unsign
 			    unsigned order, unsigned flags)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
-	if (!list_keeps(p, order))
+	if (!pcp_lists_keep_order(p, order))
 		return false;
 	return (flags & QUIRE_NOLOCK) || pcp->count + pages <= pcp->high;
 }
@@ -382,7 +382,7 @@ uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp, unsigned orde
 	pcp->free_count /= 2;
 	pcp_stack_tune_locked(p, pcp, order, type);
 	n = refill_stack_runs_locked(p, pcp, order, type);
-	if ((flags & QUIRE_NOLOCK) && !list_keeps(p, order))
+	if ((flags & QUIRE_NOLOCK) && !pcp_lists_keep_order(p, order))
 		n = 1; /* what is not pushed could not be stowed without waiting */
 	n = collect_locked(p, pcp, order, type, flags, frames, n);
 	if (n == 0)

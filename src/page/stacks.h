@@ -27,12 +27,12 @@ static inline unsigned list_order_index(const struct pages *p, unsigned order)
 	return order == p->block_order ? LIST_ORDERS_NR - 1 : LIST_ORDERS_NR;
 }
 
-static inline bool stack_keeps(const struct pages *p, unsigned order)
+static inline bool pcp_stacks_keep_order(const struct pages *p, unsigned order)
 {
 	return stack_order_index(p, order) < STACK_ORDERS_NR;
 }
 
-static inline bool list_keeps(const struct pages *p, unsigned order)
+static inline bool pcp_lists_keep_order(const struct pages *p, unsigned order)
 {
 	return list_order_index(p, order) < LIST_ORDERS_NR;
 }

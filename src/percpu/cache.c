@@ -67,18 +67,12 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
-/* True if the CPU's stacks accept objects or hold any.  After a fork, cold stacks of the child may
- * hold some. */
-static bool is_in_use(const struct percpu *pc, uint32_t slot)
-{
-	return load_relaxed(&pc->cpu[slot].door.warm) || cpu_count(pc, slot) != 0;
-}
-
-/* A hint.  A stack that becomes warm meanwhile is not missed: cache_warm() kicks the worker. */
+/* A hint.  A stack that becomes warm meanwhile is not missed: cache_warm() kicks the worker.  After a
+ * fork, cold stacks of the child may hold objects. */
 bool cache_is_open(const struct percpu *pc)
 {
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
-		if (is_in_use(pc, slot))
+		if (load_relaxed(&pc->cpu[slot].door.warm) || cpu_count(pc, slot) != 0)
 			return true;
 	return false;
 }
@@ -234,7 +228,7 @@ static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 	struct percpu_cpu *cpu = &pc->cpu[slot];
 	lock_token token = lock_acquire(&cpu->door.lock);
 	uint32_t tops = cpu_count(pc, slot);
-	bool is_idle = tops == cpu->tops_seen && is_in_use(pc, slot);
+	bool is_idle = tops == cpu->tops_seen && (tops != 0 || cpu->door.warm);
 	bool chosen = cpu->door.ready && (!idle_only || is_idle);
 
 	cpu->tops_seen = tops;

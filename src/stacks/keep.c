@@ -23,8 +23,8 @@ static uint32_t keeps_most_locked(const struct stacks *s, const struct stacks_do
 	return left < room ? left : room;
 }
 
-unsigned stacks_keep_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
-			    unsigned n)
+unsigned stacks_set_keeps_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
+				 unsigned n)
 {
 	struct stack_header *header;
 	uint32_t low = s->class[index].low, most;
@@ -53,14 +53,14 @@ unsigned stacks_grow_locked(const struct stacks *s, struct stacks_door *door, un
 	unsigned more = keeps != 0 ? keeps * 2 : first;
 
 	DCHECK(lock_is_held(&door->lock));
-	return stacks_keep_locked(s, door, index, more < most ? more : most);
+	return stacks_set_keeps_locked(s, door, index, more < most ? more : most);
 }
 
 void stacks_cool_locked(const struct stacks *s, struct stacks_door *door)
 {
 	DCHECK(lock_is_held(&door->lock));
 	for (unsigned i = door->first; i < door->end; i++)
-		stacks_keep_locked(s, door, i, 0);
+		stacks_set_keeps_locked(s, door, i, 0);
 	store_relaxed(&door->warm, false); /* read as a hint */
 }
 

@@ -145,8 +145,8 @@ unsigned stacks_keeps_locked(const struct stacks *s, const struct stacks_door *d
 /* Makes the class keep @n entries, or as many as its room and the cap allow.  If the door is open,
  * this takes effect at once.  If @n is not 0 the door becomes warm, even a door without stacks.
  * Returns how many the class keeps. */
-unsigned stacks_keep_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
-			    unsigned n);
+unsigned stacks_set_keeps_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
+				 unsigned n);
 /* After a slow path: the class keeps @first entries if it kept none, else twice as many as before;
  * in either case at most @most.  Returns how many it keeps. */
 unsigned stacks_grow_locked(const struct stacks *s, struct stacks_door *door, unsigned index,

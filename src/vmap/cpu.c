@@ -76,7 +76,7 @@ static void warm_locked(struct vmap *v, struct vmap_cpu *cpu)
 {
 	CHECK(lock_is_held(&cpu->door.lock));
 	for (unsigned class = 0; class < CLASSES_NR; class ++)
-		stacks_keep_locked(&v->stacks, &cpu->door, class, class_high(v, class));
+		stacks_set_keeps_locked(&v->stacks, &cpu->door, class, class_high(v, class));
 	decay_kick(v);
 }
 

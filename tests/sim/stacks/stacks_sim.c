@@ -62,7 +62,7 @@ static void begin(struct stacks_scene *scene, unsigned slot)
 	if (!door->ready)
 		SIM_CHECK(stacks_begin_locked(&scene->stacks, door) == 0);
 	for (unsigned i = 0; i < CLASSES; i++)
-		stacks_keep_locked(&scene->stacks, door, i, ROOM);
+		stacks_set_keeps_locked(&scene->stacks, door, i, ROOM);
 	lock_release(&door->lock, token);
 }
 
@@ -293,7 +293,7 @@ SIM_TEST(stacks_grow_during_a_drain, .cpus_nr = 3, .events = SIM_RACE)
 	const struct stack_header *header = stack_header(&scene->stacks.cpu, 0, 0);
 	lock_token token = lock_acquire(&scene->door[0].lock);
 
-	stacks_keep_locked(&scene->stacks, &scene->door[0], 0, 1);
+	stacks_set_keeps_locked(&scene->stacks, &scene->door[0], 0, 1);
 	lock_release(&scene->door[0].lock, token);
 	sim_cpu(sim, 0, pushes_two_pops_one, scene);
 	sim_cpu(sim, 1, drains_slot_0, scene);
@@ -333,7 +333,7 @@ static void begins_slot_0_in_the_end(void *arg)
 		SIM_CHECK(!door->ready && !door->usable && door->closed_nr == 0);
 		SIM_CHECK(stacks_begin_locked(&scene->stacks, door) == 0);
 	}
-	stacks_keep_locked(&scene->stacks, door, 0, ROOM);
+	stacks_set_keeps_locked(&scene->stacks, door, 0, ROOM);
 	lock_release(&door->lock, token);
 }
 
@@ -358,7 +358,7 @@ static void begins_slot_0_unopened(void *arg)
 
 	SIM_CHECK(stacks_begin_unopened_locked(&scene->stacks, door) == 0);
 	stacks_close_locked(&scene->stacks, door);
-	stacks_keep_locked(&scene->stacks, door, 0, ROOM);
+	stacks_set_keeps_locked(&scene->stacks, door, 0, ROOM);
 	lock_release(&door->lock, token);
 	stacks_fence_slot(&scene->stacks, 0);
 	empty_and_open(scene, 0);

@@ -12,7 +12,7 @@ static void warm(struct vmap *v, unsigned slot)
 	for (unsigned class = 0; class < CLASSES_NR; class ++) {
 		uint64_t keeps = v->lazy_max_pages / class_pages(class);
 
-		stacks_keep_locked(&v->stacks, door, class, keeps < 2 ? 2 : (unsigned)keeps);
+		stacks_set_keeps_locked(&v->stacks, door, class, keeps < 2 ? 2 : (unsigned)keeps);
 	}
 	lock_release(&door->lock, token);
 }

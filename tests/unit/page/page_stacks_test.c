@@ -41,7 +41,8 @@ static void stacks_keep_orders_0_to_4_and_a_block(void **state)
 	struct pages *p = pages_of(q);
 
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++)
-		assert_int_equal(stack_keeps(p, order), order <= 4 || order == p->block_order);
+		assert_int_equal(pcp_stacks_keep_order(p, order),
+				 order <= 4 || order == p->block_order);
 }
 
 static void room_of_all_zones_fits_into_a_region(void **state)

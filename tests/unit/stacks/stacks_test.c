@@ -164,7 +164,7 @@ static void visit_idle(void)
 
 		if (!cache.used[i]) {
 			keeps = stacks_keeps_locked(&cache.s, door, i);
-			keeps = stacks_keep_locked(&cache.s, door, i, keeps / 2);
+			keeps = stacks_set_keeps_locked(&cache.s, door, i, keeps / 2);
 			held = stacks_held(&cache.s, door, i);
 			if (held > keeps)
 				n = stack_pop_n(&cache.s.cpu, i, entries, held - keeps);
@@ -286,7 +286,7 @@ static void closers_are_counted(void **state)
 	stacks_close_locked(&cache.s, door);
 	stacks_close_locked(&cache.s, door);
 	stacks_fence_slot(&cache.s, cache.slot);
-	stacks_keep_locked(&cache.s, door, 5, ROOM);
+	stacks_set_keeps_locked(&cache.s, door, 5, ROOM);
 	assert_u64_eq(stack_pop(&cache.s.cpu, 5), STACK_NONE);
 	assert_u64_eq(stacks_take_locked(&cache.s, door, 5, ROOM, &entries), 1);
 	assert_u64_eq(entries[0], 1);
@@ -329,7 +329,7 @@ static void refuses_everything(void)
 
 	assert_false(stacks_has(&cache.s, cache.slot));
 	assert_true(door->ready && !door->usable);
-	assert_u64_eq(stacks_keep_locked(&cache.s, door, 1, 8), 0);
+	assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, 1, 8), 0);
 	assert_true(door->warm);
 	assert_false(stack_push(&cache.s.cpu, 1, 1, &guard, 0));
 	stacks_close_locked(&cache.s, door);
@@ -372,7 +372,7 @@ static void a_door_without_memory_refuses_and_is_ready(void **state)
 	assert_u64_eq(stacks_held(&cache.s, door, 0), 0);
 	token = lock_acquire(&door->lock);
 	stacks_begin_bare_locked(&cache.s, door); /* as if its memory had been refused */
-	assert_u64_eq(stacks_keep_locked(&cache.s, door, 0, 8), 0);
+	assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, 0, 8), 0);
 	lock_release(&door->lock, token);
 	assert_true(door->ready && !door->usable);
 	assert_false(stack_push(&cache.s.cpu, 0, 1, &guard, 0));
@@ -393,8 +393,8 @@ static void a_door_closes_its_classes_only(void **state)
 	own_door(&token);
 	other_token = lock_acquire(&other.lock);
 	assert_int_equal(stacks_begin_locked(&cache.s, &other), 0);
-	stacks_keep_locked(&cache.s, door, 0, 1);
-	stacks_keep_locked(&cache.s, &other, CLASSES_NR / 2, 1);
+	stacks_set_keeps_locked(&cache.s, door, 0, 1);
+	stacks_set_keeps_locked(&cache.s, &other, CLASSES_NR / 2, 1);
 	stacks_close_locked(&cache.s, &other);
 	assert_true(stack_push(&cache.s.cpu, 0, 1, &guard, 0));
 	assert_false(stack_push(&cache.s.cpu, CLASSES_NR / 2, 1, &guard, 0));
@@ -427,7 +427,7 @@ static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 	stacks_fence_all(&cache.s);
 	lock_keep_end(begun);
 	door = own_door(&token);
-	stacks_keep_locked(&cache.s, door, 7, ROOM);
+	stacks_set_keeps_locked(&cache.s, door, 7, ROOM);
 	lock_release(&door->lock, token);
 	assert_false(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
 	(void)lock_unkeep();
