@@ -19,7 +19,6 @@
 
 #include <limits.h>
 
-#include <quire/page.h>
 #include <quire/quire.h>
 
 #include "base/check.h"
@@ -146,31 +145,31 @@ static const struct module_kind *lowest_kind(void)
 	return module_kinds[i];
 }
 
-/* Whole pages, since nothing below us allocates. */
-static size_t handle_bytes(void)
+/* Of the mapping that holds an instance: whole pages, since nothing below us allocates. */
+static size_t mapping_bytes(void)
 {
 	const struct module_kind *kind = lowest_kind();
 	size_t page = mem_page_bytes();
 
-	return (kind->handle_offset + kind->handle_bytes() + page - 1) / page * page;
+	return (kind->struct_offset + kind->struct_bytes() + page - 1) / page * page;
 }
 
 static struct quire *handle_make(void)
 {
-	char *addr = mem_reserve(handle_bytes(), mem_page_bytes(), "quire");
+	char *addr = mem_reserve(mapping_bytes(), mem_page_bytes(), "quire");
 
 	if (addr == NULL)
 		return NULL;
-	if (mem_commit(addr, handle_bytes(), "quire") != 0) {
-		mem_release(addr, handle_bytes());
+	if (mem_commit(addr, mapping_bytes(), "quire") != 0) {
+		mem_release(addr, mapping_bytes());
 		return NULL;
 	}
-	return (struct quire *)(void *)(addr + lowest_kind()->handle_offset);
+	return (struct quire *)(void *)(addr + lowest_kind()->struct_offset);
 }
 
 static void handle_release(struct quire *q)
 {
-	mem_release((char *)q - lowest_kind()->handle_offset, handle_bytes());
+	mem_release((char *)q - lowest_kind()->struct_offset, mapping_bytes());
 }
 
 int quire_create(const struct quire_options *options, struct quire **out)
@@ -241,19 +240,9 @@ struct quire *quire_default(void)
 
 /* ---- small answers ---- */
 
-size_t quire_page_bytes(const struct quire *q)
-{
-	return (size_t)1 << q->page_shift;
-}
-
 unsigned quire_cpu(void)
 {
 	return process_cpu();
-}
-
-unsigned quire_slot(const struct quire *q)
-{
-	return (unsigned)stack_slot(&q->cpus);
 }
 
 unsigned quire_slots(const struct quire *q)
@@ -270,22 +259,22 @@ size_t quire_release(struct quire *q)
 	if (q->dead)
 		return 0;
 	/* What the worker gives back meanwhile would be missing in the sum. */
-	worker_still_begin(q);
+	worker_exclude_begin(q);
 	bytes = modules_shrink(q);
 	bytes += modules_give_back(q);
-	worker_still_end(q);
+	worker_exclude_end(q);
 	return bytes;
 }
 
 int quire_verify(const struct quire *q)
 {
-	struct quire *still;
+	struct quire *quiet;
 	int label;
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	still = worker_still_begin(q);
-	label = modules_verify(still);
-	worker_still_end(still);
+	quiet = worker_exclude_begin(q);
+	label = modules_verify(quiet);
+	worker_exclude_end(quiet);
 	return label;
 }

@@ -48,7 +48,7 @@ struct quire {
 	struct work work;
 	struct mutex worker_mutex;
 	struct holders worker_stopped; /* under worker_mutex */
-	struct mutex visit_mutex;      /* one visit of the worker, or one who wants it still */
+	struct mutex visit_mutex;      /* held by a visit of the worker, or to exclude it */
 	struct mutex huge_mutex;       /* of all modules' advice about huge pages; page/huge.h */
 	struct mutex modules_mutex;
 	struct quire_module *modules; /* atomic: the rightmost; grows under modules_mutex */

@@ -19,8 +19,8 @@ struct module_kind {
 	 * Only the kind of the module that an instance is created with (pages) has these; the others'
 	 * modules are made at their first use.  That module's own struct begins with struct quire.
 	 */
-	size_t (*handle_bytes)(void);	/* size of its struct, and of what stands behind it */
-	size_t handle_offset;		/* of the struct in its first page */
+	size_t (*struct_bytes)(void);	/* size of its struct, and of what stands behind it */
+	size_t struct_offset;		/* of the struct in its first page */
 	int (*create)(struct quire *q); /* makes it, and registers it: 0 or -errno */
 };
 

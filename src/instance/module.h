@@ -45,7 +45,7 @@ struct quire_module {
 	/* For a module whose tick never answers WORK_EXIT, because counting what is in use costs too much
 	 * for each visit.  Asked only if no module has anything due and all others answered EXIT. */
 	bool (*is_empty)(struct quire_module *module);
-	/* Every allocation looks whether something is due (module_look()), or none need to. */
+	/* Every allocation looks whether something is due (worker_look()), or none need to. */
 	void (*set_looks)(struct quire_module *module, bool looks);
 };
 

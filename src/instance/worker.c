@@ -61,38 +61,38 @@ static void call(struct quire *q, enum work_caller caller)
 	worker_follow(q);
 }
 
-void module_kick(struct quire *q, uint64_t due_ns)
+void worker_kick(struct quire *q, uint64_t due_ns)
 {
 	/* A hint: pairs with the worker's own store of its next due time. */
 	if (load_relaxed(&q->work.due_ns) > due_ns)
 		work_kick(&q->work, due_ns);
 }
 
-void module_start_worker(struct quire *q, unsigned flags)
+void worker_ensure(struct quire *q, unsigned flags)
 {
 	if ((flags & (QUIRE_ATOMIC | QUIRE_NOLOCK)) || lock_nested())
 		return;
 	call(q, flags & QUIRE_NOWAIT ? WORK_CALLER_HURRIES : WORK_CALLER_WAITS);
 }
 
-void module_start_worker_freed(struct quire *q)
+void worker_ensure_freed(struct quire *q)
 {
 	if (!lock_nested())
 		call(q, WORK_CALLER_FREES);
 }
 
-void module_look(struct quire *q, unsigned flags)
+void worker_look(struct quire *q, unsigned flags)
 {
 	/* A hint; pairs with the kick that lowers it. */
 	uint64_t due_ns = load_relaxed(&q->work.due_ns);
 
 	if (due_ns < WORK_EXIT && clock_now_ns() >= due_ns)
-		module_start_worker(q, flags);
+		worker_ensure(q, flags);
 }
 
 /* ---- a visit ---- */
 
-/* One visit at a time, and none while somebody wants the instance still. */
+/* One visit at a time, and none between worker_exclude_begin() and worker_exclude_end(). */
 uint64_t worker_run(void *arg, uint64_t now_ns)
 {
 	struct quire *q = arg;
@@ -106,15 +106,15 @@ uint64_t worker_run(void *arg, uint64_t now_ns)
 	return due_ns;
 }
 
-struct quire *worker_still_begin(const struct quire *q)
+struct quire *worker_exclude_begin(const struct quire *q)
 {
-	struct quire *still = (struct quire *)(uintptr_t)q;
+	struct quire *quiet = (struct quire *)(uintptr_t)q;
 
-	mutex_acquire(&still->visit_mutex);
-	return still;
+	mutex_acquire(&quiet->visit_mutex);
+	return quiet;
 }
 
-void worker_still_end(struct quire *q)
+void worker_exclude_end(struct quire *q)
 {
 	mutex_release(&q->visit_mutex);
 }

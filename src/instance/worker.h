@@ -7,25 +7,26 @@
 
 struct quire;
 
-/* The worker shall come to the modules at @due_ns or before.  Legal anywhere; starts no thread. */
-void module_kick(struct quire *q, uint64_t due_ns);
-/* For slow paths, with no lock held: makes sure that there is somebody, or does it. */
-void module_start_worker(struct quire *q, unsigned flags);
+/* Makes the worker visit the modules at @due_ns or before.  Legal anywhere; starts no thread. */
+void worker_kick(struct quire *q, uint64_t due_ns);
+/* For slow paths, with no lock held: makes sure that there is a thread for due work, or does the work
+ * if there can be none. */
+void worker_ensure(struct quire *q, unsigned flags);
 /* The same for a free, which may be a signal handler's. */
-void module_start_worker_freed(struct quire *q);
-/* While q->looks: an allocation that was served looks whether something is due. */
-void module_look(struct quire *q, unsigned flags);
+void worker_ensure_freed(struct quire *q);
+/* While q->looks is set, each allocation calls this once it has its memory: it does work that is due. */
+void worker_look(struct quire *q, unsigned flags);
 
 /*
- * Between the two the worker visits no part of the instance.  It is no thread of the program's, so
- * whoever looks at all of an instance keeps it out: what it moves from one place to another would be
- * seen in both or in neither.  May wait for a visit; ordinary context, with no lock held.
+ * Between the two the worker visits no part of the instance.  A call that examines a whole instance
+ * excludes the worker, which the program cannot stop: memory that a visit moves would be counted twice or
+ * not at all.  May wait for a visit; ordinary context, with no lock held.
  *
  * A query takes a const instance, since its caller sees no change, but it takes locks inside.  So the
  * first returns the instance without const: no other place casts that away.
  */
-struct quire *worker_still_begin(const struct quire *q);
-void worker_still_end(struct quire *q);
+struct quire *worker_exclude_begin(const struct quire *q);
+void worker_exclude_end(struct quire *q);
 
 /* What is due, at the worker's request, in @arg, a struct quire: its modules' visits.  Returns when it
  * wants to be called again, WORK_IDLE or WORK_EXIT. */

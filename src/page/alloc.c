@@ -149,7 +149,7 @@ uint32_t page_alloc_frame(struct pages *p, unsigned order, unsigned flags)
 	giveback_kick(p);
 	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(flags & QUIRE_NOLOCK))
 		nested_fill(p);
-	module_start_worker(&p->q, flags);
+	worker_ensure(&p->q, flags);
 	return frame;
 }
 
@@ -168,7 +168,7 @@ void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error
 	if (frame == STACK_NONE)
 		frame = page_alloc_frame(p, order, flags);
 	else if (UNLIKELY(load_relaxed(&q->looks)))
-		module_look(q, flags);
+		worker_look(q, flags);
 	if (frame == FRAME_NONE) {
 		*error = -ENOMEM;
 		return NULL;

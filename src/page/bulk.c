@@ -69,7 +69,7 @@ size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsig
 		present += pages[i] != NULL;
 	}
 	if (UNLIKELY(load_relaxed(&q->looks)) && !refused)
-		module_look(q, flags);
+		worker_look(q, flags);
 	return present;
 }
 
@@ -171,7 +171,7 @@ void quire_free_pages_bulk(struct quire *q, void **pages, size_t count)
 	}
 	group_put_away(p, &group);
 	giveback_kick(p);
-	module_start_worker_freed(q);
+	worker_ensure_freed(q);
 }
 
 void page_free_bulk_on(struct pages *p, unsigned slot, size_t count, void **pages)

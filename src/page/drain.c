@@ -258,7 +258,7 @@ size_t drain_everything(struct pages *p)
 static void call_worker(struct pages *p)
 {
 	if (load_relaxed(&p->q.work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
-		module_start_worker(&p->q, 0);
+		worker_ensure(&p->q, 0);
 }
 
 size_t quire_drain_slot(struct quire *q, unsigned slot)

@@ -225,7 +225,7 @@ void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
 		nested_fill(p);
 	giveback_kick(p);
 	if (!nested)
-		module_start_worker_freed(&p->q);
+		worker_ensure_freed(&p->q);
 }
 
 static __attribute__((noinline, cold)) void free_odd(struct pages *p, void *addr, unsigned order)

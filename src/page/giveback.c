@@ -349,7 +349,7 @@ static size_t giveback_zone(struct pages *p, struct zone *zone, uint32_t age_min
 	return bytes;
 }
 
-size_t giveback_all(struct pages *p)
+size_t giveback_free_runs(struct pages *p)
 {
 	size_t bytes = 0;
 
@@ -491,16 +491,16 @@ void giveback_kick(struct pages *p)
 		return;
 	due_ns = clock_now_ns() + load_relaxed(&p->decay_ns);
 	lower_due(p, due_ns);
-	module_kick(&p->q, due_ns);
+	worker_kick(&p->q, due_ns);
 }
 
-size_t giveback_request(struct pages *p)
+size_t giveback_everything(struct pages *p)
 {
 	size_t bytes;
 
 	page_take_deferred(p);
 	drain_everything(p);
-	bytes = giveback_all(p);
+	bytes = giveback_free_runs(p);
 	offline_whole_blocks(p);
 	return bytes;
 }

@@ -15,10 +15,11 @@ void page_unback(const struct pages *p, struct gather *gather, void *addr, size_
 /* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
 void page_huge_allow(struct pages *p, uint32_t first, uint32_t end);
 
-/* Gives back everything that is free, now.  Returns bytes. */
-size_t giveback_all(struct pages *p);
-/* The same, with what CPUs keep and what was freed in handlers; whole blocks go offline. */
-size_t giveback_request(struct pages *p);
+/* Gives back everything that is free in the buddy, now.  Returns bytes. */
+size_t giveback_free_runs(struct pages *p);
+/* Takes in what handlers freed and what CPUs keep, then gives back everything that is free.  Whole
+ * blocks go offline.  Returns bytes. */
+size_t giveback_everything(struct pages *p);
 /* Waits until no memory is on its way back. */
 void giveback_wait(struct pages *p);
 /* Of struct giveback, which stands behind the instance. */

@@ -322,7 +322,7 @@ static void fork_child(struct quire_module *module)
 
 _Static_assert(offsetof(struct pages, base) < FIELDS_OFFSET, "the handle begins in the same page");
 
-static size_t handle_bytes(void)
+static size_t struct_bytes(void)
 {
 	return sizeof(struct pages) + giveback_room_bytes();
 }
@@ -345,7 +345,7 @@ static int verify(struct quire_module *module)
 
 static size_t give_back(struct quire_module *module)
 {
-	return giveback_request(module_pages(module));
+	return giveback_everything(module_pages(module));
 }
 
 static uint64_t tick(struct quire_module *module, uint64_t now_ns)
@@ -399,12 +399,22 @@ static int create(struct quire *q)
 
 const struct module_kind page_kind = {
 	.options = &page_options,
-	.handle_bytes = handle_bytes,
-	.handle_offset = FIELDS_OFFSET - offsetof(struct pages, base),
+	.struct_bytes = struct_bytes,
+	.struct_offset = FIELDS_OFFSET - offsetof(struct pages, base),
 	.create = create,
 };
 
 /* ---- small answers ---- */
+
+size_t quire_page_bytes(const struct quire *q)
+{
+	return (size_t)1 << q->page_shift;
+}
+
+unsigned quire_slot(const struct quire *q)
+{
+	return (unsigned)stack_slot(&q->cpus);
+}
 
 void *quire_page_address(const struct quire *q, const void *addr)
 {

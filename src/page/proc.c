@@ -61,7 +61,7 @@ static void put_node(struct text *text, unsigned zone)
 
 size_t quire_text_buddyinfo(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct pages *p = pages_of(worker_still_begin(q));
+	struct pages *p = pages_of(worker_exclude_begin(q));
 	struct text text;
 
 	text_init(&text, buffer, bytes);
@@ -79,7 +79,7 @@ size_t quire_text_buddyinfo(const struct quire *q, char *buffer, size_t bytes)
 		}
 		text_put(&text, "\n");
 	}
-	worker_still_end(&p->q);
+	worker_exclude_end(&p->q);
 	return text.bytes;
 }
 
@@ -123,7 +123,7 @@ static void put_block_counts(struct text *text, struct pages *p, const struct zo
 
 size_t quire_text_pagetypeinfo(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct pages *p = pages_of(worker_still_begin(q));
+	struct pages *p = pages_of(worker_exclude_begin(q));
 	struct text text;
 
 	text_init(&text, buffer, bytes);
@@ -149,7 +149,7 @@ size_t quire_text_pagetypeinfo(const struct quire *q, char *buffer, size_t bytes
 	text_put(&text, "\n");
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		put_block_counts(&text, p, &p->zone[i]);
-	worker_still_end(&p->q);
+	worker_exclude_end(&p->q);
 	return text.bytes;
 }
 
@@ -204,7 +204,7 @@ static void put_mappings(struct text *text)
 
 size_t quire_text_zoneinfo(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct pages *p = pages_of(worker_still_begin(q));
+	struct pages *p = pages_of(worker_exclude_begin(q));
 	struct text text;
 
 	text_init(&text, buffer, bytes);
@@ -229,6 +229,6 @@ size_t quire_text_zoneinfo(const struct quire *q, char *buffer, size_t bytes)
 		put_pagesets(&text, p, i);
 	}
 	put_mappings(&text);
-	worker_still_end(&p->q);
+	worker_exclude_end(&p->q);
 	return text.bytes;
 }

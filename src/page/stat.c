@@ -129,11 +129,11 @@ int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat)
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	p = pages_of(worker_still_begin(q));
+	p = pages_of(worker_exclude_begin(q));
 	page_stat_collect(p, &now);
 	add_mappings(&now);
 	if (q->forked)
 		now.fork_lost_pages = lost_pages(p, now.cached_pages);
-	worker_still_end(&p->q);
+	worker_exclude_end(&p->q);
 	return sized_fill(stat, &now, sizeof(now));
 }

@@ -318,7 +318,7 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 	if (!error && from_line(pc, &request, &placed) != 0)
 		error = put(pc, &request, &placed);
 	if (pc != NULL)
-		module_start_worker(q, flags);
+		worker_ensure(q, flags);
 	if (error) {
 		process_set_errno(-error);
 		return NULL;
@@ -328,7 +328,7 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 }
 
 /* Clears a popped object out of line, if the instance asks the system about popped objects or every
- * allocation looks for due work (module_look()).  Returns @ptr. */
+ * allocation looks for due work (worker_look()).  Returns @ptr. */
 static __attribute__((noinline, cold)) void *finish_popped(struct percpu *pc, char *ptr,
 							   size_t class, unsigned flags)
 {
@@ -339,7 +339,7 @@ static __attribute__((noinline, cold)) void *finish_popped(struct percpu *pc, ch
 	else
 		zero_popped(pc, ptr, bytes);
 	if (load_relaxed(&pc->q->looks))
-		module_look(pc->q, flags);
+		worker_look(pc->q, flags);
 	return ptr;
 }
 

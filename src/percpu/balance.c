@@ -110,13 +110,13 @@ static int populate_one_locked(struct percpu *pc, uint32_t *missing)
 
 	DCHECK(lock_is_held(&pc->lock));
 	/* Not in an isolated chunk: its pages would not count, and be returned soon. */
-	chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, UNPOPULATED, 0), 0);
+	chunk = index_next_locked(pc, sets_of_runs(CHUNK_ACTIVE, FREE_UNPOPULATED, 0), 0);
 	if (chunk == NONE)
-		chunk = index_next_locked(pc, sets_of_runs(CHUNK_FREE, UNPOPULATED, 0), 0);
+		chunk = index_next_locked(pc, sets_of_runs(CHUNK_FREE, FREE_UNPOPULATED, 0), 0);
 	*missing = chunk != NONE;
 	if (chunk == NONE)
 		return -EAGAIN;
-	pages = chunk_pages(&pc->chunk[chunk], UNPOPULATED);
+	pages = chunk_pages(&pc->chunk[chunk], FREE_UNPOPULATED);
 	return populate_try_locked(pc, chunk, pages & (0 - pages), 0, 0);
 }
 
@@ -226,7 +226,7 @@ void balance_kick(struct percpu *pc, uint64_t due_ns)
 	if (load_relaxed(&pc->due_ns) <= due_ns)
 		return;
 	store_relaxed(&pc->due_ns, due_ns);
-	module_kick(pc->q, due_ns);
+	worker_kick(pc->q, due_ns);
 }
 
 static size_t shrink(struct percpu *pc)

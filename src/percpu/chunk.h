@@ -76,11 +76,11 @@ struct chunk_list {
 };
 
 /* Which free pages are meant. */
-enum chunk_which {
-	POPULATED,
-	UNPOPULATED,
-	ANY,
-	CHUNK_WHICH_NR,
+enum free_pages {
+	FREE_POPULATED,
+	FREE_UNPOPULATED,
+	FREE_ANY,
+	FREE_PAGES_NR,
 };
 #define RUNS_NR 7u /* log2 of a run of pages: 0..6 */
 
@@ -97,7 +97,7 @@ struct percpu_chunk {
 	uint64_t fours;			    /* (l) pages of fours with room */
 	uint8_t free_run;		    /* (l) longest run of free pages */
 	uint8_t searched_as;		    /* (l) its state in the index; CHUNK_NONE: not there */
-	uint8_t run[CHUNK_WHICH_NR];	    /* (l) log2 of longest runs, plus one */
+	uint8_t run[FREE_PAGES_NR];	    /* (l) log2 of longest runs, plus one */
 	bool isolated;			    /* (l) */
 	bool immutable;			    /* (c) the first chunk */
 	uint64_t emptied_ns;		    /* (l) last time a page became empty */
@@ -113,11 +113,11 @@ static inline bool chunk_is_usable(const struct percpu_chunk *chunk)
 	return chunk->state != CHUNK_NONE && chunk->state != CHUNK_TO_DEPOPULATE;
 }
 
-static inline uint64_t chunk_pages(const struct percpu_chunk *chunk, enum chunk_which which)
+static inline uint64_t chunk_pages(const struct percpu_chunk *chunk, enum free_pages which)
 {
-	if (which == ANY)
+	if (which == FREE_ANY)
 		return chunk->free;
-	return chunk->free & (which == POPULATED ? chunk->populated : ~chunk->populated);
+	return chunk->free & (which == FREE_POPULATED ? chunk->populated : ~chunk->populated);
 }
 
 /* The number of populated and free pages. */

@@ -239,7 +239,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
 		cache_warm(pc, granules);
-	module_start_worker_freed(pc->q);
+	worker_ensure_freed(pc->q);
 }
 
 /* ---- the fast path ---- */
@@ -375,7 +375,7 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		return;
 	}
 	/* An address beyond the span is beyond pages_end too. */
-	fits = place_try(pc, ptr, 8, &place);
+	fits = place_decode(pc, ptr, 8, &place);
 	page = place.byte >> pc->page_shift;
 	if (UNLIKELY(!fits || page >= load_relaxed(&pc->pages_end))) {
 		free_odd(pc->q, ptr);
@@ -480,7 +480,7 @@ void quire_free_percpu_bulk(struct quire *q, void *const *ptrs, size_t count)
 		if (count - i > BATCH)
 			lock_let_others_in(&pc->lock);
 	}
-	module_start_worker_freed(q);
+	worker_ensure_freed(q);
 }
 
 size_t quire_percpu_bytes(const struct quire *q, const void *ptr)

@@ -143,7 +143,7 @@ void index_gone_locked(struct percpu *pc, uint32_t chunk, bool gone)
 	put(pc, SET_GONE, chunk, gone);
 }
 
-static void set_run(struct percpu *pc, uint32_t chunk, uint8_t state, enum chunk_which which,
+static void set_run(struct percpu *pc, uint32_t chunk, uint8_t state, enum free_pages which,
 		    uint8_t size)
 {
 	struct percpu_chunk *c = &pc->chunk[chunk];
@@ -165,7 +165,7 @@ void index_chunk_locked(struct percpu *pc, uint32_t chunk)
 	uint8_t state = searched_as(c), was = c->searched_as;
 
 	DCHECK(lock_is_held(&pc->lock));
-	for (enum chunk_which which = 0; which < CHUNK_WHICH_NR; which++)
+	for (enum free_pages which = 0; which < FREE_PAGES_NR; which++)
 		set_run(pc, chunk, state, which, runs_size(chunk_pages(c, which)));
 	if (state == was)
 		return;
@@ -201,8 +201,8 @@ static bool belongs(const struct percpu *pc, uint32_t chunk, uint32_t set)
 		       has_hole(c, row % HOLE_KINDS, set % SLOTS_PAGE_NR);
 	}
 	row = (set - SET_RUNS) / RUNS_NR;
-	return state == CHUNK_ACTIVE + row / CHUNK_WHICH_NR &&
-	       runs_size(chunk_pages(c, row % CHUNK_WHICH_NR)) == (set - SET_RUNS) % RUNS_NR + 1;
+	return state == CHUNK_ACTIVE + row / FREE_PAGES_NR &&
+	       runs_size(chunk_pages(c, row % FREE_PAGES_NR)) == (set - SET_RUNS) % RUNS_NR + 1;
 }
 
 static bool is_set_sound(const struct percpu *pc, uint32_t set)

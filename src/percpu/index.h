@@ -12,9 +12,9 @@ enum {
 	HOLE_KINDS = KIND_SMALL + 1,
 	SET_FOURS =
 		SET_HOLES + 2 * HOLE_KINDS * (int)SLOTS_PAGE_NR, /* room for an object of 4 bytes */
-	SET_RUNS, /* by state, enum chunk_which, log2 of the run of pages */
+	SET_RUNS, /* by state, enum free_pages, log2 of the run of pages */
 	SET_GONE = SET_RUNS +
-		   3 * CHUNK_WHICH_NR * (int)RUNS_NR, /* below chunks_end, but there is none */
+		   3 * FREE_PAGES_NR * (int)RUNS_NR, /* below chunks_end, but there is none */
 	SETS_NR,
 };
 
@@ -37,10 +37,9 @@ static inline struct sets sets_of_holes(bool sidelined, uint32_t kind, uint32_t 
 }
 
 /* Chunks of that state with 2^@log2 or more free pages in a row. */
-static inline struct sets sets_of_runs(enum chunk_state state, enum chunk_which which,
-				       uint32_t log2)
+static inline struct sets sets_of_runs(enum chunk_state state, enum free_pages which, uint32_t log2)
 {
-	uint32_t row = SET_RUNS + ((state - CHUNK_ACTIVE) * CHUNK_WHICH_NR + which) * RUNS_NR;
+	uint32_t row = SET_RUNS + ((state - CHUNK_ACTIVE) * FREE_PAGES_NR + which) * RUNS_NR;
 
 	return (struct sets){ row + log2, row + RUNS_NR - 1 };
 }

@@ -38,8 +38,8 @@ static inline bool place_is_none(struct place place)
 
 /* True if @ptr lies in CPU 0's copies and is a multiple of @align.  Then *place is its place, which
  * may be beyond the last chunk. */
-static inline bool place_try(const struct percpu *pc, const void *ptr, uint64_t align,
-			     struct place *place)
+static inline bool place_decode(const struct percpu *pc, const void *ptr, uint64_t align,
+				struct place *place)
 {
 	uint64_t offset = (uintptr_t)ptr - (uintptr_t)pc->base;
 	uint64_t window = offset >> pc->window_shift,
@@ -55,7 +55,7 @@ static inline struct place place_of(const struct percpu *pc, const void *ptr)
 	struct place place;
 
 	if (UNLIKELY((uintptr_t)ptr - (uintptr_t)pc->base >= pc->span_bytes ||
-		     !place_try(pc, ptr, 4, &place)))
+		     !place_decode(pc, ptr, 4, &place)))
 		return PLACE_NONE;
 	return place;
 }

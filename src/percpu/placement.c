@@ -71,7 +71,7 @@ int placement_at_locked(struct percpu *pc, struct place place, const struct perc
  * with runs that are certainly long enough.
  */
 static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t pages,
-			     enum chunk_which which)
+			     enum free_pages which)
 {
 	struct sets sets = sets_of_runs(state, which, bit_highest(pages));
 	uint32_t chunk = index_next_locked(pc, sets, 0);
@@ -89,7 +89,7 @@ static uint32_t new_in_state(struct percpu *pc, enum chunk_state state, uint32_t
 	return NONE;
 }
 
-static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum chunk_which which)
+static uint32_t new_in_any_state(struct percpu *pc, uint32_t pages, enum free_pages which)
 {
 	uint32_t page = NONE;
 
@@ -113,9 +113,9 @@ int placement_new_locked(struct percpu *pc, const struct percpu_request *request
 	DCHECK(lock_is_held(&pc->lock));
 	placed->missing = 0;
 	if (reserve)
-		page = new_in_any_state(pc, pages, POPULATED);
+		page = new_in_any_state(pc, pages, FREE_POPULATED);
 	if (page == NONE && !request->populated_only)
-		page = new_in_any_state(pc, pages, reserve ? ANY : UNPOPULATED);
+		page = new_in_any_state(pc, pages, reserve ? FREE_ANY : FREE_UNPOPULATED);
 	if (page == NONE)
 		return -EAGAIN;
 	return placement_at_locked(pc, place_of_page(pc, page), request, placed);

@@ -265,14 +265,14 @@ void quire_percpu_ref_kill(struct quire_percpu_ref *ref)
 
 /* Takes the owner's reference again and clears DEAD; callers that count in the word meanwhile
  * continue there. */
-static void revive(struct ref *ref, bool only_from_zero)
+static void revive(struct ref *ref, bool only_from_zero, const char *call)
 {
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 	uint64_t before = fetch_add_relaxed(&ref->word, ONE);
 
 	if (UNLIKELY(!(before & DEAD) || (only_from_zero && !is_zero(before))))
-		misuse("reference revived", __func__, public_of(ref), before / ONE);
+		misuse("reference revived", call, public_of(ref), before / ONE);
 	fetch_and_acq_rel(&ref->word, ~DEAD);
 	to_percpu_locked(ref);
 	lock_release(lock, token);
@@ -280,12 +280,12 @@ static void revive(struct ref *ref, bool only_from_zero)
 
 void quire_percpu_ref_reinit(struct quire_percpu_ref *ref)
 {
-	revive(ref_of(ref), true);
+	revive(ref_of(ref), true, __func__);
 }
 
 void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref)
 {
-	revive(ref_of(ref), false);
+	revive(ref_of(ref), false, __func__);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -79,11 +79,11 @@ static void fill(const struct quire *q, struct quire_percpu_stat *stat)
 
 int quire_percpu_stat_read(const struct quire *q, struct quire_percpu_stat *stat)
 {
-	struct quire *still = worker_still_begin(q);
+	struct quire *quiet = worker_exclude_begin(q);
 	struct quire_percpu_stat now;
 
 	fill(q, &now);
-	worker_still_end(still);
+	worker_exclude_end(quiet);
 	return sized_fill(stat, &now, sizeof(now));
 }
 
@@ -180,7 +180,7 @@ static void put_global(struct text *text, const struct quire_percpu_stat *stat)
 
 size_t quire_text_percpu_stats(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct quire *still = worker_still_begin(q);
+	struct quire *quiet = worker_exclude_begin(q);
 	struct percpu *pc = percpu_if_any(q);
 	struct quire_percpu_stat stat;
 	struct text text;
@@ -203,6 +203,6 @@ size_t quire_text_percpu_stats(const struct quire *q, char *buffer, size_t bytes
 		if (chunk_view(pc, i, &view))
 			put_chunk(&text, &view);
 	}
-	worker_still_end(still);
+	worker_exclude_end(quiet);
 	return text.bytes;
 }

@@ -285,7 +285,7 @@ static uint32_t after_purge_of_2016(struct vmap *v, struct vmap_request *request
 {
 	uint32_t index;
 
-	purge_run(v, EVERYTHING_MS, 0, true);
+	purge_run(v, EVERYTHING_MS, 0);
 	index = from_free(v, request, error);
 	/* Pairs with run_counter(): another purge still holds what this allocation needed. */
 	if (index == RANGE_NONE && load_relaxed(&v->lazy_pages) != 0)
@@ -362,7 +362,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 		request->flags |= QUIRE_NOLOCK;
 	index = from_classes(v, request);
 	if (index != RANGE_NONE && UNLIKELY(load_relaxed(&v->q->looks))) {
-		module_look(v->q, request->flags);
+		worker_look(v->q, request->flags);
 	} else if (index == RANGE_NONE) {
 		index = from_pooled(v, request);
 		if (index == RANGE_NONE)
@@ -379,7 +379,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 		if (*error)
 			return RANGE_NONE;
 		decay_kick_if_over(v);
-		module_start_worker(v->q, request->flags);
+		worker_ensure(v->q, request->flags);
 		cpu_make_ready(v, request->class, request->flags);
 	}
 	range_count_use(range_at(v, index));
@@ -407,7 +407,7 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int 
 	*error = prepare(v, index, request);
 	if (*error)
 		return RANGE_NONE;
-	module_start_worker(v->q, request->flags);
+	worker_ensure(v->q, request->flags);
 	range_count_use(range_at(v, index));
 	return index;
 }

@@ -82,13 +82,13 @@ void decay_kick(struct vmap *v)
 	/* Pairs with the exchange in decay_tick(): either that turn sees the freed area, or this
 	 * call requests another turn. */
 	if (!exchange_acq_rel(&v->kicked, true))
-		module_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
+		worker_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
 }
 
 void decay_check_over(struct vmap *v)
 {
 	if (is_over(v))
-		module_kick(v->q, clock_now_ns());
+		worker_kick(v->q, clock_now_ns());
 }
 
 void decay_kick_if_over(struct vmap *v)
@@ -140,9 +140,9 @@ static bool turn(struct vmap *v, uint32_t now_ms)
 	note_live(v, high - high / 8);
 	budget = decay_budget_pages(v);
 	if (v->q->report || !v->cache)
-		worked = purge_run(v, now_ms - decay_ms(v), 0, false) != 0 || worked;
+		worked = purge_run(v, now_ms - decay_ms(v), 0) != 0 || worked;
 	if (cached_pages(v) > budget)
-		worked = purge_run(v, now_ms - TURN_MS, budget, false) != 0 || worked;
+		worked = purge_run(v, now_ms - TURN_MS, budget) != 0 || worked;
 	if (worked || load_relaxed(&v->live_high_pages) > high)
 		v->busy_ms = now_ms;
 	return v->q->report || load_relaxed(&v->lazy_pages) != 0 ||
@@ -160,7 +160,7 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 		again = turn(v, now_ms);
 	}
 	if (is_over(v))
-		purge_run(v, EVERYTHING_MS, decay_budget_pages(v), false);
+		purge_run(v, EVERYTHING_MS, decay_budget_pages(v));
 	if (again && cached_pages(v) != 0)
 		store_relaxed(&v->kicked, true);
 	/* A visit between turns leaves stacks warm, and frees to them do not kick the worker, so

@@ -154,7 +154,7 @@ void frames_give(struct vmap *v, uint32_t index)
 	range_at(v, index)->next = RANGE_NONE;
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v);
-	module_start_worker_freed(v->q);
+	worker_ensure_freed(v->q);
 }
 
 /* Frees the range of a refused mapping so that nothing stays mapped; a caller that may not wait
@@ -200,7 +200,7 @@ void *frames_map_area(struct vmap *v, void *const *pages, size_t count, enum qui
 
 /* Adds ranges of a sorted chain to a gather until it is full.  Returns the first range that is
  * left. */
-static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain)
+static uint32_t collect_frames(struct vmap *v, struct gather *gather, uint32_t chain)
 {
 	for (; chain != RANGE_NONE && !gather_is_full(gather); chain = range_at(v, chain)->next) {
 		const struct range *r = range_at(v, chain);
@@ -257,7 +257,7 @@ uint64_t frames_purge(struct vmap *v)
 
 		gather_begin(&gather, v->ranges, PURGE_RANGES);
 		gather_lend(&gather, v->vector, PURGE_RANGES);
-		end = collect(v, &gather, chain);
+		end = collect_frames(v, &gather, chain);
 		gather_finish(&gather);
 		fetch_add_relaxed(&v->flushes, 1);
 		chain = keep_refused(v, &gather, chain, end);

@@ -217,7 +217,7 @@ static void release(struct vmap *v)
 		mem_release(v->base, v->span_bytes);
 }
 
-static size_t handle_bytes(void)
+static size_t self_bytes(void)
 {
 	return round_up(sizeof(struct vmap), mem_page_bytes());
 }
@@ -230,7 +230,7 @@ static void fini(struct quire_module *module)
 	mapped_forget_all(v);
 	huge_fini(&v->advice);
 	release(v);
-	mem_release(v, handle_bytes());
+	mem_release(v, self_bytes());
 }
 
 static void set_looks(struct quire_module *module, bool looks)
@@ -289,17 +289,17 @@ static void fork_done(struct quire_module *module, bool child)
 
 static struct vmap *make(struct quire *q, unsigned flags)
 {
-	struct vmap *v = mem_reserve(handle_bytes(), mem_page_bytes(), "quire-vmap");
+	struct vmap *v = mem_reserve(self_bytes(), mem_page_bytes(), "quire-vmap");
 
 	if (v == NULL)
 		return NULL;
-	if (mem_commit(v, handle_bytes(), "quire-vmap") != 0) {
-		mem_release(v, handle_bytes());
+	if (mem_commit(v, self_bytes(), "quire-vmap") != 0) {
+		mem_release(v, self_bytes());
 		return NULL;
 	}
 	init_constants(v, q);
 	if (reserve(v) != 0) {
-		mem_release(v, handle_bytes());
+		mem_release(v, self_bytes());
 		return NULL;
 	}
 	huge_init(&v->advice, &q->huge_mutex, v->base, v->section,

@@ -116,7 +116,7 @@ static void split_edges(struct vmap *v, char *addr, size_t bytes)
 
 /* Adds ranges of a sorted chain to a gather until it is full.  Returns the first range that is
  * left. */
-static uint32_t collect(struct vmap *v, struct gather *gather, uint32_t chain, bool *guards)
+static uint32_t collect_ranges(struct vmap *v, struct gather *gather, uint32_t chain, bool *guards)
 {
 	char *addr = NULL;
 	size_t bytes = 0;
@@ -265,7 +265,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		gather_begin(&gather, ranges, most);
 		if (ranges == v->ranges)
 			gather_lend(&gather, v->vector, most);
-		end = collect(v, &gather, chain, &guards);
+		end = collect_ranges(v, &gather, chain, &guards);
 		gather_finish(&gather);
 		fetch_add_relaxed(&v->flushes, 1);
 		if (any_refused(&gather))
@@ -338,18 +338,14 @@ static uint64_t run_counter(struct vmap *v, uint32_t before_ms, uint64_t keep_pa
 	return pages;
 }
 
-uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait)
+uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages)
 {
 	uint64_t pages;
 
 	if (v->policy == QUIRE_PURGE_COUNTER)
 		return run_counter(v, before_ms, keep_pages);
-	if (!mutex_try(&v->purge_mutex)) {
-		if (!wait)
-			return 0;
-		fetch_add_relaxed(&v->purge_waits, 1);
-		mutex_acquire(&v->purge_mutex);
-	}
+	if (!mutex_try(&v->purge_mutex))
+		return 0;
 	pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), v->ranges,
 			    PURGE_RANGES);
 	pages += frames_purge(v);

@@ -11,10 +11,10 @@ struct vmap;
 #define EVERYTHING_MS UINT32_MAX /* as before_ms: whatever the age */
 /*
  * Purges all lazy ranges.  Also purges pooled ranges that were pooled at @before_ms or earlier,
- * oldest first, until at most @keep_pages are pooled.  If another purge is in flight, waits for it
- * with @wait, else returns 0.  Returns the number of pages.
+ * oldest first, until at most @keep_pages are pooled.  Returns the number of pages, or 0 at once
+ * if another purge is in flight: whoever must wait for that one calls resort_try().
  */
-uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, bool wait);
+uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages);
 /* Pages of purged areas, as quire/vmap.h counts them. */
 struct purged {
 	uint64_t area_pages;  /* of areas with memory of their own */

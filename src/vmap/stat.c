@@ -176,7 +176,7 @@ static void collect(struct vmap *v, struct quire_vmap_stat *stat)
 	lock_token token;
 
 	stat->span_bytes = v->span_bytes;
-	worker_still_begin(v->q);
+	worker_exclude_begin(v->q);
 	token = lock_acquire(&v->lock);
 	count_ranges_locked(v, stat);
 	lock_release(&v->lock, token);
@@ -185,7 +185,7 @@ static void collect(struct vmap *v, struct quire_vmap_stat *stat)
 	stat->frees = stat->allocs - stat->busy_areas;
 	stat->reused = stat->allocs > stat->tree_allocs ? stat->allocs - stat->tree_allocs : 0;
 	stat->metadata_bytes = pool_bytes(&v->pool) + sizeof(*v);
-	worker_still_end(v->q);
+	worker_exclude_end(v->q);
 }
 
 int quire_vmap_stat_read(const struct quire *q, struct quire_vmap_stat *stat)

@@ -426,14 +426,14 @@ static void check_stop_after(unsigned given)
 	quire_page_stat_read(scene.q, &before);
 	backing_stop_after(given, EPERM);
 	backing_fail_from(2, EPERM);
-	assert_u64_eq(giveback_all(pages_of(scene.q)), given * 2 * MIB);
+	assert_u64_eq(giveback_free_runs(pages_of(scene.q)), given * 2 * MIB);
 	backing_fail_after(0, 0);
 	assert_int_equal(quire_verify(scene.q), 0);
 	assert_u64_eq(check_marks(), given);
 	quire_page_stat_read(scene.q, &after);
 	assert_u64_eq(after.reported_pages - before.reported_pages, given * 512);
 	assert_u64_eq(after.free_pages, before.free_pages);
-	assert_u64_eq(giveback_all(pages_of(scene.q)), (RANGES_NR - given) * 2 * MIB);
+	assert_u64_eq(giveback_free_runs(pages_of(scene.q)), (RANGES_NR - given) * 2 * MIB);
 	assert_u64_eq(check_marks(), RANGES_NR);
 	take_all_zeroed();
 	assert_int_equal(quire_verify(scene.q), 0);
@@ -456,7 +456,7 @@ static void a_range_refused_once_is_given_back_by_a_call_of_its_own(void **state
 		create();
 		dirty_ranges();
 		backing_stop_after(given, EINVAL);
-		assert_u64_eq(giveback_all(pages_of(scene.q)), RANGES_NR * 2 * MIB);
+		assert_u64_eq(giveback_free_runs(pages_of(scene.q)), RANGES_NR * 2 * MIB);
 		backing_fail_after(0, 0);
 		assert_u64_eq(check_marks(), RANGES_NR);
 		assert_int_equal(quire_verify(scene.q), 0);

@@ -18,7 +18,7 @@ static struct page_scene *scene_without_worker(struct sim *sim, enum quire_worke
 
 static void calls(void *arg)
 {
-	module_start_worker(((struct page_scene *)arg)->q, 0);
+	worker_ensure(((struct page_scene *)arg)->q, 0);
 }
 
 /* When the system may be asked again. */

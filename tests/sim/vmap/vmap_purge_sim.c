@@ -15,7 +15,7 @@ static void purges(void *arg)
 
 static void purge_runs(void *arg)
 {
-	purge_run(((struct vmap_scene *)arg)->v, EVERYTHING_MS, 0, true);
+	purge_run(((struct vmap_scene *)arg)->v, EVERYTHING_MS, 0);
 }
 
 /* R15, R16: counted first, published last, and never touched afterwards.  A count that comes late is

@@ -253,7 +253,7 @@ static void what_is_due_already_is_said_by_zero(void **state)
 	module_register_locked(q, &module);
 	mutex_release(&q->modules_mutex);
 	assert_int_equal(quire_poll(q), -1);
-	module_kick(q, 0);
+	worker_kick(q, 0);
 	assert_int_equal(quire_poll(q), 0);
 	assert_int_equal(quire_poll(q), 0);
 	module.tick = NULL;

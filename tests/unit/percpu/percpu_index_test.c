@@ -31,7 +31,7 @@ static void the_lowest_chunk_is_found_wherever_it_is(void **state)
 	struct quire *q =
 		percpu_make((struct quire_options){ .units = 1, .limit_bytes = UINT64_C(1) << 30 });
 	struct percpu *pc = q->percpu;
-	struct sets sets = sets_of_runs(CHUNK_FREE, ANY, 0);
+	struct sets sets = sets_of_runs(CHUNK_FREE, FREE_ANY, 0);
 	lock_token token;
 
 	(void)state;
@@ -49,7 +49,7 @@ static void the_lowest_chunk_is_found_wherever_it_is(void **state)
 	}
 	assert_int_equal(index_next_locked(pc, sets, CHUNKS_NR), NONE);
 	assert_int_equal(index_next_locked(pc, sets, UINT32_MAX), NONE);
-	sets = sets_of_runs(CHUNK_FREE, POPULATED, 0);
+	sets = sets_of_runs(CHUNK_FREE, FREE_POPULATED, 0);
 	assert_int_equal(index_next_locked(pc, sets, 0), NONE);
 	lock_release(&pc->lock, token);
 	assert_int_equal(quire_verify(q), 0);

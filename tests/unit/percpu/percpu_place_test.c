@@ -76,14 +76,14 @@ static void what_no_object_can_begin_at_is_no_place(void **state)
 	for (unsigned i = 1; i < 4; i++) {
 		assert_true(place_is_none(place_of(pc, pc->base + i)));
 		assert_true(place_is_none(place_of(pc, pc->base + i * QUIRE_PERCPU_STRIDE)));
-		assert_false(place_try(pc, pc->base + i * QUIRE_PERCPU_STRIDE, 8, &place));
+		assert_false(place_decode(pc, pc->base + i * QUIRE_PERCPU_STRIDE, 8, &place));
 	}
 	assert_true(place_is_none(place_of(pc, NULL)));
 	assert_true(place_is_none(place_of(pc, pc->base - 4)));
 	assert_true(place_is_none(place_of(pc, pc->base + pc->span_bytes)));
 	assert_false(place_is_none(place_of(pc, pc->base + 4)));
-	assert_false(place_try(pc, pc->base + 4, 8, &place));
-	assert_true(place_try(pc, pc->base + 8, 8, &place));
+	assert_false(place_decode(pc, pc->base + 4, 8, &place));
+	assert_true(place_decode(pc, pc->base + 8, 8, &place));
 	assert_int_equal(place.byte, 8);
 }
 
