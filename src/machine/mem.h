@@ -95,7 +95,7 @@ int mem_find_written(const struct mem_stretches *stretches, uint64_t *masks);
  * zeroes it does.  False if nobody can tell: nearly every system has one.  Some system calls. */
 bool mem_reading_takes_memory(void);
 
-/* --- mappings --- */
+/* ---- mappings ---- */
 
 /*
  * The system bounds the mappings of a process, and they are the program's.  What of ours would make
@@ -125,7 +125,7 @@ void mem_mappings_add(enum mem_mappings kind, uint32_t nr);
 void mem_mappings_give(enum mem_mappings kind, uint32_t nr);
 void mem_mappings_read(struct mem_mappings_stat *stat);
 
-/* --- guards --- */
+/* ---- guards ---- */
 
 /* Makes every access to a committed range fault, without a mapping of its own where the system can;
  * what was in it is gone.  Costs a flush only if something was.  A guard survives gather_unback();
@@ -141,7 +141,7 @@ void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr);
 /* Guards cost no mapping. */
 bool mem_guard_works(void);
 
-/* --- frames --- */
+/* ---- frames ---- */
 
 /* mem_reserve() for memory that can be mapped again.  mem_commit() and mem_release() are for it as
  * for any other; memory goes back by gather_unback_shared(). */

@@ -220,8 +220,7 @@ void *page_alloc_on(struct pages *p, unsigned slot, unsigned order, unsigned fla
 	return frame == FRAME_NONE ? NULL : page_finish_alloc(p, frame, order, flags);
 }
 
-/* ---- exact sizes --------------------------------------------------------------------------------
- */
+/* ---- exact sizes ---- */
 
 /* Smallest order of at least that many pages: 1 -> 0, 3 -> 2, 4 -> 2. */
 static unsigned pages_order(size_t pages)

@@ -142,8 +142,7 @@ void buddy_break_locked(struct pages *p, struct zone *zone, uint32_t frame)
 	block_rebin_locked(p, zone, page_block(p, frame));
 }
 
-/* ---- inside a block ---------------------------------------------------------------------------
- */
+/* ---- inside a block ---- */
 
 void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 		       unsigned zero)

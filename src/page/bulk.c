@@ -73,8 +73,7 @@ size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsig
 	return present;
 }
 
-/* ---- free ---------------------------------------------------------------------------------------
- */
+/* ---- free ---- */
 
 struct group {
 	uint32_t frames[GROUP_MAX];

@@ -78,8 +78,7 @@ static void collect_run(struct giveback *batch, uint32_t frame, unsigned order)
 	batch->frames[batch->nr++] = frame;
 }
 
-/* ---- whole blocks -------------------------------------------------------------------------------
- */
+/* ---- whole blocks ---- */
 
 /* Lists have runs with memory behind them first, so the walk ends at the first without. */
 static void collect_whole_list(struct giveback *batch, unsigned order_above, unsigned row,
@@ -366,9 +365,7 @@ void giveback_wait(struct pages *p)
 	mutex_release(&p->giveback_mutex);
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- time ---- */
 
 /* How much the instance has been used: unchanged over a turn means idle. */
 static uint64_t activity(struct pages *p)

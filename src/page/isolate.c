@@ -170,8 +170,7 @@ int quire_unisolate_pageblock(struct quire *q, void *addr)
 	return 0;
 }
 
-/* ---- offline -----------------------------------------------------------------------------------
- */
+/* ---- offline ---- */
 
 /* Takes a whole block out of the buddy for good.  False: a page of it is in use. */
 static bool take_out_locked(struct pages *p, struct zone *zone, uint32_t block)

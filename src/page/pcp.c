@@ -45,8 +45,7 @@
 
 #define SPILL_RUNS 32u
 
-/* ---- lists -------------------------------------------------------------------------------------
- */
+/* ---- lists ---- */
 
 static unsigned list_index(unsigned order_index, unsigned type)
 {

@@ -150,8 +150,7 @@ static unsigned steal_locked(struct pages *p, struct zone *zone, unsigned order,
 	return 0;
 }
 
-/* ---- highatomic -------------------------------------------------------------------------------
- */
+/* ---- highatomic ---- */
 
 static unsigned take_highatomic_locked(struct pages *p, struct zone *zone, unsigned order,
 				       uint32_t *frames)
@@ -207,8 +206,7 @@ static bool unreserve_highatomic_locked(struct pages *p, struct zone *zone)
 	return true;
 }
 
-/* ---- entry points ------------------------------------------------------------------------------
- */
+/* ---- entry points ---- */
 
 static unsigned attempt_locked(struct pages *p, struct zone *zone, enum attempt attempt,
 			       unsigned order, unsigned type, unsigned flags, uint32_t *frames,

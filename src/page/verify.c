@@ -382,10 +382,7 @@ static int verify_caches(struct pages *p, const struct zone *zone, struct sums *
 	return label != 0 ? label : verify_depot(p, zone, sums);
 }
 
-/* ---- all
- * 
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- all ---- */
 
 static int verify_totals(const struct pages *p, const struct zone *zone, const struct sums *sums)
 {

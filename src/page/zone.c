@@ -196,8 +196,7 @@ bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsign
 	return available >= pages && available - pages >= zone_mark(zone, flags);
 }
 
-/* ---- growing ----------------------------------------------------------------------------------
- */
+/* ---- growing ---- */
 
 /* Commits metadata of blocks [first, first + n): repeated commits of shared edges are harmless. */
 static int grow_metadata(struct pages *p, uint32_t first, uint32_t n)

@@ -75,7 +75,7 @@ static bool is_zero(uint64_t word)
 	return (word & ~DEAD) == 0;
 }
 
-/* ---- counting ------------------------------------------------------------------------------ */
+/* ---- counting ---- */
 
 /* Counts on this CPU; false if the word must be used instead. */
 static bool add_here(struct ref *ref, uint64_t count)
@@ -171,7 +171,7 @@ bool quire_percpu_ref_is_dying(const struct quire_percpu_ref *ref)
 	return load_relaxed(&ref_asked_of(ref)->word) & DEAD;
 }
 
-/* ---- switching ------------------------------------------------------------------------------ */
+/* ---- switching ---- */
 
 static uint64_t *slot_at(const struct ref *ref, unsigned cpu)
 {
@@ -288,7 +288,7 @@ void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref)
 	revive(ref_of(ref), false, __func__);
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *ref,
 			  quire_percpu_ref_fn release, unsigned flags)

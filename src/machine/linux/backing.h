@@ -39,7 +39,7 @@ int backing_advise(void *addr, size_t bytes, int advice);
 /* The bytes advised, possibly fewer than asked for, or -errno. */
 intptr_t backing_advise_vector(int pidfd, const struct iovec *ranges, size_t ranges_nr, int advice);
 
-/* --- for tests --- */
+/* ---- for tests ---- */
 
 /* The @nth call from now (1: the next) is not made and returns -@error, once.  0: none. */
 void backing_fail_after(uint64_t nth, int error);

@@ -58,7 +58,7 @@ static uint32_t cpu_bound = BOUND_UNKNOWN;
 /* Atomic; set once: no sequence is under way, and none will be. */
 static bool is_ended;
 
-/* ---- what sequences read ---------------------------------------------------------------------- */
+/* ---- what sequences read ---- */
 
 /* Sequences may run meanwhile and see one of the two filled: then they refuse. */
 static void fill(struct quire_this_cpu_words *words)
@@ -99,7 +99,7 @@ static void end_sequences(void)
 	store_release(&is_ended, true);
 }
 
-/* ---- objects with fewer copies ----------------------------------------------------------------- */
+/* ---- objects with fewer copies ---- */
 
 /* More instances with fewer units than CPUs than anybody has asked for. */
 #define RANGES_MAX   64u
@@ -179,7 +179,7 @@ unsigned cpu_unit(unsigned units)
 	return cpu < units ? cpu : cpu % units;
 }
 
-/* ---- sequences ---------------------------------------------------------------------------------- */
+/* ---- sequences ---- */
 
 #define SEQUENCE_CASES(bytes, type)                                                                \
 	case QUIRE_THIS_CPU_READ | (bytes): {                                                      \
@@ -236,7 +236,7 @@ bool cpu_sequence(unsigned operation, volatile void *ptr, uint64_t value, uint64
 	}
 }
 
-/* ---- atomic instructions ----------------------------------------------------------------------- */
+/* ---- atomic instructions ---- */
 
 /* Pairs with whatever else is done to the copy: only the copy's own order counts. */
 #define ATOMIC_CASE(bytes, type)                                                                   \
@@ -291,7 +291,7 @@ static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, ui
 	}
 }
 
-/* ---- the ways around --------------------------------------------------------------------------- */
+/* ---- the ways around ---- */
 
 /* What the kernel and libc keep of a thread that is registered. */
 struct area {

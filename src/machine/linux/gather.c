@@ -83,7 +83,7 @@ static size_t call_bytes_max(void)
 	return (size_t)INT_MAX & ~(mem_page_bytes() - 1);
 }
 
-/* --- which way --- */
+/* ---- which way ---- */
 
 static long open_own_pidfd(void)
 {
@@ -152,7 +152,7 @@ static enum way probe_once(void)
 	return way;
 }
 
-/* --- one call --- */
+/* ---- one call ---- */
 
 static struct mem_range *current_range(const struct gather_walk *walk)
 {
@@ -239,7 +239,7 @@ static void take_vector(struct gather_walk *walk)
 		take_alone(walk);
 }
 
-/* --- a whole gather --- */
+/* ---- a whole gather ---- */
 
 static void walk_vectored(struct gather_walk *walk)
 {

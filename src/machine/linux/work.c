@@ -74,7 +74,7 @@ enum {
 #define STACK_TSAN_BYTES   ((size_t)256 << 10)
 #define STACK_USABLE_BYTES (((size_t)32 << 10) + (MACHINE_TSAN ? STACK_TSAN_BYTES : 0))
 
-/* --- what is due --- */
+/* ---- what is due ---- */
 
 /* Lowers due_ns to @due_ns; says whether that made it earlier. */
 static bool due_lower(struct work *work, uint64_t due_ns)
@@ -128,7 +128,7 @@ uint64_t work_poll(struct work *work)
 	return next_ns == WORK_EXIT ? WORK_EXIT : load_relaxed(&work->due_ns);
 }
 
-/* --- the thread --- */
+/* ---- the thread ---- */
 
 static bool move(struct work *work, uint32_t from, uint32_t to)
 {
@@ -198,7 +198,7 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* --- making and ending it --- */
+/* ---- making and ending it ---- */
 
 static int add_tls(struct dl_phdr_info *object, size_t bytes, void *arg)
 {

@@ -75,7 +75,7 @@ static void one_run(uint64_t seed)
 	sched_execute(seed);
 }
 
-/* ---- shrinking ------------------------------------------------------------------------------ */
+/* ---- shrinking ---- */
 
 static bool still_fails(const struct deviation *list, unsigned nr, const char *rule)
 {
@@ -135,7 +135,7 @@ static void shrink(struct explore_result *result)
 	result->switches = sim_run_.switches;
 }
 
-/* ---- exploring --------------------------------------------------------------------------------- */
+/* ---- exploring ---- */
 
 static void keep_failure(struct explore_result *result, uint64_t run, uint64_t seed)
 {

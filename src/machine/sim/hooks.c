@@ -164,7 +164,7 @@ void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 		buffer_drain_all(current_task());
 }
 
-/* ---- atomic accesses ---------------------------------------------------------------------- */
+/* ---- atomic accesses ---- */
 
 static NOINLINE void watched_load(const volatile void *addr, unsigned bytes, int order,
 				  uintptr_t pc)
@@ -245,7 +245,7 @@ static void sim_fence(int order, uintptr_t pc)
 		race_fence(order);
 }
 
-/* ---- the names the compilers call ------------------------------------------------------------ */
+/* ---- the names the compilers call ---- */
 
 #define HOOK(name, ...)                                                                            \
 	void name(__VA_ARGS__);                                                                    \
@@ -417,7 +417,7 @@ HOOK(__tsan_atomic_signal_fence, int order)
 	(void)order;
 }
 
-/* ---- memcpy and its like, under the names objcopy gives them ------------------------------ */
+/* ---- memcpy and its like, under the names objcopy gives them ---- */
 
 void *sim_memcpy(void *to, const void *from, size_t bytes);
 void *sim_memcpy(void *to, const void *from, size_t bytes)

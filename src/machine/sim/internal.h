@@ -185,11 +185,11 @@ static inline struct task *current_task(void)
 	return sim_task;
 }
 
-/* ---- fiber.c ----------------------------------------------------------------------------- */
+/* ---- fiber.c ---- */
 void fiber_switch(void **save, void *to);
 void *fiber_make(char *stack_end, void (*entry)(void));
 
-/* ---- arena.c: where everything simulated lives --------------------------------------------- */
+/* ---- arena.c: where everything simulated lives ---- */
 #define ARENA_BASE   UINT64_C(0x200000000000)
 #define ARENA_BYTES  (UINT64_C(4) << 30)
 #define STACK_BYTES  (UINT64_C(512) << 10)
@@ -219,7 +219,7 @@ static inline bool in_pages(const volatile void *addr)
 	return (uintptr_t)addr - ARENA_PAGES < ARENA_END - ARENA_PAGES;
 }
 
-/* ---- undo.c ---------------------------------------------------------------------------------- */
+/* ---- undo.c ---- */
 struct undo {
 	uint64_t
 		where; /* a word of the arena; elsewhere: address, and size (1..8) in the top byte */
@@ -318,13 +318,13 @@ static inline void undo_store(void *addr, unsigned bytes, uint64_t value)
 			undo_note_range(&(lvalue), sizeof(lvalue));                                \
 	} while (0)
 
-/* ---- hooks.c: accesses, from instrumented code and from the machine's own models ----------- */
+/* ---- hooks.c: accesses, from instrumented code and from the machine's own models ---- */
 void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc);
 void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc);
 uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_t pc);
 void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, uintptr_t pc);
 
-/* ---- sched.c ----------------------------------------------------------------------------------- */
+/* ---- sched.c ---- */
 /* A task that takes so many points while others could run lets one of them go first. */
 #define SCHED_FAIR_STEPS 3000u
 void sim_point_slow(struct task *task);
@@ -356,7 +356,7 @@ unsigned sched_phases(void);
 /* The last run's end was one that has been checked before. */
 void sched_keep_state(void);
 
-/* ---- strategy.c -------------------------------------------------------------------------------- */
+/* ---- strategy.c ---- */
 enum strategy {
 	STRATEGY_MIX, /* random and PCT in turns */
 	STRATEGY_RANDOM,
@@ -382,7 +382,7 @@ void strategy_set_length(uint32_t steps);
 double strategy_pct_bound(void);
 uint64_t strategy_random(void);
 
-/* ---- buffer.c ------------------------------------------------------------------------------------ */
+/* ---- buffer.c ---- */
 extern struct pending *buffer_unsettled; /* the running task's last store, if it is to come */
 void buffer_settle_slow(void);
 
@@ -404,7 +404,7 @@ void buffer_drain_one(struct task *task, unsigned index);
 void buffer_drain_everybody(void);
 void buffer_fence_everybody(void);
 
-/* ---- race.c ---------------------------------------------------------------------------------------- */
+/* ---- race.c ---- */
 void race_reset(unsigned tasks_nr);
 void race_spawn(unsigned parent, unsigned child);
 void race_plain(const volatile void *addr, size_t bytes, bool write, uintptr_t pc);
@@ -420,17 +420,17 @@ void race_cpu_leave(unsigned task, unsigned cpu);
 void race_cpu_enter(unsigned task, unsigned cpu);
 void race_set_task(unsigned task);
 
-/* ---- memory.c, mem.c --------------------------------------------------------------------------------- */
+/* ---- memory.c, mem.c ---- */
 void memory_access(const volatile void *addr, size_t bytes, bool write, uintptr_t pc);
 void memory_note_write(const volatile void *addr, size_t bytes);
 void memory_reset(void);
 const char *memory_describe(const volatile void *addr, char *text, size_t bytes);
 bool sim_refuses(void);
 
-/* ---- stack.c: for CPU @cpu, or all if it is negative --------------------------------------------- */
+/* ---- stack.c: for CPU @cpu, or all if it is negative ---- */
 void sequences_fence(int cpu, uintptr_t pc);
 
-/* ---- count.c ----------------------------------------------------------------------------------------- */
+/* ---- count.c ---- */
 struct sim_counts {
 	uint64_t ops, locks, transfers;
 };
@@ -439,12 +439,12 @@ extern struct sim_counts sim_counted;
 void count_access(enum point_kind kind, const volatile void *addr, size_t bytes);
 void count_reset(void);
 
-/* ---- lock.c -------------------------------------------------------------------------------------------- */
+/* ---- lock.c ---- */
 void lock_left_buffer(const void *lock);
 void lock_check_task_end(const struct task *task);
 void lock_describe_waits(char *text, size_t bytes);
 
-/* ---- hash.c ------------------------------------------------------------------------------------------------ */
+/* ---- hash.c ---- */
 void hash_access(const volatile void *addr, bool write);
 bool hash_seen(uint64_t hash);
 uint64_t hash_distinct(void);
@@ -453,7 +453,7 @@ bool hash_state_seen(uint64_t hash);
 void hash_state_keep(uint64_t hash);
 void hash_forget(void);
 
-/* ---- trace.c ------------------------------------------------------------------------------------------- */
+/* ---- trace.c ---- */
 struct event {
 	uint8_t task, kind, bytes;
 	uint8_t irq_depth, buffered;
@@ -476,7 +476,7 @@ void trace_settle(void);
 void trace_reset(void);
 void trace_forget_names(void);
 
-/* ---- explore.c: one scenario under many schedules ------------------------------------------------------- */
+/* ---- explore.c: one scenario under many schedules ---- */
 struct failure {
 	bool found;
 	char rule[48];
@@ -486,7 +486,7 @@ struct failure {
 
 extern struct failure sim_failure;
 
-/* ---- scene.c ------------------------------------------------------------------------------ */
+/* ---- scene.c ---- */
 void scene_catch_signals(void);
 /* What addresses in the program are moved by: 0 unless it is position-independent. */
 uintptr_t scene_image_base(void);

@@ -201,7 +201,7 @@ void lock_left_buffer(const void *lock)
 	sched_wake(lock);
 }
 
-/* ---- spin locks ---------------------------------------------------------------------------- */
+/* ---- spin locks ---- */
 
 void lock_init(struct lock *lock, enum lock_rank rank)
 {
@@ -298,7 +298,7 @@ bool lock_nested(void)
 	return current_task()->locks_nr != 0;
 }
 
-/* ---- mutexes ---------------------------------------------------------------------------------- */
+/* ---- mutexes ---- */
 
 void mutex_init(struct mutex *mutex, enum lock_rank rank)
 {
@@ -326,7 +326,7 @@ bool mutex_is_held(const struct mutex *mutex)
 	return mutex->word != 0;
 }
 
-/* ---- reports ------------------------------------------------------------------------------------- */
+/* ---- reports ---- */
 
 void lock_check_task_end(const struct task *task)
 {

@@ -314,7 +314,7 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 	return 0;
 }
 
-/* ---- gather ----------------------------------------------------------------------------------- */
+/* ---- gather ---- */
 
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
 {

@@ -223,7 +223,7 @@ void memory_zero(size_t page)
 	memory_pages[page].touched = false;
 }
 
-/* ---- the scenario's objects ---------------------------------------------------------------- */
+/* ---- the scenario's objects ---- */
 
 static void set_objects(const void *object, size_t bytes, uint8_t state, uintptr_t pc)
 {
@@ -263,7 +263,7 @@ void sim_free(void *object)
 	set_objects(object, bytes, OBJECT_FREED, CALLER_PC);
 }
 
-/* ---- owners of pages ------------------------------------------------------------------------- */
+/* ---- owners of pages ---- */
 
 void sim_own(const void *addr, size_t bytes)
 {

@@ -124,7 +124,7 @@ void race_spawn(unsigned parent, unsigned child)
 	clocks[parent][parent]++;
 }
 
-/* ---- objects that carry a clock ------------------------------------------------------------ */
+/* ---- objects that carry a clock ---- */
 
 static uint32_t *clock_of(const volatile void *object)
 {
@@ -204,7 +204,7 @@ void race_cpu_enter(unsigned task, unsigned cpu)
 	join(clocks[task], cpu_clocks[cpu]);
 }
 
-/* ---- accesses ----------------------------------------------------------------------------------- */
+/* ---- accesses ---- */
 
 /* The word's first cell; its others follow, WORDS_PAGE apart.  NULL: of no run yet. */
 static inline struct cell *cells_of(uintptr_t word)

@@ -97,7 +97,7 @@ static void symbolise(void)
 	}
 }
 
-/* ---- what to show ------------------------------------------------------------------------------ */
+/* ---- what to show ---- */
 
 static bool writes(const struct event *event)
 {
@@ -202,7 +202,7 @@ static void event_text(const struct event *event, char *text, size_t bytes)
 		snprintf(text, bytes, "%s %s", verbs[event->kind], where);
 }
 
-/* ---- columns ------------------------------------------------------------------------------------ */
+/* ---- columns ---- */
 
 static void column_start(FILE *out, unsigned column)
 {

@@ -102,7 +102,7 @@ void sim_wake(const uint32_t *word)
 	sched_wake(word);
 }
 
-/* ---- failing ---------------------------------------------------------------------------------- */
+/* ---- failing ---- */
 
 _Noreturn void sim_fail(const char *rule, const char *format, ...)
 {

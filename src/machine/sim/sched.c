@@ -22,7 +22,7 @@
 
 #include "machine/sim/internal.h"
 
-/* ---- tasks -------------------------------------------------------------------------------- */
+/* ---- tasks ---- */
 
 static bool blocked_by_config(const struct task *task)
 {
@@ -99,7 +99,7 @@ uint8_t sched_spawn(const char *name, unsigned cpu, void (*body)(void *arg), voi
 	return (uint8_t)index;
 }
 
-/* ---- switching ---------------------------------------------------------------------------- */
+/* ---- switching ---- */
 
 /* Another task takes the CPU over: what preemption does to the one that had it. */
 static void enter_cpu(struct task *task)
@@ -166,7 +166,7 @@ void sched_set_next_step(void)
 	sim_run_.next_step = step;
 }
 
-/* ---- actions ------------------------------------------------------------------------------- */
+/* ---- actions ---- */
 
 static bool irq_allowed(const struct task *task, const struct irq *irq)
 {
@@ -377,7 +377,7 @@ bool sched_decide(enum action_kind kind)
 	return strategy_choose(actions, 2, false) == 1;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------- */
+/* ---- waiting ---- */
 
 static bool all_ended(void)
 {

@@ -86,7 +86,7 @@ double strategy_pct_bound(void)
 	return 1.0 / (tasks * pow(pct_steps, strategy_depth - 1));
 }
 
-/* ---- replay ------------------------------------------------------------------------------- */
+/* ---- replay ---- */
 
 static void replay_find_next(struct task *task)
 {
@@ -115,7 +115,7 @@ static unsigned replay_choose(struct task *task, const struct action *actions, u
 	return choice;
 }
 
-/* ---- all schedules ---------------------------------------------------------------------------- */
+/* ---- all schedules ---- */
 
 static unsigned all_choose(unsigned nr, bool forced)
 {
@@ -155,7 +155,7 @@ bool strategy_next_run(void)
 	return false;
 }
 
-/* ---- PCT ------------------------------------------------------------------------------------------ */
+/* ---- PCT ---- */
 
 static void pct_begin(void)
 {
@@ -242,7 +242,7 @@ void strategy_task_started(struct task *task)
 		task->next_deviation = STEP_NEVER;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------ */
+/* ---- all of them ---- */
 
 void strategy_begin_run(uint64_t seed)
 {

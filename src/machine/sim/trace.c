@@ -105,7 +105,7 @@ void trace_note(const char *note, uint64_t value)
 	};
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 void sim_name(const void *addr, size_t bytes, const char *name)
 {
