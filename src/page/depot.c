@@ -53,14 +53,13 @@ static uint32_t depot_room(const struct zone *zone, unsigned order)
 	return most < DEPOT_ENTRIES(order) ? most : DEPOT_ENTRIES(order);
 }
 
-unsigned depot_put(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-		   const uint32_t *frames, unsigned n)
+unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint32_t *frames,
+		   unsigned n)
 {
 	struct depot *depot = &zone->depot;
 	lock_token token;
 	uint32_t room;
 
-	(void)p;
 	if (order >= DEPOT_ORDERS_NR || !lock_try(&depot->lock, &token))
 		return 0;
 	room = depot_room(zone, order);
@@ -77,14 +76,12 @@ unsigned depot_put(struct pages *p, struct zone *zone, unsigned order, unsigned 
 	return n;
 }
 
-unsigned depot_take(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-		    uint32_t *frames, unsigned n)
+unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *frames, unsigned n)
 {
 	struct depot *depot = &zone->depot;
 	lock_token token;
 	uint32_t held;
 
-	(void)p;
 	/* A hint: pairs with depot_put()'s store under the lock. */
 	held = order < DEPOT_ORDERS_NR ? load_relaxed(&depot->held[order][type]) : 0;
 	if (held == 0)

@@ -42,11 +42,10 @@ struct depot {
 void depot_init(struct depot *depot, uint32_t *entries);
 /* Takes in up to @n entries (state CACHED) from the start of @frames; returns how many: none if the
  * depot's lock is held, or if it does not keep the order. */
-unsigned depot_put(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-		   const uint32_t *frames, unsigned n);
+unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint32_t *frames,
+		   unsigned n);
 /* Gives out up to @n of the newest entries; returns how many: none if the lock is held. */
-unsigned depot_take(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-		    uint32_t *frames, unsigned n);
+unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *frames, unsigned n);
 /*
  * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until
  * they are there, so whoever finds the depot empty finds them in the buddy.  Returns pages.

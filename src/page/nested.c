@@ -104,13 +104,13 @@ static uint32_t from_neighbours(struct pages *p, unsigned zone, unsigned order)
 	return FRAME_NONE;
 }
 
-static uint32_t from_depot(struct pages *p, struct zone *zone, unsigned order)
+static uint32_t from_depot(struct zone *zone, unsigned order)
 {
 	uint32_t frame;
 
 	for (unsigned o = order; o < DEPOT_ORDERS_NR; o++)
 		for (unsigned type = 0; type < TYPES_NR; type++)
-			if (depot_take(p, zone, o, type, &frame, 1) == 1)
+			if (depot_take(zone, o, type, &frame, 1) == 1)
 				return frame;
 	return FRAME_NONE;
 }
@@ -125,7 +125,7 @@ static uint32_t from_others(struct pages *p, unsigned zone_index, unsigned order
 		bool asked;
 
 		if (frame == FRAME_NONE)
-			frame = from_depot(p, zone, order);
+			frame = from_depot(zone, order);
 		asked = !lock_is_held(&zone->lock);
 		if (frame == FRAME_NONE)
 			frame = rmqueue_direct(p, order, flags);

@@ -324,7 +324,7 @@ static unsigned collect_locked(struct pages *p, struct pcp *pcp, unsigned order,
 {
 	struct zone *zone = &p->zone[pcp->zone];
 	unsigned order_index = list_order_index(p, order);
-	unsigned got = depot_take(p, zone, order, type, frames, n);
+	unsigned got = depot_take(zone, order, type, frames, n);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (got == 0 && order_index < LIST_ORDERS_NR)
@@ -413,7 +413,7 @@ void pcp_spill_stack_locked(struct pages *p, struct pcp *pcp, uint32_t frame, un
 	n = stack_pop_n(&p->stacks.cpu, STACK_CLASS(order, tag), frames,
 			half < MOVE_MAX ? half : MOVE_MAX);
 	kept = stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), &frame, 1);
-	put = depot_put(p, &p->zone[pcp->zone], order, type, frames, n);
+	put = depot_put(&p->zone[pcp->zone], order, type, frames, n);
 	stow_locked(p, pcp, frames + put, n - put, order, type, 0);
 	stow_locked(p, pcp, &frame, 1 - kept, order, type, 0);
 	spill_if_over_locked(p, pcp);

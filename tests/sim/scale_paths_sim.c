@@ -98,7 +98,7 @@ static void refill_from_depot(struct scale *scale, unsigned cpu)
 	pair(scale, 0);
 	n = stack_pop_n(&p->stacks.cpu, STACK_CLASS(0, 0), scale->frames, MOVE_MAX);
 	sim_act_as((cpu + scale->cpus_nr - 1) % scale->cpus_nr);
-	put = depot_put(p, &p->zone[0], 0, 0, scale->frames, n);
+	put = depot_put(&p->zone[0], 0, 0, scale->frames, n);
 	pcp_frames_to_buddy(p, &p->zone[0], scale->frames + put, n - put);
 	sim_act_as(cpu);
 	SIM_CHECK(put != 0);

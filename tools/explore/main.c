@@ -177,7 +177,7 @@ bool run_request(const struct arguments *args, struct explore_request *request)
 			printf("  not found: %s\n", test->expect);
 		return test->expect == NULL;
 	}
-	explore_trace(request, &outcome);
+	explore_trace(&outcome);
 	write_report(args, test->name);
 	show_replay(request, &outcome);
 	return false;

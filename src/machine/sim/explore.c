@@ -269,9 +269,8 @@ void explore(const struct explore_request *request, struct explore_result *resul
 		shrink(result);
 }
 
-void explore_trace(const struct explore_request *request, struct explore_result *result)
+void explore_trace(struct explore_result *result)
 {
-	(void)request;
 	trace_reset();
 	if (!sched_has_scene())
 		return;

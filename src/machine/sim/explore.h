@@ -44,7 +44,7 @@ struct explore_result {
 struct sim_options explore_options(const struct sim_test *test);
 void explore(const struct explore_request *request, struct explore_result *result);
 /* Runs the result's schedule once more and keeps its events for the report. */
-void explore_trace(const struct explore_request *request, struct explore_result *result);
+void explore_trace(struct explore_result *result);
 
 /* report.c */
 void report_columns(const struct explore_result *result, FILE *html, const char *title);

@@ -55,9 +55,7 @@ static struct page_scene *scene_with_stock(struct sim *sim)
 	}
 	scene->held_pages -= 6;
 	quire_drain_all(scene->q);
-	check_u64_eq(depot_put(pages_of(scene->q), &pages_of(scene->q)->zone[0], 0, TYPE_UNMOVABLE,
-			       frames, 6),
-		     6);
+	check_u64_eq(depot_put(&pages_of(scene->q)->zone[0], 0, TYPE_UNMOVABLE, frames, 6), 6);
 	return scene;
 }
 

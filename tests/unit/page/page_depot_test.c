@@ -34,9 +34,9 @@ static void the_newest_entries_are_given_out(void **state)
 	uint32_t taken[4];
 
 	cached_runs(q, 0, 10);
-	assert_u64_eq(depot_put(p, &p->zone[0], 0, 0, frames, 10), 10);
+	assert_u64_eq(depot_put(&p->zone[0], 0, 0, frames, 10), 10);
 	assert_u64_eq(depot_pages(&p->zone[0].depot), 10);
-	assert_u64_eq(depot_take(p, &p->zone[0], 0, 0, taken, 4), 4);
+	assert_u64_eq(depot_take(&p->zone[0], 0, 0, taken, 4), 4);
 	assert_memory_equal(taken, frames + 6, sizeof(taken));
 	assert_u64_eq(depot_pages(&p->zone[0].depot), 6);
 	give_back(q, 6, 4);
@@ -49,9 +49,9 @@ static void a_take_is_short_when_little_is_held(void **state)
 	uint32_t taken[8];
 
 	cached_runs(q, 0, 3);
-	assert_u64_eq(depot_put(p, &p->zone[0], 0, 0, frames, 3), 3);
-	assert_u64_eq(depot_take(p, &p->zone[0], 0, 0, taken, 8), 3);
-	assert_u64_eq(depot_take(p, &p->zone[0], 0, 0, taken, 8), 0);
+	assert_u64_eq(depot_put(&p->zone[0], 0, 0, frames, 3), 3);
+	assert_u64_eq(depot_take(&p->zone[0], 0, 0, taken, 8), 3);
+	assert_u64_eq(depot_take(&p->zone[0], 0, 0, taken, 8), 0);
 	give_back(q, 0, 3);
 }
 
@@ -62,11 +62,11 @@ static void orders_and_types_are_kept_apart(void **state)
 	uint32_t taken[8];
 
 	cached_runs(q, 2, 2);
-	assert_u64_eq(depot_put(p, &p->zone[0], 2, TYPE_MOVABLE, frames, 2), 2);
-	assert_u64_eq(depot_take(p, &p->zone[0], 2, TYPE_UNMOVABLE, taken, 8), 0);
-	assert_u64_eq(depot_take(p, &p->zone[0], 1, TYPE_MOVABLE, taken, 8), 0);
+	assert_u64_eq(depot_put(&p->zone[0], 2, TYPE_MOVABLE, frames, 2), 2);
+	assert_u64_eq(depot_take(&p->zone[0], 2, TYPE_UNMOVABLE, taken, 8), 0);
+	assert_u64_eq(depot_take(&p->zone[0], 1, TYPE_MOVABLE, taken, 8), 0);
 	assert_u64_eq(depot_pages(&p->zone[0].depot), 8);
-	assert_u64_eq(depot_take(p, &p->zone[0], 2, TYPE_MOVABLE, taken, 8), 2);
+	assert_u64_eq(depot_take(&p->zone[0], 2, TYPE_MOVABLE, taken, 8), 2);
 	give_back(q, 0, 2);
 }
 
@@ -82,8 +82,8 @@ static void room_is_bounded(void **state)
 
 		room = eighth < room ? (uint32_t)eighth : room;
 		n = cached_runs(q, order, room + 1);
-		assert_u64_eq(depot_put(p, &p->zone[0], order, 0, frames, n), room);
-		assert_u64_eq(depot_put(p, &p->zone[0], order, 0, frames + room, 1), 0);
+		assert_u64_eq(depot_put(&p->zone[0], order, 0, frames, n), room);
+		assert_u64_eq(depot_put(&p->zone[0], order, 0, frames + room, 1), 0);
 		give_back(q, room, 1);
 	}
 }
@@ -94,8 +94,8 @@ static void orders_that_it_does_not_hold_are_refused(void **state)
 	struct pages *p = pages_of(q);
 
 	cached_runs(q, DEPOT_ORDERS_NR, 1);
-	assert_u64_eq(depot_put(p, &p->zone[0], DEPOT_ORDERS_NR, 0, frames, 1), 0);
-	assert_u64_eq(depot_take(p, &p->zone[0], DEPOT_ORDERS_NR, 0, frames + 1, 1), 0);
+	assert_u64_eq(depot_put(&p->zone[0], DEPOT_ORDERS_NR, 0, frames, 1), 0);
+	assert_u64_eq(depot_take(&p->zone[0], DEPOT_ORDERS_NR, 0, frames + 1, 1), 0);
 	give_back(q, 0, 1);
 }
 
@@ -107,7 +107,7 @@ static void a_drain_leaves_nothing(void **state)
 
 	for (unsigned order = 0; order < DEPOT_ORDERS_NR; order++) {
 		cached_runs(q, order, 3);
-		assert_u64_eq(depot_put(p, &p->zone[0], order, order % 3, frames, 3), 3);
+		assert_u64_eq(depot_put(&p->zone[0], order, order % 3, frames, 3), 3);
 		pages += (size_t)3 << order;
 	}
 	assert_u64_eq(stat_of(q).cached_pages, pages);
@@ -123,9 +123,9 @@ static void nothing_is_put_in_while_lists_are_off(void **state)
 
 	quire_pcp_disable(q);
 	cached_runs(q, 0, 1);
-	assert_u64_eq(depot_put(p, &p->zone[0], 0, 0, frames, 1), 0);
+	assert_u64_eq(depot_put(&p->zone[0], 0, 0, frames, 1), 0);
 	quire_pcp_enable(q);
-	assert_u64_eq(depot_put(p, &p->zone[0], 0, 0, frames, 1), 1);
+	assert_u64_eq(depot_put(&p->zone[0], 0, 0, frames, 1), 1);
 }
 
 static void a_busy_depot_is_not_waited_for(void **state)
@@ -137,10 +137,10 @@ static void a_busy_depot_is_not_waited_for(void **state)
 	unsigned put, taken;
 
 	cached_runs(q, 0, 2);
-	assert_u64_eq(depot_put(p, &p->zone[0], 0, 0, frames, 1), 1);
+	assert_u64_eq(depot_put(&p->zone[0], 0, 0, frames, 1), 1);
 	token = lock_acquire(&depot->lock);
-	put = depot_put(p, &p->zone[0], 0, 0, frames + 1, 1);
-	taken = depot_take(p, &p->zone[0], 0, 0, frames, 1);
+	put = depot_put(&p->zone[0], 0, 0, frames + 1, 1);
+	taken = depot_take(&p->zone[0], 0, 0, frames, 1);
 	lock_release(&depot->lock, token);
 	assert_u64_eq(put, 0);
 	assert_u64_eq(taken, 0);

@@ -97,9 +97,9 @@ static void b1_a_page_in_two_caches(void **state)
 	struct scene s = make_scene(*state);
 	uint32_t frame = page_frame(pages_of(s.q), s.cached);
 
-	assert_u64_eq(depot_put(pages_of(s.q), s.zone, 0, 0, &frame, 1), 1);
+	assert_u64_eq(depot_put(s.zone, 0, 0, &frame, 1), 1);
 	assert_int_equal(quire_verify(s.q), RULE(1));
-	assert_u64_eq(depot_take(pages_of(s.q), s.zone, 0, 0, &frame, 1), 1);
+	assert_u64_eq(depot_take(s.zone, 0, 0, &frame, 1), 1);
 }
 
 static void b2_a_count_that_is_not_the_lists_sum(void **state)
@@ -289,7 +289,7 @@ static void b9_an_isolated_block_with_a_page_in_a_depot(void **state)
 
 	quire_drain_all(s.q);
 	page_set_state(pages_of(s.q), frame, STATE_CACHED);
-	assert_u64_eq(depot_put(pages_of(s.q), s.zone, 0, 0, &frame, 1), 1);
+	assert_u64_eq(depot_put(s.zone, 0, 0, &frame, 1), 1);
 	assert_int_equal(quire_verify(s.q), 0);
 	zone_lock_for(s.zone, 0, &token);
 	block_set_tag_locked(pages_of(s.q), s.zone, scene_block(&s), tag | TAG_ISOLATE);
