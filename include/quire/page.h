@@ -329,10 +329,7 @@ struct quire_page_stat {
 	uint64_t mappings_max, mappings, mappings_refused;
 };
 
-#define QUIRE_PAGE_STAT_INIT                                                                       \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_page_stat)                                     \
-	}
+#define QUIRE_PAGE_STAT_INIT QUIRE_SIZED_(struct quire_page_stat)
 
 /**
  * quire_page_stat_read - what the page allocator holds and has done

@@ -100,10 +100,7 @@ struct quire_percpu_request {
 };
 
 /* Takes designated fields, as QUIRE_OPTIONS_INIT() does. */
-#define QUIRE_PERCPU_REQUEST_INIT(...)                                                             \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_percpu_request), __VA_ARGS__                   \
-	}
+#define QUIRE_PERCPU_REQUEST_INIT(...) QUIRE_SIZED_WITH_(struct quire_percpu_request, __VA_ARGS__)
 
 /**
  * quire_alloc_percpu_bulk - allocate many objects of one size
@@ -263,43 +260,47 @@ struct quire_percpu_variable {
 };
 
 /* Takes designated fields, as QUIRE_OPTIONS_INIT() does. */
-#define QUIRE_PERCPU_VARIABLE_INIT(...)                                                            \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_percpu_variable), __VA_ARGS__                  \
-	}
+#define QUIRE_PERCPU_VARIABLE_INIT(...) QUIRE_SIZED_WITH_(struct quire_percpu_variable, __VA_ARGS__)
 
 /* The first priority that is not the implementation's own. */
 #define QUIRE_PER_CPU_PRIORITY 101
-
-/* C++ would initialise anything else after the constructor below has copied it. */
-#if defined(__cplusplus) && defined(__clang__)
-#define QUIRE_PER_CPU_CONSTANT __attribute__((require_constant_initialization))
-#elif defined(__cplusplus) && __GNUC__ >= 10
-#define QUIRE_PER_CPU_CONSTANT __constinit
-#else
-#define QUIRE_PER_CPU_CONSTANT
-#endif
 
 /*
  * The content comes last, since the initialiser follows the macro, and the constructor before it
  * needs its name.  C allows a static object to be declared twice.  C++ does not, but it declares a
  * static member in its class; the unnamed namespace keeps that class local to the file.
+ *
+ * An initialiser that is not constant would run after the constructor has copied the content, so C++
+ * compilers are told to refuse it.  g++ has a word for it.  clang's attribute also refuses a struct
+ * without an initialiser, so clang's warning about constructors is an error for this one declaration:
+ * it is reported where the name stands, which is the user's so that it is also seen where this header
+ * is the system's.
  */
 #ifndef __cplusplus
 #define QUIRE_PER_CPU_ASSERT_			  _Static_assert
 #define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name) static __typeof__(type) quire_content_##name;
 #define QUIRE_PER_CPU_CONTENT_(name)		  quire_content_##name
-#define QUIRE_PER_CPU_CONTENT_TYPE_(type)	  static __typeof__(type)
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name) static __typeof__(type) quire_content_##name
 #else
-#define QUIRE_PER_CPU_ASSERT_		  static_assert
+#define QUIRE_PER_CPU_ASSERT_	     static_assert
 /* clang-format off */
-#define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name)                                                           \
+#define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name)                                                  \
 	namespace { struct quire_content_##name {                                                  \
-		static QUIRE_PER_CPU_CONSTANT __typeof__(type) content;                            \
+		static __typeof__(type) name;                                                      \
 	}; }
 /* clang-format on */
-#define QUIRE_PER_CPU_CONTENT_(name)	  quire_content_##name::content
-#define QUIRE_PER_CPU_CONTENT_TYPE_(type) QUIRE_PER_CPU_CONSTANT __typeof__(type)
+#define QUIRE_PER_CPU_CONTENT_(name) quire_content_##name::name
+#ifdef __clang__
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name)                                                  \
+	_Pragma("clang diagnostic push")                                                           \
+		_Pragma("clang diagnostic error \"-Wglobal-constructors\"") __typeof__(type)       \
+			quire_content_##name::name _Pragma("clang diagnostic pop")
+#elif __GNUC__ >= 10
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name)                                                  \
+	__constinit __typeof__(type) quire_content_##name::name
+#else
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name) __typeof__(type) quire_content_##name::name
+#endif
 #endif
 
 /**
@@ -335,7 +336,7 @@ struct quire_percpu_variable {
                                                                                                    \
 		quire_percpu_define(&quire_variable);                                              \
 	}                                                                                          \
-	QUIRE_PER_CPU_CONTENT_TYPE_(type) QUIRE_PER_CPU_CONTENT_(name)
+	QUIRE_PER_CPU_CONTENT_DEFINE_(type, name)
 
 /**
  * QUIRE_DECLARE_PER_CPU - declare a variable that another file defines, not as static
@@ -403,10 +404,7 @@ struct quire_percpu_stat {
 	uint64_t drains; /* CPUs' stacks emptied */
 };
 
-#define QUIRE_PERCPU_STAT_INIT                                                                     \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_percpu_stat)                                   \
-	}
+#define QUIRE_PERCPU_STAT_INIT QUIRE_SIZED_(struct quire_percpu_stat)
 
 /**
  * quire_percpu_stat_read - what per-CPU memory holds and has done

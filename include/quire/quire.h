@@ -47,6 +47,33 @@ extern "C" {
 
 struct quire;
 
+/*
+ * What the macros that end in _INIT are made of.  In C an initialiser, with the fields that the program
+ * names in any order.  In C++ a value, which may be assigned as well.  C++ has designated fields from
+ * C++20 on, in the order of the struct, and g++ -Wextra warns about those that are left out; a program
+ * that sets fields after the initialisation compiles without a warning as C++11 or later.
+ */
+#ifndef __cplusplus
+/* clang-format off */
+#define QUIRE_SIZED_(type)	     { .struct_bytes = sizeof(type) }
+#define QUIRE_SIZED_WITH_(type, ...) { .struct_bytes = sizeof(type), __VA_ARGS__ }
+/* clang-format on */
+#else
+#if __cplusplus >= 201402L
+#define QUIRE_CONSTEXPR_ constexpr
+#else
+#define QUIRE_CONSTEXPR_ inline
+#endif
+/** quire_sized_ - @fields, with its size set */
+extern "C++" template <class T> QUIRE_CONSTEXPR_ T quire_sized_(T fields)
+{
+	fields.struct_bytes = sizeof(T);
+	return fields;
+}
+#define QUIRE_SIZED_(type)	     quire_sized_<type>({})
+#define QUIRE_SIZED_WITH_(type, ...) quire_sized_<type>({ __VA_ARGS__ })
+#endif
+
 /* Flags of calls that allocate.  At most one of MOVABLE and RECLAIMABLE; neither means unmovable. */
 #define QUIRE_MOVABLE	  (1u << 0) /* lifetime class: comes and goes by itself */
 #define QUIRE_RECLAIMABLE (1u << 1) /* lifetime class: a cache that is given up when asked */
@@ -157,10 +184,7 @@ struct quire_options {
 };
 
 /* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */
-#define QUIRE_OPTIONS_INIT(...)                                                                    \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_options), __VA_ARGS__                          \
-	}
+#define QUIRE_OPTIONS_INIT(...) QUIRE_SIZED_WITH_(struct quire_options, __VA_ARGS__)
 
 /**
  * quire_options_parse - read options from a string

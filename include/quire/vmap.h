@@ -54,10 +54,7 @@ struct quire_vmalloc_options {
 };
 
 /* Takes designated fields, as QUIRE_OPTIONS_INIT() does. */
-#define QUIRE_VMALLOC_OPTIONS_INIT(...)                                                            \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_vmalloc_options), __VA_ARGS__                  \
-	}
+#define QUIRE_VMALLOC_OPTIONS_INIT(...) QUIRE_SIZED_WITH_(struct quire_vmalloc_options, __VA_ARGS__)
 
 /**
  * quire_vmalloc - allocate an area
@@ -365,10 +362,7 @@ struct quire_vmap_stat {
 	uint64_t metadata_bytes;
 };
 
-#define QUIRE_VMAP_STAT_INIT                                                                       \
-	{                                                                                          \
-		.struct_bytes = sizeof(struct quire_vmap_stat)                                     \
-	}
+#define QUIRE_VMAP_STAT_INIT QUIRE_SIZED_(struct quire_vmap_stat)
 
 /**
  * quire_vmap_stat_read - what areas hold and have done

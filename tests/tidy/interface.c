@@ -18,6 +18,10 @@
 		}                                                                                  \
 	} while (0)
 
+/* In C an initialiser with static storage must be constant. */
+static struct quire_options at_file_scope = QUIRE_OPTIONS_INIT();
+static struct quire_page_stat stat_at_file_scope = QUIRE_PAGE_STAT_INIT;
+
 static int released_nr;
 
 static void release(struct quire_percpu_ref *ref)
@@ -50,10 +54,12 @@ static int use_pages(struct quire *q)
 
 static int use_areas(struct quire *q)
 {
-	struct quire_vmalloc_options options = QUIRE_VMALLOC_OPTIONS_INIT(.flags = QUIRE_ZERO);
+	struct quire_vmalloc_options options = QUIRE_VMALLOC_OPTIONS_INIT();
 	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
-	void *area = quire_vmalloc_with(q, 10000, &options);
+	void *area;
 
+	options.flags = QUIRE_ZERO;
+	area = quire_vmalloc_with(q, 10000, &options);
 	HOLDS(area != NULL);
 	HOLDS(quire_vmap_stat_read(q, &stat) == 0);
 	HOLDS(stat.busy_areas == 1);
@@ -63,12 +69,13 @@ static int use_areas(struct quire *q)
 
 static int use_objects(struct quire *q)
 {
-	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 8);
+	struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT();
 	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 	struct quire_percpu_counter counter;
 	struct quire_percpu_ref ref;
 	void *objects[2];
 
+	request.bytes = 8;
 	HOLDS(quire_alloc_percpu_bulk(q, &request, objects, 2) == 2);
 	HOLDS(quire_percpu_stat_read(q, &stat) == 0);
 	HOLDS(stat.objects == 2);
@@ -90,14 +97,64 @@ static int use_objects(struct quire *q)
 	return 0;
 }
 
+static int use_variables(void)
+{
+	struct quire_percpu_variable variable = QUIRE_PERCPU_VARIABLE_INIT();
+	void *pointer = NULL;
+	long content = 5;
+
+	variable.pointer = &pointer;
+	variable.content = &content;
+	variable.bytes = sizeof(content);
+	variable.align = sizeof(content);
+	quire_percpu_define(&variable);
+	HOLDS(pointer != NULL && *quire_per_cpu_ptr((long *)pointer, 0) == 5);
+	quire_percpu_undefine(&variable);
+	HOLDS(pointer == NULL);
+	return 0;
+}
+
+/* The macros can be given fields, in C and, in the order of the struct, in C++20. */
+static int give_fields(void)
+{
+#ifndef WITHOUT_FIELDS
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = 7, .thp = QUIRE_OFF);
+	const struct quire_vmalloc_options area = QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = 8);
+	const struct quire_percpu_request request = QUIRE_PERCPU_REQUEST_INIT(.bytes = 8);
+	const struct quire_percpu_variable variable = QUIRE_PERCPU_VARIABLE_INIT(.align = 4);
+
+	HOLDS(options.struct_bytes == sizeof(options) && options.limit_bytes == 7);
+	HOLDS(options.thp == QUIRE_OFF && options.slots == 0);
+	HOLDS(area.struct_bytes == sizeof(area) && area.align_bytes == 8);
+	HOLDS(request.struct_bytes == sizeof(request) && request.bytes == 8);
+	HOLDS(variable.struct_bytes == sizeof(variable) && variable.align == 4);
+#endif
+	return 0;
+}
+
+/* In C++ they are values; in C a cast makes them one. */
+static int assign(void)
+{
+	struct quire_page_stat stat;
+
+#ifdef __cplusplus
+	stat = QUIRE_PAGE_STAT_INIT;
+#else
+	stat = (struct quire_page_stat)QUIRE_PAGE_STAT_INIT;
+#endif
+	HOLDS(stat.struct_bytes == sizeof(stat) && stat.mappings_refused == 0);
+	HOLDS(stat_at_file_scope.struct_bytes == sizeof(stat));
+	return 0;
+}
+
 int main(void)
 {
-	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = (size_t)64 << 20);
 	struct quire *q;
 	int failed;
 
-	HOLDS(quire_create(&options, &q) == 0);
-	failed = use_pages(q) + use_areas(q) + use_objects(q);
+	at_file_scope.limit_bytes = (size_t)64 << 20;
+	HOLDS(quire_create(&at_file_scope, &q) == 0);
+	failed = use_pages(q) + use_areas(q) + use_objects(q) + use_variables();
 	quire_destroy(q);
-	return failed;
+	return failed + give_fields() + assign();
 }

@@ -56,6 +56,9 @@ static QUIRE_DEFINE_PER_CPU(unsigned char[2][3], grid) = { { 1, 2, 3 }, { 4, 5, 
 static QUIRE_DEFINE_PER_CPU(int (*)(int), reader) = next;
 static QUIRE_DEFINE_PER_CPU(const long, limit) = 4;
 static QUIRE_DEFINE_PER_CPU(const char *, title) = "percpu";
+static QUIRE_DEFINE_PER_CPU(struct shelf, bare_shelf);
+static QUIRE_DEFINE_PER_CPU(struct shelf[2], bare_shelves);
+static QUIRE_DEFINE_PER_CPU(enum colour, bare_colour);
 static QUIRE_DEFINE_PER_CPU(struct shelf, shelf) = { 'a', 2, { 3, 4, 5, 6 }, next };
 static QUIRE_DEFINE_PER_CPU(enum colour, colour) = GREEN;
 static QUIRE_DEFINE_PER_CPU(double, ratio) = 0.5;
@@ -104,6 +107,9 @@ static void variables_are_of_every_type(void)
 		HOLDS((*quire_per_cpu_ptr(grid, cpu))[1][2] == 6);
 		HOLDS((*quire_per_cpu_ptr(reader, cpu))(4) == 5);
 		HOLDS(*quire_per_cpu_ptr(limit, cpu) == 4);
+		HOLDS(quire_per_cpu_ptr(bare_shelf, cpu)->reader == NULL);
+		HOLDS((*quire_per_cpu_ptr(bare_shelves, cpu))[1].pages[3] == 0);
+		HOLDS(*quire_per_cpu_ptr(bare_colour, cpu) == RED);
 		HOLDS(quire_per_cpu_ptr(shelf, cpu)->reader == next);
 		HOLDS(quire_per_cpu_ptr(shelf, cpu)->pages[3] == 6);
 		HOLDS(*quire_per_cpu_ptr(colour, cpu) == GREEN);
