@@ -52,7 +52,7 @@ int main(void)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	quire_percpu_ref_kill(&service.users); /* the owner's reference was the last one */
-	served = quire_this_cpu_sum(requests);
+	served = quire_per_cpu_sum(requests);
 	bytes = (long)quire_percpu_counter_sum(&service.bytes);
 	printf("%ld requests, %ld bytes\n", served, bytes);
 	quire_percpu_ref_exit(&service.users);

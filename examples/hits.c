@@ -9,6 +9,6 @@ int main(void)
 {
 	for (int i = 0; i < 1000; i++)
 		quire_this_cpu_add(hits, 1); /* on this CPU, whichever it is by then */
-	printf("%ld hits\n", quire_this_cpu_sum(hits));
-	return quire_this_cpu_sum(hits) != 1000;
+	printf("%ld hits\n", quire_per_cpu_sum(hits));
+	return quire_per_cpu_sum(hits) != 1000;
 }

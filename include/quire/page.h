@@ -351,7 +351,7 @@ int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat);
  * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
  * @bytes:	size of @buffer
  *
- * Returns   the length of the whole text, as snprintf() does.
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      one lock and a line of text for each zone.
  * Linux     /proc/buddyinfo.
@@ -364,7 +364,7 @@ size_t quire_text_buddyinfo(const struct quire *q, char *buffer, size_t bytes);
  * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
  * @bytes:	size of @buffer
  *
- * Returns   the length of the whole text, as snprintf() does.
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      one lock and some lines of text for each zone, and a look at every pageblock.
  * Linux     /proc/pagetypeinfo.
@@ -378,7 +378,7 @@ size_t quire_text_pagetypeinfo(const struct quire *q, char *buffer, size_t bytes
  * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
  * @bytes:	size of @buffer
  *
- * Returns   the length of the whole text, as snprintf() does.
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      one lock for each zone, and some lines of text for each zone and each slot.
  * Linux     /proc/zoneinfo.

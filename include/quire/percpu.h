@@ -422,10 +422,10 @@ int quire_percpu_stat_read(const struct quire *q, struct quire_percpu_stat *stat
 /**
  * quire_text_percpu_stats - what per-CPU memory holds, in the shape of debugfs' percpu_stats
  * @q:		instance
- * @buffer:	receives as much as fits, and ends with a 0
- * @bytes:	of @buffer; 0 only asks how long the whole is
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
  *
- * Returns   bytes of the whole text, without the 0 at its end.
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   waits for the worker's visit; not from a signal handler.
  * Cost      a look at every chunk and every CPU's stacks.
  * Linux     /sys/kernel/debug/percpu_stats.

@@ -18,12 +18,12 @@
  *	T    quire_this_cpu_inc_return(ptr)		and dec_return
  *	T    quire_this_cpu_xchg(ptr, val)		the old value
  *	T    quire_this_cpu_cmpxchg(ptr, old, new)	the old value; equal to @old on success
- *	T    quire_this_cpu_sum(ptr)			of all CPUs' copies, modulo the width
+ *	T    quire_per_cpu_sum(ptr)			of all CPUs' copies, modulo the width
  *
  * An operation is indivisible for the threads of the same CPU and for their signal handlers: the
  * thread may be preempted, interrupted or migrated, and the operation takes effect exactly once,
  * on the CPU on which it completes.  It is not indivisible for other CPUs: they may read a copy
- * at any time (quire_this_cpu_sum() does), but a store by another CPU may be lost or may undo an
+ * at any time (quire_per_cpu_sum() does), but a store by another CPU may be lost or may undo an
  * operation.  An operation orders no other memory access.
  *
  * Where the system has no restartable sequences (or GLIBC_TUNABLES=glibc.pthread.rseq=0 disables
@@ -75,7 +75,7 @@ uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t valu
 			   uint64_t expected);
 
 /**
- * quire_this_cpu_sum_bytes - the sum of all CPUs' copies
+ * quire_per_cpu_sum_bytes - the sum of all CPUs' copies
  * @ptr:	CPU 0's copy
  * @bytes:	of a copy (1, 2, 4, 8)
  *
@@ -86,7 +86,7 @@ uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t valu
  * Context   anywhere, signal handlers included; takes no lock and interrupts no CPU.
  * Cost      one cache miss per CPU.
  */
-uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes);
+uint64_t quire_per_cpu_sum_bytes(const volatile void *ptr, unsigned bytes);
 
 /**
  * quire_this_cpu_fill - find out what sequences of this process read
@@ -404,7 +404,7 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
 						   (uint8_t)QUIRE_THIS_CPU_BITS_(ptr, val))))
 
 /**
- * quire_this_cpu_sum - the sum of all CPUs' copies
+ * quire_per_cpu_sum - the sum of all CPUs' copies
  * @ptr:	CPU 0's copy; may point to const
  *
  * Copies that change meanwhile are each read once, at some moment.
@@ -414,8 +414,8 @@ template <class T> struct quire_this_cpu_plain<const volatile T> {
  * Cost      a call, and one cache miss per CPU.
  * Linux     a loop over for_each_possible_cpu().
  */
-#define quire_this_cpu_sum(ptr)                                                                    \
+#define quire_per_cpu_sum(ptr)                                                                     \
 	((QUIRE_THIS_CPU_TYPE_(ptr))(QUIRE_THIS_CPU_WIDTH_(ptr),                                   \
-				     quire_this_cpu_sum_bytes((ptr), sizeof(*(ptr)))))
+				     quire_per_cpu_sum_bytes((ptr), sizeof(*(ptr)))))
 
 #endif

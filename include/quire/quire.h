@@ -204,24 +204,22 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
 			size_t error_bytes);
 
 /**
- * quire_options_format - the options that an instance really uses, as text
+ * quire_text_options - the options that an instance really uses, as text
  * @q:		instance
- * @buffer:	receives "key:value,key:value" with every key, in the format that quire_options_parse()
- *		and QUIRE_CONF read
- * @bytes:	size of @buffer; the text is cut to fit, and ends with a NUL.  With 0 nothing is
- *		stored, and @buffer may be NULL.
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
  *
+ * The text is "key:value,key:value" with every key, as quire_options_parse() and QUIRE_CONF read it.
  * Values are those in use: defaults filled in, the limit after it was halved until the system granted
  * it, rseq:off where the system has no sequences.  Options of areas that nobody has used yet are those
  * that they would get.  An instance made from the text is the same, as long as the system grants the
  * same.
  *
- * Returns   the length of the whole text without its NUL, as snprintf() does: at or above @bytes, it
- *           was cut.
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   anywhere, signal handlers included; takes no lock.
  * Cost      about a microsecond.
  */
-int quire_options_format(const struct quire *q, char *buffer, size_t bytes);
+size_t quire_text_options(const struct quire *q, char *buffer, size_t bytes);
 
 /**
  * quire_create - make an instance

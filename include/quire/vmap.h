@@ -325,7 +325,7 @@ size_t quire_vmap_walk(const struct quire *q,
  * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
  * @bytes:	size of @buffer
  *
- * Returns   the length of the whole text, as snprintf() does.
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   as quire_vmap_walk().
  * Cost      as quire_vmap_walk(), and a line of text for each area.
  */

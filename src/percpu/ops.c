@@ -54,7 +54,7 @@ static uint64_t read_copy(const volatile void *copy, unsigned bytes)
 	}
 }
 
-uint64_t quire_this_cpu_sum_bytes(const volatile void *ptr, unsigned bytes)
+uint64_t quire_per_cpu_sum_bytes(const volatile void *ptr, unsigned bytes)
 {
 	unsigned units = cpu_units_of(ptr);
 	uint64_t sum = 0;

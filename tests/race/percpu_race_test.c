@@ -199,7 +199,7 @@ static void check_race(struct quire_options options, uint64_t share)
 	pthread_barrier_init(&barrier, NULL, THREADS_NR + 1);
 	team_run(THREADS_NR + 1, member, &barrier);
 	pthread_barrier_destroy(&barrier);
-	assert_u64_eq(quire_this_cpu_sum(race.counter), race.increments + race.handled);
+	assert_u64_eq(quire_per_cpu_sum(race.counter), race.increments + race.handled);
 	quire_free_percpu(race.q, race.counter);
 	print_message(
 		"%llu increments, %llu signals, %llu deferred frees, %llu pages depopulated\n",

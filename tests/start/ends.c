@@ -79,7 +79,7 @@ __attribute__((destructor)) static void ordinary_destructor(void)
 __attribute__((destructor(101))) static void last_of_destructors(void)
 {
 	late();
-	if (quire_this_cpu_sum(ends) != 4 + (long)quire_percpu_units(quire_default()))
+	if (quire_per_cpu_sum(ends) != 4 + (long)quire_percpu_units(quire_default()))
 		_exit(LOST_AT_END);
 }
 

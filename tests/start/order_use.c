@@ -16,11 +16,11 @@ __attribute__((constructor)) static void construct(void)
 __attribute__((destructor)) static void destroy(void)
 {
 	quire_this_cpu_dec(objects);
-	if (quire_this_cpu_sum(objects) != 0)
+	if (quire_per_cpu_sum(objects) != 0)
 		_exit(2);
 }
 
 int main(void)
 {
-	return quire_this_cpu_sum(objects) == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return quire_per_cpu_sum(objects) == 1 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

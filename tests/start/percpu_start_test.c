@@ -88,7 +88,7 @@ static void closed_library_leaves_nothing_armed(void **state)
 			nap();
 		store_release(&visit.step, 2);
 		assert_int_equal(pthread_join(thread, NULL), 0);
-		assert_u64_eq(quire_this_cpu_sum_bytes(visit.ptr, 8), turn * 2 * 2 * ROUNDS);
+		assert_u64_eq(quire_per_cpu_sum_bytes(visit.ptr, 8), turn * 2 * 2 * ROUNDS);
 	}
 }
 

@@ -91,7 +91,7 @@ static void asks(void *arg)
 	CHECK(quire_page_bytes(scene.q) > 0);
 	(void)quire_cpu();
 	(void)quire_slot(scene.q);
-	CHECK(quire_options_format(scene.q, scene.text, sizeof(scene.text)) > 0);
+	CHECK(quire_text_options(scene.q, scene.text, sizeof(scene.text)) > 0);
 	CHECK(quire_rule_text(101)[0] != '\0');
 	quire_set_stop_hook(NULL, NULL);
 }
@@ -318,7 +318,7 @@ static void does_this_cpu(void *arg)
 	CHECK(ptr != NULL);
 	quire_this_cpu_fill(&words);
 	quire_this_cpu_do(QUIRE_THIS_CPU_ADD | sizeof(*ptr), ptr, 3, 0);
-	CHECK(quire_this_cpu_sum_bytes(ptr, sizeof(*ptr)) == 3);
+	CHECK(quire_per_cpu_sum_bytes(ptr, sizeof(*ptr)) == 3);
 	CHECK(quire_this_cpu_copy(ptr) != NULL);
 	quire_free_percpu(scene.q, ptr);
 }
@@ -641,7 +641,7 @@ static void handler_this_cpu(void *arg)
 
 	(void)arg;
 	quire_this_cpu_do(QUIRE_THIS_CPU_ADD | sizeof(*ptr), ptr, 3, 0);
-	CHECK(quire_this_cpu_sum_bytes(ptr, sizeof(*ptr)) == 3);
+	CHECK(quire_per_cpu_sum_bytes(ptr, sizeof(*ptr)) == 3);
 }
 
 const struct stack_call stack_handler_calls[] = {

@@ -15,5 +15,5 @@ long plugin_count(void);
 long plugin_count(void)
 {
 	quire_this_cpu_inc(&pairs->count);
-	return quire_this_cpu_sum(&pairs->count);
+	return quire_per_cpu_sum(&pairs->count);
 }

@@ -137,12 +137,11 @@ static void operations_reach_fields_and_elements(void)
 	quire_this_cpu_add(*levels, 3);
 	quire_this_cpu_or(&(*grid)[1][0], 8);
 	quire_this_cpu_dec(without_initialiser);
-	HOLDS(quire_this_cpu_sum(&shelf->books) == 2 * quire_percpu_units(quire_default()) + 1);
-	HOLDS(quire_this_cpu_sum(&shelf->pages[2]) == 5 * quire_percpu_units(quire_default()) + 5);
-	HOLDS(quire_this_cpu_sum(&(*levels)[1]) ==
-	      2 * (int)quire_percpu_units(quire_default()) - 7);
-	HOLDS(quire_this_cpu_sum(&(*levels)[0]) == (int)quire_percpu_units(quire_default()) + 3);
-	HOLDS(quire_this_cpu_sum(without_initialiser) == -1);
+	HOLDS(quire_per_cpu_sum(&shelf->books) == 2 * quire_percpu_units(quire_default()) + 1);
+	HOLDS(quire_per_cpu_sum(&shelf->pages[2]) == 5 * quire_percpu_units(quire_default()) + 5);
+	HOLDS(quire_per_cpu_sum(&(*levels)[1]) == 2 * (int)quire_percpu_units(quire_default()) - 7);
+	HOLDS(quire_per_cpu_sum(&(*levels)[0]) == (int)quire_percpu_units(quire_default()) + 3);
+	HOLDS(quire_per_cpu_sum(without_initialiser) == -1);
 	HOLDS(quire_this_cpu_read(limit) == 4);
 }
 

@@ -48,7 +48,7 @@ static int stay_here(void)
 		for (int i = 0; i < 1; i++)                                                        \
 			quire_this_cpu_##op(p, val);                                               \
 		row(__LINE__, #type " " #op " " #operand_type,                                     \
-		    (unsigned long long)quire_this_cpu_sum(p), (unsigned long long)(want));        \
+		    (unsigned long long)quire_per_cpu_sum(p), (unsigned long long)(want));         \
 	} while (0)
 
 /* An operation that returns the new value, in which also what is returned counts. */
@@ -60,7 +60,7 @@ static int stay_here(void)
 		row(__LINE__, #type " " #op "_return " #operand_type, (unsigned long long)got,     \
 		    (unsigned long long)(want));                                                   \
 		row(__LINE__, #type " " #op "_return, sum", (unsigned long long)got,               \
-		    (unsigned long long)quire_this_cpu_sum(p));                                    \
+		    (unsigned long long)quire_per_cpu_sum(p));                                     \
 	} while (0)
 
 #define BOTH(type, from, op, operand_type, operand, want)                                          \

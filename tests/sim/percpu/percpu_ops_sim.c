@@ -49,9 +49,9 @@ static void add_three(void *arg)
 static void check_added(struct ops_scene *scene, uint64_t tasks_nr)
 {
 	check_u64_eq(scene->done, 3 * tasks_nr);
-	check_u64_eq(quire_this_cpu_sum(scene->wide), 3 * tasks_nr);
-	check_u64_eq(quire_this_cpu_sum(scene->small), UINT32_C(0) - (uint32_t)tasks_nr);
-	check_u64_eq(quire_this_cpu_sum(scene->small + 1), 0);
+	check_u64_eq(quire_per_cpu_sum(scene->wide), 3 * tasks_nr);
+	check_u64_eq(quire_per_cpu_sum(scene->small), UINT32_C(0) - (uint32_t)tasks_nr);
+	check_u64_eq(quire_per_cpu_sum(scene->small + 1), 0);
 }
 
 /* However tasks are moved and aborted, every increment is counted once, somewhere. */
@@ -76,7 +76,7 @@ SIM_TEST(percpu_ops_restart_after_handler, .cpus_nr = 1, .explore = SIM_ALL_SCHE
 	sim_cpu(sim, 0, add_three, scene);
 	sim_irq(sim, 0, add_three, scene, 1);
 	sim_run(sim);
-	check_u64_eq(quire_this_cpu_sum(scene->wide), scene->done);
+	check_u64_eq(quire_per_cpu_sum(scene->wide), scene->done);
 }
 
 static void add_without_number(void *arg)
@@ -107,7 +107,7 @@ SIM_TEST(percpu_ops_handler_of_a_task_without_number, .cpus_nr = 1, .explore = S
 	sim_cpu(sim, 0, add_without_number, scene);
 	sim_irq(sim, 0, add_three, scene, 1);
 	sim_run(sim);
-	check_u64_eq(quire_this_cpu_sum(scene->wide), scene->done);
+	check_u64_eq(quire_per_cpu_sum(scene->wide), scene->done);
 }
 
 static void add_without_registering(void *arg)
@@ -165,7 +165,7 @@ SIM_TEST(percpu_ops_cmpxchg_loses_nothing, .events = SIM_ABORT | SIM_MIGRATE | S
 	sim_cpu(sim, 0, add_by_cmpxchg, scene);
 	sim_cpu(sim, 1, add_by_cmpxchg, scene);
 	sim_run(sim);
-	check_u64_eq(quire_this_cpu_sum(scene->wide), 6);
+	check_u64_eq(quire_per_cpu_sum(scene->wide), 6);
 }
 
 static void xchg_two(void *arg)
@@ -185,7 +185,7 @@ SIM_TEST(percpu_ops_xchg_keeps_every_value, .events = SIM_ABORT | SIM_MIGRATE | 
 	sim_cpu(sim, 0, xchg_two, scene);
 	sim_cpu(sim, 1, xchg_two, scene);
 	sim_run(sim);
-	check_u64_eq(scene->done + quire_this_cpu_sum(scene->wide), 3 * (5 + 7));
+	check_u64_eq(scene->done + quire_per_cpu_sum(scene->wide), 3 * (5 + 7));
 }
 
 static void add_and_return(void *arg)
@@ -226,7 +226,7 @@ SIM_TEST(checker_sees_a_copy_changed_from_afar, .expect = "check")
 	sim_cpu(sim, 0, add_three, scene);
 	sim_cpu(sim, 1, add_from_afar, scene);
 	sim_run(sim);
-	check_u64_eq(quire_this_cpu_sum(scene->wide), scene->done);
+	check_u64_eq(quire_per_cpu_sum(scene->wide), scene->done);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */

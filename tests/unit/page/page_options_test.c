@@ -331,7 +331,7 @@ static void used_by(const char *text, char *used, size_t bytes)
 
 	assert_int_equal(quire_options_parse(text, &given, error, sizeof(error)), 0);
 	assert_int_equal(quire_create(&given, &q), 0);
-	assert_in_range(quire_options_format(q, used, bytes), 1, bytes - 1);
+	assert_in_range(quire_text_options(q, used, bytes), 1, bytes - 1);
 	quire_destroy(q);
 }
 
@@ -414,14 +414,14 @@ static void a_text_of_options_is_cut_to_fit(void **state)
 	struct quire_options given = QUIRE_OPTIONS_INIT(.limit_bytes = 2 << 20);
 	char whole[1024], part[8];
 	struct quire *q;
-	int bytes;
+	size_t bytes;
 
 	(void)state;
 	assert_int_equal(quire_create(&given, &q), 0);
-	bytes = quire_options_format(q, whole, sizeof(whole));
+	bytes = quire_text_options(q, whole, sizeof(whole));
 	assert_int_equal(bytes, strlen(whole));
-	assert_int_equal(quire_options_format(q, NULL, 0), bytes);
-	assert_int_equal(quire_options_format(q, part, sizeof(part)), bytes);
+	assert_int_equal(quire_text_options(q, NULL, 0), bytes);
+	assert_int_equal(quire_text_options(q, part, sizeof(part)), bytes);
 	assert_string_equal(part, "limit:2");
 	quire_destroy(q);
 }

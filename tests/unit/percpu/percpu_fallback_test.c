@@ -103,7 +103,7 @@ static void thread_without_a_number_is_moved_from_outside(void **state)
 {
 	struct adder with, without;
 	uint64_t adds;
-	long before = quire_this_cpu_sum(object);
+	long before = quire_per_cpu_sum(object);
 	unsigned undone_nr = 0;
 
 	(void)state;
@@ -125,7 +125,7 @@ static void thread_without_a_number_is_moved_from_outside(void **state)
 			     !CPU_ISSET((size_t)(i % 2 == 0 ? here : there), &set);
 	}
 	adds = adder_stop(&with) + adder_stop(&without);
-	assert_u64_eq(quire_this_cpu_sum(object) - before, adds);
+	assert_u64_eq(quire_per_cpu_sum(object) - before, adds);
 	assert_int_equal(undone_nr, 0);
 	assert_true(cpu_has_sequences()); /* it registered, each time */
 }
@@ -155,7 +155,7 @@ static void *add_under_signals(void *arg)
 static void handler_adds_on_a_thread_without_a_number(void **state)
 {
 	struct sigaction action = { .sa_handler = add_in_handler };
-	long before = quire_this_cpu_sum(object);
+	long before = quire_per_cpu_sum(object);
 	uint64_t adds = 0;
 	pthread_t thread;
 
@@ -169,7 +169,7 @@ static void handler_adds_on_a_thread_without_a_number(void **state)
 		sched_yield();
 	}
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_u64_eq(quire_this_cpu_sum(object) - before, adds + in_handler_nr);
+	assert_u64_eq(quire_per_cpu_sum(object) - before, adds + in_handler_nr);
 	assert_true(cpu_has_sequences());
 }
 
@@ -207,18 +207,18 @@ static void count(unsigned index, void *arg)
 static void count_where_registering_is_refused(void *arg)
 {
 	struct quire *q = quire_default();
-	long before = quire_this_cpu_sum(object);
+	long before = quire_per_cpu_sum(object);
 
 	shared.lost_nr = *(unsigned *)arg;
 	check(quire_percpu_counter_init(q, &shared.counter, 0, 0) == 0, 8);
 	check(quire_percpu_ref_init(q, &shared.ref, note_release, 0) == 0, 9);
 	team_run(4, count, NULL);
-	check(quire_this_cpu_sum(object) - before == 4 * (long)ADDS, 10);
+	check(quire_per_cpu_sum(object) - before == 4 * (long)ADDS, 10);
 	check(quire_percpu_counter_sum(&shared.counter) == 4 * (int64_t)ADDS, 11);
 	check(!cpu_has_sequences(), 12);
 	shared.lost_nr = 0;
 	team_run(2, count, NULL);
-	check(quire_this_cpu_sum(object) - before == 6 * (long)ADDS, 13);
+	check(quire_per_cpu_sum(object) - before == 6 * (long)ADDS, 13);
 	check(quire_percpu_counter_sum(&shared.counter) == 6 * (int64_t)ADDS, 14);
 	quire_percpu_ref_kill(&shared.ref);
 	check(!shared.is_released, 15);
@@ -272,14 +272,14 @@ static void add_where_units_are_fewer(void *arg)
 	add_on(here);
 	add_on(there);
 	add_on(here);
-	check(quire_this_cpu_sum(neighbours[0]) == 300, 10);
+	check(quire_per_cpu_sum(neighbours[0]) == 300, 10);
 	check(*neighbours[0] == 300, 11);
 	/* An object that has copies for all CPUs keeps each CPU's own. */
-	check(quire_this_cpu_sum(object) == 300, 12);
+	check(quire_per_cpu_sum(object) == 300, 12);
 	check(*quire_per_cpu_ptr(object, (unsigned)there) == 100, 13);
 	check_neighbours(1);
 	quire_destroy(q);
-	check(quire_this_cpu_sum(object) == 300, 14);
+	check(quire_per_cpu_sum(object) == 300, 14);
 }
 
 static void cpu_without_a_unit_works_on_another_copy(void **state)
@@ -303,7 +303,7 @@ static int without_files(char **argv)
 		neighbours[i] = quire_alloc_percpu(q, 4096, 8, 0);
 	check(process_cpus_possible() >= (unsigned)atoi(argv[1]), 7);
 	add_on(atoi(argv[2]));
-	check(quire_this_cpu_sum(neighbours[0]) == 100, 10);
+	check(quire_per_cpu_sum(neighbours[0]) == 100, 10);
 	check(*quire_per_cpu_ptr(neighbours[0], (unsigned)atoi(argv[2])) == 100, 11);
 	check_neighbours(quire_percpu_units(q));
 	return 0;

@@ -184,7 +184,7 @@ static void sum_is_right_modulo_the_width(void **state)
 	area_clear();
 	for (unsigned cpu = 0; cpu < process_cpus_possible(); cpu++)
 		*(short *)copy_of(ptr, cpu) = (short)(cpu % 2 == 0 ? -5 : 3);
-	assert_int_equal(quire_this_cpu_sum(ptr),
+	assert_int_equal(quire_per_cpu_sum(ptr),
 			 (short)(3 * (int)(process_cpus_possible() / 2) -
 				 5 * (int)((process_cpus_possible() + 1) / 2)));
 }
@@ -235,12 +235,12 @@ static void add_in_four_ways(unsigned i)
 
 static void check_added(uint64_t nr)
 {
-	assert_u64_eq(quire_this_cpu_sum((uint64_t *)(void *)area), nr);
-	assert_u64_eq(quire_this_cpu_sum((uint32_t *)(void *)(area + 8)), (uint32_t)nr);
-	assert_u64_eq(quire_this_cpu_sum((uint16_t *)(void *)(area + 12)), (uint16_t)nr);
-	assert_u64_eq(quire_this_cpu_sum((uint8_t *)(area + 14)), (uint8_t)nr);
-	assert_u64_eq(quire_this_cpu_sum((uint64_t *)(void *)area + 8) +
-			      quire_this_cpu_sum((uint64_t *)(void *)area + 9),
+	assert_u64_eq(quire_per_cpu_sum((uint64_t *)(void *)area), nr);
+	assert_u64_eq(quire_per_cpu_sum((uint32_t *)(void *)(area + 8)), (uint32_t)nr);
+	assert_u64_eq(quire_per_cpu_sum((uint16_t *)(void *)(area + 12)), (uint16_t)nr);
+	assert_u64_eq(quire_per_cpu_sum((uint8_t *)(area + 14)), (uint8_t)nr);
+	assert_u64_eq(quire_per_cpu_sum((uint64_t *)(void *)area + 8) +
+			      quire_per_cpu_sum((uint64_t *)(void *)area + 9),
 		      nr);
 }
 
@@ -362,7 +362,7 @@ static void child_of_fork_goes_on_with_its_own_copy(void **state)
 	assert_true(child >= 0);
 	if (child == 0) {
 		add_and_hop(0, &rounds);
-		_exit(quire_this_cpu_sum((uint64_t *)(void *)area) == 2 * (uint64_t)rounds ? 0 : 1);
+		_exit(quire_per_cpu_sum((uint64_t *)(void *)area) == 2 * (uint64_t)rounds ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
@@ -379,9 +379,9 @@ static void unfilled_words_refuse_and_harm_nothing(void **state)
 	assert_false(quire_seq_add_8(&words, area, 1));
 	assert_false(quire_seq_read_8(&words, area, &old));
 	assert_false(quire_seq_cmpxchg_8(&words, area, 0, 1, &old));
-	assert_u64_eq(quire_this_cpu_sum((uint64_t *)(void *)area), 0);
+	assert_u64_eq(quire_per_cpu_sum((uint64_t *)(void *)area), 0);
 	quire_this_cpu_inc((uint64_t *)(void *)area);
-	assert_u64_eq(quire_this_cpu_sum((uint64_t *)(void *)area), 1);
+	assert_u64_eq(quire_per_cpu_sum((uint64_t *)(void *)area), 1);
 }
 
 static void again(void *arg)

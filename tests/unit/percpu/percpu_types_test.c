@@ -98,10 +98,10 @@ static void operations_reach_fields_and_elements(void **state)
 		quire_this_cpu_add(&shelf->pages[3], 2);
 		quire_this_cpu_dec(&shelf->label);
 	}
-	assert_int_equal(quire_this_cpu_sum(&shelf->books), 1000);
-	assert_int_equal(quire_this_cpu_sum(&shelf->pages[3]), 2000);
-	assert_int_equal((unsigned char)quire_this_cpu_sum(&shelf->label), 256 - 1000 % 256);
-	assert_int_equal(quire_this_cpu_sum(&shelf->pages[2]), 0);
+	assert_int_equal(quire_per_cpu_sum(&shelf->books), 1000);
+	assert_int_equal(quire_per_cpu_sum(&shelf->pages[3]), 2000);
+	assert_int_equal((unsigned char)quire_per_cpu_sum(&shelf->label), 256 - 1000 % 256);
+	assert_int_equal(quire_per_cpu_sum(&shelf->pages[2]), 0);
 	quire_free_percpu(*state, shelf);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instance/options_format.c - the options that an instance really uses, as text
+ * instance/options_text.c - the options that an instance really uses, as text
  *
  * Every key of every module is printed with its value, so that the text tells of a default, of a limit
  * that had to be halved, and of what the system lacks.  Parsed again it makes the same instance.
@@ -67,7 +67,7 @@ static void put_value(struct text *text, const struct option_key *key,
 		option_put_number(text, key->kind, number);
 }
 
-int quire_options_format(const struct quire *q, char *buffer, size_t bytes)
+size_t quire_text_options(const struct quire *q, char *buffer, size_t bytes)
 {
 	struct options_used used = { .isolated = NULL };
 	const struct option_key *key;
@@ -82,5 +82,5 @@ int quire_options_format(const struct quire *q, char *buffer, size_t bytes)
 		text_put(&text, ":");
 		put_value(&text, key, &used);
 	}
-	return (int)text.bytes;
+	return text.bytes;
 }
