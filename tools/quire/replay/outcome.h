@@ -26,7 +26,7 @@ struct outcome {
 
 void outcome_fini(struct outcome *outcome);
 
-/* Calls by what served them.  S1: total = stacks + lists + buddy. */
+/* Calls by what served them: total = stacks + lists + buddy. */
 struct served {
 	uint64_t total;
 	uint64_t stacks;

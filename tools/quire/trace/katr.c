@@ -149,7 +149,7 @@ static void check_class_counts(struct katr_reader *reader)
 				  reader->classes[i].used, reader->classes[i].count);
 }
 
-/* E1: the totals in END, in the header and as counted are the same, and nothing follows. */
+/* The totals in END, in the header and as counted are the same, and nothing follows. */
 static void read_end(struct katr_reader *reader)
 {
 	const struct katr_params *params = &reader->params;

@@ -21,7 +21,7 @@ enum occupancy_type {
 	OCCUPANCY_TYPES_NR,
 };
 
-/* O1: blocks_pinned = sum of blocks_of_type + blocks_mixed. */
+/* blocks_pinned = sum of blocks_of_type + blocks_mixed. */
 struct occupancy_summary {
 	uint64_t live_pages;
 	uint64_t blocks_pinned;
