@@ -82,6 +82,7 @@ struct mutex {
  *   bool lock_try(struct lock *lock, lock_token *token);	never waits; may fail spuriously
  *   void lock_release(struct lock *lock, lock_token token);
  *   bool lock_is_held(const struct lock *lock);		by anybody: for assertions
+ *   bool lock_is_lent(const struct lock *lock);		to its holder, by the fork that keeps it
  *   void lock_let_others_in(struct lock *lock);		between two holds of a loop
  *   bool lock_nested(void);					this call interrupted a lock holder
  *

@@ -59,15 +59,15 @@ void stacks_fence_all(const struct stacks *s)
 static void set_ready_locked(const struct stacks *s, struct stacks_door *door)
 {
 	DCHECK(lock_is_held(&door->lock));
+	CHECK(!door->ready && door->closed_nr == 0);
 	store_relaxed(&door->ready, true);
-	if (lock_kept()) /* the end of this thread's fork opens all that is ready (S7) */
+	if (lock_is_lent(&door->lock)) /* the end of the fork opens all that is ready (S7) */
 		stacks_close_locked(s, door);
 }
 
 int stacks_begin_unopened_locked(const struct stacks *s, struct stacks_door *door)
 {
 	DCHECK(lock_is_held(&door->lock));
-	CHECK(!door->ready && door->closed_nr == 0);
 	if (stacks_has(s, door->slot)) {
 		if (!s->committed && stacks_commit(s, door->slot) != 0)
 			return -ENOMEM;

@@ -3,6 +3,7 @@
 #ifndef STACKS_INTERNAL_H
 #define STACKS_INTERNAL_H
 
+#include "base/check.h"
 #include "machine/atomic.h"
 #include "stacks/stacks.h"
 
@@ -12,7 +13,16 @@ int stacks_commit(const struct stacks *s, unsigned slot);
 static inline struct stack_header *stacks_header(const struct stacks *s,
 						 const struct stacks_door *door, unsigned index)
 {
+	DCHECK(index >= door->first && index < door->end);
 	return stack_header(&s->cpu, door->slot, s->class[index].header);
+}
+
+/* The class's first entry. */
+static inline uint32_t *stacks_first_entry(const struct stacks *s, const struct stacks_door *door,
+					   unsigned index)
+{
+	DCHECK(index >= door->first && index < door->end);
+	return stack_entries(&s->cpu, door->slot) + s->class[index].low;
 }
 
 /* Stores both bounds as one word, after everything that came before (S4): pairs with the loads inside

@@ -31,16 +31,18 @@ unsigned stacks_set_keeps_locked(const struct stacks *s, struct stacks_door *doo
 
 	DCHECK(lock_is_held(&door->lock));
 	CHECK(index >= door->first && index < door->end);
-	if (n != 0)
-		store_relaxed(&door->warm, true); /* read as a hint */
-	if (!door->usable)
+	if (!door->usable) {
+		if (n != 0)
+			store_relaxed(&door->warm, true); /* read as a hint */
 		return 0;
+	}
 	header = stacks_header(s, door, index);
 	most = keeps_most_locked(s, door, index, header->keeps);
 	if (n > most)
 		n = most;
 	door->keeps_nr += n - header->keeps;
 	header->keeps = n;
+	store_relaxed(&door->warm, door->keeps_nr != 0); /* read as a hint */
 	if (door->closed_nr == 0)
 		stacks_bound(header, low, low + n);
 	return n;
@@ -77,14 +79,14 @@ unsigned stacks_held(const struct stacks *s, const struct stacks_door *door, uns
 const uint32_t *stacks_entries(const struct stacks *s, const struct stacks_door *door,
 			       unsigned index)
 {
-	return stack_entries(&s->cpu, door->slot) + s->class[index].low;
+	return stacks_first_entry(s, door, index);
 }
 
 /* A write that changes nothing, and undoes nothing that a sequence pushes meanwhile.  Whoever takes
  * entries out holds the lock. */
 void stacks_touch_locked(const struct stacks *s, struct stacks_door *door, unsigned index)
 {
-	uint32_t *entry = stack_entries(&s->cpu, door->slot) + s->class[index].low;
+	uint32_t *entry = stacks_first_entry(s, door, index);
 	uint32_t found;
 
 	DCHECK(lock_is_held(&door->lock));

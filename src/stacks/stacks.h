@@ -40,6 +40,9 @@
  *   S5  First use.  Fresh regions read as zero, and an all-zero header refuses both push and pop.  But
  *       while top is being set for the first time, low is still 0, and the header would not refuse a
  *       pop.  So the first use closes, fences and opens like any later one (stacks_begin_locked()).
+ *       If regions are not committed in advance, it also commits the slot's, under the door's lock: the
+ *       one place where a spin lock is held over a system call that commits memory.  It happens once
+ *       for each slot, and a caller that cannot wait for it only tries the lock.
  *   S6  Keeping less.  A class that is made to keep less refuses the pushes that begin afterwards; those
  *       under way end at the next fence.  Entries above the new bound stay until they are popped or
  *       taken, so keeps and cap bound what is accepted, not what is held.
@@ -48,6 +51,10 @@
  *       the locks it may use the set itself.  A door that it uses for the first time meanwhile stays
  *       closed until the end of the fork, which opens every door in use.  In the child all doors are
  *       cold: the worker does not exist there, so the first free must take the slow path and start it.
+ *       Prepare must run from a process_member's fork_prepare (machine/process.h), which lends the locks
+ *       taken there to the thread's later calls.  In a pthread_atfork() handler of a user's own, the
+ *       thread would hold them like any lock: its calls until the end of the fork would count as
+ *       nested, and wait for the thread itself if they acquired one.
  *   S8  Isolated CPUs have no stacks: their headers stay zero, and they are never fenced.
  *
  * tests/sim/stacks/stacks_sim.c explores S1 to S7.  tests/unit/stacks/stacks_test.c tests sets of several
@@ -123,7 +130,8 @@ int stacks_begin_locked(const struct stacks *s, struct stacks_door *door);
 /* The same without the close, fence and open.  The caller's next call must close the door, and the
  * caller must fence before the door is opened; until then the all-zero headers refuse. */
 int stacks_begin_unopened_locked(const struct stacks *s, struct stacks_door *door);
-/* To call when a begin has failed: makes the door ready, without stacks. */
+/* To call when a begin has failed: makes the door ready, without stacks.  A door that is ready already
+ * may hold entries, and is a bug here. */
 void stacks_begin_bare_locked(const struct stacks *s, struct stacks_door *door);
 void stacks_close_locked(const struct stacks *s, struct stacks_door *door);
 void stacks_open_locked(const struct stacks *s, struct stacks_door *door);
@@ -142,9 +150,10 @@ void stacks_fork_drop_closers_locked(struct stacks_door *door, unsigned n);
 /* Returns how many entries the class keeps. */
 unsigned stacks_keeps_locked(const struct stacks *s, const struct stacks_door *door,
 			     unsigned index);
-/* Makes the class keep @n entries, or as many as its room and the cap allow.  If the door is open,
- * this takes effect at once.  If @n is not 0 the door becomes warm, even a door without stacks.
- * Returns how many the class keeps. */
+/* Makes the class keep @n entries, or as many as its room and the cap allow.  Returns how many it
+ * keeps.  If the door is open, every push that begins afterwards obeys.  The door is warm as long as a
+ * class keeps something.  A door without stacks becomes warm if @n is not 0, for users that have
+ * another place for entries, and stays so until stacks_cool_locked(). */
 unsigned stacks_set_keeps_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
 				 unsigned n);
 /* After a slow path: the class keeps @first entries if it kept none, else twice as many as before;

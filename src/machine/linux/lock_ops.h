@@ -160,6 +160,11 @@ static inline void lock_release(struct lock *lock, lock_token token)
 	lock_count_down();
 }
 
+static inline bool lock_is_lent(const struct lock *lock)
+{
+	return lock->lent != 0;
+}
+
 /* A free lock is news to another CPU only after a cache line has gone there and back. */
 static inline void lock_let_others_in(struct lock *lock)
 {

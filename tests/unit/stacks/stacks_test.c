@@ -9,7 +9,7 @@
 #include "quire_test.h"
 
 #include <sched.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "machine/mem.h"
 #include "stacks/stacks.h"
@@ -26,9 +26,8 @@ static cpu_set_t affinity_at_start;
 struct cache {
 	struct stacks s;
 	struct stacks_class class[CLASSES_NR];
-	struct stacks_door *door; /* by slot */
-	char *regions;
-	size_t bytes;
+	struct stacks_door *door;    /* by slot */
+	size_t bytes;		     /* of the doors and the regions behind them */
 	unsigned slot;		     /* where the test runs */
 	unsigned misses_nr;	     /* slow paths */
 	bool used[CLASSES_NR];	     /* since the last idle visit */
@@ -53,12 +52,9 @@ static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rs
 		s->class[i] =
 			(struct stacks_class){ .header = (uint16_t)i, .room = (uint16_t)room };
 	stacks_lay_out(s, classes_nr);
-	cache.bytes = (size_t)s->cpu.doors_nr * STACKS_STRIDE;
-	cache.regions = mem_reserve(cache.bytes, mem_page_bytes(), "quire-cpus");
-	assert_non_null(cache.regions);
-	s->cpu.base = cache.regions;
-	assert_int_equal(stacks_commit_readable(s, cache.regions + cache.bytes), 0);
-	cache.door = calloc(s->cpu.doors_nr, sizeof(*cache.door));
+	cache.door = stacks_reserve(s, s->cpu.doors_nr * sizeof(*cache.door), "quire-cpus",
+				    &cache.bytes);
+	assert_non_null(cache.door);
 	for (unsigned slot = 0; slot < s->cpu.doors_nr; slot++)
 		stacks_door_init(&cache.door[slot], RANK_PCP, slot, 0, classes_nr);
 	cache.slot = (unsigned)stack_slot(&s->cpu);
@@ -75,8 +71,7 @@ static void cache_make_many(void)
 static int cache_drop(void **state)
 {
 	(void)state;
-	mem_release(cache.regions, cache.bytes);
-	free(cache.door);
+	mem_release(cache.door, cache.bytes);
 	memset(isolated, 0, sizeof(isolated));
 	return sched_setaffinity(0, sizeof(affinity_at_start), &affinity_at_start);
 }
@@ -273,6 +268,25 @@ static void a_cold_class_can_still_be_popped(void **state)
 	assert_false(take(5));
 }
 
+/* Whoever shrinks classes one by one never calls stacks_cool_locked(). */
+static void a_door_is_cold_when_its_last_class_is(void **state)
+{
+	lock_token token;
+	struct stacks_door *door;
+
+	(void)state;
+	cache_make_many();
+	door = own_door(&token);
+	assert_false(door->warm);
+	stacks_set_keeps_locked(&cache.s, door, 3, 4);
+	stacks_set_keeps_locked(&cache.s, door, 8, 4);
+	stacks_set_keeps_locked(&cache.s, door, 3, 0);
+	assert_true(door->warm);
+	stacks_set_keeps_locked(&cache.s, door, 8, 0);
+	assert_false(door->warm);
+	lock_release(&door->lock, token);
+}
+
 static void closers_are_counted(void **state)
 {
 	lock_token token;
@@ -349,6 +363,8 @@ static void an_isolated_cpu_has_none(void **state)
 	(void)state;
 	memset(isolated, 0xff, sizeof(isolated));
 	cache_make(4, 8, 0, true);
+	if (cache.s.cpu.slots_nr == 0)
+		skip_because("no per-CPU sequences here");
 	refuses_everything();
 }
 
@@ -376,6 +392,82 @@ static void a_door_without_memory_refuses_and_is_ready(void **state)
 	lock_release(&door->lock, token);
 	assert_true(door->ready && !door->usable);
 	assert_false(stack_push(&cache.s.cpu, 0, 1, &guard, 0));
+}
+
+static void begin_bare(void *arg)
+{
+	struct stacks_door *door = arg;
+	lock_token token = lock_acquire(&door->lock);
+
+	stacks_begin_bare_locked(&cache.s, door);
+	lock_release(&door->lock, token);
+}
+
+/* In a fork, a ready door would be closed once more than the end of the fork opens it. */
+static void only_an_unused_door_begins_without_memory(void **state)
+{
+	struct stacks_door *door;
+	lock_token token;
+
+	(void)state;
+	cache_make_many();
+	expect_life(begin_bare, &cache.door[cache.slot]);
+	door = own_door(&token);
+	lock_release(&door->lock, token);
+	expect_death(begin_bare, door, "quire: bug: CHECK(!door->ready");
+}
+
+static size_t resident_pages(const char *from, const char *end)
+{
+	size_t page = mem_page_bytes(), n = 0;
+	unsigned char in;
+
+	for (; from < end; from += page) {
+		assert_int_equal(mincore((void *)(uintptr_t)from, page, &in), 0);
+		n += in & 1;
+	}
+	return n;
+}
+
+/* One page of headers, and one for the first entry: class 5's room does not begin in the first. */
+static void a_region_has_memory_only_where_it_is_used(void **state)
+{
+	const char *base, *own, *end;
+	size_t page;
+
+	(void)state;
+	cache_make_many();
+	page = mem_page_bytes();
+	base = cache.s.cpu.base;
+	own = base + cache.slot * STACKS_STRIDE;
+	end = (const char *)cache.door + cache.bytes;
+	assert_u64_eq(resident_pages(base, end), 0);
+	put(5, 1);
+	assert_true(CLASSES_NR * sizeof(struct stack_header) <= page);
+	assert_u64_eq(resident_pages(own, own + STACKS_STRIDE), 2);
+	assert_u64_eq(resident_pages(base, end), 2);
+}
+
+static void a_touch_brings_memory_and_changes_nothing(void **state)
+{
+	const char *first;
+	struct stacks_door *door;
+	lock_token token;
+
+	(void)state;
+	cache_make_many();
+	door = own_door(&token);
+	first = (const char *)stacks_entries(&cache.s, door, 100);
+	first -= (uintptr_t)first % mem_page_bytes();
+	assert_u64_eq(resident_pages(first, first + 1), 0);
+	stacks_touch_locked(&cache.s, door, 100);
+	assert_u64_eq(resident_pages(first, first + 1), 1);
+	lock_release(&door->lock, token);
+	put(100, 7);
+	door = own_door(&token);
+	stacks_touch_locked(&cache.s, door, 100);
+	lock_release(&door->lock, token);
+	assert_u64_eq(stack_pop(&cache.s.cpu, 100), 7);
 }
 
 /* Two doors in one region, as the page allocator has one for each zone. */
@@ -406,34 +498,113 @@ static void a_door_closes_its_classes_only(void **state)
 	lock_release(&door->lock, token);
 }
 
+/* Calls on a class that is another door's. */
+enum stranger {
+	STRANGER_KEEPS,
+	STRANGER_HELD,
+	STRANGER_ENTRIES,
+	STRANGER_TOUCHED,
+	STRANGERS_NR,
+};
+
+static void use_a_stranger(void *arg)
+{
+	const enum stranger *how = arg;
+	lock_token token;
+	struct stacks_door *door = own_door(&token);
+
+	door->end = CLASSES_NR / 2;
+	switch (*how) {
+	case STRANGER_KEEPS:
+		stacks_set_keeps_locked(&cache.s, door, CLASSES_NR / 2, 1);
+		break;
+	case STRANGER_HELD:
+		(void)stacks_held(&cache.s, door, CLASSES_NR / 2);
+		break;
+	case STRANGER_ENTRIES:
+		(void)stacks_entries(&cache.s, door, CLASSES_NR / 2);
+		break;
+	case STRANGER_TOUCHED:
+		stacks_touch_locked(&cache.s, door, CLASSES_NR / 2);
+		break;
+	default:
+		break;
+	}
+	lock_release(&door->lock, token);
+}
+
+/* All but the first only in a debug build. */
+static void a_class_of_another_door_is_a_bug(void **state)
+{
+	(void)state;
+	cache_make_many();
+	for (enum stranger how = 0; how < STRANGERS_NR; how++) {
+		if (how == STRANGER_KEEPS || QUIRE_DEBUG)
+			expect_death(use_a_stranger, &how,
+				     "quire: bug: CHECK(index >= door->first");
+		else
+			expect_life(use_a_stranger, &how);
+	}
+}
+
 /* Under the locks that the fork keeps; its end opens every door that is in use then.  The mutex stands for
  * the process's list of instances: no order of locks is checked under it. */
+static void fork_begins(struct mutex *instances, unsigned doors_nr)
+{
+	uint32_t begun;
+
+	mutex_init(instances, RANK_INSTANCES);
+	mutex_acquire(instances);
+	begun = lock_keep_begin();
+	for (unsigned slot = 0; slot < doors_nr; slot++)
+		stacks_fork_prepare(&cache.s, &cache.door[slot]);
+	stacks_fence_all(&cache.s);
+	lock_keep_end(begun);
+}
+
+static void fork_ends(struct mutex *instances, unsigned doors_nr)
+{
+	(void)lock_unkeep();
+	for (unsigned slot = doors_nr; slot-- != 0;)
+		stacks_fork_done(&cache.s, &cache.door[slot], false);
+	mutex_release(instances);
+}
+
 static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 {
 	struct mutex instances;
-	unsigned slots_nr;
-	uint32_t begun;
+	unsigned doors_nr;
 	lock_token token;
 	struct stacks_door *door;
 
 	(void)state;
 	cache_make_many();
-	slots_nr = cache.s.cpu.doors_nr;
-	mutex_init(&instances, RANK_INSTANCES);
-	mutex_acquire(&instances);
-	begun = lock_keep_begin();
-	for (unsigned slot = 0; slot < slots_nr; slot++)
-		stacks_fork_prepare(&cache.s, &cache.door[slot]);
-	stacks_fence_all(&cache.s);
-	lock_keep_end(begun);
+	doors_nr = cache.s.cpu.doors_nr;
+	fork_begins(&instances, doors_nr);
 	door = own_door(&token);
 	stacks_set_keeps_locked(&cache.s, door, 7, ROOM);
 	lock_release(&door->lock, token);
 	assert_false(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
-	(void)lock_unkeep();
-	for (unsigned slot = slots_nr; slot-- != 0;)
-		stacks_fork_done(&cache.s, &cache.door[slot], false);
-	mutex_release(&instances);
+	fork_ends(&instances, doors_nr);
+	assert_u64_eq(door->closed_nr, 0);
+	assert_true(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
+}
+
+/* A thread that forks may have locks kept that are not this set's, as when a handler of the program
+ * creates an instance.  The end of the fork opens what the fork has closed, and no other door. */
+static void a_fork_closes_no_door_that_it_does_not_keep(void **state)
+{
+	struct mutex instances;
+	lock_token token;
+	struct stacks_door *door;
+
+	(void)state;
+	cache_make_many();
+	fork_begins(&instances, 0);
+	door = own_door(&token);
+	stacks_set_keeps_locked(&cache.s, door, 7, ROOM);
+	lock_release(&door->lock, token);
+	fork_ends(&instances, 0);
 	assert_u64_eq(door->closed_nr, 0);
 	assert_true(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
 }
@@ -448,13 +619,19 @@ int main(void)
 		stacks_test(a_class_in_use_grows_and_an_idle_one_makes_room),
 		stacks_test(what_is_kept_needs_no_slow_path),
 		stacks_test(a_cold_class_can_still_be_popped),
+		stacks_test(a_door_is_cold_when_its_last_class_is),
 		stacks_test(closers_are_counted),
 		stacks_test(the_newest_are_taken_first),
 		stacks_test(an_isolated_cpu_has_none),
 		stacks_test(without_sequences_there_are_none),
 		stacks_test(a_door_without_memory_refuses_and_is_ready),
+		stacks_test(only_an_unused_door_begins_without_memory),
+		stacks_test(a_region_has_memory_only_where_it_is_used),
+		stacks_test(a_touch_brings_memory_and_changes_nothing),
 		stacks_test(a_door_closes_its_classes_only),
+		stacks_test(a_class_of_another_door_is_a_bug),
 		stacks_test(a_first_use_in_a_fork_waits_for_its_end),
+		stacks_test(a_fork_closes_no_door_that_it_does_not_keep),
 	};
 
 	return cmocka_run_group_tests_name("stacks", tests, NULL, NULL);
