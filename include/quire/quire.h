@@ -367,11 +367,13 @@ struct quire_stop {
 			     bug: the condition that does not hold; system: what is refused */
 	const char *call;    /* misuse: the call; else a function of the library's */
 	const void *address; /* misuse: what the call was given; else NULL */
-	uint64_t detail;     /* misuse: an order, a count or a kind, by rule (docs/invariants.md),
-			     not a label of quire_rule_text(); system: the error */
-	const char *line;    /* what was printed, as long as the hook runs */
-	uint32_t cpu;	     /* where the thread ran */
-	uint32_t reserved;   /* zero */
+	uint64_t detail;     /* misuse: a number, which detail_name names, else 0; not a label of
+			     quire_rule_text().  System: the error */
+	const char *detail_name; /* misuse: "order", "pages", ... (docs/invariants.md), or NULL if
+				 there is no number; else NULL */
+	const char *line;	 /* what was printed, as long as the hook runs */
+	uint32_t cpu;		 /* where the thread ran */
+	uint32_t reserved;	 /* zero */
 };
 
 typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);

@@ -58,23 +58,34 @@ void check_failed_values(const char *condition, const char *function, uint64_t a
 	die_with(&text, &stop);
 }
 
-void misuse(const char *rule, const char *function, const void *addr, uint64_t detail)
+void misuse_number(const char *rule, const char *function, const void *addr, const char *what,
+		   uint64_t number)
 {
 	char line[LINE_BYTES];
 	struct quire_stop stop = stop_for(QUIRE_STOP_MISUSE, rule, function, line);
 	struct text text;
 
 	stop.address = addr;
-	stop.detail = detail;
+	stop.detail = number;
+	stop.detail_name = what;
 	text_init(&text, line, sizeof(line));
 	text_put(&text, "quire: misuse: ");
 	text_put(&text, rule);
 	text_put(&text, ": address ");
 	text_put_hex(&text, (uint64_t)(uintptr_t)addr);
-	text_put(&text, " (");
-	text_put_u64(&text, detail);
-	text_put(&text, ")");
+	if (what != NULL) {
+		text_put(&text, " (");
+		text_put(&text, what);
+		text_put(&text, " ");
+		text_put_u64(&text, number);
+		text_put(&text, ")");
+	}
 	die_with(&text, &stop);
+}
+
+void misuse(const char *rule, const char *function, const void *addr)
+{
+	misuse_number(rule, function, addr, NULL, 0);
 }
 
 void quire_set_stop_hook(quire_stop_fn hook, void *arg)

@@ -33,10 +33,13 @@ _Noreturn void check_failed_values(const char *condition, const char *function, 
 				   uint64_t b);
 
 /*
- * Stop for a broken rule of the caller: "quire: misuse: RULE: address 0x... (DETAIL) in CALL, CPU n".
- * @rule is one that docs/invariants.md lists: "double free", "foreign pointer", ...
+ * Stop because the caller broke a rule: "quire: misuse: RULE: address 0x... in CALL, CPU n".
+ * @rule is one that docs/invariants.md lists: "double free", "foreign pointer", ...  The second adds a
+ * number and what it is, behind the address: "(order 3)".
  */
-_Noreturn void misuse(const char *rule, const char *function, const void *addr, uint64_t detail);
+_Noreturn void misuse(const char *rule, const char *function, const void *addr);
+_Noreturn void misuse_number(const char *rule, const char *function, const void *addr,
+			     const char *what, uint64_t number);
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

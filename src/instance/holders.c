@@ -45,7 +45,7 @@ bool holders_drop(struct holders *holders, const char *function)
 
 	if (holders->nr == 0) {
 		if (holders->ended_nr == 0)
-			misuse("without its pair", function, holders, 0);
+			misuse("without its pair", function, holders);
 		holders->ended_nr--;
 		return false;
 	}

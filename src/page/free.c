@@ -69,18 +69,18 @@ static _Noreturn void free_misuse(const struct pages *p, const void *addr, unsig
 	uint32_t frame = page_frame(p, addr), head;
 
 	if (offset >= p->span_bytes)
-		misuse("foreign pointer", function, addr, order);
+		misuse_number("foreign pointer", function, addr, "order", order);
 	if (offset & p->page_mask)
-		misuse("not the start of a page", function, addr, order);
+		misuse_number("not the start of a page", function, addr, "order", order);
 	head = enclosing_head(p, frame);
 	if ((page_state(p, head) & STATE_KIND) == STATE_ALLOCATED) {
 		if (head == frame)
-			misuse("wrong order", function, addr, order);
-		misuse("the middle of a block", function, addr, order);
+			misuse_number("wrong order", function, addr, "order", order);
+		misuse_number("the middle of a block", function, addr, "order", order);
 	}
 	if (page_state(p, head) == STATE_TAIL)
-		misuse("never allocated", function, addr, order);
-	misuse("double free", function, addr, order);
+		misuse_number("never allocated", function, addr, "order", order);
+	misuse_number("double free", function, addr, "order", order);
 }
 
 uint32_t page_check_free(struct pages *p, const void *addr, unsigned order, const char *function)

@@ -32,15 +32,15 @@ static _Noreturn void free_misuse(struct percpu *pc, const void *ptr)
 	const struct percpu_page *page;
 
 	if (place_is_none(place) && (uintptr_t)ptr - (uintptr_t)pc->base < pc->span_bytes)
-		misuse("not CPU 0's copy", function, ptr, 0);
+		misuse("not CPU 0's copy", function, ptr);
 	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE)
-		misuse("foreign pointer", function, ptr, 0);
+		misuse("foreign pointer", function, ptr);
 	if (beyond != 0)
-		misuse("not the start of an object", function, ptr, 0);
+		misuse("not the start of an object", function, ptr);
 	page = &pc->page[place_page(pc, place)];
 	if (page_has_map(page) && page->kind != KIND_FOURS && map_is_used(pc, place_granule(place)))
-		misuse("the middle of an object", function, ptr, 0);
-	misuse("double free", function, ptr, 0);
+		misuse("the middle of an object", function, ptr);
+	misuse("double free", function, ptr);
 }
 
 /* Tells the tools.  The lock is still held, so no other caller can have got the object yet. */
@@ -90,7 +90,7 @@ static void check_mark_locked(struct percpu *pc, struct place place, lock_token 
 		return;
 	percpu_unlock(pc, *token);
 	if (cache_holds(pc, place))
-		misuse("double free", "quire_free_percpu", place_ptr(pc, place), 0);
+		misuse("double free", "quire_free_percpu", place_ptr(pc, place));
 	*token = lock_acquire(&pc->lock);
 }
 
@@ -113,10 +113,10 @@ static void defer(struct percpu *pc, const void *ptr, struct place place)
 	uint32_t chunk = place_chunk(pc, place), bit = 1u << place_half(place) % 32;
 
 	if (chunk >= load_relaxed(&pc->chunks_end)) /* it only grows while in use */
-		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
+		misuse("foreign pointer", "quire_free_percpu", ptr);
 	/* Pairs with the exchange in take_chunk(). */
 	if (fetch_or_acq_rel(deferred_word(pc, place_half(place)), bit) & bit)
-		misuse("double free", "quire_free_percpu", ptr, 0);
+		misuse("double free", "quire_free_percpu", ptr);
 	fetch_add_relaxed(&pc->deferred_total, 1);
 	announce(pc, chunk);
 	/* No other call may come for a long time. */
@@ -295,7 +295,7 @@ static __attribute__((noinline, cold)) void free_odd(struct quire *q, void *ptr)
 	if (ptr == NULL)
 		return;
 	if (pc == NULL)
-		misuse("foreign pointer", "quire_free_percpu", ptr, 0);
+		misuse("foreign pointer", "quire_free_percpu", ptr);
 	free_slow(pc, ptr);
 }
 

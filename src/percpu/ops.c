@@ -26,7 +26,8 @@ uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t valu
 	uint64_t result;
 
 	if (UNLIKELY(!is_width(operation & 15u) || (uintptr_t)ptr % (operation & 15u) != 0))
-		misuse("bad alignment", __func__, (const void *)(uintptr_t)ptr, operation & 15u);
+		misuse_number("bad alignment", __func__, (const void *)(uintptr_t)ptr, "width",
+			      operation & 15u);
 	CHECK(operation >= QUIRE_THIS_CPU_READ);
 	CHECK(operation <= (QUIRE_THIS_CPU_CMPXCHG | 8u));
 	if (cpu_sequence(operation, ptr, value, expected, &result))

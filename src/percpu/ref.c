@@ -93,7 +93,7 @@ void quire_percpu_ref_get_many(struct quire_percpu_ref *ref, uint32_t count)
 	/* Relaxed: the caller already holds a reference. */
 	before = fetch_add_relaxed(&inner->word, count * ONE);
 	if (UNLIKELY(is_zero(before)))
-		misuse("reference taken at zero", __func__, ref, count);
+		misuse_number("reference taken at zero", __func__, ref, "references", count);
 }
 
 /* Ordered after everything that was done with the object, as the section's commit is in per-CPU
@@ -110,7 +110,7 @@ void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count)
 	if (before & PARTIAL)
 		return;
 	if (UNLIKELY(before / ONE < count))
-		misuse("reference put too often", __func__, ref, before / ONE);
+		misuse_number("reference put too often", __func__, ref, "references", before / ONE);
 	if (before / ONE == count)
 		release(ref);
 }
@@ -250,7 +250,7 @@ void quire_percpu_ref_kill_and_confirm(struct quire_percpu_ref *ref, quire_percp
 	lock_token token = lock_acquire(lock);
 
 	if (UNLIKELY(fetch_or_acq_rel(&inner->word, DEAD) & DEAD))
-		misuse("reference killed twice", __func__, ref, 0);
+		misuse("reference killed twice", __func__, ref);
 	to_atomic_locked(inner);
 	lock_release(lock, token);
 	if (confirm != NULL)
@@ -272,7 +272,8 @@ static void revive(struct ref *ref, bool only_from_zero, const char *call)
 	uint64_t before = fetch_add_relaxed(&ref->word, ONE);
 
 	if (UNLIKELY(!(before & DEAD) || (only_from_zero && !is_zero(before))))
-		misuse("reference revived", call, public_of(ref), before / ONE);
+		misuse_number("reference revived", call, public_of(ref), "references",
+			      before / ONE);
 	fetch_and_acq_rel(&ref->word, ~DEAD);
 	to_percpu_locked(ref);
 	lock_release(lock, token);

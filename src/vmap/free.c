@@ -56,17 +56,17 @@ static _Noreturn void free_misuse(struct vmap *v, const void *addr, unsigned kin
 	const struct range *r;
 
 	if (offset >= v->span_bytes)
-		misuse("foreign pointer", function, addr, 0);
+		misuse("foreign pointer", function, addr);
 	if ((offset & (((uintptr_t)1 << v->page_shift) - 1)) != 0)
-		misuse("not the start of a page", function, addr, 0);
+		misuse("not the start of a page", function, addr);
 	r = range_at(v, load_relaxed(&v->map[offset >> v->page_shift]));
 	if (r != range_at(v, 0) && range_state(r) != RANGE_BUSY)
-		misuse("double free", function, addr, r->usable);
+		misuse_number("double free", function, addr, "pages", r->usable);
 	if (r != range_at(v, 0))
-		misuse("wrong kind of area", function, addr, kind);
+		misuse_number("wrong kind of area", function, addr, "kind expected", kind);
 	if (!lock_nested() && busy_around(v, addr) != RANGE_NONE)
-		misuse("the middle of an area", function, addr, 0);
-	misuse("no area", function, addr, 0);
+		misuse("the middle of an area", function, addr);
+	misuse("no area", function, addr);
 }
 
 uint32_t vmap_check_free(struct vmap *v, const void *addr, unsigned kind, const char *function)
@@ -105,7 +105,7 @@ static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *add
 	if (addr == NULL || q->dead)
 		return;
 	if (v == NULL)
-		misuse("foreign pointer", "quire_vfree", addr, 0);
+		misuse("foreign pointer", "quire_vfree", addr);
 	vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vfree");
 }
 

@@ -42,7 +42,7 @@ void quire_vunmap(struct quire *q, void *addr)
 	if (addr == NULL || q->dead)
 		return;
 	if (v == NULL)
-		misuse("foreign pointer", "quire_vunmap", addr, 0);
+		misuse("foreign pointer", "quire_vunmap", addr);
 	index = vmap_check_free(v, addr, QUIRE_VMAP_PAGES, "quire_vunmap");
 	if (q->annotated)
 		annotate_free(addr, (size_t)range_at(v, index)->usable << q->page_shift);

@@ -230,10 +230,10 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 		uint64_t before = fetch_or_acq_rel(&block->dirty[at / 64], bits);
 
 		if ((before & bits) != 0)
-			misuse("double free", "quire_vm_unmap_ram",
-			       (char *)range_addr(v, range_at(v, range)) +
-				       ((size_t)at << v->page_shift),
-			       n);
+			misuse_number("double free", "quire_vm_unmap_ram",
+				      (char *)range_addr(v, range_at(v, range)) +
+					      ((size_t)at << v->page_shift),
+				      "pages", n);
 		at += n;
 		left -= n;
 	}
@@ -261,12 +261,13 @@ static void check_place(const struct ram *ram, const void *addr, size_t count,
 
 	if (place->offset >= ram->block_pages - ram_room(load_relaxed(&block->state)) ||
 	    !starts_at(ram, block, place->offset))
-		misuse("the middle of a mapping", "quire_vm_unmap_ram", addr, count);
+		misuse_number("the middle of a mapping", "quire_vm_unmap_ram", addr, "pages",
+			      count);
 	for (uint32_t i = place->offset + 1; i < end && i < ram->block_pages; i++)
 		inside |= starts_at(ram, block, i);
 	if (inside || end > ram->block_pages ||
 	    (end < ram->block_pages && !starts_at(ram, block, end)))
-		misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+		misuse_number("wrong count", "quire_vm_unmap_ram", addr, "pages", count);
 }
 
 /* ---- public ---- */
@@ -346,23 +347,24 @@ void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count)
 	if (addr == NULL || q->dead)
 		return;
 	if (v == NULL)
-		misuse("foreign pointer", "quire_vm_unmap_ram", addr, count);
+		misuse_number("foreign pointer", "quire_vm_unmap_ram", addr, "pages", count);
 	ram = load_acquire(&v->ram); /* pairs with get() */
 	place.index = ram_at(v, ram, addr);
 	if (place.index == POOL_NONE) {
 		uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_BLOCK, "quire_vm_unmap_ram");
 
 		if (range_at(v, index)->usable != count)
-			misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+			misuse_number("wrong count", "quire_vm_unmap_ram", addr, "pages", count);
 		if (q->annotated)
 			annotate_free(addr, count << q->page_shift);
 		frames_give(v, index);
 		return;
 	}
 	if (((uintptr_t)addr & (((uintptr_t)1 << q->page_shift) - 1)) != 0)
-		misuse("not the start of a page", "quire_vm_unmap_ram", addr, count);
+		misuse_number("not the start of a page", "quire_vm_unmap_ram", addr, "pages",
+			      count);
 	if (count == 0 || count > RAM_PLACE_MAX)
-		misuse("wrong count", "quire_vm_unmap_ram", addr, count);
+		misuse_number("wrong count", "quire_vm_unmap_ram", addr, "pages", count);
 	place.offset = (uint32_t)(((uintptr_t)addr - (uintptr_t)v->base) >> v->page_shift) %
 		       ram->block_pages;
 	place.pages = place_pages(count);

@@ -9,16 +9,17 @@
 #define FREE	     "quire_free_pages"
 #define MISUSES_NR   (sizeof(misuses) / sizeof(misuses[0]))
 #define REPLACED_NR  100
-#define FOREIGN_LINE "quire: misuse: foreign pointer" AT(FREE, "0")
+#define FOREIGN_LINE "quire: misuse: foreign pointer" AT_WITH(FREE, "order 0")
 
 static const struct misuse misuses[] = {
-	{ "hook_sees_pages", "wrong order" AT(FREE, "2") "hook: all as expected\n" },
-	{ "hook_sees_object", "double free" AT("quire_free_percpu", "0") "hook: the object\n" },
-	{ "hook_sees_area", "the middle of an area" AT("quire_vfree", "0") "hook: the area\n" },
-	{ "hook_misuses", "double free" AT(FREE, "0") "hook: begins\n" FOREIGN_LINE },
-	{ "hook_two_threads", "double free" AT(FREE, "0") "hook: begins\n" FOREIGN_LINE },
-	{ "hook_removed", "double free" AT(FREE, "0") },
-	{ "hook_replaced", "double free" AT(FREE, "0") "hook: a pair\n" },
+	{ "hook_sees_pages", "wrong order" AT_WITH(FREE, "order 2") "hook: all as expected\n" },
+	{ "hook_sees_object", "double free" AT("quire_free_percpu") "hook: the object\n" },
+	{ "hook_sees_area", "the middle of an area" AT("quire_vfree") "hook: the area\n" },
+	{ "hook_misuses", "double free" AT_WITH(FREE, "order 0") "hook: begins\n" FOREIGN_LINE },
+	{ "hook_two_threads",
+	  "double free" AT_WITH(FREE, "order 0") "hook: begins\n" FOREIGN_LINE },
+	{ "hook_removed", "double free" AT_WITH(FREE, "order 0") },
+	{ "hook_replaced", "double free" AT_WITH(FREE, "order 0") "hook: a pair\n" },
 };
 
 /* If hook and argument were read apart, some ten of these would find no pair. */

@@ -17,8 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What every line has behind the rule; the address and the CPU are a run's own. */
-#define AT(function, detail) ": address 0x+([0-9a-f]) (" detail ") in " function ", CPU +([0-9])\n"
+/* What every line has behind the rule; the address and the CPU are a run's own.  @number is what some
+ * rules say of the call: "order 3". */
+#define AT(function) ": address 0x+([0-9a-f]) in " function ", CPU +([0-9])\n"
+#define AT_WITH(function, number)                                                                  \
+	": address 0x+([0-9a-f]) (" number ") in " function ", CPU +([0-9])\n"
 
 struct misuse {
 	const char *program;

@@ -6,15 +6,15 @@
 #define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
 
 static const struct misuse misuses[] = {
-	{ "percpu_double_free", "double free" AT(FREE, "0") },
-	{ "percpu_double_free_cached", "double free" AT(FREE, "0") },
-	{ "percpu_double_free_across", "double free" AT(FREE, "0") },
-	{ "percpu_double_free_across_cached", "double free" AT(FREE, "0") },
-	{ "percpu_double_free_four", "double free" AT(FREE, "0") },
-	{ "percpu_free_middle", "the middle of an object" AT(FREE, "0") },
-	{ "percpu_free_unaligned", "not the start of an object" AT(FREE, "0") },
-	{ "percpu_free_other_copy", "not CPU 0's copy" AT(FREE, "0") },
-	{ "percpu_free_stack", "foreign pointer" AT(FREE, "0") },
+	{ "percpu_double_free", "double free" AT(FREE) },
+	{ "percpu_double_free_cached", "double free" AT(FREE) },
+	{ "percpu_double_free_across", "double free" AT(FREE) },
+	{ "percpu_double_free_across_cached", "double free" AT(FREE) },
+	{ "percpu_double_free_four", "double free" AT(FREE) },
+	{ "percpu_free_middle", "the middle of an object" AT(FREE) },
+	{ "percpu_free_unaligned", "not the start of an object" AT(FREE) },
+	{ "percpu_free_other_copy", "not CPU 0's copy" AT(FREE) },
+	{ "percpu_free_stack", "foreign pointer" AT(FREE) },
 };
 
 static void each_does_with_two_zones_too(void **state)

@@ -6,7 +6,8 @@
 
 static void hook(const struct quire_stop *stop, void *arg)
 {
-	say(stop->address == arg && strcmp(stop->rule, "the middle of an area") == 0
+	say(stop->address == arg && strcmp(stop->rule, "the middle of an area") == 0 &&
+			    stop->detail_name == NULL
 		    ? "hook: the area\n"
 		    : "hook: something else\n");
 }

@@ -17,7 +17,7 @@ static const char *judge(const struct quire_stop *stop, const void *arg)
 {
 	char address[32];
 
-	snprintf(address, sizeof(address), "address 0x%llx (2)",
+	snprintf(address, sizeof(address), "address 0x%llx (order 2)",
 		 (unsigned long long)(uintptr_t)block);
 	if (arg != &block)
 		return "hook: another argument\n";
@@ -25,7 +25,8 @@ static const char *judge(const struct quire_stop *stop, const void *arg)
 		return "hook: another size or cause\n";
 	if (strcmp(stop->rule, "wrong order") != 0 || strcmp(stop->call, "quire_free_pages") != 0)
 		return "hook: another rule or call\n";
-	if (stop->address != block || stop->detail != 2)
+	if (stop->address != block || stop->detail != 2 || stop->detail_name == NULL ||
+	    strcmp(stop->detail_name, "order") != 0)
 		return "hook: another address or order\n";
 	if (stop->cpu != cpu)
 		return "hook: another CPU\n";

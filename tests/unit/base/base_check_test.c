@@ -31,7 +31,7 @@ static void break_dcheck(void *arg)
 
 static void misuse_plainly(void *arg)
 {
-	misuse("double free", __func__, arg, 3);
+	misuse_number("double free", __func__, arg, "order", 3);
 }
 
 static void misuse_at_length(void *arg)
@@ -40,7 +40,7 @@ static void misuse_at_length(void *arg)
 
 	memset(rule, 'r', sizeof(rule) - 1);
 	rule[sizeof(rule) - 1] = '\0';
-	misuse(rule, __func__, arg, 0);
+	misuse(rule, __func__, arg);
 }
 
 static void check_passes_what_is_true(void **state)
@@ -85,8 +85,9 @@ static void dcheck_is_for_debug_builds(void **state)
 static void misuse_names_rule_address_and_detail(void **state)
 {
 	(void)state;
-	expect_death(misuse_plainly, (void *)(uintptr_t)0x1234,
-		     "quire: misuse: double free: address 0x1234 (3) in misuse_plainly, CPU ");
+	expect_death(
+		misuse_plainly, (void *)(uintptr_t)0x1234,
+		"quire: misuse: double free: address 0x1234 (order 3) in misuse_plainly, CPU ");
 }
 
 static void a_long_line_is_cut_and_still_aborts(void **state)
@@ -135,7 +136,7 @@ static void end_at_once(const struct quire_stop *stop, void *arg)
 static void misuse_with_exit(void *arg)
 {
 	quire_set_stop_hook(end_at_once, arg);
-	misuse("double free", __func__, NULL, 0);
+	misuse("double free", __func__, NULL);
 }
 
 static void a_hook_may_end_the_process_itself(void **state)
