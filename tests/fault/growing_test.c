@@ -22,8 +22,6 @@
 #include "vmap/records.h"
 #include "vmap/vmap.h"
 
-#define MIB(n) ((uint64_t)(n) << 20)
-
 static struct quire *make(uint64_t limit_bytes)
 {
 	struct quire_options options =

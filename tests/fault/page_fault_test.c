@@ -23,7 +23,6 @@
 #define NOBODYS	  77 /* in errno, where a call that succeeds leaves it */
 #define CALLS_MAX 200u
 #define HELD_MAX  4096u
-#define MIB	  ((uint64_t)1 << 20)
 
 /* What an observer sees of an instance. */
 struct snapshot {
@@ -62,7 +61,7 @@ static struct snapshot snapshot_take(void)
 static void create(void)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
 
 	memset(&scene, 0, sizeof(scene));
 	assert_int_equal(quire_create(&options, &scene.q), 0);
@@ -166,7 +165,7 @@ static void one_dirty_block(void)
 	scene.held[1] = quire_alloc_pages(scene.q, 0, 0);
 	assert_non_null(scene.held[0]);
 	assert_non_null(scene.held[1]);
-	memset(scene.held[0], 0xaa, 2 * MIB);
+	memset(scene.held[0], 0xaa, MIB(2));
 	quire_free_pages(scene.q, scene.held[0], 9);
 	quire_drain_all(scene.q);
 }
@@ -185,7 +184,7 @@ static void take_all_zeroed(void)
 	unsigned char *block;
 
 	while ((block = quire_alloc_pages(scene.q, 9, QUIRE_ZERO)) != NULL) {
-		for (size_t i = 0; i < 2 * MIB; i += 512)
+		for (size_t i = 0; i < MIB(2); i += 512)
 			assert_int_equal(block[i], 0);
 		scene.taken[scene.taken_nr++] = block;
 	}
@@ -328,7 +327,7 @@ static void all_calls_that_fail_from_any_on_leave_the_state_as_it_was(void **sta
 static bool create_failing(unsigned nth, bool lasting)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
 	uint64_t calls = backing_calls_nr();
 	struct quire *q = NULL;
 	int error;
@@ -389,7 +388,7 @@ static void dirty_ranges(void)
 	for (unsigned i = 0; i < 2 * RANGES_NR; i++) {
 		scene.held[i] = quire_alloc_pages(scene.q, 9, 0);
 		assert_non_null(scene.held[i]);
-		memset(scene.held[i], 0xaa, 2 * MIB);
+		memset(scene.held[i], 0xaa, MIB(2));
 	}
 	for (unsigned i = 0; i < 2 * RANGES_NR; i += 2)
 		quire_free_pages(scene.q, scene.held[i], 9);
@@ -410,7 +409,7 @@ static unsigned check_marks(void)
 		const unsigned char *block = scene.held[i];
 		bool is_zero = i % 2 == 0 && is_marked_zero(block);
 
-		for (size_t at = 0; at < 2 * MIB; at += 4096)
+		for (size_t at = 0; at < MIB(2); at += 4096)
 			assert_int_equal(block[at], is_zero ? 0 : 0xaa);
 		marked += is_zero;
 	}
@@ -426,14 +425,14 @@ static void check_stop_after(unsigned given)
 	quire_page_stat_read(scene.q, &before);
 	backing_stop_after(given, EPERM);
 	backing_fail_from(2, EPERM);
-	assert_u64_eq(giveback_free_runs(pages_of(scene.q)), given * 2 * MIB);
+	assert_u64_eq(giveback_free_runs(pages_of(scene.q)), given * MIB(2));
 	backing_fail_after(0, 0);
 	assert_int_equal(quire_verify(scene.q), 0);
 	assert_u64_eq(check_marks(), given);
 	quire_page_stat_read(scene.q, &after);
 	assert_u64_eq(after.reported_pages - before.reported_pages, given * 512);
 	assert_u64_eq(after.free_pages, before.free_pages);
-	assert_u64_eq(giveback_free_runs(pages_of(scene.q)), (RANGES_NR - given) * 2 * MIB);
+	assert_u64_eq(giveback_free_runs(pages_of(scene.q)), (RANGES_NR - given) * MIB(2));
 	assert_u64_eq(check_marks(), RANGES_NR);
 	take_all_zeroed();
 	assert_int_equal(quire_verify(scene.q), 0);
@@ -456,7 +455,7 @@ static void a_range_refused_once_is_given_back_by_a_call_of_its_own(void **state
 		create();
 		dirty_ranges();
 		backing_stop_after(given, EINVAL);
-		assert_u64_eq(giveback_free_runs(pages_of(scene.q)), RANGES_NR * 2 * MIB);
+		assert_u64_eq(giveback_free_runs(pages_of(scene.q)), RANGES_NR * MIB(2));
 		backing_fail_after(0, 0);
 		assert_u64_eq(check_marks(), RANGES_NR);
 		assert_int_equal(quire_verify(scene.q), 0);
@@ -475,7 +474,7 @@ static void release_offlines_only_what_was_given_back(void **state)
 	dirty_ranges();
 	backing_stop_after(2, EPERM);
 	backing_fail_from(2, EPERM);
-	assert_u64_eq(quire_release(scene.q), 2 * 2 * MIB);
+	assert_u64_eq(quire_release(scene.q), 2 * MIB(2));
 	backing_fail_after(0, 0);
 	for (unsigned i = 0; i < 2 * RANGES_NR; i += 2)
 		emptied += *(const unsigned char *)scene.held[i] == 0;
@@ -492,7 +491,7 @@ static void release_offlines_only_what_was_given_back(void **state)
 static unsigned alloc_with_worker_failing(unsigned nth)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .decay_ms = 1);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .decay_ms = 1);
 	uint64_t calls, end_ns;
 
 	memset(&scene, 0, sizeof(scene));
@@ -549,7 +548,7 @@ static void the_first_use_in_a_child_survives_any_failing_call(void **state)
 	(void)state;
 	for (unsigned nth = 1; nth < 12; nth++) {
 		const struct quire_options options =
-			QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB,
+			QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64),
 					   .worker = MACHINE_TSAN ? QUIRE_WORKER_OFF
 								  : QUIRE_WORKER_THREAD,
 					   .decay_ms = 1);

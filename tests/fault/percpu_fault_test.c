@@ -519,8 +519,8 @@ static const struct quire_percpu_variable variable =
 /* A process that has no memory for a variable says so and ends. */
 static int define_failing(unsigned nth)
 {
-	pid_t child = fork();
-	int status = 0;
+	pid_t child = child_fork();
+	int status;
 
 	if (child == 0) {
 		uint64_t calls = backing_calls_nr();
@@ -538,7 +538,7 @@ static int define_failing(unsigned nth)
 			_exit(102);
 		_exit(backing_calls_nr() - calls >= nth ? CHILD_DID_WITHOUT : 0);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	status = child_wait(child);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
 }

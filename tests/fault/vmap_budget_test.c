@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/page.h>
@@ -354,17 +353,16 @@ static void forget_in_child(void *arg)
 	void *frames[FRAMES];
 	struct quire *q;
 	pid_t child;
-	int status;
 	char *span;
 
 	(void)arg;
 	q = make((struct quire_options){ .backing = QUIRE_BACKING_MEMFD }, &span);
 	take_frames(q, frames);
 	CHECK(quire_vmap(q, frames, FRAMES, 0) != NULL && used(MAPPINGS_FRAMES) == FRAMES);
-	child = fork();
+	child = child_fork();
 	if (child == 0)
 		_exit(used(MAPPINGS_FRAMES) == 0 ? 0 : 1);
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(child_wait(child) == 0);
 	CHECK(used(MAPPINGS_FRAMES) == FRAMES);
 }
 

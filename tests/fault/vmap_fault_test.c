@@ -17,8 +17,6 @@
 #define NOBODYS	  77 /* in errno, where a call that succeeds leaves it */
 #define CALLS_MAX 400u
 #define HELD_MAX  256u
-#define MIB(n)	  ((size_t)(n) << 20)
-#define KIB(n)	  ((size_t)(n) << 10)
 
 static struct {
 	struct quire *q;

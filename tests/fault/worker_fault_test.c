@@ -10,25 +10,18 @@
 
 #include "base/check.h"
 #include "confine.h"
+#include "given_back.h"
 #include "machine/clock.h"
 #include "machine/linux/sanitizer.h"
 
 #define DECAY_MS  50u
 #define DECAYS	  8u
 #define BLOCKS_NR 16u
-#define WANTED	  ((uint64_t)24 << 20)
+#define WANTED	  MIB(24)
 #define LONGEST_S 20u
 #define NS_PER_MS UINT64_C(1000000)
 
 static struct quire *q;
-
-static uint64_t given_back_bytes(void)
-{
-	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
-
-	quire_page_stat_read(q, &stat);
-	return stat.reported_total_pages << stat.page_shift;
-}
 
 /*
  * Frees 32 MiB; then slow and fast calls for some decays, and until most of it is back: on a busy
@@ -54,7 +47,7 @@ static void body(void *arg)
 	until_ns = clock_now_ns() + DECAYS * DECAY_MS * NS_PER_MS;
 	longest_ns = until_ns + LONGEST_S * 1000 * NS_PER_MS;
 	while (clock_now_ns() < until_ns ||
-	       ((given_back_bytes() < WANTED || confine_denied_nr() < 2) &&
+	       ((given_back_bytes(q) < WANTED || confine_denied_nr() < 2) &&
 		clock_now_ns() < longest_ns)) {
 		quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
 		quire_free_pages(q, quire_alloc_pages(q, 6, 0), 6);
@@ -63,7 +56,7 @@ static void body(void *arg)
 	decays = (clock_now_ns() - begun_ns) / (DECAY_MS * NS_PER_MS);
 	CHECK_VALUES(confine_denied_nr() >= 2 && confine_denied_nr() <= decays + 2,
 		     confine_denied_nr(), decays);
-	CHECK_VALUES(given_back_bytes() >= WANTED, given_back_bytes(), WANTED);
+	CHECK_VALUES(given_back_bytes(q) >= WANTED, given_back_bytes(q), WANTED);
 	CHECK(quire_verify(q) == 0);
 	quire_destroy(q);
 }

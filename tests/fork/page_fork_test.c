@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -161,7 +160,6 @@ static _Noreturn void child_run(unsigned nth)
 	bool quiet = nth % 2 == 0;
 	enum finding finding;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (!quiet)
 		alarm_every_us(100);
 	finding = child_main();
@@ -175,10 +173,8 @@ static _Noreturn void child_run(unsigned nth)
 
 static void check_child(pid_t child)
 {
-	int status = 0;
+	int status = child_wait(child);
 
-	while (waitpid(child, &status, 0) < 0)
-		assert_int_equal(errno, EINTR);
 	if (status != 0)
 		fail_msg("wait status %#x: a signal, or finding %u", (unsigned)status,
 			 (unsigned)WEXITSTATUS(status));
@@ -194,8 +190,7 @@ static void fork_again_and_again(enum quire_switch rseq, uint64_t forks)
 
 		for (unsigned step = 0; step < 200; step++)
 			stress_step(&scene.main);
-		child = fork();
-		assert_true(child >= 0);
+		child = child_fork();
 		if (child == 0)
 			child_run((unsigned)i);
 		check_child(child);

@@ -35,8 +35,8 @@ void skip_if_sanitized(void)
 		skip_because("under a sanitizer");
 }
 
-/* In the child: cmocka's handlers would turn a crash into a long jump. */
-static void become_plain(int error_fd)
+/* In the child: cmocka would turn a crash or a failed assertion into a long jump. */
+static void become_plain(void)
 {
 	static const int signals[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS };
 	const struct rlimit no_core = { 0, 0 };
@@ -44,7 +44,32 @@ static void become_plain(int error_fd)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		signal(signals[i], SIG_DFL);
 	setrlimit(RLIMIT_CORE, &no_core);
-	dup2(error_fd, STDERR_FILENO);
+	setenv("CMOCKA_TEST_ABORT", "1", 1); /* it prints what failed, and aborts */
+}
+
+pid_t child_fork(void)
+{
+	pid_t parent = getpid(), child;
+
+	fflush(NULL);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		become_plain();
+	}
+	return child;
+}
+
+int child_wait(pid_t child)
+{
+	int status = 0;
+
+	while (waitpid(child, &status, 0) < 0)
+		assert_int_equal(errno, EINTR);
+	return status;
 }
 
 /* Keeps the beginning and reads to the end, so that the child never blocks. */
@@ -69,31 +94,23 @@ static void read_all(int fd, char *text)
 	text[bytes] = '\0';
 }
 
-/* No child outlives its test: it is killed with the thread that waits for it here. */
 static int run_child(void (*body)(void *arg), void *arg, char *output)
 {
-	pid_t parent = getpid(), child;
-	int ends[2], status = 0;
+	pid_t child;
+	int ends[2];
 
 	assert_int_equal(pipe(ends), 0);
-	fflush(NULL);
-	child = fork();
-	assert_true(child >= 0);
+	child = child_fork();
 	if (child == 0) {
 		close(ends[0]);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		become_plain(ends[1]);
+		dup2(ends[1], STDERR_FILENO);
 		body(arg);
 		_exit(0);
 	}
 	close(ends[1]);
 	read_all(ends[0], output);
 	close(ends[0]);
-	while (waitpid(child, &status, 0) < 0)
-		assert_int_equal(errno, EINTR);
-	return status;
+	return child_wait(child);
 }
 
 static bool has_line(const char *text, const char *line)
@@ -170,17 +187,14 @@ void team_run(unsigned threads_nr, void (*body)(unsigned index, void *arg), void
 
 void expect_fork(uint64_t nth, unsigned (*body)(void))
 {
-	pid_t child = fork();
-	int status = 0;
+	pid_t child = child_fork();
+	int status;
 
-	assert_true(child >= 0);
 	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		alarm(30);
 		_exit((int)body());
 	}
-	while (waitpid(child, &status, 0) < 0)
-		assert_int_equal(errno, EINTR);
+	status = child_wait(child);
 	if (status != 0)
 		fail_msg("fork %llu: wait status %#x: a signal, or finding %u",
 			 (unsigned long long)nth, (unsigned)status, (unsigned)WEXITSTATUS(status));

@@ -21,6 +21,9 @@
 
 #include <cmocka.h>
 
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
 /* Two numbers are equal; both are printed if not. */
 #define assert_u64_eq(a, b) assert_int_equal((uint64_t)(a), (uint64_t)(b))
 
@@ -28,6 +31,15 @@
 void skip_because(const char *why);
 /* For what a sanitizer's own memory, mappings or threads get into. */
 void skip_if_sanitized(void);
+
+/*
+ * fork() for a test: asserts that there is a child.  In the child a failed assertion of cmocka's, a CHECK
+ * and a crash end the child, by a signal, where they would otherwise jump back into the list of tests and
+ * run the rest of it a second time.  The child dies with the thread that forked it; it ends by _exit().
+ */
+pid_t child_fork(void);
+/* Waits for the child to end.  Returns its wait status. */
+int child_wait(pid_t child);
 
 /*
  * @body(@arg), run in a child, must abort, and some line that it writes to standard error must

@@ -555,8 +555,9 @@ static void verify(struct model *m)
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (label != 0)
-		fail_msg("operation %llu, seed %llu: rule %d is broken", (unsigned long long)m->op,
-			 (unsigned long long)m->seed, label);
+		fail_msg("operation %llu, seed %llu: rule %d is broken: %s",
+			 (unsigned long long)m->op, (unsigned long long)m->seed, label,
+			 quire_rule_text(label));
 	quire_page_stat_read(m->q, &stat);
 	MODEL_CHECK(m, stat.allocated_pages == m->used_nr);
 	MODEL_CHECK(m, stat.online_pages ==

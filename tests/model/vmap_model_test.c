@@ -30,7 +30,6 @@
 #define VERIFY_EVERY 4096u
 #define AREAS_MAX    512u
 #define PHASE_OPS    3000u
-#define MIB(n)	     ((uint64_t)(n) << 20)
 
 enum page_is {
 	IS_FREE,

@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <quire/percpu_ops.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -81,8 +80,8 @@ static void look_all(const uint32_t *object, size_t bytes, uint32_t number)
 
 static void fork_once(void)
 {
-	pid_t child = fork();
-	int status = 0;
+	pid_t child = child_fork();
+	int status;
 
 	if (child == 0) {
 		void *object = quire_alloc_percpu(race.q, 40, 0, 0);
@@ -90,7 +89,7 @@ static void fork_once(void)
 		quire_free_percpu(race.q, object);
 		_exit(object != NULL ? 0 : 1);
 	}
-	CHECK(waitpid(child, &status, 0) == child);
+	status = child_wait(child);
 	CHECK_VALUES(status == 0, status, 0);
 }
 

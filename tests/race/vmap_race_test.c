@@ -25,7 +25,6 @@
 #define HANDED_NR      32u
 #define ALLOCS	       UINT64_C(1000000)
 #define STEPS	       UINT64_C(200000)
-#define MIB(n)	       ((size_t)(n) << 20)
 
 /* ---- overflow --------------------------------------------------------------------------------- */
 

@@ -18,9 +18,6 @@
 #include "machine/mem.h"
 #include "quire_test.h"
 
-#define KIB ((uint64_t)1 << 10)
-#define MIB ((uint64_t)1 << 20)
-
 /* In what a child exits with; 0 is fine. */
 enum finding {
 	NO_INSTANCE = 10,
@@ -59,7 +56,7 @@ static void use(struct quire *q, const struct trial *trial)
 	if (page == NULL)
 		_exit(NO_PAGE);
 	page[0] = 1;
-	area = quire_vmalloc(q, 64 * KIB, 0);
+	area = quire_vmalloc(q, KIB(64), 0);
 	check_refusal(area, trial->needs_areas);
 	if (area != NULL)
 		area[0] = 1;
@@ -80,7 +77,7 @@ static void check_program_lives(const struct trial *trial, uint64_t before_bytes
 	if (malloc(trial->limit_bytes / 4) == NULL)
 		_exit(NO_MALLOC);
 	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 256 * KIB);
+	pthread_attr_setstacksize(&attributes, KIB(256));
 	if (pthread_create(&thread, &attributes, do_nothing, NULL) != 0)
 		_exit(NO_THREAD);
 	pthread_join(thread, NULL);
@@ -90,7 +87,7 @@ static void try_limit(void *arg)
 {
 	const struct trial *trial = arg;
 	const struct quire_options others =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .worker = QUIRE_WORKER_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
 	uint64_t before_bytes = status_bytes("VmSize");
 
 	setenv("QUIRE_CONF", "worker:off", 1); /* its stack would be counted as ours */
@@ -111,13 +108,13 @@ static void a_program_keeps_its_addresses_under_any_limit(void **state)
 {
 	(void)state;
 	skip_if_sanitized();
-	for (uint64_t limit = 48 * MIB; limit <= 2048 * MIB; limit += limit / 3) {
+	for (uint64_t limit = MIB(48); limit <= MIB(2048); limit += limit / 3) {
 		struct trial trial = { .limit_bytes = limit,
 				       .needs_areas = true,
-				       .needs_percpu = limit >= 256 * MIB,
+				       .needs_percpu = limit >= MIB(256),
 				       .instances_nr = 1 };
 
-		print_message("limit %llu KiB\n", (unsigned long long)(limit / KIB));
+		print_message("limit %llu KiB\n", (unsigned long long)(limit / KIB(1)));
 		expect_life(try_limit, &trial);
 	}
 }
@@ -126,10 +123,10 @@ static void several_instances_have_one_budget(void **state)
 {
 	(void)state;
 	skip_if_sanitized();
-	for (uint64_t limit = 96 * MIB; limit <= 2048 * MIB; limit *= 2) {
+	for (uint64_t limit = MIB(96); limit <= MIB(2048); limit *= 2) {
 		struct trial trial = { .limit_bytes = limit, .instances_nr = 12 };
 
-		print_message("limit %llu KiB\n", (unsigned long long)(limit / KIB));
+		print_message("limit %llu KiB\n", (unsigned long long)(limit / KIB(1)));
 		expect_life(try_limit, &trial);
 	}
 }
@@ -153,7 +150,7 @@ static void any_limit_is_answered(void **state)
 {
 	(void)state;
 	skip_if_sanitized();
-	for (uint64_t limit = MIB; limit <= 64 * MIB; limit += 3 * MIB)
+	for (uint64_t limit = MIB(1); limit <= MIB(64); limit += MIB(3))
 		expect_life(try_too_little, &limit);
 }
 
@@ -162,7 +159,7 @@ static void take_turns(void *arg)
 	uint64_t first = 0;
 
 	(void)arg;
-	confine_limit(RLIMIT_AS, status_bytes("VmSize") + 512 * MIB);
+	confine_limit(RLIMIT_AS, status_bytes("VmSize") + MIB(512));
 	for (unsigned i = 0; i < 100; i++) {
 		const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
 		struct quire *q = NULL;
@@ -191,13 +188,13 @@ static void ask_beyond(void *arg)
 	char *first, *second;
 
 	(void)arg;
-	confine_limit(RLIMIT_AS, 2048 * MIB);
-	first = mem_reserve(800 * MIB, 4096, "quire-test");
-	second = mem_reserve(400 * MIB, 4096, "quire-test"); /* 2048 would hold it, half does not */
-	if (first == NULL || second != NULL || mem_reserve_share() > 112 * MIB)
+	confine_limit(RLIMIT_AS, MIB(2048));
+	first = mem_reserve(MIB(800), 4096, "quire-test");
+	second = mem_reserve(MIB(400), 4096, "quire-test"); /* 2048 would hold it, half does not */
+	if (first == NULL || second != NULL || mem_reserve_share() > MIB(112))
 		_exit(TOO_MUCH);
-	mem_release(first, 800 * MIB);
-	if (mem_reserve(900 * MIB, 4096, "quire-test") == NULL)
+	mem_release(first, MIB(800));
+	if (mem_reserve(MIB(900), 4096, "quire-test") == NULL)
 		_exit(NO_ADDRESSES_AGAIN);
 }
 

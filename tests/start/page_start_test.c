@@ -24,8 +24,6 @@
 #define SYS_process_madvise 440
 #endif
 
-#define MIB ((uint64_t)1 << 20)
-
 /* Statuses of children; 0 is fine. */
 enum finding {
 	CHILD_FINE,
@@ -74,7 +72,7 @@ static void under_64_mib(void *arg)
 	struct quire *q = NULL;
 
 	(void)arg;
-	confine_limit(RLIMIT_AS, 64 * MIB);
+	confine_limit(RLIMIT_AS, MIB(64));
 	if (quire_create(NULL, &q) != 0)
 		_exit(CHILD_REFUSED);
 	if (quire_alloc_pages(q, 9, QUIRE_ZERO) == NULL)
@@ -98,13 +96,13 @@ static void without_addresses(void *arg)
 {
 	struct quire *q = (struct quire *)arg;
 
-	confine_limit(RLIMIT_AS, MIB / 4);
+	confine_limit(RLIMIT_AS, MIB(1) / 4);
 	if (quire_create(NULL, &q) != -ENOMEM || q != arg)
 		_exit(CHILD_BROKEN);
 	errno = 0;
 	if (quire_default() != NULL || errno != ENOMEM)
 		_exit(CHILD_BROKEN);
-	confine_limit(RLIMIT_AS, MIB / 4);
+	confine_limit(RLIMIT_AS, MIB(1) / 4);
 }
 
 static void without_addresses_creating_is_refused(void **state)
@@ -126,7 +124,7 @@ struct denial {
 static void option_off(void *arg)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB, .rseq = QUIRE_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .rseq = QUIRE_OFF);
 
 	(void)arg;
 	create_and_use(&options);
@@ -147,7 +145,7 @@ static void second_thread(unsigned index, void *arg)
 /* This program begun anew with --use or --no-rseq. */
 static int child_use(bool may_have_sequences)
 {
-	const struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB);
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256));
 	struct quire *q = NULL;
 
 	if (quire_create(&options, &q) != 0)
@@ -285,20 +283,19 @@ static void huge_limit(void *arg)
 static void a_terabyte_limit_starts_under_strict_overcommit(void **state)
 {
 	char before = overcommit_set('2');
-	int status = 0;
 	pid_t child;
+	int status;
 
 	(void)state;
 	if (before == 0)
 		skip_because(OVERCOMMIT " may not be written here");
-	child = fork();
+	child = child_fork();
 	if (child == 0) {
 		huge_limit(NULL);
 		_exit(0);
 	}
-	waitpid(child, &status, 0);
+	status = child_wait(child);
 	overcommit_set(before);
-	assert_true(child > 0);
 	assert_int_equal(status, 0);
 }
 
@@ -314,8 +311,8 @@ static void a_terabyte_limit_costs_nothing_until_used(void **state)
 	assert_int_equal(quire_create(&options, &q), 0);
 	page = quire_alloc_pages(q, 0, 0);
 	assert_non_null(page);
-	assert_true(resident_bytes() < before + MIB);
-	assert_true(status_bytes("VmPTE") < tables + MIB / 4);
+	assert_true(resident_bytes() < before + MIB(1));
+	assert_true(status_bytes("VmPTE") < tables + MIB(1) / 4);
 	quire_free_pages(q, page, 0);
 	quire_destroy(q);
 }
@@ -325,14 +322,14 @@ static void a_terabyte_limit_costs_nothing_until_used(void **state)
 static void cycle(void)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB, .decay_ms = 1);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .decay_ms = 1);
 	struct quire *q = NULL;
 	void *block;
 
 	assert_int_equal(quire_create(&options, &q), 0);
 	block = quire_alloc_pages(q, 9, 0);
 	assert_non_null(block);
-	memset(block, 1, 2 * MIB);
+	memset(block, 1, MIB(2));
 	quire_free_pages(q, block, 9);
 	quire_release(q);
 	for (unsigned i = 0; i < 100; i++)
@@ -400,7 +397,7 @@ static int child_default(void)
 		return CHILD_REFUSED;
 	quire_page_stat_read(q, &stat);
 	use_or_exit(q);
-	return stat.limit_pages == 96 * MIB >> stat.page_shift && stat.zones_nr == 2 &&
+	return stat.limit_pages == MIB(96) >> stat.page_shift && stat.zones_nr == 2 &&
 			       quire_default() == q
 		       ? CHILD_FINE
 		       : CHILD_BROKEN;
@@ -443,8 +440,8 @@ static void a_wrong_quire_conf_ends_the_process_with_one_line(void **state)
 static void two_instances_live_side_by_side(void **state)
 {
 	const struct quire_options small =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 64 * MIB, .rseq = QUIRE_OFF);
-	const struct quire_options zoned = QUIRE_OPTIONS_INIT(.limit_bytes = 128 * MIB, .zones = 2);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .rseq = QUIRE_OFF);
+	const struct quire_options zoned = QUIRE_OPTIONS_INIT(.limit_bytes = MIB(128), .zones = 2);
 	struct stress_owner owners[2];
 	struct quire *q[2] = { NULL, NULL };
 

@@ -27,18 +27,15 @@
 #include "quire_test.h"
 #include "vmap/vmap.h"
 
-#define KIB ((uint64_t)1 << 10)
-#define MIB ((uint64_t)1 << 20)
-
 /*
  * A page takes one section of 2 MiB if memory is locked, two if not, an area as much, an object a chunk
  * for each CPU (256 KiB), and each what describes it.  The CPUs' stacks are 128 KiB each, in each of
  * the three.
  */
-#define STEP_BYTES	 (512 * KIB)
-#define LOCKED_BYTES_MAX (2 * MIB + STEP_BYTES)
-#define DATA_BYTES_MAX	 (4 * MIB + STEP_BYTES)
-#define BYTES_A_CPU	 (512 * KIB)
+#define STEP_BYTES	 KIB(512)
+#define LOCKED_BYTES_MAX (MIB(2) + STEP_BYTES)
+#define DATA_BYTES_MAX	 (MIB(4) + STEP_BYTES)
+#define BYTES_A_CPU	 KIB(512)
 
 /* What a child exits with. */
 enum finding {
@@ -76,7 +73,7 @@ static void take_firsts(struct quire *q, const char *figure, uint64_t most_bytes
 		_exit(REFUSED);
 	for (unsigned i = 1; i < 4; i++)
 		fprintf(stderr, "%s %llu KiB\n", figure,
-			(unsigned long long)((bytes[i] - bytes[i - 1]) / KIB));
+			(unsigned long long)((bytes[i] - bytes[i - 1]) / KIB(1)));
 	if (bytes[1] - bytes[0] > allowed(most_bytes))
 		_exit(TOO_MUCH_FOR_A_PAGE);
 	if (bytes[2] - bytes[1] > allowed(most_bytes))
@@ -92,7 +89,7 @@ static void take_firsts(struct quire *q, const char *figure, uint64_t most_bytes
 static struct quire *large_instance(void)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 24576 * MIB, .worker = QUIRE_WORKER_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(24576), .worker = QUIRE_WORKER_OFF);
 	struct quire *q = NULL;
 
 	if (quire_create(&options, &q) != 0)
@@ -172,7 +169,7 @@ static void lock_little(void *arg)
 	unsigned taken = 0;
 
 	(void)arg;
-	confine_limit(RLIMIT_MEMLOCK, 32 * MIB);
+	confine_limit(RLIMIT_MEMLOCK, MIB(32));
 	if (setuid(65534) != 0 || mlockall(MCL_FUTURE) != 0)
 		_exit(SET_UP);
 	q = large_instance();
@@ -220,7 +217,7 @@ static void limit_data(void *arg)
 
 	confine_limit(RLIMIT_DATA, status_bytes("VmData") + *more_bytes);
 	if (quire_create(NULL, &q) != 0) {
-		if (*more_bytes >= 16 * MIB)
+		if (*more_bytes >= MIB(16))
 			_exit(REFUSED);
 		return;
 	}
@@ -228,10 +225,10 @@ static void limit_data(void *arg)
 		taken++;
 	if (taken == 1000)
 		_exit(NOT_REFUSED);
-	if (*more_bytes >= 16 * MIB && taken < 2)
+	if (*more_bytes >= MIB(16) && taken < 2)
 		_exit(REFUSED);
 	errno = 0;
-	if (quire_vmalloc(q, 8 * MIB, 0) == NULL && errno != ENOMEM)
+	if (quire_vmalloc(q, MIB(8), 0) == NULL && errno != ENOMEM)
 		_exit(REFUSED);
 	if (quire_alloc_percpu(q, 64, 0, 0) == NULL && errno != ENOMEM)
 		_exit(REFUSED);
@@ -243,7 +240,7 @@ static void under_a_limit_of_data_what_is_too_much_is_refused(void **state)
 {
 	(void)state;
 	skip_if_sanitized();
-	for (uint64_t more = 64 * KIB; more <= 128 * MIB; more *= 2)
+	for (uint64_t more = KIB(64); more <= MIB(128); more *= 2)
 		expect_life(limit_data, &more);
 }
 
@@ -258,8 +255,8 @@ static bool is_left_out(const void *addr)
 static void core_files_have_what_is_used_and_no_reservation(void **state)
 {
 	const struct quire_options backings[] = {
-		QUIRE_OPTIONS_INIT(.limit_bytes = 4096 * MIB, .worker = QUIRE_WORKER_OFF),
-		QUIRE_OPTIONS_INIT(.limit_bytes = 4096 * MIB, .worker = QUIRE_WORKER_OFF,
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(4096), .worker = QUIRE_WORKER_OFF),
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(4096), .worker = QUIRE_WORKER_OFF,
 				   .backing = QUIRE_BACKING_MEMFD),
 	};
 
@@ -306,7 +303,7 @@ static uint64_t dumped_bytes(void)
 static void a_core_file_grows_by_what_is_used(void **state)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 24576 * MIB, .worker = QUIRE_WORKER_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(24576), .worker = QUIRE_WORKER_OFF);
 	uint64_t before = dumped_bytes();
 	struct quire *q;
 
@@ -325,7 +322,7 @@ static void a_core_file_grows_by_what_is_used(void **state)
 static void be_dumped(int ready)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = 24576 * MIB, .worker = QUIRE_WORKER_OFF,
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(24576), .worker = QUIRE_WORKER_OFF,
 				   .guard = QUIRE_GUARD_OFF);
 	char *page, *area, *object;
 	struct quire *q = NULL;
@@ -394,7 +391,7 @@ static void gcore_writes_what_is_used_and_little_else(void **state)
 	close(ends[0]);
 	if (status != 0 || access(path, R_OK) != 0)
 		skip_because("no gcore here, or it may not attach");
-	check_core(path, (off_t)(allowed(3 * DATA_BYTES_MAX) + 16 * MIB));
+	check_core(path, (off_t)(allowed(3 * DATA_BYTES_MAX) + MIB(16)));
 	unlink(path);
 }
 
@@ -415,7 +412,7 @@ static void use_all(struct quire *q)
 {
 	char *pages[64];
 	void *object = quire_alloc_percpu(q, 64, 0, 0);
-	char *area = quire_vmalloc(q, 64 * KIB, 0);
+	char *area = quire_vmalloc(q, KIB(64), 0);
 
 	for (unsigned i = 0; i < 64; i++) {
 		pages[i] = quire_alloc_pages(q, 6, 0);
@@ -463,8 +460,8 @@ static void close_all(void *arg)
 static void an_instance_keeps_no_descriptor_and_no_signal(void **state)
 {
 	const struct quire_options backings[] = {
-		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB),
-		QUIRE_OPTIONS_INIT(.limit_bytes = 256 * MIB, .backing = QUIRE_BACKING_MEMFD),
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256)),
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .backing = QUIRE_BACKING_MEMFD),
 	};
 
 	(void)state;

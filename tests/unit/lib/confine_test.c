@@ -103,14 +103,14 @@ static void overrun(void *arg)
 
 static void run_overrun(void *arg)
 {
-	pid_t child = fork();
-	int status = 0;
+	pid_t child = child_fork();
+	int status;
 
 	if (child == 0) {
 		confine_to_stack(16 << 10, overrun, arg);
 		_exit(0);
 	}
-	CHECK(waitpid(child, &status, 0) == child);
+	status = child_wait(child);
 	CHECK(WIFSIGNALED(status));
 }
 

@@ -15,8 +15,6 @@
 #include "machine/mem.h"
 #include "mapped.h"
 
-#define MIB ((size_t)1 << 20)
-
 /* The line of /proc/self/maps that holds @addr; "" if none does. */
 static void find_mapping(const void *addr, char *line, int line_bytes)
 {
@@ -45,19 +43,19 @@ static bool is_mapped(const void *addr)
 
 static void reservation_is_aligned_and_has_the_size_asked_for(void **state)
 {
-	static const size_t aligns[] = { 4096, 65536, 2 * MIB, 1024 * MIB };
+	static const size_t aligns[] = { 4096, 65536, MIB(2), MIB(1024) };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(aligns) / sizeof(aligns[0]); i++) {
-		char *base = mem_reserve(10 * MIB, aligns[i], "quire-test");
+		char *base = mem_reserve(MIB(10), aligns[i], "quire-test");
 
 		assert_non_null(base);
 		assert_u64_eq((uintptr_t)base & (aligns[i] - 1), 0);
 		assert_true(is_mapped(base));
-		assert_true(is_mapped(base + 10 * MIB - 1));
-		mem_release(base, 10 * MIB);
+		assert_true(is_mapped(base + MIB(10) - 1));
+		mem_release(base, MIB(10));
 		assert_false(is_mapped(base));
-		assert_false(is_mapped(base + 10 * MIB - 1));
+		assert_false(is_mapped(base + MIB(10) - 1));
 	}
 }
 
@@ -69,15 +67,15 @@ static void reserving_leaves_no_slack_mapped(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
-		bases[i] = mem_reserve((10 + i) * MIB, 1024 * MIB, "quire-test");
+		bases[i] = mem_reserve((10 + i) * MIB(1), MIB(1024), "quire-test");
 		assert_non_null(bases[i]);
 	}
 	after_bytes = status_bytes("VmSize");
 	for (unsigned i = 0; i < 4; i++)
-		mem_release(bases[i], (10 + i) * MIB);
-	assert_true(after_bytes - before_bytes >= 46 * MIB);
-	assert_true(after_bytes - before_bytes < 56 * MIB);
-	assert_true(status_bytes("VmSize") - before_bytes < 10 * MIB);
+		mem_release(bases[i], (10 + i) * MIB(1));
+	assert_true(after_bytes - before_bytes >= MIB(46));
+	assert_true(after_bytes - before_bytes < MIB(56));
+	assert_true(status_bytes("VmSize") - before_bytes < MIB(10));
 }
 
 static void reservation_beyond_the_address_space_is_refused(void **state)
@@ -85,19 +83,19 @@ static void reservation_beyond_the_address_space_is_refused(void **state)
 	size_t maps_before = count_maps();
 
 	(void)state;
-	assert_null(mem_reserve((size_t)1 << 60, 2 * MIB, "quire-test"));
+	assert_null(mem_reserve((size_t)1 << 60, MIB(2), "quire-test"));
 	assert_u64_eq(count_maps(), maps_before);
 }
 
 static void reservation_shows_its_name(void **state)
 {
 	char line[512];
-	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test-name");
+	char *base = mem_reserve(MIB(10), MIB(2), "quire-test-name");
 
 	(void)state;
 	assert_non_null(base);
 	find_mapping(base, line, sizeof(line));
-	mem_release(base, 10 * MIB);
+	mem_release(base, MIB(10));
 	if (strstr(line, "[anon:") == NULL)
 		skip_because("a kernel without names, or before 5.17");
 	assert_non_null(strstr(line, "[anon:quire-test-name]"));
@@ -107,88 +105,88 @@ static void reservation_shows_its_name(void **state)
 static void committed_part_is_usable_and_zero_and_the_rest_is_not(void **state)
 {
 	size_t page_bytes = mem_page_bytes();
-	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(10), MIB(2), "quire-test");
 
 	(void)state;
 	assert_false(is_accessible(base));
-	assert_int_equal(mem_commit(base + 2 * MIB, 2 * MIB, "quire-test"), 0);
-	assert_false(is_accessible(base + 2 * MIB - page_bytes));
-	assert_false(is_accessible(base + 4 * MIB));
-	for (size_t at = 0; at < 2 * MIB; at += page_bytes)
-		assert_int_equal(base[2 * MIB + at], 0);
-	base[3 * MIB] = 1;
-	assert_int_equal(mem_commit(base + 2 * MIB, 2 * MIB, "quire-test"), 0);
-	assert_int_equal(base[3 * MIB], 1);
-	mem_release(base, 10 * MIB);
+	assert_int_equal(mem_commit(base + MIB(2), MIB(2), "quire-test"), 0);
+	assert_false(is_accessible(base + MIB(2) - page_bytes));
+	assert_false(is_accessible(base + MIB(4)));
+	for (size_t at = 0; at < MIB(2); at += page_bytes)
+		assert_int_equal(base[MIB(2) + at], 0);
+	base[MIB(3)] = 1;
+	assert_int_equal(mem_commit(base + MIB(2), MIB(2), "quire-test"), 0);
+	assert_int_equal(base[MIB(3)], 1);
+	mem_release(base, MIB(10));
 }
 
 static void decommit_gives_memory_back_and_commit_reads_zero_again(void **state)
 {
-	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(10), MIB(2), "quire-test");
 	uint64_t used_bytes, left_bytes, before_bytes = status_bytes("RssAnon");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, 8 * MIB, "quire-test"), 0);
-	memset(base, 1, 8 * MIB);
+	assert_int_equal(mem_commit(base, MIB(8), "quire-test"), 0);
+	memset(base, 1, MIB(8));
 	used_bytes = status_bytes("RssAnon") - before_bytes;
-	assert_int_equal(mem_decommit(base, 6 * MIB, "quire-test"), 0);
+	assert_int_equal(mem_decommit(base, MIB(6), "quire-test"), 0);
 	left_bytes = status_bytes("RssAnon") - before_bytes;
-	assert_true(used_bytes >= 7 * MIB);
-	assert_true(MACHINE_TSAN || left_bytes <= 3 * MIB); /* its shadow memory is counted too */
+	assert_true(used_bytes >= MIB(7));
+	assert_true(MACHINE_TSAN || left_bytes <= MIB(3)); /* its shadow memory is counted too */
 	assert_false(is_accessible(base));
-	assert_int_equal(base[6 * MIB], 1);
-	assert_int_equal(mem_commit(base, 8 * MIB, "quire-test"), 0);
+	assert_int_equal(base[MIB(6)], 1);
+	assert_int_equal(mem_commit(base, MIB(8), "quire-test"), 0);
 	assert_int_equal(base[0], 0);
-	assert_int_equal(base[6 * MIB], 1);
-	mem_release(base, 10 * MIB);
+	assert_int_equal(base[MIB(6)], 1);
+	mem_release(base, MIB(10));
 }
 
 /* Grow and shrink many times: the mappings of one reservation join again. */
 static void committing_and_decommitting_leaves_few_mappings(void **state)
 {
 	size_t maps_before = count_maps();
-	char *base = mem_reserve(64 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(64), MIB(2), "quire-test");
 
 	(void)state;
-	for (size_t at = 0; at < 64 * MIB; at += 2 * MIB)
-		assert_int_equal(mem_commit(base + at, 2 * MIB, "quire-test"), 0);
+	for (size_t at = 0; at < MIB(64); at += MIB(2))
+		assert_int_equal(mem_commit(base + at, MIB(2), "quire-test"), 0);
 	assert_true(count_maps() <= maps_before + 2);
-	for (size_t at = 0; at < 64 * MIB; at += 4 * MIB)
-		assert_int_equal(mem_decommit(base + at, 2 * MIB, "quire-test"), 0);
-	for (size_t at = 2 * MIB; at < 64 * MIB; at += 4 * MIB)
-		assert_int_equal(mem_decommit(base + at, 2 * MIB, "quire-test"), 0);
+	for (size_t at = 0; at < MIB(64); at += MIB(4))
+		assert_int_equal(mem_decommit(base + at, MIB(2), "quire-test"), 0);
+	for (size_t at = MIB(2); at < MIB(64); at += MIB(4))
+		assert_int_equal(mem_decommit(base + at, MIB(2), "quire-test"), 0);
 	assert_true(count_maps() <= maps_before + 2);
-	mem_release(base, 64 * MIB);
+	mem_release(base, MIB(64));
 }
 
 /* What strict overcommit does, without touching the system's mode: mprotect is refused. */
 static void refused_commit_says_so_and_changes_nothing(void **state)
 {
-	char *base = mem_reserve(10 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(10), MIB(2), "quire-test");
 
 	(void)state;
 	backing_fail_after(1, EACCES);
-	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), -ENOMEM);
+	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), -ENOMEM);
 	assert_false(is_accessible(base));
-	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), 0);
 	base[0] = 1;
 	backing_fail_after(1, ENOMEM);
-	assert_int_equal(mem_decommit(base, 2 * MIB, "quire-test"), -ENOMEM);
+	assert_int_equal(mem_decommit(base, MIB(2), "quire-test"), -ENOMEM);
 	assert_int_equal(base[0], 1);
-	mem_release(base, 10 * MIB);
+	mem_release(base, MIB(10));
 }
 
 /* RLIMIT_DATA counts private writable memory, so it makes the kernel itself refuse a commit. */
 static void commit_under_a_limit(void *arg)
 {
-	char *base = mem_reserve(512 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(512), MIB(2), "quire-test");
 
 	(void)arg;
 	CHECK(base != NULL);
-	confine_limit(RLIMIT_DATA, 64 * MIB);
-	CHECK(mem_commit(base, 256 * MIB, "quire-test") == -ENOMEM);
+	confine_limit(RLIMIT_DATA, MIB(64));
+	CHECK(mem_commit(base, MIB(256), "quire-test") == -ENOMEM);
 	CHECK(!is_accessible(base));
-	CHECK(mem_commit(base, 2 * MIB, "quire-test") == 0);
+	CHECK(mem_commit(base, MIB(2), "quire-test") == 0);
 	base[0] = 1;
 }
 
@@ -204,16 +202,16 @@ static void commit_beyond_a_real_limit_is_refused(void **state)
  * alignment wants. */
 static void reserve_without_slack(void *arg)
 {
-	const size_t bytes = 512 * MIB;
+	const size_t bytes = MIB(512);
 	char *base;
 
 	(void)arg;
-	confine_limit(RLIMIT_AS, status_bytes("VmSize") + 2 * bytes + 64 * MIB);
+	confine_limit(RLIMIT_AS, status_bytes("VmSize") + 2 * bytes + MIB(64));
 	base = mem_reserve(bytes, mem_page_bytes(), "quire-test");
 	CHECK(base != NULL);
 	mem_release(base, bytes);
-	base = mem_reserve(bytes, 1024 * MIB, "quire-test"); /* aligned or refused, never else */
-	CHECK(((uintptr_t)base & (1024 * MIB - 1)) == 0);
+	base = mem_reserve(bytes, MIB(1024), "quire-test"); /* aligned or refused, never else */
+	CHECK(((uintptr_t)base & (MIB(1024) - 1)) == 0);
 }
 
 static void reservation_under_an_address_limit_is_aligned_or_refused(void **state)
@@ -232,11 +230,11 @@ static void refused_calls_leave_no_half_reservation(void **state)
 		char *base;
 
 		backing_fail_after(nth, ENOMEM);
-		base = mem_reserve(3 * MIB, 1024 * MIB, "quire-test");
+		base = mem_reserve(MIB(3), MIB(1024), "quire-test");
 		backing_fail_after(0, 0);
 		if (base != NULL) {
-			assert_u64_eq((uintptr_t)base & (1024 * MIB - 1), 0);
-			mem_release(base, 3 * MIB);
+			assert_u64_eq((uintptr_t)base & (MIB(1024) - 1), 0);
+			mem_release(base, MIB(3));
 		}
 		assert_u64_eq(count_maps(), maps_before);
 	}
@@ -244,15 +242,15 @@ static void refused_calls_leave_no_half_reservation(void **state)
 
 static void huge_advice_is_a_hint(void **state)
 {
-	char *base = mem_reserve(4 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(4), MIB(2), "quire-test");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, 4 * MIB, "quire-test"), 0);
-	mem_advise_huge(base, 4 * MIB, true);
-	mem_advise_huge(base, 4 * MIB, false);
+	assert_int_equal(mem_commit(base, MIB(4), "quire-test"), 0);
+	mem_advise_huge(base, MIB(4), true);
+	mem_advise_huge(base, MIB(4), false);
 	base[0] = 1;
 	assert_int_equal(base[0], 1);
-	mem_release(base, 4 * MIB);
+	mem_release(base, MIB(4));
 }
 
 /* --- mlockall --- */
@@ -291,11 +289,11 @@ static char *reserve_beyond_the_lock_limit(int flags)
 {
 	char *base;
 
-	confine_limit(RLIMIT_MEMLOCK, 8 * MIB);
+	confine_limit(RLIMIT_MEMLOCK, MIB(8));
 	CHECK(setuid(65534) == 0 && mlockall(flags) == 0);
-	base = mem_reserve(7 * MIB, mem_page_bytes(), "quire-test");
+	base = mem_reserve(MIB(7), mem_page_bytes(), "quire-test");
 	CHECK(base != NULL && !is_accessible(base));
-	confine_limit(RLIMIT_MEMLOCK, 4 * MIB);
+	confine_limit(RLIMIT_MEMLOCK, MIB(4));
 	return base;
 }
 
@@ -308,21 +306,21 @@ static void commit_more_than_may_be_locked(void *arg)
 	size_t maps = count_maps();
 
 	locked_bytes = status_bytes("VmLck");
-	CHECK(mem_commit(base + MIB, MIB, "quire-test") == 0);
-	base[MIB] = 1;
-	CHECK(status_bytes("VmLck") == locked_bytes + MIB);
+	CHECK(mem_commit(base + MIB(1), MIB(1), "quire-test") == 0);
+	base[MIB(1)] = 1;
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB(1));
 	maps = count_maps();
-	CHECK(mem_commit(base, 7 * MIB, "quire-test") == -ENOMEM);
-	CHECK(!is_accessible(base) && !is_accessible(base + 2 * MIB));
-	CHECK(status_bytes("VmLck") == locked_bytes + MIB);
+	CHECK(mem_commit(base, MIB(7), "quire-test") == -ENOMEM);
+	CHECK(!is_accessible(base) && !is_accessible(base + MIB(2)));
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB(1));
 	/* Here the lock is granted and the other is not. */
 	backing_fail_after(1, ENOMEM);
-	CHECK(mem_commit(base, 3 * MIB, "quire-test") == -ENOMEM);
-	CHECK(!is_accessible(base) && !is_accessible(base + 2 * MIB));
-	CHECK(status_bytes("VmLck") == locked_bytes + MIB);
-	CHECK(count_maps() == maps && base[MIB] == 1);
-	CHECK(mem_commit(base, 3 * MIB, "quire-test") == 0);
-	CHECK(status_bytes("VmLck") == locked_bytes + 3 * MIB);
+	CHECK(mem_commit(base, MIB(3), "quire-test") == -ENOMEM);
+	CHECK(!is_accessible(base) && !is_accessible(base + MIB(2)));
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB(1));
+	CHECK(count_maps() == maps && base[MIB(1)] == 1);
+	CHECK(mem_commit(base, MIB(3), "quire-test") == 0);
+	CHECK(status_bytes("VmLck") == locked_bytes + MIB(3));
 }
 
 static void refused_lock_leaves_what_was_as_it_was(void **state)
@@ -346,30 +344,30 @@ static void decommit_late_refused(void *arg)
 	char *base = reserve_beyond_the_lock_limit(MCL_FUTURE);
 
 	(void)arg;
-	CHECK(mem_commit(base, MIB, "quire-test") == 0);
+	CHECK(mem_commit(base, MIB(1), "quire-test") == 0);
 	backing_fail_late(ENOMEM);
-	CHECK(mem_decommit(base, 7 * MIB, "quire-test") == 0);
-	CHECK(is_mapped(base) && is_mapped(base + 7 * MIB - 1) && !is_accessible(base));
-	CHECK(mem_commit(base, MIB, "quire-test") == 0);
+	CHECK(mem_decommit(base, MIB(7), "quire-test") == 0);
+	CHECK(is_mapped(base) && is_mapped(base + MIB(7) - 1) && !is_accessible(base));
+	CHECK(mem_commit(base, MIB(1), "quire-test") == 0);
 	CHECK(base[0] == 0);
 }
 
 static void decommit_leaves_no_hole_when_it_is_refused_late(void **state)
 {
 	size_t maps_before = count_maps();
-	char *base = mem_reserve(8 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(8), MIB(2), "quire-test");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, 4 * MIB, "quire-test"), 0);
-	base[0] = base[2 * MIB] = 1;
+	assert_int_equal(mem_commit(base, MIB(4), "quire-test"), 0);
+	base[0] = base[MIB(2)] = 1;
 	backing_fail_late(ENOMEM);
-	assert_int_equal(mem_decommit(base, 2 * MIB, "quire-test"), 0);
-	assert_true(is_mapped(base) && is_mapped(base + 2 * MIB - 1));
+	assert_int_equal(mem_decommit(base, MIB(2), "quire-test"), 0);
+	assert_true(is_mapped(base) && is_mapped(base + MIB(2) - 1));
 	assert_false(is_accessible(base));
-	assert_int_equal(base[2 * MIB], 1);
-	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), 0);
+	assert_int_equal(base[MIB(2)], 1);
+	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), 0);
 	assert_int_equal(base[0], 0);
-	mem_release(base, 8 * MIB);
+	mem_release(base, MIB(8));
 	assert_u64_eq(count_maps(), maps_before);
 	if (MACHINE_ASAN || MACHINE_TSAN)
 		skip_because("a sanitizer makes mlockall() do nothing");
@@ -380,13 +378,13 @@ static void decommit_leaves_no_hole_when_it_is_refused_late(void **state)
 
 static void one_locked_page_elsewhere_is_not_mlockall(void **state)
 {
-	char *base = mem_reserve(2 * MIB, 2 * MIB, "quire-test");
+	char *base = mem_reserve(MIB(2), MIB(2), "quire-test");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, 2 * MIB, "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), 0);
 	(void)mlock(base, mem_page_bytes());
 	assert_false(mem_is_locked());
-	mem_release(base, 2 * MIB);
+	mem_release(base, MIB(2));
 }
 
 /* --- how much there is --- */
@@ -411,14 +409,14 @@ static void total_obeys_the_cgroup(void **state)
 	is_entered = memory_group_enter(&group);
 	if (!is_entered)
 		skip_because("no memory cgroup of our own");
-	is_limited = memory_group_limit(&group, 300 * MIB);
+	is_limited = memory_group_limit(&group, MIB(300));
 	limited_bytes = mem_total_bytes();
 	(void)memory_group_limit(&group, 0);
 	memory_group_leave(&group);
 	if (!is_limited)
 		skip_because("the group's memory may not be limited here");
-	assert_u64_eq(limited_bytes, 300 * MIB);
-	assert_true(mem_total_bytes() != 300 * MIB);
+	assert_u64_eq(limited_bytes, MIB(300));
+	assert_true(mem_total_bytes() != MIB(300));
 }
 
 static void calls_leave_errno_alone(void **state)
@@ -427,13 +425,13 @@ static void calls_leave_errno_alone(void **state)
 
 	(void)state;
 	errno = 77;
-	base = mem_reserve(2 * MIB, 2 * MIB, "quire-test");
+	base = mem_reserve(MIB(2), MIB(2), "quire-test");
 	backing_fail_after(1, ENOMEM);
-	(void)mem_commit(base, 2 * MIB, "quire-test");
-	(void)mem_reserve((size_t)1 << 60, 2 * MIB, "quire-test");
+	(void)mem_commit(base, MIB(2), "quire-test");
+	(void)mem_reserve((size_t)1 << 60, MIB(2), "quire-test");
 	(void)mem_is_locked();
 	(void)mem_total_bytes();
-	mem_release(base, 2 * MIB);
+	mem_release(base, MIB(2));
 	assert_int_equal(errno, 77);
 }
 
@@ -441,20 +439,22 @@ static void calls_leave_errno_alone(void **state)
 static void what_was_written_is_found_either_way(void **state)
 {
 	size_t page = mem_page_bytes();
-	struct mem_stretches s = { .stride_bytes = MIB, .page_bytes = page, .nr = 40, .pages = 16 };
-	char *addr = mem_reserve(40 * MIB, MIB, "quire-test");
+	struct mem_stretches s = {
+		.stride_bytes = MIB(1), .page_bytes = page, .nr = 40, .pages = 16
+	};
+	char *addr = mem_reserve(MIB(40), MIB(1), "quire-test");
 	uint64_t masks[40], coarse[40];
 	int error;
 
 	(void)state;
 	assert_non_null(addr);
-	assert_int_equal(mem_commit(addr, 40 * MIB, "quire-test"), 0);
-	mem_advise_huge(addr, 40 * MIB, false);
+	assert_int_equal(mem_commit(addr, MIB(40), "quire-test"), 0);
+	mem_advise_huge(addr, MIB(40), false);
 	s.addr = addr;
 	addr[3 * page] = 1;
-	addr[7 * MIB + 16 * page - 1] = 1;
-	addr[7 * MIB + 16 * page] = 1; /* behind the stretch */
-	addr[39 * MIB] = addr[39 * MIB + page] = 1;
+	addr[MIB(7) + 16 * page - 1] = 1;
+	addr[MIB(7) + 16 * page] = 1; /* behind the stretch */
+	addr[MIB(39)] = addr[MIB(39) + page] = 1;
 	for (unsigned way = WRITTEN_ANY_WAY; way <= WRITTEN_BY_PAGE; way++) {
 		s.page_bytes = page;
 		s.pages = 16;
@@ -470,7 +470,7 @@ static void what_was_written_is_found_either_way(void **state)
 			assert_u64_eq(coarse[i], i == 0 ? 1 : i == 7 ? 8 : i == 39 ? 1 : 0);
 		}
 	}
-	mem_release(addr, 40 * MIB);
+	mem_release(addr, MIB(40));
 }
 
 int main(void)

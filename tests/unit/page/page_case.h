@@ -38,7 +38,6 @@
 #include "quire_test.h"
 
 #define CASE_BLOCKS 128u /* in each zone */
-#define MIB(n)	    ((uint64_t)(n) << 20)
 
 struct page_case {
 	unsigned page_shift, zones;
@@ -90,7 +89,8 @@ static inline int page_teardown(void **state)
 	int label = quire_verify(*state);
 
 	if (label != 0)
-		print_error("after the test, rule %d is broken\n", label);
+		print_error("after the test, rule %d is broken: %s\n", label,
+			    quire_rule_text(label));
 	quire_destroy(*state);
 	return label;
 }

@@ -21,7 +21,6 @@
 #include "page/pages.h"
 #include "quire_test.h"
 
-#define MIB(n)	   ((size_t)(n) << 20)
 #define PAGE	   4096u
 #define BLOCKS	   32u
 #define A_BLOCK	   (MIB(2) / PAGE)

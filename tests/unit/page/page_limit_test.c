@@ -12,9 +12,6 @@
 #include "page/pages.h"
 #include "quire_test.h"
 
-#define KIB(n) ((uint64_t)(n) << 10)
-#define MIB(n) ((uint64_t)(n) << 20)
-
 #define TAKEN_MAX   20000u
 #define PERCPU_SIZE 4096u
 #define UNITS	    2u

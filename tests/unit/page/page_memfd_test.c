@@ -15,8 +15,6 @@
 #include "page/pages.h"
 #include "quire_test.h"
 
-#define MIB(n) ((uint64_t)(n) << 20)
-
 static struct quire *make(void)
 {
 	struct quire_options options =

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/page.h>
@@ -12,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "given_back.h"
 #include "instance/instance.h"
 #include "machine/clock.h"
 #include "machine/linux/sanitizer.h"
@@ -19,7 +19,6 @@
 
 #define DECAY_MS  20u
 #define PAGES_NR  4096u /* 16 MiB */
-#define MIB(n)	  ((uint64_t)(n) << 20)
 #define NS_PER_MS UINT64_C(1000000)
 
 static struct quire *make(enum quire_worker worker)
@@ -30,23 +29,6 @@ static struct quire *make(enum quire_worker worker)
 
 	assert_int_equal(quire_create(&options, &q), 0);
 	return q;
-}
-
-static uint64_t given_back_bytes(struct quire *q)
-{
-	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
-
-	quire_page_stat_read(q, &stat);
-	return stat.reported_total_pages << stat.page_shift;
-}
-
-static void await_given_back(struct quire *q, uint64_t bytes)
-{
-	uint64_t end_ns = await_begin();
-
-	while (given_back_bytes(q) < bytes && await_more(end_ns))
-		;
-	assert_in_range(given_back_bytes(q), bytes, UINT64_MAX);
 }
 
 static void write_and_free(struct quire *q)
@@ -225,12 +207,11 @@ static void child_makes_a_namespace(void *arg)
 
 static bool may_make_a_namespace(void)
 {
-	int status = -1;
-	pid_t child = fork();
+	pid_t child = child_fork();
 
 	if (child == 0)
 		_exit(unshare(CLONE_NEWUSER) != 0);
-	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+	return child_wait(child) == 0;
 }
 
 static void a_program_may_make_a_user_namespace_while_it_is_stopped(void **state)

@@ -51,7 +51,8 @@ static inline int percpu_teardown(void **state)
 	int label = quire_verify(*state);
 
 	if (label != 0)
-		print_error("after the test, rule %d is broken\n", label);
+		print_error("after the test, rule %d is broken: %s\n", label,
+			    quire_rule_text(label));
 	quire_destroy(*state);
 	return label;
 }

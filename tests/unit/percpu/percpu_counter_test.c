@@ -2,7 +2,6 @@
 /* percpu_counter_test.c - counters: exact sums, bounded reads, and threads that add and move */
 #include "quire_test.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/percpu_counter.h>
@@ -146,20 +145,16 @@ static void every_add_is_counted_while_threads_migrate(void **state)
 
 static void child_of_fork_counts_on(void **state)
 {
-	int status;
 	pid_t child;
 
 	(void)state;
 	quire_percpu_counter_add(&counter, 40);
-	fflush(NULL);
-	child = fork();
-	assert_true(child >= 0);
+	child = child_fork();
 	if (child == 0) {
 		quire_percpu_counter_add(&counter, 2);
 		_exit(quire_percpu_counter_sum(&counter) == 42 ? 0 : 1);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_int_equal(child_wait(child), 0);
 	assert_int_equal(quire_percpu_counter_sum(&counter), 40);
 }
 

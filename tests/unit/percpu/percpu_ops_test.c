@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/percpu_ops.h>
@@ -351,21 +350,17 @@ static void handler_adds_to_what_it_interrupts(void **state)
 static void child_of_fork_goes_on_with_its_own_copy(void **state)
 {
 	unsigned rounds = 1000;
-	int status;
 	pid_t child;
 
 	(void)state;
 	area_clear();
 	add_and_hop(0, &rounds);
-	fflush(NULL);
-	child = fork();
-	assert_true(child >= 0);
+	child = child_fork();
 	if (child == 0) {
 		add_and_hop(0, &rounds);
 		_exit(quire_per_cpu_sum((uint64_t *)(void *)area) == 2 * (uint64_t)rounds ? 0 : 1);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_int_equal(child_wait(child), 0);
 	check_added(rounds);
 }
 

@@ -13,15 +13,11 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <quire/page.h>
 #include <quire/vmap.h>
-
-#define KIB(n) ((size_t)(n) << 10)
-#define MIB(n) ((size_t)(n) << 20)
 
 struct vmap_case {
 	const char *name;
@@ -74,7 +70,8 @@ static inline int vmap_teardown(void **state)
 	int label = quire_verify(*state);
 
 	if (label != 0)
-		print_error("after the test, rule %d is broken\n", label);
+		print_error("after the test, rule %d is broken: %s\n", label,
+			    quire_rule_text(label));
 	quire_destroy(*state);
 	return label;
 }
@@ -207,31 +204,17 @@ static inline void free_areas(struct quire *q, void **held, size_t n)
 		quire_vfree(q, held[i]);
 }
 
-static inline void no_core_no_handlers(void)
-{
-	const struct rlimit no_core = { 0, 0 };
-
-	signal(SIGSEGV, SIG_DFL);
-	signal(SIGBUS, SIG_DFL);
-	setrlimit(RLIMIT_CORE, &no_core);
-}
-
 /* Does writing a byte at @addr end a child by SIGSEGV? */
 static inline bool faults_at(void *addr)
 {
-	int status = 0;
-	pid_t child;
+	pid_t child = child_fork();
+	int status;
 
-	fflush(NULL);
-	child = fork();
-	assert_true(child >= 0);
 	if (child == 0) {
-		no_core_no_handlers();
 		*(volatile char *)addr = 1;
 		_exit(0);
 	}
-	while (waitpid(child, &status, 0) < 0)
-		assert_int_equal(errno, EINTR);
+	status = child_wait(child);
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
 }
 

@@ -12,7 +12,6 @@
 #include "vmap/dense.h"
 #include "vmap/vmap.h"
 
-#define MIB(n)	    ((size_t)(n) << 20)
 #define AREAS_NR    16u
 #define PATTERN_NR  20000u
 #define AREA_BYTES  500000u

@@ -23,7 +23,6 @@
 #include "vmap/ram.h"
 #include "vmap/vmap.h"
 
-#define MIB(n)	 ((uint64_t)(n) << 20)
 #define PAGES_NR 256u
 
 static void *pages[PAGES_NR]; /* of the instance, each with its number written into it */
@@ -55,7 +54,8 @@ static int teardown(void **state)
 	int label = quire_verify(q);
 
 	if (label != 0)
-		print_error("after the test, rule %d is broken\n", label);
+		print_error("after the test, rule %d is broken: %s\n", label,
+			    quire_rule_text(label));
 	quire_destroy(q);
 	return label;
 }

@@ -202,18 +202,16 @@ static void a_child_counts_what_its_lists_hold(void **state)
 	struct quire *q = *state;
 	void *area = quire_vmalloc(q, KIB(64), 0);
 	struct vmap *v = q->vmap;
-	int status = 0;
 	pid_t child;
 
 	fetch_add_relaxed(&v->lazy_areas, 1);
 	fetch_add_relaxed(&v->lazy_pages, 17);
-	child = fork();
+	child = child_fork();
 	if (child == 0) {
 		check_in_child(q);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	assert_int_equal(child_wait(child), 0);
 	lazy_uncount(v, 17, 1);
 	quire_vfree(q, area);
 }
