@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* worker_sim.c - an instance's worker: due work is always done by some thread */
+#include "instance/module.h"
 #include "instance/worker.h"
+#include "machine/clock.h"
 #include "sim/page/page_scene.h"
 
 #define DECAY_NS UINT64_C(1000000000)
@@ -71,6 +73,42 @@ SIM_TEST(inline_work_is_found_by_fast_callers, .explore = SIM_ALL_SCHEDULES, .pr
 	quire_page_stat_read(scene->q, &stat);
 	SIM_CHECK(stat.reported_total_pages >= 512);
 	page_scene_check(scene);
+}
+
+/* ---- a visit ---- */
+
+static uint64_t tick_with_work_left(struct quire_module *module, uint64_t now_ns)
+{
+	(void)module;
+	return now_ns + DECAY_NS;
+}
+
+static void visits_with_the_zone_locked(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct lock *lock = &pages_of(scene->q)->zone[0].lock;
+	lock_token token = lock_acquire(lock);
+	uint64_t due_ns = modules_tick(scene->q, clock_now_ns());
+
+	lock_release(lock, token);
+	check_u64_eq(due_ns, clock_now_ns() + DECAY_NS);
+}
+
+/* Pages have nothing due, and another module wants the next visit: nobody asks whether the worker could
+ * end, since counting pages takes every zone's lock.  Here the caller holds it. */
+SIM_TEST(visit_for_another_module_counts_no_pages, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+	struct quire_module *other = sim_zalloc(sim, sizeof(*other));
+
+	check_u64_eq(modules_tick(scene->q, clock_now_ns()), WORK_EXIT);
+	*other = (struct quire_module){ .rank = RANK_VMAP_PURGE, .tick = tick_with_work_left };
+	mutex_acquire(&scene->q->modules_mutex);
+	module_register_locked(scene->q, other);
+	mutex_release(&scene->q->modules_mutex);
+	sim_cpu(sim, 0, visits_with_the_zone_locked, scene);
+	sim_run(sim);
 }
 
 /* ---- stopped for a moment ---- */

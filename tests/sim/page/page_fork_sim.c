@@ -98,6 +98,26 @@ SIM_TEST(fork_child_has_no_shared_frames, .cpus_nr = 3, .events = SIM_ABORT)
 	check_u64_eq(scene->turn, 1);
 }
 
+static void handler_frees_shared(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	quire_free_pages(scene->q, scene->page[5], 0);
+}
+
+/* A handler frees at any step of the fork.  In the child its page is the parent's, so the free does
+ * nothing; it is never misuse, although the child ends up without a span. */
+SIM_TEST(handler_frees_a_shared_frame_during_fork, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	sim_cpu(sim, 0, forks_without_frames, scene);
+	sim_irq(sim, 0, handler_frees_shared, scene, 1);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
 /* ---- the worker stays behind ---- */
 
 static bool is_anything_to_give(struct quire *q)
