@@ -29,6 +29,7 @@
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/pcp.h"
+#include "page/request.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"
@@ -37,19 +38,29 @@
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC |            \
 	 QUIRE_NOLOCK | QUIRE_NORETRY | 0xff000000u)
 
-unsigned page_flags_type(unsigned flags)
+int page_request_make(struct pages *p, struct page_request *request, unsigned order, unsigned flags)
 {
-	return flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE);
+	unsigned type = flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE);
+	unsigned node = flags >> 24; /* 0: none; else one more than its number */
+
+	if (p->q.dead)
+		return -EOWNERDEAD;
+	if (order > QUIRE_ORDER_MAX || (flags & ~FLAGS_KNOWN) != 0 || type >= TYPES_NR ||
+	    node > p->zones_nr)
+		return -EINVAL;
+	*request = (struct page_request){
+		.order = order,
+		.type = type,
+		.zone = node != 0 ? node - 1 : page_home_zone(p),
+		.zone_only = node != 0,
+		.flags = flags,
+	};
+	return 0;
 }
 
-bool page_flags_valid(const struct pages *p, unsigned order, unsigned flags)
+void *page_finish_alloc(struct pages *p, uint32_t frame, const struct page_request *request)
 {
-	return order <= QUIRE_ORDER_MAX && (flags & ~FLAGS_KNOWN) == 0 &&
-	       page_flags_type(flags) < TYPES_NR && flags >> 24 <= p->zones_nr;
-}
-
-void *page_finish_alloc(struct pages *p, uint32_t frame, unsigned order, unsigned flags)
-{
+	unsigned order = request->order;
 	unsigned state = page_state(p, frame);
 	void *addr = page_addr(p, frame);
 
@@ -57,39 +68,26 @@ void *page_finish_alloc(struct pages *p, uint32_t frame, unsigned order, unsigne
 	page_set_state(p, frame, STATE_ALLOCATED | order);
 	if (UNLIKELY(p->q.annotated))
 		annotate_alloc(addr, (size_t)1 << (order + p->page_shift), state & STATE_ZERO);
-	if ((flags & QUIRE_ZERO) && !(state & STATE_ZERO))
+	if ((request->flags & QUIRE_ZERO) && !(state & STATE_ZERO))
 		memset(addr, 0, (size_t)1 << (order + p->page_shift));
 	return addr;
 }
 
-static unsigned home_zone(struct pages *p, unsigned flags)
-{
-	unsigned node = flags >> 24;
-
-	return node != 0 ? node - 1 : page_home_zone(p);
-}
-
-unsigned page_stack_class(struct pages *p, unsigned order, unsigned flags)
-{
-	return STACK_CLASS(order, home_zone(p, flags) << TAG_ZONE_SHIFT | page_flags_type(flags));
-}
-
 /* A run from this CPU's lists, depot or buddy; its stack is refilled on the way.  *@had_lock: false if the
  * CPU's lock was refused, so that nothing is known about the zone. */
-static uint32_t from_pcp(struct pages *p, unsigned order, unsigned flags, bool *had_lock)
+static uint32_t from_pcp(struct pages *p, const struct page_request *request, bool *had_lock)
 {
-	unsigned type = page_flags_type(flags);
 	lock_token token;
-	struct pcp *pcp = pcp_current_try(p, home_zone(p, flags), &token);
+	struct pcp *pcp = pcp_current_try(p, request->zone, &token);
 	uint32_t frame;
 
 	*had_lock = pcp != NULL;
 	if (pcp == NULL)
 		return FRAME_NONE;
 	if (p->stacks.cpu.slots_nr != 0)
-		frame = pcp_refill_stack_locked(p, pcp, order, type, flags);
+		frame = pcp_refill_stack_locked(p, pcp, request);
 	else
-		frame = pcp_alloc_locked(p, pcp, order, type, flags);
+		frame = pcp_alloc_locked(p, pcp, request);
 	lock_release(&pcp->door.lock, token);
 	return frame;
 }
@@ -99,81 +97,83 @@ static uint32_t from_pcp(struct pages *p, unsigned order, unsigned flags, bool *
  * fresh blocks.  If it took a single page, the next one would go to another CPU, and the two CPUs would
  * write state bytes in one cache line.
  */
-static uint32_t from_grown_pcp(struct pages *p, unsigned order, unsigned flags)
+static uint32_t from_grown_pcp(struct pages *p, const struct page_request *request)
 {
 	uint32_t frame = FRAME_NONE;
 	bool had_lock;
 
-	if (!pcp_stacks_keep_order(p, order))
+	if (!pcp_stacks_keep_order(p, request->order))
 		return FRAME_NONE;
-	frame = from_pcp(p, order, flags, &had_lock);
-	if (frame != FRAME_NONE || !had_lock || (flags & QUIRE_NOLOCK) ||
-	    zone_grow(p, &p->zone[home_zone(p, flags)], flags, order) != 0)
+	frame = from_pcp(p, request, &had_lock);
+	if (frame != FRAME_NONE || !had_lock || (request->flags & QUIRE_NOLOCK) ||
+	    zone_grow(p, &p->zone[request->zone], request) != 0)
 		return frame;
-	return from_pcp(p, order, flags, &had_lock);
+	return from_pcp(p, request, &had_lock);
 }
 
 /* When the buddy has nothing: takes what all CPUs, depots and spares hold, then waits for memory that is
  * being returned, and makes other modules give up what they cache. */
-static uint32_t after_drain(struct pages *p, unsigned order, unsigned flags)
+static uint32_t after_drain(struct pages *p, const struct page_request *request)
 {
 	uint32_t frame;
 
 	page_take_deferred(p);
 	drain_everything(p);
-	frame = rmqueue_direct(p, order, flags);
+	frame = rmqueue_direct(p, request);
 	if (frame != FRAME_NONE)
 		return frame;
 	giveback_wait(p);
 	modules_shrink(&p->q);
-	return drain_and_take(p, order, flags);
+	return drain_and_take(p, request);
 }
 
-uint32_t page_alloc_frame(struct pages *p, unsigned order, unsigned flags)
+uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 {
+	struct page_request request = *asked;
 	uint32_t frame;
 
 	if (lock_nested())
-		flags |= QUIRE_NOLOCK;
-	else if (UNLIKELY(load_relaxed(&p->deferred) != FRAME_NONE) && !(flags & QUIRE_NOLOCK))
+		request.flags |= QUIRE_NOLOCK;
+	else if (UNLIKELY(load_relaxed(&p->deferred) != FRAME_NONE) &&
+		 !(request.flags & QUIRE_NOLOCK))
 		page_take_deferred(p);
-	frame = from_grown_pcp(p, order, flags);
-	if (frame == FRAME_NONE && (flags & QUIRE_NOLOCK))
-		frame = nested_alloc(p, home_zone(p, flags), order, flags);
+	frame = from_grown_pcp(p, &request);
+	if (frame == FRAME_NONE && (request.flags & QUIRE_NOLOCK))
+		frame = nested_alloc(p, &request);
 	else if (frame == FRAME_NONE)
-		frame = rmqueue_direct(p, order, flags);
-	if (frame == FRAME_NONE && !(flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)))
-		frame = after_drain(p, order, flags);
+		frame = rmqueue_direct(p, &request);
+	if (frame == FRAME_NONE && !(request.flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)))
+		frame = after_drain(p, &request);
 	if (frame == FRAME_NONE)
 		fetch_add_relaxed(&p->refusals, 1);
 	giveback_kick(p);
-	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(flags & QUIRE_NOLOCK))
+	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(request.flags & QUIRE_NOLOCK))
 		nested_fill(p);
-	worker_ensure(&p->q, flags);
+	worker_ensure(&p->q, request.flags);
 	return frame;
 }
 
 void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error)
 {
 	struct pages *p = pages_of(q);
+	struct page_request request;
 	uint32_t frame;
 
-	if (q->dead || !page_flags_valid(p, order, flags)) {
-		*error = q->dead ? -EOWNERDEAD : -EINVAL;
+	*error = page_request_make(p, &request, order, flags);
+	if (*error)
 		return NULL;
-	}
 	/* The fast path of calls that quire_alloc_pages() does not serve itself: with QUIRE_ZERO, with a
 	 * node or several zones, or with flags that matter only when the stack is empty. */
-	frame = stack_pop(&p->stacks.cpu, page_stack_class(p, order, flags));
+	frame = stack_pop(&p->stacks.cpu, page_request_class(&request));
 	if (frame == STACK_NONE)
-		frame = page_alloc_frame(p, order, flags);
+		frame = page_alloc_frame(p, &request);
 	else if (UNLIKELY(load_relaxed(&q->looks)))
 		worker_look(q, flags);
 	if (frame == FRAME_NONE) {
 		*error = -ENOMEM;
 		return NULL;
 	}
-	return page_finish_alloc(p, frame, order, flags);
+	return page_finish_alloc(p, frame, &request);
 }
 
 static __attribute__((noinline, cold)) void *alloc_slow(struct pages *p, unsigned order,
@@ -208,16 +208,21 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 
 void *page_alloc_on(struct pages *p, unsigned slot, unsigned order, unsigned flags)
 {
+	struct page_request request;
+	struct pcp *pcp;
 	lock_token token;
-	struct pcp *pcp = pcp_lock_slot(p, home_zone(p, flags), slot, &token);
-	uint32_t frame = pcp_alloc_locked(p, pcp, order, page_flags_type(flags), flags);
+	uint32_t frame;
 
+	if (page_request_make(p, &request, order, flags) != 0)
+		return NULL;
+	pcp = pcp_lock_slot(p, request.zone, slot, &token);
+	frame = pcp_alloc_locked(p, pcp, &request);
 	lock_release(&pcp->door.lock, token);
 	if (frame == FRAME_NONE)
-		frame = rmqueue_direct(p, order, flags);
+		frame = rmqueue_direct(p, &request);
 	if (frame == FRAME_NONE)
-		frame = after_drain(p, order, flags);
-	return frame == FRAME_NONE ? NULL : page_finish_alloc(p, frame, order, flags);
+		frame = after_drain(p, &request);
+	return frame == FRAME_NONE ? NULL : page_finish_alloc(p, frame, &request);
 }
 
 /* ---- exact sizes ---- */

@@ -25,6 +25,7 @@
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/pcp.h"
+#include "page/request.h"
 #include "page/state.h"
 #include "page/zone.h"
 
@@ -45,23 +46,25 @@ static unsigned empty_ahead(void *const *pages, size_t left)
 size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsigned flags)
 {
 	struct pages *p = pages_of(q);
-	bool refused = q->dead || !page_flags_valid(p, 0, flags);
+	struct page_request request;
+	int error = page_request_make(p, &request, 0, flags);
+	bool refused = error != 0;
 	uint32_t frames[GROUP_MAX];
 	size_t present = 0;
 	unsigned held = 0;
 
 	if (refused)
-		process_set_errno(q->dead ? EOWNERDEAD : EINVAL);
+		process_set_errno(-error);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t frame;
 
 		if (pages[i] == NULL && !refused) {
 			if (held == 0)
-				held = stack_pop_n(&p->stacks.cpu, page_stack_class(p, 0, flags),
+				held = stack_pop_n(&p->stacks.cpu, page_request_class(&request),
 						   frames, empty_ahead(pages + i, count - i));
-			frame = held != 0 ? frames[--held] : page_alloc_frame(p, 0, flags);
+			frame = held != 0 ? frames[--held] : page_alloc_frame(p, &request);
 			if (frame != FRAME_NONE)
-				pages[i] = page_finish_alloc(p, frame, 0, flags);
+				pages[i] = page_finish_alloc(p, frame, &request);
 			else
 				process_set_errno(ENOMEM);
 			refused = frame == FRAME_NONE;

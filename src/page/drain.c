@@ -393,13 +393,13 @@ void drain_disabled(struct pages *p)
 	mutex_release(&p->pcp_disable_mutex);
 }
 
-uint32_t drain_and_take(struct pages *p, unsigned order, unsigned flags)
+uint32_t drain_and_take(struct pages *p, const struct page_request *request)
 {
 	uint32_t frame;
 
 	mutex_acquire(&p->pcp_disable_mutex);
 	disable_begin_locked(p);
-	frame = rmqueue_direct(p, order, flags);
+	frame = rmqueue_direct(p, request);
 	disable_end_locked(p);
 	mutex_release(&p->pcp_disable_mutex);
 	return frame;

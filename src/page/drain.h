@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct pcp;
+struct page_request;
 struct pages;
+struct pcp;
 
 /* The stacks and lists of CPUs [first, end), with one fence. */
 size_t drain_slots(struct pages *p, unsigned first, unsigned end);
@@ -26,7 +27,7 @@ void drain_disabled(struct pages *p);
 void drain_disabled_locked(struct pages *p);
 /* An allocation's last attempt, with everything switched off and drained: other CPUs' refills cannot
  * take back what was drained.  A run (state CACHED), or FRAME_NONE. */
-uint32_t drain_and_take(struct pages *p, unsigned order, unsigned flags);
+uint32_t drain_and_take(struct pages *p, const struct page_request *request);
 /* In a child of fork, with no lock held: what other threads had switched off is on. */
 void drain_fork_child(struct pages *p);
 

@@ -199,7 +199,7 @@ static bool put_nested_locked(struct pages *p, struct pcp *pcp, uint32_t frame, 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (tag >= TAG_SPECIAL || !pcp_lists_keep_order(p, order) || pcp->count >= pcp->high)
 		return false;
-	pcp_list_put_locked(p, pcp, &frame, 1, order, tag & TAG_TYPE);
+	pcp_list_put_locked(p, pcp, frame, order, tag & TAG_TYPE);
 	return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "machine/lock.h"
 
+struct page_request;
 struct pages;
 struct zone;
 
@@ -29,9 +30,9 @@ struct grow_step {
 	bool was_offline;
 };
 
-/* Commits more blocks.  0: there is a whole run of that order now.  -ENOMEM: there is no room, or the system
+/* Commits more blocks.  0: there is a whole run of the order now.  -ENOMEM: there is no room, or the system
  * refused.  -EAGAIN: the flags allow only tries of locks, or other growers have all blocks or steps. */
-int zone_grow(struct pages *p, struct zone *zone, unsigned flags, unsigned order);
+int zone_grow(struct pages *p, struct zone *zone, const struct page_request *request);
 /* In the child of a fork, whose growers stayed in the parent. */
 void zone_fork_child_locked(struct zone *zone);
 

@@ -34,6 +34,7 @@
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/pcp.h"
+#include "page/request.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"
@@ -70,12 +71,13 @@ static uint32_t cut(struct pages *p, uint32_t frame, unsigned order)
 	return frame;
 }
 
-static uint32_t from_stacks(struct pages *p, unsigned zone, unsigned order)
+static uint32_t from_stacks(struct pages *p, const struct page_request *request)
 {
-	for (unsigned o = order; pcp_stacks_keep_order(p, o) && p->stacks.cpu.slots_nr != 0; o++) {
-		for (unsigned type = 0; type < TYPES_NR; type++) {
-			uint32_t frame = stack_pop(&p->stacks.cpu,
-						   STACK_CLASS(o, zone << TAG_ZONE_SHIFT | type));
+	struct page_request try = *request;
+
+	for (; pcp_stacks_keep_order(p, try.order) && p->stacks.cpu.slots_nr != 0; try.order++) {
+		for (try.type = 0; try.type < TYPES_NR; try.type++) {
+			uint32_t frame = stack_pop(&p->stacks.cpu, page_request_class(&try));
 
 			if (frame != STACK_NONE)
 				return frame;
@@ -84,19 +86,19 @@ static uint32_t from_stacks(struct pages *p, unsigned zone, unsigned order)
 	return FRAME_NONE;
 }
 
-static uint32_t from_neighbours(struct pages *p, unsigned zone, unsigned order)
+static uint32_t from_neighbours(struct pages *p, const struct page_request *request)
 {
 	unsigned slot = (unsigned)stack_slot(&p->stacks.cpu), doors = p->stacks.cpu.doors_nr;
 
 	for (unsigned i = 0; i < doors && i <= NEIGHBOURS; i++) {
-		struct pcp *pcp = page_pcp(p, zone, (slot + i) % doors);
+		struct pcp *pcp = page_pcp(p, request->zone, (slot + i) % doors);
 		uint32_t frame = FRAME_NONE;
 		lock_token token;
 
 		if (!lock_try(&pcp->door.lock, &token))
 			continue;
 		if (pcp->door.ready)
-			frame = pcp_take_any_locked(p, pcp, order);
+			frame = pcp_take_any_locked(p, pcp, request->order);
 		lock_release(&pcp->door.lock, token);
 		if (frame != FRAME_NONE)
 			return frame;
@@ -116,19 +118,19 @@ static uint32_t from_depot(struct zone *zone, unsigned order)
 }
 
 /* Rounds of attempts at what others hold now and then. */
-static uint32_t from_others(struct pages *p, unsigned zone_index, unsigned order, unsigned flags)
+static uint32_t from_others(struct pages *p, const struct page_request *request)
 {
-	struct zone *zone = &p->zone[zone_index];
+	struct zone *zone = &p->zone[request->zone];
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		uint32_t frame = from_neighbours(p, zone_index, order);
+		uint32_t frame = from_neighbours(p, request);
 		bool asked;
 
 		if (frame == FRAME_NONE)
-			frame = from_depot(zone, order);
+			frame = from_depot(zone, request->order);
 		asked = !lock_is_held(&zone->lock);
 		if (frame == FRAME_NONE)
-			frame = rmqueue_direct(p, order, flags);
+			frame = rmqueue_direct(p, request);
 		if (frame != FRAME_NONE || asked)
 			return frame;
 	}
@@ -179,11 +181,12 @@ static void fill_locked(struct pages *p, struct pcp *pcp)
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned order = 0; order < SPARE_ORDERS_NR && pcp->high != 0; order++) {
+		const struct page_request request = { .order = order, .type = TYPE_UNMOVABLE };
 		uint32_t frames[SPARES_NR];
 		unsigned n = spares_missing(p, order);
 
 		if (n != 0)
-			n = rmqueue_bulk(p, zone, order, TYPE_UNMOVABLE, 0, frames, n);
+			n = rmqueue_bulk(p, zone, &request, frames, n);
 		while (n != 0 && spare_put(p, order, frames[n - 1]))
 			n--;
 		pcp_frames_to_buddy(p, zone, frames, n);
@@ -233,17 +236,17 @@ uint64_t nested_pages(struct pages *p)
 	return pages;
 }
 
-uint32_t nested_alloc(struct pages *p, unsigned zone, unsigned order, unsigned flags)
+uint32_t nested_alloc(struct pages *p, const struct page_request *request)
 {
-	uint32_t frame = from_stacks(p, zone, order);
+	uint32_t frame = from_stacks(p, request);
 
 	/* Read by the next ordinary slow path. */
 	store_relaxed(&p->spares_wanted, true);
-	if (frame == FRAME_NONE && zone == 0)
-		frame = from_spares(p, order);
-	if (frame == FRAME_NONE && flags >> 24 == 0)
-		frame = page_take_deferred_one(p, order);
+	if (frame == FRAME_NONE && request->zone == 0)
+		frame = from_spares(p, request->order);
+	if (frame == FRAME_NONE && !request->zone_only)
+		frame = page_take_deferred_one(p, request->order);
 	if (frame == FRAME_NONE)
-		frame = from_others(p, zone, order, flags);
-	return frame == FRAME_NONE ? FRAME_NONE : cut(p, frame, order);
+		frame = from_others(p, request);
+	return frame == FRAME_NONE ? FRAME_NONE : cut(p, frame, request->order);
 }

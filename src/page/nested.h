@@ -6,14 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct page_request;
 struct pages;
 
 /* Runs of orders 0..3 kept for handlers that can take no lock: a few of each, 120 pages in all. */
 #define SPARE_ORDERS_NR 4u
 #define SPARES_NR	8u
 
-/* A run (state CACHED) of @order for a caller that may only try locks, or FRAME_NONE. */
-uint32_t nested_alloc(struct pages *p, unsigned zone, unsigned order, unsigned flags);
+/* A run (state CACHED) for a caller that may only try locks, or FRAME_NONE. */
+uint32_t nested_alloc(struct pages *p, const struct page_request *request);
 /* No spares yet: an instance has none until a nested call asked for one. */
 void nested_init(struct pages *p);
 /* Ordinary context, no lock held: fills what nested calls have used.  Zone 0 only. */

@@ -56,6 +56,7 @@
  *   pages.h      struct pages: an instance's pages, which begin with struct quire
  *   layout.h     addresses, frames, blocks and zones, computed from one another
  *   pcp.h        what one slot has in one zone;  stacks.h: which stacks of pages there are
+ *   request.h    what an allocation asks for, on its way from alloc.c to the buddy
  *   buddy.h, rmqueue.h, emptying.h    merging and splitting; where a run is taken; what shall empty
  *   alloc.h, free.h, nested.h, drain.h, isolate.h, giveback.h         the paths, for one another
  *   huge.h                            advice about huge pages

@@ -38,6 +38,7 @@
 #include "page/layout.h"
 #include "page/page.h"
 #include "page/pages.h"
+#include "page/request.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"
@@ -47,14 +48,15 @@
 
 /* ---- lists ---- */
 
-static unsigned list_index(unsigned order_index, unsigned type)
+/* Index of the list for an order and type; LISTS_NR or more if no list keeps the order. */
+static unsigned list_of(const struct pages *p, unsigned order, unsigned type)
 {
-	return order_index * TYPES_NR + type;
+	return list_order_index(p, order) * TYPES_NR + type;
 }
 
-static unsigned list_order(const struct pages *p, unsigned index)
+static unsigned list_order(const struct pages *p, unsigned list)
 {
-	return pcp_kept_order(p, index / TYPES_NR, LIST_ORDERS_NR);
+	return pcp_kept_order(p, list / TYPES_NR, LIST_ORDERS_NR);
 }
 
 static void count_set(struct pcp *pcp, uint32_t count)
@@ -62,23 +64,31 @@ static void count_set(struct pcp *pcp, uint32_t count)
 	store_relaxed(&pcp->count, count); /* pairs with the hints of statistics */
 }
 
-void pcp_list_put_locked(struct pages *p, struct pcp *pcp, const uint32_t *frames, unsigned n,
-			 unsigned order, unsigned type)
+static void list_put_locked(struct pages *p, struct pcp *pcp, unsigned list, const uint32_t *frames,
+			    unsigned n)
 {
-	uint32_t *head = &pcp->lists[list_index(list_order_index(p, order), type)];
+	uint32_t *head = &pcp->lists[list];
 
 	DCHECK(lock_is_held(&pcp->door.lock));
+	CHECK(list < LISTS_NR);
 	for (unsigned i = 0; i < n; i++) {
 		p->page[frames[i]].next = *head;
 		*head = frames[i];
 	}
-	count_set(pcp, pcp->count + (n << order));
+	count_set(pcp, pcp->count + (n << list_order(p, list)));
 }
 
-static unsigned list_take_locked(struct pages *p, struct pcp *pcp, unsigned index, uint32_t *frames,
+void pcp_list_put_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
+			 unsigned type)
+{
+	DCHECK(lock_is_held(&pcp->door.lock));
+	list_put_locked(p, pcp, list_of(p, order, type), &frame, 1);
+}
+
+static unsigned list_take_locked(struct pages *p, struct pcp *pcp, unsigned list, uint32_t *frames,
 				 unsigned n)
 {
-	uint32_t *head = &pcp->lists[index];
+	uint32_t *head = &pcp->lists[list];
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
@@ -86,7 +96,7 @@ static unsigned list_take_locked(struct pages *p, struct pcp *pcp, unsigned inde
 		frames[taken++] = *head;
 		*head = p->page[*head].next;
 	}
-	count_set(pcp, pcp->count - (taken << list_order(p, index)));
+	count_set(pcp, pcp->count - (taken << list_order(p, list)));
 	return taken;
 }
 
@@ -226,12 +236,13 @@ static unsigned refill_runs_locked(struct pcp *pcp, unsigned order)
 
 /* The same for a stack: at most half of what it keeps; of runs between a page and a block an eighth,
  * since those that wait here are holes in blocks. */
-static unsigned refill_stack_runs_locked(const struct pages *p, struct pcp *pcp, unsigned order,
-					 unsigned type)
+static unsigned refill_stack_runs_locked(const struct pages *p, struct pcp *pcp,
+					 const struct page_request *request)
 {
+	unsigned order = request->order;
 	unsigned runs = refill_runs_locked(pcp, order);
 	unsigned share = order == 0 || order == p->block_order ? 2 : 8;
-	unsigned most = pcp_stack_keeps_locked(p, pcp, order, type) / share;
+	unsigned most = pcp_stack_keeps_locked(p, pcp, order, request->type) / share;
 	unsigned least = pcp_refill_least(pcp->batch, order);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
@@ -257,30 +268,39 @@ static unsigned list_refill_runs_locked(struct pcp *pcp, unsigned order)
 	return runs < room ? runs : room;
 }
 
-uint32_t pcp_alloc_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
-			  unsigned flags)
+static void reverse(uint32_t *frames, unsigned n)
 {
-	unsigned order_index = list_order_index(p, order);
+	for (unsigned i = 0; i < n / 2; i++) {
+		uint32_t other = frames[n - 1 - i];
+
+		frames[n - 1 - i] = frames[i];
+		frames[i] = other;
+	}
+}
+
+uint32_t pcp_alloc_locked(struct pages *p, struct pcp *pcp, const struct page_request *request)
+{
+	unsigned list = list_of(p, request->order, request->type);
 	uint32_t frames[MOVE_MAX];
 	unsigned n;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	count_add(pcp->activity, 1);
 	pcp->free_count /= 2;
-	if (order_index == LIST_ORDERS_NR)
+	if (list >= LISTS_NR)
 		return FRAME_NONE;
-	if (list_take_locked(p, pcp, list_index(order_index, type), frames, 1) == 1) {
+	if (list_take_locked(p, pcp, list, frames, 1) == 1) {
 		count_add(pcp->list_allocs, 1);
 		return frames[0];
 	}
-	n = rmqueue_bulk(p, &p->zone[pcp->zone], order, type, flags, frames,
-			 list_refill_runs_locked(pcp, order));
+	n = rmqueue_bulk(p, &p->zone[pcp->zone], request, frames,
+			 list_refill_runs_locked(pcp, request->order));
 	if (n == 0)
 		return FRAME_NONE;
 	count_add(pcp->refills, 1);
 	count_add(pcp->list_allocs, 1);
-	for (unsigned i = n - 1; i != 0; i--) /* so that the list gives out rising addresses */
-		pcp_list_put_locked(p, pcp, &frames[i], 1, order, type);
+	reverse(frames + 1, n - 1); /* so that the list gives out rising addresses */
+	list_put_locked(p, pcp, list, frames + 1, n - 1);
 	return frames[0];
 }
 
@@ -301,121 +321,115 @@ void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	count_add(pcp->activity, 1);
 	count_add(pcp->list_frees, 1);
-	pcp_list_put_locked(p, pcp, &frame, 1, order, type);
+	pcp_list_put_locked(p, pcp, frame, order, type);
 	tune_after_free_locked(p, pcp, 1u << order);
 	spill_if_over_locked(p, pcp);
 }
 
 /* ---- behind the stacks ---- */
 
-static void reverse(uint32_t *frames, unsigned n)
+static unsigned class_of(const struct pcp *pcp, unsigned order, unsigned type)
 {
-	for (unsigned i = 0; i < n / 2; i++) {
-		uint32_t other = frames[n - 1 - i];
-
-		frames[n - 1 - i] = frames[i];
-		frames[i] = other;
-	}
+	return STACK_CLASS(order, (unsigned)pcp->zone << TAG_ZONE_SHIFT | type);
 }
 
 /* Up to @n runs from the nearest source that has any. */
-static unsigned collect_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
-			       unsigned flags, uint32_t *frames, unsigned n)
+static unsigned collect_locked(struct pages *p, struct pcp *pcp, const struct page_request *request,
+			       uint32_t *frames, unsigned n)
 {
 	struct zone *zone = &p->zone[pcp->zone];
-	unsigned order_index = list_order_index(p, order);
-	unsigned got = depot_take(zone, order, type, frames, n);
+	unsigned list = list_of(p, request->order, request->type);
+	unsigned got = depot_take(zone, request->order, request->type, frames, n);
 
 	DCHECK(lock_is_held(&pcp->door.lock));
-	if (got == 0 && order_index < LIST_ORDERS_NR)
-		got = list_take_locked(p, pcp, list_index(order_index, type), frames, n);
+	if (got == 0 && list < LISTS_NR)
+		got = list_take_locked(p, pcp, list, frames, n);
 	if (got != 0)
 		return got;
-	got = rmqueue_bulk(p, zone, order, type, flags, frames, n);
+	got = rmqueue_bulk(p, zone, request, frames, n);
 	count_add(pcp->refills, got != 0);
 	reverse(frames, got); /* a stack gives out its last entry first: rising addresses */
 	return got;
 }
 
-/* A nested call may not wait for the zone lock to spill: its pages stay on a list over high, and
- * the next ordinary call spills them (B7). */
-static bool may_stay_locked(const struct pages *p, const struct pcp *pcp, unsigned pages,
-			    unsigned order, unsigned flags)
+/* Puts what no stack took on a list, if one keeps the order and has room, or into the buddy. */
+static void stow_locked(struct pages *p, struct pcp *pcp, unsigned list, const uint32_t *frames,
+			unsigned n)
 {
-	DCHECK(lock_is_held(&pcp->door.lock));
-	if (!pcp_lists_keep_order(p, order))
-		return false;
-	return (flags & QUIRE_NOLOCK) || pcp->count + pages <= pcp->high;
-}
-
-/* Puts what no stack took where it may stay: a list that keeps the order, or the buddy. */
-static void stow_locked(struct pages *p, struct pcp *pcp, const uint32_t *frames, unsigned n,
-			unsigned order, unsigned type, unsigned flags)
-{
-	struct zone *zone = &p->zone[pcp->zone];
-
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (n == 0)
 		return;
-	if (may_stay_locked(p, pcp, n << order, order, flags)) {
-		pcp_list_put_locked(p, pcp, frames, n, order, type);
+	if (list < LISTS_NR && pcp->count + (n << list_order(p, list)) <= pcp->high) {
+		list_put_locked(p, pcp, list, frames, n);
 		return;
 	}
 	count_add(pcp->spills, 1);
-	pcp_frames_to_buddy(p, zone, frames, n);
+	pcp_frames_to_buddy(p, &p->zone[pcp->zone], frames, n);
+}
+
+/* A nested call may not wait for the zone lock to spill: its pages stay on a list over high, and
+ * the next ordinary call spills them (B7). */
+static void stow_nested_locked(struct pages *p, struct pcp *pcp, unsigned list,
+			       const uint32_t *frames, unsigned n)
+{
+	DCHECK(lock_is_held(&pcp->door.lock));
+	if (n != 0)
+		list_put_locked(p, pcp, list, frames, n);
 }
 
 /* The push goes to the CPU on which the thread runs by then, which may be another one.  As this door is
  * held until the end, a thread that closes all doors cannot finish meanwhile.  Isolation relies on that. */
-uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
-				 unsigned flags)
+uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp,
+				 const struct page_request *request)
 {
-	unsigned tag = (unsigned)pcp->zone << TAG_ZONE_SHIFT | type;
-	unsigned order_index = stack_order_index(p, order);
+	unsigned order = request->order, type = request->type;
+	unsigned list = list_of(p, order, type);
+	bool nested = (request->flags & QUIRE_NOLOCK) != 0;
 	uint32_t frames[MOVE_MAX];
 	unsigned n, pushed;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
-	CHECK(order_index < STACK_ORDERS_NR);
+	CHECK(pcp_stacks_keep_order(p, order));
 	count_add(pcp->activity, 1);
 	pcp->free_count /= 2;
 	pcp_stack_tune_locked(p, pcp, order, type);
-	n = refill_stack_runs_locked(p, pcp, order, type);
-	if ((flags & QUIRE_NOLOCK) && !pcp_lists_keep_order(p, order))
+	n = refill_stack_runs_locked(p, pcp, request);
+	if (nested && list >= LISTS_NR)
 		n = 1; /* what is not pushed could not be stowed without waiting */
-	n = collect_locked(p, pcp, order, type, flags, frames, n);
+	n = collect_locked(p, pcp, request, frames, n);
 	if (n == 0)
 		return FRAME_NONE;
 	count_add(pcp->list_allocs, 1);
 	n--;
-	pushed = stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), frames, n);
-	stow_locked(p, pcp, frames + pushed, n - pushed, order, type, flags);
+	pushed = stack_push_n(&p->stacks.cpu, class_of(pcp, order, type), frames, n);
+	if (nested)
+		stow_nested_locked(p, pcp, list, frames + pushed, n - pushed);
+	else
+		stow_locked(p, pcp, list, frames + pushed, n - pushed);
 	return frames[n];
 }
 
 void pcp_spill_stack_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type)
 {
-	unsigned tag = (unsigned)pcp->zone << TAG_ZONE_SHIFT | type;
-	unsigned order_index = stack_order_index(p, order);
+	unsigned class = class_of(pcp, order, type), list = list_of(p, order, type);
 	uint32_t frames[MOVE_MAX];
 	unsigned half, n, kept, put;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
-	CHECK(order_index < STACK_ORDERS_NR);
+	CHECK(pcp_stacks_keep_order(p, order));
 	half = pcp_stack_keeps_locked(p, pcp, order, type) / 2u;
 	count_add(pcp->activity, 1);
 	count_add(pcp->list_frees, 1);
 	tune_after_free_locked(p, pcp, 1u << order);
 	pcp_stack_tune_locked(p, pcp, order, type);
-	if (stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), &frame, 1) == 1)
+	if (stack_push_n(&p->stacks.cpu, class, &frame, 1) == 1)
 		return;
-	n = stack_pop_n(&p->stacks.cpu, STACK_CLASS(order, tag), frames,
-			half < MOVE_MAX ? half : MOVE_MAX);
-	kept = stack_push_n(&p->stacks.cpu, STACK_CLASS(order, tag), &frame, 1);
+	n = stack_pop_n(&p->stacks.cpu, class, frames, half < MOVE_MAX ? half : MOVE_MAX);
+	kept = stack_push_n(&p->stacks.cpu, class, &frame, 1);
 	put = depot_put(&p->zone[pcp->zone], order, type, frames, n);
-	stow_locked(p, pcp, frames + put, n - put, order, type, 0);
-	stow_locked(p, pcp, &frame, 1 - kept, order, type, 0);
+	stow_locked(p, pcp, list, frames + put, n - put);
+	stow_locked(p, pcp, list, &frame, 1 - kept);
 	spill_if_over_locked(p, pcp);
 }
 

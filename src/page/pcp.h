@@ -23,6 +23,8 @@
 /* Linux's bound: one hold of a lock moves at most batch << 5 pages. */
 #define BATCH_SCALE_MAX 5
 
+struct page_request;
+
 /*
  * Keys: (l) under lock; (r) written under lock, load_relaxed() gives a hint; (c) constant once
  * ready.
@@ -72,8 +74,7 @@ struct pcp *pcp_lock_unopened(struct pages *p, unsigned zone, unsigned slot, loc
 /* ---- pcp.c: one run at a time, for callers without sequences and for a CPU given by number ---- */
 
 /* A run (state CACHED) from the lists, refilled if need be; FRAME_NONE if neither had one. */
-uint32_t pcp_alloc_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
-			  unsigned flags);
+uint32_t pcp_alloc_locked(struct pages *p, struct pcp *pcp, const struct page_request *request);
 /* A run (state CACHED) of at least @order of any type that is on the lists now, or FRAME_NONE. */
 uint32_t pcp_take_any_locked(struct pages *p, struct pcp *pcp, unsigned order);
 /* Takes in one run (state CACHED) of an order that lists keep; spills if that is too much. */
@@ -86,8 +87,8 @@ void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned 
  * The current CPU's stack of a class was empty: fetches a batch, keeps one run for the caller and
  * pushes the rest.
  */
-uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type,
-				 unsigned flags);
+uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp,
+				 const struct page_request *request);
 /* The current CPU's stack of a class was full (or cold, or closed): makes room and stows a run. */
 void pcp_spill_stack_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type);
@@ -96,9 +97,9 @@ unsigned pcp_refill_least(unsigned batch, unsigned order);
 
 /* ---- pcp.c: lists and the buddy ---- */
 
-/* Puts @n runs (state CACHED) on a list; the order must be one that lists keep. */
-void pcp_list_put_locked(struct pages *p, struct pcp *pcp, const uint32_t *frames, unsigned n,
-			 unsigned order, unsigned type);
+/* Puts a run (state CACHED) on a list, and spills nothing; the order must be one that lists keep. */
+void pcp_list_put_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
+			 unsigned type);
 /*
  * Moves at least @pages from the lists to the buddy if there are that many, list by list, at most
  * batch << BATCH_SCALE_MAX in this call.  Returns pages moved.

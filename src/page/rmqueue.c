@@ -25,7 +25,6 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
-#include "page/alloc.h"
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/emptying.h"
@@ -33,14 +32,9 @@
 #include "page/layout.h"
 #include "page/page.h"
 #include "page/pages.h"
-#include "page/pcp.h"
+#include "page/request.h"
 #include "page/state.h"
 #include "page/zone.h"
-
-enum attempt {
-	ATTEMPT_OWN,
-	ATTEMPT_STEAL,
-};
 
 /* Linux's order of fallback. */
 static const uint8_t fallback[TYPES_NR][TYPES_NR - 1] = {
@@ -60,8 +54,10 @@ static void retype_whole(struct pages *p, uint32_t frame, unsigned order, unsign
 }
 
 /* Attempts 3 and 4: a whole run of the type, or of another that now changes to it. */
-static uint32_t take_whole_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type)
+static uint32_t take_whole_locked(struct pages *p, struct zone *zone,
+				  const struct page_request *request)
 {
+	unsigned order = request->order, type = request->type;
 	uint32_t frame = buddy_take_whole_locked(p, zone, ROW_TYPE + type, order);
 
 	DCHECK(lock_is_held(&zone->lock));
@@ -76,9 +72,10 @@ static uint32_t take_whole_locked(struct pages *p, struct zone *zone, unsigned o
 }
 
 /* Attempt 2: the fullest block that was to be emptied is kept and used after all. */
-static bool keep_emptying_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type)
+static bool keep_emptying_locked(struct pages *p, struct zone *zone,
+				 const struct page_request *request)
 {
-	uint32_t block = block_fullest_locked(zone, ROW_EMPTYING + type, order);
+	uint32_t block = block_fullest_locked(zone, ROW_EMPTYING + request->type, request->order);
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (block == BLOCK_NONE)
@@ -87,14 +84,14 @@ static bool keep_emptying_locked(struct pages *p, struct zone *zone, unsigned or
 	return true;
 }
 
-static unsigned take_own_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-				uint32_t *frames, unsigned n)
+static unsigned take_own_locked(struct pages *p, struct zone *zone,
+				const struct page_request *request, uint32_t *frames, unsigned n)
 {
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&zone->lock));
-	while (taken < n && order >= p->block_order) {
-		uint32_t frame = take_whole_locked(p, zone, order, type);
+	while (taken < n && request->order >= p->block_order) {
+		uint32_t frame = take_whole_locked(p, zone, request);
 
 		if (frame == FRAME_NONE)
 			return taken;
@@ -103,12 +100,12 @@ static unsigned take_own_locked(struct pages *p, struct zone *zone, unsigned ord
 	while (taken < n) {
 		uint32_t frame;
 
-		taken += buddy_take_partial_locked(p, zone, ROW_TYPE + type, order, frames + taken,
-						   n - taken);
-		if (taken == n || keep_emptying_locked(p, zone, order, type))
+		taken += buddy_take_partial_locked(p, zone, ROW_TYPE + request->type,
+						   request->order, frames + taken, n - taken);
+		if (taken == n || keep_emptying_locked(p, zone, request))
 			continue;
 		/* A short refill is cheaper than a fresh block. */
-		frame = taken == 0 ? take_whole_locked(p, zone, order, type) : FRAME_NONE;
+		frame = taken == 0 ? take_whole_locked(p, zone, request) : FRAME_NONE;
 		if (frame == FRAME_NONE)
 			return taken;
 		buddy_break_locked(p, zone, frame);
@@ -125,9 +122,11 @@ static uint32_t other_partial_locked(struct zone *zone, unsigned order, unsigned
 }
 
 /* Attempt 5.  At most one run: stealing is the exception and each is decided afresh. */
-static unsigned steal_locked(struct pages *p, struct zone *zone, unsigned order, unsigned type,
+static unsigned steal_locked(struct pages *p, struct zone *zone, const struct page_request *request,
 			     uint32_t *frames)
 {
+	unsigned order = request->order, type = request->type;
+
 	DCHECK(lock_is_held(&zone->lock));
 	for (unsigned i = 0; order < p->block_order && i < TYPES_NR - 1; i++) {
 		uint32_t block = other_partial_locked(zone, order, fallback[type][i]);
@@ -208,10 +207,10 @@ static bool unreserve_highatomic_locked(struct pages *p, struct zone *zone)
 
 /* ---- entry points ---- */
 
-static unsigned attempt_locked(struct pages *p, struct zone *zone, enum attempt attempt,
-			       unsigned order, unsigned type, unsigned flags, uint32_t *frames,
-			       unsigned n)
+static unsigned attempt_locked(struct pages *p, struct zone *zone,
+			       const struct page_request *request, uint32_t *frames, unsigned n)
 {
+	unsigned order = request->order, flags = request->flags;
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&zone->lock));
@@ -222,76 +221,66 @@ static unsigned attempt_locked(struct pages *p, struct zone *zone, enum attempt 
 	if ((flags & QUIRE_ATOMIC) && order > 0)
 		taken = take_highatomic_locked(p, zone, order, frames);
 	if (taken == 0)
-		taken = take_own_locked(p, zone, order, type, frames, n);
-	if (taken == 0 && attempt == ATTEMPT_STEAL)
-		taken = steal_locked(p, zone, order, type, frames);
-	while (taken == 0 && attempt == ATTEMPT_STEAL && unreserve_highatomic_locked(p, zone))
-		taken = take_own_locked(p, zone, order, type, frames, 1);
+		taken = take_own_locked(p, zone, request, frames, n);
+	if (taken == 0 && request->may_steal)
+		taken = steal_locked(p, zone, request, frames);
+	while (taken == 0 && request->may_steal && unreserve_highatomic_locked(p, zone))
+		taken = take_own_locked(p, zone, request, frames, 1);
 	if (taken != 0 && (flags & QUIRE_ATOMIC) && order > 0 && order < p->block_order)
 		reserve_highatomic_locked(p, zone, frames[0]);
 	return taken;
 }
 
-static unsigned rmqueue_attempt(struct pages *p, struct zone *zone, enum attempt attempt,
-				unsigned order, unsigned type, unsigned flags, uint32_t *frames,
-				unsigned n)
+unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_request *request,
+		      uint32_t *frames, unsigned n)
 {
 	lock_token token;
 	unsigned taken;
 
-	if (!zone_lock_for(zone, flags, &token))
+	if (!zone_lock_for(zone, request->flags, &token))
 		return 0;
-	taken = attempt_locked(p, zone, attempt, order, type, flags, frames, n);
+	taken = attempt_locked(p, zone, request, frames, n);
 	for (unsigned i = 0; i < taken; i++)
 		page_set_state(p, frames[i],
-			       STATE_CACHED | (page_state(p, frames[i]) & STATE_ZERO) | order);
+			       STATE_CACHED | (page_state(p, frames[i]) & STATE_ZERO) |
+				       request->order);
 	emptying_choose_locked(p, zone);
 	store_relaxed(&zone->below_high, zone_available_locked(p, zone) < zone->mark_high);
 	zone_unlock(zone, token);
 	return taken;
 }
 
-unsigned rmqueue_bulk(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-		      unsigned flags, uint32_t *frames, unsigned n)
-{
-	return rmqueue_attempt(p, zone, ATTEMPT_OWN, order, type, flags, frames, n);
-}
-
 /* One run (state CACHED) from one zone, growing it and at last mixing types. */
-static uint32_t direct_from(struct pages *p, struct zone *zone, unsigned order, unsigned flags)
+static uint32_t direct_from(struct pages *p, struct zone *zone, const struct page_request *request)
 {
-	unsigned type = page_flags_type(flags);
+	struct page_request stealing = *request;
 	uint32_t frame;
 	int error;
 
-	if (rmqueue_attempt(p, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
+	if (rmqueue_bulk(p, zone, request, &frame, 1) == 1)
 		return frame;
 	/* Other callers may take what this one has grown; so a round without success is another caller's
 	 * success.  When the zone cannot grow, at its limit or refused by the system, types may mix. */
 	do {
-		error = zone_grow(p, zone, flags, order);
-		if (rmqueue_attempt(p, zone, ATTEMPT_OWN, order, type, flags, &frame, 1) == 1)
+		error = zone_grow(p, zone, request);
+		if (rmqueue_bulk(p, zone, request, &frame, 1) == 1)
 			return frame;
 	} while (!error);
-	if (rmqueue_attempt(p, zone, ATTEMPT_STEAL, order, type, flags, &frame, 1) == 1)
-		return frame;
-	return FRAME_NONE;
+	stealing.may_steal = true;
+	return rmqueue_bulk(p, zone, &stealing, &frame, 1) == 1 ? frame : FRAME_NONE;
 }
 
-uint32_t rmqueue_direct(struct pages *p, unsigned order, unsigned flags)
+uint32_t rmqueue_direct(struct pages *p, const struct page_request *request)
 {
-	unsigned node = flags >> 24;
-	unsigned first = node != 0 ? node - 1 : page_home_zone(p);
-
 	for (unsigned i = 0; i < p->zones_nr; i++) {
-		struct zone *zone = &p->zone[(first + i) % p->zones_nr];
-		uint32_t frame = direct_from(p, zone, order, flags);
+		struct zone *zone = &p->zone[(request->zone + i) % p->zones_nr];
+		uint32_t frame = direct_from(p, zone, request);
 
 		if (frame != FRAME_NONE) {
 			fetch_add_relaxed(&zone->buddy_allocs, 1);
 			return frame;
 		}
-		if (node != 0)
+		if (request->zone_only)
 			break;
 	}
 	return FRAME_NONE;

@@ -5,17 +5,19 @@
 
 #include <stdint.h>
 
+struct page_request;
 struct pages;
 struct zone;
 
 /*
- * Fills @frames with up to @n runs (state CACHED) without growing, stealing or waiting: for a
- * refill under a pcp lock.  Zero: nothing of the kind without more effort.
+ * Fills @frames with up to @n runs (state CACHED) in one hold of the zone lock, without growing the zone;
+ * a refill calls it under a pcp lock.  Returns how many: 0 if the zone has no such run, or if the request
+ * may only try locks and was refused.
  */
-unsigned rmqueue_bulk(struct pages *p, struct zone *zone, unsigned order, unsigned type,
-		      unsigned flags, uint32_t *frames, unsigned n);
+unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_request *request,
+		      uint32_t *frames, unsigned n);
 /* One run (state CACHED) from the wanted zone, then from the others, growing each and at last mixing
  * types; FRAME_NONE. */
-uint32_t rmqueue_direct(struct pages *p, unsigned order, unsigned flags);
+uint32_t rmqueue_direct(struct pages *p, const struct page_request *request);
 
 #endif

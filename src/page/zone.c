@@ -49,6 +49,7 @@
 #include "page/layout.h"
 #include "page/page.h"
 #include "page/pages.h"
+#include "page/request.h"
 #include "page/state.h"
 
 /* Sections committed in one go: an eighth of what is online, within these.  Two keep the largest
@@ -429,15 +430,15 @@ static bool has_whole_locked(struct pages *p, struct zone *zone, unsigned order)
 }
 
 /* 0: a run of the order is there to be taken; -ENOMEM: growing could not help; -EAGAIN: it could. */
-static int grow_look(struct pages *p, struct zone *zone, unsigned flags, unsigned order)
+static int grow_look(struct pages *p, struct zone *zone, const struct page_request *request)
 {
 	int error = -EAGAIN;
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
-	if (!zone_has_room_locked(p, zone, flags, (uint64_t)1 << order))
+	if (!zone_has_room_locked(p, zone, request->flags, (uint64_t)1 << request->order))
 		error = -ENOMEM;
-	else if (has_whole_locked(p, zone, order))
+	else if (has_whole_locked(p, zone, request->order))
 		error = 0;
 	zone_unlock(zone, token);
 	return error;
@@ -478,20 +479,21 @@ static bool grow_begin(struct pages *p, unsigned flags)
 	return true;
 }
 
-int zone_grow(struct pages *p, struct zone *zone, unsigned flags, unsigned order)
+int zone_grow(struct pages *p, struct zone *zone, const struct page_request *request)
 {
+	unsigned order = request->order;
 	struct growth growth = {
 		.needed = order > p->block_order ? 1u << (order - p->block_order) : 1u,
 	};
-	bool may_wait = !(flags & FLAGS_NO_MUTEX);
+	bool may_wait = !(request->flags & FLAGS_NO_MUTEX);
 	int error;
 
-	if (flags & QUIRE_NOLOCK)
+	if (request->flags & QUIRE_NOLOCK)
 		return -EAGAIN;
 	growth.may_wait = may_wait;
-	growth.alone = grow_begin(p, flags);
+	growth.alone = grow_begin(p, request->flags);
 	for (;;) {
-		error = grow_look(p, zone, flags, order);
+		error = grow_look(p, zone, request);
 		if (error != -EAGAIN)
 			break;
 		growth.memory_is_locked = mem_is_locked(); /* system calls: not under the lock */

@@ -18,6 +18,7 @@
 #include "page/free.h"
 #include "page/page.h"
 #include "page/pages.h"
+#include "page/request.h"
 #include "quire_test.h"
 #include "stress.h"
 
@@ -295,7 +296,7 @@ static void pages_in_other_threads_hands_are_lost_and_counted(void **state)
 
 	(void)state;
 	scene_begin(QUIRE_ON);
-	frame = page_alloc_frame(pages_of(scene.q), 2, 0);
+	frame = page_alloc_frame(pages_of(scene.q), &(struct page_request){ .order = 2 });
 	assert_true(frame != FRAME_NONE);
 	expect_life(child_lost_four_pages, NULL);
 	quire_page_stat_read(scene.q, &stat);

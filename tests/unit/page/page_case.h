@@ -31,6 +31,7 @@
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/pcp.h"
+#include "page/request.h"
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"

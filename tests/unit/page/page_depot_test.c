@@ -7,14 +7,15 @@ static uint32_t frames[DEPOT_ENTRIES_NR];
 /* @n runs in state CACHED that nobody has. */
 static unsigned cached_runs(struct quire *q, unsigned order, unsigned n)
 {
+	const struct page_request request = { .order = order };
 	struct pages *p = pages_of(q);
 	unsigned got = 0;
 
 	while (got < n) {
-		unsigned some = rmqueue_bulk(p, &p->zone[0], order, 0, 0, frames + got, n - got);
+		unsigned some = rmqueue_bulk(p, &p->zone[0], &request, frames + got, n - got);
 
 		if (some == 0)
-			assert_int_equal(zone_grow(p, &p->zone[0], 0, order), 0);
+			assert_int_equal(zone_grow(p, &p->zone[0], &request), 0);
 		got += some;
 	}
 	return got;

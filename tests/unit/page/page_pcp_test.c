@@ -258,7 +258,7 @@ static void a_spill_ends_and_is_bounded(void **state)
 		uint32_t frame = page_frame(p, held[i]);
 
 		page_set_state(p, frame, STATE_CACHED);
-		pcp_list_put_locked(p, pcp, &frame, 1, 0, TYPE_UNMOVABLE);
+		pcp_list_put_locked(p, pcp, frame, 0, TYPE_UNMOVABLE);
 	}
 	while (pcp->count != 0) {
 		unsigned some = pcp_spill_locked(p, pcp, UINT32_MAX);
@@ -281,7 +281,7 @@ static void a_spill_ends_when_only_a_block_is_left(void **state)
 	quire_drain_all(q);
 	token = lock_acquire(&pcp->door.lock);
 	page_set_state(p, frame, STATE_CACHED | p->block_order);
-	pcp_list_put_locked(p, pcp, &frame, 1, p->block_order, TYPE_UNMOVABLE);
+	pcp_list_put_locked(p, pcp, frame, p->block_order, TYPE_UNMOVABLE);
 	assert_u64_eq(pcp_spill_locked(p, pcp, 1), block_pages(p));
 	assert_u64_eq(pcp->count, 0);
 	lock_release(&pcp->door.lock, token);
