@@ -39,7 +39,7 @@ unsigned block_row(uint8_t tag)
 
 static uint16_t bin_make(unsigned row, unsigned bucket, unsigned order)
 {
-	return (uint16_t)((row * BUCKETS_NR + bucket) * BLOCK_ORDER_MAX + order);
+	return (uint16_t)((row * BUCKETS_NR + bucket) * PAGEBLOCK_ORDER_MAX + order);
 }
 
 /* Two buckets an octave, fine where blocks are nearly full, since that is where "fullest first"
@@ -57,9 +57,9 @@ struct bin_place {
 
 static struct bin_place bin_split(uint16_t bin)
 {
-	return (struct bin_place){ .row = bin / (BUCKETS_NR * BLOCK_ORDER_MAX),
-				   .bucket = bin / BLOCK_ORDER_MAX % BUCKETS_NR,
-				   .order = bin % BLOCK_ORDER_MAX };
+	return (struct bin_place){ .row = bin / (BUCKETS_NR * PAGEBLOCK_ORDER_MAX),
+				   .bucket = bin / PAGEBLOCK_ORDER_MAX % BUCKETS_NR,
+				   .order = bin % PAGEBLOCK_ORDER_MAX };
 }
 
 static unsigned highest_bit(unsigned mask)
@@ -267,7 +267,7 @@ void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, ui
 	unsigned from = block_row(p->tag[block]), to = block_row(tag);
 
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned order = 0; order < p->block_order && !b->whole; order++) {
+	for (unsigned order = 0; order < p->pageblock_order && !b->whole; order++) {
 		uint32_t runs_nr = 0;
 
 		if (b->free[order] == OFFSET_NONE)

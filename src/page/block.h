@@ -18,8 +18,8 @@ struct zone;
 #define BLOCK_NONE UINT32_MAX
 
 /* Pageblocks are 2 MiB: order 9, 7, 5 for pages of 4, 16, 64 KiB. */
-#define BLOCK_SHIFT	21
-#define BLOCK_ORDER_MAX 9
+#define BLOCK_SHIFT	    21
+#define PAGEBLOCK_ORDER_MAX 9
 
 enum row {
 	ROW_TYPE = 0,	  /* 0..2: ordinary, by type */
@@ -46,7 +46,7 @@ struct pageblock {
 	uint16_t orders;
 	uint16_t bin;
 	uint16_t binned_pages; /* free_pages as its bin's row counts them */
-	uint16_t free[BLOCK_ORDER_MAX];
+	uint16_t free[PAGEBLOCK_ORDER_MAX];
 	uint32_t epoch;
 	bool online;
 	bool whole;    /* head of, or inside, a whole run */

@@ -29,7 +29,7 @@
 static struct block_list *whole_list(struct pages *p, struct zone *zone, uint32_t frame,
 				     unsigned order)
 {
-	return &zone->whole[order - p->block_order][block_row(p->tag[page_block(p, frame)])];
+	return &zone->whole[order - p->pageblock_order][block_row(p->tag[page_block(p, frame)])];
 }
 
 /* Lists a run of whole blocks without merging it: at the tail if no memory is behind it. */
@@ -37,7 +37,7 @@ static void whole_list_add(struct pages *p, struct zone *zone, uint32_t frame, u
 			   unsigned zero)
 {
 	uint32_t block = page_block(p, frame);
-	uint32_t blocks = 1u << (order - p->block_order);
+	uint32_t blocks = 1u << (order - p->pageblock_order);
 
 	for (uint32_t i = 0; i < blocks; i++) {
 		p->block[block + i].whole = true;
@@ -89,7 +89,7 @@ void buddy_whole_add_locked(struct pages *p, struct zone *zone, uint32_t frame, 
 			break;
 		buddy_whole_remove_locked(p, zone, buddy, order);
 		zero &= page_state(p, buddy);
-		for (uint32_t i = 0; i < 1u << (order - p->block_order); i++)
+		for (uint32_t i = 0; i < 1u << (order - p->pageblock_order); i++)
 			store_relaxed(&p->tag[page_block(p, buddy) + i], tag);
 		page_set_state(p, frame | 1u << order, STATE_TAIL);
 		frame &= ~(1u << order);
@@ -100,11 +100,11 @@ void buddy_whole_add_locked(struct pages *p, struct zone *zone, uint32_t frame, 
 
 uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order)
 {
-	unsigned from = order < p->block_order ? p->block_order : order;
+	unsigned from = order < p->pageblock_order ? p->pageblock_order : order;
 
 	DCHECK(lock_is_held(&zone->lock));
 	for (unsigned o = from; o <= QUIRE_ORDER_MAX; o++) {
-		uint32_t block = zone->whole[o - p->block_order][row].head;
+		uint32_t block = zone->whole[o - p->pageblock_order][row].head;
 		uint32_t frame;
 		unsigned zero;
 
@@ -121,7 +121,7 @@ uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned ro
 			whole_list_add(p, zone, frame + (1u << o), o, zero);
 		}
 		page_set_state(p, frame, STATE_BUDDY | zero | from);
-		for (uint32_t i = 0; i < 1u << (from - p->block_order); i++) {
+		for (uint32_t i = 0; i < 1u << (from - p->pageblock_order); i++) {
 			p->block[block + i].whole = false;
 			store_relaxed(&p->block[block + i].reported, false); /* a hint elsewhere */
 			p->block[block + i].free_pages = 0;
@@ -133,7 +133,7 @@ uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned ro
 
 void buddy_break_locked(struct pages *p, struct zone *zone, uint32_t frame)
 {
-	unsigned half = p->block_order - 1u;
+	unsigned half = p->pageblock_order - 1u;
 	unsigned zero = page_state(p, frame) & STATE_ZERO;
 
 	DCHECK(lock_is_held(&zone->lock));
@@ -151,13 +151,13 @@ void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsig
 
 	DCHECK(lock_is_held(&zone->lock));
 	/* Block by block: one of them may have become isolated while the run was in use. */
-	if (order > p->block_order) {
-		for (uint32_t i = 0; i < 1u << (order - p->block_order); i++)
-			buddy_whole_add_locked(p, zone, frame + (i << p->block_order),
-					       p->block_order, zero);
+	if (order > p->pageblock_order) {
+		for (uint32_t i = 0; i < 1u << (order - p->pageblock_order); i++)
+			buddy_whole_add_locked(p, zone, frame + (i << p->pageblock_order),
+					       p->pageblock_order, zero);
 		return;
 	}
-	while (order < p->block_order) {
+	while (order < p->pageblock_order) {
 		uint32_t buddy = frame ^ 1u << order;
 		unsigned state = page_state(p, buddy);
 
@@ -169,7 +169,7 @@ void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsig
 		frame &= ~(1u << order);
 		order++;
 	}
-	if (order < p->block_order) {
+	if (order < p->pageblock_order) {
 		block_free_add_locked(p, zone, frame, order, zero & STATE_ZERO);
 		block_rebin_locked(p, zone, block);
 		return;

@@ -36,8 +36,8 @@ static uint32_t blocks_to_empty(const struct pages *p, const struct zone *zone, 
 {
 	uint32_t blocks = zone->row_blocks[ROW_TYPE + type] + zone->row_blocks[ROW_EMPTYING + type];
 	uint64_t free_pages = zone->row_free[ROW_TYPE + type] + zone->row_free[ROW_EMPTYING + type];
-	uint64_t used = ((uint64_t)blocks << p->block_order) - free_pages;
-	uint64_t needed = (used + block_pages(p) - 1) >> p->block_order;
+	uint64_t used = ((uint64_t)blocks << p->pageblock_order) - free_pages;
+	uint64_t needed = (used + block_pages(p) - 1) >> p->pageblock_order;
 	uint64_t kept = needed + SLACK_MIN + needed / SLACK_SHARE;
 
 	return kept < blocks ? (uint32_t)(blocks - kept) : 0;

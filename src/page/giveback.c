@@ -86,7 +86,7 @@ static void collect_whole_list(struct giveback *batch, unsigned order_above, uns
 {
 	struct pages *p = batch->p;
 	uint32_t block = batch->zone->whole[order_above][row].head;
-	unsigned order = order_above + p->block_order;
+	unsigned order = order_above + p->pageblock_order;
 
 	for (unsigned looked = 0;
 	     block != BLOCK_NONE && batch->nr < GIVEBACK_WHOLE && looked < GIVEBACK_SCAN;
@@ -121,7 +121,7 @@ static void collect_block(struct giveback *batch, uint32_t block)
 	struct pages *p = batch->p;
 	struct pageblock *b = &p->block[block];
 
-	for (unsigned order = 0; order < p->block_order; order++) {
+	for (unsigned order = 0; order < p->pageblock_order; order++) {
 		uint32_t frame = b->free[order] == OFFSET_NONE
 					 ? FRAME_NONE
 					 : block_frame(p, block) + b->free[order];
@@ -174,9 +174,10 @@ static void put_back(struct giveback *batch, unsigned i, bool given)
 	batch->zone->reporting_pages -= (uint64_t)1 << order;
 	if (given)
 		batch->zone->reported_total += (uint64_t)1 << order;
-	for (uint32_t b = 0; order >= p->block_order && b < 1u << (order - p->block_order); b++)
+	for (uint32_t b = 0; order >= p->pageblock_order && b < 1u << (order - p->pageblock_order);
+	     b++)
 		store_relaxed(&p->block[page_block(p, frame) + b].reported, given);
-	if (given && order < p->block_order) {
+	if (given && order < p->pageblock_order) {
 		store_relaxed(&p->block[page_block(p, frame)].reported, true);
 		p->block[page_block(p, frame)].epoch = load_relaxed(&p->epoch);
 	}
@@ -213,7 +214,7 @@ void page_huge_allow(struct pages *p, uint32_t first, uint32_t end)
 
 static bool is_piece(const struct giveback *batch, unsigned i)
 {
-	return (page_state(batch->p, batch->frames[i]) & STATE_ORDER) < batch->p->block_order;
+	return (page_state(batch->p, batch->frames[i]) & STATE_ORDER) < batch->p->pageblock_order;
 }
 
 /* Pieces from @i on in one block or its neighbour, upwards.  Returns where they end; *@end: their last
@@ -281,8 +282,8 @@ static void allow_whole(struct giveback *batch)
 		unsigned order = page_state(p, batch->frames[i]) & STATE_ORDER;
 		uint32_t block = page_block(p, batch->frames[i]);
 
-		if (order >= p->block_order && batch->given[i])
-			page_huge_allow(p, block, block + (1u << (order - p->block_order)));
+		if (order >= p->pageblock_order && batch->given[i])
+			page_huge_allow(p, block, block + (1u << (order - p->pageblock_order)));
 	}
 }
 

@@ -65,7 +65,7 @@ static void set_geometry(struct pages *p)
 	p->zones_nr = q->nodes_nr;
 	p->page_shift = q->page_shift;
 	p->page_mask = ((uintptr_t)1 << p->page_shift) - 1;
-	p->block_order = (uint8_t)(BLOCK_SHIFT - p->page_shift);
+	p->pageblock_order = (uint8_t)(BLOCK_SHIFT - p->page_shift);
 	p->fast_flags_most = p->zones_nr == 1 ? TYPES_NR : 0;
 	p->fast_flags_end = q->looks ? 0 : p->fast_flags_most;
 	instance_number_cpus(q);
@@ -79,15 +79,15 @@ static void set_geometry(struct pages *p)
  */
 static uint32_t set_limit(struct pages *p, uint64_t limit_bytes)
 {
-	uint64_t most = (((uint64_t)UINT32_MAX >> p->block_order) - 1) / p->zones_nr / 2 * 2;
+	uint64_t most = (((uint64_t)UINT32_MAX >> p->pageblock_order) - 1) / p->zones_nr / 2 * 2;
 	uint64_t pages = limit_bytes >> p->page_shift;
 	uint64_t share = (pages + p->zones_nr - 1) / p->zones_nr;
-	uint64_t blocks = (share + block_pages(p) - 1) >> p->block_order;
+	uint64_t blocks = (share + block_pages(p) - 1) >> p->pageblock_order;
 
 	blocks = (blocks + 1) / 2 * 2;
 	if (blocks > most) {
 		blocks = most;
-		pages = (blocks << p->block_order) * p->zones_nr;
+		pages = (blocks << p->pageblock_order) * p->zones_nr;
 	}
 	p->q.limit_pages = pages;
 	return (uint32_t)blocks;
@@ -100,7 +100,7 @@ struct meta_layout {
 static struct meta_layout meta_layout(const struct pages *p, uint32_t blocks)
 {
 	size_t unit = mem_page_bytes();
-	size_t frames = (size_t)blocks << p->block_order;
+	size_t frames = (size_t)blocks << p->pageblock_order;
 	struct meta_layout at = { .state = STATE_OFFSET };
 
 	at.tag = round_up(at.state + frames, unit) + TAG_OFFSET;

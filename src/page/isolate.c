@@ -38,7 +38,7 @@ static uint32_t whole_head(const struct pages *p, uint32_t block, unsigned *orde
 {
 	uint32_t frame = block_frame(p, block);
 
-	for (*order = p->block_order; *order <= QUIRE_ORDER_MAX; (*order)++) {
+	for (*order = p->pageblock_order; *order <= QUIRE_ORDER_MAX; (*order)++) {
 		uint32_t head = frame & ~((1u << *order) - 1);
 
 		if ((page_state(p, head) & ~STATE_ZERO) == (STATE_BUDDY | *order))
@@ -61,8 +61,9 @@ static void retag_whole_locked(struct pages *p, struct zone *zone, uint32_t bloc
 	page_set_state(p, head, STATE_TAIL);
 	/* Pairs with the load in quire_free_pages() and the guard of stack_push(). */
 	store_relaxed(&p->tag[block], tag);
-	for (uint32_t i = 0; i < 1u << (order - p->block_order); i++)
-		buddy_whole_add_locked(p, zone, head + (i << p->block_order), p->block_order, zero);
+	for (uint32_t i = 0; i < 1u << (order - p->pageblock_order); i++)
+		buddy_whole_add_locked(p, zone, head + (i << p->pageblock_order),
+				       p->pageblock_order, zero);
 }
 
 static void retag_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag)
@@ -179,10 +180,10 @@ static bool take_out_locked(struct pages *p, struct zone *zone, uint32_t block)
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (!block_is_online(zone, p, block) || !p->block[block].whole ||
-	    (page_state(p, frame) & ~STATE_ZERO) != (STATE_BUDDY | p->block_order))
+	    (page_state(p, frame) & ~STATE_ZERO) != (STATE_BUDDY | p->pageblock_order))
 		return false;
-	buddy_whole_remove_locked(p, zone, frame, p->block_order);
-	page_set_state(p, frame, STATE_OFFLINE | p->block_order);
+	buddy_whole_remove_locked(p, zone, frame, p->pageblock_order);
+	page_set_state(p, frame, STATE_OFFLINE | p->pageblock_order);
 	p->block[block].online = false;
 	p->block[block].whole = false;
 	p->block[block].free_pages = 0;
@@ -219,7 +220,7 @@ static void put_online(struct pages *p, struct zone *zone, uint32_t block)
 	p->block[block].online = true;
 	store_relaxed(&p->block[block].reported, false);
 	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(p));
-	buddy_whole_add_locked(p, zone, block_frame(p, block), p->block_order, 0);
+	buddy_whole_add_locked(p, zone, block_frame(p, block), p->pageblock_order, 0);
 	zone_unlock(zone, token);
 }
 

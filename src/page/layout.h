@@ -41,23 +41,23 @@ static inline void page_set_state(struct pages *p, uint32_t frame, unsigned stat
 
 static inline uint32_t page_block(const struct pages *p, uint32_t frame)
 {
-	return frame >> p->block_order;
+	return frame >> p->pageblock_order;
 }
 
 static inline uint32_t block_frame(const struct pages *p, uint32_t block)
 {
-	return block << p->block_order;
+	return block << p->pageblock_order;
 }
 
 static inline uint32_t block_pages(const struct pages *p)
 {
-	return 1u << p->block_order;
+	return 1u << p->pageblock_order;
 }
 
 /* Orders from a block's up to the largest. */
 static inline unsigned whole_orders(const struct pages *p)
 {
-	return QUIRE_ORDER_MAX + 1u - p->block_order;
+	return QUIRE_ORDER_MAX + 1u - p->pageblock_order;
 }
 
 static inline struct zone *tag_zone(struct pages *p, uint8_t tag)

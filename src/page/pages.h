@@ -32,7 +32,7 @@ struct pages {
 	size_t span_bytes;   /* of addresses from base */
 	uintptr_t page_mask; /* of an offset's bits inside its page */
 	uint8_t page_shift;
-	uint8_t block_order;
+	uint8_t pageblock_order;
 	uint8_t zones_nr;
 	uint8_t fast_flags_end; /* atomic: flags below it take zone 0's stacks at once: 3; 0 with more
 				 * zones, or while every allocation looks */

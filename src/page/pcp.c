@@ -241,7 +241,7 @@ static unsigned refill_stack_runs_locked(const struct pages *p, struct pcp *pcp,
 {
 	unsigned order = request->order;
 	unsigned runs = refill_runs_locked(pcp, order);
-	unsigned share = order == 0 || order == p->block_order ? 2 : 8;
+	unsigned share = order == 0 || order == p->pageblock_order ? 2 : 8;
 	unsigned most = pcp_stack_keeps_locked(p, pcp, order, request->type) / share;
 	unsigned least = pcp_refill_least(pcp->batch, order);
 

@@ -128,7 +128,7 @@ size_t quire_text_pagetypeinfo(const struct quire *q, char *buffer, size_t bytes
 
 	text_init(&text, buffer, bytes);
 	text_put(&text, "Page block order: ");
-	text_put_u64(&text, p->block_order);
+	text_put_u64(&text, p->pageblock_order);
 	text_put(&text, "\nPages per block:  ");
 	text_put_u64(&text, block_pages(p));
 	text_put(&text, "\n\nFree pages count per migrate type at order ");
@@ -220,7 +220,7 @@ size_t quire_text_zoneinfo(const struct quire *q, char *buffer, size_t bytes)
 		put_line(&text, "min", zone->mark_min);
 		put_line(&text, "low", zone->mark_low);
 		put_line(&text, "high", zone->mark_high);
-		put_line(&text, "spanned", (uint64_t)zone->blocks_nr << p->block_order);
+		put_line(&text, "spanned", (uint64_t)zone->blocks_nr << p->pageblock_order);
 		put_line(&text, "present", counts.online_pages);
 		put_line(&text, "managed", zone->managed_pages);
 		put_line(&text, "reported", counts.zero_pages);

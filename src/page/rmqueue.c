@@ -46,7 +46,7 @@ static const uint8_t fallback[TYPES_NR][TYPES_NR - 1] = {
 static void retype_whole(struct pages *p, uint32_t frame, unsigned order, unsigned type)
 {
 	uint32_t block = page_block(p, frame);
-	uint32_t blocks_nr = order > p->block_order ? 1u << (order - p->block_order) : 1u;
+	uint32_t blocks_nr = order > p->pageblock_order ? 1u << (order - p->pageblock_order) : 1u;
 
 	for (uint32_t i = 0; i < blocks_nr; i++)
 		store_relaxed(&p->tag[block + i],
@@ -90,7 +90,7 @@ static unsigned take_own_locked(struct pages *p, struct zone *zone,
 	unsigned taken = 0;
 
 	DCHECK(lock_is_held(&zone->lock));
-	while (taken < n && request->order >= p->block_order) {
+	while (taken < n && request->order >= p->pageblock_order) {
 		uint32_t frame = take_whole_locked(p, zone, request);
 
 		if (frame == FRAME_NONE)
@@ -128,7 +128,7 @@ static unsigned steal_locked(struct pages *p, struct zone *zone, const struct pa
 	unsigned order = request->order, type = request->type;
 
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned i = 0; order < p->block_order && i < TYPES_NR - 1; i++) {
+	for (unsigned i = 0; order < p->pageblock_order && i < TYPES_NR - 1; i++) {
 		uint32_t block = other_partial_locked(zone, order, fallback[type][i]);
 		unsigned row;
 		uint8_t tag;
@@ -157,14 +157,14 @@ static unsigned take_highatomic_locked(struct pages *p, struct zone *zone, unsig
 	uint32_t frame;
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (order < p->block_order &&
+	if (order < p->pageblock_order &&
 	    buddy_take_partial_locked(p, zone, ROW_HIGHATOMIC, order, frames, 1) == 1)
 		return 1;
 	frame = buddy_take_whole_locked(p, zone, ROW_HIGHATOMIC, order);
 	if (frame == FRAME_NONE)
 		return 0;
 	frames[0] = frame;
-	if (order < p->block_order) {
+	if (order < p->pageblock_order) {
 		buddy_break_locked(p, zone, frame);
 		return buddy_take_partial_locked(p, zone, ROW_HIGHATOMIC, order, frames, 1);
 	}
@@ -192,7 +192,7 @@ static bool unreserve_highatomic_locked(struct pages *p, struct zone *zone)
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (block == BLOCK_NONE) {
-		frame = buddy_take_whole_locked(p, zone, ROW_HIGHATOMIC, p->block_order);
+		frame = buddy_take_whole_locked(p, zone, ROW_HIGHATOMIC, p->pageblock_order);
 		if (frame == FRAME_NONE)
 			return false;
 		block = page_block(p, frame);
@@ -200,7 +200,7 @@ static bool unreserve_highatomic_locked(struct pages *p, struct zone *zone)
 	zone->highatomic_blocks--;
 	block_set_tag_locked(p, zone, block, (uint8_t)(p->tag[block] & ~TAG_HIGHATOMIC));
 	if (frame != FRAME_NONE)
-		buddy_whole_add_locked(p, zone, frame, p->block_order,
+		buddy_whole_add_locked(p, zone, frame, p->pageblock_order,
 				       page_state(p, frame) & STATE_ZERO);
 	return true;
 }
@@ -226,7 +226,7 @@ static unsigned attempt_locked(struct pages *p, struct zone *zone,
 		taken = steal_locked(p, zone, request, frames);
 	while (taken == 0 && request->may_steal && unreserve_highatomic_locked(p, zone))
 		taken = take_own_locked(p, zone, request, frames, 1);
-	if (taken != 0 && (flags & QUIRE_ATOMIC) && order > 0 && order < p->block_order)
+	if (taken != 0 && (flags & QUIRE_ATOMIC) && order > 0 && order < p->pageblock_order)
 		reserve_highatomic_locked(p, zone, frames[0]);
 	return taken;
 }

@@ -33,7 +33,7 @@ _Static_assert(
 unsigned pcp_kept_order(const struct pages *p, unsigned index, unsigned kept_nr)
 {
 	CHECK(index < kept_nr);
-	return index == kept_nr - 1 ? p->block_order : index;
+	return index == kept_nr - 1 ? p->pageblock_order : index;
 }
 
 /* Room of one class in entries: shared among zones. */
@@ -116,7 +116,7 @@ uint32_t pcp_stacks_pages(const struct pages *p, const struct pcp *pcp)
  */
 static uint32_t stack_pages_max(const struct pages *p, const struct zone *zone, unsigned order)
 {
-	if (order == p->block_order)
+	if (order == p->pageblock_order)
 		return zone->pcp_high_max * 2;
 	return zone->pcp_high_max >> (order < 4 ? 6 : 4);
 }

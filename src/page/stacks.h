@@ -17,14 +17,14 @@ static inline unsigned stack_order_index(const struct pages *p, unsigned order)
 {
 	if (order < STACK_ORDERS_NR - 1)
 		return order;
-	return order == p->block_order ? STACK_ORDERS_NR - 1 : STACK_ORDERS_NR;
+	return order == p->pageblock_order ? STACK_ORDERS_NR - 1 : STACK_ORDERS_NR;
 }
 
 static inline unsigned list_order_index(const struct pages *p, unsigned order)
 {
 	if (order < LIST_ORDERS_NR - 1)
 		return order;
-	return order == p->block_order ? LIST_ORDERS_NR - 1 : LIST_ORDERS_NR;
+	return order == p->pageblock_order ? LIST_ORDERS_NR - 1 : LIST_ORDERS_NR;
 }
 
 static inline bool pcp_stacks_keep_order(const struct pages *p, unsigned order)

@@ -79,7 +79,7 @@ static uint64_t lost_pages(struct pages *p, uint64_t held_pages)
 		uint32_t blocks = load_relaxed(&p->zone[i].blocks_touched);
 		uint32_t first = block_frame(p, p->zone[i].block_first);
 
-		for (uint32_t f = first; f < first + (blocks << p->block_order); f++) {
+		for (uint32_t f = first; f < first + (blocks << p->pageblock_order); f++) {
 			unsigned state = load_relaxed(&p->state[f]);
 
 			if ((state & STATE_KIND) == STATE_CACHED)
@@ -107,7 +107,7 @@ void page_stat_collect(struct pages *p, struct quire_page_stat *stat)
 
 	*stat = (struct quire_page_stat){ .struct_bytes = sizeof(*stat),
 					  .page_shift = p->page_shift,
-					  .pageblock_order = p->block_order,
+					  .pageblock_order = p->pageblock_order,
 					  .zones_nr = p->zones_nr,
 					  .limit_pages = p->q.limit_pages };
 	for (unsigned i = 0; i < p->zones_nr; i++)

@@ -64,7 +64,7 @@ static bool buddy_could_merge(const struct pages *p, const struct zone *zone, ui
 		return false;
 	if ((page_state(p, buddy) & ~STATE_ZERO) != (STATE_BUDDY | order))
 		return false;
-	return order < p->block_order ||
+	return order < p->pageblock_order ||
 	       (row < ROW_EMPTYING && block_row(p->tag[block]) < ROW_EMPTYING);
 }
 
@@ -85,7 +85,7 @@ static int verify_free_run(const struct pages *p, const struct zone *zone, uint3
 		return LABEL(11);
 	if (buddy_could_merge(p, zone, frame, order))
 		return LABEL(3);
-	return b->whole == (order >= p->block_order) ? 0 : LABEL(5);
+	return b->whole == (order >= p->pageblock_order) ? 0 : LABEL(5);
 }
 
 /* One head; advances @frame past its run.  A run never reaches beyond the zone. */
@@ -129,7 +129,7 @@ static bool skip_step(const struct pages *p, const struct zone *zone, uint32_t *
 		const struct grow_step *step = &zone->steps[i];
 
 		if (step->state != GROW_NONE && step->first == page_block(p, *frame)) {
-			*frame += step->blocks_nr << p->block_order;
+			*frame += step->blocks_nr << p->pageblock_order;
 			return true;
 		}
 	}
@@ -169,7 +169,7 @@ static int verify_block_lists(const struct pages *p, uint32_t block)
 
 	if (!b->online || b->whole)
 		return 0;
-	for (unsigned order = 0; order < p->block_order; order++) {
+	for (unsigned order = 0; order < p->pageblock_order; order++) {
 		uint32_t frame =
 			b->free[order] == OFFSET_NONE ? FRAME_NONE : first + b->free[order];
 		uint32_t runs = 0, before = FRAME_NONE;
@@ -237,7 +237,8 @@ static int verify_zone_lists(const struct pages *p, const struct zone *zone)
 		label = verify_block_lists(p, zone->block_first + b);
 	for (unsigned o = 0; o < whole_orders(p); o++)
 		for (unsigned row = 0; label == 0 && row < ROWS_NR; row++)
-			label = verify_whole_list(p, &zone->whole[o][row], o + p->block_order, row);
+			label = verify_whole_list(p, &zone->whole[o][row], o + p->pageblock_order,
+						  row);
 	return label != 0 ? label : verify_block_counts(p, zone);
 }
 
@@ -274,7 +275,7 @@ static int verify_bins(const struct pages *p, const struct zone *zone)
 		uint64_t pages = 0;
 
 		for (unsigned bucket = 0; bucket < BUCKETS_NR; bucket++)
-			for (unsigned o = 0; o < BLOCK_ORDER_MAX && label == 0; o++)
+			for (unsigned o = 0; o < PAGEBLOCK_ORDER_MAX && label == 0; o++)
 				label = verify_bin(p, zone, row, bucket, o, &pages);
 		if (label == 0 && pages != zone->row_free[row])
 			label = LABEL(6);
@@ -323,7 +324,7 @@ static int verify_pcp_lists(const struct pages *p, const struct zone *zone, cons
 	/* One refill, also of a nested call that could not push it, adds at most MOVE_MAX runs. */
 	if (pcp->high == 0)
 		return count == 0 ? 0 : LABEL(7);
-	if (count > zone->pcp_high_max + ((uint64_t)MOVE_MAX << p->block_order))
+	if (count > zone->pcp_high_max + ((uint64_t)MOVE_MAX << p->pageblock_order))
 		return LABEL(7);
 	return 0;
 }
@@ -407,7 +408,7 @@ static int verify_deferred(const struct pages *p, uint64_t pages)
 	uint64_t found = 0;
 
 	for (uint32_t frame = p->deferred; frame != FRAME_NONE; frame = p->page[frame].next) {
-		if (frame >= (uint64_t)p->blocks_nr << p->block_order || found > pages)
+		if (frame >= (uint64_t)p->blocks_nr << p->pageblock_order || found > pages)
 			return LABEL(8);
 		if ((page_state(p, frame) & STATE_KIND) != STATE_DEFERRED)
 			return LABEL(5);

@@ -136,7 +136,7 @@ void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t b
 		for (unsigned o = 0; o < WHOLE_ORDERS_MAX; o++)
 			zone->whole[o][row] = empty;
 		for (unsigned bucket = 0; bucket < BUCKETS_NR; bucket++)
-			for (unsigned o = 0; o < BLOCK_ORDER_MAX; o++)
+			for (unsigned o = 0; o < PAGEBLOCK_ORDER_MAX; o++)
 				zone->bins[row][bucket][o] = BLOCK_NONE;
 	}
 	zone_init_marks(p, zone);
@@ -164,12 +164,12 @@ uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
 {
 	uint64_t pages, blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched +
 				 zone->offline.nr + zone->blocks_growing;
-	uint64_t beyond = ((uint64_t)zone->blocks_nr << p->block_order) - zone->managed_pages;
+	uint64_t beyond = ((uint64_t)zone->blocks_nr << p->pageblock_order) - zone->managed_pages;
 	uint64_t taken = zone->charged_pages + beyond;
 
 	DCHECK(lock_is_held(&zone->lock));
 	pages = zone->free_pages - zone->isolated_pages + zone->reporting_pages +
-		(blocks << p->block_order);
+		(blocks << p->pageblock_order);
 	/* If a block is isolated after callers charged the pages that were free then, more may be taken than
 	 * there are pages. */
 	return pages > taken ? pages - taken : 0;
@@ -203,7 +203,8 @@ bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsign
 static int grow_metadata(struct pages *p, uint32_t first, uint32_t n)
 {
 	size_t page = mem_page_bytes();
-	size_t frame = (size_t)first << p->block_order, frames = (size_t)n << p->block_order;
+	size_t frame = (size_t)first << p->pageblock_order,
+	       frames = (size_t)n << p->pageblock_order;
 	const struct {
 		void *array;
 		size_t from, bytes;
@@ -261,12 +262,12 @@ static void online_locked(struct pages *p, struct zone *zone, uint32_t block)
 	b->online = true;
 	b->whole = false;
 	store_relaxed(&b->reported, false); /* pairs with the hint in offline_whole_blocks() */
-	for (unsigned o = 0; o < BLOCK_ORDER_MAX; o++)
+	for (unsigned o = 0; o < PAGEBLOCK_ORDER_MAX; o++)
 		b->free[o] = OFFSET_NONE;
 	memset(&p->state[frame], STATE_TAIL, block_pages(p));
 	store_relaxed(&p->tag[block], (uint8_t)(zone->index << TAG_ZONE_SHIFT | TYPE_MOVABLE));
 	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(p));
-	buddy_whole_add_locked(p, zone, frame, p->block_order, STATE_ZERO);
+	buddy_whole_add_locked(p, zone, frame, p->pageblock_order, STATE_ZERO);
 }
 
 /* What a grower knows of its steps. */
@@ -419,7 +420,7 @@ void zone_fork_child_locked(struct zone *zone)
 
 static bool has_whole_locked(struct pages *p, struct zone *zone, unsigned order)
 {
-	unsigned from = order < p->block_order ? 0 : order - p->block_order;
+	unsigned from = order < p->pageblock_order ? 0 : order - p->pageblock_order;
 
 	DCHECK(lock_is_held(&zone->lock));
 	for (unsigned o = from; o < whole_orders(p); o++)
@@ -483,7 +484,7 @@ int zone_grow(struct pages *p, struct zone *zone, const struct page_request *req
 {
 	unsigned order = request->order;
 	struct growth growth = {
-		.needed = order > p->block_order ? 1u << (order - p->block_order) : 1u,
+		.needed = order > p->pageblock_order ? 1u << (order - p->pageblock_order) : 1u,
 	};
 	bool may_wait = !(request->flags & FLAGS_NO_MUTEX);
 	int error;

@@ -44,10 +44,10 @@ struct zone {
 	uint32_t pcp_batch, pcp_high_min, pcp_high_max; /* (c) */
 	uint32_t highatomic_blocks;
 	uint32_t nr_free[QUIRE_ORDERS][ROWS_NR];
-	uint32_t bins[ROWS_NR][BUCKETS_NR][BLOCK_ORDER_MAX]; /* head block */
-	uint16_t bin_orders[ROWS_NR][BUCKETS_NR];	     /* bit o: that bin is not empty */
-	uint32_t row_blocks[ROWS_NR];			     /* partial blocks in the row */
-	uint64_t row_free[ROWS_NR];			     /* their free pages */
+	uint32_t bins[ROWS_NR][BUCKETS_NR][PAGEBLOCK_ORDER_MAX]; /* head block */
+	uint16_t bin_orders[ROWS_NR][BUCKETS_NR];		 /* bit o: that bin is not empty */
+	uint32_t row_blocks[ROWS_NR];				 /* partial blocks in the row */
+	uint64_t row_free[ROWS_NR];				 /* their free pages */
 	uint32_t bucket_blocks[ROWS_NR][BUCKETS_NR];
 	struct block_list whole[WHOLE_ORDERS_MAX][ROWS_NR];
 	uint32_t choose_due; /* operations until emptying is chosen again */

@@ -45,7 +45,7 @@ static void await_held(const struct mutex *mutex)
 
 static void *take_block(struct quire *q)
 {
-	return quire_alloc_pages(q, pages_of(q)->block_order, 0);
+	return quire_alloc_pages(q, pages_of(q)->pageblock_order, 0);
 }
 
 /* The metadata of blocks is four calls, then come their pages and an advice. */

@@ -156,7 +156,7 @@ static void check_zero(struct model *m, const struct run *run)
 
 static uint32_t block_of(const struct model *m, uint32_t frame)
 {
-	return frame >> pages_of(m->q)->block_order;
+	return frame >> pages_of(m->q)->pageblock_order;
 }
 
 static unsigned zone_of(const struct model *m, uint32_t frame)
@@ -202,7 +202,8 @@ static void admit(struct model *m, void *addr, unsigned order, uint32_t pages, u
 	MODEL_CHECK(m, (char *)addr >= pages_of(m->q)->base);
 	MODEL_CHECK(m, run.frame + pages <= m->frames_nr);
 	MODEL_CHECK(m, node == 0 || zone_of(m, run.frame) == node - 1);
-	for (uint32_t f = run.frame; f < run.frame + pages; f += 1u << pages_of(m->q)->block_order)
+	for (uint32_t f = run.frame; f < run.frame + pages;
+	     f += 1u << pages_of(m->q)->pageblock_order)
 		MODEL_CHECK(m, !m->isolated[block_of(m, f)]);
 	run.exact = pages != 1u << order;
 	set_used(m, run.frame, pages, 1);
@@ -576,7 +577,7 @@ static void model_init(struct model *m, const struct config *config, uint64_t op
 	m->seed = env_u64("QUIRE_MODEL_SEED", (uint64_t)time(NULL));
 	m->random = m->seed * 2 + 1;
 	assert_int_equal(quire_create(&options, &m->q), 0);
-	m->frames_nr = config->blocks << pages_of(m->q)->block_order;
+	m->frames_nr = config->blocks << pages_of(m->q)->pageblock_order;
 	assert_u64_eq(pages_of(m->q)->blocks_nr, config->blocks);
 	m->used = calloc(m->frames_nr, 1);
 	m->runs = calloc(m->frames_nr, sizeof(*m->runs));

@@ -8,7 +8,7 @@ static struct page_scene *scene_of(struct sim *sim, const struct quire_options *
 
 	check_u64_eq(quire_create(options, &scene->q), 0);
 	zones = pages_of(scene->q)->zones_nr;
-	frames = pages_of(scene->q)->blocks_nr << pages_of(scene->q)->block_order;
+	frames = pages_of(scene->q)->blocks_nr << pages_of(scene->q)->pageblock_order;
 	sim_name(scene->q, sizeof(*scene->q), "q");
 	sim_name(pages_of(scene->q)->pcp, zones * sim_cpus(sim) * sizeof(struct pcp), "pcp");
 	sim_name(pages_of(scene->q)->state, frames, "state");

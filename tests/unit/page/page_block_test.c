@@ -37,7 +37,7 @@ static void buckets_rise_with_free_pages(void **state)
 	assert_int_equal(block_bucket(2), 2);
 	assert_int_equal(block_bucket(3), 3);
 	assert_int_equal(block_bucket(7), 5);
-	for (unsigned pages = 1; pages <= 1u << BLOCK_ORDER_MAX; pages++) {
+	for (unsigned pages = 1; pages <= 1u << PAGEBLOCK_ORDER_MAX; pages++) {
 		assert_true(block_bucket(pages) >= before);
 		assert_true(block_bucket(pages) < BUCKETS_NR);
 		before = block_bucket(pages);

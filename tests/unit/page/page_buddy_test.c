@@ -33,7 +33,7 @@ static void a_split_lists_the_upper_halves(void **state)
 	struct pages *p = pages_of(q);
 	char *addr = quire_alloc_pages(q, 0, 0);
 
-	for (unsigned order = 0; order < p->block_order; order++)
+	for (unsigned order = 0; order < p->pageblock_order; order++)
 		assert_true(is_free_run(q, page_after(q, addr, 1u << order), order));
 	assert_u64_eq(p->block[block_at(q, addr)].free_pages, block_pages(p) - 1);
 }
@@ -115,7 +115,8 @@ static void merging_stops_at_the_border_of_a_zone(void **state)
 
 		assert_true(n[i] != 0);
 		assert_u64_eq(zone->free_pages, zone->managed_pages);
-		assert_true(is_free_run(q, block_addr(q, zone->block_first), p->block_order + 1u));
+		assert_true(
+			is_free_run(q, block_addr(q, zone->block_first), p->pageblock_order + 1u));
 	}
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
@@ -125,14 +126,14 @@ static void whole_blocks_merge_and_take_one_type(void **state)
 {
 	struct quire *q = direct(state);
 	struct pages *p = pages_of(q);
-	char *a = quire_alloc_pages(q, p->block_order, QUIRE_MOVABLE);
-	char *b = quire_alloc_pages(q, p->block_order, QUIRE_RECLAIMABLE);
+	char *a = quire_alloc_pages(q, p->pageblock_order, QUIRE_MOVABLE);
+	char *b = quire_alloc_pages(q, p->pageblock_order, QUIRE_RECLAIMABLE);
 
 	assert_u64_eq(block_at(q, a) ^ block_at(q, b), 1);
 	assert_int_not_equal(tag_at(q, a) & TAG_TYPE, tag_at(q, b) & TAG_TYPE);
-	quire_free_pages(q, a, p->block_order);
-	quire_free_pages(q, b, p->block_order);
-	assert_false(is_free_run(q, a, p->block_order));
+	quire_free_pages(q, a, p->pageblock_order);
+	quire_free_pages(q, b, p->pageblock_order);
+	assert_false(is_free_run(q, a, p->pageblock_order));
 	assert_int_equal(tag_at(q, a) & TAG_TYPE, tag_at(q, b) & TAG_TYPE);
 }
 
@@ -140,16 +141,16 @@ static void merging_stops_at_an_isolated_block(void **state)
 {
 	struct quire *q = direct(state);
 	struct pages *p = pages_of(q);
-	char *a = quire_alloc_pages(q, p->block_order + 1u, 0);
+	char *a = quire_alloc_pages(q, p->pageblock_order + 1u, 0);
 	char *b = page_after(q, a, block_pages(p));
 
-	quire_free_pages(q, a, p->block_order + 1u);
+	quire_free_pages(q, a, p->pageblock_order + 1u);
 	assert_int_equal(quire_isolate_pageblock(q, a), 0);
-	assert_true(is_free_run(q, a, p->block_order));
-	assert_true(is_free_run(q, b, p->block_order));
-	assert_u64_eq(p->zone[0].nr_free[p->block_order][ROW_ISOLATE], 1);
+	assert_true(is_free_run(q, a, p->pageblock_order));
+	assert_true(is_free_run(q, b, p->pageblock_order));
+	assert_u64_eq(p->zone[0].nr_free[p->pageblock_order][ROW_ISOLATE], 1);
 	assert_int_equal(quire_unisolate_pageblock(q, a), 0);
-	assert_false(is_free_run(q, a, p->block_order));
+	assert_false(is_free_run(q, a, p->pageblock_order));
 }
 
 /* The run was handed out before one of its blocks was isolated. */
@@ -163,7 +164,7 @@ static void a_large_run_comes_back_in_parts_if_one_is_isolated(void **state)
 	assert_int_equal(quire_isolate_pageblock(q, last), 0);
 	quire_free_pages(q, a, QUIRE_ORDER_MAX);
 	assert_u64_eq(p->zone[0].isolated_pages, block_pages(p));
-	assert_u64_eq(p->zone[0].nr_free[p->block_order][ROW_ISOLATE], 1);
+	assert_u64_eq(p->zone[0].nr_free[p->pageblock_order][ROW_ISOLATE], 1);
 	assert_int_equal(quire_unisolate_pageblock(q, last), 0);
 	assert_true(is_free_run(q, a, QUIRE_ORDER_MAX));
 }
@@ -178,7 +179,7 @@ static void merging_stops_at_a_highatomic_block(void **state)
 	quire_free_pages(q, a, 1);
 	assert_true(p->block[block_at(q, a)].whole);
 	assert_true(p->block[block_at(q, a) ^ 1].whole);
-	assert_u64_eq(p->zone[0].nr_free[p->block_order][ROW_HIGHATOMIC], 1);
+	assert_u64_eq(p->zone[0].nr_free[p->pageblock_order][ROW_HIGHATOMIC], 1);
 }
 
 static void blocks_that_never_had_memory_are_used_last(void **state)

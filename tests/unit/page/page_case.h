@@ -207,10 +207,10 @@ static inline void give_all(struct quire *q, unsigned order, void **held, size_t
 static inline char *take_block_as_pages(struct quire *q, unsigned flags)
 {
 	struct pages *p = pages_of(q);
-	char *addr = quire_alloc_pages(q, p->block_order, flags);
+	char *addr = quire_alloc_pages(q, p->pageblock_order, flags);
 
 	assert_non_null(addr);
-	quire_split_pages(q, addr, p->block_order);
+	quire_split_pages(q, addr, p->pageblock_order);
 	return addr;
 }
 

@@ -26,8 +26,8 @@ static void let_choose(struct quire *q)
 	struct pages *p = pages_of(q);
 
 	for (unsigned i = 0; i < 64; i++)
-		quire_free_pages(q, quire_alloc_pages(q, p->block_order, QUIRE_RECLAIMABLE),
-				 p->block_order);
+		quire_free_pages(q, quire_alloc_pages(q, p->pageblock_order, QUIRE_RECLAIMABLE),
+				 p->pageblock_order);
 }
 
 static unsigned emptying_nr(const struct quire *q)
@@ -112,7 +112,7 @@ static void an_emptying_block_is_kept_when_nothing_else_fits(void **state)
 	struct quire *q = with_sparse_blocks(state);
 	struct pages *p = pages_of(q);
 	struct zone *zone = &p->zone[0];
-	unsigned order = p->block_order - 1u; /* one such hole in each block */
+	unsigned order = p->pageblock_order - 1u; /* one such hole in each block */
 	uint64_t online;
 
 	let_choose(q);
@@ -127,7 +127,7 @@ static void random_churn_leaves_most_of_a_half_empty_zone_whole(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	size_t n = (size_t)32 << p->block_order;
+	size_t n = (size_t)32 << p->pageblock_order;
 	void **held = calloc(n, sizeof(*held));
 	uint32_t random = 1, whole = 0;
 

@@ -39,7 +39,7 @@ static void orders_that_nothing_keeps_go_to_the_buddy(void **state)
 		void *addr = take(q, order, 0);
 		uint64_t frees = stat_of(q).buddy_frees;
 
-		if (order == pages_of(q)->block_order)
+		if (order == pages_of(q)->pageblock_order)
 			continue;
 		quire_drain_all(q);
 		quire_free_pages(q, addr, order);

@@ -56,7 +56,7 @@ static unsigned poll_until_idle(struct quire *q, unsigned most)
 /* Eight dirty blocks, all freed: whole, with memory behind them. */
 static char *leave_dirty_blocks(struct quire *q)
 {
-	unsigned order = pages_of(q)->block_order;
+	unsigned order = pages_of(q)->pageblock_order;
 	char *blocks[8];
 
 	for (unsigned i = 0; i < 8; i++) {
@@ -80,7 +80,7 @@ static void release_gives_back_everything_free(void **state)
 	assert_false(has_memory(addr, block_bytes()));
 	assert_u64_eq(stat_of(q).reported_pages, stat_of(q).free_pages);
 	assert_u64_eq(stat_of(q).cached_pages, 0);
-	assert_true(stat_of(q).reported_total_pages >= 8u << pages_of(q)->block_order);
+	assert_true(stat_of(q).reported_total_pages >= 8u << pages_of(q)->pageblock_order);
 	assert_u64_eq(quire_release(q), 0);
 }
 
@@ -110,11 +110,11 @@ static void a_released_instance_goes_on(void **state)
 	struct pages *p = pages_of(q);
 
 	for (unsigned i = 0; i < 5; i++) {
-		char *addr = quire_alloc_pages(q, p->block_order, QUIRE_ZERO);
+		char *addr = quire_alloc_pages(q, p->pageblock_order, QUIRE_ZERO);
 
 		assert_true(reads_as(addr, block_bytes(), 0));
 		memset(addr, 0xa5, block_bytes());
-		quire_free_pages(q, addr, p->block_order);
+		quire_free_pages(q, addr, p->pageblock_order);
 		assert_true(quire_release(q) >= block_bytes());
 		assert_int_equal(quire_verify(q), 0);
 	}
@@ -159,7 +159,7 @@ static void pages_given_back_read_zero_without_clearing(void **state)
 static void a_clean_run_merged_with_a_dirty_one_goes_back(void **state)
 {
 	struct quire *q = *state;
-	unsigned order = pages_of(q)->block_order;
+	unsigned order = pages_of(q)->pageblock_order;
 	char *a, *b;
 
 	quire_pcp_disable(q);
@@ -197,7 +197,7 @@ static void no_block_of_a_large_zone_is_passed_over(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 512; i++)
-		assert_non_null(quire_alloc_pages(q, p->block_order, 0));
+		assert_non_null(quire_alloc_pages(q, p->pageblock_order, 0));
 	for (unsigned i = 0; i < 8; i++) {
 		char *addr = take_block_as_pages(q, 0);
 
@@ -323,7 +323,7 @@ static void whole_blocks_wait_a_full_turn(void **state)
 	assert_u64_eq(stat_of(q).reported_total_pages, 0);
 	visit(q);
 	visit(q);
-	assert_true(stat_of(q).reported_total_pages >= 8u << pages_of(q)->block_order);
+	assert_true(stat_of(q).reported_total_pages >= 8u << pages_of(q)->pageblock_order);
 }
 
 /* Something is always going on, so parts of blocks in use stay as they are. */
@@ -408,7 +408,7 @@ static void the_worker_rests_only_when_a_free_would_tell(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	unsigned order = p->block_order;
+	unsigned order = p->pageblock_order;
 	void *runs[2];
 	uint64_t now_ns = UINT64_C(1) << 60, due_ns = 0; /* after all that is due */
 

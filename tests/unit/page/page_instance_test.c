@@ -95,7 +95,7 @@ static void a_limit_is_what_was_said_in_every_zone(void **state)
 			assert_in_range(zone->managed_pages, pages / pages_of(q)->zones_nr,
 					pages / pages_of(q)->zones_nr + 1);
 			assert_true(zone->managed_pages <= (uint64_t)zone->blocks_nr
-								   << pages_of(q)->block_order);
+								   << pages_of(q)->pageblock_order);
 			assert_u64_eq(zone->blocks_nr % 2, 0);
 		}
 		assert_u64_eq(sum, pages);

@@ -55,7 +55,7 @@ static void frees_into_an_isolated_block_stay_there(void **state)
 		assert_u64_eq(p->zone[0].isolated_pages, i + 1);
 	}
 	assert_u64_eq(stat_of(q).cached_pages, 0);
-	assert_u64_eq(p->zone[0].nr_free[p->block_order][ROW_ISOLATE], 1);
+	assert_u64_eq(p->zone[0].nr_free[p->pageblock_order][ROW_ISOLATE], 1);
 }
 
 static void nothing_is_allocated_from_an_isolated_block(void **state)
@@ -193,12 +193,12 @@ static void offlining_gives_back_the_memory(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	char *addr = quire_alloc_pages(q, p->block_order, 0);
+	char *addr = quire_alloc_pages(q, p->pageblock_order, 0);
 	uint64_t online;
 
 	memset(addr, 1, block_bytes());
 	assert_true(resident_pages(addr, block_bytes()) != 0);
-	quire_free_pages(q, addr, p->block_order);
+	quire_free_pages(q, addr, p->pageblock_order);
 	online = stat_of(q).online_pages;
 	assert_int_equal(quire_offline_pageblock(q, addr), 0);
 	assert_u64_eq(resident_pages(addr, block_bytes()), 0);
@@ -247,16 +247,16 @@ static void an_offline_block_can_be_grown_into_again(void **state)
 	struct quire *q = page_make((struct quire_options){ .zones = 1, .limit_bytes = MIB(8) });
 	struct pages *p = pages_of(q);
 	void *blocks[4] = { NULL };
-	size_t n = take_all(q, p->block_order, QUIRE_ATOMIC, blocks, 4);
+	size_t n = take_all(q, p->pageblock_order, QUIRE_ATOMIC, blocks, 4);
 
 	(void)state;
 	assert_true(n >= 3);
 	assert_non_null(quire_alloc_pages(q, 0, QUIRE_ATOMIC)); /* the rest is less than a block */
 	memset(blocks[1], 1, block_bytes());
-	quire_free_pages(q, blocks[1], p->block_order);
+	quire_free_pages(q, blocks[1], p->pageblock_order);
 	assert_int_equal(quire_offline_pageblock(q, blocks[1]), 0);
 	assert_int_equal(quire_offline_pageblock(q, blocks[1]), -EBUSY);
-	assert_ptr_equal(quire_alloc_pages(q, p->block_order, QUIRE_ATOMIC | QUIRE_ZERO),
+	assert_ptr_equal(quire_alloc_pages(q, p->pageblock_order, QUIRE_ATOMIC | QUIRE_ZERO),
 			 blocks[1]);
 	assert_true(reads_as(blocks[1], block_bytes(), 0));
 	assert_int_equal(quire_verify(q), 0);
@@ -267,12 +267,12 @@ static void what_is_offline_counts_as_available(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	char *addr = quire_alloc_pages(q, p->block_order, 0);
+	char *addr = quire_alloc_pages(q, p->pageblock_order, 0);
 	struct zone *zone = &p->zone[0];
 	uint64_t before, after;
 	lock_token token;
 
-	quire_free_pages(q, addr, p->block_order);
+	quire_free_pages(q, addr, p->pageblock_order);
 	quire_drain_all(q);
 	zone_lock_for(zone, 0, &token);
 	before = zone_available_locked(p, zone);
@@ -290,14 +290,14 @@ static void every_block_can_go_and_come_back(void **state)
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
 	void *blocks[20] = { NULL };
-	size_t n = take_all(q, p->block_order, 0, blocks, 20);
+	size_t n = take_all(q, p->pageblock_order, 0, blocks, 20);
 
-	give_all(q, p->block_order, blocks, n);
+	give_all(q, p->pageblock_order, blocks, n);
 	for (uint32_t block = 0; block < p->zone[0].blocks_touched; block++)
 		assert_int_equal(quire_offline_pageblock(q, block_addr(q, block)), 0);
 	assert_u64_eq(stat_of(q).online_pages, 0);
 	assert_int_equal(quire_verify(q), 0);
-	assert_u64_eq(take_all(q, p->block_order, 0, blocks, 20), n);
+	assert_u64_eq(take_all(q, p->pageblock_order, 0, blocks, 20), n);
 }
 
 int main(void)

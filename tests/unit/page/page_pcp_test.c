@@ -20,8 +20,8 @@ static struct pcp *last_pcp(struct quire *q)
 
 	lock_release(&pcp->door.lock, token);
 	quire_pcp_disable(q);
-	assert_u64_eq(take_all(q, p->block_order, QUIRE_NODE(0), blocks, 4), 4);
-	give_all(q, p->block_order, blocks, 4);
+	assert_u64_eq(take_all(q, p->pageblock_order, QUIRE_NODE(0), blocks, 4), 4);
+	give_all(q, p->pageblock_order, blocks, 4);
 	quire_pcp_enable(q);
 	return pcp;
 }
@@ -41,7 +41,7 @@ static void lists_keep_orders_0_to_3_and_a_block(void **state)
 	const struct pcp *pcp = last_pcp(q);
 
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++) {
-		bool kept = order <= 3 || order == p->block_order;
+		bool kept = order <= 3 || order == p->pageblock_order;
 		void *addr = take_on(q, pcp, order, 0);
 		uint32_t count;
 
@@ -50,7 +50,8 @@ static void lists_keep_orders_0_to_3_and_a_block(void **state)
 		page_free_on(p, pcp->door.slot, addr, order);
 		count = kept ? 1u << order : 0;
 		/* A block may be more than high and then goes on at once. */
-		assert_true(pcp->count == count || (order == p->block_order && pcp->count == 0));
+		assert_true(pcp->count == count ||
+			    (order == p->pageblock_order && pcp->count == 0));
 	}
 }
 
@@ -134,7 +135,7 @@ static void a_refill_does_not_exceed_high(void **state)
 	}
 	quire_drain_all(q);
 	for (unsigned i = 0; i < 20; i++) {
-		take_on(q, pcp, p->block_order, 0);
+		take_on(q, pcp, p->pageblock_order, 0);
 		/* Two runs are always taken. */
 		assert_true(pcp->count <= pcp->high || pcp->count <= block_pages(p));
 	}
@@ -275,13 +276,13 @@ static void a_spill_ends_when_only_a_block_is_left(void **state)
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
 	struct pcp *pcp = last_pcp(q);
-	uint32_t frame = page_frame(p, take_on(q, pcp, p->block_order, 0));
+	uint32_t frame = page_frame(p, take_on(q, pcp, p->pageblock_order, 0));
 	lock_token token;
 
 	quire_drain_all(q);
 	token = lock_acquire(&pcp->door.lock);
-	page_set_state(p, frame, STATE_CACHED | p->block_order);
-	pcp_list_put_locked(p, pcp, frame, p->block_order, TYPE_UNMOVABLE);
+	page_set_state(p, frame, STATE_CACHED | p->pageblock_order);
+	pcp_list_put_locked(p, pcp, frame, p->pageblock_order, TYPE_UNMOVABLE);
 	assert_u64_eq(pcp_spill_locked(p, pcp, 1), block_pages(p));
 	assert_u64_eq(pcp->count, 0);
 	lock_release(&pcp->door.lock, token);

@@ -122,7 +122,7 @@ static void pagetypeinfo_has_linuxs_headings(void **state)
 
 	quire_text_pagetypeinfo(q, text, sizeof(text));
 	assert_int_equal(sscanf(text, "Page block order: %u", &number), 1);
-	assert_int_equal(number, p->block_order);
+	assert_int_equal(number, p->pageblock_order);
 	assert_int_equal(sscanf(find_line("Pages per block:", 0), "Pages per block: %u", &number),
 			 1);
 	assert_int_equal(number, block_pages(p));

@@ -2,7 +2,7 @@
 /* Where the buddy takes from: own blocks, claims, growth, steals, and the reserve for ATOMIC. */
 #include "unit/page/page_case.h"
 
-#define HELD_MAX (CASE_BLOCKS << BLOCK_ORDER_MAX)
+#define HELD_MAX (CASE_BLOCKS << PAGEBLOCK_ORDER_MAX)
 
 static void *held[HELD_MAX];
 
@@ -282,7 +282,7 @@ static void whole_reserved_blocks_are_given_up_too(void **state)
 
 	(void)state;
 	give_all(q, 3, held, runs);
-	n = take_all(q, p->block_order, QUIRE_NODE(0), held, HELD_MAX);
+	n = take_all(q, p->pageblock_order, QUIRE_NODE(0), held, HELD_MAX);
 	assert_u64_eq(n, 512 - LARGE_KEPT);
 	assert_u64_eq(p->zone[0].highatomic_blocks, LARGE_KEPT);
 	destroy(q);

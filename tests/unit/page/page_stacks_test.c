@@ -42,7 +42,7 @@ static void stacks_keep_orders_0_to_4_and_a_block(void **state)
 
 	for (unsigned order = 0; order <= QUIRE_ORDER_MAX; order++)
 		assert_int_equal(pcp_stacks_keep_order(p, order),
-				 order <= 4 || order == p->block_order);
+				 order <= 4 || order == p->pageblock_order);
 }
 
 static void room_of_all_zones_fits_into_a_region(void **state)

@@ -114,11 +114,11 @@ static void what_is_reported_and_reused_is_counted(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	void *addr = take(q, p->block_order, 0);
+	void *addr = take(q, p->pageblock_order, 0);
 	uint64_t reported;
 
 	memset(addr, 1, (size_t)1 << BLOCK_SHIFT);
-	quire_free_pages(q, addr, p->block_order);
+	quire_free_pages(q, addr, p->pageblock_order);
 	quire_pcp_disable(q);
 	giveback_free_runs(p);
 	reported = stat_of(q).reported_total_pages;
@@ -126,7 +126,7 @@ static void what_is_reported_and_reused_is_counted(void **state)
 	assert_true(reported >= block_pages(p));
 	assert_u64_eq(stat_of(q).reported_pages, stat_of(q).free_pages);
 	while (stat_of(q).reported_pages != 0)
-		take(q, p->block_order, 0);
+		take(q, p->pageblock_order, 0);
 	assert_true(stat_of(q).reused_pages != 0);
 	assert_true(stat_of(q).reused_pages <= reported);
 }

@@ -238,7 +238,8 @@ static void b8_a_foreign_frame_on_a_list(void **state)
 {
 	struct scene s = make_scene(*state);
 
-	EXPECT_RULE(s, s.pcp->lists[0], pages_of(s.q)->blocks_nr << pages_of(s.q)->block_order, 8);
+	EXPECT_RULE(s, s.pcp->lists[0], pages_of(s.q)->blocks_nr << pages_of(s.q)->pageblock_order,
+		    8);
 	EXPECT_RULE(s, s.pcp->lists[0], FRAME_NONE - 1, 8);
 	EXPECT_RULE(s, pages_of(s.q)->page[s.free].next, 0xfffffff0u, 8);
 }

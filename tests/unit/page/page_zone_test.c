@@ -69,7 +69,7 @@ static void zones_share_the_limit_equally(void **state)
 	for (unsigned i = 0; i < p->zones_nr; i++) {
 		assert_u64_eq(p->zone[i].block_first, i * CASE_BLOCKS);
 		assert_u64_eq(p->zone[i].blocks_nr, CASE_BLOCKS);
-		assert_u64_eq(p->zone[i].managed_pages, CASE_BLOCKS << p->block_order);
+		assert_u64_eq(p->zone[i].managed_pages, CASE_BLOCKS << p->pageblock_order);
 	}
 }
 
@@ -112,7 +112,8 @@ static void a_fresh_instance_has_nothing_online(void **state)
 
 	assert_u64_eq(stat.online_pages, 0);
 	assert_u64_eq(stat.metadata_bytes, 0);
-	assert_u64_eq(stat.limit_pages, page_case->zones * CASE_BLOCKS << pages_of(q)->block_order);
+	assert_u64_eq(stat.limit_pages,
+		      page_case->zones * CASE_BLOCKS << pages_of(q)->pageblock_order);
 }
 
 static void a_zone_grows_by_an_eighth_within_bounds(void **state)
@@ -124,7 +125,7 @@ static void a_zone_grows_by_an_eighth_within_bounds(void **state)
 
 	while (zone->blocks_touched < CASE_BLOCKS) {
 		uint32_t want = before / 8 < 2 ? 2 : before / 8;
-		void *addr = quire_alloc_pages(q, p->block_order, QUIRE_NODE(0));
+		void *addr = quire_alloc_pages(q, p->pageblock_order, QUIRE_NODE(0));
 
 		if (addr == NULL)
 			break;
@@ -140,14 +141,15 @@ static void a_zone_never_exceeds_its_blocks(void **state)
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
 	void *blocks[CASE_BLOCKS + 1];
-	size_t n = take_all(q, p->block_order, QUIRE_NODE(0), blocks, CASE_BLOCKS + 1);
+	size_t n = take_all(q, p->pageblock_order, QUIRE_NODE(0), blocks, CASE_BLOCKS + 1);
 
 	assert_true(n < CASE_BLOCKS);
 	assert_true(p->zone[0].blocks_touched <= CASE_BLOCKS);
 	assert_u64_eq(p->zone[0].online_pages,
-		      (uint64_t)p->zone[0].blocks_touched << p->block_order);
+		      (uint64_t)p->zone[0].blocks_touched << p->pageblock_order);
 	/* Less than a block is missing: the reserve. */
-	assert_true((CASE_BLOCKS - n) << p->block_order <= p->zone[0].mark_min + block_pages(p));
+	assert_true((CASE_BLOCKS - n) << p->pageblock_order <=
+		    p->zone[0].mark_min + block_pages(p));
 }
 
 static void the_largest_order_is_had_from_a_fresh_instance(void **state)
@@ -172,7 +174,7 @@ static void a_terabyte_limit_costs_nothing_until_used(void **state)
 	assert_non_null(addr);
 	memset(addr, 1, quire_page_bytes(q));
 	assert_true(resident_bytes() < before + MIB(1));
-	assert_true(stat_of(q).online_pages <= 16u << pages_of(q)->block_order);
+	assert_true(stat_of(q).online_pages <= 16u << pages_of(q)->pageblock_order);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
 }
