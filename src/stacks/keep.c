@@ -10,17 +10,18 @@ unsigned stacks_keeps_locked(const struct stacks *s, const struct stacks_door *d
 	return door->usable ? stacks_header(s, door, index)->keeps : 0;
 }
 
-/* What is left of the cap when all other classes have what they keep; no more than the room. */
+/* As many entries as weigh what the other classes leave of the cap, but not more than the room. */
 static uint32_t keeps_most_locked(const struct stacks *s, const struct stacks_door *door,
 				  unsigned index, uint32_t keeps)
 {
-	uint32_t left, room = s->class[index].room;
+	const struct stacks_class *class = &s->class[index];
+	uint32_t others = door->keeps_weight - keeps * class->weight, left;
 
 	DCHECK(lock_is_held(&door->lock));
 	if (s->cap == 0)
-		return room;
-	left = s->cap - (door->keeps_nr - keeps);
-	return left < room ? left : room;
+		return class->room;
+	left = (s->cap - others) / class->weight;
+	return left < class->room ? left : class->room;
 }
 
 unsigned stacks_set_keeps_locked(const struct stacks *s, struct stacks_door *door, unsigned index,
@@ -40,9 +41,9 @@ unsigned stacks_set_keeps_locked(const struct stacks *s, struct stacks_door *doo
 	most = keeps_most_locked(s, door, index, header->keeps);
 	if (n > most)
 		n = most;
-	door->keeps_nr += n - header->keeps;
+	door->keeps_weight += (n - header->keeps) * s->class[index].weight;
 	header->keeps = n;
-	store_relaxed(&door->warm, door->keeps_nr != 0); /* read as a hint */
+	store_relaxed(&door->warm, door->keeps_weight != 0); /* read as a hint */
 	if (door->closed_nr == 0)
 		stacks_bound(header, low, low + n);
 	return n;

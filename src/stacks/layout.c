@@ -15,13 +15,19 @@
 void stacks_lay_out(struct stacks *s, unsigned headers_nr)
 {
 	size_t end = headers_nr * sizeof(struct stack_header) / sizeof(uint32_t);
+	uint64_t weight = 0;
 
 	for (unsigned i = 0; i < s->classes_nr; i++) {
-		CHECK(s->class[i].header < headers_nr);
-		CHECK(end <= UINT16_MAX);
-		s->class[i].low = (uint16_t)end;
-		end += s->class[i].room;
+		struct stacks_class *class = &s->class[i];
+
+		CHECK(class->header < headers_nr);
+		if (class->weight == 0)
+			class->weight = 1;
+		weight += (uint64_t) class->room * class->weight;
+		class->low = (uint32_t)end;
+		end += class->room;
 	}
+	CHECK_VALUES(s->cap != 0 || weight <= UINT32_MAX, s->cap, weight); /* keeps_weight */
 	CHECK_VALUES(end * sizeof(uint32_t) + STACKS_OFFSET_MAX <= STACKS_STRIDE, end, headers_nr);
 }
 

@@ -16,6 +16,8 @@
  *   room     capacity of a class's array, in entries
  *   keeps    number of entries that a class currently accepts, from 0 to its room.  The classes of
  *            one door together keep at most the set's cap
+ *   weight   what an entry of a class counts against the cap: 1 if the cap is a number of entries, its
+ *            size if the cap is a number of bytes
  *   cold     said of a door: none of its classes keeps anything.  The next push fails, so the caller
  *            takes a slow path and can tell the worker.  Pops succeed until the stack is empty
  *   warm     not cold
@@ -76,7 +78,8 @@
 struct stacks_class {
 	uint16_t header; /* (c) index of its header in the region: the sequences' `class` */
 	uint16_t room;	 /* (c) */
-	uint16_t low;	 /* (c) index of its first entry; set by stacks_lay_out() */
+	uint16_t weight; /* (c) of an entry; stacks_lay_out() makes 0 a 1 */
+	uint32_t low;	 /* (c) index of its first entry; set by stacks_lay_out() */
 };
 
 /* A set.  Everything is constant after its creation. */
@@ -86,7 +89,7 @@ struct stacks {
 	struct stacks_class *class;
 	uint16_t classes_nr;
 	bool committed; /* all regions are already committed; else each is at its first use */
-	uint32_t cap;	/* most entries that one door keeps; 0: bounded by room alone */
+	uint32_t cap;	/* most that one door keeps, by weight; 0: bounded by room alone */
 };
 
 /*
@@ -95,12 +98,12 @@ struct stacks {
  */
 struct stacks_door {
 	struct lock lock;
-	lock_token kept;     /* (l) token of a hold that outlasts a function, as in a fork */
-	uint16_t slot;	     /* (c) */
-	uint16_t first, end; /* (c) its classes are [first, end) */
-	uint16_t closed_nr;  /* (l) S2 */
-	uint32_t keeps_nr;   /* (l) total of what its classes keep */
-	bool ready;	     /* (r) the first use is done; forks and drains skip other doors */
+	lock_token kept;       /* (l) token of a hold that outlasts a function, as in a fork */
+	uint16_t slot;	       /* (c) */
+	uint16_t first, end;   /* (c) its classes are [first, end) */
+	uint16_t closed_nr;    /* (l) S2 */
+	uint32_t keeps_weight; /* (l) of all that its classes keep */
+	bool ready;	       /* (r) the first use is done; forks and drains skip other doors */
 	bool usable; /* (r) has stacks: CPU not isolated, sequences available, memory committed */
 	bool warm;   /* (r) some class keeps entries */
 };

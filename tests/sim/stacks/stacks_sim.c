@@ -431,7 +431,7 @@ SIM_TEST(stacks_warming_against_pushes, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	sim_cpu(sim, 1, warms_slot_0, scene);
 	sim_run(sim);
 	SIM_CHECK(scene->door[0].warm);
-	check_u64_eq(scene->door[0].keeps_nr, 2);
+	check_u64_eq(scene->door[0].keeps_weight, 2);
 	SIM_CHECK(stacks_held(&scene->stacks, &scene->door[0], 0) <= 2);
 	check_sums(scene);
 }
@@ -445,18 +445,19 @@ static void grows_each_class(void *arg)
 		lock_token token = lock_acquire(&door->lock);
 
 		stacks_grow_locked(&scene->stacks, door, i, 2, ROOM);
-		SIM_CHECK(door->keeps_nr <= scene->stacks.cap);
+		SIM_CHECK(door->keeps_weight <= scene->stacks.cap);
 		lock_release(&door->lock, token);
 	}
 }
 
-/* The cap is over all classes of a door, whoever grows them. */
+/* The cap is over all classes of a door, by weight, whoever grows them. */
 SIM_TEST(stacks_cap_is_over_all_classes, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct stacks_scene *scene = scene_make(sim, true);
 	uint32_t keeps = 0;
 
-	scene->stacks.cap = ROOM + 1;
+	scene->stacks.cap = 2 * ROOM;
+	scene->class[1].weight = 3;
 	begin(scene, 0);
 	cools_slot_0(scene);
 	sim_cpu(sim, 0, grows_each_class, scene);
@@ -466,9 +467,9 @@ SIM_TEST(stacks_cap_is_over_all_classes, .explore = SIM_ALL_SCHEDULES, .preempt_
 		const struct stack_header *header = stack_header(&scene->stacks.cpu, 0, i);
 
 		check_u64_eq(header->high - header->low, header->keeps);
-		keeps += header->keeps;
+		keeps += header->keeps * scene->class[i].weight;
 	}
-	check_u64_eq(keeps, scene->door[0].keeps_nr);
+	check_u64_eq(keeps, scene->door[0].keeps_weight);
 	SIM_CHECK(keeps <= scene->stacks.cap);
 }
 

@@ -122,7 +122,7 @@ static void put_slow(unsigned class, uint32_t entry)
 		while (n != 0)
 			came_out(entries[--n]);
 	}
-	assert_true(door->keeps_nr <= CAP);
+	assert_true(door->keeps_weight <= CAP);
 	lock_release(&door->lock, token);
 }
 
@@ -202,7 +202,7 @@ static void two_hundred_classes_stay_below_one_cap(void **state)
 	for (uint32_t entry = 0; entry < ENTRIES_NR; entry++)
 		if (cache.outside[entry])
 			put(entry * 7 % CLASSES_NR, entry);
-	assert_u64_eq(cache.door[cache.slot].keeps_nr, CAP); /* it is used up */
+	assert_u64_eq(cache.door[cache.slot].keeps_weight, CAP); /* it is used up */
 	assert_true(held_of_all() > CAP / 2);
 	for (unsigned i = 0; i < CLASSES_NR; i++)
 		while (take(i))
@@ -219,19 +219,56 @@ static void a_class_in_use_grows_and_an_idle_one_makes_room(void **state)
 	cache_make_many();
 	for (uint32_t entry = 0; entry < 4 * CAP; entry++)
 		put(entry % CLASSES_NR, entry);
-	assert_u64_eq(cache.door[cache.slot].keeps_nr, CAP);
+	assert_u64_eq(cache.door[cache.slot].keeps_weight, CAP);
 	before = keeps_of(hot);
 	assert_true(before < ROOM);
 	for (unsigned visit = 0; visit < 8; visit++) {
 		for (uint32_t n = 0; n < 2 * ROOM; n++)
 			put(hot, 4 * CAP + visit * 2 * ROOM + n);
 		visit_idle();
-		assert_true(held_of_all() <= cache.door[cache.slot].keeps_nr);
+		assert_true(held_of_all() <= cache.door[cache.slot].keeps_weight);
 	}
 	assert_u64_eq(keeps_of(hot), ROOM);
 	for (unsigned i = 0; i < CLASSES_NR; i++)
 		assert_true(i == hot || keeps_of(i) == 0);
-	assert_u64_eq(cache.door[cache.slot].keeps_nr, ROOM);
+	assert_u64_eq(cache.door[cache.slot].keeps_weight, ROOM);
+}
+
+/* The cap of a cache of objects of several sizes is in bytes. */
+static void a_cap_in_bytes_is_shared_by_sizes(void **state)
+{
+	uint32_t cap = 1 << 20, bytes = 0, left;
+	lock_token token;
+	struct stacks_door *door;
+
+	(void)state;
+	cache_make_many();
+	cache.s.cap = cap;
+	for (unsigned i = 0; i < CLASSES_NR; i++)
+		cache.class[i].weight = (uint16_t)((i + 1) * 160); /* up to 32,000 bytes */
+	door = own_door(&token);
+	for (unsigned i = 0; i < CLASSES_NR; i++) {
+		left = cap - bytes;
+		assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, i, 8),
+			      left / cache.class[i].weight < 8 ? left / cache.class[i].weight : 8);
+		bytes += stacks_keeps_locked(&cache.s, door, i) * cache.class[i].weight;
+		assert_u64_eq(door->keeps_weight, bytes);
+	}
+	assert_true(bytes <= cap && cap - bytes < cache.class[CLASSES_NR - 1].weight);
+	/* A class that already keeps some may have what it keeps, and what is left. */
+	assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, 0, ROOM), 8 + (cap - bytes) / 160);
+	stacks_cool_locked(&cache.s, door);
+	assert_u64_eq(door->keeps_weight, 0);
+	assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, CLASSES_NR - 1, ROOM), cap / 32000);
+	lock_release(&door->lock, token);
+}
+
+static void weights_are_one_unless_the_user_says_so(void **state)
+{
+	(void)state;
+	cache_make_many();
+	for (unsigned i = 0; i < CLASSES_NR; i++)
+		assert_u64_eq(cache.class[i].weight, 1);
 }
 
 static void what_is_kept_needs_no_slow_path(void **state)
@@ -262,7 +299,7 @@ static void a_cold_class_can_still_be_popped(void **state)
 	stacks_cool_locked(&cache.s, door);
 	lock_release(&door->lock, token);
 	assert_false(door->warm);
-	assert_u64_eq(door->keeps_nr, 0);
+	assert_u64_eq(door->keeps_weight, 0);
 	assert_false(stack_push(&cache.s.cpu, 5, 3, &guard, 0));
 	assert_true(take(5) && take(5));
 	assert_false(take(5));
@@ -492,8 +529,8 @@ static void a_door_closes_its_classes_only(void **state)
 	assert_false(stack_push(&cache.s.cpu, CLASSES_NR / 2, 1, &guard, 0));
 	stacks_open_locked(&cache.s, &other);
 	assert_true(stack_push(&cache.s.cpu, CLASSES_NR / 2, 1, &guard, 0));
-	assert_u64_eq(door->keeps_nr, 1);
-	assert_u64_eq(other.keeps_nr, 1);
+	assert_u64_eq(door->keeps_weight, 1);
+	assert_u64_eq(other.keeps_weight, 1);
 	lock_release(&other.lock, other_token);
 	lock_release(&door->lock, token);
 }
@@ -617,6 +654,8 @@ int main(void)
 		stacks_test(each_class_has_room_of_its_own),
 		stacks_test(two_hundred_classes_stay_below_one_cap),
 		stacks_test(a_class_in_use_grows_and_an_idle_one_makes_room),
+		stacks_test(a_cap_in_bytes_is_shared_by_sizes),
+		stacks_test(weights_are_one_unless_the_user_says_so),
 		stacks_test(what_is_kept_needs_no_slow_path),
 		stacks_test(a_cold_class_can_still_be_popped),
 		stacks_test(a_door_is_cold_when_its_last_class_is),
