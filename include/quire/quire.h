@@ -382,10 +382,18 @@ typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);
  * quire_set_stop_hook - have a function called when misuse, or a bug of the library's, ends the process
  * @hook:	called once, after the line was printed and before abort(); NULL: none, as at the start
  * @arg:	passed to it
+ * @old_arg:	NULL, or receives what was passed to the hook before this one
  *
  * One hook for the process and all its instances; the last one set counts.  For crash reporters: the
  * hook learns what the line says, while the stack still shows who made the call.  If it returns, the
  * process aborts as it does without one; it may end the process itself by _exit() or by a signal.
+ *
+ * The libraries of one program share the hook, so a hook calls the one that it replaced, with that
+ * one's argument, after its own work:
+ *
+ *	old_hook = quire_set_stop_hook(report, NULL, &old_arg);	// and at the end of report():
+ *	if (old_hook != NULL)
+ *		old_hook(stop, old_arg);
  *
  * The hook runs on the thread that was stopped, on its stack, in its signal handler if it was in one, and
  * with locks of the library held.  So it must not call the library, allocate from what is built on it,
@@ -393,10 +401,11 @@ typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);
  * or on another thread while it runs, aborts at once, without a hook, even if the first hook has not
  * returned.  A hook that was replaced may still be called by a stop that had begun.
  *
+ * Returns   the hook before this one, NULL if there was none.
  * Context   any thread, beside any call; not from a signal handler or the hook.
  * Cost      a lock and some stores; nothing until the process stops.
  */
-void quire_set_stop_hook(quire_stop_fn hook, void *arg);
+quire_stop_fn quire_set_stop_hook(quire_stop_fn hook, void *arg, void **old_arg);
 
 /**
  * quire_cpu - the current CPU

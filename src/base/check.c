@@ -88,7 +88,11 @@ void misuse(const char *rule, const char *function, const void *addr)
 	misuse_number(rule, function, addr, NULL, 0);
 }
 
-void quire_set_stop_hook(quire_stop_fn hook, void *arg)
+quire_stop_fn quire_set_stop_hook(quire_stop_fn hook, void *arg, void **old_arg)
 {
-	check_set_hook(hook, arg);
+	struct check_hook old = check_set_hook((struct check_hook){ .call = hook, .arg = arg });
+
+	if (old_arg != NULL)
+		*old_arg = old.arg;
+	return old.call;
 }

@@ -20,13 +20,19 @@
 
 struct quire_stop;
 
+/* What quire_set_stop_hook() sets; @call is NULL if there is none. */
+struct check_hook {
+	void (*call)(const struct quire_stop *stop, void *arg);
+	void *arg;
+};
+
 /*
  * Supplied by each machine: the CPU for the message; the end, which writes @stop's line, calls the hook
- * unless one was called before, and aborts; and what that hook is (NULL: none).
+ * unless one was called before, and aborts; and what that hook is, which returns the one before it.
  */
 unsigned check_cpu(void);
 _Noreturn void check_die(const struct quire_stop *stop);
-void check_set_hook(void (*hook)(const struct quire_stop *stop, void *arg), void *arg);
+struct check_hook check_set_hook(struct check_hook hook);
 
 _Noreturn void check_failed(const char *condition, const char *function);
 _Noreturn void check_failed_values(const char *condition, const char *function, uint64_t a,

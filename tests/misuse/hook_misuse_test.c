@@ -18,6 +18,8 @@ static const struct misuse misuses[] = {
 	{ "hook_misuses", "double free" AT_WITH(FREE, "order 0") "hook: begins\n" FOREIGN_LINE },
 	{ "hook_two_threads",
 	  "double free" AT_WITH(FREE, "order 0") "hook: begins\n" FOREIGN_LINE },
+	{ "hook_chained",
+	  "double free" AT_WITH(FREE, "order 0") "hook: the second\nhook: the first\n" },
 	{ "hook_removed", "double free" AT_WITH(FREE, "order 0") },
 	{ "hook_replaced", "double free" AT_WITH(FREE, "order 0") "hook: a pair\n" },
 };

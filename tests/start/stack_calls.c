@@ -93,7 +93,7 @@ static void asks(void *arg)
 	(void)quire_slot(scene.q);
 	CHECK(quire_text_options(scene.q, scene.text, sizeof(scene.text)) > 0);
 	CHECK(quire_rule_text(101)[0] != '\0');
-	quire_set_stop_hook(NULL, NULL);
+	quire_set_stop_hook(NULL, NULL, NULL);
 }
 
 static void releases(void *arg)

@@ -20,14 +20,9 @@
 #include "machine/lock.h"
 #include "machine/process.h"
 
-struct slot {
-	quire_stop_fn hook;
-	void *arg;
-};
-
 /* All fields are atomic; generation and slots are written under the process's lock. */
 static struct {
-	struct slot slots[2];
+	struct check_hook slots[2];
 	uint32_t generation;
 	uint32_t stops_nr; /* at the first the hook is called */
 } end;
@@ -38,28 +33,29 @@ unsigned check_cpu(void)
 }
 
 /* The lock is one that a fork waits for: no child finds it held. */
-void check_set_hook(quire_stop_fn hook, void *arg)
+struct check_hook check_set_hook(struct check_hook hook)
 {
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 	uint32_t next = end.generation + 1;
-	struct slot *slot = &end.slots[next & 1];
+	struct check_hook *slot = &end.slots[next & 1], old = end.slots[end.generation & 1];
 
 	/* Both after the generation before, so that who sees either sees that; pairs with read_slot(). */
-	store_release(&slot->hook, hook);
-	store_release(&slot->arg, arg);
+	store_release(&slot->call, hook.call);
+	store_release(&slot->arg, hook.arg);
 	store_release(&end.generation, next);
 	lock_release(lock, token);
+	return old;
 }
 
-static struct slot read_slot(void)
+static struct check_hook read_slot(void)
 {
 	uint32_t generation;
-	struct slot slot;
+	struct check_hook slot;
 
 	do {
 		generation = load_acquire(&end.generation); /* these pair with check_set_hook() */
-		slot.hook = load_acquire(&end.slots[generation & 1].hook);
+		slot.call = load_acquire(&end.slots[generation & 1].call);
 		slot.arg = load_acquire(&end.slots[generation & 1].arg);
 	} while (load_relaxed(&end.generation) != generation);
 	return slot;
@@ -70,10 +66,10 @@ void check_die(const struct quire_stop *stop)
 	/* One write, so that lines of several dying threads do not mix. */
 	SYSTEM_CALL(SYS_write, STDERR_FILENO, stop->line, strlen(stop->line));
 	if (fetch_add_relaxed(&end.stops_nr, 1) == 0) {
-		struct slot slot = read_slot();
+		struct check_hook hook = read_slot();
 
-		if (slot.hook != NULL)
-			slot.hook(stop, slot.arg);
+		if (hook.call != NULL)
+			hook.call(stop, hook.arg);
 	}
 	abort();
 }

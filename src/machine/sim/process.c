@@ -196,8 +196,8 @@ _Noreturn void check_die(const struct quire_stop *stop)
 }
 
 /* The explorer sees the end of a run by itself. */
-void check_set_hook(quire_stop_fn hook, void *arg)
+struct check_hook check_set_hook(struct check_hook hook)
 {
 	(void)hook;
-	(void)arg;
+	return (struct check_hook){ .call = NULL };
 }

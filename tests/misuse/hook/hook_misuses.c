@@ -17,7 +17,7 @@ int main(void)
 	struct quire *q = quire_default();
 	void *page = quire_alloc_pages(q, 0, 0);
 
-	quire_set_stop_hook(hook, q);
+	quire_set_stop_hook(hook, q, NULL);
 	quire_free_pages(q, page, 0);
 	quire_free_pages(q, page, 0);
 	return 0;

@@ -28,8 +28,8 @@ static void *set(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		quire_set_stop_hook(first_hook, &first);
-		quire_set_stop_hook(second_hook, &second);
+		quire_set_stop_hook(first_hook, &first, NULL);
+		quire_set_stop_hook(second_hook, &second, NULL);
 	}
 	return NULL;
 }
@@ -41,7 +41,7 @@ int main(void)
 	const struct timespec nap = { 0, 2000000 };
 	pthread_t thread;
 
-	quire_set_stop_hook(first_hook, &first);
+	quire_set_stop_hook(first_hook, &first, NULL);
 	for (int i = 0; i < SETTERS_NR; i++) {
 		if (pthread_create(&thread, NULL, set, NULL) != 0)
 			return 1;

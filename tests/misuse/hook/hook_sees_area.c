@@ -17,7 +17,7 @@ int main(void)
 	struct quire *q = quire_default();
 	char *inside = (char *)quire_vmalloc(q, 65536, 0) + 4096;
 
-	quire_set_stop_hook(hook, inside);
+	quire_set_stop_hook(hook, inside, NULL);
 	quire_vfree(q, inside);
 	return 0;
 }

@@ -16,7 +16,7 @@ int main(void)
 	struct quire *q = quire_default();
 	void *object = quire_alloc_percpu(q, 64, 0, 0);
 
-	quire_set_stop_hook(hook, object);
+	quire_set_stop_hook(hook, object, NULL);
 	quire_free_percpu(q, object);
 	quire_free_percpu(q, object);
 	return 0;

@@ -54,7 +54,7 @@ int main(void)
 	if (sched_setaffinity(0, sizeof(set), &set) != 0)
 		return 1;
 	block = quire_alloc_pages(q, 3, 0);
-	quire_set_stop_hook(hook, &block);
+	quire_set_stop_hook(hook, &block, NULL);
 	quire_free_pages(q, block, 2);
 	return 0;
 }

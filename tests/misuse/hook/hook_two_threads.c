@@ -36,7 +36,7 @@ int main(void)
 
 	if (pipe(ends) != 0 || pthread_create(&thread, NULL, other, q) != 0)
 		return 1;
-	quire_set_stop_hook(hook, NULL);
+	quire_set_stop_hook(hook, NULL, NULL);
 	quire_free_pages(q, page, 0);
 	quire_free_pages(q, page, 0);
 	return 0;

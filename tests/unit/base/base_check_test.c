@@ -107,13 +107,13 @@ static void say_bug(const struct quire_stop *stop, void *arg)
 
 static void break_check_with_hook(void *arg)
 {
-	quire_set_stop_hook(say_bug, "*number == 2");
+	quire_set_stop_hook(say_bug, "*number == 2", NULL);
 	break_check(arg);
 }
 
 static void break_check_values_with_hook(void *arg)
 {
-	quire_set_stop_hook(say_bug, "*number == 2");
+	quire_set_stop_hook(say_bug, "*number == 2", NULL);
 	break_check_values(arg);
 }
 
@@ -135,7 +135,7 @@ static void end_at_once(const struct quire_stop *stop, void *arg)
 
 static void misuse_with_exit(void *arg)
 {
-	quire_set_stop_hook(end_at_once, arg);
+	quire_set_stop_hook(end_at_once, arg, NULL);
 	misuse("double free", __func__, NULL);
 }
 
