@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-/* Its content is the library's business; all zero is no counter. */
+/* Its content is the library's business; all zero is no counter: any call but init and destroy is misuse. */
 struct quire_percpu_counter {
 	uint64_t private_words[6];
 };
@@ -37,7 +37,7 @@ struct quire_percpu_counter {
  * @amount:	what it counts at first
  * @flags:	as for quire_alloc_percpu()
  *
- * Returns   0; -ENOMEM if quire_alloc_percpu() refuses, for whatever reason, with nothing changed.
+ * Returns   0; -EINVAL, -ENOMEM or -ENOSPC where quire_alloc_percpu() refuses so, with nothing changed.
  * Context   as quire_alloc_percpu().
  * Cost      as quire_alloc_percpu(): 16 bytes on each CPU.
  * Pair      quire_percpu_counter_destroy().

@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-/* Its content is the library's business. */
+/* Its content is the library's business; all zero is no reference: any call but init and exit is misuse. */
 struct quire_percpu_ref {
 	uint64_t private_words[6];
 };
@@ -49,7 +49,8 @@ typedef void (*quire_percpu_ref_fn)(struct quire_percpu_ref *ref);
  * @release:	called each time the count becomes zero, by the thread that dropped the last reference
  * @flags:	QUIRE_PERCPU_REF_*
  *
- * Returns   0; -EINVAL for an unknown flag or without @release; -ENOMEM, with nothing changed.
+ * Returns   0; with nothing changed -EINVAL for an unknown flag or without @release, or -ENOMEM or
+ *           -ENOSPC as for quire_alloc_percpu().
  * Context   may wait; not from a signal handler.
  * Cost      as quire_alloc_percpu(): 8 bytes on each CPU.
  * Pair      quire_percpu_ref_exit().

@@ -53,5 +53,7 @@ bool process_is_loaded(void *const *pointer, const void *value);
 _Noreturn void process_exit_conf(const char *line);
 /* Sets errno of the calling thread: the public edge only. */
 void process_set_errno(int error);
+/* Why a public call has just refused, for a call that is built on it. */
+int process_errno(void);
 
 #endif

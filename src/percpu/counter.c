@@ -68,11 +68,14 @@ struct counter {
 _Static_assert(sizeof(struct counter) <= sizeof(struct quire_percpu_counter),
 	       "the public struct holds it");
 
-static struct counter *counter_of(const struct quire_percpu_counter *counter)
+/* @call: the public call, for the line about misuse. */
+static inline struct counter *counter_of(const struct quire_percpu_counter *counter,
+					 const char *call)
 {
 	struct counter *inner = (struct counter *)(uintptr_t)counter;
 
-	CHECK(inner->batch != 0);
+	if (UNLIKELY(inner->batch == 0))
+		misuse("not initialised", call, counter);
 	return inner;
 }
 
@@ -98,7 +101,7 @@ int quire_percpu_counter_init(struct quire *q, struct quire_percpu_counter *coun
 	if (quire_percpu_units(q) >= cpus_nr) {
 		slots = quire_alloc_percpu(q, sizeof(struct slot), 0, flags);
 		if (slots == NULL)
-			return -ENOMEM;
+			return -process_errno();
 	}
 	*inner = (struct counter){
 		.q = q,
@@ -172,7 +175,7 @@ static void add(struct counter *counter, int64_t amount, uint32_t batch)
 
 void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amount)
 {
-	struct counter *inner = counter_of(counter);
+	struct counter *inner = counter_of(counter, __func__);
 
 	add(inner, amount, inner->batch);
 }
@@ -190,16 +193,17 @@ static void note_batch(struct counter *counter, uint32_t batch)
 void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_t amount,
 				    uint32_t batch)
 {
-	struct counter *inner = counter_of(counter);
+	struct counter *inner = counter_of(counter, __func__);
 
-	CHECK_VALUES(batch >= 1 && batch <= BATCH_MOST, batch, BATCH_MOST);
+	if (UNLIKELY(batch < 1 || batch > BATCH_MOST))
+		misuse_number("batch out of range", __func__, counter, "batch", batch);
 	note_batch(inner, batch);
 	add(inner, amount, batch);
 }
 
 int64_t quire_percpu_counter_read(const struct quire_percpu_counter *counter)
 {
-	return (int64_t)load_relaxed(&counter_of(counter)->estimate);
+	return (int64_t)load_relaxed(&counter_of(counter, __func__)->estimate);
 }
 
 static uint64_t totals(const struct counter *counter)
@@ -221,7 +225,7 @@ static uint64_t sum(const struct counter *counter)
 
 int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter)
 {
-	return (int64_t)sum(counter_of(counter));
+	return (int64_t)sum(counter_of(counter, __func__));
 }
 
 /* Moves told to the total, once.  Acquire, so the total is at least as new as the one that was
@@ -247,7 +251,7 @@ static void tell_all(struct counter *counter, struct slot *slot)
  */
 void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amount)
 {
-	struct counter *inner = counter_of(counter);
+	struct counter *inner = counter_of(counter, __func__);
 	uint64_t base, change;
 
 	for (unsigned cpu = 0; cpu < inner->cpus_nr; cpu++)
@@ -262,7 +266,7 @@ void quire_percpu_counter_set(struct quire_percpu_counter *counter, int64_t amou
 /* No thread adds now, so if something was told and is not in the estimate, a fork has lost it. */
 void quire_percpu_counter_sync(struct quire_percpu_counter *counter)
 {
-	struct counter *inner = counter_of(counter);
+	struct counter *inner = counter_of(counter, __func__);
 	uint64_t estimate = load_relaxed(&inner->base);
 
 	for (unsigned cpu = 0; cpu < inner->cpus_nr; cpu++) {
@@ -277,9 +281,9 @@ void quire_percpu_counter_sync(struct quire_percpu_counter *counter)
 
 int quire_percpu_counter_compare(const struct quire_percpu_counter *counter, int64_t other)
 {
-	const struct counter *inner = counter_of(counter);
+	const struct counter *inner = counter_of(counter, __func__);
 	uint64_t error = UINT64_C(3) * load_relaxed(&inner->batch_max) * inner->cpus_nr;
-	int64_t count = quire_percpu_counter_read(counter);
+	int64_t count = (int64_t)load_relaxed(&inner->estimate); /* roughly */
 	uint64_t distance = count > other ? (uint64_t)count - (uint64_t)other
 					  : (uint64_t)other - (uint64_t)count;
 

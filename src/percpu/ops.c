@@ -20,16 +20,22 @@ static bool is_width(unsigned bytes)
 	return bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8;
 }
 
+static bool is_aligned(const volatile void *ptr, unsigned bytes)
+{
+	return is_width(bytes) && (uintptr_t)ptr % bytes == 0;
+}
+
 uint64_t quire_this_cpu_do(unsigned operation, volatile void *ptr, uint64_t value,
 			   uint64_t expected)
 {
 	uint64_t result;
 
-	if (UNLIKELY(!is_width(operation & 15u) || (uintptr_t)ptr % (operation & 15u) != 0))
+	if (UNLIKELY(!is_aligned(ptr, operation & 15u)))
 		misuse_number("bad alignment", __func__, (const void *)(uintptr_t)ptr, "width",
 			      operation & 15u);
-	CHECK(operation >= QUIRE_THIS_CPU_READ);
-	CHECK(operation <= (QUIRE_THIS_CPU_CMPXCHG | 8u));
+	if (UNLIKELY(operation < QUIRE_THIS_CPU_READ || operation > (QUIRE_THIS_CPU_CMPXCHG | 8u)))
+		misuse_number("unknown operation", __func__, (const void *)(uintptr_t)ptr,
+			      "operation", operation);
 	if (cpu_sequence(operation, ptr, value, expected, &result))
 		return result;
 	return cpu_fallback(operation, ptr, value, expected);
@@ -60,7 +66,9 @@ uint64_t quire_per_cpu_sum_bytes(const volatile void *ptr, unsigned bytes)
 	unsigned units = cpu_units_of(ptr);
 	uint64_t sum = 0;
 
-	CHECK(is_width(bytes));
+	if (UNLIKELY(!is_aligned(ptr, bytes)))
+		misuse_number("bad alignment", __func__, (const void *)(uintptr_t)ptr, "width",
+			      bytes);
 	for (unsigned cpu = 0; cpu < units; cpu++)
 		sum += read_copy((const volatile char *)ptr + cpu * QUIRE_PERCPU_STRIDE, bytes);
 	return sum;

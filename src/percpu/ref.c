@@ -57,11 +57,13 @@ struct ref {
 
 _Static_assert(sizeof(struct ref) <= sizeof(struct quire_percpu_ref), "the public struct holds it");
 
-static struct ref *ref_of(const struct quire_percpu_ref *ref)
+/* @call: the public call, for the line about misuse. */
+static inline struct ref *ref_of(const struct quire_percpu_ref *ref, const char *call)
 {
 	struct ref *inner = (struct ref *)(uintptr_t)ref;
 
-	CHECK(inner->release != NULL);
+	if (UNLIKELY(inner->release == NULL))
+		misuse("not initialised", call, ref);
 	return inner;
 }
 
@@ -83,9 +85,9 @@ static bool add_here(struct ref *ref, uint64_t count)
 	return LIKELY(cpu_add_if(ref->slots, count, &ref->mode, MODE_PERCPU));
 }
 
-void quire_percpu_ref_get_many(struct quire_percpu_ref *ref, uint32_t count)
+static inline void get(struct quire_percpu_ref *ref, uint32_t count, const char *call)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, call);
 	uint64_t before;
 
 	if (add_here(inner, count))
@@ -93,14 +95,14 @@ void quire_percpu_ref_get_many(struct quire_percpu_ref *ref, uint32_t count)
 	/* Relaxed: the caller already holds a reference. */
 	before = fetch_add_relaxed(&inner->word, count * ONE);
 	if (UNLIKELY(is_zero(before)))
-		misuse_number("reference taken at zero", __func__, ref, "references", count);
+		misuse_number("reference taken at zero", call, ref, "references", count);
 }
 
 /* Ordered after everything that was done with the object, as the section's commit is in per-CPU
  * mode.  So a thread that sees zero has seen all of it. */
-void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count)
+static inline void put(struct quire_percpu_ref *ref, uint32_t count, const char *call)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, call);
 	quire_percpu_ref_fn release = inner->release;
 	uint64_t before;
 
@@ -110,19 +112,29 @@ void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count)
 	if (before & PARTIAL)
 		return;
 	if (UNLIKELY(before / ONE < count))
-		misuse_number("reference put too often", __func__, ref, "references", before / ONE);
-	if (before / ONE == count)
+		misuse_number("reference put too often", call, ref, "references", before / ONE);
+	if (before / ONE == count && count != 0)
 		release(ref);
 }
 
 void quire_percpu_ref_get(struct quire_percpu_ref *ref)
 {
-	quire_percpu_ref_get_many(ref, 1);
+	get(ref, 1, __func__);
 }
 
 void quire_percpu_ref_put(struct quire_percpu_ref *ref)
 {
-	quire_percpu_ref_put_many(ref, 1);
+	put(ref, 1, __func__);
+}
+
+void quire_percpu_ref_get_many(struct quire_percpu_ref *ref, uint32_t count)
+{
+	get(ref, count, __func__);
+}
+
+void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count)
+{
+	put(ref, count, __func__);
 }
 
 /* Takes a reference, unless the word is zero or has a flag of @unless. */
@@ -140,35 +152,37 @@ static bool try_word(struct ref *ref, uint64_t unless)
 
 bool quire_percpu_ref_tryget(struct quire_percpu_ref *ref)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, __func__);
 
 	return add_here(inner, 1) || try_word(inner, 0);
 }
 
 bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *ref)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, __func__);
 
 	return add_here(inner, 1) || try_word(inner, DEAD);
 }
 
 /* Also legal after exit, which leaves the word, DEAD. */
-static const struct ref *ref_asked_of(const struct quire_percpu_ref *ref)
+static const struct ref *ref_asked_of(const struct quire_percpu_ref *ref, const char *call)
 {
 	const struct ref *inner = (const struct ref *)ref;
 
-	CHECK(inner->release != NULL || load_relaxed(&inner->word) & DEAD);
+	if (UNLIKELY(inner->release == NULL && !(load_relaxed(&inner->word) & DEAD)))
+		misuse("not initialised", call, ref);
 	return inner;
 }
 
 bool quire_percpu_ref_is_zero(const struct quire_percpu_ref *ref)
 {
-	return is_zero(load_acquire(&ref_asked_of(ref)->word)); /* pairs with put's release */
+	return is_zero(
+		load_acquire(&ref_asked_of(ref, __func__)->word)); /* pairs with put's release */
 }
 
 bool quire_percpu_ref_is_dying(const struct quire_percpu_ref *ref)
 {
-	return load_relaxed(&ref_asked_of(ref)->word) & DEAD;
+	return load_relaxed(&ref_asked_of(ref, __func__)->word) & DEAD;
 }
 
 /* ---- switching ---- */
@@ -223,7 +237,7 @@ static void to_percpu_locked(struct ref *ref)
 
 void quire_percpu_ref_switch_to_atomic(struct quire_percpu_ref *ref)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, __func__);
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
@@ -234,7 +248,7 @@ void quire_percpu_ref_switch_to_atomic(struct quire_percpu_ref *ref)
 
 void quire_percpu_ref_switch_to_percpu(struct quire_percpu_ref *ref)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, __func__);
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
@@ -243,24 +257,29 @@ void quire_percpu_ref_switch_to_percpu(struct quire_percpu_ref *ref)
 	lock_release(lock, token);
 }
 
-void quire_percpu_ref_kill_and_confirm(struct quire_percpu_ref *ref, quire_percpu_ref_fn confirm)
+static void kill(struct quire_percpu_ref *ref, quire_percpu_ref_fn confirm, const char *call)
 {
-	struct ref *inner = ref_of(ref);
+	struct ref *inner = ref_of(ref, call);
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
 	if (UNLIKELY(fetch_or_acq_rel(&inner->word, DEAD) & DEAD))
-		misuse("reference killed twice", __func__, ref);
+		misuse("reference killed twice", call, ref);
 	to_atomic_locked(inner);
 	lock_release(lock, token);
 	if (confirm != NULL)
 		confirm(ref);
-	quire_percpu_ref_put(ref);
+	put(ref, 1, call);
+}
+
+void quire_percpu_ref_kill_and_confirm(struct quire_percpu_ref *ref, quire_percpu_ref_fn confirm)
+{
+	kill(ref, confirm, __func__);
 }
 
 void quire_percpu_ref_kill(struct quire_percpu_ref *ref)
 {
-	quire_percpu_ref_kill_and_confirm(ref, NULL);
+	kill(ref, NULL, __func__);
 }
 
 /* Takes the owner's reference again and clears DEAD; callers that count in the word meanwhile
@@ -281,12 +300,12 @@ static void revive(struct ref *ref, bool only_from_zero, const char *call)
 
 void quire_percpu_ref_reinit(struct quire_percpu_ref *ref)
 {
-	revive(ref_of(ref), true, __func__);
+	revive(ref_of(ref, __func__), true, __func__);
 }
 
 void quire_percpu_ref_resurrect(struct quire_percpu_ref *ref)
 {
-	revive(ref_of(ref), false, __func__);
+	revive(ref_of(ref, __func__), false, __func__);
 }
 
 /* ---- life ---- */
@@ -303,7 +322,7 @@ int quire_percpu_ref_init(struct quire *q, struct quire_percpu_ref *ref,
 	if (cpu_has_sequences() && quire_percpu_units(q) >= process_cpus_possible()) {
 		slots = quire_alloc_percpu(q, sizeof(*slots), 0, 0);
 		if (slots == NULL)
-			return -ENOMEM;
+			return -process_errno();
 	}
 	*inner = (struct ref){
 		.q = q,

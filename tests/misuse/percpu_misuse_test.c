@@ -3,6 +3,8 @@
 #include "misuse/misuse_case.h"
 
 #define FREE	   "quire_free_percpu"
+#define COUNTER	   "quire_percpu_counter_"
+#define REF	   "quire_percpu_ref_"
 #define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
 
 static const struct misuse misuses[] = {
@@ -15,6 +17,19 @@ static const struct misuse misuses[] = {
 	{ "percpu_free_unaligned", "not the start of an object" AT(FREE) },
 	{ "percpu_free_other_copy", "not CPU 0's copy" AT(FREE) },
 	{ "percpu_free_stack", "foreign pointer" AT(FREE) },
+	{ "counter_unmade", "not initialised" AT(COUNTER "add") },
+	{ "counter_destroyed", "not initialised" AT(COUNTER "compare") },
+	{ "counter_batch_zero", "batch out of range" AT_WITH(COUNTER "add_batch", "batch 0") },
+	{ "counter_batch_large",
+	  "batch out of range" AT_WITH(COUNTER "add_batch", "batch 2147483649") },
+	{ "ref_unmade", "not initialised" AT(REF "is_zero") },
+	{ "ref_exited", "not initialised" AT(REF "get") },
+	{ "ref_killed_twice", "reference killed twice" AT(REF "kill") },
+	{ "ref_put_too_often", "reference put too often" AT_WITH(REF "put", "references 0") },
+	{ "ref_taken_at_zero", "reference taken at zero" AT_WITH(REF "get_many", "references 3") },
+	{ "ref_revived", "reference revived" AT_WITH(REF "resurrect", "references 1") },
+	{ "sum_width", "bad alignment" AT_WITH("quire_per_cpu_sum_bytes", "width 3") },
+	{ "operation_unknown", "unknown operation" AT_WITH("quire_this_cpu_do", "operation 248") },
 };
 
 static void each_does_with_two_zones_too(void **state)

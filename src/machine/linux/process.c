@@ -265,6 +265,11 @@ void process_set_errno(int error)
 	errno = error;
 }
 
+int process_errno(void)
+{
+	return errno;
+}
+
 /* One thread makes it, others wait on the lock; a failure is tried again by the next caller. */
 struct quire *process_default(struct quire *(*make)(void))
 {

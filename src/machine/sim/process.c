@@ -10,6 +10,7 @@
 
 #include <quire/quire.h>
 
+#include "base/errno.h"
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "machine/sim/internal.h"
@@ -110,9 +111,15 @@ _Noreturn void process_exit_conf(const char *line)
 	sim_fail("misuse", "%s", line);
 }
 
+/* No scene asks why it was refused. */
 void process_set_errno(int error)
 {
 	(void)error;
+}
+
+int process_errno(void)
+{
+	return ENOMEM;
 }
 
 static void prepare(void)

@@ -181,6 +181,18 @@ static void unknown_flag_is_refused(void **state)
 	assert_true(quire_percpu_ref_init(quire_default(), &ref, NULL, 0) < 0);
 }
 
+static void dropping_none_releases_nothing(void **state)
+{
+	(void)state;
+	make(0);
+	quire_percpu_ref_put_many(&ref, 0);
+	quire_percpu_ref_kill(&ref);
+	assert_int_equal(released_nr, 1);
+	quire_percpu_ref_put_many(&ref, 0);
+	assert_int_equal(released_nr, 1);
+	quire_percpu_ref_exit(&ref);
+}
+
 static void put_too_often(void *arg)
 {
 	(void)arg;
@@ -254,6 +266,7 @@ int main(void)
 		cmocka_unit_test(resurrected_at_zero_lives_on),
 		cmocka_unit_test(exit_may_come_twice_and_leaves_the_answers),
 		cmocka_unit_test(unknown_flag_is_refused),
+		cmocka_unit_test(dropping_none_releases_nothing),
 		cmocka_unit_test(misuse_is_named),
 		cmocka_unit_test(slots_may_be_negative),
 	};
