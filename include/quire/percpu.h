@@ -106,7 +106,7 @@ struct quire_percpu_request {
  * quire_alloc_percpu_bulk - allocate many objects of one size
  * @q:		instance
  * @request:	as for quire_alloc_percpu()
- * @ptrs:	entries 0 .. what is returned - 1 are set, whatever they held; the others are left alone
+ * @ptrs:	every entry is set, whatever it held: to an object, or to NULL from the refused one on
  * @count:	entries of @ptrs
  *
  * Returns   how many were allocated by this call.  Less than @count, 0 included, means that the
@@ -122,13 +122,13 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 /**
  * quire_free_percpu_bulk - free many objects
  * @q:		the instance they came from
- * @ptrs:	the objects; entries that are NULL are passed over, and all are left as they are
+ * @ptrs:	entries that are NULL are passed over; all are NULL afterwards
  * @count:	entries of @ptrs
  *
  * Context   as quire_free_percpu().
  * Cost      as quire_free_percpu(), for each.
  */
-void quire_free_percpu_bulk(struct quire *q, void *const *ptrs, size_t count);
+void quire_free_percpu_bulk(struct quire *q, void **ptrs, size_t count);
 
 /**
  * quire_this_cpu_copy - quire_this_cpu_ptr() without the type: what it calls

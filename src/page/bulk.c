@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "base/mem.h"
 #include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
@@ -158,8 +159,10 @@ void quire_free_pages_bulk(struct quire *q, void **pages, size_t count)
 	struct pages *p = pages_of(q);
 	struct group group = { .nr = 0 };
 
-	if (q->dead)
+	if (q->dead) {
+		memset(pages, 0, count * sizeof(*pages));
 		return;
+	}
 	for (size_t i = 0; i < count; i++) {
 		uint8_t tag;
 		uint32_t frame = prepare(p, &pages[i], &tag);

@@ -398,11 +398,9 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 	size_t n = 0;
 	int error = sized_read(&known, sizeof(known), request);
 
-	if (error) {
+	if (error)
 		process_set_errno(-error);
-		return 0;
-	}
-	while (n < count) {
+	while (n < count && !error) {
 		/* The first object, and one whenever populated room is used up, takes the full
 		 * path. */
 		void *ptr = quire_alloc_percpu(q, known.bytes, known.align, known.flags);
@@ -421,5 +419,6 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 				lock_let_others_in(&pc->lock);
 		}
 	}
+	memset(ptrs + n, 0, (count - n) * sizeof(*ptrs)); /* an entry is NULL or the caller's */
 	return n;
 }

@@ -437,7 +437,7 @@ static void prefetch_words_locked(const struct percpu *pc, const void *ptr)
 	}
 }
 
-static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
+static void free_batch(struct percpu *pc, size_t count, void **ptrs)
 {
 	enum wanted wanted = WANTED_NOT;
 	uint32_t granules;
@@ -461,16 +461,19 @@ static void free_batch(struct percpu *pc, size_t count, void *const *ptrs)
 		wanted = one > wanted ? one : wanted;
 	}
 	percpu_unlock(pc, token);
+	memset(ptrs, 0, count * sizeof(*ptrs));
 	after_free(pc, wanted);
 }
 
-void quire_free_percpu_bulk(struct quire *q, void *const *ptrs, size_t count)
+void quire_free_percpu_bulk(struct quire *q, void **ptrs, size_t count)
 {
 	struct percpu *pc = percpu_if_any(q);
 
 	if (pc == NULL || lock_nested() || count < BATCH_LEAST) {
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
 			quire_free_percpu(q, ptrs[i]);
+			ptrs[i] = NULL;
+		}
 		return;
 	}
 	if (load_relaxed(&pc->deferred_nr) != 0) /* a hint */

@@ -385,8 +385,12 @@ static void bulk_is_many(void **state)
 
 	assert_int_equal(quire_alloc_percpu_bulk(*state, &request, ptrs, 300), 300);
 	assert_int_equal(percpu_stat(*state).objects, 300);
+	quire_free_percpu_bulk(*state, ptrs, 3);
 	quire_free_percpu_bulk(*state, ptrs, 300);
 	assert_int_equal(percpu_stat(*state).objects, 0);
+	for (unsigned i = 0; i < 300; i++)
+		assert_null(ptrs[i]);
+	quire_free_percpu_bulk(*state, ptrs, 300);
 }
 
 static void cached_offsets_go_when_asked(void **state)
@@ -427,13 +431,22 @@ static void a_short_bulk_keeps_what_it_has(void **state)
 	assert_int_equal(errno, ENOMEM);
 	assert_int_equal(percpu_stat(q).objects, n);
 	for (size_t i = 0; i < 2000; i++)
-		assert_int_equal(ptrs[i] == &mine, i >= n);
+		assert_int_equal(ptrs[i] == NULL, i >= n);
+	ptrs[n + 9] = ptrs[n + 10] = &mine;
 	assert_int_equal(quire_alloc_percpu_bulk(q, &request, ptrs + n, 10), 0);
-	assert_ptr_equal(ptrs[n], &mine);
+	assert_null(ptrs[n + 9]);
+	assert_ptr_equal(ptrs[n + 10], &mine);
+	ptrs[n] = &mine;
 	request.align = 3;
 	assert_int_equal(quire_alloc_percpu_bulk(q, &request, ptrs + n, 10), 0);
 	assert_int_equal(errno, EINVAL);
-	quire_free_percpu_bulk(q, ptrs, n);
+	assert_null(ptrs[n]);
+	ptrs[n] = &mine;
+	request.struct_bytes = 0;
+	assert_int_equal(quire_alloc_percpu_bulk(q, &request, ptrs + n, 11), 0);
+	assert_null(ptrs[n]);
+	request.struct_bytes = sizeof(request);
+	quire_free_percpu_bulk(q, ptrs, 2000);
 	assert_int_equal(percpu_stat(q).objects, 0);
 	assert_int_equal(quire_verify(q), 0);
 	quire_destroy(q);
