@@ -6,7 +6,8 @@
  * process; a process may have any number of others.  Sizes are in bytes unless the name says pages.
  * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  Bulk
  * calls take the array, its count, then flags (or a request that has them); those that allocate return
- * how many entries are filled, and set errno if some are not.  Any other call that fails changes nothing.
+ * how many entries are filled, and set errno if some are not.  After any bulk call an entry is NULL, or the
+ * caller's to free; after one that frees all are NULL.  Any other call that fails changes nothing.
  * Misuse (a double free, a foreign pointer) stops the process with one line; quire_set_stop_hook() lets
  * the program see it first.
  *
@@ -42,8 +43,12 @@
 extern "C" {
 #endif
 
+/* The version of these headers; what quire_version() returns is the library's. */
 #define QUIRE_VERSION_MAJOR 0
 #define QUIRE_VERSION_MINOR 1
+#define QUIRE_VERSION_PATCH 0
+#define QUIRE_VERSION                                                                              \
+	(QUIRE_VERSION_MAJOR * 10000u + QUIRE_VERSION_MINOR * 100u + QUIRE_VERSION_PATCH)
 
 struct quire;
 
@@ -185,6 +190,17 @@ struct quire_options {
 
 /* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */
 #define QUIRE_OPTIONS_INIT(...) QUIRE_SIZED_WITH_(struct quire_options, __VA_ARGS__)
+
+/**
+ * quire_version - the version of the library that the program runs with
+ *
+ * Compare it with QUIRE_VERSION, which is that of the headers that the program was compiled with.
+ *
+ * Returns   10000 x major + 100 x minor + patch.
+ * Context   anywhere, signal handlers included.
+ * Cost      a constant.
+ */
+unsigned quire_version(void);
 
 /**
  * quire_options_parse - read options from a string

@@ -92,6 +92,7 @@ static void asks(void *arg)
 	(void)quire_cpu();
 	(void)quire_slot(scene.q);
 	CHECK(quire_text_options(scene.q, scene.text, sizeof(scene.text)) > 0);
+	CHECK(quire_version() == QUIRE_VERSION);
 	CHECK(quire_rule_text(101)[0] != '\0');
 	quire_set_stop_hook(NULL, NULL, NULL);
 }

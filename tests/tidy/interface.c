@@ -153,6 +153,7 @@ int main(void)
 	int failed;
 
 	at_file_scope.limit_bytes = (size_t)64 << 20;
+	HOLDS(quire_version() == QUIRE_VERSION);
 	HOLDS(quire_create(&at_file_scope, &q) == 0);
 	failed = use_pages(q) + use_areas(q) + use_objects(q) + use_variables();
 	quire_destroy(q);

@@ -102,7 +102,7 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	(void)state;
 	expect("", 2, "usage: quire COMMAND");
 	expect("--help", 0, "  replay ");
-	expect("--version", 0, "quire 0.1\n");
+	expect("--version", 0, "quire 0.1.0\n");
 	expect("relpay", 2, "there is no command 'relpay'; the nearest is 'replay'");
 	expect("replay --help", 0, "usage: quire replay");
 	expect("replay", 2, "name at least one trace");

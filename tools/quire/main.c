@@ -49,7 +49,8 @@ int main(int argc, char **argv)
 		return output_exit("quire", EXIT_OK);
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("quire %d.%d\n", QUIRE_VERSION_MAJOR, QUIRE_VERSION_MINOR);
+		printf("quire %d.%d.%d\n", QUIRE_VERSION_MAJOR, QUIRE_VERSION_MINOR,
+		       QUIRE_VERSION_PATCH);
 		return output_exit("quire", EXIT_OK);
 	}
 	for (size_t i = 0; i < COMMANDS_NR; i++)
