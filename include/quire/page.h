@@ -6,8 +6,8 @@
  * QUIRE_ZERO is given.  All frees are legal anywhere, including signal handlers.
  *
  * QUIRE_NOWAIT and QUIRE_ATOMIC.  Such a call waits for no other thread's work, only for spin locks
- * that are held for a bounded number of pages; it may make system calls that commit addresses.  While another thread grows a zone, the call commits pageblocks of its
- * own.  It is refused only
+ * that are held for a bounded number of pages; it may make system calls that commit addresses.
+ * While another thread commits pageblocks, the call commits others.  It is refused only
  *   - at the limit: NOWAIT does not use the reserve below the min watermark, ATOMIC leaves three
  *     eighths of it; neither drains other CPUs' lists, so pages there may be missed;
  *   - if the system refuses to commit memory;
@@ -301,7 +301,7 @@ struct quire_page_stat {
 	uint32_t pageblock_order; /* 2 MiB */
 	uint32_t zones_nr;
 	uint64_t limit_pages;	  /* most that is handed out, areas and per-CPU memory included */
-	uint64_t online_pages;	  /* in committed sections */
+	uint64_t online_pages;	  /* in pageblocks that are committed */
 	uint64_t free_pages;	  /* in the buddy */
 	uint64_t cached_pages;	  /* on stacks, lists and depots */
 	uint64_t allocated_pages; /* online - free - cached */

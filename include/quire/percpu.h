@@ -5,6 +5,10 @@
  * One allocation is one offset; each CPU has its own copy at pointer + cpu * QUIRE_PERCPU_STRIDE.
  * The pointer itself refers to CPU 0's copy.  Copies start as zeroes, and a copy that is never
  * written costs no memory.  All frees are legal anywhere, including signal handlers.
+ *
+ * Objects lie in chunks.  A chunk is the same stretch of addresses for every CPU; a CPU's part of it is
+ * a unit.  A page of a chunk stands for that page of all units: to populate it is to charge it for all
+ * CPUs, so that objects may use it, and to depopulate it is to give it back.
  */
 #ifndef QUIRE_PERCPU_H
 #define QUIRE_PERCPU_H

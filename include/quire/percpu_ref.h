@@ -4,8 +4,7 @@
  *
  * While the count is alive, each CPU counts the references that are taken and dropped on it, and
  * the total is unknown.  Once killed, it is one atomic count, and dropping the last reference
- * calls release.  Switching takes one fence: a sequence reads the mode in the section in which it
- * adds.
+ * calls release.  Switching takes one fence, since the sequence that counts also reads the mode.
  *
  *   mode        counted                   becomes
  *   per-CPU     on each CPU               atomic by kill() or switch_to_atomic()

@@ -4,12 +4,35 @@
  *
  * Every call takes the instance it works on.  quire_default() returns the default instance of the
  * process; a process may have any number of others.  Sizes are in bytes unless the name says pages.
- * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  Bulk
- * calls take the array, its count, then flags (or a request that has them); those that allocate return
- * how many entries are filled, and set errno if some are not.  After any bulk call an entry is NULL, or the
- * caller's to free; after one that frees all are NULL.  Any other call that fails changes nothing.
- * Misuse (a double free, a foreign pointer) stops the process with one line; quire_set_stop_hook() lets
- * the program see it first.
+ * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  A call
+ * that fails changes nothing.  Misuse (a double free, a foreign pointer) stops the process with one line;
+ * quire_set_stop_hook() lets the program see it first.
+ *
+ * Bulk calls take the array, its count, then flags (or a request that has them).  Those that allocate
+ * return how many entries are filled, and set errno if some are not.  After any bulk call an entry is
+ * NULL, or the caller's to free; after one that frees all are NULL.
+ *
+ * Words.
+ *   block, area, object   what quire/page.h, quire/vmap.h and quire/percpu.h allocate
+ *   pageblock    2 MiB of the addresses of pages, aligned.  It is used for pages of one lifetime class,
+ *                which come and go alike, so that it becomes free as a whole
+ *   zone         a part of the pages, with a lock and lists of its own.  There is one, unless the option
+ *                zones asks for one for each node
+ *   buddy        the free pages of a zone, in aligned runs of 2^order, under the zone's lock
+ *   stack, list  free pages that a CPU keeps for itself: a stack is used without a lock, a list is what
+ *                lies behind it.  A zone's depot has what full stacks hand on to others.  A drain
+ *                empties all of them into the buddy
+ *   limit        the most memory that is handed out.  The last pages of it, below the min watermark, are the
+ *                reserve: ordinary calls leave it, QUIRE_ATOMIC may use a part
+ *   commit       to make reserved addresses usable: the system promises memory, and supplies it where
+ *                they are written.  A pageblock that is not committed is offline
+ *   gather       system calls that take the memory of many ranges away at once, for one flush of the
+ *                translations that other CPUs hold
+ *   purge        the return of freed areas: their memory, by gathers, and then their addresses
+ *   worker       a thread of the instance's that gives memory back when it is due
+ *   sequence     instructions that the kernel starts again if it interrupts them (rseq): what runs
+ *                on a CPU's own data instead of a lock
+ *   fence        a system call (membarrier) after which no CPU is in a sequence that began before it
  *
  * Stack.  A call needs at most 8 KiB of its caller's stack, including creation of the default
  * instance, so a thread with a stack of 16 KiB may make any call.  A call that is legal in a signal
@@ -17,10 +40,11 @@
  * frame with the largest register set.  Both figures include what the dynamic linker needs to bind a
  * call (about 3 KiB with AVX-512).  With more than 512 CPUs, calls that may drain need 4 KiB more.
  *
- * Structs that a program passes or has filled begin with struct_bytes, their size where the program
- * was compiled; counters and references, which are made by their own calls, do not.  Initialise them with their macro, QUIRE_OPTIONS_INIT(.decay_ms = 100) or
- * QUIRE_PAGE_STAT_INIT; from another language, zero the struct and store its size.  Later versions only
- * append fields, so programs and libraries of different ages work together:
+ * Structs.  Those that a program passes or has filled begin with struct_bytes, their size where the
+ * program was compiled; counters and references, which are made by their own calls, do not.  Initialise
+ * them with their macro, QUIRE_OPTIONS_INIT(.decay_ms = 100) or QUIRE_PAGE_STAT_INIT; from another
+ * language, zero the struct and store its size.  Later versions only append fields, so programs and
+ * libraries of different ages work together:
  *
  *   passed, program older   the fields that it does not have take their defaults
  *   passed, program newer   -E2BIG if it sets a field that the library does not know
@@ -166,7 +190,7 @@ struct quire_options {
 	uint32_t zones;	       /* zones: 1..8 equal parts, one a node; default 1 */
 	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
 	uint32_t decay_ms;     /* decay: free memory goes back after this long; default 1000 */
-	enum quire_switch thp; /* thp: ask for huge pages behind sections, for none, or (auto)
+	enum quire_switch thp; /* thp: ask for huge pages for all memory, for none, or (auto)
 				  behind areas only where their like are written; default auto */
 	enum quire_switch rseq;	  /* rseq: per-CPU sequences, if the system has them; default on */
 	enum quire_switch report; /* report: give free memory back over time; default on */
@@ -247,7 +271,7 @@ size_t quire_text_options(const struct quire *q, char *buffer, size_t bytes);
  * as it is used.
  *
  * Returns   0; -EINVAL for an option out of range or a struct_bytes that is not set; -E2BIG for an option
- *           that this version does not know; -ENOMEM if even one section is refused.
+ *           that this version does not know; -ENOMEM if not even one pageblock is granted.
  * Context   may wait for a fork; not from a signal handler.
  * Cost      some fifty system calls, together about 50 us: they reserve addresses and read the size of
  *           the machine and of its cgroup.  Areas and per-CPU memory are reserved at their first use.
@@ -285,14 +309,14 @@ struct quire *quire_default(void);
  * quire_release - give back to the system what is free
  * @q:		instance
  *
- * Drains every CPU's lists, gives back all free memory in a few gathers, and takes wholly free
- * sections offline.
+ * Drains every CPU's lists, gives back all free memory in a few gathers, and takes pageblocks that are
+ * wholly free offline.
  *
  * Returns   bytes given back: of free pages, of freed areas as quire/vmap.h counts them, of per-CPU
  *           pages on all CPUs, and of records.
  * Context   may wait, for the worker's visit and for a purge; not from a signal handler.
  * Cost      one fence, a look at every CPU's lists and every pageblock, and system calls: one or two for
- *           some hundred runs of free pages or areas, and some for each section that goes offline.
+ *           some hundred runs of free pages or areas, and some for each run of pageblocks that goes offline.
  * Linux     echo 3 > /proc/sys/vm/drop_caches.
  */
 size_t quire_release(struct quire *q);
