@@ -64,7 +64,8 @@ static const struct option_key keys[] = {
 	  .words = thp_words,
 	  .takes = "on, off or auto",
 	  .by_default = "auto",
-	  .does = "huge pages for all sections, for none, or for areas only where similar ones "
+	  .does = "huge pages for all pages and areas, for none, or for areas only where similar "
+		  "ones "
 		  "were written" },
 	{ .name = "rseq",
 	  .kind = OPTION_WORD,
