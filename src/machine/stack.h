@@ -68,7 +68,7 @@ struct stack_header {
 struct cpu_stacks {
 	char *base;	      /* slot 0's region */
 	uint32_t slots_nr;    /* 0: no sequences; pops and pushes are refused */
-	uint32_t doors_nr;    /* slots that have lists; without sequences, one per CPU */
+	uint32_t doors_nr;    /* slots with a lock, also without sequences: see stack_slot() */
 	intptr_t rseq_offset; /* of struct rseq from the thread pointer */
 	intptr_t slot_offset; /* of the slot number (cpu_id or mm_cid) from the thread pointer */
 	bool by_cpu;	      /* slots are CPU numbers, so a fence can be limited to one CPU */

@@ -55,6 +55,8 @@
 #define TAG_OFFSET    3584u
 #define STACKS_OFFSET 320u
 
+_Static_assert(STACKS_OFFSET <= STACKS_OFFSET_MAX, "what stacks_lay_out() leaves free is enough");
+
 /* ---- sizes ---- */
 
 static void set_geometry(struct pages *p)

@@ -52,14 +52,15 @@ void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot);
 
 /* Takes up to @n entries out of closed and fenced stacks; returns how many. */
 unsigned pcp_stacks_take_locked(struct pages *p, struct pcp *pcp, uint32_t *frames, unsigned n);
-/* Pages on the stacks behind a door: exact when closed, a hint otherwise. */
+/* Pages on a door's stacks: exact while closed and fenced, else a hint. */
 uint32_t pcp_stacks_pages(const struct pages *p, const struct pcp *pcp);
 /* Runs that a stack keeps. */
 unsigned pcp_stack_keeps_locked(const struct pages *p, const struct pcp *pcp, unsigned order,
 				unsigned type);
 /* Lets a stack keep more after a slow path: one batch when cold, then twice as much. */
 void pcp_stack_tune_locked(struct pages *p, struct pcp *pcp, unsigned order, unsigned type);
-/* Whoever frees next tells the worker.  A hint: a slow path that warms a stack meanwhile does so, too. */
+/* No stack keeps anything, so the next free on any CPU takes a slow path, which asks for the worker.  A
+ * hint: a slow path that makes a stack warm meanwhile has asked for it, too. */
 bool pcps_are_cold(const struct pages *p);
 
 #endif

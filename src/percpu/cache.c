@@ -398,10 +398,8 @@ static void set_classes(struct percpu *pc)
 
 int cache_init(struct percpu *pc)
 {
-	stack_setup(&pc->stacks.cpu, pc->q->options.slots,
-		    pc->q->isolated_cpus != NULL || pc->q->nodes_nr > 1,
-		    pc->q->options.rseq != QUIRE_OFF);
-	if (pc->stacks.cpu.slots_nr > SLOTS_MAX || !pc->cache)
+	pc->stacks.cpu = pc->q->cpus;
+	if (!pc->cache)
 		pc->stacks.cpu.slots_nr = 0;
 	set_classes(pc);
 	/* One more: with no slot there would be nothing to reserve. */

@@ -37,7 +37,8 @@ uint32_t cpu_take(struct vmap *v, unsigned class);
 /* Puts a freed area (CACHED) on the current CPU's stack or list of its class; if that is full,
  * hands on half of it.  False if the CPU keeps no areas of that class. */
 bool cpu_put(struct vmap *v, uint32_t index);
-/* Moves the current CPU's areas to the pooled ranges, without closing its stacks. */
+/* Moves areas of the current CPU to the pooled ranges without closing its stacks: the newest of each
+ * class, at most 64; without sequences all. */
 void cpu_pool_own(struct vmap *v);
 /* Closes a CPU's stacks, pools its areas, and reopens them cold: the next free there takes the slow
  * path.  Returns true if it held any area. */
