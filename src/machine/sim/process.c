@@ -27,6 +27,7 @@ static struct process_member *first_member(void)
 
 void process_register(struct process_member *member)
 {
+	mutex_acquire(&instances);
 	UNDO(*member);
 	member->prev = NULL;
 	member->next = first_member();
@@ -35,10 +36,12 @@ void process_register(struct process_member *member)
 		member->next->prev = member;
 	}
 	sim_run_.process_first = member;
+	mutex_release(&instances);
 }
 
 void process_unregister(struct process_member *member)
 {
+	mutex_acquire(&instances); /* waits for a fork */
 	if (member->next != NULL) {
 		UNDO(member->next->prev);
 		member->next->prev = member->prev;
@@ -49,6 +52,7 @@ void process_unregister(struct process_member *member)
 	} else {
 		sim_run_.process_first = member->next;
 	}
+	mutex_release(&instances);
 }
 
 struct lock *process_switch_lock(void)

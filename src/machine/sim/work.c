@@ -5,6 +5,7 @@
  * A worker sleeps until its due time; since time jumps to whoever runs next, the scheduler decides
  * how late it is.  state: 0 none, 1 asleep or running, 2 stopping, 3 the same for work_hold(), 4 held.
  */
+#include "base/errno.h"
 #include "machine/clock.h"
 #include "machine/sim/internal.h"
 #include "machine/work.h"
@@ -180,10 +181,14 @@ void work_stop(struct work *work)
 int work_hold(struct work *work)
 {
 	sched_point(POINT_WORK, work, 0, CALLER_PC);
-	if (work->state == WORKER_THERE)
+	if (work->state == WORKER_THERE) {
 		stop(work, WORKER_HOLDING, WORKER_HELD);
-	else
-		set_state(work, WORKER_HELD);
+		if (sim_refuses()) { /* the system counts it still */
+			set_state(work, WORKER_NONE);
+			return -EBUSY;
+		}
+	}
+	set_state(work, WORKER_HELD);
 	note_attempt(work, false);
 	return 0;
 }

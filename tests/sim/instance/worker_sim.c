@@ -168,6 +168,31 @@ SIM_TEST(stopped_worker_comes_back, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	sim_run(sim);
 }
 
+static void stops_again_if_refused(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	calls(scene);
+	if (quire_worker_stop(scene->q) != 0) {
+		check_u64_eq(scene->q->worker_stopped.nr, 0);
+		calls(scene);
+		check_u64_eq(quire_worker_stop(scene->q), 0);
+	}
+	check_u64_eq(scene->q->work.state, STATE_HELD);
+	quire_worker_start(scene->q);
+	check_u64_eq(scene->q->worker_stopped.nr, 0);
+}
+
+/* The system may count the thread still: then nothing is stopped, and a later call stops it. */
+SIM_TEST(refused_stop_holds_nothing, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_REFUSE, .refusals = 1)
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, stops_again_if_refused, scene);
+	sim_run(sim);
+}
+
 static void forks_beside_a_stop(void *arg)
 {
 	struct page_scene *scene = arg;
