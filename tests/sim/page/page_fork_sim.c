@@ -118,6 +118,28 @@ SIM_TEST(handler_frees_a_shared_frame_during_fork, .cpus_nr = 1, .explore = SIM_
 	check_u64_eq(scene->turn, 1);
 }
 
+static void handler_takes_in_the_child(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *page = quire_alloc_pages(scene->q, 0, QUIRE_ATOMIC);
+
+	SIM_CHECK(page == NULL || !scene->q->forked);
+	if (page != NULL)
+		quire_free_pages(scene->q, page, 0);
+}
+
+/* Nor does it get one, although it finds locks free at some step. */
+SIM_TEST(handler_takes_no_shared_frame_in_the_child, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	sim_cpu(sim, 0, forks_without_frames, scene);
+	sim_irq(sim, 0, handler_takes_in_the_child, scene, 1);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
 /* ---- the worker stays behind ---- */
 
 static bool is_anything_to_give(struct quire *q)
@@ -241,6 +263,18 @@ SIM_TEST(fork_child_keeps_its_own_disables, .explore = SIM_ALL_SCHEDULES, .preem
 	struct page_scene *scene = page_scene_make(sim, true);
 
 	sim_cpu(sim, 0, disables_and_enables, scene);
+	sim_cpu(sim, 1, forks_with_lists_off, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+/* A drain that does not exist there opens nothing that stays off. */
+SIM_TEST(fork_child_of_a_drain_keeps_its_own_disables)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, drains_all, scene);
 	sim_cpu(sim, 1, forks_with_lists_off, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_limits_sim.c - high, batch and count while they change; types while blocks change them */
+#include "page/charge.h"
 #include "sim/page/page_scene.h"
 
 static void frees_four(void *arg)
@@ -82,6 +83,49 @@ SIM_TEST(spill_of_more_than_count_ends)
 	sim_cpu(sim, 1, spills_a_batch_more, scene);
 	sim_run(sim);
 	page_scene_check(scene);
+}
+
+/* ---- charges ---- */
+
+static uint64_t charged(const struct page_scene *scene)
+{
+	const struct pages *p = pages_of(scene->q);
+
+	return p->zone[0].charged_pages + p->zone[1].charged_pages;
+}
+
+static void charges(struct page_scene *scene, uint32_t pages)
+{
+	if (page_charge(scene->q, pages, QUIRE_NORETRY) == 0)
+		fetch_add_relaxed(&scene->charged_pages, pages);
+}
+
+/* turn: all that there is to charge, in both zones. */
+static void charges_most(void *arg)
+{
+	charges(arg, ((struct page_scene *)arg)->turn / 8 * 7);
+}
+
+static void charges_some(void *arg)
+{
+	charges(arg, ((struct page_scene *)arg)->turn / 8 * 3);
+}
+
+/* Both see room.  If one gets only part of its pages because the other took the rest, it returns them. */
+SIM_TEST(charge_refused_by_the_last_zone_leaves_nothing, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2)
+{
+	struct page_scene *scene = page_scene_make_zones(sim, true, 2, UINT64_C(8) << 20);
+	uint64_t before = charged(scene);
+
+	for (uint32_t step = 1024; step != 0; step /= 2)
+		while (page_charge(scene->q, step, QUIRE_NORETRY) == 0)
+			scene->turn += step;
+	page_uncharge(scene->q, scene->turn);
+	sim_cpu(sim, 0, charges_most, scene);
+	sim_cpu(sim, 1, charges_some, scene);
+	sim_run(sim);
+	check_u64_eq(charged(scene), before + scene->charged_pages);
 }
 
 /* ---- types ---- */

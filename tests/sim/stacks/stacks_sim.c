@@ -376,6 +376,26 @@ SIM_TEST(stacks_first_use_is_a_close, .explore = SIM_ALL_SCHEDULES, .preempt_max
 	check_sums(scene);
 }
 
+static void reserves_or_not(void *arg)
+{
+	struct stacks_scene *scene = arg;
+	size_t before = sim_reserved_bytes(), bytes;
+	void *records = stacks_reserve(&scene->stacks, 5000, "records", &bytes);
+
+	if (records != NULL)
+		mem_release(records, bytes);
+	check_u64_eq(sim_reserved_bytes(), before);
+}
+
+SIM_TEST(stacks_refused_reserve_leaves_nothing, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_REFUSE, .refusals = 1)
+{
+	struct stacks_scene *scene = scene_make(sim, false);
+
+	sim_cpu(sim, 0, reserves_or_not, scene);
+	sim_run(sim);
+}
+
 /* ---- S6: cold and warm ---- */
 
 static void pushes_three(void *arg)
@@ -407,6 +427,26 @@ SIM_TEST(stacks_cold_ones_refuse_pushes, .explore = SIM_ALL_SCHEDULES, .preempt_
 	sim_run(sim);
 	SIM_CHECK(!scene->door[0].warm);
 	check_u64_eq(stacks_held(&scene->stacks, &scene->door[0], 0), scene->held);
+	check_sums(scene);
+}
+
+static void touches_slot_0(void *arg)
+{
+	struct stacks_scene *scene = arg;
+	lock_token token = lock_acquire(&scene->door[0].lock);
+
+	stacks_touch_locked(&scene->stacks, &scene->door[0], 0);
+	lock_release(&scene->door[0].lock, token);
+}
+
+/* The page is written while sequences push to it; what they pushed is what is popped. */
+SIM_TEST(stacks_touch_undoes_no_push, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct stacks_scene *scene = scene_make_used(sim);
+
+	sim_cpu(sim, 0, pushes_two_pops_one, scene);
+	sim_cpu(sim, 1, touches_slot_0, scene);
+	sim_run(sim);
 	check_sums(scene);
 }
 

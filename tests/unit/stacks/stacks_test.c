@@ -8,9 +8,12 @@
  */
 #include "quire_test.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
+#include "confine.h"
 #include "machine/mem.h"
 #include "stacks/stacks.h"
 
@@ -271,6 +274,22 @@ static void weights_are_one_unless_the_user_says_so(void **state)
 		assert_u64_eq(cache.class[i].weight, 1);
 }
 
+static void the_first_step_is_bounded_too(void **state)
+{
+	lock_token token;
+	struct stacks_door *door;
+
+	(void)state;
+	cache_make_many();
+	door = own_door(&token);
+	assert_u64_eq(stacks_grow_locked(&cache.s, door, 7, 8, 3), 3);
+	assert_u64_eq(stacks_grow_locked(&cache.s, door, 7, 8, 5), 5);
+	assert_u64_eq(stacks_grow_locked(&cache.s, door, 7, 8, 5), 5);
+	assert_u64_eq(stacks_grow_locked(&cache.s, door, 7, 8, ROOM), 10);
+	assert_u64_eq(door->keeps_weight, 10);
+	lock_release(&door->lock, token);
+}
+
 static void what_is_kept_needs_no_slow_path(void **state)
 {
 	(void)state;
@@ -403,6 +422,22 @@ static void an_isolated_cpu_has_none(void **state)
 	if (cache.s.cpu.slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	refuses_everything();
+}
+
+static void fences_where_all_are_isolated(void *arg)
+{
+	(void)arg;
+	confine_deny(SYS_membarrier, EPERM); /* a fence stops the process */
+	stacks_fence_slot(&cache.s, cache.slot);
+	stacks_fence_all(&cache.s);
+}
+
+static void an_isolated_cpu_is_not_fenced(void **state)
+{
+	(void)state;
+	memset(isolated, 0xff, sizeof(isolated));
+	cache_make(4, 8, 0, true);
+	expect_life(fences_where_all_are_isolated, NULL);
 }
 
 static void without_sequences_there_are_none(void **state)
@@ -656,12 +691,14 @@ int main(void)
 		stacks_test(a_class_in_use_grows_and_an_idle_one_makes_room),
 		stacks_test(a_cap_in_bytes_is_shared_by_sizes),
 		stacks_test(weights_are_one_unless_the_user_says_so),
+		stacks_test(the_first_step_is_bounded_too),
 		stacks_test(what_is_kept_needs_no_slow_path),
 		stacks_test(a_cold_class_can_still_be_popped),
 		stacks_test(a_door_is_cold_when_its_last_class_is),
 		stacks_test(closers_are_counted),
 		stacks_test(the_newest_are_taken_first),
 		stacks_test(an_isolated_cpu_has_none),
+		stacks_test(an_isolated_cpu_is_not_fenced),
 		stacks_test(without_sequences_there_are_none),
 		stacks_test(a_door_without_memory_refuses_and_is_ready),
 		stacks_test(only_an_unused_door_begins_without_memory),
