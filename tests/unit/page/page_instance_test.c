@@ -191,6 +191,19 @@ static void the_default_instance_is_made_once(void **state)
 	quire_release(q);
 }
 
+static void only_its_own_end_ends_the_default_instance(void **state)
+{
+	struct quire *before = quire_default(), *other = NULL;
+
+	(void)state;
+	assert_int_equal(quire_create(NULL, &other), 0);
+	quire_destroy(other);
+	assert_ptr_equal(quire_default(), before);
+	quire_destroy(before);
+	use(quire_default()); /* a new one */
+	quire_release(quire_default());
+}
+
 /* In a child of the test: little address space is left, so the limit is halved until it fits. */
 static void create_with_little_address_space(void *arg)
 {
@@ -257,6 +270,7 @@ int main(void)
 		PAGE_TEST(options_out_of_range_are_invalid),
 		PAGE_TEST(every_default_is_usable),
 		PAGE_TEST(the_default_instance_is_made_once),
+		PAGE_TEST(only_its_own_end_ends_the_default_instance),
 		PAGE_TEST(a_limit_is_halved_until_its_addresses_are_granted),
 		PAGE_TEST(names_show_in_the_map_of_the_process),
 	};
