@@ -662,6 +662,28 @@ static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 	assert_true(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
 }
 
+/* The first use that gets no memory: the end of the fork opens this door, too, and finds it closed. */
+static void a_first_use_without_memory_in_a_fork_is_closed_too(void **state)
+{
+	struct mutex instances;
+	unsigned doors_nr;
+	lock_token token;
+	struct stacks_door *door;
+
+	(void)state;
+	cache_make_many();
+	doors_nr = cache.s.cpu.doors_nr;
+	door = &cache.door[cache.slot];
+	fork_begins(&instances, doors_nr);
+	token = lock_acquire(&door->lock);
+	stacks_begin_bare_locked(&cache.s, door);
+	lock_release(&door->lock, token);
+	assert_u64_eq(door->closed_nr, 1);
+	fork_ends(&instances, doors_nr);
+	assert_u64_eq(door->closed_nr, 0);
+	assert_true(door->ready && !door->usable);
+}
+
 /* A thread that forks may have locks kept that are not this set's, as when a handler of the program
  * creates an instance.  The end of the fork opens what the fork has closed, and no other door. */
 static void a_fork_closes_no_door_that_it_does_not_keep(void **state)
@@ -707,6 +729,7 @@ int main(void)
 		stacks_test(a_door_closes_its_classes_only),
 		stacks_test(a_class_of_another_door_is_a_bug),
 		stacks_test(a_first_use_in_a_fork_waits_for_its_end),
+		stacks_test(a_first_use_without_memory_in_a_fork_is_closed_too),
 		stacks_test(a_fork_closes_no_door_that_it_does_not_keep),
 	};
 
