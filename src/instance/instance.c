@@ -87,10 +87,10 @@ void instance_number_cpus(struct quire *q)
 {
 	stack_setup(&q->cpus, q->options.slots, q->isolated_cpus != NULL || q->nodes_nr > 1,
 		    q->options.rseq != QUIRE_OFF);
-	if (q->cpus.doors_nr > SLOTS_MAX)
-		q->cpus.doors_nr = SLOTS_MAX;
-	if (q->cpus.slots_nr > q->cpus.doors_nr)
-		q->cpus.slots_nr = q->cpus.doors_nr;
+	if (q->cpus.all_slots_nr > SLOTS_MAX)
+		q->cpus.all_slots_nr = SLOTS_MAX;
+	if (q->cpus.slots_nr > q->cpus.all_slots_nr)
+		q->cpus.slots_nr = q->cpus.all_slots_nr;
 }
 
 /* ---- fork ---- */
@@ -247,7 +247,7 @@ unsigned quire_cpu(void)
 
 unsigned quire_slots(const struct quire *q)
 {
-	return q->cpus.doors_nr;
+	return q->cpus.all_slots_nr;
 }
 
 /* ---- all of an instance ---- */

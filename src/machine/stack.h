@@ -39,7 +39,7 @@
  *	pushes entries[0] first, the first min(n, room); returns how many
  *   int stack_slot(const struct cpu_stacks *s);
  *	current slot, as a hint.  Without sequences, or if the slot number is not below slots_nr, the
- *	number of the current CPU, hashed to one below doors_nr if it is larger.  This thread's
+ *	number of the current CPU, hashed to one below all_slots_nr if it is larger.  This thread's
  *	sequences refuse then; it uses such a slot only under its lock.
  *
  * stack_push_n() reads no guard: its callers hold the lock of some door of the same set, so that a
@@ -66,12 +66,12 @@ struct stack_header {
 };
 
 struct cpu_stacks {
-	char *base;	      /* slot 0's region */
-	uint32_t slots_nr;    /* 0: no sequences; pops and pushes are refused */
-	uint32_t doors_nr;    /* slots with a lock, also without sequences: see stack_slot() */
-	intptr_t rseq_offset; /* of struct rseq from the thread pointer */
-	intptr_t slot_offset; /* of the slot number (cpu_id or mm_cid) from the thread pointer */
-	bool by_cpu;	      /* slots are CPU numbers, so a fence can be limited to one CPU */
+	char *base;	       /* slot 0's region */
+	uint32_t slots_nr;     /* slots with stacks; 0: no sequences; pops and pushes are refused */
+	uint32_t all_slots_nr; /* slots with a lock, also without sequences: see stack_slot() */
+	intptr_t rseq_offset;  /* of struct rseq from the thread pointer */
+	intptr_t slot_offset;  /* of the slot number (cpu_id or mm_cid) from the thread pointer */
+	bool by_cpu;	       /* slots are CPU numbers, so a fence can be limited to one CPU */
 };
 
 #include "stack_ops.h" /* the machine's sequences */

@@ -225,7 +225,7 @@ size_t drain_slots(struct pages *p, unsigned first, unsigned end)
 
 size_t drain_idle(struct pages *p)
 {
-	size_t pages = drain_range(p, 0, p->stacks.cpu.doors_nr, DRAIN_IDLE);
+	size_t pages = drain_range(p, 0, p->stacks.cpu.all_slots_nr, DRAIN_IDLE);
 
 	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
 		struct depot *depot = &p->zone[zone].depot;
@@ -244,7 +244,7 @@ size_t drain_idle(struct pages *p)
 
 size_t drain_everything(struct pages *p)
 {
-	size_t pages = drain_slots(p, 0, p->stacks.cpu.doors_nr);
+	size_t pages = drain_slots(p, 0, p->stacks.cpu.all_slots_nr);
 
 	for (unsigned zone = 0; zone < p->zones_nr; zone++)
 		pages += depot_drain(p, &p->zone[zone]);
@@ -266,7 +266,7 @@ size_t quire_drain_slot(struct quire *q, unsigned slot)
 	struct pages *p = pages_of(q);
 	size_t pages;
 
-	if (q->dead || slot >= p->stacks.cpu.doors_nr)
+	if (q->dead || slot >= p->stacks.cpu.all_slots_nr)
 		return 0;
 	page_take_deferred(p);
 	pages = drain_slots(p, slot, slot + 1);
@@ -295,7 +295,7 @@ size_t quire_drain_all(struct quire *q)
 static void set_limits(struct pages *p, bool enabled)
 {
 	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
+		for (unsigned slot = 0; slot < p->stacks.cpu.all_slots_nr; slot++) {
 			lock_token token;
 			struct pcp *pcp = pcp_lock_unopened(p, zone, slot, &token);
 

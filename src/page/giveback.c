@@ -373,7 +373,7 @@ static uint64_t activity(struct pages *p)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		sum += load_relaxed(&p->pcp[i].activity);
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		sum += load_relaxed(&p->zone[i].buddy_allocs) +

@@ -150,7 +150,7 @@ static int reserve_span(struct pages *p, uint32_t blocks)
 static int reserve_cpus(struct pages *p)
 {
 	size_t pcps =
-		round_up((size_t)p->zones_nr * p->stacks.cpu.doors_nr * sizeof(struct pcp), 64);
+		round_up((size_t)p->zones_nr * p->stacks.cpu.all_slots_nr * sizeof(struct pcp), 64);
 	size_t depot = DEPOT_ENTRIES_NR * TYPES_NR * sizeof(uint32_t);
 	size_t stacks = (size_t)p->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
 	size_t front = round_up(pcps + p->zones_nr * depot, mem_page_bytes());
@@ -188,7 +188,7 @@ static void init_pcps(struct pages *p)
 {
 	pcp_stacks_init(p);
 	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
+		for (unsigned slot = 0; slot < p->stacks.cpu.all_slots_nr; slot++) {
 			struct pcp *pcp = page_pcp(p, zone, slot);
 
 			pcp_stacks_init_door(pcp, zone, slot);
@@ -267,7 +267,7 @@ static void fork_prepare_locks(struct quire_module *module)
 {
 	struct pages *p = module_pages(module);
 
-	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		stacks_fork_prepare(&p->stacks, &p->pcp[i].door);
 	stacks_fence_all(&p->stacks);
 	for (unsigned i = 0; i < p->zones_nr; i++)
@@ -287,7 +287,7 @@ static void fork_done(struct quire_module *module, bool child)
 	}
 	for (unsigned i = p->zones_nr; i-- != 0;)
 		lock_release(&p->zone[i].depot.lock, p->zone[i].depot.kept);
-	for (size_t i = (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i-- != 0;) {
+	for (size_t i = (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i-- != 0;) {
 		struct pcp *pcp = &p->pcp[i];
 
 		if (child) {

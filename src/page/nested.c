@@ -88,7 +88,7 @@ static uint32_t from_stacks(struct pages *p, const struct page_request *request)
 
 static uint32_t from_neighbours(struct pages *p, const struct page_request *request)
 {
-	unsigned slot = (unsigned)stack_slot(&p->stacks.cpu), doors = p->stacks.cpu.doors_nr;
+	unsigned slot = (unsigned)stack_slot(&p->stacks.cpu), doors = p->stacks.cpu.all_slots_nr;
 
 	for (unsigned i = 0; i < doors && i <= NEIGHBOURS; i++) {
 		struct pcp *pcp = page_pcp(p, request->zone, (slot + i) % doors);

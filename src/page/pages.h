@@ -40,7 +40,7 @@ struct pages {
 
 	struct page *page;	 /* by frame */
 	struct pageblock *block; /* by block */
-	struct pcp *pcp;	 /* doors_nr a zone */
+	struct pcp *pcp;	 /* by zone, then by slot */
 	uint32_t blocks_nr;
 	uint32_t zone_blocks; /* blocks in each zone */
 	char *meta;	      /* reservation of state, page, tag and block */

@@ -50,7 +50,7 @@ struct pcp {
 
 static inline struct pcp *page_pcp(struct pages *p, unsigned zone, unsigned slot)
 {
-	return &p->pcp[(size_t)zone * p->stacks.cpu.doors_nr + slot];
+	return &p->pcp[(size_t)zone * p->stacks.cpu.all_slots_nr + slot];
 }
 
 /* The zone that a thread on the current CPU takes from first. */

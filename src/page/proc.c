@@ -165,7 +165,7 @@ static void put_line(struct text *text, const char *name, uint64_t value)
 static void put_pagesets(struct text *text, struct pages *p, unsigned zone)
 {
 	text_put(text, "  pagesets\n");
-	for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
+	for (unsigned slot = 0; slot < p->stacks.cpu.all_slots_nr; slot++) {
 		const struct pcp *pcp = page_pcp(p, zone, slot);
 
 		/* Hints, as in stat.c. */

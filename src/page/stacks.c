@@ -79,7 +79,7 @@ void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot)
 
 bool pcps_are_cold(const struct pages *p)
 {
-	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		if (load_relaxed(&p->pcp[i].door.warm)) /* a hint */
 			return false;
 	return true;

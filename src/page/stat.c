@@ -112,7 +112,7 @@ void page_stat_collect(struct pages *p, struct quire_page_stat *stat)
 					  .limit_pages = p->q.limit_pages };
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		add_zone(p, &p->zone[i], stat);
-	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		add_pcp(p, &p->pcp[i], stat);
 	stat->cached_pages += nested_pages(p);
 	idle = stat->free_pages + stat->cached_pages;

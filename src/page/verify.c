@@ -371,7 +371,7 @@ static int verify_caches(struct pages *p, const struct zone *zone, struct sums *
 {
 	int label = verify_spares(p, zone, sums);
 
-	for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr && label == 0; slot++) {
+	for (unsigned slot = 0; slot < p->stacks.cpu.all_slots_nr && label == 0; slot++) {
 		const struct pcp *pcp = page_pcp(p, zone->index, slot);
 
 		if (!pcp->door.ready)

@@ -111,7 +111,7 @@ static uint32_t zone_batch(const struct pages *p, const struct zone *zone)
  */
 static void zone_init_pcp(struct pages *p, struct zone *zone)
 {
-	uint64_t doors = p->stacks.cpu.doors_nr;
+	uint64_t doors = p->stacks.cpu.all_slots_nr;
 
 	zone->pcp_batch = zone_batch(p, zone);
 	zone->pcp_high_max = (uint32_t)clamp(zone->managed_pages / 8 / doors, 1, 1u << 28);

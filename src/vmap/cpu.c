@@ -328,7 +328,7 @@ bool cpu_drain(struct vmap *v, unsigned slot)
 
 void cpus_close(struct vmap *v)
 {
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++) {
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
 
@@ -336,7 +336,7 @@ void cpus_close(struct vmap *v)
 		lock_release(&cpu->door.lock, token);
 	}
 	stacks_fence_all(&v->stacks);
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++) {
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
 
@@ -347,7 +347,7 @@ void cpus_close(struct vmap *v)
 
 void cpus_open(struct vmap *v)
 {
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++) {
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++) {
 		lock_token token;
 		struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
 

@@ -103,7 +103,7 @@ static bool drain_cpus(struct vmap *v)
 {
 	bool any = load_relaxed(&v->lazy_pages) != 0;
 
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		any = cpu_drain(v, slot) || any;
 	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
 		;
@@ -181,7 +181,7 @@ struct purged decay_purge(struct vmap *v)
 	struct purged purged;
 
 	mutex_acquire(&v->purge_mutex);
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		cpu_drain(v, slot);
 	purged = purge_everything(v);
 	mutex_release(&v->purge_mutex);

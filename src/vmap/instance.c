@@ -71,11 +71,11 @@ static void set_regions(struct vmap *v)
 
 static int reserve_cpus(struct vmap *v)
 {
-	v->cpu = stacks_reserve(&v->stacks, v->stacks.cpu.doors_nr * sizeof(struct vmap_cpu),
+	v->cpu = stacks_reserve(&v->stacks, v->stacks.cpu.all_slots_nr * sizeof(struct vmap_cpu),
 				"quire-area-cpus", &v->cpu_bytes);
 	if (v->cpu == NULL)
 		return -ENOMEM;
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		stacks_door_init(&v->cpu[slot].door, RANK_VMAP_CPU, slot, 0, CLASSES_NR);
 	return 0;
 }
@@ -154,7 +154,7 @@ static int reserve(struct vmap *v)
 /* As in Linux: 32 MiB for each power of two of CPUs. */
 uint64_t vmap_lazy_bytes(const struct quire *q)
 {
-	unsigned powers = 32u - (unsigned)__builtin_clz(q->cpus.doors_nr);
+	unsigned powers = 32u - (unsigned)__builtin_clz(q->cpus.all_slots_nr);
 
 	return q->options.lazy_max_bytes != 0 ? q->options.lazy_max_bytes
 					      : (uint64_t)powers * ((uint64_t)32 << 20);
@@ -255,7 +255,7 @@ static void fork_prepare_locks(struct quire_module *module)
 {
 	struct vmap *v = vmap_of(module);
 
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		stacks_fork_prepare(&v->stacks, &v->cpu[slot].door); /* pages fence for both */
 	v->kept = lock_acquire(&v->lock);
 	pool_fork_prepare_lock(&v->pool);
@@ -269,7 +269,7 @@ static void fork_done(struct quire_module *module, bool child)
 	if (child)
 		claim_fork_child_locked(v);
 	lock_release(&v->lock, v->kept);
-	for (unsigned slot = v->stacks.cpu.doors_nr; slot-- != 0;)
+	for (unsigned slot = v->stacks.cpu.all_slots_nr; slot-- != 0;)
 		stacks_fork_done(&v->stacks, &v->cpu[slot].door, child);
 	if (child) {
 		store_relaxed(&v->kicked, false);

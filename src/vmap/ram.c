@@ -38,7 +38,7 @@ static uint32_t pages_of_a_block(const struct vmap *v)
 {
 	uint32_t pages = RAM_BLOCK_MAX;
 
-	while (pages > RAM_BLOCK_MIN && pages > v->span_pages / v->stacks.cpu.doors_nr / 16)
+	while (pages > RAM_BLOCK_MIN && pages > v->span_pages / v->stacks.cpu.all_slots_nr / 16)
 		pages /= 2;
 	return pages;
 }

@@ -67,7 +67,7 @@ void ram_purge_fragmented(struct vmap *v, bool force)
 
 		if (block == NULL)
 			continue;
-		CHECK(load_relaxed(&block->cpu) < v->stacks.cpu.doors_nr);
+		CHECK(load_relaxed(&block->cpu) < v->stacks.cpu.all_slots_nr);
 		state = load_relaxed(&block->state);
 		if (!ram_is_fragmented(ram, state) ||
 		    (!force && ram_room(state) >= ram->block_pages / 4) ||
@@ -205,7 +205,7 @@ static bool block_is_right(struct vmap *v, struct ram *ram, uint32_t index)
 	uint32_t state = load_relaxed(&block->state), dirty = 0, listed = 0, steps = 0;
 
 	if (ram_room(state) + ram_dirty(state) > ram->block_pages ||
-	    load_relaxed(&block->cpu) >= v->stacks.cpu.doors_nr)
+	    load_relaxed(&block->cpu) >= v->stacks.cpu.all_slots_nr)
 		return false;
 	for (uint32_t word = 0; word < RAM_WORDS; word++) {
 		uint64_t bits = load_relaxed(&block->dirty[word]);

@@ -130,7 +130,7 @@ static int check_cpus(struct vmap *v, const struct sums *sums)
 {
 	uint64_t pages = 0, areas = 0;
 
-	for (unsigned slot = 0; slot < v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		pages += cpu_pages(v, slot, &areas);
 	/* A child of fork may have lost some. */
 	return v->q->forked || (pages == sums->cached && areas == sums->cached_nr) ? 0 : 1;

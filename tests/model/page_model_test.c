@@ -295,7 +295,7 @@ static void op_free(struct model *m)
 		quire_free_pages_exact(m->q, page_addr(pages_of(m->q), run.frame),
 				       (size_t)run.pages << m->config->page_shift);
 	else if (chance(m, 8))
-		page_free_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.doors_nr),
+		page_free_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.all_slots_nr),
 			     page_addr(pages_of(m->q), run.frame), run.order);
 	else
 		quire_free_pages(m->q, page_addr(pages_of(m->q), run.frame), run.order);
@@ -313,8 +313,9 @@ static void op_alloc(struct model *m)
 	if (chance(m, 8)) {
 		flags &= ~FLAGS_MAY_REFUSE;
 		errno = ENOMEM; /* which it leaves to its callers */
-		addr = page_alloc_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.doors_nr),
-				     order, flags);
+		addr = page_alloc_on(pages_of(m->q),
+				     below(m, pages_of(m->q)->stacks.cpu.all_slots_nr), order,
+				     flags);
 	} else {
 		addr = quire_alloc_pages(m->q, order, flags);
 	}
@@ -410,7 +411,7 @@ static void op_bulk_free(struct model *m)
 		pages[i] = page_addr(pages_of(m->q), run.frame);
 	}
 	if (chance(m, 4))
-		page_free_bulk_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.doors_nr),
+		page_free_bulk_on(pages_of(m->q), below(m, pages_of(m->q)->stacks.cpu.all_slots_nr),
 				  count, pages);
 	else
 		quire_free_pages_bulk(m->q, pages, count);
@@ -423,7 +424,7 @@ static void op_drain(struct model *m)
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
 	if (!chance(m, 4)) {
-		quire_drain_slot(m->q, below(m, pages_of(m->q)->stacks.cpu.doors_nr));
+		quire_drain_slot(m->q, below(m, pages_of(m->q)->stacks.cpu.all_slots_nr));
 		return;
 	}
 	quire_drain_all(m->q);

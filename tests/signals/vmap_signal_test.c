@@ -99,10 +99,10 @@ static void a_handler_that_interrupts_the_lock_of_ranges_never_blocks(void **sta
 static void check_with_cpu_locks_held(struct quire_options options)
 {
 	scene_begin(options);
-	for (unsigned slot = 0; slot < scene.v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < scene.v->stacks.cpu.all_slots_nr; slot++)
 		lock_acquire_ordered(&scene.v->cpu[slot].door.lock);
 	raise(SIGUSR1);
-	for (unsigned slot = scene.v->stacks.cpu.doors_nr; slot-- != 0;)
+	for (unsigned slot = scene.v->stacks.cpu.all_slots_nr; slot-- != 0;)
 		lock_release(&scene.v->cpu[slot].door.lock, 0);
 	scene_end();
 }

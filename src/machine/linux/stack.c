@@ -48,11 +48,11 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 	uint32_t answer = rseq && STACK_SEQUENCES ? probe_once() : PROBE_NO_SEQUENCES;
 	bool by_cpu = want_by_cpu || answer == PROBE_BY_CPU;
 
-	s->doors_nr = all ? possible : cpus_max;
+	s->all_slots_nr = all ? possible : cpus_max;
 	setup_refusing(s);
 	if (answer == PROBE_NO_SEQUENCES || (by_cpu && !all))
 		return;
-	s->slots_nr = s->doors_nr;
+	s->slots_nr = s->all_slots_nr;
 	s->by_cpu = by_cpu;
 	s->rseq_offset = probe_rseq_offset();
 	s->slot_offset = s->rseq_offset + (by_cpu ? RSEQ_CPU_ID_OFFSET : RSEQ_MM_CID_OFFSET);
@@ -62,10 +62,10 @@ int stack_slot_slow(const struct cpu_stacks *s)
 {
 	unsigned cpu = process_cpu();
 
-	CHECK(s->doors_nr != 0);
-	/* A multiplicative hash, so that neighbouring CPUs do not share a door at any doors_nr. */
-	if (cpu >= s->doors_nr)
-		cpu = (unsigned)((uint64_t)(cpu * UINT32_C(0x9e3779b1)) * s->doors_nr >> 32);
+	CHECK(s->all_slots_nr != 0);
+	/* A multiplicative hash, so that neighbouring CPUs do not share a door at any all_slots_nr. */
+	if (cpu >= s->all_slots_nr)
+		cpu = (unsigned)((uint64_t)(cpu * UINT32_C(0x9e3779b1)) * s->all_slots_nr >> 32);
 	return (int)cpu;
 }
 

@@ -18,7 +18,7 @@
 #define STACK_SEQUENCES 0
 #endif
 
-/* The slot of a thread for which no sequence can tell it; below doors_nr. */
+/* The slot of a thread for which no sequence can tell it; below all_slots_nr. */
 int stack_slot_slow(const struct cpu_stacks *s);
 
 #if STACK_SEQUENCES

@@ -301,9 +301,9 @@ int stack_slot(const struct cpu_stacks *s)
 
 	sched_point(POINT_LOAD, s, 4, CALLER_PC);
 	cpu = current_task()->cpu;
-	if (cpu < s->doors_nr)
+	if (cpu < s->all_slots_nr)
 		return (int)cpu;
-	return s->doors_nr > 1 ? (int)(cpu % (s->doors_nr - 1)) : 0;
+	return s->all_slots_nr > 1 ? (int)(cpu % (s->all_slots_nr - 1)) : 0;
 }
 
 void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool rseq)
@@ -312,7 +312,7 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 
 	*s = (struct cpu_stacks){
 		.slots_nr = rseq && all ? sim_opt.cpus_nr : 0,
-		.doors_nr = all ? sim_opt.cpus_nr : cpus_max,
+		.all_slots_nr = all ? sim_opt.cpus_nr : cpus_max,
 		.by_cpu = want_by_cpu,
 	};
 }

@@ -33,7 +33,7 @@ struct vmap_scene *vmap_scene_make(struct sim *sim, struct quire_options options
 	quire_vmap_purge(scene->q);
 	scene->v = scene->q->vmap;
 	cpus_close(scene->v);
-	for (unsigned slot = 0; slot < scene->v->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < scene->v->stacks.cpu.all_slots_nr; slot++)
 		warm(scene->v, slot);
 	cpus_open(scene->v);
 	check_u64_eq(quire_verify(scene->q), 0);

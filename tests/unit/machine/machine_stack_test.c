@@ -29,14 +29,14 @@ static void stacks_make(struct cpu_stacks *s, unsigned cpus_max, bool by_cpu, bo
 
 	*s = (struct cpu_stacks){ .base = NULL };
 	stack_setup(s, cpus_max, by_cpu, rseq);
-	bytes = (size_t)s->doors_nr * STACKS_STRIDE;
+	bytes = (size_t)s->all_slots_nr * STACKS_STRIDE;
 	s->base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(s->base != MAP_FAILED);
 }
 
 static void stacks_free(struct cpu_stacks *s)
 {
-	CHECK(munmap(s->base, (size_t)s->doors_nr * STACKS_STRIDE) == 0);
+	CHECK(munmap(s->base, (size_t)s->all_slots_nr * STACKS_STRIDE) == 0);
 }
 
 static void open_stack(const struct cpu_stacks *s, unsigned slot, unsigned class)
@@ -57,7 +57,7 @@ static void close_stack(const struct cpu_stacks *s, unsigned slot, unsigned clas
 
 static void stacks_open_empty(const struct cpu_stacks *s)
 {
-	for (unsigned slot = 0; slot < s->doors_nr; slot++) {
+	for (unsigned slot = 0; slot < s->all_slots_nr; slot++) {
 		for (unsigned class = 0; class < CLASSES_NR; class ++) {
 			stack_header(s, slot, class)->top = ENTRY_LOW + class * ROOM;
 			open_stack(s, slot, class);
@@ -247,7 +247,7 @@ static void refuse_and_hash(struct cpu_stacks *s)
 	CHECK(stack_pop(s, CLASS) == STACK_NONE);
 	CHECK(stack_push_n(s, CLASS, entries, 2) == 0);
 	CHECK(stack_pop_n(s, CLASS, entries, 2) == 0);
-	CHECK(stack_slot(s) >= 0 && (unsigned)stack_slot(s) < s->doors_nr);
+	CHECK(stack_slot(s) >= 0 && (unsigned)stack_slot(s) < s->all_slots_nr);
 	CHECK(!lock_nested()); /* the stand-in for struct rseq lies beside the count */
 	stack_fence_slot(s, 0);
 	stack_fence_all(s, NULL);
@@ -259,7 +259,7 @@ static void switched_off_means_refused(void **state)
 
 	(void)state;
 	stacks_make(&s, 0, false, false);
-	assert_u64_eq(s.doors_nr, process_cpus_possible());
+	assert_u64_eq(s.all_slots_nr, process_cpus_possible());
 	assert_u64_eq(s.slots_nr, 0);
 	refuse_and_hash(&s);
 	stacks_free(&s);
@@ -303,7 +303,7 @@ static void refuse_in_this_thread(unsigned index, void *arg)
 	CHECK(stack_pop(s, CLASS) == STACK_NONE);
 	CHECK(stack_push_n(s, CLASS, entries, 2) == 0);
 	CHECK(stack_pop_n(s, CLASS, entries, 2) == 0);
-	CHECK(stack_slot(s) >= 0 && (unsigned)stack_slot(s) < s->doors_nr);
+	CHECK(stack_slot(s) >= 0 && (unsigned)stack_slot(s) < s->all_slots_nr);
 	CHECK(syscall(SYS_rseq, area, RSEQ_BYTES, 0, RSEQ_SIGNATURE) == 0);
 }
 
@@ -362,19 +362,19 @@ static void fewer_slots_than_cpus_are_never_indexed_by_cpu(void **state)
 	if (possible < 2)
 		skip_because("it takes two CPUs");
 	stacks_make(&s, 1, true, true);
-	assert_u64_eq(s.doors_nr, 1);
+	assert_u64_eq(s.all_slots_nr, 1);
 	refuse_and_hash(&s);
 	stacks_free(&s);
 	/* Threads of one process that run together have numbers below the number of CPUs; with
 	 * one slot, the second thread's number is beyond and it is refused, or hashed. */
 	stacks_make(&s, 1, false, true);
-	assert_u64_eq(s.doors_nr, 1);
+	assert_u64_eq(s.all_slots_nr, 1);
 	assert_true(s.slots_nr <= 1);
 	assert_false(s.by_cpu && s.slots_nr != 0);
 	assert_int_equal(stack_slot(&s), 0);
 	stacks_free(&s);
 	stacks_make(&s, possible + 5, true, true);
-	assert_u64_eq(s.doors_nr, possible);
+	assert_u64_eq(s.all_slots_nr, possible);
 	stacks_free(&s);
 }
 

@@ -117,7 +117,7 @@ static void what_other_cpus_hold_is_drained_before_a_refusal(void **state)
 	struct quire *q = make_small();
 	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	unsigned last = p->stacks.cpu.doors_nr - 1;
+	unsigned last = p->stacks.cpu.all_slots_nr - 1;
 
 	(void)state;
 	assert_true(n > 4);
@@ -135,7 +135,7 @@ static void callers_that_may_not_wait_do_not_drain(void **state)
 	struct quire *q = make_small();
 	struct pages *p = pages_of(q);
 	size_t n = take_all(q, 0, QUIRE_NODE(0), held, HELD_MAX);
-	unsigned other = own_pcp(q)->door.slot == 0 ? p->stacks.cpu.doors_nr - 1 : 0;
+	unsigned other = own_pcp(q)->door.slot == 0 ? p->stacks.cpu.all_slots_nr - 1 : 0;
 
 	(void)state;
 	if (other == own_pcp(q)->door.slot)

@@ -192,7 +192,7 @@ static void pages_go_to_the_lists_of_a_cpu_by_number(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	unsigned last = p->stacks.cpu.doors_nr - 1;
+	unsigned last = p->stacks.cpu.all_slots_nr - 1;
 
 	assert_u64_eq(take_bulk(q, 3), 3);
 	quire_drain_all(q);

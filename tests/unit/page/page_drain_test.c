@@ -56,7 +56,7 @@ static void draining_one_cpu_leaves_the_others_alone(void **state)
 {
 	struct quire *q = *state;
 	struct pages *p = pages_of(q);
-	unsigned last = p->stacks.cpu.doors_nr - 1;
+	unsigned last = p->stacks.cpu.all_slots_nr - 1;
 
 	assert_u64_eq(take_all(q, 0, QUIRE_NODE(0), held, 2), 2);
 	quire_drain_all(q);
@@ -83,7 +83,7 @@ static void a_cpu_never_used_is_passed_over(void **state)
 
 	assert_u64_eq(quire_drain_all(q), 0);
 	assert_u64_eq(stat_of(q).drains, 0);
-	for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < p->stacks.cpu.all_slots_nr; slot++)
 		assert_false(page_pcp(p, 0, slot)->door.ready);
 }
 
@@ -129,7 +129,7 @@ static void off_means_high_0_and_batch_1_everywhere(void **state)
 
 	quire_pcp_disable(q);
 	for (unsigned zone = 0; zone < p->zones_nr; zone++) {
-		for (unsigned slot = 0; slot < p->stacks.cpu.doors_nr; slot++) {
+		for (unsigned slot = 0; slot < p->stacks.cpu.all_slots_nr; slot++) {
 			assert_u64_eq(page_pcp(p, zone, slot)->high, 0);
 			assert_u64_eq(page_pcp(p, zone, slot)->batch, 1);
 		}

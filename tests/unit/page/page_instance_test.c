@@ -122,8 +122,8 @@ static void sequences_can_be_switched_off(void **state)
 
 	if (page_case->rseq == QUIRE_OFF)
 		assert_u64_eq(p->stacks.cpu.slots_nr, 0);
-	assert_true(p->stacks.cpu.slots_nr <= p->stacks.cpu.doors_nr);
-	assert_u64_eq(quire_slots(q), p->stacks.cpu.doors_nr);
+	assert_true(p->stacks.cpu.slots_nr <= p->stacks.cpu.all_slots_nr);
+	assert_u64_eq(quire_slots(q), p->stacks.cpu.all_slots_nr);
 }
 
 static void fewer_cpus_mean_fewer_lists(void **state)

@@ -13,7 +13,7 @@ static void *held[HELD_MAX];
 static struct pcp *last_pcp(struct quire *q)
 {
 	struct pages *p = pages_of(q);
-	unsigned slot = p->stacks.cpu.doors_nr - 1;
+	unsigned slot = p->stacks.cpu.all_slots_nr - 1;
 	lock_token token;
 	struct pcp *pcp = pcp_lock_slot(p, 0, slot, &token);
 	void *blocks[4] = { NULL };
@@ -325,12 +325,12 @@ static void hold_all(struct refusal *r)
 	struct pages *p = pages_of(q);
 	lock_token token;
 
-	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		while (!lock_try(&p->pcp[i].door.lock, &token))
 			;
 	pthread_barrier_wait(&r->held);
 	pthread_barrier_wait(&r->done);
-	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.doors_nr; i++)
+	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		lock_release(&p->pcp[i].door.lock, token);
 }
 

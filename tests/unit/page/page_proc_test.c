@@ -221,7 +221,7 @@ static void zoneinfo_shows_each_cpus_lists(void **state)
 {
 	struct quire *q = with_pages(state);
 	struct pages *p = pages_of(q);
-	unsigned slot = p->stacks.cpu.doors_nr - 1, cpu, count, high, batch;
+	unsigned slot = p->stacks.cpu.all_slots_nr - 1, cpu, count, high, batch;
 	const struct pcp *pcp = page_pcp(p, 0, slot);
 	char heading[32];
 

@@ -34,7 +34,7 @@ static struct scene make_scene(struct quire *q)
 			quire_free_pages(q, page_after(q, s.block, i), 0);
 	quire_free_pages(q, s.whole, QUIRE_ORDER_MAX);
 	quire_pcp_enable(q);
-	s.pcp = pcp_lock_slot(p, 0, p->stacks.cpu.doors_nr - 1, &token);
+	s.pcp = pcp_lock_slot(p, 0, p->stacks.cpu.all_slots_nr - 1, &token);
 	lock_release(&s.pcp->door.lock, token);
 	s.cached = page_after(q, s.block, 9);
 	page_free_on(p, s.pcp->door.slot, s.cached, 0);

@@ -56,7 +56,7 @@ static void high_lies_between_four_batches_and_an_eighth_of_the_zone(void **stat
 	assert_true(zone->pcp_batch >= 1);
 	assert_true(zone->pcp_high_min >= 4 * zone->pcp_batch);
 	assert_true(zone->pcp_high_min <= zone->pcp_high_max);
-	assert_true((uint64_t)zone->pcp_high_max * p->stacks.cpu.doors_nr <=
+	assert_true((uint64_t)zone->pcp_high_max * p->stacks.cpu.all_slots_nr <=
 		    zone->managed_pages / 8);
 }
 

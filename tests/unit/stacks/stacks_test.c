@@ -55,10 +55,10 @@ static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rs
 		s->class[i] =
 			(struct stacks_class){ .header = (uint16_t)i, .room = (uint16_t)room };
 	stacks_lay_out(s, classes_nr);
-	cache.door = stacks_reserve(s, s->cpu.doors_nr * sizeof(*cache.door), "quire-cpus",
+	cache.door = stacks_reserve(s, s->cpu.all_slots_nr * sizeof(*cache.door), "quire-cpus",
 				    &cache.bytes);
 	assert_non_null(cache.door);
-	for (unsigned slot = 0; slot < s->cpu.doors_nr; slot++)
+	for (unsigned slot = 0; slot < s->cpu.all_slots_nr; slot++)
 		stacks_door_init(&cache.door[slot], RANK_PCP, slot, 0, classes_nr);
 	cache.slot = (unsigned)stack_slot(&s->cpu);
 }
@@ -621,23 +621,23 @@ static void a_class_of_another_door_is_a_bug(void **state)
 
 /* Under the locks that the fork keeps; its end opens every door that is in use then.  The mutex stands for
  * the process's list of instances: no order of locks is checked under it. */
-static void fork_begins(struct mutex *instances, unsigned doors_nr)
+static void fork_begins(struct mutex *instances, unsigned all_slots_nr)
 {
 	uint32_t begun;
 
 	mutex_init(instances, RANK_INSTANCES);
 	mutex_acquire(instances);
 	begun = lock_keep_begin();
-	for (unsigned slot = 0; slot < doors_nr; slot++)
+	for (unsigned slot = 0; slot < all_slots_nr; slot++)
 		stacks_fork_prepare(&cache.s, &cache.door[slot]);
 	stacks_fence_all(&cache.s);
 	lock_keep_end(begun);
 }
 
-static void fork_ends(struct mutex *instances, unsigned doors_nr)
+static void fork_ends(struct mutex *instances, unsigned all_slots_nr)
 {
 	(void)lock_unkeep();
-	for (unsigned slot = doors_nr; slot-- != 0;)
+	for (unsigned slot = all_slots_nr; slot-- != 0;)
 		stacks_fork_done(&cache.s, &cache.door[slot], false);
 	mutex_release(instances);
 }
@@ -645,19 +645,19 @@ static void fork_ends(struct mutex *instances, unsigned doors_nr)
 static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 {
 	struct mutex instances;
-	unsigned doors_nr;
+	unsigned all_slots_nr;
 	lock_token token;
 	struct stacks_door *door;
 
 	(void)state;
 	cache_make_many();
-	doors_nr = cache.s.cpu.doors_nr;
-	fork_begins(&instances, doors_nr);
+	all_slots_nr = cache.s.cpu.all_slots_nr;
+	fork_begins(&instances, all_slots_nr);
 	door = own_door(&token);
 	stacks_set_keeps_locked(&cache.s, door, 7, ROOM);
 	lock_release(&door->lock, token);
 	assert_false(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
-	fork_ends(&instances, doors_nr);
+	fork_ends(&instances, all_slots_nr);
 	assert_u64_eq(door->closed_nr, 0);
 	assert_true(stack_push(&cache.s.cpu, 7, 1, &guard, 0));
 }
