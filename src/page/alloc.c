@@ -153,6 +153,17 @@ uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 	return frame;
 }
 
+/* NULL with *@error if no attempt found a run. */
+static void *alloc_without_stack(struct pages *p, const struct page_request *request, int *error)
+{
+	uint32_t frame = page_alloc_frame(p, request);
+
+	if (frame != FRAME_NONE)
+		return page_finish_alloc(p, frame, request);
+	*error = -ENOMEM;
+	return NULL;
+}
+
 void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error)
 {
 	struct pages *p = pages_of(q);
@@ -162,25 +173,36 @@ void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error
 	*error = page_request_make(p, &request, order, flags);
 	if (*error)
 		return NULL;
-	/* The fast path of calls that quire_alloc_pages() does not serve itself: with QUIRE_ZERO, with a
-	 * node or several zones, or with flags that matter only when the stack is empty. */
+	/* The fast path of other modules, and of the calls that quire_alloc_pages() does not serve itself:
+	 * with QUIRE_ZERO, with a node or several zones, or with flags that matter only when the stack is
+	 * empty. */
 	frame = stack_pop(&p->stacks.cpu, page_request_class(&request));
 	if (frame == STACK_NONE)
-		frame = page_alloc_frame(p, &request);
-	else if (UNLIKELY(load_relaxed(&q->looks)))
+		return alloc_without_stack(p, &request, error);
+	if (UNLIKELY(load_relaxed(&q->looks)))
 		worker_look(q, flags);
-	if (frame == FRAME_NONE) {
-		*error = -ENOMEM;
-		return NULL;
-	}
 	return page_finish_alloc(p, frame, &request);
 }
 
+/* The flags or the order are none that the fast path serves. */
+static __attribute__((noinline, cold)) void *alloc_other(struct pages *p, unsigned order,
+							 unsigned flags)
+{
+	int error;
+	void *addr = page_alloc_run(&p->q, order, flags, &error);
+
+	if (addr == NULL)
+		process_set_errno(-error);
+	return addr;
+}
+
+/* The fast path found the stack empty. */
 static __attribute__((noinline, cold)) void *alloc_slow(struct pages *p, unsigned order,
 							unsigned flags)
 {
-	int error = 0;
-	void *addr = page_alloc_run(&p->q, order, flags, &error);
+	struct page_request request;
+	int error = page_request_make(p, &request, order, flags);
+	void *addr = error ? NULL : alloc_without_stack(p, &request, &error);
 
 	if (addr == NULL)
 		process_set_errno(-error);
@@ -194,7 +216,7 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 	uint8_t *state;
 
 	if (UNLIKELY(flags >= load_relaxed(&p->fast_flags_end) || order > QUIRE_ORDER_MAX))
-		return alloc_slow(p, order, flags);
+		return alloc_other(p, order, flags);
 	frame = stack_pop(&p->stacks.cpu, STACK_CLASS(order, flags));
 	if (UNLIKELY(frame == STACK_NONE))
 		return alloc_slow(p, order, flags);
