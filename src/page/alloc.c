@@ -73,8 +73,8 @@ void *page_finish_alloc(struct pages *p, uint32_t frame, const struct page_reque
 	return addr;
 }
 
-/* A run from this CPU's lists, depot or buddy; its stack is refilled on the way.  *@had_lock: false if the
- * CPU's lock was refused, so that nothing is known about the zone. */
+/* Takes a run from the depot, this CPU's lists or the buddy, and refills the CPU's stack.  Sets *@had_lock
+ * to false if the CPU's lock is taken; then nothing is known about the zone. */
 static uint32_t from_pcp(struct pages *p, const struct page_request *request, bool *had_lock)
 {
 	lock_token token;
@@ -93,9 +93,9 @@ static uint32_t from_pcp(struct pages *p, const struct page_request *request, bo
 }
 
 /*
- * The same; and if the zone had nothing, once more after growing it.  So the CPU takes a batch from the
- * fresh blocks.  If it took a single page, the next one would go to another CPU, and the two CPUs would
- * write state bytes in one cache line.
+ * Calls from_pcp(); if the zone had nothing, grows the zone and calls it again, so the CPU takes a whole
+ * batch from the fresh blocks.  If it took a single page, the next one would go to another CPU, and the two
+ * CPUs would write state bytes in one cache line.
  */
 static uint32_t from_grown_pcp(struct pages *p, const struct page_request *request)
 {
@@ -111,8 +111,8 @@ static uint32_t from_grown_pcp(struct pages *p, const struct page_request *reque
 	return from_pcp(p, request, &had_lock);
 }
 
-/* When the buddy has nothing: takes what all CPUs, depots and spares hold, then waits for memory that is
- * being returned, and makes other modules give up what they cache. */
+/* The buddy had nothing.  Drains all CPUs, depots and spares; if that does not help, waits for memory that
+ * is being returned, and makes the other modules give up what they cache. */
 static uint32_t after_drain(struct pages *p, const struct page_request *request)
 {
 	uint32_t frame;
@@ -153,7 +153,7 @@ uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 	return frame;
 }
 
-/* NULL with *@error if no attempt found a run. */
+/* Returns NULL and sets *@error if no attempt finds a run. */
 static void *alloc_without_stack(struct pages *p, const struct page_request *request, int *error)
 {
 	uint32_t frame = page_alloc_frame(p, request);
@@ -184,7 +184,7 @@ void *page_alloc_run(struct quire *q, unsigned order, unsigned flags, int *error
 	return page_finish_alloc(p, frame, &request);
 }
 
-/* The flags or the order are none that the fast path serves. */
+/* The fast path does not serve these flags, or this order. */
 static __attribute__((noinline, cold)) void *alloc_other(struct pages *p, unsigned order,
 							 unsigned flags)
 {

@@ -58,21 +58,21 @@ struct block_list {
 	uint32_t nr;
 };
 
-/* The row that a tag byte puts its block in. */
+/* The row of a block with this tag. */
 unsigned block_row(uint8_t tag);
 /* 1 -> 0, 2 -> 2, 3 -> 3, 5 -> 4, 7 -> 5, 300 -> 16, 512 (just broken) -> 18. */
 unsigned block_bucket(unsigned free_pages);
 
-/* Counts a run in or out of the zone's totals: B4.  @zero: STATE_ZERO or 0, here and below. */
+/* Adds a run to the zone's totals, or subtracts it (B4).  @zero is STATE_ZERO or 0, here and below. */
 void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsigned zero,
 			   bool arrives);
-/* Lists a free run smaller than a block.  The caller rebins the block afterwards. */
+/* Puts a free run smaller than a block on its block's lists.  The caller then rebins the block. */
 void block_free_add_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero);
-/* Takes a listed run off; the caller changes its state byte and rebins the block. */
+/* Takes a run off its block's lists.  The caller changes its state byte and rebins the block. */
 void block_free_take_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order);
 
-/* Puts a partial block into the bin that its lists now say; a full or whole one into none. */
+/* Puts a partial block into the bin that matches its lists.  A full or whole block leaves its bin. */
 void block_rebin_locked(struct pages *p, struct zone *zone, uint32_t block);
 /* Takes a block out of its bin, if it is in one. */
 void block_unbin_locked(struct pages *p, struct zone *zone, uint32_t block);
@@ -81,9 +81,10 @@ void block_unbin_locked(struct pages *p, struct zone *zone, uint32_t block);
  * row (B6).  Whole blocks are taken off their list first and put back by the caller.
  */
 void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag);
-/* Among the blocks of a row with a run of @order or more: one of the fullest, smallest run. */
+/* Of the row's blocks that have a free run of @order or more: one of the fullest, and of those one with the
+ * smallest such run.  BLOCK_NONE if there is none. */
 uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned order);
-/* The same, but one of the emptiest: for claiming and for choosing what to empty. */
+/* As block_fullest_locked(), but one of the emptiest: to claim it, or to empty it. */
 uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned order);
 
 /* Whole and offline blocks; under the zone's lock.  Lists are newest first but for what is pushed

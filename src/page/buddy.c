@@ -5,8 +5,8 @@
  * The buddy of a run of 2^order frames at frame f is f XOR 2^order; two free buddies merge at
  * once, so after every release of the zone lock no two mergeable buddies are free (B3).  Merging
  * stays inside a pageblock until the block is whole; whole blocks are on the zone's whole lists by
- * order and row, linked through their block records, newest first, those without memory behind
- * them last.  They merge further, up to the largest order, only among ordinary types, which are
+ * order and row, linked through their block records, newest first, but those that have no
+ * memory last.  They merge further, up to the largest order, only among ordinary types, which are
  * then re-typed; never with isolated or highatomic ones.
  *
  * Against Linux: the same rules of merging; the lists of orders below a block are per block.
@@ -32,7 +32,7 @@ static struct block_list *whole_list(struct pages *p, struct zone *zone, uint32_
 	return &zone->whole[order - p->pageblock_order][block_row(p->tag[page_block(p, frame)])];
 }
 
-/* Lists a run of whole blocks without merging it: at the tail if no memory is behind it. */
+/* Puts a run of whole blocks on its list without merging it: at the tail if it has no memory. */
 static void whole_list_add(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			   unsigned zero)
 {

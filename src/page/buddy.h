@@ -8,7 +8,7 @@
 struct pages;
 struct zone;
 
-/* Gives a run of any order back, merging it as far as it goes. */
+/* Frees a run of any order, and merges it with its free buddies as far as they go. */
 void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 		       unsigned zero);
 /*
@@ -23,13 +23,13 @@ unsigned buddy_take_partial_locked(struct pages *p, struct zone *zone, unsigned 
  * whole.  Returns its frame or FRAME_NONE.  The state byte keeps ZERO for the caller to read.
  */
 uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order);
-/* Makes a partial block of a whole one that was just taken: two halves on its own lists. */
+/* Makes a whole block that was just taken partial: puts its two halves on its lists. */
 void buddy_break_locked(struct pages *p, struct zone *zone, uint32_t frame);
 
-/* Lists a run of whole blocks, merged with its whole buddies as far as their rows may mix. */
+/* Puts a run of whole blocks on its whole list, merged with its buddies as far as their rows may mix. */
 void buddy_whole_add_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order,
 			    unsigned zero);
-/* Takes a listed run of whole blocks off; the caller changes its state byte. */
+/* Takes a run of whole blocks off its list.  The caller changes its state byte. */
 void buddy_whole_remove_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order);
 
 #endif

@@ -44,7 +44,8 @@ static uint64_t charge_zone(struct pages *p, struct zone *zone, uint64_t pages, 
 	return some;
 }
 
-/* For who may only try locks: from one zone, since what another refuses could not be taken back. */
+/* For callers that may only try locks.  Charges one zone alone: if a second one refused, the first charge
+ * could not be undone without waiting. */
 static bool charge_one_zone(struct pages *p, uint64_t pages, unsigned flags)
 {
 	for (unsigned i = 0; i < p->zones_nr; i++) {
@@ -54,7 +55,7 @@ static bool charge_one_zone(struct pages *p, uint64_t pages, unsigned flags)
 	return false;
 }
 
-/* A hint when it is returned: zones are looked at one after the other. */
+/* A hint: the zones are examined one after the other. */
 static bool zones_have_room(struct pages *p, uint64_t pages, unsigned flags)
 {
 	uint64_t room = 0;
@@ -72,9 +73,9 @@ static bool zones_have_room(struct pages *p, uint64_t pages, unsigned flags)
 }
 
 /*
- * All or nothing.  What is charged for a moment and taken back could refuse somebody else
- * meanwhile, so the last zone gives all that is missing or nothing, and several zones are asked
- * first.
+ * Charges all or nothing.  A charge that is undone a moment later could meanwhile make another caller's
+ * fail.  So several zones are first asked whether they have room, and the last one charges all that is
+ * missing or nothing.
  */
 static bool charge_try(struct pages *p, uint64_t pages, unsigned flags)
 {
@@ -103,10 +104,10 @@ static bool charge_try(struct pages *p, uint64_t pages, unsigned flags)
  * @flags:	QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK, QUIRE_NORETRY as for an allocation
  *
  * Before it refuses it drains every CPU's pages and has all modules give up what they cache.
- * A module may hold its own locks, which lock_nested() cannot tell from those of an interrupted
- * frame: whoever was called by a handler passes NOLOCK, and with locks held nothing is drained.
+ * The caller may hold locks of its module, and lock_nested() cannot tell them from locks of an
+ * interrupted frame.  So a caller in a handler passes NOLOCK, and with locks held nothing is drained.
  *
- * Returns 0, -ENOMEM, or -EOWNERDEAD (no memory of the instance's own is behind it any more); then
+ * Returns 0, -ENOMEM, or -EOWNERDEAD (a child whose pages stayed with the parent); then
  * nothing is charged.  Waits unless the flags forbid it.
  */
 int page_charge(struct quire *q, uint64_t pages, unsigned flags)

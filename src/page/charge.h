@@ -12,11 +12,12 @@ struct quire;
 int page_charge(struct quire *q, uint64_t pages, unsigned flags);
 /* Anywhere but a signal handler: it waits for a zone lock, never longer. */
 void page_uncharge(struct quire *q, uint64_t pages);
-/* All that is cached anywhere goes back where everybody can have it. */
+/* Moves all cached memory to where any caller can use it: drains pages, and makes other modules give up
+ * what they cache. */
 void page_make_room(struct quire *q);
 
 /* ---- free.c ---- */
-/* A page begins at @addr that somebody has allocated, alone or as part of a block. */
+/* True if @addr is the start of an allocated page, alone or inside a larger run. */
 bool page_is_allocated(const struct quire *q, const void *addr);
 
 #endif

@@ -48,7 +48,7 @@ unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint3
 unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *frames, unsigned n);
 /*
  * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until
- * they are there, so whoever finds the depot empty finds them in the buddy.  Returns pages.
+ * they are there, so a caller that finds the depot empty finds them in the buddy.  Returns pages.
  */
 size_t depot_drain(struct pages *p, struct zone *zone);
 /* Pages in the depot: exact under its lock, a hint otherwise. */

@@ -130,8 +130,8 @@ struct door_set {
 	uint64_t *bits;
 };
 
-/* CPUs whose set may stand on the stack of whoever drains: 512 bytes; only a machine of more CPUs pays for
- * more. */
+/* A set for this many CPUs takes 512 bytes of the C stack; only a machine with more CPUs needs a larger
+ * one. */
 #define DOORS_FEW 512u
 
 static bool door_is_in(const struct door_set *set, unsigned zone, unsigned slot)
@@ -253,8 +253,7 @@ size_t drain_everything(struct pages *p)
 
 /* ---- public ---- */
 
-/* Makes sure that there is a worker for what is due: the frees that left it on lists may not have been able
- * to start one. */
+/* Starts the worker if something is due: the frees that left pages on lists may not have been able to. */
 static void call_worker(struct pages *p)
 {
 	if (load_relaxed(&p->q.work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* page/free.h - the free behind the fast path: checks, where a run goes, and the deferred list */
+/* page/free.h - the slow path of a free: checks, where a run goes, and the deferred list */
 #ifndef PAGE_FREE_H
 #define PAGE_FREE_H
 
@@ -8,20 +8,20 @@
 
 struct pages;
 
-/* Checks that @addr heads an allocated run of @order, or stops with the rule broken.  Its frame. */
+/* Checks that @addr heads an allocated run of @order, and returns its frame; stops the process if not. */
 uint32_t page_check_free(struct pages *p, const void *addr, unsigned order, const char *function);
-/* Where a run (state CACHED) goes that the fast path could not push. */
+/* Frees a run (state CACHED) that the fast path could not push. */
 void page_free_frame(struct pages *p, uint32_t frame, unsigned order);
-/* Gives one run (state CACHED) to the buddy; deferred if a nested call gets no lock. */
+/* Frees a run (state CACHED) to the buddy.  A nested call that cannot lock the zone defers it. */
 void page_free_direct(struct pages *p, uint32_t frame);
-/* Act for a CPU given by number, on its lists: replay, tests, benches. */
+/* Free to the lists of the slot that is given.  For the replay, tests and benches. */
 void page_free_on(struct pages *p, unsigned slot, void *addr, unsigned order);
 void page_free_bulk_on(struct pages *p, unsigned slot, size_t count, void **pages);
 
-/* Takes in what handlers had to leave; ordinary context, waiting locks may be held. */
+/* Frees what handlers had to defer.  Not in a handler; the caller may hold mutexes. */
 void page_take_deferred(struct pages *p);
-/* Takes back one deferred run of at least @order (state CACHED), or FRAME_NONE: for a nested call,
- * so that a handler that frees as much as it allocates lives on its own. */
+/* Takes one deferred run of at least @order (state CACHED), or returns FRAME_NONE.  For nested calls, so
+ * that a handler that frees as much as it allocates can go on for ever. */
 uint32_t page_take_deferred_one(struct pages *p, unsigned order);
 
 #endif

@@ -57,7 +57,7 @@
 #define DECAY_MAX_NS	((uint64_t)60 * 1000000000u)
 
 /*
- * Runs taken out of one zone for one gather.  It stands in the instance, under giveback_mutex: 14
+ * Runs taken out of one zone for one gather.  It is part of the instance, under giveback_mutex: 14
  * KiB are more than a caller of quire_release() may have on its stack.
  */
 struct giveback {
@@ -80,7 +80,7 @@ static void collect_run(struct giveback *batch, uint32_t frame, unsigned order)
 
 /* ---- whole blocks ---- */
 
-/* Lists have runs with memory behind them first, so the walk ends at the first without. */
+/* A list has its runs with memory first, so the walk ends at the first run without. */
 static void collect_whole_list(struct giveback *batch, unsigned order_above, unsigned row,
 			       uint32_t age_min)
 {
@@ -409,7 +409,7 @@ static void tune_decay(struct pages *p)
 		set_decay(p, p->q.decay_base_ns);
 }
 
-/* Pages that are free with memory behind them, or cached: what a later visit could give back. */
+/* Pages that a later visit could give back: free ones that have memory, and cached ones. */
 static uint64_t left_to_give(struct pages *p, bool *all_free)
 {
 	struct quire_page_stat stat;
@@ -425,7 +425,7 @@ uint64_t giveback_visit(struct pages *p, uint64_t now_ns)
 	uint64_t active, left;
 	bool idle, rests, all_free;
 
-	/* Held for the whole visit: whoever waits for it finds no page in our hands. */
+	/* Held for the whole visit, so a caller that waits for it finds no page in our hands. */
 	if (!mutex_try(&p->giveback_mutex))
 		return now_ns + p->decay_ns;
 	fetch_add_relaxed(&p->epoch, 1);
@@ -437,7 +437,7 @@ uint64_t giveback_visit(struct pages *p, uint64_t now_ns)
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		giveback_zone(p, &p->zone[i], 1, idle || !p->q.thp);
 	tune_decay(p);
-	/* While a stack is warm, frees may go there and tell nobody.  The fence ends those that began
+	/* While a stack is warm, a free may push there without calling the worker.  The fence ends those that began
 	 * before it was cold; what they freed is then counted. */
 	rests = idle && pcps_are_cold(p);
 	if (rests)

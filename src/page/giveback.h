@@ -10,7 +10,7 @@
 struct gather;
 struct pages;
 
-/* Adds memory behind pages to a gather. */
+/* Adds the memory of pages to a gather. */
 void page_unback(const struct pages *p, struct gather *gather, void *addr, size_t bytes);
 /* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
 void page_huge_allow(struct pages *p, uint32_t first, uint32_t end);
@@ -22,7 +22,7 @@ size_t giveback_free_runs(struct pages *p);
 size_t giveback_everything(struct pages *p);
 /* Waits until no memory is on its way back. */
 void giveback_wait(struct pages *p);
-/* Of struct giveback, which stands behind the instance. */
+/* Size of struct giveback, which is allocated behind struct pages. */
 size_t giveback_room_bytes(void);
 
 /* Something was freed or cached: the worker shall come a decay from now if it is not due. */

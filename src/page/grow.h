@@ -33,7 +33,7 @@ struct grow_step {
 /* Commits more blocks.  0: there is a whole run of the order now.  -ENOMEM: there is no room, or the system
  * refused.  -EAGAIN: the flags allow only tries of locks, or other growers have all blocks or steps. */
 int zone_grow(struct pages *p, struct zone *zone, const struct page_request *request);
-/* In the child of a fork, whose growers stayed in the parent. */
+/* In the child of a fork: leaves the steps of growers that exist only in the parent. */
 void zone_fork_child_locked(struct zone *zone);
 
 #endif

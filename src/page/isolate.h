@@ -7,7 +7,7 @@
 
 struct pages;
 
-/* Takes whole blocks offline whose memory went back.  Returns how many. */
+/* Takes offline all whole blocks whose memory was given back.  Returns how many. */
 size_t offline_whole_blocks(struct pages *p);
 
 #endif

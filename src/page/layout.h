@@ -25,9 +25,9 @@ static inline void *page_addr(const struct pages *p, uint32_t frame)
 }
 
 /*
- * A head's state byte.  It belongs to whoever holds the run; but a neighbour that merges looks at
- * it under the zone lock to see that it is not BUDDY, so both are relaxed accesses: the answer that
- * matters, BUDDY, is only written under that lock.
+ * A head's state byte.  The holder of the run writes it.  A neighbour that merges reads it under the zone
+ * lock, to see whether it is BUDDY.  Relaxed accesses are enough: BUDDY, the answer that matters, is written
+ * only under that lock.
  */
 static inline unsigned page_state(const struct pages *p, uint32_t frame)
 {

@@ -13,13 +13,13 @@ struct pages;
 #define SPARE_ORDERS_NR 4u
 #define SPARES_NR	8u
 
-/* A run (state CACHED) for a caller that may only try locks, or FRAME_NONE. */
+/* Returns a run (state CACHED) for a caller that may only try locks, or FRAME_NONE. */
 uint32_t nested_alloc(struct pages *p, const struct page_request *request);
-/* No spares yet: an instance has none until a nested call asked for one. */
+/* An instance begins without spares, and has none until a nested call asks for one. */
 void nested_init(struct pages *p);
-/* Ordinary context, no lock held: fills what nested calls have used.  Zone 0 only. */
+/* Replaces the spares that nested calls have used, from zone 0.  Not in a handler, with no lock held. */
 void nested_fill(struct pages *p);
-/* Gives the spares to the buddy.  Returns pages. */
+/* Moves the spares to the buddy.  Returns pages. */
 size_t nested_drain(struct pages *p);
 /* Pages in the spares: a hint while others run. */
 uint64_t nested_pages(struct pages *p);

@@ -165,8 +165,8 @@ unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages)
 
 /* ---- tuning ---- */
 
-/* Pages to free now after a free made count reach high: Linux's nr_pcp_free in one sentence: what
- * was freed in a row, at least a batch, leaving a batch; all of it when the lists are off. */
+/* Pages to spill when count has reached high, as Linux's nr_pcp_free(): as many as were freed in a row, but
+ * at least a batch, and a batch stays.  All of them if the lists are off. */
 static unsigned pages_over_high(const struct pcp *pcp)
 {
 	unsigned pages = pcp->free_count;
@@ -209,8 +209,8 @@ static void spill_if_over_locked(struct pages *p, struct pcp *pcp)
 }
 
 /*
- * The one more is the caller's.  A batch is 63, so it is 64 pages, whose state bytes are one
- * cache line:  two CPUs that refill in turn from one block do not share a line.  (A LIFO pair
+ * One run more than a batch, for the caller.  A batch is 63 pages, so a refill takes 64, and their state
+ * bytes are one cache line: two CPUs that refill in turn from one block do not share a line.  (A LIFO pair
  * took 12 ns on each of two CPUs that did, 3.5 otherwise.)
  */
 unsigned pcp_refill_least(unsigned batch, unsigned order)
@@ -220,7 +220,7 @@ unsigned pcp_refill_least(unsigned batch, unsigned order)
 	return runs > 2 ? runs : 2;
 }
 
-/* Runs a refill asks for: the least, doubled with each refill in a row. */
+/* Number of runs for a refill: the least, doubled with each refill in a row. */
 static unsigned refill_runs_locked(struct pcp *pcp, unsigned order)
 {
 	unsigned runs = pcp_refill_least(pcp->batch, order);
@@ -234,8 +234,8 @@ static unsigned refill_runs_locked(struct pcp *pcp, unsigned order)
 	return runs < MOVE_MAX ? runs : MOVE_MAX;
 }
 
-/* The same for a stack: at most half of what it keeps; of runs between a page and a block an eighth,
- * since those that wait here are holes in blocks. */
+/* Number of runs for a stack's refill: at most half of what the stack keeps.  For runs between a page and a
+ * block at most an eighth, since those on a stack are holes in blocks. */
 static unsigned refill_stack_runs_locked(const struct pages *p, struct pcp *pcp,
 					 const struct page_request *request)
 {
@@ -255,7 +255,7 @@ static unsigned refill_stack_runs_locked(const struct pages *p, struct pcp *pcp,
 
 /* ---- one run at a time: without sequences, and for a CPU given by number ---- */
 
-/* The same for a list, which has no room of its own: beyond the least, only up to high. */
+/* Number of runs for a list's refill: beyond the least, only as many as high has room for. */
 static unsigned list_refill_runs_locked(struct pcp *pcp, unsigned order)
 {
 	unsigned least = pcp_refill_least(pcp->batch, order);
@@ -326,14 +326,14 @@ void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned 
 	spill_if_over_locked(p, pcp);
 }
 
-/* ---- behind the stacks ---- */
+/* ---- refilling and spilling stacks ---- */
 
 static unsigned class_of(const struct pcp *pcp, unsigned order, unsigned type)
 {
 	return STACK_CLASS(order, (unsigned)pcp->zone << TAG_ZONE_SHIFT | type);
 }
 
-/* Up to @n runs from the nearest source that has any. */
+/* Takes up to @n runs from the first source that has any: depot, list, buddy.  Returns how many. */
 static unsigned collect_locked(struct pages *p, struct pcp *pcp, const struct page_request *request,
 			       uint32_t *frames, unsigned n)
 {

@@ -65,10 +65,10 @@ static inline unsigned page_home_zone(struct pages *p)
 
 /* Tries the current CPU's lists; NULL if refused.  The CPU is a hint, the lock is what counts. */
 struct pcp *pcp_current_try(struct pages *p, unsigned zone, lock_token *token);
-/* Locks a CPU's lists, whoever uses them. */
+/* Locks the lists of any slot; waits for the lock. */
 struct pcp *pcp_lock_slot(struct pages *p, unsigned zone, unsigned slot, lock_token *token);
-/* The same; at their first use the stacks stay as they were made, which refuses.  The caller closes
- * them, and fences before anybody opens them. */
+/* As pcp_lock_slot(), but at the first use the stacks stay as they were made, and refuse.  The caller closes
+ * them, and fences before they are opened. */
 struct pcp *pcp_lock_unopened(struct pages *p, unsigned zone, unsigned slot, lock_token *token);
 
 /* ---- pcp.c: one run at a time, for callers without sequences and for a CPU given by number ---- */
@@ -81,7 +81,7 @@ uint32_t pcp_take_any_locked(struct pages *p, struct pcp *pcp, unsigned order);
 void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 		     unsigned type);
 
-/* ---- pcp.c: behind the stacks ---- */
+/* ---- pcp.c: refilling and spilling stacks ---- */
 
 /*
  * The current CPU's stack of a class was empty: fetches a batch, keeps one run for the caller and
@@ -89,7 +89,7 @@ void pcp_free_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned 
  */
 uint32_t pcp_refill_stack_locked(struct pages *p, struct pcp *pcp,
 				 const struct page_request *request);
-/* The current CPU's stack of a class was full (or cold, or closed): makes room and stows a run. */
+/* The current CPU's stack of a class was full, cold or closed: makes room, and puts a run away. */
 void pcp_spill_stack_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigned order,
 			    unsigned type);
 /* Least runs of a refill, for tuning: a batch's pages and one more, at least two runs. */
@@ -105,9 +105,9 @@ void pcp_list_put_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsig
  * batch << BATCH_SCALE_MAX in this call.  Returns pages moved.
  */
 unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages);
-/* The worker's visit to lists in use: high decays by an eighth, what is over it goes.  Returns pages. */
+/* The worker's visit to lists in use: lowers high by an eighth, and spills what is over it.  Returns pages. */
 unsigned pcp_decay_locked(struct pages *p, struct pcp *pcp);
-/* Gives runs (state CACHED) back to their blocks' lists, a few a hold of the zone lock.  Returns pages. */
+/* Frees runs (state CACHED) to the buddy, a few in each hold of the zone lock.  Returns pages. */
 size_t pcp_frames_to_buddy(struct pages *p, struct zone *zone, const uint32_t *frames, unsigned n);
 
 #endif

@@ -185,7 +185,7 @@ static void put_pagesets(struct text *text, struct pages *p, unsigned zone)
 	}
 }
 
-/* Linux has no such lines: they are behind all that its readers look for. */
+/* Linux has no such lines, so they follow everything that its readers look for. */
 static void put_mappings(struct text *text)
 {
 	struct mem_mappings_stat mappings;

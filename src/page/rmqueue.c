@@ -53,7 +53,7 @@ static void retype_whole(struct pages *p, uint32_t frame, unsigned order, unsign
 			      (uint8_t)((p->tag[block + i] & ~TAG_TYPE) | type));
 }
 
-/* Attempts 3 and 4: a whole run of the type, or of another that now changes to it. */
+/* Attempts 3 and 4: takes a whole run of the type, or one of another type and changes its type. */
 static uint32_t take_whole_locked(struct pages *p, struct zone *zone,
 				  const struct page_request *request)
 {
@@ -71,7 +71,7 @@ static uint32_t take_whole_locked(struct pages *p, struct zone *zone,
 	return frame;
 }
 
-/* Attempt 2: the fullest block that was to be emptied is kept and used after all. */
+/* Attempt 2: uses the fullest block that was being emptied after all. */
 static bool keep_emptying_locked(struct pages *p, struct zone *zone,
 				 const struct page_request *request)
 {
@@ -121,7 +121,7 @@ static uint32_t other_partial_locked(struct zone *zone, unsigned order, unsigned
 	return block != BLOCK_NONE ? block : block_emptiest_locked(zone, ROW_TYPE + other, order);
 }
 
-/* Attempt 5.  At most one run: stealing is the exception and each is decided afresh. */
+/* Attempt 5.  Takes at most one run: stealing is the exception, and each steal is decided afresh. */
 static unsigned steal_locked(struct pages *p, struct zone *zone, const struct page_request *request,
 			     uint32_t *frames)
 {
@@ -171,7 +171,7 @@ static unsigned take_highatomic_locked(struct pages *p, struct zone *zone, unsig
 	return 1;
 }
 
-/* Makes the frame's block a reserve, as long as a hundredth of the zone has room for one more. */
+/* Makes the frame's block a reserve, unless a hundredth of the zone's blocks is reserved already. */
 static void reserve_highatomic_locked(struct pages *p, struct zone *zone, uint32_t frame)
 {
 	uint32_t block = page_block(p, frame);
@@ -184,7 +184,7 @@ static void reserve_highatomic_locked(struct pages *p, struct zone *zone, uint32
 			     (uint8_t)((p->tag[block] & ~TAG_EMPTYING) | TAG_HIGHATOMIC));
 }
 
-/* Makes one reserved block that has a free page an ordinary one.  False: there is none. */
+/* Makes one reserved block that has a free page ordinary again.  Returns false if there is none. */
 static bool unreserve_highatomic_locked(struct pages *p, struct zone *zone)
 {
 	uint32_t block = block_emptiest_locked(zone, ROW_HIGHATOMIC, 0);
@@ -250,7 +250,7 @@ unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_requ
 	return taken;
 }
 
-/* One run (state CACHED) from one zone, growing it and at last mixing types. */
+/* Takes one run (state CACHED) from one zone: grows it if it must, and mixes types last. */
 static uint32_t direct_from(struct pages *p, struct zone *zone, const struct page_request *request)
 {
 	struct page_request stealing = *request;

@@ -16,8 +16,8 @@ struct zone;
  */
 unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_request *request,
 		      uint32_t *frames, unsigned n);
-/* One run (state CACHED) from the wanted zone, then from the others, growing each and at last mixing
- * types; FRAME_NONE. */
+/* Takes one run (state CACHED) from the request's zone, else from the others, unless it names its zone.  Each
+ * grows if it must, and mixes types last.  Returns FRAME_NONE if none has one. */
 uint32_t rmqueue_direct(struct pages *p, const struct page_request *request);
 
 #endif

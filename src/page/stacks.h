@@ -45,7 +45,7 @@ unsigned pcp_kept_order(const struct pages *p, unsigned index, unsigned kept_nr)
 /* The order of the runs on a class. */
 unsigned pcp_stack_order(const struct pages *p, unsigned class);
 
-/* Says which classes an instance has, and where in a slot's region each is. */
+/* Sets up an instance's classes: which there are, and where in a slot's region each is. */
 void pcp_stacks_init(struct pages *p);
 /* The classes of a zone: their door on a slot is the pcp. */
 void pcp_stacks_init_door(struct pcp *pcp, unsigned zone, unsigned slot);

@@ -26,7 +26,7 @@ enum migratetype {
  */
 #define STATE_ALLOCATED 0xe0u
 #define STATE_KIND	0xe0u
-#define STATE_ZERO	0x10u /* every byte is known to be zero, and no memory is behind it */
+#define STATE_ZERO	0x10u /* every byte is known to be zero, and the run has no memory */
 #define STATE_ORDER	0x0fu
 
 /* The tag byte of a block: type in bits 0..1, zone in bits 2..4, flags above.  A tag below

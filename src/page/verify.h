@@ -5,7 +5,7 @@
 
 struct pages;
 
-/* 0, or 100 + the number of the first broken rule.  Nobody else uses the instance. */
+/* 0, or 100 + the number of the first broken rule.  No other thread uses the instance. */
 int page_verify(struct pages *p);
 
 #endif

@@ -37,7 +37,7 @@ struct zone {
 	uint64_t online_pages;			/* (r) */
 	uint64_t free_pages;			/* (r) B4: sum of nr_free << order */
 	uint64_t isolated_pages;		/* of those, in isolated blocks */
-	uint64_t zero_pages;			/* of those, with no memory behind */
+	uint64_t zero_pages;			/* of those, without memory */
 	uint64_t reporting_pages;		/* out of the lists while a gather runs */
 	uint64_t charged_pages;			/* (r) of the limit, used by other modules */
 	uint64_t mark_min, mark_low, mark_high; /* (c) */
@@ -58,14 +58,14 @@ struct zone {
 
 /* Blocks [block_first, block_first + blocks_nr) are the zone's; none is online yet. */
 void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t blocks_nr);
-/* Takes the zone lock; only tries it when the flags say so.  False: not taken. */
+/* Takes the zone lock, or only tries it if the flags say so.  Returns whether it is held. */
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token);
 void zone_unlock(struct zone *zone, lock_token token);
-/* Pages that ordinary callers could still get: free or not yet committed. */
+/* Pages that callers could still get, free or not yet committed. */
 uint64_t zone_available_locked(const struct pages *p, const struct zone *zone);
-/* What must stay available under @flags. */
+/* Pages that a request with @flags must leave available. */
 uint64_t zone_mark(const struct zone *zone, unsigned flags);
-/* May @pages be taken now? */
+/* True if a request with @flags may take @pages now. */
 bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsigned flags,
 			  uint64_t pages);
 
