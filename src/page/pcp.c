@@ -165,7 +165,7 @@ unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages)
 
 /* ---- tuning ---- */
 
-/* Pages to spill when count has reached high, as Linux's nr_pcp_free(): as many as were freed in a row, but
+/* Pages to spill when count has reached high, as Linux's nr_pcp_free has it: as many as were freed in a row, but
  * at least a batch, and a batch stays.  All of them if the lists are off. */
 static unsigned pages_over_high(const struct pcp *pcp)
 {

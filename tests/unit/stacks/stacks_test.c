@@ -666,20 +666,20 @@ static void a_first_use_in_a_fork_waits_for_its_end(void **state)
 static void a_first_use_without_memory_in_a_fork_is_closed_too(void **state)
 {
 	struct mutex instances;
-	unsigned doors_nr;
+	unsigned slots_nr;
 	lock_token token;
 	struct stacks_door *door;
 
 	(void)state;
 	cache_make_many();
-	doors_nr = cache.s.cpu.doors_nr;
+	slots_nr = cache.s.cpu.all_slots_nr;
 	door = &cache.door[cache.slot];
-	fork_begins(&instances, doors_nr);
+	fork_begins(&instances, slots_nr);
 	token = lock_acquire(&door->lock);
 	stacks_begin_bare_locked(&cache.s, door);
 	lock_release(&door->lock, token);
 	assert_u64_eq(door->closed_nr, 1);
-	fork_ends(&instances, doors_nr);
+	fork_ends(&instances, slots_nr);
 	assert_u64_eq(door->closed_nr, 0);
 	assert_true(door->ready && !door->usable);
 }
