@@ -62,7 +62,7 @@ static void init_options(struct quire *q, const struct quire_options *options)
 	    options_cpu_list(options->isolated, q->isolated_words,
 			     sizeof(q->isolated_words) * CHAR_BIT) == 0)
 		q->isolated_cpus = q->isolated_words;
-	q->options.isolated = NULL; /* the caller's text, which may go */
+	q->options.isolated = NULL; /* the caller's text, which it may free */
 }
 
 static void init_worker(struct quire *q)
@@ -122,7 +122,7 @@ static void fork_child(struct process_member *member)
 	struct quire *q = member_quire(member);
 
 	q->forked = true;
-	q->dead = q->shared; /* before a handler can find a lock free, or the span without bytes */
+	q->dead = q->shared; /* before a handler can find a lock free, or an empty span */
 	work_fork_child(&q->work);
 	worker_follow(q);
 	modules_fork_done(q, true);
@@ -133,7 +133,7 @@ static void fork_child(struct process_member *member)
 
 /* ---- create and destroy ---- */
 
-/* The kind of the module that every instance begins with. */
+/* The kind of the module that is created with every instance. */
 static const struct module_kind *lowest_kind(void)
 {
 	unsigned i = 0;
@@ -145,7 +145,7 @@ static const struct module_kind *lowest_kind(void)
 	return module_kinds[i];
 }
 
-/* Of the mapping that holds an instance: whole pages, since nothing below us allocates. */
+/* The size of an instance's own mapping: whole pages, since no allocator exists below this layer. */
 static size_t mapping_bytes(void)
 {
 	const struct module_kind *kind = lowest_kind();
@@ -250,7 +250,7 @@ unsigned quire_slots(const struct quire *q)
 	return q->cpus.all_slots_nr;
 }
 
-/* ---- all of an instance ---- */
+/* ---- the whole instance ---- */
 
 size_t quire_release(struct quire *q)
 {
@@ -258,7 +258,7 @@ size_t quire_release(struct quire *q)
 
 	if (q->dead)
 		return 0;
-	/* What the worker gives back meanwhile would be missing in the sum. */
+	/* A concurrent visit would return memory that this sum then lacks. */
 	worker_exclude_begin(q);
 	bytes = modules_shrink(q);
 	bytes += modules_give_back(q);

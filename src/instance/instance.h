@@ -27,29 +27,29 @@ struct percpu;
 struct quire_module;
 struct vmap;
 
-/* Keys: (c) constant once made; `under` and `atomic` as each says. */
+/* Keys: (c) constant after creation; other fields name their lock, or are atomic. */
 struct quire {
 	struct vmap *vmap;     /* atomic: NULL until first used; vmap/ makes it */
 	struct percpu *percpu; /* atomic: likewise */
-	bool dead;   /* a child, and the frames stayed with the parent: every call is refused */
-	bool forked; /* a child: what was in other threads' hands is lost */
-	bool looks;  /* atomic: allocations look whether something is due: worker.c */
-	bool thp, report;	 /* (c) */
-	bool shared;		 /* (c) backing:memfd: frames that can be mapped again */
-	bool annotated;		 /* (c) a tool is told what becomes of memory: annotate.h */
-	uint8_t page_shift;	 /* (c) */
-	uint8_t nodes_nr;	 /* (c) that flags may name: pages have a zone for each */
-	uint64_t limit_pages;	 /* (c) handed out at most, charges included: pages set it */
-	uint64_t decay_base_ns;	 /* (c) */
-	struct cpu_stacks cpus;	 /* (c) numbers of CPUs, how many have stacks and doors; no base */
-	uint64_t *isolated_cpus; /* (c) bit a CPU; NULL if none */
-	struct quire_options options; /* (c) for modules that are made later; no CPU list */
+	bool dead;	    /* a child whose frames stayed with the parent: every call is refused */
+	bool forked;	    /* a child: memory that other threads were moving is lost */
+	bool looks;	    /* atomic: allocations check for due work: worker.c */
+	bool thp, report;   /* (c) */
+	bool shared;	    /* (c) backing:memfd: frames that can be mapped again */
+	bool annotated;	    /* (c) tools are told of allocations and frees: annotate.h */
+	uint8_t page_shift; /* (c) */
+	uint8_t nodes_nr;   /* (c) nodes that flags may name: pages have a zone for each */
+	uint64_t limit_pages; /* (c) the most that may be in use, charges included; pages set it */
+	uint64_t decay_base_ns;	      /* (c) */
+	struct cpu_stacks cpus;	      /* (c) numbering of CPUs, slots and doors; no base */
+	uint64_t *isolated_cpus;      /* (c) one bit per CPU; NULL if none */
+	struct quire_options options; /* (c) for modules that are created later; no CPU list */
 
 	struct work work;
 	struct mutex worker_mutex;
 	struct holders worker_stopped; /* under worker_mutex */
 	struct mutex visit_mutex;      /* held by a visit of the worker, or to exclude it */
-	struct mutex huge_mutex;       /* of all modules' advice about huge pages; page/huge.h */
+	struct mutex huge_mutex;       /* guards all modules' huge-page advice: page/huge.h */
 	struct mutex modules_mutex;
 	struct quire_module *modules; /* atomic: the rightmost; grows under modules_mutex */
 	struct quire_module *lowest;  /* (c) pages */

@@ -16,12 +16,12 @@ struct quire;
 struct module_kind {
 	const struct option_table *options;
 	/*
-	 * Only the kind of the module that an instance is created with (pages) has these; the others'
-	 * modules are made at their first use.  That module's own struct begins with struct quire.
+	 * Only the kind of the module that is created with the instance (pages) has these; the other
+	 * modules are created at their first use.  That module's struct begins with struct quire.
 	 */
-	size_t (*struct_bytes)(void);	/* size of its struct, and of what stands behind it */
-	size_t struct_offset;		/* of the struct in its first page */
-	int (*create)(struct quire *q); /* makes it, and registers it: 0 or -errno */
+	size_t (*struct_bytes)(void);	/* size of its struct and of what follows it */
+	size_t struct_offset;		/* where the struct begins in its first page */
+	int (*create)(struct quire *q); /* creates and registers it: 0 or -errno */
 };
 
 extern const struct module_kind instance_kind;

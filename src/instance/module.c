@@ -15,7 +15,8 @@
 #include "machine/lock.h"
 #include "machine/work.h"
 
-/* These pair with the releases in module_register_locked(); the lowest stands before the instance does. */
+/* These pair with the releases in module_register_locked().  The lowest is registered before the instance is
+ * published. */
 static struct quire_module *first_module(struct quire *q)
 {
 	return load_acquire(&q->modules);
@@ -36,7 +37,7 @@ static struct quire_module *module_above(struct quire_module *module)
 	return load_acquire(&module->above);
 }
 
-/* A walk that sets it may have passed before the module was there. */
+/* A concurrent walk that sets it may have missed the module. */
 static void module_follow(struct quire *q, struct quire_module *module)
 {
 	bool looks;
@@ -57,14 +58,14 @@ void module_register_lowest(struct quire *q, struct quire_module *module)
 	q->modules = q->lowest = module;
 }
 
-/* By rank, so that fork takes their locks in order whoever came first. */
+/* Sorted by rank, so that fork takes locks in order whichever module was registered first. */
 void module_register_locked(struct quire *q, struct quire_module *module)
 {
 	struct quire_module **link = &q->modules, *above = NULL;
 
 	CHECK(mutex_is_held(&q->modules_mutex));
 	CHECK(module->rank < q->lowest->rank);
-	if (UNLIKELY(lock_kept())) { /* the fork that is going on keeps it as well */
+	if (UNLIKELY(lock_kept())) { /* the fork in progress keeps its locks, too */
 		uint32_t begun = lock_keep_begin();
 
 		if (module->fork_prepare_mutexes != NULL)
@@ -79,7 +80,7 @@ void module_register_locked(struct quire *q, struct quire_module *module)
 	}
 	module->next = *link;
 	module->above = above;
-	/* Read by walks without the mutex. */
+	/* Concurrent walks read both without the mutex. */
 	store_release(link, module);
 	store_release(&module->next->above, module);
 	module_follow(q, module);
@@ -119,7 +120,7 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m)) {
 		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
 
-		/* A time before IDLE before EXIT. */
+		/* A time precedes IDLE, and IDLE precedes EXIT. */
 		if (due < WORK_EXIT ? due < due_ns : due == WORK_IDLE && due_ns == WORK_EXIT)
 			due_ns = due;
 		may_exit = may_exit && (due == WORK_EXIT || m->is_empty != NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* instance/module.h - the modules of an instance, and what each does when its turn comes */
+/* instance/module.h - the modules of an instance, and the functions that each supplies */
 #ifndef INSTANCE_MODULE_H
 #define INSTANCE_MODULE_H
 
@@ -21,9 +21,9 @@ struct quire_module {
 	struct quire_module *next;  /* atomic: the next to the left; NULL: pages */
 	struct quire_module *above; /* atomic: the next to the right; NULL: none */
 	unsigned rank;		    /* of its first waiting lock: modules stand in this order */
-	/* Releases all that the module has.  Nobody uses the instance any more. */
+	/* Releases everything that the module has.  No thread uses the instance any more. */
 	void (*fini)(struct quire_module *module);
-	/* Takes what it has in rank order: waiting locks of all modules first, then spin locks. */
+	/* Takes its locks in rank order: the waiting locks of all modules first, then their spin locks. */
 	void (*fork_prepare_mutexes)(struct quire_module *module);
 	void (*fork_prepare_locks)(struct quire_module *module);
 	/* Releases all of them, in reverse. */
@@ -32,20 +32,20 @@ struct quire_module {
 	void (*fork_child)(struct quire_module *module);
 	/* Returns 0, or the number of a broken rule. */
 	int (*verify)(struct quire_module *module);
-	/* Gives up everything that it caches or frees lazily, for an allocation that would else be
-	 * refused, or for quire_release(); waits for what is in flight.  The caller may hold
-	 * RANK_PERCPU_ALLOC: a module may only try that one.  Returns bytes uncharged. */
+	/* Gives up everything that it caches or frees lazily, for an allocation that would otherwise be
+	 * refused, or for quire_release(); waits for purges in flight.  The caller may hold
+	 * RANK_PERCPU_ALLOC, so a module may only try that lock.  Returns the bytes uncharged. */
 	size_t (*shrink)(struct quire_module *module);
 	/* Gives memory back to the system, for quire_release(), after all modules have shrunk.  Returns
 	 * bytes. */
 	size_t (*give_back)(struct quire_module *module);
-	/* The worker's visit: returns when it wants the next; WORK_IDLE if nothing is due until
-	 * it is kicked; WORK_EXIT if nothing of it is in use either. */
+	/* The worker's visit.  Returns when the next is due; WORK_IDLE if none is before a kick; WORK_EXIT
+	 * if, in addition, nothing of the module is in use. */
 	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
-	/* For a module whose tick never answers WORK_EXIT, because counting what is in use costs too much
-	 * for each visit.  Asked only if no module has anything due and all others answered EXIT. */
+	/* For a module whose tick never returns WORK_EXIT, because counting what is in use would make each
+	 * visit too expensive.  Called only if no module has anything due and all others returned EXIT. */
 	bool (*is_empty)(struct quire_module *module);
-	/* Every allocation looks whether something is due (worker_look()), or none need to. */
+	/* From now on every allocation must check for due work (worker_look()), or none needs to. */
 	void (*set_looks)(struct quire_module *module, bool looks);
 };
 
@@ -61,7 +61,7 @@ void module_register_locked(struct quire *q, struct quire_module *module);
  */
 size_t modules_shrink(struct quire *q);
 size_t modules_give_back(struct quire *q);
-/* Returns the earliest of the times that the modules want. */
+/* Returns the earliest time at which a module has work due. */
 uint64_t modules_tick(struct quire *q, uint64_t now_ns);
 /* These two also take and release modules_mutex and visit_mutex. */
 void modules_fork_prepare_mutexes(struct quire *q);

@@ -131,7 +131,7 @@ static void put_place(struct parse *parse, struct span span)
 	text_put_u64(&parse->error, (uint64_t)(span.start - parse->text) + 1);
 }
 
-/* For what sized_read() and sized_return() say of a caller's struct of another age. */
+/* Explains why sized_read() or sized_return() refused a caller's struct of another version. */
 static int refuse_struct(struct parse *parse, int result)
 {
 	text_put(&parse->error, result == -E2BIG ? "quire: the program and the library are of "
@@ -216,7 +216,7 @@ static int parse_word(struct parse *parse, const struct option_key *key, struct 
 	return 0;
 }
 
-/* A list is joined by '+' here, so that it ends where its item ends. */
+/* In an option a list is joined by '+', so it ends where its item ends. */
 static int parse_cpus(struct parse *parse, const struct option_key *key, struct span span,
 		      struct quire_options *options)
 {
@@ -229,7 +229,7 @@ static int parse_cpus(struct parse *parse, const struct option_key *key, struct 
 	}
 	if (options_cpu_list(span.start, NULL, 0) != 0)
 		return refuse_value(parse, key, span);
-	/* "isolated:2,8": a digit cannot begin a key, and would lengthen the list. */
+	/* "isolated:2,8": no key begins with a digit, and options_cpu_list() would read on. */
 	if (next == ',' && is_digit(span.start[span.bytes + 1]))
 		return refuse_value(parse, key, span);
 	store(key, options, &span.start, sizeof(span.start));
@@ -294,7 +294,7 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
 	return result != 0 ? refuse_struct(&parse, result) : 0;
 }
 
-/* One CPU number at *@list, which moves behind it. */
+/* Reads one CPU number at *@list and advances *@list past it. */
 static int read_cpu(const char **list, unsigned *cpu)
 {
 	struct span span = { .start = *list };
@@ -309,7 +309,7 @@ static int read_cpu(const char **list, unsigned *cpu)
 	return 0;
 }
 
-/* "4" or "2-5" at *@list, which moves behind it. */
+/* Reads "4" or "2-5" at *@list and advances *@list past it. */
 static int read_cpu_range(const char **list, unsigned *first, unsigned *last)
 {
 	if (read_cpu(list, first) != 0)

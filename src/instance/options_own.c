@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* instance/options_own.c - the options of the instance itself, and of what several modules go by */
+/* instance/options_own.c - the options of the instance itself, and of those that several modules use */
 #include "instance/options.h"
 
 #include <limits.h>
@@ -12,7 +12,7 @@
  * pages have at least 4 KiB; rounded down to a block. */
 #define LIMIT_BYTES_MIN ((uint64_t)2 << 20)
 #define LIMIT_BYTES_MAX OPTION_BYTES_MAX
-/* A day: decay is a number of milliseconds that a reader can still take for one. */
+/* A day: a longer decay is more likely a mistake in the unit. */
 #define DECAY_MS_MAX	86400000u
 
 static const char *const thp_words[] = { "on", "off", "auto", NULL };

@@ -135,7 +135,7 @@ int quire_poll(struct quire *q)
 	return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
 }
 
-/* ---- without it for a moment ---- */
+/* ---- stopping the worker ---- */
 
 int quire_worker_stop(struct quire *q)
 {

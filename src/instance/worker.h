@@ -28,12 +28,12 @@ void worker_look(struct quire *q, unsigned flags);
 struct quire *worker_exclude_begin(const struct quire *q);
 void worker_exclude_end(struct quire *q);
 
-/* What is due, at the worker's request, in @arg, a struct quire: its modules' visits.  Returns when it
- * wants to be called again, WORK_IDLE or WORK_EXIT. */
+/* The worker's function: makes all modules' visits to @arg, a struct quire.  Returns when it is to be
+ * called again, or WORK_IDLE, or WORK_EXIT. */
 uint64_t worker_run(void *arg, uint64_t now_ns);
-/* Whether the worker needs its callers may have changed: q->looks follows. */
+/* Brings q->looks up to date, after work_needs_callers() may have changed. */
 void worker_follow(struct quire *q);
-/* In a child of fork, with no lock held: what other threads had stopped may start. */
+/* In a child of fork, with no lock held: a worker that other threads had stopped may start. */
 void worker_fork_child(struct quire *q);
 
 #endif

@@ -140,8 +140,8 @@ static uint64_t pages_counted(const struct pool *pool)
 	return (groups_counted(pool) * pool->group_bytes + page - 1) / page;
 }
 
-/* Charges, or uncharges, what has changed since.  What shrinks under pressure may need a record's pool,
- * too: nothing is waited for.  0 or -ENOMEM. */
+/* Charges or uncharges the change since the last call.  It never makes room by shrinking other modules,
+ * since they may need this pool to shrink.  Returns 0 or -ENOMEM. */
 static int recharge_locked(struct pool *pool, unsigned flags)
 {
 	uint64_t pages = pages_counted(pool);
@@ -157,7 +157,7 @@ static int recharge_locked(struct pool *pool, unsigned flags)
 	return error;
 }
 
-/* Whole system pages around a part of an array. */
+/* Commits the system pages that a part of an array touches. */
 static int commit_part(struct pool *pool, void *array, size_t from, size_t bytes)
 {
 	size_t page = mem_page_bytes();
@@ -242,7 +242,7 @@ static int step_begin(struct pool *pool, unsigned flags, struct step *step)
 	int error = 0;
 
 	*step = (struct step){ .nr = 0 };
-	/* Records: somebody has grown meanwhile. */
+	/* If there are records now, another caller has grown the pool. */
 	if (pool->cold.nr != 0 && !has_free_locked(pool))
 		error = warm_one_locked(pool, flags);
 	else if (!has_free_locked(pool))
@@ -258,7 +258,7 @@ static void step_drop_locked(struct pool *pool)
 	recharge_locked(pool, 0);
 }
 
-/* Returns @error, or 0 if somebody else had the same step done meanwhile. */
+/* Returns @error, or 0 if another committer has finished the step. */
 static int step_end(struct pool *pool, const struct step *step, int error)
 {
 	lock_token token = lock_acquire(&pool->lock);
@@ -360,7 +360,7 @@ uint32_t pool_alloc(struct pool *pool, unsigned flags)
 			page_make_room(pool->q);
 			made_room = true;
 		}
-		/* Others may take what was grown: then once more. */
+		/* Other threads may take all new records first; then this grows again. */
 		index = pool_take(pool, flags);
 	}
 	return index;
@@ -532,7 +532,7 @@ void pool_fork_prepare_lock(struct pool *pool)
 	pool->kept = lock_acquire_ordered(&pool->lock);
 }
 
-/* In a child: whoever was committing a step beside grow_mutex stayed in the parent. */
+/* In a child: a thread that was committing a step without grow_mutex stayed in the parent. */
 void pool_fork_done(struct pool *pool, bool child)
 {
 	if (child && pool->step_nr != 0)

@@ -43,7 +43,7 @@ struct pool_list {
 struct pool {
 	struct lock lock;	 /* RANK_POOL */
 	lock_token kept;	 /* (l) over fork */
-	struct mutex grow_mutex; /* RANK_POOL_GROW: one at a time of those that may wait */
+	struct mutex grow_mutex; /* RANK_POOL_GROW: serializes callers that may wait */
 	struct quire *q;	 /* (c) charged for what is committed */
 	const char *name;	 /* (c) */
 	char *base;		 /* (c) record 0; groups' words and links stand before it */
@@ -54,10 +54,10 @@ struct pool {
 	uint32_t group_shift;	 /* (c) log2 of records in a group */
 	uint32_t groups_max;	 /* (c) */
 	uint32_t groups_ready;	 /* (l) groups [0, ready) were committed at some time */
-	uint32_t step_nr;	 /* (l) groups behind them that are charged and being committed */
-	uint32_t committers;	 /* (l) who commit those */
+	uint32_t step_nr;	 /* (l) groups after them that are charged and being committed */
+	uint32_t committers;	 /* (l) callers that commit those */
 	uint64_t charged_pages;	 /* (l) of the instance, for what is committed or about to be */
-	uint64_t *words;	 /* (l) bit set: record free; words_nr a group */
+	uint64_t *words;	 /* (l) one bit per record, set if it is free; words_nr per group */
 	struct pool_group {
 		uint32_t prev, next;
 		uint32_t used_nr;
@@ -76,17 +76,17 @@ int pool_init(struct pool *pool, struct quire *q, size_t record_bytes, uint32_t 
 	      const char *name);
 void pool_fini(struct pool *pool);
 
-/* A record, or POOL_NONE: refused.  Commits more if it must: not under a spin lock.  @flags are the
- * caller's QUIRE_*: with NOWAIT or ATOMIC it commits beside whoever does and waits for nobody, with
- * NOLOCK it only tries. */
+/* Returns a record, or POOL_NONE if refused.  May commit memory, so not under a spin lock.  @flags are the
+ * caller's QUIRE_*: with NOWAIT or ATOMIC it never waits for another committer; with NOLOCK it only tries
+ * the lock. */
 uint32_t pool_alloc(struct pool *pool, unsigned flags);
-/* Like it, but never commits: legal under spin locks of ranks below RANK_POOL. */
+/* As pool_alloc(), but never commits: legal under spin locks of ranks below RANK_POOL. */
 uint32_t pool_take(struct pool *pool, unsigned flags);
 /* Legal under the same locks, not from a signal handler.  Never fails. */
 void pool_free(struct pool *pool, uint32_t index);
-/* The same anywhere; false: the lock was taken, and the record is still the caller's. */
+/* As pool_free(), but legal anywhere.  Returns false if the lock is taken: the record is not freed. */
 bool pool_free_try(struct pool *pool, uint32_t index);
-/* Gives empty groups back to the system; returns bytes. */
+/* Returns the memory of empty groups to the system.  Returns the bytes. */
 size_t pool_shrink(struct pool *pool);
 /* Bytes committed for records. */
 uint64_t pool_bytes(struct pool *pool);

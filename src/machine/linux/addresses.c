@@ -28,7 +28,7 @@
 /* Atomic, relaxed: bytes in all reservations.  A child of fork inherits both. */
 static uint64_t taken_bytes;
 
-/* Of RLIMIT_AS; UINT64_MAX if there is none, or if nobody may ask. */
+/* Of RLIMIT_AS; UINT64_MAX if there is none or the query is refused. */
 static uint64_t limit_bytes(void)
 {
 	struct rlimit limit;

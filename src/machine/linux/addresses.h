@@ -9,7 +9,7 @@
 /* Counts addresses that are about to be reserved; false, and nothing is counted, if they exceed the
  * budget. */
 bool addresses_take(size_t bytes);
-/* Addresses are the process's again. */
+/* Returns addresses to the budget. */
 void addresses_put(size_t bytes);
 
 #endif

@@ -33,8 +33,7 @@
 bool annotate_has_tsan(void);
 bool annotate_has_valgrind(void);
 bool annotate_has_lsan(void);
-/* Pointers to the program's memory may stand in a reservation: it is searched before anything is
- * called a leak. */
+/* A reservation may contain pointers to the program's memory, so the leak check searches it. */
 void annotate_reserve(void *addr, size_t bytes);
 void annotate_release(void *addr, size_t bytes);
 

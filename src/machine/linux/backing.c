@@ -18,7 +18,7 @@
 #define SYS_process_madvise 440
 #endif
 
-/* Calls to go until one fails; 0: none will. */
+/* Calls left until one fails; 0: none fails. */
 struct backing_fault {
 	uint64_t calls_left;
 	bool is_lasting;
@@ -34,7 +34,7 @@ struct backing_fault {
  * others afterwards. */
 static struct backing_fault fault;
 static uint64_t calls_nr;
-/* Calls to go until one is held up, and whether one is: a futex word. */
+/* Calls left until one is delayed, and whether one is: a futex word. */
 static uint64_t hold_left;
 static uint32_t holding;
 
@@ -100,7 +100,7 @@ uint64_t backing_calls_nr(void)
 	return load_relaxed(&calls_nr);
 }
 
-/* Counts a call; gives 0, or the -errno with which it is to fail. */
+/* Counts a call.  Returns 0, or the -errno with which it is to fail. */
 static int next_fault(void)
 {
 	uint64_t left = load_relaxed(&fault.calls_left);
@@ -123,12 +123,12 @@ static bool is_refusal(long result)
 }
 
 /*
- * A call that takes the place of what is there may unmap that and then be refused: mmap() of writable
+ * A call that replaces a mapping may unmap it and then be refused: mmap() of writable
  * memory under strict overcommit (before Linux 6.12), mremap() if the kernel lacks memory of its own.
  * That leaves a hole in a reservation, which the next mmap() of another thread may get, and which we
- * would then map over.  So it is closed at once, with what nobody may access.  One page is always to be
- * had, and then grows where it stands, as the whole may be more than may be locked (below).
- * True: there was a hole.
+ * would then map over.  So the hole is closed at once by an inaccessible mapping.  One page is always
+ * available; it is mapped first and then grown, since the whole may exceed what may be locked (below).
+ * Returns true if there was a hole.
  */
 static bool close_hole(void *addr, size_t bytes)
 {
@@ -140,7 +140,7 @@ static bool close_hole(void *addr, size_t bytes)
 	if (SYSTEM_CALL(SYS_mincore, addr, page_bytes, &present) != -ENOMEM)
 		return false;
 	page = SYSTEM_CALL(SYS_mmap, addr, page_bytes, PROT_NONE, flags, -1, 0L);
-	/* Whoever has these addresses now, both would write there. */
+	/* Another mapping may have these addresses now: both owners would write there. */
 	CHECK_VALUES(page == (intptr_t)addr, (uintptr_t)addr, page);
 	SYSTEM_CALL(SYS_munlock, page, page_bytes);
 	grown = SYSTEM_CALL(SYS_mremap, page, page_bytes, bytes, 0L);
@@ -160,7 +160,7 @@ static int late_fault(void *addr, size_t bytes)
 	return -error;
 }
 
-/* mmap() and mremap() at @addr, in the place of what is there, or anywhere if that is NULL. */
+/* mmap() and mremap() at @addr, replacing the mapping there, or anywhere if @addr is NULL. */
 static long map_over(void *addr, size_t bytes, int protection, int flags, int file)
 {
 	long mapped = late_fault(addr, bytes);
@@ -190,8 +190,8 @@ static long closed(long mapped, void *addr, size_t bytes)
 }
 
 /*
- * Under mlockall(MCL_FUTURE) a new mapping is locked and must fit into RLIMIT_MEMLOCK, whether or not
- * anybody can touch it.  One that grows is locked only if it was before.
+ * Under mlockall(MCL_FUTURE) a new mapping is locked and must fit into RLIMIT_MEMLOCK, even if it is
+ * inaccessible.  One that grows is locked only if it was before.
  */
 static long map_none_unlocked(void *addr, size_t bytes)
 {
@@ -236,7 +236,7 @@ intptr_t backing_map_fresh(void *addr, size_t bytes)
 	return closed(map_over(addr, bytes, PROT_READ | PROT_WRITE, flags, -1), addr, bytes);
 }
 
-/* Growing a file beyond the process's limit would be answered by a signal. */
+/* Growing a file beyond the process's limit raises a signal. */
 static bool is_too_large(size_t bytes)
 {
 	struct rlimit limit;
@@ -254,7 +254,7 @@ int backing_make_file(const char *name, size_t bytes)
 		return error;
 	if (is_too_large(bytes))
 		return -EFBIG;
-	/* Kernels before 6.3 do not know that a file may be asked not to be executable. */
+	/* Kernels before 6.3 refuse the flag for files that are not executable. */
 	file = (int)SYSTEM_CALL(SYS_memfd_create, name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
 	if (file == -EINVAL)
 		file = (int)SYSTEM_CALL(SYS_memfd_create, name, MFD_CLOEXEC);

@@ -31,7 +31,7 @@ intptr_t backing_map_fresh(void *addr, size_t bytes);
 int backing_make_file(const char *name, size_t bytes);
 /* Maps such a file without access; as backing_map_none(). */
 intptr_t backing_map_file(void *addr, size_t bytes, int file);
-/* Maps at @addr, replacing what is there, what is at @frames, a shared mapping. */
+/* Maps the shared memory that is mapped at @frames also at @addr, replacing the mapping there. */
 intptr_t backing_map_again(void *addr, void *frames, size_t bytes);
 int backing_unmap(void *addr, size_t bytes);
 int backing_protect(void *addr, size_t bytes, int protection);
@@ -45,13 +45,13 @@ intptr_t backing_advise_vector(int pidfd, const struct iovec *ranges, size_t ran
 void backing_fail_after(uint64_t nth, int error);
 /* The @nth call from now and all after it, until the next backing_fail_*(). */
 void backing_fail_from(uint64_t nth, int error);
-/* The next call that replaces what is there unmaps that and then returns -@error, as the system may. */
+/* The next call that replaces a mapping unmaps it and then returns -@error, as the system may do. */
 void backing_fail_late(int error);
 /* The next vectored call stops after @ranges_nr ranges, as if the one after had been refused;
  * for 0 it is refused with -@error.  The refused range itself is in order. */
 void backing_stop_after(size_t ranges_nr, int error);
-/* The @nth call from now waits before it is made until backing_go_on(): whoever makes it is in the middle
- * of something.  Once; backing_is_holding() says that it waits. */
+/* The @nth call from now waits for backing_go_on() before it is made, so its caller stays in the middle of
+ * an operation.  Once; backing_is_holding() returns true while it waits. */
 void backing_hold_at(uint64_t nth);
 bool backing_is_holding(void);
 void backing_go_on(void);

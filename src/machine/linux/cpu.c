@@ -40,7 +40,7 @@
 #include "machine/linux/system.h"
 #include "machine/process.h"
 
-/* As libc registers: the area's first version, and what stands in front of abort labels. */
+/* As libc registers: the area's first version, and the signature before abort labels. */
 #define RSEQ_BYTES	32
 #define RSEQ_UNREGISTER 1
 #ifdef __aarch64__
@@ -60,7 +60,7 @@ static bool is_ended;
 
 /* ---- what sequences read ---- */
 
-/* Sequences may run meanwhile and see one of the two filled: then they refuse. */
+/* A concurrent sequence may see only one of the two filled: then it refuses. */
 static void fill(struct quire_this_cpu_words *words)
 {
 	uint32_t unknown = BOUND_UNKNOWN;
@@ -91,7 +91,7 @@ void cpu_fence(void)
 		fence_all();
 }
 
-/* Whoever comes here has found sequences, so the bound is known and fill() leaves it alone. */
+/* The caller has found sequences, so the bound is known and fill() does not change it. */
 static void end_sequences(void)
 {
 	store_relaxed(&cpu_bound, 0);
@@ -101,7 +101,7 @@ static void end_sequences(void)
 
 /* ---- objects with fewer copies ---- */
 
-/* More instances with fewer units than CPUs than anybody has asked for. */
+/* More instances with fewer units than CPUs than any program is known to need. */
 #define RANGES_MAX   64u
 #define RANGE_FILLED 1u /* no address */
 
@@ -238,7 +238,7 @@ bool cpu_sequence(unsigned operation, volatile void *ptr, uint64_t value, uint64
 
 /* ---- atomic instructions ---- */
 
-/* Pairs with whatever else is done to the copy: only the copy's own order counts. */
+/* Only the order of operations on the same copy matters. */
 #define ATOMIC_CASE(bytes, type)                                                                   \
 	case bytes: {                                                                              \
 		volatile type *copy_ = copy;                                                       \
@@ -266,7 +266,7 @@ static uint64_t do_atomically(unsigned operation, volatile void *ptr, unsigned c
 	}
 }
 
-/* A load alone, where a compare-and-swap would write to memory that nobody else writes. */
+/* Only a load: a compare-and-swap would write to memory that no thread has written yet. */
 static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, uint64_t value,
 			uint64_t expected)
 {
@@ -293,7 +293,7 @@ static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, ui
 
 /* ---- the ways around ---- */
 
-/* What the kernel and libc keep of a thread that is registered. */
+/* The fields of a registered thread that the kernel and libc maintain. */
 struct area {
 	uint32_t cpu_id_start;
 	uint32_t cpu_id; /* above any CPU while it is not registered */
@@ -308,12 +308,12 @@ static struct area *this_area(void)
 static bool register_area(struct area *area)
 {
 	if ((int32_t)load_relaxed(&area->cpu_id) >= 0)
-		return false;		  /* it has a number, and was refused for that */
-	store_relaxed(&area->rseq_cs, 0); /* old kernels would look at what was left there */
+		return false; /* it has a number, and the sequence was refused because of it */
+	store_relaxed(&area->rseq_cs, 0); /* older kernels would read a stale value there */
 	return SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, 0, RSEQ_SIGNATURE) == 0;
 }
 
-/* Refused only if somebody forbade the call meanwhile: then the thread keeps what it has. */
+/* Refused only if a filter has been installed meanwhile: then the thread stays registered. */
 static void unregister_area(struct area *area)
 {
 	SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, RSEQ_UNREGISTER, RSEQ_SIGNATURE);
@@ -337,7 +337,7 @@ uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, ui
 	uint64_t result;
 
 	if (cpu_has_sequences()) {
-		/* The words may have been empty until now. */
+		/* The words may have been unfilled until now. */
 		if (cpu_sequence(operation, ptr, value, expected, &result) ||
 		    do_registered(operation, ptr, value, expected, &result))
 			return result;

@@ -6,7 +6,7 @@
 /* No Linux has more CPUs; it also keeps the sums below from overflowing. */
 #define CPUS_LIMIT 65536u
 
-/* Reads a number; gives where it ends, or NULL if none begins here. */
+/* Reads a number.  Returns its end, or NULL if there is no number. */
 static const char *read_number(const char *at, unsigned *number)
 {
 	const char *start = at;
@@ -16,7 +16,7 @@ static const char *read_number(const char *at, unsigned *number)
 	return at == start ? NULL : at;
 }
 
-/* Reads "n" or "n-m"; gives where the next one begins, or NULL at the end of the list. */
+/* Reads "n" or "n-m".  Returns the beginning of the next item, or NULL at the end of the list. */
 static const char *read_span(const char *at, unsigned *first, unsigned *last)
 {
 	at = read_number(at, first);

@@ -32,7 +32,7 @@ unsigned check_cpu(void)
 	return process_cpu();
 }
 
-/* The lock is one that a fork waits for: no child finds it held. */
+/* A fork takes this lock, so no child finds it held. */
 struct check_hook check_set_hook(struct check_hook hook)
 {
 	struct lock *lock = process_switch_lock();
@@ -40,7 +40,7 @@ struct check_hook check_set_hook(struct check_hook hook)
 	uint32_t next = end.generation + 1;
 	struct check_hook *slot = &end.slots[next & 1], old = end.slots[end.generation & 1];
 
-	/* Both after the generation before, so that who sees either sees that; pairs with read_slot(). */
+	/* After the previous generation, so a reader that sees either also sees that.  Pairs with read_slot(). */
 	store_release(&slot->call, hook.call);
 	store_release(&slot->arg, hook.arg);
 	store_release(&end.generation, next);

@@ -16,7 +16,7 @@
 /* The flag that makes the third argument a CPU; Linux 5.10, as the command. */
 #define FENCE_ONE_CPU  1
 
-/* Atomic; set once: this process has fences, and its children will want them. */
+/* Atomic; set once: this process uses fences, so its children must register for them. */
 static bool is_enabled;
 
 static long membarrier(int command, unsigned flags, unsigned cpu)
@@ -61,7 +61,7 @@ static _Noreturn void stop(long error)
 /*
  * Older kernels allocate a mask for the call and may be short of memory for a moment.  A process that
  * lost its registration (by a fork that ran no handlers, or by a tool that restored it) registers
- * again.  Any other refusal means that somebody forbade the call after it had been granted.
+ * again.  Any other refusal means that a filter forbids the call, which was granted before.
  */
 static void fence(unsigned flags, unsigned cpu)
 {
@@ -87,7 +87,7 @@ void fence_cpu(unsigned cpu)
 
 void fence_fork_child(void)
 {
-	/* Refused, it is asked again by the first fence. */
+	/* If refused, the first fence registers again. */
 	if (load_relaxed(&is_enabled))
 		(void)membarrier(FENCE_REGISTER, 0, 0);
 }

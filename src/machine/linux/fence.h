@@ -13,7 +13,7 @@
 int fence_enable(void);
 /* All CPUs that run a thread of this process. */
 void fence_all(void);
-/* One CPU; it may be idle, offline or none. */
+/* One CPU, which may be idle, offline or nonexistent. */
 void fence_cpu(unsigned cpu);
 /* A child may have to register again; it is called before anything else runs there. */
 void fence_fork_child(void);

@@ -3,8 +3,8 @@
  * frames.c - memory that can be mapped again
  *
  * A shared reservation is a mapping of a file without a name (memfd), as long as the reservation
- * and empty.  The file's number is closed at once: a program that closes all it does not know, or
- * that has no number left, is not ours to surprise.  Further mappings are copies of the first:
+ * and empty.  The descriptor is closed at once: the program may close descriptors that it does not
+ * know, or need every number.  Further mappings are copies of the first:
  * mremap() of a shared mapping with an old size of 0 adds one and leaves the first.
  *
  * Committing is mprotect(), as for private memory; nothing is charged until it is touched.
@@ -29,7 +29,7 @@ static bool is_refusal(intptr_t result)
 	return result < 0 && result > -4096;
 }
 
-/* Puts the file in the place of a reservation; 0 or -errno. */
+/* Maps the file over a reservation.  Returns 0 or -errno. */
 static int map_over(char *addr, size_t bytes, const char *name)
 {
 	int file = backing_make_file(name, bytes);
@@ -64,8 +64,8 @@ void mem_forget_shared(size_t bytes)
 }
 
 /*
- * Fresh memory shall be one mapping with its neighbours, which have been advised against huge
- * pages; a kernel without huge pages refuses the advice and needs none.
+ * Fresh memory should form one mapping with its neighbours, which have been advised against huge
+ * pages.  A kernel without huge pages refuses the advice and does not need it.
  */
 int mem_unmap_frames(void *addr, size_t bytes)
 {
@@ -77,7 +77,7 @@ int mem_unmap_frames(void *addr, size_t bytes)
 	return 0;
 }
 
-/* Frames from @frames[0] on that lie one behind the other. */
+/* The number of frames from @frames[0] on that are contiguous. */
 static size_t run_length(void *const *frames, size_t frames_nr, size_t frame_bytes)
 {
 	size_t n = 1;

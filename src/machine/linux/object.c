@@ -20,7 +20,7 @@
 #include "machine/atomic.h"
 #include "machine/process.h"
 
-/* A program without a dynamic loader, or a libc without these, has nothing that could be unloaded. */
+/* Without a dynamic loader, or with a libc that lacks these, no object can be unloaded. */
 extern __typeof__(dladdr1) dladdr1 __attribute__((weak));
 extern __typeof__(dlsym) dlsym __attribute__((weak));
 
@@ -30,7 +30,7 @@ static int take_unloaded_nr(struct dl_phdr_info *object, size_t bytes, void *arg
 
 	if (bytes >= offsetof(struct dl_phdr_info, dlpi_subs) + sizeof(object->dlpi_subs))
 		*unloaded_nr = object->dlpi_subs;
-	return 1; /* the first object says it for all */
+	return 1; /* every object reports the same counts */
 }
 
 uint64_t process_unloaded_nr(void)
@@ -89,7 +89,7 @@ static void pin(void)
 		return;
 	/* By name: the linker warns of static programs that refer to it. */
 	*(void **)&open_object = dlsym(RTLD_DEFAULT, "dlopen");
-	/* A refusal leaves the object as closeable as it was. */
+	/* If refused, the object can still be unloaded. */
 	if (open_object != NULL)
 		(void)open_object(map->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }

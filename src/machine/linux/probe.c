@@ -20,7 +20,7 @@
 #include "machine/atomic.h"
 #include "machine/linux/fence.h"
 
-/* libc's, where it is glibc 2.35 or later; NULL addresses elsewhere. */
+/* Defined by glibc 2.35 and later; their addresses are NULL elsewhere. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
@@ -51,7 +51,7 @@ static uint32_t probe(void)
 	return kernel_fills_mm_cid() ? PROBE_BY_MM_CID : PROBE_BY_CPU;
 }
 
-/* Two threads may both probe; the first answer stands, also for the other. */
+/* If two threads probe at once, both use the first answer. */
 uint32_t probe_once(void)
 {
 	uint32_t answer = load_acquire(&probe_answer);

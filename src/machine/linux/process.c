@@ -94,8 +94,8 @@ static void fork_child(void)
 	mutex_release(&process.making);
 }
 
-/* With the first priority that is open to libraries.  Refused only without memory; then forks are as
- * unsafe as in any such program. */
+/* With the first priority that libraries may use.  Fails only if memory is short; then forks are not
+ * prepared, and are unsafe. */
 static void add_handlers_once(void)
 {
 	(void)pthread_atfork(fork_prepare, fork_parent, fork_child);
@@ -127,7 +127,7 @@ void process_register(struct process_member *member)
 	else
 		process.first = member;
 	process.last = member;
-	if (lock_kept()) { /* the fork that is going on keeps its locks as well */
+	if (lock_kept()) { /* the fork in progress keeps its locks, too */
 		uint32_t begun = lock_keep_begin();
 
 		member->fork_prepare(member);
@@ -194,7 +194,7 @@ static unsigned read_cpus_possible(void)
 
 unsigned process_cpus_possible(void)
 {
-	/* Two threads may both read the file: they find the same. */
+	/* If two threads read the file, both find the same number. */
 	unsigned cpus = load_relaxed(&process.cpus_possible);
 
 	if (cpus == 0) {
@@ -212,7 +212,7 @@ uint64_t process_thread(void)
 unsigned process_cpu(void)
 {
 	int errno_before = errno;
-	int cpu = sched_getcpu(); /* libc reads the rseq area where there is one */
+	int cpu = sched_getcpu(); /* libc reads the rseq area if there is one */
 
 	errno = errno_before;
 	return cpu < 0 ? 0 : (unsigned)cpu;
@@ -270,7 +270,7 @@ int process_errno(void)
 	return errno;
 }
 
-/* One thread makes it, others wait on the lock; a failure is tried again by the next caller. */
+/* One thread creates it while others wait for the lock.  After a failure the next caller tries again. */
 struct quire *process_default(struct quire *(*make)(void))
 {
 	struct quire *q = load_acquire(&process.own); /* pairs with the store below */

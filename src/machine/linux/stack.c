@@ -29,7 +29,7 @@ static intptr_t offset_from_thread_pointer(const void *variable)
 	return (intptr_t)variable - (intptr_t)stack_thread_pointer();
 }
 
-/* Sequences run into their bounds check; what they write on the way goes to our own words. */
+/* The bounds check makes every sequence refuse; its stores before that go to our own words. */
 static void setup_refusing(struct cpu_stacks *s)
 {
 	s->slots_nr = 0;

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Puts the caller's errno back; gives the result, or -errno. */
+/* Restores the caller's errno.  Returns the result, or -errno. */
 static inline long system_result(int errno_before, long result)
 {
 	if (result == -1)
@@ -24,7 +24,7 @@ static inline long system_result(int errno_before, long result)
 	return result;
 }
 
-/* A macro because the arguments vary; all that the kernel reads as long must be passed as long. */
+/* A macro because the number of arguments varies.  Arguments that the kernel reads as long must be long. */
 #define SYSTEM_CALL(...)                                                                           \
 	__extension__({                                                                            \
 		int errno_before_ = errno;                                                         \

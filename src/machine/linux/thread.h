@@ -13,7 +13,7 @@
 struct machine_thread {
 	uint32_t locks_held_nr; /* locks held or being tried: see lock.h */
 	uint32_t locks_kept_nr; /* of a fork, which lends them to this thread's calls */
-	/* Where sequences write rseq_cs while there is no rseq: nobody reads it. */
+	/* Sequences write rseq_cs here if there is no rseq; it is never read. */
 	uint64_t no_rseq_cs;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work.c - one worker an instance
+ * work.c - one worker per instance
  *
  * States of the thread, in work->state.  Each row is one compare-and-swap or exchange.
  *
@@ -60,7 +60,7 @@ enum {
 	STATE_HELD,
 };
 
-/* A thread that was joined is the kernel's for some 10 us more; longer only where a tracer holds it. */
+/* The kernel keeps a joined thread for some 10 us more, and longer only under a tracer. */
 #define GONE_WAIT_NS  UINT64_C(1000000000)
 #define GONE_PAUSE_NS UINT64_C(20000)
 
@@ -76,7 +76,7 @@ enum {
 
 /* ---- what is due ---- */
 
-/* Lowers due_ns to @due_ns; says whether that made it earlier. */
+/* Lowers due_ns to @due_ns.  Returns whether that made it earlier. */
 static bool due_lower(struct work *work, uint64_t due_ns)
 {
 	uint64_t found = load_relaxed(&work->due_ns);
@@ -88,7 +88,7 @@ static bool due_lower(struct work *work, uint64_t due_ns)
 	return true;
 }
 
-/* Only one caller may run the function; the thread waits for its turn, others go away. */
+/* Only one caller may run the function; the thread waits for its turn, other callers return. */
 static bool run_begin(struct work *work)
 {
 	uint32_t found = 0;
@@ -103,12 +103,12 @@ static void run_end(struct work *work)
 		futex_wake_all(&work->running);
 }
 
-/* Between run_begin and run_end.  Returns what the function said. */
+/* Between run_begin and run_end.  Returns the function's result. */
 static uint64_t run_due(struct work *work, uint64_t now_ns)
 {
 	uint64_t next_ns;
 
-	/* Pairs with due_lower(): a kick from here on is about work the function may not see. */
+	/* Pairs with due_lower(): a kick after this may concern work that the function does not see. */
 	(void)exchange_acq_rel(&work->due_ns, (uint64_t)WORK_IDLE);
 	next_ns = work->run(work->arg, now_ns);
 	if (next_ns < WORK_EXIT)
@@ -152,7 +152,7 @@ static void thread_sleep(struct work *work, uint32_t generation, uint64_t due_ns
 	(void)move(work, STATE_ASLEEP, STATE_RUNNING);
 }
 
-/* Runs what is due, after whoever polls just now.  Says whether the thread may end. */
+/* Runs due work, after a concurrent poll has ended.  Returns whether the thread may end. */
 static bool thread_run(struct work *work, uint64_t now_ns)
 {
 	uint64_t next_ns;
@@ -172,7 +172,7 @@ static bool thread_exit(struct work *work)
 	if (load_acquire(&work->due_ns) != WORK_IDLE || !move(work, STATE_RUNNING, STATE_EXITED))
 		return false;
 	/* A kick that changed the state's word before that move lowered due_ns even earlier. */
-	/* Somebody else may have begun to join us: then it starts the next thread or none. */
+	/* Another thread may have begun to join this one: then it starts the next thread, or none. */
 	return load_acquire(&work->due_ns) == WORK_IDLE || !move(work, STATE_EXITED, STATE_RUNNING);
 }
 
@@ -182,7 +182,7 @@ static void *thread_main(void *arg)
 
 	work->thread_id = (uint32_t)SYSTEM_CALL(SYS_gettid);
 	guest_settle(work->isolated_cpus, work->isolated_words);
-	/* Until the starter has stored our handle nobody could join us. */
+	/* No thread could join this one before the starter has stored its handle. */
 	while (load_acquire(&work->state) == STATE_STARTING)
 		futex_wait(&work->state, STATE_STARTING);
 	while (!is_stopping(work)) {
@@ -230,7 +230,7 @@ static size_t stack_bytes_wanted(void)
 	return (bytes + mem_page_bytes() - 1) & ~(mem_page_bytes() - 1);
 }
 
-/* The stack grows down onto a page that nobody may touch. */
+/* The stack grows down towards an inaccessible page. */
 static size_t guard_bytes(void)
 {
 	return mem_page_bytes();
@@ -350,10 +350,10 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 	};
 }
 
-/* There is none; may @caller make one?  A free makes one only for something that is due. */
+/* There is no thread; may @caller create one?  A free creates one only if work is due. */
 static bool may_start(struct work *work, enum work_caller caller)
 {
-	/* Hints: whoever finds them old asks the system once more, or once less. */
+	/* Hints: a caller that reads stale values asks the system once too often, or once too rarely. */
 	if (load_relaxed(&work->refused) != 0 && clock_now_ns() < load_relaxed(&work->retry_ns))
 		return false;
 	return caller != WORK_CALLER_FREES ||
@@ -402,7 +402,7 @@ void work_kick(struct work *work, uint64_t due_ns)
 		wake(work);
 }
 
-/* Takes the thread over for joining; says whether there is one. */
+/* Claims the thread for joining.  Returns whether there is one. */
 static bool stop_begin(struct work *work)
 {
 	for (;;) {
@@ -444,15 +444,15 @@ int work_hold(struct work *work)
 	while (!move(work, STATE_NONE, STATE_HELD)) {
 		CHECK(load_acquire(&work->state) != STATE_HELD);
 		if (!stop_begin(work))
-			continue; /* whoever started it got none */
+			continue; /* the starter got none */
 		stop_finish(work);
-		error = thread_await_gone(work); /* only here somebody counts threads */
+		error = thread_await_gone(work); /* for callers that count threads */
 		store_release(&work->state, (uint32_t)(error ? STATE_NONE : STATE_HELD));
 		if (error)
 			return error;
 		break;
 	}
-	note_attempt(work, false); /* callers do no work either */
+	note_attempt(work, false); /* and callers do no work */
 	return 0;
 }
 
@@ -462,8 +462,8 @@ void work_unhold(struct work *work)
 }
 
 /*
- * libc has forgotten the thread, but its stack was copied.  What was due is due still; the
- * function may have been interrupted between two locks, so whatever it had said is asked again.
+ * libc has forgotten the thread, but its stack was copied.  Due work is still due.  The function may
+ * have been interrupted between two locks, so its last result does not count: it is called again.
  */
 void work_fork_child(struct work *work)
 {
@@ -474,6 +474,6 @@ void work_fork_child(struct work *work)
 	store_relaxed(&work->running, UINT32_C(0));
 	if (load_relaxed(&work->state) != STATE_HELD)
 		store_relaxed(&work->state, (uint32_t)STATE_NONE);
-	/* The child may have what its parent was refused. */
+	/* The system may grant the child what it refused to the parent. */
 	note_attempt(work, false);
 }

@@ -24,7 +24,7 @@
 #define IS_ZERO_PAGE (UINT64_C(1) << 5)
 #define REGIONS_MAX  32u
 
-/* As the system lays them out. */
+/* In the layout of the kernel interface. */
 struct scan_region {
 	uint64_t start, end, categories;
 };
@@ -141,7 +141,7 @@ bool mem_reading_takes_memory(void)
 	s.addr = addr;
 	if (mem_commit(addr, page, "quire-probe") == 0) {
 		(void)*(volatile char *)addr;
-		/* Only a scan tells the page of zeroes from others. */
+		/* Only a scan distinguishes the zero page from others. */
 		if (written_ask(&s, WRITTEN_BY_SCAN, &mask) != 0)
 			mask = 0;
 	}
