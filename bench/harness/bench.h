@@ -156,6 +156,7 @@ void bench_tlb(const struct options *options);
 void bench_purge(const struct options *options);
 void bench_tree(const struct options *options);
 void bench_vmas(const struct options *options);
+void bench_calls(const struct options *options);
 void bench_policies(const struct options *options);
 void bench_percpu_ops(const struct options *options);
 void bench_percpu_alloc(const struct options *options);

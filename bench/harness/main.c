@@ -42,6 +42,7 @@ static const struct question questions[] = {
 	{ "purge", bench_purge, "giving 512 scattered pages back" },
 	{ "tree", bench_tree, "an area replaced with a million live" },
 	{ "vmas", bench_vmas, "mappings with 20,000 guarded areas" },
+	{ "calls", bench_calls, "aligned areas, resizing, mapping pages" },
 	{ "policies", bench_policies, "spurious refusals and areas per hold, by purge policy" },
 	{ "percpu_ops", bench_percpu_ops, "adding one on this CPU, beside the ways to do without" },
 	{ "percpu_alloc", bench_percpu_alloc,
