@@ -149,11 +149,9 @@ static uint32_t from_classes(struct vmap *v, struct vmap_request *request)
 
 	if (request->class == CLASS_NONE)
 		return RANGE_NONE;
-	index = cpu_take(v, request->class);
-	if (index != RANGE_NONE && range_at(v, index)->start % request->align_least != 0) {
-		vmap_free_range(v, index); /* of the right size, but not aligned as required */
-		return RANGE_NONE;
-	}
+	index = request->align_least == 1
+			? cpu_take(v, request->class)
+			: cpu_take_aligned(v, request->class, request->align_least);
 	/* At most a quarter more than was asked for. */
 	if (index == RANGE_NONE && request->class >= CLASSES_EXACT &&
 	    request->class + 1u < CLASSES_NR && request->align_least == 1 &&
@@ -447,18 +445,24 @@ static void *hand_out_popped(struct vmap *v, struct range *r)
 	return range_addr(v, r);
 }
 
-/* Hands out an area of the right class that was last used for another size. */
-static __attribute__((noinline, cold)) void *vmalloc_reshaped(struct quire *q, size_t bytes,
-							      unsigned flags, uint32_t index)
+/* Hands out an area of the right class that was last used for another size.  NULL: refused. */
+static __attribute__((noinline, cold)) void *hand_out_reshaped(struct vmap *v, size_t bytes,
+							       uint32_t index)
 {
-	struct vmap *v = q->vmap;
-
 	if (vmap_reshape(v, range_at(v, index), vmap_asked_pages(v, bytes)) == 0) {
 		store_relaxed(&range_at(v, index)->asked_bytes, bytes); /* looked at by walks */
 		return hand_out_popped(v, range_at(v, index));
 	}
 	put_aside(v, index);
-	return vmalloc_slow(q, bytes, flags);
+	return NULL;
+}
+
+static __attribute__((noinline, cold)) void *vmalloc_reshaped(struct quire *q, size_t bytes,
+							      unsigned flags, uint32_t index)
+{
+	void *addr = hand_out_reshaped(q->vmap, bytes, index);
+
+	return addr != NULL ? addr : vmalloc_slow(q, bytes, flags);
 }
 
 void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
@@ -524,7 +528,38 @@ static int constrain(const struct vmap *v, struct vmap_request *request,
 	return 0;
 }
 
-void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
+/* True if an alignment is all that distinguishes the request from one that quire_vmalloc() serves from a
+ * stack. */
+static bool is_only_aligned(const struct vmap *v, size_t bytes,
+			    const struct quire_vmalloc_options *options)
+{
+	size_t align = options->align_bytes;
+
+	return options->struct_bytes == sizeof(*options) && options->flags <= QUIRE_RECLAIMABLE &&
+	       options->start == NULL && options->end == NULL && (align & (align - 1)) == 0 &&
+	       align <= v->align_bytes && bytes - 1 < load_relaxed(&v->fast_bytes_end);
+}
+
+/* The newest area of the size's class, if it is aligned.  Returns NULL otherwise: the request is still
+ * to be checked. */
+static void *vmalloc_aligned(struct vmap *v, size_t bytes, size_t align_bytes)
+{
+	uint32_t align = (uint32_t)(align_bytes >> v->page_shift);
+	uint32_t index = cpu_take_aligned(v, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1),
+					  align != 0 ? align : 1);
+	struct range *r;
+
+	if (index == RANGE_NONE)
+		return NULL;
+	r = range_at(v, index);
+	CHECK_VALUES(range_state(r) == RANGE_CACHED, r->start, range_state(r));
+	if (UNLIKELY(r->asked_bytes != bytes))
+		return hand_out_reshaped(v, bytes, index);
+	return hand_out_popped(v, r);
+}
+
+static __attribute__((noinline, cold)) void *vmalloc_with_slow(
+	struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
 {
 	struct quire_vmalloc_options known = QUIRE_VMALLOC_OPTIONS_INIT();
 	struct vmap_request request;
@@ -547,4 +582,14 @@ void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmall
 		return NULL;
 	}
 	return range_addr(v, range_at(v, index));
+}
+
+void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+	void *addr = NULL;
+
+	if (v != NULL && options != NULL && is_only_aligned(v, bytes, options))
+		addr = vmalloc_aligned(v, bytes, options->align_bytes);
+	return addr != NULL ? addr : vmalloc_with_slow(q, bytes, options);
 }

@@ -22,13 +22,15 @@
 #include "stacks/stacks.h"
 #include "vmap/class.h"
 #include "vmap/decay.h"
+#include "vmap/free.h"
 #include "vmap/layout.h"
 #include "vmap/lazy.h"
 #include "vmap/purge.h"
 #include "vmap/range.h"
 #include "vmap/vmap.h"
 
-#define HEADERS_NR (CLASSES_NR + 1) /* the last one always refuses */
+#define HEADERS_NR    (CLASSES_NR + 1) /* the last one always refuses */
+#define ALIGNED_LOOKS 8u	       /* areas of a class that are looked at for an aligned one */
 
 _Static_assert(HEADERS_NR * sizeof(struct stack_header) + STACKS_OFFSET_MAX +
 			       4 * (12 * 512 + 20 * 128 + (CLASSES_NR - 32) * 32) <=
@@ -245,6 +247,83 @@ bool cpu_put(struct vmap *v, uint32_t index)
 	put = put_locked(v, cpu, index);
 	lock_release(&cpu->door.lock, token);
 	return put;
+}
+
+/* ---- an aligned area ---- */
+
+/* Removes the newest aligned area from @indexes, which are oldest first.  Returns it, or RANGE_NONE. */
+static uint32_t pick_aligned(struct vmap *v, uint32_t *indexes, unsigned *n, uint32_t align)
+{
+	for (unsigned i = *n; i-- != 0;) {
+		uint32_t index = indexes[i];
+
+		if ((range_at(v, index)->start & (align - 1)) != 0)
+			continue;
+		for (--*n; i < *n; i++)
+			indexes[i] = indexes[i + 1];
+		return index;
+	}
+	return RANGE_NONE;
+}
+
+static uint32_t pick_from_list_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned class,
+				      uint32_t align)
+{
+	uint32_t *link = &cpu->list[class];
+
+	CHECK(lock_is_held(&cpu->door.lock));
+	for (unsigned i = 0; *link != RANGE_NONE && i < ALIGNED_LOOKS; i++) {
+		uint32_t index = *link;
+
+		if ((range_at(v, index)->start & (align - 1)) == 0) {
+			*link = range_at(v, index)->next;
+			/* Read by cpu_pages(). */
+			store_relaxed(&cpu->list_nr[class], (uint16_t)(cpu->list_nr[class] - 1));
+			return index;
+		}
+		link = &range_at(v, index)->next;
+	}
+	return RANGE_NONE;
+}
+
+/* Looks at @found, which was popped, and at those that were below it.  What is not taken goes back
+ * before the lock is released, so that a thread that closes all CPUs' stacks finds it (V11). */
+static uint32_t pick_from_stack_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t found,
+				       uint32_t align)
+{
+	uint32_t indexes[ALIGNED_LOOKS], taken;
+	unsigned class = range_at(v, found)->class, back;
+	unsigned n = stack_pop_n(&v->stacks.cpu, class, indexes, ALIGNED_LOOKS - 1);
+
+	CHECK(lock_is_held(&cpu->door.lock));
+	indexes[n++] = found;
+	taken = pick_aligned(v, indexes, &n, align);
+	back = stack_push_n(&v->stacks.cpu, class, indexes, n);
+	/* Fewer if the stacks were closed, or if this thread has moved to a CPU whose stack is full. */
+	hand_on_locked(v, cpu, link_chain(v, indexes + back, n - back, RANGE_NONE));
+	return taken;
+}
+
+uint32_t cpu_take_aligned(struct vmap *v, unsigned class, uint32_t align)
+{
+	uint32_t index = stack_pop(&v->stacks.cpu, class);
+	struct vmap_cpu *cpu;
+	lock_token token;
+
+	if (index != STACK_NONE && (range_at(v, index)->start & (align - 1)) == 0)
+		return index;
+	cpu = cpu_current_try(v, &token);
+	if (cpu == NULL) {
+		if (index != STACK_NONE)
+			vmap_free_range(v, index);
+		return RANGE_NONE;
+	}
+	if (index != STACK_NONE)
+		index = pick_from_stack_locked(v, cpu, index, align);
+	else if (!has_stacks(cpu) && cpu->door.closed_nr == 0)
+		index = pick_from_list_locked(v, cpu, class, align);
+	lock_release(&cpu->door.lock, token);
+	return index;
 }
 
 /* ---- all of them ---- */

@@ -147,6 +147,35 @@ static void each_alignment_is_met(void **state)
 	}
 }
 
+/* What was freed last does not hide what fits from a request with an alignment. */
+static void an_aligned_area_is_found_below_others(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q), bytes = 5 * page, align = 4 * page;
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = align);
+	void *aligned = quire_vmalloc_with(q, bytes, &options), *other[3];
+	unsigned nr = 0;
+
+	if (!caches())
+		skip_because("without caches there is no stack");
+	assert_non_null(aligned);
+	while (nr < 3) {
+		other[nr] = quire_vmalloc(q, bytes, 0);
+		assert_non_null(other[nr]);
+		nr += (uintptr_t)other[nr] % align != 0;
+	}
+	quire_vfree(q, aligned); /* makes the stack keep areas */
+	assert_ptr_equal(quire_vmalloc_with(q, bytes, &options), aligned);
+	quire_vfree(q, aligned);
+	for (unsigned i = 0; i < 3; i++)
+		quire_vfree(q, other[i]);
+	assert_ptr_equal(quire_vmalloc_with(q, bytes, &options), aligned);
+	/* Those above it are where they were. */
+	for (unsigned i = 3; i-- != 0;)
+		assert_ptr_equal(quire_vmalloc(q, bytes, 0), other[i]);
+}
+
 /* Whatever the size, an alignment no hole can meet is refused for want of a hole. */
 static void huge_alignments_are_met_or_refused_for_space(void **state)
 {
@@ -356,6 +385,7 @@ int main(void)
 		VMAP_TEST(sizes_beyond_the_span_are_refused_without_overflow),
 		VMAP_TEST(more_than_the_limit_is_refused_for_memory),
 		VMAP_TEST(each_alignment_is_met),
+		VMAP_TEST(an_aligned_area_is_found_below_others),
 		VMAP_TEST(huge_alignments_are_met_or_refused_for_space),
 		VMAP_TEST(an_alignment_that_is_no_power_of_two_is_invalid),
 		VMAP_TEST(no_options_mean_all_zero),
