@@ -196,6 +196,15 @@ static void empty_tail(struct vmap *v, const struct range *range)
 	gather_finish(&gather);
 }
 
+/* False if no huge page can be where a range's guard belongs.  A block in which a range lies gets the
+ * advice for that range's sake only, so a hint is enough. */
+static bool end_may_be_huge(const struct vmap *v, const struct range *range)
+{
+	uint32_t page = range->start + range->usable;
+
+	return v->huge && huge_kind(&v->advice, page >> section_page_shift(v)) != HUGE_PLAIN;
+}
+
 /* Sets a guard after the first @at pages. */
 static int set_guard(struct vmap *v, struct range *range, uint32_t at)
 {
@@ -268,6 +277,18 @@ void vmap_forbid(struct vmap *v, struct range *range)
 		range->flags = RANGE_GUARDED;
 }
 
+/* Removes the guards in what will be usable.  Those after a guard that is set next may stay, as in
+ * move_guard(). */
+static int unguard(struct vmap *v, struct range *range, const struct vmap_request *request)
+{
+	bool some = request->guard_due && mem_guard_works();
+	uint32_t from = request->unguarded, end = some ? range->usable : range->pages;
+	int error = from < end ? mapped_unguard(v, range->start + from, end - from) : 0;
+
+	range->flags = error || some ? RANGE_GUARDED : 0;
+	return error;
+}
+
 int vmap_prepare(struct vmap *v, struct range *range, const struct vmap_request *request)
 {
 	int error = 0;
@@ -279,12 +300,10 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct vmap_request 
 		if (error) /* it stands where nobody will know of */
 			range->flags = RANGE_GUARDED;
 	}
-	if (!error && request->unguard_due) {
-		error = mapped_unguard(v, range->start, range->pages);
-		range->flags = error ? RANGE_GUARDED : 0;
-	}
+	if (!error && request->unguard_due)
+		error = unguard(v, range, request);
 	if (!error && request->guard_due) {
-		if (!request->fresh && v->huge)
+		if (!request->fresh && end_may_be_huge(v, range))
 			empty_tail(v, range);
 		error = set_guard(v, range, range->usable);
 		if (error == -ENOSPC)

@@ -96,14 +96,15 @@ void dense_look(struct vmap *v)
 	mutex_release(&v->q->huge_mutex);
 }
 
-bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages)
+bool dense_is_full(struct vmap *v, const struct range *range, uint32_t old_pages,
+		   uint32_t old_usable)
 {
 	unsigned shift = section_page_shift(v);
 
 	if (!v->huge || v->always || range->start < v->region_start[REGION_MIDDLE] ||
-	    (range->start + pages - 1) >> shift == (range_end(range) - 1) >> shift)
+	    (range_end(range) - 1) >> shift == (range->start + old_pages - 1) >> shift)
 		return false;
-	return ask_system(v, range->start, range->usable);
+	return ask_system(v, range->start, old_usable);
 }
 
 /* True if no other range has a page of the section, part of which may lie outside [from, end). */

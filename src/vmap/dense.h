@@ -45,9 +45,10 @@ enum dense_answer dense_decide(const struct dense_question *ask);
 void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request);
 /* Examines the witnesses before a purge removes the evidence. */
 void dense_look(struct vmap *v);
-/* True if @range, which grows to @pages and into another section, is densely written.  Also false
- * if that does not matter. */
-bool dense_is_full(struct vmap *v, const struct range *range, uint32_t pages);
+/* True if @range, which has grown from @old_pages pages, of which @old_usable were usable, into another
+ * section, was densely written.  Also false if that does not matter. */
+bool dense_is_full(struct vmap *v, const struct range *range, uint32_t old_pages,
+		   uint32_t old_usable);
 /* If no area is in use or cached: gives the whole span the same advice, which merges its
  * mappings. */
 void dense_settle(struct vmap *v);

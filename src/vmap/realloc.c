@@ -103,7 +103,6 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct vmap_request *w
 			request.pages = r->pages - v->guard_pages; /* a class is only a wish */
 		request.total = r->pages;
 	}
-	request.grown_and_full = dense_is_full(v, r, request.total);
 	if (request.total < r->pages || request.total > v->span_pages - r->start ||
 	    meta_ready(v, r->start, r->start + request.total, request.flags) != 0 ||
 	    space_lock_for(v, request.flags, &token) != 0)
@@ -116,6 +115,8 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct vmap_request *w
 		return false;
 	wanted->fresh = request.fresh;
 	request.kept = old_pages;
+	/* Asks the system, so only where the answer matters. */
+	request.grown_and_full = request.fresh && dense_is_full(v, r, old_pages, old_usable);
 	if (vmap_commit(v, r, &request) == 0 && vmap_prepare(v, r, &request) == 0)
 		return true;
 	/* The system refused: the added pages are not usable and are returned, and the old guard is

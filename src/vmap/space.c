@@ -471,6 +471,8 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct vm
 	}
 	request->fresh = own == 0 && more != 0;
 	request->unguard_due = (r->flags & (RANGE_GUARD | RANGE_GUARDED)) != 0;
+	if (!(r->flags & RANGE_GUARDED))
+		request->unguarded = r->flags & RANGE_GUARD ? r->usable : r->pages;
 	if (own != 0) {
 		space_unpool_locked(v, pooled);
 		pooled = cut_out(v, pooled, end, own, backed);
