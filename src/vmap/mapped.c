@@ -20,6 +20,7 @@
 
 #include "machine/atomic.h"
 #include "machine/mem.h"
+#include "vmap/guarded.h"
 #include "vmap/vmap.h"
 
 #define PAGES_A_WORD 32u
@@ -135,8 +136,11 @@ void mapped_forget(struct vmap *v, uint32_t page, uint32_t n)
 int mapped_guard(struct vmap *v, uint32_t page, uint32_t n)
 {
 	bool mapped = false;
-	int error = mem_guard(v->base + ((size_t)page << v->page_shift), (size_t)n << v->page_shift,
-			      &mapped);
+	int error;
+
+	guarded_note(v, page, n);
+	error = mem_guard(v->base + ((size_t)page << v->page_shift), (size_t)n << v->page_shift,
+			  &mapped);
 
 	if (error || !mapped)
 		return error;
@@ -148,8 +152,7 @@ int mapped_guard(struct vmap *v, uint32_t page, uint32_t n)
 
 int mapped_unguard(struct vmap *v, uint32_t page, uint32_t n)
 {
-	int error =
-		mem_unguard(v->base + ((size_t)page << v->page_shift), (size_t)n << v->page_shift);
+	int error = guarded_remove(v, page, n);
 
 	if (!error)
 		mapped_forget(v, page, n);

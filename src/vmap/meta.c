@@ -12,6 +12,7 @@
  *   heads     levels 0 and 1 likewise; those above are one page for 64 GiB and written from the start
  *   section   written when a section is committed
  *   mapped    written where a guard is a mapping, or frames are
+ *   guarded   written where a guard is
  *
  * All steps of a range that is not FREE are ready, since it may be cut anywhere.  So steps are
  * made ready before a range is taken from the free ones: the caller checks them under the lock,
@@ -30,6 +31,7 @@
 #include "machine/atomic.h"
 #include "machine/mem.h"
 #include "vmap/commit.h"
+#include "vmap/guarded.h"
 #include "vmap/heads.h"
 #include "vmap/vmap.h"
 
@@ -76,7 +78,8 @@ int meta_reserve(struct vmap *v)
 	size_t ranges = round_up(GATHER_RANGES * sizeof(struct mem_range), page);
 	size_t vector = round_up(GATHER_RANGES * sizeof(struct mem_vector), page);
 	size_t steps = round_up((v->span_bytes >> STEP_SHIFT) + 1, page);
-	size_t read = map + heads + sections + mapped;
+	size_t guarded = round_up(guarded_bytes(v->span_pages), page);
+	size_t read = map + heads + sections + mapped + guarded;
 
 	v->meta_bytes = read + ranges + vector + steps;
 	v->meta = mem_reserve(v->meta_bytes, page, "quire-area-map");
@@ -86,6 +89,7 @@ int meta_reserve(struct vmap *v)
 	heads_place(v, (uint64_t *)(void *)(v->meta + map));
 	v->section = (uint8_t *)(v->meta + map + heads);
 	v->mapped = (uint64_t *)(void *)(v->meta + map + heads + sections);
+	v->guarded = (uint64_t *)(void *)(v->meta + map + heads + sections + mapped);
 	v->ranges = (struct mem_range *)(void *)(v->meta + read);
 	v->vector = (struct mem_vector *)(void *)(v->meta + read + ranges);
 	v->step_ready = (uint8_t *)(v->meta + read + ranges + vector);
@@ -130,6 +134,9 @@ static int make_step_ready(struct vmap *v, uint32_t step)
 	if (!error)
 		error = commit_part(v->mapped, first / 32 * sizeof(uint64_t),
 				    mapped_bytes((uint32_t)end));
+	if (!error)
+		error = commit_part(v->guarded, first / 64 * sizeof(uint64_t),
+				    guarded_bytes((uint32_t)end));
 	return error;
 }
 

@@ -30,6 +30,7 @@
 #include "vmap/decay.h"
 #include "vmap/dense.h"
 #include "vmap/frames.h"
+#include "vmap/guarded.h"
 #include "vmap/layout.h"
 #include "vmap/lazy.h"
 #include "vmap/mapped.h"
@@ -160,10 +161,13 @@ static void unguard(struct vmap *v, struct gather *gather, uint32_t chain, uint3
 	mem_unguard_ranges(gather->ranges, gather->ranges_nr);
 	for (unsigned i = 0; i < gather->ranges_nr; i++) {
 		const struct mem_range *one = &gather->ranges[i];
+		uint32_t page = page_at(v, one->addr);
+		uint32_t n = (uint32_t)(one->bytes >> v->page_shift);
 
-		if (one->error == 0)
-			mapped_forget(v, page_at(v, one->addr),
-				      (uint32_t)(one->bytes >> v->page_shift));
+		if (one->error != 0)
+			continue;
+		guarded_forget(v, page, n);
+		mapped_forget(v, page, n);
 	}
 	all = !any_refused(gather);
 	for (; chain != end; chain = range_at(v, chain)->next) {

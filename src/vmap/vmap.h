@@ -48,7 +48,7 @@
  *   vmap.h, layout.h                 struct vmap; converting addresses, pages and ranges
  *   request.h, space.h               requests; taking ranges of addresses, and returning them
  *   meta.h, claim.h, commit.h        metadata of the span; claims of sections; committing them
- *   mapped.h, dense.h                guards and frames within the budget of mappings; huge pages
+ *   guarded.h, mapped.h, dense.h     where guards stand; the budget of mappings; huge pages
  *   cpu.h, lazy.h                    where freed areas are cached
  *   purge.h, decay.h, resort.h       purging: how, when, and before a call is refused
  *   alloc.h, free.h, frames.h, ram.h                the paths, as other paths call them
@@ -147,6 +147,7 @@ struct vmap {
 
 	struct mutex commit_mutex; /* RANK_VMAP_COMMIT */
 	uint64_t *mapped;	   /* mapped.c: two bits a page; atomic */
+	uint64_t *guarded;	   /* guarded.c: a bit a page; atomic */
 	uint64_t mapped_guards,
 		mapped_frames;		    /* atomic, relaxed: taken from the process's budget */
 	struct claim claims[1 + CLAIMS_NR]; /* the first is for the holder of commit_mutex */

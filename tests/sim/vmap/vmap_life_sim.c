@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* vmap_life_sim.c - areas and handlers, first use, fork, growing in place, lookups */
 #include "sim/vmap/vmap_scene.h"
+#include "vmap/layout.h"
+#include "vmap/mapped.h"
 
 /* ---- handlers ------------------------------------------------------------------------------------ */
 
@@ -280,4 +282,39 @@ SIM_TEST(double_vfree_by_two_is_seen, .expect = "misuse")
 	sim_cpu(sim, 1, frees_the_same, scene);
 	sim_run(sim);
 	SIM_CHECK(quire_verify(scene->q) != 0); /* both had looked: the pool of two CPUs holds it */
+}
+
+/* ---- guards -------------------------------------------------------------------------------------- */
+
+static void guards_and_unguards(struct vmap_scene *scene, unsigned i)
+{
+	uint32_t page = page_at(scene->v, scene->area[i]);
+
+	check_u64_eq(mapped_guard(scene->v, page + 1, 2), 0);
+	check_u64_eq(mapped_unguard(scene->v, page, 4), 0);
+	store_relaxed((uint32_t *)(void *)(scene->area[i] + 4096), 1);
+	store_relaxed((uint32_t *)(void *)(scene->area[i] + 8192), 1);
+}
+
+static void guards_the_first(void *arg)
+{
+	guards_and_unguards(arg, 0);
+}
+
+static void guards_the_second(void *arg)
+{
+	guards_and_unguards(arg, 1);
+}
+
+/* Neighbours' guards are noted in one word; a note that is lost leaves a guard where the user writes. */
+SIM_TEST(guards_of_neighbours_are_all_removed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 2, 4);
+	sim_cpu(sim, 0, guards_the_first, scene);
+	sim_cpu(sim, 1, guards_the_second, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
 }

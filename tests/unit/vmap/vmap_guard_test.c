@@ -193,6 +193,36 @@ static void a_guard_stands_right_behind_placed_areas(void **state)
 	}
 }
 
+/* Freed areas of growing sizes leave their guards at growing distances, closer and farther than what is
+ * removed by one call.  Each large area covers all of them. */
+static void no_old_guard_is_left_in_an_area(void **state)
+{
+	struct quire *q = *state;
+	size_t page = quire_page_bytes(q);
+	char *addr, *small[24];
+
+	if (page > KIB(16))
+		skip_because("so many pages are more than the limit");
+	for (unsigned round = 0; round < 3; round++) {
+		size_t total = 0;
+
+		for (unsigned i = 0; i < 24; i++) {
+			size_t pages = 1 + i * (i + round) / 2;
+
+			small[i] = vtake(q, pages * page, 0);
+			total += pages + 1;
+		}
+		for (unsigned i = 0; i < 24; i++)
+			quire_vfree(q, small[(i + 5 * round) % 24]);
+		addr = vtake(q, total * page, 0);
+		for (size_t i = 0; i < total; i++)
+			if (write_faults(addr + i * page))
+				fail_msg("page %zu of %zu cannot be written", i, total);
+		check_end(q, addr, total);
+		quire_vfree(q, addr);
+	}
+}
+
 /* Where guards are mappings. */
 static void check_without_markers(void *arg)
 {
@@ -345,6 +375,7 @@ int main(void)
 		VMAP_TEST(a_guard_stands_right_behind_every_number_of_pages),
 		VMAP_TEST(a_guard_stands_right_behind_what_realloc_leaves),
 		VMAP_TEST(a_guard_stands_right_behind_placed_areas),
+		VMAP_TEST(no_old_guard_is_left_in_an_area),
 		VMAP_TEST(guards_that_are_mappings_stand_there_too),
 		VMAP_TEST(a_guard_moves_only_when_the_number_of_pages_changes),
 		VMAP_TEST(what_was_freed_faults_if_asked_for),
