@@ -33,6 +33,7 @@ static const struct question questions[] = {
 	{ "drain", bench_drain, "emptying another CPU's lists" },
 	{ "release", bench_release, "memory left when everything was freed" },
 	{ "meta", bench_meta, "metadata" },
+	{ "light", bench_light, "memory, time and system calls of an instance hardly used" },
 	{ "large", bench_large, "ns a pair of large blocks, by pattern, size and threads" },
 	{ "replace", bench_replace, "large written blocks of random sizes: mean and worst" },
 	{ "half", bench_half, "memory left when every second large block was freed" },

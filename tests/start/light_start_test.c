@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an instance costs that is hardly used: system calls and memory for 30 pages of three types.
+ *
+ * Each is measured in a child, a fork of this program, which makes no instance itself: so nothing that a
+ * process asks once is known yet.  Huge pages are off where memory is measured.
+ */
+#include <unistd.h>
+
+#include <quire/page.h>
+
+#include "calls.h"
+#include "quire_test.h"
+
+#define PAGES_A_TYPE 10u
+
+/* What the default instance costs with 30 pages, which are included: 120 KiB. */
+#define CALLS_MAX   160u
+#define RSS_KIB_MAX 500u
+
+#define REFUSED 10
+
+static void take_pages(struct quire *q)
+{
+	static const unsigned types[] = { 0, QUIRE_MOVABLE, QUIRE_RECLAIMABLE };
+
+	for (unsigned i = 0; i < 3 * PAGES_A_TYPE; i++) {
+		char *page = q == NULL ? NULL : quire_alloc_pages(q, 0, types[i / PAGES_A_TYPE]);
+
+		if (page == NULL)
+			_exit(REFUSED);
+		*page = 1;
+	}
+}
+
+static struct quire *make_another(void)
+{
+	struct quire *q = NULL;
+
+	return quire_create(NULL, &q) == 0 ? q : NULL;
+}
+
+/* ---- system calls ---- */
+
+static void use_default(void *arg)
+{
+	(void)arg;
+	calls_mark();
+	take_pages(quire_default());
+	calls_mark();
+}
+
+static void use_another(void *arg)
+{
+	(void)arg;
+	calls_mark();
+	take_pages(make_another());
+	calls_mark();
+}
+
+static void use_two(void *arg)
+{
+	(void)arg;
+	take_pages(quire_default());
+	calls_mark();
+	take_pages(make_another());
+	calls_mark();
+}
+
+static unsigned count(void (*body)(void *arg))
+{
+	struct calls calls;
+
+	if (!calls_count(body, NULL, &calls))
+		skip_because("no process may be traced here");
+	assert_int_equal(calls.status, 0);
+	print_message("%u system calls:", calls.nr);
+	for (unsigned i = 0; i < calls.nr && i < CALLS_KEPT; i++)
+		print_message(" %llu", (unsigned long long)calls.list[i]);
+	print_message("\n");
+	return calls.nr;
+}
+
+static void creating_and_using_thirty_pages_costs_few_system_calls(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	assert_in_range(count(use_default), 1, CALLS_MAX);
+	assert_in_range(count(use_another), 1, CALLS_MAX);
+}
+
+static void a_second_instance_asks_nothing_that_a_process_asks_once(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	assert_true(count(use_two) < count(use_another));
+}
+
+/* ---- memory ---- */
+
+/* Of this process, exactly: the counts in statm are those of each CPU's last batch. */
+static unsigned long rss_kib(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	unsigned long kib = 0;
+	char line[256];
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "Rss: %lu kB", &kib) == 1)
+			break;
+	if (file != NULL)
+		fclose(file);
+	return kib;
+}
+
+static void use_little(void *arg)
+{
+	unsigned long before, after;
+
+	(void)arg;
+	setenv("QUIRE_CONF", "thp:off", 1);
+	rss_kib(); /* what libc needs for it is there then */
+	before = rss_kib();
+	take_pages(quire_default());
+	after = rss_kib();
+	if (before == 0 || after - before > RSS_KIB_MAX) {
+		fprintf(stderr, "%lu KiB before, %lu after\n", before, after);
+		_exit(REFUSED);
+	}
+}
+
+static void thirty_pages_in_use_hold_little_memory(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(use_little, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(creating_and_using_thirty_pages_costs_few_system_calls),
+		cmocka_unit_test(a_second_instance_asks_nothing_that_a_process_asks_once),
+		cmocka_unit_test(thirty_pages_in_use_hold_little_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
