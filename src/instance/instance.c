@@ -160,7 +160,7 @@ static struct quire *handle_make(void)
 
 	if (addr == NULL)
 		return NULL;
-	if (mem_commit(addr, mapping_bytes(), "quire") != 0) {
+	if (mem_commit(addr, mapping_bytes()) != 0) {
 		mem_release(addr, mapping_bytes());
 		return NULL;
 	}

@@ -57,16 +57,16 @@ uint64_t mem_total_bytes(void);
  * an instance should ask for at most, so that others find some too: half of what is left.  A hint. */
 size_t mem_reserve_share(void);
 /* Reserves addresses without memory, which are not locked and no part of core files.  @align_bytes:
- * power of two.  @name shows in /proc/self/maps.  NULL if refused. */
+ * power of two.  @name shows in /proc/self/maps, also for what is committed later.  NULL if refused. */
 void *mem_reserve(size_t bytes, size_t align_bytes, const char *name);
 /* Gives addresses back, with all that is behind them. */
 void mem_release(void *addr, size_t bytes);
 /* Makes a part of a reservation usable; reads zero; repeating it is harmless.  Locks it if the process
  * has its future memory locked.  0 or -ENOMEM. */
-int mem_commit(void *addr, size_t bytes, const char *name);
+int mem_commit(void *addr, size_t bytes);
 /* Makes a part of a reservation readable: reads zero, costs neither memory nor charge until it is
  * committed.  0 or -errno. */
-int mem_commit_readonly(void *addr, size_t bytes, const char *name);
+int mem_commit_readonly(void *addr, size_t bytes);
 /* Makes it unusable again and gives back its memory and its charge.  0 or -errno. */
 int mem_decommit(void *addr, size_t bytes, const char *name);
 /* Asks for huge pages behind a range, or for none. */

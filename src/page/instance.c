@@ -130,7 +130,7 @@ static int reserve_span(struct pages *p, uint32_t blocks)
 	/* State bytes and tags of blocks not yet online read zero, so that a free of a foreign
 	 * address inside the span is seen as misuse instead of faulting; their records, so that walks
 	 * may pass over blocks that are being committed. */
-	if (p->meta == NULL || mem_commit_readonly(p->meta, at.page, "quire-meta") != 0) {
+	if (p->meta == NULL || mem_commit_readonly(p->meta, at.page) != 0) {
 		mem_release(p->base, p->span_bytes);
 		if (p->meta != NULL)
 			mem_release(p->meta, at.end);
@@ -160,7 +160,7 @@ static int reserve_cpus(struct pages *p)
 	addr = mem_reserve(p->cpu_meta_bytes, mem_page_bytes(), "quire-cpus");
 	if (addr == NULL)
 		return -ENOMEM;
-	if (mem_commit(addr, p->cpu_meta_bytes, "quire-cpus") != 0) {
+	if (mem_commit(addr, p->cpu_meta_bytes) != 0) {
 		mem_release(addr, p->cpu_meta_bytes);
 		return -ENOMEM;
 	}

@@ -220,7 +220,7 @@ static int grow_metadata(struct pages *p, uint32_t first, uint32_t n)
 		uintptr_t from = (uintptr_t)parts[i].array + parts[i].from;
 		uintptr_t start = from & ~(page - 1);
 		uintptr_t end = (from + parts[i].bytes + page - 1) & ~(page - 1);
-		int error = mem_commit((void *)start, end - start, "quire-meta");
+		int error = mem_commit((void *)start, end - start);
 
 		if (error)
 			return error;
@@ -235,7 +235,7 @@ static int grow_commit(struct pages *p, uint32_t first, uint32_t n, bool may_wai
 	int error = grow_metadata(p, first, n);
 
 	if (!error)
-		error = mem_commit(addr, bytes, "quire-pages");
+		error = mem_commit(addr, bytes);
 	if (error)
 		return error;
 	/* A caller that may not wait and does not get the mutex leaves these blocks without advice.  A block

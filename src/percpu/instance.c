@@ -160,7 +160,7 @@ static struct percpu *self_make(struct quire *q)
 	pc = mem_reserve(bytes, unit, "quire-percpu");
 	if (pc == NULL)
 		return NULL;
-	if (mem_commit(pc, bytes, "quire-percpu") != 0) {
+	if (mem_commit(pc, bytes) != 0) {
 		mem_release(pc, bytes);
 		return NULL;
 	}

@@ -75,7 +75,7 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 	for (; !error && ready < bytes; ready = load_acquire(&grown->ready_bytes)) {
 		size_t next = next_bytes(pc, grown, ready, bytes);
 
-		if (mem_commit(grown->base + ready, next - ready, grown->name) != 0)
+		if (mem_commit(grown->base + ready, next - ready) != 0)
 			return -ENOMEM;
 		error = grown_count(pc, grown, ready, next, flags);
 	}
@@ -95,7 +95,7 @@ int units_ready(struct percpu *pc, uint32_t chunk)
 	for (uint32_t unit = 0; unit < pc->units; unit++) {
 		char *addr = chunk_ptr(pc, chunk) + unit * QUIRE_PERCPU_STRIDE;
 
-		if (mem_commit(addr, (size_t)1 << pc->unit_shift, "quire-percpu") != 0)
+		if (mem_commit(addr, (size_t)1 << pc->unit_shift) != 0)
 			return -ENOMEM;
 	}
 	(void)cas_acq_rel(&pc->chunks_ready, &ready, chunk + 1); /* unless another caller did */
@@ -141,20 +141,20 @@ static struct layout layout_of(const struct percpu *pc)
 	return at;
 }
 
-static void grown_init(struct grown *grown, char *meta, size_t from, size_t end, const char *name)
+static void grown_init(struct grown *grown, char *meta, size_t from, size_t end)
 {
-	*grown = (struct grown){ .base = meta + from, .span_bytes = end - from, .name = name };
+	*grown = (struct grown){ .base = meta + from, .span_bytes = end - from };
 }
 
 static void arrays_init(struct percpu *pc, char *meta, const struct layout *at)
 {
-	grown_init(&pc->grown_chunks, meta, at->chunks, at->pages, "quire-chunks");
-	grown_init(&pc->grown_pages, meta, at->pages, at->maps, "quire-chunks");
-	grown_init(&pc->grown_maps, meta, at->maps, at->owners, "quire-maps");
-	grown_init(&pc->grown_owners, meta, at->owners, at->deferred, "quire-maps");
-	grown_init(&pc->grown_deferred, meta, at->deferred, at->index, "quire-deferred");
-	grown_init(&pc->grown_index, meta, at->index, at->written, "quire-chunks");
-	grown_init(&pc->grown_written, meta, at->written, at->end, "quire-chunks");
+	grown_init(&pc->grown_chunks, meta, at->chunks, at->pages);
+	grown_init(&pc->grown_pages, meta, at->pages, at->maps);
+	grown_init(&pc->grown_maps, meta, at->maps, at->owners);
+	grown_init(&pc->grown_owners, meta, at->owners, at->deferred);
+	grown_init(&pc->grown_deferred, meta, at->deferred, at->index);
+	grown_init(&pc->grown_index, meta, at->index, at->written);
+	grown_init(&pc->grown_written, meta, at->written, at->end);
 	pc->chunk = (struct percpu_chunk *)(void *)(meta + at->chunks);
 	pc->page = (struct percpu_page *)(void *)(meta + at->pages);
 	pc->maps = meta + at->maps;

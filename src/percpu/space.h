@@ -14,7 +14,6 @@ struct grown {
 	size_t ready_bytes; /* written under lock, only grows; load_acquire() without it: so much is
 			       usable */
 	size_t span_bytes;
-	const char *name;
 };
 
 int space_init(struct percpu *pc);

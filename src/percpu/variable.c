@@ -128,7 +128,7 @@ static int records_grow_locked(struct percpu *pc)
 	CHECK(mutex_is_held(&pc->alloc_mutex));
 	if (page == NULL)
 		return -ENOMEM;
-	if (mem_commit(page, bytes, "quire-percpu") != 0) {
+	if (mem_commit(page, bytes) != 0) {
 		mem_release(page, bytes);
 		return -ENOMEM;
 	}

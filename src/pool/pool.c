@@ -96,7 +96,7 @@ int pool_init(struct pool *pool, struct quire *q, size_t record_bytes, uint32_t 
 
 	CHECK((record_bytes & (record_bytes - 1)) == 0 && record_bytes >= 16 &&
 	      record_bytes <= 1024 && records_max != 0);
-	*pool = (struct pool){ .q = q, .name = name, .partial = none, .empty = none, .cold = none };
+	*pool = (struct pool){ .q = q, .partial = none, .empty = none, .cold = none };
 	set_geometry(pool, record_bytes, records_max);
 	words = round_up((size_t)pool->groups_max * pool->words_nr * sizeof(uint64_t), page);
 	groups = round_up((size_t)pool->groups_max * sizeof(struct pool_group), page);
@@ -158,25 +158,25 @@ static int recharge_locked(struct pool *pool, unsigned flags)
 }
 
 /* Commits the system pages that a part of an array touches. */
-static int commit_part(struct pool *pool, void *array, size_t from, size_t bytes)
+static int commit_part(void *array, size_t from, size_t bytes)
 {
 	size_t page = mem_page_bytes();
 	uintptr_t start = ((uintptr_t)array + from) & ~(page - 1);
 	uintptr_t end = ((uintptr_t)array + from + bytes + page - 1) & ~(page - 1);
 
-	return mem_commit((void *)start, end - start, pool->name);
+	return mem_commit((void *)start, end - start);
 }
 
 static int commit_groups(struct pool *pool, uint32_t first, uint32_t n)
 {
 	size_t word_bytes = pool->words_nr * sizeof(uint64_t);
-	int error = commit_part(pool, pool->words, first * word_bytes, n * word_bytes);
+	int error = commit_part(pool->words, first * word_bytes, n * word_bytes);
 
 	if (!error)
-		error = commit_part(pool, pool->group, first * sizeof(struct pool_group),
+		error = commit_part(pool->group, first * sizeof(struct pool_group),
 				    n * sizeof(struct pool_group));
 	if (!error)
-		error = mem_commit(group_addr(pool, first), n * pool->group_bytes, pool->name);
+		error = mem_commit(group_addr(pool, first), n * pool->group_bytes);
 	return error;
 }
 

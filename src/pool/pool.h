@@ -45,7 +45,6 @@ struct pool {
 	lock_token kept;	 /* (l) over fork */
 	struct mutex grow_mutex; /* RANK_POOL_GROW: serializes callers that may wait */
 	struct quire *q;	 /* (c) charged for what is committed */
-	const char *name;	 /* (c) */
 	char *base;		 /* (c) record 0; groups' words and links stand before it */
 	size_t span_bytes;	 /* (c) of the whole reservation */
 	size_t group_bytes;	 /* (c) a multiple of the system's page */

@@ -47,16 +47,14 @@ static char *first_page(const struct stacks *s)
  * (stacks_lay_out()). */
 int stacks_commit(const struct stacks *s, unsigned slot)
 {
-	return mem_commit(first_page(s) + ((size_t)slot << STACKS_STRIDE_SHIFT), STACKS_STRIDE,
-			  "quire-cpus");
+	return mem_commit(first_page(s) + ((size_t)slot << STACKS_STRIDE_SHIFT), STACKS_STRIDE);
 }
 
 int stacks_commit_readable(const struct stacks *s, char *end)
 {
 	char *base = first_page(s);
 
-	return s->cpu.slots_nr == 0 ? 0
-				    : mem_commit_readonly(base, (size_t)(end - base), "quire-cpus");
+	return s->cpu.slots_nr == 0 ? 0 : mem_commit_readonly(base, (size_t)(end - base));
 }
 
 void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, size_t *bytes)
@@ -69,7 +67,7 @@ void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, s
 	if (addr == NULL)
 		return NULL;
 	s->cpu.base = addr + front;
-	if (mem_commit(addr, front, name) != 0 || stacks_commit_readable(s, addr + *bytes) != 0) {
+	if (mem_commit(addr, front) != 0 || stacks_commit_readable(s, addr + *bytes) != 0) {
 		mem_release(addr, *bytes);
 		return NULL;
 	}

@@ -80,7 +80,7 @@ static int commit_run(struct vmap *v, uint32_t first, uint32_t end, unsigned fla
 
 	error = meta_ready(v, page, end << section_page_shift(v), flags);
 	if (!error)
-		error = mem_commit(addr, bytes, "quire-areas");
+		error = mem_commit(addr, bytes);
 	if (!error)
 		publish(v, first, end, flags);
 	return error;

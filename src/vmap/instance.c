@@ -293,7 +293,7 @@ static struct vmap *make(struct quire *q, unsigned flags)
 
 	if (v == NULL)
 		return NULL;
-	if (mem_commit(v, self_bytes(), "quire-vmap") != 0) {
+	if (mem_commit(v, self_bytes()) != 0) {
 		mem_release(v, self_bytes());
 		return NULL;
 	}

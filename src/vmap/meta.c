@@ -56,7 +56,7 @@ static int commit_part(void *array, size_t from, size_t end)
 	uintptr_t first = ((uintptr_t)array + from) & ~(page - 1);
 	uintptr_t last = ((uintptr_t)array + end + page - 1) & ~(page - 1);
 
-	return mem_commit((void *)first, last - first, "quire-area-map");
+	return mem_commit((void *)first, last - first);
 }
 
 /* Commits the upper levels, and the arrays from @written on: both are written wherever areas lie. */
@@ -93,8 +93,7 @@ int meta_reserve(struct vmap *v)
 	v->ranges = (struct mem_range *)(void *)(v->meta + read);
 	v->vector = (struct mem_vector *)(void *)(v->meta + read + ranges);
 	v->step_ready = (uint8_t *)(v->meta + read + ranges + vector);
-	if (mem_commit_readonly(v->meta, read, "quire-area-map") != 0 ||
-	    commit_whole(v, v->meta + read) != 0) {
+	if (mem_commit_readonly(v->meta, read) != 0 || commit_whole(v, v->meta + read) != 0) {
 		mem_release(v->meta, v->meta_bytes);
 		return -ENOMEM;
 	}

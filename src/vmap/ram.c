@@ -51,7 +51,7 @@ static struct ram *make(struct vmap *v)
 
 	if (ram == NULL)
 		return NULL;
-	if (mem_commit(ram, bytes, "quire-area-blocks") != 0 ||
+	if (mem_commit(ram, bytes) != 0 ||
 	    pool_init(&ram->pool, v->q, 512, slots, "quire-area-block-records") != 0) {
 		mem_release(ram, bytes);
 		return NULL;

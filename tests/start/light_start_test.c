@@ -5,17 +5,20 @@
  * Each is measured in a child, a fork of this program, which makes no instance itself: so nothing that a
  * process asks once is known yet.  Huge pages are off where memory is measured.
  */
+#include <errno.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <quire/page.h>
 
 #include "calls.h"
+#include "confine.h"
 #include "quire_test.h"
 
 #define PAGES_A_TYPE 10u
 
 /* What the default instance costs with 30 pages, which are included: 120 KiB. */
-#define CALLS_MAX   160u
+#define CALLS_MAX   130u
 #define RSS_KIB_MAX 500u
 
 #define REFUSED 10
@@ -96,6 +99,34 @@ static void a_second_instance_asks_nothing_that_a_process_asks_once(void **state
 	assert_true(count(use_two) < count(use_another));
 }
 
+/* ---- names ---- */
+
+static void make_without_names(void *arg)
+{
+	/* A thread has a name too. */
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+	struct quire *q = NULL;
+
+	(void)arg;
+	confine_deny_counted(SYS_prctl, EINVAL);
+	for (unsigned i = 0; i < 2; i++) {
+		if (quire_create(&options, &q) != 0)
+			_exit(REFUSED);
+		take_pages(q);
+	}
+	if (confine_denied_nr() != 1) {
+		fprintf(stderr, "%llu names\n", (unsigned long long)confine_denied_nr());
+		_exit(REFUSED);
+	}
+}
+
+static void names_are_given_up_after_one_refusal(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(make_without_names, NULL);
+}
+
 /* ---- memory ---- */
 
 /* Of this process, exactly: the counts in statm are those of each CPU's last batch. */
@@ -141,6 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(creating_and_using_thirty_pages_costs_few_system_calls),
 		cmocka_unit_test(a_second_instance_asks_nothing_that_a_process_asks_once),
+		cmocka_unit_test(names_are_given_up_after_one_refusal),
 		cmocka_unit_test(thirty_pages_in_use_hold_little_memory),
 	};
 

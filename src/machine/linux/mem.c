@@ -242,7 +242,7 @@ static int lock_and_protect(void *addr, size_t bytes, enum locking locking)
 	return (int)error;
 }
 
-int mem_commit(void *addr, size_t bytes, const char *name)
+int mem_commit(void *addr, size_t bytes)
 {
 	enum locking locking = load_relaxed(&commits_lock) ? future_locking() : LOCKING_NONE;
 
@@ -251,19 +251,13 @@ int mem_commit(void *addr, size_t bytes, const char *name)
 	if (lock_and_protect(addr, bytes, locking) != 0)
 		return -ENOMEM;
 	system_dump_range(addr, bytes, true);
-	system_name_range(addr, bytes, name);
 	return 0;
 }
 
-int mem_commit_readonly(void *addr, size_t bytes, const char *name)
+int mem_commit_readonly(void *addr, size_t bytes)
 {
-	int error;
-
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
-	error = backing_protect(addr, bytes, PROT_READ);
-	if (error == 0)
-		system_name_range(addr, bytes, name);
-	return error;
+	return backing_protect(addr, bytes, PROT_READ);
 }
 
 int mem_decommit(void *addr, size_t bytes, const char *name)

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "machine/atomic.h"
+
 #define NAME_RANGE	0x53564d41L /* PR_SET_VMA */
 /* 4 KiB hold the worst list of 1,000 CPUs, and a line for each of about 14 hierarchies of cgroups. */
 #define TEXT_BYTES	4096
@@ -61,9 +63,20 @@ void system_file_text_free(char *text)
 	SYSTEM_CALL(SYS_munmap, text, (size_t)TEXT_BYTES);
 }
 
+/*
+ * Two threads may both be the first, and find the same.  A kernel without names says EINVAL, a filter
+ * what it likes: the ranges are in order, so the next one is refused as well.  Want of memory passes.
+ */
 void system_name_range(void *addr, size_t bytes, const char *name)
 {
-	SYSTEM_CALL(SYS_prctl, NAME_RANGE, NAME_RANGE_ANON, addr, bytes, name);
+	static bool refuses; /* atomic, relaxed */
+	long error;
+
+	if (load_relaxed(&refuses))
+		return;
+	error = SYSTEM_CALL(SYS_prctl, NAME_RANGE, NAME_RANGE_ANON, addr, bytes, name);
+	if (error != 0 && error != -ENOMEM)
+		store_relaxed(&refuses, true);
 }
 
 void system_dump_range(void *addr, size_t bytes, bool dump)

@@ -41,7 +41,8 @@ long system_read_file(const char *path, char *buffer, size_t bytes);
 char *system_file_text(const char *path);
 void system_file_text_free(char *text);
 
-/* Tells the system the name of a range for /proc/self/maps.  Best effort: it needs Linux 5.17. */
+/* Tells the system the name of a range of private memory for /proc/self/maps.  Best effort: it needs
+ * Linux 5.17, and is not asked again after a refusal. */
 void system_name_range(void *addr, size_t bytes, const char *name);
 
 /* Whether a range is part of core files.  Best effort: it may need one more mapping. */

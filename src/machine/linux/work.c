@@ -250,7 +250,7 @@ static int stack_map(struct work *work)
 	work->stack = mem_reserve(work->stack_bytes, mem_page_bytes(), "quire-worker-stack");
 	if (work->stack == NULL)
 		return -ENOMEM;
-	if (mem_commit((char *)work->stack + guard_bytes(), bytes, "quire-worker-stack") != 0) {
+	if (mem_commit((char *)work->stack + guard_bytes(), bytes) != 0) {
 		stack_unmap(work);
 		return -ENOMEM;
 	}

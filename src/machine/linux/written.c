@@ -139,7 +139,7 @@ bool mem_reading_takes_memory(void)
 	if (addr == NULL)
 		return false;
 	s.addr = addr;
-	if (mem_commit(addr, page, "quire-probe") == 0) {
+	if (mem_commit(addr, page) == 0) {
 		(void)*(volatile char *)addr;
 		/* Only a scan distinguishes the zero page from others. */
 		if (written_ask(&s, WRITTEN_BY_SCAN, &mask) != 0)

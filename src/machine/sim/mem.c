@@ -118,9 +118,8 @@ void mem_release(void *addr, size_t bytes)
 	empty_all(addr, bytes);
 }
 
-int mem_commit(void *addr, size_t bytes, const char *name)
+int mem_commit(void *addr, size_t bytes)
 {
-	(void)name;
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
 	if (sim_refuses())
 		return -12;
@@ -132,9 +131,8 @@ int mem_commit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
-int mem_commit_readonly(void *addr, size_t bytes, const char *name)
+int mem_commit_readonly(void *addr, size_t bytes)
 {
-	(void)name;
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
 	if (sim_refuses())
 		return -12;

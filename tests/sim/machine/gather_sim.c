@@ -18,7 +18,7 @@ static struct gather_scene *scene_make(struct sim *sim)
 	struct gather_scene *scene = sim_zalloc(sim, sizeof(*scene));
 
 	scene->pages = mem_reserve(4 * PAGE, PAGE, "pages");
-	mem_commit(scene->pages, 4 * PAGE, "pages");
+	mem_commit(scene->pages, 4 * PAGE);
 	return scene;
 }
 
@@ -206,9 +206,9 @@ static struct alias_scene *alias_scene_make(struct sim *sim)
 	struct alias_scene *aliases = sim_zalloc(sim, sizeof(*aliases));
 
 	aliases->scene.pages = mem_reserve(4 * PAGE, PAGE, "aliases");
-	mem_commit(aliases->scene.pages, 4 * PAGE, "aliases");
+	mem_commit(aliases->scene.pages, 4 * PAGE);
 	aliases->frames = mem_reserve_shared(4 * PAGE, PAGE, "frames");
-	mem_commit(aliases->frames, 4 * PAGE, "frames");
+	mem_commit(aliases->frames, 4 * PAGE);
 	return aliases;
 }
 

@@ -28,7 +28,7 @@ static struct stack_scene *scene_make(struct sim *sim, bool by_cpu)
 	stack_setup(&scene->stacks, 0, by_cpu, true);
 	bytes = scene->stacks.slots_nr * STACKS_STRIDE;
 	scene->stacks.base = mem_reserve(bytes, STACKS_STRIDE, "stacks");
-	mem_commit(scene->stacks.base, bytes, "stacks");
+	mem_commit(scene->stacks.base, bytes);
 	lock_init(&scene->door, RANK_PCP);
 	for (unsigned slot = 0; slot < scene->stacks.slots_nr; slot++)
 		*stack_header(&scene->stacks, slot, 0) =

@@ -30,7 +30,7 @@ static struct ops_scene *scene_make(struct sim *sim)
 	char *base = mem_reserve((units + 1) * QUIRE_PERCPU_STRIDE, QUIRE_PERCPU_STRIDE, "percpu");
 
 	for (size_t i = 0; i < units; i++)
-		mem_commit(base + i * QUIRE_PERCPU_STRIDE, 4096, "percpu");
+		mem_commit(base + i * QUIRE_PERCPU_STRIDE, 4096);
 	scene->wide = (uint64_t *)(void *)base;
 	scene->small = (uint32_t *)(void *)(base + 64);
 	return scene;

@@ -46,7 +46,7 @@ static struct stacks_scene *scene_make(struct sim *sim, bool committed)
 	bytes = s->cpu.slots_nr * STACKS_STRIDE;
 	s->cpu.base = mem_reserve(bytes, STACKS_STRIDE, "stacks");
 	if (committed)
-		SIM_CHECK(mem_commit(s->cpu.base, bytes, "stacks") == 0);
+		SIM_CHECK(mem_commit(s->cpu.base, bytes) == 0);
 	else
 		SIM_CHECK(stacks_commit_readable(s, s->cpu.base + bytes) == 0);
 	for (unsigned slot = 0; slot < s->cpu.slots_nr; slot++)

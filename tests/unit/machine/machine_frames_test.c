@@ -28,7 +28,7 @@ static char *reserve(bool shared)
 			    : mem_reserve(page(PAGES), (size_t)2 << 20, "quire-test");
 
 	CHECK(addr != NULL);
-	CHECK(mem_commit(addr, page(PAGES), "quire-test") == 0);
+	CHECK(mem_commit(addr, page(PAGES)) == 0);
 	if (!shared)
 		mem_advise_huge(addr, page(PAGES), false);
 	return addr;
@@ -223,7 +223,7 @@ static void lent_vector_makes_512_ranges_one_call(void **state)
 	uint64_t calls_before;
 
 	(void)state;
-	assert_int_equal(mem_commit(addr, page(1024), "quire-test"), 0);
+	assert_int_equal(mem_commit(addr, page(1024)), 0);
 	memset(addr, 1, page(1024));
 	gather_begin(&gather, ranges, 512);
 	gather_lend(&gather, vector, 512);
@@ -466,7 +466,7 @@ static void map_until_refused(void *arg)
 	int error = 0;
 
 	(void)arg;
-	CHECK(at != NULL && mem_commit(at, page(most), "quire-test") == 0);
+	CHECK(at != NULL && mem_commit(at, page(most)) == 0);
 	mem_advise_huge(at, page(most), false);
 	for (; error == 0 && mapped < most; mapped++)
 		error = map(at + page(mapped), frames, mapped % 2 ? "0" : "2");

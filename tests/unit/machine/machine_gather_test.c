@@ -42,7 +42,7 @@ static void scattered_make(struct scattered *s, size_t pages_nr)
 	s->pages_nr = pages_nr;
 	s->base = mem_reserve(pages_nr * s->page_bytes, s->page_bytes, "quire-test");
 	CHECK(s->base != NULL);
-	CHECK(mem_commit(s->base, pages_nr * s->page_bytes, "quire-test") == 0);
+	CHECK(mem_commit(s->base, pages_nr * s->page_bytes) == 0);
 	memset(s->base, PATTERN, pages_nr * s->page_bytes);
 	gather_begin(&s->gather, s->ranges, RANGES_MAX);
 }
@@ -174,7 +174,7 @@ static void more_bytes_than_one_call_may_have_are_all_taken(void **state)
 
 	(void)state;
 	assert_non_null(base);
-	if (mem_commit(base, 5 * gib, "quire-test") != 0) {
+	if (mem_commit(base, 5 * gib) != 0) {
 		mem_release(base, 5 * gib);
 		skip_because("the system does not commit 5 GiB");
 	}
@@ -430,7 +430,7 @@ static void unmapped_ranges_fault_and_neighbours_stay(void **state)
 	assert_u64_eq(gather_finish(&s->gather), 8 * s->page_bytes);
 	for (size_t i = 0; i < 16; i++)
 		assert_int_equal(is_accessible(page_at(s, i)), i % 2);
-	assert_int_equal(mem_commit(page_at(s, 0), s->page_bytes, "quire-test"), 0);
+	assert_int_equal(mem_commit(page_at(s, 0), s->page_bytes), 0);
 	assert_int_equal(page_at(s, 0)[0], 0);
 	scattered_free(s);
 }

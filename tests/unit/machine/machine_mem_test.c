@@ -109,13 +109,13 @@ static void committed_part_is_usable_and_zero_and_the_rest_is_not(void **state)
 
 	(void)state;
 	assert_false(is_accessible(base));
-	assert_int_equal(mem_commit(base + MIB(2), MIB(2), "quire-test"), 0);
+	assert_int_equal(mem_commit(base + MIB(2), MIB(2)), 0);
 	assert_false(is_accessible(base + MIB(2) - page_bytes));
 	assert_false(is_accessible(base + MIB(4)));
 	for (size_t at = 0; at < MIB(2); at += page_bytes)
 		assert_int_equal(base[MIB(2) + at], 0);
 	base[MIB(3)] = 1;
-	assert_int_equal(mem_commit(base + MIB(2), MIB(2), "quire-test"), 0);
+	assert_int_equal(mem_commit(base + MIB(2), MIB(2)), 0);
 	assert_int_equal(base[MIB(3)], 1);
 	mem_release(base, MIB(10));
 }
@@ -126,7 +126,7 @@ static void decommit_gives_memory_back_and_commit_reads_zero_again(void **state)
 	uint64_t used_bytes, left_bytes, before_bytes = status_bytes("RssAnon");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, MIB(8), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(8)), 0);
 	memset(base, 1, MIB(8));
 	used_bytes = status_bytes("RssAnon") - before_bytes;
 	assert_int_equal(mem_decommit(base, MIB(6), "quire-test"), 0);
@@ -135,7 +135,7 @@ static void decommit_gives_memory_back_and_commit_reads_zero_again(void **state)
 	assert_true(MACHINE_TSAN || left_bytes <= MIB(3)); /* its shadow memory is counted too */
 	assert_false(is_accessible(base));
 	assert_int_equal(base[MIB(6)], 1);
-	assert_int_equal(mem_commit(base, MIB(8), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(8)), 0);
 	assert_int_equal(base[0], 0);
 	assert_int_equal(base[MIB(6)], 1);
 	mem_release(base, MIB(10));
@@ -149,7 +149,7 @@ static void committing_and_decommitting_leaves_few_mappings(void **state)
 
 	(void)state;
 	for (size_t at = 0; at < MIB(64); at += MIB(2))
-		assert_int_equal(mem_commit(base + at, MIB(2), "quire-test"), 0);
+		assert_int_equal(mem_commit(base + at, MIB(2)), 0);
 	assert_true(count_maps() <= maps_before + 2);
 	for (size_t at = 0; at < MIB(64); at += MIB(4))
 		assert_int_equal(mem_decommit(base + at, MIB(2), "quire-test"), 0);
@@ -166,9 +166,9 @@ static void refused_commit_says_so_and_changes_nothing(void **state)
 
 	(void)state;
 	backing_fail_after(1, EACCES);
-	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), -ENOMEM);
+	assert_int_equal(mem_commit(base, MIB(2)), -ENOMEM);
 	assert_false(is_accessible(base));
-	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(2)), 0);
 	base[0] = 1;
 	backing_fail_after(1, ENOMEM);
 	assert_int_equal(mem_decommit(base, MIB(2), "quire-test"), -ENOMEM);
@@ -184,9 +184,9 @@ static void commit_under_a_limit(void *arg)
 	(void)arg;
 	CHECK(base != NULL);
 	confine_limit(RLIMIT_DATA, MIB(64));
-	CHECK(mem_commit(base, MIB(256), "quire-test") == -ENOMEM);
+	CHECK(mem_commit(base, MIB(256)) == -ENOMEM);
 	CHECK(!is_accessible(base));
-	CHECK(mem_commit(base, MIB(2), "quire-test") == 0);
+	CHECK(mem_commit(base, MIB(2)) == 0);
 	base[0] = 1;
 }
 
@@ -245,7 +245,7 @@ static void huge_advice_is_a_hint(void **state)
 	char *base = mem_reserve(MIB(4), MIB(2), "quire-test");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, MIB(4), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(4)), 0);
 	mem_advise_huge(base, MIB(4), true);
 	mem_advise_huge(base, MIB(4), false);
 	base[0] = 1;
@@ -306,20 +306,20 @@ static void commit_more_than_may_be_locked(void *arg)
 	size_t maps = count_maps();
 
 	locked_bytes = status_bytes("VmLck");
-	CHECK(mem_commit(base + MIB(1), MIB(1), "quire-test") == 0);
+	CHECK(mem_commit(base + MIB(1), MIB(1)) == 0);
 	base[MIB(1)] = 1;
 	CHECK(status_bytes("VmLck") == locked_bytes + MIB(1));
 	maps = count_maps();
-	CHECK(mem_commit(base, MIB(7), "quire-test") == -ENOMEM);
+	CHECK(mem_commit(base, MIB(7)) == -ENOMEM);
 	CHECK(!is_accessible(base) && !is_accessible(base + MIB(2)));
 	CHECK(status_bytes("VmLck") == locked_bytes + MIB(1));
 	/* Here the lock is granted and the other is not. */
 	backing_fail_after(1, ENOMEM);
-	CHECK(mem_commit(base, MIB(3), "quire-test") == -ENOMEM);
+	CHECK(mem_commit(base, MIB(3)) == -ENOMEM);
 	CHECK(!is_accessible(base) && !is_accessible(base + MIB(2)));
 	CHECK(status_bytes("VmLck") == locked_bytes + MIB(1));
 	CHECK(count_maps() == maps && base[MIB(1)] == 1);
-	CHECK(mem_commit(base, MIB(3), "quire-test") == 0);
+	CHECK(mem_commit(base, MIB(3)) == 0);
 	CHECK(status_bytes("VmLck") == locked_bytes + MIB(3));
 }
 
@@ -344,11 +344,11 @@ static void decommit_late_refused(void *arg)
 	char *base = reserve_beyond_the_lock_limit(MCL_FUTURE);
 
 	(void)arg;
-	CHECK(mem_commit(base, MIB(1), "quire-test") == 0);
+	CHECK(mem_commit(base, MIB(1)) == 0);
 	backing_fail_late(ENOMEM);
 	CHECK(mem_decommit(base, MIB(7), "quire-test") == 0);
 	CHECK(is_mapped(base) && is_mapped(base + MIB(7) - 1) && !is_accessible(base));
-	CHECK(mem_commit(base, MIB(1), "quire-test") == 0);
+	CHECK(mem_commit(base, MIB(1)) == 0);
 	CHECK(base[0] == 0);
 }
 
@@ -358,14 +358,14 @@ static void decommit_leaves_no_hole_when_it_is_refused_late(void **state)
 	char *base = mem_reserve(MIB(8), MIB(2), "quire-test");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, MIB(4), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(4)), 0);
 	base[0] = base[MIB(2)] = 1;
 	backing_fail_late(ENOMEM);
 	assert_int_equal(mem_decommit(base, MIB(2), "quire-test"), 0);
 	assert_true(is_mapped(base) && is_mapped(base + MIB(2) - 1));
 	assert_false(is_accessible(base));
 	assert_int_equal(base[MIB(2)], 1);
-	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(2)), 0);
 	assert_int_equal(base[0], 0);
 	mem_release(base, MIB(8));
 	assert_u64_eq(count_maps(), maps_before);
@@ -381,7 +381,7 @@ static void one_locked_page_elsewhere_is_not_mlockall(void **state)
 	char *base = mem_reserve(MIB(2), MIB(2), "quire-test");
 
 	(void)state;
-	assert_int_equal(mem_commit(base, MIB(2), "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(2)), 0);
 	(void)mlock(base, mem_page_bytes());
 	assert_false(mem_is_locked());
 	mem_release(base, MIB(2));
@@ -427,7 +427,7 @@ static void calls_leave_errno_alone(void **state)
 	errno = 77;
 	base = mem_reserve(MIB(2), MIB(2), "quire-test");
 	backing_fail_after(1, ENOMEM);
-	(void)mem_commit(base, MIB(2), "quire-test");
+	(void)mem_commit(base, MIB(2));
 	(void)mem_reserve((size_t)1 << 60, MIB(2), "quire-test");
 	(void)mem_is_locked();
 	(void)mem_total_bytes();
@@ -448,7 +448,7 @@ static void what_was_written_is_found_either_way(void **state)
 
 	(void)state;
 	assert_non_null(addr);
-	assert_int_equal(mem_commit(addr, MIB(40), "quire-test"), 0);
+	assert_int_equal(mem_commit(addr, MIB(40)), 0);
 	mem_advise_huge(addr, MIB(40), false);
 	s.addr = addr;
 	addr[3 * page] = 1;

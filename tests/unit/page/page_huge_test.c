@@ -260,7 +260,7 @@ static void map_counts_what_the_system_has_for_any_changes(void **state)
 	mutex_init(&mutex, RANK_HUGE);
 	mutex_acquire(&mutex);
 	huge_init(&map, &mutex, base, kind, 64);
-	assert_int_equal(mem_commit(base, MIB(2) * 48, "quire-test"), 0);
+	assert_int_equal(mem_commit(base, MIB(2) * 48), 0);
 	huge_usable(&map, 0, 20, true);
 	/* Some of the others are published before they are counted. */
 	huge_usable_uncounted(&map, 24, 30, false);
