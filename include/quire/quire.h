@@ -124,7 +124,8 @@ enum quire_switch {
 
 enum quire_worker {
 	QUIRE_WORKER_DEFAULT = 0, /* thread */
-	QUIRE_WORKER_THREAD = 1,  /* one thread gives memory back; it exists while there is some */
+	QUIRE_WORKER_THREAD =
+		1, /* one thread gives memory back; it exists while that is worth it */
 	QUIRE_WORKER_INLINE =
 		2,	      /* the first allocation after its time that may wait does due work */
 	QUIRE_WORKER_OFF = 3, /* nothing is done but by quire_poll() and quire_release() */

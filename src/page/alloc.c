@@ -149,7 +149,7 @@ uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 	giveback_kick(p);
 	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(request.flags & QUIRE_NOLOCK))
 		nested_fill(p);
-	worker_ensure(&p->q, request.flags);
+	giveback_ensure_worker(p, request.flags);
 	return frame;
 }
 

@@ -212,7 +212,7 @@ void zone_count_run_locked(struct zone *zone, unsigned row, unsigned order, unsi
 	zone->nr_free[order][row] += arrives ? 1u : 0u - 1u;
 	store_relaxed(&zone->free_pages, zone->free_pages + pages);
 	if (zero)
-		zone->zero_pages += pages;
+		store_relaxed(&zone->zero_pages, zone->zero_pages + pages);
 	if (row == ROW_ISOLATE)
 		zone->isolated_pages += pages;
 }

@@ -176,7 +176,7 @@ void quire_free_pages_bulk(struct quire *q, void **pages, size_t count)
 	}
 	group_put_away(p, &group);
 	giveback_kick(p);
-	worker_ensure_freed(q);
+	giveback_ensure_worker_freed(p);
 }
 
 void page_free_bulk_on(struct pages *p, unsigned slot, size_t count, void **pages)

@@ -24,12 +24,12 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "instance/holders.h"
-#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/work.h"
 #include "page/depot.h"
 #include "page/free.h"
+#include "page/giveback.h"
 #include "page/nested.h"
 #include "page/page.h"
 #include "page/pages.h"
@@ -257,7 +257,7 @@ size_t drain_everything(struct pages *p)
 static void call_worker(struct pages *p)
 {
 	if (load_relaxed(&p->q.work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
-		worker_ensure(&p->q, 0);
+		giveback_ensure_worker(p, 0);
 }
 
 size_t quire_drain_slot(struct quire *q, unsigned slot)

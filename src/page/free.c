@@ -18,7 +18,6 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
-#include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
@@ -225,7 +224,7 @@ void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
 		nested_fill(p);
 	giveback_kick(p);
 	if (!nested)
-		worker_ensure_freed(&p->q);
+		giveback_ensure_worker_freed(p);
 }
 
 static __attribute__((noinline, cold)) void free_odd(struct pages *p, void *addr, unsigned order)

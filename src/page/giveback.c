@@ -17,6 +17,11 @@
  * visit drains idle CPUs, then returns memory.  If more than a fifth of the returned memory is
  * used again within a turn, the decay doubles, to at most 60 s; otherwise it shrinks back by
  * halves.  After a visit with nothing to do, the worker sleeps until something is freed.
+ *
+ * A thread costs about 0.1 ms and 16 KiB.  So pages ask for none before they have WORTH_BYTES of the
+ * system's memory: in use, cached, or free with memory behind them.  An instance that never has so much
+ * keeps what it has, until somebody else starts the worker or quire_release() is called.  What is taken
+ * later is seen by the slow path that takes it, since zones count it before that path comes here.
  */
 #include "page/giveback.h"
 
@@ -55,6 +60,8 @@
 /* Blocks looked at in one hold of the zone lock. */
 #define GIVEBACK_SCAN	512u
 #define DECAY_MAX_NS	((uint64_t)60 * 1000000000u)
+/* One huge page, and more than the first refills of three types: 1.25 MiB of single pages. */
+#define WORTH_BYTES	((uint64_t)2 << 20)
 
 /*
  * Runs taken out of one zone for one gather.  It is part of the instance, under giveback_mutex: 14
@@ -490,6 +497,41 @@ void giveback_kick(struct pages *p)
 	due_ns = clock_now_ns() + load_relaxed(&p->decay_ns);
 	lower_due(p, due_ns);
 	worker_kick(&p->q, due_ns);
+}
+
+void giveback_init(struct pages *p)
+{
+	p->giveback_due_ns = WORK_IDLE;
+	p->decay_ns = p->q.decay_base_ns;
+	p->worth_pages = WORTH_BYTES >> p->page_shift;
+}
+
+/* Of two threads that take memory at once, the one whose zone's lock came last sees what both took. */
+static bool is_worth_a_worker(struct pages *p)
+{
+	uint64_t pages = 0;
+
+	if (load_relaxed(&p->q.looks)) /* callers do the work; a hint: pairs with worker_follow() */
+		return true;
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		uint64_t zero = load_relaxed(&p->zone[i].zero_pages);
+		uint64_t online = load_relaxed(&p->zone[i].online_pages);
+
+		pages += online > zero ? online - zero : 0;
+	}
+	return pages >= p->worth_pages;
+}
+
+void giveback_ensure_worker(struct pages *p, unsigned flags)
+{
+	if (is_worth_a_worker(p))
+		worker_ensure(&p->q, flags);
+}
+
+void giveback_ensure_worker_freed(struct pages *p)
+{
+	if (is_worth_a_worker(p))
+		worker_ensure_freed(&p->q);
 }
 
 size_t giveback_everything(struct pages *p)

@@ -27,6 +27,11 @@ size_t giveback_room_bytes(void);
 
 /* Something was freed or cached: the worker shall come a decay from now if it is not due. */
 void giveback_kick(struct pages *p);
+/* The same as worker_ensure() and worker_ensure_freed(), unless pages have so little of the
+ * system's memory that a thread is not worth it. */
+void giveback_ensure_worker(struct pages *p, unsigned flags);
+void giveback_ensure_worker_freed(struct pages *p);
+void giveback_init(struct pages *p);
 /* Pages' part of the worker's visit, if it is due: returns when it wants the next, or WORK_IDLE, or
  * WORK_EXIT. */
 uint64_t giveback_tick(struct pages *p, uint64_t now_ns);

@@ -201,8 +201,7 @@ static void init_pcps(struct pages *p)
 
 static void init_policy(struct pages *p)
 {
-	p->decay_ns = p->q.decay_base_ns;
-	p->giveback_due_ns = WORK_IDLE;
+	giveback_init(p);
 	p->deferred = FRAME_NONE;
 	nested_init(p);
 	mutex_init(&p->pcp_disable_mutex, RANK_PCP_DISABLE);

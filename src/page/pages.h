@@ -62,7 +62,9 @@ struct pages {
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns;
-	uint32_t epoch; /* atomic, relaxed: ticks of the worker */
+	uint64_t
+		worth_pages; /* (c) with memory behind, from which on there is a worker: giveback.c */
+	uint32_t epoch;	     /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
 	struct stacks_class stack_class[ZONES_MAX * STACK_CLASSES_NR]; /* (c) of stacks */
 	struct quire_module module;

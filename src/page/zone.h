@@ -37,7 +37,7 @@ struct zone {
 	uint64_t online_pages;			/* (r) */
 	uint64_t free_pages;			/* (r) B4: sum of nr_free << order */
 	uint64_t isolated_pages;		/* of those, in isolated blocks */
-	uint64_t zero_pages;			/* of those, without memory */
+	uint64_t zero_pages;			/* (r) of those, without memory */
 	uint64_t reporting_pages;		/* out of the lists while a gather runs */
 	uint64_t charged_pages;			/* (r) of the limit, used by other modules */
 	uint64_t mark_min, mark_low, mark_high; /* (c) */

@@ -496,6 +496,7 @@ static unsigned alloc_with_worker_failing(unsigned nth)
 
 	memset(&scene, 0, sizeof(scene));
 	assert_int_equal(quire_create(&options, &scene.q), 0);
+	pages_of(scene.q)->worth_pages = 0; /* a page is worth a worker */
 	calls = backing_calls_nr();
 	backing_fail_after(nth, ENOMEM);
 	if (!take(0, 0))

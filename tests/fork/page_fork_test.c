@@ -221,6 +221,7 @@ static void child_starts_a_worker(void *arg)
 
 	/* Its stack is kept if it has done its work and ended meanwhile. */
 	(void)arg;
+	pages_of(scene.q)->worth_pages = 0; /* a page is worth a worker */
 	while (scene.q->work.stack == NULL && await_more(end_ns)) {
 		quire_free_pages(scene.q, page, 0);
 		quire_drain_all(scene.q);

@@ -18,7 +18,7 @@
 #define PAGES_A_TYPE 10u
 
 /* What the default instance costs with 30 pages, which are included: 120 KiB. */
-#define CALLS_MAX   130u
+#define CALLS_MAX   100u
 #define RSS_KIB_MAX 500u
 
 #define REFUSED 10

@@ -111,6 +111,45 @@ SIM_TEST(visit_for_another_module_counts_no_pages, .cpus_nr = 1, .explore = SIM_
 	sim_run(sim);
 }
 
+static void takes_a_batch(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	SIM_CHECK(take(scene, 0, 0) != NULL);
+}
+
+/*
+ * Memory that each of two CPUs takes is worth no worker, but what both take is.  Whichever comes last sees
+ * both and starts it, though neither waits for the other.
+ */
+SIM_TEST(worker_comes_when_two_take_enough, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
+	struct pages *p = pages_of(scene->q);
+	uint64_t batch = pcp_refill_least(p->zone[0].pcp_batch, 0);
+
+	p->worth_pages = 2 * batch;
+	check_u64_eq(scene->q->work.state, 0);
+	sim_cpu(sim, 0, takes_a_batch, scene);
+	sim_cpu(sim, 1, takes_a_batch, scene);
+	sim_run(sim);
+	/* A thread that was moved to a CPU whose lock is taken gets a single page. */
+	SIM_CHECK(p->zone[0].online_pages - p->zone[0].zero_pages < p->worth_pages ||
+		  scene->q->work.state != 0);
+}
+
+/* One alone does not start it. */
+SIM_TEST(no_worker_for_a_little, .cpus_nr = 1)
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
+
+	pages_of(scene->q)->worth_pages =
+		2 * pcp_refill_least(pages_of(scene->q)->zone[0].pcp_batch, 0);
+	sim_cpu(sim, 0, takes_a_batch, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->work.state, 0);
+}
+
 /* ---- stopped for a moment ---- */
 
 /* sim/work.c: held. */

@@ -45,7 +45,10 @@ struct page_scene *page_scene_make_zones(struct sim *sim, bool stacks, unsigned 
 
 struct page_scene *page_scene_make_worker(struct sim *sim)
 {
-	return warm(scene_with(sim, true, 1, UINT64_C(4) << 20, QUIRE_WORKER_THREAD));
+	struct page_scene *scene = scene_with(sim, true, 1, UINT64_C(4) << 20, QUIRE_WORKER_THREAD);
+
+	pages_of(scene->q)->worth_pages = 0; /* a single page is worth a worker */
+	return warm(scene);
 }
 
 struct page_scene *page_scene_make_shared(struct sim *sim)

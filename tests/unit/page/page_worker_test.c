@@ -15,6 +15,7 @@
 #include "instance/instance.h"
 #include "machine/clock.h"
 #include "machine/linux/sanitizer.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #define DECAY_MS  20u
@@ -133,10 +134,47 @@ static void frees_make_the_thread_where_allocations_may_not(void **state)
 	quire_destroy(q);
 }
 
+/* Of what single pages take from the system: 2 MiB are worth a thread. */
+static void a_thread_is_made_when_it_is_worth_it(void **state)
+{
+	struct quire *q = make(QUIRE_WORKER_THREAD);
+	struct zone *zone = &pages_of(q)->zone[0];
+	unsigned taken = 0;
+
+	(void)state;
+	while (q->work.stack == NULL && taken < PAGES_NR) {
+		uint64_t had = (zone->online_pages - zone->zero_pages) << q->page_shift;
+
+		assert_in_range(had, 0, MIB(2) - 1);
+		assert_non_null(quire_alloc_pages(q, 0, 0));
+		taken++;
+	}
+	assert_in_range((zone->online_pages - zone->zero_pages) << q->page_shift, MIB(2), MIB(6));
+	quire_destroy(q);
+}
+
+static void a_little_that_is_freed_makes_no_thread(void **state)
+{
+	struct quire *q = make(QUIRE_WORKER_THREAD);
+	void *pages[30];
+
+	(void)state;
+	for (unsigned turn = 0; turn < 20; turn++) {
+		for (unsigned i = 0; i < 30; i++)
+			assert_non_null(pages[i] = quire_alloc_pages(q, 0, i % 3));
+		for (unsigned i = 0; i < 30; i++)
+			quire_free_pages(q, pages[i], 0);
+	}
+	assert_null(q->work.stack);
+	quire_destroy(q);
+}
+
 /* ---- without it for a moment ---- */
 
+/* A single page is worth it. */
 static void start_the_worker(struct quire *q)
 {
+	pages_of(q)->worth_pages = 0;
 	quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
 	quire_drain_all(q);
 	CHECK(q->work.stack != NULL);
@@ -236,6 +274,8 @@ int main(void)
 		cmocka_unit_test(inline_work_is_found_by_pairs_of_objects),
 		cmocka_unit_test(inline_work_makes_no_thread),
 		cmocka_unit_test(frees_make_the_thread_where_allocations_may_not),
+		cmocka_unit_test(a_thread_is_made_when_it_is_worth_it),
+		cmocka_unit_test(a_little_that_is_freed_makes_no_thread),
 		cmocka_unit_test(a_stopped_worker_is_no_thread),
 		cmocka_unit_test(a_stopped_worker_gives_nothing_back_until_it_is_started),
 		cmocka_unit_test(destroys_while_stopped),
