@@ -71,7 +71,8 @@ int mem_commit_readonly(void *addr, size_t bytes);
 int mem_decommit(void *addr, size_t bytes, const char *name);
 /* Asks for huge pages behind a range, or for none. */
 void mem_advise_huge(void *addr, size_t bytes, bool huge);
-/* All memory of the process is locked, so committing populates: grow in small steps. */
+/* All memory of the process is locked, so committing populates: grow in small steps.  One system call
+ * where it is not. */
 bool mem_is_locked(void);
 
 /* Splits huge pages that stand behind a part of a range only, so that taking it away frees memory. */

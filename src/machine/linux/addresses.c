@@ -63,7 +63,7 @@ static uint64_t used_bytes(void)
 	char text[64];
 	uint64_t pages = 0;
 
-	if (system_read_file("/proc/self/statm", text, sizeof(text)) <= 0)
+	if (system_read_line("/proc/self/statm", text, sizeof(text)) <= 0)
 		return 0;
 	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
 		pages = pages * 10 + (uint64_t)(*at - '0');

@@ -31,10 +31,21 @@ int fence_enable(void)
 	if (result == 0)
 		result = membarrier(FENCE_COMMAND, 0, 0);
 	if (result == 0)
-		result = membarrier(FENCE_COMMAND, FENCE_ONE_CPU, 0);
-	if (result == 0)
 		store_relaxed(&is_enabled, true);
 	return (int)result;
+}
+
+/* Two threads may both ask: they find the same. */
+bool fence_can_name_a_cpu(void)
+{
+	static uint32_t answer; /* atomic: 0 unknown, 1 no, 2 yes */
+	uint32_t known = load_relaxed(&answer);
+
+	if (known == 0) {
+		known = membarrier(FENCE_COMMAND, FENCE_ONE_CPU, 0) == 0 ? 2 : 1;
+		store_relaxed(&answer, known);
+	}
+	return known == 2;
 }
 
 /* Going on without the fence would hand one page to two owners. */

@@ -8,9 +8,14 @@
 #ifndef MACHINE_LINUX_FENCE_H
 #define MACHINE_LINUX_FENCE_H
 
-/* Registers this process with the kernel and tries a fence of each kind.  0, or -errno: then there
- * can be no sequences. */
+#include <stdbool.h>
+
+/* Registers this process with the kernel and tries a fence.  0, or -errno: then there can be no
+ * sequences. */
 int fence_enable(void);
+/* Whether fence_cpu() works: asked once in a process, after the above.  Without it nobody may number slots
+ * by CPU. */
+bool fence_can_name_a_cpu(void);
 /* All CPUs that run a thread of this process. */
 void fence_all(void);
 /* One CPU, which may be idle, offline or nonexistent. */

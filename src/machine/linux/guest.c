@@ -35,12 +35,28 @@
 _Static_assert(sizeof(NAME) <= 16, "the kernel cuts names at 15 characters");
 
 static uint64_t cpus_at_start[CPUS_WORDS]; /* none: unknown */
+static unsigned cpus_bits;		   /* of them that the kernel wrote */
 
 /* Of the main thread, as a rule, before the program has moved it. */
 static __attribute__((constructor)) void note_cpus(void)
 {
-	if (SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(cpus_at_start), cpus_at_start) < 0)
+	long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(cpus_at_start), cpus_at_start);
+
+	cpus_bits = bytes > 0 ? (unsigned)bytes * 8 : 0;
+	if (bytes < 0)
 		memset(cpus_at_start, 0, sizeof(cpus_at_start));
+}
+
+unsigned guest_cpus_end(unsigned *bits)
+{
+	unsigned cpus;
+
+	if (cpus_bits == 0) /* another's constructor, before ours; it has no other thread */
+		note_cpus();
+	cpus = *bits = cpus_bits;
+	while (cpus != 0 && (cpus_at_start[(cpus - 1) / 64] >> ((cpus - 1) % 64) & 1) == 0)
+		cpus--;
+	return cpus;
 }
 
 static void set_cpus(const uint64_t *isolated_cpus, size_t words_nr)

@@ -9,4 +9,8 @@
 /* In the new thread: leaves nothing of what it inherited from whoever happened to start it. */
 void guest_settle(const uint64_t *isolated_cpus, size_t words_nr);
 
+/* One more than the last CPU that the process could run on when this library was loaded; @bits: CPUs that
+ * the kernel's masks are made for, never fewer than are possible.  Both 0 if it does not say. */
+unsigned guest_cpus_end(unsigned *bits);
+
 #endif

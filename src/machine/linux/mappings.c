@@ -38,7 +38,7 @@ static uint64_t read_system_max(void)
 {
 	char digits[32];
 	uint64_t max = 0;
-	long got = system_read_file("/proc/sys/vm/max_map_count", digits, sizeof(digits));
+	long got = system_read_line("/proc/sys/vm/max_map_count", digits, sizeof(digits));
 
 	for (long i = 0; i < got && digits[i] >= '0' && digits[i] <= '9'; i++)
 		max = max * 10 + (uint64_t)(digits[i] - '0');

@@ -297,13 +297,11 @@ static bool page_is_locked(const void *addr)
 }
 
 /*
- * mlockall(MCL_CURRENT) locks what exists, a variable of ours for example; MCL_FUTURE locks what
- * will be mapped, which only a new mapping shows.  An unlocked new mapping also proves that the
- * kernel knows the advice (Linux 5.4): else it refuses everywhere and tells nothing.
+ * MCL_FUTURE locks what will be mapped, which only a new mapping shows.  An unlocked new mapping also
+ * proves that the kernel knows the advice (Linux 5.4): else it refuses everywhere and tells nothing.
  */
-bool mem_is_locked(void)
+static bool is_locked_indeed(const void *witness)
 {
-	static char witness;
 	size_t bytes = mem_page_bytes();
 	long page =
 		SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
@@ -317,5 +315,18 @@ bool mem_is_locked(void)
 	future = refuses_dontneed((void *)page);
 	knows_advice = !page_is_locked((void *)page);
 	SYSTEM_CALL(SYS_munmap, page, bytes);
-	return future || (knows_advice && page_is_locked(&witness));
+	return future || (knows_advice && page_is_locked(witness));
+}
+
+/*
+ * mlockall(MCL_CURRENT) locks what exists, a variable of ours for example: one call.  MCL_FUTURE alone
+ * concerns us only if there are reservations that were unlocked for it.
+ */
+bool mem_is_locked(void)
+{
+	static char witness;
+
+	if (!page_is_locked(&witness) && !load_relaxed(&commits_lock))
+		return false;
+	return is_locked_indeed(&witness);
 }

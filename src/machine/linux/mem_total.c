@@ -41,7 +41,7 @@ static uint64_t read_limit(const char *path)
 	char digits[32];
 	uint64_t limit = 0;
 
-	if (system_read_file(path, digits, sizeof(digits)) <= 0 || digits[0] < '0' ||
+	if (system_read_line(path, digits, sizeof(digits)) <= 0 || digits[0] < '0' ||
 	    digits[0] > '9')
 		return UINT64_MAX;
 	for (const char *at = digits; *at >= '0' && *at <= '9'; at++) {

@@ -4,7 +4,7 @@
  *
  * Sequences need an architecture for which they are written; rseq registered by libc (Quire never
  * registers a thread permanently: a thread can have only one registration); and membarrier's rseq
- * fence, without which no stack could be closed and no reference could leave its per-CPU mode.
+ * fence of all CPUs, without which no stack could be closed and no reference could leave its per-CPU mode.
  * Each process checks this once, so no word is ever used by sequences in one place and by atomics
  * in another.
  */

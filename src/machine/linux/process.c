@@ -34,6 +34,7 @@
 #include "base/text.h"
 #include "machine/linux/cpulist.h"
 #include "machine/linux/fence.h"
+#include "machine/linux/guest.h"
 #include "machine/linux/object.h"
 #include "machine/linux/system.h"
 #include "machine/linux/thread.h"
@@ -41,8 +42,6 @@
 
 /* Linux has at most 1,024 nodes; a list that names more is not one. */
 #define NODES_MAX 1024u
-/* and at most 8,192 CPUs. */
-#define CPUS_MOST 8192u
 
 static struct {
 	struct mutex making; /* taken first: the default instance, while it is made */
@@ -156,17 +155,23 @@ void process_unregister(struct process_member *member)
 	mutex_release(&process.mutex);
 }
 
-/* One more than the last CPU that this thread may run on; @bits: CPUs that the kernel's masks are
- * made for, never fewer than are possible.  Both 0 if it does not say. */
-static unsigned read_cpus_allowed(unsigned *bits)
+/* "0-127" as a rule; a list with holes may be longer than one of our lines. */
+static unsigned read_cpus_list(void)
 {
-	uint64_t mask[CPUS_MOST / 64];
-	long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(mask), mask);
-	unsigned cpus;
+	static const char path[] = "/sys/devices/system/cpu/possible";
+	char line[64], *list;
+	long got = system_read_line(path, line, sizeof(line));
+	unsigned cpus = 0;
 
-	cpus = *bits = bytes > 0 ? (unsigned)bytes * 8 : 0;
-	while (cpus != 0 && (mask[(cpus - 1) / 64] >> ((cpus - 1) % 64) & 1) == 0)
-		cpus--;
+	if (got <= 0)
+		return 0;
+	if (line[got - 1] == '\n')
+		return cpulist_end(line);
+	list = system_file_text(path);
+	if (list != NULL) {
+		cpus = cpulist_end(list);
+		system_file_text_free(list);
+	}
 	return cpus;
 }
 
@@ -176,14 +181,9 @@ static unsigned read_cpus_allowed(unsigned *bits)
  */
 static unsigned read_cpus_possible(void)
 {
-	char *list = system_file_text("/sys/devices/system/cpu/possible");
-	unsigned bits, allowed = read_cpus_allowed(&bits), cpus = 0;
+	unsigned bits, allowed = guest_cpus_end(&bits), cpus = read_cpus_list();
 	long configured;
 
-	if (list != NULL) {
-		cpus = cpulist_end(list);
-		system_file_text_free(list);
-	}
 	if (cpus != 0 && cpus >= allowed)
 		return cpus;
 	if (bits != 0)

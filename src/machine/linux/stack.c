@@ -5,7 +5,7 @@
  *   numbering   when                                                  slots
  *   mm_cid      the kernel fills it (AT_RSEQ_FEATURE_SIZE >= 28)      as many as wanted
  *   cpu_id      it does not, or the caller wants CPUs                 all possible CPUs, or none
- *   none        no sequences                                          0, and doors by CPU
+ *   none        no sequences, or no fence of one CPU for cpu_id       0, and doors by CPU
  *
  * mm_cid numbers the running threads of the process compactly, so it stays below the number of
  * CPUs and of threads.  With fewer slots than CPUs it may exceed the slots while many threads
@@ -50,7 +50,7 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 
 	s->all_slots_nr = all ? possible : cpus_max;
 	setup_refusing(s);
-	if (answer == PROBE_NO_SEQUENCES || (by_cpu && !all))
+	if (answer == PROBE_NO_SEQUENCES || (by_cpu && (!all || !fence_can_name_a_cpu())))
 		return;
 	s->slots_nr = s->all_slots_nr;
 	s->by_cpu = by_cpu;

@@ -31,18 +31,43 @@ static long read_all(int fd, char *buffer, size_t bytes)
 	return (long)done;
 }
 
-long system_read_file(const char *path, char *buffer, size_t bytes)
+/* As read_all(), but only up to the end of a line: no call that reads nothing follows. */
+static long read_line(int fd, char *buffer, size_t bytes)
+{
+	size_t done = 0;
+
+	while (done < bytes && (done == 0 || buffer[done - 1] != '\n')) {
+		long got = SYSTEM_CALL(SYS_read, fd, buffer + done, bytes - done);
+
+		if (got == -EINTR)
+			continue;
+		if (got < 0)
+			return got;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (long)done;
+}
+
+static long read_file(const char *path, char *buffer, size_t bytes,
+		      long (*read)(int fd, char *buffer, size_t bytes))
 {
 	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	long got;
 
 	if (fd < 0)
 		return fd;
-	got = read_all((int)fd, buffer, bytes - 1);
+	got = read((int)fd, buffer, bytes - 1);
 	SYSTEM_CALL(SYS_close, (int)fd);
 	if (got >= 0)
 		buffer[got] = '\0';
 	return got;
+}
+
+long system_read_line(const char *path, char *buffer, size_t bytes)
+{
+	return read_file(path, buffer, bytes, read_line);
 }
 
 char *system_file_text(const char *path)
@@ -52,7 +77,7 @@ char *system_file_text(const char *path)
 
 	if (text < 0 && text > -4096)
 		return NULL;
-	if (system_read_file(path, (char *)text, TEXT_BYTES) > 0)
+	if (read_file(path, (char *)text, TEXT_BYTES, read_all) > 0)
 		return (char *)text;
 	system_file_text_free((char *)text);
 	return NULL;

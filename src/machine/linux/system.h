@@ -32,11 +32,11 @@ static inline long system_result(int errno_before, long result)
 	})
 
 /*
- * Reads the beginning of a small file and ends it with a NUL.  Returns the bytes read, at most
+ * Reads a file that is one line and ends it with a NUL, in three calls.  Returns the bytes read, at most
  * @bytes - 1, or -errno.
  */
-long system_read_file(const char *path, char *buffer, size_t bytes);
-/* The same into memory of its own, since callers' stacks are small: up to 4 KiB of text, which
+long system_read_line(const char *path, char *buffer, size_t bytes);
+/* Reads a small file into memory of its own, since callers' stacks are small: up to 4 KiB of text, which
  * system_file_text_free() takes back; NULL if there is none. */
 char *system_file_text(const char *path);
 void system_file_text_free(char *text);

@@ -269,6 +269,8 @@ static void lock_what_will_be(void *arg)
 {
 	(void)arg;
 	CHECK(mlockall(MCL_FUTURE) == 0);
+	CHECK(!mem_is_locked()); /* what was reserved before is not */
+	CHECK(mem_reserve(MIB(1), mem_page_bytes(), "quire-test") != NULL);
 	CHECK(mem_is_locked());
 	CHECK(munlockall() == 0);
 	CHECK(!mem_is_locked());
