@@ -156,15 +156,9 @@ static size_t mapping_bytes(void)
 
 static struct quire *handle_make(void)
 {
-	char *addr = mem_reserve(mapping_bytes(), mem_page_bytes(), "quire");
+	char *addr = mem_map(mapping_bytes(), "quire");
 
-	if (addr == NULL)
-		return NULL;
-	if (mem_commit(addr, mapping_bytes()) != 0) {
-		mem_release(addr, mapping_bytes());
-		return NULL;
-	}
-	return (struct quire *)(void *)(addr + lowest_kind()->struct_offset);
+	return addr == NULL ? NULL : (struct quire *)(void *)(addr + lowest_kind()->struct_offset);
 }
 
 static void handle_release(struct quire *q)

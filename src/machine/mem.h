@@ -64,6 +64,11 @@ void mem_release(void *addr, size_t bytes);
 /* Makes a part of a reservation usable; reads zero; repeating it is harmless.  Locks it if the process
  * has its future memory locked.  0 or -ENOMEM. */
 int mem_commit(void *addr, size_t bytes);
+/* The same for what need not be in core files: one system call less. */
+int mem_commit_apart(void *addr, size_t bytes);
+/* Addresses with usable memory behind all of them, which reads zero, is in core files, and is locked if
+ * future memory is: mem_reserve() and mem_commit() in one, for small things.  NULL if refused. */
+void *mem_map(size_t bytes, const char *name);
 /* Makes a part of a reservation readable: reads zero, costs neither memory nor charge until it is
  * committed.  0 or -errno. */
 int mem_commit_readonly(void *addr, size_t bytes);
@@ -74,6 +79,8 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge);
 /* All memory of the process is locked, so committing populates: grow in small steps.  One system call
  * where it is not. */
 bool mem_is_locked(void);
+/* Whether future memory was locked when something was reserved, so that commits lock: no system call. */
+bool mem_commits_lock(void);
 
 /* Splits huge pages that stand behind a part of a range only, so that taking it away frees memory. */
 void mem_split_huge(void *addr, size_t bytes);

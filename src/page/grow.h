@@ -18,6 +18,10 @@ struct zone;
  * caller is refused (quire/page.h): that takes 16 threads in system calls at once.  A step has 32 bytes.
  */
 #define GROWERS_MAX 16
+
+/* Metadata is committed for so many blocks at a time, 64 MiB: 288 KiB, of which memory comes with use. */
+#define META_STEP_BLOCKS 32u
+
 enum {
 	GROW_NONE,
 	GROW_BUSY, /* its grower owns the blocks and is committing them */

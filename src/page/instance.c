@@ -2,9 +2,8 @@
 /*
  * page/instance.c - an instance's pages: creation, destruction, fork
  *
- * There are three reservations: for frames, for their metadata (state bytes, block tags and
- * records, struct page), and for CPUs' data (lists, stacks, depots).  Only the used parts cost
- * memory.  The limit is halved until the reservation succeeds; all instances, with their areas
+ * Frames and their metadata (CPUs' lists and stacks, depots, block tags and records, state bytes, struct
+ * page) are one reservation; with backing:memfd two.  Only the used parts cost memory.  The limit is halved until the reservation succeeds; all instances, with their areas
  * and per-CPU memory, share a budget of addresses (mem_reserve_share()).
  *
  * Fork takes the waiting locks, every pcp lock with the stacks closed, one fence for them and for those of
@@ -95,82 +94,116 @@ static uint32_t set_limit(struct pages *p, uint64_t limit_bytes)
 	return (uint32_t)blocks;
 }
 
+/* Metadata in one reservation, in front of the frames.  What stands before `committed` is usable from the
+ * start: what CPUs and blocks have, and the state bytes of the first blocks.  Its memory comes with use. */
 struct meta_layout {
-	size_t state, tag, huge, block, page, end;
+	size_t depots, stacks, tag, huge, block, state, committed, page, end;
 };
+
+static size_t depot_bytes(void)
+{
+	return DEPOT_ENTRIES_NR * TYPES_NR * sizeof(uint32_t);
+}
 
 static struct meta_layout meta_layout(const struct pages *p, uint32_t blocks)
 {
 	size_t unit = mem_page_bytes();
 	size_t frames = (size_t)blocks << p->pageblock_order;
-	struct meta_layout at = { .state = STATE_OFFSET };
+	size_t pcps = (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr * sizeof(struct pcp);
+	struct meta_layout at = { .depots = round_up(pcps, 64) };
+	uint32_t first = blocks < META_STEP_BLOCKS ? blocks : META_STEP_BLOCKS;
 
-	at.tag = round_up(at.state + frames, unit) + TAG_OFFSET;
+	at.stacks = round_up(at.depots + p->zones_nr * depot_bytes(), unit);
+	at.tag = at.stacks + ((size_t)p->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT);
+	at.tag = round_up(at.tag, unit) + TAG_OFFSET;
 	at.huge = at.tag + blocks;
-	at.block = round_up(at.huge + blocks, unit);
-	at.page = at.block + round_up(blocks * sizeof(struct pageblock), unit);
+	at.block = round_up(at.huge + blocks, 64);
+	at.state = round_up(at.block + blocks * sizeof(struct pageblock), unit) + STATE_OFFSET;
+	at.committed = round_up(at.state + ((size_t)first << p->pageblock_order), unit);
+	at.page = round_up(at.state + frames, unit);
 	at.end = at.page + round_up(frames * sizeof(struct page), unit);
 	return at;
 }
 
 /* ---- reservations ---- */
 
-static int reserve_span(struct pages *p, uint32_t blocks)
+static void release(struct pages *p)
 {
-	struct meta_layout at = meta_layout(p, blocks);
-	size_t align = (size_t)1 << (QUIRE_ORDER_MAX + p->page_shift);
-
-	p->span_bytes = (size_t)blocks << BLOCK_SHIFT;
-	p->base = p->q.shared ? mem_reserve_shared(p->span_bytes, align, "quire-pages")
-			      : mem_reserve(p->span_bytes, align, "quire-pages");
-	if (p->base == NULL)
-		return -ENOMEM;
-	p->meta_bytes = at.end;
-	p->meta = mem_reserve(at.end, mem_page_bytes(), "quire-meta");
-	/* State bytes and tags of blocks not yet online read zero, so that a free of a foreign
-	 * address inside the span is seen as misuse instead of faulting; their records, so that walks
-	 * may pass over blocks that are being committed. */
-	if (p->meta == NULL || mem_commit_readonly(p->meta, at.page) != 0) {
+	if (p->q.shared && !p->q.dead)
 		mem_release(p->base, p->span_bytes);
-		if (p->meta != NULL)
-			mem_release(p->meta, at.end);
-		return -ENOMEM;
-	}
-	p->state = (uint8_t *)p->meta + at.state;
-	p->tag = (uint8_t *)p->meta + at.tag;
-	huge_init(&p->huge, &p->q.huge_mutex, p->base, (uint8_t *)p->meta + at.huge, blocks);
-	p->block = (struct pageblock *)(void *)(p->meta + at.block);
-	p->page = (struct page *)(void *)(p->meta + at.page);
-	p->blocks_nr = blocks;
-	return 0;
+	mem_release(p->meta, p->reserved_bytes);
 }
 
-/* Per-CPU part: pcps and depots first, the stacks' regions last.  Committed at once: memory comes
- * with use. */
-static int reserve_cpus(struct pages *p)
+/* Frames are aligned to the largest order.  Shared ones have a reservation of their own. */
+static int reserve_addresses(struct pages *p, const struct meta_layout *at)
 {
-	size_t pcps =
-		round_up((size_t)p->zones_nr * p->stacks.cpu.all_slots_nr * sizeof(struct pcp), 64);
-	size_t depot = DEPOT_ENTRIES_NR * TYPES_NR * sizeof(uint32_t);
-	size_t stacks = (size_t)p->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT;
-	size_t front = round_up(pcps + p->zones_nr * depot, mem_page_bytes());
-	char *addr;
+	size_t align = (size_t)1 << (QUIRE_ORDER_MAX + p->page_shift);
 
-	p->cpu_meta_bytes = front + round_up(stacks, mem_page_bytes());
-	addr = mem_reserve(p->cpu_meta_bytes, mem_page_bytes(), "quire-cpus");
-	if (addr == NULL)
+	p->meta_bytes = at->end;
+	p->reserved_bytes = at->end + (p->q.shared ? 0 : align - mem_page_bytes() + p->span_bytes);
+	p->meta = mem_reserve(p->reserved_bytes, mem_page_bytes(), "quire-pages");
+	if (p->meta == NULL)
 		return -ENOMEM;
-	if (mem_commit(addr, p->cpu_meta_bytes) != 0) {
-		mem_release(addr, p->cpu_meta_bytes);
-		return -ENOMEM;
-	}
-	mem_advise_huge(addr, p->cpu_meta_bytes, false);
-	p->cpu_meta = (uint64_t *)(void *)addr;
-	p->pcp = (struct pcp *)(void *)addr;
-	p->stacks.cpu.base = addr + front + STACKS_OFFSET;
+	p->base = (char *)round_up((uintptr_t)p->meta + at->end, align);
+	if (!p->q.shared)
+		return 0;
+	p->base = mem_reserve_shared(p->span_bytes, align, "quire-frames");
+	if (p->base != NULL)
+		return 0;
+	mem_release(p->meta, p->reserved_bytes);
+	return -ENOMEM;
+}
+
+/*
+ * State bytes of blocks not yet online read zero, so that a free of a foreign address inside the span is
+ * seen as misuse instead of faulting.  Their tags and records can be written already: walks pass over them,
+ * and a growth needs no call for them.
+ */
+static int commit_first(struct pages *p, const struct meta_layout *at)
+{
+	int error = mem_commit_apart(p->meta, at->committed);
+
+	if (!error && at->committed < at->page)
+		error = mem_commit_readonly(p->meta + at->committed, at->page - at->committed);
+	/* Many CPUs' stacks could get huge pages of which each CPU uses a little. */
+	if (!error && at->committed >= (size_t)1 << BLOCK_SHIFT)
+		mem_advise_huge(p->meta, at->committed, false);
+	return error == 0 ? 0 : -ENOMEM;
+}
+
+static void set_arrays(struct pages *p, const struct meta_layout *at, uint32_t blocks)
+{
+	char *meta = p->meta;
+
+	p->pcp = (struct pcp *)(void *)meta;
+	p->stacks.cpu.base = meta + at->stacks + STACKS_OFFSET;
+	p->tag = (uint8_t *)meta + at->tag;
+	p->block = (struct pageblock *)(void *)(meta + at->block);
+	p->state = (uint8_t *)meta + at->state;
+	p->page = (struct page *)(void *)(meta + at->page);
+	p->blocks_nr = blocks;
+	p->state_blocks = blocks < META_STEP_BLOCKS ? blocks : META_STEP_BLOCKS;
+	huge_init(&p->huge, &p->q.huge_mutex, p->base, (uint8_t *)meta + at->huge, blocks);
 	for (unsigned i = 0; i < p->zones_nr; i++)
-		depot_init(&p->zone[i].depot, (uint32_t *)(void *)(addr + pcps + i * depot));
-	return 0;
+		depot_init(&p->zone[i].depot,
+			   (uint32_t *)(void *)(meta + at->depots + i * depot_bytes()));
+}
+
+static int reserve_blocks(struct pages *p, uint32_t blocks)
+{
+	struct meta_layout at = meta_layout(p, blocks);
+	int error;
+
+	p->span_bytes = (size_t)blocks << BLOCK_SHIFT;
+	error = reserve_addresses(p, &at);
+	if (error)
+		return error;
+	error = commit_first(p, &at);
+	if (error)
+		release(p);
+	else
+		set_arrays(p, &at, blocks);
+	return error;
 }
 
 /* ---- parts ---- */
@@ -219,14 +252,9 @@ static int reserve_halving(struct pages *p, uint64_t limit_bytes)
 	if (share < limit_bytes)
 		limit_bytes = share;
 	for (uint64_t limit = limit_bytes; limit >> BLOCK_SHIFT != 0; limit /= 2) {
-		error = reserve_span(p, set_limit(p, limit) * p->zones_nr);
-		if (error)
-			continue;
-		error = reserve_cpus(p);
+		error = reserve_blocks(p, set_limit(p, limit) * p->zones_nr);
 		if (!error)
 			return 0;
-		mem_release(p->base, p->span_bytes);
-		mem_release(p->meta, p->meta_bytes);
 	}
 	return error;
 }
@@ -333,10 +361,7 @@ static void fini(struct quire_module *module)
 	struct pages *p = module_pages(module);
 
 	huge_fini(&p->huge);
-	mem_release(p->cpu_meta, p->cpu_meta_bytes);
-	mem_release(p->meta, p->meta_bytes);
-	if (!p->q.dead)
-		mem_release(p->base, p->span_bytes);
+	release(p);
 }
 
 static int verify(struct quire_module *module)

@@ -43,13 +43,13 @@ struct pages {
 	struct pcp *pcp;	 /* by zone, then by slot */
 	uint32_t blocks_nr;
 	uint32_t zone_blocks; /* blocks in each zone */
-	char *meta;	      /* reservation of state, page, tag and block */
-	size_t meta_bytes;
+	char *meta; /* reservation of pcps, depots, stacks, tag, block, state and page; frames follow */
+	size_t meta_bytes; /* without the frames */
+	size_t reserved_bytes;
+	uint32_t state_blocks; /* (c) whose state bytes were committed at first */
 
 	struct mutex pcp_disable_mutex;
 	struct holders pcp_disabled; /* under pcp_disable_mutex */
-	uint64_t *cpu_meta;	     /* one mapping: pcps, stacks, depots */
-	size_t cpu_meta_bytes;
 	struct mutex giveback_mutex;
 	struct mutex grow_mutex;
 	struct huge_map huge; /* under q.huge_mutex */

@@ -12,8 +12,8 @@
  *
  *     managed = allocated + cached + charged + available
  *
- * Growing commits whole pageblocks (sections): their memory, their struct pages, state bytes and
- * block record.  Callers that may wait do it one at a time, under grow_mutex, so that one commit
+ * Growing commits whole pageblocks (sections): their memory, and struct pages and state bytes of
+ * META_STEP_BLOCKS blocks at a time.  Callers that may wait do it one at a time, under grow_mutex, so that one commit
  * serves all.  A caller that may not wait and finds the mutex held commits a step of its own
  * concurrently: it is refused only if there is no memory, not because another caller is
  * committing.  No spin lock is held over a system call.
@@ -53,10 +53,11 @@
 #include "page/state.h"
 
 /* Sections committed in one go: an eighth of what is online, within these.  Two keep the largest
- * order, which spans two blocks of 4 KiB pages, within reach of one step; 16 blocks are 32 MiB, a
- * few microseconds of system calls against milliseconds of faults. */
-#define GROW_BLOCKS_MIN 2u
-#define GROW_BLOCKS_MAX 16u
+ * order, which spans two blocks of 4 KiB pages, within reach of one step, and four hold a block of each
+ * type; 16 blocks are 32 MiB, a few microseconds of system calls against milliseconds of faults. */
+#define GROW_BLOCKS_PAIR 2u
+#define GROW_BLOCKS_MIN	 4u
+#define GROW_BLOCKS_MAX	 16u
 
 static uint64_t square_root(uint64_t x)
 {
@@ -199,40 +200,64 @@ bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsign
 
 /* ---- growing ---- */
 
-/* Commits metadata of blocks [first, first + n): repeated commits of shared edges are harmless. */
-static int grow_metadata(struct pages *p, uint32_t first, uint32_t n)
+/* Whole pages around a part of an array. */
+static int commit_part(void *array, size_t from, size_t bytes)
 {
 	size_t page = mem_page_bytes();
-	size_t frame = (size_t)first << p->pageblock_order,
-	       frames = (size_t)n << p->pageblock_order;
-	const struct {
-		void *array;
-		size_t from, bytes;
-	} parts[] = {
-		{ p->state, frame, frames },
-		{ p->page, frame * sizeof(struct page), frames * sizeof(struct page) },
-		{ p->tag, first, n },
-		{ p->huge.kind, first, n },
-		{ p->block, first * sizeof(struct pageblock), n * sizeof(struct pageblock) },
-	};
+	uintptr_t start = ((uintptr_t)array + from) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)array + from + bytes + page - 1) & ~(page - 1);
 
-	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		uintptr_t from = (uintptr_t)parts[i].array + parts[i].from;
-		uintptr_t start = from & ~(page - 1);
-		uintptr_t end = (from + parts[i].bytes + page - 1) & ~(page - 1);
-		int error = mem_commit((void *)start, end - start);
-
-		if (error)
-			return error;
-	}
-	return 0;
+	return mem_commit_apart((void *)start, end - start);
 }
 
-static int grow_commit(struct pages *p, uint32_t first, uint32_t n, bool may_wait)
+/* State bytes and struct pages of blocks [first, end); all else was committed with the instance. */
+static int commit_metadata(struct pages *p, uint32_t first, uint32_t end)
+{
+	size_t frame = (size_t)first << p->pageblock_order;
+	size_t frames = (size_t)(end - first) << p->pageblock_order;
+	int error = 0;
+
+	if (end > p->state_blocks)
+		error = commit_part(p->state, frame, frames);
+	if (!error)
+		error = commit_part(p->page, frame * sizeof(struct page),
+				    frames * sizeof(struct page));
+	return error;
+}
+
+/*
+ * Metadata of a zone's blocks up to @end, and some beyond, so that few growths need a call.  Growers that
+ * come at once all commit from where it ended: repeating that is harmless, and none waits for another.
+ */
+static int grow_metadata(struct pages *p, struct zone *zone, uint32_t end)
+{
+	/* Pairs with the release below. */
+	uint32_t described = load_acquire(&zone->blocks_described), then;
+	uint32_t needed = end - zone->block_first;
+	int error;
+
+	if (needed <= described)
+		return 0;
+	then = (needed + META_STEP_BLOCKS - 1) / META_STEP_BLOCKS * META_STEP_BLOCKS;
+	if (then > zone->blocks_nr)
+		then = zone->blocks_nr;
+	error = commit_metadata(p, zone->block_first + described, zone->block_first + then);
+	if (error && then > needed) {
+		then = needed;
+		error = commit_metadata(p, zone->block_first + described, end);
+	}
+	while (!error && described < then &&
+	       !cas_acq_rel(&zone->blocks_described, &described, then))
+		;
+	return error;
+}
+
+static int grow_commit(struct pages *p, struct zone *zone, uint32_t first, uint32_t n,
+		       bool may_wait)
 {
 	void *addr = page_addr(p, block_frame(p, first));
 	size_t bytes = (size_t)n << BLOCK_SHIFT;
-	int error = grow_metadata(p, first, n);
+	int error = grow_metadata(p, zone, first + n);
 
 	if (!error)
 		error = mem_commit(addr, bytes);
@@ -306,7 +331,7 @@ static uint32_t blocks_wanted_locked(const struct zone *zone, const struct growt
 
 	DCHECK(lock_is_held(&zone->lock));
 	if (!growth->alone)
-		want = GROW_BLOCKS_MIN;
+		want = GROW_BLOCKS_PAIR;
 	if (growth->memory_is_locked || want < growth->needed)
 		want = growth->needed;
 	/* The run that is needed is aligned to its size; steps of other sizes may lie before it. */
@@ -462,10 +487,10 @@ static int grow_one(struct pages *p, struct zone *zone, const struct growth *gro
 	if (step == NULL)
 		return -EAGAIN;
 	n = taken.blocks_nr;
-	error = grow_commit(p, taken.first, n, growth->may_wait);
+	error = grow_commit(p, zone, taken.first, n, growth->may_wait);
 	if (error && n > growth->needed) {
 		n = growth->needed;
-		error = grow_commit(p, taken.first, n, growth->may_wait);
+		error = grow_commit(p, zone, taken.first, n, growth->may_wait);
 	}
 	grow_done(p, zone, step, error ? 0 : n);
 	return error;
@@ -478,6 +503,13 @@ static bool grow_begin(struct pages *p, unsigned flags)
 		return mutex_try(&p->grow_mutex);
 	mutex_acquire(&p->grow_mutex);
 	return true;
+}
+
+/* What locks its memory later pays the first step as a whole. */
+static bool growth_populates(const struct zone *zone)
+{
+	/* A hint; pairs with the store of whoever claims blocks. */
+	return load_relaxed(&zone->blocks_touched) != 0 ? mem_is_locked() : mem_commits_lock();
 }
 
 int zone_grow(struct pages *p, struct zone *zone, const struct page_request *request)
@@ -497,7 +529,7 @@ int zone_grow(struct pages *p, struct zone *zone, const struct page_request *req
 		error = grow_look(p, zone, request);
 		if (error != -EAGAIN)
 			break;
-		growth.memory_is_locked = mem_is_locked(); /* system calls: not under the lock */
+		growth.memory_is_locked = growth_populates(zone); /* not under the lock */
 		error = grow_one(p, zone, &growth);
 		if (error == -EAGAIN && may_wait)
 			error = grow_wait(zone);

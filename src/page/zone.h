@@ -26,10 +26,11 @@ struct zone {
 	struct lock lock; /* RANK_ZONE */
 	lock_token kept;  /* over fork */
 	uint8_t index;
-	bool below_high;	 /* (r) available pages under the high watermark */
-	uint32_t block_first;	 /* (c) */
-	uint32_t blocks_nr;	 /* (c) */
-	uint32_t blocks_touched; /* (r) blocks [0, touched) were handed out to growers */
+	bool below_high;	   /* (r) available pages under the high watermark */
+	uint32_t block_first;	   /* (c) */
+	uint32_t blocks_nr;	   /* (c) */
+	uint32_t blocks_touched;   /* (r) blocks [0, touched) were handed out to growers */
+	uint32_t blocks_described; /* atomic: metadata of blocks [0, described) is committed */
 	uint32_t blocks_growing; /* in steps, or on their way offline: neither online nor listed */
 	struct grow_step steps[GROWERS_MAX];
 	struct block_list offline;

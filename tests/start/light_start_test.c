@@ -19,7 +19,7 @@
 #define PAGES_A_TYPE 10u
 
 /* What the default instance costs with 30 pages, which are included: 120 KiB. */
-#define CALLS_MAX   84u
+#define CALLS_MAX   40u
 #define RSS_KIB_MAX 500u
 
 #define REFUSED 10

@@ -82,6 +82,11 @@ bool addresses_take(size_t bytes)
 	return true;
 }
 
+void addresses_add(size_t bytes)
+{
+	fetch_add_relaxed(&taken_bytes, (uint64_t)bytes);
+}
+
 void addresses_put(size_t bytes)
 {
 	fetch_sub_relaxed(&taken_bytes, (uint64_t)bytes);

@@ -9,6 +9,8 @@
 /* Counts addresses that are about to be reserved; false, and nothing is counted, if they exceed the
  * budget. */
 bool addresses_take(size_t bytes);
+/* Counts some that were reserved already. */
+void addresses_add(size_t bytes);
 /* Returns addresses to the budget. */
 void addresses_put(size_t bytes);
 

@@ -25,7 +25,7 @@
 /* Maps anonymous private memory that nobody may access and that is not charged; at @addr if that
  * is not NULL, replacing what is there.  The address, or -errno. */
 intptr_t backing_map_none(void *addr, size_t bytes);
-/* Maps anonymous private memory for use at @addr, replacing what is there. */
+/* Maps anonymous private memory for use; @addr as above. */
 intptr_t backing_map_fresh(void *addr, size_t bytes);
 /* Makes an unnamed file of so many bytes, which read zero and cost nothing; its number. */
 int backing_make_file(const char *name, size_t bytes);

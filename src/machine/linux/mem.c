@@ -165,6 +165,21 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 	return (void *)addr;
 }
 
+/* Its addresses are counted and not asked for: they are few. */
+void *mem_map(size_t bytes, const char *name)
+{
+	intptr_t mapped;
+
+	CHECK_VALUES(is_page_aligned(NULL, bytes), bytes, 0);
+	mapped = backing_map_fresh(NULL, bytes);
+	if (is_refusal(mapped))
+		return NULL;
+	addresses_add(bytes);
+	annotate_reserve((void *)mapped, bytes);
+	system_name_range((void *)mapped, bytes, name);
+	return (void *)mapped;
+}
+
 void mem_release(void *addr, size_t bytes)
 {
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
@@ -242,16 +257,22 @@ static int lock_and_protect(void *addr, size_t bytes, enum locking locking)
 	return (int)error;
 }
 
-int mem_commit(void *addr, size_t bytes)
+int mem_commit_apart(void *addr, size_t bytes)
 {
 	enum locking locking = load_relaxed(&commits_lock) ? future_locking() : LOCKING_NONE;
 
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
 	/* Whatever the reason (ENOMEM, EAGAIN under RLIMIT_MEMLOCK, EPERM), there is no memory. */
-	if (lock_and_protect(addr, bytes, locking) != 0)
-		return -ENOMEM;
-	system_dump_range(addr, bytes, true);
-	return 0;
+	return lock_and_protect(addr, bytes, locking) != 0 ? -ENOMEM : 0;
+}
+
+int mem_commit(void *addr, size_t bytes)
+{
+	int error = mem_commit_apart(addr, bytes);
+
+	if (error == 0)
+		system_dump_range(addr, bytes, true);
+	return error;
 }
 
 int mem_commit_readonly(void *addr, size_t bytes)
@@ -283,6 +304,11 @@ void mem_split_huge(void *addr, size_t bytes)
 {
 	/* The kernel splits a huge page of which a part is marked free; DONTNEED would only unmap. */
 	(void)backing_advise(addr, bytes, MADV_FREE);
+}
+
+bool mem_commits_lock(void)
+{
+	return load_relaxed(&commits_lock);
 }
 
 /*

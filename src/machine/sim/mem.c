@@ -48,6 +48,11 @@ bool mem_is_locked(void)
 	return false;
 }
 
+bool mem_commits_lock(void)
+{
+	return false;
+}
+
 void mem_advise_huge(void *addr, size_t bytes, bool huge)
 {
 	(void)addr;
@@ -129,6 +134,21 @@ int mem_commit(void *addr, size_t bytes)
 		    memory_pages[i].state != PAGE_LEAVING)
 			memory_set(i, PAGE_COMMITTED, "committed", CALLER_PC);
 	return 0;
+}
+
+int mem_commit_apart(void *addr, size_t bytes)
+{
+	return mem_commit(addr, bytes);
+}
+
+void *mem_map(size_t bytes, const char *name)
+{
+	void *addr = mem_reserve(bytes, mem_page_bytes(), name);
+
+	if (addr == NULL || mem_commit(addr, bytes) == 0)
+		return addr;
+	mem_release(addr, bytes);
+	return NULL;
 }
 
 int mem_commit_readonly(void *addr, size_t bytes)

@@ -67,7 +67,7 @@ struct page_scene *page_scene_make_unused(struct sim *sim)
 
 struct page_scene *page_scene_make_unused_wide(struct sim *sim)
 {
-	return scene_with(sim, true, 1, UINT64_C(8) << 20, QUIRE_WORKER_OFF);
+	return scene_with(sim, true, 1, UINT64_C(12) << 20, QUIRE_WORKER_OFF);
 }
 
 struct page_scene *page_scene_make(struct sim *sim, bool stacks)

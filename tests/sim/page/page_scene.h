@@ -51,7 +51,7 @@ struct page_scene *page_scene_make_worker(struct sim *sim);
 struct page_scene *page_scene_make_shared(struct sim *sim);
 /* Nothing taken yet, and no CPU's lists ever used. */
 struct page_scene *page_scene_make_unused(struct sim *sim);
-/* The same with room for several growers: four blocks. */
+/* The same with room for several growers: six blocks. */
 struct page_scene *page_scene_make_unused_wide(struct sim *sim);
 /* A page for a task; counted, and owned by it. */
 void *take(struct page_scene *scene, unsigned order, unsigned flags);

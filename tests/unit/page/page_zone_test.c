@@ -124,7 +124,7 @@ static void a_zone_grows_by_an_eighth_within_bounds(void **state)
 	uint32_t before = 0;
 
 	while (zone->blocks_touched < CASE_BLOCKS) {
-		uint32_t want = before / 8 < 2 ? 2 : before / 8;
+		uint32_t want = before / 8 < 4 ? 4 : before / 8;
 		void *addr = quire_alloc_pages(q, p->pageblock_order, QUIRE_NODE(0));
 
 		if (addr == NULL)
