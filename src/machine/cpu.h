@@ -6,8 +6,8 @@
  * operation is one of QUIRE_THIS_CPU_* | bytes; cpu_apply() defines its effect.
  *
  * A sequence (machine/<m>/cpu_ops.h) is restarted when the thread is preempted, migrated or
- * interrupted before the commit, and has no effect until then.  It reads the CPU number and compares
- * it with the bound inside the section.  It refuses if the process has no sequences
+ * interrupted before the commit, and has no effect until then.  It reads the CPU number and
+ * compares it with the bound inside the section.  It refuses if the process has no sequences
  * (cpu_has_sequences()), if the thread has no CPU number, and on a CPU at or above the bound: the
  * number of possible CPUs, or the smallest number of units of any instance.  add_if also refuses if
  * the guard does not read @expected inside the section.
@@ -19,8 +19,9 @@
  *   bool cpu_add_if(volatile uint64_t *ptr, uint64_t value, const volatile uint32_t *guard,
  *		     uint32_t expected);
  *
- * Sequences and atomic operations never work on a copy at the same time: in a process with sequences,
- * the first operation that cannot be one ends all sequences of the process for good.
+ * Sequences and atomic operations never work on a copy at the same time: in a process with
+ * sequences, the first operation that cannot run as a sequence ends all sequences of the process
+ * for good.
  */
 #ifndef MACHINE_CPU_H
 #define MACHINE_CPU_H
@@ -33,30 +34,32 @@
 
 #include "cpu_ops.h" /* the machine's sequences */
 
-/* Whether this process has sequences.  The answer changes at most once, from yes to no: and then
- * none is under way any more. */
+/* Whether this process has sequences.  The answer changes at most once, from yes to no, and only
+ * when no sequence is in progress any more. */
 bool cpu_has_sequences(void);
-/* The operation by other means, once, whatever the thread and wherever it is moved meanwhile.  On a
- * CPU that the object has no copy for it works on another CPU's copy. */
+/* Performs the operation once by other means, in any thread, even if it migrates meanwhile.  On a
+ * CPU for which the object has no copy, it works on another CPU's copy. */
 uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected);
-/* The current CPU, or if there are at most @units another below: for atomic operations. */
+/* The current CPU, or another one below @units if it is not below: for atomic operations. */
 unsigned cpu_unit(unsigned units);
 /* After it returns, every sequence of this process that began before the call has committed or
- * will restart.  Needs no sequences to exist. */
+ * will restart.  Does nothing if there are no sequences. */
 void cpu_fence(void);
-/* What sequences in other libraries have to know; left alone where there are none. */
+/* Fills the words that sequences in other libraries read; leaves them unchanged if there are
+ * none. */
 void cpu_fill_words(struct quire_this_cpu_words *words);
 
 /*
- * Objects in [@base, @base + @bytes) have copies for @units CPUs; it is said before there are any, if
- * these are fewer than the possible CPUs.  0, or -ENOMEM: there are too many such ranges.
+ * Objects in [@base, @base + @bytes) have copies for @units CPUs.  Called before there are any such
+ * objects, if @units is below the number of possible CPUs.  0, or -ENOMEM if there are too many
+ * such ranges.
  */
 int cpu_units_add(const void *base, size_t bytes, unsigned units);
 void cpu_units_remove(const void *base);
-/* Copies of the object at @ptr. */
+/* The number of copies of the object at @ptr. */
 unsigned cpu_units_of(const volatile void *ptr);
 
-/* What an operation makes of the bits of a copy, and what it returns. */
+/* The new bits of a copy after an operation, and the operation's result. */
 struct cpu_effect {
 	uint64_t bits;
 	uint64_t result;

@@ -12,14 +12,14 @@
  * the interrupted frame itself or a thread that waits for it.  lock_nested() tells.
  *
  * A fork holds every lock while the process is copied.  pthread_atfork() handlers that others have
- * registered before ours run during that time.  The forking thread has exclusive access then, so the
- * locks are lent to its own calls, one call at a time: calls in such a handler take the locks as
- * usual, and their releases return the lock to the fork.  lock_kept() tells.  Stacks that a fork has
- * closed stay closed, and calls need to know no more than that.
+ * registered before ours run during that time.  The forking thread has exclusive access then, so
+ * the locks are lent to its own calls, one call at a time: calls in such a handler take the locks
+ * as usual, and their releases return the lock to the fork.  lock_kept() tells.  Stacks that a fork
+ * has closed stay closed, and calls need to know no more than that.
  *
  * The rank is the order: a thread may acquire a lock only if every lock it holds has a smaller rank
- * (debug and simulator builds check this and name both locks).  A try is exempt.  Only fork holds two
- * locks of one rank together, in address order, through lock_acquire_ordered().
+ * (debug and simulator builds check this and name the ranks).  A try is exempt.  Only fork holds
+ * two locks of one rank together, in address order, through lock_acquire_ordered().
  */
 #ifndef MACHINE_LOCK_H
 #define MACHINE_LOCK_H
@@ -51,7 +51,7 @@ enum lock_rank {
 	RANK_PCP,	   /* spin: one CPU's lists in one zone, and the door of its stacks */
 	RANK_DEPOT,	   /* spin: one zone's depot */
 	RANK_ZONE,	   /* spin: one zone's free areas */
-	RANK_SWITCH,	   /* spin: the way references count, being switched; nothing under it */
+	RANK_SWITCH,	   /* spin: switching how a reference counts; no lock is taken under it */
 	RANK_MACHINE,	   /* leaf: inside machine/ */
 	RANKS_NR,
 };
@@ -61,8 +61,8 @@ typedef unsigned lock_token;
 struct lock {
 	uint32_t word; /* 0 free, 1 held, 2 held and waited for */
 	uint16_t rank;
-	uint8_t waited; /* a hint: somebody found it held, see lock_let_others_in() */
-	uint8_t lent;	/* the holder's own: kept over a fork, and a call of that thread has it */
+	uint8_t waited; /* a hint: a thread found it held, see lock_let_others_in() */
+	uint8_t lent;	/* the holder's own: a fork keeps it, and a call of that thread uses it */
 };
 
 struct mutex {
@@ -74,14 +74,14 @@ struct mutex {
 #include "lock_ops.h" /* the machine's inline part */
 
 /*
- * What lock_ops.h gives (inline or not):
+ * What lock_ops.h provides (inline or not):
  *
  *   void lock_init(struct lock *lock, enum lock_rank rank);
  *   lock_token lock_acquire(struct lock *lock);		spins, then sleeps in the kernel
  *   lock_token lock_acquire_ordered(struct lock *lock);	the same, beside others of its rank
  *   bool lock_try(struct lock *lock, lock_token *token);	never waits; may fail spuriously
  *   void lock_release(struct lock *lock, lock_token token);
- *   bool lock_is_held(const struct lock *lock);		by anybody: for assertions
+ *   bool lock_is_held(const struct lock *lock);		by any thread: for assertions
  *   bool lock_is_lent(const struct lock *lock);		to its holder, by the fork that keeps it
  *   void lock_let_others_in(struct lock *lock);		between two holds of a loop
  *   bool lock_nested(void);					this call interrupted a lock holder
@@ -89,8 +89,9 @@ struct mutex {
  *   bool lock_kept(void);					this thread forks: see above
  *   uint32_t lock_keep_begin(void);				locks taken from here on are kept
  *   void lock_keep_end(uint32_t begun);			until here
- *   uint32_t lock_unkeep(void);				kept ones are ordinarily held again,
- *   void lock_keep_again(uint32_t begun);			but for those released since
+ *   uint32_t lock_unkeep(void);				kept locks become ordinary held locks
+ *   void lock_keep_again(uint32_t begun);			keeps those not released since
+ * (the last two on Linux only, for its process.c)
  *
  *   void mutex_init(struct mutex *mutex, enum lock_rank rank);
  *   void mutex_acquire(struct mutex *mutex);			waits; not under a spin lock
@@ -98,7 +99,7 @@ struct mutex {
  *   void mutex_release(struct mutex *mutex);
  *   bool mutex_is_held(const struct mutex *mutex);
  *
- * After fork, in the child, the forking thread owns what it took in prepare and releases it.
+ * After fork, the child's only thread owns the locks that prepare took, and releases them.
  */
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * process.h - state of the whole process: probes, the list of instances, fork
  *
- * One pthread_atfork.  prepare takes RANK_INSTANCES, then calls prepare of every registered
- * instance in order; parent and child run in the reverse order.
+ * One pthread_atfork.  prepare takes RANK_DEFAULT and RANK_INSTANCES, then calls prepare of every
+ * registered instance in order; parent and child run in the reverse order.
  */
 #ifndef MACHINE_PROCESS_H
 #define MACHINE_PROCESS_H
@@ -21,18 +21,19 @@ struct process_member {
 };
 
 /*
- * From the first member on, the library that contains this code stays loaded whatever is closed: the
- * worker runs in it, memory that was handed out needs it, and another thread may be in it.
+ * From the first call on, the library that contains this code stays loaded even after dlclose():
+ * the worker runs in it, allocated memory depends on it, and another thread may be executing it.
  */
 void process_register(struct process_member *member);
 void process_unregister(struct process_member *member);
-/* Held while the way of counting of a reference is switched: one at a time in a process, as the
- * fence is the process's; fork waits for it, so that no child copies a half-switched one.  On Linux
- * also while the stop hook is set, which is the process's too. */
+/* Held while a reference switches how it counts: one at a time in a process, since the fence covers
+ * the whole process.  Fork waits for it, so no child copies a half-switched reference.  On Linux it
+ * is also held while the stop hook is set, which is process-wide too. */
 struct lock *process_switch_lock(void);
-/* Possible CPUs: one more than the largest CPU number there can be. */
+/* Possible CPUs: the largest possible CPU number plus one. */
 unsigned process_cpus_possible(void);
-/* The calling thread: no other that lives has the same; a child of fork keeps its parent's. */
+/* Identifies the calling thread among those that exist.  A child of fork keeps its parent's
+ * value. */
 uint64_t process_thread(void);
 /* Current CPU as per-CPU data is indexed (rseq cpu_id, or the system's answer). */
 unsigned process_cpu(void);
@@ -41,19 +42,21 @@ unsigned process_cpu_node(unsigned cpu);
 /* Value of an environment variable; NULL in set-user-ID programs. */
 const char *process_env(const char *name);
 struct quire;
-/* The process's own instance: made by @make at the first call, once; NULL if it could not be. */
+/* The process's own instance.  The first call creates it with @make; NULL if that failed, and the
+ * next call tries again. */
 struct quire *process_default(struct quire *(*make)(void));
-/* @q is the process's own no more, if it was: the next call of the above makes another. */
+/* If @q is the process's own instance, forgets it: the next process_default() creates another. */
 void process_forget_default(struct quire *q);
-/* How many libraries were unloaded so far. */
+/* How many libraries have been unloaded so far. */
 uint64_t process_unloaded_nr(void);
-/* @pointer lies in a program or library that is loaded, and reads @value.  No lock may be held. */
+/* True if @pointer lies in a loaded program or library and contains @value.  The caller holds none
+ * of Quire's locks. */
 bool process_is_loaded(void *const *pointer, const void *value);
 /* Prints one line and ends the process with status 2: wrong configuration. */
 _Noreturn void process_exit_conf(const char *line);
 /* Sets errno of the calling thread: the public edge only. */
 void process_set_errno(int error);
-/* Why a public call has just refused, for a call that is built on it. */
+/* The errno that a public call has just set, for a public call that is built on it. */
 int process_errno(void);
 
 #endif

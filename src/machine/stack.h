@@ -11,11 +11,11 @@
  *     top   one past the newest entry
  *     high  push is refused when top >= high
  *
- * Closing.  To close a stack, store low = UINT32_MAX and high = 0 together.  They make both operations
- * refuse, so the comparison that every sequence makes anyway also detects a closed stack.  After
- * stack_fence_slot() or stack_fence_all() no sequence that began before the close can still commit,
- * and the closing thread owns top and all entries until it reopens the stack.  stacks/stacks.h
- * defines which thread may close a stack, and the rest of a stack's life.
+ * Closing.  To close a stack, store low = UINT32_MAX and high = 0 together.  They make both
+ * operations refuse, so the comparison that every sequence makes anyway also detects a closed
+ * stack.  After stack_fence_slot() or stack_fence_all() no sequence that began before the close can
+ * still commit, and the closing thread owns top and all entries until it reopens the stack.
+ * stacks/stacks.h defines which thread may close a stack, and the rest of a stack's life.
  *
  * Sequences (machine/<m>/stack_ops.h).  Each acts on the slot that is current when it commits.  It
  * may be aborted and restarted at any instruction before the commit, and has no effect until then.

@@ -44,7 +44,7 @@ typedef uint64_t work_function(void *arg, uint64_t now_ns);
 
 /* What the caller of work_start() allows. */
 enum work_caller {
-	WORK_CALLER_FREES, /* may run in a signal handler; starts the thread if it surely does not */
+	WORK_CALLER_FREES,   /* starts the thread unless it may be in a signal handler */
 	WORK_CALLER_HURRIES, /* ordinary context, must not wait: starts the thread */
 	WORK_CALLER_WAITS,   /* may wait: starts the thread, or does what is due if there is none */
 };
@@ -70,14 +70,14 @@ struct work {
 
 void work_init(struct work *work, const struct work_options *options, work_function *run,
 	       void *arg);
-/* To call when work may be due.  Ensures that it will be done, as far as @caller allows. */
+/* Called when work may be due.  Ensures that it will be done, as far as @caller allows. */
 void work_start(struct work *work, enum work_caller caller);
 /* True if due work is done only in calls of work_start() and work_poll(): the mode is WORK_INLINE,
  * or the system refuses the thread. */
 bool work_needs_callers(const struct work *work);
 /* Makes work due at @due_ns at the latest. */
 void work_kick(struct work *work, uint64_t due_ns);
-/* Runs what is due in the caller.  Returns the next due time as the function does. */
+/* Runs due work in the caller.  Returns the next due time as the function does. */
 uint64_t work_poll(struct work *work);
 /* Stops and joins the thread.  Nothing runs afterwards. */
 void work_stop(struct work *work);

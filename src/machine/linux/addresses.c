@@ -7,11 +7,11 @@
  * modules share one budget: half of RLIMIT_AS, or of the address space if there is no such limit.
  * mem_reserve() refuses reservations beyond it.
  *
- * Shares.  Pages are reserved when an instance is created, areas and per-CPU memory at their
- * first use, and more instances may follow.  So no module may take all that is left: it gets at
- * most half of the rest of the budget, and of the addresses that the program has left.  In an
- * otherwise empty process with limit L, pages get L/4, areas L/8, per-CPU memory L/16, and the
- * program keeps more than half.
+ * Shares.  Pages are reserved when an instance is created, areas and per-CPU memory at their first
+ * use, and more instances may follow.  So no module may take all that is left: it gets at most half
+ * of the rest of the budget, and at most a quarter of what RLIMIT_AS still allows.  In an otherwise
+ * empty process with limit L, pages get L/4, areas L/8, per-CPU memory L/16, and the program keeps
+ * more than half.
  *
  * The limit is read each time, since a program may lower it while it runs.
  */
@@ -25,10 +25,10 @@
 #include "machine/linux/system.h"
 #include "machine/mem.h"
 
-/* Atomic, relaxed: bytes in all reservations.  A child of fork inherits both. */
+/* Atomic, relaxed: bytes in all reservations.  A child of fork inherits them and the count. */
 static uint64_t taken_bytes;
 
-/* Of RLIMIT_AS; UINT64_MAX if there is none or the query is refused. */
+/* RLIMIT_AS; UINT64_MAX if there is none or the query is refused. */
 static uint64_t limit_bytes(void)
 {
 	struct rlimit limit;
@@ -39,7 +39,8 @@ static uint64_t limit_bytes(void)
 	return limit.rlim_cur;
 }
 
-/* The first thread's stack lies at the top, so its addresses have as many bits as there can be. */
+/* The initial thread's stack is at the top, so the length of its addresses tells the largest
+ * one. */
 static uint64_t space_bytes(void)
 {
 	uint64_t top = (uint64_t)getauxval(AT_RANDOM);

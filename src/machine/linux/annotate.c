@@ -22,8 +22,8 @@ extern void __tsan_release(void *addr) __attribute__((weak));
 extern void __lsan_register_root_region(const void *addr, size_t bytes) __attribute__((weak));
 extern void __lsan_unregister_root_region(const void *addr, size_t bytes) __attribute__((weak));
 
-/* Orders each word of the block by itself.  Beyond a page, one word per page suffices, since only whole pages
- * are handed out. */
+/* Orders each word of the block by itself.  Beyond a page, one word per page suffices, since only
+ * whole pages are handed out. */
 #define TSAN_WORD_BYTES 8u
 
 bool annotate_has_tsan(void)

@@ -23,15 +23,15 @@ struct backing_fault {
 	uint64_t calls_left;
 	bool is_lasting;
 	int error;
-	/* A call that takes the place of what is there, or 0. */
+	/* For the next call that replaces a mapping; 0: none. */
 	int late_error;
-	/* The vectored call: one more than the ranges it may serve; 0: all. */
+	/* For the next vectored call: one more than the ranges it serves; 0: all. */
 	size_t stop_after_plus_1;
 	int stop_error;
 };
 
 /* All atomic and relaxed: the tests that set them make the calls in the same thread, or start the
- * others afterwards. */
+ * other threads afterwards. */
 static struct backing_fault fault;
 static uint64_t calls_nr;
 /* Calls left until one is delayed, and whether one is: a futex word. */
@@ -123,12 +123,12 @@ static bool is_refusal(long result)
 }
 
 /*
- * A call that replaces a mapping may unmap it and then be refused: mmap() of writable
- * memory under strict overcommit (before Linux 6.12), mremap() if the kernel lacks memory of its own.
- * That leaves a hole in a reservation, which the next mmap() of another thread may get, and which we
- * would then map over.  So the hole is closed at once by an inaccessible mapping.  One page is always
- * available; it is mapped first and then grown, since the whole may exceed what may be locked (below).
- * Returns true if there was a hole.
+ * A call that replaces a mapping may unmap it and then be refused: mmap() of writable memory under
+ * strict overcommit (before Linux 6.12), mremap() if the kernel lacks memory of its own.  That
+ * leaves a hole in a reservation, which the next mmap() of another thread may get, and which we
+ * would then map over.  So the hole is closed at once by an inaccessible mapping.  One page is
+ * always available; it is mapped first and then grown, since the whole may exceed what may be
+ * locked (below).  Returns true if there was a hole.
  */
 static bool close_hole(void *addr, size_t bytes)
 {
@@ -148,7 +148,7 @@ static bool close_hole(void *addr, size_t bytes)
 	return true;
 }
 
-/* For tests: as a call that was refused too late leaves things.  0, or the -errno. */
+/* For tests: does what a call does that is refused too late.  0, or the -errno. */
 static int late_fault(void *addr, size_t bytes)
 {
 	int error = load_relaxed(&fault.late_error);
@@ -190,8 +190,8 @@ static long closed(long mapped, void *addr, size_t bytes)
 }
 
 /*
- * Under mlockall(MCL_FUTURE) a new mapping is locked and must fit into RLIMIT_MEMLOCK, even if it is
- * inaccessible.  One that grows is locked only if it was before.
+ * Under mlockall(MCL_FUTURE) a new mapping is locked and must fit into RLIMIT_MEMLOCK, even if it
+ * is inaccessible.  One that grows is locked only if it was before.
  */
 static long map_none_unlocked(void *addr, size_t bytes)
 {
@@ -222,7 +222,7 @@ intptr_t backing_map_none(void *addr, size_t bytes)
 		mapped = map_none_unlocked(addr, bytes);
 	if (LIKELY(!is_refusal(mapped)) || addr == NULL)
 		return mapped;
-	/* What closes a hole is what was asked for. */
+	/* The mapping that closes a hole is the one that was requested. */
 	return close_hole(addr, bytes) ? (intptr_t)addr : mapped;
 }
 

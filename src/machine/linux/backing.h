@@ -7,7 +7,7 @@
  *
  * Tests can make calls fail: the n-th call from now on, once or permanently, a call after it has
  * unmapped the old mapping, or a vectored call after some of its ranges.  They can also delay a
- * call.  If this is off, it costs three relaxed loads per system call.
+ * call.  While this is off, it costs at most three relaxed loads and one count per system call.
  */
 #ifndef MACHINE_LINUX_BACKING_H
 #define MACHINE_LINUX_BACKING_H
@@ -22,14 +22,15 @@
 #define BACKING_GUARD_INSTALL	102
 #define BACKING_GUARD_REMOVE	103
 
-/* Maps anonymous private memory that nobody may access and that is not charged; at @addr if that
- * is not NULL, replacing what is there.  The address, or -errno. */
+/* Maps anonymous private memory that is inaccessible and not charged; at @addr if that is not NULL,
+ * replacing the mapping there.  Returns the address, or -errno. */
 intptr_t backing_map_none(void *addr, size_t bytes);
 /* Maps anonymous private memory for use; @addr as above. */
 intptr_t backing_map_fresh(void *addr, size_t bytes);
-/* Makes an unnamed file of so many bytes, which read zero and cost nothing; its number. */
+/* Creates an unnamed file of @bytes, which read zero and use no memory.  Returns its descriptor, or
+ * -errno. */
 int backing_make_file(const char *name, size_t bytes);
-/* Maps such a file without access; as backing_map_none(). */
+/* Maps such a file, inaccessible; otherwise as backing_map_none(). */
 intptr_t backing_map_file(void *addr, size_t bytes, int file);
 /* Maps the shared memory that is mapped at @frames also at @addr, replacing the mapping there. */
 intptr_t backing_map_again(void *addr, void *frames, size_t bytes);
@@ -45,13 +46,14 @@ intptr_t backing_advise_vector(int pidfd, const struct iovec *ranges, size_t ran
 void backing_fail_after(uint64_t nth, int error);
 /* The @nth call from now and all after it, until the next backing_fail_*(). */
 void backing_fail_from(uint64_t nth, int error);
-/* The next call that replaces a mapping unmaps it and then returns -@error, as the system may do. */
+/* The next call that replaces a mapping unmaps it and then returns -@error, as the system may
+ * do. */
 void backing_fail_late(int error);
 /* The next vectored call stops after @ranges_nr ranges, as if the one after had been refused;
- * for 0 it is refused with -@error.  The refused range itself is in order. */
+ * for 0 it is refused with -@error.  The refused range itself is valid. */
 void backing_stop_after(size_t ranges_nr, int error);
-/* The @nth call from now waits for backing_go_on() before it is made, so its caller stays in the middle of
- * an operation.  Once; backing_is_holding() returns true while it waits. */
+/* The @nth call from now waits for backing_go_on() before it is made, so its caller stays in the
+ * middle of an operation.  Once; backing_is_holding() returns true while it waits. */
 void backing_hold_at(uint64_t nth);
 bool backing_is_holding(void);
 void backing_go_on(void);

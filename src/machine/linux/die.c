@@ -2,11 +2,12 @@
 /*
  * die.c - the end of the process, and the hook that sees it
  *
- * The hook and its argument are two words that a stopping thread must read as a pair, without a lock:
- * it may have interrupted the thread that sets them.  So there are two slots.  A setter fills the one
- * that is not in use and then raises the generation, whose lowest bit names the slot in use.  The slot
- * of a generation is written again only after the next one was published.  So a reader that finds the
- * generation unchanged has read a pair, and a reader that interrupted a setter finds the old pair.
+ * The hook and its argument are two words that a stopping thread must read as a pair, without a
+ * lock: it may have interrupted the thread that sets them.  So there are two slots.  A setter fills
+ * the one that is not in use and then raises the generation, whose lowest bit names the slot in
+ * use.  The slot of a generation is written again only after the next one was published.  So a
+ * reader that finds the generation unchanged has read a pair, and a reader that interrupted a
+ * setter finds the old pair.
  */
 #include "base/check.h"
 
@@ -24,7 +25,7 @@
 static struct {
 	struct check_hook slots[2];
 	uint32_t generation;
-	uint32_t stops_nr; /* at the first the hook is called */
+	uint32_t stops_nr; /* the first one calls the hook */
 } end;
 
 unsigned check_cpu(void)
@@ -40,7 +41,8 @@ struct check_hook check_set_hook(struct check_hook hook)
 	uint32_t next = end.generation + 1;
 	struct check_hook *slot = &end.slots[next & 1], old = end.slots[end.generation & 1];
 
-	/* After the previous generation, so a reader that sees either also sees that.  Pairs with read_slot(). */
+	/* After the previous generation, so a reader that sees either also sees that.  Pairs with
+	 * read_slot(). */
 	store_release(&slot->call, hook.call);
 	store_release(&slot->arg, hook.arg);
 	store_release(&end.generation, next);

@@ -13,7 +13,7 @@
 
 #define FENCE_COMMAND  MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ
 #define FENCE_REGISTER MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ
-/* The flag that makes the third argument a CPU; Linux 5.10, as the command. */
+/* The flag that makes the third argument a CPU; Linux 5.10, like the command. */
 #define FENCE_ONE_CPU  1
 
 /* Atomic; set once: this process uses fences, so its children must register for them. */
@@ -35,7 +35,7 @@ int fence_enable(void)
 	return (int)result;
 }
 
-/* Two threads may both ask: they find the same. */
+/* Two threads may both ask; they get the same answer. */
 bool fence_can_name_a_cpu(void)
 {
 	static uint32_t answer; /* atomic: 0 unknown, 1 no, 2 yes */
@@ -48,7 +48,7 @@ bool fence_can_name_a_cpu(void)
 	return known == 2;
 }
 
-/* Going on without the fence would hand one page to two owners. */
+/* Without the fence, one page could get two owners. */
 static _Noreturn void stop(long error)
 {
 	char line[160];
@@ -70,9 +70,10 @@ static _Noreturn void stop(long error)
 }
 
 /*
- * Older kernels allocate a mask for the call and may be short of memory for a moment.  A process that
- * lost its registration (by a fork that ran no handlers, or by a tool that restored it) registers
- * again.  Any other refusal means that a filter forbids the call, which was granted before.
+ * Older kernels allocate a mask for the call and may be short of memory for a moment.  A process
+ * that lost its registration (by a fork that ran no handlers, or by a tool that restored it)
+ * registers again.  Any other refusal means that a filter forbids the call, which was granted
+ * before.
  */
 static void fence(unsigned flags, unsigned cpu)
 {

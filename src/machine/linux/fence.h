@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fence.h - stop the sequences that are under way, on one CPU or on all
+ * fence.h - end or restart the sequences in progress, on one CPU or on all
  *
  * membarrier(PRIVATE_EXPEDITED_RSEQ): on return every sequence of this process that had begun
  * has committed or will begin again.
@@ -20,7 +20,7 @@ bool fence_can_name_a_cpu(void);
 void fence_all(void);
 /* One CPU, which may be idle, offline or nonexistent. */
 void fence_cpu(unsigned cpu);
-/* A child may have to register again; it is called before anything else runs there. */
+/* In a child of fork, before anything else runs: registers the child, if its parent uses fences. */
 void fence_fork_child(void);
 
 #endif

@@ -2,17 +2,17 @@
 /*
  * frames.c - memory that can be mapped again
  *
- * A shared reservation is a mapping of a file without a name (memfd), as long as the reservation
- * and empty.  The descriptor is closed at once: the program may close descriptors that it does not
- * know, or need every number.  Further mappings are copies of the first:
- * mremap() of a shared mapping with an old size of 0 adds one and leaves the first.
+ * A shared reservation maps an unnamed file (memfd) of its length, which is empty at first.  The
+ * descriptor is closed at once: the program may close descriptors that it does not know, or need
+ * all of them.  Further mappings are copies of the first: mremap() of a shared mapping with an old
+ * size of 0 adds one and leaves the first.
  *
  * Committing is mprotect(), as for private memory; nothing is charged until it is touched.
- * MADV_REMOVE punches a hole into the file, which also drops the hole out of all mappings; it reads
- * zero again.  The kernel refuses that for locked memory.
+ * MADV_REMOVE punches a hole into the file, which also removes those pages from all mappings; they
+ * read zero again.  The kernel refuses that for locked memory.
  *
- * Mappings are not copied by fork: parent and child would share the memory and its owner's books
- * would not.  An alias has that from the mapping it was copied of.
+ * Fork does not copy these mappings: parent and child would share the memory but not the records of
+ * its owner.  An alias inherits that from the mapping it was copied from.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -99,8 +99,8 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 		mapped = backing_map_again(at, frames[i], run * frame_bytes);
 		if (mapped == (intptr_t)at)
 			continue;
-		/* A call that was refused late has left its target without access.  What was mapped
-		 * before is left to the caller's gather. */
+		/* A call that was refused late has left its target inaccessible.  The caller's
+		 * gather unmaps the frames mapped before. */
 		(void)mem_unmap_frames(at, run * frame_bytes);
 		return -ENOMEM;
 	}

@@ -12,7 +12,7 @@
 
 #define FUTEX_NS_PER_S UINT64_C(1000000000)
 
-/* Sleeps while the word is @value; may return early for no reason, so callers loop. */
+/* Sleeps while the word is @value; may return spuriously, so callers loop. */
 static inline void futex_wait(uint32_t *word, uint32_t value)
 {
 	SYSTEM_CALL(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);

@@ -50,8 +50,8 @@
 
 #define PIDFD_OF_SELF (-10000) /* PIDFD_SELF_THREAD: any thread names the whole address space */
 
-/* 128 entries of 16 bytes are 2 KiB, a quarter of the stack that a call may use: whoever has more ranges
- * lends its own room. */
+/* 128 entries of 16 bytes are 2 KiB, a quarter of the stack that a call may use: a caller with more
+ * ranges lends its own storage. */
 #define RANGES_A_CALL	  128
 /* UIO_MAXIOV. */
 #define RANGES_A_CALL_MAX 1024u
@@ -67,7 +67,7 @@ enum way {
 	WAY_SINGLE,
 };
 
-/* How far a gather has come: the next byte to take away. */
+/* The progress of a gather: the next byte to take away. */
 struct gather_walk {
 	struct gather *gather;
 	unsigned range_idx;
@@ -90,8 +90,8 @@ static long open_own_pidfd(void)
 	return SYSTEM_CALL(SYS_pidfd_open, getpid(), 0);
 }
 
-/* Drops one written page through @pidfd; the page must read zero afterwards.  Not through
- * backing.h: its answer holds for the process and must not be a test's. */
+/* Drops one written page through @pidfd; the page must read zero afterwards.  Bypasses backing.h:
+ * the answer holds for the process, so no fault that a test injects may decide it. */
 static bool probe_pidfd(int pidfd, volatile char *page)
 {
 	struct iovec range = { .iov_base = (void *)page, .iov_len = mem_page_bytes() };
@@ -107,7 +107,7 @@ static enum way probe_page(volatile char *page)
 	enum way way = WAY_SINGLE;
 	long pidfd;
 
-	if (annotate_has_valgrind()) /* which knows neither call, and says so at length */
+	if (annotate_has_valgrind()) /* it knows neither call and prints a long warning for each */
 		return WAY_SINGLE;
 	if (probe_pidfd(PIDFD_OF_SELF, page))
 		return WAY_SELF;
@@ -121,8 +121,8 @@ static enum way probe_page(volatile char *page)
 }
 
 /*
- * A good range is a page of our own.  Under mlockall(MCL_FUTURE) it would be locked and refused
- * for that, so it is unlocked first.
+ * The good range is a page of our own.  Under mlockall(MCL_FUTURE) it is locked, and the call would
+ * be refused for that, so it is unlocked first.
  */
 static enum way probe(void)
 {
@@ -139,7 +139,8 @@ static enum way probe(void)
 	return way;
 }
 
-/* Two threads may both probe: they find the same.  Without memory for the probe, it comes later. */
+/* Two threads may both probe; they get the same answer.  If there is no memory for the probe, a
+ * later call probes. */
 static enum way probe_once(void)
 {
 	static uint32_t answer; /* atomic: enum way */
@@ -170,7 +171,7 @@ static void next_range(struct gather_walk *walk)
 	walk->done_bytes = 0;
 }
 
-/* Skips what a call has done. */
+/* Skips the @bytes that a call has done. */
 static void advance(struct gather_walk *walk, size_t bytes)
 {
 	while (bytes != 0) {
@@ -185,7 +186,7 @@ static void advance(struct gather_walk *walk, size_t bytes)
 	}
 }
 
-/* Fills a vector with what comes next, up to both bounds; gives its entries. */
+/* Fills the vector with the next ranges, up to both limits.  Returns the number of entries. */
 static unsigned fill_vector(const struct gather_walk *walk)
 {
 	size_t room_bytes = call_bytes_max();
@@ -208,7 +209,7 @@ static unsigned fill_vector(const struct gather_walk *walk)
 	return filled;
 }
 
-/* Gives the current range, or what is left of it, a call of its own. */
+/* Gives the current range, or the rest of it, a call of its own. */
 static void take_alone(struct gather_walk *walk)
 {
 	struct mem_range *range = current_range(walk);
@@ -282,8 +283,8 @@ void gather_advise(struct gather *gather, int advice)
 	if (way == WAY_PIDFD)
 		pidfd = open_own_pidfd();
 	walk.pidfd = (int)pidfd;
-	/* One range needs no vector.  No pidfd, for lack of file numbers: only this gather is slow.
-	 */
+	/* One range needs no vector.  If no descriptor is free for the pidfd, only this gather is
+	 * slow. */
 	if (way == WAY_SINGLE || way == WAY_UNKNOWN || pidfd == -EMFILE || pidfd == -ENFILE ||
 	    gather->ranges_nr == 1 || any_shared(gather)) {
 		walk_singly(&walk);
@@ -312,7 +313,8 @@ static void unmap(struct gather *gather)
 
 static void unmap_frames(struct gather *gather)
 {
-	/* This removes all translations with one flush.  A range that is refused here gets its flush below. */
+	/* This removes all translations with one flush.  A range that is refused here gets its own
+	 * flush below. */
 	if (gather->ranges_nr > 1)
 		gather_advise(gather, MADV_DONTNEED);
 	for (unsigned i = 0; i < gather->ranges_nr; i++)

@@ -2,11 +2,11 @@
 /*
  * guard.c - pages on which every access faults
  *
- * A guard is a marker in the page table (Linux 6.13): no mapping of its own, so a process may have
- * millions.  Whether the kernel knows it is asked once in a process, on a good page of our own.
- * Where it does not, and in locked memory, which takes no markers, a guard is a mapping without
- * access, of which a process has 65,530; so those have a budget (mappings.c).  As soon as there has been one of those, guards are taken
- * out in both ways.
+ * A guard is a marker in the page table (Linux 6.13), which needs no mapping of its own, so a
+ * process may have millions.  Each process probes once, on a page of its own, whether the kernel
+ * knows markers.  If it does not, and in locked memory, which takes no markers, a guard is an
+ * inaccessible mapping.  A process may have 65,530 mappings, so such guards have a budget
+ * (mappings.c).  Once there has been such a guard, guards are removed in both ways.
  */
 #include "machine/mem.h"
 
@@ -27,10 +27,11 @@ enum guards {
 	GUARDS_ARE_MAPPINGS,
 };
 
-/* Atomic, relaxed: a guard is taken out by who knows of it, so after it was set. */
+/* Atomic, relaxed: a caller that removes a guard knows of it, so the guard has been set before. */
 static bool has_mappings;
 
-/* Not through backing.h: the answer holds for the process and must not be a test's. */
+/* Bypasses backing.h: the answer holds for the process, so no fault that a test injects may decide
+ * it. */
 static enum guards probe(void)
 {
 	size_t bytes = mem_page_bytes();
@@ -40,7 +41,7 @@ static enum guards probe(void)
 
 	if (page < 0 && page > -4096)
 		return GUARDS_UNKNOWN;
-	/* Under mlockall(MCL_FUTURE) it would be locked and refused for that. */
+	/* Under mlockall(MCL_FUTURE) the page is locked, and a marker would be refused for that. */
 	SYSTEM_CALL(SYS_munlock, page, bytes);
 	installed = SYSTEM_CALL(SYS_madvise, page, bytes, BACKING_GUARD_INSTALL);
 	removed = SYSTEM_CALL(SYS_madvise, page, bytes, BACKING_GUARD_REMOVE);
@@ -50,11 +51,12 @@ static enum guards probe(void)
 
 bool mem_guard_works(void)
 {
-	static uint32_t answer; /* atomic: two threads that ask find the same */
+	static uint32_t answer; /* atomic: two threads that probe get the same answer */
 	enum guards guards = (enum guards)load_relaxed(&answer);
 
 	if (guards == GUARDS_UNKNOWN) {
-		/* LeakSanitizer reads all that /proc/self/maps calls readable: a marker kills it. */
+		/* LeakSanitizer reads all that /proc/self/maps lists as readable, so a marker
+		 * kills it. */
 		guards = annotate_has_lsan() ? GUARDS_ARE_MAPPINGS : probe();
 		store_relaxed(&answer, (uint32_t)guards);
 	}
@@ -68,7 +70,7 @@ static void check_range(const void *addr, size_t bytes)
 	CHECK_VALUES(misaligned == 0 && bytes != 0, (uintptr_t)addr, bytes);
 }
 
-/* The kernel gives up an install that keeps racing with faults, and says so. */
+/* The kernel gives up an install that keeps racing with faults, with EINTR. */
 static int advise(void *addr, size_t bytes, int advice)
 {
 	int error;
@@ -80,8 +82,9 @@ static int advise(void *addr, size_t bytes, int advice)
 }
 
 /*
- * The system keeps what is locked (before Linux 5.18): it is cleared by hand, for the range reads zero
- * when the guard is out.  Opening it again joins it with its neighbours and takes no new charge.
+ * Before Linux 5.18 the system keeps locked memory, so it is cleared here: the range must read zero
+ * once the guard is removed.  Making the range accessible again merges it with its neighbours and
+ * takes no new charge.
  */
 static int clear_behind(void *addr, size_t bytes)
 {
@@ -93,7 +96,7 @@ static int clear_behind(void *addr, size_t bytes)
 	return backing_protect(addr, bytes, PROT_NONE);
 }
 
-/* No access, and no memory either: as a marker does. */
+/* Makes a range inaccessible and discards its memory, as a marker does. */
 static int forbid(void *addr, size_t bytes)
 {
 	int error = backing_protect(addr, bytes, PROT_NONE);
@@ -107,7 +110,7 @@ static int forbid(void *addr, size_t bytes)
 	return clear_behind(addr, bytes);
 }
 
-/* A guard that is a mapping of its own, if there may be one more. */
+/* Makes a guard that is a mapping of its own, if the budget allows it. */
 static int map_guard(void *addr, size_t bytes)
 {
 	int error;

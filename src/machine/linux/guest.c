@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guest.c - the worker's thread is a guest of the program: how it runs
+ * guest.c - settings of the worker's thread, which is a guest in the program
  *
  * A thread inherits policy, priority, CPUs and memory policy from its creator, here from the
  * thread that happened to free or allocate first: perhaps a real-time thread on a dedicated CPU.
@@ -34,10 +34,10 @@
 
 _Static_assert(sizeof(NAME) <= 16, "the kernel cuts names at 15 characters");
 
-static uint64_t cpus_at_start[CPUS_WORDS]; /* none: unknown */
-static unsigned cpus_bits;		   /* of them that the kernel wrote */
+static uint64_t cpus_at_start[CPUS_WORDS]; /* all zero: unknown */
+static unsigned cpus_bits;		   /* the number of them that the kernel wrote */
 
-/* Of the main thread, as a rule, before the program has moved it. */
+/* Usually those of the main thread, before the program has moved it. */
 static __attribute__((constructor)) void note_cpus(void)
 {
 	long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(cpus_at_start), cpus_at_start);

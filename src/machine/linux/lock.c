@@ -13,7 +13,7 @@
  * within that time.
  */
 #define SPIN_ROUNDS  500
-/* Of a loop between two holds: two ways of a cache line to another CPU. */
+/* Between two holds in a loop: the time for a cache line to reach another CPU and come back. */
 #define PAUSE_ROUNDS 50
 
 /* The first spin ranks follow the last mutex rank: a waiting lock is never taken under a spin. */
@@ -43,7 +43,7 @@ void mutex_wait_slow(struct mutex *mutex)
 		futex_wait(word, LOCK_CONTENDED);
 }
 
-/* Takes the lock as @taken when it becomes free soon. */
+/* Spins for the lock, and takes it as @taken if it becomes free. */
 static bool spin(struct lock *lock, uint32_t taken)
 {
 	store_relaxed(&lock->waited, 1); /* pairs with lock_let_others_in() */

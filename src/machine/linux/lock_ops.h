@@ -23,7 +23,7 @@ enum {
 	LOCK_CONTENDED = 2,
 };
 
-/* Wait for what was just found taken: spinning first, or asleep at once. */
+/* Wait for a lock that was found taken: a spin lock spins before it sleeps, a mutex does not. */
 void lock_wait_slow(struct lock *lock);
 void mutex_wait_slow(struct mutex *mutex);
 void lock_word_wake_slow(uint32_t *word);
@@ -64,7 +64,7 @@ static inline uint32_t lock_keep_begin(void)
 	return machine_thread.locks_held_nr;
 }
 
-/* A handler between the two stores finds locks held as well as kept, which only makes it careful. */
+/* A handler between the two stores finds the locks both held and kept: then it only tries locks. */
 static inline void lock_keep_end(uint32_t begun)
 {
 	machine_thread.locks_kept_nr += machine_thread.locks_held_nr - begun;
@@ -87,8 +87,8 @@ static inline void lock_keep_again(uint32_t begun)
 	lock_keep_end(begun);
 }
 
-/* What was found taken, if it is this thread's fork that keeps it.  A signal handler that comes in
- * between has given back what it borrowed before we go on. */
+/* Borrows a lock that was found taken, if this thread's fork keeps it.  A signal handler that runs
+ * between the test and the store returns the lock before this function continues. */
 static inline bool lock_lend(uint8_t *lent)
 {
 	if (LIKELY(!lock_kept()) || *lent)
@@ -165,7 +165,7 @@ static inline bool lock_is_lent(const struct lock *lock)
 	return lock->lent != 0;
 }
 
-/* A free lock is news to another CPU only after a cache line has gone there and back. */
+/* Another CPU sees that the lock is free only after the cache line has travelled. */
 static inline void lock_let_others_in(struct lock *lock)
 {
 	if (UNLIKELY(load_relaxed(&lock->waited) != 0)) /* a hint: pairs with lock_wait_slow() */

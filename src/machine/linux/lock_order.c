@@ -86,7 +86,7 @@ void lock_order_check(const void *lock, uint16_t rank, bool ordered)
 {
 	CHECK_VALUES(rank < RANKS_NR, rank, RANKS_NR);
 	/* Under INSTANCES only a fork takes locks: one instance's, then the next one's.  Forks
-	 * exclude each other by it, and nobody else holds locks of two instances. */
+	 * exclude each other by it, and no other call holds locks of two instances. */
 	if (held[RANK_INSTANCES].locks_nr != 0)
 		return;
 	if (held[rank].locks_nr != 0 && !(ordered && lock > held[rank].last))

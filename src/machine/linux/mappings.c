@@ -45,7 +45,7 @@ static uint64_t read_system_max(void)
 	return max != 0 ? max : SYSTEM_MAX_DEFAULT;
 }
 
-/* Read once: two threads that read find the same. */
+/* Read once; two threads that read it at the same time get the same value. */
 static uint64_t budget(void)
 {
 	uint64_t max = load_relaxed(&system_max);
@@ -62,7 +62,7 @@ static uint64_t budget_of(enum mem_mappings kind)
 	return kind == MAPPINGS_ADVICE ? budget() / ADVICE_SHARE : budget();
 }
 
-/* Adds to a count unless it would pass @max. */
+/* Adds @nr to a count unless the sum would exceed @max. */
 static bool add_within(uint64_t *count, uint64_t nr, uint64_t max)
 {
 	uint64_t found = load_relaxed(count);

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* For tests: the process may have @system_max mappings.  0: as the system says. */
+/* For tests: assumes that the process may have @system_max mappings.  0: asks the system. */
 void mappings_set_system_max(uint64_t system_max);
 
 #endif

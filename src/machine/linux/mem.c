@@ -35,14 +35,14 @@
 #define MLOCK_ONFAULT 1
 #endif
 
-/* What mlockall() has asked of new mappings. */
+/* How mlockall() treats new mappings. */
 enum locking {
 	LOCKING_NONE,
 	LOCKING_ON_FAULT,
 	LOCKING_ALL,
 };
 
-/* Atomic, relaxed: some reservation was unlocked, so that commits have to lock. */
+/* Atomic, relaxed: some reservation was unlocked, so commits have to lock. */
 static bool commits_lock;
 
 size_t mem_page_bytes(void)
@@ -73,8 +73,8 @@ static uintptr_t align_up(uintptr_t value, size_t align_bytes)
 	return (value + align_bytes - 1) & ~((uintptr_t)align_bytes - 1);
 }
 
-/* Gives up a mapping, or at least its memory: unmapping may need one mapping more than the process may
- * have.  0, or -errno if the addresses are lost. */
+/* Unmaps a mapping, or at least discards its memory: unmapping may need one mapping more than the
+ * process may have.  0, or -errno if the addresses are lost. */
 static int give_up(void *addr, size_t bytes)
 {
 	int error = backing_unmap(addr, bytes);
@@ -84,16 +84,16 @@ static int give_up(void *addr, size_t bytes)
 	return error;
 }
 
-/* Unmaps @start .. @end if there is anything; 0 or -errno. */
+/* Unmaps @start .. @end unless it is empty; 0 or -errno. */
 static int cut(uintptr_t start, uintptr_t end)
 {
 	return start == end ? 0 : backing_unmap((void *)start, end - start);
 }
 
 /*
- * Maps too much and cuts both ends off; 0 if refused.  Cutting needs no more mappings than there
- * are, but the kernel may have joined ours with a neighbour: then a cut is a split, which may be
- * refused.  Then all goes back.
+ * Maps too much and cuts off both ends; 0 if refused.  Cutting needs no further mapping unless the
+ * kernel has merged ours with a neighbour: then a cut is a split, which may be refused, and the
+ * rest is unmapped too.
  */
 static uintptr_t map_and_trim(size_t bytes, size_t align_bytes)
 {
@@ -115,7 +115,7 @@ static uintptr_t map_and_trim(size_t bytes, size_t align_bytes)
 	return used;
 }
 
-/* The plain mapping, if it happens to be aligned: there may be room for no more than that. */
+/* Maps exactly @bytes and succeeds if that happens to be aligned: there may be no room for more. */
 static uintptr_t map_exactly(size_t bytes, size_t align_bytes)
 {
 	intptr_t mapped = backing_map_none(NULL, bytes);
@@ -128,7 +128,7 @@ static uintptr_t map_exactly(size_t bytes, size_t align_bytes)
 	return 0;
 }
 
-/* The kernel refuses to take memory away from locked pages in this way. */
+/* The kernel refuses this advice for locked pages. */
 static bool refuses_dontneed(const void *addr)
 {
 	return SYSTEM_CALL(SYS_madvise, addr, mem_page_bytes(), MADV_DONTNEED) == -EINVAL;
@@ -188,7 +188,8 @@ void mem_release(void *addr, size_t bytes)
 		addresses_put(bytes);
 }
 
-/* A new mapping shows what mlockall() asked for: locked or not, and with a page behind it or not. */
+/* A new mapping shows what mlockall() asked for: whether it is locked, and whether it is
+ * populated. */
 static enum locking future_locking(void)
 {
 	size_t bytes = mem_page_bytes();
@@ -197,7 +198,7 @@ static enum locking future_locking(void)
 	long page = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
-	/* A mapping beyond RLIMIT_MEMLOCK is refused so. */
+	/* A locked mapping beyond RLIMIT_MEMLOCK is refused with this error. */
 	if (page == -EAGAIN)
 		return LOCKING_ALL;
 	if (is_refusal(page))
@@ -210,16 +211,16 @@ static enum locking future_locking(void)
 	return locking;
 }
 
-/* Asked without a fault: the kernel reads a set of signals there before it finds that there is no such
- * way to set a mask. */
+/* Tests without a fault: the kernel reads a signal set there before it rejects the invalid way of
+ * setting a mask. */
 static bool is_readable(uintptr_t page)
 {
 	return SYSTEM_CALL(SYS_rt_sigprocmask, -1L, page, NULL, 8L) != -EFAULT;
 }
 
 /*
- * After a refusal: what nobody can use is not locked either, and what others have committed stays
- * locked.  A call for each page.
+ * After a refusal: unlocks the pages that are inaccessible; those that another commit has made
+ * accessible stay locked.  One query per page.
  */
 static void unlock_unusable(uintptr_t start, size_t bytes)
 {
@@ -237,9 +238,9 @@ static void unlock_unusable(uintptr_t start, size_t bytes)
 }
 
 /*
- * Locked first and made usable then: taking back a lock loses nothing, while taking back the other
- * might take what somebody has in a part that was usable before.  On fault, since what cannot be
- * touched cannot be populated; the limit is asked all the same.
+ * Locks first and then makes the part accessible: undoing the lock loses nothing, while undoing the
+ * access might hit memory in use, in a part that was accessible before.  The lock is on fault,
+ * since inaccessible pages cannot be populated; the kernel checks the limit all the same.
  */
 static int lock_and_protect(void *addr, size_t bytes, enum locking locking)
 {
@@ -251,7 +252,8 @@ static int lock_and_protect(void *addr, size_t bytes, enum locking locking)
 		error = backing_protect(addr, bytes, PROT_READ | PROT_WRITE);
 	if (error != 0 && locking != LOCKING_NONE)
 		unlock_unusable((uintptr_t)addr, bytes);
-	/* As in a new mapping under MCL_FUTURE, what cannot be populated now is when it is touched. */
+	/* As in a new mapping under MCL_FUTURE, pages that cannot be populated now are populated
+	 * when they are touched. */
 	if (error == 0 && locking == LOCKING_ALL)
 		SYSTEM_CALL(SYS_mlock, addr, bytes);
 	return (int)error;
@@ -262,7 +264,8 @@ int mem_commit_apart(void *addr, size_t bytes)
 	enum locking locking = load_relaxed(&commits_lock) ? future_locking() : LOCKING_NONE;
 
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
-	/* Whatever the reason (ENOMEM, EAGAIN under RLIMIT_MEMLOCK, EPERM), there is no memory. */
+	/* Every reason (ENOMEM, EAGAIN under RLIMIT_MEMLOCK, EPERM) means that there is no
+	 * memory. */
 	return lock_and_protect(addr, bytes, locking) != 0 ? -ENOMEM : 0;
 }
 
@@ -296,13 +299,14 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 
 void mem_advise_huge(void *addr, size_t bytes, bool huge)
 {
-	/* A kernel without huge pages refuses: then there is nothing to advise. */
+	/* Refused only by a kernel without huge pages, which needs no advice. */
 	(void)backing_advise(addr, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void mem_split_huge(void *addr, size_t bytes)
 {
-	/* The kernel splits a huge page of which a part is marked free; DONTNEED would only unmap. */
+	/* The kernel splits a huge page when a part of it is marked free; MADV_DONTNEED would only
+	 * unmap the part. */
 	(void)backing_advise(addr, bytes, MADV_FREE);
 }
 
@@ -313,7 +317,7 @@ bool mem_commits_lock(void)
 
 /*
  * Whether the page at @addr is locked: the kernel refuses to treat locked pages as cold (EINVAL),
- * and for others the advice is a harmless hint.  Not through backing.h: it is a question.
+ * and for others the advice is a harmless hint.  Bypasses backing.h, since it changes no mapping.
  */
 static bool page_is_locked(const void *addr)
 {
@@ -323,8 +327,8 @@ static bool page_is_locked(const void *addr)
 }
 
 /*
- * MCL_FUTURE locks what will be mapped, which only a new mapping shows.  An unlocked new mapping also
- * proves that the kernel knows the advice (Linux 5.4): else it refuses everywhere and tells nothing.
+ * MCL_FUTURE locks future mappings, which only a new mapping shows.  An unlocked new mapping also
+ * proves that the kernel knows the advice (Linux 5.4): an older one refuses it for every page.
  */
 static bool is_locked_indeed(const void *witness)
 {
@@ -333,7 +337,7 @@ static bool is_locked_indeed(const void *witness)
 		SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 	bool future, knows_advice;
 
-	/* Under MCL_FUTURE a mapping beyond RLIMIT_MEMLOCK is refused so. */
+	/* Under MCL_FUTURE a mapping beyond RLIMIT_MEMLOCK is refused with this error. */
 	if (page == -EAGAIN)
 		return true;
 	if (is_refusal(page))
@@ -345,8 +349,8 @@ static bool is_locked_indeed(const void *witness)
 }
 
 /*
- * mlockall(MCL_CURRENT) locks what exists, a variable of ours for example: one call.  MCL_FUTURE alone
- * concerns us only if there are reservations that were unlocked for it.
+ * mlockall(MCL_CURRENT) locks existing memory, for example a variable of ours: one call shows it.
+ * MCL_FUTURE alone matters only if reservations have been unlocked because of it.
  */
 bool mem_is_locked(void)
 {

@@ -22,8 +22,8 @@
 #define PATH_BYTES 512
 
 struct memory_group {
-	const char *mount; /* where the hierarchy is seen */
-	const char *file;  /* that holds the limit */
+	const char *mount; /* of the hierarchy */
+	const char *file;  /* contains the limit */
 };
 
 static const struct memory_group group_v2 = {
@@ -35,7 +35,7 @@ static const struct memory_group group_v1 = {
 	.file = "memory.limit_in_bytes",
 };
 
-/* "4096\n" is 4096; "max\n" and what is no number is no limit. */
+/* "4096\n" is 4096; "max\n" and anything else that is no number means no limit. */
 static uint64_t read_limit(const char *path)
 {
 	char digits[32];
@@ -65,7 +65,7 @@ static uint64_t limit_at(const struct memory_group *group, const char *path, siz
 	return text.bytes < sizeof(file) ? read_limit(file) : UINT64_MAX;
 }
 
-/* The least limit of the group at @path ("/a/b", ended by a newline) and of those above it. */
+/* The smallest limit of the group at @path ("/a/b", ended by a newline) and its ancestors. */
 static uint64_t limit_upwards(const struct memory_group *group, const char *path)
 {
 	size_t path_bytes = strcspn(path, "\n");
@@ -84,7 +84,7 @@ static uint64_t limit_upwards(const struct memory_group *group, const char *path
 	}
 }
 
-/* One line, "number:controllers:path": the limit it leads to. */
+/* The limit of the group that one line names: "number:controllers:path". */
 static uint64_t limit_of_line(const char *line)
 {
 	const char *controllers = strchr(line, ':');

@@ -75,7 +75,7 @@ bool process_is_loaded(void *const *pointer, const void *value)
 	return question.is_loaded && question.is_same;
 }
 
-/* The link map's first entry is the program, which has no name and stays by itself. */
+/* The program itself has an empty name in the link map; it is never unloaded. */
 static void pin(void)
 {
 	static char here;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* object.h - keeping the object that contains this code; what else object.c has is in process.h */
+/* object.h - keeping the object that contains this code loaded; process.h has the rest of
+ * object.c */
 #ifndef MACHINE_LINUX_OBJECT_H
 #define MACHINE_LINUX_OBJECT_H
 
-/* The library that contains this code stays loaded from here on, whoever closes it.  No lock may be
- * held; never waits for another caller.  The program itself and static ones need nothing. */
+/* Keeps the library that contains this code loaded, even after dlclose().  The caller holds no
+ * lock; never waits for another caller.  If the code is part of the program, nothing has to be
+ * done. */
 void object_pin(void);
 
 #endif

@@ -12,9 +12,9 @@ enum {
 	PROBE_BY_MM_CID, /* and mm_cid */
 };
 
-/* One of the above but the first: the answer for the life of the process. */
+/* One of the above except PROBE_NOT_YET; the answer holds for the life of the process. */
 uint32_t probe_once(void);
-/* struct rseq from the thread pointer; only where there are sequences. */
+/* The offset of struct rseq from the thread pointer; only for processes with sequences. */
 intptr_t probe_rseq_offset(void);
 
 #endif

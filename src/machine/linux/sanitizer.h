@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sanitizer.h - whether this is a build for a sanitizer; gcc and clang tell it differently */
+/* sanitizer.h - whether this is a sanitizer build; gcc and clang announce it differently */
 #ifndef MACHINE_LINUX_SANITIZER_H
 #define MACHINE_LINUX_SANITIZER_H
 

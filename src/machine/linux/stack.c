@@ -63,7 +63,8 @@ int stack_slot_slow(const struct cpu_stacks *s)
 	unsigned cpu = process_cpu();
 
 	CHECK(s->all_slots_nr != 0);
-	/* A multiplicative hash, so that neighbouring CPUs do not share a door at any all_slots_nr. */
+	/* A multiplicative hash, so that neighbouring CPUs do not share a door at any
+	 * all_slots_nr. */
 	if (cpu >= s->all_slots_nr)
 		cpu = (unsigned)((uint64_t)(cpu * UINT32_C(0x9e3779b1)) * s->all_slots_nr >> 32);
 	return (int)cpu;

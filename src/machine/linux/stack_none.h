@@ -41,7 +41,7 @@ static inline unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
 	return 0;
 }
 
-/* Offsets from it are used by sequences only. */
+/* Only sequences use offsets from it. */
 static inline void *stack_thread_pointer(void)
 {
 	return NULL;

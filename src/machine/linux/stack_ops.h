@@ -18,7 +18,8 @@
 #define STACK_SEQUENCES 0
 #endif
 
-/* The slot of a thread for which no sequence can tell it; below all_slots_nr. */
+/* The slot of a thread whose slot number is not below slots_nr.  The result is below
+ * all_slots_nr. */
 int stack_slot_slow(const struct cpu_stacks *s);
 
 #if STACK_SEQUENCES

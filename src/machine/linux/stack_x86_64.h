@@ -29,10 +29,10 @@
 
 #include "base/check.h"
 
-/* An instruction as AT&T and as Intel write it: the compiler takes what -masm= says. */
+/* An instruction in AT&T and in Intel syntax: the compiler takes the one that -masm= selects. */
 #define STEP(att, intel) "{" att "|" intel "}"
 
-/* What struct rseq has at which offset. */
+/* Offsets of the fields of struct rseq. */
 #define STACK_RSEQ_CPU_ID    "4"
 #define STACK_RSEQ_CS	     "8"
 #define STACK_RSEQ_SIGNATURE "0x53053053" /* the one that glibc registers with */
@@ -51,7 +51,7 @@ _Static_assert(sizeof(struct stack_header) == 16 && offsetof(struct stack_header
 	       "the steps know the layout of a header");
 _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 
-/* Steps that every sequence begins with: which region is this thread's? */
+/* Every sequence begins with these steps, which find the region of this thread's slot. */
 #define STEP_SLOT_OFFSET STEP("movq %[slot_offset], %[region]", "mov %[region], %[slot_offset]")
 #define STEP_SLOT                                                                                  \
 	STEP("movl %%fs:(%[region]), %k[region]", "mov %k[region], DWORD PTR fs:[%[region]]")
@@ -65,15 +65,15 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 #define STEP_REGION	STEP("addq %[base], %[region]", "add %[region], %[base]")
 
 /*
- * Then the bound, and top only after it.  A sequence that begins while the stack is closed is
- * under no fence: if it read top first, the closer could empty and open the stack before it reads
- * the bound, and it would commit what top had been.
+ * Then the bound, and top only after it.  No fence covers a sequence that begins while the stack is
+ * closed: if it read top first, the closer could empty and reopen the stack before the sequence
+ * reads the bound, and the sequence would commit an old top.
  */
 #define STEP_LOW  STEP("movl " STACK_LOW ", %[bound]", "mov %[bound], " STACK_LOW_INTEL)
 #define STEP_HIGH STEP("movl " STACK_HIGH ", %[bound]", "mov %[bound], " STACK_HIGH_INTEL)
 #define STEP_TOP  STEP("movl " STACK_TOP ", %k[top]", "mov %k[top], " STACK_TOP_INTEL)
 
-/* pop; the entry goes where the bound was, which saves its users a register */
+/* pop; the entry takes the register of the bound, so callers need one less */
 #define STEP_LOW_COMPARE  STEP("cmpl %[bound], %k[top]", "cmp %k[top], %[bound]")
 #define STEP_EMPTY_REFUSE "jbe 96f"
 #define STEP_POP_ENTRY                                                                             \
@@ -81,7 +81,7 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 	     "mov %[bound], DWORD PTR [%[region]+%[top]*4-4]")
 #define STEP_TOP_DOWN STEP("decl %k[top]", "dec %k[top]")
 
-/* push; the increment leaves the carry of the comparison alone */
+/* push; the increment does not change the carry of the comparison */
 #define STEP_GUARD_COMPARE                                                                         \
 	STEP("cmpb %[expected], (%[guard])", "cmp BYTE PTR [%[guard]], %[expected]")
 #define STEP_GUARD_REFUSE "jne 96f"
@@ -92,7 +92,8 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 						    "%[entry]")
 #define STEP_TOP_UP STEP("incl %k[top]", "inc %k[top]")
 
-/* pop_n and push_n: how many, then a copy that counts down, through the bound's register */
+/* pop_n and push_n: the count, then a copy from the last entry down, through the bound's
+ * register */
 #define STEP_HELD_TOP	 STEP("movl %k[top], %[count]", "mov %[count], %k[top]")
 #define STEP_HELD	 STEP("subl %[bound], %[count]", "sub %[count], %[bound]")
 #define STEP_ROOM_HIGH	 STEP("movl %[bound], %[count]", "mov %[count], %[bound]")
@@ -121,7 +122,7 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 
 #define STEP_COMMIT STEP("movl %k[top], " STACK_TOP, "mov " STACK_TOP_INTEL ", %k[top]")
 
-/* The table: S is what its user makes of one step. */
+/* The table: S expands one step. */
 #define STACK_BEGIN_STEPS(S)                                                                       \
 	S(CPU_COMPARE)                                                                             \
 	S(CPU_REFUSE)                                                                              \
@@ -195,10 +196,10 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
  * one past the last instruction of the section, 93 descriptor, 94 abort, 95 end, 96 refusal, 97
  * loop.
  *
- * Rare code must fit into 32 bytes (unwind_x86_64.h).  It takes at most 23: 7 for the signature, 5 for
- * the abort's jump, 6 for @refuse and 5 for the jump behind it.  @refuse is what a refusal does; it
- * must leave the outputs as the caller of the asm expects them.  The descriptor's address passes
- * through a register that the steps overwrite.
+ * Rare code must fit into 32 bytes (unwind_x86_64.h).  It takes at most 23: 7 for the signature, 5
+ * for the abort's jump, 6 for @refuse and 5 for the jump after it.  @refuse is the code of a
+ * refusal; it must leave the outputs as the caller of the asm expects them.  The descriptor's
+ * address passes through a register that the steps overwrite.
  */
 #define STEP_ASM(name) STEP_##name "\n\t"
 
@@ -241,9 +242,9 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 		[class] "r"((uint64_t)(class_idx) * sizeof(struct stack_header))
 
 /*
- * The four sequences; machine/stack.h says what each does.  None checks first whether sequences exist:
- * with slots_nr == 0 the comparison of the slot refuses all, and stack_setup() has pointed both
- * offsets at harmless words (thread.h).
+ * The four sequences; machine/stack.h says what each does.  None checks first whether sequences
+ * exist: with slots_nr == 0 the comparison of the slot refuses all, and stack_setup() has pointed
+ * both offsets at harmless words (thread.h).
  */
 static inline uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {
@@ -308,7 +309,7 @@ static inline unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
 	return count;
 }
 
-/* What %fs: adds: the offsets of struct cpu_stacks count from here. */
+/* The base of %fs:, from which the offsets in struct cpu_stacks count. */
 static inline void *stack_thread_pointer(void)
 {
 	void *pointer;

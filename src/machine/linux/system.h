@@ -24,7 +24,8 @@ static inline long system_result(int errno_before, long result)
 	return result;
 }
 
-/* A macro because the number of arguments varies.  Arguments that the kernel reads as long must be long. */
+/* A macro because the number of arguments varies.  Arguments that the kernel reads as long must be
+ * long. */
 #define SYSTEM_CALL(...)                                                                           \
 	__extension__({                                                                            \
 		int errno_before_ = errno;                                                         \

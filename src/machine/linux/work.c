@@ -8,11 +8,11 @@
  *   NONE               work_start                                         STARTING   starter
  *   EXITED             work_start; the old thread is joined               STARTING   starter
  *   STARTING           the thread is made, its handle stored              RUNNING    starter
- *   STARTING           no thread to be had: refused until retry_ns        NONE       starter
+ *   STARTING           the system refuses a thread; wait for retry_ns     NONE       starter
  *   RUNNING            nothing is due                                     ASLEEP     thread
  *   ASLEEP             woken, or due                                      RUNNING    thread
  *   RUNNING            the function returned WORK_EXIT and no kick came   EXITED     thread
- *   EXITED             a kick came just then, and no starter took over    RUNNING    thread
+ *   EXITED             a kick came meanwhile, and no starter took over    RUNNING    thread
  *   RUNNING, ASLEEP,   work_stop                                          STOPPING   stopper
  *     EXITED
  *   STOPPING           joined                                             NONE       stopper
@@ -108,7 +108,8 @@ static uint64_t run_due(struct work *work, uint64_t now_ns)
 {
 	uint64_t next_ns;
 
-	/* Pairs with due_lower(): a kick after this may concern work that the function does not see. */
+	/* Pairs with due_lower(): a kick after this may concern work that the function does not
+	 * see. */
 	(void)exchange_acq_rel(&work->due_ns, (uint64_t)WORK_IDLE);
 	next_ns = work->run(work->arg, now_ns);
 	if (next_ns < WORK_EXIT)
@@ -172,7 +173,8 @@ static bool thread_exit(struct work *work)
 	if (load_acquire(&work->due_ns) != WORK_IDLE || !move(work, STATE_RUNNING, STATE_EXITED))
 		return false;
 	/* A kick that changed the state's word before that move lowered due_ns even earlier. */
-	/* Another thread may have begun to join this one: then it starts the next thread, or none. */
+	/* Another thread may have begun to join this one: then it starts the next thread, or
+	 * none. */
 	return load_acquire(&work->due_ns) == WORK_IDLE || !move(work, STATE_EXITED, STATE_RUNNING);
 }
 
@@ -288,8 +290,8 @@ static int thread_make(struct work *work)
 	return error;
 }
 
-/* libc joins a thread when the kernel has let go of its memory; it counts as one until a little later.
- * A filter that refuses the question is taken for an answer. */
+/* libc joins a thread when the kernel has released its memory, but the kernel counts the thread a
+ * little longer.  If a filter refuses the query, the thread counts as gone. */
 static int thread_await_gone(struct work *work)
 {
 	uint64_t end_ns = clock_now_ns() + GONE_WAIT_NS, now_ns;
@@ -353,7 +355,8 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 /* There is no thread; may @caller create one?  A free creates one only if work is due. */
 static bool may_start(struct work *work, enum work_caller caller)
 {
-	/* Hints: a caller that reads stale values asks the system once too often, or once too rarely. */
+	/* Hints: a caller that reads stale values asks the system once too often, or once too
+	 * rarely. */
 	if (load_relaxed(&work->refused) != 0 && clock_now_ns() < load_relaxed(&work->retry_ns))
 		return false;
 	return caller != WORK_CALLER_FREES ||
@@ -444,7 +447,7 @@ int work_hold(struct work *work)
 	while (!move(work, STATE_NONE, STATE_HELD)) {
 		CHECK(load_acquire(&work->state) != STATE_HELD);
 		if (!stop_begin(work))
-			continue; /* the starter got none */
+			continue; /* the starter got no thread */
 		stop_finish(work);
 		error = thread_await_gone(work); /* for callers that count threads */
 		store_release(&work->state, (uint32_t)(error ? STATE_NONE : STATE_HELD));
@@ -462,8 +465,9 @@ void work_unhold(struct work *work)
 }
 
 /*
- * libc has forgotten the thread, but its stack was copied.  Due work is still due.  The function may
- * have been interrupted between two locks, so its last result does not count: it is called again.
+ * libc has forgotten the thread, but its stack was copied.  Due work is still due.  The function
+ * may have been interrupted between two locks, so its last result does not count: it is called
+ * again.
  */
 void work_fork_child(struct work *work)
 {

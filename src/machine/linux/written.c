@@ -3,9 +3,9 @@
  * written.c - which pages of a range have memory
  *
  * The system walks its page tables (PAGEMAP_SCAN, Linux 6.7) and skips untouched parts, so a
- * range of 256 CPUs of which two write costs as much as two.  On older systems the query reads
- * page by page.  mincore() would be wrong: a page that is swapped out is not in core, but not
- * zero either.
+ * range for 256 CPUs of which two have written costs as much as one for two.  On older systems the
+ * query reads page by page.  mincore() would be wrong: a page that is swapped out is not in core,
+ * but not zero either.
  *
  * The file is opened for each call, because a descriptor inherited over fork would show the parent.
  */

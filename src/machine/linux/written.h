@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* written.h - the two ways to ask, for tests */
+/* written.h - the two ways to query written pages, for tests */
 #ifndef QUIRE_MACHINE_LINUX_WRITTEN_H
 #define QUIRE_MACHINE_LINUX_WRITTEN_H
 
@@ -10,7 +10,7 @@ struct mem_stretches;
 enum written_way {
 	WRITTEN_ANY_WAY,
 	WRITTEN_BY_SCAN, /* Linux 6.7 */
-	WRITTEN_BY_PAGE, /* older ones */
+	WRITTEN_BY_PAGE, /* older kernels */
 };
 
 /* As mem_find_written(). */
