@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arena.c - one stretch of addresses, the same in every process, for all that is simulated
+ * arena.c - one range of addresses, the same in every process, for everything that is simulated
  *
- * Heap of the scenarios, stacks of the fibers, then the pages that mem_reserve() hands out.  Fixed
- * addresses make a run a function of the seed: hashes of addresses agree between processes.
+ * It has the scenarios' heap, the fibers' stacks, and the pages that mem_reserve() hands out.
+ * Fixed addresses make a run a function of the seed: hashes of addresses agree between processes.
  */
 #include <stdio.h>
 #include <stdlib.h>

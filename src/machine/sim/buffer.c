@@ -20,9 +20,9 @@ _Static_assert((BUFFER_MAX & (BUFFER_MAX - 1)) == 0, "indices of a ring are mask
 
 struct pending *buffer_unsettled;
 static struct pending buffers[TASKS_MAX][BUFFER_MAX]; /* rings */
-static uint8_t first[TASKS_MAX];		      /* the oldest one's place */
+static uint8_t first[TASKS_MAX];		      /* the position of the oldest store */
 
-/* The store that came as the @index-th of those that wait. */
+/* The waiting store number @index, counted from the oldest. */
 static inline struct pending *pending_of(const struct task *task, unsigned index)
 {
 	size_t number = (size_t)(task - sim_run_.tasks);
@@ -58,7 +58,7 @@ static void forget_oldest(struct task *task)
 		lock_left_buffer(oldest->lock);
 }
 
-/* PSO: the older ones move up into its place. */
+/* PSO: the older entries move up by one. */
 static void forget_entry(struct task *task, unsigned index)
 {
 	struct pending entry = *pending_of(task, index);
@@ -70,8 +70,8 @@ static void forget_entry(struct task *task, unsigned index)
 }
 
 /*
- * The running task's own store: memory shows it already.  A switched-out task's: memory shows
- * what everybody sees, so write it, and younger overlapping stores of the task now replace it.
+ * Memory shows the running task's own stores already.  While another task runs, memory shows what
+ * all CPUs see, so the store is written now; the owner's younger stores are applied over it later.
  */
 void buffer_drain_one(struct task *task, unsigned index)
 {
@@ -144,7 +144,7 @@ void buffer_unapply(struct task *task)
 	}
 }
 
-/* What others wrote meanwhile is now the old value. */
+/* The old values are now the ones that other tasks have written meanwhile. */
 void buffer_apply(struct task *task)
 {
 	for (unsigned i = 0; i < task->buffer_nr; i++) {
@@ -155,7 +155,7 @@ void buffer_apply(struct task *task)
 	}
 }
 
-/* With nobody running: memory shows what everybody sees. */
+/* Makes all waiting stores visible. */
 void buffer_drain_everybody(void)
 {
 	for (unsigned i = 0; i < sim_run_.tasks_nr; i++) {
@@ -170,7 +170,7 @@ void buffer_drain_everybody(void)
 	}
 }
 
-/* The same from a running task: its view is taken off and put on again. */
+/* The same for a running task, whose own stores leave first. */
 void buffer_fence_everybody(void)
 {
 	struct task *task = current_task();

@@ -6,7 +6,7 @@
  * a time, so nothing is ever contended and what is counted is what the path itself needs.  A line
  * moves when a CPU touches it that another has written since this CPU touched it last.  The lines
  * are 64 bytes; fibers' stacks do not count.  Outside sim_count_begin() .. sim_count_end() the
- * owners of lines are followed and nothing is added up.
+ * owners of lines are tracked, but nothing is counted.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,20 +2,20 @@
 /*
  * cpu.c - the sequences on per-CPU data, one step at a time
  *
- * The table of steps is the one of include/quire/arch/this_cpu.h, in the form that aarch64 has: an
- * operation loads the copy and commits what it makes of it.  x86-64 does both in one instruction,
- * which is one schedule of these.
+ * The steps are those of include/quire/arch/this_cpu.h in their form for aarch64: an operation
+ * loads the copy and commits the result.  x86-64 does both in one instruction, which is one of the
+ * schedules of these steps.
  *
  *	number and bound, guard?, load, commit
  *
- * Before each step the scheduler may switch, interrupt, migrate or abort; between the last such
- * moment and the commit there is none.  A task without a number (sim_without_number()) reads one
- * above the bound.
+ * Before each step the scheduler may switch, interrupt, migrate or abort, but it cannot act between
+ * its last decision and the commit.  A task without a number (sim_without_number()) reads one above
+ * the bound.
  *
- * cpu_fallback() has the ways of machine/linux/cpu.c: the task registers for the length of a
- * sequence, which takes a step before and one after; or, refused, it ends all sequences: bound,
- * fence, flag.  An atomic operation takes its CPU in one step and changes the copy in another, so
- * that the task may be moved between the two.
+ * cpu_fallback() works as in machine/linux/cpu.c: the task registers for one sequence, with a step
+ * before it and one after; if that is refused, it ends all sequences: bound, fence, flag.  An
+ * atomic operation reads its CPU in one step and changes the copy in another, so the task may
+ * migrate between the two.
  */
 #include <string.h>
 
@@ -33,7 +33,7 @@ struct section {
 	bool refused;
 };
 
-/* The kernel restarts what it knows of: a registered area. */
+/* The kernel has to restart the task's sequence. */
 static bool must_restart(const struct task *task)
 {
 	return task->seq_abort;
@@ -55,7 +55,8 @@ static bool step(struct section *section, const volatile void *addr, unsigned by
 	return true;
 }
 
-/* The first step.  False if the sequence has to restart; refused if the number is none. */
+/* The first step.  False if the sequence has to restart; refuses if the task has no valid
+ * number. */
 static bool begin(struct section *section, volatile void *ptr)
 {
 	struct task *task = section->task;
@@ -96,7 +97,7 @@ static void write_copy(char *copy, unsigned bytes, uint64_t value)
 		buffer_settle();
 }
 
-/* The last step: no way back, and nothing between the look and the store. */
+/* The last step: nothing can happen between the test for a restart and the store. */
 static bool commit(struct section *section, uint64_t value)
 {
 	if (!step(section, section->copy, section->bytes, POINT_SEQ_COMMIT))
@@ -135,7 +136,7 @@ static bool guard_holds(struct section *section, const struct request *request, 
 	return true;
 }
 
-/* Once through the steps; false if they begin again. */
+/* One pass through the steps; false if the sequence has to restart. */
 static bool run_once(struct section *section, const struct request *request, uint64_t *result)
 {
 	struct cpu_effect effect;
@@ -279,7 +280,7 @@ uint64_t cpu_fallback(unsigned operation, volatile void *ptr, uint64_t value, ui
 	return do_once(operation, ptr, cpu_unit(sim_opt.cpus_nr), value, expected);
 }
 
-/* What has fewer units than CPUs is another test's business. */
+/* Other tests cover objects that have fewer units than there are CPUs. */
 int cpu_units_add(const void *base, size_t bytes, unsigned units)
 {
 	(void)base;
@@ -299,7 +300,7 @@ unsigned cpu_units_of(const volatile void *ptr)
 	return sim_opt.cpus_nr;
 }
 
-/* A task that may not register stands also for one on a CPU above the units. */
+/* A task that may not register also models a task on a CPU above the units. */
 unsigned cpu_unit(unsigned units)
 {
 	return current_task()->no_registering ? 0 : current_task()->cpu % units;
@@ -310,7 +311,7 @@ void cpu_fence(void)
 	sequences_fence(-1, CALLER_PC);
 }
 
-/* Scenarios call the library: what a program inlines is another test's business. */
+/* Scenarios call the library; other tests cover the sequences that programs inline. */
 void cpu_fill_words(struct quire_this_cpu_words *words)
 {
 	(void)words;

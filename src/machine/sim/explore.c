@@ -3,8 +3,8 @@
  * explore.c - run, count, and make a failing schedule small
  *
  * Shrinking is delta debugging on the list of deviations: leave out ever smaller parts as long as
- * the same rule breaks.  A schedule is kept by (task, its own count of points, action), so what is
- * left means the same after something else has gone.
+ * the same rule breaks.  A schedule is a list of (task, its own count of points, action), so the
+ * remaining deviations keep their meaning when others are removed.
  */
 #include "machine/sim/explore.h"
 
@@ -183,7 +183,7 @@ static void show_progress(const struct explore_result *result, double start, dou
 		(double)result->runs / (now - start));
 }
 
-/* The default schedule: it tells how long a run is, and often enough that something is wrong. */
+/* Runs the default schedule, which tells how long a run is.  False if it fails already. */
 static bool first_run(struct explore_result *result)
 {
 	strategy_set_replay(NULL, 0);

@@ -15,7 +15,7 @@ struct explore_request {
 	double seconds; /* 0: no bound */
 	bool count_distinct;
 	bool progress;
-	bool quiet; /* no line unless something is found */
+	bool quiet; /* prints nothing unless something is found */
 	const struct deviation *replay;
 	unsigned replay_nr;
 };
@@ -24,13 +24,13 @@ struct explore_request {
 struct explore_result {
 	uint64_t runs, steps;
 	double seconds;
-	double cpu_seconds; /* what rates are counted by: other processes do not matter */
+	double cpu_seconds; /* for rates, so that other processes do not matter */
 	bool complete;	    /* every schedule up to the bound was run */
 	uint64_t distinct;
 	uint64_t mark_runs[PLATEAU_MARKS], mark_distinct[PLATEAU_MARKS];
 	unsigned marks_nr;
 	double pct_bound;
-	struct failure failure; /* found: of the shrunk schedule */
+	struct failure failure; /* that of the shrunk schedule */
 	uint64_t failing_run;
 	uint64_t failing_seed;
 	unsigned deviations_before;
@@ -40,7 +40,7 @@ struct explore_result {
 	unsigned deviations_nr;
 };
 
-/* Options that a scenario asks for; the command line then changes some. */
+/* The options that a scenario requests; the command line may change some. */
 struct sim_options explore_options(const struct sim_test *test);
 void explore(const struct explore_request *request, struct explore_result *result);
 /* Runs the result's schedule once more and keeps its events for the report. */

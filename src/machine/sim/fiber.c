@@ -2,8 +2,8 @@
 /*
  * fiber.c - a context switch
  *
- * Saves what the calling convention says a callee keeps, on the old stack, and loads it from the
- * new one.  Floating-point control words are never changed by the core and are left alone.
+ * Saves the registers that a callee must preserve on the old stack, and loads them from the new
+ * one.  The core never changes floating-point control words, so they are not saved.
  */
 #include "machine/sim/internal.h"
 

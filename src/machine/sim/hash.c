@@ -36,14 +36,15 @@ static uint64_t mix(uint64_t z)
 	return z ^ z >> 31;
 }
 
-/* Half of mix(): what is added up has been through it twice. */
+/* Half of mix(): each value that is added up has passed through it twice. */
 static uint64_t stir(uint64_t z)
 {
 	z = (z ^ z >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
 	return z ^ z >> 29;
 }
 
-/* The run above, the 4-byte word below: of the arena, or of the program, both under 4 GiB. */
+/* The run in the upper half; in the lower half the 4-byte word, of the arena or of the program,
+ * neither of which exceeds 4 GiB. */
 static inline uint64_t tag_of(const volatile void *addr)
 {
 	uint32_t outside = in_arena(addr) ? 0 : UINT32_C(1) << 31;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hooks.c - the functions that -fsanitize=thread calls, ours instead of libtsan's
+ * hooks.c - the functions that -fsanitize=thread calls, in place of libtsan's
  *
  * Plain accesses are announced before they happen; atomic ones are replaced by a call; volatile
  * ones, which have hooks of their own, count as relaxed atomics (READ_ONCE, WRITE_ONCE).  Range
@@ -25,7 +25,7 @@ uint64_t sim_hooks_of(enum point_kind kind)
 
 #define MODE_READS (MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT)
 
-/* Kinds that only look. */
+/* Kinds that only read. */
 #define KINDS_READ	 (1u << POINT_READ | 1u << POINT_LOAD | 1u << POINT_SEQ_READ)
 #define MODE_SLOW_POINTS (MODE_BUFFER | MODE_TRACE | MODE_COUNT)
 
@@ -69,7 +69,7 @@ static NOINLINE void deciding_point(enum point_kind kind, const volatile void *a
 		hash_access(addr, !(KINDS_READ >> kind & 1));
 }
 
-/* Each rare case is a call in the last place, so that the frequent one saves no registers. */
+/* Rare cases are tail calls, so that the frequent case saves no registers. */
 void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc)
 {
 	struct task *task = current_task();
@@ -89,7 +89,7 @@ void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes
 		hash_access(addr, !(KINDS_READ >> kind & 1));
 }
 
-/* What a plain access means to everything but the undo log and the store buffer. */
+/* All effects of a plain access except those on the undo log and the store buffer. */
 static NOINLINE void watched_access(enum point_kind kind, const volatile void *addr, size_t bytes,
 				    uintptr_t pc)
 {
@@ -133,7 +133,7 @@ void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
 	plain_read(addr, bytes, pc);
 }
 
-/* Fits the store buffer, and is not a stack whose bytes may soon be something else. */
+/* The store fits into the store buffer and is not to a stack, whose bytes may soon be reused. */
 static inline bool can_wait(const volatile void *addr, size_t bytes)
 {
 	return (sim_mode & (MODE_BUFFER | MODE_RUN)) == (MODE_BUFFER | MODE_RUN) && bytes <= 8 &&
@@ -227,7 +227,7 @@ void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, u
 		trace_value(value);
 }
 
-/* A locked operation: everything before it is visible first. */
+/* A locked operation: all earlier stores become visible first. */
 static void before_rmw(volatile void *addr, unsigned bytes, int order, uintptr_t pc)
 {
 	sched_point(POINT_RMW, addr, bytes, pc);

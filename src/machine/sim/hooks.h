@@ -25,9 +25,9 @@ enum point_kind {
 };
 
 extern uint64_t sim_hooks_seen[POINT_KINDS_NR];
-/* A run that reads on and on, without a point, ends here. */
+/* At this count of plain reads a run is taken for an endless loop and fails. */
 extern uint64_t sim_reads_limit;
-/* The same as a call, for instrumented code: it cannot know that an access changes the count. */
+/* A count, for instrumented code: its compiler cannot know that an access changes the array. */
 uint64_t sim_hooks_of(enum point_kind kind);
 
 #endif

@@ -4,11 +4,11 @@
  *
  * Words
  *   task      a fiber with a stack of its own; task 0 is the scenario's body
- *   point     a place where the scheduler may do something other than go on
- *   action    what it does there; going on is no action
+ *   point     a place where the scheduler may do something other than continue
+ *   action    what it does there; continuing is no action
  *   deviation an action that was taken: (task, the task's count of points, action).  A schedule is
- *             the list of its deviations, in any order, since the key is local to a task: taking
- *             one away moves no other.
+ *             the list of its deviations, in any order: their keys are local to a task, so removing
+ *             one does not move another.
  *   run       one schedule from the scene to the end
  *
  * State is in three places.  `sim_opt` says what to do and is constant during a run.  `sim_run_`
@@ -35,7 +35,7 @@
 #define ACTIONS_MAX   256
 #define NAMES_MAX     64
 #define NO_TASK	      255
-#define SIM_CPUS_MOST 1024 /* that a body may act as; tasks run on up to 64 */
+#define SIM_CPUS_MOST 1024 /* CPUs that a body may act as; tasks run on up to 64 */
 #define CALLER_PC     ((uintptr_t)__builtin_return_address(0))
 #define STEP_NEVER    UINT32_MAX
 #define NOINLINE      __attribute__((noinline))
@@ -43,7 +43,7 @@
 /* What hooks have to do; 0 while a scene is set up. */
 enum {
 	MODE_LOG = 1,	  /* writes go to the undo log */
-	MODE_RUN = 2,	  /* inside sim_run(): points are points */
+	MODE_RUN = 2,	  /* inside sim_run(): the scheduler acts at points */
 	MODE_PLAIN = 4,	  /* plain accesses are points */
 	MODE_RACE = 8,	  /* vector clocks */
 	MODE_MEMORY = 16, /* page tables and TLBs */
@@ -119,7 +119,7 @@ struct task {
 	bool irq_off;
 	bool no_number;			    /* reads a CPU number above the bound */
 	bool no_registering, is_registered; /* for the length of a sequence */
-	bool no_wait;			    /* says the scenario: a mutex may not be waited for */
+	bool no_wait;			    /* set by the scenario: it may not wait for a mutex */
 	uint8_t irq_depth;
 	uint8_t held_nr;
 	uint8_t buffer_nr;
@@ -152,7 +152,7 @@ struct run {
 	size_t heap_used, reserve_used;
 	size_t reserved_bytes;		/* handed out and not released */
 	uint32_t mappings_used[3];	/* by enum mem_mappings */
-	size_t aliases_nr, aliases_max; /* pages mapped again; 0: as many as there are */
+	size_t aliases_nr, aliases_max; /* pages mapped again; a maximum of 0: no limit */
 	unsigned refusals_left;
 	unsigned upsets_left;
 	struct irq irqs[IRQS_MAX];
@@ -200,7 +200,7 @@ void *fiber_make(char *stack_end, void (*entry)(void));
 #define PAGES_MAX    ((ARENA_END - ARENA_PAGES) >> 12)
 
 void arena_init(void);
-/* Throws away what a former scene left. */
+/* Discards everything that an earlier scene left. */
 void arena_reset(void);
 char *arena_stack_end(unsigned task);
 
@@ -228,7 +228,7 @@ struct undo {
 
 extern struct undo *undo_entries;
 extern size_t undo_nr, undo_room;
-/* Words noted not long ago, with the run: only the first note of a word matters. */
+/* Words noted recently, with the run: only the first note of a word matters. */
 #define UNDO_NOTED 1024
 extern uint64_t undo_noted[UNDO_NOTED];
 void undo_make_room(void);
@@ -255,7 +255,7 @@ static inline void undo_note_word(uintptr_t word)
 	};
 }
 
-/* In the arena whole words are noted: no size to keep, one load, one store to put back. */
+/* In the arena whole words are noted: there is no size to record, and one store restores a word. */
 static inline void undo_note_small(void *addr, unsigned bytes)
 {
 	uintptr_t at = (uintptr_t)addr, word = at & ~(uintptr_t)7;
@@ -311,7 +311,7 @@ static inline void undo_store(void *addr, unsigned bytes, uint64_t value)
 	}
 }
 
-/* Before the machine itself changes something that a run must put back. */
+/* Used before the machine itself changes something that the next run must find restored. */
 #define UNDO(lvalue)                                                                               \
 	do {                                                                                       \
 		if (sim_mode & MODE_LOG)                                                           \
@@ -331,7 +331,7 @@ void sim_point_slow(struct task *task);
 void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc);
 void sched_reset(void);
 uint8_t sched_spawn(const char *name, unsigned cpu, void (*body)(void *arg), void *arg);
-/* Waits until another task wakes those who wait on @object. */
+/* Waits until another task wakes the tasks that wait on @object. */
 void sched_block(const void *object, uintptr_t pc);
 void sched_sleep(uint64_t due_ns, uintptr_t pc);
 void sched_wake(const void *object);
@@ -341,19 +341,19 @@ void sched_fair(struct task *task);
 bool sched_decide(enum action_kind kind);
 void sched_set_next_step(void);
 void sched_run_phase(void);
-/* The running task cannot go on: another does. */
+/* The running task cannot continue: switches to another. */
 void sched_switch_away(void);
 void sched_task_entry(void);
 _Noreturn void sched_leave_run(void);
 bool sched_eligible(const struct task *task);
-/* From the harness: sets a scene up, and runs it from there once per call. */
+/* Called by the harness: sched_scene() sets a scene up, and each sched_execute() runs it once. */
 void sched_scene(const struct sim_test *test);
 void sched_execute(uint64_t seed);
 bool sched_inside(void);
 bool sched_has_scene(void);
-/* The last run's body called sim_run() so many times. */
+/* How often the last run's body has called sim_run(). */
 unsigned sched_phases(void);
-/* The last run's end was one that has been checked before. */
+/* The last run passed its checks: a run that ends in the same state need not make them. */
 void sched_keep_state(void);
 
 /* ---- strategy.c ---- */
@@ -372,7 +372,7 @@ extern unsigned strategy_taken_nr;
 void strategy_set(enum strategy which, unsigned depth);
 void strategy_set_replay(const struct deviation *list, unsigned nr);
 void strategy_begin_run(uint64_t seed);
-/* After a run: is there another?  (all schedules) */
+/* After a run: is there another?  Only STRATEGY_ALL comes to an end. */
 bool strategy_next_run(void);
 uint32_t strategy_next_step(uint32_t steps);
 unsigned strategy_choose(const struct action *actions, unsigned nr, bool forced);
@@ -383,7 +383,7 @@ double strategy_pct_bound(void);
 uint64_t strategy_random(void);
 
 /* ---- buffer.c ---- */
-extern struct pending *buffer_unsettled; /* the running task's last store, if it is to come */
+extern struct pending *buffer_unsettled; /* the running task's last store, if not yet in memory */
 void buffer_settle_slow(void);
 
 /* A plain store is announced before it happens; by the next hook its value is in memory. */
@@ -399,7 +399,7 @@ void buffer_drain_all(struct task *task);
 void buffer_unapply(struct task *task);
 void buffer_apply(struct task *task);
 bool buffer_can_drain(const struct task *task, unsigned index);
-/* @task must be the running one, or not applied. */
+/* @task must be the running one, or its waiting stores must not be applied to memory. */
 void buffer_drain_one(struct task *task, unsigned index);
 void buffer_drain_everybody(void);
 void buffer_fence_everybody(void);
@@ -460,7 +460,7 @@ struct event {
 	uint16_t cpu;
 	uint32_t step;
 	uintptr_t pc;
-	uintptr_t callers[2]; /* of the function at pc, inwards first; 0: none */
+	uintptr_t callers[2]; /* of the function at pc, innermost first; 0: none */
 	const void *addr;
 	uint64_t value;
 	const char *note; /* POINT_NOTE, and details of others */
@@ -488,7 +488,7 @@ extern struct failure sim_failure;
 
 /* ---- scene.c ---- */
 void scene_catch_signals(void);
-/* What addresses in the program are moved by: 0 unless it is position-independent. */
+/* The address at which the program is loaded; 0 unless it is position-independent. */
 uintptr_t scene_image_base(void);
 
 #endif

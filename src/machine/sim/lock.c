@@ -8,7 +8,7 @@
  *
  * Configurations.  SMP: handlers interrupt holders and can only try.  UP: a held spin lock
  * excludes handlers and the CPU's other tasks; the token carries that state, and a trylock always
- * succeeds.  RT:  spin locks block like mutexes, and their holders can be preempted.
+ * succeeds.  RT: spin locks block like mutexes, and their holders can be preempted.
  *
  * Under TSO and PSO a release is a store like any other: others find the lock taken until it has
  * left the buffer.
@@ -134,8 +134,8 @@ static void got(struct task *task, const void *lock, uint32_t *word, unsigned ra
 		race_acquire(lock);
 }
 
-/* RT: a spin lock is one that sleeps, so interrupts must not have been switched off by hand; and
- * who waits for one leaves the CPU to the holder, which may have been preempted there. */
+/* RT: a waiter for a spin lock sleeps and leaves the CPU to the holder, which may have been
+ * preempted there.  So interrupts must not have been switched off by hand. */
 static void check_irqs_on(const struct task *task)
 {
 	if (rt() && task->irq_off)
@@ -195,7 +195,7 @@ static void release(const void *lock, uint32_t *word, uintptr_t pc)
 	sched_wake(lock);
 }
 
-/* The release is visible now; who waits may look again. */
+/* The release is visible now, so the waiters may look again. */
 void lock_left_buffer(const void *lock)
 {
 	sched_wake(lock);

@@ -9,13 +9,13 @@ lock_token lock_acquire_ordered(struct lock *lock);
 bool lock_try(struct lock *lock, lock_token *token);
 void lock_release(struct lock *lock, lock_token token);
 bool lock_is_held(const struct lock *lock);
-/* Here everybody gets in anyway. */
+/* The scheduler lets other tasks in anyway. */
 static inline void lock_let_others_in(struct lock *lock)
 {
 	(void)lock;
 }
 bool lock_nested(void);
-/* A simulated fork has no handlers of others. */
+/* A simulated fork calls no handlers of other libraries. */
 static inline bool lock_kept(void)
 {
 	return false;

@@ -37,7 +37,7 @@ uint64_t mem_total_bytes(void)
 	return UINT64_C(256) << 20;
 }
 
-/* Room is what the arena has. */
+/* Only the arena's length limits reservations. */
 size_t mem_reserve_share(void)
 {
 	return SIZE_MAX;
@@ -60,7 +60,7 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge)
 	(void)huge;
 }
 
-/* May the system refuse a call here?  The scheduler says. */
+/* Does the system refuse a call here?  The scheduler decides. */
 bool sim_refuses(void)
 {
 	if (!(sim_opt.events & SIM_REFUSE) || sim_run_.refusals_left == 0 ||
@@ -128,7 +128,7 @@ int mem_commit(void *addr, size_t bytes)
 	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
 	if (sim_refuses())
 		return -12;
-	/* What a gather is taking away is committed already, and stays what it is. */
+	/* Pages that a gather is taking away are committed already, and stay as they are. */
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++)
 		if (memory_pages[i].state != PAGE_COMMITTED &&
 		    memory_pages[i].state != PAGE_LEAVING)
@@ -190,7 +190,7 @@ int mem_find_written(const struct mem_stretches *s, uint64_t *masks)
 	return 0;
 }
 
-/* As on the worse of systems. */
+/* Models the systems where it does: they are the harder case. */
 bool mem_reading_takes_memory(void)
 {
 	return true;
@@ -208,7 +208,7 @@ void mem_split_huge(void *addr, size_t bytes)
 _Static_assert(sizeof(sim_run_.mappings_used) / sizeof(uint32_t) == MAPPINGS_KINDS_NR,
 	       "one count for each kind");
 
-/* Small, so that it is used up where a scenario can see it; and refused at the scheduler's will. */
+/* Small, so that a scenario can use it up.  The scheduler may also refuse earlier. */
 #define MAPPINGS_MAX 16u
 
 bool mem_mappings_take(enum mem_mappings kind, uint32_t nr)
@@ -296,7 +296,7 @@ void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name)
 	return addr;
 }
 
-/* Nothing is counted but what a run reserves. */
+/* There is no budget of addresses here. */
 void mem_forget_shared(size_t bytes)
 {
 	(void)bytes;

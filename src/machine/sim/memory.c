@@ -91,7 +91,7 @@ void memory_set_guard(size_t page, bool guard, const char *event, uintptr_t pc)
 	memory_pages[page].generation += guard;
 }
 
-/* No flush: nothing may be behind the page on any CPU. */
+/* No flush: no CPU may have cached a translation of the page. */
 void memory_set_frame(size_t page, size_t frame, const char *event, uintptr_t pc)
 {
 	memory_set(page, PAGE_COMMITTED, event, pc);
@@ -99,7 +99,7 @@ void memory_set_frame(size_t page, size_t frame, const char *event, uintptr_t pc
 	memory_pages[page].generation++;
 }
 
-/* One flush, of one CPU. */
+/* Drops the translation of one page that one CPU has cached. */
 void memory_flush(unsigned cpu, size_t page)
 {
 	if (cpu < 64)
@@ -193,7 +193,7 @@ void memory_access(const volatile void *addr, size_t bytes, bool write, uintptr_
 	}
 }
 
-/* Content that a gather has to make zero. */
+/* Notes pages whose content a gather has to clear. */
 void memory_note_write(const volatile void *addr, size_t bytes)
 {
 	size_t first, last;

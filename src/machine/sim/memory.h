@@ -18,7 +18,7 @@ enum page_state {
 };
 
 struct page_entry {
-	const char *event; /* the last thing that happened to it, by whom and where */
+	const char *event; /* its last change; pc, cpu and step tell where it was made */
 	uintptr_t pc;
 	uintptr_t owner_pc;
 	uint32_t generation;
@@ -28,14 +28,14 @@ struct page_entry {
 	uint16_t owner;
 	uint8_t state;
 	bool owned;
-	bool touched; /* may hold something else than zeroes */
+	bool touched; /* may hold anything but zeroes */
 	bool guard;
 	bool shared; /* may be a frame */
 };
 
 extern struct page_entry *memory_pages;
 
-/* Nothing is left for memory_note_write() to do. */
+/* True if memory_note_write() has nothing to do. */
 static inline bool memory_is_touched(const volatile void *addr, size_t bytes)
 {
 	size_t first = ((uintptr_t)addr - ARENA_PAGES) >> 12;

@@ -115,7 +115,7 @@ _Noreturn void process_exit_conf(const char *line)
 	sim_fail("misuse", "%s", line);
 }
 
-/* No scene asks why it was refused. */
+/* No scenario reads errno. */
 void process_set_errno(int error)
 {
 	(void)error;
@@ -146,8 +146,8 @@ void sim_fork_parent(void)
 }
 
 /*
- * The kernel copies an address space page by page, while the other threads go on: what the child
- * sees of each page is what it held when its turn came.  Pages that read zero need no copy.
+ * The kernel copies an address space page by page, while the other threads run on: the child sees
+ * each page as it was when the kernel copied it.  Pages that read zero need no copy.
  */
 #define COPIES_MAX 128u
 
@@ -206,7 +206,7 @@ _Noreturn void check_die(const struct quire_stop *stop)
 		 (int)strcspn(stop->line, "\n"), stop->line);
 }
 
-/* The explorer sees the end of a run by itself. */
+/* The explorer needs no hook to see the end of a run. */
 struct check_hook check_set_hook(struct check_hook hook)
 {
 	(void)hook;

@@ -24,13 +24,13 @@
 
 typedef uint32_t clock_vector[TASKS_MAX];
 
-/* Two words, so that to compare and to write one is two instructions each. */
+/* Two words, so that comparing a cell takes two instructions, and writing one as well. */
 struct cell {
-	uint64_t when; /* the run above, the task's clock below */
+	uint64_t when; /* the run in the upper half, the task's clock in the lower */
 	uint64_t what; /* task, CELL_*, bytes of the word; below them the low half of the pc */
 };
 
-/* So that one access covers another if it has all the bits of the other. */
+/* Chosen so that an access covers another one if it has all the bits of the other. */
 #define CELL_BYTE	(UINT64_C(1) << 32)
 #define CELL_BYTES	(CELL_BYTE * 0xff)
 #define CELL_WRITE	(CELL_BYTE << 8)
@@ -38,7 +38,7 @@ struct cell {
 #define CELL_BITS	(CELL_BYTES | CELL_WRITE | CELL_PLAIN)
 #define CELL_TASK_SHIFT 48
 
-/* Most words have one cell or two: those of neighbours share a cache line. */
+/* Most words use one cell or two; those of neighbouring words share a cache line. */
 struct shadow_page {
 	struct cell cells[CELLS][WORDS_PAGE];
 };
@@ -46,20 +46,20 @@ struct shadow_page {
 struct sync {
 	uintptr_t object;
 	uint32_t run;
-	uint32_t number; /* of its clock: in the order of first use, so that a run's are together */
+	uint32_t number; /* of its clock, in the order of first use: a run's clocks are adjacent */
 };
 
 static struct shadow_page **shadow; /* by page of the arena */
 static struct sync *syncs;
 static clock_vector *sync_clocks;
-static unsigned syncs_nr; /* of this run: */
+static unsigned syncs_nr; /* of the run syncs_run */
 static uint32_t syncs_run;
 static clock_vector clocks[TASKS_MAX];
 static clock_vector release_fence[TASKS_MAX], acquire_pending[TASKS_MAX];
 static bool has_release_fence[TASKS_MAX];
 static clock_vector cpu_clocks[64];
 static unsigned tasks, self;
-static uint32_t *seen = clocks[0]; /* of the others, by the running one */
+static uint32_t *seen = clocks[0]; /* how much of each task the running one has seen */
 
 static NOINLINE void *room(size_t bytes)
 {
@@ -182,7 +182,7 @@ void race_fence(int order)
 	}
 }
 
-/* A barrier on every CPU: what each did before is known to @task, and the other way round. */
+/* A barrier on every CPU: @task sees what every task did before it, and vice versa. */
 void race_everybody_meets(unsigned task)
 {
 	for (unsigned i = 0; i < tasks; i++)
@@ -206,7 +206,7 @@ void race_cpu_enter(unsigned task, unsigned cpu)
 
 /* ---- accesses ---- */
 
-/* The word's first cell; its others follow, WORDS_PAGE apart.  NULL: of no run yet. */
+/* The word's first cell; the others follow, WORDS_PAGE apart.  NULL: its page has no cells yet. */
 static inline struct cell *cells_of(uintptr_t word)
 {
 	struct shadow_page *page = shadow[(word - ARENA_BASE) >> 12];
@@ -247,7 +247,7 @@ static void report(uint64_t old, uint64_t new, uintptr_t word)
 		 memory_describe((void *)(word + byte), where, sizeof(where)));
 }
 
-/* Whatever races with @old, of the same task or seen by it, races with @new. */
+/* If @old is the same task's or was seen by it, any access that races with @old races with @new. */
 static inline bool covers(uint64_t new, uint64_t old)
 {
 	return (old & ~new &CELL_BITS) == 0;
@@ -263,7 +263,7 @@ static inline bool same_run(uint64_t when)
 	return when >> 32 == sim_run_number;
 }
 
-/* Found again at once the next time: most accesses repeat one of before the last release. */
+/* The next search finds it at once: most accesses repeat one from before the last release. */
 static inline void move_to_front(struct cell *cells, struct cell *cell)
 {
 	struct cell found = *cell;
@@ -277,7 +277,7 @@ static NOINLINE void touch_used_word(uintptr_t word, uint64_t when, uint64_t wha
 	struct cell *cells = cells_of(word), *place = NULL, *cell = cells;
 
 	for (unsigned i = 0; i < CELLS; i++, cell += WORDS_PAGE) {
-		if (!same_run(cell->when)) { /* they fill up in order: so are the rest */
+		if (!same_run(cell->when)) { /* they fill up in order: the rest are unused too */
 			place = place != NULL ? place : cell;
 			break;
 		}
@@ -305,7 +305,8 @@ static NOINLINE void touch_new_page(uintptr_t word, uint64_t when, uint64_t what
 	touch_used_word(word, when, what);
 }
 
-/* Most are the first touch in a run, or the same task's that was alone with the word so far. */
+/* Most accesses are the first to a word in a run, or come from the only task that has touched
+ * it. */
 static inline void touch_word(uintptr_t word, uint64_t when, uint64_t what)
 {
 	struct cell *cell = cells_of(word);
@@ -372,7 +373,8 @@ static void publish(const volatile void *addr, bool rmw, bool release)
 				: has_release_fence[self] ? release_fence[self]
 							  : NULL;
 
-	/* A plain store ends the release sequence that others had begun; a locked one continues it. */
+	/* A plain store ends the release sequence that others had begun; a locked one continues
+	 * it. */
 	if (!rmw)
 		memset(published, 0, tasks * sizeof(uint32_t));
 	if (clock != NULL)

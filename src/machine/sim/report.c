@@ -112,7 +112,7 @@ static bool touches(const struct event *a, const struct event *b)
 	return a_start < b_start + b->bytes && b_start < a_start + a->bytes;
 }
 
-/* Does somebody else touch the same place, with a write on one side? */
+/* Does another task or handler touch the same place, with a write on one side? */
 static bool conflicts(unsigned index)
 {
 	const struct event *event = &trace_events[index];
@@ -298,7 +298,7 @@ static void show_events(FILE *out)
 	}
 }
 
-/* The last event at a place: it knows who called. */
+/* The last event at @pc, which has recorded the callers. */
 static const struct event *last_event_at(uintptr_t pc)
 {
 	for (unsigned i = trace_nr; pc != 0 && i-- != 0;)

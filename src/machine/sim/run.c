@@ -12,9 +12,10 @@
 
 #include "machine/sim/internal.h"
 
-/* Aborts and migrations in a run: twice the switches of a shrunk schedule. */
+/* The most aborts and migrations in a run: twice the switches of a shrunk schedule. */
 #define UPSETS_MAX 24u
-/* Plain reads in a run, its checks included: a hundred times what the longest scenario makes. */
+/* The most plain reads in a run, its checks included: a hundred times those of the longest
+ * scenario. */
 #define READS_MOST 20000000u
 
 struct sim_options sim_opt;
@@ -32,7 +33,8 @@ static unsigned phases;
 static uint64_t state_hash;
 static bool state_known;
 
-/* The part of the body's kept frames that the switch itself pushed and may push otherwise. */
+/* The part of the body's kept frames that the switch itself pushed, which may differ between
+ * runs. */
 #define BODY_SKIP 64u
 
 bool sched_has_scene(void)
@@ -46,7 +48,7 @@ static void body_entry(void)
 	sched_leave_run();
 }
 
-/* Back to the harness, for good: what this run had on its stacks is put back by the next. */
+/* Returns to the harness for good; the next run sets up all stacks again. */
 _Noreturn void sched_leave_run(void)
 {
 	void *abandoned;
@@ -69,7 +71,8 @@ void sched_reset(void)
 	scene_ready = false;
 }
 
-/* The tasks in use, and of each the locks it holds: most of a run is room for more of both. */
+/* Copies the tasks in use, and of each the locks it holds: most of a run is room for more of
+ * both. */
 static void copy_run(struct run *to, const struct run *from)
 {
 	memcpy(to, from, offsetof(struct run, tasks));
@@ -118,7 +121,7 @@ void sched_scene(const struct sim_test *test)
 		keep_scene();
 }
 
-/* Undo, then go on from the moment the scene was kept. */
+/* Undoes the last run, then continues from the saved scene. */
 void sched_execute(uint64_t seed)
 {
 	sim_mode = 0;
@@ -148,7 +151,7 @@ static void start_phase(void)
 	sched_set_next_step();
 }
 
-/* What the rest of the body depends on, besides what the log knows. */
+/* Hashes the state that the rest of the body depends on and that the undo log does not cover. */
 static uint64_t hash_machine(void)
 {
 	uint64_t sum = sim_run_.now_ns * 3 + sim_run_.heap_used * 5 +
@@ -163,7 +166,7 @@ static uint64_t hash_machine(void)
 	return sum;
 }
 
-/* All checks of this state have passed in another run: the run ends here, undone already. */
+/* If another run has passed its checks in this state, ends this run; it is undone already then. */
 static void leave_if_checked_before(void)
 {
 	uint64_t machine = hash_machine();
@@ -190,8 +193,8 @@ unsigned sched_phases(void)
 }
 
 /*
- * The first call leaves for the harness with the scene kept; each run comes back here.  Later calls
- * in one body are further phases of the same run.
+ * The first call returns to the harness, which saves the scene; each run continues here.  Later
+ * calls in one body are further phases of the same run.
  */
 void sched_run_phase(void)
 {

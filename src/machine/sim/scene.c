@@ -146,7 +146,7 @@ static void crashed(int signal_number, siginfo_t *info, void *context)
 	sim_fail("wild access", "%s at %p", strsignal(signal_number), info->si_addr);
 }
 
-/* A loop without a single hook: every 10 seconds, have there been any? */
+/* Finds a loop without a single hook: asks every 10 seconds whether there have been any. */
 static void watch(int signal_number)
 {
 	static uint64_t last;

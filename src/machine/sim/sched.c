@@ -8,8 +8,8 @@
  * cannot continue (it waits, or has ended), the default is the next task in cyclic order.
  *
  * Which task may run:
- *   - it is runnable, or sleeps until a known time (time then jumps, since the speed of a CPU relative
- *     to the clock is not modelled);
+ *   - it is runnable, or sleeps until a known time (time then jumps, since the speed of a CPU
+ *     relative to the clock is not modelled);
  *   - UP: no other task of the CPU holds a spin lock (preemption is off);
  *   - RT: no task of a higher level is runnable on its CPU.
  *
@@ -101,7 +101,7 @@ uint8_t sched_spawn(const char *name, unsigned cpu, void (*body)(void *arg), voi
 
 /* ---- switching ---- */
 
-/* Another task takes the CPU over: what preemption does to the one that had it. */
+/* @task takes over its CPU: the task that was running there is preempted. */
 static void enter_cpu(struct task *task)
 {
 	uint8_t index = (uint8_t)(task - sim_run_.tasks);
@@ -185,7 +185,7 @@ static void add_action(struct action *list, unsigned *nr, enum action_kind kind,
 		list[(*nr)++] = (struct action){ .kind = (uint8_t)kind, .arg = (uint16_t)arg };
 }
 
-/* It would abort a sequence, and that has happened often enough in this run. */
+/* Switching to @task would abort a sequence, and this run has no aborts left. */
 static bool upsets(const struct task *task)
 {
 	uint8_t last = sim_run_.last_on_cpu[task->cpu];
@@ -220,7 +220,8 @@ static void add_drains(struct action *list, unsigned *nr)
 	}
 }
 
-/* Aborts and migrations, of which a run has so many: a sequence that is always aborted never ends. */
+/* Aborts and migrations.  A run has a limited number, since a sequence that is always aborted never
+ * ends. */
 static void add_upsets(const struct task *task, struct action *list, unsigned *nr)
 {
 	if (task->in_seq && !task->seq_abort && sim_opt.events & SIM_ABORT)
@@ -258,7 +259,7 @@ static void run_irq(struct task *task, struct irq *irq)
 		return;
 	}
 	in_seq = task->in_seq;
-	task->in_seq = false; /* of the handler */
+	task->in_seq = false; /* the handler has not begun one */
 	task->irq_depth++;
 	trace_note("interrupt", 0);
 	irq->body(irq->arg);
@@ -330,7 +331,7 @@ static void check_livelock(const struct task *task)
 			 sim_run_.steps, task->name, task->cpu);
 }
 
-/* The points at which something may happen. */
+/* Called at the points at which the scheduler may act. */
 void sim_point_slow(struct task *task)
 {
 	static struct action actions[ACTIONS_MAX];
@@ -351,7 +352,7 @@ void sim_point_slow(struct task *task)
 		perform(task, actions[choice]);
 }
 
-/* A wait that nobody ends but by running. */
+/* The task may be waiting in a loop for another one: lets one run. */
 void sched_fair(struct task *task)
 {
 	struct action actions[ACTIONS_MAX];
@@ -411,7 +412,7 @@ static void report_deadlock(void)
 	sim_fail(lost ? "lost wake-up" : "deadlock", "%s", text);
 }
 
-/* The running task cannot go on; who does? */
+/* The running task cannot continue: chooses another. */
 void sched_switch_away(void)
 {
 	struct action actions[ACTIONS_MAX];
@@ -471,7 +472,7 @@ void sched_wake(const void *object)
 	}
 }
 
-/* A CPU-wide interrupt that the kernel answers for each sequence in flight. */
+/* The kernel interrupts @cpu, or all CPUs if it is negative, and restarts the sequences there. */
 void sched_restart_sequences(int cpu)
 {
 	for (unsigned i = 0; i < sim_run_.tasks_nr; i++) {

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct sim; /* the machine; there is one, the parameter makes plain who needs it */
+struct sim; /* the machine; there is only one, and the parameter marks the calls that need it */
 
 enum sim_explore {
 	SIM_RANDOM = 0,
@@ -24,7 +24,7 @@ enum sim_explore {
 };
 
 enum sim_model {
-	SIM_SC = 0, /* a store is seen by all at once */
+	SIM_SC = 0, /* all CPUs see a store at once */
 	SIM_TSO,    /* stores wait in a queue and leave it in order */
 	SIM_PSO,    /* stores to different addresses leave it in any order */
 };
@@ -47,7 +47,7 @@ enum sim_tlb {
 #define SIM_TRYFAIL (1u << 2) /* fail a trylock that could have succeeded */
 #define SIM_REFUSE  (1u << 3) /* refuse a backing call */
 #define SIM_PLAIN   (1u << 4) /* switch at plain accesses too */
-/* What is watched besides deadlock, livelock, ranks and checks, which always are. */
+/* What is checked besides deadlocks, livelocks, ranks and SIM_CHECK(), which always are. */
 #define SIM_RACE    (1u << 5) /* data races between plain accesses */
 #define SIM_MEMORY  (1u << 6) /* translations, frames, freed objects */
 
@@ -65,8 +65,8 @@ struct sim_test {
 	enum sim_tlb tlb;
 	unsigned refusals;   /* SIM_REFUSE: at most so many */
 	unsigned page_shift; /* 0: 12 */
-	const char *scaling; /* a path of the table of --scaling: its name there */
-	bool scaling_free;   /* it has to take no lock and move no line, at any number of CPUs */
+	const char *scaling; /* names the scenario's path in the table of --scaling */
+	bool scaling_free;   /* it must take no lock and move no line, at any number of CPUs */
 	const char *expect;  /* the rule that must be found broken: a test of the checker */
 };
 
@@ -82,16 +82,16 @@ struct sim_test {
 
 /* CPUs of this run (--cpus may raise them). */
 unsigned sim_cpus(struct sim *sim);
-/* Zeroed memory for the scenario's own objects; freed by the end of the schedule. */
+/* Zeroed memory for the scenario's own objects; freed at the end of the schedule. */
 void *sim_zalloc(struct sim *sim, size_t bytes);
 /* Ends an object's life: a later access to it is a failure (SIM_MEMORY). */
 void sim_free(void *object);
-/* What reports call an address range. */
+/* Names an address range in reports. */
 void sim_name(const void *addr, size_t bytes, const char *name);
 
 /* Runs @body(@arg) on @cpu during the next sim_run(). */
 void sim_cpu(struct sim *sim, unsigned cpu, void (*body)(void *arg), void *arg);
-/* Lets @body(@arg) interrupt what runs on @cpu, at most @times times, wherever that is allowed. */
+/* Lets @body(@arg) interrupt the task on @cpu, at most @times times, wherever that is allowed. */
 void sim_irq(struct sim *sim, unsigned cpu, void (*body)(void *arg), void *arg, unsigned times);
 /* Runs all tasks to their ends. */
 void sim_run(struct sim *sim);
@@ -102,34 +102,34 @@ _Noreturn void sim_fail(const char *rule, const char *format, ...)
 /* A range of pages gets an owner, or loses it; two owners at once are a failure. */
 void sim_own(const void *addr, size_t bytes);
 void sim_disown(const void *addr, size_t bytes);
-/* Where an access by @cpu to @addr leads: the address in a frame if @addr is in an alias, @addr itself
- * if it is in ordinary memory, NULL if the access would fault.  A translation that @cpu has cached
- * and that is no longer true is a failure. */
+/* Where an access by @cpu to @addr leads: the address in a frame if @addr is in an alias, @addr
+ * itself if it is in ordinary memory, NULL if the access would fault.  A translation that @cpu has
+ * cached and that is no longer true is a failure. */
 const void *sim_frame_of(unsigned cpu, const void *addr);
-/* Addresses reserved and not released: what a scenario's end finds leaked. */
+/* Bytes of addresses reserved and not released, by which a scenario finds a leak at its end. */
 size_t sim_reserved_bytes(void);
-/* From here on so many pages can be mapped again at one time, and no more; 0: any number. */
+/* Limits the pages that can be mapped again at one time; 0: no limit. */
 void sim_limit_aliases(size_t pages);
-/* Waits while *@word == @value; sim_wake() wakes everybody who waits for @word. */
+/* Waits while *@word == @value; sim_wake() wakes all tasks that wait for @word. */
 void sim_wait(const uint32_t *word, uint32_t value);
 void sim_wake(const uint32_t *word);
 /* Lets virtual time pass. */
 void sim_pass_ns(uint64_t ns);
-/* fork(2) in the calling task: what registered members do, as seen in the parent, or as seen in
- * the child, where every other task has vanished in mid-step. */
+/* fork(2) in the calling task: the registered members act, and the run continues in the parent, or
+ * in the child, where every other task has vanished in the middle of a step. */
 void sim_fork_parent(void);
 void sim_fork_child(void);
-/* From here on a mutex that the calling task takes is a failure: it said NOWAIT. */
+/* While forbidden, the calling task fails if it takes a mutex: the call it makes has NOWAIT. */
 void sim_forbid_wait(bool forbid);
-/* The calling task has no CPU number, as a thread that libc did not make: sequences refuse.  It may
- * register for one, or may not. */
+/* The calling task has no CPU number, like a thread that libc did not create: sequences refuse.  It
+ * may register for one, or may not. */
 enum sim_number {
 	SIM_NUMBER,
 	SIM_NO_NUMBER,
 	SIM_NO_REGISTERING
 };
 void sim_without_number(enum sim_number number);
-/* Keeps handlers away by a step of its own.  Taking a lock then is a failure on RT. */
+/* Disables handlers explicitly, without a lock.  Taking a lock then is a failure on RT. */
 void sim_irqs_off(void);
 void sim_irqs_on(void);
 /* For a scaling scenario, which runs no task: the body acts as a CPU from here on.  What lies
@@ -138,7 +138,7 @@ void sim_act_as(unsigned cpu);
 void sim_count_begin(void);
 void sim_count_end(void);
 void sim_count_forget(void);
-/* In the calling task now: is this a handler? */
+/* True if the calling task runs a handler. */
 bool sim_in_handler(void);
 
 void sim_check_failed(const char *condition, const char *function, unsigned line, uint64_t left,

@@ -2,7 +2,7 @@
 /*
  * stack.c - the per-CPU sequences, one step at a time
  *
- * The table of steps that the assembly follows too:
+ * The steps, which the assembly follows too:
  *
  *	pop	slot, low, top, empty?, entry, commit top - 1
  *	push	slot, guard, high, top, full?, entry, commit top + 1
@@ -10,13 +10,13 @@
  *	push_n	slot, high, top, full?, entries..., commit top + n
  *
  * Before each step the scheduler may switch, interrupt, migrate or abort; if the sequence has to
- * restart it does so there, having changed nothing but entries above top.  Between the last such
- * moment and the commit there is none, as there is none inside the store instruction.
+ * restart it does so there, having changed nothing but entries above top.  The scheduler cannot act
+ * between its last decision and the commit, as nothing can interrupt a store instruction.
  *
- * Headers are marked accesses (aligned words that others read); entries are plain ones, so that a
- * closer who reads them without having fenced is a data race as well.  Who sees a stack open sees
- * what its opener did: bounds are loaded with acquire, which x86 gives away and aarch64 has to ask
- * for.
+ * Headers are marked accesses (aligned words that others read); entries are plain ones, so if a
+ * closer reads them without a fence, that is reported as a data race.  A sequence that sees a stack
+ * open also sees what its opener did: bounds are loaded with acquire, which costs nothing on x86
+ * and needs its own instruction on aarch64.
  */
 #include <string.h>
 
@@ -97,7 +97,7 @@ static bool read_entry(struct sequence *sequence, uint32_t index, uint32_t *valu
 	return true;
 }
 
-/* The last step: no way back, and nothing between the look and the store. */
+/* The last step: nothing can happen between the test for a restart and the store. */
 static bool commit(struct sequence *sequence, uint32_t top)
 {
 	if (!step(sequence, &sequence->header->top, POINT_SEQ_COMMIT))
@@ -110,7 +110,7 @@ static bool commit(struct sequence *sequence, uint32_t top)
 	return true;
 }
 
-/* The first step: which slot.  *@refused if this thread has none. */
+/* The first step: reads the slot.  Sets *@refused if this thread has none. */
 static bool begin(struct sequence *sequence, unsigned class, bool *refused)
 {
 	const struct cpu_stacks *s = sequence->stacks;
@@ -317,7 +317,7 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 	};
 }
 
-/* membarrier(2): each CPU that runs one of ours passes a full barrier and restarts its sequence. */
+/* membarrier(2): each CPU that runs a task executes a full barrier and restarts its sequence. */
 void sequences_fence(int cpu, uintptr_t pc)
 {
 	sched_point(POINT_CPU_FENCE, NULL, 0, pc);

@@ -2,7 +2,7 @@
 /*
  * stack_ops.h - the simulated machine's sequences, one hook a step (stack.c)
  *
- * The parameter that stack.h calls "class" is named so there; C++ never sees this file.
+ * A parameter may be called "class", as in stack.h: C++ never includes this file.
  */
 #ifndef MACHINE_SIM_STACK_OPS_H
 #define MACHINE_SIM_STACK_OPS_H

@@ -11,8 +11,8 @@
  *
  * Mix, the default: random and PCT of depth 2 to 4 in turns.  Either finds what the other does not.
  *
- * All: depth first, by the numbers of the choices.  Only actions where the task could have gone on
- * count against the bound; who goes next where it could not is free.
+ * All: depth first, by the numbers of the choices.  Only actions at points where the task could
+ * have continued count against the bound; choosing the next task where it could not is free.
  *
  * Replay: the deviations of a list where they fit; the default elsewhere.
  */
@@ -28,7 +28,7 @@
 
 struct decision {
 	uint16_t choice, nr;
-	uint16_t used; /* deviations paid for before it */
+	uint16_t used; /* deviations counted before it */
 	bool forced;
 };
 
@@ -45,7 +45,7 @@ static unsigned decisions_nr, prefix_nr, deviations_used;
 static uint32_t gap_mask;
 
 static uint32_t change_steps[PCT_DEPTH_MAX];
-static uint32_t pct_steps = 64; /* of the longest run so far */
+static uint32_t pct_steps = 64; /* of the default schedule */
 static uint32_t pct_low;
 static bool pct_look;
 
@@ -172,7 +172,7 @@ static uint32_t priority_of(const struct action *action)
 	return sim_run_.tasks[action->arg].priority;
 }
 
-/* What is no switch happens now and then; the theorem speaks of switches only. */
+/* Chooses an action other than a switch now and then; the theorem covers switches only. */
 static unsigned pct_event(const struct action *actions, unsigned nr)
 {
 	unsigned choice = draw(nr);
@@ -223,7 +223,7 @@ static uint32_t pct_next(uint32_t steps)
 	return next;
 }
 
-/* A task of higher priority may have become runnable: look at the next point. */
+/* A task of higher priority may have become runnable: choose again at the next point. */
 void strategy_woken(void)
 {
 	if (strategy != STRATEGY_PCT || !(sim_mode & MODE_RUN))

@@ -24,7 +24,8 @@ void trace_reset(void)
 	unsettled = -1;
 }
 
-/* Who called the function at @pc: by frame pointers, from the hook's own frame outwards. */
+/* Records the callers of the function at @event->pc: follows frame pointers from the hook
+ * outwards. */
 static void note_callers(struct event *event)
 {
 	const uintptr_t *frame = __builtin_frame_address(0);

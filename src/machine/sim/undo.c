@@ -3,14 +3,14 @@
  * undo.c - what memory held before a run wrote to it
  *
  * Every write passes a hook, so a log of old values, played backwards, restores a scene in time
- * proportional to what a run did: finer than copying dirty pages, and nothing has to find them.
- * The first entry for an address is the one that counts; later ones are overwritten by it.
+ * proportional to the writes of a run: finer than copying dirty pages, which would have to be
+ * found.  The first entry for an address is the one that counts; later ones are overwritten by it.
  *
- * Played backwards with each value exchanged for what memory held, the log also tells what the run
- * has made of the scene: the sum over entries of hash(address, value after) - hash(address, value
- * before) keeps only the last and the first value of each address.  A run that ends in a state
- * whose checks have passed before need not be checked again; otherwise the log is played forwards
- * and the run goes on.
+ * If each value is exchanged with memory as the log is played backwards, the log also tells how the
+ * run has changed the scene: the sum over entries of hash(address, value after) - hash(address,
+ * value before) depends only on the last and the first value of each address.  A run that ends in a
+ * state whose checks have passed before need not be checked again; otherwise the log is played
+ * forwards and the run goes on.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ void undo_make_room(void)
 	undo_room = LOG_ENTRIES;
 }
 
-/* The machine's own tables: neighbours in a word may be of the kind that is never put back. */
+/* For the machine's own tables: the word may contain neighbours that are never restored. */
 void undo_note_elsewhere(void *addr, unsigned bytes)
 {
 	if (undo_nr == undo_room)
@@ -101,7 +101,7 @@ static uint64_t exchange(struct undo *entry)
 	return after == before ? 0 : mix(entry->where, after) - mix(entry->where, before);
 }
 
-/* Undoes, keeping what was; returns the hash of the difference. */
+/* Undoes a run, keeping its values in the log.  Returns the hash of the difference. */
 uint64_t undo_swap(void)
 {
 	uint64_t sum = 0;
@@ -111,7 +111,7 @@ uint64_t undo_swap(void)
 	return sum;
 }
 
-/* Does again what undo_swap() has undone. */
+/* Redoes what undo_swap() has undone. */
 void undo_redo(void)
 {
 	for (size_t i = 0; i < undo_nr; i++)

@@ -2,8 +2,9 @@
 /*
  * work.c - the worker of an instance, as a task that the scheduler may let run when it is due
  *
- * A worker sleeps until its due time; since time jumps to whoever runs next, the scheduler decides
- * how late it is.  state: 0 none, 1 asleep or running, 2 stopping, 3 the same for work_hold(), 4 held.
+ * A worker sleeps until its due time; since time jumps to that of the task that runs next, the
+ * scheduler decides how late the worker is.  THERE is asleep or running; HOLDING is STOPPING on
+ * behalf of work_hold().
  */
 #include "base/errno.h"
 #include "machine/clock.h"
@@ -183,7 +184,7 @@ int work_hold(struct work *work)
 	sched_point(POINT_WORK, work, 0, CALLER_PC);
 	if (work->state == WORKER_THERE) {
 		stop(work, WORKER_HOLDING, WORKER_HELD);
-		if (sim_refuses()) { /* the system counts it still */
+		if (sim_refuses()) { /* the system still counts the thread */
 			set_state(work, WORKER_NONE);
 			return -EBUSY;
 		}
