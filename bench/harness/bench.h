@@ -112,7 +112,7 @@ struct child {
 };
 
 bool child_start(const struct child_order *order, struct child *child);
-/* Waits for it, two minutes at most, and stores its one line; false if it died or printed nothing. */
+/* Waits for it, at most two minutes, and stores its line; false if it died or printed nothing. */
 bool child_finish(struct child *child, char *reply, size_t bytes);
 bool child_run(const struct child_order *order, char *reply, size_t bytes);
 
@@ -135,11 +135,11 @@ extern const struct contender contenders[CONTENDERS_NR];
 #define CONTENDER_PEERS	  3u /* the first peer; the rest are peers too */
 #define CONTENDER_MMAP	  7u
 
-/* Sets program, preload and the first arguments, the last of which is the options.  Returns the number of
- * arguments. */
+/* Sets program, preload and the first arguments, the last of which is the options.  Returns the
+ * number of arguments. */
 unsigned contender_order(const struct contender *contender, struct child_order *order);
-/* Finds out which contenders are installed, and names the others on stderr.  @there has CONTENDERS_NR
- * elements. */
+/* Finds out which contenders are installed, and names the others on stderr.  @there has
+ * CONTENDERS_NR elements. */
 void contenders_probe(bool *there);
 
 /* ---- the questions, one file each ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cgroup.c - see cgroup.h; tries version 1 below the process's own group, version 1 at its root, version 2 */
+/* cgroup.c - see cgroup.h; tries version 1 below the process's own group, version 1 at its root,
+ * version 2 */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #define V1_ROOT "/sys/fs/cgroup/memory"
 #define V2_ROOT "/sys/fs/cgroup"
 
-/* The own group of the version 1 memory hierarchy ("/a/b"), or an empty text. */
+/* This process's group in the version 1 memory hierarchy ("/a/b"), or an empty text. */
 static void own_group(char *path, size_t bytes)
 {
 	FILE *file = fopen("/proc/self/cgroup", "re");

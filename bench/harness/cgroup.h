@@ -12,7 +12,8 @@ struct cgroup {
 	char usage[PATH_MAX + 32]; /* bytes charged */
 };
 
-/* Creates group number @n of this process.  False if not allowed, or if there is no memory controller. */
+/* Creates group number @n of this process.  False if not allowed, or if there is no memory
+ * controller. */
 bool cgroup_make(struct cgroup *group, unsigned n);
 /* Removes it; its last process must have ended. */
 void cgroup_remove(struct cgroup *group);

@@ -52,7 +52,7 @@ static bool contender_is_there(const struct contender *contender)
 	if (!contender->subject)
 		return true;
 	order.argv[at] = "probe";
-	order.quiet = true; /* the loader says that it passes over a library */
+	order.quiet = true; /* the loader complains about a library that is missing */
 	return child_run(&order, reply, sizeof(reply)) && strncmp(reply, "ok ", 3) == 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * crossing.c - the time in which two threads pass one cache line back and forth
  *
- * Rows with two threads depend on it, and it varies: two virtual CPUs may share a last-level cache at one
- * time and not at another (360 and 750 ns were seen within a minute on one machine).
+ * Rows with two threads depend on it, and it varies: two virtual CPUs may share a last-level cache
+ * at one time and not at another (360 and 750 ns were seen within a minute on one machine).
  */
 #include <pthread.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* crossing.h - the time for one cache line to travel to another CPU and back, on this machine now */
+/* crossing.h - the time that one cache line now takes to another CPU and back */
 #ifndef BENCH_CROSSING_H
 #define BENCH_CROSSING_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* gaps.h - a histogram of times between operations: sixteen steps per doubling, each 6 % wide at most */
+/* gaps.h - a histogram of times between operations: sixteen steps of at most 6 % per doubling */
 #ifndef BENCH_GAPS_H
 #define BENCH_GAPS_H
 
@@ -37,7 +37,7 @@ static inline void gaps_add(struct gaps *gaps, uint64_t ns)
 	gaps->nr++;
 }
 
-/* The longest gap after the longest 1/@one_in of all gaps are left out. */
+/* The longest gap, leaving out the longest 1/@one_in of all gaps. */
 static inline uint64_t gaps_top(const struct gaps *gaps, uint64_t one_in)
 {
 	uint64_t above = 0;

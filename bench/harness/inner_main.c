@@ -4,9 +4,10 @@
  *
  *     quire-bench-inner fallback
  *
- * One thread holds the lock of a slot with its stacks closed; another allocates and frees single pages
- * there.  The holder must be another thread, because the library takes a thread that already holds a lock
- * for a signal handler.  The number of pages that the buddy served shows whether it was the right slot.
+ * One thread holds the lock of a slot with its stacks closed; another allocates and frees single
+ * pages there.  The holder must be another thread, because the library takes a thread that already
+ * holds a lock for a signal handler.  The number of pages that the buddy served shows whether it
+ * was the right slot.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 
 #define PAIRS_NR	   1000000u
 #define WARM_PAIRS	   10000u
-/* More than this taken by other processes, and the run measured them. */
+/* A run from which other processes took more time than this is refused. */
 #define STOLEN_PERCENT_MAX 2u
 
 static struct quire *q;

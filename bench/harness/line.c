@@ -20,7 +20,7 @@ struct spread table_spread(const struct table *table, unsigned who, unsigned val
 	return spread_of(kept, nr);
 }
 
-/* Of Quire's values and another's, round by round: the difference, or the ratio. */
+/* The spread of the differences, or of the ratios, of Quire's values and another's by round. */
 static struct spread pairwise(const struct table *table, unsigned other, unsigned value, bool ratio)
 {
 	double kept[REPS_MAX];

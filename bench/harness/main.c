@@ -81,7 +81,7 @@ static const struct question *question_find(const char *name)
 	return NULL;
 }
 
-/* A number of 1..@max; ends the program otherwise. */
+/* A number from 1 to @max; ends the program otherwise. */
 static unsigned number_parse(const char *option, const char *text, unsigned max)
 {
 	char *end;
@@ -127,7 +127,7 @@ static void options_parse(int argc, char **argv, struct options *options)
 	options->measure_ms = ms ? ms : options->quick ? QUICK_MS : FULL_MS;
 }
 
-/* Asks in a process of its own, so that no question finds the caches or threads of another. */
+/* Runs a question in a process of its own, so that it finds no caches or threads of another. */
 static bool ask_apart(const struct question *question, const struct options *options)
 {
 	int status = 0;

@@ -10,7 +10,7 @@
 
 #define STOLEN_MAX 0.02
 #define TRIES_MAX  3u
-/* What a peak must be above the beginning: all that was written, less a little. */
+/* The share of the written memory by which a peak must exceed the beginning. */
 #define PEAK_SHARE 0.97
 
 /* The numbers after "ok"; true if there are @nr. */
@@ -31,7 +31,8 @@ static bool values_parse(const char *reply, unsigned nr, double *values)
 	return true;
 }
 
-/* Orders a sample; @quire_options is room for Quire's.  Returns where further arguments go. */
+/* Fills in the order for a sample; @quire_options is storage.  Returns the place of further
+ * arguments. */
 static unsigned order_fill(const struct ask *ask, unsigned who, char *quire_options, size_t bytes,
 			   struct child_order *order)
 {
@@ -46,7 +47,7 @@ static unsigned order_fill(const struct ask *ask, unsigned who, char *quire_opti
 	return at;
 }
 
-/* Keeps the sample, or notes why not.  True if it is worth asking again. */
+/* Keeps the sample, or notes why not.  True if it is worth repeating. */
 static bool sample_keep(const struct options *options, const struct ask *ask, unsigned who,
 			unsigned rep, const char *reply, struct table *table)
 {
@@ -158,7 +159,8 @@ void measure(const struct options *options, const struct ask *ask, const bool *t
 			measure_together(options, ask, takes_part, rep, table);
 		else
 			measure_in_turn(options, ask, takes_part, rep, table);
-		/* Who was refused something will be again; who lost time may have more luck. */
+		/* A contender that lost time to other processes may succeed in the next round; any
+		 * other refusal would be repeated. */
 		for (unsigned who = 0; who < CONTENDERS_NR; who++)
 			takes_part[who] &= !table->refused[who][0] ||
 					   strstr(table->refused[who], "by others") != NULL;

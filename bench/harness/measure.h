@@ -2,9 +2,9 @@
 /*
  * measure.h - putting one question to all contenders, and printing the lines of its table
  *
- * Each sample is taken in a process of its own (subject.h), so that no subject is affected by the caches,
- * the address space or the free lists of another.  Contenders take turns: each round has one sample of
- * each, and starts with another contender than the round before.
+ * Each sample is taken in a process of its own (subject.h), so that no subject is affected by the
+ * caches, the address space or the free lists of another.  Contenders take turns: each round has
+ * one sample of each, and starts with another contender than the round before.
  *
  * Words
  *   ask    the command for such a process

@@ -35,5 +35,5 @@ int turn_take(const char *path)
 void turn_end(int turn)
 {
 	if (turn >= 0)
-		close(turn); /* lets go of the lock */
+		close(turn); /* releases the lock */
 }

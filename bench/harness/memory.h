@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.h - the memory that this process holds, and turns among processes that sleep at the same time */
+/* memory.h - the memory of this process, and turns among processes that sleep at the same time */
 #ifndef BENCH_MEMORY_H
 #define BENCH_MEMORY_H
 

@@ -4,10 +4,10 @@
  *
  *     quire-bench-peer SUBJECT LIBRARY - COMMAND...
  *
- * SUBJECT is floor, libc or mmap.  LIBRARY is part of the name of the file that must provide free();
- * "-" accepts any.  Without this check, if the loader ignored a preload, glibc would be measured under
- * another name.  COMMAND is "probe", which prints the file that provides free(), or a command of
- * subject.c.  "-" takes the place of options, which only Quire has.
+ * SUBJECT is floor, libc or mmap.  LIBRARY is part of the name of the file that must provide
+ * free(); "-" accepts any.  Without this check, if the loader ignored a preload, glibc would be
+ * measured under another name.  COMMAND is "probe", which prints the file that provides free(), or
+ * a command of subject.c.  "-" takes the place of options, which only Quire has.
  */
 #include <dlfcn.h>
 #include <stdio.h>

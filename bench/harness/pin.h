@@ -7,7 +7,7 @@
 
 /* The @n-th CPU this process may run on, or -1. */
 int pin_cpu(unsigned n);
-/* The calling thread runs on @cpu only from now on. */
+/* Pins the calling thread to @cpu. */
 bool pin_self(int cpu);
 
 #endif

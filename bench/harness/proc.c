@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* proc.c - see proc.h; reads with plain system calls, so that reading allocates nothing from a subject */
+/* proc.c - see proc.h; reads with plain system calls, so that reading allocates nothing from a
+ * subject */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

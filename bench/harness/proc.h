@@ -20,7 +20,7 @@ uint64_t proc_switches(void);
 uint64_t proc_rss_kib(void);
 /* Page tables of this process, in KiB. */
 uint64_t proc_page_table_kib(void);
-/* The number a file begins with; UINT64_MAX if it cannot be read. */
+/* The number at the beginning of a file; UINT64_MAX if it cannot be read. */
 uint64_t proc_file_number(const char *path);
 void proc_sleep_ms(unsigned ms);
 

@@ -48,7 +48,7 @@ static const struct kind kind_areas = {
 	.reps = 3,
 };
 
-/* Takes off what is live. */
+/* Subtracts the live memory. */
 static void subtract_live(struct table *table)
 {
 	for (unsigned who = 0; who < CONTENDERS_NR; who++)

@@ -8,9 +8,10 @@
  *	areas	4 threads allocate 256 MiB in blocks of random sizes up to 4 MiB; 32 MiB more stay live
  *
  * Every page is written.  The threads do not end, so their caches are not flushed.  Then either the
- * subject is asked to give memory back and one second passes, or ten seconds pass without any call or
- * any thread that wakes.  Prints the live memory, then cgroup charge and RSS at the beginning, at the
- * peak and at the end, all in KiB.  Such processes sleep at the same time, but take turns before that.
+ * subject is asked to give memory back and one second passes, or ten seconds pass without any call
+ * or any thread that wakes.  Prints the live memory, then cgroup charge and RSS at the beginning,
+ * at the peak and at the end, all in KiB.  Such processes sleep at the same time, but take turns
+ * before that.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -2,14 +2,14 @@
 /*
  * runner.c - the life of a runner process that measures one pattern
  *
- * There are two phases, warm-up and measurement, of the same pattern on the same state.  Workers and the
- * main thread meet at a gate between them.  In each phase the main thread sleeps and then stops the
- * workers, so all of them run for the whole measured time.
+ * There are two phases, warm-up and measurement, of the same pattern on the same state.  Workers
+ * and the main thread meet at a gate between them.  In each phase the main thread sleeps and then
+ * stops the workers, so all of them run for the whole measured time.
  *
- * The time that other processes or the hypervisor took from the workers is counted: how long they were
- * ready but waited for a CPU (if the kernel does not count this, wall time less CPU time).  The CPU time
- * of the subject's background threads is subtracted, and sleeping in the subject's locks does not count,
- * since both are costs of the subject.
+ * The time that other processes or the hypervisor took from the workers is counted: how long they
+ * were ready but waited for a CPU (if the kernel does not count this, wall time less CPU time).
+ * The CPU time of the subject's background threads is subtracted, and sleeping in the subject's
+ * locks does not count, since both are costs of the subject.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +31,7 @@ static struct ring ring;
 static struct {
 	int stop;
 	int warm_nr; /* workers that left the warm-up */
-	bool failed; /* one was refused something: none measures, for it may wait for the other */
+	bool failed; /* a worker was refused something: none measures, since one may wait for it */
 } control CACHE_LINES_2;
 static pthread_barrier_t gate;
 static pattern_function pattern_of_run;

@@ -2,8 +2,8 @@
 /*
  * runner.h - one measurement in one fresh process: a subject, a pattern, some pinned threads
  *
- * The tool starts a process for each sample, so that no subject is affected by the caches, the address
- * space or the free lists of another.  The process prints one line for the tool to read.
+ * The tool starts a process for each sample, so that no subject is affected by the caches, the
+ * address space or the free lists of another.  The process prints one line for the tool to read.
  *
  * Words
  *   subject   the allocator that is measured: quire, the floor, or a peer
@@ -24,7 +24,7 @@
 /* Blocks live under churn; at high orders as many as fit into CHURN_BYTES. */
 #define CHURN_BLOCKS  32768u
 #define CHURN_BYTES   ((uint64_t)2 << 30)
-/* Pairs between two looks at the stop flag, and blocks handed to the other CPU at once. */
+/* Pairs between two checks of the stop flag, and blocks handed to the other CPU at once. */
 #define ROUND_PAIRS   128u
 #define RING_BLOCKS   1024u
 #define SHUFFLES_NR   8u
@@ -60,7 +60,7 @@ struct run {
 	unsigned touch; /* 1: one byte of each block, or of each page of an area, is written */
 	unsigned measure_ms;
 	size_t bytes;	     /* of an area, at most */
-	uint64_t warm_pairs; /* not less before the measurement */
+	uint64_t warm_pairs; /* at least as many before the measurement */
 };
 
 /* A ring from one producer to one consumer, handed over ROUND_PAIRS blocks at a time. */
@@ -96,7 +96,7 @@ struct worker {
 	void *blocks[CHURN_BLOCKS] CACHE_LINES_2;
 } CACHE_LINES_2;
 
-/* True until the phase is over.  One load from a line nobody writes meanwhile. */
+/* True until the phase is over.  One load from a line that no thread writes during the phase. */
 static inline bool worker_goes_on(const struct worker *w)
 {
 	int stop = __atomic_load_n(w->stop, __ATOMIC_RELAXED);
@@ -104,7 +104,7 @@ static inline bool worker_goes_on(const struct worker *w)
 	return stop == STOP_NO || (stop == STOP_WHEN_WARM && w->pairs_nr < w->pairs_min);
 }
 
-/* A breath while another CPU is waited for. */
+/* A pause in a loop that waits for another CPU. */
 #if defined(__x86_64__)
 static inline void spin_pause(void)
 {

@@ -81,7 +81,7 @@ int sibling_start(void *(*function)(void *), void *arg)
 	if (pthread_create(&thread, NULL, sibling_main, &sibling) != 0)
 		return -1;
 	pthread_barrier_wait(&sibling.gate);
-	pthread_barrier_destroy(&sibling.gate); /* waits for who is still leaving */
+	pthread_barrier_destroy(&sibling.gate); /* waits until the sibling has left it */
 	return sibling.pinned && pthread_getcpuclockid(thread, &clock) == 0 ? (int)clock : -1;
 }
 

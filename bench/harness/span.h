@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* span.h - a span of time, the part that other processes took, and a sibling thread that keeps a CPU busy */
+/* span.h - a span of time, the part that other processes took, and a sibling thread for load */
 #ifndef BENCH_SPAN_H
 #define BENCH_SPAN_H
 
 #include <stdint.h>
 
-/* A span of the calling thread's time, and the time that others took from it. */
+/* A span of the calling thread's time, and the time that other processes took from it. */
 struct span {
 	uint64_t wall_ns;
 	uint64_t cpu_ns;

@@ -2,7 +2,8 @@
 /*
  * subject.h - the subjects of measurements, and the commands of a process that measures one
  *
- * A subject takes pages by order, and areas by bytes; libc stands for each library that is preloaded.
+ * A subject takes pages by order, and areas by bytes; libc stands for each library that is
+ * preloaded.
  */
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
@@ -24,8 +25,8 @@ struct subject {
 	void *(*alloc)(size_t bytes);
 	void (*free)(void *block, size_t bytes);
 
-	void (*release)(void);	   /* gives back what is free; NULL: it cannot be asked */
-	uint64_t (*purges)(void);  /* purges so far; NULL: it does not count them */
+	void (*release)(void);	  /* returns free memory to the system; NULL: it has no such call */
+	uint64_t (*purges)(void); /* purges so far; NULL: it does not count them */
 	uint64_t (*flushes)(void); /* calls that took memory away; NULL as above */
 };
 

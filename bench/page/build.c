@@ -25,7 +25,7 @@ struct mark {
 	double kernel_pinned;
 };
 
-/* The number after "@key": at or after @at, or -1. */
+/* The number that follows "@key" at or after @at, or -1. */
 static double json_number(const char *at, const char *key)
 {
 	char quoted[64];
@@ -39,7 +39,7 @@ static double json_number(const char *at, const char *key)
 	return strtod(at, NULL);
 }
 
-/* The mark of that name: what follows its name up to its own "kernel" and "quire". */
+/* Reads the mark @name: the numbers of "kernel" and "quire" that follow its name. */
 static bool mark_find(const char *json, const char *name, struct mark *mark)
 {
 	const char *at = strstr(json, "\"marks\""), *kernel, *quire;
@@ -68,7 +68,7 @@ static bool json_read(const char *path, char *json)
 	return n > 0;
 }
 
-/* Fills @json with what the replay wrote; false with @reason set. */
+/* Fills @json with the replay's output.  On failure returns false and sets @reason. */
 static bool replay(char *json, const char **reason)
 {
 	char directory[] = "/tmp/quire-bench-XXXXXX";

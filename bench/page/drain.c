@@ -14,8 +14,8 @@
  *         never found; a busy sample that began while the owner was not running.
  * Not     Draining CPUs whose threads have ended; the cost of refilling on the drained CPU.
  *
- * The library decides which slot holds the owner's pages (a CPU, or the kernel's number for a running
- * thread), so the drainer looks for the slot that yields pages.
+ * The library decides which slot holds the owner's pages (a CPU, or the kernel's number for a
+ * running thread), so the drainer looks for the slot that yields pages.
  */
 #include <pthread.h>
 #include <linux/membarrier.h>
@@ -144,11 +144,11 @@ static double idle_sample(unsigned nr, size_t *moved)
 	quire_drain_all(q);
 	for (pages_nr = 0; pages_nr < nr; pages_nr++)
 		pages[pages_nr] = quire_alloc_pages(q, 0, 0);
-	quire_drain_all(q); /* what the refills left with the drainer */
+	quire_drain_all(q); /* also the pages that refills have left in the drainer's lists */
 	owner_set(OWNER_FREE);
 	while (__atomic_load_n(&owner_task, __ATOMIC_ACQUIRE) != OWNER_SLEEP)
 		;
-	spin_ns((uint64_t)SETTLE_MS * 1000000 / 5); /* it falls asleep */
+	spin_ns((uint64_t)SETTLE_MS * 1000000 / 5); /* the owner falls asleep */
 	for (unsigned slot = 0; slot < quire_slots(q); slot++) {
 		double ns = drain_ns(slot, moved);
 
@@ -263,7 +263,7 @@ static double fence_ns(void)
 	return (double)(proc_clock_ns(CLOCK_MONOTONIC) - begin);
 }
 
-/* Waits until the owner is seen running; false if its CPU is another's for too long. */
+/* Waits until the owner is seen running; false if another process has its CPU for too long. */
 static bool owner_runs(void)
 {
 	uint64_t before = __atomic_load_n(&owner_rounds, __ATOMIC_RELAXED);
@@ -277,8 +277,8 @@ static bool owner_runs(void)
 }
 
 /*
- * The median of a turn, in us: of drains, or of fences alone if @slot is NO_SLOT.  A sample counts
- * if the owner ran right before it.  0 if none did.
+ * The median time of a drain of @slot in us, or of a fence alone if @slot is NO_SLOT.  A sample
+ * counts if the owner ran right before it.  0 if no sample counts.
  */
 static double busy_turn_us(unsigned slot)
 {
@@ -294,7 +294,7 @@ static double busy_turn_us(unsigned slot)
 	return spread_of(us, nr).median;
 }
 
-/* Medians of a turn of drains and of a turn of fences, by turns. */
+/* Alternates turns of drains and turns of fences, and compares their medians. */
 static void busy_drain(const struct options *options, unsigned slot)
 {
 	double drain[BUSY_SAMPLES], fence[BUSY_SAMPLES];
@@ -322,7 +322,8 @@ static void busy_drain(const struct options *options, unsigned slot)
 		      &target_drain_over_fence_us);
 }
 
-/* Records the owner's gaps for a while, with or without drains; returns the longest but 0.1 %. */
+/* Records the owner's gaps for @ms, with or without drains.  Returns the longest, leaving out the
+ * longest 0.1 %. */
 static double gap_us(struct gaps *gaps, unsigned ms, bool drains, unsigned slot,
 		     unsigned *drains_nr)
 {

@@ -63,7 +63,7 @@ static bool take(struct frag_state *state, unsigned order)
 	return true;
 }
 
-/* Frees a random block; the last one takes its place. */
+/* Frees a random block; the last one takes its place in live[]. */
 static unsigned give_back_random(struct frag_state *state)
 {
 	unsigned i = random_below(&state->random, state->live_nr);
@@ -77,7 +77,7 @@ static unsigned give_back_random(struct frag_state *state)
 	return order;
 }
 
-/* Frees one and takes one, so that the page's address is the only thing that changes. */
+/* Frees a random page and allocates one, so that only the page's address changes. */
 static bool replace_random(struct frag_state *state)
 {
 	void **victim = &live[random_below(&state->random, state->live_nr)];
@@ -123,7 +123,7 @@ static void run_rounds(struct frag_state *state)
 		state->refused = "an allocation was refused";
 }
 
-/* A random order; above half full none larger than what was just freed, to stay at half. */
+/* A random order.  Above half full it is not larger than the order just freed, to stay at half. */
 static unsigned mixed_order(struct frag_state *state, unsigned freed)
 {
 	unsigned order = random_below(&state->random, MIXED_ORDERS);
@@ -141,7 +141,7 @@ static void run_mixed(struct frag_state *state)
 			state->refused = "an allocation was refused";
 }
 
-/* Blocks of 2 MiB that can be had now. */
+/* The number of 2 MiB blocks that can be allocated now. */
 static unsigned whole_blocks(struct quire *q)
 {
 	unsigned blocks = 0;

@@ -47,7 +47,7 @@ static uint64_t resident_kib(void)
 	return proc_rss_kib() + proc_page_table_kib();
 }
 
-/* KiB that an instance in light use adds; UINT64_MAX if it is not what was asked for. */
+/* KiB that an instance in light use adds; UINT64_MAX if it could not be created with that limit. */
 static uint64_t idle_kib(uint64_t limit_bytes)
 {
 	const struct quire_options limit = QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes);

@@ -14,19 +14,19 @@
 #include "harness/measure.h"
 #include "harness/runner.h"
 
-/* The figures that are wanted; "floor" and "best peer" are those of the same run. */
+/* The wanted figures; "floor" and "best peer" are those of the same run. */
 struct row {
 	struct run run;
-	double ns_max;	  /* 0: not asked */
-	double floor_max; /* of the floor in the same run; 0: not asked */
-	double peer_max;  /* of the best peer in the same run; 0: not asked */
+	double ns_max;	  /* 0: no limit */
+	double floor_max; /* times the floor in the same run; 0: no limit */
+	double peer_max;  /* times the best peer in the same run; 0: no limit */
 	const char *what;
 	const char *wanted;
 };
 
 #define RUN(p, o, t, w) .run = { .pattern = PATTERN_##p, .order = o, .threads_nr = t, .touch = w }
 
-/* What is measured, untouched and touched; then what is wanted of it. */
+/* The names of the rows, then their wanted figures, untouched and touched. */
 #define LIFO0	"order 0, LIFO"
 #define FIFO0	"order 0, 1,024 allocated then freed in order"
 #define RAND0	"order 0, 1,024 allocated, freed in random order"

@@ -123,7 +123,7 @@ static void pattern_churn(struct worker *w)
 	w->random = random;
 }
 
-/* Asks for the lines of one handover at once: the ring's own cost is not what is measured. */
+/* Prefetches all lines of one handover, since the ring's own cost is not measured. */
 #define ring_prefetch(ring, at, for_writing)                                                       \
 	do {                                                                                       \
 		for (unsigned line_ = 0; line_ < ROUND_PAIRS; line_ += 8)                          \
@@ -172,7 +172,7 @@ static void pattern_consume(struct worker *w)
 	PAGE_LOCALS;
 
 	for (;;) {
-		/* ended first: what was written before it is seen by the load after it. */
+		/* Loads ended first: if it is set, the next load finds all blocks written. */
 		bool ended = __atomic_load_n(&ring->ended, __ATOMIC_ACQUIRE);
 
 		if (__atomic_load_n(&ring->written, __ATOMIC_ACQUIRE) == taken) {

@@ -19,7 +19,7 @@ TARGET(drain_page_ns, AT_MOST, 30, "at most 30 ns");
 TARGET(drain_over_fence_us, AT_MOST, 5, "at most the fence in the same run + 5 us");
 TARGET(drain_gap_us, AT_MOST, 50, "below 50 us");
 TARGET(metadata_bytes, AT_MOST, 17, "at most 17 bytes a page of committed sections");
-/* What rounding to pages may leave: one page a table, a page table page for each. */
+/* Rounding to pages may leave one page for each table, and a page of page table for each. */
 TARGET(idle_kib, AT_MOST, 64, "nothing for the rest");
 TARGET(light_kib, AT_MOST, 400, "at most 400 kB");
 TARGET(light_us, AT_MOST, 60, "at most 60 us");

@@ -2,10 +2,10 @@
 /*
  * floor.c - a lower bound for the cost of any allocator
  *
- * Pages: floor_pair.h, order 0 only.  Areas: every request of a thread gets the same warm block.  If the
- * block is not touched, the time is that of the harness alone, to be subtracted; if it is written, the
- * time is that of writing when no page is ever new.  The block has 4 KiB pages, since an allocator may
- * have to use those.
+ * Pages: floor_pair.h, order 0 only.  Areas: every request of a thread gets the same warm block.
+ * If the block is not touched, the time is that of the harness alone, to be subtracted; if it is
+ * written, the time is that of writing when no page is ever new.  The block has 4 KiB pages, since
+ * an allocator may have to use those.
  */
 #include <sys/mman.h>
 #include "harness/subject.h"

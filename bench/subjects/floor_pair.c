@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* floor_pair.c - restartable sequences on one array per CPU, and one array under one exchange lock */
+/* floor_pair.c - restartable sequences on one array per CPU, and one array under one exchange
+ * lock */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,8 +27,8 @@ static size_t spare_nr;
 static int spare_lock;
 
 /*
- * The frame of a sequence: 1 begins it, 2 is one past the commit, 4 is where the kernel sends it
- * when it was interrupted (a trap and the signature stand before it), 5 arms it.
+ * The frame of a sequence: 1 begins it, 2 is one past the commit, 4 is the abort label, to which
+ * the kernel sends an interrupted sequence (a trap and the signature precede it), 5 arms it.
  */
 #define SEQUENCE_BEGIN                                                                             \
 	".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"                                           \

@@ -2,9 +2,9 @@
 /*
  * libc.c - aligned_alloc(), malloc() and free() of this process
  *
- * They are glibc's, or those of a preloaded library.  Areas come from malloc(), which is the shorter path
- * in each library; areas are aligned anyway.  The file is compiled with -fno-builtin, since a compiler
- * that knows these functions may remove the pair.
+ * They are glibc's, or those of a preloaded library.  Areas come from malloc(), which is the
+ * shorter path in each library; areas are aligned anyway.  The file is compiled with -fno-builtin,
+ * since a compiler that knows these functions may remove the pair.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static void *libc_symbol(const char *name)
 	return dlsym(RTLD_DEFAULT, name);
 }
 
-/* Each library's own way to be asked; those that are not loaded have no such symbol. */
+/* Each library has its own call for this; a library that is not loaded lacks the symbol. */
 static void libc_release(void)
 {
 	int (*mallctl)(const char *, void *, size_t *, void *, size_t);

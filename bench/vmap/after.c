@@ -91,8 +91,8 @@ static void tail_lines(const struct options *options, bool judged, const struct 
 }
 
 /*
- * With its caches, Quire reuses what the sibling frees and has nothing to purge.  So what is judged
- * is without: every free is lazy, and the limit is passed again and again.
+ * With its caches, Quire reuses what the sibling frees and has nothing to purge.  So the verdict is
+ * on a run without them: every free is lazy, and the limit is passed again and again.
  */
 void bench_tail(const struct options *options)
 {

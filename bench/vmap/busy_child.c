@@ -26,9 +26,9 @@
 #define TAIL_BYTES  ((size_t)8192)
 #define TAIL_AREAS  16384u
 #define TAIL_BATCH  256u
-/* The measurement lasts until the sibling gave everything back this often ... */
+/* The measurement lasts at least until the sibling has freed everything this often ... */
 #define TAIL_ROUNDS 2u
-/* ... or for this long: then it measured something else. */
+/* ... but not longer than this beyond its time. */
 #define PATIENCE_NS 10000000000u
 
 static const struct subject *busy_subject;
@@ -54,7 +54,7 @@ static void *overflow_main(void *arg)
 	}
 }
 
-/* The time since @last, into the histogram and the maximum. */
+/* Adds the time since @last to the histogram and the maximum. */
 static inline void tail_add(struct gaps *gaps, uint64_t *longest, uint64_t *last)
 {
 	uint64_t now = proc_clock_ns(CLOCK_MONOTONIC);
@@ -64,7 +64,7 @@ static inline void tail_add(struct gaps *gaps, uint64_t *longest, uint64_t *last
 	*last = now;
 }
 
-/* True until @end, and until the sibling gave back its areas twice, but not beyond @patience. */
+/* True until @end, and until the sibling has freed its areas twice, but not beyond @patience. */
 static bool tail_goes_on(uint64_t now, uint64_t end, uint64_t patience, uint64_t rounds)
 {
 	if (now >= patience || __atomic_load_n(&overflow_refused, __ATOMIC_RELAXED))
@@ -72,7 +72,7 @@ static bool tail_goes_on(uint64_t now, uint64_t end, uint64_t patience, uint64_t
 	return now < end || __atomic_load_n(&overflow_rounds, __ATOMIC_RELAXED) < rounds;
 }
 
-/* Calls for @ms; false if one was refused. */
+/* Makes and times calls for @ms; false if one was refused. */
 static bool tail_calls(unsigned ms, struct gaps *gaps, uint64_t *longest)
 {
 	uint64_t last = proc_clock_ns(CLOCK_MONOTONIC);

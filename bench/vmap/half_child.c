@@ -3,8 +3,8 @@
  * half_child.c - a process that frees every other large block and sleeps
  *
  * BYTES LOCK USAGE.  Writes 512 MiB of blocks, frees every other one, and then does nothing at all.
- * Prints ns per free (-1: other processes took time), then cgroup charge and RSS in KiB at the beginning,
- * at the peak, after 1 s and after 10 s.
+ * Prints ns per free (-1: other processes took time), then cgroup charge and RSS in KiB at the
+ * beginning, at the peak, after 1 s and after 10 s.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 #define SHORT_WAIT_MS 1000u
 #define LONG_WAIT_MS  10000u
 
-/* ns a free of every second of the blocks; -1 if others took time. */
+/* Frees every second block.  Returns ns per free; -1 if other processes took time. */
 static double half_free(const struct subject *subject, char **blocks, size_t nr, size_t bytes)
 {
 	struct span span;

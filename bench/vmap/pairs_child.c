@@ -12,7 +12,7 @@
 
 /* A size ratio of 16 is two to the fourth: sizes are bytes / 2^(4u), u uniform. */
 #define DOUBLINGS	   4.0
-/* Untouched: caches have settled, or the runner's patience has ended. */
+/* Untouched: caches have settled by then, unless the runner's patience ends before. */
 #define WARM_PAIRS	   4096u
 /* Written: each of the live blocks was replaced about four times. */
 #define WARM_PAIRS_WRITTEN (4u * AREAS_LIVE)

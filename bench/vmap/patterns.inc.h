@@ -9,7 +9,7 @@
 #include "vmap/areas.h"
 #include "harness/random.h"
 
-/* Between two looks at the stop flag: a written block takes longer than the look. */
+/* Pairs between two checks of the stop flag: a written block takes longer than the check. */
 static inline unsigned area_round(const struct run *run)
 {
 	return run->touch ? 1 : ROUND_PAIRS;

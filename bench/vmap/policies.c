@@ -30,7 +30,7 @@ struct taker {
 	struct quire *q;
 	unsigned cpu;
 	unsigned hold;
-	unsigned taken_nr; /* to take in all */
+	unsigned taken_nr; /* allocations to make in total */
 	uint64_t refused_nr;
 	uint64_t longest_ns;
 	struct gaps gaps; /* of calls that allocate */
@@ -95,7 +95,7 @@ static const char *takers_run(struct quire *q, unsigned taken_nr)
 					 .hold = (unsigned)hold,
 					 .taken_nr = taken_nr };
 		if (pthread_create(&threads[i], NULL, taker_main, taker) != 0)
-			exit(1); /* the other waits */
+			exit(1); /* the other thread would wait forever */
 	}
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);

@@ -29,7 +29,7 @@
 #define TREE_OPERATIONS_MIN 1000u
 #define REPS_HERE	    5u
 #define STOLEN_MAX	    0.02
-/* A million areas of 8.5 pages with their guards, and what is lazy, twice over. */
+/* Twice the size of a million areas of 8.5 pages with their guards and of lazily freed areas. */
 #define LIMIT_BYTES	    ((uint64_t)96 << 30)
 
 struct tree_sample {
@@ -136,7 +136,7 @@ static void case_measure(const struct options *options, const struct tree_case *
 		    (few.stolen > STOLEN_MAX || many.stolen > STOLEN_MAX))
 			reason = "time was taken by others";
 		outcome->refused = reason ? reason : outcome->refused;
-		/* What is counted does not depend on time. */
+		/* The counts do not depend on time. */
 		if ((!reason || reason[0] == 't') && many.compares >= 0)
 			outcome->compares[outcome->compares_nr++] = many.compares / log2(MANY);
 		if (reason)

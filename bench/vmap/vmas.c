@@ -32,7 +32,7 @@ static unsigned maps_lines(void)
 	return lines;
 }
 
-/* The system, asked to read one byte there, finds that it cannot. */
+/* True if the system, asked to read one byte at @address, finds that it cannot. */
 static bool is_guarded(const char *address, int pipe_fd)
 {
 	return write(pipe_fd, address, 1) < 0 && errno == EFAULT;
