@@ -7,7 +7,8 @@
 
 #include "common/output.h"
 
-/* ---- scaling ---------------------------------------------------------------------------------- */
+/* ---- scaling
+ * ---------------------------------------------------------------------------------- */
 
 static const unsigned scaling_cpus[] = { 1, 2, 4, 8, 16, 32, 64, 256, 1024 };
 #define SCALING_NR (sizeof(scaling_cpus) / sizeof(scaling_cpus[0]))
@@ -59,12 +60,13 @@ bool scaling_table(const struct arguments *args)
 	return fine;
 }
 
-/* ---- figures ---------------------------------------------------------------------------------- */
+/* ---- figures
+ * ---------------------------------------------------------------------------------- */
 
 #define FIGURES_RUNS	200000u
 #define FIGURES_EXHAUST 50000u /* schedules that an exhaustive run may take */
 
-/* Exhausted to two preemptions, or so many executions by random and pct. */
+/* Runs all schedules of up to two preemptions, or a number of executions by random and pct. */
 static bool figures_of(const struct arguments *args, const struct sim_test *test)
 {
 	struct explore_request request = request_for(args, test);
@@ -93,11 +95,13 @@ bool figures_table(const struct arguments *args)
 	return fine;
 }
 
-/* ---- a total ------------------------------------------------------------------------------------ */
+/* ---- a total
+ * ------------------------------------------------------------------------------------ */
 
 #define TOTAL_TURN 20000u
 
-/* Turns of the whole set, each with seeds of its own, until there were so many executions. */
+/* Runs the whole set in turns, each with seeds of its own, up to the wanted number of
+ * executions. */
 bool total_runs(const struct arguments *args)
 {
 	uint64_t total = 0;

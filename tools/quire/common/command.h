@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* command.h - what a subcommand of quire(1) is */
+/* command.h - the subcommands of quire(1) */
 #ifndef QUIRE_TOOL_COMMAND_H
 #define QUIRE_TOOL_COMMAND_H
 

@@ -4,7 +4,7 @@
 
 #include "common/command.h"
 
-/* Words on a command line; what is longer is compared by its beginning. */
+/* Words on a command line; of a longer one only the beginning is compared. */
 #define WORD_BYTES_MAX 31
 
 static unsigned min3(unsigned a, unsigned b, unsigned c)

@@ -43,7 +43,7 @@ static int close_file(int fd, int error)
 	return close(fd) != 0 && error == 0 ? -errno : error;
 }
 
-/* A device, a pipe: what was written stays written. */
+/* For a device or a pipe, where a failure cannot undo what was written. */
 static int write_in_place(const struct output *output, const char *path)
 {
 	int fd = open(path, O_WRONLY | O_NOCTTY);
@@ -53,7 +53,7 @@ static int write_in_place(const struct output *output, const char *path)
 	return close_file(fd, write_all(fd, output->text, output->bytes));
 }
 
-/* The same file, with all its names: nothing is overwritten before there is room for all. */
+/* Keeps the file with all its names: nothing is overwritten before there is space for all. */
 static int overwrite(const struct output *output, const char *path, const struct stat *old)
 {
 	int fd = open(path, O_WRONLY);
@@ -71,7 +71,7 @@ static int overwrite(const struct output *output, const char *path, const struct
 	return close_file(fd, error);
 }
 
-/* Mode and owner of the file that it takes the place of, or what a new file has. */
+/* Sets mode and owner of the replaced file, or the default mode of a new file. */
 static int set_mode(int fd, const struct stat *old)
 {
 	mode_t mask;
@@ -86,7 +86,8 @@ static int set_mode(int fd, const struct stat *old)
 	return fchmod(fd, 0666 & ~mask) != 0 ? -errno : 0;
 }
 
-/* Beside its place, then into it.  @is_possible: nothing speaks against it but what was written. */
+/* Writes a temporary file beside @path and renames it.  @is_possible: only the writing or the
+ * rename can have failed. */
 static int replace(const struct output *output, const char *path, const struct stat *old,
 		   bool *is_possible)
 {
@@ -111,8 +112,8 @@ static int replace(const struct output *output, const char *path, const struct s
 	return error;
 }
 
-/* What a link to nothing would be, were it there: as the system follows it, one link after another, each
- * from its own directory.  0 or -errno. */
+/* Finds the file that a dangling link names: follows one link after another, each from its own
+ * directory, as the system does.  0 or -errno. */
 static int follow(const char *path, char target[PATH_MAX])
 {
 	char link[PATH_MAX];
@@ -175,7 +176,8 @@ int output_end(struct output *output, const char *path)
 
 /* ---- standard output ------------------------------------------------------------------------- */
 
-/* What is printed between two flushes is less: what cannot be written is found out where errno says why. */
+/* More than is printed between two flushes, so that a flush finds a failed write, while errno tells
+ * its reason. */
 #define STDOUT_BYTES ((size_t)256 << 10)
 
 void output_init(void)

@@ -23,13 +23,14 @@ struct output {
 
 /* @output->file takes the text; NULL without memory.  Pair: output_end(). */
 FILE *output_begin(struct output *output);
-/* Writes it to @path: 0 or -errno.  On a refusal @path is as it was, unless it is a device or a pipe. */
+/* Writes it to @path: 0 or -errno.  On a refusal @path is as it was, unless it is a device or a
+ * pipe. */
 int output_end(struct output *output, const char *path);
 
 /* Before anything is printed. */
 void output_init(void);
-/* Writes what standard output still holds.  0, or EXIT_UNWRITTEN after a message that begins with @who;
- * a failure that happened earlier counts, whatever was written since. */
+/* Flushes standard output.  0, or EXIT_UNWRITTEN after a message that begins with @who; an earlier
+ * failure counts too, even if later writes succeeded. */
 int output_flush(const char *who);
 /* The same at the end: closes it, too.  Returns @status if all was written. */
 int output_exit(const char *who, int status);

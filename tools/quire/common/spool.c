@@ -14,7 +14,7 @@ struct spool {
 	char path[];
 };
 
-static struct spool *spools; /* what was copied: one thread reads */
+static struct spool *spools; /* the copies; only one thread uses the list */
 
 static int copy_all(FILE *from, FILE *to)
 {
@@ -52,7 +52,7 @@ static struct spool *spool_make(const char *path)
 	return spool;
 }
 
-/* A description of its own, so that its offset is nobody else's. */
+/* Opens a new file description, so that its offset is not shared. */
 static FILE *open_copy(const struct spool *spool)
 {
 	char path[64];

@@ -57,7 +57,8 @@ struct engine_kind {
 	void (*step)(struct actor *actor, const struct plan_step *step);
 	/* What there is at a mark; no actor may be running. */
 	void (*measure)(struct engine *engine, uint32_t mark_index);
-	/* Frees what the trace left, and then looks for what the target lost or broke. */
+	/* Frees all that the trace has left live, then looks for pages that the target lost or
+	 * broke. */
 	void (*finish)(struct engine *engine, struct actor *actor);
 };
 

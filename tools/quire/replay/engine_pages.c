@@ -151,7 +151,7 @@ static void measure_pages(struct engine *engine, uint32_t mark_index)
 	if (!engine->checks)
 		return;
 	engine->target->read_stat(engine->heap, &measured->stat);
-	/* A pageblock is 2 MiB, whatever the page. */
+	/* A pageblock is 2 MiB, for any page size. */
 	if (occupancy_init(&occupancy, 21 - engine->page_shift) != 0) {
 		engine_fail(engine, "%s", strerror(ENOMEM));
 		return;

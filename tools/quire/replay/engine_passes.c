@@ -120,7 +120,8 @@ static void move_gate(struct crew *crew, enum gate gate)
 	pthread_mutex_unlock(&crew->lock);
 }
 
-/* The clock is the system's here: what the allocator does in N idle seconds takes N seconds. */
+/* Here the clock is the system's: to see what the allocator does in N idle seconds takes N
+ * seconds. */
 static void wait_as_recorded(const struct engine *engine, const struct plan_mark *mark)
 {
 	struct timespec wait = { .tv_sec = (time_t)mark->wait_seconds };

@@ -17,7 +17,7 @@ struct json_pair {
 void json_put_pairs(FILE *file, const struct json_pair *pairs, size_t nr);
 /* The first of the totals of areas and objects; @indent before each line. */
 void json_put_object_totals(FILE *file, const char *indent, const struct plan *plan);
-/* The times, and what was checked: the last of the totals of any kind. */
+/* Puts the times and the checks: the last totals of each kind. */
 void json_put_checked(FILE *file, const char *indent, const struct outcome *outcome);
 /* name, seconds and live_blocks of a mark, and a comma */
 void json_put_mark(FILE *file, const struct plan_mark *mark);

@@ -38,7 +38,7 @@ struct object_target {
 	void (*close)(void *heap);
 	void *(*alloc)(void *heap, const struct plan_request *request); /* NULL: errno */
 	void (*free)(void *heap, void *addr);
-	/* Does what is due; milliseconds until more is, as quire_poll(); -1: nothing will be. */
+	/* Does due work, as quire_poll().  Milliseconds until more is due; -1: none will be. */
 	int (*poll)(void *heap);
 	void (*read_stat)(void *heap, struct object_stat *stat);
 	int (*verify)(void *heap);	/* 0, or the label of a broken rule */

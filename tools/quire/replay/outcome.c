@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/outcome.h"
 
-/* Nothing counts what a stack serves: a counter would cost more than the pop.  So it is the rest.
- */
+/* Calls served by a stack are not counted, since a counter would cost more than the pop: they are
+ * the rest. */
 static struct served served_of(uint64_t total, uint64_t lists, uint64_t buddy)
 {
 	struct served served = { .total = total, .lists = lists, .buddy = buddy };

@@ -30,7 +30,7 @@ void outcome_fini(struct outcome *outcome);
 struct served {
 	uint64_t total;
 	uint64_t stacks;
-	uint64_t lists; /* the depot behind them included */
+	uint64_t lists; /* and the depot */
 	uint64_t buddy;
 };
 
@@ -48,7 +48,7 @@ uint64_t outcome_kernel_metadata_kB(const struct plan_kernel_percpu *kernel);
  * page, if there are guards; so may one that was reused, and then it does not count.
  */
 uint64_t outcome_served_without_call(const struct quire_vmap_stat *stat);
-/* Fewest blocks that can hold so many pages. */
+/* The fewest blocks that can hold @pages. */
 uint64_t outcome_blocks_at_best(const struct outcome *outcome, uint64_t pages);
 
 /* report.c: for people, at most 100 columns. */

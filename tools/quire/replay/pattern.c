@@ -30,7 +30,7 @@ static uint64_t word_at(struct pattern pattern, size_t index)
 	return pattern.seed + (pattern.first_word + index) * PATTERN_STEP;
 }
 
-/* Four words at a time, each from its own sum: no addition waits for the one before. */
+/* Four words at a time, each from its own sum, so that no addition waits for another. */
 static void fill_chunk(uint64_t *words, uint64_t first)
 {
 	for (size_t i = 0; i < CHUNK_WORDS; i += 4) {

@@ -6,9 +6,9 @@
  * allocated.  Everything that a replay needs is kept in arrays, so its passes measure the allocator
  * and not the decoding.
  *
- * A plan covers one kind of allocation: pages, areas of the vmalloc space, or per-CPU objects.  Pages
- * are requested by order.  The other two are requested by size in bytes; each class of the trace is
- * one such request.
+ * A plan covers one kind of allocation: pages, areas of the vmalloc space, or per-CPU objects.
+ * Pages are requested by order.  The other two are requested by size in bytes; each class of the
+ * trace is one such request.
  *
  * Words
  *   step      an allocation, a free, a split, or a mark
@@ -77,7 +77,7 @@ struct plan_request {
 struct plan_kernel_vmap {
 	uint64_t busy_areas, busy_bytes; /* vmallocinfo, all types in use */
 	uint64_t lazy_areas, lazy_bytes; /* vmallocinfo, freed and not yet purged */
-	uint64_t used_kB;		 /* pages behind areas: meminfo, VmallocUsed */
+	uint64_t used_kB;		 /* pages of areas: meminfo, VmallocUsed */
 	uint64_t purges, purged_areas;	 /* while recording */
 };
 
@@ -88,7 +88,7 @@ struct plan_kernel_percpu {
 	uint64_t chunks_created, chunks_destroyed; /* while recording */
 };
 
-/* What the kernel itself had at a mark. */
+/* The kernel's own figures at a mark. */
 struct plan_kernel {
 	struct plan_kernel_vmap vmap;
 	struct plan_kernel_percpu percpu;

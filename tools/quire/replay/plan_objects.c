@@ -20,7 +20,7 @@ static unsigned size_index(uint64_t bytes)
 	return bytes <= 1 ? 0 : 64 - (unsigned)__builtin_clzll(bytes - 1);
 }
 
-/* The kernel's guard page is in the recorded size; ours comes on top of what is asked for. */
+/* The recorded size includes the kernel's guard page; ours is added to the requested size. */
 static struct plan_request request_of_area(const struct katr_class *class, size_t page_bytes)
 {
 	struct plan_request request = { .bytes = class->size_bytes,

@@ -24,7 +24,7 @@ static uint8_t flags_of(const struct katr_class *class)
 	return flags[class->migratetype];
 }
 
-/* Ends what was gathered on a CPU, so that nothing after it can see the pages still in use. */
+/* Ends the batch gathered on a CPU, so that no later step finds its pages still in use. */
 static void end_batch(struct planner *planner, uint32_t cpu)
 {
 	size_t last = planner->batch_last[cpu];

@@ -2,9 +2,9 @@
 /*
  * replay.c - quire replay: a recorded kernel's allocations, served by Quire and checked
  *
- * All traces are read, and refused if need be, before anything is allocated or written.  Each kind of
- * allocation that a trace holds is then replayed once, in an instance of its own, with every block
- * filled and checked, and a few times more for the time alone.
+ * All traces are read, and refused if need be, before anything is allocated or written.  Each kind
+ * of allocation that a trace holds is then replayed once, in an instance of its own, with every
+ * block filled and checked, and a few times more for the time alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -139,7 +139,7 @@ static enum exit_status no_memory(void)
 	return EXIT_FOUND;
 }
 
-/* What is to be replayed: a plan for each kind that a trace holds. */
+/* The plans to replay: one for each kind that a trace contains. */
 struct plans {
 	struct plan *plans;
 	unsigned nr;
@@ -199,7 +199,7 @@ static int read_trace(const struct replay_request *request, struct plans *plans,
 	return -1;
 }
 
-/* Says what is wrong, if something is; @plans is the caller's to fini. */
+/* Reads the plans, and prints what is wrong if that fails; in both cases the caller ends @plans. */
 static enum exit_status read_plans(const struct replay_request *request, struct plans *plans)
 {
 	char error[512];

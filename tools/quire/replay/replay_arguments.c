@@ -197,7 +197,7 @@ static bool take_option(struct replay_request *request, int option, const char *
 	}
 }
 
-/* What options rule out together, and what is missing. */
+/* Refuses options that exclude each other, and missing ones. */
 static bool is_whole(struct replay_request *request)
 {
 	const char *alone = request->ablates ? "--ablate" : request->is_series ? "--series" : NULL;

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What a line may hold beside its indent of two, so that it fits into 100 columns. */
+/* The columns of a line after its indent of two, so that it fits into 100 columns. */
 #define LINE_COLUMNS 97
 
 struct number number_grouped(uint64_t value)

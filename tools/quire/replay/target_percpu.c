@@ -7,8 +7,8 @@ static int open_percpu(const struct target_request *request, void **heap, char *
 {
 	struct quire_options options = QUIRE_OPTIONS_INIT();
 
-	/* Units as recorded, since what is populated is so on all of them.  With threads every CPU
-	 * that they may run on has one. */
+	/* As many units as were recorded, since a page is populated on all of them.  With threads,
+	 * every CPU that they may run on has a unit. */
 	if (!request->threads) {
 		options.slots = request->cpus_nr;
 		options.units = request->cpus_nr;

@@ -9,7 +9,7 @@ static int open_vmap(const struct target_request *request, void **heap, char *er
 {
 	struct quire_options options = QUIRE_OPTIONS_INIT();
 
-	/* As for pages, but that the clock is the recording's: what is due by it is done. */
+	/* As for pages, but the clock is the recording's, and work that is due by it is done. */
 	if (!request->threads) {
 		options.slots = request->cpus_nr;
 		options.rseq = QUIRE_OFF;

@@ -52,7 +52,7 @@ enum katr_op {
 #define KATR_HIGHATOMIC	     3
 #define KATR_ORDER_MAX	     10
 
-/* What a vmap class is for; others are treated as unknown. */
+/* The use of a vmap class; other values are treated as unknown. */
 #define KATR_AREA_UNKNOWN 0
 #define KATR_AREA_BLOCK	  4 /* of vm_map_ram: the one that has no guard page */
 

@@ -2,9 +2,10 @@
 /*
  * katr_header.c - the sections before the records of a KATRACE file
  *
- * All sections are in memory.  Each is parsed by a reader limited to its own bytes, so none can read
- * into the next.  Before anything is allocated for a count, it is compared with the bytes that are
- * left (an item takes at least one byte), so a wrong count alone cannot cause a large allocation.
+ * All sections are in memory.  Each is parsed by a reader limited to its own bytes, so none can
+ * read into the next.  Before anything is allocated for a count, it is compared with the bytes that
+ * are left (an item takes at least one byte), so a wrong count alone cannot cause a large
+ * allocation.
  */
 #include "trace/katr.h"
 
@@ -33,7 +34,7 @@ struct section_bytes {
 	size_t bytes_nr;
 };
 
-/* Linux itself is built for at most so many. */
+/* The most for which Linux itself is built. */
 #define CPUS_MAX 8192
 
 /* A percpu object must fit into one unit. */
@@ -75,7 +76,7 @@ static const char *read_string_index(struct katr_reader *reader, struct katr_inp
 	return "";
 }
 
-/* What is left over belongs to a later minor version. */
+/* Bytes that are left over belong to a later minor version. */
 static void check_all_read(struct katr_reader *reader, const struct katr_input *input)
 {
 	if (reader->minor == 0 && input->next < input->end)

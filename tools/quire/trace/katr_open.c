@@ -77,7 +77,7 @@ static void init_records(struct katr_reader *reader)
 	reader->input.what = "the file";
 	reader->record_offset = reader->header_bytes;
 	reader->last_pfn = calloc(reader->params.cpus_nr, sizeof(reader->last_pfn[0]));
-	/* A pageblock of 2 MiB, whatever the page. */
+	/* A pageblock is 2 MiB, for any page size. */
 	if (reader->last_pfn == NULL ||
 	    occupancy_init(&reader->pages, 21 - (unsigned)reader->params.page_shift) != 0)
 		katr_fail_no_memory(&reader->error, reader->header_bytes);

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A leaf is made whole at its first page: 4,096 blocks are 8 GiB and 288 KiB, of which the system
- * backs only what is touched. */
+/* A leaf is created whole at its first page.  Its 4,096 blocks cover 8 GiB and take 288 KiB, of
+ * which the system backs only the pages that are touched. */
 #define LEAF_SHIFT	12
 #define LEAF_BLOCKS_NR	(1u << LEAF_SHIFT)
 #define BLOCK_ORDER_MAX 9
