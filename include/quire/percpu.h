@@ -272,45 +272,47 @@ struct quire_percpu_variable {
 /*
  * The content comes last, since the initialiser follows the macro, and the constructor before it
  * needs its name.  C allows a static object to be declared twice.  C++ does not, but it declares a
- * static member in its class; the unnamed namespace keeps that class local to the file.
+ * static member in its class; the unnamed namespace keeps that class local to the file.  An initialiser
+ * sees the class's members before anything else, so the member has a name that no program uses.
  *
- * An initialiser that is not constant would run after the constructor has copied the content, so C++
- * compilers are told to refuse it.  g++ has a word for it.  clang's attribute also refuses a struct
- * without an initialiser, so clang's warning about constructors is an error for this one declaration:
- * it is reported where the name stands, which is the user's so that it is also seen where this header
- * is the system's.
+ * C++ compilers are told to refuse an initialiser that is not constant: it would run after the
+ * constructor has copied the content.  g++ has the word __constinit since version 10; before, it cannot
+ * check.  clang's attribute for it also refuses a struct without an initialiser, so clang's warning
+ * about constructors is made an error for this one declaration.
  */
 #ifndef __cplusplus
-#define QUIRE_PER_CPU_ASSERT_			  _Static_assert
-#define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name) static __typeof__(type) quire_content_##name;
-#define QUIRE_PER_CPU_CONTENT_(name)		  quire_content_##name
-#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name) static __typeof__(type) quire_content_##name
+#define QUIRE_PER_CPU_ASSERT_		    _Static_assert
+#define QUIRE_PER_CPU_CONTENT_BEFORE_(name) static quire_type_##name quire_content_##name;
+#define QUIRE_PER_CPU_CONTENT_(name)	    quire_content_##name
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(name) static quire_type_##name quire_content_##name
 #else
 #define QUIRE_PER_CPU_ASSERT_	     static_assert
 /* clang-format off */
-#define QUIRE_PER_CPU_CONTENT_BEFORE_(type, name)                                                  \
+#define QUIRE_PER_CPU_CONTENT_BEFORE_(name)                                                        \
 	namespace { struct quire_content_##name {                                                  \
-		static __typeof__(type) name;                                                      \
+		static quire_type_##name quire_initial_;                                           \
 	}; }
 /* clang-format on */
-#define QUIRE_PER_CPU_CONTENT_(name) quire_content_##name::name
+#define QUIRE_PER_CPU_CONTENT_(name) quire_content_##name::quire_initial_
 #ifdef __clang__
-#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name)                                                  \
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(name)                                                        \
 	_Pragma("clang diagnostic push")                                                           \
-		_Pragma("clang diagnostic error \"-Wglobal-constructors\"") __typeof__(type)       \
-			quire_content_##name::name _Pragma("clang diagnostic pop")
+		_Pragma("clang diagnostic error \"-Wglobal-constructors\"")                        \
+			quire_type_##name quire_content_##name::quire_initial_ _Pragma(            \
+				"clang diagnostic pop")
 #elif __GNUC__ >= 10
-#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name)                                                  \
-	__constinit __typeof__(type) quire_content_##name::name
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(name)                                                        \
+	__constinit quire_type_##name quire_content_##name::quire_initial_
 #else
-#define QUIRE_PER_CPU_CONTENT_DEFINE_(type, name) __typeof__(type) quire_content_##name::name
+#define QUIRE_PER_CPU_CONTENT_DEFINE_(name) quire_type_##name quire_content_##name::quire_initial_
 #endif
 #endif
 
 /**
  * QUIRE_DEFINE_PER_CPU - define a variable with a copy on every CPU
  * @type:	any type that __typeof__ takes: arrays, pointers to functions, structs, const ones.  A
- *		comma outside of parentheses needs a typedef
+ *		comma outside of parentheses needs a typedef.  In C++ it may be the name of a
+ *		struct that @name hides from there on
  * @name:	becomes a pointer to @type; two files may each have a static one of the same name
  *
  * May be preceded by static, and followed by a constant initialiser, which is every copy's; without
@@ -324,8 +326,9 @@ struct quire_percpu_variable {
  */
 #define QUIRE_DEFINE_PER_CPU(type, name)                                                           \
 	__typeof__(type) *name;                                                                    \
-	QUIRE_PER_CPU_CONTENT_BEFORE_(type, name)                                                  \
-	QUIRE_PER_CPU_ASSERT_(sizeof(type) <= QUIRE_PERCPU_BYTES_MAX,                              \
+	typedef __typeof__(*name) quire_type_##name;                                               \
+	QUIRE_PER_CPU_CONTENT_BEFORE_(name)                                                        \
+	QUIRE_PER_CPU_ASSERT_(sizeof(quire_type_##name) <= QUIRE_PERCPU_BYTES_MAX,                 \
 			      "QUIRE_DEFINE_PER_CPU: more than QUIRE_PERCPU_BYTES_MAX");           \
 	static __attribute__((constructor(QUIRE_PER_CPU_PRIORITY))) void quire_define_##name(void) \
 	{                                                                                          \
@@ -334,13 +337,13 @@ struct quire_percpu_variable {
 			0,                                                                         \
 			(void **)(void *)&name,                                                    \
 			&QUIRE_PER_CPU_CONTENT_(name),                                             \
-			sizeof(type),                                                              \
-			__alignof__(type)                                                          \
+			sizeof(quire_type_##name),                                                 \
+			__alignof__(quire_type_##name)                                             \
 		};                                                                                 \
                                                                                                    \
 		quire_percpu_define(&quire_variable);                                              \
 	}                                                                                          \
-	QUIRE_PER_CPU_CONTENT_DEFINE_(type, name)
+	QUIRE_PER_CPU_CONTENT_DEFINE_(name)
 
 /**
  * QUIRE_DECLARE_PER_CPU - declare a variable that another file defines, not as static

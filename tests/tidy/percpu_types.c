@@ -34,6 +34,16 @@ struct shelf {
 	int (*reader)(int);
 };
 
+struct tally {
+	int counts[100];
+};
+
+#ifdef __cplusplus
+struct ledger {
+	int counts[100];
+};
+#endif
+
 enum colour {
 	RED,
 	GREEN = -7
@@ -62,7 +72,12 @@ static QUIRE_DEFINE_PER_CPU(enum colour, bare_colour);
 static QUIRE_DEFINE_PER_CPU(struct shelf, shelf) = { 'a', 2, { 3, 4, 5, 6 }, next };
 static QUIRE_DEFINE_PER_CPU(enum colour, colour) = GREEN;
 static QUIRE_DEFINE_PER_CPU(double, ratio) = 0.5;
+static QUIRE_DEFINE_PER_CPU(long, depth) = sizeof(*depth);
+static QUIRE_DEFINE_PER_CPU(void *, self) = &self;
+static QUIRE_DEFINE_PER_CPU(struct tally, tally) = { { 1, 2 } };
 #ifdef __cplusplus
+/* The name hides that of the struct as soon as it is declared. */
+static QUIRE_DEFINE_PER_CPU(ledger, ledger) = { { 3, 4 } };
 namespace library
 {
 QUIRE_DECLARE_PER_CPU(long, books);
@@ -117,7 +132,11 @@ static void variables_are_of_every_type(void)
 		HOLDS((*quire_per_cpu_ptr(shared, cpu))[1] == 11);
 	}
 	HOLDS(initial[0] == 'p');
+	HOLDS(*depth == sizeof(long));
+	HOLDS(*self == &self);
+	HOLDS(sizeof(*tally) == sizeof(int[100]) && tally->counts[1] == 2);
 #ifdef __cplusplus
+	HOLDS(sizeof(*ledger) == sizeof(int[100]) && ledger->counts[1] == 4);
 	HOLDS(*library::books == 8);
 #endif
 }
