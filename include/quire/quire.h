@@ -89,16 +89,31 @@ struct quire;
 /* clang-format on */
 #else
 #if __cplusplus >= 201402L
-#define QUIRE_CONSTEXPR_ constexpr
-#else
-#define QUIRE_CONSTEXPR_ inline
-#endif
 /** quire_sized_ - @fields, with its size set */
-extern "C++" template <class T> QUIRE_CONSTEXPR_ T quire_sized_(T fields)
+extern "C++" template <class T> constexpr T quire_sized_(T fields)
 {
 	fields.struct_bytes = sizeof(T);
 	return fields;
 }
+#else
+/*
+ * A constexpr function of C++11 is one expression.  So there a global variable is initialised before all
+ * constructors only by a macro without fields; designated fields, an extension in C++11, are set when
+ * the constructors run.
+ */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+extern "C++" template <class T> constexpr T quire_sized_(decltype(nullptr))
+{
+	return T{ sizeof(T) };
+}
+#pragma GCC diagnostic pop
+extern "C++" template <class T> inline T quire_sized_(T fields)
+{
+	fields.struct_bytes = sizeof(T);
+	return fields;
+}
+#endif
 #define QUIRE_SIZED_(type)	     quire_sized_<type>({})
 #define QUIRE_SIZED_WITH_(type, ...) quire_sized_<type>({ __VA_ARGS__ })
 #endif

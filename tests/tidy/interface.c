@@ -22,6 +22,15 @@
 static struct quire_options at_file_scope = QUIRE_OPTIONS_INIT();
 static struct quire_page_stat stat_at_file_scope = QUIRE_PAGE_STAT_INIT;
 
+static unsigned stat_bytes_seen, options_bytes_seen;
+
+/* In C++ too: what they hold is there before the first constructor runs. */
+__attribute__((constructor(101))) static void look_before_constructors(void)
+{
+	stat_bytes_seen = stat_at_file_scope.struct_bytes;
+	options_bytes_seen = at_file_scope.struct_bytes;
+}
+
 static int released_nr;
 
 static void release(struct quire_percpu_ref *ref)
@@ -144,6 +153,8 @@ static int assign(void)
 #endif
 	HOLDS(stat.struct_bytes == sizeof(stat) && stat.mappings_refused == 0);
 	HOLDS(stat_at_file_scope.struct_bytes == sizeof(stat));
+	HOLDS(stat_bytes_seen == sizeof(stat));
+	HOLDS(options_bytes_seen == sizeof(struct quire_options));
 	return 0;
 }
 
