@@ -39,7 +39,8 @@ struct quire {
 	bool annotated;	    /* (c) tools are told of allocations and frees: annotate.h */
 	uint8_t page_shift; /* (c) */
 	uint8_t nodes_nr;   /* (c) nodes that flags may name: pages have a zone for each */
-	uint64_t limit_pages; /* (c) the most that may be in use, charges included; pages set it */
+	uint64_t
+		limit_pages; /* atomic: the most that may be in use, charges included; pages set it */
 	uint64_t decay_base_ns;	      /* (c) */
 	struct cpu_stacks cpus;	      /* (c) numbering of CPUs, slots and doors; no base */
 	uint64_t *isolated_cpus;      /* (c) one bit per CPU; NULL if none */

@@ -115,7 +115,6 @@ static void used(const struct quire *q, struct options_used *used)
 {
 	struct quire_options *options = &used->options;
 
-	options->limit_bytes = q->limit_pages << q->page_shift;
 	options->slots = q->cpus.all_slots_nr;
 	options->page_shift = q->page_shift;
 	options->decay_ms = (uint32_t)(q->decay_base_ns / 1000000);

@@ -52,7 +52,9 @@ struct gather {
 
 /* Size of the system's page; constant for the process. */
 size_t mem_page_bytes(void);
-/* Bytes of memory of the machine, or the limit of this process's cgroup if that is less. */
+/* Bytes of memory of the machine.  One system call. */
+uint64_t mem_machine_bytes(void);
+/* The same, or the limit of this process's cgroup if that is less.  Reads files. */
 uint64_t mem_total_bytes(void);
 
 /* The most bytes of addresses that the next part of an instance should reserve, so that others find

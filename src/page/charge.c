@@ -22,6 +22,7 @@
 #include "page/drain.h"
 #include "page/free.h"
 #include "page/giveback.h"
+#include "page/limit.h"
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/zone.h"
@@ -118,6 +119,7 @@ int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 		return -EOWNERDEAD;
 	if (lock_nested())
 		flags |= QUIRE_NORETRY;
+	limit_look(p, pages);
 	if (charge_try(p, pages, flags))
 		return 0;
 	if (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))

@@ -48,7 +48,7 @@ static void copy_entries(uint32_t *to, const uint32_t *from, unsigned n)
 /* Room is the depot's, but never more than an eighth of the zone in pages of one class. */
 static uint32_t depot_room(const struct zone *zone, unsigned order)
 {
-	uint32_t most = (uint32_t)(zone->managed_pages / 8 >> order);
+	uint32_t most = (uint32_t)(load_relaxed(&zone->managed_pages) / 8 >> order);
 
 	return most < DEPOT_ENTRIES(order) ? most : DEPOT_ENTRIES(order);
 }

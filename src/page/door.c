@@ -9,6 +9,7 @@
 #include "page/pcp.h"
 
 #include "base/check.h"
+#include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
 #include "page/page.h"
@@ -24,8 +25,8 @@ static void pcp_init_locked(struct pages *p, struct pcp *pcp)
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned i = 0; i < LISTS_NR; i++)
 		pcp->lists[i] = FRAME_NONE;
-	pcp->high = zone->pcp_high_min;
-	pcp->batch = zone->pcp_batch;
+	pcp->high = load_relaxed(&zone->pcp_high_min);
+	pcp->batch = load_relaxed(&zone->pcp_batch);
 }
 
 static void pcp_begin_locked(struct pages *p, struct pcp *pcp)

@@ -298,8 +298,8 @@ static void set_limits(struct pages *p, bool enabled)
 			lock_token token;
 			struct pcp *pcp = pcp_lock_unopened(p, zone, slot, &token);
 
-			pcp->high = enabled ? p->zone[zone].pcp_high_min : 0;
-			pcp->batch = enabled ? p->zone[zone].pcp_batch : 1;
+			pcp->high = enabled ? load_relaxed(&p->zone[zone].pcp_high_min) : 0;
+			pcp->batch = enabled ? load_relaxed(&p->zone[zone].pcp_batch) : 1;
 			if (enabled)
 				stacks_open_locked(&p->stacks, &pcp->door);
 			else

@@ -35,6 +35,7 @@
 #include "page/huge.h"
 #include "page/kind.h"
 #include "page/layout.h"
+#include "page/limit.h"
 #include "page/nested.h"
 #include "page/page.h"
 #include "page/pcp.h"
@@ -235,6 +236,7 @@ static void init_pcps(struct pages *p)
 static void init_policy(struct pages *p)
 {
 	giveback_init(p);
+	limit_init(p, p->q.options.limit_bytes != 0);
 	p->deferred = FRAME_NONE;
 	nested_init(p);
 	mutex_init(&p->pcp_disable_mutex, RANK_PCP_DISABLE);
@@ -401,7 +403,7 @@ static int create(struct quire *q)
 
 	p->giveback_room = (struct giveback *)(void *)(p + 1);
 	set_geometry(p);
-	error = reserve(p, limit != 0 ? limit : mem_total_bytes());
+	error = reserve(p, limit != 0 ? limit : mem_machine_bytes());
 	if (error)
 		return error;
 	init_zones(p);

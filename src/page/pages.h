@@ -62,6 +62,8 @@ struct pages {
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns;
+	uint64_t learn_pages; /* (c) the limit is learnt before there are more: limit.c */
+	bool limit_known;     /* atomic: it was given, or learnt */
 	uint64_t
 		worth_pages; /* (c) with memory behind, from which on there is a worker: giveback.c */
 	uint32_t epoch;	     /* atomic, relaxed: ticks of the worker */

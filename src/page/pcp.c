@@ -141,7 +141,7 @@ size_t pcp_frames_to_buddy(struct pages *p, struct zone *zone, const uint32_t *f
 unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages)
 {
 	struct zone *zone = &p->zone[pcp->zone];
-	unsigned most = zone->pcp_batch << BATCH_SCALE_MAX;
+	unsigned most = load_relaxed(&zone->pcp_batch) << BATCH_SCALE_MAX;
 	unsigned moved = 0;
 
 	DCHECK(lock_is_held(&pcp->door.lock));
@@ -191,13 +191,13 @@ static void tune_after_free_locked(struct pages *p, struct pcp *pcp, unsigned pa
 	if (pcp->high == 0 || pcp->count < pcp->high)
 		return;
 	if (load_relaxed(&zone->below_high)) { /* pairs with rmqueue's store; a hint */
-		pcp->high = pcp->high - pcp->high / 4 > zone->pcp_high_min
+		pcp->high = pcp->high - pcp->high / 4 > load_relaxed(&zone->pcp_high_min)
 				    ? pcp->high - pcp->high / 4
-				    : zone->pcp_high_min;
+				    : load_relaxed(&zone->pcp_high_min);
 	} else if (pcp->free_count + pcp->batch > pcp->high) {
-		pcp->high = pcp->free_count + pcp->batch < zone->pcp_high_max
+		pcp->high = pcp->free_count + pcp->batch < load_relaxed(&zone->pcp_high_max)
 				    ? pcp->free_count + pcp->batch
-				    : zone->pcp_high_max;
+				    : load_relaxed(&zone->pcp_high_max);
 	}
 }
 
@@ -443,6 +443,7 @@ unsigned pcp_decay_locked(struct pages *p, struct pcp *pcp)
 	DCHECK(lock_is_held(&pcp->door.lock));
 	if (pcp->high == 0)
 		return 0;
-	pcp->high = high > zone->pcp_high_min ? high : zone->pcp_high_min;
+	pcp->high =
+		high > load_relaxed(&zone->pcp_high_min) ? high : load_relaxed(&zone->pcp_high_min);
 	return pcp->count > pcp->high ? pcp_spill_locked(p, pcp, pcp->count - pcp->high) : 0;
 }

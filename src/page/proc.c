@@ -217,12 +217,12 @@ size_t quire_text_zoneinfo(const struct quire *q, char *buffer, size_t bytes)
 		text_put(&text, ", zone   Normal\n  pages free     ");
 		text_put_u64(&text, counts.free_pages);
 		text_put(&text, "\n");
-		put_line(&text, "min", zone->mark_min);
-		put_line(&text, "low", zone->mark_low);
-		put_line(&text, "high", zone->mark_high);
+		put_line(&text, "min", load_relaxed(&zone->mark_min));
+		put_line(&text, "low", load_relaxed(&zone->mark_low));
+		put_line(&text, "high", load_relaxed(&zone->mark_high));
 		put_line(&text, "spanned", (uint64_t)zone->blocks_nr << p->pageblock_order);
 		put_line(&text, "present", counts.online_pages);
-		put_line(&text, "managed", zone->managed_pages);
+		put_line(&text, "managed", load_relaxed(&zone->managed_pages));
 		put_line(&text, "reported", counts.zero_pages);
 		put_line(&text, "isolated", counts.isolated_pages);
 		put_line(&text, "depot", depot_pages(&zone->depot));

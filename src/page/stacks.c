@@ -117,8 +117,8 @@ uint32_t pcp_stacks_pages(const struct pages *p, const struct pcp *pcp)
 static uint32_t stack_pages_max(const struct pages *p, const struct zone *zone, unsigned order)
 {
 	if (order == p->pageblock_order)
-		return zone->pcp_high_max * 2;
-	return zone->pcp_high_max >> (order < 4 ? 6 : 4);
+		return load_relaxed(&zone->pcp_high_max) * 2;
+	return load_relaxed(&zone->pcp_high_max) >> (order < 4 ? 6 : 4);
 }
 
 unsigned pcp_stack_keeps_locked(const struct pages *p, const struct pcp *pcp, unsigned order,
@@ -138,6 +138,6 @@ void pcp_stack_tune_locked(struct pages *p, struct pcp *pcp, unsigned order, uns
 	if (order_index == STACK_ORDERS_NR || pcp->door.closed_nr != 0 || !pcp->door.usable)
 		return;
 	stacks_grow_locked(&p->stacks, &pcp->door, class_index(pcp->zone, order_index, type),
-			   2 * pcp_refill_least(zone->pcp_batch, order),
+			   2 * pcp_refill_least(load_relaxed(&zone->pcp_batch), order),
 			   stack_pages_max(p, zone, order) >> order);
 }

@@ -13,6 +13,7 @@
 #include "page/block.h"
 #include "page/depot.h"
 #include "page/layout.h"
+#include "page/limit.h"
 #include "page/nested.h"
 #include "page/page.h"
 #include "page/pages.h"
@@ -109,7 +110,7 @@ void page_stat_collect(struct pages *p, struct quire_page_stat *stat)
 					  .page_shift = p->page_shift,
 					  .pageblock_order = p->pageblock_order,
 					  .zones_nr = p->zones_nr,
-					  .limit_pages = p->q.limit_pages };
+					  .limit_pages = load_relaxed(&p->q.limit_pages) };
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		add_zone(p, &p->zone[i], stat);
 	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
@@ -130,6 +131,7 @@ int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat)
 	if (q->dead)
 		return -EOWNERDEAD;
 	p = pages_of(worker_exclude_begin(q));
+	limit_learn(p);
 	page_stat_collect(p, &now);
 	add_mappings(&now);
 	if (q->forked)

@@ -324,7 +324,7 @@ static int verify_pcp_lists(const struct pages *p, const struct zone *zone, cons
 	/* One refill, also of a nested call that could not push it, adds at most MOVE_MAX runs. */
 	if (pcp->high == 0)
 		return count == 0 ? 0 : LABEL(7);
-	if (count > zone->pcp_high_max + ((uint64_t)MOVE_MAX << p->pageblock_order))
+	if (count > load_relaxed(&zone->pcp_high_max) + ((uint64_t)MOVE_MAX << p->pageblock_order))
 		return LABEL(7);
 	return 0;
 }

@@ -47,6 +47,7 @@
 #include "page/grow.h"
 #include "page/huge.h"
 #include "page/layout.h"
+#include "page/limit.h"
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/request.h"
@@ -87,10 +88,10 @@ static void zone_init_marks(struct pages *p, struct zone *zone)
 	uint64_t gap;
 
 	/* A zone of a few blocks keeps at most a 32nd back. */
-	zone->mark_min = clamp(min_kib >> kib_shift, 1, managed / 32 + 1);
+	store_relaxed(&zone->mark_min, clamp(min_kib >> kib_shift, 1, managed / 32 + 1));
 	gap = zone->mark_min / 4 > managed / 1000 ? zone->mark_min / 4 : managed / 1000;
-	zone->mark_low = zone->mark_min + gap;
-	zone->mark_high = zone->mark_low + gap;
+	store_relaxed(&zone->mark_low, zone->mark_min + gap);
+	store_relaxed(&zone->mark_high, zone->mark_low + gap);
 }
 
 /* Linux's batch: a quarter of managed/1024 or of 1 MiB, rounded to 2^n - 1; 63 for large zones. */
@@ -114,9 +115,11 @@ static void zone_init_pcp(struct pages *p, struct zone *zone)
 {
 	uint64_t doors = p->stacks.cpu.all_slots_nr;
 
-	zone->pcp_batch = zone_batch(p, zone);
-	zone->pcp_high_max = (uint32_t)clamp(zone->managed_pages / 8 / doors, 1, 1u << 28);
-	zone->pcp_high_min = (uint32_t)clamp(4u * (uint64_t)zone->pcp_batch, 1, zone->pcp_high_max);
+	store_relaxed(&zone->pcp_batch, zone_batch(p, zone));
+	store_relaxed(&zone->pcp_high_max,
+		      (uint32_t)clamp(zone->managed_pages / 8 / doors, 1, 1u << 28));
+	store_relaxed(&zone->pcp_high_min,
+		      (uint32_t)clamp(4u * (uint64_t)zone->pcp_batch, 1, zone->pcp_high_max));
 }
 
 void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t blocks_nr)
@@ -174,6 +177,25 @@ uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
 	/* If a block is isolated after callers charged the pages that were free then, more may be taken than
 	 * there are pages. */
 	return pages > taken ? pages - taken : 0;
+}
+
+uint64_t zone_lower_limit(struct pages *p, struct zone *zone, uint64_t pages)
+{
+	lock_token token;
+	uint64_t used;
+
+	zone_lock_for(zone, 0, &token);
+	used = zone->managed_pages - zone_available_locked(p, zone);
+	if (pages < used)
+		pages = used;
+	if (pages < zone->managed_pages) {
+		store_relaxed(&zone->managed_pages, pages);
+		zone_init_marks(p, zone);
+		zone_init_pcp(p, zone);
+	}
+	pages = zone->managed_pages;
+	zone_unlock(zone, token);
+	return pages;
 }
 
 /* ATOMIC callers may use half of the reserve and, since they cannot wait either, a quarter of the rest:
@@ -524,6 +546,7 @@ int zone_grow(struct pages *p, struct zone *zone, const struct page_request *req
 	if (request->flags & QUIRE_NOLOCK)
 		return -EAGAIN;
 	growth.may_wait = may_wait;
+	limit_look(p, (uint64_t)growth.needed << p->pageblock_order);
 	growth.alone = grow_begin(p, request->flags);
 	for (;;) {
 		error = grow_look(p, zone, request);

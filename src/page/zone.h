@@ -34,15 +34,15 @@ struct zone {
 	uint32_t blocks_growing; /* in steps, or on their way offline: neither online nor listed */
 	struct grow_step steps[GROWERS_MAX];
 	struct block_list offline;
-	uint64_t managed_pages;			/* (c) limit of this zone */
+	uint64_t managed_pages;			/* (r) limit of this zone */
 	uint64_t online_pages;			/* (r) */
 	uint64_t free_pages;			/* (r) B4: sum of nr_free << order */
 	uint64_t isolated_pages;		/* of those, in isolated blocks */
 	uint64_t zero_pages;			/* (r) of those, without memory */
 	uint64_t reporting_pages;		/* out of the lists while a gather runs */
 	uint64_t charged_pages;			/* (r) of the limit, used by other modules */
-	uint64_t mark_min, mark_low, mark_high; /* (c) */
-	uint32_t pcp_batch, pcp_high_min, pcp_high_max; /* (c) */
+	uint64_t mark_min, mark_low, mark_high; /* (r) */
+	uint32_t pcp_batch, pcp_high_min, pcp_high_max; /* (r) */
 	uint32_t highatomic_blocks;
 	uint32_t nr_free[QUIRE_ORDERS][ROWS_NR];
 	uint32_t bins[ROWS_NR][BUCKETS_NR][PAGEBLOCK_ORDER_MAX]; /* head block */
@@ -59,6 +59,8 @@ struct zone {
 
 /* Blocks [block_first, block_first + blocks_nr) are the zone's; none is online yet. */
 void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t blocks_nr);
+/* Lowers its limit to @pages, or to what is in use if that is more.  Returns the limit. */
+uint64_t zone_lower_limit(struct pages *p, struct zone *zone, uint64_t pages);
 /* Takes the zone lock, or only tries it if the flags say so.  Returns whether it is held. */
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token);
 void zone_unlock(struct zone *zone, lock_token token);

@@ -14,12 +14,14 @@
 #include "calls.h"
 #include "confine.h"
 #include "instance/instance.h"
+#include "machine/mem.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #define PAGES_A_TYPE 10u
 
 /* What the default instance costs with 30 pages, which are included: 120 KiB. */
-#define CALLS_MAX   40u
+#define CALLS_MAX   22u
 #define RSS_KIB_MAX 500u
 
 #define REFUSED 10
@@ -128,6 +130,67 @@ static void names_are_given_up_after_one_refusal(void **state)
 	expect_life(make_without_names, NULL);
 }
 
+/* ---- the limit ---- */
+
+/* Files are read once there is more than 16 MiB, or when somebody asks. */
+static void learn_by_use(void *arg)
+{
+	struct quire *q = make_another();
+
+	(void)arg;
+	if (q == NULL || pages_of(q)->limit_known)
+		_exit(REFUSED);
+	for (unsigned i = 0; i < 8; i++)
+		if (quire_alloc_pages(q, 9, 0) == NULL || pages_of(q)->limit_known)
+			_exit(REFUSED);
+	if (quire_alloc_pages(q, 10, 0) == NULL || !pages_of(q)->limit_known)
+		_exit(REFUSED);
+	if (q->limit_pages != mem_total_bytes() >> q->page_shift || quire_verify(q) != 0)
+		_exit(REFUSED);
+}
+
+static void learn_by_asking(void *arg)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+	struct quire *q = make_another();
+
+	(void)arg;
+	if (q == NULL || quire_page_stat_read(q, &stat) != 0 || !pages_of(q)->limit_known ||
+	    stat.limit_pages != mem_total_bytes() >> q->page_shift)
+		_exit(REFUSED);
+}
+
+static void the_limit_is_learnt_when_it_matters(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(learn_by_use, NULL);
+	expect_life(learn_by_asking, NULL);
+}
+
+/* A cgroup that permits less than the machine has. */
+static void a_limit_of_the_cgroup_holds(void **state)
+{
+	struct memory_group group;
+	struct quire *q = NULL;
+	unsigned taken = 0;
+
+	(void)state;
+	skip_if_sanitized();
+	if (!memory_group_enter(&group))
+		skip_because("no memory cgroup of our own");
+	if (memory_group_limit(&group, (uint64_t)300 << 20)) {
+		q = make_another();
+		while (q != NULL && taken < 1000 && quire_alloc_pages(q, 9, 0) != NULL)
+			taken++;
+	}
+	memory_group_limit(&group, 0);
+	memory_group_leave(&group);
+	assert_in_range(taken, 100, 150);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 /* ---- fences ---- */
 
 /* Linux 5.10 has both kinds; a filter may know only one. */
@@ -204,6 +267,8 @@ int main(void)
 		cmocka_unit_test(creating_and_using_thirty_pages_costs_few_system_calls),
 		cmocka_unit_test(a_second_instance_asks_nothing_that_a_process_asks_once),
 		cmocka_unit_test(names_are_given_up_after_one_refusal),
+		cmocka_unit_test(the_limit_is_learnt_when_it_matters),
+		cmocka_unit_test(a_limit_of_the_cgroup_holds),
 		cmocka_unit_test(a_fence_of_one_cpu_is_asked_for_where_slots_are_cpus),
 		cmocka_unit_test(thirty_pages_in_use_hold_little_memory),
 	};

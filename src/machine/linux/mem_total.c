@@ -119,14 +119,18 @@ static uint64_t cgroup_limit_bytes(void)
 	return least;
 }
 
-uint64_t mem_total_bytes(void)
+uint64_t mem_machine_bytes(void)
 {
 	struct sysinfo info = { .mem_unit = 1 };
-	uint64_t limit = cgroup_limit_bytes();
-	uint64_t machine;
 
 	if (SYSTEM_CALL(SYS_sysinfo, &info) != 0)
-		return limit;
-	machine = (uint64_t)info.totalram * info.mem_unit;
+		return UINT64_MAX;
+	return (uint64_t)info.totalram * info.mem_unit;
+}
+
+uint64_t mem_total_bytes(void)
+{
+	uint64_t limit = cgroup_limit_bytes(), machine = mem_machine_bytes();
+
 	return limit < machine ? limit : machine;
 }

@@ -251,3 +251,31 @@ SIM_TEST(emptying_mark_against_free, .events = SIM_ABORT)
 	check_u64_eq(scene->refused, 0);
 	page_scene_check(scene);
 }
+
+static void takes_blocks(void *arg)
+{
+	for (unsigned i = 0; i < 6; i++)
+		(void)take(arg, 9, QUIRE_NORETRY);
+}
+
+/*
+ * Nobody gave a limit.  Two CPUs learn it at once, from files that permit a quarter of the machine: neither
+ * takes more than that, though each may have found it unknown.
+ */
+SIM_TEST(limit_is_learnt_before_it_is_exceeded)
+{
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	pages_of(scene->q)->learn_pages = 0;
+	sim_cpu(sim, 0, takes_blocks, scene);
+	sim_cpu(sim, 1, takes_blocks, scene);
+	sim_run(sim);
+	SIM_CHECK(pages_of(scene->q)->limit_known);
+	check_u64_eq(scene->q->limit_pages, mem_total_bytes() >> 12);
+	SIM_CHECK(scene->held_pages <= scene->q->limit_pages);
+	check_u64_eq(scene->held_pages,
+		     3 << 9); /* four blocks but the one that the reserve is in */
+	page_scene_check(scene);
+}
