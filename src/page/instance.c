@@ -115,7 +115,7 @@ static struct meta_layout meta_layout(const struct pages *p, uint32_t blocks)
 	uint32_t first = blocks < META_STEP_BLOCKS ? blocks : META_STEP_BLOCKS;
 
 	at.stacks = round_up(at.depots + p->zones_nr * depot_bytes(), unit);
-	at.tag = at.stacks + ((size_t)p->stacks.cpu.slots_nr << STACKS_STRIDE_SHIFT);
+	at.tag = at.stacks + ((size_t)p->stacks.cpu.slots_nr << p->stacks.cpu.stride_shift);
 	at.tag = round_up(at.tag, unit) + TAG_OFFSET;
 	at.huge = at.tag + blocks;
 	at.block = round_up(at.huge + blocks, 64);

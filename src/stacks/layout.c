@@ -12,6 +12,11 @@
 #include "base/round.h"
 #include "machine/mem.h"
 
+static size_t stride(const struct stacks *s)
+{
+	return (size_t)1 << s->cpu.stride_shift;
+}
+
 void stacks_lay_out(struct stacks *s, unsigned headers_nr)
 {
 	size_t end = headers_nr * sizeof(struct stack_header) / sizeof(uint32_t);
@@ -28,7 +33,7 @@ void stacks_lay_out(struct stacks *s, unsigned headers_nr)
 		end += class->room;
 	}
 	CHECK_VALUES(s->cap != 0 || weight <= UINT32_MAX, s->cap, weight); /* keeps_weight */
-	CHECK_VALUES(end * sizeof(uint32_t) + STACKS_OFFSET_MAX <= STACKS_STRIDE, end, headers_nr);
+	CHECK_VALUES(end * sizeof(uint32_t) + STACKS_OFFSET_MAX <= stride(s), end, headers_nr);
 }
 
 bool stacks_has(const struct stacks *s, unsigned slot)
@@ -47,7 +52,7 @@ static char *first_page(const struct stacks *s)
  * (stacks_lay_out()). */
 int stacks_commit(const struct stacks *s, unsigned slot)
 {
-	return mem_commit(first_page(s) + ((size_t)slot << STACKS_STRIDE_SHIFT), STACKS_STRIDE);
+	return mem_commit(first_page(s) + slot * stride(s), stride(s));
 }
 
 int stacks_commit_readable(const struct stacks *s, char *end)
@@ -62,7 +67,7 @@ void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, s
 	size_t front = round_up(records_bytes, mem_page_bytes());
 	char *addr;
 
-	*bytes = front + ((size_t)s->cpu.slots_nr << STACKS_STRIDE_SHIFT);
+	*bytes = front + s->cpu.slots_nr * stride(s);
 	addr = mem_reserve(*bytes, mem_page_bytes(), name);
 	if (addr == NULL)
 		return NULL;

@@ -49,7 +49,6 @@ _Static_assert(sizeof(struct stack_header) == 16 && offsetof(struct stack_header
 		       offsetof(struct stack_header, low) == 8 &&
 		       offsetof(struct stack_header, high) == 12,
 	       "the steps know the layout of a header");
-_Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 
 /* Every sequence begins with these steps, which find the region of this thread's slot. */
 #define STEP_SLOT_OFFSET STEP("movq %[slot_offset], %[region]", "mov %[region], %[slot_offset]")
@@ -61,7 +60,7 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 	STEP("cmpl $0, %%fs:" STACK_RSEQ_CPU_ID "(%[region])",                                     \
 	     "cmp DWORD PTR fs:[%[region]+" STACK_RSEQ_CPU_ID "], 0")
 #define STEP_CPU_REFUSE "js 96f"
-#define STEP_SCALE	STEP("shlq $17, %[region]", "shl %[region], 17")
+#define STEP_SCALE	STEP("shlq %[shift], %[region]", "shl %[region], %[shift]")
 #define STEP_REGION	STEP("addq %[base], %[region]", "add %[region], %[base]")
 
 /*
@@ -235,10 +234,11 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
 	"95:\n\t"
 /* clang-format on */
 
-/* Inputs that every sequence has. */
-#define STACK_INPUTS(s, class_idx)                                                                 \
+/* Inputs that every sequence has.  The shift is an immediate wherever the compiler knows it; without
+ * optimisation it is in %cl. */
+#define STACK_INPUTS(s, shift_bits, class_idx)                                                     \
 	[rseq_offset] "m"((s)->rseq_offset), [slot_offset] "m"((s)->slot_offset),                  \
-		[slots_nr] "m"((s)->slots_nr), [base] "m"((s)->base),                              \
+		[slots_nr] "m"((s)->slots_nr), [base] "m"((s)->base), [shift] "cJ"(shift_bits),    \
 		[class] "r"((uint64_t)(class_idx) * sizeof(struct stack_header))
 
 /*
@@ -246,65 +246,69 @@ _Static_assert(STACKS_STRIDE_SHIFT == 17, "STEP_REGION knows the stride");
  * exist: with slots_nr == 0 the comparison of the slot refuses all, and stack_setup() has pointed
  * both offsets at harmless words (thread.h).
  */
-static inline uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
+STACK_INLINE uint32_t stack_pop_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class)
 {
 	uint64_t region, top;
 	uint32_t entry;
 
+	DCHECK(shift == s->stride_shift);
 	QUIRE_SEQ_ASM_ volatile(
 		STACK_SEQUENCE(STACK_POP_STEPS, STEP("movl $-1, %[bound]", "mov %[bound], -1"))
 		: [bound] "=&r"(entry), [region] "=&r"(region), [top] "=&r"(top)
-		: STACK_INPUTS(s, class)
+		: STACK_INPUTS(s, shift, class)
 		: "memory", "cc");
 	return entry;
 }
 
-static inline bool stack_push(const struct cpu_stacks *s, unsigned class, uint32_t entry,
-			      const uint8_t *guard, uint8_t expected)
+STACK_INLINE bool stack_push_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
+				     uint32_t entry, const uint8_t *guard, uint8_t expected)
 {
 	uint64_t region, top;
 	uint32_t bound;
 	bool pushed;
 
+	DCHECK(shift == s->stride_shift);
 	QUIRE_SEQ_ASM_ volatile(
 		STACK_SEQUENCE(STACK_PUSH_STEPS, "clc")
 		: "=@ccc"(pushed), [region] "=&r"(region), [top] "=&r"(top), [bound] "=&r"(bound)
-		: STACK_INPUTS(s, class), [entry] "r"(entry), [guard] "r"(guard),
+		: STACK_INPUTS(s, shift, class), [entry] "r"(entry), [guard] "r"(guard),
 		  [expected] "qi"(expected)
 		: "memory");
 	return pushed;
 }
 
-static inline unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, uint32_t *entries,
-				   unsigned n)
+STACK_INLINE unsigned stack_pop_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
+					  uint32_t *entries, unsigned n)
 {
 	uint64_t region, top, first, left;
 	uint32_t count, bound;
 
+	DCHECK(shift == s->stride_shift);
 	if (n == 0)
 		return 0;
 	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(STACK_POP_N_STEPS, STEP("xorl %[count], %[count]",
 								       "xor %[count], %[count]"))
 				: [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
 				  [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
-				: STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
+				: STACK_INPUTS(s, shift, class), [entries] "r"(entries), [n] "r"(n)
 				: "memory", "cc");
 	return count;
 }
 
-static inline unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
-				    const uint32_t *entries, unsigned n)
+STACK_INLINE unsigned stack_push_n_strided(const struct cpu_stacks *s, uint8_t shift,
+					   unsigned class, const uint32_t *entries, unsigned n)
 {
 	uint64_t region, top, first, left;
 	uint32_t count, bound;
 
+	DCHECK(shift == s->stride_shift);
 	if (n == 0)
 		return 0;
 	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(STACK_PUSH_N_STEPS, STEP("xorl %[count], %[count]",
 									"xor %[count], %[count]"))
 				: [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
 				  [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
-				: STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
+				: STACK_INPUTS(s, shift, class), [entries] "r"(entries), [n] "r"(n)
 				: "memory", "cc");
 	return count;
 }

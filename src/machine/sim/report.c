@@ -50,7 +50,8 @@ static const char *symbol_text(uintptr_t pc)
 	return symbol != NULL ? symbol->text : "?";
 }
 
-/* With -a -i an address is a line "0x...", then pairs of lines from the innermost frame out. */
+/* With -a -i an address is a line "0x...", then pairs of lines from the innermost frame out.  What
+ * machine/stack.h inlines is not the place, but its caller. */
 static void read_symbols(FILE *lines)
 {
 	char line[512], function[64] = "";
@@ -67,6 +68,8 @@ static void read_symbols(FILE *lines)
 		row++;
 		if (row == 1) {
 			snprintf(function, sizeof(function), "%.40s", line);
+		} else if (row == 2 && strstr(line, "machine/stack.h:") != NULL) {
+			row = 0;
 		} else if (row == 2 && symbol != NULL && strrchr(line, ':') != NULL) {
 			char *number = strrchr(line, ':') + 1;
 

@@ -40,8 +40,8 @@ static struct stacks_scene *scene_make(struct sim *sim, bool committed)
 	s->committed = committed;
 	for (unsigned i = 0; i < CLASSES; i++)
 		s->class[i] = (struct stacks_class){ .header = (uint16_t)i, .room = ROOM };
-	stacks_lay_out(s, HEADERS);
 	stack_setup(&s->cpu, 0, true, true);
+	stacks_lay_out(s, HEADERS);
 	SIM_CHECK(s->cpu.slots_nr <= CPUS_MAX);
 	bytes = s->cpu.slots_nr * STACKS_STRIDE;
 	s->cpu.base = mem_reserve(bytes, STACKS_STRIDE, "stacks");

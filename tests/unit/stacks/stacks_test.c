@@ -22,6 +22,11 @@
 #define CAP	   1000u
 #define ENTRIES_NR 20000u
 
+/* Sheaves of a cache of objects, as large as they are worth it: 508 KiB of entries a CPU. */
+#define SHEAVES_NR   127u
+#define SHEAF	     1024u
+#define SHEAF_STRIDE 20
+
 static const uint8_t guard;
 static uint64_t isolated[4096 / 64];
 static cpu_set_t affinity_at_start;
@@ -39,7 +44,8 @@ struct cache {
 
 static struct cache cache;
 
-static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rseq)
+static void cache_make_strided(uint8_t stride_shift, unsigned classes_nr, unsigned room,
+			       uint32_t cap, bool rseq)
 {
 	struct stacks *s = &cache.s;
 
@@ -47,6 +53,7 @@ static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rs
 	assert_int_equal(sched_getaffinity(0, sizeof(affinity_at_start), &affinity_at_start), 0);
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	stack_setup(&s->cpu, 0, true, rseq);
+	s->cpu.stride_shift = stride_shift;
 	s->isolated = isolated;
 	s->class = cache.class;
 	s->classes_nr = (uint16_t)classes_nr;
@@ -61,6 +68,11 @@ static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rs
 	for (unsigned slot = 0; slot < s->cpu.all_slots_nr; slot++)
 		stacks_door_init(&cache.door[slot], RANK_PCP, slot, 0, classes_nr);
 	cache.slot = (unsigned)stack_slot(&s->cpu);
+}
+
+static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rseq)
+{
+	cache_make_strided(STACKS_STRIDE_SHIFT, classes_nr, room, cap, rseq);
 }
 
 static void cache_make_many(void)
@@ -196,6 +208,66 @@ static void each_class_has_room_of_its_own(void **state)
 		end += ROOM;
 	}
 	assert_true(end * sizeof(uint32_t) <= STACKS_STRIDE);
+}
+
+static void lay_out_sheaves(void *arg)
+{
+	const struct stacks *like = arg;
+	struct stacks s = *like;
+
+	stacks_lay_out(&s, SHEAVES_NR);
+}
+
+static void each_has_so_much_room_only_in_a_region_of_its_size(void **state)
+{
+	struct stacks s;
+
+	(void)state;
+	cache_make_strided(SHEAF_STRIDE, SHEAVES_NR, SHEAF, CAP, true);
+	s = cache.s;
+	expect_life(lay_out_sheaves, &s);
+	s.cpu.stride_shift = SHEAF_STRIDE - 1; /* without the headers it would fit */
+	expect_death(lay_out_sheaves, &s, "quire: bug: CHECK(end * sizeof(uint32_t)");
+	s.cpu.stride_shift = SHEAF_STRIDE;
+	for (unsigned i = 0; i < SHEAVES_NR; i++)
+		cache.class[i].weight = UINT16_MAX;
+	expect_life(lay_out_sheaves, &s);
+	s.cap = 0;
+	expect_death(lay_out_sheaves, &s, "quire: bug: CHECK(s->cap != 0");
+}
+
+static void sheaves_are_filled_and_emptied(void **state)
+{
+	struct cpu_stacks *cpu = &cache.s.cpu;
+	uint32_t entries[SHEAF];
+	lock_token token;
+	struct stacks_door *door;
+
+	(void)state;
+	cache_make_strided(SHEAF_STRIDE, SHEAVES_NR, SHEAF, SHEAVES_NR * SHEAF, true);
+	if (cpu->slots_nr == 0)
+		skip_because("no per-CPU sequences here");
+	door = own_door(&token);
+	for (unsigned i = 0; i < SHEAVES_NR; i++)
+		assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, i, SHEAF), SHEAF);
+	for (unsigned i = 0; i < SHEAVES_NR; i++) {
+		for (uint32_t n = 0; n < SHEAF; n++)
+			entries[n] = i * SHEAF + n;
+		assert_u64_eq(stack_push_n_strided(cpu, SHEAF_STRIDE, i, entries, SHEAF - 1),
+			      SHEAF - 1);
+		assert_true(
+			stack_push_strided(cpu, SHEAF_STRIDE, i, entries[SHEAF - 1], &guard, 0));
+		assert_false(stack_push_strided(cpu, SHEAF_STRIDE, i, 0, &guard, 0));
+	}
+	for (unsigned i = 0; i < SHEAVES_NR; i++) {
+		assert_u64_eq(stacks_held(&cache.s, door, i), SHEAF);
+		assert_u64_eq(stacks_entries(&cache.s, door, i)[0], i * SHEAF);
+		assert_u64_eq(stack_pop_strided(cpu, SHEAF_STRIDE, i), i * SHEAF + SHEAF - 1);
+		assert_u64_eq(stack_pop_n_strided(cpu, SHEAF_STRIDE, i, entries, SHEAF), SHEAF - 1);
+		for (uint32_t n = 0; n < SHEAF - 1; n++)
+			assert_u64_eq(entries[n], i * SHEAF + n);
+	}
+	lock_release(&door->lock, token);
 }
 
 static void two_hundred_classes_stay_below_one_cap(void **state)
@@ -709,6 +781,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		stacks_test(each_class_has_room_of_its_own),
+		stacks_test(each_has_so_much_room_only_in_a_region_of_its_size),
+		stacks_test(sheaves_are_filled_and_emptied),
 		stacks_test(two_hundred_classes_stay_below_one_cap),
 		stacks_test(a_class_in_use_grows_and_an_idle_one_makes_room),
 		stacks_test(a_cap_in_bytes_is_shared_by_sizes),
