@@ -39,13 +39,13 @@ bool holders_add(struct holders *holders)
 	return holders->nr++ == 0;
 }
 
-bool holders_drop(struct holders *holders, const char *function)
+bool holders_drop(struct holders *holders, const struct quire *q, const char *function)
 {
 	unsigned i = own_record(holders);
 
 	if (holders->nr == 0) {
 		if (holders->ended_nr == 0)
-			misuse("without its pair", function, holders);
+			misuse("without its pair", function, q);
 		holders->ended_nr--;
 		return false;
 	}

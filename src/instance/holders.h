@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct quire;
+
 #define HOLDERS_NR 16u
 
 /* The user protects it with a mutex that fork takes. */
@@ -29,8 +31,8 @@ struct holders {
 /* Adds a hold of the calling thread.  Returns true if it is the first hold. */
 bool holders_add(struct holders *holders);
 /* Drops a hold.  Returns true if it was the last.  If there is none, reports misuse of
- * @function. */
-bool holders_drop(struct holders *holders, const char *function);
+ * @q by @function. */
+bool holders_drop(struct holders *holders, const struct quire *q, const char *function);
 /* For the child of a fork.  Returns true if there were holds and none is left. */
 bool holders_fork_child(struct holders *holders);
 

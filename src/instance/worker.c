@@ -154,7 +154,7 @@ int quire_worker_stop(struct quire *q)
 void quire_worker_start(struct quire *q)
 {
 	mutex_acquire(&q->worker_mutex);
-	if (holders_drop(&q->worker_stopped, "quire_worker_start"))
+	if (holders_drop(&q->worker_stopped, q, "quire_worker_start"))
 		work_unhold(&q->work);
 	mutex_release(&q->worker_mutex);
 	/* A hint; pairs with kicks. */

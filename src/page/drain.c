@@ -41,9 +41,9 @@
 
 /* ---- one door ---- */
 
-enum drain_who {
+enum drain_which {
 	DRAIN_ANY,  /* every door that was ever used */
-	DRAIN_IDLE, /* those unused since the worker's last visit; they become cold */
+	DRAIN_IDLE, /* doors unused since the worker's last visit; their stacks become cold */
 };
 
 /* The worker's look at a door: idle if neither a slow path nor a stack's top moved since the last
@@ -64,11 +64,11 @@ static bool is_idle_locked(struct pages *p, struct pcp *pcp)
 }
 
 /* Closes a CPU's stacks in one zone.  A door never used holds nothing and is passed over. */
-static bool close_door(struct pages *p, unsigned zone, unsigned slot, enum drain_who who)
+static bool close_door(struct pages *p, unsigned zone, unsigned slot, enum drain_which which)
 {
 	struct pcp *pcp = page_pcp(p, zone, slot);
 	lock_token token = lock_acquire(&pcp->door.lock);
-	bool chosen = pcp->door.ready && (who == DRAIN_ANY || is_idle_locked(p, pcp));
+	bool chosen = pcp->door.ready && (which == DRAIN_ANY || is_idle_locked(p, pcp));
 
 	if (chosen) {
 		pcp->draining_nr++;
@@ -142,7 +142,7 @@ static bool door_is_in(const struct door_set *set, unsigned zone, unsigned slot)
 }
 
 /* Closes the stacks of CPUs [first, end) in all zones; one fence.  Returns whether any was open. */
-static bool close_doors(struct pages *p, unsigned first, unsigned end, enum drain_who who,
+static bool close_doors(struct pages *p, unsigned first, unsigned end, enum drain_which which,
 			struct door_set *set)
 {
 	bool any = false;
@@ -152,7 +152,7 @@ static bool close_doors(struct pages *p, unsigned first, unsigned end, enum drai
 		for (unsigned zone = 0; zone < p->zones_nr; zone++) {
 			unsigned bit = slot * ZONES_MAX + zone;
 
-			if (!close_door(p, zone, slot, who))
+			if (!close_door(p, zone, slot, which))
 				continue;
 			set->bits[bit / 64] |= (uint64_t)1 << bit % 64;
 			any = true;
@@ -184,13 +184,13 @@ static void open_doors(struct pages *p, unsigned first, unsigned end, const stru
 				open_door(p, zone, slot);
 }
 
-static size_t drain_set(struct pages *p, unsigned first, unsigned end, enum drain_who who,
+static size_t drain_set(struct pages *p, unsigned first, unsigned end, enum drain_which which,
 			uint64_t *bits)
 {
 	struct door_set set = { .bits = bits };
 	size_t pages;
 
-	if (!close_doors(p, first, end, who, &set))
+	if (!close_doors(p, first, end, which, &set))
 		return 0;
 	pages = drain_doors(p, first, end, &set);
 	open_doors(p, first, end, &set);
@@ -201,21 +201,21 @@ static size_t drain_set(struct pages *p, unsigned first, unsigned end, enum drai
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wframe-larger-than="
 static __attribute__((noinline)) size_t drain_many(struct pages *p, unsigned first, unsigned end,
-						   enum drain_who who)
+						   enum drain_which which)
 {
 	uint64_t bits[SLOTS_MAX * ZONES_MAX / 64];
 
-	return drain_set(p, first, end, who, bits);
+	return drain_set(p, first, end, which, bits);
 }
 #pragma GCC diagnostic pop
 
-static size_t drain_range(struct pages *p, unsigned first, unsigned end, enum drain_who who)
+static size_t drain_range(struct pages *p, unsigned first, unsigned end, enum drain_which which)
 {
 	uint64_t bits[DOORS_FEW * ZONES_MAX / 64];
 
 	if (end > DOORS_FEW)
-		return drain_many(p, first, end, who);
-	return drain_set(p, first, end, who, bits);
+		return drain_many(p, first, end, which);
+	return drain_set(p, first, end, which, bits);
 }
 
 size_t drain_slots(struct pages *p, unsigned first, unsigned end)
@@ -346,7 +346,7 @@ void quire_pcp_enable(struct quire *q)
 	struct pages *p = pages_of(q);
 
 	mutex_acquire(&p->pcp_disable_mutex);
-	if (holders_drop(&p->pcp_disabled, "quire_pcp_enable"))
+	if (holders_drop(&p->pcp_disabled, q, "quire_pcp_enable"))
 		set_lists(p, true);
 	mutex_release(&p->pcp_disable_mutex);
 }

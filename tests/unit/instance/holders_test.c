@@ -24,7 +24,7 @@ static void *other_main(void *arg)
 	for (unsigned i = 0; i < other->adds_nr; i++)
 		(void)holders_add(other->holders);
 	for (unsigned i = 0; i < other->drops_nr; i++)
-		(void)holders_drop(other->holders, __func__);
+		(void)holders_drop(other->holders, NULL, __func__);
 	return NULL;
 }
 
@@ -46,9 +46,9 @@ static void first_and_last_hold_are_told(void **state)
 	assert_true(holders_add(&holders));
 	assert_false(holders_add(&holders));
 	another(&holders, 1, 0);
-	assert_false(holders_drop(&holders, __func__));
-	assert_false(holders_drop(&holders, __func__));
-	assert_true(holders_drop(&holders, __func__));
+	assert_false(holders_drop(&holders, NULL, __func__));
+	assert_false(holders_drop(&holders, NULL, __func__));
+	assert_true(holders_drop(&holders, NULL, __func__));
 }
 
 static void holds_of_other_threads_end_in_a_child(void **state)
@@ -71,7 +71,7 @@ static void own_holds_stay_in_a_child(void **state)
 	(void)holders_add(&holders);
 	assert_false(holders_fork_child(&holders));
 	assert_u64_eq(holders.nr, 1);
-	assert_true(holders_drop(&holders, __func__));
+	assert_true(holders_drop(&holders, NULL, __func__));
 }
 
 static void a_hold_that_another_thread_ended_is_over_in_a_child(void **state)
@@ -97,7 +97,7 @@ static void drops_of_every_generation_may_still_come(void **state)
 	another(&holders, 1, 0);
 	assert_true(holders_fork_child(&holders));
 	for (unsigned i = 0; i < 3; i++)
-		assert_false(holders_drop(&holders, __func__));
+		assert_false(holders_drop(&holders, NULL, __func__));
 	assert_u64_eq(holders.ended_nr, 0);
 }
 
@@ -108,14 +108,14 @@ static void drops_once_too_often(void *arg)
 	(void)arg;
 	another(&holders, 1, 0);
 	(void)holders_fork_child(&holders);
-	(void)holders_drop(&holders, "a_call");
-	(void)holders_drop(&holders, "a_call");
+	(void)holders_drop(&holders, NULL, "a_call");
+	(void)holders_drop(&holders, (const struct quire *)(uintptr_t)0x1230, "a_call");
 }
 
 static void a_drop_without_a_hold_is_misuse(void **state)
 {
 	(void)state;
-	expect_death(drops_once_too_often, NULL, "quire: misuse: without its pair");
+	expect_death(drops_once_too_often, NULL, "quire: misuse: without its pair: address 0x1230");
 }
 
 /* More threads than there are records: their holds count, and end in every child. */
