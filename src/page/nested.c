@@ -181,7 +181,9 @@ static void fill_locked(struct pages *p, struct pcp *pcp)
 
 	DCHECK(lock_is_held(&pcp->door.lock));
 	for (unsigned order = 0; order < SPARE_ORDERS_NR && pcp->high != 0; order++) {
-		const struct page_request request = { .order = order, .type = TYPE_UNMOVABLE };
+		const struct page_request request = { .order = order,
+						      .type = TYPE_UNMOVABLE,
+						      .zone = pcp->zone };
 		uint32_t frames[SPARES_NR];
 		unsigned n = spares_missing(p, order);
 

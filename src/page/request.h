@@ -12,8 +12,10 @@ struct pages;
 /* page_request_make() fills it in once.  A function that grants an attempt more, or less, changes a copy. */
 struct page_request {
 	unsigned order;
-	unsigned type;	/* enum migratetype */
-	unsigned zone;	/* the first to try: the zone that the flags name, or the CPU's own */
+	unsigned type; /* enum migratetype */
+	/* Where the search begins: the zone that the flags name, or the CPU's own.  What rmqueue_direct()
+	 * calls is given each zone to try as an argument, and that one counts there. */
+	unsigned zone;
 	bool zone_only; /* the flags name it, so no other zone may serve the request */
 	bool may_steal; /* from blocks of other types: set when the zone cannot grow */
 	unsigned flags; /* QUIRE_NOLOCK is added in a handler that interrupted a holder of locks */

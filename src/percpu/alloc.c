@@ -419,6 +419,7 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
 				lock_let_others_in(&pc->lock);
 		}
 	}
-	memset(ptrs + n, 0, (count - n) * sizeof(*ptrs)); /* an entry is NULL or the caller's */
+	if (n < count)
+		memset(ptrs + n, 0, (count - n) * sizeof(*ptrs));
 	return n;
 }
