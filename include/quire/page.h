@@ -305,7 +305,7 @@ struct quire_page_stat {
 	uint64_t free_pages;	  /* in the buddy */
 	uint64_t cached_pages;	  /* on stacks, lists and depots */
 	uint64_t allocated_pages; /* online - free - cached */
-	uint64_t reported_pages;  /* free, with no memory behind: given back or never used */
+	uint64_t reported_pages;  /* free, without memory: given back, or never used */
 	uint64_t metadata_bytes;  /* committed for struct page, state and pageblock records */
 	uint64_t refills;	  /* stacks and lists filled from the buddy */
 	uint64_t spills;	  /* stacks and lists emptied into the buddy */

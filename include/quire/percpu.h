@@ -396,7 +396,7 @@ struct quire_percpu_stat {
 	uint64_t first_pages;	  /* of those, the first chunk's */
 	uint64_t empty_pages;	  /* populated, no object: the reserve for QUIRE_ATOMIC */
 	uint64_t isolated_pages;  /* populated pages of isolated chunks */
-	uint64_t metadata_bytes;  /* memory behind maps, chunk records and caches */
+	uint64_t metadata_bytes;  /* memory for maps, chunk records and caches */
 	uint64_t objects, bytes;  /* live; bytes of one copy, as rounded */
 	uint64_t cached_objects;  /* free, on CPUs' stacks */
 	uint64_t chunks, chunks_max; /* that exist; most at one time */

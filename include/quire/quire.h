@@ -4,13 +4,15 @@
  *
  * Every call takes the instance it works on.  quire_default() returns the default instance of the
  * process; a process may have any number of others.  Sizes are in bytes unless the name says pages.
- * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno.  A call
- * that fails changes nothing.  Misuse (a double free, a foreign pointer) stops the process with one line;
- * quire_set_stop_hook() lets the program see it first.
+ * Calls that allocate return NULL and set errno; others return 0, a count, or a negative errno, and may
+ * change errno, too.  A call that fails changes nothing, unless it is a bulk call.  Misuse (a double
+ * free, a foreign pointer) stops the process with one line; quire_set_stop_hook() lets the program see it
+ * first.
  *
- * Bulk calls take the array, its count, then flags (or a request that has them).  Those that allocate
- * return how many entries are filled, and set errno if some are not.  After any bulk call an entry is
- * NULL, or the caller's to free; after one that frees all are NULL.
+ * Bulk calls take the array, its count, then flags; quire_alloc_percpu_bulk() takes a request before the
+ * array instead of flags.  Bulk calls that allocate return how many entries are filled, and set errno if
+ * some are not.  Afterwards each entry is NULL or something that the caller has to free.  Bulk calls that
+ * free set all entries to NULL.
  *
  * Words.
  *   block, area, object   what quire/page.h, quire/vmap.h and quire/percpu.h allocate
@@ -19,9 +21,9 @@
  *   zone         a part of the pages, with a lock and lists of its own.  There is one, unless the option
  *                zones asks for one for each node
  *   buddy        the free pages of a zone, in aligned runs of 2^order, under the zone's lock
- *   stack, list  free pages that a CPU keeps for itself: a stack is used without a lock, a list is what
- *                lies behind it.  A zone's depot has what full stacks hand on to others.  A drain
- *                empties all of them into the buddy
+ *   stack, list  free pages that a CPU keeps for itself: a stack is used without a lock, a list with
+ *                one, when the stack cannot serve.  A zone's depot has what full stacks hand on to
+ *                others.  A drain empties all of them into the buddy
  *   limit        the most memory that is handed out.  The last pages of it, below the min watermark, are the
  *                reserve: ordinary calls leave it, QUIRE_ATOMIC may use a part
  *   commit       to make reserved addresses usable: the system promises memory, and supplies it where
@@ -207,8 +209,8 @@ struct quire_options {
 	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
 	uint32_t decay_ms;     /* decay: free memory goes back after this long; default 1000 */
 	enum quire_switch
-		thp; /* thp: ask for huge pages for all pages and areas, for none, or (auto)
-				  behind areas only where their like are written; default auto */
+		thp; /* thp: ask for huge pages for all pages and areas; for none; or (auto) only
+			for areas like those that were written before; default auto */
 	enum quire_switch rseq;	  /* rseq: per-CPU sequences, if the system has them; default on */
 	enum quire_switch report; /* report: give free memory back over time; default on */
 	enum quire_worker worker; /* worker: thread, inline or off */
@@ -446,7 +448,8 @@ typedef void (*quire_stop_fn)(const struct quire_stop *stop, void *arg);
  * process aborts as it does without one; it may end the process itself by _exit() or by a signal.
  *
  * The libraries of one program share the hook, so a hook calls the one that it replaced, with that
- * one's argument, after its own work:
+ * one's argument, after its own work.  Install hooks before other threads run: a stop before
+ * old_hook is stored does not reach the old hook.
  *
  *	old_hook = quire_set_stop_hook(report, NULL, &old_arg);	// and at the end of report():
  *	if (old_hook != NULL)

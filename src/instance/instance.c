@@ -151,17 +151,17 @@ static size_t mapping_bytes(void)
 	const struct module_kind *kind = lowest_kind();
 	size_t page = mem_page_bytes();
 
-	return (kind->struct_offset + kind->struct_bytes() + page - 1) / page * page;
+	return (kind->struct_offset + kind->own_bytes() + page - 1) / page * page;
 }
 
-static struct quire *handle_make(void)
+static struct quire *mapping_make(void)
 {
 	char *addr = mem_map(mapping_bytes(), "quire");
 
 	return addr == NULL ? NULL : (struct quire *)(void *)(addr + lowest_kind()->struct_offset);
 }
 
-static void handle_release(struct quire *q)
+static void mapping_release(struct quire *q)
 {
 	mem_release((char *)q - lowest_kind()->struct_offset, mapping_bytes());
 }
@@ -178,7 +178,7 @@ int quire_create(const struct quire_options *options, struct quire **out)
 		error = quire_options_check(&known);
 	if (error)
 		return error;
-	q = handle_make();
+	q = mapping_make();
 	if (q == NULL)
 		return -ENOMEM;
 	init_options(q, &known);
@@ -189,7 +189,7 @@ int quire_create(const struct quire_options *options, struct quire **out)
 	init_worker(q);
 	error = lowest_kind()->create(q);
 	if (error) {
-		handle_release(q);
+		mapping_release(q);
 		return error;
 	}
 	q->member = (struct process_member){ .fork_prepare = fork_prepare,
@@ -208,7 +208,7 @@ void quire_destroy(struct quire *q)
 	process_unregister(&q->member);
 	work_stop(&q->work);
 	modules_fini(q);
-	handle_release(q);
+	mapping_release(q);
 }
 
 /* ---- the default instance ---- */

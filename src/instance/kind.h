@@ -19,7 +19,7 @@ struct module_kind {
 	 * Only the kind of the module that is created with the instance (pages) has these; the other
 	 * modules are created at their first use.  That module's struct begins with struct quire.
 	 */
-	size_t (*struct_bytes)(void);	/* size of its struct and of what follows it */
+	size_t (*own_bytes)(void);	/* size of its struct and of what follows it */
 	size_t struct_offset;		/* where the struct begins in its first page */
 	int (*create)(struct quire *q); /* creates and registers it: 0 or -errno */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* instance/options_own.c - the options of the instance itself, and of those that several modules use */
+/* instance/options_own.c - the instance's own options, and those that several modules use */
 #include "instance/options.h"
 
 #include <limits.h>
@@ -64,9 +64,8 @@ static const struct option_key keys[] = {
 	  .words = thp_words,
 	  .takes = "on, off or auto",
 	  .by_default = "auto",
-	  .does = "huge pages for all pages and areas, for none, or for areas only where similar "
-		  "ones "
-		  "were written" },
+	  .does = "huge pages for all pages and areas, for none, or for areas only where "
+		  "similar ones were written" },
 	{ .name = "rseq",
 	  .kind = OPTION_WORD,
 	  .offset = OPTION_FIELD(rseq),

@@ -19,8 +19,9 @@ void worker_look(struct quire *q, unsigned flags);
 
 /*
  * Between the two the worker visits no part of the instance.  A call that examines a whole instance
- * excludes the worker, which the program cannot stop: memory that a visit moves would be counted twice or
- * not at all.  May wait for a visit; ordinary context, with no lock held.
+ * excludes the worker, which may run although no other thread of the program uses the instance: memory
+ * that a visit moves would be counted twice or not at all.  May wait for a visit; ordinary context, with
+ * no lock held.
  *
  * A query takes a const instance, since its caller sees no change, but it takes locks inside.  So the
  * first returns the instance without const: no other place casts that away.

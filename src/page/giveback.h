@@ -12,7 +12,7 @@ struct pages;
 
 /* Adds the memory of pages to a gather. */
 void page_unback(const struct pages *p, struct gather *gather, void *addr, size_t bytes);
-/* Blocks of which nothing is in use, and nothing is behind, may have huge pages again. */
+/* Lets blocks have huge pages again that are free and have no memory. */
 void page_huge_allow(struct pages *p, uint32_t first, uint32_t end);
 
 /* Gives back everything that is free in the buddy, now.  Returns bytes. */
@@ -25,7 +25,7 @@ void giveback_wait(struct pages *p);
 /* Size of struct giveback, which is allocated behind struct pages. */
 size_t giveback_room_bytes(void);
 
-/* Something was freed or cached: the worker shall come a decay from now if it is not due. */
+/* Something was freed or cached: makes the worker visit within a decay, unless a visit is due earlier. */
 void giveback_kick(struct pages *p);
 /* The same as worker_ensure() and worker_ensure_freed(), unless pages have so little of the
  * system's memory that a thread is not worth it. */

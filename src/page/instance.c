@@ -353,7 +353,7 @@ static void fork_child(struct quire_module *module)
 
 _Static_assert(offsetof(struct pages, base) < FIELDS_OFFSET, "the handle begins in the same page");
 
-static size_t struct_bytes(void)
+static size_t own_bytes(void)
 {
 	return sizeof(struct pages) + giveback_room_bytes();
 }
@@ -427,7 +427,7 @@ static int create(struct quire *q)
 
 const struct module_kind page_kind = {
 	.options = &page_options,
-	.struct_bytes = struct_bytes,
+	.own_bytes = own_bytes,
 	.struct_offset = FIELDS_OFFSET - offsetof(struct pages, base),
 	.create = create,
 };

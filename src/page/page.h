@@ -5,8 +5,9 @@
  * Words
  *   frame      index of a page in the instance's reservation: (addr - base) >> page_shift
  *   block      in this module a pageblock (struct pageblock): 2 MiB of frames with one migratetype;
- *              also the unit that is committed (a section), given back and taken offline.  What an
- *              allocation returns is a run here; public headers and misuse messages call it a block
+ *              also the unit that is committed, given back and taken offline.  What an
+ *              allocation returns is a run here; public headers and misuse messages call that a
+ *              block; inside src/page the word always means a pageblock
  *   zone       an equal part of the instance's frames, one for each node
  *   run        2^order frames that are free or allocated together
  *   head       first frame of a run; only heads have a state
@@ -31,7 +32,7 @@
  * Life of a page.  The state byte of its head says where it is (B5):
  *
  *   from        when                                    to          under
- *   -           its section is committed                BUDDY       zone lock
+ *   -           its block is committed                  BUDDY       zone lock
  *   BUDDY       a refill or a direct allocation         CACHED or   zone lock
  *                                                       ALLOCATED
  *   CACHED      a stack pops it, a list gives it        ALLOCATED   sequence; pcp lock

@@ -83,8 +83,8 @@ const uint32_t *stacks_entries(const struct stacks *s, const struct stacks_door 
 	return stacks_first_entry(s, door, index);
 }
 
-/* A write that changes nothing, and undoes nothing that a sequence pushes meanwhile.  Whoever takes
- * entries out holds the lock. */
+/* Writes an entry without changing it, and does not overwrite what a sequence pushes meanwhile.  A thread
+ * that takes entries out holds the lock. */
 void stacks_touch_locked(const struct stacks *s, struct stacks_door *door, unsigned index)
 {
 	uint32_t *entry = stacks_first_entry(s, door, index);

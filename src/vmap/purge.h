@@ -12,7 +12,7 @@ struct vmap;
 /*
  * Purges all lazy ranges.  Also purges pooled ranges that were pooled at @before_ms or earlier,
  * oldest first, until at most @keep_pages are pooled.  Returns the number of pages, or 0 at once
- * if another purge is in flight: whoever must wait for that one calls resort_try().
+ * if another purge is in flight: a caller that must wait for it calls resort_try().
  */
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages);
 /* Pages of purged areas, as quire/vmap.h counts them. */

@@ -41,7 +41,7 @@ struct check_hook check_set_hook(struct check_hook hook)
 	uint32_t next = end.generation + 1;
 	struct check_hook *slot = &end.slots[next & 1], old = end.slots[end.generation & 1];
 
-	/* After the previous generation, so a reader that sees either also sees that.  Pairs with
+	/* A reader that sees one of these stores sees the previous generation, too.  Pairs with
 	 * read_slot(). */
 	store_release(&slot->call, hook.call);
 	store_release(&slot->arg, hook.arg);
