@@ -164,6 +164,7 @@ void bench_calls(const struct options *options);
 void bench_policies(const struct options *options);
 void bench_percpu_ops(const struct options *options);
 void bench_percpu_alloc(const struct options *options);
+void bench_percpu_batch(const struct options *options);
 void bench_percpu_patterns(const struct options *options);
 void bench_percpu_memory(const struct options *options);
 void bench_percpu_atomic(const struct options *options);

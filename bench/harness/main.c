@@ -48,6 +48,8 @@ static const struct question questions[] = {
 	{ "percpu_ops", bench_percpu_ops, "adding one on this CPU, beside the ways to do without" },
 	{ "percpu_alloc", bench_percpu_alloc,
 	  "ns a pair of per-CPU objects, by size and live ones" },
+	{ "percpu_batch", bench_percpu_batch,
+	  "the same in batches, on two CPUs, and for whole pages" },
 	{ "percpu_patterns", bench_percpu_patterns, "a million objects freed in four patterns" },
 	{ "percpu_memory", bench_percpu_memory, "memory of a million counters on 2 of 256 CPUs" },
 	{ "percpu_atomic", bench_percpu_atomic, "bursts that may not wait, after idling" },
