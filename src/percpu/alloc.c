@@ -20,6 +20,7 @@
 #include "percpu/cache.h"
 #include "percpu/grow.h"
 #include "percpu/placement.h"
+#include "percpu/refill.h"
 #include "percpu/sparse.h"
 
 #include "base/sized.h"
@@ -32,15 +33,57 @@
 #define BATCH	    64u
 #define BATCH_LEAST 8u
 
+typedef uint64_t two_words __attribute__((vector_size(16), aligned(8)));
+
+#define BLOCK_BYTES 256u
+#define ROW_BYTES                                                                                  \
+	4096u /* no more than a page: a page that was never written must not be written now */
+
+static inline bool is_zero_block(const char *block)
+{
+	const two_words *part = (const two_words *)(const void *)block;
+	two_words a = part[0], b = part[1], c = part[2], d = part[3];
+
+	for (unsigned i = 4; i < BLOCK_BYTES / sizeof(*part); i += 4) {
+		a |= part[i];
+		b |= part[i + 1];
+		c |= part[i + 2];
+		d |= part[i + 3];
+	}
+	a |= b | c | d;
+	return (a[0] | a[1]) == 0;
+}
+
+/* Clears what is in one row from the first block that is not zero on. */
+static void zero_row(char *row, size_t bytes)
+{
+	size_t at = 0;
+
+	while (at + BLOCK_BYTES <= bytes && is_zero_block(row + at))
+		at += BLOCK_BYTES;
+	if (at + BLOCK_BYTES <= bytes) {
+		memset(row + at, 0, bytes - at);
+		return;
+	}
+	for (; at < bytes; at += 8)
+		if (*(uint64_t *)(void *)(row + at) != 0)
+			*(uint64_t *)(void *)(row + at) = 0;
+}
+
 /* Reads before it writes: a copy that was never written may be mapped to the system's zero page,
  * and a store would allocate memory for it. */
 void percpu_zero_copy(char *copy, size_t bytes)
 {
 	if (bytes == 4 && *(uint32_t *)(void *)copy != 0)
 		*(uint32_t *)(void *)copy = 0;
-	for (size_t i = 0; i < bytes / 8; i++)
-		if (((uint64_t *)(void *)copy)[i] != 0)
-			((uint64_t *)(void *)copy)[i] = 0;
+	for (bytes &= ~(size_t)7; bytes != 0;) {
+		size_t row = ROW_BYTES - (uintptr_t)copy % ROW_BYTES;
+
+		row = row < bytes ? row : bytes;
+		zero_row(copy, row);
+		copy += row;
+		bytes -= row;
+	}
 }
 
 /* Clears an object in every unit after it was placed. */
@@ -66,45 +109,41 @@ static void zero_placed(struct percpu *pc, const struct percpu_request *request,
 		percpu_zero_copy(ptr + unit * QUIRE_PERCPU_STRIDE, bytes);
 }
 
-/* The same, inline, for objects from stacks, which are whole granules. */
-static inline void zero_granules(char *ptr, uint32_t units, size_t bytes)
+/* The same for a cache line, two words at a time except the first two: the mark was just written
+ * there, and a wider load would wait until the store has reached the cache. */
+static inline void zero_line(char *line)
 {
-	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE)
-		for (size_t i = 0; i < bytes / 8; i++)
-			if (((uint64_t *)(void *)ptr)[i] != 0)
-				((uint64_t *)(void *)ptr)[i] = 0;
+	uint64_t *word = (uint64_t *)(void *)line;
+	const two_words *rest = (two_words *)(void *)(word + 2);
+	two_words any = rest[0] | rest[1] | rest[2];
+
+	if ((any[0] | any[1] | word[1]) != 0)
+		memset(word + 1, 0, 56);
+	if (word[0] != 0)
+		word[0] = 0;
 }
 
-typedef uint64_t two_words __attribute__((vector_size(16), aligned(8)));
-
-/* The same for whole cache lines, two words at a time except the first two: the mark was just
- * written there, and a wider load would wait until the store has reached the cache. */
-static inline void zero_lines(char *ptr, uint32_t units, size_t bytes)
+static inline void zero_word(char *copy)
 {
-	for (; units != 0; units--, ptr += QUIRE_PERCPU_STRIDE) {
-		for (size_t at = 0; at < bytes; at += 64) {
-			uint64_t *word = (uint64_t *)(void *)(ptr + at);
-			const two_words *rest = (two_words *)(void *)(word + 2);
-			two_words any = rest[0] | rest[1] | rest[2];
+	if (*(uint64_t *)(void *)copy != 0)
+		*(uint64_t *)(void *)copy = 0;
+}
 
-			if ((any[0] | any[1] | word[1]) != 0)
-				memset(word + 1, 0, 56);
-			if (word[0] != 0)
-				word[0] = 0;
-		}
+/* Clears an object from a stack, of more than a word and of any number of cache lines but one.
+ * Returns it. */
+static __attribute__((noinline)) void *zero_popped(char *ptr, uint32_t units, size_t bytes)
+{
+	char *copy = ptr;
+
+	for (; units != 0; units--, copy += QUIRE_PERCPU_STRIDE) {
+		size_t at = 0;
+
+		for (; at + 64 <= bytes; at += 64)
+			zero_line(copy + at);
+		for (; at < bytes; at += 8)
+			zero_word(copy + at);
 	}
-}
-
-static inline void zero_popped(const struct percpu *pc, char *ptr, size_t bytes)
-{
-	uint32_t units = pc->units;
-
-	if (bytes == 8)
-		zero_granules(ptr, units, 8);
-	else if (bytes % 64 == 0)
-		zero_lines(ptr, units, bytes);
-	else
-		zero_granules(ptr, units, bytes);
+	return ptr;
 }
 
 static bool is_valid(const struct percpu *pc, const struct quire_percpu_request *asked,
@@ -152,16 +191,20 @@ static bool lock_for(struct percpu *pc, unsigned flags, lock_token *token)
 	return true;
 }
 
-static int put_locked(struct percpu *pc, const struct percpu_request *request,
+int percpu_place_locked(struct percpu *pc, const struct percpu_request *request,
+			struct placed *placed)
+{
+	DCHECK(lock_is_held(&pc->lock));
+	return pc->packed ? placement_packed_locked(pc, request, placed)
+			  : placement_linux_locked(pc, request, placed);
+}
+
+int percpu_put_locked(struct percpu *pc, const struct percpu_request *request,
 		      struct placed *placed)
 {
-	int error;
+	int error = percpu_place_locked(pc, request, placed);
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (pc->packed)
-		error = placement_packed_locked(pc, request, placed);
-	else
-		error = placement_linux_locked(pc, request, placed);
 	if (!error) {
 		pc->stat.allocs++;
 		if (!request->fours)
@@ -185,7 +228,7 @@ static int from_populated(struct percpu *pc, const struct percpu_request *reques
 	here.everywhere = last;
 	if (!lock_for(pc, request->flags, &token))
 		return -EAGAIN;
-	error = put_locked(pc, &here, placed);
+	error = percpu_put_locked(pc, &here, placed);
 	percpu_unlock(pc, token);
 	return error;
 }
@@ -211,7 +254,7 @@ static int from_new(struct percpu *pc, const struct percpu_request *request, str
 			break;
 		}
 		populated = pc->populated_pages;
-		error = put_locked(pc, &here, placed);
+		error = percpu_put_locked(pc, &here, placed);
 		populated = pc->populated_pages - populated;
 		here.charged -= populated < here.charged ? (uint32_t)populated : here.charged;
 		want = grow_want_locked(pc, placed->missing);
@@ -285,18 +328,19 @@ static int put(struct percpu *pc, const struct percpu_request *request, struct p
 	return 0;
 }
 
-/* Tries to place an object for a stack at the beginning of a cache line, if that costs nothing. */
+/* Tries to place an object for a stack at the beginning of a cache line or page, if that costs
+ * nothing. */
 static int from_line(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
 	struct percpu_request here = *request;
 	int error;
 
-	if (request->fours || !cache_wants_line(pc, request->n, request->align))
+	here.align = request->fours ? 1 : cache_alignment(pc, request->n, request->align);
+	if (here.align == 1)
 		return -EAGAIN;
-	here.align = LINE_GRANULES;
 	error = from_populated(pc, &here, false, placed);
 	if (!error)
-		cache_had_line(pc, request->n);
+		cache_had_alignment(pc, request->n);
 	return error;
 }
 
@@ -315,7 +359,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 
 	if (pc != NULL)
 		error = percpu_request_make(pc, &asked, &request);
-	if (!error && from_line(pc, &request, &placed) != 0)
+	if (!error && cache_refill(pc, &request, &placed) != 0 &&
+	    from_line(pc, &request, &placed) != 0)
 		error = put(pc, &request, &placed);
 	if (pc != NULL)
 		worker_ensure(q, flags);
@@ -337,7 +382,32 @@ static __attribute__((noinline, cold)) void *finish_popped(struct percpu *pc, ch
 	if (pc->asks_for_popped)
 		sparse_zero(pc, place_of(pc, ptr), bytes, false, false);
 	else
-		zero_popped(pc, ptr, bytes);
+		zero_popped(ptr, pc->units, bytes);
+	if (load_relaxed(&pc->q->looks))
+		worker_look(pc->q, flags);
+	return ptr;
+}
+
+/* What the fast path does not serve: an object of whole pages may be on a stack too. */
+static __attribute__((noinline)) void *alloc_large(struct quire *q, size_t bytes, size_t align,
+						   unsigned flags)
+{
+	struct percpu *pc = percpu_if_any(q);
+	size_t pages = pc != NULL ? bytes >> pc->page_shift : 0;
+	uint32_t granule;
+	char *ptr;
+
+	if (pages - 1 >= CACHE_PAGES_NR || bytes != pages << pc->page_shift ||
+	    align > (size_t)1 << pc->page_shift || (align & (align - 1)) != 0 ||
+	    (flags & ~FLAGS_KNOWN) != 0)
+		return alloc_slow(q, bytes, align, flags);
+	granule = stack_pop(&pc->stacks.cpu, (unsigned)(CACHE_SMALL_NR + pages - 1));
+	if (granule == STACK_NONE)
+		return alloc_slow(q, bytes, align, flags);
+	ptr = granule_ptr(pc, granule);
+	store_relaxed(&pc->page[granule_page(pc, granule)].cached, 0); /* read by frees */
+	for (uint32_t unit = 0; unit < pc->units; unit++)
+		percpu_zero_copy(ptr + unit * QUIRE_PERCPU_STRIDE, bytes);
 	if (load_relaxed(&pc->q->looks))
 		worker_look(pc->q, flags);
 	return ptr;
@@ -347,13 +417,13 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 {
 	struct percpu *pc = load_acquire(&q->percpu); /* pairs with percpu_of() */
 	size_t class = (bytes - 1) >> GRANULE_SHIFT;
-	uint32_t granule;
+	uint32_t granule, units;
 	char *ptr;
 
 	/* 5..512 bytes have a class; 4 bytes and less have pages of their own. */
-	if (UNLIKELY(pc == NULL || bytes - 5 >= CACHE_CLASSES_NR * 8 - 4 || align > 8 ||
+	if (UNLIKELY(pc == NULL || bytes - 5 >= CACHE_SMALL_NR * 8 - 4 || align > 8 ||
 		     (align & (align - 1)) != 0 || (flags & ~FLAGS_KNOWN) != 0))
-		return alloc_slow(q, bytes, align, flags);
+		return alloc_large(q, bytes, align, flags);
 	granule = stack_pop(&pc->stacks.cpu, (unsigned)class);
 	/* pc->q, not q: this frees a register before this point. */
 	if (UNLIKELY(granule == STACK_NONE))
@@ -361,7 +431,15 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
 	ptr = granule_ptr(pc, granule);
 	if (UNLIKELY(load_relaxed(&pc->popped_is_odd)))
 		return finish_popped(pc, ptr, class, flags);
-	zero_popped(pc, ptr, (class + 1) << GRANULE_SHIFT);
+	units = pc->units;
+	if (class == 0)
+		for (char *copy = ptr; units != 0; units--, copy += QUIRE_PERCPU_STRIDE)
+			zero_word(copy);
+	else if (class == LINE_GRANULES - 1)
+		for (char *copy = ptr; units != 0; units--, copy += QUIRE_PERCPU_STRIDE)
+			zero_line(copy);
+	else
+		return zero_popped(ptr, units, (class + 1) << GRANULE_SHIFT);
 	return ptr;
 }
 
@@ -379,7 +457,7 @@ static size_t alloc_batch(struct percpu *pc, const struct percpu_request *reques
 	here.may_use_reserve = (request->flags & FLAGS_NO_WAIT) != 0;
 	if (!lock_for(pc, request->flags, &token))
 		return 0;
-	for (n = 0; n < count && put_locked(pc, &here, &placed[n]) == 0; n++)
+	for (n = 0; n < count && percpu_put_locked(pc, &here, &placed[n]) == 0; n++)
 		ptrs[n] = place_ptr(pc, placed[n].place);
 	percpu_unlock(pc, token);
 	for (size_t i = 0; i < n; i++)

@@ -7,11 +7,18 @@
 
 struct percpu;
 struct percpu_request;
+struct placed;
 struct quire_percpu_request;
 
 /* Converts what a caller asks for to granules.  Returns 0 or -EINVAL. */
 int percpu_request_make(const struct percpu *pc, const struct quire_percpu_request *asked,
 			struct percpu_request *request);
+/* Places an object.  Returns as the two placements do (placement.h).  percpu_put_locked() counts it
+ * as allocated. */
+int percpu_place_locked(struct percpu *pc, const struct percpu_request *request,
+			struct placed *placed);
+int percpu_put_locked(struct percpu *pc, const struct percpu_request *request,
+		      struct placed *placed);
 /* Clears a copy; writes only words that are not zero. */
 void percpu_zero_copy(char *copy, size_t bytes);
 /* Completes the frees that signal handlers deferred.  Call in ordinary context, without spinning

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu/cache.c - free objects on per-CPU stacks, for sizes that are freed and allocated
- * alternately
+ * percpu/cache.c - free objects on per-CPU stacks
  *
  * An object that is freed and soon allocated again need not pass through the maps.  For each size
  * up to 512 bytes each CPU has a stack of free objects' granules; sequences push and pop them.  In
@@ -16,9 +15,7 @@
  *   time allowed for a pair.  Why the home CPU's copy, and not the current CPU's?  The second free may
  *   run on another CPU.
  *
- * Only sizes that are freed and allocated alternately are cached; they are called warm.  A burst of
- * frees caches nothing, so it pins no page, and a burst of allocations is placed in the order of
- * time.  Stacks are not filled ahead: if a stack is empty, the object comes from the maps.
+ * refill.c says how much a stack keeps, and moves objects between it and the maps by the batch.
  *
  * cpu->door is the door of that CPU's stacks (stacks/stacks.h).  Stacks are emptied in three cases: the
  * worker finds them idle, chunks are about to be depopulated, or memory is short.  Emptying requires
@@ -28,22 +25,61 @@
 #include "percpu/balance.h"
 #include "percpu/object.h"
 #include "percpu/place.h"
+#include "percpu/refill.h"
 
-#include "machine/clock.h"
+/* ---- classes ---- */
 
-#define FIRST_KEPT 4u /* objects of one size that a newly opened stack keeps */
+uint32_t cache_class(const struct percpu *pc, uint32_t granules)
+{
+	if (granules <= CACHE_SMALL_NR)
+		return granules - 1;
+	if ((granules & pc->granule_mask) != 0 ||
+	    granules >> pc->page_granules_shift > CACHE_PAGES_NR || pc->sparse)
+		return NONE;
+	return CACHE_SMALL_NR + (granules >> pc->page_granules_shift) - 1;
+}
+
+uint32_t cache_granules(const struct percpu *pc, uint32_t class)
+{
+	return class < CACHE_SMALL_NR ? class + 1 : page_granule(pc, class - CACHE_SMALL_NR + 1);
+}
+
+uint32_t cache_room(const struct percpu *pc, uint32_t class)
+{
+	uint32_t room = CACHE_ROOM_GRANULES / cache_granules(pc, class);
+
+	if (room == 0)
+		return 1;
+	return room < CACHE_ROOM_MAX ? room : CACHE_ROOM_MAX;
+}
 
 /* ---- marks ---- */
+
+static uint64_t *mark_word(const struct percpu *pc, uint32_t granule)
+{
+	return (uint64_t *)(void *)(granule_ptr(pc, granule) + pc->home_bytes);
+}
+
+void cache_set_mark(struct percpu *pc, uint32_t class, uint32_t granule)
+{
+	if (class < CACHE_SMALL_NR)
+		*mark_word(pc, granule) = cache_mark(pc, granule_ptr(pc, granule));
+	else /* read by frees */
+		store_relaxed(&pc->page[granule_page(pc, granule)].cached, 1);
+}
 
 /* Reads the copy only if objects of this size may be cached: reading an untouched copy makes the
  * system allocate a page table. */
 bool cache_has_mark_locked(const struct percpu *pc, struct place place, uint32_t granules)
 {
-	const char *ptr = place_ptr(pc, place);
+	uint32_t class = granules == 0 ? NONE : cache_class(pc, granules);
 
 	DCHECK(lock_is_held(&pc->lock));
-	return granules - 1 < CACHE_CLASSES_NR && load_relaxed(&pc->learn[granules - 1].opened) &&
-	       *(const uint64_t *)(const void *)(ptr + pc->home_bytes) == cache_mark(pc, ptr);
+	if (class == NONE || !load_relaxed(&pc->learn[class].opened))
+		return false;
+	if (class >= CACHE_SMALL_NR)
+		return load_relaxed(&pc->page[place_page(pc, place)].cached) != 0; /* a stack's */
+	return *mark_word(pc, place_granule(place)) == cache_mark(pc, place_ptr(pc, place));
 }
 
 /* ---- one CPU's stacks ---- */
@@ -67,7 +103,7 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
-/* A hint.  A stack that becomes warm meanwhile is not missed: cache_warm() kicks the worker.  After a
+/* A hint.  A stack that becomes warm meanwhile is not missed: cache_after_free() kicks the worker.  After a
  * fork, cold stacks of the child may hold objects. */
 bool cache_is_open(const struct percpu *pc)
 {
@@ -77,117 +113,42 @@ bool cache_is_open(const struct percpu *pc)
 	return false;
 }
 
-/* ---- learning ---- */
-
-static struct learn *learn_of(struct percpu *pc, uint32_t granules)
-{
-	return granules <= CACHE_CLASSES_NR ? &pc->learn[granules - 1] : NULL;
-}
-
-static void set_score(struct learn *learn, uint8_t score)
-{
-	learn->score = score;
-	store_relaxed(&learn->warm, score >= SCORE_WARM); /* read by push() in free.c: a hint */
-}
-
-/* To call when an allocation has found its stack empty. */
-void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules)
-{
-	struct learn *learn = learn_of(pc, granules);
-
-	DCHECK(lock_is_held(&pc->lock));
-	if (learn == NULL)
-		return;
-	if (learn->freed && learn->score < SCORE_MAX)
-		set_score(learn, (uint8_t)(learn->score + 1));
-	learn->freed = false;
-}
-
-/* To call when a free has found its stack full or cold. */
-void cache_learn_free_locked(struct percpu *pc, uint32_t granules)
-{
-	struct learn *learn = learn_of(pc, granules);
-
-	DCHECK(lock_is_held(&pc->lock));
-	if (learn == NULL)
-		return;
-	if (learn->freed && learn->score != 0)
-		set_score(learn, (uint8_t)(learn->score - 1));
-	learn->freed = true;
-}
-
-static void keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, struct learn *learn,
-			     uint32_t class)
-{
-	unsigned before = stacks_keeps_locked(&pc->stacks, &cpu->door, class), now;
-	uint32_t lines;
-
-	DCHECK(lock_is_held(&cpu->door.lock));
-	/* Before any object can be cached: check_mark_locked() and cache_has_mark_locked() read
-	 * these. */
-	store_relaxed(&pc->opened, 1u);
-	store_relaxed(&learn->opened, 1);
-	now = stacks_grow_locked(&pc->stacks, &cpu->door, class, FIRST_KEPT, CACHE_ENTRIES);
-	lines = load_relaxed(&cpu->lines[class]) + now - before;
-	store_relaxed(&cpu->lines[class], (uint8_t)(lines > CACHE_ENTRIES ? CACHE_ENTRIES : lines));
-}
-
-/* To call after a slow free.  If the size is warm, lets this CPU's stack keep more objects of it.
- * If there is no memory for the CPU's stacks, they keep refusing, and a later call tries again. */
-void cache_warm(struct percpu *pc, uint32_t granules)
-{
-	struct learn *learn = learn_of(pc, granules);
-	struct percpu_cpu *cpu;
-	lock_token token;
-	uint32_t slot;
-	bool ready;
-
-	if (!pc->cache || learn == NULL || !load_relaxed(&learn->warm))
-		return;
-	slot = (uint32_t)stack_slot(&pc->stacks.cpu);
-	if (!stacks_has(&pc->stacks, slot))
-		return;
-	cpu = &pc->cpu[slot];
-	if (!lock_try(&cpu->door.lock, &token))
-		return;
-	ready = cpu->door.ready || stacks_begin_locked(&pc->stacks, &cpu->door) == 0;
-	if (ready)
-		keep_more_locked(pc, cpu, learn, granules - 1);
-	lock_release(&cpu->door.lock, token);
-	/* Frees to a stack do not wake the worker, so it visits until it finds the CPU idle. */
-	if (ready && load_relaxed(&pc->due_ns) == WORK_IDLE)
-		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
-}
+/* ---- cache lines ---- */
 
 /*
  * Every pass through a stack writes to the object, at least its mark.  If two CPUs do that in the
  * same cache line, a pair takes 20 ns instead of 8.  So after a CPU's stack has grown, the next
  * objects that the CPU allocates start on a cache line of their own, if there is room for that.
  * lines[] counts how many still should: as many as the growth of the stack, so at most
- * CACHE_ENTRIES each time a stack is opened, however many objects are allocated.
+ * LINES_MAX each time a stack is opened, however many objects are allocated.  Likewise objects of whole
+ * pages begin with a page then, as stacks demand.
  */
-static uint8_t *lines_of(struct percpu *pc, uint32_t granules)
+static uint8_t *lines_of(struct percpu *pc, uint32_t class)
 {
 	uint32_t slot = (uint32_t)stack_slot(&pc->stacks.cpu);
 
-	return slot < pc->stacks.cpu.slots_nr ? &pc->cpu[slot].lines[granules - 1] : NULL;
+	return slot < pc->stacks.cpu.slots_nr ? &pc->cpu[slot].lines[class] : NULL;
 }
 
-bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align)
+uint32_t cache_alignment(struct percpu *pc, uint32_t granules, uint32_t align)
 {
-	const struct learn *learn = learn_of(pc, granules);
+	uint32_t class = cache_class(pc, granules);
 	const uint8_t *lines;
 
-	if (align > 1 || learn == NULL || !load_relaxed(&learn->opened))
-		return false; /* stacks do not serve larger alignments */
-	lines = lines_of(pc, granules);
-	return lines != NULL && load_relaxed(lines) != 0;
+	if (class == NONE || !load_relaxed(&pc->learn[class].opened))
+		return 1;
+	if (class < CACHE_SMALL_NR && align > 1)
+		return 1; /* stacks do not serve larger alignments */
+	lines = lines_of(pc, class);
+	if (lines == NULL || load_relaxed(lines) == 0)
+		return 1;
+	return class < CACHE_SMALL_NR ? LINE_GRANULES : page_granules(pc);
 }
 
 /* Not atomic as a whole: the count may be off by one, which does no harm. */
-void cache_had_line(struct percpu *pc, uint32_t granules)
+void cache_had_alignment(struct percpu *pc, uint32_t granules)
 {
-	uint8_t *lines = lines_of(pc, granules);
+	uint8_t *lines = lines_of(pc, cache_class(pc, granules));
 
 	if (lines != NULL && load_relaxed(lines) != 0)
 		store_relaxed(lines, (uint8_t)(load_relaxed(lines) - 1));
@@ -195,31 +156,24 @@ void cache_had_line(struct percpu *pc, uint32_t granules)
 
 /* ---- emptying ---- */
 
-static void give_one_locked(struct percpu *pc, uint32_t granule)
+/* Empties a closed and fenced door, a batch in each hold of the lock. */
+static size_t give_all_locked(struct percpu *pc, const struct stacks_door *door, bool idle)
 {
-	struct place place = place_of_granule(granule);
-
-	DCHECK(lock_is_held(&pc->lock));
-	object_free_locked(pc, place);
-	chunk_after_free_locked(pc, place_chunk(pc, place));
-}
-
-static size_t give_locked(struct percpu *pc, uint32_t slot)
-{
-	struct stacks_door *door = &pc->cpu[slot].door;
-	lock_token token = lock_acquire(&pc->lock);
 	size_t given = 0;
 
 	DCHECK(lock_is_held(&door->lock));
 	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
 		const uint32_t *entries;
-		unsigned n = stacks_take_locked(&pc->stacks, door, class, UINT32_MAX, &entries);
+		unsigned n, before = (unsigned)given;
 
-		given += n;
-		while (n != 0)
-			give_one_locked(pc, entries[--n]);
+		do {
+			n = stacks_take_locked(&pc->stacks, door, class, CACHE_BATCH, &entries);
+			cache_give(pc, entries, n);
+			given += n;
+		} while (n != 0);
+		if (idle && given != before)
+			cache_forget(pc, class);
 	}
-	percpu_unlock(pc, token);
 	return given;
 }
 
@@ -240,14 +194,14 @@ static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 	return chosen;
 }
 
-static size_t empty_door(struct percpu *pc, uint32_t slot)
+static size_t empty_door(struct percpu *pc, uint32_t slot, bool idle)
 {
 	struct percpu_cpu *cpu = &pc->cpu[slot];
 	lock_token token = lock_acquire(&cpu->door.lock);
 	size_t n = 0;
 
 	if (cpu->emptying) {
-		n = give_locked(pc, slot);
+		n = give_all_locked(pc, &cpu->door, idle);
 		cpu->emptying = false;
 		stacks_cool_locked(&pc->stacks, &cpu->door);
 		stacks_open_locked(&pc->stacks, &cpu->door);
@@ -267,14 +221,14 @@ size_t cache_drain(struct percpu *pc, bool idle_only)
 	if (!idle_only)
 		store_relaxed(&pc->opened, 0u);
 	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class ++)
-		store_relaxed(&pc->learn[class].opened, 0); /* keep_more_locked() sets it again */
+		store_relaxed(&pc->learn[class].opened, 0); /* set when it is opened again */
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		any = close_door(pc, slot, idle_only) || any;
 	if (!any)
 		return 0;
 	stacks_fence_all(&pc->stacks);
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
-		n += empty_door(pc, slot);
+		n += empty_door(pc, slot, idle_only);
 	fetch_add_relaxed(&pc->drains, 1);
 	return n;
 }
@@ -322,15 +276,19 @@ bool cache_holds(struct percpu *pc, struct place place)
 static bool is_entry_sound_locked(struct percpu *pc, uint32_t class, uint32_t granule,
 				  bool inverted)
 {
-	struct place place = place_of_granule(granule);
-	char *ptr = place_ptr(pc, place);
-	uint64_t mark = cache_mark(pc, ptr) ^ (inverted ? ~(uint64_t)0 : 0);
-	uint64_t *copy = (uint64_t *)(void *)(ptr + pc->home_bytes);
+	uint64_t mark = cache_mark(pc, granule_ptr(pc, granule)) ^ (inverted ? ~(uint64_t)0 : 0);
+	uint8_t *cached = &pc->page[granule_page(pc, granule)].cached;
+	bool small = class < CACHE_SMALL_NR;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (object_bytes_locked(pc, place) != (class + 1) << GRANULE_SHIFT || *copy != mark)
+	if (object_bytes_locked(pc, place_of_granule(granule)) != cache_granules(pc, class)
+									  << GRANULE_SHIFT ||
+	    (small ? *mark_word(pc, granule) != mark : *cached != 1u + inverted))
 		return false;
-	*copy = ~mark;
+	if (small)
+		*mark_word(pc, granule) = ~mark;
+	else
+		*cached = inverted ? 1 : 2;
 	return true;
 }
 
@@ -392,7 +350,8 @@ static void set_classes(struct percpu *pc)
 	pc->stacks.classes_nr = CACHE_CLASSES_NR;
 	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
 		pc->stack_class[class] =
-			(struct stacks_class){ .header = (uint16_t) class, .room = CACHE_ENTRIES };
+			(struct stacks_class){ .header = (uint16_t) class,
+					       .room = (uint16_t)cache_room(pc, class) };
 	stacks_lay_out(&pc->stacks, CACHE_CLASSES_NR);
 }
 

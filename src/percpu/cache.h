@@ -12,43 +12,61 @@
 struct percpu;
 struct place;
 
-#define CACHE_CLASSES_NR 64u /* 8..512 bytes, by granules */
-#define CACHE_ENTRIES	 64u
-#define LINE_GRANULES	 8u
+/* Classes of objects: by granules, 8..512 bytes; and objects that are whole pages, by pages. */
+#define CACHE_SMALL_NR	    64u
+#define CACHE_PAGES_NR	    8u
+#define CACHE_CLASSES_NR    (CACHE_SMALL_NR + CACHE_PAGES_NR)
+#define LINE_GRANULES	    8u
+/* The most objects of one size that a CPU's stack keeps: 1,024, but no more than take 64 KiB of each
+ * CPU's copies.  All classes have 24,810 entries then, of 4 bytes, and a slot's region has 31,456 after
+ * the headers (stacks_lay_out() checks it). */
+#define CACHE_ROOM_MAX	    1024u
+#define CACHE_ROOM_GRANULES 8192u
+/* What a newly opened stack keeps, until a larger batch is known to come back. */
+#define CACHE_FIRST	    32u
+/* Objects that move between a stack and the maps in one hold of pc->lock: at 20 ns each, about as long
+ * as one wait for a lock. */
+#define CACHE_BATCH	    64u
 
 /* One CPU's stacks.  Fields are protected by the door's lock unless stated otherwise. */
 struct percpu_cpu {
 	struct stacks_door door;	 /* RANK_PERCPU_CPU */
 	bool emptying;			 /* a drain has closed the door */
 	uint32_t tops_seen;		 /* objects on the stacks at the last drain */
-	uint8_t lines[CACHE_CLASSES_NR]; /* atomic, relaxed: see cache_wants_line() */
+	uint8_t lines[CACHE_CLASSES_NR]; /* atomic, relaxed: see cache_alignment() */
 } __attribute__((aligned(64)));
 
-/* Learns whether a size is freed and allocated alternately.  Protected by pc->lock unless stated
- * otherwise. */
+/* Learns how many objects of a size are freed and then allocated again: refill.c.  Protected by pc->lock
+ * unless stated otherwise. */
 struct learn {
-	bool freed;	/* the latest slow call was a free */
-	uint8_t score;	/* 0..SCORE_MAX */
-	uint8_t warm;	/* atomic, relaxed: frees go to the stacks */
-	uint8_t opened; /* atomic, relaxed: a stack may hold objects of this size */
+	uint16_t room;	     /* (r) what a stack of this size should keep; 0: CACHE_FIRST */
+	uint16_t owed;	     /* (r) objects that full stacks gave back and no refill took since */
+	uint8_t count;	     /* (r) frees to the maps, up to COUNT_WARM: warm */
+	uint8_t opened;	     /* atomic, relaxed: a stack may hold objects of this size */
+	bool overflowed : 1; /* a stack was full since one was last found empty */
+	bool freed : 1;	     /* the latest call that took the lock was a free */
 };
-#define SCORE_MAX  16u
-#define SCORE_WARM 8u
+#define COUNT_WARM 8u
+#define OWED_MAX   2048u /* twice what the largest stack keeps */
+#define LINES_MAX  64u
 
 int cache_init(struct percpu *pc);
 void cache_fini(struct percpu *pc);
 
-/* To call when an allocation has found its stack empty, and when a free has found it full or
- * cold. */
-void cache_learn_alloc_locked(struct percpu *pc, uint32_t granules);
-void cache_learn_free_locked(struct percpu *pc, uint32_t granules);
-/* To call after a slow free, without a lock.  If the size is warm, lets this CPU's stack keep
- * more. */
-void cache_warm(struct percpu *pc, uint32_t granules);
-/* True if the next object of this size should begin a cache line. */
-bool cache_wants_line(struct percpu *pc, uint32_t granules, uint32_t align);
-/* To call when one did. */
-void cache_had_line(struct percpu *pc, uint32_t granules);
+/* The class of objects of so many granules, or NONE.  Of whole pages only those that begin with one
+ * are on stacks. */
+uint32_t cache_class(const struct percpu *pc, uint32_t granules);
+/* The granules of a class's objects. */
+uint32_t cache_granules(const struct percpu *pc, uint32_t class);
+/* The most objects of a class that a stack keeps. */
+uint32_t cache_room(const struct percpu *pc, uint32_t class);
+/* The alignment, in granules, that the next object of this size should have for the stacks' sake; or
+ * 1. */
+uint32_t cache_alignment(struct percpu *pc, uint32_t granules, uint32_t align);
+/* To call when it has been placed like that. */
+void cache_had_alignment(struct percpu *pc, uint32_t granules);
+/* Marks an object that no stack holds yet. */
+void cache_set_mark(struct percpu *pc, uint32_t class, uint32_t granule);
 
 /* Returns cached objects to the maps, from every CPU or from idle ones only.  Requires alloc_mutex.
  * Returns the number of objects. */

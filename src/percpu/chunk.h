@@ -44,7 +44,7 @@ enum page_seen {
 	PAGE_SEEN,     /* yes */
 };
 
-/* One page offset of a chunk.  All (l). */
+/* One page offset of a chunk.  All (l), except `cached`. */
 struct percpu_page {
 	uint32_t words;	  /* (r) position of its map in units of 64 bytes, and WORDS_HIDDEN (map.h);
 			     NONE: no object, no map */
@@ -53,6 +53,9 @@ struct percpu_page {
 	uint16_t fresh;	  /* granules from here on are unused since the page was populated */
 	uint8_t kind;
 	uint8_t seen; /* enum page_seen */
+	/* Atomic, relaxed: not 0 if the object of whole pages that begins here is on a stack.  Its copies
+	 * need not be touched for a mark. */
+	uint8_t cached;
 };
 
 enum chunk_state {

@@ -13,6 +13,7 @@
 #include "percpu/map.h"
 #include "percpu/object.h"
 #include "percpu/place.h"
+#include "percpu/refill.h"
 
 #include "machine/annotate.h"
 
@@ -238,7 +239,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)
 	percpu_unlock(pc, token);
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
-		cache_warm(pc, granules);
+		cache_after_free(pc, granules);
 	worker_ensure_freed(pc->q);
 }
 
@@ -261,14 +262,26 @@ static inline struct look look_at(const struct percpu *pc, uint64_t page)
 	return look;
 }
 
+/* Returns @value; the compiler does not know that. */
+static inline uint32_t opaque(uint32_t value)
+{
+	__asm__("" : "+r"(value));
+	return value;
+}
+
 /* Marks the object and pushes it on this CPU's stack.  False: its size is not cached, the bits that were read
  * may not belong together, it has the mark already, or the stack refused. */
-static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t granules,
+static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t class,
 			struct look look)
 {
+	uint32_t frequent = load_relaxed(&pc->frequent), guess = opaque(frequent);
 	uint64_t *copy, mark;
 
-	if (UNLIKELY(granules > CACHE_CLASSES_NR || !load_relaxed(&pc->learn[granules - 1].warm)))
+	/* The stack's address depends on the size, which is known late, and the next allocation waits for
+	 * the push.  It does not wait for a comparison that the processor predicts. */
+	if (LIKELY(class == frequent))
+		class = guess;
+	else if ((load_relaxed(&pc->warm) >> class & 1) == 0)
 		return false;
 	/* Has the map moved?  Pairs with map_show_locked(). */
 	if (UNLIKELY(load_acquire(&look.page->words) != look.words))
@@ -281,7 +294,7 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t
 	if (UNLIKELY(*copy == mark))
 		return false;
 	*copy = mark;
-	if (LIKELY(stack_push(&pc->stacks.cpu, granules - 1, granule, &pc->open, 0)))
+	if (LIKELY(stack_push(&pc->stacks.cpu, class, granule, &pc->open, 0)))
 		return true;
 	*copy = 0;
 	return false;
@@ -336,6 +349,76 @@ static uint32_t granules_past_word(const struct percpu *pc, uint32_t granule, co
 	return ends == 0 ? 0 : near + bit_lowest(ends);
 }
 
+enum covers {
+	COVERS_NOTHING,
+	COVERS_ALL,
+	COVERS_UNKNOWN, /* a part, or only the lock can tell */
+};
+
+/* How much of @page belongs to the object that begins with page @first. */
+static enum covers covers(const struct percpu *pc, uint32_t first, uint32_t page)
+{
+	const struct percpu_page *p = &pc->page[page];
+	uint32_t at = load_acquire(&p->words); /* pairs with map_show_locked() */
+	const uint64_t *words = map_words_at(pc, at);
+	uint64_t used = ~(uint64_t)0, starts = 0;
+	bool goes_on = true;
+
+	if ((at & WORDS_HIDDEN) != 0)
+		return page == first ? COVERS_UNKNOWN : COVERS_NOTHING;
+	for (uint32_t i = 0; i < pc->half_words; i++) {
+		uint64_t use = load_acquire(&words[i]); /* before the boundaries: map_clear() */
+		uint64_t start = load_acquire(&words[pc->half_words + i]);
+
+		if (i == 0) {
+			goes_on = (page == first ? start & 1 : use & ~start & 1) != 0;
+			start &= ~(uint64_t)1;
+		}
+		starts |= start;
+		used &= use;
+	}
+	if (load_acquire(&p->words) != at) /* has the map moved meanwhile? */
+		return COVERS_UNKNOWN;
+	if (!goes_on)
+		return page == first ? COVERS_UNKNOWN : COVERS_NOTHING;
+	return starts == 0 && used == ~(uint64_t)0 ? COVERS_ALL : COVERS_UNKNOWN;
+}
+
+/* The pages of the object that begins with @page, if it ends with one; or 0: that, or only the lock can tell. */
+static uint32_t whole_pages(const struct percpu *pc, uint32_t page)
+{
+	for (uint32_t n = 0; n <= CACHE_PAGES_NR; n++) {
+		enum covers now = COVERS_NOTHING;
+
+		if (n == 0 || page_offset(pc, page + n) != 0) /* else the chunk ends */
+			now = covers(pc, page, page + n);
+		if (now != COVERS_ALL)
+			return now == COVERS_NOTHING ? n : 0;
+	}
+	return 0;
+}
+
+/* Frees an object of whole pages to this CPU's stack.  False: it is none, or the lock must be taken.  Its mark is
+ * in the record of its first page, so that its copies are not touched. */
+static bool push_pages(struct percpu *pc, uint32_t granule)
+{
+	uint32_t page = granule_page(pc, granule), changes, pages;
+	struct percpu_page *p = &pc->page[page];
+
+	if (granule_in_page(pc, granule) != 0 || pc->sparse)
+		return false;
+	changes = load_acquire(&pc->changes); /* pairs with map_clear(), as in push() */
+	pages = whole_pages(pc, page);
+	if (pages - 1 >= CACHE_PAGES_NR || load_relaxed(&p->cached) != 0 ||
+	    load_acquire(&pc->changes) != changes)
+		return false;
+	store_relaxed(&p->cached, 1); /* read by other frees */
+	if (stack_push(&pc->stacks.cpu, CACHE_SMALL_NR + pages - 1, granule, &pc->open, 0))
+		return true;
+	store_relaxed(&p->cached, 0);
+	return false;
+}
+
 /* Frees an object that reaches the end of its map word.  This word is read again, after the same look as the
  * next one, since the object must not have ended in it at that time either. */
 static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr, uint32_t granule)
@@ -352,8 +435,11 @@ static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr,
 		ends = ends >> granule % 64 & ~(uint64_t)1;
 		granules = ends != 0 ? bit_lowest(ends) : granules_past_word(pc, granule, words);
 	}
-	if (granules == 0 || !push(pc, ptr, granule, granules, look))
-		free_odd(q, ptr);
+	if (granules == 0 || granules > CACHE_SMALL_NR ||
+	    !push(pc, ptr, granule, granules - 1, look)) {
+		if (granules != 0 || !push_pages(pc, granule))
+			free_odd(q, ptr);
+	}
 }
 
 /*
@@ -394,9 +480,10 @@ void quire_free_percpu(struct quire *q, void *ptr)
 		free_odd(pc->q, ptr);
 		return;
 	}
-	/* The object ends where the next one begins or a granule is free.  The shift comes last and brings in
-	 * zeroes, which end nothing: so no end is found of an object that reaches the end of the word. */
-	ends = (starts | ~used) >> granule % 64 & ~(uint64_t)1;
+	/* The object ends where the next one begins or a granule is free.  The shifts come last and bring in
+	 * zeroes, which end nothing: so no end is found of an object that reaches the end of the word.  An
+	 * end in the granule after the first is bit 0: the class of one granule. */
+	ends = (starts | ~used) >> granule % 64 >> 1;
 	if (UNLIKELY(ends == 0)) {
 		free_past_word(pc->q, ptr, granule);
 		return;
@@ -409,34 +496,6 @@ void quire_free_percpu(struct quire *q, void *ptr)
  * Frees many objects under one hold of the lock.  Their maps are prefetched, because the objects may
  * come in any order, and each map would be a cache miss.
  */
-static void prefetch(const struct percpu *pc, const void *ptr)
-{
-	struct place place = place_of(pc, ptr);
-
-	if (place_page(pc, place) < load_relaxed(&pc->pages_end)) {
-		const char *chunk = (const char *)&pc->chunk[place_chunk(pc, place)];
-
-		__builtin_prefetch(&pc->page[place_page(pc, place)]);
-		for (size_t i = 0; i < sizeof(struct percpu_chunk); i += 64)
-			__builtin_prefetch(chunk + i);
-	}
-}
-
-static void prefetch_words_locked(const struct percpu *pc, const void *ptr)
-{
-	struct place place = place_of(pc, ptr);
-	uint32_t page = place_page(pc, place);
-
-	DCHECK(lock_is_held(&pc->lock));
-	if (page < pc->pages_end && page_has_map(&pc->page[page])) {
-		const uint64_t *words = map_words(pc, page_map(pc, &pc->page[page])) +
-					map_word_in_page(pc, place_granule(place));
-
-		__builtin_prefetch(words);
-		__builtin_prefetch(words + pc->half_words);
-	}
-}
-
 static void free_batch(struct percpu *pc, size_t count, void **ptrs)
 {
 	enum wanted wanted = WANTED_NOT;
@@ -444,16 +503,16 @@ static void free_batch(struct percpu *pc, size_t count, void **ptrs)
 	lock_token token;
 
 	for (size_t i = 0; i < count; i++)
-		prefetch(pc, ptrs[i]);
+		object_prefetch(pc, place_of(pc, ptrs[i]));
 	token = lock_acquire(&pc->lock);
 	for (size_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
-		prefetch_words_locked(pc, ptrs[i]);
+		object_prefetch_map_locked(pc, place_of(pc, ptrs[i]));
 	for (size_t i = 0; i < count; i++) {
 		struct place place = place_of(pc, ptrs[i]);
 		enum wanted one;
 
 		if (i + PREFETCH_AHEAD < count)
-			prefetch_words_locked(pc, ptrs[i + PREFETCH_AHEAD]);
+			object_prefetch_map_locked(pc, place_of(pc, ptrs[i + PREFETCH_AHEAD]));
 		if (ptrs[i] == NULL)
 			continue;
 		check_mark_locked(pc, place, &token);

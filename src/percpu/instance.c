@@ -108,6 +108,7 @@ static void set_options(struct percpu *pc)
 	/* Mixed, so that no data of users looks like a mark; larger than any address: cache_mark(). */
 	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;
 	pc->due_ns = WORK_IDLE;
+	pc->frequent = NONE;
 	pc->module = (struct quire_module){
 		.rank = RANK_PERCPU_ALLOC,
 		.fini = fini,

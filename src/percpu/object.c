@@ -338,3 +338,30 @@ uint32_t object_bytes_locked(const struct percpu *pc, struct place place)
 		return 4;
 	return (map_object_end(pc, granule) - granule) << GRANULE_SHIFT;
 }
+
+/* ---- fetching ahead ---- */
+
+void object_prefetch(const struct percpu *pc, struct place place)
+{
+	if (place_page(pc, place) < load_relaxed(&pc->pages_end)) { /* only what exists: a hint */
+		const char *chunk = (const char *)&pc->chunk[place_chunk(pc, place)];
+
+		__builtin_prefetch(&pc->page[place_page(pc, place)]);
+		for (size_t i = 0; i < sizeof(struct percpu_chunk); i += 64)
+			__builtin_prefetch(chunk + i);
+	}
+}
+
+void object_prefetch_map_locked(const struct percpu *pc, struct place place)
+{
+	uint32_t page = place_page(pc, place);
+
+	DCHECK(lock_is_held(&pc->lock));
+	if (page < pc->pages_end && page_has_map(&pc->page[page])) {
+		const uint64_t *words = map_words(pc, page_map(pc, &pc->page[page])) +
+					map_word_in_page(pc, place_granule(place));
+
+		__builtin_prefetch(words);
+		__builtin_prefetch(words + pc->half_words);
+	}
+}

@@ -11,6 +11,9 @@ void object_put_locked(struct percpu *pc, struct place place, const struct percp
 /* Frees the object that begins at @place; the caller has checked that one does.  Returns its
  * granules, or 0 for an object of 4 bytes.  The caller then calls chunk_after_free_locked(). */
 uint32_t object_free_locked(struct percpu *pc, struct place place);
+/* Fetch what freeing the object at @place reads: the records of its page and chunk, and its map. */
+void object_prefetch(const struct percpu *pc, struct place place);
+void object_prefetch_map_locked(const struct percpu *pc, struct place place);
 /* True if an object begins at @place, which may be any place, even PLACE_NONE. */
 bool object_is_at_locked(const struct percpu *pc, struct place place);
 /* The bytes of the object that begins at @place, or 0 if there is none. */

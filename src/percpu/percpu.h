@@ -165,11 +165,13 @@ struct percpu {
 	bool looking;			  /* (l) a look for all is in progress: sparse.c */
 	struct chunk_list list[CHUNK_LISTS_NR];
 	struct learn learn[CACHE_CLASSES_NR];
-	uint32_t opened;	       /* atomic, relaxed: some learn[].opened may be set */
-	uint32_t deferred_nr;	       /* atomic: bits that were set and not yet taken */
-	uint64_t due_ns;	       /* atomic: the worker's next visit, or WORK_IDLE */
-	uint64_t balanced_ns;	       /* atomic, relaxed: its latest visit */
-	struct quire_percpu_stat stat; /* (l) counters */
+	uint32_t opened;      /* atomic, relaxed: some learn[].opened may be set */
+	uint64_t warm;	      /* atomic, relaxed: classes whose frees go to the stacks */
+	uint32_t frequent;    /* atomic, relaxed: the class that was opened last; or NONE */
+	uint32_t deferred_nr; /* atomic: bits that were set and not yet taken */
+	uint64_t due_ns;      /* atomic: the worker's next visit, or WORK_IDLE */
+	uint64_t balanced_ns; /* atomic, relaxed: its latest visit */
+	struct quire_percpu_stat stat;					     /* (l) counters */
 	uint64_t refusals, atomic_refusals, deferred_total, drains, flushes; /* atomic, relaxed */
 	uint8_t open; /* (c) 0: the guard that every push expects */
 	struct quire_module module;

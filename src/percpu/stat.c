@@ -4,6 +4,7 @@
  */
 #include "percpu/percpu.h"
 #include "percpu/map.h"
+#include "percpu/refill.h"
 
 #include "base/sized.h"
 #include "base/text.h"
@@ -12,11 +13,13 @@
 static uint64_t metadata_bytes_locked(const struct percpu *pc)
 {
 	uint64_t unit = mem_page_bytes(), bytes = pc->self_bytes;
-	uint64_t stacks =
-		(CACHE_CLASSES_NR * 16 + CACHE_CLASSES_NR * CACHE_ENTRIES * 4 + unit - 1) / unit *
-		unit;
+	uint64_t stacks = CACHE_CLASSES_NR * sizeof(struct stack_header);
 
 	DCHECK(lock_is_held(&pc->lock)); /* maps_ready; the others are gauges */
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
+		if (load_relaxed(&pc->learn[class].opened)) /* a hint */
+			stacks += cache_keeps(pc, class) * sizeof(uint32_t);
+	stacks = (stacks + unit - 1) / unit * unit;
 	bytes += load_relaxed(&pc->grown_chunks.ready_bytes) +
 		 load_relaxed(&pc->grown_pages.ready_bytes);
 	bytes += load_relaxed(&pc->grown_written.ready_bytes) +

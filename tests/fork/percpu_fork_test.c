@@ -180,7 +180,7 @@ static void a_child_takes_from_stacks(void **state)
 	void *pair[2];
 
 	(void)state;
-	for (unsigned round = 0; round < 4 * SCORE_MAX; round++) {
+	for (unsigned round = 0; round < 4 * COUNT_WARM; round++) {
 		pair[0] = quire_alloc_percpu(q, 64, 0, 0);
 		pair[1] = quire_alloc_percpu(q, 64, 0, 0);
 		quire_free_percpu(q, pair[0]);

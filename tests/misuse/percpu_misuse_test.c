@@ -13,6 +13,7 @@ static const struct misuse misuses[] = {
 	{ "percpu_double_free_across", "double free" AT(FREE) },
 	{ "percpu_double_free_across_cached", "double free" AT(FREE) },
 	{ "percpu_double_free_four", "double free" AT(FREE) },
+	{ "percpu_double_free_page", "double free" AT(FREE) },
 	{ "percpu_free_middle", "the middle of an object" AT(FREE) },
 	{ "percpu_free_unaligned", "not the start of an object" AT(FREE) },
 	{ "percpu_free_other_copy", "not CPU 0's copy" AT(FREE) },

@@ -153,7 +153,7 @@ static void sizes_in_turns(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < ops_nr() / 20; i++) {
-		size_t bytes = 5 + stress_random(&random, CACHE_CLASSES_NR * 8 - 4);
+		size_t bytes = 5 + stress_random(&random, CACHE_SMALL_NR * 8 - 4);
 
 		for (unsigned k = 0; k < 20; k++) {
 			struct live *entry = &live[stress_random(&random, LIVE_MAX / 4)];

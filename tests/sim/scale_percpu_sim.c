@@ -46,7 +46,7 @@ SIM_TEST(scale_percpu_hit, .scaling = "per-CPU, 64 bytes: alloc + free", .scalin
 {
 	struct scale *scale = scale_make(sim, true);
 
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		pair(scale);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		if (round == 1)

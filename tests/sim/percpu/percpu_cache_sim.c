@@ -8,9 +8,9 @@ static struct percpu_scene *warm_scene(struct sim *sim)
 
 	for (unsigned i = 0; i < 8; i++)
 		scene->small[i] = percpu_take(scene, i < 6 ? 8 : 16, 0);
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		percpu_give(scene, percpu_take(scene, 8, 0), 8);
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		percpu_give(scene, percpu_take(scene, 16, 0), 16);
 	return scene;
 }
@@ -119,9 +119,9 @@ SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_
 {
 	struct percpu_scene *scene = warm_scene(sim);
 
-	store_relaxed(&scene->pc->learn[7].warm, 1);
-	for (unsigned i = 0; i < 3; i++)
-		cache_warm(scene->pc, 8);
+	store_relaxed(&scene->pc->warm, UINT64_C(1) << 7);
+	store_relaxed(&scene->pc->learn[7].count, COUNT_WARM);
+	cache_after_free(scene->pc, 8);
 	sim_cpu(sim, 0, gives_small, scene);
 	sim_cpu(sim, 1, empties_a_page_and_fills_another, scene);
 	sim_run(sim);
@@ -174,9 +174,9 @@ static void fill_up_to(struct percpu_scene *scene, uint32_t in_word)
 
 static void open_stack(struct percpu *pc, uint32_t granules)
 {
-	store_relaxed(&pc->learn[granules - 1].warm, 1);
-	for (unsigned i = 0; i < 3; i++)
-		cache_warm(pc, granules);
+	store_relaxed(&pc->warm, pc->warm | UINT64_C(1) << (granules - 1));
+	store_relaxed(&pc->learn[granules - 1].count, COUNT_WARM);
+	cache_after_free(pc, granules);
 }
 
 static void gives_24(void *arg)
@@ -396,11 +396,11 @@ SIM_TEST(percpu_cached_offset_keeps_no_page, .cpus_nr = 1, .events = SIM_MEMORY)
 
 	while (scene->pc->empty_pages != 0)
 		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		percpu_give(scene, percpu_take(scene, 64, 0), 64);
 	SIM_CHECK(cache_count(scene->pc) != 0);
 	balances(scene);
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		percpu_give(scene, percpu_take(scene, 64, 0), 64);
 	SIM_CHECK(cache_count(scene->pc) != 0);
 	percpu_isolate(scene, 14, 20);

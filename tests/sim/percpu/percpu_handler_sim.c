@@ -195,7 +195,7 @@ SIM_TEST(percpu_fork_copies_whole_stacks, .explore = SIM_ALL_SCHEDULES, .preempt
 
 	for (unsigned i = 0; i < 2; i++)
 		scene->small[i] = percpu_take(scene, SIZE, 0);
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		percpu_give(scene, percpu_take(scene, SIZE, 0), SIZE);
 	for (unsigned i = 0; i < 2; i++)
 		percpu_give(scene, scene->small[i], SIZE);

@@ -16,6 +16,7 @@
 #include "percpu/object.h"
 #include "percpu/place.h"
 #include "percpu/populate.h"
+#include "percpu/refill.h"
 #include "percpu/sparse.h"
 
 #define PAGE_BYTES 4096u

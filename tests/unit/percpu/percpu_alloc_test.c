@@ -500,7 +500,7 @@ static void a_burst_of_a_warm_size_is_dense(void **state)
 	for (unsigned i = 0; i < 16 * page_bytes(q) / 8; i++)
 		assert_non_null(quire_alloc_percpu(q, 8, 0, 0));
 	assert_in_range(percpu_stat(q).populated_pages, pages,
-			pages + 16 + CACHE_ENTRIES * 64 / page_bytes(q));
+			pages + 16 + LINES_MAX * 64 / page_bytes(q));
 }
 
 /* Without a reserve of pages to keep, all that is left is the first chunk. */

@@ -8,7 +8,7 @@
  */
 #include "unit/percpu/percpu_case.h"
 
-#define MOST_GRANULES (CACHE_CLASSES_NR + 8u) /* some that are too large for stacks */
+#define MOST_GRANULES (CACHE_SMALL_NR + 8u) /* some that are too large for stacks */
 
 static void *put_at(struct percpu *pc, uint32_t granule, uint32_t granules)
 {
@@ -30,13 +30,13 @@ static void give_at(struct percpu *pc, uint32_t granule)
 	percpu_unlock(pc, token);
 }
 
-/* Opens this CPU's stacks of every size, as wide as they get. */
+/* Opens this CPU's stacks of every size. */
 static void open_stacks(struct percpu *pc)
 {
-	for (uint32_t granules = 1; granules <= CACHE_CLASSES_NR; granules++) {
-		store_relaxed(&pc->learn[granules - 1].warm, 1);
-		for (unsigned i = 0; i < 8; i++)
-			cache_warm(pc, granules);
+	for (uint32_t granules = 1; granules <= CACHE_SMALL_NR; granules++) {
+		store_relaxed(&pc->warm, pc->warm | UINT64_C(1) << (granules - 1));
+		store_relaxed(&pc->learn[granules - 1].count, COUNT_WARM);
+		cache_after_free(pc, granules);
 	}
 }
 
@@ -44,7 +44,7 @@ static void check_size_at(struct quire *q, uint32_t at, uint32_t granules)
 {
 	struct percpu *pc = q->percpu;
 	uint32_t room = page_granules(pc) - (at & (page_granules(pc) - 1));
-	bool fits = granules <= CACHE_CLASSES_NR && granules <= room;
+	bool fits = granules <= CACHE_SMALL_NR && granules <= room;
 	void *object = put_at(pc, at, granules);
 
 	quire_free_percpu(q, object);
@@ -117,9 +117,65 @@ static void an_object_before_a_page_of_fours_keeps_its_class(void **state)
 		check_size_at(q, page_granule(pc, page) - granules, granules);
 }
 
+/* Puts an object of whole pages at the beginning of an empty page of the first chunk. */
+static void *put_pages(struct percpu *pc, uint32_t pages)
+{
+	return put_at(pc, page_granule(pc, bit_lowest(pc->chunk[0].free)), page_granule(pc, pages));
+}
+
+/* An object of whole pages goes on the stack of its size, whatever is behind it, and comes back with every copy
+ * zero.  Its copies are not touched for a mark: where none was written, no CPU has memory. */
+static void whole_pages_go_on_stacks(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+
+	if (pc->stacks.cpu.slots_nr == 0)
+		skip_because("no per-CPU sequences here");
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	for (uint32_t pages = 1; pages <= 3; pages++) {
+		uint32_t class = CACHE_SMALL_NR + pages - 1;
+		char *object = put_pages(pc, pages);
+
+		store_relaxed(&pc->learn[class].count, COUNT_WARM);
+		cache_after_free(pc, page_granule(pc, pages));
+		memset(quire_per_cpu_ptr(object, 1), 1, pages * page_bytes(q));
+		quire_free_percpu(q, object);
+		assert_int_equal(cache_count(pc), 1);
+		assert_int_equal(pc->page[place_page(pc, place_of(pc, object))].cached, 1);
+		assert_true(cache_is_sound(pc));
+		assert_int_equal(*(char *)quire_per_cpu_ptr(object, 0), 0);
+		assert_ptr_equal(quire_alloc_percpu(q, pages * page_bytes(q), 0, 0), object);
+		for (size_t i = 0; i < pages * page_bytes(q); i++)
+			assert_int_equal(((char *)quire_per_cpu_ptr(object, 1))[i], 0);
+		give_at(pc, place_granule(place_of(pc, object)));
+	}
+}
+
+/* One that does not begin with a page, or does not end with one, takes the maps. */
+static void parts_of_pages_do_not(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+	uint32_t first = page_granule(pc, bit_lowest(pc->chunk[0].free)), page = page_granules(pc);
+
+	if (pc->stacks.cpu.slots_nr == 0)
+		skip_because("no per-CPU sequences here");
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	store_relaxed(&pc->learn[CACHE_SMALL_NR].count, COUNT_WARM);
+	cache_after_free(pc, page);
+	quire_free_percpu(q, put_at(pc, first + 8, page));
+	quire_free_percpu(q, put_at(pc, first, page - 1));
+	quire_free_percpu(q, put_at(pc, first, page + 1));
+	assert_int_equal(cache_count(pc), 0);
+	assert_int_equal(percpu_stat(q).objects, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		PERCPU_TEST(whole_pages_go_on_stacks),
+		PERCPU_TEST(parts_of_pages_do_not),
 		PERCPU_TEST(each_size_at_each_offset_keeps_its_class),
 		PERCPU_TEST(an_object_before_a_page_of_fours_keeps_its_class),
 	};

@@ -20,6 +20,7 @@
 #include "percpu/object.h"
 #include "percpu/place.h"
 #include "percpu/populate.h"
+#include "percpu/refill.h"
 #include "percpu/sparse.h"
 
 #define UNITS 4u

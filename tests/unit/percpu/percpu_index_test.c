@@ -156,7 +156,8 @@ static void first_fit_looks_at_few_of_many_chunks(void **state)
  * that does.  Nothing else is populated, and nothing can be. */
 static struct quire *make_last_hole(enum quire_placement placement, void **last)
 {
-	struct quire *q = percpu_make((struct quire_options){ .placement = placement });
+	struct quire *q =
+		percpu_make((struct quire_options){ .placement = placement, .cache = QUIRE_OFF });
 	void *first[PAGES_NR], *second[PAGES_NR];
 	unsigned n = 0;
 

@@ -213,12 +213,12 @@ static void p13_stacks(void **state)
 	if (pc->stacks.cpu.slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
-	for (unsigned i = 0; i < 2 * SCORE_MAX; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		quire_free_percpu(q, quire_alloc_percpu(q, 24, 0, 0));
 	object = quire_alloc_percpu(q, 24, 0, 0);
 	quire_free_percpu(q, quire_alloc_percpu(q, 24, 0, 0));
 	quire_free_percpu(q, object);
-	assert_in_range(cache_count(pc), 2, CACHE_ENTRIES);
+	assert_in_range(cache_count(pc), 2, CACHE_FIRST);
 	slot = (uint32_t)stack_slot(&pc->stacks.cpu);
 	header = stack_header(&pc->stacks.cpu, slot, 2);
 	entries = stack_entries(&pc->stacks.cpu, slot);

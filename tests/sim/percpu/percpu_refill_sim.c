@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* percpu_refill_sim.c - batches between stacks and maps, and objects of whole pages on stacks */
+#include "sim/percpu/percpu_scene.h"
+
+#define ROOM 4u
+
+/* Stacks of 8 bytes that keep ROOM objects, and as much owed as they can take. */
+static struct percpu_scene *small_stacks_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+	struct percpu *pc = scene->pc;
+
+	for (unsigned i = 0; i < 8; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	pc->learn[0].room = ROOM;
+	pc->learn[0].owed = OWED_MAX;
+	pc->learn[0].count = COUNT_WARM;
+	store_relaxed(&pc->warm, 1);
+	return scene;
+}
+
+static void gives_and_takes(struct percpu_scene *scene, unsigned first)
+{
+	for (unsigned i = first; i < first + 4; i++)
+		percpu_give(scene, scene->small[i], 8);
+	for (unsigned i = first; i < first + 4; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	percpu_give(scene, percpu_take(scene, 8, 0), 8);
+}
+
+static void gives_and_takes_first(void *arg)
+{
+	gives_and_takes(arg, 0);
+}
+
+static void gives_and_takes_others(void *arg)
+{
+	gives_and_takes(arg, 4);
+}
+
+static void drains(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	mutex_acquire(&scene->pc->alloc_mutex);
+	cache_drain(scene->pc, false);
+	mutex_release(&scene->pc->alloc_mutex);
+}
+
+static void gives_small(struct percpu_scene *scene)
+{
+	for (unsigned i = 0; i < 8; i++)
+		percpu_give(scene, scene->small[i], 8);
+}
+
+/* Stacks overflow, are emptied, and are refilled: each object is in one place, and marked before a thread can
+ * pop it.  Threads are moved meanwhile, so a batch reaches another CPU's stack than it was meant for. */
+SIM_TEST(percpu_batches_keep_every_object, .cpus_nr = 3,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	sim_cpu(sim, 0, gives_and_takes_first, scene);
+	sim_cpu(sim, 1, gives_and_takes_others, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	drains(scene);
+	gives_small(scene);
+	percpu_scene_check(scene);
+}
+
+static void overflows(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 8; i++)
+		percpu_give(scene, scene->small[i], 8);
+}
+
+/* A full stack returns half of what it keeps, in one hold of the lock; one that is found empty after
+ * that was too small. */
+SIM_TEST(percpu_capacity_follows_the_batch, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+	const struct stacks_door *door = &scene->pc->cpu[0].door;
+
+	sim_cpu(sim, 0, overflows, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->learn[0].overflowed);
+	check_u64_eq(cache_count(scene->pc), ROOM);
+	for (unsigned i = 0; i < 8; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	check_u64_eq(scene->pc->learn[0].room, 2 * ROOM);
+	check_u64_eq(stack_header(&scene->pc->stacks.cpu, door->slot, 0)->keeps, 2 * ROOM);
+	gives_small(scene);
+	percpu_scene_check(scene);
+}
+
+/* ---- objects of whole pages ---- */
+
+/* Stacks of one and of two pages are open on CPU 0. */
+static struct percpu_scene *pages_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	for (uint32_t pages = 1; pages <= 2; pages++) {
+		store_relaxed(&scene->pc->learn[CACHE_SMALL_NR + pages - 1].count, COUNT_WARM);
+		cache_after_free(scene->pc, page_granule(scene->pc, pages));
+	}
+	return scene;
+}
+
+static void gives_a_page(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[10], PAGE_BYTES);
+}
+
+static void gives_the_next_page_and_takes_one(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[11], PAGE_BYTES);
+	scene->object[11] = percpu_take(scene, PAGE_BYTES, QUIRE_NOWAIT);
+}
+
+/* A page is freed while the next one is, and is used again: the first must not be taken for two pages. */
+SIM_TEST(percpu_pages_freed_side_by_side, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = pages_scene(sim);
+
+	while (scene->pc->empty_pages !=
+	       0) /* so that the page that is freed is the one that is taken */
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	SIM_CHECK((char *)scene->object[11] == (char *)scene->object[10] + PAGE_BYTES);
+	sim_cpu(sim, 0, gives_a_page, scene);
+	sim_cpu(sim, 1, gives_the_next_page_and_takes_one, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void gives_two_pages(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 2 * (size_t)PAGE_BYTES);
+}
+
+static void empties_a_page_and_fills_another(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[2], PAGE_BYTES);
+	percpu_take(scene, 64, QUIRE_NOWAIT);
+}
+
+/* The map of an object's second page moves while a free reads it, and its old place is written anew. */
+SIM_TEST(percpu_pages_meet_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = pages_scene(sim);
+
+	scene->small[0] = percpu_take(scene, 2 * (size_t)PAGE_BYTES, 0);
+	SIM_CHECK((uintptr_t)scene->small[0] % PAGE_BYTES == 0);
+	sim_cpu(sim, 0, gives_two_pages, scene);
+	sim_cpu(sim, 1, empties_a_page_and_fills_another, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void gives_and_takes_pages(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++)
+		percpu_give(scene, percpu_take(scene, PAGE_BYTES, 0), PAGE_BYTES);
+}
+
+/* They come back from the stack, read zero on every CPU, and keep no page when it is emptied. */
+SIM_TEST(percpu_pages_on_stacks, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
+{
+	struct percpu_scene *scene = pages_scene(sim);
+
+	sim_cpu(sim, 0, gives_and_takes_pages, scene);
+	sim_cpu(sim, 1, gives_and_takes_pages, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	drains(scene);
+	check_u64_eq(cache_count(scene->pc), 0);
+	percpu_scene_check(scene);
+}
