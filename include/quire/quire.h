@@ -304,7 +304,7 @@ int quire_create(const struct quire_options *options, struct quire **out);
  *
  * The default instance may be destroyed as well: the next quire_default() makes another, and per-CPU
  * variables move there with what they hold, so that destructors and handlers of atexit() still find
- * them.
+ * them.  Registered shrinkers are dropped; in a call of one of them it is misuse.
  *
  * Context   waits for the worker, and for a fork; not from a signal handler.
  * Cost      joins the worker's thread; then some ten system calls, in which the system frees the pages
@@ -410,6 +410,85 @@ int quire_worker_stop(struct quire *q);
  * Pair      quire_worker_stop().
  */
 void quire_worker_start(struct quire *q);
+
+/* A cache of the program's that can give up memory.  Initialise it with QUIRE_SHRINKER_INIT(). */
+struct quire_shrinker {
+	uint32_t struct_bytes; /* sizeof(struct quire_shrinker) */
+	uint32_t
+		cost; /* of making again what it gives up, for each byte; any unit.  The cheapest is
+				  called first, of equals the one registered first */
+	const char *name; /* for quire_text_shrinkers(); copied, up to 23 bytes */
+	/* Gives up about @bytes, or what it can.  Returns how many bytes it freed; 0 if it has none. */
+	size_t (*scan)(size_t bytes, void *arg);
+	void *arg; /* passed to it */
+};
+
+#define QUIRE_SHRINKER_INIT(...) QUIRE_SIZED_WITH_(struct quire_shrinker, __VA_ARGS__)
+
+/**
+ * quire_shrinker_register - have a cache of the program's give up memory before a call is refused
+ * @q:		instance that the cache's memory is from
+ * @shrinker:	what to call; copied
+ * @id:		receives what quire_shrinker_unregister() takes, never 0; only on success
+ *
+ * An allocation of pages, areas or per-CPU memory that finds nothing after every other attempt calls the
+ * shrinkers of its instance, cheapest first, until its request is served, and only then is refused.
+ * Each is called until it returns 0, for twice as many bytes each time; its frees are ordinary frees to @q.
+ * None is called for a request with QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK or QUIRE_NORETRY, for one
+ * of more bytes than the limit, in a signal handler, or while the first area or per-CPU object of an instance
+ * is made ready.
+ *
+ * scan() runs on the allocating thread, with none of the library's locks held, and may make any call but
+ * quire_destroy() of @q.  What it allocates calls no shrinker, and may be refused.  One shrinker of the
+ * process is called at a time: another allocation that comes so far waits for that call, and tries again
+ * when it has returned.  So scan() only tries each lock under which a thread allocates without one of
+ * those flags, and waits for no such thread.  It returns; it does not leave by longjmp(), an exception
+ * or the end of its thread.
+ *
+ * A child of fork has its parent's shrinkers.  If another thread of the parent was in scan(), that call
+ * has ended in the middle in the child: a lock of the program's that it held is the program's to mend, as
+ * every lock that another thread held.  quire_destroy() drops what is still registered.
+ *
+ * Returns   0; -EINVAL if struct_bytes is not set, or scan or name is NULL; -E2BIG if the program is newer
+ *           and sets a field that the library does not know; -ENOSPC if 32 are registered.
+ * Context   any thread, also in scan(); may wait for a fork; not from a signal handler.
+ * Cost      one mutex; a registered shrinker costs nothing until a call would be refused.
+ * Pair      quire_shrinker_unregister().
+ * Linux     register_shrinker(), shrinker_register(); no count_objects(): scan() returns 0 instead of
+ *           SHRINK_STOP, and cost is seeks.
+ */
+int quire_shrinker_register(struct quire *q, const struct quire_shrinker *shrinker, uint64_t *id);
+
+/**
+ * quire_shrinker_unregister - end what quire_shrinker_register() began
+ * @q:		instance
+ * @id:		what it received; 0 does nothing
+ *
+ * When it returns no other thread is in scan() and none will enter it, so what scan() uses can be freed.
+ * In a shrinker of the process it does not wait: that call goes on, and is the last if it is of @id.
+ *
+ * Context   waits for any shrinker's call on another thread, so hold no lock that a scan() waits for; not from
+ *           a signal handler or a handler of pthread_atfork().  An @id that is not registered is misuse.
+ * Cost      two mutexes.
+ * Pair      quire_shrinker_register().
+ * Linux     unregister_shrinker(), shrinker_free().
+ */
+void quire_shrinker_unregister(struct quire *q, uint64_t id);
+
+/**
+ * quire_text_shrinkers - the registered shrinkers in the order in which they are called
+ * @q:		instance
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
+ *
+ * A line for each: name, cost, calls, and the bytes that the calls returned.
+ *
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
+ * Context   may wait for a fork; not from a signal handler.
+ * Cost      one mutex; some microseconds.
+ * Linux     /sys/kernel/debug/shrinker.
+ */
+size_t quire_text_shrinkers(const struct quire *q, char *buffer, size_t bytes);
 
 /* Why the process stops. */
 enum quire_stop_cause {

@@ -27,6 +27,7 @@
 #include "instance/kind.h"
 #include "instance/module.h"
 #include "instance/options.h"
+#include "instance/shrinker.h"
 #include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/lock.h"
@@ -105,6 +106,7 @@ static void fork_prepare(struct process_member *member)
 	struct quire *q = member_quire(member);
 
 	mutex_acquire(&q->worker_mutex);
+	mutex_acquire(&q->shrinkers->mutex);
 	modules_fork_prepare_mutexes(q);
 	modules_fork_prepare_locks(q);
 }
@@ -114,6 +116,7 @@ static void fork_parent(struct process_member *member)
 	struct quire *q = member_quire(member);
 
 	modules_fork_done(q, false);
+	mutex_release(&q->shrinkers->mutex);
 	mutex_release(&q->worker_mutex);
 }
 
@@ -126,6 +129,7 @@ static void fork_child(struct process_member *member)
 	work_fork_child(&q->work);
 	worker_follow(q);
 	modules_fork_done(q, true);
+	mutex_release(&q->shrinkers->mutex);
 	mutex_release(&q->worker_mutex);
 	modules_fork_child(q);
 	worker_fork_child(q);
@@ -204,6 +208,8 @@ void quire_destroy(struct quire *q)
 {
 	if (q == NULL)
 		return;
+	if (shrinkers_call_this(q))
+		misuse("destroyed by its shrinker", __func__, q);
 	process_forget_default(q); /* first: what is moved must not come back here */
 	process_unregister(&q->member);
 	work_stop(&q->work);

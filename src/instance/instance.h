@@ -25,6 +25,7 @@
 
 struct percpu;
 struct quire_module;
+struct shrinkers;
 struct vmap;
 
 /* Keys: (c) constant after creation; other fields name their lock, or are atomic. */
@@ -39,6 +40,7 @@ struct quire {
 	bool annotated;	    /* (c) tools are told of allocations and frees: annotate.h */
 	uint8_t page_shift; /* (c) */
 	uint8_t nodes_nr;   /* (c) nodes that flags may name: pages have a zone for each */
+	struct shrinkers *shrinkers; /* (c) the program's caches; pages have room for them */
 	uint64_t
 		limit_pages; /* atomic: the most that may be in use, charges included; pages set it */
 	uint64_t decay_base_ns;	      /* (c) */

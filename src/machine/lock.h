@@ -28,9 +28,11 @@
 #include <stdint.h>
 
 enum lock_rank {
+	RANK_TURN,	   /* mutex: calling the program's shrinkers, in the whole process */
 	RANK_DEFAULT,	   /* mutex: creating the default instance */
 	RANK_INSTANCES,	   /* mutex: the process's list of instances; first at fork */
 	RANK_WORKER,	   /* mutex: stopping an instance's worker */
+	RANK_SHRINKERS,	   /* mutex: an instance's table of shrinkers */
 	RANK_MODULES,	   /* mutex: creating a module's part of an instance */
 	RANK_VISIT,	   /* mutex: a visit of the worker, or a call that keeps visits out */
 	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */
@@ -98,6 +100,9 @@ struct mutex {
  *   bool mutex_try(struct mutex *mutex);
  *   void mutex_release(struct mutex *mutex);
  *   bool mutex_is_held(const struct mutex *mutex);
+ *   void mutex_lay_aside(struct mutex *mutex);			its holder keeps it, but from here on
+ *								it is none of the locks it holds,
+ *   void mutex_take_up(struct mutex *mutex);			until here, on the same thread
  *
  * After fork, the child's only thread owns the locks that prepare took, and releases them.
  */

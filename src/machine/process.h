@@ -11,7 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct lock;
+#include "machine/lock.h"
+
+struct quire;
 
 struct process_member {
 	struct process_member *prev, *next;
@@ -30,6 +32,14 @@ void process_unregister(struct process_member *member);
  * the whole process.  Fork waits for it, so no child copies a half-switched reference.  On Linux it
  * is also held while the stop hook is set, which is process-wide too. */
 struct lock *process_switch_lock(void);
+/* The right to call the program's shrinkers (instance/shrinker.c).  Fork does not take it; in the child it is
+ * free unless the forking thread has it. */
+struct process_turn {
+	struct mutex mutex;
+	uint64_t thread; /* atomic: that has it for a call; 0: none */
+	struct quire *q; /* whose shrinkers are called; stale if none is */
+};
+struct process_turn *process_turn(void);
 /* Possible CPUs: the largest possible CPU number plus one. */
 unsigned process_cpus_possible(void);
 /* Identifies the calling thread among those that exist.  A child of fork keeps its parent's
@@ -41,7 +51,6 @@ unsigned process_cpu(void);
 unsigned process_cpu_node(unsigned cpu);
 /* Value of an environment variable; NULL in set-user-ID programs. */
 const char *process_env(const char *name);
-struct quire;
 /* The process's own instance.  The first call creates it with @make; NULL if that failed, and the
  * next call tries again. */
 struct quire *process_default(struct quire *(*make)(void));

@@ -14,6 +14,7 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "instance/module.h"
+#include "instance/shrinker.h"
 #include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
@@ -111,10 +112,19 @@ static uint32_t from_grown_pcp(struct pages *p, const struct page_request *reque
 	return from_pcp(p, request, &had_lock);
 }
 
-/* The buddy had nothing.  Drains all CPUs, depots and spares; if that does not help, waits for memory that
- * is being returned, and makes the other modules give up what they cache. */
+/* Waits for memory that is being returned, and makes the other modules give up what they cache. */
+static uint32_t after_shrink(struct pages *p, const struct page_request *request)
+{
+	giveback_wait(p);
+	modules_shrink(&p->q);
+	return drain_and_take(p, request);
+}
+
+/* The buddy had nothing.  Drains all CPUs, depots and spares; if that does not help, takes what all modules
+ * cache, then what the program's caches give up. */
 static uint32_t after_drain(struct pages *p, const struct page_request *request)
 {
+	struct shrinkers_walk walk = { .bytes = (size_t)1 << (request->order + p->page_shift) };
 	uint32_t frame;
 
 	page_take_deferred(p);
@@ -122,9 +132,12 @@ static uint32_t after_drain(struct pages *p, const struct page_request *request)
 	frame = rmqueue_direct(p, request);
 	if (frame != FRAME_NONE)
 		return frame;
-	giveback_wait(p);
-	modules_shrink(&p->q);
-	return drain_and_take(p, request);
+	frame = after_shrink(p, request);
+	while (frame == FRAME_NONE && shrinkers_step(&p->q, &walk)) {
+		page_take_deferred(p);
+		frame = after_shrink(p, request);
+	}
+	return frame;
 }
 
 uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)

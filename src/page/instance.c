@@ -402,6 +402,8 @@ static int create(struct quire *q)
 	int error;
 
 	p->giveback_room = (struct giveback *)(void *)(p + 1);
+	q->shrinkers = &p->shrinkers;
+	shrinkers_init(q->shrinkers);
 	set_geometry(p);
 	error = reserve(p, limit != 0 ? limit : mem_machine_bytes());
 	if (error)

@@ -9,6 +9,7 @@
 
 #include "instance/instance.h"
 #include "instance/module.h"
+#include "instance/shrinker.h"
 #include "machine/lock.h"
 #include "page/block.h"
 #include "page/huge.h"
@@ -71,6 +72,7 @@ struct pages {
 	struct stacks_class stack_class[ZONES_MAX * STACK_CLASSES_NR]; /* (c) of stacks */
 	struct quire_module module;
 	struct zone zone[ZONES_MAX];
+	struct shrinkers shrinkers; /* instance/shrinker.c's */
 };
 
 static inline struct pages *pages_of(struct quire *q)

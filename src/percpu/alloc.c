@@ -24,6 +24,7 @@
 #include "percpu/sparse.h"
 
 #include "base/sized.h"
+#include "instance/shrinker.h"
 #include "machine/annotate.h"
 
 #define FLAGS_KNOWN (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
@@ -287,6 +288,20 @@ static int after_making_room(struct percpu *pc, const struct percpu_request *req
 	return from_new(pc, &here, placed);
 }
 
+/* Repeats the attempts as long as the program's caches give up something. */
+static int after_shrinkers(struct percpu *pc, const struct percpu_request *request, int error,
+			   struct placed *placed)
+{
+	struct shrinkers_walk walk = { .bytes = ((size_t)request->n << GRANULE_SHIFT) * pc->units };
+
+	while (error && shrinkers_step(pc->q, &walk)) {
+		error = after_making_room(pc, request, true, placed);
+		if (error && from_populated(pc, request, true, placed) == 0)
+			error = 0;
+	}
+	return error;
+}
+
 static void note_refusal(struct percpu *pc, const struct percpu_request *request)
 {
 	lock_token token;
@@ -318,6 +333,8 @@ static int put(struct percpu *pc, const struct percpu_request *request, struct p
 			error = after_making_room(pc, request, i != 0, placed);
 	if (error && from_populated(pc, request, true, placed) == 0)
 		error = 0;
+	if (error && may_wait && !(request->flags & QUIRE_NORETRY))
+		error = after_shrinkers(pc, request, error, placed);
 	if (error) {
 		note_refusal(pc, request);
 		return error == -ENOSPC ? error : -ENOMEM;

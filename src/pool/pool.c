@@ -31,6 +31,7 @@
 #include "base/mem.h"
 #include "base/round.h"
 #include "instance/instance.h"
+#include "instance/shrinker.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/charge.h"
@@ -349,12 +350,13 @@ uint32_t pool_take(struct pool *pool, unsigned flags)
 uint32_t pool_alloc(struct pool *pool, unsigned flags)
 {
 	uint32_t index = pool_take(pool, flags);
-	bool made_room = (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) != 0;
+	bool one_attempt = (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) != 0, made_room = false;
+	struct shrinkers_walk walk = { .bytes = mem_page_bytes() };
 
 	while (index == POOL_NONE) {
 		int error = grow(pool, flags);
 
-		if (error && made_room)
+		if (error && (one_attempt || (made_room && !shrinkers_step(pool->q, &walk))))
 			return POOL_NONE;
 		if (error) {
 			page_make_room(pool->q);

@@ -293,7 +293,8 @@ static uint32_t after_purge_of_2016(struct vmap *v, struct vmap_request *request
 
 static uint32_t last_resort(struct vmap *v, struct vmap_request *request, int *error)
 {
-	struct refused refused = { .resort = { .attempt = take_attempt },
+	struct refused refused = { .resort = { .attempt = take_attempt,
+					       .bytes = request->asked_bytes },
 				   .request = request,
 				   .index = RANGE_NONE };
 
@@ -320,7 +321,9 @@ static int use_attempt(struct vmap *v, struct resort *resort)
  * both. */
 static int make_usable(struct vmap *v, uint32_t index, struct vmap_request *request)
 {
-	struct refused refused = { .resort = { .attempt = use_attempt, .mappings = true },
+	struct refused refused = { .resort = { .attempt = use_attempt,
+					       .bytes = request->asked_bytes,
+					       .mappings = true },
 				   .request = request,
 				   .index = index };
 	int error = use_attempt(v, &refused.resort);

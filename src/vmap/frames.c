@@ -138,7 +138,9 @@ static int map_attempt(struct vmap *v, struct resort *resort)
 
 int frames_map(struct vmap *v, void *addr, void *const *pages, size_t count, unsigned flags)
 {
-	struct mapping mapping = { .resort = { .attempt = map_attempt, .mappings = true },
+	struct mapping mapping = { .resort = { .attempt = map_attempt,
+					       .bytes = (uint64_t)count << v->page_shift,
+					       .mappings = true },
 				   .addr = addr,
 				   .pages = pages,
 				   .count = count };

@@ -14,6 +14,7 @@
 #include "vmap/resort.h"
 
 #include "base/errno.h"
+#include "instance/shrinker.h"
 #include "machine/atomic.h"
 #include "page/charge.h"
 #include "vmap/cpu.h"
@@ -49,10 +50,16 @@ int resort_try(struct vmap *v, struct resort *resort)
 
 int resort_try_all(struct vmap *v, struct resort *resort)
 {
+	struct shrinkers_walk walk = { .bytes = resort->bytes };
 	int error = resort_try(v, resort);
 
-	if (error != -ENOMEM)
-		return error;
-	page_make_room(v->q);
-	return resort_try(v, resort);
+	if (error == -ENOMEM) {
+		page_make_room(v->q);
+		error = resort_try(v, resort);
+	}
+	while ((error == -ENOMEM || error == -ENOSPC) && shrinkers_step(v->q, &walk)) {
+		page_make_room(v->q);
+		error = resort_try(v, resort);
+	}
+	return error;
 }

@@ -97,6 +97,25 @@ static void asks(void *arg)
 	quire_set_stop_hook(NULL, NULL, NULL);
 }
 
+static size_t gives_nothing(size_t bytes, void *arg)
+{
+	(void)bytes;
+	(void)arg;
+	return 0;
+}
+
+static void has_a_shrinker(void *arg)
+{
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "nothing", .scan = gives_nothing);
+	uint64_t id;
+
+	(void)arg;
+	CHECK(quire_shrinker_register(scene.q, &shrinker, &id) == 0);
+	CHECK(quire_text_shrinkers(scene.q, scene.text, sizeof(scene.text)) > 0);
+	quire_shrinker_unregister(scene.q, id);
+}
+
 static void releases(void *arg)
 {
 	(void)arg;
@@ -493,6 +512,7 @@ const struct stack_call stack_calls[] = {
 	{ "questions", asks, NULL },
 	{ "pages", allocates_pages, NULL },
 	{ "pages' free", frees_pages, NULL },
+	{ "shrinkers", has_a_shrinker, NULL },
 	{ "release", releases, NULL },
 	{ "orders, bulk, exact, split", uses_pages_otherwise, NULL },
 	{ "drain, poll, worker", drains_and_polls, NULL },

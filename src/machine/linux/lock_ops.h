@@ -211,6 +211,20 @@ static inline void mutex_release(struct mutex *mutex)
 	lock_count_down();
 }
 
+static inline void mutex_lay_aside(struct mutex *mutex)
+{
+	if (QUIRE_DEBUG)
+		lock_order_put(mutex->rank);
+	lock_count_down();
+}
+
+static inline void mutex_take_up(struct mutex *mutex)
+{
+	lock_count_up();
+	if (QUIRE_DEBUG)
+		lock_order_take(mutex, mutex->rank);
+}
+
 static inline bool mutex_is_held(const struct mutex *mutex)
 {
 	return load_relaxed(&mutex->word) != LOCK_FREE;

@@ -27,9 +27,11 @@ struct rank_held {
 static _Thread_local struct rank_held held[RANKS_NR];
 
 static const char *const rank_names[RANKS_NR] = {
+	[RANK_TURN] = "TURN",
 	[RANK_DEFAULT] = "DEFAULT",
 	[RANK_INSTANCES] = "INSTANCES",
 	[RANK_WORKER] = "WORKER",
+	[RANK_SHRINKERS] = "SHRINKERS",
 	[RANK_MODULES] = "MODULES",
 	[RANK_VISIT] = "VISIT",
 	[RANK_PERCPU_ALLOC] = "PERCPU_ALLOC",

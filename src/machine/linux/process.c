@@ -48,6 +48,7 @@ static struct {
 	struct mutex mutex;  /* RANK_INSTANCES */
 	struct lock switching;
 	lock_token token; /* of switching, during a fork */
+	struct process_turn turn;
 	/* Under the mutex: */
 	struct process_member *first, *last;
 	/* Atomic: 0 until it is known. */
@@ -58,6 +59,7 @@ static struct {
 	.making = { .rank = RANK_DEFAULT },
 	.mutex = { .rank = RANK_INSTANCES },
 	.switching = { .rank = RANK_SWITCH },
+	.turn = { .mutex = { .rank = RANK_TURN } },
 };
 
 static void fork_prepare(void)
@@ -82,10 +84,20 @@ static void fork_parent(void)
 	mutex_release(&process.making);
 }
 
+/* The thread that had it is not in this child. */
+static void free_others_turn(void)
+{
+	if (load_relaxed(&process.turn.thread) == process_thread())
+		return;
+	mutex_init(&process.turn.mutex, RANK_TURN);
+	store_relaxed(&process.turn.thread, UINT64_C(0));
+}
+
 static void fork_child(void)
 {
 	(void)lock_unkeep();
 	fence_fork_child();
+	free_others_turn();
 	lock_release(&process.switching, process.token);
 	for (struct process_member *m = process.last; m != NULL; m = m->prev)
 		m->fork_child(m);
@@ -112,6 +124,11 @@ struct lock *process_switch_lock(void)
 {
 	add_handlers();
 	return &process.switching;
+}
+
+struct process_turn *process_turn(void)
+{
+	return &process.turn;
 }
 
 void process_register(struct process_member *member)

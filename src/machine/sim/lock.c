@@ -20,9 +20,11 @@
 #include "machine/sim/internal.h"
 
 static const char *const rank_names[RANKS_NR] = {
+	[RANK_TURN] = "TURN",
 	[RANK_DEFAULT] = "DEFAULT",
 	[RANK_INSTANCES] = "INSTANCES",
 	[RANK_WORKER] = "WORKER",
+	[RANK_SHRINKERS] = "SHRINKERS",
 	[RANK_MODULES] = "MODULES",
 	[RANK_PERCPU_ALLOC] = "PERCPU_ALLOC",
 	[RANK_VMAP_PURGE] = "VMAP_PURGE",
@@ -319,6 +321,18 @@ bool mutex_try(struct mutex *mutex)
 void mutex_release(struct mutex *mutex)
 {
 	release(mutex, &mutex->word, CALLER_PC);
+}
+
+void mutex_lay_aside(struct mutex *mutex)
+{
+	drop_held(current_task(), mutex);
+	current_task()->locks_nr--;
+}
+
+void mutex_take_up(struct mutex *mutex)
+{
+	current_task()->locks_nr++;
+	push_held(current_task(), mutex, mutex->rank, true, CALLER_PC);
 }
 
 bool mutex_is_held(const struct mutex *mutex)

@@ -38,6 +38,8 @@ void mutex_init(struct mutex *mutex, enum lock_rank rank);
 void mutex_acquire(struct mutex *mutex);
 bool mutex_try(struct mutex *mutex);
 void mutex_release(struct mutex *mutex);
+void mutex_lay_aside(struct mutex *mutex);
+void mutex_take_up(struct mutex *mutex);
 bool mutex_is_held(const struct mutex *mutex);
 
 #endif

@@ -17,6 +17,7 @@
 #include "machine/sim/memory.h"
 
 static struct mutex instances = { .rank = RANK_INSTANCES };
+static struct process_turn turn = { .mutex = { .rank = RANK_TURN } };
 static struct lock switching = { .rank = RANK_SWITCH };
 static lock_token switching_token; /* during a fork */
 
@@ -58,6 +59,11 @@ void process_unregister(struct process_member *member)
 struct lock *process_switch_lock(void)
 {
 	return &switching;
+}
+
+struct process_turn *process_turn(void)
+{
+	return &turn;
 }
 
 unsigned process_cpus_possible(void)
@@ -178,6 +184,15 @@ static void copy_pages(void)
 	}
 }
 
+static void free_others_turn(void)
+{
+	if (turn.thread == process_thread())
+		return;
+	mutex_init(&turn.mutex, RANK_TURN);
+	UNDO(turn.thread);
+	turn.thread = 0;
+}
+
 void sim_fork_child(void)
 {
 	prepare();
@@ -189,6 +204,7 @@ void sim_fork_child(void)
 	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
 		if (i != sim_run_.current)
 			sim_run_.tasks[i].state = TASK_DONE;
+	free_others_turn();
 	lock_release(&switching, switching_token);
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_child(m);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The instance: each misuse ends with its line. */
+#include "misuse/misuse_case.h"
+
+#define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
+
+static const struct misuse misuses[] = {
+	{ "shrinker_unregistered_twice", "without its pair" AT("quire_shrinker_unregister") },
+	{ "destroyed_by_shrinker", "destroyed by its shrinker" AT("quire_destroy") },
+};
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_misuse_ends_with_its_line),
+		cmocka_unit_test(each_does_without_sequences_too),
+	};
+
+	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shrinker_sim.c - the program's caches against allocations, unregistering and forks
+ *
+ * The instance is full but for what a cache holds, so an allocation is served by the cache or not at all.
+ */
+#include "sim/page/page_scene.h"
+
+#define CACHED_NR 2u
+
+struct shrinker_scene {
+	struct page_scene *pages;
+	struct cache *cache;
+	uint64_t id;
+	bool allocates; /* in the call */
+	uint32_t served;
+};
+
+/* The program's own object, which it frees once its shrinker is unregistered. */
+struct cache {
+	struct shrinker_scene *scene;
+	void *page[CACHED_NR];
+	uint32_t pages_nr, calls_nr;
+	uint32_t inside; /* atomic: calls under way */
+};
+
+/* Takes everything out of the cache before it frees the first page. */
+static size_t scan(size_t bytes, void *arg)
+{
+	struct cache *cache = arg;
+	struct shrinker_scene *scene = cache->scene;
+	uint32_t pages_nr = cache->pages_nr;
+
+	(void)bytes;
+	cache->calls_nr++;
+	cache->pages_nr = 0;
+	check_u64_eq(fetch_add_relaxed(&cache->inside, 1), 0);
+	if (scene->allocates)
+		SIM_CHECK(quire_alloc_pages(scene->pages->q, 0, 0) == NULL);
+	for (uint32_t i = 0; i < pages_nr; i++)
+		give(scene->pages, cache->page[i], 0);
+	fetch_sub_relaxed(&cache->inside, 1); /* read by the next call, under the turn */
+	return (size_t)pages_nr << 12;
+}
+
+static struct shrinker_scene *scene_make(struct sim *sim)
+{
+	struct shrinker_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct cache *cache = sim_zalloc(sim, sizeof(*cache));
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "cache", .scan = scan, .arg = cache);
+
+	scene->pages = page_scene_make(sim, false);
+	scene->cache = cache;
+	cache->scene = scene;
+	for (; cache->pages_nr < CACHED_NR; cache->pages_nr++)
+		cache->page[cache->pages_nr] = scene->pages->page[cache->pages_nr];
+	take_all_but(scene->pages, 0);
+	check_u64_eq(quire_shrinker_register(scene->pages->q, &shrinker, &scene->id), 0);
+	return scene;
+}
+
+static void takes(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+
+	if (take(scene->pages, 0, 0) != NULL)
+		fetch_add_relaxed(&scene->served, 1); /* read at the end */
+}
+
+static void unregisters(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+
+	quire_shrinker_unregister(scene->pages->q, scene->id);
+	sim_free(scene->cache);
+}
+
+/* Whenever a shrinker is unregistered, afterwards nothing touches what it used.  Without that, a call under
+ * way or a late one would use the cache after its end. */
+SIM_TEST(unregistered_shrinker_is_called_no_more, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_MEMORY)
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, takes, scene);
+	sim_cpu(sim, 1, unregisters, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served + scene->pages->refused, 1);
+}
+
+/* Two allocations, and two pages in the cache: both are served, whoever makes the call and wherever the
+ * other is meanwhile.  If the second did not wait, or did not try again, it would be refused. */
+SIM_TEST(shrunk_memory_on_its_way_is_waited_for, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, takes, scene);
+	sim_cpu(sim, 1, takes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served, 2);
+	check_u64_eq(scene->cache->calls_nr, 1);
+}
+
+/* A shrinker that allocates calls no shrinker, and does not wait for its own call. */
+SIM_TEST(shrinker_that_allocates_is_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	scene->allocates = true;
+	sim_cpu(sim, 0, takes, scene);
+	sim_cpu(sim, 1, unregisters, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served + (scene->pages->refused != 0), 1);
+}
+
+static void registers_and_unregisters(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "second", .scan = scan, .arg = scene->cache);
+	uint64_t id;
+
+	check_u64_eq(quire_shrinker_register(scene->pages->q, &shrinker, &id), 0);
+	quire_shrinker_unregister(scene->pages->q, id);
+}
+
+static void forks_and_takes(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+
+	sim_fork_child();
+	registers_and_unregisters(scene);
+	/* The parent's thread may have emptied the cache; its call has ended with it. */
+	scene->cache->inside = 0;
+	takes(scene);
+	quire_shrinker_unregister(scene->pages->q, scene->id);
+}
+
+/* The child finds the table whole and the turn free, wherever another thread was in a call. */
+SIM_TEST(fork_child_calls_its_parents_shrinkers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, forks_and_takes, scene);
+	sim_cpu(sim, 1, takes, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->served != 0 || scene->cache->pages_nr == 0);
+}
+
+/* The same where another thread changes the table. */
+SIM_TEST(fork_child_finds_the_shrinkers_whole, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, forks_and_takes, scene);
+	sim_cpu(sim, 1, registers_and_unregisters, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served, 1);
+}
