@@ -303,7 +303,7 @@ int vmap_prepare(struct vmap *v, struct range *range, const struct vmap_request 
 	if (!error && request->unguard_due)
 		error = unguard(v, range, request);
 	if (!error && request->guard_due) {
-		if (!request->fresh && end_may_be_huge(v, range))
+		if (!request->fresh && (request->empty_due || end_may_be_huge(v, range)))
 			empty_tail(v, range);
 		error = set_guard(v, range, range->usable);
 		if (error == -ENOSPC)

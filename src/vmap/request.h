@@ -26,6 +26,7 @@ struct vmap_request {
 	/* Set by the answer: what is left to do before use. */
 	bool fresh; /* the range has no memory yet, so it reads zero */
 	bool guard_due, unguard_due;
+	bool empty_due;	     /* pages after the guard have memory that is not charged any more */
 	uint32_t unguarded;  /* pages at its beginning that have no guard even if unguard_due */
 	uint32_t kept;	     /* pages at its beginning that were in use before */
 	bool grown_and_full; /* an area grows that is densely written */

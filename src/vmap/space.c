@@ -184,7 +184,7 @@ static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t
 
 /* Uncharges pages after the usable ones, which a new guard is about to empty. */
 static void uncharge_guard_locked(struct vmap *v, struct range *r,
-				  const struct vmap_request *request)
+				  struct vmap_request *request)
 {
 	uint32_t excess = r->backed > request->pages ? r->backed - request->pages : 0;
 
@@ -192,6 +192,7 @@ static void uncharge_guard_locked(struct vmap *v, struct range *r,
 	if (excess == 0 || !request->guard_due || (request->flags & QUIRE_NOLOCK))
 		return;
 	r->backed -= excess;
+	request->empty_due = excess > v->guard_pages; /* more than setting the guard empties */
 	count_add(v->charged_pages, 0 - (uint64_t)excess);
 	page_uncharge(v->q, excess);
 }

@@ -230,6 +230,8 @@ static void a_handler_does_not_wait_for_a_grower(void **state)
 	assert_int_equal(quire_create(&options, &scene.q), 0);
 	grower.q = scene.q;
 	quire_free_pages(scene.q, quire_alloc_pages(scene.q, 0, 0), 0);
+	/* The rest of the first step, so that the grower has to commit. */
+	assert_non_null(quire_alloc_pages(scene.q, QUIRE_ORDER_MAX, 0));
 	mutex_acquire(&pages_of(scene.q)->grow_mutex); /* a caller that may not wait goes without */
 	grower_start(&grower, 1);
 	mutex_release(&pages_of(scene.q)->grow_mutex);
