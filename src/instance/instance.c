@@ -56,6 +56,7 @@ static void init_options(struct quire *q, const struct quire_options *options)
 	q->shared = options->backing == QUIRE_BACKING_MEMFD;
 	q->page_shift = (uint8_t)(options->page_shift > system ? options->page_shift : system);
 	q->thp = options->thp != QUIRE_OFF;
+	q->thp_always = options->thp == QUIRE_ON;
 	q->report = options->report != QUIRE_OFF;
 	q->decay_base_ns =
 		(uint64_t)(options->decay_ms != 0 ? options->decay_ms : DECAY_MS_DEFAULT) * 1000000;

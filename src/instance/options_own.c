@@ -64,8 +64,8 @@ static const struct option_key keys[] = {
 	  .words = thp_words,
 	  .takes = "on, off or auto",
 	  .by_default = "auto",
-	  .does = "huge pages for all pages and areas, for none, or for areas only where "
-		  "similar ones were written" },
+	  .does = "huge pages for everything, for nothing, or where memory is likely to be "
+		  "used whole" },
 	{ .name = "rseq",
 	  .kind = OPTION_WORD,
 	  .offset = OPTION_FIELD(rseq),

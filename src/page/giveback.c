@@ -35,11 +35,11 @@
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "machine/work.h"
+#include "page/advice.h"
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/drain.h"
 #include "page/free.h"
-#include "page/huge.h"
 #include "page/isolate.h"
 #include "page/layout.h"
 #include "page/page.h"
@@ -210,15 +210,6 @@ void page_unback(const struct pages *p, struct gather *gather, void *addr, size_
 		gather_unback(gather, addr, bytes);
 }
 
-void page_huge_allow(struct pages *p, uint32_t first, uint32_t end)
-{
-	if (!p->q.thp)
-		return;
-	mutex_acquire(&p->q.huge_mutex);
-	huge_allow(&p->huge, first, end);
-	mutex_release(&p->q.huge_mutex);
-}
-
 static bool is_piece(const struct giveback *batch, unsigned i)
 {
 	return (page_state(batch->p, batch->frames[i]) & STATE_ORDER) < batch->p->pageblock_order;
@@ -266,14 +257,10 @@ static void deny_pieces(struct giveback *batch)
 	while (p->q.thp && i < batch->nr) {
 		uint32_t end;
 		unsigned next = i + 1;
-		bool denied;
 
 		if (is_piece(batch, i)) {
 			next = neighbours_end(batch, i, &end);
-			mutex_acquire(&p->q.huge_mutex);
-			denied = huge_deny(&p->huge, page_block(p, batch->frames[i]), end);
-			mutex_release(&p->q.huge_mutex);
-			if (denied)
+			if (page_advise_pieces(p, page_block(p, batch->frames[i]), end))
 				split_blocks(batch, i, next);
 		}
 		i = next;
@@ -290,7 +277,7 @@ static void allow_whole(struct giveback *batch)
 		uint32_t block = page_block(p, batch->frames[i]);
 
 		if (order >= p->pageblock_order && batch->given[i])
-			page_huge_allow(p, block, block + (1u << (order - p->pageblock_order)));
+			page_advise_empty(p, block, block + (1u << (order - p->pageblock_order)));
 	}
 }
 

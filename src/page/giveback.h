@@ -12,8 +12,6 @@ struct pages;
 
 /* Adds the memory of pages to a gather. */
 void page_unback(const struct pages *p, struct gather *gather, void *addr, size_t bytes);
-/* Lets blocks have huge pages again that are free and have no memory. */
-void page_huge_allow(struct pages *p, uint32_t first, uint32_t end);
 
 /* Gives back everything that is free in the buddy, now.  Returns bytes. */
 size_t giveback_free_runs(struct pages *p);

@@ -14,6 +14,7 @@ void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *k
 	*map = (struct huge_map){
 		.mutex = mutex, .base = base, .kind = kind, .blocks_nr = blocks_nr
 	};
+	mem_advise_huge(base, (size_t)blocks_nr << BLOCK_SHIFT, false);
 }
 
 void huge_fini(struct huge_map *map)
@@ -81,20 +82,30 @@ static void check_range(const struct huge_map *map, uint32_t first, uint32_t end
 	CHECK_VALUES(first < end && end <= map->blocks_nr, first, end);
 }
 
+static bool any_is(const struct huge_map *map, uint32_t first, uint32_t end, enum huge_kind kind)
+{
+	for (uint32_t i = first; i < end; i++)
+		if (huge_kind(map, i) == kind)
+			return true;
+	return false;
+}
+
 /*
  * The system joins mappings that were written to only if they came of one mapping.  So a block begins
- * as a part of the mapping before it, whatever it becomes then.
+ * as a part of the mapping before it, whatever it becomes then.  Where that has no advice, committing
+ * has joined them, since the reservation was advised against huge pages.
  */
 void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise_them)
 {
 	enum huge_kind kind = advise_them ? HUGE_ADVISED : HUGE_PLAIN;
-	enum huge_kind before = first != 0 ? advice_of(map, first - 1) : HUGE_UNUSED;
+	bool joins = first != 0 && huge_kind(map, first - 1) == HUGE_ADVISED;
 	uint32_t edges = edges_of(map, first, end), then = edges_then(map, first, end, kind);
 
 	check_range(map, first, end);
-	if (before != HUGE_UNUSED && before != kind)
-		advise(map, first, end, before == HUGE_ADVISED);
-	advise(map, first, end, advise_them);
+	if (joins || advise_them)
+		advise(map, first, end, true);
+	if (!advise_them && (joins || any_is(map, first, end, HUGE_ADVISED)))
+		advise(map, first, end, false);
 	if (then > edges)
 		mem_mappings_add(MAPPINGS_ADVICE, then - edges);
 	if (then < edges)
@@ -106,7 +117,8 @@ void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 void huge_usable_uncounted(struct huge_map *map, uint32_t first, uint32_t end, bool advise_them)
 {
 	CHECK_VALUES(first < end && end <= map->blocks_nr, first, end);
-	advise(map, first, end, advise_them);
+	if (advise_them)
+		advise(map, first, end, true);
 	set_kinds(map, first, end, HUGE_UNCOUNTED);
 }
 

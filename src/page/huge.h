@@ -34,9 +34,10 @@
 #include "machine/lock.h"
 
 enum huge_kind {
-	HUGE_UNUSED = 0, /* not committed, or committed while nobody could advise */
-	HUGE_PLAIN,	 /* advised against huge pages; none stands behind */
-	HUGE_WISHED,	 /* the same for want of mappings; one may stand behind */
+	HUGE_UNUSED =
+		0,   /* not committed, or committed while nobody could advise: as the reservation */
+	HUGE_PLAIN,  /* advised against huge pages; none stands behind */
+	HUGE_WISHED, /* the same for want of mappings; one may stand behind */
 	HUGE_ADVISED,
 	HUGE_UNCOUNTED, /* committed and advised while nobody could count: to the counts as UNUSED */
 };
@@ -54,6 +55,7 @@ static inline enum huge_kind huge_kind(const struct huge_map *map, uint32_t bloc
 	return (enum huge_kind)load_relaxed(&map->kind[block]);
 }
 
+/* Advises against huge pages in the whole reservation, so that blocks are committed without. */
 void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *kind,
 	       uint32_t blocks_nr);
 /* Gives back what was counted. */

@@ -23,6 +23,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/advice.h"
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/drain.h"
@@ -206,7 +207,7 @@ static bool unback_block(struct pages *p, uint32_t block)
 	if (meta_bytes % mem_page_bytes() == 0)
 		gather_unback(&gather, &p->page[block_frame(p, block)], meta_bytes);
 	gather_finish(&gather);
-	page_huge_allow(p, block, block + 1);
+	page_advise_empty(p, block, block + 1);
 	return gather_gave_back(&gather, page_addr(p, block_frame(p, block)));
 }
 

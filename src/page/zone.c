@@ -42,10 +42,10 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/advice.h"
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/grow.h"
-#include "page/huge.h"
 #include "page/layout.h"
 #include "page/limit.h"
 #include "page/page.h"
@@ -285,14 +285,7 @@ static int grow_commit(struct pages *p, struct zone *zone, uint32_t first, uint3
 		error = mem_commit(addr, bytes);
 	if (error)
 		return error;
-	/* A caller that may not wait and does not get the mutex leaves these blocks without advice.  A block
-	 * is advised later, when all of it has been free. */
-	if (may_wait)
-		mutex_acquire(&p->q.huge_mutex);
-	else if (!mutex_try(&p->q.huge_mutex))
-		return 0;
-	huge_usable(&p->huge, first, first + n, p->q.thp);
-	mutex_release(&p->q.huge_mutex);
+	page_advise_fresh(p, first, first + n, may_wait);
 	return 0;
 }
 

@@ -168,7 +168,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->page_shift = q->page_shift;
 	v->block_pages = 1u << (BLOCK_SHIFT - q->page_shift);
 	v->huge = q->thp && !q->shared; /* a frame is mapped page by page */
-	v->always = v->huge && options->thp == QUIRE_ON;
+	v->always = v->huge && q->thp_always;
 	v->cache = options->cache != QUIRE_OFF;
 	v->guard_freed = options->guard == QUIRE_GUARD_FREED;
 	v->push_allowed = v->cache && !v->guard_freed; /* each free has guards to set */

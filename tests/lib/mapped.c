@@ -2,9 +2,11 @@
 #include "mapped.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,6 +49,94 @@ bool mapping_has_flag(const void *addr, const char *flag)
 	fclose(file);
 	CHECK_VALUES(found, (uintptr_t)addr, 0);
 	return has;
+}
+
+uint64_t mapped_bytes(const void *addr, size_t bytes, const char *line)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	uintptr_t from = (uintptr_t)addr;
+	size_t name_bytes = strlen(line);
+	uint64_t sum = 0;
+	bool inside = false;
+	char text[1024];
+
+	CHECK(file != NULL);
+	while (fgets(text, sizeof(text), file) != NULL) {
+		unsigned long start, end, kib;
+
+		if (sscanf(text, "%lx-%lx ", &start, &end) == 2)
+			inside = from <= start && end <= from + bytes;
+		else if (inside && strncmp(text, line, name_bytes) == 0 &&
+			 sscanf(text + name_bytes, ": %lu kB", &kib) == 1)
+			sum += (uint64_t)kib << 10;
+	}
+	fclose(file);
+	return sum;
+}
+
+/* As the kernel lays them out: PAGEMAP_SCAN. */
+struct scan_region {
+	uint64_t start, end, categories;
+};
+struct scan_request {
+	uint64_t bytes, flags, start, end, walk_end, regions, regions_max, pages_max;
+	uint64_t inverted, all_of, any_of, report;
+};
+#define SCAN_PAGES	0xc0606610ul
+#define SCAN_PRESENT	(UINT64_C(1) << 3)
+#define SCAN_ZERO_PAGE	(UINT64_C(1) << 5)
+#define SCAN_HUGE	(UINT64_C(1) << 6)
+#define SCAN_REGIONS_NR 64u
+
+bool mapped_pages_read(const void *addr, size_t bytes, struct mapped_pages *pages)
+{
+	struct scan_region region[SCAN_REGIONS_NR];
+	struct scan_request request = {
+		.bytes = sizeof(request),
+		.start = (uintptr_t)addr,
+		.end = (uintptr_t)addr + bytes,
+		.regions = (uintptr_t)region,
+		.regions_max = SCAN_REGIONS_NR,
+		.any_of = SCAN_PRESENT,
+		.report = SCAN_PRESENT | SCAN_ZERO_PAGE | SCAN_HUGE,
+	};
+	int file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), n = 0;
+
+	*pages = (struct mapped_pages){ .present = 0 };
+	while (n >= 0 && request.start < request.end) {
+		n = ioctl(file, SCAN_PAGES, &request);
+		for (int i = 0; i < n; i++) {
+			uint64_t found = region[i].end - region[i].start;
+
+			if ((region[i].categories & SCAN_ZERO_PAGE) == 0)
+				pages->present += found;
+			if ((region[i].categories & SCAN_HUGE) != 0)
+				pages->huge += found;
+		}
+		request.start = request.walk_end;
+	}
+	if (file >= 0)
+		close(file);
+	return n >= 0;
+}
+
+#define HUGE_ENABLED "/sys/kernel/mm/transparent_hugepage/enabled"
+
+bool kernel_knows_huge_pages(void)
+{
+	return access(HUGE_ENABLED, R_OK) == 0;
+}
+
+bool kernel_gives_huge_pages(void)
+{
+	char text[64] = "";
+	FILE *file = fopen(HUGE_ENABLED, "r");
+	bool gives = file != NULL && fgets(text, sizeof(text), file) != NULL &&
+		     strstr(text, "[never]") == NULL;
+
+	if (file != NULL)
+		fclose(file);
+	return gives;
 }
 
 bool kernel_has_guards(void)

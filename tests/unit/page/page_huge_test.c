@@ -34,11 +34,6 @@ static char advice_at(const void *addr)
 	return mapping_has_flag(addr, "hg") ? 'h' : mapping_has_flag(addr, "nh") ? 'n' : '-';
 }
 
-static bool has_huge_pages(void)
-{
-	return access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) == 0;
-}
-
 static uint64_t advice_counted(void)
 {
 	struct mem_mappings_stat stat;
@@ -64,7 +59,7 @@ static struct blocks *blocks_make(void)
 {
 	struct quire_options options =
 		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .page_shift = 12, .report = QUIRE_OFF,
-				   .worker = QUIRE_WORKER_OFF);
+				   .worker = QUIRE_WORKER_OFF, .thp = QUIRE_ON);
 	struct blocks *b = calloc(1, sizeof(*b));
 
 	assert_int_equal(quire_create(&options, &b->q), 0);
@@ -81,7 +76,7 @@ static struct blocks *blocks_make(void)
 /* Of the blocks that pages were taken from, by parity; 0: any. */
 static void expect_advice(const struct blocks *b, char even, char odd)
 {
-	for (unsigned i = 0; i < BLOCKS * 2 && has_huge_pages(); i++)
+	for (unsigned i = 0; i < BLOCKS * 2 && kernel_knows_huge_pages(); i++)
 		if (b->used[i] && (i % 2 == 0 ? even : odd) != 0)
 			assert_int_equal(advice_at(pages_of(b->q)->base + i * MIB(2)),
 					 i % 2 == 0 ? even : odd);
@@ -124,7 +119,7 @@ static void block_given_back_in_part_is_advised_against_huge_pages(void **state)
 	struct blocks *b;
 
 	(void)state;
-	if (!has_huge_pages())
+	if (!kernel_knows_huge_pages())
 		skip_because("the system has no huge pages");
 	b = blocks_make();
 	expect_advice(b, 'h', 'h');
@@ -167,7 +162,7 @@ static void mappings_come_back_when_all_is_freed(void **state)
 
 	(void)state;
 	free_parts(b, 1);
-	assert_true(count_maps() >= before + BLOCKS - 2 || !has_huge_pages());
+	assert_true(count_maps() >= before + BLOCKS - 2 || !kernel_knows_huge_pages());
 	assert_true(advice_counted() >= edges + BLOCKS - 2);
 	free_all(b);
 	assert_u64_eq(count_maps(), before);
@@ -275,7 +270,7 @@ static void map_counts_what_the_system_has_for_any_changes(void **state)
 		change(&map, &seed, 48);
 		assert_u64_eq(map.edges, recount(&map));
 		assert_true(map.edges <= 12);
-		if (i % 100 == 0 && has_huge_pages())
+		if (i % 100 == 0 && kernel_knows_huge_pages())
 			assert_u64_eq(count_maps(), before + map.edges);
 	}
 	mappings_set_system_max(0);

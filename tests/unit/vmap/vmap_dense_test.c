@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Where huge pages stand behind areas, what that costs in memory, and in mappings. */
-#include <unistd.h>
-
 #include <quire/vmap.h>
 
 #include "base/mem.h"
 #include "instance/instance.h"
 #include "machine/mem.h"
+#include "mapped.h"
 #include "page/huge.h"
 #include "quire_test.h"
 #include "vmap/dense.h"
@@ -16,18 +15,6 @@
 #define PATTERN_NR  20000u
 #define AREA_BYTES  500000u
 #define ADVICE_MOST 511u
-
-static bool has_huge_pages(void)
-{
-	char text[64] = "";
-	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
-	bool has = file != NULL && fgets(text, sizeof(text), file) != NULL &&
-		   strstr(text, "[never]") == NULL;
-
-	if (file != NULL)
-		fclose(file);
-	return has;
-}
 
 static struct quire *make(enum quire_switch thp, size_t limit_bytes)
 {
@@ -88,7 +75,7 @@ static void areas_written_whole_get_huge_pages(void **state)
 	unsigned huge = 0;
 
 	(void)state;
-	if (!has_huge_pages())
+	if (!kernel_gives_huge_pages())
 		skip_because("the system has no huge pages");
 	for (unsigned i = 0; i < 8; i++) {
 		area[i] = take(q, MIB(4));

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* page/advice.h - which blocks of pages are advised to have huge pages */
+#ifndef PAGE_ADVICE_H
+#define PAGE_ADVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pages;
+
+/* Blocks [first, end) are committed now.  A caller that may not wait may leave them without advice. */
+void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_wait);
+/* Nothing of blocks [first, end) is in use, and no memory is behind them. */
+void page_advise_empty(struct pages *p, uint32_t first, uint32_t end);
+/* A part of blocks [first, end) is about to be given back.  True if one may have a huge page, which is
+ * to be split first. */
+bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which blocks of pages have huge pages, and what that costs, step by step: the advice and the huge
+ * pages that /proc/self/smaps shows, and the memory that /proc/self/pagemap shows.
+ */
+#include <quire/page.h>
+
+#include "mapped.h"
+#include "page/pages.h"
+#include "quire_test.h"
+
+#define PAGE	  ((size_t)4096)
+#define BLOCK	  MIB(2)
+#define FIRST	  8u /* blocks that begin without advice */
+#define BLOCKS_NR 24u
+#define PAGES_NR  (BLOCKS_NR * (BLOCK / PAGE))
+#define KEPT_EACH 64u /* pages of which one stays in use */
+
+struct heap {
+	struct quire *q;
+	char *base;
+	char *page[PAGES_NR];
+	bool told; /* the system tells which pages have memory */
+	struct mapped_pages pages;
+};
+
+static struct heap *heap_make(enum quire_switch thp)
+{
+	struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(128), .page_shift = 12, .report = QUIRE_OFF,
+				   .worker = QUIRE_WORKER_OFF, .thp = thp);
+	struct heap *heap = calloc(1, sizeof(*heap));
+
+	assert_int_equal(quire_create(&options, &heap->q), 0);
+	heap->base = pages_of(heap->q)->base;
+	return heap;
+}
+
+static void heap_end(struct heap *heap)
+{
+	quire_destroy(heap->q);
+	free(heap);
+}
+
+static void take_and_write(struct heap *heap, unsigned from, unsigned end)
+{
+	for (unsigned i = from; i < end; i++) {
+		if (heap->page[i] == NULL)
+			heap->page[i] = quire_alloc_pages(heap->q, 0, QUIRE_MOVABLE);
+		assert_non_null(heap->page[i]);
+		heap->page[i][0] = 1;
+	}
+}
+
+/* All but one of @each are freed; 0: all.  Then the memory of what is free is released. */
+static void free_and_release(struct heap *heap, unsigned each)
+{
+	for (unsigned i = 0; i < PAGES_NR; i++) {
+		if (heap->page[i] == NULL || (each != 0 && i % each == 0))
+			continue;
+		quire_free_pages(heap->q, heap->page[i], 0);
+		heap->page[i] = NULL;
+	}
+	quire_release(heap->q);
+}
+
+static void look(struct heap *heap)
+{
+	heap->told = mapped_pages_read(heap->base, pages_of(heap->q)->span_bytes, &heap->pages);
+}
+
+/* Of blocks [first, end): 'h' for huge pages, 'n' against them. */
+static void expect_advice(const struct heap *heap, unsigned first, unsigned end, char advice)
+{
+	for (unsigned i = first; i < end && kernel_knows_huge_pages(); i++) {
+		const char *block = heap->base + i * BLOCK;
+
+		assert_int_equal(mapping_has_flag(block, "hg"), advice == 'h');
+		assert_int_equal(mapping_has_flag(block, "nh"), advice == 'n');
+	}
+}
+
+static uint64_t huge_bytes(const struct heap *heap)
+{
+	return mapped_bytes(heap->base, pages_of(heap->q)->span_bytes, "AnonHugePages");
+}
+
+/* ---- claims ---- */
+
+static void small_instance_takes_what_it_writes(void **state)
+{
+	static const unsigned types[] = { 0, QUIRE_MOVABLE, QUIRE_RECLAIMABLE };
+	struct heap *heap = heap_make(QUIRE_AUTO);
+	uint64_t before = status_bytes("RssAnon");
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		char *page = quire_alloc_pages(heap->q, 0, types[i % 3]);
+
+		assert_non_null(page);
+		page[0] = 1;
+	}
+	look(heap);
+	assert_u64_eq(huge_bytes(heap), 0);
+	if (heap->told)
+		assert_u64_eq(heap->pages.present, 30 * PAGE);
+	skip_if_sanitized();
+	assert_true(status_bytes("RssAnon") < before + (UINT64_C(400) << 10));
+	heap_end(heap);
+}
+
+/* The steps of a heap that grows, gives back in part, then as a whole, and grows again. */
+static void advice_and_memory_follow_a_heap_step_by_step(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	take_and_write(heap, 0, FIRST * BLOCK / PAGE);
+	expect_advice(heap, 0, FIRST, 'n');
+	assert_u64_eq(huge_bytes(heap), 0);
+
+	take_and_write(heap, FIRST * BLOCK / PAGE, PAGES_NR);
+	expect_advice(heap, 0, FIRST, 'n');
+	expect_advice(heap, FIRST, BLOCKS_NR, 'h');
+	look(heap);
+	if (heap->told)
+		assert_true(heap->pages.huge <= (BLOCKS_NR - FIRST) * BLOCK);
+
+	free_and_release(heap, KEPT_EACH);
+	expect_advice(heap, 0, BLOCKS_NR, 'n');
+	assert_u64_eq(huge_bytes(heap), 0);
+	look(heap);
+	if (heap->told)
+		assert_u64_eq(heap->pages.present, PAGES_NR / KEPT_EACH * PAGE);
+
+	free_and_release(heap, 0);
+	expect_advice(heap, 0, BLOCKS_NR, 'h');
+	look(heap);
+	if (heap->told)
+		assert_u64_eq(heap->pages.present, 0);
+
+	take_and_write(heap, 0, PAGES_NR);
+	expect_advice(heap, 0, BLOCKS_NR, 'h');
+	heap_end(heap);
+}
+
+static void option_gives_all_blocks_the_advice_or_none(void **state)
+{
+	static const enum quire_switch thp[] = { QUIRE_ON, QUIRE_OFF };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		char advice = thp[i] == QUIRE_ON ? 'h' : 'n';
+		struct heap *heap = heap_make(thp[i]);
+
+		take_and_write(heap, 0, PAGES_NR);
+		expect_advice(heap, 0, BLOCKS_NR, advice);
+		free_and_release(heap, 0);
+		expect_advice(heap, 0, BLOCKS_NR, advice);
+		look(heap);
+		if (heap->told)
+			assert_u64_eq(heap->pages.present, 0);
+		heap_end(heap);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(small_instance_takes_what_it_writes),
+		cmocka_unit_test(advice_and_memory_follow_a_heap_step_by_step),
+		cmocka_unit_test(option_gives_all_blocks_the_advice_or_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
