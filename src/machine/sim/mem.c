@@ -60,13 +60,6 @@ bool mem_commits_lock(void)
 	return false;
 }
 
-void mem_advise_huge(void *addr, size_t bytes, bool huge)
-{
-	(void)addr;
-	(void)bytes;
-	(void)huge;
-}
-
 /* Does the system refuse a call here?  The scheduler decides. */
 bool sim_refuses(void)
 {
@@ -201,13 +194,6 @@ int mem_find_written(const struct mem_stretches *s, uint64_t *masks)
 bool mem_reading_takes_memory(void)
 {
 	return true;
-}
-
-/* The simulated machine has no huge pages. */
-void mem_split_huge(void *addr, size_t bytes)
-{
-	(void)addr;
-	(void)bytes;
 }
 
 /* ---- mappings ---- */
@@ -447,6 +433,10 @@ size_t gather_finish(struct gather *gather)
 		finish_range(gather, &gather->ranges[i]);
 		bytes += gather->ranges[i].bytes;
 	}
+	/* Only now, since what is left of a block may be in another range. */
+	for (unsigned i = 0; gather->kind == GATHER_UNBACK && i < gather->ranges_nr; i++)
+		if (gather->ranges[i].error == 0)
+			huge_went(gather->ranges[i].addr, gather->ranges[i].bytes);
 	return bytes;
 }
 

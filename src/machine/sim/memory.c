@@ -28,6 +28,7 @@
 #include "machine/sim/memory.h"
 
 struct page_entry *memory_pages;
+bool *memory_advised;
 static uint64_t *tlb; /* [cpu][page]: run number << 32 | generation + 1 */
 
 #define HEAP_GRANULE 16
@@ -56,11 +57,13 @@ void memory_reset(void)
 {
 	if (memory_pages != NULL) {
 		munmap(memory_pages, PAGES_MAX * sizeof(*memory_pages));
+		munmap(memory_advised, PAGES_MAX / BLOCK_PAGES * sizeof(*memory_advised));
 		munmap(tlb, 64 * PAGES_MAX * sizeof(*tlb));
 		munmap(heap_state, HEAP_GRANULES);
 		munmap(heap_freed_pc, HEAP_GRANULES * sizeof(*heap_freed_pc));
 	}
 	memory_pages = table(PAGES_MAX * sizeof(*memory_pages));
+	memory_advised = table(PAGES_MAX / BLOCK_PAGES * sizeof(*memory_advised));
 	tlb = table(64 * PAGES_MAX * sizeof(*tlb));
 	heap_state = table(HEAP_GRANULES);
 	heap_freed_pc = table(HEAP_GRANULES * sizeof(*heap_freed_pc));

@@ -9,6 +9,8 @@
 
 #include "machine/sim/internal.h"
 
+#define BLOCK_PAGES 512u /* of 4 KiB, where a huge page fits */
+
 enum page_state {
 	PAGE_NONE,
 	PAGE_RESERVED,
@@ -31,9 +33,11 @@ struct page_entry {
 	bool touched; /* may hold anything but zeroes */
 	bool guard;
 	bool shared; /* may be a frame */
+	bool gone;   /* given back while a part of its block stayed: huge.c */
 };
 
 extern struct page_entry *memory_pages;
+extern bool *memory_advised; /* by block of 2 MiB: huge pages are wanted */
 
 /* True if memory_note_write() has nothing to do. */
 static inline bool memory_is_touched(const volatile void *addr, size_t bytes)
@@ -48,5 +52,7 @@ void memory_set_guard(size_t page, bool guard, const char *event, uintptr_t pc);
 void memory_set_frame(size_t page, size_t frame, const char *event, uintptr_t pc);
 void memory_flush(unsigned cpu, size_t page);
 void memory_zero(size_t page);
+/* Memory of [addr, addr + bytes) went back to the system: huge.c. */
+void huge_went(void *addr, size_t bytes);
 
 #endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap_huge_sim.c - advice about huge pages against purges
+ *
+ * The machine fails a run where khugepaged could fill again what went back (src/machine/sim/huge.c).
+ */
+#include "sim/vmap/vmap_scene.h"
+
+#define AREA_PAGES 100u /* of the middle region, where areas share a section */
+
+/* Two areas, written at both ends, in one section that is advised to have huge pages. */
+static struct vmap_scene *scene_of_huge(struct sim *sim)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .thp = QUIRE_ON,
+				   .vmap_span_bytes = UINT64_C(128) << 20,
+				   .worker = QUIRE_WORKER_OFF, .guard = QUIRE_GUARD_OFF,
+				   .cache = QUIRE_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		scene->pages[i] = AREA_PAGES;
+		scene->area[i] = vtake(scene, AREA_PAGES, 0);
+		SIM_CHECK(scene->area[i] != NULL);
+		store_relaxed((uint32_t *)(void *)scene->area[i], 7);
+	}
+	scene->v = scene->q->vmap;
+	return scene;
+}
+
+static void frees_one_and_purges(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 0);
+	quire_vmap_purge(scene->q);
+}
+
+static void takes_and_writes(void *arg)
+{
+	char *area = vtake(arg, AREA_PAGES, 0);
+
+	if (area != NULL)
+		store_relaxed((uint32_t *)(void *)area, 7);
+}
+
+static void takes_and_writes_atomically(void *arg)
+{
+	char *area = vtake(arg, AREA_PAGES, QUIRE_ATOMIC);
+
+	if (area != NULL)
+		store_relaxed((uint32_t *)(void *)area, 7);
+}
+
+/* One area of a section goes, one stays, and a third is made in its place or beside it. */
+SIM_TEST(purged_part_goes_without_advice, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = scene_of_huge(sim);
+
+	sim_cpu(sim, 0, frees_one_and_purges, scene);
+	sim_cpu(sim, 1, takes_and_writes, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+SIM_TEST(purged_part_goes_without_advice_past_the_budget, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 2)
+{
+	struct vmap_scene *scene = scene_of_huge(sim);
+
+	sim_cpu(sim, 0, frees_one_and_purges, scene);
+	sim_cpu(sim, 1, takes_and_writes_atomically, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* The last three share a section that is committed by a caller that may not wait. */
+static void takes_atomically_frees_one_and_purges(void *arg)
+{
+	static const uint32_t pages[] = { 200, 200, AREA_PAGES, AREA_PAGES };
+	struct vmap_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++) {
+		scene->pages[i] = pages[i];
+		scene->area[i] = vtake(scene, pages[i], QUIRE_ATOMIC);
+		if (scene->area[i] != NULL)
+			store_relaxed((uint32_t *)(void *)scene->area[i], 7);
+	}
+	if (scene->area[2] != NULL)
+		vmap_scene_give(scene, 2);
+	quire_vmap_purge(scene->q);
+}
+
+/* A section that was advised while nobody could count the mapping is denied like any other. */
+SIM_TEST(uncounted_section_is_denied_before_a_part_goes, .cpus_nr = 1,
+	 .events = SIM_MEMORY | SIM_TRYFAIL)
+{
+	struct vmap_scene *scene = scene_of_huge(sim);
+
+	sim_cpu(sim, 0, takes_atomically_frees_one_and_purges, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
