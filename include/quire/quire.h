@@ -208,7 +208,7 @@ struct quire_options {
 	uint32_t zones;	       /* zones: 1..8 equal parts, one a node; default 1 */
 	uint32_t page_shift;   /* page_shift: 12..16, at least the system's; default the system's */
 	uint32_t decay_ms;     /* decay: free memory goes back after this long; default 1000 */
-	enum quire_switch thp;	  /* thp: ask for huge pages for everything, for nothing, or (auto) for
+	enum quire_switch thp; /* thp: ask for huge pages for everything, for nothing, or (auto) for
 				     pages beyond 16 MiB and areas like those that were written
 				     before; default auto */
 	enum quire_switch rseq;	  /* rseq: per-CPU sequences, if the system has them; default on */

@@ -35,12 +35,12 @@ struct quire {
 	bool dead;   /* a child whose frames stayed with the parent: every call is refused */
 	bool forked; /* a child: memory that other threads were moving is lost */
 	bool looks;  /* atomic: allocations check for due work: worker.c */
-	bool thp, thp_always; /* (c) not thp:off; thp:on */
-	bool report;	      /* (c) */
-	bool shared;	      /* (c) backing:memfd: frames that can be mapped again */
-	bool annotated;	      /* (c) tools are told of allocations and frees: annotate.h */
-	uint8_t page_shift;   /* (c) */
-	uint8_t nodes_nr;     /* (c) nodes that flags may name: pages have a zone for each */
+	bool thp, thp_always;	     /* (c) not thp:off; thp:on */
+	bool report;		     /* (c) */
+	bool shared;		     /* (c) backing:memfd: frames that can be mapped again */
+	bool annotated;		     /* (c) tools are told of allocations and frees: annotate.h */
+	uint8_t page_shift;	     /* (c) */
+	uint8_t nodes_nr;	     /* (c) nodes that flags may name: pages have a zone for each */
 	struct shrinkers *shrinkers; /* (c) the program's caches; pages have room for them */
 	uint64_t
 		limit_pages; /* atomic: the most that may be in use, charges included; pages set it */

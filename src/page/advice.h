@@ -15,5 +15,8 @@ void page_advise_empty(struct pages *p, uint32_t first, uint32_t end);
 /* A part of blocks [first, end) is about to be given back.  True if one may have a huge page, which is
  * to be split first. */
 bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end);
+/* The worker's visit: looks at some blocks that are in use without huge pages, and makes those huge that
+ * were found written twice.  Requires giveback_mutex. */
+void page_advise_dense(struct pages *p);
 
 #endif

@@ -8,6 +8,10 @@
 #include "machine/mem.h"
 #include "page/block.h"
 
+#define BLOCK_BYTES	   ((size_t)1 << BLOCK_SHIFT)
+/* 64 pages of 4 KiB each. */
+#define LOOK_STRETCHES_MAX 8u
+
 void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *kind,
 	       uint32_t blocks_nr)
 {
@@ -24,13 +28,15 @@ void huge_fini(struct huge_map *map)
 	map->edges = 0;
 }
 
-/* Kinds that are one mapping: PLAIN and WISHED are the same to the system, UNUSED and UNCOUNTED to the
- * counts, so that a block may go from one to the other without the mutex. */
+/* Kinds that are one mapping: PLAIN, WISHED and DENSE are the same to the system, UNUSED and UNCOUNTED to
+ * the counts, so that a block may go from one to the other without the mutex. */
 static enum huge_kind advice_of(const struct huge_map *map, uint32_t block)
 {
 	enum huge_kind kind = huge_kind(map, block);
 
-	return kind == HUGE_WISHED ? HUGE_PLAIN : kind == HUGE_UNCOUNTED ? HUGE_UNUSED : kind;
+	return kind == HUGE_WISHED || kind == HUGE_DENSE ? HUGE_PLAIN
+	       : kind == HUGE_UNCOUNTED			 ? HUGE_UNUSED
+							 : kind;
 }
 
 /* Neighbours that differ, at or inside the bounds of [first, end). */
@@ -140,6 +146,15 @@ static bool all_are(const struct huge_map *map, uint32_t first, uint32_t end, en
 	return true;
 }
 
+/* Of none of them a huge page may stand behind. */
+static bool all_are_plain(const struct huge_map *map, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++)
+		if (huge_kind(map, i) != HUGE_PLAIN && huge_kind(map, i) != HUGE_DENSE)
+			return false;
+	return true;
+}
+
 void huge_allow(struct huge_map *map, uint32_t first, uint32_t end)
 {
 	check_range(map, first, end);
@@ -152,7 +167,7 @@ void huge_allow(struct huge_map *map, uint32_t first, uint32_t end)
 	if (!count_edges(map, edges_of(map, first, end),
 			 edges_then(map, first, end, HUGE_ADVISED))) {
 		for (uint32_t i = first; i < end; i++)
-			if (huge_kind(map, i) == HUGE_PLAIN)
+			if (huge_kind(map, i) == HUGE_PLAIN || huge_kind(map, i) == HUGE_DENSE)
 				set_kinds(map, i, i + 1, HUGE_WISHED);
 		return;
 	}
@@ -192,7 +207,7 @@ static void deny_to_edge(struct huge_map *map, uint32_t first, uint32_t end)
 bool huge_deny(struct huge_map *map, uint32_t first, uint32_t end)
 {
 	check_range(map, first, end);
-	if (all_are(map, first, end, HUGE_PLAIN))
+	if (all_are_plain(map, first, end))
 		return false;
 	if (count_edges(map, edges_of(map, first, end), edges_then(map, first, end, HUGE_PLAIN))) {
 		advise(map, first, end, false);
@@ -216,4 +231,45 @@ void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 	count_edges(map, edges, then);
 	advise(map, first, end, advise_them);
 	set_kinds(map, first, end, kind);
+}
+
+/* ---- looking at what is in use ---- */
+
+/* Fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
+static bool is_dense(const struct huge_map *map, uint32_t block)
+{
+	size_t page_bytes = mem_page_bytes();
+	uint32_t pages = (uint32_t)(BLOCK_BYTES / page_bytes), written = 0;
+	uint64_t masks[LOOK_STRETCHES_MAX];
+	struct mem_stretches s = { .addr = map->base + ((size_t)block << BLOCK_SHIFT),
+				   .page_bytes = page_bytes,
+				   .pages = pages < 64 ? pages : 64 };
+
+	s.nr = pages / s.pages;
+	s.stride_bytes = s.pages * page_bytes;
+	if (mem_find_written(&s, masks) != 0)
+		return false;
+	for (unsigned i = 0; i < s.nr; i++)
+		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
+			written++;
+	return written >= pages - pages / 16;
+}
+
+enum huge_seen huge_look(struct huge_map *map, uint32_t block)
+{
+	enum huge_kind kind = huge_kind(map, block);
+
+	check_range(map, block, block + 1);
+	if (kind != HUGE_PLAIN && kind != HUGE_DENSE)
+		return HUGE_SEEN_NOTHING;
+	if (!is_dense(map, block)) {
+		set_kinds(map, block, block + 1, HUGE_PLAIN);
+		return HUGE_SEEN_SPARSE;
+	}
+	if (kind == HUGE_PLAIN) {
+		set_kinds(map, block, block + 1, HUGE_DENSE);
+		return HUGE_SEEN_DENSE;
+	}
+	huge_allow(map, block, block + 1);
+	return huge_kind(map, block) == HUGE_ADVISED ? HUGE_SEEN_ALLOWED : HUGE_SEEN_DENSE;
 }

@@ -16,6 +16,9 @@
  *   ADVISED         a part is given back                        PLAIN    PLAIN, and all blocks up to the
  *                                                                        nearest edge become WISHED
  *   WISHED          a part is given back                        PLAIN    -
+ *   PLAIN           the worker finds it written                 DENSE    -
+ *   DENSE           it finds it written again                   ADVISED  WISHED
+ *   DENSE           it finds it written no more                 PLAIN    -
  *
  * A returned part stays away only without the advice: khugepaged fills advised blocks in which it
  * finds a page.
@@ -39,6 +42,7 @@ enum huge_kind {
 	HUGE_PLAIN,  /* advised against huge pages; none stands behind */
 	HUGE_WISHED, /* the same for want of mappings; one may stand behind */
 	HUGE_ADVISED,
+	HUGE_DENSE,	/* as PLAIN; was written at the last look */
 	HUGE_UNCOUNTED, /* committed and advised while nobody could count: to the counts as UNUSED */
 };
 
@@ -72,5 +76,15 @@ void huge_allow(struct huge_map *map, uint32_t first, uint32_t end);
 bool huge_deny(struct huge_map *map, uint32_t first, uint32_t end);
 /* Blocks of which nothing is in use: @advise, or not, if there are fewer mappings then. */
 void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
+
+enum huge_seen {
+	HUGE_SEEN_NOTHING, /* it is not a block to look at, which costs nothing */
+	HUGE_SEEN_SPARSE,
+	HUGE_SEEN_DENSE,   /* PLAIN before, or the budget refuses */
+	HUGE_SEEN_ALLOWED, /* ADVISED now, and worth mem_collapse_huge() */
+};
+/* Looks at how much of a block is written.  No part of it is given back meanwhile, nor until it was
+ * collapsed.  Three system calls. */
+enum huge_seen huge_look(struct huge_map *map, uint32_t block);
 
 #endif

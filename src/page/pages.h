@@ -53,8 +53,9 @@ struct pages {
 	struct holders pcp_disabled; /* under pcp_disable_mutex */
 	struct mutex giveback_mutex;
 	struct mutex grow_mutex;
-	struct huge_map huge; /* under q.huge_mutex */
-	uint32_t deferred;    /* atomic: head frame of the lock-free list */
+	struct huge_map huge;		/* under q.huge_mutex */
+	uint32_t look_zone, look_block; /* under giveback_mutex: next to be looked at by advice.c */
+	uint32_t deferred;		/* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */

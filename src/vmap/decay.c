@@ -28,6 +28,7 @@
 #include "machine/work.h"
 #include "pool/pool.h"
 #include "vmap/cpu.h"
+#include "vmap/dense.h"
 #include "vmap/purge.h"
 #include "vmap/ram.h"
 #include "vmap/vmap.h"
@@ -35,6 +36,8 @@
 #define TURN_MS	       100u
 #define BEAT_MS	       1000u /* and no longer than decay */
 #define LINGER_MS      10000u
+/* What is found written twice was in use for so long. */
+#define LOOK_MS	       1000u
 #define RESCUE_AT_ONCE 256u
 
 uint32_t decay_now_ms(void)
@@ -134,6 +137,10 @@ static bool turn(struct vmap *v, uint32_t now_ms)
 	v->ticked_ms = now_ms;
 	if (mutex_try(&v->purge_mutex)) {
 		ram_purge_fragmented(v, false);
+		if (now_ms - v->looked_ms >= LOOK_MS) {
+			v->looked_ms = now_ms;
+			dense_collapse(v);
+		}
 		mutex_release(&v->purge_mutex);
 	}
 	/* An eighth less each turn. */

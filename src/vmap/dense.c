@@ -12,6 +12,9 @@
  * nothing, so from time to time a run gets ordinary pages and becomes the next witness: after 1,
  * 2, 4, .. 64 huge runs while witnesses are dense, and immediately after a witness that is not.
  *
+ * Programs that allocate all areas before they write one leave no witness in time.  So the worker
+ * looks at sections in use, and makes a huge page of what it finds written twice (huge.h).
+ *
  * Dense means three quarters: huge pages then cost at most a third more than the written memory.
  */
 #include "vmap/dense.h"
@@ -32,6 +35,10 @@
 #include "vmap/request.h"
 #include "vmap/vmap.h"
 
+/* In one visit of the worker: states of sections that pass by, looks of 5 us, huge pages of 0.4 ms. */
+#define PASS_MAX      16384u
+#define LOOKS_MAX     16u
+#define COLLAPSES_MAX 4u
 #define PROBE_MAX     64u
 /* A run is sampled in at most STRETCHES_MAX stretches of one mask each, spread evenly over it. */
 #define STRETCHES_MAX 32u
@@ -219,4 +226,43 @@ void dense_settle(struct vmap *v)
 	for (unsigned region = 0; region < REGIONS_NR; region++)
 		settle_region(v, region);
 	mutex_release(&v->q->huge_mutex);
+}
+
+static enum huge_seen look_at(struct vmap *v, uint32_t section)
+{
+	enum huge_seen seen;
+
+	mutex_acquire(&v->q->huge_mutex);
+	seen = huge_look(&v->advice, section);
+	mutex_release(&v->q->huge_mutex);
+	return seen;
+}
+
+void dense_collapse(struct vmap *v)
+{
+	unsigned shift = section_page_shift(v), looks = 0, collapsed = 0;
+	uint32_t first = v->region_start[REGION_MIDDLE] >> shift, end = v->span_pages >> shift;
+	uint32_t left = end - first < PASS_MAX ? end - first : PASS_MAX;
+
+	CHECK(mutex_is_held(&v->purge_mutex));
+	if (!v->huge || !mem_huge_is_given())
+		return;
+	/* No section twice: two looks are to be a second apart. */
+	for (; left != 0 && looks < LOOKS_MAX && collapsed < COLLAPSES_MAX; left--) {
+		uint32_t section = v->look_section;
+		enum huge_seen seen = HUGE_SEEN_NOTHING;
+
+		v->look_section = section + 1 < end ? section + 1 : first;
+		/* A hint, which saves the mutex. */
+		if (section >= first && (huge_kind(&v->advice, section) == HUGE_PLAIN ||
+					 huge_kind(&v->advice, section) == HUGE_DENSE))
+			seen = look_at(v, section);
+		looks += seen != HUGE_SEEN_NOTHING;
+		if (seen != HUGE_SEEN_ALLOWED)
+			continue;
+		/* If this is refused, khugepaged may do it in its own time. */
+		(void)mem_collapse_huge(v->base + ((size_t)section << SECTION_SHIFT),
+					(size_t)1 << SECTION_SHIFT);
+		collapsed++;
+	}
 }

@@ -53,4 +53,8 @@ bool dense_is_full(struct vmap *v, const struct range *range, uint32_t old_pages
  * mappings. */
 void dense_settle(struct vmap *v);
 
+/* The worker's: looks at some sections without huge pages, and makes those huge that were found written
+ * twice.  Requires purge_mutex. */
+void dense_collapse(struct vmap *v);
+
 #endif

@@ -183,8 +183,7 @@ static uint32_t backed_for(const struct range *r, uint32_t taken_pages, uint32_t
 }
 
 /* Uncharges pages after the usable ones, which a new guard is about to empty. */
-static void uncharge_guard_locked(struct vmap *v, struct range *r,
-				  struct vmap_request *request)
+static void uncharge_guard_locked(struct vmap *v, struct range *r, struct vmap_request *request)
 {
 	uint32_t excess = r->backed > request->pages ? r->backed - request->pages : 0;
 

@@ -137,6 +137,8 @@ struct vmap {
 	struct mem_range *ranges;  /* (m) for one gather */
 	struct mem_vector *vector; /* (m) likewise */
 	uint32_t purged_ms;	   /* (m) time of the last purge */
+	uint32_t look_section;	   /* (m) next to be looked at by dense_collapse() */
+	uint32_t looked_ms;	   /* the worker's: the last time */
 	uint32_t ticked_ms;	   /* the worker's: latest turn */
 	uint32_t busy_ms;	   /* the worker's: latest turn that had work */
 	bool kicked;		   /* atomic, relaxed: the worker will come */

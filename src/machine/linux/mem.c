@@ -297,19 +297,6 @@ int mem_decommit(void *addr, size_t bytes, const char *name)
 	return 0;
 }
 
-void mem_advise_huge(void *addr, size_t bytes, bool huge)
-{
-	/* Refused only by a kernel without huge pages, which needs no advice. */
-	(void)backing_advise(addr, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-}
-
-void mem_split_huge(void *addr, size_t bytes)
-{
-	/* The kernel splits a huge page when a part of it is marked free; MADV_DONTNEED would only
-	 * unmap the part. */
-	(void)backing_advise(addr, bytes, MADV_FREE);
-}
-
 bool mem_commits_lock(void)
 {
 	return load_relaxed(&commits_lock);

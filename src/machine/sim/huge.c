@@ -90,6 +90,22 @@ void mem_advise_huge(void *addr, size_t bytes, bool huge)
 	}
 }
 
+bool mem_huge_is_given(void)
+{
+	return true;
+}
+
+/* The system refuses where the advice is gone. */
+int mem_collapse_huge(void *addr, size_t bytes)
+{
+	size_t block = page_of(addr) / BLOCK_PAGES;
+
+	(void)bytes;
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	check_block(block, CALLER_PC);
+	return memory_advised[block] ? 0 : -22;
+}
+
 /* Nothing to split. */
 void mem_split_huge(void *addr, size_t bytes)
 {

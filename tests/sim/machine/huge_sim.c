@@ -12,7 +12,7 @@ static char *advised_blocks(void)
 {
 	char *blocks = mem_reserve(2 * BLOCK, BLOCK, "blocks");
 
-	mem_commit(blocks, 2 * BLOCK, "blocks");
+	mem_commit(blocks, 2 * BLOCK);
 	mem_advise_huge(blocks, 2 * BLOCK, true);
 	for (unsigned i = 0; i < 4; i++)
 		store_relaxed((uint32_t *)(void *)(blocks + i / 2 * BLOCK + i % 2 * PAGE), 7);

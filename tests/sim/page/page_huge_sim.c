@@ -4,7 +4,8 @@
  *
  * The machine fails a run where khugepaged could fill again what went back (src/machine/sim/huge.c).
  */
-#include "page/advice.h"
+#include "page/giveback.h"
+#include "page/huge.h"
 #include "sim/page/page_scene.h"
 
 /* Every page of the scene is written, and has huge pages behind it. */
@@ -86,6 +87,56 @@ SIM_TEST(whole_blocks_are_advised_while_parts_go, .events = SIM_MEMORY)
 	give(scene, scene->block, 9);
 	sim_cpu(sim, 0, frees_and_releases, scene);
 	sim_cpu(sim, 1, offlines_far_block, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void take_and_write(struct page_scene *scene, unsigned i)
+{
+	scene->page[i] = take(scene, 0, 0);
+	SIM_CHECK(scene->page[i] != NULL);
+	store_relaxed((uint32_t *)scene->page[i], 5);
+}
+
+static void visits(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	giveback_visit(pages_of(scene->q), 0);
+}
+
+static enum huge_kind kind_of(const struct page_scene *scene, const void *page)
+{
+	const struct pages *p = pages_of_const(scene->q);
+
+	return huge_kind(&p->huge, page_block(p, page_frame(p, page)));
+}
+
+/* A block that lost its advice is full again, and the worker has found it written once. */
+static struct page_scene *scene_of_dense(struct sim *sim)
+{
+	struct page_scene *scene = scene_of_huge(sim, UINT64_C(4) << 20);
+	uint32_t *page = take(scene, 0, 0);
+
+	for (; page != NULL; page = take(scene, 0, 0))
+		store_relaxed(page, 5);
+	scene->refused = 0;
+	give(scene, scene->page[6], 0);
+	quire_release(scene->q);
+	take_and_write(scene, 6);
+	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_PLAIN);
+	visits(scene);
+	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_DENSE);
+	return scene;
+}
+
+/* The worker makes a huge page of a block while a part of it goes: the block is full, or is left alone. */
+SIM_TEST(dense_block_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = scene_of_dense(sim);
+
+	sim_cpu(sim, 0, frees_and_releases, scene);
+	sim_cpu(sim, 1, visits, scene);
 	sim_run(sim);
 	page_scene_check(scene);
 }

@@ -4,12 +4,21 @@
  *
  * The machine fails a run where khugepaged could fill again what went back (src/machine/sim/huge.c).
  */
+#include "machine/clock.h"
 #include "sim/vmap/vmap_scene.h"
+#include "vmap/decay.h"
+#include "vmap/layout.h"
 
 #define AREA_PAGES 100u /* of the middle region, where areas share a section */
 
-/* Two areas, written at both ends, in one section that is advised to have huge pages. */
-static struct vmap_scene *scene_of_huge(struct sim *sim)
+static void write_whole(char *area, uint32_t pages)
+{
+	for (uint32_t i = 0; area != NULL && i < pages; i++)
+		store_relaxed((uint32_t *)(void *)(area + ((size_t)i << 12)), 7);
+}
+
+/* Areas in one section that is advised to have huge pages. */
+static struct vmap_scene *scene_with_areas(struct sim *sim, unsigned nr, uint32_t pages)
 {
 	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	const struct quire_options options =
@@ -19,14 +28,16 @@ static struct vmap_scene *scene_of_huge(struct sim *sim)
 				   .cache = QUIRE_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
-	for (unsigned i = 0; i < 2; i++) {
-		scene->pages[i] = AREA_PAGES;
-		scene->area[i] = vtake(scene, AREA_PAGES, 0);
-		SIM_CHECK(scene->area[i] != NULL);
-		store_relaxed((uint32_t *)(void *)scene->area[i], 7);
-	}
+	vmap_scene_fill(scene, nr, pages);
+	for (unsigned i = 0; i < nr; i++)
+		write_whole(scene->area[i], pages);
 	scene->v = scene->q->vmap;
 	return scene;
+}
+
+static struct vmap_scene *scene_of_huge(struct sim *sim)
+{
+	return scene_with_areas(sim, 2, AREA_PAGES);
 }
 
 static void frees_one_and_purges(void *arg)
@@ -99,6 +110,42 @@ SIM_TEST(uncounted_section_is_denied_before_a_part_goes, .cpus_nr = 1,
 	struct vmap_scene *scene = scene_of_huge(sim);
 
 	sim_cpu(sim, 0, takes_atomically_frees_one_and_purges, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+static void works(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	decay_tick(&scene->v->module, clock_now_ns() + UINT64_C(2000000000));
+}
+
+/* A section that lost its advice is full again, and the worker has found it written once. */
+static struct vmap_scene *scene_of_dense(struct sim *sim)
+{
+	struct vmap_scene *scene = scene_with_areas(sim, 4, 128);
+	uint32_t section = page_at(scene->v, scene->area[0]) >> section_page_shift(scene->v);
+
+	frees_one_and_purges(scene);
+	scene->area[0] = vtake(scene, 128, 0);
+	write_whole(scene->area[0], 128);
+	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_PLAIN);
+	works(scene);
+	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_DENSE);
+	return scene;
+}
+
+/* The worker makes a huge page of a section while one of its areas goes. */
+SIM_TEST(dense_section_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = scene_of_dense(sim);
+
+	/* So that the next look is due. */
+	scene->v->looked_ms -= 2000;
+	scene->v->ticked_ms -= 2000;
+	sim_cpu(sim, 0, frees_one_and_purges, scene);
+	sim_cpu(sim, 1, works, scene);
 	sim_run(sim);
 	vmap_scene_check(scene);
 }

@@ -240,6 +240,31 @@ static void refused_calls_leave_no_half_reservation(void **state)
 	}
 }
 
+/* Made or refused: the content stays, and a guard stays one. */
+static void making_a_huge_page_keeps_content_and_guards(void **state)
+{
+	char *base = mem_reserve(MIB(4), MIB(2), "quire-test");
+	bool mapped;
+
+	(void)state;
+	assert_non_null(base);
+	assert_int_equal(mem_commit(base, MIB(4)), 0);
+	mem_advise_huge(base, MIB(4), false);
+	for (size_t i = 0; i < MIB(4); i += 4096)
+		base[i] = (char)(i >> 12);
+	assert_int_equal(mem_guard(base + MIB(3), mem_page_bytes(), &mapped), 0);
+	assert_int_not_equal(mem_collapse_huge(base, MIB(2)), 0); /* it is advised against */
+	mem_advise_huge(base, MIB(4), true);
+	(void)mem_collapse_huge(base, MIB(2));
+	assert_int_not_equal(mem_collapse_huge(base + MIB(2), MIB(2)), 0);
+	assert_false(is_accessible(base + MIB(3)));
+	for (size_t i = 0; i < MIB(3); i += 4096)
+		assert_int_equal(base[i], (char)(i >> 12));
+	if (mapped)
+		mem_mappings_give(MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
+	mem_release(base, MIB(4));
+}
+
 static void huge_advice_is_a_hint(void **state)
 {
 	char *base = mem_reserve(MIB(4), MIB(2), "quire-test");
@@ -490,6 +515,7 @@ int main(void)
 		cmocka_unit_test(reservation_under_an_address_limit_is_aligned_or_refused),
 		cmocka_unit_test(refused_calls_leave_no_half_reservation),
 		cmocka_unit_test(huge_advice_is_a_hint),
+		cmocka_unit_test(making_a_huge_page_keeps_content_and_guards),
 		cmocka_unit_test(mlockall_is_noticed_in_both_kinds),
 		cmocka_unit_test(refused_lock_leaves_what_was_as_it_was),
 		cmocka_unit_test(decommit_leaves_no_hole_when_it_is_refused_late),

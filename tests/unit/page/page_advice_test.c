@@ -5,7 +5,10 @@
  */
 #include <quire/page.h>
 
+#include "machine/mem.h"
 #include "mapped.h"
+#include "page/giveback.h"
+#include "page/huge.h"
 #include "page/pages.h"
 #include "quire_test.h"
 
@@ -144,6 +147,61 @@ static void advice_and_memory_follow_a_heap_step_by_step(void **state)
 	heap_end(heap);
 }
 
+static enum huge_kind kind_of(const struct heap *heap, uint32_t block)
+{
+	return huge_kind(&pages_of(heap->q)->huge, block);
+}
+
+/* The first blocks began without huge pages; all but one are full.  16 are looked at in a visit, and 4 made
+ * huge. */
+static void full_blocks_are_made_huge_by_the_second_look(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+	uint64_t huge_before;
+
+	(void)state;
+	if (!mem_huge_is_given())
+		skip_because("the system gives no huge pages");
+	take_and_write(heap, 0, PAGES_NR);
+	quire_free_pages(heap->q, heap->base + PAGE, 0);
+	for (unsigned i = 0; i < PAGES_NR; i++)
+		if (heap->page[i] == heap->base + PAGE)
+			heap->page[i] = NULL;
+	quire_drain_all(heap->q); /* or it would be on a list, and the block full */
+	huge_before = huge_bytes(heap);
+	giveback_visit(pages_of(heap->q), 0);
+	for (unsigned i = 1; i < FIRST; i++)
+		assert_int_equal(kind_of(heap, i), HUGE_DENSE);
+	expect_advice(heap, 0, FIRST, 'n');
+	for (unsigned i = 0; i < 8; i++)
+		giveback_visit(pages_of(heap->q), 0);
+	expect_advice(heap, 1, BLOCKS_NR, 'h');
+	assert_int_equal(kind_of(heap, 0), HUGE_PLAIN);
+	assert_true(huge_bytes(heap) >= huge_before);
+	for (unsigned i = 0; i < PAGES_NR; i++)
+		assert_true(heap->page[i] == NULL || heap->page[i][0] == 1);
+	heap_end(heap);
+}
+
+/* Full, but hardly written: pages that were never touched have no memory. */
+static void full_blocks_that_are_hardly_written_are_left_alone(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	for (unsigned i = 0; i < PAGES_NR; i++) {
+		heap->page[i] = quire_alloc_pages(heap->q, 0, QUIRE_MOVABLE);
+		assert_non_null(heap->page[i]);
+		if (i % 2 == 0)
+			heap->page[i][0] = 1;
+	}
+	for (unsigned i = 0; i < 8; i++)
+		giveback_visit(pages_of(heap->q), 0);
+	for (unsigned i = 0; i < FIRST; i++)
+		assert_int_equal(kind_of(heap, i), HUGE_PLAIN);
+	heap_end(heap);
+}
+
 static void option_gives_all_blocks_the_advice_or_none(void **state)
 {
 	static const enum quire_switch thp[] = { QUIRE_ON, QUIRE_OFF };
@@ -169,6 +227,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_instance_takes_what_it_writes),
 		cmocka_unit_test(advice_and_memory_follow_a_heap_step_by_step),
+		cmocka_unit_test(full_blocks_are_made_huge_by_the_second_look),
+		cmocka_unit_test(full_blocks_that_are_hardly_written_are_left_alone),
 		cmocka_unit_test(option_gives_all_blocks_the_advice_or_none),
 	};
 

@@ -4,10 +4,12 @@
 
 #include "base/mem.h"
 #include "instance/instance.h"
+#include "machine/clock.h"
 #include "machine/mem.h"
 #include "mapped.h"
 #include "page/huge.h"
 #include "quire_test.h"
+#include "vmap/decay.h"
 #include "vmap/dense.h"
 #include "vmap/vmap.h"
 
@@ -108,6 +110,32 @@ static void huge_pages_end_when_areas_are_no_longer_written(void **state)
 	quire_destroy(q);
 }
 
+/* A program that takes all areas before it writes one: the worker finds them, a second apart. */
+static void areas_written_late_are_made_huge_by_the_second_look(void **state)
+{
+	struct quire *q = make(QUIRE_AUTO, MIB(512));
+	uint64_t now_ns = clock_now_ns();
+	char *area[4];
+
+	(void)state;
+	if (!mem_huge_is_given())
+		skip_because("the system gives no huge pages");
+	for (unsigned i = 0; i < 4; i++)
+		area[i] = take(q, MIB(4));
+	for (unsigned i = 0; i < 3; i++)
+		memset(area[i], 1, MIB(4));
+	area[3][0] = 1;
+	for (unsigned i = 0; i < 12; i++) {
+		now_ns += UINT64_C(1100000000);
+		decay_tick(&q->vmap->module, now_ns);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(mapping_has_flag(area[i], i < 3 ? "hg" : "nh"));
+	for (size_t i = 0; i < MIB(4); i += 4096)
+		assert_int_equal(area[0][i], 1);
+	quire_destroy(q);
+}
+
 static void area_that_is_full_grows_into_huge_pages(void **state)
 {
 	struct quire *q = make(QUIRE_DEFAULT, MIB(512));
@@ -196,6 +224,7 @@ int main(void)
 		cmocka_unit_test(area_of_which_a_page_is_written_takes_a_page),
 		cmocka_unit_test(areas_written_whole_get_huge_pages),
 		cmocka_unit_test(huge_pages_end_when_areas_are_no_longer_written),
+		cmocka_unit_test(areas_written_late_are_made_huge_by_the_second_look),
 		cmocka_unit_test(area_that_is_full_grows_into_huge_pages),
 		cmocka_unit_test(decision_follows_from_what_is_known),
 		cmocka_unit_test(mappings_stay_within_the_budget_and_come_back),
