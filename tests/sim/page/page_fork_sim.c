@@ -54,8 +54,15 @@ SIM_TEST(fork_child_of_two_users, .cpus_nr = 3, .events = SIM_ABORT)
 	child_of(sim, frees_three, takes_and_frees);
 }
 
+static void frees_and_takes(void *arg)
+{
+	frees_three(arg);
+	takes_and_frees(arg);
+}
+
 /* Others would push and pop while the kernel copies: header, entries and state bytes are on three
- * pages, and the child would see each at another moment. */
+ * pages, and the child would see each at another moment.  Whatever the order of these pages, either a
+ * push or a pop is seen in part. */
 SIM_TEST(fork_copies_page_by_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct page_scene *scene = page_scene_make(sim, true);
@@ -63,7 +70,7 @@ SIM_TEST(fork_copies_page_by_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 
 	pages_of(scene->q)->zone[0].pcp_high_max = 256; /* there is room on the stack */
 	give(scene, scene->page[7], 0);
 	sim_cpu(sim, 1, forks_child, scene);
-	sim_cpu(sim, 0, frees_three, scene);
+	sim_cpu(sim, 0, frees_and_takes, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 	check_u64_eq(quire_verify(scene->q), 0);
