@@ -73,6 +73,8 @@ static void write_word(uint32_t *word, uint32_t value)
 		buffer_settle();
 }
 
+/* An entry is read or written by one instruction of a sequence, so a thread that holds the lock may look
+ * at it with an atomic operation (stacks_touch_locked()).  A plain access has to be ordered by a fence. */
 static bool write_entry(struct sequence *sequence, uint32_t index, uint32_t value)
 {
 	uint32_t *word = &sequence->entries[index];
@@ -80,7 +82,7 @@ static bool write_entry(struct sequence *sequence, uint32_t index, uint32_t valu
 	if (!step(sequence, word, POINT_WRITE))
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
-		race_plain(word, 4, true, sequence->pc);
+		race_marked(word, 4, true, sequence->pc);
 	write_word(word, value);
 	return true;
 }
@@ -92,7 +94,7 @@ static bool read_entry(struct sequence *sequence, uint32_t index, uint32_t *valu
 	if (!step(sequence, word, POINT_READ))
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
-		race_plain(word, 4, false, sequence->pc);
+		race_marked(word, 4, false, sequence->pc);
 	*value = *word;
 	return true;
 }
