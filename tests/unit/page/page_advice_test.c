@@ -157,12 +157,13 @@ static enum huge_kind kind_of(const struct heap *heap, uint32_t block)
  * huge. */
 static void full_blocks_are_made_huge_by_the_second_look(void **state)
 {
-	struct heap *heap = heap_make(QUIRE_AUTO);
 	uint64_t huge_before;
+	struct heap *heap;
 
 	(void)state;
 	if (!mem_huge_is_given())
 		skip_because("the system gives no huge pages");
+	heap = heap_make(QUIRE_AUTO);
 	take_and_write(heap, 0, PAGES_NR);
 	quire_free_pages(heap->q, heap->base + PAGE, 0);
 	for (unsigned i = 0; i < PAGES_NR; i++)
