@@ -202,22 +202,29 @@ static bool put_nested_locked(struct pages *p, struct pcp *pcp, uint32_t frame, 
 	return true;
 }
 
-void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
+void page_put_frame(struct pages *p, uint32_t frame, unsigned order, unsigned flags)
 {
 	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
-	bool nested = lock_nested(), put = false;
 	struct pcp *pcp = NULL;
 	lock_token token;
+	bool put = false;
 
 	if (tag < TAG_SPECIAL && pcp_stacks_keep_order(p, order))
 		pcp = pcp_current_try(p, tag >> TAG_ZONE_SHIFT, &token);
 	if (pcp != NULL) {
-		put = nested ? put_nested_locked(p, pcp, frame, order)
-			     : put_locked(p, pcp, frame, order);
+		put = flags & QUIRE_NOLOCK ? put_nested_locked(p, pcp, frame, order)
+					   : put_locked(p, pcp, frame, order);
 		lock_release(&pcp->door.lock, token);
 	}
-	if (!put)
-		page_free_direct(p, frame);
+	if (!put && !to_buddy(p, frame, flags))
+		defer(p, frame);
+}
+
+void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
+{
+	bool nested = lock_nested();
+
+	page_put_frame(p, frame, order, nested ? QUIRE_NOLOCK : 0);
 	if (!nested && UNLIKELY(load_relaxed(&p->deferred) != FRAME_NONE))
 		page_take_deferred(p);
 	if (!nested && UNLIKELY(load_relaxed(&p->spares_wanted)))

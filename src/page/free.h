@@ -12,6 +12,9 @@ struct pages;
 uint32_t page_check_free(struct pages *p, const void *addr, unsigned order, const char *function);
 /* Frees a run (state CACHED) that the fast path could not push. */
 void page_free_frame(struct pages *p, uint32_t frame, unsigned order);
+/* Puts such a run away, and does nothing else that a free may do.  With QUIRE_NOLOCK in @flags only tries
+ * locks, and starts no thread. */
+void page_put_frame(struct pages *p, uint32_t frame, unsigned order, unsigned flags);
 /* Frees a run (state CACHED) to the buddy.  A nested call that cannot lock the zone defers it. */
 void page_free_direct(struct pages *p, uint32_t frame);
 /* Free to the lists of the slot that is given.  For the replay, tests and benches. */

@@ -52,7 +52,7 @@ static void put_piece(struct pages *p, uint32_t frame, unsigned order)
 
 	if (tag >= TAG_SPECIAL ||
 	    !stack_push(&p->stacks.cpu, STACK_CLASS(order, tag), frame, guard, tag))
-		page_free_frame(p, frame, order);
+		page_put_frame(p, frame, order, QUIRE_NOLOCK);
 }
 
 /* Cuts a run in hand (state CACHED) down to @order. */

@@ -159,7 +159,12 @@ static void a_little_that_is_freed_makes_no_thread(void **state)
 	void *pages[30];
 
 	(void)state;
-	skip_if_sanitized(); /* TSan has no sequences, and the worker comes sooner */
+	/* Lists spill to the buddy, where a used page and the untouched rest of its block become one run,
+	 * which counts as used. */
+	if (pages_of(q)->stacks.cpu.slots_nr == 0) {
+		quire_destroy(q);
+		skip_because("there are no sequences");
+	}
 	for (unsigned turn = 0; turn < 20; turn++) {
 		for (unsigned i = 0; i < 30; i++)
 			assert_non_null(pages[i] = quire_alloc_pages(q, 0, i % 3));
@@ -189,7 +194,6 @@ static void a_stopped_worker_is_no_thread(void **state)
 	uint64_t end_ns = await_begin();
 
 	(void)state;
-	skip_if_sanitized(); /* TSan has no sequences, and the worker comes sooner */
 	while (count_tasks() != threads && await_more(end_ns)) /* those of the tests before */
 		;
 	for (unsigned i = 0; i < 200; i++) {
