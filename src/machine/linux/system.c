@@ -12,12 +12,13 @@
 #define TEXT_BYTES	4096
 #define NAME_RANGE_ANON 0L /* PR_SET_VMA_ANON_NAME */
 
-/* A file of /proc may answer in pieces; a signal may interrupt. */
-static long read_all(int fd, char *buffer, size_t bytes)
+/* A file of /proc may answer in pieces; a signal may interrupt.  With @line reads to the end of a line
+ * only, so no call that reads nothing follows. */
+static long read_fd(int fd, char *buffer, size_t bytes, bool line)
 {
 	size_t done = 0;
 
-	while (done < bytes) {
+	while (done < bytes && !(line && done != 0 && buffer[done - 1] == '\n')) {
 		long got = SYSTEM_CALL(SYS_read, fd, buffer + done, bytes - done);
 
 		if (got == -EINTR)
@@ -31,34 +32,14 @@ static long read_all(int fd, char *buffer, size_t bytes)
 	return (long)done;
 }
 
-/* As read_all(), but only up to the end of a line: no call that reads nothing follows. */
-static long read_line(int fd, char *buffer, size_t bytes)
-{
-	size_t done = 0;
-
-	while (done < bytes && (done == 0 || buffer[done - 1] != '\n')) {
-		long got = SYSTEM_CALL(SYS_read, fd, buffer + done, bytes - done);
-
-		if (got == -EINTR)
-			continue;
-		if (got < 0)
-			return got;
-		if (got == 0)
-			break;
-		done += (size_t)got;
-	}
-	return (long)done;
-}
-
-static long read_file(const char *path, char *buffer, size_t bytes,
-		      long (*read)(int fd, char *buffer, size_t bytes))
+static long read_file(const char *path, char *buffer, size_t bytes, bool line)
 {
 	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 	long got;
 
 	if (fd < 0)
 		return fd;
-	got = read((int)fd, buffer, bytes - 1);
+	got = read_fd((int)fd, buffer, bytes - 1, line);
 	SYSTEM_CALL(SYS_close, (int)fd);
 	if (got >= 0)
 		buffer[got] = '\0';
@@ -67,7 +48,7 @@ static long read_file(const char *path, char *buffer, size_t bytes,
 
 long system_read_line(const char *path, char *buffer, size_t bytes)
 {
-	return read_file(path, buffer, bytes, read_line);
+	return read_file(path, buffer, bytes, true);
 }
 
 char *system_file_text(const char *path)
@@ -77,7 +58,7 @@ char *system_file_text(const char *path)
 
 	if (text < 0 && text > -4096)
 		return NULL;
-	if (read_file(path, (char *)text, TEXT_BYTES, read_all) > 0)
+	if (read_file(path, (char *)text, TEXT_BYTES, false) > 0)
 		return (char *)text;
 	system_file_text_free((char *)text);
 	return NULL;
