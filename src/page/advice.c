@@ -88,17 +88,6 @@ bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end)
 	return denied;
 }
 
-/* Looks at a block, as huge_look() says. */
-static enum huge_seen look_at(struct pages *p, uint32_t block)
-{
-	enum huge_seen seen;
-
-	mutex_acquire(&p->q.huge_mutex);
-	seen = huge_look(&p->huge, block);
-	mutex_release(&p->q.huge_mutex);
-	return seen;
-}
-
 /* Finds blocks of which nothing is free, from where the last visit ended.  Those with a free page are
  * left alone, since the page may go back before long. */
 static unsigned find_full(struct pages *p, uint32_t *blocks)
@@ -133,12 +122,6 @@ void page_advise_dense(struct pages *p)
 	DCHECK(mutex_is_held(&p->giveback_mutex));
 	if (is_large(p) && !p->q.shared && mem_huge_is_given())
 		nr = find_full(p, blocks);
-	for (unsigned i = 0; i < nr && collapsed < COLLAPSES_MAX; i++) {
-		if (look_at(p, blocks[i]) != HUGE_SEEN_ALLOWED)
-			continue;
-		/* If this is refused, khugepaged may do it in its own time. */
-		(void)mem_collapse_huge(page_addr(p, block_frame(p, blocks[i])),
-					(size_t)1 << BLOCK_SHIFT);
-		collapsed++;
-	}
+	for (unsigned i = 0; i < nr && collapsed < COLLAPSES_MAX; i++)
+		collapsed += huge_look(&p->huge, blocks[i]) == HUGE_SEEN_ALLOWED;
 }

@@ -8,9 +8,7 @@
 #include "machine/mem.h"
 #include "page/block.h"
 
-#define BLOCK_BYTES	   ((size_t)1 << BLOCK_SHIFT)
-/* 64 pages of 4 KiB each. */
-#define LOOK_STRETCHES_MAX 8u
+#define BLOCK_BYTES ((size_t)1 << BLOCK_SHIFT)
 
 void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *kind,
 	       uint32_t blocks_nr)
@@ -235,30 +233,40 @@ void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 
 /* ---- looking at what is in use ---- */
 
+bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written)
+{
+	uint64_t masks[HUGE_STRETCHES_MAX];
+
+	CHECK(stretches->nr <= HUGE_STRETCHES_MAX);
+	*written = 0;
+	if (mem_find_written(stretches, masks) != 0)
+		return false;
+	for (unsigned i = 0; i < stretches->nr; i++)
+		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
+			++*written;
+	return true;
+}
+
 /* Fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
 static bool is_dense(const struct huge_map *map, uint32_t block)
 {
 	size_t page_bytes = mem_page_bytes();
-	uint32_t pages = (uint32_t)(BLOCK_BYTES / page_bytes), written = 0;
-	uint64_t masks[LOOK_STRETCHES_MAX];
+	uint32_t pages = (uint32_t)(BLOCK_BYTES / page_bytes);
+	uint64_t written;
 	struct mem_stretches s = { .addr = map->base + ((size_t)block << BLOCK_SHIFT),
 				   .page_bytes = page_bytes,
 				   .pages = pages < 64 ? pages : 64 };
 
 	s.nr = pages / s.pages;
 	s.stride_bytes = s.pages * page_bytes;
-	if (mem_find_written(&s, masks) != 0)
-		return false;
-	for (unsigned i = 0; i < s.nr; i++)
-		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
-			written++;
-	return written >= pages - pages / 16;
+	return huge_count_written(&s, &written) && written >= pages - pages / 16;
 }
 
-enum huge_seen huge_look(struct huge_map *map, uint32_t block)
+static enum huge_seen look_locked(struct huge_map *map, uint32_t block)
 {
 	enum huge_kind kind = huge_kind(map, block);
 
+	CHECK(mutex_is_held(map->mutex));
 	check_range(map, block, block + 1);
 	if (kind != HUGE_PLAIN && kind != HUGE_DENSE)
 		return HUGE_SEEN_NOTHING;
@@ -272,4 +280,17 @@ enum huge_seen huge_look(struct huge_map *map, uint32_t block)
 	}
 	huge_allow(map, block, block + 1);
 	return huge_kind(map, block) == HUGE_ADVISED ? HUGE_SEEN_ALLOWED : HUGE_SEEN_DENSE;
+}
+
+enum huge_seen huge_look(struct huge_map *map, uint32_t block)
+{
+	enum huge_seen seen;
+
+	mutex_acquire(map->mutex);
+	seen = look_locked(map, block);
+	mutex_release(map->mutex);
+	/* If this is refused, khugepaged may do it in its own time. */
+	if (seen == HUGE_SEEN_ALLOWED)
+		(void)mem_collapse_huge(map->base + ((size_t)block << BLOCK_SHIFT), BLOCK_BYTES);
+	return seen;
 }

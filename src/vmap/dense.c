@@ -40,8 +40,7 @@
 #define LOOKS_MAX     16u
 #define COLLAPSES_MAX 4u
 #define PROBE_MAX     64u
-/* A run is sampled in at most STRETCHES_MAX stretches of one mask each, spread evenly over it. */
-#define STRETCHES_MAX 32u
+/* A run is sampled in at most HUGE_STRETCHES_MAX stretches of one mask each, spread evenly over it. */
 #define STRETCH_PAGES 64u
 
 static bool is_dense(uint64_t written, uint64_t seen)
@@ -65,20 +64,15 @@ enum dense_answer dense_decide(const struct dense_question *ask)
 /* True if a run of pages is densely written.  Also false if the system cannot tell. */
 static bool ask_system(struct vmap *v, uint32_t start, uint32_t pages)
 {
-	uint64_t masks[STRETCHES_MAX], written = 0;
+	uint64_t written;
 	uint32_t each = pages < STRETCH_PAGES ? pages : STRETCH_PAGES, nr = pages / each;
 	struct mem_stretches s = { .addr = v->base + ((size_t)start << v->page_shift),
 				   .page_bytes = (size_t)1 << v->page_shift,
 				   .pages = each };
 
-	s.nr = nr < STRETCHES_MAX ? nr : STRETCHES_MAX;
+	s.nr = nr < HUGE_STRETCHES_MAX ? nr : HUGE_STRETCHES_MAX;
 	s.stride_bytes = (size_t)(pages / s.nr) << v->page_shift;
-	if (mem_find_written(&s, masks) != 0)
-		return false;
-	for (unsigned i = 0; i < s.nr; i++)
-		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
-			written++;
-	return is_dense(written, (uint64_t)s.nr * each);
+	return huge_count_written(&s, &written) && is_dense(written, (uint64_t)s.nr * each);
 }
 
 static void look_locked(struct vmap *v, struct dense *d)
@@ -228,16 +222,6 @@ void dense_settle(struct vmap *v)
 	mutex_release(&v->q->huge_mutex);
 }
 
-static enum huge_seen look_at(struct vmap *v, uint32_t section)
-{
-	enum huge_seen seen;
-
-	mutex_acquire(&v->q->huge_mutex);
-	seen = huge_look(&v->advice, section);
-	mutex_release(&v->q->huge_mutex);
-	return seen;
-}
-
 void dense_collapse(struct vmap *v)
 {
 	unsigned shift = section_page_shift(v), looks = 0, collapsed = 0;
@@ -256,13 +240,8 @@ void dense_collapse(struct vmap *v)
 		/* A hint, which saves the mutex. */
 		if (section >= first && (huge_kind(&v->advice, section) == HUGE_PLAIN ||
 					 huge_kind(&v->advice, section) == HUGE_DENSE))
-			seen = look_at(v, section);
+			seen = huge_look(&v->advice, section);
 		looks += seen != HUGE_SEEN_NOTHING;
-		if (seen != HUGE_SEEN_ALLOWED)
-			continue;
-		/* If this is refused, khugepaged may do it in its own time. */
-		(void)mem_collapse_huge(v->base + ((size_t)section << SECTION_SHIFT),
-					(size_t)1 << SECTION_SHIFT);
-		collapsed++;
+		collapsed += seen == HUGE_SEEN_ALLOWED;
 	}
 }
