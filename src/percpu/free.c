@@ -18,11 +18,9 @@
 #include "machine/annotate.h"
 
 /* The most objects freed in one hold of the lock: 64 at 20 ns take about as long as one wait for a lock. */
-#define BATCH	       64u
+#define BATCH	    64u
 /* Fewer objects are freed one by one, so that stacks can take them. */
-#define BATCH_LEAST    8u
-/* Objects whose maps are fetched ahead: a fetch takes about 100 ns, a free 15. */
-#define PREFETCH_AHEAD 8u
+#define BATCH_LEAST 8u
 
 static _Noreturn void free_misuse(struct percpu *pc, const void *ptr)
 {

@@ -11,6 +11,8 @@ void object_put_locked(struct percpu *pc, struct place place, const struct percp
 /* Frees the object that begins at @place; the caller has checked that one does.  Returns its
  * granules, or 0 for an object of 4 bytes.  The caller then calls chunk_after_free_locked(). */
 uint32_t object_free_locked(struct percpu *pc, struct place place);
+/* Objects whose maps are fetched ahead by a loop of frees: a fetch takes about 100 ns, a free 15. */
+#define PREFETCH_AHEAD 8u
 /* Fetch what freeing the object at @place reads: the records of its page and chunk, and its map. */
 void object_prefetch(const struct percpu *pc, struct place place);
 void object_prefetch_map_locked(const struct percpu *pc, struct place place);

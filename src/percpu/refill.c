@@ -3,11 +3,13 @@
  * percpu/refill.c - how much a CPU's stack keeps, and batches between it and the maps
  *
  * A size is warm after COUNT_WARM frees.  The next free on a CPU opens that CPU's stack, which keeps
- * CACHE_FIRST objects.  With many units only frees count that an allocation follows: a free to a stack
- * writes to the object, which may be memory that a burst of frees need not have touched.  It is the same
- * with objects of whole pages, each of which would be an empty page in the maps.  A free that finds it full returns half of it to the maps in one hold of the
+ * CACHE_FIRST objects.  A free that finds it full returns half of it to the maps in one hold of the
  * lock, with their maps prefetched.  So frees that no allocation follows cost a fraction of a slow
  * path each, and pin CACHE_FIRST objects at most.
+ *
+ * In two cases only frees count that an allocation follows.  With many units, a free to a stack
+ * writes to the object, which may be memory that a burst of frees need not have touched.  And each
+ * object of whole pages on a stack would be an empty page in the maps.
  *
  * What a stack keeps follows the batch.  A stack that overflowed and is then found empty was too
  * small: as many objects were wanted again.  So the size's room doubles, up to cache_room(), on every
@@ -31,9 +33,6 @@
 #include "percpu/cache.h"
 #include "percpu/object.h"
 #include "percpu/place.h"
-
-/* Objects whose maps are fetched ahead: a fetch takes about 100 ns, a free 15. */
-#define PREFETCH_AHEAD 8u
 
 static struct learn *learn_of(struct percpu *pc, uint32_t granules)
 {
@@ -156,13 +155,8 @@ static void give_locked(struct percpu *pc, const uint32_t *granules, unsigned n,
 	}
 }
 
-static void prefetch(const struct percpu *pc, const uint32_t *granules, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		object_prefetch(pc, place_of_granule(granules[i]));
-}
-
-void cache_give(struct percpu *pc, const uint32_t *granules, unsigned n)
+/* @full: the class whose full stack gives them, or NONE. */
+static void give(struct percpu *pc, const uint32_t *granules, unsigned n, uint32_t full)
 {
 	bool wanted = false;
 	lock_token token;
@@ -170,33 +164,31 @@ void cache_give(struct percpu *pc, const uint32_t *granules, unsigned n)
 	CHECK(n <= CACHE_BATCH);
 	if (n == 0)
 		return;
-	prefetch(pc, granules, n);
+	for (unsigned i = 0; i < n; i++)
+		object_prefetch(pc, place_of_granule(granules[i]));
 	token = lock_acquire(&pc->lock);
 	give_locked(pc, granules, n, &wanted);
+	if (full != NONE)
+		learn_overflow_locked(pc, full, n);
 	percpu_unlock(pc, token);
 	if (wanted)
 		balance_kick(pc, 0);
 }
 
+void cache_give(struct percpu *pc, const uint32_t *granules, unsigned n)
+{
+	give(pc, granules, n, NONE);
+}
+
 /* Returns half of a full stack to the maps. */
 static void spill_locked(struct percpu *pc, struct percpu_cpu *cpu, uint32_t class)
 {
-	unsigned half = stacks_keeps_locked(&pc->stacks, &cpu->door, class) / 2, n;
+	unsigned half = stacks_keeps_locked(&pc->stacks, &cpu->door, class) / 2;
 	uint32_t granules[CACHE_BATCH];
-	bool wanted = false;
-	lock_token token;
 
 	DCHECK(lock_is_held(&cpu->door.lock));
-	n = stack_pop_n(&pc->stacks.cpu, class, granules, half < CACHE_BATCH ? half : CACHE_BATCH);
-	if (n == 0)
-		return;
-	prefetch(pc, granules, n);
-	token = lock_acquire(&pc->lock);
-	give_locked(pc, granules, n, &wanted);
-	learn_overflow_locked(pc, class, n);
-	percpu_unlock(pc, token);
-	if (wanted)
-		balance_kick(pc, 0);
+	half = half < CACHE_BATCH ? half : CACHE_BATCH;
+	give(pc, granules, stack_pop_n(&pc->stacks.cpu, class, granules, half), class);
 }
 
 /* ---- opening ---- */
