@@ -149,14 +149,13 @@ static uint32_t from_classes(struct vmap *v, struct vmap_request *request)
 
 	if (request->class == CLASS_NONE)
 		return RANGE_NONE;
-	index = request->align_least == 1
-			? cpu_take(v, request->class)
-			: cpu_take_aligned(v, request->class, request->align_least);
+	index = request->class_looked ? RANGE_NONE
+				      : cpu_take(v, request->class, request->align_least);
 	/* At most a quarter more than was asked for. */
 	if (index == RANGE_NONE && request->class >= CLASSES_EXACT &&
 	    request->class + 1u < CLASSES_NR && request->align_least == 1 &&
 	    class_pages(request->class + 1u) <= least + least / 4)
-		index = cpu_take(v, request->class + 1u);
+		index = cpu_take(v, request->class + 1u, 1);
 	if (index != RANGE_NONE && !hand_out_cached(v, range_at(v, index), request)) {
 		put_aside(v, index);
 		return RANGE_NONE;
@@ -548,8 +547,8 @@ static bool is_only_aligned(const struct vmap *v, size_t bytes,
 static void *vmalloc_aligned(struct vmap *v, size_t bytes, size_t align_bytes)
 {
 	uint32_t align = (uint32_t)(align_bytes >> v->page_shift);
-	uint32_t index = cpu_take_aligned(v, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1),
-					  align != 0 ? align : 1);
+	uint32_t index = cpu_take(v, class_of((uint32_t)((bytes - 1) >> v->page_shift) + 1),
+				  align != 0 ? align : 1);
 	struct range *r;
 
 	if (index == RANGE_NONE)
@@ -562,7 +561,8 @@ static void *vmalloc_aligned(struct vmap *v, size_t bytes, size_t align_bytes)
 }
 
 static __attribute__((noinline, cold)) void *vmalloc_with_slow(
-	struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
+	struct quire *q, size_t bytes, const struct quire_vmalloc_options *options,
+	bool class_looked)
 {
 	struct quire_vmalloc_options known = QUIRE_VMALLOC_OPTIONS_INIT();
 	struct vmap_request request;
@@ -578,8 +578,10 @@ static __attribute__((noinline, cold)) void *vmalloc_with_slow(
 		error = vmap_request_make(v, &request, bytes, known.flags);
 	if (!error)
 		error = constrain(v, &request, &known);
-	if (!error)
+	if (!error) {
+		request.class_looked = class_looked;
 		index = vmap_alloc_range(v, &request, &error);
+	}
 	if (index == RANGE_NONE) {
 		process_set_errno(-error);
 		return NULL;
@@ -590,9 +592,8 @@ static __attribute__((noinline, cold)) void *vmalloc_with_slow(
 void *quire_vmalloc_with(struct quire *q, size_t bytes, const struct quire_vmalloc_options *options)
 {
 	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
-	void *addr = NULL;
+	bool looks = v != NULL && options != NULL && is_only_aligned(v, bytes, options);
+	void *addr = looks ? vmalloc_aligned(v, bytes, options->align_bytes) : NULL;
 
-	if (v != NULL && options != NULL && is_only_aligned(v, bytes, options))
-		addr = vmalloc_aligned(v, bytes, options->align_bytes);
-	return addr != NULL ? addr : vmalloc_with_slow(q, bytes, options);
+	return addr != NULL ? addr : vmalloc_with_slow(q, bytes, options, looks);
 }

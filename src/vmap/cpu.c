@@ -142,24 +142,6 @@ static uint32_t list_pop_locked(struct vmap *v, struct vmap_cpu *cpu, unsigned c
 	return index;
 }
 
-uint32_t cpu_take(struct vmap *v, unsigned class)
-{
-	uint32_t index = stack_pop(&v->stacks.cpu, class);
-	struct vmap_cpu *cpu;
-	lock_token token;
-
-	if (index != STACK_NONE)
-		return index;
-	cpu = &v->cpu[(unsigned)stack_slot(&v->stacks.cpu)];
-	/* A hint: has_stacks() CPUs have no lists, and an unused one has nothing. */
-	if (has_stacks(cpu) || !load_relaxed(&cpu->door.ready) ||
-	    !lock_try(&cpu->door.lock, &token))
-		return RANGE_NONE;
-	index = cpu->door.closed_nr == 0 ? list_pop_locked(v, cpu, class) : RANGE_NONE;
-	lock_release(&cpu->door.lock, token);
-	return index;
-}
-
 static uint32_t link_chain(struct vmap *v, const uint32_t *indexes, unsigned n, uint32_t chain)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -249,7 +231,12 @@ bool cpu_put(struct vmap *v, uint32_t index)
 	return put;
 }
 
-/* ---- an aligned area ---- */
+/* ---- taking one ---- */
+
+static bool is_aligned(struct vmap *v, uint32_t index, uint32_t align)
+{
+	return (range_at(v, index)->start & (align - 1)) == 0;
+}
 
 /* Removes the newest aligned area from @indexes, which are oldest first.  Returns it, or RANGE_NONE. */
 static uint32_t pick_aligned(struct vmap *v, uint32_t *indexes, unsigned *n, uint32_t align)
@@ -257,7 +244,7 @@ static uint32_t pick_aligned(struct vmap *v, uint32_t *indexes, unsigned *n, uin
 	for (unsigned i = *n; i-- != 0;) {
 		uint32_t index = indexes[i];
 
-		if ((range_at(v, index)->start & (align - 1)) != 0)
+		if (!is_aligned(v, index, align))
 			continue;
 		for (--*n; i < *n; i++)
 			indexes[i] = indexes[i + 1];
@@ -275,7 +262,7 @@ static uint32_t pick_from_list_locked(struct vmap *v, struct vmap_cpu *cpu, unsi
 	for (unsigned i = 0; *link != RANGE_NONE && i < ALIGNED_LOOKS; i++) {
 		uint32_t index = *link;
 
-		if ((range_at(v, index)->start & (align - 1)) == 0) {
+		if (is_aligned(v, index, align)) {
 			*link = range_at(v, index)->next;
 			/* Read by cpu_pages(). */
 			store_relaxed(&cpu->list_nr[class], (uint16_t)(cpu->list_nr[class] - 1));
@@ -304,14 +291,18 @@ static uint32_t pick_from_stack_locked(struct vmap *v, struct vmap_cpu *cpu, uin
 	return taken;
 }
 
-uint32_t cpu_take_aligned(struct vmap *v, unsigned class, uint32_t align)
+uint32_t cpu_take(struct vmap *v, unsigned class, uint32_t align)
 {
 	uint32_t index = stack_pop(&v->stacks.cpu, class);
 	struct vmap_cpu *cpu;
 	lock_token token;
 
-	if (index != STACK_NONE && (range_at(v, index)->start & (align - 1)) == 0)
+	if (index != STACK_NONE && is_aligned(v, index, align))
 		return index;
+	cpu = &v->cpu[(unsigned)stack_slot(&v->stacks.cpu)];
+	/* A hint: has_stacks() CPUs have no lists, and an unused one has nothing. */
+	if (index == STACK_NONE && (has_stacks(cpu) || !load_relaxed(&cpu->door.ready)))
+		return RANGE_NONE;
 	cpu = cpu_current_try(v, &token);
 	if (cpu == NULL) {
 		if (index != STACK_NONE)
@@ -320,7 +311,7 @@ uint32_t cpu_take_aligned(struct vmap *v, unsigned class, uint32_t align)
 	}
 	if (index != STACK_NONE)
 		index = pick_from_stack_locked(v, cpu, index, align);
-	else if (!has_stacks(cpu) && cpu->door.closed_nr == 0)
+	else if (cpu->door.closed_nr == 0)
 		index = pick_from_list_locked(v, cpu, class, align);
 	lock_release(&cpu->door.lock, token);
 	return index;

@@ -32,11 +32,9 @@ struct vmap_cpu *cpu_current_try(struct vmap *v, lock_token *token);
 void cpu_make_ready(struct vmap *v, unsigned class, unsigned flags);
 /* Returns slot @slot's entry with its lock taken, made ready at its first use. */
 struct vmap_cpu *cpu_lock(struct vmap *v, unsigned slot, lock_token *token);
-/* Takes an area of a class from the current CPU.  Returns it in state CACHED, or RANGE_NONE. */
-uint32_t cpu_take(struct vmap *v, unsigned class);
-/* The same for an area that begins at a multiple of @align pages: the newest of the class's last 8,
- * or RANGE_NONE. */
-uint32_t cpu_take_aligned(struct vmap *v, unsigned class, uint32_t align);
+/* Takes an area of a class from the current CPU: the newest of the last 8 that begins at a multiple of
+ * @align pages, a power of two.  Returns it in state CACHED, or RANGE_NONE. */
+uint32_t cpu_take(struct vmap *v, unsigned class, uint32_t align);
 /* Puts a freed area (CACHED) on the current CPU's stack or list of its class; if that is full,
  * hands on half of it.  False if the CPU keeps no areas of that class. */
 bool cpu_put(struct vmap *v, uint32_t index);

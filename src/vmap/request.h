@@ -19,8 +19,9 @@ struct vmap_request {
 	uint32_t low, high;   /* the area must lie in pages [low, high) */
 	uint8_t class;
 	uint8_t kind;
-	bool anywhere; /* low and high are only a preference */
-	bool frames;   /* frames will be mapped there, so nothing is charged */
+	bool anywhere;	   /* low and high are only a preference */
+	bool frames;	   /* frames will be mapped there, so nothing is charged */
+	bool class_looked; /* this CPU's areas of the class were looked at in vain */
 	unsigned flags;
 	uint64_t asked_bytes;
 	/* Set by the answer: what is left to do before use. */
