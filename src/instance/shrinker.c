@@ -7,10 +7,11 @@
  *   walk   one allocation's way through the shrinkers of its instance, in the order of (cost, id)
  *   step   a part of it, under one turn: calls until a shrinker gives up something
  *
- * One turn has two reasons.  A shrinker is never called by two threads at once, and an allocation that
- * finds another thread in a call waits for it, and repeats its attempt if any call gave up something since,
- * so no caller is refused while memory that it needs is being given up.  And no two threads can wait for each other's turn: with a turn for each instance,
- * two shrinkers that allocate from each other's instance could.
+ * One turn has two reasons.  A shrinker is never called by two threads at once, and an allocation
+ * that finds another thread in a call waits for it, and repeats its attempt if any call gave up
+ * something since, so no caller is refused while memory that it needs is being given up.  And no two
+ * threads can wait for each other's turn: with a turn for each instance, two shrinkers that allocate
+ * from each other's instance could.
  *
  * The turn is a mutex that its holder lays aside for the call (lock.h): it excludes other threads, but
  * the shrinker runs with no lock held, as any code of the program does, and may make any call.  An

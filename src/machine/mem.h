@@ -71,6 +71,16 @@ void mem_release(void *addr, size_t bytes);
 int mem_commit(void *addr, size_t bytes);
 /* The same for memory that core files need not contain: one system call less. */
 int mem_commit_apart(void *addr, size_t bytes);
+/* One of these two, @commit, for the whole pages that bytes [from, from + bytes) of an array touch. */
+static inline int mem_commit_part(int (*commit)(void *addr, size_t bytes), void *array, size_t from,
+				  size_t bytes)
+{
+	size_t page = mem_page_bytes();
+	uintptr_t start = ((uintptr_t)array + from) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)array + from + bytes + page - 1) & ~(page - 1);
+
+	return commit((void *)start, end - start);
+}
 /* Maps usable memory that reads zero, is in core files, and is locked if future memory is:
  * mem_reserve() and mem_commit() in one, for small things.  NULL if refused. */
 void *mem_map(size_t bytes, const char *name);

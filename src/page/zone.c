@@ -13,8 +13,8 @@
  *     managed = allocated + cached + charged + available
  *
  * Growing commits whole pageblocks (sections): their memory, and struct pages and state bytes of
- * META_STEP_BLOCKS blocks at a time.  Callers that may wait do it one at a time, under grow_mutex, so that one commit
- * serves all.  A caller that may not wait and finds the mutex held commits a step of its own
+ * META_STEP_BLOCKS blocks at a time.  Callers that may wait do it one at a time, under grow_mutex, so
+ * that one commit serves all.  A caller that may not wait and finds the mutex held commits a step of its own
  * concurrently: it is refused only if there is no memory, not because another caller is
  * committing.  No spin lock is held over a system call.
  *
@@ -222,16 +222,6 @@ bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsign
 
 /* ---- growing ---- */
 
-/* Whole pages around a part of an array. */
-static int commit_part(void *array, size_t from, size_t bytes)
-{
-	size_t page = mem_page_bytes();
-	uintptr_t start = ((uintptr_t)array + from) & ~(page - 1);
-	uintptr_t end = ((uintptr_t)array + from + bytes + page - 1) & ~(page - 1);
-
-	return mem_commit_apart((void *)start, end - start);
-}
-
 /* State bytes and struct pages of blocks [first, end); all else was committed with the instance. */
 static int commit_metadata(struct pages *p, uint32_t first, uint32_t end)
 {
@@ -240,10 +230,10 @@ static int commit_metadata(struct pages *p, uint32_t first, uint32_t end)
 	int error = 0;
 
 	if (end > p->state_blocks)
-		error = commit_part(p->state, frame, frames);
+		error = mem_commit_part(mem_commit_apart, p->state, frame, frames);
 	if (!error)
-		error = commit_part(p->page, frame * sizeof(struct page),
-				    frames * sizeof(struct page));
+		error = mem_commit_part(mem_commit_apart, p->page, frame * sizeof(struct page),
+					frames * sizeof(struct page));
 	return error;
 }
 

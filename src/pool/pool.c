@@ -158,24 +158,14 @@ static int recharge_locked(struct pool *pool, unsigned flags)
 	return error;
 }
 
-/* Commits the system pages that a part of an array touches. */
-static int commit_part(void *array, size_t from, size_t bytes)
-{
-	size_t page = mem_page_bytes();
-	uintptr_t start = ((uintptr_t)array + from) & ~(page - 1);
-	uintptr_t end = ((uintptr_t)array + from + bytes + page - 1) & ~(page - 1);
-
-	return mem_commit((void *)start, end - start);
-}
-
 static int commit_groups(struct pool *pool, uint32_t first, uint32_t n)
 {
 	size_t word_bytes = pool->words_nr * sizeof(uint64_t);
-	int error = commit_part(pool->words, first * word_bytes, n * word_bytes);
+	int error = mem_commit_part(mem_commit, pool->words, first * word_bytes, n * word_bytes);
 
 	if (!error)
-		error = commit_part(pool->group, first * sizeof(struct pool_group),
-				    n * sizeof(struct pool_group));
+		error = mem_commit_part(mem_commit, pool->group, first * sizeof(struct pool_group),
+					n * sizeof(struct pool_group));
 	if (!error)
 		error = mem_commit(group_addr(pool, first), n * pool->group_bytes);
 	return error;

@@ -49,14 +49,9 @@ static size_t mapped_bytes(uint32_t pages)
 	return ((size_t)pages + 31) / 32 * sizeof(uint64_t);
 }
 
-/* Commits whole system pages around a part of an array. */
 static int commit_part(void *array, size_t from, size_t end)
 {
-	size_t page = mem_page_bytes();
-	uintptr_t first = ((uintptr_t)array + from) & ~(page - 1);
-	uintptr_t last = ((uintptr_t)array + end + page - 1) & ~(page - 1);
-
-	return mem_commit((void *)first, last - first);
+	return mem_commit_part(mem_commit, array, from, end - from);
 }
 
 /* Commits the upper levels, and the arrays from @written on: both are written wherever areas lie. */
