@@ -33,15 +33,6 @@ static void gives_others(void *arg)
 	percpu_give(scene, percpu_take(scene, 8, 0), 8);
 }
 
-static void drains(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	mutex_acquire(&scene->pc->alloc_mutex);
-	cache_drain(scene->pc, false);
-	mutex_release(&scene->pc->alloc_mutex);
-}
-
 /* An offset is with its user, on one stack, or free in the maps: exactly one of them. */
 SIM_TEST(percpu_drain_takes_every_offset_once, .cpus_nr = 3,
 	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
@@ -50,9 +41,9 @@ SIM_TEST(percpu_drain_takes_every_offset_once, .cpus_nr = 3,
 
 	sim_cpu(sim, 0, gives_and_takes, scene);
 	sim_cpu(sim, 1, gives_others, scene);
-	sim_cpu(sim, 2, drains, scene);
+	sim_cpu(sim, 2, percpu_drains, scene);
 	sim_run(sim);
-	drains(scene);
+	percpu_drains(scene);
 	percpu_give(scene, scene->small[0], 8);
 	for (unsigned i = 3; i < 6; i++)
 		percpu_give(scene, scene->small[i], 8);
@@ -104,14 +95,6 @@ static void gives_small(void *arg)
 	percpu_give(scene, scene->small[0], 8);
 }
 
-static void empties_a_page_and_fills_another(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	percpu_give(scene, scene->object[2], PAGE_BYTES);
-	percpu_take(scene, 64, QUIRE_NOWAIT);
-}
-
 /* A free reads the map of its page while that map moves into another's place and its old one is
  * written anew: it looks again before it believes what it read. */
 SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
@@ -123,7 +106,7 @@ SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_
 	store_relaxed(&scene->pc->learn[7].count, COUNT_WARM);
 	cache_after_free(scene->pc, 8);
 	sim_cpu(sim, 0, gives_small, scene);
-	sim_cpu(sim, 1, empties_a_page_and_fills_another, scene);
+	sim_cpu(sim, 1, percpu_empties_a_page_and_fills_another, scene);
 	sim_run(sim);
 	percpu_take(scene, 64, 0);
 	percpu_take(scene, 64, 0);
@@ -211,7 +194,7 @@ SIM_TEST(percpu_free_beside_a_free_at_a_words_end, .explore = SIM_ALL_SCHEDULES,
 	percpu_give(scene, scene->small[0], 8);
 	percpu_give(scene, scene->small[1], 8);
 	open_stack(scene->pc, 2);
-	drains(scene);
+	percpu_drains(scene);
 	fill_up_to(scene, 62);
 	scene->small[0] = percpu_take(scene, 8, 0);
 	scene->small[1] = percpu_take(scene, 8, 0);
@@ -376,9 +359,9 @@ SIM_TEST(percpu_look_during_a_drain, .cpus_nr = 3, .events = SIM_MEMORY)
 
 	sim_cpu(sim, 0, gives_and_takes_often, scene);
 	sim_cpu(sim, 1, looks_during_the_drain, scene);
-	sim_cpu(sim, 2, drains, scene);
+	sim_cpu(sim, 2, percpu_drains, scene);
 	sim_run(sim);
-	drains(scene);
+	percpu_drains(scene);
 	for (unsigned i = 0; i < 6; i++)
 		percpu_give(scene, scene->small[i], 8);
 	percpu_scene_check(scene);

@@ -38,15 +38,6 @@ static void gives_and_takes_others(void *arg)
 	gives_and_takes(arg, 4);
 }
 
-static void drains(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	mutex_acquire(&scene->pc->alloc_mutex);
-	cache_drain(scene->pc, false);
-	mutex_release(&scene->pc->alloc_mutex);
-}
-
 static void gives_small(struct percpu_scene *scene)
 {
 	for (unsigned i = 0; i < 8; i++)
@@ -62,9 +53,9 @@ SIM_TEST(percpu_batches_keep_every_object, .cpus_nr = 3,
 
 	sim_cpu(sim, 0, gives_and_takes_first, scene);
 	sim_cpu(sim, 1, gives_and_takes_others, scene);
-	sim_cpu(sim, 2, drains, scene);
+	sim_cpu(sim, 2, percpu_drains, scene);
 	sim_run(sim);
-	drains(scene);
+	percpu_drains(scene);
 	gives_small(scene);
 	percpu_scene_check(scene);
 }
@@ -148,14 +139,6 @@ static void gives_two_pages(void *arg)
 	percpu_give(scene, scene->small[0], 2 * (size_t)PAGE_BYTES);
 }
 
-static void empties_a_page_and_fills_another(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	percpu_give(scene, scene->object[2], PAGE_BYTES);
-	percpu_take(scene, 64, QUIRE_NOWAIT);
-}
-
 /* The map of an object's second page moves while a free reads it, and its old place is written anew. */
 SIM_TEST(percpu_pages_meet_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .events = SIM_MEMORY)
@@ -165,7 +148,7 @@ SIM_TEST(percpu_pages_meet_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_
 	scene->small[0] = percpu_take(scene, 2 * (size_t)PAGE_BYTES, 0);
 	SIM_CHECK((uintptr_t)scene->small[0] % PAGE_BYTES == 0);
 	sim_cpu(sim, 0, gives_two_pages, scene);
-	sim_cpu(sim, 1, empties_a_page_and_fills_another, scene);
+	sim_cpu(sim, 1, percpu_empties_a_page_and_fills_another, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
@@ -185,9 +168,9 @@ SIM_TEST(percpu_pages_on_stacks, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT
 
 	sim_cpu(sim, 0, gives_and_takes_pages, scene);
 	sim_cpu(sim, 1, gives_and_takes_pages, scene);
-	sim_cpu(sim, 2, drains, scene);
+	sim_cpu(sim, 2, percpu_drains, scene);
 	sim_run(sim);
-	drains(scene);
+	percpu_drains(scene);
 	check_u64_eq(cache_count(scene->pc), 0);
 	percpu_scene_check(scene);
 }

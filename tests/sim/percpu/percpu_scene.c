@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/percpu/percpu_scene.h"
 
+#include "percpu/cache.h"
+
 /* Copies are looked at in their first and last words: each access is a step of the schedule. */
 static void fill(struct percpu_scene *scene, void *ptr, size_t bytes, uint32_t value)
 {
@@ -125,4 +127,21 @@ void percpu_scene_check(struct percpu_scene *scene)
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_percpu_stat_read(scene->q, &stat);
 	check_u64_eq(stat.objects, scene->live);
+}
+
+void percpu_drains(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	mutex_acquire(&scene->pc->alloc_mutex);
+	cache_drain(scene->pc, false);
+	mutex_release(&scene->pc->alloc_mutex);
+}
+
+void percpu_empties_a_page_and_fills_another(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[2], PAGE_BYTES);
+	percpu_take(scene, 64, QUIRE_NOWAIT);
 }

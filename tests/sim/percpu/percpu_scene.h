@@ -48,4 +48,9 @@ uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags);
 uint64_t percpu_charged(const struct percpu_scene *scene);
 void percpu_scene_check(struct percpu_scene *scene);
 
+/* Tasks of several files. */
+void percpu_drains(void *arg);
+/* The map of the emptied page moves into another's place. */
+void percpu_empties_a_page_and_fills_another(void *arg);
+
 #endif
