@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fallback.c - what does a pair cost when the list's lock is taken and the buddy must serve it?
+ * fallback.c - what does a pair cost when the lock of the CPU's lists is taken?
  *
  * Method  quire-bench-inner (inner_main.c): one thread holds the lock of the CPU on which another
  *         allocates and frees single pages.
- * Read    ns per pair: two operations, each of which tries a lock, fails, and takes the zone's lock.
- * Refused Pairs that were not served by the buddy; a sample from which other processes took time.
- * Not     Contention for the zone's lock.
+ * Read    ns per pair: two operations, each of which tries a lock, fails, and goes to the depot or,
+ *         if that has nothing or no room, to the buddy.
+ * Refused Pairs that neither served; a sample from which other processes took time.
+ * Not     Contention for the depot's or the zone's lock.
  */
 #include <string.h>
 #include "harness/bench.h"
 
 void bench_fallback(const struct options *options)
 {
-	static const char what[] = "trylock refused, straight to the buddy: a pair";
+	static const char what[] = "trylock refused: a pair";
 	const struct child_order order = { .program = "quire-bench-inner", .argv = { "fallback" } };
 	char reply[256] = "", refused[256] = "it did not run";
 	double ns[REPS_MAX];

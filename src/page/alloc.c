@@ -21,6 +21,7 @@
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "machine/stack.h"
+#include "page/depot.h"
 #include "page/drain.h"
 #include "page/free.h"
 #include "page/giveback.h"
@@ -75,7 +76,7 @@ void *page_finish_alloc(struct pages *p, uint32_t frame, const struct page_reque
 }
 
 /* Takes a run from the depot, this CPU's lists or the buddy, and refills the CPU's stack.  Sets *@had_lock
- * to false if the CPU's lock is taken; then nothing is known about the zone. */
+ * to false if the CPU's lock is taken; then only the depot was asked, and nothing is known about the zone. */
 static uint32_t from_pcp(struct pages *p, const struct page_request *request, bool *had_lock)
 {
 	lock_token token;
@@ -84,7 +85,7 @@ static uint32_t from_pcp(struct pages *p, const struct page_request *request, bo
 
 	*had_lock = pcp != NULL;
 	if (pcp == NULL)
-		return FRAME_NONE;
+		return depot_take_one(p, request);
 	if (p->stacks.cpu.slots_nr != 0)
 		frame = pcp_refill_stack_locked(p, pcp, request);
 	else

@@ -17,7 +17,11 @@
 #include "base/mem.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "page/layout.h"
+#include "page/page.h"
+#include "page/pages.h"
 #include "page/pcp.h"
+#include "page/request.h"
 #include "page/state.h"
 #include "page/zone.h"
 
@@ -53,16 +57,13 @@ static uint32_t depot_room(const struct zone *zone, unsigned order)
 	return most < DEPOT_ENTRIES(order) ? most : DEPOT_ENTRIES(order);
 }
 
-unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint32_t *frames,
-		   unsigned n)
+static unsigned put_locked(struct zone *zone, unsigned order, unsigned type, const uint32_t *frames,
+			   unsigned n)
 {
 	struct depot *depot = &zone->depot;
-	lock_token token;
-	uint32_t room;
+	uint32_t room = depot_room(zone, order);
 
-	if (order >= DEPOT_ORDERS_NR || !lock_try(&depot->lock, &token))
-		return 0;
-	room = depot_room(zone, order);
+	DCHECK(lock_is_held(&depot->lock));
 	room = room > depot->held[order][type] ? room - depot->held[order][type] : 0;
 	if (depot->disabled)
 		room = 0;
@@ -72,8 +73,37 @@ unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint3
 	store_relaxed(&depot->held[order][type], (uint16_t)(depot->held[order][type] + n));
 	count_add(depot->moves, n != 0);
 	count_add(depot->moved_entries, n);
+	return n;
+}
+
+unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint32_t *frames,
+		   unsigned n)
+{
+	struct depot *depot = &zone->depot;
+	lock_token token;
+
+	if (order >= DEPOT_ORDERS_NR || !lock_try(&depot->lock, &token))
+		return 0;
+	n = put_locked(zone, order, type, frames, n);
 	lock_release(&depot->lock, token);
 	return n;
+}
+
+bool depot_put_one(struct pages *p, uint32_t frame, unsigned order)
+{
+	struct zone *zone = page_zone(p, frame);
+	unsigned n = 0;
+	lock_token token;
+	uint8_t tag;
+
+	if (p->stacks.cpu.slots_nr == 0 || order >= DEPOT_ORDERS_NR ||
+	    !lock_try(&zone->depot.lock, &token))
+		return false;
+	tag = load_relaxed(&p->tag[page_block(p, frame)]);
+	if (tag < TAG_SPECIAL)
+		n = put_locked(zone, order, tag & TAG_TYPE, &frame, 1);
+	lock_release(&zone->depot.lock, token);
+	return n != 0;
 }
 
 unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *frames, unsigned n)
@@ -97,6 +127,15 @@ unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *
 	count_add(depot->moved_entries, n);
 	lock_release(&depot->lock, token);
 	return n;
+}
+
+uint32_t depot_take_one(struct pages *p, const struct page_request *request)
+{
+	uint32_t frame = FRAME_NONE;
+
+	if (p->stacks.cpu.slots_nr != 0 && !(request->flags & QUIRE_NOLOCK))
+		depot_take(&p->zone[request->zone], request->order, request->type, &frame, 1);
+	return frame;
 }
 
 static unsigned depot_take_any_locked(struct depot *depot, uint32_t *frames, unsigned n)

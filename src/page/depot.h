@@ -10,6 +10,7 @@
 #include "machine/lock.h"
 #include "page/state.h"
 
+struct page_request;
 struct pages;
 struct zone;
 
@@ -44,8 +45,16 @@ void depot_init(struct depot *depot, uint32_t *entries);
  * depot's lock is held, or if it does not keep the order. */
 unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint32_t *frames,
 		   unsigned n);
+/* The same for one run (state CACHED) whose CPU's lock is taken: the next such call takes it out again, and
+ * nothing is merged and split between.  False also without sequences, when no stack refills from depots,
+ * and if the run's block is special.  The block's tag is read under the depot's lock, so whoever marks a block and
+ * then drains the depot finds the run there, or it was refused. */
+bool depot_put_one(struct pages *p, uint32_t frame, unsigned order);
 /* Gives out up to @n of the newest entries; returns how many: none if the lock is held. */
 unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *frames, unsigned n);
+/* One entry for a caller whose CPU's lock is taken, or FRAME_NONE: also for one with QUIRE_NOLOCK, which
+ * has spares of its own. */
+uint32_t depot_take_one(struct pages *p, const struct page_request *request);
 /*
  * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until
  * they are there, so a caller that finds the depot empty finds them in the buddy.  Returns pages.

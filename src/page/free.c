@@ -25,6 +25,7 @@
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/charge.h"
+#include "page/depot.h"
 #include "page/emptying.h"
 #include "page/giveback.h"
 #include "page/layout.h"
@@ -209,8 +210,11 @@ void page_put_frame(struct pages *p, uint32_t frame, unsigned order, unsigned fl
 	lock_token token;
 	bool put = false;
 
-	if (tag < TAG_SPECIAL && pcp_stacks_keep_order(p, order))
+	if (tag < TAG_SPECIAL && pcp_stacks_keep_order(p, order)) {
 		pcp = pcp_current_try(p, tag >> TAG_ZONE_SHIFT, &token);
+		if (pcp == NULL && !(flags & QUIRE_NOLOCK))
+			put = depot_put_one(p, frame, order);
+	}
 	if (pcp != NULL) {
 		put = flags & QUIRE_NOLOCK ? put_nested_locked(p, pcp, frame, order)
 					   : put_locked(p, pcp, frame, order);

@@ -3,7 +3,7 @@
  * page/pcp.c - one CPU's lists, and how they and its stacks are filled and emptied
  *
  * As in Linux 6.x, each CPU's lists have a spin lock.  The owner only tries it, and falls back to
- * the buddy.  Any thread may lock another CPU's lists and drain them, so draining needs no work on
+ * the depot and then the buddy.  Any thread may lock another CPU's lists and drain them, so draining needs no work on
  * that CPU; only its stacks need a fence.  By the time a thread holds the lock it may run on another
  * CPU; the lock, not the CPU, protects the lists.
  *

@@ -98,6 +98,17 @@ SIM_TEST(depot_take_against_drain, .events = SIM_TRYFAIL)
 	stock_against(sim, scene_with_stock(sim), takes_three, drains_all);
 }
 
+/* A free whose CPU's lock is refused puts its page into the depot by itself. */
+SIM_TEST(depot_put_one_against_drain, .events = SIM_TRYFAIL)
+{
+	stock_against(sim, scene_with_depot(sim), frees_seven, drains_all);
+}
+
+SIM_TEST(depot_put_one_against_disable, .events = SIM_TRYFAIL)
+{
+	stock_against(sim, scene_with_depot(sim), frees_seven, disables);
+}
+
 /* Switched off: what was there has gone, and nothing comes after. */
 SIM_TEST(depot_put_against_disable, .events = SIM_ABORT)
 {
@@ -122,8 +133,7 @@ static uint32_t strays(struct page_scene *scene)
 	return nr;
 }
 
-/* B9, through the depot: pages pass it on their way while their block is isolated. */
-SIM_TEST(depot_isolate_against_free, .events = SIM_ABORT)
+static void frees_while_isolated(struct sim *sim)
 {
 	struct page_scene *scene = scene_with_depot(sim);
 
@@ -132,6 +142,18 @@ SIM_TEST(depot_isolate_against_free, .events = SIM_ABORT)
 	sim_run(sim);
 	check_u64_eq(strays(scene), 0);
 	page_scene_check(scene);
+}
+
+/* B9, through the depot: pages pass it on their way while their block is isolated. */
+SIM_TEST(depot_isolate_against_free, .events = SIM_ABORT)
+{
+	frees_while_isolated(sim);
+}
+
+/* The same for pages that come one by one, past a lock that was refused. */
+SIM_TEST(depot_isolate_against_put_one, .events = SIM_TRYFAIL)
+{
+	frees_while_isolated(sim);
 }
 
 /* ---- spares ---- */
