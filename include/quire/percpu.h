@@ -336,7 +336,7 @@ struct quire_percpu_variable {
 			sizeof(struct quire_percpu_variable),                                      \
 			0,                                                                         \
 			(void **)(void *)&name,                                                    \
-			&QUIRE_PER_CPU_CONTENT_(name),                                             \
+			(const void *)(uintptr_t)&QUIRE_PER_CPU_CONTENT_(name),                    \
 			sizeof(quire_type_##name),                                                 \
 			__alignof__(quire_type_##name)                                             \
 		};                                                                                 \
@@ -362,8 +362,9 @@ struct quire_percpu_variable {
  * @variable:	only read during the call
  *
  * Takes room from the static area, then the reserved one, then like any object, and copies the
- * content to every CPU.  A variable cannot refuse: the process stops with one line if there is no
- * memory, if struct_bytes is not set, or if a field is set that this version does not know.
+ * content to every CPU.  A variable cannot refuse: the process exits with status 2 and one line
+ * if there is no memory, if no object has such a size or alignment, if struct_bytes is not set, or if a field is
+ * set that this version does not know.
  * The room is freed when the library that contains the pointer has been unloaded.
  *
  * Context   may wait; not from a signal handler.

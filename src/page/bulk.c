@@ -60,9 +60,9 @@ size_t quire_alloc_pages_bulk(struct quire *q, void **pages, size_t count, unsig
 		uint32_t frame;
 
 		if (pages[i] == NULL && !refused) {
+			/* The thread may be on another node by now. */
 			if (held == 0 && !request.zone_only)
-				request.zone = page_home_zone(
-					p); /* the thread may be on another node by now */
+				request.zone = page_home_zone(p);
 			if (held == 0)
 				held = stack_pop_n(&p->stacks.cpu, page_request_class(&request),
 						   frames, empty_ahead(pages + i, count - i));

@@ -87,8 +87,11 @@ static char *allocate(struct quire *q, const struct quire_percpu_variable *varia
 	struct percpu_request request;
 	char *ptr;
 
-	if (pc == NULL || percpu_request_make(pc, &asked, &request) != 0)
+	if (pc == NULL)
 		return NULL;
+	if (percpu_request_make(pc, &asked, &request) != 0)
+		process_exit_conf(
+			"quire: a per-CPU variable of a size or alignment that no object has");
 	ptr = from_area(pc, &request, KIND_STATIC);
 	if (ptr == NULL)
 		ptr = from_area(pc, &request, KIND_RESERVED);

@@ -137,6 +137,18 @@ void expect_death(void (*body)(void *arg), void *arg, const char *line)
 		fail_msg("expected a line that begins \"%s\"; it wrote: %s", line, output);
 }
 
+void expect_exit(void (*body)(void *arg), void *arg, int exit_status, const char *line)
+{
+	char output[OUTPUT_BYTES_MAX];
+	int status = run_child(body, arg, output);
+
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != exit_status)
+		fail_msg("expected exit status %d, got wait status %#x; it wrote: %s", exit_status,
+			 (unsigned)status, output);
+	if (!has_line(output, line))
+		fail_msg("expected a line that begins \"%s\"; it wrote: %s", line, output);
+}
+
 void expect_life(void (*body)(void *arg), void *arg)
 {
 	char output[OUTPUT_BYTES_MAX];

@@ -47,6 +47,8 @@ int child_wait(pid_t child);
  */
 void expect_death(void (*body)(void *arg), void *arg, const char *line);
 
+/* The same, but it must exit with @exit_status. */
+void expect_exit(void (*body)(void *arg), void *arg, int exit_status, const char *line);
 /* @body(@arg), run in a child, must return; what it wrote and how it ended are printed if not. */
 void expect_life(void (*body)(void *arg), void *arg);
 

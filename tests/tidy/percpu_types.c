@@ -65,6 +65,7 @@ static QUIRE_DEFINE_PER_CPU(int[4], levels) = { 1, 2, 3 };
 static QUIRE_DEFINE_PER_CPU(unsigned char[2][3], grid) = { { 1, 2, 3 }, { 4, 5, 6 } };
 static QUIRE_DEFINE_PER_CPU(int (*)(int), reader) = next;
 static QUIRE_DEFINE_PER_CPU(const long, limit) = 4;
+static QUIRE_DEFINE_PER_CPU(volatile int, flag) = 9;
 static QUIRE_DEFINE_PER_CPU(const char *, title) = "percpu";
 static QUIRE_DEFINE_PER_CPU(struct shelf, bare_shelf);
 static QUIRE_DEFINE_PER_CPU(struct shelf[2], bare_shelves);
@@ -122,6 +123,7 @@ static void variables_are_of_every_type(void)
 		HOLDS((*quire_per_cpu_ptr(grid, cpu))[1][2] == 6);
 		HOLDS((*quire_per_cpu_ptr(reader, cpu))(4) == 5);
 		HOLDS(*quire_per_cpu_ptr(limit, cpu) == 4);
+		HOLDS(*quire_per_cpu_ptr(flag, cpu) == 9);
 		HOLDS(quire_per_cpu_ptr(bare_shelf, cpu)->reader == NULL);
 		HOLDS((*quire_per_cpu_ptr(bare_shelves, cpu))[1].pages[3] == 0);
 		HOLDS(*quire_per_cpu_ptr(bare_colour, cpu) == RED);

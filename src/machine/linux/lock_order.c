@@ -9,6 +9,7 @@
  * Locks acquired by a try count as well, since an acquire under them must obey their rank.
  */
 #include "machine/lock.h"
+#include "machine/lock_names.h"
 
 #if QUIRE_DEBUG
 
@@ -26,36 +27,6 @@ struct rank_held {
 
 static _Thread_local struct rank_held held[RANKS_NR];
 
-static const char *const rank_names[RANKS_NR] = {
-	[RANK_TURN] = "TURN",
-	[RANK_DEFAULT] = "DEFAULT",
-	[RANK_INSTANCES] = "INSTANCES",
-	[RANK_WORKER] = "WORKER",
-	[RANK_SHRINKERS] = "SHRINKERS",
-	[RANK_MODULES] = "MODULES",
-	[RANK_VISIT] = "VISIT",
-	[RANK_PERCPU_ALLOC] = "PERCPU_ALLOC",
-	[RANK_VMAP_PURGE] = "VMAP_PURGE",
-	[RANK_VMAP_COMMIT] = "VMAP_COMMIT",
-	[RANK_VMAP_CLAIM] = "VMAP_CLAIM",
-	[RANK_PCP_DISABLE] = "PCP_DISABLE",
-	[RANK_GIVEBACK] = "GIVEBACK",
-	[RANK_GROW] = "GROW",
-	[RANK_GROW_STEP] = "GROW_STEP",
-	[RANK_HUGE] = "HUGE",
-	[RANK_POOL_GROW] = "POOL_GROW",
-	[RANK_PERCPU] = "PERCPU",
-	[RANK_PERCPU_CPU] = "PERCPU_CPU",
-	[RANK_VMAP_CPU] = "VMAP_CPU",
-	[RANK_VMAP_SPACE] = "VMAP_SPACE",
-	[RANK_POOL] = "POOL",
-	[RANK_PCP] = "PCP",
-	[RANK_DEPOT] = "DEPOT",
-	[RANK_ZONE] = "ZONE",
-	[RANK_SWITCH] = "SWITCH",
-	[RANK_MACHINE] = "MACHINE",
-};
-
 /* One line that names the wanted rank and all that are held, outermost first. */
 static _Noreturn void order_broken(uint16_t rank)
 {
@@ -70,12 +41,12 @@ static _Noreturn void order_broken(uint16_t rank)
 
 	text_init(&text, line, sizeof(line));
 	text_put(&text, "quire: bug: lock order: ");
-	text_put(&text, rank_names[rank]);
+	text_put(&text, lock_rank_names[rank]);
 	text_put(&text, " wanted while holding");
 	for (unsigned i = 0; i < RANKS_NR; i++) {
 		if (held[i].locks_nr != 0) {
 			text_put(&text, " ");
-			text_put(&text, rank_names[i]);
+			text_put(&text, lock_rank_names[i]);
 		}
 	}
 	text_put(&text, ", CPU ");

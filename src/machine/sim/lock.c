@@ -17,40 +17,12 @@
 #include <string.h>
 
 #include "machine/lock.h"
+#include "machine/lock_names.h"
 #include "machine/sim/internal.h"
-
-static const char *const rank_names[RANKS_NR] = {
-	[RANK_TURN] = "TURN",
-	[RANK_DEFAULT] = "DEFAULT",
-	[RANK_INSTANCES] = "INSTANCES",
-	[RANK_WORKER] = "WORKER",
-	[RANK_SHRINKERS] = "SHRINKERS",
-	[RANK_MODULES] = "MODULES",
-	[RANK_PERCPU_ALLOC] = "PERCPU_ALLOC",
-	[RANK_VMAP_PURGE] = "VMAP_PURGE",
-	[RANK_VMAP_COMMIT] = "VMAP_COMMIT",
-	[RANK_VMAP_CLAIM] = "VMAP_CLAIM",
-	[RANK_PCP_DISABLE] = "PCP_DISABLE",
-	[RANK_GIVEBACK] = "GIVEBACK",
-	[RANK_GROW] = "GROW",
-	[RANK_GROW_STEP] = "GROW_STEP",
-	[RANK_HUGE] = "HUGE",
-	[RANK_POOL_GROW] = "POOL_GROW",
-	[RANK_PERCPU_CPU] = "PERCPU_CPU",
-	[RANK_PERCPU] = "PERCPU",
-	[RANK_VMAP_CPU] = "VMAP_CPU",
-	[RANK_VMAP_SPACE] = "VMAP_SPACE",
-	[RANK_POOL] = "POOL",
-	[RANK_PCP] = "PCP",
-	[RANK_DEPOT] = "DEPOT",
-	[RANK_ZONE] = "ZONE",
-	[RANK_SWITCH] = "SWITCH",
-	[RANK_MACHINE] = "MACHINE",
-};
 
 static const char *rank_name(unsigned rank)
 {
-	return rank < RANKS_NR && rank_names[rank] != NULL ? rank_names[rank] : "?";
+	return rank < RANKS_NR ? lock_rank_names[rank] : "?";
 }
 
 /* Spin locks exclude handlers and the CPU's other tasks: no real parallelism, no preemption. */

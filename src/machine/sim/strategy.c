@@ -47,7 +47,6 @@ static uint32_t gap_mask;
 static uint32_t change_steps[PCT_DEPTH_MAX];
 static uint32_t pct_steps = 64; /* of the default schedule */
 static uint32_t pct_low;
-static bool pct_look;
 
 uint64_t strategy_random(void)
 {
@@ -162,7 +161,6 @@ static void pct_begin(void)
 	pct_low = strategy_depth;
 	for (unsigned i = 0; i + 1 < strategy_depth; i++)
 		change_steps[i] = 1 + draw(pct_steps);
-	pct_look = false;
 }
 
 static uint32_t priority_of(const struct action *action)
@@ -213,10 +211,6 @@ static uint32_t pct_next(uint32_t steps)
 {
 	uint32_t next = STEP_NEVER;
 
-	if (pct_look) {
-		pct_look = false;
-		return steps + 1;
-	}
 	for (unsigned i = 0; i + 1 < strategy_depth; i++)
 		if (change_steps[i] > steps && change_steps[i] < next)
 			next = change_steps[i];

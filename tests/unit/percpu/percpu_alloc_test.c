@@ -529,6 +529,35 @@ static void variable_is_there_before_main(void **state)
 	(void)state;
 }
 
+static void defines(void *variable)
+{
+	quire_percpu_define(variable);
+}
+
+static void a_variable_that_cannot_be_says_why(void **state)
+{
+	static const long content;
+	void *pointer = NULL;
+	struct quire_percpu_variable asked =
+		QUIRE_PERCPU_VARIABLE_INIT(.pointer = &pointer, .content = &content,
+					   .bytes = sizeof(content), .align = sizeof(content));
+	struct quire_percpu_variable wrong = asked;
+
+	wrong.bytes = QUIRE_PERCPU_BYTES_MAX + 1;
+	expect_exit(defines, &wrong, 2, "quire: a per-CPU variable of a size or alignment ");
+	wrong = asked;
+	wrong.align = 3;
+	expect_exit(defines, &wrong, 2, "quire: a per-CPU variable of a size or alignment ");
+	wrong = asked;
+	wrong.flags = 1;
+	expect_exit(defines, &wrong, 2, "quire: a per-CPU variable that this version ");
+	wrong = asked;
+	wrong.struct_bytes = 0;
+	expect_exit(defines, &wrong, 2, "quire: a per-CPU variable that this version ");
+	expect_life(defines, &asked);
+	(void)state;
+}
+
 static void text_has_linux_shape(void **state)
 {
 	static char text[1 << 16];
@@ -577,6 +606,7 @@ int main(void)
 		PERCPU_TEST(a_burst_of_a_warm_size_is_dense),
 		PERCPU_TEST(decay_gives_back_what_is_idle),
 		PERCPU_TEST(variable_is_there_before_main),
+		PERCPU_TEST(a_variable_that_cannot_be_says_why),
 		PERCPU_TEST(text_has_linux_shape),
 		PERCPU_TEST(many_units_cost_what_is_written),
 	};
