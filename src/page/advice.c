@@ -22,11 +22,13 @@
 #include "page/advice.h"
 
 #include "base/check.h"
+#include "huge/huge.h"
+#include "huge/look.h"
+#include "huge/policy.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/block.h"
-#include "page/huge.h"
 #include "page/layout.h"
 #include "page/pages.h"
 #include "page/zone.h"
@@ -39,22 +41,22 @@
  */
 #define HUGE_FROM_BLOCKS 8u
 
-/* In one visit of the worker: 512 blocks pass by in a hold of the zone lock, 16 looks take 80 us, and 4
- * huge pages 1.6 ms, for which quire_release() may have to wait. */
-#define PASS_MAX      512u
-#define LOOKS_MAX     16u
-#define COLLAPSES_MAX 4u
+/* Blocks that pass by in one hold of the zone lock. */
+#define PASS_MAX 512u
 
 /* Are blocks that hold nothing advised to have huge pages? */
-static bool is_large(const struct pages *p)
+static bool wants_huge(struct pages *p)
 {
+	struct huge_question ask = { .off = !p->q.thp,
+				     .always = p->q.thp_always,
+				     .covered_pages = 1, /* pages of one order fill a block */
+				     .block_pages = 1 };
 	uint64_t touched = 0;
 
-	if (p->q.thp_always)
-		return true;
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		touched += load_relaxed(&p->zone[i].blocks_touched); /* growers write it: a hint */
-	return p->q.thp && touched > HUGE_FROM_BLOCKS;
+	ask.large = touched > HUGE_FROM_BLOCKS;
+	return huge_decide(&ask) >= HUGE_YES;
 }
 
 void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_wait)
@@ -63,29 +65,19 @@ void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_w
 		mutex_acquire(&p->q.huge_mutex);
 	else if (!mutex_try(&p->q.huge_mutex))
 		return;
-	huge_usable(&p->huge, first, end, is_large(p));
+	huge_usable(&p->huge, first, end, wants_huge(p));
 	mutex_release(&p->q.huge_mutex);
 }
 
 void page_advise_empty(struct pages *p, uint32_t first, uint32_t end)
 {
-	if (!is_large(p))
-		return;
-	mutex_acquire(&p->q.huge_mutex);
-	huge_allow(&p->huge, first, end);
-	mutex_release(&p->q.huge_mutex);
+	if (wants_huge(p))
+		huge_whole_went(&p->huge, first, end);
 }
 
 bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end)
 {
-	bool denied;
-
-	if (!p->q.thp)
-		return false;
-	mutex_acquire(&p->q.huge_mutex);
-	denied = huge_deny(&p->huge, first, end);
-	mutex_release(&p->q.huge_mutex);
-	return denied;
+	return p->q.thp && huge_part_goes(&p->huge, first, end);
 }
 
 /* Finds blocks of which nothing is free, from where the last visit ended.  Those with a free page are
@@ -97,7 +89,7 @@ static unsigned find_full(struct pages *p, uint32_t *blocks)
 	lock_token token;
 
 	zone_lock_for(zone, 0, &token);
-	for (unsigned i = 0; i < PASS_MAX && nr < LOOKS_MAX; i++) {
+	for (unsigned i = 0; i < PASS_MAX && nr < HUGE_LOOKS_MAX; i++) {
 		uint32_t block = zone->block_first + p->look_block;
 		const struct pageblock *b = &p->block[block];
 
@@ -116,12 +108,13 @@ static unsigned find_full(struct pages *p, uint32_t *blocks)
 
 void page_advise_dense(struct pages *p)
 {
-	uint32_t blocks[LOOKS_MAX];
-	unsigned nr = 0, collapsed = 0;
+	uint32_t blocks[HUGE_LOOKS_MAX];
+	struct huge_visit visit;
+	unsigned nr = 0;
 
 	DCHECK(mutex_is_held(&p->giveback_mutex));
-	if (is_large(p) && !p->q.shared && mem_huge_is_given())
+	if (wants_huge(p) && !p->q.shared && huge_visit_begin(&visit))
 		nr = find_full(p, blocks);
-	for (unsigned i = 0; i < nr && collapsed < COLLAPSES_MAX; i++)
-		collapsed += huge_look(&p->huge, blocks[i]) == HUGE_SEEN_ALLOWED;
+	for (unsigned i = 0; i < nr && !huge_visit_is_over(&visit); i++)
+		huge_look(&p->huge, blocks[i], &visit);
 }

@@ -19,6 +19,7 @@
 
 #include "base/errno.h"
 #include "base/round.h"
+#include "huge/huge.h"
 #include "instance/instance.h"
 #include "instance/module.h"
 #include "machine/atomic.h"
@@ -32,7 +33,6 @@
 #include "page/drain.h"
 #include "page/giveback.h"
 #include "page/grow.h"
-#include "page/huge.h"
 #include "page/kind.h"
 #include "page/layout.h"
 #include "page/limit.h"

@@ -7,12 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "huge/huge.h"
 #include "instance/instance.h"
 #include "instance/module.h"
 #include "instance/shrinker.h"
 #include "machine/lock.h"
 #include "page/block.h"
-#include "page/huge.h"
 #include "page/nested.h"
 #include "page/page.h"
 #include "page/state.h"

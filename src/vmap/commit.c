@@ -23,10 +23,10 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "huge/huge.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/mem.h"
-#include "page/huge.h"
 #include "vmap/claim.h"
 #include "vmap/dense.h"
 #include "vmap/layout.h"
@@ -104,20 +104,6 @@ static bool is_committed(const struct vmap *v, uint32_t first, uint32_t end)
 		if (!section_is_ready(v, i))
 			return false;
 	return true;
-}
-
-bool vmap_huge_deny(struct vmap *v, uint32_t page)
-{
-	uint32_t section = page >> section_page_shift(v);
-	bool denied;
-
-	mutex_acquire(&v->q->huge_mutex);
-	/* The kind also says whether the section is committed; a range that a handler was refused
-	 * may lie in one that is not. */
-	denied = huge_kind(&v->advice, section) != HUGE_UNUSED &&
-		 huge_deny(&v->advice, section, section + 1);
-	mutex_release(&v->q->huge_mutex);
-	return denied;
 }
 
 /* Commits the sections that were claimed together with the addresses, run by run; only those that

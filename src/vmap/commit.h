@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "huge/huge.h"
 #include "machine/atomic.h"
-#include "page/huge.h"
 #include "vmap/vmap.h"
 
 struct range;
@@ -31,9 +31,6 @@ static inline bool section_is_ready(const struct vmap *v, uint32_t section)
 int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *request);
 /* Counts advice that could not be counted when its sections were published. */
 void vmap_count_advice(struct vmap *v);
-/* Forbids huge pages in the block around @page, part of which is being given back.  Returns true if
- * the block may have a huge page now. */
-bool vmap_huge_deny(struct vmap *v, uint32_t page);
 /* Gives a range @usable usable pages, and moves its guard after them.  Returns 0, or -errno with
  * nothing changed. */
 int vmap_reshape(struct vmap *v, struct range *range, uint32_t usable);

@@ -22,11 +22,13 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "huge/huge.h"
+#include "huge/look.h"
+#include "huge/policy.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/huge.h"
 #include "page/page.h"
 #include "vmap/commit.h"
 #include "vmap/heads.h"
@@ -35,10 +37,8 @@
 #include "vmap/request.h"
 #include "vmap/vmap.h"
 
-/* In one visit of the worker: states of sections that pass by, looks of 5 us, huge pages of 0.4 ms. */
+/* States of sections that pass by in one visit of the worker. */
 #define PASS_MAX      16384u
-#define LOOKS_MAX     16u
-#define COLLAPSES_MAX 4u
 #define PROBE_MAX     64u
 /* A run is sampled in at most HUGE_STRETCHES_MAX stretches of one mask each, spread evenly over it. */
 #define STRETCH_PAGES 64u
@@ -46,19 +46,6 @@
 static bool is_dense(uint64_t written, uint64_t seen)
 {
 	return seen != 0 && written * 4 >= seen * 3;
-}
-
-enum dense_answer dense_decide(const struct dense_question *ask)
-{
-	if (ask->always)
-		return DENSE_ALWAYS;
-	if ((uint64_t)ask->covered_pages * 4 < (uint64_t)ask->block_pages * 3)
-		return DENSE_NOT_COVERED;
-	if (ask->grown_and_full)
-		return DENSE_GROWN;
-	if (!ask->witness_was_dense)
-		return DENSE_UNKNOWN;
-	return ask->until_probe == 0 ? DENSE_PROBE : DENSE_LIKELY;
 }
 
 /* True if a run of pages is densely written.  Also false if the system cannot tell. */
@@ -162,9 +149,9 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 	bool shared = range->start < v->region_start[REGION_LARGE];
 	struct dense *d = &v->dense[shared ? REGION_MIDDLE : REGION_LARGE];
 	uint32_t from = range->start + request->kept, end = range_end(range);
-	struct dense_question ask = { .always = v->always,
-				      .grown_and_full = request->grown_and_full,
-				      .block_pages = v->block_pages };
+	struct huge_question ask = { .always = v->always,
+				     .grown_and_full = request->grown_and_full,
+				     .block_pages = v->block_pages };
 	bool huge = false, plain = false;
 
 	if (from < v->region_start[REGION_MIDDLE] || from >= end || !lock_for(v, request->flags))
@@ -177,7 +164,7 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 		ask.covered_pages = covered_pages(v, i, range);
 		ask.witness_was_dense = d->was_dense;
 		ask.until_probe = d->until_probe;
-		if (dense_decide(&ask) >= DENSE_YES) {
+		if (huge_decide(&ask) >= HUGE_YES) {
 			huge_allow(&v->advice, i, i + 1);
 			huge = true;
 		} else {
@@ -224,24 +211,22 @@ void dense_settle(struct vmap *v)
 
 void dense_collapse(struct vmap *v)
 {
-	unsigned shift = section_page_shift(v), looks = 0, collapsed = 0;
+	unsigned shift = section_page_shift(v);
 	uint32_t first = v->region_start[REGION_MIDDLE] >> shift, end = v->span_pages >> shift;
 	uint32_t left = end - first < PASS_MAX ? end - first : PASS_MAX;
+	struct huge_visit visit;
 
 	CHECK(mutex_is_held(&v->purge_mutex));
-	if (!v->huge || !mem_huge_is_given())
+	if (!v->huge || !huge_visit_begin(&visit))
 		return;
 	/* No section twice: two looks are to be a second apart. */
-	for (; left != 0 && looks < LOOKS_MAX && collapsed < COLLAPSES_MAX; left--) {
+	for (; left != 0 && !huge_visit_is_over(&visit); left--) {
 		uint32_t section = v->look_section;
-		enum huge_seen seen = HUGE_SEEN_NOTHING;
 
 		v->look_section = section + 1 < end ? section + 1 : first;
 		/* A hint, which saves the mutex. */
 		if (section >= first && (huge_kind(&v->advice, section) == HUGE_PLAIN ||
 					 huge_kind(&v->advice, section) == HUGE_DENSE))
-			seen = huge_look(&v->advice, section);
-		looks += seen != HUGE_SEEN_NOTHING;
-		collapsed += seen == HUGE_SEEN_ALLOWED;
+			huge_look(&v->advice, section, &visit);
 	}
 }

@@ -25,23 +25,7 @@ struct dense {
 	bool was_dense;
 };
 
-struct dense_question {
-	bool always, grown_and_full, witness_was_dense;
-	uint32_t covered_pages, block_pages; /* pages of the block that the area covers; and all */
-	uint32_t until_probe;
-};
-enum dense_answer {
-	DENSE_NOT_COVERED, /* too much of a huge page would be beyond the area */
-	DENSE_UNKNOWN,	   /* no evidence that it will be written */
-	DENSE_PROBE,	   /* similar areas were written; it becomes the next witness */
-	DENSE_YES,	   /* this and all answers below: huge pages */
-	DENSE_ALWAYS = DENSE_YES,
-	DENSE_GROWN,
-	DENSE_LIKELY,
-};
-/* Decides whether a block gets a huge page.  A pure function of @ask. */
-enum dense_answer dense_decide(const struct dense_question *ask);
-/* Advises huge pages for the blocks that only this fresh range uses, as dense_decide() says. */
+/* Advises huge pages for the blocks that only this fresh range uses, as huge_decide() says. */
 void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request);
 /* Examines the witnesses before a purge removes the evidence. */
 void dense_look(struct vmap *v);

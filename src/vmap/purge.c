@@ -22,6 +22,7 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "huge/policy.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
@@ -94,7 +95,10 @@ uint32_t purge_sort(struct vmap *v, uint32_t chain)
 /* Splits the huge page, if any, of a 2 MiB block of which only [addr, addr + bytes) is purged. */
 static void split_edge(struct vmap *v, char *addr, size_t bytes)
 {
-	if (vmap_huge_deny(v, (uint32_t)((size_t)(addr - v->base) >> v->page_shift)))
+	uint32_t section = page_at(v, addr) >> section_page_shift(v);
+
+	/* The section may not be committed, if a handler was refused the range. */
+	if (huge_part_goes(&v->advice, section, section + 1))
 		mem_split_huge(addr, bytes);
 }
 

@@ -20,10 +20,10 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "huge/huge.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
-#include "page/huge.h"
 #include "pool/pool.h"
 #include "vmap/claim.h"
 #include "vmap/class.h"

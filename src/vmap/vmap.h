@@ -63,10 +63,10 @@
 
 #include <quire/vmap.h>
 
+#include "huge/huge.h"
 #include "instance/module.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/huge.h"
 #include "pool/pool.h"
 #include "stacks/stacks.h"
 #include "vmap/claim.h"

@@ -12,9 +12,9 @@
 #include <quire/percpu.h>
 
 #include "grower.h"
+#include "huge/huge.h"
 #include "machine/linux/backing.h"
 #include "machine/lock.h"
-#include "page/huge.h"
 #include "page/pages.h"
 #include "pool/pool.h"
 #include "quire_test.h"

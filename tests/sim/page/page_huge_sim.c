@@ -4,8 +4,8 @@
  *
  * The machine fails a run where khugepaged could fill again what went back (src/machine/sim/huge.c).
  */
+#include "huge/huge.h"
 #include "page/giveback.h"
-#include "page/huge.h"
 #include "sim/page/page_scene.h"
 
 /* Every page of the scene is written, and has huge pages behind it. */

@@ -10,11 +10,11 @@
 #ifndef TESTS_SIM_VMAP_SCENE_H
 #define TESTS_SIM_VMAP_SCENE_H
 
+#include "huge/huge.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/sim/sim.h"
-#include "page/huge.h"
 #include "pool/pool.h"
 #include "vmap/claim.h"
 #include "vmap/commit.h"

@@ -5,10 +5,10 @@
  */
 #include <quire/page.h>
 
+#include "huge/huge.h"
 #include "machine/mem.h"
 #include "mapped.h"
 #include "page/giveback.h"
-#include "page/huge.h"
 #include "page/pages.h"
 #include "quire_test.h"
 

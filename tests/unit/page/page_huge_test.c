@@ -13,11 +13,11 @@
 #include <quire/page.h>
 
 #include "base/check.h"
+#include "huge/huge.h"
 #include "machine/linux/mappings.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "mapped.h"
-#include "page/huge.h"
 #include "page/pages.h"
 #include "quire_test.h"
 

@@ -3,11 +3,12 @@
 #include <quire/vmap.h>
 
 #include "base/mem.h"
+#include "huge/huge.h"
+#include "huge/policy.h"
 #include "instance/instance.h"
 #include "machine/clock.h"
 #include "machine/mem.h"
 #include "mapped.h"
-#include "page/huge.h"
 #include "quire_test.h"
 #include "vmap/decay.h"
 #include "vmap/dense.h"
@@ -152,23 +153,23 @@ static void area_that_is_full_grows_into_huge_pages(void **state)
 
 static void decision_follows_from_what_is_known(void **state)
 {
-	struct dense_question ask = { .covered_pages = 512, .block_pages = 512, .until_probe = 1 };
+	struct huge_question ask = { .covered_pages = 512, .block_pages = 512, .until_probe = 1 };
 
 	(void)state;
-	assert_int_equal(dense_decide(&ask), DENSE_UNKNOWN);
+	assert_int_equal(huge_decide(&ask), HUGE_UNKNOWN);
 	ask.witness_was_dense = true;
-	assert_int_equal(dense_decide(&ask), DENSE_LIKELY);
+	assert_int_equal(huge_decide(&ask), HUGE_LIKELY);
 	ask.until_probe = 0;
-	assert_int_equal(dense_decide(&ask), DENSE_PROBE);
+	assert_int_equal(huge_decide(&ask), HUGE_PROBE);
 	ask.grown_and_full = true;
-	assert_int_equal(dense_decide(&ask), DENSE_GROWN);
+	assert_int_equal(huge_decide(&ask), HUGE_GROWN);
 	ask.covered_pages = 383;
-	assert_int_equal(dense_decide(&ask), DENSE_NOT_COVERED);
+	assert_int_equal(huge_decide(&ask), HUGE_NOT_COVERED);
 	ask.covered_pages = 384;
-	assert_int_equal(dense_decide(&ask), DENSE_GROWN);
+	assert_int_equal(huge_decide(&ask), HUGE_GROWN);
 	ask.always = true;
 	ask.covered_pages = 1;
-	assert_int_equal(dense_decide(&ask), DENSE_ALWAYS);
+	assert_int_equal(huge_decide(&ask), HUGE_ALWAYS);
 }
 
 /* ---- mappings ---- */

@@ -5,8 +5,8 @@
  * A test edits one thing, asks, and puts it back, so that what is checked after the test is whether
  * the edit was all that was wrong.
  */
+#include "huge/huge.h"
 #include "instance/instance.h"
-#include "page/huge.h"
 #include "unit/vmap/vmap_case.h"
 #include "vmap/claim.h"
 #include "vmap/commit.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * huge.h - huge-page advice for blocks of 2 MiB, and its cost in mappings
+ * huge.h - the books of the huge-page advice for blocks of 2 MiB, and its cost in mappings
  *
  * A block whose advice differs from its neighbour's is a mapping of its own.  A map stores the
  * advice of each block of one reservation, so it can compute the mappings that a change adds, and
@@ -23,18 +23,24 @@
  * A returned part stays away only without the advice: khugepaged fills advised blocks in which it
  * finds a page.
  *
- * Every function except huge_usable_uncounted() and huge_look() is called under the mutex (RANK_HUGE).  Its
+ * policy.h says when; look.h is how the worker finds what is written.
+ *
+ * Every function except huge_usable_uncounted() is called under the mutex (RANK_HUGE).  Its
  * holder makes only system calls that give advice or that query which pages were written.  A kind
  * may be read without the mutex as a hint.
  */
-#ifndef PAGE_HUGE_H
-#define PAGE_HUGE_H
+#ifndef HUGE_HUGE_H
+#define HUGE_HUGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "machine/atomic.h"
 #include "machine/lock.h"
+
+#define HUGE_SHIFT 21
+#define HUGE_BYTES ((size_t)1 << HUGE_SHIFT)
 
 enum huge_kind {
 	HUGE_UNUSED =
@@ -46,8 +52,6 @@ enum huge_kind {
 	HUGE_UNCOUNTED, /* committed and advised while nobody could count: to the counts as UNUSED */
 };
 
-struct mem_stretches;
-
 struct huge_map {
 	struct mutex *mutex;
 	char *base;	    /* of block 0 */
@@ -56,6 +60,10 @@ struct huge_map {
 	uint32_t edges;	    /* neighbours that differ: mappings counted */
 };
 
+static inline char *huge_addr(const struct huge_map *map, uint32_t block)
+{
+	return map->base + ((size_t)block << HUGE_SHIFT);
+}
 static inline enum huge_kind huge_kind(const struct huge_map *map, uint32_t block)
 {
 	return (enum huge_kind)load_relaxed(&map->kind[block]);
@@ -78,20 +86,7 @@ void huge_allow(struct huge_map *map, uint32_t first, uint32_t end);
 bool huge_deny(struct huge_map *map, uint32_t first, uint32_t end);
 /* Blocks of which nothing is in use: @advise, or not, if there are fewer mappings then. */
 void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
-
-enum huge_seen {
-	HUGE_SEEN_NOTHING, /* it is not a block to look at, which costs nothing */
-	HUGE_SEEN_SPARSE,
-	HUGE_SEEN_DENSE,   /* PLAIN before, or the budget refuses */
-	HUGE_SEEN_ALLOWED, /* ADVISED now, and made a huge page unless the system refused */
-};
-/* Looks at how much of a block is written, and makes it a huge page if that was much at two looks.  No
- * part of the block is given back meanwhile.  Takes the mutex for the look alone.  Three system calls, and
- * one of 0.4 ms for a huge page. */
-enum huge_seen huge_look(struct huge_map *map, uint32_t block);
-/* Counts the pages that were written in at most HUGE_STRETCHES_MAX stretches.  False: the system cannot
- * tell. */
-#define HUGE_STRETCHES_MAX 32u
-bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written);
+/* Notes for a block that is PLAIN or DENSE whether a look found it written. */
+void huge_note_dense(struct huge_map *map, uint32_t block, bool dense);
 
 #endif

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* page/huge.c - advice about huge pages by block, within the budget of mappings: see huge.h */
-#include "page/huge.h"
+/* huge/huge.c - advice about huge pages by block, within the budget of mappings: see huge.h */
+#include "huge/huge.h"
 
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
-#include "page/block.h"
-
-#define BLOCK_BYTES ((size_t)1 << BLOCK_SHIFT)
 
 void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *kind,
 	       uint32_t blocks_nr)
@@ -16,7 +13,7 @@ void huge_init(struct huge_map *map, struct mutex *mutex, char *base, uint8_t *k
 	*map = (struct huge_map){
 		.mutex = mutex, .base = base, .kind = kind, .blocks_nr = blocks_nr
 	};
-	mem_advise_huge(base, (size_t)blocks_nr << BLOCK_SHIFT, false);
+	mem_advise_huge(base, (size_t)blocks_nr << HUGE_SHIFT, false);
 }
 
 void huge_fini(struct huge_map *map)
@@ -76,8 +73,7 @@ static void set_kinds(struct huge_map *map, uint32_t first, uint32_t end, enum h
 
 static void advise(const struct huge_map *map, uint32_t first, uint32_t end, bool huge)
 {
-	mem_advise_huge(map->base + ((size_t)first << BLOCK_SHIFT),
-			(size_t)(end - first) << BLOCK_SHIFT, huge);
+	mem_advise_huge(huge_addr(map, first), (size_t)(end - first) << HUGE_SHIFT, huge);
 }
 
 static void check_range(const struct huge_map *map, uint32_t first, uint32_t end)
@@ -231,66 +227,10 @@ void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 	set_kinds(map, first, end, kind);
 }
 
-/* ---- looking at what is in use ---- */
-
-bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written)
+void huge_note_dense(struct huge_map *map, uint32_t block, bool dense)
 {
-	uint64_t masks[HUGE_STRETCHES_MAX];
-
-	CHECK(stretches->nr <= HUGE_STRETCHES_MAX);
-	*written = 0;
-	if (mem_find_written(stretches, masks) != 0)
-		return false;
-	for (unsigned i = 0; i < stretches->nr; i++)
-		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
-			++*written;
-	return true;
-}
-
-/* Fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
-static bool is_dense(const struct huge_map *map, uint32_t block)
-{
-	size_t page_bytes = mem_page_bytes();
-	uint32_t pages = (uint32_t)(BLOCK_BYTES / page_bytes);
-	uint64_t written;
-	struct mem_stretches s = { .addr = map->base + ((size_t)block << BLOCK_SHIFT),
-				   .page_bytes = page_bytes,
-				   .pages = pages < 64 ? pages : 64 };
-
-	s.nr = pages / s.pages;
-	s.stride_bytes = s.pages * page_bytes;
-	return huge_count_written(&s, &written) && written >= pages - pages / 16;
-}
-
-static enum huge_seen look_locked(struct huge_map *map, uint32_t block)
-{
-	enum huge_kind kind = huge_kind(map, block);
-
-	CHECK(mutex_is_held(map->mutex));
 	check_range(map, block, block + 1);
-	if (kind != HUGE_PLAIN && kind != HUGE_DENSE)
-		return HUGE_SEEN_NOTHING;
-	if (!is_dense(map, block)) {
-		set_kinds(map, block, block + 1, HUGE_PLAIN);
-		return HUGE_SEEN_SPARSE;
-	}
-	if (kind == HUGE_PLAIN) {
-		set_kinds(map, block, block + 1, HUGE_DENSE);
-		return HUGE_SEEN_DENSE;
-	}
-	huge_allow(map, block, block + 1);
-	return huge_kind(map, block) == HUGE_ADVISED ? HUGE_SEEN_ALLOWED : HUGE_SEEN_DENSE;
-}
-
-enum huge_seen huge_look(struct huge_map *map, uint32_t block)
-{
-	enum huge_seen seen;
-
-	mutex_acquire(map->mutex);
-	seen = look_locked(map, block);
-	mutex_release(map->mutex);
-	/* If this is refused, khugepaged may do it in its own time. */
-	if (seen == HUGE_SEEN_ALLOWED)
-		(void)mem_collapse_huge(map->base + ((size_t)block << BLOCK_SHIFT), BLOCK_BYTES);
-	return seen;
+	CHECK_VALUES(huge_kind(map, block) == HUGE_PLAIN || huge_kind(map, block) == HUGE_DENSE,
+		     huge_kind(map, block), block);
+	set_kinds(map, block, block + 1, dense ? HUGE_DENSE : HUGE_PLAIN);
 }

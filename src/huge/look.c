@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* huge/look.c - looking at how much of memory is written: see look.h */
+#include "huge/look.h"
+
+#include "base/check.h"
+#include "huge/huge.h"
+#include "machine/lock.h"
+#include "machine/mem.h"
+
+bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written)
+{
+	uint64_t masks[HUGE_STRETCHES_MAX];
+
+	CHECK(stretches->nr <= HUGE_STRETCHES_MAX);
+	*written = 0;
+	if (mem_find_written(stretches, masks) != 0)
+		return false;
+	for (unsigned i = 0; i < stretches->nr; i++)
+		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
+			++*written;
+	return true;
+}
+
+/* Fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
+static bool is_dense(const struct huge_map *map, uint32_t block)
+{
+	size_t page_bytes = mem_page_bytes();
+	uint32_t pages = (uint32_t)(HUGE_BYTES / page_bytes);
+	uint64_t written;
+	struct mem_stretches s = { .addr = huge_addr(map, block),
+				   .page_bytes = page_bytes,
+				   .pages = pages < 64 ? pages : 64 };
+
+	s.nr = pages / s.pages;
+	s.stride_bytes = s.pages * page_bytes;
+	return huge_count_written(&s, &written) && written >= pages - pages / 16;
+}
+
+enum seen {
+	SEEN_NOTHING, /* it is not a block to look at, which costs nothing */
+	SEEN,
+	SEEN_TWICE, /* ADVISED now */
+};
+
+static enum seen look_locked(struct huge_map *map, uint32_t block)
+{
+	enum huge_kind kind = huge_kind(map, block);
+
+	CHECK(mutex_is_held(map->mutex));
+	if (kind != HUGE_PLAIN && kind != HUGE_DENSE)
+		return SEEN_NOTHING;
+	if (!is_dense(map, block)) {
+		huge_note_dense(map, block, false);
+		return SEEN;
+	}
+	if (kind == HUGE_PLAIN) {
+		huge_note_dense(map, block, true);
+		return SEEN;
+	}
+	huge_allow(map, block, block + 1);
+	return huge_kind(map, block) == HUGE_ADVISED ? SEEN_TWICE : SEEN;
+}
+
+bool huge_visit_begin(struct huge_visit *visit)
+{
+	*visit = (struct huge_visit){ .looks = 0 };
+	return mem_huge_is_given();
+}
+
+void huge_look(struct huge_map *map, uint32_t block, struct huge_visit *visit)
+{
+	enum seen seen;
+
+	mutex_acquire(map->mutex);
+	seen = look_locked(map, block);
+	mutex_release(map->mutex);
+	visit->looks += seen != SEEN_NOTHING;
+	visit->collapsed += seen == SEEN_TWICE;
+	/* If this is refused, khugepaged may do it in its own time. */
+	if (seen == SEEN_TWICE)
+		(void)mem_collapse_huge(huge_addr(map, block), HUGE_BYTES);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* huge/policy.c - what is asked of the system for a block of 2 MiB: see policy.h */
+#include "huge/policy.h"
+
+#include "huge/huge.h"
+#include "machine/lock.h"
+
+/* Dense means three quarters: a huge page then costs at most a third more than what is used. */
+static bool is_covered(const struct huge_question *ask)
+{
+	return (uint64_t)ask->covered_pages * 4 >= (uint64_t)ask->block_pages * 3;
+}
+
+enum huge_answer huge_decide(const struct huge_question *ask)
+{
+	if (ask->off)
+		return HUGE_IS_OFF;
+	if (ask->always)
+		return HUGE_ALWAYS;
+	if (!is_covered(ask))
+		return HUGE_NOT_COVERED;
+	if (ask->grown_and_full)
+		return HUGE_GROWN;
+	if (ask->large)
+		return HUGE_LARGE;
+	if (!ask->witness_was_dense)
+		return HUGE_UNKNOWN;
+	return ask->until_probe == 0 ? HUGE_PROBE : HUGE_LIKELY;
+}
+
+bool huge_part_goes(struct huge_map *map, uint32_t first, uint32_t end)
+{
+	bool denied = false;
+
+	mutex_acquire(map->mutex);
+	/* An unused block is as its reservation, without huge pages. */
+	for (uint32_t run = first; first < end; first = run + 1) {
+		for (run = first; run < end && huge_kind(map, run) != HUGE_UNUSED; run++)
+			;
+		if (run > first)
+			denied |= huge_deny(map, first, run);
+	}
+	mutex_release(map->mutex);
+	return denied;
+}
+
+void huge_whole_went(struct huge_map *map, uint32_t first, uint32_t end)
+{
+	mutex_acquire(map->mutex);
+	huge_allow(map, first, end);
+	mutex_release(map->mutex);
+}
