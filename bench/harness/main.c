@@ -36,6 +36,8 @@ static const struct question questions[] = {
 	{ "light", bench_light, "memory, time and system calls of an instance hardly used" },
 	{ "large", bench_large, "ns a pair of large blocks, by pattern, size and threads" },
 	{ "replace", bench_replace, "large written blocks of random sizes: mean and worst" },
+	{ "sparse", bench_sparse, "large blocks hardly written, or whole: ns and peak memory" },
+	{ "pieces", bench_pieces, "memory that comes back, and mappings, after frees in pieces" },
 	{ "half", bench_half, "memory left when every second large block was freed" },
 	{ "areas", bench_areas, "memory left when all large blocks were freed" },
 	{ "tail", bench_tail, "the longest call while another thread overflows the lazy limit" },

@@ -83,6 +83,11 @@ uint64_t proc_rss_kib(void)
 	return read_field("/proc/self/smaps_rollup", "Rss:");
 }
 
+uint64_t proc_peak_rss_kib(void)
+{
+	return read_field("/proc/self/status", "VmHWM:");
+}
+
 uint64_t proc_page_table_kib(void)
 {
 	return read_field("/proc/self/status", "VmPTE:");

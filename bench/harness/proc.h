@@ -18,6 +18,8 @@ uint64_t proc_delay_ns(void);
 uint64_t proc_switches(void);
 /* Resident memory, exact (not the kernel's batched counter), in KiB. */
 uint64_t proc_rss_kib(void);
+/* The most that was ever resident, by the kernel's batched counter, in KiB. */
+uint64_t proc_peak_rss_kib(void);
 /* Page tables of this process, in KiB. */
 uint64_t proc_page_table_kib(void);
 /* The number at the beginning of a file; UINT64_MAX if it cannot be read. */

@@ -49,6 +49,7 @@ struct command {
 int page_pairs(const struct subject *subject, char **arguments);
 int area_pairs(const struct subject *subject, char **arguments);
 int area_replace(const struct subject *subject, char **arguments);
+int area_sparse(const struct subject *subject, char **arguments);
 int area_half(const struct subject *subject, char **arguments);
 int area_tail(const struct subject *subject, char **arguments);
 int area_tlb(const struct subject *subject, char **arguments);

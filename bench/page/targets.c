@@ -24,6 +24,8 @@ TARGET(idle_kib, AT_MOST, 64, "nothing for the rest");
 TARGET(light_kib, AT_MOST, 400, "at most 400 kB");
 TARGET(light_us, AT_MOST, 60, "at most 60 us");
 TARGET(light_calls, AT_MOST, 14, "at most 14");
+TARGET(pieces_mib, AT_MOST, 1.5, "at most 1.5 MiB");
+TARGET(pieces_mappings, AT_MOST, 1000, "at most 1,000");
 TARGET(purge_ms, AT_MOST, 0.35, "at most 0.35 ms");
 TARGET(tree_ratio, AT_MOST, 4, "at most 4");
 TARGET(tree_compares, AT_MOST, 1.5, "at most 1.5");

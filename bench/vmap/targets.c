@@ -59,3 +59,13 @@ const struct replace_row replace_rows[] = {
 };
 
 const unsigned replace_rows_nr = sizeof(replace_rows) / sizeof(replace_rows[0]);
+
+/* Replacements that are written whole take peers a millisecond each. */
+const struct sparse_row sparse_rows[] = {
+	{ MIB(16), "200", "20000", 0, .reps = 5, .peer_max = 1, .mib_max = 11.4,
+	  .wanted = { "at most the best peer's", "at most 12 MB" } },
+	{ MIB(16), "200", "1700", 1, .reps = 5, .peer_max = 0.19,
+	  .wanted = { "at most 0.19 of the best peer", NULL } },
+};
+
+const unsigned sparse_rows_nr = sizeof(sparse_rows) / sizeof(sparse_rows[0]);

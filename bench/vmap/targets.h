@@ -34,6 +34,21 @@ struct replace_row {
 extern const struct replace_row replace_rows[];
 extern const unsigned replace_rows_nr;
 
+/* Of the question "sparse". */
+struct sparse_row {
+	size_t bytes;
+	const char *first_nr;
+	const char *nr;
+	unsigned written;
+	unsigned reps;
+	double peer_max;
+	double mib_max;
+	const char *wanted[2];
+};
+
+extern const struct sparse_row sparse_rows[];
+extern const unsigned sparse_rows_nr;
+
 #define AREAS_HALF_MIB_MAX 262.0
 #define AREAS_HALF_NS_MAX  100.0
 #define AREAS_TAIL_US_MAX  60.0
