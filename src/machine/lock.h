@@ -40,6 +40,7 @@ enum lock_rank {
 	RANK_VMAP_COMMIT,  /* mutex: committing addresses for areas */
 	RANK_VMAP_CLAIM,   /* mutex: the same, for callers that may not wait */
 	RANK_POOL_GROW,	   /* mutex: records of a pool being committed */
+	RANK_LIMIT,	   /* mutex: reading the limit anew */
 	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
 	RANK_GIVEBACK,	   /* mutex: memory on its way back to the system */
 	RANK_GROW,	   /* mutex: sections being committed */

@@ -19,6 +19,7 @@ static const char *const lock_rank_names[] = {
 	[RANK_VMAP_COMMIT] = "VMAP_COMMIT",
 	[RANK_VMAP_CLAIM] = "VMAP_CLAIM",
 	[RANK_POOL_GROW] = "POOL_GROW",
+	[RANK_LIMIT] = "LIMIT",
 	[RANK_PCP_DISABLE] = "PCP_DISABLE",
 	[RANK_GIVEBACK] = "GIVEBACK",
 	[RANK_GROW] = "GROW",

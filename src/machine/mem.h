@@ -54,8 +54,23 @@ struct gather {
 size_t mem_page_bytes(void);
 /* Bytes of memory of the machine.  One system call. */
 uint64_t mem_machine_bytes(void);
-/* The same, or the limit of this process's cgroup if that is less.  Reads files. */
-uint64_t mem_total_bytes(void);
+/* What sets a limit. */
+enum mem_limit_source {
+	MEM_LIMIT_GIVEN, /* the program: never the machine's answer */
+	MEM_LIMIT_MACHINE,
+	MEM_LIMIT_MAX,	     /* memory.max of the cgroup or of one above, or version 1's limit */
+	MEM_LIMIT_HIGH,	     /* memory.high: beyond it the process is slowed down */
+	MEM_LIMIT_ADDRESSES, /* half of RLIMIT_AS */
+};
+
+struct mem_limit {
+	uint64_t bytes;
+	enum mem_limit_source source;
+};
+
+/* The least that applies to this process now; 0 bytes if it cannot be found out at the moment, for want of a
+ * descriptor or of memory.  Reads files, two for each cgroup from the process's own up. */
+struct mem_limit mem_limit_read(void);
 
 /* The most bytes of addresses that the next part of an instance should reserve, so that others find
  * some too: half of what is left of the process's budget.  A hint. */

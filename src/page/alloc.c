@@ -27,6 +27,7 @@
 #include "page/giveback.h"
 #include "page/grow.h"
 #include "page/layout.h"
+#include "page/limit.h"
 #include "page/nested.h"
 #include "page/page.h"
 #include "page/pages.h"
@@ -122,10 +123,11 @@ static uint32_t after_shrink(struct pages *p, const struct page_request *request
 }
 
 /* The buddy had nothing.  Drains all CPUs, depots and spares; if that does not help, takes what all modules
- * cache, then what the program's caches give up. */
+ * cache, then what a limit permits that was raised, then what the program's caches give up. */
 static uint32_t after_drain(struct pages *p, const struct page_request *request)
 {
 	struct shrinkers_walk walk = { .bytes = (size_t)1 << (request->order + p->page_shift) };
+	uint32_t raises = limit_raises(p);
 	uint32_t frame;
 
 	page_take_deferred(p);
@@ -134,6 +136,11 @@ static uint32_t after_drain(struct pages *p, const struct page_request *request)
 	if (frame != FRAME_NONE)
 		return frame;
 	frame = after_shrink(p, request);
+	if (frame == FRAME_NONE) {
+		limit_follow_refused(p);
+		if (limit_raises(p) != raises)
+			frame = rmqueue_direct(p, request);
+	}
 	while (frame == FRAME_NONE && shrinkers_step(&p->q, &walk)) {
 		page_take_deferred(p);
 		frame = after_shrink(p, request);

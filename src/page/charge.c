@@ -142,6 +142,7 @@ void page_make_room(struct quire *q)
 	giveback_wait(p);
 	modules_shrink(q);
 	drain_disabled(p);
+	limit_follow_refused(p); /* it may have been raised */
 }
 
 void page_uncharge(struct quire *q, uint64_t pages)

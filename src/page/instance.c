@@ -91,7 +91,7 @@ static uint32_t set_limit(struct pages *p, uint64_t limit_bytes)
 		blocks = most;
 		pages = (blocks << p->pageblock_order) * p->zones_nr;
 	}
-	p->q.limit_pages = pages;
+	p->q.limit_pages = p->q.most_pages = pages;
 	return (uint32_t)blocks;
 }
 
@@ -284,6 +284,7 @@ static void fork_prepare_mutexes(struct quire_module *module)
 {
 	struct pages *p = module_pages(module);
 
+	mutex_acquire(&p->limit_mutex);
 	mutex_acquire(&p->pcp_disable_mutex);
 	mutex_acquire(&p->giveback_mutex);
 	mutex_acquire(&p->grow_mutex);
@@ -329,6 +330,7 @@ static void fork_done(struct quire_module *module, bool child)
 	mutex_release(&p->grow_mutex);
 	mutex_release(&p->giveback_mutex);
 	mutex_release(&p->pcp_disable_mutex);
+	mutex_release(&p->limit_mutex);
 }
 
 static void fork_child(struct quire_module *module)

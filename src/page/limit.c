@@ -2,43 +2,108 @@
 /*
  * page/limit.c - the limit of an instance that was given none
  *
- * It is the machine's memory, or that of the process's memory cgroup if that is less.  The machine says so
- * in one call; the cgroup's limits stand in files, some twenty calls.  A small program never comes near
- * them.  So an instance begins with the machine's memory, and learns the limit before it exceeds
- * LEARN_BYTES, and when somebody asks for it.
+ * It is what the machine says (mem_limit_read()): the least of its memory, the limits of the process's
+ * memory cgroups, and half of RLIMIT_AS.  The machine's memory is one call; the rest stands in files, some
+ * twenty calls.  A small program never comes near a limit.  So an instance begins with the machine's memory,
+ * and learns the limit before it exceeds LEARN_BYTES, and when somebody asks for it.
  *
- * Lowering.  Each zone's limit is lowered under its lock, not below what is in use; then the limit is
- * marked as known.  Two threads that come at once both read and both lower: neither goes on before the
- * zones have the limit that it read.  A caller that holds a lock (a signal handler, a module that charges
- * under its own) learns nothing, and the next one does.
+ * Following.  The limit may change while the program runs.  From then on it is read again
+ *
+ *   by whom                      at most once in
+ *   the worker, at any visit     a second
+ *   statistics and options       a second
+ *   an allocation that would     10 ms
+ *     otherwise be refused
+ *
+ * A program that is refused all the time so spends at most one hundredth of it on reading.  Nobody reads on
+ * the way to an allocation that succeeds.
+ *
+ * Setting.  Each zone's limit is set under its lock: not below what is in use, cached pages included, and
+ * not above what was reserved, which is the machine's memory or what addresses there were for.  Where more
+ * is in use than the system permits, that is set again at each visit of the worker, so what is freed is not
+ * taken again.
+ *
+ * Readers wait for each other under limit_mutex, and the second one finds the limit fresh: so no older answer
+ * replaces a newer one, no caller goes on before the zones have the limit that another has just read, and
+ * none is refused because another is reading.  A caller that holds a lock (a signal handler, a module that
+ * charges under its own) reads nothing, and the next one does.
  */
 #include "page/limit.h"
 
+#include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/zone.h"
 
 /* A tenth of a millisecond of reading, against 4,096 first touches of 1 us. */
-#define LEARN_BYTES ((uint64_t)16 << 20)
+#define LEARN_BYTES    ((uint64_t)16 << 20)
+#define AGE_NS	       UINT64_C(1000000000)
+#define AGE_REFUSED_NS UINT64_C(10000000)
 
 void limit_init(struct pages *p, bool given)
 {
 	p->limit_known = given;
+	p->limit_source = given ? MEM_LIMIT_GIVEN : MEM_LIMIT_MACHINE;
+	p->limit_told_pages = p->q.limit_pages;
 	p->learn_pages = LEARN_BYTES >> p->page_shift;
+	mutex_init(&p->limit_mutex, RANK_LIMIT);
+}
+
+/* Under limit_mutex. */
+static void set_zones(struct pages *p, uint64_t limit_pages)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		sum += zone_set_limit(p, &p->zone[i],
+				      limit_pages / p->zones_nr + (i < limit_pages % p->zones_nr));
+	if (sum > load_relaxed(&p->q.limit_pages))
+		fetch_add_acq_rel(&p->limit_raises, UINT32_C(1)); /* after the zones' */
+	store_relaxed(&p->q.limit_pages, sum);			  /* read as a hint */
+}
+
+/* Under limit_mutex.  What cannot be found out stays as it was.  The time is the one before: what is read
+ * may be older than what others did meanwhile. */
+static void read_again(struct pages *p)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct mem_limit limit = mem_limit_read();
+
+	if (limit.bytes != 0) {
+		store_relaxed(&p->limit_source, (uint32_t)limit.source);
+		store_relaxed(&p->limit_told_pages, limit.bytes >> p->page_shift);
+	}
+	set_zones(p, load_relaxed(&p->limit_told_pages));
+	store_relaxed(&p->limit_read_ns, now_ns); /* read as a hint */
+	store_release(&p->limit_known, true);
+}
+
+/* Pairs with the store in read_again(): a hint outside limit_mutex. */
+static bool is_fresh(const struct pages *p, uint64_t age_ns)
+{
+	uint64_t read_ns = load_relaxed(&p->limit_read_ns);
+
+	return read_ns != 0 && clock_now_ns() - read_ns < age_ns;
+}
+
+static bool is_given(const struct pages *p)
+{
+	return load_relaxed(&p->limit_source) == MEM_LIMIT_GIVEN; /* never changes to or from it */
+}
+
+static void read_if_older(struct pages *p, uint64_t age_ns)
+{
+	if (is_given(p) || is_fresh(p, age_ns))
+		return;
+	mutex_acquire(&p->limit_mutex);
+	if (!is_fresh(p, age_ns))
+		read_again(p);
+	mutex_release(&p->limit_mutex);
 }
 
 void limit_learn(struct pages *p)
 {
-	uint64_t limit, sum = 0;
-
-	if (load_acquire(&p->limit_known)) /* with the release below */
-		return;
-	limit = mem_total_bytes() >> p->page_shift;
-	for (unsigned i = 0; i < p->zones_nr; i++)
-		sum += zone_lower_limit(p, &p->zone[i],
-					limit / p->zones_nr + (i < limit % p->zones_nr));
-	store_relaxed(&p->q.limit_pages, sum); /* read as a hint */
-	store_release(&p->limit_known, true);
+	read_if_older(p, AGE_NS);
 }
 
 void limit_learn_before(struct pages *p, uint64_t more)
@@ -51,4 +116,24 @@ void limit_learn_before(struct pages *p, uint64_t more)
 			load_relaxed(&p->zone[i].charged_pages);
 	if (more > p->learn_pages)
 		limit_learn(p);
+}
+
+void limit_follow(struct pages *p)
+{
+	if (is_given(p) || !load_acquire(&p->limit_known)) /* with the release in read_again() */
+		return;
+	read_if_older(p, AGE_NS);
+	/* Hints: both may change here and now, and then whoever changes them sets the zones. */
+	if (load_relaxed(&p->q.limit_pages) <= load_relaxed(&p->limit_told_pages))
+		return;
+	mutex_acquire(&p->limit_mutex);
+	set_zones(p, load_relaxed(&p->limit_told_pages));
+	mutex_release(&p->limit_mutex);
+}
+
+void limit_follow_refused(struct pages *p)
+{
+	/* With the release in read_again(). */
+	if (!lock_nested() && load_acquire(&p->limit_known))
+		read_if_older(p, AGE_REFUSED_NS);
 }

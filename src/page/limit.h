@@ -12,10 +12,17 @@
 
 /* When the instance is created.  @given: its options have a limit, which stays. */
 void limit_init(struct pages *p, bool given);
-/* Learns the limit now, if it is not known.  Reads files; no spin lock may be held. */
+/* Reads the limit, unless it was given or is less than a second old.  Reads files; the caller may wait, and
+ * holds no lock but the worker's visit. */
 void limit_learn(struct pages *p);
-/* The same, if with @more pages the instance has so many that it matters, and no lock is held. */
+/* Learns the limit if it is not known and with @more pages the instance has so many that it matters, unless
+ * a lock is held. */
 void limit_learn_before(struct pages *p, uint64_t more);
+/* The same as limit_learn() for the worker, which visits often: only if it is known, since it matters. */
+void limit_follow(struct pages *p);
+/* For a caller that may wait and is about to be refused: reads the limit again.  Does nothing if a lock is
+ * held. */
+void limit_follow_refused(struct pages *p);
 
 /* To call where an instance gets larger. */
 static inline void limit_look(struct pages *p, uint64_t more)
@@ -23,6 +30,13 @@ static inline void limit_look(struct pages *p, uint64_t more)
 	/* Pairs with limit_learn(): whoever sees it known finds the zones' new limits. */
 	if (UNLIKELY(!load_acquire(&p->limit_known)))
 		limit_learn_before(p, more);
+}
+
+/* Changes when the limit is raised.  A caller that reads it before its last attempt, and finds it changed
+ * after limit_follow_refused(), tries again. */
+static inline uint32_t limit_raises(const struct pages *p)
+{
+	return load_acquire(&p->limit_raises); /* with the increment in limit.c */
 }
 
 #endif

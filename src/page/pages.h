@@ -64,8 +64,15 @@ struct pages {
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns;
-	uint64_t learn_pages; /* (c) the limit is learnt before there are more: limit.c */
+	/* The limit of an instance that was given none: limit.c. */
+	uint64_t learn_pages; /* (c) it is learnt before there are more */
 	bool limit_known;     /* atomic: it was given, or learnt */
+	struct mutex limit_mutex;
+	uint64_t limit_read_ns; /* atomic: when it was last read; 0: never */
+	uint64_t
+		limit_told_pages; /* atomic, relaxed: what the system said then; zones may have more in use */
+	uint32_t limit_raises; /* atomic: how often it was raised */
+	uint32_t limit_source; /* atomic, relaxed: enum mem_limit_source */
 	uint64_t
 		worth_pages; /* (c) with memory behind, from which on there is a worker: giveback.c */
 	uint32_t epoch;	     /* atomic, relaxed: ticks of the worker */

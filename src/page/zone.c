@@ -131,8 +131,9 @@ void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t b
 	zone->index = (uint8_t)index;
 	zone->block_first = block_first;
 	zone->blocks_nr = blocks_nr;
-	zone->managed_pages =
+	zone->most_pages =
 		p->q.limit_pages / p->zones_nr + (index < p->q.limit_pages % p->zones_nr);
+	zone->managed_pages = zone->most_pages;
 	zone->offline = empty;
 	for (unsigned i = 0; i < GROWERS_MAX; i++)
 		mutex_init(&zone->steps[i].mutex, RANK_GROW_STEP);
@@ -179,21 +180,19 @@ uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
 	return pages > taken ? pages - taken : 0;
 }
 
-uint64_t zone_lower_limit(struct pages *p, struct zone *zone, uint64_t pages)
+uint64_t zone_set_limit(struct pages *p, struct zone *zone, uint64_t pages)
 {
 	lock_token token;
 	uint64_t used;
 
 	zone_lock_for(zone, 0, &token);
 	used = zone->managed_pages - zone_available_locked(p, zone);
-	if (pages < used)
-		pages = used;
-	if (pages < zone->managed_pages) {
+	pages = clamp(pages, used, zone->most_pages);
+	if (pages != zone->managed_pages) {
 		store_relaxed(&zone->managed_pages, pages);
 		zone_init_marks(p, zone);
 		zone_init_pcp(p, zone);
 	}
-	pages = zone->managed_pages;
 	zone_unlock(zone, token);
 	return pages;
 }

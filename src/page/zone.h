@@ -34,6 +34,7 @@ struct zone {
 	uint32_t blocks_growing; /* in steps, or on their way offline: neither online nor listed */
 	struct grow_step steps[GROWERS_MAX];
 	struct block_list offline;
+	uint64_t most_pages;			/* (c) that were reserved for it */
 	uint64_t managed_pages;			/* (r) limit of this zone */
 	uint64_t online_pages;			/* (r) */
 	uint64_t free_pages;			/* (r) B4: sum of nr_free << order */
@@ -59,8 +60,8 @@ struct zone {
 
 /* Blocks [block_first, block_first + blocks_nr) are the zone's; none is online yet. */
 void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t blocks_nr);
-/* Lowers its limit to @pages, or to what is in use if that is more.  Returns the limit. */
-uint64_t zone_lower_limit(struct pages *p, struct zone *zone, uint64_t pages);
+/* Makes its limit @pages; at least what is in use, and at most what was reserved.  Returns the limit. */
+uint64_t zone_set_limit(struct pages *p, struct zone *zone, uint64_t pages);
 /* Takes the zone lock, or only tries it if the flags say so.  Returns whether it is held. */
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token);
 void zone_unlock(struct zone *zone, lock_token token);

@@ -207,7 +207,7 @@ int space_init(struct percpu *pc)
 	uint64_t limit, share, windows;
 
 	set_geometry(pc);
-	limit = load_relaxed(&pc->q->limit_pages) << pc->page_shift;
+	limit = pc->q->most_pages << pc->page_shift;
 	share = mem_reserve_share();
 	windows = 4 * limit / pc->units / QUIRE_PERCPU_STRIDE;
 	if (share >> pc->window_shift < windows)

@@ -116,7 +116,7 @@ static size_t span_wanted(const struct quire *q)
 	size_t bytes = q->options.vmap_span_bytes;
 
 	if (bytes == 0)
-		bytes = ((size_t)load_relaxed(&q->limit_pages) << q->page_shift) * SPAN_PER_LIMIT;
+		bytes = ((size_t)q->most_pages << q->page_shift) * SPAN_PER_LIMIT;
 	if (bytes > OPTION_BYTES_MAX)
 		bytes = OPTION_BYTES_MAX;
 	if (bytes > share)

@@ -145,7 +145,7 @@ static void learn_by_use(void *arg)
 			_exit(REFUSED);
 	if (quire_alloc_pages(q, 10, 0) == NULL || !pages_of(q)->limit_known)
 		_exit(REFUSED);
-	if (q->limit_pages != mem_total_bytes() >> q->page_shift || quire_verify(q) != 0)
+	if (q->limit_pages != mem_limit_read().bytes >> q->page_shift || quire_verify(q) != 0)
 		_exit(REFUSED);
 }
 
@@ -156,7 +156,7 @@ static void learn_by_asking(void *arg)
 
 	(void)arg;
 	if (q == NULL || quire_page_stat_read(q, &stat) != 0 || !pages_of(q)->limit_known ||
-	    stat.limit_pages != mem_total_bytes() >> q->page_shift)
+	    stat.limit_pages != mem_limit_read().bytes >> q->page_shift)
 		_exit(REFUSED);
 }
 

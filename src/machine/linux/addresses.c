@@ -17,7 +17,6 @@
  */
 #include "machine/linux/addresses.h"
 
-#include <stdint.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
@@ -28,8 +27,7 @@
 /* Atomic, relaxed: bytes in all reservations.  A child of fork inherits them and the count. */
 static uint64_t taken_bytes;
 
-/* RLIMIT_AS; UINT64_MAX if there is none or the query is refused. */
-static uint64_t limit_bytes(void)
+uint64_t addresses_limit_bytes(void)
 {
 	struct rlimit limit;
 
@@ -73,7 +71,7 @@ static uint64_t used_bytes(void)
 
 bool addresses_take(size_t bytes)
 {
-	uint64_t budget = budget_bytes(limit_bytes());
+	uint64_t budget = budget_bytes(addresses_limit_bytes());
 	uint64_t taken = load_relaxed(&taken_bytes);
 
 	do {
@@ -95,7 +93,7 @@ void addresses_put(size_t bytes)
 
 size_t mem_reserve_share(void)
 {
-	uint64_t limit = limit_bytes(), budget = budget_bytes(limit);
+	uint64_t limit = addresses_limit_bytes(), budget = budget_bytes(limit);
 	uint64_t taken = load_relaxed(&taken_bytes);
 	uint64_t room = budget > taken ? budget - taken : 0;
 	uint64_t used;

@@ -2,121 +2,140 @@
 /*
  * mem_total.c - how much memory is available to this process
  *
- * The machine's memory, or the smallest limit of the process's memory cgroup and its ancestors,
- * since each limit applies.  /proc/self/cgroup names the process's group:
+ * The least of the machine's memory, of the limits of the process's memory cgroup and of its ancestors,
+ * since each limit applies, and of half of RLIMIT_AS, the half that reservations may take
+ * (addresses.c).  /proc/self/cgroup names the process's group:
  *
- *     version 2   0::/path             /sys/fs/cgroup/path/memory.max
+ *     version 2   0::/path             /sys/fs/cgroup/path/memory.max, memory.high
  *     version 1   9:memory:/path       /sys/fs/cgroup/memory/path/memory.limit_in_bytes
  *
  * In a container the path may start outside the mounted hierarchy.  Then the named files do not
  * exist, and walking up ends at the mounted root, which is the container's own group.
+ *
+ * Nothing is kept open and nothing is remembered: the files, the groups' limits and the process's group
+ * may change at any time.
  */
 #include "machine/mem.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
 #include "base/text.h"
+#include "machine/linux/addresses.h"
 #include "machine/linux/system.h"
 
 #define PATH_BYTES 512
 
 struct memory_group {
 	const char *mount; /* of the hierarchy */
-	const char *file;  /* contains the limit */
+	const char *most;  /* the file that contains the limit */
+	const char *high;  /* where the process is slowed down; NULL: there is no such file */
 };
 
 static const struct memory_group group_v2 = {
 	.mount = "/sys/fs/cgroup",
-	.file = "memory.max",
+	.most = "memory.max",
+	.high = "memory.high",
 };
 static const struct memory_group group_v1 = {
 	.mount = "/sys/fs/cgroup/memory",
-	.file = "memory.limit_in_bytes",
+	.most = "memory.limit_in_bytes",
 };
 
-/* "4096\n" is 4096; "max\n" and anything else that is no number means no limit. */
+/* A file that is not there or not ours to read sets no limit.  Any other failure (no descriptor, no memory)
+ * tells nothing. */
+static bool says_nothing(long error)
+{
+	return error != -ENOENT && error != -ENOTDIR && error != -EACCES && error != -EPERM;
+}
+
+static void lower(struct mem_limit *limit, uint64_t bytes, enum mem_limit_source source)
+{
+	if (bytes < limit->bytes)
+		*limit = (struct mem_limit){ .bytes = bytes, .source = source };
+}
+
+/* "4096\n" is 4096; "max\n" and anything else that is no number means no limit.  0: it could not be read. */
 static uint64_t read_limit(const char *path)
 {
 	char digits[32];
 	uint64_t limit = 0;
+	long got = system_read_line(path, digits, sizeof(digits));
 
-	if (system_read_line(path, digits, sizeof(digits)) <= 0 || digits[0] < '0' ||
-	    digits[0] > '9')
+	if (got < 0 && says_nothing(got))
+		return 0;
+	if (got <= 0 || digits[0] < '0' || digits[0] > '9')
 		return UINT64_MAX;
 	for (const char *at = digits; *at >= '0' && *at <= '9'; at++) {
 		if (limit > UINT64_MAX / 10 - 1)
 			return UINT64_MAX;
 		limit = limit * 10 + (uint64_t)(*at - '0');
 	}
-	return limit;
+	return limit != 0 ? limit : 1;
 }
 
-static uint64_t limit_at(const struct memory_group *group, const char *path, size_t path_bytes)
+static uint64_t limit_at(const char *mount, const char *path, size_t path_bytes, const char *name)
 {
 	char file[PATH_BYTES];
 	struct text text;
 
 	text_init(&text, file, sizeof(file));
-	text_put(&text, group->mount);
+	text_put(&text, mount);
 	text_put_bytes(&text, path, path_bytes);
 	text_put(&text, "/");
-	text_put(&text, group->file);
+	text_put(&text, name);
 	return text.bytes < sizeof(file) ? read_limit(file) : UINT64_MAX;
 }
 
-/* The smallest limit of the group at @path ("/a/b", ended by a newline) and its ancestors. */
-static uint64_t limit_upwards(const struct memory_group *group, const char *path)
+/* The limits of the group at @path ("/a/b", ended by a newline) and its ancestors. */
+static void lower_upwards(struct mem_limit *limit, const struct memory_group *group,
+			  const char *path)
 {
 	size_t path_bytes = strcspn(path, "\n");
-	uint64_t least = UINT64_MAX;
 
 	for (;;) {
-		uint64_t limit = limit_at(group, path, path_bytes);
-
-		if (limit < least)
-			least = limit;
+		lower(limit, limit_at(group->mount, path, path_bytes, group->most), MEM_LIMIT_MAX);
+		if (group->high != NULL)
+			lower(limit, limit_at(group->mount, path, path_bytes, group->high),
+			      MEM_LIMIT_HIGH);
 		if (path_bytes == 0)
-			return least;
+			return;
 		do
 			path_bytes--;
 		while (path_bytes != 0 && path[path_bytes] != '/');
 	}
 }
 
-/* The limit of the group that one line names: "number:controllers:path". */
-static uint64_t limit_of_line(const char *line)
+/* The limits of the group that one line names: "number:controllers:path". */
+static void lower_by_line(struct mem_limit *limit, const char *line)
 {
 	const char *controllers = strchr(line, ':');
 	const char *path;
 
 	if (controllers == NULL || (path = strchr(controllers + 1, ':')) == NULL)
-		return UINT64_MAX;
+		return;
 	if (path == controllers + 1)
-		return limit_upwards(&group_v2, path + 1);
-	if (strncmp(controllers, ":memory:", 8) == 0)
-		return limit_upwards(&group_v1, path + 1);
-	return UINT64_MAX;
+		lower_upwards(limit, &group_v2, path + 1);
+	else if (strncmp(controllers, ":memory:", 8) == 0)
+		lower_upwards(limit, &group_v1, path + 1);
 }
 
-static uint64_t cgroup_limit_bytes(void)
+/* Line by line, since a buffer for all of them would need a mapping, which RLIMIT_AS may refuse.  A line that does
+ * not fit has a path too long for its files' names, and is passed over. */
+static void lower_by_groups(struct mem_limit *limit)
 {
-	char *groups = system_file_text("/proc/self/cgroup");
-	uint64_t least = UINT64_MAX;
+	struct system_lines lines;
+	char line[PATH_BYTES];
+	long got = system_lines_open(&lines, "/proc/self/cgroup", line, sizeof(line));
 
-	if (groups == NULL)
-		return UINT64_MAX;
-	for (const char *line = groups; line != NULL && *line != '\0';) {
-		uint64_t limit = limit_of_line(line);
-
-		if (limit < least)
-			least = limit;
-		line = strchr(line, '\n');
-		if (line != NULL)
-			line++;
+	while (got > 0) {
+		lower_by_line(limit, line);
+		got = system_lines_next(&lines);
 	}
-	system_file_text_free(groups);
-	return least;
+	system_lines_close(&lines);
+	if (got < 0 && says_nothing(got))
+		limit->bytes = 0;
 }
 
 uint64_t mem_machine_bytes(void)
@@ -128,9 +147,13 @@ uint64_t mem_machine_bytes(void)
 	return (uint64_t)info.totalram * info.mem_unit;
 }
 
-uint64_t mem_total_bytes(void)
+struct mem_limit mem_limit_read(void)
 {
-	uint64_t limit = cgroup_limit_bytes(), machine = mem_machine_bytes();
+	struct mem_limit limit = { .bytes = mem_machine_bytes(), .source = MEM_LIMIT_MACHINE };
+	uint64_t addresses = addresses_limit_bytes();
 
-	return limit < machine ? limit : machine;
+	if (addresses != UINT64_MAX)
+		lower(&limit, addresses / 2, MEM_LIMIT_ADDRESSES);
+	lower_by_groups(&limit);
+	return limit;
 }

@@ -2,6 +2,7 @@
 #include "machine/linux/system.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -49,6 +50,73 @@ static long read_file(const char *path, char *buffer, size_t bytes, bool line)
 long system_read_line(const char *path, char *buffer, size_t bytes)
 {
 	return read_file(path, buffer, bytes, true);
+}
+
+/* Reads on behind what there is: the bytes, 0 at the end, or -errno. */
+static long read_on(struct system_lines *lines)
+{
+	long got;
+
+	do
+		got = SYSTEM_CALL(SYS_read, lines->fd, lines->buffer + lines->got,
+				  lines->bytes - lines->got);
+	while (got == -EINTR);
+	if (got > 0)
+		lines->got += (size_t)got;
+	return got;
+}
+
+/* Drops the line before; what was read behind it moves to the front. */
+static void drop_line(struct system_lines *lines)
+{
+	lines->got -= lines->used;
+	memmove(lines->buffer, lines->buffer + lines->used, lines->got);
+	lines->used = 0;
+}
+
+long system_lines_next(struct system_lines *lines)
+{
+	bool fits = true;
+	char *end;
+	long got;
+
+	drop_line(lines);
+	for (;;) {
+		end = memchr(lines->buffer, '\n', lines->got);
+		if (end != NULL) {
+			*end = '\0';
+			lines->used = (size_t)(end - lines->buffer) + 1;
+			if (fits)
+				return 1;
+			drop_line(lines);
+			fits = true;
+			continue;
+		}
+		if (lines->got == lines->bytes) {
+			lines->got = 0;
+			fits = false;
+		}
+		got = read_on(lines);
+		if (got <= 0)
+			return got;
+	}
+}
+
+long system_lines_open(struct system_lines *lines, const char *path, char *buffer, size_t bytes)
+{
+	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+
+	*lines = (struct system_lines){ .fd = fd < 0 ? -1 : (int)fd,
+					.buffer = buffer,
+					.bytes = bytes };
+	return fd < 0 ? fd : system_lines_next(lines);
+}
+
+void system_lines_close(struct system_lines *lines)
+{
+	if (lines->fd >= 0)
+		SYSTEM_CALL(SYS_close, lines->fd);
+	lines->fd = -1;
 }
 
 char *system_file_text(const char *path)

@@ -37,6 +37,20 @@ static inline long system_result(int errno_before, long result)
  * @bytes - 1, or -errno.
  */
 long system_read_line(const char *path, char *buffer, size_t bytes);
+/*
+ * Reads a file line by line through a buffer of the caller's, whose start is the line, ended by a NUL in the
+ * place of its newline.  Lines that do not fit are left out.  open and next return 1, 0 at the end, or
+ * -errno; close may follow any of them.
+ */
+struct system_lines {
+	int fd; /* -1: not open */
+	char *buffer;
+	size_t bytes;	  /* of the buffer */
+	size_t used, got; /* the line with its end; what was read */
+};
+long system_lines_open(struct system_lines *lines, const char *path, char *buffer, size_t bytes);
+long system_lines_next(struct system_lines *lines);
+void system_lines_close(struct system_lines *lines);
 /* Reads a small file into memory of its own, since callers' stacks are small: up to 4 KiB of text, which
  * system_file_text_free() takes back; NULL if there is none. */
 char *system_file_text(const char *path);

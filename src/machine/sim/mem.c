@@ -37,11 +37,19 @@ uint64_t mem_machine_bytes(void)
 	return UINT64_C(32) << 20;
 }
 
-/* The files of a cgroup that permits a quarter of it. */
-uint64_t mem_total_bytes(void)
+/* The files of a cgroup that permits a quarter of it, unless the scenario has changed that. */
+struct mem_limit mem_limit_read(void)
 {
 	sched_point(POINT_GATHER, NULL, 0, CALLER_PC);
-	return UINT64_C(8) << 20;
+	return (struct mem_limit){ .bytes = sim_run_.group_bytes != 0 ? sim_run_.group_bytes
+								      : UINT64_C(8) << 20,
+				   .source = MEM_LIMIT_MAX };
+}
+
+void sim_set_group_bytes(uint64_t bytes)
+{
+	sim_run_.group_bytes = bytes;
+	sched_point(POINT_GATHER, NULL, 0, CALLER_PC);
 }
 
 /* Only the arena's length limits reservations. */

@@ -108,6 +108,8 @@ void sim_disown(const void *addr, size_t bytes);
 const void *sim_frame_of(unsigned cpu, const void *addr);
 /* Bytes of addresses reserved and not released, by which a scenario finds a leak at its end. */
 size_t sim_reserved_bytes(void);
+/* The limit of the cgroup from now on; it is 8 MiB at first. */
+void sim_set_group_bytes(uint64_t bytes);
 /* Limits the pages that can be mapped again at one time; 0: no limit. */
 void sim_limit_aliases(size_t pages);
 /* Waits while *@word == @value; sim_wake() wakes all tasks that wait for @word. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_limits_sim.c - high, batch and count while they change; types while blocks change them */
+#include "instance/worker.h"
 #include "page/charge.h"
 #include "sim/page/page_scene.h"
 
@@ -273,9 +274,105 @@ SIM_TEST(limit_is_learnt_before_it_is_exceeded)
 	sim_cpu(sim, 1, takes_blocks, scene);
 	sim_run(sim);
 	SIM_CHECK(pages_of(scene->q)->limit_known);
-	check_u64_eq(scene->q->limit_pages, mem_total_bytes() >> 12);
+	check_u64_eq(scene->q->limit_pages, mem_limit_read().bytes >> 12);
 	SIM_CHECK(scene->held_pages <= scene->q->limit_pages);
 	check_u64_eq(scene->held_pages,
 		     3 << 9); /* four blocks but the one that the reserve is in */
+	page_scene_check(scene);
+}
+
+/* ---- a limit that changes ---- */
+
+/* Everything that the cgroup permits at first is taken: three blocks, and the reserve. */
+static struct page_scene *scene_at_the_limit(struct sim *sim)
+{
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	pages_of(scene->q)->learn_pages = 0;
+	sim_pass_ns(1);
+	takes_blocks(scene);
+	check_u64_eq(scene->held_pages, 3 << 9);
+	scene->refused = 0;
+	sim_pass_ns(UINT64_C(2000000000));
+	return scene;
+}
+
+static void raises_and_takes(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_set_group_bytes(UINT64_C(12) << 20);
+	sim_pass_ns(UINT64_C(20000000));
+	SIM_CHECK(take(scene, 9, 0) != NULL);
+}
+
+static void takes_a_block(void *arg)
+{
+	(void)take(arg, 9, 0);
+}
+
+/* The limit is raised, and who does it is served then, though another is about to be refused meanwhile and
+ * may be reading what it was. */
+SIM_TEST(raised_limit_is_not_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = scene_at_the_limit(sim);
+
+	sim_cpu(sim, 0, raises_and_takes, scene);
+	sim_cpu(sim, 1, takes_a_block, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->limit_pages, 12 << 8);
+	page_scene_check(scene);
+}
+
+/* Two would be refused, and find that the limit was raised: one reads it, and the other waits for that. */
+SIM_TEST(reader_of_the_limit_is_waited_for, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = scene_at_the_limit(sim);
+
+	sim_set_group_bytes(UINT64_C(16) << 20);
+	sim_cpu(sim, 0, takes_a_block, scene);
+	sim_cpu(sim, 1, takes_a_block, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+static void frees_all(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, scene->page[i], 9);
+}
+
+static void visits_twice(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	(void)worker_run(scene->q, UINT64_C(3000000000));
+	(void)worker_run(scene->q, UINT64_C(3000000000));
+}
+
+/* The limit is lowered below what is in use, and what is freed meanwhile is not there to be taken again. */
+SIM_TEST(lowered_limit_takes_what_is_freed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	pages_of(scene->q)->learn_pages = 0;
+	sim_pass_ns(1);
+	for (unsigned i = 0; i < 3; i++)
+		scene->page[i] = take(scene, 9, 0);
+	sim_set_group_bytes(UINT64_C(4) << 20);
+	sim_pass_ns(UINT64_C(2000000000));
+	sim_cpu(sim, 0, frees_all, scene);
+	sim_cpu(sim, 1, visits_twice, scene);
+	sim_run(sim);
+	quire_drain_all(scene->q);
+	(void)worker_run(scene->q, UINT64_C(3000000000));
+	check_u64_eq(scene->q->limit_pages, 4 << 8);
 	page_scene_check(scene);
 }

@@ -422,8 +422,8 @@ static void total_is_at_most_the_machines_memory(void **state)
 
 	(void)state;
 	assert_int_equal(sysinfo(&info), 0);
-	assert_true(mem_total_bytes() > 0);
-	assert_true(mem_total_bytes() <= (uint64_t)info.totalram * info.mem_unit);
+	assert_true(mem_limit_read().bytes > 0);
+	assert_true(mem_limit_read().bytes <= (uint64_t)info.totalram * info.mem_unit);
 }
 
 static void total_obeys_the_cgroup(void **state)
@@ -437,13 +437,13 @@ static void total_obeys_the_cgroup(void **state)
 	if (!is_entered)
 		skip_because("no memory cgroup of our own");
 	is_limited = memory_group_limit(&group, MIB(300));
-	limited_bytes = mem_total_bytes();
+	limited_bytes = mem_limit_read().bytes;
 	(void)memory_group_limit(&group, 0);
 	memory_group_leave(&group);
 	if (!is_limited)
 		skip_because("the group's memory may not be limited here");
 	assert_u64_eq(limited_bytes, MIB(300));
-	assert_true(mem_total_bytes() != MIB(300));
+	assert_true(mem_limit_read().bytes != MIB(300));
 }
 
 static void calls_leave_errno_alone(void **state)
@@ -457,7 +457,7 @@ static void calls_leave_errno_alone(void **state)
 	(void)mem_commit(base, MIB(2));
 	(void)mem_reserve((size_t)1 << 60, MIB(2), "quire-test");
 	(void)mem_is_locked();
-	(void)mem_total_bytes();
+	(void)mem_limit_read().bytes;
 	mem_release(base, MIB(2));
 	assert_int_equal(errno, 77);
 }
