@@ -8,7 +8,8 @@
  *   thp       reason      of      when
  *   on        ALWAYS      both    at once (areas: of 64 KiB and more)
  *   auto      GROWN       areas   an area grows, of which what there was is written
- *   auto      LIKELY      areas   similar areas were found written (vmap/dense.c)
+ *   auto      LIKELY      areas   similar areas were found written (vmap/dense.c); for fresh addresses, and
+ *                                 for those that are used again with their memory
  *   auto      LARGE       pages   more than 16 MiB are in use (page/advice.c)
  *   auto      -           both    two visits of the worker found it written (huge/look.h)
  *   off       none

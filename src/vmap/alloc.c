@@ -382,6 +382,8 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 		worker_ensure(v->q, request->flags);
 		cpu_make_ready(v, request->class, request->flags);
 	}
+	if (!request->fresh)
+		dense_reuse(v, range_at(v, index), request->flags);
 	range_count_use(range_at(v, index));
 	if (UNLIKELY(v->q->annotated))
 		annotate_alloc(range_addr(v, range_at(v, index)), request->asked_bytes,

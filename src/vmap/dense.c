@@ -9,8 +9,10 @@
  *
  * The witness is a fresh run with ordinary pages, for which the system can tell which were
  * written.  It is examined when the next run is needed, or before a purge.  A huge page reveals
- * nothing, so from time to time a run gets ordinary pages and becomes the next witness: after 1,
- * 2, 4, .. 64 huge runs while witnesses are dense, and immediately after a witness that is not.
+ * nothing, so from time to time one block of a run gets ordinary pages and becomes the next witness:
+ * after 1, 2, 4, .. 64 huge runs while witnesses are dense.  After a witness that is not, whole runs have
+ * ordinary pages, and each is a witness.  Blocks with ordinary pages of an area that is used again, with
+ * its memory, are advised while witnesses are dense: what was never touched of them comes as huge pages.
  *
  * Programs that allocate all areas before they write one leave no witness in time.  So the worker
  * looks at sections in use, and makes a huge page of what it finds written twice (huge.h).
@@ -40,6 +42,8 @@
 /* States of sections that pass by in one visit of the worker. */
 #define PASS_MAX      16384u
 #define PROBE_MAX     64u
+/* Sections of an area that is used again: a load each.  1 GiB; the worker looks at the rest. */
+#define REUSED_MAX    512u
 /* A run is sampled in at most HUGE_STRETCHES_MAX stretches of one mask each, spread evenly over it. */
 #define STRETCH_PAGES 64u
 
@@ -64,12 +68,15 @@ static bool ask_system(struct vmap *v, uint32_t start, uint32_t pages)
 
 static void look_locked(struct vmap *v, struct dense *d)
 {
+	bool dense;
+
 	CHECK(mutex_is_held(&v->q->huge_mutex));
 	if (d->witness_pages == 0)
 		return;
-	d->was_dense = ask_system(v, d->witness_start, d->witness_pages);
+	dense = ask_system(v, d->witness_start, d->witness_pages);
+	store_relaxed(&d->was_dense, dense); /* dense_reuse() reads it as a hint */
 	d->witness_pages = 0;
-	d->interval = d->was_dense ? 2 * d->interval : 0;
+	d->interval = dense ? 2 * d->interval : 0;
 	d->interval = d->interval < 1 ? 1 : d->interval > PROBE_MAX ? PROBE_MAX : d->interval;
 	d->until_probe = d->interval;
 }
@@ -143,41 +150,124 @@ static uint32_t covered_pages(const struct vmap *v, uint32_t section, const stru
 	return end > low ? end - low : 0;
 }
 
-void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request)
+/* The section of a fresh run that is to be examined later: its full ones take turns, so that a program
+ * which writes only the beginning of its areas is found out. */
+static uint32_t probed_section(const struct vmap *v, struct dense *d, uint32_t from, uint32_t end)
 {
 	unsigned shift = section_page_shift(v);
-	bool shared = range->start < v->region_start[REGION_LARGE];
+	uint32_t first = (from + v->block_pages - 1) >> shift, last = end >> shift;
+
+	return first < last ? first + d->turn++ % (last - first) : from >> shift;
+}
+
+static void set_witness(struct dense *d, uint32_t from, uint32_t end)
+{
+	d->witness_start = from;
+	d->witness_pages = end - from;
+}
+
+/* Advises or denies the sections of [from, end).  Returns how many are advised; *@plain: some are not. */
+static uint32_t advise_run(struct vmap *v, const struct range *range, struct dense *d,
+			   struct huge_question *ask, uint32_t from, bool *plain)
+{
+	unsigned shift = section_page_shift(v);
+	uint32_t end = range_end(range), huge = 0, probed = UINT32_MAX;
+	uint32_t used_end =
+		range->start < v->region_start[REGION_LARGE] ? end : range->start + range->usable;
+
+	for (uint32_t i = from >> shift; i <= (end - 1) >> shift; i++) {
+		uint32_t low = i << shift, high = low + v->block_pages;
+		enum huge_answer answer;
+
+		if (!is_alone(v, i, from, end))
+			continue;
+		if (huge == 0 && !*plain && !v->always) {
+			look_locked(v, d);
+			probed = d->until_probe == 0 ? probed_section(v, d, from, used_end)
+						     : UINT32_MAX;
+		}
+		ask->covered_pages = covered_pages(v, i, range);
+		ask->witness_was_dense = d->was_dense;
+		ask->until_probe = i == probed ? 0 : 1;
+		answer = huge_decide(ask);
+		if (answer >= HUGE_YES) {
+			huge_allow(&v->advice, i, i + 1);
+			huge++;
+			continue;
+		}
+		huge_deny(&v->advice, i, i + 1);
+		*plain = true;
+		if (answer == HUGE_PROBE)
+			set_witness(d, low > from ? low : from, high < used_end ? high : used_end);
+	}
+	return huge;
+}
+
+void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request)
+{
+	bool shared = range->start < v->region_start[REGION_LARGE], plain = false;
 	struct dense *d = &v->dense[shared ? REGION_MIDDLE : REGION_LARGE];
-	uint32_t from = range->start + request->kept, end = range_end(range);
+	uint32_t from = range->start + request->kept, end = range_end(range), huge;
 	struct huge_question ask = { .always = v->always,
 				     .grown_and_full = request->grown_and_full,
 				     .block_pages = v->block_pages };
-	bool huge = false, plain = false;
 
 	if (from < v->region_start[REGION_MIDDLE] || from >= end || !lock_for(v, request->flags))
 		return;
-	for (uint32_t i = from >> shift; i <= (end - 1) >> shift; i++) {
-		if (!is_alone(v, i, from, end))
-			continue;
-		if (!huge && !plain && !v->always)
-			look_locked(v, d);
-		ask.covered_pages = covered_pages(v, i, range);
-		ask.witness_was_dense = d->was_dense;
-		ask.until_probe = d->until_probe;
-		if (huge_decide(&ask) >= HUGE_YES) {
-			huge_allow(&v->advice, i, i + 1);
-			huge = true;
-		} else {
-			huge_deny(&v->advice, i, i + 1);
-			plain = true;
-		}
-	}
-	if (huge && d->until_probe != 0)
+	huge = advise_run(v, range, d, &ask, from, &plain);
+	if (huge != 0 && d->until_probe != 0)
 		d->until_probe--;
-	if (plain && !huge) {
-		d->witness_start = from;
-		d->witness_pages = (shared ? end : range->start + range->usable) - from;
-	}
+	if (plain && huge == 0)
+		set_witness(d, from, shared ? end : range->start + range->usable);
+	mutex_release(&v->q->huge_mutex);
+}
+
+static bool is_plain(const struct vmap *v, uint32_t section)
+{
+	enum huge_kind kind = huge_kind(&v->advice, section);
+
+	return kind == HUGE_PLAIN || kind == HUGE_DENSE;
+}
+
+/* The first section in [first, end) without huge pages, or @end. */
+static uint32_t next_plain(const struct vmap *v, uint32_t first, uint32_t end)
+{
+	while (first < end && !is_plain(v, first))
+		first++;
+	return first;
+}
+
+static bool is_witness(const struct vmap *v, const struct dense *d, uint32_t section)
+{
+	uint32_t low = section << section_page_shift(v);
+
+	return d->witness_pages != 0 && d->witness_start < low + v->block_pages &&
+	       low < d->witness_start + d->witness_pages;
+}
+
+void dense_reuse(struct vmap *v, const struct range *range, unsigned flags)
+{
+	unsigned shift = section_page_shift(v);
+	struct dense *d = &v->dense[REGION_LARGE];
+	uint32_t first = (range->start + v->block_pages - 1) >> shift;
+	uint32_t end = (range->start + range->usable) >> shift;
+	struct huge_question ask = { .always = v->always,
+				     .covered_pages = v->block_pages,
+				     .block_pages = v->block_pages,
+				     .until_probe = 1 };
+
+	if (!v->huge || range->start < v->region_start[REGION_LARGE] || first >= end ||
+	    !(v->always || load_relaxed(&d->was_dense)))
+		return;
+	if (end - first > REUSED_MAX)
+		end = first + REUSED_MAX;
+	first = next_plain(v, first, end);
+	if (first == end || !lock_for(v, flags))
+		return;
+	ask.witness_was_dense = d->was_dense;
+	for (; first < end; first = next_plain(v, first + 1, end))
+		if (!is_witness(v, d, first) && huge_decide(&ask) >= HUGE_YES)
+			huge_allow(&v->advice, first, first + 1);
 	mutex_release(&v->q->huge_mutex);
 }
 
@@ -225,8 +315,7 @@ void dense_collapse(struct vmap *v)
 
 		v->look_section = section + 1 < end ? section + 1 : first;
 		/* A hint, which saves the mutex. */
-		if (section >= first && (huge_kind(&v->advice, section) == HUGE_PLAIN ||
-					 huge_kind(&v->advice, section) == HUGE_DENSE))
+		if (section >= first && is_plain(v, section))
 			huge_look(&v->advice, section, &visit);
 	}
 }

@@ -22,11 +22,15 @@ enum region {
 struct dense {
 	uint32_t witness_start, witness_pages; /* still to be examined; 0 pages: no witness */
 	uint32_t interval, until_probe;	       /* huge runs from one witness to the next */
-	bool was_dense;
+	uint32_t turn;			       /* of a run's blocks: which is the witness */
+	bool was_dense;			       /* atomic, relaxed */
 };
 
 /* Advises huge pages for the blocks that only this fresh range uses, as huge_decide() says. */
 void dense_advise(struct vmap *v, const struct range *range, const struct vmap_request *request);
+/* Advises huge pages for the blocks of a range that is used again with its memory, and which has them for
+ * itself, as huge_decide() says. */
+void dense_reuse(struct vmap *v, const struct range *range, unsigned flags);
 /* Examines the witnesses before a purge removes the evidence. */
 void dense_look(struct vmap *v);
 /* True if @range, which has grown from @old_pages pages, of which @old_usable were usable, into another

@@ -90,6 +90,60 @@ static void areas_written_whole_get_huge_pages(void **state)
 	quire_destroy(q);
 }
 
+static uint32_t section_of(const struct quire *q, const char *addr)
+{
+	return (uint32_t)((size_t)(addr - q->vmap->base) >> 21);
+}
+
+static unsigned sections_of_kind(const struct quire *q, const char *area, size_t bytes,
+				 enum huge_kind kind)
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < bytes; i += MIB(2))
+		nr += huge_kind(&q->vmap->advice, section_of(q, area + i)) == kind;
+	return nr;
+}
+
+/* After the first witness, at most one block of an area has ordinary pages, to be the next. */
+static void witness_is_one_block_once_areas_are_known_to_be_written(void **state)
+{
+	struct quire *q = make(QUIRE_DEFAULT, MIB(512));
+	unsigned plain = 0;
+
+	(void)state;
+	if (!mem_huge_is_given())
+		skip_because("the system gives no huge pages");
+	for (unsigned i = 0; i < 12; i++) {
+		char *area = take(q, MIB(16));
+		unsigned now = sections_of_kind(q, area, MIB(16), HUGE_PLAIN);
+
+		assert_true(now == (i == 0 ? 8 : 0) || (i != 0 && now == 1));
+		plain += now;
+		memset(area, 1, MIB(16));
+	}
+	assert_true(plain >= 8 + 3 && plain <= 8 + 5); /* after 1, 2 and 4 huge ones */
+	quire_destroy(q);
+}
+
+/* The first area, with ordinary pages, is used again when areas are known to be written. */
+static void area_used_again_has_huge_pages_where_areas_are_written(void **state)
+{
+	struct quire *q = make(QUIRE_DEFAULT, MIB(512));
+	char *first = take(q, MIB(8));
+
+	(void)state;
+	memset(first, 1, MIB(8));
+	take(q, MIB(8)); /* the first is looked at */
+	quire_vfree(q, first);
+	assert_u64_eq(sections_of_kind(q, first, MIB(8), HUGE_PLAIN), 4);
+	assert_ptr_equal(take(q, MIB(5)), first);
+	if (q->vmap->dense[REGION_LARGE].was_dense) /* not where the system cannot tell */
+		assert_u64_eq(sections_of_kind(q, first, MIB(4), HUGE_ADVISED), 2);
+	assert_u64_eq(sections_of_kind(q, first + MIB(4), MIB(4), HUGE_PLAIN), 2);
+	quire_destroy(q);
+}
+
 /* A program that writes areas whole and then leaves them nearly empty is found out. */
 static void huge_pages_end_when_areas_are_no_longer_written(void **state)
 {
@@ -224,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(area_of_which_a_page_is_written_takes_a_page),
 		cmocka_unit_test(areas_written_whole_get_huge_pages),
+		cmocka_unit_test(witness_is_one_block_once_areas_are_known_to_be_written),
+		cmocka_unit_test(area_used_again_has_huge_pages_where_areas_are_written),
 		cmocka_unit_test(huge_pages_end_when_areas_are_no_longer_written),
 		cmocka_unit_test(areas_written_late_are_made_huge_by_the_second_look),
 		cmocka_unit_test(area_that_is_full_grows_into_huge_pages),
