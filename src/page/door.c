@@ -4,7 +4,8 @@
  *
  * pcp->door is the door of a CPU's lists and of its stacks in one zone.  A thread only tries the door of
  * the CPU on which it runs; a thread that drains a CPU, or switches it off, waits for the door.  A door is
- * made ready at its first use, so unused CPUs cost nothing.
+ * made ready at its first use, so unused CPUs cost nothing; that of the instance's maker is ready from the
+ * start.
  */
 #include "page/pcp.h"
 
@@ -37,6 +38,20 @@ static void pcp_begin_locked(struct pages *p, struct pcp *pcp)
 	pcp_init_locked(p, pcp);
 	error = stacks_begin_locked(&p->stacks, &pcp->door);
 	CHECK(error == 0); /* the regions were committed when the instance was created */
+}
+
+/* Fences cost a system call and interrupt the process's other CPUs; here none is needed. */
+void pcp_begin_home(struct pages *p)
+{
+	unsigned slot = (unsigned)stack_slot(&p->stacks.cpu);
+	struct pcp *pcp = page_pcp(p, page_home_zone(p), slot);
+	lock_token token = lock_acquire(&pcp->door.lock);
+	int error;
+
+	pcp_init_locked(p, pcp);
+	error = stacks_begin_alone_locked(&p->stacks, &pcp->door);
+	lock_release(&pcp->door.lock, token);
+	CHECK(error == 0); /* as above */
 }
 
 struct pcp *pcp_lock_unopened(struct pages *p, unsigned zone, unsigned slot, lock_token *token)

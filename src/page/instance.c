@@ -413,6 +413,7 @@ static int create(struct quire *q)
 	init_zones(p);
 	init_pcps(p);
 	init_policy(p);
+	pcp_begin_home(p);
 	/* Nothing to shrink: what asks the others for their memory is an allocation of pages. */
 	p->module = (struct quire_module){ .rank = RANK_PCP_DISABLE,
 					   .fini = fini,

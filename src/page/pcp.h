@@ -63,6 +63,8 @@ static inline unsigned page_home_zone(struct pages *p)
 
 /* ---- door.c: locking a CPU's lists; all but _unopened make them ready at first use ---- */
 
+/* While the instance is made, and no other thread knows it: the first use of the current CPU's lists. */
+void pcp_begin_home(struct pages *p);
 /* Tries the current CPU's lists; NULL if refused.  The CPU is a hint, the lock is what counts. */
 struct pcp *pcp_current_try(struct pages *p, unsigned zone, lock_token *token);
 /* Locks the lists of any slot; waits for the lock. */

@@ -96,6 +96,18 @@ int stacks_begin_locked(const struct stacks *s, struct stacks_door *door)
 	return 0;
 }
 
+int stacks_begin_alone_locked(const struct stacks *s, struct stacks_door *door)
+{
+	int error = stacks_begin_unopened_locked(s, door);
+
+	DCHECK(lock_is_held(&door->lock));
+	if (error)
+		return error;
+	stacks_close_locked(s, door);
+	stacks_open_locked(s, door);
+	return 0;
+}
+
 /* ---- fork ---- */
 
 void stacks_fork_prepare(const struct stacks *s, struct stacks_door *door)

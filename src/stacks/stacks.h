@@ -48,7 +48,8 @@
  *       Both bounds are in one word, so a sequence never sees a half-closed stack.
  *   S5  First use.  Fresh regions read as zero, and an all-zero header refuses both push and pop.  But
  *       while top is being set for the first time, low is still 0, and the header would not refuse a
- *       pop.  So the first use closes, fences and opens like any later one (stacks_begin_locked()).
+ *       pop.  So the first use closes, fences and opens like any later one (stacks_begin_locked());
+ *       only while nobody but the set's maker knows it can there be no fence (stacks_begin_alone_locked()).
  *       If regions are not committed in advance, it also commits the slot's, under the door's lock: the
  *       one place where a spin lock is held over a system call that commits memory.  It happens once
  *       for each slot, and a caller that cannot wait for it only tries the lock.
@@ -140,6 +141,8 @@ int stacks_begin_locked(const struct stacks *s, struct stacks_door *door);
 /* The same without the close, fence and open.  The caller's next call must close the door, and the
  * caller must fence before the door is opened; until then the all-zero headers refuse. */
 int stacks_begin_unopened_locked(const struct stacks *s, struct stacks_door *door);
+/* The first use while the set is made: without the fence, since no thread knows the set yet. */
+int stacks_begin_alone_locked(const struct stacks *s, struct stacks_door *door);
 /* To call when a begin has failed: makes the door ready, without stacks.  A door that is ready already
  * may hold entries, and is a bug here. */
 void stacks_begin_bare_locked(const struct stacks *s, struct stacks_door *door);

@@ -21,7 +21,7 @@
 #define PAGES_A_TYPE 10u
 
 /* What the default instance costs with 30 pages, which are included: 120 KiB. */
-#define CALLS_MAX   22u
+#define CALLS_MAX   17u
 #define RSS_KIB_MAX 500u
 
 #define REFUSED 10

@@ -13,7 +13,8 @@
  * empty process with limit L, pages get L/4, areas L/8, per-CPU memory L/16, and the program keeps
  * more than half.
  *
- * The limit is read each time, since a program may lower it while it runs.
+ * The limit is read for each reservation, since a program may lower it while it runs; a share that was asked
+ * for just before counts as that.
  */
 #include "machine/linux/addresses.h"
 
@@ -26,6 +27,9 @@
 
 /* Atomic, relaxed: bytes in all reservations.  A child of fork inherits them and the count. */
 static uint64_t taken_bytes;
+
+/* Atomic, relaxed: RLIMIT_AS as the last share was computed, for one reservation; 0: none. */
+static uint64_t limit_in_hand;
 
 uint64_t addresses_limit_bytes(void)
 {
@@ -71,7 +75,9 @@ static uint64_t used_bytes(void)
 
 bool addresses_take(size_t bytes)
 {
-	uint64_t budget = budget_bytes(addresses_limit_bytes());
+	/* Another thread's is as new. */
+	uint64_t limit = exchange_acq_rel(&limit_in_hand, UINT64_C(0));
+	uint64_t budget = budget_bytes(limit != 0 ? limit : addresses_limit_bytes());
 	uint64_t taken = load_relaxed(&taken_bytes);
 
 	do {
@@ -98,6 +104,7 @@ size_t mem_reserve_share(void)
 	uint64_t room = budget > taken ? budget - taken : 0;
 	uint64_t used;
 
+	store_relaxed(&limit_in_hand, limit);
 	if (limit != UINT64_MAX) {
 		used = used_bytes();
 		room = least(room, used < limit ? (limit - used) / 2 : 0);

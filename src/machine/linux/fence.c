@@ -24,12 +24,12 @@ static long membarrier(int command, unsigned flags, unsigned cpu)
 	return SYSTEM_CALL(SYS_membarrier, command, flags, (int)cpu);
 }
 
+/* A kernel that registers a process for fences grants them.  A filter that knows of membarrier(2) and permits
+ * only this would end the process at its first fence: none is known. */
 int fence_enable(void)
 {
 	long result = membarrier(FENCE_REGISTER, 0, 0);
 
-	if (result == 0)
-		result = membarrier(FENCE_COMMAND, 0, 0);
 	if (result == 0)
 		store_relaxed(&is_enabled, true);
 	return (int)result;

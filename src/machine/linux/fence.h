@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* Registers this process with the kernel and tries a fence.  0, or -errno: then there can be no
+/* Registers this process with the kernel.  0, or -errno: then there can be no
  * sequences. */
 int fence_enable(void);
 /* Whether fence_cpu() works: asked once in a process, after the above.  Without it nobody may number slots

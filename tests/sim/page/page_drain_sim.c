@@ -238,24 +238,25 @@ SIM_TEST(disable_nests_with_drain, .cpus_nr = 3, .events = SIM_ABORT)
 }
 
 /* What a thread does that is the first to need every CPU's lists, while another begins to use its
- * own: headers that were never laid out must not be seen half done. */
+ * own: headers that were never laid out must not be seen half done.  CPU 0 made the instance, and its lists
+ * are ready. */
 SIM_TEST(first_use_of_lists_by_a_peer)
 {
 	struct page_scene *scene = page_scene_make_unused(sim);
 
-	sim_cpu(sim, 0, owner_takes_and_frees, scene);
-	sim_cpu(sim, 1, disable_and_enable, scene);
+	sim_cpu(sim, 1, owner_takes_and_frees, scene);
+	sim_cpu(sim, 0, disable_and_enable, scene);
 	sim_run(sim);
 	page_scene_check(scene);
 }
 
-static void uses_lists_of_cpu_0(void *arg)
+static void uses_lists_of_cpu_1(void *arg)
 {
 	struct page_scene *scene = arg;
-	void *addr = page_alloc_on(pages_of(scene->q), 0, 0, 0);
+	void *addr = page_alloc_on(pages_of(scene->q), 1, 0, 0);
 
 	if (addr != NULL)
-		page_free_on(pages_of(scene->q), 0, addr, 0);
+		page_free_on(pages_of(scene->q), 1, addr, 0);
 }
 
 /* The same by one who uses a given CPU's lists and opens its stacks. */
@@ -263,8 +264,8 @@ SIM_TEST(first_use_of_lists_by_number)
 {
 	struct page_scene *scene = page_scene_make_unused(sim);
 
-	sim_cpu(sim, 0, owner_takes_and_frees, scene);
-	sim_cpu(sim, 1, uses_lists_of_cpu_0, scene);
+	sim_cpu(sim, 1, owner_takes_and_frees, scene);
+	sim_cpu(sim, 0, uses_lists_of_cpu_1, scene);
 	sim_run(sim);
 	page_scene_check(scene);
 }
