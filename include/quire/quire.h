@@ -128,6 +128,7 @@ extern "C++" template <class T> inline T quire_sized_(T fields)
 #define QUIRE_ATOMIC	  (1u << 4) /* NOWAIT, and may use the reserve below the min watermark */
 #define QUIRE_NOLOCK	  (1u << 5) /* only tries locks: legal in a signal handler; may refuse */
 #define QUIRE_NORETRY	  (1u << 6) /* one attempt: does not drain other CPUs' lists */
+#define QUIRE_HUGE	  (1u << 7) /* areas alone: all will be written, so ask for huge pages */
 /* Take from node @n only (0..7). */
 #define QUIRE_NODE(n)	  (((unsigned)(n) + 1u) << 24)
 

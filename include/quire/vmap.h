@@ -63,7 +63,9 @@ struct quire_vmalloc_options {
  * @flags:	QUIRE_*
  *
  * Areas of 2 MiB and more begin at a multiple of 2 MiB.  They have huge pages with thp:on, and with
- * thp:auto if similar areas are known to be written.
+ * thp:auto if similar areas are known to be written.  QUIRE_HUGE says that the caller will write all of
+ * this one: an area of 2 MiB and more then has huge pages at once with thp:auto, and so has what it grows
+ * by.  It changes nothing for smaller areas, or with thp:off.
  * Content is unspecified unless QUIRE_ZERO is given.
  *
  * Returns   the first byte, or NULL with errno set; then nothing has changed:
@@ -76,8 +78,8 @@ struct quire_vmalloc_options {
  * Cost      a few instructions for a size that was freed before on this CPU; else a lock and
  *           O(log ranges), and a system call for a guard page that is not there yet.
  * Pair      quire_vfree().
- * Linux     vmalloc(); the kernel frees the pages at once and only the addresses lazily, we keep
- *           both until the purge.
+ * Linux     vmalloc(), and with QUIRE_HUGE vmalloc_huge(); the kernel frees the pages at once and only the
+ *           addresses lazily, we keep both until the purge.
  */
 void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags);
 

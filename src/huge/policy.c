@@ -19,6 +19,8 @@ enum huge_answer huge_decide(const struct huge_question *ask)
 		return HUGE_ALWAYS;
 	if (!is_covered(ask))
 		return HUGE_NOT_COVERED;
+	if (ask->populated)
+		return HUGE_POPULATED;
 	if (ask->grown_and_full)
 		return HUGE_GROWN;
 	if (ask->large)

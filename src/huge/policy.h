@@ -7,6 +7,8 @@
  *
  *   thp       reason      of      when
  *   on        ALWAYS      both    at once (areas: of 64 KiB and more)
+ *   auto      POPULATED   areas   the caller says that it will write all (QUIRE_HUGE), or the library does: it
+ *                                 clears memory that is used again
  *   auto      GROWN       areas   an area grows, of which what there was is written
  *   auto      LIKELY      areas   similar areas were found written (vmap/dense.c); for fresh addresses, and
  *                                 for those that are used again with their memory
@@ -33,8 +35,9 @@ struct huge_map;
 
 /* What is known about a block without memory. */
 struct huge_question {
-	bool off, always;			       /* thp:off, thp:on */
-	bool grown_and_full, witness_was_dense, large; /* see above */
+	bool off, always; /* thp:off, thp:on */
+	/* See above. */
+	bool populated, grown_and_full, witness_was_dense, large;
 	uint32_t covered_pages, block_pages; /* pages of the block that may be used; and all */
 	uint32_t until_probe;		     /* blocks until similar areas are examined again */
 };
@@ -46,6 +49,7 @@ enum huge_answer {
 	HUGE_PROBE,	  /* similar areas were written; it becomes the next witness */
 	HUGE_YES,	  /* this and all answers below: huge pages */
 	HUGE_ALWAYS = HUGE_YES,
+	HUGE_POPULATED,
 	HUGE_GROWN,
 	HUGE_LARGE,
 	HUGE_LIKELY,

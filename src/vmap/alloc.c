@@ -55,7 +55,7 @@
 #define LARGE_BYTES    ((size_t)2 << 20)
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
-	 0xff000000u)
+	 QUIRE_HUGE | 0xff000000u)
 
 /* ---- the request ---- */
 

@@ -181,7 +181,7 @@ static uint32_t advise_run(struct vmap *v, const struct range *range, struct den
 
 		if (!is_alone(v, i, from, end))
 			continue;
-		if (huge == 0 && !*plain && !v->always) {
+		if (huge == 0 && !*plain && !v->always && !ask->populated) {
 			look_locked(v, d);
 			probed = d->until_probe == 0 ? probed_section(v, d, from, used_end)
 						     : UINT32_MAX;
@@ -209,15 +209,17 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 	struct dense *d = &v->dense[shared ? REGION_MIDDLE : REGION_LARGE];
 	uint32_t from = range->start + request->kept, end = range_end(range), huge;
 	struct huge_question ask = { .always = v->always,
+				     .populated = !shared && (request->flags & QUIRE_HUGE) != 0,
 				     .grown_and_full = request->grown_and_full,
 				     .block_pages = v->block_pages };
 
 	if (from < v->region_start[REGION_MIDDLE] || from >= end || !lock_for(v, request->flags))
 		return;
 	huge = advise_run(v, range, d, &ask, from, &plain);
-	if (huge != 0 && d->until_probe != 0)
+	/* What the caller says of this area says nothing of others. */
+	if (huge != 0 && d->until_probe != 0 && !ask.populated)
 		d->until_probe--;
-	if (plain && huge == 0)
+	if (plain && huge == 0 && !ask.populated)
 		set_witness(d, from, shared ? end : range->start + range->usable);
 	mutex_release(&v->q->huge_mutex);
 }
@@ -237,12 +239,11 @@ static uint32_t next_plain(const struct vmap *v, uint32_t first, uint32_t end)
 	return first;
 }
 
-static bool is_witness(const struct vmap *v, const struct dense *d, uint32_t section)
+/* True if the witness lies in @range. */
+static bool has_witness(const struct dense *d, const struct range *range)
 {
-	uint32_t low = section << section_page_shift(v);
-
-	return d->witness_pages != 0 && d->witness_start < low + v->block_pages &&
-	       low < d->witness_start + d->witness_pages;
+	return d->witness_pages != 0 && d->witness_start < range_end(range) &&
+	       range->start < d->witness_start + d->witness_pages;
 }
 
 void dense_reuse(struct vmap *v, const struct range *range, unsigned flags)
@@ -252,21 +253,25 @@ void dense_reuse(struct vmap *v, const struct range *range, unsigned flags)
 	uint32_t first = (range->start + v->block_pages - 1) >> shift;
 	uint32_t end = (range->start + range->usable) >> shift;
 	struct huge_question ask = { .always = v->always,
+				     .populated = (flags & (QUIRE_HUGE | QUIRE_ZERO)) != 0,
 				     .covered_pages = v->block_pages,
 				     .block_pages = v->block_pages,
 				     .until_probe = 1 };
 
 	if (!v->huge || range->start < v->region_start[REGION_LARGE] || first >= end ||
-	    !(v->always || load_relaxed(&d->was_dense)))
+	    !(v->always || ask.populated || load_relaxed(&d->was_dense)))
 		return;
 	if (end - first > REUSED_MAX)
 		end = first + REUSED_MAX;
 	first = next_plain(v, first, end);
 	if (first == end || !lock_for(v, flags))
 		return;
+	/* Who had it before wrote all that he was going to. */
+	if (has_witness(d, range))
+		look_locked(v, d);
 	ask.witness_was_dense = d->was_dense;
 	for (; first < end; first = next_plain(v, first + 1, end))
-		if (!is_witness(v, d, first) && huge_decide(&ask) >= HUGE_YES)
+		if (huge_decide(&ask) >= HUGE_YES)
 			huge_allow(&v->advice, first, first + 1);
 	mutex_release(&v->q->huge_mutex);
 }

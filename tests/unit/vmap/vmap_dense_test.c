@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Where huge pages stand behind areas, what that costs in memory, and in mappings. */
+#include <errno.h>
+
+#include <quire/page.h>
 #include <quire/vmap.h>
 
 #include "base/mem.h"
@@ -126,6 +129,59 @@ static void witness_is_one_block_once_areas_are_known_to_be_written(void **state
 	quire_destroy(q);
 }
 
+static void area_whose_caller_writes_all_has_huge_pages_at_once(void **state)
+{
+	struct quire *q = make(QUIRE_AUTO, MIB(512));
+	char *area = quire_vmalloc(q, MIB(8), QUIRE_HUGE);
+
+	(void)state;
+	assert_non_null(area);
+	assert_u64_eq(sections_of_kind(q, area, MIB(8), HUGE_ADVISED), 4);
+	if (kernel_knows_huge_pages())
+		assert_true(mapping_has_flag(area, "hg"));
+	area = quire_vrealloc(q, area, MIB(12), QUIRE_HUGE);
+	assert_u64_eq(sections_of_kind(q, area, MIB(12), HUGE_ADVISED), 6);
+	memset(area, 1, MIB(12));
+	/* It says nothing of others, and nothing of the part of a huge page beyond the area. */
+	area = take(q, MIB(8));
+	assert_u64_eq(sections_of_kind(q, area, MIB(8), HUGE_PLAIN), 4);
+	area = quire_vmalloc(q, MIB(2) + 4096, QUIRE_HUGE);
+	assert_non_null(area);
+	assert_u64_eq(sections_of_kind(q, area, MIB(4), HUGE_ADVISED), 1);
+	quire_destroy(q);
+}
+
+static void area_that_is_cleared_to_be_used_again_has_huge_pages(void **state)
+{
+	struct quire *q = make(QUIRE_AUTO, MIB(512));
+	char *area = take(q, MIB(8));
+
+	(void)state;
+	area[MIB(3)] = 1;
+	quire_vfree(q, area);
+	assert_ptr_equal(quire_vzalloc(q, MIB(8), 0), area);
+	assert_u64_eq(sections_of_kind(q, area, MIB(8), HUGE_ADVISED), 4);
+	assert_int_equal(area[MIB(3)], 0);
+	quire_destroy(q);
+}
+
+static void flag_for_huge_pages_asks_for_none_where_there_are_to_be_none(void **state)
+{
+	struct quire *q = make(QUIRE_OFF, MIB(512));
+	char *area = quire_vmalloc(q, MIB(8), QUIRE_HUGE), *small;
+
+	(void)state;
+	assert_non_null(area);
+	assert_u64_eq(sections_of_kind(q, area, MIB(8), HUGE_ADVISED), 0);
+	quire_vfree(q, area);
+	small = quire_kvmalloc(q, 4096, QUIRE_HUGE);
+	assert_non_null(quire_page_address(q, small));
+	quire_kvfree(q, small);
+	assert_null(quire_alloc_pages(q, 9, QUIRE_HUGE));
+	assert_int_equal(errno, EINVAL);
+	quire_destroy(q);
+}
+
 /* The first area, with ordinary pages, is used again when areas are known to be written. */
 static void area_used_again_has_huge_pages_where_areas_are_written(void **state)
 {
@@ -215,6 +271,9 @@ static void decision_follows_from_what_is_known(void **state)
 	assert_int_equal(huge_decide(&ask), HUGE_LIKELY);
 	ask.until_probe = 0;
 	assert_int_equal(huge_decide(&ask), HUGE_PROBE);
+	ask.populated = true;
+	assert_int_equal(huge_decide(&ask), HUGE_POPULATED);
+	ask.populated = false;
 	ask.grown_and_full = true;
 	assert_int_equal(huge_decide(&ask), HUGE_GROWN);
 	ask.covered_pages = 383;
@@ -224,6 +283,13 @@ static void decision_follows_from_what_is_known(void **state)
 	ask.always = true;
 	ask.covered_pages = 1;
 	assert_int_equal(huge_decide(&ask), HUGE_ALWAYS);
+	ask.off = true;
+	assert_int_equal(huge_decide(&ask), HUGE_IS_OFF);
+	/* Of a block of pages. */
+	ask = (struct huge_question){ .covered_pages = 1, .block_pages = 1 };
+	assert_int_equal(huge_decide(&ask), HUGE_UNKNOWN);
+	ask.large = true;
+	assert_int_equal(huge_decide(&ask), HUGE_LARGE);
 }
 
 /* ---- mappings ---- */
@@ -279,6 +345,9 @@ int main(void)
 		cmocka_unit_test(area_of_which_a_page_is_written_takes_a_page),
 		cmocka_unit_test(areas_written_whole_get_huge_pages),
 		cmocka_unit_test(witness_is_one_block_once_areas_are_known_to_be_written),
+		cmocka_unit_test(area_whose_caller_writes_all_has_huge_pages_at_once),
+		cmocka_unit_test(area_that_is_cleared_to_be_used_again_has_huge_pages),
+		cmocka_unit_test(flag_for_huge_pages_asks_for_none_where_there_are_to_be_none),
 		cmocka_unit_test(area_used_again_has_huge_pages_where_areas_are_written),
 		cmocka_unit_test(huge_pages_end_when_areas_are_no_longer_written),
 		cmocka_unit_test(areas_written_late_are_made_huge_by_the_second_look),
