@@ -246,7 +246,7 @@ void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 	CHECK_VALUES(((load_relaxed(state) ^ order ^ STATE_CACHED) & ~STATE_ZERO) == 0, frame,
 		     order);
 	store_relaxed(state, (uint8_t)(STATE_ALLOCATED | order));
-	return page_addr(p, frame);
+	return p->base + ((size_t)frame << FAST_PAGE_SHIFT);
 }
 
 void *page_alloc_on(struct pages *p, unsigned slot, unsigned order, unsigned flags)

@@ -18,6 +18,7 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "base/opaque.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
@@ -238,12 +239,6 @@ void page_free_frame(struct pages *p, uint32_t frame, unsigned order)
 		giveback_ensure_worker_freed(p);
 }
 
-static __attribute__((noinline, cold)) void free_odd(struct pages *p, void *addr, unsigned order)
-{
-	if (addr != NULL && !p->q.dead)
-		free_misuse(p, addr, order, "quire_free_pages");
-}
-
 /* The order is in the state byte again: one register less to keep over the sequence. */
 static __attribute__((noinline, cold)) void free_slow(struct pages *p, uint32_t frame)
 {
@@ -254,34 +249,58 @@ static __attribute__((noinline, cold)) void free_slow(struct pages *p, uint32_t 
 	page_free_frame(p, frame, order);
 }
 
+/*
+ * Pushes a run of any type.  Where the stack is depends on the tag, which is known late, and the next
+ * allocation waits for the push.  So the class of a common type comes from a comparison, which the processor
+ * predicts, and is not computed from the tag.
+ */
+static __attribute__((noinline)) void free_typed(struct pages *p, uint32_t frame, unsigned order,
+						 const uint8_t *guard)
+{
+	uint8_t tag = load_relaxed(guard); /* as in quire_free_pages() */
+	unsigned class = STACK_CLASS(order, tag);
+
+	if (LIKELY(tag == TYPE_MOVABLE))
+		class = opaque(STACK_CLASS(order, TYPE_MOVABLE));
+	if (UNLIKELY(tag >= TAG_SPECIAL) ||
+	    UNLIKELY(!stack_push(&p->stacks.cpu, class, frame, guard, tag)))
+		free_slow(p, frame);
+}
+
+/* Pages of another size than the fast path's, NULL, and misuse. */
+static __attribute__((noinline, cold)) void free_odd(struct pages *p, void *addr, unsigned order)
+{
+	uint32_t frame;
+
+	if (addr == NULL || p->q.dead)
+		return;
+	frame = page_check_free(p, addr, order, "quire_free_pages");
+	page_set_state(p, frame, STATE_CACHED | order);
+	free_typed(p, frame, order, &p->tag[page_block(p, frame)]);
+}
+
 void quire_free_pages(struct quire *q, void *addr, unsigned order)
 {
 	struct pages *p = pages_of(q);
 	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
-	uint8_t *state;
+	/* Rotated: an address inside a page becomes a number larger than every frame's. */
+	size_t frame = offset >> FAST_PAGE_SHIFT | offset << (64 - FAST_PAGE_SHIFT);
 	const uint8_t *guard;
-	size_t frame;
-	uint8_t tag;
 
-	if (UNLIKELY(offset >= p->span_bytes || (offset & p->page_mask) != 0)) {
-		free_odd(p, addr, order);
-		return;
-	}
-	frame = offset >> p->page_shift;
-	state = &p->state[frame];
 	/* Relaxed, as page_state(): ours while it says ALLOCATED. */
-	if (UNLIKELY(load_relaxed(state) != (uint64_t)STATE_ALLOCATED + order)) {
+	if (UNLIKELY(frame >= p->fast_frames) ||
+	    UNLIKELY(load_relaxed(&p->state[frame]) != (uint64_t)STATE_ALLOCATED + order)) {
 		free_odd(p, addr, order);
 		return;
 	}
-	guard = &p->tag[offset >> BLOCK_SHIFT];
+	store_relaxed(&p->state[frame], (uint8_t)(STATE_CACHED | order));
+	guard = &p->tag[frame >> (BLOCK_SHIFT - FAST_PAGE_SHIFT)];
 	/* Pairs with block_set_tag_locked(); the guard is read again inside the sequence. */
-	tag = load_relaxed(guard);
-	store_relaxed(state, (uint8_t)(STATE_CACHED | order));
-	if (LIKELY(tag < TAG_SPECIAL) && LIKELY(stack_push(&p->stacks.cpu, STACK_CLASS(order, tag),
-							   (uint32_t)frame, guard, tag)))
-		return;
-	free_slow(p, (uint32_t)frame);
+	if (load_relaxed(guard) != TYPE_UNMOVABLE)
+		free_typed(p, (uint32_t)frame, order, guard);
+	else if (UNLIKELY(!stack_push(&p->stacks.cpu, STACK_CLASS(order, TYPE_UNMOVABLE),
+				      (uint32_t)frame, guard, TYPE_UNMOVABLE)))
+		free_slow(p, (uint32_t)frame);
 }
 
 void page_free_on(struct pages *p, unsigned slot, void *addr, unsigned order)

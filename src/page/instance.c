@@ -68,7 +68,7 @@ static void set_geometry(struct pages *p)
 	p->page_shift = q->page_shift;
 	p->page_mask = ((uintptr_t)1 << p->page_shift) - 1;
 	p->pageblock_order = (uint8_t)(BLOCK_SHIFT - p->page_shift);
-	p->fast_flags_most = p->zones_nr == 1 ? TYPES_NR : 0;
+	p->fast_flags_most = p->zones_nr == 1 && p->page_shift == FAST_PAGE_SHIFT ? TYPES_NR : 0;
 	p->fast_flags_end = q->looks ? 0 : p->fast_flags_most;
 	instance_number_cpus(q);
 	p->stacks.cpu = q->cpus;
@@ -196,6 +196,7 @@ static int reserve_blocks(struct pages *p, uint32_t blocks)
 	int error;
 
 	p->span_bytes = (size_t)blocks << BLOCK_SHIFT;
+	p->fast_frames = p->page_shift == FAST_PAGE_SHIFT ? p->span_bytes >> FAST_PAGE_SHIFT : 0;
 	error = reserve_addresses(p, &at);
 	if (error)
 		return error;
@@ -341,6 +342,7 @@ static void fork_child(struct quire_module *module)
 	if (p->q.shared) {
 		mem_forget_shared(p->span_bytes);
 		p->span_bytes = 0;
+		p->fast_frames = 0;
 		p->fast_flags_end = 0;
 	}
 }

@@ -28,17 +28,20 @@ struct pages {
 
 	/* Read by every fast path; constant. */
 	char *base __attribute__((aligned(64)));
-	uint8_t *state;	     /* by frame */
-	uint8_t *tag;	     /* by block */
+	uint8_t *state;	    /* by frame */
+	uint8_t *tag;	    /* by block */
+	size_t fast_frames; /* of the span; 0 if pages are not of FAST_PAGE_SHIFT */
+	uint32_t
+		fast_flags_end; /* atomic: flags below it take zone 0's stacks at once: 3; 0 with more
+				  * zones, with other pages, or while every allocation looks */
+	struct stacks stacks;	/* classes by zone, order and type: stacks.c */
+
 	size_t span_bytes;   /* of addresses from base */
 	uintptr_t page_mask; /* of an offset's bits inside its page */
 	uint8_t page_shift;
 	uint8_t pageblock_order;
 	uint8_t zones_nr;
-	uint8_t fast_flags_end; /* atomic: flags below it take zone 0's stacks at once: 3; 0 with more
-				 * zones, or while every allocation looks */
-	struct stacks stacks;	/* classes by zone, order and type: stacks.c */
-
+	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
 	struct page *page;	 /* by frame */
 	struct pageblock *block; /* by block */
 	struct pcp *pcp;	 /* by zone, then by slot */
@@ -60,7 +63,6 @@ struct pages {
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
-	uint8_t fast_flags_most;		   /* (c) fast_flags_end while none does */
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
 	uint64_t decay_ns;

@@ -38,10 +38,14 @@ enum migratetype {
 #define TAG_ISOLATE    0x40u
 #define TAG_HIGHATOMIC 0x80u
 
-/* A stack as the sequences name it: headers are indexed by order and by what a tag says of type and
- * zone. */
-#define STACK_CLASS(order, tag) ((order) << 5 | (tag))
-#define STACK_HEADERS_NR	(QUIRE_ORDERS << 5)
+/* A stack as the sequences name it: headers are indexed by what a tag says of type and zone, and by order.
+ * The stacks of one type are neighbours, and an unmovable run's index is its order. */
+#define STACK_CLASS(order, tag) ((unsigned)(tag) << 4 | (order))
+#define STACK_HEADERS_NR	(TAG_SPECIAL << 4)
+
+/* The page size for which the fast paths are compiled, so that they shift by a constant.  Instances with
+ * another size take the next slower paths, which use the stacks, too. */
+#define FAST_PAGE_SHIFT 12
 
 /* Stacks exist for orders 0..4 and the block order; lists for 0..3 and the block order. */
 #define STACK_ORDERS_NR	 6

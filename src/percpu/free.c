@@ -8,6 +8,7 @@
  * link, and other CPUs could overwrite the link.  The bitmap costs memory only where a bit was
  * set; the next ordinary call, or the worker, processes all bits.
  */
+#include "base/opaque.h"
 #include "percpu/alloc.h"
 #include "percpu/balance.h"
 #include "percpu/map.h"
@@ -258,13 +259,6 @@ static inline struct look look_at(const struct percpu *pc, uint64_t page)
 
 	look.words = load_acquire(&look.page->words);
 	return look;
-}
-
-/* Returns @value; the compiler does not know that. */
-static inline uint32_t opaque(uint32_t value)
-{
-	__asm__("" : "+r"(value));
-	return value;
 }
 
 /* Marks the object and pushes it on this CPU's stack.  False: its size is not cached, the bits that were read
