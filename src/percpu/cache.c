@@ -156,36 +156,49 @@ void cache_had_alignment(struct percpu *pc, uint32_t granules)
 
 /* ---- emptying ---- */
 
-/* Empties a closed and fenced door, a batch in each hold of the lock. */
-static size_t give_all_locked(struct percpu *pc, const struct stacks_door *door, bool idle)
+/* Empties one class of a closed and fenced door, a batch in each hold of the lock. */
+static size_t give_class_locked(struct percpu *pc, struct stacks_door *door, uint32_t class)
 {
+	const uint32_t *entries;
 	size_t given = 0;
+	unsigned n;
 
 	DCHECK(lock_is_held(&door->lock));
-	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
-		const uint32_t *entries;
-		unsigned n, before = (unsigned)given;
-
-		do {
-			n = stacks_take_locked(&pc->stacks, door, class, CACHE_BATCH, &entries);
-			cache_give(pc, entries, n);
-			given += n;
-		} while (n != 0);
-		if (idle && given != before)
-			cache_forget(pc, class);
-	}
+	stacks_set_keeps_locked(&pc->stacks, door, class, 0);
+	do {
+		n = stacks_take_locked(&pc->stacks, door, class, CACHE_BATCH, &entries);
+		cache_give(pc, entries, n);
+		given += n;
+	} while (n != 0);
 	return given;
+}
+
+/* Chooses the classes that are idle, and notes what each holds.  A stack that is popped and pushed in turns may
+ * seem to be idle; then it is opened again soon.  Returns whether any is. */
+static bool choose_idle_locked(struct percpu *pc, struct percpu_cpu *cpu)
+{
+	bool any = false;
+
+	DCHECK(lock_is_held(&cpu->door.lock));
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		unsigned held = stacks_held(&pc->stacks, &cpu->door, class);
+		bool used = held != 0 || stacks_keeps_locked(&pc->stacks, &cpu->door, class) != 0;
+
+		cpu->idle[class] = used && held == cpu->seen[class];
+		cpu->seen[class] = (uint16_t)held;
+		any = any || cpu->idle[class] != 0;
+	}
+	return any;
 }
 
 static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 {
 	struct percpu_cpu *cpu = &pc->cpu[slot];
 	lock_token token = lock_acquire(&cpu->door.lock);
-	uint32_t tops = cpu_count(pc, slot);
-	bool is_idle = tops == cpu->tops_seen && (tops != 0 || cpu->door.warm);
-	bool chosen = cpu->door.ready && (!idle_only || is_idle);
+	bool chosen = cpu->door.ready;
 
-	cpu->tops_seen = tops;
+	if (chosen && idle_only)
+		chosen = choose_idle_locked(pc, cpu);
 	if (chosen) {
 		cpu->emptying = true;
 		stacks_close_locked(&pc->stacks, &cpu->door);
@@ -194,24 +207,28 @@ static bool close_door(struct percpu *pc, uint32_t slot, bool idle_only)
 	return chosen;
 }
 
-static size_t empty_door(struct percpu *pc, uint32_t slot, bool idle)
+static size_t empty_door(struct percpu *pc, uint32_t slot, bool idle_only)
 {
 	struct percpu_cpu *cpu = &pc->cpu[slot];
 	lock_token token = lock_acquire(&cpu->door.lock);
 	size_t n = 0;
 
 	if (cpu->emptying) {
-		n = give_all_locked(pc, &cpu->door, idle);
+		for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+			if (idle_only && cpu->idle[class] == 0)
+				continue;
+			n += give_class_locked(pc, &cpu->door, class);
+			if (idle_only)
+				cache_forget(pc, class);
+		}
 		cpu->emptying = false;
-		stacks_cool_locked(&pc->stacks, &cpu->door);
 		stacks_open_locked(&pc->stacks, &cpu->door);
 	}
 	lock_release(&cpu->door.lock, token);
 	return n;
 }
 
-/* Returns cached objects to the maps: those of every CPU, or only of CPUs that were idle since the
- * last visit.  Fences once.  Returns the number of objects. */
+/* Fences once for all CPUs. */
 size_t cache_drain(struct percpu *pc, bool idle_only)
 {
 	bool any = false;

@@ -16,7 +16,8 @@ void cache_after_free(struct percpu *pc, uint32_t granules);
 /* To call when an allocation has found its stack empty.  Places the object and, on the stack, those
  * that will be wanted next.  0, or -EAGAIN: nothing was placed. */
 int cache_refill(struct percpu *pc, const struct percpu_request *request, struct placed *placed);
-/* The idle worker's: the size's stacks keep half as many from their next opening on. */
+/* To call when a stack of the class was idle: the size is not warm, and its stacks keep half as many from
+ * their next opening on. */
 void cache_forget(struct percpu *pc, uint32_t class);
 
 /* Returns cached objects to the maps in one hold of the lock: CACHE_BATCH at most. */

@@ -130,7 +130,7 @@ static void chunks_with_holes(void)
 static void a_warm_size(void)
 {
 	hold(64);
-	for (unsigned i = 0; i < 4 * COUNT_WARM; i++) {
+	for (unsigned i = 0; i < 8 * COUNT_WARM; i++) {
 		hold(64);
 		give_held(scene.held_nr - 1);
 	}

@@ -230,7 +230,7 @@ SIM_TEST(percpu_open_stack_keeps_the_worker, .cpus_nr = 1, .events = SIM_MEMORY)
 	sim_run(sim);
 	check_u64_eq(cache_count(scene->pc), 0);
 	SIM_CHECK(!cache_is_open(scene->pc));
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
 		percpu_give(scene, percpu_take(scene, 8, 0), 8);
 	SIM_CHECK(cache_count(scene->pc) != 0);
 	SIM_CHECK(load_relaxed(&scene->pc->due_ns) != WORK_IDLE);

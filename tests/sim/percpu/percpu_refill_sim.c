@@ -87,6 +87,131 @@ SIM_TEST(percpu_capacity_follows_the_batch, .cpus_nr = 1, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
+/* An empty stack is filled with no more than full ones gave back: what nobody had freed is not taken ahead. */
+SIM_TEST(percpu_refill_takes_what_is_owed, .cpus_nr = 1)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	gives_small(scene);
+	percpu_drains(scene);
+	cache_after_free(scene->pc, 1);
+	scene->pc->learn[0].owed = 1;
+	scene->small[0] = percpu_take(scene, 8, 0);
+	check_u64_eq(cache_count(scene->pc), 1);
+	for (unsigned i = 1; i < 3; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	check_u64_eq(cache_count(scene->pc), 0);
+	percpu_scene_check(scene);
+}
+
+static void takes_the_first(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	scene->small[0] = percpu_take(scene, 8, 0);
+}
+
+static void takes_the_next(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	scene->small[1] = percpu_take(scene, 8, 0);
+	scene->small[2] = percpu_take(scene, 8, 0);
+}
+
+/* Whoever pops an object that another task placed ahead finds it marked: a mark that came later would be written
+ * into his object. */
+SIM_TEST(percpu_placed_ahead_is_marked_first, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_MEMORY | SIM_PLAIN)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	gives_small(scene);
+	percpu_drains(scene);
+	cache_after_free(scene->pc, 1);
+	sim_cpu(sim, 0, takes_the_first, scene);
+	sim_cpu(sim, 0, takes_the_next, scene);
+	sim_run(sim);
+	for (unsigned i = 0; i < 3; i++)
+		percpu_give(scene, scene->small[i], 8);
+	percpu_scene_check(scene);
+}
+
+/* ---- which sizes are warm ---- */
+
+static void pairs_at(struct percpu_scene *scene, uint64_t every_ns, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		sim_pass_ns(every_ns);
+		percpu_give(scene, percpu_take(scene, 8, 0), 8);
+	}
+}
+
+/* A size that comes and goes seldom pins nothing on stacks; one that does so often is cached. */
+SIM_TEST(percpu_seldom_sizes_are_not_cached, .cpus_nr = 1)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	pairs_at(scene, PAIR_NS + PAIR_NS / 4, 4 * COUNT_WARM);
+	check_u64_eq(cache_count(scene->pc), 0);
+	pairs_at(scene, PAIR_NS / 2, 2 * COUNT_WARM);
+	check_u64_eq(cache_count(scene->pc), 1);
+	percpu_scene_check(scene);
+}
+
+static void bursts(struct percpu_scene *scene, unsigned nr)
+{
+	void *object[4 * COUNT_WARM];
+
+	for (unsigned turn = 0; turn < nr; turn++) {
+		for (unsigned i = 0; i < 4 * COUNT_WARM; i++)
+			object[i] = percpu_take(scene, 8, 0);
+		for (unsigned i = 0; i < 4 * COUNT_WARM; i++)
+			percpu_give(scene, object[i], 8);
+	}
+}
+
+/* A burst of allocations after one of frees is one turn, however long both are: what a program allocates at its
+ * start and frees at its end is not cached, and batches that come again and again are. */
+SIM_TEST(percpu_bursts_are_not_cached, .cpus_nr = 1)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	bursts(scene, COUNT_WARM / 2);
+	check_u64_eq(cache_count(scene->pc), 0);
+	bursts(scene, COUNT_WARM);
+	SIM_CHECK(cache_count(scene->pc) != 0);
+	percpu_scene_check(scene);
+}
+
+static void ticks(struct percpu_scene *scene, unsigned visit)
+{
+	balance_tick(&scene->pc->module, visit * 2 * scene->pc->q->decay_base_ns);
+}
+
+/* What a stack holds goes back when nobody uses it, though the CPU is busy with another size. */
+SIM_TEST(percpu_idle_size_goes_back_beside_a_busy_one, .cpus_nr = 1)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+	void *busy;
+
+	pairs_at(scene, 0, 2 * COUNT_WARM);
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
+		percpu_give(scene, percpu_take(scene, 64, 0), 64);
+	check_u64_eq(cache_count(scene->pc), 2);
+	ticks(scene, 1);
+	busy = percpu_take(scene, 64, 0);
+	ticks(scene, 2);
+	check_u64_eq(cache_count(scene->pc), 0);
+	check_u64_eq(scene->pc->learn[0].count, 0);
+	percpu_give(scene, busy, 64);
+	check_u64_eq(cache_count(scene->pc), 1);
+	ticks(scene, 3);
+	ticks(scene, 4);
+	check_u64_eq(cache_count(scene->pc), 0);
+	percpu_scene_check(scene);
+}
+
 /* ---- objects of whole pages ---- */
 
 /* Stacks of one and of two pages are open on CPU 0. */
