@@ -5,7 +5,8 @@
  * With sequences, freed areas are on the CPU's stacks, one for each class (stacks/stacks.h);
  * without, on lists under the lock of the stacks' door.  A drain of another CPU holds the door,
  * closes the stacks, fences, empties them, and reopens them.  On the CPU on which it runs a thread
- * pops up to 64 areas of each class without closing the stacks (cpu_pool_own()).
+ * pops up to 64 areas of each class without closing the stacks (cpu_pool_own()), or one area to be
+ * cut (cpu_pool_larger()).
  *
  * A stack keeps areas of at most lazy_max in total, limited by its room.  When it is full, half of
  * it is handed on: large areas to the pooled ranges, small ones to the lazy list.
@@ -362,6 +363,36 @@ void cpu_pool_own(struct vmap *v)
 	lock_release(&cpu->door.lock, token);
 }
 
+/* A hint, unless no other thread uses the instance. */
+static uint32_t held(const struct vmap *v, const struct vmap_cpu *cpu, unsigned class)
+{
+	return load_relaxed(&cpu->list_nr[class]) + stacks_held(&v->stacks, &cpu->door, class);
+}
+
+/* The area is pooled before the lock is released, so that a thread that closes all CPUs' stacks finds
+ * it (V11). */
+bool cpu_pool_larger(struct vmap *v, unsigned class, unsigned end)
+{
+	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks.cpu)];
+	uint32_t index = RANGE_NONE;
+	lock_token token;
+
+	if (!load_relaxed(&cpu->door.ready)) /* a hint: an unused CPU has nothing */
+		return false;
+	while (class < end && held(v, cpu, class) == 0)
+		class ++;
+	cpu = class < end ? cpu_current_try(v, &token) : NULL;
+	if (cpu == NULL)
+		return false;
+	if (cpu->door.closed_nr == 0)
+		index = has_stacks(cpu) ? stack_pop(&v->stacks.cpu, class)
+					: list_pop_locked(v, cpu, class);
+	if (index != RANGE_NONE)
+		purge_pool_chain(v, link_chain(v, &index, 1, RANGE_NONE));
+	lock_release(&cpu->door.lock, token);
+	return index != RANGE_NONE;
+}
+
 /* Empties lists, and closed and fenced stacks. */
 static uint32_t take_all_locked(struct vmap *v, struct vmap_cpu *cpu)
 {
@@ -435,8 +466,7 @@ uint64_t cpu_pages(struct vmap *v, unsigned slot, uint64_t *areas)
 	if (!load_relaxed(&cpu->door.ready))
 		return 0;
 	for (unsigned class = 0; class < CLASSES_NR; class ++) {
-		uint32_t n = load_relaxed(&cpu->list_nr[class]) +
-			     stacks_held(&v->stacks, &cpu->door, class);
+		uint32_t n = held(v, cpu, class);
 
 		pages += (uint64_t)n * class_pages(class);
 		*areas += n;

@@ -41,6 +41,9 @@ bool cpu_put(struct vmap *v, uint32_t index);
 /* Moves areas of the current CPU to the pooled ranges without closing its stacks: the newest of each
  * class, at most 64; without sequences all. */
 void cpu_pool_own(struct vmap *v);
+/* Moves to the pooled ranges the smallest area that the current CPU keeps in classes [@class, @end).
+ * False if there is none. */
+bool cpu_pool_larger(struct vmap *v, unsigned class, unsigned end);
 /* Closes a CPU's stacks, pools its areas, and reopens them cold: the next free there takes the slow
  * path.  Returns true if it held any area. */
 bool cpu_drain(struct vmap *v, unsigned slot);

@@ -100,6 +100,14 @@ void decay_kick_if_over(struct vmap *v)
 	decay_check_over(v);
 }
 
+void decay_note_alloc(struct vmap *v)
+{
+	/* A hint, which saves a write to a line that all CPUs use. */
+	if (!load_relaxed(&v->kicked))
+		decay_kick(v);
+	decay_check_over(v);
+}
+
 /* Moves everything that CPUs and the lazy list hold to the pooled ranges.  False if there was
  * nothing. */
 static bool drain_cpus(struct vmap *v)

@@ -19,6 +19,8 @@ size_t decay_shrink(struct quire_module *module);
 /* Makes a visit of the worker due after a free; at once if more is cached than may stay. */
 void decay_kick(struct vmap *v);
 void decay_kick_if_over(struct vmap *v);
+/* The same after an allocation.  Nothing was freed, so a visit that is due already is soon enough. */
+void decay_note_alloc(struct vmap *v);
 void decay_check_over(struct vmap *v);
 uint32_t decay_now_ms(void);
 /* Number of pages that may stay cached now. */

@@ -193,6 +193,59 @@ SIM_TEST(overflow_against_a_merge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 
 	vmap_scene_check(scene);
 }
 
+static void pools_one_to_cut(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	cpu_pool_larger(scene->v, 0, CLASSES_NR);
+}
+
+/* So does an area that is taken off a stack to be cut. */
+SIM_TEST(overflow_against_a_cut, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
+
+	sim_cpu(sim, 0, pools_one_to_cut, scene);
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+static void takes_a_part(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vgive(scene, vtake(scene, 2, 0), 2);
+	vgive(scene, vtake(scene, 3, 0), 3);
+}
+
+static void cut_against_drain(struct sim *sim, enum quire_switch rseq)
+{
+	struct vmap_scene *scene = vmap_scene_make(sim, (struct quire_options){ .rseq = rseq });
+
+	vmap_scene_fill(scene, 2, 8);
+	vmap_scene_give(scene, 0);
+	sim_cpu(sim, 0, takes_a_part, scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+/* A larger area is cut while its CPU's stacks are drained, or while the thread migrates: neither it nor
+ * its parts are lost or doubled. */
+SIM_TEST(cut_of_a_larger_area_against_drain, .cpus_nr = 3,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_TRYFAIL)
+{
+	cut_against_drain(sim, QUIRE_ON);
+}
+
+SIM_TEST(cut_of_a_larger_area_against_drain_with_lists, .events = SIM_TRYFAIL)
+{
+	cut_against_drain(sim, QUIRE_OFF);
+}
+
 static void drains_0(void *arg)
 {
 	cpu_drain(((struct vmap_scene *)arg)->v, 0);

@@ -27,6 +27,31 @@ static void an_area_of_a_size_freed_before_is_reused_without_a_system_call(void 
 	assert_u64_eq(after.allocs - before.allocs, 100);
 }
 
+/* Had all freed areas been merged instead, the rest would be one area with the neighbour. */
+static void a_larger_area_freed_before_is_cut_and_its_neighbour_stays(void **state)
+{
+	struct quire *q = *state;
+	char *larger = vtake(q, KIB(128), 0), *neighbour = vtake(q, KIB(192), 0), *held, *cut;
+	struct quire_vmap_stat before = QUIRE_VMAP_STAT_INIT, after = before;
+
+	held = vtake(q, KIB(64), 0);
+	quire_vfree(q, neighbour);
+	quire_vfree(q, larger);
+	before = vstat_of(q);
+	cut = vtake(q, KIB(64), 0);
+	after = vstat_of(q);
+	if (caches()) {
+		assert_ptr_equal(cut, larger);
+		assert_u64_eq(after.tree_allocs, before.tree_allocs);
+		assert_u64_eq(before.cached_areas, 2);
+		assert_u64_eq(after.cached_areas, 2);
+		assert_ptr_equal(vtake(q, KIB(192), 0), neighbour);
+		quire_vfree(q, neighbour);
+	}
+	quire_vfree(q, cut);
+	quire_vfree(q, held);
+}
+
 /* What is cached or lazy is not unbacked: the content of a cached area is still there. */
 static void a_purge_takes_the_memory_of_what_was_freed(void **state)
 {
@@ -255,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VMAP_TEST(what_a_handler_was_refused_is_usable_after_a_purge),
 		VMAP_TEST(an_area_of_a_size_freed_before_is_reused_without_a_system_call),
+		VMAP_TEST(a_larger_area_freed_before_is_cut_and_its_neighbour_stays),
 		VMAP_TEST(a_purge_takes_the_memory_of_what_was_freed),
 		VMAP_TEST(a_purge_takes_many_areas_with_few_flushes),
 		VMAP_TEST(what_is_lazy_stays_near_its_bound),
