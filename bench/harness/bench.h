@@ -105,7 +105,7 @@ struct child_order {
 	const char *preload;  /* NULL or a library */
 	const char *cgroup;   /* NULL or the cgroup.procs to join */
 	bool quiet;	      /* its errors are not shown */
-	const char *argv[10]; /* after the program's name, up to NULL */
+	const char *argv[12]; /* after the program's name, up to NULL */
 };
 
 struct child {

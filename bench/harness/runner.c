@@ -4,7 +4,8 @@
  *
  * There are two phases, warm-up and measurement, of the same pattern on the same state.  Workers
  * and the main thread meet at a gate between them.  In each phase the main thread sleeps and then
- * stops the workers, so all of them run for the whole measured time.
+ * stops the workers, so all of them run for the whole measured time.  A run of first_pairs is warm
+ * as soon as the first blocks are live, and ends when each worker has done so many.
  *
  * The time that other processes or the hypervisor took from the workers is counted: how long they
  * were ready but waited for a CPU (if the kernel does not count this, wall time less CPU time).
@@ -51,6 +52,7 @@ static void worker_measure(struct worker *w)
 	uint64_t wall = proc_clock_ns(CLOCK_MONOTONIC);
 
 	w->pairs_nr = 0;
+	w->pairs_min = w->run->first_pairs;
 	pattern_of_run(w);
 	w->wall_ns = proc_clock_ns(CLOCK_MONOTONIC) - wall;
 	w->cpu_ns = proc_clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
@@ -95,7 +97,7 @@ static const char *workers_start(const struct run *run)
 		w->cpu = (unsigned)cpu;
 		w->random = i + 1;
 		w->live_nr = churn_live(run->order);
-		w->pairs_min = run->warm_pairs;
+		w->pairs_min = run->first_pairs ? 0 : run->warm_pairs;
 		if (run->pattern == PATTERN_CHURN)
 			w->pairs_min = WARM_TURNS * w->live_nr;
 		memset(w->blocks, 0, sizeof(w->blocks));
@@ -108,8 +110,11 @@ static const char *workers_start(const struct run *run)
 /* Lets the workers run until they are warm, and leaves them waiting for the measurement. */
 static void workers_warm(const struct run *run)
 {
+	if (run->first_pairs != 0)
+		__atomic_store_n(&control.stop, STOP_WHEN_WARM, __ATOMIC_RELAXED);
 	pthread_barrier_wait(&gate);
-	proc_sleep_ms(run->measure_ms / 2);
+	if (run->first_pairs == 0)
+		proc_sleep_ms(run->measure_ms / 2);
 	__atomic_store_n(&control.stop, STOP_WHEN_WARM, __ATOMIC_RELAXED);
 	for (unsigned ms = 0; ms < WARM_EXTRA_MS; ms++) {
 		if (__atomic_load_n(&control.warm_nr, __ATOMIC_ACQUIRE) == (int)run->threads_nr)
@@ -118,7 +123,8 @@ static void workers_warm(const struct run *run)
 	}
 	__atomic_store_n(&control.stop, STOP_NOW, __ATOMIC_RELAXED);
 	pthread_barrier_wait(&gate);
-	__atomic_store_n(&control.stop, STOP_NO, __ATOMIC_RELAXED);
+	__atomic_store_n(&control.stop, run->first_pairs ? STOP_WHEN_WARM : STOP_NO,
+			 __ATOMIC_RELAXED);
 	ring.ended = false;
 	for (unsigned i = 0; i < run->threads_nr; i++)
 		if (workers[i].refused)
@@ -172,8 +178,10 @@ int runner_measure(pattern_function pattern, const struct run *run)
 	process_cpu = proc_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	steal = proc_steal_ms();
 	pthread_barrier_wait(&gate);
-	proc_sleep_ms(run->measure_ms);
-	__atomic_store_n(&control.stop, STOP_NOW, __ATOMIC_RELAXED);
+	if (run->first_pairs == 0) {
+		proc_sleep_ms(run->measure_ms);
+		__atomic_store_n(&control.stop, STOP_NOW, __ATOMIC_RELAXED);
+	}
 	pthread_barrier_wait(&gate);
 	return result_print(run, proc_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - process_cpu,
 			    proc_steal_ms() - steal);

@@ -59,8 +59,9 @@ struct run {
 	unsigned threads_nr;
 	unsigned touch; /* 1: one byte of each block, or of each page of an area, is written */
 	unsigned measure_ms;
-	size_t bytes;	     /* of an area, at most */
-	uint64_t warm_pairs; /* at least as many before the measurement */
+	size_t bytes;	      /* of an area, at most */
+	uint64_t warm_pairs;  /* at least as many before the measurement */
+	uint64_t first_pairs; /* measure as many after the fill; 0: until told to stop */
 };
 
 /* A ring from one producer to one consumer, handed over ROUND_PAIRS blocks at a time. */

@@ -6,7 +6,7 @@
 
 static const struct command commands[] = {
 	{ "page_pairs", "PATTERN ORDER THREADS TOUCH MS", 5, page_pairs },
-	{ "area_pairs", "PATTERN BYTES THREADS WRITTEN MS", 5, area_pairs },
+	{ "area_pairs", "PATTERN BYTES THREADS WRITTEN MS FIRST", 6, area_pairs },
 	{ "area_replace", "BYTES FIRST STEADY", 3, area_replace },
 	{ "area_sparse", "BYTES FIRST REPLACEMENTS WRITTEN", 4, area_sparse },
 	{ "area_half", "BYTES LOCK USAGE", 3, area_half },

@@ -3,6 +3,7 @@
  * pairs.c - what does a large block cost, by size, pattern and threads?
  *
  * Method  "large": patterns.inc.h, each sample in a process of its own, contenders in turn.
+ *         Rows of "the first" pairs begin when the first blocks are live, all others after a warm-up.
  *         "replace": written blocks of random sizes, counted from the fill on, so that the time before
  *         caches have settled, which a program sees too, has a figure of its own.
  * Read    ns per pair and thread (large), us per replacement (replace).  Quire's second column is with
@@ -24,10 +25,10 @@ static const char *const pattern_words[AREA_PATTERNS_NR] = {
 static void row_ask(const struct options *options, const bool *there, const struct area_row *row,
 		    struct line *line, struct table *table)
 {
-	char bytes[24], threads[8], written[8], ms[16];
+	char bytes[24], threads[8], written[8], ms[16], first[16], cold[32] = "";
 	struct ask ask = {
 		.argv = { "area_pairs", area_pattern_names[row->pattern], bytes, threads, written,
-			  ms },
+			  ms, first },
 		.has_stolen = true,
 		.values_nr = 6,
 		.memory_bytes = 2 * AREAS_LIVE * row->bytes * row->threads_nr,
@@ -38,9 +39,12 @@ static void row_ask(const struct options *options, const bool *there, const stru
 	snprintf(threads, sizeof(threads), "%u", row->threads_nr);
 	snprintf(written, sizeof(written), "%u", row->written);
 	snprintf(ms, sizeof(ms), "%u", options->measure_ms);
+	snprintf(first, sizeof(first), "%u", row->first_nr);
+	if (row->first_nr != 0)
+		snprintf(cold, sizeof(cold), ", the first %u", row->first_nr);
 	size_text(row->bytes, size, sizeof(size));
-	snprintf(line->what, sizeof(line->what), "%s %s%s, %u thread%s",
-		 pattern_words[row->pattern], size, row->written ? ", written" : "",
+	snprintf(line->what, sizeof(line->what), "%s %s%s%s, %u thread%s",
+		 pattern_words[row->pattern], size, row->written ? ", written" : "", cold,
 		 row->threads_nr, row->threads_nr == 1 ? "" : "s");
 	measure(options, &ask, there, table);
 }
@@ -62,9 +66,9 @@ void bench_large(const struct options *options)
 				     .wanted = row->wanted };
 		double net;
 
-		snprintf(line.name, sizeof(line.name), "large/%s/%zuk/%ut%s",
+		snprintf(line.name, sizeof(line.name), "large/%s/%zuk/%ut%s%s",
 			 area_pattern_names[row->pattern], row->bytes / 1024, row->threads_nr,
-			 row->written ? "/written" : "");
+			 row->written ? "/written" : "", row->first_nr ? "/first" : "");
 		if (row->threads_nr == 1)
 			one_thread = 0;
 		if (!row_chosen(options, line.name))

@@ -111,6 +111,7 @@ int area_pairs(const struct subject *subject, char **arguments)
 	run.threads_nr = (unsigned)atoi(arguments[2]);
 	run.touch = (unsigned)atoi(arguments[3]);
 	run.measure_ms = (unsigned)atoi(arguments[4]);
+	run.first_pairs = strtoull(arguments[5], NULL, 10);
 	run.warm_pairs = run.touch ? WARM_PAIRS_WRITTEN : WARM_PAIRS;
 	if (run.threads_nr < 1 || run.threads_nr > WORKERS_MAX)
 		return puts("refused a number of threads"), 0;

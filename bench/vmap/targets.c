@@ -7,9 +7,9 @@
 
 /* A row with one thread is followed by the same with two: the second is compared with the first. */
 #define BOTH(p, size, written, one, two)                                                           \
-	{ p, size, 1, written, one },                                                              \
+	{ p, size, 1, written, 0, one },                                                           \
 	{                                                                                          \
-		p, size, 2, written, two                                                           \
+		p, size, 2, written, 0, two                                                        \
 	}
 
 #define SMALL_ONE .net_max = 6, .wanted = "at most 6 net"
@@ -20,16 +20,21 @@
 #define HUGE_TWO  .net_max = 25, .flat_max = 1.2, .wanted = "at most 25 net, 1.2 of one thread's"
 #define ANY_ONE	  .peer_max = 0.3, .wanted = "at most 0.3 of the best peer"
 #define ANY_TWO	  .peer_max = 0.15, .wanted = "at most 0.15 of the best peer"
+#define FIRST_TWO .peer_max = 0.8, .wanted = "at most 0.8 of the best peer"
+#define PAIR_64K  .peer_max = 1.05, .wanted = "at most 1.05 of the best peer"
 #define WRITTEN	  .peer_max = 1.1, .wanted = "at most 1.1 of the best peer"
+
+/* Pairs of a thread that count as a cold start. */
+#define FIRST_NR 4096u
 
 #define UNTOUCHED(p)                                                                               \
 	BOTH(p, KIB(64), 0, SMALL_ONE, SMALL_TWO), BOTH(p, KIB(256), 0, SMALL_ONE, SMALL_TWO),     \
 		BOTH(p, MIB(1), 0, MID_ONE, MID_TWO), BOTH(p, MIB(4), 0, MID_ONE, MID_TWO),        \
 		BOTH(p, MIB(16), 0, MID_ONE, MID_TWO), BOTH(p, MIB(64), 0, HUGE_ONE, HUGE_TWO)
-#define ALL_WRITTEN(p)                                                                             \
-	BOTH(p, KIB(64), 1, WRITTEN, WRITTEN), BOTH(p, KIB(256), 1, WRITTEN, WRITTEN),             \
-		BOTH(p, MIB(1), 1, WRITTEN, WRITTEN), BOTH(p, MIB(4), 1, WRITTEN, WRITTEN),        \
-		BOTH(p, MIB(16), 1, WRITTEN, WRITTEN), BOTH(p, MIB(64), 1, WRITTEN, WRITTEN)
+#define LARGER_WRITTEN(p)                                                                          \
+	BOTH(p, KIB(256), 1, WRITTEN, WRITTEN), BOTH(p, MIB(1), 1, WRITTEN, WRITTEN),              \
+		BOTH(p, MIB(4), 1, WRITTEN, WRITTEN), BOTH(p, MIB(16), 1, WRITTEN, WRITTEN),       \
+		BOTH(p, MIB(64), 1, WRITTEN, WRITTEN)
 
 /* clang-format off */
 const struct area_row area_rows[] = {
@@ -38,8 +43,12 @@ const struct area_row area_rows[] = {
 	BOTH(AREA_RANDOM, MIB(4), 0, ANY_ONE, ANY_TWO),
 	BOTH(AREA_RANDOM, MIB(16), 0, ANY_ONE, ANY_TWO),
 	BOTH(AREA_RANDOM, MIB(64), 0, ANY_ONE, ANY_TWO),
-	ALL_WRITTEN(AREA_PAIR),
-	ALL_WRITTEN(AREA_FIXED),
+	{ AREA_RANDOM, MIB(1), 2, 0, FIRST_NR, FIRST_TWO },
+	{ AREA_RANDOM, MIB(16), 2, 0, FIRST_NR, FIRST_TWO },
+	BOTH(AREA_PAIR, KIB(64), 1, PAIR_64K, PAIR_64K),
+	LARGER_WRITTEN(AREA_PAIR),
+	BOTH(AREA_FIXED, KIB(64), 1, WRITTEN, WRITTEN),
+	LARGER_WRITTEN(AREA_FIXED),
 };
 /* clang-format on */
 

@@ -11,6 +11,7 @@ struct area_row {
 	size_t bytes;
 	unsigned threads_nr;
 	unsigned written;
+	unsigned first_nr; /* pairs after the fill; 0: after a warm-up */
 	double net_max;
 	double flat_max;
 	double peer_max;
