@@ -16,6 +16,11 @@ void page_uncharge(struct quire *q, uint64_t pages);
  * what they cache. */
 void page_make_room(struct quire *q);
 
+/* ---- giveback.c ---- */
+/* Is the worker worth a thread?  Yes once the instance has 2 MiB of the system's memory, in pages or as
+ * charges of other modules, or once the caller has @pages that are not charged and come to as much. */
+bool page_is_worth_a_worker(struct quire *q, uint64_t pages);
+
 /* ---- free.c ---- */
 /* True if @addr is the start of an allocated page, alone or inside a larger run. */
 bool page_is_allocated(const struct quire *q, const void *addr);

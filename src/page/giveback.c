@@ -18,10 +18,11 @@
  * used again within a turn, the decay doubles, to at most 60 s; otherwise it shrinks back by
  * halves.  After a visit with nothing to do, the worker sleeps until something is freed.
  *
- * A thread costs about 0.1 ms and 16 KiB.  So pages ask for none before they have WORTH_BYTES of the
- * system's memory: in use, cached, or free with memory behind them.  An instance that never has so much
- * keeps what it has, until somebody else starts the worker or quire_release() is called.  What is taken
- * later is seen by the slow path that takes it, since zones count it before that path comes here.
+ * A thread costs about 0.1 ms and 16 KiB.  So no module asks for one before the instance has WORTH_BYTES of
+ * the system's memory: in use, cached, or free with memory behind them, in pages or charged for areas and
+ * per-CPU memory.  An instance that never has so much keeps what it has, until quire_release() or quire_poll()
+ * is called: what is due stays due.  What is taken later is seen by the slow path that takes it, since zones
+ * count it before that path comes here.
  */
 #include "page/giveback.h"
 
@@ -38,6 +39,7 @@
 #include "page/advice.h"
 #include "page/block.h"
 #include "page/buddy.h"
+#include "page/charge.h"
 #include "page/drain.h"
 #include "page/free.h"
 #include "page/isolate.h"
@@ -497,30 +499,32 @@ void giveback_init(struct pages *p)
 }
 
 /* Of two threads that take memory at once, the one whose zone's lock came last sees what both took. */
-static bool is_worth_a_worker(struct pages *p)
+bool page_is_worth_a_worker(struct quire *q, uint64_t pages)
 {
-	uint64_t pages = 0;
+	struct pages *p = pages_of(q);
+	uint64_t held = 0;
 
-	if (load_relaxed(&p->q.looks)) /* callers do the work; a hint: pairs with worker_follow() */
+	if (load_relaxed(&q->looks)) /* callers do the work; a hint: pairs with worker_follow() */
 		return true;
 	for (unsigned i = 0; i < p->zones_nr; i++) {
 		uint64_t zero = load_relaxed(&p->zone[i].zero_pages);
 		uint64_t online = load_relaxed(&p->zone[i].online_pages);
 
-		pages += online > zero ? online - zero : 0;
+		held += online > zero ? online - zero : 0;
+		held += load_relaxed(&p->zone[i].charged_pages);
 	}
-	return pages >= p->worth_pages;
+	return held >= p->worth_pages || pages >= p->worth_pages;
 }
 
 void giveback_ensure_worker(struct pages *p, unsigned flags)
 {
-	if (is_worth_a_worker(p))
+	if (page_is_worth_a_worker(&p->q, 0))
 		worker_ensure(&p->q, flags);
 }
 
 void giveback_ensure_worker_freed(struct pages *p)
 {
-	if (is_worth_a_worker(p))
+	if (page_is_worth_a_worker(&p->q, 0))
 		worker_ensure_freed(&p->q);
 }
 

@@ -339,9 +339,8 @@ static int put(struct percpu *pc, const struct percpu_request *request, struct p
 		note_refusal(pc, request);
 		return error == -ENOSPC ? error : -ENOMEM;
 	}
-	/* A hint: the worker looks under the lock. */
-	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW)
-		balance_kick(pc, 0);
+	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW) /* a hint */
+		balance_reserve_low(pc, may_wait);
 	return 0;
 }
 
@@ -380,7 +379,7 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 	    from_line(pc, &request, &placed) != 0)
 		error = put(pc, &request, &placed);
 	if (pc != NULL)
-		worker_ensure(q, flags);
+		balance_ensure_worker(pc, flags);
 	if (error) {
 		process_set_errno(-error);
 		return NULL;
@@ -480,7 +479,7 @@ static size_t alloc_batch(struct percpu *pc, const struct percpu_request *reques
 	for (size_t i = 0; i < n; i++)
 		zero_placed(pc, request, &placed[i]);
 	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW) /* a hint */
-		balance_kick(pc, 0);
+		balance_reserve_low(pc, (request->flags & FLAGS_NO_WAIT) == 0);
 	return n;
 }
 

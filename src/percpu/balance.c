@@ -229,6 +229,47 @@ void balance_kick(struct percpu *pc, uint64_t due_ns)
 	worker_kick(pc->q, due_ns);
 }
 
+/* Callers that may not wait cannot start the thread on which their reserve depends, so it is there before they
+ * need it: from the first page beyond the reserve, and from the first refusal on.  Hints. */
+static bool is_worker_wanted(struct percpu *pc)
+{
+	return load_relaxed(&pc->empty_pages) < EMPTY_LOW ||
+	       load_relaxed(&pc->atomic_refusals) != 0 || page_is_worth_a_worker(pc->q, 0);
+}
+
+void balance_ensure_worker(struct percpu *pc, unsigned flags)
+{
+	if (is_worker_wanted(pc))
+		worker_ensure(pc->q, flags);
+}
+
+void balance_ensure_worker_freed(struct percpu *pc)
+{
+	if (is_worker_wanted(pc))
+		worker_ensure_freed(pc->q);
+}
+
+/* The first objects of an instance: what was committed for them has room for the reserve, too. */
+static void fill_from_committed(struct percpu *pc)
+{
+	lock_token token = lock_acquire(&pc->lock);
+	uint32_t missing;
+
+	while (pc->empty_pages < EMPTY_HIGH && populate_one_locked(pc, &missing) == 0)
+		;
+	percpu_unlock(pc, token);
+}
+
+void balance_reserve_low(struct percpu *pc, bool may_wait)
+{
+	if (may_wait && pc->q->work.mode == WORK_THREAD && !lock_nested() &&
+	    !page_is_worth_a_worker(pc->q, 0))
+		fill_from_committed(pc);
+	if (load_relaxed(&pc->empty_pages) <
+	    EMPTY_LOW) /* a hint: the worker looks under the lock */
+		balance_kick(pc, 0);
+}
+
 static size_t shrink(struct percpu *pc)
 {
 	return balance(pc, true) * pc->units << pc->page_shift;

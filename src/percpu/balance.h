@@ -24,6 +24,13 @@ size_t balance_all(struct percpu *pc);
 size_t balance_shrink(struct quire_module *module);
 /* The worker's visit.  Returns the time of the next. */
 uint64_t balance_tick(struct quire_module *module, uint64_t now_ns);
+/* An allocation has left fewer than EMPTY_LOW empty pages.  With @may_wait and while there need be no worker,
+ * fills the reserve from memory that is committed; else makes a visit of the worker due. */
+void balance_reserve_low(struct percpu *pc, bool may_wait);
+/* For slow paths, with no lock held: worker_ensure() and worker_ensure_freed(), once a worker is worth its
+ * thread, or the reserve is wanted. */
+void balance_ensure_worker(struct percpu *pc, unsigned flags);
+void balance_ensure_worker_freed(struct percpu *pc);
 /* Makes a visit of the worker due at @due_ns, or soon if that is 0.  Legal anywhere. */
 void balance_kick(struct percpu *pc, uint64_t due_ns);
 

@@ -239,7 +239,7 @@ static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)
 	after_free(pc, wanted);
 	if (!nested && granules != 0)
 		cache_after_free(pc, granules);
-	worker_ensure_freed(pc->q);
+	balance_ensure_worker_freed(pc);
 }
 
 /* ---- the fast path ---- */
@@ -534,7 +534,7 @@ void quire_free_percpu_bulk(struct quire *q, void **ptrs, size_t count)
 		if (count - i > BATCH)
 			lock_let_others_in(&pc->lock);
 	}
-	worker_ensure_freed(q);
+	balance_ensure_worker_freed(pc);
 }
 
 size_t quire_percpu_bytes(const struct quire *q, const void *ptr)

@@ -158,13 +158,9 @@ static struct percpu *self_make(struct quire *q)
 	struct percpu *pc;
 
 	bytes = (bytes + unit - 1) / unit * unit;
-	pc = mem_reserve(bytes, unit, "quire-percpu");
+	pc = mem_map(bytes, "quire-percpu");
 	if (pc == NULL)
 		return NULL;
-	if (mem_commit(pc, bytes) != 0) {
-		mem_release(pc, bytes);
-		return NULL;
-	}
 	pc->q = q;
 	pc->self_bytes = bytes;
 	pc->ranges = (struct mem_range *)(void *)((char *)pc + front);

@@ -75,7 +75,7 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 	for (; !error && ready < bytes; ready = load_acquire(&grown->ready_bytes)) {
 		size_t next = next_bytes(pc, grown, ready, bytes);
 
-		if (mem_commit(grown->base + ready, next - ready) != 0)
+		if (mem_commit_apart(grown->base + ready, next - ready) != 0)
 			return -ENOMEM;
 		error = grown_count(pc, grown, ready, next, flags);
 	}

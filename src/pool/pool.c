@@ -161,13 +161,15 @@ static int recharge_locked(struct pool *pool, unsigned flags)
 static int commit_groups(struct pool *pool, uint32_t first, uint32_t n)
 {
 	size_t word_bytes = pool->words_nr * sizeof(uint64_t);
-	int error = mem_commit_part(mem_commit, pool->words, first * word_bytes, n * word_bytes);
+	int error =
+		mem_commit_part(mem_commit_apart, pool->words, first * word_bytes, n * word_bytes);
 
 	if (!error)
-		error = mem_commit_part(mem_commit, pool->group, first * sizeof(struct pool_group),
+		error = mem_commit_part(mem_commit_apart, pool->group,
+					first * sizeof(struct pool_group),
 					n * sizeof(struct pool_group));
 	if (!error)
-		error = mem_commit(group_addr(pool, first), n * pool->group_bytes);
+		error = mem_commit_apart(group_addr(pool, first), n * pool->group_bytes);
 	return error;
 }
 

@@ -52,7 +52,7 @@ static char *first_page(const struct stacks *s)
  * (stacks_lay_out()). */
 int stacks_commit(const struct stacks *s, unsigned slot)
 {
-	return mem_commit(first_page(s) + slot * stride(s), stride(s));
+	return mem_commit_apart(first_page(s) + slot * stride(s), stride(s));
 }
 
 int stacks_commit_readable(const struct stacks *s, char *end)
@@ -72,7 +72,7 @@ void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, s
 	if (addr == NULL)
 		return NULL;
 	s->cpu.base = addr + front;
-	if (mem_commit(addr, front) != 0 || stacks_commit_readable(s, addr + *bytes) != 0) {
+	if (mem_commit_apart(addr, front) != 0 || stacks_commit_readable(s, addr + *bytes) != 0) {
 		mem_release(addr, *bytes);
 		return NULL;
 	}

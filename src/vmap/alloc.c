@@ -407,7 +407,7 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 		if (*error)
 			return RANGE_NONE;
 		decay_note_alloc(v);
-		worker_ensure(v->q, request->flags);
+		decay_ensure_worker(v, request->flags);
 		cpu_make_ready(v, request->class, request->flags);
 	}
 	if (!request->fresh)
@@ -437,7 +437,7 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int 
 	*error = prepare(v, index, request);
 	if (*error)
 		return RANGE_NONE;
-	worker_ensure(v->q, request->flags);
+	decay_ensure_worker(v, request->flags);
 	range_count_use(range_at(v, index));
 	return index;
 }

@@ -26,6 +26,7 @@
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/work.h"
+#include "page/charge.h"
 #include "pool/pool.h"
 #include "vmap/cpu.h"
 #include "vmap/dense.h"
@@ -106,6 +107,24 @@ void decay_note_alloc(struct vmap *v)
 	if (!load_relaxed(&v->kicked))
 		decay_kick(v);
 	decay_check_over(v);
+}
+
+/* Mappings of frames are not charged, but what was freed of them holds as many mappings. */
+static bool is_worth_a_worker(struct vmap *v)
+{
+	return page_is_worth_a_worker(v->q, cached_pages(v)) || is_over(v);
+}
+
+void decay_ensure_worker(struct vmap *v, unsigned flags)
+{
+	if (is_worth_a_worker(v))
+		worker_ensure(v->q, flags);
+}
+
+void decay_ensure_worker_freed(struct vmap *v)
+{
+	if (is_worth_a_worker(v))
+		worker_ensure_freed(v->q);
 }
 
 /* Moves everything that CPUs and the lazy list hold to the pooled ranges.  False if there was

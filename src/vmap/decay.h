@@ -22,6 +22,10 @@ void decay_kick_if_over(struct vmap *v);
 /* The same after an allocation.  Nothing was freed, so a visit that is due already is soon enough. */
 void decay_note_alloc(struct vmap *v);
 void decay_check_over(struct vmap *v);
+/* For slow paths, with no lock held: worker_ensure() and worker_ensure_freed(), once a worker is worth its
+ * thread, or too much is cached. */
+void decay_ensure_worker(struct vmap *v, unsigned flags);
+void decay_ensure_worker_freed(struct vmap *v);
 uint32_t decay_now_ms(void);
 /* Number of pages that may stay cached now. */
 uint64_t decay_budget_pages(struct vmap *v);

@@ -156,7 +156,7 @@ void frames_give(struct vmap *v, uint32_t index)
 	range_at(v, index)->next = RANGE_NONE;
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v);
-	worker_ensure_freed(v->q);
+	decay_ensure_worker_freed(v);
 }
 
 /* Frees the range of a refused mapping so that nothing stays mapped; a caller that may not wait

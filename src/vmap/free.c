@@ -89,13 +89,13 @@ void vmap_free_range(struct vmap *v, uint32_t index)
 	vmap_forbid(v, range_at(v, index));
 	if (!v->guard_freed && !lock_nested() && cpu_put(v, index)) {
 		decay_check_over(v); /* areas that were on the stack may have been handed on */
-		worker_ensure_freed(v->q);
+		decay_ensure_worker_freed(v);
 		return;
 	}
 	range_at(v, index)->next = RANGE_NONE;
 	lazy_publish_chain(v, index);
 	decay_kick_if_over(v);
-	worker_ensure_freed(v->q);
+	decay_ensure_worker_freed(v);
 }
 
 static __attribute__((noinline, cold)) void vfree_odd(struct quire *q, void *addr)

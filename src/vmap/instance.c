@@ -289,14 +289,10 @@ static void fork_done(struct quire_module *module, bool child)
 
 static struct vmap *make(struct quire *q, unsigned flags)
 {
-	struct vmap *v = mem_reserve(self_bytes(), mem_page_bytes(), "quire-vmap");
+	struct vmap *v = mem_map(self_bytes(), "quire-vmap");
 
 	if (v == NULL)
 		return NULL;
-	if (mem_commit(v, self_bytes()) != 0) {
-		mem_release(v, self_bytes());
-		return NULL;
-	}
 	init_constants(v, q);
 	if (reserve(v) != 0) {
 		mem_release(v, self_bytes());

@@ -51,7 +51,7 @@ static size_t mapped_bytes(uint32_t pages)
 
 static int commit_part(void *array, size_t from, size_t end)
 {
-	return mem_commit_part(mem_commit, array, from, end - from);
+	return mem_commit_part(mem_commit_apart, array, from, end - from);
 }
 
 /* Commits the upper levels, and the arrays from @written on: both are written wherever areas lie. */

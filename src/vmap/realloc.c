@@ -86,7 +86,7 @@ static void give_tail(struct vmap *v, uint32_t index, const struct vmap_request 
 	range_at(v, tail)->next = RANGE_NONE;
 	lazy_publish_chain(v, tail);
 	decay_kick_if_over(v);
-	worker_ensure(v->q, request->flags);
+	decay_ensure_worker(v, request->flags);
 }
 
 /* Notes in @wanted whether the added pages are fresh. */

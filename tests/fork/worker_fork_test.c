@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "instance/instance.h"
 #include "machine/linux/sanitizer.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #define DECAY_MS UINT32_C(20)
@@ -121,6 +122,7 @@ static void child_that_only_frees_an_object_calls_a_worker(void **state)
 	if (MACHINE_TSAN)
 		skip_because("ThreadSanitizer has no threads in a child of fork");
 	make();
+	pages_of(q)->worth_pages = 0; /* an object is worth a worker */
 	object = quire_alloc_percpu(q, 64, 0, 0);
 	assert_non_null(object);
 	for (unsigned i = 0; i < 100; i++) /* a stack takes the size, and is open */

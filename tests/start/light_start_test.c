@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include <quire/page.h>
+#include <quire/percpu.h>
+#include <quire/vmap.h>
 
 #include "calls.h"
 #include "confine.h"
@@ -21,8 +23,11 @@
 #define PAGES_A_TYPE 10u
 
 /* What the default instance costs with 30 pages, which are included: 120 KiB. */
-#define CALLS_MAX   17u
-#define RSS_KIB_MAX 500u
+#define CALLS_MAX	 17u
+#define RSS_KIB_MAX	 400u
+/* What a first area costs in addition, and a first per-CPU object. */
+#define AREA_CALLS_MAX	 48u
+#define OBJECT_CALLS_MAX 30u
 
 #define REFUSED 10
 
@@ -73,6 +78,30 @@ static void use_two(void *arg)
 	calls_mark();
 }
 
+static void use_area(void *arg)
+{
+	struct quire *q = make_another();
+
+	(void)arg;
+	take_pages(q);
+	calls_mark();
+	if (quire_vmalloc(q, 4096, 0) == NULL)
+		_exit(REFUSED);
+	calls_mark();
+}
+
+static void use_object(void *arg)
+{
+	struct quire *q = make_another();
+
+	(void)arg;
+	take_pages(q);
+	calls_mark();
+	if (quire_alloc_percpu(q, 64, 0, 0) == NULL)
+		_exit(REFUSED);
+	calls_mark();
+}
+
 static unsigned count(void (*body)(void *arg))
 {
 	struct calls calls;
@@ -102,6 +131,14 @@ static void a_second_instance_asks_nothing_that_a_process_asks_once(void **state
 	assert_true(count(use_two) < count(use_another));
 }
 
+static void a_first_area_and_object_cost_a_bounded_number_of_system_calls(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	assert_in_range(count(use_area), 1, AREA_CALLS_MAX);
+	assert_in_range(count(use_object), 1, OBJECT_CALLS_MAX);
+}
+
 /* ---- names ---- */
 
 static void make_without_names(void *arg)
@@ -128,6 +165,94 @@ static void names_are_given_up_after_one_refusal(void **state)
 	(void)state;
 	skip_if_sanitized();
 	expect_life(make_without_names, NULL);
+}
+
+/* ---- the worker ---- */
+
+static void make_first(struct quire **q)
+{
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.decay_ms = 1);
+
+	if (quire_create(&options, q) != 0 || count_threads() != 1)
+		_exit(REFUSED);
+}
+
+static void *take_area(struct quire *q, size_t bytes)
+{
+	char *area = quire_vmalloc(q, bytes, 0);
+
+	if (area == NULL)
+		_exit(REFUSED);
+	*area = 1;
+	return area;
+}
+
+static void check_threads(size_t wanted)
+{
+	if (count_threads() == wanted)
+		return;
+	fprintf(stderr, "%zu threads, not %zu\n", count_threads(), wanted);
+	_exit(REFUSED);
+}
+
+/* What is freed below the amount goes back when somebody calls, and no thread is needed. */
+static void use_first_areas(void *arg)
+{
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
+	uint64_t end_ns = await_begin();
+	struct quire *q;
+
+	(void)arg;
+	make_first(&q);
+	for (unsigned i = 0; i < 8; i++)
+		quire_vfree(q, take_area(q, 64 << 10));
+	do {
+		quire_poll(q);
+		quire_vmap_stat_read(q, &stat);
+	} while (stat.cached_bytes != 0 && await_more(end_ns));
+	check_threads(1);
+	if (stat.cached_bytes != 0)
+		_exit(REFUSED);
+	take_area(q, 2 << 20); /* 2 MiB and their guard are worth a thread */
+	check_threads(2);
+}
+
+static void *take_object(struct quire *q, size_t bytes)
+{
+	void *object = quire_alloc_percpu(q, bytes, 0, 0);
+
+	if (object == NULL)
+		_exit(REFUSED);
+	return object;
+}
+
+/* The reserve for callers that may not wait is there without a thread; once it is used, one comes. */
+static void use_first_objects(void *arg)
+{
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
+	unsigned objects = 0;
+	struct quire *q;
+
+	(void)arg;
+	make_first(&q);
+	for (unsigned i = 0; i < 64; i++)
+		quire_free_percpu(q, take_object(q, 64));
+	quire_percpu_stat_read(q, &stat);
+	check_threads(1);
+	while (objects < 4096 && quire_alloc_percpu(q, 512, 0, QUIRE_ATOMIC) != NULL)
+		objects++;
+	if (stat.empty_pages < 4 || objects < 4 * quire_page_bytes(q) / 512)
+		_exit(REFUSED);
+	take_object(q, 512);
+	check_threads(2);
+}
+
+static void first_areas_and_objects_start_no_thread(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_life(use_first_areas, NULL);
+	expect_life(use_first_objects, NULL);
 }
 
 /* ---- the limit ---- */
@@ -266,6 +391,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(creating_and_using_thirty_pages_costs_few_system_calls),
 		cmocka_unit_test(a_second_instance_asks_nothing_that_a_process_asks_once),
+		cmocka_unit_test(a_first_area_and_object_cost_a_bounded_number_of_system_calls),
+		cmocka_unit_test(first_areas_and_objects_start_no_thread),
 		cmocka_unit_test(names_are_given_up_after_one_refusal),
 		cmocka_unit_test(the_limit_is_learnt_when_it_matters),
 		cmocka_unit_test(a_limit_of_the_cgroup_holds),

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* worker_sim.c - an instance's worker: due work is always done by some thread */
+#include <quire/vmap.h>
+
 #include "instance/module.h"
 #include "instance/worker.h"
 #include "machine/clock.h"
 #include "sim/page/page_scene.h"
 
-#define DECAY_NS UINT64_C(1000000000)
+#define DECAY_NS   UINT64_C(1000000000)
+#define AREA_PAGES 16u
 
 /* Nothing was taken yet, so there is no worker. */
 static struct page_scene *scene_without_worker(struct sim *sim, enum quire_worker worker)
@@ -135,6 +138,38 @@ SIM_TEST(worker_comes_when_two_take_enough, .explore = SIM_ALL_SCHEDULES, .preem
 	sim_run(sim);
 	/* A thread that was moved to a CPU whose lock is taken gets a single page. */
 	SIM_CHECK(p->zone[0].online_pages - p->zone[0].zero_pages < p->worth_pages ||
+		  scene->q->work.state != 0);
+}
+
+static void takes_an_area(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	SIM_CHECK(quire_vmalloc(scene->q, (size_t)AREA_PAGES << scene->q->page_shift, 0) != NULL);
+}
+
+/* The same where one takes pages and the other an area: what modules charge counts, too. */
+SIM_TEST(worker_comes_when_pages_and_an_area_are_enough)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = UINT64_C(2) << 20, .thp = QUIRE_OFF,
+				   .guard = QUIRE_GUARD_OFF, .worker = QUIRE_WORKER_THREAD);
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct pages *p;
+	uint64_t before;
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	p = pages_of(scene->q);
+	quire_vfree(scene->q, quire_vmalloc(scene->q, 1, 0)); /* a first use has its own scenario */
+	before = p->zone[0].charged_pages;
+	p->worth_pages = before + AREA_PAGES + pcp_refill_least(p->zone[0].pcp_batch, 0);
+	check_u64_eq(scene->q->work.state, 0);
+	sim_cpu(sim, 0, takes_a_batch, scene);
+	sim_cpu(sim, 1, takes_an_area, scene);
+	sim_run(sim);
+	SIM_CHECK(p->zone[0].online_pages - p->zone[0].zero_pages + p->zone[0].charged_pages <
+			  p->worth_pages ||
 		  scene->q->work.state != 0);
 }
 

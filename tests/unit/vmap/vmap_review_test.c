@@ -169,16 +169,16 @@ static void a_free_soon_after_work_wakes_nobody(void **state)
 	quire_vfree(q, live);
 }
 
-/* Who may not start the worker does not keep the next one from it. */
+/* Who may not start the worker does not keep the next one from it.  2 MiB are worth a thread. */
 static void an_allocation_starts_a_worker_that_an_atomic_one_needed(void **state)
 {
 	struct quire *q = vmap_make((struct quire_options){ .worker = QUIRE_WORKER_THREAD });
 	size_t threads = count_threads();
-	void *atomic = quire_vmalloc(q, KIB(64), QUIRE_ATOMIC), *area;
+	void *atomic = quire_vmalloc(q, KIB(1024), QUIRE_ATOMIC), *area;
 
 	(void)state;
 	assert_int_equal(count_threads(), threads);
-	area = quire_vmalloc(q, KIB(128), 0);
+	area = quire_vmalloc(q, KIB(1024), 0);
 	assert_int_equal(count_threads(), threads + 1);
 	quire_vfree(q, atomic);
 	quire_vfree(q, area);
