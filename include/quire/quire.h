@@ -393,8 +393,8 @@ int quire_poll(struct quire *q);
  *
  * Returns   0; -EBUSY if the system still counts the thread after a second (a debugger holds it): then
  *           nothing is stopped.
- * Context   may wait, for a visit of the worker; not from a signal handler or a handler of
- *           pthread_atfork(), not with a lock held that the program's allocator takes.
+ * Context   may wait, for a visit of the worker and a shrinker that it calls; not in a shrinker of @q (misuse),
+ *           not from a signal handler or a handler of pthread_atfork(), not with a lock held that the program's allocator takes.
  * Cost      joins a thread if there is one.
  * Pair      quire_worker_start(), from any thread.
  */
@@ -427,7 +427,8 @@ struct quire_shrinker {
 #define QUIRE_SHRINKER_INIT(...) QUIRE_SIZED_WITH_(struct quire_shrinker, __VA_ARGS__)
 
 /**
- * quire_shrinker_register - have a cache of the program's give up memory before a call is refused
+ * quire_shrinker_register - have a cache of the program's give up memory before a call is refused, or
+ *	when memory is short
  * @q:		instance that the cache's memory is from
  * @shrinker:	what to call; copied
  * @id:		receives what quire_shrinker_unregister() takes, never 0; only on success
@@ -439,12 +440,18 @@ struct quire_shrinker {
  * of more bytes than the limit, in a signal handler, or while the first area or per-CPU object of an instance
  * is made ready.
  *
- * scan() runs on the allocating thread, with none of the library's locks held, and may make any call but
- * quire_destroy() of @q.  What it allocates calls no shrinker, and may be refused.  One shrinker of the
- * process is called at a time: another allocation that comes so far waits for that call, and tries again
- * when it has returned.  So scan() only tries each lock under which a thread allocates without one of
- * those flags, and waits for no such thread.  It returns; it does not leave by longjmp(), an exception
- * or the end of its thread.
+ * The worker calls them as well, cheapest first and until it has enough: under memory pressure (a 16th of what
+ * @q holds at a time, at most once in 2 s), near the limit, and when a limit was lowered below what
+ * is held (docs/options.md).  That stays undone while another thread is in a scan() of the process.
+ *
+ * scan() runs on the allocating thread, on the worker's, or, where calls do the worker's work (worker:inline,
+ * quire_poll()), in such a call.  The worker's thread has all signals blocked and 64 KiB of stack for it.  None
+ * of the library's locks is held, and it may make any call but quire_destroy() and quire_worker_stop() of
+ * @q.  What it allocates calls no shrinker, and may be refused.  One shrinker of the process is called at a
+ * time: another allocation that comes so far waits for that call, and tries again when it has returned.  So
+ * scan() only tries each lock under which a thread allocates without one of those flags, or calls
+ * quire_destroy(), quire_worker_stop(), quire_shrinker_unregister() or quire_poll(), and waits for no such thread.
+ * It returns; it does not leave by longjmp(), an exception or the end of its thread.
  *
  * A child of fork has its parent's shrinkers.  If another thread of the parent was in scan(), that call
  * has ended in the middle in the child: a lock of the program's that it held is the program's to mend, as
@@ -453,7 +460,8 @@ struct quire_shrinker {
  * Returns   0; -EINVAL if struct_bytes is not set, or scan or name is NULL; -E2BIG if the program is newer
  *           and sets a field that the library does not know; -ENOSPC if 32 are registered.
  * Context   any thread, also in scan(); may wait for a fork; not from a signal handler.
- * Cost      one mutex; a registered shrinker costs nothing until a call would be refused.
+ * Cost      one mutex; a registered shrinker costs nothing until a call would be refused or memory is
+ *           short, but the worker's thread, if there is one, watches for memory pressure: two descriptors.
  * Pair      quire_shrinker_unregister().
  * Linux     register_shrinker(), shrinker_register(); no count_objects(): scan() returns 0 instead of
  *           SHRINK_STOP, and cost is seeks.

@@ -54,6 +54,7 @@ struct quire {
 	struct mutex worker_mutex;
 	struct holders worker_stopped; /* under worker_mutex */
 	struct mutex visit_mutex;      /* held by a visit of the worker, or to exclude it */
+	uint64_t relief_due_ns;	       /* under visit_mutex: relief.c looks no sooner */
 	struct mutex huge_mutex;       /* guards all modules' huge-page advice: huge/huge.h */
 	struct mutex modules_mutex;
 	struct quire_module *modules; /* atomic: the rightmost; grows under modules_mutex */

@@ -112,6 +112,13 @@ static bool modules_are_empty(struct quire *q)
 	return true;
 }
 
+void modules_look(struct quire *q, struct relief *relief)
+{
+	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+		if (m->look != NULL)
+			m->look(m, relief);
+}
+
 uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 {
 	uint64_t due_ns = WORK_EXIT;

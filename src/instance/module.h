@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 struct quire;
+struct relief;
 
 /*
  * Pages register when an instance is created, the modules to their right at their first use.  They stay
  * until the instance is destroyed.  A function that is NULL is not called; fini is required.
  *
- * Locks.  tick, verify and give_back run under visit_mutex, and so does shrink for quire_release(): none
+ * Locks.  look, tick, verify and give_back run under visit_mutex, and so does shrink for quire_release(): none
  * may call what waits for a visit (statistics, texts).  The functions of fork run under worker_mutex,
  * modules_mutex and visit_mutex, and set_looks may run under all locks in a child of fork.
  */
@@ -39,6 +40,8 @@ struct quire_module {
 	/* Gives memory back to the system, for quire_release(), after all modules have shrunk.  Returns
 	 * bytes. */
 	size_t (*give_back)(struct quire_module *module);
+	/* Looks whether limits have changed, and says what memory there is: relief.h.  Only pages have it. */
+	void (*look)(struct quire_module *module, struct relief *relief);
 	/* The worker's visit.  Returns when the next is due; WORK_IDLE if none is before a kick; WORK_EXIT
 	 * if, in addition, nothing of the module is in use. */
 	uint64_t (*tick)(struct quire_module *module, uint64_t now_ns);
@@ -61,6 +64,7 @@ void module_register_locked(struct quire *q, struct quire_module *module);
  */
 size_t modules_shrink(struct quire *q);
 size_t modules_give_back(struct quire *q);
+void modules_look(struct quire *q, struct relief *relief);
 /* Returns the earliest time at which a module has work due. */
 uint64_t modules_tick(struct quire *q, uint64_t now_ns);
 /* These two also take and release modules_mutex and visit_mutex. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instance/shrinker.c - calling the program's own caches before an allocation is refused
+ * instance/shrinker.c - calling the program's own caches before an allocation is refused, or when the worker
+ * finds that memory is short
  *
  * Words
  *   turn   the right to call shrinkers.  A process has one, whatever the number of its instances
@@ -21,6 +22,10 @@
  * between steps, and during a call.  A shrinker that gave up something is asked again, for twice as much
  * each time: what it frees is rarely all in one place.  It is passed over once it gives up nothing, or
  * was asked for the instance's whole limit, so a walk has at most 32 x 33 calls.
+ *
+ * The worker makes calls of its own (relief.c), each under the turn too, and only while no other thread has it.
+ * So it never waits for a shrinker that is called elsewhere, and a thread that joins the worker waits for
+ * one call at most.  What its calls give up counts like any other, for the allocations that wait for the turn.
  *
  * Life of an entry
  *
@@ -45,7 +50,9 @@
 #include "base/sized.h"
 #include "base/text.h"
 #include "instance/instance.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
+#include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/process.h"
 
@@ -62,11 +69,16 @@ static bool turn_is_own(void)
 	return load_relaxed(&process_turn()->thread) == process_thread();
 }
 
+static void turn_took(struct process_turn *turn, struct quire *q)
+{
+	turn->q = q;
+	store_relaxed(&turn->thread, process_thread());
+}
+
 static void turn_take(struct process_turn *turn, struct quire *q)
 {
 	mutex_acquire(&turn->mutex);
-	turn->q = q;
-	store_relaxed(&turn->thread, process_thread());
+	turn_took(turn, q);
 }
 
 static void turn_drop(struct process_turn *turn)
@@ -198,6 +210,40 @@ bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 	return again;
 }
 
+/* As long as no other thread has the turn: what that is given serves as well. */
+static bool relieve_some(struct quire *q, struct shrinkers_walk *walk, size_t *given)
+{
+	struct process_turn *turn = process_turn();
+	struct shrinkers *s = q->shrinkers;
+	bool called;
+
+	if (!mutex_try(&turn->mutex))
+		return false;
+	turn_took(turn, q);
+	called = call(s, turn, walk, given);
+	s->given_nr += called && *given != 0;
+	turn_drop(turn);
+	return called;
+}
+
+size_t shrinkers_relieve(struct quire *q, size_t bytes)
+{
+	struct shrinkers_walk walk = { .bytes = bytes };
+	size_t given = 0, some;
+
+	/* The first is a hint. */
+	if (load_relaxed(&q->shrinkers->nr) == 0 || lock_kept() || turn_is_own())
+		return 0;
+	while (given < bytes && relieve_some(q, &walk, &some)) {
+		given += some < bytes - given ? some : bytes - given;
+		/* Only what is still short, not twice as much. */
+		walk.bytes = bytes - given;
+		if (walk.again_bytes > walk.bytes)
+			walk.again_bytes = walk.bytes;
+	}
+	return given;
+}
+
 /* ---- the calls ---- */
 
 static void copy_name(char *to, const char *name)
@@ -230,6 +276,8 @@ int quire_shrinker_register(struct quire *q, const struct quire_shrinker *shrink
 		*id = one->id;
 	}
 	mutex_release(&s->mutex);
+	if (one != NULL && q->report) /* so that it watches for memory pressure */
+		worker_kick(q, clock_now_ns() + q->decay_base_ns);
 	return one != NULL ? 0 : -ENOSPC;
 }
 

@@ -61,6 +61,9 @@ void shrinkers_init(struct shrinkers *shrinkers);
  * left, or none may be called here: with a lock held, in a shrinker, or in a fork.  The caller may wait.
  */
 bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk);
+/* For the worker: calls shrinkers, cheapest first, until they have given up @bytes or have nothing left, or another
+ * thread calls some.  Returns the bytes given up.  No lock is held. */
+size_t shrinkers_relieve(struct quire *q, size_t bytes);
 /* The calling thread is in a call of one of the shrinkers of @q. */
 bool shrinkers_call_this(const struct quire *q);
 

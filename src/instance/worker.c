@@ -27,10 +27,13 @@
 
 #include <quire/quire.h>
 
+#include "base/check.h"
 #include "base/errno.h"
 #include "instance/holders.h"
 #include "instance/instance.h"
 #include "instance/module.h"
+#include "instance/relief.h"
+#include "instance/shrinker.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/lock.h"
@@ -92,7 +95,8 @@ void worker_look(struct quire *q, unsigned flags)
 
 /* ---- a visit ---- */
 
-/* One visit at a time, and none between worker_exclude_begin() and worker_exclude_end(). */
+/* One visit at a time, and none between worker_exclude_begin() and worker_exclude_end().  What is short comes
+ * first, with no lock held, since the program's shrinkers may be called. */
 uint64_t worker_run(void *arg, uint64_t now_ns)
 {
 	struct quire *q = arg;
@@ -100,6 +104,7 @@ uint64_t worker_run(void *arg, uint64_t now_ns)
 
 	if (q->dead)
 		return WORK_EXIT;
+	relief_run(q, now_ns);
 	mutex_acquire(&q->visit_mutex);
 	due_ns = modules_tick(q, now_ns);
 	mutex_release(&q->visit_mutex);
@@ -141,6 +146,8 @@ int quire_worker_stop(struct quire *q)
 {
 	int error = 0;
 
+	if (shrinkers_call_this(q)) /* perhaps on the thread that would be joined */
+		misuse("stopped by its shrinker", __func__, q);
 	mutex_acquire(&q->worker_mutex);
 	if (q->worker_stopped.nr == 0)
 		error = work_hold(&q->work);

@@ -14,6 +14,10 @@
  * In mode WORK_INLINE, work_start() runs due work in callers that may wait.  It also does so in
  * mode WORK_THREAD while the system refuses the thread; the thread is requested again every
  * pause_ns.  In mode WORK_OFF only work_poll() runs the work.
+ *
+ * Memory pressure.  Once the function has asked for that, the thread watches in its sleep whether memory is
+ * short in the process's group or in the system, and then runs the function at once, due or not.
+ * There is no watch without a thread.
  */
 #ifndef MACHINE_WORK_H
 #define MACHINE_WORK_H
@@ -49,6 +53,25 @@ enum work_caller {
 	WORK_CALLER_WAITS,   /* may wait: starts the thread, or does what is due if there is none */
 };
 
+/* Of what the thread notices memory pressure. */
+enum work_pressure {
+	WORK_PRESSURE_UNWATCHED, /* nothing: not asked for, or there is no thread */
+	WORK_PRESSURE_REFUSED,	 /* nothing: the system refused it */
+	WORK_PRESSURE_GROUP,	 /* of the process's cgroup */
+	WORK_PRESSURE_SYSTEM,	 /* of the whole system */
+};
+
+/* The thread's, but for what says atomic. */
+struct work_watch {
+	uint32_t wanted;  /* atomic */
+	uint32_t state;	  /* atomic: enum work_pressure */
+	uint32_t pressed; /* atomic: there was pressure, and the function has not yet been told */
+	int32_t trigger;  /* descriptor; -1: none */
+	int32_t timer;	  /* atomic: likewise; wakes the thread */
+	uint64_t file;	  /* which the trigger is of */
+	uint64_t retry_ns;
+};
+
 struct work {
 	work_function *run;
 	void *arg;
@@ -66,6 +89,7 @@ struct work {
 	uint64_t pause_ns;   /* (c) from one attempt to the next */
 	const uint64_t *isolated_cpus; /* (c) */
 	size_t isolated_words;	       /* (c) */
+	struct work_watch watch;
 };
 
 void work_init(struct work *work, const struct work_options *options, work_function *run,
@@ -79,6 +103,12 @@ bool work_needs_callers(const struct work *work);
 void work_kick(struct work *work, uint64_t due_ns);
 /* Runs due work in the caller.  Returns the next due time as the function does. */
 uint64_t work_poll(struct work *work);
+/* Makes the thread watch for memory pressure from its next sleep on. */
+void work_watch_pressure(struct work *work);
+/* For the function: whether there was pressure since it last asked. */
+bool work_take_pressure(struct work *work);
+/* A hint. */
+enum work_pressure work_pressure(const struct work *work);
 /* Stops and joins the thread.  Nothing runs afterwards. */
 void work_stop(struct work *work);
 /*

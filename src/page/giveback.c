@@ -44,7 +44,6 @@
 #include "page/free.h"
 #include "page/isolate.h"
 #include "page/layout.h"
-#include "page/limit.h"
 #include "page/page.h"
 #include "page/pages.h"
 #include "page/pcp.h"
@@ -464,14 +463,13 @@ static void lower_due(struct pages *p, uint64_t due_ns)
 
 /*
  * Pages' part of the worker's visit.  It comes more often for other modules' sake, but turns of
- * pages have to be whole decays: giveback_due_ns says when the next one is.  Every visit follows the limit.
+ * pages have to be whole decays: giveback_due_ns says when the next one is.
  */
 uint64_t giveback_tick(struct pages *p, uint64_t now_ns)
 {
 	uint64_t due_ns =
 		exchange_acq_rel(&p->giveback_due_ns, WORK_IDLE); /* with giveback_kick() */
 
-	limit_follow(p);
 	if (due_ns <= now_ns)
 		due_ns = giveback_visit(p, now_ns);
 	if (due_ns < WORK_EXIT)

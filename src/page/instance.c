@@ -380,6 +380,11 @@ static size_t give_back(struct quire_module *module)
 	return giveback_everything(module_pages(module));
 }
 
+static void look(struct quire_module *module, struct relief *relief)
+{
+	limit_look_for_relief(module_pages(module), relief);
+}
+
 static uint64_t tick(struct quire_module *module, uint64_t now_ns)
 {
 	return giveback_tick(module_pages(module), now_ns);
@@ -425,6 +430,7 @@ static int create(struct quire *q)
 					   .fork_child = fork_child,
 					   .verify = verify,
 					   .give_back = give_back,
+					   .look = look,
 					   .tick = tick,
 					   .is_empty = is_empty,
 					   .set_looks = set_looks };

@@ -10,7 +10,7 @@
  * Following.  The limit may change while the program runs.  From then on it is read again
  *
  *   by whom                      at most once in
- *   the worker, at any visit     a second
+ *   the worker, when it looks    a second
  *   statistics and options       a second
  *   an allocation that would     10 ms
  *     otherwise be refused
@@ -20,8 +20,8 @@
  *
  * Setting.  Each zone's limit is set under its lock: not below what is in use, cached pages included, and
  * not above what was reserved, which is the machine's memory or what addresses there were for.  Where more
- * is in use than the system permits, that is set again at each visit of the worker, so what is freed is not
- * taken again.
+ * is in use than the system permits, that is set again whenever the worker looks, so what is freed is not taken
+ * again, and memory that is only kept is given back at once (instance/relief.c).
  *
  * Readers wait for each other under limit_mutex, and the second one finds the limit fresh: so no older answer
  * replaces a newer one, no caller goes on before the zones have the limit that another has just read, and
@@ -30,9 +30,13 @@
  */
 #include "page/limit.h"
 
+#include <quire/page.h>
+
+#include "instance/relief.h"
 #include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/stat.h"
 #include "page/zone.h"
 
 /* A tenth of a millisecond of reading, against 4,096 first touches of 1 us. */
@@ -118,7 +122,7 @@ void limit_learn_before(struct pages *p, uint64_t more)
 		limit_learn(p);
 }
 
-void limit_follow(struct pages *p)
+static void follow(struct pages *p)
 {
 	if (is_given(p) || !load_acquire(&p->limit_known)) /* with the release in read_again() */
 		return;
@@ -129,6 +133,47 @@ void limit_follow(struct pages *p)
 	mutex_acquire(&p->limit_mutex);
 	set_zones(p, load_relaxed(&p->limit_told_pages));
 	mutex_release(&p->limit_mutex);
+}
+
+/* What the zones have together. */
+struct room {
+	uint64_t available_pages, low_pages, high_pages;
+};
+
+/* Pages that are in the buddy and read zero have no memory. */
+static uint64_t look_at_zone(struct pages *p, struct zone *zone, struct room *room)
+{
+	uint64_t held_pages;
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	room->available_pages += zone_available_locked(p, zone);
+	room->low_pages += zone->mark_low;
+	room->high_pages += zone->mark_high;
+	held_pages = zone->online_pages - zone->zero_pages + zone->charged_pages;
+	zone_unlock(zone, token);
+	return held_pages;
+}
+
+/* As in Linux, below the low mark it is filled up to the high one.  What CPUs keep is available too: a drain
+ * comes before a refusal. */
+void limit_look_for_relief(struct pages *p, struct relief *relief)
+{
+	struct room room = { .available_pages = 0 };
+	uint64_t held_pages = 0, told_pages;
+	struct quire_page_stat stat;
+
+	follow(p);
+	page_stat_collect(p, &stat);
+	room.available_pages = stat.cached_pages;
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		held_pages += look_at_zone(p, &p->zone[i], &room);
+	told_pages = load_relaxed(&p->limit_told_pages); /* a hint */
+	relief->held_bytes += held_pages << p->page_shift;
+	if (room.available_pages < room.low_pages)
+		relief->lacking_bytes += (room.high_pages - room.available_pages) << p->page_shift;
+	if (held_pages > told_pages)
+		relief->exceeding_bytes += (held_pages - told_pages) << p->page_shift;
 }
 
 void limit_follow_refused(struct pages *p)

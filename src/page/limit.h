@@ -10,6 +10,8 @@
 #include "machine/atomic.h"
 #include "page/pages.h"
 
+struct relief;
+
 /* When the instance is created.  @given: its options have a limit, which stays. */
 void limit_init(struct pages *p, bool given);
 /* Reads the limit, unless it was given or is less than a second old.  Reads files; the caller may wait, and
@@ -18,8 +20,8 @@ void limit_learn(struct pages *p);
 /* Learns the limit if it is not known and with @more pages the instance has so many that it matters, unless
  * a lock is held. */
 void limit_learn_before(struct pages *p, uint64_t more);
-/* The same as limit_learn() for the worker, which visits often: only if it is known, since it matters. */
-void limit_follow(struct pages *p);
+/* For the worker: reads the limit again, if it is known, since it matters then, and says what is short. */
+void limit_look_for_relief(struct pages *p, struct relief *relief);
 /* For a caller that may wait and is about to be refused: reads the limit again.  Does nothing if a lock is
  * held. */
 void limit_follow_refused(struct pages *p);

@@ -7,6 +7,7 @@
 static const struct misuse misuses[] = {
 	{ "shrinker_unregistered_twice", "without its pair" AT("quire_shrinker_unregister") },
 	{ "destroyed_by_shrinker", "destroyed by its shrinker" AT("quire_destroy") },
+	{ "stopped_by_shrinker", "stopped by its shrinker" AT("quire_worker_stop") },
 };
 
 int main(int argc, char **argv)

@@ -10,11 +10,12 @@
  *   STARTING           the thread is made, its handle stored              RUNNING    starter
  *   STARTING           the system refuses a thread; wait for retry_ns     NONE       starter
  *   RUNNING            nothing is due                                     ASLEEP     thread
- *   ASLEEP             woken, or due                                      RUNNING    thread
+ *   RUNNING            the same, and memory pressure is watched           POLLING    thread
+ *   ASLEEP, POLLING    woken, or due, or pressure came                    RUNNING    thread
  *   RUNNING            the function returned WORK_EXIT and no kick came   EXITED     thread
  *   EXITED             a kick came meanwhile, and no starter took over    RUNNING    thread
  *   RUNNING, ASLEEP,   work_stop                                          STOPPING   stopper
- *     EXITED
+ *     POLLING, EXITED
  *   STOPPING           joined                                             NONE       stopper
  *   NONE, STOPPING     work_hold; the old thread is joined and gone       HELD       holder
  *   HELD               work_unhold                                        NONE       holder
@@ -30,7 +31,9 @@
  * the generation is unchanged.  A kick lowers due_ns, changes the generation, then reads the
  * state with a read-modify-write.  This one and the sleeper's are ordered: either the kick's is
  * later, sees ASLEEP and wakes the sleeper; or the sleeper's is later, sees the new generation,
- * and does not sleep.  A kick that does not lower due_ns wakes no thread.
+ * and does not sleep.  A kick that does not lower due_ns wakes no thread.  In POLLING it is the same, but
+ * the sleeper compares the generation by itself, after it has entered the state, and the kick sets a timer
+ * instead of waking a futex (pressure.c).
  */
 #include "machine/work.h"
 
@@ -46,6 +49,7 @@
 #include "machine/linux/context.h"
 #include "machine/linux/futex.h"
 #include "machine/linux/guest.h"
+#include "machine/linux/pressure.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/linux/system.h"
 #include "machine/mem.h"
@@ -55,6 +59,7 @@ enum {
 	STATE_STARTING,
 	STATE_RUNNING,
 	STATE_ASLEEP,
+	STATE_POLLING,
 	STATE_EXITED,
 	STATE_STOPPING,
 	STATE_HELD,
@@ -66,13 +71,14 @@ enum {
 
 /*
  * The thread calls madvise in batches, 2 KiB of vector each, under perhaps ten frames: 16 KiB are
- * ample, and 32 KiB leave room for a program that interposes those calls.  libc puts its thread
- * descriptor and all static TLS of the program into the same stack; with little of that, 64 KiB
- * hold everything.  ThreadSanitizer wants 128 KiB for itself.
+ * ample, and 32 KiB leave room for a program that interposes those calls.  The program's shrinkers, which
+ * it calls too, are promised 64 KiB (quire.h).  libc puts its thread descriptor and all static TLS of the
+ * program into the same stack; with little of that, 128 KiB hold everything.  What is not touched is no
+ * memory.  ThreadSanitizer wants 128 KiB for itself.
  */
-#define STACK_BYTES_MIN	   ((size_t)64 << 10)
+#define STACK_BYTES_MIN	   ((size_t)128 << 10)
 #define STACK_TSAN_BYTES   ((size_t)256 << 10)
-#define STACK_USABLE_BYTES (((size_t)32 << 10) + (MACHINE_TSAN ? STACK_TSAN_BYTES : 0))
+#define STACK_USABLE_BYTES (((size_t)96 << 10) + (MACHINE_TSAN ? STACK_TSAN_BYTES : 0))
 
 /* ---- what is due ---- */
 
@@ -153,6 +159,25 @@ static void thread_sleep(struct work *work, uint32_t generation, uint64_t due_ns
 	(void)move(work, STATE_ASLEEP, STATE_RUNNING);
 }
 
+/* The same, and until there is memory pressure. */
+static void thread_poll(struct work *work, uint32_t generation, uint64_t now_ns, uint64_t due_ns)
+{
+	if (!move(work, STATE_RUNNING, STATE_POLLING))
+		return;
+	if (load_acquire(&work->generation) == generation) /* with wake(): see above */
+		pressure_sleep(&work->watch, now_ns, due_ns);
+	(void)move(work, STATE_POLLING, STATE_RUNNING);
+}
+
+static void thread_rest(struct work *work, uint32_t generation, uint64_t now_ns, uint64_t due_ns)
+{
+	pressure_open(&work->watch, now_ns);
+	if (pressure_is_open(&work->watch))
+		thread_poll(work, generation, now_ns, due_ns);
+	else
+		thread_sleep(work, generation, due_ns);
+}
+
 /* Runs due work, after a concurrent poll has ended.  Returns whether the thread may end. */
 static bool thread_run(struct work *work, uint64_t now_ns)
 {
@@ -192,11 +217,12 @@ static void *thread_main(void *arg)
 		uint64_t due_ns = load_acquire(&work->due_ns);
 		uint64_t now_ns = clock_now_ns();
 
-		if (due_ns > now_ns)
-			thread_sleep(work, generation, due_ns);
+		if (due_ns > now_ns && load_relaxed(&work->watch.pressed) == 0)
+			thread_rest(work, generation, now_ns, due_ns);
 		else if (thread_run(work, now_ns) && thread_exit(work))
 			break;
 	}
+	pressure_close(&work->watch);
 	return NULL;
 }
 
@@ -350,6 +376,7 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 		.due_ns = WORK_IDLE,
 		.state = STATE_NONE,
 	};
+	pressure_init(&work->watch);
 }
 
 /* There is no thread; may @caller create one?  A free creates one only if work is due. */
@@ -394,9 +421,14 @@ void work_start(struct work *work, enum work_caller caller)
 /* After due_ns or the state has changed. */
 static void wake(struct work *work)
 {
+	uint32_t state;
+
 	(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
-	if (fetch_or_acq_rel(&work->state, UINT32_C(0)) == STATE_ASLEEP)
+	state = fetch_or_acq_rel(&work->state, UINT32_C(0));
+	if (state == STATE_ASLEEP)
 		futex_wake_all(&work->generation);
+	else if (state == STATE_POLLING)
+		pressure_wake(&work->watch);
 }
 
 void work_kick(struct work *work, uint64_t due_ns)
@@ -404,6 +436,28 @@ void work_kick(struct work *work, uint64_t due_ns)
 	if (due_lower(work, due_ns) && work->mode == WORK_THREAD)
 		wake(work);
 }
+
+/* ---- memory pressure ---- */
+
+void work_watch_pressure(struct work *work)
+{
+	store_relaxed(&work->watch.wanted,
+		      UINT32_C(1)); /* a hint: the thread looks before it sleeps */
+}
+
+bool work_take_pressure(struct work *work)
+{
+	/* Stored by the thread that runs the function, or that will run it. */
+	return load_relaxed(&work->watch.pressed) != 0 &&
+	       exchange_acq_rel(&work->watch.pressed, UINT32_C(0)) != 0;
+}
+
+enum work_pressure work_pressure(const struct work *work)
+{
+	return (enum work_pressure)load_relaxed(&work->watch.state);
+}
+
+/* ---- the end ---- */
 
 /* Claims the thread for joining.  Returns whether there is one. */
 static bool stop_begin(struct work *work)
@@ -425,6 +479,7 @@ static void stop_finish(struct work *work)
 	CHECK(!pthread_equal(pthread_self(), (pthread_t)work->handle));
 	(void)fetch_add_relaxed(&work->generation, UINT32_C(1));
 	futex_wake_all(&work->generation);
+	pressure_wake(&work->watch);
 	thread_join(work);
 }
 
@@ -473,6 +528,9 @@ void work_fork_child(struct work *work)
 {
 	if (work->stack != NULL)
 		stack_unmap(work);
+	pressure_close(&work->watch);
+	store_relaxed(&work->watch.pressed, UINT32_C(0));
+	work->watch.retry_ns = 0;
 	if (load_relaxed(&work->running) != 0)
 		(void)due_lower(work, 0);
 	store_relaxed(&work->running, UINT32_C(0));

@@ -110,6 +110,9 @@ const void *sim_frame_of(unsigned cpu, const void *addr);
 size_t sim_reserved_bytes(void);
 /* The limit of the cgroup from now on; it is 8 MiB at first. */
 void sim_set_group_bytes(uint64_t bytes);
+/* Memory is short: the worker learns of it if it has a thread and watches. */
+struct work;
+void sim_press_memory(struct work *work);
 /* Limits the pages that can be mapped again at one time; 0: no limit. */
 void sim_limit_aliases(size_t pages);
 /* Waits while *@word == @value; sim_wake() wakes all tasks that wait for @word. */

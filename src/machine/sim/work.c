@@ -79,7 +79,7 @@ static void worker(void *arg)
 	struct work *work = arg;
 
 	while (work->state == WORKER_THERE) {
-		if (work->due_ns > sim_run_.now_ns) {
+		if (work->due_ns > sim_run_.now_ns && !work->watch.pressed) {
 			sched_sleep(work->due_ns, 0);
 			continue;
 		}
@@ -146,6 +146,41 @@ void work_kick(struct work *work, uint64_t due_ns)
 		task->due_ns = due_ns;
 }
 
+void work_watch_pressure(struct work *work)
+{
+	UNDO(work->watch.wanted);
+	work->watch.wanted = 1;
+}
+
+bool work_take_pressure(struct work *work)
+{
+	uint32_t pressed = work->watch.pressed;
+
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	UNDO(work->watch.pressed);
+	work->watch.pressed = 0;
+	return pressed != 0;
+}
+
+enum work_pressure work_pressure(const struct work *work)
+{
+	return work->watch.wanted && work->state == WORKER_THERE ? WORK_PRESSURE_GROUP
+								 : WORK_PRESSURE_UNWATCHED;
+}
+
+void sim_press_memory(struct work *work)
+{
+	struct task *task = &sim_run_.tasks[work->handle];
+
+	sched_point(POINT_WORK, work, 0, CALLER_PC);
+	if (work_pressure(work) != WORK_PRESSURE_GROUP)
+		return;
+	UNDO(work->watch.pressed);
+	work->watch.pressed = 1;
+	if (task->state == TASK_SLEEPING)
+		task->due_ns = sim_run_.now_ns;
+}
+
 uint64_t work_poll(struct work *work)
 {
 	sched_point(POINT_WORK, work, 0, CALLER_PC);
@@ -208,5 +243,7 @@ void work_fork_child(struct work *work)
 	if (work->state != WORKER_HELD)
 		set_state(work, WORKER_NONE);
 	set_running(work, 0);
+	UNDO(work->watch.pressed);
+	work->watch.pressed = 0;
 	note_attempt(work, false);
 }

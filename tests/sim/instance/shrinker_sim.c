@@ -158,3 +158,84 @@ SIM_TEST(fork_child_finds_the_shrinkers_whole, .explore = SIM_ALL_SCHEDULES, .pr
 	sim_run(sim);
 	check_u64_eq(scene->served, 1);
 }
+
+/* ---- the worker's calls ---- */
+
+/* Its worker has run once, so it watches for memory pressure. */
+static struct shrinker_scene *scene_make_watched(struct sim *sim)
+{
+	struct shrinker_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct cache *cache = sim_zalloc(sim, sizeof(*cache));
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "cache", .scan = scan, .arg = cache);
+
+	scene->pages = page_scene_make_worker(sim);
+	scene->cache = cache;
+	cache->scene = scene;
+	for (; cache->pages_nr < CACHED_NR; cache->pages_nr++)
+		cache->page[cache->pages_nr] = scene->pages->page[cache->pages_nr];
+	take_all_but(scene->pages, 0);
+	check_u64_eq(quire_shrinker_register(scene->pages->q, &shrinker, &scene->id), 0);
+	/* The worker looks once in a decay; pressure is what makes it look now. */
+	scene->pages->q->relief_due_ns = UINT64_MAX / 2;
+	work_watch_pressure(&scene->pages->q->work);
+	return scene;
+}
+
+static void presses(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+
+	work_start(&scene->pages->q->work, WORK_CALLER_WAITS);
+	sim_press_memory(&scene->pages->q->work);
+	sim_pass_ns(1);
+}
+
+/* Two pages in the cache, and two threads that need them, one of which makes the worker call for pressure:
+ * both are served, whoever calls.  What the worker's call gave up counts for who waits for it. */
+SIM_TEST(pressure_against_allocation)
+{
+	struct shrinker_scene *scene = scene_make_watched(sim);
+
+	sim_cpu(sim, 0, presses, scene);
+	sim_cpu(sim, 1, takes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served, 1);
+	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
+	page_scene_check(scene->pages);
+}
+
+/* The same where the program drops the cache at once. */
+SIM_TEST(unregistered_shrinker_is_not_called_for_pressure, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY)
+{
+	struct shrinker_scene *scene = scene_make_watched(sim);
+
+	sim_cpu(sim, 0, presses, scene);
+	sim_cpu(sim, 1, unregisters, scene);
+	sim_run(sim);
+	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
+	page_scene_check(scene->pages);
+}
+
+/* The program stops the worker wherever that is: in a shrinker, or finding that another thread is in one.  The
+ * stop ends, and the allocation is served. */
+static void presses_and_stops(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+
+	presses(scene);
+	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
+	quire_worker_start(scene->pages->q);
+}
+
+SIM_TEST(stop_waits_for_a_shrinker)
+{
+	struct shrinker_scene *scene = scene_make_watched(sim);
+
+	sim_cpu(sim, 0, presses_and_stops, scene);
+	sim_cpu(sim, 1, takes, scene);
+	sim_run(sim);
+	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
+	page_scene_check(scene->pages);
+}

@@ -352,7 +352,7 @@ static void visits_twice(void *arg)
 	struct page_scene *scene = arg;
 
 	(void)worker_run(scene->q, UINT64_C(3000000000));
-	(void)worker_run(scene->q, UINT64_C(3000000000));
+	(void)worker_run(scene->q, UINT64_C(6000000000));
 }
 
 /* The limit is lowered below what is in use, and what is freed meanwhile is not there to be taken again. */
@@ -372,7 +372,7 @@ SIM_TEST(lowered_limit_takes_what_is_freed, .explore = SIM_ALL_SCHEDULES, .preem
 	sim_cpu(sim, 1, visits_twice, scene);
 	sim_run(sim);
 	quire_drain_all(scene->q);
-	(void)worker_run(scene->q, UINT64_C(3000000000));
+	(void)worker_run(scene->q, UINT64_C(9000000000));
 	check_u64_eq(scene->q->limit_pages, 4 << 8);
 	page_scene_check(scene);
 }
