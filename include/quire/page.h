@@ -42,8 +42,9 @@ extern "C" {
  * Returns   the block, aligned to its own size; or NULL with errno EINVAL (order or flags),
  *           ENOMEM (nothing left, after every CPU's lists were drained unless a flag forbids it), or
  *           EOWNERDEAD (backing:memfd, in a child of fork: see quire_backing).
- * Context   may wait for other CPUs' locks and for memory being given back; with NOWAIT or ATOMIC only
- *           for a spin lock, with NOLOCK for nothing; from a signal handler only with NOLOCK.
+ * Context   may wait for other CPUs' locks and for memory being given back, and before a refusal runs
+ *           the program's shrinkers, or waits for another thread's (quire_shrinker_register()); with NOWAIT or
+ *           ATOMIC waits only for a spin lock, with NOLOCK for nothing; from a signal handler only with NOLOCK.
  * Cost      orders 0..4, and blocks of 2 MiB: a few instructions from this CPU's stack, and one lock for
  *           each batch that refills it; others: a lock and O(orders).  System calls for every 4 to 32
  *           MiB that are used for the first time.
@@ -341,7 +342,8 @@ struct quire_page_stat {
  * Returns   0; -EINVAL if @stat's size is not set; -EOWNERDEAD where shared frames are another
  *           process's.
  * Context   waits for the worker's visit; not from a signal handler.
- * Cost      a look at every zone and every slot's lists; in a child of fork also at every page's state.
+ * Cost      a look at every zone and every slot's lists, and at most once a second some twenty calls to read
+ *           what the system permits; in a child of fork also a look at every page's state.
  */
 int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat);
 

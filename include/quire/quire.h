@@ -270,10 +270,10 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
  * @bytes:	size of @buffer
  *
  * The text is "key:value,key:value" with every key, as quire_options_parse() and QUIRE_CONF read it.
- * Values are those in use: defaults filled in, the limit after it was halved until the system granted
- * it, rseq:off where the system has no sequences.  Options of areas that nobody has used yet are those
+ * Values are those in use: defaults filled in, the limit as it was last learnt (an instance of less
+ * than 16 MiB has not asked what the system permits), rseq:off where the system has no sequences.  Options of areas that nobody has used yet are those
  * that they would get.  An instance made from the text is the same, as long as the system grants the
- * same.
+ * same; but its limit is given, where one that is not given follows what the system permits.
  *
  * Returns   the length of the whole text without its NUL, as snprintf() does.
  * Context   anywhere, signal handlers included; takes no lock.
@@ -293,8 +293,8 @@ size_t quire_text_options(const struct quire *q, char *buffer, size_t bytes);
  * Returns   0; -EINVAL for an option out of range or a struct_bytes that is not set; -E2BIG for an option
  *           that this version does not know; -ENOMEM if not even one pageblock is granted.
  * Context   may wait for a fork; not from a signal handler.
- * Cost      some fifty system calls, together about 50 us: they reserve addresses and read the size of
- *           the machine and of its cgroup.  Areas and per-CPU memory are reserved at their first use.
+ * Cost      some twenty system calls for the first of the process, ten for others, together about 50 us.
+ *           No file is read but the list of CPUs.  Areas and per-CPU memory are reserved at their first use.
  * Pair      quire_destroy().
  */
 int quire_create(const struct quire_options *options, struct quire **out);
@@ -415,9 +415,9 @@ void quire_worker_start(struct quire *q);
 /* A cache of the program's that can give up memory.  Initialise it with QUIRE_SHRINKER_INIT(). */
 struct quire_shrinker {
 	uint32_t struct_bytes; /* sizeof(struct quire_shrinker) */
-	uint32_t
-		cost; /* of making again what it gives up, for each byte; any unit.  The cheapest is
-				  called first, of equals the one registered first */
+	/* What it costs to make a byte again that it gives up, in any unit.  The cheapest is called first,
+	 * of equals the one registered first. */
+	uint32_t cost;
 	const char *name; /* for quire_text_shrinkers(); copied, up to 23 bytes */
 	/* Gives up about @bytes, or what it can.  Returns how many bytes it freed; 0 if it has none. */
 	size_t (*scan)(size_t bytes, void *arg);
@@ -434,8 +434,9 @@ struct quire_shrinker {
  * @id:		receives what quire_shrinker_unregister() takes, never 0; only on success
  *
  * An allocation of pages, areas or per-CPU memory that finds nothing after every other attempt calls the
- * shrinkers of its instance, cheapest first, until its request is served, and only then is refused.
- * Each is called until it returns 0, for twice as many bytes each time; its frees are ordinary frees to @q.
+ * shrinkers of its instance, cheapest first, until the request can be served.  It is refused if they give
+ * up nothing more.  Each is called until it returns 0, first for as many bytes as are missing, then for twice as
+ * many each time, at most for the limit, after which the next one's turn comes; its frees are ordinary frees to @q.
  * None is called for a request with QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK or QUIRE_NORETRY, for one
  * of more bytes than the limit, in a signal handler, or while the first area or per-CPU object of an instance
  * is made ready.

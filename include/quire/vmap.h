@@ -73,7 +73,8 @@ struct quire_vmalloc_options {
  *             ENOSPC      no hole of addresses is large enough, even after purging
  *             ENOMEM      the limit is reached even after purging, or the system refused memory or mappings
  *             EOWNERDEAD  an instance with backing:memfd, in a child of fork
- * Context   may wait for a purge, or for a thread that commits addresses; with NOWAIT or ATOMIC it
+ * Context   may wait for a purge, or for a thread that commits addresses, and before a refusal runs the
+ *           program's shrinkers or waits for another thread's (quire_shrinker_register()); with NOWAIT or ATOMIC it
  *           waits for spin locks alone, and fails as described at the top; from a signal handler only with NOLOCK.
  * Cost      a few instructions for a size that was freed before on this CPU; else a lock and
  *           O(log ranges), and a system call for a guard page that is not there yet.

@@ -98,10 +98,13 @@ static bool any_is(const struct huge_map *map, uint32_t first, uint32_t end, enu
 void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise_them)
 {
 	enum huge_kind kind = advise_them ? HUGE_ADVISED : HUGE_PLAIN;
-	bool joins = first != 0 && huge_kind(map, first - 1) == HUGE_ADVISED;
-	uint32_t edges = edges_of(map, first, end), then = edges_then(map, first, end, kind);
+	uint32_t edges, then;
+	bool joins;
 
 	check_range(map, first, end);
+	joins = first != 0 && huge_kind(map, first - 1) == HUGE_ADVISED;
+	edges = edges_of(map, first, end);
+	then = edges_then(map, first, end, kind);
 	if (joins || advise_them)
 		advise(map, first, end, true);
 	if (!advise_them && (joins || any_is(map, first, end, HUGE_ADVISED)))
@@ -140,7 +143,7 @@ static bool all_are(const struct huge_map *map, uint32_t first, uint32_t end, en
 	return true;
 }
 
-/* Of none of them a huge page may stand behind. */
+/* No huge page can stand behind any of them. */
 static bool all_are_plain(const struct huge_map *map, uint32_t first, uint32_t end)
 {
 	for (uint32_t i = first; i < end; i++)

@@ -9,7 +9,7 @@
  *   on        ALWAYS      both    at once (areas: of 64 KiB and more)
  *   auto      POPULATED   areas   the caller says that it will write all (QUIRE_HUGE), or the library does: it
  *                                 clears memory that is used again
- *   auto      GROWN       areas   an area grows, of which what there was is written
+ *   auto      GROWN       areas   an area grows that is written so far
  *   auto      LIKELY      areas   similar areas were found written (vmap/dense.c); for fresh addresses, and
  *                                 for those that are used again with their memory
  *   auto      LARGE       pages   more than 16 MiB are in use (page/advice.c)

@@ -192,7 +192,7 @@ bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 	size_t given = 0;
 	bool again;
 
-	/* Clauses: none is registered (a hint: who registers beside an allocation may be missed); no
+	/* Clauses: none is registered (a hint: one that is registered at the same time may be missed); no
 	 * shrinker can serve a request beyond the limit; the places where none may be called. */
 	if (load_relaxed(&s->nr) == 0 || walk->bytes > limit_bytes(q) || lock_nested() ||
 	    lock_kept() || turn_is_own())

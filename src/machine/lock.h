@@ -43,8 +43,8 @@ enum lock_rank {
 	RANK_LIMIT,	   /* mutex: reading the limit anew */
 	RANK_PCP_DISABLE,  /* mutex: lists switched off, isolation, offlining */
 	RANK_GIVEBACK,	   /* mutex: memory on its way back to the system */
-	RANK_GROW,	   /* mutex: sections being committed */
-	RANK_GROW_STEP,	   /* mutex: sections being committed beside its holder */
+	RANK_GROW,	   /* mutex: blocks being committed */
+	RANK_GROW_STEP,	   /* mutex: blocks being committed beside its holder */
 	RANK_HUGE,	   /* mutex: which blocks are advised huge pages */
 	RANK_PERCPU_CPU,   /* spin: one CPU's cached offsets, and the door of its stacks */
 	RANK_PERCPU,	   /* spin: per-CPU chunks' lists, maps, counters */

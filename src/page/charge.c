@@ -119,7 +119,7 @@ int page_charge(struct quire *q, uint64_t pages, unsigned flags)
 		return -EOWNERDEAD;
 	if (lock_nested())
 		flags |= QUIRE_NORETRY;
-	limit_look(p, pages);
+	limit_look(p, pages, flags);
 	if (charge_try(p, pages, flags))
 		return 0;
 	if (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))

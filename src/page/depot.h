@@ -52,8 +52,8 @@ unsigned depot_put(struct zone *zone, unsigned order, unsigned type, const uint3
 bool depot_put_one(struct pages *p, uint32_t frame, unsigned order);
 /* Gives out up to @n of the newest entries; returns how many: none if the lock is held. */
 unsigned depot_take(struct zone *zone, unsigned order, unsigned type, uint32_t *frames, unsigned n);
-/* One entry for a caller whose CPU's lock is taken, or FRAME_NONE: also for one with QUIRE_NOLOCK, which
- * has spares of its own. */
+/* One entry for a caller whose CPU's lock is taken.  FRAME_NONE if there is none, and to a caller with
+ * QUIRE_NOLOCK, which has spares of its own. */
 uint32_t depot_take_one(struct pages *p, const struct page_request *request);
 /*
  * Empties the depot into the buddy, a bounded number of entries a hold.  The lock is held until

@@ -3,8 +3,9 @@
  * page/instance.c - an instance's pages: creation, destruction, fork
  *
  * Frames and their metadata (CPUs' lists and stacks, depots, block tags and records, state bytes, struct
- * page) are one reservation; with backing:memfd two.  Only the used parts cost memory.  The limit is halved until the reservation succeeds; all instances, with their areas
- * and per-CPU memory, share a budget of addresses (mem_reserve_share()).
+ * page) are one reservation; with backing:memfd two.  Only the used parts cost memory.  The limit is halved
+ * until the reservation succeeds; all instances, with their areas and per-CPU memory, share a budget of
+ * addresses (mem_reserve_share()).
  *
  * Fork takes the waiting locks, every pcp lock with the stacks closed, one fence for them and for those of
  * areas, then the depots' and zones' locks.  In the child the drains of other threads are over,

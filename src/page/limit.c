@@ -4,19 +4,20 @@
  *
  * It is what the machine says (mem_limit_read()): the least of its memory, the limits of the process's
  * memory cgroups, and half of RLIMIT_AS.  The machine's memory is one call; the rest stands in files, some
- * twenty calls.  A small program never comes near a limit.  So an instance begins with the machine's memory,
+ * twenty calls.  A program of less than LEARN_BYTES is taken to be far from any limit.  So an instance begins with the machine's memory,
  * and learns the limit before it exceeds LEARN_BYTES, and when somebody asks for it.
  *
  * Following.  The limit may change while the program runs.  From then on it is read again
  *
  *   by whom                      at most once in
  *   the worker, when it looks    a second
- *   statistics and options       a second
+ *   statistics                   a second
  *   an allocation that would     10 ms
  *     otherwise be refused
  *
  * A program that is refused all the time so spends at most one hundredth of it on reading.  Nobody reads on
- * the way to an allocation that succeeds.
+ * the way to an allocation that succeeds, but for the first time, where it may wait: a caller that may not
+ * leaves that to the next one that may, and to the worker.
  *
  * Setting.  Each zone's limit is set under its lock: not below what is in use, cached pages included, and
  * not above what was reserved, which is the machine's memory or what addresses there were for.  Where more
@@ -110,21 +111,27 @@ void limit_learn(struct pages *p)
 	read_if_older(p, AGE_NS);
 }
 
-void limit_learn_before(struct pages *p, uint64_t more)
+static bool matters(const struct pages *p, uint64_t more)
 {
-	if (lock_nested())
-		return;
 	/* Hints: what grows at once elsewhere looks by itself. */
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		more += load_relaxed(&p->zone[i].online_pages) +
 			load_relaxed(&p->zone[i].charged_pages);
-	if (more > p->learn_pages)
+	return more > p->learn_pages;
+}
+
+void limit_learn_before(struct pages *p, uint64_t more, unsigned flags)
+{
+	if ((flags & FLAGS_NO_WAIT) == 0 && !lock_nested() && matters(p, more))
 		limit_learn(p);
 }
 
 static void follow(struct pages *p)
 {
-	if (is_given(p) || !load_acquire(&p->limit_known)) /* with the release in read_again() */
+	if (is_given(p))
+		return;
+	/* With the release in read_again(). */
+	if (!load_acquire(&p->limit_known) && !matters(p, 0))
 		return;
 	read_if_older(p, AGE_NS);
 	/* Hints: both may change here and now, and then whoever changes them sets the zones. */

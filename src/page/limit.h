@@ -18,20 +18,20 @@ void limit_init(struct pages *p, bool given);
  * holds no lock but the worker's visit. */
 void limit_learn(struct pages *p);
 /* Learns the limit if it is not known and with @more pages the instance has so many that it matters, unless
- * a lock is held. */
-void limit_learn_before(struct pages *p, uint64_t more);
-/* For the worker: reads the limit again, if it is known, since it matters then, and says what is short. */
+ * the flags forbid to wait or a lock is held. */
+void limit_learn_before(struct pages *p, uint64_t more, unsigned flags);
+/* For the worker: reads the limit again, if it matters, and says what is short. */
 void limit_look_for_relief(struct pages *p, struct relief *relief);
 /* For a caller that may wait and is about to be refused: reads the limit again.  Does nothing if a lock is
  * held. */
 void limit_follow_refused(struct pages *p);
 
 /* To call where an instance gets larger. */
-static inline void limit_look(struct pages *p, uint64_t more)
+static inline void limit_look(struct pages *p, uint64_t more, unsigned flags)
 {
 	/* Pairs with limit_learn(): whoever sees it known finds the zones' new limits. */
 	if (UNLIKELY(!load_acquire(&p->limit_known)))
-		limit_learn_before(p, more);
+		limit_learn_before(p, more, flags);
 }
 
 /* Changes when the limit is raised.  A caller that reads it before its last attempt, and finds it changed

@@ -3,11 +3,8 @@
 #include "instance/options.h"
 
 #include "instance/instance.h"
-#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "page/kind.h"
-#include "page/limit.h"
-#include "page/pages.h"
 
 static const struct option_key keys[] = {
 	{ .name = "zones",
@@ -23,12 +20,6 @@ static const struct option_key keys[] = {
 static void used(const struct quire *q, struct options_used *used)
 {
 	used->options.zones = q->nodes_nr;
-	if (!q->dead) {
-		struct quire *learning = worker_exclude_begin(q);
-
-		limit_learn(pages_of(learning));
-		worker_exclude_end(learning);
-	}
 	used->options.limit_bytes = load_relaxed(&q->limit_pages) << q->page_shift;
 }
 

@@ -60,7 +60,7 @@
  *   request.h    what an allocation asks for, on its way from alloc.c to the buddy
  *   buddy.h, rmqueue.h, emptying.h    merging and splitting; where a run is taken; what shall empty
  *   alloc.h, free.h, nested.h, drain.h, isolate.h, giveback.h         the paths, for one another
- *   huge.h, advice.h                  huge pages: the books of what is advised, and which blocks are
+ *   advice.h     which blocks are advised huge pages: a user of src/huge
  *   stat.h, verify.h                  all of an instance's pages
  *   charge.h, kind.h                  for the modules to the right; for the list of modules
  */

@@ -12,7 +12,7 @@
  *
  *     managed = allocated + cached + charged + available
  *
- * Growing commits whole pageblocks (sections): their memory, and struct pages and state bytes of
+ * Growing commits whole pageblocks: their memory, and struct pages and state bytes of
  * META_STEP_BLOCKS blocks at a time.  Callers that may wait do it one at a time, under grow_mutex, so
  * that one commit serves all.  A caller that may not wait and finds the mutex held commits a step of its own
  * concurrently: it is refused only if there is no memory, not because another caller is
@@ -53,7 +53,7 @@
 #include "page/request.h"
 #include "page/state.h"
 
-/* Sections committed in one go: an eighth of what is online, within these.  Two keep the largest
+/* Pageblocks committed in one go: an eighth of what is online, within these.  Two keep the largest
  * order, which spans two blocks of 4 KiB pages, within reach of one step, and four hold a block of each
  * type; 16 blocks are 32 MiB, a few microseconds of system calls against milliseconds of faults. */
 #define GROW_BLOCKS_PAIR 2u
@@ -509,7 +509,7 @@ static bool grow_begin(struct pages *p, unsigned flags)
 	return true;
 }
 
-/* What locks its memory later pays the first step as a whole. */
+/* A process that locks its memory later pays for the whole first step at once. */
 static bool growth_populates(const struct zone *zone)
 {
 	/* A hint; pairs with the store of whoever claims blocks. */
@@ -528,7 +528,7 @@ int zone_grow(struct pages *p, struct zone *zone, const struct page_request *req
 	if (request->flags & QUIRE_NOLOCK)
 		return -EAGAIN;
 	growth.may_wait = may_wait;
-	limit_look(p, (uint64_t)growth.needed << p->pageblock_order);
+	limit_look(p, (uint64_t)growth.needed << p->pageblock_order, request->flags);
 	growth.alone = grow_begin(p, request->flags);
 	for (;;) {
 		error = grow_look(p, zone, request);

@@ -182,8 +182,9 @@ static void empty_tail(struct vmap *v, const struct range *range)
 	gather_finish(&gather);
 }
 
-/* False if no huge page can be where a range's guard belongs.  A block in which a range lies gets the
- * advice for that range's sake only, so a hint is enough. */
+/* False if no huge page can be where a range's guard belongs.  A hint is enough: if the
+ * worker advises the block meanwhile, it looked at it twice, a second apart, and the guard is removed or
+ * set again when the range is used the next time. */
 static bool end_may_be_huge(const struct vmap *v, const struct range *range)
 {
 	uint32_t page = range->start + range->usable;

@@ -13,8 +13,8 @@
  * restart it does so there, having changed nothing but entries above top.  The scheduler cannot act
  * between its last decision and the commit, as nothing can interrupt a store instruction.
  *
- * Headers are marked accesses (aligned words that others read); entries are plain ones, so if a
- * closer reads them without a fence, that is reported as a data race.  A sequence that sees a stack
+ * Headers are marked accesses (aligned words that others read).  Entries are marked ones of the sequences
+ * alone: if a closer reads them without a fence, that is reported as a data race.  A sequence that sees a stack
  * open also sees what its opener did: bounds are loaded with acquire, which costs nothing on x86
  * and needs its own instruction on aarch64.
  */

@@ -122,6 +122,29 @@ static void what_goes_above_a_lower_limit_is_not_taken_again(void **state)
 	expect_life(lowered_below_use, NULL);
 }
 
+/* ---- learnt ---- */
+
+static void learns_without_waiting(void *arg)
+{
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+	struct quire *q = NULL;
+
+	(void)arg;
+	CHECK(quire_create(&options, &q) == 0);
+	for (unsigned i = 0; i < 16; i++)
+		CHECK(quire_alloc_pages(q, BLOCK_ORDER, i % 2 ? QUIRE_NOWAIT : QUIRE_ATOMIC));
+	CHECK(!pages_of(q)->limit_known);
+	(void)worker_run(q, 0);
+	CHECK(pages_of(q)->limit_known);
+}
+
+/* Reading files under a mutex is no work for a caller that may not wait. */
+static void callers_that_may_not_wait_leave_it_to_the_worker(void **state)
+{
+	(void)state;
+	expect_life(learns_without_waiting, NULL);
+}
+
 static void thread_follows(void *arg)
 {
 	struct quire *q = make(QUIRE_WORKER_THREAD, 32);
@@ -232,6 +255,7 @@ static void without_descriptors_the_limit_stays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(callers_that_may_not_wait_leave_it_to_the_worker),
 		cmocka_unit_test(the_worker_learns_of_a_lower_limit),
 		cmocka_unit_test(what_goes_above_a_lower_limit_is_not_taken_again),
 		cmocka_unit_test(the_thread_follows_by_itself),

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "machine/lock.h"
+#include "page/pages.h"
 #include "quire_test.h"
 
 #include <errno.h>
@@ -426,6 +428,22 @@ static void a_text_of_options_is_cut_to_fit(void **state)
 	quire_destroy(q);
 }
 
+/* A signal handler may ask while the thread that it interrupts holds any lock. */
+static void a_text_of_options_takes_no_lock(void **state)
+{
+	struct quire *q;
+	char text[1024];
+
+	(void)state;
+	assert_int_equal(quire_create(NULL, &q), 0);
+	mutex_acquire(&q->visit_mutex);
+	mutex_acquire(&pages_of(q)->limit_mutex);
+	assert_in_range(quire_text_options(q, text, sizeof(text)), 1, sizeof(text) - 1);
+	mutex_release(&pages_of(q)->limit_mutex);
+	mutex_release(&q->visit_mutex);
+	quire_destroy(q);
+}
+
 static void the_documented_table_is_this_one(void **state)
 {
 	char table[4096], *page = read_source("docs/options.md");
@@ -470,6 +488,7 @@ int main(void)
 		cmocka_unit_test(what_was_given_is_used),
 		cmocka_unit_test(what_is_used_is_not_what_was_asked_for),
 		cmocka_unit_test(a_text_of_options_is_cut_to_fit),
+		cmocka_unit_test(a_text_of_options_takes_no_lock),
 		cmocka_unit_test_setup(the_documented_table_is_this_one, begin),
 	};
 
