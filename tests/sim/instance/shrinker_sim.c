@@ -114,6 +114,21 @@ SIM_TEST(shrinker_that_allocates_is_refused, .explore = SIM_ALL_SCHEDULES, .pree
 	check_u64_eq(scene->served + (scene->pages->refused != 0), 1);
 }
 
+/* Two walks whose shrinker allocates, and gives up nothing: in either's call the turn is the caller's own,
+ * however late the thread before it says that it has none. */
+SIM_TEST(shrinker_of_two_walks_knows_its_turn)
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	scene->allocates = true;
+	scene->cache->pages_nr = 0;
+	sim_cpu(sim, 0, takes, scene);
+	sim_cpu(sim, 1, takes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served, 0);
+	check_u64_eq(scene->cache->calls_nr, 2);
+}
+
 static void registers_and_unregisters(void *arg)
 {
 	struct shrinker_scene *scene = arg;

@@ -212,6 +212,35 @@ SIM_TEST(percpu_idle_size_goes_back_beside_a_busy_one, .cpus_nr = 1)
 	percpu_scene_check(scene);
 }
 
+static void gives_the_first(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 8);
+}
+
+static void gives_the_second_and_looks(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+
+	percpu_give(scene, scene->small[1], 8);
+	SIM_CHECK(cache_count(pc) == 0 ||
+		  (load_relaxed(&pc->opened) != 0 && load_relaxed(&pc->learn[0].opened) != 0));
+}
+
+/* Once an object is on a stack, a second free of it searches the stacks, even if the thread that opens the
+ * stack has not come back yet. */
+SIM_TEST(percpu_first_cached_object_is_searched_for, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	sim_cpu(sim, 0, gives_the_first, scene);
+	sim_cpu(sim, 0, gives_the_second_and_looks, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 /* ---- objects of whole pages ---- */
 
 /* Stacks of one and of two pages are open on CPU 0. */
@@ -286,7 +315,17 @@ static void gives_and_takes_pages(void *arg)
 		percpu_give(scene, percpu_take(scene, PAGE_BYTES, 0), PAGE_BYTES);
 }
 
-/* They come back from the stack, read zero on every CPU, and keep no page when it is emptied. */
+/* Pages whose record says that a stack holds their object: its next free would search for it. */
+static unsigned marked_pages(const struct percpu *pc)
+{
+	unsigned nr = 0;
+
+	for (uint32_t page = 0; page < pc->pages_end; page++)
+		nr += pc->page[page].cached != 0;
+	return nr;
+}
+
+/* They come back from the stack, read zero on every CPU, and keep neither page nor mark when it is emptied. */
 SIM_TEST(percpu_pages_on_stacks, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
 {
 	struct percpu_scene *scene = pages_scene(sim);
@@ -297,5 +336,6 @@ SIM_TEST(percpu_pages_on_stacks, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT
 	sim_run(sim);
 	percpu_drains(scene);
 	check_u64_eq(cache_count(scene->pc), 0);
+	check_u64_eq(marked_pages(scene->pc), 0);
 	percpu_scene_check(scene);
 }
