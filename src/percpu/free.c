@@ -365,6 +365,8 @@ static enum covers covers(const struct percpu *pc, uint32_t first, uint32_t page
 		if (i == 0) {
 			goes_on = (page == first ? start & 1 : use & ~start & 1) != 0;
 			start &= ~(uint64_t)1;
+			if (!goes_on) /* the rest is others' */
+				break;
 		}
 		starts |= start;
 		used &= use;

@@ -232,3 +232,108 @@ SIM_TEST(percpu_atomic_is_not_starved_by_isolation, .events = SIM_MEMORY)
 	check_u64_eq(scene->refused, 0);
 	percpu_scene_check(scene);
 }
+
+/* ---- beside stacks ---- */
+
+/* The second chunk has objects of 64 bytes, small[0] to small[3], and stacks of that size are open on CPU 0. */
+static struct percpu_scene *stacks_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+	struct percpu *pc = scene->pc;
+
+	while (pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	for (unsigned i = 0; i < 4; i++)
+		scene->small[i] = percpu_take(scene, 64, 0);
+	SIM_CHECK(place_chunk(pc, place_of(pc, scene->small[0])) == 1);
+	SIM_CHECK(place_chunk(pc, place_of(pc, scene->small[3])) == 1);
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
+		percpu_give(scene, percpu_take(scene, 64, 0), 64);
+	SIM_CHECK(cache_count(pc) != 0);
+	return scene;
+}
+
+static void gives_and_takes_64(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 64);
+	percpu_give(scene, scene->small[1], 64);
+	scene->small[0] = percpu_take(scene, 64, 0);
+	scene->small[1] = percpu_take(scene, 64, 0);
+}
+
+/* A chunk loses its empty pages while a CPU pushes and pops objects of it: what is popped lies in pages that are
+ * populated and keeps its content, and what was on stacks before keeps no page. */
+SIM_TEST(percpu_depopulates_beside_stacks, .cpus_nr = 2,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
+{
+	struct percpu_scene *scene = stacks_scene(sim);
+
+	percpu_isolate(scene, 14, 20);
+	sim_cpu(sim, 0, gives_and_takes_64, scene);
+	sim_cpu(sim, 1, balances, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->chunk[1].state != CHUNK_TO_DEPOPULATE);
+	for (unsigned i = 0; i < 4; i++)
+		percpu_give(scene, scene->small[i], 64);
+	percpu_scene_check(scene);
+}
+
+static void gives_last_pages(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = OBJECTS_NR - 4; i < OBJECTS_NR; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+}
+
+static void balances_all(void *arg)
+{
+	percpu_balance(arg, true);
+}
+
+/* The second chunk has a few pages in use, object[20] to object[23], and stacks of pages are open on CPU 0. */
+static struct percpu_scene *last_pages_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
+		percpu_give(scene, percpu_take(scene, PAGE_BYTES, 0), PAGE_BYTES);
+	SIM_CHECK(cache_count(scene->pc) != 0);
+	for (unsigned i = 0; i < OBJECTS_NR - 4; i++)
+		if (place_chunk(scene->pc, place_of(scene->pc, scene->object[i])) == 1)
+			percpu_give(scene, scene->object[i], PAGE_BYTES);
+	return scene;
+}
+
+/* A chunk retreats while its last objects go onto a stack: it is destroyed when they have been taken in, not before,
+ * and they do not keep it. */
+SIM_TEST(percpu_retreats_beside_stacks, .cpus_nr = 2,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
+{
+	struct percpu_scene *scene = last_pages_scene(sim);
+	struct percpu *pc = scene->pc;
+
+	sim_cpu(sim, 0, gives_last_pages, scene);
+	sim_cpu(sim, 1, balances_all, scene);
+	sim_run(sim);
+	percpu_balance(scene, true);
+	check_u64_eq(cache_count(pc), 0);
+	check_u64_eq(pc->chunks_nr, 1);
+	percpu_scene_check(scene);
+}
+
+/* A chunk whose last objects come back from stacks is free, like one whose last object was freed to the maps. */
+SIM_TEST(percpu_drain_frees_the_chunk, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = last_pages_scene(sim);
+
+	sim_cpu(sim, 0, gives_last_pages, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->chunk[1].objects_nr != 0);
+	percpu_drains(scene);
+	check_u64_eq(scene->pc->chunk[1].objects_nr, 0);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_FREE);
+	percpu_scene_check(scene);
+}
