@@ -2,6 +2,7 @@
 /* huge/policy.c - what is asked of the system for a block of 2 MiB: see policy.h */
 #include "huge/policy.h"
 
+#include "base/check.h"
 #include "huge/huge.h"
 #include "machine/lock.h"
 
@@ -46,9 +47,35 @@ bool huge_part_goes(struct huge_map *map, uint32_t first, uint32_t end)
 	return denied;
 }
 
-void huge_whole_went(struct huge_map *map, uint32_t first, uint32_t end)
+bool huge_whole_may_change(const struct huge_map *map, uint32_t first, uint32_t end, bool advise)
 {
-	mutex_acquire(map->mutex);
-	huge_allow(map, first, end);
-	mutex_release(map->mutex);
+	enum huge_kind kind = advise ? HUGE_ADVISED : huge_kind(map, first);
+	uint32_t low = first != 0 && !advise ? first - 1 : first;
+	uint32_t high = end < map->blocks_nr && !advise ? end + 1 : end;
+
+	for (uint32_t i = low; i < high; i++)
+		if (huge_kind(map, i) != kind)
+			return true;
+	return false;
+}
+
+static void settle_run(struct huge_map *map, uint32_t first, uint32_t end, bool advise)
+{
+	if (advise) {
+		huge_allow(map, first, end);
+	} else {
+		huge_settle(map, first, end, true);
+		huge_settle(map, first, end, false);
+	}
+}
+
+void huge_whole_went(struct huge_map *map, uint32_t first, uint32_t end, bool advise)
+{
+	CHECK(mutex_is_held(map->mutex));
+	for (uint32_t run = first; first < end; first = run + 1) {
+		for (run = first; run < end && huge_kind(map, run) != HUGE_UNUSED; run++)
+			;
+		if (run > first)
+			settle_run(map, first, run, advise);
+	}
 }

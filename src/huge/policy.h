@@ -19,7 +19,8 @@
  * The rest is the same for whoever uses the block:
  *
  *   a part goes back      the advice goes first, and the huge page is split: huge_part_goes()
- *   all of it went back   it is advised again, if a fresh block would be: huge_whole_went()
+ *   all of it went back   it is advised if a fresh block would be, else it joins its neighbours,
+ *                         so that it takes no mapping: huge_whole_went()
  *
  * What is different stays with the user: how pages and areas find out what speaks for a block, which blocks
  * are looked at, and that a block of pages is decided for when it is committed, one of areas whenever its
@@ -61,8 +62,9 @@ enum huge_answer huge_decide(const struct huge_question *ask);
 /* A part of blocks [first, end) is about to be given back: they lose the advice.  True if a huge page may
  * stand behind one of them, which its caller splits.  Takes the map's mutex. */
 bool huge_part_goes(struct huge_map *map, uint32_t first, uint32_t end);
-/* Nothing of blocks [first, end) is in use, and no memory is behind them: they may be advised again.
- * Takes the map's mutex. */
-void huge_whole_went(struct huge_map *map, uint32_t first, uint32_t end);
+/* Nothing of blocks [first, end) is in use, and no memory is behind them: @advise, or whatever takes the
+ * fewest mappings.  Under the map's mutex, if it may change anything, which is a hint. */
+bool huge_whole_may_change(const struct huge_map *map, uint32_t first, uint32_t end, bool advise);
+void huge_whole_went(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
 
 #endif

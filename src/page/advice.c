@@ -11,7 +11,7 @@
  *   fresh, later                                           huge pages
  *   given back in part                                     none, until all of it is free
  *   given back as a whole                                  huge pages if more than those blocks were
- *                                                          ever in use, else as it was
+ *                                                          ever in use, else as its neighbours
  *   found full and written by two visits of the worker,    huge pages, made at once
  *   while a fresh block would be advised
  *
@@ -71,8 +71,13 @@ void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_w
 
 void page_advise_empty(struct pages *p, uint32_t first, uint32_t end)
 {
-	if (wants_huge(p))
-		huge_whole_went(&p->huge, first, end);
+	bool wants = wants_huge(p);
+
+	if (!p->q.thp || !huge_whole_may_change(&p->huge, first, end, wants))
+		return;
+	mutex_acquire(&p->q.huge_mutex);
+	huge_whole_went(&p->huge, first, end, wants);
+	mutex_release(&p->q.huge_mutex);
 }
 
 bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end)

@@ -276,6 +276,34 @@ void dense_reuse(struct vmap *v, const struct range *range, unsigned flags)
 	mutex_release(&v->q->huge_mutex);
 }
 
+static bool is_unused(struct vmap *v, uint32_t section)
+{
+	uint32_t inside = (section << section_page_shift(v)) + 1;
+
+	return is_alone(v, section, inside, inside);
+}
+
+void dense_went(struct vmap *v, uint32_t from, uint32_t end)
+{
+	unsigned shift = section_page_shift(v);
+	uint32_t least = v->region_start[REGION_MIDDLE] >> shift;
+	uint32_t first = from >> shift, after = ((end - 1) >> shift) + 1;
+
+	if (first < least) /* small areas never have any */
+		first = least;
+	if (first >= after || !huge_whole_may_change(&v->advice, first, after, v->always))
+		return;
+	mutex_acquire(&v->q->huge_mutex);
+	/* Who takes addresses of a section meanwhile decides for it afterwards. */
+	for (uint32_t run = first; first < after; first = run + 1) {
+		for (run = first; run < after && is_unused(v, run); run++)
+			;
+		if (run > first)
+			huge_whole_went(&v->advice, first, run, v->always);
+	}
+	mutex_release(&v->q->huge_mutex);
+}
+
 /* Gives the committed sections of a region the same advice, run by run. */
 static void settle_region(struct vmap *v, unsigned region)
 {

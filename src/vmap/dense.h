@@ -31,6 +31,9 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 /* Advises huge pages for the blocks of a range that is used again with its memory, and which has them for
  * itself, as huge_decide() says. */
 void dense_reuse(struct vmap *v, const struct range *range, unsigned flags);
+/* Pages [from, end) are free.  Those of their blocks in which nobody has a page are settled as
+ * huge_whole_went() says. */
+void dense_went(struct vmap *v, uint32_t from, uint32_t end);
 /* Examines the witnesses before a purge removes the evidence. */
 void dense_look(struct vmap *v);
 /* True if @range, which has grown from @old_pages pages, of which @old_usable were usable, into another

@@ -15,7 +15,8 @@
  * while ranges are returned.
  *
  * Huge pages.  If a range covers only part of a 2 MiB block that has a huge page, unmapping the
- * part would free nothing, so the huge page is split first.
+ * part would free nothing, so the huge page is split first.  Blocks of which nothing is in use any more
+ * need no advice of their own: dense_went().
  */
 #include "vmap/purge.h"
 
@@ -145,6 +146,17 @@ static uint32_t collect_ranges(struct vmap *v, struct gather *gather, uint32_t c
 	if (v->huge && bytes != 0)
 		split_edges(v, addr, bytes);
 	return chain;
+}
+
+static void note_what_went(struct vmap *v, const struct gather *gather)
+{
+	for (unsigned i = 0; i < gather->ranges_nr; i++) {
+		const struct mem_range *one = &gather->ranges[i];
+		uint32_t page = page_at(v, one->addr);
+
+		if (one->error == 0)
+			dense_went(v, page, page + (uint32_t)(one->bytes >> v->page_shift));
+	}
 }
 
 static bool any_refused(const struct gather *gather)
@@ -281,6 +293,8 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 		if (guards && !v->guard_freed)
 			unguard(v, &gather, chain, end);
 		purge_return(v, chain, end);
+		if (v->huge)
+			note_what_went(v, &gather);
 		chain = end;
 	}
 	vmap_count_advice(v);

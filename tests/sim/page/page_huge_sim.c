@@ -91,6 +91,50 @@ SIM_TEST(whole_blocks_are_advised_while_parts_go, .events = SIM_MEMORY)
 	page_scene_check(scene);
 }
 
+static enum huge_kind kind_of(const struct page_scene *scene, const void *page)
+{
+	const struct pages *p = pages_of_const(scene->q);
+
+	return huge_kind(&p->huge, page_block(p, page_frame(p, page)));
+}
+
+static void frees_the_rest_and_releases(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 6; i++)
+		give(scene, scene->page[i], 0);
+	quire_release(scene->q);
+}
+
+static void frees_one_beside_another(void *arg)
+{
+	struct page_scene *scene = arg;
+	uint32_t *page = take(scene, 0, 0);
+
+	give(scene, scene->page[7], 0);
+	if (page == NULL)
+		return;
+	store_relaxed(page, 7);
+	give(scene, page, 0);
+}
+
+/* A block that went in part is advised again when all of it has gone. */
+SIM_TEST(block_that_is_free_has_its_advice_back, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = scene_of_huge(sim, UINT64_C(8) << 20);
+
+	scene->block = take(scene, 9, 0);
+	frees_and_releases(scene);
+	check_u64_eq(kind_of(scene, scene->page[0]), HUGE_PLAIN);
+	sim_cpu(sim, 0, frees_the_rest_and_releases, scene);
+	sim_cpu(sim, 1, frees_one_beside_another, scene);
+	sim_run(sim);
+	quire_release(scene->q);
+	check_u64_eq(kind_of(scene, scene->page[0]), HUGE_ADVISED);
+	page_scene_check(scene);
+}
+
 static void take_and_write(struct page_scene *scene, unsigned i)
 {
 	scene->page[i] = take(scene, 0, 0);
@@ -103,13 +147,6 @@ static void visits(void *arg)
 	struct page_scene *scene = arg;
 
 	giveback_visit(pages_of(scene->q), 0);
-}
-
-static enum huge_kind kind_of(const struct page_scene *scene, const void *page)
-{
-	const struct pages *p = pages_of_const(scene->q);
-
-	return huge_kind(&p->huge, page_block(p, page_frame(p, page)));
 }
 
 /* A block that lost its advice is full again, and the worker has found it written once. */

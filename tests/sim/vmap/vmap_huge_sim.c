@@ -11,14 +11,16 @@
 
 #define AREA_PAGES 100u /* of the middle region, where areas share a section */
 
-static void write_whole(char *area, uint32_t pages)
+/* Every page, or one of @each. */
+static void write_each(char *area, uint32_t pages, uint32_t each)
 {
-	for (uint32_t i = 0; area != NULL && i < pages; i++)
+	for (uint32_t i = 0; area != NULL && i < pages; i += each)
 		store_relaxed((uint32_t *)(void *)(area + ((size_t)i << 12)), 7);
 }
 
-/* Areas in one section that is advised to have huge pages. */
-static struct vmap_scene *scene_with_areas(struct sim *sim, unsigned nr, uint32_t pages)
+/* Areas in sections that are advised to have huge pages. */
+static struct vmap_scene *scene_with_areas(struct sim *sim, unsigned nr, uint32_t pages,
+					   uint32_t each)
 {
 	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	const struct quire_options options =
@@ -30,14 +32,14 @@ static struct vmap_scene *scene_with_areas(struct sim *sim, unsigned nr, uint32_
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	vmap_scene_fill(scene, nr, pages);
 	for (unsigned i = 0; i < nr; i++)
-		write_whole(scene->area[i], pages);
+		write_each(scene->area[i], pages, each);
 	scene->v = scene->q->vmap;
 	return scene;
 }
 
 static struct vmap_scene *scene_of_huge(struct sim *sim)
 {
-	return scene_with_areas(sim, 2, AREA_PAGES);
+	return scene_with_areas(sim, 2, AREA_PAGES, 1);
 }
 
 static void frees_one_and_purges(void *arg)
@@ -86,6 +88,27 @@ SIM_TEST(purged_part_goes_without_advice_past_the_budget, .events = SIM_MEMORY |
 	vmap_scene_check(scene);
 }
 
+static void frees_the_third_and_purges(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 2);
+	quire_vmap_purge(scene->q);
+}
+
+/* Of four sections the inner two lose a part.  Alone they would be mappings of their own, for which there may
+ * be no room: then the outer ones are denied, too. */
+SIM_TEST(inner_sections_go_without_advice_past_the_budget, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 2)
+{
+	struct vmap_scene *scene = scene_with_areas(sim, 4, 400, 50);
+
+	sim_cpu(sim, 0, frees_the_third_and_purges, scene);
+	sim_cpu(sim, 1, takes_and_writes_atomically, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
 /* The last three share a section that is committed by a caller that may not wait. */
 static void takes_atomically_frees_one_and_purges(void *arg)
 {
@@ -114,6 +137,46 @@ SIM_TEST(uncounted_section_is_denied_before_a_part_goes, .cpus_nr = 1,
 	vmap_scene_check(scene);
 }
 
+static enum huge_kind kind_of(const struct vmap_scene *scene, const char *area)
+{
+	return huge_kind(&scene->v->advice,
+			 page_at(scene->v, area) >> section_page_shift(scene->v));
+}
+
+static void frees_the_other_and_purges(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 1);
+	quire_vmap_purge(scene->q);
+}
+
+/* Far from the others, so that something is in use. */
+static void takes_a_large_area(void *arg)
+{
+	char *area = vtake(arg, 512, 0);
+
+	if (area != NULL)
+		store_relaxed((uint32_t *)(void *)area, 7);
+}
+
+/* A section that went in part is advised again when all of it has gone. */
+SIM_TEST(section_that_is_free_has_its_advice_back, .events = SIM_MEMORY)
+{
+	struct vmap_scene *scene = scene_of_huge(sim);
+	const char *area = scene->area[0];
+
+	takes_a_large_area(scene);
+	frees_one_and_purges(scene);
+	check_u64_eq(kind_of(scene, area), HUGE_PLAIN);
+	sim_cpu(sim, 0, frees_the_other_and_purges, scene);
+	sim_cpu(sim, 1, takes_a_large_area, scene);
+	sim_run(sim);
+	quire_vmap_purge(scene->q);
+	check_u64_eq(kind_of(scene, area), HUGE_ADVISED);
+	vmap_scene_check(scene);
+}
+
 static void works(void *arg)
 {
 	struct vmap_scene *scene = arg;
@@ -124,12 +187,12 @@ static void works(void *arg)
 /* A section that lost its advice is full again, and the worker has found it written once. */
 static struct vmap_scene *scene_of_dense(struct sim *sim)
 {
-	struct vmap_scene *scene = scene_with_areas(sim, 4, 128);
+	struct vmap_scene *scene = scene_with_areas(sim, 4, 128, 1);
 	uint32_t section = page_at(scene->v, scene->area[0]) >> section_page_shift(scene->v);
 
 	frees_one_and_purges(scene);
 	scene->area[0] = vtake(scene, 128, 0);
-	write_whole(scene->area[0], 128);
+	write_each(scene->area[0], 128, 1);
 	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_PLAIN);
 	works(scene);
 	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_DENSE);

@@ -294,6 +294,53 @@ static void decision_follows_from_what_is_known(void **state)
 
 /* ---- mappings ---- */
 
+/* The middle one of three has no huge pages, until it is freed. */
+static void block_that_is_free_needs_no_mapping_of_its_own(void **state)
+{
+	struct quire *q = make(QUIRE_AUTO, MIB(512));
+	char *area[3];
+	uint32_t edges;
+	size_t before;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		area[i] = quire_vmalloc(q, MIB(4), i == 1 ? 0 : QUIRE_HUGE);
+	assert_ptr_equal(area[2], area[0] + MIB(8));
+	before = count_maps();
+	edges = q->vmap->advice.edges;
+	quire_vfree(q, area[1]);
+	quire_vmap_purge(q);
+	assert_u64_eq(sections_of_kind(q, area[0], MIB(12), HUGE_ADVISED), 6);
+	assert_u64_eq(q->vmap->advice.edges, edges - 2);
+	if (kernel_knows_huge_pages())
+		assert_u64_eq(count_maps(), before - 2);
+	quire_destroy(q);
+}
+
+/* Two areas share a block, in pieces that are free already at its ends and between them. */
+static void block_has_its_advice_back_when_the_last_of_it_is_free(void **state)
+{
+	struct quire *q = make(QUIRE_ON, MIB(512));
+	char *other = take(q, MIB(4)), *area[4];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		area[i] = take(q, 400000);
+	assert_u64_eq(section_of(q, area[3] + 400000), section_of(q, area[0]));
+	quire_vfree(q, area[1]);
+	quire_vmap_purge(q);
+	assert_u64_eq(sections_of_kind(q, area[0], 1, HUGE_PLAIN), 1);
+	quire_vfree(q, area[3]);
+	quire_vmap_purge(q);
+	assert_u64_eq(sections_of_kind(q, area[0], 1, HUGE_PLAIN), 1);
+	quire_vfree(q, area[0]);
+	quire_vfree(q, area[2]);
+	quire_vmap_purge(q);
+	assert_u64_eq(sections_of_kind(q, area[0], 1, HUGE_ADVISED), 1);
+	quire_vfree(q, other);
+	quire_destroy(q);
+}
+
 /* In every other block of 2 MiB a half is freed, then everything.  Returns the most mappings. */
 static size_t free_in_a_pattern(struct quire *q)
 {
@@ -353,6 +400,8 @@ int main(void)
 		cmocka_unit_test(areas_written_late_are_made_huge_by_the_second_look),
 		cmocka_unit_test(area_that_is_full_grows_into_huge_pages),
 		cmocka_unit_test(decision_follows_from_what_is_known),
+		cmocka_unit_test(block_that_is_free_needs_no_mapping_of_its_own),
+		cmocka_unit_test(block_has_its_advice_back_when_the_last_of_it_is_free),
 		cmocka_unit_test(mappings_stay_within_the_budget_and_come_back),
 	};
 
