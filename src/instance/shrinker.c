@@ -185,6 +185,21 @@ static bool call(struct shrinkers *s, struct process_turn *turn, struct shrinker
 	return true;
 }
 
+/* The relaxed load: a caller that finds too little repeats an attempt in vain. */
+struct shrinkers_walk shrinkers_walk_begin(const struct quire *q, size_t bytes)
+{
+	return (struct shrinkers_walk){
+		.bytes = bytes,
+		.seen_nr = load_relaxed(&q->shrinkers->given_nr),
+	};
+}
+
+/* Under the turn, which other threads may read it without. */
+static void was_given(struct shrinkers *s)
+{
+	store_relaxed(&s->given_nr, s->given_nr + 1);
+}
+
 bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 {
 	struct process_turn *turn = process_turn();
@@ -202,7 +217,8 @@ bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 	if (s->given_nr == walk->seen_nr) {
 		while (given == 0 && call(s, turn, walk, &given))
 			continue;
-		s->given_nr += given != 0;
+		if (given != 0)
+			was_given(s);
 	}
 	again = s->given_nr != walk->seen_nr;
 	walk->seen_nr = s->given_nr;
@@ -221,7 +237,8 @@ static bool relieve_some(struct quire *q, struct shrinkers_walk *walk, size_t *g
 		return false;
 	turn_took(turn, q);
 	called = call(s, turn, walk, given);
-	s->given_nr += called && *given != 0;
+	if (called && *given != 0)
+		was_given(s);
 	turn_drop(turn);
 	return called;
 }

@@ -38,20 +38,22 @@ struct shrinker {
 struct shrinkers {
 	struct mutex mutex; /* guards all but given_nr; never held while a shrinker is called */
 	uint32_t nr;	    /* atomic: read as a hint without the mutex */
-	uint64_t given_nr;  /* calls that gave up something: guarded by the process's turn */
+	uint64_t given_nr;  /* calls that gave up something: changed under the process's turn */
 	uint64_t last_id;
 	struct shrinker shrinker[SHRINKERS_MAX];
 };
 
 /* Where an allocation is among the shrinkers: behind the one of this cost and id. */
 struct shrinkers_walk {
-	size_t bytes; /* that the allocation lacks */
-	/* The walk's own, zero at first. */
+	size_t bytes;	    /* that the allocation lacks */
 	size_t again_bytes; /* ask the same shrinker for so much next; 0: ask the next one */
 	uint32_t cost;
 	uint64_t id;
-	uint64_t seen_nr; /* given_nr when the attempt was last repeated */
+	uint64_t seen_nr; /* given_nr before the last attempt */
 };
+
+/* To call before the last attempt without shrinkers, which may already find what others were given. */
+struct shrinkers_walk shrinkers_walk_begin(const struct quire *q, size_t bytes);
 
 void shrinkers_init(struct shrinkers *shrinkers);
 

@@ -126,7 +126,8 @@ static uint32_t after_shrink(struct pages *p, const struct page_request *request
  * cache, then what a limit permits that was raised, then what the program's caches give up. */
 static uint32_t after_drain(struct pages *p, const struct page_request *request)
 {
-	struct shrinkers_walk walk = { .bytes = (size_t)1 << (request->order + p->page_shift) };
+	struct shrinkers_walk walk =
+		shrinkers_walk_begin(&p->q, (size_t)1 << (request->order + p->page_shift));
 	uint32_t raises = limit_raises(p);
 	uint32_t frame;
 

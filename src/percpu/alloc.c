@@ -289,12 +289,10 @@ static int after_making_room(struct percpu *pc, const struct percpu_request *req
 }
 
 /* Repeats the attempts as long as the program's caches give up something. */
-static int after_shrinkers(struct percpu *pc, const struct percpu_request *request, int error,
-			   struct placed *placed)
+static int after_shrinkers(struct percpu *pc, const struct percpu_request *request,
+			   struct shrinkers_walk *walk, int error, struct placed *placed)
 {
-	struct shrinkers_walk walk = { .bytes = ((size_t)request->n << GRANULE_SHIFT) * pc->units };
-
-	while (error && shrinkers_step(pc->q, &walk)) {
+	while (error && shrinkers_step(pc->q, walk)) {
 		error = after_making_room(pc, request, true, placed);
 		if (error && from_populated(pc, request, true, placed) == 0)
 			error = 0;
@@ -319,6 +317,8 @@ static void note_refusal(struct percpu *pc, const struct percpu_request *request
 
 static int put(struct percpu *pc, const struct percpu_request *request, struct placed *placed)
 {
+	struct shrinkers_walk walk =
+		shrinkers_walk_begin(pc->q, ((size_t)request->n << GRANULE_SHIFT) * pc->units);
 	bool may_wait = !(request->flags & FLAGS_NO_WAIT);
 	int error;
 
@@ -334,7 +334,7 @@ static int put(struct percpu *pc, const struct percpu_request *request, struct p
 	if (error && from_populated(pc, request, true, placed) == 0)
 		error = 0;
 	if (error && may_wait && !(request->flags & QUIRE_NORETRY))
-		error = after_shrinkers(pc, request, error, placed);
+		error = after_shrinkers(pc, request, &walk, error, placed);
 	if (error) {
 		note_refusal(pc, request);
 		return error == -ENOSPC ? error : -ENOMEM;

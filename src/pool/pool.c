@@ -343,7 +343,7 @@ uint32_t pool_alloc(struct pool *pool, unsigned flags)
 {
 	uint32_t index = pool_take(pool, flags);
 	bool one_attempt = (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) != 0, made_room = false;
-	struct shrinkers_walk walk = { .bytes = mem_page_bytes() };
+	struct shrinkers_walk walk = shrinkers_walk_begin(pool->q, mem_page_bytes());
 
 	while (index == POOL_NONE) {
 		int error = grow(pool, flags);

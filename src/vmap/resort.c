@@ -50,7 +50,7 @@ int resort_try(struct vmap *v, struct resort *resort)
 
 int resort_try_all(struct vmap *v, struct resort *resort)
 {
-	struct shrinkers_walk walk = { .bytes = resort->bytes };
+	struct shrinkers_walk walk = shrinkers_walk_begin(v->q, resort->bytes);
 	int error = resort_try(v, resort);
 
 	if (error == -ENOMEM) {

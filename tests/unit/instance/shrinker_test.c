@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* shrinker_test.c - when the program's caches are asked for memory, in which order, and on which thread */
+#include "instance/shrinker.h"
 #include "quire_test.h"
 
 #include <errno.h>
@@ -190,6 +191,25 @@ static void only_as_much_as_is_needed_is_given_up(void **state)
 		assert_int_equal(dear.calls, 0);
 	}
 	assert_int_equal(cheap.asked_most, quire_page_bytes(q));
+	quire_destroy(q);
+}
+
+/* What was given before an allocation came serves it at its ordinary attempts, if at all. */
+static void no_attempt_is_repeated_for_what_was_given_before(void **state)
+{
+	struct quire *q = make();
+	struct shrinkers_walk walk;
+	struct cache cache;
+
+	(void)state;
+	cache_init(&cache);
+	cache_fill(&cache, q, A_PAGE, 1);
+	fill(q);
+	cache_register(&cache, q, 1);
+	assert_non_null(quire_alloc_pages(q, 0, 0));
+	assert_int_equal(cache.entries_nr, 0);
+	walk = shrinkers_walk_begin(q, KIB(4));
+	assert_false(shrinkers_step(q, &walk));
 	quire_destroy(q);
 }
 
@@ -674,6 +694,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_cheapest_is_called_first),
 		cmocka_unit_test(only_as_much_as_is_needed_is_given_up),
+		cmocka_unit_test(no_attempt_is_repeated_for_what_was_given_before),
 		cmocka_unit_test(none_is_called_while_there_is_memory),
 		cmocka_unit_test(none_is_called_for_a_caller_that_may_not_wait),
 		cmocka_unit_test(none_is_called_for_what_no_cache_could_serve),
