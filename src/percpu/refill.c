@@ -202,13 +202,16 @@ void cache_give(struct percpu *pc, const uint32_t *granules, unsigned n)
 	give(pc, granules, n, NONE);
 }
 
-/* Returns half of a full stack to the maps. */
+/* Returns half of a full stack to the maps.  A stack that has room stays: the free came to the lock for another
+ * reason, such as an object of whole pages that does not begin with a page. */
 static void spill_locked(struct percpu *pc, struct percpu_cpu *cpu, uint32_t class)
 {
-	unsigned half = stacks_keeps_locked(&pc->stacks, &cpu->door, class) / 2;
+	unsigned keeps = stacks_keeps_locked(&pc->stacks, &cpu->door, class), half = keeps / 2;
 	uint32_t granules[CACHE_BATCH];
 
 	DCHECK(lock_is_held(&cpu->door.lock));
+	if (stacks_held(&pc->stacks, &cpu->door, class) < keeps) /* a hint */
+		return;
 	half = half < CACHE_BATCH ? half : CACHE_BATCH;
 	give(pc, granules, stack_pop_n(&pc->stacks.cpu, class, granules, half), class);
 }

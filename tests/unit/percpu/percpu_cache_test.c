@@ -171,11 +171,33 @@ static void parts_of_pages_do_not(void **state)
 	assert_int_equal(percpu_stat(q).objects, 0);
 }
 
+/* Only what finds its stack full makes room there. */
+static void parts_of_pages_leave_the_stack_of_whole_pages_alone(void **state)
+{
+	struct quire *q = *state;
+	struct percpu *pc = q->percpu;
+	uint32_t first, page = page_granules(pc);
+
+	if (pc->stacks.cpu.slots_nr == 0)
+		skip_because("no per-CPU sequences here");
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	store_relaxed(&pc->learn[CACHE_SMALL_NR].count, COUNT_WARM);
+	cache_after_free(pc, page);
+	quire_free_percpu(q, put_pages(pc, 1));
+	assert_int_equal(cache_count(pc), 1);
+	first = page_granule(pc, bit_lowest(pc->chunk[0].free));
+	for (unsigned i = 0; i < 3; i++) {
+		quire_free_percpu(q, put_at(pc, first + 8, page));
+		assert_int_equal(cache_count(pc), 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PERCPU_TEST(whole_pages_go_on_stacks),
 		PERCPU_TEST(parts_of_pages_do_not),
+		PERCPU_TEST(parts_of_pages_leave_the_stack_of_whole_pages_alone),
 		PERCPU_TEST(each_size_at_each_offset_keeps_its_class),
 		PERCPU_TEST(an_object_before_a_page_of_fours_keeps_its_class),
 	};
