@@ -177,3 +177,30 @@ SIM_TEST(dense_block_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
 	sim_run(sim);
 	page_scene_check(scene);
 }
+
+static void give_some(struct page_scene *scene, uint32_t block, unsigned nr)
+{
+	const struct pages *p = pages_of_const(scene->q);
+
+	for (unsigned i = 0; i < nr; i++)
+		give(scene, page_addr(p, block_frame(p, block) + 64 + i), 0);
+	quire_release(scene->q);
+}
+
+/* A block is to be found written twice in a row.  Here a part went in between, and was taken again but not written,
+ * so the looks begin anew. */
+SIM_TEST(dense_block_that_is_sparse_again_begins_anew, .cpus_nr = 1, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = scene_of_dense(sim);
+	struct pages *p = pages_of(scene->q);
+	uint32_t block = page_block(p, page_frame(p, scene->page[6]));
+
+	give_some(scene, 1 - block, 64); /* so that the last free pages are there */
+	give_some(scene, block, 48);
+	while (p->block[block].free_pages != 0)
+		SIM_CHECK(take(scene, 0, 0) != NULL);
+	check_u64_eq(huge_kind(&p->huge, block), HUGE_DENSE);
+	visits(scene);
+	check_u64_eq(huge_kind(&p->huge, block), HUGE_PLAIN);
+	page_scene_check(scene);
+}
