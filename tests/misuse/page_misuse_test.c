@@ -35,12 +35,20 @@ static void each_does_with_two_zones_too(void **state)
 	check_all("limit:64m,zones:2");
 }
 
+/* Most of what describes its pages is not writable yet, and has to be readable. */
+static void each_does_in_a_large_instance(void **state)
+{
+	(void)state;
+	check_all("limit:1g");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_misuse_ends_with_its_line),
 		cmocka_unit_test(each_does_without_sequences_too),
 		cmocka_unit_test(each_does_with_two_zones_too),
+		cmocka_unit_test(each_does_in_a_large_instance),
 	};
 
 	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)

@@ -101,6 +101,31 @@ static void inline_work_is_found_by_pairs_of_objects(void **state)
 	pairs_give_back(pair_of_objects);
 }
 
+/* Callers pay for no thread, so a little goes back too, even where every call is a slow path.  A page in use keeps
+ * what is freed from becoming a part of 2 MiB. */
+static void inline_work_is_done_for_a_little_memory(void **state)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .decay_ms = 1, .rseq = QUIRE_OFF,
+				   .thp = QUIRE_OFF, .worker = QUIRE_WORKER_INLINE);
+	uint64_t until_ns =
+		clock_now_ns() + UINT64_C(20000) * NS_PER_MS; /* a hang, on any machine */
+	struct quire *q = NULL;
+	void *run;
+
+	(void)state;
+	assert_int_equal(quire_create(&options, &q), 0);
+	assert_non_null(quire_alloc_pages(q, 0, 0));
+	run = quire_alloc_pages(q, 4, 0);
+	assert_non_null(run);
+	memset(run, 1, quire_page_bytes(q));
+	quire_free_pages(q, run, 4);
+	while (given_back_bytes(q) == 0 && clock_now_ns() < until_ns)
+		pair_of_pages(q);
+	assert_true(given_back_bytes(q) != 0);
+	quire_destroy(q);
+}
+
 static void inline_work_makes_no_thread(void **state)
 {
 	size_t threads = count_threads();
@@ -278,6 +303,7 @@ int main(void)
 		cmocka_unit_test(inline_work_is_found_by_pairs_of_pages),
 		cmocka_unit_test(inline_work_is_found_by_pairs_of_areas),
 		cmocka_unit_test(inline_work_is_found_by_pairs_of_objects),
+		cmocka_unit_test(inline_work_is_done_for_a_little_memory),
 		cmocka_unit_test(inline_work_makes_no_thread),
 		cmocka_unit_test(frees_make_the_thread_where_allocations_may_not),
 		cmocka_unit_test(a_thread_is_made_when_it_is_worth_it),
