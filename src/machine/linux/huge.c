@@ -8,9 +8,11 @@
  *   madvise   only for what is advised
  *   never     none; but MADV_COLLAPSE makes one all the same
  *
- * So whoever collapses asks first.  The setting is read once a process, at the first question.
+ * So whoever collapses asks first.  The setting is read once a process, at the first question, and whether
+ * the process has turned huge pages off for itself (PR_SET_THP_DISABLE).
  */
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "base/check.h"
 #include "machine/atomic.h"
@@ -44,6 +46,12 @@ void mem_split_huge(void *addr, size_t bytes)
 	(void)backing_advise(addr, bytes, MADV_FREE);
 }
 
+/* A process may have turned them off for itself; 3: except where they are advised. */
+static bool is_disabled(void)
+{
+	return prctl(PR_GET_THP_DISABLE, 0ul, 0ul, 0ul, 0ul) == 1;
+}
+
 /* "always [madvise] never": the one in brackets. */
 static enum given read_setting(void)
 {
@@ -62,7 +70,7 @@ bool mem_huge_is_given(void)
 	enum given given = (enum given)load_relaxed(&answer);
 
 	if (given == GIVEN_UNKNOWN) {
-		given = annotate_has_valgrind() ? GIVEN_NOT : read_setting();
+		given = annotate_has_valgrind() || is_disabled() ? GIVEN_NOT : read_setting();
 		store_relaxed(&answer, (uint32_t)given);
 	}
 	return given == GIVEN;
