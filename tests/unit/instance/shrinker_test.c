@@ -596,6 +596,46 @@ static void a_child_has_its_parents_shrinkers(void **state)
 	quire_destroy(q);
 }
 
+static struct quire *forking; /* of whose pages the handlers of a fork take all */
+
+static void takes_all_in_a_fork(void)
+{
+	while (forking != NULL && quire_alloc_pages(forking, 0, 0) != NULL)
+		;
+}
+
+static void register_before_the_library(void)
+{
+	(void)pthread_atfork(takes_all_in_a_fork, NULL, NULL);
+}
+
+/* A handler that is registered before the library's runs after it, while the fork holds all locks. */
+__attribute__((section(".preinit_array"),
+	       used)) static void (*const before_constructors)(void) = register_before_the_library;
+
+static void none_is_called_in_a_fork(void **state)
+{
+	struct quire *q = make();
+	struct cache cache;
+	pid_t child;
+
+	(void)state;
+	cache_init(&cache);
+	cache_fill(&cache, q, A_PAGE, 8);
+	fill(q);
+	cache_register(&cache, q, 1);
+	forking = q;
+	child = child_fork();
+	if (child == 0)
+		_exit(cache.calls != 0);
+	forking = NULL;
+	assert_int_equal(child_wait(child), 0);
+	assert_int_equal(cache.calls, 0);
+	assert_non_null(quire_alloc_pages(q, 0, 0));
+	assert_true(cache.calls != 0);
+	quire_destroy(q);
+}
+
 static void forks(struct cache *cache)
 {
 	pid_t child;
@@ -709,6 +749,7 @@ int main(void)
 		cmocka_unit_test(an_allocation_waits_for_the_call_of_another_thread),
 		cmocka_unit_test(shrinkers_may_allocate_from_each_others_instance),
 		cmocka_unit_test(a_child_has_its_parents_shrinkers),
+		cmocka_unit_test(none_is_called_in_a_fork),
 		cmocka_unit_test(a_shrinker_may_fork),
 		cmocka_unit_test(registering_says_why_it_refuses),
 		cmocka_unit_test(the_text_has_a_line_for_each),

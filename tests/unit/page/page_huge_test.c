@@ -279,6 +279,37 @@ static void map_counts_what_the_system_has_for_any_changes(void **state)
 	mem_release(base, MIB(2) * 64);
 }
 
+/* A block is advised as soon as that costs no mapping, since its neighbour is. */
+static void what_the_budget_refuses_is_wished_for(void **state)
+{
+	static uint8_t kind[8];
+	char *base = mem_reserve(MIB(2) * 8, MIB(2), "quire-test");
+	struct mutex mutex;
+	struct huge_map map;
+
+	(void)state;
+	mutex_init(&mutex, RANK_HUGE);
+	mutex_acquire(&mutex);
+	huge_init(&map, &mutex, base, kind, 8);
+	assert_int_equal(mem_commit(base, MIB(2) * 8), 0);
+	huge_usable(&map, 0, 1, true);
+	huge_usable(&map, 1, 8, false);
+	mappings_set_system_max(advice_counted() * 8 * 16);
+	huge_allow(&map, 3, 4);
+	assert_int_equal(huge_kind(&map, 3), HUGE_WISHED);
+	huge_allow(&map, 1, 2);
+	assert_int_equal(huge_kind(&map, 1), HUGE_ADVISED);
+	assert_int_equal(huge_kind(&map, 3), HUGE_WISHED);
+	huge_allow(&map, 2, 3);
+	assert_int_equal(huge_kind(&map, 3), HUGE_ADVISED);
+	assert_int_equal(huge_kind(&map, 4), HUGE_PLAIN);
+	assert_u64_eq(map.edges, 1);
+	mappings_set_system_max(0);
+	huge_fini(&map);
+	mutex_release(&mutex);
+	mem_release(base, MIB(2) * 8);
+}
+
 /* ---- beside the system's thread ---- */
 
 static long khugepaged_sleeps(const char *write_ms)
@@ -378,6 +409,7 @@ int main(void)
 		cmocka_unit_test(budget_bounds_the_mappings_and_no_part_keeps_the_advice),
 		cmocka_unit_test(without_huge_pages_nothing_is_advised_by_block),
 		cmocka_unit_test(map_counts_what_the_system_has_for_any_changes),
+		cmocka_unit_test(what_the_budget_refuses_is_wished_for),
 		cmocka_unit_test_setup_teardown(released_parts_stay_away_beside_khugepaged,
 						hurry_khugepaged, leave_khugepaged),
 	};
