@@ -212,6 +212,25 @@ SIM_TEST(percpu_idle_size_goes_back_beside_a_busy_one, .cpus_nr = 1)
 	percpu_scene_check(scene);
 }
 
+/* A caller that may wait fills the pages in use and then new ones; a refill for it leaves the reserve, too. */
+SIM_TEST(percpu_refill_leaves_the_reserve, .cpus_nr = 1)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+	struct percpu *pc = scene->pc;
+	uint64_t populated;
+
+	cache_after_free(pc, 1);
+	percpu_balance(scene, false);
+	check_u64_eq(pc->empty_pages, EMPTY_HIGH);
+	populated = pc->populated_pages;
+	for (unsigned i = 0; i < 2 * PAGE_BYTES / 8 && pc->populated_pages == populated; i++) {
+		percpu_take(scene, 8, 0);
+		check_u64_eq(pc->empty_pages, EMPTY_HIGH);
+	}
+	SIM_CHECK(pc->populated_pages != populated);
+	percpu_scene_check(scene);
+}
+
 static void gives_the_first(void *arg)
 {
 	struct percpu_scene *scene = arg;
