@@ -251,8 +251,8 @@ static __attribute__((noinline, cold)) void free_slow(struct pages *p, uint32_t 
 
 /*
  * Pushes a run of any type.  Where the stack is depends on the tag, which is known late, and the next
- * allocation waits for the push.  So the class of a common type comes from a comparison, which the processor
- * predicts, and is not computed from the tag.
+ * allocation waits for the push.  So the class comes from comparisons, which the processor predicts; it is
+ * computed from the tag only with several zones.
  */
 static __attribute__((noinline)) void free_typed(struct pages *p, uint32_t frame, unsigned order,
 						 const uint8_t *guard)
@@ -262,6 +262,8 @@ static __attribute__((noinline)) void free_typed(struct pages *p, uint32_t frame
 
 	if (LIKELY(tag == TYPE_MOVABLE))
 		class = opaque(STACK_CLASS(order, TYPE_MOVABLE));
+	else if (tag == TYPE_RECLAIMABLE)
+		class = opaque(STACK_CLASS(order, TYPE_RECLAIMABLE));
 	if (UNLIKELY(tag >= TAG_SPECIAL) ||
 	    UNLIKELY(!stack_push(&p->stacks.cpu, class, frame, guard, tag)))
 		free_slow(p, frame);
