@@ -318,3 +318,33 @@ SIM_TEST(guards_of_neighbours_are_all_removed, .explore = SIM_ALL_SCHEDULES, .pr
 	sim_run(sim);
 	vmap_scene_check(scene);
 }
+
+static void uses_again_for_more_pages(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *area;
+
+	for (uint32_t pages = 9; pages <= 10; pages++) {
+		area = vtake(scene, pages, 0);
+		if (area != NULL)
+			vgive(scene, area, pages);
+	}
+}
+
+/* The guard of an area of the class cannot be moved: the area is put where other requests find it. */
+SIM_TEST(area_that_keeps_its_old_guard_is_not_lost, .cpus_nr = 1, .events = SIM_REFUSE,
+	 .refusals = 2)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = (uint64_t)SPAN_PAGES << 12,
+				   .worker = QUIRE_WORKER_OFF, .guard = QUIRE_GUARD_ON);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	uses_again_for_more_pages(scene); /* the first use commits */
+	scene->v = scene->q->vmap;
+	sim_cpu(sim, 0, uses_again_for_more_pages, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
