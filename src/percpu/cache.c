@@ -120,7 +120,8 @@ bool cache_is_open(const struct percpu *pc)
  * same cache line, a pair takes 20 ns instead of 8.  So after a CPU's stack has grown, the next
  * objects that the CPU allocates start on a cache line of their own, if there is room for that.
  * lines[] counts how many still should: as many as the growth of the stack, so at most
- * LINES_MAX each time a stack is opened, however many objects are allocated.  Likewise objects of whole
+ * LINES_MAX each time a stack is opened.  The first object of a refill starts on a line in any case, as
+ * the others follow it in the same one.  Likewise objects of whole
  * pages begin with a page then, as stacks demand.
  */
 static uint8_t *lines_of(struct percpu *pc, uint32_t class)
