@@ -282,6 +282,22 @@ int quire_options_parse(const char *text, struct quire_options *options, char *e
 size_t quire_text_options(const struct quire *q, char *buffer, size_t bytes);
 
 /**
+ * quire_text_limits - the limits in effect, and where each comes from
+ * @q:		instance
+ * @buffer:	receives at most @bytes, the final NUL included; may be NULL if @bytes is 0
+ * @bytes:	size of @buffer
+ *
+ * A line for each: the limit in bytes, which follows what the system permits unless it was given; the most that
+ * it can be; the CPUs that the process can keep busy; and 1 or 0 for whether the worker watches for memory
+ * pressure, and of what, or why not.
+ *
+ * Returns   the length of the whole text without its NUL, as snprintf() does.
+ * Context   may wait for the worker's visit; not from a signal handler.
+ * Cost      reads files if that was not done within a second: some 0.1 ms.
+ */
+size_t quire_text_limits(const struct quire *q, char *buffer, size_t bytes);
+
+/**
  * quire_create - make an instance
  * @options:	NULL means all defaults; copied
  * @out:	receives the instance, only on success

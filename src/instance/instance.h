@@ -44,10 +44,12 @@ struct quire {
 	struct shrinkers *shrinkers; /* (c) the program's caches; pages have room for them */
 	uint64_t
 		limit_pages; /* atomic: the most that may be in use, charges included; pages set it */
-	uint64_t most_pages;	      /* (c) that the limit can ever be: what was reserved */
-	uint64_t decay_base_ns;	      /* (c) */
-	struct cpu_stacks cpus;	      /* (c) numbering of CPUs, slots and doors; no base */
-	uint64_t *isolated_cpus;      /* (c) one bit per CPU; NULL if none */
+	uint64_t most_pages;	 /* (c) that the limit can ever be: what was reserved */
+	uint32_t cpus_bound;	 /* atomic: CPUs that the process can keep busy; pages follow it */
+	uint32_t cpus_source;	 /* atomic: enum process_cpus_source */
+	uint64_t decay_base_ns;	 /* (c) */
+	struct cpu_stacks cpus;	 /* (c) numbering of CPUs, slots and doors; no base */
+	uint64_t *isolated_cpus; /* (c) one bit per CPU; NULL if none */
 	struct quire_options options; /* (c) for modules that are created later; no CPU list */
 
 	struct work work;

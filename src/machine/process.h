@@ -42,6 +42,19 @@ struct process_turn {
 struct process_turn *process_turn(void);
 /* Possible CPUs: the largest possible CPU number plus one. */
 unsigned process_cpus_possible(void);
+
+/* What bounds the CPUs that the process can keep busy. */
+enum process_cpus_source {
+	CPUS_POSSIBLE,
+	CPUS_ALLOWED, /* affinity, cpusets */
+	CPUS_QUOTA,   /* the cgroup's cpu.max, in whole CPUs, rounded up */
+};
+struct process_cpus {
+	unsigned nr;
+	enum process_cpus_source source;
+};
+/* As it is now.  Reads files. */
+struct process_cpus process_cpus_read(void);
 /* Identifies the calling thread among those that exist.  A child of fork keeps its parent's
  * value. */
 uint64_t process_thread(void);

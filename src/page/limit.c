@@ -37,6 +37,7 @@
 #include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "machine/process.h"
 #include "page/stat.h"
 #include "page/zone.h"
 
@@ -51,6 +52,8 @@ void limit_init(struct pages *p, bool given)
 	p->limit_source = given ? MEM_LIMIT_GIVEN : MEM_LIMIT_MACHINE;
 	p->limit_told_pages = p->q.limit_pages;
 	p->learn_pages = LEARN_BYTES >> p->page_shift;
+	p->q.cpus_bound = p->q.cpus.all_slots_nr;
+	p->q.cpus_source = CPUS_POSSIBLE;
 	mutex_init(&p->limit_mutex, RANK_LIMIT);
 }
 
@@ -142,6 +145,21 @@ static void follow(struct pages *p)
 	mutex_release(&p->limit_mutex);
 }
 
+void limit_count_cpus(struct pages *p)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct process_cpus cpus;
+
+	if (p->cpus_read_ns != 0 && now_ns - p->cpus_read_ns < AGE_NS)
+		return;
+	p->cpus_read_ns = now_ns;
+	cpus = process_cpus_read();
+	if (cpus.nr > p->q.cpus.all_slots_nr)
+		cpus = (struct process_cpus){ p->q.cpus.all_slots_nr, CPUS_POSSIBLE };
+	store_relaxed(&p->q.cpus_source, (uint32_t)cpus.source); /* read as hints */
+	store_relaxed(&p->q.cpus_bound, cpus.nr);
+}
+
 /* What the zones have together. */
 struct room {
 	uint64_t available_pages, low_pages, high_pages;
@@ -175,6 +193,8 @@ void limit_look_for_relief(struct pages *p, struct relief *relief)
 	room.available_pages = stat.cached_pages;
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		held_pages += look_at_zone(p, &p->zone[i], &room);
+	if (held_pages > p->learn_pages)
+		limit_count_cpus(p);
 	told_pages = load_relaxed(&p->limit_told_pages); /* a hint */
 	relief->held_bytes += held_pages << p->page_shift;
 	if (room.available_pages < room.low_pages)

@@ -22,6 +22,8 @@ void limit_learn(struct pages *p);
 void limit_learn_before(struct pages *p, uint64_t more, unsigned flags);
 /* For the worker: reads the limit again, if it matters, and says what is short. */
 void limit_look_for_relief(struct pages *p, struct relief *relief);
+/* Counts the CPUs that the process can keep busy, at most once a second.  Reads files; under visit_mutex. */
+void limit_count_cpus(struct pages *p);
 /* For a caller that may wait and is about to be refused: reads the limit again.  Does nothing if a lock is
  * held. */
 void limit_follow_refused(struct pages *p);

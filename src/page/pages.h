@@ -74,6 +74,7 @@ struct pages {
 	uint64_t
 		limit_told_pages; /* atomic, relaxed: what the system said then; zones may have more in use */
 	uint32_t limit_raises; /* atomic: how often it was raised */
+	uint64_t cpus_read_ns; /* under visit_mutex: when q.cpus_bound was last counted; 0: never */
 	uint32_t limit_source; /* atomic, relaxed: enum mem_limit_source */
 	uint64_t
 		worth_pages; /* (c) with memory behind, from which on there is a worker: giveback.c */

@@ -58,7 +58,8 @@ void cpus_init_stacks(struct vmap *v)
  * in bytes, and at least two. */
 static uint32_t class_high(const struct vmap *v, unsigned class)
 {
-	uint64_t most = v->lazy_max_pages / class_pages(class);
+	/* A hint: pairs with decay_tick(). */
+	uint64_t most = load_relaxed(&v->lazy_max_pages) / class_pages(class);
 
 	if (!v->cache)
 		return 0;

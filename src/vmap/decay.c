@@ -63,7 +63,8 @@ uint64_t decay_budget_pages(struct vmap *v)
 {
 	uint64_t live = load_relaxed(&v->live_high_pages);
 
-	return v->lazy_max_pages + live + live / 2;
+	/* A hint: pairs with decay_tick(). */
+	return load_relaxed(&v->lazy_max_pages) + live + live / 2;
 }
 
 static uint64_t cached_pages(struct vmap *v)
@@ -78,7 +79,7 @@ static bool is_over(struct vmap *v)
 	uint64_t budget = decay_budget_pages(v);
 
 	return cached_pages(v) > budget + budget / 4 ||
-	       (!v->cache && load_relaxed(&v->lazy_pages) > v->lazy_max_pages);
+	       (!v->cache && load_relaxed(&v->lazy_pages) > load_relaxed(&v->lazy_max_pages));
 }
 
 void decay_kick(struct vmap *v)
@@ -191,6 +192,8 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 
 	if (now_ms - v->ticked_ms >= TURN_MS) {
 		(void)exchange_acq_rel(&v->kicked, false); /* pairs with decay_kick() */
+		/* Read as a hint. */
+		store_relaxed(&v->lazy_max_pages, vmap_lazy_bytes(v->q) >> v->page_shift);
 		again = turn(v, now_ms);
 	}
 	if (is_over(v))

@@ -151,10 +151,10 @@ static int reserve(struct vmap *v)
 
 /* ---- parts ---- */
 
-/* As in Linux: 32 MiB for each power of two of CPUs. */
+/* As in Linux: 32 MiB for each power of two of CPUs, here those that the process can keep busy now. */
 uint64_t vmap_lazy_bytes(const struct quire *q)
 {
-	unsigned powers = 32u - (unsigned)__builtin_clz(q->cpus.all_slots_nr);
+	unsigned powers = 32u - (unsigned)__builtin_clz(load_relaxed(&q->cpus_bound)); /* a hint */
 
 	return q->options.lazy_max_bytes != 0 ? q->options.lazy_max_bytes
 					      : (uint64_t)powers * ((uint64_t)32 << 20);

@@ -256,7 +256,7 @@ void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 	while (chain != end) {
 		unsigned most = RETURN_BATCH;
 
-		if (load_relaxed(&v->lazy_pages) > 2 * v->lazy_max_pages)
+		if (load_relaxed(&v->lazy_pages) > 2 * load_relaxed(&v->lazy_max_pages))
 			most = RETURN_BATCH_OVER;
 		if (v->policy == QUIRE_PURGE_LOCK)
 			most = UINT32_MAX;

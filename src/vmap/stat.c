@@ -157,7 +157,7 @@ static void count_work(struct vmap *v, struct quire_vmap_stat *stat)
 {
 	stat->lazy_areas = load_relaxed(&v->lazy_areas);
 	stat->lazy_bytes = load_relaxed(&v->lazy_pages) << v->page_shift;
-	stat->lazy_max_bytes = v->lazy_max_pages << v->page_shift;
+	stat->lazy_max_bytes = load_relaxed(&v->lazy_max_pages) << v->page_shift;
 	stat->purges = load_relaxed(&v->purges);
 	stat->purged_areas = load_relaxed(&v->purged_areas);
 	stat->purged_ranges = load_relaxed(&v->purged_ranges);

@@ -129,7 +129,7 @@ struct vmap {
 	uint32_t lazy_frames;	  /* atomic: another such list, for ranges of frames */
 	uint64_t lazy_pages;	  /* atomic: V4 */
 	uint64_t lazy_areas;	  /* atomic, relaxed */
-	uint64_t lazy_max_pages;  /* (c) */
+	uint64_t lazy_max_pages;  /* atomic, relaxed: follows the number of CPUs at visits */
 	uint64_t live_high_pages; /* atomic, relaxed: recent peak of backed pages in use */
 
 	struct mutex purge_mutex;

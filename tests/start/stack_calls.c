@@ -113,6 +113,7 @@ static void has_a_shrinker(void *arg)
 	(void)arg;
 	CHECK(quire_shrinker_register(scene.q, &shrinker, &id) == 0);
 	CHECK(quire_text_shrinkers(scene.q, scene.text, sizeof(scene.text)) > 0);
+	CHECK(quire_text_limits(scene.q, scene.text, sizeof(scene.text)) > 0);
 	quire_shrinker_unregister(scene.q, id);
 }
 

@@ -71,6 +71,11 @@ unsigned process_cpus_possible(void)
 	return sim_opt.cpus_nr;
 }
 
+struct process_cpus process_cpus_read(void)
+{
+	return (struct process_cpus){ .nr = sim_opt.cpus_nr, .source = CPUS_POSSIBLE };
+}
+
 uint64_t process_thread(void)
 {
 	return sim_run_.current + 1u;

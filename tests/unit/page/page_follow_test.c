@@ -5,6 +5,7 @@
  * RLIMIT_AS does that in every process: half of it is the limit.  Each test is a child of its own.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <quire/page.h>
@@ -15,6 +16,7 @@
 #include "instance/worker.h"
 #include "machine/mem.h"
 #include "page/pages.h"
+#include "vmap/vmap.h"
 #include "quire_test.h"
 
 #define BLOCK_ORDER 9u
@@ -229,6 +231,84 @@ static void a_given_limit_stays(void **state)
 	expect_life(given_stays, NULL);
 }
 
+/* ---- CPUs ---- */
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+/* Files of our own in the place of the root's: /proc/self/cgroup says "0::/" where a test is not in a group of
+ * version 2, or a path that is not there. */
+static void group_says(void *arg)
+{
+	struct quire *q = make(QUIRE_WORKER_OFF, 32);
+	char text[512];
+
+	(void)arg;
+	if (!confine_hide("/sys/fs/cgroup"))
+		return;
+	q->cpus_bound = q->cpus.all_slots_nr;
+	write_file("/sys/fs/cgroup/cpu.max", "150000 200000\n");
+	write_file("/sys/fs/cgroup/memory.max", "134217728\n");
+	pages_of(q)->cpus_read_ns = 0;
+	pass(q);
+	visit(q);
+	CHECK_VALUES(q->cpus_bound == 1, q->cpus_bound, q->cpus_source);
+	CHECK_VALUES(limit_bytes(q) == MIB(128), limit_bytes(q), 0);
+	CHECK(quire_text_limits(q, text, sizeof(text)) < sizeof(text));
+	CHECK(strstr(text, "134217728  memory.max of the cgroup") != NULL);
+	if (q->cpus.all_slots_nr > 1)
+		CHECK(strstr(text, " 1  cpu.max of the cgroup") != NULL);
+	CHECK(vmap_lazy_bytes(q) == MIB(32));
+	write_file("/sys/fs/cgroup/memory.high", "104857600\n");
+	write_file("/sys/fs/cgroup/cpu.max", "max 100000\n");
+	pages_of(q)->cpus_read_ns = 0;
+	pass(q);
+	quire_text_limits(q, text, sizeof(text));
+	CHECK(strstr(text, "104857600  memory.high of the cgroup") != NULL);
+	CHECK(strstr(text, "cpu.max") == NULL);
+	unlink("/sys/fs/cgroup/memory.max");
+	unlink("/sys/fs/cgroup/memory.high");
+	pass(q);
+	quire_text_limits(q, text, sizeof(text));
+	CHECK(strstr(text, "of the cgroup") == NULL);
+	permit(MIB(40));
+	pass(q);
+	quire_text_limits(q, text, sizeof(text));
+	CHECK(strstr(text, "  what is in use, above the system's limit") != NULL);
+}
+
+static void the_groups_files_say_what_there_is(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs a file system of its own");
+	expect_life(group_says, NULL);
+}
+
+static void on_one_cpu(void *arg)
+{
+	struct quire *q = make(QUIRE_WORKER_OFF, 32);
+	cpu_set_t one;
+
+	(void)arg;
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	CHECK(sched_setaffinity(0, sizeof(one), &one) == 0);
+	visit(q);
+	CHECK_VALUES(q->cpus_bound == 1, q->cpus_bound, q->cpus_source);
+}
+
+static void cpus_that_are_not_allowed_do_not_count(void **state)
+{
+	(void)state;
+	expect_life(on_one_cpu, NULL);
+}
+
 /* Nothing can be opened, so nothing is known: what was learnt stays. */
 static void without_descriptors(void *arg)
 {
@@ -262,6 +342,8 @@ int main(void)
 		cmocka_unit_test(what_a_raised_limit_permits_is_not_refused),
 		cmocka_unit_test(a_given_limit_stays),
 		cmocka_unit_test(without_descriptors_the_limit_stays),
+		cmocka_unit_test(the_groups_files_say_what_there_is),
+		cmocka_unit_test(cpus_that_are_not_allowed_do_not_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
