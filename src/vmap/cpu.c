@@ -200,8 +200,10 @@ static bool put_locked(struct vmap *v, struct vmap_cpu *cpu, uint32_t index)
 	CHECK(lock_is_held(&cpu->door.lock));
 	if (cpu->door.closed_nr != 0)
 		return false;
-	if (!cpu->door.warm)
+	if (!cpu->door.warm) {
 		warm_locked(v, cpu);
+		store_relaxed(&v->common_class, (uint8_t) class); /* read by quire_vfree() */
+	}
 	if (has_stacks(cpu)) {
 		/* The stack was cold, or it is full. */
 		if (!stack_push(&v->stacks.cpu, class, index, &v->push_allowed, 1))

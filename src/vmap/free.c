@@ -6,12 +6,18 @@
  * no system call; the slow path makes some only at the CPU's first use, and to wake or start the
  * worker.  If the stack is full, the slow path hands on the range and half of the stack (cpu.c):
  * small ranges to the lazy list, large ones to the pooled ranges.  A free never purges (R21).
+ *
+ * The next allocation of the size waits for the push.  Which stack that is depends on the range's class,
+ * which is known last, after loads of the map and the range.  So if the class is the common one, the stack
+ * follows from a comparison, which the processor predicts, and no longer from the range.  The common class
+ * is a sample: that of the first free on any CPU since the worker's visit.
  */
 #include "vmap/free.h"
 
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "base/opaque.h"
 #include "instance/instance.h"
 #include "instance/worker.h"
 #include "machine/annotate.h"
@@ -118,32 +124,43 @@ static __attribute__((noinline, cold)) void vfree_slow(struct vmap *v, uint32_t 
 	vmap_free_range(v, index);
 }
 
+/* The page that begins at @offset.  A rotation, which makes of an offset inside a page a number larger than
+ * every page's. */
+static inline size_t page_or_more(uintptr_t offset, unsigned page_shift)
+{
+	return offset >> page_shift | offset << (64 - page_shift);
+}
+
 void quire_vfree(struct quire *q, void *addr)
 {
 	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
-	uintptr_t offset;
+	uint32_t index, class;
 	struct range *r;
-	uint32_t index;
+	size_t page;
 
 	if (UNLIKELY(v == NULL)) {
 		vfree_odd(q, addr);
 		return;
 	}
-	offset = (uintptr_t)addr - (uintptr_t)v->base;
-	if (UNLIKELY(offset >= v->span_bytes)) {
-		vfree_odd(q, addr);
+	page = page_or_more((uintptr_t)addr - (uintptr_t)v->base, v->page_shift);
+	if (UNLIKELY(page >= v->pages_nr)) {
+		vfree_odd(v->q, addr); /* not @q, which would have to be kept */
 		return;
 	}
 	/* Record 0 is not used: its state is never BUSY. */
-	index = load_relaxed(&v->map[offset >> v->page_shift]);
+	index = load_relaxed(&v->map[page]);
 	r = range_at(v, index);
-	if (UNLIKELY(range_addr(v, r) != addr || range_state(r) != RANGE_BUSY ||
+	if (UNLIKELY(r->start != (uint32_t)page || range_state(r) != RANGE_BUSY ||
 		     r->kind != QUIRE_VMAP_ALLOC)) {
-		vfree_odd(q, addr);
+		vfree_odd(v->q, addr);
 		return;
 	}
 	range_set_state(r, RANGE_CACHED);
-	if (UNLIKELY(!stack_push(&v->stacks.cpu, r->class, index, &v->push_allowed, 1)))
+	/* Each opaque() keeps the compiler from replacing the branch by what is equal or by a choice. */
+	class = opaque(load_relaxed(&v->common_class)); /* pairs with put_locked() */
+	if (r->class != (uint8_t) class)
+		class = opaque(r->class);
+	if (UNLIKELY(!stack_push(&v->stacks.cpu, class, index, &v->push_allowed, 1)))
 		vfree_slow(v, index);
 }
 

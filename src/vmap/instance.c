@@ -88,6 +88,7 @@ static int reserve_span(struct vmap *v, size_t bytes)
 
 	v->span_bytes = round_up(bytes, (size_t)1 << BLOCK_SHIFT);
 	v->span_pages = (uint32_t)(v->span_bytes >> v->page_shift);
+	v->pages_nr = v->span_pages;
 	while (align * 2 <= v->span_bytes && align < (size_t)64 << 30)
 		align *= 2;
 	v->align_bytes = align;

@@ -82,16 +82,18 @@ struct vmap_cpu;
 /* Keys: (c) constant; (s) under lock; (m) under purge_mutex; (r) as (s), read without as a hint. */
 struct vmap {
 	/* Fast paths. */
-	char *base;		/* (c) */
-	size_t span_bytes;	/* (c) */
-	uint32_t *map;		/* by page: range that begins there; 0: none.  Written under lock */
-	size_t fast_bytes_end;	/* atomic: sizes below take the fast path: fast_bytes_most, or 0 */
+	uint8_t push_allowed;  /* (c) 1; 0 with cache:off.  First, so its address is the struct's */
+	char *base;	       /* (c) */
+	size_t span_bytes;     /* (c) */
+	uint32_t *map;	       /* by page: range that begins there; 0: none.  Written under lock */
+	size_t fast_bytes_end; /* atomic: sizes below take the fast path: fast_bytes_most, or 0 */
 	size_t fast_bytes_most; /* (c) sizes below it have a class; 0 without caches */
-	uint8_t push_allowed;	/* (c) 1; 0 with cache:off */
 	uint8_t page_shift;	/* (c) */
 	uint8_t guard_pages;	/* (c) 0 or 1 */
 	bool cache;		/* (c) */
 	bool guard_freed;	/* (c) guard:freed */
+	uint8_t common_class;	/* atomic, relaxed: a hint for quire_vfree(), which explains it */
+	size_t pages_nr;	/* (c) span_pages, as quire_vfree() compares it */
 	struct pool pool;
 	struct stacks stacks; /* (c) */
 
