@@ -97,7 +97,8 @@ static inline int mem_commit_part(int (*commit)(void *addr, size_t bytes), void 
 	return commit((void *)start, end - start);
 }
 /* Maps usable memory that reads zero, is in core files, and is locked if future memory is:
- * mem_reserve() and mem_commit() in one, for small things.  NULL if refused. */
+ * mem_reserve() and mem_commit() in one, for small things; without a name where no mapping is made.  NULL if
+ * refused. */
 void *mem_map(size_t bytes, const char *name);
 /* Makes a part of a reservation readable.  It reads zero, and takes neither memory nor charge until
  * it is committed.  0 or -errno. */

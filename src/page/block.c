@@ -226,10 +226,10 @@ void block_free_add_locked(struct pages *p, struct zone *zone, uint32_t frame, u
 	uint16_t old = b->free[order];
 
 	DCHECK(lock_is_held(&zone->lock));
-	p->page[frame].prev = FRAME_NONE;
-	p->page[frame].next = old == OFFSET_NONE ? FRAME_NONE : first + old;
+	page_of(p, frame)->prev = FRAME_NONE;
+	page_of(p, frame)->next = old == OFFSET_NONE ? FRAME_NONE : first + old;
 	if (old != OFFSET_NONE)
-		p->page[first + old].prev = frame;
+		page_of(p, first + old)->prev = frame;
 	b->free[order] = (uint16_t)(frame - first);
 	b->orders |= (uint16_t)(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages + (1u << order));
@@ -241,19 +241,19 @@ void block_free_take_locked(struct pages *p, struct zone *zone, uint32_t frame, 
 {
 	uint32_t block = page_block(p, frame);
 	struct pageblock *b = &p->block[block];
-	struct page *page = &p->page[frame];
+	struct page *page = page_of(p, frame);
 	uint32_t first = block_frame(p, block);
 
 	DCHECK(lock_is_held(&zone->lock));
 	CHECK_VALUES((page_state(p, frame) & ~STATE_ZERO) == (STATE_BUDDY | order), frame,
 		     page_state(p, frame));
 	if (page->prev != FRAME_NONE)
-		p->page[page->prev].next = page->next;
+		page_of(p, page->prev)->next = page->next;
 	else
 		b->free[order] =
 			page->next == FRAME_NONE ? OFFSET_NONE : (uint16_t)(page->next - first);
 	if (page->next != FRAME_NONE)
-		p->page[page->next].prev = page->prev;
+		page_of(p, page->next)->prev = page->prev;
 	if (b->free[order] == OFFSET_NONE)
 		b->orders &= (uint16_t) ~(1u << order);
 	b->free_pages = (uint16_t)(b->free_pages - (1u << order));
@@ -273,7 +273,7 @@ void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, ui
 		if (b->free[order] == OFFSET_NONE)
 			continue;
 		for (uint32_t f = block_frame(p, block) + b->free[order]; f != FRAME_NONE;
-		     f = p->page[f].next)
+		     f = page_of(p, f)->next)
 			runs_nr++;
 		zone->nr_free[order][from] -= runs_nr;
 		zone->nr_free[order][to] += runs_nr;

@@ -103,7 +103,7 @@ static void deferred_push(struct pages *p, uint32_t frame)
 	uint32_t head = load_relaxed(&p->deferred);
 
 	do {
-		p->page[frame].next = head;
+		page_of(p, frame)->next = head;
 		/* Pairs with the exchange in page_take_deferred(). */
 	} while (!cas_release(&p->deferred, &head, frame));
 }
@@ -121,7 +121,7 @@ uint32_t page_take_deferred_one(struct pages *p, unsigned order)
 	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE), chosen = FRAME_NONE;
 
 	while (frame != FRAME_NONE) {
-		uint32_t next = p->page[frame].next;
+		uint32_t next = page_of(p, frame)->next;
 
 		/* A run of an isolated or reserved block is not handed out again. */
 		if (chosen == FRAME_NONE && (page_state(p, frame) & STATE_ORDER) >= order &&
@@ -161,7 +161,7 @@ void page_take_deferred(struct pages *p)
 	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE);
 
 	while (frame != FRAME_NONE) {
-		uint32_t next = p->page[frame].next;
+		uint32_t next = page_of(p, frame)->next;
 
 		page_set_state(p, frame, STATE_CACHED | (page_state(p, frame) & STATE_ORDER));
 		to_buddy(p, frame, 0);

@@ -136,7 +136,7 @@ static void collect_block(struct giveback *batch, uint32_t block)
 					 : block_frame(p, block) + b->free[order];
 
 		while (frame != FRAME_NONE && batch->nr < GIVEBACK_RANGES) {
-			uint32_t next = p->page[frame].next;
+			uint32_t next = page_of(p, frame)->next;
 
 			if (!(page_state(p, frame) & STATE_ZERO)) {
 				block_free_take_locked(p, batch->zone, frame, order);

@@ -96,10 +96,11 @@ static uint32_t set_limit(struct pages *p, uint64_t limit_bytes)
 	return (uint32_t)blocks;
 }
 
-/* Metadata in one reservation, in front of the frames.  What stands before `committed` is usable from the
- * start: what CPUs and blocks have, and the state bytes of the first blocks.  Its memory comes with use. */
+/* Metadata in one reservation, in front of the frames.  What stands from `first` to `committed` is usable from
+ * the start: struct pages and state bytes of the first blocks, and what CPUs and blocks have.  Its memory comes
+ * with use. */
 struct meta_layout {
-	size_t depots, stacks, tag, huge, block, state, committed, page, end;
+	size_t first, page, depots, stacks, tag, huge, block, state, committed, end;
 };
 
 static size_t depot_bytes(void)
@@ -112,18 +113,20 @@ static struct meta_layout meta_layout(const struct pages *p, uint32_t blocks)
 	size_t unit = mem_page_bytes();
 	size_t frames = (size_t)blocks << p->pageblock_order;
 	size_t pcps = (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr * sizeof(struct pcp);
-	struct meta_layout at = { .depots = round_up(pcps, 64) };
-	uint32_t first = blocks < META_STEP_BLOCKS ? blocks : META_STEP_BLOCKS;
+	size_t first = (size_t)(blocks < META_STEP_BLOCKS ? blocks : META_STEP_BLOCKS)
+		       << p->pageblock_order;
+	struct meta_layout at = { .page = round_up(frames * sizeof(struct page), unit) };
 
+	at.first = at.page - round_up(first * sizeof(struct page), unit);
+	at.depots = round_up(at.page + pcps, 64);
 	at.stacks = round_up(at.depots + p->zones_nr * depot_bytes(), unit);
 	at.tag = at.stacks + ((size_t)p->stacks.cpu.slots_nr << p->stacks.cpu.stride_shift);
 	at.tag = round_up(at.tag, unit) + TAG_OFFSET;
 	at.huge = at.tag + blocks;
 	at.block = round_up(at.huge + blocks, 64);
 	at.state = round_up(at.block + blocks * sizeof(struct pageblock), unit) + STATE_OFFSET;
-	at.committed = round_up(at.state + ((size_t)first << p->pageblock_order), unit);
-	at.page = round_up(at.state + frames, unit);
-	at.end = at.page + round_up(frames * sizeof(struct page), unit);
+	at.committed = round_up(at.state + first, unit);
+	at.end = round_up(at.state + frames, unit);
 	return at;
 }
 
@@ -163,13 +166,13 @@ static int reserve_addresses(struct pages *p, const struct meta_layout *at)
  */
 static int commit_first(struct pages *p, const struct meta_layout *at)
 {
-	int error = mem_commit_apart(p->meta, at->committed);
+	int error = mem_commit_apart(p->meta + at->first, at->committed - at->first);
 
-	if (!error && at->committed < at->page)
-		error = mem_commit_readonly(p->meta + at->committed, at->page - at->committed);
+	if (!error && at->committed < at->end)
+		error = mem_commit_readonly(p->meta + at->committed, at->end - at->committed);
 	/* Many CPUs' stacks could get huge pages of which each CPU uses a little. */
-	if (!error && at->committed >= (size_t)1 << BLOCK_SHIFT)
-		mem_advise_huge(p->meta, at->committed, false);
+	if (!error && at->committed - at->first >= (size_t)1 << BLOCK_SHIFT)
+		mem_advise_huge(p->meta + at->first, at->committed - at->first, false);
 	return error == 0 ? 0 : -ENOMEM;
 }
 
@@ -177,7 +180,7 @@ static void set_arrays(struct pages *p, const struct meta_layout *at, uint32_t b
 {
 	char *meta = p->meta;
 
-	p->pcp = (struct pcp *)(void *)meta;
+	p->pcp = (struct pcp *)(void *)(meta + at->page);
 	p->stacks.cpu.base = meta + at->stacks + STACKS_OFFSET;
 	p->tag = (uint8_t *)meta + at->tag;
 	p->block = (struct pageblock *)(void *)(meta + at->block);

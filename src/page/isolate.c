@@ -205,7 +205,8 @@ static bool unback_block(struct pages *p, uint32_t block)
 	gather_begin(&gather, ranges, 2);
 	page_unback(p, &gather, page_addr(p, block_frame(p, block)), (size_t)1 << BLOCK_SHIFT);
 	if (meta_bytes % mem_page_bytes() == 0)
-		gather_unback(&gather, &p->page[block_frame(p, block)], meta_bytes);
+		gather_unback(&gather, p->page - block_frame(p, block) - block_pages(p),
+			      meta_bytes);
 	gather_finish(&gather);
 	page_advise_empty(p, block, block + 1);
 	return gather_gave_back(&gather, page_addr(p, block_frame(p, block)));

@@ -24,6 +24,12 @@ static inline void *page_addr(const struct pages *p, uint32_t frame)
 	return p->base + ((size_t)frame << p->page_shift);
 }
 
+/* The first ones stand before what else is committed with the instance, so one call commits both. */
+static inline struct page *page_of(const struct pages *p, uint32_t frame)
+{
+	return p->page - 1 - (size_t)frame;
+}
+
 /*
  * A head's state byte.  The holder of the run writes it.  A neighbour that merges reads it under the zone
  * lock, to see whether it is BUDDY.  Relaxed accesses are enough: BUDDY, the answer that matters, is written

@@ -42,15 +42,15 @@ struct pages {
 	uint8_t pageblock_order;
 	uint8_t zones_nr;
 	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
-	struct page *page;	 /* by frame */
+	struct page *page;	 /* end of an array that grows downwards: page_of() */
 	struct pageblock *block; /* by block */
 	struct pcp *pcp;	 /* by zone, then by slot */
 	uint32_t blocks_nr;
 	uint32_t zone_blocks; /* blocks in each zone */
-	char *meta; /* reservation of pcps, depots, stacks, tag, block, state and page; frames follow */
+	char *meta; /* reservation of page, pcps, depots, stacks, tag, block and state; frames follow */
 	size_t meta_bytes; /* without the frames */
 	size_t reserved_bytes;
-	uint32_t state_blocks; /* (c) whose state bytes were committed at first */
+	uint32_t state_blocks; /* (c) whose state bytes and struct pages were committed at first */
 
 	struct mutex pcp_disable_mutex;
 	struct holders pcp_disabled; /* under pcp_disable_mutex */

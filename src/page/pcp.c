@@ -72,7 +72,7 @@ static void list_put_locked(struct pages *p, struct pcp *pcp, unsigned list, con
 	DCHECK(lock_is_held(&pcp->door.lock));
 	CHECK(list < LISTS_NR);
 	for (unsigned i = 0; i < n; i++) {
-		p->page[frames[i]].next = *head;
+		page_of(p, frames[i])->next = *head;
 		*head = frames[i];
 	}
 	count_set(pcp, pcp->count + (n << list_order(p, list)));
@@ -94,7 +94,7 @@ static unsigned list_take_locked(struct pages *p, struct pcp *pcp, unsigned list
 	DCHECK(lock_is_held(&pcp->door.lock));
 	while (taken < n && *head != FRAME_NONE) {
 		frames[taken++] = *head;
-		*head = p->page[*head].next;
+		*head = page_of(p, *head)->next;
 	}
 	count_set(pcp, pcp->count - (taken << list_order(p, list)));
 	return taken;

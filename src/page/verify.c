@@ -176,12 +176,12 @@ static int verify_block_lists(const struct pages *p, uint32_t block)
 
 		if ((frame != FRAME_NONE) != ((b->orders >> order & 1) != 0))
 			return LABEL(4);
-		for (; frame != FRAME_NONE; frame = p->page[frame].next) {
+		for (; frame != FRAME_NONE; frame = page_of(p, frame)->next) {
 			if (frame < first || frame >= end || runs++ > block_pages(p))
 				return LABEL(8);
 			if ((page_state(p, frame) & ~STATE_ZERO) != (STATE_BUDDY | order))
 				return LABEL(5);
-			if (p->page[frame].prev != before)
+			if (page_of(p, frame)->prev != before)
 				return LABEL(8);
 			before = frame;
 			pages += 1u << order;
@@ -310,7 +310,7 @@ static int verify_pcp_lists(const struct pages *p, const struct zone *zone, cons
 		unsigned order = pcp_kept_order(p, i / TYPES_NR, LIST_ORDERS_NR);
 
 		for (uint32_t frame = pcp->lists[i]; frame != FRAME_NONE;
-		     frame = p->page[frame].next) {
+		     frame = page_of(p, frame)->next) {
 			int label = count > pcp->count ? LABEL(2)
 						       : verify_cached(p, zone, frame, order, sums);
 
@@ -407,7 +407,7 @@ static int verify_deferred(const struct pages *p, uint64_t pages)
 {
 	uint64_t found = 0;
 
-	for (uint32_t frame = p->deferred; frame != FRAME_NONE; frame = p->page[frame].next) {
+	for (uint32_t frame = p->deferred; frame != FRAME_NONE; frame = page_of(p, frame)->next) {
 		if (frame >= (uint64_t)p->blocks_nr << p->pageblock_order || found > pages)
 			return LABEL(8);
 		if ((page_state(p, frame) & STATE_KIND) != STATE_DEFERRED)

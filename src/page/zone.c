@@ -131,6 +131,8 @@ void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t b
 	zone->index = (uint8_t)index;
 	zone->block_first = block_first;
 	zone->blocks_nr = blocks_nr;
+	if (index == 0)
+		zone->blocks_described = p->state_blocks < blocks_nr ? p->state_blocks : blocks_nr;
 	zone->most_pages =
 		p->q.limit_pages / p->zones_nr + (index < p->q.limit_pages % p->zones_nr);
 	zone->managed_pages = zone->most_pages;
@@ -231,7 +233,7 @@ static int commit_metadata(struct pages *p, uint32_t first, uint32_t end)
 	if (end > p->state_blocks)
 		error = mem_commit_part(mem_commit_apart, p->state, frame, frames);
 	if (!error)
-		error = mem_commit_part(mem_commit_apart, p->page, frame * sizeof(struct page),
+		error = mem_commit_part(mem_commit_apart, p->page - frame - frames, 0,
 					frames * sizeof(struct page));
 	return error;
 }
@@ -244,7 +246,8 @@ static int grow_metadata(struct pages *p, struct zone *zone, uint32_t end)
 {
 	/* Pairs with the release below. */
 	uint32_t described = load_acquire(&zone->blocks_described), then;
-	uint32_t needed = end - zone->block_first;
+	uint32_t needed =
+		(end - zone->block_first + 1) / 2 * 2; /* merging looks at the other of a pair */
 	int error;
 
 	if (needed <= described)
@@ -255,7 +258,7 @@ static int grow_metadata(struct pages *p, struct zone *zone, uint32_t end)
 	error = commit_metadata(p, zone->block_first + described, zone->block_first + then);
 	if (error && then > needed) {
 		then = needed;
-		error = commit_metadata(p, zone->block_first + described, end);
+		error = commit_metadata(p, zone->block_first + described, zone->block_first + then);
 	}
 	while (!error && described < then &&
 	       !cas_acq_rel(&zone->blocks_described, &described, then))

@@ -18,6 +18,7 @@
 #include "machine/mem.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/check.h"
@@ -165,12 +166,45 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 	return (void *)addr;
 }
 
+/*
+ * Room for the first small thing: as a rule the default instance, 88 KiB, of which memory comes with use.  It
+ * saves a process that has one instance a call and a mapping.
+ */
+#define ROOM_BYTES ((size_t)96 << 10)
+
+static struct {
+	char bytes[ROOM_BYTES] __attribute__((aligned(4096))); /* zero unless it is taken */
+	uint32_t taken;					       /* atomic */
+} room;
+
+static void *room_take(size_t bytes)
+{
+	uint32_t nobody = 0;
+
+	if (bytes > ROOM_BYTES || !is_page_aligned(room.bytes, bytes) ||
+	    !cas_acquire(&room.taken, &nobody, UINT32_C(1)))
+		return NULL;
+	return room.bytes;
+}
+
+static bool room_put(const void *addr, size_t bytes)
+{
+	if (addr != room.bytes)
+		return false;
+	memset(room.bytes, 0, bytes);
+	store_release(&room.taken, UINT32_C(0)); /* pairs with room_take() */
+	return true;
+}
+
 /* Its addresses are counted and not asked for: they are few. */
 void *mem_map(size_t bytes, const char *name)
 {
+	void *found = room_take(bytes);
 	intptr_t mapped;
 
 	CHECK_VALUES(is_page_aligned(NULL, bytes), bytes, 0);
+	if (found != NULL)
+		return found;
 	mapped = backing_map_fresh(NULL, bytes);
 	if (is_refusal(mapped))
 		return NULL;
@@ -183,6 +217,8 @@ void *mem_map(size_t bytes, const char *name)
 void mem_release(void *addr, size_t bytes)
 {
 	CHECK_VALUES(is_page_aligned(addr, bytes), (uintptr_t)addr, bytes);
+	if (room_put(addr, bytes))
+		return;
 	annotate_release(addr, bytes);
 	if (give_up(addr, bytes) == 0)
 		addresses_put(bytes);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_grow_sim.c - blocks that come online while other callers need pages */
+#include "machine/mem.h"
 #include "page/charge.h"
 #include "sim/page/page_scene.h"
 
@@ -125,12 +126,23 @@ SIM_TEST(grow_beside_a_grower_onlines_each_block_once, .events = SIM_MEMORY)
 	page_scene_check(scene);
 }
 
+/* As it is beyond the blocks whose struct pages are committed with the instance: of more than a scene has. */
+static void forget_struct_pages(struct pages *p)
+{
+	size_t frames = (size_t)p->blocks_nr << p->pageblock_order;
+
+	check_u64_eq(p->zone[0].blocks_described, p->blocks_nr);
+	p->zone[0].blocks_described = 0;
+	SIM_CHECK(mem_decommit(p->page - frames, frames * sizeof(struct page), "quire-pages") == 0);
+}
+
 /* Of two that come at once each commits the metadata that both need, or finds it committed: it breaks its
  * block up, and links the parts in their struct pages. */
 SIM_TEST(grow_beside_a_grower_has_metadata, .events = SIM_MEMORY)
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);
 
+	forget_struct_pages(pages_of(scene->q));
 	sim_cpu(sim, 0, takes_atomically, scene);
 	sim_cpu(sim, 1, takes_atomically, scene);
 	sim_run(sim);

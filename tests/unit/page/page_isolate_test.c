@@ -213,7 +213,7 @@ static void offlining_gives_back_the_struct_pages(void **state)
 	size_t bytes = block_pages(p) * sizeof(struct page);
 	size_t system = (size_t)sysconf(_SC_PAGESIZE);
 	char *addr = take_block_as_pages(q, 0);
-	struct page *pages = &p->page[page_frame(p, addr)];
+	struct page *pages = page_of(p, page_frame(p, addr) + block_pages(p) - 1);
 	uint64_t metadata;
 
 	for (uint32_t i = 0; i < block_pages(p); i++)

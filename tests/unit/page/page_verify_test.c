@@ -115,7 +115,7 @@ static void b2_a_list_that_runs_in_a_circle(void **state)
 	struct scene s = make_scene(*state);
 	uint32_t frame = page_frame(pages_of(s.q), s.cached);
 
-	EXPECT_RULE(s, pages_of(s.q)->page[frame].next, frame, 2);
+	EXPECT_RULE(s, page_of(pages_of(s.q), frame)->next, frame, 2);
 }
 
 /* Two buddies, listed and counted as they should be, but not merged. */
@@ -241,7 +241,7 @@ static void b8_a_foreign_frame_on_a_list(void **state)
 	EXPECT_RULE(s, s.pcp->lists[0], pages_of(s.q)->blocks_nr << pages_of(s.q)->pageblock_order,
 		    8);
 	EXPECT_RULE(s, s.pcp->lists[0], FRAME_NONE - 1, 8);
-	EXPECT_RULE(s, pages_of(s.q)->page[s.free].next, 0xfffffff0u, 8);
+	EXPECT_RULE(s, page_of(pages_of(s.q), s.free)->next, 0xfffffff0u, 8);
 }
 
 static void b8_a_list_of_runs_that_runs_in_a_circle(void **state)
@@ -250,8 +250,8 @@ static void b8_a_list_of_runs_that_runs_in_a_circle(void **state)
 	uint32_t head = block_frame(pages_of(s.q), scene_block(&s)) +
 			pages_of(s.q)->block[scene_block(&s)].free[0];
 
-	EXPECT_RULE(s, pages_of(s.q)->page[head].next, head, 8);
-	EXPECT_RULE(s, pages_of(s.q)->page[head].prev, s.free + 1, 8);
+	EXPECT_RULE(s, page_of(pages_of(s.q), head)->next, head, 8);
+	EXPECT_RULE(s, page_of(pages_of(s.q), head)->prev, s.free + 1, 8);
 }
 
 static void b8_a_list_of_blocks_that_runs_in_a_circle(void **state)
