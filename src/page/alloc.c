@@ -114,10 +114,9 @@ static uint32_t from_grown_pcp(struct pages *p, const struct page_request *reque
 	return from_pcp(p, request, &had_lock);
 }
 
-/* Waits for memory that is being returned, and makes the other modules give up what they cache. */
+/* Makes the other modules give up what they cache; the attempt then waits for memory that is being returned. */
 static uint32_t after_shrink(struct pages *p, const struct page_request *request)
 {
-	giveback_wait(p);
 	modules_shrink(&p->q);
 	return drain_and_take(p, request);
 }

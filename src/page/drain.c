@@ -398,7 +398,7 @@ uint32_t drain_and_take(struct pages *p, const struct page_request *request)
 
 	mutex_acquire(&p->pcp_disable_mutex);
 	disable_begin_locked(p);
-	/* Nothing is on its way back meanwhile; what a release began since the caller waited for one has arrived. */
+	/* Nothing is on its way back meanwhile; what a release had begun has arrived. */
 	mutex_acquire(&p->giveback_mutex);
 	frame = rmqueue_direct(p, request);
 	mutex_release(&p->giveback_mutex);

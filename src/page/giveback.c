@@ -6,7 +6,7 @@
  * and the option and the statistics keep that word), drops the zone lock, unbacks them all in one
  * gather, and puts them into the buddy again with ZERO set: they are free as before, but have no
  * memory and read zero.  While they are out they count as available, and a caller that finds
- * nothing else waits for them (giveback_wait) before it is refused.
+ * nothing else waits for them (drain_and_take(), giveback_wait()) before it is refused.
  *
  * What is returned: blocks that were whole for a full turn of the worker.  Smaller runs are
  * returned only if the instance was idle for a turn, or on request: returning part of a block

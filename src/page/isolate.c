@@ -290,7 +290,7 @@ int quire_offline_pageblock(struct quire *q, void *addr)
 }
 
 /* Takes one whole block offline, or leaves it as it is.  While giveback_mutex is held a caller that
- * finds nothing else waits (giveback_wait): the block is not lost between two lists to it. */
+ * finds nothing else waits: the block is not lost between two lists to it. */
 static bool offline_whole(struct pages *p, uint32_t block)
 {
 	bool taken = false;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* page_giveback_sim.c - memory that is needed again while it is being returned, and fork */
+#include "page/charge.h"
+#include "page/zone.h"
 #include "sim/page/page_scene.h"
 
 static void takes_and_writes(void *arg)
@@ -49,6 +51,36 @@ SIM_TEST(giveback_is_waited_for, .events = SIM_MEMORY)
 	sim_cpu(sim, 1, releases, scene);
 	sim_run(sim);
 	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* What may still be charged, with what is on its way back; set before the tasks run. */
+static uint64_t chargeable_pages;
+
+static void charges_all(void *arg)
+{
+	struct quire *q = ((struct page_scene *)arg)->q;
+
+	check_u64_eq((uint64_t)page_charge(q, chargeable_pages, 0), 0);
+	page_uncharge(q, chargeable_pages);
+}
+
+/* The same for memory outside the page allocator that is charged to the limit. */
+SIM_TEST(giveback_is_waited_for_by_a_charge, .events = SIM_MEMORY)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct zone *zone = &pages_of(scene->q)->zone[0];
+	void *block = take(scene, 9, 0);
+	lock_token token;
+
+	give(scene, block, 9);
+	quire_drain_all(scene->q);
+	token = lock_acquire(&zone->lock);
+	chargeable_pages = zone_available_locked(pages_of(scene->q), zone) - zone_mark(zone, 0);
+	lock_release(&zone->lock, token);
+	sim_cpu(sim, 0, charges_all, scene);
+	sim_cpu(sim, 1, releases, scene);
+	sim_run(sim);
 	page_scene_check(scene);
 }
 
