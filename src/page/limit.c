@@ -70,18 +70,27 @@ static void set_zones(struct pages *p, uint64_t limit_pages)
 	store_relaxed(&p->q.limit_pages, sum);			  /* read as a hint */
 }
 
+/* Hints outside limit_mutex: both may change here and now, and then whoever changes them sets the zones. */
+static bool is_above_told(const struct pages *p)
+{
+	return load_relaxed(&p->q.limit_pages) > load_relaxed(&p->limit_told_pages);
+}
+
 /* Under limit_mutex.  What cannot be found out stays as it was.  The time is the one before: what is read
  * may be older than what others did meanwhile. */
 static void read_again(struct pages *p)
 {
-	uint64_t now_ns = clock_now_ns();
+	uint64_t now_ns = clock_now_ns(), told_pages = load_relaxed(&p->limit_told_pages);
 	struct mem_limit limit = mem_limit_read();
 
 	if (limit.bytes != 0) {
 		store_relaxed(&p->limit_source, (uint32_t)limit.source);
 		store_relaxed(&p->limit_told_pages, limit.bytes >> p->page_shift);
 	}
-	set_zones(p, load_relaxed(&p->limit_told_pages));
+	/* With the same answer the zones have it, and their locks are left alone. */
+	if (told_pages != load_relaxed(&p->limit_told_pages) || !load_relaxed(&p->limit_known) ||
+	    is_above_told(p))
+		set_zones(p, load_relaxed(&p->limit_told_pages));
 	store_relaxed(&p->limit_read_ns, now_ns); /* read as a hint */
 	store_release(&p->limit_known, true);
 }
@@ -137,8 +146,7 @@ static void follow(struct pages *p)
 	if (!load_acquire(&p->limit_known) && !matters(p, 0))
 		return;
 	read_if_older(p, AGE_NS);
-	/* Hints: both may change here and now, and then whoever changes them sets the zones. */
-	if (load_relaxed(&p->q.limit_pages) <= load_relaxed(&p->limit_told_pages))
+	if (!is_above_told(p))
 		return;
 	mutex_acquire(&p->limit_mutex);
 	set_zones(p, load_relaxed(&p->limit_told_pages));

@@ -48,7 +48,19 @@ static void *take_block(struct quire *q)
 	return quire_alloc_pages(q, pages_of(q)->pageblock_order, 0);
 }
 
-/* The metadata of blocks is a call, then come their pages. */
+/* All that is online is in use, and it is so much that the next growth commits metadata too: the metadata of
+ * blocks is a call, then come their pages. */
+static void use_all(struct quire *q)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	do {
+		assert_non_null(take_block(q));
+		assert_int_equal(quire_page_stat_read(q, &stat), 0);
+	} while (stat.online_pages < MIB(64) >> stat.page_shift ||
+		 stat.free_pages + stat.cached_pages >= UINT64_C(1) << stat.pageblock_order);
+}
+
 static void pages_are_had_while_another_commits(void **state)
 {
 	static const unsigned orders[] = { 0, 3, 6, 9, 10 };
@@ -60,6 +72,7 @@ static void pages_are_had_while_another_commits(void **state)
 		struct grower grower = { .q = q, .take = take_block };
 		unsigned refused = 0;
 
+		use_all(q);
 		grower_start(&grower, nth);
 		for (unsigned i = 0; i < 50; i++)
 			for (unsigned o = 0; o < sizeof(orders) / sizeof(orders[0]); o++)
