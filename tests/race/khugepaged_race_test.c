@@ -74,6 +74,7 @@ static void what_went_stays_away(void **state)
 	uint64_t pages_before, areas_before;
 
 	(void)state;
+	skip_if_sanitized(); /* it waits for the kernel, which does the same in every build */
 	if (!mem_huge_is_given() || !mapped_pages_read(pages_of(q)->base, PAGE, &probe))
 		skip_because("no huge pages, or nobody tells which pages have memory");
 	leave_few_pages(q);
