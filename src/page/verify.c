@@ -10,7 +10,7 @@
  *   B4  nr_free and free_pages equal what the lists hold
  *   B5  a head's state says the one place it is in
  *   B6  a run counts under the row of its block's tag
- *   B7  lists that are off hold nothing; others at most high_max and one refill
+ *   B7  lists that are off hold nothing; others at most high_max, or high if that is larger, and one refill
  *   B8  lists end: no cycle, no foreign frame
  *   B9  no list, stack or depot holds a page of an isolated block
  *   B10 (behaviour, not state: tests/unit/page/page_pcp_test.c)
@@ -304,7 +304,7 @@ static int verify_cached(const struct pages *p, const struct zone *zone, uint32_
 static int verify_pcp_lists(const struct pages *p, const struct zone *zone, const struct pcp *pcp,
 			    struct sums *sums)
 {
-	uint64_t count = 0;
+	uint64_t count = 0, most = load_relaxed(&zone->pcp_high_max);
 
 	for (unsigned i = 0; i < LISTS_NR; i++) {
 		unsigned order = pcp_kept_order(p, i / TYPES_NR, LIST_ORDERS_NR);
@@ -324,7 +324,9 @@ static int verify_pcp_lists(const struct pages *p, const struct zone *zone, cons
 	/* One refill, also of a nested call that could not push it, adds at most MOVE_MAX runs. */
 	if (pcp->high == 0)
 		return count == 0 ? 0 : LABEL(7);
-	if (count > load_relaxed(&zone->pcp_high_max) + ((uint64_t)MOVE_MAX << p->pageblock_order))
+	if (most < pcp->high) /* high_max falls at once with the limit, high at the next decay */
+		most = pcp->high;
+	if (count > most + ((uint64_t)MOVE_MAX << p->pageblock_order))
 		return LABEL(7);
 	return 0;
 }
