@@ -33,11 +33,13 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/linux/futex.h"
+#include "machine/linux/sanitizer.h"
 #include "machine/linux/system.h"
 
 #define PATH_BYTES 512
@@ -62,6 +64,15 @@ void pressure_init(struct work_watch *watch)
 
 /* ---- opening ---- */
 
+/* ThreadSanitizer, which saw fstat(), has to see this too, or it takes the number's next user for a race. */
+static void close_file(int fd)
+{
+	if (MACHINE_TSAN)
+		(void)close(fd);
+	else
+		SYSTEM_CALL(SYS_close, fd);
+}
+
 /* Identifies a file as long as it exists; 0: there is none. */
 static uint64_t file_of(int fd)
 {
@@ -84,7 +95,7 @@ static long open_trigger(const char *path)
 	written = SYSTEM_CALL(SYS_write, (int)fd, trigger_text, sizeof(trigger_text));
 	if (written == (long)sizeof(trigger_text))
 		return fd;
-	SYSTEM_CALL(SYS_close, (int)fd);
+	close_file((int)fd);
 	return written < 0 ? written : -EINVAL;
 }
 
@@ -148,7 +159,7 @@ static bool open_both(struct work_watch *watch)
 		return false;
 	timer = SYSTEM_CALL(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (timer < 0) {
-		SYSTEM_CALL(SYS_close, (int)trigger);
+		close_file((int)trigger);
 		return false;
 	}
 	watch->file = file_of((int)trigger);
@@ -191,9 +202,9 @@ static bool trigger_is_ours(const struct work_watch *watch)
 void pressure_close(struct work_watch *watch)
 {
 	if (timer_is_ours(watch))
-		SYSTEM_CALL(SYS_close, load_relaxed(&watch->timer)); /* this thread's own */
+		close_file(load_relaxed(&watch->timer)); /* this thread's own */
 	if (trigger_is_ours(watch))
-		SYSTEM_CALL(SYS_close, watch->trigger);
+		close_file(watch->trigger);
 	watch->trigger = -1;
 	store_relaxed(&watch->timer, (int32_t)-1);
 	store_relaxed(&watch->state, (uint32_t)WORK_PRESSURE_UNWATCHED); /* read as a hint */

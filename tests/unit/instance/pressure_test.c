@@ -6,7 +6,6 @@
  * pressure; or the worker is told as its thread would tell it.
  */
 #include <dirent.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -26,6 +25,7 @@
 #include "instance/worker.h"
 #include "machine/clock.h"
 #include "machine/linux/pressure.h"
+#include "machine/linux/sanitizer.h"
 #include "page/pages.h"
 #include "quire_test.h"
 
@@ -256,6 +256,8 @@ static void forks(void *arg)
 static void a_child_of_fork_closes_its_copies(void **state)
 {
 	(void)state;
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer follows no child that starts threads");
 	expect_life(forks, NULL);
 }
 
@@ -306,7 +308,7 @@ static size_t scan(size_t bytes, void *arg)
 	size_t given = 0;
 	void *own;
 
-	cache->calls++;
+	fetch_add_relaxed(&cache->calls, 1u);
 	cache->asked_bytes += bytes;
 	cache->thread = pthread_self();
 	own = quire_alloc_pages(cache->q, 0, 0); /* it may allocate */
