@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* shrinker_test.c - when the program's caches are asked for memory, in which order, and on which thread */
-#include "instance/shrinker.h"
 #include "quire_test.h"
 
 #include <errno.h>

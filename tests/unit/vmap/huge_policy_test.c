@@ -45,10 +45,11 @@ enum policy {
 static char enabled_before[16];
 static int enabled = -1;
 
+/* Also in a signal handler, so not by pwrite(). */
 static void restore_enabled(void)
 {
-	if (enabled_before[0] != '\0')
-		(void)!pwrite(enabled, enabled_before, strlen(enabled_before), 0);
+	if (enabled_before[0] != '\0' && lseek(enabled, 0, SEEK_SET) == 0)
+		(void)!write(enabled, enabled_before, strlen(enabled_before));
 	enabled_before[0] = '\0';
 }
 
