@@ -9,12 +9,10 @@
 #include "machine/process.h"
 
 #include <stdint.h>
-#include <string.h>
 
-#include "base/text.h"
+#include "machine/linux/group.h"
 #include "machine/linux/system.h"
 
-#define PATH_BYTES 512
 #define CPUS_WORDS 128u /* 8,192 CPUs, Linux's most */
 
 static unsigned count_allowed(void)
@@ -28,75 +26,45 @@ static unsigned count_allowed(void)
 	return nr != 0 ? nr : UINT32_MAX;
 }
 
-static uint64_t read_number(const char **at)
-{
-	uint64_t number = 0;
-
-	while (**at >= '0' && **at <= '9' && number < UINT64_MAX / 10 - 1)
-		number = number * 10 + (uint64_t)(*(*at)++ - '0');
-	return number;
-}
-
 /* "200000 100000" -> 2, "50000 100000" -> 1, "max 100000" -> UINT32_MAX. */
 static unsigned quota_of(const char *line)
 {
-	uint64_t quota = read_number(&line), period, cpus;
+	uint64_t quota = group_number(&line), period, cpus;
 
 	if (*line != ' ' || quota == 0)
 		return UINT32_MAX;
 	line++;
-	period = read_number(&line);
+	period = group_number(&line);
 	if (period == 0)
 		return UINT32_MAX;
-	cpus = (quota + period - 1) / period;
+	cpus = quota / period + (quota % period != 0);
 	return cpus < UINT32_MAX ? (unsigned)cpus : UINT32_MAX;
 }
 
-static unsigned quota_at(const char *path, size_t path_bytes)
+static unsigned quota_at(const char *path, size_t bytes)
 {
-	char file[PATH_BYTES], line[64];
-	struct text text;
+	char file[GROUP_BYTES], line[64];
 
-	text_init(&text, file, sizeof(file));
-	text_put(&text, "/sys/fs/cgroup");
-	text_put_bytes(&text, path, path_bytes);
-	text_put(&text, "/cpu.max");
-	if (text.bytes >= sizeof(file) || system_read_line(file, line, sizeof(line)) <= 0)
+	if (!group_file(file, GROUP_MOUNT, path, bytes, "cpu.max") ||
+	    system_read_line(file, line, sizeof(line)) <= 0)
 		return UINT32_MAX;
 	return quota_of(line);
 }
 
-static unsigned quota_upwards(const char *path)
-{
-	size_t path_bytes = strlen(path);
-	unsigned least = UINT32_MAX;
-
-	for (;;) {
-		unsigned quota;
-
-		while (path_bytes != 0 && path[path_bytes - 1] == '/')
-			path_bytes--;
-		quota = quota_at(path, path_bytes);
-		least = quota < least ? quota : least;
-		if (path_bytes == 0)
-			return least;
-		while (path_bytes != 0 && path[path_bytes - 1] != '/')
-			path_bytes--;
-	}
-}
-
 static unsigned read_quota(void)
 {
-	struct system_lines lines;
-	char line[PATH_BYTES];
-	long got = system_lines_open(&lines, "/proc/self/cgroup", line, sizeof(line));
-	unsigned quota = UINT32_MAX;
+	char line[GROUP_BYTES];
+	const char *path = group_path(line);
+	size_t bytes = path != NULL ? group_of(path) : 0;
+	unsigned quota = UINT32_MAX, here;
 
-	while (got > 0 && strncmp(line, "0::", 3) != 0)
-		got = system_lines_next(&lines);
-	system_lines_close(&lines);
-	if (got > 0)
-		quota = quota_upwards(line + 3);
+	while (path != NULL) {
+		here = quota_at(path, bytes);
+		quota = here < quota ? here : quota;
+		if (bytes == 0)
+			break;
+		bytes = group_above(path, bytes);
+	}
 	return quota;
 }
 

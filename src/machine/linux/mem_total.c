@@ -21,11 +21,9 @@
 #include <string.h>
 #include <sys/sysinfo.h>
 
-#include "base/text.h"
 #include "machine/linux/addresses.h"
+#include "machine/linux/group.h"
 #include "machine/linux/system.h"
-
-#define PATH_BYTES 512
 
 struct memory_group {
 	const char *mount; /* of the hierarchy */
@@ -34,12 +32,12 @@ struct memory_group {
 };
 
 static const struct memory_group group_v2 = {
-	.mount = "/sys/fs/cgroup",
+	.mount = GROUP_MOUNT,
 	.most = "memory.max",
 	.high = "memory.high",
 };
 static const struct memory_group group_v1 = {
-	.mount = "/sys/fs/cgroup/memory",
+	.mount = GROUP_MOUNT "/memory",
 	.most = "memory.limit_in_bytes",
 };
 
@@ -60,50 +58,39 @@ static void lower(struct mem_limit *limit, uint64_t bytes, enum mem_limit_source
 static uint64_t read_limit(const char *path)
 {
 	char digits[32];
-	uint64_t limit = 0;
+	const char *at = digits;
+	uint64_t limit;
 	long got = system_read_line(path, digits, sizeof(digits));
 
 	if (got < 0 && says_nothing(got))
 		return 0;
 	if (got <= 0 || digits[0] < '0' || digits[0] > '9')
 		return UINT64_MAX;
-	for (const char *at = digits; *at >= '0' && *at <= '9'; at++) {
-		if (limit > UINT64_MAX / 10 - 1)
-			return UINT64_MAX;
-		limit = limit * 10 + (uint64_t)(*at - '0');
-	}
+	limit = group_number(&at);
 	return limit != 0 ? limit : 1;
 }
 
-static uint64_t limit_at(const char *mount, const char *path, size_t path_bytes, const char *name)
+static uint64_t limit_at(const char *mount, const char *path, size_t bytes, const char *name)
 {
-	char file[PATH_BYTES];
-	struct text text;
+	char file[GROUP_BYTES];
 
-	text_init(&text, file, sizeof(file));
-	text_put(&text, mount);
-	text_put_bytes(&text, path, path_bytes);
-	text_put(&text, "/");
-	text_put(&text, name);
-	return text.bytes < sizeof(file) ? read_limit(file) : UINT64_MAX;
+	return group_file(file, mount, path, bytes, name) ? read_limit(file) : UINT64_MAX;
 }
 
-/* The limits of the group at @path ("/a/b", ended by a newline) and its ancestors. */
+/* The limits of the group at @path and of those above it. */
 static void lower_upwards(struct mem_limit *limit, const struct memory_group *group,
 			  const char *path)
 {
-	size_t path_bytes = strcspn(path, "\n");
+	size_t bytes = group_of(path);
 
 	for (;;) {
-		lower(limit, limit_at(group->mount, path, path_bytes, group->most), MEM_LIMIT_MAX);
+		lower(limit, limit_at(group->mount, path, bytes, group->most), MEM_LIMIT_MAX);
 		if (group->high != NULL)
-			lower(limit, limit_at(group->mount, path, path_bytes, group->high),
+			lower(limit, limit_at(group->mount, path, bytes, group->high),
 			      MEM_LIMIT_HIGH);
-		if (path_bytes == 0)
+		if (bytes == 0)
 			return;
-		do
-			path_bytes--;
-		while (path_bytes != 0 && path[path_bytes] != '/');
+		bytes = group_above(path, bytes);
 	}
 }
 
@@ -126,7 +113,7 @@ static void lower_by_line(struct mem_limit *limit, const char *line)
 static void lower_by_groups(struct mem_limit *limit)
 {
 	struct system_lines lines;
-	char line[PATH_BYTES];
+	char line[GROUP_BYTES];
 	long got = system_lines_open(&lines, "/proc/self/cgroup", line, sizeof(line));
 
 	while (got > 0) {

@@ -29,20 +29,17 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/linux/futex.h"
+#include "machine/linux/group.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/linux/system.h"
-
-#define PATH_BYTES 512
 
 /* 200 ms in 2 s, as systemd watches its services.  Triggers whose window is no multiple of 2 s need
  * CAP_SYS_RESOURCE. */
@@ -54,7 +51,7 @@ static const char trigger_text[] = "some " STALL_US " " WINDOW_US;
 /* Six wake-ups a minute of an idle process, and the longest that a stop of the worker can take. */
 #define SLEEP_MAX_NS UINT64_C(10000000000)
 
-static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+static const char *const mounts[] = { GROUP_MOUNT, GROUP_MOUNT "/unified" };
 static const char system_path[] = "/proc/pressure/memory";
 
 void pressure_init(struct work_watch *watch)
@@ -99,50 +96,26 @@ static long open_trigger(const char *path)
 	return written < 0 ? written : -EINVAL;
 }
 
-static long open_at(const char *mount, const char *path, size_t path_bytes)
+/* The file of the process's group, or of the nearest group above that has one. */
+static long open_group(void)
 {
-	char file[PATH_BYTES];
-	struct text text;
+	char line[GROUP_BYTES], file[GROUP_BYTES];
+	const char *path = group_path(line);
+	size_t bytes = path != NULL ? group_of(path) : 0;
+	long fd = -ENOENT;
 
-	text_init(&text, file, sizeof(file));
-	text_put(&text, mount);
-	text_put_bytes(&text, path, path_bytes);
-	text_put(&text, "/memory.pressure");
-	return text.bytes < sizeof(file) ? open_trigger(file) : -ENAMETOOLONG;
-}
-
-/* The group at @path ("/a/b", or "/") or the nearest above that has a file. */
-static long open_upwards(const char *path)
-{
-	size_t path_bytes = strlen(path);
-	long fd;
-
-	for (;;) {
-		while (path_bytes != 0 && path[path_bytes - 1] == '/')
-			path_bytes--;
+	while (path != NULL) {
 		for (unsigned i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
-			fd = open_at(mounts[i], path, path_bytes);
+			fd = group_file(file, mounts[i], path, bytes, "memory.pressure")
+				     ? open_trigger(file)
+				     : -ENAMETOOLONG;
 			if (fd >= 0)
 				return fd;
 		}
-		if (path_bytes == 0)
-			return fd;
-		while (path_bytes != 0 && path[path_bytes - 1] != '/')
-			path_bytes--;
+		if (bytes == 0)
+			break;
+		bytes = group_above(path, bytes);
 	}
-}
-
-static long open_group(void)
-{
-	struct system_lines lines;
-	char line[PATH_BYTES];
-	long got = system_lines_open(&lines, "/proc/self/cgroup", line, sizeof(line)), fd = -ENOENT;
-
-	while (got > 0 && strncmp(line, "0::", 3) != 0)
-		got = system_lines_next(&lines);
-	system_lines_close(&lines);
-	if (got > 0)
-		fd = open_upwards(line + 3);
 	return fd;
 }
 
