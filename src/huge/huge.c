@@ -64,6 +64,17 @@ static bool count_edges(struct huge_map *map, uint32_t before, uint32_t after)
 	return true;
 }
 
+/* The same for a change that is made whether the budget permits it or not. */
+static void force_edges(struct huge_map *map, uint32_t before, uint32_t after)
+{
+	if (after <= before) {
+		count_edges(map, before, after);
+		return;
+	}
+	mem_mappings_add(MAPPINGS_ADVICE, after - before);
+	map->edges += after - before;
+}
+
 static void set_kinds(struct huge_map *map, uint32_t first, uint32_t end, enum huge_kind kind)
 {
 	for (uint32_t i = first; i < end; i++)
@@ -109,11 +120,7 @@ void huge_usable(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 		advise(map, first, end, true);
 	if (!advise_them && (joins || any_is(map, first, end, HUGE_ADVISED)))
 		advise(map, first, end, false);
-	if (then > edges)
-		mem_mappings_add(MAPPINGS_ADVICE, then - edges);
-	if (then < edges)
-		mem_mappings_give(MAPPINGS_ADVICE, edges - then);
-	map->edges += then - edges;
+	force_edges(map, edges, then);
 	set_kinds(map, first, end, kind);
 }
 
@@ -175,7 +182,7 @@ void huge_allow(struct huge_map *map, uint32_t first, uint32_t end)
 /* Denies up to the nearer end of the advised blocks around, which needs no mapping. */
 static void deny_to_edge(struct huge_map *map, uint32_t first, uint32_t end)
 {
-	uint32_t low = first, high = end, edges, then;
+	uint32_t low = first, high = end;
 
 	while (low != 0 && huge_kind(map, low - 1) == HUGE_ADVISED && high < map->blocks_nr &&
 	       huge_kind(map, high) == HUGE_ADVISED) {
@@ -186,15 +193,8 @@ static void deny_to_edge(struct huge_map *map, uint32_t first, uint32_t end)
 		low = first;
 	else
 		high = end;
-	edges = edges_of(map, low, high);
-	then = edges_then(map, low, high, HUGE_PLAIN);
 	/* One more, once for each end of what is committed. */
-	if (then > edges) {
-		mem_mappings_add(MAPPINGS_ADVICE, then - edges);
-		map->edges += then - edges;
-	} else {
-		count_edges(map, edges, then);
-	}
+	force_edges(map, edges_of(map, low, high), edges_then(map, low, high, HUGE_PLAIN));
 	advise(map, low, high, false);
 	set_kinds(map, low, first, HUGE_WISHED);
 	set_kinds(map, first, end, HUGE_PLAIN);

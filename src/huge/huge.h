@@ -26,9 +26,8 @@
  * policy.h says when; look.h is how the worker finds what is written.
  *
  * Every function is called under the mutex (RANK_HUGE), except huge_init(), huge_fini() and
- * huge_usable_uncounted().  Its
- * holder makes only system calls that give advice or that query which pages were written.  A kind
- * may be read without the mutex as a hint.
+ * huge_usable_uncounted().  Its holder makes only system calls that give advice or that query which
+ * pages were written.  A kind may be read without the mutex as a hint.
  */
 #ifndef HUGE_HUGE_H
 #define HUGE_HUGE_H

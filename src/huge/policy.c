@@ -31,15 +31,21 @@ enum huge_answer huge_decide(const struct huge_question *ask)
 	return ask->until_probe == 0 ? HUGE_PROBE : HUGE_LIKELY;
 }
 
+/* The first unused block from @first on, or @end.  An unused block is as its reservation, without huge pages. */
+static uint32_t used_end(const struct huge_map *map, uint32_t first, uint32_t end)
+{
+	while (first < end && huge_kind(map, first) != HUGE_UNUSED)
+		first++;
+	return first;
+}
+
 bool huge_part_goes(struct huge_map *map, uint32_t first, uint32_t end)
 {
 	bool denied = false;
 
 	mutex_acquire(map->mutex);
-	/* An unused block is as its reservation, without huge pages. */
-	for (uint32_t run = first; first < end; first = run + 1) {
-		for (run = first; run < end && huge_kind(map, run) != HUGE_UNUSED; run++)
-			;
+	for (uint32_t run; first < end; first = run + 1) {
+		run = used_end(map, first, end);
 		if (run > first)
 			denied |= huge_deny(map, first, run);
 	}
@@ -72,9 +78,8 @@ static void settle_run(struct huge_map *map, uint32_t first, uint32_t end, bool 
 void huge_whole_went(struct huge_map *map, uint32_t first, uint32_t end, bool advise)
 {
 	CHECK(mutex_is_held(map->mutex));
-	for (uint32_t run = first; first < end; first = run + 1) {
-		for (run = first; run < end && huge_kind(map, run) != HUGE_UNUSED; run++)
-			;
+	for (uint32_t run; first < end; first = run + 1) {
+		run = used_end(map, first, end);
 		if (run > first)
 			settle_run(map, first, run, advise);
 	}

@@ -152,10 +152,13 @@ static size_t limit_bytes(const struct quire *q)
 	return (size_t)load_relaxed(&q->limit_pages) << q->page_shift;
 }
 
+/* Under the turn, without which given_nr is read. */
 static void count(struct shrinkers *s, uint64_t id, size_t given)
 {
 	struct shrinker *one;
 
+	if (given != 0)
+		store_relaxed(&s->given_nr, s->given_nr + 1);
 	mutex_acquire(&s->mutex);
 	one = find_locked(s, id);
 	if (one != NULL) { /* not removed by its own call */
@@ -194,12 +197,6 @@ struct shrinkers_walk shrinkers_walk_begin(const struct quire *q, size_t bytes)
 	};
 }
 
-/* Under the turn, which other threads may read it without. */
-static void was_given(struct shrinkers *s)
-{
-	store_relaxed(&s->given_nr, s->given_nr + 1);
-}
-
 bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 {
 	struct process_turn *turn = process_turn();
@@ -214,12 +211,9 @@ bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 		return false;
 	turn_take(turn, q);
 	/* If others were given something since the attempt, it may serve this caller, too. */
-	if (s->given_nr == walk->seen_nr) {
+	if (s->given_nr == walk->seen_nr)
 		while (given == 0 && call(s, turn, walk, &given))
 			continue;
-		if (given != 0)
-			was_given(s);
-	}
 	again = s->given_nr != walk->seen_nr;
 	walk->seen_nr = s->given_nr;
 	turn_drop(turn);
@@ -230,15 +224,12 @@ bool shrinkers_step(struct quire *q, struct shrinkers_walk *walk)
 static bool relieve_some(struct quire *q, struct shrinkers_walk *walk, size_t *given)
 {
 	struct process_turn *turn = process_turn();
-	struct shrinkers *s = q->shrinkers;
 	bool called;
 
 	if (!mutex_try(&turn->mutex))
 		return false;
 	turn_took(turn, q);
-	called = call(s, turn, walk, given);
-	if (called && *given != 0)
-		was_given(s);
+	called = call(q->shrinkers, turn, walk, given);
 	turn_drop(turn);
 	return called;
 }
