@@ -4,8 +4,9 @@
  *
  * It is what the machine says (mem_limit_read()): the least of its memory, the limits of the process's
  * memory cgroups, and half of RLIMIT_AS.  The machine's memory is one call; the rest stands in files, some
- * twenty calls.  A program of less than LEARN_BYTES is taken to be far from any limit.  So an instance begins with the machine's memory,
- * and learns the limit before it exceeds LEARN_BYTES, and when somebody asks for it.
+ * twenty calls.  A program of less than LEARN_BYTES is taken to be far from any limit.  So an instance
+ * begins with the machine's memory, and learns the limit before it exceeds LEARN_BYTES, and when somebody
+ * asks for it.
  *
  * Following.  The limit may change while the program runs.  From then on it is read again
  *
@@ -188,23 +189,30 @@ static uint64_t look_at_zone(struct pages *p, struct zone *zone, struct room *ro
 	return held_pages;
 }
 
+static uint64_t cached_pages(struct pages *p)
+{
+	struct quire_page_stat stat;
+
+	page_stat_collect(p, &stat);
+	return stat.cached_pages;
+}
+
 /* As in Linux, below the low mark it is filled up to the high one.  What CPUs keep is available too: a drain
  * comes before a refusal. */
 void limit_look_for_relief(struct pages *p, struct relief *relief)
 {
 	struct room room = { .available_pages = 0 };
 	uint64_t held_pages = 0, told_pages;
-	struct quire_page_stat stat;
 
 	follow(p);
-	page_stat_collect(p, &stat);
-	room.available_pages = stat.cached_pages;
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		held_pages += look_at_zone(p, &p->zone[i], &room);
 	if (held_pages > p->learn_pages)
 		limit_count_cpus(p);
 	told_pages = load_relaxed(&p->limit_told_pages); /* a hint */
 	relief->held_bytes += held_pages << p->page_shift;
+	if (room.available_pages < room.low_pages) /* else nobody need look at every CPU */
+		room.available_pages += cached_pages(p);
 	if (room.available_pages < room.low_pages)
 		relief->lacking_bytes += (room.high_pages - room.available_pages) << p->page_shift;
 	if (held_pages > told_pages)

@@ -83,7 +83,7 @@ void stacks_begin_bare_locked(const struct stacks *s, struct stacks_door *door)
 	set_ready_locked(s, door);
 }
 
-int stacks_begin_locked(const struct stacks *s, struct stacks_door *door)
+static int begin_locked(const struct stacks *s, struct stacks_door *door, bool alone)
 {
 	int error = stacks_begin_unopened_locked(s, door);
 
@@ -91,21 +91,22 @@ int stacks_begin_locked(const struct stacks *s, struct stacks_door *door)
 	if (error)
 		return error;
 	stacks_close_locked(s, door);
-	stacks_fence_slot(s, door->slot);
+	if (!alone)
+		stacks_fence_slot(s, door->slot);
 	stacks_open_locked(s, door);
 	return 0;
 }
 
+int stacks_begin_locked(const struct stacks *s, struct stacks_door *door)
+{
+	DCHECK(lock_is_held(&door->lock));
+	return begin_locked(s, door, false);
+}
+
 int stacks_begin_alone_locked(const struct stacks *s, struct stacks_door *door)
 {
-	int error = stacks_begin_unopened_locked(s, door);
-
 	DCHECK(lock_is_held(&door->lock));
-	if (error)
-		return error;
-	stacks_close_locked(s, door);
-	stacks_open_locked(s, door);
-	return 0;
+	return begin_locked(s, door, true);
 }
 
 /* ---- fork ---- */
