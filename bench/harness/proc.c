@@ -93,6 +93,21 @@ uint64_t proc_page_table_kib(void)
 	return read_field("/proc/self/status", "VmPTE:");
 }
 
+unsigned proc_mappings(void)
+{
+	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	unsigned lines = 0;
+	char text[4096];
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	if (fd >= 0)
+		close(fd);
+	return lines;
+}
+
 uint64_t proc_file_number(const char *path)
 {
 	char text[64];

@@ -22,6 +22,8 @@ uint64_t proc_rss_kib(void);
 uint64_t proc_peak_rss_kib(void);
 /* Page tables of this process, in KiB. */
 uint64_t proc_page_table_kib(void);
+/* Mappings of this process; 0 if they cannot be read. */
+unsigned proc_mappings(void);
 /* The number at the beginning of a file; UINT64_MAX if it cannot be read. */
 uint64_t proc_file_number(const char *path);
 void proc_sleep_ms(unsigned ms);

@@ -121,15 +121,10 @@ static void measure_memory(struct found *found)
 
 static void note_mappings(double *most)
 {
-	FILE *file = fopen("/proc/self/maps", "re");
-	unsigned lines = 0;
+	unsigned mappings = proc_mappings();
 
-	for (int c; file && (c = getc(file)) != EOF;)
-		lines += c == '\n';
-	if (file)
-		fclose(file);
-	if (lines > *most)
-		*most = lines;
+	if (mappings > *most)
+		*most = mappings;
 }
 
 /* The second half of each block of 2 MiB of two. */

@@ -15,22 +15,11 @@
 #include <unistd.h>
 #include <quire/vmap.h>
 #include "harness/bench.h"
+#include "harness/proc.h"
 #include "vmap/areas.h"
 
 #define AREAS	   20000u
 #define AREA_BYTES (2 * AREA_PAGE)
-
-static unsigned maps_lines(void)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	unsigned lines = 0;
-
-	for (int c; file && (c = getc(file)) != EOF;)
-		lines += c == '\n';
-	if (file)
-		fclose(file);
-	return lines;
-}
 
 /* True if the system, asked to read one byte at @address, finds that it cannot. */
 static bool is_guarded(const char *address, int pipe_fd)
@@ -47,7 +36,7 @@ static const char *areas_lines(const char **areas, unsigned *lines)
 
 	if (pipe(ends) != 0 || quire_create(&options, &q) != 0)
 		return "quire_create() was refused";
-	*lines = maps_lines();
+	*lines = proc_mappings();
 	for (unsigned i = 0; i < AREAS; i++) {
 		char *area = quire_vmalloc(q, AREA_BYTES, 0);
 
@@ -56,7 +45,7 @@ static const char *areas_lines(const char **areas, unsigned *lines)
 		memset(area, 1, AREA_BYTES);
 		areas[i] = area;
 	}
-	*lines = maps_lines() - *lines;
+	*lines = proc_mappings() - *lines;
 	for (unsigned i = 0; i < AREAS; i++)
 		if (!is_guarded(areas[i] + AREA_BYTES, ends[1]))
 			return "an area has no guard";
@@ -72,14 +61,14 @@ static bool mprotect_lines(unsigned *lines)
 	char *mapping;
 	bool done = true;
 
-	*lines = maps_lines();
+	*lines = proc_mappings();
 	mapping = mmap(NULL, AREAS * step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		       0);
 	if (mapping == MAP_FAILED)
 		return false;
 	for (unsigned i = 0; i < AREAS; i++)
 		done &= mprotect(mapping + i * step + AREA_BYTES, AREA_PAGE, PROT_NONE) == 0;
-	*lines = maps_lines() - *lines;
+	*lines = proc_mappings() - *lines;
 	munmap(mapping, AREAS * step);
 	return done;
 }

@@ -19,6 +19,7 @@
 
 #include "base/check.h"
 #include "base/opaque.h"
+#include "base/whole.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
@@ -285,8 +286,7 @@ void quire_free_pages(struct quire *q, void *addr, unsigned order)
 {
 	struct pages *p = pages_of(q);
 	uintptr_t offset = (uintptr_t)addr - (uintptr_t)p->base;
-	/* Rotated: an address inside a page becomes a number larger than every frame's. */
-	size_t frame = offset >> FAST_PAGE_SHIFT | offset << (64 - FAST_PAGE_SHIFT);
+	size_t frame = whole_index(offset, FAST_PAGE_SHIFT);
 	const uint8_t *guard;
 
 	/* Relaxed, as page_state(): ours while it says ALLOCATED. */

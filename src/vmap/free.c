@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/opaque.h"
+#include "base/whole.h"
 #include "instance/instance.h"
 #include "instance/worker.h"
 #include "machine/annotate.h"
@@ -124,13 +125,6 @@ static __attribute__((noinline, cold)) void vfree_slow(struct vmap *v, uint32_t 
 	vmap_free_range(v, index);
 }
 
-/* The page that begins at @offset.  A rotation, which makes of an offset inside a page a number larger than
- * every page's. */
-static inline size_t page_or_more(uintptr_t offset, unsigned page_shift)
-{
-	return offset >> page_shift | offset << (64 - page_shift);
-}
-
 void quire_vfree(struct quire *q, void *addr)
 {
 	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
@@ -142,7 +136,7 @@ void quire_vfree(struct quire *q, void *addr)
 		vfree_odd(q, addr);
 		return;
 	}
-	page = page_or_more((uintptr_t)addr - (uintptr_t)v->base, v->page_shift);
+	page = whole_index((uintptr_t)addr - (uintptr_t)v->base, v->page_shift);
 	if (UNLIKELY(page >= v->pages_nr)) {
 		vfree_odd(v->q, addr); /* not @q, which would have to be kept */
 		return;

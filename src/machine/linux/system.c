@@ -13,17 +13,26 @@
 #define TEXT_BYTES	4096
 #define NAME_RANGE_ANON 0L /* PR_SET_VMA_ANON_NAME */
 
-/* A file of /proc may answer in pieces; a signal may interrupt.  With @line reads to the end of a line
- * only, so no call that reads nothing follows. */
+/* One piece; a signal may interrupt. */
+static long read_some(int fd, char *buffer, size_t bytes)
+{
+	long got;
+
+	do
+		got = SYSTEM_CALL(SYS_read, fd, buffer, bytes);
+	while (got == -EINTR);
+	return got;
+}
+
+/* A file of /proc may answer in pieces.  With @line reads to the end of a line only, so no call that reads
+ * nothing follows. */
 static long read_fd(int fd, char *buffer, size_t bytes, bool line)
 {
 	size_t done = 0;
 
 	while (done < bytes && !(line && done != 0 && buffer[done - 1] == '\n')) {
-		long got = SYSTEM_CALL(SYS_read, fd, buffer + done, bytes - done);
+		long got = read_some(fd, buffer + done, bytes - done);
 
-		if (got == -EINTR)
-			continue;
 		if (got < 0)
 			return got;
 		if (got == 0)
@@ -33,9 +42,14 @@ static long read_fd(int fd, char *buffer, size_t bytes, bool line)
 	return (long)done;
 }
 
+static long open_file(const char *path)
+{
+	return SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
 static long read_file(const char *path, char *buffer, size_t bytes, bool line)
 {
-	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	long fd = open_file(path);
 	long got;
 
 	if (fd < 0)
@@ -55,12 +69,8 @@ long system_read_line(const char *path, char *buffer, size_t bytes)
 /* Reads on behind what there is: the bytes, 0 at the end, or -errno. */
 static long read_on(struct system_lines *lines)
 {
-	long got;
+	long got = read_some(lines->fd, lines->buffer + lines->got, lines->bytes - lines->got);
 
-	do
-		got = SYSTEM_CALL(SYS_read, lines->fd, lines->buffer + lines->got,
-				  lines->bytes - lines->got);
-	while (got == -EINTR);
 	if (got > 0)
 		lines->got += (size_t)got;
 	return got;
@@ -104,7 +114,7 @@ long system_lines_next(struct system_lines *lines)
 
 long system_lines_open(struct system_lines *lines, const char *path, char *buffer, size_t bytes)
 {
-	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	long fd = open_file(path);
 
 	*lines = (struct system_lines){ .fd = fd < 0 ? -1 : (int)fd,
 					.buffer = buffer,
