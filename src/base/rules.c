@@ -19,7 +19,8 @@ static const char *const page_rules[] = {
 	[5] = "a page is in one place, and the state byte of its head says which",
 	[6] = "a free run is counted in the row of its block's tag",
 	[7] = "after a free, the count is below high or a spill was made. So lists that are "
-	      "switched off are empty, and others hold at most high_max and one refill",
+	      "switched off are empty, and others hold at most high_max, or high where a "
+	      "lowered limit has just lowered high_max, and one refill",
 	[8] = "lists end, and a spill of more pages than exist ends",
 	[9] = "no stack, list, depot or spare holds a page of an isolated block; a page that "
 	      "leaves a list goes to the row that its block has at that time",
