@@ -197,6 +197,14 @@ static struct shrinker_scene *scene_make_watched(struct sim *sim)
 	return scene;
 }
 
+/* The worker may be in a call when the tasks have ended. */
+static void run_and_stop(struct sim *sim, struct shrinker_scene *scene)
+{
+	sim_run(sim);
+	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
+	page_scene_check(scene->pages);
+}
+
 static void presses(void *arg)
 {
 	struct shrinker_scene *scene = arg;
@@ -214,10 +222,8 @@ SIM_TEST(pressure_against_allocation)
 
 	sim_cpu(sim, 0, presses, scene);
 	sim_cpu(sim, 1, takes, scene);
-	sim_run(sim);
+	run_and_stop(sim, scene);
 	check_u64_eq(scene->served, 1);
-	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
-	page_scene_check(scene->pages);
 }
 
 /* The same where the program drops the cache at once. */
@@ -228,9 +234,7 @@ SIM_TEST(unregistered_shrinker_is_not_called_for_pressure, .explore = SIM_ALL_SC
 
 	sim_cpu(sim, 0, presses, scene);
 	sim_cpu(sim, 1, unregisters, scene);
-	sim_run(sim);
-	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
-	page_scene_check(scene->pages);
+	run_and_stop(sim, scene);
 }
 
 /* The program stops the worker wherever that is: in a shrinker, or finding that another thread is in one.  The
@@ -250,7 +254,5 @@ SIM_TEST(stop_waits_for_a_shrinker)
 
 	sim_cpu(sim, 0, presses_and_stops, scene);
 	sim_cpu(sim, 1, takes, scene);
-	sim_run(sim);
-	check_u64_eq(quire_worker_stop(scene->pages->q), 0);
-	page_scene_check(scene->pages);
+	run_and_stop(sim, scene);
 }

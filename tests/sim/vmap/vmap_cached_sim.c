@@ -180,17 +180,22 @@ static void spills_own(void *arg)
 	cpu_pool_own(scene->v);
 }
 
-/* Areas that are taken off a stack to be merged or spilled stay visible to an allocation (V11): no area
- * is in use here, so no allocation may be refused. */
-SIM_TEST(overflow_against_a_merge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+static void overflow_against(struct sim *sim, void (*takes_off)(void *))
 {
 	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
 
-	sim_cpu(sim, 0, spills_own, scene);
+	sim_cpu(sim, 0, takes_off, scene);
 	sim_cpu(sim, 1, takes_400, scene);
 	sim_run(sim);
 	check_u64_eq(scene->refused, 0);
 	vmap_scene_check(scene);
+}
+
+/* Areas that are taken off a stack to be merged or spilled stay visible to an allocation (V11): no area
+ * is in use here, so no allocation may be refused. */
+SIM_TEST(overflow_against_a_merge, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	overflow_against(sim, spills_own);
 }
 
 static void pools_one_to_cut(void *arg)
@@ -203,13 +208,7 @@ static void pools_one_to_cut(void *arg)
 /* So does an area that is taken off a stack to be cut. */
 SIM_TEST(overflow_against_a_cut, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
-	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
-
-	sim_cpu(sim, 0, pools_one_to_cut, scene);
-	sim_cpu(sim, 1, takes_400, scene);
-	sim_run(sim);
-	check_u64_eq(scene->refused, 0);
-	vmap_scene_check(scene);
+	overflow_against(sim, pools_one_to_cut);
 }
 
 static void takes_a_part(void *arg)
