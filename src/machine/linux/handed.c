@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handed.c - memory files of another process
+ *
+ * Only files that are sealed against shrinking are mapped: an access behind the end of one that somebody
+ * truncates is a SIGBUS in the middle of malloc().  A descriptor that is no such file, because the program
+ * was given another one under the same number, has no seals, so this is also what tells them apart.
+ */
+#include "machine/handed.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+#include "machine/linux/system.h"
+
+#ifndef F_GET_SEALS
+#define F_GET_SEALS   1034
+#define F_SEAL_SHRINK 0x0002
+#endif
+
+uint32_t handed_pid(void)
+{
+	return (uint32_t)SYSTEM_CALL(SYS_getpid);
+}
+
+uint64_t handed_pids_space(void)
+{
+	struct stat status;
+	int errno_before = errno;
+	int result = stat("/proc/self/ns/pid", &status);
+
+	errno = errno_before;
+	return result == 0 ? status.st_ino : 0;
+}
+
+int handed_open(uint32_t pid, uint32_t fd)
+{
+	char path[64];
+	struct text text;
+
+	text_init(&text, path, sizeof(path));
+	text_put(&text, "/proc/");
+	text_put_u64(&text, pid);
+	text_put(&text, "/fd/");
+	text_put_u64(&text, fd);
+	return (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
+}
+
+void handed_close(int fd)
+{
+	SYSTEM_CALL(SYS_close, fd);
+}
+
+void *handed_map(int fd, uint64_t from, size_t bytes)
+{
+	long seals = SYSTEM_CALL(SYS_fcntl, fd, F_GET_SEALS, 0L);
+	long end, addr;
+
+	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+		return NULL;
+	end = SYSTEM_CALL(SYS_lseek, fd, 0L, SEEK_END);
+	if (end < 0 || (uint64_t)end < from || (uint64_t)end - from < bytes)
+		return NULL;
+	addr = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			   (long)from);
+	return addr < 0 && addr > -4096 ? NULL : (void *)addr;
+}
+
+void handed_unmap(void *addr, size_t bytes)
+{
+	SYSTEM_CALL(SYS_munmap, addr, bytes);
+}
+
+void handed_empty(void *addr, size_t bytes)
+{
+	SYSTEM_CALL(SYS_madvise, addr, bytes, MADV_REMOVE);
+}
