@@ -219,6 +219,9 @@ void gather_unmap(struct gather *gather, void *addr, size_t bytes);
 void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes);
 /* Returns the bytes taken away; ranges[i].error is not 0 for a range that was refused. */
 size_t gather_finish(struct gather *gather);
+/* Adds the bytes that gathers take away from now on to *@bytes, atomically; NULL: to nothing.  For one watcher
+ * of the process. */
+void gather_count(uint64_t *bytes);
 /* After finish: true if the memory at @addr, part of a range that was added, was taken away. */
 bool gather_gave_back(const struct gather *gather, const void *addr);
 

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "machine/atomic.h"
 #include "machine/handed.h"
+#include "machine/mem.h"
 #include "machine/process.h"
 #include "malloc/run_environment.h"
 
@@ -211,6 +212,8 @@ struct report_part *report_begin(const struct report_part *parent)
 	struct run_request request;
 	int fd;
 
+	if (parent != NULL) /* not in its part any more */
+		gather_count(NULL);
 	if (value == NULL || !run_request_parse(value, &request) || request.pid == 0)
 		return NULL;
 	if (parent != NULL && request.once)

@@ -399,8 +399,16 @@ void gather_unmap_frames(struct gather *gather, void *addr, size_t bytes)
 	collect(gather, &range, GATHER_UNMAP_FRAMES);
 }
 
+static uint64_t *counted; /* atomic: where bytes that were taken away are counted, or NULL */
+
+void gather_count(uint64_t *bytes)
+{
+	store_release(&counted, bytes); /* pairs with the load below */
+}
+
 size_t gather_finish(struct gather *gather)
 {
+	uint64_t *count = load_acquire(&counted); /* pairs with the store above */
 	size_t taken_bytes = 0;
 
 	if (gather->ranges_nr == 0)
@@ -413,6 +421,8 @@ size_t gather_finish(struct gather *gather)
 		gather_advise(gather, MADV_DONTNEED);
 	for (unsigned i = 0; i < gather->ranges_nr; i++)
 		taken_bytes += gather->ranges[i].error == 0 ? gather->ranges[i].bytes : 0;
+	if (count != NULL && gather->kind != GATHER_UNMAP_FRAMES)
+		fetch_add_relaxed(count, taken_bytes);
 	return taken_bytes;
 }
 

@@ -218,6 +218,22 @@ static void neighbours_are_merged_as_they_come(void **state)
 	mem_release(base, 16 * page_bytes);
 }
 
+static void taken_bytes_are_counted_while_somebody_watches(void **state)
+{
+	uint64_t bytes = 0;
+
+	(void)state;
+	gather_count(&bytes);
+	scattered_make(&scattered, 10);
+	unback_even_pages(&scattered);
+	assert_u64_eq(gather_finish(&scattered.gather), 5 * scattered.page_bytes);
+	assert_u64_eq(bytes, 5 * scattered.page_bytes);
+	gather_count(NULL);
+	(void)gather_finish(&scattered.gather);
+	assert_u64_eq(bytes, 5 * scattered.page_bytes);
+	scattered_free(&scattered);
+}
+
 static void empty_gather_makes_no_call(void **state)
 {
 	uint64_t calls_before = backing_calls_nr();
@@ -462,6 +478,7 @@ int main(void)
 		cmocka_unit_test(more_ranges_than_one_call_may_have_are_all_taken),
 		cmocka_unit_test(more_bytes_than_one_call_may_have_are_all_taken),
 		cmocka_unit_test(neighbours_are_merged_as_they_come),
+		cmocka_unit_test(taken_bytes_are_counted_while_somebody_watches),
 		cmocka_unit_test(empty_gather_makes_no_call),
 		cmocka_unit_test(short_return_is_resumed_after_any_range),
 		cmocka_unit_test(refused_range_is_reported_and_the_others_are_taken),
