@@ -58,29 +58,43 @@ void check_failed_values(const char *condition, const char *function, uint64_t a
 	die_with(&text, &stop);
 }
 
-void misuse_number(const char *rule, const char *function, const void *addr, const char *what,
-		   uint64_t number)
+void misuse_placed(const char *rule, const char *function, const void *addr,
+		   const struct misuse_place *place)
 {
 	char line[LINE_BYTES];
 	struct quire_stop stop = stop_for(QUIRE_STOP_MISUSE, rule, function, line);
 	struct text text;
 
 	stop.address = addr;
-	stop.detail = number;
-	stop.detail_name = what;
+	stop.detail = place->number;
+	stop.detail_name = place->what;
 	text_init(&text, line, sizeof(line));
 	text_put(&text, "quire: misuse: ");
 	text_put(&text, rule);
 	text_put(&text, ": address ");
 	text_put_hex(&text, (uint64_t)(uintptr_t)addr);
-	if (what != NULL) {
+	if (place->what != NULL) {
 		text_put(&text, " (");
-		text_put(&text, what);
+		text_put(&text, place->what);
 		text_put(&text, " ");
-		text_put_u64(&text, number);
+		text_put_u64(&text, place->number);
+		if (place->whole != NULL) {
+			text_put(&text, ", ");
+			text_put(&text, place->whole);
+			text_put(&text, " ");
+			text_put_hex(&text, (uint64_t)(uintptr_t)place->start);
+		}
 		text_put(&text, ")");
 	}
 	die_with(&text, &stop);
+}
+
+void misuse_number(const char *rule, const char *function, const void *addr, const char *what,
+		   uint64_t number)
+{
+	const struct misuse_place place = { .what = what, .number = number };
+
+	misuse_placed(rule, function, addr, &place);
 }
 
 void misuse(const char *rule, const char *function, const void *addr)

@@ -46,6 +46,15 @@ _Noreturn void check_failed_values(const char *condition, const char *function, 
 _Noreturn void misuse(const char *rule, const char *function, const void *addr);
 _Noreturn void misuse_number(const char *rule, const char *function, const void *addr,
 			     const char *what, uint64_t number);
+/* The same for an address inside something larger: "(size 64, slab 0x7f0000000000)".  A hook is told @number. */
+struct misuse_place {
+	const char *what;
+	uint64_t number;
+	const char *whole; /* NULL: nothing larger */
+	const void *start;
+};
+_Noreturn void misuse_placed(const char *rule, const char *function, const void *addr,
+			     const struct misuse_place *place);
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

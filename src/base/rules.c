@@ -6,7 +6,7 @@
  */
 #include <quire/quire.h>
 
-#define NUMBERS_EACH 100u /* 100 + n, 200 + n, 300 + n */
+#define NUMBERS_EACH 100u /* 100 + n, 200 + n, 300 + n, 400 + n */
 
 static const char *const page_rules[] = {
 	[1] = "online = buddy + cached (stacks, lists, depots, spares) + allocated + deferred, "
@@ -76,6 +76,20 @@ static const char *const percpu_rules[] = {
 	[14] = "the index agrees with each chunk's masks",
 };
 
+static const char *const slab_rules[] = {
+	[1] = "a slab's count of free objects is the number of bits in its map, which has "
+	      "none beyond the last object",
+	[2] = "no word of a slab's map below its lowest one has a bit",
+	[3] = "a slab is on the list that its objects and its flags call for",
+	[4] = "lists end, and hold slabs of their class and of their side of the near part "
+	      "alone, each slab once",
+	[5] = "the byte of each frame of a slab is its class, marked if the slab is emptying;"
+	      " it is cleared before the slab's pages are freed",
+	[6] = "a class's counts are the sums over its slabs",
+	[7] = "no object in use touches a page of a slab whose memory went back while all its"
+	      " objects were free",
+};
+
 static const struct {
 	const char *const *texts;
 	unsigned end;
@@ -83,6 +97,7 @@ static const struct {
 	[1] = { page_rules, sizeof(page_rules) / sizeof(page_rules[0]) },
 	[2] = { vmap_rules, sizeof(vmap_rules) / sizeof(vmap_rules[0]) },
 	[3] = { percpu_rules, sizeof(percpu_rules) / sizeof(percpu_rules[0]) },
+	[4] = { slab_rules, sizeof(slab_rules) / sizeof(slab_rules[0]) },
 };
 
 const char *quire_rule_text(int label)

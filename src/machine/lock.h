@@ -35,6 +35,8 @@ enum lock_rank {
 	RANK_SHRINKERS,	   /* mutex: an instance's table of shrinkers */
 	RANK_MODULES,	   /* mutex: creating a module's part of an instance */
 	RANK_VISIT,	   /* mutex: a visit of the worker, or a call that keeps visits out */
+	RANK_SLAB_CACHES,  /* mutex: object caches and their classes come and go */
+	RANK_SLAB_UNBACK,  /* mutex: memory of slabs' free pages on its way back */
 	RANK_PERCPU_ALLOC, /* mutex: per-CPU chunks' existence and backing */
 	RANK_VMAP_PURGE,   /* mutex: one purge of lazily freed areas at a time */
 	RANK_VMAP_COMMIT,  /* mutex: committing addresses for areas */
@@ -46,6 +48,9 @@ enum lock_rank {
 	RANK_GROW,	   /* mutex: blocks being committed */
 	RANK_GROW_STEP,	   /* mutex: blocks being committed beside its holder */
 	RANK_HUGE,	   /* mutex: which blocks are advised huge pages */
+	RANK_SLAB_CPU,	   /* spin: the door of one CPU's sheaves */
+	RANK_SLAB_BARN,	   /* spin: one class's barn */
+	RANK_SLAB,	   /* spin: one class's slabs */
 	RANK_PERCPU_CPU,   /* spin: one CPU's cached offsets, and the door of its stacks */
 	RANK_PERCPU,	   /* spin: per-CPU chunks' lists, maps, counters */
 	RANK_VMAP_CPU,	   /* spin: one CPU's cached areas, and the door of its stacks */

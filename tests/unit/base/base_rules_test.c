@@ -14,7 +14,7 @@ static bool is_documented[LABELS_END];
 /* The label of a row "| B1 | what holds | checked by |", with what holds in @text; 0 if @line is none. */
 static int read_row(const char *line, char *text, size_t bytes)
 {
-	static const char letters[] = " BVP"; /* in the order of their hundreds */
+	static const char letters[] = " BVPC"; /* in the order of their hundreds */
 	size_t length = 0;
 	char letter = 0;
 	int n, start = 0;

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab/grow.c - one more slab for a class
+ *
+ * The caller found no free object, holds no lock of ours, and will look again.  What is tried, cheapest first:
+ *
+ *   1. a slab that was to become empty gets users again (emptying.c)
+ *   2. a class that has many slabs takes a run for four, which is split: three calls in four less
+ *   3. a run for one slab
+ *   4. if memory is refused while slabs of the class are held: until they are not (unback.c)
+ *
+ * A new slab is complete before it is on a list: its record is written, each object was constructed, and the
+ * bytes of its frames say the class.  So whoever frees the first object of it finds them.  That is done without the class's lock,
+ * because it may commit metadata, and because a constructor is the program's.
+ */
+#include "slab/objects.h"
+
+#include <quire/page.h>
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "page/alloc.h"
+#include "page/page.h"
+#include "page/pages.h"
+#include "slab/emptying.h"
+#include "slab/meta.h"
+#include "slab/record.h"
+
+/* A run of four adds at most an eighth to what the class has, as much as it may keep free anyhow. */
+#define RUN_SHIFT  2u
+#define BUSY_SLABS 32u
+/* What an allocation's flags mean to pages.  Whoever wants zeroes writes them into the object. */
+#define FLAGS_PAGE (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
+
+/* Pages for some slabs of the class. */
+struct run {
+	uint32_t record; /* of the first slab */
+	uint32_t slabs_nr;
+};
+
+static int undo_emptying(struct slabs *s, struct slab_class *c, unsigned flags)
+{
+	lock_token token;
+	bool undone;
+
+	if (load_relaxed(&c->emptying_nr) == 0) /* a hint */
+		return -ENOMEM;
+	if (!class_lock_for(c, flags, &token))
+		return -EAGAIN;
+	undone = slab_emptying_undo_locked(s, c);
+	lock_release(&c->lock, token);
+	return undone ? 0 : -ENOMEM;
+}
+
+/* ---- pages ---- */
+
+static void free_run(struct slabs *s, const struct slab_class *c, const struct run *run)
+{
+	for (uint32_t i = 0; i < run->slabs_nr; i++)
+		quire_free_pages(s->q, slab_addr(s, run->record) + i * slab_bytes(s, c), c->order);
+}
+
+static int alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags, struct run *run)
+{
+	unsigned order = c->order + RUN_SHIFT;
+	int error = 0;
+	char *addr = NULL;
+
+	/* A hint.  The larger run is not worth taking back what others cache. */
+	if (load_relaxed(&c->slabs_nr) >= BUSY_SLABS)
+		addr = page_alloc_run(s->q, order, flags | QUIRE_NORETRY, &error);
+	if (addr != NULL)
+		page_split_to(pages_of(s->q), addr, order, c->order);
+	run->slabs_nr = addr != NULL ? 1u << RUN_SHIFT : 1;
+	run->record = SLAB_NONE;
+	if (addr == NULL)
+		addr = page_alloc_run(s->q, c->order, flags, &error);
+	if (addr == NULL)
+		return error;
+	run->record = (uint32_t)((size_t)(addr - s->base) >> SLAB_SHIFT);
+	error = slabs_meta_ready(s, run->record, flags);
+	if (error)
+		free_run(s, c, run);
+	return error;
+}
+
+/* ---- slabs ---- */
+
+/* Writes all of a record but its class: until that is said, no slab begins here. */
+static void write_record(const struct slabs *s, const struct slab_class *c, uint32_t record)
+{
+	struct slab *slab = slab_at(s, record);
+	uint32_t left = c->per_slab;
+
+	slab->prev = slab->next = SLAB_NONE;
+	slab->free_nr = (uint16_t)left;
+	slab->low = 0;
+	slab->list = LIST_NONE;
+	slab->flags = 0;
+	slab->unbacked = 0;
+	for (unsigned word = 0; left != 0; word++) {
+		uint32_t some = left < 64 ? left : 64;
+
+		slab->map[word] = UINT64_MAX >> (64 - some);
+		left -= some;
+	}
+}
+
+static void make_slab(struct slabs *s, const struct slab_class *c, uint32_t record)
+{
+	char *addr = slab_addr(s, record);
+
+	for (uint32_t i = 0; c->construct != NULL && i < c->per_slab; i++)
+		c->construct(addr + (size_t)i * c->size, c->construct_arg);
+	write_record(s, c, record);
+	slab_set_bytes(s, c, record, (unsigned)(c - s->class));
+}
+
+static void add_slab_locked(struct slabs *s, struct slab_class *c, uint32_t record)
+{
+	DCHECK(lock_is_held(&c->lock));
+	store_relaxed(&slab_at(s, record)->class, (uint8_t)(c - s->class)); /* put_locked() */
+	count_add(c->slabs_nr, 1);
+	count_add(c->free_nr, c->per_slab);
+	slab_file_locked(s, c, record);
+}
+
+/* The slabs leave as they came: the flags allow only tries, and the lock is taken. */
+static int unmake(struct slabs *s, const struct slab_class *c, const struct run *run)
+{
+	for (uint32_t i = 0; i < run->slabs_nr; i++)
+		slab_set_bytes(s, c, run->record + i * slab_records(s, c), 0);
+	free_run(s, c, run);
+	return -EAGAIN;
+}
+
+static int add_run(struct slabs *s, struct slab_class *c, unsigned flags)
+{
+	lock_token token;
+	struct run run;
+	int error = alloc_run(s, c, flags, &run);
+
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < run.slabs_nr; i++)
+		make_slab(s, c, run.record + i * slab_records(s, c));
+	if (!class_lock_for(c, flags, &token))
+		return unmake(s, c, &run);
+	for (uint32_t i = run.slabs_nr; i-- != 0;) /* so that the lowest is used first */
+		add_slab_locked(s, c, run.record + i * slab_records(s, c));
+	lock_release(&c->lock, token);
+	return 0;
+}
+
+int objects_grow(struct slabs *s, unsigned class, unsigned flags)
+{
+	struct slab_class *c = &s->class[class];
+	int error = undo_emptying(s, c, flags);
+
+	if (error)
+		error = add_run(s, c, (flags & FLAGS_PAGE) | c->page_flags);
+	/* A hint: there is memory, but not at this moment. */
+	if (error == -ENOMEM && load_relaxed(&c->held_nr) != 0 && (flags & FLAGS_NO_WAIT) == 0) {
+		mutex_acquire(&s->unback_mutex);
+		mutex_release(&s->unback_mutex);
+		error = 0;
+	}
+	return error;
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab/objects.c - objects out of their slabs, and back
+ *
+ * A slab's map has a bit for each object that is free.  Objects are taken from the fullest slab, so that the
+ * sparse ones get a chance to become empty, and in a slab from the lowest number on.  Many are taken or put
+ * back in one hold of the class's lock, HOLD_OBJECTS at most, so that nobody waits long for it.
+ *
+ * An object comes back as an entry, from a sheaf or a barn, or as an address, if it never was on a sheaf.  Either way its
+ * slab's record says whether it may: the record has the class (the slab may be gone since the object was freed
+ * the first time), and the map the bit (it may be free).  The number is a multiplication, and it is exact (class.c),
+ * so an address that is not where an object begins is seen, too.
+ *
+ * An empty slab is kept as long as the class has no more free objects than it wants, class_wanted_free().
+ * Others leave at the end of the hold: taken off the lists, their bytes cleared, and then, with the lock
+ * dropped, their pages freed.  Until then no other thread can know the pages, so the bytes of the next slab there are written
+ * after these (C5).
+ */
+#include "slab/objects.h"
+
+#include <quire/page.h>
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "slab/emptying.h"
+#include "slab/record.h"
+
+/* Objects in one hold of the lock: about a microsecond, if their records are in no cache. */
+#define HOLD_OBJECTS 64u
+/* Slabs that leave in one hold. */
+#define HOLD_SLABS   8u
+
+/* ---- out ---- */
+
+/* Objects that are taken now: the pages that they touch have users again. */
+static void touch_pages(const struct slabs *s, const struct slab_class *c, struct slab *slab,
+			uint32_t number)
+{
+	size_t from = (size_t)number * c->size, last = from + c->size - 1;
+
+	for (size_t page = from >> s->page_shift; page <= last >> s->page_shift; page++)
+		slab->unbacked &= ~((uint64_t)1 << page);
+}
+
+/* Takes objects of one slab, @n or all that are free, and stores their numbers.  Returns how many. */
+static unsigned take_numbers(struct slab *slab, uint32_t *numbers, unsigned n)
+{
+	unsigned got = 0, word = slab->low;
+
+	if (n > slab->free_nr)
+		n = slab->free_nr;
+	while (got < n) {
+		uint64_t bits = slab->map[word];
+
+		for (; bits != 0 && got < n; bits &= bits - 1)
+			numbers[got++] = word * 64 + (unsigned)__builtin_ctzll(bits);
+		slab->map[word] = bits;
+		word += bits == 0 && got < n;
+	}
+	slab->low = (uint8_t)word;
+	slab->free_nr = (uint16_t)(slab->free_nr - got);
+	return got;
+}
+
+static unsigned take_from_locked(struct slabs *s, struct slab_class *c, uint32_t record,
+				 uint32_t *numbers, unsigned n)
+{
+	DCHECK(lock_is_held(&c->lock));
+	struct slab *slab = slab_at(s, record);
+	unsigned got = take_numbers(slab, numbers, n);
+
+	if (UNLIKELY(slab->unbacked != 0)) {
+		for (unsigned i = 0; i < got; i++)
+			touch_pages(s, c, slab, numbers[i]);
+	}
+	count_add(c->free_nr, -(uint64_t)got);
+	slab_file_locked(s, c, record);
+	return got;
+}
+
+/* The slab of a stock that the next object comes from: the fullest partial one, or an empty one. */
+static uint32_t next_slab(const struct slab_stock *stock)
+{
+	uint32_t bins = stock->used & ((1u << BINS_NR) - 1);
+
+	if (bins != 0)
+		return stock->head[31 - __builtin_clz(bins)];
+	return stock->head[LIST_EMPTY];
+}
+
+static unsigned take_some_locked(struct slabs *s, struct slab_class *c, uint32_t *entries,
+				 unsigned n)
+{
+	DCHECK(lock_is_held(&c->lock));
+	uint32_t unit = c->size >> ENTRY_SHIFT;
+	unsigned got = 0;
+
+	while (got < n) {
+		uint32_t record = next_slab(&c->stock[STOCK_NEAR]);
+		unsigned more;
+
+		if (record == SLAB_NONE)
+			break;
+		more = take_from_locked(s, c, record, entries + got, n - got);
+		for (; more != 0; more--, got++)
+			entries[got] = record * RECORD_ENTRIES + entries[got] * unit;
+	}
+	return got;
+}
+
+unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n,
+		      unsigned flags)
+{
+	struct slab_class *c = &s->class[class];
+	unsigned got = 0;
+
+	while (got < n) {
+		unsigned wanted = n - got < HOLD_OBJECTS ? n - got : HOLD_OBJECTS, more;
+		lock_token token;
+
+		if (!class_lock_for(c, flags, &token))
+			break;
+		more = take_some_locked(s, c, entries + got, wanted);
+		lock_release(&c->lock, token);
+		got += more;
+		if (more < wanted)
+			break;
+		if (got < n)
+			lock_let_others_in(&c->lock);
+	}
+	return got;
+}
+
+void *objects_take_one(struct slabs *s, unsigned class, unsigned flags)
+{
+	struct slab_class *c = &s->class[class];
+	uint32_t record = SLAB_NONE, number = 0;
+	lock_token token;
+
+	if (!class_lock_for(c, flags, &token))
+		return NULL;
+	for (unsigned i = 0; i < STOCKS_NR && record == SLAB_NONE; i++)
+		record = next_slab(&c->stock[i]);
+	if (record != SLAB_NONE)
+		take_from_locked(s, c, record, &number, 1);
+	lock_release(&c->lock, token);
+	return record == SLAB_NONE ? NULL : slab_addr(s, record) + (size_t)number * c->size;
+}
+
+/* ---- misuse ---- */
+
+static _Noreturn void object_misuse(const struct slabs *s, const char *rule, const char *function,
+				    const void *object, unsigned class)
+{
+	size_t offset = (uintptr_t)object - (uintptr_t)s->base;
+	const struct slab_class *c = &s->class[class];
+	size_t start = offset & ~(slab_bytes(s, c) - 1);
+	const struct misuse_place place = {
+		.what = "size", .number = c->size, .whole = "slab", .start = s->base + start
+	};
+
+	misuse_placed(rule, function, object, &place);
+}
+
+/* What is wrong with an address in a slab of the class that is not where an object begins. */
+static _Noreturn void inner_misuse(const struct slabs *s, const char *function, const void *object,
+				   unsigned class)
+{
+	const struct slab_class *c = &s->class[class];
+	size_t offset = ((uintptr_t)object - (uintptr_t)s->base) & (slab_bytes(s, c) - 1);
+
+	object_misuse(s,
+		      offset < (size_t)c->size * c->per_slab ? "the middle of an object"
+							     : "not the start of an object",
+		      function, object, class);
+}
+
+/* ---- back ---- */
+
+/* Where an object is. */
+struct place {
+	uint32_t record; /* its slab */
+	uint32_t offset; /* in the slab */
+};
+
+static struct place place_of(const struct slabs *s, const struct slab_class *c, uint64_t offset)
+{
+	uint32_t mask = slab_records(s, c) - 1, record = (uint32_t)(offset >> SLAB_SHIFT);
+
+	return (struct place){
+		.record = record & ~mask,
+		.offset = (uint32_t)(offset & (slab_bytes(s, c) - 1)),
+	};
+}
+
+static void *place_addr(const struct slabs *s, struct place place)
+{
+	return slab_addr(s, place.record) + place.offset;
+}
+
+/* Puts one object into its slab, which is filed later. */
+static void put_locked(struct slabs *s, struct slab_class *c, struct place place)
+{
+	DCHECK(lock_is_held(&c->lock));
+	struct slab *slab = slab_at(s, place.record);
+	unsigned class = (unsigned)(c - s->class);
+	uint32_t number = object_number(c, place.offset);
+	uint64_t bit = (uint64_t)1 << number % 64;
+
+	/* Another class's record may be read here, if the object is not ours to free: hence relaxed. */
+	if (UNLIKELY(load_relaxed(&slab->class) != class))
+		object_misuse(s, "double free", s->free_call, place_addr(s, place), class);
+	if (UNLIKELY(number * c->size != place.offset || number >= c->per_slab))
+		inner_misuse(s, s->free_call, place_addr(s, place), class);
+	if (UNLIKELY(slab->map[number / 64] & bit))
+		object_misuse(s, "double free", s->free_call, place_addr(s, place), class);
+	slab->map[number / 64] |= bit;
+	if (number / 64 < slab->low)
+		slab->low = (uint8_t)(number / 64);
+	slab->free_nr++;
+	if (slab->flags & SLAB_EMPTYING)
+		c->emptying_free_nr++;
+}
+
+/* Objects of one slab that follow each other file it once. */
+static void give_some_locked(struct slabs *s, struct slab_class *c, const uint32_t *entries,
+			     unsigned n)
+{
+	DCHECK(lock_is_held(&c->lock));
+	uint32_t last = SLAB_NONE;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct place place = place_of(s, c, (uint64_t)entries[i] << ENTRY_SHIFT);
+
+		if (place.record != last && last != SLAB_NONE)
+			slab_file_locked(s, c, last);
+		put_locked(s, c, place);
+		last = place.record;
+	}
+	slab_file_locked(s, c, last);
+	count_add(c->free_nr, n);
+}
+
+/* ---- slabs that leave ---- */
+
+/* Takes an empty slab off its class.  Its record is the caller's until its pages are freed. */
+static void leave_locked(struct slabs *s, struct slab_class *c, uint32_t record)
+{
+	DCHECK(lock_is_held(&c->lock));
+	slab_unfile_locked(s, c, record);
+	store_relaxed(&slab_at(s, record)->class, 0); /* as in put_locked() */
+	slab_set_bytes(s, c, record, 0);
+	count_add(c->slabs_nr, (uint64_t)-1);
+	count_add(c->free_nr, -(uint64_t)c->per_slab);
+}
+
+/* Takes up to @most empty slabs, and HOLD_SLABS, as long as @kept objects or more would still be free.  Returns the
+ * first of a chain. */
+static uint32_t leavers_locked(struct slabs *s, struct slab_class *c, uint64_t kept, uint32_t most)
+{
+	DCHECK(lock_is_held(&c->lock));
+	uint32_t first = SLAB_NONE;
+
+	for (uint32_t n = 0; n < HOLD_SLABS && n < most; n++) {
+		uint32_t record = c->stock[STOCK_FAR].head[LIST_EMPTY];
+
+		if (record == SLAB_NONE)
+			record = c->stock[STOCK_NEAR].head[LIST_EMPTY];
+		if (record == SLAB_NONE || class_usable_free(c) < kept + c->per_slab)
+			break;
+		leave_locked(s, c, record);
+		slab_at(s, record)->next = first;
+		first = record;
+	}
+	return first;
+}
+
+/* Frees the pages of a chain.  Returns how many slabs there were. */
+static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32_t first)
+{
+	uint32_t n = 0;
+
+	for (; first != SLAB_NONE; n++) {
+		uint32_t next = slab_at(s, first)->next;
+
+		quire_free_pages(s->q, slab_addr(s, first), c->order);
+		first = next;
+	}
+	return n;
+}
+
+unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+		      unsigned flags)
+{
+	struct slab_class *c = &s->class[class];
+	unsigned given = 0;
+
+	while (given < n) {
+		unsigned some = n - given < HOLD_OBJECTS ? n - given : HOLD_OBJECTS;
+		lock_token token;
+		uint32_t leavers;
+
+		if (!class_lock_for(c, flags, &token))
+			break;
+		give_some_locked(s, c, entries + given, some);
+		slab_emptying_turn_locked(s, c);
+		leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
+		lock_release(&c->lock, token);
+		free_leavers(s, c, leavers);
+		given += some;
+		if (given < n)
+			lock_let_others_in(&c->lock);
+	}
+	return given;
+}
+
+bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned flags)
+{
+	struct slab_class *c = &s->class[class];
+	uint64_t offset = (uintptr_t)object - (uintptr_t)s->base;
+	struct place place = place_of(s, c, offset);
+	lock_token token;
+	uint32_t leavers;
+
+	if (UNLIKELY(offset % ((size_t)1 << ENTRY_SHIFT) != 0))
+		inner_misuse(s, s->free_call, object, class);
+	if (!class_lock_for(c, flags, &token))
+		return false;
+	put_locked(s, c, place);
+	slab_file_locked(s, c, place.record);
+	count_add(c->free_nr, 1);
+	slab_emptying_turn_locked(s, c);
+	leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
+	lock_release(&c->lock, token);
+	free_leavers(s, c, leavers);
+	return true;
+}
+
+unsigned objects_check(struct slabs *s, const void *addr, const char *function)
+{
+	size_t offset = (uintptr_t)addr - (uintptr_t)s->base;
+	unsigned class;
+	const struct slab_class *c;
+	struct place place;
+	uint32_t number;
+
+	if (offset >= s->span_bytes)
+		return 0;
+	/* The object is the caller's, so neither its slab's byte nor its bit can change; if it is not, what is
+	 * read here is what decides which misuse it is. */
+	class = load_relaxed(&s->byte[offset >> s->page_shift]) & ~BYTE_EMPTYING;
+	if (class == 0)
+		return 0;
+	c = &s->class[class];
+	place = place_of(s, c, offset);
+	number = object_number(c, place.offset);
+	if (number * c->size != place.offset || number >= c->per_slab)
+		inner_misuse(s, function, addr, class);
+	if (load_relaxed(&slab_at(s, place.record)->map[number / 64]) >> number % 64 & 1)
+		object_misuse(s, "double free", function, addr, class);
+	return class;
+}
+
+/* ---- giving back ---- */
+
+/* Gives back up to @most empty slabs, a few in each hold. */
+static uint32_t give_empty(struct slabs *s, struct slab_class *c, uint32_t most)
+{
+	uint32_t n = 0, more;
+
+	do {
+		lock_token token = lock_acquire(&c->lock);
+		uint32_t leavers = leavers_locked(s, c, 0, most - n);
+
+		lock_release(&c->lock, token);
+		more = free_leavers(s, c, leavers);
+		n += more;
+		lock_let_others_in(&c->lock);
+	} while (more != 0);
+	return n;
+}
+
+size_t objects_shrink(struct slabs *s, unsigned class)
+{
+	struct slab_class *c = &s->class[class];
+
+	return give_empty(s, c, UINT32_MAX) * slab_bytes(s, c);
+}
+
+bool objects_tick(struct slabs *s, unsigned class)
+{
+	struct slab_class *c = &s->class[class];
+	lock_token token = lock_acquire(&c->lock);
+	uint32_t idle = c->empty_least;
+	bool more;
+
+	c->turns = 0;
+	more = slab_emptying_choose_locked(s, c);
+	lock_release(&c->lock, token);
+	if (idle != 0)
+		give_empty(s, c, idle);
+	token = lock_acquire(&c->lock);
+	c->empty_least = c->empty_nr;
+	more = more || c->empty_nr != 0;
+	lock_release(&c->lock, token);
+	return more;
+}
+
+/* ---- books ---- */
+
+void objects_count(struct slabs *s, unsigned class, struct objects_count *count)
+{
+	struct slab_class *c = &s->class[class];
+	lock_token token = lock_acquire(&c->lock);
+
+	count->slabs = c->slabs_nr;
+	count->emptying = c->emptying_nr;
+	count->objects = c->slabs_nr * c->per_slab;
+	count->free = c->free_nr;
+	lock_release(&c->lock, token);
+}

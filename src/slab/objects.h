@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab/objects.h - objects in and out of slabs, by the batch; slabs that come, go, empty: objects.c, grow.c,
+ * emptying.c, unback.c
+ *
+ * All of these take class locks themselves; the caller may hold a door's lock, and a barn's.  A class
+ * number given here is of a class that is ready.
+ */
+#ifndef SLAB_OBJECTS_H
+#define SLAB_OBJECTS_H
+
+#include "slab/slab.h"
+
+/*
+ * Takes up to @n free objects out of slabs, fullest slabs first, and stores their entries.  Never makes
+ * a slab; returns how many: 0 if no slab has a free object, or if QUIRE_NOLOCK is in @flags and the class's lock
+ * is taken.
+ */
+unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n,
+		      unsigned flags);
+/*
+ * Makes one more slab.  The caller holds no lock of ours.  0, -ENOMEM, or -EAGAIN (QUIRE_NOLOCK, a lock was
+ * taken).  Another thread may empty it before the caller's objects_take(), so callers loop.
+ */
+int objects_grow(struct slabs *s, unsigned class, unsigned flags);
+/*
+ * Puts objects into their slabs, and checks each: an object that is free already stops the process with "double
+ * free", an entry that is no object's with "the middle of an object".  Gives empty slabs beyond those that
+ * the class keeps back to the pages.  Returns how many it put back: all, but with QUIRE_NOLOCK perhaps none.
+ */
+unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+		      unsigned flags);
+/* One object, near or far, without a sheaf.  NULL if no slab has one.  objects_give_one() is false if only
+ * tried. */
+void *objects_take_one(struct slabs *s, unsigned class, unsigned flags);
+bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned flags);
+
+/* Checks that @addr begins an object of its slab that is not free; stops the process if not.  Returns the
+ * class (without BYTE_EMPTYING), or 0 if @addr is in no slab. */
+unsigned objects_check(struct slabs *s, const void *addr, const char *function);
+
+/* ---- giving back ---- */
+
+/* Gives back all empty slabs of a class.  Returns bytes. */
+size_t objects_shrink(struct slabs *s, unsigned class);
+/* Gives back the memory of pages of partial slabs that hold free objects only, in one gather.  Returns
+ * bytes.  May wait. */
+size_t objects_unback(struct slabs *s, unsigned class);
+/* The worker's visit to a class: chooses slabs for emptying, gives empty ones back.  True if there is more
+ * to come, so that another visit is due. */
+bool objects_tick(struct slabs *s, unsigned class);
+
+/* ---- books ---- */
+
+struct objects_count {
+	uint64_t slabs, emptying;
+	uint64_t objects; /* in all slabs */
+	uint64_t free;
+};
+void objects_count(struct slabs *s, unsigned class, struct objects_count *count);
+/* While no other thread uses the instance: 0, or the number of the broken rule. */
+int objects_verify(struct slabs *s, unsigned class);
+/* All classes' locks, by address.  The caller holds s->mutex and s->unback_mutex. */
+void objects_fork_prepare(struct slabs *s);
+void objects_fork_done(struct slabs *s);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* slab/record.h - entries, addresses, slabs and objects, computed from one another; lists of slabs: bins.c */
+#ifndef SLAB_RECORD_H
+#define SLAB_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "slab/slab.h"
+
+#define RECORD_ENTRIES (1u << (SLAB_SHIFT - ENTRY_SHIFT))
+
+static inline struct slab *slab_at(const struct slabs *s, uint32_t record)
+{
+	return (struct slab *)(void *)(s->records + (size_t)record * RECORD_BYTES);
+}
+
+static inline char *slab_addr(const struct slabs *s, uint32_t record)
+{
+	return s->base + ((size_t)record << SLAB_SHIFT);
+}
+
+static inline size_t slab_bytes(const struct slabs *s, const struct slab_class *c)
+{
+	return (size_t)1 << (c->order + s->page_shift);
+}
+
+/* Records of one slab of the class: 1 or 4. */
+static inline uint32_t slab_records(const struct slabs *s, const struct slab_class *c)
+{
+	return (uint32_t)(slab_bytes(s, c) >> SLAB_SHIFT);
+}
+
+static inline struct slab_stock *slab_stock(const struct slabs *s, struct slab_class *c,
+					    uint32_t record)
+{
+	return &c->stock[record < s->near_records ? STOCK_NEAR : STOCK_FAR];
+}
+
+/* 65,536 / 48: 0 -> 0, 48 -> 1, 96 -> 2; any other multiple of 16 -> the object that it is inside. */
+static inline uint32_t object_number(const struct slab_class *c, uint32_t offset)
+{
+	return (uint32_t)((uint64_t)offset * c->reciprocal >> 32);
+}
+
+/* Sets what every frame of a slab says. */
+void slab_set_bytes(struct slabs *s, const struct slab_class *c, uint32_t record, unsigned byte);
+/* Puts a slab on the list that its objects and its flags call for. */
+void slab_file_locked(struct slabs *s, struct slab_class *c, uint32_t record);
+/* Takes it off its list, so that it is the caller's. */
+void slab_unfile_locked(struct slabs *s, struct slab_class *c, uint32_t record);
+/* Marks it, or no more.  It is filed anew. */
+void slab_mark_locked(struct slabs *s, struct slab_class *c, uint32_t record, bool emptying);
+
+/* How many free objects a class keeps for the allocations to come: an eighth of those in use, and two slabs'. */
+static inline uint64_t class_wanted_free(const struct slab_class *c)
+{
+	return (c->slabs_nr * c->per_slab - c->free_nr) / 8 + 2 * (uint64_t)c->per_slab;
+}
+
+/* Free objects that allocations may have. */
+static inline uint64_t class_usable_free(const struct slab_class *c)
+{
+	return c->free_nr - c->emptying_free_nr;
+}
+
+/* The class's lock, or with QUIRE_NOLOCK a try of it. */
+bool class_lock_for(struct slab_class *c, unsigned flags, lock_token *token);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab/slab.h - object caches: their words, structures and locks
+ *
+ * Words
+ *   class      objects of one size and alignment, and what they have in common: 1..127, index into
+ *              slabs->class.  Caches that differ in nothing else share one (Linux merges them, too)
+ *   slab       a naturally aligned run of 2^order pages, cut into objects of one class
+ *   byte       what slabs->byte[] says of a frame: 0, it is no slab's; else the slab's class, with
+ *              BYTE_EMPTYING if that slab gets no new users
+ *   number     of an object in its slab: from 0
+ *   entry      of an object: (address - base) >> ENTRY_SHIFT.  Objects beyond 2^32 of those, 64 GiB,
+ *              have none: they are far, and no sheaf holds one
+ *   sheaf      the stack of one class on one slot (stacks/stacks.h): free objects' entries
+ *   barn       a class's stock of entries between the sheaves of all slots and its slabs
+ *   bin        a class's slabs with free and used objects, by the share that is used
+ *   free       said of an object that is in its slab: its bit in the slab's map is set.  An object on a
+ *              sheaf or in a barn is not free in this sense; to its slab it is in use
+ *   sparse     said of a slab most of whose objects are free
+ *   unbacked   said of a slab's page whose memory was given back while all its objects were free
+ *
+ * An object's life
+ *   from       when                                            to        under
+ *   -          its slab is made                                free      class lock
+ *   free       a refill, or an allocation that has no sheaf    cached    class lock
+ *   cached     a sheaf pops it, or it is the caller's at once  in use    sequence
+ *   in use     freed on any CPU: on that CPU's sheaf           cached    sequence
+ *   in use     freed, and its slab is emptying, or no sheaf    free      class lock
+ *   cached     a spill, a drain                                free      class lock
+ *
+ * Nothing of ours is ever stored in an object that is free or cached.
+ *
+ * Locks: cpu->door.lock (RANK_SLAB_CPU), class->barn.lock (RANK_SLAB_BARN), class->lock (RANK_SLAB),
+ * spinning, in this order, and all before the locks of pages.  No lock of ours is held while pages are
+ * allocated: that may start the worker's thread, and pthread_create() calls malloc().
+ */
+#ifndef SLAB_SLAB_H
+#define SLAB_SLAB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "instance/module.h"
+#include "machine/lock.h"
+#include "stacks/stacks.h"
+
+struct quire;
+
+#define CLASSES_MAX	  128u /* class 0 is nobody's */
+#define BYTE_EMPTYING	  0x80u
+#define ENTRY_SHIFT	  4
+#define SLAB_STRIDE_SHIFT 20 /* of the sheaves' regions: room for 127 classes of 1,024 */
+#define SHEAF_ROOM_MAX	  1024u
+#define SLAB_NONE	  UINT32_MAX
+#define BINS_NR		  16u
+#define BIN_SHIFT	  27 /* a scale times the used objects is below BINS_NR << 27, so 32 bits do */
+
+/* Addresses have a record for each 64 KiB.  That of the first 64 KiB of a slab is the slab's. */
+#define SLAB_SHIFT 16u
+
+/*
+ * A slab's record.  Under the lock of its class, except for `class`; a slab that is being made belongs to the
+ * thread that makes it.  The map has 64 words, since a slab has at most 4,096 objects: slabs of more than 64
+ * KiB are for objects of more than 1 KiB (class.c).
+ */
+struct slab {
+	uint32_t prev, next; /* records, in the list that is named below; SLAB_NONE */
+	uint16_t free_nr;    /* objects that are free */
+	uint8_t low;	     /* no word of the map below it has a bit */
+	uint8_t list;	     /* one of a stock's, or LIST_NONE */
+	uint8_t class;	     /* atomic: 0, no slab begins here */
+	uint8_t flags;	     /* SLAB_... */
+	uint64_t unbacked;   /* a bit for each page that has had no user since its memory went */
+	uint64_t map[];	     /* by number: set if the object is free */
+};
+#define MAP_WORDS    64u
+/* Nine cache lines: all that a slab of objects of 208 bytes or more needs is in the first one. */
+#define RECORD_BYTES 576u
+
+#define SLAB_EMPTYING 1u /* gets no new users */
+#define SLAB_HELD     2u /* memory of its pages is on its way back: no allocation takes from it */
+
+/* The lists of a stock: bins by the share that is used, the fullest last, and two more. */
+#define LIST_EMPTY    BINS_NR
+#define LIST_EMPTYING (BINS_NR + 1)
+#define SLAB_LISTS_NR (BINS_NR + 2)
+#define LIST_NONE     0xffu /* full, or held */
+
+/* A class's slabs that are not full: one stock for those near, one for those far. */
+struct slab_stock {
+	uint32_t head[SLAB_LISTS_NR]; /* SLAB_NONE */
+	uint32_t used;		      /* a bit for each list that is not empty */
+};
+enum {
+	STOCK_NEAR,
+	STOCK_FAR,
+	STOCKS_NR,
+};
+
+/* Entries of a class that belong to no slot: barn.c. */
+struct barn {
+	struct lock lock; /* RANK_SLAB_BARN */
+	lock_token kept;  /* over fork */
+	uint32_t nr;	  /* under lock; read without it as a hint */
+	uint32_t seen;	  /* under lock: nr at the worker's last visit */
+	uint32_t *entry;  /* (c) room for barn_room */
+};
+
+/* Keys: (c) constant once the class is ready; (l) under lock; (r) written under it, read as a hint. */
+struct slab_class {
+	/* What every slow path reads. */
+	uint32_t size;	      /* (c) bytes from one object to the next: a multiple of 16 */
+	uint32_t per_slab;    /* (c) objects in a slab */
+	uint32_t reciprocal;  /* (c) number = offset * reciprocal >> 32: class.c */
+	uint32_t bin_scale;   /* (c) bin = used objects * bin_scale >> BIN_SHIFT */
+	uint8_t order;	      /* (c) of its slabs: 4 (64 KiB) or 6 (256 KiB) with pages of 4 KiB */
+	uint8_t page_flags;   /* (c) QUIRE_RECLAIMABLE, or 0: QUIRE_MOVABLE is never given */
+	uint8_t kind;	      /* (c) class.h: plain, constructed, checked */
+	bool ready;	      /* atomic */
+	uint16_t sheaf_first; /* (c) what a new sheaf keeps */
+	uint16_t sheaf_most;  /* (c) what it may keep at most */
+	uint32_t caches_nr;   /* under slabs->mutex: users */
+
+	/* (c) of a class with a constructor, or with poison: runs on each object of a new slab, with no lock of
+	 * ours held.  Set by the class's only cache before its first allocation. */
+	void (*construct)(void *object, void *arg);
+	void *construct_arg;
+
+	struct lock lock;		    /* RANK_SLAB */
+	lock_token kept;		    /* (l) over fork */
+	struct slab_stock stock[STOCKS_NR]; /* (l) */
+	uint32_t empty_nr;	   /* (l) slabs of which nothing is in use, kept for a refill */
+	uint32_t empty_least;	   /* (l) the fewest of them since the worker's last visit */
+	uint32_t held_nr;	   /* (l) slabs */
+	uint32_t turns;		   /* (l) gives since slabs were last chosen for emptying */
+	uint64_t slabs_nr;	   /* (r) in all */
+	uint64_t free_nr;	   /* (r) objects that are free */
+	uint64_t emptying_nr;	   /* (r) slabs */
+	uint64_t emptying_free_nr; /* (l) objects of them that are free */
+	struct barn barn;
+} __attribute__((aligned(64)));
+
+/* One slot's sheaves.  Protected by the door's lock unless stated otherwise. */
+struct slab_cpu {
+	struct stacks_door door;    /* RANK_SLAB_CPU */
+	bool emptying;		    /* a drain has closed the door */
+	uint8_t idle[CLASSES_MAX];  /* the drain in progress is to empty the class */
+	uint16_t seen[CLASSES_MAX]; /* objects on the sheaves at the worker's last visit */
+	uint64_t refills, spills;   /* (r) */
+} __attribute__((aligned(64)));
+
+struct slabs {
+	/* Read by every fast path; constant. */
+	char *base;	   /* of the instance's pages */
+	size_t near_bytes; /* from base: the part whose objects have entries */
+	size_t span_bytes; /* from base */
+	uint8_t *byte;	   /* by frame; bytes of frames that never had a slab read 0 */
+	struct stacks
+		stacks; /* classes: the sheaves; class 0 has no room, so it refuses for ever */
+
+	struct quire *q;
+	uint8_t page_shift;
+	char *records;	       /* struct slab, by record */
+	uint8_t *step_ready;   /* atomic, by step: meta.c */
+	uint32_t near_records; /* records from here on are far */
+	const char *free_call; /* (c) what misuse messages name: the call that frees objects */
+	struct slab_cpu *cpu;  /* by slot */
+	uint32_t *barns;       /* room for barn_room entries of each class */
+	uint32_t barn_room;    /* (c) entries of each barn; set before slabs_meta_init() */
+	char *meta;	       /* reservation of byte, records, barns: meta.c */
+	size_t meta_bytes, cpu_bytes, self_bytes;
+
+	struct mutex mutex;	   /* RANK_SLAB_CACHES: caches and classes come and go */
+	struct mutex unback_mutex; /* RANK_SLAB_UNBACK: memory of slabs' pages is on its way back */
+	struct slab_unback *unback; /* under unback_mutex: unback.c's */
+	uint64_t due_ns;	    /* atomic: the worker's next visit, or WORK_IDLE */
+	uint64_t decay_ns;
+	struct quire_module module;
+	struct stacks_class sheaf_class[CLASSES_MAX]; /* (c) of stacks */
+	struct slab_class class[CLASSES_MAX];
+};
+
+/* The instance's slabs, made at the first call; NULL with errno's value in *@error.  May wait. */
+struct slabs *slabs_get(struct quire *q, int *error);
+
+#endif
