@@ -86,7 +86,7 @@ static int layer_of(struct span path)
 static bool is_core(const char *path)
 {
 	return starts(path, "src/") && !starts(path, "src/machine/") &&
-	       strcmp(path, "src/malloc/preload.c") != 0;
+	       !starts(path, "src/malloc/linux/");
 }
 
 static void check_quoted_include(const char *path, unsigned line, struct span name)

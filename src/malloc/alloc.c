@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/alloc.c - the cold path of malloc(), and blocks that are aligned, zeroed, or large
+ *
+ * Context.  A handler that interrupted a holder of one of the instance's locks only tries locks
+ * (QUIRE_NOLOCK).  If that finds nothing, a class above may have what this one has not, and at last the boot
+ * arena serves it.
+ *
+ * A refusal is ENOMEM, whatever its reason, as C programmers expect.  Otherwise errno is as it was.
+ */
+#include "malloc/heap.h"
+
+#include <quire/quire.h>
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "malloc/boot.h"
+#include "malloc/counted.h"
+#include "slab/class.h"
+#include "slab/fast.h"
+#include "slab/sheaf.h"
+#include "slab/slab.h"
+
+#define CLASSES_ABOVE 8u
+
+static void *refused(void)
+{
+	if (malloc_is_bound())
+		process_set_errno(ENOMEM);
+	return NULL;
+}
+
+/* ---- small blocks ---- */
+
+static bool class_is_ready(struct slabs *s, unsigned class)
+{
+	return load_acquire(&s->class[class].ready); /* pairs with class_make() */
+}
+
+/* A block of class @class, which is made if it is not there.  No sheaf had one. */
+static void *class_alloc(struct slabs *s, unsigned class, unsigned flags)
+{
+	int error = 0;
+
+	if (!class_is_ready(s, class) &&
+	    ((flags & QUIRE_NOLOCK) || class_make(s, class, malloc_class_bytes(class)) != 0))
+		return NULL;
+	return sheaf_alloc_slow(s, class, flags, &error);
+}
+
+/* In a handler that interrupted a lock's holder: what can be had without waiting. */
+static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
+{
+	for (unsigned i = class; i <= MALLOC_CLASSES_NR && i < class + CLASSES_ABOVE; i++) {
+		void *block = NULL;
+
+		if (malloc_class_bytes(i) % align == 0)
+			block = class_alloc(s, i, QUIRE_NOLOCK);
+		if (block != NULL)
+			return block;
+	}
+	return boot_alloc(malloc_class_bytes(class), align);
+}
+
+static void *small_alloc(unsigned class, size_t align)
+{
+	struct slabs *s = malloc_heap.slabs;
+	void *block = slab_alloc_fast(s, class);
+	bool slow = block == NULL;
+
+	if (slow)
+		block = lock_nested() ? nested_alloc(s, class, align) : class_alloc(s, class, 0);
+	if (UNLIKELY(malloc_is_counted()) && block != NULL && !boot_has(block)) {
+		class = malloc_class_at(block); /* a handler's may be of a class above */
+		malloc_counted_alloc(class, malloc_class_bytes(class), slow);
+	}
+	return block;
+}
+
+/* ---- large ones ---- */
+
+static void *area_alloc(size_t bytes, size_t align, unsigned flags)
+{
+	struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.flags = flags, .align_bytes = align);
+
+	if (align <= MALLOC_PAGE_BYTES)
+		return quire_vmalloc(malloc_heap.q, bytes, flags);
+	return quire_vmalloc_with(malloc_heap.q, bytes, &options);
+}
+
+static void *large_alloc(size_t bytes, size_t align, unsigned flags)
+{
+	void *block;
+
+	if (bytes > PTRDIFF_MAX)
+		return NULL;
+	block = area_alloc(bytes != 0 ? bytes : 1, align, flags);
+	if (UNLIKELY(malloc_is_counted()) && block != NULL)
+		malloc_counted_alloc(0, malloc_usable(block, __func__), true);
+	return block;
+}
+
+/* ---- together ---- */
+
+/* Whatever of these made errno change, it is as it was unless this refuses. */
+static void *alloc(size_t bytes, size_t align, unsigned flags)
+{
+	int error = process_errno();
+	void *block;
+
+	if (bytes <= MALLOC_SMALL_MAX && align <= MALLOC_PAGE_BYTES) {
+		unsigned class = malloc_heap.class_of[table_place(bytes)];
+
+		block = small_alloc(malloc_class_aligned(class, align), align);
+		if (block != NULL && (flags & QUIRE_ZERO))
+			memset(block, 0, bytes);
+	} else {
+		block = large_alloc(bytes, align, flags);
+	}
+	if (block == NULL)
+		return refused();
+	process_set_errno(error);
+	return block;
+}
+
+/* What the heap cannot serve yet.  Large requests wait for it. */
+static void *early_alloc(size_t bytes, size_t align, unsigned flags)
+{
+	void *block = boot_alloc(bytes, align);
+
+	if (block != NULL)
+		return block;
+	return malloc_begin_waiting() ? alloc(bytes, align, flags) : refused();
+}
+
+void *malloc_cold(size_t bytes)
+{
+	if (UNLIKELY(!malloc_begin()))
+		return early_alloc(bytes, MALLOC_ALIGN, 0);
+	return alloc(bytes, MALLOC_ALIGN, 0);
+}
+
+void *malloc_aligned(size_t align, size_t bytes)
+{
+	if (UNLIKELY(!malloc_begin()))
+		return early_alloc(bytes, align, 0);
+	return alloc(bytes, align, 0);
+}
+
+void *malloc_zeroed(size_t bytes)
+{
+	if (UNLIKELY(!malloc_begin()))
+		return early_alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO);
+	return alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO);
+}

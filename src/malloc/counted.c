@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* malloc/counted.c - what cold paths tell a process's part of the report */
+#include "malloc/counted.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/process.h"
+#include "malloc/report.h"
+
+/* Written before the heap is ready, and while a child of fork has one thread. */
+static struct report_part *part;
+
+void malloc_counted_begin(void)
+{
+	part = report_begin(part);
+}
+
+bool malloc_is_counted(void)
+{
+	return part != NULL;
+}
+
+static unsigned row_of(unsigned class, size_t bytes)
+{
+	if (class == 0)
+		return report_large_row(bytes);
+	/* Every block of a class has the same size. */
+	store_relaxed(&part->class_bytes[class], (uint32_t)bytes);
+	return class;
+}
+
+void malloc_counted_alloc(unsigned class, size_t bytes, bool slow)
+{
+	unsigned cpu = process_cpu();
+
+	report_call(part, cpu, slow);
+	report_hold(part, cpu, row_of(class, bytes), bytes);
+}
+
+void malloc_counted_free(unsigned class, size_t bytes, bool slow)
+{
+	unsigned cpu = process_cpu();
+
+	report_call(part, cpu, slow);
+	report_drop(part, cpu, row_of(class, bytes), bytes);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* malloc/counted.h - what cold paths tell a process's part of the report (report.h): counted.c */
+#ifndef MALLOC_COUNTED_H
+#define MALLOC_COUNTED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Takes a part, if this process is to count.  Before the heap is ready; in a child of fork again. */
+void malloc_counted_begin(void);
+/* True if it counts; then every call is cold. */
+bool malloc_is_counted(void);
+/* A block with room for @bytes, of @class or large (0), was handed out; @slow: not by a sheaf at once.  Only if it
+ * counts. */
+void malloc_counted_alloc(unsigned class, size_t bytes, bool slow);
+/* The same for a block that is about to be freed. */
+void malloc_counted_free(unsigned class, size_t bytes, bool slow);
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/free.c - the cold path of free(), and what is known of a block by its address
+ *
+ * An address is of one of three kinds: in the boot arena; among the pages, where the frame's byte names a class;
+ * or among the areas.  Anything else was never handed out, and stops the process with one line.
+ *
+ * A sheaf takes what it is given: that a block is free already, or that none begins at its address, is found
+ * when the sheaf spills, or at once where a call looks at the block anyhow (realloc(), malloc_usable_size(),
+ * sized frees, areas).
+ */
+#include "malloc/heap.h"
+
+#include <quire/quire.h>
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "instance/instance.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "malloc/boot.h"
+#include "malloc/counted.h"
+#include "slab/fast.h"
+#include "slab/objects.h"
+#include "slab/sheaf.h"
+#include "slab/slab.h"
+#include "vmap/free.h"
+#include "vmap/layout.h"
+#include "vmap/range.h"
+#include "vmap/vmap.h"
+
+/* The byte of the block's frame: 0 if no slab is there. */
+static unsigned byte_of(const struct slabs *s, const void *block)
+{
+	size_t offset = (uintptr_t)block - (uintptr_t)s->base;
+
+	return offset < s->span_bytes ? load_relaxed(&s->byte[offset >> s->page_shift]) : 0;
+}
+
+unsigned malloc_class_at(const void *block)
+{
+	return byte_of(malloc_heap.slabs, block) & ~BYTE_EMPTYING;
+}
+
+/* The areas, if @block is among their addresses. */
+static struct vmap *areas_around(const void *block)
+{
+	struct vmap *v = load_acquire(&malloc_heap.q->vmap); /* pairs with vmap_get() */
+
+	if (v == NULL || (uintptr_t)block - (uintptr_t)v->base >= v->span_bytes)
+		return NULL;
+	return v;
+}
+
+/* No block is at this address.  Among the pages its slab may have been given back since it was freed. */
+static _Noreturn void no_block(const void *block, const char *function)
+{
+	struct slabs *s = malloc_heap.slabs;
+
+	if (s != NULL && (uintptr_t)block - (uintptr_t)s->base < s->span_bytes)
+		misuse("no block", function, block);
+	misuse("foreign pointer", function, block);
+}
+
+static void early_free(void *block, const char *function)
+{
+	if (boot_usable(block) == 0)
+		misuse("no block", function, block);
+	boot_free(block);
+}
+
+static void small_free(struct slabs *s, void *block, unsigned byte, const char *function)
+{
+	bool slow;
+
+	if ((uintptr_t)block % MALLOC_ALIGN != 0)
+		misuse("not the start of a block", function, block);
+	slow = !slab_free_fast(s, block, byte);
+	if (slow)
+		sheaf_free_slow(s, block, byte);
+	if (UNLIKELY(malloc_is_counted()))
+		malloc_counted_free(byte & ~BYTE_EMPTYING, s->class[byte & ~BYTE_EMPTYING].size,
+				    slow);
+}
+
+static void large_free(void *block, const char *function)
+{
+	struct vmap *v = areas_around(block);
+	const struct range *r;
+
+	if (v == NULL)
+		no_block(block, function);
+	r = range_at(v, vmap_check_free(v, block, QUIRE_VMAP_ALLOC, function));
+	if (UNLIKELY(malloc_is_counted()))
+		malloc_counted_free(0, (size_t)r->usable << v->page_shift, true);
+	quire_vfree(malloc_heap.q, block);
+}
+
+void malloc_free_cold(void *block, const char *function)
+{
+	struct slabs *s = malloc_heap.slabs;
+	unsigned byte;
+	int error;
+
+	if (block == NULL)
+		return;
+	if (UNLIKELY(boot_has(block))) {
+		early_free(block, function);
+		return;
+	}
+	if (UNLIKELY(s == NULL))
+		no_block(block, function);
+	error = process_errno();
+	byte = byte_of(s, block);
+	if (byte != 0)
+		small_free(s, block, byte, function);
+	else
+		large_free(block, function);
+	process_set_errno(error);
+}
+
+size_t malloc_usable(const void *block, const char *function)
+{
+	struct slabs *s = malloc_heap.slabs;
+	struct vmap *v;
+	unsigned class;
+	size_t bytes;
+
+	if (UNLIKELY(boot_has(block))) {
+		bytes = boot_usable(block);
+		if (bytes == 0)
+			misuse("no block", function, block);
+		return bytes;
+	}
+	if (UNLIKELY(s == NULL))
+		no_block(block, function);
+	if (byte_of(s, block) != 0) {
+		class = objects_check(s, block, function);
+		return s->class[class].size;
+	}
+	v = areas_around(block);
+	if (v == NULL)
+		no_block(block, function);
+	return (size_t)range_at(v, vmap_check_free(v, block, QUIRE_VMAP_ALLOC, function))->usable
+	       << v->page_shift;
+}
+
+/* What a fresh block of @bytes has. */
+static size_t bytes_for(size_t align, size_t bytes)
+{
+	if (bytes > MALLOC_SMALL_MAX || align > MALLOC_PAGE_BYTES) {
+		size_t page = (size_t)1 << malloc_heap.slabs->page_shift;
+
+		return bytes != 0 ? (bytes + page - 1) & ~(page - 1) : page;
+	}
+	return malloc_class_bytes(
+		malloc_class_aligned(malloc_heap.class_of[table_place(bytes)], align));
+}
+
+/*
+ * A block is as large as a fresh one of its size, or realloc() has left it where it was: then it is at most twice
+ * as large as its size, unless a smaller one was refused.
+ */
+void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function)
+{
+	size_t usable = malloc_usable(block, function);
+
+	if (bytes <= usable &&
+	    (bytes >= usable / 2 || boot_has(block) || bytes_for(align, bytes) == usable ||
+	     load_relaxed(&malloc_heap.shrink_refused)))
+		return;
+	misuse_number("wrong size", function, block, "bytes of the block", usable);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/heap.c - making the heap
+ *
+ * The first call that may makes it.  Meanwhile other calls, of other threads, of libc's functions that the
+ * making calls, and of handlers that interrupt it, are served by the boot arena.
+ *
+ *   state      when                                         to
+ *   NONE       a call finds it, and may begin               MAKING
+ *   MAKING     the instance and its slabs are made          READY
+ *   MAKING     the system refused                           NONE: the next call tries again
+ *   MAKING     in a child of fork: its maker is not there   NONE
+ *
+ * The instance is the one that process_default() holds, since its mutex is taken by fork: no child has an
+ * instance that is half made.
+ *
+ * Options come from QUIRE_CONF, then from QUIRE_MALLOC_CONF, which another Quire in the process does not
+ * read.  Neither may stop a program that knows nothing of Quire: a wrong item is left out, with a line that
+ * says so.
+ */
+#include "malloc/heap.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "machine/atomic.h"
+#include "machine/lock.h"
+#include "machine/process.h"
+#include "malloc/counted.h"
+#include "slab/slab.h"
+
+enum {
+	HEAP_NONE,
+	HEAP_MAKING,
+	HEAP_READY,
+};
+
+#define CONF_BYTES_MAX 1024u
+#define LINE_BYTES     320u
+
+struct malloc_heap malloc_heap;
+
+/* ---- options ---- */
+
+/* A CPU list points into the text, so this lives until the instance is made. */
+struct conf {
+	char text[CONF_BYTES_MAX];
+};
+
+static void warn_about(const char *variable, const char *what)
+{
+	char line[LINE_BYTES];
+	struct text text;
+
+	text_init(&text, line, sizeof(line));
+	text_put(&text, what);
+	text_put(&text, " in ");
+	text_put(&text, variable);
+	text_put(&text, "; ignored\n");
+	malloc_warn(line);
+}
+
+static void read_item(const char *variable, const char *item, struct quire_options *options)
+{
+	char error[LINE_BYTES - 64];
+
+	if (quire_options_parse(item, options, error, sizeof(error)) != 0)
+		warn_about(variable, error);
+}
+
+static void read_conf(const char *variable, struct conf *conf, struct quire_options *options)
+{
+	const char *given = process_env(variable);
+	size_t start = 0, i = 0;
+
+	if (given == NULL)
+		return;
+	for (; i < sizeof(conf->text) - 1 && given[i] != '\0'; i++)
+		conf->text[i] = given[i];
+	if (given[i] != '\0') {
+		warn_about(variable, "quire: too long a text");
+		return;
+	}
+	for (size_t end = 0; end <= i; end++) {
+		if (end != i && conf->text[end] != ',')
+			continue;
+		conf->text[end] = '\0';
+		read_item(variable, &conf->text[start], options);
+		start = end + 1;
+	}
+}
+
+/* Areas have no guard pages unless somebody asks for them: a page table entry and often a system call each. */
+static struct quire *make_instance(void)
+{
+	struct quire_options options = QUIRE_OPTIONS_INIT();
+	struct quire *q = NULL;
+	static struct conf conf[2]; /* one thread at a time; a small stack has no room for them */
+
+	read_conf("QUIRE_CONF", &conf[0], &options);
+	read_conf("QUIRE_MALLOC_CONF", &conf[1], &options);
+	if (options.guard == QUIRE_GUARD_DEFAULT)
+		options.guard = QUIRE_GUARD_OFF;
+	options.backing = QUIRE_BACKING_ANON; /* a child of fork has its heap */
+	return quire_create(&options, &q) == 0 ? q : NULL;
+}
+
+/* ---- making ---- */
+
+/* From here on fast paths serve.  Pairs with their loads: whoever finds these limits finds the rest. */
+static void open_fast_paths(void)
+{
+	struct malloc_heap *h = &malloc_heap;
+
+	if (h->slabs->page_shift == HEAP_PAGE_SHIFT)
+		store_release(&h->entries, h->slabs->near_bytes >> ENTRY_SHIFT);
+	store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
+}
+
+static void publish(struct quire *q, struct slabs *s)
+{
+	struct malloc_heap *h = &malloc_heap;
+
+	h->q = q;
+	malloc_table_fill(h->class_of);
+	h->base = s->base;
+	h->byte = s->byte;
+	h->cpu = s->stacks.cpu;
+	malloc_counted_begin();
+	store_release(&h->slabs, s); /* pairs with malloc_free_cold() */
+	if (!malloc_is_counted())
+		open_fast_paths();
+}
+
+static bool make(void)
+{
+	struct quire *q = process_default(make_instance);
+	struct slabs *s;
+	int error = 0;
+
+	if (q == NULL)
+		return false;
+	s = slabs_get(q, &error);
+	if (s == NULL)
+		return false;
+	publish(q, s);
+	return true;
+}
+
+bool malloc_begin(void)
+{
+	uint32_t state = load_acquire(&malloc_heap.state); /* pairs with the store below */
+	int error;
+
+	if (LIKELY(state == HEAP_READY))
+		return true;
+	if (!malloc_may_begin() || state == HEAP_MAKING)
+		return false;
+	if (!cas_acquire(&malloc_heap.state, &state, (uint32_t)HEAP_MAKING))
+		return state == HEAP_READY;
+	error = process_errno();
+	store_relaxed(&malloc_heap.maker, process_thread()); /* its own handlers read it */
+	state = make() ? HEAP_READY : HEAP_NONE;
+	store_release(&malloc_heap.state, state);
+	process_set_errno(error);
+	return state == HEAP_READY;
+}
+
+bool malloc_begin_waiting(void)
+{
+	while (!malloc_begin()) {
+		if (load_relaxed(&malloc_heap.state) != HEAP_MAKING ||
+		    load_relaxed(&malloc_heap.maker) == process_thread())
+			return false;
+		malloc_yield();
+	}
+	return true;
+}
+
+/* ---- fork ---- */
+
+static void nothing(struct process_member *member)
+{
+	(void)member;
+}
+
+static void fork_child(struct process_member *member)
+{
+	(void)member;
+	if (malloc_is_counted()) {
+		malloc_counted_begin();
+		if (!malloc_is_counted())
+			open_fast_paths();
+	}
+	if (load_relaxed(&malloc_heap.state) == HEAP_MAKING)
+		store_relaxed(&malloc_heap.state, (uint32_t)HEAP_NONE);
+}
+
+/* After the handlers of fork, of priority 101. */
+static __attribute__((constructor(102))) void register_member(void)
+{
+	static struct process_member member = { .fork_prepare = nothing,
+						.fork_parent = nothing,
+						.fork_child = fork_child };
+
+	process_register(&member);
+}
+
+size_t malloc_give_back(void)
+{
+	return malloc_begin() ? quire_release(malloc_heap.q) : 0;
+}

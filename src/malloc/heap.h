@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/heap.h - the heap: one instance of the process's own, and what every call reads of it
+ *
+ * Words
+ *   small      said of a block of at most MALLOC_SMALL_MAX bytes: an object of a class (slab/slab.h)
+ *   large      said of others: an area (quire/vmap.h)
+ *   early      said of a block of the boot arena (boot.h)
+ *   ready      said of the heap once malloc_begin() has made it.  Until then all fields that fast paths compare
+ *              with are zero, so that every call takes its cold path, which is in charge of the rest
+ *   cold       said of the path that a call takes if it is not served by this CPU's sheaf
+ *
+ * A process that counts (counted.h) leaves small_end and entries zero for good: then every call is cold.
+ */
+#ifndef MALLOC_HEAP_H
+#define MALLOC_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "machine/stack.h"
+#include "malloc/table.h"
+
+struct quire;
+struct slabs;
+
+#define HEAP_PAGE_SHIFT 12 /* of pages: with others every free is cold */
+
+/* Keys: (c) constant once the heap is ready, and zero before. */
+struct malloc_heap {
+	/* Read by every fast path. */
+	size_t small_end;      /* (c) malloc() looks for a sheaf below it */
+	char *base;	       /* (c) of the instance's pages: entries count from here */
+	size_t entries;	       /* (c) free() looks for a sheaf below it */
+	uint8_t *byte;	       /* (c) slabs->byte */
+	struct cpu_stacks cpu; /* (c) the sheaves: a copy of slabs->stacks.cpu, which is constant */
+	uint8_t class_of[TABLE_ENTRIES]; /* (c) by table_place() */
+
+	struct slabs *slabs; /* (c) */
+	struct quire *q;     /* (c) */
+	uint32_t state;	     /* atomic: enum in heap.c */
+	uint64_t maker;	     /* atomic: the thread that makes it */
+	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
+};
+extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));
+
+/* Makes the heap ready, unless it is too early in the process's life, or another thread, or an interrupted frame
+ * of this one, is at it.  True if it is ready. */
+bool malloc_begin(void);
+/* The same; waits for another thread. */
+bool malloc_begin_waiting(void);
+
+/* ---- cold paths: alloc.c, free.c ---- */
+
+void *malloc_cold(size_t bytes);
+void malloc_free_cold(void *block, const char *function);
+/* A block at a multiple of @align, a power of two.  NULL with errno. */
+void *malloc_aligned(size_t align, size_t bytes);
+/* A block of @bytes that reads zero.  NULL with errno. */
+void *malloc_zeroed(size_t bytes);
+void *malloc_resize(void *block, size_t bytes);
+/* Bytes that the user of @block may write.  Stops the process if it is no block: @function is in the line. */
+size_t malloc_usable(const void *block, const char *function);
+/* The class of the slab in which @block is; 0 if it is in none. */
+unsigned malloc_class_at(const void *block);
+/* Stops the process unless @block can be one of @bytes at a multiple of @align. */
+void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function);
+
+/* Gives back to the system what is free.  Returns bytes. */
+size_t malloc_give_back(void);
+
+/* ---- linux/start.c ---- */
+
+/* False while this library is not relocated, or libc has no environment yet. */
+bool malloc_may_begin(void);
+/* True once this library is relocated; before that no function of another one may be called. */
+bool malloc_is_bound(void);
+void malloc_warn(const char *line);
+void malloc_yield(void);
+
+#endif

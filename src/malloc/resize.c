@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/resize.c - realloc()
+ *
+ *   block      new size                            what is done
+ *   any        it fits, and is at least half       nothing
+ *   area       more than MALLOC_SMALL_MAX          the area is resized: in place, or its memory moves to other
+ *                                                  addresses (vmap/realloc.c)
+ *   any        else                                another block, to which as much is copied as both have: at
+ *                                                  most MALLOC_SMALL_MAX
+ *
+ * An early block moves to the heap as soon as it grows.  If a block that should shrink cannot, because another
+ * is refused, it stays as large as it is: C programs do not expect a smaller size to fail.
+ */
+#include "malloc/heap.h"
+
+#include <quire/quire.h>
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "machine/process.h"
+#include "malloc/boot.h"
+#include "malloc/counted.h"
+
+static void *move(void *block, size_t usable, size_t bytes)
+{
+	void *to = malloc_cold(bytes);
+
+	if (to == NULL)
+		return NULL;
+	memcpy(to, block, usable < bytes ? usable : bytes);
+	malloc_free_cold(block, "realloc");
+	return to;
+}
+
+static void *resize_area(void *block, size_t usable, size_t bytes)
+{
+	int error = process_errno();
+	void *to = NULL;
+
+	if (bytes <= PTRDIFF_MAX)
+		to = quire_vrealloc(malloc_heap.q, block, bytes, 0);
+	if (UNLIKELY(malloc_is_counted()) && to != NULL) {
+		malloc_counted_free(0, usable, true);
+		malloc_counted_alloc(0, malloc_usable(to, "realloc"), true);
+	}
+	process_set_errno(to != NULL ? error : ENOMEM);
+	return to;
+}
+
+void *malloc_resize(void *block, size_t bytes)
+{
+	size_t usable = malloc_usable(block, "realloc");
+	int error = process_errno();
+	void *to;
+
+	if (bytes <= usable && bytes >= usable / 2)
+		return block;
+	if (usable > MALLOC_SMALL_MAX && bytes > MALLOC_SMALL_MAX && !boot_has(block))
+		to = resize_area(block, usable, bytes);
+	else
+		to = move(block, usable, bytes);
+	if (to != NULL || bytes > usable)
+		return to;
+	store_relaxed(&malloc_heap.shrink_refused, true); /* malloc_check_bytes() reads it */
+	process_set_errno(error);
+	return block;
+}
