@@ -105,7 +105,7 @@ struct child_order {
 	const char *preload;  /* NULL or a library */
 	const char *cgroup;   /* NULL or the cgroup.procs to join */
 	bool quiet;	      /* its errors are not shown */
-	const char *argv[12]; /* after the program's name, up to NULL */
+	const char *argv[15]; /* after the program's name, up to NULL */
 };
 
 struct child {
@@ -122,20 +122,29 @@ bool child_run(const struct child_order *order, char *reply, size_t bytes);
 #define CONTENDERS_NR 8u
 
 struct contender {
-	const char *name;
+	const char *name;    /* NULL: nobody */
 	const char *subject; /* NULL: Quire, in this program */
+	const char *program; /* that has the subject; NULL: quire-bench-peer */
 	const char *options; /* Quire's, as in QUIRE_CONF; NULL: not Quire */
 	const char *library; /* NULL or a library to preload */
 	const char *match;   /* part of the library's file name that free() must come from */
 	bool is_peer;
 };
 
-extern const struct contender contenders[CONTENDERS_NR];
-#define CONTENDER_QUIRE	  0u /* guard:off, as the peers have none */
-#define CONTENDER_GUARDED 1u
-#define CONTENDER_FLOOR	  2u
-#define CONTENDER_PEERS	  3u /* the first peer; the rest are peers too */
-#define CONTENDER_MMAP	  7u
+/* The table of this process: pages and areas, until malloc_contenders() chooses the other. */
+extern const struct contender *contenders;
+#define CONTENDER_QUIRE	   0u /* guard:off, as the peers have none */
+#define CONTENDER_GUARDED  1u
+#define CONTENDER_FLOOR	   2u
+#define CONTENDER_PEERS	   3u /* the first peer; the rest are peers too */
+#define CONTENDER_MIMALLOC 5u
+#define CONTENDER_GLIBC	   6u
+#define CONTENDER_MMAP	   7u
+
+/* malloc/contenders.c: from now on the contenders are libraries that replace malloc(), preloaded into
+ * quire-bench-malloc.  The floor is a malloc() that does nothing; CONTENDER_GUARDED and CONTENDER_MMAP
+ * are nobody. */
+void malloc_contenders(void);
 
 /* Sets program, preload and the first arguments, the last of which is the options.  Returns the
  * number of arguments. */
@@ -172,5 +181,14 @@ void bench_percpu_batch(const struct options *options);
 void bench_percpu_patterns(const struct options *options);
 void bench_percpu_memory(const struct options *options);
 void bench_percpu_atomic(const struct options *options);
+void bench_malloc(const struct options *options);
+void bench_malloc_left(const struct options *options);
+void bench_malloc_freed(const struct options *options);
+void bench_malloc_large(const struct options *options);
+void bench_malloc_start(const struct options *options);
+void bench_malloc_handler(const struct options *options);
+void bench_stress(const struct options *options);
+void bench_programs(const struct options *options);
+void bench_redis(const struct options *options);
 
 #endif

@@ -43,7 +43,7 @@ static bool cgroup_join(const char *procs)
 
 static _Noreturn void child_exec(const struct child_order *order, const char *path, int out)
 {
-	char *argv[16] = { (char *)(uintptr_t)path };
+	char *argv[17] = { (char *)(uintptr_t)path };
 	int nothing = open("/dev/null", O_WRONLY);
 
 	for (unsigned i = 0; order->argv[i]; i++)

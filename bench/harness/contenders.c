@@ -5,7 +5,7 @@
 
 #define PEER_PROGRAM "quire-bench-peer"
 
-const struct contender contenders[CONTENDERS_NR] = {
+static const struct contender page_contenders[CONTENDERS_NR] = {
 	[CONTENDER_QUIRE] = { .name = "quire", .options = "guard:off" },
 	[CONTENDER_GUARDED] = { .name = "guard:on", .options = "guard:on" },
 	[CONTENDER_FLOOR] = { .name = "floor", .subject = "floor", .match = "-" },
@@ -28,6 +28,8 @@ const struct contender contenders[CONTENDERS_NR] = {
 	[CONTENDER_MMAP] = { .name = "mmap", .subject = "mmap", .match = "-", .is_peer = true },
 };
 
+const struct contender *contenders = page_contenders;
+
 unsigned contender_order(const struct contender *contender, struct child_order *order)
 {
 	*order = (struct child_order){ .preload = contender->library };
@@ -36,7 +38,7 @@ unsigned contender_order(const struct contender *contender, struct child_order *
 		order->argv[1] = contender->options;
 		return 2;
 	}
-	order->program = PEER_PROGRAM;
+	order->program = contender->program ? contender->program : PEER_PROGRAM;
 	order->argv[0] = contender->subject;
 	order->argv[1] = contender->match;
 	order->argv[2] = "-";
@@ -50,7 +52,7 @@ static bool contender_is_there(const struct contender *contender)
 	char reply[256];
 
 	if (!contender->subject)
-		return true;
+		return contender->name != NULL;
 	order.argv[at] = "probe";
 	order.quiet = true; /* the loader complains about a library that is missing */
 	return child_run(&order, reply, sizeof(reply)) && strncmp(reply, "ok ", 3) == 0;
@@ -60,7 +62,7 @@ void contenders_probe(bool *there)
 {
 	for (unsigned who = 0; who < CONTENDERS_NR; who++) {
 		there[who] = contender_is_there(&contenders[who]);
-		if (!there[who])
+		if (!there[who] && contenders[who].name)
 			fprintf(stderr, "quire-bench: %s is not installed: left out\n",
 				contenders[who].name);
 	}

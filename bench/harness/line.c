@@ -20,6 +20,24 @@ struct spread table_spread(const struct table *table, unsigned who, unsigned val
 	return spread_of(kept, nr);
 }
 
+/* The spread of the ratios of Quire's values and another's by round, each less the floor's. */
+static struct spread ratios_net(const struct table *table, unsigned other, unsigned value)
+{
+	double kept[REPS_MAX];
+	unsigned nr = 0;
+
+	for (unsigned rep = 0; rep < table->reps; rep++) {
+		double floor = table->values[CONTENDER_FLOOR][rep][value];
+		double ours = table->values[CONTENDER_QUIRE][rep][value];
+		double theirs = table->values[other][rep][value];
+
+		if (floor < 0 || ours < 0 || theirs <= floor)
+			continue;
+		kept[nr++] = (ours - floor) / (theirs - floor);
+	}
+	return spread_of(kept, nr);
+}
+
 /* The spread of the differences, or of the ratios, of Quire's values and another's by round. */
 static struct spread pairwise(const struct table *table, unsigned other, unsigned value, bool ratio)
 {
@@ -147,7 +165,8 @@ double line_print(const struct options *options, const struct line *line, const 
 	judged.net = pairwise(table, CONTENDER_FLOOR, line->value, false);
 	judged.of_floor = pairwise(table, CONTENDER_FLOOR, line->value, true);
 	if (judged.peer != CONTENDER_QUIRE)
-		judged.of_peer = pairwise(table, judged.peer, line->value, true);
+		judged.of_peer = line->is_net ? ratios_net(table, judged.peer, line->value)
+					      : pairwise(table, judged.peer, line->value, true);
 	printf("| %s |", line->what);
 	for (unsigned who = 0; who < CONTENDERS_NR; who++) {
 		struct spread spread = table_spread(table, who, line->value);

@@ -55,6 +55,16 @@ static const struct question questions[] = {
 	{ "percpu_patterns", bench_percpu_patterns, "a million objects freed in four patterns" },
 	{ "percpu_memory", bench_percpu_memory, "memory of a million counters on 2 of 256 CPUs" },
 	{ "percpu_atomic", bench_percpu_atomic, "bursts that may not wait, after idling" },
+	{ "malloc", bench_malloc, "ns a pair of malloc() and free(), net of the harness" },
+	{ "malloc_left", bench_malloc_left, "memory left by threads, and by scattered survivors" },
+	{ "malloc_freed", bench_malloc_freed, "memory left when all objects were freed" },
+	{ "malloc_large", bench_malloc_large, "peak of a growing realloc() and of calloc()" },
+	{ "malloc_start", bench_malloc_start, "time and memory of ls with the library preloaded" },
+	{ "malloc_handler", bench_malloc_handler,
+	  "malloc() in a handler that interrupts malloc()" },
+	{ "stress", bench_stress, "programs in the classic shapes: time and peak memory" },
+	{ "programs", bench_programs, "real programs: time and peak memory" },
+	{ "redis", bench_redis, "a loaded and an emptied redis-server" },
 };
 
 #define QUESTIONS_NR (sizeof(questions) / sizeof(questions[0]))

@@ -44,6 +44,11 @@ static unsigned order_fill(const struct ask *ask, unsigned who, char *quire_opti
 	}
 	for (unsigned i = 0; i < sizeof(ask->argv) / sizeof(ask->argv[0]) && ask->argv[i]; i++)
 		order->argv[at++] = ask->argv[i];
+	if (ask->launches) {
+		order->argv[at++] = order->preload ? order->preload : "-";
+		order->preload = NULL;
+		order->argv[1] = "-"; /* free() need not be the library's here */
+	}
 	return at;
 }
 
@@ -154,6 +159,9 @@ void measure(const struct options *options, const struct ask *ask, const bool *t
 			for (unsigned i = 0; i < VALUES_NR; i++)
 				table->values[who][rep][i] = -1;
 	}
+	if (!there[CONTENDER_QUIRE])
+		snprintf(table->refused[CONTENDER_QUIRE], sizeof(table->refused[0]),
+			 "it is not there");
 	for (unsigned rep = 0; rep < table->reps; rep++) {
 		if (ask->together)
 			measure_together(options, ask, takes_part, rep, table);

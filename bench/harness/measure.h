@@ -22,7 +22,7 @@
 #define BIT(who) (1u << (who))
 
 struct ask {
-	const char *argv[7]; /* the command */
+	const char *argv[8]; /* the command */
 	const char *options; /* Quire's, beside guard:on or guard:off; or NULL */
 	unsigned left_out;   /* BIT() of each contender to leave out */
 	bool has_stolen;     /* values[0] is the share of time that other processes took */
@@ -30,6 +30,8 @@ struct ask {
 	unsigned reps;	     /* 0: as the options say */
 	size_t memory_bytes; /* touched before each sample, so that the host provides it */
 	bool together; /* all at once, in memory cgroups: the command takes LOCK and USAGE too */
+	bool launches; /* the command takes LIBRARY too, for the program that it starts, and is not
+			  preloaded itself */
 };
 
 struct table {
@@ -49,6 +51,7 @@ struct line {
 	double net_max;	  /* of Quire less the floor in the same round */
 	double floor_max; /* of Quire to the floor in the same round */
 	double peer_max;  /* of Quire to the best peer in the same round */
+	bool is_net;	  /* peer_max is of both, less the floor in the same round */
 	double flat_max;  /* of net, to flat_base */
 	double flat_base; /* net of one thread; 0: it was not measured */
 	const char *unit; /* of max in a verdict; NULL: none */

@@ -23,9 +23,9 @@
 #define RELEASE_VALUES 7u
 
 struct kind {
-	const char *name; /* of the rows; "pages" or "areas" to the child */
+	const char *name; /* of the rows */
 	const char *title;
-	const char *argument;
+	const char *argument; /* to the child */
 	double taken_kib;
 	bool judge_group; /* the cgroup's usage, where there is one; else resident memory */
 	unsigned reps;
@@ -46,6 +46,15 @@ static const struct kind kind_areas = {
 	.argument = "areas",
 	.taken_kib = 256 * 1024,
 	.reps = 3,
+};
+
+static const struct kind kind_objects = {
+	.name = "freed",
+	.title = "MiB left, 16 threads took 300 MiB in objects of 16 B to 8 KiB and freed all",
+	.argument = "objects",
+	.taken_kib = 300 * 1024,
+	.judge_group = true,
+	.reps = 1,
 };
 
 /* Subtracts the live memory. */
@@ -129,4 +138,15 @@ void bench_areas(const struct options *options)
 	contenders_probe(there);
 	table_head(kind_areas.title, BIT(CONTENDER_FLOOR), FLOOR_NONE);
 	release_ask(options, &kind_areas, there, BIT(CONTENDER_FLOOR));
+}
+
+void bench_malloc_freed(const struct options *options)
+{
+	unsigned left_out = BIT(CONTENDER_GUARDED) | BIT(CONTENDER_FLOOR) | BIT(CONTENDER_MMAP);
+	bool there[CONTENDERS_NR];
+
+	malloc_contenders();
+	contenders_probe(there);
+	table_head(kind_objects.title, left_out, FLOOR_NONE);
+	release_ask(options, &kind_objects, there, left_out);
 }

@@ -2,10 +2,12 @@
 /*
  * release_child.c - threads allocate memory, free all of it, and sleep
  *
- * pages|areas ask|idle LOCK USAGE
+ * pages|areas|objects ask|idle LOCK USAGE
  *
  *	pages	16 threads allocate 300 MiB in blocks of order 0..3
  *	areas	4 threads allocate 256 MiB in blocks of random sizes up to 4 MiB; 32 MiB more stay live
+ *	objects	16 threads allocate 300 MiB in objects of 16 to 8,191 bytes; what the threads themselves
+ *		note of them counts as live
  *
  * Every page is written.  The threads do not end, so their caches are not flushed.  Then either the
  * subject is asked to give memory back and one second passes, or ten seconds pass without any call
@@ -26,7 +28,8 @@
 #define ORDERS_NR     4u
 #define AREA_BYTES    MIB(4)
 #define TAKERS_MAX    16u
-#define BLOCKS_MAX    (MIB(300) / 16 / AREA_PAGE + 1) /* all of order 0 */
+#define BLOCKS_MAX    (MIB(300) / 16 / 1200) /* of objects; pages and areas are larger */
+#define OBJECT_SIZES  1024u
 #define ASKED_WAIT_MS 1000u
 #define IDLE_WAIT_MS  10000u
 
@@ -71,9 +74,28 @@ static size_t area_bytes(unsigned code)
 	return area_sizes[code];
 }
 
+/* Sizes of objects by code: each doubling from 16 bytes to 8 KiB as often as another. */
+static size_t object_bytes(unsigned code)
+{
+	size_t least = (size_t)16 << code % 9;
+
+	return least + least * (code / 9) / (OBJECT_SIZES / 9 + 1);
+}
+
+static void *object_take(const struct subject *subject, unsigned code)
+{
+	return subject->alloc(object_bytes(code));
+}
+
+static void object_give(const struct subject *subject, void *block, unsigned code)
+{
+	subject->free(block, object_bytes(code));
+}
+
 static const struct plan plans[] = {
 	{ "pages", 16, MIB(300) / 16, 0, ORDERS_NR, page_take, page_give, page_bytes },
 	{ "areas", 4, MIB(64), MIB(32), AREA_SIZES, area_take, area_give, area_bytes },
+	{ "objects", 16, MIB(300) / 16, 0, OBJECT_SIZES, object_take, object_give, object_bytes },
 };
 
 struct taker {
@@ -157,10 +179,21 @@ static bool take_all(const struct subject *subject, const struct plan *plan)
 	return live || plan->live_bytes == 0;
 }
 
+/* The memory that the takers' arrays take. */
+static size_t noted_bytes(const struct plan *plan)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < plan->takers_nr; i++)
+		bytes += takers[i].nr * (sizeof(takers[i].blocks[0]) + sizeof(takers[i].codes[0]));
+	return bytes;
+}
+
 static int release_run(const struct subject *subject, const struct plan *plan, char **arguments)
 {
 	bool ask = strcmp(arguments[1], "ask") == 0;
 	struct memory memory[3];
+	size_t live_bytes;
 	int turn = turn_take(arguments[2]);
 
 	if (ask && !subject->release)
@@ -172,6 +205,7 @@ static int release_run(const struct subject *subject, const struct plan *plan, c
 	if (!take_all(subject, plan))
 		return puts("refused an allocation was refused"), 0;
 	memory[1] = memory_now(arguments[3]);
+	live_bytes = plan->live_bytes + (plan->take == object_take ? noted_bytes(plan) : 0);
 	pthread_barrier_wait(&gate);
 	pthread_barrier_wait(&gate);
 	if (ask)
@@ -179,7 +213,7 @@ static int release_run(const struct subject *subject, const struct plan *plan, c
 	turn_end(turn);
 	proc_sleep_ms(ask ? ASKED_WAIT_MS : IDLE_WAIT_MS);
 	memory[2] = memory_now(arguments[3]);
-	printf("ok %zu", plan->live_bytes / 1024);
+	printf("ok %zu", live_bytes / 1024);
 	memory_print(memory, 3);
 	return 0;
 }
@@ -193,5 +227,5 @@ int release_child(const struct subject *subject, char **arguments)
 			return puts("refused its orders are not offered"), 0;
 		return release_run(subject, &plans[i], arguments);
 	}
-	return puts("refused not pages or areas"), 0;
+	return puts("refused not pages, areas or objects"), 0;
 }

@@ -120,6 +120,7 @@ static inline void spin_pause(void)
 
 /* Shuffles of 0..BULK_BLOCKS-1, made before the run: shuffling is not what is measured. */
 extern uint16_t shuffles[SHUFFLES_NR][BULK_BLOCKS];
+void shuffles_make(void);
 
 typedef void (*pattern_function)(struct worker *w);
 

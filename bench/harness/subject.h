@@ -35,6 +35,9 @@ extern const struct subject subject_floor;
 extern const struct subject subject_libc;
 extern const struct subject subject_mmap;
 
+/* Asks the library that replaces malloc() to return free memory, in its own way. */
+void libc_release(void);
+
 /*
  * A command: the whole work of a process that measures.  It prints "ok NUMBER..." or
  * "refused REASON", and returns the exit status.

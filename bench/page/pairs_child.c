@@ -13,7 +13,7 @@ const char *const pattern_names[PATTERNS_NR] = {
 
 uint16_t shuffles[SHUFFLES_NR][BULK_BLOCKS];
 
-static void shuffles_make(void)
+void shuffles_make(void)
 {
 	uint64_t random = 1;
 
