@@ -39,9 +39,10 @@
  *	takes the newest min(n, held), newest first; returns how many
  *   unsigned lean_push_n(const struct lean_stacks *s, unsigned class, void *const *entries, unsigned n);
  *	pushes entries[0] first, the first min(n, room); returns how many
- *   bool lean_replace(const struct lean_stacks *s, unsigned class, struct lean_header expected,
- *		       struct lean_header wanted);
- *	replaces this CPU's header if it is @expected: how an empty stack moves to another place
+ *   bool lean_replace(const struct lean_stacks *s, unsigned slot, unsigned class,
+ *		       struct lean_header expected, struct lean_header wanted);
+ *	replaces this CPU's header if it is @expected and the CPU is @slot: how an empty stack moves to another
+ *	place
  *   unsigned lean_slot(const struct lean_stacks *s);
  *	the current CPU, as a hint, or another number below all_slots_nr.  For locks of slots
  */

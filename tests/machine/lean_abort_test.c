@@ -136,7 +136,7 @@ static __attribute__((noinline)) uint64_t do_replace(void)
 	const struct lean_header empty = { .top = SENTINEL, .high = SENTINEL + ROOM };
 	const struct lean_header less = { .top = SENTINEL, .high = SENTINEL + ROOM - 1 };
 
-	return lean_replace(&shared->s, CLASS, empty, less);
+	return lean_replace(&shared->s, slot, CLASS, empty, less);
 }
 
 static void child_main(const void *arg)

@@ -38,10 +38,11 @@ LEAN_INLINE unsigned lean_push_n(const struct lean_stacks *s, unsigned class, vo
 	return 0;
 }
 
-LEAN_INLINE bool lean_replace(const struct lean_stacks *s, unsigned class,
+LEAN_INLINE bool lean_replace(const struct lean_stacks *s, unsigned slot, unsigned class,
 			      struct lean_header expected, struct lean_header wanted)
 {
 	(void)s;
+	(void)slot;
 	(void)class;
 	(void)expected;
 	(void)wanted;

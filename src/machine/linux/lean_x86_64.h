@@ -70,7 +70,9 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 #define STEP_LEAN_AGAIN		"jne 97b"
 #define STEP_LEAN_COMMIT_END	"98: " STEP_LEAN_COMMIT
 
-/* replace */
+/* replace: on one CPU alone */
+#define STEP_LEAN_SLOT_IS	 STEP("cmpl %[slot], %k[region]", "cmp %k[region], %[slot]")
+#define STEP_LEAN_SLOT_IS_REFUSE "jne 96f"
 #define STEP_LEAN_HEADER_COMPARE                                                                   \
 	STEP("cmpq %[expected], " LEAN_TOP, "cmp " LEAN_BOTH_INTEL ", %[expected]")
 #define STEP_LEAN_HEADER_REFUSE "jne 96f"
@@ -137,7 +139,13 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 	S(LEAN_COMMIT_END)
 
 #define LEAN_REPLACE_STEPS(S)                                                                      \
-	LEAN_BEGIN_STEPS(S)                                                                        \
+	S(LEAN_SLOT)                                                                               \
+	S(LEAN_SLOT_IS)                                                                            \
+	S(LEAN_SLOT_IS_REFUSE)                                                                     \
+	S(SLOT_COMPARE)                                                                            \
+	S(SLOT_REFUSE)                                                                             \
+	S(LEAN_SCALE)                                                                              \
+	S(REGION)                                                                                  \
 	S(LEAN_HEADER_COMPARE)                                                                     \
 	S(LEAN_HEADER_REFUSE)                                                                      \
 	S(LEAN_HEADER_COMMIT)
@@ -211,7 +219,7 @@ static inline uint64_t lean_header_bits(struct lean_header header)
 }
 
 /* The comparison leaves the zero flag; the stack pointer is never 0. */
-LEAN_INLINE bool lean_replace(const struct lean_stacks *s, unsigned class,
+LEAN_INLINE bool lean_replace(const struct lean_stacks *s, unsigned slot, unsigned class,
 			      struct lean_header expected, struct lean_header wanted)
 {
 	uint64_t region, top;
@@ -220,8 +228,8 @@ LEAN_INLINE bool lean_replace(const struct lean_stacks *s, unsigned class,
 	QUIRE_SEQ_ASM_ volatile(
 		STACK_SEQUENCE(LEAN_REPLACE_STEPS, STEP("testq %%rsp, %%rsp", "test rsp, rsp"))
 		: "=@ccz"(replaced), [region] "=&r"(region), [top] "=&r"(top)
-		: LEAN_INPUTS(s, class), [expected] "r"(lean_header_bits(expected)),
-		  [wanted] "r"(lean_header_bits(wanted))
+		: LEAN_INPUTS(s, class), [slot] "r"(slot),
+		  [expected] "r"(lean_header_bits(expected)), [wanted] "r"(lean_header_bits(wanted))
 		: "memory");
 	return replaced;
 }

@@ -6,7 +6,7 @@
  *	push	slot and slots_nr, high, top, full?, entry, commit top + 1
  *	pop_n	slot and slots_nr, top, (entry, empty?)..., commit top - n
  *	push_n	slot and slots_nr, high, top, (full?, entry)..., commit top + n
- *	replace	slot and slots_nr, header, other?, commit header
+ *	replace	slot and slots_nr, the right one?, header, other?, commit header
  *
  * The note that pop leaves for push is left out: it never changes which class is used.
  *
@@ -240,8 +240,8 @@ unsigned lean_pop_n(const struct lean_stacks *s, unsigned class, void **entries,
 	return popped;
 }
 
-static bool replace_once(struct sequence *sequence, unsigned class, struct lean_header expected,
-			 struct lean_header wanted, bool *replaced)
+static bool replace_once(struct sequence *sequence, unsigned slot, unsigned class,
+			 struct lean_header expected, struct lean_header wanted, bool *replaced)
 {
 	struct lean_header found;
 	bool refused;
@@ -251,6 +251,8 @@ static bool replace_once(struct sequence *sequence, unsigned class, struct lean_
 		return false;
 	if (refused)
 		return true;
+	if (sequence->task->cpu != slot)
+		return refuse(sequence);
 	if (!step(sequence, sequence->header, sizeof(found), POINT_SEQ_READ))
 		return false;
 	found = *sequence->header;
@@ -262,13 +264,13 @@ static bool replace_once(struct sequence *sequence, unsigned class, struct lean_
 	return true;
 }
 
-bool lean_replace(const struct lean_stacks *s, unsigned class, struct lean_header expected,
-		  struct lean_header wanted)
+bool lean_replace(const struct lean_stacks *s, unsigned slot, unsigned class,
+		  struct lean_header expected, struct lean_header wanted)
 {
 	struct sequence sequence = sequence_of(s, CALLER_PC);
 	bool replaced;
 
-	while (!replace_once(&sequence, class, expected, wanted, &replaced))
+	while (!replace_once(&sequence, slot, class, expected, wanted, &replaced))
 		;
 	return replaced;
 }

@@ -185,7 +185,7 @@ static void move_if_empty(void *arg)
 {
 	struct lean_scene *scene = arg;
 
-	lean_replace(&scene->stacks, CLASS, header_at(SMALL, ROOM), header_at(LARGE, 2 * ROOM));
+	lean_replace(&scene->stacks, 0, CLASS, header_at(SMALL, ROOM), header_at(LARGE, 2 * ROOM));
 }
 
 /* Another task of the CPU pushes and pops meanwhile: a stack that is not empty stays where it is. */
@@ -197,6 +197,18 @@ SIM_TEST(lean_stack_moves_only_while_empty, .cpus_nr = 1, .explore = SIM_ALL_SCH
 	sim_cpu(sim, 0, push_two_pop_one, scene);
 	sim_cpu(sim, 0, move_if_empty, scene);
 	sim_run(sim);
+	check_sums(scene);
+}
+
+/* The thread was moved since it looked which CPU it is on: no other CPU's stack moves. */
+SIM_TEST(lean_stack_of_another_cpu_stays, .cpus_nr = 2, .events = SIM_MIGRATE | SIM_ABORT)
+{
+	struct lean_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, move_if_empty, scene);
+	sim_cpu(sim, 1, push_two_pop_one, scene);
+	sim_run(sim);
+	SIM_CHECK(lean_header(&scene->stacks, 1, CLASS)->high == SMALL + ROOM);
 	check_sums(scene);
 }
 
