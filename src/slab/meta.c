@@ -6,6 +6,7 @@
  *
  *   array     for each                        readable      writable
  *   byte      frame: 1 byte                   always        where slabs were made
+ *   unback    once: struct slab_unback        always        always
  *   step      step: 1 byte                    always        always
  *   barns     class: barn_room entries        always        always
  *   records   64 KiB of addresses: 576 bytes  where slabs were made
@@ -29,6 +30,7 @@
 #include "machine/mem.h"
 #include "page/pages.h"
 #include "slab/record.h"
+#include "slab/unback.h"
 
 #define STEP_SHIFT 24u
 _Static_assert(STEP_RECORDS == 1u << (STEP_SHIFT - SLAB_SHIFT), "a step of records is a step");
@@ -107,7 +109,7 @@ static void set_geometry(struct slabs *s)
 
 static int commit_first(struct slabs *s)
 {
-	char *front = (char *)s->step_ready;
+	char *front = (char *)s->unback;
 	int error = mem_commit_readonly(s->byte, (size_t)(front - (char *)s->byte));
 
 	if (!error)
@@ -120,23 +122,24 @@ static int commit_first(struct slabs *s)
 
 int slabs_meta_init(struct slabs *s)
 {
-	size_t page = mem_page_bytes(), bytes, steps, barns, records;
+	size_t page = mem_page_bytes(), bytes, unback, barns, records;
 
 	set_geometry(s);
 	mutex_init(&s->mutex, RANK_SLAB_CACHES);
 	mutex_init(&s->unback_mutex, RANK_SLAB_UNBACK);
 	bytes = round_up(s->span_bytes >> s->page_shift, page);
-	steps = round_up(steps_nr(s), 64);
-	barns = round_up(steps + CLASSES_MAX * (size_t)s->barn_room * sizeof(uint32_t), page);
-	records = round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
-	s->meta_bytes = bytes + barns + records;
+	unback = bytes + round_up(sizeof(struct slab_unback), 64);
+	barns = unback + round_up(steps_nr(s), 64);
+	records = round_up(barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(uint32_t), page);
+	s->meta_bytes = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
 	s->meta = mem_reserve(s->meta_bytes, page, "quire-slabs");
 	if (s->meta == NULL)
 		return -ENOMEM;
 	s->byte = (uint8_t *)s->meta;
-	s->step_ready = (uint8_t *)s->meta + bytes;
-	s->barns = (uint32_t *)(void *)(s->meta + bytes + steps);
-	s->records = s->meta + bytes + barns;
+	s->unback = (struct slab_unback *)(void *)(s->meta + bytes);
+	s->step_ready = (uint8_t *)s->meta + unback;
+	s->barns = (uint32_t *)(void *)(s->meta + barns);
+	s->records = s->meta + records;
 	if (commit_first(s) != 0) {
 		mem_release(s->meta, s->meta_bytes);
 		return -ENOMEM;

@@ -277,6 +277,16 @@ static uint32_t leavers_locked(struct slabs *s, struct slab_class *c, uint64_t k
 	return first;
 }
 
+/* After a give.  Empty slabs first: a marked one that is empty must not stay because others are marked instead. */
+static uint32_t leave_surplus_locked(struct slabs *s, struct slab_class *c)
+{
+	DCHECK(lock_is_held(&c->lock));
+	uint32_t leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
+
+	slab_emptying_turn_locked(s, c);
+	return leavers;
+}
+
 /* Frees the pages of a chain.  Returns how many slabs there were. */
 static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32_t first)
 {
@@ -305,8 +315,7 @@ unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, 
 		if (!class_lock_for(c, flags, &token))
 			break;
 		give_some_locked(s, c, entries + given, some);
-		slab_emptying_turn_locked(s, c);
-		leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
+		leavers = leave_surplus_locked(s, c);
 		lock_release(&c->lock, token);
 		free_leavers(s, c, leavers);
 		given += some;
@@ -331,8 +340,7 @@ bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned fl
 	put_locked(s, c, place);
 	slab_file_locked(s, c, place.record);
 	count_add(c->free_nr, 1);
-	slab_emptying_turn_locked(s, c);
-	leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
+	leavers = leave_surplus_locked(s, c);
 	lock_release(&c->lock, token);
 	free_leavers(s, c, leavers);
 	return true;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Objects out of slabs and back: apart, aligned, from the fullest slab; slabs that are empty leave. */
+/* Objects out of slabs and back: apart, aligned, from the fullest slab; empty slabs are kept, and leave. */
 #include "unit/slab/slab_case.h"
 
+#define PER_SLAB 64u /* objects of 1 KiB */
+
 static struct slab_case it;
+static uint32_t entries[64 * PER_SLAB];
 
 static int begin(void **state)
 {
@@ -19,45 +22,255 @@ static int end(void **state)
 	return 0;
 }
 
-/* Fills each of several slabs of every size with its number, and reads all of them afterwards. */
+static uint64_t allocated_pages(void)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	assert_int_equal(quire_page_stat_read(it.q, &stat), 0);
+	return stat.allocated_pages;
+}
+
+static uint32_t record_of(uint32_t entry)
+{
+	return entry / RECORD_ENTRIES;
+}
+
+static void give(unsigned class, const uint32_t *from, unsigned n)
+{
+	assert_int_equal(objects_give(it.s, class, from, n, 0), n);
+}
+
+static void fill(uint32_t entry, uint32_t size, uint32_t number)
+{
+	for (uint32_t byte = 0; byte < size; byte += 4)
+		memcpy(entry_addr(it.s, entry) + byte, &number, 4);
+}
+
+/* Fills each object of several slabs with its number, and reads all of them afterwards. */
+static void check_size(uint32_t size)
+{
+	unsigned class = case_class(&it, size);
+	uint32_t n = 2 * it.s->class[class].per_slab + 3;
+	uint32_t *taken = malloc(n * sizeof(*taken));
+
+	case_take(&it, class, taken, n);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_u64_eq((uintptr_t)entry_addr(it.s, taken[i]) % (size & -size), 0);
+		assert_int_equal(objects_check(it.s, entry_addr(it.s, taken[i]), "test"), class);
+		fill(taken[i], size, i);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const char *object = entry_addr(it.s, taken[i]);
+
+		assert_memory_equal(object, &i, 4);
+		assert_memory_equal(object, object + 4, size - 4);
+	}
+	case_verify(&it, class);
+	give(class, taken, n);
+	case_verify(&it, class);
+	free(taken);
+	mutex_acquire(&it.s->mutex);
+	class_put_locked(it.s, class);
+	mutex_release(&it.s->mutex);
+}
+
 static void objects_of_every_size_are_apart_and_aligned(void **state)
 {
 	(void)state;
-	for (uint32_t size = 16; size <= OBJECT_BYTES_MAX;
-	     size += size < 1024 ? 16 : size / 16 / 16 * 16) {
-		unsigned class = case_class(&it, size);
-		uint32_t n = 2 * it.s->class[class].per_slab + 3;
-		uint32_t *entries = malloc(n * sizeof(*entries));
+	for (uint32_t size = 16; size <= 256; size += 16)
+		check_size(size);
+	for (uint32_t size = 256; size <= OBJECT_BYTES_MAX; size += size / 256 * 16)
+		check_size(size);
+	assert_u64_eq(allocated_pages(), 0);
+}
 
-		case_take(&it, class, entries, n);
-		for (uint32_t i = 0; i < n; i++) {
-			char *object = entry_addr(it.s, entries[i]);
+static void a_take_is_ascending_and_of_the_fullest_slab(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+	uint32_t more[3 * PER_SLAB];
 
-			assert_u64_eq((uintptr_t)object % (size & -size), 0);
-			assert_int_equal(objects_check(it.s, object, "test"), class);
-			for (uint32_t b = 0; b < size; b += 4)
-				memcpy(object + b, &i, 4);
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			const char *object = entry_addr(it.s, entries[i]);
+	(void)state;
+	case_take(&it, class, entries, 3 * PER_SLAB);
+	give(class, entries, 10);		 /* of the first slab */
+	give(class, entries + PER_SLAB, 30);	 /* of the second */
+	give(class, entries + 2 * PER_SLAB, 20); /* of the third */
+	assert_int_equal(objects_take(it.s, class, more, 3 * PER_SLAB, 0), 60);
+	for (unsigned i = 0; i < 60; i++) {
+		unsigned slab = i < 10 ? 0 : i < 30 ? 2 : 1;
 
-			assert_memory_equal(object, &i, 4);
-			assert_memory_equal(object, object + 4, size - 4);
-		}
-		case_verify(&it, class);
-		assert_int_equal(objects_give(it.s, class, entries, n, 0), n);
-		case_verify(&it, class);
-		mutex_acquire(&it.s->mutex);
-		class_put_locked(it.s, class);
-		mutex_release(&it.s->mutex);
-		free(entries);
+		assert_int_equal(record_of(more[i]), record_of(entries[slab * PER_SLAB]));
+		assert_true(i == 0 || i == 10 || i == 30 || more[i] > more[i - 1]);
 	}
+	assert_int_equal(objects_take(it.s, class, more, 1, 0), 0);
+	case_verify(&it, class);
+}
+
+static void the_slab_that_changed_last_comes_first_in_a_bin(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+	uint32_t entry;
+
+	(void)state;
+	case_take(&it, class, entries, 3 * PER_SLAB);
+	for (unsigned i = 0; i < 3; i++)
+		give(class, entries + i * PER_SLAB, 1);
+	assert_int_equal(objects_take(it.s, class, &entry, 1, 0), 1);
+	assert_int_equal(entry, entries[2 * PER_SLAB]);
+	case_verify(&it, class);
+}
+
+/* What is free stays within an eighth of what is in use and two slabs, beside a rest of one slab. */
+static void empty_slabs_are_kept_in_proportion(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+	struct objects_count count;
+
+	(void)state;
+	case_take(&it, class, entries, 60 * PER_SLAB);
+	for (unsigned left = 60; left != 0; left--) {
+		give(class, entries + (left - 1) * PER_SLAB, PER_SLAB);
+		objects_count(it.s, class, &count);
+		assert_true(count.free < (left - 1) * PER_SLAB / 8 + 3 * PER_SLAB);
+		assert_u64_eq(count.objects, count.slabs * PER_SLAB);
+		assert_u64_eq(count.objects - count.free, (left - 1) * PER_SLAB);
+		assert_u64_eq(allocated_pages(), count.slabs * 16);
+		case_verify(&it, class);
+	}
+	assert_u64_eq(count.slabs, 2);
+	assert_u64_eq(objects_shrink(it.s, class), KIB(128));
+	assert_u64_eq(allocated_pages(), 0);
+	case_verify(&it, class);
+}
+
+/* A visit gives back what was empty for all of the time since the one before. */
+static void an_idle_class_gives_its_empty_slabs_back(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+
+	(void)state;
+	case_take(&it, class, entries, 2 * PER_SLAB);
+	give(class, entries, 2 * PER_SLAB);
+	assert_true(objects_tick(it.s, class));
+	assert_u64_eq(allocated_pages(), 32);
+	case_take(&it, class, entries, 1);
+	give(class, entries, 1);
+	assert_true(objects_tick(it.s, class)); /* one was in use meanwhile */
+	assert_u64_eq(allocated_pages(), 16);
+	assert_false(objects_tick(it.s, class));
+	assert_u64_eq(allocated_pages(), 0);
+}
+
+static void a_slab_that_left_serves_another_class(void **state)
+{
+	unsigned one = case_class(&it, 1024), other = case_class(&it, 48);
+	uint32_t entry;
+
+	(void)state;
+	case_take(&it, one, entries, PER_SLAB);
+	give(one, entries, PER_SLAB);
+	objects_shrink(it.s, one);
+	assert_int_equal(objects_check(it.s, entry_addr(it.s, entries[0]), "test"), 0);
+	case_take(&it, other, &entry, 1);
+	assert_int_equal(record_of(entry),
+			 record_of(entries[0])); /* pages are last in, first out */
+	assert_int_equal(objects_check(it.s, entry_addr(it.s, entry), "test"), other);
+	case_verify(&it, one);
+	case_verify(&it, other);
+}
+
+/* From 32 slabs on, four are made at a time. */
+static void a_busy_class_grows_by_runs(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+	struct objects_count count;
+
+	(void)state;
+	case_take(&it, class, entries, 32 * PER_SLAB);
+	assert_int_equal(objects_grow(it.s, class, 0), 0);
+	objects_count(it.s, class, &count);
+	assert_u64_eq(count.slabs, 36);
+	assert_u64_eq(allocated_pages(), 36 * 16);
+	case_verify(&it, class);
+	give(class, entries, 32 * PER_SLAB);
+	objects_shrink(it.s, class);
+	assert_u64_eq(allocated_pages(), 0);
+	assert_int_equal(quire_verify(it.q), 0);
+}
+
+/* The test holds the lock, so every try is refused, and nothing has changed afterwards. */
+static void a_refused_try_changes_nothing(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+	struct slab_class *c = &it.s->class[class];
+	uint32_t entry;
+	lock_token token;
+
+	(void)state;
+	case_take(&it, class, entries, 10);
+	assert_int_equal(lock_try(&c->lock, &token), true);
+	assert_int_equal(objects_take(it.s, class, &entry, 1, QUIRE_NOLOCK), 0);
+	assert_null(objects_take_one(it.s, class, QUIRE_NOLOCK));
+	assert_int_equal(objects_give(it.s, class, entries, 1, QUIRE_NOLOCK), 0);
+	assert_false(objects_give_one(it.s, class, entry_addr(it.s, entries[0]), QUIRE_NOLOCK));
+	lock_release(&c->lock, token);
+	assert_int_equal(objects_grow(it.s, class, 0), 0); /* the buddy has single slabs now */
+	token = lock_acquire(&c->lock);
+	assert_int_equal(objects_grow(it.s, class, QUIRE_NOLOCK), -EAGAIN);
+	lock_release(&c->lock, token);
+	assert_u64_eq(allocated_pages(), 32);
+	assert_true(objects_give_one(it.s, class, entry_addr(it.s, entries[0]), QUIRE_NOLOCK));
+	case_verify(&it, class);
+}
+
+struct constructed {
+	unsigned nr;
+};
+
+static void construct(void *object, void *arg)
+{
+	struct constructed *all = arg;
+
+	memset(object, 0x5a, 1024);
+	all->nr++;
+}
+
+static void constructor_runs_on_each_object_of_a_slab(void **state)
+{
+	struct constructed all = { .nr = 0 };
+	int class;
+
+	(void)state;
+	mutex_acquire(&it.s->mutex);
+	class = class_get_locked(it.s, 1024, 16, CLASS_CONSTRUCTED, 0);
+	mutex_release(&it.s->mutex);
+	it.s->class[class].construct = construct;
+	it.s->class[class].construct_arg = &all;
+	case_take(&it, (unsigned)class, entries, PER_SLAB);
+	assert_int_equal(all.nr, PER_SLAB);
+	for (unsigned i = 0; i < PER_SLAB; i++)
+		assert_int_equal(*entry_addr(it.s, entries[i] + PER_SLAB - 1), 0x5a);
+	give((unsigned)class, entries, PER_SLAB);
+	assert_u64_eq(objects_unback(it.s, (unsigned)class), 0);
+	case_take(&it, (unsigned)class, entries, PER_SLAB);
+	assert_int_equal(all.nr, PER_SLAB);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(objects_of_every_size_are_apart_and_aligned, begin,
+						end),
+		cmocka_unit_test_setup_teardown(a_take_is_ascending_and_of_the_fullest_slab, begin,
+						end),
+		cmocka_unit_test_setup_teardown(the_slab_that_changed_last_comes_first_in_a_bin,
+						begin, end),
+		cmocka_unit_test_setup_teardown(empty_slabs_are_kept_in_proportion, begin, end),
+		cmocka_unit_test_setup_teardown(an_idle_class_gives_its_empty_slabs_back, begin,
+						end),
+		cmocka_unit_test_setup_teardown(a_slab_that_left_serves_another_class, begin, end),
+		cmocka_unit_test_setup_teardown(a_busy_class_grows_by_runs, begin, end),
+		cmocka_unit_test_setup_teardown(a_refused_try_changes_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(constructor_runs_on_each_object_of_a_slab, begin,
 						end),
 	};
 

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Sparse slabs get no new users, so that they become empty; and slabs that are far. */
+#include "unit/slab/slab_case.h"
+
+#define PER_SLAB 64u /* objects of 1 KiB */
+#define SLABS	 48u
+
+static struct slab_case it;
+static unsigned class;
+static struct slab_class *c;
+static uint32_t entries[SLABS * PER_SLAB];
+
+static int begin(void **state)
+{
+	(void)state;
+	it = case_begin(&(struct quire_options)QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256),
+								  .worker = QUIRE_WORKER_OFF));
+	class = case_class(&it, 1024);
+	c = &it.s->class[class];
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	case_end(&it);
+	return 0;
+}
+
+static unsigned byte_of(uint32_t entry)
+{
+	return it.s->byte[((size_t)entry << ENTRY_SHIFT) >> it.s->page_shift];
+}
+
+/* Fills all slabs, then frees all but @left objects of each, one of each slab at a time. */
+static void make_sparse(unsigned left)
+{
+	case_take(&it, class, entries, SLABS * PER_SLAB);
+	for (unsigned i = left; i < PER_SLAB; i++)
+		for (unsigned slab = 0; slab < SLABS; slab++)
+			assert_int_equal(
+				objects_give(it.s, class, &entries[slab * PER_SLAB + i], 1, 0), 1);
+}
+
+/* What is free in unmarked slabs is an eighth of what is in use and two slabs, and less than a slab beyond. */
+static void sparse_slabs_are_marked_down_to_what_is_wanted(void **state)
+{
+	(void)state;
+	make_sparse(8);
+	objects_tick(it.s, class);
+	case_verify(&it, class);
+	assert_true(c->emptying_nr > SLABS / 2);
+	assert_true(class_usable_free(c) >= class_wanted_free(c));
+	assert_true(class_usable_free(c) < class_wanted_free(c) + PER_SLAB);
+}
+
+static void a_class_that_is_half_full_is_left_alone(void **state)
+{
+	(void)state;
+	make_sparse(PER_SLAB / 2 + 4);
+	objects_tick(it.s, class);
+	assert_u64_eq(c->emptying_nr, 0);
+}
+
+/* All frames say so, and no object is taken from there. */
+static void a_marked_slab_gets_no_user_and_leaves_when_it_is_empty(void **state)
+{
+	uint64_t marked, slabs;
+	uint32_t more[4 * PER_SLAB];
+	unsigned got;
+
+	(void)state;
+	make_sparse(8);
+	marked = c->emptying_nr;
+	slabs = c->slabs_nr;
+	got = objects_take(it.s, class, more, 4 * PER_SLAB, 0);
+	assert_true(got != 0);
+	for (unsigned i = 0; i < got; i++)
+		assert_int_equal(byte_of(more[i]), class);
+	objects_give(it.s, class, more, got, 0);
+	for (unsigned slab = 0; slab < SLABS; slab++) {
+		if (byte_of(entries[slab * PER_SLAB]) < BYTE_EMPTYING)
+			continue;
+		for (unsigned i = 0; i < 8; i++)
+			assert_true(objects_give_one(
+				it.s, class, entry_addr(it.s, entries[slab * PER_SLAB + i]), 0));
+		assert_int_equal(byte_of(entries[slab * PER_SLAB]), 0);
+		case_verify(&it, class);
+	}
+	assert_true(marked != 0 && c->slabs_nr <= slabs - marked);
+}
+
+static void a_class_that_would_grow_unmarks_first(void **state)
+{
+	uint64_t marked, slabs, got = 0;
+	uint32_t entry;
+
+	(void)state;
+	make_sparse(8);
+	objects_tick(it.s, class);
+	marked = c->emptying_nr;
+	slabs = c->slabs_nr;
+	while (objects_take(it.s, class, &entry, 1, 0) != 0)
+		got++;
+	assert_int_equal(objects_grow(it.s, class, 0), 0);
+	assert_u64_eq(c->emptying_nr, marked - 1);
+	assert_int_equal(objects_take(it.s, class, &entry, 1, 0), 1);
+	assert_int_equal(byte_of(entry), class);
+	while (c->emptying_nr != 0)
+		assert_int_equal(objects_grow(it.s, class, 0), 0);
+	assert_u64_eq(c->slabs_nr, slabs);
+	assert_int_equal(objects_grow(it.s, class, 0), 0);
+	assert_true(c->slabs_nr > slabs);
+	case_verify(&it, class);
+}
+
+/* Random replacement: the class packs into little more than what is in use. */
+static void random_churn_packs_a_sparse_class(void **state)
+{
+	unsigned nr = SLABS * 8, used = 0;
+	uint64_t seed = 1;
+
+	(void)state;
+	make_sparse(8);
+	for (unsigned slab = 0; slab < SLABS; slab++)
+		for (unsigned i = 0; i < 8; i++)
+			entries[used++] = entries[slab * PER_SLAB + i];
+	for (unsigned i = 0; i < 20 * nr; i++) {
+		uint32_t *one;
+
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		one = &entries[(seed >> 33) % nr];
+		assert_int_equal(objects_give(it.s, class, one, 1, 0), 1);
+		case_take(&it, class, one, 1);
+	}
+	objects_tick(it.s, class);
+	objects_tick(it.s, class);
+	/* 6 slabs full, an eighth, two slabs; half as much again for what is not quite empty. */
+	assert_true(c->slabs_nr <= 14);
+	case_verify(&it, class);
+}
+
+/* ---- far ---- */
+
+/* The first three slabs are near. */
+static void far_objects_go_one_by_one(void **state)
+{
+	void *far[4 * PER_SLAB];
+	unsigned got;
+
+	(void)state;
+	it.s->near_bytes = 3u << SLAB_SHIFT;
+	it.s->near_records = 3;
+	for (unsigned i = 0; i < 7; i++)
+		assert_int_equal(objects_grow(it.s, class, 0), 0);
+	case_verify(&it, class);
+	got = objects_take(it.s, class, entries, SLABS * PER_SLAB, 0);
+	assert_int_equal(got, 3 * PER_SLAB);
+	for (unsigned i = 0; i < 4 * PER_SLAB; i++) {
+		far[i] = objects_take_one(it.s, class, 0);
+		assert_true((char *)far[i] >= it.s->base + it.s->near_bytes);
+		memset(far[i], (int)i, 1024);
+		assert_int_equal(objects_check(it.s, far[i], "test"), class);
+	}
+	assert_null(objects_take_one(it.s, class, 0));
+	case_verify(&it, class);
+	for (unsigned i = 0; i < 4 * PER_SLAB; i++) {
+		assert_int_equal(*(unsigned char *)far[i], (unsigned char)i);
+		assert_true(objects_give_one(it.s, class, far[i], 0));
+	}
+	assert_int_equal(objects_give(it.s, class, entries, got, 0), got);
+	case_verify(&it, class);
+	assert_true(objects_shrink(it.s, class) != 0);
+	assert_u64_eq(c->slabs_nr, 0);
+}
+
+/* Near objects first: they can be on sheaves when they come back. */
+static void a_near_object_is_preferred(void **state)
+{
+	(void)state;
+	it.s->near_bytes = 1u << SLAB_SHIFT;
+	it.s->near_records = 1;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(objects_grow(it.s, class, 0), 0);
+	for (unsigned i = 0; i < PER_SLAB; i++)
+		assert_true((char *)objects_take_one(it.s, class, 0) <
+			    it.s->base + it.s->near_bytes);
+	assert_true((char *)objects_take_one(it.s, class, 0) >= it.s->base + it.s->near_bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(sparse_slabs_are_marked_down_to_what_is_wanted,
+						begin, end),
+		cmocka_unit_test_setup_teardown(a_class_that_is_half_full_is_left_alone, begin,
+						end),
+		cmocka_unit_test_setup_teardown(
+			a_marked_slab_gets_no_user_and_leaves_when_it_is_empty, begin, end),
+		cmocka_unit_test_setup_teardown(a_class_that_would_grow_unmarks_first, begin, end),
+		cmocka_unit_test_setup_teardown(random_churn_packs_a_sparse_class, begin, end),
+		cmocka_unit_test_setup_teardown(far_objects_go_one_by_one, begin, end),
+		cmocka_unit_test_setup_teardown(a_near_object_is_preferred, begin, end),
+	};
+
+	return cmocka_run_group_tests_name("slab_emptying", tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* Pages of slabs that hold nothing but free objects give their memory back, and nothing else does. */
+#include "unit/slab/slab_case.h"
+
+static struct slab_case it;
+static uint32_t entries[4096];
+
+static int begin_with(const struct quire_options *options)
+{
+	it = case_begin(options);
+	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return begin_with(&(struct quire_options)QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256),
+								    .worker = QUIRE_WORKER_OFF));
+}
+
+static int begin_huge(void **state)
+{
+	(void)state;
+	return begin_with(&(struct quire_options)QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256),
+								    .worker = QUIRE_WORKER_OFF,
+								    .thp = QUIRE_ON));
+}
+
+static int end(void **state)
+{
+	(void)state;
+	case_end(&it);
+	return 0;
+}
+
+/* Pages of the slab that have memory. */
+static uint64_t written(uint32_t record)
+{
+	struct mem_stretches stretches = { .addr = slab_addr(it.s, record),
+					   .stride_bytes = KIB(64),
+					   .page_bytes = KIB(4),
+					   .nr = 1,
+					   .pages = 16 };
+	uint64_t mask = 0;
+
+	if (mem_find_written(&stretches, &mask) != 0)
+		skip_because("the system does not tell which pages have memory");
+	return mask;
+}
+
+static void fill(unsigned n, uint32_t size)
+{
+	for (unsigned i = 0; i < n; i++)
+		memset(entry_addr(it.s, entries[i]), 0xa5, size);
+}
+
+/* 128 objects of 512 bytes, of which one in page 3 and one in page 15 stay in use. */
+static void pages_with_free_objects_only_go(void **state)
+{
+	unsigned class = case_class(&it, 512);
+	uint32_t record;
+	unsigned n = 0;
+
+	(void)state;
+	case_take(&it, class, entries, 128);
+	fill(128, 512);
+	record = entries[0] / RECORD_ENTRIES;
+	assert_u64_eq(written(record), 0xffff);
+	for (unsigned i = 0; i < 128; i++)
+		if (i != 3 * 8 + 5 && i != 127)
+			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+	assert_u64_eq(objects_unback(it.s, class), KIB(14 * 4));
+	assert_u64_eq(written(record), 1u << 3 | 1u << 15);
+	assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[127]), 0xa5);
+	case_verify(&it, class);
+	assert_u64_eq(objects_unback(it.s, class), 0); /* they went */
+	while (objects_take(it.s, class, &entries[n], 1, 0) == 1) {
+		const unsigned char *object = (unsigned char *)entry_addr(it.s, entries[n]);
+		size_t page = (size_t)(object - (unsigned char *)slab_addr(it.s, record)) >> 12;
+
+		assert_int_equal(object[100], page == 3 || page == 15 ? 0xa5 : 0);
+		memset(entry_addr(it.s, entries[n++]), 1, 512);
+		case_verify(&it, class);
+	}
+	assert_int_equal(n, 126);
+	assert_u64_eq(written(record), 0xffff);
+}
+
+/* Objects of 5,120 bytes lie across pages: in use, one keeps two pages, or three. */
+static void an_object_keeps_all_pages_that_it_touches(void **state)
+{
+	unsigned class = case_class(&it, 5120);
+	unsigned per_slab = it.s->class[class].per_slab;
+
+	(void)state;
+	assert_int_equal(per_slab, 51);
+	for (unsigned kept = 0; kept < per_slab; kept++) {
+		uint32_t first = kept * 5120 / 4096, last = (kept * 5120 + 5119) / 4096;
+		uint64_t pages = 0;
+		struct slab *slab;
+
+		case_take(&it, class, entries, per_slab);
+		fill(per_slab, 5120);
+		slab = slab_at(it.s, entries[0] / RECORD_ENTRIES);
+		slab->unbacked = 0;
+		for (unsigned i = 0; i < per_slab; i++)
+			if (i != kept)
+				assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+		assert_u64_eq(objects_unback(it.s, class), KIB(4) * (64 - (last - first + 1)));
+		for (uint32_t page = first; page <= last; page++)
+			pages |= (uint64_t)1 << page;
+		assert_u64_eq(slab->unbacked, ~pages);
+		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[kept]), 0xa5);
+		assert_int_equal(objects_give(it.s, class, &entries[kept], 1, 0), 1);
+		case_verify(&it, class);
+	}
+}
+
+/* The whole of one class, nothing of the other. */
+static void only_the_class_that_is_named_gives(void **state)
+{
+	unsigned one = case_class(&it, 1024), other = case_class(&it, 2048);
+
+	(void)state;
+	case_take(&it, one, entries, 64);
+	case_take(&it, other, entries + 64, 32);
+	fill(64, 1024);
+	objects_give(it.s, one, entries, 63, 0);
+	objects_give(it.s, other, entries + 64, 31, 0);
+	assert_u64_eq(objects_unback(it.s, other), KIB(60));
+	assert_u64_eq(objects_unback(it.s, 0), KIB(60));
+	case_verify(&it, one);
+	case_verify(&it, other);
+}
+
+/* Far more ranges than a gather has: every second page of 64 slabs. */
+static void many_ranges_take_several_gathers(void **state)
+{
+	unsigned class = case_class(&it, 4096), n = 64 * 16;
+
+	(void)state;
+	case_take(&it, class, entries, n);
+	fill(n, 4096);
+	for (unsigned i = 0; i < n; i += 2)
+		assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+	assert_u64_eq(objects_unback(it.s, class), KIB(4) * n / 2);
+	for (unsigned i = 1; i < n; i += 2)
+		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[i]), 0xa5);
+	case_verify(&it, class);
+}
+
+/* With huge pages a slab's few free pages stay; once a quarter of the block would go, they go. */
+static void a_huge_block_is_left_alone_until_it_is_worth_it(void **state)
+{
+	unsigned class = case_class(&it, 4096), n = 8 * 16;
+	struct pages *p = pages_of(it.q);
+
+	(void)state;
+	case_take(&it, class, entries, 32 * 16);
+	fill(32 * 16, 4096);
+	if (huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32) != HUGE_ADVISED)
+		skip_because("no huge page is advised");
+	for (unsigned i = 0; i < n - 1; i++)
+		assert_int_equal(objects_give(it.s, class, &entries[i + i / 15], 1, 0), 1);
+	assert_u64_eq(objects_unback(it.s, class), 0);
+	case_verify(&it, class);
+	assert_int_equal(huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32), HUGE_ADVISED);
+	assert_int_equal(objects_give(it.s, class, &entries[200], 1, 0), 1);
+	assert_u64_eq(objects_unback(it.s, class), KIB(4) * n);
+	assert_int_equal(huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32), HUGE_PLAIN);
+	case_verify(&it, class);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(pages_with_free_objects_only_go, begin, end),
+		cmocka_unit_test_setup_teardown(an_object_keeps_all_pages_that_it_touches, begin,
+						end),
+		cmocka_unit_test_setup_teardown(only_the_class_that_is_named_gives, begin, end),
+		cmocka_unit_test_setup_teardown(many_ranges_take_several_gathers, begin, end),
+		cmocka_unit_test_setup_teardown(a_huge_block_is_left_alone_until_it_is_worth_it,
+						begin_huge, end),
+	};
+
+	return cmocka_run_group_tests_name("slab_unback", tests, NULL, NULL);
+}
