@@ -87,14 +87,11 @@ static void tell(struct report_part *part, struct report_shard *shard)
 	store_relaxed(&part->pending_max, share > PENDING_MIN ? share : PENDING_MIN);
 }
 
-static void change(struct report_part *part, unsigned cpu, unsigned row, int64_t bytes)
+static void collect(struct report_part *part, struct report_shard *shard, int64_t bytes)
 {
-	struct report_shard *shard = shard_of(part, cpu);
 	int64_t max = (int64_t)load_relaxed(&part->pending_max);
-	int64_t pending;
+	int64_t pending = fetch_add_relaxed(&shard->pending_bytes, bytes) + bytes;
 
-	fetch_add_relaxed(&shard->row_bytes[row], bytes);
-	pending = fetch_add_relaxed(&shard->pending_bytes, bytes) + bytes;
 	if (pending > max || pending < -max)
 		tell(part, shard);
 }
@@ -110,16 +107,23 @@ void report_call(struct report_part *part, unsigned cpu, bool slow)
 
 void report_hold(struct report_part *part, unsigned cpu, unsigned row, size_t bytes)
 {
+	struct report_shard *shard = shard_of(part, cpu);
+
 	CHECK(row < REPORT_ROWS_NR);
 	if (row < REPORT_CLASSES_NR && load_relaxed(&part->class_bytes[row]) != bytes)
 		store_relaxed(&part->class_bytes[row], (uint32_t)bytes);
-	change(part, cpu, row, (int64_t)bytes);
+	fetch_add_relaxed(&shard->row_bytes[row], (int64_t)bytes);
+	collect(part, shard, (int64_t)bytes);
 }
 
 void report_drop(struct report_part *part, unsigned cpu, unsigned row, size_t bytes)
 {
+	struct report_shard *shard = shard_of(part, cpu);
+
 	CHECK(row < REPORT_ROWS_NR);
-	change(part, cpu, row, -(int64_t)bytes);
+	/* In this order: if this is what ends the peak, the block was in use at it. */
+	collect(part, shard, -(int64_t)bytes);
+	fetch_sub_relaxed(&shard->row_bytes[row], (int64_t)bytes);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------- */
@@ -127,8 +131,7 @@ void report_drop(struct report_part *part, unsigned cpu, unsigned row, size_t by
 static bool is_ours(const struct report_header *header, const struct run_request *request)
 {
 	return header->magic == REPORT_MAGIC && header->version == REPORT_VERSION &&
-	       header->cookie == request->cookie && header->parts_nr != 0 &&
-	       header->parts_nr <= REPORT_PARTS_NR;
+	       header->cookie == request->cookie && header->parts_nr <= REPORT_PARTS_NR;
 }
 
 static struct report_header *map_header(int fd, const struct run_request *request)
@@ -188,6 +191,10 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 
 	if (owner == NULL)
 		return NULL;
+	if (header->parts_nr == 0) {
+		fetch_add_relaxed(&owner->images_nr, 1u);
+		return NULL;
+	}
 	part = handed_map(fd, report_part_offset((unsigned)(owner - header->owner)), sizeof(*part));
 	if (part == NULL)
 		return NULL;

@@ -72,10 +72,11 @@ struct report_owner {
 struct report_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t program_pid;  /* written before the program begins; it has part 0 */
-	uint64_t cookie;       /* the variable names it, too */
-	uint64_t pids_space;   /* the file number of the pid namespace in which pids are meant */
-	uint32_t parts_nr;     /* 1: children are not counted */
+	uint32_t program_pid; /* written before the program begins; it has part 0 */
+	uint64_t cookie;      /* the variable names it, too */
+	uint64_t pids_space;  /* the file number of the pid namespace in which pids are meant */
+	uint32_t
+		parts_nr; /* 1: children are not counted; 0: nobody is, the program only shows that it is there */
 	uint32_t uncounted_nr; /* processes that found no part */
 	struct report_owner owner[REPORT_PARTS_NR];
 };

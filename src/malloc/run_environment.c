@@ -72,8 +72,7 @@ bool run_request_parse(const char *value, struct run_request *request)
 
 /* ---- restoring ------------------------------------------------------------------------------- */
 
-/* Programs that become the one that is named in their arguments. */
-static bool becomes_another(const char *argument0)
+bool run_becomes_another(const char *argument0)
 {
 	static const char *const names[] = { "env",    "nice",	  "nohup", "setsid",  "stdbuf",
 					     "ionice", "taskset", "chrt",  "prlimit", "setarch" };
@@ -141,7 +140,7 @@ void run_environment_restore(char **environment, const char *argument0)
 	char *before;
 
 	if (own == NULL || !run_request_parse(*own + sizeof(REPORT_VARIABLE), &request) ||
-	    !request.once || becomes_another(argument0))
+	    !request.once || run_becomes_another(argument0))
 		return;
 	conf = find(environment, "QUIRE_CONF");
 	before = *own + (request.before - *own);

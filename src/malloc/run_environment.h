@@ -29,10 +29,13 @@ struct run_request {
 /* False: @value is not what the command writes; nothing may be believed of it then. */
 bool run_request_parse(const char *value, struct run_request *request);
 
+/* True of a program's first argument if it is one that becomes the program named in its arguments, such as
+ * env: that one is meant. */
+bool run_becomes_another(const char *argument0);
+
 /*
  * Restores @environment, the process's own NULL-terminated array, if `quire run` changed it for this program
- * only.  Before main(), after malloc has read its options; the program's first argument tells a program such
- * as env that becomes another one, which is meant: it keeps the variables.
+ * only.  Before main(), after malloc has read its options.  A program that becomes another one keeps them.
  */
 void run_environment_restore(char **environment, const char *argument0);
 

@@ -13,6 +13,7 @@
 
 #include "common/beside.h"
 #include "common/command.h"
+#include "common/output.h"
 
 #define PROGRAM "quire-explore"
 
@@ -21,6 +22,7 @@ static enum exit_status explore_run(int argc, char **argv)
 	char path[PATH_MAX];
 
 	(void)argc;
+	output_before_exec();
 	if (beside_path(path, sizeof(path), PROGRAM))
 		execv(path, argv);
 	execvp(PROGRAM, argv);

@@ -9,6 +9,7 @@
 #include "common/output.h"
 
 static const struct command *const commands[] = {
+	&command_run,
 	&command_replay,
 	&command_explore,
 };
@@ -16,7 +17,7 @@ static const struct command *const commands[] = {
 
 static void print_help(FILE *file)
 {
-	fprintf(file, "quire - memory allocators after Linux's: recordings and checks\n\n"
+	fprintf(file, "quire - memory allocators after Linux's: programs, recordings and checks\n\n"
 		      "usage: quire COMMAND [OPTION...] [ARGUMENT...]\n"
 		      "       quire --help | --version\n\n"
 		      "commands:\n");

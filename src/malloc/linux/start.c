@@ -7,6 +7,9 @@
 
 #include "machine/atomic.h"
 #include "machine/linux/system.h"
+#include "machine/process.h"
+#include "malloc/report.h"
+#include "malloc/run_environment.h"
 
 /* The dynamic linker stores the address when it relocates this library. */
 static const void *volatile own_address = (const void *)&own_address;
@@ -27,6 +30,19 @@ bool malloc_may_begin(void)
 static __attribute__((constructor(101))) void note_constructed(void)
 {
 	store_relaxed(&is_constructed, true);
+}
+
+/*
+ * What `quire run` set for this program is taken out of the environment before other libraries' constructors and
+ * main() look at it; the heap has read it by then.
+ */
+static __attribute__((constructor(103))) void restore_environment(int argc, char **argv,
+								  char **environment)
+{
+	if (environment == NULL || process_env(REPORT_VARIABLE) == NULL)
+		return;
+	(void)malloc_begin();
+	run_environment_restore(environment, argc > 0 ? argv[0] : "");
 }
 
 /* Nothing can be done about a line that cannot be written. */

@@ -154,6 +154,22 @@ static void the_sizes_at_the_peak_are_kept(void **state)
 	end_handover(&handover);
 }
 
+/* The block whose end ends the peak was in use at it. */
+static void the_last_block_of_the_peak_is_in_it(void **state)
+{
+	struct handover handover = hand_over(1);
+	struct report_part *part = report_begin(NULL);
+	unsigned row = report_large_row(MIB(3));
+
+	(void)state;
+	report_hold(part, 0, row, MIB(3));
+	report_drop(part, 1, row, MIB(3));
+	assert_int_equal(part->peak_bytes, MIB(3));
+	assert_int_equal(part->peak_rows[part->peak_idx & 1][row], MIB(3));
+	assert_int_equal(rows_sum(part, row), 0);
+	end_handover(&handover);
+}
+
 static void count_on_a_cpu(unsigned index, void *arg)
 {
 	for (unsigned i = 0; i < 20000; i++) {
@@ -320,6 +336,7 @@ int main(void)
 		cmocka_unit_test(large_blocks_have_a_row_each_power_of_two),
 		cmocka_unit_test(the_peak_is_right_up_to_a_256th),
 		cmocka_unit_test(the_sizes_at_the_peak_are_kept),
+		cmocka_unit_test(the_last_block_of_the_peak_is_in_it),
 		cmocka_unit_test(threads_lose_no_count),
 		cmocka_unit_test(nobody_counts_unasked),
 		cmocka_unit_test(a_file_that_may_shrink_is_not_touched),

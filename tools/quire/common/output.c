@@ -180,13 +180,20 @@ int output_end(struct output *output, const char *path)
  * its reason. */
 #define STDOUT_BYTES ((size_t)256 << 10)
 
+static void (*on_file_limit)(int); /* of SIGXFSZ, as this program found it */
+
+void output_before_exec(void)
+{
+	(void)signal(SIGXFSZ, on_file_limit);
+}
+
 void output_init(void)
 {
 	static char buffer[STDOUT_BYTES]; /* of libc's own the size is libc's */
 
 	if (isatty(STDOUT_FILENO) != 1)
 		(void)setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
-	(void)signal(SIGXFSZ, SIG_IGN); /* a limit is an error like any other */
+	on_file_limit = signal(SIGXFSZ, SIG_IGN); /* a limit is an error like any other */
 }
 
 static int first_error; /* of standard output */

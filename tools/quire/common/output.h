@@ -29,6 +29,8 @@ int output_end(struct output *output, const char *path);
 
 /* Before anything is printed. */
 void output_init(void);
+/* In a process that is about to become another program: takes back what the above changed for it. */
+void output_before_exec(void);
 /* Flushes standard output.  0, or EXIT_UNWRITTEN after a message that begins with @who; an earlier
  * failure counts too, even if later writes succeeded. */
 int output_flush(const char *who);

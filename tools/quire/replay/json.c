@@ -16,32 +16,10 @@
 
 #include <quire/quire.h>
 
-/* Strings of a trace are printable ASCII, a path is anything. */
-static void put_string(FILE *file, const char *string)
-{
-	fputc('"', file);
-	for (; *string != '\0'; string++) {
-		unsigned char c = (unsigned char)*string;
-
-		if (c == '"' || c == '\\')
-			fprintf(file, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			fprintf(file, "\\u%04x", c);
-		else
-			fputc(c, file);
-	}
-	fputc('"', file);
-}
-
 void json_put_string(FILE *file, const char *key, const char *string)
 {
 	fprintf(file, "\"%s\": ", key);
-	put_string(file, string);
-}
-
-void json_put_u64(FILE *file, const char *indent, const char *key, uint64_t value)
-{
-	fprintf(file, "%s\"%s\": %" PRIu64 ",\n", indent, key, value);
+	json_put_text(file, string);
 }
 
 void json_put_pairs(FILE *file, const struct json_pair *pairs, size_t nr)

@@ -3,12 +3,11 @@
 #ifndef QUIRE_TOOL_JSON_TEXT_H
 #define QUIRE_TOOL_JSON_TEXT_H
 
+#include "common/json.h"
 #include "replay/outcome.h"
 
 /* "key": "string" */
 void json_put_string(FILE *file, const char *key, const char *string);
-/* "key": value, and the end of the line */
-void json_put_u64(FILE *file, const char *indent, const char *key, uint64_t value);
 /* {"key": value, ...} of @nr pairs, without an end of the line */
 struct json_pair {
 	const char *key;

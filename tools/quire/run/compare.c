@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compare.c - a program's memory over time, without Quire and with it
+ *
+ * One run after the other: side by side they would share the machine's caches and its free memory.  Nothing is
+ * counted in the program, so it is as fast as it would be without this command; only /proc is read.
+ */
+#include "run/compare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/output.h"
+#include "run/child.h"
+#include "run/figures_print.h"
+#include "run/history.h"
+
+static double seconds(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+/* The exit status of the program, or of what kept it from running. */
+static int run_once(const struct program *program, const struct run_options *options,
+		    const struct preload *preload, struct history *history)
+{
+	struct child_request request = { .path = program->path,
+					 .arguments = options->arguments,
+					 .preload = preload,
+					 .reads_nothing = true };
+	struct child_end end;
+	struct child child;
+	bool is_exec;
+	int error;
+
+	if (output_flush("quire run") != 0)
+		return EXIT_UNWRITTEN;
+	error = child_start(&child, &request, &is_exec);
+	if (error != 0) {
+		fprintf(stderr, "quire run: %s: %s\n", program->path, strerror(error));
+		return is_exec ? EXIT_NOT_EXECUTABLE : EXIT_FOUND;
+	}
+	history->pid = child.pid;
+	history->begin_ns = child.begin_ns;
+	child_watch(&child, history_sample, history, &end);
+	history->seconds = (double)(end.end_ns - child.begin_ns) / 1e9;
+	history->cpu_seconds = seconds(&end.usage.ru_utime) + seconds(&end.usage.ru_stime);
+	if (end.status != 0)
+		fprintf(stderr, "quire run: %s: its status was %d %s Quire\n", program->path,
+			end.status, preload != NULL ? "with" : "without");
+	return end.status;
+}
+
+static bool came_alive(const struct preload *preload)
+{
+	return preload->header->owner[0].images_nr != 0;
+}
+
+static int run_both(const struct program *program, const struct run_options *options,
+		    struct preload *preload, struct history *histories)
+{
+	int error, status = run_once(program, options, NULL, &histories[0]);
+
+	if (status != 0)
+		return status;
+	error = preload_share(preload);
+	if (error != 0) {
+		fprintf(stderr, "quire run: cannot share memory: %s\n", strerror(-error));
+		return EXIT_FOUND;
+	}
+	preload->header->parts_nr = 0; /* it is to say that it is there, and to count nothing */
+	status = run_once(program, options, preload, &histories[1]);
+	if (status != 0 || came_alive(preload))
+		return status;
+	fprintf(stderr, "quire run: %s: Quire did not start in it\n", program->path);
+	return EXIT_NOT_ALIVE;
+}
+
+static void print_line(const struct history *history)
+{
+	char peak[BYTES_TEXT], end[BYTES_TEXT];
+
+	printf("%-8s %12s %12s %10.2f s %10.2f s\n", history->name,
+	       bytes_text(peak, history->peak_bytes), bytes_text(end, history_end_bytes(history)),
+	       history->cpu_seconds, history->seconds);
+}
+
+/* The arguments as one line; NULL without memory. */
+static char *join(char *const *arguments)
+{
+	size_t bytes;
+	char *line = NULL;
+	FILE *file = open_memstream(&line, &bytes);
+
+	if (file == NULL)
+		return NULL;
+	for (size_t i = 0; arguments[i] != NULL; i++)
+		fprintf(file, "%s%s", i == 0 ? "" : " ", arguments[i]);
+	if (fclose(file) != 0)
+		return NULL;
+	return line;
+}
+
+static int draw(const char *path, const char *line, const struct history *histories)
+{
+	struct output output;
+	int error;
+
+	if (output_begin(&output) == NULL)
+		return -1;
+	picture_print(output.file, line, histories, 2);
+	error = output_end(&output, path);
+	if (error != 0)
+		fprintf(stderr, "quire run: %s: %s\n", path, strerror(-error));
+	return error;
+}
+
+enum exit_status compare(const struct program *program, const struct run_options *options,
+			 struct preload *preload)
+{
+	struct history histories[HISTORIES_MAX] = { { .name = "glibc" }, { .name = "Quire" } };
+	char *line = join(options->arguments);
+	int status = run_both(program, options, preload, histories);
+
+	if (status == 0) {
+		printf("%s: resident memory\n\n", line != NULL ? line : program->path);
+		printf("%-8s %12s %12s %12s %12s\n", "", "peak", "at the end", "CPU time", "time");
+		print_line(&histories[0]);
+		print_line(&histories[1]);
+		printf("\n");
+		chart_print(stdout, histories, 2);
+		if (options->svg != NULL &&
+		    draw(options->svg, line != NULL ? line : program->path, histories) != 0)
+			status = EXIT_UNWRITTEN;
+	}
+	for (unsigned i = 0; i < HISTORIES_MAX; i++)
+		history_fini(&histories[i]);
+	free(line);
+	return (enum exit_status)status;
+}

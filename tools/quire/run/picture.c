@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * picture.c - memory over time as SVG
+ *
+ * Each line is named at its end, with its last figure.  Colours suit a white and a dark page; the background
+ * is the page's.
+ */
+#include <string.h>
+
+#include "run/history.h"
+
+#define WIDTH  800
+#define HEIGHT 400
+#define LEFT   52
+#define RIGHT  140
+#define TOP    58
+#define BOTTOM 36
+#define MIB    ((double)(1u << 20))
+
+/* Names of two lines that end closer than this many pixels would overlap. */
+#define NAME_PIXELS 17
+
+static const char style[] =
+	"text { font: 13px system-ui, -apple-system, \"Segoe UI\", \"DejaVu Sans\", sans-serif; "
+	"fill: #57606a }\n"
+	".title { font-size: 15px; font-weight: 600; fill: #24292f }\n"
+	".grid { stroke: #8c959f; stroke-opacity: 0.28; stroke-width: 1 }\n"
+	".axis { stroke: #8c959f; stroke-width: 1 }\n"
+	".line { fill: none; stroke-width: 2.5; stroke-linejoin: round }\n"
+	".name { font-weight: 600 }\n"
+	"path.s0 { stroke: #cf4f1c } text.s0 { fill: #cf4f1c }\n"
+	"path.s1 { stroke: #1f7ae0 } text.s1 { fill: #1f7ae0 }\n"
+	"@media (prefers-color-scheme: dark) {\n"
+	"  text { fill: #9198a1 } .title { fill: #e6edf3 }\n"
+	"  path.s0 { stroke: #f0793f } text.s0 { fill: #f0793f }\n"
+	"  path.s1 { stroke: #4f9cff } text.s1 { fill: #4f9cff }\n"
+	"}\n";
+
+struct frame {
+	double seconds_max, mib_max;
+};
+
+static double x_of(const struct frame *frame, double seconds)
+{
+	return LEFT + (WIDTH - LEFT - RIGHT) * seconds / frame->seconds_max;
+}
+
+static double y_of(const struct frame *frame, double mib)
+{
+	return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * mib / frame->mib_max;
+}
+
+/* A program's arguments may have anything in them. */
+static void put_escaped(FILE *file, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '<')
+			fprintf(file, "&lt;");
+		else if (*text == '&')
+			fprintf(file, "&amp;");
+		else if ((unsigned char)*text >= 0x20)
+			fputc(*text, file);
+	}
+}
+
+static void rule(FILE *file, double x0, double y0, double x1, double y1, const char *class)
+{
+	fprintf(file, "<path class=\"%s\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n", class, x0, y0, x1, y1);
+}
+
+static void put_axes(FILE *file, const struct frame *frame, double mib_step)
+{
+	double seconds_step = axis_step(frame->seconds_max, 8);
+	double right = x_of(frame, frame->seconds_max);
+
+	fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">MiB</text>\n", LEFT - 8,
+		TOP - 16);
+	for (unsigned i = 0; i * mib_step <= frame->mib_max * 1.0001; i++) {
+		double y = y_of(frame, i * mib_step);
+
+		rule(file, LEFT, y, right, y, i == 0 ? "axis" : "grid");
+		fprintf(file, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n", LEFT - 8,
+			y + 4.5, i * mib_step);
+	}
+	for (unsigned i = 0; i * seconds_step <= frame->seconds_max; i++) {
+		double x = x_of(frame, i * seconds_step);
+
+		rule(file, x, y_of(frame, 0), x, y_of(frame, 0) + 4, "axis");
+		fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g s</text>\n", x,
+			y_of(frame, 0) + 19, i * seconds_step);
+	}
+}
+
+/* Points that change the line by less than a quarter of a pixel in both directions are left out. */
+static void put_line(FILE *file, const struct frame *frame, const struct history *history,
+		     unsigned idx)
+{
+	double before_x = -1, before_y = -1;
+
+	fprintf(file, "<path class=\"line s%u\" d=\"", idx);
+	for (size_t i = 0; i < history->nr; i++) {
+		double x = x_of(frame, (double)history->points[i].ns / 1e9);
+		double y = y_of(frame, (double)history->points[i].bytes / MIB);
+
+		if (i > 0 && i + 1 < history->nr && x - before_x < 0.25 && y - before_y < 0.25 &&
+		    before_y - y < 0.25)
+			continue;
+		fprintf(file, "%c%.1f %.1f", i == 0 ? 'M' : 'L', x, y);
+		before_x = x;
+		before_y = y;
+	}
+	fprintf(file, "\"/>\n");
+}
+
+/* Below its line's end; moved if the name before is there. */
+static void put_name(FILE *file, const struct frame *frame, const struct history *history,
+		     unsigned idx, double *before_y)
+{
+	double mib = (double)history_end_bytes(history) / MIB;
+	double y = y_of(frame, mib) + 4.5;
+
+	if (idx > 0 && y - *before_y < NAME_PIXELS && *before_y - y < NAME_PIXELS)
+		y = *before_y + (y >= *before_y ? NAME_PIXELS : -NAME_PIXELS);
+	*before_y = y;
+	fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" class=\"name s%u\">%s: %.0f MiB</text>\n",
+		x_of(frame, frame->seconds_max) + 10, y, idx, history->name, mib);
+}
+
+void picture_print(FILE *file, const char *title, const struct history *histories, unsigned nr)
+{
+	struct frame frame = { .seconds_max = 1e-3 };
+	double mib_step, peak = 1, before_y = 0;
+
+	for (unsigned i = 0; i < nr; i++) {
+		if ((double)histories[i].peak_bytes / MIB > peak)
+			peak = (double)histories[i].peak_bytes / MIB;
+		if (histories[i].seconds > frame.seconds_max)
+			frame.seconds_max = histories[i].seconds;
+	}
+	mib_step = axis_step(peak, 8);
+	for (frame.mib_max = mib_step; frame.mib_max < peak;)
+		frame.mib_max += mib_step;
+	fprintf(file,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+		"height=\"%d\" role=\"img\">\n<title>",
+		WIDTH, HEIGHT, WIDTH, HEIGHT);
+	put_escaped(file, title);
+	fprintf(file, "</title>\n<style>\n%s</style>\n<text x=\"%d\" y=\"20\" class=\"title\">",
+		style, LEFT - 36);
+	put_escaped(file, title);
+	fprintf(file, "</text>\n");
+	put_axes(file, &frame, mib_step);
+	for (unsigned i = 0; i < nr; i++)
+		put_line(file, &frame, &histories[i], i);
+	for (unsigned i = 0; i < nr; i++)
+		put_name(file, &frame, &histories[i], i, &before_y);
+	fprintf(file, "</svg>\n");
+}

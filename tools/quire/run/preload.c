@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/preload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/beside.h"
+#include "malloc/run_environment.h"
+
+#define LIBRARY "libquire-malloc.so.0"
+
+/* Out of the way of programs that expect the lowest numbers to be free, until the library closes it. */
+#define FD_MIN 200
+
+/* ---- the library ----------------------------------------------------------------------------- */
+
+/* QUIRE_LIBDIR is relative to the prefix, which holds bin/, or absolute. */
+static bool installed_path(char path[PATH_MAX])
+{
+	char directory[PATH_MAX];
+
+	if (QUIRE_LIBDIR[0] == '/')
+		return snprintf(path, PATH_MAX, "%s/%s", QUIRE_LIBDIR, LIBRARY) < PATH_MAX;
+	return beside_path(directory, sizeof(directory), "..") &&
+	       snprintf(path, PATH_MAX, "%s/%s/%s", directory, QUIRE_LIBDIR, LIBRARY) < PATH_MAX;
+}
+
+bool preload_find(struct preload *preload, char *error, size_t error_bytes)
+{
+	char beside[PATH_MAX] = "", installed[PATH_MAX] = "";
+
+	if ((!beside_path(beside, sizeof(beside), LIBRARY) || access(beside, R_OK) != 0 ||
+	     snprintf(preload->library, PATH_MAX, "%s", beside) >= PATH_MAX) &&
+	    (!installed_path(installed) || realpath(installed, preload->library) == NULL)) {
+		snprintf(error, error_bytes, "cannot find %s: looked for %s and %s", LIBRARY,
+			 beside, installed);
+		return false;
+	}
+	if (strpbrk(preload->library, " :") == NULL)
+		return true;
+	snprintf(error, error_bytes, "%s: the loader takes no path with a space or a colon in it",
+		 preload->library);
+	return false;
+}
+
+/* ---- the shared memory ----------------------------------------------------------------------- */
+
+static uint64_t pids_space(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+}
+
+/* The same file under a high number, if there is one. */
+static int move_up(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_MIN);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
+static int fill(struct preload *preload)
+{
+	struct report_header *header = preload->header;
+
+	*header = (struct report_header){ .magic = REPORT_MAGIC,
+					  .version = REPORT_VERSION,
+					  .pids_space = pids_space(),
+					  .parts_nr = preload->children ? REPORT_PARTS_NR : 1 };
+	if (getrandom(&header->cookie, sizeof(header->cookie), 0) != sizeof(header->cookie))
+		return -errno;
+	return 0;
+}
+
+/* As large as all parts: only what is written takes memory. */
+static int make(struct preload *preload)
+{
+	size_t bytes = report_part_offset(REPORT_PARTS_NR);
+	void *mapped;
+
+	if (ftruncate(preload->fd, (off_t)bytes) != 0 ||
+	    fcntl(preload->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		return -errno;
+	mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, preload->fd, 0);
+	if (mapped == MAP_FAILED)
+		return -errno;
+	preload->header = mapped;
+	return fill(preload);
+}
+
+int preload_share(struct preload *preload)
+{
+	int fd = memfd_create("quire-run", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	preload->fd = move_up(fd);
+	return make(preload);
+}
+
+/* ---- the environment ------------------------------------------------------------------------- */
+
+static int set(const char *name, const char *value)
+{
+	return setenv(name, value, 1) != 0 ? -errno : 0;
+}
+
+/* @name=@first:REST, if it was REST. */
+static int prepend(const char *name, const char *first)
+{
+	const char *rest = getenv(name);
+	char *value;
+	int error;
+
+	if (rest == NULL || rest[0] == '\0')
+		return set(name, first);
+	if (asprintf(&value, "%s:%s", first, rest) < 0)
+		return -ENOMEM;
+	error = set(name, value);
+	free(value);
+	return error;
+}
+
+/* run_environment.h describes the variable. */
+static int set_request(const struct preload *preload)
+{
+	const char *conf = getenv("QUIRE_CONF");
+	bool is_counted = preload->header != NULL;
+	char *value;
+	int error;
+
+	if (preload->children && !is_counted) /* from an outer command */
+		return unsetenv(REPORT_VARIABLE) != 0 ? -errno : 0;
+	if (asprintf(&value, "%s,%d,%d,%" PRIx64 ",%s%s%s", preload->children ? "all" : "once",
+		     is_counted ? getppid() : 0, is_counted ? preload->fd : 0,
+		     is_counted ? preload->header->cookie : 0,
+		     preload->conf != NULL ? "QUIRE_CONF" : "",
+		     preload->conf != NULL && conf != NULL ? "=" : "",
+		     preload->conf != NULL && conf != NULL ? conf : "") < 0)
+		return -ENOMEM;
+	error = set(REPORT_VARIABLE, value);
+	free(value);
+	return error;
+}
+
+int preload_prepare(const struct preload *preload)
+{
+	int error = set_request(preload);
+
+	if (error == 0 && preload->conf != NULL)
+		error = set("QUIRE_CONF", preload->conf);
+	if (error == 0)
+		error = prepend("LD_PRELOAD", preload->library);
+	if (error == 0 && preload->header != NULL) {
+		preload->header->program_pid = (uint32_t)getpid();
+		error = fcntl(preload->fd, F_SETFD, 0) != 0 ? -errno : 0;
+	}
+	return error;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* preload.h - the library, and the environment that brings it into a program */
+#ifndef QUIRE_TOOL_RUN_PRELOAD_H
+#define QUIRE_TOOL_RUN_PRELOAD_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "malloc/report.h"
+
+struct preload {
+	char library[PATH_MAX];
+	const char *conf; /* QUIRE_CONF, or NULL: as it is */
+	bool children;
+	int fd;			      /* of the shared memory; -1: none */
+	struct report_header *header; /* and the parts behind it; NULL: none */
+};
+
+/* Finds the library: beside this program, or where it is installed.  False: *@error is one line. */
+bool preload_find(struct preload *preload, char *error, size_t error_bytes);
+/* Makes the shared memory.  0 or -errno. */
+int preload_share(struct preload *preload);
+/* Sets this process's environment, and has it inherit the shared memory; exec follows.  0 or -errno. */
+int preload_prepare(const struct preload *preload);
+
+static inline struct report_part *preload_part(const struct preload *preload, unsigned idx)
+{
+	return (struct report_part *)(void *)((char *)preload->header + report_part_offset(idx));
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * resident.c - VmRSS and VmHWM of /proc/PID/status
+ *
+ * smaps_rollup would be exact, but it walks the page tables and holds the process's lock meanwhile: its time
+ * grows with what is measured.  These two are sums of counters that the kernel keeps by CPU or by thread, and
+ * are wrong by at most some dozen pages for each.
+ */
+#include "run/resident.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool read_line(const char *text, const char *name, uint64_t *bytes)
+{
+	const char *at = strstr(text, name);
+	uint64_t kib;
+
+	if (at == NULL || sscanf(at + strlen(name), " %" SCNu64, &kib) != 1)
+		return false;
+	*bytes = kib << 10;
+	return true;
+}
+
+bool resident_read(pid_t pid, struct resident *resident)
+{
+	char text[4096];
+	ssize_t bytes;
+	int fd;
+
+	snprintf(text, sizeof(text), "/proc/%d/status", pid);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (bytes <= 0)
+		return false;
+	text[bytes] = '\0';
+	/* A process that has ended, or is ending, has neither line. */
+	return read_line(text, "\nVmHWM:", &resident->peak_bytes) &&
+	       read_line(text, "\nVmRSS:", &resident->bytes);
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * run.c - quire run: a program with its malloc() served by Quire
+ *
+ * The command stays the program's parent.  It shares memory with the library in the program, which counts
+ * there, and reads it at the end: nothing has to run in the program for that, however it ends.
+ */
+#include "run/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/output.h"
+#include "run/child.h"
+#include "run/compare.h"
+#include "run/figures.h"
+#include "run/figures_print.h"
+#include "run/preload.h"
+#include "run/program.h"
+
+static enum exit_status say(int status, const char *what)
+{
+	fprintf(stderr, "quire run: %s\n", what);
+	return (enum exit_status)status;
+}
+
+/* What the program could not be started for. */
+static enum exit_status not_started(const struct program *program, int error, bool is_exec)
+{
+	fprintf(stderr, "quire run: %s: %s\n", program->path, strerror(error));
+	if (!is_exec)
+		return EXIT_FOUND;
+	return (enum exit_status)(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
+static enum exit_status become(const struct program *program, const struct run_options *options,
+			       const struct preload *preload)
+{
+	int error = preload_prepare(preload);
+
+	if (error != 0)
+		return say(EXIT_FOUND, strerror(-error));
+	output_before_exec();
+	execv(program->path, options->arguments);
+	return not_started(program, errno, true);
+}
+
+/* Whether the library was in the program: one that became another one, as env does, must have brought it there,
+ * too. */
+static bool came_alive(const struct program *program, const struct collector *collector,
+		       const struct figures *figures)
+{
+	return figures->images_nr >=
+	       (program->becomes_another && collector->became_another ? 2 : 1);
+}
+
+static enum exit_status report(const struct run_options *options, const struct figures *figures,
+			       const struct child *child, const struct child_end *end)
+{
+	int error = 0;
+
+	figures_print(stderr, figures);
+	if (options->json != NULL)
+		error = figures_write_json(options->json, figures, options->arguments, child, end);
+	if (error != 0)
+		fprintf(stderr, "quire run: %s: %s\n", options->json, strerror(-error));
+	return (enum exit_status)(error != 0 && end->status == 0 ? EXIT_UNWRITTEN : end->status);
+}
+
+static enum exit_status watch(const struct program *program, const struct run_options *options,
+			      struct preload *preload)
+{
+	struct child_request request = { .path = program->path,
+					 .arguments = options->arguments,
+					 .preload = preload };
+	struct collector collector;
+	struct figures figures;
+	struct child_end end;
+	struct child child;
+	bool is_exec;
+	int error = preload_share(preload);
+
+	if (error != 0) {
+		fprintf(stderr, "quire run: cannot share memory: %s\n", strerror(-error));
+		return EXIT_FOUND;
+	}
+	collector_begin(&collector, preload);
+	error = child_start(&child, &request, &is_exec);
+	if (error != 0)
+		return not_started(program, error, is_exec);
+	collector.pid = child.pid;
+	child_watch(&child, collector_sample, &collector, &end);
+	collector_end(&collector, &end, &figures);
+	if (came_alive(program, &collector, &figures))
+		return report(options, &figures, &child, &end);
+	fprintf(stderr, "quire run: %s: Quire did not start in it (its status was %d)\n",
+		program->path, end.status);
+	return (enum exit_status)EXIT_NOT_ALIVE;
+}
+
+static enum exit_status run(int argc, char **argv)
+{
+	struct run_options options = { .execs = false };
+	struct preload preload = { .fd = -1 };
+	struct program program;
+	char error[3 * PATH_MAX];
+	enum exit_status status;
+	int refused;
+
+	if (!run_parse(&options, argc, argv, &status))
+		return status;
+	refused = program_find(&program, options.arguments[0]);
+	if (refused != 0)
+		return say(refused, program.error);
+	if (!preload_find(&preload, error, sizeof(error)))
+		return say(EXIT_USAGE, error);
+	preload.conf = options.conf;
+	preload.children = options.children;
+	if (options.compares)
+		return compare(&program, &options, &preload);
+	return options.execs ? become(&program, &options, &preload)
+			     : watch(&program, &options, &preload);
+}
+
+const struct command command_run = {
+	.name = "run",
+	.summary = "run a program with its malloc() served by Quire",
+	.run = run,
+};
