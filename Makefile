@@ -15,9 +15,12 @@ $(B)/build.ninja: | deps
 deps:
 	@scripts/install-deps build
 
-# Replays a recorded compile, recorded storms of vmalloc, and thousands of recorded cgroups made and
-# removed, with our figures beside the kernel's.
+# A program that needs much memory for a moment, on glibc's malloc() and on Quire's; then a recorded
+# compile, recorded storms of vmalloc, and thousands of recorded cgroups made and removed, with our figures
+# beside the kernel's.
 run: all
+	@PYTHONMALLOC=malloc $(B)/quire run --compare -- python3 examples/peak.py
+	@echo
 	@$(B)/quire replay traces/pages-build.katr.zst traces/vmalloc-bpf.katr.zst \
 		traces/percpu-cgroups-27k.katr.zst
 

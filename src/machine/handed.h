@@ -13,6 +13,9 @@
 /* This process's own number, in its own pid namespace; and which namespace that is, 0 if it cannot be told. */
 uint32_t handed_pid(void);
 uint64_t handed_pids_space(void);
+/* A number for the file that process @pid runs: another one after it became another program.  0 if it cannot be
+ * told. */
+uint64_t handed_program(uint32_t pid);
 
 /* A descriptor of what process @pid has open as @fd, or -errno.  Pair: handed_close(). */
 int handed_open(uint32_t pid, uint32_t fd);

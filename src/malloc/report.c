@@ -191,6 +191,7 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 
 	if (owner == NULL)
 		return NULL;
+	store_relaxed(&owner->program, handed_program(pid));
 	if (header->parts_nr == 0) {
 		fetch_add_relaxed(&owner->images_nr, 1u);
 		return NULL;

@@ -65,8 +65,9 @@ _Static_assert(sizeof(struct report_part) <= REPORT_PART_BYTES, "each part begin
 /* Whose a part is. */
 struct report_owner {
 	uint32_t pid; /* 0: nobody's; the command takes it back when the process has ended */
-	uint32_t
-		images_nr; /* stored last: programs that the process has begun to be, as exec makes it */
+	/* Programs that the process has begun to be, as exec makes it.  Stored last. */
+	uint32_t images_nr;
+	uint64_t program; /* the last of them: handed_program() */
 };
 
 struct report_header {

@@ -25,14 +25,37 @@ uint32_t handed_pid(void)
 	return (uint32_t)SYSTEM_CALL(SYS_getpid);
 }
 
-uint64_t handed_pids_space(void)
+/* Device and number of a file; 0 if there is none. */
+static uint64_t file_number(const char *path)
 {
 	struct stat status;
 	int errno_before = errno;
-	int result = stat("/proc/self/ns/pid", &status);
+	int result = stat(path, &status);
 
 	errno = errno_before;
-	return result == 0 ? status.st_ino : 0;
+	return result == 0 ? ((uint64_t)status.st_dev << 40) + status.st_ino : 0;
+}
+
+uint64_t handed_pids_space(void)
+{
+	return file_number("/proc/self/ns/pid");
+}
+
+static void begin_path(struct text *text, char *path, size_t bytes, uint32_t pid)
+{
+	text_init(text, path, bytes);
+	text_put(text, "/proc/");
+	text_put_u64(text, pid);
+}
+
+uint64_t handed_program(uint32_t pid)
+{
+	char path[64];
+	struct text text;
+
+	begin_path(&text, path, sizeof(path), pid);
+	text_put(&text, "/exe");
+	return file_number(path);
 }
 
 int handed_open(uint32_t pid, uint32_t fd)
@@ -40,9 +63,7 @@ int handed_open(uint32_t pid, uint32_t fd)
 	char path[64];
 	struct text text;
 
-	text_init(&text, path, sizeof(path));
-	text_put(&text, "/proc/");
-	text_put_u64(&text, pid);
+	begin_path(&text, path, sizeof(path), pid);
 	text_put(&text, "/fd/");
 	text_put_u64(&text, fd);
 	return (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);

@@ -6,7 +6,7 @@
 
 #define ROWS	  16
 #define COLUMNS	  68 /* with 11 for the scale and a margin: 79 */
-#define STEPS_MAX 4
+#define STEPS_MAX 5
 #define MIB	  ((double)(1u << 20))
 
 static const char marks[HISTORIES_MAX] = { 'o', '#' };

@@ -52,11 +52,6 @@ static int run_once(const struct program *program, const struct run_options *opt
 	return end.status;
 }
 
-static bool came_alive(const struct preload *preload)
-{
-	return preload->header->owner[0].images_nr != 0;
-}
-
 static int run_both(const struct program *program, const struct run_options *options,
 		    struct preload *preload, struct history *histories)
 {
@@ -64,14 +59,19 @@ static int run_both(const struct program *program, const struct run_options *opt
 
 	if (status != 0)
 		return status;
+	/* A program that a script becomes is compared, too. */
+	preload->children = true;
 	error = preload_share(preload);
 	if (error != 0) {
 		fprintf(stderr, "quire run: cannot share memory: %s\n", strerror(-error));
 		return EXIT_FOUND;
 	}
-	preload->header->parts_nr = 0; /* it is to say that it is there, and to count nothing */
+	preload->header->parts_nr =
+		0; /* the library is to say that it is there, and to count nothing */
+	histories[1].identity.owner = &preload->header->owner[0];
 	status = run_once(program, options, preload, &histories[1]);
-	if (status != 0 || came_alive(preload))
+	if (status != 0 || (histories[1].identity.owner->images_nr != 0 &&
+			    !identity_is_other(&histories[1].identity)))
 		return status;
 	fprintf(stderr, "quire run: %s: Quire did not start in it\n", program->path);
 	return EXIT_NOT_ALIVE;

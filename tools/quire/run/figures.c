@@ -2,8 +2,6 @@
 #include "run/figures.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "machine/atomic.h"
@@ -129,23 +127,9 @@ void collector_begin(struct collector *collector, const struct preload *preload)
 	struct resident own;
 
 	*collector = (struct collector){ .preload = preload };
+	collector->identity.owner = &preload->header->owner[0];
 	if (resident_read(getpid(), &own))
 		collector->own_bytes = own.peak_bytes;
-}
-
-/* exec changes the file. */
-static void look_at_file(struct collector *collector)
-{
-	struct stat status;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", collector->pid);
-	if (stat(path, &status) != 0)
-		return;
-	if (collector->first_file == 0)
-		collector->first_file = status.st_ino;
-	else if (collector->first_file != status.st_ino)
-		collector->became_another = true;
 }
 
 void collector_sample(void *arg, uint64_t now_ns)
@@ -156,7 +140,7 @@ void collector_sample(void *arg, uint64_t now_ns)
 	struct resident resident;
 
 	(void)now_ns;
-	look_at_file(collector);
+	identity_look(&collector->identity, collector->pid);
 	if (!resident_read(collector->pid, &resident))
 		return;
 	if (resident.peak_bytes > ended->resident_peak_bytes)
@@ -185,6 +169,7 @@ void collector_end(struct collector *collector, const struct child_end *end,
 	}
 	peak_offer(&figures->peak, &figures->used);
 	figures->images_nr = header->owner[0].images_nr;
+	figures->became_another = identity_is_other(&collector->identity);
 	figures->uncounted_nr = header->uncounted_nr;
 	/* wait4() knows the peak to the end, but also that of this process, which the child was until exec,
 	 * and that of children that the program waited for. */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "run/child.h"
+#include "run/identity.h"
 #include "run/preload.h"
 
 struct rows {
@@ -28,7 +29,8 @@ struct figures {
 	uint64_t resident_peak_bytes;
 	uint64_t processes_nr; /* that began to count */
 	uint64_t uncounted_nr; /* that found no part */
-	uint64_t images_nr;    /* of the program's own process */
+	uint64_t images_nr;    /* of the program's own process: 0 if the library never came alive */
+	bool became_another;   /* and it was not in what the process was at last */
 	uint32_t class_bytes[REPORT_CLASSES_NR];
 };
 
@@ -37,8 +39,7 @@ struct collector {
 	pid_t pid; /* of the program */
 	uint64_t
 		own_bytes; /* resident in this process when it forked: in the child's peak as wait4() tells it */
-	uint64_t first_file;  /* the number of the program's file at the first sample */
-	bool became_another;  /* it was another one later */
+	struct identity identity;
 	struct figures ended; /* sums of children that have ended, and peaks */
 };
 

@@ -27,6 +27,8 @@ void history_sample(void *arg, uint64_t now_ns)
 	struct history *history = arg;
 	struct resident resident;
 
+	if (history->identity.owner != NULL)
+		identity_look(&history->identity, history->pid);
 	if (!resident_read(history->pid, &resident) || !has_room(history))
 		return;
 	if (resident.peak_bytes > history->peak_bytes)

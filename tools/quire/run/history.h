@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "run/identity.h"
+
 struct history_point {
 	uint64_t ns; /* since the beginning */
 	uint64_t bytes;
@@ -18,6 +20,7 @@ struct history {
 	const char *name;
 	uint64_t begin_ns;
 	pid_t pid;
+	struct identity identity;     /* its owner is NULL without Quire */
 	struct history_point *points; /* in order of time */
 	size_t nr, room;
 	bool is_short; /* of points, for want of memory */

@@ -10,10 +10,10 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/beside.h"
+#include "machine/handed.h"
 #include "malloc/run_environment.h"
 
 #define LIBRARY "libquire-malloc.so.0"
@@ -54,13 +54,6 @@ bool preload_find(struct preload *preload, char *error, size_t error_bytes)
 
 /* ---- the shared memory ----------------------------------------------------------------------- */
 
-static uint64_t pids_space(void)
-{
-	struct stat status;
-
-	return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
-}
-
 /* The same file under a high number, if there is one. */
 static int move_up(int fd)
 {
@@ -78,7 +71,7 @@ static int fill(struct preload *preload)
 
 	*header = (struct report_header){ .magic = REPORT_MAGIC,
 					  .version = REPORT_VERSION,
-					  .pids_space = pids_space(),
+					  .pids_space = handed_pids_space(),
 					  .parts_nr = preload->children ? REPORT_PARTS_NR : 1 };
 	if (getrandom(&header->cookie, sizeof(header->cookie), 0) != sizeof(header->cookie))
 		return -errno;

@@ -47,13 +47,10 @@ static enum exit_status become(const struct program *program, const struct run_o
 	return not_started(program, errno, true);
 }
 
-/* Whether the library was in the program: one that became another one, as env does, must have brought it there,
- * too. */
-static bool came_alive(const struct program *program, const struct collector *collector,
-		       const struct figures *figures)
+/* False if the library was not in what the program is: env and its like are meant to become it. */
+static bool came_alive(const struct program *program, const struct figures *figures)
 {
-	return figures->images_nr >=
-	       (program->becomes_another && collector->became_another ? 2 : 1);
+	return figures->images_nr != 0 && !(program->becomes_another && figures->became_another);
 }
 
 static enum exit_status report(const struct run_options *options, const struct figures *figures,
@@ -62,6 +59,9 @@ static enum exit_status report(const struct run_options *options, const struct f
 	int error = 0;
 
 	figures_print(stderr, figures);
+	if (figures->became_another)
+		fprintf(stderr, "quire: the program became another one, which ran without Quire; "
+				"--children takes it along\n");
 	if (options->json != NULL)
 		error = figures_write_json(options->json, figures, options->arguments, child, end);
 	if (error != 0)
@@ -93,7 +93,7 @@ static enum exit_status watch(const struct program *program, const struct run_op
 	collector.pid = child.pid;
 	child_watch(&child, collector_sample, &collector, &end);
 	collector_end(&collector, &end, &figures);
-	if (came_alive(program, &collector, &figures))
+	if (came_alive(program, &figures))
 		return report(options, &figures, &child, &end);
 	fprintf(stderr, "quire run: %s: Quire did not start in it (its status was %d)\n",
 		program->path, end.status);

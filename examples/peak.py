@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""peak.py: a program that needs much memory for a moment, and little afterwards.
+
+It reads documents, keeps all of them until it has made an index, and then only the index, whose entries were
+allocated between the documents.  What follows is what most programs do most of the time: nothing.
+
+    PYTHONMALLOC=malloc quire run --compare -- python3 examples/peak.py
+
+Python's own allocator would stand in front of the one that is compared.
+"""
+import json
+import sys
+import time
+
+DOCUMENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 24000
+QUIET_SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 5
+
+
+def document(number):
+    """One of some 60 objects, as it comes over the network."""
+    return json.dumps({
+        "id": number,
+        "title": f"document {number}",
+        "tags": [f"tag {number % 97} {i}" for i in range(12)],
+        "parts": [{"name": f"part {i}", "text": f"{number} {i} " * (4 + i)} for i in range(12)],
+    })
+
+
+def entry(parsed):
+    """What is kept of a document in a hundred."""
+    return {"id": parsed["id"], "words": sorted(set(parsed["parts"][-1]["text"].split()))}
+
+
+def make_index():
+    documents, index = [], []
+    for number in range(DOCUMENTS):
+        documents.append(json.loads(document(number)))
+        if number % 100 == 0:
+            index.append(entry(documents[-1]))
+    return index
+
+
+kept = make_index()
+time.sleep(QUIET_SECONDS)
