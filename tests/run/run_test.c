@@ -400,6 +400,16 @@ static void children_are_added_up_if_asked(void **state)
 	assert_true(number_at(answer.out, "calls") == 1000);
 }
 
+/* Few addresses, no file that may be long, no descriptor above the standard streams and a handful. */
+static void narrow_limits_are_enough(void **state)
+{
+	(void)state;
+	expect("ulimit -v 40000; $Q -- $P exit 3", 3, "quire: 1,000 calls");
+	expect("ulimit -n 8; $Q -- $P exit 3", 3, "quire: 1,000 calls");
+	expect("(ulimit -f 0; $Q -- $P exit 3) 2>&1 | cat >&2", 0,
+	       "quire run: cannot share memory: File too large");
+}
+
 /* More, one after the other, than there are parts. */
 static void parts_are_used_again(void **state)
 {
@@ -631,6 +641,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_figures_are_those_of_the_library),
 		cmocka_unit_test(killed_programs_are_reported_too),
 		cmocka_unit_test(children_are_added_up_if_asked),
+		cmocka_unit_test(narrow_limits_are_enough),
 		cmocka_unit_test(parts_are_used_again),
 	};
 	const struct CMUnitTest library_tests[] = {

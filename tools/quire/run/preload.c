@@ -78,10 +78,10 @@ static int fill(struct preload *preload)
 	return 0;
 }
 
-/* As large as all parts: only what is written takes memory. */
+/* As large as the parts that there can be; only what is written takes memory. */
 static int make(struct preload *preload)
 {
-	size_t bytes = report_part_offset(REPORT_PARTS_NR);
+	size_t bytes = report_part_offset(preload->children ? REPORT_PARTS_NR : 1);
 	void *mapped;
 
 	if (ftruncate(preload->fd, (off_t)bytes) != 0 ||
