@@ -532,6 +532,7 @@ static _Noreturn void be_shell(const char *terminal_name, int report_fd)
 	char *arguments[] = { quire,	       (char *)"run", (char *)"--", (char *)program,
 			      (char *)"count", number,	      NULL };
 	int terminal, status = 0;
+	unsigned stops_nr = 0;
 	pid_t job;
 
 	setsid();
@@ -556,6 +557,8 @@ static _Noreturn void be_shell(const char *terminal_name, int report_fd)
 			_exit(0);
 		tcsetpgrp(terminal, job);
 		kill(-job, SIGCONT);
+		if (stops_nr++ == 0)
+			kill(job, SIGTSTP);
 	}
 	_exit(1);
 }
@@ -570,7 +573,8 @@ static int read_status(int fd)
 	return status;
 }
 
-/* ^Z stops the job as a whole and fg continues it; ^C reaches the program once. */
+/* ^Z stops the job as a whole and fg continues it; so does a signal that only the command got.  ^C reaches the
+ * program once. */
 static void the_terminal_controls_the_job(void **state)
 {
 	int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -589,7 +593,8 @@ static void the_terminal_controls_the_job(void **state)
 	status = read_status(ends[0]);
 	assert_true(WIFSTOPPED(status));
 	assert_int_equal(WSTOPSIG(status), SIGTSTP);
-	usleep(100000);
+	status = read_status(ends[0]);
+	assert_true(WIFSTOPPED(status));
 	assert_int_equal(write(master, "\x03", 1), 1);
 	status = read_status(ends[0]);
 	assert_true(WIFEXITED(status));

@@ -15,12 +15,13 @@
 
 /* ---- signals --------------------------------------------------------------------------------- */
 
-/* What is passed on.  Not those that stop, which have their usual effect here and are seen by the child's
- * state; nor those of faults of this process's own. */
+/* What is passed on.  Not those of faults of this process's own; nor SIGTTIN and SIGTTOU, which a process gets
+ * for what it does itself. */
 static void passed_signals(sigset_t *set)
 {
-	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT,  SIGTERM, SIGUSR1, SIGUSR2,
-				       SIGCONT, SIGALRM, SIGWINCH, SIGURG,  SIGIO,   SIGPWR };
+	static const int numbers[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGTERM,  SIGUSR1,
+				       SIGUSR2, SIGCONT, SIGALRM, SIGWINCH, SIGURG,
+				       SIGIO,	SIGPWR,	 SIGTSTP };
 
 	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -131,6 +132,19 @@ static bool waited_for_children(pid_t pid)
 	       faults != 0;
 }
 
+/* As the terminal would: in a group that no shell watches, nothing happens, and the child's stop is its own.
+ * SIGCONT, which ends it, is passed on like any other. */
+static void stop_too(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTSTP);
+	(void)kill(getpid(), SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL); /* here */
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+}
+
 /* True if it has ended.  A child that has stopped stops this process too. */
 static bool has_ended(const struct child *child, struct child_end *end)
 {
@@ -142,9 +156,8 @@ static bool has_ended(const struct child *child, struct child_end *end)
 		return false;
 	if (info.si_code == CLD_STOPPED || info.si_code == CLD_TRAPPED) {
 		(void)waitid(P_PID, (id_t)child->pid, &info, WSTOPPED | WNOHANG);
-		/* In a group without a shell this does nothing, and the child's stop is its own. */
 		if (info.si_code == CLD_STOPPED)
-			(void)kill(getpid(), SIGTSTP);
+			stop_too();
 		return false;
 	}
 	end->had_children = waited_for_children(child->pid);

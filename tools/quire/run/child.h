@@ -3,8 +3,8 @@
  * child.h - a program as a child: starting it, watching it, passing signals on
  *
  * The child stays in this process's group.  What the terminal sends goes to the whole group, so the child has
- * it already; what somebody sent to this process alone is passed on.  If the child stops, this process stops
- * too, so that the shell has its job back; if this process is continued, so is the child.
+ * it already; what somebody sent to this process alone is passed on.  If the child stops, and only then, this
+ * process stops too, so that the shell has its job back; if this process is continued, so is the child.
  */
 #ifndef QUIRE_TOOL_RUN_CHILD_H
 #define QUIRE_TOOL_RUN_CHILD_H

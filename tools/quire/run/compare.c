@@ -7,6 +7,7 @@
  */
 #include "run/compare.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,11 +106,15 @@ static char *join(char *const *arguments)
 static int draw(const char *path, const char *line, const struct history *histories)
 {
 	struct output output;
+	char title[256];
 	int error;
 
-	if (output_begin(&output) == NULL)
-		return -1;
-	picture_print(output.file, line, histories, 2);
+	if (output_begin(&output) == NULL) {
+		fprintf(stderr, "quire run: %s: %s\n", path, strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	snprintf(title, sizeof(title), "Resident memory of %s", line);
+	picture_print(output.file, title, histories, 2);
 	error = output_end(&output, path);
 	if (error != 0)
 		fprintf(stderr, "quire run: %s: %s\n", path, strerror(-error));
