@@ -67,8 +67,8 @@ static int run_both(const struct program *program, const struct run_options *opt
 		fprintf(stderr, "quire run: cannot share memory: %s\n", strerror(-error));
 		return EXIT_FOUND;
 	}
-	preload->header->parts_nr =
-		0; /* the library is to say that it is there, and to count nothing */
+	/* The library is to say that it is there, and to count nothing. */
+	preload->header->parts_nr = 0;
 	histories[1].identity.owner = &preload->header->owner[0];
 	status = run_once(program, options, preload, &histories[1]);
 	if (status != 0 || (histories[1].identity.owner->images_nr != 0 &&
@@ -106,15 +106,13 @@ static char *join(char *const *arguments)
 static int draw(const char *path, const char *line, const struct history *histories)
 {
 	struct output output;
-	char title[256];
 	int error;
 
 	if (output_begin(&output) == NULL) {
 		fprintf(stderr, "quire run: %s: %s\n", path, strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	snprintf(title, sizeof(title), "Resident memory of %s", line);
-	picture_print(output.file, title, histories, 2);
+	picture_print(output.file, line, histories, 2);
 	error = output_end(&output, path);
 	if (error != 0)
 		fprintf(stderr, "quire run: %s: %s\n", path, strerror(-error));

@@ -40,7 +40,7 @@ double axis_step(double max, unsigned steps_nr);
 /* Text of 80 columns: the histories share both axes.  At most HISTORIES_MAX of them. */
 #define HISTORIES_MAX 2
 void chart_print(FILE *file, const struct history *histories, unsigned nr);
-/* The same as an SVG picture, for white and for dark pages. */
-void picture_print(FILE *file, const char *title, const struct history *histories, unsigned nr);
+/* The same as an SVG picture, for white and for dark pages, with the program's name in its title. */
+void picture_print(FILE *file, const char *program, const struct history *histories, unsigned nr);
 
 #endif

@@ -126,7 +126,7 @@ static void put_name(FILE *file, const struct frame *frame, const struct history
 		x_of(frame, frame->seconds_max) + 10, y, idx, history->name, mib);
 }
 
-void picture_print(FILE *file, const char *title, const struct history *histories, unsigned nr)
+void picture_print(FILE *file, const char *program, const struct history *histories, unsigned nr)
 {
 	struct frame frame = { .seconds_max = 1e-3 };
 	double mib_step, peak = 1, before_y = 0;
@@ -142,12 +142,14 @@ void picture_print(FILE *file, const char *title, const struct history *historie
 		frame.mib_max += mib_step;
 	fprintf(file,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
-		"height=\"%d\" role=\"img\">\n<title>",
+		"height=\"%d\" role=\"img\">\n<title>Resident memory of ",
 		WIDTH, HEIGHT, WIDTH, HEIGHT);
-	put_escaped(file, title);
-	fprintf(file, "</title>\n<style>\n%s</style>\n<text x=\"%d\" y=\"20\" class=\"title\">",
+	put_escaped(file, program);
+	fprintf(file,
+		"</title>\n<style>\n%s</style>\n<text x=\"%d\" y=\"20\" class=\"title\">Resident "
+		"memory of ",
 		style, LEFT - 36);
-	put_escaped(file, title);
+	put_escaped(file, program);
 	fprintf(file, "</text>\n");
 	put_axes(file, &frame, mib_step);
 	for (unsigned i = 0; i < nr; i++)
