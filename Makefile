@@ -31,6 +31,11 @@ test: all
 soak: all
 	@meson test -C $(B) --no-rebuild --print-errorlogs --setup soak --suite soak
 
+# Real programs on libquire-malloc: their output and exit status are those on glibc.
+preload: all
+	@scripts/install-deps preload
+	@meson test -C $(B) --no-rebuild --print-errorlogs --setup preload --suite preload
+
 # Each rule broken on purpose must be seen by a scenario.
 mutants: all
 	@$(B)/quire-explore --mutants
@@ -50,4 +55,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak mutants bench install format clean
+.PHONY: all deps run test soak preload mutants bench install format clean
