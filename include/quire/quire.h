@@ -365,7 +365,8 @@ size_t quire_release(struct quire *q);
  * thread of the caller's.
  *
  * Returns   0, or the label of the first broken rule: 100 + n for rule Bn of the page allocator,
- *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory (docs/invariants.md lists them);
+ *           200 + n for Vn of vmalloc, 300 + n for Pn of per-CPU memory, 400 + n for Cn of object
+ *           caches (docs/invariants.md lists them);
  *           -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait for the worker's visit; not from a signal handler.
  * Cost      walks everything: O(pages + areas + per-CPU objects).

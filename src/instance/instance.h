@@ -3,7 +3,7 @@
  * instance/instance.h - struct quire: what all modules of an instance share
  *
  * The page allocator's struct pages begins with it (page/pages.h), so a pointer to one is a pointer to the
- * other: pages_of().  The parts of vmap and percpu are created at first use; it points to them.
+ * other: pages_of().  The parts of vmap, percpu and slab are created at first use; it points to them.
  */
 #ifndef INSTANCE_INSTANCE_H
 #define INSTANCE_INSTANCE_H
@@ -26,12 +26,14 @@
 struct percpu;
 struct quire_module;
 struct shrinkers;
+struct slabs;
 struct vmap;
 
 /* Keys: (c) constant after creation; other fields name their lock, or are atomic. */
 struct quire {
 	struct vmap *vmap;     /* atomic: NULL until first used; vmap/ makes it */
 	struct percpu *percpu; /* atomic: likewise */
+	struct slabs *slabs;   /* atomic: likewise */
 	bool dead;   /* a child whose frames stayed with the parent: every call is refused */
 	bool forked; /* a child: memory that other threads were moving is lost */
 	bool looks;  /* atomic: allocations check for due work: worker.c */

@@ -2,7 +2,7 @@
 /*
  * instance/module.c - the modules of an instance
  *
- * The pages' part is created with the instance.  vmap and percpu create theirs at first use and register
+ * The pages' part is created with the instance.  vmap, percpu and slab create theirs at first use and register
  * it here.  Modules stand in the order of their locks, so pages come last.  The list only grows, under
  * modules_mutex, and is read in both directions without it: a module is complete before the stores
  * that publish it, and a concurrent walk may miss it.

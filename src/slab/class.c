@@ -26,6 +26,7 @@
 #include "machine/lock.h"
 #include "slab/objects.h"
 #include "slab/record.h"
+#include "slab/sheaf.h"
 
 #define FEW_OBJECTS 16u
 #define LOSS_SHARE  64u
@@ -73,8 +74,7 @@ static void set_up_locked(struct slabs *s, unsigned class, uint32_t size)
 
 	class_cut(s, c, size);
 	lock_init(&c->lock, RANK_SLAB);
-	lock_init(&c->barn.lock, RANK_SLAB_BARN);
-	c->barn.entry = s->barns + (size_t) class * s->barn_room;
+	sheaves_class_init(s, class);
 	for (unsigned stock = 0; stock < STOCKS_NR; stock++)
 		for (unsigned list = 0; list < SLAB_LISTS_NR; list++)
 			c->stock[stock].head[list] = SLAB_NONE;

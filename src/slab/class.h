@@ -7,6 +7,7 @@
 
 enum class_kind {
 	CLASS_PLAIN,	   /* may be shared by caches */
+	CLASS_OWN,	   /* one cache's own, as it asked for */
 	CLASS_CONSTRUCTED, /* one cache's own: its constructor ran on each object */
 	CLASS_CHECKED,	   /* one cache's own: red zones, poison */
 };

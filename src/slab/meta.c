@@ -9,7 +9,9 @@
  *   unback    once: struct slab_unback        always        always
  *   step      step: 1 byte                    always        always
  *   barns     class: barn_room entries        always        always
+ *   flags     64 KiB of addresses: 1 bit      always        always
  *   records   64 KiB of addresses: 576 bytes  where slabs were made
+ *   deferred  64 KiB of addresses: 4,096 bits where slabs were made
  *
  * Any address may be asked for its byte.  The rest is read only of addresses that are in slabs.  A step is 16 MiB
  * of addresses: one page of bytes, and 36 pages of records.  The first one is committed with the arrays in front of
@@ -32,10 +34,11 @@
 #include "slab/record.h"
 #include "slab/unback.h"
 
-#define STEP_SHIFT 24u
+#define STEP_SHIFT     24u
+#define DEFERRED_BYTES (MAP_WORDS * sizeof(uint64_t)) /* of a record */
 _Static_assert(STEP_RECORDS == 1u << (STEP_SHIFT - SLAB_SHIFT), "a step of records is a step");
-/* Entries of 32 bits count 16 bytes each. */
-#define NEAR_BYTES ((size_t)1 << (32 + ENTRY_SHIFT))
+/* Entries of 32 bits count 16 bytes each.  The last one means none, so the last slab has none. */
+#define NEAR_BYTES (((size_t)1 << (32 + ENTRY_SHIFT)) - ((size_t)1 << 18))
 
 uint32_t slabs_records(const struct slabs *s)
 {
@@ -69,8 +72,11 @@ static int commit_records(struct slabs *s, uint32_t step)
 
 	if (end > slabs_records(s))
 		end = slabs_records(s);
-	return mem_commit_part(mem_commit_apart, s->records, from * RECORD_BYTES,
-			       (end - from) * RECORD_BYTES);
+	if (mem_commit_part(mem_commit_apart, s->records, from * RECORD_BYTES,
+			    (end - from) * RECORD_BYTES) != 0)
+		return -ENOMEM;
+	return mem_commit_part(mem_commit_apart, s->deferred, from * DEFERRED_BYTES,
+			       (end - from) * DEFERRED_BYTES);
 }
 
 bool slabs_meta_is_ready(const struct slabs *s, uint32_t record)
@@ -122,7 +128,7 @@ static int commit_first(struct slabs *s)
 
 int slabs_meta_init(struct slabs *s)
 {
-	size_t page = mem_page_bytes(), bytes, unback, barns, records;
+	size_t page = mem_page_bytes(), bytes, unback, barns, slabs, records, deferred;
 
 	set_geometry(s);
 	mutex_init(&s->mutex, RANK_SLAB_CACHES);
@@ -130,8 +136,11 @@ int slabs_meta_init(struct slabs *s)
 	bytes = round_up(s->span_bytes >> s->page_shift, page);
 	unback = bytes + round_up(sizeof(struct slab_unback), 64);
 	barns = unback + round_up(steps_nr(s), 64);
-	records = round_up(barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(uint32_t), page);
-	s->meta_bytes = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
+	slabs = barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(uint32_t);
+	s->deferred_words = (slabs_records(s) + 63) / 64;
+	records = round_up(slabs + s->deferred_words * sizeof(uint64_t), page);
+	deferred = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
+	s->meta_bytes = deferred + round_up((size_t)slabs_records(s) * DEFERRED_BYTES, page);
 	s->meta = mem_reserve(s->meta_bytes, page, "quire-slabs");
 	if (s->meta == NULL)
 		return -ENOMEM;
@@ -139,7 +148,9 @@ int slabs_meta_init(struct slabs *s)
 	s->unback = (struct slab_unback *)(void *)(s->meta + bytes);
 	s->step_ready = (uint8_t *)s->meta + unback;
 	s->barns = (uint32_t *)(void *)(s->meta + barns);
+	s->deferred_slabs = (uint64_t *)(void *)(s->meta + slabs);
 	s->records = s->meta + records;
+	s->deferred = (uint64_t *)(void *)(s->meta + deferred);
 	if (commit_first(s) != 0) {
 		mem_release(s->meta, s->meta_bytes);
 		return -ENOMEM;

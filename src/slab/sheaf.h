@@ -1,36 +1,92 @@
 /* SPDX-License-Identifier: MIT */
-/* slab/sheaf.h - per-CPU sheaves and the barns behind them: sheaf.c, barn.c, drain.c */
+/* slab/sheaf.h - per-CPU sheaves and the barns behind them: sheaf.c, barn.c, drain.c, idle.c, defer.c */
 #ifndef SLAB_SHEAF_H
 #define SLAB_SHEAF_H
 
 #include "slab/slab.h"
 
-/* ---- slow paths, tail-called by fast.h ---- */
+/* Entries that move in one hold of a lock: 1 KiB of the C stack, and less than a microsecond. */
+#define SHEAF_MOVE_MAX 256u
+
+/* ---- sheaf.c: slow paths, tail-called by fast.h ---- */
 
 /* The sheaf was empty or closed, or there is none.  Refills from the barn, then from slabs, then from a new
- * slab.  NULL with *@error (a positive errno) if refused. */
+ * slab.  NULL with *@error (a positive errno) if refused.  @flags: NOWAIT, ATOMIC, NOLOCK, NORETRY. */
 void *sheaf_alloc_slow(struct slabs *s, unsigned class, unsigned flags, int *error);
 /* The sheaf was full or closed, there is none, or the slab is emptying.  @byte is the frame's byte, class and all. */
 void sheaf_free_slow(struct slabs *s, void *object, unsigned byte);
+/* Fills @objects from the start.  Returns how many; if fewer than @n, *@error says why. */
 unsigned sheaf_alloc_bulk(struct slabs *s, unsigned class, unsigned flags, unsigned n,
-			  void **objects);
+			  void **objects, int *error);
+/* The caller has checked that all are objects of the class. */
 void sheaf_free_bulk(struct slabs *s, unsigned class, unsigned n, void *const *objects);
 
-/* ---- draining ---- */
+/* ---- barn.c ---- */
+
+/* Takes in up to @n entries from the start of @entries; returns how many. */
+unsigned barn_put(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+		  unsigned flags);
+/* Gives out up to @n of the newest; returns how many. */
+unsigned barn_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n, unsigned flags);
+/* Puts all of it into slabs.  Returns objects. */
+size_t barn_drain(struct slabs *s, unsigned class);
+/* The worker's: the same, if no call used it since the last visit.  True if it is not empty. */
+bool barn_tick(struct slabs *s, unsigned class);
+
+/* ---- defer.c: frees in handlers that could take no lock ---- */
+
+void sheaf_defer(struct slabs *s, unsigned class, void *object);
+/* Frees what was deferred.  Ordinary context, no lock held. */
+void sheaf_take_deferred(struct slabs *s);
+
+/* ---- drain.c: anybody empties any CPU's sheaves ---- */
 
 /* Puts the objects of all slots' sheaves and of the barn into their slabs: of one class, or of all (class 0).
- * Fences once.  Returns objects. */
+ * The sheaves are cold afterwards.  Fences once.  Returns objects.  No lock but slabs->mutex is held. */
 size_t sheaves_drain(struct slabs *s, unsigned class);
-/* The worker's: classes that no slow path touched since the last visit keep half, then nothing; what is on
- * them goes back.  True if anything is left to visit. */
-bool sheaves_tick(struct slabs *s);
-/* Objects on sheaves and in the barn: a statistic. */
+/* The worker's: a sheaf whose number of objects is that of the last visit keeps half of what it did, then
+ * nothing; what is over that goes into slabs.  True if anything is left to visit. */
+bool sheaves_decay(struct slabs *s);
+/* Objects on sheaves and in the barn: exact while no other thread uses them. */
 uint64_t sheaves_count(struct slabs *s, unsigned class);
+/* While no other thread uses the instance: 0, or the broken rule. */
 int sheaves_verify(struct slabs *s);
 
+/* ---- idle.c: the worker's visit ---- */
+
+/* Something may be due within a decay.  Legal anywhere. */
+void slabs_kick(struct slabs *s);
+/* After slow paths, with no lock held: somebody does what is due. */
+void slabs_ensure_worker(struct slabs *s, unsigned flags);
+void slabs_ensure_worker_freed(struct slabs *s);
+uint64_t slabs_tick(struct quire_module *module, uint64_t now_ns);
+size_t slabs_shrink(struct quire_module *module);
+size_t slabs_give_back(struct quire_module *module);
+
+/* ---- layout and fork: drain.c ---- */
+
+/* Before a class is used for the first time, or with another size: what its sheaves and its barn may keep. */
+void sheaves_class_init(struct slabs *s, unsigned class);
+/* Entries that a barn has room for. */
+unsigned sheaves_barn_room(const struct quire *q);
 int sheaves_init(struct slabs *s);
 void sheaves_fini(struct slabs *s);
 void sheaves_fork_prepare(struct slabs *s);
 void sheaves_fork_done(struct slabs *s, bool child);
+
+static inline bool slab_is_near(const struct slabs *s, const void *object)
+{
+	return (uintptr_t)object - (uintptr_t)s->base < s->near_bytes;
+}
+
+static inline uint32_t slab_entry(const struct slabs *s, const void *object)
+{
+	return (uint32_t)(((uintptr_t)object - (uintptr_t)s->base) >> ENTRY_SHIFT);
+}
+
+static inline void *slab_object(const struct slabs *s, uint32_t entry)
+{
+	return s->base + ((size_t)entry << ENTRY_SHIFT);
+}
 
 #endif

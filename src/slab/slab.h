@@ -43,6 +43,7 @@
 
 #include "instance/module.h"
 #include "machine/lock.h"
+#include "pool/pool.h"
 #include "stacks/stacks.h"
 
 struct quire;
@@ -102,8 +103,9 @@ enum {
 struct barn {
 	struct lock lock; /* RANK_SLAB_BARN */
 	lock_token kept;  /* over fork */
+	bool held;	  /* by the fork in progress */
+	bool used;	  /* under lock: a call exchanged something since the worker's last visit */
 	uint32_t nr;	  /* under lock; read without it as a hint */
-	uint32_t seen;	  /* under lock: nr at the worker's last visit */
 	uint32_t *entry;  /* (c) room for barn_room */
 };
 
@@ -138,26 +140,40 @@ struct slab_class {
 	uint64_t free_nr;	   /* (r) objects that are free */
 	uint64_t emptying_nr;	   /* (r) slabs */
 	uint64_t emptying_free_nr; /* (l) objects of them that are free */
+	uint32_t moves;		   /* atomic, relaxed: slow paths taken */
+	uint32_t moves_seen;	   /* under visit_mutex: at the worker's last visit */
+	uint8_t quiet; /* under visit_mutex: visits since they changed, up to QUIET_MAX */
 	struct barn barn;
 } __attribute__((aligned(64)));
 
+/* What one slot knows of one class's sheaf, beside the stack itself. */
+struct sheaf {
+	uint16_t seen; /* objects on it at the worker's last visit */
+	uint8_t calm; /* visits since then that found as many; the visit in progress takes from it if not 0 */
+	uint8_t streak;	 /* refills in a row; a spill halves it */
+	bool overflowed; /* it was full since it was last refilled */
+};
+
 /* One slot's sheaves.  Protected by the door's lock unless stated otherwise. */
 struct slab_cpu {
-	struct stacks_door door;    /* RANK_SLAB_CPU */
-	bool emptying;		    /* a drain has closed the door */
-	uint8_t idle[CLASSES_MAX];  /* the drain in progress is to empty the class */
-	uint16_t seen[CLASSES_MAX]; /* objects on the sheaves at the worker's last visit */
-	uint64_t refills, spills;   /* (r) */
+	struct stacks_door door;  /* RANK_SLAB_CPU */
+	uint16_t draining_nr;	  /* drains in progress, which keep the door closed */
+	uint64_t refills, spills; /* (r) */
+	struct sheaf sheaf[CLASSES_MAX];
 } __attribute__((aligned(64)));
 
 struct slabs {
 	/* Read by every fast path; constant. */
-	char *base;	   /* of the instance's pages */
+	char *base;	     /* of the instance's pages */
+	size_t near_entries; /* addresses from there on have none; 0 in a child that has no pages */
+	uint8_t *byte;	     /* by frame; bytes of frames that never had a slab read 0 */
+	uint32_t
+		fast_flags_end; /* atomic: flags below it may be fast: 1; 0 while every allocation looks */
+	uint8_t entry_shift; /* from an entry to its frame */
+	struct stacks
+		stacks;	   /* classes: the sheaves; class 0 has no room, so it refuses for ever */
 	size_t near_bytes; /* from base: the part whose objects have entries */
 	size_t span_bytes; /* from base */
-	uint8_t *byte;	   /* by frame; bytes of frames that never had a slab read 0 */
-	struct stacks
-		stacks; /* classes: the sheaves; class 0 has no room, so it refuses for ever */
 
 	struct quire *q;
 	uint8_t page_shift;
@@ -175,7 +191,19 @@ struct slabs {
 	struct mutex unback_mutex; /* RANK_SLAB_UNBACK: memory of slabs' pages is on its way back */
 	struct slab_unback *unback; /* under unback_mutex: unback.c's */
 	uint64_t due_ns;	    /* atomic: the worker's next visit, or WORK_IDLE */
+	uint64_t ticked_ns;	    /* under visit_mutex: its latest visit */
 	uint64_t decay_ns;
+	uint64_t drains;	  /* atomic, relaxed */
+	uint64_t *deferred;	  /* by record, then by number: freed by a handler; atomic */
+	uint64_t *deferred_slabs; /* a bit for each record; atomic */
+	uint32_t deferred_words;  /* (c) of deferred_slabs */
+	uint32_t deferred_any;	  /* atomic: some bit was set and not yet taken */
+	uint64_t deferred_total;  /* atomic, relaxed */
+	struct pool
+		caches; /* under mutex; no lock of its own is taken otherwise, and none by fork */
+	uint32_t caches_head; /* under mutex: POOL_NONE */
+	bool caches_ready;    /* under mutex: there is a pool */
+	char *self;	      /* (c) the mapping that this struct is in */
 	struct quire_module module;
 	struct stacks_class sheaf_class[CLASSES_MAX]; /* (c) of stacks */
 	struct slab_class class[CLASSES_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slab/verify.c - C1..C7 of the classes' slabs
+ * slab/verify.c - C1..C8: those of the classes' slabs; C8, of what is on sheaves, is in sheaf_verify.c
  *
  * docs/invariants.md has the rules.  objects_verify() returns 400 + n for the first that does not hold in a class.  No other thread
  * uses the instance, so what is counted does not change meanwhile.

@@ -18,6 +18,7 @@
 #include <quire/percpu_ops.h>
 #include <quire/percpu_ref.h>
 #include <quire/quire.h>
+#include <quire/slab.h>
 #include <quire/vmap.h>
 
 #include "base/check.h"
@@ -290,6 +291,42 @@ static void maps_pages(void *arg)
 	CHECK(quire_verify(q) == 0);
 }
 
+/* ---- object caches ---- */
+
+static void uses_caches(void *arg)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "stack", .size = 200,
+					 .flags = QUIRE_CACHE_POISON | QUIRE_CACHE_RED_ZONE);
+	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
+	struct quire *q = scene.q;
+	struct quire_cache *cache;
+	void *object;
+
+	(void)arg;
+	CHECK(quire_cache_create(q, &options, &cache) == 0);
+	object = quire_cache_alloc(cache, 0);
+	CHECK(object != NULL && quire_cache_size(cache) == 200);
+	quire_cache_free(cache, object);
+	CHECK(quire_cache_stat_read(cache, &stat) == 0);
+	CHECK(quire_text_slabinfo(q, scene.text, sizeof(scene.text)) != 0);
+	quire_cache_shrink(cache);
+	CHECK(quire_cache_destroy(cache) == 0);
+}
+
+static void uses_caches_in_bulk(void *arg)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "stack", .size = 64);
+	struct quire_cache *cache;
+
+	(void)arg;
+	CHECK(quire_cache_create(scene.q, &options, &cache) == 0);
+	CHECK(quire_cache_alloc_bulk(cache, 0, 500, scene.objects) == 500);
+	quire_cache_free_bulk(cache, 500, scene.objects);
+	CHECK(quire_cache_destroy(cache) == 0);
+}
+
 /* ---- per-CPU memory ---- */
 
 static void uses_percpu(void *arg)
@@ -524,6 +561,8 @@ const struct stack_call stack_calls[] = {
 	{ "release of areas", releases, NULL },
 	{ "create, memfd", makes_one_with_mappings, &mapped },
 	{ "mappings", maps_pages, NULL },
+	{ "object caches", uses_caches, NULL },
+	{ "object caches in bulk", uses_caches_in_bulk, NULL },
 	{ "per-CPU", uses_percpu, NULL },
 	{ "per-CPU in bulk", uses_percpu_in_bulk, NULL },
 	{ "per-CPU variables", defines, NULL },

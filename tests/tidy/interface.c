@@ -7,6 +7,7 @@
 #include <quire/percpu_ops.h>
 #include <quire/percpu_ref.h>
 #include <quire/quire.h>
+#include <quire/slab.h>
 #include <quire/vmap.h>
 #include <stdio.h>
 
@@ -73,6 +74,29 @@ static int use_areas(struct quire *q)
 	HOLDS(quire_vmap_stat_read(q, &stat) == 0);
 	HOLDS(stat.busy_areas == 1);
 	quire_vfree(q, area);
+	return 0;
+}
+
+static int use_caches(struct quire *q)
+{
+	struct quire_cache_options options = QUIRE_CACHE_OPTIONS_INIT();
+	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
+	struct quire_cache *cache;
+	void *object;
+
+	options.name = "interface";
+	options.size = 100;
+	options.flags = QUIRE_CACHE_RECLAIMABLE | QUIRE_CACHE_HW_ALIGN | QUIRE_CACHE_OWN;
+	HOLDS(quire_cache_create(q, &options, &cache) == 0);
+	object = quire_cache_alloc(cache, 0);
+	HOLDS(object != NULL && quire_cache_size(cache) == 100);
+	HOLDS(quire_cache_stat_read(cache, &stat) == 0);
+	HOLDS(stat.used == 1 && stat.slot_bytes == 128);
+	quire_cache_free(cache, object);
+	HOLDS(quire_cache_destroy(cache) == 0);
+	options.flags = QUIRE_CACHE_ZERO | QUIRE_CACHE_POISON | QUIRE_CACHE_RED_ZONE;
+	options.size = QUIRE_OBJECT_MAX;
+	HOLDS(quire_cache_create(q, &options, &cache) != 0);
 	return 0;
 }
 
@@ -166,7 +190,7 @@ int main(void)
 	at_file_scope.limit_bytes = (size_t)64 << 20;
 	HOLDS(quire_version() == QUIRE_VERSION);
 	HOLDS(quire_create(&at_file_scope, &q) == 0);
-	failed = use_pages(q) + use_areas(q) + use_objects(q) + use_variables();
+	failed = use_pages(q) + use_areas(q) + use_caches(q) + use_objects(q) + use_variables();
 	quire_destroy(q);
 	return failed + give_fields() + assign();
 }

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab/barn.c - a class's stock of entries between the sheaves of all slots and its slabs
+ *
+ * When one CPU allocates and another frees, an object would pass through its slab each time, at the price of its
+ * bit and its slab's bin.  Here a full sheaf's half is copied as one array, and an empty sheaf is refilled with
+ * one copy.  A barn takes as much as full sheaves of all slots could, up to BARN_BYTES of objects, since a
+ * batch that one CPU frees another may allocate.
+ *
+ * A thread without sequences, or whose CPU's door is taken, exchanges single objects with the barn.
+ *
+ * What is in a barn is in use as far as slabs know.  The worker empties a barn that nobody used between two of
+ * its visits.  The lock is held until an entry has arrived where it goes, so a thread that finds the barn empty
+ * finds the objects in their slabs.
+ */
+#include "slab/sheaf.h"
+
+#include <quire/quire.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "slab/objects.h"
+
+#define BARN_BYTES ((size_t)8 << 20)
+
+static bool lock_for(struct barn *barn, unsigned flags, lock_token *token)
+{
+	if (flags & QUIRE_NOLOCK)
+		return lock_try(&barn->lock, token);
+	*token = lock_acquire(&barn->lock);
+	return true;
+}
+
+static uint32_t barn_most(const struct slabs *s, const struct slab_class *c)
+{
+	size_t most = (size_t)c->sheaf_most * s->stacks.cpu.all_slots_nr;
+
+	if (most > BARN_BYTES / c->size)
+		most = BARN_BYTES / c->size;
+	return most < s->barn_room ? (uint32_t)most : s->barn_room;
+}
+
+unsigned barn_put(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+		  unsigned flags)
+{
+	struct barn *barn = &s->class[class].barn;
+	lock_token token;
+	uint32_t room;
+
+	if (!lock_for(barn, flags, &token))
+		return 0;
+	room = barn_most(s, &s->class[class]);
+	room = room > barn->nr ? room - barn->nr : 0;
+	if (n > room)
+		n = room;
+	memcpy(barn->entry + barn->nr, entries, n * sizeof(*entries));
+	store_relaxed(&barn->nr, barn->nr + n); /* pairs with barn_take()'s hint */
+	barn->used = true;
+	lock_release(&barn->lock, token);
+	return n;
+}
+
+unsigned barn_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n, unsigned flags)
+{
+	struct barn *barn = &s->class[class].barn;
+	lock_token token;
+
+	if (load_relaxed(&barn->nr) == 0 || !lock_for(barn, flags, &token)) /* a hint */
+		return 0;
+	if (n > barn->nr)
+		n = barn->nr;
+	memcpy(entries, barn->entry + barn->nr - n, n * sizeof(*entries));
+	store_relaxed(&barn->nr, barn->nr - n); /* as above */
+	barn->used = true;
+	lock_release(&barn->lock, token);
+	return n;
+}
+
+/* Puts the newest into slabs.  Returns objects. */
+static unsigned drain_some_locked(struct slabs *s, unsigned class)
+{
+	struct barn *barn = &s->class[class].barn;
+	unsigned n = barn->nr < SHEAF_MOVE_MAX ? barn->nr : SHEAF_MOVE_MAX;
+
+	DCHECK(lock_is_held(&barn->lock));
+	store_relaxed(&barn->nr, barn->nr - n); /* as above */
+	objects_give(s, class, barn->entry + barn->nr, n, 0);
+	return n;
+}
+
+size_t barn_drain(struct slabs *s, unsigned class)
+{
+	struct barn *barn = &s->class[class].barn;
+	size_t objects = 0;
+	unsigned n;
+
+	if (barn->entry == NULL)
+		return 0;
+	do {
+		lock_token token = lock_acquire(&barn->lock);
+
+		n = drain_some_locked(s, class);
+		lock_release(&barn->lock, token);
+		objects += n;
+		lock_let_others_in(&barn->lock);
+	} while (n == SHEAF_MOVE_MAX);
+	return objects;
+}
+
+bool barn_tick(struct slabs *s, unsigned class)
+{
+	struct barn *barn = &s->class[class].barn;
+	lock_token token;
+	bool idle;
+
+	if (load_relaxed(&barn->nr) == 0) /* a hint: whoever fills it kicks the worker */
+		return false;
+	token = lock_acquire(&barn->lock);
+	idle = !barn->used;
+	barn->used = false;
+	lock_release(&barn->lock, token);
+	if (idle)
+		barn_drain(s, class);
+	return load_relaxed(&barn->nr) != 0;
+}

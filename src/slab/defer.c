@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab/defer.c - frees in signal handlers that could take no lock
+ *
+ * Such a free may not write into the object, which has no room for a link if it is read only, and whose content
+ * is left alone in any case.  It sets the object's bit in the deferred map, which has a bit for each object of
+ * each slab and costs memory only where one was set; then the slab's bit, then a flag, so that who sees the flag
+ * finds both.  The next ordinary slow path, or the worker, puts these objects into their slabs.
+ *
+ * A bit that is set already shows a double free.
+ */
+#include "slab/sheaf.h"
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "slab/objects.h"
+#include "slab/record.h"
+
+static uint64_t *map_of(struct slabs *s, uint32_t record)
+{
+	return s->deferred + (size_t)record * MAP_WORDS;
+}
+
+void sheaf_defer(struct slabs *s, unsigned class, void *object)
+{
+	const struct slab_class *c = &s->class[class];
+	size_t offset = (uintptr_t)object - (uintptr_t)s->base;
+	uint32_t record = (uint32_t)(offset >> SLAB_SHIFT) & ~(slab_records(s, c) - 1);
+	uint32_t inside = (uint32_t)(offset - ((size_t)record << SLAB_SHIFT));
+	uint32_t number = object_number(c, inside);
+	uint64_t bit = (uint64_t)1 << number % 64;
+
+	if (number * c->size != inside || number >= c->per_slab)
+		misuse("the middle of an object", s->free_call, object);
+	/* Each pairs with the exchange of the same word in the functions below. */
+	if (fetch_or_acq_rel(&map_of(s, record)[number / 64], bit) & bit)
+		misuse("double free", s->free_call, object);
+	fetch_or_acq_rel(&s->deferred_slabs[record / 64], (uint64_t)1 << record % 64);
+	exchange_acq_rel(&s->deferred_any, 1u);
+	fetch_add_relaxed(&s->deferred_total, 1);
+}
+
+static void take_slab(struct slabs *s, uint32_t record)
+{
+	unsigned class = load_relaxed(&slab_at(s, record)->class); /* it has an object in use */
+	const struct slab_class *c = &s->class[class];
+
+	for (uint32_t first = 0; first < c->per_slab; first += 64) {
+		uint64_t *word = &map_of(s, record)[first / 64];
+		uint64_t bits = load_relaxed(word) != 0 ? exchange_acq_rel(word, (uint64_t)0) : 0;
+
+		for (; bits != 0; bits &= bits - 1) {
+			uint32_t number = first + (uint32_t)__builtin_ctzll(bits);
+
+			objects_give_one(s, class, slab_addr(s, record) + number * c->size, 0);
+		}
+	}
+}
+
+void sheaf_take_deferred(struct slabs *s)
+{
+	/* What is flagged after this the next call finds. */
+	if (LIKELY(load_relaxed(&s->deferred_any) == 0) ||
+	    exchange_acq_rel(&s->deferred_any, 0u) == 0)
+		return;
+	for (uint32_t i = 0; i < s->deferred_words; i++) {
+		uint64_t *word = &s->deferred_slabs[i];
+		uint64_t bits = load_relaxed(word) != 0 ? exchange_acq_rel(word, (uint64_t)0) : 0;
+
+		for (; bits != 0; bits &= bits - 1)
+			take_slab(s, i * 64 + (uint32_t)__builtin_ctzll(bits));
+	}
+}
