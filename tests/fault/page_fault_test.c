@@ -324,15 +324,16 @@ static void all_calls_that_fail_from_any_on_leave_the_state_as_it_was(void **sta
 /* ---- create ---------------------------------------------------------------------------------------- */
 
 /* Returns whether call @nth was made.  A smaller limit is no refusal. */
-static bool create_failing(unsigned nth, bool lasting)
+static bool create_failing(unsigned nth, enum quire_backing backing)
 {
 	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .backing = backing,
+				   .worker = QUIRE_WORKER_OFF);
 	uint64_t calls = backing_calls_nr();
 	struct quire *q = NULL;
 	int error;
 
-	(lasting ? backing_fail_from : backing_fail_after)(nth, ENOMEM);
+	backing_fail_after(nth, ENOMEM);
 	error = quire_create(&options, &q);
 	backing_fail_after(0, 0);
 	calls = backing_calls_nr() - calls;
@@ -350,19 +351,33 @@ static bool create_failing(unsigned nth, bool lasting)
 	return calls >= nth;
 }
 
-/* Addresses that could not be unmapped stay mapped: the failing call may have been that one. */
-static void create_succeeds_or_leaves_nothing_whichever_call_fails(void **state)
+/* Addresses that could not be unmapped stay mapped, and counted in the process's budget: the failing call may
+ * have been that one.  No others are counted.  A share is half of what is left. */
+static void check_creates(enum quire_backing backing)
 {
-	size_t fds = count_fds();
+	size_t fds = count_fds(), share = mem_reserve_share();
+	uint64_t mapped = status_bytes("VmSize");
 	unsigned nth = 1;
 
-	(void)state;
-	for (size_t maps = count_maps(); create_failing(nth, false); nth++) {
+	for (size_t maps = count_maps(); create_failing(nth, backing); nth++) {
+		uint64_t lost = (uint64_t)(share - mem_reserve_share()) * 2;
+		uint64_t left = status_bytes("VmSize") - mapped;
+
 		check_no_more_maps(maps + 2);
 		maps = count_maps();
+		if (lost > left)
+			fail_msg("call %u: %llu bytes are counted and %llu mapped", nth,
+				 (unsigned long long)lost, (unsigned long long)left);
 	}
 	assert_true(nth > 3);
 	assert_u64_eq(count_fds(), fds);
+}
+
+static void create_succeeds_or_leaves_nothing_whichever_call_fails(void **state)
+{
+	(void)state;
+	check_creates(QUIRE_BACKING_ANON);
+	check_creates(QUIRE_BACKING_MEMFD);
 }
 
 static void create_refuses_when_every_call_fails(void **state)

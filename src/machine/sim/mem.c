@@ -120,12 +120,17 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
 	return addr;
 }
 
-void mem_release(void *addr, size_t bytes)
+static void uncount_reserved(size_t bytes)
 {
-	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
 	if (bytes > sim_run_.reserved_bytes)
 		sim_fail("misuse", "more is released than was reserved");
 	sim_run_.reserved_bytes -= bytes;
+}
+
+void mem_release(void *addr, size_t bytes)
+{
+	sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+	uncount_reserved(bytes);
 	set_all(addr, bytes, PAGE_NONE, "released", CALLER_PC);
 	flush_all(addr, bytes, 0, sim_opt.cpus_nr);
 	empty_all(addr, bytes);
@@ -297,10 +302,9 @@ void *mem_reserve_shared(size_t bytes, size_t align_bytes, const char *name)
 	return addr;
 }
 
-/* There is no budget of addresses here. */
 void mem_forget_shared(size_t bytes)
 {
-	(void)bytes;
+	uncount_reserved(bytes);
 }
 
 static void map_frame(char *addr, const char *frame, size_t bytes, uintptr_t pc)

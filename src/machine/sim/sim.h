@@ -106,7 +106,8 @@ void sim_disown(const void *addr, size_t bytes);
  * itself if it is in ordinary memory, NULL if the access would fault.  A translation that @cpu has
  * cached and that is no longer true is a failure. */
 const void *sim_frame_of(unsigned cpu, const void *addr);
-/* Bytes of addresses reserved and not released, by which a scenario finds a leak at its end. */
+/* Bytes of addresses reserved and not released, nor left to the parent by a child of fork, by which a scenario
+ * finds a leak at its end. */
 size_t sim_reserved_bytes(void);
 /* The limit of the cgroup from now on; it is 8 MiB at first. */
 void sim_set_group_bytes(uint64_t bytes);

@@ -53,6 +53,50 @@ SIM_TEST(destroy_waits_for_a_fork, .events = SIM_MEMORY)
 	check_u64_eq(sim_reserved_bytes(), 0);
 }
 
+/* ---- creating ---- */
+
+static void makes_and_destroys(void *arg)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20, .backing = QUIRE_BACKING_MEMFD,
+				   .worker = QUIRE_WORKER_OFF);
+	struct quire *q = NULL;
+
+	(void)arg;
+	if (quire_create(&options, &q) == 0)
+		quire_destroy(q);
+	else
+		SIM_CHECK(q == NULL);
+}
+
+/* Frames that can be mapped again have a reservation of their own, after that of their metadata: wherever the
+ * system refuses, the next attempt, with half the limit or without stacks, begins with nothing. */
+SIM_TEST(create_refused_leaves_no_reservation, .cpus_nr = 1, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 4)
+{
+	sim_cpu(sim, 0, makes_and_destroys, NULL);
+	sim_run(sim);
+	check_u64_eq(sim_reserved_bytes(), 0);
+}
+
+static void forks_child_that_destroys(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	quire_destroy(scene->q);
+}
+
+/* The frames did not come along to the child: it neither releases them, nor counts their addresses. */
+SIM_TEST(fork_child_counts_no_shared_frames, .cpus_nr = 1)
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	sim_cpu(sim, 0, forks_child_that_destroys, scene);
+	sim_run(sim);
+	check_u64_eq(sim_reserved_bytes(), 0);
+}
+
 /* ---- modules made at first use ---- */
 
 static struct quire *instance_make(enum quire_worker worker)

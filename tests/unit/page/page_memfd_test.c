@@ -49,6 +49,7 @@ static void released_frames_cost_nothing_and_read_zero(void **state)
 struct child {
 	struct quire *q;
 	void *page, *block;
+	size_t share; /* of the budget of addresses, before the instance was made */
 };
 
 static void refuse_pages(struct quire *q)
@@ -96,15 +97,17 @@ static void live_as_a_child(void *arg)
 	CHECK(quire_block_order(q, child->page) == -EOWNERDEAD);
 	CHECK(quire_page_address(q, child->page) == NULL);
 	quire_destroy(q);
+	CHECK_VALUES(mem_reserve_share() == child->share, mem_reserve_share(), child->share);
 	for (size_t i = 0; i < MIB(4); i++)
 		CHECK(own[i] == 7);
 }
 
 static void child_of_fork_is_refused_everything(void **state)
 {
-	struct child child = { .q = make() };
+	struct child child = { .share = mem_reserve_share() };
 
 	(void)state;
+	child.q = make();
 	child.page = quire_alloc_pages(child.q, 0, 0);
 	child.block = quire_alloc_pages(child.q, 4, 0);
 	memset(child.page, 5, 4096);
@@ -120,10 +123,12 @@ static void child_of_fork_is_refused_everything(void **state)
 /* A grandchild too, and what a child makes for itself is its own. */
 static void make_own(void *arg)
 {
+	struct child child = { .share = mem_reserve_share() };
 	struct quire *q = make();
-	struct child child = { .q = q, .page = quire_alloc_pages(q, 0, 0) };
 
 	(void)arg;
+	child.q = q;
+	child.page = quire_alloc_pages(q, 0, 0);
 	child.block = quire_alloc_pages(q, 4, 0);
 	CHECK(child.page != NULL && child.block != NULL);
 	memset(child.block, 1, 4096);
