@@ -2,6 +2,7 @@
 /* page_limits_sim.c - high, batch and count while they change; types while blocks change them */
 #include "instance/worker.h"
 #include "page/charge.h"
+#include "page/stat.h"
 #include "sim/page/page_scene.h"
 
 static void frees_four(void *arg)
@@ -355,8 +356,8 @@ static void visits_twice(void *arg)
 	(void)worker_run(scene->q, UINT64_C(6000000000));
 }
 
-/* The limit is lowered below what is in use, and what is freed meanwhile is not there to be taken again. */
-SIM_TEST(lowered_limit_takes_what_is_freed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+/* The cgroup's limit has been lowered to half of what it was, below the three blocks that are in use. */
+static struct page_scene *scene_above_the_limit(struct sim *sim)
 {
 	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
 	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
@@ -368,11 +369,47 @@ SIM_TEST(lowered_limit_takes_what_is_freed, .explore = SIM_ALL_SCHEDULES, .preem
 		scene->page[i] = take(scene, 9, 0);
 	sim_set_group_bytes(UINT64_C(4) << 20);
 	sim_pass_ns(UINT64_C(2000000000));
+	return scene;
+}
+
+/* The limit is lowered below what is in use, and what is freed meanwhile is not there to be taken again. */
+SIM_TEST(lowered_limit_takes_what_is_freed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = scene_above_the_limit(sim);
+
 	sim_cpu(sim, 0, frees_all, scene);
 	sim_cpu(sim, 1, visits_twice, scene);
 	sim_run(sim);
 	quire_drain_all(scene->q);
 	(void)worker_run(scene->q, UINT64_C(9000000000));
 	check_u64_eq(scene->q->limit_pages, 4 << 8);
+	page_scene_check(scene);
+}
+
+/* Who may wait would learn of the limit first. */
+static void takes_some_at_once(void *arg)
+{
+	(void)take(arg, 7, QUIRE_NOWAIT);
+	(void)take(arg, 0, QUIRE_NOWAIT);
+}
+
+static void visits(void *arg)
+{
+	(void)worker_run(((struct page_scene *)arg)->q, UINT64_C(3000000000));
+}
+
+/* The limit is never less than what is in use, whatever is taken while it is found out how much that is: who
+ * computes from both what is left must not get a number below zero. */
+SIM_TEST(lowered_limit_is_what_is_in_use, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = scene_above_the_limit(sim);
+	struct quire_page_stat stat;
+
+	sim_cpu(sim, 0, visits, scene);
+	sim_cpu(sim, 1, takes_some_at_once, scene);
+	sim_run(sim);
+	page_stat_collect(pages_of(scene->q), &stat);
+	SIM_CHECK(stat.allocated_pages >= scene->held_pages);
+	SIM_CHECK(stat.limit_pages >= stat.allocated_pages + stat.cached_pages);
 	page_scene_check(scene);
 }
