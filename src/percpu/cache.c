@@ -229,25 +229,45 @@ static size_t empty_door(struct percpu *pc, uint32_t slot, bool idle_only)
 	return n;
 }
 
-/* Fences once for all CPUs. */
-size_t cache_drain(struct percpu *pc, bool idle_only)
+/* Only where it is noted, so that copies that were never cached stay untouched. */
+static void change_opened(struct percpu *pc, uint8_t from, uint8_t to)
 {
-	bool any = false;
+	uint32_t any = from;
+
+	(void)cas_relaxed(&pc->opened, &any, (uint32_t)to);
+	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++) {
+		uint8_t one = from;
+
+		(void)cas_relaxed(&pc->learn[class].opened, &one, to);
+	}
+}
+
+static size_t empty_closed(struct percpu *pc, bool idle_only)
+{
 	size_t n = 0;
 
-	CHECK(mutex_is_held(&pc->alloc_mutex));
-	if (!idle_only)
-		store_relaxed(&pc->opened, 0u);
-	for (uint32_t class = 0; !idle_only && class < CACHE_CLASSES_NR; class ++)
-		store_relaxed(&pc->learn[class].opened, 0); /* set when it is opened again */
-	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
-		any = close_door(pc, slot, idle_only) || any;
-	if (!any)
-		return 0;
 	stacks_fence_all(&pc->stacks);
 	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		n += empty_door(pc, slot, idle_only);
 	fetch_add_relaxed(&pc->drains, 1);
+	return n;
+}
+
+/* Fences once for all CPUs.  Until every stack is empty a second free searches them.  Which stacks were opened
+ * is forgotten then, but not what has been opened again meanwhile. */
+size_t cache_drain(struct percpu *pc, bool idle_only)
+{
+	bool any = false;
+	size_t n;
+
+	CHECK(mutex_is_held(&pc->alloc_mutex));
+	if (!idle_only)
+		change_opened(pc, OPENED, OPENED_EMPTYING);
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
+		any = close_door(pc, slot, idle_only) || any;
+	n = any ? empty_closed(pc, idle_only) : 0;
+	if (!idle_only)
+		change_opened(pc, OPENED_EMPTYING, OPENED_NOT);
 	return n;
 }
 

@@ -40,6 +40,13 @@ struct percpu_cpu {
 	uint16_t seen[CACHE_CLASSES_NR]; /* objects on the stacks at the worker's last visit */
 } __attribute__((aligned(64)));
 
+/* Whether a second free searches the stacks. */
+enum opened {
+	OPENED_NOT,
+	OPENED,
+	OPENED_EMPTYING, /* was so when a drain began that has not ended: objects may be on their way */
+};
+
 /* Learns how many objects of a size are freed and then allocated again: refill.c.  Protected by pc->lock
  * unless stated otherwise. */
 struct learn {
@@ -50,7 +57,7 @@ struct learn {
 	uint16_t
 		freed; /* objects freed to the maps that no allocation took since; FREED_MAX at most */
 	uint8_t count;	 /* (r) turns in the maps, up to COUNT_WARM: warm */
-	uint8_t opened;	 /* atomic, relaxed: a stack may hold objects of this size */
+	uint8_t opened;	 /* atomic, relaxed: enum opened; may a stack hold objects of this size? */
 	bool overflowed; /* a stack was full since one was last found empty */
 	bool turned;	 /* the latest call that took the lock was a free */
 };

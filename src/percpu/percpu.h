@@ -165,7 +165,7 @@ struct percpu {
 	bool looking;			  /* (l) a look for all is in progress: sparse.c */
 	struct chunk_list list[CHUNK_LISTS_NR];
 	struct learn learn[CACHE_CLASSES_NR];
-	uint32_t opened;      /* atomic, relaxed: some learn[].opened may be set */
+	uint32_t opened;      /* atomic, relaxed: enum opened; some learn[].opened may be so */
 	uint64_t warm;	      /* atomic, relaxed: classes whose frees go to the stacks */
 	uint32_t frequent;    /* atomic, relaxed: the class that was opened last; or NONE */
 	uint32_t deferred_nr; /* atomic: bits that were set and not yet taken */

@@ -229,8 +229,8 @@ static bool keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, uint32_t
 		return false;
 	/* Before any object can be cached: check_mark_locked() and cache_has_mark_locked() read
 	 * these. */
-	store_relaxed(&pc->opened, 1u);
-	store_relaxed(&pc->learn[class].opened, 1);
+	store_relaxed(&pc->opened, (uint32_t)OPENED);
+	store_relaxed(&pc->learn[class].opened, OPENED);
 	if (class < CACHE_SMALL_NR)
 		store_relaxed(&pc->frequent, class);
 	now = stacks_set_keeps_locked(&pc->stacks, &cpu->door, class, room);

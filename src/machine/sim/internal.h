@@ -156,6 +156,7 @@ struct run {
 	size_t aliases_nr, aliases_max; /* pages mapped again; a maximum of 0: no limit */
 	unsigned refusals_left;
 	unsigned upsets_left;
+	const char *ends_by; /* the rule whose violation is the run's right end; NULL: none */
 	struct irq irqs[IRQS_MAX];
 	uint32_t owned_pages;
 	void *process_first;
@@ -346,6 +347,8 @@ void sched_run_phase(void);
 void sched_switch_away(void);
 void sched_task_entry(void);
 _Noreturn void sched_leave_run(void);
+/* The same for a run that has ended as the scenario said, before its checks. */
+_Noreturn void sched_end_well(void);
 bool sched_eligible(const struct task *task);
 /* Called by the harness: sched_scene() sets a scene up, and each sched_execute() runs it once. */
 void sched_scene(const struct sim_test *test);

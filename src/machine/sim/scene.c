@@ -104,11 +104,18 @@ void sim_wake(const uint32_t *word)
 
 /* ---- failing ---- */
 
+void sim_end_by(const char *rule)
+{
+	sim_run_.ends_by = rule;
+}
+
 _Noreturn void sim_fail(const char *rule, const char *format, ...)
 {
 	va_list list;
 
 	trace_settle();
+	if (sim_run_.ends_by != NULL && strcmp(sim_run_.ends_by, rule) == 0)
+		sched_end_well();
 	sim_failure.found = true;
 	snprintf(sim_failure.rule, sizeof(sim_failure.rule), "%s", rule);
 	va_start(list, format);

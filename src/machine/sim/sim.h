@@ -99,6 +99,9 @@ void sim_run(struct sim *sim);
 /* Fails the schedule.  @rule is short: reports and `expect` use it. */
 _Noreturn void sim_fail(const char *rule, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* From here on, the right end of a run is a failure of this rule: a scenario of misuse, which is to be found in
+ * every schedule, fails the schedule itself if it comes to its end. */
+void sim_end_by(const char *rule);
 /* A range of pages gets an owner, or loses it; two owners at once are a failure. */
 void sim_own(const void *addr, size_t bytes);
 void sim_disown(const void *addr, size_t bytes);

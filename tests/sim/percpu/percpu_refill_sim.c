@@ -238,14 +238,18 @@ static void gives_the_first(void *arg)
 	percpu_give(scene, scene->small[0], 8);
 }
 
+static void check_searched(struct percpu *pc)
+{
+	SIM_CHECK(cache_count(pc) == 0 ||
+		  (load_relaxed(&pc->opened) != 0 && load_relaxed(&pc->learn[0].opened) != 0));
+}
+
 static void gives_the_second_and_looks(void *arg)
 {
 	struct percpu_scene *scene = arg;
-	struct percpu *pc = scene->pc;
 
 	percpu_give(scene, scene->small[1], 8);
-	SIM_CHECK(cache_count(pc) == 0 ||
-		  (load_relaxed(&pc->opened) != 0 && load_relaxed(&pc->learn[0].opened) != 0));
+	check_searched(scene->pc);
 }
 
 /* Once an object is on a stack, a second free of it searches the stacks, even if the thread that opens the
@@ -356,5 +360,110 @@ SIM_TEST(percpu_pages_on_stacks, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT
 	percpu_drains(scene);
 	check_u64_eq(cache_count(scene->pc), 0);
 	check_u64_eq(marked_pages(scene->pc), 0);
+	percpu_scene_check(scene);
+}
+
+/* ---- a second free ----------------------------------------------------------------------------- */
+
+/* small[0] to small[3] fill the stack of CPU 0; the newest are the first to go back. */
+static struct percpu_scene *full_stack_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	cache_after_free(scene->pc, 1);
+	for (unsigned i = 0; i < ROOM; i++)
+		percpu_give(scene, scene->small[i], 8);
+	check_u64_eq(cache_count(scene->pc), ROOM);
+	sim_end_by("misuse");
+	return scene;
+}
+
+static void frees_one_more(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	quire_free_percpu(scene->q, scene->small[ROOM]);
+}
+
+/* Frees again what is on the stack, on its way to the maps, or there. */
+static void frees_again(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	quire_free_percpu(scene->q, scene->small[ROOM - 1]);
+}
+
+/* Were the second free believed, the object would be another's before it arrives in the maps, and the first
+ * free would take it away. */
+static void frees_again_and_takes(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	frees_again(scene);
+	SIM_CHECK(quire_alloc_percpu(scene->q, 8, 0, 0) != NULL);
+}
+
+/* The stacks are searched; the search waits for an object that has left one and has not arrived. */
+SIM_TEST(percpu_second_free_during_a_spill_is_found, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = full_stack_scene(sim);
+
+	sim_cpu(sim, 0, frees_one_more, scene);
+	sim_cpu(sim, 1, frees_again_and_takes, scene);
+	sim_run(sim);
+	sim_fail("unseen", "an object was freed twice");
+}
+
+/* The same where all stacks are emptied. */
+SIM_TEST(percpu_second_free_during_a_drain_is_found, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct percpu_scene *scene = full_stack_scene(sim);
+
+	sim_cpu(sim, 0, percpu_drains, scene);
+	sim_cpu(sim, 1, frees_again_and_takes, scene);
+	sim_run(sim);
+	sim_fail("unseen", "an object was freed twice");
+}
+
+static void writes_and_frees_again(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned unit = 0; unit < scene->pc->units; unit++)
+		*(uint64_t *)quire_per_cpu_ptr(scene->small[ROOM - 1], unit) = 1;
+	frees_again(scene);
+}
+
+/* A write to a freed object has removed its mark, so nothing is searched: who brings it to the maps finds that
+ * it is no object any more. */
+SIM_TEST(percpu_second_free_without_the_mark_is_found, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2)
+{
+	struct percpu_scene *scene = full_stack_scene(sim);
+
+	sim_cpu(sim, 0, percpu_drains, scene);
+	sim_cpu(sim, 1, writes_and_frees_again, scene);
+	sim_run(sim);
+	percpu_drains(scene); /* the second free may have found a stack */
+	sim_fail("unseen", "an object was freed twice");
+}
+
+static void gives_two(void *arg)
+{
+	gives_the_first(arg);
+	percpu_give(arg, ((struct percpu_scene *)arg)->small[1], 8);
+}
+
+/* A drain forgets which stacks were opened, but not one that is opened again before the drain ends. */
+SIM_TEST(percpu_stack_opened_during_a_drain_is_searched, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	cache_after_free(scene->pc, 1);
+	sim_cpu(sim, 0, percpu_drains, scene);
+	sim_cpu(sim, 0, gives_two, scene);
+	sim_run(sim);
+	check_searched(scene->pc);
 	percpu_scene_check(scene);
 }
