@@ -214,6 +214,19 @@ static void refuse(const char *path, int status, const char *err)
 	expect(line, status, err);
 }
 
+static void an_installed_library_is_found(void **state)
+{
+	char line[2048];
+
+	(void)state;
+	snprintf(line, sizeof(line),
+		 "mkdir -p %s/there/bin %s/there/" QUIRE_LIBDIR
+		 "; cp %s %s/there/bin; cp %s %s/there/" QUIRE_LIBDIR
+		 "; PATH=%s/there/bin:$PATH; quire run $P exit 3",
+		 directory, directory, quire, directory, library, directory, directory);
+	expect(line, 3, "quire: in use");
+}
+
 static void programs_that_would_not_run_on_quire_are_refused(void **state)
 {
 	(void)state;
@@ -629,6 +642,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_status_is_the_programs),
 		cmocka_unit_test(wrong_use_is_named_and_ends_with_2),
 		cmocka_unit_test(a_missing_library_is_named_with_its_places),
+		cmocka_unit_test(an_installed_library_is_found),
 		cmocka_unit_test(programs_that_would_not_run_on_quire_are_refused),
 		cmocka_unit_test(a_script_is_what_its_interpreter_is),
 		cmocka_unit_test(set_id_programs_are_refused),
