@@ -206,9 +206,10 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 	part->pending_max = PENDING_MIN;
 	if (parent != NULL)
 		inherit(part, parent);
+	gather_count(&part->given_back_bytes);
 	store_relaxed(&owner->pid, pid);
-	fetch_add_acq_rel(&owner->images_nr,
-			  1u); /* pairs with the command's load: all is written */
+	/* Pairs with the command's load: all is written. */
+	fetch_add_acq_rel(&owner->images_nr, 1u);
 	return part;
 }
 

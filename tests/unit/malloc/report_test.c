@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "machine/handed.h"
+#include "machine/mem.h"
 #include "malloc/report.h"
 #include "malloc/run_environment.h"
 
@@ -167,6 +168,28 @@ static void the_last_block_of_the_peak_is_in_it(void **state)
 	assert_int_equal(part->peak_bytes, MIB(3));
 	assert_int_equal(part->peak_rows[part->peak_idx & 1][row], MIB(3));
 	assert_int_equal(rows_sum(part, row), 0);
+	end_handover(&handover);
+}
+
+/* What any gather gives back is the process's; a child that is not counted adds nothing to its parent's part. */
+static void memory_given_back_is_counted(void **state)
+{
+	struct handover handover = hand_over(1);
+	struct report_part *part = report_begin(NULL);
+	size_t bytes = 4 * mem_page_bytes();
+	void *addr = mem_map(bytes, "quire-test");
+	struct mem_range range;
+	struct gather gather;
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		gather_begin(&gather, &range, 1);
+		gather_unback(&gather, addr, bytes);
+		assert_u64_eq(gather_finish(&gather), bytes);
+		assert_u64_eq(part_seen(&handover, 0)->given_back_bytes, bytes);
+		assert_null(report_begin(part)); /* as in a child */
+	}
+	mem_release(addr, bytes);
 	end_handover(&handover);
 }
 
@@ -337,6 +360,7 @@ int main(void)
 		cmocka_unit_test(the_peak_is_right_up_to_a_256th),
 		cmocka_unit_test(the_sizes_at_the_peak_are_kept),
 		cmocka_unit_test(the_last_block_of_the_peak_is_in_it),
+		cmocka_unit_test(memory_given_back_is_counted),
 		cmocka_unit_test(threads_lose_no_count),
 		cmocka_unit_test(nobody_counts_unasked),
 		cmocka_unit_test(a_file_that_may_shrink_is_not_touched),
