@@ -29,6 +29,7 @@
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "malloc/counted.h"
+#include "slab/class.h"
 #include "slab/slab.h"
 
 enum {
@@ -145,6 +146,7 @@ static bool make(void)
 	s = slabs_get(q, &error);
 	if (s == NULL)
 		return false;
+	class_reserve(s, MALLOC_CLASSES_NR);
 	publish(q, s);
 	return true;
 }

@@ -102,6 +102,13 @@ int class_make(struct slabs *s, unsigned class, uint32_t size)
 	return 0;
 }
 
+void class_reserve(struct slabs *s, unsigned n)
+{
+	mutex_acquire(&s->mutex);
+	s->numbered = (uint8_t)n;
+	mutex_release(&s->mutex);
+}
+
 /* ---- classes of caches ---- */
 
 static bool is_shared(const struct slab_class *c, uint32_t size, unsigned page_flags)
@@ -109,8 +116,8 @@ static bool is_shared(const struct slab_class *c, uint32_t size, unsigned page_f
 	return c->ready && c->kind == CLASS_PLAIN && c->size == size && c->page_flags == page_flags;
 }
 
-/* The number of a class that may be shared, or else the highest unused one, since malloc numbers its own from 1
- * on; 0: there is none. */
+/* The number of a class that may be shared, or else the highest unused one that is not malloc's; 0: there
+ * is none. */
 static unsigned find_locked(const struct slabs *s, uint32_t size, enum class_kind kind,
 			    unsigned page_flags)
 {
@@ -120,7 +127,7 @@ static unsigned find_locked(const struct slabs *s, uint32_t size, enum class_kin
 	for (unsigned i = 1; i < CLASSES_MAX; i++) {
 		if (kind == CLASS_PLAIN && is_shared(&s->class[i], size, page_flags))
 			return i;
-		if (!s->class[i].ready)
+		if (!s->class[i].ready && i > s->numbered)
 			unused = i;
 	}
 	return unused;

@@ -316,9 +316,10 @@ void sheaves_fork_prepare(struct slabs *s)
 	for (unsigned class = 1; class < CLASSES_MAX; class ++) {
 		struct barn *barn = &s->class[class].barn;
 
-		barn->held = barn->entry != NULL;
-		if (barn->held)
-			barn->kept = lock_acquire_ordered(&barn->lock);
+		if (barn->entry == NULL)
+			continue;
+		barn->kept = lock_acquire_ordered(&barn->lock);
+		barn->held = true; /* as in objects_fork_prepare() */
 	}
 }
 

@@ -18,8 +18,10 @@ void objects_fork_prepare(struct slabs *s)
 	for (unsigned i = 1; i < CLASSES_MAX; i++) {
 		struct slab_class *c = &s->class[i];
 
-		if (c->ready)
-			c->kept = lock_acquire_ordered(&c->lock);
+		if (!c->ready)
+			continue;
+		c->kept = lock_acquire_ordered(&c->lock);
+		c->held = true; /* handlers of others may make classes on this thread meanwhile */
 	}
 }
 
@@ -28,7 +30,9 @@ void objects_fork_done(struct slabs *s)
 	for (unsigned i = CLASSES_MAX; --i != 0;) {
 		struct slab_class *c = &s->class[i];
 
-		if (c->ready)
-			lock_release(&c->lock, c->kept);
+		if (!c->held)
+			continue;
+		c->held = false;
+		lock_release(&c->lock, c->kept);
 	}
 }

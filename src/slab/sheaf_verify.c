@@ -31,45 +31,64 @@ static uint64_t *find_bit(struct slabs *s, unsigned class, uint32_t entry, uint6
 	return &slab_at(s, record)->map[number / 64];
 }
 
-/* Sets the bits of all entries, or clears them.  False if one is not as it should be. */
-static bool walk_entries(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
-			 bool set)
-{
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t bit, *word = find_bit(s, class, entries[i], &bit);
+/* A walk over the entries of a class, and how it went. */
+struct walk {
+	struct slabs *s;
+	unsigned class;
+	bool set;	 /* bits, or clear them again */
+	uint64_t most;	 /* entries to go to */
+	uint64_t done;	 /* entries whose bits were changed */
+	bool is_unsound; /* stopped at one whose bit was set, or that is no object of the class */
+};
 
-		if (word == NULL || ((*word & bit) != 0) == set)
-			return false;
+static void walk_entries(struct walk *walk, const uint32_t *entries, unsigned n)
+{
+	for (unsigned i = 0; i < n && !walk->is_unsound && walk->done < walk->most; i++) {
+		uint64_t bit = 0, *word = find_bit(walk->s, walk->class, entries[i], &bit);
+
+		walk->is_unsound = word == NULL || ((*word & bit) != 0) == walk->set;
+		if (walk->is_unsound)
+			return;
 		*word ^= bit;
+		walk->done++;
 	}
-	return true;
 }
 
-static bool walk(struct slabs *s, unsigned class, bool set)
+static void walk_class(struct walk *walk)
 {
-	struct barn *barn = &s->class[class].barn;
+	struct slabs *s = walk->s;
+	struct barn *barn = &s->class[walk->class].barn;
 	lock_token token = lock_acquire(&barn->lock);
-	bool sound = walk_entries(s, class, barn->entry, barn->nr, set);
 
+	walk_entries(walk, barn->entry, barn->nr);
 	lock_release(&barn->lock, token);
-	for (unsigned slot = 0; sound && slot < s->stacks.cpu.slots_nr; slot++) {
+	for (unsigned slot = 0; slot < s->stacks.cpu.slots_nr; slot++) {
 		struct stacks_door *door = &s->cpu[slot].door;
 
 		token = lock_acquire(&door->lock);
-		sound = walk_entries(s, class, stacks_entries(&s->stacks, door, class),
-				     stacks_held(&s->stacks, door, class), set);
+		walk_entries(walk, stacks_entries(&s->stacks, door, walk->class),
+			     stacks_held(&s->stacks, door, walk->class));
 		lock_release(&door->lock, token);
 	}
-	return sound;
+}
+
+/* The second walk clears as many bits as the first one set, in the same order. */
+static bool is_sound(struct slabs *s, unsigned class)
+{
+	struct walk sets = { .s = s, .class = class, .set = true, .most = UINT64_MAX };
+	struct walk clears = { .s = s, .class = class };
+
+	walk_class(&sets);
+	clears.most = sets.done;
+	walk_class(&clears);
+	return !sets.is_unsound;
 }
 
 int sheaves_verify(struct slabs *s)
 {
-	for (unsigned class = 1; class < CLASSES_MAX; class ++) {
-		if (!load_acquire(&s->class[class].ready)) /* pairs with class.c's release */
-			continue;
-		if (!walk(s, class, true) || !walk(s, class, false))
+	for (unsigned class = 1; class < CLASSES_MAX; class ++)
+		if (load_acquire(&s->class[class].ready) && /* pairs with class.c's release */
+		    !is_sound(s, class))
 			return LABEL_SHEAVES;
-	}
 	return 0;
 }

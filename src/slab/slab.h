@@ -131,6 +131,7 @@ struct slab_class {
 
 	struct lock lock;		    /* RANK_SLAB */
 	lock_token kept;		    /* (l) over fork */
+	bool held;			    /* by the fork in progress */
 	struct slab_stock stock[STOCKS_NR]; /* (l) */
 	uint32_t empty_nr;	   /* (l) slabs of which nothing is in use, kept for a refill */
 	uint32_t empty_least;	   /* (l) the fewest of them since the worker's last visit */
@@ -177,6 +178,7 @@ struct slabs {
 
 	struct quire *q;
 	uint8_t page_shift;
+	uint8_t numbered;      /* under mutex: classes up to it are malloc's: class_reserve() */
 	char *records;	       /* struct slab, by record */
 	uint8_t *step_ready;   /* atomic, by step: meta.c */
 	uint32_t near_records; /* records from here on are far */

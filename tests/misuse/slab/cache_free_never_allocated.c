@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* An object that no allocation returned, in a slab of the cache. */
+#include <quire/slab.h>
+
+int main(void)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "misuse", .size = 64);
+	struct quire_cache *cache;
+	char *object;
+
+	if (quire_cache_create(quire_default(), &options, &cache) != 0)
+		return 1;
+	object = quire_cache_alloc(cache, 0);
+	quire_cache_free(cache, object);
+	quire_cache_shrink(cache);
+	quire_cache_alloc(cache, 0);
+	quire_cache_alloc(cache, 0);
+	quire_cache_free(cache, object + 10 * 64);
+	quire_cache_shrink(cache);
+	return 0;
+}

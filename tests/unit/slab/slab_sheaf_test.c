@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* Sheaves and barns: where objects come from and go, and how many move. */
+#include "unit/slab/cache_case.h"
+
+#include "slab/fast.h"
+
+#define MANY 5000u
+
+static void *objects[MANY];
+
+static void an_object_is_handed_out_again_at_once(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	void *first = quire_cache_alloc(it.cache, 0);
+
+	(void)state;
+	assert_non_null(first);
+	for (unsigned i = 0; i < 100; i++) {
+		quire_cache_free(it.cache, first);
+		assert_ptr_equal(quire_cache_alloc(it.cache, 0), first);
+	}
+	quire_cache_free(it.cache, first);
+	case_end(&it);
+}
+
+/* 4, 8, 16, ... 256 objects, so ten refills bring a thousand. */
+static void refills_double(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	case_alloc(&it, objects, 1000);
+	assert_in_range(case_refills(&it), 7, 12);
+	assert_u64_eq(case_stat(&it).used, 1000);
+	assert_in_range(case_stat(&it).cached, 0, 256);
+	case_free(&it, objects, 1000);
+	case_end(&it);
+}
+
+static void objects_of_a_refill_have_rising_addresses(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+
+	(void)state;
+	case_alloc(&it, objects, 500);
+	for (unsigned i = 1; i < 500; i++)
+		assert_true(objects[i] > objects[i - 1]);
+	case_free(&it, objects, 500);
+	case_end(&it);
+}
+
+static void a_full_sheaf_hands_half_to_the_barn(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	struct slab_class *c = &it.s->class[it.class];
+	unsigned keeps = c->sheaf_first;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	case_alloc(&it, objects, keeps + keeps / 2);
+	sheaves_drain(it.s, 0);
+	case_free(&it, objects, keeps);
+	assert_int_equal(c->barn.nr, 0);
+	quire_cache_free(it.cache, objects[keeps]);
+	assert_in_range(c->barn.nr, 1, SHEAF_MOVE_MAX);
+	case_free(&it, objects + keeps + 1, keeps / 2 - 1);
+	assert_u64_eq(case_stat(&it).used, 0);
+	case_end(&it);
+}
+
+/* It is found empty after it was full: as many were wanted again. */
+static void a_sheaf_that_was_too_small_keeps_twice_as_many(void **state)
+{
+	struct cache_case it = case_begin_still(4096);
+	struct slab_class *c = &it.s->class[it.class];
+	unsigned n = 4u * c->sheaf_first;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	for (unsigned i = 0; i < 12; i++) {
+		case_alloc(&it, objects, n);
+		case_free(&it, objects, n);
+	}
+	assert_in_range(case_stat(&it).cached, n, 8 * n);
+	assert_in_range(it.s->cpu[0].door.keeps_weight, 1, it.s->stacks.cap);
+	case_end(&it);
+}
+
+/* 8 MiB of objects, whatever their sizes. */
+static void all_sheaves_of_a_cpu_keep_what_the_cap_allows(void **state)
+{
+	struct cache_case it = case_begin_still(16);
+	uint64_t weight = 0;
+
+	(void)state;
+	for (unsigned size = 1024; size <= QUIRE_OBJECT_MAX; size += 512) {
+		struct quire_cache *cache = cache_make(it.q, size, 0);
+
+		for (unsigned round = 0; round < 6; round++) {
+			for (unsigned i = 0; i < 300; i++)
+				assert_non_null(objects[i] = quire_cache_alloc(cache, 0));
+			quire_cache_free_bulk(cache, 300, objects);
+		}
+	}
+	for (unsigned slot = 0; slot < it.s->stacks.cpu.slots_nr; slot++) {
+		assert_true(it.s->cpu[slot].door.keeps_weight <= it.s->stacks.cap);
+		weight += it.s->cpu[slot].door.keeps_weight;
+	}
+	assert_true(weight != 0 || !case_has_sheaves(&it));
+	case_end(&it);
+}
+
+static void without_sequences_the_barn_serves(void **state)
+{
+	struct cache_case it =
+		case_begin(&(struct quire_options)QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64),
+								     .rseq = QUIRE_OFF),
+			   64);
+
+	(void)state;
+	case_alloc(&it, objects, 100);
+	case_free(&it, objects, 100);
+	assert_int_equal(it.s->class[it.class].barn.nr, 100);
+	assert_ptr_equal(quire_cache_alloc(it.cache, 0), objects[99]);
+	quire_cache_free(it.cache, objects[99]);
+	case_end(&it);
+}
+
+/* A closed sheaf refuses both ways; whoever closed it has its door. */
+static void a_taken_door_sends_both_ways_past_it(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	lock_token token;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	case_alloc(&it, objects, 2);
+	for (unsigned slot = 0; slot < it.s->stacks.cpu.slots_nr; slot++)
+		it.s->cpu[slot].door.kept = lock_acquire_ordered(&it.s->cpu[slot].door.lock);
+	/* This thread holds a lock, so its calls may only try others. */
+	quire_cache_free(it.cache, objects[0]);
+	objects[0] = quire_cache_alloc(it.cache, 0);
+	assert_non_null(objects[0]);
+	token = lock_acquire(&it.s->class[it.class].barn.lock);
+	sheaf_free_slow(it.s, objects[0], it.class);
+	lock_release(&it.s->class[it.class].barn.lock, token);
+	for (unsigned slot = it.s->stacks.cpu.slots_nr; slot-- != 0;)
+		lock_release(&it.s->cpu[slot].door.lock, it.s->cpu[slot].door.kept);
+	quire_cache_free(it.cache, objects[1]);
+	assert_u64_eq(case_stat(&it).used, 0);
+	case_end(&it);
+}
+
+/* Not even the class's lock: the object waits in the deferred map, untouched. */
+static void a_free_that_gets_no_lock_is_deferred(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	struct slab_class *c = &it.s->class[it.class];
+	lock_token barn, class;
+
+	(void)state;
+	case_alloc(&it, objects, 3);
+	memset(objects[0], 0x77, 64);
+	if (case_has_sheaves(&it))
+		it.s->cpu[stack_slot(&it.s->stacks.cpu)].door.kept =
+			lock_acquire(&it.s->cpu[stack_slot(&it.s->stacks.cpu)].door.lock);
+	barn = lock_acquire(&c->barn.lock);
+	class = lock_acquire(&c->lock);
+	sheaf_free_slow(it.s, objects[0], it.class);
+	sheaf_free_slow(it.s, objects[1], it.class);
+	assert_u64_eq(it.s->deferred_total, 2);
+	lock_release(&c->lock, class);
+	lock_release(&c->barn.lock, barn);
+	if (case_has_sheaves(&it))
+		lock_release(&it.s->cpu[stack_slot(&it.s->stacks.cpu)].door.lock, 0);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(((unsigned char *)objects[0])[i], 0x77);
+	assert_u64_eq(case_stat(&it).used, 1);
+	quire_cache_free(it.cache, objects[2]);
+	assert_u64_eq(case_stat(&it).used, 0);
+	case_end(&it);
+}
+
+/* What has no entry goes into its slab at once. */
+static void far_objects_need_no_sheaf(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+
+	(void)state;
+	it.s->near_entries = 0;
+	it.s->near_bytes = 0;
+	it.s->near_records = 0;
+	case_alloc(&it, objects, MANY);
+	assert_u64_eq(case_stat(&it).used, MANY);
+	assert_u64_eq(case_stat(&it).cached, 0);
+	case_free(&it, objects, MANY);
+	assert_u64_eq(case_stat(&it).used, 0);
+	assert_u64_eq(case_stat(&it).cached, 0);
+	case_end(&it);
+}
+
+static void a_drain_leaves_nothing_and_cold_sheaves(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+
+	(void)state;
+	case_alloc(&it, objects, MANY);
+	case_free(&it, objects, MANY);
+	assert_true(case_stat(&it).cached != 0);
+	assert_true(sheaves_drain(it.s, 0) != 0);
+	assert_u64_eq(case_stat(&it).cached, 0);
+	for (unsigned slot = 0; slot < it.s->stacks.cpu.slots_nr; slot++)
+		assert_false(it.s->cpu[slot].door.warm);
+	assert_int_equal(sheaves_drain(it.s, 0), 0);
+	case_end(&it);
+}
+
+/* An object that is freed on another CPU goes to that CPU's sheaf, or by its barn back to the first. */
+static void alloc_or_free(unsigned index, void *arg)
+{
+	struct cache_case *it = arg;
+
+	pin_to_cpu((unsigned)allowed_cpu_next(index));
+	for (unsigned i = index; i < MANY; i += 2)
+		quire_cache_free(it->cache, objects[i]);
+}
+
+static void any_cpu_frees_what_another_allocated(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+
+	(void)state;
+	case_alloc(&it, objects, MANY);
+	team_run(2, alloc_or_free, &it);
+	assert_u64_eq(case_stat(&it).used, 0);
+	case_end(&it);
+}
+
+/* What sheaf_verify.c is for. */
+static void an_entry_that_is_there_twice_is_found(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	struct barn *barn = &it.s->class[it.class].barn;
+
+	(void)state;
+	case_alloc(&it, objects, 1);
+	barn->entry[0] = barn->entry[1] = slab_entry(it.s, objects[0]);
+	barn->nr = 1;
+	assert_int_equal(quire_verify(it.q), 0);
+	barn->nr = 2;
+	assert_int_equal(quire_verify(it.q), 408);
+	barn->entry[1]++;
+	assert_int_equal(quire_verify(it.q), 408);
+	barn->nr = 1;
+	sheaves_drain(it.s, 0);
+	quire_destroy(it.q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_object_is_handed_out_again_at_once),
+		cmocka_unit_test(refills_double),
+		cmocka_unit_test(objects_of_a_refill_have_rising_addresses),
+		cmocka_unit_test(a_full_sheaf_hands_half_to_the_barn),
+		cmocka_unit_test(a_sheaf_that_was_too_small_keeps_twice_as_many),
+		cmocka_unit_test(all_sheaves_of_a_cpu_keep_what_the_cap_allows),
+		cmocka_unit_test(without_sequences_the_barn_serves),
+		cmocka_unit_test(a_taken_door_sends_both_ways_past_it),
+		cmocka_unit_test(a_free_that_gets_no_lock_is_deferred),
+		cmocka_unit_test(far_objects_need_no_sheaf),
+		cmocka_unit_test(a_drain_leaves_nothing_and_cold_sheaves),
+		cmocka_unit_test(any_cpu_frees_what_another_allocated),
+		cmocka_unit_test(an_entry_that_is_there_twice_is_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
