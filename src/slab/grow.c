@@ -7,7 +7,8 @@
  *   1. a slab that was to become empty gets users again (emptying.c)
  *   2. a class that has many slabs takes a run for four, which is split: three calls in four less
  *   3. a run for one slab
- *   4. if memory is refused while slabs of the class are held: until they are not (unback.c)
+ *   4. if memory is refused: an object that has come back meanwhile, or will when a slab of the class is no more held
+ *      (unback.c), which is waited for
  *
  * A new slab is complete before it is on a list: its record is written, each object was constructed, and the
  * bytes of its frames say the class.  So whoever frees the first object of it finds them.  That is done without the class's lock,
@@ -155,6 +156,26 @@ static int add_run(struct slabs *s, struct slab_class *c, unsigned flags)
 	return 0;
 }
 
+/* There is no memory.  Is there an object by now, or a slab that is held and will have some? */
+static int after_refusal(struct slabs *s, struct slab_class *c, unsigned flags)
+{
+	lock_token token;
+	bool found, held;
+
+	if (!class_lock_for(c, flags, &token))
+		return -EAGAIN;
+	found = (c->stock[STOCK_NEAR].used | c->stock[STOCK_FAR].used) != 0;
+	held = c->held_nr != 0;
+	lock_release(&c->lock, token);
+	if (found)
+		return 0;
+	if (!held || (flags & FLAGS_NO_WAIT) != 0)
+		return -ENOMEM;
+	mutex_acquire(&s->unback_mutex);
+	mutex_release(&s->unback_mutex);
+	return 0;
+}
+
 int objects_grow(struct slabs *s, unsigned class, unsigned flags)
 {
 	struct slab_class *c = &s->class[class];
@@ -162,11 +183,5 @@ int objects_grow(struct slabs *s, unsigned class, unsigned flags)
 
 	if (error)
 		error = add_run(s, c, (flags & FLAGS_PAGE) | c->page_flags);
-	/* A hint: there is memory, but not at this moment. */
-	if (error == -ENOMEM && load_relaxed(&c->held_nr) != 0 && (flags & FLAGS_NO_WAIT) == 0) {
-		mutex_acquire(&s->unback_mutex);
-		mutex_release(&s->unback_mutex);
-		error = 0;
-	}
-	return error;
+	return error == -ENOMEM ? after_refusal(s, c, flags) : error;
 }

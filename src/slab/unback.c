@@ -96,7 +96,7 @@ static void hold(struct slab_unback *u, uint32_t record, unsigned class)
 		pages = pages_to_go(s, c, slab);
 	if (pages != 0) {
 		slab->flags |= SLAB_HELD;
-		store_relaxed(&c->held_nr, c->held_nr + 1); /* a hint for objects_grow() */
+		c->held_nr++;
 		slab_file_locked(s, c, record);
 		u->held[u->held_nr].pages = pages;
 		u->held[u->held_nr].record = record;
@@ -116,7 +116,7 @@ static void let_go(struct slab_unback *u, uint64_t gone)
 	u->held_nr--;
 	slab->unbacked |= gone;
 	slab->flags &= (uint8_t)~SLAB_HELD;
-	store_relaxed(&c->held_nr, c->held_nr - 1); /* as above */
+	c->held_nr--;
 	slab_file_locked(u->s, c, record);
 	lock_release(&c->lock, token);
 }

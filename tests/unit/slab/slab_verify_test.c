@@ -82,6 +82,19 @@ static void full_slab_on_a_bin(void **state)
 	check(3);
 }
 
+static void empty_slab_with_a_mark(void **state)
+{
+	struct slab *slab = full;
+	uint32_t record = entries[0] / RECORD_ENTRIES;
+
+	(void)state;
+	assert_int_equal(objects_give(it.s, class, entries, 64, 0), 64);
+	check(0);
+	slab->flags |= SLAB_EMPTYING;
+	slab_set_bytes(it.s, c, record, class | BYTE_EMPTYING);
+	check(3);
+}
+
 static void bin_without_its_bit(void **state)
 {
 	(void)state;
@@ -137,6 +150,13 @@ static void emptying_slab_without_its_mark(void **state)
 	check(5);
 }
 
+static void frame_of_no_slab_with_a_class(void **state)
+{
+	(void)state;
+	it.s->byte[4095] = (uint8_t) class;
+	check(5);
+}
+
 static void counts_that_disagree(void **state)
 {
 	(void)state;
@@ -176,12 +196,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(free_object_below_the_lowest_word, begin, end),
 		cmocka_unit_test_setup_teardown(slab_on_another_bin, begin, end),
 		cmocka_unit_test_setup_teardown(full_slab_on_a_bin, begin, end),
+		cmocka_unit_test_setup_teardown(empty_slab_with_a_mark, begin, end),
 		cmocka_unit_test_setup_teardown(bin_without_its_bit, begin, end),
 		cmocka_unit_test_setup_teardown(list_with_a_slab_left_out, begin, end),
 		cmocka_unit_test_setup_teardown(list_that_does_not_end, begin, end),
 		cmocka_unit_test_setup_teardown(far_stock_with_a_near_slab, begin, end),
 		cmocka_unit_test_setup_teardown(byte_of_another_class, begin, end),
 		cmocka_unit_test_setup_teardown(emptying_slab_without_its_mark, begin, end),
+		cmocka_unit_test_setup_teardown(frame_of_no_slab_with_a_class, begin, end),
 		cmocka_unit_test_setup_teardown(counts_that_disagree, begin, end),
 		cmocka_unit_test_setup_teardown(object_in_use_on_a_page_without_memory, begin, end),
 	};

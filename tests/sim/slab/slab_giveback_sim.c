@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* slab_giveback_sim.c - slabs that are to become empty, and pages that go, against users */
+#include "sim/slab/slab_scene.h"
+
+#define SCENE_BYTES (UINT64_C(4) << 20)
+
+static void takes_and_writes(void *arg)
+{
+	struct slab_scene *scene = arg;
+	void *object = slab_take(scene, scene->class, 0);
+
+	if (object != NULL)
+		store_relaxed((uint32_t *)object + 2048, 7); /* in its third page */
+}
+
+/* ---- emptying ---- */
+
+static void ticks(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	objects_tick(scene->s, scene->class);
+}
+
+/* Leaves one object of each of @slabs slabs. */
+static void make_sparse(struct slab_scene *scene, unsigned slabs)
+{
+	slab_scene_fill(scene, slabs * SCENE_PER_SLAB);
+	for (unsigned i = 0; i < slabs * SCENE_PER_SLAB; i++)
+		if (i % SCENE_PER_SLAB != 0)
+			slab_give(scene, scene->class, scene->object[i], 0);
+}
+
+static void gives_the_last(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	for (unsigned i = 3; i < 6; i++) /* which are marked first */
+		slab_give(scene, scene->class, scene->object[i * SCENE_PER_SLAB], 0);
+}
+
+/* Slabs are marked while their last objects come back: what is empty is on no list of marked slabs, and
+ * leaves or stays. */
+SIM_TEST(slab_emptying_against_the_last_free)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	make_sparse(scene, 6);
+	sim_cpu(sim, 0, ticks, scene);
+	sim_cpu(sim, 1, gives_the_last, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
+static void takes_until_it_grows(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++)
+		slab_take(scene, scene->class, 0);
+}
+
+/* A refill finds no free object outside marked slabs: it unmarks one, and no slab is made while one is marked. */
+SIM_TEST(slab_emptying_against_refill)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+	struct slab_class *c = &scene->s->class[scene->class];
+	lock_token token;
+
+	make_sparse(scene, 2);
+	token = lock_acquire(&c->lock);
+	for (unsigned i = 0; i < 2; i++)
+		slab_mark_locked(
+			scene->s, c,
+			(uint32_t)(((char *)scene->object[i * SCENE_PER_SLAB] - scene->s->base) >>
+				   SLAB_SHIFT),
+			true);
+	lock_release(&c->lock, token);
+	sim_cpu(sim, 0, takes_until_it_grows, scene);
+	sim_cpu(sim, 1, takes_until_it_grows, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(c->slabs_nr, 2);
+	slab_scene_check(scene);
+}
+
+/* ---- pages that go ---- */
+
+static void unbacks(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	objects_unback(scene->s, 0);
+}
+
+/* No object is handed out whose pages are on their way: the machine sees a use of such a page. */
+SIM_TEST(slab_unback_against_take, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 4);
+	slab_give(scene, scene->class, scene->object[1], 0);
+	slab_give(scene, scene->class, scene->object[2], 0);
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	slab_scene_check(scene);
+}
+
+static void gives_two(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	slab_give(scene, scene->class, scene->object[0], 0);
+	slab_give(scene, scene->class, scene->object[3], 0);
+}
+
+static void gives_two_and_shrinks(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	gives_two(arg);
+	objects_shrink(scene->s, scene->class);
+}
+
+/* All objects of a slab come back while pages of it are on their way: the slab leaves only afterwards. */
+SIM_TEST(slab_unback_against_free, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 4);
+	slab_give(scene, scene->class, scene->object[1], 0);
+	slab_give(scene, scene->class, scene->object[2], 0);
+	sim_cpu(sim, 0, gives_two_and_shrinks, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
+static void shrinks_and_takes_of_the_other(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	objects_shrink(scene->s, scene->class);
+	slab_take(scene, scene->other, 0);
+}
+
+/* A record that the walk has seen may be another class's when it has the lock. */
+SIM_TEST(slab_unback_looks_again, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	while (quire_alloc_pages(scene->q, 6, QUIRE_NORETRY) != NULL)
+		;
+	slab_give(scene, scene->class, scene->object[0], 0);
+	sim_cpu(sim, 0, shrinks_and_takes_of_the_other, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
+/* At the limit, an allocation waits for a slab whose pages are on their way, and gets its object. */
+SIM_TEST(slab_held_ones_are_waited_for, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 4);
+	while (quire_alloc_pages(scene->q, 6, QUIRE_NORETRY) != NULL)
+		;
+	slab_give(scene, scene->class, scene->object[1], 0);
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	slab_scene_check(scene);
+}
+
+/* Pages of the first slab that count as gone have no memory. */
+static void check_unbacked(struct slab_scene *scene)
+{
+	uint32_t record = (uint32_t)(((char *)scene->object[2] - scene->s->base) >> SLAB_SHIFT);
+	struct mem_stretches stretches = { .stride_bytes = 4096, .page_bytes = 4096, .nr = 1 };
+	const struct slab *slab;
+	uint64_t written;
+
+	record &= ~(slab_records(scene->s, &scene->s->class[scene->class]) - 1);
+	slab = slab_at(scene->s, record);
+	stretches.addr = slab_addr(scene->s, record);
+	stretches.pages = 64;
+	check_u64_eq((uint64_t)mem_find_written(&stretches, &written), 0);
+	check_u64_eq(written & slab->unbacked, 0);
+}
+
+/* What is refused keeps its memory, and counts so. */
+SIM_TEST(slab_unback_refused, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 4);
+	slab_give(scene, scene->class, scene->object[1], 0);
+	sim_cpu(sim, 0, gives_two, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+	check_unbacked(scene);
+}
