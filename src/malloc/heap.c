@@ -147,6 +147,7 @@ static bool make(void)
 	if (s == NULL)
 		return false;
 	class_reserve(s, MALLOC_CLASSES_NR);
+	s->free_call = "free"; /* nothing was freed yet */
 	publish(q, s);
 	return true;
 }

@@ -4,7 +4,7 @@
 
 #define THREADS_NR 4u
 #define BATCH_NR   120u
-#define POOL_NR	   64u
+#define POOL_NR	   512u
 #define ROUNDS_NR  70000u
 
 struct batch {

@@ -2,7 +2,7 @@
 /* larson.c - a server: threads replace random objects, and hand all of them to their successors */
 #include "malloc/stress/shape.h"
 
-#define SLOTS_NR    1000u
+#define SLOTS_NR    5000u
 #define LINES_NR    4u /* of succession */
 #define LIVES_NR    80u
 #define REPLACED_NR 120000u

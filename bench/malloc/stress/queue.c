@@ -7,7 +7,7 @@
 
 #define BURSTS_NR 12000u
 #define BURST_NR  300u
-#define WINDOW_NR 20000u
+#define WINDOW_NR 40000u
 #define ANSWER	  256u
 
 static struct shape_queue requests, answers;

@@ -3,10 +3,10 @@
 #include <string.h>
 #include "malloc/stress/shape.h"
 
-#define STEPS_NR  16000000u
+#define STEPS_NR  12000000u
 #define RECENT_NR 64u
-#define KEPT_NR	  8192u
-#define KEEP_ONE  50u /* in so many */
+#define KEPT_NR	  262144u
+#define KEEP_ONE  20u /* in so many */
 
 struct number {
 	uint32_t digits_nr;

@@ -2,7 +2,7 @@
 /* tree.c - random binary trees whose nodes carry a payload: built, changed and freed, in two threads */
 #include "malloc/stress/shape.h"
 
-#define KEYS_NR	   60000u
+#define KEYS_NR	   150000u
 #define CHANGES_NR 800000u
 #define TREES_NR   2u
 
