@@ -179,6 +179,9 @@ static void a_library_that_never_came_alive_is_125(void **state)
 	       "Quire did not start in it (its status was 3)");
 	expect("$Q -- env STANDIN_STAYS_AWAY=1 $P touch 1", 125, "Quire did not start in it");
 	expect("$Q -- env", 0, "quire: in use");
+	expect("mkdir ${L%/*}/bad; cp ${L%/*}/quire ${L%/*}/bad; echo x >${L%/*}/bad/${L##*/}; "
+	       "${L%/*}/bad/quire run -- $P exit 3",
+	       125, "Quire did not start in it (its status was 3)");
 	expect("$Q -- sh -c \"exec $P touch 1\"", 0,
 	       "which ran without Quire; --children takes it");
 	expect("$Q --children -- sh -c \"exec $P touch 1\"", 0, "quire: 1,000 calls");
