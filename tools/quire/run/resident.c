@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,12 +26,26 @@ static bool read_line(const char *text, const char *name, uint64_t *bytes)
 	return true;
 }
 
+/* False where /proc is that of another pid namespace, in which our numbers are others'. */
+static bool is_own_proc(void)
+{
+	char text[32];
+	ssize_t bytes = readlink("/proc/self", text, sizeof(text) - 1);
+
+	if (bytes <= 0)
+		return false;
+	text[bytes] = '\0';
+	return atoi(text) == getpid();
+}
+
 bool resident_read(pid_t pid, struct resident *resident)
 {
 	char text[4096];
 	ssize_t bytes;
 	int fd;
 
+	if (!is_own_proc())
+		return false;
 	snprintf(text, sizeof(text), "/proc/%d/status", pid);
 	fd = open(text, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
