@@ -2,8 +2,6 @@
 /* malloc/counted.c - what cold paths tell a process's part of the report */
 #include "malloc/counted.h"
 
-#include "base/check.h"
-#include "machine/atomic.h"
 #include "machine/process.h"
 #include "malloc/report.h"
 
@@ -22,11 +20,7 @@ bool malloc_is_counted(void)
 
 static unsigned row_of(unsigned class, size_t bytes)
 {
-	if (class == 0)
-		return report_large_row(bytes);
-	/* Every block of a class has the same size. */
-	store_relaxed(&part->class_bytes[class], (uint32_t)bytes);
-	return class;
+	return class == 0 ? report_large_row(bytes) : class;
 }
 
 void malloc_counted_alloc(unsigned class, size_t bytes, bool slow)
