@@ -340,6 +340,23 @@ static void large_areas_begin_where_huge_pages_do(void **state)
 	assert_int_equal(quire_verify(q), 0);
 }
 
+static void a_large_area_that_is_used_again_and_cleared_holds_no_memory(void **state)
+{
+	struct quire *q = *state;
+	char *addr = vtake(q, MIB(64), 0);
+	uint64_t full;
+
+	skip_if_sanitized();
+	memset(addr, 0x77, MIB(64));
+	quire_vfree(q, addr);
+	full = resident_bytes();
+	addr = vtake(q, MIB(64), QUIRE_ZERO);
+	if (vmap_case->options.cache != QUIRE_OFF)
+		assert_true(resident_bytes() + MIB(60) < full);
+	assert_true(reads_as(addr, MIB(64), 0));
+	quire_vfree(q, addr);
+}
+
 static void free_of_null_does_nothing(void **state)
 {
 	struct quire *q = *state;
@@ -395,6 +412,7 @@ int main(void)
 		VMAP_TEST(a_node_is_a_hint),
 		VMAP_TEST(flags_that_forbid_waiting_are_served_from_what_is_there),
 		VMAP_TEST(large_areas_begin_where_huge_pages_do),
+		VMAP_TEST(a_large_area_that_is_used_again_and_cleared_holds_no_memory),
 		VMAP_TEST(free_of_null_does_nothing),
 		VMAP_TEST(kvmalloc_takes_small_sizes_from_pages_and_large_ones_as_areas),
 	};
