@@ -176,3 +176,14 @@ void worker_fork_child(struct quire *q)
 		work_unhold(&q->work);
 	mutex_release(&q->worker_mutex);
 }
+
+void worker_retire(struct quire *q)
+{
+	mutex_acquire(&q->worker_mutex);
+	if (q->worker_stopped.nr == 0 && work_hold(&q->work) == 0) {
+		work_refuse(&q->work);
+		work_unhold(&q->work);
+	}
+	mutex_release(&q->worker_mutex);
+	worker_follow(q);
+}

@@ -32,6 +32,9 @@ void worker_exclude_end(struct quire *q);
 /* The worker's function: makes all modules' visits to @arg, a struct quire.  Returns when it is to be
  * called again, or WORK_IDLE, or WORK_EXIT. */
 uint64_t worker_run(void *arg, uint64_t now_ns);
+/* Stops and joins the worker's thread, and leaves its work to callers for good, or until a fork: for a process
+ * that ends when its last thread does.  Nothing if the thread is being held. */
+void worker_retire(struct quire *q);
 /* Brings q->looks up to date, after work_needs_callers() may have changed. */
 void worker_follow(struct quire *q);
 /* In a child of fork, with no lock held: a worker that other threads had stopped may start. */

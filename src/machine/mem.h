@@ -75,6 +75,8 @@ struct mem_limit mem_limit_read(void);
 /* The most bytes of addresses that the next part of an instance should reserve, so that others find
  * some too: half of what is left of the process's budget.  A hint. */
 size_t mem_reserve_share(void);
+/* From here on reservations may take most of the process's addresses: they are the program's malloc. */
+void mem_reserve_most(void);
 /* Reserves addresses without memory; they are not locked and not part of core files.  @align_bytes:
  * power of two.  @name appears in /proc/self/maps, also for parts committed later.  NULL if
  * refused. */

@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "machine/atomic.h"
+
 enum work_mode {
 	WORK_THREAD,
 	WORK_INLINE,
@@ -111,6 +113,13 @@ bool work_take_pressure(struct work *work);
 enum work_pressure work_pressure(const struct work *work);
 /* Stops and joins the thread.  Nothing runs afterwards. */
 void work_stop(struct work *work);
+/* No thread is asked for from here on, as if the system refused one for ever: callers do the work.  The caller
+ * holds the work (work_hold()).  A child of fork may have a thread again. */
+static inline void work_refuse(struct work *work)
+{
+	store_relaxed(&work->retry_ns, UINT64_MAX); /* a hint: pairs with may_start() */
+	store_release(&work->refused, UINT32_C(1)); /* pairs with work_needs_callers() */
+}
 /*
  * Stops and joins the thread, if there is one, and prevents a new one until work_unhold().  Due
  * work stays due, and work_start() does not run it.  Returns 0; or -EBUSY if the system still

@@ -10,6 +10,7 @@
  */
 #include "malloc/heap.h"
 
+#include <quire/page.h>
 #include <quire/quire.h>
 #include <quire/vmap.h>
 
@@ -21,6 +22,7 @@
 #include "machine/process.h"
 #include "malloc/boot.h"
 #include "malloc/counted.h"
+#include "page/alloc.h"
 #include "slab/class.h"
 #include "slab/fast.h"
 #include "slab/sheaf.h"
@@ -84,6 +86,22 @@ static void *small_alloc(unsigned class, size_t align)
 
 /* ---- large ones ---- */
 
+/* Areas have a part of the addresses; where those are few, pages may have more. */
+static void *run_alloc(size_t bytes, size_t align, unsigned flags)
+{
+	size_t least = bytes > align ? bytes : align;
+	unsigned order = 0;
+	int error;
+
+	while (order <= QUIRE_ORDER_MAX && (MALLOC_PAGE_BYTES << order) < least)
+		order++;
+	if (order > QUIRE_ORDER_MAX)
+		return NULL;
+	if (lock_nested())
+		flags |= QUIRE_NOLOCK;
+	return page_alloc_run(malloc_heap.q, order, flags, &error);
+}
+
 static void *area_alloc(size_t bytes, size_t align, unsigned flags)
 {
 	struct quire_vmalloc_options options =
@@ -101,6 +119,8 @@ static void *large_alloc(size_t bytes, size_t align, unsigned flags)
 	if (bytes > PTRDIFF_MAX)
 		return NULL;
 	block = area_alloc(bytes != 0 ? bytes : 1, align, flags);
+	if (block == NULL)
+		block = run_alloc(bytes, align, flags);
 	if (UNLIKELY(malloc_is_counted()) && block != NULL)
 		malloc_counted_alloc(0, malloc_usable(block, __func__), true);
 	return block;

@@ -3,7 +3,7 @@
  * malloc/free.c - the cold path of free(), and what is known of a block by its address
  *
  * An address is of one of three kinds: in the boot arena; among the pages, where the frame's byte names a class;
- * or among the areas.  Anything else was never handed out, and stops the process with one line.
+ * or among the areas.  Where the byte is 0, a run of pages can be a block (alloc.c).  Anything else was never handed out, and stops the process with one line.
  *
  * A sheaf takes what it is given: that a block is free already, or that none begins at its address, is found
  * when the sheaf spills, or at once where a call looks at the block anyhow (realloc(), malloc_usable_size(),
@@ -11,6 +11,7 @@
  */
 #include "malloc/heap.h"
 
+#include <quire/page.h>
 #include <quire/quire.h>
 #include <quire/vmap.h>
 
@@ -53,6 +54,11 @@ static struct vmap *areas_around(const void *block)
 	return v;
 }
 
+bool malloc_is_area(const void *block)
+{
+	return areas_around(block) != NULL;
+}
+
 /* No block is at this address.  Among the pages its slab may have been given back since it was freed. */
 static _Noreturn void no_block(const void *block, const char *function)
 {
@@ -84,17 +90,36 @@ static void small_free(struct slabs *s, void *block, unsigned byte, const char *
 				    slow);
 }
 
-static void large_free(void *block, const char *function)
+/* Bytes of the area or run of pages that begins at @block. */
+static size_t large_usable(const void *block, const char *function)
 {
 	struct vmap *v = areas_around(block);
-	const struct range *r;
+	int order;
 
-	if (v == NULL)
+	if (v != NULL)
+		return (size_t)range_at(v, vmap_check_free(v, block, QUIRE_VMAP_ALLOC, function))
+			       ->usable
+		       << v->page_shift;
+	order = quire_block_order(malloc_heap.q, block);
+	if (order < 0)
 		no_block(block, function);
-	r = range_at(v, vmap_check_free(v, block, QUIRE_VMAP_ALLOC, function));
+	return quire_page_bytes(malloc_heap.q) << order;
+}
+
+static void large_free(void *block, const char *function)
+{
+	size_t bytes = large_usable(block, function);
+	unsigned order = 0;
+
 	if (UNLIKELY(malloc_is_counted()))
-		malloc_counted_free(0, (size_t)r->usable << v->page_shift, true);
-	quire_vfree(malloc_heap.q, block);
+		malloc_counted_free(0, bytes, true);
+	if (malloc_is_area(block)) {
+		quire_vfree(malloc_heap.q, block);
+		return;
+	}
+	while (quire_page_bytes(malloc_heap.q) << order < bytes)
+		order++;
+	quire_free_pages(malloc_heap.q, block, order);
 }
 
 void malloc_free_cold(void *block, const char *function)
@@ -123,7 +148,6 @@ void malloc_free_cold(void *block, const char *function)
 size_t malloc_usable(const void *block, const char *function)
 {
 	struct slabs *s = malloc_heap.slabs;
-	struct vmap *v;
 	unsigned class;
 	size_t bytes;
 
@@ -139,23 +163,19 @@ size_t malloc_usable(const void *block, const char *function)
 		class = objects_check(s, block, function);
 		return s->class[class].size;
 	}
-	v = areas_around(block);
-	if (v == NULL)
-		no_block(block, function);
-	return (size_t)range_at(v, vmap_check_free(v, block, QUIRE_VMAP_ALLOC, function))->usable
-	       << v->page_shift;
+	return large_usable(block, function);
 }
 
-/* What a fresh block of @bytes has. */
-static size_t bytes_for(size_t align, size_t bytes)
+/* Is this what a fresh block of @bytes has?  Areas are whole pages, and runs powers of two of them. */
+static bool is_fresh(size_t usable, size_t align, size_t bytes)
 {
-	if (bytes > MALLOC_SMALL_MAX || align > MALLOC_PAGE_BYTES) {
-		size_t page = (size_t)1 << malloc_heap.slabs->page_shift;
+	size_t page = (size_t)1 << malloc_heap.slabs->page_shift;
 
-		return bytes != 0 ? (bytes + page - 1) & ~(page - 1) : page;
-	}
-	return malloc_class_bytes(
-		malloc_class_aligned(malloc_heap.class_of[table_place(bytes)], align));
+	if (bytes <= MALLOC_SMALL_MAX && align <= MALLOC_PAGE_BYTES)
+		return usable == malloc_class_bytes(malloc_class_aligned(
+					 malloc_heap.class_of[table_place(bytes)], align));
+	return usable == ((bytes + page - 1) & ~(page - 1)) || (bytes == 0 && usable == page) ||
+	       (usable & (usable - 1)) == 0;
 }
 
 /*
@@ -167,7 +187,7 @@ void malloc_check_bytes(const void *block, size_t align, size_t bytes, const cha
 	size_t usable = malloc_usable(block, function);
 
 	if (bytes <= usable &&
-	    (bytes >= usable / 2 || boot_has(block) || bytes_for(align, bytes) == usable ||
+	    (bytes >= usable / 2 || boot_has(block) || is_fresh(usable, align, bytes) ||
 	     load_relaxed(&malloc_heap.shrink_refused)))
 		return;
 	misuse_number("wrong size", function, block, "bytes of the block", usable);

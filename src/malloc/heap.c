@@ -25,8 +25,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "machine/mem.h"
 #include "machine/process.h"
 #include "malloc/counted.h"
 #include "slab/class.h"
@@ -100,6 +102,7 @@ static struct quire *make_instance(void)
 	struct quire *q = NULL;
 	static struct conf conf[2]; /* one thread at a time; a small stack has no room for them */
 
+	mem_reserve_most();
 	read_conf("QUIRE_CONF", &conf[0], &options);
 	read_conf("QUIRE_MALLOC_CONF", &conf[1], &options);
 	if (options.guard == QUIRE_GUARD_DEFAULT)
@@ -116,7 +119,7 @@ static void open_fast_paths(void)
 	struct malloc_heap *h = &malloc_heap;
 
 	if (h->slabs->page_shift == HEAP_PAGE_SHIFT)
-		store_release(&h->entries, h->slabs->near_bytes >> ENTRY_SHIFT);
+		store_release(&h->entries, h->slabs->near_entries);
 	store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
 }
 
@@ -152,14 +155,14 @@ static bool make(void)
 	return true;
 }
 
-bool malloc_begin(void)
+static bool begin(bool may_begin)
 {
 	uint32_t state = load_acquire(&malloc_heap.state); /* pairs with the store below */
 	int error;
 
-	if (LIKELY(state == HEAP_READY))
+	if (state == HEAP_READY)
 		return true;
-	if (!malloc_may_begin() || state == HEAP_MAKING)
+	if (!may_begin || state == HEAP_MAKING)
 		return false;
 	if (!cas_acquire(&malloc_heap.state, &state, (uint32_t)HEAP_MAKING))
 		return state == HEAP_READY;
@@ -171,9 +174,15 @@ bool malloc_begin(void)
 	return state == HEAP_READY;
 }
 
+bool malloc_begin(void)
+{
+	/* Pairs with the store above. */
+	return load_acquire(&malloc_heap.state) == HEAP_READY || begin(malloc_is_bound());
+}
+
 bool malloc_begin_waiting(void)
 {
-	while (!malloc_begin()) {
+	while (!begin(malloc_is_relocated())) {
 		if (load_relaxed(&malloc_heap.state) != HEAP_MAKING ||
 		    load_relaxed(&malloc_heap.maker) == process_thread())
 			return false;
@@ -214,4 +223,10 @@ static __attribute__((constructor(102))) void register_member(void)
 size_t malloc_give_back(void)
 {
 	return malloc_begin() ? quire_release(malloc_heap.q) : 0;
+}
+
+void malloc_retire_worker(void)
+{
+	if (load_acquire(&malloc_heap.state) == HEAP_READY) /* pairs with begin() */
+		worker_retire(malloc_heap.q);
 }

@@ -4,7 +4,7 @@
  *
  * Words
  *   small      said of a block of at most MALLOC_SMALL_MAX bytes: an object of a class (slab/slab.h)
- *   large      said of others: an area (quire/vmap.h)
+ *   large      said of others: an area (quire/vmap.h), or a run of pages where no area can be had
  *   early      said of a block of the boot arena (boot.h)
  *   ready      said of the heap once malloc_begin() has made it.  Until then all fields that fast paths compare
  *              with are zero, so that every call takes its cold path, which is in charge of the rest
@@ -48,7 +48,7 @@ extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));
 /* Makes the heap ready, unless it is too early in the process's life, or another thread, or an interrupted frame
  * of this one, is at it.  True if it is ready. */
 bool malloc_begin(void);
-/* The same; waits for another thread. */
+/* The same for a call that nothing else can serve: waits for another thread, and begins without an environment. */
 bool malloc_begin_waiting(void);
 
 /* ---- cold paths: alloc.c, free.c ---- */
@@ -64,18 +64,22 @@ void *malloc_resize(void *block, size_t bytes);
 size_t malloc_usable(const void *block, const char *function);
 /* The class of the slab in which @block is; 0 if it is in none. */
 unsigned malloc_class_at(const void *block);
+/* True if @block, which is one, is an area. */
+bool malloc_is_area(const void *block);
 /* Stops the process unless @block can be one of @bytes at a multiple of @align. */
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function);
 
+/* Leaves what the instance's worker does to calls, so that its thread does not outlive all others. */
+void malloc_retire_worker(void);
 /* Gives back to the system what is free.  Returns bytes. */
 size_t malloc_give_back(void);
 
 /* ---- linux/start.c ---- */
 
-/* False while this library is not relocated, or libc has no environment yet. */
-bool malloc_may_begin(void);
-/* True once this library is relocated; before that no function of another one may be called. */
+/* Functions of other libraries may be called, and options can be read. */
 bool malloc_is_bound(void);
+/* Nearly so: only what cannot be served otherwise is worth the try. */
+bool malloc_is_relocated(void);
 void malloc_warn(const char *line);
 void malloc_yield(void);
 

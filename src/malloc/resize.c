@@ -9,7 +9,7 @@
  *   any        else                                another block, to which as much is copied as both have: at
  *                                                  most MALLOC_SMALL_MAX
  *
- * An early block moves to the heap as soon as it grows.  If a block that should shrink cannot, because another
+ * An early block stays one while the boot arena has room.  If a block that should shrink cannot, because another
  * is refused, it stays as large as it is: C programs do not expect a smaller size to fail.
  */
 #include "malloc/heap.h"
@@ -51,7 +51,7 @@ static void *resize_area(void *block, size_t usable, size_t bytes)
 	return to;
 }
 
-void *malloc_resize(void *block, size_t bytes)
+static void *resize(void *block, size_t bytes)
 {
 	size_t usable = malloc_usable(block, "realloc");
 	int error = process_errno();
@@ -59,7 +59,7 @@ void *malloc_resize(void *block, size_t bytes)
 
 	if (bytes <= usable && bytes >= usable / 2)
 		return block;
-	if (usable > MALLOC_SMALL_MAX && bytes > MALLOC_SMALL_MAX && !boot_has(block))
+	if (bytes > MALLOC_SMALL_MAX && !boot_has(block) && malloc_is_area(block))
 		to = resize_area(block, usable, bytes);
 	else
 		to = move(block, usable, bytes);
@@ -68,4 +68,25 @@ void *malloc_resize(void *block, size_t bytes)
 	store_relaxed(&malloc_heap.shrink_refused, true); /* malloc_check_bytes() reads it */
 	process_set_errno(error);
 	return block;
+}
+
+/* No function of another library is called, since this one may not be bound yet. */
+static void *early_resize(const void *block, size_t bytes)
+{
+	size_t usable = boot_usable(block);
+	const char *from = block;
+	char *to = boot_alloc(bytes, MALLOC_ALIGN);
+
+	for (size_t i = 0; to != NULL && i < usable && i < bytes; i++)
+		to[i] = from[i];
+	return to;
+}
+
+void *malloc_resize(void *block, size_t bytes)
+{
+	void *to = NULL;
+
+	if (UNLIKELY(boot_has(block)))
+		to = early_resize(block, bytes);
+	return to != NULL ? to : resize(block, bytes);
 }

@@ -11,7 +11,8 @@
  * use, and more instances may follow.  So no module may take all that is left: it gets at most half
  * of the rest of the budget, and at most a quarter of what RLIMIT_AS still allows.  In an otherwise
  * empty process with limit L, pages get L/4, areas L/8, per-CPU memory L/16, and the program keeps
- * more than half.
+ * more than half.  Where the program's malloc is this library (mem_reserve_most()), its addresses are the
+ * program's: the budget is seven eighths, and under RLIMIT_AS a part takes three quarters of what is left.
  *
  * The limit is read for each reservation, since a program may lower it while it runs; a share that was asked
  * for just before counts as that.
@@ -30,6 +31,13 @@ static uint64_t taken_bytes;
 
 /* Atomic, relaxed: RLIMIT_AS as the last share was computed, for one reservation; 0: none. */
 static uint64_t limit_in_hand;
+
+static bool takes_most; /* atomic, relaxed */
+
+void mem_reserve_most(void)
+{
+	store_relaxed(&takes_most, true);
+}
 
 uint64_t addresses_limit_bytes(void)
 {
@@ -57,7 +65,9 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static uint64_t budget_bytes(uint64_t limit)
 {
-	return least(limit, space_bytes()) / 2;
+	uint64_t all = least(limit, space_bytes());
+
+	return load_relaxed(&takes_most) ? all - all / 8 : all / 2;
 }
 
 /* "14317 ...": the first number of statm is the address space in use, in pages.  0: not known. */
@@ -102,12 +112,15 @@ size_t mem_reserve_share(void)
 	uint64_t limit = addresses_limit_bytes(), budget = budget_bytes(limit);
 	uint64_t taken = load_relaxed(&taken_bytes);
 	uint64_t room = budget > taken ? budget - taken : 0;
-	uint64_t used;
+	uint64_t used, left;
 
 	store_relaxed(&limit_in_hand, limit);
 	if (limit != UINT64_MAX) {
 		used = used_bytes();
-		room = least(room, used < limit ? (limit - used) / 2 : 0);
+		left = used < limit ? limit - used : 0;
+		if (load_relaxed(&takes_most))
+			return (size_t)(least(room, left) / 4 * 3);
+		room = least(room, left / 2);
 	}
 	return (size_t)(room / 2);
 }

@@ -81,10 +81,31 @@ static uint64_t file_of(int fd)
 	return error ? 0 : (uint64_t)stat.st_dev << 48 ^ (uint64_t)stat.st_ino;
 }
 
+/*
+ * A program expects that the next file it opens has the lowest number: shells redirect by numbers, and one that
+ * has closed its standard streams opens others in their place.  So ours are moved away, where the limit
+ * permits.
+ */
+static long keep_away(long fd)
+{
+	static const long least[] = { 200, STDERR_FILENO + 1 };
+	long moved = fd;
+
+	for (unsigned i = 0; fd >= 0 && i < sizeof(least) / sizeof(least[0]); i++) {
+		moved = SYSTEM_CALL(SYS_fcntl, (int)fd, F_DUPFD_CLOEXEC, least[i]);
+		if (moved >= 0)
+			break;
+	}
+	if (fd >= 0)
+		close_file((int)fd);
+	return moved;
+}
+
 /* A descriptor with a trigger, or -errno. */
 static long open_trigger(const char *path)
 {
-	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
+	long fd = keep_away(
+		SYSTEM_CALL(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0));
 	long written;
 
 	if (fd < 0)
@@ -130,7 +151,8 @@ static bool open_both(struct work_watch *watch)
 	}
 	if (trigger < 0)
 		return false;
-	timer = SYSTEM_CALL(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	timer = keep_away(
+		SYSTEM_CALL(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 	if (timer < 0) {
 		close_file((int)trigger);
 		return false;

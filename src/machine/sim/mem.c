@@ -58,6 +58,10 @@ size_t mem_reserve_share(void)
 	return SIZE_MAX;
 }
 
+void mem_reserve_most(void)
+{
+}
+
 bool mem_is_locked(void)
 {
 	return false;

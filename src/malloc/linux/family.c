@@ -60,9 +60,9 @@ static inline __attribute__((always_inline)) bool free_fast(void *block)
 	if (UNLIKELY(entry >= load_relaxed(&malloc_heap.entries)))
 		return false;
 	byte = &malloc_heap.byte[entry >> (HEAP_PAGE_SHIFT - ENTRY_SHIFT)];
-	class = load_relaxed(byte); /* the sequence reads it again */
-	return LIKELY(class < BYTE_EMPTYING) &&
-	       stack_push_strided(&malloc_heap.cpu, SLAB_STRIDE_SHIFT, class, (uint32_t)entry, byte,
+	/* Of class 0, no slab's, a sheaf has no room; of an emptying slab the byte is not the class alone. */
+	class = load_relaxed(byte) & (BYTE_EMPTYING - 1);
+	return stack_push_strided(&malloc_heap.cpu, SLAB_STRIDE_SHIFT, class, (uint32_t)entry, byte,
 				  (uint8_t) class);
 }
 

@@ -2,6 +2,7 @@
 /* malloc/linux/start.c - how far the process has come: what malloc's first calls may do */
 #include "malloc/heap.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,23 +14,41 @@
 
 /* The dynamic linker stores the address when it relocates this library. */
 static const void *volatile own_address = (const void *)&own_address;
-/* atomic; libc is initialised before a library that depends on it */
-static bool is_constructed;
+static bool is_constructed; /* atomic */
 
-bool malloc_is_bound(void)
+bool malloc_is_relocated(void)
 {
 	return own_address == (const void *)&own_address;
 }
 
-/* Without an environment the options would be missed; a program may also have none. */
-bool malloc_may_begin(void)
+/*
+ * A resolver may run between two relocations of this library, or of the program that contains it.  libc has
+ * an environment once all is relocated, and is initialised before a library that depends on it; a program may
+ * also have no environment.
+ */
+bool malloc_is_bound(void)
 {
-	return malloc_is_bound() && (environ != NULL || load_relaxed(&is_constructed));
+	return malloc_is_relocated() && (environ != NULL || load_relaxed(&is_constructed));
 }
 
-static __attribute__((constructor(101))) void note_constructed(void)
+/*
+ * A process whose first thread ends by pthread_exit() ends with its last thread: that must not be the
+ * instance's worker, which would sleep until it is needed.  libc runs the destructors of keys then, but not
+ * those of C++ objects; exit() runs neither.
+ */
+static void first_thread_ends(void *arg)
 {
+	(void)arg;
+	malloc_retire_worker();
+}
+
+static __attribute__((constructor(101))) void begin_program(void)
+{
+	pthread_key_t key;
+
 	store_relaxed(&is_constructed, true);
+	if (SYSTEM_CALL(SYS_gettid) == getpid() && pthread_key_create(&key, first_thread_ends) == 0)
+		(void)pthread_setspecific(key, &malloc_heap);
 }
 
 /*

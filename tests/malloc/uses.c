@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * uses.c WAY - a program that uses malloc in one of several ways: run by start_test.c
+ *
+ * Status 0: it was served.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+	REFUSED = 3,
+	WRONG = 4,
+	NO_SUCH_WAY = 5,
+	SYSTEM_REFUSES = 6,
+};
+
+static unsigned char *take(size_t bytes)
+{
+	unsigned char *block = malloc(bytes);
+
+	if (block == NULL)
+		_exit(REFUSED);
+	memset(block, (int)(bytes % 251), bytes);
+	return block;
+}
+
+static void give(unsigned char *block, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += 13)
+		if (block[i] != bytes % 251)
+			_exit(WRONG);
+	free(block);
+}
+
+/* Up to @most bytes at a time, in blocks of all sizes up to 200 KB. */
+static void use(size_t most)
+{
+	enum {
+		BLOCKS = 256
+	};
+	static _Thread_local struct {
+		unsigned char *at;
+		size_t bytes;
+	} block[BLOCKS];
+	size_t held = 0, random = 12345;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned which = i % BLOCKS;
+
+		if (block[which].at != NULL)
+			give(block[which].at, block[which].bytes);
+		held -= block[which].bytes;
+		block[which].at = NULL;
+		block[which].bytes = 0;
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		if (i >= 20000 - BLOCKS)
+			continue;
+		block[which].bytes = 1 + (random >> 33) % (i % 16 == 0 ? 200000 : 2000);
+		if (held + block[which].bytes > most)
+			block[which].bytes = 10;
+		block[which].at = take(block[which].bytes);
+		held += block[which].bytes;
+	}
+}
+
+static void *use_some(void *arg)
+{
+	(void)arg;
+	use(4u << 20);
+	return NULL;
+}
+
+static void with_threads(unsigned threads_nr, size_t stack_bytes)
+{
+	pthread_attr_t attr;
+	pthread_t ids[16];
+
+	pthread_attr_init(&attr);
+	if (stack_bytes != 0 && pthread_attr_setstacksize(&attr, stack_bytes) != 0)
+		_exit(SYSTEM_REFUSES);
+	for (unsigned i = 0; i < threads_nr; i++)
+		if (pthread_create(&ids[i], &attr, use_some, NULL) != 0)
+			_exit(SYSTEM_REFUSES);
+	for (unsigned i = 0; i < threads_nr; i++)
+		pthread_join(ids[i], NULL);
+}
+
+static void plainly(void)
+{
+	use(64u << 20);
+	malloc_trim(0);
+	use(64u << 20);
+}
+
+static void little(void)
+{
+	use(4u << 20);
+}
+
+static void threads(void)
+{
+	with_threads(8, 0);
+}
+
+/* The kernel's least, and the thread-local data above. */
+static void small_stacks(void)
+{
+	with_threads(8, 16384 + 8192);
+}
+
+static void locked(void)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		_exit(SYSTEM_REFUSES);
+	use(4u << 20);
+	malloc_trim(0);
+}
+
+/* Until nothing is left; then what is freed can be had again. */
+static void to_the_end(void)
+{
+	enum {
+		BLOCKS = 100000
+	};
+	static void *blocks[BLOCKS];
+	unsigned n = 0;
+
+	while (n < BLOCKS && (blocks[n] = malloc(3000)) != NULL)
+		n++;
+	if (n == BLOCKS)
+		_exit(WRONG);
+	if (errno != ENOMEM || malloc(1000000000) != NULL)
+		_exit(WRONG);
+	for (unsigned i = 0; i < n; i++)
+		free(blocks[i]);
+	for (unsigned i = 0; i < n * 9 / 10; i++)
+		if ((blocks[i] = malloc(3000)) == NULL)
+			_exit(REFUSED);
+}
+
+static void without_descriptors(void)
+{
+	struct rlimit none = { .rlim_cur = 0, .rlim_max = 0 };
+
+	if (setrlimit(RLIMIT_NOFILE, &none) != 0)
+		_exit(SYSTEM_REFUSES);
+	plainly();
+	with_threads(4, 0);
+}
+
+/* What the library opens it closes, or marks; none of it has the number of a standard stream. */
+static void leaves_descriptors(void)
+{
+	int before = dup(0), after;
+
+	close(before);
+	plainly();
+	after = dup(0);
+	if (before != after)
+		_exit(WRONG);
+}
+
+static void without_streams(void)
+{
+	int fd;
+
+	use(4u << 20);
+	fd = open("/dev/null", O_RDWR);
+	if (fd != 0)
+		_exit(WRONG); /* the lowest one is still free */
+	malloc_stats();
+}
+
+static void without_environment(void)
+{
+	clearenv();
+	use(4u << 20);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} ways[] = {
+	{ "plainly", plainly },
+	{ "little", little },
+	{ "threads", threads },
+	{ "small_stacks", small_stacks },
+	{ "locked", locked },
+	{ "to_the_end", to_the_end },
+	{ "without_descriptors", without_descriptors },
+	{ "leaves_descriptors", leaves_descriptors },
+	{ "without_streams", without_streams },
+	{ "without_environment", without_environment },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(argv[1], ways[i].name) == 0) {
+			ways[i].run();
+			return 0;
+		}
+	}
+	return NO_SUCH_WAY;
+}
