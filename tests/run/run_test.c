@@ -637,6 +637,8 @@ static void a_comparison_prints_both(void **state)
 	assert_non_null(strstr(answer.err, "</svg>\n"));
 	for (char *line = strtok(answer.out, "\n"); line != NULL; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) < 80 || strstr(line, "resident memory") != NULL);
+	answer = shell("LD_PRELOAD=libm.so.6 $Q --compare -- $P exit 0");
+	assert_non_null(strstr(answer.out, "\nm    "));
 	expect("$Q --compare -- $P exit 3", 3, "its status was 3 without Quire");
 }
 

@@ -78,11 +78,31 @@ static int run_both(const struct program *program, const struct run_options *opt
 	return EXIT_NOT_ALIVE;
 }
 
+/* What serves malloc() without Quire: libc's, or a library that the user preloads: "/x/libjemalloc.so.2" ->
+ * "jemalloc". */
+#define NAME_BYTES 16
+static const char *name_of_other(char name[NAME_BYTES])
+{
+	const char *preload = getenv("LD_PRELOAD");
+	const char *base = preload;
+	size_t bytes;
+
+	if (preload == NULL || preload[0] == '\0')
+		return "glibc";
+	for (const char *at = preload; *at != '\0' && *at != ':' && *at != ' '; at++)
+		if (*at == '/')
+			base = at + 1;
+	base += strncmp(base, "lib", 3) == 0 ? 3 : 0;
+	bytes = strcspn(base, ".: ");
+	snprintf(name, NAME_BYTES, "%.*s", bytes < NAME_BYTES ? (int)bytes : NAME_BYTES - 1, base);
+	return name;
+}
+
 static void print_line(const struct history *history)
 {
 	char peak[BYTES_TEXT], end[BYTES_TEXT];
 
-	printf("%-8s %12s %12s %10.2f s %10.2f s\n", history->name,
+	printf("%-16s %11s %12s %10.2f s %10.2f s\n", history->name,
 	       bytes_text(peak, history->peak_bytes), bytes_text(end, history_end_bytes(history)),
 	       history->cpu_seconds, history->seconds);
 }
@@ -122,13 +142,15 @@ static int draw(const char *path, const char *line, const struct history *histor
 enum exit_status compare(const struct program *program, const struct run_options *options,
 			 struct preload *preload)
 {
-	struct history histories[HISTORIES_MAX] = { { .name = "glibc" }, { .name = "Quire" } };
+	char name[NAME_BYTES];
+	struct history histories[HISTORIES_MAX] = { { .name = name_of_other(name) },
+						    { .name = "Quire" } };
 	char *line = join(options->arguments);
 	int status = run_both(program, options, preload, histories);
 
 	if (status == 0) {
 		printf("%s: resident memory\n\n", line != NULL ? line : program->path);
-		printf("%-8s %12s %12s %12s %12s\n", "", "peak", "at the end", "CPU time", "time");
+		printf("%-16s %11s %12s %12s %12s\n", "", "peak", "at the end", "CPU time", "time");
 		print_line(&histories[0]);
 		print_line(&histories[1]);
 		printf("\n");
