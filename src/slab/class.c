@@ -31,6 +31,9 @@
 #define FEW_OBJECTS 16u
 #define LOSS_SHARE  64u
 #define LARGE_SHIFT 18u /* of slabs of 256 KiB */
+/* Two slabs of 64 KiB, or half of one of 256: a program that uses 60 classes a little keeps 8 MiB, and 20 if it were
+ * two slabs of either kind. */
+#define SPARE_BYTES (2u << SLAB_SHIFT)
 
 /* What a sheaf keeps at first, and at most: measured with bursts of 64-byte objects and with 200 threads in turn. */
 #define SHEAF_FIRST_BYTES ((size_t)64 << 10)
@@ -60,6 +63,7 @@ void class_cut(const struct slabs *s, struct slab_class *c, uint32_t size)
 	c->order = (uint8_t)(shift - s->page_shift);
 	c->per_slab = (1u << shift) / size;
 	c->reciprocal = (uint32_t)((((uint64_t)1 << 32) + size - 1) / size);
+	c->spare = SPARE_BYTES / size;
 	c->bin_scale = (BINS_NR << BIN_SHIFT) / c->per_slab;
 	c->sheaf_first = sheaf_keeps(SHEAF_FIRST_BYTES, size);
 	c->sheaf_most = sheaf_keeps(SHEAF_MOST_BYTES, size);

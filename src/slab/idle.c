@@ -148,10 +148,6 @@ size_t slabs_shrink(struct quire_module *module)
 size_t slabs_give_back(struct quire_module *module)
 {
 	struct slabs *s = module_slabs(module);
-	size_t bytes = 0;
 
-	for (unsigned class = 1; !s->q->dead && class < CLASSES_MAX; class ++)
-		if (load_acquire(&s->class[class].ready)) /* likewise */
-			bytes += objects_unback(s, class);
-	return bytes;
+	return s->q->dead ? 0 : objects_unback(s, 0);
 }

@@ -115,6 +115,7 @@ struct slab_class {
 	uint32_t size;	      /* (c) bytes from one object to the next: a multiple of 16 */
 	uint32_t per_slab;    /* (c) objects in a slab */
 	uint32_t reciprocal;  /* (c) number = offset * reciprocal >> 32: class.c */
+	uint32_t spare;	      /* (c) objects that are kept free beside a share of those in use */
 	uint32_t bin_scale;   /* (c) bin = used objects * bin_scale >> BIN_SHIFT */
 	uint8_t order;	      /* (c) of its slabs: 4 (64 KiB) or 6 (256 KiB) with pages of 4 KiB */
 	uint8_t page_flags;   /* (c) QUIRE_RECLAIMABLE, or 0: QUIRE_MOVABLE is never given */
