@@ -53,11 +53,14 @@ static void anything_else_is_no_request(void **state)
 static void expect_restored(const char *const *before, const char *argument0,
 			    const char *const *after)
 {
-	char *environment[16];
+	char texts[16][128];
+	char *environment[17];
 	size_t nr = 0;
 
-	for (; before[nr] != NULL; nr++)
-		environment[nr] = strdup(before[nr]);
+	for (; before[nr] != NULL; nr++) {
+		snprintf(texts[nr], sizeof(texts[nr]), "%s", before[nr]);
+		environment[nr] = texts[nr];
+	}
 	environment[nr] = NULL;
 	run_environment_restore(environment, argument0);
 	for (nr = 0; after[nr] != NULL; nr++) {
