@@ -56,7 +56,7 @@ static unsigned take_numbers(struct slab *slab, uint32_t *numbers, unsigned n)
 
 		for (; bits != 0 && got < n; bits &= bits - 1)
 			numbers[got++] = word * 64 + (unsigned)__builtin_ctzll(bits);
-		slab->map[word] = bits;
+		store_relaxed(&slab->map[word], bits); /* pairs with objects_check() */
 		word += bits == 0 && got < n;
 	}
 	slab->low = (uint8_t)word;
@@ -216,7 +216,7 @@ static void put_locked(struct slabs *s, struct slab_class *c, struct place place
 		inner_misuse(s, s->free_call, place_addr(s, place), class);
 	if (UNLIKELY(slab->map[number / 64] & bit))
 		object_misuse(s, "double free", s->free_call, place_addr(s, place), class);
-	slab->map[number / 64] |= bit;
+	store_relaxed(&slab->map[number / 64], slab->map[number / 64] | bit); /* likewise */
 	if (number / 64 < slab->low)
 		slab->low = (uint8_t)(number / 64);
 	slab->free_nr++;

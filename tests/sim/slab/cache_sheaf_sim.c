@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* cache_sheaf_sim.c - sheaves and barns against drains, frees on other CPUs, destruction, handlers and forks */
+#include "sim/slab/cache_scene.h"
+
+/* Frees the scene's objects [from, end). */
+static void give_some(struct cache_scene *scene, unsigned from, unsigned end)
+{
+	for (unsigned i = from; i < end; i++) {
+		object_give(scene, scene->object[i]);
+		scene->object[i] = NULL;
+	}
+}
+
+static void gives_and_takes(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	give_some(scene, 0, 3);
+	scene->object[0] = object_take(scene, 0);
+	scene->object[1] = object_take(scene, 0);
+	give_some(scene, 0, 1);
+}
+
+static void takes_and_gives(void *arg)
+{
+	struct cache_scene *scene = arg;
+	uint64_t *object = object_take(scene, 0);
+
+	give_some(scene, 4, 7);
+	object_give(scene, object);
+}
+
+static void drains(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	sheaves_drain(scene->s, scene->class);
+}
+
+/* ---- sheaves against drains ---- */
+
+/* An object is with its user, on one sheaf, in the barn, or free in its slab: exactly one of them. */
+SIM_TEST(slab_drain_takes_every_object_once, .cpus_nr = 3,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, takes_and_gives, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+SIM_TEST(slab_drain_against_one_cpu, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_ABORT | SIM_RACE)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* Any number of drains at once: a door opens when the last has done with it. */
+SIM_TEST(slab_two_drains_at_once, .cpus_nr = 3, .events = SIM_ABORT | SIM_RACE)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* Stores leave the drain's queue in any order but for releases. */
+SIM_TEST(slab_drain_with_late_stores, .model = SIM_PSO, .events = SIM_ABORT)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* ---- one allocates, another frees ---- */
+
+static void takes_four(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	for (unsigned i = 8; i < 12; i++) {
+		object_give(scene, scene->object[i]);
+		scene->object[i] = object_take(scene, 0);
+	}
+}
+
+static void gives_six(void *arg)
+{
+	give_some(arg, 0, 6);
+}
+
+/* Objects pass by the barn from the sheaf of the one who frees to that of the one who allocates. */
+SIM_TEST(slab_remote_frees_come_back, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT | SIM_TRYFAIL)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, takes_four, scene);
+	sim_cpu(sim, 1, gives_six, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* The same without sheaves: the barn's lock is all there is. */
+SIM_TEST(slab_barn_serves_two, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2, .events = SIM_RACE)
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 4);
+
+	sim_cpu(sim, 0, takes_four, scene);
+	sim_cpu(sim, 1, gives_six, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* ---- barn against shrink, destroy against frees ---- */
+
+static void frees_all_then_destroys(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	give_some(scene, 0, OBJECTS_NR);
+	check_u64_eq((uint64_t)quire_cache_destroy(scene->cache), 0);
+	store_relaxed(&scene->turn, 1); /* read at the end */
+}
+
+/* What another thread drains has arrived in its slab, or is found where it was: no object seems to be in use although
+ * all were freed. */
+SIM_TEST(slab_destroy_beside_a_drain, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_some(scene, 3, OBJECTS_NR);
+	sheaves_drain(scene->s, 0);
+	sim_cpu(sim, 0, frees_all_then_destroys, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+SIM_TEST(slab_destroy_beside_a_drain_of_the_barn, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 4);
+
+	give_some(scene, 3, OBJECTS_NR);
+	sim_cpu(sim, 0, frees_all_then_destroys, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+static void destroys(void *arg)
+{
+	struct cache_scene *scene = arg;
+	int error = quire_cache_destroy(scene->cache);
+
+	SIM_CHECK(error == 0 || error == -16);
+	scene->turn = error == 0;
+}
+
+static void gives_the_last_one(void *arg)
+{
+	give_some(arg, 0, 1);
+}
+
+/* The last object is freed while the cache is being destroyed: either destroy finds it in use and changes nothing, or
+ * nothing of it is left. */
+SIM_TEST(slab_destroy_against_a_late_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_ABORT)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_some(scene, 1, OBJECTS_NR);
+	sim_cpu(sim, 0, gives_the_last_one, scene);
+	sim_cpu(sim, 1, destroys, scene);
+	sim_run(sim);
+	if (scene->turn == 0)
+		check_u64_eq((uint64_t)quire_cache_destroy(scene->cache), 0);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+/* ---- handlers ---- */
+
+static void handler_gives_and_takes(void *arg)
+{
+	struct cache_scene *scene = arg;
+	uint32_t turn = fetch_add_relaxed(&scene->turn, 1); /* the handler's own */
+
+	if (turn < 3) {
+		object_give(scene, scene->object[12 + turn]);
+		scene->object[12 + turn] = object_take(scene, QUIRE_NOLOCK);
+	}
+}
+
+/* At any step: the handler waits for nothing, and no object is lost. */
+SIM_TEST(slab_handler_interrupts_everything, .events = SIM_ABORT | SIM_TRYFAIL)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_irq(sim, 0, handler_gives_and_takes, scene, 3);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+SIM_TEST(slab_handler_without_sheaves, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 2);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_irq(sim, 0, handler_gives_and_takes, scene, 2);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void defers(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		fetch_sub_relaxed(&scene->live, 1);
+		sheaf_defer(scene->s, scene->class, scene->object[i]);
+		scene->object[i] = NULL;
+	}
+}
+
+static void takes_deferred(void *arg)
+{
+	for (unsigned i = 0; i < 2; i++)
+		sheaf_take_deferred(((struct cache_scene *)arg)->s);
+}
+
+/* Bits of one word are set while it is taken: each is taken once, by this call or by the next. */
+SIM_TEST(slab_deferred_frees_are_taken_once, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 2);
+
+	sheaf_defer(scene->s, scene->class, scene->object[2]);
+	scene->object[2] = NULL;
+	scene->live--;
+	sim_cpu(sim, 0, defers, scene);
+	sim_cpu(sim, 1, takes_deferred, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* ---- fork ---- */
+
+static void forks_child(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+	for (unsigned slot = 0; slot < scene->s->stacks.cpu.slots_nr; slot++) {
+		check_u64_eq(scene->s->cpu[slot].door.closed_nr, 0);
+		SIM_CHECK(!scene->s->cpu[slot].door.warm);
+	}
+	object_give(scene, object_take(scene, 0));
+	object_give(scene, scene->object[15]);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The others have vanished at any step; what was on their sheaves is valid. */
+static void child_of(struct sim *sim, void (*first)(void *), void (*second)(void *))
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, first, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_cpu(sim, 2, second, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+SIM_TEST(slab_fork_child_of_two_users, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	child_of(sim, gives_and_takes, takes_and_gives);
+}
+
+SIM_TEST(slab_fork_child_of_a_drain, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	child_of(sim, gives_and_takes, drains);
+}
+
+/* ---- time ---- */
+
+static void ticks_until_idle(void *arg)
+{
+	struct cache_scene *scene = arg;
+	uint64_t now_ns = 0, due_ns = 0;
+
+	for (unsigned i = 0; i < 12 && due_ns < WORK_EXIT; i++) {
+		now_ns += scene->s->decay_ns;
+		due_ns = slabs_tick(&scene->s->module, now_ns);
+	}
+	SIM_CHECK(due_ns >= WORK_EXIT);
+}
+
+/* What is cached pins pages, so the worker visits until nothing is, and the next free calls it again. */
+SIM_TEST(slab_worker_leaves_nothing_cached, .cpus_nr = 1)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_some(scene, 0, 3);
+	sim_cpu(sim, 0, ticks_until_idle, scene);
+	sim_run(sim);
+	check_u64_eq(sheaves_count(scene->s, scene->class), 0);
+	SIM_CHECK(load_relaxed(&scene->s->due_ns) == WORK_IDLE);
+	give_some(scene, 3, 4);
+	check_u64_eq(sheaves_count(scene->s, scene->class), 1);
+	SIM_CHECK(load_relaxed(&scene->s->due_ns) != WORK_IDLE);
+	cache_scene_end(scene);
+}
+
+/* The worker takes what is idle while others use it. */
+SIM_TEST(slab_visits_beside_users, .cpus_nr = 3, .events = SIM_ABORT)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, gives_and_takes, scene);
+	sim_cpu(sim, 1, takes_and_gives, scene);
+	sim_cpu(sim, 2, ticks_until_idle, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
