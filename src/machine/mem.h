@@ -179,10 +179,11 @@ void mem_mappings_read(struct mem_mappings_stat *stat);
 /* Makes every access to a committed range fault, without a mapping of its own where the system can
  * do that.  The content is lost; a flush is needed only if there was any.  A guard survives
  * gather_unback(); mem_commit() must not be called on one.  *@mapped: the guard is a mapping, for
- * which MAPPINGS_A_GUARD were taken; the caller returns them after removing it.  0, -ENOMEM, or
- * -ENOSPC if the mapping would exceed the budget. */
+ * which MAPPINGS_A_GUARD were taken; the caller returns them after removing it.  0; -ENOMEM, and some
+ * pages may fault then; or -ENOSPC if the mapping would exceed the budget. */
 int mem_guard(void *addr, size_t bytes, bool *mapped);
-/* Removes the guards from a committed range; where they were it reads zero.  0 or -ENOMEM. */
+/* Removes the guards from a committed range; where they were it reads zero.  0, or -ENOMEM, and some may be
+ * left then. */
 int mem_unguard(void *addr, size_t bytes);
 /* The same for many ranges, in as few calls as the system allows; sets each range's error. */
 void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr);

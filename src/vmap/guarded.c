@@ -6,9 +6,10 @@
  * range seldom has more than a few.  The bits say which pages to ask it for.  Ranges are joined and
  * cut in between, so the bits are kept by page and not in the ranges' records.
  *
- * A bit is set before its guard and cleared after it, so a guard always has its bit; a bit without a
- * guard costs a system call.  The owner of a range writes the bits of its pages.  Ranges share words,
- * so these are atomic operations; nothing waits, because guards are set in signal handlers too.
+ * A bit is set before its guard and cleared after it, so a guard always has its bit, also where the
+ * system refuses a call half way; a bit without a guard costs a system call.  The owner of a range
+ * writes the bits of its pages.  Ranges share words, so these are atomic operations; nothing waits,
+ * because guards are set in signal handlers too.
  */
 #include "vmap/guarded.h"
 

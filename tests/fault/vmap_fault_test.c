@@ -242,6 +242,9 @@ static const struct quire_options uncached =
 	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF, .cache = QUIRE_OFF);
 static const struct quire_options locked =
 	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF, .rseq = QUIRE_OFF);
+static const struct quire_options forbidding =
+	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF,
+			   .guard = QUIRE_GUARD_FREED);
 static const struct quire_options tiny =
 	QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .vmap_span_bytes = MIB(4),
 			   .worker = QUIRE_WORKER_OFF);
@@ -267,6 +270,9 @@ static const struct operation operations[] = {
 	{ "shrinking without caches", &uncached, some_areas, shrink },
 	{ "free", &plain, some_areas, free_one },
 	{ "free without caches", &uncached, some_areas, free_one },
+	{ "free where that sets guards", &forbidding, some_areas, free_one },
+	{ "an area where guards stand", &forbidding, some_freed, take_small },
+	{ "growing where guards stand", &forbidding, some_freed, grow },
 	{ "purge", &plain, some_freed, purge },
 	{ "purge without caches", &uncached, some_freed, purge },
 	{ "release", &plain, some_freed, release },

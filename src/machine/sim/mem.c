@@ -256,11 +256,15 @@ bool mem_guard_works(void)
 	return true;
 }
 
+/* A call that is refused may have come half way. */
 static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 {
+	bool refused;
+
 	sched_point(POINT_GATHER, addr, 0, pc);
-	if (sim_refuses())
-		return -12;
+	refused = sim_refuses();
+	if (refused)
+		bytes = bytes >> 13 << 12;
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++) {
 		if (memory_pages[i].state != PAGE_COMMITTED &&
 		    (guard || memory_pages[i].state != PAGE_LEAVING))
@@ -273,7 +277,7 @@ static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 		flush_all(addr, bytes, 0, sim_opt.cpus_nr);
 		empty_all(addr, bytes);
 	}
-	return 0;
+	return refused ? -12 : 0;
 }
 
 int mem_guard(void *addr, size_t bytes, bool *mapped)

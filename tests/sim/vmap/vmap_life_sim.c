@@ -319,6 +319,54 @@ SIM_TEST(guards_of_neighbours_are_all_removed, .explore = SIM_ALL_SCHEDULES, .pr
 	vmap_scene_check(scene);
 }
 
+static struct vmap_scene *scene_with_guards(struct sim *sim, enum quire_guard guard)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = (uint64_t)SPAN_PAGES << 12,
+				   .worker = QUIRE_WORKER_OFF, .guard = guard);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	return scene;
+}
+
+static void writes_all(char *area, uint32_t pages)
+{
+	for (uint32_t i = 0; i < pages; i++)
+		store_relaxed((uint32_t *)(void *)(area + ((size_t)i << 12)), i);
+}
+
+static void frees_and_takes_again(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 0);
+	purge_rescue(scene->v, 1);
+	for (uint32_t pages = 8; pages <= 24; pages += 8) {
+		char *area = vtake(scene, pages, 0);
+
+		if (area == NULL)
+			continue;
+		writes_all(area, pages);
+		vgive(scene, area, pages);
+	}
+}
+
+/* guard:freed.  The system refuses to set a freed area's guards, or to remove them, and has come half way:
+ * whoever is given the addresses next finds none of them. */
+SIM_TEST(refused_guards_are_not_forgotten, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
+{
+	struct vmap_scene *scene = scene_with_guards(sim, QUIRE_GUARD_FREED);
+
+	vmap_scene_fill(scene, 2, 8);
+	scene->v = scene->q->vmap;
+	sim_cpu(sim, 0, frees_and_takes_again, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
 static void uses_again_for_more_pages(void *arg)
 {
 	struct vmap_scene *scene = arg;
@@ -335,13 +383,8 @@ static void uses_again_for_more_pages(void *arg)
 SIM_TEST(area_that_keeps_its_old_guard_is_not_lost, .cpus_nr = 1, .events = SIM_REFUSE,
 	 .refusals = 2)
 {
-	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
-				   .vmap_span_bytes = (uint64_t)SPAN_PAGES << 12,
-				   .worker = QUIRE_WORKER_OFF, .guard = QUIRE_GUARD_ON);
+	struct vmap_scene *scene = scene_with_guards(sim, QUIRE_GUARD_ON);
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
 	uses_again_for_more_pages(scene); /* the first use commits */
 	scene->v = scene->q->vmap;
 	sim_cpu(sim, 0, uses_again_for_more_pages, scene);
