@@ -185,7 +185,8 @@ int mem_guard(void *addr, size_t bytes, bool *mapped);
 /* Removes the guards from a committed range; where they were it reads zero.  0, or -ENOMEM, and some may be
  * left then. */
 int mem_unguard(void *addr, size_t bytes);
-/* The same for many ranges, in as few calls as the system allows; sets each range's error. */
+/* The same for many ranges, in as few calls as the system allows; sets each range's error.  Parts that are not
+ * committed have no guards. */
 void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr);
 /* True if guards take no mappings, except in locked memory. */
 bool mem_guard_works(void);

@@ -266,8 +266,7 @@ static int set_guards(void *addr, size_t bytes, bool guard, uintptr_t pc)
 	if (refused)
 		bytes = bytes >> 13 << 12;
 	for (size_t i = page_of(addr); i < page_of(addr) + (bytes >> 12); i++) {
-		if (memory_pages[i].state != PAGE_COMMITTED &&
-		    (guard || memory_pages[i].state != PAGE_LEAVING))
+		if (guard && memory_pages[i].state != PAGE_COMMITTED)
 			sim_fail("misuse", "a guard in memory that is not committed");
 		if (guard || memory_pages[i].guard)
 			memory_set_guard(i, guard, guard ? "made a guard" : "no guard any more",
@@ -364,6 +363,25 @@ bool gather_is_full(const struct gather *gather)
 	return gather->ranges_nr == gather->ranges_max;
 }
 
+static bool is_committed(enum page_state state)
+{
+	return state == PAGE_COMMITTED || state == PAGE_LEAVING;
+}
+
+static bool is_leaving(enum page_state state)
+{
+	return state == PAGE_LEAVING;
+}
+
+/* A range may have parts that are not committed, and these stay so. */
+static void change_all(const struct mem_range *range, bool (*is_meant)(enum page_state state),
+		       enum page_state state, const char *event, uintptr_t pc)
+{
+	for (size_t i = page_of(range->addr); i < page_of(range->addr) + (range->bytes >> 12); i++)
+		if (is_meant((enum page_state)memory_pages[i].state))
+			memory_set(i, state, event, pc);
+}
+
 static void take_away(struct gather *gather, const struct mem_range *what, enum gather_kind kind,
 		      const char *event, uintptr_t pc)
 {
@@ -378,7 +396,7 @@ static void take_away(struct gather *gather, const struct mem_range *what, enum 
 	if (sim_refuses())
 		range->error = -12;
 	else
-		set_all(range->addr, range->bytes, PAGE_LEAVING, event, pc);
+		change_all(range, is_committed, PAGE_LEAVING, event, pc);
 }
 
 void gather_unback(struct gather *gather, void *addr, size_t bytes)
@@ -435,9 +453,8 @@ static void finish_range(const struct gather *gather, const struct mem_range *ra
 
 	flush_range(range);
 	empty_all(range->addr, range->bytes);
-	set_all(range->addr, range->bytes,
-		gather->kind == GATHER_UNMAP ? PAGE_RESERVED : PAGE_COMMITTED, events[gather->kind],
-		CALLER_PC);
+	change_all(range, is_leaving, gather->kind == GATHER_UNMAP ? PAGE_RESERVED : PAGE_COMMITTED,
+		   events[gather->kind], CALLER_PC);
 	if (gather->kind == GATHER_UNMAP_FRAMES)
 		forget_frames(range);
 }

@@ -391,3 +391,183 @@ SIM_TEST(area_that_keeps_its_old_guard_is_not_lost, .cpus_nr = 1, .events = SIM_
 	sim_run(sim);
 	vmap_scene_check(scene);
 }
+
+/* The end of an area is where the books say: nothing before it faults, and what follows does if a guard is
+ * noted. */
+static void check_end(const struct vmap_scene *scene, const char *area)
+{
+	const struct range *r = range_at(scene->v, scene->v->map[page_at(scene->v, area)]);
+
+	for (uint32_t i = 0; i < r->usable; i++)
+		SIM_CHECK(sim_frame_of(0, area + ((size_t)i << 12)) != NULL);
+	if (r->flags & RANGE_GUARD)
+		SIM_CHECK(sim_frame_of(0, area + ((size_t)r->usable << 12)) == NULL);
+}
+
+/* turn: how many pages the areas have, and one more or less. */
+static void uses_pooled_ones_again(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t pages = scene->turn + (i == 1 ? 0 : 1);
+		char *area = vtake(scene, pages, 0);
+
+		if (area == NULL)
+			continue;
+		check_end(scene, area);
+		vgive(scene, area, pages);
+		cpu_pool_own(scene->v);
+	}
+}
+
+/* The first @nr of three neighbours have been freed and pooled. */
+static struct vmap_scene *scene_with_pooled(struct sim *sim, unsigned nr)
+{
+	struct vmap_scene *scene = scene_with_guards(sim, QUIRE_GUARD_ON);
+
+	vmap_scene_fill(scene, 3, 9);
+	scene->v = scene->q->vmap;
+	for (unsigned i = 0; i < nr; i++)
+		vmap_scene_give(scene, i);
+	cpu_pool_own(scene->v);
+	scene->turn = nr == 1 ? 9 : 12; /* with the guard of the first in the middle */
+	return scene;
+}
+
+static void check_pooled(struct vmap_scene *scene, unsigned nr)
+{
+	uses_pooled_ones_again(scene);
+	for (unsigned i = nr; i < 3; i++)
+		vmap_scene_give(scene, i);
+	vmap_scene_check(scene);
+}
+
+/* As above for a range that is pooled, and fits as it is but for its guard: both guards may stand then. */
+SIM_TEST(pooled_area_whose_guard_stays_is_looked_at, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 3, .events = SIM_REFUSE, .refusals = 3)
+{
+	struct vmap_scene *scene = scene_with_pooled(sim, 1);
+
+	sim_cpu(sim, 0, uses_pooled_ones_again, scene);
+	sim_run(sim);
+	check_pooled(scene, 1);
+}
+
+/* And for two that have been joined, with the guard of the first in the middle. */
+SIM_TEST(joined_areas_whose_guards_stay_are_looked_at, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 3, .events = SIM_REFUSE, .refusals = 3)
+{
+	struct vmap_scene *scene = scene_with_pooled(sim, 2);
+
+	sim_cpu(sim, 0, uses_pooled_ones_again, scene);
+	sim_run(sim);
+	check_pooled(scene, 2);
+}
+
+/* ---- a growth that is refused -------------------------------------------------------------------- */
+
+#define SMALL_PAGES 400u
+#define OTHER_PAGES 600u /* too many for anything else to find room */
+#define LARGE_PAGES                                                                                \
+	700u /* more than there are but in place, and in a section that is not committed */
+
+static bool adds_sizes(const struct quire_vmap_area *area, void *arg)
+{
+	*(uint64_t *)arg += area->bytes * 3 + area->asked_bytes;
+	return true;
+}
+
+static uint64_t sizes(const struct vmap_scene *scene)
+{
+	uint64_t sum = 0;
+
+	quire_vmap_walk(scene->q, adds_sizes, &sum);
+	return sum;
+}
+
+/* An area at the beginning of two sections; everything else is free. */
+static struct vmap_scene *scene_with_room_behind(struct sim *sim)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = UINT64_C(4) << 20, .cache = QUIRE_OFF,
+				   .worker = QUIRE_WORKER_OFF);
+	struct quire_vmalloc_options here = QUIRE_VMALLOC_OPTIONS_INIT();
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	vgive(scene, vtake(scene, 1, 0), 1);
+	quire_vmap_purge(scene->q);
+	scene->v = scene->q->vmap;
+	here.start = scene->v->base;
+	here.end = scene->v->base + ((size_t)(SMALL_PAGES + 1) << 12);
+	scene->area[0] = quire_vmalloc_with(scene->q, (size_t)SMALL_PAGES << 12, &here);
+	SIM_CHECK(scene->area[0] == scene->v->base);
+	scene->held_areas++;
+	return scene;
+}
+
+static bool resizes(struct vmap_scene *scene, uint32_t pages)
+{
+	uint64_t charged, before = sizes(scene);
+	const char *resized;
+
+	quire_vmap_purge(scene->q);
+	charged = scene->v->charged_pages;
+	resized = quire_vrealloc(scene->q, scene->area[0], (size_t)pages << 12, 0);
+	SIM_CHECK(resized == NULL || resized == scene->area[0]); /* nowhere else is room */
+	check_end(scene, scene->area[0]);
+	if (resized != NULL)
+		return true;
+	check_u64_eq(sizes(scene), before);
+	quire_vmap_purge(scene->q);
+	check_u64_eq(scene->v->charged_pages, charged);
+	return false;
+}
+
+static void check_grows(struct vmap_scene *scene, uint32_t pages)
+{
+	SIM_CHECK(resizes(scene, pages));
+	quire_vfree(scene->q, scene->area[0]);
+	scene->held_areas--;
+	vmap_scene_check(scene);
+}
+
+static void grows_by_much(void *arg)
+{
+	(void)resizes(arg, LARGE_PAGES);
+}
+
+/* The system refuses memory for the added pages, or to remove or to set a guard, again and again: the area, what
+ * is charged for it, and where its guard is, are as before, and it can grow when the system does not refuse. */
+SIM_TEST(refused_growth_leaves_the_area_as_it_was, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 3, .events = SIM_REFUSE, .refusals = 3)
+{
+	struct vmap_scene *scene = scene_with_room_behind(sim);
+
+	sim_cpu(sim, 0, grows_by_much, scene);
+	sim_run(sim);
+	check_grows(scene, LARGE_PAGES);
+}
+
+static void shrinks_and_grows_a_little(void *arg)
+{
+	(void)resizes(arg, SMALL_PAGES - 50);
+	(void)resizes(arg, SMALL_PAGES);
+	(void)resizes(arg, SMALL_PAGES - 10);
+}
+
+/* The same inside what the area has, where only the guard moves, and no tail can be given back. */
+SIM_TEST(refused_move_of_a_guard_leaves_the_end, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 3, .events = SIM_REFUSE, .refusals = 3)
+{
+	struct vmap_scene *scene = scene_with_room_behind(sim);
+	char *other = vtake(scene, OTHER_PAGES, 0);
+
+	SIM_CHECK(other != NULL);
+	sim_cpu(sim, 0, shrinks_and_grows_a_little, scene);
+	sim_run(sim);
+	vgive(scene, other, OTHER_PAGES);
+	check_grows(scene, LARGE_PAGES);
+}
