@@ -279,6 +279,42 @@ static void map_counts_what_the_system_has_for_any_changes(void **state)
 	mem_release(base, MIB(2) * 64);
 }
 
+/* The system joins memory that was written only where it was one mapping before.  So a block that is committed
+ * behind an advised one, with or without advice, must not become a mapping that no later advice joins. */
+static void blocks_made_usable_later_join_what_is_in_front_of_them(void **state)
+{
+	static uint8_t kind[6];
+	char *base = mem_reserve(MIB(2) * 6, MIB(2), "quire-test");
+	struct mutex mutex;
+	struct huge_map map;
+	size_t before;
+
+	(void)state;
+	if (!kernel_knows_huge_pages())
+		skip_because("the system has no huge pages");
+	mutex_init(&mutex, RANK_HUGE);
+	mutex_acquire(&mutex);
+	before = count_maps();
+	huge_init(&map, &mutex, base, kind, 6);
+	for (uint32_t i = 0; i < 5; i++) {
+		assert_int_equal(mem_commit(huge_addr(&map, i), MIB(2)), 0);
+		huge_usable(&map, i, i + 1, i % 2 == 0);
+		*huge_addr(&map, i) = 1;
+		assert_int_equal(advice_at(huge_addr(&map, i)), i % 2 == 0 ? 'h' : 'n');
+		assert_u64_eq(map.edges, i + 1);
+		assert_u64_eq(count_maps(), before + map.edges);
+	}
+	huge_allow(&map, 0, 5);
+	assert_u64_eq(map.edges, 1);
+	assert_u64_eq(count_maps(), before + 1);
+	assert_true(huge_deny(&map, 0, 5));
+	assert_u64_eq(map.edges, 1);
+	assert_u64_eq(count_maps(), before + 1);
+	huge_fini(&map);
+	mutex_release(&mutex);
+	mem_release(base, MIB(2) * 6);
+}
+
 /* A block is advised as soon as that costs no mapping, since its neighbour is. */
 static void what_the_budget_refuses_is_wished_for(void **state)
 {
@@ -409,6 +445,7 @@ int main(void)
 		cmocka_unit_test(budget_bounds_the_mappings_and_no_part_keeps_the_advice),
 		cmocka_unit_test(without_huge_pages_nothing_is_advised_by_block),
 		cmocka_unit_test(map_counts_what_the_system_has_for_any_changes),
+		cmocka_unit_test(blocks_made_usable_later_join_what_is_in_front_of_them),
 		cmocka_unit_test(what_the_budget_refuses_is_wished_for),
 		cmocka_unit_test_setup_teardown(released_parts_stay_away_beside_khugepaged,
 						hurry_khugepaged, leave_khugepaged),
