@@ -14,7 +14,7 @@ import sys
 import time
 
 DOCUMENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 24000
-QUIET_SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 8
+QUIET_SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 10
 
 
 def document(number):
