@@ -82,7 +82,7 @@ static int alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags
 	if (addr == NULL)
 		return error;
 	run->record = (uint32_t)((size_t)(addr - s->base) >> SLAB_SHIFT);
-	error = slabs_meta_ready(s, run->record, flags);
+	error = slabs_meta_enter(s, run->record, run->slabs_nr, flags);
 	if (error)
 		free_run(s, c, run);
 	return error;
@@ -134,6 +134,7 @@ static int unmake(struct slabs *s, const struct slab_class *c, const struct run 
 {
 	for (uint32_t i = 0; i < run->slabs_nr; i++)
 		slab_set_bytes(s, c, run->record + i * slab_records(s, c), 0);
+	slabs_meta_leave(s, run->record, run->slabs_nr);
 	free_run(s, c, run);
 	return -EAGAIN;
 }

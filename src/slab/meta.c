@@ -7,7 +7,7 @@
  *   array     for each                        readable      writable
  *   byte      frame: 1 byte                   always        where slabs were made
  *   unback    once: struct slab_unback        always        always
- *   step      step: 1 byte                    always        always
+ *   step      step: 1 byte, and 4             always        always
  *   barns     class: barn_room entries        always        always
  *   flags     64 KiB of addresses: 1 bit      always        always
  *   records   64 KiB of addresses: 576 bytes  where slabs were made
@@ -20,22 +20,39 @@
  * Nothing has memory before it is touched.  A program's first slab touches a page of bytes and a page of records, which
  * has room for seven, and the first spill of a class to its barn a page of that.  All of it is
  * 1 / 114 of the memory that it describes.
+ *
+ * When a program has shrunk, that is a good part of what is left, so a step without slabs gives the memory of its bytes,
+ * records and deferred frees back.  They read zero afterwards, as they would of slabs that have left.  Each step counts
+ * its slabs:
+ *
+ *   count             when                                              to              under
+ *   any               slabs are about to be made                        more            atomic
+ *   some              their pages are about to be freed                 fewer           atomic
+ *   0                 objects_unback()                                  LEAVING         unback_mutex
+ *   LEAVING + any     slabs are about to be made: they are not counted, and their maker waits for the mutex
+ *   LEAVING           the gather has finished                           0               unback_mutex
  */
 #include "slab/meta.h"
 
 #include <quire/quire.h>
 
+#include "base/check.h"
 #include "base/errno.h"
 #include "base/round.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "page/page.h"
 #include "page/pages.h"
 #include "slab/record.h"
 #include "slab/unback.h"
 
 #define STEP_SHIFT     24u
 #define DEFERRED_BYTES (MAP_WORDS * sizeof(uint64_t)) /* of a record */
+/* Of a step's byte: 0, not committed. */
+#define STEP_WRITTEN   1u
+#define STEP_BARE      2u		   /* without memory, since nothing was written */
+#define LEAVING	       ((uint32_t)1 << 31) /* of a step's count */
 _Static_assert(STEP_RECORDS == 1u << (STEP_SHIFT - SLAB_SHIFT), "a step of records is a step");
 /* Entries of 32 bits count 16 bytes each.  The last one means none, so the last slab has none. */
 #define NEAR_BYTES (((size_t)1 << (32 + ENTRY_SHIFT)) - ((size_t)1 << 18))
@@ -85,12 +102,17 @@ bool slabs_meta_is_ready(const struct slabs *s, uint32_t record)
 	return load_acquire(&s->step_ready[step_of(record)]) != 0;
 }
 
-int slabs_meta_ready(struct slabs *s, uint32_t record, unsigned flags)
+bool slabs_meta_is_used(const struct slabs *s, uint32_t record)
 {
-	uint32_t step = step_of(record);
+	return slabs_meta_is_ready(s, record) &&
+	       load_relaxed(&s->step_slabs[step_of(record)]) % LEAVING != 0; /* a hint */
+}
+
+static int make_ready(struct slabs *s, uint32_t step, unsigned flags)
+{
 	int error;
 
-	if (slabs_meta_is_ready(s, record))
+	if (load_acquire(&s->step_ready[step])) /* pairs with the release below */
 		return 0;
 	if (flags & QUIRE_NOLOCK)
 		return -EAGAIN;
@@ -98,8 +120,90 @@ int slabs_meta_ready(struct slabs *s, uint32_t record, unsigned flags)
 	if (!error)
 		error = commit_records(s, step);
 	if (!error)
-		store_release(&s->step_ready[step], 1); /* pairs with slabs_meta_is_ready() */
+		store_release(&s->step_ready[step],
+			      STEP_BARE); /* pairs with slabs_meta_is_ready() */
 	return error;
+}
+
+int slabs_meta_enter(struct slabs *s, uint32_t record, uint32_t slabs_nr, unsigned flags)
+{
+	uint32_t step = step_of(record);
+	int error = make_ready(s, step, flags);
+
+	if (error)
+		return error;
+	/* Pairs with the end of slabs_meta_unback(). */
+	while (fetch_add_acq_rel(&s->step_slabs[step], slabs_nr) & LEAVING) {
+		fetch_sub_acq_rel(&s->step_slabs[step], slabs_nr);
+		if (flags & FLAGS_NO_WAIT)
+			return -EAGAIN;
+		mutex_acquire(&s->unback_mutex);
+		mutex_release(&s->unback_mutex);
+	}
+	store_release(&s->step_ready[step], STEP_WRITTEN); /* as above; read under the mutex, too */
+	return 0;
+}
+
+void slabs_meta_leave(struct slabs *s, uint32_t record, uint32_t slabs_nr)
+{
+	/* Pairs with the exchange in collect_step(). */
+	uint32_t before = fetch_sub_acq_rel(&s->step_slabs[step_of(record)], slabs_nr);
+
+	CHECK_VALUES(before >= slabs_nr, before, slabs_nr);
+}
+
+/* ---- giving back ---- */
+
+/* Adds the whole pages of a part of an array. */
+static void add_part(struct gather *gather, void *array, size_t from, size_t end)
+{
+	uintptr_t page = mem_page_bytes();
+	uintptr_t start = round_up((uintptr_t)array + from, page);
+	uintptr_t stop = ((uintptr_t)array + end) & ~(page - 1);
+
+	if (start < stop)
+		gather_unback(gather, (void *)start, stop - start);
+}
+
+/* Adds what a step has, if it has no slab and was written since its memory went. */
+static void collect_step(struct slabs *s, struct gather *gather, uint32_t step)
+{
+	size_t from = (size_t)step * STEP_RECORDS, end = from + STEP_RECORDS;
+	unsigned shift = SLAB_SHIFT - s->page_shift;
+	uint32_t none = 0;
+
+	/* A hint: slabs are being made, or there have been none. */
+	if (load_relaxed(&s->step_ready[step]) != STEP_WRITTEN ||
+	    !cas_acq_rel(&s->step_slabs[step], &none, LEAVING)) /* with slabs_meta_leave() */
+		return;
+	if (end > slabs_records(s))
+		end = slabs_records(s);
+	store_relaxed(&s->step_ready[step], STEP_BARE); /* the next maker says otherwise */
+	add_part(gather, s->byte, from << shift, end << shift);
+	add_part(gather, s->records, from * RECORD_BYTES, end * RECORD_BYTES);
+	add_part(gather, s->deferred, from * DEFERRED_BYTES, end * DEFERRED_BYTES);
+}
+
+size_t slabs_meta_unback(struct slabs *s, struct gather *gather)
+{
+	struct mem_vector *vector = gather->vector;
+	unsigned vector_max = gather->vector_max;
+	size_t bytes = 0;
+	uint32_t step = 0, done = 0;
+
+	CHECK(mutex_is_held(&s->unback_mutex));
+	while (step < steps_nr(s)) {
+		/* A step adds three ranges. */
+		for (; step < steps_nr(s) && gather->ranges_nr + 3 <= gather->ranges_max; step++)
+			collect_step(s, gather, step);
+		bytes += gather_finish(gather);
+		gather_begin(gather, gather->ranges, gather->ranges_max);
+		gather_lend(gather, vector, vector_max);
+		for (; done < step; done++)
+			if (load_relaxed(&s->step_slabs[done]) & LEAVING) /* set above alone */
+				fetch_and_acq_rel(&s->step_slabs[done], ~LEAVING); /* enter */
+	}
+	return bytes;
 }
 
 static void set_geometry(struct slabs *s)
@@ -128,14 +232,15 @@ static int commit_first(struct slabs *s)
 
 int slabs_meta_init(struct slabs *s)
 {
-	size_t page = mem_page_bytes(), bytes, unback, barns, slabs, records, deferred;
+	size_t page = mem_page_bytes(), bytes, unback, steps, barns, slabs, records, deferred;
 
 	set_geometry(s);
 	mutex_init(&s->mutex, RANK_SLAB_CACHES);
 	mutex_init(&s->unback_mutex, RANK_SLAB_UNBACK);
 	bytes = round_up(s->span_bytes >> s->page_shift, page);
 	unback = bytes + round_up(sizeof(struct slab_unback), 64);
-	barns = unback + round_up(steps_nr(s), 64);
+	steps = unback + round_up(steps_nr(s), 64);
+	barns = steps + round_up(steps_nr(s) * sizeof(uint32_t), 64);
 	slabs = barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(uint32_t);
 	s->deferred_words = (slabs_records(s) + 63) / 64;
 	records = round_up(slabs + s->deferred_words * sizeof(uint64_t), page);
@@ -147,6 +252,7 @@ int slabs_meta_init(struct slabs *s)
 	s->byte = (uint8_t *)s->meta;
 	s->unback = (struct slab_unback *)(void *)(s->meta + bytes);
 	s->step_ready = (uint8_t *)s->meta + unback;
+	s->step_slabs = (uint32_t *)(void *)(s->meta + steps);
 	s->barns = (uint32_t *)(void *)(s->meta + barns);
 	s->deferred_slabs = (uint64_t *)(void *)(s->meta + slabs);
 	s->records = s->meta + records;
@@ -156,7 +262,7 @@ int slabs_meta_init(struct slabs *s)
 		return -ENOMEM;
 	}
 	mem_advise_huge(s->meta, s->meta_bytes, false);
-	s->step_ready[0] = 1; /* no other thread knows the arrays yet */
+	s->step_ready[0] = STEP_BARE; /* no other thread knows the arrays yet */
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "machine/mem.h"
 #include "slab/slab.h"
 
 /* What is committed together: 16 MiB of addresses. */
@@ -15,11 +16,18 @@
  * zeroed *@s and set q, free_call and barn_room.  0 or -ENOMEM. */
 int slabs_meta_init(struct slabs *s);
 void slabs_meta_fini(struct slabs *s);
-/* True if all that describes the record's slab can be written. */
+/* True if all that describes the record's slab can be read. */
 bool slabs_meta_is_ready(const struct slabs *s, uint32_t record);
-/* Makes it so; other threads may do the same at the same time.  A run that page_alloc_run() returns lies in one
- * step, so its first record stands for all.  0, -ENOMEM, or -EAGAIN if @flags forbid system calls. */
-int slabs_meta_ready(struct slabs *s, uint32_t record, unsigned flags);
+/* True if there may be slabs in the record's step: a hint. */
+bool slabs_meta_is_used(const struct slabs *s, uint32_t record);
+/* For slabs that are about to be made: what describes them can be written from here on, until slabs_meta_leave().
+ * A run that page_alloc_run() returns lies in one step, so its first record stands for all.  0, -ENOMEM, or
+ * -EAGAIN if @flags forbid what it would take: system calls, or waiting while a step's memory goes. */
+int slabs_meta_enter(struct slabs *s, uint32_t record, uint32_t slabs_nr, unsigned flags);
+/* The slabs are no more, and nothing that describes them is looked at again. */
+void slabs_meta_leave(struct slabs *s, uint32_t record, uint32_t slabs_nr);
+/* Gives back the memory of what describes no slab, by an empty gather, with storage lent to it.  Under s->unback_mutex.  Returns bytes. */
+size_t slabs_meta_unback(struct slabs *s, struct gather *gather);
 /* Records that the arrays have room for. */
 uint32_t slabs_records(const struct slabs *s);
 

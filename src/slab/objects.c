@@ -25,6 +25,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "slab/emptying.h"
+#include "slab/meta.h"
 #include "slab/record.h"
 
 /* Objects in one hold of the lock: about a microsecond, if their records are in no cache. */
@@ -295,6 +296,7 @@ static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32
 	for (; first != SLAB_NONE; n++) {
 		uint32_t next = slab_at(s, first)->next;
 
+		slabs_meta_leave(s, first, 1);
 		quire_free_pages(s->q, slab_addr(s, first), c->order);
 		first = next;
 	}

@@ -182,6 +182,7 @@ struct slabs {
 	uint8_t numbered;      /* under mutex: classes up to it are malloc's: class_reserve() */
 	char *records;	       /* struct slab, by record */
 	uint8_t *step_ready;   /* atomic, by step: meta.c */
+	uint32_t *step_slabs;  /* atomic, by step: likewise */
 	uint32_t near_records; /* records from here on are far */
 	const char *free_call; /* (c) what misuse messages name: the call that frees objects */
 	struct slab_cpu *cpu;  /* by slot */

@@ -7,6 +7,8 @@
  * The pages read zero afterwards, which is as good as what was in them: nothing is promised of a free object.
  * Objects that were constructed, or filled with a pattern, keep their pages.
  *
+ * What describes slabs that have left goes as well (meta.c).
+ *
  * The walk goes over the records in the order of addresses, whatever their class: neighbouring pages become one range,
  * and a block of 2 MiB is judged as a whole.  If the block may have a huge page, taking a part of it splits that
  * page, and the block loses the advice, as when free pages go in part (page/giveback.c).  So it is left alone
@@ -234,7 +236,7 @@ size_t objects_unback(struct slabs *s, unsigned class)
 	u->s = s;
 	begin(u);
 	for (uint32_t record = 0; record < slabs_records(s); record += BLOCK_RECORDS) {
-		if (!slabs_meta_is_ready(s, record)) {
+		if (!slabs_meta_is_used(s, record)) {
 			record += STEP_RECORDS - BLOCK_RECORDS;
 			continue;
 		}
@@ -244,6 +246,7 @@ size_t objects_unback(struct slabs *s, unsigned class)
 		collect_block(u, record, class);
 	}
 	bytes += finish(u);
+	bytes += slabs_meta_unback(s, &u->gather);
 	mutex_release(&s->unback_mutex);
 	return bytes;
 }

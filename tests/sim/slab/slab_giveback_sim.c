@@ -146,6 +146,13 @@ static void shrinks_and_takes_of_the_other(void *arg)
 	slab_take(scene, scene->other, 0);
 }
 
+static void takes_one_of_other(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	slab_take(scene, scene->other, 0);
+}
+
 /* A record that the walk has seen may be another class's when it has the lock. */
 SIM_TEST(slab_unback_looks_again, .events = SIM_MEMORY)
 {
@@ -158,6 +165,43 @@ SIM_TEST(slab_unback_looks_again, .events = SIM_MEMORY)
 	sim_cpu(sim, 0, shrinks_and_takes_of_the_other, scene);
 	sim_cpu(sim, 1, unbacks, scene);
 	sim_run(sim);
+	slab_scene_check(scene);
+}
+
+/* What described slabs that have left is on its way, and new slabs are to be described: their maker waits. */
+SIM_TEST(slab_records_go_and_come, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	slab_give(scene, scene->class, scene->object[0], 0);
+	objects_shrink(scene->s, scene->class);
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	slab_scene_check(scene);
+}
+
+static void shrinks_and_unbacks(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	objects_shrink(scene->s, scene->class);
+	objects_unback(scene->s, 0);
+}
+
+/* The last slab of a step leaves while another one is made there. */
+SIM_TEST(slab_records_of_the_last_slab, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	slab_give(scene, scene->class, scene->object[0], 0);
+	sim_cpu(sim, 0, takes_one_of_other, scene);
+	sim_cpu(sim, 1, shrinks_and_unbacks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
 	slab_scene_check(scene);
 }
 

@@ -149,6 +149,42 @@ static void many_ranges_take_several_gathers(void **state)
 	case_verify(&it, class);
 }
 
+/* Pages of the records of the first 4 MiB that have memory. */
+static uint64_t written_records(void)
+{
+	struct mem_stretches stretches = { .addr = it.s->records,
+					   .stride_bytes = KIB(64),
+					   .page_bytes = KIB(4),
+					   .nr = 1,
+					   .pages = 9 };
+	uint64_t mask = 0;
+
+	if (mem_find_written(&stretches, &mask) != 0)
+		skip_because("the system does not tell which pages have memory");
+	return mask;
+}
+
+static void records_of_no_slab_go_and_come(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		case_take(&it, class, entries, 20 * 64);
+		assert_u64_eq(written_records(), 7); /* 20 of 576 bytes */
+		objects_give(it.s, class, entries, 20 * 64, 0);
+		objects_unback(it.s, class);
+		assert_u64_eq(written_records(), 7);
+		objects_shrink(it.s, class);
+		/* With a page of bytes, and one for each 8 slabs' deferred frees. */
+		assert_u64_eq(objects_unback(it.s, class), KIB(4) * (1 + 36 + 32));
+		assert_u64_eq(written_records(), 0);
+		assert_u64_eq(objects_unback(it.s, class), 0);
+		assert_int_equal(objects_check(it.s, entry_addr(it.s, entries[0]), "test"), 0);
+		case_verify(&it, class);
+	}
+}
+
 /* With huge pages a slab's few free pages stay; once a quarter of the block would go, they go. */
 static void a_huge_block_is_left_alone_until_it_is_worth_it(void **state)
 {
@@ -179,6 +215,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(only_the_class_that_is_named_gives, begin, end),
 		cmocka_unit_test_setup_teardown(many_ranges_take_several_gathers, begin, end),
+		cmocka_unit_test_setup_teardown(records_of_no_slab_go_and_come, begin, end),
 		cmocka_unit_test_setup_teardown(a_huge_block_is_left_alone_until_it_is_worth_it,
 						begin_huge, end),
 	};
