@@ -73,8 +73,16 @@ static void note_moves(struct slab_class *c)
 	c->moves_seen = moves;
 }
 
+/* What a visit finds out about all classes. */
+struct visit {
+	bool in_use;			  /* some class has slabs */
+	bool left;			  /* another visit is due */
+	bool any_settled;		  /* a class is quiet since this visit */
+	uint64_t quiet[CLASSES_MAX / 64]; /* a bit for each class that is */
+};
+
 /* True if another visit to the class is due. */
-static bool visit_class(struct slabs *s, unsigned class)
+static bool visit_class(struct slabs *s, unsigned class, struct visit *visit)
 {
 	struct slab_class *c = &s->class[class];
 	bool was_unbacked = c->quiet == QUIET_UNBACKED, left;
@@ -87,31 +95,31 @@ static bool visit_class(struct slabs *s, unsigned class)
 			c->quiet--; /* not yet */
 		return true;
 	}
-	if (!was_unbacked && s->q->report)
-		objects_unback(s, class);
+	visit->quiet[class / 64] |= (uint64_t)1 << class % 64;
+	visit->any_settled = visit->any_settled || !was_unbacked;
 	return false;
 }
 
-static bool visit_classes(struct slabs *s, bool *in_use)
+/* The pages of all quiet classes go together: a huge page is only split if enough of it goes. */
+static void visit_classes(struct slabs *s, struct visit *visit)
 {
-	bool left = false;
-
 	for (unsigned class = 1; class < CLASSES_MAX; class ++) {
 		struct slab_class *c = &s->class[class];
 
 		/* Hints: the first slow path of a class kicks the worker after it has made a slab. */
 		if (!load_acquire(&c->ready) || load_relaxed(&c->slabs_nr) == 0)
 			continue;
-		*in_use = true;
-		left = visit_class(s, class) || left;
+		visit->in_use = true;
+		visit->left = visit_class(s, class, visit) || visit->left;
 	}
-	return left;
+	if (visit->any_settled && s->q->report)
+		objects_unback(s, visit->quiet);
 }
 
 uint64_t slabs_tick(struct quire_module *module, uint64_t now_ns)
 {
 	struct slabs *s = module_slabs(module);
-	bool in_use = false, left;
+	struct visit visit = { .in_use = false };
 	uint64_t due_ns = load_relaxed(&s->due_ns);
 
 	if (now_ns < s->ticked_ns + s->decay_ns && due_ns > now_ns && due_ns != WORK_IDLE)
@@ -120,13 +128,13 @@ uint64_t slabs_tick(struct quire_module *module, uint64_t now_ns)
 	/* Before this visit looks at anything, so that a later kick counts. */
 	(void)exchange_acq_rel(&s->due_ns, WORK_IDLE);
 	sheaf_take_deferred(s);
-	left = sheaves_decay(s);
-	left = visit_classes(s, &in_use) || left;
-	due_ns = left ? now_ns + s->decay_ns : WORK_IDLE;
+	visit.left = sheaves_decay(s);
+	visit_classes(s, &visit);
+	due_ns = visit.left ? now_ns + s->decay_ns : WORK_IDLE;
 	if (load_relaxed(&s->due_ns) > due_ns)
 		store_relaxed(&s->due_ns, due_ns);
 	due_ns = load_relaxed(&s->due_ns);
-	return due_ns == WORK_IDLE && !in_use ? WORK_EXIT : due_ns;
+	return due_ns == WORK_IDLE && !visit.in_use ? WORK_EXIT : due_ns;
 }
 
 /* ---- on demand ---- */
@@ -149,5 +157,5 @@ size_t slabs_give_back(struct quire_module *module)
 {
 	struct slabs *s = module_slabs(module);
 
-	return s->q->dead ? 0 : objects_unback(s, 0);
+	return s->q->dead ? 0 : objects_unback(s, NULL);
 }

@@ -43,9 +43,9 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function);
 
 /* Gives back all empty slabs of a class.  Returns bytes. */
 size_t objects_shrink(struct slabs *s, unsigned class);
-/* Gives back the memory of pages inside slabs that hold free objects only, of one class or of all (class 0), in one
- * gather for each few hundred ranges.  Returns bytes.  May wait, and walks all records. */
-size_t objects_unback(struct slabs *s, unsigned class);
+/* Gives back the memory of pages inside slabs that hold free objects only, of the classes whose bits are set, or of
+ * all (NULL), in one gather for each few hundred ranges.  Returns bytes.  May wait, and walks all records. */
+size_t objects_unback(struct slabs *s, const uint64_t *classes);
 /* The worker's visit to a class: chooses slabs for emptying, gives empty ones back.  True if there is more
  * to come, so that another visit is due. */
 bool objects_tick(struct slabs *s, unsigned class);

@@ -163,15 +163,15 @@ static void add_pages(struct slab_unback *u, unsigned first, uint32_t block)
 	}
 }
 
-/* Holds what a block has of the class, or of all (0), and adds its pages to the gather, if it is worth it. */
-static void collect_block(struct slab_unback *u, uint32_t record, unsigned class)
+/* Holds what a block has of the classes, and adds its pages to the gather, if it is worth it. */
+static void collect_block(struct slab_unback *u, uint32_t record, const uint64_t *classes)
 {
 	unsigned first = u->held_nr;
 
 	for (uint32_t i = record; i < record + BLOCK_RECORDS && i < slabs_records(u->s); i++) {
 		unsigned found = load_relaxed(&slab_at(u->s, i)->class); /* hold() checks it */
 
-		if (found != 0 && (class == 0 || found == class))
+		if (found != 0 && (classes == NULL || (classes[found / 64] >> found % 64 & 1)))
 			hold(u, i, found);
 	}
 	if (u->held_nr == first)
@@ -227,7 +227,7 @@ static size_t finish(struct slab_unback *u)
 	return bytes;
 }
 
-size_t objects_unback(struct slabs *s, unsigned class)
+size_t objects_unback(struct slabs *s, const uint64_t *classes)
 {
 	struct slab_unback *u = s->unback;
 	size_t bytes = 0;
@@ -243,7 +243,7 @@ size_t objects_unback(struct slabs *s, unsigned class)
 		if (u->gather.ranges_nr + BLOCK_RANGES > UNBACK_RANGES ||
 		    u->held_nr + BLOCK_RECORDS > UNBACK_SLABS)
 			bytes += finish(u);
-		collect_block(u, record, class);
+		collect_block(u, record, classes);
 	}
 	bytes += finish(u);
 	bytes += slabs_meta_unback(s, &u->gather);

@@ -90,7 +90,7 @@ static void unbacks(void *arg)
 {
 	struct slab_scene *scene = arg;
 
-	objects_unback(scene->s, 0);
+	objects_unback(scene->s, NULL);
 }
 
 /* No object is handed out whose pages are on their way: the machine sees a use of such a page. */
@@ -188,7 +188,7 @@ static void shrinks_and_unbacks(void *arg)
 	struct slab_scene *scene = arg;
 
 	objects_shrink(scene->s, scene->class);
-	objects_unback(scene->s, 0);
+	objects_unback(scene->s, NULL);
 }
 
 /* The last slab of a step leaves while another one is made there. */

@@ -250,7 +250,7 @@ static void constructor_runs_on_each_object_of_a_slab(void **state)
 	for (unsigned i = 0; i < PER_SLAB; i++)
 		assert_int_equal(*entry_addr(it.s, entries[i] + PER_SLAB - 1), 0x5a);
 	give((unsigned)class, entries, PER_SLAB);
-	assert_u64_eq(objects_unback(it.s, (unsigned)class), 0);
+	assert_u64_eq(case_unback(&it, (unsigned)class), 0);
 	case_take(&it, (unsigned)class, entries, PER_SLAB);
 	assert_int_equal(all.nr, PER_SLAB);
 }

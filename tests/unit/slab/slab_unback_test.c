@@ -69,11 +69,11 @@ static void pages_with_free_objects_only_go(void **state)
 	for (unsigned i = 0; i < 128; i++)
 		if (i != 3 * 8 + 5 && i != 127)
 			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
-	assert_u64_eq(objects_unback(it.s, class), KIB(14 * 4));
+	assert_u64_eq(case_unback(&it, class), KIB(14 * 4));
 	assert_u64_eq(written(record), 1u << 3 | 1u << 15);
 	assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[127]), 0xa5);
 	case_verify(&it, class);
-	assert_u64_eq(objects_unback(it.s, class), 0); /* they went */
+	assert_u64_eq(case_unback(&it, class), 0); /* they went */
 	while (objects_take(it.s, class, &entries[n], 1, 0) == 1) {
 		const unsigned char *object = (unsigned char *)entry_addr(it.s, entries[n]);
 		size_t page = (size_t)(object - (unsigned char *)slab_addr(it.s, record)) >> 12;
@@ -106,7 +106,7 @@ static void an_object_keeps_all_pages_that_it_touches(void **state)
 		for (unsigned i = 0; i < per_slab; i++)
 			if (i != kept)
 				assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
-		assert_u64_eq(objects_unback(it.s, class), KIB(4) * (64 - (last - first + 1)));
+		assert_u64_eq(case_unback(&it, class), KIB(4) * (64 - (last - first + 1)));
 		for (uint32_t page = first; page <= last; page++)
 			pages |= (uint64_t)1 << page;
 		assert_u64_eq(slab->unbacked, ~pages);
@@ -127,8 +127,8 @@ static void only_the_class_that_is_named_gives(void **state)
 	fill(64, 1024);
 	objects_give(it.s, one, entries, 63, 0);
 	objects_give(it.s, other, entries + 64, 31, 0);
-	assert_u64_eq(objects_unback(it.s, other), KIB(60));
-	assert_u64_eq(objects_unback(it.s, 0), KIB(60));
+	assert_u64_eq(case_unback(&it, other), KIB(60));
+	assert_u64_eq(objects_unback(it.s, NULL), KIB(60));
 	case_verify(&it, one);
 	case_verify(&it, other);
 }
@@ -143,7 +143,7 @@ static void many_ranges_take_several_gathers(void **state)
 	fill(n, 4096);
 	for (unsigned i = 0; i < n; i += 2)
 		assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
-	assert_u64_eq(objects_unback(it.s, class), KIB(4) * n / 2);
+	assert_u64_eq(case_unback(&it, class), KIB(4) * n / 2);
 	for (unsigned i = 1; i < n; i += 2)
 		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[i]), 0xa5);
 	case_verify(&it, class);
@@ -173,13 +173,13 @@ static void records_of_no_slab_go_and_come(void **state)
 		case_take(&it, class, entries, 20 * 64);
 		assert_u64_eq(written_records(), 7); /* 20 of 576 bytes */
 		objects_give(it.s, class, entries, 20 * 64, 0);
-		objects_unback(it.s, class);
+		case_unback(&it, class);
 		assert_u64_eq(written_records(), 7);
 		objects_shrink(it.s, class);
 		/* With a page of bytes, and one for each 8 slabs' deferred frees. */
-		assert_u64_eq(objects_unback(it.s, class), KIB(4) * (1 + 36 + 32));
+		assert_u64_eq(case_unback(&it, class), KIB(4) * (1 + 36 + 32));
 		assert_u64_eq(written_records(), 0);
-		assert_u64_eq(objects_unback(it.s, class), 0);
+		assert_u64_eq(case_unback(&it, class), 0);
 		assert_int_equal(objects_check(it.s, entry_addr(it.s, entries[0]), "test"), 0);
 		case_verify(&it, class);
 	}
@@ -198,11 +198,11 @@ static void a_huge_block_is_left_alone_until_it_is_worth_it(void **state)
 		skip_because("no huge page is advised");
 	for (unsigned i = 0; i < n - 1; i++)
 		assert_int_equal(objects_give(it.s, class, &entries[i + i / 15], 1, 0), 1);
-	assert_u64_eq(objects_unback(it.s, class), 0);
+	assert_u64_eq(case_unback(&it, class), 0);
 	case_verify(&it, class);
 	assert_int_equal(huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32), HUGE_ADVISED);
 	assert_int_equal(objects_give(it.s, class, &entries[200], 1, 0), 1);
-	assert_u64_eq(objects_unback(it.s, class), KIB(4) * n);
+	assert_u64_eq(case_unback(&it, class), KIB(4) * n);
 	assert_int_equal(huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32), HUGE_PLAIN);
 	case_verify(&it, class);
 }
