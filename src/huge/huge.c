@@ -23,15 +23,15 @@ void huge_fini(struct huge_map *map)
 	map->edges = 0;
 }
 
-/* Kinds that are one mapping: PLAIN, WISHED and DENSE are the same to the system, UNUSED and UNCOUNTED to
+/* Kinds that are one mapping: PLAIN, WISHED and FULL are the same to the system, UNUSED and UNCOUNTED to
  * the counts, so that a block may go from one to the other without the mutex. */
 static enum huge_kind advice_of(const struct huge_map *map, uint32_t block)
 {
 	enum huge_kind kind = huge_kind(map, block);
 
-	return kind == HUGE_WISHED || kind == HUGE_DENSE ? HUGE_PLAIN
-	       : kind == HUGE_UNCOUNTED			 ? HUGE_UNUSED
-							 : kind;
+	return kind == HUGE_WISHED || kind == HUGE_FULL ? HUGE_PLAIN
+	       : kind == HUGE_UNCOUNTED			? HUGE_UNUSED
+							: kind;
 }
 
 /* Neighbours that differ, at or inside the bounds of [first, end). */
@@ -154,7 +154,7 @@ static bool all_are(const struct huge_map *map, uint32_t first, uint32_t end, en
 static bool all_are_plain(const struct huge_map *map, uint32_t first, uint32_t end)
 {
 	for (uint32_t i = first; i < end; i++)
-		if (huge_kind(map, i) != HUGE_PLAIN && huge_kind(map, i) != HUGE_DENSE)
+		if (huge_kind(map, i) != HUGE_PLAIN && huge_kind(map, i) != HUGE_FULL)
 			return false;
 	return true;
 }
@@ -171,7 +171,7 @@ void huge_allow(struct huge_map *map, uint32_t first, uint32_t end)
 	if (!count_edges(map, edges_of(map, first, end),
 			 edges_then(map, first, end, HUGE_ADVISED))) {
 		for (uint32_t i = first; i < end; i++)
-			if (huge_kind(map, i) == HUGE_PLAIN || huge_kind(map, i) == HUGE_DENSE)
+			if (huge_kind(map, i) == HUGE_PLAIN || huge_kind(map, i) == HUGE_FULL)
 				set_kinds(map, i, i + 1, HUGE_WISHED);
 		return;
 	}
@@ -230,10 +230,10 @@ void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise
 	set_kinds(map, first, end, kind);
 }
 
-void huge_note_dense(struct huge_map *map, uint32_t block, bool dense)
+void huge_note_full(struct huge_map *map, uint32_t block, bool full)
 {
 	check_range(map, block, block + 1);
-	CHECK_VALUES(huge_kind(map, block) == HUGE_PLAIN || huge_kind(map, block) == HUGE_DENSE,
+	CHECK_VALUES(huge_kind(map, block) == HUGE_PLAIN || huge_kind(map, block) == HUGE_FULL,
 		     huge_kind(map, block), block);
-	set_kinds(map, block, block + 1, dense ? HUGE_DENSE : HUGE_PLAIN);
+	set_kinds(map, block, block + 1, full ? HUGE_FULL : HUGE_PLAIN);
 }

@@ -16,9 +16,9 @@
  *   ADVISED         a part is given back                        PLAIN    PLAIN, and all blocks up to the
  *                                                                        nearest edge become WISHED
  *   WISHED          a part is given back                        PLAIN    -
- *   PLAIN           the worker finds it written                 DENSE    -
- *   DENSE           it finds it written again                   ADVISED  WISHED
- *   DENSE           it finds it written no more                 PLAIN    -
+ *   PLAIN           the worker finds it written                 FULL     -
+ *   FULL            it finds it written again                   ADVISED  WISHED
+ *   FULL            it finds it written no more                 PLAIN    -
  *
  * A returned part stays away only without the advice: khugepaged fills advised blocks in which it
  * finds a page.
@@ -48,7 +48,7 @@ enum huge_kind {
 	HUGE_PLAIN,  /* advised against huge pages; none stands behind */
 	HUGE_WISHED, /* the same for want of mappings; one may stand behind */
 	HUGE_ADVISED,
-	HUGE_DENSE,	/* as PLAIN; was written at the last look */
+	HUGE_FULL,	/* as PLAIN; was written at the last look */
 	HUGE_UNCOUNTED, /* committed and advised while nobody could count: to the counts as UNUSED */
 };
 
@@ -86,7 +86,7 @@ void huge_allow(struct huge_map *map, uint32_t first, uint32_t end);
 bool huge_deny(struct huge_map *map, uint32_t first, uint32_t end);
 /* Blocks of which nothing is in use: @advise, or not, if there are fewer mappings then. */
 void huge_settle(struct huge_map *map, uint32_t first, uint32_t end, bool advise);
-/* Notes for a block that is PLAIN or DENSE whether a look found it written. */
-void huge_note_dense(struct huge_map *map, uint32_t block, bool dense);
+/* Notes for a block that is PLAIN or FULL whether a look found it written. */
+void huge_note_full(struct huge_map *map, uint32_t block, bool full);
 
 #endif

@@ -21,8 +21,8 @@ bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written
 	return true;
 }
 
-/* Fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
-static bool is_dense(const struct huge_map *map, uint32_t block)
+/* Full means fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
+static bool is_full(const struct huge_map *map, uint32_t block)
 {
 	size_t page_bytes = mem_page_bytes();
 	uint32_t pages = (uint32_t)(HUGE_BYTES / page_bytes);
@@ -47,14 +47,14 @@ static enum seen look_locked(struct huge_map *map, uint32_t block)
 	enum huge_kind kind = huge_kind(map, block);
 
 	CHECK(mutex_is_held(map->mutex));
-	if (kind != HUGE_PLAIN && kind != HUGE_DENSE)
+	if (kind != HUGE_PLAIN && kind != HUGE_FULL)
 		return SEEN_NOTHING;
-	if (!is_dense(map, block)) {
-		huge_note_dense(map, block, false);
+	if (!is_full(map, block)) {
+		huge_note_full(map, block, false);
 		return SEEN;
 	}
 	if (kind == HUGE_PLAIN) {
-		huge_note_dense(map, block, true);
+		huge_note_full(map, block, true);
 		return SEEN;
 	}
 	huge_allow(map, block, block + 1);

@@ -111,7 +111,7 @@ static unsigned find_full(struct pages *p, uint32_t *blocks)
 	return nr;
 }
 
-void page_advise_dense(struct pages *p)
+void page_advise_full(struct pages *p)
 {
 	uint32_t blocks[HUGE_LOOKS_MAX];
 	struct huge_visit visit;

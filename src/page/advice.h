@@ -17,6 +17,6 @@ void page_advise_empty(struct pages *p, uint32_t first, uint32_t end);
 bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end);
 /* The worker's visit: looks at some blocks that are in use without huge pages, and makes those huge that
  * were found written twice.  Requires giveback_mutex. */
-void page_advise_dense(struct pages *p);
+void page_advise_full(struct pages *p);
 
 #endif

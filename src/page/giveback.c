@@ -432,7 +432,7 @@ uint64_t giveback_visit(struct pages *p, uint64_t now_ns)
 	p->active_seen = active;
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		giveback_zone(p, &p->zone[i], 1, idle || !p->q.thp);
-	page_advise_dense(p);
+	page_advise_full(p);
 	tune_decay(p);
 	/* While a stack is warm, a free may push there without calling the worker.  The fence ends those that began
 	 * before it was cold; what they freed is then counted. */

@@ -18,6 +18,7 @@
  * looks at sections in use, and makes a huge page of what it finds written twice (huge.h).
  *
  * Dense means three quarters: huge pages then cost at most a third more than the written memory.
+ * What the worker makes huge later is full, which is more: huge/look.c.
  */
 #include "vmap/dense.h"
 
@@ -228,7 +229,7 @@ static bool is_plain(const struct vmap *v, uint32_t section)
 {
 	enum huge_kind kind = huge_kind(&v->advice, section);
 
-	return kind == HUGE_PLAIN || kind == HUGE_DENSE;
+	return kind == HUGE_PLAIN || kind == HUGE_FULL;
 }
 
 /* The first section in [first, end) without huge pages, or @end. */

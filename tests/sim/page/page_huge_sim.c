@@ -150,7 +150,7 @@ static void visits(void *arg)
 }
 
 /* A block that lost its advice is full again, and the worker has found it written once. */
-static struct page_scene *scene_of_dense(struct sim *sim)
+static struct page_scene *scene_of_full(struct sim *sim)
 {
 	struct page_scene *scene = scene_of_huge(sim, UINT64_C(4) << 20);
 	uint32_t *page = take(scene, 0, 0);
@@ -163,14 +163,14 @@ static struct page_scene *scene_of_dense(struct sim *sim)
 	take_and_write(scene, 6);
 	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_PLAIN);
 	visits(scene);
-	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_DENSE);
+	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_FULL);
 	return scene;
 }
 
 /* The worker makes a huge page of a block while a part of it goes: the block is full, or is left alone. */
-SIM_TEST(dense_block_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
+SIM_TEST(full_block_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
 {
-	struct page_scene *scene = scene_of_dense(sim);
+	struct page_scene *scene = scene_of_full(sim);
 
 	sim_cpu(sim, 0, frees_and_releases, scene);
 	sim_cpu(sim, 1, visits, scene);
@@ -189,9 +189,9 @@ static void give_some(struct page_scene *scene, uint32_t block, unsigned nr)
 
 /* A block is to be found written twice in a row.  Here a part went in between, and was taken again but not written,
  * so the looks begin anew. */
-SIM_TEST(dense_block_that_is_sparse_again_begins_anew, .cpus_nr = 1, .events = SIM_MEMORY)
+SIM_TEST(full_block_that_is_sparse_again_begins_anew, .cpus_nr = 1, .events = SIM_MEMORY)
 {
-	struct page_scene *scene = scene_of_dense(sim);
+	struct page_scene *scene = scene_of_full(sim);
 	struct pages *p = pages_of(scene->q);
 	uint32_t block = page_block(p, page_frame(p, scene->page[6]));
 
@@ -199,7 +199,7 @@ SIM_TEST(dense_block_that_is_sparse_again_begins_anew, .cpus_nr = 1, .events = S
 	give_some(scene, block, 48);
 	while (p->block[block].free_pages != 0)
 		SIM_CHECK(take(scene, 0, 0) != NULL);
-	check_u64_eq(huge_kind(&p->huge, block), HUGE_DENSE);
+	check_u64_eq(huge_kind(&p->huge, block), HUGE_FULL);
 	visits(scene);
 	check_u64_eq(huge_kind(&p->huge, block), HUGE_PLAIN);
 	page_scene_check(scene);

@@ -185,7 +185,7 @@ static void works(void *arg)
 }
 
 /* A section that lost its advice is full again, and the worker has found it written once. */
-static struct vmap_scene *scene_of_dense(struct sim *sim)
+static struct vmap_scene *scene_of_full(struct sim *sim)
 {
 	struct vmap_scene *scene = scene_with_areas(sim, 4, 128, 1);
 	uint32_t section = page_at(scene->v, scene->area[0]) >> section_page_shift(scene->v);
@@ -195,14 +195,14 @@ static struct vmap_scene *scene_of_dense(struct sim *sim)
 	write_each(scene->area[0], 128, 1);
 	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_PLAIN);
 	works(scene);
-	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_DENSE);
+	check_u64_eq(huge_kind(&scene->v->advice, section), HUGE_FULL);
 	return scene;
 }
 
 /* The worker makes a huge page of a section while one of its areas goes. */
-SIM_TEST(dense_section_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
+SIM_TEST(full_section_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
 {
-	struct vmap_scene *scene = scene_of_dense(sim);
+	struct vmap_scene *scene = scene_of_full(sim);
 
 	/* So that the next look is due. */
 	scene->v->looked_ms -= 2000;

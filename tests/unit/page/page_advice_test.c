@@ -173,7 +173,7 @@ static void full_blocks_are_made_huge_by_the_second_look(void **state)
 	huge_before = huge_bytes(heap);
 	giveback_visit(pages_of(heap->q), 0);
 	for (unsigned i = 1; i < FIRST; i++)
-		assert_int_equal(kind_of(heap, i), HUGE_DENSE);
+		assert_int_equal(kind_of(heap, i), HUGE_FULL);
 	expect_advice(heap, 0, FIRST, 'n');
 	for (unsigned i = 0; i < 8; i++)
 		giveback_visit(pages_of(heap->q), 0);
