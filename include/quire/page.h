@@ -116,6 +116,8 @@ void *quire_alloc_pages_exact(struct quire *q, size_t bytes, unsigned flags);
  * @addr:	the pages; NULL does nothing
  * @bytes:	as allocated
  *
+ * A line about misuse names quire_free_pages(), which frees each page: its fast path is told no name.
+ *
  * Context   as quire_free_pages().
  * Cost      as quire_free_pages(), for each page.
  * Linux     free_pages_exact().

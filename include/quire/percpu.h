@@ -129,6 +129,8 @@ size_t quire_alloc_percpu_bulk(struct quire *q, const struct quire_percpu_reques
  * @ptrs:	entries that are NULL are passed over; all are NULL afterwards
  * @count:	entries of @ptrs
  *
+ * A line about misuse names quire_free_percpu(): few objects are freed by it, and their fast path is told no name.
+ *
  * Context   as quire_free_percpu().
  * Cost      as quire_free_percpu(), for each.
  */
