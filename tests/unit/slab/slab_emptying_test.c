@@ -54,6 +54,23 @@ static void sparse_slabs_are_marked_down_to_what_is_wanted(void **state)
 	assert_true(class_usable_free(c) < class_wanted_free(c) + PER_SLAB);
 }
 
+/* Eight in a turn, and the caller is told to come again. */
+static void a_turn_marks_a_few(void **state)
+{
+	(void)state;
+	case_take(&it, class, entries, SLABS * PER_SLAB);
+	for (unsigned i = 0; i < SLABS * PER_SLAB; i++) {
+		c->turns = 0;
+		if (i % PER_SLAB >= 8)
+			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+	}
+	assert_u64_eq(c->emptying_nr, 0);
+	assert_true(objects_tick(it.s, class));
+	assert_u64_eq(c->emptying_nr, 8);
+	assert_true(objects_tick(it.s, class));
+	assert_u64_eq(c->emptying_nr, 16);
+}
+
 static void a_class_that_is_half_full_is_left_alone(void **state)
 {
 	(void)state;
@@ -193,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sparse_slabs_are_marked_down_to_what_is_wanted,
 						begin, end),
+		cmocka_unit_test_setup_teardown(a_turn_marks_a_few, begin, end),
 		cmocka_unit_test_setup_teardown(a_class_that_is_half_full_is_left_alone, begin,
 						end),
 		cmocka_unit_test_setup_teardown(

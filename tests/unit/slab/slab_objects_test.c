@@ -191,7 +191,11 @@ static void a_busy_class_grows_by_runs(void **state)
 	assert_u64_eq(count.slabs, 36);
 	assert_u64_eq(allocated_pages(), 36 * 16);
 	case_verify(&it, class);
-	give(class, entries, 32 * PER_SLAB);
+	/* The lowest is used first. */
+	case_take(&it, class, entries + 32 * PER_SLAB, 4 * PER_SLAB);
+	for (unsigned i = 33 * PER_SLAB; i < 36 * PER_SLAB; i++)
+		assert_true(entries[i] > entries[i - 1]);
+	give(class, entries, 36 * PER_SLAB);
 	objects_shrink(it.s, class);
 	assert_u64_eq(allocated_pages(), 0);
 	assert_int_equal(quire_verify(it.q), 0);
@@ -218,8 +222,35 @@ static void a_refused_try_changes_nothing(void **state)
 	assert_int_equal(objects_grow(it.s, class, QUIRE_NOLOCK), -EAGAIN);
 	lock_release(&c->lock, token);
 	assert_u64_eq(allocated_pages(), 32);
+	assert_u64_eq(it.s->step_slabs[0], 2);
 	assert_true(objects_give_one(it.s, class, entry_addr(it.s, entries[0]), QUIRE_NOLOCK));
 	case_verify(&it, class);
+}
+
+/* Each hold of the lock, of 64 objects at most, is a turn. */
+static void many_objects_go_back_in_several_holds(void **state)
+{
+	unsigned class = case_class(&it, 16), n = 200;
+
+	(void)state;
+	case_take(&it, class, entries, n);
+	it.s->class[class].turns = 0;
+	give(class, entries, n);
+	assert_int_equal(it.s->class[class].turns, 4);
+}
+
+/* Pages of reclaimable caches come from blocks of that type. */
+static void page_flags_of_a_class_reach_the_pages(void **state)
+{
+	int class;
+
+	(void)state;
+	mutex_acquire(&it.s->mutex);
+	class = class_get_locked(it.s, 1024, 16, CLASS_PLAIN, QUIRE_RECLAIMABLE);
+	mutex_release(&it.s->mutex);
+	case_take(&it, (unsigned)class, entries, 1);
+	assert_int_equal(pages_of(it.q)->tag[record_of(entries[0]) / 32] & TAG_TYPE,
+			 TYPE_RECLAIMABLE);
 }
 
 struct constructed {
@@ -270,6 +301,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_slab_that_left_serves_another_class, begin, end),
 		cmocka_unit_test_setup_teardown(a_busy_class_grows_by_runs, begin, end),
 		cmocka_unit_test_setup_teardown(a_refused_try_changes_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(many_objects_go_back_in_several_holds, begin, end),
+		cmocka_unit_test_setup_teardown(page_flags_of_a_class_reach_the_pages, begin, end),
 		cmocka_unit_test_setup_teardown(constructor_runs_on_each_object_of_a_slab, begin,
 						end),
 	};

@@ -111,9 +111,29 @@ static void an_object_keeps_all_pages_that_it_touches(void **state)
 			pages |= (uint64_t)1 << page;
 		assert_u64_eq(slab->unbacked, ~pages);
 		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[kept]), 0xa5);
-		assert_int_equal(objects_give(it.s, class, &entries[kept], 1, 0), 1);
+		/* Each object that is taken has memory in all of its pages again. */
+		for (unsigned i = 0; i < per_slab - 1; i++) {
+			assert_int_equal(objects_take(it.s, class, &entries[i + (i >= kept)], 1, 0),
+					 1);
+			case_verify(&it, class);
+		}
+		assert_u64_eq(slab->unbacked, 0);
+		assert_int_equal(objects_give(it.s, class, entries, per_slab, 0), per_slab);
 		case_verify(&it, class);
 	}
+}
+
+/* Ten objects of 24 KiB leave 16 KiB at the end of their slab, which never have memory. */
+static void what_no_object_touches_is_left_alone(void **state)
+{
+	unsigned class = case_class(&it, 24576);
+
+	(void)state;
+	case_take(&it, class, entries, 10);
+	fill(10, 24576);
+	assert_int_equal(objects_give(it.s, class, entries, 9, 0), 9);
+	assert_u64_eq(case_unback(&it, class), 9 * 24576);
+	case_verify(&it, class);
 }
 
 /* The whole of one class, nothing of the other. */
@@ -213,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pages_with_free_objects_only_go, begin, end),
 		cmocka_unit_test_setup_teardown(an_object_keeps_all_pages_that_it_touches, begin,
 						end),
+		cmocka_unit_test_setup_teardown(what_no_object_touches_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(only_the_class_that_is_named_gives, begin, end),
 		cmocka_unit_test_setup_teardown(many_ranges_take_several_gathers, begin, end),
 		cmocka_unit_test_setup_teardown(records_of_no_slab_go_and_come, begin, end),
