@@ -92,6 +92,34 @@ static void plain_caches_of_one_size_share_a_class(void **state)
 	assert_false(it.s->class[class].ready);
 }
 
+static void construct(void *object, void *arg)
+{
+	(void)object;
+	(*(unsigned *)arg)++;
+}
+
+/* A number that is used again has nothing of the class that had it before. */
+static void a_class_begins_anew(void **state)
+{
+	int class = get(64, 16, CLASS_CONSTRUCTED, QUIRE_RECLAIMABLE);
+	unsigned constructed = 0;
+	uint32_t entry;
+
+	(void)state;
+	it.s->class[class].construct = construct;
+	it.s->class[class].construct_arg = &constructed;
+	case_take(&it, (unsigned)class, &entry, 1);
+	assert_int_equal(constructed, 1024);
+	assert_int_equal(objects_give(it.s, (unsigned)class, &entry, 1, 0), 1);
+	put(class);
+	assert_int_equal(get(4096, 16, CLASS_PLAIN, 0), class);
+	case_take(&it, (unsigned)class, &entry, 1);
+	assert_int_equal(constructed, 1024);
+	assert_int_equal(it.s->class[class].page_flags, 0);
+	assert_u64_eq(it.s->class[class].free_nr, 15);
+	case_verify(&it, (unsigned)class);
+}
+
 static void sizes_and_alignments_that_cannot_be_are_refused(void **state)
 {
 	(void)state;
@@ -136,6 +164,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(slabs_lose_little_and_hold_enough, begin, end),
 		cmocka_unit_test_setup_teardown(plain_caches_of_one_size_share_a_class, begin, end),
+		cmocka_unit_test_setup_teardown(a_class_begins_anew, begin, end),
 		cmocka_unit_test_setup_teardown(sizes_and_alignments_that_cannot_be_are_refused,
 						begin, end),
 		cmocka_unit_test_setup_teardown(the_128th_class_is_refused, begin, end),

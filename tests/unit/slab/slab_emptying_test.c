@@ -98,6 +98,9 @@ static void a_marked_slab_gets_no_user_and_leaves_when_it_is_empty(void **state)
 	for (unsigned slab = 0; slab < SLABS; slab++) {
 		if (byte_of(entries[slab * PER_SLAB]) < BYTE_EMPTYING)
 			continue;
+		assert_int_equal(
+			objects_check(it.s, entry_addr(it.s, entries[slab * PER_SLAB]), "test"),
+			class);
 		for (unsigned i = 0; i < 8; i++)
 			assert_true(objects_give_one(
 				it.s, class, entry_addr(it.s, entries[slab * PER_SLAB + i]), 0));

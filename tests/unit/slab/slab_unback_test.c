@@ -3,7 +3,7 @@
 #include "unit/slab/slab_case.h"
 
 static struct slab_case it;
-static uint32_t entries[4096];
+static uint32_t entries[8192];
 
 static int begin_with(const struct quire_options *options)
 {
@@ -153,10 +153,27 @@ static void only_the_class_that_is_named_gives(void **state)
 	case_verify(&it, other);
 }
 
-/* Far more ranges than a gather has: every second page of 64 slabs. */
+/* Far more slabs than are held at a time, of which all pages but the first go; and more than a step has. */
+static void many_slabs_take_several_gathers(void **state)
+{
+	unsigned class = case_class(&it, 4096), n = 300 * 16;
+
+	(void)state;
+	case_take(&it, class, entries, n);
+	fill(n, 4096);
+	for (unsigned i = 0; i < n; i++)
+		if (i % 16 != 0)
+			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+	assert_u64_eq(case_unback(&it, class), KIB(4) * n / 16 * 15);
+	for (unsigned i = 0; i < n; i += 16)
+		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[i]), 0xa5);
+	case_verify(&it, class);
+}
+
+/* Far more ranges than a gather has: every second page of 128 slabs. */
 static void many_ranges_take_several_gathers(void **state)
 {
-	unsigned class = case_class(&it, 4096), n = 64 * 16;
+	unsigned class = case_class(&it, 4096), n = 128 * 16;
 
 	(void)state;
 	case_take(&it, class, entries, n);
@@ -235,6 +252,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(what_no_object_touches_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(only_the_class_that_is_named_gives, begin, end),
+		cmocka_unit_test_setup_teardown(many_slabs_take_several_gathers, begin, end),
 		cmocka_unit_test_setup_teardown(many_ranges_take_several_gathers, begin, end),
 		cmocka_unit_test_setup_teardown(records_of_no_slab_go_and_come, begin, end),
 		cmocka_unit_test_setup_teardown(a_huge_block_is_left_alone_until_it_is_worth_it,
