@@ -67,7 +67,7 @@ struct quire_cache_options {
  * @out:	receives the cache, only on success
  *
  * Returns   0; -EINVAL for an option out of range, or options that exclude each other; -E2BIG for an option that this
- *           version does not know; -ENOSPC if 127 kinds of objects are in use; -ENOMEM if there is no memory for the
+ *           version does not know; -ENOSPC if 123 kinds of objects are in use; -ENOMEM if there is no memory for the
  *           record; -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait; not from a signal handler.
  * Cost      a mutex.  The first cache of an instance reserves addresses: some ten system calls.

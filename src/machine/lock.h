@@ -48,6 +48,7 @@ enum lock_rank {
 	RANK_GROW,	   /* mutex: blocks being committed */
 	RANK_GROW_STEP,	   /* mutex: blocks being committed beside its holder */
 	RANK_HUGE,	   /* mutex: which blocks are advised huge pages */
+	RANK_SLAB_CLOSE,   /* spin: who keeps the sheaves closed */
 	RANK_SLAB_CPU,	   /* spin: the door of one CPU's sheaves */
 	RANK_SLAB_BARN,	   /* spin: one class's barn */
 	RANK_SLAB,	   /* spin: one class's slabs */

@@ -27,6 +27,7 @@ static const char *const lock_rank_names[] = {
 	[RANK_GROW] = "GROW",
 	[RANK_GROW_STEP] = "GROW_STEP",
 	[RANK_HUGE] = "HUGE",
+	[RANK_SLAB_CLOSE] = "SLAB_CLOSE",
 	[RANK_SLAB_CPU] = "SLAB_CPU",
 	[RANK_SLAB_BARN] = "SLAB_BARN",
 	[RANK_SLAB] = "SLAB",

@@ -119,7 +119,7 @@ static void open_fast_paths(void)
 	struct malloc_heap *h = &malloc_heap;
 
 	if (h->slabs->page_shift == HEAP_PAGE_SHIFT)
-		store_release(&h->entries, h->slabs->near_entries);
+		store_release(&h->entries, h->slabs->entries);
 	store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
 }
 
@@ -131,7 +131,10 @@ static void publish(struct quire *q, struct slabs *s)
 	malloc_table_fill(h->class_of);
 	h->base = s->base;
 	h->byte = s->byte;
-	h->cpu = s->stacks.cpu;
+	if (s->lean == &s->own_lean) { /* no thread uses the slabs yet */
+		h->lean = s->own_lean;
+		s->lean = &h->lean;
+	}
 	malloc_counted_begin();
 	store_release(&h->slabs, s); /* pairs with malloc_free_cold() */
 	if (!malloc_is_counted())

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "machine/stack.h"
+#include "machine/lean.h"
 #include "malloc/table.h"
 
 struct quire;
@@ -30,11 +30,11 @@ struct slabs;
 /* Keys: (c) constant once the heap is ready, and zero before. */
 struct malloc_heap {
 	/* Read by every fast path. */
-	size_t small_end;      /* (c) malloc() looks for a sheaf below it */
-	char *base;	       /* (c) of the instance's pages: entries count from here */
-	size_t entries;	       /* (c) free() looks for a sheaf below it */
-	uint8_t *byte;	       /* (c) slabs->byte */
-	struct cpu_stacks cpu; /* (c) the sheaves: a copy of slabs->stacks.cpu, which is constant */
+	size_t small_end;		 /* (c) malloc() looks for a sheaf below it */
+	char *base;			 /* (c) of the instance's pages: entries count from here */
+	size_t entries;			 /* (c) free() looks for a sheaf below it */
+	uint8_t *byte;			 /* (c) slabs->byte */
+	struct lean_stacks lean;	 /* the sheaves; slabs->lean points to it */
 	uint8_t class_of[TABLE_ENTRIES]; /* (c) by table_place() */
 
 	struct slabs *slabs; /* (c) */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slab/barn.c - a class's stock of entries between the sheaves of all slots and its slabs
+ * slab/barn.c - a class's stock of objects between the sheaves of all slots and its slabs
  *
  * When one CPU allocates and another frees, an object would pass through its slab each time, at the price of its
  * bit and its slab's bin.  Here a full sheaf's half is copied as one array, and an empty sheaf is refilled with
@@ -10,7 +10,7 @@
  * A thread without sequences, or whose CPU's door is taken, exchanges single objects with the barn.
  *
  * What is in a barn is in use as far as slabs know.  The worker empties a barn that nobody used between two of
- * its visits.  The lock is held until an entry has arrived where it goes, so a thread that finds the barn empty
+ * its visits.  The lock is held until an object has arrived where it goes, so a thread that finds the barn empty
  * finds the objects in their slabs.
  */
 #include "slab/sheaf.h"
@@ -34,15 +34,14 @@ static bool lock_for(struct barn *barn, unsigned flags, lock_token *token)
 
 static uint32_t barn_most(const struct slabs *s, const struct slab_class *c)
 {
-	size_t most = (size_t)c->sheaf_most * s->stacks.cpu.all_slots_nr;
+	size_t most = (size_t)c->sheaf_most * s->lean->all_slots_nr;
 
 	if (most > BARN_BYTES / c->size)
 		most = BARN_BYTES / c->size;
 	return most < s->barn_room ? (uint32_t)most : s->barn_room;
 }
 
-unsigned barn_put(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
-		  unsigned flags)
+unsigned barn_put(struct slabs *s, unsigned class, void *const *objects, unsigned n, unsigned flags)
 {
 	struct barn *barn = &s->class[class].barn;
 	lock_token token;
@@ -54,14 +53,14 @@ unsigned barn_put(struct slabs *s, unsigned class, const uint32_t *entries, unsi
 	room = room > barn->nr ? room - barn->nr : 0;
 	if (n > room)
 		n = room;
-	memcpy(barn->entry + barn->nr, entries, n * sizeof(*entries));
+	memcpy(barn->object + barn->nr, objects, n * sizeof(*objects));
 	store_relaxed(&barn->nr, barn->nr + n); /* pairs with barn_take()'s hint */
 	barn->used = true;
 	lock_release(&barn->lock, token);
 	return n;
 }
 
-unsigned barn_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n, unsigned flags)
+unsigned barn_take(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags)
 {
 	struct barn *barn = &s->class[class].barn;
 	lock_token token;
@@ -70,7 +69,7 @@ unsigned barn_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned 
 		return 0;
 	if (n > barn->nr)
 		n = barn->nr;
-	memcpy(entries, barn->entry + barn->nr - n, n * sizeof(*entries));
+	memcpy(objects, barn->object + barn->nr - n, n * sizeof(*objects));
 	store_relaxed(&barn->nr, barn->nr - n); /* as above */
 	barn->used = true;
 	lock_release(&barn->lock, token);
@@ -85,7 +84,7 @@ static unsigned drain_some_locked(struct slabs *s, unsigned class)
 
 	DCHECK(lock_is_held(&barn->lock));
 	store_relaxed(&barn->nr, barn->nr - n); /* as above */
-	objects_give(s, class, barn->entry + barn->nr, n, 0);
+	sheaf_give(s, class, barn->object + barn->nr, n);
 	return n;
 }
 
@@ -95,7 +94,7 @@ size_t barn_drain(struct slabs *s, unsigned class)
 	size_t objects = 0;
 	unsigned n;
 
-	if (barn->entry == NULL)
+	if (barn->object == NULL)
 		return 0;
 	do {
 		lock_token token = lock_acquire(&barn->lock);

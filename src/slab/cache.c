@@ -102,15 +102,15 @@ static __attribute__((noinline)) void *alloc_rest(struct quire_cache *cache)
 void *quire_cache_alloc(struct quire_cache *cache, unsigned flags)
 {
 	struct slabs *s = cache->slabs;
-	uint32_t entry;
+	void *object;
 
 	/* A hint: pairs with set_looks(). */
 	if (UNLIKELY(flags >= load_relaxed(&s->fast_flags_end)))
 		return alloc_odd(cache, flags);
-	entry = stack_pop_strided(&s->stacks.cpu, SLAB_STRIDE_SHIFT, cache->fast_class);
-	if (UNLIKELY(entry == STACK_NONE))
+	object = slab_alloc_fast(s, cache->fast_class);
+	if (UNLIKELY(object == NULL))
 		return alloc_rest(cache);
-	return slab_object(s, entry);
+	return object;
 }
 
 static bool is_served_by_fast_paths(const struct quire_cache *cache, unsigned flags)
@@ -184,13 +184,10 @@ static __attribute__((noinline)) void free_odd(struct quire_cache *cache, void *
 void quire_cache_free(struct quire_cache *cache, void *object)
 {
 	struct slabs *s = cache->slabs;
-	size_t entry = slab_entry_of(s, object);
-	const uint8_t *guard = &s->byte[entry >> s->entry_shift];
 
-	/* Relaxed: it is the object's slab's until the object is free. */
-	if (UNLIKELY(entry >= s->near_entries) ||
-	    UNLIKELY(load_relaxed(guard) != cache->fast_byte) ||
-	    UNLIKELY(!slab_push(s, cache->fast_class, entry, guard)))
+	/* The byte is the object's slab's until the object is free. */
+	if (UNLIKELY(slab_byte(s, object) != cache->fast_byte) ||
+	    UNLIKELY(!slab_free_fast(s, object, cache->fast_class)))
 		free_odd(cache, object);
 }
 

@@ -17,7 +17,7 @@ enum class_kind {
 #define OBJECT_BYTES_MAX 32768u
 
 /* The class for plain objects of this size, made if need be; or a class of its own.  Under s->mutex.  Returns its
- * number, or -EINVAL, -ENOSPC (127 are in use), -ENOMEM. */
+ * number, or -EINVAL, -ENOSPC (all are in use), -ENOMEM. */
 int class_get_locked(struct slabs *s, size_t size, size_t align, enum class_kind kind,
 		     unsigned page_flags);
 /* A user less.  The last one's class gives all its slabs back, so all objects must be free by then (not on

@@ -2,10 +2,10 @@
 /*
  * slab/drain.c - all slots' sheaves: their layout, draining, decay, and fork
  *
- * A drain closes the doors of all slots, fences once, and then takes each door again, batch by batch, to put
+ * A drain closes all sheaves, which takes one fence, and then takes the door of each slot, batch by batch, to put
  * what its sheaves hold into slabs.  The CPUs that own them go on meanwhile: what they allocate comes from the barn
  * or a slab, and what they free goes there.  Any number of drains may run at once, since closes are counted
- * and entries are taken under the door.  The barn comes last, so it gets what frees put there while the sheaves
+ * and objects are taken under the door.  The barn comes last, so it gets what frees put there while the sheaves
  * were closed.
  *
  * The worker's drains leave out what is in use: a sheaf with as many objects as at the last visit keeps half of what
@@ -18,46 +18,32 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "base/round.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
+#include "machine/lean.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
-#include "machine/stack.h"
 #include "slab/objects.h"
 
-/* What the sheaves of a CPU keep at most, together: 8 MiB of objects. */
-#define SHEAVES_BYTES ((size_t)8 << 20)
-/* Barns' entries are committed with the instance's slabs: 4 MiB for 8 sheaves of each class. */
-#define BARN_SHEAVES  8u
-#define CALM_MAX      2u
-#define KEEPS_LEAST   4u /* less is not worth a door */
+/* Barns' room is committed with the instance's slabs: 8 MiB of addresses for 8 sheaves of each class. */
+#define BARN_SHEAVES 8u
+#define CALM_MAX     2u
+#define KEEPS_LEAST  4u /* less is not worth a door */
 
-_Static_assert(SLOTS_MAX % 64 == 0, "a bit for each slot");
-
-/* The doors that one drain has closed.  Doors become ready meanwhile. */
-struct drained {
-	uint64_t closed[SLOTS_MAX / 64];
-};
-
-static struct slab_cpu *slot_cpu(struct slabs *s, unsigned slot)
-{
-	return &s->cpu[slot];
-}
-
-/* ---- closing and opening ---- */
+/* ---- choosing ---- */
 
 /* Chooses the sheaves that are idle, and notes what each holds.  Returns whether any is. */
 static bool choose_idle_locked(struct slabs *s, struct slab_cpu *cpu)
 {
 	bool any = false;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
+	DCHECK(lock_is_held(&cpu->lock));
 	for (unsigned class = 1; class < CLASSES_MAX; class ++) {
-		unsigned held = stacks_held(&s->stacks, &cpu->door, class);
-		unsigned keeps = stacks_keeps_locked(&s->stacks, &cpu->door, class);
 		struct sheaf *sheaf = &cpu->sheaf[class];
+		unsigned held = sheaf_held(s, cpu, class);
 
-		if (held != sheaf->seen || (held == 0 && keeps == 0))
+		if (held != sheaf->seen || (held == 0 && sheaf->keeps == 0))
 			sheaf->calm = 0;
 		else if (sheaf->calm < CALM_MAX)
 			sheaf->calm++;
@@ -67,77 +53,53 @@ static bool choose_idle_locked(struct slabs *s, struct slab_cpu *cpu)
 	return any;
 }
 
-static bool close_door(struct slabs *s, unsigned slot, bool idle_only)
+static bool choose(struct slabs *s, struct slab_cpu *cpu, bool idle_only)
 {
-	struct slab_cpu *cpu = slot_cpu(s, slot);
-	lock_token token = lock_acquire(&cpu->door.lock);
-	bool chosen = cpu->door.ready;
+	lock_token token;
+	bool chosen;
 
-	if (chosen && idle_only)
-		chosen = choose_idle_locked(s, cpu);
-	if (chosen) {
-		cpu->draining_nr++;
-		stacks_close_locked(&s->stacks, &cpu->door);
-	}
-	lock_release(&cpu->door.lock, token);
+	if (!load_relaxed(&cpu->ready)) /* a hint: it holds nothing before */
+		return false;
+	if (!idle_only)
+		return true;
+	token = lock_acquire(&cpu->lock);
+	chosen = choose_idle_locked(s, cpu);
+	lock_release(&cpu->lock, token);
 	return chosen;
 }
 
-static bool close_doors(struct slabs *s, struct drained *drained, bool idle_only)
+static bool choose_any(struct slabs *s, bool idle_only)
 {
 	bool any = false;
 
-	for (unsigned slot = 0; slot < s->stacks.cpu.slots_nr; slot++) {
-		uint64_t bit = (uint64_t)1 << slot % 64;
-
-		if (slot % 64 == 0)
-			drained->closed[slot / 64] = 0;
-		if (load_relaxed(&slot_cpu(s, slot)->door.ready) && /* a hint: holds nothing else */
-		    close_door(s, slot, idle_only)) {
-			drained->closed[slot / 64] |= bit;
-			any = true;
-		}
-	}
-	if (any)
-		stacks_fence_all(&s->stacks);
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++)
+		any = choose(s, &s->cpu[slot], idle_only) || any;
 	return any;
-}
-
-static void open_door(struct slabs *s, unsigned slot)
-{
-	struct slab_cpu *cpu = slot_cpu(s, slot);
-	lock_token token = lock_acquire(&cpu->door.lock);
-
-	cpu->draining_nr--;
-	stacks_open_locked(&s->stacks, &cpu->door);
-	lock_release(&cpu->door.lock, token);
 }
 
 /* ---- taking ---- */
 
-/* Puts up to a batch of a closed and fenced sheaf into slabs, so that @left stay.  Returns objects. */
+/* Puts up to a batch of a closed sheaf into slabs, so that @left stay.  Returns objects. */
 static unsigned take_some_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class,
 				 unsigned left)
 {
-	unsigned held = stacks_held(&s->stacks, &cpu->door, class);
-	const uint32_t *entries;
-	unsigned n;
+	unsigned held = sheaf_held(s, cpu, class), n;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
+	DCHECK(lock_is_held(&cpu->lock));
 	if (held <= left)
 		return 0;
 	n = held - left < SHEAF_MOVE_MAX ? held - left : SHEAF_MOVE_MAX;
-	n = stacks_take_locked(&s->stacks, &cpu->door, class, n, &entries);
-	objects_give(s, class, entries, n, 0);
+	sheaf_give(s, class, sheaf_objects(s, cpu, class) + held - n, n);
+	sheaf_take_locked(s, cpu, class, n);
 	return n;
 }
 
 /* What an idle sheaf keeps from now on. */
-static unsigned idle_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
+static unsigned idle_keeps_locked(const struct slab_cpu *cpu, unsigned class)
 {
-	unsigned keeps = stacks_keeps_locked(&s->stacks, &cpu->door, class) / 2;
+	unsigned keeps = cpu->sheaf[class].keeps / 2u;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
+	DCHECK(lock_is_held(&cpu->lock));
 	return keeps < KEEPS_LEAST || cpu->sheaf[class].calm == CALM_MAX ? 0 : keeps;
 }
 
@@ -147,29 +109,28 @@ static size_t empty_sheaf(struct slabs *s, struct slab_cpu *cpu, unsigned class,
 	size_t objects = 0;
 	unsigned keeps = 0, n;
 
-	if (stacks_held(&s->stacks, &cpu->door, class) == 0 && !load_relaxed(&cpu->door.warm))
-		return 0; /* closed and fenced: nothing comes */
+	if (sheaf_held(s, cpu, class) == 0 && !load_relaxed(&cpu->warm))
+		return 0; /* closed: nothing comes */
 	do {
-		lock_token token = lock_acquire(&cpu->door.lock);
+		lock_token token = lock_acquire(&cpu->lock);
 
 		if (objects == 0) {
-			keeps = idle_only ? idle_keeps_locked(s, cpu, class) : 0;
-			stacks_set_keeps_locked(&s->stacks, &cpu->door, class, keeps);
+			keeps = idle_only ? idle_keeps_locked(cpu, class) : 0;
+			if (keeps != cpu->sheaf[class].keeps)
+				sheaf_set_keeps_locked(s, cpu, class, keeps);
 		}
 		n = take_some_locked(s, cpu, class, keeps);
 		if (idle_only)
-			cpu->sheaf[class].seen =
-				(uint16_t)stacks_held(&s->stacks, &cpu->door, class);
-		lock_release(&cpu->door.lock, token);
+			cpu->sheaf[class].seen = (uint16_t)sheaf_held(s, cpu, class);
+		lock_release(&cpu->lock, token);
 		objects += n;
-		lock_let_others_in(&cpu->door.lock);
+		lock_let_others_in(&cpu->lock);
 	} while (n == SHEAF_MOVE_MAX);
 	return objects;
 }
 
-static size_t empty_slot(struct slabs *s, unsigned slot, unsigned class, bool idle_only)
+static size_t empty_slot(struct slabs *s, struct slab_cpu *cpu, unsigned class, bool idle_only)
 {
-	struct slab_cpu *cpu = slot_cpu(s, slot);
 	unsigned first = class != 0 ? class : 1, end = class != 0 ? class + 1 : CLASSES_MAX;
 	size_t objects = 0;
 
@@ -182,17 +143,15 @@ static size_t empty_slot(struct slabs *s, unsigned slot, unsigned class, bool id
 
 static size_t drain_slots(struct slabs *s, unsigned class, bool idle_only)
 {
-	struct drained drained;
 	size_t objects = 0;
 
-	if (!close_doors(s, &drained, idle_only))
+	if (!choose_any(s, idle_only))
 		return 0;
-	for (unsigned slot = 0; slot < s->stacks.cpu.slots_nr; slot++) {
-		if ((drained.closed[slot / 64] >> slot % 64 & 1) == 0)
-			continue;
-		objects += empty_slot(s, slot, class, idle_only);
-		open_door(s, slot);
-	}
+	sheaves_close(s);
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++)
+		if (load_relaxed(&s->cpu[slot].ready)) /* as in choose() */
+			objects += empty_slot(s, &s->cpu[slot], class, idle_only);
+	sheaves_open(s);
 	fetch_add_relaxed(&s->drains, 1);
 	return objects;
 }
@@ -214,13 +173,13 @@ size_t sheaves_drain(struct slabs *s, unsigned class)
  * cold sheaves of the child may hold objects. */
 static bool is_anything_left(struct slabs *s)
 {
-	for (unsigned slot = 0; slot < s->stacks.cpu.slots_nr; slot++) {
-		const struct stacks_door *door = &slot_cpu(s, slot)->door;
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
+		const struct slab_cpu *cpu = &s->cpu[slot];
 
-		if (load_relaxed(&door->warm))
+		if (load_relaxed(&cpu->warm))
 			return true;
-		for (unsigned class = 1; class < CLASSES_MAX; class ++)
-			if (stacks_held(&s->stacks, door, class) != 0)
+		for (unsigned class = 1; load_relaxed(&cpu->ready) && class < CLASSES_MAX; class ++)
+			if (sheaf_held(s, cpu, class) != 0)
 				return true;
 	}
 	return false;
@@ -236,8 +195,9 @@ uint64_t sheaves_count(struct slabs *s, unsigned class)
 {
 	uint64_t objects = load_relaxed(&s->class[class].barn.nr); /* gauges */
 
-	for (unsigned slot = 0; slot < s->stacks.cpu.slots_nr; slot++)
-		objects += stacks_held(&s->stacks, &slot_cpu(s, slot)->door, class);
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++)
+		if (load_relaxed(&s->cpu[slot].ready)) /* likewise */
+			objects += sheaf_held(s, &s->cpu[slot], class);
 	return objects;
 }
 
@@ -248,23 +208,9 @@ void sheaves_class_init(struct slabs *s, unsigned class)
 {
 	struct slab_class *c = &s->class[class];
 
-	s->sheaf_class[class].weight = (uint16_t)(c->size >> ENTRY_SHIFT);
 	lock_init(&c->barn.lock, RANK_SLAB_BARN);
 	c->barn.nr = 0;
-	c->barn.entry = s->barns + (size_t) class * s->barn_room;
-}
-
-static void set_classes(struct slabs *s)
-{
-	s->stacks.isolated = s->q->isolated_cpus;
-	s->stacks.class = s->sheaf_class;
-	s->stacks.classes_nr = CLASSES_MAX;
-	s->stacks.cap = (uint32_t)(SHEAVES_BYTES >> ENTRY_SHIFT);
-	for (unsigned class = 0; class < CLASSES_MAX; class ++)
-		s->sheaf_class[class] =
-			(struct stacks_class){ .header = (uint16_t) class,
-					       .room = class != 0 ? SHEAF_ROOM_MAX : 0 };
-	stacks_lay_out(&s->stacks, CLASSES_MAX);
+	c->barn.object = s->barns + (size_t) class * s->barn_room;
 }
 
 unsigned sheaves_barn_room(const struct quire *q)
@@ -275,12 +221,26 @@ unsigned sheaves_barn_room(const struct quire *q)
 	return SHEAF_ROOM_MAX * sheaves;
 }
 
+/* What is known of each slot, then the regions, which can be read. */
 static int reserve(struct slabs *s)
 {
-	/* One more: never nothing. */
-	s->cpu = stacks_reserve(&s->stacks, (s->stacks.cpu.slots_nr + 1) * sizeof(struct slab_cpu),
-				"quire-sheaves", &s->cpu_bytes);
-	return s->cpu != NULL ? 0 : -ENOMEM;
+	size_t page = mem_page_bytes(), slots = s->lean->slots_open;
+	size_t front = round_up((slots + 1) * sizeof(struct slab_cpu), page); /* never nothing */
+	char *addr;
+
+	s->cpu_bytes = front + slots * LEAN_STRIDE;
+	addr = mem_reserve(s->cpu_bytes, page, "quire-sheaves");
+	if (addr == NULL)
+		return -ENOMEM;
+	if (mem_commit_apart(addr, front) != 0 ||
+	    (slots != 0 && mem_commit_readonly(addr + front, slots * LEAN_STRIDE) != 0)) {
+		mem_release(addr, s->cpu_bytes);
+		return -ENOMEM;
+	}
+	mem_advise_huge(addr, s->cpu_bytes, false);
+	s->cpu = (struct slab_cpu *)(void *)addr;
+	s->lean->base = addr + front;
+	return 0;
 }
 
 /* Many CPUs' sheaves may be more addresses than there are: then barns alone. */
@@ -288,16 +248,20 @@ int sheaves_init(struct slabs *s)
 {
 	int error;
 
-	s->stacks.cpu = s->q->cpus;
-	s->stacks.cpu.stride_shift = SLAB_STRIDE_SHIFT;
-	set_classes(s);
+	s->lean = &s->own_lean;
+	s->isolated = s->q->isolated_cpus;
+	lock_init(&s->close_lock, RANK_SLAB_CLOSE);
+	lean_setup(s->lean, s->q->options.slots, s->isolated != NULL,
+		   s->q->options.rseq != QUIRE_OFF);
 	error = reserve(s);
-	if (error && s->stacks.cpu.slots_nr != 0) {
-		s->stacks.cpu.slots_nr = 0;
+	if (error && s->lean->slots_open != 0) {
+		s->lean->slots_nr = s->lean->slots_open = 0;
 		error = reserve(s);
 	}
-	for (unsigned slot = 0; !error && slot < s->stacks.cpu.slots_nr; slot++)
-		stacks_door_init(&s->cpu[slot].door, RANK_SLAB_CPU, slot, 0, CLASSES_MAX);
+	for (unsigned slot = 0; !error && slot < s->lean->slots_open; slot++) {
+		s->cpu[slot].slot = (uint16_t)slot;
+		lock_init(&s->cpu[slot].lock, RANK_SLAB_CPU);
+	}
 	return error;
 }
 
@@ -308,33 +272,49 @@ void sheaves_fini(struct slabs *s)
 
 /* ---- fork ---- */
 
-/* Pages fence for all whose slots are numbered as theirs. */
+/* The fork is one of those that keep the sheaves closed. */
+static void fork_close(struct slabs *s)
+{
+	s->close_kept = lock_acquire(&s->close_lock);
+	s->closed_nr++;
+	store_relaxed(&s->lean->slots_nr, 0u); /* the fence orders it */
+	lean_fence(s->lean, s->isolated);
+}
+
+/* The others do not exist in the child. */
+static void fork_open(struct slabs *s, bool child)
+{
+	s->closed_nr = child ? 0 : s->closed_nr - 1;
+	if (s->closed_nr == 0)
+		store_release(&s->lean->slots_nr, s->lean->slots_open); /* as in sheaves_open() */
+	lock_release(&s->close_lock, s->close_kept);
+}
+
 void sheaves_fork_prepare(struct slabs *s)
 {
-	for (unsigned slot = 0; slot < s->stacks.cpu.slots_nr; slot++)
-		stacks_fork_prepare(&s->stacks, &s->cpu[slot].door);
+	fork_close(s);
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++)
+		s->cpu[slot].kept = lock_acquire_ordered(&s->cpu[slot].lock);
 	for (unsigned class = 1; class < CLASSES_MAX; class ++) {
 		struct barn *barn = &s->class[class].barn;
 
-		if (barn->entry == NULL)
+		if (barn->object == NULL)
 			continue;
 		barn->kept = lock_acquire_ordered(&barn->lock);
 		barn->held = true; /* as in objects_fork_prepare() */
 	}
 }
 
+/* In the child all sheaves are cold: there is no worker, so the first free must take the slow path and start it. */
 void sheaves_fork_done(struct slabs *s, bool child)
 {
 	for (unsigned class = CLASSES_MAX; class -- != 1;)
 		if (s->class[class].barn.held)
 			lock_release(&s->class[class].barn.lock, s->class[class].barn.kept);
-	for (unsigned slot = s->stacks.cpu.slots_nr; slot-- != 0;) {
-		struct slab_cpu *cpu = &s->cpu[slot];
-
-		if (child) {
-			stacks_fork_drop_closers_locked(&cpu->door, cpu->draining_nr);
-			cpu->draining_nr = 0;
-		}
-		stacks_fork_done(&s->stacks, &cpu->door, child);
+	for (unsigned slot = s->lean->slots_open; slot-- != 0;) {
+		if (child && s->cpu[slot].ready)
+			sheaf_cool_locked(s, &s->cpu[slot]);
+		lock_release(&s->cpu[slot].lock, s->cpu[slot].kept);
 	}
+	fork_open(s, child);
 }

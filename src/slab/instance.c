@@ -66,10 +66,10 @@ static void fork_prepare_locks(struct quire_module *module)
 static void forget_pages(struct slabs *s)
 {
 	s->fast_flags_end = 0;
-	s->near_entries = 0;
+	s->entries = 0;
 	s->near_bytes = 0;
 	s->span_bytes = 0;
-	s->stacks.cpu.slots_nr = 0;
+	s->lean->slots_nr = s->lean->slots_open = 0;
 }
 
 static void fork_done(struct quire_module *module, bool child)
@@ -164,7 +164,7 @@ static struct slabs *make(struct quire *q)
 		mem_release(s->self, s->self_bytes);
 		return NULL;
 	}
-	s->near_entries = s->near_bytes >> ENTRY_SHIFT;
+	s->entries = s->span_bytes >> ENTRY_SHIFT;
 	s->entry_shift = (uint8_t)(s->page_shift - ENTRY_SHIFT);
 	s->fast_flags_end = q->looks ? 0 : 1;
 	return s;

@@ -241,7 +241,7 @@ int slabs_meta_init(struct slabs *s)
 	unback = bytes + round_up(sizeof(struct slab_unback), 64);
 	steps = unback + round_up(steps_nr(s), 64);
 	barns = steps + round_up(steps_nr(s) * sizeof(uint32_t), 64);
-	slabs = barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(uint32_t);
+	slabs = barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(void *);
 	s->deferred_words = (slabs_records(s) + 63) / 64;
 	records = round_up(slabs + s->deferred_words * sizeof(uint64_t), page);
 	deferred = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
@@ -253,7 +253,7 @@ int slabs_meta_init(struct slabs *s)
 	s->unback = (struct slab_unback *)(void *)(s->meta + bytes);
 	s->step_ready = (uint8_t *)s->meta + unback;
 	s->step_slabs = (uint32_t *)(void *)(s->meta + steps);
-	s->barns = (uint32_t *)(void *)(s->meta + barns);
+	s->barns = (void **)(void *)(s->meta + barns);
 	s->deferred_slabs = (uint64_t *)(void *)(s->meta + slabs);
 	s->records = s->meta + records;
 	s->deferred = (uint64_t *)(void *)(s->meta + deferred);

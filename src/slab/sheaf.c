@@ -12,15 +12,16 @@
  *   1. the door.  If the sheaf is full, half of it goes to the barn, and what the barn has no room for into slabs
  *   2. without the door, the barn, else the object's slab
  *   3. in a handler that can have no lock at all, a bit in the deferred map (defer.c)
- * An object whose slab is emptying goes into its slab at once, and so does one that has no entry.
+ * An object whose slab is emptying goes into its slab at once.
  *
- * How much.  A new sheaf keeps SHEAF_FIRST_BYTES of objects.  A sheaf that was full and is then found empty was
- * too small, since as many objects were wanted again: it keeps twice as many from then on, at most
- * SHEAF_ROOM_MAX or SHEAF_BYTES, and all sheaves of a CPU at most SHEAVES_BYTES (drain.c).  A refill takes
+ * How much.  A new sheaf keeps KEEPS_NEW objects.  A sheaf that was full and is then found empty was too small,
+ * since as many objects were wanted again, and so was one that was refilled STREAK_LONG times without a spill: it
+ * keeps SHEAF_FIRST_BYTES of them, then twice as many each time, at most
+ * SHEAF_ROOM_MAX or SHEAF_MOST_BYTES, and all sheaves of a CPU at most SHEAVES_UNITS (cpu.c).  A refill takes
  * REFILL_LEAST objects at first and twice as many each time, up to half of what the sheaf keeps.  Taking
  * an object out of its slab touches no byte of it, so a large refill costs no memory.
  *
- * Entries on their way between a sheaf, the barn and slabs are under the door, or the barn's lock, until they
+ * Objects on their way between a sheaf, the barn and slabs are under the door, or the barn's lock, until they
  * have arrived.  So a fork, or a drain, which takes all doors and then the barn, misses none.  The thread may
  * be moved to another CPU meanwhile; then the sequences use that CPU's sheaf, and any door of the set does.
  */
@@ -32,55 +33,36 @@
 #include "base/errno.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
+#include "machine/lean.h"
 #include "machine/lock.h"
-#include "machine/stack.h"
 #include "page/page.h"
 #include "slab/fast.h"
 #include "slab/objects.h"
 
 #define REFILL_LEAST 4u
-#define STREAK_MAX   6u /* REFILL_LEAST << it is SHEAF_MOVE_MAX */
+#define STREAK_MAX   5u /* REFILL_LEAST << it is SHEAF_MOVE_MAX */
+
+#define STREAK_LONG 3u
+#define KEEPS_NEW   31u /* what a sheaf's small place has room for */
 
 _Static_assert(REFILL_LEAST << STREAK_MAX == SHEAF_MOVE_MAX, "the longest streak moves the most");
 
-/* ---- the door ---- */
-
-/* Tries this CPU's door, and makes its sheaves ready at their first use.  NULL: it is taken, or there are no
- * sheaves. */
-static struct slab_cpu *current_try(struct slabs *s, unsigned flags, lock_token *token)
-{
-	unsigned slot = (unsigned)stack_slot(&s->stacks.cpu);
-	struct slab_cpu *cpu;
-
-	if (!stacks_has(&s->stacks, slot))
-		return NULL;
-	cpu = &s->cpu[slot];
-	if (!lock_try(&cpu->door.lock, token))
-		return NULL;
-	if (LIKELY(cpu->door.ready))
-		return cpu;
-	if (!(flags & QUIRE_NOLOCK) && stacks_begin_locked(&s->stacks, &cpu->door) == 0)
-		return cpu;
-	lock_release(&cpu->door.lock, *token);
-	return NULL;
-}
-
-static unsigned push_n(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n)
-{
-	return stack_push_n_strided(&s->stacks.cpu, SLAB_STRIDE_SHIFT, class, entries, n);
-}
-
-/* A new sheaf keeps what all do at first; one that was too small, twice what it did. */
+/* A new sheaf keeps a few; one that was too small keeps SHEAF_FIRST_BYTES, and from then on twice what it did. */
 static unsigned keep_more_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class,
 				 bool too_small)
 {
 	const struct slab_class *c = &s->class[class];
-	unsigned keeps = stacks_keeps_locked(&s->stacks, &cpu->door, class);
+	struct sheaf *sheaf = &cpu->sheaf[class];
+	unsigned keeps = sheaf->keeps;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
-	if (keeps != 0 && !too_small)
-		return keeps;
-	return stacks_grow_locked(&s->stacks, &cpu->door, class, c->sheaf_first, c->sheaf_most);
+	DCHECK(lock_is_held(&cpu->lock));
+	if (keeps == 0)
+		keeps = c->sheaf_first < KEEPS_NEW ? c->sheaf_first : KEEPS_NEW;
+	else if (too_small)
+		keeps = keeps < c->sheaf_first ? c->sheaf_first : 2 * keeps;
+	if (keeps != sheaf->keeps)
+		sheaf_set_keeps_locked(s, cpu, class, keeps);
+	return sheaf->keeps;
 }
 
 /* A hint for the worker: not atomic as a whole. */
@@ -89,53 +71,74 @@ static void count_move(struct slab_class *c)
 	store_relaxed(&c->moves, load_relaxed(&c->moves) + 1);
 }
 
-/* To the barn, else into slabs.  The caller holds a door. */
-static void put_away(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n)
+/* ---- between sheaves, barns and slabs ---- */
+
+void sheaf_give(struct slabs *s, unsigned class, void *const *objects, unsigned n)
 {
-	unsigned put = n != 0 ? barn_put(s, class, entries, n, 0) : 0;
+	uint32_t entries[SHEAF_MOVE_MAX];
+	unsigned near = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (LIKELY(slab_is_near(s, objects[i])))
+			entries[near++] = slab_entry(s, objects[i]);
+		else
+			objects_give_one(s, class, objects[i], 0);
+	}
+	if (near != 0)
+		objects_give(s, class, entries, near, 0);
+}
+
+/* To the barn, else into slabs.  The caller holds a door. */
+static void put_away(struct slabs *s, unsigned class, void *const *objects, unsigned n)
+{
+	unsigned put = n != 0 ? barn_put(s, class, objects, n, 0) : 0;
 
 	if (put < n)
-		objects_give(s, class, entries + put, n - put, 0);
+		sheaf_give(s, class, objects + put, n - put);
 }
 
 /* ---- allocating ---- */
 
-/* Objects from slabs come with rising addresses, and the last entry is the next to be popped. */
-static void reverse(uint32_t *entries, unsigned n)
+/* Objects from slabs come with rising addresses, and the last one is the next to be popped. */
+static unsigned take_near(struct slabs *s, unsigned class, void **objects, unsigned n,
+			  unsigned flags)
 {
-	for (unsigned i = 0; i < n / 2; i++) {
-		uint32_t other = entries[n - 1 - i];
+	uint32_t entries[SHEAF_MOVE_MAX];
+	unsigned got = objects_take(s, class, entries, n, flags);
 
-		entries[n - 1 - i] = entries[i];
-		entries[i] = other;
-	}
+	for (unsigned i = 0; i < got; i++)
+		objects[got - 1 - i] = slab_object(s, entries[i]);
+	return got;
 }
 
-static unsigned fetch(struct slabs *s, unsigned class, uint32_t *entries, unsigned n,
-		      unsigned flags)
+static unsigned fetch(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags)
 {
-	unsigned got = barn_take(s, class, entries, n, flags);
+	unsigned got = barn_take(s, class, objects, n, flags);
 
-	if (got != 0)
-		return got;
-	got = objects_take(s, class, entries, n, flags);
-	reverse(entries, got);
-	return got;
+	return got != 0 ? got : take_near(s, class, objects, n, flags);
+}
+
+/* As many objects were wanted again as did not fit, or more and more are taken. */
+static bool is_too_small(const struct slab_class *c, const struct sheaf *sheaf)
+{
+	return sheaf->overflowed || (sheaf->streak >= STREAK_LONG && sheaf->keeps < c->sheaf_first);
 }
 
 /* How many to fetch: one for the caller, and more each time in a row. */
 static unsigned refill_nr_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class,
 				 unsigned flags)
 {
+	const struct slab_class *c = &s->class[class];
 	struct sheaf *sheaf = &cpu->sheaf[class];
 	unsigned keeps, n;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
+	DCHECK(lock_is_held(&cpu->lock));
 	/* What is not pushed a nested call could not put away; a closed sheaf takes nothing. */
-	if ((flags & QUIRE_NOLOCK) || cpu->door.closed_nr != 0)
+	if ((flags & QUIRE_NOLOCK) || load_relaxed(&s->lean->slots_nr) == 0) /* a hint */
 		return 1;
-	keeps = keep_more_locked(s, cpu, class, sheaf->overflowed);
+	keeps = keep_more_locked(s, cpu, class, is_too_small(c, sheaf));
 	sheaf->overflowed = false;
+	sheaf_move_locked(s, cpu, class); /* it is empty */
 	n = REFILL_LEAST << sheaf->streak;
 	if (sheaf->streak < STREAK_MAX)
 		sheaf->streak++;
@@ -144,33 +147,32 @@ static unsigned refill_nr_locked(struct slabs *s, struct slab_cpu *cpu, unsigned
 
 static void *refill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, unsigned flags)
 {
-	uint32_t entries[SHEAF_MOVE_MAX];
+	void *objects[SHEAF_MOVE_MAX];
 	unsigned n = refill_nr_locked(s, cpu, class, flags), pushed;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
-	n = fetch(s, class, entries, n, flags);
+	DCHECK(lock_is_held(&cpu->lock));
+	n = fetch(s, class, objects, n, flags);
 	if (n == 0)
 		return NULL;
 	count_add(cpu->refills, 1);
 	n--;
-	pushed = push_n(s, class, entries, n);
-	put_away(s, class, entries + pushed, n - pushed);
-	return slab_object(s, entries[n]);
+	pushed = lean_push_n(s->lean, class, objects, n);
+	put_away(s, class, objects + pushed, n - pushed);
+	return objects[n];
 }
 
 /* From a slab that exists. */
 static void *alloc_from_stock(struct slabs *s, unsigned class, unsigned flags)
 {
 	lock_token token;
-	struct slab_cpu *cpu = current_try(s, flags, &token);
+	struct slab_cpu *cpu = sheaf_cpu_try(s, flags, &token);
 	void *object = NULL;
-	uint32_t entry;
 
 	if (cpu != NULL) {
 		object = refill_locked(s, cpu, class, flags);
-		lock_release(&cpu->door.lock, token);
-	} else if (barn_take(s, class, &entry, 1, flags) == 1) {
-		object = slab_object(s, entry);
+		lock_release(&cpu->lock, token);
+	} else {
+		barn_take(s, class, &object, 1, flags);
 	}
 	return object != NULL ? object : objects_take_one(s, class, flags);
 }
@@ -220,25 +222,13 @@ void *sheaf_alloc_slow(struct slabs *s, unsigned class, unsigned flags, int *err
 	return object;
 }
 
-/* Pops up to a batch; returns how many. */
-static unsigned pop_some(struct slabs *s, unsigned class, unsigned n, void **objects)
-{
-	uint32_t entries[64];
-	unsigned got = stack_pop_n_strided(&s->stacks.cpu, SLAB_STRIDE_SHIFT, class, entries,
-					   n < 64 ? n : 64);
-
-	for (unsigned i = 0; i < got; i++) /* in the order of single pops */
-		objects[i] = slab_object(s, entries[got - 1 - i]);
-	return got;
-}
-
 unsigned sheaf_alloc_bulk(struct slabs *s, unsigned class, unsigned flags, unsigned n,
 			  void **objects, int *error)
 {
 	unsigned done = 0;
 
 	while (done < n) {
-		unsigned got = pop_some(s, class, n - done, objects + done);
+		unsigned got = lean_pop_n(s->lean, class, objects + done, n - done);
 
 		if (got == 0) {
 			objects[done] = sheaf_alloc_slow(s, class, flags, error);
@@ -253,55 +243,58 @@ unsigned sheaf_alloc_bulk(struct slabs *s, unsigned class, unsigned flags, unsig
 
 /* ---- freeing ---- */
 
-/* The sheaf is full: half of it goes away. */
-static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, unsigned keeps)
+/* The sheaf is full: half of it goes away.  One that is to keep more than fits where it is moves instead. */
+static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
 {
 	struct sheaf *sheaf = &cpu->sheaf[class];
-	uint32_t entries[SHEAF_MOVE_MAX];
-	unsigned half = (keeps + 1) / 2, n;
+	void *objects[SHEAF_MOVE_MAX];
+	bool cramped = sheaf_is_cramped_locked(s, cpu, class);
+	unsigned half = (sheaf->keeps + 1u) / 2, n, back;
 
-	DCHECK(lock_is_held(&cpu->door.lock));
-	n = stack_pop_n_strided(&s->stacks.cpu, SLAB_STRIDE_SHIFT, class, entries,
-				half < SHEAF_MOVE_MAX ? half : SHEAF_MOVE_MAX);
+	DCHECK(lock_is_held(&cpu->lock));
+	n = lean_pop_n(s->lean, class, objects,
+		       cramped || half > SHEAF_MOVE_MAX ? SHEAF_MOVE_MAX : half);
 	if (n == 0)
 		return;
+	if (cramped) {
+		sheaf_move_locked(s, cpu, class);
+		for (back = n; back != 0 && lean_push(s->lean, class, objects[back - 1]);)
+			back--;
+		put_away(s, class, objects, back);
+		return;
+	}
 	sheaf->overflowed = true;
 	sheaf->streak /= 2;
 	count_add(cpu->spills, 1);
-	put_away(s, class, entries, n);
+	put_away(s, class, objects, n);
 }
 
 /* Onto this CPU's sheaf.  A nested call only pushes: spilling could wait. */
-static bool free_to_sheaf(struct slabs *s, unsigned class, uint32_t entry, unsigned flags)
+static bool free_to_sheaf(struct slabs *s, unsigned class, void *object, unsigned flags)
 {
 	lock_token token;
-	struct slab_cpu *cpu = current_try(s, flags, &token);
+	struct slab_cpu *cpu = sheaf_cpu_try(s, flags, &token);
 	bool pushed;
 
 	if (cpu == NULL)
 		return false;
-	if (flags & QUIRE_NOLOCK) {
-		pushed = push_n(s, class, &entry, 1) == 1;
-	} else {
-		unsigned keeps = keep_more_locked(s, cpu, class, false);
-
-		pushed = push_n(s, class, &entry, 1) == 1;
-		if (!pushed) {
-			spill_locked(s, cpu, class, keeps);
-			pushed = push_n(s, class, &entry, 1) == 1;
-		}
+	if ((flags & QUIRE_NOLOCK) == 0)
+		keep_more_locked(s, cpu, class, false);
+	pushed = lean_push(s->lean, class, object);
+	if (!pushed && (flags & QUIRE_NOLOCK) == 0) {
+		spill_locked(s, cpu, class);
+		pushed = lean_push(s->lean, class, object);
 	}
-	lock_release(&cpu->door.lock, token);
+	lock_release(&cpu->lock, token);
 	return pushed;
 }
 
 static bool free_to_stock(struct slabs *s, void *object, unsigned byte, unsigned flags)
 {
 	unsigned class = byte & (BYTE_EMPTYING - 1);
-	uint32_t entry = slab_entry(s, object);
 
-	if (byte < BYTE_EMPTYING && slab_is_near(s, object) &&
-	    (free_to_sheaf(s, class, entry, flags) || barn_put(s, class, &entry, 1, flags) == 1))
+	if (byte < BYTE_EMPTYING &&
+	    (free_to_sheaf(s, class, object, flags) || barn_put(s, class, &object, 1, flags) == 1))
 		return true;
 	return objects_give_one(s, class, object, flags);
 }

@@ -5,8 +5,34 @@
 
 #include "slab/slab.h"
 
-/* Entries that move in one hold of a lock: 1 KiB of the C stack, and less than a microsecond. */
-#define SHEAF_MOVE_MAX 256u
+/* Objects that move in one hold of a lock: 1.5 KiB of the C stack, and less than a microsecond. */
+#define SHEAF_MOVE_MAX 128u
+
+/* ---- cpu.c: one slot's sheaves, and closing all ---- */
+
+/* Tries the current CPU's door.  NULL: it is taken, or the CPU has no sheaves. */
+struct slab_cpu *sheaf_cpu_try(struct slabs *s, unsigned flags, lock_token *token);
+/* Objects on a sheaf: exact while closed, else a hint. */
+unsigned sheaf_held(const struct slabs *s, const struct slab_cpu *cpu, unsigned class);
+/* Those, oldest first.  Stable while closed, with the door held. */
+void **sheaf_objects(const struct slabs *s, const struct slab_cpu *cpu, unsigned class);
+/* Makes a sheaf keep @n objects, or as many as room and the CPU's cap allow.  A sheaf that is in its small place
+ * keeps no more than fit there until sheaf_move_locked() has moved it. */
+void sheaf_set_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, unsigned n);
+/* Moves a sheaf to its large place if it keeps more than fits into the small one, is empty, and is the current
+ * CPU's. */
+void sheaf_move_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class);
+/* True if it is to move as soon as it is empty. */
+bool sheaf_is_cramped_locked(const struct slabs *s, const struct slab_cpu *cpu, unsigned class);
+/* Takes the newest @n of a closed sheaf off it. */
+void sheaf_take_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, unsigned n);
+/* No sheaf of the slot accepts anything. */
+void sheaf_cool_locked(struct slabs *s, struct slab_cpu *cpu);
+
+/* From the first's return to the last open, no sequence changes a sheaf, and whoever holds a door owns the slot's.  No
+ * lock is held. */
+void sheaves_close(struct slabs *s);
+void sheaves_open(struct slabs *s);
 
 /* ---- sheaf.c: slow paths, tail-called by fast.h ---- */
 
@@ -23,11 +49,13 @@ void sheaf_free_bulk(struct slabs *s, unsigned class, unsigned n, void *const *o
 
 /* ---- barn.c ---- */
 
-/* Takes in up to @n entries from the start of @entries; returns how many. */
-unsigned barn_put(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+/* Takes in up to @n objects from the start of @objects; returns how many. */
+unsigned barn_put(struct slabs *s, unsigned class, void *const *objects, unsigned n,
 		  unsigned flags);
 /* Gives out up to @n of the newest; returns how many. */
-unsigned barn_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n, unsigned flags);
+unsigned barn_take(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags);
+/* Puts objects into their slabs, at most SHEAF_MOVE_MAX. */
+void sheaf_give(struct slabs *s, unsigned class, void *const *objects, unsigned n);
 /* Puts all of it into slabs.  Returns objects. */
 size_t barn_drain(struct slabs *s, unsigned class);
 /* The worker's: the same, if no call used it since the last visit.  True if it is not empty. */
@@ -67,7 +95,7 @@ size_t slabs_give_back(struct quire_module *module);
 
 /* Before a class is used for the first time, or with another size: what its sheaves and its barn may keep. */
 void sheaves_class_init(struct slabs *s, unsigned class);
-/* Entries that a barn has room for. */
+/* Objects that a barn has room for. */
 unsigned sheaves_barn_room(const struct quire *q);
 int sheaves_init(struct slabs *s);
 void sheaves_fini(struct slabs *s);

@@ -10,9 +10,10 @@
  *              BYTE_EMPTYING if that slab gets no new users
  *   number     of an object in its slab: from 0
  *   entry      of an object: (address - base) >> ENTRY_SHIFT.  Objects beyond 2^32 of those, 64 GiB,
- *              have none: they are far, and no sheaf holds one
- *   sheaf      the stack of one class on one slot (stacks/stacks.h): free objects' entries
- *   barn       a class's stock of entries between the sheaves of all slots and its slabs
+ *              have none: they are far, and slabs take and give them one by one
+ *   sheaf      the stack of one class on one slot (machine/lean.h): free objects
+ *   slot       here always a CPU
+ *   barn       a class's stock of objects between the sheaves of all slots and its slabs
  *   bin        a class's slabs with free and used objects, by the share that is used
  *   free       said of an object that is in its slab: its bit in the slab's map is set.  An object on a
  *              sheaf or in a barn is not free in this sense; to its slab it is in use
@@ -30,7 +31,7 @@
  *
  * Nothing of ours is ever stored in an object that is free or cached.
  *
- * Locks: cpu->door.lock (RANK_SLAB_CPU), class->barn.lock (RANK_SLAB_BARN), class->lock (RANK_SLAB),
+ * Locks: close_lock (RANK_SLAB_CLOSE), cpu->lock (RANK_SLAB_CPU), class->barn.lock (RANK_SLAB_BARN), class->lock (RANK_SLAB),
  * spinning, in this order, and all before the locks of pages.  No lock of ours is held while pages are
  * allocated: that may start the worker's thread, and pthread_create() calls malloc().
  */
@@ -42,20 +43,19 @@
 #include <stdint.h>
 
 #include "instance/module.h"
+#include "machine/lean.h"
 #include "machine/lock.h"
 #include "pool/pool.h"
-#include "stacks/stacks.h"
 
 struct quire;
 
-#define CLASSES_MAX	  128u /* class 0 is nobody's */
-#define BYTE_EMPTYING	  0x80u
-#define ENTRY_SHIFT	  4
-#define SLAB_STRIDE_SHIFT 20 /* of the sheaves' regions: room for 127 classes of 1,024 */
-#define SHEAF_ROOM_MAX	  1024u
-#define SLAB_NONE	  UINT32_MAX
-#define BINS_NR		  16u
-#define BIN_SHIFT	  27 /* a scale times the used objects is below BINS_NR << 27, so 32 bits do */
+#define CLASSES_MAX    124u /* class 0 is nobody's; a slot's region has room for so many: cpu.c */
+#define BYTE_EMPTYING  0x80u
+#define ENTRY_SHIFT    4
+#define SHEAF_ROOM_MAX 1024u
+#define SLAB_NONE      UINT32_MAX
+#define BINS_NR	       16u
+#define BIN_SHIFT      27 /* a scale times the used objects is below BINS_NR << 27, so 32 bits do */
 
 /* Addresses have a record for each 64 KiB.  That of the first 64 KiB of a slab is the slab's. */
 #define SLAB_SHIFT 16u
@@ -99,14 +99,14 @@ enum {
 	STOCKS_NR,
 };
 
-/* Entries of a class that belong to no slot: barn.c. */
+/* Objects of a class that belong to no slot: barn.c. */
 struct barn {
 	struct lock lock; /* RANK_SLAB_BARN */
 	lock_token kept;  /* over fork */
 	bool held;	  /* by the fork in progress */
 	bool used;	  /* under lock: a call exchanged something since the worker's last visit */
 	uint32_t nr;	  /* under lock; read without it as a hint */
-	uint32_t *entry;  /* (c) room for barn_room */
+	void **object;	  /* (c) room for barn_room */
 };
 
 /* Keys: (c) constant once the class is ready; (l) under lock; (r) written under it, read as a hint. */
@@ -150,32 +150,36 @@ struct slab_class {
 
 /* What one slot knows of one class's sheaf, beside the stack itself. */
 struct sheaf {
-	uint16_t seen; /* objects on it at the worker's last visit */
+	uint16_t keeps; /* objects that it accepts while the set is open */
+	uint16_t seen;	/* objects on it at the worker's last visit */
 	uint8_t calm; /* visits since then that found as many; the visit in progress takes from it if not 0 */
 	uint8_t streak;	 /* refills in a row; a spill halves it */
 	bool overflowed; /* it was full since it was last refilled */
 };
 
-/* One slot's sheaves.  Protected by the door's lock unless stated otherwise. */
+/* One slot's sheaves.  Keys: (l) under lock; (r) written under it, read as a hint; (c) constant. */
 struct slab_cpu {
-	struct stacks_door door;  /* RANK_SLAB_CPU */
-	uint16_t draining_nr;	  /* drains in progress, which keep the door closed */
-	uint64_t refills, spills; /* (r) */
-	struct sheaf sheaf[CLASSES_MAX];
+	struct lock lock;		 /* RANK_SLAB_CPU: the door.  Sequences do without it */
+	lock_token kept;		 /* (l) over fork */
+	uint16_t slot;			 /* (c) */
+	bool ready;			 /* (r) its region is committed */
+	bool warm;			 /* (r) a sheaf keeps something */
+	uint32_t keeps_units;		 /* (l) what all sheaves keep, in units of 16 bytes */
+	uint64_t refills, spills;	 /* (r) */
+	struct sheaf sheaf[CLASSES_MAX]; /* (l) */
 } __attribute__((aligned(64)));
 
 struct slabs {
 	/* Read by every fast path; constant. */
-	char *base;	     /* of the instance's pages */
-	size_t near_entries; /* addresses from there on have none; 0 in a child that has no pages */
-	uint8_t *byte;	     /* by frame; bytes of frames that never had a slab read 0 */
+	char *base;	/* of the instance's pages */
+	size_t entries; /* of all addresses; 0 in a child that has no pages */
+	uint8_t *byte;	/* by frame; bytes of frames that never had a slab read 0 */
 	uint32_t
 		fast_flags_end; /* atomic: flags below it may be fast: 1; 0 while every allocation looks */
-	uint8_t entry_shift; /* from an entry to its frame */
-	struct stacks
-		stacks;	   /* classes: the sheaves; class 0 has no room, so it refuses for ever */
-	size_t near_bytes; /* from base: the part whose objects have entries */
-	size_t span_bytes; /* from base */
+	uint8_t entry_shift;	  /* from an entry to its frame */
+	struct lean_stacks *lean; /* the sheaves: own_lean, or malloc's */
+	size_t near_bytes;	  /* from base: the part whose objects have entries */
+	size_t span_bytes;	  /* from base */
 
 	struct quire *q;
 	uint8_t page_shift;
@@ -186,9 +190,15 @@ struct slabs {
 	uint32_t near_records; /* records from here on are far */
 	const char *free_call; /* (c) what misuse messages name: the call that frees objects */
 	struct slab_cpu *cpu;  /* by slot */
-	uint32_t *barns;       /* room for barn_room entries of each class */
-	uint32_t barn_room;    /* (c) entries of each barn; set before slabs_meta_init() */
-	char *meta;	       /* reservation of byte, records, barns: meta.c */
+	struct lean_stacks own_lean;
+	const uint64_t
+		*isolated; /* (c) CPUs that have no sheaves and are not interrupted; NULL: none */
+	struct lock close_lock; /* RANK_SLAB_CLOSE */
+	lock_token close_kept;	/* over fork */
+	uint32_t closed_nr;	/* under close_lock: threads that keep the sheaves closed */
+	void **barns;		/* room for barn_room objects of each class */
+	uint32_t barn_room;	/* (c) objects of each barn; set before slabs_meta_init() */
+	char *meta;		/* reservation of byte, records, barns: meta.c */
 	size_t meta_bytes, cpu_bytes, self_bytes;
 
 	struct mutex mutex;	   /* RANK_SLAB_CACHES: caches and classes come and go */
@@ -209,7 +219,6 @@ struct slabs {
 	bool caches_ready;    /* under mutex: there is a pool */
 	char *self;	      /* (c) the mapping that this struct is in */
 	struct quire_module module;
-	struct stacks_class sheaf_class[CLASSES_MAX]; /* (c) of stacks */
 	struct slab_class class[CLASSES_MAX];
 };
 

@@ -111,7 +111,7 @@ static struct lock *barn_lock(void)
 
 static struct lock *other_lock(void)
 {
-	return &scene.it.s->cpu[0].door.lock;
+	return &scene.it.s->cpu[0].lock;
 }
 
 static void a_handler_gets_by_with_any_lock_held(void **state)

@@ -68,7 +68,9 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 #define STEP_LEAN_COUNT_UP	STEP("incl %k[count]", "inc %k[count]")
 #define STEP_LEAN_COUNT_COMPARE STEP("cmpl %[n], %k[count]", "cmp %k[count], %[n]")
 #define STEP_LEAN_AGAIN		"jne 97b"
-#define STEP_LEAN_COMMIT_END	"98: " STEP_LEAN_COMMIT
+/* With nothing moved the header is left alone: it may be one that nobody has begun, in memory that is read only. */
+#define STEP_LEAN_ANY		"98: " STEP("testl %k[count], %k[count]", "test %k[count], %k[count]")
+#define STEP_LEAN_NONE_REFUSE	"jz 96f"
 
 /* replace: on one CPU alone */
 #define STEP_LEAN_SLOT_IS	 STEP("cmpl %[slot], %k[region]", "cmp %k[region], %[slot]")
@@ -121,7 +123,9 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 	S(LEAN_COUNT_UP)                                                                           \
 	S(LEAN_COUNT_COMPARE)                                                                      \
 	S(LEAN_AGAIN)                                                                              \
-	S(LEAN_COMMIT_END)
+	S(LEAN_ANY)                                                                                \
+	S(LEAN_NONE_REFUSE)                                                                        \
+	S(LEAN_COMMIT)
 
 #define LEAN_PUSH_N_STEPS(S)                                                                       \
 	LEAN_BEGIN_STEPS(S)                                                                        \
@@ -136,7 +140,9 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 	S(LEAN_COUNT_UP)                                                                           \
 	S(LEAN_COUNT_COMPARE)                                                                      \
 	S(LEAN_AGAIN)                                                                              \
-	S(LEAN_COMMIT_END)
+	S(LEAN_ANY)                                                                                \
+	S(LEAN_NONE_REFUSE)                                                                        \
+	S(LEAN_COMMIT)
 
 #define LEAN_REPLACE_STEPS(S)                                                                      \
 	S(LEAN_SLOT)                                                                               \

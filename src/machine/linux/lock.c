@@ -17,7 +17,7 @@
 #define PAUSE_ROUNDS 50
 
 /* The first spin ranks follow the last mutex rank: a waiting lock is never taken under a spin. */
-#define RANK_SPIN_FIRST RANK_SLAB_CPU
+#define RANK_SPIN_FIRST RANK_SLAB_CLOSE
 
 void lock_init(struct lock *lock, enum lock_rank rank)
 {

@@ -13,13 +13,8 @@
 struct machine_thread {
 	uint32_t locks_held_nr; /* locks held or being tried: see lock.h */
 	uint32_t locks_kept_nr; /* of a fork, which lends them to this thread's calls */
-	union {
-		/* Sequences write rseq_cs here if there is no rseq; it is never read. */
-		uint64_t no_rseq_cs;
-		/* malloc's: the class of the thread's last allocation.  Without rseq it is anything, and no
-		 * sequence is under way that would use it. */
-		uint64_t class_hint;
-	};
+	/* Sequences write rseq_cs here if there is no rseq; it is never read. */
+	uint64_t no_rseq_cs;
 };
 
 extern _Thread_local struct machine_thread machine_thread

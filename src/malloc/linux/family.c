@@ -2,7 +2,7 @@
 /*
  * malloc/linux/family.c - the functions that replace libc's
  *
- * malloc() and free() are one sequence each (machine/stack.h); everything else is a tail call of a cold path
+ * malloc() and free() are one sequence each (machine/lean.h); everything else is a tail call of a cold path
  * (heap.h).  Neither asks whether there is a heap: what they compare with is zero until then.
  *
  * Rules, where C, POSIX and glibc leave a choice
@@ -23,10 +23,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/opaque.h"
 #include "base/whole.h"
 #include "machine/atomic.h"
-#include "machine/linux/thread.h"
 #include "malloc/heap.h"
 #include "slab/slab.h"
 
@@ -41,43 +39,27 @@
 
 EXPORT void *malloc(size_t bytes)
 {
-	unsigned class;
-	uint32_t entry;
+	void *block;
 
 	if (UNLIKELY(bytes >= load_relaxed(&malloc_heap.small_end)))
 		return malloc_cold(bytes);
-	class = malloc_heap.class_of[table_place(bytes)];
-	machine_thread.class_hint = class;
-	entry = stack_pop_strided(&malloc_heap.cpu, SLAB_STRIDE_SHIFT, class);
-	if (UNLIKELY(entry == STACK_NONE))
+	block = lean_pop(&malloc_heap.lean, malloc_heap.class_of[table_place(bytes)]);
+	if (UNLIKELY(block == NULL))
 		return malloc_cold(bytes);
-	return malloc_heap.base + ((size_t)entry << ENTRY_SHIFT);
+	return block;
 }
 
-/*
- * An address that is no multiple of 16 has a large entry.
- *
- * Where a block is freed that was just allocated, the next pop loads what this push stores, and the processor knows
- * where that is only when it has the class: the address of the block, its byte, the class, one after the
- * other.  A pair took twice as long as what it does.  So the class is taken from the thread's last allocation if it is
- * the same, a branch that the processor predicts; opaque() keeps the compiler from making it a choice.
- */
+/* An address that is no multiple of 16 has a large entry. */
 static inline __attribute__((always_inline)) bool free_fast(void *block)
 {
 	size_t entry = whole_index((uintptr_t)block - (uintptr_t)malloc_heap.base, ENTRY_SHIFT);
-	const uint8_t *byte;
-	unsigned class;
 
 	if (UNLIKELY(entry >= load_relaxed(&malloc_heap.entries)))
 		return false;
-	byte = &malloc_heap.byte[entry >> (HEAP_PAGE_SHIFT - ENTRY_SHIFT)];
-	class = opaque((unsigned)machine_thread.class_hint);
-	if (load_relaxed(byte) != class)
-		/* Of class 0, no slab's, a sheaf has no room; of an emptying slab the byte is not the class
-		 * alone. */
-		class = opaque(load_relaxed(byte) & (BYTE_EMPTYING - 1));
-	return stack_push_strided(&malloc_heap.cpu, SLAB_STRIDE_SHIFT, class, (uint32_t)entry, byte,
-				  (uint8_t) class);
+	/* Headers of byte 0, no slab's, and of emptying slabs' bytes refuse for ever. */
+	return lean_push(&malloc_heap.lean,
+			 load_relaxed(&malloc_heap.byte[entry >> (HEAP_PAGE_SHIFT - ENTRY_SHIFT)]),
+			 block);
 }
 
 EXPORT void free(void *block)

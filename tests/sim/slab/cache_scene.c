@@ -52,8 +52,8 @@ void cache_scene_check(struct cache_scene *scene)
 {
 	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
 
-	for (unsigned slot = 0; slot < scene->s->stacks.cpu.slots_nr; slot++)
-		check_u64_eq(scene->s->cpu[slot].door.closed_nr, 0);
+	check_u64_eq(scene->s->closed_nr, 0);
+	check_u64_eq(scene->s->lean->slots_nr, scene->s->lean->slots_open);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 	check_u64_eq((uint64_t)quire_cache_stat_read(scene->cache, &stat), 0);
 	check_u64_eq(stat.used, scene->live);

@@ -86,6 +86,60 @@ SIM_TEST(slab_drain_with_late_stores, .model = SIM_PSO, .events = SIM_ABORT)
 	cache_scene_end(scene);
 }
 
+/* ---- a sheaf that moves ---- */
+
+#define SMALL_FULL 31u
+
+/* CPU 0's sheaf is full but for one object, in its small place, and is to keep more. */
+static struct cache_scene *cramped_scene(struct sim *sim)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 40);
+	struct slab_cpu *cpu = &scene->s->cpu[0];
+	uint64_t *object[SMALL_FULL];
+	lock_token token;
+
+	scene->s->class[scene->class].sheaf_first = SMALL_FULL;
+	for (unsigned i = 0; i < SMALL_FULL; i++)
+		object[i] = object_take(scene, 0);
+	object_give(scene, scene->object[0]);
+	scene->object[0] = object[0];
+	sheaves_drain(scene->s, scene->class);
+	for (unsigned i = 1; i < SMALL_FULL; i++)
+		object_give(scene, object[i]);
+	token = lock_acquire(&cpu->lock);
+	sheaf_set_keeps_locked(scene->s, cpu, scene->class, 40);
+	SIM_CHECK(sheaf_is_cramped_locked(scene->s, cpu, scene->class));
+	lock_release(&cpu->lock, token);
+	check_u64_eq(sheaf_held(scene->s, cpu, scene->class), SMALL_FULL - 1);
+	return scene;
+}
+
+static void gives_three(void *arg)
+{
+	give_some(arg, 1, 4);
+}
+
+static void takes_one_gives_one(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	scene->object[5] = object_take(scene, 0);
+	give_some(scene, 6, 7);
+}
+
+/* It is emptied, moves, and is filled again; what another task of the CPU, or a drain, does meanwhile is not lost. */
+SIM_TEST(slab_sheaf_moves_beside_others, .cpus_nr = 2, .events = SIM_ABORT | SIM_MIGRATE)
+{
+	struct cache_scene *scene = cramped_scene(sim);
+
+	give_some(scene, 5, 6);
+	sim_cpu(sim, 0, gives_three, scene);
+	sim_cpu(sim, 0, takes_one_gives_one, scene);
+	sim_cpu(sim, 1, drains, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 /* ---- one allocates, another frees ---- */
 
 static void takes_four(void *arg)
@@ -267,10 +321,10 @@ static void forks_child(void *arg)
 
 	sim_fork_child();
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
-	for (unsigned slot = 0; slot < scene->s->stacks.cpu.slots_nr; slot++) {
-		check_u64_eq(scene->s->cpu[slot].door.closed_nr, 0);
-		SIM_CHECK(!scene->s->cpu[slot].door.warm);
-	}
+	check_u64_eq(scene->s->closed_nr, 0);
+	check_u64_eq(scene->s->lean->slots_nr, scene->s->lean->slots_open);
+	for (unsigned slot = 0; slot < scene->s->lean->slots_open; slot++)
+		SIM_CHECK(!scene->s->cpu[slot].warm);
 	object_give(scene, object_take(scene, 0));
 	object_give(scene, scene->object[15]);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
@@ -297,6 +351,41 @@ SIM_TEST(slab_fork_child_of_two_users, .cpus_nr = 3, .events = SIM_ABORT)
 SIM_TEST(slab_fork_child_of_a_drain, .cpus_nr = 3, .events = SIM_ABORT)
 {
 	child_of(sim, gives_and_takes, drains);
+}
+
+/* What was the newest object on the sheaf is the oldest afterwards. */
+static void turns_sheaf_over(void *arg)
+{
+	struct cache_scene *scene = arg;
+	uint64_t *newest = object_take(scene, 0);
+
+	scene->object[0] = object_take(scene, 0);
+	object_give(scene, newest);
+}
+
+static void child_empties_sheaves(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+	sheaves_drain(scene->s, scene->class);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The child's pages are copied one after the other while others would push and pop, and a sheaf's header is on
+ * another page than its objects: an old top over new ones has one of them twice. */
+SIM_TEST(slab_fork_copies_whole_sheaves, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_some(scene, 0, 2);
+	check_u64_eq(sheaf_held(scene->s, &scene->s->cpu[0], scene->class), 2);
+	sim_cpu(sim, 0, turns_sheaf_over, scene);
+	sim_cpu(sim, 1, child_empties_sheaves, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
 }
 
 /* ---- time ---- */

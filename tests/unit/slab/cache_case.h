@@ -85,14 +85,14 @@ static inline void case_free(struct cache_case *it, void **objects, unsigned n)
 
 static inline bool case_has_sheaves(const struct cache_case *it)
 {
-	return it->s->stacks.cpu.slots_nr != 0;
+	return it->s->lean->slots_open != 0;
 }
 
 static inline uint64_t case_refills(const struct cache_case *it)
 {
 	uint64_t n = 0;
 
-	for (unsigned slot = 0; slot < it->s->stacks.cpu.slots_nr; slot++)
+	for (unsigned slot = 0; slot < it->s->lean->slots_open; slot++)
 		n += it->s->cpu[slot].refills;
 	return n;
 }

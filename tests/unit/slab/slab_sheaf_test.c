@@ -4,7 +4,8 @@
 
 #include "slab/fast.h"
 
-#define MANY 5000u
+#define MANY	  5000u
+#define CAP_UNITS ((8u << 20) / 16)
 
 static void *objects[MANY];
 
@@ -23,7 +24,7 @@ static void an_object_is_handed_out_again_at_once(void **state)
 	case_end(&it);
 }
 
-/* 4, 8, 16, ... 256 objects, so ten refills bring a thousand. */
+/* 4, 8, 16, ... 128 objects, so a dozen refills bring a thousand. */
 static void refills_double(void **state)
 {
 	struct cache_case it = case_begin_still(64);
@@ -32,7 +33,7 @@ static void refills_double(void **state)
 	if (!case_has_sheaves(&it))
 		skip_because("no per-CPU sequences here");
 	case_alloc(&it, objects, 1000);
-	assert_in_range(case_refills(&it), 7, 12);
+	assert_in_range(case_refills(&it), 9, 15);
 	assert_u64_eq(case_stat(&it).used, 1000);
 	assert_in_range(case_stat(&it).cached, 0, 256);
 	case_free(&it, objects, 1000);
@@ -55,7 +56,7 @@ static void a_full_sheaf_hands_half_to_the_barn(void **state)
 {
 	struct cache_case it = case_begin_still(64);
 	struct slab_class *c = &it.s->class[it.class];
-	unsigned keeps = c->sheaf_first;
+	unsigned keeps = 31; /* of a new sheaf */
 
 	(void)state;
 	if (!case_has_sheaves(&it))
@@ -86,7 +87,7 @@ static void a_sheaf_that_was_too_small_keeps_twice_as_many(void **state)
 		case_free(&it, objects, n);
 	}
 	assert_in_range(case_stat(&it).cached, n, 8 * n);
-	assert_in_range(it.s->cpu[0].door.keeps_weight, 1, it.s->stacks.cap);
+	assert_in_range(it.s->cpu[lean_slot(it.s->lean)].keeps_units, 1, CAP_UNITS);
 	case_end(&it);
 }
 
@@ -106,9 +107,9 @@ static void all_sheaves_of_a_cpu_keep_what_the_cap_allows(void **state)
 			quire_cache_free_bulk(cache, 300, objects);
 		}
 	}
-	for (unsigned slot = 0; slot < it.s->stacks.cpu.slots_nr; slot++) {
-		assert_true(it.s->cpu[slot].door.keeps_weight <= it.s->stacks.cap);
-		weight += it.s->cpu[slot].door.keeps_weight;
+	for (unsigned slot = 0; slot < it.s->lean->slots_open; slot++) {
+		assert_true(it.s->cpu[slot].keeps_units <= CAP_UNITS);
+		weight += it.s->cpu[slot].keeps_units;
 	}
 	assert_true(weight != 0 || !case_has_sheaves(&it));
 	case_end(&it);
@@ -140,8 +141,8 @@ static void a_taken_door_sends_both_ways_past_it(void **state)
 	if (!case_has_sheaves(&it))
 		skip_because("no per-CPU sequences here");
 	case_alloc(&it, objects, 2);
-	for (unsigned slot = 0; slot < it.s->stacks.cpu.slots_nr; slot++)
-		it.s->cpu[slot].door.kept = lock_acquire_ordered(&it.s->cpu[slot].door.lock);
+	for (unsigned slot = 0; slot < it.s->lean->slots_open; slot++)
+		it.s->cpu[slot].kept = lock_acquire_ordered(&it.s->cpu[slot].lock);
 	/* This thread holds a lock, so its calls may only try others. */
 	quire_cache_free(it.cache, objects[0]);
 	objects[0] = quire_cache_alloc(it.cache, 0);
@@ -149,8 +150,8 @@ static void a_taken_door_sends_both_ways_past_it(void **state)
 	token = lock_acquire(&it.s->class[it.class].barn.lock);
 	sheaf_free_slow(it.s, objects[0], it.class);
 	lock_release(&it.s->class[it.class].barn.lock, token);
-	for (unsigned slot = it.s->stacks.cpu.slots_nr; slot-- != 0;)
-		lock_release(&it.s->cpu[slot].door.lock, it.s->cpu[slot].door.kept);
+	for (unsigned slot = it.s->lean->slots_open; slot-- != 0;)
+		lock_release(&it.s->cpu[slot].lock, it.s->cpu[slot].kept);
 	quire_cache_free(it.cache, objects[1]);
 	assert_u64_eq(case_stat(&it).used, 0);
 	case_end(&it);
@@ -167,8 +168,8 @@ static void a_free_that_gets_no_lock_is_deferred(void **state)
 	case_alloc(&it, objects, 3);
 	memset(objects[0], 0x77, 64);
 	if (case_has_sheaves(&it))
-		it.s->cpu[stack_slot(&it.s->stacks.cpu)].door.kept =
-			lock_acquire(&it.s->cpu[stack_slot(&it.s->stacks.cpu)].door.lock);
+		it.s->cpu[lean_slot(it.s->lean)].kept =
+			lock_acquire(&it.s->cpu[lean_slot(it.s->lean)].lock);
 	barn = lock_acquire(&c->barn.lock);
 	class = lock_acquire(&c->lock);
 	sheaf_free_slow(it.s, objects[0], it.class);
@@ -177,7 +178,7 @@ static void a_free_that_gets_no_lock_is_deferred(void **state)
 	lock_release(&c->lock, class);
 	lock_release(&c->barn.lock, barn);
 	if (case_has_sheaves(&it))
-		lock_release(&it.s->cpu[stack_slot(&it.s->stacks.cpu)].door.lock, 0);
+		lock_release(&it.s->cpu[lean_slot(it.s->lean)].lock, 0);
 	for (unsigned i = 0; i < 64; i++)
 		assert_int_equal(((unsigned char *)objects[0])[i], 0x77);
 	assert_u64_eq(case_stat(&it).used, 1);
@@ -186,21 +187,48 @@ static void a_free_that_gets_no_lock_is_deferred(void **state)
 	case_end(&it);
 }
 
-/* What has no entry goes into its slab at once. */
-static void far_objects_need_no_sheaf(void **state)
+/* What has no entry is on sheaves like others, and goes into its slab by its address. */
+static void far_objects_are_on_sheaves_too(void **state)
 {
 	struct cache_case it = case_begin_still(64);
 
 	(void)state;
-	it.s->near_entries = 0;
 	it.s->near_bytes = 0;
 	it.s->near_records = 0;
 	case_alloc(&it, objects, MANY);
 	assert_u64_eq(case_stat(&it).used, MANY);
-	assert_u64_eq(case_stat(&it).cached, 0);
 	case_free(&it, objects, MANY);
 	assert_u64_eq(case_stat(&it).used, 0);
+	assert_true(case_stat(&it).cached != 0);
+	sheaves_drain(it.s, 0);
 	assert_u64_eq(case_stat(&it).cached, 0);
+	assert_int_equal(quire_verify(it.q), 0);
+	case_end(&it);
+}
+
+/* A sheaf is in its small place until it was too small; 16 classes share a page of those. */
+static void a_sheaf_moves_when_it_was_too_small(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	struct slab_cpu *cpu;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	pin_to_cpu((unsigned)allowed_cpu_next(0));
+	cpu = &it.s->cpu[lean_slot(it.s->lean)];
+	case_alloc(&it, objects, 20);
+	case_free(&it, objects, 20);
+	assert_true(lean_header(it.s->lean, cpu->slot, it.class)->top <
+		    LEAN_CLASSES_NR + 32u * CLASSES_MAX);
+	for (unsigned i = 0; i < 3; i++) {
+		case_alloc(&it, objects, MANY);
+		case_free(&it, objects, MANY);
+	}
+	assert_true(lean_header(it.s->lean, cpu->slot, it.class)->top >
+		    LEAN_CLASSES_NR + 32u * CLASSES_MAX);
+	assert_in_range(sheaf_held(it.s, cpu, it.class), 200, SHEAF_ROOM_MAX);
+	assert_int_equal(quire_verify(it.q), 0);
 	case_end(&it);
 }
 
@@ -214,8 +242,8 @@ static void a_drain_leaves_nothing_and_cold_sheaves(void **state)
 	assert_true(case_stat(&it).cached != 0);
 	assert_true(sheaves_drain(it.s, 0) != 0);
 	assert_u64_eq(case_stat(&it).cached, 0);
-	for (unsigned slot = 0; slot < it.s->stacks.cpu.slots_nr; slot++)
-		assert_false(it.s->cpu[slot].door.warm);
+	for (unsigned slot = 0; slot < it.s->lean->slots_open; slot++)
+		assert_false(it.s->cpu[slot].warm);
 	assert_int_equal(sheaves_drain(it.s, 0), 0);
 	case_end(&it);
 }
@@ -242,19 +270,19 @@ static void any_cpu_frees_what_another_allocated(void **state)
 }
 
 /* What sheaf_verify.c is for. */
-static void an_entry_that_is_there_twice_is_found(void **state)
+static void an_object_that_is_there_twice_is_found(void **state)
 {
 	struct cache_case it = case_begin_still(64);
 	struct barn *barn = &it.s->class[it.class].barn;
 
 	(void)state;
 	case_alloc(&it, objects, 1);
-	barn->entry[0] = barn->entry[1] = slab_entry(it.s, objects[0]);
+	barn->object[0] = barn->object[1] = objects[0];
 	barn->nr = 1;
 	assert_int_equal(quire_verify(it.q), 0);
 	barn->nr = 2;
 	assert_int_equal(quire_verify(it.q), 408);
-	barn->entry[1]++;
+	barn->object[1] = (char *)barn->object[1] + 16;
 	assert_int_equal(quire_verify(it.q), 408);
 	barn->nr = 1;
 	sheaves_drain(it.s, 0);
@@ -273,10 +301,11 @@ int main(void)
 		cmocka_unit_test(without_sequences_the_barn_serves),
 		cmocka_unit_test(a_taken_door_sends_both_ways_past_it),
 		cmocka_unit_test(a_free_that_gets_no_lock_is_deferred),
-		cmocka_unit_test(far_objects_need_no_sheaf),
+		cmocka_unit_test(far_objects_are_on_sheaves_too),
+		cmocka_unit_test(a_sheaf_moves_when_it_was_too_small),
 		cmocka_unit_test(a_drain_leaves_nothing_and_cold_sheaves),
 		cmocka_unit_test(any_cpu_frees_what_another_allocated),
-		cmocka_unit_test(an_entry_that_is_there_twice_is_found),
+		cmocka_unit_test(an_object_that_is_there_twice_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
