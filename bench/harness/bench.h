@@ -133,17 +133,19 @@ struct contender {
 
 /* The table of this process: pages and areas, until malloc_contenders() chooses the other. */
 extern const struct contender *contenders;
-#define CONTENDER_QUIRE	   0u /* guard:off, as the peers have none */
-#define CONTENDER_GUARDED  1u
-#define CONTENDER_FLOOR	   2u
-#define CONTENDER_PEERS	   3u /* the first peer; the rest are peers too */
-#define CONTENDER_MIMALLOC 5u
-#define CONTENDER_GLIBC	   6u
-#define CONTENDER_MMAP	   7u
+#define CONTENDER_QUIRE	       0u /* guard:off, as the peers have none */
+#define CONTENDER_GUARDED      1u
+#define CONTENDER_FLOOR	       2u
+#define CONTENDER_PEERS	       3u /* the first peer; the rest are peers too */
+#define CONTENDER_MIMALLOC     5u
+#define CONTENDER_GLIBC	       6u
+#define CONTENDER_MMAP	       7u
+/* In the table of malloc_contenders(). */
+#define CONTENDER_LINKED       1u
+#define CONTENDER_LINKED_FLOOR 7u
 
 /* malloc/contenders.c: from now on the contenders are libraries that replace malloc(), preloaded into
- * quire-bench-malloc.  The floor is a malloc() that does nothing; CONTENDER_GUARDED and CONTENDER_MMAP
- * are nobody. */
+ * quire-bench-malloc.  The floor is a malloc() that does nothing. */
 void malloc_contenders(void);
 
 /* Sets program, preload and the first arguments, the last of which is the options.  Returns the

@@ -3,7 +3,8 @@
  * contenders.c - Quire's malloc and its peers, each preloaded into a process of quire-bench-malloc
  *
  * Quire's library is the one of the build that this program belongs to, or the file that
- * QUIRE_MALLOC names.
+ * QUIRE_MALLOC names.  "linked" is a program that has quire-malloc.o in it, with a null allocator of its
+ * own: a call within a program costs less than one across libraries.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -12,12 +13,15 @@
 #include "harness/bench.h"
 
 #define PROGRAM	      "quire-bench-malloc"
+#define LINKED	      "quire-bench-malloc-linked"
 #define QUIRE_LIBRARY "/../libquire-malloc.so.0"
 
 static char quire_library[PATH_MAX];
 
 static struct contender malloc_table[CONTENDERS_NR] = {
 	[CONTENDER_QUIRE] = { .name = "quire", .match = "quire-malloc", .library = quire_library },
+	[CONTENDER_LINKED] = { .name = "linked", .match = LINKED, .program = LINKED },
+	[CONTENDER_LINKED_FLOOR] = { .name = "linked null", .match = LINKED, .program = LINKED },
 	[CONTENDER_FLOOR] = { .name = "null", .match = "libc.so" },
 	{ .name = "tcmalloc",
 	  .library = "libtcmalloc_minimal.so.4",
@@ -53,10 +57,11 @@ void malloc_contenders(void)
 {
 	library_find();
 	for (unsigned who = 0; who < CONTENDERS_NR; who++) {
-		malloc_table[who].program = PROGRAM;
-		malloc_table[who].subject = who == CONTENDER_FLOOR   ? "null"
-					    : malloc_table[who].name ? "malloc"
-								     : NULL;
+		bool is_null = who == CONTENDER_FLOOR || who == CONTENDER_LINKED_FLOOR;
+
+		if (!malloc_table[who].program)
+			malloc_table[who].program = PROGRAM;
+		malloc_table[who].subject = is_null ? "null" : "malloc";
 	}
 	contenders = malloc_table;
 }
