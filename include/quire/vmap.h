@@ -145,7 +145,8 @@ void quire_vfree(struct quire *q, void *addr);
  *           unchanged if @bytes is 0.
  * Context   as quire_vmalloc().
  * Cost      a few instructions within the pages that the area has; a system call or two where its guard
- *           moves; a lock and O(log ranges) to grow in place or to free the tail; a copy to move.
+ *           moves; a lock and O(log ranges) to grow in place or to free the tail; to move a copy, or from
+ *           2 MiB on a system call, which moves page tables.
  * Linux     vrealloc().
  */
 void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags);

@@ -121,6 +121,14 @@ bool mem_is_locked(void);
  * No system call. */
 bool mem_commits_lock(void);
 
+/*
+ * Moves the memory of a committed range to another one, which loses its own; the first is empty then, and reads zero.
+ * Moves page tables, so it copies nothing and takes no memory.  Each move takes MAPPINGS_A_MOVE for good.  0; -errno, and
+ * nothing has moved; or -EBUSY, and nothing has moved, but the second range is not accessible any more.
+ */
+int mem_move(void *from, void *to, size_t bytes);
+#define MAPPINGS_A_MOVE 2u /* it splits the mapping to which it goes */
+
 /* Splits huge pages that a range covers only in part, so that unbacking the range frees memory. */
 void mem_split_huge(void *addr, size_t bytes);
 
@@ -155,6 +163,7 @@ enum mem_mappings {
 	MAPPINGS_ADVICE, /* blocks advised unlike their neighbours; has only a part of the budget */
 	MAPPINGS_GUARDS, /* guards that are mappings of their own */
 	MAPPINGS_FRAMES, /* aliases of frames */
+	MAPPINGS_MOVES,	 /* memory that was moved; has only a part of the budget */
 	MAPPINGS_KINDS_NR,
 };
 #define MAPPINGS_A_GUARD 2u /* it splits the mapping that contains it */

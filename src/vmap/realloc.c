@@ -4,21 +4,24 @@
  *
  * An area records its requested size and its capacity.  A new size within the capacity moves the
  * guard; if more than a quarter would be unused, the tail is returned.  A larger size grows into
- * free or pooled addresses after the area; otherwise the area moves.  If QUIRE_ZERO is given at
- * every call, the bytes between the old and the new size read zero: they are cleared as the area
- * grows, since the area may have been larger before.
+ * free or pooled addresses after the area; otherwise the area moves: its memory does, if it is large,
+ * else a copy.  If QUIRE_ZERO is given at every call, the bytes between the old and the new size read
+ * zero: they are cleared as the area grows, since the area may have been larger before.
  */
 #include <quire/page.h>
 #include <quire/quire.h>
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "base/errno.h"
 #include "base/mem.h"
+#include "huge/huge.h"
 #include "instance/instance.h"
 #include "instance/worker.h"
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "machine/mem.h"
 #include "machine/process.h"
 #include "page/alloc.h"
 #include "vmap/alloc.h"
@@ -40,6 +43,8 @@
 
 #define RESCUE_SOME    32u
 #define KV_PAGES_BYTES ((size_t)64 << 10)
+/* A move takes mappings of the process, 20 us, and the flush of all CPUs; copying as much takes 0.2 ms. */
+#define MOVE_BYTES     ((size_t)2 << 20)
 
 static size_t usable_bytes(const struct vmap *v, const struct range *r)
 {
@@ -141,6 +146,39 @@ static bool grow_after_merge(struct vmap *v, uint32_t index, struct vmap_request
 	return grow_in_place(v, index, wanted);
 }
 
+/* Sections keep the advice that is noted for them; what was moved brought its own. */
+static void advise_moved(const struct vmap *v, char *to, size_t bytes)
+{
+	uint32_t first = (uint32_t)((size_t)(to - v->base) >> SECTION_SHIFT);
+	uint32_t end = first + (uint32_t)((bytes - 1) >> SECTION_SHIFT) + 1;
+
+	for (uint32_t run = first, next; run < end; run = next) {
+		enum huge_kind kind = huge_kind(&v->advice, run);
+		size_t from = (size_t)(run - first) << SECTION_SHIFT, to_bytes;
+
+		for (next = run + 1; next < end && huge_kind(&v->advice, next) == kind; next++)
+			;
+		to_bytes = (size_t)(next - first) << SECTION_SHIFT;
+		mem_advise_huge(to + from, (to_bytes < bytes ? to_bytes : bytes) - from,
+				kind == HUGE_ADVISED);
+	}
+}
+
+/* Large areas begin at multiples of 2 MiB, so whole page tables move.  0, or -EBUSY: @to cannot be used. */
+static int take_content(struct vmap *v, const struct range *r, char *to, size_t bytes)
+{
+	size_t usable = usable_bytes(v, r);
+	int error = -ENOTSUP;
+
+	if (bytes >= MOVE_BYTES && usable >= MOVE_BYTES && usable <= bytes && !v->q->annotated)
+		error = mem_move(range_addr(v, r), to, usable);
+	if (error == 0)
+		advise_moved(v, to, usable);
+	else if (error != -EBUSY)
+		memcpy(to, range_addr(v, r), r->asked_bytes < bytes ? r->asked_bytes : bytes);
+	return error == -EBUSY ? error : 0;
+}
+
 static void *move(struct quire *q, const struct range *r, size_t bytes, unsigned flags, int *error)
 {
 	void *addr = range_addr(q->vmap, r), *to;
@@ -150,7 +188,10 @@ static void *move(struct quire *q, const struct range *r, size_t bytes, unsigned
 
 	if (to == NULL)
 		return NULL;
-	memcpy(to, addr, old_bytes < bytes ? old_bytes : bytes);
+	if (take_content(q->vmap, r, to, bytes) != 0) {
+		*error = -ENOMEM; /* the addresses stay with an area that nobody has */
+		return NULL;
+	}
 	if ((flags & QUIRE_ZERO) && bytes > old_bytes)
 		memset((char *)to + old_bytes, 0, bytes - old_bytes);
 	quire_vfree(q, addr);

@@ -286,6 +286,19 @@ intptr_t backing_map_again(void *addr, void *frames, size_t bytes)
 	return closed(move_over(addr, bytes, frames, 0), addr, bytes);
 }
 
+intptr_t backing_move(void *addr, void *from, size_t bytes)
+{
+	long flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, mapped;
+	int error = next_fault();
+
+	if (error != 0)
+		return error;
+	mapped = late_fault(addr, bytes);
+	if (mapped == 0)
+		mapped = SYSTEM_CALL(SYS_mremap, from, bytes, bytes, flags, addr);
+	return closed(mapped, addr, bytes);
+}
+
 int backing_unmap(void *addr, size_t bytes)
 {
 	int error = next_fault();

@@ -34,6 +34,8 @@ int backing_make_file(const char *name, size_t bytes);
 intptr_t backing_map_file(void *addr, size_t bytes, int file);
 /* Maps the shared memory that is mapped at @frames also at @addr, replacing the mapping there. */
 intptr_t backing_map_again(void *addr, void *frames, size_t bytes);
+/* Moves the private memory at @from to @addr, replacing the mapping there; @from stays mapped, and empty. */
+intptr_t backing_move(void *addr, void *from, size_t bytes);
 int backing_unmap(void *addr, size_t bytes);
 int backing_protect(void *addr, size_t bytes, int protection);
 int backing_advise(void *addr, size_t bytes, int advice);

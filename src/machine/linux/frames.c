@@ -106,3 +106,17 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 	}
 	return 0;
 }
+
+/* The system would unlock all of the mapping that contains the first range. */
+int mem_move(void *from, void *to, size_t bytes)
+{
+	intptr_t moved;
+
+	if (mem_is_locked() || !mem_mappings_take(MAPPINGS_MOVES, MAPPINGS_A_MOVE))
+		return -ENOSPC;
+	moved = backing_move(to, from, bytes);
+	if (moved == (intptr_t)to)
+		return 0;
+	mem_mappings_give(MAPPINGS_MOVES, MAPPINGS_A_MOVE);
+	return mem_unmap_frames(to, bytes) == 0 ? (int)moved : -EBUSY;
+}

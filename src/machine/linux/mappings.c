@@ -9,7 +9,8 @@
  *
  * The share is an eighth: 8,191 by default, which leaves the program seven times as many.  Advice
  * has a sixteenth of that, 511: it only improves speed, while guards and aliases were requested
- * by the user.  Besides, advice can be extended to neighbouring blocks instead.
+ * by the user.  Besides, advice can be extended to neighbouring blocks instead.  Moves have a quarter, 2,047:
+ * they take theirs for good, and afterwards memory is copied.
  *
  * The few permanent mappings of a reservation (its committed and its unused part) are not counted.
  */
@@ -23,6 +24,7 @@
 #define SYSTEM_MAX_DEFAULT 65530u
 #define OUR_SHARE	   8u
 #define ADVICE_SHARE	   16u
+#define MOVES_SHARE	   4u
 
 /* All atomic and relaxed: counts, of which each change is one operation. */
 static uint64_t system_max; /* 0 until known */
@@ -59,7 +61,14 @@ static uint64_t budget(void)
 
 static uint64_t budget_of(enum mem_mappings kind)
 {
-	return kind == MAPPINGS_ADVICE ? budget() / ADVICE_SHARE : budget();
+	switch (kind) {
+	case MAPPINGS_ADVICE:
+		return budget() / ADVICE_SHARE;
+	case MAPPINGS_MOVES:
+		return budget() / MOVES_SHARE;
+	default:
+		return budget();
+	}
 }
 
 /* Adds @nr to a count unless the sum would exceed @max. */

@@ -152,7 +152,7 @@ struct run {
 	uint8_t last_preempted;
 	size_t heap_used, reserve_used;
 	size_t reserved_bytes;		/* handed out and not released */
-	uint32_t mappings_used[3];	/* by enum mem_mappings */
+	uint32_t mappings_used[4];	/* by enum mem_mappings */
 	size_t aliases_nr, aliases_max; /* pages mapped again; a maximum of 0: no limit */
 	unsigned refusals_left;
 	unsigned upsets_left;

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/errno.h"
 #include "machine/mem.h"
 #include "machine/sim/internal.h"
 #include "machine/sim/memory.h"
@@ -56,6 +57,15 @@ void sim_set_group_bytes(uint64_t bytes)
 size_t mem_reserve_share(void)
 {
 	return SIZE_MAX;
+}
+
+/* This machine has no page tables. */
+int mem_move(void *from, void *to, size_t bytes)
+{
+	(void)from;
+	(void)to;
+	(void)bytes;
+	return -ENOTSUP;
 }
 
 void mem_reserve_most(void)

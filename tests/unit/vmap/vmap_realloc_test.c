@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "machine/linux/backing.h"
+
 static void realloc_of_null_allocates_and_to_nothing_frees(void **state)
 {
 	struct quire *q = *state;
@@ -109,6 +111,68 @@ static void an_area_with_a_neighbour_in_use_moves_with_its_content(void **state)
 	assert_u64_eq(vstat_of(q).busy_areas, 2);
 	quire_vfree(q, moved);
 	quire_vfree(q, high);
+}
+
+/* Twice @bytes, from an area that cannot grow in place. */
+static char *grown_elsewhere(struct quire *q, char *addr, size_t bytes)
+{
+	char *behind = vtake(q, bytes, 0), *moved;
+
+	memset(behind, 0x22, bytes);
+	moved = quire_vrealloc(q, addr, 2 * bytes, 0);
+	assert_true(behind[0] == 0x22 && behind[bytes - 1] == 0x22);
+	quire_vfree(q, behind);
+	return moved;
+}
+
+static void a_large_area_moves_without_a_copy(void **state)
+{
+	struct quire *q = *state;
+	size_t bytes = MIB(20) + KIB(64);
+	char *addr = vtake(q, bytes, 0), *moved;
+	uint64_t before;
+
+	skip_if_sanitized();
+	stamp(addr, bytes, 1);
+	before = resident_bytes();
+	moved = grown_elsewhere(q, addr, bytes);
+	assert_non_null(moved);
+	assert_true(is_stamped(moved, bytes, 1));
+	if (moved != addr) /* what is behind it was written, and is still cached */
+		assert_in_range((resident_bytes() - before) >> 20, 0, (bytes >> 20) + 8);
+	memset(moved, 0x33, 2 * bytes);
+	quire_vfree(q, moved);
+	assert_int_equal(quire_verify(q), 0);
+	quire_vmap_purge(q);
+	assert_int_equal(quire_verify(q), 0);
+}
+
+/* The call is not made, or fails after it has unmapped its target. */
+static void an_area_that_cannot_be_moved_is_copied(void **state)
+{
+	struct quire *q = *state;
+	size_t bytes = MIB(6);
+
+	skip_if_sanitized();
+	for (unsigned late = 0; late < 2; late++) {
+		for (uint64_t nth = 1; nth <= 8; nth++) {
+			char *addr = vtake(q, bytes, 0), *moved;
+
+			stamp(addr, bytes, 1);
+			if (late)
+				backing_fail_late(ENOMEM);
+			else
+				backing_fail_after(nth, ENOMEM);
+			moved = grown_elsewhere(q, addr, bytes);
+			backing_fail_after(0, 0);
+			backing_fail_late(0);
+			assert_true(is_stamped(moved != NULL ? moved : addr, bytes, 1));
+			if (moved != NULL)
+				memset(moved, 0x44, 2 * bytes);
+			quire_vfree(q, moved != NULL ? moved : addr);
+			assert_int_equal(quire_verify(q), 0);
+		}
+	}
 }
 
 static void a_shrunk_area_stays_and_gives_its_tail_back(void **state)
@@ -366,6 +430,8 @@ int main(void)
 		VMAP_TEST(an_area_grows_in_place_into_what_is_free),
 		VMAP_TEST(an_area_grows_in_place_into_a_cached_neighbour),
 		VMAP_TEST(an_area_with_a_neighbour_in_use_moves_with_its_content),
+		VMAP_TEST(a_large_area_moves_without_a_copy),
+		VMAP_TEST(an_area_that_cannot_be_moved_is_copied),
 		VMAP_TEST(a_shrunk_area_stays_and_gives_its_tail_back),
 		VMAP_TEST(what_shrinking_gives_back_can_be_had_by_others),
 		VMAP_TEST(a_refused_realloc_leaves_the_area_as_it_was),
