@@ -23,7 +23,7 @@ static int no_memory(void)
 	return 0;
 }
 
-static int (*choose(void))(void)
+__attribute__((used)) static int (*choose(void))(void)
 {
 	void *other = malloc(1000);
 
