@@ -107,6 +107,7 @@ static void *area_alloc(size_t bytes, size_t align, unsigned flags)
 	struct quire_vmalloc_options options =
 		QUIRE_VMALLOC_OPTIONS_INIT(.flags = flags, .align_bytes = align);
 
+	bytes = malloc_area_bytes(bytes);
 	if (align <= MALLOC_PAGE_BYTES)
 		return quire_vmalloc(malloc_heap.q, bytes, flags);
 	return quire_vmalloc_with(malloc_heap.q, bytes, &options);

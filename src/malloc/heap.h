@@ -51,6 +51,12 @@ bool malloc_begin(void);
 /* The same for a call that nothing else can serve: waits for another thread, and begins without an environment. */
 bool malloc_begin_waiting(void);
 
+/* What an area is asked for: all that its user may write, since quire_vrealloc() keeps what was asked for. */
+static inline size_t malloc_area_bytes(size_t bytes)
+{
+	return (bytes + MALLOC_PAGE_BYTES - 1) / MALLOC_PAGE_BYTES * MALLOC_PAGE_BYTES;
+}
+
 /* ---- cold paths: alloc.c, free.c ---- */
 
 void *malloc_cold(size_t bytes);

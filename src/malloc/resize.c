@@ -42,7 +42,7 @@ static void *resize_area(void *block, size_t usable, size_t bytes)
 	void *to = NULL;
 
 	if (bytes <= PTRDIFF_MAX)
-		to = quire_vrealloc(malloc_heap.q, block, bytes, 0);
+		to = quire_vrealloc(malloc_heap.q, block, malloc_area_bytes(bytes), 0);
 	if (UNLIKELY(malloc_is_counted()) && to != NULL) {
 		malloc_counted_free(0, usable, true);
 		malloc_counted_alloc(0, malloc_usable(to, "realloc"), true);
