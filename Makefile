@@ -36,6 +36,11 @@ preload: all
 	@scripts/install-deps preload
 	@meson test -C $(B) --no-rebuild --print-errorlogs --setup preload --suite preload
 
+# AFL++ looks for sequences of malloc()'s calls whose answers are wrong, for half an hour.
+fuzz:
+	@scripts/install-deps fuzz
+	@scripts/fuzz
+
 # Each rule broken on purpose must be seen by a scenario.
 mutants: all
 	@$(B)/quire-explore --mutants
@@ -55,4 +60,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak preload mutants bench install format clean
+.PHONY: all deps run test soak preload fuzz mutants bench install format clean
