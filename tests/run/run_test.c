@@ -642,6 +642,14 @@ static void a_comparison_prints_both(void **state)
 	expect("$Q --compare -- $P exit 3", 3, "its status was 3 without Quire");
 }
 
+/* Signals that whoever runs this test ignores, as nohup does, would be ignored in the programs. */
+static void take_signals_back(void)
+{
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			signal(number, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -676,6 +684,7 @@ int main(int argc, char **argv)
 
 	if (argc < 6)
 		return 2;
+	take_signals_back();
 	test_arguments = argv;
 	program = argv[3];
 	own_malloc = argv[4];
