@@ -7,6 +7,6 @@
 
 /* Always the same object. */
 void *bench_null_malloc(size_t bytes);
-void bench_null_free(void *object);
+void bench_null_free(void *freed);
 
 #endif

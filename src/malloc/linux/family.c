@@ -37,6 +37,9 @@
 #define ALIAS(of) __attribute__((alias(#of), visibility("default")))
 #endif
 
+/* libc's headers have names of their own for parameters.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 EXPORT void *malloc(size_t bytes)
 {
 	void *block;
@@ -211,3 +214,5 @@ void *__libc_realloc(void *block, size_t bytes) ALIAS(realloc);
 void *__libc_memalign(size_t align, size_t bytes) ALIAS(memalign);
 void *__libc_valloc(size_t bytes) ALIAS(valloc);
 void *__libc_pvalloc(size_t bytes) ALIAS(pvalloc);
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -19,6 +19,9 @@
 #define EXPORT	   __attribute__((visibility("default")))
 #define LINE_BYTES 256
 
+/* libc's headers have names of their own for parameters.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 struct totals {
 	struct malloc_count small, large;
 	uint64_t page_bytes, free_page_bytes;
@@ -164,3 +167,5 @@ EXPORT int mallopt(int parameter, int value)
 		return 0;
 	}
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -8,7 +8,7 @@ static void *block;
 static void handler(int number)
 {
 	(void)number;
-	free(hidden(block));
+	free(hidden(block)); /* NOLINT(bugprone-signal-handler): Quire's may be called here */
 }
 
 int main(void)
