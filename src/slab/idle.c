@@ -75,10 +75,10 @@ static void note_moves(struct slab_class *c)
 
 /* What a visit finds out about all classes. */
 struct visit {
-	bool in_use;			  /* some class has slabs */
-	bool left;			  /* another visit is due */
-	bool any_settled;		  /* a class is quiet since this visit */
-	uint64_t quiet[CLASSES_MAX / 64]; /* a bit for each class that is */
+	bool in_use;		     /* some class has slabs */
+	bool left;		     /* another visit is due */
+	bool any_settled;	     /* a class is quiet since this visit */
+	uint64_t quiet[CLASS_WORDS]; /* a bit for each class that is */
 };
 
 /* True if another visit to the class is due. */

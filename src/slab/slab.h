@@ -50,6 +50,7 @@
 struct quire;
 
 #define CLASSES_MAX    124u /* class 0 is nobody's; a slot's region has room for so many: cpu.c */
+#define CLASS_WORDS    ((CLASSES_MAX + 63) / 64) /* of a bitmap of classes */
 #define BYTE_EMPTYING  0x80u
 #define ENTRY_SHIFT    4
 #define SHEAF_ROOM_MAX 1024u

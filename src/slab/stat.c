@@ -88,7 +88,7 @@ static void put_row(struct text *text, struct slabs *s, unsigned class, const ch
 /* Classes without a cache are malloc's. */
 static void put_rows_locked(struct text *text, struct slabs *s)
 {
-	uint64_t named[(CLASSES_MAX + 63) / 64] = { 0 };
+	uint64_t named[CLASS_WORDS] = { 0 };
 
 	DCHECK(mutex_is_held(&s->mutex));
 	for (uint32_t i = s->caches_head; i != POOL_NONE;) {

@@ -90,7 +90,7 @@ static inline void case_take(struct slab_case *it, unsigned class, uint32_t *ent
 /* Unbacks one class. */
 static inline size_t case_unback(struct slab_case *it, unsigned class)
 {
-	uint64_t classes[CLASSES_MAX / 64] = { 0 };
+	uint64_t classes[CLASS_WORDS] = { 0 };
 
 	classes[class / 64] = (uint64_t)1 << class % 64;
 	return objects_unback(it->s, classes);
