@@ -167,10 +167,11 @@ static unsigned byte_of(const struct slabs *s, const void *slot)
 static __attribute__((noinline)) void free_odd(struct quire_cache *cache, void *object)
 {
 	struct slabs *s = cache->slabs;
-	char *slot = (char *)object - cache->front_bytes;
+	char *slot;
 
 	if (object == NULL || s->q->dead)
 		return;
+	slot = (char *)object - cache->front_bytes;
 	check_slot(cache, slot);
 	if (cache->flags & FLAGS_CHECKED)
 		slot = cache_check_free(cache, object);
