@@ -127,7 +127,7 @@ static void drop_preload(char **environment)
 		return;
 	}
 	/* The name moves behind the item, so that the entry is one text again. */
-	text += bytes + 1 - (sizeof(name) - 1);
+	text = *entry + bytes + 1;
 	memcpy(text, name, sizeof(name) - 1);
 	*entry = text;
 }
