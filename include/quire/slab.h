@@ -87,7 +87,7 @@ int quire_cache_create(struct quire *q, const struct quire_cache_options *option
  * Returns   0; -EBUSY if objects are in use: then nothing has changed, and quire_cache_stat_read() says how many;
  *           -EOWNERDEAD in a child of fork with backing:memfd.
  * Context   may wait; not from a signal handler.
- * Cost      a fence on the CPUs in use, and 10 ns for each object on sheaves; its slabs go back to the pages.
+ * Cost      a fence on the CPUs in use, and O(objects on sheaves); its slabs go back to the pages.
  * Pair      quire_cache_create().
  * Linux     kmem_cache_destroy(), which warns, and leaks what is in use.
  */
@@ -159,7 +159,7 @@ void quire_cache_free_bulk(struct quire_cache *cache, size_t count, void **objec
  *
  * Returns   bytes of the slabs.
  * Context   may wait for a lock; not from a signal handler.
- * Cost      a fence on the CPUs in use, and 10 ns for each object on sheaves.
+ * Cost      a fence on the CPUs in use, and O(objects on sheaves).
  * Linux     kmem_cache_shrink().
  */
 size_t quire_cache_shrink(struct quire_cache *cache);
