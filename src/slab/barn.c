@@ -84,7 +84,7 @@ static unsigned drain_some_locked(struct slabs *s, unsigned class)
 
 	DCHECK(lock_is_held(&barn->lock));
 	store_relaxed(&barn->nr, barn->nr - n); /* as above */
-	sheaf_give(s, class, barn->object + barn->nr, n);
+	objects_give(s, class, barn->object + barn->nr, n, 0);
 	return n;
 }
 

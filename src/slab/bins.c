@@ -2,8 +2,7 @@
 /*
  * slab/bins.c - on which list a slab is
  *
- * A class has two stocks of lists, for slabs that are near and for slabs that are far.  Objects and flags of
- * a slab determine its list:
+ * Objects and flags of a slab determine its list:
  *
  *   objects                     flags      list
  *   none is free                any        none
@@ -48,23 +47,21 @@ void slab_set_bytes(struct slabs *s, const struct slab_class *c, uint32_t record
 
 static void link_slab(struct slabs *s, struct slab_class *c, uint32_t record, unsigned list)
 {
-	struct slab_stock *stock = slab_stock(s, c, record);
 	struct slab *slab = slab_at(s, record);
 
 	slab->list = (uint8_t)list;
 	slab->prev = SLAB_NONE;
-	slab->next = stock->head[list];
+	slab->next = c->head[list];
 	if (slab->next != SLAB_NONE)
 		slab_at(s, slab->next)->prev = record;
-	stock->head[list] = record;
-	stock->used |= 1u << list;
+	c->head[list] = record;
+	c->lists_used |= 1u << list;
 	c->empty_nr += list == LIST_EMPTY;
 }
 
 void slab_unfile_locked(struct slabs *s, struct slab_class *c, uint32_t record)
 {
 	DCHECK(lock_is_held(&c->lock));
-	struct slab_stock *stock = slab_stock(s, c, record);
 	struct slab *slab = slab_at(s, record);
 
 	if (slab->list == LIST_NONE)
@@ -74,9 +71,9 @@ void slab_unfile_locked(struct slabs *s, struct slab_class *c, uint32_t record)
 	if (slab->prev != SLAB_NONE)
 		slab_at(s, slab->prev)->next = slab->next;
 	else
-		stock->head[slab->list] = slab->next;
-	if (stock->head[slab->list] == SLAB_NONE)
-		stock->used &= ~(1u << slab->list);
+		c->head[slab->list] = slab->next;
+	if (c->head[slab->list] == SLAB_NONE)
+		c->lists_used &= ~(1u << slab->list);
 	if (slab->list == LIST_EMPTY && --c->empty_nr < c->empty_least)
 		c->empty_least = c->empty_nr;
 	slab->list = LIST_NONE;

@@ -157,16 +157,11 @@ static void check_slot(struct quire_cache *cache, void *slot)
 		misuse("wrong cache", "quire_cache_free", (char *)slot + cache->front_bytes);
 }
 
-/* The byte of an address of ours, far ones included. */
-static unsigned byte_of(const struct slabs *s, const void *slot)
-{
-	return load_relaxed(&s->byte[((uintptr_t)slot - (uintptr_t)s->base) >> s->page_shift]);
-}
-
 /* What the fast path does not serve: a full sheaf, NULL, other caches, and misuse. */
 static __attribute__((noinline)) void free_odd(struct quire_cache *cache, void *object)
 {
 	struct slabs *s = cache->slabs;
+	unsigned byte;
 	char *slot;
 
 	if (object == NULL || s->q->dead)
@@ -177,9 +172,10 @@ static __attribute__((noinline)) void free_odd(struct quire_cache *cache, void *
 		slot = cache_check_free(cache, object);
 	if (UNLIKELY(s->q->annotated))
 		annotate_free(object, cache->size);
-	if (cache->fast_class == 0 && slab_free_fast(s, slot, slab_byte(s, slot)))
+	byte = slab_byte(s, slot);
+	if (cache->fast_class == 0 && slab_free_fast(s, slot, byte))
 		return;
-	sheaf_free_slow(s, slot, byte_of(s, slot));
+	sheaf_free_slow(s, slot, byte);
 }
 
 void quire_cache_free(struct quire_cache *cache, void *object)

@@ -79,9 +79,8 @@ static void set_up_locked(struct slabs *s, unsigned class, uint32_t size)
 	class_cut(s, c, size);
 	lock_init(&c->lock, RANK_SLAB);
 	sheaves_class_init(s, class);
-	for (unsigned stock = 0; stock < STOCKS_NR; stock++)
-		for (unsigned list = 0; list < SLAB_LISTS_NR; list++)
-			c->stock[stock].head[list] = SLAB_NONE;
+	for (unsigned list = 0; list < SLAB_LISTS_NR; list++)
+		c->head[list] = SLAB_NONE;
 }
 
 int class_make(struct slabs *s, unsigned class, uint32_t size)

@@ -89,7 +89,7 @@ static unsigned take_some_locked(struct slabs *s, struct slab_cpu *cpu, unsigned
 	if (held <= left)
 		return 0;
 	n = held - left < SHEAF_MOVE_MAX ? held - left : SHEAF_MOVE_MAX;
-	sheaf_give(s, class, sheaf_objects(s, cpu, class) + held - n, n);
+	objects_give(s, class, sheaf_objects(s, cpu, class) + held - n, n, 0);
 	sheaf_take_locked(s, cpu, class, n);
 	return n;
 }

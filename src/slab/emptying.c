@@ -27,12 +27,13 @@
 #define CHOOSE_MAX   8u
 #define SPARSE_BINS  (BINS_NR / 2)
 
-/* The sparsest slab of a stock, or SLAB_NONE if it has none that is sparse. */
-static uint32_t sparsest(const struct slab_stock *stock)
+/* The sparsest slab, or SLAB_NONE if none is sparse. */
+static uint32_t sparsest_locked(const struct slab_class *c)
 {
-	uint32_t bins = stock->used & ((1u << SPARSE_BINS) - 1);
+	DCHECK(lock_is_held(&c->lock));
+	uint32_t bins = c->lists_used & ((1u << SPARSE_BINS) - 1);
 
-	return bins == 0 ? SLAB_NONE : stock->head[__builtin_ctz(bins)];
+	return bins == 0 ? SLAB_NONE : c->head[__builtin_ctz(bins)];
 }
 
 bool slab_emptying_choose_locked(struct slabs *s, struct slab_class *c)
@@ -41,10 +42,8 @@ bool slab_emptying_choose_locked(struct slabs *s, struct slab_class *c)
 	unsigned chosen = 0;
 
 	for (; chosen < CHOOSE_MAX; chosen++) {
-		uint32_t record = sparsest(&c->stock[STOCK_FAR]);
+		uint32_t record = sparsest_locked(c);
 
-		if (record == SLAB_NONE)
-			record = sparsest(&c->stock[STOCK_NEAR]);
 		if (record == SLAB_NONE ||
 		    class_usable_free(c) < class_wanted_free(c) + slab_at(s, record)->free_nr)
 			break;
@@ -65,10 +64,8 @@ void slab_emptying_turn_locked(struct slabs *s, struct slab_class *c)
 bool slab_emptying_undo_locked(struct slabs *s, struct slab_class *c)
 {
 	DCHECK(lock_is_held(&c->lock));
-	uint32_t record = c->stock[STOCK_NEAR].head[LIST_EMPTYING];
+	uint32_t record = c->head[LIST_EMPTYING];
 
-	if (record == SLAB_NONE)
-		record = c->stock[STOCK_FAR].head[LIST_EMPTYING];
 	if (record == SLAB_NONE)
 		return false;
 	slab_mark_locked(s, c, record, false);

@@ -165,7 +165,7 @@ static int after_refusal(struct slabs *s, struct slab_class *c, unsigned flags)
 
 	if (!class_lock_for(c, flags, &token))
 		return -EAGAIN;
-	found = (c->stock[STOCK_NEAR].used | c->stock[STOCK_FAR].used) != 0;
+	found = c->lists_used != 0;
 	held = c->held_nr != 0;
 	lock_release(&c->lock, token);
 	if (found)

@@ -67,7 +67,6 @@ static void forget_pages(struct slabs *s)
 {
 	s->fast_flags_end = 0;
 	s->entries = 0;
-	s->near_bytes = 0;
 	s->span_bytes = 0;
 	s->lean->slots_nr = s->lean->slots_open = 0;
 }

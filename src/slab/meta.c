@@ -54,8 +54,6 @@
 #define STEP_BARE      2u		   /* without memory, since nothing was written */
 #define LEAVING	       ((uint32_t)1 << 31) /* of a step's count */
 _Static_assert(STEP_RECORDS == 1u << (STEP_SHIFT - SLAB_SHIFT), "a step of records is a step");
-/* Entries of 32 bits count 16 bytes each.  The last one means none, so the last slab has none. */
-#define NEAR_BYTES (((size_t)1 << (32 + ENTRY_SHIFT)) - ((size_t)1 << 18))
 
 uint32_t slabs_records(const struct slabs *s)
 {
@@ -213,8 +211,6 @@ static void set_geometry(struct slabs *s)
 	s->base = p->base;
 	s->span_bytes = p->span_bytes;
 	s->page_shift = p->page_shift;
-	s->near_bytes = s->span_bytes < NEAR_BYTES ? s->span_bytes : NEAR_BYTES;
-	s->near_records = (uint32_t)(s->near_bytes >> SLAB_SHIFT);
 }
 
 static int commit_first(struct slabs *s)

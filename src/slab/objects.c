@@ -6,10 +6,9 @@
  * sparse ones get a chance to become empty, and in a slab from the lowest number on.  Many are taken or put
  * back in one hold of the class's lock, HOLD_OBJECTS at most, so that nobody waits long for it.
  *
- * An object comes back as an entry, from a sheaf or a barn, or as an address, if it never was on a sheaf.  Either way its
- * slab's record says whether it may: the record has the class (the slab may be gone since the object was freed
- * the first time), and the map the bit (it may be free).  The number is a multiplication, and it is exact (class.c),
- * so an address that is not where an object begins is seen, too.
+ * Whether an object may come back its slab's record says: the record has the class (the slab may be gone since the
+ * object was freed the first time), and the map the bit (it may be free).  The number is a multiplication, and it is
+ * exact (class.c), so an address that is not where an object begins is seen, too.
  *
  * An empty slab is kept as long as the class has no more free objects than it wants, class_wanted_free().
  * Others leave at the end of the hold: taken off the lists, their bytes cleared, and then, with the lock
@@ -35,18 +34,18 @@
 
 /* ---- out ---- */
 
-/* Objects that are taken now: the pages that they touch have users again. */
+/* An object at @from of its slab is taken now: the pages that it touches have a user again. */
 static void touch_pages(const struct slabs *s, const struct slab_class *c, struct slab *slab,
-			uint32_t number)
+			size_t from)
 {
-	size_t from = (size_t)number * c->size, last = from + c->size - 1;
+	size_t last = from + c->size - 1;
 
 	for (size_t page = from >> s->page_shift; page <= last >> s->page_shift; page++)
 		slab->unbacked &= ~((uint64_t)1 << page);
 }
 
-/* Takes objects of one slab, @n or all that are free, and stores their numbers.  Returns how many. */
-static unsigned take_numbers(struct slab *slab, uint32_t *numbers, unsigned n)
+/* Takes objects of one slab, which begins at @addr: @n or all that are free.  Returns how many. */
+static unsigned take_of_map(struct slab *slab, char *addr, size_t size, void **objects, unsigned n)
 {
 	unsigned got = 0, word = slab->low;
 
@@ -56,7 +55,8 @@ static unsigned take_numbers(struct slab *slab, uint32_t *numbers, unsigned n)
 		uint64_t bits = slab->map[word];
 
 		for (; bits != 0 && got < n; bits &= bits - 1)
-			numbers[got++] = word * 64 + (unsigned)__builtin_ctzll(bits);
+			objects[got++] =
+				addr + (word * 64 + (unsigned)__builtin_ctzll(bits)) * size;
 		store_relaxed(&slab->map[word], bits); /* pairs with objects_check() */
 		word += bits == 0 && got < n;
 	}
@@ -66,53 +66,49 @@ static unsigned take_numbers(struct slab *slab, uint32_t *numbers, unsigned n)
 }
 
 static unsigned take_from_locked(struct slabs *s, struct slab_class *c, uint32_t record,
-				 uint32_t *numbers, unsigned n)
+				 void **objects, unsigned n)
 {
 	DCHECK(lock_is_held(&c->lock));
 	struct slab *slab = slab_at(s, record);
-	unsigned got = take_numbers(slab, numbers, n);
+	char *addr = slab_addr(s, record);
+	unsigned got = take_of_map(slab, addr, c->size, objects, n);
 
 	if (UNLIKELY(slab->unbacked != 0)) {
 		for (unsigned i = 0; i < got; i++)
-			touch_pages(s, c, slab, numbers[i]);
+			touch_pages(s, c, slab, (size_t)((char *)objects[i] - addr));
 	}
 	count_add(c->free_nr, -(uint64_t)got);
 	slab_file_locked(s, c, record);
 	return got;
 }
 
-/* The slab of a stock that the next object comes from: the fullest partial one, or an empty one. */
-static uint32_t next_slab(const struct slab_stock *stock)
-{
-	uint32_t bins = stock->used & ((1u << BINS_NR) - 1);
-
-	if (bins != 0)
-		return stock->head[31 - __builtin_clz(bins)];
-	return stock->head[LIST_EMPTY];
-}
-
-static unsigned take_some_locked(struct slabs *s, struct slab_class *c, uint32_t *entries,
-				 unsigned n)
+/* The slab that the next object comes from: the fullest partial one, or an empty one. */
+static uint32_t next_slab_locked(const struct slab_class *c)
 {
 	DCHECK(lock_is_held(&c->lock));
-	uint32_t unit = c->size >> ENTRY_SHIFT;
+	uint32_t bins = c->lists_used & ((1u << BINS_NR) - 1);
+
+	if (bins != 0)
+		return c->head[31 - __builtin_clz(bins)];
+	return c->head[LIST_EMPTY];
+}
+
+static unsigned take_some_locked(struct slabs *s, struct slab_class *c, void **objects, unsigned n)
+{
+	DCHECK(lock_is_held(&c->lock));
 	unsigned got = 0;
 
 	while (got < n) {
-		uint32_t record = next_slab(&c->stock[STOCK_NEAR]);
-		unsigned more;
+		uint32_t record = next_slab_locked(c);
 
 		if (record == SLAB_NONE)
 			break;
-		more = take_from_locked(s, c, record, entries + got, n - got);
-		for (; more != 0; more--, got++)
-			entries[got] = record * RECORD_ENTRIES + entries[got] * unit;
+		got += take_from_locked(s, c, record, objects + got, n - got);
 	}
 	return got;
 }
 
-unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n,
-		      unsigned flags)
+unsigned objects_take(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags)
 {
 	struct slab_class *c = &s->class[class];
 	unsigned got = 0;
@@ -123,7 +119,7 @@ unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsign
 
 		if (!class_lock_for(c, flags, &token))
 			break;
-		more = take_some_locked(s, c, entries + got, wanted);
+		more = take_some_locked(s, c, objects + got, wanted);
 		lock_release(&c->lock, token);
 		got += more;
 		if (more < wanted)
@@ -136,18 +132,10 @@ unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsign
 
 void *objects_take_one(struct slabs *s, unsigned class, unsigned flags)
 {
-	struct slab_class *c = &s->class[class];
-	uint32_t record = SLAB_NONE, number = 0;
-	lock_token token;
+	void *object = NULL;
 
-	if (!class_lock_for(c, flags, &token))
-		return NULL;
-	for (unsigned i = 0; i < STOCKS_NR && record == SLAB_NONE; i++)
-		record = next_slab(&c->stock[i]);
-	if (record != SLAB_NONE)
-		take_from_locked(s, c, record, &number, 1);
-	lock_release(&c->lock, token);
-	return record == SLAB_NONE ? NULL : slab_addr(s, record) + (size_t)number * c->size;
+	objects_take(s, class, &object, 1, flags);
+	return object;
 }
 
 /* ---- misuse ---- */
@@ -186,8 +174,9 @@ struct place {
 	uint32_t offset; /* in the slab */
 };
 
-static struct place place_of(const struct slabs *s, const struct slab_class *c, uint64_t offset)
+static struct place place_of(const struct slabs *s, const struct slab_class *c, const void *object)
 {
+	size_t offset = (uintptr_t)object - (uintptr_t)s->base;
 	uint32_t mask = slab_records(s, c) - 1, record = (uint32_t)(offset >> SLAB_SHIFT);
 
 	return (struct place){
@@ -196,15 +185,11 @@ static struct place place_of(const struct slabs *s, const struct slab_class *c, 
 	};
 }
 
-static void *place_addr(const struct slabs *s, struct place place)
-{
-	return slab_addr(s, place.record) + place.offset;
-}
-
-/* Puts one object into its slab, which is filed later. */
-static void put_locked(struct slabs *s, struct slab_class *c, struct place place)
+/* Puts one object into its slab, which is filed later.  Returns that slab. */
+static uint32_t put_locked(struct slabs *s, struct slab_class *c, void *object)
 {
 	DCHECK(lock_is_held(&c->lock));
+	struct place place = place_of(s, c, object);
 	struct slab *slab = slab_at(s, place.record);
 	unsigned class = (unsigned)(c - s->class);
 	uint32_t number = object_number(c, place.offset);
@@ -212,33 +197,33 @@ static void put_locked(struct slabs *s, struct slab_class *c, struct place place
 
 	/* Another class's record may be read here, if the object is not ours to free: hence relaxed. */
 	if (UNLIKELY(load_relaxed(&slab->class) != class))
-		object_misuse(s, "double free", s->free_call, place_addr(s, place), class);
+		object_misuse(s, "double free", s->free_call, object, class);
 	if (UNLIKELY(number * c->size != place.offset || number >= c->per_slab))
-		inner_misuse(s, s->free_call, place_addr(s, place), class);
+		inner_misuse(s, s->free_call, object, class);
 	if (UNLIKELY(slab->map[number / 64] & bit))
-		object_misuse(s, "double free", s->free_call, place_addr(s, place), class);
+		object_misuse(s, "double free", s->free_call, object, class);
 	store_relaxed(&slab->map[number / 64], slab->map[number / 64] | bit); /* likewise */
 	if (number / 64 < slab->low)
 		slab->low = (uint8_t)(number / 64);
 	slab->free_nr++;
 	if (slab->flags & SLAB_EMPTYING)
 		c->emptying_free_nr++;
+	return place.record;
 }
 
 /* Objects of one slab that follow each other file it once. */
-static void give_some_locked(struct slabs *s, struct slab_class *c, const uint32_t *entries,
+static void give_some_locked(struct slabs *s, struct slab_class *c, void *const *objects,
 			     unsigned n)
 {
 	DCHECK(lock_is_held(&c->lock));
 	uint32_t last = SLAB_NONE;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct place place = place_of(s, c, (uint64_t)entries[i] << ENTRY_SHIFT);
+		uint32_t record = put_locked(s, c, objects[i]);
 
-		if (place.record != last && last != SLAB_NONE)
+		if (record != last && last != SLAB_NONE)
 			slab_file_locked(s, c, last);
-		put_locked(s, c, place);
-		last = place.record;
+		last = record;
 	}
 	slab_file_locked(s, c, last);
 	count_add(c->free_nr, n);
@@ -265,10 +250,8 @@ static uint32_t leavers_locked(struct slabs *s, struct slab_class *c, uint64_t k
 	uint32_t first = SLAB_NONE;
 
 	for (uint32_t n = 0; n < HOLD_SLABS && n < most; n++) {
-		uint32_t record = c->stock[STOCK_FAR].head[LIST_EMPTY];
+		uint32_t record = c->head[LIST_EMPTY];
 
-		if (record == SLAB_NONE)
-			record = c->stock[STOCK_NEAR].head[LIST_EMPTY];
 		if (record == SLAB_NONE || class_usable_free(c) < kept + c->per_slab)
 			break;
 		leave_locked(s, c, record);
@@ -303,7 +286,7 @@ static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32
 	return n;
 }
 
-unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+unsigned objects_give(struct slabs *s, unsigned class, void *const *objects, unsigned n,
 		      unsigned flags)
 {
 	struct slab_class *c = &s->class[class];
@@ -316,7 +299,7 @@ unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, 
 
 		if (!class_lock_for(c, flags, &token))
 			break;
-		give_some_locked(s, c, entries + given, some);
+		give_some_locked(s, c, objects + given, some);
 		leavers = leave_surplus_locked(s, c);
 		lock_release(&c->lock, token);
 		free_leavers(s, c, leavers);
@@ -329,23 +312,7 @@ unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, 
 
 bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned flags)
 {
-	struct slab_class *c = &s->class[class];
-	uint64_t offset = (uintptr_t)object - (uintptr_t)s->base;
-	struct place place = place_of(s, c, offset);
-	lock_token token;
-	uint32_t leavers;
-
-	if (UNLIKELY(offset % ((size_t)1 << ENTRY_SHIFT) != 0))
-		inner_misuse(s, s->free_call, object, class);
-	if (!class_lock_for(c, flags, &token))
-		return false;
-	put_locked(s, c, place);
-	slab_file_locked(s, c, place.record);
-	count_add(c->free_nr, 1);
-	leavers = leave_surplus_locked(s, c);
-	lock_release(&c->lock, token);
-	free_leavers(s, c, leavers);
-	return true;
+	return objects_give(s, class, &object, 1, flags) == 1;
 }
 
 unsigned objects_check(struct slabs *s, const void *addr, const char *function)
@@ -364,7 +331,7 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 	if (class == 0)
 		return 0;
 	c = &s->class[class];
-	place = place_of(s, c, offset);
+	place = place_of(s, c, addr);
 	number = object_number(c, place.offset);
 	if (number * c->size != place.offset || number >= c->per_slab)
 		inner_misuse(s, function, addr, class);

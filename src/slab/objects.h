@@ -12,12 +12,11 @@
 #include "slab/slab.h"
 
 /*
- * Takes up to @n free objects out of slabs, fullest slabs first, and stores their entries.  Never makes
+ * Takes up to @n free objects out of slabs, fullest slabs first, and those of a slab with rising addresses.  Never makes
  * a slab; returns how many: 0 if no slab has a free object, or if QUIRE_NOLOCK is in @flags and the class's lock
  * is taken.
  */
-unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsigned n,
-		      unsigned flags);
+unsigned objects_take(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags);
 /*
  * Makes one more slab.  The caller holds no lock of ours.  0, -ENOMEM, or -EAGAIN (QUIRE_NOLOCK, a lock was
  * taken).  Another thread may empty it before the caller's objects_take(), so callers loop.
@@ -25,13 +24,12 @@ unsigned objects_take(struct slabs *s, unsigned class, uint32_t *entries, unsign
 int objects_grow(struct slabs *s, unsigned class, unsigned flags);
 /*
  * Puts objects into their slabs, and checks each: an object that is free already stops the process with "double
- * free", an entry that is no object's with "the middle of an object".  Gives empty slabs beyond those that
+ * free", an address that is no object's with "the middle of an object".  Gives empty slabs beyond those that
  * the class keeps back to the pages.  Returns how many it put back: all, but with QUIRE_NOLOCK perhaps none.
  */
-unsigned objects_give(struct slabs *s, unsigned class, const uint32_t *entries, unsigned n,
+unsigned objects_give(struct slabs *s, unsigned class, void *const *objects, unsigned n,
 		      unsigned flags);
-/* One object, near or far, without a sheaf.  NULL if no slab has one.  objects_give_one() is false if only
- * tried. */
+/* One object.  NULL if no slab has one.  objects_give_one() is false if only tried. */
 void *objects_take_one(struct slabs *s, unsigned class, unsigned flags);
 bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned flags);
 

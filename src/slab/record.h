@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slab/record.h - entries, addresses, slabs and objects, computed from one another; lists of slabs: bins.c */
+/* slab/record.h - addresses, slabs and objects, computed from one another; lists of slabs: bins.c */
 #ifndef SLAB_RECORD_H
 #define SLAB_RECORD_H
 
@@ -8,8 +8,6 @@
 #include <stdint.h>
 
 #include "slab/slab.h"
-
-#define RECORD_ENTRIES (1u << (SLAB_SHIFT - ENTRY_SHIFT))
 
 static inline struct slab *slab_at(const struct slabs *s, uint32_t record)
 {
@@ -30,12 +28,6 @@ static inline size_t slab_bytes(const struct slabs *s, const struct slab_class *
 static inline uint32_t slab_records(const struct slabs *s, const struct slab_class *c)
 {
 	return (uint32_t)(slab_bytes(s, c) >> SLAB_SHIFT);
-}
-
-static inline struct slab_stock *slab_stock(const struct slabs *s, struct slab_class *c,
-					    uint32_t record)
-{
-	return &c->stock[record < s->near_records ? STOCK_NEAR : STOCK_FAR];
 }
 
 /* 65,536 / 48: 0 -> 0, 48 -> 1, 96 -> 2; any other multiple of 16 -> the object that it is inside. */

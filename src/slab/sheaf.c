@@ -73,49 +73,32 @@ static void count_move(struct slab_class *c)
 
 /* ---- between sheaves, barns and slabs ---- */
 
-void sheaf_give(struct slabs *s, unsigned class, void *const *objects, unsigned n)
-{
-	uint32_t entries[SHEAF_MOVE_MAX];
-	unsigned near = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (LIKELY(slab_is_near(s, objects[i])))
-			entries[near++] = slab_entry(s, objects[i]);
-		else
-			objects_give_one(s, class, objects[i], 0);
-	}
-	if (near != 0)
-		objects_give(s, class, entries, near, 0);
-}
-
 /* To the barn, else into slabs.  The caller holds a door. */
 static void put_away(struct slabs *s, unsigned class, void *const *objects, unsigned n)
 {
 	unsigned put = n != 0 ? barn_put(s, class, objects, n, 0) : 0;
 
 	if (put < n)
-		sheaf_give(s, class, objects + put, n - put);
+		objects_give(s, class, objects + put, n - put, 0);
 }
 
 /* ---- allocating ---- */
-
-/* Objects from slabs come with rising addresses, and the last one is the next to be popped. */
-static unsigned take_near(struct slabs *s, unsigned class, void **objects, unsigned n,
-			  unsigned flags)
-{
-	uint32_t entries[SHEAF_MOVE_MAX];
-	unsigned got = objects_take(s, class, entries, n, flags);
-
-	for (unsigned i = 0; i < got; i++)
-		objects[got - 1 - i] = slab_object(s, entries[i]);
-	return got;
-}
 
 static unsigned fetch(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags)
 {
 	unsigned got = barn_take(s, class, objects, n, flags);
 
-	return got != 0 ? got : take_near(s, class, objects, n, flags);
+	if (got != 0)
+		return got;
+	got = objects_take(s, class, objects, n, flags);
+	/* They come with rising addresses, and the last one is the next to be popped. */
+	for (unsigned i = 0; i < got / 2; i++) {
+		void *low = objects[i];
+
+		objects[i] = objects[got - 1 - i];
+		objects[got - 1 - i] = low;
+	}
+	return got;
 }
 
 /* As many objects were wanted again as did not fit, or more and more are taken. */
@@ -172,9 +155,9 @@ static void *alloc_from_stock(struct slabs *s, unsigned class, unsigned flags)
 		object = refill_locked(s, cpu, class, flags);
 		lock_release(&cpu->lock, token);
 	} else {
-		barn_take(s, class, &object, 1, flags);
+		fetch(s, class, &object, 1, flags);
 	}
-	return object != NULL ? object : objects_take_one(s, class, flags);
+	return object;
 }
 
 /* Pages were refused, after every module gave up what it caches.  What sheaves and barn of this class held may be in

@@ -5,7 +5,7 @@
 
 #include "slab/slab.h"
 
-/* Objects that move in one hold of a lock: 1.5 KiB of the C stack, and less than a microsecond. */
+/* Objects that move in one hold of a lock: 1 KiB of the C stack, and less than a microsecond. */
 #define SHEAF_MOVE_MAX 128u
 
 /* ---- cpu.c: one slot's sheaves, and closing all ---- */
@@ -54,8 +54,6 @@ unsigned barn_put(struct slabs *s, unsigned class, void *const *objects, unsigne
 		  unsigned flags);
 /* Gives out up to @n of the newest; returns how many. */
 unsigned barn_take(struct slabs *s, unsigned class, void **objects, unsigned n, unsigned flags);
-/* Puts objects into their slabs, at most SHEAF_MOVE_MAX. */
-void sheaf_give(struct slabs *s, unsigned class, void *const *objects, unsigned n);
 /* Puts all of it into slabs.  Returns objects. */
 size_t barn_drain(struct slabs *s, unsigned class);
 /* The worker's: the same, if no call used it since the last visit.  True if it is not empty. */
@@ -101,20 +99,5 @@ int sheaves_init(struct slabs *s);
 void sheaves_fini(struct slabs *s);
 void sheaves_fork_prepare(struct slabs *s);
 void sheaves_fork_done(struct slabs *s, bool child);
-
-static inline bool slab_is_near(const struct slabs *s, const void *object)
-{
-	return (uintptr_t)object - (uintptr_t)s->base < s->near_bytes;
-}
-
-static inline uint32_t slab_entry(const struct slabs *s, const void *object)
-{
-	return (uint32_t)(((uintptr_t)object - (uintptr_t)s->base) >> ENTRY_SHIFT);
-}
-
-static inline void *slab_object(const struct slabs *s, uint32_t entry)
-{
-	return s->base + ((size_t)entry << ENTRY_SHIFT);
-}
 
 #endif

@@ -9,8 +9,7 @@
  *   byte       what slabs->byte[] says of a frame: 0, it is no slab's; else the slab's class, with
  *              BYTE_EMPTYING if that slab gets no new users
  *   number     of an object in its slab: from 0
- *   entry      of an object: (address - base) >> ENTRY_SHIFT.  Objects beyond 2^32 of those, 64 GiB,
- *              have none: they are far, and slabs take and give them one by one
+ *   entry      of an address where an object may begin: (address - base) >> ENTRY_SHIFT
  *   sheaf      the stack of one class on one slot (machine/lean.h): free objects
  *   slot       here always a CPU
  *   barn       a class's stock of objects between the sheaves of all slots and its slabs
@@ -70,7 +69,7 @@ struct slab {
 	uint32_t prev, next; /* records, in the list that is named below; SLAB_NONE */
 	uint16_t free_nr;    /* objects that are free */
 	uint8_t low;	     /* no word of the map below it has a bit */
-	uint8_t list;	     /* one of a stock's, or LIST_NONE */
+	uint8_t list;	     /* one of the class's, or LIST_NONE */
 	uint8_t class;	     /* atomic: 0, no slab begins here */
 	uint8_t flags;	     /* SLAB_... */
 	uint64_t unbacked;   /* a bit for each page that has had no user since its memory went */
@@ -83,22 +82,11 @@ struct slab {
 #define SLAB_EMPTYING 1u /* gets no new users */
 #define SLAB_HELD     2u /* memory of its pages is on its way back: no allocation takes from it */
 
-/* The lists of a stock: bins by the share that is used, the fullest last, and two more. */
+/* A class's lists of slabs that are not full: bins by the share that is used, the fullest last, and two more. */
 #define LIST_EMPTY    BINS_NR
 #define LIST_EMPTYING (BINS_NR + 1)
 #define SLAB_LISTS_NR (BINS_NR + 2)
 #define LIST_NONE     0xffu /* full, or held */
-
-/* A class's slabs that are not full: one stock for those near, one for those far. */
-struct slab_stock {
-	uint32_t head[SLAB_LISTS_NR]; /* SLAB_NONE */
-	uint32_t used;		      /* a bit for each list that is not empty */
-};
-enum {
-	STOCK_NEAR,
-	STOCK_FAR,
-	STOCKS_NR,
-};
 
 /* Objects of a class that belong to no slot: barn.c. */
 struct barn {
@@ -131,20 +119,21 @@ struct slab_class {
 	void (*construct)(void *object, void *arg);
 	void *construct_arg;
 
-	struct lock lock;		    /* RANK_SLAB */
-	lock_token kept;		    /* (l) over fork */
-	bool held;			    /* by the fork in progress */
-	struct slab_stock stock[STOCKS_NR]; /* (l) */
-	uint32_t empty_nr;	   /* (l) slabs of which nothing is in use, kept for a refill */
-	uint32_t empty_least;	   /* (l) the fewest of them since the worker's last visit */
-	uint32_t held_nr;	   /* (l) slabs */
-	uint32_t turns;		   /* (l) gives since slabs were last chosen for emptying */
-	uint64_t slabs_nr;	   /* (r) in all */
-	uint64_t free_nr;	   /* (r) objects that are free */
-	uint64_t emptying_nr;	   /* (r) slabs */
-	uint64_t emptying_free_nr; /* (l) objects of them that are free */
-	uint32_t moves;		   /* atomic, relaxed: slow paths taken */
-	uint32_t moves_seen;	   /* under visit_mutex: at the worker's last visit */
+	struct lock lock;	      /* RANK_SLAB */
+	lock_token kept;	      /* (l) over fork */
+	bool held;		      /* by the fork in progress */
+	uint32_t head[SLAB_LISTS_NR]; /* (l) each list's first slab, or SLAB_NONE */
+	uint32_t lists_used;	      /* (l) a bit for each list that is not empty */
+	uint32_t empty_nr;	      /* (l) slabs of which nothing is in use, kept for a refill */
+	uint32_t empty_least;	      /* (l) the fewest of them since the worker's last visit */
+	uint32_t held_nr;	      /* (l) slabs */
+	uint32_t turns;		      /* (l) gives since slabs were last chosen for emptying */
+	uint64_t slabs_nr;	      /* (r) in all */
+	uint64_t free_nr;	      /* (r) objects that are free */
+	uint64_t emptying_nr;	      /* (r) slabs */
+	uint64_t emptying_free_nr;    /* (l) objects of them that are free */
+	uint32_t moves;		      /* atomic, relaxed: slow paths taken */
+	uint32_t moves_seen;	      /* under visit_mutex: at the worker's last visit */
 	uint8_t quiet; /* under visit_mutex: visits since they changed, up to QUIET_MAX */
 	struct barn barn;
 } __attribute__((aligned(64)));
@@ -179,7 +168,6 @@ struct slabs {
 		fast_flags_end; /* atomic: flags below it may be fast: 1; 0 while every allocation looks */
 	uint8_t entry_shift;	  /* from an entry to its frame */
 	struct lean_stacks *lean; /* the sheaves: own_lean, or malloc's */
-	size_t near_bytes;	  /* from base: the part whose objects have entries */
 	size_t span_bytes;	  /* from base */
 
 	struct quire *q;
@@ -188,7 +176,6 @@ struct slabs {
 	char *records;	       /* struct slab, by record */
 	uint8_t *step_ready;   /* atomic, by step: meta.c */
 	uint32_t *step_slabs;  /* atomic, by step: likewise */
-	uint32_t near_records; /* records from here on are far */
 	const char *free_call; /* (c) what misuse messages name: the call that frees objects */
 	struct slab_cpu *cpu;  /* by slot */
 	struct lean_stacks own_lean;

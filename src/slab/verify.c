@@ -113,13 +113,12 @@ static int verify_slab(const struct slabs *s, const struct slab_class *c, uint32
 
 /* ---- a class ---- */
 
-/* One list of a stock; adds its length to *@listed. */
-static int verify_list(struct slabs *s, struct slab_class *c, unsigned stock, unsigned list,
-		       uint64_t *listed)
+/* One list; adds its length to *@listed. */
+static int verify_list(struct slabs *s, struct slab_class *c, unsigned list, uint64_t *listed)
 {
-	uint32_t prev = SLAB_NONE, record = c->stock[stock].head[list];
+	uint32_t prev = SLAB_NONE, record = c->head[list];
 
-	if ((c->stock[stock].used >> list & 1) != (record != SLAB_NONE))
+	if ((c->lists_used >> list & 1) != (record != SLAB_NONE))
 		return LABEL(4);
 	for (; record != SLAB_NONE; record = slab_at(s, record)->next) {
 		const struct slab *slab;
@@ -127,8 +126,7 @@ static int verify_list(struct slabs *s, struct slab_class *c, unsigned stock, un
 		if (record >= slabs_records(s) || ++*listed > c->slabs_nr)
 			return LABEL(4);
 		slab = slab_at(s, record);
-		if (slab->prev != prev || slab->list != list || slab->class != c - s->class ||
-		    slab_stock(s, c, record) != &c->stock[stock])
+		if (slab->prev != prev || slab->list != list || slab->class != c - s->class)
 			return LABEL(4);
 		prev = record;
 	}
@@ -141,9 +139,8 @@ static int verify_lists(struct slabs *s, struct slab_class *c, uint64_t wanted)
 	uint64_t listed = 0;
 	int label = 0;
 
-	for (unsigned stock = 0; stock < STOCKS_NR; stock++)
-		for (unsigned list = 0; label == 0 && list < SLAB_LISTS_NR; list++)
-			label = verify_list(s, c, stock, list, &listed);
+	for (unsigned list = 0; label == 0 && list < SLAB_LISTS_NR; list++)
+		label = verify_list(s, c, list, &listed);
 	return label != 0 ? label : listed == wanted ? 0 : LABEL(4);
 }
 

@@ -11,7 +11,7 @@
 #define BUSY	 33u
 #define LEFT_MAX 9u
 
-static uint32_t entries[RUNS_MAX * PER_SLAB];
+static void *objects[RUNS_MAX * PER_SLAB];
 
 static uint64_t allocated_pages(const struct slab_case *it)
 {
@@ -22,7 +22,7 @@ static uint64_t allocated_pages(const struct slab_case *it)
 }
 
 /* Takes objects until a growth is refused; returns how many. */
-static unsigned take_all(struct slab_case *it, unsigned class, uint32_t *to)
+static unsigned take_all(struct slab_case *it, unsigned class, void **to)
 {
 	unsigned got = 0, more;
 	int error;
@@ -63,11 +63,11 @@ static void check_left(unsigned busy, unsigned left, bool apart)
 	void *runs[RUNS_MAX];
 	uint64_t pages;
 
-	case_take(&it, class, entries, busy * PER_SLAB);
+	case_take(&it, class, objects, busy * PER_SLAB);
 	busy = (unsigned)it.s->class[class].slabs_nr;
 	nr = leave(&it, runs, left, apart);
 	pages = allocated_pages(&it);
-	got = take_all(&it, class, entries);
+	got = take_all(&it, class, objects);
 	assert_true(got >= left * PER_SLAB && got < (left + 4) * PER_SLAB);
 	assert_u64_eq(it.s->class[class].slabs_nr, busy + left);
 	assert_u64_eq(it.s->class[class].free_nr, 0);
@@ -76,7 +76,7 @@ static void check_left(unsigned busy, unsigned left, bool apart)
 	assert_int_equal(objects_grow(it.s, class, QUIRE_NOWAIT), -ENOMEM);
 	assert_u64_eq(allocated_pages(&it), pages + left * 16);
 	quire_free_pages(it.q, runs[nr - 1], 4);
-	assert_int_equal(take_all(&it, class, entries + got), PER_SLAB);
+	assert_int_equal(take_all(&it, class, objects + got), PER_SLAB);
 	case_end(&it);
 }
 

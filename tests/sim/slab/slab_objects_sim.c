@@ -40,12 +40,12 @@ SIM_TEST(slab_take_against_give)
 static void takes_many(void *arg)
 {
 	struct slab_scene *scene = arg;
-	uint32_t entries[6];
-	unsigned got = objects_take(scene->s, scene->class, entries, 6, 0);
+	void *objects[6];
+	unsigned got = objects_take(scene->s, scene->class, objects, 6, 0);
 
 	for (unsigned i = 0; i < got; i++) {
 		/* Cleared by the give, if it was ever taken. */
-		uint8_t *note = &scene->taken[entries[i] >> (12 - ENTRY_SHIFT)];
+		uint8_t *note = &scene->taken[(size_t)((char *)objects[i] - scene->s->base) >> 12];
 
 		check_u64_eq(exchange_acq_rel(note, 1), 0);
 	}

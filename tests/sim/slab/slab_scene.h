@@ -33,7 +33,7 @@ struct slab_scene {
 	unsigned class, other; /* of one size; kept apart */
 	uint32_t held;	       /* objects, by the scenario's tasks */
 	uint32_t refused;
-	uint8_t *taken;	  /* by entry / 256: 4 KiB of addresses */
+	uint8_t *taken;	  /* by 4 KiB of addresses */
 	void *object[64]; /* given to tasks at the start */
 	void *block;	  /* a run that a task frees */
 };

@@ -70,18 +70,19 @@ static inline unsigned case_class(struct slab_case *it, uint32_t size)
 	return (unsigned)class;
 }
 
-static inline char *entry_addr(const struct slabs *s, uint32_t entry)
+/* The record of an object's 64 KiB. */
+static inline uint32_t record_of(const struct slabs *s, const void *object)
 {
-	return s->base + ((size_t)entry << ENTRY_SHIFT);
+	return (uint32_t)((size_t)((const char *)object - s->base) >> SLAB_SHIFT);
 }
 
 /* All @n, with new slabs where there are none free. */
-static inline void case_take(struct slab_case *it, unsigned class, uint32_t *entries, unsigned n)
+static inline void case_take(struct slab_case *it, unsigned class, void **objects, unsigned n)
 {
 	unsigned got = 0;
 
 	while (got < n) {
-		got += objects_take(it->s, class, entries + got, n - got, 0);
+		got += objects_take(it->s, class, objects + got, n - got, 0);
 		if (got < n)
 			assert_int_equal(objects_grow(it->s, class, 0), 0);
 	}

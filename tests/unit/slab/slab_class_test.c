@@ -103,17 +103,17 @@ static void a_class_begins_anew(void **state)
 {
 	int class = get(64, 16, CLASS_CONSTRUCTED, QUIRE_RECLAIMABLE);
 	unsigned constructed = 0;
-	uint32_t entry;
+	void *object;
 
 	(void)state;
 	it.s->class[class].construct = construct;
 	it.s->class[class].construct_arg = &constructed;
-	case_take(&it, (unsigned)class, &entry, 1);
+	case_take(&it, (unsigned)class, &object, 1);
 	assert_int_equal(constructed, 1024);
-	assert_int_equal(objects_give(it.s, (unsigned)class, &entry, 1, 0), 1);
+	assert_int_equal(objects_give(it.s, (unsigned)class, &object, 1, 0), 1);
 	put(class);
 	assert_int_equal(get(4096, 16, CLASS_PLAIN, 0), class);
-	case_take(&it, (unsigned)class, &entry, 1);
+	case_take(&it, (unsigned)class, &object, 1);
 	assert_int_equal(constructed, 1024);
 	assert_int_equal(it.s->class[class].page_flags, 0);
 	assert_u64_eq(it.s->class[class].free_nr, 15);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Sparse slabs get no new users, so that they become empty; and slabs that are far. */
+/* Sparse slabs get no new users, so that they become empty; and several slabs in one take. */
 #include "unit/slab/slab_case.h"
 
 #define PER_SLAB 64u /* objects of 1 KiB */
@@ -8,7 +8,7 @@
 static struct slab_case it;
 static unsigned class;
 static struct slab_class *c;
-static uint32_t entries[SLABS * PER_SLAB];
+static void *objects[SLABS * PER_SLAB];
 
 static int begin(void **state)
 {
@@ -27,19 +27,19 @@ static int end(void **state)
 	return 0;
 }
 
-static unsigned byte_of(uint32_t entry)
+static unsigned byte_of(const void *object)
 {
-	return it.s->byte[((size_t)entry << ENTRY_SHIFT) >> it.s->page_shift];
+	return it.s->byte[(size_t)((const char *)object - it.s->base) >> it.s->page_shift];
 }
 
 /* Fills all slabs, then frees all but @left objects of each, one of each slab at a time. */
 static void make_sparse(unsigned left)
 {
-	case_take(&it, class, entries, SLABS * PER_SLAB);
+	case_take(&it, class, objects, SLABS * PER_SLAB);
 	for (unsigned i = left; i < PER_SLAB; i++)
 		for (unsigned slab = 0; slab < SLABS; slab++)
 			assert_int_equal(
-				objects_give(it.s, class, &entries[slab * PER_SLAB + i], 1, 0), 1);
+				objects_give(it.s, class, &objects[slab * PER_SLAB + i], 1, 0), 1);
 }
 
 /* What is free in unmarked slabs is an eighth of what is in use and two slabs, and less than a slab beyond. */
@@ -58,11 +58,11 @@ static void sparse_slabs_are_marked_down_to_what_is_wanted(void **state)
 static void a_turn_marks_a_few(void **state)
 {
 	(void)state;
-	case_take(&it, class, entries, SLABS * PER_SLAB);
+	case_take(&it, class, objects, SLABS * PER_SLAB);
 	for (unsigned i = 0; i < SLABS * PER_SLAB; i++) {
 		c->turns = 0;
 		if (i % PER_SLAB >= 8)
-			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+			assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
 	}
 	assert_u64_eq(c->emptying_nr, 0);
 	assert_true(objects_tick(it.s, class));
@@ -83,7 +83,7 @@ static void a_class_that_is_half_full_is_left_alone(void **state)
 static void a_marked_slab_gets_no_user_and_leaves_when_it_is_empty(void **state)
 {
 	uint64_t marked, slabs;
-	uint32_t more[4 * PER_SLAB];
+	void *more[4 * PER_SLAB];
 	unsigned got;
 
 	(void)state;
@@ -96,15 +96,12 @@ static void a_marked_slab_gets_no_user_and_leaves_when_it_is_empty(void **state)
 		assert_int_equal(byte_of(more[i]), class);
 	objects_give(it.s, class, more, got, 0);
 	for (unsigned slab = 0; slab < SLABS; slab++) {
-		if (byte_of(entries[slab * PER_SLAB]) < BYTE_EMPTYING)
+		if (byte_of(objects[slab * PER_SLAB]) < BYTE_EMPTYING)
 			continue;
-		assert_int_equal(
-			objects_check(it.s, entry_addr(it.s, entries[slab * PER_SLAB]), "test"),
-			class);
+		assert_int_equal(objects_check(it.s, objects[slab * PER_SLAB], "test"), class);
 		for (unsigned i = 0; i < 8; i++)
-			assert_true(objects_give_one(
-				it.s, class, entry_addr(it.s, entries[slab * PER_SLAB + i]), 0));
-		assert_int_equal(byte_of(entries[slab * PER_SLAB]), 0);
+			assert_true(objects_give_one(it.s, class, objects[slab * PER_SLAB + i], 0));
+		assert_int_equal(byte_of(objects[slab * PER_SLAB]), 0);
 		case_verify(&it, class);
 	}
 	assert_true(marked != 0 && c->slabs_nr <= slabs - marked);
@@ -113,19 +110,19 @@ static void a_marked_slab_gets_no_user_and_leaves_when_it_is_empty(void **state)
 static void a_class_that_would_grow_unmarks_first(void **state)
 {
 	uint64_t marked, slabs, got = 0;
-	uint32_t entry;
+	void *object;
 
 	(void)state;
 	make_sparse(8);
 	objects_tick(it.s, class);
 	marked = c->emptying_nr;
 	slabs = c->slabs_nr;
-	while (objects_take(it.s, class, &entry, 1, 0) != 0)
+	while (objects_take(it.s, class, &object, 1, 0) != 0)
 		got++;
 	assert_int_equal(objects_grow(it.s, class, 0), 0);
 	assert_u64_eq(c->emptying_nr, marked - 1);
-	assert_int_equal(objects_take(it.s, class, &entry, 1, 0), 1);
-	assert_int_equal(byte_of(entry), class);
+	assert_int_equal(objects_take(it.s, class, &object, 1, 0), 1);
+	assert_int_equal(byte_of(object), class);
 	while (c->emptying_nr != 0)
 		assert_int_equal(objects_grow(it.s, class, 0), 0);
 	assert_u64_eq(c->slabs_nr, slabs);
@@ -144,12 +141,12 @@ static void random_churn_packs_a_sparse_class(void **state)
 	make_sparse(8);
 	for (unsigned slab = 0; slab < SLABS; slab++)
 		for (unsigned i = 0; i < 8; i++)
-			entries[used++] = entries[slab * PER_SLAB + i];
+			objects[used++] = objects[slab * PER_SLAB + i];
 	for (unsigned i = 0; i < 20 * nr; i++) {
-		uint32_t *one;
+		void **one;
 
 		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		one = &entries[(seed >> 33) % nr];
+		one = &objects[(seed >> 33) % nr];
 		assert_int_equal(objects_give(it.s, class, one, 1, 0), 1);
 		case_take(&it, class, one, 1);
 	}
@@ -160,52 +157,33 @@ static void random_churn_packs_a_sparse_class(void **state)
 	case_verify(&it, class);
 }
 
-/* ---- far ---- */
+/* ---- several slabs ---- */
 
-/* The first three slabs are near. */
-static void far_objects_go_one_by_one(void **state)
+static void one_take_empties_slab_after_slab(void **state)
 {
-	void *far[4 * PER_SLAB];
 	unsigned got;
 
 	(void)state;
-	it.s->near_bytes = 3u << SLAB_SHIFT;
-	it.s->near_records = 3;
 	for (unsigned i = 0; i < 7; i++)
 		assert_int_equal(objects_grow(it.s, class, 0), 0);
 	case_verify(&it, class);
-	got = objects_take(it.s, class, entries, SLABS * PER_SLAB, 0);
-	assert_int_equal(got, 3 * PER_SLAB);
-	for (unsigned i = 0; i < 4 * PER_SLAB; i++) {
-		far[i] = objects_take_one(it.s, class, 0);
-		assert_true((char *)far[i] >= it.s->base + it.s->near_bytes);
-		memset(far[i], (int)i, 1024);
-		assert_int_equal(objects_check(it.s, far[i], "test"), class);
+	got = objects_take(it.s, class, objects, SLABS * PER_SLAB, 0);
+	assert_int_equal(got, 7 * PER_SLAB);
+	for (unsigned i = 0; i < got; i++) {
+		memset(objects[i], (int)i, 1024);
+		assert_int_equal(objects_check(it.s, objects[i], "test"), class);
 	}
 	assert_null(objects_take_one(it.s, class, 0));
 	case_verify(&it, class);
-	for (unsigned i = 0; i < 4 * PER_SLAB; i++) {
-		assert_int_equal(*(unsigned char *)far[i], (unsigned char)i);
-		assert_true(objects_give_one(it.s, class, far[i], 0));
-	}
-	assert_int_equal(objects_give(it.s, class, entries, got, 0), got);
+	for (unsigned i = 0; i < got; i++)
+		assert_int_equal(*(unsigned char *)objects[i], (unsigned char)i);
+	for (unsigned i = 0; i < 4 * PER_SLAB; i++)
+		assert_true(objects_give_one(it.s, class, objects[i], 0));
+	got -= 4 * PER_SLAB;
+	assert_int_equal(objects_give(it.s, class, objects + 4 * PER_SLAB, got, 0), got);
 	case_verify(&it, class);
 	assert_true(objects_shrink(it.s, class) != 0);
 	assert_u64_eq(c->slabs_nr, 0);
-}
-
-/* Near objects first: they can be on sheaves when they come back. */
-static void a_near_object_is_preferred(void **state)
-{
-	(void)state;
-	it.s->near_bytes = 1u << SLAB_SHIFT;
-	it.s->near_records = 1;
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(objects_grow(it.s, class, 0), 0);
-	for (unsigned i = 0; i < PER_SLAB; i++)
-		assert_true((char *)objects_take_one(it.s, class, 0) <
-			    it.s->base + it.s->near_bytes);
-	assert_true((char *)objects_take_one(it.s, class, 0) >= it.s->base + it.s->near_bytes);
 }
 
 int main(void)
@@ -220,8 +198,7 @@ int main(void)
 			a_marked_slab_gets_no_user_and_leaves_when_it_is_empty, begin, end),
 		cmocka_unit_test_setup_teardown(a_class_that_would_grow_unmarks_first, begin, end),
 		cmocka_unit_test_setup_teardown(random_churn_packs_a_sparse_class, begin, end),
-		cmocka_unit_test_setup_teardown(far_objects_go_one_by_one, begin, end),
-		cmocka_unit_test_setup_teardown(a_near_object_is_preferred, begin, end),
+		cmocka_unit_test_setup_teardown(one_take_empties_slab_after_slab, begin, end),
 	};
 
 	return cmocka_run_group_tests_name("slab_emptying", tests, NULL, NULL);

@@ -8,7 +8,7 @@
 
 static struct slab_case it;
 static unsigned class;
-static uint32_t entries[2 * PER_SLAB];
+static void *objects[2 * PER_SLAB];
 
 static int begin(void **state)
 {
@@ -16,7 +16,7 @@ static int begin(void **state)
 	it = case_begin(&(struct quire_options)QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64),
 								  .worker = QUIRE_WORKER_OFF));
 	class = case_class(&it, 1008); /* 65 in a slab, and 16 bytes behind them */
-	case_take(&it, class, entries, 2 * PER_SLAB);
+	case_take(&it, class, objects, 2 * PER_SLAB);
 	return 0;
 }
 
@@ -46,18 +46,15 @@ static void expect(const struct misuse *misuse)
 	expect_death(misuse->body, misuse->addr, line);
 }
 
-static void give_entry(void *addr)
+static void give_some(void *addr)
 {
-	uint32_t entry = (uint32_t)((size_t)((char *)addr - it.s->base) >> ENTRY_SHIFT);
-
-	objects_give(it.s, class, &entry, 1, 0);
+	objects_give(it.s, class, &addr, 1, 0);
 }
 
 static void give_twice_at_once(void *addr)
 {
-	uint32_t twice[2];
+	void *twice[2] = { addr, addr };
 
-	twice[0] = twice[1] = (uint32_t)((size_t)((char *)addr - it.s->base) >> ENTRY_SHIFT);
 	objects_give(it.s, class, twice, 2, 0);
 }
 
@@ -73,12 +70,12 @@ static void check_object(void *addr)
 
 static void an_object_that_is_free_is_freed_twice(void **state)
 {
-	char *object = entry_addr(it.s, entries[3]);
+	char *object = objects[3];
 
 	(void)state;
 	expect(&(struct misuse){ give_twice_at_once, "double free", "free", object });
-	objects_give(it.s, class, &entries[3], 1, 0);
-	expect(&(struct misuse){ give_entry, "double free", "free", object });
+	objects_give(it.s, class, &objects[3], 1, 0);
+	expect(&(struct misuse){ give_some, "double free", "free", object });
 	expect(&(struct misuse){ give_object, "double free", "free", object });
 	expect(&(struct misuse){ check_object, "double free", "malloc_usable_size", object });
 }
@@ -86,28 +83,28 @@ static void an_object_that_is_free_is_freed_twice(void **state)
 /* Its slab is gone, or another class has it. */
 static void an_object_whose_slab_left_is_freed_twice(void **state)
 {
-	char *object = entry_addr(it.s, entries[3]);
+	char *object = objects[3];
 	unsigned other = case_class(&it, 48);
-	uint32_t more[1];
+	void *more[1];
 
 	(void)state;
-	objects_give(it.s, class, entries, 65, 0);
+	objects_give(it.s, class, objects, 65, 0);
 	objects_shrink(it.s, class);
 	assert_int_equal(objects_check(it.s, object, "test"), 0);
-	expect(&(struct misuse){ give_entry, "double free", "free", object });
+	expect(&(struct misuse){ give_some, "double free", "free", object });
 	case_take(&it, other, more, 1);
-	assert_int_equal(more[0] / RECORD_ENTRIES, entries[3] / RECORD_ENTRIES);
-	expect(&(struct misuse){ give_entry, "double free", "free", object });
+	assert_int_equal(record_of(it.s, more[0]), record_of(it.s, objects[3]));
+	expect(&(struct misuse){ give_some, "double free", "free", object });
 	expect(&(struct misuse){ give_object, "double free", "free", object });
 }
 
 static void the_middle_of_an_object_is_freed(void **state)
 {
-	char *object = entry_addr(it.s, entries[3]);
+	char *object = objects[3];
 
 	(void)state;
-	expect(&(struct misuse){ give_entry, "the middle of an object", "free", object + 16 });
-	expect(&(struct misuse){ give_entry, "the middle of an object", "free", object + 992 });
+	expect(&(struct misuse){ give_some, "the middle of an object", "free", object + 16 });
+	expect(&(struct misuse){ give_some, "the middle of an object", "free", object + 992 });
 	expect(&(struct misuse){ give_object, "the middle of an object", "free", object + 1 });
 	expect(&(struct misuse){ give_object, "the middle of an object", "free", object - 1 });
 	expect(&(struct misuse){ check_object, "the middle of an object", "malloc_usable_size",
@@ -116,10 +113,10 @@ static void the_middle_of_an_object_is_freed(void **state)
 
 static void what_is_behind_the_last_object_is_freed(void **state)
 {
-	char *rest = slab_addr(it.s, entries[0] / RECORD_ENTRIES) + 65 * 1008;
+	char *rest = slab_addr(it.s, record_of(it.s, objects[0])) + 65 * 1008;
 
 	(void)state;
-	expect(&(struct misuse){ give_entry, "not the start of an object", "free", rest });
+	expect(&(struct misuse){ give_some, "not the start of an object", "free", rest });
 	expect(&(struct misuse){ give_object, "not the start of an object", "free", rest + 8 });
 	expect(&(struct misuse){ check_object, "not the start of an object", "malloc_usable_size",
 				 rest });
@@ -135,7 +132,7 @@ static void what_is_in_no_slab_has_no_class(void **state)
 	assert_int_equal(objects_check(it.s, it.s->base - 1, "test"), 0);
 	assert_int_equal(objects_check(it.s, it.s->base + it.s->span_bytes, "test"), 0);
 	assert_int_equal(objects_check(it.s, it.s->base + it.s->span_bytes - 1, "test"), 0);
-	assert_int_equal(objects_check(it.s, entry_addr(it.s, entries[0]), "test"), class);
+	assert_int_equal(objects_check(it.s, objects[0], "test"), class);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 #define PER_SLAB 64u /* objects of 1 KiB */
 
 static struct slab_case it;
-static uint32_t entries[64 * PER_SLAB];
+static void *objects[64 * PER_SLAB];
 
 static int begin(void **state)
 {
@@ -30,20 +30,15 @@ static uint64_t allocated_pages(void)
 	return stat.allocated_pages;
 }
 
-static uint32_t record_of(uint32_t entry)
-{
-	return entry / RECORD_ENTRIES;
-}
-
-static void give(unsigned class, const uint32_t *from, unsigned n)
+static void give(unsigned class, void *const *from, unsigned n)
 {
 	assert_int_equal(objects_give(it.s, class, from, n, 0), n);
 }
 
-static void fill(uint32_t entry, uint32_t size, uint32_t number)
+static void fill(void *object, uint32_t size, uint32_t number)
 {
 	for (uint32_t byte = 0; byte < size; byte += 4)
-		memcpy(entry_addr(it.s, entry) + byte, &number, 4);
+		memcpy((char *)object + byte, &number, 4);
 }
 
 /* Fills each object of several slabs with its number, and reads all of them afterwards. */
@@ -51,16 +46,16 @@ static void check_size(uint32_t size)
 {
 	unsigned class = case_class(&it, size);
 	uint32_t n = 2 * it.s->class[class].per_slab + 3;
-	uint32_t *taken = malloc(n * sizeof(*taken));
+	void **taken = malloc(n * sizeof(*taken));
 
 	case_take(&it, class, taken, n);
 	for (uint32_t i = 0; i < n; i++) {
-		assert_u64_eq((uintptr_t)entry_addr(it.s, taken[i]) % (size & -size), 0);
-		assert_int_equal(objects_check(it.s, entry_addr(it.s, taken[i]), "test"), class);
+		assert_u64_eq((uintptr_t)taken[i] % (size & -size), 0);
+		assert_int_equal(objects_check(it.s, taken[i], "test"), class);
 		fill(taken[i], size, i);
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		const char *object = entry_addr(it.s, taken[i]);
+		const char *object = taken[i];
 
 		assert_memory_equal(object, &i, 4);
 		assert_memory_equal(object, object + 4, size - 4);
@@ -87,18 +82,19 @@ static void objects_of_every_size_are_apart_and_aligned(void **state)
 static void a_take_is_ascending_and_of_the_fullest_slab(void **state)
 {
 	unsigned class = case_class(&it, 1024);
-	uint32_t more[3 * PER_SLAB];
+	void *more[3 * PER_SLAB];
 
 	(void)state;
-	case_take(&it, class, entries, 3 * PER_SLAB);
-	give(class, entries, 10);		 /* of the first slab */
-	give(class, entries + PER_SLAB, 30);	 /* of the second */
-	give(class, entries + 2 * PER_SLAB, 20); /* of the third */
+	case_take(&it, class, objects, 3 * PER_SLAB);
+	give(class, objects, 10);		 /* of the first slab */
+	give(class, objects + PER_SLAB, 30);	 /* of the second */
+	give(class, objects + 2 * PER_SLAB, 20); /* of the third */
 	assert_int_equal(objects_take(it.s, class, more, 3 * PER_SLAB, 0), 60);
 	for (unsigned i = 0; i < 60; i++) {
 		unsigned slab = i < 10 ? 0 : i < 30 ? 2 : 1;
 
-		assert_int_equal(record_of(more[i]), record_of(entries[slab * PER_SLAB]));
+		assert_int_equal(record_of(it.s, more[i]),
+				 record_of(it.s, objects[slab * PER_SLAB]));
 		assert_true(i == 0 || i == 10 || i == 30 || more[i] > more[i - 1]);
 	}
 	assert_int_equal(objects_take(it.s, class, more, 1, 0), 0);
@@ -108,14 +104,14 @@ static void a_take_is_ascending_and_of_the_fullest_slab(void **state)
 static void the_slab_that_changed_last_comes_first_in_a_bin(void **state)
 {
 	unsigned class = case_class(&it, 1024);
-	uint32_t entry;
+	void *object;
 
 	(void)state;
-	case_take(&it, class, entries, 3 * PER_SLAB);
+	case_take(&it, class, objects, 3 * PER_SLAB);
 	for (unsigned i = 0; i < 3; i++)
-		give(class, entries + i * PER_SLAB, 1);
-	assert_int_equal(objects_take(it.s, class, &entry, 1, 0), 1);
-	assert_int_equal(entry, entries[2 * PER_SLAB]);
+		give(class, objects + i * PER_SLAB, 1);
+	assert_int_equal(objects_take(it.s, class, &object, 1, 0), 1);
+	assert_ptr_equal(object, objects[2 * PER_SLAB]);
 	case_verify(&it, class);
 }
 
@@ -126,9 +122,9 @@ static void empty_slabs_are_kept_in_proportion(void **state)
 	struct objects_count count;
 
 	(void)state;
-	case_take(&it, class, entries, 60 * PER_SLAB);
+	case_take(&it, class, objects, 60 * PER_SLAB);
 	for (unsigned left = 60; left != 0; left--) {
-		give(class, entries + (left - 1) * PER_SLAB, PER_SLAB);
+		give(class, objects + (left - 1) * PER_SLAB, PER_SLAB);
 		objects_count(it.s, class, &count);
 		assert_true(count.free < (left - 1) * PER_SLAB / 8 + 3 * PER_SLAB);
 		assert_u64_eq(count.objects, count.slabs * PER_SLAB);
@@ -148,12 +144,12 @@ static void an_idle_class_gives_its_empty_slabs_back(void **state)
 	unsigned class = case_class(&it, 1024);
 
 	(void)state;
-	case_take(&it, class, entries, 2 * PER_SLAB);
-	give(class, entries, 2 * PER_SLAB);
+	case_take(&it, class, objects, 2 * PER_SLAB);
+	give(class, objects, 2 * PER_SLAB);
 	assert_true(objects_tick(it.s, class));
 	assert_u64_eq(allocated_pages(), 32);
-	case_take(&it, class, entries, 1);
-	give(class, entries, 1);
+	case_take(&it, class, objects, 1);
+	give(class, objects, 1);
 	assert_true(objects_tick(it.s, class)); /* one was in use meanwhile */
 	assert_u64_eq(allocated_pages(), 16);
 	assert_false(objects_tick(it.s, class));
@@ -163,17 +159,17 @@ static void an_idle_class_gives_its_empty_slabs_back(void **state)
 static void a_slab_that_left_serves_another_class(void **state)
 {
 	unsigned one = case_class(&it, 1024), other = case_class(&it, 48);
-	uint32_t entry;
+	void *object;
 
 	(void)state;
-	case_take(&it, one, entries, PER_SLAB);
-	give(one, entries, PER_SLAB);
+	case_take(&it, one, objects, PER_SLAB);
+	give(one, objects, PER_SLAB);
 	objects_shrink(it.s, one);
-	assert_int_equal(objects_check(it.s, entry_addr(it.s, entries[0]), "test"), 0);
-	case_take(&it, other, &entry, 1);
-	assert_int_equal(record_of(entry),
-			 record_of(entries[0])); /* pages are last in, first out */
-	assert_int_equal(objects_check(it.s, entry_addr(it.s, entry), "test"), other);
+	assert_int_equal(objects_check(it.s, objects[0], "test"), 0);
+	case_take(&it, other, &object, 1);
+	assert_int_equal(record_of(it.s, object),
+			 record_of(it.s, objects[0])); /* pages are last in, first out */
+	assert_int_equal(objects_check(it.s, object, "test"), other);
 	case_verify(&it, one);
 	case_verify(&it, other);
 }
@@ -185,17 +181,17 @@ static void a_busy_class_grows_by_runs(void **state)
 	struct objects_count count;
 
 	(void)state;
-	case_take(&it, class, entries, 32 * PER_SLAB);
+	case_take(&it, class, objects, 32 * PER_SLAB);
 	assert_int_equal(objects_grow(it.s, class, 0), 0);
 	objects_count(it.s, class, &count);
 	assert_u64_eq(count.slabs, 36);
 	assert_u64_eq(allocated_pages(), 36 * 16);
 	case_verify(&it, class);
 	/* The lowest is used first. */
-	case_take(&it, class, entries + 32 * PER_SLAB, 4 * PER_SLAB);
+	case_take(&it, class, objects + 32 * PER_SLAB, 4 * PER_SLAB);
 	for (unsigned i = 33 * PER_SLAB; i < 36 * PER_SLAB; i++)
-		assert_true(entries[i] > entries[i - 1]);
-	give(class, entries, 36 * PER_SLAB);
+		assert_true(objects[i] > objects[i - 1]);
+	give(class, objects, 36 * PER_SLAB);
 	objects_shrink(it.s, class);
 	assert_u64_eq(allocated_pages(), 0);
 	assert_int_equal(quire_verify(it.q), 0);
@@ -206,16 +202,16 @@ static void a_refused_try_changes_nothing(void **state)
 {
 	unsigned class = case_class(&it, 1024);
 	struct slab_class *c = &it.s->class[class];
-	uint32_t entry;
+	void *object;
 	lock_token token;
 
 	(void)state;
-	case_take(&it, class, entries, 10);
+	case_take(&it, class, objects, 10);
 	assert_int_equal(lock_try(&c->lock, &token), true);
-	assert_int_equal(objects_take(it.s, class, &entry, 1, QUIRE_NOLOCK), 0);
+	assert_int_equal(objects_take(it.s, class, &object, 1, QUIRE_NOLOCK), 0);
 	assert_null(objects_take_one(it.s, class, QUIRE_NOLOCK));
-	assert_int_equal(objects_give(it.s, class, entries, 1, QUIRE_NOLOCK), 0);
-	assert_false(objects_give_one(it.s, class, entry_addr(it.s, entries[0]), QUIRE_NOLOCK));
+	assert_int_equal(objects_give(it.s, class, objects, 1, QUIRE_NOLOCK), 0);
+	assert_false(objects_give_one(it.s, class, objects[0], QUIRE_NOLOCK));
 	lock_release(&c->lock, token);
 	assert_int_equal(objects_grow(it.s, class, 0), 0); /* the buddy has single slabs now */
 	token = lock_acquire(&c->lock);
@@ -223,7 +219,7 @@ static void a_refused_try_changes_nothing(void **state)
 	lock_release(&c->lock, token);
 	assert_u64_eq(allocated_pages(), 32);
 	assert_u64_eq(it.s->step_slabs[0], 2);
-	assert_true(objects_give_one(it.s, class, entry_addr(it.s, entries[0]), QUIRE_NOLOCK));
+	assert_true(objects_give_one(it.s, class, objects[0], QUIRE_NOLOCK));
 	case_verify(&it, class);
 }
 
@@ -233,9 +229,9 @@ static void many_objects_go_back_in_several_holds(void **state)
 	unsigned class = case_class(&it, 16), n = 200;
 
 	(void)state;
-	case_take(&it, class, entries, n);
+	case_take(&it, class, objects, n);
 	it.s->class[class].turns = 0;
-	give(class, entries, n);
+	give(class, objects, n);
 	assert_int_equal(it.s->class[class].turns, 4);
 }
 
@@ -248,8 +244,8 @@ static void page_flags_of_a_class_reach_the_pages(void **state)
 	mutex_acquire(&it.s->mutex);
 	class = class_get_locked(it.s, 1024, 16, CLASS_PLAIN, QUIRE_RECLAIMABLE);
 	mutex_release(&it.s->mutex);
-	case_take(&it, (unsigned)class, entries, 1);
-	assert_int_equal(pages_of(it.q)->tag[record_of(entries[0]) / 32] & TAG_TYPE,
+	case_take(&it, (unsigned)class, objects, 1);
+	assert_int_equal(pages_of(it.q)->tag[record_of(it.s, objects[0]) / 32] & TAG_TYPE,
 			 TYPE_RECLAIMABLE);
 }
 
@@ -276,13 +272,13 @@ static void constructor_runs_on_each_object_of_a_slab(void **state)
 	mutex_release(&it.s->mutex);
 	it.s->class[class].construct = construct;
 	it.s->class[class].construct_arg = &all;
-	case_take(&it, (unsigned)class, entries, PER_SLAB);
+	case_take(&it, (unsigned)class, objects, PER_SLAB);
 	assert_int_equal(all.nr, PER_SLAB);
 	for (unsigned i = 0; i < PER_SLAB; i++)
-		assert_int_equal(*entry_addr(it.s, entries[i] + PER_SLAB - 1), 0x5a);
-	give((unsigned)class, entries, PER_SLAB);
+		assert_int_equal(((char *)objects[i])[16 * (PER_SLAB - 1)], 0x5a);
+	give((unsigned)class, objects, PER_SLAB);
 	assert_u64_eq(case_unback(&it, (unsigned)class), 0);
-	case_take(&it, (unsigned)class, entries, PER_SLAB);
+	case_take(&it, (unsigned)class, objects, PER_SLAB);
 	assert_int_equal(all.nr, PER_SLAB);
 }
 

@@ -187,25 +187,6 @@ static void a_free_that_gets_no_lock_is_deferred(void **state)
 	case_end(&it);
 }
 
-/* What has no entry is on sheaves like others, and goes into its slab by its address. */
-static void far_objects_are_on_sheaves_too(void **state)
-{
-	struct cache_case it = case_begin_still(64);
-
-	(void)state;
-	it.s->near_bytes = 0;
-	it.s->near_records = 0;
-	case_alloc(&it, objects, MANY);
-	assert_u64_eq(case_stat(&it).used, MANY);
-	case_free(&it, objects, MANY);
-	assert_u64_eq(case_stat(&it).used, 0);
-	assert_true(case_stat(&it).cached != 0);
-	sheaves_drain(it.s, 0);
-	assert_u64_eq(case_stat(&it).cached, 0);
-	assert_int_equal(quire_verify(it.q), 0);
-	case_end(&it);
-}
-
 /* A sheaf is in its small place until it was too small; 16 classes share a page of those. */
 static void a_sheaf_moves_when_it_was_too_small(void **state)
 {
@@ -238,10 +219,13 @@ static void a_drain_leaves_nothing_and_cold_sheaves(void **state)
 
 	(void)state;
 	case_alloc(&it, objects, MANY);
+	assert_u64_eq(case_stat(&it).used, MANY);
 	case_free(&it, objects, MANY);
+	assert_u64_eq(case_stat(&it).used, 0);
 	assert_true(case_stat(&it).cached != 0);
 	assert_true(sheaves_drain(it.s, 0) != 0);
 	assert_u64_eq(case_stat(&it).cached, 0);
+	assert_int_equal(quire_verify(it.q), 0);
 	for (unsigned slot = 0; slot < it.s->lean->slots_open; slot++)
 		assert_false(it.s->cpu[slot].warm);
 	assert_int_equal(sheaves_drain(it.s, 0), 0);
@@ -301,7 +285,6 @@ int main(void)
 		cmocka_unit_test(without_sequences_the_barn_serves),
 		cmocka_unit_test(a_taken_door_sends_both_ways_past_it),
 		cmocka_unit_test(a_free_that_gets_no_lock_is_deferred),
-		cmocka_unit_test(far_objects_are_on_sheaves_too),
 		cmocka_unit_test(a_sheaf_moves_when_it_was_too_small),
 		cmocka_unit_test(a_drain_leaves_nothing_and_cold_sheaves),
 		cmocka_unit_test(any_cpu_frees_what_another_allocated),

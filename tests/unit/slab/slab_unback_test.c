@@ -3,7 +3,7 @@
 #include "unit/slab/slab_case.h"
 
 static struct slab_case it;
-static uint32_t entries[8192];
+static void *objects[8192];
 
 static int begin_with(const struct quire_options *options)
 {
@@ -51,7 +51,7 @@ static uint64_t written(uint32_t record)
 static void fill(unsigned n, uint32_t size)
 {
 	for (unsigned i = 0; i < n; i++)
-		memset(entry_addr(it.s, entries[i]), 0xa5, size);
+		memset(objects[i], 0xa5, size);
 }
 
 /* 128 objects of 512 bytes, of which one in page 3 and one in page 15 stay in use. */
@@ -62,24 +62,24 @@ static void pages_with_free_objects_only_go(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	case_take(&it, class, entries, 128);
+	case_take(&it, class, objects, 128);
 	fill(128, 512);
-	record = entries[0] / RECORD_ENTRIES;
+	record = record_of(it.s, objects[0]);
 	assert_u64_eq(written(record), 0xffff);
 	for (unsigned i = 0; i < 128; i++)
 		if (i != 3 * 8 + 5 && i != 127)
-			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+			assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), KIB(14 * 4));
 	assert_u64_eq(written(record), 1u << 3 | 1u << 15);
-	assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[127]), 0xa5);
+	assert_int_equal(*(unsigned char *)objects[127], 0xa5);
 	case_verify(&it, class);
 	assert_u64_eq(case_unback(&it, class), 0); /* they went */
-	while (objects_take(it.s, class, &entries[n], 1, 0) == 1) {
-		const unsigned char *object = (unsigned char *)entry_addr(it.s, entries[n]);
+	while (objects_take(it.s, class, &objects[n], 1, 0) == 1) {
+		const unsigned char *object = (unsigned char *)objects[n];
 		size_t page = (size_t)(object - (unsigned char *)slab_addr(it.s, record)) >> 12;
 
 		assert_int_equal(object[100], page == 3 || page == 15 ? 0xa5 : 0);
-		memset(entry_addr(it.s, entries[n++]), 1, 512);
+		memset(objects[n++], 1, 512);
 		case_verify(&it, class);
 	}
 	assert_int_equal(n, 126);
@@ -99,26 +99,26 @@ static void an_object_keeps_all_pages_that_it_touches(void **state)
 		uint64_t pages = 0;
 		struct slab *slab;
 
-		case_take(&it, class, entries, per_slab);
+		case_take(&it, class, objects, per_slab);
 		fill(per_slab, 5120);
-		slab = slab_at(it.s, entries[0] / RECORD_ENTRIES);
+		slab = slab_at(it.s, record_of(it.s, objects[0]));
 		slab->unbacked = 0;
 		for (unsigned i = 0; i < per_slab; i++)
 			if (i != kept)
-				assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+				assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
 		assert_u64_eq(case_unback(&it, class), KIB(4) * (64 - (last - first + 1)));
 		for (uint32_t page = first; page <= last; page++)
 			pages |= (uint64_t)1 << page;
 		assert_u64_eq(slab->unbacked, ~pages);
-		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[kept]), 0xa5);
+		assert_int_equal(*(unsigned char *)objects[kept], 0xa5);
 		/* Each object that is taken has memory in all of its pages again. */
 		for (unsigned i = 0; i < per_slab - 1; i++) {
-			assert_int_equal(objects_take(it.s, class, &entries[i + (i >= kept)], 1, 0),
+			assert_int_equal(objects_take(it.s, class, &objects[i + (i >= kept)], 1, 0),
 					 1);
 			case_verify(&it, class);
 		}
 		assert_u64_eq(slab->unbacked, 0);
-		assert_int_equal(objects_give(it.s, class, entries, per_slab, 0), per_slab);
+		assert_int_equal(objects_give(it.s, class, objects, per_slab, 0), per_slab);
 		case_verify(&it, class);
 	}
 }
@@ -129,9 +129,9 @@ static void what_no_object_touches_is_left_alone(void **state)
 	unsigned class = case_class(&it, 24576);
 
 	(void)state;
-	case_take(&it, class, entries, 10);
+	case_take(&it, class, objects, 10);
 	fill(10, 24576);
-	assert_int_equal(objects_give(it.s, class, entries, 9, 0), 9);
+	assert_int_equal(objects_give(it.s, class, objects, 9, 0), 9);
 	assert_u64_eq(case_unback(&it, class), 9 * 24576);
 	case_verify(&it, class);
 }
@@ -142,11 +142,11 @@ static void only_the_class_that_is_named_gives(void **state)
 	unsigned one = case_class(&it, 1024), other = case_class(&it, 2048);
 
 	(void)state;
-	case_take(&it, one, entries, 64);
-	case_take(&it, other, entries + 64, 32);
+	case_take(&it, one, objects, 64);
+	case_take(&it, other, objects + 64, 32);
 	fill(64, 1024);
-	objects_give(it.s, one, entries, 63, 0);
-	objects_give(it.s, other, entries + 64, 31, 0);
+	objects_give(it.s, one, objects, 63, 0);
+	objects_give(it.s, other, objects + 64, 31, 0);
 	assert_u64_eq(case_unback(&it, other), KIB(60));
 	assert_u64_eq(objects_unback(it.s, NULL), KIB(60));
 	case_verify(&it, one);
@@ -159,14 +159,14 @@ static void many_slabs_take_several_gathers(void **state)
 	unsigned class = case_class(&it, 4096), n = 300 * 16;
 
 	(void)state;
-	case_take(&it, class, entries, n);
+	case_take(&it, class, objects, n);
 	fill(n, 4096);
 	for (unsigned i = 0; i < n; i++)
 		if (i % 16 != 0)
-			assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+			assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), KIB(4) * n / 16 * 15);
 	for (unsigned i = 0; i < n; i += 16)
-		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[i]), 0xa5);
+		assert_int_equal(*(unsigned char *)objects[i], 0xa5);
 	case_verify(&it, class);
 }
 
@@ -176,13 +176,13 @@ static void many_ranges_take_several_gathers(void **state)
 	unsigned class = case_class(&it, 4096), n = 128 * 16;
 
 	(void)state;
-	case_take(&it, class, entries, n);
+	case_take(&it, class, objects, n);
 	fill(n, 4096);
 	for (unsigned i = 0; i < n; i += 2)
-		assert_int_equal(objects_give(it.s, class, &entries[i], 1, 0), 1);
+		assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), KIB(4) * n / 2);
 	for (unsigned i = 1; i < n; i += 2)
-		assert_int_equal(*(unsigned char *)entry_addr(it.s, entries[i]), 0xa5);
+		assert_int_equal(*(unsigned char *)objects[i], 0xa5);
 	case_verify(&it, class);
 }
 
@@ -207,9 +207,9 @@ static void records_of_no_slab_go_and_come(void **state)
 
 	(void)state;
 	for (unsigned round = 0; round < 3; round++) {
-		case_take(&it, class, entries, 20 * 64);
+		case_take(&it, class, objects, 20 * 64);
 		assert_u64_eq(written_records(), 7); /* 20 of 576 bytes */
-		objects_give(it.s, class, entries, 20 * 64, 0);
+		objects_give(it.s, class, objects, 20 * 64, 0);
 		case_unback(&it, class);
 		assert_u64_eq(written_records(), 7);
 		objects_shrink(it.s, class);
@@ -217,7 +217,7 @@ static void records_of_no_slab_go_and_come(void **state)
 		assert_u64_eq(case_unback(&it, class), KIB(4) * (1 + 36 + 32));
 		assert_u64_eq(written_records(), 0);
 		assert_u64_eq(case_unback(&it, class), 0);
-		assert_int_equal(objects_check(it.s, entry_addr(it.s, entries[0]), "test"), 0);
+		assert_int_equal(objects_check(it.s, objects[0], "test"), 0);
 		case_verify(&it, class);
 	}
 }
@@ -229,18 +229,18 @@ static void a_huge_block_is_left_alone_until_it_is_worth_it(void **state)
 	struct pages *p = pages_of(it.q);
 
 	(void)state;
-	case_take(&it, class, entries, 32 * 16);
+	case_take(&it, class, objects, 32 * 16);
 	fill(32 * 16, 4096);
-	if (huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32) != HUGE_ADVISED)
+	if (huge_kind(&p->huge, record_of(it.s, objects[0]) / 32) != HUGE_ADVISED)
 		skip_because("no huge page is advised");
 	for (unsigned i = 0; i < n - 1; i++)
-		assert_int_equal(objects_give(it.s, class, &entries[i + i / 15], 1, 0), 1);
+		assert_int_equal(objects_give(it.s, class, &objects[i + i / 15], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), 0);
 	case_verify(&it, class);
-	assert_int_equal(huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32), HUGE_ADVISED);
-	assert_int_equal(objects_give(it.s, class, &entries[200], 1, 0), 1);
+	assert_int_equal(huge_kind(&p->huge, record_of(it.s, objects[0]) / 32), HUGE_ADVISED);
+	assert_int_equal(objects_give(it.s, class, &objects[200], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), KIB(4) * n);
-	assert_int_equal(huge_kind(&p->huge, entries[0] / RECORD_ENTRIES / 32), HUGE_PLAIN);
+	assert_int_equal(huge_kind(&p->huge, record_of(it.s, objects[0]) / 32), HUGE_PLAIN);
 	case_verify(&it, class);
 }
 

@@ -5,7 +5,7 @@
 static struct slab_case it;
 static unsigned class;
 static struct slab_class *c;
-static uint32_t entries[100];
+static void *objects[100];
 
 /* Two slabs of 64 objects: the first full, of the second 36 in use. */
 static int begin(void **state)
@@ -15,7 +15,7 @@ static int begin(void **state)
 								  .worker = QUIRE_WORKER_OFF));
 	class = case_class(&it, 1024);
 	c = &it.s->class[class];
-	case_take(&it, class, entries, 100);
+	case_take(&it, class, objects, 100);
 	case_verify(&it, class);
 	return 0;
 }
@@ -29,7 +29,7 @@ static int end(void **state)
 
 static struct slab *slab_of(unsigned i)
 {
-	return slab_at(it.s, entries[i] / RECORD_ENTRIES);
+	return slab_at(it.s, record_of(it.s, objects[i]));
 }
 
 #define full	(slab_of(0))
@@ -50,12 +50,12 @@ static void map_that_counts_otherwise(void **state)
 static void bit_beyond_the_last_object(void **state)
 {
 	unsigned odd = case_class(&it, 48);
-	uint32_t entry;
+	void *object;
 	struct slab *slab;
 
 	(void)state;
-	case_take(&it, odd, &entry, 1);
-	slab = slab_at(it.s, entry / RECORD_ENTRIES);
+	case_take(&it, odd, &object, 1);
+	slab = slab_at(it.s, record_of(it.s, object));
 	slab->map[it.s->class[odd].per_slab / 64] |= (uint64_t)1 << 63;
 	slab->free_nr++;
 	assert_int_equal(objects_verify(it.s, odd), 401);
@@ -85,10 +85,10 @@ static void full_slab_on_a_bin(void **state)
 static void empty_slab_with_a_mark(void **state)
 {
 	struct slab *slab = full;
-	uint32_t record = entries[0] / RECORD_ENTRIES;
+	uint32_t record = record_of(it.s, objects[0]);
 
 	(void)state;
-	assert_int_equal(objects_give(it.s, class, entries, 64, 0), 64);
+	assert_int_equal(objects_give(it.s, class, objects, 64, 0), 64);
 	check(0);
 	slab->flags |= SLAB_EMPTYING;
 	slab_set_bytes(it.s, c, record, class | BYTE_EMPTYING);
@@ -98,39 +98,39 @@ static void empty_slab_with_a_mark(void **state)
 static void bin_without_its_bit(void **state)
 {
 	(void)state;
-	c->stock[STOCK_NEAR].used = 0;
+	c->lists_used = 0;
 	check(4);
 }
 
 static void list_with_a_slab_left_out(void **state)
 {
 	(void)state;
-	c->stock[STOCK_NEAR].head[partial->list] = SLAB_NONE;
-	c->stock[STOCK_NEAR].used = 0;
+	c->head[partial->list] = SLAB_NONE;
+	c->lists_used = 0;
 	check(4);
 }
 
 static void list_that_does_not_end(void **state)
 {
 	(void)state;
-	partial->next = entries[99] / RECORD_ENTRIES;
+	partial->next = record_of(it.s, objects[99]);
 	check(4);
 }
 
-static void far_stock_with_a_near_slab(void **state)
+static void list_with_a_slab_of_another_class(void **state)
 {
-	unsigned list = partial->list;
+	unsigned list = partial->list, other = case_class(&it, 512);
 
 	(void)state;
-	c->stock[STOCK_FAR] = c->stock[STOCK_NEAR];
-	c->stock[STOCK_NEAR].head[list] = SLAB_NONE;
-	c->stock[STOCK_NEAR].used = 0;
+	case_take(&it, other, objects, 72);
+	assert_int_equal(slab_of(0)->list, list);
+	c->head[list] = record_of(it.s, objects[0]);
 	check(4);
 }
 
 static void byte_of_another_class(void **state)
 {
-	size_t frame = ((size_t)entries[99] << ENTRY_SHIFT) >> it.s->page_shift;
+	size_t frame = (size_t)((char *)objects[99] - it.s->base) >> it.s->page_shift;
 
 	(void)state;
 	it.s->byte[frame] ^= 3;
@@ -139,11 +139,11 @@ static void byte_of_another_class(void **state)
 
 static void emptying_slab_without_its_mark(void **state)
 {
-	size_t frame = ((size_t)entries[99] << ENTRY_SHIFT) >> it.s->page_shift;
+	size_t frame = (size_t)((char *)objects[99] - it.s->base) >> it.s->page_shift;
 
 	(void)state;
 	lock_token token = lock_acquire(&c->lock);
-	slab_mark_locked(it.s, c, entries[99] / RECORD_ENTRIES, true);
+	slab_mark_locked(it.s, c, record_of(it.s, objects[99]), true);
 	lock_release(&c->lock, token);
 	check(0);
 	it.s->byte[frame] &= (uint8_t)~BYTE_EMPTYING;
@@ -200,7 +200,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bin_without_its_bit, begin, end),
 		cmocka_unit_test_setup_teardown(list_with_a_slab_left_out, begin, end),
 		cmocka_unit_test_setup_teardown(list_that_does_not_end, begin, end),
-		cmocka_unit_test_setup_teardown(far_stock_with_a_near_slab, begin, end),
+		cmocka_unit_test_setup_teardown(list_with_a_slab_of_another_class, begin, end),
 		cmocka_unit_test_setup_teardown(byte_of_another_class, begin, end),
 		cmocka_unit_test_setup_teardown(emptying_slab_without_its_mark, begin, end),
 		cmocka_unit_test_setup_teardown(frame_of_no_slab_with_a_class, begin, end),
