@@ -81,15 +81,14 @@ static const char *const slab_rules[] = {
 	      "none beyond the last object",
 	[2] = "no word of a slab's map below its lowest one has a bit",
 	[3] = "a slab is on the list that its objects and its flags call for",
-	[4] = "lists end, and hold slabs of their class and of their side of the near part "
-	      "alone, each slab once",
+	[4] = "lists end, and hold slabs of their class alone, each slab once",
 	[5] = "the byte of each frame of a slab is its class, marked if the slab is emptying;"
 	      " it is cleared before the slab's pages are freed",
 	[6] = "a class's counts are the sums over its slabs",
 	[7] = "no object in use touches a page of a slab whose memory went back while all its"
 	      " objects were free",
-	[8] = "an entry on a sheaf or in a barn is an object of its class that is in use as far"
-	      " as its slab knows, and there is one entry of it",
+	[8] = "what is on a sheaf or in a barn is an object of its class that is in use as far"
+	      " as its slab knows, and is there once",
 };
 
 static const struct {

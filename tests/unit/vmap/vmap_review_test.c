@@ -33,6 +33,7 @@ static void hold_a_zones_lock_or_allocate(unsigned index, void *arg)
 			usleep(2000);
 			store_release(&held, 0);
 			lock_release(&p->zone[0].lock, token);
+			usleep(200); /* else the next turn begins before a waiter is awake */
 		}
 		return;
 	}
