@@ -229,7 +229,9 @@ struct quire_options {
 	enum quire_placement placement; /* placement: packed or linux */
 	/* placement_without: apart, gaps, slivers, time, holes or across; default none */
 	enum quire_placement_rule placement_without;
-	uint32_t reserved; /* zero: the place of a later option */
+	enum quire_switch debug;    /* debug: malloc looks for misuse of each block; default off */
+	enum quire_switch hardened; /* hardened: malloc makes misuse hard to exploit; default off */
+	uint32_t reserved;	    /* zero: the place of a later option */
 };
 
 /* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */

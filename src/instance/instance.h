@@ -40,6 +40,7 @@ struct quire {
 	bool thp, thp_always;	     /* (c) not thp:off; thp:on */
 	bool report;		     /* (c) */
 	bool shared;		     /* (c) backing:memfd: frames that can be mapped again */
+	bool debug, hardened;	     /* (c) malloc's, which sets them: it looks at each block */
 	bool annotated;		     /* (c) tools are told of allocations and frees: annotate.h */
 	uint8_t page_shift;	     /* (c) */
 	uint8_t nodes_nr;	     /* (c) nodes that flags may name: pages have a zone for each */

@@ -108,6 +108,20 @@ static const struct option_key keys[] = {
 	  .takes = "on or off",
 	  .by_default = "on",
 	  .does = "cache freed areas for reuse without a system call" },
+	{ .name = "debug",
+	  .kind = OPTION_WORD,
+	  .offset = OPTION_FIELD(debug),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "off",
+	  .does = "malloc looks for misuse of each block; no effect on other instances" },
+	{ .name = "hardened",
+	  .kind = OPTION_WORD,
+	  .offset = OPTION_FIELD(hardened),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "off",
+	  .does = "malloc makes misuse hard to exploit; no effect on other instances" },
 };
 
 static void used(const struct quire *q, struct options_used *used)
@@ -126,6 +140,8 @@ static void used(const struct quire *q, struct options_used *used)
 									    : QUIRE_WORKER_THREAD;
 	options->backing = q->shared ? QUIRE_BACKING_MEMFD : QUIRE_BACKING_ANON;
 	options->cache = option_switch(q->options.cache, QUIRE_ON);
+	options->debug = q->debug ? QUIRE_ON : QUIRE_OFF;
+	options->hardened = q->hardened ? QUIRE_ON : QUIRE_OFF;
 	used->isolated = q->isolated_cpus;
 	used->isolated_nr = sizeof(q->isolated_words) * CHAR_BIT;
 }

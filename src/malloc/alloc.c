@@ -22,6 +22,7 @@
 #include "machine/process.h"
 #include "malloc/boot.h"
 #include "malloc/counted.h"
+#include "malloc/layer.h"
 #include "page/alloc.h"
 #include "slab/class.h"
 #include "slab/fast.h"
@@ -77,7 +78,7 @@ static void *small_alloc(unsigned class, size_t align)
 
 	if (slow)
 		block = lock_nested() ? nested_alloc(s, class, align) : class_alloc(s, class, 0);
-	if (UNLIKELY(malloc_is_counted()) && block != NULL && !boot_has(block)) {
+	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL && !boot_has(block)) {
 		class = malloc_class_at(block); /* a handler's may be of a class above */
 		malloc_counted_alloc(class, malloc_class_bytes(class), slow);
 	}
@@ -122,19 +123,18 @@ static void *large_alloc(size_t bytes, size_t align, unsigned flags)
 	block = area_alloc(bytes != 0 ? bytes : 1, align, flags);
 	if (block == NULL)
 		block = run_alloc(bytes, align, flags);
-	if (UNLIKELY(malloc_is_counted()) && block != NULL)
-		malloc_counted_alloc(0, malloc_usable(block, __func__), true);
+	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL)
+		malloc_counted_alloc(0, malloc_large_bytes(block, __func__), true);
 	return block;
 }
 
 /* ---- together ---- */
 
-/* Whatever of these made errno change, it is as it was unless this refuses. */
-static void *alloc(size_t bytes, size_t align, unsigned flags)
+void *plain_alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
 {
-	int error = process_errno();
 	void *block;
 
+	(void)call;
 	if (bytes <= MALLOC_SMALL_MAX && align <= MALLOC_PAGE_BYTES) {
 		unsigned class = malloc_heap.class_of[table_place(bytes)];
 
@@ -144,6 +144,15 @@ static void *alloc(size_t bytes, size_t align, unsigned flags)
 	} else {
 		block = large_alloc(bytes, align, flags);
 	}
+	return block;
+}
+
+/* Whatever of these made errno change, it is as it was unless this refuses. */
+static void *alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
+{
+	int error = process_errno();
+	void *block = malloc_heap.layer->alloc(bytes, align, flags, call);
+
 	if (block == NULL)
 		return refused();
 	process_set_errno(error);
@@ -151,32 +160,32 @@ static void *alloc(size_t bytes, size_t align, unsigned flags)
 }
 
 /* What the heap cannot serve yet.  Large requests wait for it. */
-static void *early_alloc(size_t bytes, size_t align, unsigned flags)
+static void *early_alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
 {
 	void *block = boot_alloc(bytes, align);
 
 	if (block != NULL)
 		return block;
-	return malloc_begin_waiting() ? alloc(bytes, align, flags) : refused();
+	return malloc_begin_waiting() ? alloc(bytes, align, flags, call) : refused();
 }
 
 void *malloc_cold(size_t bytes)
 {
 	if (UNLIKELY(!malloc_begin()))
-		return early_alloc(bytes, MALLOC_ALIGN, 0);
-	return alloc(bytes, MALLOC_ALIGN, 0);
+		return early_alloc(bytes, MALLOC_ALIGN, 0, MALLOC_CALL("malloc"));
+	return alloc(bytes, MALLOC_ALIGN, 0, MALLOC_CALL("malloc"));
 }
 
 void *malloc_aligned(size_t align, size_t bytes)
 {
 	if (UNLIKELY(!malloc_begin()))
-		return early_alloc(bytes, align, 0);
-	return alloc(bytes, align, 0);
+		return early_alloc(bytes, align, 0, MALLOC_CALL("aligned_alloc"));
+	return alloc(bytes, align, 0, MALLOC_CALL("aligned_alloc"));
 }
 
 void *malloc_zeroed(size_t bytes)
 {
 	if (UNLIKELY(!malloc_begin()))
-		return early_alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO);
-	return alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO);
+		return early_alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO, MALLOC_CALL("calloc"));
+	return alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO, MALLOC_CALL("calloc"));
 }

@@ -22,6 +22,7 @@
 #include "machine/process.h"
 #include "malloc/boot.h"
 #include "malloc/counted.h"
+#include "malloc/layer.h"
 #include "slab/fast.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
@@ -85,13 +86,12 @@ static void small_free(struct slabs *s, void *block, unsigned byte, const char *
 	slow = !slab_free_fast(s, block, byte);
 	if (slow)
 		sheaf_free_slow(s, block, byte);
-	if (UNLIKELY(malloc_is_counted()))
+	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED))
 		malloc_counted_free(byte & ~BYTE_EMPTYING, s->class[byte & ~BYTE_EMPTYING].size,
 				    slow);
 }
 
-/* Bytes of the area or run of pages that begins at @block. */
-static size_t large_usable(const void *block, const char *function)
+size_t malloc_large_bytes(const void *block, const char *function)
 {
 	struct vmap *v = areas_around(block);
 	int order;
@@ -108,10 +108,10 @@ static size_t large_usable(const void *block, const char *function)
 
 static void large_free(void *block, const char *function)
 {
-	size_t bytes = large_usable(block, function);
+	size_t bytes = malloc_large_bytes(block, function);
 	unsigned order = 0;
 
-	if (UNLIKELY(malloc_is_counted()))
+	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED))
 		malloc_counted_free(0, bytes, true);
 	if (malloc_is_area(block)) {
 		quire_vfree(malloc_heap.q, block);
@@ -122,10 +122,19 @@ static void large_free(void *block, const char *function)
 	quire_free_pages(malloc_heap.q, block, order);
 }
 
-void malloc_free_cold(void *block, const char *function)
+void plain_free(void *block, const struct malloc_call *call)
 {
 	struct slabs *s = malloc_heap.slabs;
-	unsigned byte;
+	unsigned byte = byte_of(s, block);
+
+	if (byte != 0)
+		small_free(s, block, byte, call->function);
+	else
+		large_free(block, call->function);
+}
+
+void malloc_free_cold(void *block, const char *function)
+{
 	int error;
 
 	if (block == NULL)
@@ -134,21 +143,24 @@ void malloc_free_cold(void *block, const char *function)
 		early_free(block, function);
 		return;
 	}
-	if (UNLIKELY(s == NULL))
+	if (UNLIKELY(malloc_heap.slabs == NULL))
 		no_block(block, function);
 	error = process_errno();
-	byte = byte_of(s, block);
-	if (byte != 0)
-		small_free(s, block, byte, function);
-	else
-		large_free(block, function);
+	malloc_heap.layer->free(block, MALLOC_CALL(function));
 	process_set_errno(error);
+}
+
+size_t plain_usable(const void *block, const struct malloc_call *call)
+{
+	struct slabs *s = malloc_heap.slabs;
+
+	if (byte_of(s, block) != 0)
+		return s->class[objects_check(s, block, call->function)].size;
+	return malloc_large_bytes(block, call->function);
 }
 
 size_t malloc_usable(const void *block, const char *function)
 {
-	struct slabs *s = malloc_heap.slabs;
-	unsigned class;
 	size_t bytes;
 
 	if (UNLIKELY(boot_has(block))) {
@@ -157,13 +169,9 @@ size_t malloc_usable(const void *block, const char *function)
 			misuse("no block", function, block);
 		return bytes;
 	}
-	if (UNLIKELY(s == NULL))
+	if (UNLIKELY(malloc_heap.slabs == NULL))
 		no_block(block, function);
-	if (byte_of(s, block) != 0) {
-		class = objects_check(s, block, function);
-		return s->class[class].size;
-	}
-	return large_usable(block, function);
+	return malloc_heap.layer->usable(block, MALLOC_CALL(function));
 }
 
 /* Is this what a fresh block of @bytes has?  Areas are whole pages, and runs powers of two of them. */
@@ -186,7 +194,9 @@ void malloc_check_bytes(const void *block, size_t align, size_t bytes, const cha
 {
 	size_t usable = malloc_usable(block, function);
 
-	if (bytes <= usable &&
+	if (bytes == usable)
+		return;
+	if (bytes < usable && (boot_has(block) || !malloc_heap.layer->exact) &&
 	    (bytes >= usable / 2 || boot_has(block) || is_fresh(usable, align, bytes) ||
 	     load_relaxed(&malloc_heap.shrink_refused)))
 		return;

@@ -25,12 +25,14 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "instance/instance.h"
 #include "instance/worker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "machine/process.h"
 #include "malloc/counted.h"
+#include "malloc/layer.h"
 #include "slab/class.h"
 #include "slab/slab.h"
 
@@ -123,6 +125,33 @@ static void open_fast_paths(void)
 	store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
 }
 
+const struct malloc_layer malloc_plain = {
+	.alloc = plain_alloc,
+	.free = plain_free,
+	.usable = plain_usable,
+	.resize = plain_resize,
+};
+
+/* The modes that options ask for, and their layers, from the lowest on. */
+static void begin_layers(struct malloc_heap *h)
+{
+	h->layer = &malloc_plain;
+	if (h->q->options.hardened == QUIRE_ON)
+		h->modes |= MALLOC_HARDENED;
+	if (h->q->options.debug == QUIRE_ON)
+		h->modes |= MALLOC_DEBUG;
+	h->q->hardened = (h->modes & MALLOC_HARDENED) != 0;
+	h->q->debug = (h->modes & MALLOC_DEBUG) != 0;
+}
+
+static void begin_counting(struct malloc_heap *h)
+{
+	malloc_counted_begin();
+	h->modes &= ~MALLOC_COUNTED;
+	if (malloc_is_counted())
+		h->modes |= MALLOC_COUNTED;
+}
+
 static void publish(struct quire *q, struct slabs *s)
 {
 	struct malloc_heap *h = &malloc_heap;
@@ -135,9 +164,10 @@ static void publish(struct quire *q, struct slabs *s)
 		h->lean = s->own_lean;
 		s->lean = &h->lean;
 	}
-	malloc_counted_begin();
+	begin_layers(h);
+	begin_counting(h);
 	store_release(&h->slabs, s); /* pairs with malloc_free_cold() */
-	if (!malloc_is_counted())
+	if (h->modes == 0)
 		open_fast_paths();
 }
 
@@ -204,9 +234,9 @@ static void nothing(struct process_member *member)
 static void fork_child(struct process_member *member)
 {
 	(void)member;
-	if (malloc_is_counted()) {
-		malloc_counted_begin();
-		if (!malloc_is_counted())
+	if (malloc_heap.modes & MALLOC_COUNTED) {
+		begin_counting(&malloc_heap);
+		if (malloc_heap.modes == 0)
 			open_fast_paths();
 	}
 	if (load_relaxed(&malloc_heap.state) == HEAP_MAKING)

@@ -10,7 +10,7 @@
  *              with are zero, so that every call takes its cold path, which is in charge of the rest
  *   cold       said of the path that a call takes if it is not served by this CPU's sheaf
  *
- * A process that counts (counted.h) leaves small_end and entries zero for good: then every call is cold.
+ * With a mode (layer.h) small_end and entries stay zero for good: then every call is cold.
  */
 #ifndef MALLOC_HEAP_H
 #define MALLOC_HEAP_H
@@ -22,6 +22,7 @@
 #include "machine/lean.h"
 #include "malloc/table.h"
 
+struct malloc_layer;
 struct quire;
 struct slabs;
 
@@ -37,6 +38,8 @@ struct malloc_heap {
 	struct lean_stacks lean;	 /* the sheaves; slabs->lean points to it */
 	uint8_t class_of[TABLE_ENTRIES]; /* (c) by table_place() */
 
+	const struct malloc_layer *layer; /* (c) what cold calls go through: layer.h */
+	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
 	struct slabs *slabs; /* (c) */
 	struct quire *q;     /* (c) */
 	uint32_t state;	     /* atomic: enum in heap.c */
@@ -68,6 +71,8 @@ void *malloc_zeroed(size_t bytes);
 void *malloc_resize(void *block, size_t bytes);
 /* Bytes that the user of @block may write.  Stops the process if it is no block: @function is in the line. */
 size_t malloc_usable(const void *block, const char *function);
+/* Bytes of the area or run of pages that begins at @block.  Stops the process likewise. */
+size_t malloc_large_bytes(const void *block, const char *function);
 /* The class of the slab in which @block is; 0 if it is in none. */
 unsigned malloc_class_at(const void *block);
 /* True if @block, which is one, is an area. */

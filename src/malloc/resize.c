@@ -24,49 +24,46 @@
 #include "machine/process.h"
 #include "malloc/boot.h"
 #include "malloc/counted.h"
+#include "malloc/layer.h"
 
-static void *move(void *block, size_t usable, size_t bytes)
+static void *move(void *block, size_t usable, size_t bytes, const struct malloc_call *call)
 {
-	void *to = malloc_cold(bytes);
+	void *to = plain_alloc(bytes, MALLOC_ALIGN, 0, call);
 
 	if (to == NULL)
 		return NULL;
 	memcpy(to, block, usable < bytes ? usable : bytes);
-	malloc_free_cold(block, "realloc");
+	plain_free(block, call);
 	return to;
 }
 
 static void *resize_area(void *block, size_t usable, size_t bytes)
 {
-	int error = process_errno();
 	void *to = NULL;
 
 	if (bytes <= PTRDIFF_MAX)
 		to = quire_vrealloc(malloc_heap.q, block, malloc_area_bytes(bytes), 0);
-	if (UNLIKELY(malloc_is_counted()) && to != NULL) {
+	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && to != NULL) {
 		malloc_counted_free(0, usable, true);
-		malloc_counted_alloc(0, malloc_usable(to, "realloc"), true);
+		malloc_counted_alloc(0, malloc_large_bytes(to, "realloc"), true);
 	}
-	process_set_errno(to != NULL ? error : ENOMEM);
 	return to;
 }
 
-static void *resize(void *block, size_t bytes)
+void *plain_resize(void *block, size_t bytes, const struct malloc_call *call)
 {
-	size_t usable = malloc_usable(block, "realloc");
-	int error = process_errno();
+	size_t usable = plain_usable(block, call);
 	void *to;
 
 	if (bytes <= usable && bytes >= usable / 2)
 		return block;
-	if (bytes > MALLOC_SMALL_MAX && !boot_has(block) && malloc_is_area(block))
+	if (bytes > MALLOC_SMALL_MAX && malloc_is_area(block))
 		to = resize_area(block, usable, bytes);
 	else
-		to = move(block, usable, bytes);
+		to = move(block, usable, bytes, call);
 	if (to != NULL || bytes > usable)
 		return to;
 	store_relaxed(&malloc_heap.shrink_refused, true); /* malloc_check_bytes() reads it */
-	process_set_errno(error);
 	return block;
 }
 
@@ -82,11 +79,35 @@ static void *early_resize(const void *block, size_t bytes)
 	return to;
 }
 
+/* The arena has no room: another block is the heap's. */
+static void *leave_arena(void *block, size_t bytes)
+{
+	size_t usable = malloc_usable(block, "realloc");
+	void *to;
+
+	if (bytes <= usable && bytes >= usable / 2)
+		return block;
+	to = malloc_cold(bytes);
+	if (to == NULL)
+		return bytes > usable ? NULL : block;
+	memcpy(to, block, usable < bytes ? usable : bytes);
+	malloc_free_cold(block, "realloc");
+	return to;
+}
+
 void *malloc_resize(void *block, size_t bytes)
 {
-	void *to = NULL;
+	int error;
+	void *to;
 
-	if (UNLIKELY(boot_has(block)))
+	if (UNLIKELY(boot_has(block))) {
 		to = early_resize(block, bytes);
-	return to != NULL ? to : resize(block, bytes);
+		return to != NULL ? to : leave_arena(block, bytes);
+	}
+	if (UNLIKELY(malloc_heap.slabs == NULL))
+		(void)malloc_usable(block, "realloc"); /* stops: there is no block yet */
+	error = process_errno();
+	to = malloc_heap.layer->resize(block, bytes, MALLOC_CALL("realloc"));
+	process_set_errno(to != NULL ? error : ENOMEM);
+	return to;
 }

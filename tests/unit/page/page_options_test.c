@@ -52,7 +52,7 @@ static void every_key_sets_its_field(void **state)
 {
 	(void)state;
 	accept("limit:64m,slots:3,zones:2,page_shift:14,decay:250,thp:on,rseq:off,report:off,"
-	       "worker:inline,isolated:2-5+8");
+	       "worker:inline,debug:on,hardened:off,isolated:2-5+8");
 	assert_u64_eq(options.limit_bytes, 64 << 20);
 	assert_u64_eq(options.slots, 3);
 	assert_u64_eq(options.zones, 2);
@@ -63,6 +63,8 @@ static void every_key_sets_its_field(void **state)
 	assert_int_equal(options.report, QUIRE_OFF);
 	assert_int_equal(options.worker, QUIRE_WORKER_INLINE);
 	assert_string_equal(options.isolated, "2-5+8");
+	assert_int_equal(options.debug, QUIRE_ON);
+	assert_int_equal(options.hardened, QUIRE_OFF);
 }
 
 static void each_word_is_its_constant(void **state)
@@ -304,6 +306,8 @@ static void check_refuses_each_field_out_of_range(void **state)
 		{ .guard = (enum quire_guard)QUIRE_AUTO },
 		{ .guard = (enum quire_guard)(QUIRE_GUARD_FREED + 1) },
 		{ .thp = (enum quire_switch)QUIRE_GUARD_FREED },
+		{ .debug = (enum quire_switch)QUIRE_AUTO },
+		{ .hardened = (enum quire_switch)QUIRE_AUTO },
 		{ .isolated = "" },
 		{ .isolated = "x" },
 	};
@@ -411,6 +415,16 @@ static void what_is_used_is_not_what_was_asked_for(void **state)
 	assert_non_null(strstr(used, "report:off,worker:off,"));
 }
 
+/* They are of malloc alone, but the same QUIRE_CONF is read by all. */
+static void what_malloc_looks_for_is_ignored_by_others(void **state)
+{
+	char used[1024];
+
+	(void)state;
+	used_by("limit:32m,debug:on,hardened:on", used, sizeof(used));
+	assert_non_null(strstr(used, "debug:off,hardened:off,"));
+}
+
 static void a_text_of_options_is_cut_to_fit(void **state)
 {
 	struct quire_options given = QUIRE_OPTIONS_INIT(.limit_bytes = 2 << 20);
@@ -487,6 +501,7 @@ int main(void)
 		cmocka_unit_test(what_is_used_makes_the_same_again),
 		cmocka_unit_test(what_was_given_is_used),
 		cmocka_unit_test(what_is_used_is_not_what_was_asked_for),
+		cmocka_unit_test(what_malloc_looks_for_is_ignored_by_others),
 		cmocka_unit_test(a_text_of_options_is_cut_to_fit),
 		cmocka_unit_test(a_text_of_options_takes_no_lock),
 		cmocka_unit_test_setup(the_documented_table_is_this_one, begin),
