@@ -45,6 +45,10 @@ fuzz:
 mutants: all
 	@$(B)/quire-explore --mutants
 
+# Each lock, barrier and recheck taken away, one at a time: what sees it.  Hours, or `make sweep ONLY=page/free.c`.
+sweep: all
+	@scripts/sweep --build $(B) --survivors $(addprefix --only ,$(ONLY))
+
 bench: all
 	@scripts/install-deps bench
 	@meson test -C $(B) --no-rebuild --benchmark --verbose
@@ -60,4 +64,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak preload fuzz mutants bench install format clean
+.PHONY: all deps run test soak preload fuzz mutants sweep bench install format clean

@@ -27,6 +27,7 @@ static const char usage[] =
 	"  --scaling                       locks and cache lines moved, an operation, by CPUs\n"
 	"  --figures                       each exhausted to 2 preemptions, or 200,000 runs\n"
 	"  --total N                       turns of the whole set, until N runs\n"
+	"  --until-found                   end at the first finding, and name only its rule\n"
 	"  --list, --list-mutants          names, one a line\n";
 
 _Noreturn void wrong(const char *what, const char *value)
@@ -242,6 +243,7 @@ enum {
 	OPT_SCALING,
 	OPT_FIGURES,
 	OPT_TOTAL,
+	OPT_UNTIL_FOUND,
 	OPT_LIST,
 };
 
@@ -262,6 +264,7 @@ static const struct option long_options[] = {
 	{ "scaling", no_argument, NULL, OPT_SCALING },
 	{ "figures", no_argument, NULL, OPT_FIGURES },
 	{ "total", required_argument, NULL, OPT_TOTAL },
+	{ "until-found", no_argument, NULL, OPT_UNTIL_FOUND },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "list-mutants", no_argument, NULL, OPT_PATCHED },
 	{ "help", no_argument, NULL, 'h' },
@@ -328,6 +331,9 @@ static void parse_option(struct arguments *args, int option)
 		break;
 	case OPT_TOTAL:
 		args->total = number(optarg, UINT64_MAX, "--total is a number");
+		break;
+	case OPT_UNTIL_FOUND:
+		args->request.brief = true;
 		break;
 	case OPT_LIST:
 		list_tests();

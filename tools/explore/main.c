@@ -177,6 +177,10 @@ bool run_request(const struct arguments *args, struct explore_request *request)
 			printf("  not found: %s\n", test->expect);
 		return test->expect == NULL;
 	}
+	if (request->brief) {
+		printf("  broken: %s\n", outcome.failure.rule);
+		return false;
+	}
 	explore_trace(&outcome);
 	write_report(args, test->name);
 	show_replay(request, &outcome);
@@ -223,11 +227,15 @@ static bool run_all(const struct arguments *args, int argc, char **argv)
 		return figures_table(args);
 	if (args->total != 0)
 		return total_runs(args);
-	for (int i = optind; i < argc; i++)
+	for (int i = optind; i < argc && (fine || !args->request.brief); i++)
 		fine = run_test(args, find_test(argv[i])) && fine;
-	if (optind == argc)
-		for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
-			fine = run_test(args, *t) && fine;
+	if (optind != argc)
+		return fine;
+	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++) {
+		if (!fine && args->request.brief)
+			break;
+		fine = run_test(args, *t) && fine;
+	}
 	return fine;
 }
 

@@ -265,7 +265,7 @@ void explore(const struct explore_request *request, struct explore_result *resul
 		if (sim_failure.found)
 			keep_failure(result, 1, sim_opt.seed);
 	}
-	if (result->failure.found)
+	if (result->failure.found && !request->brief)
 		shrink(result);
 }
 

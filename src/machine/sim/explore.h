@@ -16,6 +16,7 @@ struct explore_request {
 	bool count_distinct;
 	bool progress;
 	bool quiet; /* prints nothing unless something is found */
+	bool brief; /* a finding is not shrunk */
 	const struct deviation *replay;
 	unsigned replay_nr;
 };

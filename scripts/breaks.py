@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""breaks.py - the breaks that scripts/sweep makes of a source file, each by one of a few rules
+
+The source is read as lines: clang-format puts one statement on a line, or on several of which the later ones are
+indented more, and ends a function with a brace in the first column.  A rule that does not find what it
+needs makes no break, so reading by lines can miss breaks, and a break that does not compile is counted as such.
+"""
+import hashlib
+import re
+
+KINDS = {
+    "unlocked": "a lock or mutex is neither taken nor released",
+    "released-early": "a release is a statement earlier",
+    "acquired-late": "an acquisition is a statement later",
+    "relaxed": "an acquire, a release or both is relaxed",
+    "dropped": "a fence, an end of a gather, a kick or a wake is left out",
+    "term": "a term of a condition that reads shared state is left out",
+    "swapped": "two neighbouring stores to shared fields are swapped",
+    "first-left-out": "a loop over all leaves the first out",
+    "last-left-out": "a loop over all leaves the last out",
+}
+
+RELAXED = {
+    "load_acquire": "load_relaxed", "store_release": "store_relaxed",
+    "fetch_add_acq_rel": "fetch_add_relaxed", "fetch_sub_acq_rel": "fetch_sub_relaxed",
+    "cas_acquire": "cas_relaxed", "cas_release": "cas_relaxed", "cas_acq_rel": "cas_relaxed",
+}
+# These have no relaxed form in machine/atomic.h.
+BUILTIN = {
+    "fetch_and_acq_rel": "__atomic_fetch_and({}, __ATOMIC_RELAXED)",
+    "fetch_or_acq_rel": "__atomic_fetch_or({}, __ATOMIC_RELAXED)",
+    "exchange_acquire": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
+    "exchange_acq_rel": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
+}
+DROPPED = re.compile(r"^(?:\(void\))?\s*\w*(?:fence|kick|wake|gather_finish)\w*\(")
+ACQUIRES = {"lock_acquire": "lock_release", "lock_acquire_ordered": "lock_release",
+            "mutex_acquire": "mutex_release"}
+STORE = re.compile(r"^(?:(?:store|fetch)_\w+\(|count_add\(|[\w>.\[\]()&*-]*->[\w>.\[\]&*+ -]*?\s*"
+                   r"(?:=(?!=)|[-+|&^]=|\+\+|--))")
+LOOP = re.compile(r"^(\s*for \((?:\w+ )+?(\w+) = 0; )(\2) < ([^;]*?)(; \2\+\+.*)$")
+ALL = re.compile(r"(?:cpus|slots|zones|units|doors|classes|modules|regions|shards)(?:_nr|_NR)?\b|"
+                 r"(?:CPUS|SLOTS|ZONES|UNITS|CLASSES|TYPES|ORDERS|REGIONS|BINS|LISTS)_(?:NR|MAX)\b|"
+                 r"sim_cpus|stack_slots|possible")
+LOAD = re.compile(r"\b(?:load|fetch|exchange|cas)_\w+\(")
+# p->zone[z].free, &p->x, page_of(p, f)->next: a chain of fields, and whether only its address is meant.
+CHAIN = re.compile(r"(&\s*)?\b(\w+(?:\([^()]*\))?(?:\[[^][]*\])*(?:(?:->|\.)\w+(?:\[[^][]*\])*)+)")
+REQUESTS = ("request", "options", "args", "arguments", "placed", "scene")
+
+
+def constant_fields(headers):
+    """Names of fields that the headers' comments call (c): constant."""
+    names = set()
+    for text in headers:
+        for found in re.finditer(r"^\t[^;/]*?(\w+)(?:\[[^]]*\])*(?:, \*?(\w+))*;[^/\n]*/\* \(c\)", text, re.M):
+            names.update(name for name in found.groups() if name)
+    return names
+
+
+def reads_shared(term, constant):
+    """Does a term of a condition read what another thread may have changed?"""
+    if LOAD.search(term):
+        return True
+    for found in CHAIN.finditer(term):
+        fields = re.findall(r"(?:->|\.)(\w+)", found[2])
+        base = re.match(r"\w+", found[2])[0]
+        if not found[1] and "->" in found[2] and base not in REQUESTS and fields[-1] not in constant:
+            return True
+    return False
+
+
+def masked(text):
+    """The text with comments, strings and characters blank, of the same length."""
+    blank = lambda found: re.sub(r"[^\n]", " ", found[0])
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
+def closing(text, at):
+    """Where the bracket that opens at text[at] closes."""
+    depth = 0
+    for i in range(at, len(text)):
+        depth += (text[i] in "([{") - (text[i] in ")]}")
+        if depth == 0:
+            return i
+    return -1
+
+
+class Break:
+    """A change of one file: @edits are (from, to, new text) of its characters."""
+
+    def __init__(self, path, text, function, kind, edits):
+        self.path, self.function, self.kind = path, function, kind
+        self.edits = sorted(edits)
+        self.line = text.count("\n", 0, self.edits[0][0]) + 1
+        start = text.rfind("\n", 0, self.edits[0][0]) + 1
+        end = text.find("\n", self.edits[-1][1])
+        self.old = text[start:end]
+        self.new = self.applied(text)[start:end + self.growth()]
+        self.text = text
+        # What a reader judged: the place by name, and the change; not where in the file it is.
+        content = "\0".join([path, function, kind, " ".join(self.old.split()), " ".join(self.new.split())])
+        self.id = hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def growth(self):
+        return sum(len(new) - (to - at) for at, to, new in self.edits)
+
+    def applied(self, text):
+        for at, to, new in reversed(self.edits):
+            text = text[:at] + new + text[to:]
+        return text
+
+
+class Function:
+    def __init__(self, name, start, end):
+        self.name, self.start, self.end = name, start, end
+
+
+def functions(mask):
+    """(name, start of the body, its end) of each function of the file."""
+    for found in re.finditer(r"^\{$", mask, re.M):
+        end = mask.find("\n}", found.end())
+        head = mask[:found.start()].rstrip()
+        head = head[max(head.rfind(";"), head.rfind("}"), head.rfind("\n\n")) + 1:]
+        head = re.sub(r"__attribute__\s*\(\(.*?\)\)", "", head, flags=re.S)
+        name = re.search(r"(\w+)\s*\(", re.sub(r"^#.*$", "", head, flags=re.M))
+        if name is not None and end > 0:
+            yield Function(name[1], found.end(), end + 1)
+
+
+def statements(mask, function):
+    """(start, end, indent) of each simple statement: its text without indentation, with the semicolon."""
+    at = function.start
+    for line in re.finditer(r"^(\t+)(?![\s}#])(.*)$", mask[:function.end], re.M):
+        if line.start() < at or re.match(r"(?:if|for|while|do|switch|else|case|default|goto|return|break|continue)\b|"
+                                         r"\w+:|\{", line[2]):
+            continue
+        start = line.start(2)
+        depth = 0
+        for i in range(start, function.end):
+            depth += (mask[i] in "([{") - (mask[i] in ")]}")
+            if mask[i] == ";" and depth == 0:
+                at = i + 1
+                yield start, i + 1, len(line[1])
+                break
+            if depth < 0:
+                break
+
+
+def is_declaration(text):
+    return re.match(r"(?:const |static |struct |enum |unsigned |volatile )*\w+ \**\w+(?:\[[^]]*\])*(?:;| = |,)",
+                    text) is not None and not re.match(r"\w+ = ", text)
+
+
+def uses_what_it_makes(first, second):
+    """Does the second statement read a variable that the first one declares or assigns?"""
+    made = re.match(r"(?:[\w ]+? \**)?(\w+) = ", first)
+    return made is not None and re.search(rf"\b{made[1]}\b", second) is not None
+
+
+def lock_breaks(text, mask, function):
+    body = mask[function.start:function.end]
+    calls = {}
+    for found in re.finditer(r"\b(lock_acquire|lock_acquire_ordered|mutex_acquire|lock_release|mutex_release)\(", body):
+        start = function.start + found.start()
+        end = closing(mask, start + len(found[0]) - 1)
+        inside = text[start + len(found[0]):end]
+        calls.setdefault((found[1].split("_")[0], inside.split(",")[0].strip()), []).append(
+            (found[1], start, end + 1, inside))
+    for (what, _), of_it in sorted(calls.items()):
+        names = {name for name, *_ in of_it}
+        if not any(name in ACQUIRES and ACQUIRES[name] in names for name in names):
+            continue
+        edits = []
+        for name, start, end, inside in of_it:
+            if name.startswith("lock_acquire"):
+                edits.append((start, end, "0u"))
+            elif name == "lock_release":
+                edits.append((start, end, f"((void)({inside.split(',', 1)[1].strip()}))"))
+            else:
+                edits.append((start, end, "((void)0)"))
+        yield "unlocked", edits
+
+
+def swap(text, first, second):
+    return [(first[0], first[1], text[second[0]:second[1]]), (second[0], second[1], text[first[0]:first[1]])]
+
+
+def neighbours(mask, found):
+    """Pairs of statements that follow each other in one block."""
+    for first, second in zip(found, found[1:]):
+        if first[2] == second[2] and mask[first[1]:second[0]].strip() == "":
+            yield first, second
+
+
+def order_breaks(text, mask, function):
+    found = list(statements(mask, function))
+    for first, second in neighbours(mask, found):
+        one, two = mask[first[0]:first[1]], mask[second[0]:second[1]]
+        if re.match(r"(?:lock|mutex)_release\(", two) and not is_declaration(one) and \
+                not re.match(r"(?:lock|mutex)_(?:release|acquire)\(", one):
+            yield "released-early", swap(text, first, second)
+        if re.search(r"\b(?:lock|mutex)_acquire(?:_ordered)?\(", one) and \
+                not re.search(r"\b(?:lock|mutex)_(?:release|acquire)|DCHECK\(", two) and \
+                not is_declaration(two) and not uses_what_it_makes(one, two):
+            yield "acquired-late", swap(text, first, second)
+        if STORE.match(one) and STORE.match(two) and one != two and not uses_what_it_makes(one, two):
+            yield "swapped", swap(text, first, second)
+    for start, end, _ in found:
+        if DROPPED.match(mask[start:end]):
+            yield "dropped", [(start, end, ";")]
+
+
+def relaxed_breaks(text, mask, function):
+    names = "|".join([*RELAXED, *BUILTIN])
+    for found in re.finditer(rf"\b({names})\(", mask[function.start:function.end]):
+        start = function.start + found.start()
+        if found[1] in RELAXED:
+            yield "relaxed", [(start, start + len(found[1]), RELAXED[found[1]])]
+        else:
+            end = closing(mask, start + len(found[1]))
+            inside = text[start + len(found[0]):end]
+            yield "relaxed", [(start, end + 1, BUILTIN[found[1]].format(inside))]
+
+
+def terms(mask, start, end):
+    """The terms of the condition mask[start:end] at any depth of brackets: (start, end, '&&', '||' or '')."""
+    depth, at, operators, parts = 0, start, [], []
+    for i in range(start, end):
+        depth += (mask[i] in "([{") - (mask[i] in ")]}")
+        if depth == 0 and mask[i:i + 2] in ("&&", "||"):
+            parts.append((at, i))
+            operators.append(mask[i:i + 2])
+            at = i + 2
+    parts.append((at, end))
+    # In a mixture, && is within ||: each term belongs to the operator on a side of it, && first.
+    for i, (first, last) in enumerate(parts):
+        around = operators[max(i - 1, 0):i + 1]
+        operator = "&&" if "&&" in around else "||" if around else ""
+        while first < last and mask[first].isspace():
+            first += 1
+        while last > first and mask[last - 1].isspace():
+            last -= 1
+        yield first, last, operator
+        inner = re.match(r"(?:!|UN?LIKELY|LIKELY)?\(", mask[first:last])
+        if inner and operator and closing(mask, first + inner.end() - 1) == last - 1:
+            yield from (t for t in terms(mask, first + inner.end(), last - 1) if t[2])
+
+
+def term_breaks(text, mask, function, constant):
+    body = mask[function.start:function.end]
+    for found in re.finditer(r"\b(if|while|return) ?(\()?", body):
+        start = function.start + found.end()
+        if found[2]:
+            end = closing(mask, start - 1)
+        elif found[1] == "return":
+            end = mask.find(";", start)
+        else:
+            continue
+        if found[1] == "return":
+            start = function.start + found.start() + len("return")
+            end = mask.find(";", start)
+        if end < 0:
+            continue
+        whole = re.match(r"\s*(?:UN?LIKELY|LIKELY)\(", mask[start:end])
+        if whole and closing(mask, start + whole.end() - 1) == end - 1:
+            start, end = start + whole.end(), end - 1
+        parts = list(terms(mask, start, end))
+        for first, last, operator in parts:
+            inside = mask[first:last]
+            if not reads_shared(inside, constant) or "CHECK" in inside:
+                continue
+            if operator:
+                yield "term", [(first, last, "true" if operator == "&&" else "false")]
+            elif found[1] == "if" and re.search(r"\bload_\w+\(", inside):
+                yield "term", [(first, last, "false")]
+
+
+def loop_breaks(text, mask, function):
+    at = function.start
+    for line in re.finditer(r"^.*$", mask[function.start:function.end], re.M):
+        loop = LOOP.match(line[0])
+        if loop is None or not ALL.search(loop[4]):
+            continue
+        start = at + line.start()
+        zero = start + len(loop[1]) - len("0; ")
+        yield "first-left-out", [(zero, zero + 1, "1")]
+        bound = start + loop.start(3)
+        yield "last-left-out", [(bound, bound + len(loop[3]), f"{loop[3]} + 1")]
+
+
+RULES = (lock_breaks, order_breaks, relaxed_breaks, loop_breaks)
+
+
+def breaks_of(path, text, constant=frozenset()):
+    """All breaks of a file, in the order of its lines.  Equal ones of one function count as one."""
+    mask, made = masked(text), {}
+    for function in functions(mask):
+        found = [made_by for rule in RULES for made_by in rule(text, mask, function)]
+        for kind, edits in [*found, *term_breaks(text, mask, function, constant)]:
+            one = Break(path, text, function.name, kind, edits)
+            if one.new != one.old:
+                made.setdefault(one.id, one)
+    return sorted(made.values(), key=lambda one: (one.line, one.kind, one.id))
