@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/mem.h"
+#include "base/round.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/process.h"
@@ -59,25 +60,43 @@ static void *class_alloc(struct slabs *s, unsigned class, unsigned flags)
 /* In a handler that interrupted a lock's holder: what can be had without waiting. */
 static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
 {
-	for (unsigned i = class; i <= MALLOC_CLASSES_NR && i < class + CLASSES_ABOVE; i++) {
+	uint32_t bytes = malloc_class_bytes(class);
+
+	for (unsigned i = 0; class != 0 && i < CLASSES_ABOVE; i++) {
 		void *block = NULL;
 
-		if (malloc_class_bytes(i) % align == 0)
-			block = class_alloc(s, i, QUIRE_NOLOCK);
+		if (malloc_class_bytes(class) % align == 0)
+			block = class_alloc(s, class, QUIRE_NOLOCK);
 		if (block != NULL)
 			return block;
+		class = malloc_class_above(class);
 	}
-	return boot_alloc(malloc_class_bytes(class), align);
+	return boot_alloc(bytes, align);
 }
 
-static void *small_alloc(unsigned class, size_t align)
+/* Outside of such handlers.  What a class grows for is what may deserve a class of its own. */
+static void *ordinary_alloc(struct slabs *s, unsigned class, size_t place)
+{
+	uint64_t before = malloc_learn_slabs(&malloc_heap.learn, class), after;
+	void *block = class_alloc(s, class, 0);
+
+	after = malloc_learn_slabs(&malloc_heap.learn, class);
+	if (UNLIKELY(after > before))
+		malloc_learn_grown(&malloc_heap.learn, class, place, after - before);
+	return block;
+}
+
+static void *small_alloc(size_t bytes, size_t align)
 {
 	struct slabs *s = malloc_heap.slabs;
+	unsigned class = malloc_class_aligned(malloc_class_for(bytes), align);
 	void *block = slab_alloc_fast(s, class);
 	bool slow = block == NULL;
 
 	if (slow)
-		block = lock_nested() ? nested_alloc(s, class, align) : class_alloc(s, class, 0);
+		block = lock_nested()
+				? nested_alloc(s, class, align)
+				: ordinary_alloc(s, class, table_place(round_up(bytes, align)));
 	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL && !boot_has(block)) {
 		class = malloc_class_at(block); /* a handler's may be of a class above */
 		malloc_counted_alloc(class, malloc_class_bytes(class), slow);
@@ -136,9 +155,7 @@ void *plain_alloc(size_t bytes, size_t align, unsigned flags, const struct mallo
 
 	(void)call;
 	if (bytes <= MALLOC_SMALL_MAX && align <= MALLOC_PAGE_BYTES) {
-		unsigned class = malloc_heap.class_of[table_place(bytes)];
-
-		block = small_alloc(malloc_class_aligned(class, align), align);
+		block = small_alloc(bytes, align);
 		if (block != NULL && (flags & QUIRE_ZERO))
 			memset(block, 0, bytes);
 	} else {

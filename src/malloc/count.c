@@ -35,7 +35,8 @@ void malloc_count_small(struct malloc_count *count)
 	struct malloc_count one;
 
 	*count = (struct malloc_count){ .blocks = 0 };
-	for (unsigned class = 1; class <= MALLOC_CLASSES_NR; class ++) {
+	for (unsigned class = malloc_class_above(0); class != 0;
+	     class = malloc_class_above(class)) {
 		malloc_count_class(class, &one);
 		count->blocks += one.blocks;
 		count->bytes += one.bytes;

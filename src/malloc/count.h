@@ -12,7 +12,7 @@ struct malloc_count {
 	uint64_t free_bytes; /* in others, that can be handed out without asking the system */
 };
 
-/* Of a class, 1..MALLOC_CLASSES_NR; of all; of areas.  Zero while there is no heap. */
+/* Of a class; of all; of areas.  Zero while there is no heap. */
 void malloc_count_class(unsigned class, struct malloc_count *count);
 void malloc_count_small(struct malloc_count *count);
 void malloc_count_large(struct malloc_count *count);

@@ -180,15 +180,17 @@ static bool is_fresh(size_t usable, size_t align, size_t bytes)
 	size_t page = (size_t)1 << malloc_heap.slabs->page_shift;
 
 	if (bytes <= MALLOC_SMALL_MAX && align <= MALLOC_PAGE_BYTES)
-		return usable == malloc_class_bytes(malloc_class_aligned(
-					 malloc_heap.class_of[table_place(bytes)], align));
+		return usable ==
+		       malloc_class_bytes(malloc_class_aligned(malloc_class_for(bytes), align));
 	return usable == ((bytes + page - 1) & ~(page - 1)) || (bytes == 0 && usable == page) ||
 	       (usable & (usable - 1)) == 0;
 }
 
 /*
- * A block is as large as a fresh one of its size, or realloc() has left it where it was: then it is at most twice
- * as large as its size, unless a smaller one was refused.
+ * A block is as large as a fresh one of its size, or at most twice as large as its size: because realloc() has left
+ * it where it was, or because it is older than the class that was learnt for its size (learn.c).  It is larger only if a
+ * smaller one was refused.  A fresh block of more than twice its size has the size of its alignment, whatever
+ * was learnt: powers of two are always classes, and no class below has that alignment.
  */
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function)
 {

@@ -158,6 +158,7 @@ static void publish(struct quire *q, struct slabs *s)
 
 	h->q = q;
 	malloc_table_fill(h->class_of);
+	malloc_learn_begin(&h->learn, s, h->class_of);
 	h->base = s->base;
 	h->byte = s->byte;
 	if (s->lean == &s->own_lean) { /* no thread uses the slabs yet */

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "machine/lean.h"
+#include "malloc/learn.h"
 #include "malloc/table.h"
 
 struct malloc_layer;
@@ -31,12 +32,13 @@ struct slabs;
 /* Keys: (c) constant once the heap is ready, and zero before. */
 struct malloc_heap {
 	/* Read by every fast path. */
-	size_t small_end;		 /* (c) malloc() looks for a sheaf below it */
-	char *base;			 /* (c) of the instance's pages: entries count from here */
-	size_t entries;			 /* (c) free() looks for a sheaf below it */
-	uint8_t *byte;			 /* (c) slabs->byte */
-	struct lean_stacks lean;	 /* the sheaves; slabs->lean points to it */
-	uint8_t class_of[TABLE_ENTRIES]; /* (c) by table_place() */
+	size_t small_end;	 /* (c) malloc() looks for a sheaf below it */
+	char *base;		 /* (c) of the instance's pages: entries count from here */
+	size_t entries;		 /* (c) free() looks for a sheaf below it */
+	uint8_t *byte;		 /* (c) slabs->byte */
+	struct lean_stacks lean; /* the sheaves; slabs->lean points to it */
+	/* By table_place(): the smallest class that is large enough.  Atomic: learn.c changes it. */
+	uint8_t class_of[TABLE_ENTRIES];
 
 	const struct malloc_layer *layer; /* (c) what cold calls go through: layer.h */
 	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
@@ -45,6 +47,7 @@ struct malloc_heap {
 	uint32_t state;	     /* atomic: enum in heap.c */
 	uint64_t maker;	     /* atomic: the thread that makes it */
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
+	struct malloc_learn learn;
 };
 extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));
 
@@ -59,6 +62,18 @@ static inline size_t malloc_area_bytes(size_t bytes)
 {
 	return (bytes + MALLOC_PAGE_BYTES - 1) / MALLOC_PAGE_BYTES * MALLOC_PAGE_BYTES;
 }
+
+/* ---- classes as they are now: class.c.  One that was learnt is ready; the others class_make() makes ---- */
+
+/* The smallest class for @bytes, at most MALLOC_SMALL_MAX. */
+unsigned malloc_class_for(size_t bytes);
+/* Bytes of a block of class @class. */
+uint32_t malloc_class_bytes(unsigned class);
+/* The next larger class; 0: there is none.  Of class 0 the smallest; while there is no heap, 0. */
+unsigned malloc_class_above(unsigned class);
+/* The smallest class from @class on whose blocks all begin at multiples of @align, a power of two up to
+ * MALLOC_PAGE_BYTES.  There is one, since the largest is a multiple of a page. */
+unsigned malloc_class_aligned(unsigned class, size_t align);
 
 /* ---- cold paths: alloc.c, free.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc/table.c - the sizes of malloc's classes
+ * malloc/table.c - the sizes of malloc's classes that are always there
  *
  * Up to 256 bytes every multiple of 16 is a class.  Above, a block wastes at most a sixteenth of itself:
  * the class after p is the largest multiple of its step that is at most (p + 1) * 16 / 15.  The steps (16 up
@@ -8,6 +8,8 @@
  * against 103, but an aligned block finds a class nearby: one of 64 waste at most a fifth, against a
  * third.  Powers of two, and from 4 KiB on multiples of a page, are classes whatever the rule says, since
  * programs ask for them.
+ *
+ * What a program turns out to use most gets a class of its own besides: learn.c.
  */
 #include "malloc/table.h"
 
@@ -25,7 +27,7 @@ static const uint16_t class_bytes[MALLOC_CLASSES_NR + 1] = {
 	24576, 26112, 27648, 28672, 30464, 32256, 32768,
 };
 
-uint32_t malloc_class_bytes(unsigned class)
+uint32_t malloc_table_bytes(unsigned class)
 {
 	DCHECK(class >= 1 && class <= MALLOC_CLASSES_NR);
 	return class_bytes[class];
@@ -40,11 +42,4 @@ void malloc_table_fill(uint8_t table[TABLE_ENTRIES])
 			class ++;
 		table[place] = (uint8_t) class;
 	}
-}
-
-unsigned malloc_class_aligned(unsigned class, size_t align)
-{
-	while (class_bytes[class] % align != 0)
-		class ++;
-	return class;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* malloc/table.h - the sizes of malloc's classes, and the class of a size: table.c */
+/* malloc/table.h - the sizes of malloc's classes that are always there, and the class of a size: table.c */
 #ifndef MALLOC_TABLE_H
 #define MALLOC_TABLE_H
 
@@ -21,9 +21,6 @@ static inline size_t table_place(size_t bytes)
 /* Fills in the smallest class that is large enough, by place. */
 void malloc_table_fill(uint8_t table[TABLE_ENTRIES]);
 /* Bytes of a block of class @class, 1..MALLOC_CLASSES_NR. */
-uint32_t malloc_class_bytes(unsigned class);
-/* The smallest class from @class on whose blocks all begin at multiples of @align, a power of two up to
- * MALLOC_PAGE_BYTES.  There is one, since the largest is a multiple of a page. */
-unsigned malloc_class_aligned(unsigned class, size_t align);
+uint32_t malloc_table_bytes(unsigned class);
 
 #endif

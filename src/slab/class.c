@@ -54,6 +54,13 @@ static unsigned slab_shift(uint32_t size)
 									       : SLAB_SHIFT;
 }
 
+uint32_t class_cost(uint32_t size)
+{
+	uint32_t bytes = 1u << slab_shift(size);
+
+	return bytes / (bytes / size);
+}
+
 void class_cut(const struct slabs *s, struct slab_class *c, uint32_t size)
 {
 	unsigned shift = slab_shift(size);

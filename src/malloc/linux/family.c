@@ -46,7 +46,9 @@ EXPORT void *malloc(size_t bytes)
 
 	if (UNLIKELY(bytes >= load_relaxed(&malloc_heap.small_end)))
 		return malloc_cold(bytes);
-	block = lean_pop(&malloc_heap.lean, malloc_heap.class_of[table_place(bytes)]);
+	/* A class that was just learnt refuses on a CPU that does not know it. */
+	block = lean_pop(&malloc_heap.lean,
+			 load_relaxed(&malloc_heap.class_of[table_place(bytes)]));
 	if (UNLIKELY(block == NULL))
 		return malloc_cold(bytes);
 	return block;
@@ -180,7 +182,7 @@ static bool is_of_class(const void *block, size_t bytes)
 	return bytes < load_relaxed(&malloc_heap.small_end) &&
 	       entry < load_relaxed(&malloc_heap.entries) &&
 	       load_relaxed(&malloc_heap.byte[entry >> (HEAP_PAGE_SHIFT - ENTRY_SHIFT)]) ==
-		       malloc_heap.class_of[table_place(bytes)];
+		       load_relaxed(&malloc_heap.class_of[table_place(bytes)]);
 }
 
 EXPORT void free_sized(void *block, size_t bytes)

@@ -130,7 +130,7 @@ EXPORT int malloc_info(int options, FILE *file)
 	}
 	t = totals_read();
 	fputs("<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n", file);
-	for (unsigned class = 1; class <= MALLOC_CLASSES_NR; class ++)
+	for (unsigned class = malloc_class_above(0); class != 0; class = malloc_class_above(class))
 		print_size(file, class);
 	fprintf(file,
 		"</sizes>\n"
