@@ -114,8 +114,8 @@ void *quire_cache_alloc(struct quire_cache *cache, unsigned flags);
  * @cache:	the cache it came from
  * @object:	the object; NULL does nothing
  *
- * A pointer that is no object of this kind stops the process at once; an object that is freed twice does, too, when
- * it leaves this CPU's sheaf for its slab, and at once in a cache with QUIRE_CACHE_RED_ZONE.
+ * A pointer that is no object of this kind stops the process at once.  So does a second free that follows the first one
+ * on its CPU, and any in a cache with QUIRE_CACHE_RED_ZONE; others do when the object leaves this CPU's sheaf for its slab.
  *
  * Context   anywhere, signal handlers included; never waits for memory.
  * Cost      as quire_cache_alloc().

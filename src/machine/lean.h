@@ -24,7 +24,8 @@
  * closers by a lock of its own.
  *
  * While a set is open, another thread may store high alone, relaxed, to let a class keep more or less:
- * no sequence writes it, but for lean_replace().  A sequence that is under way may still use the old value.
+ * no sequence writes it, but for lean_replace().  A sequence that is under way may still use the old value.  A header's
+ * first value, as any other change of both fields, comes by lean_replace(), since a push may have read one field.
  *
  * Sequences (machine/<m>/lean_ops.h).  Each acts on the CPU on which it commits, may be aborted and restarted at any
  * instruction before the commit, and has no effect until then.
@@ -32,7 +33,7 @@
  *   void *lean_pop(const struct lean_stacks *s, unsigned class);
  *	the newest entry, or NULL (empty, closed, no sequences on this thread)
  *   bool lean_push(const struct lean_stacks *s, unsigned class, void *entry);
- *	false if full or closed.  Where the class was computed from the entry, the next pop would wait for that
+ *	false if full or closed, or if @entry is the newest entry already.  Where the class was computed from the entry, the next pop would wait for that
  *	computation; so pop notes its class in the region (LEAN_HINT_CLASS), and push takes the class from there if it
  *	is the same, a comparison that the processor predicts.  Nobody else writes the note during a sequence
  *   unsigned lean_pop_n(const struct lean_stacks *s, unsigned class, void **entries, unsigned n);
@@ -41,8 +42,8 @@
  *	pushes entries[0] first, the first min(n, room); returns how many
  *   bool lean_replace(const struct lean_stacks *s, unsigned slot, unsigned class,
  *		       struct lean_header expected, struct lean_header wanted);
- *	replaces this CPU's header if it is @expected and the CPU is @slot: how an empty stack moves to another
- *	place
+ *	replaces this CPU's header if it is @expected and the CPU is @slot: how a stack begins, and how an
+ *	empty one moves to another place
  *   unsigned lean_slot(const struct lean_stacks *s);
  *	the current CPU, as a hint, or another number below all_slots_nr.  For locks of slots
  */

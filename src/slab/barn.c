@@ -49,6 +49,9 @@ unsigned barn_put(struct slabs *s, unsigned class, void *const *objects, unsigne
 
 	if (!lock_for(barn, flags, &token))
 		return 0;
+	/* Without sequences this is where an object is that was freed just before. */
+	if (UNLIKELY(barn->nr != 0 && n != 0 && barn->object[barn->nr - 1] == objects[0]))
+		objects_freed_twice(s, class, objects[0]);
 	room = barn_most(s, &s->class[class]);
 	room = room > barn->nr ? room - barn->nr : 0;
 	if (n > room)

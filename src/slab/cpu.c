@@ -118,19 +118,17 @@ void **sheaf_objects(const struct slabs *s, const struct slab_cpu *cpu, unsigned
 	return lean_words(s->lean, cpu->slot) + sentinel_of(class, top) + 1;
 }
 
-/* The header's first value, in one store: until then it refuses. */
-static void make_header_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class,
-			       uint32_t keeps)
+/* The header's first value: until then it refuses.  Only on its own CPU, where no push can have read a part of it.
+ * False: the thread was moved, or the set is closed; another call will do it. */
+static bool begin_sheaf_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
 {
 	uint32_t sentinel = small_sentinel(class);
-	union {
-		struct lean_header header;
-		uint64_t whole;
-	} made = { .header = { .top = sentinel, .high = sentinel + smaller(keeps, SMALL_ROOM) } };
 
 	DCHECK(lock_is_held(&cpu->lock));
-	/* Pairs with the sequences, which load high before top, and an entry after it. */
-	store_release((uint64_t *)(void *)header_of(s, cpu, class), made.whole);
+	if (LIKELY(load_relaxed(&header_of(s, cpu, class)->top) != 0)) /* for good */
+		return true;
+	return lean_replace(s->lean, cpu->slot, class, (struct lean_header){ 0 },
+			    (struct lean_header){ .top = sentinel, .high = sentinel });
 }
 
 static void write_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class,
@@ -140,9 +138,7 @@ static void write_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned c
 	uint32_t top = load_relaxed(&header->top); /* in the same place whatever sequences do */
 
 	DCHECK(lock_is_held(&cpu->lock));
-	if (top == 0)
-		make_header_locked(s, cpu, class, keeps);
-	else if (top < LARGE_FIRST)
+	if (top < LARGE_FIRST)
 		store_relaxed(&header->high, small_sentinel(class) + smaller(keeps, SMALL_ROOM));
 	else
 		store_relaxed(&header->high, large_sentinel(class) + keeps);
@@ -157,7 +153,7 @@ void sheaf_set_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned clas
 
 	DCHECK(lock_is_held(&cpu->lock));
 	n = smaller(smaller(n, c->sheaf_most), (SHEAVES_UNITS - others) / units);
-	if (n == sheaf->keeps)
+	if (n == sheaf->keeps || !begin_sheaf_locked(s, cpu, class))
 		return;
 	cpu->keeps_units = others + n * units;
 	sheaf->keeps = (uint16_t)n;

@@ -166,6 +166,11 @@ static _Noreturn void inner_misuse(const struct slabs *s, const char *function, 
 		      function, object, class);
 }
 
+void objects_freed_twice(const struct slabs *s, unsigned class, const void *object)
+{
+	object_misuse(s, "double free", s->free_call, object, class);
+}
+
 /* ---- back ---- */
 
 /* Where an object is. */
@@ -197,11 +202,11 @@ static uint32_t put_locked(struct slabs *s, struct slab_class *c, void *object)
 
 	/* Another class's record may be read here, if the object is not ours to free: hence relaxed. */
 	if (UNLIKELY(load_relaxed(&slab->class) != class))
-		object_misuse(s, "double free", s->free_call, object, class);
+		objects_freed_twice(s, class, object);
 	if (UNLIKELY(number * c->size != place.offset || number >= c->per_slab))
 		inner_misuse(s, s->free_call, object, class);
 	if (UNLIKELY(slab->map[number / 64] & bit))
-		object_misuse(s, "double free", s->free_call, object, class);
+		objects_freed_twice(s, class, object);
 	store_relaxed(&slab->map[number / 64], slab->map[number / 64] | bit); /* likewise */
 	if (number / 64 < slab->low)
 		slab->low = (uint8_t)(number / 64);

@@ -37,6 +37,9 @@ bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned fl
  * class (without BYTE_EMPTYING), or 0 if @addr is in no slab. */
 unsigned objects_check(struct slabs *s, const void *addr, const char *function);
 
+/* Stops the process: @object, of the class, was freed before, and is not in its slab yet. */
+_Noreturn void objects_freed_twice(const struct slabs *s, unsigned class, const void *object);
+
 /* ---- giving back ---- */
 
 /* Gives back all empty slabs of a class.  Returns bytes. */

@@ -226,8 +226,11 @@ unsigned sheaf_alloc_bulk(struct slabs *s, unsigned class, unsigned flags, unsig
 
 /* ---- freeing ---- */
 
-/* The sheaf is full: half of it goes away.  One that is to keep more than fits where it is moves instead. */
-static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
+/*
+ * The sheaf refused @object.  Either its newest object is the same one, freed twice; or it is full, and half of it
+ * goes away.  One that is to keep more than fits where it is moves instead.
+ */
+static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, const void *object)
 {
 	struct sheaf *sheaf = &cpu->sheaf[class];
 	void *objects[SHEAF_MOVE_MAX];
@@ -239,6 +242,8 @@ static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
 		       cramped || half > SHEAF_MOVE_MAX ? SHEAF_MOVE_MAX : half);
 	if (n == 0)
 		return;
+	if (UNLIKELY(objects[0] == object))
+		objects_freed_twice(s, class, object);
 	if (cramped) {
 		sheaf_move_locked(s, cpu, class);
 		for (back = n; back != 0 && lean_push(s->lean, class, objects[back - 1]);)
@@ -265,7 +270,7 @@ static bool free_to_sheaf(struct slabs *s, unsigned class, void *object, unsigne
 		keep_more_locked(s, cpu, class, false);
 	pushed = lean_push(s->lean, class, object);
 	if (!pushed && (flags & QUIRE_NOLOCK) == 0) {
-		spill_locked(s, cpu, class);
+		spill_locked(s, cpu, class, object);
 		pushed = lean_push(s->lean, class, object);
 	}
 	lock_release(&cpu->lock, token);

@@ -23,14 +23,15 @@
 enum operation {
 	POP,
 	PUSH,
+	PUSH_AGAIN, /* what is the newest entry already */
 	POP_N,
 	PUSH_N,
 	REPLACE,
 	OPERATIONS_NR,
 };
 
-static const char *const operation_names[OPERATIONS_NR] = { "pop", "push", "pop_n", "push_n",
-							    "replace" };
+static const char *const operation_names[OPERATIONS_NR] = { "pop",   "push",   "push_again",
+							    "pop_n", "push_n", "replace" };
 
 /* The model: what a sequence returns, and the stack. */
 struct outcome {
@@ -80,6 +81,8 @@ static bool model_push(struct outcome *model, void *entry)
 {
 	if (model->held_nr >= model->high)
 		return false;
+	if (model->held_nr != 0 && model->held[model->held_nr - 1] == (uintptr_t)entry)
+		return false;
 	model->held[model->held_nr++] = (uintptr_t)entry;
 	return true;
 }
@@ -92,7 +95,8 @@ static void model_run(const struct run *run, struct outcome *model)
 		model->returned = model_pop(model);
 		break;
 	case PUSH:
-		model->returned = model_push(model, nth_given(0));
+	case PUSH_AGAIN:
+		model->returned = model_push(model, shared->entries[0]);
 		break;
 	case POP_N:
 		while (model->returned < COUNT && model->held_nr != 0)
@@ -118,7 +122,7 @@ static __attribute__((noinline)) uint64_t do_pop(void)
 
 static __attribute__((noinline)) uint64_t do_push(void)
 {
-	return lean_push(&shared->s, CLASS, nth_given(0));
+	return lean_push(&shared->s, CLASS, shared->entries[0]);
 }
 
 static __attribute__((noinline)) uint64_t do_pop_n(void)
@@ -141,8 +145,8 @@ static __attribute__((noinline)) uint64_t do_replace(void)
 
 static void child_main(const void *arg)
 {
-	static uint64_t (*const operations[OPERATIONS_NR])(void) = { do_pop, do_push, do_pop_n,
-								     do_push_n, do_replace };
+	static uint64_t (*const operations[OPERATIONS_NR])(
+		void) = { do_pop, do_push, do_push, do_pop_n, do_push_n, do_replace };
 	const struct run *run = arg;
 
 	shared->returned = operations[run->operation]();
@@ -174,7 +178,9 @@ static void prepare(const struct run *run, struct outcome *model)
 		words[SENTINEL + 1 + i] = (void *)(uintptr_t)model->held[i];
 	}
 	for (uint32_t i = 0; i < COUNT_MAX; i++)
-		shared->entries[i] = run->operation == PUSH_N ? nth_given(i) : NULL;
+		shared->entries[i] = run->operation == POP_N ? NULL : nth_given(i);
+	if (run->operation == PUSH_AGAIN && run->held_nr != 0)
+		shared->entries[0] = (void *)(uintptr_t)model->held[run->held_nr - 1];
 	shared->returned = 0xdead;
 }
 
@@ -347,6 +353,12 @@ static void push_has_its_effect_once_wherever_it_is_aborted(void **state)
 	run_all(PUSH);
 }
 
+static void push_of_the_newest_entry_is_refused_wherever_it_is_aborted(void **state)
+{
+	(void)state;
+	run_all(PUSH_AGAIN);
+}
+
 static void pop_n_has_its_effect_once_wherever_it_is_aborted(void **state)
 {
 	(void)state;
@@ -383,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pop_has_its_effect_once_wherever_it_is_aborted),
 		cmocka_unit_test(push_has_its_effect_once_wherever_it_is_aborted),
+		cmocka_unit_test(push_of_the_newest_entry_is_refused_wherever_it_is_aborted),
 		cmocka_unit_test(pop_n_has_its_effect_once_wherever_it_is_aborted),
 		cmocka_unit_test(push_n_has_its_effect_once_wherever_it_is_aborted),
 		cmocka_unit_test(replace_has_its_effect_once_wherever_it_is_aborted),

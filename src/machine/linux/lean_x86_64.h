@@ -51,7 +51,14 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 	STEP("cmpl %k[class], " LEAN_HINT, "cmp " LEAN_HINT_INTEL ", %k[class]")
 #define STEP_LEAN_HINT_WRONG "jne 98f"
 #define STEP_LEAN_HINT_TAKE  STEP("movl " LEAN_HINT ", %k[class]", "mov %k[class], " LEAN_HINT_INTEL)
-#define STEP_LEAN_HIGH_PUSH  "98: " STEP_LEAN_HIGH
+#define STEP_LEAN_TOP_PUSH   "98: " STEP_LEAN_TOP
+
+/* push: the newest entry first, since the carry of the comparison with high is the result.  A register less than with a
+ * load of high, and an instruction, which pays for the first comparison */
+#define STEP_LEAN_TOP_COMPARE                                                                      \
+	STEP("cmpq %[entry], " LEAN_ENTRY, "cmp " LEAN_ENTRY_INTEL ", %[entry]")
+#define STEP_LEAN_TWICE_REFUSE "je 96f"
+#define STEP_LEAN_HIGH_COMPARE STEP("cmpl " LEAN_HIGH ", %k[top]", "cmp %k[top], " LEAN_HIGH_INTEL)
 
 /* pop_n and push_n */
 #define STEP_LEAN_COUNT_ZERO STEP("xorl %k[count], %k[count]", "xor %k[count], %k[count]")
@@ -103,9 +110,10 @@ _Static_assert(sizeof(struct lean_header) == 8 && offsetof(struct lean_header, t
 	S(LEAN_HINT_COMPARE)                                                                       \
 	S(LEAN_HINT_WRONG)                                                                         \
 	S(LEAN_HINT_TAKE)                                                                          \
-	S(LEAN_HIGH_PUSH)                                                                          \
-	S(LEAN_TOP)                                                                                \
-	S(HIGH_COMPARE)                                                                            \
+	S(LEAN_TOP_PUSH)                                                                           \
+	S(LEAN_TOP_COMPARE)                                                                        \
+	S(LEAN_TWICE_REFUSE)                                                                       \
+	S(LEAN_HIGH_COMPARE)                                                                       \
 	S(FULL_REFUSE)                                                                             \
 	S(LEAN_PUT)                                                                                \
 	S(TOP_UP)                                                                                  \
@@ -177,14 +185,13 @@ LEAN_INLINE void *lean_pop(const struct lean_stacks *s, unsigned class)
 LEAN_INLINE bool lean_push(const struct lean_stacks *s, unsigned class, void *entry)
 {
 	uint64_t region, top, index = class;
-	uint32_t bound;
 	bool pushed;
 
-	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(LEAN_PUSH_STEPS, "clc")
-				: "=@ccc"(pushed), [region] "=&r"(region), [top] "=&r"(top),
-				  [bound] "=&r"(bound), [class] "+&r"(index)
-				: LEAN_SET(s), [entry] "r"(entry)
-				: "memory");
+	QUIRE_SEQ_ASM_ volatile(
+		STACK_SEQUENCE(LEAN_PUSH_STEPS, "clc")
+		: "=@ccc"(pushed), [region] "=&r"(region), [top] "=&r"(top), [class] "+&r"(index)
+		: LEAN_SET(s), [entry] "r"(entry)
+		: "memory");
 	return pushed;
 }
 

@@ -3,7 +3,7 @@
  * lean.c - the sequences on lean stacks, one step at a time
  *
  *	pop	slot and slots_nr, top, entry, empty?, commit top - 1
- *	push	slot and slots_nr, high, top, full?, entry, commit top + 1
+ *	push	slot and slots_nr, top, the same?, high, full?, entry, commit top + 1
  *	pop_n	slot and slots_nr, top, (entry, empty?)..., commit top - n
  *	push_n	slot and slots_nr, high, top, (full?, entry)..., commit top + n
  *	replace	slot and slots_nr, the right one?, header, other?, commit header
@@ -162,7 +162,32 @@ void *lean_pop(const struct lean_stacks *s, unsigned class)
 	return (void *)(uintptr_t)entry;
 }
 
-/* For push and push_n. */
+static bool push_once(struct sequence *sequence, unsigned class, void *entry, bool *pushed)
+{
+	uint32_t high, top;
+	uint64_t newest;
+	bool refused;
+
+	*pushed = false;
+	if (!begin(sequence, class, &refused))
+		return false;
+	if (refused)
+		return true;
+	if (!read_half(sequence, &sequence->header->top, &top) ||
+	    !read_word(sequence, top, &newest))
+		return false;
+	if (newest == (uintptr_t)entry)
+		return refuse(sequence);
+	if (!read_half(sequence, &sequence->header->high, &high))
+		return false;
+	if (top >= high)
+		return refuse(sequence);
+	if (!write_word(sequence, top + 1, (uintptr_t)entry) || !commit_top(sequence, top + 1))
+		return false;
+	*pushed = true;
+	return true;
+}
+
 static bool push_n_once(struct sequence *sequence, unsigned class, void *const *entries, unsigned n,
 			unsigned *pushed)
 {
@@ -189,11 +214,11 @@ static bool push_n_once(struct sequence *sequence, unsigned class, void *const *
 bool lean_push(const struct lean_stacks *s, unsigned class, void *entry)
 {
 	struct sequence sequence = sequence_of(s, CALLER_PC);
-	unsigned pushed;
+	bool pushed;
 
-	while (!push_n_once(&sequence, class, &entry, 1, &pushed))
+	while (!push_once(&sequence, class, entry, &pushed))
 		;
-	return pushed != 0;
+	return pushed;
 }
 
 unsigned lean_push_n(const struct lean_stacks *s, unsigned class, void *const *entries, unsigned n)

@@ -40,7 +40,10 @@
 /* libc's headers have names of their own for parameters.
  * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 
-EXPORT void *malloc(size_t bytes)
+/* A pair takes a tenth longer where a fast path begins in the second half of a cache line (Zen 5). */
+#define FAST __attribute__((aligned(64)))
+
+EXPORT FAST void *malloc(size_t bytes)
 {
 	void *block;
 
@@ -67,7 +70,7 @@ static inline __attribute__((always_inline)) bool free_fast(void *block)
 			 block);
 }
 
-EXPORT void free(void *block)
+EXPORT FAST void free(void *block)
 {
 	if (UNLIKELY(!free_fast(block)))
 		malloc_free_cold(block, "free");

@@ -4,6 +4,7 @@
 #define MISUSE_MALLOC_BLOCK_H
 
 #include <malloc.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -24,6 +25,16 @@ static inline void *hidden(const void *block)
 static inline void heap_begin(void)
 {
 	free(hidden(malloc(1)));
+}
+
+/* The thread stays on its CPU: there a second free that follows the first one is seen at once. */
+static inline void stay(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)sched_getcpu(), &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* What is wrong with a block that this CPU keeps is found here at the latest. */

@@ -9,12 +9,14 @@ int main(void)
 {
 	void *block = malloc(64);
 	int status = 0;
-	pid_t child = fork();
+	pid_t child;
 
+	stay();
+	child = fork();
 	if (child == 0) {
 		free(hidden(block));
 		free(hidden(block));
-		return look();
+		return 0;
 	}
 	/* Its end is ours. */
 	if (waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&

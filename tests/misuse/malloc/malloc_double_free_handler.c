@@ -13,9 +13,10 @@ static void handler(int number)
 
 int main(void)
 {
+	stay();
 	block = malloc(64);
 	signal(SIGUSR1, handler);
 	free(hidden(block));
 	raise(SIGUSR1);
-	return look();
+	return 0;
 }

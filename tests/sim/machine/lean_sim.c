@@ -148,6 +148,37 @@ SIM_TEST(lean_sequence_restarts_after_preemption, .cpus_nr = 1, .explore = SIM_A
 	check_sums(scene);
 }
 
+/* A handler leaves the stack as it was. */
+static void push_one_pop_one(void *arg)
+{
+	struct lean_scene *scene = arg;
+
+	if (lean_push(&scene->stacks, CLASS, entry_of(9)))
+		check_u64_eq(number_of(lean_pop(&scene->stacks, CLASS)), 9);
+}
+
+static void push_one_twice(void *arg)
+{
+	struct lean_scene *scene = arg;
+
+	SIM_CHECK(lean_push(&scene->stacks, CLASS, entry_of(4)));
+	SIM_CHECK(!lean_push(&scene->stacks, CLASS, entry_of(4)));
+	SIM_CHECK(lean_push(&scene->stacks, CLASS, entry_of(5)));
+	scene->pushed = 4 + 5;
+}
+
+/* What is the newest entry already is not pushed, wherever the sequence restarts. */
+SIM_TEST(lean_push_refuses_the_newest_entry, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_ABORT)
+{
+	struct lean_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, push_one_twice, scene);
+	sim_irq(sim, 0, push_one_pop_one, scene, 1);
+	sim_run(sim);
+	check_sums(scene);
+}
+
 static void push_three(void *arg)
 {
 	struct lean_scene *scene = arg;

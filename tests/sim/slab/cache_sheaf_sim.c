@@ -86,6 +86,60 @@ SIM_TEST(slab_drain_with_late_stores, .model = SIM_PSO, .events = SIM_ABORT)
 	cache_scene_end(scene);
 }
 
+/* ---- freed twice in a row ---- */
+
+static void gives_one_twice(void *arg)
+{
+	struct cache_scene *scene = arg;
+	uint64_t *object = scene->object[0];
+
+	quire_cache_free(scene->cache, object);
+	quire_cache_free(scene->cache, object);
+}
+
+/* The sheaf's newest object is the one that is freed: no push takes it, and the slow path says why. */
+SIM_TEST(slab_second_free_in_a_row_is_seen, .cpus_nr = 1, .expect = "misuse")
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, gives_one_twice, scene);
+	sim_run(sim);
+	SIM_CHECK(false);
+}
+
+/* Without sequences it is the barn's. */
+SIM_TEST(slab_second_free_in_a_row_without_sheaves, .cpus_nr = 1, .expect = "misuse")
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 4);
+
+	sim_cpu(sim, 0, gives_one_twice, scene);
+	sim_run(sim);
+	SIM_CHECK(false);
+}
+
+/* ---- a sheaf that begins ---- */
+
+static void gives_two(void *arg)
+{
+	give_some(arg, 0, 2);
+}
+
+static void gives_two_others(void *arg)
+{
+	give_some(arg, 2, 4);
+}
+
+/* On a CPU that has no sheaf of the class: a push that found none has no effect, whenever the sheaf begins. */
+SIM_TEST(slab_first_sheaf_beside_frees, .cpus_nr = 3, .events = SIM_ABORT | SIM_MIGRATE)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 1, gives_two, scene);
+	sim_cpu(sim, 1, gives_two_others, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 /* ---- a sheaf that moves ---- */
 
 #define SMALL_FULL 31u
