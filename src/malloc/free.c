@@ -82,7 +82,8 @@ static void small_free(struct slabs *s, void *block, unsigned byte, const char *
 	bool slow;
 
 	if ((uintptr_t)block % MALLOC_ALIGN != 0)
-		misuse("not the start of a block", function, block);
+		objects_misuse(s, "not the start of a block", function, block,
+			       byte & ~BYTE_EMPTYING);
 	slow = !slab_free_fast(s, block, byte);
 	if (slow)
 		sheaf_free_slow(s, block, byte);

@@ -140,8 +140,8 @@ void *objects_take_one(struct slabs *s, unsigned class, unsigned flags)
 
 /* ---- misuse ---- */
 
-static _Noreturn void object_misuse(const struct slabs *s, const char *rule, const char *function,
-				    const void *object, unsigned class)
+void objects_misuse(const struct slabs *s, const char *rule, const char *function,
+		    const void *object, unsigned class)
 {
 	size_t offset = (uintptr_t)object - (uintptr_t)s->base;
 	const struct slab_class *c = &s->class[class];
@@ -160,15 +160,15 @@ static _Noreturn void inner_misuse(const struct slabs *s, const char *function, 
 	const struct slab_class *c = &s->class[class];
 	size_t offset = ((uintptr_t)object - (uintptr_t)s->base) & (slab_bytes(s, c) - 1);
 
-	object_misuse(s,
-		      offset < (size_t)c->size * c->per_slab ? "the middle of an object"
-							     : "not the start of an object",
-		      function, object, class);
+	objects_misuse(s,
+		       offset < (size_t)c->size * c->per_slab ? "the middle of an object"
+							      : "not the start of an object",
+		       function, object, class);
 }
 
 void objects_freed_twice(const struct slabs *s, unsigned class, const void *object)
 {
-	object_misuse(s, "double free", s->free_call, object, class);
+	objects_misuse(s, "double free", s->free_call, object, class);
 }
 
 /* ---- back ---- */
@@ -341,7 +341,7 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 	if (number * c->size != place.offset || number >= c->per_slab)
 		inner_misuse(s, function, addr, class);
 	if (load_relaxed(&slab_at(s, place.record)->map[number / 64]) >> number % 64 & 1)
-		object_misuse(s, "double free", function, addr, class);
+		objects_misuse(s, "double free", function, addr, class);
 	return class;
 }
 

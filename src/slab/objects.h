@@ -37,7 +37,10 @@ bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned fl
  * class (without BYTE_EMPTYING), or 0 if @addr is in no slab. */
 unsigned objects_check(struct slabs *s, const void *addr, const char *function);
 
-/* Stops the process: @object, of the class, was freed before, and is not in its slab yet. */
+/* Stops the process because of an address in a slab of the class: the line has the size and the slab. */
+_Noreturn void objects_misuse(const struct slabs *s, const char *rule, const char *function,
+			      const void *object, unsigned class);
+/* The same: @object was freed before, and is not in its slab yet. */
 _Noreturn void objects_freed_twice(const struct slabs *s, unsigned class, const void *object);
 
 /* ---- giving back ---- */
