@@ -51,6 +51,8 @@ static bool is_expected(const struct explore_request *request, const struct expl
 {
 	const char *expect = request->test->expect;
 
+	if (result->not_entered != NULL)
+		return false;
 	if (expect == NULL)
 		return !result->failure.found;
 	return result->failure.found && strcmp(result->failure.rule, expect) == 0;
@@ -172,6 +174,10 @@ bool run_request(const struct arguments *args, struct explore_request *request)
 		show_plateau(&outcome);
 	if (expected)
 		return true;
+	if (outcome.not_entered != NULL) {
+		printf("  never entered: %s\n", outcome.not_entered);
+		return false;
+	}
 	if (!outcome.failure.found) {
 		if (args->replay == NULL)
 			printf("  not found: %s\n", test->expect);

@@ -58,6 +58,9 @@ static void set_scene(const struct explore_request *request)
 {
 	sim_opt = request->options;
 	sim_opt.mode = mode_of(&sim_opt);
+	if (request->test->enters[0] != NULL && request->strategy != STRATEGY_REPLAY)
+		sim_opt.mode |= MODE_ENTER;
+	enter_begin(request->test);
 	undo_all();
 	arena_reset();
 	memory_reset();
@@ -197,6 +200,13 @@ static bool first_run(struct explore_result *result)
 	return false;
 }
 
+/* Places are looked up now and then, until all that the scenario names has been entered. */
+static void look_whats_entered(void)
+{
+	if (sim_opt.mode & MODE_ENTER && enter_missing() == NULL)
+		sim_opt.mode &= ~(unsigned)MODE_ENTER;
+}
+
 static void run_many(const struct explore_request *request, struct explore_result *result)
 {
 	double start = now_seconds(), last = start, cpu_start = cpu_seconds();
@@ -222,6 +232,8 @@ static void run_many(const struct explore_request *request, struct explore_resul
 		}
 		if (request->progress)
 			show_progress(result, start, &last);
+		if ((result->runs & (result->runs - 1)) == 0)
+			look_whats_entered();
 		if (!strategy_next_run()) {
 			result->complete = true;
 			break;
@@ -256,7 +268,10 @@ void explore(const struct explore_request *request, struct explore_result *resul
 		if (sched_phases() == 1)
 			sim_opt.mode |= MODE_MEMO;
 		run_many(request, result);
-		sim_opt.mode &= ~(unsigned)(MODE_HASH | MODE_MEMO);
+		look_whats_entered();
+		if (sim_opt.mode & MODE_ENTER && !sim_failure.found)
+			result->not_entered = enter_missing();
+		sim_opt.mode &= ~(unsigned)(MODE_HASH | MODE_MEMO | MODE_ENTER);
 		result->pct_bound = strategy_pct_bound();
 	} else if (request->strategy == STRATEGY_REPLAY) {
 		strategy_set_replay(request->replay, request->replay_nr);

@@ -31,7 +31,8 @@ struct explore_result {
 	uint64_t mark_runs[PLATEAU_MARKS], mark_distinct[PLATEAU_MARKS];
 	unsigned marks_nr;
 	double pct_bound;
-	struct failure failure; /* that of the shrunk schedule */
+	struct failure failure;	 /* that of the shrunk schedule */
+	const char *not_entered; /* a function that the scenario names; NULL: none */
 	uint64_t failing_run;
 	uint64_t failing_seed;
 	unsigned deviations_before;

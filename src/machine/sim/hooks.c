@@ -23,11 +23,12 @@ uint64_t sim_hooks_of(enum point_kind kind)
 	return sim_hooks_seen[kind];
 }
 
-#define MODE_READS (MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT)
+#define MODE_READS                                                                                 \
+	(MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT | MODE_ENTER)
 
 /* Kinds that only read. */
 #define KINDS_READ	 (1u << POINT_READ | 1u << POINT_LOAD | 1u << POINT_SEQ_READ)
-#define MODE_SLOW_POINTS (MODE_BUFFER | MODE_TRACE | MODE_COUNT)
+#define MODE_SLOW_POINTS (MODE_BUFFER | MODE_TRACE | MODE_COUNT | MODE_ENTER)
 
 static inline void point(enum point_kind kind, const volatile void *addr, unsigned bytes,
 			 uintptr_t pc)
@@ -58,6 +59,8 @@ static NOINLINE void watched_point(enum point_kind kind, const volatile void *ad
 	settle();
 	if (sim_mode & MODE_COUNT)
 		count_access(kind, addr, bytes);
+	if (sim_mode & MODE_ENTER && sim_mode & MODE_RUN)
+		enter_note(pc);
 	if (sim_mode & MODE_RUN)
 		point(kind, addr, bytes, pc);
 }
@@ -96,6 +99,8 @@ static NOINLINE void watched_access(enum point_kind kind, const volatile void *a
 	settle();
 	if (sim_mode & MODE_COUNT)
 		count_access(kind, addr, bytes);
+	if (sim_mode & MODE_ENTER && sim_mode & MODE_RUN)
+		enter_note(pc);
 	if (!(sim_mode & MODE_RUN) || !in_arena(addr))
 		return;
 	if (sim_mode & MODE_PLAIN && !in_stacks(addr))
@@ -111,7 +116,8 @@ static NOINLINE void watched_access(enum point_kind kind, const volatile void *a
 static NOINLINE void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
 				  uintptr_t pc)
 {
-	if (UNLIKELY(sim_mode & (MODE_PLAIN | MODE_MEMORY | MODE_TRACE | MODE_COUNT))) {
+	if (UNLIKELY(sim_mode &
+		     (MODE_PLAIN | MODE_MEMORY | MODE_TRACE | MODE_COUNT | MODE_ENTER))) {
 		watched_access(kind, addr, bytes, pc);
 		return;
 	}

@@ -42,16 +42,17 @@
 
 /* What hooks have to do; 0 while a scene is set up. */
 enum {
-	MODE_LOG = 1,	  /* writes go to the undo log */
-	MODE_RUN = 2,	  /* inside sim_run(): the scheduler acts at points */
-	MODE_PLAIN = 4,	  /* plain accesses are points */
-	MODE_RACE = 8,	  /* vector clocks */
-	MODE_MEMORY = 16, /* page tables and TLBs */
-	MODE_BUFFER = 32, /* store buffers */
-	MODE_TRACE = 64,  /* record events for a report */
-	MODE_HASH = 128,  /* count distinct schedules */
-	MODE_MEMO = 256,  /* a final state is checked once */
-	MODE_COUNT = 512, /* count locks and lines moved; no tasks run */
+	MODE_LOG = 1,	   /* writes go to the undo log */
+	MODE_RUN = 2,	   /* inside sim_run(): the scheduler acts at points */
+	MODE_PLAIN = 4,	   /* plain accesses are points */
+	MODE_RACE = 8,	   /* vector clocks */
+	MODE_MEMORY = 16,  /* page tables and TLBs */
+	MODE_BUFFER = 32,  /* store buffers */
+	MODE_TRACE = 64,   /* record events for a report */
+	MODE_HASH = 128,   /* count distinct schedules */
+	MODE_MEMO = 256,   /* a final state is checked once */
+	MODE_COUNT = 512,  /* count locks and lines moved; no tasks run */
+	MODE_ENTER = 1024, /* note the places of accesses: enter.c */
 };
 
 enum task_state {
@@ -479,6 +480,23 @@ void trace_value(uint64_t value);
 void trace_settle(void);
 void trace_reset(void);
 void trace_forget_names(void);
+
+/* ---- source.c ---- */
+/* A function that an address is in, inlined or not. */
+struct source_frame {
+	uintptr_t pc;
+	const char *function;
+	const char *where; /* FILE:LINE */
+};
+
+/* Tells the frames of each address, from the innermost out; nothing if addr2line does not know it. */
+void source_ask(const uintptr_t *pcs, unsigned nr, void (*tell)(const struct source_frame *frame));
+
+/* ---- enter.c ---- */
+void enter_begin(const struct sim_test *test);
+void enter_note(uintptr_t pc);
+/* A function that the scenario names and has not entered since the begin; NULL: none. */
+const char *enter_missing(void);
 
 /* ---- explore.c: one scenario under many schedules ---- */
 struct failure {

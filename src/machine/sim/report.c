@@ -4,15 +4,12 @@
  *
  * The report shows events that can matter: accesses to locations that several tasks touched and
  * at least one wrote (plain ones only near a switch), locks, steps of sequences, gathers, and the
- * scheduler's actions.  Other events are only counted.  Places in the source come from addr2line,
- * which runs once, and only here.
+ * scheduler's actions.  Other events are only counted.
  */
 #include "machine/sim/explore.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SYMBOLS_MAX 4096
 #define COLUMN	    52
@@ -21,6 +18,7 @@
 
 struct symbol {
 	uintptr_t pc;
+	bool known;
 	char text[72]; /* function:line */
 };
 
@@ -40,6 +38,7 @@ static void want_symbol(uintptr_t pc)
 	if (pc == 0 || symbols_nr == SYMBOLS_MAX || find_symbol(pc) != NULL)
 		return;
 	symbols[symbols_nr].pc = pc;
+	symbols[symbols_nr].known = false;
 	snprintf(symbols[symbols_nr++].text, sizeof(symbols[0].text), "0x%zx", (size_t)pc);
 }
 
@@ -50,54 +49,25 @@ static const char *symbol_text(uintptr_t pc)
 	return symbol != NULL ? symbol->text : "?";
 }
 
-/* With -a -i an address is a line "0x...", then pairs of lines from the innermost frame out.  What
- * machine/stack.h inlines is not the place, but its caller. */
-static void read_symbols(FILE *lines)
+/* The innermost frame is the place, but for what machine/stack.h inlines: then it is its caller. */
+static void read_symbol(const struct source_frame *frame)
 {
-	char line[512], function[64] = "";
-	struct symbol *symbol = NULL;
-	unsigned row = 0;
+	struct symbol *symbol = find_symbol(frame->pc);
 
-	while (fgets(line, sizeof(line), lines) != NULL) {
-		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "0x", 2) == 0) {
-			symbol = find_symbol(strtoull(line, NULL, 16) + 1 + scene_image_base());
-			row = 0;
-			continue;
-		}
-		row++;
-		if (row == 1) {
-			snprintf(function, sizeof(function), "%.40s", line);
-		} else if (row == 2 && strstr(line, "machine/stack.h:") != NULL) {
-			row = 0;
-		} else if (row == 2 && symbol != NULL && strrchr(line, ':') != NULL) {
-			char *number = strrchr(line, ':') + 1;
-
-			number[strcspn(number, " ")] = '\0';
-			snprintf(symbol->text, sizeof(symbol->text), "%s:%.8s", function, number);
-		}
-	}
+	if (symbol == NULL || symbol->known || strstr(frame->where, "machine/stack.h:") != NULL)
+		return;
+	symbol->known = true;
+	snprintf(symbol->text, sizeof(symbol->text), "%.40s:%.8s", frame->function,
+		 strrchr(frame->where, ':') + 1);
 }
 
 static void symbolise(void)
 {
-	static char command[SYMBOLS_MAX * 20 + 256];
-	size_t used;
-	FILE *lines;
+	static uintptr_t pcs[SYMBOLS_MAX];
 
-	for (unsigned first = 0; first < symbols_nr; first += 1000) {
-		used = (size_t)snprintf(command, sizeof(command),
-					"addr2line -a -f -i -e /proc/%d/exe", (int)getpid());
-		for (unsigned i = first; i < symbols_nr && i < first + 1000; i++)
-			used += (size_t)snprintf(command + used, sizeof(command) - used, " 0x%zx",
-						 (size_t)(symbols[i].pc - 1 - scene_image_base()));
-		snprintf(command + used, sizeof(command) - used, " 2>/dev/null");
-		lines = popen(command, "r");
-		if (lines == NULL)
-			return;
-		read_symbols(lines);
-		pclose(lines);
-	}
+	for (unsigned i = 0; i < symbols_nr; i++)
+		pcs[i] = symbols[i].pc;
+	source_ask(pcs, symbols_nr, read_symbol);
 }
 
 /* ---- what to show ---- */

@@ -51,6 +51,8 @@ enum sim_tlb {
 #define SIM_RACE    (1u << 5) /* data races between plain accesses */
 #define SIM_MEMORY  (1u << 6) /* translations, frames, freed objects */
 
+#define SIM_ENTERS_MAX 8
+
 struct sim_test {
 	const char *name;
 	const char *file;
@@ -68,6 +70,9 @@ struct sim_test {
 	const char *scaling; /* names the scenario's path in the table of --scaling */
 	bool scaling_free;   /* it must take no lock and move no line, at any number of CPUs */
 	const char *expect;  /* the rule that must be found broken: a test of the checker */
+	/* Functions that the tasks must enter in some run: "cache_drain", or "percpu/free.c:defer" if others have
+	 * the name.  One is entered, inlined or not, when it makes an access or calls a function that does. */
+	const char *enters[SIM_ENTERS_MAX];
 };
 
 #define SIM_TEST(test, ...)                                                                        \
