@@ -42,20 +42,28 @@ static struct page_scene *scene_with_depot(struct sim *sim)
 	return scene;
 }
 
+/* Puts the first @nr of the scene's pages into the depot. */
+static void stock_depot(struct page_scene *scene, unsigned type, unsigned nr)
+{
+	struct pages *p = pages_of(scene->q);
+	uint32_t frames[8];
+
+	for (unsigned i = 0; i < nr; i++) {
+		frames[i] = page_frame(p, scene->page[i]);
+		page_set_state(p, frames[i], STATE_CACHED);
+		sim_disown(scene->page[i], quire_page_bytes(scene->q));
+	}
+	scene->held_pages -= nr;
+	check_u64_eq(depot_put(&p->zone[0], 0, type, frames, nr), nr);
+}
+
 /* The depot has six pages of CPU 0's, and nothing is on its stack or list. */
 static struct page_scene *scene_with_stock(struct sim *sim)
 {
 	struct page_scene *scene = scene_with_depot(sim);
-	uint32_t frames[6];
 
-	for (unsigned i = 0; i < 6; i++) {
-		frames[i] = page_frame(pages_of(scene->q), scene->page[i]);
-		page_set_state(pages_of(scene->q), frames[i], STATE_CACHED);
-		sim_disown(scene->page[i], quire_page_bytes(scene->q));
-	}
-	scene->held_pages -= 6;
 	quire_drain_all(scene->q);
-	check_u64_eq(depot_put(&pages_of(scene->q)->zone[0], 0, TYPE_UNMOVABLE, frames, 6), 6);
+	stock_depot(scene, TYPE_UNMOVABLE, 6);
 	return scene;
 }
 
@@ -98,6 +106,27 @@ SIM_TEST(depot_take_against_drain, .events = SIM_TRYFAIL)
 	stock_against(sim, scene_with_stock(sim), takes_three, drains_all);
 }
 
+static void takes_one(void *arg)
+{
+	take(arg, 0, 0);
+}
+
+/* The last pages are in the depot, as many as there are callers.  A drain has them in hand for a moment: until the
+ * buddy has them it holds the depot's lock, for which the others wait. */
+SIM_TEST(last_pages_of_depot_are_not_refused, .cpus_nr = 3, .enters = { "depot_drain" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	take_all_but(scene, 0);
+	quire_drain_all(scene->q);
+	stock_depot(scene, TYPE_MOVABLE, 3);
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		sim_cpu(sim, cpu, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
 /* A free whose CPU's lock is refused puts its page into the depot by itself. */
 SIM_TEST(depot_put_one_against_drain, .events = SIM_TRYFAIL)
 {
@@ -120,19 +149,6 @@ SIM_TEST(depot_take_against_disable)
 	stock_against(sim, scene_with_stock(sim), takes_three, disables);
 }
 
-/* Pages of the isolated block that are not in the buddy although they are not in use. */
-static uint32_t strays(struct page_scene *scene)
-{
-	struct quire *q = scene->q;
-	struct pages *p = pages_of(q);
-	uint32_t block = page_block(p, page_frame(p, scene->page[7]));
-	uint32_t nr = 0;
-
-	for (uint32_t i = 0; i < block_pages(p); i++)
-		nr += (p->state[block_frame(p, block) + i] & STATE_KIND) == STATE_CACHED;
-	return nr;
-}
-
 static void frees_while_isolated(struct sim *sim)
 {
 	struct page_scene *scene = scene_with_depot(sim);
@@ -140,7 +156,7 @@ static void frees_while_isolated(struct sim *sim)
 	sim_cpu(sim, 0, frees_seven, scene);
 	sim_cpu(sim, 1, isolates, scene);
 	sim_run(sim);
-	check_u64_eq(strays(scene), 0);
+	check_u64_eq(page_scene_strays(scene, scene->page[7]), 0);
 	page_scene_check(scene);
 }
 
@@ -201,7 +217,7 @@ SIM_TEST(spares_isolate_against_nested_takes, .events = SIM_TRYFAIL)
 	sim_cpu(sim, 0, takes_nolock, scene);
 	sim_cpu(sim, 1, isolates, scene);
 	sim_run(sim);
-	check_u64_eq(strays(scene), 0);
+	check_u64_eq(page_scene_strays(scene, scene->page[7]), 0);
 	page_take_deferred(
 		pages_of(scene->q)); /* what the call cut off while every lock was held */
 	page_scene_check(scene);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* page_fork_sim.c - the child of a fork: copied page by page, without the other threads */
+#include "page/drain.h"
+#include "page/giveback.h"
 #include "sim/page/page_scene.h"
 
 static void frees_three(void *arg)
@@ -348,4 +350,59 @@ SIM_TEST(fork_child_of_offlining, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2
 	sim_cpu(sim, 1, forks_beside_offlining, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
+}
+
+/* ---- children of the holders of waiting locks ------------------------------------------------- */
+
+static void gives_free_runs_back(void *arg)
+{
+	giveback_free_runs(pages_of(((struct page_scene *)arg)->q));
+}
+
+static void drains_disabled_twice(void *arg)
+{
+	struct pages *p = pages_of(((struct page_scene *)arg)->q);
+
+	drain_disabled(p);
+	drain_disabled(p);
+}
+
+static void forks_and_takes_waiting_locks(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct pages *p = pages_of(scene->q);
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	giveback_free_runs(p);
+	SIM_CHECK(take(scene, 10, 0) != NULL);
+	quire_pcp_disable(scene->q);
+	quire_pcp_enable(scene->q);
+	SIM_CHECK(p->pcp[0].high != 0);
+	check_u64_eq(quire_verify(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+static void child_beside(struct sim *sim, void (*holder)(void *))
+{
+	struct page_scene *scene = page_scene_make_zones(sim, true, 1, UINT64_C(32) << 20);
+
+	sim_cpu(sim, 0, holder, scene);
+	sim_cpu(sim, 1, forks_and_takes_waiting_locks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* Fork waits for the holder of each mutex, so in the child no page is in the hands of a thread that it lacks, and
+ * no lock is held. */
+SIM_TEST(fork_child_finds_giveback_done, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "giveback_zone" })
+{
+	child_beside(sim, gives_free_runs_back);
+}
+
+SIM_TEST(fork_child_finds_lists_on, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "disable_begin_locked" })
+{
+	child_beside(sim, drains_disabled_twice);
 }

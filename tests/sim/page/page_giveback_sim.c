@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* page_giveback_sim.c - memory that is needed again while it is being returned, and fork */
+#include "machine/clock.h"
 #include "page/charge.h"
+#include "page/giveback.h"
 #include "page/zone.h"
 #include "sim/page/page_scene.h"
 
@@ -238,4 +240,105 @@ SIM_TEST(destroy_gives_everything_back, .events = SIM_MEMORY)
 	sim_run(sim);
 	quire_destroy(scene->q);
 	check_u64_eq(sim_reserved_bytes(), 0);
+}
+
+/* ---- beside isolation and offlining ----------------------------------------------------------- */
+
+static void gives_free_runs_back(void *arg)
+{
+	giveback_free_runs(pages_of(((struct page_scene *)arg)->q));
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_pageblock(scene->q, scene->block), 0);
+}
+
+/* A run of two blocks is free. */
+static struct page_scene *scene_with_free_run(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make_zones(sim, true, 1, UINT64_C(16) << 20);
+
+	scene->block = take(scene, 10, QUIRE_MOVABLE);
+	SIM_CHECK(scene->block != NULL);
+	store_relaxed((uint32_t *)scene->block, 5);
+	give(scene, scene->block, 10);
+	return scene;
+}
+
+/* The run is on its way back when one of its blocks is isolated: isolation waits, or the run would come back as a
+ * whole, under the type of a block that is not isolated. */
+SIM_TEST(giveback_against_isolate, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "collect_whole", "retag_whole_locked" })
+{
+	struct page_scene *scene = scene_with_free_run(sim);
+	struct pages *p = pages_of(scene->q);
+	void *got;
+
+	sim_cpu(sim, 0, gives_free_runs_back, scene);
+	sim_cpu(sim, 1, isolates, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+	while ((got = take(scene, 9, 0)) != NULL)
+		SIM_CHECK(page_block(p, page_frame(p, got)) !=
+			  page_block(p, page_frame(p, scene->block)));
+}
+
+static void offlines_free_block(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq((uint64_t)quire_offline_pageblock(scene->q, scene->block), 0);
+}
+
+/* A free block can go offline, whatever is on its way back: offlining waits until it has arrived. */
+SIM_TEST(giveback_against_offline, .enters = { "collect_whole", "take_out_locked" })
+{
+	struct page_scene *scene = scene_with_free_run(sim);
+
+	sim_cpu(sim, 0, gives_free_runs_back, scene);
+	sim_cpu(sim, 1, offlines_free_block, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+/* ---- the worker is not lost ------------------------------------------------------------------- */
+
+static void worker_comes_twice(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		sim_pass_ns(UINT64_C(3000000000));
+		giveback_tick(pages_of(scene->q), clock_now_ns());
+	}
+}
+
+static void frees_order_5(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->block, 5);
+}
+
+/* What is freed while the worker is there is given back by this visit, or another one is due. */
+SIM_TEST(free_during_the_workers_visit_is_seen_to, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "giveback_visit", "giveback_kick" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct pages *p = pages_of(scene->q);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	scene->block = take(scene, 5, 0);
+	quire_release(scene->q);
+	giveback_tick(p, clock_now_ns() + UINT64_C(3000000000));
+	sim_cpu(sim, 0, frees_order_5, scene);
+	sim_cpu(sim, 1, worker_comes_twice, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	SIM_CHECK(load_relaxed(&p->giveback_due_ns) != WORK_IDLE ||
+		  stat.free_pages == stat.reported_pages);
+	page_scene_check(scene);
 }

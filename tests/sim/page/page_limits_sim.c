@@ -130,6 +130,31 @@ SIM_TEST(charge_refused_by_the_last_zone_leaves_nothing, .explore = SIM_ALL_SCHE
 	check_u64_eq(charged(scene), before + scene->charged_pages);
 }
 
+static void charges_all_that_is_left(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	if (page_charge(scene->q, scene->buddy_pages, QUIRE_NOWAIT) == 0)
+		fetch_add_relaxed(&scene->turn, 1);
+}
+
+/* There is room for one of two charges: it is looked for and taken in one hold of the lock. */
+SIM_TEST(one_of_two_charges_is_made, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "charge_zone" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+	struct zone *zone = &pages_of(scene->q)->zone[0];
+
+	quire_drain_all(scene->q);
+	scene->buddy_pages = zone->free_pages - zone->mark_min;
+	sim_cpu(sim, 0, charges_all_that_is_left, scene);
+	sim_cpu(sim, 1, charges_all_that_is_left, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	page_uncharge(scene->q, scene->buddy_pages);
+	page_scene_check(scene);
+}
+
 /* ---- types ---- */
 
 static void frees_order_4(void *arg)

@@ -123,3 +123,14 @@ void page_scene_check(struct page_scene *scene)
 	quire_page_stat_read(scene->q, &stat);
 	check_u64_eq(stat.allocated_pages, scene->held_pages);
 }
+
+uint32_t page_scene_strays(const struct page_scene *scene, const void *addr)
+{
+	const struct pages *p = pages_of(scene->q);
+	uint32_t block = page_block(p, page_frame(p, addr));
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < block_pages(p); i++)
+		nr += (p->state[block_frame(p, block) + i] & STATE_KIND) == STATE_CACHED;
+	return nr;
+}

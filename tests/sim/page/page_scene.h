@@ -59,5 +59,7 @@ void give(struct page_scene *scene, void *addr, unsigned order);
 /* Takes single pages until so many are left. */
 void take_all_but(struct page_scene *scene, unsigned left);
 void page_scene_check(struct page_scene *scene);
+/* Pages of an address's block that are not in the buddy although they are not in use: none if it is isolated. */
+uint32_t page_scene_strays(const struct page_scene *scene, const void *addr);
 
 #endif

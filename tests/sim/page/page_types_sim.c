@@ -24,19 +24,6 @@ static void isolates(void *arg)
 	store_release(&scene->turn, 1); /* read when all has ended */
 }
 
-/* Pages of the isolated block that are not in the buddy although they are not in use. */
-static uint32_t strays(struct page_scene *scene)
-{
-	struct quire *q = scene->q;
-	struct pages *p = pages_of(q);
-	uint32_t block = page_block(p, page_frame(p, scene->page[0]));
-	uint32_t nr = 0;
-
-	for (uint32_t i = 0; i < block_pages(p); i++)
-		nr += (p->state[block_frame(p, block) + i] & STATE_KIND) == STATE_CACHED;
-	return nr;
-}
-
 static void isolate_against(struct sim *sim, bool stacks, void (*user)(void *))
 {
 	struct page_scene *scene = page_scene_make(sim, stacks);
@@ -44,7 +31,7 @@ static void isolate_against(struct sim *sim, bool stacks, void (*user)(void *))
 	sim_cpu(sim, 0, user, scene);
 	sim_cpu(sim, 1, isolates, scene);
 	sim_run(sim);
-	check_u64_eq(strays(scene), 0);
+	check_u64_eq(page_scene_strays(scene, scene->page[0]), 0);
 	page_scene_check(scene);
 }
 
@@ -93,7 +80,7 @@ SIM_TEST(mixed_bulk_free_against_isolate)
 	sim_cpu(sim, 0, frees_bulk, scene);
 	sim_cpu(sim, 1, isolates, scene);
 	sim_run(sim);
-	check_u64_eq(strays(scene), 0);
+	check_u64_eq(page_scene_strays(scene, scene->page[0]), 0);
 	page_scene_check(scene);
 }
 
@@ -187,6 +174,29 @@ SIM_TEST(last_pages_of_two_zones_are_not_refused, .cpus_nr = 3)
 	take_all_but(scene, 3);
 	for (unsigned cpu = 0; cpu < 3; cpu++)
 		sim_cpu(sim, cpu, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+static void takes_and_frees_three_times(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, take(scene, 0, 0), 0);
+}
+
+/* Two pages are left, and another CPU takes and frees one all the time.  The last attempt switches lists off, so
+ * that what is freed after its drain arrives in the buddy, where it looks. */
+SIM_TEST(last_page_beside_a_churner_is_not_refused, .enters = { "drain_and_take" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	take_all_but(scene, 2);
+	quire_drain_all(scene->q);
+	sim_cpu(sim, 0, takes_and_frees_three_times, scene);
+	sim_cpu(sim, 1, takes_one, scene);
 	sim_run(sim);
 	check_u64_eq(scene->refused, 0);
 	page_scene_check(scene);

@@ -2,19 +2,6 @@
 /* percpu_cache_sim.c - offsets on per-CPU stacks, and what they read when they come back */
 #include "sim/percpu/percpu_scene.h"
 
-static struct percpu_scene *warm_scene(struct sim *sim)
-{
-	struct percpu_scene *scene = percpu_scene_make(sim, true);
-
-	for (unsigned i = 0; i < 8; i++)
-		scene->small[i] = percpu_take(scene, i < 6 ? 8 : 16, 0);
-	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
-		percpu_give(scene, percpu_take(scene, 8, 0), 8);
-	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
-		percpu_give(scene, percpu_take(scene, 16, 0), 16);
-	return scene;
-}
-
 static void gives_and_takes(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -37,7 +24,7 @@ static void gives_others(void *arg)
 SIM_TEST(percpu_drain_takes_every_offset_once, .cpus_nr = 3,
 	 .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY)
 {
-	struct percpu_scene *scene = warm_scene(sim);
+	struct percpu_scene *scene = percpu_scene_make_warm(sim);
 
 	sim_cpu(sim, 0, gives_and_takes, scene);
 	sim_cpu(sim, 1, gives_others, scene);
@@ -53,7 +40,7 @@ SIM_TEST(percpu_drain_takes_every_offset_once, .cpus_nr = 3,
 /* An object that was used and freed is zero on every CPU when it is handed out again. */
 SIM_TEST(percpu_reused_offset_reads_zero, .events = SIM_MEMORY)
 {
-	struct percpu_scene *scene = warm_scene(sim);
+	struct percpu_scene *scene = percpu_scene_make_warm(sim);
 
 	sim_cpu(sim, 0, gives_and_takes, scene);
 	sim_run(sim);
@@ -78,7 +65,7 @@ static void takes_in_turns(void *arg)
  * line. */
 SIM_TEST(percpu_stacks_have_lines_of_their_own, .events = SIM_MEMORY)
 {
-	struct turns turns[2] = { { .scene = warm_scene(sim) } };
+	struct turns turns[2] = { { .scene = percpu_scene_make_warm(sim) } };
 
 	turns[1].scene = turns[0].scene;
 	for (unsigned cpu = 0; cpu < 2; cpu++)
@@ -86,126 +73,6 @@ SIM_TEST(percpu_stacks_have_lines_of_their_own, .events = SIM_MEMORY)
 	sim_run(sim);
 	SIM_CHECK((uintptr_t)turns[0].last / 64 != (uintptr_t)turns[1].last / 64);
 	percpu_scene_check(turns[0].scene);
-}
-
-static void gives_small(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	percpu_give(scene, scene->small[0], 8);
-}
-
-/* A free reads the map of its page while that map moves into another's place and its old one is
- * written anew: it looks again before it believes what it read. */
-SIM_TEST(percpu_free_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
-	 .events = SIM_MEMORY)
-{
-	struct percpu_scene *scene = warm_scene(sim);
-
-	store_relaxed(&scene->pc->warm, UINT64_C(1) << 7);
-	store_relaxed(&scene->pc->learn[7].count, COUNT_WARM);
-	cache_after_free(scene->pc, 8);
-	sim_cpu(sim, 0, gives_small, scene);
-	sim_cpu(sim, 1, percpu_empties_a_page_and_fills_another, scene);
-	sim_run(sim);
-	percpu_take(scene, 64, 0);
-	percpu_take(scene, 64, 0);
-	for (unsigned i = 1; i < 6; i++)
-		percpu_give(scene, scene->small[i], 8);
-	percpu_scene_check(scene);
-}
-
-static void gives_the_next_one(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	percpu_give(scene, scene->small[1], 8); /* to the maps: the first free on its CPU */
-}
-
-/* Two objects of 8 bytes side by side: one is freed while the maps forget the other.  It must not go on
- * the stack of objects of 16 bytes. */
-SIM_TEST(percpu_free_beside_a_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
-	 .events = SIM_MEMORY)
-{
-	struct percpu_scene *scene = warm_scene(sim);
-	void *large[2];
-
-	SIM_CHECK((char *)scene->small[1] == (char *)scene->small[0] + 8);
-	sim_cpu(sim, 0, gives_small, scene);
-	sim_cpu(sim, 1, gives_the_next_one, scene);
-	sim_run(sim);
-	/* In a stack of 16 bytes' hands there is nothing that begins where one of 8 did. */
-	for (unsigned i = 0; i < 2; i++) {
-		large[i] = percpu_take(scene, 16, 0);
-		SIM_CHECK(quire_percpu_bytes(scene->q, large[i]) == 16);
-	}
-	for (unsigned i = 0; i < 2; i++)
-		percpu_give(scene, large[i], 16);
-	for (unsigned i = 2; i < 6; i++)
-		percpu_give(scene, scene->small[i], 8);
-	percpu_scene_check(scene);
-}
-
-/* Objects of 8 bytes until the next granule is the one at @in_word of its word. */
-static void fill_up_to(struct percpu_scene *scene, uint32_t in_word)
-{
-	const void *last = percpu_take(scene, 8, 0);
-
-	while (((uintptr_t)last / 8 + 1) % 64 != in_word)
-		last = percpu_take(scene, 8, 0);
-}
-
-static void open_stack(struct percpu *pc, uint32_t granules)
-{
-	store_relaxed(&pc->warm, pc->warm | UINT64_C(1) << (granules - 1));
-	store_relaxed(&pc->learn[granules - 1].count, COUNT_WARM);
-	cache_after_free(pc, granules);
-}
-
-static void gives_24(void *arg)
-{
-	struct percpu_scene *scene = arg;
-
-	percpu_give(scene, scene->small[6], 24);
-}
-
-/* An object that goes on in the next word is no object of the granules that it has in this one. */
-SIM_TEST(percpu_object_across_words_keeps_its_class, .events = SIM_MEMORY)
-{
-	struct percpu_scene *scene = percpu_scene_make(sim, true);
-
-	fill_up_to(scene, 63);
-	scene->small[6] = percpu_take(scene, 24, 0);
-	SIM_CHECK((uintptr_t)scene->small[6] / 8 % 64 == 63);
-	for (uint32_t granules = 1; granules <= 3; granules++)
-		open_stack(scene->pc, granules);
-	sim_cpu(sim, 0, gives_24, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
-}
-
-/* As above where the neighbour's granule is its word's last: that there is no end in the word must hold
- * when the next word is read. */
-SIM_TEST(percpu_free_beside_a_free_at_a_words_end, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
-	 .events = SIM_MEMORY)
-{
-	struct percpu_scene *scene = warm_scene(sim);
-
-	percpu_give(scene, scene->small[0], 8);
-	percpu_give(scene, scene->small[1], 8);
-	open_stack(scene->pc, 2);
-	percpu_drains(scene);
-	fill_up_to(scene, 62);
-	scene->small[0] = percpu_take(scene, 8, 0);
-	scene->small[1] = percpu_take(scene, 8, 0);
-	percpu_take(scene, 8, 0);
-	SIM_CHECK((uintptr_t)scene->small[1] / 8 % 64 == 63);
-	open_stack(scene->pc, 1);
-	open_stack(scene->pc, 2);
-	sim_cpu(sim, 0, gives_small, scene);
-	sim_cpu(sim, 1, gives_the_next_one, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
 }
 
 static void ticks_until_idle(void *arg)
@@ -224,7 +91,7 @@ static void ticks_until_idle(void *arg)
  * the CPU is idle, and then closes the stack. */
 SIM_TEST(percpu_open_stack_keeps_the_worker, .cpus_nr = 1, .events = SIM_MEMORY)
 {
-	struct percpu_scene *scene = warm_scene(sim);
+	struct percpu_scene *scene = percpu_scene_make_warm(sim);
 
 	sim_cpu(sim, 0, ticks_until_idle, scene);
 	sim_run(sim);
@@ -239,21 +106,25 @@ SIM_TEST(percpu_open_stack_keeps_the_worker, .cpus_nr = 1, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
-static void takes_from_cold(void *arg)
+static void gives_and_takes_twice(void *arg)
 {
 	struct percpu_scene *scene = arg;
 
-	percpu_give(scene, percpu_take(scene, 40, 0), 40);
-	percpu_give(scene, percpu_take(scene, 40, 0), 40);
+	for (unsigned i = 0; i < 2; i++)
+		percpu_give(scene, percpu_take(scene, 8, 0), 8);
 }
 
-/* The first use of a CPU's stacks opens them behind a fence, like any other. */
-SIM_TEST(percpu_first_use_of_stacks, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY | SIM_RACE)
+/* A size is warm, and no CPU's stacks have been used: their first use opens them behind a fence, like any other. */
+SIM_TEST(percpu_first_use_of_stacks, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEMORY | SIM_RACE,
+	 .enters = { "cache_after_free", "stacks_begin_locked", "keep_more_locked" })
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, true);
 
-	sim_cpu(sim, 0, takes_from_cold, scene);
-	sim_cpu(sim, 1, takes_from_cold, scene);
+	scene->pc->learn[0].count = COUNT_WARM;
+	store_relaxed(&scene->pc->warm, 1);
+	sim_cpu(sim, 0, gives_and_takes_twice, scene);
+	sim_cpu(sim, 1, gives_and_takes_twice, scene);
+	sim_cpu(sim, 0, gives_and_takes_twice, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
@@ -301,6 +172,16 @@ SIM_TEST(percpu_look_is_for_all_when_it_has_ended, .explore = SIM_ALL_SCHEDULES,
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
 
+/* It reads zero on every CPU. */
+static void takes_a_zero_hole(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	uint64_t *ptr = quire_alloc_percpu(scene->q, 16, 0, 0);
+
+	for (unsigned unit = 0; unit < scene->pc->units; unit++)
+		check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(ptr, unit), 0);
+}
+
 static void writes_another_and_frees_it(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -313,17 +194,36 @@ static void writes_another_and_frees_it(void *arg)
 SIM_TEST(percpu_free_during_a_look_is_not_seen, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct percpu_scene *scene = holes_scene(sim);
-	uint64_t *ptr;
 
 	quire_free_percpu(scene->q, scene->small[0]);
 	sim_cpu(sim, 0, frees_one_and_takes_it, scene);
 	sim_cpu(sim, 1, writes_another_and_frees_it, scene);
 	sim_run(sim);
-	for (unsigned i = 0; i < 3; i++) {
-		ptr = quire_alloc_percpu(scene->q, 16, 0, 0);
-		for (unsigned unit = 0; unit < scene->pc->units; unit++)
-			check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(ptr, unit), 0);
-	}
+	for (unsigned i = 0; i < 3; i++)
+		takes_a_zero_hole(scene);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+static void writes_another_frees_it_and_takes_two(void *arg)
+{
+	writes_another_and_frees_it(arg);
+	takes_a_zero_hole(arg);
+	takes_a_zero_hole(arg);
+}
+
+/* A second look on behalf of all, beside the first, would end with the first's end: what was freed meanwhile would
+ * be taken for seen. */
+SIM_TEST(percpu_one_looks_for_all_at_a_time, .cpus_nr = 3, .enters = { "percpu/sparse.c:begin" })
+{
+	struct percpu_scene *scene = holes_scene(sim);
+
+	quire_free_percpu(scene->q, scene->small[0]);
+	quire_free_percpu(scene->q, scene->small[1]);
+	quire_free_percpu(scene->q, scene->small[5]);
+	sim_cpu(sim, 0, takes_a_zero_hole, scene);
+	sim_cpu(sim, 1, writes_another_frees_it_and_takes_two, scene);
+	sim_cpu(sim, 2, takes_a_zero_hole, scene);
+	sim_run(sim);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
 
@@ -355,7 +255,7 @@ static void gives_and_takes_often(void *arg)
  * commit what top was before they were emptied. */
 SIM_TEST(percpu_look_during_a_drain, .cpus_nr = 3, .events = SIM_MEMORY)
 {
-	struct percpu_scene *scene = warm_scene(sim);
+	struct percpu_scene *scene = percpu_scene_make_warm(sim);
 
 	sim_cpu(sim, 0, gives_and_takes_often, scene);
 	sim_cpu(sim, 1, looks_during_the_drain, scene);

@@ -116,6 +116,35 @@ SIM_TEST(percpu_free_during_the_flush_is_seen, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
+/* What became empty during the flush has its content still: it is not counted as returned, and reads zero when it is
+ * used again. */
+SIM_TEST(percpu_page_freed_during_the_flush_reads_zero, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "account_locked" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 12, 20);
+	sim_cpu(sim, 0, balances, scene);
+	sim_cpu(sim, 1, frees_one_more, scene);
+	sim_run(sim);
+	for (unsigned i = 0; i < 40; i++)
+		percpu_take(scene, PAGE_BYTES, 0);
+	percpu_scene_check(scene);
+}
+
+/* A free that empties a page asks for the worker, who else would not come before another call. */
+SIM_TEST(percpu_emptied_page_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .enters = { "after_free" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	store_relaxed(&scene->pc->due_ns, WORK_IDLE);
+	sim_cpu(sim, 0, frees_one_more, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->due_ns != WORK_IDLE);
+	percpu_scene_check(scene);
+}
+
 /* The pending run stays populated if the reserve ran low meanwhile (R5). */
 SIM_TEST(percpu_pressure_returns_the_chunk, .events = SIM_MEMORY)
 {

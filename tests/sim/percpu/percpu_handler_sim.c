@@ -93,9 +93,83 @@ SIM_TEST(percpu_deferred_bits_are_taken_at_once, .explore = SIM_ALL_SCHEDULES, .
 	percpu_scene_check(holder.scene);
 }
 
+static void gives_small_0_locked(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	lock_token token = lock_acquire(&scene->pc->lock);
+
+	percpu_give(scene, scene->small[0], 8);
+	lock_release(&scene->pc->lock, token);
+}
+
+static void takes_deferred_twice(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++)
+		percpu_take_deferred(scene->pc);
+}
+
+/* A free is deferred while others are taken in: whoever sees that there is one finds its chunk, and in it the
+ * object's bit.  What is found by nobody now is found by the next. */
+SIM_TEST(percpu_deferred_free_beside_taking_in, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "percpu/free.c:defer", "take_chunk" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	for (unsigned i = 0; i < 3; i++)
+		scene->small[i] = percpu_take(scene, 8, 0);
+	sim_cpu(sim, 0, gives_small_0_locked, scene);
+	sim_cpu(sim, 1, takes_deferred_twice, scene);
+	sim_run(sim);
+	percpu_take_deferred(scene->pc);
+	percpu_scene_check(scene);
+}
+
+static void gives_a_page_of_chunk_0(void *arg)
+{
+	struct holder *holder = arg;
+	lock_token token = lock_acquire(&holder->lock);
+
+	percpu_give(holder->scene, holder->scene->object[0], PAGE_BYTES);
+	lock_release(&holder->lock, token);
+}
+
+static void gives_a_page_of_chunk_1(struct percpu_scene *scene)
+{
+	lock_token token = lock_acquire(&scene->pc->lock);
+
+	percpu_give(scene, scene->object[20], PAGE_BYTES);
+	lock_release(&scene->pc->lock, token);
+}
+
 static void takes_small(void *arg)
 {
 	percpu_take(arg, 24, 0);
+}
+
+static void keeps_the_lock_busy(void *arg)
+{
+	for (unsigned i = 0; i < 3; i++)
+		percpu_give(arg, percpu_take(arg, 24, 0), 24);
+}
+
+/* A free is deferred in a chunk that has been searched, while the last one is: it is not forgotten that there is
+ * one. */
+SIM_TEST(percpu_deferred_in_a_chunk_that_was_searched, .cpus_nr = 3,
+	 .enters = { "percpu/free.c:defer", "take_chunk" })
+{
+	struct holder holder = { .scene = percpu_scene_make(sim, false) };
+	struct percpu_scene *scene = holder.scene;
+
+	lock_init(&holder.lock, RANK_PERCPU_CPU);
+	gives_a_page_of_chunk_1(scene);
+	sim_cpu(sim, 0, gives_a_page_of_chunk_0, &holder);
+	sim_cpu(sim, 1, takes_deferred_twice, scene);
+	sim_cpu(sim, 2, keeps_the_lock_busy, scene);
+	sim_run(sim);
+	percpu_take_deferred(scene->pc);
+	percpu_scene_check(scene);
 }
 
 /* Deferring a free wakes the worker: the next ordinary call may come much later. */

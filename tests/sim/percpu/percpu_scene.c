@@ -82,6 +82,26 @@ struct percpu_scene *percpu_scene_make_sparse(struct sim *sim)
 	return make(sim, false, DENSE_UNITS + 1);
 }
 
+struct percpu_scene *percpu_scene_make_warm(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	for (unsigned i = 0; i < 8; i++)
+		scene->small[i] = percpu_take(scene, i < 6 ? 8 : 16, 0);
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
+		percpu_give(scene, percpu_take(scene, 8, 0), 8);
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
+		percpu_give(scene, percpu_take(scene, 16, 0), 16);
+	return scene;
+}
+
+void percpu_open_stack(struct percpu *pc, uint32_t granules)
+{
+	store_relaxed(&pc->warm, pc->warm | UINT64_C(1) << (granules - 1));
+	store_relaxed(&pc->learn[granules - 1].count, COUNT_WARM);
+	cache_after_free(pc, granules);
+}
+
 void percpu_isolate(struct percpu_scene *scene, unsigned from, unsigned end)
 {
 	lock_token token;

@@ -48,6 +48,11 @@ uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags);
 uint64_t percpu_charged(const struct percpu_scene *scene);
 void percpu_scene_check(struct percpu_scene *scene);
 
+/* The same as the first, with stacks of 8 and of 16 bytes open on CPU 0: small[0] to small[5] have 8, the others 16. */
+struct percpu_scene *percpu_scene_make_warm(struct sim *sim);
+/* Opens this CPU's stack of a size. */
+void percpu_open_stack(struct percpu *pc, uint32_t granules);
+
 /* Tasks of several files. */
 void percpu_drains(void *arg);
 /* The map of the emptied page moves into another's place. */

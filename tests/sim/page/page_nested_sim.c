@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* page_nested_sim.c - calls of a thread that holds a lock: they only try locks, and what they free may be deferred */
+#include "sim/page/page_scene.h"
+
+/* A lock of another module's, whose holder is as a handler that interrupted it: its calls are nested. */
+struct holder {
+	struct page_scene *scene;
+	struct lock lock;
+};
+
+static struct holder holder_make(struct sim *sim)
+{
+	struct holder holder = { .scene = page_scene_make(sim, false) };
+
+	lock_init(&holder.lock, RANK_PERCPU_CPU);
+	return holder;
+}
+
+static void gives_three(void *arg)
+{
+	struct holder *holder = arg;
+	lock_token token = lock_acquire(&holder->lock);
+
+	for (unsigned i = 0; i < 3; i++)
+		give(holder->scene, holder->scene->page[i], 0);
+	lock_release(&holder->lock, token);
+}
+
+static void isolates(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_isolate_pageblock(scene->q, scene->page[7]), 0);
+}
+
+static void disables(void *arg)
+{
+	quire_pcp_disable(((struct page_scene *)arg)->q);
+}
+
+/* B9: a nested free reads its block's tag once more under the lock of the lists on which it puts the page. */
+SIM_TEST(nested_free_against_isolate, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "put_nested_locked" })
+{
+	struct holder holder = holder_make(sim);
+
+	sim_cpu(sim, 0, gives_three, &holder);
+	sim_cpu(sim, 1, isolates, holder.scene);
+	sim_run(sim);
+	check_u64_eq(page_scene_strays(holder.scene, holder.scene->page[7]), 0);
+	page_take_deferred(pages_of(holder.scene->q));
+	page_scene_check(holder.scene);
+}
+
+/* B7: a nested free puts nothing on lists that are switched off. */
+SIM_TEST(nested_free_against_disable, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "put_nested_locked" })
+{
+	struct holder holder = holder_make(sim);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	sim_cpu(sim, 0, gives_three, &holder);
+	sim_cpu(sim, 1, disables, holder.scene);
+	sim_run(sim);
+	quire_page_stat_read(holder.scene->q, &stat);
+	check_u64_eq(stat.cached_pages, 0);
+	page_take_deferred(pages_of(holder.scene->q));
+	page_scene_check(holder.scene);
+}
+
+/* ---- the deferred list ------------------------------------------------------------------------ */
+
+static void takes_nolock(void *arg)
+{
+	struct holder *holder = arg;
+	lock_token token = lock_acquire(&holder->lock);
+
+	holder->scene->far_page = take(holder->scene, 0, QUIRE_NOLOCK);
+	lock_release(&holder->lock, token);
+}
+
+/* B9: a page of an isolated block that is taken off the deferred list goes neither to a caller nor on a list. */
+SIM_TEST(deferred_page_of_an_isolated_block_stays, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .enters = { "page_take_deferred_one" })
+{
+	struct holder holder = holder_make(sim);
+	struct page_scene *scene = holder.scene;
+	struct pages *p = pages_of(scene->q);
+	lock_token token;
+
+	isolates(scene);
+	quire_drain_all(scene->q);
+	token = lock_acquire(&p->zone[0].lock);
+	give(scene, scene->page[0], 0);
+	lock_release(&p->zone[0].lock, token);
+	check_u64_eq(p->deferred, page_frame(p, scene->page[0]));
+	p->zone[0].mark_min = UINT64_C(1) << 40; /* the buddy gives nothing */
+	sim_cpu(sim, 0, takes_nolock, &holder);
+	sim_run(sim);
+	SIM_CHECK(scene->far_page == NULL);
+	check_u64_eq(page_scene_strays(scene, scene->page[0]), 0);
+}
+
+static void defers_two(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct pages *p = pages_of(scene->q);
+	lock_token door = lock_acquire(&p->pcp[0].door.lock);
+	lock_token zone = lock_acquire(&p->zone[0].lock);
+
+	give(scene, scene->page[0], 0);
+	give(scene, scene->page[1], 0);
+	lock_release(&p->zone[0].lock, zone);
+	lock_release(&p->pcp[0].door.lock, door);
+}
+
+static void takes_in(void *arg)
+{
+	struct pages *p = pages_of(((struct page_scene *)arg)->q);
+
+	page_take_deferred(p);
+	page_take_deferred(p);
+}
+
+/* What a deferred page's link and state are is written before the list shows it. */
+SIM_TEST(deferred_push_against_taking_in, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_RACE, .enters = { "deferred_push", "page_take_deferred" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, defers_two, scene);
+	sim_cpu(sim, 1, takes_in, scene);
+	sim_run(sim);
+	page_take_deferred(pages_of(scene->q));
+	page_scene_check(scene);
+}
+
+/* No list keeps order 5: each is taken from the buddy and given back under the zone's lock. */
+static void keeps_the_zone_busy(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, take(scene, 5, 0), 5);
+}
+
+/* A nested free that finds the zone busy defers its page: its state is set before it is on the list, from where
+ * another takes it at once. */
+SIM_TEST(deferred_while_the_zone_is_busy, .cpus_nr = 3, .enters = { "deferred_push" })
+{
+	struct holder holder = holder_make(sim);
+
+	for (unsigned i = 0; i < 3; i++)
+		pages_of(holder.scene->q)->pcp[i].high = 0; /* so that no list takes it */
+	sim_cpu(sim, 0, gives_three, &holder);
+	sim_cpu(sim, 1, takes_in, holder.scene);
+	sim_cpu(sim, 2, keeps_the_zone_busy, holder.scene);
+	sim_run(sim);
+	page_take_deferred(pages_of(holder.scene->q));
+	page_scene_check(holder.scene);
+}
+
+/* ---- spares ----------------------------------------------------------------------------------- */
+
+static void takes_and_fills_spares(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	store_relaxed(&pages_of(scene->q)->spares_wanted, true); /* as a nested call would */
+	take(scene, 5, 0);
+	take(scene, 5, 0);
+}
+
+static struct page_scene *spares_are_filled_beside(struct sim *sim, void (*other)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, takes_and_fills_spares, scene);
+	sim_cpu(sim, 1, other, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+	return scene;
+}
+
+/* B9: spares are filled under a door's lock, which isolation takes before it empties them for the last time. */
+SIM_TEST(spares_fill_against_isolate, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "fill_locked", "nested_drain" })
+{
+	struct page_scene *scene = spares_are_filled_beside(sim, isolates);
+
+	check_u64_eq(page_scene_strays(scene, scene->page[7]), 0);
+}
+
+/* Lists that are switched off have no spares. */
+SIM_TEST(spares_fill_against_disable, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "fill_locked", "nested_drain" })
+{
+	struct page_scene *scene = spares_are_filled_beside(sim, disables);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	quire_page_stat_read(scene->q, &stat);
+	check_u64_eq(stat.cached_pages, 0);
+}
