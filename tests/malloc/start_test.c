@@ -4,7 +4,7 @@
  *
  * Each test confines a child and has it execute a program (uses.c, early.c) with the library preloaded, or one
  * that is linked with quire-malloc.o.  Confined before the exec, the library finds it so when it begins.
- * QUIRE_PROGRAMS is the directory of the programs, QUIRE_MALLOC the library.
+ * QUIRE_PROGRAMS is the directory of the programs, QUIRE_MALLOC the library, QUIRE_WRAPPER that of wrapper.c.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,7 +27,9 @@ struct run {
 	const char *program, *way;
 	void (*confine)(void);
 	const char *variable, *value;
-	bool linked; /* not preloaded */
+	bool linked;	       /* not preloaded */
+	const char *directory; /* NULL: QUIRE_PROGRAMS */
+	const char *preload;   /* NULL: QUIRE_MALLOC */
 };
 
 static const char *programs(void)
@@ -46,14 +49,16 @@ static int status_of(const struct run *run, char *text, size_t text_bytes)
 	size_t n = 0;
 	pid_t child;
 
-	snprintf(path, sizeof(path), "%s/%s%s", programs(), run->program,
+	snprintf(path, sizeof(path), "%s/%s%s",
+		 run->directory != NULL ? run->directory : programs(), run->program,
 		 run->linked ? "_linked" : "");
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	child = child_fork();
 	if (child == 0) {
 		dup2(ends[1], 2);
 		if (!run->linked)
-			setenv("LD_PRELOAD", getenv("QUIRE_MALLOC"), 1);
+			setenv("LD_PRELOAD",
+			       run->preload != NULL ? run->preload : getenv("QUIRE_MALLOC"), 1);
 		if (run->variable != NULL)
 			setenv(run->variable, run->value, 1);
 		if (run->confine != NULL)
@@ -272,6 +277,224 @@ static void it_serves_without_proc_and_sys(void **state)
 		(struct run){ .program = "malloc_uses", .way = "threads", .confine = hide_proc });
 }
 
+/* ---- much ------------------------------------------------------------------------------------------ */
+
+static void it_serves_with_1_TiB_of_addresses(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	expect_served((struct run){ .program = "malloc_uses",
+				    .way = "threads",
+				    .variable = "QUIRE_CONF",
+				    .value = "limit:1t,zones:8" });
+}
+
+static bool setting_write(const char *name, const char *value)
+{
+	char path[128];
+	FILE *file;
+	bool written;
+
+	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
+	file = fopen(path, "w");
+	if (file == NULL)
+		return false;
+	written = fputs(value, file) >= 0;
+	return fclose(file) == 0 && written;
+}
+
+static void setting_read(const char *name, char *value, size_t bytes)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/sys/vm/%s", name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(value, (int)bytes, file));
+	fclose(file);
+}
+
+#define KBYTES_NEVER_REACHED "1099511627776"
+#define RATIO_OF_LINUX	     "50"
+
+static struct {
+	char mode[32], kbytes[32], ratio[32];
+	bool changed;
+} overcommit;
+
+/* Runs however the test ends.  Writing the limit's kbytes or its ratio makes the other one 0. */
+static int restore_overcommit(void **state)
+{
+	bool done;
+
+	(void)state;
+	if (!overcommit.changed)
+		return 0;
+	done = setting_write("overcommit_memory", overcommit.mode);
+	if (strtoul(overcommit.ratio, NULL, 10) != 0)
+		done = setting_write("overcommit_ratio", overcommit.ratio) && done;
+	else if (strtoul(overcommit.kbytes, NULL, 10) != strtoul(KBYTES_NEVER_REACHED, NULL, 10))
+		done = setting_write("overcommit_kbytes", overcommit.kbytes) && done;
+	else /* another run of this test was at it */
+		done = setting_write("overcommit_ratio", RATIO_OF_LINUX) && done;
+	return done ? 0 : -1;
+}
+
+/*
+ * The setting is the whole system's, so it is changed for a moment, and with a limit that nobody reaches: what is
+ * looked at is which mappings are charged.  Where it is so anyhow nothing is changed.
+ */
+static void it_is_charged_for_little_where_memory_is_never_overcommitted(void **state)
+{
+	(void)state;
+	skip_if_sanitized();
+	setting_read("overcommit_memory", overcommit.mode, sizeof(overcommit.mode));
+	setting_read("overcommit_kbytes", overcommit.kbytes, sizeof(overcommit.kbytes));
+	setting_read("overcommit_ratio", overcommit.ratio, sizeof(overcommit.ratio));
+	if (overcommit.mode[0] != '2') {
+		overcommit.changed = setting_write("overcommit_kbytes", KBYTES_NEVER_REACHED);
+		if (!overcommit.changed || !setting_write("overcommit_memory", "2"))
+			skip_because("/proc/sys/vm/overcommit_memory cannot be written");
+	}
+	expect_served((struct run){ .program = "malloc_uses", .way = "charged" });
+}
+
+/* ---- rights ----------------------------------------------------------------------------------------- */
+
+#define NOBODY 65534
+
+static void become_nobody(void)
+{
+	if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
+		_exit(SYSTEM_REFUSES);
+}
+
+static void copy_file(const char *from, const char *to, mode_t mode)
+{
+	char buffer[65536];
+	int source = open(from, O_RDONLY), target = open(to, O_WRONLY | O_CREAT | O_EXCL, 0700);
+	ssize_t n;
+
+	assert_true(source >= 0);
+	assert_true(target >= 0);
+	while ((n = read(source, buffer, sizeof(buffer))) > 0)
+		assert_int_equal(write(target, buffer, (size_t)n), n);
+	assert_int_equal(n, 0);
+	assert_int_equal(fchmod(target, mode), 0);
+	close(source);
+	close(target);
+}
+
+/* Runs a copy of the linked program, with these bits, as a user without rights. */
+static int status_of_copy(mode_t mode, const char *way, char *text, size_t text_bytes)
+{
+	char directory[] = "/tmp/quire-start-XXXXXX", from[512], to[512];
+	struct run run = { .program = "malloc_uses",
+			   .way = way,
+			   .confine = become_nobody,
+			   .variable = "QUIRE_CONF",
+			   .value = "limit:64m,nonsense:1",
+			   .linked = true };
+	int status;
+
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 0755), 0);
+	snprintf(from, sizeof(from), "%s/malloc_uses_linked", programs());
+	snprintf(to, sizeof(to), "%s/malloc_uses_linked", directory);
+	copy_file(from, to, mode);
+	run.directory = directory;
+	status = status_of(&run, text, text_bytes);
+	unlink(to);
+	rmdir(directory);
+	return status;
+}
+
+/* A set-user-ID program does not let its user say how much it may have, nor write to its standard error. */
+static void with_another_users_rights_no_variable_is_read(void **state)
+{
+	char text[4096];
+	int status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip_because("needs to be root, to be somebody else");
+	status = status_of_copy(04755, "privileged", text, sizeof(text));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SYSTEM_REFUSES)
+		skip_because("no set-user-ID programs in /tmp");
+	assert_int_equal(status, 0);
+	assert_string_equal(text, "");
+	status = status_of_copy(0755, "unprivileged", text, sizeof(text));
+	assert_int_equal(status, 0);
+	assert_non_null(strstr(text, "\"nonsense\""));
+}
+
+/* ---- other mallocs ---------------------------------------------------------------------------------- */
+
+/* Both libraries preloaded, in this order. */
+static void expect_served_by_two(const char *first, const char *second, const char *way,
+				 const char *line)
+{
+	char preload[1024], text[4096];
+	struct run run = { .program = "malloc_uses", .way = way, .preload = preload };
+	int status;
+
+	snprintf(preload, sizeof(preload), "%s:%s", first, second);
+	status = status_of(&run, text, sizeof(text));
+	if (status != 0 || strcmp(text, line) != 0)
+		printf("%s %s: status %#x\n%s", preload, way, (unsigned)status, text);
+	assert_int_equal(status, 0);
+	assert_string_equal(text, line);
+}
+
+static const char *const ways_beside_another[] = { "plainly", "threads", "arrays" };
+#define WAYS_BESIDE (sizeof(ways_beside_another) / sizeof(ways_beside_another[0]))
+
+/* In front it sees all calls and hands them on; behind it sees none. */
+static void it_serves_beside_a_library_that_wraps_malloc(void **state)
+{
+	const char *quire = getenv("QUIRE_MALLOC"), *wrapper = getenv("QUIRE_WRAPPER");
+
+	(void)state;
+	skip_if_sanitized();
+	for (size_t i = 0; i + 1 < WAYS_BESIDE; i++) {
+		expect_served_by_two(wrapper, quire, ways_beside_another[i],
+				     "wrapper: many calls\n");
+		expect_served_by_two(quire, wrapper, ways_beside_another[i],
+				     "wrapper: few calls\n");
+	}
+	expect_served_by_two(wrapper, quire, "arrays", "wrapper: many calls\n");
+}
+
+/* The first one serves, and the other has nothing to do.  jemalloc 5.3.0 has no reallocarray(). */
+static void it_serves_beside_a_malloc_that_is_whole(void **state)
+{
+	static const char *const others[] = { "libjemalloc.so.2", "libmimalloc.so.2",
+					      "libtcmalloc_minimal.so.4" };
+	const char *quire = getenv("QUIRE_MALLOC");
+	unsigned found_nr = 0;
+
+	(void)state;
+	skip_if_sanitized();
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct run run = { .program = "malloc_uses",
+				   .way = "little",
+				   .preload = others[i] };
+		char text[4096];
+
+		/* The loader says so if there is none. */
+		if (status_of(&run, text, sizeof(text)) != 0 || text[0] != '\0')
+			continue;
+		found_nr++;
+		for (size_t way = 0; way < WAYS_BESIDE; way++) {
+			expect_served_by_two(others[i], quire, ways_beside_another[way], "");
+			expect_served_by_two(quire, others[i], ways_beside_another[way], "");
+		}
+	}
+	if (found_nr == 0)
+		skip_because("no other malloc is installed");
+}
+
 /* ---- options -------------------------------------------------------------------------------------- */
 
 static void expect_warning(const char *variable, const char *value, const char *line)
@@ -388,6 +611,13 @@ int main(void)
 		cmocka_unit_test(it_serves_without_rseq),
 		cmocka_unit_test(it_serves_where_calls_are_denied),
 		cmocka_unit_test(it_serves_without_proc_and_sys),
+		cmocka_unit_test(it_serves_with_1_TiB_of_addresses),
+		cmocka_unit_test_teardown(
+			it_is_charged_for_little_where_memory_is_never_overcommitted,
+			restore_overcommit),
+		cmocka_unit_test(with_another_users_rights_no_variable_is_read),
+		cmocka_unit_test(it_serves_beside_a_library_that_wraps_malloc),
+		cmocka_unit_test(it_serves_beside_a_malloc_that_is_whole),
 		cmocka_unit_test(a_wrong_option_is_a_warning),
 		cmocka_unit_test(options_beside_a_wrong_one_are_used),
 		cmocka_unit_test(it_can_be_loaded_while_the_program_runs),

@@ -104,17 +104,6 @@ EXPORT void *realloc(void *block, size_t bytes)
 	return malloc_resize(block, bytes);
 }
 
-EXPORT void *reallocarray(void *block, size_t count, size_t each)
-{
-	size_t bytes;
-
-	if (__builtin_mul_overflow(count, each, &bytes)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	return realloc(block, bytes);
-}
-
 /* ---- aligned ---- */
 
 static bool is_power_of_two(size_t n)
