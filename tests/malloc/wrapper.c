@@ -50,6 +50,9 @@ static void count(void)
 	__atomic_fetch_add(&calls_nr, 1, __ATOMIC_RELAXED);
 }
 
+/* libc's headers have names of their own for parameters.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 void *malloc(size_t bytes)
 {
 	find();
@@ -78,6 +81,8 @@ void free(void *block)
 	if ((char *)block < early || (char *)block >= early + sizeof(early))
 		next_free(block);
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 __attribute__((destructor)) static void say(void)
 {
