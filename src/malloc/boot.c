@@ -75,7 +75,7 @@ size_t boot_usable(const void *block)
 	uintptr_t offset = (uintptr_t)block - (uintptr_t)arena.bytes;
 
 	if (offset < sizeof(struct mark) || offset % sizeof(struct mark) != 0 ||
-	    mark_of(block)->kind != MARK)
+	    load_relaxed(&mark_of(block)->kind) != MARK) /* as in boot_free() */
 		return 0;
 	return mark_of(block)->bytes;
 }
@@ -85,7 +85,7 @@ void boot_free(void *block)
 	size_t begin = (size_t)((char *)block - arena.bytes);
 	size_t end = begin + mark_of(block)->bytes;
 
-	mark_of(block)->kind = 0;
+	store_relaxed(&mark_of(block)->kind, 0u); /* a second free of it may look */
 	/* Pairs with boot_alloc(): whoever cuts the bytes again writes after this store. */
 	(void)cas_acq_rel(&arena.end, &end, begin - sizeof(struct mark));
 }

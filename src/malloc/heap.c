@@ -6,10 +6,12 @@
  * making calls, and of handlers that interrupt it, are served by the boot arena.
  *
  *   state      when                                         to
- *   NONE       a call finds it, and may begin               MAKING
- *   MAKING     the instance and its slabs are made          READY
- *   MAKING     the system refused                           NONE: the next call tries again
- *   MAKING     in a child of fork: its maker is not there   NONE
+ *   NONE       a call finds it, and may begin               its thread: this one makes it
+ *   a thread   the instance and its slabs are made          READY
+ *   a thread   the system refused                           NONE: the next call tries again
+ *   a thread   in a child of fork: its maker is not there   NONE
+ *
+ * So at any step a handler sees whether it has interrupted the maker, for which it must not wait.
  *
  * The instance is the one that process_default() holds, since its mutex is taken by fork: no child has an
  * instance that is half made.
@@ -36,11 +38,9 @@
 #include "slab/class.h"
 #include "slab/slab.h"
 
-enum {
-	HEAP_NONE,
-	HEAP_MAKING,
-	HEAP_READY,
-};
+/* Of malloc_heap.state.  Any other value is the thread that makes the heap: process_thread(). */
+#define HEAP_NONE  UINT64_C(0)
+#define HEAP_READY UINT64_MAX
 
 #define CONF_BYTES_MAX 1024u
 #define LINE_BYTES     320u
@@ -191,17 +191,16 @@ static bool make(void)
 
 static bool begin(bool may_begin)
 {
-	uint32_t state = load_acquire(&malloc_heap.state); /* pairs with the store below */
+	uint64_t state = load_acquire(&malloc_heap.state); /* pairs with the store below */
 	int error;
 
 	if (state == HEAP_READY)
 		return true;
-	if (!may_begin || state == HEAP_MAKING)
+	if (!may_begin || state != HEAP_NONE)
 		return false;
-	if (!cas_acquire(&malloc_heap.state, &state, (uint32_t)HEAP_MAKING))
+	if (!cas_acquire(&malloc_heap.state, &state, process_thread()))
 		return state == HEAP_READY;
 	error = process_errno();
-	store_relaxed(&malloc_heap.maker, process_thread()); /* its own handlers read it */
 	state = make() ? HEAP_READY : HEAP_NONE;
 	store_release(&malloc_heap.state, state);
 	process_set_errno(error);
@@ -217,10 +216,12 @@ bool malloc_begin(void)
 bool malloc_begin_waiting(void)
 {
 	while (!begin(malloc_is_relocated())) {
-		if (load_relaxed(&malloc_heap.state) != HEAP_MAKING ||
-		    load_relaxed(&malloc_heap.maker) == process_thread())
+		uint64_t state = load_relaxed(&malloc_heap.state); /* begin() loads it again */
+
+		if (state == HEAP_NONE || state == process_thread())
 			return false;
-		malloc_yield();
+		if (state != HEAP_READY) /* it was another thread's until now */
+			malloc_yield();
 	}
 	return true;
 }
@@ -240,12 +241,11 @@ static void fork_child(struct process_member *member)
 		if (malloc_heap.modes == 0)
 			open_fast_paths();
 	}
-	if (load_relaxed(&malloc_heap.state) == HEAP_MAKING)
-		store_relaxed(&malloc_heap.state, (uint32_t)HEAP_NONE);
+	if (load_relaxed(&malloc_heap.state) != HEAP_READY)
+		store_relaxed(&malloc_heap.state, HEAP_NONE);
 }
 
-/* After the handlers of fork, of priority 101. */
-static __attribute__((constructor(102))) void register_member(void)
+void malloc_register(void)
 {
 	static struct process_member member = { .fork_prepare = nothing,
 						.fork_parent = nothing,

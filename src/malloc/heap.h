@@ -44,8 +44,7 @@ struct malloc_heap {
 	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
 	struct slabs *slabs; /* (c) */
 	struct quire *q;     /* (c) */
-	uint32_t state;	     /* atomic: enum in heap.c */
-	uint64_t maker;	     /* atomic: the thread that makes it */
+	uint64_t state;	     /* atomic: not made, made, or the thread that makes it: heap.c */
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
 	struct malloc_learn learn;
 };
@@ -95,6 +94,8 @@ bool malloc_is_area(const void *block);
 /* Stops the process unless @block can be one of @bytes at a multiple of @align. */
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function);
 
+/* From here on a fork tells the heap of its child.  Once, before main(). */
+void malloc_register(void);
 /* Leaves what the instance's worker does to calls, so that its thread does not outlive all others. */
 void malloc_retire_worker(void);
 /* Gives back to the system what is free.  Returns bytes. */

@@ -177,7 +177,7 @@ static void init_constants(struct vmap *v, struct quire *q)
 	v->policy = options->purge != QUIRE_PURGE_DEFAULT ? options->purge : QUIRE_PURGE_SPLICE;
 	cpus_init_stacks(v);
 	v->lazy_max_pages = vmap_lazy_bytes(q) >> v->page_shift;
-	v->lazy = v->lazy_frames = v->oldest = v->newest = v->spares = RANGE_NONE;
+	v->lazy = v->lazy_frames = v->oldest = v->newest = v->spares = v->strays = RANGE_NONE;
 	v->free.root = v->pooled.root = RANGE_NONE;
 	lock_init(&v->lock, RANK_VMAP_SPACE);
 	mutex_init(&v->purge_mutex, RANK_VMAP_PURGE);

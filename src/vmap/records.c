@@ -4,8 +4,9 @@
  *
  * Ranges are cut and joined under the lock, where no pool may grow.  So a caller reserves
  * RECORDS_NEEDED records before it takes the lock, and records of joined ranges are collected
- * there.  A signal handler may do all this while the interrupted frame holds the pool's lock, so
- * returning records only tries it.
+ * there.  A signal handler may do all this while the interrupted frame holds the pool's lock, or a lock that the
+ * pool's holder waits for, so returning records only tries it.  A handler that has a record and gets neither
+ * lock leaves it on a list of strays, which the next holder of the lock collects.
  */
 #include "vmap/records.h"
 
@@ -13,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "machine/atomic.h"
 #include "machine/lock.h"
 #include "pool/pool.h"
 #include "vmap/layout.h"
@@ -46,6 +48,34 @@ static void keep_locked(struct vmap *v, uint32_t index)
 	}
 }
 
+/* Returns a record in a handler that has no lock. */
+static void return_unlocked(struct vmap *v, uint32_t index)
+{
+	uint32_t first = load_relaxed(&v->strays); /* compared below */
+
+	if (pool_free_try(&v->pool, index))
+		return;
+	do
+		range_at(v, index)->next = first;
+	while (!cas_acq_rel(&v->strays, &first, index)); /* pairs with the exchange below */
+}
+
+static void collect_strays_locked(struct vmap *v)
+{
+	uint32_t index;
+
+	CHECK(lock_is_held(&v->lock));
+	if (LIKELY(load_relaxed(&v->strays) == RANGE_NONE)) /* a hint: the next holder looks, too */
+		return;
+	index = exchange_acq_rel(&v->strays, RANGE_NONE);
+	while (index != RANGE_NONE) {
+		uint32_t next = range_at(v, index)->next;
+
+		keep_locked(v, index);
+		index = next;
+	}
+}
+
 int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
 {
 	for (;;) {
@@ -53,6 +83,7 @@ int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
 
 		if (!lock_for(v, flags, token))
 			return -EAGAIN;
+		collect_strays_locked(v);
 		if (LIKELY(v->spares_nr >= RECORDS_NEEDED))
 			return 0;
 		lock_release(&v->lock, *token);
@@ -62,7 +93,7 @@ int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)
 		if (index == POOL_NONE)
 			return -ENOMEM;
 		if (!lock_for(v, flags, token)) {
-			pool_free(&v->pool, index); /* its lock was taken by a try just now */
+			return_unlocked(v, index);
 			return -EAGAIN;
 		}
 		keep_locked(v, index);

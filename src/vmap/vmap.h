@@ -122,6 +122,8 @@ struct vmap {
 		[HEADS_LEVELS]; /* (s) bit a page where a range that is not FREE begins; summaries */
 	uint32_t spares;	/* (s) spare records, linked by `next` */
 	uint32_t spares_nr;	/* (s) */
+	uint32_t
+		strays; /* atomic: records that handlers could not return, linked likewise: records.c */
 	uint64_t charged_pages; /* (r) V9: backed pages of all ranges */
 	uint64_t retired_uses;	/* (s) uses of records that were returned */
 	uint64_t tree_allocs, tree_compares, tree_operations; /* (s) */

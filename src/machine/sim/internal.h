@@ -127,6 +127,7 @@ struct task {
 	uint32_t spin_nr;  /* spin locks held */
 	uint32_t locks_nr; /* locks held or being taken */
 	uintptr_t pc;	   /* of the last point */
+	int error;	   /* errno */
 	struct held held[HELD_MAX];
 };
 
@@ -161,6 +162,8 @@ struct run {
 	struct irq irqs[IRQS_MAX];
 	uint32_t owned_pages;
 	void *process_first;
+	struct quire *process_own;    /* the process's own instance */
+	const char *variable, *value; /* of the environment, which has one at most */
 	struct task tasks[TASKS_MAX]; /* last: only those in use are copied */
 };
 

@@ -10,12 +10,12 @@
 
 #include <quire/quire.h>
 
-#include "base/errno.h"
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "machine/sim/internal.h"
 #include "machine/sim/memory.h"
 
+static struct mutex making = { .rank = RANK_DEFAULT };
 static struct mutex instances = { .rank = RANK_INSTANCES };
 static struct process_turn turn = { .mutex = { .rank = RANK_TURN } };
 static struct lock switching = { .rank = RANK_SWITCH };
@@ -93,22 +93,34 @@ unsigned process_cpu_node(unsigned cpu)
 	return 0;
 }
 
-const char *process_env(const char *name)
+void sim_set_variable(const char *name, const char *value)
 {
-	(void)name;
-	return NULL;
+	sim_run_.variable = name;
+	sim_run_.value = value;
 }
 
-/* Scenarios make their own instances. */
+const char *process_env(const char *name)
+{
+	return sim_run_.variable != NULL && strcmp(name, sim_run_.variable) == 0 ? sim_run_.value
+										 : NULL;
+}
+
+/* Most scenarios make their own instances; malloc's is the process's. */
 struct quire *process_default(struct quire *(*make)(void))
 {
-	(void)make;
-	return NULL;
+	mutex_acquire(&making);
+	if (sim_run_.process_own == NULL)
+		sim_run_.process_own = make();
+	mutex_release(&making);
+	return sim_run_.process_own;
 }
 
 void process_forget_default(struct quire *q)
 {
-	(void)q;
+	mutex_acquire(&making);
+	if (sim_run_.process_own == q)
+		sim_run_.process_own = NULL;
+	mutex_release(&making);
 }
 
 uint64_t process_unloaded_nr(void)
@@ -126,19 +138,19 @@ _Noreturn void process_exit_conf(const char *line)
 	sim_fail("misuse", "%s", line);
 }
 
-/* No scenario reads errno. */
 void process_set_errno(int error)
 {
-	(void)error;
+	current_task()->error = error;
 }
 
 int process_errno(void)
 {
-	return ENOMEM;
+	return current_task()->error;
 }
 
 static void prepare(void)
 {
+	mutex_acquire(&making);
 	mutex_acquire(&instances);
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_prepare(m);
@@ -154,6 +166,7 @@ void sim_fork_parent(void)
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_parent(m);
 	mutex_release(&instances);
+	mutex_release(&making);
 }
 
 /*
@@ -214,6 +227,7 @@ void sim_fork_child(void)
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)
 		m->fork_child(m);
 	mutex_release(&instances);
+	mutex_release(&making);
 }
 
 unsigned check_cpu(void)

@@ -129,6 +129,10 @@ void sim_wait(const uint32_t *word, uint32_t value);
 void sim_wake(const uint32_t *word);
 /* Lets virtual time pass. */
 void sim_pass_ns(uint64_t ns);
+/* The calling task sleeps so long, and others run. */
+void sim_sleep_ns(uint64_t ns);
+/* The environment has this variable, and no other. */
+void sim_set_variable(const char *name, const char *value);
 /* fork(2) in the calling task: the registered members act, and the run continues in the parent, or
  * in the child, where every other task has vanished in the middle of a step. */
 void sim_fork_parent(void);

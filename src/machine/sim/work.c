@@ -29,6 +29,11 @@ void sim_pass_ns(uint64_t ns)
 	sim_run_.now_ns += ns;
 }
 
+void sim_sleep_ns(uint64_t ns)
+{
+	sched_sleep(sim_run_.now_ns + ns, CALLER_PC);
+}
+
 void work_init(struct work *work, const struct work_options *options, work_function *run, void *arg)
 {
 	UNDO(*work);

@@ -51,6 +51,12 @@ static __attribute__((constructor(101))) void begin_program(void)
 		(void)pthread_setspecific(key, &malloc_heap);
 }
 
+/* After the handlers of fork, of priority 101. */
+static __attribute__((constructor(102))) void register_heap(void)
+{
+	malloc_register();
+}
+
 /*
  * What `quire run` set for this program is taken out of the environment before other libraries' constructors and
  * main() look at it; the heap has read it by then.

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* malloc_heap_sim.c - the heap: who makes it, what serves meanwhile, and the cold paths of calls and handlers */
+#include "sim/malloc/malloc_scene.h"
+
+#define CONF  "limit:8m,worker:off,thp:off"
+#define SMALL 64u
+#define LARGE 40000u
+#define HUGE  300000u /* more than the boot arena has */
+
+/* ---- making the heap ---- */
+
+static void first_calls(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	uint32_t place = fetch_add_relaxed(&scene->turn, 4); /* its own four */
+
+	scene->block[place] = block_take(scene, SMALL);
+	scene->block[place + 1] = block_take(scene, HUGE);
+	SIM_CHECK(scene->block[place].words != NULL && scene->block[place + 1].words != NULL);
+	SIM_CHECK(!boot_has(scene->block[place + 1].words));
+	block_resize(scene, &scene->block[place], 2 * SMALL + 16);
+}
+
+/* One makes it; meanwhile the boot arena serves the other, who waits only for what is large. */
+SIM_TEST(malloc_heap_is_made_once)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, first_calls, scene);
+	sim_cpu(sim, 1, first_calls, scene);
+	sim_run(sim);
+	SIM_CHECK(malloc_begin());
+	malloc_scene_end(scene);
+}
+
+static void first_call(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	scene->block[0] = block_take(scene, SMALL);
+	scene->block[1] = block_take(scene, SMALL);
+}
+
+static void handler_calls(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	struct malloc_block block;
+	int error = process_errno();
+
+	/* Otherwise it is a call like others, which may wait. */
+	if (!lock_nested() && (load_relaxed(&malloc_heap.state) == 0 || malloc_begin()))
+		return;
+	block = block_take(scene, SMALL);
+	SIM_CHECK(block.words != NULL);
+	block_give(scene, &block);
+	block = block_take(scene, HUGE); /* none, if the heap is the interrupted frame's to make */
+	block_give(scene, &block);
+	process_set_errno(error);
+}
+
+/* A handler that interrupts the maker does not wait for it. */
+SIM_TEST(malloc_heap_is_made_beside_a_handler, .cpus_nr = 1)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, first_call, scene);
+	sim_irq(sim, 0, handler_calls, scene, 2);
+	sim_run(sim);
+	SIM_CHECK(malloc_begin());
+	malloc_scene_end(scene);
+}
+
+static void child_calls(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	sim_fork_child();
+	scene->block[4] = block_take(scene, SMALL);
+	scene->block[5] = block_take(scene, LARGE);
+	SIM_CHECK(scene->block[4].words != NULL && scene->block[5].words != NULL);
+	SIM_CHECK(malloc_begin());
+	check_u64_eq((uint64_t)quire_verify(malloc_heap.q), 0);
+	store_relaxed(&scene->turn, 1); /* read at the end */
+}
+
+/* The maker has vanished at any step: the child makes its own heap, or has its parent's whole. */
+SIM_TEST(malloc_heap_of_a_child_is_whole)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, first_call, scene);
+	sim_cpu(sim, 1, child_calls, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* What the system refuses it may grant to the next call. */
+SIM_TEST(malloc_heap_is_tried_again, .cpus_nr = 1, .events = SIM_REFUSE, .refusals = 1)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, first_call, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->block[0].words != NULL);
+	SIM_CHECK(malloc_begin());
+	scene->block[2] = block_take(scene, LARGE);
+	SIM_CHECK(scene->block[2].words != NULL);
+	malloc_scene_end(scene);
+}
+
+/* ---- cold paths ---- */
+
+/* A heap, and blocks of it: the first ones of @bytes, as many as a page has. */
+static struct malloc_scene *scene_with_blocks(struct sim *sim, size_t bytes, unsigned n)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	for (unsigned i = 0; i < n; i++)
+		scene->block[i] = block_take(scene, bytes);
+	return scene;
+}
+
+static void calls_all(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	struct malloc_block block = block_take(scene, SMALL);
+
+	block_give(scene, &scene->block[0]);
+	block_resize(scene, &block, 4 * SMALL);
+	block_resize(scene, &block, LARGE);
+	block_resize(scene, &block, SMALL);
+	block_give(scene, &block);
+	block = block_take_aligned(scene, 128, 100);
+	block_give(scene, &scene->block[1]);
+	block_give(scene, &block);
+	block = block_take_zeroed(scene, LARGE);
+	block_give(scene, &block);
+}
+
+static void handler_calls_all(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	struct malloc_block block;
+	int error = process_errno();
+
+	if (!lock_nested())
+		return;
+	block = block_take(scene, SMALL);
+	SIM_CHECK(block.words != NULL);
+	block_resize(scene, &block, 3 * SMALL);
+	block_give(scene, &block);
+	block = block_take_aligned(scene, 128, 100);
+	SIM_CHECK(block.words != NULL);
+	block_give(scene, &block);
+	block = block_take_zeroed(scene, LARGE);
+	block_give(scene, &block);
+	process_set_errno(error);
+}
+
+/* A handler that interrupted a holder of locks waits for none, and is served: from a class above, or from the boot
+ * arena, and at a multiple of what it asked for. */
+SIM_TEST(malloc_handler_is_always_served, .events = SIM_ABORT | SIM_TRYFAIL)
+{
+	struct malloc_scene *scene = scene_with_blocks(sim, SMALL, 4);
+
+	/* The class above that of 128 bytes has free blocks, the next of which is at no multiple of 128. */
+	scene->block[4] = block_take(scene, 144);
+	sim_cpu(sim, 0, calls_all, scene);
+	sim_irq(sim, 0, handler_calls_all, scene, 2);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+/* The same where every call is cold and counted: what is counted is what is in use, and a block that was in use before
+ * reads zero if that is asked for. */
+SIM_TEST(malloc_counts_what_is_in_use, .events = SIM_ABORT)
+{
+	struct malloc_scene *scene;
+
+	scene = malloc_scene_make(sim, CONF);
+	malloc_scene_count();
+	for (unsigned i = 0; i < 6; i++)
+		scene->block[i] = block_take(scene, SMALL);
+	sim_cpu(sim, 0, calls_all, scene);
+	sim_irq(sim, 0, handler_calls_all, scene, 2);
+	sim_run(sim);
+	scene->block[6] = block_take_zeroed(scene, SMALL);
+	malloc_scene_end(scene);
+}
+
+static void shrinks_to_small(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	struct malloc_block large = block_take(scene, LARGE);
+
+	block_give(scene, &scene->block[1]);
+	block_resize(scene, &large, SMALL); /* there */
+	SIM_CHECK(large.words < scene->block[2].words);
+	block_check(&scene->block[2]);
+	block_give(scene, &large);
+}
+
+/* No more is copied to a smaller block than it has room for. */
+SIM_TEST(malloc_resize_leaves_neighbours_alone, .cpus_nr = 1)
+{
+	struct malloc_scene *scene = scene_with_blocks(sim, SMALL, 4);
+
+	sim_cpu(sim, 0, shrinks_to_small, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+/* Takes what there is, in blocks of a size. */
+static void exhaust(struct malloc_scene *scene, size_t bytes)
+{
+	while (block_take(scene, bytes).words != NULL)
+		;
+}
+
+static void shrinks(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	/* Neither is there another block; it stays as large as it is, and may be freed as what was asked for. */
+	block_resize(scene, &scene->block[0], 100);
+	SIM_CHECK(malloc_usable(scene->block[0].words, "malloc_usable_size") >= 16384);
+	malloc_check_bytes(scene->block[0].words, MALLOC_ALIGN, 100, "free_sized");
+	block_resize(scene, &scene->block[1], 64000);
+	check_u64_eq(scene->block[1].bytes, 16384);
+}
+
+SIM_TEST(malloc_shrinks_where_another_block_is_refused, .cpus_nr = 1)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	scene->block[0] = block_take(scene, 16384);
+	scene->block[1] = block_take(scene, 16384);
+	exhaust(scene, 300000);
+	exhaust(scene, 40000);
+	exhaust(scene, 16384);
+	exhaust(scene, 4096);
+	sim_cpu(sim, 0, shrinks, scene);
+	sim_run(sim);
+	malloc_scene_check(scene);
+}
