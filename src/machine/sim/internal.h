@@ -150,6 +150,7 @@ struct run {
 	uint8_t current, tasks_nr, irqs_nr;
 	bool phase_over;
 	bool ops_bound_is_0, ops_ended; /* cpu.c */
+	bool fork_downwards;		/* process.c */
 	uint8_t last_on_cpu[64];
 	uint8_t last_preempted;
 	size_t heap_used, reserve_used;

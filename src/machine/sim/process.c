@@ -182,7 +182,9 @@ static void copy_pages(void)
 	size_t end = sim_run_.reserve_used >> 12;
 	unsigned nr = 0;
 
-	for (size_t page = 0; page < end; page++) {
+	for (size_t i = 0; i < end; i++) {
+		size_t page = sim_run_.fork_downwards ? end - 1 - i : i;
+
 		if (!memory_pages[page].touched)
 			continue;
 		if (nr == COPIES_MAX)
@@ -200,6 +202,11 @@ static void copy_pages(void)
 			undo_note_range(addr, 4096);
 		memcpy(addr, content[i], 4096);
 	}
+}
+
+void sim_fork_downwards(void)
+{
+	sim_run_.fork_downwards = true;
 }
 
 static void free_others_turn(void)

@@ -137,6 +137,8 @@ void sim_set_variable(const char *name, const char *value);
  * in the child, where every other task has vanished in the middle of a step. */
 void sim_fork_parent(void);
 void sim_fork_child(void);
+/* The child gets its pages in falling order of addresses; at first they come in rising order. */
+void sim_fork_downwards(void);
 /* While forbidden, the calling task fails if it takes a mutex: the call it makes has NOWAIT. */
 void sim_forbid_wait(bool forbid);
 /* The calling task has no CPU number, like a thread that libc did not create: sequences refuse.  It

@@ -151,6 +151,52 @@ SIM_TEST(migration_without_stacks, .cpus_nr = 3, .events = SIM_MIGRATE)
 	page_scene_check(scene);
 }
 
+static void owner_uses_exact_sizes(void *arg)
+{
+	struct page_scene *scene = arg;
+	const size_t bytes = 3 * quire_page_bytes(scene->q);
+	void *addr = quire_alloc_pages_exact(scene->q, bytes, 0);
+
+	SIM_CHECK(addr != NULL);
+	sim_own(addr, bytes);
+	sim_disown(addr, bytes);
+	quire_free_pages_exact(scene->q, addr, bytes);
+}
+
+/* What is left over of an order is freed page by page, and the rest later: each page once. */
+SIM_TEST(stack_drain_against_exact_sizes, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_ABORT,
+	 .enters = { "quire_alloc_pages_exact", "quire_free_pages_exact", "page_split_to" })
+{
+	drain_against(sim, true, owner_uses_exact_sizes);
+}
+
+static void owner_takes_and_frees_many(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *pages[6] = { NULL };
+
+	check_u64_eq(quire_alloc_pages_bulk(scene->q, pages, 6, 0), 6);
+	for (unsigned i = 0; i < 6; i++)
+		sim_own(pages[i], quire_page_bytes(scene->q));
+	for (unsigned i = 0; i < 6; i++)
+		sim_disown(pages[i], quire_page_bytes(scene->q));
+	quire_free_pages_bulk(scene->q, pages, 6);
+}
+
+/* Many pages are popped and pushed by one sequence each, or refilled and spilled where that is refused. */
+SIM_TEST(stack_drain_against_bulk_calls, .cpus_nr = 3, .events = SIM_ABORT | SIM_MIGRATE,
+	 .enters = { "quire_alloc_pages_bulk", "group_put_away" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, owner_takes_and_frees_many, scene);
+	sim_cpu(sim, 1, owner_takes_and_frees_many, scene);
+	sim_cpu(sim, 2, peer_drains, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
 static void disable(void *arg)
 {
 	struct page_scene *scene = arg;

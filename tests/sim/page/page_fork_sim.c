@@ -78,6 +78,29 @@ SIM_TEST(fork_copies_page_by_page, .explore = SIM_ALL_SCHEDULES, .preempt_max = 
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
+static void frees_one(void *arg)
+{
+	give(arg, ((struct page_scene *)arg)->page[1], 0);
+}
+
+/* A push that has read that the stack is open writes its entry and then top.  If it went on while pages are copied,
+ * entries first, the child would have the new top over an old entry. */
+SIM_TEST(fork_waits_for_a_push, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "stacks_fork_prepare", "quire_free_pages" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	pages_of(scene->q)->zone[0].pcp_high_max = 4096; /* there is room on the stack */
+	for (unsigned i = 3; i < 8; i++)
+		give(scene, scene->page[i], 0);
+	sim_fork_downwards();
+	sim_cpu(sim, 0, frees_one, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
 /* A drain that is not the child's: its stacks are open, its counts are whole. */
 SIM_TEST(fork_child_of_a_drain, .cpus_nr = 3, .events = SIM_ABORT)
 {

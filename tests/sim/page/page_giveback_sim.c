@@ -304,6 +304,35 @@ SIM_TEST(giveback_against_offline, .enters = { "collect_whole", "take_out_locked
 	page_scene_check(scene);
 }
 
+static void offlines_or_not(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	scene->turn = quire_offline_pageblock(scene->q, scene->block) == 0;
+}
+
+static void takes_both_blocks(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++)
+		scene->page[i] = take(scene, 9, QUIRE_MOVABLE);
+}
+
+/* The system does not take a block's memory: it is online again, isolated no more, and has all its pages. */
+SIM_TEST(offline_refused_puts_the_block_back, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_REFUSE, .refusals = 1, .enters = { "put_online", "put_offline" })
+{
+	struct page_scene *scene = scene_with_free_run(sim);
+
+	sim_cpu(sim, 0, offlines_or_not, scene);
+	sim_cpu(sim, 1, takes_both_blocks, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+	if (scene->turn == 0)
+		check_u64_eq(pages_of(scene->q)->zone[0].blocks_growing, 0);
+}
+
 /* ---- the worker is not lost ------------------------------------------------------------------- */
 
 static void worker_comes_twice(void *arg)

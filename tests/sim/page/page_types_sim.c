@@ -201,3 +201,24 @@ SIM_TEST(last_page_beside_a_churner_is_not_refused, .enters = { "drain_and_take"
 	check_u64_eq(scene->refused, 0);
 	page_scene_check(scene);
 }
+
+static void isolates_and_returns(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	isolates(scene);
+	check_u64_eq((uint64_t)quire_unisolate_pageblock(scene->q, scene->page[0]), 0);
+}
+
+/* Pages that come back while their block is isolated are found when it is not any more. */
+SIM_TEST(unisolate_against_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .events = SIM_ABORT, .enters = { "quire_unisolate_pageblock" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, frees_four, scene);
+	sim_cpu(sim, 1, isolates_and_returns, scene);
+	sim_run(sim);
+	quire_drain_all(scene->q);
+	page_scene_check(scene);
+}

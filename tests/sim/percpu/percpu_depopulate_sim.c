@@ -262,6 +262,19 @@ SIM_TEST(percpu_atomic_is_not_starved_by_isolation, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
+/* The same where objects are placed as Linux does: a run is found across pages, not in a chunk that is on its way. */
+SIM_TEST(percpu_linux_placement_beside_a_depopulation, .events = SIM_MEMORY,
+	 .enters = { "placement_linux_locked", "fit_between", "depopulate" })
+{
+	struct percpu_scene *scene = percpu_scene_make_linux(sim);
+
+	percpu_isolate(scene, 12, 22);
+	sim_cpu(sim, 0, balances, scene);
+	sim_cpu(sim, 1, frees_and_takes_all_sizes, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 /* ---- beside stacks ---- */
 
 /* The second chunk has objects of 64 bytes, small[0] to small[3], and stacks of that size are open on CPU 0. */

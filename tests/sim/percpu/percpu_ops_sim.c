@@ -357,3 +357,28 @@ SIM_TEST(percpu_counter_without_number, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	check_u64_eq(quire_percpu_counter_sum(&scene->counter), 6);
 	check_u64_eq(quire_percpu_counter_read(&scene->counter), 6);
 }
+
+static void count_500_in_a_large_batch(void *arg)
+{
+	quire_percpu_counter_add_batch(&((struct ops_scene *)arg)->counter, 500, 1000);
+}
+
+/* The estimate may lag by more than what the counter's own batch allows; who compares knows that by then. */
+static void compare_with_250(void *arg)
+{
+	struct ops_scene *scene = arg;
+
+	if (quire_percpu_counter_sum(&scene->counter) == 500)
+		check_u64_eq((uint64_t)quire_percpu_counter_compare(&scene->counter, 250), 1);
+}
+
+SIM_TEST(percpu_counter_compare_knows_the_largest_batch, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .enters = { "note_batch", "quire_percpu_counter_compare" })
+{
+	struct ops_scene *scene = counter_scene(sim, 0);
+
+	sim_cpu(sim, 0, count_500_in_a_large_batch, scene);
+	sim_cpu(sim, 1, compare_with_250, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_percpu_counter_sum(&scene->counter), 500);
+}

@@ -262,3 +262,28 @@ SIM_TEST(percpu_ref_fork_during_switch, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	sim_run(sim);
 	check_end(scene);
 }
+
+static void use_many(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	if (!quire_percpu_ref_tryget_live(&scene->ref))
+		return;
+	quire_percpu_ref_get_many(&scene->ref, 3);
+	use(scene);
+	quire_percpu_ref_put_many(&scene->ref, 3);
+	use(scene);
+	quire_percpu_ref_put(&scene->ref);
+}
+
+/* Several at a time, on one side of the switch or across it: the last is the last. */
+SIM_TEST(percpu_ref_kill_against_many, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "quire_percpu_ref_get_many", "quire_percpu_ref_put_many" })
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, use_many, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}

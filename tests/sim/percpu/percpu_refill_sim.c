@@ -363,6 +363,61 @@ SIM_TEST(percpu_pages_on_stacks, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT
 	percpu_scene_check(scene);
 }
 
+/* ---- many in one call, and objects of 4 bytes ---- */
+
+static void takes_and_frees_ten(void *arg)
+{
+	const struct quire_percpu_request known = QUIRE_PERCPU_REQUEST_INIT(.bytes = 16);
+	struct percpu_scene *scene = arg;
+	void *ptrs[10];
+
+	check_u64_eq(quire_alloc_percpu_bulk(scene->q, &known, ptrs, 10), 10);
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t *copy = quire_per_cpu_ptr(ptrs[i], 1);
+
+		check_u64_eq(*copy, 0);
+		*copy = 1;
+	}
+	quire_free_percpu_bulk(scene->q, ptrs, 10);
+}
+
+/* Many objects in one hold of the lock, beside a drain of what stacks hold of them. */
+SIM_TEST(percpu_bulk_calls_by_two, .cpus_nr = 3, .events = SIM_MEMORY,
+	 .enters = { "alloc_batch", "free_batch" })
+{
+	struct percpu_scene *scene = percpu_scene_make_warm(sim);
+
+	sim_cpu(sim, 0, takes_and_frees_ten, scene);
+	sim_cpu(sim, 1, takes_and_frees_ten, scene);
+	sim_cpu(sim, 2, percpu_drains, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void takes_and_frees_fours(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		void *ptr = percpu_take(scene, 4, 0);
+
+		percpu_give(scene, percpu_take(scene, 4, 0), 4);
+		percpu_give(scene, ptr, 4);
+	}
+}
+
+/* Two objects of 4 bytes share a granule: each reads zero when it is taken, and keeps what is written. */
+SIM_TEST(percpu_fours_by_two, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .events = SIM_MEMORY,
+	 .enters = { "map_find_four", "free_four" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	sim_cpu(sim, 0, takes_and_frees_fours, scene);
+	sim_cpu(sim, 1, takes_and_frees_fours, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 /* ---- a second free ----------------------------------------------------------------------------- */
 
 /* small[0] to small[3] fill the stack of CPU 0; the newest are the first to go back. */

@@ -52,12 +52,13 @@ void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes)
 	quire_free_percpu(scene->q, ptr);
 }
 
-static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units)
+static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units,
+				 enum quire_placement placement)
 {
 	struct percpu_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	struct quire_options options =
 		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = units,
-				   .rseq = stacks ? QUIRE_ON : QUIRE_OFF,
+				   .rseq = stacks ? QUIRE_ON : QUIRE_OFF, .placement = placement,
 				   .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
@@ -74,12 +75,17 @@ static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units)
 
 struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks)
 {
-	return make(sim, stacks, 2);
+	return make(sim, stacks, 2, QUIRE_PLACEMENT_PACKED);
 }
 
 struct percpu_scene *percpu_scene_make_sparse(struct sim *sim)
 {
-	return make(sim, false, DENSE_UNITS + 1);
+	return make(sim, false, DENSE_UNITS + 1, QUIRE_PLACEMENT_PACKED);
+}
+
+struct percpu_scene *percpu_scene_make_linux(struct sim *sim)
+{
+	return make(sim, false, 2, QUIRE_PLACEMENT_LINUX);
 }
 
 struct percpu_scene *percpu_scene_make_warm(struct sim *sim)

@@ -48,6 +48,8 @@ uint64_t percpu_use_up_limit(struct percpu_scene *scene, unsigned flags);
 uint64_t percpu_charged(const struct percpu_scene *scene);
 void percpu_scene_check(struct percpu_scene *scene);
 
+/* Objects are placed as Linux does; no stacks. */
+struct percpu_scene *percpu_scene_make_linux(struct sim *sim);
 /* The same as the first, with stacks of 8 and of 16 bytes open on CPU 0: small[0] to small[5] have 8, the others 16. */
 struct percpu_scene *percpu_scene_make_warm(struct sim *sim);
 /* Opens this CPU's stack of a size. */
