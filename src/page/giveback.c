@@ -345,6 +345,18 @@ static size_t giveback_zone(struct pages *p, struct zone *zone, uint32_t age_min
 	return bytes;
 }
 
+unsigned giveback_block_pages(struct pages *p, uint32_t block)
+{
+	struct zone *zone = page_zone(p, block_frame(p, block));
+	unsigned free_pages;
+	lock_token token;
+
+	zone_lock_for(zone, 0, &token);
+	free_pages = p->block[block].free_pages;
+	zone_unlock(zone, token);
+	return free_pages;
+}
+
 size_t giveback_free_runs(struct pages *p)
 {
 	size_t bytes = 0;

@@ -13,6 +13,8 @@ struct pages;
 /* Adds the memory of pages to a gather. */
 void page_unback(const struct pages *p, struct gather *gather, void *addr, size_t bytes);
 
+/* Free pages of a block, as long as nobody takes any. */
+unsigned giveback_block_pages(struct pages *p, uint32_t block);
 /* Gives back everything that is free in the buddy, now.  Returns bytes. */
 size_t giveback_free_runs(struct pages *p);
 /* Takes in what handlers freed and what CPUs keep, then gives back everything that is free.  Whole

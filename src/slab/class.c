@@ -31,9 +31,8 @@
 #define FEW_OBJECTS 16u
 #define LOSS_SHARE  64u
 #define LARGE_SHIFT 18u /* of slabs of 256 KiB */
-/* Two slabs of 64 KiB, or half of one of 256: a program that uses 60 classes a little keeps 8 MiB, and 20 if it were
- * two slabs of either kind. */
-#define SPARE_BYTES (2u << SLAB_SHIFT)
+/* A slab of 64 KiB, or a quarter of one of 256: a program that uses 60 classes a little keeps 4 MiB. */
+#define SPARE_BYTES (1u << SLAB_SHIFT)
 
 /* What a sheaf keeps at first, and at most: measured with bursts of 64-byte objects and with 200 threads in turn. */
 #define SHEAF_FIRST_BYTES ((size_t)64 << 10)

@@ -14,8 +14,9 @@
  * more frees than it gains objects.  If the class would have to grow, the slab that was chosen last is unmarked:
  * it was the fullest of them.
  *
- * A turn marks at most CHOOSE_MAX slabs, and there is one every CHOOSE_EVERY gives, so the cost of a give is
- * bounded.
+ * When: a turn marks at most CHOOSE_MAX slabs, and there is one every CHOOSE_EVERY gives and takes, so their cost is
+ * bounded.  Takes count because a class whose sheaves and barn have enough gives nothing for long.  The worker's visit
+ * and a shrink take turns until none is left: a program that goes on afterwards then uses its fullest slabs only.
  */
 #include "slab/emptying.h"
 
@@ -23,7 +24,7 @@
 #include "machine/lock.h"
 #include "slab/record.h"
 
-#define CHOOSE_EVERY 64u
+#define CHOOSE_EVERY 16u
 #define CHOOSE_MAX   8u
 #define SPARSE_BINS  (BINS_NR / 2)
 

@@ -7,7 +7,7 @@
 
 #include "slab/slab.h"
 
-/* Called by each give; chooses afresh every few of them. */
+/* Called by each give and take; chooses afresh every few of them. */
 void slab_emptying_turn_locked(struct slabs *s, struct slab_class *c);
 /* Chooses now.  True if there may be more to choose. */
 bool slab_emptying_choose_locked(struct slabs *s, struct slab_class *c);

@@ -120,6 +120,7 @@ unsigned objects_take(struct slabs *s, unsigned class, void **objects, unsigned 
 		if (!class_lock_for(c, flags, &token))
 			break;
 		more = take_some_locked(s, c, objects + got, wanted);
+		slab_emptying_turn_locked(s, c);
 		lock_release(&c->lock, token);
 		got += more;
 		if (more < wanted)
@@ -364,10 +365,26 @@ static uint32_t give_empty(struct slabs *s, struct slab_class *c, uint32_t most)
 	return n;
 }
 
+/* Until no more slabs are to become empty. */
+static void choose_all(struct slabs *s, struct slab_class *c)
+{
+	bool more;
+
+	do {
+		lock_token token = lock_acquire(&c->lock);
+
+		c->turns = 0;
+		more = slab_emptying_choose_locked(s, c);
+		lock_release(&c->lock, token);
+		lock_let_others_in(&c->lock);
+	} while (more);
+}
+
 size_t objects_shrink(struct slabs *s, unsigned class)
 {
 	struct slab_class *c = &s->class[class];
 
+	choose_all(s, c);
 	return give_empty(s, c, UINT32_MAX) * slab_bytes(s, c);
 }
 
@@ -378,14 +395,13 @@ bool objects_tick(struct slabs *s, unsigned class)
 	uint32_t idle = c->empty_least;
 	bool more;
 
-	c->turns = 0;
-	more = slab_emptying_choose_locked(s, c);
 	lock_release(&c->lock, token);
+	choose_all(s, c);
 	if (idle != 0)
 		give_empty(s, c, idle);
 	token = lock_acquire(&c->lock);
 	c->empty_least = c->empty_nr;
-	more = more || c->empty_nr != 0;
+	more = c->empty_nr != 0;
 	lock_release(&c->lock, token);
 	return more;
 }

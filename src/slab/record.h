@@ -45,7 +45,7 @@ void slab_unfile_locked(struct slabs *s, struct slab_class *c, uint32_t record);
 /* Marks it, or no more.  It is filed anew. */
 void slab_mark_locked(struct slabs *s, struct slab_class *c, uint32_t record, bool emptying);
 
-/* How many free objects a class keeps for the allocations to come: an eighth of those in use, and 128 KiB. */
+/* How many free objects a class keeps for the allocations to come: an eighth of those in use, and 64 KiB. */
 static inline uint64_t class_wanted_free(const struct slab_class *c)
 {
 	return (c->slabs_nr * c->per_slab - c->free_nr) / 8 + c->spare;

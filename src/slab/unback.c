@@ -130,14 +130,15 @@ static char *page_addr_of(const struct slab_unback *u, unsigned held, unsigned p
 
 /* ---- blocks ---- */
 
-/* Whether the pages of a block that are held from @first on are worth taking. */
+/* Whether the pages of a block that are held from @first on are worth taking.  Those that are free go as well. */
 static bool is_worth(const struct slab_unback *u, unsigned first, uint32_t block)
 {
-	const struct pages *p = pages_of(u->s->q);
-	uint32_t n = 0;
+	struct pages *p = pages_of(u->s->q);
+	uint32_t n;
 
 	if (huge_kind(&p->huge, block) != HUGE_ADVISED) /* a hint */
 		return true;
+	n = giveback_block_pages(p, block);
 	for (unsigned i = first; i < u->held_nr; i++)
 		for (uint64_t pages = u->held[i].pages; pages != 0; pages &= pages - 1)
 			n++;

@@ -2,6 +2,8 @@
 /* Sparse slabs get no new users, so that they become empty; and several slabs in one take. */
 #include "unit/slab/slab_case.h"
 
+#include "slab/emptying.h"
+
 #define PER_SLAB 64u /* objects of 1 KiB */
 #define SLABS	 48u
 
@@ -42,7 +44,7 @@ static void make_sparse(unsigned left)
 				objects_give(it.s, class, &objects[slab * PER_SLAB + i], 1, 0), 1);
 }
 
-/* What is free in unmarked slabs is an eighth of what is in use and two slabs, and less than a slab beyond. */
+/* What is free in unmarked slabs is an eighth of what is in use and a slab, and less than a slab beyond. */
 static void sparse_slabs_are_marked_down_to_what_is_wanted(void **state)
 {
 	(void)state;
@@ -54,21 +56,56 @@ static void sparse_slabs_are_marked_down_to_what_is_wanted(void **state)
 	assert_true(class_usable_free(c) < class_wanted_free(c) + PER_SLAB);
 }
 
-/* Eight in a turn, and the caller is told to come again. */
-static void a_turn_marks_a_few(void **state)
+/* The same without a turn in between. */
+static void make_sparse_unnoticed(void)
 {
-	(void)state;
 	case_take(&it, class, objects, SLABS * PER_SLAB);
 	for (unsigned i = 0; i < SLABS * PER_SLAB; i++) {
 		c->turns = 0;
 		if (i % PER_SLAB >= 8)
 			assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
 	}
+	c->turns = 0;
 	assert_u64_eq(c->emptying_nr, 0);
-	assert_true(objects_tick(it.s, class));
-	assert_u64_eq(c->emptying_nr, 8);
-	assert_true(objects_tick(it.s, class));
-	assert_u64_eq(c->emptying_nr, 16);
+}
+
+/* Eight in a turn, and the caller is told to come again. */
+static void a_turn_marks_a_few(void **state)
+{
+	(void)state;
+	make_sparse_unnoticed();
+	for (unsigned turn = 1; turn <= 2; turn++) {
+		lock_token token = lock_acquire(&c->lock);
+
+		assert_true(slab_emptying_choose_locked(it.s, c));
+		lock_release(&c->lock, token);
+		assert_u64_eq(c->emptying_nr, 8 * turn);
+	}
+}
+
+/* Nothing is given: what is freed stays on sheaves and in the barn. */
+static void takes_alone_mark_sparse_slabs(void **state)
+{
+	void *taken[64];
+
+	(void)state;
+	make_sparse_unnoticed();
+	for (unsigned i = 0; i < 64; i++)
+		case_take(&it, class, &taken[i], 1);
+	assert_in_range(c->emptying_nr, 8, SLABS);
+	assert_int_equal(objects_give(it.s, class, taken, 64, 0), 64);
+	case_verify(&it, class);
+}
+
+/* As malloc_trim() and a visit do it. */
+static void a_shrink_marks_all_sparse_slabs_at_once(void **state)
+{
+	(void)state;
+	make_sparse_unnoticed();
+	objects_shrink(it.s, class);
+	assert_true(c->emptying_nr > SLABS / 2);
+	assert_true(class_usable_free(c) < class_wanted_free(c) + PER_SLAB);
+	case_verify(&it, class);
 }
 
 static void a_class_that_is_half_full_is_left_alone(void **state)
@@ -152,8 +189,8 @@ static void random_churn_packs_a_sparse_class(void **state)
 	}
 	objects_tick(it.s, class);
 	objects_tick(it.s, class);
-	/* 6 slabs full, an eighth, two slabs; half as much again for what is not quite empty. */
-	assert_true(c->slabs_nr <= 14);
+	/* 6 slabs full, an eighth, a slab; half as much again for what is not quite empty. */
+	assert_true(c->slabs_nr <= 12);
 	case_verify(&it, class);
 }
 
@@ -192,6 +229,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sparse_slabs_are_marked_down_to_what_is_wanted,
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_turn_marks_a_few, begin, end),
+		cmocka_unit_test_setup_teardown(takes_alone_mark_sparse_slabs, begin, end),
+		cmocka_unit_test_setup_teardown(a_shrink_marks_all_sparse_slabs_at_once, begin,
+						end),
 		cmocka_unit_test_setup_teardown(a_class_that_is_half_full_is_left_alone, begin,
 						end),
 		cmocka_unit_test_setup_teardown(
