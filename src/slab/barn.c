@@ -9,6 +9,12 @@
  *
  * A thread without sequences, or whose CPU's door is taken, exchanges single objects with the barn.
  *
+ * Stale objects.  If sizes of a program change at random, some class is always at the height of what it ever had, and
+ * the others' barns keep what they will not need.  So a barn notes the lowest number of objects that it had while
+ * WINDOW_BYTES of objects, and twice as many as it has, were put into it.  So many at its bottom nobody wanted: they are stale, and each later put
+ * gives some of them to their slabs, where they let slabs become empty.  A stock that is used up and filled again, as
+ * by bursts, has none.
+ *
  * What is in a barn is in use as far as slabs know.  The worker empties a barn that nobody used between two of
  * its visits.  The lock is held until an object has arrived where it goes, so a thread that finds the barn empty
  * finds the objects in their slabs.
@@ -22,7 +28,10 @@
 #include "machine/atomic.h"
 #include "slab/objects.h"
 
-#define BARN_BYTES ((size_t)8 << 20)
+#define BARN_BYTES   ((size_t)8 << 20)
+/* Two sheaves of 64 KiB: what two CPUs hand to each other in turn passes within it.  And a stock that is put as a
+ * whole, and taken as a whole later, is not looked at in between. */
+#define WINDOW_BYTES ((size_t)128 << 10)
 
 static bool lock_for(struct barn *barn, unsigned flags, lock_token *token)
 {
@@ -40,6 +49,52 @@ static uint32_t barn_most(const struct slabs *s, const struct slab_class *c)
 		most = BARN_BYTES / c->size;
 	return most < s->barn_room ? (uint32_t)most : s->barn_room;
 }
+
+/* ---- what nobody wanted ---- */
+
+static void note_low_locked(struct barn *barn)
+{
+	DCHECK(lock_is_held(&barn->lock));
+	if (barn->low > barn->nr)
+		barn->low = barn->nr;
+	if (barn->stale > barn->nr)
+		barn->stale = barn->nr;
+}
+
+/* Takes @n of those below `stale` out; others from the top take their places. */
+static void close_gap_locked(struct barn *barn, unsigned n)
+{
+	uint32_t above = barn->nr - barn->stale, moved = above < n ? above : n;
+
+	DCHECK(lock_is_held(&barn->lock));
+	memcpy(barn->object + barn->stale - n, barn->object + barn->nr - moved,
+	       moved * sizeof(*barn->object));
+	barn->stale -= n;
+	barn->low -= n;
+	store_relaxed(&barn->nr, barn->nr - n); /* as in barn_put() */
+}
+
+/* After @put objects were put: gives some that are stale to their slabs. */
+static void give_stale_locked(struct slabs *s, unsigned class, unsigned put)
+{
+	struct barn *barn = &s->class[class].barn;
+	unsigned n = barn->stale < SHEAF_MOVE_MAX ? barn->stale : SHEAF_MOVE_MAX;
+
+	DCHECK(lock_is_held(&barn->lock));
+	CHECK_VALUES(barn->stale <= barn->low && barn->low <= barn->nr, barn->stale, barn->low);
+	if (n != 0) {
+		objects_give(s, class, barn->object + barn->stale - n, n, 0);
+		close_gap_locked(barn, n);
+	}
+	barn->put_nr += put;
+	if (barn->put_nr < WINDOW_BYTES / s->class[class].size || barn->put_nr < 2 * barn->nr)
+		return;
+	barn->put_nr = 0;
+	barn->stale = barn->low;
+	barn->low = barn->nr;
+}
+
+/* ---- in and out ---- */
 
 unsigned barn_put(struct slabs *s, unsigned class, void *const *objects, unsigned n, unsigned flags)
 {
@@ -59,6 +114,8 @@ unsigned barn_put(struct slabs *s, unsigned class, void *const *objects, unsigne
 	memcpy(barn->object + barn->nr, objects, n * sizeof(*objects));
 	store_relaxed(&barn->nr, barn->nr + n); /* pairs with barn_take()'s hint */
 	barn->used = true;
+	if (!(flags & QUIRE_NOLOCK))
+		give_stale_locked(s, class, n);
 	lock_release(&barn->lock, token);
 	return n;
 }
@@ -74,6 +131,7 @@ unsigned barn_take(struct slabs *s, unsigned class, void **objects, unsigned n, 
 		n = barn->nr;
 	memcpy(objects, barn->object + barn->nr - n, n * sizeof(*objects));
 	store_relaxed(&barn->nr, barn->nr - n); /* as above */
+	note_low_locked(barn);
 	barn->used = true;
 	lock_release(&barn->lock, token);
 	return n;
@@ -87,6 +145,7 @@ static unsigned drain_some_locked(struct slabs *s, unsigned class)
 
 	DCHECK(lock_is_held(&barn->lock));
 	store_relaxed(&barn->nr, barn->nr - n); /* as above */
+	note_low_locked(barn);
 	objects_give(s, class, barn->object + barn->nr, n, 0);
 	return n;
 }

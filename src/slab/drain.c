@@ -209,7 +209,7 @@ void sheaves_class_init(struct slabs *s, unsigned class)
 	struct slab_class *c = &s->class[class];
 
 	lock_init(&c->barn.lock, RANK_SLAB_BARN);
-	c->barn.nr = 0;
+	c->barn.nr = c->barn.low = c->barn.stale = c->barn.put_nr = 0;
 	c->barn.object = s->barns + (size_t) class * s->barn_room;
 }
 

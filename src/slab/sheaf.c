@@ -15,9 +15,11 @@
  * An object whose slab is emptying goes into its slab at once.
  *
  * How much.  A new sheaf keeps KEEPS_NEW objects.  A sheaf that was full and is then found empty was too small,
- * since as many objects were wanted again, and so was one that was refilled STREAK_LONG times without a spill: it
- * keeps SHEAF_FIRST_BYTES of them, then twice as many each time, at most
- * SHEAF_ROOM_MAX or SHEAF_MOST_BYTES, and all sheaves of a CPU at most SHEAVES_UNITS (cpu.c).  A refill takes
+ * since as many objects were wanted again, and so was one that keeps less than SHEAF_FIRST_BYTES and was refilled
+ * STREAK_LONG times without a spill.  If that happened as often as the CPU's other sheaves keep 4 KiB, it keeps twice as
+ * many: a program that uses one size much has large sheaves at once, and 200 threads that use 46 sizes in turn do
+ * not make each CPU keep 3 MiB.  At most it keeps SHEAF_ROOM_MAX or SHEAF_MOST_BYTES, and all
+ * sheaves of a CPU SHEAVES_UNITS (cpu.c).  A refill takes
  * REFILL_LEAST objects at first and twice as many each time, up to half of what the sheaf keeps.  Taking
  * an object out of its slab touches no byte of it, so a large refill costs no memory.
  *
@@ -43,23 +45,27 @@
 #define STREAK_MAX   5u /* REFILL_LEAST << it is SHEAF_MOVE_MAX */
 
 #define STREAK_LONG 3u
+#define WANTS_SHIFT 8u	/* 4 KiB in units of 16 bytes */
 #define KEEPS_NEW   31u /* what a sheaf's small place has room for */
 
 _Static_assert(REFILL_LEAST << STREAK_MAX == SHEAF_MOVE_MAX, "the longest streak moves the most");
 
-/* A new sheaf keeps a few; one that was too small keeps SHEAF_FIRST_BYTES, and from then on twice what it did. */
+/* A new sheaf keeps a few; one that was too small often enough twice what it did. */
 static unsigned keep_more_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class,
 				 bool too_small)
 {
 	const struct slab_class *c = &s->class[class];
 	struct sheaf *sheaf = &cpu->sheaf[class];
 	unsigned keeps = sheaf->keeps;
+	uint32_t others = cpu->keeps_units - keeps * (c->size >> ENTRY_SHIFT);
 
 	DCHECK(lock_is_held(&cpu->lock));
 	if (keeps == 0)
 		keeps = c->sheaf_first < KEEPS_NEW ? c->sheaf_first : KEEPS_NEW;
-	else if (too_small)
-		keeps = keeps < c->sheaf_first ? c->sheaf_first : 2 * keeps;
+	else if (too_small && ++sheaf->wants > others >> WANTS_SHIFT) {
+		sheaf->wants = 0;
+		keeps *= 2;
+	}
 	if (keeps != sheaf->keeps)
 		sheaf_set_keeps_locked(s, cpu, class, keeps);
 	return sheaf->keeps;

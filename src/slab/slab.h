@@ -94,6 +94,9 @@ struct barn {
 	lock_token kept;  /* over fork */
 	bool held;	  /* by the fork in progress */
 	bool used;	  /* under lock: a call exchanged something since the worker's last visit */
+	uint32_t put_nr;  /* under lock: objects put since `low` was noted anew */
+	uint32_t low;	  /* under lock: the fewest objects since then */
+	uint32_t stale;	  /* under lock: objects at the bottom that nobody wanted; at most low */
 	uint32_t nr;	  /* under lock; read without it as a hint */
 	void **object;	  /* (c) room for barn_room */
 };
@@ -127,13 +130,13 @@ struct slab_class {
 	uint32_t empty_nr;	      /* (l) slabs of which nothing is in use, kept for a refill */
 	uint32_t empty_least;	      /* (l) the fewest of them since the worker's last visit */
 	uint32_t held_nr;	      /* (l) slabs */
-	uint32_t turns;		      /* (l) gives since slabs were last chosen for emptying */
-	uint64_t slabs_nr;	      /* (r) in all */
-	uint64_t free_nr;	      /* (r) objects that are free */
-	uint64_t emptying_nr;	      /* (r) slabs */
-	uint64_t emptying_free_nr;    /* (l) objects of them that are free */
-	uint32_t moves;		      /* atomic, relaxed: slow paths taken */
-	uint32_t moves_seen;	      /* under visit_mutex: at the worker's last visit */
+	uint32_t turns;	      /* (l) gives and takes since slabs were last chosen for emptying */
+	uint64_t slabs_nr;    /* (r) in all */
+	uint64_t free_nr;     /* (r) objects that are free */
+	uint64_t emptying_nr; /* (r) slabs */
+	uint64_t emptying_free_nr; /* (l) objects of them that are free */
+	uint32_t moves;		   /* atomic, relaxed: slow paths taken */
+	uint32_t moves_seen;	   /* under visit_mutex: at the worker's last visit */
 	uint8_t quiet; /* under visit_mutex: visits since they changed, up to QUIET_MAX */
 	struct barn barn;
 } __attribute__((aligned(64)));
@@ -141,6 +144,7 @@ struct slab_class {
 /* What one slot knows of one class's sheaf, beside the stack itself. */
 struct sheaf {
 	uint16_t keeps; /* objects that it accepts while the set is open */
+	uint16_t wants; /* times that it was too small since it keeps so many */
 	uint16_t seen;	/* objects on it at the worker's last visit */
 	uint8_t calm; /* visits since then that found as many; the visit in progress takes from it if not 0 */
 	uint8_t streak;	 /* refills in a row; a spill halves it */

@@ -233,6 +233,36 @@ SIM_TEST(slab_barn_serves_two, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2, .
 	cache_scene_end(scene);
 }
 
+static void puts_two(void *arg)
+{
+	give_some(arg, 3, 5);
+}
+
+static void takes_three(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		scene->object[i] = object_take(scene, 0);
+}
+
+/* Two of the barn's three objects were not wanted for long: they go to their slab, or are taken. */
+SIM_TEST(slab_stale_objects_leave_beside_takes, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_RACE)
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 4);
+	struct barn *barn = &scene->s->class[scene->class].barn;
+
+	give_some(scene, 0, 3);
+	check_u64_eq(barn->nr, 3);
+	barn->low = barn->stale = 2;
+	sim_cpu(sim, 0, puts_two, scene);
+	sim_cpu(sim, 1, takes_three, scene);
+	sim_run(sim);
+	check_u64_eq(barn->stale, 0);
+	cache_scene_end(scene);
+}
+
 /* ---- barn against shrink, destroy against frees ---- */
 
 static void frees_all_then_destroys(void *arg)

@@ -91,6 +91,36 @@ static void a_sheaf_that_was_too_small_keeps_twice_as_many(void **state)
 	case_end(&it);
 }
 
+/* Each doubling takes as many times as there are 4 KiB that the CPU's sheaves keep. */
+static void a_sheaf_beside_many_others_grows_slowly(void **state)
+{
+	struct cache_case it = case_begin_still(1024);
+	struct slab_class *c = &it.s->class[it.class];
+	unsigned n = c->sheaf_first + 1u, slot = 0, keeps;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	case_alloc(&it, objects, 1);
+	while (it.s->cpu[slot].sheaf[it.class].keeps == 0)
+		slot++;
+	it.s->cpu[slot].keeps_units += (1u << 20) / 16; /* as if others kept 1 MiB */
+	keeps = it.s->cpu[slot].sheaf[it.class].keeps;
+	for (unsigned i = 0; i < 40; i++) {
+		case_alloc(&it, objects + 1, n);
+		case_free(&it, objects + 1, n);
+	}
+	assert_in_range(it.s->cpu[slot].sheaf[it.class].keeps, keeps, n);
+	it.s->cpu[slot].keeps_units -= (1u << 20) / 16;
+	for (unsigned i = 0; i < 400; i++) {
+		case_alloc(&it, objects + 1, 4 * n);
+		case_free(&it, objects + 1, 4 * n);
+	}
+	assert_in_range(it.s->cpu[slot].sheaf[it.class].keeps, 2 * n, CAP_UNITS);
+	case_free(&it, objects, 1);
+	case_end(&it);
+}
+
 /* 8 MiB of objects, whatever their sizes. */
 static void all_sheaves_of_a_cpu_keep_what_the_cap_allows(void **state)
 {
@@ -112,6 +142,46 @@ static void all_sheaves_of_a_cpu_keep_what_the_cap_allows(void **state)
 		weight += it.s->cpu[slot].keeps_units;
 	}
 	assert_true(weight != 0 || !case_has_sheaves(&it));
+	case_end(&it);
+}
+
+static void put(struct cache_case *it, void **from, unsigned n)
+{
+	for (unsigned i = 0; i < n; i += 64)
+		assert_int_equal(barn_put(it->s, it->class, from + i, 64, 0), 64);
+}
+
+static void take(struct cache_case *it, void **to, unsigned n)
+{
+	for (unsigned i = 0; i < n; i += 64)
+		assert_int_equal(barn_take(it->s, it->class, to + i, 64, 0), 64);
+}
+
+/* 512 stay at the bottom while others come and go: they return to their slabs.  A stock that is used up stays. */
+static void a_barn_gives_back_what_nobody_wants(void **state)
+{
+	struct cache_case it = case_begin_still(256);
+	struct slab_class *c = &it.s->class[it.class];
+	void *all[1024];
+
+	(void)state;
+	for (unsigned slab = 0; slab < 1024 / c->per_slab; slab++)
+		assert_int_equal(objects_grow(it.s, it.class, 0), 0);
+	assert_int_equal(objects_take(it.s, it.class, all, 1024, 0), 1024);
+	for (unsigned round = 0; round < 8; round++) {
+		put(&it, all, 1024);
+		assert_int_equal(c->barn.nr, 1024);
+		take(&it, all, 1024);
+	}
+	put(&it, all, 1024);
+	for (unsigned round = 0; round < 32; round++) {
+		take(&it, all, 256);
+		put(&it, all, 256);
+	}
+	assert_in_range(c->barn.nr, 256, 256 + 128);
+	assert_int_equal(sheaves_verify(it.s), 0);
+	sheaves_drain(it.s, 0);
+	assert_u64_eq(case_stat(&it).used, 0);
 	case_end(&it);
 }
 
@@ -282,6 +352,8 @@ int main(void)
 		cmocka_unit_test(a_full_sheaf_hands_half_to_the_barn),
 		cmocka_unit_test(a_sheaf_that_was_too_small_keeps_twice_as_many),
 		cmocka_unit_test(all_sheaves_of_a_cpu_keep_what_the_cap_allows),
+		cmocka_unit_test(a_sheaf_beside_many_others_grows_slowly),
+		cmocka_unit_test(a_barn_gives_back_what_nobody_wants),
 		cmocka_unit_test(without_sequences_the_barn_serves),
 		cmocka_unit_test(a_taken_door_sends_both_ways_past_it),
 		cmocka_unit_test(a_free_that_gets_no_lock_is_deferred),
