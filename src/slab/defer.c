@@ -16,11 +16,6 @@
 #include "slab/objects.h"
 #include "slab/record.h"
 
-static uint64_t *map_of(struct slabs *s, uint32_t record)
-{
-	return s->deferred + (size_t)record * MAP_WORDS;
-}
-
 void sheaf_defer(struct slabs *s, unsigned class, void *object)
 {
 	const struct slab_class *c = &s->class[class];
@@ -33,7 +28,7 @@ void sheaf_defer(struct slabs *s, unsigned class, void *object)
 	if (number * c->size != inside || number >= c->per_slab)
 		misuse("the middle of an object", s->free_call, object);
 	/* Each pairs with the exchange of the same word in the functions below. */
-	if (fetch_or_acq_rel(&map_of(s, record)[number / 64], bit) & bit)
+	if (fetch_or_acq_rel(&deferred_map(s, record)[number / 64], bit) & bit)
 		misuse("double free", s->free_call, object);
 	fetch_or_acq_rel(&s->deferred_slabs[record / 64], (uint64_t)1 << record % 64);
 	exchange_acq_rel(&s->deferred_any, 1u);
@@ -46,7 +41,7 @@ static void take_slab(struct slabs *s, uint32_t record)
 	const struct slab_class *c = &s->class[class];
 
 	for (uint32_t first = 0; first < c->per_slab; first += 64) {
-		uint64_t *word = &map_of(s, record)[first / 64];
+		uint64_t *word = &deferred_map(s, record)[first / 64];
 		uint64_t bits = load_relaxed(word) != 0 ? exchange_acq_rel(word, (uint64_t)0) : 0;
 
 		for (; bits != 0; bits &= bits - 1) {

@@ -94,6 +94,7 @@ static int alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags
 static void write_record(const struct slabs *s, const struct slab_class *c, uint32_t record)
 {
 	struct slab *slab = slab_at(s, record);
+	uint64_t *map = slab_map(s, c, record);
 	uint32_t left = c->per_slab;
 
 	slab->prev = slab->next = SLAB_NONE;
@@ -105,7 +106,7 @@ static void write_record(const struct slabs *s, const struct slab_class *c, uint
 	for (unsigned word = 0; left != 0; word++) {
 		uint32_t some = left < 64 ? left : 64;
 
-		slab->map[word] = UINT64_MAX >> (64 - some);
+		map[word] = UINT64_MAX >> (64 - some);
 		left -= some;
 	}
 }

@@ -10,16 +10,18 @@
  *   step      step: 1 byte, and 4             always        always
  *   barns     class: barn_room entries        always        always
  *   flags     64 KiB of addresses: 1 bit      always        always
- *   records   64 KiB of addresses: 576 bytes  where slabs were made
- *   deferred  64 KiB of addresses: 4,096 bits where slabs were made
+ *   records   64 KiB of addresses: 64 bytes   where slabs were made
+ *   maps      64 KiB of addresses: 4,096 bits where slabs were made
+ *   deferred  the same, in turn with maps, step by step
  *
  * Any address may be asked for its byte.  The rest is read only of addresses that are in slabs.  A step is 16 MiB
- * of addresses: one page of bytes, and 36 pages of records.  The first one is committed with the arrays in front of
+ * of addresses: one page of bytes, four of records, and 64 of maps.  The first one is committed with the arrays in front of
  * it, in one call.
  *
  * Nothing has memory before it is touched.  A program's first slab touches a page of bytes and a page of records, which
- * has room for seven, and the first spill of a class to its barn a page of that.  All of it is
- * 1 / 114 of the memory that it describes.
+ * has room for 64, the first slab of objects below 208 bytes a page of maps, for eight, and the first spill of a class to
+ * its barn a page of that.  All of it is 1 / 819 of the memory that it describes, and 1 / 110 where that is objects
+ * below 208 bytes.
  *
  * When a program has shrunk, that is a good part of what is left, so a step without slabs gives the memory of its bytes,
  * records and deferred frees back.  They read zero afterwards, as they would of slabs that have left.  Each step counts
@@ -47,12 +49,13 @@
 #include "slab/record.h"
 #include "slab/unback.h"
 
-#define STEP_SHIFT     24u
-#define DEFERRED_BYTES (MAP_WORDS * sizeof(uint64_t)) /* of a record */
+#define STEP_SHIFT 24u
+#define MAPS_BYTES                                                                                 \
+	(2 * STEP_RECORDS * MAP_WORDS * sizeof(uint64_t)) /* of a step, the deferred ones too */
 /* Of a step's byte: 0, not committed. */
-#define STEP_WRITTEN   1u
-#define STEP_BARE      2u		   /* without memory, since nothing was written */
-#define LEAVING	       ((uint32_t)1 << 31) /* of a step's count */
+#define STEP_WRITTEN 1u
+#define STEP_BARE    2u			 /* without memory, since nothing was written */
+#define LEAVING	     ((uint32_t)1 << 31) /* of a step's count */
 _Static_assert(STEP_RECORDS == 1u << (STEP_SHIFT - SLAB_SHIFT), "a step of records is a step");
 
 uint32_t slabs_records(const struct slabs *s)
@@ -90,8 +93,7 @@ static int commit_records(struct slabs *s, uint32_t step)
 	if (mem_commit_part(mem_commit_apart, s->records, from * RECORD_BYTES,
 			    (end - from) * RECORD_BYTES) != 0)
 		return -ENOMEM;
-	return mem_commit_part(mem_commit_apart, s->deferred, from * DEFERRED_BYTES,
-			       (end - from) * DEFERRED_BYTES);
+	return mem_commit_part(mem_commit_apart, s->maps, step * MAPS_BYTES, MAPS_BYTES);
 }
 
 bool slabs_meta_is_ready(const struct slabs *s, uint32_t record)
@@ -179,7 +181,7 @@ static void collect_step(struct slabs *s, struct gather *gather, uint32_t step)
 	store_relaxed(&s->step_ready[step], STEP_BARE); /* the next maker says otherwise */
 	add_part(gather, s->byte, from << shift, end << shift);
 	add_part(gather, s->records, from * RECORD_BYTES, end * RECORD_BYTES);
-	add_part(gather, s->deferred, from * DEFERRED_BYTES, end * DEFERRED_BYTES);
+	add_part(gather, s->maps, step * MAPS_BYTES, (step + 1) * MAPS_BYTES);
 }
 
 size_t slabs_meta_unback(struct slabs *s, struct gather *gather)
@@ -228,7 +230,7 @@ static int commit_first(struct slabs *s)
 
 int slabs_meta_init(struct slabs *s)
 {
-	size_t page = mem_page_bytes(), bytes, unback, steps, barns, slabs, records, deferred;
+	size_t page = mem_page_bytes(), bytes, unback, steps, barns, slabs, records, maps;
 
 	set_geometry(s);
 	mutex_init(&s->mutex, RANK_SLAB_CACHES);
@@ -240,8 +242,8 @@ int slabs_meta_init(struct slabs *s)
 	slabs = barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(void *);
 	s->deferred_words = (slabs_records(s) + 63) / 64;
 	records = round_up(slabs + s->deferred_words * sizeof(uint64_t), page);
-	deferred = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
-	s->meta_bytes = deferred + round_up((size_t)slabs_records(s) * DEFERRED_BYTES, page);
+	maps = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
+	s->meta_bytes = maps + steps_nr(s) * MAPS_BYTES;
 	s->meta = mem_reserve(s->meta_bytes, page, "quire-slabs");
 	if (s->meta == NULL)
 		return -ENOMEM;
@@ -252,7 +254,7 @@ int slabs_meta_init(struct slabs *s)
 	s->barns = (void **)(void *)(s->meta + barns);
 	s->deferred_slabs = (uint64_t *)(void *)(s->meta + slabs);
 	s->records = s->meta + records;
-	s->deferred = (uint64_t *)(void *)(s->meta + deferred);
+	s->maps = (uint64_t *)(void *)(s->meta + maps);
 	if (commit_first(s) != 0) {
 		mem_release(s->meta, s->meta_bytes);
 		return -ENOMEM;

@@ -9,9 +9,6 @@
 #include "machine/mem.h"
 #include "slab/slab.h"
 
-/* What is committed together: 16 MiB of addresses. */
-#define STEP_RECORDS 256u
-
 /* Fills in what an instance's pages determine, reserves the arrays, and makes the mutexes ready.  The caller has
  * zeroed *@s and set q, free_call and barn_room.  0 or -ENOMEM. */
 int slabs_meta_init(struct slabs *s);

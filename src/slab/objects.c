@@ -44,20 +44,24 @@ static void touch_pages(const struct slabs *s, const struct slab_class *c, struc
 		slab->unbacked &= ~((uint64_t)1 << page);
 }
 
-/* Takes objects of one slab, which begins at @addr: @n or all that are free.  Returns how many. */
-static unsigned take_of_map(struct slab *slab, char *addr, size_t size, void **objects, unsigned n)
+/* Takes objects of one slab: @n or all that are free.  Returns how many. */
+static unsigned take_of_map(const struct slabs *s, const struct slab_class *c, uint32_t record,
+			    void **objects, unsigned n)
 {
+	struct slab *slab = slab_at(s, record);
+	uint64_t *map = slab_map(s, c, record);
+	char *addr = slab_addr(s, record);
 	unsigned got = 0, word = slab->low;
 
 	if (n > slab->free_nr)
 		n = slab->free_nr;
 	while (got < n) {
-		uint64_t bits = slab->map[word];
+		uint64_t bits = map[word];
 
 		for (; bits != 0 && got < n; bits &= bits - 1)
 			objects[got++] =
-				addr + (word * 64 + (unsigned)__builtin_ctzll(bits)) * size;
-		store_relaxed(&slab->map[word], bits); /* pairs with objects_check() */
+				addr + (word * 64 + (size_t)__builtin_ctzll(bits)) * c->size;
+		store_relaxed(&map[word], bits); /* pairs with objects_check() */
 		word += bits == 0 && got < n;
 	}
 	slab->low = (uint8_t)word;
@@ -71,7 +75,7 @@ static unsigned take_from_locked(struct slabs *s, struct slab_class *c, uint32_t
 	DCHECK(lock_is_held(&c->lock));
 	struct slab *slab = slab_at(s, record);
 	char *addr = slab_addr(s, record);
-	unsigned got = take_of_map(slab, addr, c->size, objects, n);
+	unsigned got = take_of_map(s, c, record, objects, n);
 
 	if (UNLIKELY(slab->unbacked != 0)) {
 		for (unsigned i = 0; i < got; i++)
@@ -199,16 +203,17 @@ static uint32_t put_locked(struct slabs *s, struct slab_class *c, void *object)
 	struct slab *slab = slab_at(s, place.record);
 	unsigned class = (unsigned)(c - s->class);
 	uint32_t number = object_number(c, place.offset);
-	uint64_t bit = (uint64_t)1 << number % 64;
+	uint64_t *word, bit = (uint64_t)1 << number % 64;
 
 	/* Another class's record may be read here, if the object is not ours to free: hence relaxed. */
 	if (UNLIKELY(load_relaxed(&slab->class) != class))
 		objects_freed_twice(s, class, object);
 	if (UNLIKELY(number * c->size != place.offset || number >= c->per_slab))
 		inner_misuse(s, s->free_call, object, class);
-	if (UNLIKELY(slab->map[number / 64] & bit))
+	word = &slab_map(s, c, place.record)[number / 64];
+	if (UNLIKELY(*word & bit))
 		objects_freed_twice(s, class, object);
-	store_relaxed(&slab->map[number / 64], slab->map[number / 64] | bit); /* likewise */
+	store_relaxed(word, *word | bit); /* likewise */
 	if (number / 64 < slab->low)
 		slab->low = (uint8_t)(number / 64);
 	slab->free_nr++;
@@ -341,7 +346,7 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 	number = object_number(c, place.offset);
 	if (number * c->size != place.offset || number >= c->per_slab)
 		inner_misuse(s, function, addr, class);
-	if (load_relaxed(&slab_at(s, place.record)->map[number / 64]) >> number % 64 & 1)
+	if (load_relaxed(&slab_map(s, c, place.record)[number / 64]) >> number % 64 & 1)
 		objects_misuse(s, "double free", function, addr, class);
 	return class;
 }

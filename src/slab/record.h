@@ -36,6 +36,25 @@ static inline uint32_t object_number(const struct slab_class *c, uint32_t offset
 	return (uint32_t)((uint64_t)offset * c->reciprocal >> 32);
 }
 
+/* A record's place in slabs->maps.  Of the 256 KiB of a step the deferred frees' maps are the second half. */
+static inline size_t slab_far_word(uint32_t record)
+{
+	return ((size_t)(record & ~(STEP_RECORDS - 1)) + record) * MAP_WORDS;
+}
+
+/* A bit for each object of a slab, by number: set if the object is free. */
+static inline uint64_t *slab_map(const struct slabs *s, const struct slab_class *c, uint32_t record)
+{
+	return c->per_slab <= RECORD_BITS ? slab_at(s, record)->map
+					  : s->maps + slab_far_word(record);
+}
+
+/* The same for objects that a handler freed.  Atomic. */
+static inline uint64_t *deferred_map(const struct slabs *s, uint32_t record)
+{
+	return s->maps + slab_far_word(record) + (size_t)STEP_RECORDS * MAP_WORDS;
+}
+
 /* Sets what every frame of a slab says. */
 void slab_set_bytes(struct slabs *s, const struct slab_class *c, uint32_t record, unsigned byte);
 /* Puts a slab on the list that its objects and its flags call for. */

@@ -29,7 +29,7 @@ static uint64_t *find_bit(struct slabs *s, unsigned class, const void *object, u
 	    (s->byte[offset >> s->page_shift] & (BYTE_EMPTYING - 1)) != class)
 		return NULL;
 	*bit = (uint64_t)1 << number % 64;
-	return &slab_at(s, record)->map[number / 64];
+	return &slab_map(s, c, record)[number / 64];
 }
 
 /* A walk over the free objects of a class, and how it went. */

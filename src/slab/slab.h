@@ -58,12 +58,14 @@ struct quire;
 #define BIN_SHIFT      27 /* a scale times the used objects is below BINS_NR << 27, so 32 bits do */
 
 /* Addresses have a record for each 64 KiB.  That of the first 64 KiB of a slab is the slab's. */
-#define SLAB_SHIFT 16u
+#define SLAB_SHIFT   16u
+/* What describes slabs is committed for 16 MiB of addresses together: meta.c. */
+#define STEP_RECORDS 256u
 
 /*
  * A slab's record.  Under the lock of its class, except for `class`; a slab that is being made belongs to the
- * thread that makes it.  The map has 64 words, since a slab has at most 4,096 objects: slabs of more than 64
- * KiB are for objects of more than 1 KiB (class.c).
+ * thread that makes it.  The map is here if it has at most 320 bits, so for objects of 208 bytes or more, else in
+ * slabs->maps: slab_map().
  */
 struct slab {
 	uint32_t prev, next; /* records, in the list that is named below; SLAB_NONE */
@@ -73,11 +75,13 @@ struct slab {
 	uint8_t class;	     /* atomic: 0, no slab begins here */
 	uint8_t flags;	     /* SLAB_... */
 	uint64_t unbacked;   /* a bit for each page that has had no user since its memory went */
-	uint64_t map[];	     /* by number: set if the object is free */
+	uint64_t map[5];     /* by number: set if the object is free */
 };
+#define RECORD_BYTES 64u /* a cache line; a page has 64 */
+#define RECORD_BITS  320u
+/* A slab has at most 4,096 objects: slabs of more than 64 KiB are for objects of more than 1 KiB (class.c). */
 #define MAP_WORDS    64u
-/* Nine cache lines: all that a slab of objects of 208 bytes or more needs is in the first one. */
-#define RECORD_BYTES 576u
+_Static_assert(sizeof(struct slab) == RECORD_BYTES, "a record is all of its cache line");
 
 #define SLAB_EMPTYING 1u /* gets no new users */
 #define SLAB_HELD     2u /* memory of its pages is on its way back: no allocation takes from it */
@@ -199,8 +203,9 @@ struct slabs {
 	uint64_t due_ns;	    /* atomic: the worker's next visit, or WORK_IDLE */
 	uint64_t ticked_ns;	    /* under visit_mutex: its latest visit */
 	uint64_t decay_ns;
-	uint64_t drains;	  /* atomic, relaxed */
-	uint64_t *deferred;	  /* by record, then by number: freed by a handler; atomic */
+	uint64_t drains; /* atomic, relaxed */
+	uint64_t *
+		maps; /* by step, then by record, then by number: free; deferred_map() has the rest */
 	uint64_t *deferred_slabs; /* a bit for each record; atomic */
 	uint32_t deferred_words;  /* (c) of deferred_slabs */
 	uint32_t deferred_any;	  /* atomic: some bit was set and not yet taken */

@@ -48,7 +48,7 @@ _Static_assert(STEP_RECORDS % BLOCK_RECORDS == 0, "a block's records are usable 
 /* ---- which pages of a slab ---- */
 
 /* True if objects [first, last] are free. */
-static bool range_is_free(const struct slab *slab, uint32_t first, uint32_t last)
+static bool range_is_free(const uint64_t *map, uint32_t first, uint32_t last)
 {
 	for (uint32_t word = first / 64; word <= last / 64; word++) {
 		uint64_t wanted = UINT64_MAX;
@@ -57,16 +57,16 @@ static bool range_is_free(const struct slab *slab, uint32_t first, uint32_t last
 			wanted &= UINT64_MAX << first % 64;
 		if (word == last / 64)
 			wanted &= UINT64_MAX >> (63 - last % 64);
-		if ((slab->map[word] & wanted) != wanted)
+		if ((map[word] & wanted) != wanted)
 			return false;
 	}
 	return true;
 }
 
 /* Pages that have memory, as far as is known, and no object in use. */
-static uint64_t pages_to_go(const struct slabs *s, const struct slab_class *c,
-			    const struct slab *slab)
+static uint64_t pages_to_go(const struct slabs *s, const struct slab_class *c, uint32_t record)
 {
+	const uint64_t *map = slab_map(s, c, record);
 	uint32_t page_bytes = 1u << s->page_shift;
 	uint64_t pages = 0;
 
@@ -77,10 +77,10 @@ static uint64_t pages_to_go(const struct slabs *s, const struct slab_class *c,
 		if (last >= c->per_slab)
 			last = c->per_slab - 1;
 		/* What is left over at the end was never written. */
-		if (first < c->per_slab && range_is_free(slab, first, last))
+		if (first < c->per_slab && range_is_free(map, first, last))
 			pages |= (uint64_t)1 << i;
 	}
-	return pages & ~slab->unbacked;
+	return pages & ~slab_at(s, record)->unbacked;
 }
 
 /* ---- holding slabs ---- */
@@ -95,7 +95,7 @@ static void hold(struct slab_unback *u, uint32_t record, unsigned class)
 
 	/* It was read without the lock. */
 	if (load_relaxed(&slab->class) == class && c->kind == CLASS_PLAIN)
-		pages = pages_to_go(s, c, slab);
+		pages = pages_to_go(s, c, record);
 	if (pages != 0) {
 		slab->flags |= SLAB_HELD;
 		c->held_nr++;

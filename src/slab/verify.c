@@ -24,24 +24,24 @@ struct sums {
 
 /* ---- one slab ---- */
 
-static uint32_t count_map(const struct slab_class *c, const struct slab *slab)
+static uint32_t count_map(const struct slab_class *c, const uint64_t *map)
 {
 	uint32_t n = 0;
 
 	for (unsigned word = 0; word < (c->per_slab + 63) / 64; word++)
-		for (uint64_t bits = slab->map[word]; bits != 0; bits &= bits - 1)
+		for (uint64_t bits = map[word]; bits != 0; bits &= bits - 1)
 			n++;
 	return n;
 }
 
-static int verify_map(const struct slab_class *c, const struct slab *slab)
+static int verify_map(const struct slab_class *c, const struct slab *slab, const uint64_t *map)
 {
-	if (count_map(c, slab) != slab->free_nr)
+	if (count_map(c, map) != slab->free_nr)
 		return LABEL(1);
-	if (c->per_slab % 64 != 0 && slab->map[c->per_slab / 64] >> c->per_slab % 64 != 0)
+	if (c->per_slab % 64 != 0 && map[c->per_slab / 64] >> c->per_slab % 64 != 0)
 		return LABEL(1);
 	for (unsigned word = 0; word < slab->low; word++)
-		if (slab->map[word] != 0)
+		if (map[word] != 0)
 			return LABEL(2);
 	return 0;
 }
@@ -76,13 +76,15 @@ static int verify_bytes(const struct slabs *s, const struct slab_class *c, uint3
 }
 
 /* No object that is in use touches a page without memory. */
-static int verify_unbacked(const struct slabs *s, const struct slab_class *c,
-			   const struct slab *slab)
+static int verify_unbacked(const struct slabs *s, const struct slab_class *c, uint32_t record)
 {
+	const struct slab *slab = slab_at(s, record);
+	const uint64_t *map = slab_map(s, c, record);
+
 	for (uint32_t i = 0; slab->unbacked != 0 && i < c->per_slab; i++) {
 		size_t from = (size_t)i * c->size, last = from + c->size - 1;
 
-		if (slab->map[i / 64] >> i % 64 & 1)
+		if (map[i / 64] >> i % 64 & 1)
 			continue;
 		for (size_t page = from >> s->page_shift; page <= last >> s->page_shift; page++)
 			if (slab->unbacked >> page & 1)
@@ -95,7 +97,7 @@ static int verify_slab(const struct slabs *s, const struct slab_class *c, uint32
 		       struct sums *sums)
 {
 	const struct slab *slab = slab_at(s, record);
-	int label = verify_map(c, slab);
+	int label = verify_map(c, slab, slab_map(s, c, record));
 
 	sums->slabs++;
 	sums->free += slab->free_nr;
@@ -108,7 +110,7 @@ static int verify_slab(const struct slabs *s, const struct slab_class *c, uint32
 		label = verify_place(c, slab);
 	if (label == 0)
 		label = verify_bytes(s, c, record);
-	return label != 0 ? label : verify_unbacked(s, c, slab);
+	return label != 0 ? label : verify_unbacked(s, c, record);
 }
 
 /* ---- a class ---- */
