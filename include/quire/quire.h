@@ -538,7 +538,8 @@ struct quire_stop {
 			     quire_rule_text().  System: the error */
 	const char *detail_name; /* misuse: "order", "pages", ... (docs/invariants.md), or NULL if
 				 there is no number; else NULL */
-	const char *line;	 /* what was printed, as long as the hook runs */
+	const char *line;	 /* what was printed, as long as the hook runs; malloc's debug:on
+				 adds lines */
 	uint32_t cpu;		 /* where the thread ran */
 	uint32_t reserved;	 /* zero */
 };

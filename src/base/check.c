@@ -8,13 +8,14 @@
 #define LINE_BYTES 256
 
 /* Ends the line with where it was, and the process. */
-static _Noreturn void die_with(struct text *text, struct quire_stop *stop)
+static _Noreturn void die_with(struct text *text, struct quire_stop *stop, const char *more)
 {
 	text_put(text, " in ");
 	text_put(text, stop->call);
 	text_put(text, ", CPU ");
 	text_put_u64(text, stop->cpu);
 	text_put(text, "\n");
+	text_put(text, more != NULL ? more : "");
 	check_die(stop);
 }
 
@@ -39,7 +40,7 @@ void check_failed(const char *condition, const char *function)
 	text_put(&text, "quire: bug: CHECK(");
 	text_put(&text, condition);
 	text_put(&text, ")");
-	die_with(&text, &stop);
+	die_with(&text, &stop, NULL);
 }
 
 void check_failed_values(const char *condition, const char *function, uint64_t a, uint64_t b)
@@ -55,13 +56,13 @@ void check_failed_values(const char *condition, const char *function, uint64_t a
 	text_put_hex(&text, a);
 	text_put(&text, ", ");
 	text_put_hex(&text, b);
-	die_with(&text, &stop);
+	die_with(&text, &stop, NULL);
 }
 
 void misuse_placed(const char *rule, const char *function, const void *addr,
 		   const struct misuse_place *place)
 {
-	char line[LINE_BYTES];
+	char line[LINE_BYTES + MISUSE_MORE_BYTES];
 	struct quire_stop stop = stop_for(QUIRE_STOP_MISUSE, rule, function, line);
 	struct text text;
 
@@ -78,6 +79,12 @@ void misuse_placed(const char *rule, const char *function, const void *addr,
 		text_put(&text, place->what);
 		text_put(&text, " ");
 		text_put_u64(&text, place->number);
+		if (place->of != NULL) {
+			text_put(&text, ", ");
+			text_put(&text, place->of);
+			text_put(&text, " ");
+			text_put_u64(&text, place->of_number);
+		}
 		if (place->whole != NULL) {
 			text_put(&text, ", ");
 			text_put(&text, place->whole);
@@ -86,7 +93,7 @@ void misuse_placed(const char *rule, const char *function, const void *addr,
 		}
 		text_put(&text, ")");
 	}
-	die_with(&text, &stop);
+	die_with(&text, &stop, place->more);
 }
 
 void misuse_number(const char *rule, const char *function, const void *addr, const char *what,

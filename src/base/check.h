@@ -46,13 +46,18 @@ _Noreturn void check_failed_values(const char *condition, const char *function, 
 _Noreturn void misuse(const char *rule, const char *function, const void *addr);
 _Noreturn void misuse_number(const char *rule, const char *function, const void *addr,
 			     const char *what, uint64_t number);
-/* The same for an address inside something larger: "(size 64, slab 0x7f0000000000)".  A hook is told @number. */
+/* The same for an address inside something larger: "(offset 64, size 96, slab 0x7f0000000000)".  A hook is told
+ * @number.  Only @what is needed. */
 struct misuse_place {
 	const char *what;
 	uint64_t number;
+	const char *of; /* a second number; NULL: none */
+	uint64_t of_number;
 	const char *whole; /* NULL: nothing larger */
 	const void *start;
+	const char *more; /* whole lines that follow, less than MISUSE_MORE_BYTES; NULL: none */
 };
+#define MISUSE_MORE_BYTES 1536
 _Noreturn void misuse_placed(const char *rule, const char *function, const void *addr,
 			     const struct misuse_place *place);
 

@@ -136,6 +136,7 @@ void plain_free(void *block, const struct malloc_call *call)
 
 void malloc_free_cold(void *block, const char *function)
 {
+	const struct malloc_layer *layer;
 	int error;
 
 	if (block == NULL)
@@ -144,10 +145,11 @@ void malloc_free_cold(void *block, const char *function)
 		early_free(block, function);
 		return;
 	}
-	if (UNLIKELY(malloc_heap.slabs == NULL))
+	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	if (UNLIKELY(layer == NULL))
 		no_block(block, function);
 	error = process_errno();
-	malloc_heap.layer->free(block, MALLOC_CALL(function));
+	layer->free(block, MALLOC_CALL(function));
 	process_set_errno(error);
 }
 
@@ -162,6 +164,7 @@ size_t plain_usable(const void *block, const struct malloc_call *call)
 
 size_t malloc_usable(const void *block, const char *function)
 {
+	const struct malloc_layer *layer;
 	size_t bytes;
 
 	if (UNLIKELY(boot_has(block))) {
@@ -170,9 +173,10 @@ size_t malloc_usable(const void *block, const char *function)
 			misuse("no block", function, block);
 		return bytes;
 	}
-	if (UNLIKELY(malloc_heap.slabs == NULL))
+	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	if (UNLIKELY(layer == NULL))
 		no_block(block, function);
-	return malloc_heap.layer->usable(block, MALLOC_CALL(function));
+	return layer->usable(block, MALLOC_CALL(function));
 }
 
 /* Is this what a fresh block of @bytes has?  Areas are whole pages, and runs powers of two of them. */

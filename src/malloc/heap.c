@@ -34,6 +34,7 @@
 #include "machine/mem.h"
 #include "machine/process.h"
 #include "malloc/counted.h"
+#include "malloc/debug.h"
 #include "malloc/layer.h"
 #include "slab/class.h"
 #include "slab/slab.h"
@@ -132,16 +133,24 @@ const struct malloc_layer malloc_plain = {
 	.resize = plain_resize,
 };
 
-/* The modes that options ask for, and their layers, from the lowest on. */
-static void begin_layers(struct malloc_heap *h)
+/* The modes that options ask for, and their layers, from the lowest on.  A mode whose layer the system refuses is
+ * left out. */
+static const struct malloc_layer *begin_layers(struct malloc_heap *h)
 {
-	h->layer = &malloc_plain;
+	const struct malloc_layer *top = &malloc_plain;
+
 	if (h->q->options.hardened == QUIRE_ON)
 		h->modes |= MALLOC_HARDENED;
-	if (h->q->options.debug == QUIRE_ON)
-		h->modes |= MALLOC_DEBUG;
+	if (h->q->options.debug == QUIRE_ON) {
+		const struct malloc_layer *below = top;
+
+		top = malloc_debug_begin(below);
+		if (top != below)
+			h->modes |= MALLOC_DEBUG;
+	}
 	h->q->hardened = (h->modes & MALLOC_HARDENED) != 0;
 	h->q->debug = (h->modes & MALLOC_DEBUG) != 0;
+	return top;
 }
 
 static void begin_counting(struct malloc_heap *h)
@@ -155,6 +164,7 @@ static void begin_counting(struct malloc_heap *h)
 static void publish(struct quire *q, struct slabs *s)
 {
 	struct malloc_heap *h = &malloc_heap;
+	const struct malloc_layer *top;
 
 	h->q = q;
 	malloc_table_fill(h->class_of);
@@ -165,9 +175,10 @@ static void publish(struct quire *q, struct slabs *s)
 		h->lean = s->own_lean;
 		s->lean = &h->lean;
 	}
-	begin_layers(h);
+	h->slabs = s;
+	top = begin_layers(h);
 	begin_counting(h);
-	store_release(&h->slabs, s); /* pairs with malloc_free_cold() */
+	store_release(&h->layer, top); /* pairs with malloc_free_cold() */
 	if (h->modes == 0)
 		open_fast_paths();
 }
@@ -243,6 +254,8 @@ static void fork_child(struct process_member *member)
 	}
 	if (load_relaxed(&malloc_heap.state) != HEAP_READY)
 		store_relaxed(&malloc_heap.state, HEAP_NONE);
+	if (malloc_heap.modes & MALLOC_DEBUG)
+		malloc_debug_fork_child();
 }
 
 void malloc_register(void)
@@ -256,7 +269,18 @@ void malloc_register(void)
 
 size_t malloc_give_back(void)
 {
-	return malloc_begin() ? quire_release(malloc_heap.q) : 0;
+	if (!malloc_begin())
+		return 0;
+	if (malloc_heap.layer->flush != NULL)
+		malloc_heap.layer->flush(MALLOC_CALL("malloc_trim"));
+	return quire_release(malloc_heap.q);
+}
+
+void malloc_end(void)
+{
+	if (load_acquire(&malloc_heap.state) == HEAP_READY && /* pairs with begin() */
+	    (malloc_heap.modes & MALLOC_DEBUG))
+		malloc_debug_end();
 }
 
 void malloc_retire_worker(void)

@@ -40,7 +40,8 @@ struct malloc_heap {
 	/* By table_place(): the smallest class that is large enough.  Atomic: learn.c changes it. */
 	uint8_t class_of[TABLE_ENTRIES];
 
-	const struct malloc_layer *layer; /* (c) what cold calls go through: layer.h */
+	const struct malloc_layer
+		*layer;	     /* (c) what cold calls go through: layer.h.  NULL until then */
 	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
 	struct slabs *slabs; /* (c) */
 	struct quire *q;     /* (c) */
@@ -98,6 +99,8 @@ void malloc_check_bytes(const void *block, size_t align, size_t bytes, const cha
 void malloc_register(void);
 /* Leaves what the instance's worker does to calls, so that its thread does not outlive all others. */
 void malloc_retire_worker(void);
+/* The process ends, and nothing else of it will run but what ends other libraries. */
+void malloc_end(void);
 /* Gives back to the system what is free.  Returns bytes. */
 size_t malloc_give_back(void);
 

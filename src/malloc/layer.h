@@ -53,6 +53,8 @@ struct malloc_layer {
 	size_t (*usable)(const void *block, const struct malloc_call *call);
 	/* @block, or another one with as much of its content.  NULL: refused, and @block is as it was. */
 	void *(*resize)(void *block, size_t bytes, const struct malloc_call *call);
+	/* Gives the layer below what is freed but kept, after a look at it; NULL: nothing is kept. */
+	void (*flush)(const struct malloc_call *call);
 	bool exact; /* usable() is what the block was asked for with, to the byte */
 };
 

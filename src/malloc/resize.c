@@ -97,6 +97,7 @@ static void *leave_arena(void *block, size_t bytes)
 
 void *malloc_resize(void *block, size_t bytes)
 {
+	const struct malloc_layer *layer;
 	int error;
 	void *to;
 
@@ -104,10 +105,13 @@ void *malloc_resize(void *block, size_t bytes)
 		to = early_resize(block, bytes);
 		return to != NULL ? to : leave_arena(block, bytes);
 	}
-	if (UNLIKELY(malloc_heap.slabs == NULL))
+	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	if (UNLIKELY(layer == NULL)) {
 		(void)malloc_usable(block, "realloc"); /* stops: there is no block yet */
+		return NULL;
+	}
 	error = process_errno();
-	to = malloc_heap.layer->resize(block, bytes, MALLOC_CALL("realloc"));
+	to = layer->resize(block, bytes, MALLOC_CALL("realloc"));
 	process_set_errno(to != NULL ? error : ENOMEM);
 	return to;
 }

@@ -7,21 +7,23 @@
  * already.  Poison fills an object while it is free; an allocation finds whether anything was written to it since, and
  * fills it with FRESH, so that what was never written can be recognised.
  *
- * Such caches have a class of their own.  The values are Linux's.
+ * Such caches have a class of their own.  What is written: poison.h.
  */
 #include "slab/cache.h"
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "slab/poison.h"
 
-#define RED_INACTIVE 0xbb
-#define RED_ACTIVE   0xcc
-#define POISON_FREE  0x6b
-#define POISON_FRESH 0x5a
-
-/* The first byte that is not @value; @end if all are. */
-static const uint8_t *other_byte(const uint8_t *from, const uint8_t *end, uint8_t value)
+const uint8_t *poison_other(const uint8_t *from, const uint8_t *end, uint8_t value)
 {
+	uint64_t word = value * UINT64_C(0x0101010101010101), found;
+
+	for (; end - from >= (ptrdiff_t)sizeof(found); from += sizeof(found)) {
+		memcpy(&found, from, sizeof(found));
+		if (found != word)
+			break;
+	}
 	while (from < end && *from == value)
 		from++;
 	return from;
@@ -47,11 +49,11 @@ static void check_zones(const struct quire_cache *cache, const uint8_t *slot, ui
 
 	if ((cache->flags & QUIRE_CACHE_RED_ZONE) == 0)
 		return;
-	found = other_byte(end, slot + slot_bytes, value);
+	found = poison_other(end, slot + slot_bytes, value);
 	if (found != slot + slot_bytes)
 		misuse_number("written behind an object", function, object, "offset",
 			      (uint64_t)(found - object));
-	found = other_byte(slot, object, value);
+	found = poison_other(slot, object, value);
 	if (found != object)
 		misuse_number("written in front of an object", function, object, "bytes before",
 			      (uint64_t)(object - found));
@@ -76,7 +78,7 @@ void *cache_check_alloc(const struct quire_cache *cache, void *slot)
 	check_zones(cache, slot, RED_INACTIVE, "quire_cache_alloc");
 	set_zones(cache, slot, RED_ACTIVE);
 	if (cache->flags & QUIRE_CACHE_POISON) {
-		const uint8_t *found = other_byte(object, object + cache->size, POISON_FREE);
+		const uint8_t *found = poison_other(object, object + cache->size, POISON_FREE);
 
 		if (found != object + cache->size)
 			misuse_number("written after it was freed", "quire_cache_alloc", object,
@@ -92,7 +94,7 @@ void *cache_check_free(const struct quire_cache *cache, void *object)
 	bool zoned = (cache->flags & QUIRE_CACHE_RED_ZONE) != 0;
 
 	if (zoned && slot[0] == RED_INACTIVE &&
-	    other_byte(slot, object, RED_INACTIVE) == (const uint8_t *)object)
+	    poison_other(slot, object, RED_INACTIVE) == (const uint8_t *)object)
 		misuse("double free", "quire_cache_free", object);
 	check_zones(cache, slot, RED_ACTIVE, "quire_cache_free");
 	set_zones(cache, slot, RED_INACTIVE);

@@ -105,6 +105,9 @@ int class_make(struct slabs *s, unsigned class, uint32_t size)
 	if (!c->ready) {
 		set_up_locked(s, class, size);
 		c->caches_nr = 1;
+		c->construct = s->prepare;
+		c->construct_arg = c;
+		c->kind = s->prepare != NULL ? CLASS_CHECKED : CLASS_PLAIN;
 		store_release(&c->ready, true);
 	}
 	mutex_release(&s->mutex);

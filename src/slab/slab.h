@@ -180,7 +180,9 @@ struct slabs {
 
 	struct quire *q;
 	uint8_t page_shift;
-	uint8_t numbered;      /* under mutex: classes up to it are malloc's: class_reserve() */
+	uint8_t numbered; /* under mutex: classes up to it are malloc's: class_reserve() */
+	/* (c) runs on each object of a new slab of malloc's, with its class; NULL: nothing does */
+	void (*prepare)(void *object, void *class);
 	char *records;	       /* struct slab, by record */
 	uint8_t *step_ready;   /* atomic, by step: meta.c */
 	uint32_t *step_slabs;  /* atomic, by step: likewise */

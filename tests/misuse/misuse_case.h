@@ -31,6 +31,7 @@ struct misuse {
 static char directory[1024];
 static const struct misuse *table;
 static size_t table_nr;
+static const char *also = ""; /* added to each configuration */
 
 static _Noreturn void program_run(const char *program, const char *conf, int output_fd)
 {
@@ -57,7 +58,7 @@ static void read_output(int fd, char *output, size_t bytes)
 
 static void check_misuse(const char *program, const char *rule, const char *conf)
 {
-	char expected[256], output[1024];
+	char expected[512], output[4096];
 	int ends[2], status = 0;
 	pid_t child;
 
@@ -79,8 +80,11 @@ static void check_misuse(const char *program, const char *rule, const char *conf
 		fail_msg("%s (%s) wrote: %sexpected: %s", program, conf, output, expected);
 }
 
-static void check_all(const char *conf)
+static void check_all(const char *limits)
 {
+	char conf[128];
+
+	snprintf(conf, sizeof(conf), "%s%s", limits, also);
 	for (size_t i = 0; i < table_nr; i++)
 		check_misuse(table[i].program, table[i].rule, conf);
 }

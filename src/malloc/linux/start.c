@@ -57,6 +57,12 @@ static __attribute__((constructor(102))) void register_heap(void)
 	malloc_register();
 }
 
+/* After the program's own, and those of libraries that were loaded after this one. */
+static __attribute__((destructor(101))) void end_program(void)
+{
+	malloc_end();
+}
+
 /*
  * What `quire run` set for this program is taken out of the environment before other libraries' constructors and
  * main() look at it; the heap has read it by then.

@@ -2,6 +2,7 @@
 #include "sim/malloc/malloc_scene.h"
 
 #include "malloc/counted.h"
+#include "malloc/debug.h"
 #include "slab/fast.h"
 
 /* What malloc/linux knows of the process, and what its cold paths have counted. */
@@ -58,6 +59,21 @@ void malloc_counted_free(unsigned class, size_t bytes, bool slow)
 	(void)slow;
 	fetch_sub_relaxed(&process.blocks, 1);
 	fetch_sub_relaxed(&process.bytes, (int64_t)bytes);
+}
+
+/* ---- malloc/debug.c: no scene asks for it ---- */
+
+const struct malloc_layer *malloc_debug_begin(const struct malloc_layer *below)
+{
+	return below;
+}
+
+void malloc_debug_fork_child(void)
+{
+}
+
+void malloc_debug_end(void)
+{
 }
 
 /* ---- malloc/linux/family.c ---- */

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/linux/trace.c - the calls that led to one of malloc's: by frame pointers, and as modules and offsets
+ *
+ * A frame begins with the caller's frame pointer and the return address.  A function that was compiled without frame
+ * pointers leaves the register as it was, and its own call is missing; or it uses the register for something else, and
+ * the walk ends, or follows a number.  So a frame must be further out than the last one and not too far, and
+ * what is not in a page that was read before is read by a system call, which refuses where nothing is mapped.
+ */
+#include "malloc/traces.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "machine/linux/system.h"
+#include "machine/mem.h"
+#include "malloc/layer.h"
+
+#define STACK_BYTES_MAX ((uintptr_t)8 << 20) /* between two frames */
+#define PC_MIN		((uint64_t)1 << 16)
+#define PC_MAX		((uint64_t)1 << 56)
+#define NAME_BYTES	192
+
+struct frame {
+	uintptr_t outer; /* the caller's frame */
+	uint64_t pc;	 /* where this one returns to */
+};
+
+/* Addresses of a stack that are known to be mapped. */
+struct known {
+	uintptr_t start, end;
+};
+
+static bool read_frame(uintptr_t at, struct known *known, struct frame *frame)
+{
+	size_t page = mem_page_bytes();
+	struct iovec to = { .iov_base = frame, .iov_len = sizeof(*frame) };
+	struct iovec from = { .iov_base = (void *)at, .iov_len = sizeof(*frame) };
+
+	if (at >= known->start && at + sizeof(*frame) <= known->end) {
+		memcpy(frame, (const void *)at, sizeof(*frame));
+		return true;
+	}
+	if (SYSTEM_CALL(SYS_process_vm_readv, getpid(), &to, 1L, &from, 1L, 0L) !=
+	    (long)sizeof(*frame))
+		return false;
+	known->start = at & ~(page - 1);
+	known->end = (at + sizeof(*frame) + page - 1) & ~(page - 1);
+	return true;
+}
+
+/* A return address is in code: neither a small number, nor on the stack. */
+static bool may_be_code(uint64_t pc, uintptr_t frame)
+{
+	return pc >= PC_MIN && pc < PC_MAX && pc - frame >= STACK_BYTES_MAX &&
+	       frame - pc >= STACK_BYTES_MAX;
+}
+
+unsigned trace_walk(const struct malloc_call *call, uint64_t *pc, unsigned most)
+{
+	size_t page = mem_page_bytes();
+	uintptr_t own = (uintptr_t)call->frame, at = own;
+	struct known known = { .start = own & ~(page - 1), .end = (own | (page - 1)) + 1 };
+	struct frame frame;
+	unsigned nr = 1;
+
+	pc[0] = (uintptr_t)call->pc;
+	memcpy(&frame.outer, call->frame, sizeof(frame.outer));
+	while (nr < most && frame.outer > at && frame.outer - at < STACK_BYTES_MAX &&
+	       frame.outer % sizeof(uintptr_t) == 0) {
+		at = frame.outer;
+		if (!read_frame(at, &known, &frame) || !may_be_code(frame.pc, at))
+			break;
+		pc[nr++] = frame.pc;
+	}
+	return nr;
+}
+
+/* ---- names ---- */
+
+struct module {
+	uint64_t pc; /* is in it */
+	uint64_t offset;
+	const char *name; /* "": the program */
+};
+
+static int find_module(struct dl_phdr_info *info, size_t bytes, void *arg)
+{
+	struct module *module = arg;
+
+	(void)bytes;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+		if (part->p_type != PT_LOAD ||
+		    module->pc - info->dlpi_addr - part->p_vaddr >= part->p_memsz)
+			continue;
+		module->offset = module->pc - info->dlpi_addr;
+		module->name = info->dlpi_name;
+		return 1;
+	}
+	return 0;
+}
+
+/* Every module is named by its file's path, as far as the system knows it. */
+bool trace_put_address(struct text *text, uint64_t pc)
+{
+	struct module module = { .pc = pc };
+	char program[NAME_BYTES];
+	long bytes;
+
+	if (dl_iterate_phdr(find_module, &module) == 0) {
+		text_put_hex(text, pc);
+		return false;
+	}
+	if (module.name[0] != '\0') {
+		text_put(text, module.name);
+	} else {
+		bytes = SYSTEM_CALL(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", program,
+				    sizeof(program));
+		text_put_bytes(text, bytes > 0 ? program : "program",
+			       bytes > 0 ? (size_t)bytes : strlen("program"));
+	}
+	text_put(text, "+");
+	text_put_hex(text, module.offset);
+	return true;
+}

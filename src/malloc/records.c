@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/records.c - what debug:on knows of each block
+ *
+ * Two arrays: one with a record for each 32 bytes of the pages' addresses, one with a record for each page of the areas'.
+ * Blocks that are in use have a record each: with red zones (debug.c) two addresses that users have are at least 32
+ * bytes apart, in whatever classes, since 16 bytes of red zone are behind the one block and in front of the other. So a lookup is one load, no
+ * lock is needed, and nothing has to be put right after a fork.
+ *
+ * A record outlives its block: until another block has it, it tells a second free who was first.
+ */
+#include "malloc/records.h"
+
+#include "base/check.h"
+#include "base/errno.h"
+#include "instance/instance.h"
+#include "machine/atomic.h"
+#include "malloc/heap.h"
+#include "malloc/sparse.h"
+#include "slab/slab.h"
+#include "vmap/vmap.h"
+
+#define UNIT_SHIFT                                                                                 \
+	5 /* of pages' addresses: two blocks of 16-byte red zones are at least so far apart */
+
+static struct sparse of_pages; /* (c) once the heap is ready */
+static struct {
+	struct sparse records;
+	uint32_t state; /* atomic: 0, 1 being made, 2 there */
+} of_areas;
+
+/* ---- words ---- */
+
+struct record_facts record_read(uint64_t word)
+{
+	return (struct record_facts){
+		.state = (enum record_state)(word & 3),
+		.odd = (word >> 2 & 1) != 0,
+		.align_shift = (uint8_t)(word >> 3 & 63),
+		.generation = (uint8_t)(word >> 9 & (GENERATIONS - 1)),
+		.bytes = (size_t)(word >> 16),
+	};
+}
+
+uint64_t record_word(struct record_facts facts)
+{
+	return (uint64_t)facts.state | (uint64_t)facts.odd << 2 | (uint64_t)facts.align_shift << 3 |
+	       (uint64_t)facts.generation << 9 | (uint64_t)facts.bytes << 16;
+}
+
+/* ---- where ---- */
+
+int records_init(void)
+{
+	return sparse_init(&of_pages,
+			   (malloc_heap.slabs->span_bytes >> UNIT_SHIFT) * sizeof(struct record),
+			   "quire-debug");
+}
+
+/* The areas' addresses are known when the first area is there.  A thread that finds another at work goes without:
+ * so would a handler that interrupted it. */
+static bool areas_ready(const struct vmap *v)
+{
+	uint32_t none = 0;
+
+	if (load_acquire(&of_areas.state) == 2) /* pairs with the store below */
+		return true;
+	if (!cas_acquire(&of_areas.state, &none, 1u))
+		return none == 2;
+	if (sparse_init(&of_areas.records, (v->span_bytes >> v->page_shift) * sizeof(struct record),
+			"quire-debug") != 0) {
+		store_release(&of_areas.state, 0u);
+		return false;
+	}
+	store_release(&of_areas.state, 2u);
+	return true;
+}
+
+/* Where the record of an address is. */
+struct place {
+	struct sparse *array; /* NULL: it has none */
+	size_t offset;
+};
+
+static struct place place_of(const void *block, bool make)
+{
+	size_t offset = (uintptr_t)block - (uintptr_t)malloc_heap.slabs->base;
+	struct vmap *v;
+
+	if (offset < malloc_heap.slabs->span_bytes)
+		return (struct place){ &of_pages, (offset >> UNIT_SHIFT) * sizeof(struct record) };
+	v = load_acquire(&malloc_heap.q->vmap); /* pairs with vmap_get() */
+	if (v == NULL || (uintptr_t)block - (uintptr_t)v->base >= v->span_bytes ||
+	    !(make ? areas_ready(v) : load_acquire(&of_areas.state) == 2))
+		return (struct place){ .array = NULL };
+	offset = (uintptr_t)block - (uintptr_t)v->base;
+	return (struct place){ &of_areas.records,
+			       (offset >> v->page_shift) * sizeof(struct record) };
+}
+
+struct record *records_at(const void *block)
+{
+	struct place place = place_of(block, false);
+
+	if (place.array == NULL || !sparse_is_ready(place.array, place.offset / SPARSE_PART_BYTES))
+		return NULL;
+	return (struct record *)(void *)(place.array->base + place.offset);
+}
+
+struct record *records_make(const void *block)
+{
+	struct place place = place_of(block, true);
+
+	if (place.array == NULL || !sparse_touch(place.array, place.offset, sizeof(struct record)))
+		return NULL;
+	return (struct record *)(void *)(place.array->base + place.offset);
+}
+
+/* ---- all ---- */
+
+static void each_of(const struct sparse *array,
+		    void (*call)(const struct record *record, void *arg), void *arg)
+{
+	for (size_t part = 0; part < sparse_parts(array); part++) {
+		const struct record *record =
+			(const void *)(array->base + part * SPARSE_PART_BYTES);
+
+		if (!sparse_is_ready(array, part))
+			continue;
+		for (size_t i = 0; i < SPARSE_PART_BYTES / sizeof(*record); i++)
+			call(&record[i], arg);
+	}
+}
+
+void records_each(void (*call)(const struct record *record, void *arg), void *arg)
+{
+	each_of(&of_pages, call, arg);
+	if (load_acquire(&of_areas.state) == 2) /* pairs with areas_ready() */
+		each_of(&of_areas.records, call, arg);
+}

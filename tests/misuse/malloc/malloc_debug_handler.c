@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* In a handler. */
+#include "block.h"
+
+#include <signal.h>
+
+static void free_twice(int signal)
+{
+	void *block = malloc(64);
+
+	(void)signal;
+	free(hidden(block));
+	free(hidden(block));
+}
+
+int main(void)
+{
+	signal(SIGUSR1, free_twice);
+	raise(SIGUSR1);
+	return 0;
+}
