@@ -205,6 +205,47 @@ SIM_TEST(slab_records_of_the_last_slab, .events = SIM_MEMORY)
 	slab_scene_check(scene);
 }
 
+static void takes_without_waiting(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	slab_take(scene, scene->class, QUIRE_NOWAIT);
+}
+
+/* Who may not wait for records is refused, and leaves no slab counted. */
+SIM_TEST(slab_records_are_not_waited_for, .events = SIM_MEMORY)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	slab_give(scene, scene->class, scene->object[0], 0);
+	objects_shrink(scene->s, scene->class);
+	sim_cpu(sim, 0, takes_without_waiting, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
+static void shrinks(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	objects_shrink(scene->s, scene->class);
+}
+
+/* The record of a slab that leaves is read for the last time before it may go. */
+SIM_TEST(slab_record_is_read_before_it_goes, .events = SIM_MEMORY | SIM_PLAIN)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	slab_give(scene, scene->class, scene->object[0], 0);
+	sim_cpu(sim, 0, shrinks, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
 /* At the limit, an allocation waits for a slab whose pages are on their way, and gets its object. */
 SIM_TEST(slab_held_ones_are_waited_for, .events = SIM_MEMORY)
 {

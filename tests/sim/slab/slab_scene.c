@@ -86,6 +86,16 @@ void slab_scene_fill(struct slab_scene *scene, unsigned n)
 	check_u64_eq(scene->refused, 0);
 }
 
+/* By what describes them (meta.c). */
+static uint64_t slabs_in_steps(const struct slabs *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t record = 0; record < slabs_records(s); record += STEP_RECORDS)
+		n += s->step_slabs[record / STEP_RECORDS];
+	return n;
+}
+
 void slab_scene_check(struct slab_scene *scene)
 {
 	struct objects_count one, other;
@@ -93,6 +103,8 @@ void slab_scene_check(struct slab_scene *scene)
 	check_u64_eq(objects_verify(scene->s, scene->class), 0);
 	check_u64_eq(objects_verify(scene->s, scene->other), 0);
 	check_u64_eq(quire_verify(scene->q), 0);
+	check_u64_eq(slabs_in_steps(scene->s), scene->s->class[scene->class].slabs_nr +
+						       scene->s->class[scene->other].slabs_nr);
 	objects_count(scene->s, scene->class, &one);
 	objects_count(scene->s, scene->other, &other);
 	check_u64_eq(one.objects - one.free + other.objects - other.free, scene->held);

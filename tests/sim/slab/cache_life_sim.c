@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* cache_life_sim.c - frees that come back late, visits, and a cache at its limit and at its end */
+#include <quire/page.h>
+
+#include "sim/slab/cache_scene.h"
+
+static void give_from(struct cache_scene *scene, unsigned from, unsigned end)
+{
+	for (unsigned i = from; i < end; i++) {
+		object_give(scene, scene->object[i]);
+		scene->object[i] = NULL;
+	}
+}
+
+/* ---- deferred frees ---- */
+
+static void defers_one(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	fetch_sub_relaxed(&scene->live, 1); /* read at the end */
+	sheaf_defer(scene->s, scene->class, scene->object[0]);
+	scene->object[0] = NULL;
+}
+
+static void takes_deferred_once(void *arg)
+{
+	sheaf_take_deferred(((struct cache_scene *)arg)->s);
+}
+
+/* No other free follows that would announce it once more. */
+SIM_TEST(slab_last_deferred_free_is_found, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 2);
+
+	sim_cpu(sim, 0, defers_one, scene);
+	sim_cpu(sim, 1, takes_deferred_once, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void destroys_it(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	check_u64_eq((uint64_t)quire_cache_destroy(scene->cache), 0);
+}
+
+/* What a handler freed is not in use. */
+SIM_TEST(slab_destroy_takes_deferred_frees, .cpus_nr = 1)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	give_from(scene, 1, OBJECTS_NR);
+	defers_one(scene);
+	sim_cpu(sim, 0, destroys_it, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+/* ---- visits ---- */
+
+static void visits_once(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	slabs_tick(&scene->s->module, 16 * scene->s->decay_ns);
+}
+
+static void gives_one(void *arg)
+{
+	give_from(arg, 0, 1);
+}
+
+/* What is cached while the worker visits is seen by this visit, or another one is due. */
+SIM_TEST(slab_kick_during_a_visit_counts, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	for (unsigned i = 1; i < 8; i++)
+		slabs_tick(&scene->s->module, i * scene->s->decay_ns);
+	check_u64_eq(scene->s->due_ns, WORK_IDLE);
+	sim_cpu(sim, 0, gives_one, scene);
+	sim_cpu(sim, 1, visits_once, scene);
+	sim_run(sim);
+	SIM_CHECK(sheaves_count(scene->s, scene->class) == 0 ||
+		  load_relaxed(&scene->s->due_ns) != WORK_IDLE);
+	cache_scene_end(scene);
+}
+
+static struct quire_cache *another_cache(struct cache_scene *scene, size_t bytes, unsigned flags)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "other", .size = bytes, .flags = flags);
+	struct quire_cache *cache;
+
+	check_u64_eq((uint64_t)quire_cache_create(scene->q, &options, &cache), 0);
+	return cache;
+}
+
+static void visits_beside_a_busy_class(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct quire_cache *busy = another_cache(scene, 1024, QUIRE_CACHE_OWN);
+	struct objects_count count;
+
+	for (unsigned i = 1; i <= 8; i++) {
+		quire_cache_free(busy, quire_cache_alloc(busy, 0));
+		quire_cache_shrink(busy);
+		quire_cache_free(busy, quire_cache_alloc(busy, 0));
+		slabs_tick(&scene->s->module, i * scene->s->decay_ns);
+	}
+	objects_count(scene->s, scene->class, &count);
+	check_u64_eq(count.slabs, 0);
+	check_u64_eq((uint64_t)quire_cache_destroy(busy), 0);
+}
+
+/* A class that is always in use does not keep the others from giving back. */
+SIM_TEST(slab_busy_class_does_not_starve_others, .cpus_nr = 1)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_from(scene, 0, OBJECTS_NR);
+	sim_cpu(sim, 0, visits_beside_a_busy_class, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void shrinks_all(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct objects_count count;
+
+	SIM_CHECK(slabs_shrink(&scene->s->module) != 0);
+	objects_count(scene->s, scene->class, &count);
+	check_u64_eq(count.slabs, 0);
+}
+
+/* quire_release() reaches every class: the first cache has the last one. */
+SIM_TEST(slab_release_empties_every_class, .cpus_nr = 1)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	check_u64_eq(scene->class, CLASSES_MAX - 1);
+	give_from(scene, 0, OBJECTS_NR);
+	sim_cpu(sim, 0, shrinks_all, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* ---- at the limit ---- */
+
+/* No page is left, and no object but @n, which are on CPU 0's sheaf. */
+static struct cache_scene *full_scene(struct sim *sim, unsigned keeps, unsigned n)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, keeps);
+
+	while (quire_alloc_pages(scene->q, 6, QUIRE_NORETRY) != NULL)
+		;
+	while (quire_alloc_pages(scene->q, 4, QUIRE_NORETRY) != NULL)
+		;
+	while (object_take(scene, QUIRE_NORETRY) != NULL)
+		;
+	give_from(scene, 0, n);
+	check_u64_eq(sheaves_count(scene->s, scene->class), n);
+	return scene;
+}
+
+static void takes_at_the_limit(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	scene->object[8] = object_take(scene, 0); /* which is not refused */
+}
+
+SIM_TEST(slab_allocation_at_the_limit_drains_others, .events = SIM_ABORT)
+{
+	struct cache_scene *scene = full_scene(sim, 4, 2);
+
+	sim_cpu(sim, 1, takes_at_the_limit, scene);
+	sim_run(sim);
+	cache_scene_check(scene);
+}
+
+static void spills(void *arg)
+{
+	give_from(arg, 1, 2);
+}
+
+/* The one free object is on its way from a sheaf to the barn, and the drain waits for it at the door. */
+SIM_TEST(slab_drain_waits_for_a_spill, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct cache_scene *scene = full_scene(sim, 1, 1);
+
+	sim_cpu(sim, 0, spills, scene);
+	sim_cpu(sim, 1, takes_at_the_limit, scene);
+	sim_run(sim);
+	cache_scene_check(scene);
+}
+
+/* ---- caches that end ---- */
+
+static unsigned caches_nr(struct slabs *s)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = s->caches_head; i != POOL_NONE && n < 8; n++)
+		i = ((struct quire_cache *)pool_record(&s->caches, i))->next;
+	return n;
+}
+
+static void destroys_and_makes_another(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct quire_cache *other = another_cache(scene, 1024, 0);
+
+	check_u64_eq((uint64_t)quire_cache_destroy(other), 0);
+	check_u64_eq(caches_nr(scene->s), 1);
+	other = another_cache(scene, 1024, 0); /* in the record of the first one */
+	check_u64_eq(caches_nr(scene->s), 2);
+	check_u64_eq((uint64_t)quire_cache_destroy(other), 0);
+	check_u64_eq(caches_nr(scene->s), 1);
+}
+
+/* A destroyed cache is on the instance's list no more. */
+SIM_TEST(slab_destroyed_cache_is_unlinked, .cpus_nr = 1)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, destroys_and_makes_another, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void writes_the_last_byte_after_the_free(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct quire_cache *poisoned = another_cache(scene, 500, QUIRE_CACHE_POISON);
+	uint8_t *object = quire_cache_alloc(poisoned, 0);
+
+	SIM_CHECK(object != NULL);
+	quire_cache_free(poisoned, object);
+	object[499] = 0;
+	sim_end_by("misuse");
+	(void)quire_cache_alloc(poisoned, 0);
+	sim_fail("scenario", "it was handed out again");
+}
+
+SIM_TEST(slab_poison_covers_the_last_byte, .cpus_nr = 1)
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, writes_the_last_byte_after_the_free, scene);
+	sim_run(sim);
+}
