@@ -13,6 +13,7 @@
 #define LIMIT_BYTES_MIN ((uint64_t)2 << 20)
 #define LIMIT_BYTES_MAX OPTION_BYTES_MAX
 /* A day: a longer decay is more likely a mistake in the unit. */
+#define SAMPLE_MAX	1000000000u
 #define DECAY_MS_MAX	86400000u
 
 static const char *const thp_words[] = { "on", "off", "auto", NULL };
@@ -122,6 +123,15 @@ static const struct option_key keys[] = {
 	  .takes = "on or off",
 	  .by_default = "off",
 	  .does = "malloc makes misuse hard to exploit; no effect on other instances" },
+	{ .name = "sample",
+	  .kind = OPTION_NUMBER,
+	  .offset = OPTION_FIELD(sample),
+	  .min = 0,
+	  .max = SAMPLE_MAX,
+	  .takes = "0..1000000000",
+	  .by_default = "0: none",
+	  .does = "malloc guards one block in so many; no effect on other instances, nor with "
+		  "debug or hardened" },
 };
 
 static void used(const struct quire *q, struct options_used *used)
@@ -142,6 +152,7 @@ static void used(const struct quire *q, struct options_used *used)
 	options->cache = option_switch(q->options.cache, QUIRE_ON);
 	options->debug = q->debug ? QUIRE_ON : QUIRE_OFF;
 	options->hardened = q->hardened ? QUIRE_ON : QUIRE_OFF;
+	options->sample = q->sample;
 	used->isolated = q->isolated_cpus;
 	used->isolated_nr = sizeof(q->isolated_words) * CHAR_BIT;
 }

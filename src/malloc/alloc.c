@@ -24,6 +24,7 @@
 #include "malloc/boot.h"
 #include "malloc/counted.h"
 #include "malloc/layer.h"
+#include "malloc/sampled.h"
 #include "page/alloc.h"
 #include "slab/class.h"
 #include "slab/fast.h"
@@ -186,11 +187,31 @@ static void *early_alloc(size_t bytes, size_t align, unsigned flags, const struc
 	return malloc_begin_waiting() ? alloc(bytes, align, flags, call) : refused();
 }
 
-void *malloc_cold(size_t bytes)
+/* With sampled guards: as the fast path would, but for one block in N, which sampled_passes() does not let pass. */
+static inline void *counted_pop(size_t bytes)
+{
+	if (UNLIKELY(!sampled_passes(&malloc_heap.lean)))
+		return NULL;
+	return lean_pop(&malloc_heap.lean,
+			load_relaxed(&malloc_heap.class_of[table_place(bytes)])); /* as malloc() */
+}
+
+static __attribute__((noinline)) void *uncounted(size_t bytes)
 {
 	if (UNLIKELY(!malloc_begin()))
 		return early_alloc(bytes, MALLOC_ALIGN, 0, MALLOC_CALL("malloc"));
 	return alloc(bytes, MALLOC_ALIGN, 0, MALLOC_CALL("malloc"));
+}
+
+void *malloc_cold(size_t bytes)
+{
+	if (bytes < load_relaxed(&malloc_heap.sample_end)) { /* pairs with open_fast_paths() */
+		void *block = counted_pop(bytes);
+
+		if (LIKELY(block != NULL))
+			return block;
+	}
+	return uncounted(bytes);
 }
 
 void *malloc_aligned(size_t align, size_t bytes)
@@ -200,9 +221,20 @@ void *malloc_aligned(size_t align, size_t bytes)
 	return alloc(bytes, align, 0, MALLOC_CALL("aligned_alloc"));
 }
 
-void *malloc_zeroed(size_t bytes)
+static __attribute__((noinline)) void *uncounted_zeroed(size_t bytes)
 {
 	if (UNLIKELY(!malloc_begin()))
 		return early_alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO, MALLOC_CALL("calloc"));
 	return alloc(bytes, MALLOC_ALIGN, QUIRE_ZERO, MALLOC_CALL("calloc"));
+}
+
+void *malloc_zeroed(size_t bytes)
+{
+	if (bytes < load_relaxed(&malloc_heap.sample_end)) { /* as above */
+		void *block = counted_pop(bytes);
+
+		if (LIKELY(block != NULL))
+			return memset(block, 0, bytes);
+	}
+	return uncounted_zeroed(bytes);
 }

@@ -8,6 +8,7 @@
 
 #include "machine/atomic.h"
 #include "malloc/heap.h"
+#include "malloc/sampled.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
 #include "slab/slab.h"
@@ -42,6 +43,7 @@ void malloc_count_small(struct malloc_count *count)
 		count->bytes += one.bytes;
 		count->free_bytes += one.free_bytes;
 	}
+	sampled_count(&count->blocks, &count->bytes);
 }
 
 void malloc_count_large(struct malloc_count *count)

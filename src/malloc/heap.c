@@ -36,6 +36,7 @@
 #include "malloc/counted.h"
 #include "malloc/debug.h"
 #include "malloc/layer.h"
+#include "malloc/sampled.h"
 #include "slab/class.h"
 #include "slab/slab.h"
 
@@ -123,7 +124,11 @@ static void open_fast_paths(void)
 
 	if (h->slabs->page_shift == HEAP_PAGE_SHIFT)
 		store_release(&h->entries, h->slabs->entries);
-	store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
+	if (h->layer == &malloc_plain)
+		store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
+	else if (h->lean.slots_open !=
+		 0) /* malloc_cold() counts; blocks of the sample are freed there */
+		store_release(&h->sample_end, MALLOC_SMALL_MAX + 1);
 }
 
 const struct malloc_layer malloc_plain = {
@@ -147,6 +152,10 @@ static const struct malloc_layer *begin_layers(struct malloc_heap *h)
 		top = malloc_debug_begin(below);
 		if (top != below)
 			h->modes |= MALLOC_DEBUG;
+	}
+	if (h->modes == 0 && h->q->options.sample != 0 && sampled_begin(h->q->options.sample)) {
+		top = &malloc_sampled;
+		h->q->sample = h->q->options.sample;
 	}
 	h->q->hardened = (h->modes & MALLOC_HARDENED) != 0;
 	h->q->debug = (h->modes & MALLOC_DEBUG) != 0;

@@ -42,6 +42,7 @@ struct malloc_heap {
 
 	const struct malloc_layer
 		*layer;	     /* (c) what cold calls go through: layer.h.  NULL until then */
+	size_t sample_end;   /* (c) below it malloc_cold() looks for a sheaf, too: sampled.h */
 	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
 	struct slabs *slabs; /* (c) */
 	struct quire *q;     /* (c) */

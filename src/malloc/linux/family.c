@@ -171,8 +171,7 @@ static bool is_of_class(const void *block, size_t bytes)
 {
 	size_t entry = whole_index((uintptr_t)block - (uintptr_t)malloc_heap.base, ENTRY_SHIFT);
 
-	return bytes < load_relaxed(&malloc_heap.small_end) &&
-	       entry < load_relaxed(&malloc_heap.entries) &&
+	return bytes <= MALLOC_SMALL_MAX && entry < load_relaxed(&malloc_heap.entries) &&
 	       load_relaxed(&malloc_heap.byte[entry >> (HEAP_PAGE_SHIFT - ENTRY_SHIFT)]) ==
 		       load_relaxed(&malloc_heap.class_of[table_place(bytes)]);
 }

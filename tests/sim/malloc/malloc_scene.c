@@ -3,6 +3,7 @@
 
 #include "malloc/counted.h"
 #include "malloc/debug.h"
+#include "malloc/sampled.h"
 #include "slab/fast.h"
 
 /* What malloc/linux knows of the process, and what its cold paths have counted. */
@@ -32,6 +33,17 @@ void malloc_warn(const char *line)
 void malloc_yield(void)
 {
 	sim_sleep_ns(1000);
+}
+
+/* ---- malloc/linux/fault.c: no scenario samples ---- */
+
+void sampled_note_callers(struct sampled_callers *callers, const struct malloc_call *call)
+{
+	callers->pc[0] = (uintptr_t)call->pc;
+}
+
+void sampled_watch_faults(void)
+{
 }
 
 /* ---- malloc/counted.c ---- */

@@ -52,7 +52,7 @@ static void every_key_sets_its_field(void **state)
 {
 	(void)state;
 	accept("limit:64m,slots:3,zones:2,page_shift:14,decay:250,thp:on,rseq:off,report:off,"
-	       "worker:inline,debug:on,hardened:off,isolated:2-5+8");
+	       "worker:inline,debug:on,hardened:off,sample:1000,isolated:2-5+8");
 	assert_u64_eq(options.limit_bytes, 64 << 20);
 	assert_u64_eq(options.slots, 3);
 	assert_u64_eq(options.zones, 2);
@@ -65,6 +65,7 @@ static void every_key_sets_its_field(void **state)
 	assert_string_equal(options.isolated, "2-5+8");
 	assert_int_equal(options.debug, QUIRE_ON);
 	assert_int_equal(options.hardened, QUIRE_OFF);
+	assert_u64_eq(options.sample, 1000);
 }
 
 static void each_word_is_its_constant(void **state)
@@ -421,8 +422,8 @@ static void what_malloc_looks_for_is_ignored_by_others(void **state)
 	char used[1024];
 
 	(void)state;
-	used_by("limit:32m,debug:on,hardened:on", used, sizeof(used));
-	assert_non_null(strstr(used, "debug:off,hardened:off,"));
+	used_by("limit:32m,debug:on,hardened:on,sample:5", used, sizeof(used));
+	assert_non_null(strstr(used, "debug:off,hardened:off,sample:0,"));
 }
 
 static void a_text_of_options_is_cut_to_fit(void **state)

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc/sampled.h - sampled guards (sample:N): sampled.c
+ *
+ * With the option small_end stays zero, so that malloc() goes to malloc_cold(), which counts down and pops from the sheaf all
+ * the same; free() is as ever, since the blocks of the sample lie outside of the instance's pages.
+ */
+#ifndef MALLOC_SAMPLED_H
+#define MALLOC_SAMPLED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/check.h"
+#include "machine/atomic.h"
+#include "machine/lean.h"
+#include "malloc/heap.h"
+#include "malloc/layer.h"
+#include "malloc/traces.h"
+
+#define SAMPLED_CLASS 127u /* its header has the countdown of a CPU as its top, and refuses */
+
+/* Who called: return addresses, the innermost first; the rest is 0. */
+struct sampled_callers {
+	uint64_t pc[TRACE_CALLS_MAX];
+};
+
+/* What an address among the sample's pages belongs to. */
+struct sampled_place {
+	const char *block; /* the last one of the page; of a guard the one that it is nearest to */
+	size_t bytes;
+	bool freed;
+	const struct sampled_callers *allocated, *given_back;
+};
+
+/* Makes the pages, for a sample of one in @n.  False: refused. */
+bool sampled_begin(uint32_t n);
+extern const struct malloc_layer malloc_sampled __attribute__((visibility("hidden")));
+/* False if @addr is not among the pages, or no block was near it yet.  Anywhere, handlers included. */
+bool sampled_find(const void *addr, struct sampled_place *place);
+
+/* Adds what is in use of the sample. */
+void sampled_count(uint64_t *blocks, uint64_t *bytes);
+
+/* Counts an allocation on this CPU.  False: it may be one for the sample, or nobody counts here yet.  Only if
+ * there are sequences. */
+static inline bool sampled_passes(const struct lean_stacks *lean)
+{
+	uint32_t *left = &lean_header(lean, lean_slot(lean), SAMPLED_CLASS)->top;
+	uint32_t before = load_relaxed(left); /* a thread that is moved in between loses a count */
+
+	if (UNLIKELY(before <= 1))
+		return false;
+	store_relaxed(left, before - 1); /* as above */
+	return true;
+}
+
+/* ---- linux/fault.c ---- */
+
+/* The return addresses of @call's caller and of those around it, as far as frame pointers lead. */
+void sampled_note_callers(struct sampled_callers *callers, const struct malloc_call *call);
+/* An access to a page of the sample that faults is explained by one line from here on. */
+void sampled_watch_faults(void);
+
+#endif
