@@ -30,8 +30,9 @@ uint32_t map_take_locked(struct percpu *pc, uint32_t page)
 
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK_VALUES(map < pc->maps_ready && !page_has_map(&pc->page[page]), map, page);
+	/* Release: who still reads here for a page whose map has moved sees that it has. */
 	for (uint32_t i = 0; i < 2 * map_half(pc); i++)
-		store_relaxed(&words[i], 0);
+		store_release(&words[i], 0);
 	pc->maps_nr++;
 	pc->map_page[map] = page;
 	map_show_locked(pc, page, map);
@@ -49,23 +50,27 @@ void map_show_locked(struct percpu *pc, uint32_t page, uint32_t map)
 	store_release(&p->words, page_words(pc, p, map));
 }
 
-/* Takes a page's map away; the last map moves into its place. */
+/*
+ * Takes a page's map away; the last map moves into its place.  The page's map is hidden before: a free of the object
+ * in front of this page looks whether it goes on here (free.c), and would combine a word of the one map with a word of
+ * the other.  Release: who has read a word of the map that moves sees that this one is hidden.
+ */
 void map_give_locked(struct percpu *pc, uint32_t page)
 {
 	uint32_t map = page_map(pc, &pc->page[page]), last = pc->maps_nr - 1;
 
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK_VALUES(map <= last, map, last);
+	store_relaxed(&pc->page[page].words, NONE); /* pairs with covers(), look_at() */
 	if (map != last) {
 		uint64_t *to = map_words(pc, map);
 		const uint64_t *from = map_words(pc, last);
 
 		for (uint32_t i = 0; i < 2 * map_half(pc); i++)
-			store_relaxed(&to[i], from[i]);
+			store_release(&to[i], from[i]);
 		pc->map_page[map] = pc->map_page[last];
 		map_show_locked(pc, pc->map_page[map], map);
 	}
-	store_release(&pc->page[page].words, NONE); /* pairs with look_at() */
 	pc->maps_nr = last;
 }
 

@@ -293,6 +293,27 @@ static void gives_the_next_page_and_takes_one(void *arg)
 	scene->object[11] = percpu_take(scene, PAGE_BYTES, QUIRE_NOWAIT);
 }
 
+static void gives_the_next_page(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[11], PAGE_BYTES);
+	scene->object[11] = NULL;
+}
+
+/* The next page becomes empty, and the last map moves into the place of its own, while the first is freed: a word of
+ * the one map and a word of the other say that the first goes on there. */
+SIM_TEST(percpu_page_freed_while_the_next_ones_map_is_replaced, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "map_give_locked", "push_pages" })
+{
+	struct percpu_scene *scene = pages_scene(sim);
+
+	sim_cpu(sim, 0, gives_a_page, scene);
+	sim_cpu(sim, 1, gives_the_next_page, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 /* A page is freed while the next one is, and is used again: the first must not be taken for two pages. */
 SIM_TEST(percpu_pages_freed_side_by_side, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
 	 .events = SIM_MEMORY)
