@@ -18,6 +18,7 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "base/round.h"
+#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/process.h"
@@ -32,6 +33,11 @@
 #include "slab/slab.h"
 
 #define CLASSES_ABOVE 8u
+
+/* Large blocks that are runs of pages before there are areas: the buffers of opendir() (32 KiB and a header), of stdio
+ * with larger blocks, of cat (128 KiB); so many that a program with a few files open has no area. */
+#define FIRST_BYTES_MAX ((size_t)128 << 10)
+#define FIRST_RUNS	8u
 
 static void *refused(void)
 {
@@ -107,7 +113,7 @@ static void *small_alloc(size_t bytes, size_t align)
 
 /* ---- large ones ---- */
 
-/* Areas have a part of the addresses; where those are few, pages may have more. */
+/* Also where areas have no addresses left: theirs are a part, and pages may have more. */
 static void *run_alloc(size_t bytes, size_t align, unsigned flags)
 {
 	size_t least = bytes > align ? bytes : align;
@@ -134,13 +140,31 @@ static void *area_alloc(size_t bytes, size_t align, unsigned flags)
 	return quire_vmalloc_with(malloc_heap.q, bytes, &options);
 }
 
+/*
+ * The first area costs an instance 47 system calls and a dozen pages.  Many a program has one or two buffers
+ * that are large, as that of opendir(), and ends: these are runs of pages.
+ */
+static void *first_alloc(size_t bytes, size_t align, unsigned flags)
+{
+	struct malloc_heap *h = &malloc_heap;
+
+	/* Hints: at worst a few more blocks are runs. */
+	if (bytes > FIRST_BYTES_MAX || align > FIRST_BYTES_MAX ||
+	    load_relaxed(&h->first_runs) >= FIRST_RUNS || load_relaxed(&h->q->vmap) != NULL)
+		return NULL;
+	fetch_add_relaxed(&h->first_runs, 1u);
+	return run_alloc(bytes, align, flags);
+}
+
 static void *large_alloc(size_t bytes, size_t align, unsigned flags)
 {
 	void *block;
 
 	if (bytes > PTRDIFF_MAX)
 		return NULL;
-	block = area_alloc(bytes != 0 ? bytes : 1, align, flags);
+	block = first_alloc(bytes, align, flags);
+	if (block == NULL)
+		block = area_alloc(bytes != 0 ? bytes : 1, align, flags);
 	if (block == NULL)
 		block = run_alloc(bytes, align, flags);
 	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL)

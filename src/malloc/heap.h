@@ -49,6 +49,7 @@ struct malloc_heap {
 	uint64_t state;	     /* atomic: not made, made, or the thread that makes it: heap.c */
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
 	struct malloc_learn learn;
+	uint32_t first_runs; /* atomic, relaxed: large blocks that were runs for want of areas */
 };
 extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));
 
