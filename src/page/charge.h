@@ -20,6 +20,8 @@ void page_make_room(struct quire *q);
 /* Is the worker worth a thread?  Yes once the instance has 2 MiB of the system's memory, in pages or as
  * charges of other modules, or once the caller has @pages that are not charged and come to as much. */
 bool page_is_worth_a_worker(struct quire *q, uint64_t pages);
+/* Of the pages that the caller holds, so many more have never been written; modulo 2^64, so it may be fewer. */
+void page_note_fresh(struct quire *q, uint64_t pages);
 
 /* ---- free.c ---- */
 /* True if @addr is the start of an allocated page, alone or inside a larger run. */

@@ -20,7 +20,7 @@
  *
  * A thread costs about 0.1 ms and 16 KiB.  So no module asks for one before the instance has WORTH_BYTES of
  * the system's memory: in use, cached, or free with memory behind them, in pages or charged for areas and
- * per-CPU memory.  An instance that never has so much keeps what it has, until quire_release() or quire_poll()
+ * per-CPU memory.  Pages in use that nobody can have written do not count (page_note_fresh()).  An instance that never has so much keeps what it has, until quire_release() or quire_poll()
  * is called: what is due stays due.  What is taken later is seen by the slow path that takes it, since zones
  * count it before that path comes here.
  */
@@ -523,7 +523,12 @@ bool page_is_worth_a_worker(struct quire *q, uint64_t pages)
 		held += online > zero ? online - zero : 0;
 		held += load_relaxed(&p->zone[i].charged_pages);
 	}
-	return held >= p->worth_pages || pages >= p->worth_pages;
+	return held >= p->worth_pages + load_relaxed(&p->fresh_pages) || pages >= p->worth_pages;
+}
+
+void page_note_fresh(struct quire *q, uint64_t pages)
+{
+	fetch_add_relaxed(&pages_of(q)->fresh_pages, pages);
 }
 
 void giveback_ensure_worker(struct pages *p, unsigned flags)

@@ -78,6 +78,8 @@ struct pages {
 	uint32_t limit_source; /* atomic, relaxed: enum mem_limit_source */
 	uint64_t
 		worth_pages; /* (c) with memory behind, from which on there is a worker: giveback.c */
+	uint64_t
+		fresh_pages; /* atomic, relaxed: of allocated ones, such as nobody can have written */
 	uint32_t epoch;	     /* atomic, relaxed: ticks of the worker */
 	uint64_t active_seen;
 	struct stacks_class stack_class[ZONES_MAX * STACK_CLASSES_NR]; /* (c) of stacks */

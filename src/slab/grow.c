@@ -125,6 +125,10 @@ static void add_slab_locked(struct slabs *s, struct slab_class *c, uint32_t reco
 {
 	DCHECK(lock_is_held(&c->lock));
 	store_relaxed(&slab_at(s, record)->class, (uint8_t)(c - s->class)); /* put_locked() */
+	objects_set_fresh_locked(s, c,
+				 c->slabs_nr == 0 && c->construct == NULL
+					 ? (uint8_t)(slab_bytes(s, c) >> s->page_shift)
+					 : 0);
 	count_add(c->slabs_nr, 1);
 	count_add(c->free_nr, c->per_slab);
 	slab_file_locked(s, c, record);

@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "page/charge.h"
 #include "slab/emptying.h"
 #include "slab/meta.h"
 #include "slab/record.h"
@@ -33,6 +34,15 @@
 #define HOLD_SLABS   8u
 
 /* ---- out ---- */
+
+void objects_set_fresh_locked(struct slabs *s, struct slab_class *c, uint8_t pages)
+{
+	DCHECK(lock_is_held(&c->lock));
+	if (pages == c->fresh_pages)
+		return;
+	page_note_fresh(s->q, (uint64_t)pages - c->fresh_pages);
+	c->fresh_pages = pages;
+}
 
 /* An object at @from of its slab is taken now: the pages that it touches have a user again. */
 static void touch_pages(const struct slabs *s, const struct slab_class *c, struct slab *slab,
@@ -69,6 +79,19 @@ static unsigned take_of_map(const struct slabs *s, const struct slab_class *c, u
 	return got;
 }
 
+/*
+ * A class's first slab is taken from the lowest object on, and its last pages may never have a user: a program
+ * that uses thirty sizes a little has thirty slabs, and writes to one page of each.
+ */
+static void reach_locked(struct slabs *s, struct slab_class *c, size_t end)
+{
+	DCHECK(lock_is_held(&c->lock));
+	size_t left = (slab_bytes(s, c) - end) >> s->page_shift;
+
+	if (left < c->fresh_pages)
+		objects_set_fresh_locked(s, c, (uint8_t)left);
+}
+
 static unsigned take_from_locked(struct slabs *s, struct slab_class *c, uint32_t record,
 				 void **objects, unsigned n)
 {
@@ -77,6 +100,8 @@ static unsigned take_from_locked(struct slabs *s, struct slab_class *c, uint32_t
 	char *addr = slab_addr(s, record);
 	unsigned got = take_of_map(s, c, record, objects, n);
 
+	if (UNLIKELY(c->fresh_pages != 0))
+		reach_locked(s, c, (size_t)((char *)objects[got - 1] - addr) + c->size);
 	if (UNLIKELY(slab->unbacked != 0)) {
 		for (unsigned i = 0; i < got; i++)
 			touch_pages(s, c, slab, (size_t)((char *)objects[i] - addr));
@@ -247,6 +272,7 @@ static void leave_locked(struct slabs *s, struct slab_class *c, uint32_t record)
 {
 	DCHECK(lock_is_held(&c->lock));
 	slab_unfile_locked(s, c, record);
+	objects_set_fresh_locked(s, c, 0);
 	store_relaxed(&slab_at(s, record)->class, 0); /* as in put_locked() */
 	slab_set_bytes(s, c, record, 0);
 	count_add(c->slabs_nr, (uint64_t)-1);

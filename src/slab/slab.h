@@ -142,6 +142,7 @@ struct slab_class {
 	uint32_t moves;		   /* atomic, relaxed: slow paths taken */
 	uint32_t moves_seen;	   /* under visit_mutex: at the worker's last visit */
 	uint8_t quiet; /* under visit_mutex: visits since they changed, up to QUIET_MAX */
+	uint8_t fresh_pages; /* (l) the last ones of its first slab: of them no object was taken yet */
 	struct barn barn;
 } __attribute__((aligned(64)));
 

@@ -282,6 +282,33 @@ static void constructor_runs_on_each_object_of_a_slab(void **state)
 	assert_int_equal(all.nr, PER_SLAB);
 }
 
+/* Of a class's first slab, which is used from its beginning on, only what somebody can have written counts as memory
+ * for which a worker is worth its thread: 4 of 64 pieces are one page. */
+static void the_rest_of_a_first_slab_is_fresh(void **state)
+{
+	unsigned class = case_class(&it, 1024);
+	const uint64_t *fresh = &pages_of(it.q)->fresh_pages;
+
+	(void)state;
+	case_take(&it, class, objects, 1);
+	assert_u64_eq(*fresh, 15);
+	case_take(&it, class, objects + 1, 4);
+	assert_u64_eq(*fresh, 14);
+	give(class, objects, 5);
+	assert_u64_eq(*fresh, 14);
+	case_take(&it, class, objects, PER_SLAB);
+	assert_u64_eq(*fresh, 0);
+	case_take(&it, class, objects + PER_SLAB, 1);
+	assert_u64_eq(*fresh, 0);
+	give(class, objects, PER_SLAB + 1);
+	objects_shrink(it.s, class);
+	case_take(&it, class, objects, 1);
+	assert_u64_eq(*fresh, 15);
+	give(class, objects, 1);
+	objects_shrink(it.s, class);
+	assert_u64_eq(*fresh, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +326,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_try_changes_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(many_objects_go_back_in_several_holds, begin, end),
 		cmocka_unit_test_setup_teardown(page_flags_of_a_class_reach_the_pages, begin, end),
+		cmocka_unit_test_setup_teardown(the_rest_of_a_first_slab_is_fresh, begin, end),
 		cmocka_unit_test_setup_teardown(constructor_runs_on_each_object_of_a_slab, begin,
 						end),
 	};
