@@ -50,7 +50,7 @@ static void *refused(void)
 
 static bool class_is_ready(struct slabs *s, unsigned class)
 {
-	return load_acquire(&s->class[class].ready); /* pairs with class_make() */
+	return load_acquire(&s->ready[class]); /* pairs with class_make() */
 }
 
 /* A block of class @class, which is made if it is not there.  No sheaf had one. */

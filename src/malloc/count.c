@@ -20,7 +20,7 @@ void malloc_count_class(unsigned class, struct malloc_count *count)
 	uint64_t idle;
 
 	*count = (struct malloc_count){ .blocks = 0 };
-	if (s == NULL || !load_acquire(&s->class[class].ready)) /* pairs with class_make() */
+	if (s == NULL || !load_acquire(&s->ready[class])) /* pairs with class_make() */
 		return;
 	objects_count(s, class, &objects);
 	idle = objects.free + sheaves_count(s, class);

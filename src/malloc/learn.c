@@ -55,7 +55,10 @@ void malloc_learn_begin(struct malloc_learn *l, struct slabs *s, uint8_t *class_
 
 uint64_t malloc_learn_slabs(const struct malloc_learn *l, unsigned class)
 {
-	return load_relaxed(&l->slabs->class[class].slabs_nr); /* a hint */
+	/* Hints.  A class that is not made has no memory yet, and none is touched. */
+	return load_relaxed(&l->slabs->ready[class])
+		       ? load_relaxed(&l->slabs->class[class].slabs_nr)
+		       : 0;
 }
 
 /* ---- what would be saved ---- */

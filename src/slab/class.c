@@ -82,6 +82,8 @@ static void set_up_locked(struct slabs *s, unsigned class, uint32_t size)
 	DCHECK(mutex_is_held(&s->mutex));
 	struct slab_class *c = &s->class[class];
 
+	if (c->size == 0) /* for the first time */
+		c->place = s->places_nr++;
 	class_cut(s, c, size);
 	lock_init(&c->lock, RANK_SLAB);
 	sheaves_class_init(s, class);
@@ -94,21 +96,21 @@ int class_make(struct slabs *s, unsigned class, uint32_t size)
 	struct slab_class *c = &s->class[class];
 
 	CHECK_VALUES(class != 0 && class < CLASSES_MAX, class, size);
-	if (LIKELY(load_acquire(&c->ready))) /* pairs with the release below */
+	if (LIKELY(load_acquire(&s->ready[class]))) /* pairs with the release below */
 		return 0;
 	/* A signal handler may have interrupted the holder. */
 	if (!lock_nested())
 		mutex_acquire(&s->mutex);
 	else if (!mutex_try(&s->mutex))
 		return -EAGAIN;
-	CHECK_VALUES(!c->ready || c->size == size, c->size, size);
-	if (!c->ready) {
+	CHECK_VALUES(!s->ready[class] || c->size == size, c->size, size);
+	if (!s->ready[class]) {
 		set_up_locked(s, class, size);
 		c->caches_nr = 1;
 		c->construct = s->prepare;
 		c->construct_arg = c;
 		c->kind = s->prepare != NULL ? CLASS_CHECKED : CLASS_PLAIN;
-		store_release(&c->ready, true);
+		store_release(&s->ready[class], true);
 	}
 	mutex_release(&s->mutex);
 	return 0;
@@ -123,9 +125,12 @@ void class_reserve(struct slabs *s, unsigned n)
 
 /* ---- classes of caches ---- */
 
-static bool is_shared(const struct slab_class *c, uint32_t size, unsigned page_flags)
+static bool is_shared(const struct slabs *s, unsigned class, uint32_t size, unsigned page_flags)
 {
-	return c->ready && c->kind == CLASS_PLAIN && c->size == size && c->page_flags == page_flags;
+	const struct slab_class *c = &s->class[class];
+
+	return s->ready[class] && c->kind == CLASS_PLAIN && c->size == size &&
+	       c->page_flags == page_flags;
 }
 
 /* The number of a class that may be shared, or else the highest unused one that is not malloc's; 0: there
@@ -137,9 +142,9 @@ static unsigned find_locked(const struct slabs *s, uint32_t size, enum class_kin
 	unsigned unused = 0;
 
 	for (unsigned i = 1; i < CLASSES_MAX; i++) {
-		if (kind == CLASS_PLAIN && is_shared(&s->class[i], size, page_flags))
+		if (kind == CLASS_PLAIN && is_shared(s, i, size, page_flags))
 			return i;
-		if (!s->class[i].ready && i > s->numbered)
+		if (!s->ready[i] && i > s->numbered)
 			unused = i;
 	}
 	return unused;
@@ -163,11 +168,12 @@ int class_get_locked(struct slabs *s, size_t size, size_t align, enum class_kind
 	if (class == 0)
 		return -ENOSPC;
 	c = &s->class[class];
-	if (!c->ready) {
+	if (!s->ready[class]) {
 		set_up_locked(s, class, (uint32_t)size);
 		c->kind = (uint8_t)kind;
 		c->page_flags = (uint8_t)page_flags;
-		store_release(&c->ready, true); /* pairs with class_make()'s load, and with forks */
+		store_release(&s->ready[class],
+			      true); /* pairs with class_make()'s load, and with forks */
 	}
 	c->caches_nr++;
 	return (int)class;
@@ -178,12 +184,12 @@ void class_put_locked(struct slabs *s, unsigned class)
 	DCHECK(mutex_is_held(&s->mutex));
 	struct slab_class *c = &s->class[class];
 
-	CHECK_VALUES(c->ready && c->caches_nr != 0, class, c->caches_nr);
+	CHECK_VALUES(s->ready[class] && c->caches_nr != 0, class, c->caches_nr);
 	if (--c->caches_nr != 0)
 		return;
 	objects_shrink(s, class);
 	CHECK_VALUES(c->slabs_nr == 0, class, c->slabs_nr);
-	store_release(&c->ready, false);
+	store_release(&s->ready[class], false);
 	c->construct = NULL;
 	c->construct_arg = NULL;
 }

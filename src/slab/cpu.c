@@ -6,10 +6,11 @@
  *
  *   words                what
  *   256                  headers, by frame byte: 1 .. CLASSES_MAX - 1 are used
- *   32 for each class    a sentinel and 31 objects.  16 classes share a page
+ *   32 for each class    a sentinel and 31 objects, in the order in which classes are first made: eight share the
+ *                        headers' page, and then sixteen a page
  *   1,025 for each       a sentinel and 1,024 objects
  *
- * A sheaf begins in its small place, so a program that uses two dozen sizes a little touches three pages for its
+ * A sheaf begins in its small place, so a program that uses two dozen sizes a little touches two pages for its
  * sheaves.  When it is to keep more than 31 objects it moves, at a moment when it is empty: that is one sequence, and
  * no other CPU is interrupted.  It stays in the large place; the worker takes its objects, and what was
  * written there is at most two pages.  In which place a sheaf is follows from its top.
@@ -42,9 +43,9 @@ _Static_assert((LARGE_FIRST + (CLASSES_MAX - 1) * LARGE_WORDS) * sizeof(void *) 
 	       "a region has all places");
 _Static_assert(CLASSES_MAX <= BYTE_EMPTYING, "a byte names a class");
 
-static uint32_t small_sentinel(unsigned class)
+static uint32_t small_sentinel(const struct slabs *s, unsigned class)
 {
-	return SMALL_FIRST + (class - 1) * SMALL_WORDS;
+	return SMALL_FIRST + s->class[class].place * SMALL_WORDS;
 }
 
 static uint32_t large_sentinel(unsigned class)
@@ -53,9 +54,9 @@ static uint32_t large_sentinel(unsigned class)
 }
 
 /* Of the place that @top is in. */
-static uint32_t sentinel_of(unsigned class, uint32_t top)
+static uint32_t sentinel_of(const struct slabs *s, unsigned class, uint32_t top)
 {
-	return top < LARGE_FIRST ? small_sentinel(class) : large_sentinel(class);
+	return top < LARGE_FIRST ? small_sentinel(s, class) : large_sentinel(class);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -108,21 +109,21 @@ unsigned sheaf_held(const struct slabs *s, const struct slab_cpu *cpu, unsigned 
 {
 	uint32_t top = load_relaxed(&header_of(s, cpu, class)->top); /* pairs with the commits */
 
-	return top == 0 ? 0 : top - sentinel_of(class, top);
+	return top == 0 ? 0 : top - sentinel_of(s, class, top);
 }
 
 void **sheaf_objects(const struct slabs *s, const struct slab_cpu *cpu, unsigned class)
 {
 	uint32_t top = load_relaxed(&header_of(s, cpu, class)->top); /* closed: ours */
 
-	return lean_words(s->lean, cpu->slot) + sentinel_of(class, top) + 1;
+	return lean_words(s->lean, cpu->slot) + sentinel_of(s, class, top) + 1;
 }
 
 /* The header's first value: until then it refuses.  Only on its own CPU, where no push can have read a part of it.
  * False: the thread was moved, or the set is closed; another call will do it. */
 static bool begin_sheaf_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
 {
-	uint32_t sentinel = small_sentinel(class);
+	uint32_t sentinel = small_sentinel(s, class);
 
 	DCHECK(lock_is_held(&cpu->lock));
 	if (LIKELY(load_relaxed(&header_of(s, cpu, class)->top) != 0)) /* for good */
@@ -139,7 +140,7 @@ static void write_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned c
 
 	DCHECK(lock_is_held(&cpu->lock));
 	if (top < LARGE_FIRST)
-		store_relaxed(&header->high, small_sentinel(class) + smaller(keeps, SMALL_ROOM));
+		store_relaxed(&header->high, small_sentinel(s, class) + smaller(keeps, SMALL_ROOM));
 	else
 		store_relaxed(&header->high, large_sentinel(class) + keeps);
 }
@@ -170,7 +171,7 @@ bool sheaf_is_cramped_locked(const struct slabs *s, const struct slab_cpu *cpu, 
 
 void sheaf_move_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
 {
-	uint32_t small = small_sentinel(class), large = large_sentinel(class);
+	uint32_t small = small_sentinel(s, class), large = large_sentinel(class);
 
 	DCHECK(lock_is_held(&cpu->lock));
 	if (sheaf_is_cramped_locked(s, cpu, class))

@@ -221,53 +221,21 @@ unsigned sheaves_barn_room(const struct quire *q)
 	return SHEAF_ROOM_MAX * sheaves;
 }
 
-/* What is known of each slot, then the regions, which can be read. */
-static int reserve(struct slabs *s)
+void sheaves_setup(struct slabs *s)
 {
-	size_t page = mem_page_bytes(), slots = s->lean->slots_open;
-	size_t front = round_up((slots + 1) * sizeof(struct slab_cpu), page); /* never nothing */
-	char *addr;
-
-	s->cpu_bytes = front + slots * LEAN_STRIDE;
-	addr = mem_reserve(s->cpu_bytes, page, "quire-sheaves");
-	if (addr == NULL)
-		return -ENOMEM;
-	if (mem_commit_apart(addr, front) != 0 ||
-	    (slots != 0 && mem_commit_readonly(addr + front, slots * LEAN_STRIDE) != 0)) {
-		mem_release(addr, s->cpu_bytes);
-		return -ENOMEM;
-	}
-	mem_advise_huge(addr, s->cpu_bytes, false);
-	s->cpu = (struct slab_cpu *)(void *)addr;
-	s->lean->base = addr + front;
-	return 0;
-}
-
-/* Many CPUs' sheaves may be more addresses than there are: then barns alone. */
-int sheaves_init(struct slabs *s)
-{
-	int error;
-
 	s->lean = &s->own_lean;
 	s->isolated = s->q->isolated_cpus;
 	lock_init(&s->close_lock, RANK_SLAB_CLOSE);
 	lean_setup(s->lean, s->q->options.slots, s->isolated != NULL,
 		   s->q->options.rseq != QUIRE_OFF);
-	error = reserve(s);
-	if (error && s->lean->slots_open != 0) {
-		s->lean->slots_nr = s->lean->slots_open = 0;
-		error = reserve(s);
-	}
-	for (unsigned slot = 0; !error && slot < s->lean->slots_open; slot++) {
+}
+
+void sheaves_init(struct slabs *s)
+{
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
 		s->cpu[slot].slot = (uint16_t)slot;
 		lock_init(&s->cpu[slot].lock, RANK_SLAB_CPU);
 	}
-	return error;
-}
-
-void sheaves_fini(struct slabs *s)
-{
-	mem_release(s->cpu, s->cpu_bytes);
 }
 
 /* ---- fork ---- */

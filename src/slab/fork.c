@@ -18,7 +18,7 @@ void objects_fork_prepare(struct slabs *s)
 	for (unsigned i = 1; i < CLASSES_MAX; i++) {
 		struct slab_class *c = &s->class[i];
 
-		if (!c->ready)
+		if (!s->ready[i])
 			continue;
 		c->kept = lock_acquire_ordered(&c->lock);
 		c->held = true; /* handlers of others may make classes on this thread meanwhile */

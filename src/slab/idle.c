@@ -107,7 +107,7 @@ static void visit_classes(struct slabs *s, struct visit *visit)
 		struct slab_class *c = &s->class[class];
 
 		/* Hints: the first slow path of a class kicks the worker after it has made a slab. */
-		if (!load_acquire(&c->ready) || load_relaxed(&c->slabs_nr) == 0)
+		if (!load_acquire(&s->ready[class]) || load_relaxed(&c->slabs_nr) == 0)
 			continue;
 		visit->in_use = true;
 		visit->left = visit_class(s, class, visit) || visit->left;
@@ -148,7 +148,7 @@ size_t slabs_shrink(struct quire_module *module)
 		return 0;
 	sheaves_drain(s, 0);
 	for (unsigned class = 1; class < CLASSES_MAX; class ++)
-		if (load_acquire(&s->class[class].ready)) /* pairs with class.c's release */
+		if (load_acquire(&s->ready[class])) /* pairs with class.c's release */
 			bytes += objects_shrink(s, class);
 	return bytes;
 }

@@ -95,7 +95,7 @@ static int verify(struct quire_module *module)
 	mutex_acquire(&s->mutex);
 	sheaf_take_deferred(s);
 	for (unsigned class = 1; label == 0 && class < CLASSES_MAX; class ++)
-		if (s->class[class].ready)
+		if (s->ready[class])
 			label = objects_verify(s, class);
 	if (label == 0)
 		label = sheaves_verify(s);
@@ -110,7 +110,6 @@ static void fini(struct quire_module *module)
 	store_release(&s->q->slabs, (struct slabs *)NULL);
 	if (s->caches_ready)
 		pool_fini(&s->caches);
-	sheaves_fini(s);
 	slabs_meta_fini(s);
 	mem_release(s->self, s->self_bytes);
 }
@@ -154,15 +153,12 @@ static struct slabs *make(struct quire *q)
 
 	if (s == NULL)
 		return NULL;
+	sheaves_setup(s);
 	if (slabs_meta_init(s) != 0) {
 		mem_release(s->self, s->self_bytes);
 		return NULL;
 	}
-	if (sheaves_init(s) != 0) {
-		slabs_meta_fini(s);
-		mem_release(s->self, s->self_bytes);
-		return NULL;
-	}
+	sheaves_init(s);
 	s->entries = s->span_bytes >> ENTRY_SHIFT;
 	s->entry_shift = (uint8_t)(s->page_shift - ENTRY_SHIFT);
 	s->fast_flags_end = q->looks ? 0 : 1;

@@ -5,23 +5,26 @@
  * One reservation, in this order:
  *
  *   array     for each                        readable      writable
- *   byte      frame: 1 byte                   always        where slabs were made
- *   unback    once: struct slab_unback        always        always
- *   step      step: 1 byte, and 4             always        always
  *   barns     class: barn_room entries        always        always
+ *   unback    once: struct slab_unback        always        always
  *   flags     64 KiB of addresses: 1 bit      always        always
+ *   slots     slot: struct slab_cpu           always        always
+ *   step      step: 1 byte, and 4             always        always
+ *   byte      frame: 1 byte                   always        where slabs were made
+ *   regions   slot: its sheaves               always        once the slot is used (cpu.c)
  *   records   64 KiB of addresses: 64 bytes   where slabs were made
  *   maps      64 KiB of addresses: 4,096 bits where slabs were made
  *   deferred  the same, in turn with maps, step by step
  *
  * Any address may be asked for its byte.  The rest is read only of addresses that are in slabs.  A step is 16 MiB
- * of addresses: one page of bytes, four of records, and 64 of maps.  The first one is committed with the arrays in front of
- * it, in one call.
+ * of addresses: one page of bytes, four of records, and 64 of maps.  The order is such that four calls make writable, or
+ * readable, what is so at first, and that a process's first slab touches one page of what stands in front of the
+ * bytes: a few slots, and the first steps.
  *
  * Nothing has memory before it is touched.  A program's first slab touches a page of bytes and a page of records, which
  * has room for 64, the first slab of objects below 208 bytes a page of maps, for eight, and the first spill of a class to
- * its barn a page of that.  All of it is 1 / 819 of the memory that it describes, and 1 / 110 where that is objects
- * below 208 bytes.
+ * its barn a page of that.  All of it but regions is 1 / 819 of the memory that it describes, and 1 / 110 where that is
+ * objects below 208 bytes.
  *
  * When a program has shrunk, that is a good part of what is left, so a step without slabs gives the memory of its bytes,
  * records and deferred frees back.  They read zero afterwards, as they would of slabs that have left.  Each step counts
@@ -215,51 +218,84 @@ static void set_geometry(struct slabs *s)
 	s->page_shift = p->page_shift;
 }
 
-static int commit_first(struct slabs *s)
-{
-	char *front = (char *)s->unback;
-	int error = mem_commit_readonly(s->byte, (size_t)(front - (char *)s->byte));
+/* Where each array begins in the reservation. */
+struct layout {
+	size_t unback, flags, slots, steps, counts, bytes, regions, records, maps, end;
+};
 
-	if (!error)
-		error = commit_bytes(s, 0);
-	if (!error)
-		error = commit_records(s, 0);
-	return error ? error
-		     : mem_commit_part(mem_commit_apart, front, 0, (size_t)(s->records - front));
+static struct layout lay_out(struct slabs *s)
+{
+	size_t page = mem_page_bytes();
+	size_t slots = s->lean != NULL ? s->lean->slots_open : 0;
+	struct layout at = { .unback = CLASSES_MAX * (size_t)s->barn_room * sizeof(void *) };
+
+	s->deferred_words = (slabs_records(s) + 63) / 64;
+	at.flags = at.unback + round_up(sizeof(struct slab_unback), 64);
+	at.slots = round_up(at.flags + s->deferred_words * sizeof(uint64_t), page);
+	at.steps = at.slots + slots * sizeof(struct slab_cpu);
+	at.counts = at.steps + round_up(steps_nr(s), 64);
+	at.bytes = round_up(at.counts + steps_nr(s) * sizeof(uint32_t), page);
+	at.regions = at.bytes + round_up(s->span_bytes >> s->page_shift, page);
+	at.records = at.regions + slots * LEAN_STRIDE;
+	at.maps = at.records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
+	at.end = at.maps + steps_nr(s) * MAPS_BYTES;
+	return at;
 }
 
+/* All in front of the first step's bytes, and these, can be written; the other bytes and the regions can be read. */
+static int commit_first(struct slabs *s, const struct layout *at)
+{
+	size_t frames = s->span_bytes >> s->page_shift;
+	size_t first = (size_t)1 << (STEP_SHIFT - s->page_shift);
+	size_t written = round_up(at->bytes + (first < frames ? first : frames), mem_page_bytes());
+	int error = mem_commit_apart(s->meta, written);
+
+	if (!error && written < at->records)
+		error = mem_commit_readonly(s->meta + written, at->records - written);
+	return error ? error : commit_records(s, 0);
+}
+
+static int reserve(struct slabs *s)
+{
+	struct layout at = lay_out(s);
+
+	s->meta_bytes = at.end;
+	s->meta = mem_reserve(s->meta_bytes, mem_page_bytes(), "quire-slabs");
+	if (s->meta == NULL)
+		return -ENOMEM;
+	mem_advise_huge(s->meta, s->meta_bytes, false);
+	s->barns = (void **)(void *)s->meta;
+	s->unback = (struct slab_unback *)(void *)(s->meta + at.unback);
+	s->deferred_slabs = (uint64_t *)(void *)(s->meta + at.flags);
+	s->cpu = (struct slab_cpu *)(void *)(s->meta + at.slots);
+	s->step_ready = (uint8_t *)s->meta + at.steps;
+	s->step_slabs = (uint32_t *)(void *)(s->meta + at.counts);
+	s->byte = (uint8_t *)s->meta + at.bytes;
+	s->records = s->meta + at.records;
+	s->maps = (uint64_t *)(void *)(s->meta + at.maps);
+	if (s->lean != NULL)
+		s->lean->base = s->meta + at.regions;
+	if (commit_first(s, &at) == 0)
+		return 0;
+	mem_release(s->meta, s->meta_bytes);
+	return -ENOMEM;
+}
+
+/* Many CPUs' sheaves may be more addresses than there are: then barns alone. */
 int slabs_meta_init(struct slabs *s)
 {
-	size_t page = mem_page_bytes(), bytes, unback, steps, barns, slabs, records, maps;
+	int error;
 
 	set_geometry(s);
 	mutex_init(&s->mutex, RANK_SLAB_CACHES);
 	mutex_init(&s->unback_mutex, RANK_SLAB_UNBACK);
-	bytes = round_up(s->span_bytes >> s->page_shift, page);
-	unback = bytes + round_up(sizeof(struct slab_unback), 64);
-	steps = unback + round_up(steps_nr(s), 64);
-	barns = steps + round_up(steps_nr(s) * sizeof(uint32_t), 64);
-	slabs = barns + CLASSES_MAX * (size_t)s->barn_room * sizeof(void *);
-	s->deferred_words = (slabs_records(s) + 63) / 64;
-	records = round_up(slabs + s->deferred_words * sizeof(uint64_t), page);
-	maps = records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
-	s->meta_bytes = maps + steps_nr(s) * MAPS_BYTES;
-	s->meta = mem_reserve(s->meta_bytes, page, "quire-slabs");
-	if (s->meta == NULL)
-		return -ENOMEM;
-	s->byte = (uint8_t *)s->meta;
-	s->unback = (struct slab_unback *)(void *)(s->meta + bytes);
-	s->step_ready = (uint8_t *)s->meta + unback;
-	s->step_slabs = (uint32_t *)(void *)(s->meta + steps);
-	s->barns = (void **)(void *)(s->meta + barns);
-	s->deferred_slabs = (uint64_t *)(void *)(s->meta + slabs);
-	s->records = s->meta + records;
-	s->maps = (uint64_t *)(void *)(s->meta + maps);
-	if (commit_first(s) != 0) {
-		mem_release(s->meta, s->meta_bytes);
-		return -ENOMEM;
+	error = reserve(s);
+	if (error && s->lean != NULL && s->lean->slots_open != 0) {
+		s->lean->slots_nr = s->lean->slots_open = 0;
+		error = reserve(s);
 	}
-	mem_advise_huge(s->meta, s->meta_bytes, false);
+	if (error)
+		return error;
 	s->step_ready[0] = STEP_BARE; /* no other thread knows the arrays yet */
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include "slab/slab.h"
 
 /* Fills in what an instance's pages determine, reserves the arrays, and makes the mutexes ready.  The caller has
- * zeroed *@s and set q, free_call and barn_room.  0 or -ENOMEM. */
+ * zeroed *@s and set q, free_call, barn_room and lean; NULL means no sheaves.  0 or -ENOMEM. */
 int slabs_meta_init(struct slabs *s);
 void slabs_meta_fini(struct slabs *s);
 /* True if all that describes the record's slab can be read. */

@@ -95,8 +95,9 @@ size_t slabs_give_back(struct quire_module *module);
 void sheaves_class_init(struct slabs *s, unsigned class);
 /* Objects that a barn has room for. */
 unsigned sheaves_barn_room(const struct quire *q);
-int sheaves_init(struct slabs *s);
-void sheaves_fini(struct slabs *s);
+/* Which slots have sheaves, before slabs_meta_init() reserves room for them; then makes their doors. */
+void sheaves_setup(struct slabs *s);
+void sheaves_init(struct slabs *s);
 void sheaves_fork_prepare(struct slabs *s);
 void sheaves_fork_done(struct slabs *s, bool child);
 

@@ -90,7 +90,7 @@ static bool is_sound(struct slabs *s, unsigned class)
 int sheaves_verify(struct slabs *s)
 {
 	for (unsigned class = 1; class < CLASSES_MAX; class ++)
-		if (load_acquire(&s->class[class].ready) && /* pairs with class.c's release */
+		if (load_acquire(&s->ready[class]) && /* pairs with class.c's release */
 		    !is_sound(s, class))
 			return LABEL_SHEAVES;
 	return 0;

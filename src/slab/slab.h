@@ -116,7 +116,7 @@ struct slab_class {
 	uint8_t order;	      /* (c) of its slabs: 4 (64 KiB) or 6 (256 KiB) with pages of 4 KiB */
 	uint8_t page_flags;   /* (c) QUIRE_RECLAIMABLE, or 0: QUIRE_MOVABLE is never given */
 	uint8_t kind;	      /* (c) class.h: plain, constructed, checked */
-	bool ready;	      /* atomic */
+	uint8_t place;	      /* (c) of its sheaves, among the small ones: cpu.c */
 	uint16_t sheaf_first; /* (c) what a new sheaf keeps */
 	uint16_t sheaf_most;  /* (c) what it may keep at most */
 	uint32_t caches_nr;   /* under slabs->mutex: users */
@@ -141,7 +141,7 @@ struct slab_class {
 	uint64_t emptying_free_nr; /* (l) objects of them that are free */
 	uint32_t moves;		   /* atomic, relaxed: slow paths taken */
 	uint32_t moves_seen;	   /* under visit_mutex: at the worker's last visit */
-	uint8_t quiet; /* under visit_mutex: visits since they changed, up to QUIET_MAX */
+	uint8_t quiet;	     /* under visit_mutex: visits since they changed, up to QUIET_MAX */
 	uint8_t fresh_pages; /* (l) the last ones of its first slab: of them no object was taken yet */
 	struct barn barn;
 } __attribute__((aligned(64)));
@@ -184,6 +184,7 @@ struct slabs {
 	uint8_t numbered; /* under mutex: classes up to it are malloc's: class_reserve() */
 	/* (c) runs on each object of a new slab of malloc's, with its class; NULL: nothing does */
 	void (*prepare)(void *object, void *class);
+	uint8_t places_nr;     /* under mutex: places that classes have got */
 	char *records;	       /* struct slab, by record */
 	uint8_t *step_ready;   /* atomic, by step: meta.c */
 	uint32_t *step_slabs;  /* atomic, by step: likewise */
@@ -197,8 +198,8 @@ struct slabs {
 	uint32_t closed_nr;	/* under close_lock: threads that keep the sheaves closed */
 	void **barns;		/* room for barn_room objects of each class */
 	uint32_t barn_room;	/* (c) objects of each barn; set before slabs_meta_init() */
-	char *meta;		/* reservation of byte, records, barns: meta.c */
-	size_t meta_bytes, cpu_bytes, self_bytes;
+	char *meta;		/* reservation of all these arrays: meta.c */
+	size_t meta_bytes, self_bytes;
 
 	struct mutex mutex;	   /* RANK_SLAB_CACHES: caches and classes come and go */
 	struct mutex unback_mutex; /* RANK_SLAB_UNBACK: memory of slabs' pages is on its way back */
@@ -219,6 +220,9 @@ struct slabs {
 	bool caches_ready;    /* under mutex: there is a pool */
 	char *self;	      /* (c) the mapping that this struct is in */
 	struct quire_module module;
+	/* Atomic, by class: made, and not yet unmade.  Apart, so that who looks for classes reads no page of those that
+	 * were never made. */
+	bool ready[CLASSES_MAX];
 	struct slab_class class[CLASSES_MAX];
 };
 

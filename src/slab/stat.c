@@ -102,7 +102,7 @@ static void put_rows_locked(struct text *text, struct slabs *s)
 		char name[32];
 		struct text label;
 
-		if (!s->class[class].ready || (named[class / 64] >> class % 64 & 1) != 0)
+		if (!s->ready[class] || (named[class / 64] >> class % 64 & 1) != 0)
 			continue;
 		text_init(&label, name, sizeof(name));
 		text_put(&label, "malloc-");

@@ -37,11 +37,14 @@ _Static_assert(sizeof(NAME) <= 16, "the kernel cuts names at 15 characters");
 static uint64_t cpus_at_start[CPUS_WORDS]; /* all zero: unknown */
 static unsigned cpus_bits;		   /* the number of them that the kernel wrote */
 
-/* Usually those of the main thread, before the program has moved it. */
+/* Usually those of the main thread, before the program has moved it.  Another's constructor may have asked first. */
 static __attribute__((constructor)) void note_cpus(void)
 {
-	long bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(cpus_at_start), cpus_at_start);
+	long bytes;
 
+	if (cpus_bits != 0)
+		return;
+	bytes = SYSTEM_CALL(SYS_sched_getaffinity, 0L, sizeof(cpus_at_start), cpus_at_start);
 	cpus_bits = bytes > 0 ? (unsigned)bytes * 8 : 0;
 	if (bytes < 0)
 		memset(cpus_at_start, 0, sizeof(cpus_at_start));
@@ -51,8 +54,7 @@ unsigned guest_cpus_end(unsigned *bits)
 {
 	unsigned cpus;
 
-	if (cpus_bits == 0) /* another's constructor, before ours; it has no other thread */
-		note_cpus();
+	note_cpus(); /* before our constructor there is no other thread */
 	cpus = *bits = cpus_bits;
 	while (cpus != 0 && (cpus_at_start[(cpus - 1) / 64] >> ((cpus - 1) % 64) & 1) == 0)
 		cpus--;

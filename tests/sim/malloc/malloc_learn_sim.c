@@ -65,8 +65,7 @@ static void takes_a_block(void *arg)
 	int error = 0;
 	void *block;
 
-	SIM_CHECK(load_relaxed(
-		&s->class[class].ready)); /* malloc makes only what it numbers itself */
+	SIM_CHECK(load_relaxed(&s->ready[class])); /* malloc makes only what it numbers itself */
 	SIM_CHECK(s->class[class].size >= HOT_BYTES);
 	block = slab_alloc_fast(s, class);
 	if (block == NULL)

@@ -89,7 +89,7 @@ static void plain_caches_of_one_size_share_a_class(void **state)
 	assert_int_equal(get(64, 16, CLASS_PLAIN, 0), class);
 	put(class);
 	put(class);
-	assert_false(it.s->class[class].ready);
+	assert_false(it.s->ready[class]);
 }
 
 static void construct(void *object, void *arg)
@@ -154,7 +154,7 @@ static void a_class_is_made_once(void **state)
 	assert_int_equal(it.s->class[1].per_slab, 65536 / 48);
 	assert_int_equal(get(48, 16, CLASS_PLAIN, 0), 1);
 	put(1);
-	assert_true(it.s->class[1].ready);
+	assert_true(it.s->ready[1]);
 }
 
 int main(void)
