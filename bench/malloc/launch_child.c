@@ -2,8 +2,8 @@
 /*
  * launch_child.c - starts a shell command with the library preloaded, and measures it
  *
- * This process is not preloaded itself, and smaller than any that it starts: a process begins with the
- * peak of the one that forked it.  CPU time and peak are those of the command and of all that it
+ * Neither this process nor the shell is preloaded, only what the shell starts.  This process is smaller than any
+ * other: a process begins with the peak of the one that forked it.  CPU time and peak are those of the command and of all that it
  * waited for.  Its output is dropped; a command that fails refuses the sample.
  */
 #include <errno.h>
@@ -28,14 +28,18 @@ struct start {
 static _Noreturn void command_exec(char **arguments)
 {
 	int nothing = open("/dev/null", O_RDWR);
+	char text[4096];
+	int bytes = snprintf(text, sizeof(text), "export LD_PRELOAD='%s'; %s", arguments[3],
+			     arguments[2]);
 
 	if (chdir(arguments[0]) != 0)
 		_exit(126);
 	dup2(nothing, STDIN_FILENO);
 	dup2(nothing, STDOUT_FILENO);
-	if (strcmp(arguments[3], "-") != 0)
-		setenv("LD_PRELOAD", arguments[3], 1);
-	execl("/bin/sh", "sh", "-c", arguments[2], (char *)NULL);
+	if (bytes < 0 || (size_t)bytes >= sizeof(text))
+		_exit(126);
+	execl("/bin/sh", "sh", "-c", strcmp(arguments[3], "-") == 0 ? arguments[2] : text,
+	      (char *)NULL);
 	_exit(127);
 }
 

@@ -18,10 +18,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "confine.h"
 #include "quire_test.h"
 
 #define SYSTEM_REFUSES 6
+
+/* System calls of a program like "ls" from its first block on: 26, and 3 more where memory can have names.  uses.c has
+ * the bound on memory. */
+#define LIKE_LS_CALLS_MAX 29u
 
 struct run {
 	const char *program, *way;
@@ -119,6 +124,37 @@ static void it_serves_plain_programs(void **state)
 	expect_served((struct run){ .program = "malloc_uses", .way = "plainly" });
 	expect_served((struct run){ .program = "malloc_uses", .way = "threads" });
 	expect_served((struct run){ .program = "malloc_uses", .way = "without_environment" });
+}
+
+/* Replaces itself, so that what is counted begins in the program. */
+static void begin_like_ls(void *arg)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/malloc_uses%s", programs(), (const char *)arg);
+	if (*(const char *)arg == '\0')
+		setenv("LD_PRELOAD", getenv("QUIRE_MALLOC"), 1);
+	execl(path, path, "like_ls", (char *)NULL);
+	_exit(127);
+}
+
+static void a_small_program_costs_few_calls_and_little_memory(void **state)
+{
+	static char preloaded[] = "", linked[] = "_linked";
+	char *const ways[] = { preloaded, linked };
+	struct calls calls;
+
+	(void)state;
+	skip_if_sanitized();
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (!calls_count(begin_like_ls, ways[i], &calls))
+			skip_because("no process may be traced here");
+		if (WIFEXITED(calls.status) && WEXITSTATUS(calls.status) == SYSTEM_REFUSES)
+			skip_because("the system permits no such thing");
+		assert_int_equal(calls.status, 0);
+		print_message("%u system calls\n", calls.nr);
+		assert_in_range(calls.nr, 1, LIKE_LS_CALLS_MAX);
+	}
 }
 
 static void it_leaves_no_descriptor_open(void **state)
@@ -603,6 +639,7 @@ int main(void)
 		cmocka_unit_test(it_serves_from_the_first_resolver_to_the_last_destructor),
 		cmocka_unit_test(it_serves_where_all_is_bound_at_once),
 		cmocka_unit_test(it_serves_plain_programs),
+		cmocka_unit_test(a_small_program_costs_few_calls_and_little_memory),
 		cmocka_unit_test(it_leaves_no_descriptor_open),
 		cmocka_unit_test(it_serves_in_32_MiB_of_addresses),
 		cmocka_unit_test(it_refuses_at_the_limit_and_recovers),

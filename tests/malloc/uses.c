@@ -8,13 +8,18 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Private memory of a program like "ls", 216 kB on 2 CPUs: 92 are blocks, which would be 36 side by side. */
+#define LIKE_LS_KIB_MAX 240
 
 enum {
 	REFUSED = 3,
@@ -261,6 +266,59 @@ static void without_environment(void)
 	use(4u << 20);
 }
 
+/* The number behind @key in a file of /proc; no function is called that may call malloc(). */
+static long number_in(const char *file, const char *key)
+{
+	char text[4096];
+	int fd = open(file, O_RDONLY);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	const char *at;
+
+	close(fd);
+	if (got <= 0)
+		_exit(SYSTEM_REFUSES);
+	text[got] = '\0';
+	at = strstr(text, key);
+	return at == NULL ? -1 : atol(at + strlen(key));
+}
+
+/* What "ls" asks for: some blocks each of twenty sizes, and the buffer of a directory.  start_test.c counts between
+ * the two marks (tests/lib/calls.h). */
+static void like_ls(void)
+{
+	static const struct {
+		unsigned nr, bytes;
+	} sizes[] = { { 77, 16 },  { 39, 32 },	{ 61, 48 },  { 26, 64 },  { 14, 80 },
+		      { 2, 96 },   { 2, 112 },	{ 2, 128 },  { 1, 160 },  { 1, 192 },
+		      { 1, 208 },  { 1, 432 },	{ 2, 480 },  { 1, 624 },  { 1, 800 },
+		      { 2, 1024 }, { 1, 1328 }, { 1, 1600 }, { 1, 2048 }, { 2, 4096 } };
+	const char *file = "/proc/self/smaps_rollup", *key = "Anonymous:";
+	long before = number_in(file, key), after;
+	unsigned char *buffer;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET((size_t)sched_getcpu(), &cpus);
+	(void)sched_setaffinity(0, sizeof(cpus), &cpus); /* each CPU has sheaves of its own */
+	syscall(SYS_getpriority, 0L, 0L);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		for (unsigned nr = 0; nr < sizes[i].nr; nr++)
+			take(sizes[i].bytes);
+	buffer = malloc(32816);
+	if (buffer == NULL)
+		_exit(REFUSED);
+	buffer[0] = 1;
+	free(buffer);
+	syscall(SYS_getpriority, 0L, 0L);
+	after = number_in(file, key);
+	if (before < 0 || after - before > LIKE_LS_KIB_MAX ||
+	    number_in("/proc/self/status", "Threads:") != 1) {
+		dprintf(2, "%ld kB, %ld threads\n", after - before,
+			number_in("/proc/self/status", "Threads:"));
+		_exit(WRONG);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -279,6 +337,7 @@ static const struct {
 	{ "privileged", privileged },
 	{ "unprivileged", unprivileged },
 	{ "arrays", arrays },
+	{ "like_ls", like_ls },
 };
 
 int main(int argc, char **argv)
