@@ -11,6 +11,7 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "base/entry.h"
 #include "base/errno.h"
 #include "base/mem.h"
 #include "instance/module.h"
@@ -229,6 +230,8 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct pages *p, unsigne
 		process_set_errno(-error);
 	return addr;
 }
+
+FAST_ENTRY(quire_alloc_pages);
 
 void *quire_alloc_pages(struct quire *q, unsigned order, unsigned flags)
 {

@@ -18,6 +18,7 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
+#include "base/entry.h"
 #include "base/opaque.h"
 #include "base/whole.h"
 #include "machine/annotate.h"
@@ -281,6 +282,8 @@ static __attribute__((noinline, cold)) void free_odd(struct pages *p, void *addr
 	page_set_state(p, frame, STATE_CACHED | order);
 	free_typed(p, frame, order, &p->tag[page_block(p, frame)]);
 }
+
+FAST_ENTRY(quire_free_pages);
 
 void quire_free_pages(struct quire *q, void *addr, unsigned order)
 {

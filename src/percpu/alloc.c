@@ -23,6 +23,7 @@
 #include "percpu/refill.h"
 #include "percpu/sparse.h"
 
+#include "base/entry.h"
 #include "base/sized.h"
 #include "instance/shrinker.h"
 #include "machine/annotate.h"
@@ -428,6 +429,8 @@ static __attribute__((noinline)) void *alloc_large(struct quire *q, size_t bytes
 		worker_look(pc->q, flags);
 	return ptr;
 }
+
+FAST_ENTRY(quire_alloc_percpu);
 
 void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned flags)
 {

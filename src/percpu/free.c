@@ -8,6 +8,7 @@
  * link, and other CPUs could overwrite the link.  The bitmap costs memory only where a bit was
  * set; the next ordinary call, or the worker, processes all bits.
  */
+#include "base/entry.h"
 #include "base/opaque.h"
 #include "percpu/alloc.h"
 #include "percpu/balance.h"
@@ -435,6 +436,8 @@ static __attribute__((noinline)) void free_past_word(struct quire *q, void *ptr,
 			free_odd(q, ptr);
 	}
 }
+
+FAST_ENTRY(quire_free_percpu);
 
 /*
  * Reads from the map of the object's page, without the lock, where the object ends; from that follows its

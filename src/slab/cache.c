@@ -18,6 +18,7 @@
 #include <quire/slab.h>
 
 #include "base/check.h"
+#include "base/entry.h"
 #include "base/errno.h"
 #include "base/mem.h"
 #include "base/sized.h"
@@ -99,6 +100,8 @@ static __attribute__((noinline)) void *alloc_rest(struct quire_cache *cache)
 	return cache->fast_class == 0 ? alloc_odd(cache, 0) : alloc_slow(cache, 0);
 }
 
+FAST_ENTRY(quire_cache_alloc);
+
 void *quire_cache_alloc(struct quire_cache *cache, unsigned flags)
 {
 	struct slabs *s = cache->slabs;
@@ -177,6 +180,8 @@ static __attribute__((noinline)) void free_odd(struct quire_cache *cache, void *
 		return;
 	sheaf_free_slow(s, slot, byte);
 }
+
+FAST_ENTRY(quire_cache_free);
 
 void quire_cache_free(struct quire_cache *cache, void *object)
 {

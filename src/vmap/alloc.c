@@ -20,6 +20,7 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "base/entry.h"
 #include "base/errno.h"
 #include "base/mem.h"
 #include "base/sized.h"
@@ -518,6 +519,8 @@ static __attribute__((noinline, cold)) void *vmalloc_reshaped(struct quire *q, s
 
 	return addr != NULL ? addr : vmalloc_slow(q, bytes, flags);
 }
+
+FAST_ENTRY(quire_vmalloc);
 
 void *quire_vmalloc(struct quire *q, size_t bytes, unsigned flags)
 {

@@ -17,6 +17,7 @@
 #include <quire/vmap.h>
 
 #include "base/check.h"
+#include "base/entry.h"
 #include "base/opaque.h"
 #include "base/whole.h"
 #include "instance/instance.h"
@@ -124,6 +125,8 @@ static __attribute__((noinline, cold)) void vfree_slow(struct vmap *v, uint32_t 
 		annotate_free(range_addr(v, r), load_relaxed(&r->asked_bytes));
 	vmap_free_range(v, index);
 }
+
+FAST_ENTRY(quire_vfree);
 
 void quire_vfree(struct quire *q, void *addr)
 {
