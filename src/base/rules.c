@@ -87,8 +87,8 @@ static const char *const slab_rules[] = {
 	[6] = "a class's counts are the sums over its slabs",
 	[7] = "no object in use touches a page of a slab whose memory went back while all its"
 	      " objects were free",
-	[8] = "what is on a sheaf or in a barn is an object of its class that is in use as far"
-	      " as its slab knows, and is there once",
+	[8] = "what is on a sheaf, in a barn or in a quarantine is an object of its class that is"
+	      " in use as far as its slab knows, and is there once",
 };
 
 static const struct {

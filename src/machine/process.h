@@ -9,6 +9,7 @@
 #define MACHINE_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "machine/lock.h"
@@ -40,6 +41,8 @@ struct process_turn {
 	struct quire *q; /* whose shrinkers are called; stale if none is */
 };
 struct process_turn *process_turn(void);
+/* Bytes that nobody can predict: the system's, or what the process was given at its start where those are refused. */
+void process_random(void *bytes, size_t n);
 /* Possible CPUs: the largest possible CPU number plus one. */
 unsigned process_cpus_possible(void);
 

@@ -9,6 +9,7 @@
 #include "machine/atomic.h"
 #include "malloc/heap.h"
 #include "malloc/sampled.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
 #include "slab/slab.h"
@@ -23,7 +24,7 @@ void malloc_count_class(unsigned class, struct malloc_count *count)
 	if (s == NULL || !load_acquire(&s->ready[class])) /* pairs with class_make() */
 		return;
 	objects_count(s, class, &objects);
-	idle = objects.free + sheaves_count(s, class);
+	idle = objects.free + sheaves_count(s, class) + hardened_waiting(s, class);
 	if (idle > objects.objects)
 		idle = objects.objects;
 	count->blocks = objects.objects - idle;

@@ -447,8 +447,11 @@ const struct malloc_layer *malloc_debug_begin(const struct malloc_layer *below)
 			HELD_BYTES_MOST);
 	debug.below = below;
 	debug.whole = below == &malloc_plain;
-	malloc_heap.slabs->prepare = prepare; /* no thread uses the slabs yet */
-	malloc_heap.learn.nr = LEARN_MAX;     /* a class that was learnt would have no such slabs */
+	if (debug.whole) {			      /* hardened slabs read zero */
+		malloc_heap.slabs->prepare = prepare; /* no thread uses the slabs yet */
+		malloc_heap.learn.nr =
+			LEARN_MAX; /* a class that was learnt would have no such slabs */
+	}
 	return &layer;
 }
 

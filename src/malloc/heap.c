@@ -35,6 +35,7 @@
 #include "machine/process.h"
 #include "malloc/counted.h"
 #include "malloc/debug.h"
+#include "malloc/hardened.h"
 #include "malloc/layer.h"
 #include "malloc/sampled.h"
 #include "slab/class.h"
@@ -99,7 +100,19 @@ static void read_conf(const char *variable, struct conf *conf, struct quire_opti
 	}
 }
 
-/* Areas have no guard pages unless somebody asks for them: a page table entry and often a system call each. */
+/* What was not asked for. */
+static void choose_defaults(struct quire_options *options)
+{
+	bool hardened = options->hardened == QUIRE_ON;
+
+	/* A guard page is a page table entry and often a system call. */
+	if (options->guard == QUIRE_GUARD_DEFAULT)
+		options->guard = hardened ? QUIRE_GUARD_FREED : QUIRE_GUARD_OFF;
+	/* A slab with a guard has no huge page, and looking for one is in vain. */
+	if (options->thp == QUIRE_DEFAULT && hardened)
+		options->thp = QUIRE_OFF;
+}
+
 static struct quire *make_instance(void)
 {
 	struct quire_options options = QUIRE_OPTIONS_INIT();
@@ -109,8 +122,7 @@ static struct quire *make_instance(void)
 	mem_reserve_most();
 	read_conf("QUIRE_CONF", &conf[0], &options);
 	read_conf("QUIRE_MALLOC_CONF", &conf[1], &options);
-	if (options.guard == QUIRE_GUARD_DEFAULT)
-		options.guard = QUIRE_GUARD_OFF;
+	choose_defaults(&options);
 	options.backing = QUIRE_BACKING_ANON; /* a child of fork has its heap */
 	return quire_create(&options, &q) == 0 ? q : NULL;
 }
@@ -144,8 +156,10 @@ static const struct malloc_layer *begin_layers(struct malloc_heap *h)
 {
 	const struct malloc_layer *top = &malloc_plain;
 
-	if (h->q->options.hardened == QUIRE_ON)
+	if (h->q->hardened) {
 		h->modes |= MALLOC_HARDENED;
+		top = &malloc_hardened;
+	}
 	if (h->q->options.debug == QUIRE_ON) {
 		const struct malloc_layer *below = top;
 
@@ -157,7 +171,6 @@ static const struct malloc_layer *begin_layers(struct malloc_heap *h)
 		top = &malloc_sampled;
 		h->q->sample = h->q->options.sample;
 	}
-	h->q->hardened = (h->modes & MALLOC_HARDENED) != 0;
 	h->q->debug = (h->modes & MALLOC_DEBUG) != 0;
 	return top;
 }
@@ -200,6 +213,7 @@ static bool make(void)
 
 	if (q == NULL)
 		return false;
+	q->hardened = q->options.hardened == QUIRE_ON; /* slabs and areas are to be made */
 	s = slabs_get(q, &error);
 	if (s == NULL)
 		return false;

@@ -24,6 +24,7 @@
 #include "base/round.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 #include "slab/record.h"
 #include "slab/sheaf.h"
@@ -67,7 +68,7 @@ void class_cut(const struct slabs *s, struct slab_class *c, uint32_t size)
 	CHECK_VALUES(size != 0 && size % 16 == 0 && size <= OBJECT_BYTES_MAX, size, 0);
 	c->size = size;
 	c->order = (uint8_t)(shift - s->page_shift);
-	c->per_slab = (1u << shift) / size;
+	c->per_slab = ((1u << shift) - (uint32_t)hardened_guard_bytes(s)) / size;
 	c->reciprocal = (uint32_t)((((uint64_t)1 << 32) + size - 1) / size);
 	c->spare = SPARE_BYTES / size;
 	c->bin_scale = (BINS_NR << BIN_SHIFT) / c->per_slab;

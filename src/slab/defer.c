@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 #include "slab/record.h"
 
@@ -35,6 +36,14 @@ void sheaf_defer(struct slabs *s, unsigned class, void *object)
 	fetch_add_relaxed(&s->deferred_total, 1);
 }
 
+static void take_object(struct slabs *s, unsigned class, void *object)
+{
+	if (UNLIKELY(s->hardened != NULL))
+		hardened_wait(s, class, object, 0);
+	else
+		objects_give_one(s, class, object, 0);
+}
+
 static void take_slab(struct slabs *s, uint32_t record)
 {
 	unsigned class = load_relaxed(&slab_at(s, record)->class); /* it has an object in use */
@@ -47,7 +56,7 @@ static void take_slab(struct slabs *s, uint32_t record)
 		for (; bits != 0; bits &= bits - 1) {
 			uint32_t number = first + (uint32_t)__builtin_ctzll(bits);
 
-			objects_give_one(s, class, slab_addr(s, record) + number * c->size, 0);
+			take_object(s, class, slab_addr(s, record) + number * c->size);
 		}
 	}
 }

@@ -27,6 +27,7 @@
 #include "page/page.h"
 #include "page/pages.h"
 #include "slab/emptying.h"
+#include "slab/hardened.h"
 #include "slab/meta.h"
 #include "slab/record.h"
 
@@ -64,6 +65,14 @@ static void free_run(struct slabs *s, const struct slab_class *c, const struct r
 		quire_free_pages(s->q, slab_addr(s, run->record) + i * slab_bytes(s, c), c->order);
 }
 
+/* For one slab. */
+static char *alloc_one(struct slabs *s, const struct slab_class *c, unsigned flags, int *error)
+{
+	if (UNLIKELY(s->hardened != NULL))
+		return hardened_run(s, c, flags, error);
+	return page_alloc_run(s->q, c->order, flags, error);
+}
+
 static int alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags, struct run *run)
 {
 	unsigned order = c->order + RUN_SHIFT;
@@ -71,14 +80,14 @@ static int alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags
 	char *addr = NULL;
 
 	/* A hint.  The larger run is not worth taking back what others cache. */
-	if (load_relaxed(&c->slabs_nr) >= BUSY_SLABS)
+	if (load_relaxed(&c->slabs_nr) >= BUSY_SLABS && s->hardened == NULL)
 		addr = page_alloc_run(s->q, order, flags | QUIRE_NORETRY, &error);
 	if (addr != NULL)
 		page_split_to(pages_of(s->q), addr, order, c->order);
 	run->slabs_nr = addr != NULL ? 1u << RUN_SHIFT : 1;
 	run->record = SLAB_NONE;
 	if (addr == NULL)
-		addr = page_alloc_run(s->q, c->order, flags, &error);
+		addr = alloc_one(s, c, flags, &error);
 	if (addr == NULL)
 		return error;
 	run->record = (uint32_t)((size_t)(addr - s->base) >> SLAB_SHIFT);
@@ -118,6 +127,7 @@ static void make_slab(struct slabs *s, const struct slab_class *c, uint32_t reco
 	for (uint32_t i = 0; c->construct != NULL && i < c->per_slab; i++)
 		c->construct(addr + (size_t)i * c->size, c->construct_arg);
 	write_record(s, c, record);
+	hardened_guard(s, c, record);
 	slab_set_bytes(s, c, record, (unsigned)(c - s->class));
 }
 
@@ -125,8 +135,9 @@ static void add_slab_locked(struct slabs *s, struct slab_class *c, uint32_t reco
 {
 	DCHECK(lock_is_held(&c->lock));
 	store_relaxed(&slab_at(s, record)->class, (uint8_t)(c - s->class)); /* put_locked() */
+	/* A hardened slab's objects are taken anywhere. */
 	objects_set_fresh_locked(s, c,
-				 c->slabs_nr == 0 && c->construct == NULL
+				 c->slabs_nr == 0 && c->construct == NULL && s->hardened == NULL
 					 ? (uint8_t)(slab_bytes(s, c) >> s->page_shift)
 					 : 0);
 	count_add(c->slabs_nr, 1);
@@ -137,10 +148,15 @@ static void add_slab_locked(struct slabs *s, struct slab_class *c, uint32_t reco
 /* The slabs leave as they came: the flags allow only tries, and the lock is taken. */
 static int unmake(struct slabs *s, const struct slab_class *c, const struct run *run)
 {
-	for (uint32_t i = 0; i < run->slabs_nr; i++)
+	bool guarded = false;
+
+	for (uint32_t i = 0; i < run->slabs_nr; i++) {
 		slab_set_bytes(s, c, run->record + i * slab_records(s, c), 0);
+		guarded = !hardened_unguard(s, c, run->record + i * slab_records(s, c)) || guarded;
+	}
 	slabs_meta_leave(s, run->record, run->slabs_nr);
-	free_run(s, c, run);
+	if (!guarded) /* else as in free_leavers() */
+		free_run(s, c, run);
 	return -EAGAIN;
 }
 

@@ -23,6 +23,7 @@
 #include "machine/clock.h"
 #include "machine/work.h"
 #include "page/charge.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 
 #define QUIET_UNBACKED                                                                             \
@@ -147,6 +148,8 @@ size_t slabs_shrink(struct quire_module *module)
 	if (s->q->dead)
 		return 0;
 	sheaves_drain(s, 0);
+	if (s->hardened != NULL)
+		hardened_drain(s);
 	for (unsigned class = 1; class < CLASSES_MAX; class ++)
 		if (load_acquire(&s->ready[class])) /* pairs with class.c's release */
 			bytes += objects_shrink(s, class);

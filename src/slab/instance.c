@@ -22,6 +22,7 @@
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "machine/work.h"
+#include "slab/hardened.h"
 #include "slab/meta.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
@@ -75,6 +76,8 @@ static void fork_done(struct quire_module *module, bool child)
 {
 	struct slabs *s = module_slabs(module);
 
+	if (child && s->hardened != NULL)
+		hardened_fork_child(s);
 	objects_fork_done(s);
 	sheaves_fork_done(s, child);
 	if (child && s->q->shared)
@@ -111,6 +114,7 @@ static void fini(struct quire_module *module)
 	if (s->caches_ready)
 		pool_fini(&s->caches);
 	slabs_meta_fini(s);
+	hardened_fini(s);
 	mem_release(s->self, s->self_bytes);
 }
 
@@ -147,14 +151,24 @@ static struct slabs *self_make(struct quire *q)
 	return s;
 }
 
+static int begin(struct slabs *s)
+{
+	int error = s->q->hardened ? hardened_init(s) : 0;
+
+	if (error)
+		return error;
+	sheaves_setup(s);
+	return slabs_meta_init(s);
+}
+
 static struct slabs *make(struct quire *q)
 {
 	struct slabs *s = self_make(q);
 
 	if (s == NULL)
 		return NULL;
-	sheaves_setup(s);
-	if (slabs_meta_init(s) != 0) {
+	if (begin(s) != 0) {
+		hardened_fini(s);
 		mem_release(s->self, s->self_bytes);
 		return NULL;
 	}

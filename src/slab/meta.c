@@ -15,6 +15,7 @@
  *   records   64 KiB of addresses: 64 bytes   where slabs were made
  *   maps      64 KiB of addresses: 4,096 bits where slabs were made
  *   deferred  the same, in turn with maps, step by step
+ *   live      likewise, of a hardened instance alone
  *
  * Any address may be asked for its byte.  The rest is read only of addresses that are in slabs.  A step is 16 MiB
  * of addresses: one page of bytes, four of records, and 64 of maps.  The order is such that four calls make writable, or
@@ -55,6 +56,7 @@
 #define STEP_SHIFT 24u
 #define MAPS_BYTES                                                                                 \
 	(2 * STEP_RECORDS * MAP_WORDS * sizeof(uint64_t)) /* of a step, the deferred ones too */
+#define LIVE_BYTES   (MAP_WORDS * sizeof(uint64_t))	  /* of a record */
 /* Of a step's byte: 0, not committed. */
 #define STEP_WRITTEN 1u
 #define STEP_BARE    2u			 /* without memory, since nothing was written */
@@ -95,6 +97,9 @@ static int commit_records(struct slabs *s, uint32_t step)
 		end = slabs_records(s);
 	if (mem_commit_part(mem_commit_apart, s->records, from * RECORD_BYTES,
 			    (end - from) * RECORD_BYTES) != 0)
+		return -ENOMEM;
+	if (s->live != NULL && mem_commit_part(mem_commit_apart, s->live, from * LIVE_BYTES,
+					       (end - from) * LIVE_BYTES) != 0)
 		return -ENOMEM;
 	return mem_commit_part(mem_commit_apart, s->maps, step * MAPS_BYTES, MAPS_BYTES);
 }
@@ -185,6 +190,8 @@ static void collect_step(struct slabs *s, struct gather *gather, uint32_t step)
 	add_part(gather, s->byte, from << shift, end << shift);
 	add_part(gather, s->records, from * RECORD_BYTES, end * RECORD_BYTES);
 	add_part(gather, s->maps, step * MAPS_BYTES, (step + 1) * MAPS_BYTES);
+	if (s->live != NULL)
+		add_part(gather, s->live, from * LIVE_BYTES, end * LIVE_BYTES);
 }
 
 size_t slabs_meta_unback(struct slabs *s, struct gather *gather)
@@ -196,8 +203,8 @@ size_t slabs_meta_unback(struct slabs *s, struct gather *gather)
 
 	CHECK(mutex_is_held(&s->unback_mutex));
 	while (step < steps_nr(s)) {
-		/* A step adds three ranges. */
-		for (; step < steps_nr(s) && gather->ranges_nr + 3 <= gather->ranges_max; step++)
+		/* A step adds four ranges at most. */
+		for (; step < steps_nr(s) && gather->ranges_nr + 4 <= gather->ranges_max; step++)
 			collect_step(s, gather, step);
 		bytes += gather_finish(gather);
 		gather_begin(gather, gather->ranges, gather->ranges_max);
@@ -220,7 +227,7 @@ static void set_geometry(struct slabs *s)
 
 /* Where each array begins in the reservation. */
 struct layout {
-	size_t unback, flags, slots, steps, counts, bytes, regions, records, maps, end;
+	size_t unback, flags, slots, steps, counts, bytes, regions, records, maps, live, end;
 };
 
 static struct layout lay_out(struct slabs *s)
@@ -238,7 +245,9 @@ static struct layout lay_out(struct slabs *s)
 	at.regions = at.bytes + round_up(s->span_bytes >> s->page_shift, page);
 	at.records = at.regions + slots * LEAN_STRIDE;
 	at.maps = at.records + round_up((size_t)slabs_records(s) * RECORD_BYTES, page);
-	at.end = at.maps + steps_nr(s) * MAPS_BYTES;
+	at.live = at.end = at.maps + steps_nr(s) * MAPS_BYTES;
+	if (s->hardened != NULL)
+		at.end += round_up((size_t)slabs_records(s) * LIVE_BYTES, page);
 	return at;
 }
 
@@ -273,6 +282,7 @@ static int reserve(struct slabs *s)
 	s->byte = (uint8_t *)s->meta + at.bytes;
 	s->records = s->meta + at.records;
 	s->maps = (uint64_t *)(void *)(s->meta + at.maps);
+	s->live = s->hardened != NULL ? (uint64_t *)(void *)(s->meta + at.live) : NULL;
 	if (s->lean != NULL)
 		s->lean->base = s->meta + at.regions;
 	if (commit_first(s, &at) == 0)

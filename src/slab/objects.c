@@ -25,6 +25,7 @@
 #include "machine/lock.h"
 #include "page/charge.h"
 #include "slab/emptying.h"
+#include "slab/hardened.h"
 #include "slab/meta.h"
 #include "slab/record.h"
 
@@ -44,9 +45,8 @@ void objects_set_fresh_locked(struct slabs *s, struct slab_class *c, uint8_t pag
 	c->fresh_pages = pages;
 }
 
-/* An object at @from of its slab is taken now: the pages that it touches have a user again. */
-static void touch_pages(const struct slabs *s, const struct slab_class *c, struct slab *slab,
-			size_t from)
+void slab_touch_pages(const struct slabs *s, const struct slab_class *c, struct slab *slab,
+		      size_t from)
 {
 	size_t last = from + c->size - 1;
 
@@ -104,7 +104,7 @@ static unsigned take_from_locked(struct slabs *s, struct slab_class *c, uint32_t
 		reach_locked(s, c, (size_t)((char *)objects[got - 1] - addr) + c->size);
 	if (UNLIKELY(slab->unbacked != 0)) {
 		for (unsigned i = 0; i < got; i++)
-			touch_pages(s, c, slab, (size_t)((char *)objects[i] - addr));
+			slab_touch_pages(s, c, slab, (size_t)((char *)objects[i] - addr));
 	}
 	count_add(c->free_nr, -(uint64_t)got);
 	slab_file_locked(s, c, record);
@@ -127,6 +127,8 @@ static unsigned take_some_locked(struct slabs *s, struct slab_class *c, void **o
 	DCHECK(lock_is_held(&c->lock));
 	unsigned got = 0;
 
+	if (UNLIKELY(s->hardened != NULL))
+		return hardened_take_locked(s, c, objects, n);
 	while (got < n) {
 		uint32_t record = next_slab_locked(c);
 
@@ -203,28 +205,11 @@ void objects_freed_twice(const struct slabs *s, unsigned class, const void *obje
 
 /* ---- back ---- */
 
-/* Where an object is. */
-struct place {
-	uint32_t record; /* its slab */
-	uint32_t offset; /* in the slab */
-};
-
-static struct place place_of(const struct slabs *s, const struct slab_class *c, const void *object)
-{
-	size_t offset = (uintptr_t)object - (uintptr_t)s->base;
-	uint32_t mask = slab_records(s, c) - 1, record = (uint32_t)(offset >> SLAB_SHIFT);
-
-	return (struct place){
-		.record = record & ~mask,
-		.offset = (uint32_t)(offset & (slab_bytes(s, c) - 1)),
-	};
-}
-
 /* Puts one object into its slab, which is filed later.  Returns that slab. */
 static uint32_t put_locked(struct slabs *s, struct slab_class *c, void *object)
 {
 	DCHECK(lock_is_held(&c->lock));
-	struct place place = place_of(s, c, object);
+	struct object_place place = object_place(s, c, object);
 	struct slab *slab = slab_at(s, place.record);
 	unsigned class = (unsigned)(c - s->class);
 	uint32_t number = object_number(c, place.offset);
@@ -317,7 +302,8 @@ static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32
 		uint32_t next = slab_at(s, first)->next;
 
 		slabs_meta_leave(s, first, 1);
-		quire_free_pages(s->q, slab_addr(s, first), c->order);
+		if (LIKELY(hardened_unguard(s, c, first))) /* pages that fault are nobody's */
+			quire_free_pages(s->q, slab_addr(s, first), c->order);
 		first = next;
 	}
 	return n;
@@ -357,7 +343,7 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 	size_t offset = (uintptr_t)addr - (uintptr_t)s->base;
 	unsigned class;
 	const struct slab_class *c;
-	struct place place;
+	struct object_place place;
 	uint32_t number;
 
 	if (offset >= s->span_bytes)
@@ -368,7 +354,7 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 	if (class == 0)
 		return 0;
 	c = &s->class[class];
-	place = place_of(s, c, addr);
+	place = object_place(s, c, addr);
 	number = object_number(c, place.offset);
 	if (number * c->size != place.offset || number >= c->per_slab)
 		inner_misuse(s, function, addr, class);

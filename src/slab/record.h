@@ -55,6 +55,27 @@ static inline uint64_t *deferred_map(const struct slabs *s, uint32_t record)
 	return s->maps + slab_far_word(record) + (size_t)STEP_RECORDS * MAP_WORDS;
 }
 
+/* Where an object is. */
+struct object_place {
+	uint32_t record; /* its slab */
+	uint32_t offset; /* in the slab */
+};
+
+static inline struct object_place object_place(const struct slabs *s, const struct slab_class *c,
+					       const void *object)
+{
+	size_t offset = (uintptr_t)object - (uintptr_t)s->base;
+	uint32_t mask = slab_records(s, c) - 1, record = (uint32_t)(offset >> SLAB_SHIFT);
+
+	return (struct object_place){
+		.record = record & ~mask,
+		.offset = (uint32_t)(offset & (slab_bytes(s, c) - 1)),
+	};
+}
+
+/* An object at @from of its slab is taken now: the pages that it touches have a user again. */
+void slab_touch_pages(const struct slabs *s, const struct slab_class *c, struct slab *slab,
+		      size_t from);
 /* Sets what every frame of a slab says. */
 void slab_set_bytes(struct slabs *s, const struct slab_class *c, uint32_t record, unsigned byte);
 /* Puts a slab on the list that its objects and its flags call for. */

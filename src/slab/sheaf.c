@@ -39,6 +39,7 @@
 #include "machine/lock.h"
 #include "page/page.h"
 #include "slab/fast.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 
 #define REFILL_LEAST 4u
@@ -154,9 +155,12 @@ static void *refill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class
 static void *alloc_from_stock(struct slabs *s, unsigned class, unsigned flags)
 {
 	lock_token token;
-	struct slab_cpu *cpu = sheaf_cpu_try(s, flags, &token);
+	struct slab_cpu *cpu;
 	void *object = NULL;
 
+	if (UNLIKELY(s->hardened != NULL))
+		return hardened_take(s, class, flags);
+	cpu = sheaf_cpu_try(s, flags, &token);
 	if (cpu != NULL) {
 		object = refill_locked(s, cpu, class, flags);
 		lock_release(&cpu->lock, token);
@@ -287,7 +291,7 @@ static bool free_to_stock(struct slabs *s, void *object, unsigned byte, unsigned
 {
 	unsigned class = byte & (BYTE_EMPTYING - 1);
 
-	if (byte < BYTE_EMPTYING &&
+	if (byte < BYTE_EMPTYING && s->hardened == NULL &&
 	    (free_to_sheaf(s, class, object, flags) || barn_put(s, class, &object, 1, flags) == 1))
 		return true;
 	return objects_give_one(s, class, object, flags);

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 #include "slab/record.h"
 
@@ -47,6 +48,8 @@ static void walk_objects(struct walk *walk, void *const *objects, unsigned n)
 	for (unsigned i = 0; i < n && !walk->is_unsound && walk->done < walk->most; i++) {
 		uint64_t bit = 0, *word = find_bit(walk->s, walk->class, objects[i], &bit);
 
+		if (objects[i] == NULL) /* a quarantine has gaps */
+			continue;
 		walk->is_unsound = word == NULL || ((*word & bit) != 0) == walk->set;
 		if (walk->is_unsound)
 			return;
@@ -63,6 +66,12 @@ static void walk_class(struct walk *walk)
 
 	walk_objects(walk, barn->object, barn->nr);
 	lock_release(&barn->lock, token);
+	for (unsigned array = 0; s->hardened != NULL && array < 2; array++) {
+		unsigned n;
+		void *const *waiters = hardened_waiters(s, walk->class, array, &n);
+
+		walk_objects(walk, waiters, n);
+	}
 	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
 		struct slab_cpu *cpu = &s->cpu[slot];
 		unsigned held;

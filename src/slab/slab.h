@@ -47,6 +47,7 @@
 #include "pool/pool.h"
 
 struct quire;
+struct slab_hardened;
 
 #define CLASSES_MAX    124u /* class 0 is nobody's; a slot's region has room for so many: cpu.c */
 #define CLASS_WORDS    ((CLASSES_MAX + 63) / 64) /* of a bitmap of classes */
@@ -219,6 +220,9 @@ struct slabs {
 	uint32_t caches_head; /* under mutex: POOL_NONE */
 	bool caches_ready;    /* under mutex: there is a pool */
 	char *self;	      /* (c) the mapping that this struct is in */
+	/* (c) hardened.c's; NULL unless the instance is hardened.  Slow paths alone look at it. */
+	struct slab_hardened *hardened;
+	uint64_t *live; /* of a hardened instance: by record, then by number: hardened.h; atomic */
 	struct quire_module module;
 	/* Atomic, by class: made, and not yet unmade.  Apart, so that who looks for classes reads no page of those that
 	 * were never made. */

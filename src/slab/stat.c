@@ -11,6 +11,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "slab/cache.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
 
@@ -30,7 +31,7 @@ static void collect(struct slabs *s, unsigned class, struct quire_cache_stat *st
 		.slot_bytes = c->size,
 		.slab_objects = c->per_slab,
 		.slab_bytes = (uint64_t)1 << (c->order + s->page_shift),
-		.cached = sheaves_count(s, class),
+		.cached = sheaves_count(s, class) + hardened_waiting(s, class),
 	};
 	objects_count(s, class, &count);
 	stat->objects = count.objects;

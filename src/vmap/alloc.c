@@ -64,6 +64,8 @@
  * nothing, and holds nothing.  From two huge pages on the difference in memory is what a program would notice.
  */
 #define UNBACK_BYTES   ((size_t)4 << 20)
+#define SPREAD_SMALL   ((size_t)64 << 20)
+#define SPREAD_LARGE   ((size_t)1 << 30)
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
 	 QUIRE_HUGE | 0xff000000u)
@@ -81,6 +83,18 @@ static enum region region_for(const struct vmap *v, uint32_t pages)
 				     : REGION_LARGE;
 }
 
+/* A hardened instance has each area look for a place from a random page on, within a part of the region that is
+ * large enough to be guessed in, and so small that what is committed of it is soon one mapping. */
+static uint32_t random_pages(const struct vmap *v, enum region region, uint32_t most)
+{
+	uint32_t pages =
+		(uint32_t)((region == REGION_LARGE ? SPREAD_LARGE : SPREAD_SMALL) >> v->page_shift);
+	uint32_t random;
+
+	process_random(&random, sizeof(random));
+	return random % (pages < most ? pages : most);
+}
+
 /* Chooses where the range is to lie; the request's sizes are set. */
 static void place(const struct vmap *v, struct vmap_request *request)
 {
@@ -91,6 +105,8 @@ static void place(const struct vmap *v, struct vmap_request *request)
 	request->low = v->region_start[region];
 	request->high = v->region_start[region + 1];
 	request->anywhere = true;
+	if (UNLIKELY(v->q->hardened))
+		request->low += random_pages(v, region, (request->high - request->low) / 2 + 1);
 	if (region == REGION_LARGE) {
 		request->align = v->block_pages;
 		request->total = (request->total + v->block_pages - 1) & ~(v->block_pages - 1);

@@ -53,7 +53,7 @@ struct range {
 	uint32_t uses;		      /* (o) times it was handed out */
 	uint32_t owner;		      /* (o) for kinds other than ALLOC: the block it belongs to */
 	uint32_t usable; /* (o) pages that its user may access; the sum, if ranges were merged */
-	uint32_t spare;
+	uint32_t mark;	 /* atomic; BUSY, kind ALLOC: malloc's own (malloc/hardened.c) */
 };
 _Static_assert(sizeof(struct range) == 64, "a range is one cache line");
 

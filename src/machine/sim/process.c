@@ -81,6 +81,13 @@ uint64_t process_thread(void)
 	return sim_run_.current + 1u;
 }
 
+/* The same in each run, so that a run can be repeated. */
+void process_random(void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((unsigned char *)bytes)[i] = (unsigned char)(37 * i + 11);
+}
+
 unsigned process_cpu(void)
 {
 	sched_point(POINT_LOAD, current_task(), 1, CALLER_PC);
