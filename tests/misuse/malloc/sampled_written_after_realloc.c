@@ -8,6 +8,6 @@ int main(void)
 	char *moved = realloc(hidden((const void *)block), 3000);
 
 	block[1] = 1;
-	free(moved);
+	free(hidden(moved)); /* else clang leaves both calls out */
 	return 0;
 }
