@@ -118,6 +118,7 @@ static void *run_alloc(size_t bytes, size_t align, unsigned flags)
 {
 	size_t least = bytes > align ? bytes : align;
 	unsigned order = 0;
+	void *block;
 	int error;
 
 	while (order <= QUIRE_ORDER_MAX && (MALLOC_PAGE_BYTES << order) < least)
@@ -126,7 +127,12 @@ static void *run_alloc(size_t bytes, size_t align, unsigned flags)
 		return NULL;
 	if (lock_nested())
 		flags |= QUIRE_NOLOCK;
-	return page_alloc_run(malloc_heap.q, order, flags, &error);
+	block = page_alloc_run(malloc_heap.q, order, flags, &error);
+	if (block != NULL) {
+		fetch_add_relaxed(&malloc_heap.run_blocks, 1u); /* for mallinfo() */
+		fetch_add_relaxed(&malloc_heap.run_bytes, (uint64_t)MALLOC_PAGE_BYTES << order);
+	}
+	return block;
 }
 
 static void *area_alloc(size_t bytes, size_t align, unsigned flags)

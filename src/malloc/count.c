@@ -54,8 +54,8 @@ void malloc_count_large(struct malloc_count *count)
 	*count = (struct malloc_count){ .blocks = 0 };
 	if (malloc_heap.q == NULL || quire_vmap_stat_read(malloc_heap.q, &stat) != 0)
 		return;
-	count->blocks = stat.busy_areas;
-	count->bytes = stat.busy_bytes;
+	count->blocks = stat.busy_areas + load_relaxed(&malloc_heap.run_blocks);
+	count->bytes = stat.busy_bytes + load_relaxed(&malloc_heap.run_bytes);
 	count->free_bytes = stat.cached_bytes + stat.lazy_bytes;
 }
 

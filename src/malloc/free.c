@@ -120,6 +120,8 @@ static void large_free(void *block, const char *function)
 	}
 	while (quire_page_bytes(malloc_heap.q) << order < bytes)
 		order++;
+	fetch_sub_relaxed(&malloc_heap.run_blocks, 1u); /* for mallinfo() */
+	fetch_sub_relaxed(&malloc_heap.run_bytes, (uint64_t)bytes);
 	quire_free_pages(malloc_heap.q, block, order);
 }
 

@@ -193,10 +193,12 @@ static void publish(struct quire *q, struct slabs *s)
 	malloc_learn_begin(&h->learn, s, h->class_of);
 	h->base = s->base;
 	h->byte = s->byte;
+	mutex_acquire(&s->mutex); /* a fork closes the sheaves by s->lean, and opens them by it */
 	if (s->lean == &s->own_lean) { /* no thread uses the slabs yet */
 		h->lean = s->own_lean;
 		s->lean = &h->lean;
 	}
+	mutex_release(&s->mutex);
 	h->slabs = s;
 	top = begin_layers(h);
 	begin_counting(h);

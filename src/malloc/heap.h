@@ -50,6 +50,7 @@ struct malloc_heap {
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
 	struct malloc_learn learn;
 	uint32_t first_runs; /* atomic, relaxed: large blocks that were runs for want of areas */
+	uint64_t run_blocks, run_bytes; /* atomic, relaxed: large blocks that are runs of pages */
 };
 extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));
 

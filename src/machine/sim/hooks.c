@@ -175,10 +175,11 @@ void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 static NOINLINE void watched_load(const volatile void *addr, unsigned bytes, int order,
 				  uintptr_t pc)
 {
-	if (!in_arena(addr) || !(sim_mode & MODE_RUN))
+	if (!(sim_mode & MODE_RUN))
 		return;
-	if (sim_mode & MODE_MEMORY)
+	if (sim_mode & MODE_MEMORY && in_arena(addr))
 		memory_access(addr, bytes, false, pc);
+	/* A static orders what is around it, too. */
 	if (sim_mode & MODE_RACE)
 		race_atomic(addr, bytes, false, true, order, pc);
 }
@@ -199,9 +200,9 @@ uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_
 static NOINLINE void watched_write(const volatile void *addr, unsigned bytes, bool read, int order,
 				   uintptr_t pc)
 {
-	if (!in_arena(addr) || !(sim_mode & MODE_RUN))
+	if (!(sim_mode & MODE_RUN))
 		return;
-	if (sim_mode & MODE_MEMORY)
+	if (sim_mode & MODE_MEMORY && in_arena(addr))
 		memory_access(addr, bytes, true, pc);
 	if (sim_mode & MODE_RACE)
 		race_atomic(addr, bytes, true, read, order, pc);
