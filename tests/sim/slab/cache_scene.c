@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/slab/cache_scene.h"
 
+#define PLACE_FAR 40u
+
 uint64_t *object_take(struct cache_scene *scene, unsigned flags)
 {
 	uint64_t *object = quire_cache_alloc(scene->cache, flags);
@@ -37,6 +39,8 @@ struct cache_scene *cache_scene_make(struct sim *sim, bool sheaves, unsigned kee
 	check_u64_eq(quire_cache_create(scene->q, &cache, &scene->cache), 0);
 	scene->s = scene->q->slabs;
 	scene->class = scene->cache->class;
+	/* As if many classes had been used before: a sheaf's objects are on another page than its header. */
+	scene->s->class[scene->class].place = PLACE_FAR;
 	scene->s->class[scene->class].sheaf_first = (uint16_t)keeps;
 	scene->s->class[scene->class].sheaf_most = (uint16_t)keeps;
 	sim_name(scene->q, sizeof(*scene->q), "q");
