@@ -157,18 +157,31 @@ static void handler_calls_all(void *arg)
 	process_set_errno(error);
 }
 
-/* A handler that interrupted a holder of locks waits for none, and is served: from a class above, or from the boot
- * arena, and at a multiple of what it asked for. */
-SIM_TEST(malloc_handler_is_always_served, .events = SIM_ABORT | SIM_TRYFAIL)
+static void handler_against_all(struct sim *sim, bool areas)
 {
 	struct malloc_scene *scene = scene_with_blocks(sim, SMALL, 4);
 
+	if (areas)
+		malloc_heap.first_runs =
+			UINT32_MAX; /* else the few large blocks are runs of pages */
 	/* The class above that of 128 bytes has free blocks, the next of which is at no multiple of 128. */
 	scene->block[4] = block_take(scene, 144);
 	sim_cpu(sim, 0, calls_all, scene);
 	sim_irq(sim, 0, handler_calls_all, scene, 2);
 	sim_run(sim);
 	malloc_scene_end(scene);
+}
+
+/* A handler that interrupted a holder of locks waits for none, and is served: from a class above, or from the boot
+ * arena, and at a multiple of what it asked for. */
+SIM_TEST(malloc_handler_is_always_served, .events = SIM_ABORT | SIM_TRYFAIL)
+{
+	handler_against_all(sim, false);
+}
+
+SIM_TEST(malloc_handler_is_served_beside_areas, .events = SIM_ABORT | SIM_TRYFAIL)
+{
+	handler_against_all(sim, true);
 }
 
 /* The same where every call is cold and counted: what is counted is what is in use, and a block that was in use before
