@@ -34,7 +34,6 @@
 #include "page/advice.h"
 #include "page/giveback.h"
 #include "page/pages.h"
-#include "slab/class.h"
 #include "slab/meta.h"
 #include "slab/objects.h"
 #include "slab/record.h"
@@ -94,7 +93,7 @@ static void hold(struct slab_unback *u, uint32_t record, unsigned class)
 	uint64_t pages = 0;
 
 	/* It was read without the lock. */
-	if (load_relaxed(&slab->class) == class && c->kind == CLASS_PLAIN)
+	if (load_relaxed(&slab->class) == class && c->construct == NULL)
 		pages = pages_to_go(s, c, record);
 	if (pages != 0) {
 		slab->flags |= SLAB_HELD;

@@ -186,6 +186,22 @@ static void many_ranges_take_several_gathers(void **state)
 	case_verify(&it, class);
 }
 
+/* A cache of its own shares no slabs, and says nothing of what is in free objects. */
+static void a_class_of_its_own_gives_too(void **state)
+{
+	int class;
+
+	(void)state;
+	mutex_acquire(&it.s->mutex);
+	class = class_get_locked(it.s, 1024, 16, CLASS_OWN, 0);
+	mutex_release(&it.s->mutex);
+	case_take(&it, (unsigned)class, objects, 64);
+	fill(64, 1024);
+	objects_give(it.s, (unsigned)class, objects, 63, 0);
+	assert_u64_eq(case_unback(&it, (unsigned)class), KIB(60));
+	case_verify(&it, (unsigned)class);
+}
+
 /* Pages of the records of the first 16 MiB that have memory. */
 static uint64_t written_records(void)
 {
@@ -275,6 +291,7 @@ int main(void)
 						end),
 		cmocka_unit_test_setup_teardown(what_no_object_touches_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(only_the_class_that_is_named_gives, begin, end),
+		cmocka_unit_test_setup_teardown(a_class_of_its_own_gives_too, begin, end),
 		cmocka_unit_test_setup_teardown(many_slabs_take_several_gathers, begin, end),
 		cmocka_unit_test_setup_teardown(many_ranges_take_several_gathers, begin, end),
 		cmocka_unit_test_setup_teardown(records_of_no_slab_go_and_come, begin, end),
