@@ -27,10 +27,10 @@ void sheaf_defer(struct slabs *s, unsigned class, void *object)
 	uint64_t bit = (uint64_t)1 << number % 64;
 
 	if (number * c->size != inside || number >= c->per_slab)
-		misuse("the middle of an object", s->free_call, object);
+		objects_misplaced(s, s->free_call, object, class);
 	/* Each pairs with the exchange of the same word in the functions below. */
 	if (fetch_or_acq_rel(&deferred_map(s, record)[number / 64], bit) & bit)
-		misuse("double free", s->free_call, object);
+		objects_freed_twice(s, class, object);
 	fetch_or_acq_rel(&s->deferred_slabs[record / 64], (uint64_t)1 << record % 64);
 	exchange_acq_rel(&s->deferred_any, 1u);
 	fetch_add_relaxed(&s->deferred_total, 1);

@@ -185,9 +185,8 @@ void objects_misuse(const struct slabs *s, const char *rule, const char *functio
 	misuse_placed(rule, function, object, &place);
 }
 
-/* What is wrong with an address in a slab of the class that is not where an object begins. */
-static _Noreturn void inner_misuse(const struct slabs *s, const char *function, const void *object,
-				   unsigned class)
+void objects_misplaced(const struct slabs *s, const char *function, const void *object,
+		       unsigned class)
 {
 	const struct slab_class *c = &s->class[class];
 	size_t offset = ((uintptr_t)object - (uintptr_t)s->base) & (slab_bytes(s, c) - 1);
@@ -219,7 +218,7 @@ static uint32_t put_locked(struct slabs *s, struct slab_class *c, void *object)
 	if (UNLIKELY(load_relaxed(&slab->class) != class))
 		objects_freed_twice(s, class, object);
 	if (UNLIKELY(number * c->size != place.offset || number >= c->per_slab))
-		inner_misuse(s, s->free_call, object, class);
+		objects_misplaced(s, s->free_call, object, class);
 	word = &slab_map(s, c, place.record)[number / 64];
 	if (UNLIKELY(*word & bit))
 		objects_freed_twice(s, class, object);
@@ -357,7 +356,7 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 	place = object_place(s, c, addr);
 	number = object_number(c, place.offset);
 	if (number * c->size != place.offset || number >= c->per_slab)
-		inner_misuse(s, function, addr, class);
+		objects_misplaced(s, function, addr, class);
 	if (load_relaxed(&slab_map(s, c, place.record)[number / 64]) >> number % 64 & 1)
 		objects_misuse(s, "double free", function, addr, class);
 	return class;

@@ -42,6 +42,9 @@ _Noreturn void objects_misuse(const struct slabs *s, const char *rule, const cha
 			      const void *object, unsigned class);
 /* The same: @object was freed before, and is not in its slab yet. */
 _Noreturn void objects_freed_twice(const struct slabs *s, unsigned class, const void *object);
+/* The same: an address in a slab of the class where no object begins. */
+_Noreturn void objects_misplaced(const struct slabs *s, const char *function, const void *object,
+				 unsigned class);
 /* Of the class's first slab, the last @pages are such as nobody can have written. */
 void objects_set_fresh_locked(struct slabs *s, struct slab_class *c, uint8_t pages);
 

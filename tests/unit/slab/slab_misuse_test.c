@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "slab/sheaf.h"
+
 #define PER_SLAB 64u /* objects of 1 KiB */
 
 static struct slab_case it;
@@ -61,6 +63,17 @@ static void give_twice_at_once(void *addr)
 static void give_object(void *addr)
 {
 	objects_give_one(it.s, class, addr, 0);
+}
+
+static void defer_object(void *addr)
+{
+	sheaf_defer(it.s, class, addr);
+}
+
+static void defer_twice(void *addr)
+{
+	sheaf_defer(it.s, class, addr);
+	sheaf_defer(it.s, class, addr);
 }
 
 static void check_object(void *addr)
@@ -122,6 +135,17 @@ static void what_is_behind_the_last_object_is_freed(void **state)
 				 rest });
 }
 
+/* By a handler that gets no lock. */
+static void what_is_deferred_is_looked_at_as_well(void **state)
+{
+	char *object = objects[3], *rest = slab_addr(it.s, record_of(it.s, object)) + 65 * 1008;
+
+	(void)state;
+	expect(&(struct misuse){ defer_twice, "double free", "free", object });
+	expect(&(struct misuse){ defer_object, "the middle of an object", "free", object + 16 });
+	expect(&(struct misuse){ defer_object, "not the start of an object", "free", rest });
+}
+
 static void what_is_in_no_slab_has_no_class(void **state)
 {
 	int here = 0;
@@ -144,6 +168,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_middle_of_an_object_is_freed, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_behind_the_last_object_is_freed, begin,
 						end),
+		cmocka_unit_test_setup_teardown(what_is_deferred_is_looked_at_as_well, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_in_no_slab_has_no_class, begin, end),
 	};
 
