@@ -37,7 +37,7 @@ ACQUIRES = {"lock_acquire": "lock_release", "lock_acquire_ordered": "lock_releas
             "mutex_acquire": "mutex_release"}
 STORE = re.compile(r"^(?:(?:store|fetch)_\w+\(|count_add\(|[\w>.\[\]()&*-]*->[\w>.\[\]&*+ -]*?\s*"
                    r"(?:=(?!=)|[-+|&^]=|\+\+|--))")
-LOOP = re.compile(r"^(\s*for \((?:\w+ )+?(\w+) = 0; )(\2) < ([^;]*?)(; \2\+\+.*)$")
+LOOP = re.compile(r"^\s*for \((?:\w+ )+?(\w+) = ([01]); (\1) < ([^;]*?); \1 ?\+\+.*$")
 ALL = re.compile(r"(?:cpus|slots|zones|units|doors|classes|modules|regions|shards)(?:_nr|_NR)?\b|"
                  r"(?:CPUS|SLOTS|ZONES|UNITS|CLASSES|TYPES|ORDERS|REGIONS|BINS|LISTS)_(?:NR|MAX)\b|"
                  r"sim_cpus|stack_slots|possible")
@@ -240,7 +240,7 @@ def terms(mask, start, end):
         while last > first and mask[last - 1].isspace():
             last -= 1
         yield first, last, operator
-        inner = re.match(r"(?:!|UN?LIKELY|LIKELY)?\(", mask[first:last])
+        inner = re.match(r"(?:!|(?:UN)?LIKELY)?\(", mask[first:last])
         if inner and operator and closing(mask, first + inner.end() - 1) == last - 1:
             yield from (t for t in terms(mask, first + inner.end(), last - 1) if t[2])
 
@@ -260,7 +260,7 @@ def term_breaks(text, mask, function, constant):
             end = mask.find(";", start)
         if end < 0:
             continue
-        whole = re.match(r"\s*(?:UN?LIKELY|LIKELY)\(", mask[start:end])
+        whole = re.match(r"\s*(?:UN)?LIKELY\(", mask[start:end])
         if whole and closing(mask, start + whole.end() - 1) == end - 1:
             start, end = start + whole.end(), end - 1
         parts = list(terms(mask, start, end))
@@ -281,8 +281,8 @@ def loop_breaks(text, mask, function):
         if loop is None or not ALL.search(loop[4]):
             continue
         start = at + line.start()
-        zero = start + len(loop[1]) - len("0; ")
-        yield "first-left-out", [(zero, zero + 1, "1")]
+        first = start + loop.start(2)
+        yield "first-left-out", [(first, first + 1, str(int(loop[2]) + 1))]
         bound = start + loop.start(3)
         yield "last-left-out", [(bound, bound + len(loop[3]), f"{loop[3]} + 1")]
 
