@@ -212,7 +212,7 @@ int quire_cache_stat_read(const struct quire_cache *cache, struct quire_cache_st
  * @bytes:	size of @buffer
  *
  * Caches that share slabs have a line each, with the same numbers.  Of the tunables, limit is what a CPU's sheaf keeps
- * at most, batchcount what it keeps at first, sharedfactor the number of caches that share; sharedavail is what is on
+ * at most, batchcount what it grows to by refills alone, sharedfactor the number of caches that share; sharedavail is what is on
  * sheaves.  Lines malloc-SIZE are blocks of a malloc() that the instance serves.
  *
  * Returns   the length of the whole text without its NUL, as snprintf() does.

@@ -35,7 +35,7 @@
 /* A slab of 64 KiB, or a quarter of one of 256: a program that uses 60 classes a little keeps 4 MiB. */
 #define SPARE_BYTES (1u << SLAB_SHIFT)
 
-/* What a sheaf keeps at first, and at most: measured with bursts of 64-byte objects and with 200 threads in turn. */
+/* What a sheaf keeps without ever having been full, and at most: measured with bursts of 64-byte objects and with 200 threads in turn. */
 #define SHEAF_FIRST_BYTES ((size_t)64 << 10)
 #define SHEAF_MOST_BYTES  ((size_t)4 << 20)
 

@@ -276,9 +276,14 @@ void sheaves_fork_prepare(struct slabs *s)
 /* In the child all sheaves are cold: there is no worker, so the first free must take the slow path and start it. */
 void sheaves_fork_done(struct slabs *s, bool child)
 {
-	for (unsigned class = CLASSES_MAX; class -- != 1;)
-		if (s->class[class].barn.held)
-			lock_release(&s->class[class].barn.lock, s->class[class].barn.kept);
+	for (unsigned class = CLASSES_MAX; class -- != 1;) {
+		struct barn *barn = &s->class[class].barn;
+
+		if (!barn->held)
+			continue;
+		barn->held = false;
+		lock_release(&barn->lock, barn->kept);
+	}
 	for (unsigned slot = s->lean->slots_open; slot-- != 0;) {
 		if (child && s->cpu[slot].ready)
 			sheaf_cool_locked(s, &s->cpu[slot]);

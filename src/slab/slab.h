@@ -3,7 +3,7 @@
  * slab/slab.h - object caches: their words, structures and locks
  *
  * Words
- *   class      objects of one size and alignment, and what they have in common: 1..127, index into
+ *   class      objects of one size and alignment, and what they have in common: from 1, index into
  *              slabs->class.  Caches that differ in nothing else share one (Linux merges them, too)
  *   slab       a naturally aligned run of 2^order pages, cut into objects of one class
  *   byte       what slabs->byte[] says of a frame: 0, it is no slab's; else the slab's class, with
@@ -118,7 +118,7 @@ struct slab_class {
 	uint8_t page_flags;   /* (c) QUIRE_RECLAIMABLE, or 0: QUIRE_MOVABLE is never given */
 	uint8_t kind;	      /* (c) class.h: plain, constructed, checked */
 	uint8_t place;	      /* (c) of its sheaves, among the small ones: cpu.c */
-	uint16_t sheaf_first; /* (c) what a new sheaf keeps */
+	uint16_t sheaf_first; /* (c) what refills in a row alone let a sheaf keep: sheaf.c */
 	uint16_t sheaf_most;  /* (c) what it may keep at most */
 	uint32_t caches_nr;   /* under slabs->mutex: users */
 

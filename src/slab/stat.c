@@ -61,7 +61,8 @@ static void put_number(struct text *text, uint64_t value)
 	text_put_u64_width(text, value, 6);
 }
 
-/* Sizes as Linux has them: of an object, not of a slot.  The tunables are what a sheaf keeps at most, and at first. */
+/* Sizes as Linux has them: of an object, not of a slot.  The tunables are what a sheaf keeps at most, and what it grows to by
+ * refills alone. */
 static void put_row(struct text *text, struct slabs *s, unsigned class, const char *name,
 		    uint32_t size)
 {
