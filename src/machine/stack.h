@@ -2,7 +2,7 @@
 /*
  * stack.h - per-CPU stacks of 32-bit entries, accessed by restartable sequences
  *
- * A set of stacks (struct cpu_stacks) has one region of 2^stride_shift bytes for each slot.  A slot
+ * A set of stacks (struct cpu_stacks) has one region of STACKS_STRIDE bytes for each slot.  A slot
  * is a CPU, or, if the kernel provides mm_cid, the compact number that it gives to a running thread
  * of the process.  A region begins with one header per class; all entries follow.  The words of a
  * header are indexes of 4-byte entries in the region:
@@ -37,10 +37,6 @@
  *   unsigned stack_push_n(const struct cpu_stacks *s, unsigned class, const uint32_t *entries,
  *			   unsigned n);
  *	pushes entries[0] first, the first min(n, room); returns how many
- *   stack_pop_strided(s, shift, class) and its kin
- *	the same on a set of another stride: @shift is s->stride_shift, given as a constant, since a
- *	sequence that loaded it would take an instruction more.  The machine has these four; those
- *	above are for the ordinary stride
  *   int stack_slot(const struct cpu_stacks *s);
  *	current slot, as a hint.  Without sequences, or if the slot number is not below slots_nr, the
  *	number of the current CPU, hashed to one below all_slots_nr if it is larger.  This thread's
@@ -58,11 +54,11 @@
 
 #define STACK_NONE UINT32_MAX
 
-/* Bytes from one slot's region to the next, unless a set's user wants another distance. */
+/* Bytes from one slot's region to the next. */
 #define STACKS_STRIDE_SHIFT 17
 #define STACKS_STRIDE	    ((size_t)1 << STACKS_STRIDE_SHIFT)
 
-/* The distance is an operand of an instruction, and the call must not hide that it is a constant. */
+/* The calls must not hide a class that is a constant. */
 #define STACK_INLINE static inline __attribute__((always_inline))
 
 struct stack_header {
@@ -79,48 +75,23 @@ struct cpu_stacks {
 	intptr_t rseq_offset;  /* of struct rseq from the thread pointer */
 	intptr_t slot_offset;  /* of the slot number (cpu_id or mm_cid) from the thread pointer */
 	bool by_cpu;	       /* slots are CPU numbers, so a fence can be limited to one CPU */
-	uint8_t stride_shift;  /* sequences are told it, and do not read it */
 };
 
 #include "stack_ops.h" /* the machine's sequences */
 
-STACK_INLINE uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
-{
-	return stack_pop_strided(s, STACKS_STRIDE_SHIFT, class);
-}
-
-STACK_INLINE bool stack_push(const struct cpu_stacks *s, unsigned class, uint32_t entry,
-			     const uint8_t *guard, uint8_t expected)
-{
-	return stack_push_strided(s, STACKS_STRIDE_SHIFT, class, entry, guard, expected);
-}
-
-STACK_INLINE unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, uint32_t *entries,
-				  unsigned n)
-{
-	return stack_pop_n_strided(s, STACKS_STRIDE_SHIFT, class, entries, n);
-}
-
-STACK_INLINE unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
-				   const uint32_t *entries, unsigned n)
-{
-	return stack_push_n_strided(s, STACKS_STRIDE_SHIFT, class, entries, n);
-}
-
 static inline struct stack_header *stack_header(const struct cpu_stacks *s, unsigned slot,
 						unsigned class)
 {
-	return (struct stack_header *)(void *)(s->base + ((size_t)slot << s->stride_shift)) + class;
+	return (struct stack_header *)(void *)(s->base + slot * STACKS_STRIDE) + class;
 }
 
 static inline uint32_t *stack_entries(const struct cpu_stacks *s, unsigned slot)
 {
-	return (uint32_t *)(void *)(s->base + ((size_t)slot << s->stride_shift));
+	return (uint32_t *)(void *)(s->base + slot * STACKS_STRIDE);
 }
 
 /*
- * Decides how this process numbers its slots, and sets all fields of @s except base.  The stride is the
- * ordinary one; a user that wants another sets it afterwards, before anything else.
+ * Decides how this process numbers its slots, and sets all fields of @s except base.
  * @cpus_max: the most slots; 0 means one for each possible CPU.  With fewer slots than possible CPUs
  *            there are sequences only if mm_cid numbers the slots (mm_cid never exceeds the number of
  *            CPUs that the process may run on).  A sequence never uses a number modulo slots_nr

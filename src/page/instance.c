@@ -120,7 +120,7 @@ static struct meta_layout meta_layout(const struct pages *p, uint32_t blocks)
 	at.first = at.page - round_up(first * sizeof(struct page), unit);
 	at.depots = round_up(at.page + pcps, 64);
 	at.stacks = round_up(at.depots + p->zones_nr * depot_bytes(), unit);
-	at.tag = at.stacks + ((size_t)p->stacks.cpu.slots_nr << p->stacks.cpu.stride_shift);
+	at.tag = at.stacks + p->stacks.cpu.slots_nr * STACKS_STRIDE;
 	at.tag = round_up(at.tag, unit) + TAG_OFFSET;
 	at.huge = at.tag + blocks;
 	at.block = round_up(at.huge + blocks, 64);

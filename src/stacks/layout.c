@@ -12,15 +12,12 @@
 #include "base/round.h"
 #include "machine/mem.h"
 
-static size_t stride(const struct stacks *s)
-{
-	return (size_t)1 << s->cpu.stride_shift;
-}
+_Static_assert(STACKS_STRIDE / sizeof(uint32_t) * UINT16_MAX <= UINT32_MAX,
+	       "keeps_weight has room for the largest weights");
 
 void stacks_lay_out(struct stacks *s, unsigned headers_nr)
 {
 	size_t end = headers_nr * sizeof(struct stack_header) / sizeof(uint32_t);
-	uint64_t weight = 0;
 
 	for (unsigned i = 0; i < s->classes_nr; i++) {
 		struct stacks_class *class = &s->class[i];
@@ -28,12 +25,10 @@ void stacks_lay_out(struct stacks *s, unsigned headers_nr)
 		CHECK(class->header < headers_nr);
 		if (class->weight == 0)
 			class->weight = 1;
-		weight += (uint64_t) class->room * class->weight;
 		class->low = (uint32_t)end;
 		end += class->room;
 	}
-	CHECK_VALUES(s->cap != 0 || weight <= UINT32_MAX, s->cap, weight); /* keeps_weight */
-	CHECK_VALUES(end * sizeof(uint32_t) + STACKS_OFFSET_MAX <= stride(s), end, headers_nr);
+	CHECK_VALUES(end * sizeof(uint32_t) + STACKS_OFFSET_MAX <= STACKS_STRIDE, end, headers_nr);
 }
 
 bool stacks_has(const struct stacks *s, unsigned slot)
@@ -52,7 +47,7 @@ static char *first_page(const struct stacks *s)
  * (stacks_lay_out()). */
 int stacks_commit(const struct stacks *s, unsigned slot)
 {
-	return mem_commit_apart(first_page(s) + slot * stride(s), stride(s));
+	return mem_commit_apart(first_page(s) + slot * STACKS_STRIDE, STACKS_STRIDE);
 }
 
 int stacks_commit_readable(const struct stacks *s, char *end)
@@ -67,7 +62,7 @@ void *stacks_reserve(struct stacks *s, size_t records_bytes, const char *name, s
 	size_t front = round_up(records_bytes, mem_page_bytes());
 	char *addr;
 
-	*bytes = front + s->cpu.slots_nr * stride(s);
+	*bytes = front + s->cpu.slots_nr * STACKS_STRIDE;
 	addr = mem_reserve(*bytes, mem_page_bytes(), name);
 	if (addr == NULL)
 		return NULL;

@@ -22,12 +22,8 @@
  *            takes a slow path and can tell the worker.  Pops succeed until the stack is empty
  *   warm     not cold
  *
- * Entries.  A region has (2^stride_shift - STACKS_OFFSET_MAX) / 4 words.  A header takes four of them,
- * and every entry of each class's room one.  The ordinary stride of 128 KiB is 31,744 words: with
- * 127 classes, 245 entries each.  A set that needs more sets cpu.stride_shift after stack_setup() and
- * before stacks_lay_out(), and pops and pushes by stack_pop_strided() and its kin: 127 classes of 1,024
- * entries need 2^20.  That costs addresses, 1 MiB for each slot, and no memory until an entry's
- * page is used.
+ * Entries.  A region has (STACKS_STRIDE - STACKS_OFFSET_MAX) / 4 words: 31,744.  A header takes four of them, and
+ * every entry of each class's room one: with 127 classes, 245 entries each.
  *
  * Contract
  *

@@ -49,7 +49,6 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 	bool by_cpu = want_by_cpu || answer == PROBE_BY_CPU;
 
 	s->all_slots_nr = all ? possible : cpus_max;
-	s->stride_shift = STACKS_STRIDE_SHIFT;
 	setup_refusing(s);
 	if (answer == PROBE_NO_SEQUENCES || (by_cpu && (!all || !fence_can_name_a_cpu())))
 		return;

@@ -3,19 +3,17 @@
 #ifndef MACHINE_LINUX_STACK_NONE_H
 #define MACHINE_LINUX_STACK_NONE_H
 
-STACK_INLINE uint32_t stack_pop_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class)
+STACK_INLINE uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {
 	(void)s;
-	(void)shift;
 	(void)class;
 	return STACK_NONE;
 }
 
-STACK_INLINE bool stack_push_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-				     uint32_t entry, const uint8_t *guard, uint8_t expected)
+STACK_INLINE bool stack_push(const struct cpu_stacks *s, unsigned class, uint32_t entry,
+			     const uint8_t *guard, uint8_t expected)
 {
 	(void)s;
-	(void)shift;
 	(void)class;
 	(void)entry;
 	(void)guard;
@@ -23,22 +21,20 @@ STACK_INLINE bool stack_push_strided(const struct cpu_stacks *s, uint8_t shift, 
 	return false;
 }
 
-STACK_INLINE unsigned stack_pop_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-					  uint32_t *entries, unsigned n)
+STACK_INLINE unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, uint32_t *entries,
+				  unsigned n)
 {
 	(void)s;
-	(void)shift;
 	(void)class;
 	(void)entries;
 	(void)n;
 	return 0;
 }
 
-STACK_INLINE unsigned stack_push_n_strided(const struct cpu_stacks *s, uint8_t shift,
-					   unsigned class, const uint32_t *entries, unsigned n)
+STACK_INLINE unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
+				   const uint32_t *entries, unsigned n)
 {
 	(void)s;
-	(void)shift;
 	(void)class;
 	(void)entries;
 	(void)n;

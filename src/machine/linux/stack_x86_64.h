@@ -236,11 +236,11 @@ _Static_assert(sizeof(struct stack_header) == 16 && offsetof(struct stack_header
 	"95:\n\t"
 /* clang-format on */
 
-/* Inputs that every sequence has.  The shift is an immediate wherever the compiler knows it; without
- * optimisation it is in %cl. */
-#define STACK_INPUTS(s, shift_bits, class_idx)                                                     \
+/* Inputs that every sequence has. */
+#define STACK_INPUTS(s, class_idx)                                                                 \
 	[rseq_offset] "m"((s)->rseq_offset), [slot_offset] "m"((s)->slot_offset),                  \
-		[slots_nr] "m"((s)->slots_nr), [base] "m"((s)->base), [shift] "cJ"(shift_bits),    \
+		[slots_nr] "m"((s)->slots_nr), [base] "m"((s)->base),                              \
+		[shift] "i"(STACKS_STRIDE_SHIFT),                                                  \
 		[class] "r"((uint64_t)(class_idx) * sizeof(struct stack_header))
 
 /*
@@ -248,69 +248,65 @@ _Static_assert(sizeof(struct stack_header) == 16 && offsetof(struct stack_header
  * exist: with slots_nr == 0 the comparison of the slot refuses all, and stack_setup() has pointed
  * both offsets at harmless words (thread.h).
  */
-STACK_INLINE uint32_t stack_pop_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class)
+STACK_INLINE uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {
 	uint64_t region, top;
 	uint32_t entry;
 
-	DCHECK(shift == s->stride_shift);
 	QUIRE_SEQ_ASM_ volatile(
 		STACK_SEQUENCE(STACK_POP_STEPS, STEP("movl $-1, %[bound]", "mov %[bound], -1"))
 		: [bound] "=&r"(entry), [region] "=&r"(region), [top] "=&r"(top)
-		: STACK_INPUTS(s, shift, class)
+		: STACK_INPUTS(s, class)
 		: "memory", "cc");
 	return entry;
 }
 
-STACK_INLINE bool stack_push_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-				     uint32_t entry, const uint8_t *guard, uint8_t expected)
+STACK_INLINE bool stack_push(const struct cpu_stacks *s, unsigned class, uint32_t entry,
+			     const uint8_t *guard, uint8_t expected)
 {
 	uint64_t region, top;
 	uint32_t bound;
 	bool pushed;
 
-	DCHECK(shift == s->stride_shift);
 	QUIRE_SEQ_ASM_ volatile(
 		STACK_SEQUENCE(STACK_PUSH_STEPS, "clc")
 		: "=@ccc"(pushed), [region] "=&r"(region), [top] "=&r"(top), [bound] "=&r"(bound)
-		: STACK_INPUTS(s, shift, class), [entry] "r"(entry), [guard] "r"(guard),
+		: STACK_INPUTS(s, class), [entry] "r"(entry), [guard] "r"(guard),
 		  [expected] "qi"(expected)
 		: "memory");
 	return pushed;
 }
 
-STACK_INLINE unsigned stack_pop_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-					  uint32_t *entries, unsigned n)
+STACK_INLINE unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, uint32_t *entries,
+				  unsigned n)
 {
 	uint64_t region, top, first, left;
 	uint32_t count, bound;
 
-	DCHECK(shift == s->stride_shift);
 	if (n == 0)
 		return 0;
 	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(STACK_POP_N_STEPS, STEP("xorl %[count], %[count]",
 								       "xor %[count], %[count]"))
 				: [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
 				  [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
-				: STACK_INPUTS(s, shift, class), [entries] "r"(entries), [n] "r"(n)
+				: STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
 				: "memory", "cc");
 	return count;
 }
 
-STACK_INLINE unsigned stack_push_n_strided(const struct cpu_stacks *s, uint8_t shift,
-					   unsigned class, const uint32_t *entries, unsigned n)
+STACK_INLINE unsigned stack_push_n(const struct cpu_stacks *s, unsigned class,
+				   const uint32_t *entries, unsigned n)
 {
 	uint64_t region, top, first, left;
 	uint32_t count, bound;
 
-	DCHECK(shift == s->stride_shift);
 	if (n == 0)
 		return 0;
 	QUIRE_SEQ_ASM_ volatile(STACK_SEQUENCE(STACK_PUSH_N_STEPS, STEP("xorl %[count], %[count]",
 									"xor %[count], %[count]"))
 				: [count] "=&r"(count), [region] "=&r"(region), [top] "=&r"(top),
 				  [first] "=&r"(first), [left] "=&r"(left), [bound] "=&r"(bound)
-				: STACK_INPUTS(s, shift, class), [entries] "r"(entries), [n] "r"(n)
+				: STACK_INPUTS(s, class), [entries] "r"(entries), [n] "r"(n)
 				: "memory", "cc");
 	return count;
 }

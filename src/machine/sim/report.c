@@ -49,12 +49,12 @@ static const char *symbol_text(uintptr_t pc)
 	return symbol != NULL ? symbol->text : "?";
 }
 
-/* The innermost frame is the place, but for what machine/stack.h inlines: then it is its caller. */
+/* The innermost frame is the place. */
 static void read_symbol(const struct source_frame *frame)
 {
 	struct symbol *symbol = find_symbol(frame->pc);
 
-	if (symbol == NULL || symbol->known || strstr(frame->where, "machine/stack.h:") != NULL)
+	if (symbol == NULL || symbol->known)
 		return;
 	symbol->known = true;
 	snprintf(symbol->text, sizeof(symbol->text), "%.40s:%.8s", frame->function,

@@ -135,9 +135,8 @@ static bool begin(struct sequence *sequence, unsigned class, bool *refused)
 	return true;
 }
 
-static struct sequence sequence_of(const struct cpu_stacks *s, uint8_t shift, uintptr_t pc)
+static struct sequence sequence_of(const struct cpu_stacks *s, uintptr_t pc)
 {
-	CHECK(shift == s->stride_shift);
 	return (struct sequence){ .stacks = s, .task = current_task(), .pc = pc };
 }
 
@@ -165,9 +164,9 @@ static bool pop_once(struct sequence *sequence, unsigned class, uint32_t *entry)
 	return read_entry(sequence, top - 1, entry) && commit(sequence, top - 1);
 }
 
-uint32_t stack_pop_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class)
+uint32_t stack_pop(const struct cpu_stacks *s, unsigned class)
 {
-	struct sequence sequence = sequence_of(s, shift, CALLER_PC);
+	struct sequence sequence = sequence_of(s, CALLER_PC);
 	uint32_t entry;
 
 	while (!pop_once(&sequence, class, &entry))
@@ -213,10 +212,10 @@ static bool push_once(struct sequence *sequence, unsigned class, uint32_t entry,
 	return true;
 }
 
-bool stack_push_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class, uint32_t entry,
-			const uint8_t *guard, uint8_t expected)
+bool stack_push(const struct cpu_stacks *s, unsigned class, uint32_t entry, const uint8_t *guard,
+		uint8_t expected)
 {
-	struct sequence sequence = sequence_of(s, shift, CALLER_PC);
+	struct sequence sequence = sequence_of(s, CALLER_PC);
 	bool pushed;
 
 	while (!push_once(&sequence, class, entry, guard, expected, &pushed))
@@ -250,10 +249,9 @@ static bool pop_n_once(struct sequence *sequence, unsigned class, uint32_t *entr
 	return commit(sequence, top - *n);
 }
 
-unsigned stack_pop_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-			     uint32_t *entries, unsigned n)
+unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, uint32_t *entries, unsigned n)
 {
-	struct sequence sequence = sequence_of(s, shift, CALLER_PC);
+	struct sequence sequence = sequence_of(s, CALLER_PC);
 	unsigned taken = n;
 
 	while (!pop_n_once(&sequence, class, entries, &taken))
@@ -288,10 +286,10 @@ static bool push_n_once(struct sequence *sequence, unsigned class, const uint32_
 	return commit(sequence, top + *n);
 }
 
-unsigned stack_push_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-			      const uint32_t *entries, unsigned n)
+unsigned stack_push_n(const struct cpu_stacks *s, unsigned class, const uint32_t *entries,
+		      unsigned n)
 {
-	struct sequence sequence = sequence_of(s, shift, CALLER_PC);
+	struct sequence sequence = sequence_of(s, CALLER_PC);
 	unsigned put = n;
 
 	while (!push_n_once(&sequence, class, entries, &put))
@@ -318,7 +316,6 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 		.slots_nr = rseq && all ? sim_opt.cpus_nr : 0,
 		.all_slots_nr = all ? sim_opt.cpus_nr : cpus_max,
 		.by_cpu = want_by_cpu,
-		.stride_shift = STACKS_STRIDE_SHIFT,
 	};
 }
 

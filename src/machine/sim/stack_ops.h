@@ -7,13 +7,12 @@
 #ifndef MACHINE_SIM_STACK_OPS_H
 #define MACHINE_SIM_STACK_OPS_H
 
-uint32_t stack_pop_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class);
-bool stack_push_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class, uint32_t entry,
-			const uint8_t *guard, uint8_t expected);
-unsigned stack_pop_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-			     uint32_t *entries, unsigned n);
-unsigned stack_push_n_strided(const struct cpu_stacks *s, uint8_t shift, unsigned class,
-			      const uint32_t *entries, unsigned n);
+uint32_t stack_pop(const struct cpu_stacks *s, unsigned class);
+bool stack_push(const struct cpu_stacks *s, unsigned class, uint32_t entry, const uint8_t *guard,
+		uint8_t expected);
+unsigned stack_pop_n(const struct cpu_stacks *s, unsigned class, uint32_t *entries, unsigned n);
+unsigned stack_push_n(const struct cpu_stacks *s, unsigned class, const uint32_t *entries,
+		      unsigned n);
 int stack_slot(const struct cpu_stacks *s);
 
 #endif

@@ -22,10 +22,9 @@
 #define CAP	   1000u
 #define ENTRIES_NR 20000u
 
-/* Sheaves of a cache of objects, as large as they are worth it: 508 KiB of entries a CPU. */
-#define SHEAVES_NR   127u
-#define SHEAF	     1024u
-#define SHEAF_STRIDE 20
+/* As much as a region has room for. */
+#define MANY_NR	  127u
+#define MANY_ROOM 245u
 
 static const uint8_t guard;
 static uint64_t isolated[4096 / 64];
@@ -44,8 +43,7 @@ struct cache {
 
 static struct cache cache;
 
-static void cache_make_strided(uint8_t stride_shift, unsigned classes_nr, unsigned room,
-			       uint32_t cap, bool rseq)
+static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rseq)
 {
 	struct stacks *s = &cache.s;
 
@@ -53,7 +51,6 @@ static void cache_make_strided(uint8_t stride_shift, unsigned classes_nr, unsign
 	assert_int_equal(sched_getaffinity(0, sizeof(affinity_at_start), &affinity_at_start), 0);
 	pin_to_cpu((unsigned)allowed_cpu_next(0));
 	stack_setup(&s->cpu, 0, true, rseq);
-	s->cpu.stride_shift = stride_shift;
 	s->isolated = isolated;
 	s->class = cache.class;
 	s->classes_nr = (uint16_t)classes_nr;
@@ -68,11 +65,6 @@ static void cache_make_strided(uint8_t stride_shift, unsigned classes_nr, unsign
 	for (unsigned slot = 0; slot < s->cpu.all_slots_nr; slot++)
 		stacks_door_init(&cache.door[slot], RANK_PCP, slot, 0, classes_nr);
 	cache.slot = (unsigned)stack_slot(&s->cpu);
-}
-
-static void cache_make(unsigned classes_nr, unsigned room, uint32_t cap, bool rseq)
-{
-	cache_make_strided(STACKS_STRIDE_SHIFT, classes_nr, room, cap, rseq);
 }
 
 static void cache_make_many(void)
@@ -210,62 +202,51 @@ static void each_class_has_room_of_its_own(void **state)
 	assert_true(end * sizeof(uint32_t) <= STACKS_STRIDE);
 }
 
-static void lay_out_sheaves(void *arg)
+static void lay_out(void *arg)
 {
-	const struct stacks *like = arg;
-	struct stacks s = *like;
+	struct stacks s = *(const struct stacks *)arg;
 
-	stacks_lay_out(&s, SHEAVES_NR);
+	stacks_lay_out(&s, MANY_NR);
 }
 
-static void each_has_so_much_room_only_in_a_region_of_its_size(void **state)
+static void a_region_has_room_for_headers_and_entries(void **state)
 {
-	struct stacks s;
-
 	(void)state;
-	cache_make_strided(SHEAF_STRIDE, SHEAVES_NR, SHEAF, CAP, true);
-	s = cache.s;
-	expect_life(lay_out_sheaves, &s);
-	s.cpu.stride_shift = SHEAF_STRIDE - 1; /* without the headers it would fit */
-	expect_death(lay_out_sheaves, &s, "quire: bug: CHECK(end * sizeof(uint32_t)");
-	s.cpu.stride_shift = SHEAF_STRIDE;
-	for (unsigned i = 0; i < SHEAVES_NR; i++)
-		cache.class[i].weight = UINT16_MAX;
-	expect_life(lay_out_sheaves, &s);
-	s.cap = 0;
-	expect_death(lay_out_sheaves, &s, "quire: bug: CHECK(s->cap != 0");
+	cache_make(MANY_NR, MANY_ROOM, CAP, true);
+	expect_life(lay_out, &cache.s);
+	for (unsigned i = 0; i < MANY_NR; i++)
+		cache.class[i].room = MANY_ROOM + 1; /* without the headers it would fit */
+	expect_death(lay_out, &cache.s, "quire: bug: CHECK(end * sizeof(uint32_t)");
 }
 
-static void sheaves_are_filled_and_emptied(void **state)
+static void all_room_of_a_region_can_be_used(void **state)
 {
 	struct cpu_stacks *cpu = &cache.s.cpu;
-	uint32_t entries[SHEAF];
+	uint32_t entries[MANY_ROOM];
 	lock_token token;
 	struct stacks_door *door;
 
 	(void)state;
-	cache_make_strided(SHEAF_STRIDE, SHEAVES_NR, SHEAF, SHEAVES_NR * SHEAF, true);
+	cache_make(MANY_NR, MANY_ROOM, MANY_NR * MANY_ROOM, true);
 	if (cpu->slots_nr == 0)
 		skip_because("no per-CPU sequences here");
 	door = own_door(&token);
-	for (unsigned i = 0; i < SHEAVES_NR; i++)
-		assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, i, SHEAF), SHEAF);
-	for (unsigned i = 0; i < SHEAVES_NR; i++) {
-		for (uint32_t n = 0; n < SHEAF; n++)
-			entries[n] = i * SHEAF + n;
-		assert_u64_eq(stack_push_n_strided(cpu, SHEAF_STRIDE, i, entries, SHEAF - 1),
-			      SHEAF - 1);
-		assert_true(
-			stack_push_strided(cpu, SHEAF_STRIDE, i, entries[SHEAF - 1], &guard, 0));
-		assert_false(stack_push_strided(cpu, SHEAF_STRIDE, i, 0, &guard, 0));
+	for (unsigned i = 0; i < MANY_NR; i++)
+		assert_u64_eq(stacks_set_keeps_locked(&cache.s, door, i, MANY_ROOM), MANY_ROOM);
+	for (unsigned i = 0; i < MANY_NR; i++) {
+		for (uint32_t n = 0; n < MANY_ROOM; n++)
+			entries[n] = i * MANY_ROOM + n;
+		assert_u64_eq(stack_push_n(cpu, i, entries, MANY_ROOM - 1), MANY_ROOM - 1);
+		assert_true(stack_push(cpu, i, entries[MANY_ROOM - 1], &guard, 0));
+		assert_false(stack_push(cpu, i, 0, &guard, 0));
 	}
-	for (unsigned i = 0; i < SHEAVES_NR; i++) {
-		assert_u64_eq(stacks_held(&cache.s, door, i), SHEAF);
-		assert_u64_eq(stacks_entries(&cache.s, door, i)[0], i * SHEAF);
-		assert_u64_eq(stack_pop_strided(cpu, SHEAF_STRIDE, i), i * SHEAF + SHEAF - 1);
-		assert_u64_eq(stack_pop_n_strided(cpu, SHEAF_STRIDE, i, entries, SHEAF), SHEAF - 1);
-		for (uint32_t n = 0; n < SHEAF - 1; n++)
-			assert_u64_eq(entries[n], i * SHEAF + n);
+	for (unsigned i = 0; i < MANY_NR; i++) {
+		assert_u64_eq(stacks_held(&cache.s, door, i), MANY_ROOM);
+		assert_u64_eq(stacks_entries(&cache.s, door, i)[0], i * MANY_ROOM);
+		assert_u64_eq(stack_pop(cpu, i), i * MANY_ROOM + MANY_ROOM - 1);
+		assert_u64_eq(stack_pop_n(cpu, i, entries, MANY_ROOM), MANY_ROOM - 1);
+		for (uint32_t n = 0; n < MANY_ROOM - 1; n++)
+			assert_u64_eq(entries[n], i * MANY_ROOM + n);
 	}
 	lock_release(&door->lock, token);
 }
@@ -781,8 +762,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		stacks_test(each_class_has_room_of_its_own),
-		stacks_test(each_has_so_much_room_only_in_a_region_of_its_size),
-		stacks_test(sheaves_are_filled_and_emptied),
+		stacks_test(a_region_has_room_for_headers_and_entries),
+		stacks_test(all_room_of_a_region_can_be_used),
 		stacks_test(two_hundred_classes_stay_below_one_cap),
 		stacks_test(a_class_in_use_grows_and_an_idle_one_makes_room),
 		stacks_test(a_cap_in_bytes_is_shared_by_sizes),
