@@ -114,4 +114,13 @@ struct mutex {
  * After fork, the child's only thread owns the locks that prepare took, and releases them.
  */
 
+/* A call that may only try takes the lock by a try, any other by waiting.  False: it has not got it. */
+static inline bool lock_acquire_or_try(struct lock *lock, bool tries, lock_token *token)
+{
+	if (tries)
+		return lock_try(lock, token);
+	*token = lock_acquire(lock);
+	return true;
+}
+
 #endif

@@ -152,12 +152,8 @@ void zone_init(struct pages *p, unsigned index, uint32_t block_first, uint32_t b
 
 bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token)
 {
-	if (flags & QUIRE_NOLOCK) {
-		if (!lock_try(&zone->lock, token))
-			return false;
-	} else {
-		*token = lock_acquire(&zone->lock);
-	}
+	if (!lock_acquire_or_try(&zone->lock, flags & QUIRE_NOLOCK, token))
+		return false;
 	zone->lock_acquisitions++;
 	return true;
 }

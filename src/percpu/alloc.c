@@ -187,10 +187,7 @@ int percpu_request_make(const struct percpu *pc, const struct quire_percpu_reque
 
 static bool lock_for(struct percpu *pc, unsigned flags, lock_token *token)
 {
-	if (flags & QUIRE_NOLOCK)
-		return lock_try(&pc->lock, token);
-	*token = lock_acquire(&pc->lock);
-	return true;
+	return lock_acquire_or_try(&pc->lock, flags & QUIRE_NOLOCK, token);
 }
 
 int percpu_place_locked(struct percpu *pc, const struct percpu_request *request,

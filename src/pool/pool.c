@@ -330,9 +330,7 @@ uint32_t pool_take(struct pool *pool, unsigned flags)
 	lock_token token;
 	uint32_t index;
 
-	if (!(flags & QUIRE_NOLOCK))
-		token = lock_acquire(&pool->lock);
-	else if (!lock_try(&pool->lock, &token))
+	if (!lock_acquire_or_try(&pool->lock, flags & QUIRE_NOLOCK, &token))
 		return POOL_NONE;
 	index = take_locked(pool);
 	lock_release(&pool->lock, token);

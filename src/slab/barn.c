@@ -35,10 +35,7 @@
 
 static bool lock_for(struct barn *barn, unsigned flags, lock_token *token)
 {
-	if (flags & QUIRE_NOLOCK)
-		return lock_try(&barn->lock, token);
-	*token = lock_acquire(&barn->lock);
-	return true;
+	return lock_acquire_or_try(&barn->lock, flags & QUIRE_NOLOCK, token);
 }
 
 static uint32_t barn_most(const struct slabs *s, const struct slab_class *c)

@@ -27,10 +27,7 @@
 
 bool class_lock_for(struct slab_class *c, unsigned flags, lock_token *token)
 {
-	if (flags & QUIRE_NOLOCK)
-		return lock_try(&c->lock, token);
-	*token = lock_acquire(&c->lock);
-	return true;
+	return lock_acquire_or_try(&c->lock, flags & QUIRE_NOLOCK, token);
 }
 
 void slab_set_bytes(struct slabs *s, const struct slab_class *c, uint32_t record, unsigned byte)

@@ -23,10 +23,7 @@
 
 static bool lock_for(struct vmap *v, unsigned flags, lock_token *token)
 {
-	if (flags & QUIRE_NOLOCK)
-		return lock_try(&v->lock, token);
-	*token = lock_acquire(&v->lock);
-	return true;
+	return lock_acquire_or_try(&v->lock, flags & QUIRE_NOLOCK, token);
 }
 
 /* Adds a spare record, and returns surplus ones to the pool.  If the pool's lock is taken, perhaps
