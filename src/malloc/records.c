@@ -15,19 +15,17 @@
 #include "base/errno.h"
 #include "instance/instance.h"
 #include "machine/atomic.h"
+#include "machine/mem.h"
 #include "malloc/heap.h"
 #include "malloc/sparse.h"
 #include "slab/slab.h"
 #include "vmap/vmap.h"
 
-#define UNIT_SHIFT                                                                                 \
-	5 /* of pages' addresses: two blocks of 16-byte red zones are at least so far apart */
+/* Of pages' addresses: two blocks of 16-byte red zones are at least so far apart. */
+#define UNIT_SHIFT 5
 
-static struct sparse of_pages; /* (c) once the heap is ready */
-static struct {
-	struct sparse records;
-	uint32_t state; /* atomic: 0, 1 being made, 2 there */
-} of_areas;
+static struct sparse of_pages;	/* (c) once the heap is ready */
+static struct sparse *of_areas; /* atomic; NULL until the first area has a record */
 
 /* ---- words ---- */
 
@@ -52,28 +50,41 @@ uint64_t record_word(struct record_facts facts)
 
 int records_init(void)
 {
+	store_relaxed(&of_areas, NULL); /* nobody has a record yet */
 	return sparse_init(&of_pages,
 			   (malloc_heap.slabs->span_bytes >> UNIT_SHIFT) * sizeof(struct record),
 			   "quire-debug");
 }
 
-/* The areas' addresses are known when the first area is there.  A thread that finds another at work goes without:
- * so would a handler that interrupted it. */
-static bool areas_ready(const struct vmap *v)
+/*
+ * The areas' addresses are known when there is an area.  Threads that have the first areas at the same time each make an
+ * array, and so does a handler that interrupts the making; the first one to be stored is used, and the others are
+ * released.  So nobody waits, and a child of fork never finds an array half made.
+ */
+static struct sparse *make_of_areas(const struct vmap *v)
 {
-	uint32_t none = 0;
+	struct sparse *mine = mem_map(mem_page_bytes(), "quire-debug"), *stored = NULL;
 
-	if (load_acquire(&of_areas.state) == 2) /* pairs with the store below */
-		return true;
-	if (!cas_acquire(&of_areas.state, &none, 1u))
-		return none == 2;
-	if (sparse_init(&of_areas.records, (v->span_bytes >> v->page_shift) * sizeof(struct record),
+	if (mine == NULL)
+		return NULL;
+	if (sparse_init(mine, (v->span_bytes >> v->page_shift) * sizeof(struct record),
 			"quire-debug") != 0) {
-		store_release(&of_areas.state, 0u);
-		return false;
+		mem_release(mine, mem_page_bytes());
+		return load_acquire(&of_areas); /* pairs with the swap: another's may be there */
 	}
-	store_release(&of_areas.state, 2u);
-	return true;
+	if (cas_acq_rel(&of_areas, &stored, mine)) /* pairs with areas_array() */
+		return mine;
+	sparse_fini(mine);
+	mem_release(mine, mem_page_bytes());
+	return stored;
+}
+
+/* NULL: there is none, and with @make the system refused one. */
+static struct sparse *areas_array(const struct vmap *v, bool make)
+{
+	struct sparse *array = load_acquire(&of_areas); /* pairs with make_of_areas() */
+
+	return array == NULL && make ? make_of_areas(v) : array;
 }
 
 /* Where the record of an address is. */
@@ -85,17 +96,17 @@ struct place {
 static struct place place_of(const void *block, bool make)
 {
 	size_t offset = (uintptr_t)block - (uintptr_t)malloc_heap.slabs->base;
+	struct sparse *array;
 	struct vmap *v;
 
 	if (offset < malloc_heap.slabs->span_bytes)
 		return (struct place){ &of_pages, (offset >> UNIT_SHIFT) * sizeof(struct record) };
 	v = load_acquire(&malloc_heap.q->vmap); /* pairs with vmap_get() */
-	if (v == NULL || (uintptr_t)block - (uintptr_t)v->base >= v->span_bytes ||
-	    !(make ? areas_ready(v) : load_acquire(&of_areas.state) == 2))
+	if (v == NULL || (uintptr_t)block - (uintptr_t)v->base >= v->span_bytes)
 		return (struct place){ .array = NULL };
+	array = areas_array(v, make);
 	offset = (uintptr_t)block - (uintptr_t)v->base;
-	return (struct place){ &of_areas.records,
-			       (offset >> v->page_shift) * sizeof(struct record) };
+	return (struct place){ array, (offset >> v->page_shift) * sizeof(struct record) };
 }
 
 struct record *records_at(const void *block)
@@ -134,7 +145,9 @@ static void each_of(const struct sparse *array,
 
 void records_each(void (*call)(const struct record *record, void *arg), void *arg)
 {
+	const struct sparse *areas = load_acquire(&of_areas); /* pairs with make_of_areas() */
+
 	each_of(&of_pages, call, arg);
-	if (load_acquire(&of_areas.state) == 2) /* pairs with areas_ready() */
-		each_of(&of_areas.records, call, arg);
+	if (areas != NULL)
+		each_of(areas, call, arg);
 }
