@@ -244,11 +244,29 @@ void *malloc_cold(size_t bytes)
 	return uncounted(bytes);
 }
 
-void *malloc_aligned(size_t align, size_t bytes)
+static void *alloc_aligned(size_t align, size_t bytes, const struct malloc_call *call)
 {
 	if (UNLIKELY(!malloc_begin()))
-		return early_alloc(bytes, align, 0, MALLOC_CALL("aligned_alloc"));
-	return alloc(bytes, align, 0, MALLOC_CALL("aligned_alloc"));
+		return early_alloc(bytes, align, 0, call);
+	return alloc(bytes, align, 0, call);
+}
+
+void *malloc_aligned(size_t align, size_t bytes)
+{
+	return alloc_aligned(align, bytes, MALLOC_CALL("aligned_alloc"));
+}
+
+int malloc_aligned_into(void **out, size_t align, size_t bytes)
+{
+	int error = process_errno();
+	void *block = alloc_aligned(align, bytes, MALLOC_CALL("posix_memalign"));
+
+	if (block == NULL) {
+		process_set_errno(error);
+		return ENOMEM;
+	}
+	*out = block;
+	return 0;
 }
 
 static __attribute__((noinline)) void *uncounted_zeroed(size_t bytes)

@@ -84,6 +84,8 @@ void *malloc_cold(size_t bytes);
 void malloc_free_cold(void *block, const char *function);
 /* A block at a multiple of @align, a power of two.  NULL with errno. */
 void *malloc_aligned(size_t align, size_t bytes);
+/* The same in *@out.  ENOMEM if refused; errno is as it was. */
+int malloc_aligned_into(void **out, size_t align, size_t bytes);
 /* A block of @bytes that reads zero.  NULL with errno. */
 void *malloc_zeroed(size_t bytes);
 void *malloc_resize(void *block, size_t bytes);

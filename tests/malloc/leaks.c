@@ -36,6 +36,19 @@ static void leave_many(void)
 		kept[i] = aligned_alloc((size_t)16 << i, (size_t)100000 << i);
 }
 
+/* One call each, of an address. */
+static void leave_some_of_each_call(void)
+{
+	kept[0] = malloc(101);
+	kept[1] = calloc(1, 102);
+	kept[2] = realloc(NULL, 103);
+	kept[3] = realloc(malloc(1), 104);
+	kept[4] = aligned_alloc(64, 105);
+	if (posix_memalign(&kept[5], 64, 106) != 0 || posix_memalign(&kept[6], 8, 107) != 0)
+		_exit(1);
+	kept[7] = reallocarray(NULL, 1, 108);
+}
+
 static void in_child(void)
 {
 	leave_some();
@@ -70,6 +83,7 @@ int main(int argc, char **argv)
 	} ways[] = {
 		{ "some", leave_some },
 		{ "many", leave_many },
+		{ "of_each_call", leave_some_of_each_call },
 		{ "in_child", in_child },
 		{ "other_file_as_error", other_file_as_error },
 		{ "without_error", without_error },

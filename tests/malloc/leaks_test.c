@@ -69,6 +69,17 @@ static void calls_are_followed_by_frame_pointers(void **state)
 	expect("some", "*" SUM("303 bytes in 3 blocks") CALL CALL CALL CALL "*\n");
 }
 
+/* None of the library's own is between a call and its block. */
+static void the_first_call_is_the_programs(void **state)
+{
+	(void)state;
+	expect("of_each_call", HEAD("836 bytes in 8 blocks") SUM("108 bytes in 1 block") CALL
+	       "*\n" SUM("107 bytes in 1 block") CALL "*\n" SUM("106 bytes in 1 block") CALL
+	       "*\n" SUM("105 bytes in 1 block") CALL "*\n" SUM("104 bytes in 1 block") CALL
+	       "*\n" SUM("103 bytes in 1 block") CALL "*\n" SUM("102 bytes in 1 block") CALL
+	       "*\n" SUM("101 bytes in 1 block") CALL "*\n");
+}
+
 static void large_and_aligned_blocks_count_what_was_asked(void **state)
 {
 	(void)state;
@@ -120,6 +131,7 @@ int main(void)
 		cmocka_unit_test(without_debug_nothing_is),
 		cmocka_unit_test(blocks_are_grouped_by_their_calls),
 		cmocka_unit_test(calls_are_followed_by_frame_pointers),
+		cmocka_unit_test(the_first_call_is_the_programs),
 		cmocka_unit_test(large_and_aligned_blocks_count_what_was_asked),
 		cmocka_unit_test(a_child_reports_what_it_allocated),
 		cmocka_unit_test(nothing_is_written_to_another_file),

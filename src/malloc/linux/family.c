@@ -43,18 +43,19 @@
 /* A pair takes a tenth longer where a fast path begins in the second half of a cache line (Zen 5). */
 #define FAST __attribute__((aligned(64)))
 
+/* A block of this CPU's sheaf, or NULL.  A class that was just learnt refuses on a CPU that does not know it. */
+static inline __attribute__((always_inline)) void *alloc_fast(size_t bytes)
+{
+	if (UNLIKELY(bytes >= load_relaxed(&malloc_heap.small_end)))
+		return NULL;
+	return lean_pop(&malloc_heap.lean, load_relaxed(&malloc_heap.class_of[table_place(bytes)]));
+}
+
 EXPORT FAST void *malloc(size_t bytes)
 {
-	void *block;
+	void *block = alloc_fast(bytes);
 
-	if (UNLIKELY(bytes >= load_relaxed(&malloc_heap.small_end)))
-		return malloc_cold(bytes);
-	/* A class that was just learnt refuses on a CPU that does not know it. */
-	block = lean_pop(&malloc_heap.lean,
-			 load_relaxed(&malloc_heap.class_of[table_place(bytes)]));
-	if (UNLIKELY(block == NULL))
-		return malloc_cold(bytes);
-	return block;
+	return LIKELY(block != NULL) ? block : malloc_cold(bytes);
 }
 
 /* An address that is no multiple of 16 has a large entry. */
@@ -122,15 +123,15 @@ EXPORT void *aligned_alloc(size_t align, size_t bytes)
 
 EXPORT int posix_memalign(void **out, size_t align, size_t bytes)
 {
-	int error = errno;
 	void *block;
 
 	if (!is_power_of_two(align) || align % sizeof(void *) != 0)
 		return EINVAL;
-	block = aligned_alloc(align, bytes);
-	errno = error;
-	if (block == NULL)
-		return ENOMEM;
+	if (align > MALLOC_ALIGN)
+		return malloc_aligned_into(out, align, bytes);
+	block = alloc_fast(bytes);
+	if (UNLIKELY(block == NULL))
+		return malloc_aligned_into(out, MALLOC_ALIGN, bytes);
 	*out = block;
 	return 0;
 }
