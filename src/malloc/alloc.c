@@ -248,6 +248,9 @@ static void *alloc_aligned(size_t align, size_t bytes, const struct malloc_call 
 {
 	if (UNLIKELY(!malloc_begin()))
 		return early_alloc(bytes, align, 0, call);
+	/* No fast path has counted it for the sample; the layer looks at the count again. */
+	if (UNLIKELY(bytes < load_relaxed(&malloc_heap.sample_end))) /* as in malloc_cold() */
+		(void)sampled_passes(&malloc_heap.lean);
 	return alloc(bytes, align, 0, call);
 }
 

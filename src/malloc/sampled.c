@@ -19,7 +19,8 @@
  *
  * Counting.  Each CPU counts down from a random number of 1 to 2 N - 1, whose mean is N, so that no rhythm of the program's
  * meets the sample's.  Where sampled_passes() does not count, without sequences and under `quire run`, all count
- * together.
+ * together.  realloc() does not count: where it moves a block of the sample, the new one is ordinary unless one is due,
+ * and other blocks stay ordinary.
  */
 #include "malloc/sampled.h"
 
@@ -283,8 +284,12 @@ static void *sampled_resize(void *block, size_t bytes, const struct malloc_call 
 	if (bytes <= usable && bytes >= usable / 2)
 		return block;
 	to = sampled_alloc(bytes, MALLOC_ALIGN, 0, call);
-	if (to == NULL)
-		return bytes <= usable ? block : NULL;
+	if (to == NULL) {
+		if (bytes > usable)
+			return NULL;
+		store_relaxed(&malloc_heap.shrink_refused, true); /* as in plain_resize() */
+		return block;
+	}
 	memcpy(to, block, usable < bytes ? usable : bytes);
 	sampled_free(block, call);
 	return to;

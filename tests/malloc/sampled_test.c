@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sampled_test.c - sampled guards, with sample:100
+ * sampled_test.c - sampled guards, with sample:100 and a limit that a test reaches
  *
  * A block of the sample is known by its usable size, which is what it was asked for with; a class's blocks are multiples of 16.
  */
@@ -85,17 +85,76 @@ static void a_sampled_block_is_whole(void **state)
 	}
 }
 
-static void aligned_blocks_are_aligned(void **state)
+extern void free_sized(void *block, size_t bytes) __attribute__((weak));
+
+struct link {
+	struct link *next;
+};
+
+/* All that there is of blocks of at least @bytes. */
+static struct link *take_all(size_t bytes)
 {
+	struct link *chain = NULL, *block;
+
+	for (size_t each = (size_t)1 << 20; each >= bytes; each /= 2) {
+		while ((block = malloc(each)) != NULL) {
+			block->next = chain;
+			chain = block;
+		}
+	}
+	return chain;
+}
+
+static void release(struct link *chain)
+{
+	while (chain != NULL) {
+		struct link *next = chain->next;
+
+		free(chain);
+		chain = next;
+	}
+}
+
+/* A smaller block that is refused is no misuse, and neither is the size that its user knows. */
+static void a_refused_shrink_leaves_a_block_of_any_smaller_size(void **state)
+{
+	void *block = NULL, *shrunk = NULL;
+
 	(void)state;
-	for (unsigned i = 0; i < 50 * SHARE; i++) {
+	/* One time in a hundred the smaller block is one of the sample, too, and not refused. */
+	for (unsigned tries = 0; tries < 10 && (block == NULL || shrunk != block); tries++) {
+		struct link *chain;
+
+		free(shrunk);
+		block = take_sampled();
+		chain = take_all(16);
+		shrunk = realloc(block, 20);
+		release(chain);
+	}
+	assert_ptr_equal(shrunk, block);
+	if (free_sized != NULL)
+		free_sized(shrunk, 20);
+	else
+		free(shrunk);
+}
+
+/* Also where a program asks for no others, by which the share would be counted, too. */
+static void aligned_blocks_get_it_too_and_are_aligned(void **state)
+{
+	unsigned sampled = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000 * SHARE; i++) {
 		size_t align = (size_t)32 << i % 8;
 		unsigned char *block = aligned_alloc(align, ODD_SIZE);
 
 		assert_u64_eq((uintptr_t)block % align, 0);
 		block[ODD_SIZE - 1] = 1;
+		sampled += is_sampled(block);
 		free(block);
 	}
+	if (sampled < 800 || sampled > 1200)
+		fail_msg("%u of %u were sampled", sampled, 1000 * SHARE);
 }
 
 /* More blocks live than there are slots: the others are as ever. */
@@ -203,7 +262,8 @@ int main(void)
 		cmocka_unit_test(a_loop_gets_the_share_claimed),
 		cmocka_unit_test(zeroed_blocks_get_it_too_and_read_zero),
 		cmocka_unit_test(a_sampled_block_is_whole),
-		cmocka_unit_test(aligned_blocks_are_aligned),
+		cmocka_unit_test(aligned_blocks_get_it_too_and_are_aligned),
+		cmocka_unit_test(a_refused_shrink_leaves_a_block_of_any_smaller_size),
 		cmocka_unit_test(full_slots_end_the_sample_until_one_is_free),
 		cmocka_unit_test(a_child_of_fork_goes_on),
 		cmocka_unit_test(faults_elsewhere_are_as_ever),
