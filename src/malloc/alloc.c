@@ -147,7 +147,7 @@ static void *area_alloc(size_t bytes, size_t align, unsigned flags)
 }
 
 /*
- * The first area costs an instance 47 system calls and a dozen pages.  Many a program has one or two buffers
+ * The first area costs an instance 45 system calls and a dozen pages.  Many a program has one or two buffers
  * that are large, as that of opendir(), and ends: these are runs of pages.
  */
 static void *first_alloc(size_t bytes, size_t align, unsigned flags)

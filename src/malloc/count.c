@@ -62,7 +62,7 @@ void malloc_count_large(struct malloc_count *count)
 uint64_t malloc_page_bytes(uint64_t *free_bytes)
 {
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
-	uint64_t idle;
+	uint64_t idle, bytes, run_bytes = load_relaxed(&malloc_heap.run_bytes); /* a figure */
 
 	*free_bytes = 0;
 	if (malloc_heap.q == NULL || quire_page_stat_read(malloc_heap.q, &stat) != 0)
@@ -70,5 +70,6 @@ uint64_t malloc_page_bytes(uint64_t *free_bytes)
 	idle = stat.free_pages + stat.cached_pages;
 	idle = idle > stat.reported_pages ? idle - stat.reported_pages : 0;
 	*free_bytes = idle << stat.page_shift;
-	return (stat.allocated_pages + idle) << stat.page_shift;
+	bytes = (stat.allocated_pages + idle) << stat.page_shift;
+	return bytes > run_bytes ? bytes - run_bytes : 0;
 }

@@ -49,7 +49,8 @@ struct malloc_heap {
 	uint64_t state;	     /* atomic: not made, made, or the thread that makes it: heap.c */
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
 	struct malloc_learn learn;
-	uint32_t first_runs; /* atomic, relaxed: large blocks that were runs for want of areas */
+	uint32_t
+		first_runs; /* atomic, relaxed: large blocks that were runs before there were areas */
 	uint64_t run_blocks, run_bytes; /* atomic, relaxed: large blocks that are runs of pages */
 };
 extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));

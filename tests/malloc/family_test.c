@@ -514,6 +514,24 @@ static void trim_gives_small_blocks_back(void **state)
 	free(blocks);
 }
 
+/* Before there are areas, if this is the first test (docs/malloc.md). */
+static void mallinfo_sees_a_first_large_block(void **state)
+{
+	struct mallinfo2 before = mallinfo2(), between, after;
+	char *block = malloc(100000);
+
+	(void)state;
+	between = mallinfo2();
+	assert_true(between.uordblks >= before.uordblks + 100000);
+	assert_true(between.hblkhd >= before.hblkhd + 100000);
+	assert_u64_eq(between.hblks, before.hblks + 1);
+	free(block);
+	malloc_trim(0); /* debug:on keeps it until then */
+	after = mallinfo2();
+	assert_u64_eq(after.hblks, before.hblks);
+	assert_u64_eq(after.hblkhd, before.hblkhd);
+}
+
 static void mallinfo_sees_blocks_in_use(void **state)
 {
 	struct mallinfo2 before = mallinfo2(), between, after;
@@ -564,6 +582,7 @@ static void mallopt_takes_what_tunes_glibc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mallinfo_sees_a_first_large_block),
 		cmocka_unit_test(malloc_serves_every_size),
 		cmocka_unit_test(a_block_wastes_little),
 		cmocka_unit_test(blocks_do_not_overlap),

@@ -2,7 +2,7 @@
 /*
  * malloc/linux/info.c - questions about the heap, and malloc_trim()
  *
- * In glibc's terms: arena and fordblks are of the pages of small blocks, hblks and hblkhd of areas; what is
+ * In glibc's terms: arena and fordblks are of the pages of small blocks, hblks and hblkhd of large ones; what is
  * free in either is fordblks; keepcost is what malloc_trim() surely gives back.  fsmblks and smblks are
  * objects that wait in slabs, sheaves and barns.
  */
