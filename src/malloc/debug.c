@@ -285,6 +285,39 @@ static struct block live_block(const void *user, const struct malloc_call *call)
 	return block_of(user, record, call);
 }
 
+/* ---- the quarantine ---- */
+
+/* A block leaves the quarantine. */
+static void let_go(void *user, const struct malloc_call *call)
+{
+	struct block b = block_of(user, records_at(user), call);
+
+	check_poison(&b, call);
+	quarantine_left(&debug.held, (size_t)(b.end - b.start));
+	b.facts.state = RECORD_GONE;
+	store_relaxed(&b.record->word,
+		      record_word(b.facts)); /* it is ours until it is free below */
+	debug.below->free(b.start, call);
+}
+
+/* True if any waited. */
+static bool let_all_go(const struct malloc_call *call)
+{
+	bool any = false;
+	void *leaver;
+
+	while ((leaver = quarantine_take(&debug.held, true)) != NULL) {
+		let_go(leaver, call);
+		any = true;
+	}
+	return any;
+}
+
+static void debug_flush(const struct malloc_call *call)
+{
+	(void)let_all_go(call);
+}
+
 /* ---- allocating ---- */
 
 static void *hand_out(uint8_t *start, struct block *b, unsigned flags,
@@ -312,6 +345,16 @@ static void *hand_out(uint8_t *start, struct block *b, unsigned flags,
 	return b->user;
 }
 
+/* As the layer below.  A program that frees at its limit is to be served, so what waits is given up before a refusal. */
+static void *alloc_below(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
+{
+	void *start = debug.below->alloc(bytes, align, flags, call);
+
+	if (UNLIKELY(start == NULL) && let_all_go(call))
+		start = debug.below->alloc(bytes, align, flags, call);
+	return start;
+}
+
 static void *debug_alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
 {
 	struct block b = { .facts.bytes = bytes };
@@ -322,7 +365,7 @@ static void *debug_alloc(size_t bytes, size_t align, unsigned flags, const struc
 		return NULL;
 	if (align + bytes + ZONE_MIN_BYTES <= MALLOC_SMALL_MAX && align <= MALLOC_PAGE_BYTES)
 		below_flags &= ~(unsigned)QUIRE_ZERO; /* hand_out() looks at the slot first */
-	start = debug.below->alloc(align + bytes + ZONE_MIN_BYTES, align, below_flags, call);
+	start = alloc_below(align + bytes + ZONE_MIN_BYTES, align, below_flags, call);
 	if (start == NULL || boot_has(start))
 		return start;
 	b.user = start + align;
@@ -334,19 +377,6 @@ static void *debug_alloc(size_t bytes, size_t align, unsigned flags, const struc
 }
 
 /* ---- freeing ---- */
-
-/* A block leaves the quarantine. */
-static void let_go(void *user, const struct malloc_call *call)
-{
-	struct block b = block_of(user, records_at(user), call);
-
-	check_poison(&b, call);
-	quarantine_left(&debug.held, (size_t)(b.end - b.start));
-	b.facts.state = RECORD_GONE;
-	store_relaxed(&b.record->word,
-		      record_word(b.facts)); /* it is ours until it is free below */
-	debug.below->free(b.start, call);
-}
 
 static void hold(const struct block *b, const struct malloc_call *call)
 {
@@ -413,14 +443,6 @@ static void *debug_resize(void *user, size_t bytes, const struct malloc_call *ca
 	memcpy(to, user, bytes < b.facts.bytes ? bytes : b.facts.bytes);
 	debug_free(user, call);
 	return to;
-}
-
-static void debug_flush(const struct malloc_call *call)
-{
-	void *leaver;
-
-	while ((leaver = quarantine_take(&debug.held, true)) != NULL)
-		let_go(leaver, call);
 }
 
 /* ---- beginning and end ---- */
