@@ -68,3 +68,10 @@ void text_put_width(struct text *text, const char *string, unsigned width)
 	while (text->bytes - start < width)
 		text_put_bytes(text, " ", 1);
 }
+
+void text_end_line(struct text *text)
+{
+	if (text->bytes + 1 >= text->room_bytes)
+		text->bytes = text->room_bytes - 2;
+	text_put(text, "\n");
+}

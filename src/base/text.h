@@ -24,6 +24,8 @@ void text_put_u64(struct text *text, uint64_t value);
 /* Right-aligned in at least @width columns. */
 void text_put_u64_width(struct text *text, uint64_t value, unsigned width);
 void text_put_hex(struct text *text, uint64_t value);
+/* Ends the line; in a text that is full, in place of its last byte.  There is room for a byte and the NUL. */
+void text_end_line(struct text *text);
 /* Left-aligned and padded to at least @width columns. */
 void text_put_width(struct text *text, const char *string, unsigned width);
 

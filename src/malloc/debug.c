@@ -77,20 +77,25 @@ struct block {
 
 /* ---- messages ---- */
 
-static void put_facts(struct text *text, const struct record *record)
+/* One line or two.  The first leaves half of the room for the other. */
+static void put_facts(char more[MISUSE_MORE_BYTES], const struct record *record)
 {
 	uint64_t word = load_relaxed(&record->word);
+	bool is_freed = record_read(word).state != RECORD_LIVE;
+	struct text text;
 
-	text_put(text, "quire:   ");
-	text_put_u64(text, record_read(word).bytes);
-	text_put(text, " bytes, allocated by");
-	traces_put(text, load_relaxed(&record->made));
-	text_put(text, "\n");
-	if (record_read(word).state == RECORD_LIVE)
+	text_init(&text, more, is_freed ? MISUSE_MORE_BYTES / 2 : MISUSE_MORE_BYTES);
+	text_put(&text, "quire:   ");
+	text_put_u64(&text, record_read(word).bytes);
+	text_put(&text, " bytes, allocated by");
+	traces_put(&text, load_relaxed(&record->made));
+	text_end_line(&text);
+	if (!is_freed)
 		return;
-	text_put(text, "quire:   freed by");
-	traces_put(text, load_relaxed(&record->freed));
-	text_put(text, "\n");
+	text_init(&text, more + text.bytes, MISUSE_MORE_BYTES - text.bytes);
+	text_put(&text, "quire:   freed by");
+	traces_put(&text, load_relaxed(&record->freed));
+	text_end_line(&text);
 }
 
 /* Stops because of a block at @user.  @what and @number: where in it; NULL: nowhere. */
@@ -102,12 +107,11 @@ static _Noreturn void block_misuse(const char *rule, const void *user, const str
 	unsigned class = malloc_class_at(user);
 	struct misuse_place place = { .what = what, .number = number };
 	char more[MISUSE_MORE_BYTES];
-	struct text text;
 
-	text_init(&text, more, sizeof(more));
-	if (record != NULL)
-		put_facts(&text, record);
-	place.more = more;
+	if (record != NULL) {
+		put_facts(more, record);
+		place.more = more;
+	}
 	if (class != 0) {
 		size_t offset = (uintptr_t)user - (uintptr_t)s->base;
 

@@ -57,16 +57,13 @@ static void report_sum(const struct trace_sum *sum, char *line)
 {
 	struct text text;
 
-	text_init(&text, line, LINE_BYTES - 1);
+	text_init(&text, line, LINE_BYTES);
 	text_put(&text, "quire:   ");
 	put_sum(&text, sum->bytes, sum->blocks);
 	text_put(&text, sum->trace != 0 ? ", allocated by" : " allocated elsewhere");
 	if (sum->trace != 0)
 		traces_put(&text, sum->trace);
-	if (text.bytes > LINE_BYTES - 2)
-		text.bytes = LINE_BYTES - 2;
-	line[text.bytes] = '\n';
-	line[text.bytes + 1] = '\0';
+	text_end_line(&text);
 	debug_log(line);
 }
 

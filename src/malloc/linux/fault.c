@@ -93,7 +93,7 @@ static void tell(const struct sampled_place *place, const char *addr, const ucon
 	char line[LINE_BYTES];
 	struct text text;
 
-	text_init(&text, line, sizeof(line) - 1);
+	text_init(&text, line, sizeof(line));
 	text_put(&text, "quire: misuse: ");
 	text_put(&text, how(context));
 	text_put(&text, where(place, addr));
@@ -109,7 +109,7 @@ static void tell(const struct sampled_place *place, const char *addr, const ucon
 	put_callers(&text, ", allocated at", place->allocated);
 	if (place->freed)
 		put_callers(&text, ", freed at", place->given_back);
-	text_put(&text, "\n");
+	text_end_line(&text);
 	SYSTEM_CALL(SYS_write, STDERR_FILENO, line, strlen(line));
 }
 

@@ -93,6 +93,22 @@ static void no_room_at_all_stores_nothing(void **state)
 	assert_u64_eq(text.bytes, 3);
 }
 
+static void a_line_ends_however_full_the_text_is(void **state)
+{
+	(void)state;
+	for (unsigned bytes = 0; bytes < 8; bytes++) {
+		static const char *const expected[] = { "\n", "a\n", "aa\n", "aaa\n" };
+
+		text_init(&text, buffer, 5);
+		buffer[5] = 'y';
+		text_put_bytes(&text, "aaaaaaaa", bytes);
+		text_end_line(&text);
+		assert_string_equal(buffer, expected[bytes < 3 ? bytes : 3]);
+		assert_int_equal(buffer[5], 'y');
+		assert_u64_eq(text.bytes, strlen(buffer));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +120,7 @@ int main(void)
 		cmocka_unit_test_setup(strings_align_left, begin),
 		cmocka_unit_test_setup(what_does_not_fit_is_counted_and_not_stored, begin),
 		cmocka_unit_test_setup(no_room_at_all_stores_nothing, begin),
+		cmocka_unit_test_setup(a_line_ends_however_full_the_text_is, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
