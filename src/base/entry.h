@@ -3,8 +3,8 @@
 #ifndef BASE_ENTRY_H
 #define BASE_ENTRY_H
 
-/* In front of a fast path's definition: it begins with a cache line, so how many it takes is not left to its
- * neighbours.  A pair of malloc() and free() took a tenth longer with one line more. */
+/* In front of a fast path's definition: it begins with a cache line, so how many lines it takes does not depend on its
+ * neighbours.  With one line more a pair of malloc() and free() takes a tenth longer (Zen 5). */
 #define FAST_ENTRY(function) extern __typeof__(function) function __attribute__((aligned(64)))
 
 #endif

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/entry.h"
 #include "base/mem.h"
 #include "base/whole.h"
 #include "machine/atomic.h"
@@ -40,9 +41,6 @@
 /* libc's headers have names of their own for parameters.
  * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
 
-/* A pair takes a tenth longer where a fast path begins in the second half of a cache line (Zen 5). */
-#define FAST __attribute__((aligned(64)))
-
 /* A block of this CPU's sheaf, or NULL.  A class that was just learnt refuses on a CPU that does not know it. */
 static inline __attribute__((always_inline)) void *alloc_fast(size_t bytes)
 {
@@ -51,7 +49,9 @@ static inline __attribute__((always_inline)) void *alloc_fast(size_t bytes)
 	return lean_pop(&malloc_heap.lean, load_relaxed(&malloc_heap.class_of[table_place(bytes)]));
 }
 
-EXPORT FAST void *malloc(size_t bytes)
+FAST_ENTRY(malloc);
+
+EXPORT void *malloc(size_t bytes)
 {
 	void *block = alloc_fast(bytes);
 
@@ -71,7 +71,9 @@ static inline __attribute__((always_inline)) bool free_fast(void *block)
 			 block);
 }
 
-EXPORT FAST void free(void *block)
+FAST_ENTRY(free);
+
+EXPORT void free(void *block)
 {
 	if (UNLIKELY(!free_fast(block)))
 		malloc_free_cold(block, "free");
