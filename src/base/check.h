@@ -47,7 +47,7 @@ _Noreturn void misuse(const char *rule, const char *function, const void *addr);
 _Noreturn void misuse_number(const char *rule, const char *function, const void *addr,
 			     const char *what, uint64_t number);
 /* The same for an address inside something larger: "(offset 64, size 96, slab 0x7f0000000000)".  A hook is told
- * @number.  Only @what is needed. */
+ * @number.  All that is NULL, or 0, is left out. */
 struct misuse_place {
 	const char *what;
 	uint64_t number;

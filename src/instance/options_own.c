@@ -13,8 +13,9 @@
 #define LIMIT_BYTES_MIN ((uint64_t)2 << 20)
 #define LIMIT_BYTES_MAX OPTION_BYTES_MAX
 /* A day: a longer decay is more likely a mistake in the unit. */
-#define SAMPLE_MAX	1000000000u
 #define DECAY_MS_MAX	86400000u
+/* Twice as much is the largest countdown, of 32 bits (malloc/sampled.c). */
+#define SAMPLE_MAX	1000000000u
 
 static const char *const thp_words[] = { "on", "off", "auto", NULL };
 static const char *const worker_words[] = { "thread", "inline", "off", NULL };

@@ -33,9 +33,10 @@
  *   void *lean_pop(const struct lean_stacks *s, unsigned class);
  *	the newest entry, or NULL (empty, closed, no sequences on this thread)
  *   bool lean_push(const struct lean_stacks *s, unsigned class, void *entry);
- *	false if full or closed, or if @entry is the newest entry already.  Where the class was computed from the entry, the next pop would wait for that
- *	computation; so pop notes its class in the region (LEAN_HINT_CLASS), and push takes the class from there if it
- *	is the same, a comparison that the processor predicts.  Nobody else writes the note during a sequence
+ *	false if full or closed, or if @entry is the newest entry already.  Where the class was computed from the
+ *	entry, the next pop would wait for that computation; so pop notes its class in the region (LEAN_HINT_CLASS),
+ *	and push takes the class from there if it is the same, a comparison that the processor predicts.  Nobody else
+ *	writes the note during a sequence
  *   unsigned lean_pop_n(const struct lean_stacks *s, unsigned class, void **entries, unsigned n);
  *	takes the newest min(n, held), newest first; returns how many
  *   unsigned lean_push_n(const struct lean_stacks *s, unsigned class, void *const *entries, unsigned n);

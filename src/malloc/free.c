@@ -3,11 +3,12 @@
  * malloc/free.c - the cold path of free(), and what is known of a block by its address
  *
  * An address is of one of three kinds: in the boot arena; among the pages, where the frame's byte names a class;
- * or among the areas.  Where the byte is 0, a run of pages can be a block (alloc.c).  Anything else was never handed out, and stops the process with one line.
+ * or among the areas.  Where the byte is 0, a run of pages can be a block (alloc.c).  Anything else was never
+ * handed out, and stops the process with one line.
  *
- * A sheaf takes what it is given: that a block is free already, or that none begins at its address, is found
- * when the sheaf spills, or at once where a call looks at the block anyhow (realloc(), malloc_usable_size(),
- * sized frees, areas).
+ * A sheaf refuses only the object that is its newest already, and takes any other.  That a block is free already, or
+ * that none begins at its address, is found when the sheaf spills, or at once where a call looks at the block
+ * anyhow (realloc(), malloc_usable_size(), sized frees, areas).
  */
 #include "malloc/heap.h"
 

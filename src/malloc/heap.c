@@ -138,8 +138,8 @@ static void open_fast_paths(void)
 		store_release(&h->entries, h->slabs->entries);
 	if (h->layer == &malloc_plain)
 		store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
-	else if (h->lean.slots_open !=
-		 0) /* malloc_cold() counts; blocks of the sample are freed there */
+	/* Else blocks are sampled, and malloc_cold() counts before it looks for a sheaf (sampled.h). */
+	else if (h->lean.slots_open != 0)
 		store_release(&h->sample_end, MALLOC_SMALL_MAX + 1);
 }
 

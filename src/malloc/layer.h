@@ -7,17 +7,17 @@
  *            once it has one).  If any is set, small_end and entries stay zero, so that every call is cold, and
  *            fast paths know nothing of modes
  *   layer    four functions that a cold call goes through: malloc_heap.layer, the top one.  Without a mode it is
- *            malloc_plain, the heap itself.  A layer of a mode gets its blocks from the one below it, asks it for
- *            more bytes than its user did, and gives its user an address inside: its alloc() is the one place
- *            where a request grows, its free(), usable() and resize() are where a user's address becomes a
- *            block of the layer below
+ *            malloc_plain, the heap itself, or malloc_sampled (sampled.h).  A layer of a mode gets its blocks from
+ *            the one below it, asks it for more bytes than its user did, and gives its user an address inside: its
+ *            alloc() is the one place where a request grows, its free(), usable() and resize() are where a user's
+ *            address becomes a block of the layer below
  *   block    what a layer got from the one below; that of the top layer is the program's
  *
  * Layers from the top: debug, hardened, plain.  MALLOC_COUNTED has none: malloc_plain counts (counted.h).
  *
  * Context.  Layers are called with the heap ready, and with blocks that are not the boot arena's (boot.h).  In a
- * handler that interrupted a lock's holder the layer below may return one of the boot arena all the same: a layer hands it on
- * as it is, since its free() will not see it.  Errno is the caller's business.
+ * handler that interrupted a lock's holder the layer below may return one of the boot arena all the same: a layer
+ * hands it on as it is, since its free() will not see it.  The caller restores errno.
  */
 #ifndef MALLOC_LAYER_H
 #define MALLOC_LAYER_H

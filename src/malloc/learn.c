@@ -19,8 +19,8 @@
  * save a 64th of that memory, and the more was learnt the more: there are LEARN_MAX classes,
  * and a size that is found late may be the one that matters most.
  *
- * Nothing is forgotten.  Blocks of the old class stay what they are: a free finds their class by their page.  A class that is not used
- * any more holds nothing, but its number stays taken.
+ * Nothing is forgotten.  Blocks of the old class stay what they are: a free finds their class by their page.  A class
+ * that is no longer used holds nothing, but its number stays taken.
  *
  * Order.  The new class is complete before it stands in the table, which is written with releases: a slow path
  * that reads it there with an acquire finds the class ready (class.c).  A fast path need not: the header of a class

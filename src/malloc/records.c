@@ -4,8 +4,8 @@
  *
  * Two arrays: one with a record for each 32 bytes of the pages' addresses, one with a record for each page of the areas'.
  * Blocks that are in use have a record each: with red zones (debug.c) two addresses that users have are at least 32
- * bytes apart, in whatever classes, since 16 bytes of red zone are behind the one block and in front of the other. So a lookup is one load, no
- * lock is needed, and nothing has to be put right after a fork.
+ * bytes apart, in whatever classes, since 16 bytes of red zone are behind the one block and in front of the other.
+ * So a lookup is one load, no lock is needed, and nothing has to be put right after a fork.
  *
  * A record outlives its block: until another block has it, it tells a second free who was first.
  */

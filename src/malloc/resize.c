@@ -7,7 +7,7 @@
  *   area       more than MALLOC_SMALL_MAX          the area is resized: in place, or its memory moves to other
  *                                                  addresses (vmap/realloc.c)
  *   any        else                                another block, to which as much is copied as both have: at
- *                                                  most MALLOC_SMALL_MAX
+ *                                                  most MALLOC_SMALL_MAX, but of a run of pages all
  *
  * An early block stays one while the boot arena has room.  If a block that should shrink cannot, because another
  * is refused, it stays as large as it is: C programs do not expect a smaller size to fail.

@@ -20,9 +20,9 @@
  *
  * A thread costs about 0.1 ms and 16 KiB.  So no module asks for one before the instance has WORTH_BYTES of
  * the system's memory: in use, cached, or free with memory behind them, in pages or charged for areas and
- * per-CPU memory.  Pages in use that nobody can have written do not count (page_note_fresh()).  An instance that never has so much keeps what it has, until quire_release() or quire_poll()
- * is called: what is due stays due.  What is taken later is seen by the slow path that takes it, since zones
- * count it before that path comes here.
+ * per-CPU memory.  Pages in use that nobody can have written do not count (page_note_fresh()).  An instance that
+ * never has so much keeps what it has, until quire_release() or quire_poll() is called: what is due stays due.  What
+ * is taken later is seen by the slow path that takes it, since zones count it before that path comes here.
  */
 #include "page/giveback.h"
 

@@ -11,9 +11,9 @@
  *
  * Stale objects.  If sizes of a program change at random, some class is always at the height of what it ever had, and
  * the others' barns keep what they will not need.  So a barn notes the lowest number of objects that it had while
- * WINDOW_BYTES of objects, and twice as many as it has, were put into it.  So many at its bottom nobody wanted: they are stale, and each later put
- * gives some of them to their slabs, where they let slabs become empty.  A stock that is used up and filled again, as
- * by bursts, has none.
+ * WINDOW_BYTES of objects, and twice as many as it has, were put into it.  That many objects at its bottom were not
+ * wanted: they are stale, and each later put gives some of them to their slabs, which may become empty.  A stock that
+ * is used up and filled again, as by bursts, has none.
  *
  * What is in a barn is in use as far as slabs know.  The worker empties a barn that nobody used between two of
  * its visits.  The lock is held until an object has arrived where it goes, so a thread that finds the barn empty
