@@ -320,6 +320,8 @@ static bool let_all_go(const struct malloc_call *call)
 static void debug_flush(const struct malloc_call *call)
 {
 	(void)let_all_go(call);
+	if (debug.below->flush != NULL)
+		debug.below->flush(call);
 }
 
 /* ---- allocating ---- */

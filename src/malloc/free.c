@@ -198,7 +198,8 @@ static bool is_fresh(size_t usable, size_t align, size_t bytes)
  * A block is as large as a fresh one of its size, or at most twice as large as its size: because realloc() has left
  * it where it was, or because it is older than the class that was learnt for its size (learn.c).  It is larger only if a
  * smaller one was refused.  A fresh block of more than twice its size has the size of its alignment, whatever
- * was learnt: powers of two are always classes, and no class below has that alignment.
+ * was learnt: powers of two are always classes, and no class below has that alignment.  A layer that is exact knows the
+ * size, but hardened:on's not that of a large block whose shrinking was refused.
  */
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function)
 {
@@ -206,9 +207,10 @@ void malloc_check_bytes(const void *block, size_t align, size_t bytes, const cha
 
 	if (bytes == usable)
 		return;
-	if (bytes < usable && (boot_has(block) || !malloc_heap.layer->exact) &&
-	    (bytes >= usable / 2 || boot_has(block) || is_fresh(usable, align, bytes) ||
-	     load_relaxed(&malloc_heap.shrink_refused)))
+	if (bytes < usable && (boot_has(block) || load_relaxed(&malloc_heap.shrink_refused)))
+		return;
+	if (bytes < usable && !malloc_heap.layer->exact &&
+	    (bytes >= usable / 2 || is_fresh(usable, align, bytes)))
 		return;
 	misuse_number("wrong size", function, block, "bytes of the block", usable);
 }

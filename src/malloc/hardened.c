@@ -376,6 +376,15 @@ static bool resize_in_place(void *block, size_t usable, size_t bytes,
 	return true;
 }
 
+/* A small block has as many bytes as it was shrunk to.  A large one would begin elsewhere; malloc_check_bytes() knows. */
+static void note_refused_shrink(void *block, size_t bytes)
+{
+	if (malloc_class_at(block) != 0)
+		hardened_set_bytes(malloc_heap.slabs, block, (uint32_t)bytes);
+	else
+		store_relaxed(&malloc_heap.shrink_refused, true); /* for good */
+}
+
 static void *hardened_layer_resize(void *block, size_t bytes, const struct malloc_call *call)
 {
 	size_t usable = hardened_layer_usable(block, call);
@@ -384,11 +393,22 @@ static void *hardened_layer_resize(void *block, size_t bytes, const struct mallo
 	if (bytes <= PTRDIFF_MAX && resize_in_place(block, usable, bytes, call))
 		return block;
 	to = hardened_layer_alloc(bytes, MALLOC_ALIGN, 0, call);
+	if (to == NULL && bytes <= usable) {
+		note_refused_shrink(block, bytes);
+		return block;
+	}
 	if (to == NULL)
-		return bytes <= usable ? block : NULL;
+		return NULL;
 	memcpy(to, block, usable < bytes ? usable : bytes);
 	hardened_layer_free(block, call);
 	return to;
+}
+
+/* Small blocks that wait are given up where slabs are shrunk. */
+static void hardened_layer_flush(const struct malloc_call *call)
+{
+	(void)call;
+	(void)release_waiting();
 }
 
 const struct malloc_layer malloc_hardened = {
@@ -396,5 +416,6 @@ const struct malloc_layer malloc_hardened = {
 	.free = hardened_layer_free,
 	.usable = hardened_layer_usable,
 	.resize = hardened_layer_resize,
+	.flush = hardened_layer_flush,
 	.exact = true,
 };

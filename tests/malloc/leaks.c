@@ -49,24 +49,6 @@ static void leave_some_of_each_call(void)
 	kept[7] = reallocarray(NULL, 1, 108);
 }
 
-/* As many blocks as there are twice, with nothing but frees in between: they wait, but not at the limit. */
-static void fill_twice(void)
-{
-	static void *all[256];
-	size_t filled[2] = { 0 };
-
-	for (unsigned turn = 0; turn < 2; turn++) {
-		size_t *n = &filled[turn];
-
-		while (*n < 256 && (all[*n] = malloc((size_t)1 << 19)) != NULL)
-			++*n;
-		for (size_t i = 0; i < *n; i++)
-			free(all[i]);
-	}
-	if (filled[0] < 64 || filled[0] == 256 || filled[1] < filled[0])
-		_exit(1);
-}
-
 static void in_child(void)
 {
 	leave_some();
@@ -102,7 +84,6 @@ int main(int argc, char **argv)
 		{ "some", leave_some },
 		{ "many", leave_many },
 		{ "of_each_call", leave_some_of_each_call },
-		{ "fill_twice", fill_twice },
 		{ "in_child", in_child },
 		{ "other_file_as_error", other_file_as_error },
 		{ "without_error", without_error },

@@ -93,15 +93,6 @@ static void a_child_reports_what_it_allocated(void **state)
 	expect("in_child", HEAD("64 bytes in 1 block") SUM("64 bytes in 1 block") CALL "*\n");
 }
 
-static void blocks_that_wait_are_given_up_at_the_limit(void **state)
-{
-	char text[4096];
-
-	(void)state;
-	run(DEBUG ",limit:64m", "fill_twice", "2>&1", text, sizeof(text));
-	assert_string_equal(text, "");
-}
-
 static void nothing_is_written_to_another_file(void **state)
 {
 	char text[4096];
@@ -143,7 +134,6 @@ int main(void)
 		cmocka_unit_test(the_first_call_is_the_programs),
 		cmocka_unit_test(large_and_aligned_blocks_count_what_was_asked),
 		cmocka_unit_test(a_child_reports_what_it_allocated),
-		cmocka_unit_test(blocks_that_wait_are_given_up_at_the_limit),
 		cmocka_unit_test(nothing_is_written_to_another_file),
 		cmocka_unit_test(a_file_has_the_report_when_stderr_is_closed),
 	};
