@@ -238,4 +238,15 @@ void gather_count(uint64_t *bytes);
 /* After finish: true if the memory at @addr, part of a range that was added, was taken away. */
 bool gather_gave_back(const struct gather *gather, const void *addr);
 
+/* A gather of one range.  Returns the bytes taken away: 0, the system refused. */
+static inline size_t gather_unback_one(void *addr, size_t bytes)
+{
+	struct mem_range one;
+	struct gather gather;
+
+	gather_begin(&gather, &one, 1);
+	gather_unback(&gather, addr, bytes);
+	return gather_finish(&gather);
+}
+
 #endif

@@ -407,15 +407,9 @@ static int prepare(struct vmap *v, uint32_t index, struct vmap_request *request)
 /* A large area loses its memory, so that it takes none until it is written, as a fresh one. */
 static void clear_reused(struct vmap *v, struct range *r, size_t bytes)
 {
-	struct mem_range one;
-	struct gather gather;
-
-	if (bytes >= UNBACK_BYTES) {
-		gather_begin(&gather, &one, 1);
-		gather_unback(&gather, range_addr(v, r), (size_t)r->usable << v->page_shift);
-		if (gather_finish(&gather) != 0)
-			return;
-	}
+	if (bytes >= UNBACK_BYTES &&
+	    gather_unback_one(range_addr(v, r), (size_t)r->usable << v->page_shift) != 0)
+		return;
 	memset(range_addr(v, r), 0, bytes);
 }
 

@@ -172,14 +172,10 @@ int vmap_commit(struct vmap *v, const struct range *range, struct vmap_request *
 /* Takes the memory after the usable pages of a range whose pages may be huge. */
 static void empty_tail(struct vmap *v, const struct range *range)
 {
-	struct mem_range one;
-	struct gather gather;
 	size_t usable = (size_t)range->usable << v->page_shift;
 
-	gather_begin(&gather, &one, 1);
-	gather_unback(&gather, (char *)range_addr(v, range) + usable,
-		      ((size_t)range->pages << v->page_shift) - usable);
-	gather_finish(&gather);
+	(void)gather_unback_one((char *)range_addr(v, range) + usable,
+				((size_t)range->pages << v->page_shift) - usable);
 }
 
 /* False if no huge page can be where a range's guard belongs.  A hint is enough: if the
