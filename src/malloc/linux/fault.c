@@ -135,9 +135,10 @@ static void handle(int number, siginfo_t *info, void *context)
 		hand_back(info);
 	} else if (former.sa_flags & SA_SIGINFO) {
 		former.sa_sigaction(number, info, context);
-	} else if (former.sa_handler == SIG_DFL || former.sa_handler == SIG_IGN) {
-		hand_back(info);
-	} else {
+	} else if (former.sa_handler == SIG_DFL ||
+		   (former.sa_handler == SIG_IGN && info->si_code > 0)) {
+		hand_back(info); /* a fault cannot be ignored, a signal that was sent is */
+	} else if (former.sa_handler != SIG_IGN) {
 		former.sa_handler(number);
 	}
 }
@@ -145,8 +146,12 @@ static void handle(int number, siginfo_t *info, void *context)
 void sampled_watch_faults(void)
 {
 	struct sigaction action = { .sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	struct sigaction found;
 
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGSEGV, NULL, &former);
+	sigaction(SIGSEGV, NULL, &found);
+	if ((found.sa_flags & SA_SIGINFO) && found.sa_sigaction == handle)
+		return; /* a child of fork makes the heap that its parent was making */
+	former = found;
 	sigaction(SIGSEGV, &action, NULL);
 }
