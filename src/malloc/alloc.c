@@ -32,8 +32,6 @@
 #include "slab/sheaf.h"
 #include "slab/slab.h"
 
-#define CLASSES_ABOVE 8u
-
 /* Large blocks that are runs of pages before there are areas: the buffers of opendir() (32 KiB and a header), of stdio
  * with larger blocks, of cat (128 KiB); so many that a program with a few files open has no area. */
 #define FIRST_BYTES_MAX ((size_t)128 << 10)
@@ -48,20 +46,12 @@ static void *refused(void)
 
 /* ---- small blocks ---- */
 
-static bool class_is_ready(struct slabs *s, unsigned class)
-{
-	return load_acquire(&s->ready[class]); /* pairs with class_make() */
-}
-
 /* A block of class @class, which is made if it is not there.  No sheaf had one. */
 static void *class_alloc(struct slabs *s, unsigned class, unsigned flags)
 {
 	int error = 0;
 
-	if (!class_is_ready(s, class) &&
-	    ((flags & QUIRE_NOLOCK) || class_make(s, class, malloc_class_bytes(class)) != 0))
-		return NULL;
-	return sheaf_alloc_slow(s, class, flags, &error);
+	return malloc_class_made(class, flags) ? sheaf_alloc_slow(s, class, flags, &error) : NULL;
 }
 
 /* In a handler that interrupted a lock's holder: what can be had without waiting. */
@@ -69,7 +59,7 @@ static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
 {
 	uint32_t bytes = malloc_class_bytes(class);
 
-	for (unsigned i = 0; class != 0 && i < CLASSES_ABOVE; i++) {
+	for (unsigned i = 0; class != 0 && i < MALLOC_NESTED_CLASSES; i++) {
 		void *block = NULL;
 
 		if (malloc_class_bytes(class) % align == 0)
@@ -93,6 +83,16 @@ static void *ordinary_alloc(struct slabs *s, unsigned class, size_t place)
 	return block;
 }
 
+void malloc_tell_small(const void *block, bool slow)
+{
+	unsigned class;
+
+	if (LIKELY((malloc_heap.modes & MALLOC_COUNTED) == 0) || block == NULL || boot_has(block))
+		return;
+	class = malloc_class_at(block); /* a handler's may be of a class above */
+	malloc_counted_alloc(class, malloc_class_bytes(class), slow);
+}
+
 static void *small_alloc(size_t bytes, size_t align)
 {
 	struct slabs *s = malloc_heap.slabs;
@@ -104,10 +104,7 @@ static void *small_alloc(size_t bytes, size_t align)
 		block = lock_nested()
 				? nested_alloc(s, class, align)
 				: ordinary_alloc(s, class, table_place(round_up(bytes, align)));
-	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL && !boot_has(block)) {
-		class = malloc_class_at(block); /* a handler's may be of a class above */
-		malloc_counted_alloc(class, malloc_class_bytes(class), slow);
-	}
+	malloc_tell_small(block, slow);
 	return block;
 }
 

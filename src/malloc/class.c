@@ -8,8 +8,11 @@
  */
 #include "malloc/heap.h"
 
+#include <quire/quire.h>
+
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "slab/class.h"
 #include "slab/slab.h"
 
 static unsigned class_in(size_t place)
@@ -37,6 +40,16 @@ unsigned malloc_class_above(unsigned class)
 	if (class != 0)
 		place += malloc_class_bytes(class) / MALLOC_ALIGN;
 	return place < TABLE_ENTRIES ? class_in(place) : 0;
+}
+
+bool malloc_class_made(unsigned class, unsigned flags)
+{
+	struct slabs *s = malloc_heap.slabs;
+
+	/* Pairs with class_make(). */
+	return load_acquire(&s->ready[class]) ||
+	       ((flags & QUIRE_NOLOCK) == 0 &&
+		class_make(s, class, malloc_class_bytes(class)) == 0);
 }
 
 unsigned malloc_class_aligned(unsigned class, size_t align)

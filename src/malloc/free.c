@@ -111,7 +111,6 @@ size_t malloc_large_bytes(const void *block, const char *function)
 static void large_free(void *block, const char *function)
 {
 	size_t bytes = malloc_large_bytes(block, function);
-	unsigned order = 0;
 
 	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED))
 		malloc_counted_free(0, bytes, true);
@@ -119,11 +118,9 @@ static void large_free(void *block, const char *function)
 		quire_vfree(malloc_heap.q, block);
 		return;
 	}
-	while (quire_page_bytes(malloc_heap.q) << order < bytes)
-		order++;
 	fetch_sub_relaxed(&malloc_heap.run_blocks, 1u); /* for mallinfo() */
 	fetch_sub_relaxed(&malloc_heap.run_bytes, (uint64_t)bytes);
-	quire_free_pages(malloc_heap.q, block, order);
+	quire_free_pages(malloc_heap.q, block, (unsigned)quire_block_order(malloc_heap.q, block));
 }
 
 void plain_free(void *block, const struct malloc_call *call)

@@ -39,6 +39,7 @@
 #include "slab/class.h"
 #include "slab/hardened.h"
 #include "slab/objects.h"
+#include "slab/poison.h"
 #include "slab/slab.h"
 #include "vmap/commit.h"
 #include "vmap/free.h"
@@ -46,9 +47,8 @@
 #include "vmap/range.h"
 #include "vmap/vmap.h"
 
-#define CLASSES_ABOVE 8u
-#define WAIT_AREAS    32u
-#define WAIT_BYTES    ((size_t)1 << 20) /* of an area; they count as in use */
+#define WAIT_AREAS 32u
+#define WAIT_BYTES ((size_t)1 << 20) /* of an area; they count as in use */
 
 /* Of a range's mark. */
 #define MARK_FREED	 1u
@@ -73,19 +73,15 @@ static unsigned class_for(size_t bytes, size_t align)
 
 static void *class_alloc(unsigned class, size_t bytes, unsigned flags, const char *function)
 {
-	struct slabs *s = malloc_heap.slabs;
-
-	/* Pairs with class_make(). */
-	if (!load_acquire(&s->ready[class]) &&
-	    ((flags & QUIRE_NOLOCK) || class_make(s, class, malloc_class_bytes(class)) != 0))
+	if (!malloc_class_made(class, flags))
 		return NULL;
-	return hardened_alloc(s, class, (uint32_t)bytes, flags, function);
+	return hardened_alloc(malloc_heap.slabs, class, (uint32_t)bytes, flags, function);
 }
 
 /* In a handler that interrupted a lock's holder: of a class above, or the boot arena's. */
 static void *nested_alloc(unsigned class, size_t bytes, size_t align, const char *function)
 {
-	for (unsigned i = 0; class != 0 && i < CLASSES_ABOVE; i++) {
+	for (unsigned i = 0; class != 0 && i < MALLOC_NESTED_CLASSES; i++) {
 		void *block = malloc_class_bytes(class) % align == 0
 				      ? class_alloc(class, bytes, QUIRE_NOLOCK, function)
 				      : NULL;
@@ -103,10 +99,7 @@ static void *small_alloc(size_t bytes, size_t align, const char *function)
 	void *block = lock_nested() ? nested_alloc(class, bytes, align, function)
 				    : class_alloc(class, bytes, 0, function);
 
-	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL && !boot_has(block)) {
-		class = malloc_class_at(block);
-		malloc_counted_alloc(class, malloc_class_bytes(class), true);
-	}
+	malloc_tell_small(block, true);
 	return block;
 }
 
@@ -181,23 +174,16 @@ static struct range *large_at(struct vmap **areas_of, const void *block, const c
 	return r;
 }
 
-/* The first byte of [from, end) that is not zero, or @end. */
-static const char *written(const char *from, const char *end)
-{
-	while (from < end && *from == 0)
-		from++;
-	return from;
-}
-
-static void check_around(const struct vmap *v, const struct range *r, const char *block,
+static void check_around(const struct vmap *v, const struct range *r, const void *addr,
 			 const char *function)
 {
-	const char *end = block + taken_bytes(r), *found = written(block + r->asked_bytes, end);
+	const uint8_t *block = addr, *end = block + taken_bytes(r);
+	const uint8_t *found = poison_other(block + r->asked_bytes, end, 0);
 
 	if (found != end)
 		misuse_number("written behind an object", function, block, "offset",
 			      (uint64_t)(found - block));
-	found = written(range_addr(v, r), block);
+	found = poison_other(range_addr(v, r), block, 0);
 	if (found != block)
 		misuse_number("written in front of an object", function, block, "bytes before",
 			      (uint64_t)(block - found));
@@ -296,12 +282,7 @@ static void *large_alloc(size_t bytes, size_t align, unsigned flags)
 /* Takes the memory of an area, so that it reads zero. */
 static void clear_area(char *addr, size_t bytes)
 {
-	struct mem_range one;
-	struct gather gather;
-
-	gather_begin(&gather, &one, 1);
-	gather_unback(&gather, addr, bytes);
-	if (gather_finish(&gather) == 0)
+	if (gather_unback_one(addr, bytes) == 0)
 		memset(addr, 0, bytes);
 }
 

@@ -78,6 +78,10 @@ unsigned malloc_class_above(unsigned class);
 /* The smallest class from @class on whose blocks all begin at multiples of @align, a power of two up to
  * MALLOC_PAGE_BYTES.  There is one, since the largest is a multiple of a page. */
 unsigned malloc_class_aligned(unsigned class, size_t align);
+/* True if @class can be used: it is made if need be, but not with QUIRE_NOLOCK. */
+bool malloc_class_made(unsigned class, unsigned flags);
+/* How many classes a handler looks at that interrupted a lock's holder: its own, and those above. */
+#define MALLOC_NESTED_CLASSES 8u
 
 /* ---- cold paths: alloc.c, free.c ---- */
 
@@ -98,6 +102,9 @@ size_t malloc_large_bytes(const void *block, const char *function);
 unsigned malloc_class_at(const void *block);
 /* True if @block, which is one, is an area. */
 bool malloc_is_area(const void *block);
+/* Tells the report of a small block that was handed out, if the process counts; NULL and the boot arena's are
+ * none.  @slow: not by a sheaf at once. */
+void malloc_tell_small(const void *block, bool slow);
 /* Stops the process unless @block can be one of @bytes at a multiple of @align. */
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function);
 

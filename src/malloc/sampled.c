@@ -33,6 +33,7 @@
 #include "machine/clock.h"
 #include "machine/lean.h"
 #include "machine/mem.h"
+#include "slab/poison.h"
 #include "slab/slab.h"
 
 /* A page and 300 bytes each: 1.1 MiB at most.  Programs have more places that free wrongly than so many blocks apart. */
@@ -222,13 +223,13 @@ static struct slot *check(const void *block, const char *function)
 /* Something was written behind the block, in bytes that belong to its page. */
 static void check_slack(const struct slot *slot, const char *function)
 {
-	const uint8_t *at = (const uint8_t *)slot->block + slot->bytes;
+	const uint8_t *block = (const uint8_t *)slot->block;
 	const uint8_t *end = (const uint8_t *)page_of(slot) + sample.page;
+	const uint8_t *found = poison_other(block + slot->bytes, end, SLACK);
 
-	for (; at < end; at++)
-		if (*at != SLACK)
-			misuse_number("written behind an object", function, slot->block, "offset",
-				      (uint64_t)(at - (const uint8_t *)slot->block));
+	if (found != end)
+		misuse_number("written behind an object", function, block, "offset",
+			      (uint64_t)(found - block));
 }
 
 /* ---- the layer ---- */

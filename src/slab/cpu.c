@@ -33,8 +33,7 @@
 /* What the sheaves of a CPU keep at most, together: 8 MiB of objects. */
 #define SHEAVES_UNITS ((8u << 20) >> ENTRY_SHIFT)
 
-#define SMALL_ROOM  31u
-#define SMALL_WORDS (SMALL_ROOM + 1)
+#define SMALL_WORDS (SHEAF_SMALL_ROOM + 1)
 #define LARGE_WORDS (SHEAF_ROOM_MAX + 1)
 #define SMALL_FIRST LEAN_CLASSES_NR
 #define LARGE_FIRST (SMALL_FIRST + (CLASSES_MAX - 1) * SMALL_WORDS)
@@ -140,7 +139,8 @@ static void write_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned c
 
 	DCHECK(lock_is_held(&cpu->lock));
 	if (top < LARGE_FIRST)
-		store_relaxed(&header->high, small_sentinel(s, class) + smaller(keeps, SMALL_ROOM));
+		store_relaxed(&header->high,
+			      small_sentinel(s, class) + smaller(keeps, SHEAF_SMALL_ROOM));
 	else
 		store_relaxed(&header->high, large_sentinel(class) + keeps);
 }
@@ -165,7 +165,7 @@ void sheaf_set_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned clas
 bool sheaf_is_cramped_locked(const struct slabs *s, const struct slab_cpu *cpu, unsigned class)
 {
 	DCHECK(lock_is_held(&cpu->lock));
-	return cpu->sheaf[class].keeps > SMALL_ROOM &&
+	return cpu->sheaf[class].keeps > SHEAF_SMALL_ROOM &&
 	       load_relaxed(&header_of(s, cpu, class)->top) < LARGE_FIRST; /* as above */
 }
 
@@ -176,7 +176,7 @@ void sheaf_move_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class)
 	DCHECK(lock_is_held(&cpu->lock));
 	if (sheaf_is_cramped_locked(s, cpu, class))
 		lean_replace(s->lean, cpu->slot, class,
-			     (struct lean_header){ .top = small, .high = small + SMALL_ROOM },
+			     (struct lean_header){ .top = small, .high = small + SHEAF_SMALL_ROOM },
 			     (struct lean_header){ .top = large,
 						   .high = large + cpu->sheaf[class].keeps });
 }

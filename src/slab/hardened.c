@@ -39,6 +39,7 @@
 #include "page/alloc.h"
 #include "slab/meta.h"
 #include "slab/objects.h"
+#include "slab/poison.h"
 #include "slab/record.h"
 #include "slab/sheaf.h"
 
@@ -53,7 +54,7 @@
 #define SLACK_SHIFT 48u
 
 /* A class's quarantine.  Under the class's lock. */
-struct quarantine {
+struct waiters {
 	void *chosen[WAIT_MOST]; /* in no order; NULL: nothing yet */
 	void *queue[WAIT_MOST];	 /* by age; NULL likewise */
 	uint32_t oldest;	 /* of the queue */
@@ -65,7 +66,7 @@ struct slab_hardened {
 	struct key canaries; /* (c) */
 	uint64_t drawn;	     /* atomic, relaxed */
 	size_t bytes;	     /* of the mapping that this is */
-	struct quarantine quarantine[CLASSES_MAX];
+	struct waiters waiters[CLASSES_MAX];
 };
 
 /* ---- of the instance ---- */
@@ -107,12 +108,7 @@ uint64_t hardened_draw(struct slabs *s)
 /* Takes the memory, so that the next access reads zero. */
 static void clear_pages(char *addr, size_t bytes)
 {
-	struct mem_range one;
-	struct gather gather;
-
-	gather_begin(&gather, &one, 1);
-	gather_unback(&gather, addr, bytes);
-	if (gather_finish(&gather) == 0)
+	if (gather_unback_one(addr, bytes) == 0)
 		memset(addr, 0, bytes);
 }
 
@@ -332,14 +328,12 @@ static uint32_t check_canary(const struct slabs *s, const void *object, uint32_t
 static void check_zero(const void *object, uint32_t size, const char *function)
 {
 	const uint8_t *byte = object;
-	uint32_t i = 0;
 
 	/* All are like the one before them. */
 	if (LIKELY(byte[0] == 0 && memcmp(byte, byte + 1, size - 1) == 0))
 		return;
-	while (byte[i] == 0)
-		i++;
-	misuse_number("written after it was freed", function, object, "offset", i);
+	misuse_number("written after it was freed", function, object, "offset",
+		      (uint64_t)(poison_other(byte, byte + size, 0) - byte));
 }
 
 void *hardened_alloc(struct slabs *s, unsigned class, uint32_t bytes, unsigned flags,
@@ -379,7 +373,7 @@ void hardened_set_bytes(struct slabs *s, void *object, uint32_t bytes)
 static void *exchange_locked(struct slabs *s, unsigned class, void *object)
 {
 	struct slab_class *c = &s->class[class];
-	struct quarantine *w = &s->hardened->quarantine[class];
+	struct waiters *w = &s->hardened->waiters[class];
 	uint32_t room = WAIT_BYTES / c->size;
 	void **place, *out;
 
@@ -438,7 +432,7 @@ void hardened_free(struct slabs *s, void *object, const char *function)
 static unsigned take_waiters_locked(struct slabs *s, unsigned class, void **objects, unsigned n)
 {
 	DCHECK(lock_is_held(&s->class[class].lock));
-	struct quarantine *w = &s->hardened->quarantine[class];
+	struct waiters *w = &s->hardened->waiters[class];
 	unsigned got = 0;
 
 	for (unsigned i = 0; i < WAIT_MOST && got < n; i++) {
@@ -479,12 +473,12 @@ void hardened_drain(struct slabs *s)
 uint64_t hardened_waiting(const struct slabs *s, unsigned class)
 {
 	/* A gauge. */
-	return s->hardened != NULL ? load_relaxed(&s->hardened->quarantine[class].nr) : 0;
+	return s->hardened != NULL ? load_relaxed(&s->hardened->waiters[class].nr) : 0;
 }
 
 void *const *hardened_waiters(const struct slabs *s, unsigned class, unsigned array, unsigned *n)
 {
-	const struct quarantine *w = &s->hardened->quarantine[class];
+	const struct waiters *w = &s->hardened->waiters[class];
 
 	*n = WAIT_MOST;
 	return array == 0 ? w->chosen : w->queue;

@@ -14,7 +14,7 @@
  *   3. in a handler that can have no lock at all, a bit in the deferred map (defer.c)
  * An object whose slab is emptying goes into its slab at once.
  *
- * How much.  A new sheaf keeps KEEPS_NEW objects.  A sheaf that was full and is then found empty was too small,
+ * How much.  A new sheaf keeps SHEAF_SMALL_ROOM objects.  A sheaf that was full and is then found empty was too small,
  * since as many objects were wanted again, and so was one that keeps less than SHEAF_FIRST_BYTES and was refilled
  * STREAK_LONG times without a spill.  If that happened as often as the CPU's other sheaves keep 4 KiB, it keeps twice as
  * many: a program that uses one size much has large sheaves at once, and 200 threads that use 46 sizes in turn do
@@ -46,8 +46,7 @@
 #define STREAK_MAX   5u /* REFILL_LEAST << it is SHEAF_MOVE_MAX */
 
 #define STREAK_LONG 3u
-#define WANTS_SHIFT 8u	/* 4 KiB in units of 16 bytes */
-#define KEEPS_NEW   31u /* what a sheaf's small place has room for */
+#define WANTS_SHIFT 8u /* 4 KiB in units of 16 bytes */
 
 _Static_assert(REFILL_LEAST << STREAK_MAX == SHEAF_MOVE_MAX, "the longest streak moves the most");
 
@@ -62,7 +61,7 @@ static unsigned keep_more_locked(struct slabs *s, struct slab_cpu *cpu, unsigned
 
 	DCHECK(lock_is_held(&cpu->lock));
 	if (keeps == 0)
-		keeps = c->sheaf_first < KEEPS_NEW ? c->sheaf_first : KEEPS_NEW;
+		keeps = c->sheaf_first < SHEAF_SMALL_ROOM ? c->sheaf_first : SHEAF_SMALL_ROOM;
 	else if (too_small && ++sheaf->wants > others >> WANTS_SHIFT) {
 		sheaf->wants = 0;
 		keeps *= 2;

@@ -54,9 +54,11 @@ struct slab_hardened;
 #define BYTE_EMPTYING  0x80u
 #define ENTRY_SHIFT    4
 #define SHEAF_ROOM_MAX 1024u
-#define SLAB_NONE      UINT32_MAX
-#define BINS_NR	       16u
-#define BIN_SHIFT      27 /* a scale times the used objects is below BINS_NR << 27, so 32 bits do */
+#define SHEAF_SMALL_ROOM                                                                           \
+	31u /* what a new sheaf keeps at most, and its small place has room for: cpu.c */
+#define SLAB_NONE UINT32_MAX
+#define BINS_NR	  16u
+#define BIN_SHIFT 27 /* a scale times the used objects is below BINS_NR << 27, so 32 bits do */
 
 /* Addresses have a record for each 64 KiB.  That of the first 64 KiB of a slab is the slab's. */
 #define SLAB_SHIFT   16u
