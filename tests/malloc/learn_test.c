@@ -11,14 +11,12 @@
 
 #include "quire_test.h"
 
+#include "chain.h"
+
 extern void free_sized(void *block, size_t bytes) __attribute__((weak));
 extern void free_aligned_sized(void *block, size_t align, size_t bytes) __attribute__((weak));
 
 #define LEARNT_MIB 20 /* more than a size must hold */
-
-struct link {
-	struct link *next;
-};
 
 static struct link *hold(struct link *chain, size_t bytes, size_t total)
 {
@@ -30,16 +28,6 @@ static struct link *hold(struct link *chain, size_t bytes, size_t total)
 		chain = block;
 	}
 	return chain;
-}
-
-static void release(struct link *chain)
-{
-	while (chain != NULL) {
-		struct link *next = chain->next;
-
-		free(chain);
-		chain = next;
-	}
 }
 
 static size_t usable_of(size_t bytes)
@@ -71,7 +59,7 @@ static void little_of_a_size_teaches_nothing(void)
 
 	assert_true(before > exact(2900));
 	assert_u64_eq(usable_of(2900), before);
-	release(chain);
+	chain_free(chain);
 	assert_u64_eq(usable_of(2900), before);
 }
 
@@ -81,7 +69,7 @@ static void a_size_that_comes_and_goes_teaches_nothing(void)
 	size_t before = usable_of(2900);
 
 	for (unsigned round = 0; round < 40; round++)
-		release(hold(NULL, 2900, MIB(2)));
+		chain_free(hold(NULL, 2900, MIB(2)));
 	assert_u64_eq(usable_of(2900), before);
 }
 
@@ -102,7 +90,7 @@ static void check_learnt(size_t bytes)
 	assert_true(per_block * 100 <= bytes * 102);
 	per_block = (resident_bytes() - used) / blocks_nr;
 	printf("%zu bytes: %llu resident\n", bytes, (unsigned long long)per_block);
-	release(chain);
+	chain_free(chain);
 }
 
 static void a_hot_size_gets_blocks_of_its_size(void)
@@ -119,7 +107,7 @@ static void a_size_that_fits_a_class_needs_no_other(void)
 
 	assert_u64_eq(usable_of(600), 608);
 	assert_u64_eq(usable_of(602), 608);
-	release(chain);
+	chain_free(chain);
 }
 
 /* The sizes below it, of the same class, share it; those above stay where they were. */
@@ -133,7 +121,7 @@ static void sizes_around_a_hot_one_take_the_nearest_class(void)
 	assert_u64_eq(usable_of(8704), 8704);
 	assert_u64_eq(usable_of(8801), above);
 	assert_u64_eq(usable_of(9100), above);
-	release(chain);
+	chain_free(chain);
 }
 
 /* Blocks from before stay what they are, in each call that looks at a block's size. */
@@ -162,7 +150,7 @@ static void blocks_from_before_are_as_they_were(void)
 	old[3] = realloc(old[3], before + 1);
 	assert_true(malloc_usable_size(old[3]) > before);
 	free(old[3]);
-	release(chain);
+	chain_free(chain);
 }
 
 /* An alignment that the new size has not is found in the classes above. */
@@ -185,7 +173,7 @@ static void aligned_blocks_of_a_learnt_size_are_aligned(void)
 		}
 	}
 	assert_u64_eq(wrong_nr, 0);
-	release(chain);
+	chain_free(chain);
 }
 
 /* Classes by rising size, the learnt ones among them; what they hold adds up. */
@@ -214,7 +202,7 @@ static void malloc_info_has_learnt_sizes(void)
 	}
 	assert_int_equal(seen, 1);
 	free(text);
-	release(chain);
+	chain_free(chain);
 }
 
 struct claim {

@@ -8,49 +8,12 @@
 
 #include "quire_test.h"
 
+#include "chain.h"
+
 extern void free_sized(void *block, size_t bytes) __attribute__((weak));
 
 #define SHRUNK_BYTES 100u
 #define PIECE_BYTES  ((size_t)1 << 19)
-
-struct link {
-	struct link *next;
-};
-
-static struct link *take_while_there_are(struct link *chain, size_t bytes)
-{
-	struct link *block;
-
-	while ((block = malloc(bytes)) != NULL) {
-		block->next = chain;
-		chain = block;
-	}
-	return chain;
-}
-
-/* All that there is of blocks of SHRUNK_BYTES, and of larger ones. */
-static struct link *take_all(void)
-{
-	struct link *chain = NULL;
-
-	for (size_t bytes = (size_t)1 << 20; bytes > SHRUNK_BYTES; bytes /= 2)
-		chain = take_while_there_are(chain, bytes);
-	return take_while_there_are(chain, SHRUNK_BYTES);
-}
-
-static size_t release(struct link *chain)
-{
-	size_t nr = 0;
-
-	while (chain != NULL) {
-		struct link *next = chain->next;
-
-		free(chain);
-		chain = next;
-		nr++;
-	}
-	return nr;
-}
 
 /* No smaller block can be had, so it stays; then it is no misuse to free it by the size that it shrank to. */
 static void check_refused_shrink(size_t bytes)
@@ -59,10 +22,10 @@ static void check_refused_shrink(size_t bytes)
 	struct link *chain;
 
 	assert_non_null(block);
-	chain = take_all();
+	chain = chain_take_all(SHRUNK_BYTES);
 	shrunk = realloc(block, SHRUNK_BYTES);
 	assert_ptr_equal(shrunk, block);
-	release(chain);
+	chain_free(chain);
 	if (free_sized != NULL)
 		free_sized(shrunk, SHRUNK_BYTES);
 	else
@@ -89,8 +52,8 @@ static void what_was_freed_can_be_had_again(void **state)
 	size_t first, second;
 
 	(void)state;
-	first = release(take_while_there_are(NULL, PIECE_BYTES));
-	second = release(take_while_there_are(NULL, PIECE_BYTES));
+	first = chain_free(chain_take(NULL, PIECE_BYTES));
+	second = chain_free(chain_take(NULL, PIECE_BYTES));
 	assert_in_range(first, 64, 128);
 	assert_in_range(second, first - 1, 128);
 }

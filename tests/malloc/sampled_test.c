@@ -13,6 +13,8 @@
 
 #include "quire_test.h"
 
+#include "chain.h"
+
 #define SHARE	 100u
 #define ODD_SIZE 100u
 
@@ -87,34 +89,6 @@ static void a_sampled_block_is_whole(void **state)
 
 extern void free_sized(void *block, size_t bytes) __attribute__((weak));
 
-struct link {
-	struct link *next;
-};
-
-/* All that there is of blocks of at least @bytes. */
-static struct link *take_all(size_t bytes)
-{
-	struct link *chain = NULL, *block;
-
-	for (size_t each = (size_t)1 << 20; each >= bytes; each /= 2) {
-		while ((block = malloc(each)) != NULL) {
-			block->next = chain;
-			chain = block;
-		}
-	}
-	return chain;
-}
-
-static void release(struct link *chain)
-{
-	while (chain != NULL) {
-		struct link *next = chain->next;
-
-		free(chain);
-		chain = next;
-	}
-}
-
 /* A smaller block that is refused is no misuse, and neither is the size that its user knows. */
 static void a_refused_shrink_leaves_a_block_of_any_smaller_size(void **state)
 {
@@ -127,9 +101,9 @@ static void a_refused_shrink_leaves_a_block_of_any_smaller_size(void **state)
 
 		free(shrunk);
 		block = take_sampled();
-		chain = take_all(16);
+		chain = chain_take_all(16);
 		shrunk = realloc(block, 20);
-		release(chain);
+		chain_free(chain);
 	}
 	assert_ptr_equal(shrunk, block);
 	if (free_sized != NULL)

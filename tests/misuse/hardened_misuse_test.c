@@ -5,9 +5,7 @@
 
 #include "machine/mem.h"
 
-#define FREE			"free"
-/* An object of @size bytes, and where its slab is. */
-#define IN_SLAB(function, size) AT_WITH(function, "size " size ", slab 0x+([0-9a-f])")
+#define FREE "free"
 
 #define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
 

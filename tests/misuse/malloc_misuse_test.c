@@ -2,12 +2,10 @@
 /* malloc() and its family: each misuse ends with its line. */
 #include "misuse/misuse_case.h"
 
-#define FREE			"free"
-#define SIZED			"free_sized"
-#define ALIGNED			"free_aligned_sized"
-#define USABLE			"malloc_usable_size"
-/* An object of @size bytes, and where its slab is. */
-#define IN_SLAB(function, size) AT_WITH(function, "size " size ", slab 0x+([0-9a-f])")
+#define FREE	"free"
+#define SIZED	"free_sized"
+#define ALIGNED "free_aligned_sized"
+#define USABLE	"malloc_usable_size"
 
 #define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
 
@@ -66,12 +64,5 @@ static const struct misuse misuses[] = {
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_misuse_ends_with_its_line),
-		cmocka_unit_test(each_does_without_sequences_too),
-	};
-
-	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
-		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return misuse_main(misuses, MISUSES_NR, argv + 1, argc - 1);
 }

@@ -23,6 +23,8 @@
 #define AT(function) ": address 0x+([0-9a-f]) in " function ", CPU +([0-9])\n"
 #define AT_WITH(function, number)                                                                  \
 	": address 0x+([0-9a-f]) (" number ") in " function ", CPU +([0-9])\n"
+/* An object of @size bytes, and where its slab is. */
+#define IN_SLAB(function, size) AT_WITH(function, "size " size ", slab 0x+([0-9a-f])")
 
 #ifndef MISUSE_CONF
 #define MISUSE_CONF "limit:64m"
@@ -145,6 +147,20 @@ static int misuse_begin(const struct misuse *misuses, size_t nr, char *const *na
 		return 1;
 	}
 	return 0;
+}
+
+/* main() of a table whose programs need nothing but their lines. */
+static inline int misuse_main(const struct misuse *misuses, size_t nr, char *const *names,
+			      int names_nr)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_misuse_ends_with_its_line),
+		cmocka_unit_test(each_does_without_sequences_too),
+	};
+
+	if (misuse_begin(misuses, nr, names, names_nr) != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 #endif

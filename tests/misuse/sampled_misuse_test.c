@@ -41,12 +41,5 @@ static const struct misuse misuses[] = {
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_misuse_ends_with_its_line),
-		cmocka_unit_test(each_does_without_sequences_too),
-	};
-
-	if (misuse_begin(misuses, MISUSES_NR, argv + 1, argc - 1) != 0)
-		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return misuse_main(misuses, MISUSES_NR, argv + 1, argc - 1);
 }

@@ -238,25 +238,34 @@ static void records_of_no_slab_go_and_come(void **state)
 	}
 }
 
+static enum huge_kind kind_of_block(void)
+{
+	return huge_kind(&pages_of(it.q)->huge, record_of(it.s, objects[0]) / 32);
+}
+
+static void fill_a_huge_block(unsigned class)
+{
+	case_take(&it, class, objects, 32 * 16);
+	fill(32 * 16, 4096);
+	if (kind_of_block() != HUGE_ADVISED)
+		skip_because("no huge page is advised");
+}
+
 /* With huge pages a slab's few free pages stay; once a quarter of the block would go, they go. */
 static void a_huge_block_is_left_alone_until_it_is_worth_it(void **state)
 {
 	unsigned class = case_class(&it, 4096), n = 8 * 16;
-	struct pages *p = pages_of(it.q);
 
 	(void)state;
-	case_take(&it, class, objects, 32 * 16);
-	fill(32 * 16, 4096);
-	if (huge_kind(&p->huge, record_of(it.s, objects[0]) / 32) != HUGE_ADVISED)
-		skip_because("no huge page is advised");
+	fill_a_huge_block(class);
 	for (unsigned i = 0; i < n - 1; i++)
 		assert_int_equal(objects_give(it.s, class, &objects[i + i / 15], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), 0);
 	case_verify(&it, class);
-	assert_int_equal(huge_kind(&p->huge, record_of(it.s, objects[0]) / 32), HUGE_ADVISED);
+	assert_int_equal(kind_of_block(), HUGE_ADVISED);
 	assert_int_equal(objects_give(it.s, class, &objects[200], 1, 0), 1);
 	assert_u64_eq(case_unback(&it, class), KIB(4) * n);
-	assert_int_equal(huge_kind(&p->huge, record_of(it.s, objects[0]) / 32), HUGE_PLAIN);
+	assert_int_equal(kind_of_block(), HUGE_PLAIN);
 	case_verify(&it, class);
 }
 
@@ -264,13 +273,9 @@ static void a_huge_block_is_left_alone_until_it_is_worth_it(void **state)
 static void free_pages_of_a_huge_block_count(void **state)
 {
 	unsigned class = case_class(&it, 4096), quarter = 8 * 16;
-	struct pages *p = pages_of(it.q);
 
 	(void)state;
-	case_take(&it, class, objects, 32 * 16);
-	fill(32 * 16, 4096);
-	if (huge_kind(&p->huge, record_of(it.s, objects[0]) / 32) != HUGE_ADVISED)
-		skip_because("no huge page is advised");
+	fill_a_huge_block(class);
 	assert_int_equal(objects_give(it.s, class, &objects[200], 1, 0), 1);
 	objects_give(it.s, class, objects, quarter - 16, 0);
 	objects_shrink(it.s, class);
