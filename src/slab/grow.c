@@ -5,9 +5,9 @@
  * The caller found no free object, holds no lock of ours, and will look again.  What is tried, cheapest first:
  *
  *   1. a slab that was to become empty gets users again (emptying.c)
- *   2. a class that has many slabs takes a run for four, which is split: three calls in four less
- *   3. a run for one slab
- *   4. if memory is refused: an object that has come back meanwhile, or will when a slab of the class is no more held
+ *   2. a run for one slab.  Never a longer one for several: it would take fresh memory beside free pieces of a
+ *      slab's size, which a program that frees and fills in turn then never uses again
+ *   3. if memory is refused: an object that has come back meanwhile, or will when a slab of the class is no more held
  *      (unback.c), which is waited for
  *
  * A new slab is complete before it is on a list: its record is written, each object was constructed, and the
@@ -31,17 +31,8 @@
 #include "slab/meta.h"
 #include "slab/record.h"
 
-/* A run of four adds at most an eighth to what the class has, as much as it may keep free anyhow. */
-#define RUN_SHIFT  2u
-#define BUSY_SLABS 32u
 /* What an allocation's flags mean to pages.  Whoever wants zeroes writes them into the object. */
 #define FLAGS_PAGE (QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
-
-/* Pages for some slabs of the class. */
-struct run {
-	uint32_t record; /* of the first slab */
-	uint32_t slabs_nr;
-};
 
 static int undo_emptying(struct slabs *s, struct slab_class *c, unsigned flags)
 {
@@ -59,41 +50,25 @@ static int undo_emptying(struct slabs *s, struct slab_class *c, unsigned flags)
 
 /* ---- pages ---- */
 
-static void free_run(struct slabs *s, const struct slab_class *c, const struct run *run)
-{
-	for (uint32_t i = 0; i < run->slabs_nr; i++)
-		quire_free_pages(s->q, slab_addr(s, run->record) + i * slab_bytes(s, c), c->order);
-}
-
-/* For one slab. */
-static char *alloc_one(struct slabs *s, const struct slab_class *c, unsigned flags, int *error)
+static char *alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags, int *error)
 {
 	if (UNLIKELY(s->hardened != NULL))
 		return hardened_run(s, c, flags, error);
 	return page_alloc_run(s->q, c->order, flags, error);
 }
 
-static int alloc_run(struct slabs *s, const struct slab_class *c, unsigned flags, struct run *run)
+/* Pages for a slab, whose record can be written: @record is its number. */
+static int alloc_pages(struct slabs *s, const struct slab_class *c, unsigned flags, uint32_t *record)
 {
-	unsigned order = c->order + RUN_SHIFT;
 	int error = 0;
-	char *addr = NULL;
+	char *addr = alloc_run(s, c, flags, &error);
 
-	/* A hint.  The larger run is not worth taking back what others cache. */
-	if (load_relaxed(&c->slabs_nr) >= BUSY_SLABS && s->hardened == NULL)
-		addr = page_alloc_run(s->q, order, flags | QUIRE_NORETRY, &error);
-	if (addr != NULL)
-		page_split_to(pages_of(s->q), addr, order, c->order);
-	run->slabs_nr = addr != NULL ? 1u << RUN_SHIFT : 1;
-	run->record = SLAB_NONE;
-	if (addr == NULL)
-		addr = alloc_one(s, c, flags, &error);
 	if (addr == NULL)
 		return error;
-	run->record = (uint32_t)((size_t)(addr - s->base) >> SLAB_SHIFT);
-	error = slabs_meta_enter(s, run->record, run->slabs_nr, flags);
+	*record = (uint32_t)((size_t)(addr - s->base) >> SLAB_SHIFT);
+	error = slabs_meta_enter(s, *record, flags);
 	if (error)
-		free_run(s, c, run);
+		quire_free_pages(s->q, addr, c->order);
 	return error;
 }
 
@@ -145,35 +120,31 @@ static void add_slab_locked(struct slabs *s, struct slab_class *c, uint32_t reco
 	slab_file_locked(s, c, record);
 }
 
-/* The slabs leave as they came: the flags allow only tries, and the lock is taken. */
-static int unmake(struct slabs *s, const struct slab_class *c, const struct run *run)
+/* The slab leaves as it came: the flags allow only tries, and the lock is taken. */
+static int unmake(struct slabs *s, const struct slab_class *c, uint32_t record)
 {
-	bool guarded = false;
+	bool unguarded;
 
-	for (uint32_t i = 0; i < run->slabs_nr; i++) {
-		slab_set_bytes(s, c, run->record + i * slab_records(s, c), 0);
-		guarded = !hardened_unguard(s, c, run->record + i * slab_records(s, c)) || guarded;
-	}
-	slabs_meta_leave(s, run->record, run->slabs_nr);
-	if (!guarded) /* else as in free_leavers() */
-		free_run(s, c, run);
+	slab_set_bytes(s, c, record, 0);
+	unguarded = hardened_unguard(s, c, record);
+	slabs_meta_leave(s, record);
+	if (unguarded) /* else as in free_leavers() */
+		quire_free_pages(s->q, slab_addr(s, record), c->order);
 	return -EAGAIN;
 }
 
-static int add_run(struct slabs *s, struct slab_class *c, unsigned flags)
+static int add_slab(struct slabs *s, struct slab_class *c, unsigned flags)
 {
 	lock_token token;
-	struct run run;
-	int error = alloc_run(s, c, flags, &run);
+	uint32_t record = SLAB_NONE;
+	int error = alloc_pages(s, c, flags, &record);
 
 	if (error)
 		return error;
-	for (uint32_t i = 0; i < run.slabs_nr; i++)
-		make_slab(s, c, run.record + i * slab_records(s, c));
+	make_slab(s, c, record);
 	if (!class_lock_for(c, flags, &token))
-		return unmake(s, c, &run);
-	for (uint32_t i = run.slabs_nr; i-- != 0;) /* so that the lowest is used first */
-		add_slab_locked(s, c, run.record + i * slab_records(s, c));
+		return unmake(s, c, record);
+	add_slab_locked(s, c, record);
 	lock_release(&c->lock, token);
 	return 0;
 }
@@ -204,6 +175,6 @@ int objects_grow(struct slabs *s, unsigned class, unsigned flags)
 	int error = undo_emptying(s, c, flags);
 
 	if (error)
-		error = add_run(s, c, (flags & FLAGS_PAGE) | c->page_flags);
+		error = add_slab(s, c, (flags & FLAGS_PAGE) | c->page_flags);
 	return error == -ENOMEM ? after_refusal(s, c, flags) : error;
 }

@@ -133,7 +133,7 @@ static int make_ready(struct slabs *s, uint32_t step, unsigned flags)
 	return error;
 }
 
-int slabs_meta_enter(struct slabs *s, uint32_t record, uint32_t slabs_nr, unsigned flags)
+int slabs_meta_enter(struct slabs *s, uint32_t record, unsigned flags)
 {
 	uint32_t step = step_of(record);
 	int error = make_ready(s, step, flags);
@@ -141,8 +141,8 @@ int slabs_meta_enter(struct slabs *s, uint32_t record, uint32_t slabs_nr, unsign
 	if (error)
 		return error;
 	/* Pairs with the end of slabs_meta_unback(). */
-	while (fetch_add_acq_rel(&s->step_slabs[step], slabs_nr) & LEAVING) {
-		fetch_sub_acq_rel(&s->step_slabs[step], slabs_nr);
+	while (fetch_add_acq_rel(&s->step_slabs[step], 1) & LEAVING) {
+		fetch_sub_acq_rel(&s->step_slabs[step], 1);
 		if (flags & FLAGS_NO_WAIT)
 			return -EAGAIN;
 		mutex_acquire(&s->unback_mutex);
@@ -152,12 +152,12 @@ int slabs_meta_enter(struct slabs *s, uint32_t record, uint32_t slabs_nr, unsign
 	return 0;
 }
 
-void slabs_meta_leave(struct slabs *s, uint32_t record, uint32_t slabs_nr)
+void slabs_meta_leave(struct slabs *s, uint32_t record)
 {
 	/* Pairs with the exchange in collect_step(). */
-	uint32_t before = fetch_sub_acq_rel(&s->step_slabs[step_of(record)], slabs_nr);
+	uint32_t before = fetch_sub_acq_rel(&s->step_slabs[step_of(record)], 1);
 
-	CHECK_VALUES(before >= slabs_nr, before, slabs_nr);
+	CHECK_VALUES(before >= 1, before, record);
 }
 
 /* ---- giving back ---- */

@@ -17,12 +17,11 @@ void slabs_meta_fini(struct slabs *s);
 bool slabs_meta_is_ready(const struct slabs *s, uint32_t record);
 /* True if there may be slabs in the record's step: a hint. */
 bool slabs_meta_is_used(const struct slabs *s, uint32_t record);
-/* For slabs that are about to be made: what describes them can be written from here on, until slabs_meta_leave().
- * A run that page_alloc_run() returns lies in one step, so its first record stands for all.  0, -ENOMEM, or
- * -EAGAIN if @flags forbid what it would take: system calls, or waiting while a step's memory goes. */
-int slabs_meta_enter(struct slabs *s, uint32_t record, uint32_t slabs_nr, unsigned flags);
-/* The slabs are no more, and nothing that describes them is looked at again. */
-void slabs_meta_leave(struct slabs *s, uint32_t record, uint32_t slabs_nr);
+/* For a slab that is about to be made: what describes it can be written from here on, until slabs_meta_leave().
+ * 0, -ENOMEM, or -EAGAIN if @flags forbid what it would take: system calls, or waiting while a step's memory goes. */
+int slabs_meta_enter(struct slabs *s, uint32_t record, unsigned flags);
+/* The slab is no more, and nothing that describes it is looked at again. */
+void slabs_meta_leave(struct slabs *s, uint32_t record);
 /* Gives back the memory of what describes no slab, by an empty gather, with storage lent to it.  Under s->unback_mutex.  Returns bytes. */
 size_t slabs_meta_unback(struct slabs *s, struct gather *gather);
 /* Records that the arrays have room for. */

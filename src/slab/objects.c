@@ -300,7 +300,7 @@ static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32
 	for (; first != SLAB_NONE; n++) {
 		uint32_t next = slab_at(s, first)->next;
 
-		slabs_meta_leave(s, first, 1);
+		slabs_meta_leave(s, first);
 		if (LIKELY(hardened_unguard(s, c, first))) /* pages that fault are nobody's */
 			quire_free_pages(s->q, slab_addr(s, first), c->order);
 		first = next;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The nth allocation of pages for slabs is refused, for each n: in a fresh class, whose slabs come one by one, and in a
- * busy one, which asks for four at a time.  All objects of the slabs that there is room for are handed out, the
+ * The nth allocation of pages for slabs is refused, for each n: in a fresh class and in a busy one.  All objects of the slabs that there is room for are handed out, the
  * refusal leaves nothing behind, and a slab's worth of pages that comes free is used.
  */
 #include "unit/slab/slab_case.h"

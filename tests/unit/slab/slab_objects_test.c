@@ -3,6 +3,7 @@
 #include "unit/slab/slab_case.h"
 
 #define PER_SLAB 64u /* objects of 1 KiB */
+#define PIECES	 8u
 
 static struct slab_case it;
 static void *objects[64 * PER_SLAB];
@@ -174,24 +175,27 @@ static void a_slab_that_left_serves_another_class(void **state)
 	case_verify(&it, other);
 }
 
-/* From 32 slabs on, four are made at a time. */
-static void a_busy_class_grows_by_runs(void **state)
+/* A class that has many slabs still takes runs of a slab's size, which others freed, and no fresh memory. */
+static void a_busy_class_grows_into_free_pieces(void **state)
 {
 	unsigned class = case_class(&it, 1024);
-	struct objects_count count;
+	void *runs[2 * PIECES];
 
 	(void)state;
-	case_take(&it, class, objects, 32 * PER_SLAB);
-	assert_int_equal(objects_grow(it.s, class, 0), 0);
-	objects_count(it.s, class, &count);
-	assert_u64_eq(count.slabs, 36);
-	assert_u64_eq(allocated_pages(), 36 * 16);
-	case_verify(&it, class);
-	/* The lowest is used first. */
-	case_take(&it, class, objects + 32 * PER_SLAB, 4 * PER_SLAB);
-	for (unsigned i = 33 * PER_SLAB; i < 36 * PER_SLAB; i++)
-		assert_true(objects[i] > objects[i - 1]);
-	give(class, objects, 36 * PER_SLAB);
+	case_take(&it, class, objects, 40 * PER_SLAB);
+	for (unsigned i = 0; i < 2 * PIECES; i++)
+		assert_non_null(runs[i] = quire_alloc_pages(it.q, 4, 0));
+	for (unsigned i = 0; i < 2 * PIECES; i += 2)
+		quire_free_pages(it.q, runs[i], 4);
+	for (unsigned i = 0; i < PIECES; i++) {
+		assert_int_equal(objects_grow(it.s, class, 0), 0);
+		assert_u64_eq(it.s->class[class].slabs_nr, 41 + i);
+	}
+	for (unsigned i = 0; i < 2 * PIECES; i += 2)
+		assert_int_equal(slab_at(it.s, record_of(it.s, runs[i]))->class, class);
+	for (unsigned i = 1; i < 2 * PIECES; i += 2)
+		quire_free_pages(it.q, runs[i], 4);
+	give(class, objects, 40 * PER_SLAB);
 	objects_shrink(it.s, class);
 	assert_u64_eq(allocated_pages(), 0);
 	assert_int_equal(quire_verify(it.q), 0);
@@ -322,7 +326,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_idle_class_gives_its_empty_slabs_back, begin,
 						end),
 		cmocka_unit_test_setup_teardown(a_slab_that_left_serves_another_class, begin, end),
-		cmocka_unit_test_setup_teardown(a_busy_class_grows_by_runs, begin, end),
+		cmocka_unit_test_setup_teardown(a_busy_class_grows_into_free_pieces, begin, end),
 		cmocka_unit_test_setup_teardown(a_refused_try_changes_nothing, begin, end),
 		cmocka_unit_test_setup_teardown(many_objects_go_back_in_several_holds, begin, end),
 		cmocka_unit_test_setup_teardown(page_flags_of_a_class_reach_the_pages, begin, end),
