@@ -58,7 +58,8 @@ static char *alloc_run(struct slabs *s, const struct slab_class *c, unsigned fla
 }
 
 /* Pages for a slab, whose record can be written: @record is its number. */
-static int alloc_pages(struct slabs *s, const struct slab_class *c, unsigned flags, uint32_t *record)
+static int alloc_pages(struct slabs *s, const struct slab_class *c, unsigned flags,
+		       uint32_t *record)
 {
 	int error = 0;
 	char *addr = alloc_run(s, c, flags, &error);
