@@ -72,24 +72,6 @@ bool run_request_parse(const char *value, struct run_request *request)
 
 /* ---- restoring ------------------------------------------------------------------------------- */
 
-bool run_becomes_another(const char *argument0)
-{
-	static const char *const names[] = { "env",    "nice",	  "nohup", "setsid",  "stdbuf",
-					     "ionice", "taskset", "chrt",  "prlimit", "setarch" };
-	const char *name = argument0;
-
-	for (const char *at = argument0; *at != '\0'; at++)
-		if (*at == '/')
-			name = at + 1;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *rest = skip(name, names[i]);
-
-		if (rest != NULL && *rest == '\0')
-			return true;
-	}
-	return false;
-}
-
 /* The entry of a variable, or NULL. */
 static char **find(char **environment, const char *name)
 {
@@ -109,7 +91,7 @@ static void drop(char **entry)
 	while (*entry++ != NULL);
 }
 
-/* LD_PRELOAD without its first item, which the command put there. */
+/* LD_PRELOAD without its first item. */
 static void drop_preload(char **environment)
 {
 	static const char name[] = "LD_PRELOAD=";
@@ -132,7 +114,7 @@ static void drop_preload(char **environment)
 	*entry = text;
 }
 
-void run_environment_restore(char **environment, const char *argument0)
+void run_environment_restore(char **environment)
 {
 	char **own = find(environment, REPORT_VARIABLE);
 	struct run_request request;
@@ -140,7 +122,7 @@ void run_environment_restore(char **environment, const char *argument0)
 	char *before;
 
 	if (own == NULL || !run_request_parse(*own + sizeof(REPORT_VARIABLE), &request) ||
-	    !request.once || run_becomes_another(argument0))
+	    !request.once)
 		return;
 	conf = find(environment, "QUIRE_CONF");
 	before = *own + (request.before - *own);
@@ -149,5 +131,6 @@ void run_environment_restore(char **environment, const char *argument0)
 	else if (conf != NULL && *before != '\0')
 		drop(conf);
 	drop(find(environment, REPORT_VARIABLE));
-	drop_preload(environment);
+	for (unsigned i = 0; i < RUN_PRELOADS_NR; i++)
+		drop_preload(environment);
 }

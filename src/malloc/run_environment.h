@@ -2,7 +2,8 @@
 /*
  * malloc/run_environment.h - the variables that `quire run` sets, and how the library takes them back
  *
- * The command prepends the library to LD_PRELOAD, sets QUIRE_CONF if asked, and tells the library so:
+ * The command prepends the library to LD_PRELOAD, with "once" also a second one (run_again.h), sets QUIRE_CONF if
+ * asked, and tells the library so:
  *
  *	QUIRE_RUN=MODE,PID,FD,COOKIE,BEFORE
  *
@@ -19,6 +20,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the command puts into LD_PRELOAD with "once". */
+#define RUN_PRELOADS_NR 2
+
 struct run_request {
 	bool once;
 	uint32_t pid, fd;
@@ -29,14 +33,10 @@ struct run_request {
 /* False: @value is not what the command writes; nothing may be believed of it then. */
 bool run_request_parse(const char *value, struct run_request *request);
 
-/* True of a program's first argument if it is one that becomes the program named in its arguments, such as
- * env: that one is meant. */
-bool run_becomes_another(const char *argument0);
-
 /*
  * Restores @environment, the process's own NULL-terminated array, if `quire run` changed it for this program
- * only.  Before main(), after malloc has read its options.  A program that becomes another one keeps them.
+ * only.  Before main(), after malloc has read its options.
  */
-void run_environment_restore(char **environment, const char *argument0);
+void run_environment_restore(char **environment);
 
 #endif

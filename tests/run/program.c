@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +54,70 @@ static int print_environment(void)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		printf("%s=%s\n", names[i], getenv(names[i]) != NULL ? getenv(names[i]) : "(none)");
 	return 0;
+}
+
+/* The environment that is ours to clean, and whether the library is here. */
+static int print_surroundings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	bool is_mapped = false;
+	char line[1024];
+
+	if (maps == NULL)
+		return 1;
+	while (fgets(line, sizeof(line), maps) != NULL)
+		is_mapped |= strstr(line, "libquire-malloc") != NULL;
+	fclose(maps);
+	print_environment();
+	printf("QUIRE_RUN_EXEC=%s\n",
+	       getenv("QUIRE_RUN_EXEC") != NULL ? getenv("QUIRE_RUN_EXEC") : "(none)");
+	printf("mapped: %s\n", is_mapped ? "yes" : "no");
+	return 0;
+}
+
+/* This program again, with the arguments behind the call's name. */
+static int become(const char *call, const char *path, char **arguments)
+{
+	const char *first = arguments[1], *second = first != NULL ? arguments[2] : NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (strcmp(call, "execl") == 0)
+		execl(path, path, first, second, NULL);
+	else if (strcmp(call, "execle") == 0)
+		execle(path, path, first, second, NULL, environ);
+	else if (strcmp(call, "execlp") == 0)
+		execlp(path, path, first, second, NULL);
+	else if (strcmp(call, "execv") == 0)
+		execv(path, arguments);
+	else if (strcmp(call, "execve") == 0)
+		execve(path, arguments, environ);
+	else if (strcmp(call, "execvp") == 0)
+		execvp(path, arguments);
+	else if (strcmp(call, "execvpe") == 0)
+		execvpe(path, arguments, environ);
+	else if (strcmp(call, "fexecve") == 0)
+		fexecve(fd, arguments, environ);
+	else if (strcmp(call, "execveat") == 0)
+		execveat(fd, "", arguments, environ, AT_EMPTY_PATH);
+	return 98;
+}
+
+/* This program in a child, with the arguments behind. */
+static int start_child(const char *how, const char *path, char **arguments)
+{
+	pid_t child = -1;
+	int status;
+
+	if (strcmp(how, "spawn") == 0 &&
+	    posix_spawn(&child, path, NULL, NULL, arguments, environ) != 0)
+		return 97;
+	if (strcmp(how, "spawn") != 0)
+		child = strcmp(how, "vfork") == 0 ? vfork() : fork();
+	if (child == 0) {
+		execv(path, arguments);
+		_exit(98);
+	}
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 97;
 }
 
 static int close_everything(void)
@@ -130,6 +196,20 @@ int main(int argc, char **argv)
 		return count_signals(number);
 	if (strcmp(what, "environment") == 0)
 		return print_environment();
+	if (strcmp(what, "surroundings") == 0)
+		return print_surroundings();
+	if (strcmp(what, "become") == 0 && argc > 3) {
+		const char *call = argv[2];
+
+		argv[2] = argv[0];
+		return become(call, argv[0], argv + 2);
+	}
+	if ((strcmp(what, "fork") == 0 || strcmp(what, "vfork") == 0 ||
+	     strcmp(what, "spawn") == 0) &&
+	    argc > 2) {
+		argv[1] = argv[0];
+		return start_child(what, argv[0], argv + 1);
+	}
 	if (strcmp(what, "close") == 0)
 		return close_everything();
 	if (strcmp(what, "descriptors") == 0)

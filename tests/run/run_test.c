@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run_test QUIRE LIBRARY PROGRAM OWN_MALLOC OWN_JEMALLOC [STATIC] - quire run, as its users meet it
+ * run_test QUIRE LIBRARY AGAIN PROGRAM OWN_MALLOC OWN_JEMALLOC [STATIC] - quire run, as its users meet it
  *
- * The command is copied beside LIBRARY: a stand-in whose figures are known (standin.c), or the library itself.
+ * The command is copied beside AGAIN and LIBRARY: a stand-in whose figures are known (standin.c), or the library itself.
  */
 #include "quire_test.h"
 
@@ -19,7 +19,7 @@
 #include "../tools/json_reader.h"
 
 static char directory[] = "/tmp/run_test.XXXXXX";
-static char quire[256], library[256], json[256], copy[256];
+static char quire[256], library[256], again[256], json[256], copy[256];
 static const char *program, *own_malloc, *own_jemalloc, *static_program;
 
 static int copy_file(const char *from, const char *to)
@@ -40,12 +40,14 @@ static int make_directory(void **state)
 		return -1;
 	snprintf(quire, sizeof(quire), "%s/quire", directory);
 	snprintf(library, sizeof(library), "%s/libquire-malloc.so.0", directory);
+	snprintf(again, sizeof(again), "%s/libquire-run.so", directory);
 	snprintf(json, sizeof(json), "%s/out.json", directory);
 	snprintf(copy, sizeof(copy), "%s/copy", directory);
 	setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1); /* whoever runs this can read these */
 	unsetenv("LD_PRELOAD");
 	unsetenv("QUIRE_CONF");
-	return copy_file(test_arguments[1], quire) | copy_file(test_arguments[2], library);
+	return copy_file(test_arguments[1], quire) | copy_file(test_arguments[2], library) |
+	       copy_file(test_arguments[3], again);
 }
 
 static int drop_directory(void **state)
@@ -168,6 +170,9 @@ static void a_missing_library_is_named_with_its_places(void **state)
 		 "mkdir -p %s/alone/bin; cp %s %s/alone/bin; %s/alone/bin/quire run $P", directory,
 		 quire, directory, directory);
 	expect(line, 2, "alone/bin/libquire-malloc.so.0 and ");
+	snprintf(line, sizeof(line), "mkdir -p %s/half; cp %s %s %s/half; %s/half/quire run $P",
+		 directory, quire, library, directory, directory);
+	expect(line, 2, "cannot find libquire-run.so: looked for /");
 	snprintf(line, sizeof(line), "mkdir -p '%s/a b'; cp %s %s '%s/a b'; '%s/a b/quire' run $P",
 		 directory, quire, library, directory, directory);
 	expect(line, 2, "a space or a colon");
@@ -175,16 +180,21 @@ static void a_missing_library_is_named_with_its_places(void **state)
 
 static void a_library_that_never_came_alive_is_125(void **state)
 {
+	char line[1024];
+
 	(void)state;
 	expect("STANDIN_STAYS_AWAY=1 $Q -- $P exit 3", 125,
 	       "Quire did not start in it (its status was 3)");
 	expect("$Q -- env STANDIN_STAYS_AWAY=1 $P touch 1", 125, "Quire did not start in it");
 	expect("$Q -- env", 0, "quire: in use");
-	expect("mkdir ${L%/*}/bad; cp ${L%/*}/quire ${L%/*}/bad; echo x >${L%/*}/bad/${L##*/}; "
+	expect("mkdir ${L%/*}/bad; cp ${L%/*}/quire ${L%/*}/libquire-run.so ${L%/*}/bad; echo x "
+	       ">${L%/*}/bad/${L##*/}; "
 	       "${L%/*}/bad/quire run -- $P exit 3",
 	       125, "Quire did not start in it (its status was 3)");
-	expect("$Q -- sh -c \"exec $P touch 1\"", 0,
-	       "which ran without Quire; --children takes it");
+	if (static_program != NULL) {
+		snprintf(line, sizeof(line), "$Q -- sh -c 'exec %s touch 100'", static_program);
+		expect(line, 0, "became another one, which ran without Quire");
+	}
 	expect("$Q --children -- sh -c \"exec $P touch 1\"", 0, "quire: 1,000 calls");
 	expect("$Q -- env no-such-program", 127, "quire: in use");
 	expect("STANDIN_STAYS_AWAY=1 $Q --compare -- $P exit 0", 125, "Quire did not start in it");
@@ -208,6 +218,95 @@ static void a_program_is_counted(void **state)
 	assert_true(number_at(answer.out, "processes") == 41);
 }
 
+/* ---- exec ------------------------------------------------------------------------------------ */
+
+/* With the library itself: the program touches 5 MiB, whatever the process was before. */
+static void expect_counted(const char *how)
+{
+	static char line[2048];
+	struct answer answer;
+	double peak;
+
+	snprintf(line, sizeof(line), "%s; cat $J", how);
+	answer = shell(line);
+	if (answer.status != 0 || strstr(answer.err, "without Quire") != NULL)
+		fail_msg("%s: status %d: %s", how, answer.status, answer.err);
+	peak = number_at(answer.out, "in_use_bytes.peak");
+	if (peak < 5 << 20 || peak >= 6 << 20)
+		fail_msg("%s: %.0f bytes in use", how, peak);
+	assert_true(number_at(answer.out, "processes") == 1);
+}
+
+static void what_the_program_becomes_by_exec_is_counted(void **state)
+{
+	static const char *const shells[] = { "dash", "bash", "busybox sh", "zsh", "ksh" };
+	static const char *const calls[] = { "execl",  "execle",  "execlp",  "execv",	"execve",
+					     "execvp", "execvpe", "fexecve", "execveat" };
+	char line[512];
+	unsigned shells_nr = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		snprintf(line, sizeof(line), "$Q --json $J -- $P become %s touch 5", calls[i]);
+		expect_counted(line);
+	}
+	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
+		snprintf(line, sizeof(line), "%s -c : 2>/dev/null && $Q -- %s -c :", shells[i],
+			 shells[i]);
+		if (shell(line).status != 0) /* not here, or static */
+			continue;
+		snprintf(line, sizeof(line), "$Q --json $J -- %s -c 'exec \"$0\" touch 5' $P",
+			 shells[i]);
+		expect_counted(line);
+		snprintf(line, sizeof(line),
+			 "printf '#!/usr/bin/env %%s\\nA=1 exec \"$P\" \"$@\"\\n' '%s' | "
+			 "sed 's/env busybox/env -S busybox/' >$C; chmod 755 $C; export P; "
+			 "$Q --json $J -- $C touch 5",
+			 shells[i]);
+		expect_counted(line);
+		shells_nr++;
+	}
+	assert_true(shells_nr != 0);
+	expect_counted("$Q --json $J -- env A=1 $P touch 5");
+	expect_counted("$Q --json $J -- nice env -u A nohup $P touch 5");
+	/* A shim: a script that becomes a script that becomes the program, with children on the way. */
+	expect_counted("printf '#!/bin/sh\\nP=$(echo \"$P\")\\nexec env sh -c \"exec $P touch "
+		       "5\"\\n' >$C; "
+		       "export P; $Q --json $J -- sh -c \"ls / >/dev/null; exec $C\"");
+	expect_counted("$Q --json $J -- sh -c \"exec /nowhere\" || "
+		       "$Q --json $J -- sh -c \"( exec /nowhere ) 2>/dev/null; exec $P touch 5\"");
+}
+
+/* What has the libraries again takes them out again, and children have never had them. */
+static void exec_leaves_no_trace_in_the_environment(void **state)
+{
+	static const char none[] = "LD_PRELOAD=(none)\nQUIRE_CONF=(none)\nQUIRE_RUN=(none)\n"
+				   "QUIRE_RUN_EXEC=(none)\nmapped: no\n";
+	static const char own[] = "LD_PRELOAD=(none)\nQUIRE_CONF=(none)\nQUIRE_RUN=(none)\n"
+				  "QUIRE_RUN_EXEC=(none)\nmapped: yes\n";
+	char both[512];
+
+	(void)state;
+	expect_out("$Q -- $P surroundings", own);
+	expect_out("$Q -- $P become execve surroundings", own);
+	expect_out("$Q --exec -- $P become execvp surroundings", own);
+	expect_out("$Q -- $P fork surroundings", none);
+	expect_out("$Q -- $P vfork surroundings", none);
+	expect_out("$Q -- $P spawn surroundings", none);
+	expect_out("$Q -- $P become execv vfork surroundings", none);
+	snprintf(both, sizeof(both), "%s%s", none, own);
+	expect_out("$Q -- sh -c \"$P surroundings; exec $P surroundings\"", both);
+	expect_out("$Q -- bash -c \"$P surroundings; exec $P surroundings\"", both);
+	expect_out("QUIRE_CONF=thp:off LD_PRELOAD=libm.so.6 $Q --conf decay:50 -- "
+		   "sh -c \"exec $P surroundings\"",
+		   "LD_PRELOAD=libm.so.6\nQUIRE_CONF=thp:off\nQUIRE_RUN=(none)\n"
+		   "QUIRE_RUN_EXEC=(none)\nmapped: yes\n");
+	expect_out("$Q --conf decay:50 -- env QUIRE_CONF=thp:on $P surroundings",
+		   "LD_PRELOAD=(none)\nQUIRE_CONF=thp:on\nQUIRE_RUN=(none)\n"
+		   "QUIRE_RUN_EXEC=(none)\nmapped: yes\n");
+	expect_out("$Q -- env -i $P surroundings", own);
+}
+
 /* ---- what is refused ------------------------------------------------------------------------- */
 
 static void refuse(const char *path, int status, const char *err)
@@ -225,9 +324,9 @@ static void an_installed_library_is_found(void **state)
 	(void)state;
 	snprintf(line, sizeof(line),
 		 "mkdir -p %s/there/bin %s/there/" QUIRE_LIBDIR
-		 "; cp %s %s/there/bin; cp %s %s/there/" QUIRE_LIBDIR
+		 "; cp %s %s/there/bin; cp %s %s %s/there/" QUIRE_LIBDIR
 		 "; PATH=%s/there/bin:$PATH; quire run $P exit 3",
-		 directory, directory, quire, directory, library, directory, directory);
+		 directory, directory, quire, directory, library, again, directory, directory);
 	expect(line, 3, "quire: in use");
 }
 
@@ -679,17 +778,19 @@ int main(int argc, char **argv)
 	};
 	const struct CMUnitTest library_tests[] = {
 		cmocka_unit_test(a_program_is_counted),
+		cmocka_unit_test(what_the_program_becomes_by_exec_is_counted),
+		cmocka_unit_test(exec_leaves_no_trace_in_the_environment),
 	};
 	int failed;
 
-	if (argc < 6)
+	if (argc < 7)
 		return 2;
 	take_signals_back();
 	test_arguments = argv;
-	program = argv[3];
-	own_malloc = argv[4];
-	own_jemalloc = argv[5];
-	static_program = argc > 6 ? argv[6] : NULL;
+	program = argv[4];
+	own_malloc = argv[5];
+	own_jemalloc = argv[6];
+	static_program = argc > 7 ? argv[7] : NULL;
 	failed = cmocka_run_group_tests_name("run", tests, make_directory, drop_directory);
 	if (strstr(argv[2], "standin") != NULL)
 		failed += cmocka_run_group_tests_name("standin", standin_tests, make_directory,

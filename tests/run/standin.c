@@ -39,6 +39,7 @@ int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)
 static __attribute__((constructor)) void begin(int argc, char **argv, char **environment)
 {
 	(void)argc;
+	(void)argv;
 	if (getenv("STANDIN_STAYS_AWAY") != NULL)
 		return;
 	own_part = report_begin(NULL);
@@ -46,5 +47,5 @@ static __attribute__((constructor)) void begin(int argc, char **argv, char **env
 		count(own_part);
 		(void)__register_atfork(NULL, NULL, follow_fork, NULL);
 	}
-	run_environment_restore(environment, argv[0]);
+	run_environment_restore(environment);
 }

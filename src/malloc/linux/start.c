@@ -70,10 +70,12 @@ static __attribute__((destructor(101))) void end_program(void)
 static __attribute__((constructor(103))) void restore_environment(int argc, char **argv,
 								  char **environment)
 {
+	(void)argc;
+	(void)argv;
 	if (environment == NULL || process_env(REPORT_VARIABLE) == NULL)
 		return;
 	(void)malloc_begin();
-	run_environment_restore(environment, argc > 0 ? argv[0] : "");
+	run_environment_restore(environment);
 }
 
 /* Nothing can be done about a line that cannot be written. */

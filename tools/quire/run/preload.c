@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,11 @@
 
 #include "common/beside.h"
 #include "machine/handed.h"
+#include "malloc/run_again.h"
 #include "malloc/run_environment.h"
 
 #define LIBRARY "libquire-malloc.so.0"
+#define AGAIN	"libquire-run.so" /* in the same directory */
 
 /* Out of the way of programs that expect the lowest numbers to be free, until the library closes it. */
 #define FD_MIN 200
@@ -34,6 +37,19 @@ static bool installed_path(char path[PATH_MAX])
 	       snprintf(path, PATH_MAX, "%s/%s/%s", directory, QUIRE_LIBDIR, LIBRARY) < PATH_MAX;
 }
 
+static bool find_again(struct preload *preload, char *error, size_t error_bytes)
+{
+	const char *slash = strrchr(preload->library, '/');
+	int bytes = slash != NULL ? (int)(slash - preload->library) + 1 : 0;
+
+	if (snprintf(preload->again, PATH_MAX, "%.*s%s", bytes, preload->library, AGAIN) <
+		    PATH_MAX &&
+	    access(preload->again, R_OK) == 0)
+		return true;
+	snprintf(error, error_bytes, "cannot find %s: looked for %s", AGAIN, preload->again);
+	return false;
+}
+
 bool preload_find(struct preload *preload, char *error, size_t error_bytes)
 {
 	char beside[PATH_MAX] = "", installed[PATH_MAX] = "";
@@ -46,7 +62,7 @@ bool preload_find(struct preload *preload, char *error, size_t error_bytes)
 		return false;
 	}
 	if (strpbrk(preload->library, " :") == NULL)
-		return true;
+		return find_again(preload, error, error_bytes);
 	snprintf(error, error_bytes, "%s: the loader takes no path with a space or a colon in it",
 		 preload->library);
 	return false;
@@ -127,26 +143,54 @@ static int prepend(const char *name, const char *first)
 	return error;
 }
 
+/* Sets @name to what is printed. */
+static int set_printed(const char *name, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int set_printed(const char *name, const char *format, ...)
+{
+	va_list arguments;
+	char *value;
+	int error;
+
+	va_start(arguments, format);
+	error = vasprintf(&value, format, arguments) < 0 ? -ENOMEM : 0;
+	va_end(arguments);
+	if (error != 0)
+		return error;
+	error = set(name, value);
+	free(value);
+	return error;
+}
+
+/* run_again.h describes the variable. */
+static int set_again(const struct preload *preload, const char *request)
+{
+	return set_printed(RUN_AGAIN_VARIABLE, "%s %s:%s%s%s", request, preload->library,
+			   preload->again, preload->conf != NULL ? " " : "",
+			   preload->conf != NULL ? preload->conf : "");
+}
+
 /* run_environment.h describes the variable. */
 static int set_request(const struct preload *preload)
 {
 	const char *conf = getenv("QUIRE_CONF");
 	bool is_counted = preload->header != NULL;
-	char *value;
-	int error;
+	char request[64];
+	int error = 0;
 
 	if (preload->children && !is_counted) /* from an outer command */
 		return unsetenv(REPORT_VARIABLE) != 0 ? -errno : 0;
-	if (asprintf(&value, "%s,%d,%d,%" PRIx64 ",%s%s%s", preload->children ? "all" : "once",
-		     is_counted ? getppid() : 0, is_counted ? preload->fd : 0,
-		     is_counted ? preload->header->cookie : 0,
-		     preload->conf != NULL ? "QUIRE_CONF" : "",
-		     preload->conf != NULL && conf != NULL ? "=" : "",
-		     preload->conf != NULL && conf != NULL ? conf : "") < 0)
-		return -ENOMEM;
-	error = set(REPORT_VARIABLE, value);
-	free(value);
-	return error;
+	snprintf(request, sizeof(request), "%s,%d,%d,%" PRIx64, preload->children ? "all" : "once",
+		 is_counted ? getppid() : 0, is_counted ? preload->fd : 0,
+		 is_counted ? preload->header->cookie : 0);
+	if (!preload->children)
+		error = set_again(preload, request);
+	return error != 0 ? error
+			  : set_printed(REPORT_VARIABLE, "%s,%s%s%s", request,
+					preload->conf != NULL ? "QUIRE_CONF" : "",
+					preload->conf != NULL && conf != NULL ? "=" : "",
+					preload->conf != NULL && conf != NULL ? conf : "");
 }
 
 int preload_prepare(const struct preload *preload)
@@ -155,6 +199,8 @@ int preload_prepare(const struct preload *preload)
 
 	if (error == 0 && preload->conf != NULL)
 		error = set("QUIRE_CONF", preload->conf);
+	if (error == 0 && !preload->children)
+		error = prepend("LD_PRELOAD", preload->again);
 	if (error == 0)
 		error = prepend("LD_PRELOAD", preload->library);
 	if (error == 0 && preload->header != NULL) {

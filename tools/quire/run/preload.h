@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* preload.h - the library, and the environment that brings it into a program */
+/* preload.h - the libraries, and the environment that brings them into a program */
 #ifndef QUIRE_TOOL_RUN_PRELOAD_H
 #define QUIRE_TOOL_RUN_PRELOAD_H
 
@@ -11,13 +11,14 @@
 
 struct preload {
 	char library[PATH_MAX];
-	const char *conf; /* QUIRE_CONF, or NULL: as it is */
+	char again[PATH_MAX]; /* what has the program's exec load both again: run_again.h */
+	const char *conf;     /* QUIRE_CONF, or NULL: as it is */
 	bool children;
 	int fd;			      /* of the shared memory; -1: none */
 	struct report_header *header; /* and the parts behind it; NULL: none */
 };
 
-/* Finds the library: beside this program, or where it is installed.  False: *@error is one line. */
+/* Finds the libraries: beside this program, or where it is installed.  False: *@error is one line. */
 bool preload_find(struct preload *preload, char *error, size_t error_bytes);
 /* Makes the shared memory.  0 or -errno. */
 int preload_share(struct preload *preload);

@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "common/command.h"
-#include "malloc/run_environment.h"
 #include "run/elf.h"
 
 #define SCRIPT_BYTES 256 /* of the first line, as the kernel reads it */
@@ -126,6 +125,18 @@ static const char *base_name(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash != NULL ? slash + 1 : path;
+}
+
+/* Programs whose purpose is to become the one that their arguments name: that one is meant. */
+static bool becomes_another(const char *name)
+{
+	static const char *const names[] = { "env",    "nice",	  "nohup", "setsid",  "stdbuf",
+					     "ionice", "taskset", "chrt",  "prlimit", "setarch" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
 }
 
 /* What this program itself is; the library is built for the same. */
@@ -236,7 +247,7 @@ static int judge_file(struct program *program, const char *path, int fd, unsigne
 		line[strcspn(line, "\n")] = '\0';
 		return judge_script(program, path, line + 2, depth);
 	}
-	if (run_becomes_another(base_name(path)))
+	if (becomes_another(base_name(path)))
 		program->becomes_another = true;
 	rights = other_rights(fd);
 	if (rights != NULL)

@@ -12,7 +12,7 @@
 
 struct program {
 	char path[PATH_MAX];
-	bool becomes_another; /* it, or its interpreter, is env or the like: run_environment.h */
+	bool becomes_another;	    /* it, or its interpreter, is env or the like */
 	char error[PATH_MAX + 256]; /* one line without an end, if it cannot be run */
 };
 

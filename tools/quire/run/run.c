@@ -60,8 +60,7 @@ static enum exit_status report(const struct run_options *options, const struct f
 
 	figures_print(stderr, figures);
 	if (figures->became_another)
-		fprintf(stderr, "quire: the program became another one, which ran without Quire; "
-				"--children takes it along\n");
+		fprintf(stderr, "quire: the program became another one, which ran without Quire\n");
 	if (options->json != NULL)
 		error = figures_write_json(options->json, figures, options->arguments, child, end);
 	if (error != 0)
