@@ -205,6 +205,36 @@ struct quire_cache_stat {
  */
 int quire_cache_stat_read(const struct quire_cache *cache, struct quire_cache_stat *stat);
 
+/* What all object caches of an instance hold, malloc's blocks included where it serves malloc().  Gauges may be torn against each
+ * other while other threads run; each is right by itself. */
+struct quire_slab_stat {
+	uint32_t struct_bytes; /* before a call its size, afterwards what was filled */
+	uint32_t classes;      /* sizes that have been used */
+	uint64_t slabs, slab_bytes;
+	uint64_t emptying_slabs; /* of those: sparse ones that get no new users */
+	uint64_t objects;	 /* in all slabs: used, cached or free */
+	uint64_t used, used_bytes;
+	uint64_t cached, cached_bytes; /* on sheaves, or between sheaves and slabs */
+	uint64_t free_bytes;	       /* of objects that are free in their slabs */
+	uint64_t refills, spills;      /* sheaves filled and emptied on slow paths */
+	uint64_t metadata_bytes;       /* of records and maps that were written */
+};
+
+#define QUIRE_SLAB_STAT_INIT QUIRE_SIZED_(struct quire_slab_stat)
+
+/**
+ * quire_slab_stat_read - what all object caches hold
+ * @q:		instance
+ * @stat:	initialised; to be filled
+ *
+ * Exact while no other thread uses the instance.  All zero if it has had no cache.
+ *
+ * Returns   0; -EINVAL if @stat's size is not set.
+ * Context   waits for the worker's visit; not from a signal handler.
+ * Cost      a lock for each size, and a look at every CPU's sheaves.
+ */
+int quire_slab_stat_read(const struct quire *q, struct quire_slab_stat *stat);
+
 /**
  * quire_text_slabinfo - all caches of an instance, in the shape of /proc/slabinfo
  * @q:		instance

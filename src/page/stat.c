@@ -11,6 +11,7 @@
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/block.h"
+#include "page/count.h"
 #include "page/depot.h"
 #include "page/layout.h"
 #include "page/limit.h"
@@ -66,28 +67,22 @@ static void add_pcp(struct pages *p, const struct pcp *pcp, struct quire_page_st
 	stat->spills += load_relaxed(&pcp->spills);
 }
 
-/*
- * In a child of fork: runs that say CACHED but that nothing holds, since another thread of the
- * parent had just popped them or was about to push them.  The child's own threads may have some in
- * their hands too while they run.  Walks every state byte.
- */
-static uint64_t lost_pages(struct pages *p, uint64_t held_pages)
+/* What takes a walk.  In a child of fork, runs that say CACHED but that nothing holds were in the hands of another thread of
+ * the parent, which had just popped them or was about to push them; the child's own threads may have some, too, while they
+ * run. */
+static void add_states(struct pages *p, struct quire_page_stat *stat)
 {
-	uint64_t cached = 0;
+	struct page_count count;
 
-	for (unsigned i = 0; i < p->zones_nr; i++) {
-		/* A hint: state bytes beyond it read zero. */
-		uint32_t blocks = load_relaxed(&p->zone[i].blocks_touched);
-		uint32_t first = block_frame(p, p->zone[i].block_first);
-
-		for (uint32_t f = first; f < first + (blocks << p->pageblock_order); f++) {
-			unsigned state = load_relaxed(&p->state[f]);
-
-			if ((state & STATE_KIND) == STATE_CACHED)
-				cached += (uint64_t)1 << (state & STATE_ORDER);
-		}
-	}
-	return cached > held_pages ? cached - held_pages : 0;
+	page_count_states(p, &count);
+	stat->allocated_pages = count.allocated;
+	stat->deferred_pages = count.deferred;
+	stat->sparse_blocks = count.sparse_blocks;
+	stat->sparse_used_pages = count.sparse_used;
+	stat->sparse_rest_pages = count.sparse_rest;
+	stat->pinned_pages = count.pinned;
+	if (p->q.forked && count.cached > stat->cached_pages)
+		stat->fork_lost_pages = count.cached - stat->cached_pages;
 }
 
 static void add_mappings(struct quire_page_stat *stat)
@@ -134,8 +129,7 @@ int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat)
 	limit_learn(p);
 	page_stat_collect(p, &now);
 	add_mappings(&now);
-	if (q->forked)
-		now.fork_lost_pages = lost_pages(p, now.cached_pages);
+	add_states(p, &now);
 	worker_exclude_end(&p->q);
 	return sized_fill(stat, &now, sizeof(now));
 }

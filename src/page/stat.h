@@ -7,7 +7,8 @@
 
 struct pages;
 
-/* All but what takes a walk (fork_lost_pages) and what is the process's (mappings). */
+/* All but what takes a walk (count.h) and what is the process's (mappings).  allocated_pages is what is neither free nor cached: pages in
+ * the hands of other threads are in it. */
 void page_stat_collect(struct pages *p, struct quire_page_stat *stat);
 
 #endif

@@ -160,6 +160,18 @@ void slabs_meta_leave(struct slabs *s, uint32_t record)
 	CHECK_VALUES(before >= 1, before, record);
 }
 
+uint64_t slabs_meta_bytes(const struct slabs *s)
+{
+	uint64_t step_bytes = (STEP_RECORDS << (SLAB_SHIFT - s->page_shift)) +
+			      STEP_RECORDS * (RECORD_BYTES + (s->live != NULL ? LIVE_BYTES : 0));
+	uint64_t bytes = 0;
+
+	for (uint32_t step = 0; step < steps_nr(s); step++)
+		if (load_relaxed(&s->step_ready[step]) == STEP_WRITTEN)
+			bytes += step_bytes;
+	return bytes;
+}
+
 /* ---- giving back ---- */
 
 /* Adds the whole pages of a part of an array. */

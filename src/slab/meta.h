@@ -24,6 +24,8 @@ int slabs_meta_enter(struct slabs *s, uint32_t record, unsigned flags);
 void slabs_meta_leave(struct slabs *s, uint32_t record);
 /* Gives back the memory of what describes no slab, by an empty gather, with storage lent to it.  Under s->unback_mutex.  Returns bytes. */
 size_t slabs_meta_unback(struct slabs *s, struct gather *gather);
+/* Memory of the bytes and records of slabs, maps apart, that there are or were: a gauge. */
+uint64_t slabs_meta_bytes(const struct slabs *s);
 /* Records that the arrays have room for. */
 uint32_t slabs_records(const struct slabs *s);
 

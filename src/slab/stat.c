@@ -12,6 +12,7 @@
 #include "machine/lock.h"
 #include "slab/cache.h"
 #include "slab/hardened.h"
+#include "slab/meta.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
 
@@ -49,6 +50,51 @@ int quire_cache_stat_read(const struct quire_cache *cache, struct quire_cache_st
 
 	sheaf_take_deferred(s);
 	collect(s, cache->class, &now);
+	worker_exclude_end(quiet);
+	return sized_fill(stat, &now, sizeof(now));
+}
+
+static void add_class(struct slabs *s, unsigned class, struct quire_slab_stat *sum)
+{
+	struct quire_cache_stat one;
+
+	collect(s, class, &one);
+	sum->classes += one.slabs != 0;
+	sum->slabs += one.slabs;
+	sum->slab_bytes += one.slabs * one.slab_bytes;
+	sum->emptying_slabs += one.emptying_slabs;
+	sum->objects += one.objects;
+	sum->used += one.used;
+	sum->used_bytes += one.used * one.slot_bytes;
+	sum->cached += one.cached;
+	sum->cached_bytes += one.cached * one.slot_bytes;
+	if (s->class[class].per_slab > RECORD_BITS)
+		sum->metadata_bytes += one.slabs * MAP_WORDS * sizeof(uint64_t);
+	sum->free_bytes += difference(one.objects, one.used + one.cached) * one.slot_bytes;
+}
+
+static void collect_all(struct slabs *s, struct quire_slab_stat *sum)
+{
+	sheaf_take_deferred(s);
+	for (unsigned class = 1; class < CLASSES_MAX; class ++)
+		if (load_acquire(&s->ready[class])) /* pairs with class_make() */
+			add_class(s, class, sum);
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
+		/* Hints: they are written under the slot's lock. */
+		sum->refills += load_relaxed(&s->cpu[slot].refills);
+		sum->spills += load_relaxed(&s->cpu[slot].spills);
+	}
+	sum->metadata_bytes += slabs_meta_bytes(s);
+}
+
+int quire_slab_stat_read(const struct quire *q, struct quire_slab_stat *stat)
+{
+	struct quire_slab_stat now = { .struct_bytes = sizeof(now) };
+	struct quire *quiet = worker_exclude_begin(q);
+	struct slabs *s = load_acquire(&quiet->slabs); /* pairs with slabs_get() */
+
+	if (s != NULL && !q->dead)
+		collect_all(s, &now);
 	worker_exclude_end(quiet);
 	return sized_fill(stat, &now, sizeof(now));
 }

@@ -19,6 +19,7 @@
 #include <quire/percpu_ref.h>
 #include <quire/quire.h>
 #include <quire/slab.h>
+#include <quire/stat.h>
 #include <quire/vmap.h>
 
 #include "base/check.h"
@@ -299,6 +300,7 @@ static void uses_caches(void *arg)
 		QUIRE_CACHE_OPTIONS_INIT(.name = "stack", .size = 200,
 					 .flags = QUIRE_CACHE_POISON | QUIRE_CACHE_RED_ZONE);
 	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
+	struct quire_slab_stat all = QUIRE_SLAB_STAT_INIT;
 	struct quire *q = scene.q;
 	struct quire_cache *cache;
 	void *object;
@@ -309,7 +311,10 @@ static void uses_caches(void *arg)
 	CHECK(object != NULL && quire_cache_size(cache) == 200);
 	quire_cache_free(cache, object);
 	CHECK(quire_cache_stat_read(cache, &stat) == 0);
+	CHECK(quire_slab_stat_read(q, &all) == 0);
 	CHECK(quire_text_slabinfo(q, scene.text, sizeof(scene.text)) != 0);
+	CHECK(quire_stat_json(q, scene.text, sizeof(scene.text)) != 0);
+	CHECK(quire_stat_prometheus(q, scene.text, sizeof(scene.text)) != 0);
 	quire_cache_shrink(cache);
 	CHECK(quire_cache_destroy(cache) == 0);
 }

@@ -8,6 +8,7 @@
 #include <quire/percpu_ref.h>
 #include <quire/quire.h>
 #include <quire/slab.h>
+#include <quire/stat.h>
 #include <quire/vmap.h>
 #include <stdio.h>
 
@@ -81,6 +82,7 @@ static int use_caches(struct quire *q)
 {
 	struct quire_cache_options options = QUIRE_CACHE_OPTIONS_INIT();
 	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
+	struct quire_slab_stat all = QUIRE_SLAB_STAT_INIT;
 	struct quire_cache *cache;
 	void *object;
 
@@ -92,6 +94,9 @@ static int use_caches(struct quire *q)
 	HOLDS(object != NULL && quire_cache_size(cache) == 100);
 	HOLDS(quire_cache_stat_read(cache, &stat) == 0);
 	HOLDS(stat.used == 1 && stat.slot_bytes == 128);
+	HOLDS(quire_slab_stat_read(q, &all) == 0 && all.used_bytes == 128);
+	HOLDS(quire_stat_json(q, NULL, 0) < QUIRE_STAT_TEXT_MAX);
+	HOLDS(quire_stat_prometheus(q, NULL, 0) < QUIRE_STAT_TEXT_MAX);
 	quire_cache_free(cache, object);
 	HOLDS(quire_cache_destroy(cache) == 0);
 	options.flags = QUIRE_CACHE_ZERO | QUIRE_CACHE_POISON | QUIRE_CACHE_RED_ZONE;
