@@ -18,7 +18,9 @@ static const char usage[] =
 	"  --cpus N                        CPUs, up to 64; no fewer than the scenario has\n"
 	"  --model sc|tso|pso              store buffers\n"
 	"  --tlb mips|x86                  translations stay, or are evicted often\n"
-	"  --watch race,memory,plain       detectors and points added (none: only what is asked)\n"
+	"  --watch race,memory,plain       detectors and points, besides the scenario's own; race "
+	"if\n"
+	"                                  race, if nothing is said (none: nothing)\n"
 	"  --patch FILE                    with a change to src/ or include/, compiled for it\n"
 	"  --mutant M                      the same with tests/mutants/M.patch: one rule broken\n"
 	"  --replay FILE|LIST              run one schedule, as printed with a finding\n"
@@ -299,6 +301,7 @@ static void machine_option(struct arguments *args, int option)
 		break;
 	default:
 		args->watch |= parse_watch(optarg);
+		args->said_watch = true;
 	}
 }
 

@@ -10,7 +10,7 @@ const struct sim_test *const *all_tests(void);
 
 struct arguments {
 	struct explore_request request; /* from the command line; test is filled in for each */
-	bool said_scheduler, said_cpus, said_model, said_tlb, said_seed;
+	bool said_scheduler, said_cpus, said_model, said_tlb, said_seed, said_watch;
 	unsigned watch;
 	const char *html;
 	const char *replay;
