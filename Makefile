@@ -41,6 +41,11 @@ fuzz:
 	@scripts/install-deps fuzz
 	@scripts/fuzz
 
+# The sequences of aarch64 on a real arm64 kernel, two CPUs, in a system emulator.
+aarch64-system:
+	@scripts/install-deps aarch64 aarch64-system
+	@scripts/aarch64-system
+
 # Each rule broken on purpose must be seen by a scenario.
 mutants: all
 	@$(B)/quire-explore --mutants
@@ -64,4 +69,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak preload fuzz mutants sweep bench install format clean
+.PHONY: all deps run test soak preload fuzz aarch64-system mutants sweep bench install format clean

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tracer.h - a child under ptrace that runs one sequence and is stopped inside it (x86-64)
+ * tracer.h - a child under ptrace that runs one sequence and is stopped inside it (x86-64, aarch64)
  *
  * Stopping a thread preempts it, and so aborts the section it is in.  To get to an instruction
  * inside, the tracer clears the child's rseq_cs, steps, and puts rseq_cs back: let go then, the
@@ -44,6 +44,8 @@ void tracer_break_at(struct tracer *tracer, uint64_t addr);
 bool tracer_run_to_break(struct tracer *tracer);
 void tracer_set_rseq_cs(struct tracer *tracer, uint64_t descriptor);
 uint64_t tracer_rseq_cs(struct tracer *tracer);
+/* The calling thread's own. */
+uint64_t tracer_own_rseq_cs(intptr_t rseq_offset);
 /* Steps to the instruction wanted, or out of the section if it ends before; says which. */
 bool tracer_step(struct tracer *tracer, unsigned stop_idx);
 /* From the abort label to the end, by way of a second stop at the first instruction: there the

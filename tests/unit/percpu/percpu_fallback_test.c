@@ -16,7 +16,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <quire/page.h>
 #include <quire/percpu.h>
 #include <quire/percpu_counter.h>
 #include <quire/percpu_ops.h>
@@ -340,15 +339,15 @@ static void cpus_are_counted_without_files(void **state)
 
 /* --- a fence that is refused after it was granted --- */
 
-static void release_without_fences(void *arg)
+/* A reference that is switched needs one wherever there are sequences. */
+static void switch_without_fences(void *arg)
 {
-	struct quire *q = quire_default();
-	void *page = quire_alloc_pages(q, 0, 0);
+	struct quire_percpu_ref ref;
 
 	(void)arg;
-	quire_free_pages(q, page, 0);
+	check(quire_percpu_ref_init(quire_default(), &ref, note_release, 0) == 0, 8);
 	confine_deny(SYS_membarrier, EPERM);
-	(void)quire_release(q);
+	quire_percpu_ref_kill(&ref);
 }
 
 static void refused_fence_is_named(void **state)
@@ -357,7 +356,7 @@ static void refused_fence_is_named(void **state)
 	if (!cpu_has_sequences())
 		skip_because("no per-CPU sequences here");
 	expect_death(
-		release_without_fences, NULL,
+		switch_without_fences, NULL,
 		"quire: the system refuses membarrier(2), which it granted at the start: error 1;");
 }
 

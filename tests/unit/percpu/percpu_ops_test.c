@@ -254,9 +254,14 @@ static void add_and_hop(unsigned index, void *arg)
 	}
 }
 
+static unsigned rounds_nr(void)
+{
+	return (unsigned)env_u64("QUIRE_OPS_ROUNDS", ROUNDS);
+}
+
 static void every_increment_is_counted_while_threads_migrate(void **state)
 {
-	unsigned rounds = (unsigned)env_u64("QUIRE_OPS_ROUNDS", ROUNDS);
+	unsigned rounds = rounds_nr();
 
 	(void)state;
 	area_clear();
@@ -266,7 +271,11 @@ static void every_increment_is_counted_while_threads_migrate(void **state)
 
 #ifdef SYS_rseq
 #define RSEQ_UNREGISTER 1
-#define RSEQ_SIGNATURE	0x53053053u
+#ifdef __aarch64__
+#define RSEQ_SIGNATURE 0xd428bc00u
+#else
+#define RSEQ_SIGNATURE 0x53053053u
+#endif
 
 /* Makes the calling thread one that libc has not made: it has no CPU number. */
 static bool lose_number(void)
@@ -300,7 +309,7 @@ static void add_with_and_without_number(unsigned index, void *arg)
 
 static void thread_without_a_number_counts_beside_others(void **state)
 {
-	struct mixed mixed = { .rounds = ROUNDS / 4 };
+	struct mixed mixed = { .rounds = rounds_nr() / 4 };
 
 	(void)state;
 	if (!cpu_has_sequences())
