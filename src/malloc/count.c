@@ -44,7 +44,8 @@ void malloc_count_small(struct malloc_count *count)
 		count->bytes += one.bytes;
 		count->free_bytes += one.free_bytes;
 	}
-	sampled_count(&count->blocks, &count->bytes);
+	if (load_acquire(&malloc_heap.layer) == &malloc_sampled) /* pairs with publish() */
+		sampled_count(&count->blocks, &count->bytes);
 }
 
 void malloc_count_large(struct malloc_count *count)

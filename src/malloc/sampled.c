@@ -13,7 +13,7 @@
  *   LIVE    freed                                           BUSY
  *   BUSY    its page is a guard again                       FREE
  *
- * So a block that was freed faults until SLOTS_NR others were sampled.  When all slots are in use there are no more samples
+ * So a block that was freed faults until SAMPLED_SLOTS_NR others were sampled.  When all slots are in use there are no more samples
  * until one is freed.  A slot is claimed by compare-and-swap, and there is no lock: a handler may interrupt at any point, and
  * a child of fork goes on with what it finds; a slot that another thread was busy with stays so.
  *
@@ -37,8 +37,10 @@
 #include "slab/slab.h"
 
 /* A page and 300 bytes each: 1.1 MiB at most.  Programs have more places that free wrongly than so many blocks apart. */
-#define SLOTS_NR 256u
-#define SLACK	 0xa7
+#ifndef SAMPLED_SLOTS_NR
+#define SAMPLED_SLOTS_NR 256u
+#endif
+#define SLACK 0xa7
 
 _Static_assert(CLASSES_MAX <= SAMPLED_CLASS, "no class has the header of the countdown");
 
@@ -141,7 +143,7 @@ static struct slot *claim(void)
 		uint32_t expected = SLOT_FREE;
 		struct slot *oldest = NULL;
 
-		for (unsigned i = 0; i < SLOTS_NR; i++) {
+		for (unsigned i = 0; i < SAMPLED_SLOTS_NR; i++) {
 			struct slot *slot = &sample.slot[i];
 
 			if (load_relaxed(&slot->state) == SLOT_FREE && /* the swap decides */
@@ -192,7 +194,7 @@ static void *take(size_t bytes, size_t align, const struct malloc_call *call)
 	store_relaxed(&slot->block, block); /* read by faults */
 	memset(block + bytes, SLACK, (size_t)(page + sample.page - block) - bytes);
 	sampled_note_callers(&slot->allocated, call);
-	store_release(&slot->state, (uint32_t)SLOT_LIVE); /* pairs with the free's swap */
+	store_release(&slot->state, (uint32_t)SLOT_LIVE); /* pairs with check() */
 	return block;
 }
 
@@ -261,7 +263,7 @@ static void sampled_free(void *block, const struct malloc_call *call)
 	}
 	slot = check(block, call->function);
 	check_slack(slot, call->function);
-	if (!cas_acquire(&slot->state, &live, (uint32_t)SLOT_BUSY)) /* pairs with take() */
+	if (!cas_relaxed(&slot->state, &live, (uint32_t)SLOT_BUSY)) /* check() found the rest */
 		misuse_number("double free", call->function, block, "size", slot->bytes);
 	sampled_note_callers(&slot->given_back, call);
 	/* Refused: the page stays accessible, but a second free is seen. */
@@ -312,7 +314,7 @@ bool sampled_find(const void *addr, struct sampled_place *place)
 
 	if (slot == NULL)
 		return false;
-	next = slot + 1 < sample.slot + SLOTS_NR ? slot + 1 : slot;
+	next = slot + 1 < sample.slot + SAMPLED_SLOTS_NR ? slot + 1 : slot;
 	block = load_relaxed(&slot->block); /* a fault's own block does not change */
 	/* A guard between two: behind one block, or in front of the next. */
 	if ((const char *)addr >= page_of(slot) + sample.page &&
@@ -338,7 +340,7 @@ bool sampled_find(const void *addr, struct sampled_place *place)
 
 void sampled_count(uint64_t *blocks, uint64_t *bytes)
 {
-	for (unsigned i = 0; sample.base != NULL && i < SLOTS_NR; i++) {
+	for (unsigned i = 0; sample.base != NULL && i < SAMPLED_SLOTS_NR; i++) {
 		const struct slot *slot = &sample.slot[i];
 
 		if (load_relaxed(&slot->state) !=
@@ -353,8 +355,8 @@ void sampled_count(uint64_t *blocks, uint64_t *bytes)
 
 bool sampled_begin(uint32_t n)
 {
-	size_t page = mem_page_bytes(), span = (2 * (size_t)SLOTS_NR + 1) * page;
-	size_t meta = round_up(SLOTS_NR * sizeof(struct slot), page);
+	size_t page = mem_page_bytes(), span = (2 * (size_t)SAMPLED_SLOTS_NR + 1) * page;
+	size_t meta = round_up(SAMPLED_SLOTS_NR * sizeof(struct slot), page);
 	bool mapped = false;
 	char *base = mem_reserve(span, page, "quire-sample");
 	struct slot *slot = mem_map(meta, "quire-sample");

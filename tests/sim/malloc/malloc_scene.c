@@ -35,7 +35,7 @@ void malloc_yield(void)
 	sim_sleep_ns(1000);
 }
 
-/* ---- malloc/linux/fault.c: no scenario samples ---- */
+/* ---- malloc/linux/fault.c: nobody looks at callers, and an access that faults ends the run ---- */
 
 void sampled_note_callers(struct sampled_callers *callers, const struct malloc_call *call)
 {
@@ -144,6 +144,15 @@ static void spoil(const struct malloc_block *block)
 	store_relaxed(&block->words[words - 1], UINT64_MAX);
 }
 
+/* Is the block one of the sample (sample:N)? */
+bool block_is_sampled(const struct malloc_block *block)
+{
+	struct sampled_place place;
+
+	return load_acquire(&malloc_heap.layer) == &malloc_sampled && /* pairs with publish() */
+	       sampled_find(block->words, &place);
+}
+
 /* Blocks of the boot arena are in no figure. */
 static uint32_t *number_of(struct malloc_scene *scene, const void *words)
 {
@@ -151,6 +160,8 @@ static uint32_t *number_of(struct malloc_scene *scene, const void *words)
 
 	if (boot_has(words))
 		return &early;
+	if (block_is_sampled(&(struct malloc_block){ .words = (void *)(uintptr_t)words }))
+		return &scene->small;
 	return malloc_class_at(words) != 0 ? &scene->small : &scene->large;
 }
 

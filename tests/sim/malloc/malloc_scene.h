@@ -56,6 +56,8 @@ void block_resize(struct malloc_scene *scene, struct malloc_block *block, size_t
 void block_give(struct malloc_scene *scene, struct malloc_block *block);
 /* Fails unless it holds what its owner wrote. */
 void block_check(const struct malloc_block *block);
+/* Is it one of the sample (sample:N)? */
+bool block_is_sampled(const struct malloc_block *block);
 
 /* The rules hold, and what is in use, and counted, is what tasks have. */
 void malloc_scene_check(struct malloc_scene *scene);
