@@ -207,30 +207,32 @@ void pressure_close(struct work_watch *watch)
 
 /* ---- sleeping ---- */
 
-/* 0: never, which also takes back that it has gone off. */
-static void set_timer(struct work_watch *watch, long ns)
+/* 0: never, which also takes back that it has gone off.  False: it is no timer. */
+static bool set_timer(struct work_watch *watch, long ns)
 {
 	const struct itimerspec at = { .it_value = { .tv_nsec = ns } };
 	int32_t timer = load_acquire(&watch->timer); /* with open_both() */
 
-	if (timer >= 0)
-		SYSTEM_CALL(SYS_timerfd_settime, timer, TFD_TIMER_ABSTIME, &at, NULL);
+	return timer >= 0 &&
+	       SYSTEM_CALL(SYS_timerfd_settime, timer, TFD_TIMER_ABSTIME, &at, NULL) == 0;
 }
 
 void pressure_wake(struct work_watch *watch)
 {
-	set_timer(watch, 1); /* long past */
+	(void)set_timer(watch, 1); /* long past */
 }
 
-/* What poll() reports of the two. */
+/* What poll() reports of the two.  Another file in their place may report it for ever. */
 static void look_at(struct work_watch *watch, short of_trigger, short of_timer)
 {
-	if (of_timer & POLLIN)
-		set_timer(watch, 0);
-	if (of_trigger & POLLPRI)
+	bool is_ours = (of_timer & POLLIN) == 0 || set_timer(watch, 0);
+
+	if (of_trigger & POLLPRI) {
+		is_ours = is_ours && trigger_is_ours(watch);
 		store_relaxed(&watch->pressed, UINT32_C(1)); /* this thread reads it */
+	}
 	/* The group is gone, or somebody has closed one of the two. */
-	if ((of_trigger | of_timer) & (POLLERR | POLLNVAL))
+	if (!is_ours || ((of_trigger | of_timer) & (POLLERR | POLLNVAL)) != 0)
 		pressure_close(watch);
 }
 

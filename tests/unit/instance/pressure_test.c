@@ -154,17 +154,16 @@ static void a_waker_ends_a_sleep(void **state)
 	close(fd[1]);
 }
 
-/* The program has closed both, and their numbers are its own files' now. */
-static void others_descriptors_are_left_alone(void **state)
+/* The program has closed both, and their numbers are its own file's now. */
+static void expect_left_alone(int own)
 {
 	struct work_watch watch;
 	int fd[2], trigger, timer;
 
-	(void)state;
 	watch_socket(&watch, fd);
 	trigger = watch.trigger;
 	timer = watch.timer;
-	assert_true(dup2(STDERR_FILENO, trigger) == trigger && dup2(STDERR_FILENO, timer) == timer);
+	assert_true(dup2(own, trigger) == trigger && dup2(own, timer) == timer);
 	pressure_wake(&watch);
 	pressure_sleep(&watch, clock_now_ns(), clock_now_ns() + MS);
 	assert_false(pressure_is_open(&watch));
@@ -172,6 +171,27 @@ static void others_descriptors_are_left_alone(void **state)
 	close(trigger);
 	close(timer);
 	close(fd[1]);
+}
+
+/* Of a file that can be read, as any regular one, poll() reports so each time: the worker must not ask again. */
+static void others_descriptors_are_left_alone(void **state)
+{
+	int file = open("/proc/self/exe", O_RDONLY), ends[2], urgent[2];
+
+	(void)state;
+	assert_true(file >= 0);
+	assert_int_equal(pipe(ends), 0);
+	connect_two(urgent);
+	assert_int_equal(send(urgent[1], "!", 1, MSG_OOB), 1);
+	expect_left_alone(file);
+	expect_left_alone(ends[0]); /* nothing to read */
+	expect_left_alone(ends[1]);
+	expect_left_alone(urgent[0]);
+	close(file);
+	close(ends[0]);
+	close(ends[1]);
+	close(urgent[0]);
+	close(urgent[1]);
 }
 
 static void a_closed_descriptor_ends_the_watch(void **state)

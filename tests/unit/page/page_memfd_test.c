@@ -36,7 +36,8 @@ static void released_frames_cost_nothing_and_read_zero(void **state)
 
 	(void)state;
 	memset(block, 1, bytes);
-	assert_true(status_bytes("RssShmem") >= before_bytes + bytes);
+	/* Before Linux 6.2 each thread counts up to 64 pages by itself. */
+	assert_true(status_bytes("RssShmem") >= before_bytes + bytes - bytes / 8);
 	quire_free_pages(q, block, 10);
 	assert_true(quire_release(q) >= bytes);
 	assert_true(status_bytes("RssShmem") <= before_bytes + bytes / 8);
