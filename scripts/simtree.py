@@ -7,7 +7,10 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 
+# Where the build keeps objects of the core and of scenarios; the others are the machine's and the tool's.
+CORE = "quire_core_sim.a.p/"
 # As in scripts/simlink, so that the simulator sees what these do.
 RENAME = "--redefine-syms=" + os.path.join(os.path.dirname(os.path.abspath(__file__)), "sim-symbols")
 
@@ -18,10 +21,26 @@ class Wrong(Exception):
 
 def command(argv, **options):
     """Its output; raises Wrong with what it printed if it fails."""
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    except OSError as why:
+        raise Wrong(f"cannot run {argv[0]}: {why.strerror}") from None
     if done.returncode != 0:
         raise Wrong((done.stderr + done.stdout).strip() or f"{argv[0]} ended with {done.returncode}")
     return done.stdout
+
+
+def without_outputs(arguments):
+    """A compiler's arguments but for those that name what it writes."""
+    kept, skip = [], False
+    for argument in arguments:
+        if skip or argument == "-MD":
+            skip = False
+        elif argument in ("-MQ", "-MF", "-o"):
+            skip = True
+        else:
+            kept.append(argument)
+    return kept
 
 
 class Tree:
@@ -32,8 +51,9 @@ class Tree:
         self.work = os.path.join(build, "mutants")
         self.explorer = os.path.join(build, "quire-explore")
         self.compiles = {}  # source path -> (arguments, object)
+        self.readers = {}  # header -> sources, once asked for
         for entry in json.load(open(os.path.join(build, "compile_commands.json"))):
-            if "quire_core_sim.a.p/" in entry["output"] or "quire-explore.p/" in entry["output"]:
+            if CORE in entry["output"] or "quire-explore.p/" in entry["output"]:
                 path = os.path.normpath(os.path.join(build, entry["file"]))
                 self.compiles[path] = (shlex.split(entry["command"]), entry["output"])
         os.makedirs(self.work, exist_ok=True)
@@ -42,7 +62,7 @@ class Tree:
         """The unchanged objects, with names as scripts/simlink gives them."""
         with open(self.explorer, "rb") as file:
             self.explorer_hash = hashlib.sha256(file.read()).hexdigest()
-        self.objects, self.readers = {}, {}
+        self.objects = {}
         base = os.path.join(self.work, "base." + self.explorer_hash[:16])
         making = f"{base}.{os.getpid()}"
         have = os.path.isdir(base)
@@ -50,7 +70,7 @@ class Tree:
             os.makedirs(making)
         for path, (_, name) in self.compiles.items():
             self.objects[path] = os.path.join(self.build, name)
-            if "quire_core_sim.a.p/" in name:
+            if CORE in name:
                 if not have:
                     command(["objcopy", RENAME, self.objects[path],
                              os.path.join(making, os.path.basename(name))])
@@ -61,6 +81,12 @@ class Tree:
             os.rename(making, base)  # whole, or not there
         except OSError:
             shutil.rmtree(making)  # another was faster
+
+    def rebuild(self):
+        command(["ninja", "-C", self.build, "quire-explore"])
+
+    def close(self):
+        """Nothing is left to remove."""
 
     def includers(self, header):
         """Sources of the explorer that read a header."""
@@ -78,19 +104,42 @@ class Tree:
     def compile(self, path, argument_for, made, more=()):
         """Compiles a source of the explorer to @made, its arguments passed through argument_for()."""
         arguments, name = self.compiles[path]
-        argv, skip = [], False
-        for argument in arguments:
-            if skip or argument == "-MD":
-                skip = False
-            elif argument in ("-MQ", "-MF", "-o"):
-                skip = True
-            else:
-                argv.append(argument_for(argument))
+        argv = [argument_for(argument) for argument in without_outputs(arguments)]
         # What a change leaves unused is no matter.
-        command([*argv, *more, "-w", "-o", made], cwd=self.build)
-        if "quire_core_sim.a.p/" in name:
+        command([*argv, *more, "-w", "-fdiagnostics-color=never", "-o", made], cwd=self.build)
+        if CORE in name:
             command(["objcopy", RENAME, made])
 
     def link(self, objects, explorer):
-        compiler = [word for word in next(iter(self.compiles.values()))[0] if word != "ccache"][0]
+        compiler = next(word for word in next(iter(self.compiles.values()))[0] if word != "ccache")
         command([compiler, "-o", explorer, *objects, "-pthread", "-lm"])
+
+
+class Installed(Tree):
+    """The same as scripts/install-explorer left them: objects with their names changed, and sim.json."""
+
+    def __init__(self, source, kit):
+        self.source, self.build = source, kit
+        self.work = tempfile.mkdtemp(prefix="quire-explore.")
+        # For the table of mutants, which asks the explorer itself.
+        with open(os.path.join(kit, "sim.json"), encoding="utf-8") as file:
+            made = json.load(file)
+        self.explorer = os.path.normpath(os.path.join(kit, made["explorer"]))
+        self.compiles = {
+            os.path.join(source, path): ([a.replace("@SOURCE@", source) for a in arguments], name)
+            for path, (arguments, name) in made["compiles"].items()}
+        self.readers = {}
+        for path, headers in made["reads"].items():
+            for header in headers:
+                self.readers.setdefault(os.path.join(source, header), set()).add(os.path.join(source, path))
+
+    def prepare(self):
+        with open(self.explorer, "rb") as file:
+            self.explorer_hash = hashlib.sha256(file.read()).hexdigest()
+        self.objects = {path: os.path.join(self.build, name) for path, (_, name) in self.compiles.items()}
+
+    def rebuild(self):
+        """What is installed is as it is."""
+
+    def close(self):
+        shutil.rmtree(self.work, ignore_errors=True)

@@ -21,6 +21,7 @@ static const char usage[] =
 	"  --watch race,memory,plain       detectors and points, besides the scenario's own; race "
 	"if\n"
 	"                                  race, if nothing is said (none: nothing)\n"
+	"  --scenario FILE.c               the scenarios of a file that is not in the tree\n"
 	"  --patch FILE                    with a change to src/ or include/, compiled for it\n"
 	"  --mutant M                      the same with tests/mutants/M.patch: one rule broken\n"
 	"  --replay FILE|LIST              run one schedule, as printed with a finding\n"
@@ -223,13 +224,6 @@ static void read_replay(struct arguments *args)
 	args->request.replay_nr = parse_deviations(text, list);
 }
 
-static void list_tests(void)
-{
-	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
-		puts((*t)->name);
-	exit(output_exit("quire explore", 0));
-}
-
 enum {
 	OPT_SCHEDULER = 256,
 	OPT_RUNS,
@@ -239,6 +233,7 @@ enum {
 	OPT_MODEL,
 	OPT_TLB,
 	OPT_WATCH,
+	OPT_SCENARIO,
 	OPT_PATCHED,
 	OPT_REPLAY,
 	OPT_HTML,
@@ -258,6 +253,7 @@ static const struct option long_options[] = {
 	{ "model", required_argument, NULL, OPT_MODEL },
 	{ "tlb", required_argument, NULL, OPT_TLB },
 	{ "watch", required_argument, NULL, OPT_WATCH },
+	{ "scenario", required_argument, NULL, OPT_SCENARIO },
 	{ "patch", required_argument, NULL, OPT_PATCHED },
 	{ "mutant", required_argument, NULL, OPT_PATCHED },
 	{ "replay", required_argument, NULL, OPT_REPLAY },
@@ -317,6 +313,9 @@ static void parse_option(struct arguments *args, int option)
 	case OPT_SECONDS:
 		args->request.seconds = (double)number(optarg, 1000000, "--seconds is a number");
 		break;
+	case OPT_SCENARIO: /* its names are known when it is compiled */
+		args->outside = args->patched = true;
+		break;
 	case OPT_PATCHED: /* which of them, scripts/mutants looks */
 		args->patched = true;
 		break;
@@ -339,7 +338,7 @@ static void parse_option(struct arguments *args, int option)
 		args->request.brief = true;
 		break;
 	case OPT_LIST:
-		list_tests();
+		args->listed = true;
 		break;
 	case 'h':
 		fputs(usage, stdout);
@@ -362,8 +361,10 @@ void parse_arguments(struct arguments *args, int argc, char **argv)
 		read_replay(args);
 	if (args->replay != NULL && optind + 1 != argc)
 		wrong("--replay needs one scenario", NULL);
-	for (int i = optind; i < argc; i++)
+	for (int i = optind; i < argc && !args->outside; i++)
 		find_test(argv[i]);
-	if (optind != argc && (args->scaling_table || args->figures_table || args->total != 0))
-		wrong("a table is about every scenario, not about", argv[optind]);
+	if ((optind != argc || args->outside) &&
+	    (args->scaling_table || args->figures_table || args->total != 0))
+		wrong("a table is about every scenario, not about",
+		      args->outside ? "those of a file" : argv[optind]);
 }

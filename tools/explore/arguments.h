@@ -15,7 +15,9 @@ struct arguments {
 	const char *html;
 	const char *replay;
 	bool scaling_table, figures_table;
-	bool patched;	/* something is about a changed core */
+	bool listed;	/* names only */
+	bool patched;	/* something is about a changed core, or a scenario from outside */
+	bool outside;	/* the latter */
 	uint64_t total; /* executions of the whole set; 0: as --runs and --seconds say */
 };
 

@@ -19,6 +19,8 @@
 
 /* The option that a changed core came from: for the command that repeats a finding. */
 #define PATCH_VARIABLE "QUIRE_EXPLORE_PATCH"
+/* The file from outside the tree whose scenarios are meant where none is named. */
+#define FILE_VARIABLE  "QUIRE_EXPLORE_FILE"
 
 /* What is watched in every scenario unless --watch says something else: it costs about half of the speed, and
  * most of what a missing lock or barrier leaves behind is a race long before it is a wrong value. */
@@ -218,27 +220,47 @@ static bool run_test(const struct arguments *args, const struct sim_test *test)
 
 #define PATCHER "quire-mutants"
 
-/* Compiles the changed core into another program like this one, which runs with what else was said.
- * It is beside this program where that was built, not where it is installed. */
+/* Compiles the changed core, or a scenario from outside, into another program like this one, which runs with what
+ * else was said.  The patcher is beside this program where that was built, and has a folder where it is installed. */
 static int run_patched(char **argv)
 {
 	char path[PATH_MAX];
 
 	if (beside_path(path, sizeof(path), PATCHER))
 		execv(path, argv);
-	fprintf(stderr,
-		"quire explore: no %s beside this program: a changed core is compiled "
-		"where Quire is built\n",
-		PATCHER);
+	if (QUIRE_EXPLORE_KIT[0] == '/')
+		execv(QUIRE_EXPLORE_KIT "/" PATCHER, argv);
+	else if (beside_path(path, sizeof(path), QUIRE_EXPLORE_KIT "/" PATCHER))
+		execv(path, argv);
+	fprintf(stderr, "quire explore: no %s beside this program, nor in %s\n", PATCHER,
+		QUIRE_EXPLORE_KIT);
 	return EXIT_USAGE;
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
+/* Where none is named: all of the tree's, or all of the file's from outside. */
+static bool is_meant(const struct sim_test *test)
+{
+	const char *file = getenv(FILE_VARIABLE);
+
+	return file == NULL || strcmp(test->file, file) == 0;
+}
+
+static bool list_tests(void)
+{
+	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++)
+		if (is_meant(*t))
+			puts((*t)->name);
+	return true;
+}
+
 static bool run_all(const struct arguments *args, int argc, char **argv)
 {
 	bool fine = true;
 
+	if (args->listed)
+		return list_tests();
 	if (args->scaling_table)
 		return scaling_table(args);
 	if (args->figures_table)
@@ -252,7 +274,8 @@ static bool run_all(const struct arguments *args, int argc, char **argv)
 	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++) {
 		if (!fine && args->request.brief)
 			break;
-		fine = run_test(args, *t) && fine;
+		if (is_meant(*t))
+			fine = run_test(args, *t) && fine;
 	}
 	return fine;
 }
