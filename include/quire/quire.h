@@ -231,8 +231,9 @@ struct quire_options {
 	enum quire_placement_rule placement_without;
 	enum quire_switch debug;    /* debug: malloc looks for misuse of each block; default off */
 	enum quire_switch hardened; /* hardened: malloc makes misuse hard to exploit; default off */
-	uint32_t sample;   /* sample: malloc guards one block in so many; default 0, none */
-	uint64_t reserved; /* zero: the place of later options */
+	uint32_t sample;	   /* sample: malloc guards one block in so many; default 0, none */
+	enum quire_switch observe; /* observe: figures in a file for `quire stats`; default off */
+	uint64_t reserved;	   /* zero: the place of later options */
 };
 
 /* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */

@@ -201,6 +201,9 @@ int quire_create(const struct quire_options *options, struct quire **out)
 					     .fork_parent = fork_parent,
 					     .fork_child = fork_child };
 	process_register(&q->member);
+	for (unsigned i = 0; module_kinds[i] != NULL; i++)
+		if (module_kinds[i]->begin != NULL)
+			module_kinds[i]->begin(q);
 	*out = q;
 	return 0;
 }

@@ -142,6 +142,19 @@ void modules_set_looks(struct quire *q, bool looks)
 			m->set_looks(m, looks);
 }
 
+uint64_t modules_observe(struct quire *q, uint64_t now_ns)
+{
+	uint64_t due_ns = WORK_IDLE;
+
+	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m)) {
+		uint64_t due = m->observe != NULL ? m->observe(m, now_ns) : WORK_IDLE;
+
+		if (due < due_ns)
+			due_ns = due;
+	}
+	return due_ns;
+}
+
 void modules_fork_prepare_mutexes(struct quire *q)
 {
 	mutex_acquire(&q->modules_mutex);

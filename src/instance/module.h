@@ -48,6 +48,9 @@ struct quire_module {
 	/* For a module whose tick never returns WORK_EXIT, because counting what is in use would make each
 	 * visit too expensive.  Called only if no module has anything due and all others returned EXIT. */
 	bool (*is_empty)(struct quire_module *module);
+	/* What looks at the instance from outside, as the program may: called after each visit, with no lock held.
+	 * Returns when it is to be called again, WORK_IDLE if never. */
+	uint64_t (*observe)(struct quire_module *module, uint64_t now_ns);
 	/* From now on every allocation must check for due work (worker_look()), or none needs to. */
 	void (*set_looks)(struct quire_module *module, bool looks);
 };
@@ -74,6 +77,7 @@ void modules_fork_prepare_locks(struct quire *q);
 void modules_fork_child(struct quire *q);
 void modules_fini(struct quire *q);
 int modules_verify(struct quire *q);
+uint64_t modules_observe(struct quire *q, uint64_t now_ns);
 void modules_set_looks(struct quire *q, bool looks);
 
 #endif

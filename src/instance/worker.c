@@ -100,7 +100,7 @@ void worker_look(struct quire *q, unsigned flags)
 uint64_t worker_run(void *arg, uint64_t now_ns)
 {
 	struct quire *q = arg;
-	uint64_t due_ns;
+	uint64_t due_ns, observe_ns;
 
 	if (q->dead)
 		return WORK_EXIT;
@@ -108,7 +108,8 @@ uint64_t worker_run(void *arg, uint64_t now_ns)
 	mutex_acquire(&q->visit_mutex);
 	due_ns = modules_tick(q, now_ns);
 	mutex_release(&q->visit_mutex);
-	return due_ns;
+	observe_ns = modules_observe(q, now_ns);
+	return observe_ns < due_ns ? observe_ns : due_ns;
 }
 
 struct quire *worker_exclude_begin(const struct quire *q)

@@ -4,9 +4,18 @@
 
 #include "machine/process.h"
 #include "malloc/report.h"
+#include "malloc/run_environment.h"
 
 /* Written before the heap is ready, and while a child of fork has one thread. */
 static struct report_part *part;
+
+bool malloc_counted_wanted(void)
+{
+	const char *value = process_env(REPORT_VARIABLE);
+	struct run_request request;
+
+	return value != NULL && run_request_parse(value, &request) && request.pid != 0;
+}
 
 void malloc_counted_begin(void)
 {

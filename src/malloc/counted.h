@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* True if `quire run` wants figures of this process: then its memory is observed, too. */
+bool malloc_counted_wanted(void);
 /* Takes a part, if this process is to count.  Before the heap is ready; in a child of fork again. */
 void malloc_counted_begin(void);
 /* True if it counts; then every call is cold. */

@@ -111,6 +111,8 @@ static void choose_defaults(struct quire_options *options)
 	/* A slab with a guard has no huge page, and looking for one is in vain. */
 	if (options->thp == QUIRE_DEFAULT && hardened)
 		options->thp = QUIRE_OFF;
+	if (options->observe == QUIRE_DEFAULT && malloc_counted_wanted())
+		options->observe = QUIRE_ON;
 }
 
 static struct quire *make_instance(void)

@@ -505,7 +505,8 @@ void giveback_init(struct pages *p)
 {
 	p->giveback_due_ns = WORK_IDLE;
 	p->decay_ns = p->q.decay_base_ns;
-	p->worth_pages = WORTH_BYTES >> p->page_shift;
+	/* One that is observed has a worker whatever it holds. */
+	p->worth_pages = p->q.options.observe == QUIRE_ON ? 0 : WORTH_BYTES >> p->page_shift;
 }
 
 /* Of two threads that take memory at once, the one whose zone's lock came last sees what both took. */

@@ -15,6 +15,7 @@
 #include "vmap/layout.h"
 #include "vmap/ram.h"
 #include "vmap/range.h"
+#include "vmap/stat.h"
 #include "vmap/vmap.h"
 
 /* ---- walking ---- */
@@ -74,6 +75,7 @@ size_t quire_vmap_walk(const struct quire *q,
 struct info {
 	struct vmap *v;
 	struct text text;
+	bool first; /* only what there is room for */
 };
 
 static bool put_area(const struct quire_vmap_area *area, void *arg)
@@ -94,12 +96,21 @@ static bool put_area(const struct quire_vmap_area *area, void *arg)
 	text_put(&info->text, " ");
 	text_put(&info->text, kinds[area->kind < 4 ? area->kind : 0]);
 	text_put(&info->text, "\n");
-	return true;
+	return !info->first || info->text.bytes < info->text.room_bytes;
 }
 
 size_t quire_text_vmallocinfo(const struct quire *q, char *buffer, size_t bytes)
 {
 	struct info info = { .v = load_acquire(&q->vmap) };
+
+	text_init(&info.text, buffer, bytes);
+	quire_vmap_walk(q, put_area, &info);
+	return info.text.bytes;
+}
+
+size_t vmap_text_first_areas(const struct quire *q, char *buffer, size_t bytes)
+{
+	struct info info = { .v = load_acquire(&q->vmap), .first = true };
 
 	text_init(&info.text, buffer, bytes);
 	quire_vmap_walk(q, put_area, &info);

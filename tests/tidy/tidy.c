@@ -379,7 +379,8 @@ static void check_paths(const char *path, const char *text)
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		for (const char *at = text; (at = strstr(at, places[i])) != NULL; at++)
-			complain(path, line_of(text, at), "names a path of one machine");
+			if (at == text || !isalnum((unsigned char)at[-1])) /* as in proc/PID/... */
+				complain(path, line_of(text, at), "names a path of one machine");
 	}
 }
 

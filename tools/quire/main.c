@@ -10,6 +10,7 @@
 
 static const struct command *const commands[] = {
 	&command_run,
+	&command_stats,
 	&command_replay,
 	&command_explore,
 };

@@ -11,6 +11,7 @@
 #include <quire/quire.h>
 
 #include "machine/lock.h"
+#include "machine/observed.h"
 #include "machine/process.h"
 #include "machine/sim/internal.h"
 #include "machine/sim/memory.h"
@@ -260,4 +261,18 @@ struct check_hook check_set_hook(struct check_hook hook)
 {
 	(void)hook;
 	return (struct check_hook){ .call = NULL };
+}
+
+/* The model has no files: no instance is observed in it. */
+void *observed_create(size_t bytes, struct observed_process *process)
+{
+	(void)bytes;
+	(void)process;
+	return NULL;
+}
+
+void observed_release(void *addr, size_t bytes)
+{
+	(void)addr;
+	(void)bytes;
 }

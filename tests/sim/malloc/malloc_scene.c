@@ -48,6 +48,11 @@ void sampled_watch_faults(void)
 
 /* ---- malloc/counted.c ---- */
 
+bool malloc_counted_wanted(void)
+{
+	return false;
+}
+
 void malloc_counted_begin(void)
 {
 }

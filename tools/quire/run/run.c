@@ -19,6 +19,7 @@
 #include "run/figures_print.h"
 #include "run/preload.h"
 #include "run/program.h"
+#include "stats/seen.h"
 
 static enum exit_status say(int status, const char *what)
 {
@@ -92,6 +93,7 @@ static enum exit_status watch(const struct program *program, const struct run_op
 	collector.pid = child.pid;
 	child_watch(&child, collector_sample, &collector, &end);
 	collector_end(&collector, &end, &figures);
+	seen_prune(); /* what it showed stays for a while */
 	if (came_alive(program, &figures))
 		return report(options, &figures, &child, &end);
 	fprintf(stderr, "quire run: %s: Quire did not start in it (its status was %d)\n",

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * observed.h - a file of this process that others read: stat/observe.c
+ *
+ * The file is in a folder of the user's own, which nobody else can write to, and stays when the process is gone. Its name
+ * says which process it was: number, start and pid namespace.
+ */
+#ifndef MACHINE_OBSERVED_H
+#define MACHINE_OBSERVED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Which process this is. */
+struct observed_process {
+	uint32_t pid;	      /* in its own pid namespace */
+	uint32_t file;	      /* of this process's files: 1, 2, ... */
+	uint64_t start_ticks; /* since boot: field 22 of /proc/PID/stat; 0 if it cannot be told */
+	uint64_t pids_space;  /* number of the namespace's file; likewise */
+	char command[16];     /* the thread group's name */
+};
+
+/*
+ * Makes a file of @bytes, with memory for all of it, and maps it.  It reads zero.  NULL if there is no folder for it, or no
+ * memory.  Ordinary context; some twenty system calls.
+ */
+void *observed_create(size_t bytes, struct observed_process *process);
+/* Unmaps it; the file stays. */
+void observed_release(void *addr, size_t bytes);
+
+#endif

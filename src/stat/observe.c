@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stat/observe.c - filling the observed page
+ *
+ * With observe:on the instance has one module more, whose only task is to be called by the worker after its visits: it
+ * writes all figures, and the texts in Linux's shapes, into a file that others map (page.h).  No allocation or free
+ * stores anything for it.
+ *
+ * Cost.  Four times a second, and never more than one part in 200 of the time: an instance whose figures take longer than
+ * 1.25 ms is shown less often.  The worker's thread exists as long as the instance is observed.
+ *
+ * The file is made by the first call, on the worker's thread, so that a malloc() before main() does not make files.  If it
+ * cannot be made, the instance is not observed, and the thread goes when it has nothing else to do.  A child of fork makes
+ * one of its own.
+ */
+#include <quire/page.h>
+#include <quire/percpu.h>
+#include <quire/quire.h>
+#include <quire/slab.h>
+#include <quire/stat.h>
+#include <quire/vmap.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "instance/instance.h"
+#include "instance/module.h"
+#include "instance/options.h"
+#include "instance/worker.h"
+#include "machine/atomic.h"
+#include "machine/clock.h"
+#include "machine/mem.h"
+#include "machine/work.h"
+#include "stat/kind.h"
+#include "stat/page.h"
+#include "vmap/stat.h"
+
+#define INTERVAL_NS ((uint64_t)250 * 1000 * 1000)
+#define COST_PARTS  200u
+
+struct observer {
+	struct quire_module module; /* first */
+	struct quire *q;
+	struct page_header *page; /* the worker's; NULL: not made yet, or not to be had */
+	bool refused;
+	uint64_t due_ns;
+};
+
+/* ---- the page ---- */
+
+/* What a section holds, and the room for it.  Lists that may be longer are cut: they are for people. */
+static const struct {
+	const char *name;
+	size_t (*write)(const struct quire *q, char *buffer, size_t bytes);
+	uint32_t room_bytes;
+} sections[PAGE_SECTIONS_NR] = {
+	{ "json", quire_stat_json, 8192 },
+	{ "options", quire_text_options, 1024 },
+	{ "buddyinfo", quire_text_buddyinfo, 2048 },
+	{ "pagetypeinfo", quire_text_pagetypeinfo, 8192 },
+	{ "zoneinfo", quire_text_zoneinfo, 8192 },
+	{ "percpu_stats", quire_text_percpu_stats, 4096 },
+	{ "slabinfo", quire_text_slabinfo, 20480 },
+	{ "vmallocinfo", vmap_text_first_areas, 12288 },
+};
+
+_Static_assert(sizeof(struct page_header) <= 1024, "the header's room");
+_Static_assert(1024 + 8192 + 1024 + 2048 + 8192 + 8192 + 4096 + 20480 + 12288 == PAGE_BYTES,
+	       "header and sections are the whole file");
+
+static struct page_header *make_page(void)
+{
+	struct observed_process process;
+	struct page_header *page = observed_create(PAGE_BYTES, &process);
+	uint32_t offset = 1024;
+
+	if (page == NULL)
+		return NULL;
+	page->version = PAGE_VERSION;
+	page->header_bytes = sizeof(*page);
+	page->sections_nr = PAGE_SECTIONS_NR;
+	page->process = process;
+	for (unsigned i = 0; i < PAGE_SECTIONS_NR; i++) {
+		struct page_section *section = &page->section[i];
+
+		for (size_t c = 0; sections[i].name[c] != '\0'; c++)
+			section->name[c] = sections[i].name[c];
+		section->offset = offset;
+		section->room_bytes = sections[i].room_bytes;
+		offset += section->room_bytes;
+	}
+	store_release(&page->magic, PAGE_MAGIC); /* all is there for a reader that finds it */
+	return page;
+}
+
+static void write_section(const struct quire *q, struct page_header *page, unsigned idx)
+{
+	struct page_section *section = &page->section[idx];
+	uint32_t seq = load_relaxed(&section->seq) + 1;
+	size_t whole;
+
+	store_relaxed(&section->seq, seq);
+	fence_seq_cst(); /* odd before the first byte; pairs with the reader's fence */
+	whole = sections[idx].write(q, (char *)page + section->offset, section->room_bytes);
+	section->whole_bytes = (uint32_t)whole;
+	section->bytes = whole < section->room_bytes ? (uint32_t)whole : section->room_bytes - 1;
+	store_release(&section->seq, seq + 1); /* pairs with the reader's first load */
+}
+
+/* ---- the module ---- */
+
+static uint64_t write_page(struct observer *observer, uint64_t now_ns)
+{
+	struct page_header *page = observer->page;
+	uint64_t cost_ns, interval_ns;
+
+	for (unsigned i = 0; i < PAGE_SECTIONS_NR; i++)
+		write_section(observer->q, page, i);
+	cost_ns = (clock_now_ns() - now_ns) * COST_PARTS;
+	interval_ns = cost_ns > INTERVAL_NS ? cost_ns : INTERVAL_NS;
+	store_relaxed(&page->interval_ns, interval_ns);
+	store_relaxed(&page->updated_ns, now_ns);
+	return now_ns + interval_ns;
+}
+
+static uint64_t observe(struct quire_module *module, uint64_t now_ns)
+{
+	struct observer *observer = (struct observer *)module;
+
+	if (observer->refused)
+		return WORK_IDLE;
+	if (observer->page == NULL)
+		observer->page = make_page();
+	observer->refused = observer->page == NULL;
+	if (!observer->refused && now_ns >= observer->due_ns)
+		observer->due_ns = write_page(observer, clock_now_ns());
+	return observer->refused ? WORK_IDLE : observer->due_ns;
+}
+
+/* The file is the parent's. */
+static void fork_child(struct quire_module *module)
+{
+	struct observer *observer = (struct observer *)module;
+
+	if (observer->page != NULL)
+		observed_release(observer->page, PAGE_BYTES);
+	observer->page = NULL;
+	observer->due_ns = 0;
+	worker_kick(observer->q, 0);
+}
+
+static void fini(struct quire_module *module)
+{
+	struct observer *observer = (struct observer *)module;
+
+	if (observer->page != NULL)
+		observed_release(observer->page, PAGE_BYTES);
+	mem_release(observer, mem_page_bytes());
+}
+
+/* Without memory the instance is not observed. */
+static void begin(struct quire *q)
+{
+	struct observer *observer;
+
+	if (q->options.observe != QUIRE_ON)
+		return;
+	observer = mem_map(mem_page_bytes(), "quire-observer");
+	if (observer == NULL)
+		return;
+	observer->q = q;
+	observer->module = (struct quire_module){
+		.rank = RANK_VISIT, .fini = fini, .fork_child = fork_child, .observe = observe
+	};
+	mutex_acquire(&q->modules_mutex);
+	module_register_locked(q, &observer->module);
+	mutex_release(&q->modules_mutex);
+	worker_kick(q, 0);
+}
+
+/* ---- the option ---- */
+
+static const struct option_key keys[] = {
+	{ .name = "observe",
+	  .kind = OPTION_WORD,
+	  .offset = OPTION_FIELD(observe),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "off",
+	  .does = "figures in a file, four times a second, for `quire stats`" },
+};
+
+static void used(const struct quire *q, struct options_used *used)
+{
+	used->options.observe = option_switch(q->options.observe, QUIRE_OFF);
+}
+
+static const struct option_table table = {
+	.keys = keys,
+	.keys_nr = sizeof(keys) / sizeof(keys[0]),
+	.used = used,
+};
+
+const struct module_kind stat_kind = { .options = &table, .begin = begin };

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stats_test QUIRE - an observed process, and `quire stats` as its users meet it
+ *
+ * The observed processes are children of the test, so that each ends as it is told.  They write into a runtime directory of the
+ * test's own.
+ */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <quire/page.h>
+#include <quire/quire.h>
+#include <quire/vmap.h>
+
+#include "json_reader.h"
+#include "stat/figures.h"
+#include "stats/seen.h"
+
+#define AREA_BYTES ((size_t)3 << 20)
+
+static const char *quire_path;
+static char runtime[] = "/tmp/stats_test.XXXXXX";
+static struct seen seen;
+
+struct answer {
+	int status;
+	char text[65536]; /* both streams */
+};
+
+static struct answer answer;
+
+static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void run(const char *format, ...)
+{
+	char line[1024];
+	size_t used = (size_t)snprintf(line, sizeof(line), "'%s' ", quire_path);
+	va_list args;
+	FILE *pipe;
+
+	va_start(args, format);
+	used += (size_t)vsnprintf(line + used, sizeof(line) - used, format, args);
+	va_end(args);
+	snprintf(line + used, sizeof(line) - used, " 2>&1");
+	pipe = popen(line, "r");
+	assert_non_null(pipe);
+	answer.text[fread(answer.text, 1, sizeof(answer.text) - 1, pipe)] = '\0';
+	answer.status = WEXITSTATUS(pclose(pipe));
+}
+
+static void expect(int status, const char *text)
+{
+	if (answer.status != status || strstr(answer.text, text) == NULL)
+		fail_msg("status %d, expected %d and \"%s\":\n%s", answer.status, status, text,
+			 answer.text);
+}
+
+/* ---- observed processes ---- */
+
+/* Uses @areas areas and waits to be killed. */
+static void live(unsigned areas, const struct quire_options *options)
+{
+	struct quire *q;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* if the test ends first */
+	if (quire_create(options, &q) != 0)
+		_exit(1);
+	for (unsigned i = 0; i < areas; i++)
+		if (quire_vmalloc(q, AREA_BYTES, 0) == NULL)
+			_exit(1);
+	if (quire_alloc_pages(q, 4, 0) == NULL)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static pid_t start(unsigned areas)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .observe = QUIRE_ON);
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		live(areas, &options);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Waits until the process shows that many areas. */
+static void await(pid_t pid, unsigned areas)
+{
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid };
+	uint64_t shown = 0;
+
+	for (unsigned i = 0; i < 3000; i++) {
+		if (seen_find(&wanted, &seen) == 0 &&
+		    seen_number(&seen, "vmap", "busy_areas", &shown) && shown == areas)
+			return;
+		usleep(10000);
+	}
+	fail_msg("process %d shows %u areas, not %u", (int)pid, (unsigned)shown, areas);
+}
+
+/* Where the page is for this process: it was found as the observed one sees it. */
+static const char *page_path(void)
+{
+	const char *inside = seen.path;
+
+	if (strncmp(inside, "/proc/", 6) == 0) /* PID, root */
+		inside = strchr(strchr(inside + 6, '/') + 1, '/');
+	return inside;
+}
+
+/* ---- claims ---- */
+
+static void a_process_shows_what_it_holds(void **state)
+{
+	pid_t pid = start(2);
+	uint64_t value;
+
+	(void)state;
+	await(pid, 2);
+	assert_true(seen.alive);
+	assert_int_equal(seen.pid, pid);
+	assert_string_equal(seen.header.process.command, "stats_test");
+	assert_true(seen_number(&seen, "vmap", "busy_bytes", &value));
+	assert_u64_eq(value, 2 * AREA_BYTES);
+	assert_true(seen_number(&seen, "page", "limit_bytes", &value));
+	assert_u64_eq(value, (uint64_t)256 << 20);
+	assert_false(seen_number(&seen, "page", "no_such_figure", &value));
+	assert_non_null(strstr(seen_section(&seen, "options"), "observe:on"));
+	assert_non_null(strstr(seen_section(&seen, "buddyinfo"), "Node 0, zone"));
+	assert_non_null(strstr(seen_section(&seen, "vmallocinfo"), "vmalloc"));
+	assert_null(seen_section(&seen, "no_such_section"));
+	end(pid);
+}
+
+static void what_it_showed_stays_when_it_was_killed(void **state)
+{
+	pid_t pid = start(1);
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid };
+	uint64_t value;
+
+	(void)state;
+	await(pid, 1);
+	end(pid);
+	assert_int_equal(seen_find(&wanted, &seen), 0);
+	assert_false(seen.alive);
+	assert_true(seen_number(&seen, "vmap", "busy_bytes", &value));
+	assert_u64_eq(value, AREA_BYTES);
+}
+
+static void a_child_of_fork_shows_its_own(void **state)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .observe = QUIRE_ON);
+	struct quire *q;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(quire_create(&options, &q), 0);
+	assert_non_null(quire_vmalloc(q, AREA_BYTES, 0));
+	await(getpid(), 1);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (quire_vmalloc(q, AREA_BYTES, 0) == NULL)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	await(pid, 2);
+	await(getpid(), 1);
+	end(pid);
+	quire_destroy(q);
+}
+
+static unsigned files_nr(void)
+{
+	char line[256];
+	unsigned nr = 0;
+	FILE *pipe;
+
+	snprintf(line, sizeof(line), "ls %s/quire 2>/dev/null | wc -l", runtime);
+	pipe = popen(line, "r");
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%u", &nr), 1);
+	pclose(pipe);
+	return nr;
+}
+
+static void without_the_option_there_is_no_file(void **state)
+{
+	struct quire *q;
+	unsigned before = files_nr();
+
+	(void)state;
+	assert_int_equal(quire_create(NULL, &q), 0);
+	assert_non_null(quire_vmalloc(q, 8 * AREA_BYTES, 0));
+	quire_poll(q);
+	quire_destroy(q);
+	assert_int_equal(files_nr(), before);
+}
+
+/* Others could put a link there, or a file of their own. */
+static void a_folder_that_others_may_write_to_is_not_used(void **state)
+{
+	char folder[64];
+	struct stat status;
+	pid_t pid;
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/quire", runtime);
+	assert_int_equal(chmod(folder, 0777), 0);
+	pid = start(1);
+	await(pid, 1); /* in the other folder */
+	assert_null(strstr(seen.path, runtime));
+	end(pid);
+	assert_int_equal(unlink(page_path()), 0);
+	assert_int_equal(chmod(folder, 0700), 0);
+	assert_int_equal(stat(folder, &status), 0);
+}
+
+static void without_a_number_it_is_the_one_with_the_most_memory(void **state)
+{
+	const struct seen_wanted wanted = { .pid = 0 };
+	pid_t small = start(1), large = start(3);
+
+	(void)state;
+	await(small, 1);
+	await(large, 3);
+	assert_int_equal(seen_find(&wanted, &seen), 0);
+	assert_int_equal(seen.pid, large);
+	end(large);
+	assert_int_equal(seen_find(&wanted, &seen), 0);
+	assert_int_equal(seen.pid, small); /* it lives */
+	end(small);
+}
+
+static void a_damaged_page_is_refused(void **state)
+{
+	char path[PATH_MAX];
+	pid_t pid = start(0);
+	struct page_header header;
+	int fd;
+
+	(void)state;
+	await(pid, 0);
+	end(pid);
+	snprintf(path, sizeof(path), "%s", page_path());
+	header = seen.header;
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	header.section[0].offset = PAGE_BYTES - 1;
+	assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+	run("stats %d", (int)pid);
+	expect(2, "damaged, or of another version");
+	assert_int_equal(ftruncate(fd, 100), 0);
+	run("stats %d", (int)pid);
+	expect(2, "damaged, or of another version");
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void the_dead_leave_sixteen_pages(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		pid_t pid = start(0);
+
+		await(pid, 0);
+		end(pid);
+	}
+	assert_true(files_nr() >= 20);
+	run("stats");
+	expect(0, "which has ended");
+	assert_int_equal(files_nr(), 16);
+}
+
+static void every_form_is_printed(void **state)
+{
+	pid_t pid = start(2);
+	size_t offset;
+	double areas;
+
+	(void)state;
+	await(pid, 2);
+	run("stats %d", (int)pid);
+	expect(0, "stats_test");
+	expect(0, "6.00 MiB in areas");
+	expect(0, "memory of areas in use");
+	run("stats --json %d", (int)pid);
+	expect(0, "{\"schema\":\"quire-stat\"");
+	assert_true(json_is_right(answer.text, &offset));
+	assert_true(json_number(answer.text, "vmap.busy_areas", &areas) && areas == 2);
+	run("stats --prometheus %d", (int)pid);
+	expect(0, "# TYPE quire_vmap_busy_areas gauge\nquire_vmap_busy_areas{pid=");
+	run("stats --shape buddyinfo %d", (int)pid);
+	expect(0, "Node 0, zone");
+	run("stats --shape options %d", (int)pid);
+	expect(0, "observe:on");
+	end(pid);
+}
+
+static void wrong_use_is_refused_with_the_right_word(void **state)
+{
+	(void)state;
+	run("stats --shape buddyinf");
+	expect(2, "the nearest is 'buddyinfo'");
+	run("stats --jsn");
+	expect(2, "the nearest option is '--json'");
+	run("stats --json --prometheus");
+	expect(2, "one of --json");
+	run("stats 12x");
+	expect(2, "'12x' is no process number");
+	run("stats 1 2");
+	expect(2, "one process at a time");
+	run("stats --instance 0");
+	expect(2, "is no number of an instance");
+	run("stats --instance 7");
+	expect(1, "no process shows its figures");
+	run("stats %d", (int)getpid());
+	expect(1, "shows no figures");
+}
+
+static int make_runtime(void **state)
+{
+	(void)state;
+	return mkdtemp(runtime) == NULL || setenv("XDG_RUNTIME_DIR", runtime, 1) != 0;
+}
+
+static int remove_runtime(void **state)
+{
+	char line[128];
+
+	(void)state;
+	snprintf(line, sizeof(line), "rm -rf %s", runtime);
+	return system(line);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wrong_use_is_refused_with_the_right_word),
+		cmocka_unit_test(a_process_shows_what_it_holds),
+		cmocka_unit_test(what_it_showed_stays_when_it_was_killed),
+		cmocka_unit_test(without_the_option_there_is_no_file),
+		cmocka_unit_test(without_a_number_it_is_the_one_with_the_most_memory),
+		cmocka_unit_test(a_folder_that_others_may_write_to_is_not_used),
+		cmocka_unit_test(a_damaged_page_is_refused),
+		cmocka_unit_test(the_dead_leave_sixteen_pages),
+		cmocka_unit_test(every_form_is_printed),
+		cmocka_unit_test(a_child_of_fork_shows_its_own),
+	};
+
+	if (argc != 2)
+		return 2;
+	quire_path = argv[1];
+	return cmocka_run_group_tests_name("stats", tests, make_runtime, remove_runtime);
+}

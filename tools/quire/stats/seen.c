@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * seen.c - observed pages: finding them, and reading one
+ *
+ * A process's page is in one of two folders (machine/linux/observed.c) as the process itself sees them, so a process in a
+ * container is looked up below /proc/PID/root, under the number that it has in there. Its start tells it from
+ * an earlier process of the same number.  A process that is gone is looked up in the caller's own folders.
+ */
+#include "stats/seen.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine/handed.h"
+
+/* A section is written in well below a millisecond, four times a second. */
+#define TRIES	    1000
+#define FOLDERS_MAX 3
+
+/* Which file of a folder is meant; 0 stands for any. */
+struct match {
+	uint32_t pid; /* as the process itself has it */
+	uint64_t start_ticks, space;
+	uint32_t instance;
+};
+
+/* ---- reading a page ---- */
+
+static bool is_inside(const struct page_section *section)
+{
+	return section->offset <= PAGE_BYTES &&
+	       section->room_bytes <= PAGE_BYTES - section->offset &&
+	       section->bytes < section->room_bytes;
+}
+
+/* Copies a section as it was at one time.  If its writer ended in the middle, or was stopped there, the text is what there
+ * is.  False if it is not inside the file. */
+static bool copy_section(const char *file, const struct page_section *at, struct seen *seen,
+			 unsigned idx)
+{
+	struct page_section *copy = &seen->header.section[idx];
+	const _Atomic uint32_t *seq = (const _Atomic uint32_t *)&at->seq;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint32_t before = atomic_load_explicit(seq, memory_order_acquire);
+
+		*copy = *at;
+		if (!is_inside(copy))
+			return false;
+		memcpy(seen->text + copy->offset, file + copy->offset, copy->bytes);
+		seen->text[copy->offset + copy->bytes] = '\0';
+		atomic_thread_fence(memory_order_acquire);
+		if (before % 2 == 0 && atomic_load_explicit(seq, memory_order_relaxed) == before)
+			break;
+		usleep(100);
+	}
+	return true;
+}
+
+static int copy_page(const char *file, struct seen *seen)
+{
+	const struct page_header *header = (const struct page_header *)(const void *)file;
+
+	seen->header = *header;
+	if (header->magic != PAGE_MAGIC || header->version != PAGE_VERSION ||
+	    header->sections_nr > PAGE_SECTIONS_NR)
+		return -EPROTO;
+	seen->header.process.command[sizeof(seen->header.process.command) - 1] = '\0';
+	for (unsigned i = 0; i < header->sections_nr; i++)
+		if (!copy_section(file, &header->section[i], seen, i))
+			return -EPROTO;
+	return 0;
+}
+
+static double age_of(const struct seen *seen)
+{
+	struct timespec now;
+	double seconds;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	seconds = (double)now.tv_sec + (double)now.tv_nsec * 1e-9 -
+		  (double)seen->header.updated_ns * 1e-9;
+	return seconds > 0 ? seconds : 0;
+}
+
+static int read_page(int folder, const char *name, struct seen *seen)
+{
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), error = -EPROTO;
+	struct stat status;
+	char *file;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) != 0 || status.st_size != PAGE_BYTES) {
+		close(fd);
+		return -EPROTO;
+	}
+	file = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (file == MAP_FAILED)
+		return -errno;
+	error = copy_page(file, seen);
+	munmap(file, PAGE_BYTES);
+	seen->age_seconds = age_of(seen);
+	return error;
+}
+
+/* ---- processes ---- */
+
+/* Field 22 of /proc/PID/stat; 0 if there is no such process. */
+static uint64_t start_of(uint32_t pid)
+{
+	char path[64], line[1024] = "", *at;
+	unsigned long long ticks = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	at = fgets(line, sizeof(line), file) != NULL ? strrchr(line, ')') : NULL;
+	fclose(file);
+	if (at == NULL ||
+	    sscanf(at + 1,
+		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		   "%*s %*s %llu",
+		   &ticks) != 1)
+		return 0;
+	return ticks;
+}
+
+/* The number that the process has in its own pid namespace: the last of NSpid. */
+static uint32_t inner_pid(uint32_t pid)
+{
+	char path[64], line[256];
+	unsigned inner = pid;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	file = fopen(path, "re");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "NSpid:", 6) == 0)
+			(void)sscanf(strrchr(line, '\t') + 1, "%u", &inner);
+	if (file != NULL)
+		fclose(file);
+	return inner;
+}
+
+/* A variable of a process's environment, as it was at its start. */
+static void variable_of(uint32_t pid, const char *name, char *value, size_t bytes)
+{
+	char path[64], *entry = NULL;
+	size_t room = 0, name_bytes = strlen(name);
+	FILE *file;
+
+	value[0] = '\0';
+	snprintf(path, sizeof(path), "/proc/%u/environ", pid);
+	file = fopen(path, "re");
+	while (file != NULL && getdelim(&entry, &room, '\0', file) > 0)
+		if (strncmp(entry, name, name_bytes) == 0 && entry[name_bytes] == '=')
+			snprintf(value, bytes, "%s", entry + name_bytes + 1);
+	free(entry);
+	if (file != NULL)
+		fclose(file);
+}
+
+/* ---- folders ---- */
+
+struct folders {
+	char path[FOLDERS_MAX][PATH_MAX];
+	unsigned nr;
+};
+
+__attribute__((format(printf, 2, 3))) static void add_folder(struct folders *folders,
+							     const char *format, ...)
+{
+	va_list args;
+	int bytes;
+
+	va_start(args, format);
+	bytes = vsnprintf(folders->path[folders->nr], PATH_MAX, format, args);
+	va_end(args);
+	if (bytes > 0 && bytes < PATH_MAX)
+		folders->nr++;
+}
+
+/* Those of a living process. */
+static void folders_of(uint32_t pid, struct folders *folders)
+{
+	char path[64], runtime[PATH_MAX];
+	struct stat status;
+
+	*folders = (struct folders){ .nr = 0 };
+	variable_of(pid, "XDG_RUNTIME_DIR", runtime, sizeof(runtime));
+	if (runtime[0] == '/')
+		add_folder(folders, "/proc/%u/root%.3000s/quire", pid, runtime);
+	snprintf(path, sizeof(path), "/proc/%u", pid);
+	if (stat(path, &status) == 0)
+		add_folder(folders, "/proc/%u/root/dev/shm/quire-%u", pid, status.st_uid);
+	if (status.st_uid != 0) /* root in a user namespace of its own */
+		add_folder(folders, "/proc/%u/root/dev/shm/quire-0", pid);
+}
+
+/* The caller's own. */
+static void folders_own(struct folders *folders)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	*folders = (struct folders){ .nr = 0 };
+	if (runtime != NULL && runtime[0] == '/')
+		add_folder(folders, "%s/quire", runtime);
+	add_folder(folders, "/dev/shm/quire-%u", geteuid());
+}
+
+/* ---- choosing ---- */
+
+static uint64_t memory_of(const struct seen *seen)
+{
+	uint64_t pages = 0, areas = 0, percpu = 0;
+
+	seen_number(seen, "page", "allocated_bytes", &pages);
+	seen_number(seen, "vmap", "busy_bytes", &areas);
+	seen_number(seen, "percpu", "populated_bytes", &percpu);
+	return pages + areas + percpu;
+}
+
+/* True if @a is rather to be shown than @b. */
+static bool is_better(const struct seen *a, const struct seen *b)
+{
+	if (a->alive != b->alive)
+		return a->alive;
+	return a->alive ? memory_of(a) > memory_of(b) : a->age_seconds < b->age_seconds;
+}
+
+/* The name of a page says whose it is. */
+static bool name_parse(const char *name, struct match *found)
+{
+	unsigned long long start = 0, space = 0;
+	unsigned pid = 0, instance = 1;
+	int end = 0;
+
+	if (sscanf(name, "%u-%llu-%llu%n", &pid, &start, &space, &end) != 3)
+		return false;
+	if (name[end] != '\0' && sscanf(name + end, ".%u", &instance) != 1)
+		return false;
+	*found = (struct match){
+		.pid = pid, .start_ticks = start, .space = space, .instance = instance
+	};
+	return true;
+}
+
+static bool name_fits(const char *name, const struct match *match, struct match *found)
+{
+	return name_parse(name, found) && (match->pid == 0 || match->pid == found->pid) &&
+	       (match->start_ticks == 0 || match->start_ticks == found->start_ticks) &&
+	       found->instance == (match->instance != 0 ? match->instance : 1);
+}
+
+/* Reads the folder's pages that fit, and keeps the best.  0, or the last error if none could be read. */
+static int search_folder(const char *path, const struct match *match, uint32_t outside,
+			 struct seen *best, struct seen *one)
+{
+	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = -ENOENT;
+	DIR *entries;
+	struct dirent *entry;
+
+	if (folder < 0)
+		return -errno;
+	entries = fdopendir(folder);
+	if (entries == NULL) {
+		close(folder);
+		return -ENOMEM;
+	}
+	while ((entry = readdir(entries)) != NULL) {
+		struct match found;
+		int error;
+
+		if (!name_fits(entry->d_name, match, &found))
+			continue;
+		snprintf(one->path, sizeof(one->path), "%.3000s/%.200s", path, entry->d_name);
+		error = read_page(folder, entry->d_name, one);
+		one->pid = outside != 0 ? outside : found.pid;
+		one->alive = outside != 0 || start_of(found.pid) == found.start_ticks;
+		if (error && result != 0) {
+			result = error;
+			memcpy(best->path, one->path, sizeof(best->path));
+		} else if (!error && (result != 0 || is_better(one, best))) {
+			*best = *one;
+			result = 0;
+		}
+	}
+	closedir(entries);
+	return result;
+}
+
+/* Over all folders: success counts, then what is more than "not there". */
+static int search(const struct folders *folders, const struct match *match, uint32_t outside,
+		  struct seen *best)
+{
+	struct seen *one = calloc(2, sizeof(*one));
+	int result = -ENOENT;
+
+	if (one == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < folders->nr; i++) {
+		struct seen *here = &one[1];
+		int error = search_folder(folders->path[i], match, outside, here, &one[0]);
+
+		if (error == 0 && (result != 0 || is_better(here, best)))
+			*best = *here;
+		else if (error != 0 && error != -ENOENT && result != 0)
+			memcpy(best->path, here->path, sizeof(best->path));
+		if (result != 0 && error != -ENOENT)
+			result = error;
+	}
+	free(one);
+	return result;
+}
+
+int seen_find(const struct seen_wanted *wanted, struct seen *seen)
+{
+	struct match match = { .pid = wanted->pid, .instance = wanted->instance };
+	struct folders folders;
+	uint64_t start = wanted->pid != 0 ? start_of(wanted->pid) : 0;
+	int error;
+
+	if (start != 0) {
+		struct match living = { .pid = inner_pid(wanted->pid),
+					.start_ticks = start,
+					.instance = wanted->instance };
+
+		folders_of(wanted->pid, &folders);
+		error = search(&folders, &living, wanted->pid, seen);
+		if (error != -ENOENT)
+			return error;
+		match.start_ticks = start;
+	}
+	folders_own(&folders);
+	return search(&folders, &match, 0, seen);
+}
+
+/* ---- what the dead left ---- */
+
+#define KEPT_NR 16u
+
+struct left {
+	char path[PATH_MAX];
+	struct timespec changed;
+};
+
+static int later_first(const void *a, const void *b)
+{
+	const struct timespec *one = &((const struct left *)a)->changed;
+	const struct timespec *two = &((const struct left *)b)->changed;
+
+	if (one->tv_sec != two->tv_sec)
+		return one->tv_sec < two->tv_sec ? 1 : -1;
+	return one->tv_nsec < two->tv_nsec ? 1 : -(one->tv_nsec > two->tv_nsec);
+}
+
+/* Adds the folder's pages of dead processes to @lefts, which grows.  Returns how many there are now. */
+static size_t add_left(const char *folder, uint64_t space, struct left **lefts, size_t nr)
+{
+	DIR *entries = opendir(folder);
+	struct dirent *entry;
+
+	while (entries != NULL && (entry = readdir(entries)) != NULL) {
+		struct match found;
+		struct stat status;
+		struct left *more;
+
+		if (!name_parse(entry->d_name, &found) || found.space != space ||
+		    start_of(found.pid) == found.start_ticks ||
+		    fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		more = realloc(*lefts, (nr + 1) * sizeof(*more));
+		if (more == NULL)
+			break;
+		*lefts = more;
+		snprintf(more[nr].path, PATH_MAX, "%.3000s/%.200s", folder, entry->d_name);
+		more[nr++].changed = status.st_mtim;
+	}
+	if (entries != NULL)
+		closedir(entries);
+	return nr;
+}
+
+void seen_prune(void)
+{
+	uint64_t space = handed_pids_space();
+	struct left *lefts = NULL;
+	struct folders folders;
+	size_t nr = 0;
+
+	folders_own(&folders);
+	for (unsigned i = 0; i < folders.nr; i++)
+		nr = add_left(folders.path[i], space, &lefts, nr);
+	if (nr > KEPT_NR)
+		qsort(lefts, nr, sizeof(*lefts), later_first);
+	for (size_t i = KEPT_NR; i < nr; i++)
+		(void)unlink(lefts[i].path);
+	free(lefts);
+}
+
+/* ---- what is in it ---- */
+
+static const struct page_section *find_section(const struct seen *seen, const char *name)
+{
+	for (unsigned i = 0; i < seen->header.sections_nr; i++)
+		if (strncmp(seen->header.section[i].name, name,
+			    sizeof(seen->header.section[i].name)) == 0)
+			return &seen->header.section[i];
+	return NULL;
+}
+
+const char *seen_section(const struct seen *seen, const char *name)
+{
+	const struct page_section *section = find_section(seen, name);
+
+	return section != NULL ? seen->text + section->offset : NULL;
+}
+
+bool seen_is_cut(const struct seen *seen, const char *name)
+{
+	const struct page_section *section = find_section(seen, name);
+
+	return section != NULL && section->whole_bytes > section->bytes;
+}
+
+bool seen_number(const struct seen *seen, const char *module, const char *name, uint64_t *value)
+{
+	const char *at = seen_section(seen, "json"), *end;
+	char key[96];
+
+	snprintf(key, sizeof(key), "\"%s\":{", module);
+	at = at != NULL ? strstr(at, key) : NULL;
+	end = at != NULL ? strchr(at, '}') : NULL;
+	if (end == NULL)
+		return false;
+	snprintf(key, sizeof(key), "\"%s\":", name);
+	at = strstr(at, key);
+	if (at == NULL || at > end)
+		return false;
+	*value = strtoull(at + strlen(key), NULL, 10);
+	return true;
+}

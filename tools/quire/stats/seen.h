@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* seen.h - observed pages: finding them, and reading one */
+#ifndef QUIRE_TOOL_SEEN_H
+#define QUIRE_TOOL_SEEN_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "stat/page.h"
+
+/* A page, copied: each section is as it was at one time. */
+struct seen {
+	char path[PATH_MAX];
+	struct page_header header;
+	char text[PAGE_BYTES]; /* sections, at their offsets, each ended by a NUL */
+	bool alive;
+	double age_seconds; /* since it was updated */
+	uint32_t pid;	    /* as the reader sees the process; the header's if it is gone */
+};
+
+/* What is looked for. */
+struct seen_wanted {
+	uint32_t pid;	   /* 0: any */
+	uint32_t instance; /* 0: the first; else the process's Nth */
+};
+
+/*
+ * Finds and reads a page: that of a process, which may be in a container or gone; or, without a pid, of the living ones
+ * that with the most memory, else the one that was updated last.
+ *
+ * Returns 0; -ENOENT if there is none; -EACCES if the process is another user's; -EPROTO, with @seen->path, for a page that
+ * is damaged or of a version that is not known.
+ */
+int seen_find(const struct seen_wanted *wanted, struct seen *seen);
+/* Removes what processes left that are gone, but for the 16 pages that were updated last: in the caller's own folders, of its own
+ * pid namespace. */
+void seen_prune(void);
+/* The section's text; NULL if the page has none of that name. */
+const char *seen_section(const struct seen *seen, const char *name);
+/* True if a section was longer than its room. */
+bool seen_is_cut(const struct seen *seen, const char *name);
+/* A number of the JSON: false if it is not there. */
+bool seen_number(const struct seen *seen, const char *module, const char *name, uint64_t *value);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.c - `quire stats`: what a process on Quire holds and has done */
+#include "stats/stats.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum exit_status refuse(const struct stats_options *options, const struct seen *seen,
+			       int error)
+{
+	uint32_t pid = options->wanted.pid;
+
+	if (error == -EPROTO) {
+		fprintf(stderr, "quire stats: %s: damaged, or of another version of Quire\n",
+			seen->path);
+		return EXIT_USAGE;
+	}
+	if (error == -EACCES)
+		fprintf(stderr,
+			"quire stats: process %" PRIu32
+			" is another user's: ask as that user, or as root\n",
+			pid);
+	else if (error != -ENOENT)
+		fprintf(stderr, "quire stats: %s\n", strerror(-error));
+	else if (pid == 0)
+		fprintf(stderr, "quire stats: no process shows its figures; start one with "
+				"QUIRE_CONF=observe:on, or by `quire run`\n");
+	else
+		fprintf(stderr,
+			"quire stats: process %" PRIu32
+			" shows no figures: it runs without Quire, was not started with "
+			"QUIRE_CONF=observe:on, or is another user's\n",
+			pid);
+	return EXIT_FOUND;
+}
+
+static enum exit_status print_section(const struct seen *seen, const char *name)
+{
+	const char *text = seen_section(seen, name);
+
+	if (text == NULL) {
+		fprintf(stderr, "quire stats: the process's library does not show %s\n", name);
+		return EXIT_FOUND;
+	}
+	fputs(text, stdout);
+	if (text[0] != '\0' && text[strlen(text) - 1] != '\n')
+		putchar('\n');
+	if (seen_is_cut(seen, name))
+		fprintf(stderr, "quire stats: %s is cut: the page has no room for all of it\n",
+			name);
+	return EXIT_OK;
+}
+
+static enum exit_status print(const struct stats_options *options, const struct seen *seen)
+{
+	switch (options->form) {
+	case STATS_JSON:
+		return print_section(seen, "json");
+	case STATS_SHAPE:
+		return print_section(seen, options->shape);
+	case STATS_PROMETHEUS:
+		stats_print_prometheus(seen);
+		return EXIT_OK;
+	case STATS_TABLE:
+		break;
+	}
+	stats_print_table(seen);
+	return EXIT_OK;
+}
+
+static enum exit_status run(int argc, char **argv)
+{
+	struct stats_options options;
+	enum exit_status status;
+	struct seen *seen;
+	int error;
+
+	if (!stats_parse(&options, argc, argv, &status))
+		return status;
+	seen = calloc(1, sizeof(*seen));
+	error = seen != NULL ? seen_find(&options.wanted, seen) : -ENOMEM;
+	status = error ? refuse(&options, seen, error) : print(&options, seen);
+	free(seen);
+	seen_prune();
+	return status;
+}
+
+const struct command command_stats = { .name = "stats",
+				       .summary = "what a process on Quire holds and has done",
+				       .run = run };

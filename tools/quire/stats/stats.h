@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* stats.h - `quire stats`: what a process on Quire holds and has done */
+#ifndef QUIRE_TOOL_STATS_H
+#define QUIRE_TOOL_STATS_H
+
+#include <stdbool.h>
+
+#include "common/command.h"
+#include "stats/seen.h"
+
+enum stats_form {
+	STATS_TABLE,
+	STATS_JSON,
+	STATS_PROMETHEUS,
+	STATS_SHAPE,
+};
+
+struct stats_options {
+	struct seen_wanted wanted;
+	enum stats_form form;
+	const char *shape; /* a section's name */
+};
+
+/* False: @status is the command's. */
+bool stats_parse(struct stats_options *options, int argc, char **argv, enum exit_status *status);
+/* For people: where memory is, then every figure that is not zero. */
+void stats_print_table(const struct seen *seen);
+void stats_print_prometheus(const struct seen *seen);
+/* "181 MiB"; the text is valid until the fourth call after it. */
+const char *stats_bytes(uint64_t bytes);
+
+#endif
