@@ -8,16 +8,17 @@ needs makes no break, so reading by lines can miss breaks, and a break that does
 import hashlib
 import re
 
+# What matters most is first, and swept first.
 KINDS = {
-    "unlocked": "a lock or mutex is neither taken nor released",
+    "unlocked": "a lock or mutex is neither taken nor released, or released as soon as a helper has taken it",
+    "term": "a term of a condition that reads shared state is left out",
+    "dropped": "a fence, an end of a gather, a kick or a wake is left out",
+    "relaxed": "an acquire, a release or both is relaxed",
     "released-early": "a release is a statement earlier",
     "acquired-late": "an acquisition is a statement later",
-    "relaxed": "an acquire, a release or both is relaxed",
-    "dropped": "a fence, an end of a gather, a kick or a wake is left out",
-    "term": "a term of a condition that reads shared state is left out",
-    "swapped": "two neighbouring stores to shared fields are swapped",
     "first-left-out": "a loop over all leaves the first out",
     "last-left-out": "a loop over all leaves the last out",
+    "swapped": "two neighbouring stores to shared fields are swapped",
 }
 
 RELAXED = {
@@ -35,6 +36,10 @@ BUILTIN = {
 DROPPED = re.compile(r"^(?:\(void\))?\s*\w*(?:fence|kick|wake|gather_finish)\w*\(")
 ACQUIRES = {"lock_acquire": "lock_release", "lock_acquire_ordered": "lock_release",
             "mutex_acquire": "mutex_release"}
+ACQUIRE = r"(?:(?:lock|mutex)_acquire(?:_ordered)?|\w*lock_for)\("
+RELEASE = r"(?:(?:lock|mutex)_release|\w+_unlock)\("
+# What takes a lock for a token of its caller.
+HELPERS = r"lock_acquire_or_try|\w+_current_try|(?:\w*_)?lock_(?:for|slot|unopened)|\w+_lock"
 STORE = re.compile(r"^(?:(?:store|fetch)_\w+\(|count_add\(|[\w>.\[\]()&*-]*->[\w>.\[\]&*+ -]*?\s*"
                    r"(?:=(?!=)|[-+|&^]=|\+\+|--))")
 LOOP = re.compile(r"^\s*for \((?:\w+ )+?(\w+) = ([01]); (\1) < ([^;]*?); \1 ?\+\+.*$")
@@ -180,6 +185,42 @@ def lock_breaks(text, mask, function):
         yield "unlocked", edits
 
 
+def statement_end(mask, at):
+    """Where the statement around a call ends: a simple one, or an if with what it governs."""
+    start = at
+    while mask[start - 1] not in ";{}":
+        start -= 1
+    found = re.match(r"\s*if \(", mask[start:])
+    if found:
+        start = closing(mask, start + found.end() - 1) + 1
+    while mask[start] not in ";{":
+        start += 1
+    return closing(mask, start) + 1 if mask[start] == "{" else start + 1
+
+
+def helper_breaks(text, mask, function):
+    """Locks that helpers take, or release, for a token of this function: released as soon as they are taken."""
+    body = mask[function.start:function.end]
+    for token in sorted(set(re.findall(r"\block_token (\w+)\b", body))):
+        taken = list(re.finditer(rf"\b{token} = (lock_acquire(?:_ordered)?)\(|"
+                                 rf"(!?)\b({HELPERS})\((?:[^;{{}}()]|\([^;{{}}()]*\))*, &{token}\)( != 0)?", body))
+        released = list(re.finditer(rf"\b(lock_release|\w+_unlock)\([^;]*?, {token}\)(?=;)", body))
+        if not taken or not released or all(found[3] is None for found in taken) and \
+                all(found[1] == "lock_release" for found in released):
+            continue
+        edits = [(function.start + found.start(), function.start + found.end(), f"((void)({token}))")
+                 for found in released]
+        for found in taken:
+            if body[:found.start()].rstrip().endswith("if (") and not (found[2] or found[4]):
+                break  # taken within the statement, not after it
+            after = statement_end(mask, function.start + found.start())
+            tried = re.search(r"(\w+) = [^;]*$", body[:found.end()]) if "_try(" in found[0] else None
+            where = f"if ({tried[1]} != NULL) " if tried else ""
+            edits.append((after, after, f" {where}{released[0][0]};"))
+        else:
+            yield "unlocked", edits
+
+
 def swap(text, first, second):
     return [(first[0], first[1], text[second[0]:second[1]]), (second[0], second[1], text[first[0]:first[1]])]
 
@@ -195,11 +236,9 @@ def order_breaks(text, mask, function):
     found = list(statements(mask, function))
     for first, second in neighbours(mask, found):
         one, two = mask[first[0]:first[1]], mask[second[0]:second[1]]
-        if re.match(r"(?:lock|mutex)_release\(", two) and not is_declaration(one) and \
-                not re.match(r"(?:lock|mutex)_(?:release|acquire)\(", one):
+        if re.match(RELEASE, two) and not is_declaration(one) and not re.match(f"{RELEASE}|{ACQUIRE}", one):
             yield "released-early", swap(text, first, second)
-        if re.search(r"\b(?:lock|mutex)_acquire(?:_ordered)?\(", one) and \
-                not re.search(r"\b(?:lock|mutex)_(?:release|acquire)|DCHECK\(", two) and \
+        if re.search(rf"\b{ACQUIRE}", one) and not re.search(rf"\b(?:{RELEASE}|{ACQUIRE}|DCHECK\()", two) and \
                 not is_declaration(two) and not uses_what_it_makes(one, two):
             yield "acquired-late", swap(text, first, second)
         if STORE.match(one) and STORE.match(two) and one != two and not uses_what_it_makes(one, two):
@@ -287,7 +326,7 @@ def loop_breaks(text, mask, function):
         yield "last-left-out", [(bound, bound + len(loop[3]), f"{loop[3]} + 1")]
 
 
-RULES = (lock_breaks, order_breaks, relaxed_breaks, loop_breaks)
+RULES = (lock_breaks, helper_breaks, order_breaks, relaxed_breaks, loop_breaks)
 
 
 def breaks_of(path, text, constant=frozenset()):

@@ -58,7 +58,8 @@ static void set_scene(const struct explore_request *request)
 {
 	sim_opt = request->options;
 	sim_opt.mode = mode_of(&sim_opt);
-	if (request->test->enters[0] != NULL && request->strategy != STRATEGY_REPLAY)
+	if (request->test->enters[0] != NULL && request->strategy != STRATEGY_REPLAY &&
+	    !request->brief)
 		sim_opt.mode |= MODE_ENTER;
 	enter_begin(request->test);
 	undo_all();
