@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor_test QUIRE - `quire doctor` says what is refused, what that costs, and how to mend it
+ *
+ * Each test refuses one thing to a child, which then becomes the command.
+ */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "json_reader.h"
+
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+
+static const char *quire_path;
+
+static struct {
+	int status;
+	char text[16384]; /* both streams */
+} answer;
+
+/* Runs `quire doctor` @option after @confine. */
+static void run(void (*confine)(void), const char *option)
+{
+	int ends[2];
+	size_t used = 0;
+	ssize_t got;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0)
+			_exit(126);
+		close(ends[0]);
+		close(ends[1]);
+		if (confine != NULL)
+			confine();
+		execl(quire_path, quire_path, "doctor", option, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], answer.text + used, sizeof(answer.text) - 1 - used)) > 0)
+		used += (size_t)got;
+	answer.text[used] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The line of a check: its state, and a word of what follows. */
+static void expect(const char *name, const char *state, const char *says)
+{
+	char begins[64];
+	const char *at;
+
+	snprintf(begins, sizeof(begins), "%-8s %-16s ", state, name);
+	at = strstr(answer.text, begins);
+	if (at == NULL || strstr(at, says) == NULL)
+		fail_msg("expected \"%s... %s\" in:\n%s", begins, says, answer.text);
+}
+
+/* ---- claims ---- */
+
+static void every_check_has_a_line_and_json_has_the_same(void **state)
+{
+	static const char *const names[] = {
+		"rseq",	      "mm_cid",	   "membarrier", "process_madvise", "guards",
+		"huge pages", "memfd",	   "limit",	 "pressure",	    "mappings",
+		"addresses",  "observing", "tracefs"
+	};
+	char quoted[64];
+	size_t offset;
+
+	(void)state;
+	run(NULL, NULL);
+	assert_true(answer.status == 0 || answer.status == 1);
+	assert_int_equal(answer.status, strstr(answer.text, "missing ") != NULL);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_non_null(strstr(answer.text, names[i]));
+	run(NULL, "--json");
+	assert_true(json_is_right(answer.text, &offset));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(quoted, sizeof(quoted), "{ \"name\": \"%s\", ", names[i]);
+		assert_non_null(strstr(answer.text, quoted));
+	}
+}
+
+static void without_rseq(void)
+{
+	setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1);
+}
+
+static void missing_sequences_are_measured_and_can_be_mended(void **state)
+{
+	(void)state;
+	run(without_rseq, NULL);
+	assert_int_equal(answer.status, 1);
+	expect("rseq", "missing", "glibc.pthread.rseq=1");
+}
+
+static void without_fence(void)
+{
+	confine_deny(SYS_membarrier, EPERM);
+}
+
+static void a_filter_is_seen_where_the_kernel_has_the_call(void **state)
+{
+	(void)state;
+	run(without_fence, NULL);
+	assert_int_equal(answer.status, 1);
+	expect("membarrier", "missing", "SystemCallFilter=membarrier");
+	expect("rseq", "missing", "see membarrier");
+}
+
+static void without_vectors(void)
+{
+	confine_deny(SYS_process_madvise, EPERM);
+}
+
+static void a_refused_process_madvise_costs_calls(void **state)
+{
+	(void)state;
+	run(without_vectors, NULL);
+	assert_int_equal(answer.status, 1);
+	expect("process_madvise", "missing", "SystemCallFilter=process_madvise");
+}
+
+static void without_guards(void)
+{
+	confine_deny_argument(SYS_madvise, 2, 102, EINVAL);
+}
+
+static void missing_guards_are_mappings(void **state)
+{
+	(void)state;
+	run(without_guards, NULL);
+	assert_int_equal(answer.status, 1);
+	expect("guards", "missing", "Linux 6.13");
+}
+
+static void with_few_addresses(void)
+{
+	confine_limit(RLIMIT_AS, (rlim_t)1 << 30);
+}
+
+static void a_limit_of_addresses_is_named(void **state)
+{
+	(void)state;
+	run(with_few_addresses, NULL);
+	assert_int_equal(answer.status, 1);
+	expect("addresses", "missing", "ulimit -v unlimited");
+	expect("limit", "note", "RLIMIT_AS");
+}
+
+static void a_service_gets_what_a_filter_must_allow(void **state)
+{
+	(void)state;
+	run(NULL, "--service");
+	assert_int_equal(answer.status, 0);
+	assert_non_null(strstr(answer.text, "SystemCallFilter=rseq membarrier process_madvise"));
+	assert_non_null(strstr(answer.text, "LD_PRELOAD=libquire-malloc.so.0"));
+}
+
+static void wrong_use_is_refused(void **state)
+{
+	(void)state;
+	run(NULL, "--jsn");
+	assert_int_equal(answer.status, 2);
+	assert_non_null(strstr(answer.text, "the nearest option is '--json'"));
+	run(NULL, "rseq");
+	assert_int_equal(answer.status, 2);
+	assert_non_null(strstr(answer.text, "no argument such as 'rseq'"));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_check_has_a_line_and_json_has_the_same),
+		cmocka_unit_test(missing_sequences_are_measured_and_can_be_mended),
+		cmocka_unit_test(a_filter_is_seen_where_the_kernel_has_the_call),
+		cmocka_unit_test(a_refused_process_madvise_costs_calls),
+		cmocka_unit_test(missing_guards_are_mappings),
+		cmocka_unit_test(a_limit_of_addresses_is_named),
+		cmocka_unit_test(a_service_gets_what_a_filter_must_allow),
+		cmocka_unit_test(wrong_use_is_refused),
+	};
+
+	if (argc != 2)
+		return 2;
+	quire_path = argv[1];
+	return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
+}
