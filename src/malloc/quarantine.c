@@ -28,12 +28,19 @@ void *quarantine_put(struct quarantine *q, void *block, size_t bytes)
 	return exchange_acq_rel(&q->block[place & q->mask], block);
 }
 
+/* The two counters may be read in either order, so one that came in may be older than one that went out: nothing is
+ * there to take then, as far as this thread knows. */
+static bool is_before(uint64_t place, uint64_t put_nr)
+{
+	return (int64_t)(put_nr - place) > 0;
+}
+
 void *quarantine_take(struct quarantine *q, bool all)
 {
 	uint64_t place = load_relaxed(&q->out_nr);
 	void *block = NULL;
 
-	while (block == NULL && place != load_relaxed(&q->put_nr) &&
+	while (block == NULL && is_before(place, load_relaxed(&q->put_nr)) &&
 	       (all || load_relaxed(&q->bytes) > q->most)) {
 		if (!cas_relaxed(&q->out_nr, &place, place + 1))
 			continue;

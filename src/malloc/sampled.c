@@ -146,7 +146,8 @@ static struct slot *claim(void)
 		for (unsigned i = 0; i < SAMPLED_SLOTS_NR; i++) {
 			struct slot *slot = &sample.slot[i];
 
-			if (load_relaxed(&slot->state) == SLOT_FREE && /* the swap decides */
+			/* Pairs with release(), for the time; the swap decides. */
+			if (load_acquire(&slot->state) == SLOT_FREE &&
 			    (oldest == NULL ||
 			     load_relaxed(&slot->freed) < load_relaxed(&oldest->freed)))
 				oldest = slot;

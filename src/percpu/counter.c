@@ -182,12 +182,17 @@ void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amou
 
 /* Raises batch_max; quire_percpu_counter_compare() must see it before an add uses the larger
  * batch. */
+/* Whoever finds the amount that is added next in a sum also finds the batch.  A thread that finds a batch as large here has read
+ * it before its own add, by a branch. */
 static void note_batch(struct counter *counter, uint32_t batch)
 {
 	uint32_t most = load_relaxed(&counter->batch_max);
 
+	if (batch <= most)
+		return;
 	while (batch > most && !cas_relaxed(&counter->batch_max, &most, batch))
 		;
+	fence_seq_cst(); /* before the add; pairs with totals() */
 }
 
 void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_t amount,
@@ -210,9 +215,9 @@ static uint64_t totals(const struct counter *counter)
 {
 	uint64_t count = 0;
 
-	/* Pairs with the commits of sequences. */
+	/* Pairs with the commits of sequences, and with note_batch(). */
 	for (unsigned cpu = 0; cpu < counter->cpus_nr; cpu++)
-		count += load_relaxed(&slot_at(counter, cpu * QUIRE_PERCPU_STRIDE)->total);
+		count += load_acquire(&slot_at(counter, cpu * QUIRE_PERCPU_STRIDE)->total);
 	return count;
 }
 

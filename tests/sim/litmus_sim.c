@@ -13,7 +13,8 @@ struct litmus {
 	uint32_t r[4];
 };
 
-#define WEAK "weak outcome"
+#define WEAK	     "weak outcome"
+#define ABOUT(which) .model = (which), .keep_model = true
 
 static void x_then_read_y(void *arg)
 {
@@ -60,23 +61,24 @@ static void store_buffering(struct sim *sim, void (*left)(void *), void (*right)
 		sim_fail(WEAK, "both CPUs read 0");
 }
 
-SIM_TEST(litmus_sb_forbidden_under_sc, .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+SIM_TEST(litmus_sb_forbidden_under_sc, ABOUT(SIM_SC), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
 {
 	store_buffering(sim, x_then_read_y, y_then_read_x);
 }
 
-SIM_TEST(litmus_sb_allowed_under_tso, .model = SIM_TSO, .expect = WEAK)
+SIM_TEST(litmus_sb_allowed_under_tso, ABOUT(SIM_TSO), .expect = WEAK)
 {
 	store_buffering(sim, x_then_read_y, y_then_read_x);
 }
 
-SIM_TEST(litmus_sb_with_fences_forbidden_under_tso, .model = SIM_TSO, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(litmus_sb_with_fences_forbidden_under_tso, ABOUT(SIM_TSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
 	store_buffering(sim, x_fence_read_y, y_fence_read_x);
 }
 
-SIM_TEST(litmus_sb_with_fences_forbidden_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(litmus_sb_with_fences_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
 	store_buffering(sim, x_fence_read_y, y_fence_read_x);
@@ -117,18 +119,18 @@ static void message_passing(struct sim *sim, void (*sender)(void *))
 		sim_fail(WEAK, "the flag was seen before the data");
 }
 
-SIM_TEST(litmus_mp_forbidden_under_tso, .model = SIM_TSO, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(litmus_mp_forbidden_under_tso, ABOUT(SIM_TSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
 	message_passing(sim, send);
 }
 
-SIM_TEST(litmus_mp_allowed_under_pso, .model = SIM_PSO, .expect = WEAK)
+SIM_TEST(litmus_mp_allowed_under_pso, ABOUT(SIM_PSO), .expect = WEAK)
 {
 	message_passing(sim, send);
 }
 
-SIM_TEST(litmus_mp_with_release_forbidden_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(litmus_mp_with_release_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
 	message_passing(sim, send_release);
@@ -150,7 +152,7 @@ static void read_x_then_y(void *arg)
 	store_relaxed(&l->y, 1);
 }
 
-SIM_TEST(litmus_lb_forbidden_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(litmus_lb_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
 	struct litmus *l = sim_zalloc(sim, sizeof(*l));
@@ -189,7 +191,7 @@ static void see_y_x(void *arg)
 }
 
 /* One memory, so all readers agree on the order of independent writes, in all three models. */
-SIM_TEST(litmus_iriw_forbidden_under_pso, .cpus_nr = 4, .model = SIM_PSO,
+SIM_TEST(litmus_iriw_forbidden_under_pso, .cpus_nr = 4, ABOUT(SIM_PSO),
 	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
 	struct litmus *l = sim_zalloc(sim, sizeof(*l));
@@ -213,7 +215,7 @@ static void store_twice_read_back(void *arg)
 }
 
 /* A CPU sees its own stores at once, and others see two stores to one place in order. */
-SIM_TEST(litmus_forwarding_and_coherence_under_pso, .model = SIM_PSO, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(litmus_forwarding_and_coherence_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
 	struct litmus *l = sim_zalloc(sim, sizeof(*l));
@@ -223,4 +225,221 @@ SIM_TEST(litmus_forwarding_and_coherence_under_pso, .model = SIM_PSO, .explore =
 	sim_run(sim);
 	SIM_CHECK(l->r[0] == 2 || l->r[0] == 1);
 	SIM_CHECK(l->x == 2 || l->x == 1);
+}
+
+/* ---- loads that get earlier values ---- */
+
+static void receive_relaxed(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_relaxed(&l->y);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void receive_fence(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_relaxed(&l->y);
+	fence_seq_cst();
+	l->r[1] = load_relaxed(&l->x);
+}
+
+/* The acquire is on the wrong load. */
+static void receive_late_acquire(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_relaxed(&l->y);
+	l->r[1] = load_acquire(&l->x);
+}
+
+static void send_fence(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	fence_seq_cst();
+	store_relaxed(&l->y, 1);
+}
+
+static void message_passing_by(struct sim *sim, void (*sender)(void *), void (*receiver)(void *))
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, sender, l);
+	sim_cpu(sim, 1, receiver, l);
+	sim_run(sim);
+	if (l->r[0] == 1 && l->r[1] == 0)
+		sim_fail(WEAK, "the flag was seen before the data");
+}
+
+SIM_TEST(litmus_mp_without_acquire_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing_by(sim, send_release, receive_relaxed);
+}
+
+SIM_TEST(litmus_mp_acquire_of_the_data_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing_by(sim, send_release, receive_late_acquire);
+}
+
+SIM_TEST(litmus_mp_without_release_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing_by(sim, send, receive);
+}
+
+SIM_TEST(litmus_mp_forbidden_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	message_passing_by(sim, send_release, receive);
+}
+
+SIM_TEST(litmus_mp_with_fences_forbidden_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	message_passing_by(sim, send_fence, receive_fence);
+}
+
+SIM_TEST(litmus_sb_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	store_buffering(sim, x_then_read_y, y_then_read_x);
+}
+
+SIM_TEST(litmus_sb_with_fences_forbidden_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	store_buffering(sim, x_fence_read_y, y_fence_read_x);
+}
+
+/* Allowed by the architecture: a store does not become visible before a load that precedes it (late.c). */
+SIM_TEST(litmus_lb_not_seen_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, read_y_then_x, l);
+	sim_cpu(sim, 1, read_x_then_y, l);
+	sim_run(sim);
+	if (l->r[0] == 1 && l->r[1] == 1)
+		sim_fail(WEAK, "both loads saw a later store");
+}
+
+static void see_x_y_relaxed(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_relaxed(&l->x);
+	l->r[1] = load_relaxed(&l->y);
+}
+
+static void see_y_x_relaxed(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[2] = load_relaxed(&l->y);
+	l->r[3] = load_relaxed(&l->x);
+}
+
+static void independent_reads(struct sim *sim, void (*x_first)(void *), void (*y_first)(void *))
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, write_x, l);
+	sim_cpu(sim, 1, write_y, l);
+	sim_cpu(sim, 2, x_first, l);
+	sim_cpu(sim, 3, y_first, l);
+	sim_run(sim);
+	if (l->r[0] == 1 && l->r[1] == 0 && l->r[2] == 1 && l->r[3] == 0)
+		sim_fail(WEAK, "readers disagree on the order of two stores");
+}
+
+SIM_TEST(litmus_iriw_allowed_under_arm, .cpus_nr = 4, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	independent_reads(sim, see_x_y_relaxed, see_y_x_relaxed);
+}
+
+/* A store is visible to all other CPUs at once. */
+SIM_TEST(litmus_iriw_with_acquires_forbidden_under_arm, .cpus_nr = 4, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	independent_reads(sim, see_x_y, see_y_x);
+}
+
+static void see_x_twice(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_relaxed(&l->x);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void x_is_1_then_2(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	store_relaxed(&l->x, 2);
+}
+
+SIM_TEST(litmus_corr_forbidden_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, x_is_1_then_2, l);
+	sim_cpu(sim, 1, see_x_twice, l);
+	sim_run(sim);
+	SIM_CHECK(l->r[0] <= l->r[1]);
+}
+
+static void see_y_then_x_by_cpu_1(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = load_acquire(&l->x);
+	store_release(&l->y, l->r[0]);
+}
+
+/* Causality: what a CPU saw before its release, whoever acquires that sees as well. */
+SIM_TEST(litmus_wrc_forbidden_under_arm, .cpus_nr = 3, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 4)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, write_x, l);
+	sim_cpu(sim, 1, see_y_then_x_by_cpu_1, l);
+	sim_cpu(sim, 2, see_y_x, l);
+	sim_run(sim);
+	if (l->r[2] == 1 && l->r[3] == 0)
+		sim_fail(WEAK, "the cause was not seen");
+}
+
+static void add_to_x_then_read_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->x, 1);
+	l->r[0] = load_relaxed(&l->y);
+}
+
+static void add_to_y_then_read_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->y, 1);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+/* A locked operation is no fence. */
+SIM_TEST(litmus_sb_with_relaxed_rmw_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	store_buffering(sim, add_to_x_then_read_y, add_to_y_then_read_x);
+}
+
+SIM_TEST(litmus_sb_with_rmw_forbidden_under_tso, ABOUT(SIM_TSO), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	store_buffering(sim, add_to_x_then_read_y, add_to_y_then_read_x);
 }

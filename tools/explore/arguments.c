@@ -16,11 +16,10 @@ static const char usage[] =
 	"  --runs N, --seconds S           how long, for each scenario\n"
 	"  --seed K                        of the first run; each run adds one\n"
 	"  --cpus N                        CPUs, up to 64; no fewer than the scenario has\n"
-	"  --model sc|tso|pso              store buffers\n"
+	"  --model sc|tso|pso|arm          store buffers; arm: loads that get earlier values, too\n"
 	"  --tlb mips|x86                  translations stay, or are evicted often\n"
-	"  --watch race,memory,plain       detectors and points, besides the scenario's own; race "
-	"if\n"
-	"                                  race, if nothing is said (none: nothing)\n"
+	"  --watch race,memory,plain       detectors and points besides the scenario's own;\n"
+	"                                  race if nothing is said, none switches it off\n"
 	"  --scenario FILE.c               the scenarios of a file that is not in the tree\n"
 	"  --patch FILE                    with a change to src/ or include/, compiled for it\n"
 	"  --mutant M                      the same with tests/mutants/M.patch: one rule broken\n"
@@ -178,9 +177,9 @@ static unsigned parse_watch(char *text)
 	return watch;
 }
 
-const char *const action_words[ACTION_KINDS_NR + 1] = { "continue", "switch", "irq",
-							"migrate",  "abort",  "drain",
-							"tryfail",  "refuse", NULL };
+const char *const action_words[ACTION_KINDS_NR + 1] = { "continue", "switch", "irq",	 "migrate",
+							"abort",    "drain",  "tryfail", "refuse",
+							"late",	    NULL };
 
 /* "TASK:STEP:ACTION:ARG" separated by commas or blanks. */
 static unsigned parse_deviations(char *text, struct deviation *list)
@@ -271,7 +270,7 @@ static const struct option long_options[] = {
 
 static void machine_option(struct arguments *args, int option)
 {
-	static const char *const models[] = { "sc", "tso", "pso", NULL };
+	static const char *const models[] = { "sc", "tso", "pso", "arm", NULL };
 	static const char *const tlbs[] = { "mips", "x86", NULL };
 	struct sim_options *options = &args->request.options;
 
@@ -284,7 +283,7 @@ static void machine_option(struct arguments *args, int option)
 		break;
 	case OPT_MODEL:
 		options->model =
-			(enum sim_model)one_of(optarg, models, "--model is sc, tso or pso");
+			(enum sim_model)one_of(optarg, models, "--model is sc, tso, pso or arm");
 		args->said_model = true;
 		break;
 	case OPT_TLB:

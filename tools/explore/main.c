@@ -36,7 +36,7 @@ struct explore_request request_for(const struct arguments *args, const struct si
 	request.options = explore_options(test);
 	if (args->said_cpus && args->request.options.cpus_nr >= request.options.cpus_nr)
 		request.options.cpus_nr = args->request.options.cpus_nr;
-	if (args->said_model)
+	if (args->said_model && !test->keep_model)
 		request.options.model = args->request.options.model;
 	if (args->said_tlb)
 		request.options.tlb = args->request.options.tlb;
@@ -125,7 +125,7 @@ static void show_watch(unsigned events)
 
 static void show_replay(const struct explore_request *request, const struct explore_result *result)
 {
-	static const char *const models[] = { "sc", "tso", "pso" };
+	static const char *const models[] = { "sc", "tso", "pso", "arm" };
 
 	printf("\n  seed %llu; replay with\n    quire explore %s --seed %llu",
 	       (unsigned long long)result->failing_seed, request->test->name,

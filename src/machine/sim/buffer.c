@@ -50,6 +50,8 @@ static void forget_oldest(struct task *task)
 {
 	struct pending *oldest = pending_of(task, 0);
 
+	if (UNLIKELY(sim_mode & MODE_LATE) && task == current_task())
+		late_store_left(sim_run_.current, oldest->addr, oldest->bytes, &oldest->old);
 	first[task - sim_run_.tasks]++;
 	task->buffer_nr--;
 	if (oldest == buffer_unsettled)
@@ -77,8 +79,12 @@ void buffer_drain_one(struct task *task, unsigned index)
 {
 	const struct pending *entry = pending_of(task, index);
 
-	if (task != current_task())
+	if (task != current_task()) {
+		if (sim_mode & MODE_LATE)
+			late_store_left((unsigned)(task - sim_run_.tasks), entry->addr,
+					entry->bytes, entry->addr);
 		undo_store(entry->addr, entry->bytes, entry->new);
+	}
 	if (sim_mode & MODE_TRACE)
 		trace_note("a waiting store becomes visible", (uint64_t)(uintptr_t)entry->addr);
 	forget_entry(task, index);
@@ -92,7 +98,7 @@ bool buffer_can_drain(const struct task *task, unsigned index)
 		return false;
 	if (index == 0)
 		return true;
-	if (sim_opt.model != SIM_PSO || entry->barrier)
+	if (sim_opt.model == SIM_TSO || entry->barrier)
 		return false;
 	for (unsigned i = 0; i < index; i++)
 		if (overlap(pending_of(task, i), entry) || pending_of(task, i)->lock != NULL)
@@ -103,6 +109,29 @@ bool buffer_can_drain(const struct task *task, unsigned index)
 void buffer_drain_all(struct task *task)
 {
 	while (task->buffer_nr != 0)
+		forget_oldest(task);
+}
+
+bool buffer_has(const struct task *task, const volatile void *addr, unsigned bytes)
+{
+	const struct pending access = { .addr = (void *)(uintptr_t)addr, .bytes = (uint8_t)bytes };
+
+	for (unsigned i = 0; i < task->buffer_nr; i++)
+		if (overlap(pending_of(task, i), &access))
+			return true;
+	return false;
+}
+
+void buffer_drain_before(struct task *task, const volatile void *addr, unsigned bytes, bool acquire)
+{
+	const struct pending access = { .addr = (void *)(uintptr_t)addr, .bytes = (uint8_t)bytes };
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < task->buffer_nr; i++)
+		if (overlap(pending_of(task, i), &access) ||
+		    (acquire && pending_of(task, i)->barrier))
+			nr = i + 1;
+	while (nr-- != 0)
 		forget_oldest(task);
 }
 

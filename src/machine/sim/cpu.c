@@ -80,6 +80,8 @@ static bool load(struct section *section, uint64_t *value)
 		return false;
 	*value = 0;
 	memcpy(value, section->copy, section->bytes);
+	if (sim_mode & MODE_LATE)
+		*value = late_load(section->copy, section->bytes, __ATOMIC_RELAXED, *value);
 	trace_value(*value);
 	return true;
 }
@@ -90,6 +92,8 @@ static void write_copy(char *copy, unsigned bytes, uint64_t value)
 		undo_note_small(copy, bytes);
 	if (in_pages(copy) && !memory_is_touched(copy, bytes))
 		memory_note_write(copy, bytes);
+	if (sim_mode & MODE_LATE)
+		late_watch(copy, bytes);
 	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
 		buffer_add(current_task(), copy, bytes, false);
 	memcpy(copy, &value, bytes);
@@ -124,6 +128,8 @@ struct request {
 
 static bool guard_holds(struct section *section, const struct request *request, bool *holds)
 {
+	uint32_t guard;
+
 	*holds = true;
 	if (request->guard == NULL)
 		return true;
@@ -131,8 +137,11 @@ static bool guard_holds(struct section *section, const struct request *request, 
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_acquire((const void *)(uintptr_t)request->guard);
-	trace_value(*request->guard);
-	*holds = *request->guard == request->guard_expected;
+	guard = *request->guard;
+	if (sim_mode & MODE_LATE)
+		guard = (uint32_t)late_load(request->guard, sizeof(guard), __ATOMIC_ACQUIRE, guard);
+	trace_value(guard);
+	*holds = guard == request->guard_expected;
 	return true;
 }
 

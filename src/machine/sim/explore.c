@@ -51,7 +51,8 @@ static unsigned mode_of(const struct sim_options *options)
 	return (options->events & SIM_PLAIN ? (unsigned)MODE_PLAIN : 0) |
 	       (options->events & SIM_RACE ? (unsigned)MODE_RACE : 0) |
 	       (options->events & SIM_MEMORY ? (unsigned)MODE_MEMORY : 0) |
-	       (options->model != SIM_SC ? (unsigned)MODE_BUFFER : 0);
+	       (options->model != SIM_SC ? (unsigned)MODE_BUFFER : 0) |
+	       (options->model == SIM_ARM ? (unsigned)MODE_LATE : 0);
 }
 
 static void set_scene(const struct explore_request *request)

@@ -82,6 +82,13 @@ void hash_access(const volatile void *addr, bool write)
 	sim_run_.trace_hash += stir(seen);
 }
 
+void hash_late(unsigned stores)
+{
+	if (sim_mode & MODE_HASH)
+		sim_run_.trace_hash += stir((uint64_t)sim_run_.current << 40 ^
+					    (uint64_t)current_task()->steps << 8 ^ stores);
+}
+
 static bool set_add(struct set *set, uint64_t hash);
 
 static void grow(struct set *set)

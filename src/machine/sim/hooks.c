@@ -158,6 +158,20 @@ static inline void log_write(void *addr, size_t bytes)
 		undo_note_range(addr, bytes);
 }
 
+/* A store that does not wait in a buffer. */
+static NOINLINE void leaves_at_once(const volatile void *addr, size_t bytes)
+{
+	if (sim_mode & MODE_LATE && sim_mode & MODE_RUN && !in_stacks(addr))
+		late_store_left(sim_run_.current, addr, bytes, (const void *)(uintptr_t)addr);
+}
+
+static NOINLINE void write_at_once(const volatile void *addr, size_t bytes)
+{
+	if (in_arena(addr) && !in_stacks(addr))
+		buffer_drain_all(current_task());
+	leaves_at_once(addr, bytes);
+}
+
 void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 {
 	sim_hooks_seen[POINT_WRITE]++;
@@ -166,8 +180,8 @@ void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 	log_write((void *)(uintptr_t)addr, bytes);
 	if (can_wait(addr, bytes))
 		buffer_add(current_task(), (void *)(uintptr_t)addr, (unsigned)bytes, false);
-	else if (sim_mode & MODE_BUFFER && in_arena(addr) && !in_stacks(addr))
-		buffer_drain_all(current_task());
+	else if (sim_mode & MODE_BUFFER)
+		write_at_once(addr, bytes);
 }
 
 /* ---- atomic accesses ---- */
@@ -192,6 +206,8 @@ uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_
 	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)))
 		watched_load(addr, bytes, order, pc);
 	value = undo_load((const void *)(uintptr_t)addr, bytes);
+	if (UNLIKELY(sim_mode & MODE_LATE))
+		value = late_load(addr, bytes, order, value);
 	if (sim_mode & MODE_TRACE)
 		trace_value(value);
 	return value;
@@ -216,14 +232,26 @@ static inline void before_atomic_write(volatile void *addr, unsigned bytes, bool
 	log_write((void *)(uintptr_t)addr, bytes);
 }
 
+/* A store to a static does not wait, so for a release the others leave first. */
+static NOINLINE void static_at_once(const volatile void *addr, unsigned bytes, bool release)
+{
+	if (release)
+		buffer_drain_all(current_task());
+	leaves_at_once(addr, bytes);
+}
+
 void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, uintptr_t pc)
 {
 	bool release = order == __ATOMIC_RELEASE || order == __ATOMIC_SEQ_CST;
 
 	sched_point(POINT_STORE, addr, bytes, pc);
 	before_atomic_write(addr, bytes, false, order, pc);
+	if (UNLIKELY(sim_mode & MODE_LATE))
+		late_watch(addr, bytes);
 	if (can_wait(addr, bytes))
 		buffer_add(current_task(), (void *)(uintptr_t)addr, bytes, release);
+	else if (UNLIKELY(sim_mode & MODE_BUFFER))
+		static_at_once(addr, bytes, release);
 	undo_store((void *)(uintptr_t)addr, bytes, value);
 	if (sim_mode & MODE_BUFFER) {
 		buffer_settle();
@@ -234,20 +262,35 @@ void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, u
 		trace_value(value);
 }
 
-/* A locked operation: all earlier stores become visible first. */
+/* Which stores become visible before a locked operation: on aarch64 only those that its order names. */
+static NOINLINE void drain_before_rmw(const volatile void *addr, unsigned bytes, int order)
+{
+	if (!(sim_mode & MODE_LATE) || (order != __ATOMIC_RELAXED && order != __ATOMIC_ACQUIRE))
+		buffer_drain_all(current_task());
+	else
+		buffer_drain_before(current_task(), addr, bytes, order == __ATOMIC_ACQUIRE);
+	if (sim_mode & MODE_LATE) {
+		late_rmw(addr, bytes, order);
+		leaves_at_once(addr, bytes);
+	}
+}
+
 static void before_rmw(volatile void *addr, unsigned bytes, int order, uintptr_t pc)
 {
 	sched_point(POINT_RMW, addr, bytes, pc);
 	if (sim_mode & MODE_BUFFER)
-		buffer_drain_all(current_task());
+		drain_before_rmw(addr, bytes, order);
 	before_atomic_write(addr, bytes, true, order, pc);
 }
 
 static void sim_fence(int order, uintptr_t pc)
 {
 	sched_point(POINT_FENCE, NULL, 0, pc);
-	if (sim_mode & MODE_BUFFER && order == __ATOMIC_SEQ_CST)
+	if (sim_mode & MODE_BUFFER &&
+	    (order == __ATOMIC_SEQ_CST || (sim_mode & MODE_LATE && order != __ATOMIC_ACQUIRE)))
 		buffer_drain_all(current_task());
+	if (sim_mode & MODE_LATE)
+		late_fence(sim_run_.current, order);
 	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_fence(order);
 }
@@ -322,8 +365,12 @@ static void volatile_write(void *addr, unsigned bytes, uintptr_t pc)
 {
 	sched_point(POINT_STORE, addr, bytes, pc);
 	before_atomic_write(addr, bytes, false, __ATOMIC_RELAXED, pc);
+	if (UNLIKELY(sim_mode & MODE_LATE))
+		late_watch(addr, bytes);
 	if (can_wait(addr, bytes))
 		buffer_add(current_task(), addr, bytes, false);
+	else
+		leaves_at_once(addr, bytes);
 }
 
 #define VOLATILE_HOOKS(bytes)                                                                      \

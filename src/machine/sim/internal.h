@@ -53,6 +53,7 @@ enum {
 	MODE_MEMO = 256,   /* a final state is checked once */
 	MODE_COUNT = 512,  /* count locks and lines moved; no tasks run */
 	MODE_ENTER = 1024, /* note the places of accesses: enter.c */
+	MODE_LATE = 2048,  /* loads get earlier values: late.c */
 };
 
 enum task_state {
@@ -71,6 +72,7 @@ enum action_kind {
 	ACT_DRAIN, /* arg: task << 8 | entry */
 	ACT_TRYFAIL,
 	ACT_REFUSE,
+	ACT_LATE, /* arg: how many values back */
 	ACTION_KINDS_NR,
 };
 
@@ -405,6 +407,10 @@ static inline void buffer_settle(void)
 void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier);
 void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock);
 void buffer_drain_all(struct task *task);
+/* Until no store that overlaps [@addr, @addr + @bytes) waits, and, for an acquire, no release. */
+void buffer_drain_before(struct task *task, const volatile void *addr, unsigned bytes,
+			 bool acquire);
+bool buffer_has(const struct task *task, const volatile void *addr, unsigned bytes);
 void buffer_unapply(struct task *task);
 void buffer_apply(struct task *task);
 bool buffer_can_drain(const struct task *task, unsigned index);
@@ -412,6 +418,17 @@ bool buffer_can_drain(const struct task *task, unsigned index);
 void buffer_drain_one(struct task *task, unsigned index);
 void buffer_drain_everybody(void);
 void buffer_fence_everybody(void);
+
+/* ---- late.c ---- */
+void late_reset(void);
+void late_watch(const volatile void *addr, unsigned bytes);
+void late_store_left(unsigned task, const volatile void *addr, size_t bytes, const void *values);
+void late_pin(unsigned task);
+void late_pin_everybody(void);
+void late_fence(unsigned task, int order);
+/* The value that a load of @bytes at @addr returns where memory has @value. */
+uint64_t late_load(const volatile void *addr, unsigned bytes, int order, uint64_t value);
+void late_rmw(const volatile void *addr, unsigned bytes, int order);
 
 /* ---- race.c ---- */
 void race_reset(unsigned tasks_nr);
@@ -455,6 +472,8 @@ void lock_describe_waits(char *text, size_t bytes);
 
 /* ---- hash.c ---- */
 void hash_access(const volatile void *addr, bool write);
+/* The access before got a value that is so many stores old. */
+void hash_late(unsigned stores);
 bool hash_seen(uint64_t hash);
 uint64_t hash_distinct(void);
 /* The same for states at the end of a run. */

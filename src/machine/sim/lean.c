@@ -44,11 +44,17 @@ static bool step(struct sequence *sequence, const void *addr, unsigned bytes, en
 	return true;
 }
 
+/* What a step loads. */
+static uint64_t seen(const void *addr, unsigned bytes, uint64_t value)
+{
+	return sim_mode & MODE_LATE ? late_load(addr, bytes, __ATOMIC_RELAXED, value) : value;
+}
+
 static bool read_half(struct sequence *sequence, const uint32_t *word, uint32_t *value)
 {
 	if (!step(sequence, word, sizeof(*word), POINT_SEQ_READ))
 		return false;
-	*value = *word;
+	*value = (uint32_t)seen(word, sizeof(*word), *word);
 	trace_value(*value);
 	return true;
 }
@@ -57,7 +63,7 @@ static bool read_word(struct sequence *sequence, uint32_t index, uint64_t *value
 {
 	if (!step(sequence, &sequence->words[index], sizeof(*value), POINT_READ))
 		return false;
-	*value = sequence->words[index];
+	*value = seen(&sequence->words[index], sizeof(*value), sequence->words[index]);
 	return true;
 }
 
@@ -67,6 +73,8 @@ static void store(void *to, const void *from, unsigned bytes)
 		undo_note_small(to, bytes);
 	if (in_pages(to) && !memory_is_touched(to, bytes))
 		memory_note_write(to, bytes);
+	if (sim_mode & MODE_LATE)
+		late_watch(to, bytes);
 	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
 		buffer_add(current_task(), to, bytes, false);
 	memcpy(to, from, bytes);
@@ -107,7 +115,7 @@ static bool begin(struct sequence *sequence, unsigned class, bool *refused)
 {
 	const struct lean_stacks *s = sequence->stacks;
 	struct task *task = sequence->task;
-	uint32_t cpu;
+	uint32_t cpu, slots_nr;
 
 	task->in_seq = true;
 	task->seq_abort = false;
@@ -115,8 +123,12 @@ static bool begin(struct sequence *sequence, unsigned class, bool *refused)
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_acquire(&s->slots_nr);
+	slots_nr = s->slots_nr;
+	if (sim_mode & MODE_LATE)
+		slots_nr = (uint32_t)late_load(&s->slots_nr, sizeof(slots_nr), __ATOMIC_ACQUIRE,
+					       slots_nr);
 	cpu = task->cpu;
-	*refused = cpu >= s->slots_nr;
+	*refused = cpu >= slots_nr;
 	if (*refused) {
 		task->in_seq = false;
 		return true;

@@ -98,7 +98,16 @@ static void check_may_wait(const struct task *task)
 			 task->spin_nr);
 }
 
-/* Locked operations are full barriers. */
+/* Which stores become visible before a lock is taken.  On aarch64 the instruction that takes it is an acquire: all
+ * others may still wait. */
+static void drain_before_lock(struct task *task, const uint32_t *word)
+{
+	if (sim_mode & MODE_LATE)
+		buffer_drain_before(task, word, sizeof(*word), true);
+	else if (sim_mode & MODE_BUFFER)
+		buffer_drain_all(task);
+}
+
 static void got(struct task *task, const void *lock, uint32_t *word, unsigned rank, bool waits,
 		uintptr_t pc)
 {
@@ -106,6 +115,8 @@ static void got(struct task *task, const void *lock, uint32_t *word, unsigned ra
 	push_held(task, lock, rank, waits, pc);
 	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_acquire(lock);
+	if (sim_mode & MODE_LATE && sim_mode & MODE_RUN)
+		late_pin(sim_run_.current);
 }
 
 /* RT: a waiter for a spin lock sleeps and leaves the CPU to the holder, which may have been
@@ -140,8 +151,7 @@ static void acquire(const void *lock, uint32_t *word, unsigned rank, bool waits,
 		check_may_wait(task);
 	task->locks_nr++; /* before it is tried: a handler from here on is nested */
 	sched_point(POINT_LOCK, lock, 4, pc);
-	if (sim_mode & MODE_BUFFER)
-		buffer_drain_all(task);
+	drain_before_lock(task, word);
 	wait_for(lock, word, pc);
 	got(task, lock, word, rank, waits, pc);
 }
@@ -220,8 +230,7 @@ static bool try_once(void *lock, uint32_t *word, unsigned rank, bool waits, uint
 	struct task *task = current_task();
 
 	sched_point(POINT_TRY, lock, 4, pc);
-	if (sim_mode & MODE_BUFFER)
-		buffer_drain_all(task);
+	drain_before_lock(task, word);
 	if (*word != 0)
 		return false;
 	if (sim_opt.events & SIM_TRYFAIL && sched_decide(ACT_TRYFAIL)) {

@@ -222,6 +222,8 @@ void memory_zero(size_t page)
 	if (sim_mode & MODE_LOG)
 		undo_note_range(addr, 4096);
 	memset(addr, 0, 4096);
+	if (sim_mode & MODE_LATE)
+		late_pin_everybody(); /* as the flush of translations does that came before */
 	UNDO(memory_pages[page].touched);
 	memory_pages[page].touched = false;
 }

@@ -234,6 +234,8 @@ void sim_fork_child(void)
 	copy_pages();
 	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_everybody_meets(sim_run_.current);
+	if (sim_mode & MODE_LATE)
+		late_pin_everybody();
 	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
 		if (i != sim_run_.current)
 			sim_run_.tasks[i].state = TASK_DONE;

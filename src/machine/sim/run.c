@@ -144,6 +144,8 @@ static void start_phase(void)
 	sim_mode = sim_opt.mode | MODE_LOG | MODE_RUN;
 	if (sim_mode & MODE_RACE)
 		race_reset(sim_run_.tasks_nr);
+	if (sim_mode & MODE_LATE)
+		late_reset();
 	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
 		strategy_task_started(&sim_run_.tasks[i]);
 	sim_run_.strategy_step = strategy_next_step(sim_run_.steps);

@@ -90,6 +90,8 @@ void sim_wait(const uint32_t *word, uint32_t value)
 		sched_block(word, 0);
 	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_acquire(word);
+	if (sim_mode & MODE_LATE)
+		late_pin(sim_run_.current);
 }
 
 void sim_wake(const uint32_t *word)

@@ -95,6 +95,8 @@ uint8_t sched_spawn(const char *name, unsigned cpu, void (*body)(void *arg), voi
 		strategy_task_started(task);
 		if (sim_mode & MODE_RACE)
 			race_spawn(sim_run_.current, index);
+		if (sim_mode & MODE_LATE)
+			late_pin(index);
 	}
 	return (uint8_t)index;
 }
@@ -124,6 +126,8 @@ static void enter_cpu(struct task *task)
 	}
 	if (sim_mode & MODE_RACE)
 		race_cpu_enter(index, task->cpu);
+	if (sim_mode & MODE_LATE)
+		late_pin(index);
 	sim_run_.last_on_cpu[task->cpu] = index;
 }
 
@@ -210,7 +214,7 @@ static void add_switches(struct action *list, unsigned *nr)
 static void add_drains(struct action *list, unsigned *nr)
 {
 	for (unsigned i = 1; i < sim_run_.tasks_nr; i++) {
-		unsigned most = sim_opt.model == SIM_PSO ? BUFFER_MAX : 1;
+		unsigned most = sim_opt.model == SIM_TSO ? 1 : BUFFER_MAX;
 
 		if (sim_run_.tasks[i].buffer_nr < most)
 			most = sim_run_.tasks[i].buffer_nr;
@@ -446,6 +450,8 @@ void sched_block(const void *object, uintptr_t pc)
 	if (task->state != TASK_DONE)
 		task->state = TASK_BLOCKED;
 	sched_switch_away();
+	if (sim_mode & MODE_LATE)
+		late_pin(sim_run_.current);
 	task->wait_on = NULL;
 }
 
@@ -458,6 +464,8 @@ void sched_sleep(uint64_t due_ns, uintptr_t pc)
 	task->due_ns = due_ns;
 	task->state = TASK_SLEEPING;
 	sched_switch_away();
+	if (sim_mode & MODE_LATE)
+		late_pin(sim_run_.current);
 }
 
 void sched_wake(const void *object)

@@ -27,6 +27,7 @@ enum sim_model {
 	SIM_SC = 0, /* all CPUs see a store at once */
 	SIM_TSO,    /* stores wait in a queue and leave it in order */
 	SIM_PSO,    /* stores to different addresses leave it in any order */
+	SIM_ARM, /* the same; and a load may get an earlier value, unless something orders it: late.c */
 };
 
 enum sim_config {
@@ -63,6 +64,7 @@ struct sim_test {
 	unsigned preempt_max;
 	unsigned events; /* SIM_MIGRATE | ... */
 	enum sim_model model;
+	bool keep_model; /* it is about the model: --model does not change it */
 	enum sim_config config;
 	enum sim_tlb tlb;
 	unsigned refusals;   /* SIM_REFUSE: at most so many */

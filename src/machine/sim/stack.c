@@ -47,6 +47,12 @@ static bool step(struct sequence *sequence, const void *addr, enum point_kind ki
 	return true;
 }
 
+/* What a step loads. */
+static uint64_t seen(const void *addr, unsigned bytes, int order, uint64_t value)
+{
+	return sim_mode & MODE_LATE ? late_load(addr, bytes, order, value) : value;
+}
+
 static bool read_header(struct sequence *sequence, const uint32_t *word, uint32_t *value)
 {
 	if (!step(sequence, word, POINT_SEQ_READ))
@@ -55,7 +61,7 @@ static bool read_header(struct sequence *sequence, const uint32_t *word, uint32_
 		race_marked(word, 4, false, sequence->pc);
 		race_acquire(&sequence->header->low);
 	}
-	*value = *word;
+	*value = (uint32_t)seen(word, sizeof(*word), __ATOMIC_ACQUIRE, *word);
 	trace_value(*value);
 	return true;
 }
@@ -66,6 +72,8 @@ static void write_word(uint32_t *word, uint32_t value)
 		undo_note_small(word, sizeof(*word));
 	if (in_pages(word) && !memory_is_touched(word, sizeof(*word)))
 		memory_note_write(word, sizeof(*word));
+	if (sim_mode & MODE_LATE)
+		late_watch(word, sizeof(*word));
 	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
 		buffer_add(current_task(), word, sizeof(*word), false);
 	*word = value;
@@ -95,7 +103,7 @@ static bool read_entry(struct sequence *sequence, uint32_t index, uint32_t *valu
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(word, 4, false, sequence->pc);
-	*value = *word;
+	*value = (uint32_t)seen(word, sizeof(*word), __ATOMIC_RELAXED, *word);
 	return true;
 }
 
@@ -180,7 +188,7 @@ static bool read_guard(struct sequence *sequence, const uint8_t *guard, uint8_t 
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(guard, 1, false, sequence->pc);
-	*value = *guard;
+	*value = (uint8_t)seen(guard, sizeof(*guard), __ATOMIC_RELAXED, *guard);
 	trace_value(*value);
 	return true;
 }
@@ -329,6 +337,8 @@ void sequences_fence(int cpu, uintptr_t pc)
 		buffer_fence_everybody();
 	if (sim_mode & MODE_RACE)
 		race_everybody_meets(sim_run_.current);
+	if (sim_mode & MODE_LATE)
+		late_pin_everybody();
 	sched_restart_sequences(cpu);
 }
 

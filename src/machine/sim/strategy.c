@@ -85,6 +85,14 @@ double strategy_pct_bound(void)
 	return 1.0 / (tasks * pow(pct_steps, strategy_depth - 1));
 }
 
+/* What happens to one access: nothing, most of the time. */
+static unsigned draw_rare(unsigned nr)
+{
+	if (draw(8) != 0)
+		return 0;
+	return nr == 2 ? 1 : 1 + draw(nr - 1);
+}
+
 /* ---- replay ---- */
 
 static void replay_find_next(struct task *task)
@@ -277,8 +285,8 @@ static unsigned random_choose(const struct action *actions, unsigned nr, bool fo
 {
 	if (forced)
 		return draw(nr);
-	if (nr == 2 && actions[1].kind >= ACT_TRYFAIL)
-		return draw(8) == 0;
+	if (nr >= 2 && actions[1].kind >= ACT_TRYFAIL)
+		return draw_rare(nr);
 	return nr == 1 ? 0 : 1 + draw(nr - 1);
 }
 
@@ -304,8 +312,8 @@ unsigned strategy_choose(const struct action *actions, unsigned nr, bool forced)
 		choice = random_choose(actions, nr, forced);
 		break;
 	case STRATEGY_PCT:
-		if (nr == 2 && actions[1].kind >= ACT_TRYFAIL)
-			choice = draw(8) == 0;
+		if (nr >= 2 && actions[1].kind >= ACT_TRYFAIL)
+			choice = draw_rare(nr);
 		else
 			choice = pct_choose(task, actions, nr, forced);
 		break;

@@ -71,6 +71,8 @@ static uint64_t turn(struct work *work)
 	set_running(work, 1);
 	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
 		race_acquire(work);
+	if (sim_mode & MODE_LATE)
+		late_pin(sim_run_.current);
 	next = work->run(work->arg, sim_run_.now_ns);
 	sched_point(POINT_WORK, work, 0, CALLER_PC);
 	set_running(work, 0);

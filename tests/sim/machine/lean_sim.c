@@ -112,6 +112,19 @@ SIM_TEST(lean_close_owns_what_it_closed, .explore = SIM_ALL_SCHEDULES, .preempt_
 	check_sums(scene);
 }
 
+/* The same where loads get earlier values: a sequence that finds the set open gets the headers that the closer left, or later
+ * ones. */
+SIM_TEST(lean_close_owns_what_it_closed_beside_late_loads, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_ABORT, .model = SIM_ARM)
+{
+	struct lean_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, push_two_pop_one, scene);
+	sim_cpu(sim, 1, close_and_empty, scene);
+	sim_run(sim);
+	check_sums(scene);
+}
+
 /* A sequence that begins on the closed set is refused, or sees all of what the closer left. */
 SIM_TEST(lean_opening_shows_what_the_closer_left, .events = SIM_ABORT | SIM_RACE | SIM_MIGRATE,
 	 .cpus_nr = 3)

@@ -118,6 +118,19 @@ SIM_TEST(stack_close_owns_what_it_closed, .explore = SIM_ALL_SCHEDULES, .preempt
 	check_sums(scene);
 }
 
+/* The same where loads get earlier values: a sequence that loads the bound of an open stack gets the top that the closer
+ * left, or a later one. */
+SIM_TEST(stack_close_owns_what_it_closed_beside_late_loads, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_ABORT, .model = SIM_ARM)
+{
+	struct stack_scene *scene = scene_make(sim, true);
+
+	sim_cpu(sim, 0, push_two_pop_one, scene);
+	sim_cpu(sim, 1, close_slot_0, scene);
+	sim_run(sim);
+	check_sums(scene);
+}
+
 /* The same where the task may be moved: a sequence belongs to the CPU that commits it. */
 SIM_TEST(stack_sequences_survive_migration, .cpus_nr = 3,
 	 .events = SIM_ABORT | SIM_MIGRATE | SIM_RACE)

@@ -106,3 +106,19 @@ SIM_TEST(quarantine_take_against_put)
 	sim_run(sim);
 	scene_check(scene);
 }
+
+/*
+ * A taker that reads an earlier count of those that came in does not move past the latest one, where it would go round the ring
+ * for ever (livelock).
+ */
+SIM_TEST(quarantine_out_never_passes_in, .model = SIM_ARM, .enters = { "quarantine_take" })
+{
+	struct quarantine_scene *scene = scene_make(sim);
+
+	free_one(scene);
+	sim_cpu(sim, 0, frees_two, scene);
+	sim_cpu(sim, 1, takes_all, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q.out_nr <= scene->q.put_nr);
+	scene_check(scene);
+}

@@ -382,3 +382,15 @@ SIM_TEST(percpu_counter_compare_knows_the_largest_batch, .explore = SIM_ALL_SCHE
 	sim_run(sim);
 	check_u64_eq((uint64_t)quire_percpu_counter_sum(&scene->counter), 500);
 }
+
+/* The same where loads get earlier values. */
+SIM_TEST(percpu_counter_batch_is_known_with_the_sum, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2)
+{
+	struct ops_scene *scene = counter_scene(sim, 0);
+
+	sim_cpu(sim, 0, count_500_in_a_large_batch, scene);
+	sim_cpu(sim, 1, compare_with_250, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_percpu_counter_sum(&scene->counter), 500);
+}
