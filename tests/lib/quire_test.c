@@ -7,11 +7,14 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -249,6 +252,19 @@ bool pin_to_cpu(unsigned cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
+/* Either way of naming ourselves will do. */
+bool gathers_are_vectored(void)
+{
+	static char page[65536] __attribute__((aligned(65536)));
+	struct iovec range = { .iov_base = page, .iov_len = sizeof(page) };
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	long done_self = syscall(SYS_process_madvise, -10000, &range, 1L, MADV_DONTNEED, 0L);
+	long done_pidfd = syscall(SYS_process_madvise, pidfd, &range, 1L, MADV_DONTNEED, 0L);
+
+	close(pidfd);
+	return done_self == (long)sizeof(page) || done_pidfd == (long)sizeof(page);
 }
 
 unsigned allowed_cpus_nr(void)

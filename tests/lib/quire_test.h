@@ -62,6 +62,8 @@ void team_run(unsigned threads_nr, void (*body)(unsigned index, void *arg), void
 
 /* Pins the calling thread to a CPU; false if it may not run there. */
 bool pin_to_cpu(unsigned cpu);
+/* The kernel takes the memory of several ranges away by one call.  Asked of it and not of the code under test. */
+bool gathers_are_vectored(void);
 /* CPUs the process may run on, and the lowest at or above @from (-1: none). */
 unsigned allowed_cpus_nr(void);
 int allowed_cpu_next(unsigned from);

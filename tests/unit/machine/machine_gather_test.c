@@ -94,19 +94,6 @@ static uint64_t gather_even_pages(struct scattered *s)
 	return backing_calls_nr() - calls_before;
 }
 
-/* Asked of the kernel and not of the code under test; either way of naming ourselves will do. */
-static bool has_vectored_calls(void)
-{
-	static char page[65536] __attribute__((aligned(65536)));
-	struct iovec range = { .iov_base = page, .iov_len = sizeof(page) };
-	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	long done_self = syscall(SYS_process_madvise, -10000, &range, 1L, MADV_DONTNEED, 0L);
-	long done_pidfd = syscall(SYS_process_madvise, pidfd, &range, 1L, MADV_DONTNEED, 0L);
-
-	close(pidfd);
-	return done_self == (long)sizeof(page) || done_pidfd == (long)sizeof(page);
-}
-
 /* Has the library make its probe, in this process. */
 static void provoke_probe(void)
 {
@@ -130,7 +117,7 @@ static void calls_are_far_fewer_than_ranges(void **state)
 	uint64_t calls_nr;
 
 	(void)state;
-	if (!has_vectored_calls())
+	if (!gathers_are_vectored())
 		skip_because("the kernel takes memory away one range a call");
 	scattered_make(&scattered, 256);
 	calls_nr = gather_even_pages(&scattered);
@@ -148,7 +135,7 @@ static void more_ranges_than_one_call_may_have_are_all_taken(void **state)
 	calls_nr = gather_even_pages(&scattered);
 	scattered_free(&scattered);
 	assert_true(calls_nr >= 3);
-	if (has_vectored_calls())
+	if (gathers_are_vectored())
 		assert_true(calls_nr <= 3000 / 128 + 1);
 }
 
@@ -188,7 +175,7 @@ static void more_bytes_than_one_call_may_have_are_all_taken(void **state)
 	calls_before = backing_calls_nr();
 	assert_u64_eq(gather_finish(&gather), 3 * gib + 3 * page_bytes);
 	/* More than is taken was never asked for, so that no call came back short. */
-	if (has_vectored_calls())
+	if (gathers_are_vectored())
 		assert_u64_eq(backing_calls_nr() - calls_before, 2);
 	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++)
 		assert_int_equal(base[touched[i]], 0);
@@ -250,7 +237,7 @@ static void short_return_is_resumed_after_any_range(void **state)
 	uint64_t calls_nr = 0;
 
 	(void)state;
-	if (!has_vectored_calls())
+	if (!gathers_are_vectored())
 		skip_because("the kernel takes memory away one range a call");
 	for (size_t k = 0; k < 9; k++) {
 		scattered_make(&scattered, 16);
@@ -343,7 +330,7 @@ static void gather_under_mlockall(void *arg)
 
 static void mlockall_costs_few_calls(void **state)
 {
-	bool has_vectored = has_vectored_calls();
+	bool has_vectored = gathers_are_vectored();
 
 	(void)state;
 	/* Their shadow memory is larger than the machine: all of it cannot be locked. */
@@ -399,7 +386,7 @@ static void gather_by_pidfd(void *arg)
 /* The child must be one that has not probed yet, so main() has these before the others. */
 static void pidfd_is_opened_for_each_gather_where_self_is_unknown(void **state)
 {
-	bool has_vectored = has_vectored_calls();
+	bool has_vectored = gathers_are_vectored();
 
 	(void)state;
 	expect_life(gather_by_pidfd, &has_vectored);
