@@ -24,7 +24,8 @@ struct vmap_scene *vmap_scene_make(struct sim *sim, struct quire_options options
 	options.limit_bytes = options.limit_bytes != 0 ? options.limit_bytes : UINT64_C(8) << 20;
 	options.vmap_span_bytes = (uint64_t)SPAN_PAGES << PAGE_SHIFT;
 	options.worker = QUIRE_WORKER_OFF;
-	options.guard = QUIRE_GUARD_OFF;
+	if (options.guard == QUIRE_GUARD_DEFAULT)
+		options.guard = QUIRE_GUARD_OFF;
 	options.thp = QUIRE_OFF;
 	options.struct_bytes = sizeof(options);
 	check_u64_eq(quire_create(&options, &scene->q), 0);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmap_worker_sim.c - what is freed has a visit of the worker coming
+ *
+ * An instance may go on for hours without another call, so whoever leaves memory behind that nobody uses asks for a visit, even
+ * beside one that ends.
+ */
+#include <quire/page.h>
+
+#include "instance/worker.h"
+#include "machine/clock.h"
+#include "sim/vmap/vmap_scene.h"
+#include "vmap/decay.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/* Nothing is due, and nobody believes that something is. */
+static void nothing_is_due(struct vmap_scene *scene)
+{
+	scene->q->work.due_ns = WORK_IDLE;
+	scene->v->kicked = false;
+}
+
+static void check_visit_is_due(struct vmap_scene *scene)
+{
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+	vmap_scene_check(scene);
+}
+
+static void frees_first(void *arg)
+{
+	vmap_scene_give(arg, 0);
+}
+
+/* The first free on a CPU since a visit. */
+SIM_TEST(vfree_to_a_cold_stack_calls_the_worker, .cpus_nr = 1, .events = SIM_ABORT,
+	 .enters = { "vmap/cpu.c:warm_locked", "decay_kick" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 4);
+	cpu_drain(scene->v, 0);
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, frees_first, scene);
+	sim_run(sim);
+	check_visit_is_due(scene);
+}
+
+static struct vmap_scene *scene_of_lazy_areas(struct sim *sim, uint64_t lazy_max_bytes)
+{
+	struct vmap_scene *scene =
+		vmap_scene_make(sim, (struct quire_options){ .cache = QUIRE_OFF,
+							     .rseq = QUIRE_OFF,
+							     .lazy_max_bytes = lazy_max_bytes });
+
+	vmap_scene_fill(scene, 2, 4);
+	scene->v->live_high_pages = 0;
+	nothing_is_due(scene);
+	return scene;
+}
+
+/* Without caches: some time later, so that a purge has something to do. */
+SIM_TEST(lazy_area_calls_the_worker, .cpus_nr = 1,
+	 .enters = { "lazy_publish_chain", "decay_check_over" })
+{
+	struct vmap_scene *scene = scene_of_lazy_areas(sim, UINT64_C(1) << 20);
+
+	sim_cpu(sim, 0, frees_first, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.due_ns > clock_now_ns());
+	check_visit_is_due(scene);
+}
+
+/* Without caches: at once, if it is more than may be lazy. */
+SIM_TEST(too_much_that_is_lazy_calls_the_worker_at_once, .cpus_nr = 1,
+	 .enters = { "is_over", "decay_check_over" })
+{
+	struct vmap_scene *scene = scene_of_lazy_areas(sim, 4096);
+
+	scene->v->live_high_pages = 100; /* which would permit more, if that were cached */
+	sim_cpu(sim, 0, frees_first, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.due_ns <= clock_now_ns());
+	check_visit_is_due(scene);
+}
+
+static void shrinks_first(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_disown(scene->area[0] + (2 << 12), (size_t)62 << 12);
+	SIM_CHECK(quire_vrealloc(scene->q, scene->area[0], 2 << 12, 0) == scene->area[0]);
+}
+
+SIM_TEST(vrealloc_that_gives_the_end_calls_the_worker, .cpus_nr = 1, .enters = { "give_tail" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 64);
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, shrinks_first, scene);
+	sim_run(sim);
+	check_visit_is_due(scene);
+}
+
+static void takes_one(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	scene->area[1] = vtake(scene, 9, 0);
+}
+
+static void takes_one_without_purges(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	scene->area[1] = vtake(scene, 9, QUIRE_NORETRY);
+}
+
+/* The only area that is free is of the same class, and has its guard elsewhere.  If the system refuses to move it the area
+ * goes to the lazy list, where the next purge finds it. */
+SIM_TEST(area_put_aside_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_REFUSE, .refusals = 2, .enters = { "put_aside" })
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = QUIRE_ON, .guard = QUIRE_GUARD_ON });
+
+	vmap_scene_fill(scene, 1, 10);
+	while (vtake(scene, 7, QUIRE_NORETRY) != NULL)
+		;
+	vmap_scene_give(scene, 0);
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, takes_one_without_purges, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&scene->v->lazy_pages) == 0 || scene->q->work.due_ns != WORK_IDLE);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+/* What is in use decides how much may be cached, so a visit notes that it has become more. */
+SIM_TEST(vmalloc_calls_the_worker, .cpus_nr = 1, .enters = { "decay_note_alloc" })
+{
+	struct vmap_scene *scene = vmap_scene_make_lazy(sim);
+
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, takes_one, scene);
+	sim_run(sim);
+	check_visit_is_due(scene);
+}
+
+static void visits(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	uint64_t due_ns;
+
+	sim_pass_ns(SECOND_NS);
+	due_ns = decay_tick(&scene->v->module, clock_now_ns());
+	if (due_ns < WORK_IDLE)
+		worker_kick(scene->q, due_ns); /* as the worker does with the answer */
+}
+
+static void against_a_visit(struct sim *sim, enum quire_switch cache)
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = cache, .cache = cache, .report = QUIRE_OFF });
+
+	vmap_scene_fill(scene, 1, 4);
+	scene->v->live_high_pages = 0;
+	cpu_drain(scene->v, 0);
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, frees_first, scene);
+	sim_cpu(sim, 1, visits, scene);
+	sim_run(sim);
+	check_visit_is_due(scene);
+}
+
+/* Either the visit finds what was freed, and another one is due, or the free asks for it. */
+SIM_TEST(vfree_during_the_workers_visit, .enters = { "decay_tick", "turn" })
+{
+	against_a_visit(sim, QUIRE_ON);
+}
+
+SIM_TEST(lazy_vfree_during_the_workers_visit, .enters = { "decay_tick", "turn" })
+{
+	against_a_visit(sim, QUIRE_OFF);
+}
