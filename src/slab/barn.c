@@ -153,7 +153,7 @@ size_t barn_drain(struct slabs *s, unsigned class)
 	size_t objects = 0;
 	unsigned n;
 
-	if (barn->object == NULL)
+	if (!load_acquire(&s->ready[class])) /* pairs with class_make() */
 		return 0;
 	do {
 		lock_token token = lock_acquire(&barn->lock);
