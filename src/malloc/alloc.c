@@ -74,9 +74,13 @@ static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
 /* Outside of such handlers.  What a class grows for is what may deserve a class of its own. */
 static void *ordinary_alloc(struct slabs *s, unsigned class, size_t place)
 {
-	uint64_t before = malloc_learn_slabs(&malloc_heap.learn, class), after;
-	void *block = class_alloc(s, class, 0);
+	uint64_t before, after;
+	void *block;
 
+	if (UNLIKELY(malloc_coarse_is_used_up(&malloc_heap.coarse, class)))
+		class = malloc_coarse_grows(&malloc_heap.coarse, class, place);
+	before = malloc_learn_slabs(&malloc_heap.learn, class);
+	block = class_alloc(s, class, 0);
 	after = malloc_learn_slabs(&malloc_heap.learn, class);
 	if (UNLIKELY(after > before))
 		malloc_learn_grown(&malloc_heap.learn, class, place, after - before);

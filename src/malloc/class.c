@@ -3,8 +3,8 @@
  * malloc/class.c - malloc's classes as they are now, by size
  *
  * The table has each class in one stretch of places, up to that of its own size, and the stretches have rising sizes.
- * So the class above another is in the place that follows the other's size.  While learn.c writes the table, some places of the
- * new class's stretch still have the class above it, and both are right.
+ * So the class above another is in the place that follows the other's size.  While the table is written (malloc_table_open()), some
+ * places of the new class's stretch still have the class above it, and both are right.
  */
 #include "malloc/heap.h"
 
@@ -17,7 +17,7 @@
 
 static unsigned class_in(size_t place)
 {
-	/* Pairs with learn.c's release: a class that stands in the table is ready. */
+	/* Pairs with malloc_table_open(): a class that was learnt and stands in the table is ready. */
 	return load_acquire(&malloc_heap.class_of[place]);
 }
 

@@ -191,7 +191,8 @@ static void publish(struct quire *q, struct slabs *s)
 	const struct malloc_layer *top;
 
 	h->q = q;
-	malloc_table_fill(h->class_of);
+	malloc_table_fill(h->class_of, q->hardened);
+	malloc_coarse_begin(&h->coarse, s, h->class_of);
 	malloc_learn_begin(&h->learn, s, h->class_of);
 	h->base = s->base;
 	h->byte = s->byte;

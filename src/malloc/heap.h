@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "machine/lean.h"
+#include "malloc/coarse.h"
 #include "malloc/learn.h"
 #include "malloc/table.h"
 
@@ -37,7 +38,7 @@ struct malloc_heap {
 	size_t entries;		 /* (c) free() looks for a sheaf below it */
 	uint8_t *byte;		 /* (c) slabs->byte */
 	struct lean_stacks lean; /* the sheaves; slabs->lean points to it */
-	/* By table_place(): the smallest class that is large enough.  Atomic: learn.c changes it. */
+	/* By table_place(): the smallest open class that is large enough.  Atomic: coarse.c and learn.c change it. */
 	uint8_t class_of[TABLE_ENTRIES];
 
 	const struct malloc_layer
@@ -48,6 +49,7 @@ struct malloc_heap {
 	struct quire *q;     /* (c) */
 	uint64_t state;	     /* atomic: not made, made, or the thread that makes it: heap.c */
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
+	struct malloc_coarse coarse;
 	struct malloc_learn learn;
 	uint32_t
 		first_runs; /* atomic, relaxed: large blocks that were runs before there were areas */

@@ -63,16 +63,6 @@ uint64_t malloc_learn_slabs(const struct malloc_learn *l, unsigned class)
 
 /* ---- what would be saved ---- */
 
-/* The first place of the stretch that ends at @place. */
-static size_t stretch_first(const struct malloc_learn *l, size_t place)
-{
-	unsigned class = load_relaxed(&l->class_of[place]); /* checked again under the mutex */
-
-	while (place > 1 && load_relaxed(&l->class_of[place - 1]) == class)
-		place--;
-	return place;
-}
-
 static uint32_t place_cost(size_t place)
 {
 	return class_cost((uint32_t)(place * MALLOC_ALIGN));
@@ -93,7 +83,7 @@ static size_t best_place(const struct malloc_learn *l, size_t last)
 	uint64_t grown = 0, best_saving = 0;
 	size_t best = 0;
 
-	for (size_t place = stretch_first(l, last); place < last; place++) {
+	for (size_t place = malloc_table_first(l->class_of, last); place < last; place++) {
 		uint32_t here = load_relaxed(&l->grown[place]), cost = place_cost(place);
 		uint64_t saving;
 
@@ -112,14 +102,12 @@ static size_t best_place(const struct malloc_learn *l, size_t last)
 
 /* ---- learning ---- */
 
-/* Threads that read the table meanwhile find either class at each place, and both are large enough. */
 static void publish_locked(struct malloc_learn *l, size_t place, unsigned class)
 {
 	DCHECK(mutex_is_held(&l->slabs->mutex));
-	for (size_t first = stretch_first(l, place); place >= first; place--) {
-		store_relaxed(&l->grown[place], 0);		     /* a hint */
-		store_release(&l->class_of[place], (uint8_t) class); /* pairs with class.c */
-	}
+	malloc_table_open(l->class_of, place, class);
+	for (size_t i = malloc_table_first(l->class_of, place); i <= place; i++)
+		store_relaxed(&l->grown[i], 0); /* a hint */
 }
 
 static void learn_locked(struct malloc_learn *l, size_t last)

@@ -3,6 +3,7 @@
 #ifndef MALLOC_TABLE_H
 #define MALLOC_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,9 +19,19 @@ static inline size_t table_place(size_t bytes)
 	return (bytes + MALLOC_ALIGN - 1) / MALLOC_ALIGN;
 }
 
-/* Fills in the smallest class that is large enough, by place. */
-void malloc_table_fill(uint8_t table[TABLE_ENTRIES]);
+/* Fills in, by place, the smallest class that is large enough: of all, or of those that are open at first (coarse.c). */
+void malloc_table_fill(uint8_t table[TABLE_ENTRIES], bool all);
 /* Bytes of a block of class @class, 1..MALLOC_CLASSES_NR. */
 uint32_t malloc_table_bytes(unsigned class);
+/* Of all these classes the smallest that is large enough for the sizes of @place. */
+unsigned malloc_table_class(size_t place);
+
+/* ---- the table as it is now, which threads read while it is written ---- */
+
+/* The first place of the stretch that ends at @place or contains it. */
+size_t malloc_table_first(const uint8_t *table, size_t place);
+/* From the start of its stretch up to @place, the place of its own size, the table has @class from now on.  Whoever else
+ * writes the table is kept out. */
+void malloc_table_open(uint8_t *table, size_t place, unsigned class);
 
 #endif

@@ -29,7 +29,8 @@
 #include "slab/record.h"
 #include "slab/sheaf.h"
 
-#define FEW_OBJECTS 16u
+/* A refill takes 4 objects at least (sheaf.c): a slab serves two of them. */
+#define FEW_OBJECTS 8u
 #define LOSS_SHARE  64u
 #define LARGE_SHIFT 18u /* of slabs of 256 KiB */
 /* A slab of 64 KiB, or a quarter of one of 256: a program that uses 60 classes a little keeps 4 MiB. */
@@ -54,9 +55,14 @@ static unsigned slab_shift(uint32_t size)
 									       : SLAB_SHIFT;
 }
 
+uint32_t class_slab_bytes(uint32_t size)
+{
+	return 1u << slab_shift(size);
+}
+
 uint32_t class_cost(uint32_t size)
 {
-	uint32_t bytes = 1u << slab_shift(size);
+	uint32_t bytes = class_slab_bytes(size);
 
 	return bytes / (bytes / size);
 }

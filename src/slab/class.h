@@ -25,6 +25,8 @@ int class_get_locked(struct slabs *s, size_t size, size_t align, enum class_kind
 void class_put_locked(struct slabs *s, unsigned class);
 /* Fills in what follows from a size, a multiple of 16: how slabs are cut, and what sheaves keep. */
 void class_cut(const struct slabs *s, struct slab_class *c, uint32_t size);
+/* Bytes of a slab of objects of this size, a multiple of 16. */
+uint32_t class_slab_bytes(uint32_t size);
 /* Bytes of a slab for each object of this size, a multiple of 16: what is left over at a slab's end is shared out. */
 uint32_t class_cost(uint32_t size);
 /* The numbers up to @n are malloc's: a cache may share its classes, but gets none of these numbers for its own. */

@@ -27,27 +27,27 @@
 #define MISUSES_NR (sizeof(misuses) / sizeof(misuses[0]))
 
 static const struct misuse misuses[] = {
-	ROW("behind", BEHIND, WHERE(FREE, "offset 100", "144"), "100"),
+	ROW("behind", BEHIND, WHERE(FREE, "offset 100", "192"), "100"),
 	ROW("behind_calloc", BEHIND, WHERE(FREE, "offset 13", "48"), "13"),
 	ROW("behind_realloc", BEHIND, WHERE("realloc", "offset 70", "96"), "64"),
 	ROW("behind_large", BEHIND, AT_WITH(FREE, "offset 1000000"), "1000000"),
-	ROW("in_front", IN_FRONT, WHERE(FREE, "bytes before 1", "144"), "100"),
+	ROW("in_front", IN_FRONT, WHERE(FREE, "bytes before 1", "192"), "100"),
 	ROW("in_front_aligned", IN_FRONT, WHERE(FREE, "bytes before 256", "768"), "256"),
-	ROW_FREED("late_write", LATE, WHERE("malloc_trim", "offset 99", "144"), "100"),
+	ROW_FREED("late_write", LATE, WHERE("malloc_trim", "offset 99", "192"), "100"),
 	ROW_FREED("late_write_aligned", LATE, WHERE("malloc_trim", "offset 3", "8192"), "100"),
-	ROW_FREED("late_write_exit", LATE, WHERE("exit", "offset 0", "144"), "100"),
+	ROW_FREED("late_write_exit", LATE, WHERE("exit", "offset 0", "192"), "100"),
 	ROW_FREED("late_write_large", LATE, AT_WITH("malloc_trim", "offset 50000"), "100000"),
-	ROW_FREED("late_write_long_after", LATE, WHERE("malloc", "offset 20", "144"), "100"),
+	ROW_FREED("late_write_long_after", LATE, WHERE("malloc", "offset 20", "192"), "100"),
 	ROW_FREED("double_free", TWICE, SLOT(FREE, "96"), "64"),
 	ROW_FREED("double_free_long_after", TWICE, AT(FREE), "64"),
 	ROW_FREED("double_free_huge", TWICE, AT(FREE), "8388608"),
-	ROW_FREED("double_free_moved", TWICE, SLOT(FREE, "144"), "100"),
+	ROW_FREED("double_free_moved", TWICE, SLOT(FREE, "192"), "100"),
 	ROW_FREED("realloc_freed", TWICE, SLOT("realloc", "96"), "64"),
 	ROW_FREED("usable_freed", TWICE, SLOT("malloc_usable_size", "96"), "64"),
 	ROW_FREED("handler", TWICE, SLOT(FREE, "96"), "64"),
 	{ "malloc_debug_sized", "wrong size" AT_WITH("free_sized", "bytes of the block 100") },
 	{ "malloc_debug_start", "not the start of a block" SLOT(FREE, "96") },
-	{ "malloc_debug_inner", "the middle of an object" SLOT(FREE, "144") },
+	{ "malloc_debug_inner", "the middle of an object" SLOT(FREE, "192") },
 };
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 
 static const struct misuse misuses[] = {
 	{ "malloc_double_free", "double free" IN_SLAB(FREE, "64") },
-	{ "malloc_double_free_calloc", "double free" IN_SLAB(FREE, "112") },
+	{ "malloc_double_free_calloc", "double free" IN_SLAB(FREE, "128") },
 	{ "malloc_double_free_page", "double free" IN_SLAB(FREE, "4096") },
 	{ "malloc_double_free_small_max", "double free" IN_SLAB(FREE, "32768") },
 	{ "malloc_double_free_aligned", "double free" IN_SLAB(FREE, "256") },

@@ -46,7 +46,7 @@ static struct learn_scene *learn_scene_make(struct sim *sim)
 	class_reserve(scene->s, MALLOC_CLASSES_NR);
 	scene->table = sim_zalloc(sim, TABLE_ENTRIES);
 	scene->learn = sim_zalloc(sim, sizeof(*scene->learn));
-	malloc_table_fill(scene->table);
+	malloc_table_fill(scene->table, true);
 	malloc_learn_begin(scene->learn, scene->s, scene->table);
 	scene->old = scene->table[HOT_PLACE];
 	check_u64_eq((uint64_t)class_make(scene->s, scene->old, malloc_table_bytes(scene->old)), 0);
@@ -90,7 +90,7 @@ static void check_table(const struct learn_scene *scene, unsigned new)
 {
 	uint8_t fixed[TABLE_ENTRIES];
 
-	malloc_table_fill(fixed);
+	malloc_table_fill(fixed, true);
 	for (size_t place = 0; place < TABLE_ENTRIES; place++)
 		check_u64_eq(scene->table[place],
 			     fixed[place] == scene->old && place <= HOT_PLACE ? new : fixed[place]);

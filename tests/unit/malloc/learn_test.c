@@ -37,7 +37,7 @@ static int begin(void **state)
 	it.s = slabs_get(it.q, &error);
 	assert_non_null(it.s);
 	class_reserve(it.s, MALLOC_CLASSES_NR);
-	malloc_table_fill(it.table);
+	malloc_table_fill(it.table, true);
 	malloc_learn_begin(&it.learn, it.s, it.table);
 	return 0;
 }

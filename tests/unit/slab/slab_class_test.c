@@ -62,7 +62,7 @@ static void slabs_lose_little_and_hold_enough(void **state)
 
 		assert_true(lost < size);
 		assert_true(c.order == 4 || c.order == 6);
-		assert_true(c.order == 6 || (lost <= KIB(1) && c.per_slab >= 16));
+		assert_true(c.order == 6 || (lost <= KIB(1) && c.per_slab >= 8));
 		assert_true(size > KIB(1) || c.order == 4);
 		assert_true(c.per_slab <= 64 * MAP_WORDS && c.per_slab >= 8);
 		/* A slab with one free object is in the fullest bin, with one used one in the sparsest. */
