@@ -256,3 +256,22 @@ SIM_TEST(stop_waits_for_a_shrinker)
 	sim_cpu(sim, 1, takes, scene);
 	run_and_stop(sim, scene);
 }
+
+static void prints(void *arg)
+{
+	const struct shrinker_scene *scene = arg;
+	char text[256];
+
+	SIM_CHECK(quire_text_shrinkers(scene->pages->q, text, sizeof(text)) < sizeof(text));
+}
+
+/* The list is printed under the mutex, while a shrinker leaves it or is called. */
+SIM_TEST(shrinkers_are_printed_beside_their_end, .enters = { "quire_text_shrinkers" })
+{
+	struct shrinker_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, prints, scene);
+	sim_cpu(sim, 1, unregisters, scene);
+	sim_run(sim);
+	page_scene_check(scene->pages);
+}

@@ -326,3 +326,34 @@ SIM_TEST(stack_drain_with_64k_pages, .page_shift = 16, .events = SIM_ABORT)
 {
 	drain_against(sim, true, owner_takes_and_frees);
 }
+
+/* ---- by number -------------------------------------------------------------------------------- */
+
+static void frees_three_on_the_first_slot(struct page_scene *scene, void **pages)
+{
+	for (unsigned i = 0; i < 3; i++)
+		sim_disown(pages[i], quire_page_bytes(scene->q));
+	fetch_sub_relaxed(&scene->held_pages, 3u); /* read at the end */
+	page_free_bulk_on(pages_of(scene->q), 0, 3, pages);
+}
+
+static void frees_the_first_three(void *arg)
+{
+	frees_three_on_the_first_slot(arg, ((struct page_scene *)arg)->page);
+}
+
+static void frees_the_next_three(void *arg)
+{
+	frees_three_on_the_first_slot(arg, ((struct page_scene *)arg)->page + 3);
+}
+
+/* A slot's list takes a whole batch in one hold of its lock, whichever CPU frees it. */
+SIM_TEST(list_bulk_frees_by_number, .enters = { "page_free_bulk_on" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, frees_the_first_three, scene);
+	sim_cpu(sim, 1, frees_the_next_three, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}

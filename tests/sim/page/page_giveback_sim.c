@@ -371,3 +371,30 @@ SIM_TEST(free_during_the_workers_visit_is_seen_to, .explore = SIM_ALL_SCHEDULES,
 		  stat.free_pages == stat.reported_pages);
 	page_scene_check(scene);
 }
+
+/* ---- what others want to know of a block ------------------------------------------------------ */
+
+static void counts_free_pages(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct pages *p = pages_of(scene->q);
+	uint32_t block = page_block(p, page_frame(p, scene->page[0]));
+
+	SIM_CHECK(giveback_block_pages(p, block) <= block_pages(p));
+}
+
+static void takes_and_gives_order_4(void *arg)
+{
+	give(arg, take(arg, 4, 0), 4);
+}
+
+/* A block's free pages are counted under its zone's lock: without it, the count is a race. */
+SIM_TEST(free_pages_of_a_block_against_allocation, .enters = { "giveback_block_pages" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, counts_free_pages, scene);
+	sim_cpu(sim, 1, takes_and_gives_order_4, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}

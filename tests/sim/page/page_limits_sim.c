@@ -2,6 +2,7 @@
 /* page_limits_sim.c - high, batch and count while they change; types while blocks change them */
 #include "instance/worker.h"
 #include "page/charge.h"
+#include "page/limit.h"
 #include "page/stat.h"
 #include "sim/page/page_scene.h"
 
@@ -436,5 +437,32 @@ SIM_TEST(lowered_limit_is_what_is_in_use, .explore = SIM_ALL_SCHEDULES, .preempt
 	page_stat_collect(pages_of(scene->q), &stat);
 	SIM_CHECK(stat.allocated_pages >= scene->held_pages);
 	SIM_CHECK(stat.limit_pages >= stat.allocated_pages + stat.cached_pages);
+	page_scene_check(scene);
+}
+
+static void frees_all_and_looks(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	frees_all(scene);
+	sim_pass_ns(UINT64_C(2000000000));
+	limit_learn(pages_of(scene->q));
+}
+
+/* The worker lowers the limit to what is in use while others free that and lower it further: it is what the zones
+ * permit, whoever is last. */
+SIM_TEST(lowered_limit_is_that_of_the_zones, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "page/limit.c:follow", "set_zones" })
+{
+	struct page_scene *scene = scene_above_the_limit(sim);
+	const struct pages *p = pages_of(scene->q);
+	uint64_t pages = 0;
+
+	sim_cpu(sim, 0, visits, scene);
+	sim_cpu(sim, 1, frees_all_and_looks, scene);
+	sim_run(sim);
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		pages += p->zone[i].managed_pages;
+	check_u64_eq(scene->q->limit_pages, pages);
 	page_scene_check(scene);
 }

@@ -267,3 +267,71 @@ SIM_TEST(percpu_trim_leaves_maps_in_use, .events = SIM_MEMORY)
 	frees_pages(scene);
 	percpu_scene_check(scene);
 }
+
+/* ---- variables -------------------------------------------------------------------------------- */
+
+struct variables_scene {
+	void *pointer[3];
+};
+
+static struct quire_percpu_variable variable_of(struct variables_scene *scene, unsigned i)
+{
+	static const uint64_t content = 5;
+
+	return (struct quire_percpu_variable){ .struct_bytes = sizeof(struct quire_percpu_variable),
+					       .pointer = &scene->pointer[i],
+					       .content = &content,
+					       .bytes = sizeof(content),
+					       .align = sizeof(content) };
+}
+
+static void defines_and_undefines(struct variables_scene *scene, unsigned i)
+{
+	const struct quire_percpu_variable variable = variable_of(scene, i);
+
+	quire_percpu_define(&variable);
+	check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(scene->pointer[i], 1), 5);
+	quire_percpu_undefine(&variable);
+	SIM_CHECK(scene->pointer[i] == NULL);
+}
+
+static void defines_and_undefines_first(void *arg)
+{
+	defines_and_undefines(arg, 0);
+}
+
+static void defines_and_undefines_second(void *arg)
+{
+	defines_and_undefines(arg, 1);
+}
+
+/* Two libraries are loaded and unloaded at once, the first of the process: each variable has a place and a record of its
+ * own. */
+SIM_TEST(percpu_variables_of_two_libraries, .enters = { "record_add", "quire_percpu_undefine" })
+{
+	struct variables_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct percpu *pc = percpu_of(quire_default(), 0);
+
+	pc->variables.unloaded_nr = 1; /* not what the machine says: records are looked at */
+	sim_cpu(sim, 0, defines_and_undefines_first, scene);
+	sim_cpu(sim, 1, defines_and_undefines_second, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(quire_default()), 0);
+}
+
+/* A library went without undefining its variable, so its pointer has another value.  Two others define theirs, find that
+ * libraries were unloaded, and look at all records: one of them frees the variable. */
+SIM_TEST(percpu_variable_of_an_unloaded_library_is_freed_once,
+	 .enters = { "variables_collect", "record_take" })
+{
+	struct variables_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_percpu_variable before = variable_of(scene, 2);
+
+	quire_percpu_define(&before);
+	scene->pointer[2] = NULL;
+	quire_default()->percpu->variables.unloaded_nr = 1; /* not what the machine says */
+	sim_cpu(sim, 0, defines_and_undefines_first, scene);
+	sim_cpu(sim, 1, defines_and_undefines_second, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(quire_default()), 0);
+}

@@ -543,3 +543,28 @@ SIM_TEST(percpu_stack_opened_during_a_drain_is_searched, .explore = SIM_ALL_SCHE
 	check_searched(scene->pc);
 	percpu_scene_check(scene);
 }
+
+static void forgets_small(void *arg)
+{
+	cache_forget(((struct percpu_scene *)arg)->pc, 0);
+}
+
+static void frees_and_takes_small(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 8);
+	scene->small[0] = percpu_take(scene, 8, 0);
+}
+
+/* What is learnt of a size is forgotten under the lock under which its frees and allocations are counted. */
+SIM_TEST(percpu_forgetting_a_size_against_its_frees, .enters = { "cache_forget" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	scene->small[0] = percpu_take(scene, 8, 0);
+	sim_cpu(sim, 0, forgets_small, scene);
+	sim_cpu(sim, 1, frees_and_takes_small, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
