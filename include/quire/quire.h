@@ -231,7 +231,8 @@ struct quire_options {
 	enum quire_placement_rule placement_without;
 	enum quire_switch debug;    /* debug: malloc looks for misuse of each block; default off */
 	enum quire_switch hardened; /* hardened: malloc makes misuse hard to exploit; default off */
-	uint32_t sample;	   /* sample: malloc guards one block in so many; default 0, none */
+	uint32_t sample;	  /* sample: malloc guards one block in so many; default 0, none */
+	enum quire_switch strict; /* strict: a wrong option ends a preloaded program; default off */
 	enum quire_switch observe; /* observe: figures in a file for `quire stats`; default off */
 	uint64_t reserved;	   /* zero: the place of later options */
 };
@@ -336,8 +337,9 @@ void quire_destroy(struct quire *q);
 /**
  * quire_default - the process's own instance
  *
- * Made at the first call from the QUIRE_CONF environment variable (ignored in set-user-ID
- * programs); a wrong QUIRE_CONF ends the process with one line and exit status 2.
+ * Made at the first call, with options from /etc/quire.conf, from the program's own `const char *quire_conf` if it defines that, and from
+ * the environment variable QUIRE_CONF (ignored in set-user-ID programs), the last the strongest.  A wrong option ends the process with one
+ * line and exit status 2.
  *
  * Returns   the instance, or NULL with errno ENOMEM; the next call tries again.
  * Context   the first call may wait, and is not legal in a signal handler; later ones are, anywhere.

@@ -24,6 +24,8 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/sized.h"
+#include "base/text.h"
+#include "instance/conf.h"
 #include "instance/kind.h"
 #include "instance/module.h"
 #include "instance/options.h"
@@ -223,15 +225,26 @@ void quire_destroy(struct quire *q)
 
 /* ---- the default instance ---- */
 
+static void take_conf(const struct conf_part *part, void *options)
+{
+	char error[256], line[320];
+	struct text text;
+
+	if (quire_options_parse(part->text, options, error, sizeof(error)) == 0)
+		return;
+	text_init(&text, line, sizeof(line));
+	text_put(&text, error);
+	if (part->line != 0)
+		conf_put_place(&text, part);
+	process_exit_conf(line);
+}
+
 static struct quire *default_make(void)
 {
-	const char *conf = process_env("QUIRE_CONF");
 	struct quire_options options = QUIRE_OPTIONS_INIT();
 	struct quire *q = NULL;
-	char error[256];
 
-	if (conf != NULL && quire_options_parse(conf, &options, error, sizeof(error)) != 0)
-		process_exit_conf(error);
+	conf_read(take_conf, &options);
 	if (quire_create(&options, &q) != 0)
 		process_set_errno(ENOMEM);
 	return q;

@@ -49,6 +49,7 @@ struct option_key {
 	uint64_t min, max;	  /* of a size or a number */
 	const char *const *words; /* ends with NULL */
 	const uint32_t *numbers;  /* that the words stand for; NULL: 1, 2, ... */
+	const char *unit;	  /* of a number; NULL: none, or bytes of a size */
 	const char *takes;	  /* columns of docs/options.md: its values, */
 	const char *by_default;	  /* its default, */
 	const char *does;	  /* and its meaning */

@@ -57,6 +57,7 @@ static const struct option_key keys[] = {
 	  .offset = OPTION_FIELD(decay_ms),
 	  .min = 1,
 	  .max = DECAY_MS_MAX,
+	  .unit = "ms",
 	  .takes = "1..86400000",
 	  .by_default = "1000",
 	  .does = "milliseconds after which unused memory is returned" },
@@ -133,6 +134,14 @@ static const struct option_key keys[] = {
 	  .by_default = "0: none",
 	  .does = "malloc guards one block in so many; no effect on other instances, nor with "
 		  "debug or hardened" },
+	{ .name = "strict",
+	  .kind = OPTION_WORD,
+	  .offset = OPTION_FIELD(strict),
+	  .words = option_switch_words,
+	  .takes = "on or off",
+	  .by_default = "off",
+	  .does = "a wrong option ends a program that malloc was preloaded into; no effect on "
+		  "other instances, whose wrong options always do" },
 };
 
 static void used(const struct quire *q, struct options_used *used)
@@ -153,6 +162,7 @@ static void used(const struct quire *q, struct options_used *used)
 	options->cache = option_switch(q->options.cache, QUIRE_ON);
 	options->debug = q->debug ? QUIRE_ON : QUIRE_OFF;
 	options->hardened = q->hardened ? QUIRE_ON : QUIRE_OFF;
+	options->strict = option_switch(q->options.strict, QUIRE_OFF);
 	options->sample = q->sample;
 	used->isolated = q->isolated_cpus;
 	used->isolated_nr = sizeof(q->isolated_words) * CHAR_BIT;

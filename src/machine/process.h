@@ -67,6 +67,11 @@ unsigned process_cpu(void);
 unsigned process_cpu_node(unsigned cpu);
 /* Value of an environment variable; NULL in set-user-ID programs. */
 const char *process_env(const char *name);
+/* Options for all processes of the machine, and for the program: instance/conf.c.  The first reads the file, as far as there is
+ * room for it and a NUL, and returns its bytes or -errno; the second is NULL if the program says nothing. */
+#define PROCESS_CONF_FILE "/etc/quire.conf"
+long process_conf_file(char *buffer, size_t bytes);
+const char *process_conf_symbol(void);
 /* The process's own instance.  The first call creates it with @make; NULL if that failed, and the
  * next call tries again. */
 struct quire *process_default(struct quire *(*make)(void));

@@ -27,6 +27,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "instance/conf.h"
 #include "instance/instance.h"
 #include "instance/worker.h"
 #include "machine/atomic.h"
@@ -45,59 +46,79 @@
 #define HEAP_NONE  UINT64_C(0)
 #define HEAP_READY UINT64_MAX
 
-#define CONF_BYTES_MAX 1024u
+#define CONF_BYTES_MAX 4096u
 #define LINE_BYTES     320u
 
 struct malloc_heap malloc_heap;
 
 /* ---- options ---- */
 
-/* A CPU list points into the text, so this lives until the instance is made. */
+/* What was read, and of what. */
 struct conf {
-	char text[CONF_BYTES_MAX];
+	struct quire_options options;
+	size_t used;		    /* of the items */
+	bool is_wrong;		    /* something was ignored */
+	char items[CONF_BYTES_MAX]; /* each with its NUL; lists of CPUs point into them */
 };
 
-static void warn_about(const char *variable, const char *what)
+static void warn_about(struct conf *conf, const struct conf_part *part, const char *what)
 {
 	char line[LINE_BYTES];
 	struct text text;
 
 	text_init(&text, line, sizeof(line));
 	text_put(&text, what);
-	text_put(&text, " in ");
-	text_put(&text, variable);
+	conf_put_place(&text, part);
 	text_put(&text, "; ignored\n");
 	malloc_warn(line);
+	conf->is_wrong = true;
 }
 
-static void read_item(const char *variable, const char *item, struct quire_options *options)
+/* The item at @text, copied, and NULL where it has no end within what is left. */
+static char *copy_item(struct conf *conf, const char *text, size_t *bytes)
 {
-	char error[LINE_BYTES - 64];
+	char *item = &conf->items[conf->used];
 
-	if (quire_options_parse(item, options, error, sizeof(error)) != 0)
-		warn_about(variable, error);
+	for (*bytes = 0; text[*bytes] != '\0' && text[*bytes] != ','; ++*bytes) {
+		if (conf->used + *bytes + 1 == sizeof(conf->items))
+			return NULL;
+		item[*bytes] = text[*bytes];
+	}
+	item[*bytes] = '\0';
+	conf->used += *bytes + 1;
+	return item;
 }
 
-static void read_conf(const char *variable, struct conf *conf, struct quire_options *options)
+/* Each item by itself: a wrong one is left out, and the program goes on. */
+static void take_conf(const struct conf_part *part, void *arg)
 {
-	const char *given = process_env(variable);
-	size_t start = 0, i = 0;
+	struct conf *conf = arg;
+	const char *at = part->text;
 
-	if (given == NULL)
-		return;
-	for (; i < sizeof(conf->text) - 1 && given[i] != '\0'; i++)
-		conf->text[i] = given[i];
-	if (given[i] != '\0') {
-		warn_about(variable, "quire: too long a text");
-		return;
+	for (;;) {
+		char error[LINE_BYTES - 96];
+		size_t bytes;
+		const char *item = copy_item(conf, at, &bytes);
+
+		if (item == NULL || conf->used == sizeof(conf->items)) {
+			warn_about(conf, part, "quire: too long a text");
+			return;
+		}
+		if (quire_options_parse(item, &conf->options, error, sizeof(error)) != 0)
+			warn_about(conf, part, error);
+		if (at[bytes] == '\0')
+			return;
+		at += bytes + 1;
 	}
-	for (size_t end = 0; end <= i; end++) {
-		if (end != i && conf->text[end] != ',')
-			continue;
-		conf->text[end] = '\0';
-		read_item(variable, &conf->text[start], options);
-		start = end + 1;
-	}
+}
+
+static void read_own_variable(struct conf *conf)
+{
+	const struct conf_part part = { .text = process_env("QUIRE_MALLOC_CONF"),
+					.where = "QUIRE_MALLOC_CONF" };
+
+	if (part.text != NULL)
+		take_conf(&part, conf);
 }
 
 /* What was not asked for. */
@@ -117,16 +138,20 @@ static void choose_defaults(struct quire_options *options)
 
 static struct quire *make_instance(void)
 {
-	struct quire_options options = QUIRE_OPTIONS_INIT();
+	static struct conf conf; /* one thread at a time; a small stack has no room for it */
 	struct quire *q = NULL;
-	static struct conf conf[2]; /* one thread at a time; a small stack has no room for them */
 
 	mem_reserve_most();
-	read_conf("QUIRE_CONF", &conf[0], &options);
-	read_conf("QUIRE_MALLOC_CONF", &conf[1], &options);
-	choose_defaults(&options);
-	options.backing = QUIRE_BACKING_ANON; /* a child of fork has its heap */
-	return quire_create(&options, &q) == 0 ? q : NULL;
+	conf.options = (struct quire_options)QUIRE_OPTIONS_INIT();
+	conf.used = 0;
+	conf.is_wrong = false;
+	conf_read(take_conf, &conf);
+	read_own_variable(&conf);
+	if (conf.is_wrong && conf.options.strict == QUIRE_ON)
+		process_exit_conf("quire: strict:on, and there are wrong options");
+	choose_defaults(&conf.options);
+	conf.options.backing = QUIRE_BACKING_ANON; /* a child of fork has its heap */
+	return quire_create(&conf.options, &q) == 0 ? q : NULL;
 }
 
 /* ---- making ---- */

@@ -297,6 +297,19 @@ unsigned process_cpu_node(unsigned cpu)
 	return 0;
 }
 
+/* What the program may define. */
+extern const char *quire_conf __attribute__((weak));
+
+const char *process_conf_symbol(void)
+{
+	return &quire_conf != NULL ? quire_conf : NULL;
+}
+
+long process_conf_file(char *buffer, size_t bytes)
+{
+	return system_read_text(PROCESS_CONF_FILE, buffer, bytes);
+}
+
 const char *process_env(const char *name)
 {
 	return secure_getenv(name);

@@ -61,6 +61,11 @@ static long read_file(const char *path, char *buffer, size_t bytes, bool line)
 	return got;
 }
 
+long system_read_text(const char *path, char *buffer, size_t bytes)
+{
+	return read_file(path, buffer, bytes, false);
+}
+
 long system_read_line(const char *path, char *buffer, size_t bytes)
 {
 	return read_file(path, buffer, bytes, true);

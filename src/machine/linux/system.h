@@ -37,6 +37,8 @@ static inline long system_result(int errno_before, long result)
  * @bytes - 1, or -errno.
  */
 long system_read_line(const char *path, char *buffer, size_t bytes);
+/* The same for a file of several lines. */
+long system_read_text(const char *path, char *buffer, size_t bytes);
 /*
  * Reads a file line by line through a buffer of the caller's, whose start is the line, ended by a NUL in the
  * place of its newline.  Lines that do not fit are left out.  open and next return 1, 0 at the end, or

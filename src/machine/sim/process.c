@@ -107,6 +107,18 @@ void sim_set_variable(const char *name, const char *value)
 	sim_run_.value = value;
 }
 
+long process_conf_file(char *buffer, size_t bytes)
+{
+	(void)buffer;
+	(void)bytes;
+	return 0;
+}
+
+const char *process_conf_symbol(void)
+{
+	return NULL;
+}
+
 const char *process_env(const char *name)
 {
 	return sim_run_.variable != NULL && strcmp(name, sim_run_.variable) == 0 ? sim_run_.value

@@ -17,6 +17,7 @@ struct command {
 	enum exit_status (*run)(int argc, char **argv);
 };
 
+extern const struct command command_conf;
 extern const struct command command_doctor;
 extern const struct command command_explore;
 extern const struct command command_replay;

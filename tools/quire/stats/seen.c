@@ -156,22 +156,25 @@ static uint32_t inner_pid(uint32_t pid)
 	return inner;
 }
 
-/* A variable of a process's environment, as it was at its start. */
-static void variable_of(uint32_t pid, const char *name, char *value, size_t bytes)
+bool seen_variable(uint32_t pid, const char *name, char *value, size_t bytes)
 {
 	char path[64], *entry = NULL;
 	size_t room = 0, name_bytes = strlen(name);
+	bool is_found = false;
 	FILE *file;
 
 	value[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%u/environ", pid);
 	file = fopen(path, "re");
 	while (file != NULL && getdelim(&entry, &room, '\0', file) > 0)
-		if (strncmp(entry, name, name_bytes) == 0 && entry[name_bytes] == '=')
+		if (strncmp(entry, name, name_bytes) == 0 && entry[name_bytes] == '=') {
 			snprintf(value, bytes, "%s", entry + name_bytes + 1);
+			is_found = true;
+		}
 	free(entry);
 	if (file != NULL)
 		fclose(file);
+	return is_found;
 }
 
 /* ---- folders ---- */
@@ -201,8 +204,7 @@ static void folders_of(uint32_t pid, struct folders *folders)
 	struct stat status;
 
 	*folders = (struct folders){ .nr = 0 };
-	variable_of(pid, "XDG_RUNTIME_DIR", runtime, sizeof(runtime));
-	if (runtime[0] == '/')
+	if (seen_variable(pid, "XDG_RUNTIME_DIR", runtime, sizeof(runtime)) && runtime[0] == '/')
 		add_folder(folders, "/proc/%u/root%.3000s/quire", pid, runtime);
 	snprintf(path, sizeof(path), "/proc/%u", pid);
 	if (stat(path, &status) == 0)

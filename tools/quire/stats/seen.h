@@ -37,6 +37,8 @@ int seen_find(const struct seen_wanted *wanted, struct seen *seen);
 /* Removes what processes left that are gone, but for the 16 pages that were updated last: in the caller's own folders, of its own
  * pid namespace. */
 void seen_prune(void);
+/* A variable of a process's environment, as it was at its start; false if it had none, or is another user's. */
+bool seen_variable(uint32_t pid, const char *name, char *value, size_t bytes);
 /* The section's text; NULL if the page has none of that name. */
 const char *seen_section(const struct seen *seen, const char *name);
 /* True if a section was longer than its room. */

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * instance/conf.c - where the default instance's options come from
+ *
+ *   from                      what it is for
+ *   the built-in defaults
+ *   /etc/quire.conf           the machine: one text a line, '#' begins a comment
+ *   const char *quire_conf    the program, whose author defines it
+ *   QUIRE_CONF                this run of it
+ *   a call                    quire_create(): an instance of the program's own reads none of these
+ *
+ * Each changes what it names, and leaves the rest to those above it.
+ */
+#include "instance/conf.h"
+
+#include <stddef.h>
+
+#include "base/text.h"
+#include "machine/process.h"
+
+/* A line for each option takes a third of it.  Of a longer file the end is not read. */
+#define FILE_BYTES 4096u
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Ends the line at @line with a NUL, without comment and blanks; returns its text, and in *@next where the next line begins,
+ * NULL at the end. */
+static char *cut_line(char *line, char **next)
+{
+	char *end = line, *last;
+
+	while (*end != '\0' && *end != '\n')
+		end++;
+	*next = *end == '\n' ? end + 1 : NULL;
+	*end = '\0';
+	for (last = line; *last != '\0' && *last != '#';)
+		last++;
+	while (last != line && is_blank(last[-1]))
+		last--;
+	*last = '\0';
+	while (is_blank(*line))
+		line++;
+	return line;
+}
+
+static void read_file(void (*take)(const struct conf_part *part, void *arg), void *arg)
+{
+	static char file[FILE_BYTES]; /* lists of CPUs point into it */
+	char *next = file;
+	struct conf_part part = { .where = PROCESS_CONF_FILE };
+
+	if (process_conf_file(file, sizeof(file)) <= 0)
+		return;
+	while (next != NULL) {
+		part.text = cut_line(next, &next);
+		part.line++;
+		if (part.text[0] != '\0')
+			take(&part, arg);
+	}
+}
+
+static void take_if_given(const char *text, const char *where,
+			  void (*take)(const struct conf_part *part, void *arg), void *arg)
+{
+	const struct conf_part part = { .text = text, .where = where };
+
+	if (text != NULL)
+		take(&part, arg);
+}
+
+void conf_read(void (*take)(const struct conf_part *part, void *arg), void *arg)
+{
+	read_file(take, arg);
+	take_if_given(process_conf_symbol(), "quire_conf", take, arg);
+	take_if_given(process_env("QUIRE_CONF"), "QUIRE_CONF", take, arg);
+}
+
+void conf_put_place(struct text *text, const struct conf_part *part)
+{
+	text_put(text, " in ");
+	text_put(text, part->where);
+	if (part->line == 0)
+		return;
+	text_put(text, ":");
+	text_put_u64(text, part->line);
+}

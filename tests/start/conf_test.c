@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf_test QUIRE MALLOC - where options come from: a file for the machine, the program, the environment; and what `quire conf` says
+ * of it
+ *
+ * Each test hides /etc behind an empty folder, in a child that the test becomes there.  MALLOC is the library to preload.
+ */
+#include "quire_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <quire/quire.h>
+
+#include "confine.h"
+
+/* What the program's author says; tests change it in children, before the instance is made. */
+const char *quire_conf;
+
+static const char *quire_path, *malloc_path;
+
+static struct {
+	int status;
+	char text[32768]; /* both streams */
+} answer;
+
+/* ---- a child with a file of its own ---- */
+
+struct setting {
+	const char *file, *symbol, *variable; /* NULL: there is none */
+	void (*then)(void);		      /* ends the child */
+};
+
+static void child_main(const struct setting *setting)
+{
+	int fd;
+
+	if (!confine_hide("/etc"))
+		_exit(77);
+	if (setting->file != NULL) {
+		fd = open("/etc/quire.conf", O_WRONLY | O_CREAT, 0644);
+		if (fd < 0 || write(fd, setting->file, strlen(setting->file)) < 0)
+			_exit(78);
+		close(fd);
+	}
+	quire_conf = setting->symbol;
+	if (setting->variable != NULL)
+		setenv("QUIRE_CONF", setting->variable, 1);
+	else
+		unsetenv("QUIRE_CONF");
+	setting->then();
+}
+
+static void run(const struct setting *setting)
+{
+	int ends[2], status;
+	size_t used = 0;
+	ssize_t got;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0)
+			_exit(126);
+		close(ends[0]);
+		close(ends[1]);
+		child_main(setting);
+		_exit(0);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], answer.text + used, sizeof(answer.text) - 1 - used)) > 0)
+		used += (size_t)got;
+	answer.text[used] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	if (answer.status == 77)
+		skip_because("no file system may be mounted here");
+}
+
+static void expect(int status, const char *text)
+{
+	if (answer.status != status || strstr(answer.text, text) == NULL)
+		fail_msg("status %d, expected %d and \"%s\":\n%s", answer.status, status, text,
+			 answer.text);
+}
+
+/* Prints the options that the default instance has. */
+static void print_options(void)
+{
+	char text[2048];
+
+	quire_text_options(quire_default(), text, sizeof(text));
+	_exit(write(1, text, strlen(text)) > 0 ? 0 : 1);
+}
+
+/* ---- the library ---- */
+
+static void the_file_is_read_line_by_line(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "# the machine's\n\n  decay:321 # ms\nlimit:64m,thp:off\r\n",
+			       .then = print_options });
+	expect(0, "decay:321");
+	expect(0, "limit:64m");
+	expect(0, "thp:off");
+}
+
+static void a_last_line_needs_no_end(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "decay:322", .then = print_options });
+	expect(0, "decay:322");
+}
+
+static void the_program_comes_before_the_file_and_the_environment_before_both(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "decay:321\nlimit:64m\nlazy_max:8m",
+			       .symbol = "decay:222,limit:32m",
+			       .variable = "decay:111",
+			       .then = print_options });
+	expect(0, "decay:111");
+	expect(0, "limit:32m");
+	expect(0, "lazy_max:8m");
+}
+
+static void a_wrong_line_is_named_by_its_number(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "decay:321\n\nlimt:64m\n", .then = print_options });
+	expect(2, "unknown option \"limt\" at 1: did you mean \"limit\"? in /etc/quire.conf:3");
+}
+
+static void preload(void)
+{
+	setenv("LD_PRELOAD", malloc_path, 1);
+	execl("/bin/ls", "ls", "-d", "/", NULL);
+	_exit(127);
+}
+
+static void a_preloaded_program_goes_on_with_a_warning(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "decay:321\nlimt:64m,decay:7\n", .then = preload });
+	expect(0, "unknown option \"limt\" at 1: did you mean \"limit\"? in /etc/quire.conf:2; "
+		  "ignored");
+}
+
+static void strict_ends_it(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "strict:on", .variable = "limt:64m", .then = preload });
+	expect(2, "strict:on, and there are wrong options");
+}
+
+/* ---- quire conf ---- */
+
+static void show(void)
+{
+	execl(quire_path, quire_path, "conf", NULL);
+	_exit(127);
+}
+
+static void show_difference(void)
+{
+	execl(quire_path, quire_path, "conf", "--diff", NULL);
+	_exit(127);
+}
+
+static void each_option_says_where_it_comes_from(void **state)
+{
+	(void)state;
+	run(&(struct setting){
+		.file = "decay:321\nlimit:64m", .variable = "decay:111,guard:off", .then = show });
+	expect(0, "decay              111               ms       QUIRE_CONF, over "
+		  "/etc/quire.conf:1 (321)");
+	expect(0, "limit              64m               bytes    /etc/quire.conf:2");
+	expect(0, "guard              off               -        QUIRE_CONF");
+	expect(0, "backing            anon              -        built in");
+	run(&(struct setting){ .file = "decay:321", .then = show_difference });
+	expect(0, "decay");
+	assert_null(strstr(answer.text, "backing"));
+}
+
+static void a_wrong_option_is_named_and_the_rest_shown(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = "decay:321\nlimt:64m", .then = show });
+	expect(1, "unknown option \"limt\" at 1: did you mean \"limit\"? in /etc/quire.conf:2");
+	expect(1, "decay              321");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_file_is_read_line_by_line),
+		cmocka_unit_test(a_last_line_needs_no_end),
+		cmocka_unit_test(the_program_comes_before_the_file_and_the_environment_before_both),
+		cmocka_unit_test(a_wrong_line_is_named_by_its_number),
+		cmocka_unit_test(a_preloaded_program_goes_on_with_a_warning),
+		cmocka_unit_test(strict_ends_it),
+		cmocka_unit_test(each_option_says_where_it_comes_from),
+		cmocka_unit_test(a_wrong_option_is_named_and_the_rest_shown),
+	};
+
+	if (argc != 3)
+		return 2;
+	quire_path = argv[1];
+	malloc_path = argv[2];
+	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
+}

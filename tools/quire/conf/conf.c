@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf.c - `quire conf`: every option, its value, and where it comes from
+ *
+ * Values are those of an instance that is made from what was read here, or, of a process, what it shows (stats/seen.h). Where
+ * they come from is what the same code as the library's reads (instance/conf.h): the file, the environment, and of
+ * a process its own environment. A value that none of them says is a call's, or what the system left of it.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quire/quire.h>
+
+#include "base/text.h"
+#include "common/command.h"
+#include "instance/conf.h"
+#include "instance/options.h"
+#include "stats/seen.h"
+#include "stats/stats.h"
+
+#define KEYS_MAX 64
+#define PLACES	 200u
+
+/* What was said of one option, the strongest last. */
+struct said {
+	char value[64];
+	char places[PLACES]; /* "QUIRE_CONF, over /etc/quire.conf:1 (321)"; "": nobody */
+};
+
+struct conf {
+	struct said said[KEYS_MAX];
+	bool is_wrong;
+};
+
+struct conf_options {
+	uint32_t pid;
+	bool diff;
+};
+
+/* ---- what is said ---- */
+
+static int key_index(const char *item)
+{
+	struct span name = { item, strcspn(item, ":") };
+	const struct option_key *key;
+
+	for (unsigned i = 0; i < KEYS_MAX && (key = option_key_at(i)) != NULL; i++)
+		if (span_is(name, key->name))
+			return (int)i;
+	return -1;
+}
+
+static void note(struct said *said, const char *value, const char *place)
+{
+	const struct said before = *said;
+
+	if (before.places[0] != '\0')
+		snprintf(said->places, sizeof(said->places), "%.60s, over %.60s (%.40s)", place,
+			 before.places, before.value);
+	else
+		snprintf(said->places, sizeof(said->places), "%.60s", place);
+	snprintf(said->value, sizeof(said->value), "%.60s", value);
+}
+
+static void take_item(struct conf *conf, const char *item, const char *place)
+{
+	struct quire_options options = QUIRE_OPTIONS_INIT();
+	char error[256];
+	int key;
+
+	if (quire_options_parse(item, &options, error, sizeof(error)) != 0) {
+		fprintf(stderr, "%s in %s\n", error, place);
+		conf->is_wrong = true;
+		return;
+	}
+	key = key_index(item);
+	if (key >= 0)
+		note(&conf->said[key], item + strcspn(item, ":") + 1, place);
+}
+
+static void take(const struct conf_part *part, void *arg)
+{
+	char *items = strdup(part->text), *rest = items, *item, place[64];
+	struct text text;
+
+	text_init(&text, place, sizeof(place));
+	conf_put_place(&text, part);
+	while (items != NULL && (item = strsep(&rest, ",")) != NULL)
+		if (item[0] != '\0')
+			take_item(arg, item, place + strlen(" in "));
+	free(items);
+}
+
+/* ---- printing ---- */
+
+static const char *unit_of(const struct option_key *key)
+{
+	if (key->unit != NULL)
+		return key->unit;
+	return key->kind == OPTION_SIZE ? "bytes" : "-";
+}
+
+/* True if both are the same number of bytes, words or CPUs, however they are written. */
+static bool is_same(const struct option_key *key, const char *a, const char *b)
+{
+	struct quire_options one = QUIRE_OPTIONS_INIT(), two = QUIRE_OPTIONS_INIT();
+	char text[128], error[256];
+
+	if (key->kind == OPTION_CPUS)
+		return strcmp(a, b) == 0;
+	snprintf(text, sizeof(text), "%s:%s", key->name, a);
+	if (quire_options_parse(text, &one, error, sizeof(error)) != 0)
+		return false;
+	snprintf(text, sizeof(text), "%s:%s", key->name, b);
+	return quire_options_parse(text, &two, error, sizeof(error)) == 0 &&
+	       option_number(key, &one) == option_number(key, &two);
+}
+
+static void print_key(const struct option_key *key, const char *value, const struct said *said,
+		      const struct conf_options *options)
+{
+	const char *origin = said->places[0] != '\0' ? said->places : "built in";
+	char left[320];
+
+	if (options->diff && said->places[0] == '\0')
+		return;
+	if (said->places[0] != '\0' && !is_same(key, value, said->value)) {
+		snprintf(left, sizeof(left), "%s says %s; a call or the system left this", origin,
+			 said->value);
+		origin = left;
+	}
+	printf("%-18s %-17s %-8s %s\n", key->name, value, unit_of(key), origin);
+}
+
+/* @used is what quire_text_options() prints: "key:value,key:value" */
+static void print_all(const struct conf *conf, const char *used, const struct conf_options *options)
+{
+	char *items = strdup(used), *rest = items, *item;
+
+	while (items != NULL && (item = strsep(&rest, ",")) != NULL) {
+		int idx = key_index(item);
+
+		if (idx >= 0)
+			print_key(option_key_at((unsigned)idx), item + strcspn(item, ":") + 1,
+				  &conf->said[idx], options);
+	}
+	free(items);
+}
+
+/* ---- what a program started here would get ---- */
+
+static void take_right(const struct conf_part *part, void *options)
+{
+	char *items = strdup(part->text), *rest = items, *item, error[256];
+
+	while (items != NULL && (item = strsep(&rest, ",")) != NULL)
+		(void)quire_options_parse(item, options, error, sizeof(error));
+	/* Not freed: a list of CPUs points into it until the instance is made, once a process. */
+}
+
+static enum exit_status show_here(struct conf *conf, const struct conf_options *options)
+{
+	struct quire_options given = QUIRE_OPTIONS_INIT();
+	char used[2048];
+	struct quire *q;
+
+	conf_read(take, conf);
+	conf_read(take_right, &given);
+	given.observe = QUIRE_DEFAULT; /* this is not the program */
+	if (quire_create(&given, &q) != 0) {
+		fprintf(stderr, "quire conf: no memory for an instance with these options\n");
+		return EXIT_FOUND;
+	}
+	quire_text_options(q, used, sizeof(used));
+	quire_destroy(q);
+	print_all(conf, used, options);
+	return conf->is_wrong ? EXIT_FOUND : EXIT_OK;
+}
+
+/* ---- a process ---- */
+
+static enum exit_status show_process(struct conf *conf, const struct conf_options *options)
+{
+	static const char *const variables[] = { "QUIRE_CONF", "QUIRE_MALLOC_CONF" };
+	const struct seen_wanted wanted = { .pid = options->pid };
+	struct seen *seen = calloc(1, sizeof(*seen));
+	const char *used;
+
+	if (seen == NULL || seen_find(&wanted, seen) != 0 ||
+	    (used = seen_section(seen, "options")) == NULL) {
+		fprintf(stderr,
+			"quire conf: process %" PRIu32
+			" does not show its options: `quire stats --help`\n",
+			options->pid);
+		free(seen);
+		return EXIT_FOUND;
+	}
+	unsetenv("QUIRE_CONF"); /* the process has its own */
+	conf_read(take, conf);
+	for (unsigned i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		char value[2048];
+		const struct conf_part part = { .text = value, .where = variables[i] };
+
+		if (seen_variable(options->pid, variables[i], value, sizeof(value)))
+			take(&part, conf);
+	}
+	print_all(conf, used, options);
+	free(seen);
+	return conf->is_wrong ? EXIT_FOUND : EXIT_OK;
+}
+
+/* ---- the command ---- */
+
+static void print_usage(FILE *file)
+{
+	fprintf(file,
+		"usage: quire conf [--diff] [PID]\n"
+		"\n"
+		"Prints every option with its value, its unit and where it comes from: built in,\n"
+		"/etc/quire.conf:LINE, QUIRE_CONF, or a call of the program's.  Without PID: what "
+		"a\n"
+		"program started here would get; with it: what the process has, if it shows it\n"
+		"(`quire stats --help`).\n"
+		"\n"
+		"  --diff   only what is not built in\n"
+		"\n"
+		"Exit status: 0; 1 an option is wrong, or the process shows none; 2 wrong "
+		"arguments.\n");
+}
+
+static bool parse_pid(const char *text, uint32_t *pid)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	*pid = (uint32_t)value;
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && value != 0 && value <= INT32_MAX)
+		return true;
+	fprintf(stderr, "quire conf: '%s' is no process number\n", text);
+	return false;
+}
+
+static bool parse(struct conf_options *options, int argc, char **argv, enum exit_status *status)
+{
+	static const struct option known[] = {
+		{ .name = "diff", .has_arg = no_argument, .val = 'd' },
+		{ .name = "help", .has_arg = no_argument, .val = 'h' },
+		{ .name = NULL },
+	};
+	static const char *const names[] = { "--diff", "--help", NULL };
+	int option;
+
+	*status = EXIT_USAGE;
+	optind = 0; /* glibc: forget an earlier scan */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
+		if (option == 'h') {
+			print_usage(stdout);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (option != 'd') {
+			fprintf(stderr,
+				"quire conf: wrong use of '%s'; the nearest option is '%s'\n",
+				argv[optind - 1], command_nearest(argv[optind - 1], names));
+			return false;
+		}
+		options->diff = true;
+	}
+	if (argv[optind] != NULL && argv[optind + 1] != NULL) {
+		fprintf(stderr, "quire conf: one process at a time, so not '%s'\n",
+			argv[optind + 1]);
+		return false;
+	}
+	return argv[optind] == NULL || parse_pid(argv[optind], &options->pid);
+}
+
+static enum exit_status run(int argc, char **argv)
+{
+	struct conf_options options = { .pid = 0 };
+	struct conf *conf;
+	enum exit_status status;
+
+	if (!parse(&options, argc, argv, &status))
+		return status;
+	conf = calloc(1, sizeof(*conf));
+	if (conf == NULL)
+		return EXIT_FOUND;
+	status = options.pid != 0 ? show_process(conf, &options) : show_here(conf, &options);
+	free(conf);
+	return status;
+}
+
+const struct command command_conf = { .name = "conf",
+				      .summary = "every option, its value, and where it comes from",
+				      .run = run };
