@@ -179,7 +179,7 @@ static unsigned parse_watch(char *text)
 
 const char *const action_words[ACTION_KINDS_NR + 1] = { "continue", "switch", "irq",	 "migrate",
 							"abort",    "drain",  "tryfail", "refuse",
-							"late",	    NULL };
+							"late",	    "order",  NULL };
 
 /* "TASK:STEP:ACTION:ARG" separated by commas or blanks. */
 static unsigned parse_deviations(char *text, struct deviation *list)

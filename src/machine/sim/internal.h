@@ -72,7 +72,8 @@ enum action_kind {
 	ACT_DRAIN, /* arg: task << 8 | entry */
 	ACT_TRYFAIL,
 	ACT_REFUSE,
-	ACT_LATE, /* arg: how many values back */
+	ACT_LATE,  /* arg: how many values back */
+	ACT_ORDER, /* arg: the order in which fork copies pages */
 	ACTION_KINDS_NR,
 };
 

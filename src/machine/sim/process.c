@@ -191,37 +191,80 @@ void sim_fork_parent(void)
 
 /*
  * The kernel copies an address space page by page, while the other threads run on: the child sees
- * each page as it was when the kernel copied it.  Pages that read zero need no copy.
+ * each page as it was when the kernel copied it.  Pages that read zero need no copy; one that
+ * is first written meanwhile is copied last, since the fault waits until its area is copied.
+ *
+ * Linux copies in the order of addresses; but what a scenario has on neighbouring pages may lie
+ * anywhere in a process.  So an order is chosen: that of addresses, either way, or one that is drawn.
  */
 #define COPIES_MAX 128u
+#define ORDERS	   16u
+
+static unsigned find_touched(size_t *pages)
+{
+	unsigned nr = 0;
+
+	for (size_t i = 0; i < sim_run_.reserve_used >> 12; i++) {
+		if (!memory_pages[i].touched)
+			continue;
+		if (nr == COPIES_MAX)
+			sim_fail("scenario", "fork copies more than %u pages", COPIES_MAX);
+		pages[nr++] = i;
+	}
+	return nr;
+}
+
+static unsigned choose_order(void)
+{
+	struct action actions[ORDERS + 1] = { { .kind = ACT_CONTINUE } };
+
+	for (unsigned i = 1; i <= ORDERS; i++)
+		actions[i] = (struct action){ .kind = ACT_ORDER, .arg = (uint16_t)i };
+	return sim_mode & MODE_RUN ? strategy_choose(actions, ORDERS + 1, false) : 0;
+}
+
+/* Takes the page that is copied next out of @pages, of which @nr are left. */
+static size_t next_page(size_t *pages, unsigned nr, unsigned order)
+{
+	unsigned next = order == 0 ? 0 : nr - 1;
+	size_t page;
+
+	if (sim_run_.fork_downwards)
+		next = nr - 1 - next;
+	if (order > 1)
+		next = (unsigned)((order * nr * UINT64_C(0x9e3779b97f4a7c15)) >> 32) % nr;
+	page = pages[next];
+	memmove(&pages[next], &pages[next + 1], (nr - 1 - next) * sizeof(*pages));
+	return page;
+}
+
+static void show_copy(size_t page, const char *content)
+{
+	char *addr = (char *)ARENA_PAGES + (page << 12);
+
+	if (memcmp(addr, content, 4096) == 0)
+		return;
+	if (sim_mode & MODE_LOG)
+		undo_note_range(addr, 4096);
+	memcpy(addr, content, 4096);
+}
 
 static void copy_pages(void)
 {
 	static char content[COPIES_MAX][4096];
-	static size_t copied[COPIES_MAX];
-	size_t end = sim_run_.reserve_used >> 12;
-	unsigned nr = 0;
+	static size_t left[COPIES_MAX], copied[COPIES_MAX];
+	unsigned nr = find_touched(left), order = choose_order();
 
-	for (size_t i = 0; i < end; i++) {
-		size_t page = sim_run_.fork_downwards ? end - 1 - i : i;
-
-		if (!memory_pages[page].touched)
-			continue;
-		if (nr == COPIES_MAX)
-			sim_fail("scenario", "fork copies more than %u pages", COPIES_MAX);
-		sched_point(POINT_GATHER, (char *)ARENA_PAGES + (page << 12), 0, CALLER_PC);
-		copied[nr] = page;
-		memcpy(content[nr++], (char *)ARENA_PAGES + (page << 12), 4096);
-	}
 	for (unsigned i = 0; i < nr; i++) {
-		char *addr = (char *)ARENA_PAGES + (copied[i] << 12);
+		char *addr;
 
-		if (memcmp(addr, content[i], 4096) == 0)
-			continue;
-		if (sim_mode & MODE_LOG)
-			undo_note_range(addr, 4096);
-		memcpy(addr, content[i], 4096);
+		copied[i] = next_page(left, nr - i, order);
+		addr = (char *)ARENA_PAGES + (copied[i] << 12);
+		sched_point(POINT_GATHER, addr, 0, CALLER_PC);
+		memcpy(content[i], addr, 4096);
 	}
+	for (unsigned i = 0; i < nr; i++)
+		show_copy(copied[i], content[i]);
 }
 
 void sim_fork_downwards(void)

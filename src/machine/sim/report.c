@@ -319,6 +319,7 @@ static const char *const action_names[ACTION_KINDS_NR] = {
 	[ACT_CONTINUE] = "continue", [ACT_SWITCH] = "switch", [ACT_IRQ] = "irq",
 	[ACT_MIGRATE] = "migrate",   [ACT_ABORT] = "abort",   [ACT_DRAIN] = "drain",
 	[ACT_TRYFAIL] = "tryfail",   [ACT_REFUSE] = "refuse", [ACT_LATE] = "late",
+	[ACT_ORDER] = "order",
 };
 
 void report_deviation(const struct deviation *deviation, char *text, size_t bytes)

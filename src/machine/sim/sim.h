@@ -139,7 +139,8 @@ void sim_set_variable(const char *name, const char *value);
  * in the child, where every other task has vanished in the middle of a step. */
 void sim_fork_parent(void);
 void sim_fork_child(void);
-/* The child gets its pages in falling order of addresses; at first they come in rising order. */
+/* The child gets its pages in falling order of addresses by default; at first it is rising order.  The scheduler may choose
+ * another. */
 void sim_fork_downwards(void);
 /* While forbidden, the calling task fails if it takes a mutex: the call it makes has NOWAIT. */
 void sim_forbid_wait(bool forbid);

@@ -323,3 +323,54 @@ SIM_TEST(reservations_do_not_overlap, .explore = SIM_ALL_SCHEDULES, .preempt_max
 	SIM_CHECK(scene->pages[0] != NULL && scene->pages[1] != NULL);
 	SIM_CHECK(scene->pages[0] != scene->pages[1]);
 }
+
+/* ---- pages that a child of fork gets ---- */
+
+static uint32_t *word_of(const struct gather_scene *scene, unsigned page)
+{
+	return (uint32_t *)(void *)(scene->pages + (size_t)page * PAGE);
+}
+
+static void writes_three_pages(void *arg)
+{
+	for (unsigned i = 0; i < 3; i++)
+		store_release(word_of(arg, i), 2u);
+}
+
+static void forks_and_looks(void *arg)
+{
+	struct gather_scene *scene = arg;
+
+	sim_fork_child();
+	for (unsigned i = 0; i < 3; i++)
+		scene->seen = scene->seen * 10 + load_acquire(word_of(scene, i));
+}
+
+static void child_must_not_see(struct sim *sim, uint32_t forbidden)
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	for (unsigned i = 0; i < 3; i++)
+		store_release(word_of(scene, i), 1u);
+	sim_cpu(sim, 0, forks_and_looks, scene);
+	sim_cpu(sim, 1, writes_three_pages, scene);
+	sim_run(sim);
+	if (scene->seen == forbidden)
+		sim_fail("pages of two times", "the child got %u", forbidden);
+}
+
+/* A child may see a later store and not an earlier one, in any page: 1 is old and 2 is new. */
+SIM_TEST(checker_sees_fork_miss_the_first_store, .expect = "pages of two times")
+{
+	child_must_not_see(sim, 122);
+}
+
+SIM_TEST(checker_sees_fork_miss_all_but_one_between, .expect = "pages of two times")
+{
+	child_must_not_see(sim, 121);
+}
+
+SIM_TEST(checker_sees_fork_miss_the_second_store, .expect = "pages of two times")
+{
+	child_must_not_see(sim, 212);
+}

@@ -224,6 +224,19 @@ SIM_TEST(lean_bulk_sequences_lose_nothing, .events = SIM_ABORT | SIM_RACE)
 	check_sums(scene);
 }
 
+/* The same where the task may be moved, between any two steps. */
+SIM_TEST(lean_bulk_sequences_survive_migration, .cpus_nr = 3, .events = SIM_ABORT | SIM_MIGRATE)
+{
+	struct lean_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, push_three, scene);
+	sim_cpu(sim, 1, pop_two, scene);
+	sim_cpu(sim, 0, push_two_pop_one, scene);
+	sim_cpu(sim, 2, close_and_empty, scene);
+	sim_run(sim);
+	check_sums(scene);
+}
+
 /* An empty stack moves to its large place by one sequence; the set stays open. */
 static void move_if_empty(void *arg)
 {

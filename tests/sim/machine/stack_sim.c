@@ -244,6 +244,19 @@ SIM_TEST(stack_bulk_sequences_lose_nothing, .events = SIM_ABORT | SIM_RACE)
 	check_sums(scene);
 }
 
+/* The same where the task may be moved, between any two steps. */
+SIM_TEST(stack_bulk_sequences_survive_migration, .cpus_nr = 3, .events = SIM_ABORT | SIM_MIGRATE)
+{
+	struct stack_scene *scene = scene_make(sim, true);
+
+	sim_cpu(sim, 0, push_three, scene);
+	sim_cpu(sim, 1, pop_two, scene);
+	sim_cpu(sim, 0, push_two_pop_one, scene);
+	sim_cpu(sim, 2, close_slot_0, scene);
+	sim_run(sim);
+	check_sums(scene);
+}
+
 static void close_after_fence(void *arg)
 {
 	struct stack_scene *scene = arg;
