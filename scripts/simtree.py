@@ -50,6 +50,7 @@ class Tree:
         self.source, self.build = source, build
         self.work = os.path.join(build, "mutants")
         self.explorer = os.path.join(build, "quire-explore")
+        self.linked = None  # libraries()
         self.compiles = {}  # source path -> (arguments, object)
         self.readers = {}  # header -> sources, once asked for
         for entry in json.load(open(os.path.join(build, "compile_commands.json"))):
@@ -112,7 +113,15 @@ class Tree:
 
     def link(self, objects, explorer):
         compiler = next(word for word in next(iter(self.compiles.values()))[0] if word != "ccache")
-        command([compiler, "-o", explorer, *objects, "-pthread", "-lm"])
+        command([compiler, "-o", explorer, *objects, "-pthread", "-lm", *self.libraries()])
+
+    def libraries(self):
+        """Those that the build links, beside libc's."""
+        if self.linked is None:
+            linking = command(["ninja", "-C", self.build, "-t", "commands", "-s", "quire-explore"])
+            self.linked = [word for word in shlex.split(linking.splitlines()[-1])
+                           if re.search(r"^-l|\.so[.0-9]*$", word)]
+        return self.linked
 
 
 class Installed(Tree):
@@ -128,6 +137,7 @@ class Installed(Tree):
         self.compiles = {
             os.path.join(source, path): ([a.replace("@SOURCE@", source) for a in arguments], name)
             for path, (arguments, name) in made["compiles"].items()}
+        self.linked = made["libraries"]
         self.readers = {}
         for path, headers in made["reads"].items():
             for header in headers:

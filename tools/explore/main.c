@@ -15,6 +15,7 @@
 #include "common/beside.h"
 #include "common/command.h"
 #include "common/output.h"
+#include "counterexample.h"
 #include "tables.h"
 
 /* The option that a changed core came from: for the command that repeats a finding. */
@@ -157,14 +158,14 @@ struct explore_result outcome;
 
 static bool unwritten; /* the page of a finding */
 
-static void write_report(const struct arguments *args, const char *title)
+static void write_report(const struct arguments *args, const struct sim_test *test)
 {
 	struct output output = { .file = NULL };
 	int error = -ENOMEM;
 
 	if (args->html != NULL)
 		(void)output_begin(&output);
-	report_columns(&outcome, output.file, title);
+	counterexample_report(&outcome, test, getenv(PATCH_VARIABLE), output.file);
 	if (output.file != NULL)
 		error = output_end(&output, args->html);
 	if (args->html == NULL || error == 0)
@@ -202,7 +203,7 @@ bool run_request(const struct arguments *args, struct explore_request *request)
 		return false;
 	}
 	explore_trace(&outcome);
-	write_report(args, test->name);
+	write_report(args, test);
 	show_replay(request, &outcome);
 	return false;
 }

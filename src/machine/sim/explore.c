@@ -77,6 +77,7 @@ static void one_run(uint64_t seed)
 {
 	sim_failure.found = false;
 	sim_failure.pc = sim_failure.other_pc = 0;
+	sim_failure.addr = NULL;
 	sched_execute(seed);
 }
 

@@ -491,8 +491,18 @@ struct event {
 	uintptr_t pc;
 	uintptr_t callers[2]; /* of the function at pc, innermost first; 0: none */
 	const void *addr;
-	uint64_t value;
-	const char *note; /* POINT_NOTE, and details of others */
+	uint64_t old, value; /* before and after; a read's are the same */
+	const char *note;    /* POINT_NOTE, and details of others */
+	struct kept *kept;   /* NULL: nothing */
+};
+
+/* The machine's state at an event, as far as callers' variables are found from it. */
+#define KEPT_REGISTERS 17
+#define KEPT_STACK_MAX 8192u
+struct kept {
+	uint64_t registers[KEPT_REGISTERS]; /* by DWARF's numbers; those that a callee preserves */
+	size_t stack_bytes;
+	unsigned char stack[]; /* from the stack pointer upwards */
 };
 
 #define EVENTS_MAX 65536
@@ -504,6 +514,8 @@ void trace_value(uint64_t value);
 void trace_settle(void);
 void trace_reset(void);
 void trace_forget_names(void);
+/* The name of the smallest range with a name that holds [@addr, @addr + @bytes), and where it is; NULL: none. */
+const char *trace_name_of(const void *addr, size_t bytes, const void **start, size_t *named_bytes);
 
 /* ---- source.c ---- */
 /* A function that an address is in, inlined or not. */
@@ -528,6 +540,7 @@ struct failure {
 	char rule[48];
 	char text[1024];
 	uintptr_t pc, other_pc;
+	const void *addr; /* what the rule was broken for; NULL: not known */
 };
 
 extern struct failure sim_failure;

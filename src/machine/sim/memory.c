@@ -126,6 +126,7 @@ _Noreturn static void bad_access(const char *rule, const struct page_entry *entr
 {
 	sim_failure.pc = pc;
 	sim_failure.other_pc = entry->pc;
+	sim_failure.addr = (const void *)(uintptr_t)addr;
 	sim_fail(rule, "CPU %u %s %p; the page: %s by CPU %u at step %u", current_task()->cpu,
 		 write ? "writes" : "reads", (const void *)(uintptr_t)addr,
 		 entry->event != NULL ? entry->event : "never reserved", entry->cpu, entry->step);
@@ -178,6 +179,7 @@ static void check_object(const volatile void *addr, bool write, uintptr_t pc)
 		return;
 	sim_failure.pc = pc;
 	sim_failure.other_pc = heap_freed_pc[granule];
+	sim_failure.addr = (const void *)(uintptr_t)addr;
 	sim_fail(heap_state[granule] == OBJECT_FREED ? "use after free" : "wild access",
 		 "CPU %u %s %p", current_task()->cpu, write ? "writes" : "reads",
 		 (const void *)(uintptr_t)addr);
@@ -280,6 +282,7 @@ void sim_own(const void *addr, size_t bytes)
 		if (entry->owned) {
 			sim_failure.pc = CALLER_PC;
 			sim_failure.other_pc = entry->owner_pc;
+			sim_failure.addr = (const void *)(ARENA_PAGES + (i << 12));
 			sim_fail("two owners", "page %p is CPU %u's already",
 				 (const void *)(ARENA_PAGES + (i << 12)), entry->owner);
 		}

@@ -309,6 +309,7 @@ unsigned check_cpu(void)
 
 _Noreturn void check_die(const struct quire_stop *stop)
 {
+	sim_failure.addr = stop->address;
 	sim_fail(stop->cause == QUIRE_STOP_MISUSE ? "misuse" : "check", "%.*s",
 		 (int)strcspn(stop->line, "\n"), stop->line);
 }

@@ -242,6 +242,7 @@ static void report(uint64_t old, uint64_t new, uintptr_t word)
 
 	sim_failure.pc = whole_pc(new);
 	sim_failure.other_pc = whole_pc(old);
+	sim_failure.addr = (const void *)(word + byte);
 	sim_fail("data race", "%s by CPU %u (%s) against %s by CPU %u (%s), at %s", kind_of(new),
 		 now->cpu, now->name, kind_of(old), before->cpu, before->name,
 		 memory_describe((void *)(word + byte), where, sizeof(where)));

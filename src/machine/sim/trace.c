@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* trace.c - what happened in a run, for its report; names of addresses */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "machine/sim/internal.h"
@@ -20,6 +21,8 @@ static int unsettled = -1; /* the event whose value is in memory by the next hoo
 
 void trace_reset(void)
 {
+	for (unsigned i = 0; i < trace_nr; i++)
+		free(trace_events[i].kept);
 	trace_nr = 0;
 	unsettled = -1;
 }
@@ -45,6 +48,58 @@ static void note_callers(struct event *event)
 	}
 }
 
+/*
+ * Keeps the stack, and the registers from which the callers' frames and variables can be found: those that a
+ * callee preserves.
+ */
+#if defined(__x86_64__)
+
+static NOINLINE struct kept *keep(void)
+{
+	uint64_t registers[KEPT_REGISTERS] = { 0 };
+	size_t bytes;
+	struct kept *kept;
+
+	/* By DWARF's numbers: rbx 3, rbp 6, rsp 7, r12 to r15, where the code is 16. */
+	__asm__ volatile("mov %%rbx, 24(%0)\n\tmov %%rbp, 48(%0)\n\tmov %%rsp, 56(%0)\n\t"
+			 "mov %%r12, 96(%0)\n\tmov %%r13, 104(%0)\n\tmov %%r14, 112(%0)\n\t"
+			 "mov %%r15, 120(%0)\n\tlea 0(%%rip), %%rax\n\tmov %%rax, 128(%0)"
+			 :
+			 : "r"(registers)
+			 : "rax", "memory");
+	if (!in_stacks((void *)registers[7]))
+		return NULL;
+	bytes = (size_t)(arena_stack_end(sim_run_.current) - (const char *)registers[7]);
+	if (bytes > KEPT_STACK_MAX)
+		bytes = KEPT_STACK_MAX;
+	kept = malloc(sizeof(*kept) + bytes);
+	if (kept == NULL)
+		return NULL;
+	memcpy(kept->registers, registers, sizeof(registers));
+	kept->stack_bytes = bytes;
+	memcpy(kept->stack, (const void *)registers[7], bytes);
+	return kept;
+}
+
+#else
+
+/* Here a report names no locals. */
+static struct kept *keep(void)
+{
+	return NULL;
+}
+
+#endif
+
+/* Can what is at @addr be read without a fault? */
+static bool has_memory(const volatile void *addr)
+{
+	extern const char __executable_start[], _end[];
+	uintptr_t image = (uintptr_t)__executable_start;
+
+	return in_arena(addr) || (uintptr_t)addr - image < (uintptr_t)_end - image;
+}
+
 void trace_add(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc)
 {
 	const struct task *task = current_task();
@@ -62,10 +117,13 @@ void trace_add(enum point_kind kind, const volatile void *addr, unsigned bytes, 
 		.addr = (const void *)(uintptr_t)addr,
 	};
 	note_callers(&trace_events[trace_nr]);
-	if ((kind == POINT_WRITE || kind == POINT_STORE) && bytes <= 8 && in_arena(addr))
+	if ((kind == POINT_WRITE || kind == POINT_STORE) && bytes <= 8 && has_memory(addr))
 		unsettled = (int)trace_nr;
-	else if (kind == POINT_READ && bytes <= 8 && in_arena(addr))
-		trace_events[trace_nr].value = undo_load(trace_events[trace_nr].addr, bytes);
+	if (addr != NULL && bytes != 0 && bytes <= 8 && has_memory(addr)) {
+		trace_events[trace_nr].old = undo_load(trace_events[trace_nr].addr, bytes);
+		trace_events[trace_nr].value = trace_events[trace_nr].old; /* unless it changes */
+	}
+	trace_events[trace_nr].kept = keep();
 	trace_nr++;
 }
 
@@ -125,16 +183,34 @@ void trace_forget_names(void)
 	names_nr = 0;
 }
 
-/* The smallest named range that holds an address. */
-const char *memory_describe(const volatile void *addr, char *text, size_t bytes)
+/* The smallest range that holds [@addr, @addr + @bytes); NULL: none. */
+static const struct named *named_of(const char *at, size_t bytes)
 {
-	const char *at = (const char *)(uintptr_t)addr;
 	const struct named *best = NULL;
 
 	for (unsigned i = 0; i < names_nr; i++)
-		if (at >= names[i].start && at < names[i].start + names[i].bytes &&
+		if (at >= names[i].start && at + bytes <= names[i].start + names[i].bytes &&
 		    (best == NULL || names[i].bytes < best->bytes))
 			best = &names[i];
+	return best;
+}
+
+const char *trace_name_of(const void *addr, size_t bytes, const void **start, size_t *named_bytes)
+{
+	const struct named *named = named_of(addr, bytes);
+
+	if (named == NULL)
+		return NULL;
+	*start = named->start;
+	*named_bytes = named->bytes;
+	return named->name;
+}
+
+const char *memory_describe(const volatile void *addr, char *text, size_t bytes)
+{
+	const char *at = (const char *)(uintptr_t)addr;
+	const struct named *best = named_of(at, 1);
+
 	if (best != NULL)
 		snprintf(text, bytes, "%s+0x%zx", best->name, (size_t)(at - best->start));
 	else if (in_stacks(addr))
