@@ -12,7 +12,7 @@
  *   auto      GROWN       areas   an area grows that is written so far
  *   auto      LIKELY      areas   similar areas were found written (vmap/dense.c); for fresh addresses, and
  *                                 for those that are used again with their memory
- *   auto      LARGE       pages   more than 16 MiB are in use (page/advice.c)
+ *   auto      LARGE       pages   more than 16 MiB are in use, and a sample of them is written (page/advice.c)
  *   auto      -           both    two visits of the worker found it written (huge/look.h)
  *   off       none
  *

@@ -8,12 +8,18 @@
  *
  *   block                                                  advice
  *   fresh, while HUGE_FROM_BLOCKS or fewer were in use     none
- *   fresh, later                                           huge pages
+ *   fresh, later, while the witness was not written        none
+ *   fresh, later, while it was                             huge pages, but for the next witness
  *   given back in part                                     none, until all of it is free
- *   given back as a whole                                  huge pages if more than those blocks were
- *                                                          ever in use, else as its neighbours
+ *   given back as a whole                                  as a fresh one, or as its neighbours
  *   found full and written by two visits of the worker,    huge pages, made at once
- *   while a fresh block would be advised
+ *   when more than HUGE_FROM_BLOCKS were in use
+ *
+ * The witness are blocks with ordinary pages, for which the system can tell which were written: the first
+ * blocks, later the last block of a step by which a zone grew, and all of a step after a witness that was not
+ * written.  It is looked at when the next step is due, as nearly all blocks are in use then.  While witnesses are
+ * three quarters written, the next is of the step after 1, 3, 7, .. 63 others.  Programs differ: a page of objects
+ * that are never written, or of slabs that are not full, has no memory without huge pages.
  *
  * Growing never goes back: an instance that was large once may be large again, and what it gave
  * back as a whole is as cheap to fill with huge pages as it was the first time.  With thp:on every
@@ -41,31 +47,122 @@
  */
 #define HUGE_FROM_BLOCKS 8u
 
+/* A sample of the witness is stretches of one mask each. */
+#define STRETCH_PAGES 64u
+/* Steps without a witness: 2 GiB of the largest steps. */
+#define INTERVAL_MAX  63u
+
 /* Blocks that pass by in one hold of the zone lock. */
 #define PASS_MAX 512u
 
+static bool is_large(const struct pages *p)
+{
+	uint64_t touched = 0;
+
+	for (unsigned i = 0; i < p->zones_nr; i++)
+		touched += load_relaxed(&p->zone[i].blocks_touched); /* growers write it: a hint */
+	return touched > HUGE_FROM_BLOCKS;
+}
+
+/* Are blocks huge that are known to be written? */
+static bool may_be_huge(const struct pages *p)
+{
+	return p->q.thp && (p->q.thp_always || is_large(p));
+}
+
 /* Are blocks that hold nothing advised to have huge pages? */
-static bool wants_huge(struct pages *p)
+static bool wants_huge(const struct pages *p)
 {
 	struct huge_question ask = { .off = !p->q.thp,
 				     .always = p->q.thp_always,
 				     .covered_pages = 1, /* pages of one order fill a block */
 				     .block_pages = 1 };
-	uint64_t touched = 0;
 
-	for (unsigned i = 0; i < p->zones_nr; i++)
-		touched += load_relaxed(&p->zone[i].blocks_touched); /* growers write it: a hint */
-	ask.large = touched > HUGE_FROM_BLOCKS;
+	/* A hint without the mutex. */
+	ask.large = is_large(p) && load_relaxed(&p->witness.was_dense);
 	return huge_decide(&ask) >= HUGE_YES;
+}
+
+/* ---- the witness ---- */
+
+/* Samples the witness in as many stretches as one call takes, spread evenly.  If the system cannot tell, it counts
+ * as dense. */
+static bool is_dense(const struct pages *p, const struct page_witness *w)
+{
+	uint32_t pages = (w->end - w->first) << p->pageblock_order;
+	struct mem_stretches s = { .addr = page_addr(p, block_frame(p, w->first)),
+				   .page_bytes = (size_t)1 << p->page_shift,
+				   .pages = pages < STRETCH_PAGES ? pages : STRETCH_PAGES };
+	uint64_t written;
+
+	s.nr = pages / s.pages;
+	if (s.nr > HUGE_STRETCHES_MAX)
+		s.nr = HUGE_STRETCHES_MAX;
+	s.stride_bytes = (size_t)(pages / s.nr) << p->page_shift;
+	return !huge_count_written(&s, &written) || written * 4 >= (uint64_t)s.nr * s.pages * 3;
+}
+
+static void look_at_witness_locked(struct pages *p)
+{
+	struct page_witness *w = &p->witness;
+
+	CHECK(mutex_is_held(&p->q.huge_mutex));
+	if (w->first == w->end)
+		return;
+	store_relaxed(&w->was_dense, is_dense(p, w)); /* wants_huge() reads it as a hint */
+	w->interval = w->was_dense ? 2 * w->interval + 1 : 0;
+	if (w->interval > INTERVAL_MAX)
+		w->interval = INTERVAL_MAX;
+	w->until = w->interval;
+	w->first = w->end;
+}
+
+/* Adds blocks [first, end), which have no huge pages, to the witness if they follow it; else they are the witness. */
+static void extend_witness(struct page_witness *w, uint32_t first, uint32_t end)
+{
+	if (w->end != first)
+		w->first = first;
+	w->end = end;
+}
+
+/* Where blocks with huge pages end in a step [first, end): the rest is the witness, which whoever takes the next
+ * step looks at. */
+static uint32_t huge_end_locked(struct pages *p, uint32_t first, uint32_t end)
+{
+	struct page_witness *w = &p->witness;
+
+	CHECK(mutex_is_held(&p->q.huge_mutex));
+	if (!p->q.thp || p->q.thp_always)
+		return wants_huge(p) ? end : first;
+	if (is_large(p))
+		look_at_witness_locked(p);
+	if (!wants_huge(p)) {
+		extend_witness(w, first, end);
+		return first;
+	}
+	if (end - first == 1) /* it was offline: a step too small for one */
+		return end;
+	if (w->until != 0) {
+		w->until--;
+		return end;
+	}
+	extend_witness(w, end - 1, end);
+	return end - 1;
 }
 
 void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_wait)
 {
+	uint32_t huge_end;
+
 	if (may_wait)
 		mutex_acquire(&p->q.huge_mutex);
 	else if (!mutex_try(&p->q.huge_mutex))
 		return;
-	huge_usable(&p->huge, first, end, wants_huge(p));
+	huge_end = huge_end_locked(p, first, end);
+	if (first < huge_end)
+		huge_usable(&p->huge, first, huge_end, true);
+	if (huge_end < end)
+		huge_usable(&p->huge, huge_end, end, false);
 	mutex_release(&p->q.huge_mutex);
 }
 
@@ -118,7 +215,7 @@ void page_advise_full(struct pages *p)
 	unsigned nr = 0;
 
 	DCHECK(mutex_is_held(&p->giveback_mutex));
-	if (wants_huge(p) && !p->q.shared && huge_visit_begin(&visit))
+	if (may_be_huge(p) && !p->q.shared && huge_visit_begin(&visit))
 		nr = find_full(p, blocks);
 	for (unsigned i = 0; i < nr && !huge_visit_is_over(&visit); i++)
 		huge_look(&p->huge, blocks[i], &visit);

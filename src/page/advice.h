@@ -8,6 +8,14 @@
 
 struct pages;
 
+/* Blocks without huge pages that say how much of such blocks is written: advice.c. */
+struct page_witness {
+	uint32_t first, end; /* none if they are equal */
+	uint32_t interval;   /* steps between two witnesses */
+	uint32_t until;	     /* steps before the next */
+	bool was_dense;	     /* atomic, relaxed: the last one that was looked at */
+};
+
 /* Blocks [first, end) are committed now.  A caller that may not wait may leave them without advice. */
 void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_wait);
 /* Nothing of blocks [first, end) is in use, and no memory is behind them. */

@@ -12,6 +12,7 @@
 #include "instance/module.h"
 #include "instance/shrinker.h"
 #include "machine/lock.h"
+#include "page/advice.h"
 #include "page/block.h"
 #include "page/nested.h"
 #include "page/page.h"
@@ -57,6 +58,7 @@ struct pages {
 	struct mutex giveback_mutex;
 	struct mutex grow_mutex;
 	struct huge_map huge;		/* under q.huge_mutex */
+	struct page_witness witness;	/* likewise */
 	uint32_t look_zone, look_block; /* under giveback_mutex: next to be looked at by advice.c */
 	uint32_t deferred;		/* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */

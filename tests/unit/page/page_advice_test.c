@@ -16,6 +16,7 @@
 #define BLOCK	  MIB(2)
 #define FIRST	  8u /* blocks that begin without advice */
 #define BLOCKS_NR 24u
+#define WITNESS	  15u /* the last block of the second step behind them */
 #define PAGES_NR  (BLOCKS_NR * (BLOCK / PAGE))
 #define KEPT_EACH 64u /* pages of which one stays in use */
 
@@ -125,7 +126,9 @@ static void advice_and_memory_follow_a_heap_step_by_step(void **state)
 
 	take_and_write(heap, FIRST * BLOCK / PAGE, PAGES_NR);
 	expect_advice(heap, 0, FIRST, 'n');
-	expect_advice(heap, FIRST, BLOCKS_NR, 'h');
+	expect_advice(heap, FIRST, WITNESS, 'h');
+	expect_advice(heap, WITNESS, WITNESS + 1, 'n');
+	expect_advice(heap, WITNESS + 1, BLOCKS_NR, 'h');
 	look(heap);
 	if (heap->told)
 		assert_true(heap->pages.huge <= (BLOCKS_NR - FIRST) * BLOCK);
@@ -145,6 +148,68 @@ static void advice_and_memory_follow_a_heap_step_by_step(void **state)
 
 	take_and_write(heap, 0, PAGES_NR);
 	expect_advice(heap, 0, BLOCKS_NR, 'h');
+	heap_end(heap);
+}
+
+/* Pages [from, end), of which one in @each is written. */
+static void take_and_write_some(struct heap *heap, unsigned from, unsigned end, unsigned each)
+{
+	for (unsigned i = from; i < end; i++) {
+		heap->page[i] = quire_alloc_pages(heap->q, 0, QUIRE_MOVABLE);
+		assert_non_null(heap->page[i]);
+		if (i % each == 0)
+			heap->page[i][0] = 1;
+	}
+}
+
+static void skip_if_nobody_tells(struct heap *heap)
+{
+	look(heap);
+	if (heap->told)
+		return;
+	heap_end(heap);
+	skip_because("the system does not tell which pages were written");
+}
+
+static void heap_that_is_hardly_written_takes_what_it_writes(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	skip_if_nobody_tells(heap);
+	take_and_write_some(heap, 0, PAGES_NR, 4);
+	expect_advice(heap, 0, BLOCKS_NR, 'n');
+	look(heap);
+	assert_u64_eq(heap->pages.present, PAGES_NR / 4 * PAGE);
+	heap_end(heap);
+}
+
+/* Steps have four blocks.  What is written is found out when the next one is due. */
+static void heap_has_huge_pages_once_a_step_was_written(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	skip_if_nobody_tells(heap);
+	take_and_write_some(heap, 0, 12 * BLOCK / PAGE, 4);
+	take_and_write(heap, 12 * BLOCK / PAGE, PAGES_NR);
+	expect_advice(heap, 0, 16, 'n');
+	expect_advice(heap, 16, BLOCKS_NR - 1, 'h');
+	expect_advice(heap, BLOCKS_NR - 1, BLOCKS_NR, 'n');
+	heap_end(heap);
+}
+
+static void heap_has_no_more_huge_pages_once_a_witness_was_not_written(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	skip_if_nobody_tells(heap);
+	take_and_write(heap, 0, 12 * BLOCK / PAGE);
+	take_and_write_some(heap, 12 * BLOCK / PAGE, PAGES_NR, 4);
+	expect_advice(heap, 0, FIRST, 'n');
+	expect_advice(heap, FIRST, WITNESS, 'h');
+	expect_advice(heap, WITNESS, BLOCKS_NR, 'n');
 	heap_end(heap);
 }
 
@@ -229,6 +294,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_instance_takes_what_it_writes),
 		cmocka_unit_test(advice_and_memory_follow_a_heap_step_by_step),
+		cmocka_unit_test(heap_that_is_hardly_written_takes_what_it_writes),
+		cmocka_unit_test(heap_has_huge_pages_once_a_step_was_written),
+		cmocka_unit_test(heap_has_no_more_huge_pages_once_a_witness_was_not_written),
 		cmocka_unit_test(full_blocks_are_made_huge_by_the_second_look),
 		cmocka_unit_test(full_blocks_that_are_hardly_written_are_left_alone),
 		cmocka_unit_test(option_gives_all_blocks_the_advice_or_none),
