@@ -104,6 +104,13 @@ size_t modules_give_back(struct quire *q)
 	return bytes;
 }
 
+void modules_cede(struct quire *q, size_t bytes)
+{
+	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m))
+		if (m->cede != NULL)
+			m->cede(m, bytes);
+}
+
 static bool modules_are_empty(struct quire *q)
 {
 	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))

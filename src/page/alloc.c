@@ -149,6 +149,29 @@ static uint32_t after_drain(struct pages *p, const struct page_request *request)
 	return frame;
 }
 
+/*
+ * Pages have taken more than ever before: other modules give up as much of what they cache.  Only what they cannot
+ * give raises the peak, so that growth is paid for as long as they have anything.
+ */
+static __attribute__((noinline, cold)) void make_up(struct pages *p, unsigned flags)
+{
+	uint64_t pages;
+
+	if (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
+		return;
+	pages = exchange_acquire(&p->owed_pages, 0); /* one of those who come at once */
+	if (pages == 0)
+		return;
+	modules_cede(&p->q, (size_t)pages << p->page_shift);
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		lock_token token;
+
+		zone_lock_for(&p->zone[i], 0, &token);
+		zone_raise_high_locked(p, &p->zone[i]);
+		zone_unlock(&p->zone[i], token);
+	}
+}
+
 uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 {
 	struct page_request request = *asked;
@@ -168,6 +191,8 @@ uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 		frame = after_drain(p, &request);
 	if (frame == FRAME_NONE)
 		fetch_add_relaxed(&p->refusals, 1);
+	if (UNLIKELY(load_relaxed(&p->owed_pages) != 0)) /* a hint: pairs with rmqueue_bulk() */
+		make_up(p, request.flags);
 	giveback_kick(p);
 	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(request.flags & QUIRE_NOLOCK))
 		nested_fill(p);

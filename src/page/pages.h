@@ -23,6 +23,9 @@
 struct pcp;
 struct giveback;
 
+/* A purge of 1 MiB costs 30 us, the faults of as many pages 100 us or more. */
+#define PEAK_STEP_BYTES ((uint64_t)1 << 20)
+
 /* Keys: (c) constant once made; `under` and `atomic` as each says. */
 struct pages {
 	struct quire q; /* what all modules share: pages_of() costs nothing */
@@ -63,6 +66,7 @@ struct pages {
 	uint32_t deferred;		/* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
+	uint64_t owed_pages; /* atomic: by which a zone exceeds its used_high, if it is a step */
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */

@@ -234,6 +234,7 @@ static unsigned attempt_locked(struct pages *p, struct zone *zone,
 unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_request *request,
 		      uint32_t *frames, unsigned n)
 {
+	uint64_t available, above;
 	lock_token token;
 	unsigned taken;
 
@@ -245,8 +246,12 @@ unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_requ
 			       STATE_CACHED | (page_state(p, frames[i]) & STATE_ZERO) |
 				       request->order);
 	emptying_choose_locked(p, zone);
-	store_relaxed(&zone->below_high, zone_available_locked(p, zone) < zone->mark_high);
+	available = zone_available_locked(p, zone);
+	store_relaxed(&zone->below_high, available < zone->mark_high);
+	above = zone_above_high_locked(zone, available);
 	zone_unlock(zone, token);
+	if (UNLIKELY(above >= PEAK_STEP_BYTES >> p->page_shift))
+		store_relaxed(&p->owed_pages, above); /* a hint for make_up() */
 	return taken;
 }
 

@@ -178,6 +178,20 @@ uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
 	return pages > taken ? pages - taken : 0;
 }
 
+uint64_t zone_above_high_locked(const struct zone *zone, uint64_t available)
+{
+	uint64_t used = zone->managed_pages - available;
+
+	DCHECK(lock_is_held(&zone->lock));
+	return used > zone->used_high ? used - zone->used_high : 0;
+}
+
+void zone_raise_high_locked(const struct pages *p, struct zone *zone)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	zone->used_high += zone_above_high_locked(zone, zone_available_locked(p, zone));
+}
+
 uint64_t zone_set_limit(struct pages *p, struct zone *zone, uint64_t pages)
 {
 	lock_token token;

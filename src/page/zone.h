@@ -52,6 +52,7 @@ struct zone {
 	uint64_t row_free[ROWS_NR];				 /* their free pages */
 	uint32_t bucket_blocks[ROWS_NR][BUCKETS_NR];
 	struct block_list whole[WHOLE_ORDERS_MAX][ROWS_NR];
+	uint64_t used_high;  /* the most that ever were not available */
 	uint32_t choose_due; /* operations until emptying is chosen again */
 	uint64_t lock_acquisitions, buddy_allocs, buddy_frees, claims, steals, emptying_frees;
 	uint64_t reports, reported_total, reused, reused_epoch, reported_epoch;
@@ -67,6 +68,10 @@ bool zone_lock_for(struct zone *zone, unsigned flags, lock_token *token);
 void zone_unlock(struct zone *zone, lock_token token);
 /* Pages that callers could still get, free or not yet committed. */
 uint64_t zone_available_locked(const struct pages *p, const struct zone *zone);
+/* By how much more is taken than ever was before, if @available pages are left. */
+uint64_t zone_above_high_locked(const struct zone *zone, uint64_t available);
+/* What is taken now is the most that ever was, if it is more. */
+void zone_raise_high_locked(const struct pages *p, struct zone *zone);
 /* Pages that a request with @flags must leave available. */
 uint64_t zone_mark(const struct zone *zone, unsigned flags);
 /* True if a request with @flags may take @pages now. */

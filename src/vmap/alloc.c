@@ -10,7 +10,7 @@
  * Merging twenty areas takes 4 us, and as many later allocations cut their areas out of pooled ranges,
  * 0.4 us each, because the stacks are empty.  So a CPU merges at most once per MERGE_NS, which bounds
  * the cost to an eighth of its time (MERGE_SMALL_NS for small areas, which have few pages to save), or
- * when the program would otherwise exceed the limit of cached memory.  The first write to a page costs
+ * when the program would otherwise hold more than ever before, or exceed the limit of cached memory.  The first write to a page costs
  * 150 to 1,300 ns, so a program that writes its areas merges whenever it needs fresh memory; a program
  * that does not write them is served by the classes.  resort.c is the last resort.
  */
@@ -275,6 +275,15 @@ static uint32_t from_free(struct vmap *v, struct vmap_request *request, int *err
 	return RANGE_NONE;
 }
 
+/* Whoever would charge more than this merges whatever the time: what is cached is to serve before the peak rises. */
+static uint64_t merge_above_pages(struct vmap *v)
+{
+	uint64_t budget = load_relaxed(&v->live_high_pages) + decay_budget_pages(v);
+	uint64_t high = load_relaxed(&v->charged_high); /* hints, both */
+
+	return high < budget ? high : budget;
+}
+
 static bool merge_is_due(struct vmap *v, const struct vmap_request *request)
 {
 	struct vmap_cpu *cpu = &v->cpu[(unsigned)stack_slot(&v->stacks.cpu)];
@@ -286,9 +295,8 @@ static bool merge_is_due(struct vmap *v, const struct vmap_request *request)
 		return false;
 	now = clock_now_ns();
 	/* Its own CPU's, nearly always; a hint. */
-	if (now - load_relaxed(&cpu->merged_ns) < least_ns &&
-	    load_relaxed(&v->charged_pages) + request->pages <=
-		    load_relaxed(&v->live_high_pages) + decay_budget_pages(v))
+	if (!request->cached && now - load_relaxed(&cpu->merged_ns) < least_ns &&
+	    load_relaxed(&v->charged_pages) + request->pages <= merge_above_pages(v))
 		return false;
 	store_relaxed(&cpu->merged_ns, now);
 	return true;
@@ -428,6 +436,8 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 			index = from_larger(v, request);
 		if (index == RANGE_NONE)
 			index = from_merged(v, request);
+		if (index == RANGE_NONE && request->cached)
+			return RANGE_NONE;
 		if (index == RANGE_NONE)
 			index = from_free(v, request, error);
 		if (index == RANGE_NONE)
@@ -489,6 +499,20 @@ void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error)
 		*error = vmap_request_make(v, &request, bytes, flags);
 	if (!*error)
 		index = vmap_alloc_range(v, &request, error);
+	return index == RANGE_NONE ? NULL : range_addr(v, range_at(v, index));
+}
+
+void *vmap_alloc_cached(struct quire *q, size_t bytes, unsigned flags)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with its making in vmap_get() */
+	struct vmap_request request;
+	uint32_t index;
+	int error;
+
+	if (vmap_request_make(v, &request, bytes, flags) != 0)
+		return NULL;
+	request.cached = true;
+	index = vmap_alloc_range(v, &request, &error);
 	return index == RANGE_NONE ? NULL : range_addr(v, range_at(v, index));
 }
 

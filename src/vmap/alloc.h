@@ -16,6 +16,9 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
  * *@error set, and leaves errno unchanged. */
 void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error);
 
+/* As vmap_alloc_area(), but only of what is cached.  There are areas. */
+void *vmap_alloc_cached(struct quire *q, size_t bytes, unsigned flags);
+
 /* As vmap_alloc_range(), for addresses where frames will be mapped. */
 uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int *error);
 

@@ -15,6 +15,7 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
 /* Purges everything that is lazy, pooled or on a CPU.  Waits for a purge in flight. */
 struct purged decay_purge(struct vmap *v);
 /* The same, and also gives back aliases and records: for module.h. */
+void decay_cede(struct quire_module *module, size_t bytes);
 size_t decay_shrink(struct quire_module *module);
 /* Makes a visit of the worker due after a free; at once if more is cached than may stay. */
 void decay_kick(struct vmap *v);

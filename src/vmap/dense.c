@@ -41,12 +41,15 @@
 #include "vmap/vmap.h"
 
 /* States of sections that pass by in one visit of the worker. */
-#define PASS_MAX      16384u
-#define PROBE_MAX     64u
+#define PASS_MAX	   16384u
+#define PROBE_MAX	   64u
 /* Sections of an area that is used again: a load each.  1 GiB; the worker looks at the rest. */
-#define REUSED_MAX    512u
+#define REUSED_MAX	   512u
 /* A run is sampled in at most HUGE_STRETCHES_MAX stretches of one mask each, spread evenly over it. */
-#define STRETCH_PAGES 64u
+#define STRETCH_PAGES	   64u
+/* 16 MiB, as for pages (page/advice.c): a block that others do not fill is then an eighth of what is in use.  Below
+ * that, an area of 64 KiB at the end of all others took 2 MiB. */
+#define SHARED_FROM_BLOCKS 8u
 
 static bool is_dense(uint64_t written, uint64_t seen)
 {
@@ -136,15 +139,34 @@ static bool lock_for(struct vmap *v, unsigned flags)
 	return true;
 }
 
+static bool is_much(const struct vmap *v)
+{
+	/* A hint. */
+	return load_relaxed(&v->charged_pages) > (uint64_t)SHARED_FROM_BLOCKS * v->block_pages;
+}
+
+/* Usable pages of a range in the section from page @low on. */
+static uint32_t own_pages(const struct vmap *v, uint32_t low, const struct range *range)
+{
+	uint32_t end = range->start + range->usable, high = low + v->block_pages;
+	uint32_t from = range->start > low ? range->start : low;
+
+	if (end > high)
+		end = high;
+	return end > from ? end - from : 0;
+}
+
 /*
- * Pages of a section that are expected to be used.  In the middle region other areas fill the rest;
- * if the last block is covered only in part, the blocks before it compensate for that.
+ * Pages of a section that are expected to be used.  In the middle region other areas fill the rest if there
+ * is much in use; if the last block is covered only in part, the blocks before it compensate for that.
  */
 static uint32_t covered_pages(const struct vmap *v, uint32_t section, const struct range *range)
 {
 	uint32_t low = section << section_page_shift(v);
 	uint32_t end = range->start + range->usable;
 
+	if (range->start < v->region_start[REGION_LARGE] && !is_much(v))
+		return own_pages(v, low, range);
 	if (range->start < v->region_start[REGION_LARGE] || end >= low + v->block_pages ||
 	    is_dense(range->usable, range->pages))
 		return v->block_pages;

@@ -317,6 +317,7 @@ static struct vmap *make(struct quire *q, unsigned flags)
 					   .fork_done = fork_done,
 					   .verify = vmap_verify,
 					   .shrink = decay_shrink,
+					   .cede = decay_cede,
 					   .tick = decay_tick,
 					   .set_looks = set_looks };
 	return v;

@@ -143,6 +143,7 @@ static bool grow_after_merge(struct vmap *v, uint32_t index, struct vmap_request
 		return false;
 	cpu_pool_own(v);
 	purge_rescue(v, RESCUE_SOME);
+	wanted->merged = true;
 	return grow_in_place(v, index, wanted);
 }
 
@@ -179,12 +180,11 @@ static int take_content(struct vmap *v, const struct range *r, char *to, size_t 
 	return error == -EBUSY ? error : 0;
 }
 
-static void *move(struct quire *q, const struct range *r, size_t bytes, unsigned flags, int *error)
+static void *move_to(struct quire *q, const struct range *r, void *to,
+		     const struct vmap_request *request, int *error)
 {
-	void *addr = range_addr(q->vmap, r), *to;
-	size_t old_bytes = r->asked_bytes;
-
-	to = vmap_alloc_area(q, bytes, flags & ~QUIRE_ZERO, error);
+	void *addr = range_addr(q->vmap, r);
+	size_t old_bytes = r->asked_bytes, bytes = request->asked_bytes;
 
 	if (to == NULL)
 		return NULL;
@@ -192,10 +192,28 @@ static void *move(struct quire *q, const struct range *r, size_t bytes, unsigned
 		*error = -ENOMEM; /* the addresses stay with an area that nobody has */
 		return NULL;
 	}
-	if ((flags & QUIRE_ZERO) && bytes > old_bytes)
+	if ((request->flags & QUIRE_ZERO) && bytes > old_bytes)
 		memset((char *)to + old_bytes, 0, bytes - old_bytes);
 	quire_vfree(q, addr);
 	return to;
+}
+
+static void *move(struct quire *q, const struct range *r, const struct vmap_request *request,
+		  int *error)
+{
+	unsigned flags = request->flags & ~QUIRE_ZERO;
+
+	return move_to(q, r, vmap_alloc_area(q, request->asked_bytes, flags, error), request,
+		       error);
+}
+
+/* The same, but only to memory that is cached. */
+static void *move_to_cached(struct quire *q, const struct range *r,
+			    const struct vmap_request *request, int *error)
+{
+	unsigned flags = request->flags & ~QUIRE_ZERO;
+
+	return move_to(q, r, vmap_alloc_cached(q, request->asked_bytes, flags), request, error);
 }
 
 /* Pages that an area may grow to by moving its guard: those of its class, or that are charged. */
@@ -215,6 +233,36 @@ static bool grow_within(struct vmap *v, struct range *r, const struct vmap_reque
 	return wanted->usable <= pages_had(v, r) && vmap_reshape(v, r, wanted->usable) == 0;
 }
 
+/*
+ * Where fresh pages would raise the peak, an area below MOVE_BYTES is copied into freed memory instead, if there is
+ * any: copying a page costs as much as the fault of a fresh one.  Otherwise areas that grow one after the other
+ * each extend what is in use at its end, beside ten times as much that is cached.
+ *
+ * Returns where the area is then, @addr or elsewhere, or NULL with *@error set.
+ */
+static void *grow(struct quire *q, uint32_t index, struct vmap_request *request, int *error)
+{
+	struct vmap *v = q->vmap;
+	struct range *r = range_at(v, index);
+	void *addr = range_addr(v, r), *to = NULL;
+
+	if (grow_within(v, r, request))
+		return addr;
+	request->cached = v->cache && request->asked_bytes < MOVE_BYTES;
+	if (grow_in_place(v, index, request) || grow_after_merge(v, index, request))
+		return addr;
+	if (request->cached) {
+		to = move_to_cached(q, r, request, error);
+		request->cached = false;
+		if (to == NULL && grow_in_place(v, index, request))
+			return addr;
+	}
+	if (to == NULL)
+		to = move(q, r, request, error);
+	/* Before a refusal everything was purged, including whatever followed the area. */
+	return to == NULL && grow_in_place(v, index, request) ? addr : to;
+}
+
 static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, unsigned flags)
 {
 	uint32_t index = vmap_check_free(v, addr, QUIRE_VMAP_ALLOC, "quire_vrealloc");
@@ -228,18 +276,13 @@ static void *resize(struct quire *q, struct vmap *v, void *addr, size_t bytes, u
 		process_set_errno(-error);
 		return NULL;
 	}
-	if (bytes > usable_bytes(v, r) && !grow_within(v, r, &request) &&
-	    !grow_in_place(v, index, &request) && !grow_after_merge(v, index, &request)) {
-		void *to = move(q, r, bytes, flags, &error);
+	if (bytes > usable_bytes(v, r)) {
+		void *to = grow(q, index, &request, &error);
 
-		if (to != NULL)
-			return to;
-		/* Before the refusal everything was purged, including whatever followed the
-		 * area. */
-		if (!grow_in_place(v, index, &request)) {
+		if (to == NULL)
 			process_set_errno(-error);
-			return NULL;
-		}
+		if (to != addr)
+			return to;
 	}
 	if (UNLIKELY(q->annotated))
 		annotate_resize(addr, old_bytes, bytes);

@@ -22,6 +22,8 @@ struct vmap_request {
 	bool anywhere;	   /* low and high are only a preference */
 	bool frames;	   /* frames will be mapped there, so nothing is charged */
 	bool class_looked; /* this CPU's areas of the class were looked at in vain */
+	bool cached; /* only with memory that is charged, unless nothing pooled could serve it */
+	bool merged; /* what this CPU and the lazy list held was pooled */
 	unsigned flags;
 	uint64_t asked_bytes;
 	/* Set by the answer: what is left to do before use. */

@@ -169,7 +169,15 @@ static bool charge(struct vmap *v, uint64_t pages, unsigned flags)
 	if (page_charge(v->q, pages, (flags & (QUIRE_ATOMIC | QUIRE_NOLOCK)) | QUIRE_NORETRY) != 0)
 		return false;
 	count_add(v->charged_pages, pages);
+	if (v->charged_pages > v->charged_high)
+		store_relaxed(&v->charged_high, v->charged_pages);
 	return true;
+}
+
+/* Would charging @pages more be more than was ever charged? */
+static bool is_new_high(const struct vmap *v, uint32_t pages)
+{
+	return pages != 0 && v->charged_pages + pages > v->charged_high;
 }
 
 /* The most backed pages that the other parts of a range can keep when a piece is cut out. */
@@ -463,6 +471,9 @@ bool space_grow_locked(struct vmap *v, uint32_t index, uint32_t pages, struct vm
 			   range_at(v, free)->pages < more - own))
 		return false;
 	missing = request->pages > r->backed + backed ? request->pages - r->backed - backed : 0;
+	if (request->cached && is_new_high(v, missing) &&
+	    (!request->merged || v->pooled.pages >= request->pages))
+		return false;
 	if (more != 0 && !claim_for(v, request, end, end + more))
 		return false;
 	if (!charge(v, missing, request->flags)) {

@@ -125,6 +125,7 @@ struct vmap {
 	uint32_t
 		strays; /* atomic: records that handlers could not return, linked likewise: records.c */
 	uint64_t charged_pages; /* (r) V9: backed pages of all ranges */
+	uint64_t charged_high;	/* (r) the most that it ever was */
 	uint64_t retired_uses;	/* (s) uses of records that were returned */
 	uint64_t tree_allocs, tree_compares, tree_operations; /* (s) */
 	uint64_t slow_allocs, slow_refills;		      /* (s) */

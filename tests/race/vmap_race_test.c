@@ -98,7 +98,8 @@ static void overflow_run(struct quire_options options, uint64_t allocs)
 		assert_u64_eq(o.broken[i], 0);
 	}
 	assert_u64_eq(stat.refusals, 0);
-	assert_true(stat.purges > allocs / 1000);
+	/* Most callers find room by merging. */
+	assert_true(stat.purges > allocs / 50000);
 	vstress_assert_conserved(o.q);
 	quire_destroy(o.q);
 }

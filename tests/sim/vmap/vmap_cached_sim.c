@@ -99,6 +99,69 @@ SIM_TEST(split_of_a_pooled_range_against_its_merge, .events = SIM_ABORT)
 	vmap_scene_check(scene);
 }
 
+static void cedes(void *arg)
+{
+	modules_cede(((struct vmap_scene *)arg)->q, (size_t)64 << 12);
+}
+
+/* Pages raise the peak, so areas give up what they cache, while their owner takes and frees some.  An area that is
+ * in use stays, and so does a quarter of what is in use. */
+SIM_TEST(cede_against_alloc_and_free, .events = SIM_ABORT)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+	uint64_t purged_before;
+
+	vmap_scene_fill(scene, 8, 4);
+	for (unsigned i = 0; i < 8; i += 2)
+		vmap_scene_give(scene, i);
+	cpu_drain(scene->v, 0);
+	purged_before = scene->v->purged_pages;
+	sim_cpu(sim, 0, takes_and_gives, scene);
+	sim_cpu(sim, 1, cedes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	SIM_CHECK(scene->v->purged_pages - purged_before <= 16 - 4);
+	vmap_scene_check(scene);
+}
+
+static void grows(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *addr = scene->area[3];
+
+	sim_disown(addr, (size_t)4 << 12);
+	store_relaxed((uint32_t *)(void *)addr, 7);
+	addr = quire_vrealloc(scene->q, addr, (size_t)8 << 12, 0);
+	SIM_CHECK(addr != NULL);
+	sim_own(addr, (size_t)8 << 12);
+	check_u64_eq(load_relaxed((uint32_t *)(void *)addr), 7);
+}
+
+static void takes_and_writes(void *arg)
+{
+	char *addr = vtake(arg, 4, 0);
+
+	if (addr != NULL)
+		store_relaxed((uint32_t *)(void *)addr, 9);
+}
+
+/* What follows the area is fresh, what lies before it is cached: it is copied there, while another CPU takes areas
+ * of its old size. */
+SIM_TEST(vrealloc_into_what_is_cached, .events = SIM_ABORT | SIM_TRYFAIL)
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 4, 4);
+	scene->v->charged_high = scene->v->charged_pages;
+	for (unsigned i = 0; i < 3; i++)
+		vmap_scene_give(scene, i);
+	sim_cpu(sim, 0, grows, scene);
+	sim_cpu(sim, 1, takes_and_writes, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
 /* Migration between the look at the CPU's number and its lock. */
 SIM_TEST(vmalloc_on_a_cpu_that_changes, .cpus_nr = 3, .events = SIM_MIGRATE | SIM_ABORT)
 {
