@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stat --json | --prometheus: every figure of the default instance, after some use of it.
+ * stat --json | --prometheus | --wait: every figure of the default instance, after some use of it; or waits to be looked at
+ * (QUIRE_CONF=observe:on, `quire top`).
  */
 #include <quire/page.h>
 #include <quire/stat.h>
 #include <quire/vmap.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int main(int argc, char **argv)
 {
@@ -17,7 +19,9 @@ int main(int argc, char **argv)
 
 	if (pages == NULL || area == NULL)
 		return 1;
-	if (argc > 1 && strcmp(argv[1], "--prometheus") == 0)
+	if (argc > 1 && strcmp(argv[1], "--wait") == 0)
+		pause();
+	else if (argc > 1 && strcmp(argv[1], "--prometheus") == 0)
 		quire_stat_prometheus(q, text, sizeof(text));
 	else
 		quire_stat_json(q, text, sizeof(text));

@@ -316,6 +316,47 @@ static void every_form_is_printed(void **state)
 	end(pid);
 }
 
+static void top_prints_what_it_would_draw(void **state)
+{
+	pid_t pid = start(2);
+	size_t offset;
+	double used;
+
+	(void)state;
+	await(pid, 2);
+	run("top --batch -n 2 --delay 0.3 %d", (int)pid);
+	expect(0, "quire top - stats_test, process ");
+	expect(0, "slow paths/s");
+	expect(0, "areas      6.00 MiB");
+	for (const char *line = answer.text; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		assert_true(strcspn(line, "\n") <= 80);
+	}
+	run("top --json -n 1 %d", (int)pid);
+	assert_true(json_is_right(answer.text, &offset));
+	assert_true(json_number(answer.text, "used_bytes", &used) && used >= 2 * AREA_BYTES);
+	end(pid);
+	run("top --batch %d", (int)pid); /* ends by itself: nothing would change */
+	expect(0, "HAS ENDED");
+}
+
+static void wrong_use_of_top_is_refused(void **state)
+{
+	(void)state;
+	run("top --batch -n 0");
+	expect(2, "'0' is no number of looks");
+	run("top --delay soon");
+	expect(2, "'soon' is no delay");
+	run("top --btch");
+	expect(2, "the nearest option is '--batch'");
+	run("top --batch --instance 9");
+	expect(2, "wrong use of");
+	run("top --batch %d", (int)getpid());
+	expect(1, "shows no figures");
+	run("top 12x");
+	expect(2, "'12x' is no process number");
+}
+
 static void wrong_use_is_refused_with_the_right_word(void **state)
 {
 	(void)state;
@@ -364,6 +405,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_damaged_page_is_refused),
 		cmocka_unit_test(the_dead_leave_sixteen_pages),
 		cmocka_unit_test(every_form_is_printed),
+		cmocka_unit_test(top_prints_what_it_would_draw),
+		cmocka_unit_test(wrong_use_of_top_is_refused),
 		cmocka_unit_test(a_child_of_fork_shows_its_own),
 	};
 

@@ -23,6 +23,7 @@ extern const struct command command_explore;
 extern const struct command command_replay;
 extern const struct command command_run;
 extern const struct command command_stats;
+extern const struct command command_top;
 
 /* The word of a NULL-terminated list that is nearest to @word by single-letter changes. */
 const char *command_nearest(const char *word, const char *const *words);

@@ -8,32 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum exit_status refuse(const struct stats_options *options, const struct seen *seen,
-			       int error)
+enum exit_status stats_refuse(const char *who, const struct seen_wanted *wanted,
+			      const struct seen *seen, int error)
 {
-	uint32_t pid = options->wanted.pid;
+	uint32_t pid = wanted->pid;
 
 	if (error == -EPROTO) {
-		fprintf(stderr, "quire stats: %s: damaged, or of another version of Quire\n",
+		fprintf(stderr, "%s: %s: damaged, or of another version of Quire\n", who,
 			seen->path);
 		return EXIT_USAGE;
 	}
 	if (error == -EACCES)
 		fprintf(stderr,
-			"quire stats: process %" PRIu32
-			" is another user's: ask as that user, or as root\n",
-			pid);
+			"%s: process %" PRIu32 " is another user's: ask as that user, or as root\n",
+			who, pid);
 	else if (error != -ENOENT)
-		fprintf(stderr, "quire stats: %s\n", strerror(-error));
+		fprintf(stderr, "%s: %s\n", who, strerror(-error));
 	else if (pid == 0)
-		fprintf(stderr, "quire stats: no process shows its figures; start one with "
-				"QUIRE_CONF=observe:on, or by `quire run`\n");
+		fprintf(stderr,
+			"%s: no process shows its figures; start one with QUIRE_CONF=observe:on, "
+			"or by "
+			"`quire run`\n",
+			who);
 	else
 		fprintf(stderr,
-			"quire stats: process %" PRIu32
+			"%s: process %" PRIu32
 			" shows no figures: it runs without Quire, was not started with "
 			"QUIRE_CONF=observe:on, or is another user's\n",
-			pid);
+			who, pid);
 	return EXIT_FOUND;
 }
 
@@ -82,7 +84,8 @@ static enum exit_status run(int argc, char **argv)
 		return status;
 	seen = calloc(1, sizeof(*seen));
 	error = seen != NULL ? seen_find(&options.wanted, seen) : -ENOMEM;
-	status = error ? refuse(&options, seen, error) : print(&options, seen);
+	status = error ? stats_refuse("quire stats", &options.wanted, seen, error)
+		       : print(&options, seen);
 	free(seen);
 	seen_prune();
 	return status;

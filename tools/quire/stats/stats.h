@@ -23,9 +23,15 @@ struct stats_options {
 
 /* False: @status is the command's. */
 bool stats_parse(struct stats_options *options, int argc, char **argv, enum exit_status *status);
+/* Says why nothing was found, for seen_find()'s error, and returns the command's status. */
+enum exit_status stats_refuse(const char *who, const struct seen_wanted *wanted,
+			      const struct seen *seen, int error);
 /* For people: where memory is, then every figure that is not zero. */
 void stats_print_table(const struct seen *seen);
 void stats_print_prometheus(const struct seen *seen);
+/* What is wrong, in words, a line each; returns how many there are. */
+#define STATS_FINDINGS_MAX 4u
+unsigned stats_findings(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160]);
 /* "181 MiB"; the text is valid until the fourth call after it. */
 const char *stats_bytes(uint64_t bytes);
 

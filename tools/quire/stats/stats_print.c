@@ -73,20 +73,63 @@ static void print_where(const struct seen *seen)
 			   number(seen, "vmap", "lazy_bytes")));
 }
 
-/* What is wrong, in words; nothing if nothing is. */
-static void print_findings(const struct seen *seen)
+/* Free memory that is worth a word: more than a quarter of what is in use, and 16 MiB. */
+#define FREE_PARTS 4u
+#define FREE_BYTES ((uint64_t)16 << 20)
+
+static bool is_much(uint64_t bytes, uint64_t used)
+{
+	return bytes > FREE_BYTES && bytes > used / FREE_PARTS;
+}
+
+static unsigned find_free(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160], unsigned nr)
+{
+	uint64_t used =
+		number(seen, "page", "allocated_bytes") + number(seen, "vmap", "busy_bytes");
+	uint64_t areas = number(seen, "vmap", "cached_bytes") + number(seen, "vmap", "lazy_bytes");
+	uint64_t objects =
+		number(seen, "slab", "free_bytes") + number(seen, "slab", "cached_bytes");
+
+	if (is_much(areas, used))
+		snprintf(lines[nr++], sizeof(lines[0]),
+			 "%s of freed areas are kept for reuse: a shorter decay gives them back "
+			 "sooner",
+			 stats_bytes(areas));
+	if (is_much(objects, number(seen, "slab", "used_bytes")))
+		snprintf(lines[nr++], sizeof(lines[0]),
+			 "%s of free objects are beside used ones, or cached: sizes that came and "
+			 "went",
+			 stats_bytes(objects));
+	return nr;
+}
+
+unsigned stats_findings(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160])
 {
 	uint64_t sparse = number(seen, "page", "sparse_blocks");
 	uint64_t refusals = number(seen, "page", "refusals") + number(seen, "vmap", "refusals") +
 			    number(seen, "percpu", "refusals");
+	unsigned nr = 0;
 
-	if (sparse != 0)
-		printf("%" PRIu64 " pageblocks hold under 5 %%: %s are pinned by %s\n", sparse,
-		       stats_bytes(number(seen, "page", "sparse_rest_bytes")),
-		       stats_bytes(number(seen, "page", "sparse_used_bytes")));
 	if (refusals != 0)
-		printf("%" PRIu64 " allocations were refused; the limit is %s\n", refusals,
-		       stats_bytes(number(seen, "page", "limit_bytes")));
+		snprintf(lines[nr++], sizeof(lines[0]),
+			 "%" PRIu64 " allocations were refused; the limit is %s", refusals,
+			 stats_bytes(number(seen, "page", "limit_bytes")));
+	if (sparse != 0)
+		snprintf(lines[nr++], sizeof(lines[0]),
+			 "%" PRIu64 " of %" PRIu64 " pageblocks hold under 5 %%: %s pinned by %s",
+			 sparse, number(seen, "page", "online_bytes") >> 21,
+			 stats_bytes(number(seen, "page", "sparse_rest_bytes")),
+			 stats_bytes(number(seen, "page", "sparse_used_bytes")));
+	return find_free(seen, lines, nr);
+}
+
+static void print_findings(const struct seen *seen)
+{
+	char lines[STATS_FINDINGS_MAX][160];
+	unsigned nr = stats_findings(seen, lines);
+
+	for (unsigned i = 0; i < nr; i++)
+		printf("%s\n", lines[i]);
 }
 
 /* ---- all of it ---- */

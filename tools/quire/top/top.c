@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* top.c - `quire top`: an observed process, live */
+#include "top/top.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/command.h"
+#include "common/output.h"
+#include "stats/stats.h"
+
+static void print_usage(FILE *file)
+{
+	fprintf(file, "usage: quire top [--delay SECONDS] [--batch | --json] [-n N] [PID]\n"
+		      "\n"
+		      "Shows a process on Quire live: what is in use, kept and given back, by "
+		      "module, and\n"
+		      "what stands out, in words.  The process is one that was started with\n"
+		      "QUIRE_CONF=observe:on or by `quire run`; without PID the only one, or the "
+		      "one with\n"
+		      "the most memory.  h shows the keys.\n"
+		      "\n"
+		      "  --delay SECONDS   between two looks; default 1\n"
+		      "  --batch           prints instead of drawing, 80 columns wide\n"
+		      "  --json            a line of JSON for each look\n"
+		      "  -n N              so many looks, then ends\n"
+		      "\n"
+		      "Exit status: 0; 1 there is no such process; 2 wrong arguments; 3 some "
+		      "output could\n"
+		      "not be written.\n");
+}
+
+/* ---- arguments ---- */
+
+enum option_value {
+	OPTION_DELAY = 256, /* above any letter */
+	OPTION_BATCH,
+	OPTION_JSON,
+	OPTION_HELP,
+};
+
+static bool parse_count(const char *text, uint32_t *value, const char *what)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	*value = (uint32_t)number;
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && number != 0 && number <= INT32_MAX)
+		return true;
+	fprintf(stderr, "quire top: '%s' is no %s\n", text, what);
+	return false;
+}
+
+static bool parse_delay(const char *text, double *seconds)
+{
+	char *end;
+
+	*seconds = strtod(text, &end);
+	if (end != text && *end == '\0' && *seconds >= 0.01 && *seconds <= 3600)
+		return true;
+	fprintf(stderr, "quire top: '%s' is no delay: 0.01 to 3600 seconds\n", text);
+	return false;
+}
+
+static bool take_option(struct top_options *options, int option, const char *value)
+{
+	switch (option) {
+	case OPTION_DELAY:
+		return parse_delay(value, &options->delay_seconds);
+	case OPTION_BATCH:
+		options->batch = true;
+		return true;
+	case OPTION_JSON:
+		options->json = true;
+		return true;
+	default:
+		return parse_count(value, &options->looks, "number of looks");
+	}
+}
+
+static bool parse(struct top_options *options, int argc, char **argv, enum exit_status *status)
+{
+	static const struct option known[] = {
+		{ .name = "delay", .has_arg = required_argument, .val = OPTION_DELAY },
+		{ .name = "batch", .has_arg = no_argument, .val = OPTION_BATCH },
+		{ .name = "json", .has_arg = no_argument, .val = OPTION_JSON },
+		{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+		{ .name = NULL },
+	};
+	static const char *const names[] = { "--delay", "--batch", "--json", "--help", "-n", NULL };
+	int option;
+
+	*options = (struct top_options){ .delay_seconds = 1 };
+	*status = EXIT_USAGE;
+	optind = 0; /* glibc: forget an earlier scan */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":n:", known, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			print_usage(stdout);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (option == ':')
+			fprintf(stderr, "quire top: '%s' needs a value\n", argv[optind - 1]);
+		else if (option == '?')
+			fprintf(stderr,
+				"quire top: wrong use of '%s'; the nearest option is '%s'\n",
+				argv[optind - 1], command_nearest(argv[optind - 1], names));
+		if (option == ':' || option == '?' || !take_option(options, option, optarg))
+			return false;
+	}
+	if (argv[optind] == NULL)
+		return true;
+	if (argv[optind + 1] != NULL) {
+		fprintf(stderr, "quire top: one process at a time, so not '%s'\n",
+			argv[optind + 1]);
+		return false;
+	}
+	return parse_count(argv[optind], &options->wanted.pid, "process number");
+}
+
+/* ---- without a terminal ---- */
+
+static void print_screen(const struct top_state *state)
+{
+	static struct top_screen screen;
+
+	screen.lines = TOP_LINES_MIN - 1;
+	screen.columns = TOP_COLUMNS_MIN;
+	top_draw(state, VIEW_MAIN, &screen);
+	for (unsigned i = 0; i < screen.used; i++)
+		printf("%s\n", screen.line[i]);
+	printf("\n");
+}
+
+/* Ends when the process has ended, too: nothing would change. */
+static enum exit_status print_looks(const struct top_options *options, struct top_state *state)
+{
+	const struct timespec delay = { .tv_sec = (time_t)options->delay_seconds,
+					.tv_nsec = (long)((options->delay_seconds -
+							   (double)(time_t)options->delay_seconds) *
+							  1e9) };
+
+	for (unsigned looks = 1;; looks++) {
+		if (options->json)
+			top_print_json(state);
+		else
+			print_screen(state);
+		if (output_flush("quire top") != 0)
+			return EXIT_UNWRITTEN;
+		if (looks == options->looks || !state->now.alive)
+			return EXIT_OK;
+		nanosleep(&delay, NULL);
+		if (top_look(&options->wanted, state) != 0)
+			return EXIT_FOUND;
+	}
+}
+
+static enum exit_status run(int argc, char **argv)
+{
+	static struct top_state state;
+	struct top_options options;
+	enum exit_status status;
+	int error;
+
+	if (!parse(&options, argc, argv, &status))
+		return status;
+	error = top_look(&options.wanted, &state);
+	if (error)
+		return stats_refuse("quire top", &options.wanted, &state.now, error);
+	options.wanted.pid = state.now.pid; /* it stays the same one */
+	if (options.batch || options.json)
+		return print_looks(&options, &state);
+	if (!isatty(STDOUT_FILENO)) {
+		fprintf(stderr, "quire top: standard output is no terminal: --batch or --json\n");
+		return EXIT_USAGE;
+	}
+	return top_terminal(&options, &state) == 0 ? EXIT_OK : EXIT_FOUND;
+}
+
+const struct command command_top = { .name = "top", .summary = "the same, live", .run = run };
