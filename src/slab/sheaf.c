@@ -312,10 +312,3 @@ void sheaf_free_slow(struct slabs *s, void *object, unsigned byte)
 	slabs_kick(s);
 	slabs_ensure_worker_freed(s);
 }
-
-void sheaf_free_bulk(struct slabs *s, unsigned class, unsigned n, void *const *objects)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (UNLIKELY(!slab_free_fast(s, objects[i], class)))
-			sheaf_free_slow(s, objects[i], slab_byte(s, objects[i]));
-}

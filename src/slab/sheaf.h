@@ -44,8 +44,6 @@ void sheaf_free_slow(struct slabs *s, void *object, unsigned byte);
 /* Fills @objects from the start.  Returns how many; if fewer than @n, *@error says why. */
 unsigned sheaf_alloc_bulk(struct slabs *s, unsigned class, unsigned flags, unsigned n,
 			  void **objects, int *error);
-/* The caller has checked that all are objects of the class. */
-void sheaf_free_bulk(struct slabs *s, unsigned class, unsigned n, void *const *objects);
 
 /* ---- barn.c ---- */
 

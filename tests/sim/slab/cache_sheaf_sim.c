@@ -515,3 +515,70 @@ SIM_TEST(slab_visits_beside_users, .cpus_nr = 3, .events = SIM_ABORT)
 	sim_run(sim);
 	cache_scene_end(scene);
 }
+
+/* ---- many at once ---- */
+
+#define MANY 5u /* more than a sheaf has, and than it has room for */
+
+static void takes_and_gives_many(void *arg)
+{
+	struct cache_scene *scene = arg;
+	void *objects[MANY];
+	size_t nr = quire_cache_alloc_bulk(scene->cache, 0, MANY, objects);
+
+	check_u64_eq(nr, MANY);
+	for (unsigned i = 0; i < MANY; i++)
+		store_relaxed((uint64_t *)objects[i],
+			      (uintptr_t)objects[i]); /* a note to ourselves */
+	for (unsigned i = 0; i < MANY; i++)
+		check_u64_eq(load_relaxed((uint64_t *)objects[i]), (uintptr_t)objects[i]);
+	quire_cache_free_bulk(scene->cache, MANY, objects);
+}
+
+/* Many objects at once come from the sheaf, the barn and slabs, and go back to them, while all are drained and the thread
+ * moves: none is lost, and none is there twice. */
+SIM_TEST(slab_many_at_once_against_a_drain, .cpus_nr = 3,
+	 .events = SIM_MIGRATE | SIM_ABORT | SIM_TRYFAIL | SIM_MEMORY,
+	 .enters = { "quire_cache_alloc_bulk", "quire_cache_free_bulk", "sheaf_alloc_bulk" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, takes_and_gives_many, scene);
+	sim_cpu(sim, 1, gives_and_takes, scene);
+	sim_cpu(sim, 2, drains, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void makes_another_cache(void *arg)
+{
+	struct cache_scene *scene = arg;
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "other", .size = 1024, .flags = QUIRE_CACHE_OWN);
+	struct quire_cache *cache;
+	void *object;
+
+	check_u64_eq((uint64_t)quire_cache_create(scene->q, &options, &cache), 0);
+	object = quire_cache_alloc(cache, 0);
+	SIM_CHECK(object != NULL);
+	quire_cache_free(cache, object);
+	check_u64_eq((uint64_t)quire_cache_destroy(cache), 0);
+}
+
+static void drains_all(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	sheaves_drain(scene->s, 0);
+}
+
+/* A drain of everything passes by the class that another thread makes: its barn is not there yet. */
+SIM_TEST(slab_drain_of_all_beside_a_new_cache, .enters = { "set_up_locked", "barn_drain" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, makes_another_cache, scene);
+	sim_cpu(sim, 1, drains_all, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}

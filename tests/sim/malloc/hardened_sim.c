@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* hardened_sim.c - malloc with hardened:on: blocks are checked, filled and wait before they are used again */
+#include "sim/malloc/malloc_scene.h"
+
+#define CONF  "limit:8m,worker:off,thp:off,hardened:on"
+#define SMALL 72u
+#define LARGE 40000u
+
+static struct malloc_scene *scene_make(struct sim *sim)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	for (unsigned i = 0; i < 4; i++)
+		scene->block[i] = block_take(scene, i < 2 ? SMALL : LARGE);
+	return scene;
+}
+
+static void calls_all(struct malloc_scene *scene, unsigned small, unsigned large)
+{
+	struct malloc_block block = block_take(scene, SMALL);
+
+	SIM_CHECK(block.words != NULL);
+	block_give(scene, &scene->block[small]);
+	block_resize(scene, &block, 4 * SMALL);
+	block_give(scene, &scene->block[large]);
+	block_resize(scene, &block, LARGE);
+	block_give(scene, &block);
+	block = block_take_zeroed(scene, SMALL);
+	block_give(scene, &block);
+}
+
+static void calls_of_first(void *arg)
+{
+	calls_all(arg, 0, 2);
+}
+
+static void calls_of_second(void *arg)
+{
+	calls_all(arg, 1, 3);
+}
+
+/* Blocks are freed on one CPU while they wait, leave and are used again on the other. */
+SIM_TEST(malloc_hardened_blocks_of_two, .events = SIM_MEMORY,
+	 .enters = { "hardened_layer_alloc", "hardened_layer_free", "hardened_layer_resize",
+		     "hardened_layer_usable" })
+{
+	struct malloc_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, calls_of_first, scene);
+	sim_cpu(sim, 1, calls_of_second, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void flushes(void *arg)
+{
+	(void)arg;
+	malloc_give_back();
+}
+
+/* What waits is let go by another thread's malloc_trim(). */
+SIM_TEST(malloc_hardened_free_against_a_trim, .events = SIM_MEMORY,
+	 .enters = { "hardened_layer_free", "hardened_layer_flush" })
+{
+	struct malloc_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, calls_of_first, scene);
+	sim_cpu(sim, 1, flushes, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void handler_calls(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	int error = process_errno();
+	struct malloc_block block = block_take(scene, SMALL);
+
+	SIM_CHECK(block.words != NULL);
+	block_give(scene, &block);
+	process_set_errno(error);
+}
+
+/* A handler is served, and frees, in the middle of the same. */
+SIM_TEST(malloc_hardened_block_beside_a_handler, .cpus_nr = 1, .events = SIM_TRYFAIL,
+	 .enters = { "hardened_layer_alloc", "hardened_layer_free" })
+{
+	struct malloc_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, calls_of_first, scene);
+	sim_irq(sim, 0, handler_calls, scene, 2);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
