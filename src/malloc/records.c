@@ -24,8 +24,10 @@
 /* Of pages' addresses: two blocks of 16-byte red zones are at least so far apart. */
 #define UNIT_SHIFT 5
 
-static struct sparse of_pages;	/* (c) once the heap is ready */
-static struct sparse *of_areas; /* atomic; NULL until the first area has a record */
+static struct sparse of_pages; /* (c) once the heap is ready */
+/* Atomic: where the array of areas' records begins; NULL until the first area has one.  One word says all of it: fork copies page after
+ * page while other threads store, so a child could find a pointer and not what it points to. */
+static char *of_areas;
 
 /* ---- words ---- */
 
@@ -56,75 +58,78 @@ int records_init(void)
 			   "quire-debug");
 }
 
+static size_t areas_bytes(const struct vmap *v)
+{
+	return (v->span_bytes >> v->page_shift) * sizeof(struct record);
+}
+
 /*
  * The areas' addresses are known when there is an area.  Threads that have the first areas at the same time each make an
  * array, and so does a handler that interrupts the making; the first one to be stored is used, and the others are
  * released.  So nobody waits, and a child of fork never finds an array half made.
  */
-static struct sparse *make_of_areas(const struct vmap *v)
+static struct sparse make_of_areas(const struct vmap *v)
 {
-	struct sparse *mine = mem_map(mem_page_bytes(), "quire-debug"), *stored = NULL;
+	struct sparse mine;
+	char *stored = NULL;
 
-	if (mine == NULL)
-		return NULL;
-	if (sparse_init(mine, (v->span_bytes >> v->page_shift) * sizeof(struct record),
-			"quire-debug") != 0) {
-		mem_release(mine, mem_page_bytes());
-		return load_acquire(&of_areas); /* pairs with the swap: another's may be there */
+	if (sparse_init(&mine, areas_bytes(v), "quire-debug") != 0) {
+		stored = load_acquire(&of_areas); /* pairs with the swap: another's may be there */
+		return sparse_at(stored, areas_bytes(v));
 	}
-	if (cas_acq_rel(&of_areas, &stored, mine)) /* pairs with areas_array() */
+	if (cas_acq_rel(&of_areas, &stored, (char *)mine.ready)) /* pairs with areas_array() */
 		return mine;
-	sparse_fini(mine);
-	mem_release(mine, mem_page_bytes());
-	return stored;
+	sparse_fini(&mine);
+	return sparse_at(stored, areas_bytes(v));
 }
 
-/* NULL: there is none, and with @make the system refused one. */
-static struct sparse *areas_array(const struct vmap *v, bool make)
+/* Without base: there is none, and with @make the system refused one. */
+static struct sparse areas_array(const struct vmap *v, bool make)
 {
-	struct sparse *array = load_acquire(&of_areas); /* pairs with make_of_areas() */
+	char *start = load_acquire(&of_areas); /* pairs with make_of_areas() */
 
-	return array == NULL && make ? make_of_areas(v) : array;
+	return start == NULL && make ? make_of_areas(v) : sparse_at(start, areas_bytes(v));
 }
 
 /* Where the record of an address is. */
 struct place {
-	struct sparse *array; /* NULL: it has none */
+	struct sparse array; /* without base: it has none */
 	size_t offset;
 };
 
 static struct place place_of(const void *block, bool make)
 {
 	size_t offset = (uintptr_t)block - (uintptr_t)malloc_heap.slabs->base;
-	struct sparse *array;
 	struct vmap *v;
 
 	if (offset < malloc_heap.slabs->span_bytes)
-		return (struct place){ &of_pages, (offset >> UNIT_SHIFT) * sizeof(struct record) };
+		return (struct place){ of_pages, (offset >> UNIT_SHIFT) * sizeof(struct record) };
 	v = load_acquire(&malloc_heap.q->vmap); /* pairs with vmap_get() */
 	if (v == NULL || (uintptr_t)block - (uintptr_t)v->base >= v->span_bytes)
-		return (struct place){ .array = NULL };
-	array = areas_array(v, make);
+		return (struct place){ .offset = 0 };
 	offset = (uintptr_t)block - (uintptr_t)v->base;
-	return (struct place){ array, (offset >> v->page_shift) * sizeof(struct record) };
+	return (struct place){ areas_array(v, make),
+			       (offset >> v->page_shift) * sizeof(struct record) };
 }
 
 struct record *records_at(const void *block)
 {
 	struct place place = place_of(block, false);
 
-	if (place.array == NULL || !sparse_is_ready(place.array, place.offset / SPARSE_PART_BYTES))
+	if (place.array.base == NULL ||
+	    !sparse_is_ready(&place.array, place.offset / SPARSE_PART_BYTES))
 		return NULL;
-	return (struct record *)(void *)(place.array->base + place.offset);
+	return (struct record *)(void *)(place.array.base + place.offset);
 }
 
 struct record *records_make(const void *block)
 {
 	struct place place = place_of(block, true);
 
-	if (place.array == NULL || !sparse_touch(place.array, place.offset, sizeof(struct record)))
+	if (place.array.base == NULL ||
+	    !sparse_touch(&place.array, place.offset, sizeof(struct record)))
 		return NULL;
-	return (struct record *)(void *)(place.array->base + place.offset);
+	return (struct record *)(void *)(place.array.base + place.offset);
 }
 
 /* ---- all ---- */
@@ -145,9 +150,12 @@ static void each_of(const struct sparse *array,
 
 void records_each(void (*call)(const struct record *record, void *arg), void *arg)
 {
-	const struct sparse *areas = load_acquire(&of_areas); /* pairs with make_of_areas() */
+	const struct vmap *v = load_acquire(&malloc_heap.q->vmap); /* pairs with vmap_get() */
+	struct sparse areas = { .base = NULL };
 
+	if (v != NULL)
+		areas = areas_array(v, false);
 	each_of(&of_pages, call, arg);
-	if (areas != NULL)
-		each_of(areas, call, arg);
+	if (areas.base != NULL)
+		each_of(&areas, call, arg);
 }

@@ -17,11 +17,22 @@ static size_t head_bytes(const struct sparse *array)
 	return round_up(sparse_parts(array), mem_page_bytes());
 }
 
+struct sparse sparse_at(char *start, size_t bytes)
+{
+	struct sparse array = { .bytes = round_up(bytes, SPARSE_PART_BYTES) };
+
+	if (start == NULL)
+		return array;
+	array.ready = (uint8_t *)start;
+	array.base = start + head_bytes(&array);
+	return array;
+}
+
 int sparse_init(struct sparse *array, size_t bytes, const char *name)
 {
 	char *start;
 
-	array->bytes = round_up(bytes, SPARSE_PART_BYTES);
+	*array = sparse_at(NULL, bytes);
 	start = mem_reserve(head_bytes(array) + array->bytes, mem_page_bytes(), name);
 	if (start == NULL)
 		return -ENOMEM;
@@ -29,8 +40,7 @@ int sparse_init(struct sparse *array, size_t bytes, const char *name)
 		mem_release(start, head_bytes(array) + array->bytes);
 		return -ENOMEM;
 	}
-	array->ready = (uint8_t *)start;
-	array->base = start + head_bytes(array);
+	*array = sparse_at(start, bytes);
 	return 0;
 }
 

@@ -18,6 +18,8 @@ struct sparse {
 
 /* The array reads zero.  0, or -ENOMEM: the system refused the addresses. */
 int sparse_init(struct sparse *array, size_t bytes, const char *name);
+/* The array whose reservation begins at @start, as sparse_init() made it for @bytes.  With @start NULL its base is NULL, too. */
+struct sparse sparse_at(char *start, size_t bytes);
 void sparse_fini(struct sparse *array);
 /* Makes bytes [from, from + bytes) usable; any thread, and any handler.  False: the system refused. */
 bool sparse_touch(struct sparse *array, size_t from, size_t bytes);
