@@ -3,7 +3,8 @@
  * observed.h - a file of this process that others read: stat/observe.c
  *
  * The file is in a folder of the user's own, which nobody else can write to, and stays when the process is gone. Its name
- * says which process it was: number, start and pid namespace.
+ * says which process it was: number, start and pid namespace.  The same stands in the file, where it also says which program the
+ * process ran: one that execs keeps its name.
  */
 #ifndef MACHINE_OBSERVED_H
 #define MACHINE_OBSERVED_H
@@ -18,7 +19,12 @@ struct observed_process {
 	uint64_t start_ticks; /* since boot: field 22 of /proc/PID/stat; 0 if it cannot be told */
 	uint64_t pids_space;  /* number of the namespace's file; likewise */
 	char command[16];     /* the thread group's name */
+	uint64_t program;     /* which file it runs; likewise */
+	uint64_t image;	      /* differs from one exec to the next, mostly even of the same file */
 };
+
+/* Where in the file it is.  All zero: the file is just being made. */
+#define OBSERVED_PROCESS_OFFSET 32u
 
 /*
  * Makes a file of @bytes, with memory for all of it, and maps it.  It reads zero.  NULL if there is no folder for it, or no

@@ -13,6 +13,8 @@
  * cannot be made, the instance is not observed, and the thread goes when it has nothing else to do.  A child of fork makes
  * one of its own.
  */
+#include <stddef.h>
+
 #include <quire/page.h>
 #include <quire/percpu.h>
 #include <quire/quire.h>
@@ -36,6 +38,7 @@
 
 #define INTERVAL_NS ((uint64_t)250 * 1000 * 1000)
 #define COST_PARTS  200u
+#define ROOM_MAX    20480u /* of a section */
 
 struct observer {
 	struct quire_module module; /* first */
@@ -43,6 +46,7 @@ struct observer {
 	struct page_header *page; /* the worker's; NULL: not made yet, or not to be had */
 	bool refused;
 	uint64_t due_ns;
+	char text[ROOM_MAX]; /* a section on its way into the page */
 };
 
 /* ---- the page ---- */
@@ -59,13 +63,22 @@ static const struct {
 	{ "pagetypeinfo", quire_text_pagetypeinfo, 8192 },
 	{ "zoneinfo", quire_text_zoneinfo, 8192 },
 	{ "percpu_stats", quire_text_percpu_stats, 4096 },
-	{ "slabinfo", quire_text_slabinfo, 20480 },
+	{ "slabinfo", quire_text_slabinfo, ROOM_MAX },
 	{ "vmallocinfo", vmap_text_first_areas, 12288 },
 };
 
 _Static_assert(sizeof(struct page_header) <= 1024, "the header's room");
-_Static_assert(1024 + 8192 + 1024 + 2048 + 8192 + 8192 + 4096 + 20480 + 12288 == PAGE_BYTES,
+_Static_assert(1024 + 8192 + 1024 + 2048 + 8192 + 8192 + 4096 + ROOM_MAX + 12288 == PAGE_BYTES,
 	       "header and sections are the whole file");
+_Static_assert(offsetof(struct page_header, process) == OBSERVED_PROCESS_OFFSET,
+	       "machine/observed.h knows where it is");
+
+static size_t observer_bytes(void)
+{
+	size_t page_bytes = mem_page_bytes();
+
+	return (sizeof(struct observer) + page_bytes - 1) / page_bytes * page_bytes;
+}
 
 static struct page_header *make_page(void)
 {
@@ -76,8 +89,10 @@ static struct page_header *make_page(void)
 	if (page == NULL)
 		return NULL;
 	page->version = PAGE_VERSION;
-	page->header_bytes = sizeof(*page);
+	page->header_bytes = offsetof(struct page_header, section);
 	page->sections_nr = PAGE_SECTIONS_NR;
+	page->sections_offset = offsetof(struct page_header, section);
+	page->section_bytes = sizeof(page->section[0]);
 	page->process = process;
 	for (unsigned i = 0; i < PAGE_SECTIONS_NR; i++) {
 		struct page_section *section = &page->section[i];
@@ -92,17 +107,19 @@ static struct page_header *make_page(void)
 	return page;
 }
 
-static void write_section(const struct quire *q, struct page_header *page, unsigned idx)
+/* The count is odd for the copy only: figures may wait for a visit, and the process may be killed meanwhile. */
+static void write_section(struct observer *observer, unsigned idx)
 {
+	struct page_header *page = observer->page;
 	struct page_section *section = &page->section[idx];
 	uint32_t seq = load_relaxed(&section->seq) + 1;
-	size_t whole;
+	size_t whole = sections[idx].write(observer->q, observer->text, section->room_bytes);
 
 	store_relaxed(&section->seq, seq);
 	fence_seq_cst(); /* odd before the first byte; pairs with the reader's fence */
-	whole = sections[idx].write(q, (char *)page + section->offset, section->room_bytes);
 	section->whole_bytes = (uint32_t)whole;
 	section->bytes = whole < section->room_bytes ? (uint32_t)whole : section->room_bytes - 1;
+	memcpy((char *)page + section->offset, observer->text, section->bytes + 1);
 	store_release(&section->seq, seq + 1); /* pairs with the reader's first load */
 }
 
@@ -114,7 +131,7 @@ static uint64_t write_page(struct observer *observer, uint64_t now_ns)
 	uint64_t cost_ns, interval_ns;
 
 	for (unsigned i = 0; i < PAGE_SECTIONS_NR; i++)
-		write_section(observer->q, page, i);
+		write_section(observer, i);
 	cost_ns = (clock_now_ns() - now_ns) * COST_PARTS;
 	interval_ns = cost_ns > INTERVAL_NS ? cost_ns : INTERVAL_NS;
 	store_relaxed(&page->interval_ns, interval_ns);
@@ -154,7 +171,7 @@ static void fini(struct quire_module *module)
 
 	if (observer->page != NULL)
 		observed_release(observer->page, PAGE_BYTES);
-	mem_release(observer, mem_page_bytes());
+	mem_release(observer, observer_bytes());
 }
 
 /* Without memory the instance is not observed. */
@@ -164,7 +181,7 @@ static void begin(struct quire *q)
 
 	if (q->options.observe != QUIRE_ON)
 		return;
-	observer = mem_map(mem_page_bytes(), "quire-observer");
+	observer = mem_map(observer_bytes(), "quire-observer");
 	if (observer == NULL)
 		return;
 	observer->q = q;

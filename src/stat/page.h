@@ -6,7 +6,10 @@
  * The file is a header and sections.  Each section is a text; its sequence count is odd while the text is being
  * written, so a reader copies it and looks whether the count is even and unchanged.
  *
- * Later versions add sections, and fields at the end of the header; whoever reads finds sections by name.
+ * Later versions add sections, and fields between interval_ns and the table of sections; the file may become longer, and an entry of
+ * the table too.  So whoever reads takes of the header what it knows and header_bytes has, finds the table at
+ * sections_offset, and in it sections by name.  PAGE_VERSION changes only if that is not enough.  A file without the magic
+ * number is just being made.
  */
 #ifndef STAT_PAGE_H
 #define STAT_PAGE_H
@@ -16,7 +19,7 @@
 #include "machine/observed.h"
 
 #define PAGE_MAGIC	 UINT64_C(0x3153424f45524951) /* "QIREOBS1", as it lies in memory */
-#define PAGE_VERSION	 1u
+#define PAGE_VERSION	 2u
 #define PAGE_BYTES	 65536u
 #define PAGE_SECTIONS_NR 8u
 
@@ -31,10 +34,15 @@ struct page_section {
 
 struct page_header {
 	uint64_t magic; /* stored last */
-	uint32_t version, header_bytes, sections_nr, spare;
-	struct observed_process process;
-	uint64_t updated_ns;  /* atomic: CLOCK_MONOTONIC */
-	uint64_t interval_ns; /* atomic: until the next update */
+	uint32_t version;
+	uint32_t header_bytes; /* without the table */
+	uint32_t sections_nr;
+	uint32_t sections_offset; /* of the table, in the file */
+	uint32_t section_bytes;	  /* of an entry */
+	uint32_t spare;
+	struct observed_process process; /* at OBSERVED_PROCESS_OFFSET */
+	uint64_t updated_ns;		 /* atomic: CLOCK_MONOTONIC */
+	uint64_t interval_ns;		 /* atomic: until the next update */
 	struct page_section section[PAGE_SECTIONS_NR];
 };
 

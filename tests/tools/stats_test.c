@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -251,22 +252,123 @@ static void without_a_number_it_is_the_one_with_the_most_memory(void **state)
 	end(small);
 }
 
-static void a_damaged_page_is_refused(void **state)
+static void put_section(int fd, unsigned idx)
 {
-	char path[PATH_MAX];
+	const off_t at = (off_t)(seen.header.sections_offset + idx * seen.header.section_bytes);
+
+	assert_int_equal(pwrite(fd, &seen.section[idx], sizeof(seen.section[idx]), at),
+			 sizeof(seen.section[idx]));
+}
+
+static void put_header(int fd)
+{
+	const size_t bytes = offsetof(struct page_header, section);
+
+	assert_int_equal(pwrite(fd, &seen.header, bytes, 0), bytes);
+}
+
+/* As if the process had been killed in the middle of a copy. */
+static void a_torn_section_is_said_and_not_given_to_programs(void **state)
+{
+	pid_t pid = start(1);
+	int fd;
+
+	(void)state;
+	await(pid, 1);
+	assert_false(seen.torn);
+	end(pid);
+	fd = open(page_path(), O_RDWR);
+	assert_true(fd >= 0);
+	assert_string_equal(seen.section[0].name, "json");
+	seen.section[0].seq |= 1;
+	put_section(fd, 0);
+	run("stats %d", (int)pid);
+	expect(0, "while it was writing this");
+	expect(0, "3.00 MiB in areas");
+	run("stats --json %d", (int)pid);
+	expect(1, "while it was writing this");
+	assert_null(strstr(answer.text, "busy_areas"));
+	run("stats --prometheus %d", (int)pid);
+	expect(1, "while it was writing this");
+	close(fd);
+	assert_int_equal(unlink(page_path()), 0);
+}
+
+/* A longer header, longer entries of the table, a section more, a longer file. */
+static void a_page_of_a_later_version_is_read(void **state)
+{
+	static char table[(PAGE_SECTIONS_NR + 1) * (sizeof(struct page_section) + 8)];
+	const size_t entry_bytes = sizeof(struct page_section) + 8;
+	const struct page_section more = {
+		.name = "later", .offset = PAGE_BYTES + 4096, .room_bytes = 64, .bytes = 3
+	};
+	pid_t pid = start(2);
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid };
+	uint64_t value;
+	int fd;
+
+	(void)state;
+	await(pid, 2);
+	end(pid);
+	fd = open(page_path(), O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, PAGE_BYTES + 8192), 0);
+	memcpy(table, &more, sizeof(more)); /* first: nothing depends on the order */
+	for (unsigned i = 0; i < PAGE_SECTIONS_NR; i++)
+		memcpy(table + (i + 1) * entry_bytes, &seen.section[i], sizeof(seen.section[i]));
+	seen.header.header_bytes += 16;
+	seen.header.sections_nr = PAGE_SECTIONS_NR + 1;
+	seen.header.sections_offset = PAGE_BYTES;
+	seen.header.section_bytes = (uint32_t)entry_bytes;
+	put_header(fd);
+	assert_int_equal(pwrite(fd, table, sizeof(table), PAGE_BYTES), sizeof(table));
+	assert_int_equal(pwrite(fd, "new", 3, PAGE_BYTES + 4096), 3);
+	assert_int_equal(seen_find(&wanted, &seen), 0);
+	assert_string_equal(seen_section(&seen, "later"), "new");
+	assert_true(seen_number(&seen, "vmap", "busy_areas", &value));
+	assert_u64_eq(value, 2);
+	close(fd);
+	assert_int_equal(unlink(page_path()), 0);
+}
+
+static void a_page_that_is_being_made_is_not_there_yet(void **state)
+{
 	pid_t pid = start(0);
-	struct page_header header;
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid };
+	char path[PATH_MAX];
 	int fd;
 
 	(void)state;
 	await(pid, 0);
 	end(pid);
 	snprintf(path, sizeof(path), "%s", page_path());
-	header = seen.header;
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
-	header.section[0].offset = PAGE_BYTES - 1;
-	assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+	seen.header.magic = 0;
+	put_header(fd);
+	assert_int_equal(seen_find(&wanted, &seen), -ENOENT);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(seen_find(&wanted, &seen), -ENOENT);
+	run("stats %d", (int)pid);
+	expect(1, "shows no figures");
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void a_damaged_page_is_refused(void **state)
+{
+	char path[PATH_MAX];
+	pid_t pid = start(0);
+	int fd;
+
+	(void)state;
+	await(pid, 0);
+	end(pid);
+	snprintf(path, sizeof(path), "%s", page_path());
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	seen.section[0].offset = PAGE_BYTES - 1;
+	put_section(fd, 0);
 	run("stats %d", (int)pid);
 	expect(2, "damaged, or of another version");
 	assert_int_equal(ftruncate(fd, 100), 0);
@@ -402,6 +504,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(without_the_option_there_is_no_file),
 		cmocka_unit_test(without_a_number_it_is_the_one_with_the_most_memory),
 		cmocka_unit_test(a_folder_that_others_may_write_to_is_not_used),
+		cmocka_unit_test(a_torn_section_is_said_and_not_given_to_programs),
+		cmocka_unit_test(a_page_of_a_later_version_is_read),
+		cmocka_unit_test(a_page_that_is_being_made_is_not_there_yet),
 		cmocka_unit_test(a_damaged_page_is_refused),
 		cmocka_unit_test(the_dead_leave_sixteen_pages),
 		cmocka_unit_test(every_form_is_printed),

@@ -14,6 +14,7 @@
 #include "machine/observed.h"
 
 #include <fcntl.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -78,6 +79,8 @@ static void identify(struct observed_process *process)
 	process->start_ticks = read_start_ticks();
 	process->pids_space = handed_pids_space();
 	process->file = count_file(process->pid);
+	process->program = handed_program(process->pid);
+	process->image = (uint64_t)getauxval(AT_RANDOM); /* where its stack began */
 	read_command(process->command, sizeof(process->command));
 }
 

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,50 +37,81 @@ struct match {
 
 /* ---- reading a page ---- */
 
-static bool is_inside(const struct page_section *section)
+/* A file that is read, mapped. */
+struct file {
+	const char *bytes;
+	size_t size;
+};
+
+static bool is_inside(const struct page_section *section, const struct file *file)
 {
-	return section->offset <= PAGE_BYTES &&
-	       section->room_bytes <= PAGE_BYTES - section->offset &&
+	return section->offset <= file->size &&
+	       section->room_bytes <= file->size - section->offset &&
 	       section->bytes < section->room_bytes;
 }
 
 /* Copies a section as it was at one time.  If its writer ended in the middle, or was stopped there, the text is what there
- * is.  False if it is not inside the file. */
-static bool copy_section(const char *file, const struct page_section *at, struct seen *seen,
+ * is, and the page torn.  False if it is not inside the file. */
+static bool copy_section(const struct file *file, const struct page_section *at, struct seen *seen,
 			 unsigned idx)
 {
-	struct page_section *copy = &seen->header.section[idx];
+	struct page_section *copy = &seen->section[idx];
 	const _Atomic uint32_t *seq = (const _Atomic uint32_t *)&at->seq;
 
 	for (unsigned i = 0; i < TRIES; i++) {
 		uint32_t before = atomic_load_explicit(seq, memory_order_acquire);
 
 		*copy = *at;
-		if (!is_inside(copy))
+		if (!is_inside(copy, file))
 			return false;
-		memcpy(seen->text + copy->offset, file + copy->offset, copy->bytes);
+		memcpy(seen->text + copy->offset, file->bytes + copy->offset, copy->bytes);
 		seen->text[copy->offset + copy->bytes] = '\0';
 		atomic_thread_fence(memory_order_acquire);
 		if (before % 2 == 0 && atomic_load_explicit(seq, memory_order_relaxed) == before)
-			break;
+			return true;
 		usleep(100);
 	}
+	seen->torn = true;
 	return true;
 }
 
-static int copy_page(const char *file, struct seen *seen)
+/* The header's own parts, which say where the rest is. */
+static int copy_header(const struct file *file, struct seen *seen)
 {
-	const struct page_header *header = (const struct page_header *)(const void *)file;
+	struct page_header *header = &seen->header;
+	const size_t known = offsetof(struct page_header, section);
+	size_t room;
 
-	seen->header = *header;
+	if (file->size < known)
+		return file->size == 0 ? -ENOENT : -EPROTO;
+	memcpy(header, file->bytes, known);
+	if (header->magic == 0)
+		return -ENOENT;
 	if (header->magic != PAGE_MAGIC || header->version != PAGE_VERSION ||
-	    header->sections_nr > PAGE_SECTIONS_NR)
+	    header->header_bytes < known || header->section_bytes < sizeof(struct page_section) ||
+	    header->sections_offset < header->header_bytes || header->sections_offset % 8 != 0 ||
+	    header->section_bytes % 8 != 0 || header->sections_offset > file->size)
 		return -EPROTO;
-	seen->header.process.command[sizeof(seen->header.process.command) - 1] = '\0';
-	for (unsigned i = 0; i < header->sections_nr; i++)
-		if (!copy_section(file, &header->section[i], seen, i))
-			return -EPROTO;
-	return 0;
+	room = (file->size - header->sections_offset) / header->section_bytes;
+	header->process.command[sizeof(header->process.command) - 1] = '\0';
+	seen->sections_nr =
+		header->sections_nr < SEEN_SECTIONS_MAX ? header->sections_nr : SEEN_SECTIONS_MAX;
+	return header->sections_nr <= room ? 0 : -EPROTO;
+}
+
+static int copy_page(const struct file *file, struct seen *seen)
+{
+	int error = copy_header(file, seen);
+
+	seen->torn = false;
+	for (unsigned i = 0; !error && i < seen->sections_nr; i++) {
+		const char *at = file->bytes + seen->header.sections_offset +
+				 (size_t)i * seen->header.section_bytes;
+
+		if (!copy_section(file, (const struct page_section *)(const void *)at, seen, i))
+			error = -EPROTO;
+	}
+	return error;
 }
 
 static double age_of(const struct seen *seen)
@@ -96,21 +128,24 @@ static double age_of(const struct seen *seen)
 static int read_page(int folder, const char *name, struct seen *seen)
 {
 	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), error = -EPROTO;
-	struct stat status;
-	char *file;
+	struct file file = { .size = 0 };
+	struct stat status = { .st_size = -1 };
+	void *mapped;
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &status) != 0 || status.st_size != PAGE_BYTES) {
+	if (fstat(fd, &status) != 0 || status.st_size <= 0 || status.st_size > SEEN_BYTES_MAX) {
 		close(fd);
-		return -EPROTO;
+		return status.st_size == 0 ? -ENOENT : -EPROTO;
 	}
-	file = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	file.size = (size_t)status.st_size;
+	mapped = mmap(NULL, file.size, PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
-	if (file == MAP_FAILED)
+	if (mapped == MAP_FAILED)
 		return -errno;
-	error = copy_page(file, seen);
-	munmap(file, PAGE_BYTES);
+	file.bytes = mapped;
+	error = copy_page(&file, seen);
+	munmap(mapped, file.size);
 	seen->age_seconds = age_of(seen);
 	return error;
 }
@@ -293,7 +328,7 @@ static int search_folder(const char *path, const struct match *match, uint32_t o
 		error = read_page(folder, entry->d_name, one);
 		one->pid = outside != 0 ? outside : found.pid;
 		one->alive = outside != 0 || start_of(found.pid) == found.start_ticks;
-		if (error && result != 0) {
+		if (error && error != -ENOENT && result != 0) {
 			result = error;
 			memcpy(best->path, one->path, sizeof(best->path));
 		} else if (!error && (result != 0 || is_better(one, best))) {
@@ -418,10 +453,9 @@ void seen_prune(void)
 
 static const struct page_section *find_section(const struct seen *seen, const char *name)
 {
-	for (unsigned i = 0; i < seen->header.sections_nr; i++)
-		if (strncmp(seen->header.section[i].name, name,
-			    sizeof(seen->header.section[i].name)) == 0)
-			return &seen->header.section[i];
+	for (unsigned i = 0; i < seen->sections_nr; i++)
+		if (strncmp(seen->section[i].name, name, sizeof(seen->section[i].name)) == 0)
+			return &seen->section[i];
 	return NULL;
 }
 

@@ -10,12 +10,19 @@
 
 #include "stat/page.h"
 
+/* Later versions' pages may be longer, and have more sections. */
+#define SEEN_BYTES_MAX	  (4 * PAGE_BYTES)
+#define SEEN_SECTIONS_MAX 32u
+
 /* A page, copied: each section is as it was at one time. */
 struct seen {
 	char path[PATH_MAX];
-	struct page_header header;
-	char text[PAGE_BYTES]; /* sections, at their offsets, each ended by a NUL */
+	struct page_header header; /* of its table nothing: here it is */
+	struct page_section section[SEEN_SECTIONS_MAX];
+	unsigned sections_nr;
+	char text[SEEN_BYTES_MAX]; /* sections, at their offsets, each ended by a NUL */
 	bool alive;
+	bool torn; /* the process ended, or was stopped, in the middle of writing a section */
 	double age_seconds; /* since it was updated */
 	uint32_t pid;	    /* as the reader sees the process; the header's if it is gone */
 };
@@ -30,7 +37,7 @@ struct seen_wanted {
  * Finds and reads a page: that of a process, which may be in a container or gone; or, without a pid, of the living ones
  * that with the most memory, else the one that was updated last.
  *
- * Returns 0; -ENOENT if there is none; -EACCES if the process is another user's; -EPROTO, with @seen->path, for a page that
+ * Returns 0; -ENOENT if there is none, or is just being made; -EACCES if the process is another user's; -EPROTO, with @seen->path, for a page that
  * is damaged or of a version that is not known.
  */
 int seen_find(const struct seen_wanted *wanted, struct seen *seen);

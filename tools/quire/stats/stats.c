@@ -39,6 +39,10 @@ enum exit_status stats_refuse(const char *who, const struct seen_wanted *wanted,
 	return EXIT_FOUND;
 }
 
+#define TORN                                                                                       \
+	"quire stats: the process ended, or was stopped, while it was writing this: figures of "   \
+	"two times may stand beside each other\n"
+
 static enum exit_status print_section(const struct seen *seen, const char *name)
 {
 	const char *text = seen_section(seen, name);
@@ -50,25 +54,38 @@ static enum exit_status print_section(const struct seen *seen, const char *name)
 	fputs(text, stdout);
 	if (text[0] != '\0' && text[strlen(text) - 1] != '\n')
 		putchar('\n');
+	if (seen->torn)
+		fputs(TORN, stderr);
 	if (seen_is_cut(seen, name))
 		fprintf(stderr, "quire stats: %s is cut: the page has no room for all of it\n",
 			name);
 	return EXIT_OK;
 }
 
+/* A program that reads it could not tell. */
+static enum exit_status refuse_torn(void)
+{
+	fputs(TORN, stderr);
+	return EXIT_FOUND;
+}
+
 static enum exit_status print(const struct stats_options *options, const struct seen *seen)
 {
 	switch (options->form) {
 	case STATS_JSON:
-		return print_section(seen, "json");
+		return seen->torn ? refuse_torn() : print_section(seen, "json");
 	case STATS_SHAPE:
 		return print_section(seen, options->shape);
 	case STATS_PROMETHEUS:
+		if (seen->torn)
+			return refuse_torn();
 		stats_print_prometheus(seen);
 		return EXIT_OK;
 	case STATS_TABLE:
 		break;
 	}
+	if (seen->torn)
+		fputs(TORN, stderr);
 	stats_print_table(seen);
 	return EXIT_OK;
 }
