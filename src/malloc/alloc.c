@@ -54,11 +54,9 @@ static void *class_alloc(struct slabs *s, unsigned class, unsigned flags)
 	return malloc_class_made(class, flags) ? sheaf_alloc_slow(s, class, flags, &error) : NULL;
 }
 
-/* In a handler that interrupted a lock's holder: what can be had without waiting. */
-static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
+/* What can be had of some classes, from @class on, without waiting. */
+static void *try_from(struct slabs *s, unsigned class, size_t align)
 {
-	uint32_t bytes = malloc_class_bytes(class);
-
 	for (unsigned i = 0; class != 0 && i < MALLOC_NESTED_CLASSES; i++) {
 		void *block = NULL;
 
@@ -68,23 +66,43 @@ static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
 			return block;
 		class = malloc_class_above(class);
 	}
-	return boot_alloc(bytes, align);
+	return NULL;
 }
 
-/* Outside of such handlers.  What a class grows for is what may deserve a class of its own. */
-static void *ordinary_alloc(struct slabs *s, unsigned class, size_t place)
+/* In a handler that interrupted a lock's holder. */
+static void *nested_alloc(struct slabs *s, unsigned class, size_t align)
+{
+	void *block = try_from(s, class, align);
+
+	return block != NULL ? block : boot_alloc(malloc_class_bytes(class), align);
+}
+
+/* A class that would grow may open another, unless that has not the alignment. */
+static unsigned class_to_grow(unsigned class, size_t place, size_t align)
+{
+	if (LIKELY(!malloc_coarse_is_used_up(&malloc_heap.coarse, class)) ||
+	    malloc_table_bytes(malloc_table_class(place)) % align != 0)
+		return class;
+	/* One that was learnt has the size, and perhaps not the alignment. */
+	return malloc_class_aligned(malloc_coarse_grows(&malloc_heap.coarse, class, place), align);
+}
+
+/* Outside of such handlers.  What a class grows for is what may deserve a class of its own.  At the limit, classes that served the
+ * size before its own was opened may have free blocks. */
+static void *ordinary_alloc(struct slabs *s, unsigned class, size_t place, size_t align)
 {
 	uint64_t before, after;
 	void *block;
 
-	if (UNLIKELY(malloc_coarse_is_used_up(&malloc_heap.coarse, class)))
-		class = malloc_coarse_grows(&malloc_heap.coarse, class, place);
+	class = class_to_grow(class, place, align);
 	before = malloc_learn_slabs(&malloc_heap.learn, class);
 	block = class_alloc(s, class, 0);
 	after = malloc_learn_slabs(&malloc_heap.learn, class);
-	if (UNLIKELY(after > before))
+	if (UNLIKELY(after > before)) {
+		malloc_coarse_grown(&malloc_heap.coarse, class, place);
 		malloc_learn_grown(&malloc_heap.learn, class, place, after - before);
-	return block;
+	}
+	return LIKELY(block != NULL) ? block : try_from(s, malloc_class_above(class), align);
 }
 
 void malloc_tell_small(const void *block, bool slow)
@@ -105,9 +123,9 @@ static void *small_alloc(size_t bytes, size_t align)
 	bool slow = block == NULL;
 
 	if (slow)
-		block = lock_nested()
-				? nested_alloc(s, class, align)
-				: ordinary_alloc(s, class, table_place(round_up(bytes, align)));
+		block = lock_nested() ? nested_alloc(s, class, align)
+				      : ordinary_alloc(s, class,
+						       table_place(round_up(bytes, align)), align);
 	malloc_tell_small(block, slow);
 	return block;
 }

@@ -75,15 +75,11 @@ static bool is_host(const struct malloc_coarse *coarse, unsigned host, unsigned 
 	return load_relaxed(&coarse->class_of[own_place(closed)]) == host;
 }
 
-/* The closed class that has earned to open, since its host would grow for it; 0: none has, and the growth is noted. */
-static unsigned earned(struct malloc_coarse *coarse, unsigned host, unsigned closed)
+/* @host would grow for blocks of @closed. */
+static bool has_earned(const struct malloc_coarse *coarse, unsigned host, unsigned closed)
 {
-	unsigned grown = load_relaxed(&coarse->grown[closed]); /* hints: two may note one growth */
-
-	if (grown >= slab_records(closed))
-		return closed;
-	store_relaxed(&coarse->grown[closed], (uint8_t)(grown + slab_records(host)));
-	return 0;
+	return closed < host &&
+	       load_relaxed(&coarse->grown[closed]) >= slab_records(closed); /* a hint */
 }
 
 /* True if @class is host of others, and holds so much that it is to be none. */
@@ -112,7 +108,7 @@ unsigned malloc_coarse_grows(struct malloc_coarse *coarse, unsigned class, size_
 {
 	unsigned from, to, exact = malloc_table_class(place);
 
-	/* A class that was learnt fits better than any of these; and an aligned block's class is not that of its size. */
+	/* A class that was learnt fits better than any of these; and the class of an aligned block may be above that of its size. */
 	if (class > MALLOC_CLASSES_NR ||
 	    load_relaxed(&coarse->class_of[place]) != class) /* a hint */
 		return class;
@@ -120,7 +116,7 @@ unsigned malloc_coarse_grows(struct malloc_coarse *coarse, unsigned class, size_
 		from = malloc_table_class(malloc_table_first(coarse->class_of, own_place(class)));
 		to = class - 1;
 	} else {
-		from = to = exact < class ? earned(coarse, class, exact) : 0;
+		from = to = has_earned(coarse, class, exact) ? exact : 0;
 	}
 	if (from == 0)
 		return class;
@@ -129,4 +125,16 @@ unsigned malloc_coarse_grows(struct malloc_coarse *coarse, unsigned class, size_
 	mutex_release(&coarse->slabs->mutex);
 	/* Pairs with the release of whoever wrote it: a class that was learnt is ready. */
 	return load_acquire(&coarse->class_of[place]);
+}
+
+void malloc_coarse_grown(struct malloc_coarse *coarse, unsigned class, size_t place)
+{
+	unsigned exact = malloc_table_class(place), grown;
+
+	if (class > MALLOC_CLASSES_NR || exact >= class ||
+	    load_relaxed(&coarse->class_of[place]) != class) /* a hint */
+		return;
+	/* Hints: two may note one growth. */
+	grown = load_relaxed(&coarse->grown[exact]) + slab_records(class);
+	store_relaxed(&coarse->grown[exact], (uint8_t)(grown < UINT8_MAX ? grown : UINT8_MAX));
 }

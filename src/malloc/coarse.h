@@ -23,8 +23,11 @@ struct malloc_coarse {
 void malloc_coarse_begin(struct malloc_coarse *coarse, struct slabs *s, uint8_t *class_of);
 /* True if @class has no object left in its slabs and its barn, so that it grows for the next one.  A hint. */
 bool malloc_coarse_is_used_up(const struct malloc_coarse *coarse, unsigned class);
+/* @class has grown for a block for @place.  A growth that was refused is none. */
+void malloc_coarse_grown(struct malloc_coarse *coarse, unsigned class, size_t place);
 /* @class would grow for a block for @place.  Returns the class to take that of: @class, or one that has opened for it.
- * Ordinary context, no lock of ours is held. */
+ * What opens fits the size; it need not have the alignment that @class was chosen for.  Ordinary context, no lock of ours is
+ * held. */
 unsigned malloc_coarse_grows(struct malloc_coarse *coarse, unsigned class, size_t place);
 
 #endif

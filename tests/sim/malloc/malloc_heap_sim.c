@@ -223,6 +223,41 @@ SIM_TEST(malloc_resize_leaves_neighbours_alone, .cpus_nr = 1)
 	malloc_scene_end(scene);
 }
 
+/* Blocks of HOST_BYTES fill their class's slab, and the class of UNALIGNED has earned its own: whoever asks next opens it. */
+#define HOST_BYTES 16384u
+#define HOST_NR	   16u /* in a slab */
+#define UNALIGNED  13000u
+#define ALIGN	   1024u /* its class, of 13,824 bytes, has 512 */
+
+static void takes_aligned(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	scene->block[HOST_NR] = block_take_aligned(scene, ALIGN, UNALIGNED);
+}
+
+static void takes_two_that_open(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	scene->block[HOST_NR + 1] = block_take(scene, UNALIGNED + ALIGN / 2);
+	scene->block[HOST_NR + 2] = block_take(scene, UNALIGNED + ALIGN / 2);
+}
+
+/* The class that opens beneath an aligned block does not serve it. */
+SIM_TEST(malloc_aligned_block_beside_an_opener, .enters = { "malloc_coarse_grows" })
+{
+	struct malloc_scene *scene = scene_with_blocks(sim, HOST_BYTES, HOST_NR);
+	unsigned class = malloc_table_class(table_place(UNALIGNED + ALIGN / 2));
+
+	check_u64_eq(malloc_table_bytes(class) % ALIGN, ALIGN / 2);
+	store_relaxed(&malloc_heap.coarse.grown[class], UINT8_MAX);
+	sim_cpu(sim, 0, takes_aligned, scene);
+	sim_cpu(sim, 1, takes_two_that_open, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
 /* Takes what there is, in blocks of a size. */
 static void exhaust(struct malloc_scene *scene, size_t bytes)
 {

@@ -62,6 +62,7 @@ static uint32_t grow(size_t bytes)
 	unsigned class = malloc_coarse_grows(&it.coarse, class_for(bytes), table_place(bytes));
 
 	assert_int_equal(class, class_for(bytes));
+	malloc_coarse_grown(&it.coarse, class, table_place(bytes));
 	return malloc_table_bytes(class);
 }
 
@@ -166,6 +167,19 @@ static void a_class_opens_when_its_host_grew_for_it_by_a_slab(void **state)
 	assert_int_equal(grow(350), 352);
 	assert_int_equal(bytes_for(320), 352);
 	check_table();
+}
+
+/* The system refuses the memory: nothing has grown, so nothing opens. */
+static void a_refused_growth_earns_nothing(void **state)
+{
+	size_t place = table_place(300);
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(malloc_coarse_grows(&it.coarse, class_for(300), place),
+				 class_for(384));
+	assert_int_equal(it.coarse.grown[malloc_table_class(place)], 0);
+	assert_int_equal(bytes_for(300), 384);
 }
 
 /* Slabs of 256 KiB are earned by four of 64. */
@@ -278,6 +292,7 @@ int main(void)
 		CLAIM(of_all_classes_the_smallest_is_found),
 		CLAIM(closed_classes_lose_less_than_their_slabs_would_take),
 		CLAIM(a_class_opens_when_its_host_grew_for_it_by_a_slab),
+		CLAIM(a_refused_growth_earns_nothing),
 		CLAIM(a_larger_slab_is_earned_later),
 		CLAIM(smaller_closed_classes_move_along),
 		CLAIM(what_the_host_grows_by_for_itself_opens_nothing),
