@@ -26,23 +26,16 @@ static const char *value_of(const char *entry, const char *name)
 	return *entry == '=' ? entry + 1 : NULL;
 }
 
-/* Where the entry is in @environment, or where this ends. */
-static size_t find(char *const *environment, const char *name)
-{
-	size_t i = 0;
-
-	while (environment != NULL && environment[i] != NULL &&
-	       value_of(environment[i], name) == NULL)
-		i++;
-	return i;
-}
-
+/* The value in @environment; or NULL. */
 static const char *get(char *const *environment, const char *name)
 {
-	size_t i = find(environment, name);
+	const char *entry, *value = NULL;
 
-	return environment == NULL || environment[i] == NULL ? NULL
-							     : value_of(environment[i], name);
+	if (environment == NULL)
+		return NULL;
+	while (value == NULL && (entry = *environment++) != NULL)
+		value = value_of(entry, name);
+	return value;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -57,17 +50,24 @@ static size_t word_bytes(const char *text)
 	return bytes;
 }
 
-bool run_again_take(char **environment, struct run_again *again)
+const char *run_again_take(char **environment)
 {
-	size_t i = find(environment, RUN_AGAIN_VARIABLE);
-	const char *value, *rest;
+	const char *value = get(environment, RUN_AGAIN_VARIABLE);
+
+	if (value == NULL)
+		return NULL;
+	while (value_of(*environment, RUN_AGAIN_VARIABLE) != value)
+		environment++;
+	for (; *environment != NULL; environment++)
+		environment[0] = environment[1];
+	return value;
+}
+
+bool run_again_parse(const char *value, struct run_again *again)
+{
+	const char *rest;
 
 	*again = (struct run_again){ .value = NULL };
-	if (environment == NULL || environment[i] == NULL)
-		return false;
-	value = value_of(environment[i], RUN_AGAIN_VARIABLE);
-	for (; environment[i] != NULL; i++)
-		environment[i] = environment[i + 1];
 	again->request_bytes = word_bytes(value);
 	if (again->request_bytes == 0 || value[again->request_bytes] == '\0')
 		return false;
@@ -91,12 +91,13 @@ bool run_again_is_asked(char *const *environment)
 /* Writes behind what was written, or only counts. */
 struct pen {
 	char *at; /* NULL: it counts */
-	size_t bytes;
+	size_t room, bytes;
 };
 
+/* Counts what does not fit. */
 static void put(struct pen *pen, const char *text, size_t bytes)
 {
-	if (pen->at != NULL)
+	if (pen->at != NULL && pen->bytes <= pen->room && bytes <= pen->room - pen->bytes)
 		memcpy(pen->at + pen->bytes, text, bytes);
 	pen->bytes += bytes;
 }
@@ -106,44 +107,52 @@ static void put_text(struct pen *pen, const char *text)
 	put(pen, text, length(text));
 }
 
-/* The first four are ours; @values points to where each begins. */
+static void end(struct pen *pen)
+{
+	put(pen, "", 1);
+}
+
+/* As many as there can be of our own. */
 enum {
 	OURS_NR = 4
 };
 
 static char *begin(struct pen *pen, const char *name)
 {
-	char *entry = pen->at != NULL ? pen->at + pen->bytes : NULL;
+	char *entry = pen->at != NULL && pen->bytes <= pen->room ? pen->at + pen->bytes : NULL;
 
 	put_text(pen, name);
 	put_text(pen, "=");
 	return entry;
 }
 
+/* @entries gets where each begins. */
 static size_t put_ours(struct pen *pen, const struct run_again *again, char *const *environment,
 		       char *entries[OURS_NR])
 {
 	const char *preload = get(environment, PRELOAD), *conf = get(environment, CONF);
 	size_t nr = 0;
 
-	entries[nr++] = begin(pen, PRELOAD);
-	put(pen, again->preload, again->preload_bytes);
-	if (preload != NULL)
-		put_text(pen, ":");
-	put(pen, preload != NULL ? preload : "", (preload != NULL ? length(preload) : 0) + 1);
+	if (again->conf != NULL) {
+		entries[nr++] = begin(pen, CONF);
+		put_text(pen, again->conf);
+		end(pen);
+	}
+	entries[nr++] = begin(pen, RUN_AGAIN_VARIABLE);
+	put_text(pen, again->value);
+	end(pen);
 	entries[nr++] = begin(pen, REPORT_VARIABLE);
 	put(pen, again->value, again->request_bytes);
 	put_text(pen, ",");
 	if (again->conf != NULL)
 		put_text(pen, conf != NULL ? CONF "=" : CONF);
 	put_text(pen, again->conf != NULL && conf != NULL ? conf : "");
-	put(pen, "", 1);
-	entries[nr++] = begin(pen, RUN_AGAIN_VARIABLE);
-	put(pen, again->value, length(again->value) + 1);
-	if (again->conf != NULL) {
-		entries[nr++] = begin(pen, CONF);
-		put(pen, again->conf, length(again->conf) + 1);
-	}
+	end(pen);
+	entries[nr++] = begin(pen, PRELOAD);
+	put(pen, again->preload, again->preload_bytes);
+	put_text(pen, preload != NULL ? ":" : "");
+	put_text(pen, preload != NULL ? preload : "");
+	end(pen);
 	return nr;
 }
 
@@ -165,17 +174,34 @@ size_t run_again_bytes(const struct run_again *again, char *const *environment)
 	return (entries_nr(environment) + OURS_NR + 1) * sizeof(char *) + pen.bytes;
 }
 
-char **run_again_environment(const struct run_again *again, char *const *environment, void *memory)
+/* One of those that put_ours() writes. */
+static bool is_ours(const struct run_again *again, const char *entry)
 {
-	char **made = memory;
-	size_t old_nr = entries_nr(environment);
-	struct pen pen = { .at = (char *)(made + old_nr + OURS_NR + 1) };
-	size_t nr = put_ours(&pen, again, environment, made);
+	return value_of(entry, PRELOAD) != NULL || value_of(entry, REPORT_VARIABLE) != NULL ||
+	       value_of(entry, RUN_AGAIN_VARIABLE) != NULL ||
+	       (again->conf != NULL && value_of(entry, CONF) != NULL);
+}
 
-	for (size_t i = 0; i < old_nr; i++)
-		if (value_of(environment[i], PRELOAD) == NULL &&
-		    (again->conf == NULL || value_of(environment[i], CONF) == NULL))
-			made[nr++] = environment[i];
+char **run_again_environment(const struct run_again *again, char *const *environment, void *memory,
+			     size_t bytes)
+{
+	size_t old_nr = entries_nr(environment), nr = 0;
+	size_t array_bytes = (old_nr + OURS_NR + 1) * sizeof(char *);
+	struct pen pen;
+	char **made = memory;
+
+	if (array_bytes > bytes)
+		return NULL;
+	for (size_t i = 0; i < old_nr; i++) {
+		char *entry = environment[i];
+
+		if (entry == NULL) /* taken out since it was counted */
+			break;
+		if (!is_ours(again, entry))
+			made[nr++] = entry;
+	}
+	pen = (struct pen){ .at = (char *)memory + array_bytes, .room = bytes - array_bytes };
+	nr += put_ours(&pen, again, environment, made + nr);
 	made[nr] = NULL;
-	return made;
+	return pen.bytes <= pen.room ? made : NULL;
 }

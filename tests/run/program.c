@@ -75,6 +75,44 @@ static int print_surroundings(void)
 	return 0;
 }
 
+/* What proc(5) says of env_start and env_end: from the first of the two entries up to the second. */
+static bool find_environment(char **begin, char **end)
+{
+	FILE *stat = fopen("/proc/self/stat", "r");
+	unsigned long first = 0, last = 0;
+	char line[2048] = "", *at;
+
+	if (stat == NULL)
+		return false;
+	at = fgets(line, sizeof(line), stat) != NULL ? strrchr(line, ')') : NULL;
+	fclose(stat);
+	for (int field = 2; at != NULL && field < 50; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL || sscanf(at, "%lu %lu", &first, &last) != 2 || first == 0)
+		return false;
+	*begin = (char *)first;
+	*end = (char *)last;
+	return true;
+}
+
+/* As programs do that show a title where their arguments were: the environment moves, and its text is lost. */
+static bool lose_environment(void)
+{
+	char *begin, *end, **moved;
+	size_t nr = 0;
+
+	while (environ[nr] != NULL)
+		nr++;
+	moved = calloc(nr + 1, sizeof(char *));
+	for (size_t i = 0; moved != NULL && i < nr; i++)
+		moved[i] = strdup(environ[i]);
+	if (moved == NULL || !find_environment(&begin, &end))
+		return false;
+	environ = moved;
+	memset(begin, 0, (size_t)(end - begin));
+	return true;
+}
+
 /* This program again, with the arguments behind the call's name. */
 static int become(const char *call, const char *path, char **arguments)
 {
@@ -181,6 +219,22 @@ static int touch_memory(int mib)
 	return memory[bytes / 2] == 1 ? 0 : 2;
 }
 
+/* Before the constructors of all libraries. */
+static void begin_early(int argc, char **argv, char **environment)
+{
+	environ = environment; /* libc has yet to */
+	if (argc > 3 && strcmp(argv[1], "early") == 0) {
+		const char *call = argv[2];
+
+		argv[2] = argv[0];
+		_exit(become(call, argv[0], argv + 2));
+	}
+}
+
+__attribute__((section(".preinit_array"),
+	       used)) static void (*const early)(int argc, char **argv,
+						 char **environment) = begin_early;
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -198,7 +252,8 @@ int main(int argc, char **argv)
 		return print_environment();
 	if (strcmp(what, "surroundings") == 0)
 		return print_surroundings();
-	if (strcmp(what, "become") == 0 && argc > 3) {
+	if ((strcmp(what, "become") == 0 || (strcmp(what, "entitle") == 0 && lose_environment())) &&
+	    argc > 3) {
 		const char *call = argv[2];
 
 		argv[2] = argv[0];

@@ -237,11 +237,12 @@ static void expect_counted(const char *how)
 	assert_true(number_at(answer.out, "processes") == 1);
 }
 
+static const char *const calls[] = { "execl",  "execle",  "execlp",  "execv",	"execve",
+				     "execvp", "execvpe", "fexecve", "execveat" };
+
 static void what_the_program_becomes_by_exec_is_counted(void **state)
 {
 	static const char *const shells[] = { "dash", "bash", "busybox sh", "zsh", "ksh" };
-	static const char *const calls[] = { "execl",  "execle",  "execlp",  "execv",	"execve",
-					     "execvp", "execvpe", "fexecve", "execveat" };
 	char line[512];
 	unsigned shells_nr = 0;
 
@@ -275,6 +276,34 @@ static void what_the_program_becomes_by_exec_is_counted(void **state)
 		       "export P; $Q --json $J -- sh -c \"ls / >/dev/null; exec $C\"");
 	expect_counted("$Q --json $J -- sh -c \"exec /nowhere\" || "
 		       "$Q --json $J -- sh -c \"( exec /nowhere ) 2>/dev/null; exec $P touch 5\"");
+}
+
+/* As redis, PostgreSQL and all do that show a title, and what they become does it again. */
+static void what_overwrites_its_environment_stays_on_quire(void **state)
+{
+	struct answer answer;
+
+	(void)state;
+	expect_counted("$Q --json $J -- $P entitle execv touch 5");
+	answer = shell("$Q --json $J --conf decay:50 -- "
+		       "$P entitle execve entitle execvp surroundings");
+	assert_int_equal(answer.status, 0);
+	assert_non_null(strstr(answer.out, "QUIRE_CONF=(none)\nQUIRE_RUN=(none)\n"
+					   "QUIRE_RUN_EXEC=(none)\nmapped: yes\n"));
+	if (strstr(answer.err, "ld.so") != NULL || strstr(answer.err, "without Quire") != NULL)
+		fail_msg("%s", answer.err);
+}
+
+/* No call has been looked up, and the environment is still what the command made. */
+static void an_exec_before_all_constructors_stays_on_quire(void **state)
+{
+	char line[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		snprintf(line, sizeof(line), "$Q --json $J -- $P early %s touch 5", calls[i]);
+		expect_counted(line);
+	}
 }
 
 /* What has the libraries again takes them out again, and children have never had them. */
@@ -779,6 +808,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest library_tests[] = {
 		cmocka_unit_test(a_program_is_counted),
 		cmocka_unit_test(what_the_program_becomes_by_exec_is_counted),
+		cmocka_unit_test(what_overwrites_its_environment_stays_on_quire),
+		cmocka_unit_test(an_exec_before_all_constructors_stays_on_quire),
 		cmocka_unit_test(exec_leaves_no_trace_in_the_environment),
 	};
 	int failed;

@@ -7,27 +7,26 @@
  * in its children, also of vfork(), they are what they were.  Shells make the environment of an exec of their own
  * variables, so putting the libraries into environ would not do.
  *
- * Whatever may be done between vfork() and exec is all that is done here: no allocation but a mapping of the
- * calling process's own, and none at all in children.  Calls are passed to whoever stands behind.
+ * Nothing is done that may not be done between vfork() and exec: no allocation but a mapping of the calling process's
+ * own, and none at all in children.  The exception is a call before this library's constructor, by that of another one: it
+ * looks libc's calls up with dlsym(), which takes the loader's lock.  Calls are passed to whoever stands behind.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "machine/atomic.h"
 #include "malloc/run_again.h"
 
 #define EXPORTED __attribute__((visibility("default")))
 
-/* Written before main(). */
-static struct run_again again;
-static pid_t own_pid; /* 0: nothing is asked */
-
-static struct {
+struct calls {
 	int (*execve)(const char *path, char *const *arguments, char *const *environment);
 	int (*execv)(const char *path, char *const *arguments);
 	int (*execvp)(const char *file, char *const *arguments);
@@ -35,28 +34,62 @@ static struct {
 	int (*fexecve)(int fd, char *const *arguments, char *const *environment);
 	int (*execveat)(int fd, const char *path, char *const *arguments, char *const *environment,
 			int flags);
-} next;
+};
 
-/* Calls before this library's constructor come here, too. */
-static void find_next(void)
+/* The constructor writes all of it, and is_ready last. */
+static struct {
+	struct calls next;
+	struct run_again again;
+	pid_t own_pid; /* 0: nothing is asked */
+	bool is_ready; /* atomic */
+} begun;
+
+static bool is_ready(void)
 {
-	if (next.execve != NULL)
-		return;
-	*(void **)&next.execveat = dlsym(RTLD_NEXT, "execveat");
-	*(void **)&next.fexecve = dlsym(RTLD_NEXT, "fexecve");
-	*(void **)&next.execvpe = dlsym(RTLD_NEXT, "execvpe");
-	*(void **)&next.execvp = dlsym(RTLD_NEXT, "execvp");
-	*(void **)&next.execv = dlsym(RTLD_NEXT, "execv");
+	return load_acquire(&begun.is_ready); /* pairs with begin() */
+}
+
+static struct calls look_up(void)
+{
+	struct calls next;
+
 	*(void **)&next.execve = dlsym(RTLD_NEXT, "execve");
+	*(void **)&next.execv = dlsym(RTLD_NEXT, "execv");
+	*(void **)&next.execvp = dlsym(RTLD_NEXT, "execvp");
+	*(void **)&next.execvpe = dlsym(RTLD_NEXT, "execvpe");
+	*(void **)&next.fexecve = dlsym(RTLD_NEXT, "fexecve");
+	*(void **)&next.execveat = dlsym(RTLD_NEXT, "execveat");
+	return next;
+}
+
+/* Other libraries' constructors, and threads that they made, may call before this one's has run: each looks for itself. */
+static struct calls find_next(void)
+{
+	return is_ready() ? begun.next : look_up();
+}
+
+/* A copy that stays, whatever the program does to what it was given; or NULL. */
+static const char *keep(const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+	void *memory =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory != MAP_FAILED ? memcpy(memory, text, bytes) : NULL;
 }
 
 static __attribute__((constructor)) void begin(int argc, char **argv, char **environment)
 {
+	const char *value = run_again_take(environment);
+
 	(void)argc;
 	(void)argv;
-	find_next();
-	if (run_again_take(environment, &again))
-		own_pid = (pid_t)syscall(SYS_getpid);
+	if (value != NULL)
+		value = keep(value);
+	if (value != NULL && run_again_parse(value, &begun.again))
+		begun.own_pid = (pid_t)syscall(SYS_getpid);
+	begun.next = look_up();
+	store_release(&begun.is_ready, true); /* pairs with is_ready() */
 }
 
 /* ---- an environment for one call ------------------------------------------------------------- */
@@ -70,19 +103,24 @@ struct renewed {
 static struct renewed renew(char *const *environment)
 {
 	struct renewed renewed = { .environment = environment };
+	char **made;
 	void *memory;
 
-	find_next();
-	if (own_pid == 0 || (pid_t)syscall(SYS_getpid) != own_pid ||
+	if (!is_ready() || begun.own_pid == 0 || (pid_t)syscall(SYS_getpid) != begun.own_pid ||
 	    run_again_is_asked(environment))
 		return renewed;
-	renewed.bytes = run_again_bytes(&again, environment);
+	renewed.bytes = run_again_bytes(&begun.again, environment);
 	memory = mmap(NULL, renewed.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		      0);
 	if (memory == MAP_FAILED)
 		return renewed;
+	made = run_again_environment(&begun.again, environment, memory, renewed.bytes);
+	if (made == NULL) { /* another thread's setenv(): the call is passed on as it is */
+		munmap(memory, renewed.bytes);
+		return renewed;
+	}
 	renewed.memory = memory;
-	renewed.environment = run_again_environment(&again, environment, memory);
+	renewed.environment = made;
 	return renewed;
 }
 
@@ -102,6 +140,7 @@ static int give_up(const struct renewed *renewed, int result)
 EXPORTED int execve(const char *path, char *const argv[], char *const envp[])
 {
 	struct renewed renewed = renew(envp);
+	struct calls next = find_next();
 
 	return give_up(&renewed, next.execve(path, argv, renewed.environment));
 }
@@ -109,6 +148,7 @@ EXPORTED int execve(const char *path, char *const argv[], char *const envp[])
 EXPORTED int execv(const char *path, char *const argv[])
 {
 	struct renewed renewed = renew(environ);
+	struct calls next = find_next();
 
 	if (renewed.memory == NULL)
 		return next.execv(path, argv);
@@ -118,6 +158,7 @@ EXPORTED int execv(const char *path, char *const argv[])
 EXPORTED int execvp(const char *file, char *const argv[])
 {
 	struct renewed renewed = renew(environ);
+	struct calls next = find_next();
 
 	if (renewed.memory == NULL)
 		return next.execvp(file, argv);
@@ -127,6 +168,7 @@ EXPORTED int execvp(const char *file, char *const argv[])
 EXPORTED int execvpe(const char *file, char *const argv[], char *const envp[])
 {
 	struct renewed renewed = renew(envp);
+	struct calls next = find_next();
 
 	return give_up(&renewed, next.execvpe(file, argv, renewed.environment));
 }
@@ -134,6 +176,7 @@ EXPORTED int execvpe(const char *file, char *const argv[], char *const envp[])
 EXPORTED int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	struct renewed renewed = renew(envp);
+	struct calls next = find_next();
 
 	return give_up(&renewed, next.fexecve(fd, argv, renewed.environment));
 }
@@ -141,6 +184,7 @@ EXPORTED int fexecve(int fd, char *const argv[], char *const envp[])
 EXPORTED int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags)
 {
 	struct renewed renewed = renew(envp);
+	struct calls next = find_next();
 	long result;
 
 	if (next.execveat != NULL)
