@@ -155,6 +155,7 @@ static void with_few_addresses(void)
 static void a_limit_of_addresses_is_named(void **state)
 {
 	(void)state;
+	skip_if_sanitized();
 	run(with_few_addresses, NULL);
 	assert_int_equal(answer.status, 1);
 	expect("addresses", "missing", "ulimit -v unlimited");

@@ -103,7 +103,7 @@ static void takes_of_any_size(void *arg)
 
 /* Runs of pages and areas by one call, which knows them apart when they are freed. */
 SIM_TEST(kvmalloc_beside_frees, .events = SIM_ABORT | SIM_MEMORY,
-	 .enters = { "quire_kvmalloc", "quire_kvfree", "bytes_order", "quire_vzalloc" })
+	 .enters = { "quire_kvmalloc", "quire_kvfree", "quire_vzalloc" })
 {
 	struct vmap_scene *scene = vmap_scene_make_cached(sim);
 
