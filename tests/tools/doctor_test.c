@@ -26,8 +26,8 @@ static struct {
 	char text[16384]; /* both streams */
 } answer;
 
-/* Runs `quire doctor` @option after @confine. */
-static void run(void (*confine)(void), const char *option)
+/* Runs `quire doctor` @option @another after @confine. */
+static void run_options(void (*confine)(void), const char *option, const char *another)
 {
 	int ends[2];
 	size_t used = 0;
@@ -44,7 +44,7 @@ static void run(void (*confine)(void), const char *option)
 		close(ends[1]);
 		if (confine != NULL)
 			confine();
-		execl(quire_path, quire_path, "doctor", option, NULL);
+		execl(quire_path, quire_path, "doctor", option, another, NULL);
 		_exit(127);
 	}
 	close(ends[1]);
@@ -56,15 +56,32 @@ static void run(void (*confine)(void), const char *option)
 	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The line of a check: its state, and a word of what follows. */
+static void run(void (*confine)(void), const char *option)
+{
+	run_options(confine, option, NULL);
+}
+
+static void run_two(const char *option, const char *another)
+{
+	run_options(NULL, option, another);
+}
+
+/* The lines of a check, which end where the next one's state is: its state, and a word of what follows. */
 static void expect(const char *name, const char *state, const char *says)
 {
-	char begins[64];
+	char begins[64], lines[1024] = "";
 	const char *at;
 
 	snprintf(begins, sizeof(begins), "%-8s %-16s ", state, name);
 	at = strstr(answer.text, begins);
-	if (at == NULL || strstr(at, says) == NULL)
+	if (at != NULL) {
+		const char *end = strchr(at, '\n');
+
+		while (end != NULL && end[1] == ' ')
+			end = strchr(end + 1, '\n');
+		snprintf(lines, sizeof(lines), "%.*s", (int)(end != NULL ? end - at : 1000), at);
+	}
+	if (strstr(lines, says) == NULL)
 		fail_msg("expected \"%s... %s\" in:\n%s", begins, says, answer.text);
 }
 
@@ -105,6 +122,7 @@ static void missing_sequences_are_measured_and_can_be_mended(void **state)
 	run(without_rseq, NULL);
 	assert_int_equal(answer.status, 1);
 	expect("rseq", "missing", "glibc.pthread.rseq=1");
+	expect("mm_cid", "note", "there are no sequences");
 }
 
 static void without_fence(void)
@@ -131,7 +149,54 @@ static void a_refused_process_madvise_costs_calls(void **state)
 	(void)state;
 	run(without_vectors, NULL);
 	assert_int_equal(answer.status, 1);
+	expect("process_madvise", "missing", "process_madvise is refused (EPERM)");
 	expect("process_madvise", "missing", "SystemCallFilter=process_madvise");
+}
+
+/* As a kernel does that has process_madvise and not the number for the process itself. */
+static void without_a_descriptor(void)
+{
+	confine_deny(SYS_process_madvise, EBADF);
+	confine_deny(SYS_pidfd_open, EPERM);
+}
+
+static void a_refused_descriptor_is_named_as_what_was_refused(void **state)
+{
+	(void)state;
+	run(without_a_descriptor, NULL);
+	expect("process_madvise", "missing", "pidfd_open is refused (EPERM)");
+	expect("process_madvise", "missing", "SystemCallFilter=pidfd_open");
+}
+
+static void without_folders(void)
+{
+	unsetenv("XDG_RUNTIME_DIR");
+	confine_deny(SYS_fallocate, ENOSPC);
+}
+
+static void a_folder_without_room_is_none(void **state)
+{
+	(void)state;
+	run(without_folders, NULL);
+	assert_int_equal(answer.status, 1);
+	expect("observing", "missing", "ENOSPC");
+	expect("observing", "missing", "mount a tmpfs");
+}
+
+static void without_proc(void)
+{
+	if (!confine_hide("/proc"))
+		_exit(77);
+}
+
+static void without_proc_it_says_what_it_can(void **state)
+{
+	(void)state;
+	run(without_proc, NULL);
+	if (answer.status == 77)
+		skip_because("no file system may be mounted here");
+	assert_int_equal(answer.status, 1);
+	expect("pressure", "missing", "refused (ENOENT)");
 }
 
 static void without_guards(void)
@@ -159,7 +224,7 @@ static void a_limit_of_addresses_is_named(void **state)
 	run(with_few_addresses, NULL);
 	assert_int_equal(answer.status, 1);
 	expect("addresses", "missing", "ulimit -v unlimited");
-	expect("limit", "note", "RLIMIT_AS");
+	expect("limit", "note", "the addresses that were reserved");
 }
 
 static void a_service_gets_what_a_filter_must_allow(void **state)
@@ -167,7 +232,8 @@ static void a_service_gets_what_a_filter_must_allow(void **state)
 	(void)state;
 	run(NULL, "--service");
 	assert_int_equal(answer.status, 0);
-	assert_non_null(strstr(answer.text, "SystemCallFilter=rseq membarrier process_madvise"));
+	assert_non_null(strstr(answer.text, "\n#SystemCallFilter=rseq membarrier process_madvise"));
+	assert_null(strstr(answer.text, "\nSystemCallFilter="));
 	assert_non_null(strstr(answer.text, "LD_PRELOAD=libquire-malloc.so.0"));
 }
 
@@ -177,6 +243,9 @@ static void wrong_use_is_refused(void **state)
 	run(NULL, "--jsn");
 	assert_int_equal(answer.status, 2);
 	assert_non_null(strstr(answer.text, "the nearest option is '--json'"));
+	run_two("--json", "--service");
+	assert_int_equal(answer.status, 2);
+	assert_non_null(strstr(answer.text, "one of --json, --service"));
 	run(NULL, "rseq");
 	assert_int_equal(answer.status, 2);
 	assert_non_null(strstr(answer.text, "no argument such as 'rseq'"));
@@ -189,6 +258,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(missing_sequences_are_measured_and_can_be_mended),
 		cmocka_unit_test(a_filter_is_seen_where_the_kernel_has_the_call),
 		cmocka_unit_test(a_refused_process_madvise_costs_calls),
+		cmocka_unit_test(a_refused_descriptor_is_named_as_what_was_refused),
+		cmocka_unit_test(a_folder_without_room_is_none),
+		cmocka_unit_test(without_proc_it_says_what_it_can),
 		cmocka_unit_test(missing_guards_are_mappings),
 		cmocka_unit_test(a_limit_of_addresses_is_named),
 		cmocka_unit_test(a_service_gets_what_a_filter_must_allow),

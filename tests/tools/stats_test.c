@@ -57,6 +57,20 @@ static void run(const char *format, ...)
 	answer.status = WEXITSTATUS(pclose(pipe));
 }
 
+/* A command that must succeed. */
+static void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void shell(const char *format, ...)
+{
+	char line[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	assert_int_equal(system(line), 0);
+}
+
 static void expect(int status, const char *text)
 {
 	if (answer.status != status || strstr(answer.text, text) == NULL)
@@ -378,6 +392,127 @@ static void a_damaged_page_is_refused(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void run_on_file(const char *make)
+{
+	pid_t pid = start(0);
+
+	await(pid, 0);
+	end(pid);
+	shell("rm -f '%s' && %s '%s'", page_path(), make, page_path());
+	run("stats %d", (int)pid);
+	assert_int_equal(unlink(page_path()), 0);
+}
+
+static void what_is_no_file_is_refused(void **state)
+{
+	(void)state;
+	run_on_file("mkfifo");
+	expect(2, "damaged, or of another version");
+	run_on_file("ln -s /dev/zero");
+	expect(2, "damaged, or of another version");
+}
+
+/* As a hostile writer does: each count of the header and of the table is larger than what there is. */
+static void counts_of_a_page_are_not_believed(void **state)
+{
+	pid_t pid = start(0);
+	uint32_t sections_nr;
+	int fd;
+
+	(void)state;
+	await(pid, 0);
+	end(pid);
+	fd = open(page_path(), O_RDWR);
+	assert_true(fd >= 0);
+	sections_nr = seen.header.sections_nr;
+	seen.header.sections_nr = UINT32_MAX;
+	put_header(fd);
+	run("stats %d", (int)pid);
+	expect(2, "damaged, or of another version");
+	seen.header.sections_nr = sections_nr;
+	put_header(fd);
+	run("stats %d", (int)pid);
+	expect(0, "which has ended");
+	seen.section[1].bytes = PAGE_BYTES;
+	put_section(fd, 1);
+	run("stats %d", (int)pid);
+	expect(2, "damaged, or of another version");
+	close(fd);
+	assert_int_equal(unlink(page_path()), 0);
+}
+
+static void one_that_nobody_waited_for_has_ended(void **state)
+{
+	pid_t pid = start(1);
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid }, any = { .pid = 0 };
+	siginfo_t info;
+
+	(void)state;
+	await(pid, 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(seen_find(&wanted, &seen), 0);
+	assert_false(seen.alive);
+	assert_int_equal(seen_find(&any, &seen), 0);
+	assert_false(seen.alive);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* In a folder of another pid namespace, and by a process that had no /proc, numbers say nothing. */
+static void a_page_of_another_namespace_is_not_taken_for_a_process_here(void **state)
+{
+	const struct seen_wanted any = { .pid = 0 };
+	char path[2][128];
+	pid_t pid = start(1);
+
+	(void)state;
+	await(pid, 1);
+	snprintf(path[0], sizeof(path[0]), "%s/quire/%d-%llu-4711", runtime, (int)pid,
+		 (unsigned long long)seen.header.process.start_ticks);
+	snprintf(path[1], sizeof(path[1]), "%s/quire/%d-0-%llu", runtime, (int)pid,
+		 (unsigned long long)seen.header.process.pids_space);
+	assert_int_equal(rename(page_path(), path[0]), 0);
+	assert_int_equal(seen_find(&any, &seen), 0);
+	assert_int_equal(seen.header.process.pid, pid);
+	assert_false(seen.alive);
+	end(pid);
+	assert_int_equal(rename(path[0], path[1]), 0);
+	assert_int_equal(seen_find(&any, &seen), 0);
+	assert_int_equal(seen.header.process.pid, pid);
+	assert_false(seen.alive);
+	assert_int_equal(unlink(path[1]), 0);
+}
+
+/* As that of a process that has another user now than when it made its page. */
+static void the_page_may_be_in_another_users_folder(void **state)
+{
+	static const char folder[] = "/dev/shm/quire-4000004711";
+	pid_t pid = start(1);
+
+	(void)state;
+	await(pid, 1);
+	shell("mkdir -m 700 %s && mv '%s' %s", folder, page_path(), folder);
+	await(pid, 1);
+	assert_true(seen.alive);
+	assert_non_null(strstr(seen.path, folder));
+	shell("rm -r %s", folder);
+	end(pid);
+}
+
+/* A link could lead to anything, for a reader that may read more than who made it. */
+static void a_folder_that_is_a_link_is_not_followed(void **state)
+{
+	const struct seen_wanted any = { .pid = 0 };
+	pid_t pid = start(1);
+
+	(void)state;
+	await(pid, 1);
+	shell("cd %s && mv quire elsewhere && ln -s elsewhere quire", runtime);
+	assert_int_not_equal(seen_find(&any, &seen) == 0 && seen.pid == (uint32_t)pid, 1);
+	shell("cd %s && rm quire && mv elsewhere quire", runtime);
+	end(pid);
+}
+
 static void the_dead_leave_sixteen_pages(void **state)
 {
 	(void)state;
@@ -508,6 +643,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_page_of_a_later_version_is_read),
 		cmocka_unit_test(a_page_that_is_being_made_is_not_there_yet),
 		cmocka_unit_test(a_damaged_page_is_refused),
+		cmocka_unit_test(what_is_no_file_is_refused),
+		cmocka_unit_test(counts_of_a_page_are_not_believed),
+		cmocka_unit_test(one_that_nobody_waited_for_has_ended),
+		cmocka_unit_test(a_page_of_another_namespace_is_not_taken_for_a_process_here),
+		cmocka_unit_test(the_page_may_be_in_another_users_folder),
+		cmocka_unit_test(a_folder_that_is_a_link_is_not_followed),
 		cmocka_unit_test(the_dead_leave_sixteen_pages),
 		cmocka_unit_test(every_form_is_printed),
 		cmocka_unit_test(top_prints_what_it_would_draw),

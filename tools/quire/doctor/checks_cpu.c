@@ -83,6 +83,10 @@ static void look_mm_cid(struct finding *finding)
 {
 	unsigned long bytes = getauxval(AT_RSEQ_FEATURE_SIZE);
 
+	if (!has_sequences()) {
+		found(finding, FINDING_NOTE, "not used: there are no sequences, see rseq");
+		return;
+	}
 	if (bytes >= RSEQ_MM_CID_END) {
 		found(finding, FINDING_OK,
 		      "caches are as many as threads run at once, not one a CPU");
@@ -103,15 +107,18 @@ static void fence(void *arg)
 
 static void look_membarrier(struct finding *finding)
 {
+	int error;
+
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0 &&
 	    syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, 0, 0) == 0) {
 		found(finding, FINDING_OK, "emptying other CPUs' caches costs a fence of %.1f us",
 		      measure_ns(fence, NULL) / 1e3);
 		return;
 	}
+	error = errno;
 	found(finding, FINDING_MISSING, "refused (%s): without the fence there are no sequences",
-	      strerrorname_np(errno));
-	mend(finding, errno == EINVAL ? "Linux 5.10 or later, built with CONFIG_RSEQ"
+	      strerrorname_np(error));
+	mend(finding, error == EINVAL ? "Linux 5.10 or later, built with CONFIG_RSEQ"
 				      : "in a filter, allow membarrier (systemd: "
 					"SystemCallFilter=membarrier)");
 }

@@ -13,6 +13,7 @@
 
 #include <quire/quire.h>
 
+#include "stat/page.h"
 #include "stats/stats.h"
 
 /* The line of quire_text_limits() that begins with @name: its value and where it comes from. */
@@ -63,7 +64,7 @@ static bool takes_trigger(const char *path)
 /* The process's cgroup of version 2: the line 0::PATH. */
 static bool group_pressure(char *path, size_t bytes)
 {
-	char line[1024];
+	char line[1024] = "";
 	FILE *file = fopen("/proc/self/cgroup", "re");
 	bool is_found = false;
 
@@ -71,9 +72,11 @@ static bool group_pressure(char *path, size_t bytes)
 		is_found = strncmp(line, "0::/", 4) == 0;
 	if (file != NULL)
 		fclose(file);
+	if (!is_found)
+		return false;
 	line[strcspn(line, "\n")] = '\0';
-	return is_found && snprintf(path, bytes, "/sys/fs/cgroup%s/memory.pressure",
-				    strcmp(line + 3, "/") == 0 ? "" : line + 3) < (int)bytes;
+	return snprintf(path, bytes, "/sys/fs/cgroup%s/memory.pressure",
+			strcmp(line + 3, "/") == 0 ? "" : line + 3) < (int)bytes;
 }
 
 static void look_pressure(struct finding *finding)
@@ -134,27 +137,64 @@ static void look_addresses(struct finding *finding)
 
 /* ---- looking at a process ---- */
 
-static bool is_writable_folder(const char *path)
+/* Makes a file as an observed process does (machine/linux/observed.c), and removes it.  0 or -errno. */
+static int try_file(int folder)
 {
+	char name[32];
+	int fd, error;
+
+	snprintf(name, sizeof(name), "doctor-%d", (int)getpid());
+	fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	error = fallocate(fd, 0, 0, PAGE_BYTES) == 0 ? 0 : -errno;
+	unlinkat(folder, name, 0);
+	close(fd);
+	return error;
+}
+
+static int try_folder(const char *path)
+{
+	bool is_made = mkdir(path, 0700) == 0;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error;
 	struct stat status;
 
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode) && access(path, W_OK) == 0;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+		error = -EPERM; /* others could change what is in it */
+	else
+		error = try_file(fd);
+	close(fd);
+	if (is_made)
+		rmdir(path);
+	return error;
 }
 
 static void look_observed(struct finding *finding)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char path[2][128] = { "", "" };
+	int error = -ENOENT;
 
-	if (runtime != NULL && is_writable_folder(runtime)) {
-		found(finding, FINDING_OK, "observe:on writes to %s/quire", runtime);
-	} else if (is_writable_folder("/dev/shm")) {
-		found(finding, FINDING_OK, "observe:on writes to /dev/shm/quire-%u", geteuid());
-	} else {
-		found(finding, FINDING_MISSING,
-		      "no folder for observe:on: `quire stats` finds nothing");
-		mend(finding, "set XDG_RUNTIME_DIR, or mount a tmpfs at /dev/shm (systemd: "
-			      "RuntimeDirectory=)");
+	if (runtime != NULL && runtime[0] == '/')
+		snprintf(path[0], sizeof(path[0]), "%.100s/quire", runtime);
+	snprintf(path[1], sizeof(path[1]), "/dev/shm/quire-%u", geteuid());
+	for (unsigned i = 0; i < 2; i++) {
+		if (path[i][0] == '\0')
+			continue;
+		error = try_folder(path[i]);
+		if (error == 0) {
+			found(finding, FINDING_OK, "observe:on writes to %s", path[i]);
+			return;
+		}
 	}
+	found(finding, FINDING_MISSING,
+	      "no folder for observe:on (%s: %s): `quire stats` finds nothing", path[1],
+	      strerrorname_np(-error));
+	mend(finding,
+	     "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR to a folder of this user's "
+	     "alone");
 }
 
 static void look_tracefs(struct finding *finding)

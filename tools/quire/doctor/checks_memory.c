@@ -35,7 +35,8 @@ struct ranges {
 	size_t page;
 	struct iovec each[RANGES_NR]; /* every second page */
 	int self;
-	bool is_refused;
+	const char *refused; /* the call that was; NULL: none */
+	int error;
 };
 
 static void touch(const struct ranges *ranges)
@@ -58,8 +59,12 @@ static void back_at_once(void *arg)
 	struct ranges *ranges = arg;
 
 	touch(ranges);
-	ranges->is_refused = syscall(SYS_process_madvise, ranges->self, ranges->each, RANGES_NR,
-				     MADV_DONTNEED, 0) < 0;
+	ranges->refused = NULL;
+	if (syscall(SYS_process_madvise, ranges->self, ranges->each, RANGES_NR, MADV_DONTNEED, 0) <
+	    0) {
+		ranges->refused = "process_madvise";
+		ranges->error = errno;
+	}
 }
 
 static bool ranges_make(struct ranges *ranges)
@@ -74,9 +79,14 @@ static bool ranges_make(struct ranges *ranges)
 						  .iov_len = ranges->page };
 	ranges->self = PIDFD_SELF;
 	back_at_once(ranges);
-	if (ranges->is_refused && errno == EBADF) { /* a kernel without that number */
-		ranges->self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (ranges->refused == NULL || ranges->error != EBADF)
+		return true;
+	ranges->self = (int)syscall(SYS_pidfd_open, getpid(), 0); /* a kernel without that number */
+	if (ranges->self >= 0) {
 		back_at_once(ranges);
+	} else {
+		ranges->refused = "pidfd_open";
+		ranges->error = errno;
 	}
 	return true;
 }
@@ -84,25 +94,26 @@ static bool ranges_make(struct ranges *ranges)
 static void look_process_madvise(struct finding *finding)
 {
 	struct ranges ranges = { .base = NULL };
-	int error;
 
 	if (!ranges_make(&ranges)) {
 		found(finding, FINDING_NOTE, "not tried: no memory");
 		return;
 	}
-	error = errno;
-	if (!ranges.is_refused) {
+	if (ranges.refused == NULL) {
 		found(finding, FINDING_OK,
 		      "64 scattered pages go back in %.0f us, one by one in %.0f us",
 		      measure_ns(back_at_once, &ranges) / 1e3,
 		      measure_ns(back_one_by_one, &ranges) / 1e3);
 	} else {
 		found(finding, FINDING_MISSING,
-		      "refused (%s): a call for each range, 64 scattered pages take %.0f us",
-		      strerrorname_np(error), measure_ns(back_one_by_one, &ranges) / 1e3);
-		mend(finding, error == EPERM ? "in a filter, allow process_madvise (systemd: "
-					       "SystemCallFilter=process_madvise)"
-					     : "Linux 6.13 or later");
+		      "%s is refused (%s): a call for each range, 64 scattered pages take %.0f us",
+		      ranges.refused, strerrorname_np(ranges.error),
+		      measure_ns(back_one_by_one, &ranges) / 1e3);
+		if (ranges.error == EPERM)
+			mend(finding, "in a filter, allow %s (systemd: SystemCallFilter=%s)",
+			     ranges.refused, ranges.refused);
+		else
+			mend(finding, "Linux 6.13 or later");
 	}
 	if (ranges.self >= 0)
 		close(ranges.self);

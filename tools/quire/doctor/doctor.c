@@ -31,7 +31,8 @@ static void print_usage(FILE *file)
 		"  --json      the same for machines\n"
 		"  --service   a drop-in for a systemd service instead: what a filter must allow\n"
 		"\n"
-		"Exit status: 0 nothing is missing; 1 something is; 2 wrong arguments.\n");
+		"Exit status: 0 nothing is missing; 1 something is; 2 wrong arguments; 3 some\n"
+		"output could not be written.\n");
 }
 
 /* ---- printing ---- */
@@ -69,8 +70,9 @@ static void print_service(void)
 	       "[Service]\n"
 	       "Environment=LD_PRELOAD=libquire-malloc.so.0\n"
 	       "Environment=QUIRE_CONF=observe:on\n"
-	       "# What Quire asks for beyond malloc()'s usual calls, if the service has a filter:\n"
-	       "SystemCallFilter=rseq membarrier process_madvise memfd_create\n"
+	       "# What Quire asks for beyond malloc()'s usual calls.  Only if the service has a\n"
+	       "# SystemCallFilter already; alone this line forbids everything else:\n"
+	       "#SystemCallFilter=rseq membarrier process_madvise memfd_create\n"
 	       "# Bound memory here: Quire follows memory.max and memory.high.\n"
 	       "#MemoryMax=1G\n"
 	       "LimitAS=infinity\n");
@@ -125,7 +127,11 @@ static enum exit_status run(int argc, char **argv)
 	optind = 0; /* glibc: forget an earlier scan */
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
-		if (option == ':' || option == '?' || (chosen != 0 && chosen != option)) {
+		if (option != ':' && option != '?' && chosen != 0 && chosen != option) {
+			fprintf(stderr, "quire doctor: one of --json, --service and --help\n");
+			return EXIT_USAGE;
+		}
+		if (option == ':' || option == '?') {
 			fprintf(stderr,
 				"quire doctor: wrong use of '%s'; the nearest option is '%s'\n",
 				argv[optind - 1], command_nearest(argv[optind - 1], names));

@@ -4,7 +4,11 @@
  *
  * A process's page is in one of two folders (machine/linux/observed.c) as the process itself sees them, so a process in a
  * container is looked up below /proc/PID/root, under the number that it has in there. Its start tells it from
- * an earlier process of the same number.  A process that is gone is looked up in the caller's own folders.
+ * an earlier process of the same number.  A process that is gone, or whose root may not be looked into, is looked up in the
+ * caller's own folders.
+ *
+ * Whoever writes a page may be hostile: a file is read, never mapped, so that it may shrink meanwhile, and everything is
+ * checked in the copy.
  */
 #include "stats/seen.h"
 
@@ -17,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +29,7 @@
 
 /* A section is written in well below a millisecond, four times a second. */
 #define TRIES	    1000
-#define FOLDERS_MAX 3
+#define FOLDERS_MAX 16 /* others than a process's own two are those of users that it was before */
 
 /* Which file of a folder is meant; 0 stands for any. */
 struct match {
@@ -37,37 +40,34 @@ struct match {
 
 /* ---- reading a page ---- */
 
-/* A file that is read, mapped. */
-struct file {
-	const char *bytes;
-	size_t size;
-};
-
-static bool is_inside(const struct page_section *section, const struct file *file)
+static bool read_at(int fd, void *to, size_t bytes, size_t offset)
 {
-	return section->offset <= file->size &&
-	       section->room_bytes <= file->size - section->offset &&
+	return pread(fd, to, bytes, (off_t)offset) == (ssize_t)bytes;
+}
+
+static bool is_inside(const struct page_section *section, size_t size)
+{
+	return section->offset <= size && section->room_bytes <= size - section->offset &&
 	       section->bytes < section->room_bytes;
 }
 
-/* Copies a section as it was at one time.  If its writer ended in the middle, or was stopped there, the text is what there
- * is, and the page torn.  False if it is not inside the file. */
-static bool copy_section(const struct file *file, const struct page_section *at, struct seen *seen,
-			 unsigned idx)
+/* Reads a section, whose entry is at @at, as it was at one time.  If its writer ended in the middle, or was stopped there, the text
+ * is what there is, and the page torn.  False if it is not inside the file of @size bytes. */
+static bool read_section(int fd, size_t size, size_t at, struct seen *seen, unsigned idx)
 {
-	struct page_section *copy = &seen->section[idx];
-	const _Atomic uint32_t *seq = (const _Atomic uint32_t *)&at->seq;
+	struct page_section *copy = &seen->section[idx], after;
 
 	for (unsigned i = 0; i < TRIES; i++) {
-		uint32_t before = atomic_load_explicit(seq, memory_order_acquire);
-
-		*copy = *at;
-		if (!is_inside(copy, file))
+		if (!read_at(fd, copy, sizeof(*copy), at) || !is_inside(copy, size))
 			return false;
-		memcpy(seen->text + copy->offset, file->bytes + copy->offset, copy->bytes);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!read_at(fd, seen->text + copy->offset, copy->bytes, copy->offset))
+			return false;
 		seen->text[copy->offset + copy->bytes] = '\0';
-		atomic_thread_fence(memory_order_acquire);
-		if (before % 2 == 0 && atomic_load_explicit(seq, memory_order_relaxed) == before)
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!read_at(fd, &after, sizeof(after), at))
+			return false;
+		if (copy->seq % 2 == 0 && after.seq == copy->seq)
 			return true;
 		usleep(100);
 	}
@@ -76,39 +76,37 @@ static bool copy_section(const struct file *file, const struct page_section *at,
 }
 
 /* The header's own parts, which say where the rest is. */
-static int copy_header(const struct file *file, struct seen *seen)
+static int read_header(int fd, size_t size, struct seen *seen)
 {
 	struct page_header *header = &seen->header;
 	const size_t known = offsetof(struct page_header, section);
 	size_t room;
 
-	if (file->size < known)
-		return file->size == 0 ? -ENOENT : -EPROTO;
-	memcpy(header, file->bytes, known);
+	if (!read_at(fd, header, known, 0))
+		return -EPROTO;
 	if (header->magic == 0)
 		return -ENOENT;
 	if (header->magic != PAGE_MAGIC || header->version != PAGE_VERSION ||
 	    header->header_bytes < known || header->section_bytes < sizeof(struct page_section) ||
 	    header->sections_offset < header->header_bytes || header->sections_offset % 8 != 0 ||
-	    header->section_bytes % 8 != 0 || header->sections_offset > file->size)
+	    header->section_bytes % 8 != 0 || header->sections_offset > size)
 		return -EPROTO;
-	room = (file->size - header->sections_offset) / header->section_bytes;
+	room = (size - header->sections_offset) / header->section_bytes;
 	header->process.command[sizeof(header->process.command) - 1] = '\0';
 	seen->sections_nr =
 		header->sections_nr < SEEN_SECTIONS_MAX ? header->sections_nr : SEEN_SECTIONS_MAX;
 	return header->sections_nr <= room ? 0 : -EPROTO;
 }
 
-static int copy_page(const struct file *file, struct seen *seen)
+static int read_parts(int fd, size_t size, struct seen *seen)
 {
-	int error = copy_header(file, seen);
+	int error = read_header(fd, size, seen);
 
 	seen->torn = false;
 	for (unsigned i = 0; !error && i < seen->sections_nr; i++) {
-		const char *at = file->bytes + seen->header.sections_offset +
-				 (size_t)i * seen->header.section_bytes;
+		size_t at = seen->header.sections_offset + (size_t)i * seen->header.section_bytes;
 
-		if (!copy_section(file, (const struct page_section *)(const void *)at, seen, i))
+		if (!read_section(fd, size, at, seen, i))
 			error = -EPROTO;
 	}
 	return error;
@@ -125,38 +123,31 @@ static double age_of(const struct seen *seen)
 	return seconds > 0 ? seconds : 0;
 }
 
+/* Does not wait for whoever has the other end of a pipe, either. */
 static int read_page(int folder, const char *name, struct seen *seen)
 {
-	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), error = -EPROTO;
-	struct file file = { .size = 0 };
-	struct stat status = { .st_size = -1 };
-	void *mapped;
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int error = -EPROTO;
+	struct stat status;
 
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &status) != 0 || status.st_size <= 0 || status.st_size > SEEN_BYTES_MAX) {
-		close(fd);
-		return status.st_size == 0 ? -ENOENT : -EPROTO;
-	}
-	file.size = (size_t)status.st_size;
-	mapped = mmap(NULL, file.size, PROT_READ, MAP_SHARED, fd, 0);
+		return errno == ELOOP ? -EPROTO : -errno;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= SEEN_BYTES_MAX)
+		error = status.st_size != 0 ? read_parts(fd, (size_t)status.st_size, seen)
+					    : -ENOENT;
 	close(fd);
-	if (mapped == MAP_FAILED)
-		return -errno;
-	file.bytes = mapped;
-	error = copy_page(&file, seen);
-	munmap(mapped, file.size);
 	seen->age_seconds = age_of(seen);
 	return error;
 }
 
 /* ---- processes ---- */
 
-/* Field 22 of /proc/PID/stat; 0 if there is no such process. */
+/* Field 22 of /proc/PID/stat; 0 if there is no such process, or it has ended and nobody has waited for it. */
 static uint64_t start_of(uint32_t pid)
 {
 	char path[64], line[1024] = "", *at;
 	unsigned long long ticks = 0;
+	char state = 'X';
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
@@ -167,28 +158,43 @@ static uint64_t start_of(uint32_t pid)
 	fclose(file);
 	if (at == NULL ||
 	    sscanf(at + 1,
-		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		   " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
 		   "%*s %*s %llu",
-		   &ticks) != 1)
+		   &state, &ticks) != 2 ||
+	    state == 'Z' || state == 'X')
 		return 0;
 	return ticks;
 }
 
-/* The number that the process has in its own pid namespace: the last of NSpid. */
-static uint32_t inner_pid(uint32_t pid)
+/* Whether the process of a page lives, in this process's pid namespace. */
+static bool is_alive(const struct match *found)
 {
+	return found->start_ticks != 0 && found->space == handed_pids_space() &&
+	       start_of(found->pid) == found->start_ticks;
+}
+
+/* What /proc/PID/status says of a process. */
+struct status {
+	unsigned inner_pid; /* in its own pid namespace: the last of NSpid */
+	unsigned uid;	    /* effective */
+};
+
+static struct status status_of(uint32_t pid)
+{
+	struct status status = { .inner_pid = pid, .uid = geteuid() };
 	char path[64], line[256];
-	unsigned inner = pid;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%u/status", pid);
 	file = fopen(path, "re");
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
 		if (strncmp(line, "NSpid:", 6) == 0)
-			(void)sscanf(strrchr(line, '\t') + 1, "%u", &inner);
+			(void)sscanf(strrchr(line, '\t') + 1, "%u", &status.inner_pid);
+		else if (strncmp(line, "Uid:", 4) == 0)
+			(void)sscanf(line, "Uid: %*u %u", &status.uid);
 	if (file != NULL)
 		fclose(file);
-	return inner;
+	return status;
 }
 
 bool seen_variable(uint32_t pid, const char *name, char *value, size_t bytes)
@@ -232,20 +238,31 @@ __attribute__((format(printf, 2, 3))) static void add_folder(struct folders *fol
 		folders->nr++;
 }
 
-/* Those of a living process. */
-static void folders_of(uint32_t pid, struct folders *folders)
+/* All folders quire-UID below @shared: a process in a container, or one that has another user now, does not write to that of its
+ * own number. */
+static void add_others(struct folders *folders, const char *shared)
 {
-	char path[64], runtime[PATH_MAX];
-	struct stat status;
+	DIR *entries = opendir(shared);
+	struct dirent *entry;
+
+	while (entries != NULL && folders->nr < FOLDERS_MAX && (entry = readdir(entries)) != NULL)
+		if (strncmp(entry->d_name, "quire-", 6) == 0)
+			add_folder(folders, "%s/%.64s", shared, entry->d_name);
+	if (entries != NULL)
+		closedir(entries);
+}
+
+/* Those of a living process, its own first: others can make a page that is named like its. */
+static void folders_of(uint32_t pid, unsigned uid, struct folders *folders)
+{
+	char runtime[PATH_MAX], shared[64];
 
 	*folders = (struct folders){ .nr = 0 };
 	if (seen_variable(pid, "XDG_RUNTIME_DIR", runtime, sizeof(runtime)) && runtime[0] == '/')
 		add_folder(folders, "/proc/%u/root%.3000s/quire", pid, runtime);
-	snprintf(path, sizeof(path), "/proc/%u", pid);
-	if (stat(path, &status) == 0)
-		add_folder(folders, "/proc/%u/root/dev/shm/quire-%u", pid, status.st_uid);
-	if (status.st_uid != 0) /* root in a user namespace of its own */
-		add_folder(folders, "/proc/%u/root/dev/shm/quire-0", pid);
+	snprintf(shared, sizeof(shared), "/proc/%u/root/dev/shm", pid);
+	add_folder(folders, "%s/quire-%u", shared, uid);
+	add_others(folders, shared);
 }
 
 /* The caller's own. */
@@ -307,12 +324,14 @@ static bool name_fits(const char *name, const struct match *match, struct match 
 static int search_folder(const char *path, const struct match *match, uint32_t outside,
 			 struct seen *best, struct seen *one)
 {
-	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = -ENOENT;
+	int folder, result = -ENOENT;
 	DIR *entries;
 	struct dirent *entry;
 
-	if (folder < 0)
-		return -errno;
+	snprintf(best->path, sizeof(best->path), "%s", path);
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0) /* a link, or no folder: not one that the library made */
+		return errno == ELOOP || errno == ENOTDIR ? -ENOENT : -errno;
 	entries = fdopendir(folder);
 	if (entries == NULL) {
 		close(folder);
@@ -327,7 +346,7 @@ static int search_folder(const char *path, const struct match *match, uint32_t o
 		snprintf(one->path, sizeof(one->path), "%.3000s/%.200s", path, entry->d_name);
 		error = read_page(folder, entry->d_name, one);
 		one->pid = outside != 0 ? outside : found.pid;
-		one->alive = outside != 0 || start_of(found.pid) == found.start_ticks;
+		one->alive = outside != 0 || is_alive(&found);
 		if (error && error != -ENOENT && result != 0) {
 			result = error;
 			memcpy(best->path, one->path, sizeof(best->path));
@@ -340,7 +359,7 @@ static int search_folder(const char *path, const struct match *match, uint32_t o
 	return result;
 }
 
-/* Over all folders: success counts, then what is more than "not there". */
+/* Over all folders: success counts, then what is more than "not there".  Of a process that is known, the first folder's. */
 static int search(const struct folders *folders, const struct match *match, uint32_t outside,
 		  struct seen *best)
 {
@@ -359,6 +378,8 @@ static int search(const struct folders *folders, const struct match *match, uint
 			memcpy(best->path, here->path, sizeof(best->path));
 		if (result != 0 && error != -ENOENT)
 			result = error;
+		if (result == 0 && outside != 0)
+			break;
 	}
 	free(one);
 	return result;
@@ -369,21 +390,23 @@ int seen_find(const struct seen_wanted *wanted, struct seen *seen)
 	struct match match = { .pid = wanted->pid, .instance = wanted->instance };
 	struct folders folders;
 	uint64_t start = wanted->pid != 0 ? start_of(wanted->pid) : 0;
-	int error;
+	int error = -ENOENT, error_own;
 
 	if (start != 0) {
-		struct match living = { .pid = inner_pid(wanted->pid),
+		struct status status = status_of(wanted->pid);
+		struct match living = { .pid = status.inner_pid,
 					.start_ticks = start,
 					.instance = wanted->instance };
 
-		folders_of(wanted->pid, &folders);
+		folders_of(wanted->pid, status.uid, &folders);
 		error = search(&folders, &living, wanted->pid, seen);
-		if (error != -ENOENT)
+		if (error != -ENOENT && error != -EACCES)
 			return error;
 		match.start_ticks = start;
 	}
 	folders_own(&folders);
-	return search(&folders, &match, 0, seen);
+	error_own = search(&folders, &match, 0, seen);
+	return error_own == -ENOENT ? error : error_own;
 }
 
 /* ---- what the dead left ---- */
@@ -408,7 +431,8 @@ static int later_first(const void *a, const void *b)
 /* Adds the folder's pages of dead processes to @lefts, which grows.  Returns how many there are now. */
 static size_t add_left(const char *folder, uint64_t space, struct left **lefts, size_t nr)
 {
-	DIR *entries = opendir(folder);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 
 	while (entries != NULL && (entry = readdir(entries)) != NULL) {
@@ -417,7 +441,7 @@ static size_t add_left(const char *folder, uint64_t space, struct left **lefts, 
 		struct left *more;
 
 		if (!name_parse(entry->d_name, &found) || found.space != space ||
-		    start_of(found.pid) == found.start_ticks ||
+		    is_alive(&found) ||
 		    fstatat(dirfd(entries), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
 		more = realloc(*lefts, (nr + 1) * sizeof(*more));
@@ -429,6 +453,8 @@ static size_t add_left(const char *folder, uint64_t space, struct left **lefts, 
 	}
 	if (entries != NULL)
 		closedir(entries);
+	else if (fd >= 0)
+		close(fd);
 	return nr;
 }
 

@@ -37,8 +37,8 @@ struct seen_wanted {
  * Finds and reads a page: that of a process, which may be in a container or gone; or, without a pid, of the living ones
  * that with the most memory, else the one that was updated last.
  *
- * Returns 0; -ENOENT if there is none, or is just being made; -EACCES if the process is another user's; -EPROTO, with @seen->path, for a page that
- * is damaged or of a version that is not known.
+ * Returns 0; -ENOENT if there is none, or it is just being made; -EACCES, with @seen->path, if the process or the folder is another
+ * user's; -EPROTO, with @seen->path, for a page that is damaged or of a version that is not known.
  */
 int seen_find(const struct seen_wanted *wanted, struct seen *seen);
 /* Removes what processes left that are gone, but for the 16 pages that were updated last: in the caller's own folders, of its own

@@ -18,7 +18,10 @@ enum exit_status stats_refuse(const char *who, const struct seen_wanted *wanted,
 			seen->path);
 		return EXIT_USAGE;
 	}
-	if (error == -EACCES)
+	if (error == -EACCES && pid == 0)
+		fprintf(stderr, "%s: %s is another user's: set XDG_RUNTIME_DIR to your own\n", who,
+			seen->path);
+	else if (error == -EACCES)
 		fprintf(stderr,
 			"%s: process %" PRIu32 " is another user's: ask as that user, or as root\n",
 			who, pid);
