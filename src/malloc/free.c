@@ -24,6 +24,7 @@
 #include "malloc/boot.h"
 #include "malloc/counted.h"
 #include "malloc/layer.h"
+#include "malloc/sampled.h"
 #include "slab/fast.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
@@ -198,16 +199,20 @@ static bool is_fresh(size_t usable, size_t align, size_t bytes)
  * was learnt: powers of two are always classes, and no class below has that alignment.  A layer that is exact knows the
  * size, but hardened:on's not that of a large block whose shrinking was refused.
  */
+static bool may_be_larger(const void *block, size_t usable, size_t align, size_t bytes)
+{
+	if (boot_has(block) || load_relaxed(&malloc_heap.shrink_refused)) /* plain_resize() */
+		return true;
+	return !malloc_heap.layer->exact && (bytes >= usable / 2 || is_fresh(usable, align, bytes));
+}
+
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function)
 {
 	size_t usable = malloc_usable(block, function);
 
 	if (bytes == usable)
 		return;
-	if (bytes < usable && (boot_has(block) || load_relaxed(&malloc_heap.shrink_refused)))
-		return;
-	if (bytes < usable && !malloc_heap.layer->exact &&
-	    (bytes >= usable / 2 || is_fresh(usable, align, bytes)))
+	if (bytes < usable && !sampled_has(block) && may_be_larger(block, usable, align, bytes))
 		return;
 	misuse_number("wrong size", function, block, "bytes of the block", usable);
 }

@@ -4,7 +4,8 @@
  *
  * The pages: guard, slot, guard, slot, ..., guard.  All are committed, and all but the slots in use are guards
  * (mem_guard()).  A block lies at the end of its page, or at the start, in turn, and a use beyond that end faults at
- * once.  The rest of the page behind a block is filled, and looked at when it is freed.
+ * once.  The rest of the page behind a block is filled, and looked at when it is freed.  A block that
+ * realloc() leaves where it is has its new size, and what it lost is filled.
  *
  *   slot    when                                            to
  *   FREE    claimed by an allocation: the one free longest  BUSY
@@ -54,7 +55,7 @@ struct slot {
 	uint32_t state; /* atomic */
 	uint32_t turn;	/* busy: blocks so far */
 	bool mapped;	/* busy: its guard took mappings of the budget */
-	uint32_t bytes; /* busy; read by faults */
+	uint32_t bytes; /* busy, and its owner's; atomic, as faults and figures read it */
 	char *block;	/* busy, atomic: the last one; NULL: there was none */
 	uint64_t freed; /* atomic: its place in the order of frees */
 	struct sampled_callers allocated, given_back;
@@ -131,7 +132,7 @@ static struct slot *slot_near(const void *addr)
 	return &sample.slot[page == 0 ? 0 : (page - 1) / 2];
 }
 
-static bool has(const void *addr)
+bool sampled_has(const void *addr)
 {
 	return sample.base != NULL && (uintptr_t)addr - (uintptr_t)sample.base < sample.span;
 }
@@ -173,6 +174,13 @@ static size_t offset_in_page(size_t bytes, size_t align, bool at_end)
 	return at_end ? (sample.page - bytes) & ~(align - 1) : 0;
 }
 
+/* What is behind the block, up to @end bytes from its start, is nobody's from here on. */
+static void set_bytes(struct slot *slot, char *block, size_t bytes, size_t end)
+{
+	store_relaxed(&slot->bytes, (uint32_t)bytes); /* read by faults and sampled_count() */
+	memset(block + bytes, SLACK, end - bytes);
+}
+
 static void *take(size_t bytes, size_t align, const struct malloc_call *call)
 {
 	struct slot *slot = claim();
@@ -191,9 +199,8 @@ static void *take(size_t bytes, size_t align, const struct malloc_call *call)
 	slot->mapped = false;
 	slot->turn++; /* the other end than the last time, and than the slot before */
 	block = page + offset_in_page(room, align, (slot - sample.slot + slot->turn) % 2 != 0);
-	slot->bytes = (uint32_t)bytes;
+	set_bytes(slot, block, bytes, (size_t)(page + sample.page - block));
 	store_relaxed(&slot->block, block); /* read by faults */
-	memset(block + bytes, SLACK, (size_t)(page + sample.page - block) - bytes);
 	sampled_note_callers(&slot->allocated, call);
 	store_release(&slot->state, (uint32_t)SLOT_LIVE); /* pairs with check() */
 	return block;
@@ -258,7 +265,7 @@ static void sampled_free(void *block, const struct malloc_call *call)
 	uint32_t live = SLOT_LIVE;
 	struct slot *slot;
 
-	if (!has(block)) {
+	if (!sampled_has(block)) {
 		plain_free(block, call);
 		return;
 	}
@@ -274,24 +281,26 @@ static void sampled_free(void *block, const struct malloc_call *call)
 
 static size_t sampled_usable(const void *block, const struct malloc_call *call)
 {
-	return has(block) ? check(block, call->function)->bytes : plain_usable(block, call);
+	return sampled_has(block) ? check(block, call->function)->bytes : plain_usable(block, call);
 }
 
+/* A block that stays has its new size, exactly: also one that would have moved, and could not. */
 static void *sampled_resize(void *block, size_t bytes, const struct malloc_call *call)
 {
+	struct slot *slot;
 	size_t usable;
-	void *to;
+	void *to = NULL;
 
-	if (!has(block))
+	if (!sampled_has(block))
 		return plain_resize(block, bytes, call);
-	usable = check(block, call->function)->bytes;
-	if (bytes <= usable && bytes >= usable / 2)
-		return block;
-	to = sampled_alloc(bytes, MALLOC_ALIGN, 0, call);
+	slot = check(block, call->function);
+	usable = slot->bytes;
+	if (bytes > usable || bytes < usable / 2)
+		to = sampled_alloc(bytes, MALLOC_ALIGN, 0, call);
 	if (to == NULL) {
 		if (bytes > usable)
 			return NULL;
-		store_relaxed(&malloc_heap.shrink_refused, true); /* as in plain_resize() */
+		set_bytes(slot, block, bytes, usable);
 		return block;
 	}
 	memcpy(to, block, usable < bytes ? usable : bytes);
@@ -329,7 +338,7 @@ bool sampled_find(const void *addr, struct sampled_place *place)
 		return false;
 	*place = (struct sampled_place){
 		.block = block,
-		.bytes = slot->bytes,
+		.bytes = load_relaxed(&slot->bytes),		  /* likewise */
 		.freed = load_relaxed(&slot->state) != SLOT_LIVE, /* likewise */
 		.allocated = &slot->allocated,
 		.given_back = &slot->given_back,
@@ -348,7 +357,7 @@ void sampled_count(uint64_t *blocks, uint64_t *bytes)
 		    SLOT_LIVE) /* as exact as other threads let it be */
 			continue;
 		*blocks += 1;
-		*bytes += slot->bytes;
+		*bytes += load_relaxed(&slot->bytes); /* likewise */
 	}
 }
 

@@ -40,6 +40,9 @@ extern const struct malloc_layer malloc_sampled __attribute__((visibility("hidde
 /* False if @addr is not among the pages, or no block was near it yet.  Anywhere, handlers included. */
 bool sampled_find(const void *addr, struct sampled_place *place);
 
+/* True if @addr is among the sample's pages: a block there is as large as its user asked for, to the byte. */
+bool sampled_has(const void *addr);
+
 /* Adds what is in use of the sample. */
 void sampled_count(uint64_t *blocks, uint64_t *bytes);
 

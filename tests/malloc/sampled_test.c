@@ -89,8 +89,25 @@ static void a_sampled_block_is_whole(void **state)
 
 extern void free_sized(void *block, size_t bytes) __attribute__((weak));
 
-/* A smaller block that is refused is no misuse, and neither is the size that its user knows. */
-static void a_refused_shrink_leaves_a_block_of_any_smaller_size(void **state)
+/* Where it stays; and its user's size is what a sized free is told. */
+static void a_block_that_shrinks_in_place_has_its_new_size(void **state)
+{
+	(void)state;
+	for (unsigned turn = 0; turn < 4; turn++) {
+		unsigned char *block = take_sampled();
+		unsigned char *shrunk = realloc(block, 60);
+
+		assert_ptr_equal(shrunk, block);
+		assert_u64_eq(malloc_usable_size(shrunk), 60);
+		if (free_sized != NULL)
+			free_sized(shrunk, 60);
+		else
+			free(shrunk);
+	}
+}
+
+/* A smaller block that is refused is no misuse, and its size is the one that its user knows. */
+static void a_refused_shrink_leaves_a_block_of_the_smaller_size(void **state)
 {
 	void *block = NULL, *shrunk = NULL;
 
@@ -106,6 +123,7 @@ static void a_refused_shrink_leaves_a_block_of_any_smaller_size(void **state)
 		chain_free(chain);
 	}
 	assert_ptr_equal(shrunk, block);
+	assert_u64_eq(malloc_usable_size(shrunk), 20);
 	if (free_sized != NULL)
 		free_sized(shrunk, 20);
 	else
@@ -237,7 +255,8 @@ int main(void)
 		cmocka_unit_test(zeroed_blocks_get_it_too_and_read_zero),
 		cmocka_unit_test(a_sampled_block_is_whole),
 		cmocka_unit_test(aligned_blocks_get_it_too_and_are_aligned),
-		cmocka_unit_test(a_refused_shrink_leaves_a_block_of_any_smaller_size),
+		cmocka_unit_test(a_block_that_shrinks_in_place_has_its_new_size),
+		cmocka_unit_test(a_refused_shrink_leaves_a_block_of_the_smaller_size),
 		cmocka_unit_test(full_slots_end_the_sample_until_one_is_free),
 		cmocka_unit_test(a_child_of_fork_goes_on),
 		cmocka_unit_test(faults_elsewhere_are_as_ever),

@@ -29,6 +29,8 @@ static const struct misuse misuses[] = {
 	  .rule = "written behind an object" AT_WITH(FREE, "offset 60") },
 	{ .program = "sampled_written_near_start",
 	  .rule = "written behind an object" AT_WITH(FREE, "offset 100") },
+	{ .program = "sampled_written_behind_shrunk",
+	  .rule = "written behind an object" AT_WITH(FREE, "offset 60") },
 	{ "sampled_double_free", "double free" AT_WITH(FREE, "size 64") },
 	{ .program = "sampled_free_inner",
 	  .rule = "the middle of an object" AT_WITH(FREE, "size 64") },
@@ -36,6 +38,8 @@ static const struct misuse misuses[] = {
 	  .rule = "not the start of a block" AT_WITH(FREE, "size 64") },
 	{ .program = "sampled_sized_larger",
 	  .rule = "wrong size" AT_WITH("free_sized", "bytes of the block 64") },
+	{ .program = "sampled_sized_smaller",
+	  .rule = "wrong size" AT_WITH("free_sized", "bytes of the block 100") },
 	{ "sampled_realloc_freed", "double free" AT_WITH("realloc", "size 64") },
 };
 
