@@ -104,11 +104,14 @@ size_t modules_give_back(struct quire *q)
 	return bytes;
 }
 
-void modules_cede(struct quire *q, size_t bytes)
+bool modules_cede(struct quire *q, size_t bytes)
 {
+	bool all = true;
+
 	for (struct quire_module *m = first_module(q); m != NULL; m = next_module(m))
-		if (m->cede != NULL)
-			m->cede(m, bytes);
+		if (m->cede != NULL && !m->cede(m, bytes))
+			all = false;
+	return all;
 }
 
 static bool modules_are_empty(struct quire *q)

@@ -38,8 +38,8 @@ struct quire_module {
 	 * RANK_PERCPU_ALLOC, so a module may only try that lock.  Returns the bytes uncharged. */
 	size_t (*shrink)(struct quire_module *module);
 	/* Pages have taken @bytes more than ever before: gives as much of what it caches back to the system, if that
-	 * is plenty.  The caller may wait, and holds no lock. */
-	void (*cede)(struct quire_module *module, size_t bytes);
+	 * is plenty.  The caller may wait, and holds no lock.  False if it was busy, so it is to be called again. */
+	bool (*cede)(struct quire_module *module, size_t bytes);
 	/* Gives memory back to the system, for quire_release(), after all modules have shrunk.  Returns
 	 * bytes. */
 	size_t (*give_back)(struct quire_module *module);
@@ -70,7 +70,7 @@ void module_register_locked(struct quire *q, struct quire_module *module);
  */
 size_t modules_shrink(struct quire *q);
 size_t modules_give_back(struct quire *q);
-void modules_cede(struct quire *q, size_t bytes);
+bool modules_cede(struct quire *q, size_t bytes);
 void modules_look(struct quire *q, struct relief *relief);
 /* Returns the earliest time at which a module has work due. */
 uint64_t modules_tick(struct quire *q, uint64_t now_ns);

@@ -149,27 +149,47 @@ static uint32_t after_drain(struct pages *p, const struct page_request *request)
 	return frame;
 }
 
+/* By how many pages each zone exceeds the most that it ever used; returns the sum. */
+static uint64_t owed_by_zone(struct pages *p, uint64_t *owed)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < p->zones_nr; i++) {
+		struct zone *zone = &p->zone[i];
+		lock_token token;
+
+		zone_lock_for(zone, 0, &token);
+		owed[i] = zone_above_high_locked(zone, zone_available_locked(p, zone));
+		zone_unlock(zone, token);
+		sum += owed[i];
+	}
+	return sum;
+}
+
 /*
  * Pages have taken more than ever before: other modules give up as much of what they cache.  Only what they cannot
- * give raises the peak, so that growth is paid for as long as they have anything.
+ * give raises the peak, so that growth is paid for as long as they have anything.  One caller at a time, or two
+ * would pay the same debt.  If a module was busy the debt stays, and the next refill says so again.
  */
 static __attribute__((noinline, cold)) void make_up(struct pages *p, unsigned flags)
 {
-	uint64_t pages;
+	uint64_t owed[ZONES_MAX], pages;
 
-	if (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY))
+	if ((flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) || exchange_acquire(&p->ceding, true))
 		return;
-	pages = exchange_acquire(&p->owed_pages, 0); /* one of those who come at once */
-	if (pages == 0)
-		return;
-	modules_cede(&p->q, (size_t)pages << p->page_shift);
-	for (unsigned i = 0; i < p->zones_nr; i++) {
-		lock_token token;
+	store_relaxed(&p->owes, false); /* before it is counted: a later refill sets it anew */
+	pages = owed_by_zone(p, owed);
+	if (pages >= PEAK_STEP_BYTES >> p->page_shift &&
+	    modules_cede(&p->q, (size_t)pages << p->page_shift)) {
+		for (unsigned i = 0; i < p->zones_nr; i++) {
+			lock_token token;
 
-		zone_lock_for(&p->zone[i], 0, &token);
-		zone_raise_high_locked(p, &p->zone[i]);
-		zone_unlock(&p->zone[i], token);
+			zone_lock_for(&p->zone[i], 0, &token);
+			zone_raise_high_locked(p, &p->zone[i], owed[i]);
+			zone_unlock(&p->zone[i], token);
+		}
 	}
+	store_release(&p->ceding, false); /* pairs with the exchange: the debt is paid */
 }
 
 uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
@@ -191,7 +211,7 @@ uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 		frame = after_drain(p, &request);
 	if (frame == FRAME_NONE)
 		fetch_add_relaxed(&p->refusals, 1);
-	if (UNLIKELY(load_relaxed(&p->owed_pages) != 0)) /* a hint: pairs with rmqueue_bulk() */
+	if (UNLIKELY(load_relaxed(&p->owes))) /* a hint: pairs with rmqueue_bulk() */
 		make_up(p, request.flags);
 	giveback_kick(p);
 	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(request.flags & QUIRE_NOLOCK))

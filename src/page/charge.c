@@ -40,7 +40,7 @@ static uint64_t charge_zone(struct pages *p, struct zone *zone, uint64_t pages, 
 		some = zone_available_locked(p, zone) - zone_mark(zone, flags);
 		some = some < pages ? some : pages;
 		count_add(zone->charged_pages, some);
-		zone_raise_high_locked(p, zone);
+		zone_raise_high_locked(p, zone, some); /* what pages owe stays owed */
 	}
 	zone_unlock(zone, token);
 	return some;

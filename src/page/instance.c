@@ -343,6 +343,7 @@ static void fork_child(struct quire_module *module)
 	struct pages *p = module_pages(module);
 
 	drain_fork_child(p);
+	store_relaxed(&p->ceding, false); /* who set it may have stayed with the parent */
 	if (p->q.shared) {
 		mem_forget_shared(p->span_bytes);
 		p->span_bytes = 0;

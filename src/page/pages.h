@@ -66,7 +66,8 @@ struct pages {
 	uint32_t deferred;		/* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
-	uint64_t owed_pages; /* atomic: by which a zone exceeds its used_high, if it is a step */
+	bool owes;   /* atomic, relaxed: a zone exceeds its used_high by a step: alloc.c */
+	bool ceding; /* atomic: a caller has other modules make up for it */
 	bool spares_wanted, spares_used;	   /* atomic, relaxed */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */

@@ -251,7 +251,7 @@ unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_requ
 	above = zone_above_high_locked(zone, available);
 	zone_unlock(zone, token);
 	if (UNLIKELY(above >= PEAK_STEP_BYTES >> p->page_shift))
-		store_relaxed(&p->owed_pages, above); /* a hint for make_up() */
+		store_relaxed(&p->owes, true); /* a hint for make_up() */
 	return taken;
 }
 

@@ -186,10 +186,12 @@ uint64_t zone_above_high_locked(const struct zone *zone, uint64_t available)
 	return used > zone->used_high ? used - zone->used_high : 0;
 }
 
-void zone_raise_high_locked(const struct pages *p, struct zone *zone)
+void zone_raise_high_locked(const struct pages *p, struct zone *zone, uint64_t most)
 {
+	uint64_t above = zone_above_high_locked(zone, zone_available_locked(p, zone));
+
 	DCHECK(lock_is_held(&zone->lock));
-	zone->used_high += zone_above_high_locked(zone, zone_available_locked(p, zone));
+	zone->used_high += above < most ? above : most;
 }
 
 uint64_t zone_set_limit(struct pages *p, struct zone *zone, uint64_t pages)

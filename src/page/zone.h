@@ -70,8 +70,8 @@ void zone_unlock(struct zone *zone, lock_token token);
 uint64_t zone_available_locked(const struct pages *p, const struct zone *zone);
 /* By how much more is taken than ever was before, if @available pages are left. */
 uint64_t zone_above_high_locked(const struct zone *zone, uint64_t available);
-/* What is taken now is the most that ever was, if it is more. */
-void zone_raise_high_locked(const struct pages *p, struct zone *zone);
+/* Of what is taken now, up to @most pages more than ever before count as the most that ever was. */
+void zone_raise_high_locked(const struct pages *p, struct zone *zone, uint64_t most);
 /* Pages that a request with @flags must leave available. */
 uint64_t zone_mark(const struct zone *zone, unsigned flags);
 /* True if a request with @flags may take @pages now. */

@@ -232,10 +232,10 @@ struct purged decay_purge(struct vmap *v)
  * twice the faults of the pages that were taken, which happen once.  A quarter of what is in use stays, for areas
  * that are freed and allocated all the time.
  */
-void decay_cede(struct quire_module *module, size_t bytes)
+bool decay_cede(struct quire_module *module, size_t bytes)
 {
 	struct vmap *v = vmap_of(module);
-	uint64_t pages = bytes >> v->page_shift, cached, live, keep;
+	uint64_t pages = bytes >> v->page_shift, purged, cached, live, keep;
 
 	cpu_pool_own(v);
 	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
@@ -247,8 +247,7 @@ void decay_cede(struct quire_module *module, size_t bytes)
 	keep = cached > pages ? cached - pages : 0;
 	if (keep < live / 4)
 		keep = live / 4;
-	if (cached > keep)
-		purge_run(v, EVERYTHING_MS, keep);
+	return cached <= keep || purge_try(v, EVERYTHING_MS, keep, &purged);
 }
 
 /* Aliases in blocks in use hold no memory, but they hold mappings, which may be what is needed. */

@@ -3,6 +3,7 @@
 #ifndef VMAP_DECAY_H
 #define VMAP_DECAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,8 +15,9 @@ struct vmap;
 uint64_t decay_tick(struct quire_module *module, uint64_t now_ns);
 /* Purges everything that is lazy, pooled or on a CPU.  Waits for a purge in flight. */
 struct purged decay_purge(struct vmap *v);
-/* The same, and also gives back aliases and records: for module.h. */
-void decay_cede(struct quire_module *module, size_t bytes);
+/* For module.h: gives back up to @bytes of what is cached.  False if another purge is in flight. */
+bool decay_cede(struct quire_module *module, size_t bytes);
+/* For module.h: as decay_purge(), and also gives back aliases and records.  Returns bytes. */
 size_t decay_shrink(struct quire_module *module);
 /* Makes a visit of the worker due after a free; at once if more is cached than may stay. */
 void decay_kick(struct vmap *v);

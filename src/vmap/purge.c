@@ -360,19 +360,28 @@ static uint64_t run_counter(struct vmap *v, uint32_t before_ms, uint64_t keep_pa
 	return pages;
 }
 
+bool purge_try(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, uint64_t *pages)
+{
+	*pages = 0;
+	if (v->policy == QUIRE_PURGE_COUNTER) {
+		*pages = run_counter(v, before_ms, keep_pages);
+		return true;
+	}
+	if (!mutex_try(&v->purge_mutex))
+		return false;
+	*pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), v->ranges,
+			     PURGE_RANGES);
+	*pages += frames_purge(v);
+	v->purged_ms = decay_now_ms();
+	mutex_release(&v->purge_mutex);
+	return true;
+}
+
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages)
 {
 	uint64_t pages;
 
-	if (v->policy == QUIRE_PURGE_COUNTER)
-		return run_counter(v, before_ms, keep_pages);
-	if (!mutex_try(&v->purge_mutex))
-		return 0;
-	pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), v->ranges,
-			    PURGE_RANGES);
-	pages += frames_purge(v);
-	v->purged_ms = decay_now_ms();
-	mutex_release(&v->purge_mutex);
+	(void)purge_try(v, before_ms, keep_pages, &pages);
 	return pages;
 }
 

@@ -15,6 +15,8 @@ struct vmap;
  * if another purge is in flight: a caller that must wait for it calls resort_try().
  */
 uint64_t purge_run(struct vmap *v, uint32_t before_ms, uint64_t keep_pages);
+/* The same with the number of pages in *@pages.  False if another purge is in flight: nothing was purged. */
+bool purge_try(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, uint64_t *pages);
 /* Pages of purged areas, as quire/vmap.h counts them. */
 struct purged {
 	uint64_t area_pages;  /* of areas with memory of their own */

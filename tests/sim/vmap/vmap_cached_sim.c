@@ -101,7 +101,7 @@ SIM_TEST(split_of_a_pooled_range_against_its_merge, .events = SIM_ABORT)
 
 static void cedes(void *arg)
 {
-	modules_cede(((struct vmap_scene *)arg)->q, (size_t)64 << 12);
+	(void)modules_cede(((struct vmap_scene *)arg)->q, (size_t)64 << 12);
 }
 
 /* Pages raise the peak, so areas give up what they cache, while their owner takes and frees some.  An area that is

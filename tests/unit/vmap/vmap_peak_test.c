@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is cached serves, or goes back, before areas or pages make the instance larger than it ever was. */
+#include <pthread.h>
 #include <string.h>
 
 #include <quire/page.h>
@@ -8,8 +9,10 @@
 #include "base/mem.h"
 #include "huge/huge.h"
 #include "instance/instance.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
 #include "mapped.h"
+#include "page/charge.h"
 #include "quire_test.h"
 #include "vmap/vmap.h"
 
@@ -19,17 +22,22 @@
 
 static char *area[AREAS_NR], *page[PAGES_MOST];
 
-static struct quire *make(enum quire_switch thp)
+static struct quire *make_with(unsigned zones, enum quire_guard guard, enum quire_switch thp)
 {
 	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .page_shift = 12, .thp = thp,
-				   .guard = QUIRE_GUARD_OFF, .report = QUIRE_OFF,
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(256), .page_shift = 12, .zones = zones,
+				   .thp = thp, .guard = guard, .report = QUIRE_OFF,
 				   .worker = QUIRE_WORKER_OFF);
 	struct quire *q;
 
 	assert_true(pin_to_cpu((unsigned)allowed_cpu_next(0)));
 	assert_int_equal(quire_create(&options, &q), 0);
 	return q;
+}
+
+static struct quire *make(enum quire_switch thp)
+{
+	return make_with(1, QUIRE_GUARD_OFF, thp);
 }
 
 static void end(struct quire *q)
@@ -204,6 +212,89 @@ static void areas_keep_what_they_cache_below_the_peak(void **state)
 	end(q);
 }
 
+/* Each time pages take less than is worth a purge, and then a fresh area is charged: what pages owe adds up. */
+static void charges_of_areas_do_not_pay_what_pages_owe(void **state)
+{
+	struct quire *q = make(QUIRE_OFF);
+	const unsigned less = (unsigned)(MIB(1) * 2 / 3 / PAGE);
+	uint64_t fresh = 0;
+
+	(void)state;
+	take_areas(q, MIB(3));
+	for (unsigned i = 0; i < AREAS_NR; i++)
+		quire_vfree(q, area[i]);
+	assert_u64_eq(charged_bytes(q), AREAS_NR * MIB(3));
+	for (unsigned i = 0; i < 42; i++) {
+		take_pages(q, less);
+		assert_int_equal(page_charge(q, 1, 0), 0);
+		fresh++;
+	}
+	assert_true(charged_bytes(q) <= AREAS_NR * MIB(3) - MIB(24));
+	page_uncharge(q, fresh);
+	end(q);
+}
+
+struct purger {
+	struct quire *q;
+	pthread_barrier_t turn;
+};
+
+static void *is_purging(void *arg)
+{
+	struct purger *purger = arg;
+
+	mutex_acquire(&purger->q->vmap->purge_mutex);
+	pthread_barrier_wait(&purger->turn);
+	pthread_barrier_wait(&purger->turn);
+	mutex_release(&purger->q->vmap->purge_mutex);
+	return NULL;
+}
+
+/* While another purge is in flight areas give up nothing; the debt is paid by the first refill after it. */
+static void what_areas_were_too_busy_to_give_stays_owed(void **state)
+{
+	struct quire *q = make(QUIRE_OFF);
+	struct purger purger = { .q = q };
+	uint64_t charged;
+	pthread_t thread;
+
+	(void)state;
+	take_areas(q, MIB(1));
+	for (unsigned i = 0; i < AREAS_NR; i += 2)
+		quire_vfree(q, area[i]);
+	pthread_barrier_init(&purger.turn, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, is_purging, &purger), 0);
+	pthread_barrier_wait(&purger.turn);
+	take_pages(q, MIB(8) / PAGE);
+	charged = charged_bytes(q);
+	pthread_barrier_wait(&purger.turn);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&purger.turn);
+	assert_u64_eq(charged, MIB(32));
+	take_pages(q, MIB(1) / PAGE);
+	assert_true(charged_bytes(q) <= MIB(32 - 8));
+	end(q);
+}
+
+/* Callers that may not wait leave a debt in both zones; the last to be noted is the smaller one. */
+static void debts_of_all_zones_are_made_up_for(void **state)
+{
+	struct quire *q = make_with(2, QUIRE_GUARD_OFF, QUIRE_OFF);
+
+	(void)state;
+	take_areas(q, MIB(1));
+	for (unsigned i = 0; i < AREAS_NR; i += 2)
+		quire_vfree(q, area[i]);
+	for (unsigned zone = 0; zone < 2; zone++)
+		for (unsigned i = 0; i < (zone == 0 ? MIB(6) : MIB(2)) / PAGE; i++)
+			assert_non_null(quire_alloc_pages(q, 0, QUIRE_NODE(zone) | QUIRE_NOWAIT));
+	assert_u64_eq(charged_bytes(q), MIB(32));
+	for (unsigned i = 0; i < MIB(1) / PAGE / 2; i++)
+		assert_non_null(quire_alloc_pages(q, 0, QUIRE_NODE(1)));
+	assert_true(charged_bytes(q) <= MIB(32 - 7));
+	end(q);
+}
+
 /* ---- huge pages ---- */
 
 static uint64_t huge_bytes(struct quire *q)
@@ -250,6 +341,9 @@ int main(void)
 		cmocka_unit_test(areas_make_up_for_pages_that_raise_the_peak),
 		cmocka_unit_test(peak_stays_while_areas_make_up_for_pages),
 		cmocka_unit_test(areas_keep_what_they_cache_below_the_peak),
+		cmocka_unit_test(charges_of_areas_do_not_pay_what_pages_owe),
+		cmocka_unit_test(what_areas_were_too_busy_to_give_stays_owed),
+		cmocka_unit_test(debts_of_all_zones_are_made_up_for),
 		cmocka_unit_test(areas_that_share_blocks_have_ordinary_pages_while_they_are_few),
 	};
 
