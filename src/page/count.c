@@ -3,9 +3,9 @@
  * page/count.c - pages counted by what their heads say
  *
  * What is allocated is a difference of other figures wherever that is enough: no fast path counts.  Here it is
- * counted, from the state bytes, so that a page that was lost makes a difference (B1).  Nothing is
- * locked: a head that changes in between is counted as one or the other, and of a run that is split or merged
- * meanwhile a part is missed, or counted twice.
+ * counted, from the state bytes, so that a page that was lost makes a difference (B1).  Heads
+ * change meanwhile: one that does is counted as one or the other, and of a run that is split or merged
+ * a part is missed, or counted twice.
  */
 #include "page/count.h"
 
@@ -74,7 +74,8 @@ static void add_block(const struct pages *p, const struct block_count *block,
 	count->sparse_rest += block_pages(p) - block->allocated;
 }
 
-static void count_zone(const struct pages *p, const struct zone *zone, struct page_count *count)
+/* A block at a time: one that comes online is written as a whole, under the lock. */
+static void count_zone(const struct pages *p, struct zone *zone, struct page_count *count)
 {
 	/* A hint: state bytes beyond it read zero. */
 	uint32_t blocks = load_relaxed(&zone->blocks_touched);
@@ -82,13 +83,15 @@ static void count_zone(const struct pages *p, const struct zone *zone, struct pa
 
 	for (uint32_t block = zone->block_first; block < zone->block_first + blocks; block++) {
 		struct block_count one;
+		lock_token token = lock_acquire(&zone->lock);
 
 		count_block(p, &frame, block_frame(p, block + 1), &one);
+		lock_release(&zone->lock, token);
 		add_block(p, &one, count);
 	}
 }
 
-void page_count_states(const struct pages *p, struct page_count *count)
+void page_count_states(struct pages *p, struct page_count *count)
 {
 	*count = (struct page_count){ .allocated = 0 };
 	for (unsigned i = 0; i < p->zones_nr; i++)

@@ -17,6 +17,6 @@ struct page_count {
 };
 
 /* Exact while no other thread uses the instance. */
-void page_count_states(const struct pages *p, struct page_count *count);
+void page_count_states(struct pages *p, struct page_count *count);
 
 #endif
