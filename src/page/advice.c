@@ -18,7 +18,9 @@
  * The witness are blocks with ordinary pages, for which the system can tell which were written: the first
  * blocks, later the last block of a step by which a zone grew, and all of a step after a witness that was not
  * written.  It is looked at when the next step is due, as nearly all blocks are in use then.  While witnesses are
- * three quarters written, the next is of the step after 1, 3, 7, .. 63 others.  Programs differ: a page of objects
+ * three quarters written, the next is of the step after 1, 3, 7, .. 63 others.  A block that was
+ * offline leaves no witness and looks at none; a witness of which a block goes back as a whole, or offline, is
+ * forgotten, or a program that trims would lose its huge pages.  Programs differ: a page of objects
  * that are never written, or of slabs that are not full, has no memory without huge pages.
  *
  * Growing never goes back: an instance that was large once may be large again, and what it gave
@@ -125,14 +127,24 @@ static void extend_witness(struct page_witness *w, uint32_t first, uint32_t end)
 	w->end = end;
 }
 
-/* Where blocks with huge pages end in a step [first, end): the rest is the witness, which whoever takes the next
- * step looks at. */
-static uint32_t huge_end_locked(struct pages *p, uint32_t first, uint32_t end)
+/* Of blocks that went, nothing is known any more. */
+static void forget_witness_locked(struct pages *p, uint32_t first, uint32_t end)
 {
 	struct page_witness *w = &p->witness;
 
 	CHECK(mutex_is_held(&p->q.huge_mutex));
-	if (!p->q.thp || p->q.thp_always)
+	if (first < w->end && w->first < end)
+		w->first = w->end;
+}
+
+/* Where blocks with huge pages end in a step [first, end): the rest is the witness, which whoever takes the next
+ * step looks at. */
+static uint32_t huge_end_locked(struct pages *p, uint32_t first, uint32_t end, bool was_offline)
+{
+	struct page_witness *w = &p->witness;
+
+	CHECK(mutex_is_held(&p->q.huge_mutex));
+	if (!p->q.thp || p->q.thp_always || was_offline)
 		return wants_huge(p) ? end : first;
 	if (is_large(p))
 		look_at_witness_locked(p);
@@ -140,8 +152,6 @@ static uint32_t huge_end_locked(struct pages *p, uint32_t first, uint32_t end)
 		extend_witness(w, first, end);
 		return first;
 	}
-	if (end - first == 1) /* it was offline: a step too small for one */
-		return end;
 	if (w->until != 0) {
 		w->until--;
 		return end;
@@ -150,7 +160,8 @@ static uint32_t huge_end_locked(struct pages *p, uint32_t first, uint32_t end)
 	return end - 1;
 }
 
-void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_wait)
+void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool was_offline,
+		       bool may_wait)
 {
 	uint32_t huge_end;
 
@@ -158,7 +169,7 @@ void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_w
 		mutex_acquire(&p->q.huge_mutex);
 	else if (!mutex_try(&p->q.huge_mutex))
 		return;
-	huge_end = huge_end_locked(p, first, end);
+	huge_end = huge_end_locked(p, first, end, was_offline);
 	if (first < huge_end)
 		huge_usable(&p->huge, first, huge_end, true);
 	if (huge_end < end)
@@ -170,10 +181,12 @@ void page_advise_empty(struct pages *p, uint32_t first, uint32_t end)
 {
 	bool wants = wants_huge(p);
 
-	if (!p->q.thp || !huge_whole_may_change(&p->huge, first, end, wants))
+	if (!p->q.thp)
 		return;
 	mutex_acquire(&p->q.huge_mutex);
-	huge_whole_went(&p->huge, first, end, wants);
+	forget_witness_locked(p, first, end);
+	if (huge_whole_may_change(&p->huge, first, end, wants))
+		huge_whole_went(&p->huge, first, end, wants);
 	mutex_release(&p->q.huge_mutex);
 }
 

@@ -16,8 +16,10 @@ struct page_witness {
 	bool was_dense;	     /* atomic, relaxed: the last one that was looked at */
 };
 
-/* Blocks [first, end) are committed now.  A caller that may not wait may leave them without advice. */
-void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool may_wait);
+/* Blocks [first, end) are committed now, for the first time or after they were offline.  A caller that may not wait
+ * may leave them without advice. */
+void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool was_offline,
+		       bool may_wait);
 /* Nothing of blocks [first, end) is in use, and no memory is behind them. */
 void page_advise_empty(struct pages *p, uint32_t first, uint32_t end);
 /* A part of blocks [first, end) is about to be given back.  True if one may have a huge page, which is

@@ -278,9 +278,11 @@ static int grow_metadata(struct pages *p, struct zone *zone, uint32_t end)
 	return error;
 }
 
-static int grow_commit(struct pages *p, struct zone *zone, uint32_t first, uint32_t n,
+/* The first @n blocks of a step. */
+static int grow_commit(struct pages *p, struct zone *zone, const struct grow_step *step, uint32_t n,
 		       bool may_wait)
 {
+	uint32_t first = step->first;
 	void *addr = page_addr(p, block_frame(p, first));
 	size_t bytes = (size_t)n << BLOCK_SHIFT;
 	int error = grow_metadata(p, zone, first + n);
@@ -289,7 +291,7 @@ static int grow_commit(struct pages *p, struct zone *zone, uint32_t first, uint3
 		error = mem_commit(addr, bytes);
 	if (error)
 		return error;
-	page_advise_fresh(p, first, first + n, may_wait);
+	page_advise_fresh(p, first, first + n, step->was_offline, may_wait);
 	return 0;
 }
 
@@ -506,10 +508,10 @@ static int grow_one(struct pages *p, struct zone *zone, const struct growth *gro
 	if (step == NULL)
 		return -EAGAIN;
 	n = taken.blocks_nr;
-	error = grow_commit(p, zone, taken.first, n, growth->may_wait);
+	error = grow_commit(p, zone, &taken, n, growth->may_wait);
 	if (error && n > growth->needed) {
 		n = growth->needed;
-		error = grow_commit(p, zone, taken.first, n, growth->may_wait);
+		error = grow_commit(p, zone, &taken, n, growth->may_wait);
 	}
 	grow_done(p, zone, step, error ? 0 : n);
 	return error;

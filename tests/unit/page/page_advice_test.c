@@ -213,6 +213,39 @@ static void heap_has_no_more_huge_pages_once_a_witness_was_not_written(void **st
 	heap_end(heap);
 }
 
+/* The witness is pending when all blocks are given back and go offline.  They come back one by one. */
+static void heap_that_trims_keeps_its_huge_pages(void **state)
+{
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	skip_if_nobody_tells(heap);
+	take_and_write(heap, 0, (WITNESS + 1) * BLOCK / PAGE);
+	free_and_release(heap, 0);
+	take_and_write(heap, 0, PAGES_NR);
+	expect_advice(heap, 0, WITNESS + 4, 'h');
+	expect_advice(heap, WITNESS + 4, WITNESS + 5, 'n'); /* the next witness */
+	expect_advice(heap, WITNESS + 5, BLOCKS_NR, 'h');
+	heap_end(heap);
+}
+
+/* The last that comes back is written whole, and the rest of the heap hardly. */
+static void block_that_was_offline_is_no_witness(void **state)
+{
+	const unsigned block_pages = BLOCK / PAGE;
+	struct heap *heap = heap_make(QUIRE_AUTO);
+
+	(void)state;
+	skip_if_nobody_tells(heap);
+	take_and_write_some(heap, 0, 16 * block_pages, 4);
+	free_and_release(heap, 0);
+	take_and_write_some(heap, 0, 15 * block_pages, 4);
+	take_and_write(heap, 15 * block_pages, 16 * block_pages);
+	take_and_write_some(heap, 16 * block_pages, PAGES_NR, 4);
+	expect_advice(heap, 0, BLOCKS_NR, 'n');
+	heap_end(heap);
+}
+
 static enum huge_kind kind_of(const struct heap *heap, uint32_t block)
 {
 	return huge_kind(&pages_of(heap->q)->huge, block);
@@ -297,6 +330,8 @@ int main(void)
 		cmocka_unit_test(heap_that_is_hardly_written_takes_what_it_writes),
 		cmocka_unit_test(heap_has_huge_pages_once_a_step_was_written),
 		cmocka_unit_test(heap_has_no_more_huge_pages_once_a_witness_was_not_written),
+		cmocka_unit_test(heap_that_trims_keeps_its_huge_pages),
+		cmocka_unit_test(block_that_was_offline_is_no_witness),
 		cmocka_unit_test(full_blocks_are_made_huge_by_the_second_look),
 		cmocka_unit_test(full_blocks_that_are_hardly_written_are_left_alone),
 		cmocka_unit_test(option_gives_all_blocks_the_advice_or_none),
