@@ -59,6 +59,10 @@ uint64_t figure_value(const struct figure *figure, const struct figure_values *v
 	}
 	if (figure->unit == UNIT_PAGES)
 		return value << values->page.page_shift;
+	if (figure->unit == UNIT_SHIFT)
+		return (uint64_t)1 << value;
+	if (figure->unit == UNIT_ORDER)
+		return (uint64_t)1 << (value + values->page.page_shift);
 	return figure->unit == UNIT_KIB ? value << 10 : value;
 }
 

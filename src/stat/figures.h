@@ -15,6 +15,8 @@ enum figure_unit {
 	UNIT_BYTES,
 	UNIT_KIB,
 	UNIT_PAGES, /* of the instance */
+	UNIT_SHIFT, /* a power of two of bytes */
+	UNIT_ORDER, /* a power of two of pages */
 };
 
 enum figure_kind {

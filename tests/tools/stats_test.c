@@ -24,6 +24,8 @@
 #include "json_reader.h"
 #include "stat/figures.h"
 #include "stats/seen.h"
+#include "stats/stats.h"
+#include "top/top.h"
 
 #define AREA_BYTES ((size_t)3 << 20)
 
@@ -541,6 +543,7 @@ static void every_form_is_printed(void **state)
 	expect(0, "stats_test");
 	expect(0, "6.00 MiB in areas");
 	expect(0, "memory of areas in use");
+	assert_null(strstr(answer.text, "pageblocks are under")); /* a tiny program is no finding */
 	run("stats --json %d", (int)pid);
 	expect(0, "{\"schema\":\"quire-stat\"");
 	assert_true(json_is_right(answer.text, &offset));
@@ -552,6 +555,160 @@ static void every_form_is_printed(void **state)
 	run("stats --shape options %d", (int)pid);
 	expect(0, "observe:on");
 	end(pid);
+}
+
+/* A living process's name says anything, and its file is on a terminal and in a collector's file. */
+static void a_name_does_no_harm(void **state)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .observe = QUIRE_ON);
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		prctl(PR_SET_NAME, "a\"b\\\t\033[7m\n");
+		live(1, &options);
+	}
+	await(pid, 1);
+	run("stats %d", (int)pid);
+	expect(0, ", a\"b\\??[7m, as it was");
+	run("stats --prometheus %d", (int)pid);
+	expect(0, "command=\"a\\\"b\\\\??[7m\",instance=\"1\"} 3145728\n");
+	expect(0, "instance=\"1\"} 1\n# HELP quire_updated_timestamp_seconds");
+	end(pid);
+	run("stats --prometheus %d", (int)pid);
+	expect(0, "instance=\"1\"} 0\n# HELP quire_updated_timestamp_seconds");
+}
+
+/* ---- what stands out ---- */
+
+static void expect_findings(const char *json, const char *text)
+{
+	char lines[STATS_FINDINGS_MAX][160];
+	unsigned nr;
+
+	seen = (struct seen){ .sections_nr = 1, .section = { { .name = "json" } } };
+	snprintf(seen.text, sizeof(seen.text), "%s", json);
+	nr = stats_findings(&seen, lines);
+	assert_int_equal(nr, text != NULL);
+	if (text != NULL)
+		assert_string_equal(lines[0], text);
+}
+
+static void a_finding_is_much_memory(void **state)
+{
+	(void)state;
+	expect_findings("{\"page\":{\"allocated_bytes\":104857600}}", NULL);
+	expect_findings(
+		"{\"page\":{\"allocated_bytes\":104857600,\"free_bytes\":209715200,"
+		"\"unbacked_bytes\":104857600}}",
+		"100 MiB of free pages still have their memory: a shorter decay gives it back "
+		"sooner");
+	expect_findings("{\"page\":{\"allocated_bytes\":104857600,\"free_bytes\":209715200,"
+			"\"unbacked_bytes\":200000000}}",
+			NULL);
+	expect_findings(
+		"{\"page\":{\"online_bytes\":104857600,\"pageblock_bytes\":2097152,"
+		"\"allocated_bytes\":1048576,\"sparse_blocks\":49,"
+		"\"sparse_used_bytes\":1048576,\"sparse_rest_bytes\":101711872,"
+		"\"pinned_bytes\":49283072}}",
+		"49 of 50 pageblocks are under 5 % in use: 50.0 MiB are held beside 1.00 MiB");
+	/* Their memory has gone back. */
+	expect_findings("{\"page\":{\"online_bytes\":104857600,\"pageblock_bytes\":2097152,"
+			"\"allocated_bytes\":1048576,\"sparse_blocks\":49,"
+			"\"sparse_rest_bytes\":101711872,\"pinned_bytes\":101711872}}",
+			NULL);
+}
+
+/* ---- two looks ---- */
+
+/* The stopped process's page, as if it were written once more: @from of a section is @to, which is as long. */
+static void write_again(int fd, const char *from, const char *to)
+{
+	char *at = strstr(seen.text + seen.section[0].offset, from);
+
+	assert_string_equal(seen.section[0].name, "json");
+	assert_non_null(at);
+	memcpy(at, to, strlen(to));
+	assert_int_equal(pwrite(fd, at, strlen(to), at - seen.text), strlen(to));
+	seen.header.updated_ns++;
+	put_header(fd);
+}
+
+static void rates_are_of_one_program_and_end_with_it(void **state)
+{
+	static struct top_state top; /* none seen */
+	pid_t pid = start(2);
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid };
+	int fd;
+
+	(void)state;
+	await(pid, 2);
+	kill(pid, SIGSTOP);
+	await(pid, 2);
+	fd = open(page_path(), O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_false(top.has_before);
+	write_again(fd, "\"tree_allocs\":2", "\"tree_allocs\":9");
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_true(top.has_before);
+	write_again(fd, "\"tree_allocs\":9", "\"tree_allocs\":1"); /* it fell */
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_false(top.has_before);
+	write_again(fd, "\"tree_allocs\":1", "\"tree_allocs\":2");
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_true(top.has_before);
+	seen.header.process.image++; /* it became another program */
+	write_again(fd, "\"tree_allocs\":2", "\"tree_allocs\":3");
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_false(top.has_before);
+	write_again(fd, "\"tree_allocs\":3", "\"tree_allocs\":4");
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_true(top.has_before);
+	end(pid);
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_false(top.has_before);
+	close(fd);
+}
+
+/* However often somebody looks, and however seldom the process writes. */
+static void times_are_times_and_not_looks(void **state)
+{
+	static struct top_state top;
+	pid_t pid = start(2);
+	const struct seen_wanted wanted = { .pid = (uint32_t)pid };
+	struct timespec before, after;
+	unsigned used_nr;
+	double ago;
+	int fd;
+
+	(void)state;
+	await(pid, 2);
+	kill(pid, SIGSTOP);
+	await(pid, 2);
+	fd = open(page_path(), O_RDWR);
+	assert_true(fd >= 0);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	seen.header.updated_ns = (uint64_t)(before.tv_sec - 100) * 1000000000;
+	put_header(fd);
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_int_equal(top.used_nr, 1);
+	write_again(fd, "\"given_back_bytes\":0", "\"given_back_bytes\":8");
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(top_look(&wanted, &top), 0);
+	assert_u64_eq(top.given_back, 8);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	ago = (double)(after.tv_sec - before.tv_sec) + 101;
+	assert_true(top.given_back_ago >= 99 && top.given_back_ago <= ago);
+	assert_true(top.used_nr <= 2 + (unsigned)(after.tv_sec - before.tv_sec));
+	used_nr = top.used_nr;
+	top.second -= 10; /* as if the last look were ten seconds ago */
+	assert_int_equal(top_look(&wanted, &top), 0);
+	assert_true(top.used_nr >= used_nr + 10);
+	end(pid);
+	close(fd);
+	assert_int_equal(unlink(page_path()), 0);
 }
 
 static void top_prints_what_it_would_draw(void **state)
@@ -591,6 +748,8 @@ static void wrong_use_of_top_is_refused(void **state)
 	expect(2, "wrong use of");
 	run("top --batch %d", (int)getpid());
 	expect(1, "shows no figures");
+	run("top --batch --json");
+	expect(2, "one of --batch and --json");
 	run("top 12x");
 	expect(2, "'12x' is no process number");
 }
@@ -652,6 +811,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_folder_that_is_a_link_is_not_followed),
 		cmocka_unit_test(the_dead_leave_sixteen_pages),
 		cmocka_unit_test(every_form_is_printed),
+		cmocka_unit_test(a_name_does_no_harm),
+		cmocka_unit_test(a_finding_is_much_memory),
+		cmocka_unit_test(rates_are_of_one_program_and_end_with_it),
+		cmocka_unit_test(times_are_times_and_not_looks),
 		cmocka_unit_test(top_prints_what_it_would_draw),
 		cmocka_unit_test(wrong_use_of_top_is_refused),
 		cmocka_unit_test(a_child_of_fork_shows_its_own),

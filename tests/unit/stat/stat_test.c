@@ -61,11 +61,9 @@ static uint64_t value_of(const char *module, const char *name)
 static const struct {
 	size_t offset, bytes;
 } explaining[] = {
-	EXPLAINS(page, struct_bytes),	 EXPLAINS(page, page_shift),
-	EXPLAINS(page, pageblock_order), EXPLAINS(page, zones_nr),
-	EXPLAINS(vmap, struct_bytes),	 EXPLAINS(vmap, page_shift),
-	EXPLAINS(percpu, struct_bytes),	 EXPLAINS(percpu, page_shift),
-	EXPLAINS(percpu, unit_pages),	 EXPLAINS(slab, struct_bytes),
+	EXPLAINS(page, struct_bytes), EXPLAINS(page, zones_nr),	      EXPLAINS(vmap, struct_bytes),
+	EXPLAINS(vmap, page_shift),   EXPLAINS(percpu, struct_bytes), EXPLAINS(percpu, page_shift),
+	EXPLAINS(percpu, unit_pages), EXPLAINS(slab, struct_bytes),
 };
 
 static void every_field_is_in_the_table_once(void **state)

@@ -75,6 +75,15 @@ static bool read_section(int fd, size_t size, size_t at, struct seen *seen, unsi
 	return true;
 }
 
+/* A command is shown on terminals: what could steer one is not. */
+static void clean(char *text, size_t bytes)
+{
+	text[bytes - 1] = '\0';
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 /* The header's own parts, which say where the rest is. */
 static int read_header(int fd, size_t size, struct seen *seen)
 {
@@ -92,7 +101,7 @@ static int read_header(int fd, size_t size, struct seen *seen)
 	    header->section_bytes % 8 != 0 || header->sections_offset > size)
 		return -EPROTO;
 	room = (size - header->sections_offset) / header->section_bytes;
-	header->process.command[sizeof(header->process.command) - 1] = '\0';
+	clean(header->process.command, sizeof(header->process.command));
 	seen->sections_nr =
 		header->sections_nr < SEEN_SECTIONS_MAX ? header->sections_nr : SEEN_SECTIONS_MAX;
 	return header->sections_nr <= room ? 0 : -EPROTO;
@@ -145,7 +154,7 @@ static int read_page(int folder, const char *name, struct seen *seen)
 /* Field 22 of /proc/PID/stat; 0 if there is no such process, or it has ended and nobody has waited for it. */
 static uint64_t start_of(uint32_t pid)
 {
-	char path[64], line[1024] = "", *at;
+	char path[64], line[1024], *at;
 	unsigned long long ticks = 0;
 	char state = 'X';
 	FILE *file;
@@ -154,7 +163,9 @@ static uint64_t start_of(uint32_t pid)
 	file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	at = fgets(line, sizeof(line), file) != NULL ? strrchr(line, ')') : NULL;
+	line[fread(line, 1, sizeof(line) - 1, file)] =
+		'\0'; /* a name may contain the end of a line */
+	at = strrchr(line, ')');
 	fclose(file);
 	if (at == NULL ||
 	    sscanf(at + 1,
@@ -515,4 +526,12 @@ bool seen_number(const struct seen *seen, const char *module, const char *name, 
 		return false;
 	*value = strtoull(at + strlen(key), NULL, 10);
 	return true;
+}
+
+uint64_t seen_figure(const struct seen *seen, const char *module, const char *name)
+{
+	uint64_t value = 0;
+
+	seen_number(seen, module, name, &value);
+	return value;
 }

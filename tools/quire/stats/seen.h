@@ -50,7 +50,9 @@ bool seen_variable(uint32_t pid, const char *name, char *value, size_t bytes);
 const char *seen_section(const struct seen *seen, const char *name);
 /* True if a section was longer than its room. */
 bool seen_is_cut(const struct seen *seen, const char *name);
-/* A number of the JSON: false if it is not there. */
+/* A number of the JSON: 0 if it is not there. */
+uint64_t seen_figure(const struct seen *seen, const char *module, const char *name);
+/* The same: false if it is not there. */
 bool seen_number(const struct seen *seen, const char *module, const char *name, uint64_t *value);
 
 #endif

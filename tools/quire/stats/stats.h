@@ -30,7 +30,7 @@ enum exit_status stats_refuse(const char *who, const struct seen_wanted *wanted,
 void stats_print_table(const struct seen *seen);
 void stats_print_prometheus(const struct seen *seen);
 /* What is wrong, in words, a line each; returns how many there are. */
-#define STATS_FINDINGS_MAX 4u
+#define STATS_FINDINGS_MAX 5u
 unsigned stats_findings(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160]);
 /* "181 MiB"; the text is valid until the fourth call after it. */
 const char *stats_bytes(uint64_t bytes);

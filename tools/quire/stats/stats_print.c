@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "stat/figures.h"
 
@@ -38,14 +39,6 @@ static bool value_on(const struct seen *seen, const struct figure *figure, uint6
 	return seen_number(seen, figure_module(figure), name, value);
 }
 
-static uint64_t number(const struct seen *seen, const char *module, const char *name)
-{
-	uint64_t value = 0;
-
-	seen_number(seen, module, name, &value);
-	return value;
-}
-
 /* ---- where memory is ---- */
 
 static void print_head(const struct seen *seen)
@@ -57,25 +50,31 @@ static void print_head(const struct seen *seen)
 
 static void print_where(const struct seen *seen)
 {
-	uint64_t slab_used = number(seen, "slab", "used_bytes");
-	uint64_t slabs = number(seen, "slab", "slab_bytes");
-	uint64_t allocated = number(seen, "page", "allocated_bytes");
-	uint64_t idle = number(seen, "page", "free_bytes") + number(seen, "page", "cached_bytes");
-	uint64_t unbacked = number(seen, "page", "unbacked_bytes");
+	uint64_t slab_used = seen_figure(seen, "slab", "used_bytes");
+	uint64_t slabs = seen_figure(seen, "slab", "slab_bytes");
+	uint64_t allocated = seen_figure(seen, "page", "allocated_bytes");
+	uint64_t idle =
+		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
+	uint64_t unbacked = seen_figure(seen, "page", "unbacked_bytes");
 
 	printf("in use: %s in slabs (%s of objects), %s in other pages, ", stats_bytes(slabs),
 	       stats_bytes(slab_used), stats_bytes(allocated > slabs ? allocated - slabs : 0));
-	printf("%s in areas, %s per-CPU\n", stats_bytes(number(seen, "vmap", "busy_bytes")),
-	       stats_bytes(number(seen, "percpu", "populated_bytes")));
+	printf("%s in areas, %s per-CPU\n", stats_bytes(seen_figure(seen, "vmap", "busy_bytes")),
+	       stats_bytes(seen_figure(seen, "percpu", "populated_bytes")));
 	printf("kept:   %s of free pages, %s of freed areas\n",
 	       stats_bytes(idle > unbacked ? idle - unbacked : 0),
-	       stats_bytes(number(seen, "vmap", "cached_bytes") +
-			   number(seen, "vmap", "lazy_bytes")));
+	       stats_bytes(seen_figure(seen, "vmap", "cached_bytes") +
+			   seen_figure(seen, "vmap", "lazy_bytes")));
 }
 
 /* Free memory that is worth a word: more than a quarter of what is in use, and 16 MiB. */
 #define FREE_PARTS 4u
 #define FREE_BYTES ((uint64_t)16 << 20)
+
+static uint64_t above(uint64_t bytes, uint64_t less)
+{
+	return bytes > less ? bytes - less : 0;
+}
 
 static bool is_much(uint64_t bytes, uint64_t used)
 {
@@ -84,18 +83,27 @@ static bool is_much(uint64_t bytes, uint64_t used)
 
 static unsigned find_free(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160], unsigned nr)
 {
-	uint64_t used =
-		number(seen, "page", "allocated_bytes") + number(seen, "vmap", "busy_bytes");
-	uint64_t areas = number(seen, "vmap", "cached_bytes") + number(seen, "vmap", "lazy_bytes");
+	uint64_t used = seen_figure(seen, "page", "allocated_bytes") +
+			seen_figure(seen, "vmap", "busy_bytes");
+	uint64_t idle =
+		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
+	uint64_t pages = above(idle, seen_figure(seen, "page", "unbacked_bytes"));
+	uint64_t areas =
+		seen_figure(seen, "vmap", "cached_bytes") + seen_figure(seen, "vmap", "lazy_bytes");
 	uint64_t objects =
-		number(seen, "slab", "free_bytes") + number(seen, "slab", "cached_bytes");
+		seen_figure(seen, "slab", "free_bytes") + seen_figure(seen, "slab", "cached_bytes");
 
+	if (is_much(pages, used))
+		snprintf(lines[nr++], sizeof(lines[0]),
+			 "%s of free pages still have their memory: a shorter decay gives it back "
+			 "sooner",
+			 stats_bytes(pages));
 	if (is_much(areas, used))
 		snprintf(lines[nr++], sizeof(lines[0]),
 			 "%s of freed areas are kept for reuse: a shorter decay gives them back "
 			 "sooner",
 			 stats_bytes(areas));
-	if (is_much(objects, number(seen, "slab", "used_bytes")))
+	if (is_much(objects, seen_figure(seen, "slab", "used_bytes")))
 		snprintf(lines[nr++], sizeof(lines[0]),
 			 "%s of free objects are beside used ones, or cached: sizes that came and "
 			 "went",
@@ -103,23 +111,37 @@ static unsigned find_free(const struct seen *seen, char lines[STATS_FINDINGS_MAX
 	return nr;
 }
 
+/* What has lost its memory in sparse pageblocks is held by nobody. */
+static unsigned find_sparse(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160],
+			    unsigned nr)
+{
+	uint64_t blocks = seen_figure(seen, "page", "sparse_blocks");
+	uint64_t block_bytes = seen_figure(seen, "page", "pageblock_bytes");
+	uint64_t held = above(seen_figure(seen, "page", "sparse_rest_bytes"),
+			      seen_figure(seen, "page", "pinned_bytes"));
+	uint64_t used = seen_figure(seen, "page", "sparse_used_bytes");
+
+	if (block_bytes != 0 && is_much(held, seen_figure(seen, "page", "allocated_bytes")))
+		snprintf(lines[nr++], sizeof(lines[0]),
+			 "%" PRIu64 " of %" PRIu64
+			 " pageblocks are under 5 %% in use: %s are held beside %s",
+			 blocks, seen_figure(seen, "page", "online_bytes") / block_bytes,
+			 stats_bytes(held), stats_bytes(used));
+	return nr;
+}
+
 unsigned stats_findings(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160])
 {
-	uint64_t sparse = number(seen, "page", "sparse_blocks");
-	uint64_t refusals = number(seen, "page", "refusals") + number(seen, "vmap", "refusals") +
-			    number(seen, "percpu", "refusals");
+	uint64_t refusals = seen_figure(seen, "page", "refusals") +
+			    seen_figure(seen, "vmap", "refusals") +
+			    seen_figure(seen, "percpu", "refusals");
 	unsigned nr = 0;
 
 	if (refusals != 0)
 		snprintf(lines[nr++], sizeof(lines[0]),
 			 "%" PRIu64 " allocations were refused; the limit is %s", refusals,
-			 stats_bytes(number(seen, "page", "limit_bytes")));
-	if (sparse != 0)
-		snprintf(lines[nr++], sizeof(lines[0]),
-			 "%" PRIu64 " of %" PRIu64 " pageblocks hold under 5 %%: %s pinned by %s",
-			 sparse, number(seen, "page", "online_bytes") >> 21,
-			 stats_bytes(number(seen, "page", "sparse_rest_bytes")),
-			 stats_bytes(number(seen, "page", "sparse_used_bytes")));
+			 stats_bytes(seen_figure(seen, "page", "limit_bytes")));
+	nr = find_sparse(seen, lines, nr);
 	return find_free(seen, lines, nr);
 }
 
@@ -164,21 +186,60 @@ void stats_print_table(const struct seen *seen)
 	}
 }
 
+/* ---- Prometheus ---- */
+
+/* A value of a label: three bytes have a meaning of their own in it. */
+static void put_label(const char *text)
+{
+	for (; *text != '\0'; text++)
+		switch (*text) {
+		case '\n':
+			printf("\\n");
+			break;
+		case '\\':
+		case '"':
+			putchar('\\'); /* fallthrough */
+		default:
+			putchar(*text);
+		}
+}
+
+static void put_family(const struct seen *seen, const char *name, const char *kind,
+		       const char *meaning)
+{
+	printf("# HELP %s %s\n# TYPE %s %s\n%s{pid=\"%" PRIu32 "\",command=\"", name, meaning, name,
+	       kind, name, seen->pid);
+	put_label(seen->header.process.command);
+	printf("\",instance=\"%" PRIu32 "\"} ", seen->header.process.file);
+}
+
+/* A collector reads the text later, and does not see what has become of the process. */
+static void put_process(const struct seen *seen)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	put_family(seen, "quire_process_alive", "gauge", "1 while the process lives, then 0");
+	printf("%d\n", seen->alive);
+	put_family(seen, "quire_updated_timestamp_seconds", "gauge",
+		   "when the process wrote its figures");
+	printf("%.3f\n", (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - seen->age_seconds);
+}
+
 void stats_print_prometheus(const struct seen *seen)
 {
+	put_process(seen);
 	for (unsigned i = 0; i < figures_nr; i++) {
 		const struct figure *figure = &figures[i];
-		const char *total = figure->kind == KIND_COUNTER ? "_total" : "";
+		bool is_counter = figure->kind == KIND_COUNTER;
 		char name[96];
 		uint64_t value;
 
 		if (!value_on(seen, figure, &value))
 			continue;
 		snprintf(name, sizeof(name), "quire_%s_%s%s%s", figure_module(figure), figure->name,
-			 figure_suffix(figure), total);
-		printf("# HELP %s %s\n# TYPE %s %s\n", name, figure->meaning, name,
-		       figure->kind == KIND_COUNTER ? "counter" : "gauge");
-		printf("%s{pid=\"%" PRIu32 "\",command=\"%s\"} %" PRIu64 "\n", name, seen->pid,
-		       seen->header.process.command, value);
+			 figure_suffix(figure), is_counter ? "_total" : "");
+		put_family(seen, name, is_counter ? "counter" : "gauge", figure->meaning);
+		printf("%" PRIu64 "\n", value);
 	}
 }

@@ -11,14 +11,6 @@
 #include "stat/figures.h"
 #include "stats/stats.h"
 
-static uint64_t number(const struct seen *seen, const char *module, const char *name)
-{
-	uint64_t value = 0;
-
-	seen_number(seen, module, name, &value);
-	return value;
-}
-
 /* ---- lines ---- */
 
 /* Cuts a UTF-8 text after so many characters. */
@@ -35,26 +27,27 @@ static void cut(char *text, unsigned columns)
 	}
 }
 
-__attribute__((format(printf, 2, 3))) static void put(struct top_screen *screen, const char *format,
+/* False if the screen does not show the line. */
+__attribute__((format(printf, 2, 3))) static bool put(struct top_screen *screen, const char *format,
 						      ...)
 {
-	char *line = screen->line[screen->used];
+	char *line = screen->line[screen->used < TOP_LINES_MAX ? screen->used : 0];
 	va_list args;
 
-	if (screen->used == screen->lines)
-		return;
+	if (screen->body++ < screen->skip || screen->used == screen->lines)
+		return false;
 	va_start(args, format);
 	vsnprintf(line, sizeof(screen->line[0]), format, args);
 	va_end(args);
 	line[strcspn(line, "\n")] = '\0';
 	cut(line, screen->columns);
 	screen->is_bold[screen->used++] = false;
+	return true;
 }
 
 static void put_head(struct top_screen *screen, const char *text)
 {
-	put(screen, "%s", text);
-	if (screen->used != 0)
+	if (put(screen, "%s", text))
 		screen->is_bold[screen->used - 1] = true;
 }
 
@@ -80,25 +73,25 @@ static void put_process(const struct top_state *state, struct top_screen *screen
 static void put_memory(const struct top_state *state, struct top_screen *screen)
 {
 	const struct seen *seen = &state->now;
-	uint64_t idle = number(seen, "page", "free_bytes") + number(seen, "page", "cached_bytes");
-	uint64_t unbacked = number(seen, "page", "unbacked_bytes");
-	uint64_t used = state->used[(state->used_nr - 1) % HISTORY_NR];
+	uint64_t idle =
+		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
+	uint64_t unbacked = seen_figure(seen, "page", "unbacked_bytes");
 
-	put(screen, "used %s   resident %s   limit %s", stats_bytes(used),
+	put(screen, "used %s   resident %s   limit %s", stats_bytes(state->used_bytes),
 	    state->resident_bytes != 0 ? stats_bytes(state->resident_bytes) : "-",
-	    stats_bytes(number(seen, "page", "limit_bytes")));
+	    stats_bytes(seen_figure(seen, "page", "limit_bytes")));
 	put(screen, "kept: free pages %s   freed areas %s   lazy %s",
 	    stats_bytes(idle > unbacked ? idle - unbacked : 0),
-	    stats_bytes(number(seen, "vmap", "cached_bytes")),
-	    stats_bytes(number(seen, "vmap", "lazy_bytes")));
-	if (state->given_back_ago < 0)
+	    stats_bytes(seen_figure(seen, "vmap", "cached_bytes")),
+	    stats_bytes(seen_figure(seen, "vmap", "lazy_bytes")));
+	if (state->given_back_at_ns == 0)
 		put(screen, "given back: nothing since the first look");
 	else
 		put(screen, "given back: %s since the first look, last %.0f s ago",
 		    stats_bytes(state->given_back), state->given_back_ago);
 }
 
-/* A character for each look, the latest on the right, of the most that was used. */
+/* A character for each second, the latest on the right, of the most that was used. */
 static void put_curve(const struct top_state *state, struct top_screen *screen)
 {
 	static const char *const ascii[] = { " ", ".", ":", "-", "=", "+", "*", "#", "@" };
@@ -130,7 +123,7 @@ static uint64_t sum(const struct seen *seen, const struct row *row)
 	uint64_t value = 0;
 
 	for (unsigned i = 0; i < 4 && row->slow[i] != NULL; i++)
-		value += number(seen, row->module, row->slow[i]);
+		value += seen_figure(seen, row->module, row->slow[i]);
 	return value;
 }
 
@@ -162,15 +155,17 @@ static void put_rows(const struct top_state *state, struct top_screen *screen)
 			slow = (double)(sum(&state->now, row) - sum(&state->before, row)) /
 			       state->seconds;
 			if (row->back != NULL)
-				back = (double)(number(&state->now, row->module, row->back) -
-						number(&state->before, row->module, row->back)) /
+				back = (double)(seen_figure(&state->now, row->module, row->back) -
+						seen_figure(&state->before, row->module,
+							    row->back)) /
 				       state->seconds;
 		}
 		put(screen, "%-8s %10s  %10s  %10s  %12.0f  %12s", row->title,
-		    stats_bytes(number(&state->now, row->module, row->used)),
-		    row->cached != NULL ? stats_bytes(number(&state->now, row->module, row->cached))
-					: "-",
-		    stats_bytes(number(&state->now, row->module, "metadata_bytes")), slow,
+		    stats_bytes(seen_figure(&state->now, row->module, row->used)),
+		    row->cached != NULL
+			    ? stats_bytes(seen_figure(&state->now, row->module, row->cached))
+			    : "-",
+		    stats_bytes(seen_figure(&state->now, row->module, "metadata_bytes")), slow,
 		    row->back != NULL ? stats_bytes((uint64_t)back) : "-");
 	}
 	put(screen, "slabs are made of pages, so pages in use contain them");
@@ -266,6 +261,7 @@ static void draw_sizes(const struct top_state *state, struct top_screen *screen)
 {
 	static struct size_row rows[160];
 	const char *text = seen_section(&state->now, "slabinfo");
+	uint64_t page_bytes = seen_figure(&state->now, "page", "page_bytes");
 	unsigned nr = 0;
 
 	for (; text != NULL && nr < 160;
@@ -284,7 +280,7 @@ static void draw_sizes(const struct top_state *state, struct top_screen *screen)
 				most = j;
 		row = rows[most];
 		rows[most] = rows[i];
-		memory = row.slabs * row.slab_pages * 4096;
+		memory = row.slabs * row.slab_pages * page_bytes;
 		used = row.used * row.bytes;
 		put(screen, "%-18s %10s  %10s  %4.0f %%  %10" PRIu64 " %8" PRIu64 " %8" PRIu64,
 		    row.name, stats_bytes(memory), stats_bytes(used),
@@ -316,6 +312,8 @@ static void draw_help(struct top_screen *screen)
 	put(screen, "a  areas in use");
 	put(screen, "f  all figures; docs/stat.md says what to do about each");
 	put(screen, "q  quit");
+	put(screen,
+	    "arrows, page up and down, home and end move in what is longer than the screen");
 	put(screen, " ");
 	put(screen, "slow paths/s counts what left the fast path: refills, spills, locks taken.");
 	put(screen, "The process writes its figures four times a second.");
@@ -323,8 +321,13 @@ static void draw_help(struct top_screen *screen)
 
 void top_draw(const struct top_state *state, enum top_view view, struct top_screen *screen)
 {
+	unsigned skip = screen->skip;
+
 	screen->used = 0;
+	screen->skip = 0;
 	put_process(state, screen);
+	screen->body = 0;
+	screen->skip = skip;
 	switch (view) {
 	case VIEW_SIZES:
 		draw_sizes(state, screen);

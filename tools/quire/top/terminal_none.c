@@ -2,6 +2,7 @@
 /* terminal_none.c - a build without ncurses draws nothing */
 #include "top/top.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 int top_terminal(const struct top_options *options, struct top_state *state)
@@ -9,5 +10,5 @@ int top_terminal(const struct top_options *options, struct top_state *state)
 	(void)options;
 	(void)state;
 	fprintf(stderr, "quire top: built without ncurses (libncurses-dev): --batch or --json\n");
-	return 1;
+	return -ENOTTY;
 }

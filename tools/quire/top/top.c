@@ -67,6 +67,12 @@ static bool parse_delay(const char *text, double *seconds)
 	return false;
 }
 
+static bool refuse_both(void)
+{
+	fprintf(stderr, "quire top: one of --batch and --json\n");
+	return false;
+}
+
 static bool take_option(struct top_options *options, int option, const char *value)
 {
 	switch (option) {
@@ -74,10 +80,10 @@ static bool take_option(struct top_options *options, int option, const char *val
 		return parse_delay(value, &options->delay_seconds);
 	case OPTION_BATCH:
 		options->batch = true;
-		return true;
+		return !options->json || refuse_both();
 	case OPTION_JSON:
 		options->json = true;
-		return true;
+		return !options->batch || refuse_both();
 	default:
 		return parse_count(value, &options->looks, "number of looks");
 	}
@@ -145,6 +151,7 @@ static enum exit_status print_looks(const struct top_options *options, struct to
 					.tv_nsec = (long)((options->delay_seconds -
 							   (double)(time_t)options->delay_seconds) *
 							  1e9) };
+	int error;
 
 	for (unsigned looks = 1;; looks++) {
 		if (options->json)
@@ -156,8 +163,9 @@ static enum exit_status print_looks(const struct top_options *options, struct to
 		if (looks == options->looks || !state->now.alive)
 			return EXIT_OK;
 		nanosleep(&delay, NULL);
-		if (top_look(&options->wanted, state) != 0)
-			return EXIT_FOUND;
+		error = top_look_patiently(options, state);
+		if (error)
+			return stats_refuse("quire top", &options->wanted, &state->now, error);
 	}
 }
 
@@ -176,11 +184,17 @@ static enum exit_status run(int argc, char **argv)
 	options.wanted.pid = state.now.pid; /* it stays the same one */
 	if (options.batch || options.json)
 		return print_looks(&options, &state);
-	if (!isatty(STDOUT_FILENO)) {
-		fprintf(stderr, "quire top: standard output is no terminal: --batch or --json\n");
+	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
+		fprintf(stderr, "quire top: standard %s is no terminal: --batch or --json\n",
+			isatty(STDOUT_FILENO) ? "input" : "output");
 		return EXIT_USAGE;
 	}
-	return top_terminal(&options, &state) == 0 ? EXIT_OK : EXIT_FOUND;
+	error = top_terminal(&options, &state);
+	if (error == -ENOTTY)
+		return EXIT_USAGE;
+	return error ? stats_refuse("quire top", &options.wanted, &state.now, error) : EXIT_OK;
 }
 
-const struct command command_top = { .name = "top", .summary = "the same, live", .run = run };
+const struct command command_top = { .name = "top",
+				     .summary = "a process on Quire, live",
+				     .run = run };

@@ -17,7 +17,7 @@
 #define TOP_LINES_MIN	24
 #define TOP_COLUMNS_MAX 256
 #define TOP_LINES_MAX	128
-#define HISTORY_NR	60u /* looks: a minute, at one a second */
+#define HISTORY_NR	60u /* seconds */
 
 enum top_view {
 	VIEW_MAIN,
@@ -43,16 +43,22 @@ struct top_state {
 	bool has_before;
 	double seconds;		 /* between the two */
 	uint64_t resident_bytes; /* now; 0: cannot be told */
+	uint64_t used_bytes;	 /* now */
+	/* The most of each second; the last is used[(used_nr - 1) % HISTORY_NR], in which the last look was. */
 	uint64_t used[HISTORY_NR];
-	unsigned used_nr;      /* of all looks; the last is used[(used_nr - 1) % HISTORY_NR] */
-	uint64_t given_back;   /* since the first look */
-	double given_back_ago; /* seconds since anything was; below 0: never */
+	unsigned used_nr;
+	uint64_t second;
+	uint64_t given_back;	   /* since the first look */
+	uint64_t given_back_at_ns; /* when the last of it was seen; 0: never */
+	double given_back_ago;	   /* seconds from then to the last look */
 };
 
 struct top_screen {
 	unsigned lines, columns; /* asked for */
+	unsigned skip; /* lines of the view that are left out above, below the first of all */
 	bool utf8;
-	unsigned used;				       /* lines that are filled */
+	unsigned body; /* lines that the view has, but for the first of all */
+	unsigned used; /* lines that are filled */
 	char line[TOP_LINES_MAX][TOP_COLUMNS_MAX * 4]; /* UTF-8, at most @columns wide */
 	bool is_bold[TOP_LINES_MAX];
 };
@@ -61,9 +67,11 @@ struct top_screen {
 int top_look(const struct seen_wanted *wanted, struct top_state *state);
 /* Fills the screen. */
 void top_draw(const struct top_state *state, enum top_view view, struct top_screen *screen);
-/* One line of JSON: time of the look, rates, figures. */
+/* One line of JSON: the process, when it wrote them, and its figures. */
 void top_print_json(const struct top_state *state);
-/* The terminal's loop: exit status 0, or 1 if the process was lost. */
+/* Looks again, and again some times if its page cannot be read, as while the process becomes another program. */
+int top_look_patiently(const struct top_options *options, struct top_state *state);
+/* The terminal's loop.  0, seen_find()'s error if the process was lost, or -ENOTTY, having said so, if it cannot draw on this terminal. */
 int top_terminal(const struct top_options *options, struct top_state *state);
 
 #endif
