@@ -46,14 +46,12 @@ static char *cut_line(char *line, char **next)
 	return line;
 }
 
-static void read_file(void (*take)(const struct conf_part *part, void *arg), void *arg)
+void conf_take_lines(char *file, const char *where,
+		     void (*take)(const struct conf_part *part, void *arg), void *arg)
 {
-	static char file[FILE_BYTES]; /* lists of CPUs point into it */
+	struct conf_part part = { .where = where };
 	char *next = file;
-	struct conf_part part = { .where = PROCESS_CONF_FILE };
 
-	if (process_conf_file(file, sizeof(file)) <= 0)
-		return;
 	while (next != NULL) {
 		part.text = cut_line(next, &next);
 		part.line++;
@@ -62,6 +60,13 @@ static void read_file(void (*take)(const struct conf_part *part, void *arg), voi
 	}
 }
 
+static void read_file(void (*take)(const struct conf_part *part, void *arg), void *arg)
+{
+	static char file[FILE_BYTES]; /* lists of CPUs point into it */
+
+	if (process_conf_file(file, sizeof(file)) > 0)
+		conf_take_lines(file, PROCESS_CONF_FILE, take, arg);
+}
 static void take_if_given(const char *text, const char *where,
 			  void (*take)(const struct conf_part *part, void *arg), void *arg)
 {

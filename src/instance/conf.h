@@ -19,6 +19,9 @@ struct conf_part {
  * the environment variable QUIRE_CONF.  The caller is alone: it makes the process's instance.
  */
 void conf_read(void (*take)(const struct conf_part *part, void *arg), void *arg);
+/* The lines of a file like the system's, whose text is cut to pieces; @where is the file. */
+void conf_take_lines(char *file, const char *where,
+		     void (*take)(const struct conf_part *part, void *arg), void *arg);
 /* Appends " in /etc/quire.conf:3" */
 void conf_put_place(struct text *text, const struct conf_part *part);
 

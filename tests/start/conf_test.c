@@ -9,10 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <quire/page.h>
 #include <quire/quire.h>
 
 #include "confine.h"
@@ -187,6 +191,89 @@ static void each_option_says_where_it_comes_from(void **state)
 	assert_null(strstr(answer.text, "backing"));
 }
 
+/* ---- quire conf of a process ---- */
+
+static const char *conf_arguments;
+
+/* A process that sees the setting's file, has a variable for malloc and has no such malloc; and the command, which sees no file. */
+static void show_another(void)
+{
+	char runtime[] = "/tmp/conf_test.XXXXXX", line[1024];
+	int status;
+	pid_t pid;
+
+	if (mkdtemp(runtime) == NULL || setenv("XDG_RUNTIME_DIR", runtime, 1) != 0 ||
+	    setenv("QUIRE_MALLOC_CONF", "thp:off", 1) != 0)
+		_exit(79);
+	pid = fork();
+	if (pid == 0) { /* again, so that its environment in /proc is this one */
+		if (dup2(open("/dev/null", O_WRONLY), 1) < 0)
+			_exit(79);
+		execl("/proc/self/exe", "conf_test", "--wait", NULL);
+		_exit(79);
+	}
+	if (unshare(CLONE_NEWNS) != 0 ||
+	    !confine_hide("/etc")) /* from here on it is hidden from this one alone */
+		_exit(77);
+	unsetenv("QUIRE_CONF");
+	snprintf(line, sizeof(line),
+		 "for i in $(seq 100); do '%s' stats %d >/dev/null 2>&1 && break; sleep 0.1; done; "
+		 "'%s' "
+		 "conf %s %d",
+		 quire_path, (int)pid, quire_path, conf_arguments, (int)pid);
+	status = system(line);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	snprintf(line, sizeof(line), "rm -r '%s'", runtime);
+	if (system(line) != 0)
+		_exit(79);
+	_exit(WEXITSTATUS(status));
+}
+
+static int wait_observed(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	quire_conf = "limit:64m";
+	if (quire_alloc_pages(quire_default(), 0, 0) == NULL)
+		return 1;
+	for (;;)
+		pause();
+}
+
+static void a_process_says_what_it_was_told(void **state)
+{
+	const struct setting setting = { .file = "# none\nlazy_max:8m\ndecay:321",
+					 .variable = "decay:111,observe:on",
+					 .then = show_another };
+
+	(void)state;
+	conf_arguments = "";
+	run(&setting);
+	expect(0, "lazy_max           8m                bytes    /etc/quire.conf:2\n");
+	expect(0, "decay              111               ms       QUIRE_CONF, over "
+		  "/etc/quire.conf:3 (321)");
+	expect(0, "limit              64m               bytes    the program, or the system");
+	expect(0, "backing            anon              -        built in");
+	assert_null(strstr(answer.text, "QUIRE_MALLOC_CONF"));
+	conf_arguments = "--diff";
+	run(&setting);
+	expect(0, "limit              64m               bytes    the program, or the system");
+	assert_null(strstr(answer.text, "backing"));
+}
+
+static void show_none(void)
+{
+	execl(quire_path, quire_path, "conf", "1", NULL);
+	_exit(127);
+}
+
+static void a_process_that_shows_nothing_is_refused(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .then = show_none });
+	expect(1, "quire conf: process 1 ");
+}
+
 static void a_wrong_option_is_named_and_the_rest_shown(void **state)
 {
 	(void)state;
@@ -205,9 +292,13 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_preloaded_program_goes_on_with_a_warning),
 		cmocka_unit_test(strict_ends_it),
 		cmocka_unit_test(each_option_says_where_it_comes_from),
+		cmocka_unit_test(a_process_says_what_it_was_told),
+		cmocka_unit_test(a_process_that_shows_nothing_is_refused),
 		cmocka_unit_test(a_wrong_option_is_named_and_the_rest_shown),
 	};
 
+	if (argc == 2 && strcmp(argv[1], "--wait") == 0)
+		return wait_observed();
 	if (argc != 3)
 		return 2;
 	quire_path = argv[1];

@@ -3,8 +3,9 @@
  * conf.c - `quire conf`: every option, its value, and where it comes from
  *
  * Values are those of an instance that is made from what was read here, or, of a process, what it shows (stats/seen.h). Where
- * they come from is what the same code as the library's reads (instance/conf.h): the file, the environment, and of
- * a process its own environment. A value that none of them says is a call's, or what the system left of it.
+ * they come from is what the same code as the library's reads (instance/conf.h): the file and the environment, of a process the file
+ * that it sees and its own environment. A value that none of them says and that is not built in is the program's (quire_conf or a call), or what
+ * the system left of it.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,14 +17,18 @@
 #include <quire/quire.h>
 
 #include "base/text.h"
+#include "common/arguments.h"
 #include "common/command.h"
 #include "instance/conf.h"
 #include "instance/options.h"
+#include "machine/process.h"
 #include "stats/seen.h"
 #include "stats/stats.h"
 
-#define KEYS_MAX 64
-#define PLACES	 200u
+#define KEYS_MAX	64
+#define PLACES		200u
+/* As instance/conf.c reads of it. */
+#define CONF_FILE_BYTES 4096u
 
 /* What was said of one option, the strongest last. */
 struct said {
@@ -33,6 +38,7 @@ struct said {
 
 struct conf {
 	struct said said[KEYS_MAX];
+	char built_in[KEYS_MAX][64]; /* what an instance has of which nobody says anything */
 	bool is_wrong;
 };
 
@@ -121,13 +127,16 @@ static bool is_same(const struct option_key *key, const char *a, const char *b)
 }
 
 static void print_key(const struct option_key *key, const char *value, const struct said *said,
-		      const struct conf_options *options)
+		      const char *built_in, const struct conf_options *options)
 {
-	const char *origin = said->places[0] != '\0' ? said->places : "built in";
+	bool is_built_in = said->places[0] == '\0' && is_same(key, value, built_in);
+	const char *origin = said->places;
 	char left[320];
 
-	if (options->diff && said->places[0] == '\0')
+	if (options->diff && is_built_in)
 		return;
+	if (origin[0] == '\0')
+		origin = is_built_in ? "built in" : "the program, or the system";
 	if (said->places[0] != '\0' && !is_same(key, value, said->value)) {
 		snprintf(left, sizeof(left), "%s says %s; a call or the system left this", origin,
 			 said->value);
@@ -146,7 +155,7 @@ static void print_all(const struct conf *conf, const char *used, const struct co
 
 		if (idx >= 0)
 			print_key(option_key_at((unsigned)idx), item + strcspn(item, ":") + 1,
-				  &conf->said[idx], options);
+				  &conf->said[idx], conf->built_in[idx], options);
 	}
 	free(items);
 }
@@ -162,6 +171,26 @@ static void take_right(const struct conf_part *part, void *options)
 	/* Not freed: a list of CPUs points into it until the instance is made, once a process. */
 }
 
+/* False without memory. */
+static bool read_built_in(struct conf *conf)
+{
+	char used[2048], *rest = used, *item;
+	struct quire *q;
+
+	if (quire_create(NULL, &q) != 0)
+		return false;
+	quire_text_options(q, used, sizeof(used));
+	quire_destroy(q);
+	while ((item = strsep(&rest, ",")) != NULL) {
+		int idx = key_index(item);
+
+		if (idx >= 0)
+			snprintf(conf->built_in[idx], sizeof(conf->built_in[idx]), "%.60s",
+				 item + strcspn(item, ":") + 1);
+	}
+	return true;
+}
+
 static enum exit_status show_here(struct conf *conf, const struct conf_options *options)
 {
 	struct quire_options given = QUIRE_OPTIONS_INIT();
@@ -171,7 +200,7 @@ static enum exit_status show_here(struct conf *conf, const struct conf_options *
 	conf_read(take, conf);
 	conf_read(take_right, &given);
 	given.observe = QUIRE_DEFAULT; /* this is not the program */
-	if (quire_create(&given, &q) != 0) {
+	if (!read_built_in(conf) || quire_create(&given, &q) != 0) {
 		fprintf(stderr, "quire conf: no memory for an instance with these options\n");
 		return EXIT_FOUND;
 	}
@@ -183,34 +212,77 @@ static enum exit_status show_here(struct conf *conf, const struct conf_options *
 
 /* ---- a process ---- */
 
+/* The system's file as the process sees it. */
+static void take_file(struct conf *conf, uint32_t pid)
+{
+	char path[64], text[CONF_FILE_BYTES] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root" PROCESS_CONF_FILE, pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return;
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	conf_take_lines(text, PROCESS_CONF_FILE, take, conf);
+}
+
+/* Quire's malloc reads a variable of its own. */
+static bool is_on_malloc(uint32_t pid)
+{
+	char path[64], line[4352];
+	bool is_it = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/maps", pid);
+	file = fopen(path, "re");
+	while (file != NULL && !is_it && fgets(line, sizeof(line), file) != NULL)
+		is_it = strstr(line, "/libquire-malloc.so") != NULL;
+	if (file != NULL)
+		fclose(file);
+	return is_it;
+}
+
+static void take_variable(struct conf *conf, uint32_t pid, const char *name)
+{
+	char value[2048];
+	const struct conf_part part = { .text = value, .where = name };
+
+	if (seen_variable(pid, name, value, sizeof(value)))
+		take(&part, conf);
+}
+
+/* Of one that has ended nothing but the values is left. */
+static void take_said(struct conf *conf, const struct seen *seen)
+{
+	if (!seen->alive)
+		return;
+	take_file(conf, seen->pid);
+	take_variable(conf, seen->pid, "QUIRE_CONF");
+	if (is_on_malloc(seen->pid))
+		take_variable(conf, seen->pid, "QUIRE_MALLOC_CONF");
+}
+
 static enum exit_status show_process(struct conf *conf, const struct conf_options *options)
 {
-	static const char *const variables[] = { "QUIRE_CONF", "QUIRE_MALLOC_CONF" };
 	const struct seen_wanted wanted = { .pid = options->pid };
+	enum exit_status status = EXIT_FOUND;
 	struct seen *seen = calloc(1, sizeof(*seen));
-	const char *used;
+	int error = seen != NULL ? seen_find(&wanted, seen) : -ENOMEM;
+	const char *used = error ? NULL : seen_section(seen, "options");
 
-	if (seen == NULL || seen_find(&wanted, seen) != 0 ||
-	    (used = seen_section(seen, "options")) == NULL) {
-		fprintf(stderr,
-			"quire conf: process %" PRIu32
-			" does not show its options: `quire stats --help`\n",
+	if (error) {
+		status = stats_refuse("quire conf", &wanted, seen, error);
+	} else if (used == NULL || !read_built_in(conf)) {
+		fprintf(stderr, "quire conf: process %" PRIu32 " does not show its options\n",
 			options->pid);
-		free(seen);
-		return EXIT_FOUND;
+	} else {
+		take_said(conf, seen);
+		print_all(conf, used, options);
+		status = conf->is_wrong ? EXIT_FOUND : EXIT_OK;
 	}
-	unsetenv("QUIRE_CONF"); /* the process has its own */
-	conf_read(take, conf);
-	for (unsigned i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		char value[2048];
-		const struct conf_part part = { .text = value, .where = variables[i] };
-
-		if (seen_variable(options->pid, variables[i], value, sizeof(value)))
-			take(&part, conf);
-	}
-	print_all(conf, used, options);
 	free(seen);
-	return conf->is_wrong ? EXIT_FOUND : EXIT_OK;
+	return status;
 }
 
 /* ---- the command ---- */
@@ -226,22 +298,10 @@ static void print_usage(FILE *file)
 		"program started here would get; with it: what the process has, if it shows it\n"
 		"(`quire stats --help`).\n"
 		"\n"
-		"  --diff   only what is not built in\n"
+		"  --diff   only what is not built in, whoever says it\n"
 		"\n"
 		"Exit status: 0; 1 an option is wrong, or the process shows none; 2 wrong "
-		"arguments.\n");
-}
-
-static bool parse_pid(const char *text, uint32_t *pid)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	*pid = (uint32_t)value;
-	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && value != 0 && value <= INT32_MAX)
-		return true;
-	fprintf(stderr, "quire conf: '%s' is no process number\n", text);
-	return false;
+		"arguments; 3\nsome output could not be written.\n");
 }
 
 static bool parse(struct conf_options *options, int argc, char **argv, enum exit_status *status)
@@ -255,8 +315,7 @@ static bool parse(struct conf_options *options, int argc, char **argv, enum exit
 	int option;
 
 	*status = EXIT_USAGE;
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
+	arguments_begin();
 	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
 		if (option == 'h') {
 			print_usage(stdout);
@@ -264,19 +323,12 @@ static bool parse(struct conf_options *options, int argc, char **argv, enum exit
 			return false;
 		}
 		if (option != 'd') {
-			fprintf(stderr,
-				"quire conf: wrong use of '%s'; the nearest option is '%s'\n",
-				argv[optind - 1], command_nearest(argv[optind - 1], names));
+			argument_refuse("conf", argv[optind - 1], names);
 			return false;
 		}
 		options->diff = true;
 	}
-	if (argv[optind] != NULL && argv[optind + 1] != NULL) {
-		fprintf(stderr, "quire conf: one process at a time, so not '%s'\n",
-			argv[optind + 1]);
-		return false;
-	}
-	return argv[optind] == NULL || parse_pid(argv[optind], &options->pid);
+	return argument_pid("conf", argv + optind, &options->pid);
 }
 
 static enum exit_status run(int argc, char **argv)

@@ -8,6 +8,7 @@
 
 #include <quire/quire.h>
 
+#include "common/arguments.h"
 #include "common/command.h"
 #include "common/json.h"
 
@@ -124,17 +125,14 @@ static enum exit_status run(int argc, char **argv)
 	static const char *const names[] = { "--json", "--service", "--help", NULL };
 	int option, chosen = 0;
 
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
+	arguments_begin();
 	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
 		if (option != ':' && option != '?' && chosen != 0 && chosen != option) {
 			fprintf(stderr, "quire doctor: one of --json, --service and --help\n");
 			return EXIT_USAGE;
 		}
 		if (option == ':' || option == '?') {
-			fprintf(stderr,
-				"quire doctor: wrong use of '%s'; the nearest option is '%s'\n",
-				argv[optind - 1], command_nearest(argv[optind - 1], names));
+			argument_refuse("doctor", argv[optind - 1], names);
 			return EXIT_USAGE;
 		}
 		chosen = option;

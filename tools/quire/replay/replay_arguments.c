@@ -7,6 +7,7 @@
 
 #include <quire/quire.h>
 
+#include "common/arguments.h"
 #include "trace/katr.h"
 
 static void print_usage(FILE *file)
@@ -80,11 +81,8 @@ static void refuse_option(const char *argument)
 					     "--kind",	  "--placement", "--depopulate",
 					     "--ablate",  "--series",	 "--help",
 					     NULL };
-	char name[32];
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
-	fprintf(stderr, "quire replay: wrong use of '%s'; the nearest option is '%s'\n", argument,
-		command_nearest(name, names));
+	argument_refuse("replay", argument, names);
 }
 
 static void refuse_without_value(const char *argument)
@@ -230,8 +228,7 @@ bool replay_parse(struct replay_request *request, int argc, char **argv, enum ex
 
 	*status = EXIT_USAGE;
 	request->depopulates = true;
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
+	arguments_begin();
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (option == OPTION_HELP) {
 			print_usage(stdout);

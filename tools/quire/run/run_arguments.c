@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/arguments.h"
+
 static void print_usage(FILE *file)
 {
 	fprintf(file,
@@ -64,11 +66,8 @@ static void refuse_option(const char *argument)
 {
 	static const char *const names[] = { "--exec", "--children", "--compare", "--json",
 					     "--svg",  "--conf",     "--help",	  NULL };
-	char name[32];
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
-	fprintf(stderr, "quire run: wrong use of '%s'; the nearest option is '%s'\n", argument,
-		command_nearest(name, names));
+	argument_refuse("run", argument, names);
 }
 
 static void take_option(struct run_options *options, int option, const char *value)
@@ -113,8 +112,7 @@ bool run_parse(struct run_options *options, int argc, char **argv, enum exit_sta
 	int option;
 
 	*status = EXIT_USAGE;
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
+	arguments_begin();
 	/* "+": the first word that is no option is the program, also without "--". */
 	while ((option = getopt_long(argc, argv, "+:", options_known, NULL)) != -1) {
 		if (option == OPTION_HELP) {

@@ -3,8 +3,9 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "common/arguments.h"
 
 static const char *const shapes[] = { "buddyinfo",    "pagetypeinfo", "zoneinfo", "vmallocinfo",
 				      "percpu_stats", "slabinfo",     "options",  NULL };
@@ -50,17 +51,6 @@ static const struct option options_known[] = {
 	{ .name = NULL },
 };
 
-/* A whole number from 1 on, without sign; 0: it is none. */
-static uint32_t parse_number(const char *text)
-{
-	char *end;
-	unsigned long value = strtoul(text, &end, 10);
-
-	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value <= INT32_MAX
-		       ? (uint32_t)value
-		       : 0;
-}
-
 static bool take_shape(struct stats_options *options, const char *name)
 {
 	for (unsigned i = 0; shapes[i] != NULL; i++)
@@ -79,7 +69,7 @@ static bool take_option(struct stats_options *options, int option, const char *v
 							     : STATS_SHAPE;
 
 	if (option == OPTION_INSTANCE) {
-		options->wanted.instance = parse_number(value);
+		options->wanted.instance = argument_number(value);
 		if (options->wanted.instance == 0)
 			fprintf(stderr,
 				"quire stats: '%s' is no number of an instance: 1, 2, ...\n",
@@ -98,23 +88,8 @@ static void refuse_option(const char *argument)
 {
 	static const char *const names[] = { "--json",	   "--prometheus", "--shape",
 					     "--instance", "--help",	   NULL };
-	char name[32];
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
-	fprintf(stderr, "quire stats: wrong use of '%s'; the nearest option is '%s'\n", argument,
-		command_nearest(name, names));
-}
-
-static bool take_pid(struct stats_options *options, char **words)
-{
-	if (words[0] == NULL)
-		return true;
-	options->wanted.pid = parse_number(words[0]);
-	if (options->wanted.pid == 0)
-		fprintf(stderr, "quire stats: '%s' is no process number\n", words[0]);
-	else if (words[1] != NULL)
-		fprintf(stderr, "quire stats: one process at a time, so not '%s'\n", words[1]);
-	return options->wanted.pid != 0 && words[1] == NULL;
+	argument_refuse("stats", argument, names);
 }
 
 bool stats_parse(struct stats_options *options, int argc, char **argv, enum exit_status *status)
@@ -123,8 +98,7 @@ bool stats_parse(struct stats_options *options, int argc, char **argv, enum exit
 
 	*options = (struct stats_options){ .form = STATS_TABLE };
 	*status = EXIT_USAGE;
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
+	arguments_begin();
 	while ((option = getopt_long(argc, argv, ":", options_known, NULL)) != -1) {
 		if (option == OPTION_HELP) {
 			print_usage(stdout);
@@ -138,5 +112,5 @@ bool stats_parse(struct stats_options *options, int argc, char **argv, enum exit
 		if (option == ':' || option == '?' || !take_option(options, option, optarg))
 			return false;
 	}
-	return take_pid(options, argv + optind);
+	return argument_pid("stats", argv + optind, &options->wanted.pid);
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/arguments.h"
 #include "common/command.h"
 #include "common/output.h"
 #include "stats/stats.h"
@@ -44,18 +45,6 @@ enum option_value {
 	OPTION_HELP,
 };
 
-static bool parse_count(const char *text, uint32_t *value, const char *what)
-{
-	char *end;
-	unsigned long number = strtoul(text, &end, 10);
-
-	*value = (uint32_t)number;
-	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && number != 0 && number <= INT32_MAX)
-		return true;
-	fprintf(stderr, "quire top: '%s' is no %s\n", text, what);
-	return false;
-}
-
 static bool parse_delay(const char *text, double *seconds)
 {
 	char *end;
@@ -85,7 +74,10 @@ static bool take_option(struct top_options *options, int option, const char *val
 		options->json = true;
 		return !options->batch || refuse_both();
 	default:
-		return parse_count(value, &options->looks, "number of looks");
+		options->looks = argument_number(value);
+		if (options->looks == 0)
+			fprintf(stderr, "quire top: '%s' is no number of looks\n", value);
+		return options->looks != 0;
 	}
 }
 
@@ -103,8 +95,7 @@ static bool parse(struct top_options *options, int argc, char **argv, enum exit_
 
 	*options = (struct top_options){ .delay_seconds = 1 };
 	*status = EXIT_USAGE;
-	optind = 0; /* glibc: forget an earlier scan */
-	opterr = 0;
+	arguments_begin();
 	while ((option = getopt_long(argc, argv, ":n:", known, NULL)) != -1) {
 		if (option == OPTION_HELP) {
 			print_usage(stdout);
@@ -114,20 +105,11 @@ static bool parse(struct top_options *options, int argc, char **argv, enum exit_
 		if (option == ':')
 			fprintf(stderr, "quire top: '%s' needs a value\n", argv[optind - 1]);
 		else if (option == '?')
-			fprintf(stderr,
-				"quire top: wrong use of '%s'; the nearest option is '%s'\n",
-				argv[optind - 1], command_nearest(argv[optind - 1], names));
+			argument_refuse("top", argv[optind - 1], names);
 		if (option == ':' || option == '?' || !take_option(options, option, optarg))
 			return false;
 	}
-	if (argv[optind] == NULL)
-		return true;
-	if (argv[optind + 1] != NULL) {
-		fprintf(stderr, "quire top: one process at a time, so not '%s'\n",
-			argv[optind + 1]);
-		return false;
-	}
-	return parse_count(argv[optind], &options->wanted.pid, "process number");
+	return argument_pid("top", argv + optind, &options->wanted.pid);
 }
 
 /* ---- without a terminal ---- */
