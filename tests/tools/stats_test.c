@@ -629,8 +629,9 @@ static void write_again(int fd, const char *from, const char *to)
 
 	assert_string_equal(seen.section[0].name, "json");
 	assert_non_null(at);
-	memcpy(at, to, strlen(to));
-	assert_int_equal(pwrite(fd, at, strlen(to), at - seen.text), strlen(to));
+	for (size_t i = 0; to[i] != '\0'; i++)
+		at[i] = to[i];
+	assert_int_equal(pwrite(fd, to, strlen(to), at - seen.text), strlen(to));
 	seen.header.updated_ns++;
 	put_header(fd);
 }
