@@ -141,7 +141,7 @@ static const struct option_key keys[] = {
 	  .takes = "on or off",
 	  .by_default = "off",
 	  .does = "a wrong option ends a program that malloc was preloaded into; no effect on "
-		  "other instances, whose wrong options always do" },
+		  "the default instance, whose wrong options always do" },
 };
 
 static void used(const struct quire *q, struct options_used *used)

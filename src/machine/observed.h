@@ -9,6 +9,7 @@
 #ifndef MACHINE_OBSERVED_H
 #define MACHINE_OBSERVED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,12 +27,21 @@ struct observed_process {
 /* Where in the file it is.  All zero: the file is just being made. */
 #define OBSERVED_PROCESS_OFFSET 32u
 
+struct observed_file {
+	void *addr;
+	size_t bytes;
+	uint64_t device, inode; /* tell it from another of its name */
+	struct observed_process process;
+};
+
 /*
- * Makes a file of @bytes, with memory for all of it, and maps it.  It reads zero.  NULL if there is no folder for it, or no
- * memory.  Ordinary context; some twenty system calls.
+ * Makes a file of @bytes, with memory for all of it, and maps it.  But for the process it reads zero.  False if there is no folder
+ * for it, or no memory.  Ordinary context; some thirty system calls.
  */
-void *observed_create(size_t bytes, struct observed_process *process);
+bool observed_create(struct observed_file *file, size_t bytes);
 /* Unmaps it; the file stays. */
-void observed_release(void *addr, size_t bytes);
+void observed_close(struct observed_file *file);
+/* The file goes, too, unless it is a parent's. */
+void observed_remove(struct observed_file *file);
 
 #endif

@@ -9,9 +9,9 @@
  * Cost.  Four times a second, and never more than one part in 200 of the time: an instance whose figures take longer than
  * 1.25 ms is shown less often.  The worker's thread exists as long as the instance is observed.
  *
- * The file is made by the first call, on the worker's thread, so that a malloc() before main() does not make files.  If it
- * cannot be made, the instance is not observed, and the thread goes when it has nothing else to do.  A child of fork makes
- * one of its own.
+ * The file is made on the worker's thread, when the instance, or a child of fork, is an interval old: a shell's short-lived commands
+ * leave none. If it cannot be made, the instance is not observed, and the thread goes when it has nothing else to do.
+ * The file stays when the process ends, and goes with an instance that is destroyed.
  */
 #include <stddef.h>
 
@@ -43,7 +43,8 @@
 struct observer {
 	struct quire_module module; /* first */
 	struct quire *q;
-	struct page_header *page; /* the worker's; NULL: not made yet, or not to be had */
+	struct observed_file file;
+	struct page_header *page; /* in it, the worker's; NULL: not made yet, or not to be had */
 	bool refused;
 	uint64_t due_ns;
 	char text[ROOM_MAX]; /* a section on its way into the page */
@@ -80,20 +81,19 @@ static size_t observer_bytes(void)
 	return (sizeof(struct observer) + page_bytes - 1) / page_bytes * page_bytes;
 }
 
-static struct page_header *make_page(void)
+static struct page_header *make_page(struct observed_file *file)
 {
-	struct observed_process process;
-	struct page_header *page = observed_create(PAGE_BYTES, &process);
+	struct page_header *page;
 	uint32_t offset = 1024;
 
-	if (page == NULL)
+	if (!observed_create(file, PAGE_BYTES))
 		return NULL;
+	page = file->addr;
 	page->version = PAGE_VERSION;
 	page->header_bytes = offsetof(struct page_header, section);
 	page->sections_nr = PAGE_SECTIONS_NR;
 	page->sections_offset = offsetof(struct page_header, section);
 	page->section_bytes = sizeof(page->section[0]);
-	page->process = process;
 	for (unsigned i = 0; i < PAGE_SECTIONS_NR; i++) {
 		struct page_section *section = &page->section[i];
 
@@ -145,12 +145,21 @@ static uint64_t observe(struct quire_module *module, uint64_t now_ns)
 
 	if (observer->refused)
 		return WORK_IDLE;
+	if (now_ns < observer->due_ns)
+		return observer->due_ns;
 	if (observer->page == NULL)
-		observer->page = make_page();
+		observer->page = make_page(&observer->file);
 	observer->refused = observer->page == NULL;
-	if (!observer->refused && now_ns >= observer->due_ns)
-		observer->due_ns = write_page(observer, clock_now_ns());
-	return observer->refused ? WORK_IDLE : observer->due_ns;
+	if (observer->refused)
+		return WORK_IDLE;
+	observer->due_ns = write_page(observer, clock_now_ns());
+	return observer->due_ns;
+}
+
+static void begin_later(struct observer *observer)
+{
+	observer->due_ns = clock_now_ns() + INTERVAL_NS;
+	worker_kick(observer->q, observer->due_ns);
 }
 
 /* The file is the parent's. */
@@ -159,10 +168,9 @@ static void fork_child(struct quire_module *module)
 	struct observer *observer = (struct observer *)module;
 
 	if (observer->page != NULL)
-		observed_release(observer->page, PAGE_BYTES);
+		observed_close(&observer->file);
 	observer->page = NULL;
-	observer->due_ns = 0;
-	worker_kick(observer->q, 0);
+	begin_later(observer);
 }
 
 static void fini(struct quire_module *module)
@@ -170,7 +178,7 @@ static void fini(struct quire_module *module)
 	struct observer *observer = (struct observer *)module;
 
 	if (observer->page != NULL)
-		observed_release(observer->page, PAGE_BYTES);
+		observed_remove(&observer->file);
 	mem_release(observer, observer_bytes());
 }
 
@@ -191,7 +199,7 @@ static void begin(struct quire *q)
 	mutex_acquire(&q->modules_mutex);
 	module_register_locked(q, &observer->module);
 	mutex_release(&q->modules_mutex);
-	worker_kick(q, 0);
+	begin_later(observer);
 }
 
 /* ---- the option ---- */

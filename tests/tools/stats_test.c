@@ -220,6 +220,28 @@ static unsigned files_nr(void)
 	return nr;
 }
 
+/* A short-lived process leaves no file, nor does an instance that is gone. */
+static void a_file_is_made_late_and_goes_with_its_instance(void **state)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)256 << 20, .observe = QUIRE_ON);
+	unsigned before = files_nr();
+	struct quire *q;
+
+	(void)state;
+	assert_int_equal(quire_create(&options, &q), 0);
+	assert_non_null(quire_vmalloc(q, AREA_BYTES, 0));
+	quire_poll(q);
+	quire_destroy(q);
+	assert_int_equal(files_nr(), before);
+	assert_int_equal(quire_create(&options, &q), 0);
+	assert_non_null(quire_vmalloc(q, AREA_BYTES, 0));
+	await(getpid(), 1);
+	assert_int_equal(files_nr(), before + 1);
+	quire_destroy(q);
+	assert_int_equal(files_nr(), before);
+}
+
 static void without_the_option_there_is_no_file(void **state)
 {
 	struct quire *q;
@@ -797,6 +819,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(wrong_use_is_refused_with_the_right_word),
 		cmocka_unit_test(a_process_shows_what_it_holds),
 		cmocka_unit_test(what_it_showed_stays_when_it_was_killed),
+		cmocka_unit_test(a_file_is_made_late_and_goes_with_its_instance),
 		cmocka_unit_test(without_the_option_there_is_no_file),
 		cmocka_unit_test(without_a_number_it_is_the_one_with_the_most_memory),
 		cmocka_unit_test(a_folder_that_others_may_write_to_is_not_used),

@@ -2,12 +2,19 @@
 /*
  * observed.c - a file of this process that others read
  *
- * Folders.  $XDG_RUNTIME_DIR/quire, which is the user's own and in memory; else /dev/shm/quire-UID, whose parent anybody can write
- * to.  So the folder is opened without following a link, and is used only if it is this user's and nobody else
- * can write to it.  All files are then named relative to it.
+ * Folders.  $XDG_RUNTIME_DIR/quire, which is the user's own and in memory; else, and where that has no room, /dev/shm/quire-UID,
+ * whose parent anybody can write to.  So the folder is opened without following a link, and is used only if it is this
+ * user's and nobody else can write to it.  All files are then named relative to it.
  *
- * Names.  PID-START-SPACE, with .N for the process's Nth file.  No two processes have the same, but one that execs has
- * what it was before: its own first file replaces what it finds.
+ * Names.  PID-START-SPACE, with .N for the process's Nth file: N is the lowest that is free, since several of Quire's libraries
+ * may be in a process, and know nothing of each other.  A process that execs keeps its name, and has what it was before in its
+ * way.  Each file says which program it is from, and which exec of it: those of another are removed, all others kept.
+ * Where addresses are not random, and the program execs itself, its old files are taken for its own and stay until
+ * it ends.
+ *
+ * Descriptors that are not ours.  A program may close all descriptors that it does not know, and open files in their place, while
+ * this is running.  So each is moved to a number that the program will hardly be given, and is used, or closed, only if
+ * it is what its name says.
  *
  * Memory is allocated at once: a store to a mapped file whose file system is full is a SIGBUS.
  */
@@ -20,15 +27,15 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "machine/atomic.h"
 #include "machine/handed.h"
 #include "machine/linux/system.h"
 #include "machine/process.h"
 
 #define PATH_BYTES 512u
-
-static uint64_t
-	files; /* atomic: the process that made them above, how many below: a child begins anew */
+#define NAME_BYTES 96u
+#define FOLDERS_NR 2u
+/* A process has some instances; without an end, a folder full of strange files would be one. */
+#define FILES_MAX  1024u
 
 /* ---- which process this is ---- */
 
@@ -62,129 +69,249 @@ static void read_command(char *command, size_t bytes)
 		command[i] = line[i];
 }
 
-/* Returns the number of the next file: 1, 2, ... */
-static uint32_t count_file(uint32_t pid)
-{
-	uint64_t before = load_relaxed(&files), now;
-
-	do
-		now = before >> 32 == pid ? before + 1 : ((uint64_t)pid << 32) + 1;
-	while (!cas_relaxed(&files, &before, now));
-	return (uint32_t)now;
-}
-
 static void identify(struct observed_process *process)
 {
 	process->pid = handed_pid();
+	process->file = 1;
 	process->start_ticks = read_start_ticks();
 	process->pids_space = handed_pids_space();
-	process->file = count_file(process->pid);
 	process->program = handed_program(process->pid);
 	process->image = (uint64_t)getauxval(AT_RANDOM); /* where its stack began */
 	read_command(process->command, sizeof(process->command));
 }
 
-/* ---- the folder ---- */
+/* ---- descriptors ---- */
 
-/* True if it is ours alone. */
-static bool is_private(int fd)
+/* What @name in @folder is, without following a link. */
+static bool look_at(int folder, const char *name, struct stat *status)
 {
-	struct stat status;
 	int errno_before = errno;
-	bool is_it = fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) &&
-		     status.st_uid == (uid_t)SYSTEM_CALL(SYS_geteuid) &&
-		     (status.st_mode & 077) == 0;
+	bool is_there = fstatat(folder, name, status, AT_SYMLINK_NOFOLLOW) == 0;
 
 	errno = errno_before;
-	return is_it;
+	return is_there;
 }
 
-/* A descriptor, or -1. */
+/* True if @fd is what @name in @folder is; then @status says what that is. */
+static bool is_named(int fd, int folder, const char *name, struct stat *status)
+{
+	struct stat named;
+	int errno_before = errno;
+	bool is_open = fstat(fd, status) == 0;
+
+	errno = errno_before;
+	return is_open && look_at(folder, name, &named) && named.st_dev == status->st_dev &&
+	       named.st_ino == status->st_ino;
+}
+
+static void close_named(int fd, int folder, const char *name)
+{
+	struct stat status;
+
+	if (is_named(fd, folder, name, &status))
+		system_close(fd);
+}
+
+/* Opens it under a number that is out of the program's way.  -errno; -EBADF if the descriptor was taken away. */
+static int open_named(int folder, const char *name, long flags, struct stat *status)
+{
+	long fd = SYSTEM_CALL(SYS_openat, folder, name, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+	long moved;
+
+	if (fd < 0)
+		return (int)fd;
+	if (!is_named((int)fd, folder, name, status))
+		return -EBADF;
+	moved = system_dup_away(fd);
+	close_named((int)fd, folder, name);
+	if (moved < 0 || is_named((int)moved, folder, name, status))
+		return (int)moved;
+	system_close((int)moved); /* the program's, once more */
+	return -EBADF;
+}
+
+/* ---- the folders ---- */
+
+/* The @idx-th's path.  False if there is none. */
+static bool put_folder(char *path, unsigned idx)
+{
+	const char *runtime = process_env("XDG_RUNTIME_DIR");
+	struct text text;
+
+	text_init(&text, path, PATH_BYTES);
+	if (idx == 0) {
+		if (runtime == NULL || runtime[0] != '/')
+			return false;
+		text_put(&text, runtime);
+		text_put(&text, "/quire");
+		return text.bytes < PATH_BYTES;
+	}
+	text_put(&text, "/dev/shm/quire-");
+	text_put_u64(&text, (uint64_t)SYSTEM_CALL(SYS_geteuid));
+	return true;
+}
+
+/* A descriptor, or -1: it is not there, or not ours alone. */
 static int open_folder(const char *path)
 {
-	int fd;
+	struct stat status;
+	int fd = open_named(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &status);
 
-	SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, path, 0700);
-	fd = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, path,
-			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	if (is_private(fd))
+	if (S_ISDIR(status.st_mode) && status.st_uid == (uid_t)SYSTEM_CALL(SYS_geteuid) &&
+	    (status.st_mode & 077) == 0)
 		return fd;
-	SYSTEM_CALL(SYS_close, fd);
+	close_named(fd, AT_FDCWD, path);
 	return -1;
 }
 
-static int find_folder(void)
+/* ---- names ---- */
+
+static void put_name(char *name, const struct observed_process *process, uint32_t file)
 {
-	const char *runtime = process_env("XDG_RUNTIME_DIR");
-	char path[PATH_BYTES];
 	struct text text;
-	int fd = -1;
 
-	text_init(&text, path, sizeof(path));
-	if (runtime != NULL && runtime[0] == '/') {
-		text_put(&text, runtime);
-		text_put(&text, "/quire");
-		if (text.bytes < sizeof(path))
-			fd = open_folder(path);
-	}
-	if (fd >= 0)
-		return fd;
-	text_init(&text, path, sizeof(path));
-	text_put(&text, "/dev/shm/quire-");
-	text_put_u64(&text, (uint64_t)SYSTEM_CALL(SYS_geteuid));
-	return open_folder(path);
-}
-
-/* ---- the file ---- */
-
-static int make_file(int folder, const struct observed_process *process, size_t bytes)
-{
-	char name[96];
-	struct text text;
-	int fd;
-
-	text_init(&text, name, sizeof(name));
+	text_init(&text, name, NAME_BYTES);
 	text_put_u64(&text, process->pid);
 	text_put(&text, "-");
 	text_put_u64(&text, process->start_ticks);
 	text_put(&text, "-");
 	text_put_u64(&text, process->pids_space);
-	if (process->file != 1) {
+	if (file != 1) {
 		text_put(&text, ".");
-		text_put_u64(&text, process->file);
+		text_put_u64(&text, file);
 	}
-	SYSTEM_CALL(SYS_unlinkat, folder, name, 0); /* what this process left before exec */
-	fd = (int)SYSTEM_CALL(SYS_openat, folder, name,
-			      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -1;
-	if (SYSTEM_CALL(SYS_fallocate, fd, 0, 0L, (long)bytes) == 0)
-		return fd;
-	SYSTEM_CALL(SYS_unlinkat, folder, name, 0);
-	SYSTEM_CALL(SYS_close, fd);
-	return -1;
 }
 
-void *observed_create(size_t bytes, struct observed_process *process)
+/* True if this process made the file before an exec.  One that is just being made says nothing yet. */
+static bool is_left(int folder, const char *name, const struct observed_process *process)
 {
-	int folder = find_folder(), fd;
-	long addr;
+	struct observed_process there = { .pid = 0 };
+	struct stat status;
+	int fd = open_named(folder, name, O_RDONLY | O_NONBLOCK, &status);
+	long got;
 
-	if (folder < 0)
-		return NULL;
-	identify(process);
-	fd = make_file(folder, process, bytes);
-	SYSTEM_CALL(SYS_close, folder);
 	if (fd < 0)
-		return NULL;
-	addr = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
-	SYSTEM_CALL(SYS_close, fd);
-	return addr < 0 && addr > -4096 ? NULL : (void *)addr;
+		return false;
+	got = SYSTEM_CALL(SYS_pread64, fd, &there, sizeof(there), (long)OBSERVED_PROCESS_OFFSET);
+	close_named(fd, folder, name);
+	return got == (long)sizeof(there) && there.pid == process->pid &&
+	       (there.program != process->program || there.image != process->image);
 }
 
-void observed_release(void *addr, size_t bytes)
+/* What is left behind the first file: up to the first number that there is not. */
+static void remove_left(int folder, const struct observed_process *process)
 {
-	SYSTEM_CALL(SYS_munmap, addr, bytes);
+	struct stat status;
+	char name[NAME_BYTES];
+
+	for (uint32_t file = 2; file <= FILES_MAX; file++) {
+		put_name(name, process, file);
+		if (!look_at(folder, name, &status))
+			return;
+		if (is_left(folder, name, process))
+			SYSTEM_CALL(SYS_unlinkat, folder, name, 0);
+	}
+}
+
+/* ---- the file ---- */
+
+/* Makes the first that is free from @process->file on, which becomes its number.  A descriptor, or -errno. */
+static int make_next(int folder, struct observed_process *process, char *name, struct stat *status)
+{
+	int fd = -EEXIST;
+
+	for (; process->file <= FILES_MAX; process->file++) {
+		put_name(name, process, process->file);
+		fd = open_named(folder, name, O_RDWR | O_CREAT | O_EXCL, status);
+		if (fd == -EEXIST && is_left(folder, name, process)) {
+			SYSTEM_CALL(SYS_unlinkat, folder, name, 0);
+			fd = open_named(folder, name, O_RDWR | O_CREAT | O_EXCL, status);
+		}
+		if (fd != -EEXIST)
+			break;
+	}
+	return fd;
+}
+
+/* Says whose it is before anybody reads it, and maps it.  False without memory. */
+static bool fill(int fd, struct observed_file *file)
+{
+	const struct observed_process *process = &file->process;
+	long addr = -ENOSPC;
+
+	if (SYSTEM_CALL(SYS_fallocate, fd, 0, 0L, (long)file->bytes) == 0 &&
+	    SYSTEM_CALL(SYS_pwrite64, fd, process, sizeof(*process),
+			(long)OBSERVED_PROCESS_OFFSET) == (long)sizeof(*process))
+		addr = SYSTEM_CALL(SYS_mmap, NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				   fd, 0L);
+	file->addr = addr < 0 && addr > -4096 ? NULL : (void *)addr;
+	return file->addr != NULL;
+}
+
+static bool make_in(int folder, struct observed_file *file)
+{
+	char name[NAME_BYTES];
+	struct stat status;
+	int fd = make_next(folder, &file->process, name, &status);
+
+	if (fd < 0)
+		return false;
+	file->device = status.st_dev;
+	file->inode = status.st_ino;
+	if (file->process.file == 1)
+		remove_left(folder, &file->process);
+	(void)fill(fd, file);
+	close_named(fd, folder, name);
+	if (file->addr == NULL)
+		SYSTEM_CALL(SYS_unlinkat, folder, name, 0);
+	return file->addr != NULL;
+}
+
+bool observed_create(struct observed_file *file, size_t bytes)
+{
+	char path[PATH_BYTES];
+
+	*file = (struct observed_file){ .bytes = bytes };
+	identify(&file->process);
+	for (unsigned i = 0; i < FOLDERS_NR && file->addr == NULL; i++) {
+		int folder = -1;
+
+		if (put_folder(path, i)) {
+			SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, path, 0700);
+			folder = open_folder(path);
+		}
+		if (folder < 0)
+			continue;
+		(void)make_in(folder, file);
+		close_named(folder, AT_FDCWD, path);
+	}
+	return file->addr != NULL;
+}
+
+void observed_close(struct observed_file *file)
+{
+	SYSTEM_CALL(SYS_munmap, file->addr, file->bytes);
+	file->addr = NULL;
+}
+
+void observed_remove(struct observed_file *file)
+{
+	char path[PATH_BYTES], name[NAME_BYTES];
+	bool is_ours = file->process.pid == handed_pid();
+
+	put_name(name, &file->process, file->process.file);
+	for (unsigned i = 0; i < FOLDERS_NR && is_ours; i++) {
+		int folder = put_folder(path, i) ? open_folder(path) : -1;
+		struct stat status;
+
+		if (folder < 0)
+			continue;
+		if (look_at(folder, name, &status) && status.st_dev == file->device &&
+		    status.st_ino == file->inode)
+			SYSTEM_CALL(SYS_unlinkat, folder, name, 0);
+		close_named(folder, AT_FDCWD, path);
+	}
+	observed_close(file);
 }

@@ -38,7 +38,6 @@
 #include "machine/clock.h"
 #include "machine/linux/futex.h"
 #include "machine/linux/group.h"
-#include "machine/linux/sanitizer.h"
 #include "machine/linux/system.h"
 
 /* 200 ms in 2 s, as systemd watches its services.  Triggers whose window is no multiple of 2 s need
@@ -61,15 +60,6 @@ void pressure_init(struct work_watch *watch)
 
 /* ---- opening ---- */
 
-/* ThreadSanitizer, which saw fstat(), has to see this too, or it takes the number's next user for a race. */
-static void close_file(int fd)
-{
-	if (MACHINE_TSAN)
-		(void)close(fd);
-	else
-		SYSTEM_CALL(SYS_close, fd);
-}
-
 /* Identifies a file as long as it exists; 0: there is none. */
 static uint64_t file_of(int fd)
 {
@@ -81,23 +71,13 @@ static uint64_t file_of(int fd)
 	return error ? 0 : (uint64_t)stat.st_dev << 48 ^ (uint64_t)stat.st_ino;
 }
 
-/*
- * A program expects that the next file it opens has the lowest number: shells redirect by numbers, and one that
- * has closed its standard streams opens others in their place.  So ours are moved away, where the limit
- * permits.
- */
+/* Moves it out of the program's way. */
 static long keep_away(long fd)
 {
-	static const long least[] = { 200, STDERR_FILENO + 1 };
-	long moved = fd;
+	long moved = system_dup_away(fd);
 
-	for (unsigned i = 0; fd >= 0 && i < sizeof(least) / sizeof(least[0]); i++) {
-		moved = SYSTEM_CALL(SYS_fcntl, (int)fd, F_DUPFD_CLOEXEC, least[i]);
-		if (moved >= 0)
-			break;
-	}
 	if (fd >= 0)
-		close_file((int)fd);
+		system_close((int)fd);
 	return moved;
 }
 
@@ -113,7 +93,7 @@ static long open_trigger(const char *path)
 	written = SYSTEM_CALL(SYS_write, (int)fd, trigger_text, sizeof(trigger_text));
 	if (written == (long)sizeof(trigger_text))
 		return fd;
-	close_file((int)fd);
+	system_close((int)fd);
 	return written < 0 ? written : -EINVAL;
 }
 
@@ -154,7 +134,7 @@ static bool open_both(struct work_watch *watch)
 	timer = keep_away(
 		SYSTEM_CALL(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 	if (timer < 0) {
-		close_file((int)trigger);
+		system_close((int)trigger);
 		return false;
 	}
 	watch->file = file_of((int)trigger);
@@ -197,9 +177,9 @@ static bool trigger_is_ours(const struct work_watch *watch)
 void pressure_close(struct work_watch *watch)
 {
 	if (timer_is_ours(watch))
-		close_file(load_relaxed(&watch->timer)); /* this thread's own */
+		system_close(load_relaxed(&watch->timer)); /* this thread's own */
 	if (trigger_is_ours(watch))
-		close_file(watch->trigger);
+		system_close(watch->trigger);
 	watch->trigger = -1;
 	store_relaxed(&watch->timer, (int32_t)-1);
 	store_relaxed(&watch->state, (uint32_t)WORK_PRESSURE_UNWATCHED); /* read as a hint */

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include "machine/atomic.h"
+#include "machine/linux/sanitizer.h"
 
 #define NAME_RANGE	0x53564d41L /* PR_SET_VMA */
 /* 4 KiB hold the worst list of 1,000 CPUs, and a line for each of about 14 hierarchies of cgroups. */
@@ -171,4 +172,25 @@ void system_name_range(void *addr, size_t bytes, const char *name)
 void system_dump_range(void *addr, size_t bytes, bool dump)
 {
 	SYSTEM_CALL(SYS_madvise, addr, bytes, dump ? MADV_DODUMP : MADV_DONTDUMP);
+}
+
+void system_close(int fd)
+{
+	if (MACHINE_TSAN)
+		(void)close(fd);
+	else
+		SYSTEM_CALL(SYS_close, fd);
+}
+
+long system_dup_away(long fd)
+{
+	static const long least[] = { 200, STDERR_FILENO + 1 };
+	long moved = fd;
+
+	for (unsigned i = 0; fd >= 0 && i < sizeof(least) / sizeof(least[0]); i++) {
+		moved = SYSTEM_CALL(SYS_fcntl, (int)fd, F_DUPFD_CLOEXEC, least[i]);
+		if (moved >= 0)
+			break;
+	}
+	return moved;
 }

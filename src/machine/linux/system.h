@@ -58,6 +58,16 @@ void system_lines_close(struct system_lines *lines);
 char *system_file_text(const char *path);
 void system_file_text_free(char *text);
 
+/* Of a descriptor that fstat() was asked about: ThreadSanitizer, which saw that, has to see this too, or it takes the number's
+ * next user for a race. */
+void system_close(int fd);
+/*
+ * Gives a descriptor another number, too.  A program expects that the next file it opens has the lowest: shells redirect by
+ * numbers, and one that has closed its standard streams opens others in their place.  So ours are moved away, where the
+ * limit permits.  Returns the other, or -errno; a @fd that is -errno is returned.
+ */
+long system_dup_away(long fd);
+
 /* Tells the system the name of a range of private memory for /proc/self/maps.  Best effort: it needs
  * Linux 5.17, and is not asked again after a refusal. */
 void system_name_range(void *addr, size_t bytes, const char *name);

@@ -322,15 +322,18 @@ struct check_hook check_set_hook(struct check_hook hook)
 }
 
 /* The model has no files: no instance is observed in it. */
-void *observed_create(size_t bytes, struct observed_process *process)
+bool observed_create(struct observed_file *file, size_t bytes)
 {
-	(void)bytes;
-	(void)process;
-	return NULL;
+	*file = (struct observed_file){ .bytes = bytes };
+	return false;
 }
 
-void observed_release(void *addr, size_t bytes)
+void observed_close(struct observed_file *file)
 {
-	(void)addr;
-	(void)bytes;
+	file->addr = NULL;
+}
+
+void observed_remove(struct observed_file *file)
+{
+	file->addr = NULL;
 }

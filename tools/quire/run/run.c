@@ -69,13 +69,33 @@ static enum exit_status report(const struct run_options *options, const struct f
 	return (enum exit_status)(error != 0 && end->status == 0 ? EXIT_UNWRITTEN : end->status);
 }
 
+/* What children leave that have ended goes meanwhile: of a build there would be thousands. */
+#define PRUNE_NS UINT64_C(5000000000)
+
+struct watched {
+	struct collector collector;
+	uint64_t pruned_ns;
+};
+
+static void sample(void *arg, uint64_t now_ns)
+{
+	struct watched *watched = arg;
+
+	collector_sample(&watched->collector, now_ns);
+	if (now_ns - watched->pruned_ns < PRUNE_NS)
+		return;
+	watched->pruned_ns = now_ns;
+	seen_prune();
+}
+
 static enum exit_status watch(const struct program *program, const struct run_options *options,
 			      struct preload *preload)
 {
 	struct child_request request = { .path = program->path,
 					 .arguments = options->arguments,
 					 .preload = preload };
-	struct collector collector;
+	struct watched watched = { .pruned_ns = 0 };
+	struct collector *collector = &watched.collector;
 	struct figures figures;
 	struct child_end end;
 	struct child child;
@@ -86,13 +106,14 @@ static enum exit_status watch(const struct program *program, const struct run_op
 		fprintf(stderr, "quire run: cannot share memory: %s\n", strerror(-error));
 		return EXIT_FOUND;
 	}
-	collector_begin(&collector, preload);
+	collector_begin(collector, preload);
 	error = child_start(&child, &request, &is_exec);
 	if (error != 0)
 		return not_started(program, error, is_exec);
-	collector.pid = child.pid;
-	child_watch(&child, collector_sample, &collector, &end);
-	collector_end(&collector, &end, &figures);
+	collector->pid = child.pid;
+	watched.pruned_ns = child.begin_ns;
+	child_watch(&child, sample, &watched, &end);
+	collector_end(collector, &end, &figures);
 	seen_prune(); /* what it showed stays for a while */
 	if (came_alive(program, &figures))
 		return report(options, &figures, &child, &end);
