@@ -199,6 +199,12 @@ void buffer_drain_everybody(void)
 	}
 }
 
+/* A child of fork does not get what waits on a CPU that its parent alone goes on with. */
+void buffer_forget(struct task *task)
+{
+	task->buffer_nr = 0;
+}
+
 /* The same for a running task, whose own stores leave first. */
 void buffer_fence_everybody(void)
 {

@@ -418,6 +418,7 @@ bool buffer_can_drain(const struct task *task, unsigned index);
 /* @task must be the running one, or its waiting stores must not be applied to memory. */
 void buffer_drain_one(struct task *task, unsigned index);
 void buffer_drain_everybody(void);
+void buffer_forget(struct task *task);
 void buffer_fence_everybody(void);
 
 /* ---- late.c ---- */

@@ -281,6 +281,17 @@ static void free_others_turn(void)
 	turn.thread = 0;
 }
 
+/* What they stored while the pages were copied may still wait: it is in the copies, or becomes visible in the parent. */
+static void end_others(void)
+{
+	for (unsigned i = 1; i < sim_run_.tasks_nr; i++) {
+		if (i == sim_run_.current)
+			continue;
+		sim_run_.tasks[i].state = TASK_DONE;
+		buffer_forget(&sim_run_.tasks[i]);
+	}
+}
+
 void sim_fork_child(void)
 {
 	prepare();
@@ -291,9 +302,7 @@ void sim_fork_child(void)
 		race_everybody_meets(sim_run_.current);
 	if (sim_mode & MODE_LATE)
 		late_pin_everybody();
-	for (unsigned i = 1; i < sim_run_.tasks_nr; i++)
-		if (i != sim_run_.current)
-			sim_run_.tasks[i].state = TASK_DONE;
+	end_others();
 	free_others_turn();
 	lock_release(&switching, switching_token);
 	for (struct process_member *m = first_member(); m != NULL; m = m->next)

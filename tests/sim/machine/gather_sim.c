@@ -374,3 +374,42 @@ SIM_TEST(checker_sees_fork_miss_the_second_store, .expect = "pages of two times"
 {
 	child_must_not_see(sim, 212);
 }
+
+static void writes_one_page(void *arg)
+{
+	store_relaxed(word_of(arg, 0), 2u);
+	(void)load_relaxed(word_of(arg, 1)); /* may vanish here: its store has not left */
+}
+
+static void forks_and_looks_at_one(void *arg)
+{
+	struct gather_scene *scene = arg;
+
+	sim_fork_child();
+	scene->seen = load_relaxed(word_of(scene, 0));
+}
+
+static void child_is_alone(struct sim *sim)
+{
+	struct gather_scene *scene = scene_make(sim);
+
+	for (unsigned i = 0; i < 2; i++)
+		store_release(word_of(scene, i), 1u); /* so that the page is copied */
+	sim_cpu(sim, 0, forks_and_looks_at_one, scene);
+	sim_cpu(sim, 1, writes_one_page, scene);
+	sim_run(sim);
+	check_u64_eq(load_relaxed(word_of(scene, 0)), scene->seen);
+}
+
+/* What waits in another CPU's store buffer when the child begins becomes visible in the parent alone. */
+SIM_TEST(fork_child_gets_no_waiting_store_under_tso, .model = SIM_TSO, .keep_model = true,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	child_is_alone(sim);
+}
+
+SIM_TEST(fork_child_gets_no_waiting_store_under_arm, .model = SIM_ARM, .keep_model = true,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	child_is_alone(sim);
+}
