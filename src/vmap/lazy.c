@@ -4,9 +4,9 @@
  *
  * Any thread may publish, also in a signal handler: it counts first, publishes last, and does not
  * touch the range afterwards (R15, R16).  Links are in the records, never in freed memory (R22).
- * Only the holder of purge_mutex takes ranges off, and always all of them, so a push by
- * compare-and-swap cannot meet a range that left the list and came back (ABA): the head it read
- * is still the head, or lies below a newer one.
+ * A push needs only that `next` is the head at its compare-and-swap, so it does not matter that the
+ * head may have left the list and come back (ABA).  lazy_pop() also needs the head's `next` to be
+ * the same: only the holder of purge_mutex takes ranges off, so no range leaves and comes back meanwhile.
  *
  * lazy_pages counts the pages on the list, and those taken off it that are not yet free or pooled
  * (V4).  It may be too large for a moment, but never too small.
