@@ -190,7 +190,7 @@ static void see_y_x(void *arg)
 	l->r[3] = load_acquire(&l->x);
 }
 
-/* One memory, so all readers agree on the order of independent writes, in all three models. */
+/* One memory, so all readers agree on the order of independent writes under sc, tso and pso. */
 SIM_TEST(litmus_iriw_forbidden_under_pso, .cpus_nr = 4, ABOUT(SIM_PSO),
 	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {
