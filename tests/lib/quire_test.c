@@ -76,14 +76,14 @@ int child_wait(pid_t child)
 }
 
 /* Keeps the beginning and reads to the end, so that the child never blocks. */
-static void read_all(int fd, char *text)
+static void read_all(int fd, char *text, size_t text_bytes)
 {
 	size_t bytes = 0;
 	char chunk[512];
 	ssize_t got;
 
 	while ((got = read(fd, chunk, sizeof(chunk))) != 0) {
-		size_t room = OUTPUT_BYTES_MAX - 1 - bytes;
+		size_t room = text_bytes - 1 - bytes;
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -97,7 +97,8 @@ static void read_all(int fd, char *text)
 	text[bytes] = '\0';
 }
 
-static int run_child(void (*body)(void *arg), void *arg, char *output)
+/* What the child writes to standard error, or with @all to both streams, is in @text. */
+static int run_child(void (*body)(void *arg), void *arg, bool all, char *text, size_t bytes)
 {
 	pid_t child;
 	int ends[2];
@@ -107,13 +108,23 @@ static int run_child(void (*body)(void *arg), void *arg, char *output)
 	if (child == 0) {
 		close(ends[0]);
 		dup2(ends[1], STDERR_FILENO);
+		if (all)
+			dup2(ends[1], STDOUT_FILENO);
+		close(ends[1]);
 		body(arg);
 		_exit(0);
 	}
 	close(ends[1]);
-	read_all(ends[0], output);
+	read_all(ends[0], text, bytes);
 	close(ends[0]);
 	return child_wait(child);
+}
+
+int child_answer(void (*body)(void *arg), void *arg, char *text, size_t bytes)
+{
+	int status = run_child(body, arg, true, text, bytes);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static bool has_line(const char *text, const char *line)
@@ -131,7 +142,7 @@ static bool has_line(const char *text, const char *line)
 void expect_death(void (*body)(void *arg), void *arg, const char *line)
 {
 	char output[OUTPUT_BYTES_MAX];
-	int status = run_child(body, arg, output);
+	int status = run_child(body, arg, false, output, sizeof(output));
 
 	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
 		fail_msg("expected an abort, got wait status %#x; it wrote: %s", (unsigned)status,
@@ -143,7 +154,7 @@ void expect_death(void (*body)(void *arg), void *arg, const char *line)
 void expect_exit(void (*body)(void *arg), void *arg, int exit_status, const char *line)
 {
 	char output[OUTPUT_BYTES_MAX];
-	int status = run_child(body, arg, output);
+	int status = run_child(body, arg, false, output, sizeof(output));
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != exit_status)
 		fail_msg("expected exit status %d, got wait status %#x; it wrote: %s", exit_status,
@@ -155,7 +166,7 @@ void expect_exit(void (*body)(void *arg), void *arg, int exit_status, const char
 void expect_life(void (*body)(void *arg), void *arg)
 {
 	char output[OUTPUT_BYTES_MAX];
-	int status = run_child(body, arg, output);
+	int status = run_child(body, arg, false, output, sizeof(output));
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail_msg("expected a return, got wait status %#x; it wrote: %s", (unsigned)status,

@@ -41,6 +41,10 @@ pid_t child_fork(void);
 /* Waits for the child to end.  Returns its wait status. */
 int child_wait(pid_t child);
 
+/* Runs @body(@arg) in a child, which may become another program.  @text receives what it writes to standard output and standard
+ * error.  Returns its exit status, or -1 if a signal ended it. */
+int child_answer(void (*body)(void *arg), void *arg, char *text, size_t bytes);
+
 /*
  * @body(@arg), run in a child, must abort, and some line that it writes to standard error must
  * begin with @line.  What the child wrote is printed if not.

@@ -38,8 +38,9 @@ struct setting {
 	void (*then)(void);		      /* ends the child */
 };
 
-static void child_main(const struct setting *setting)
+static void child_main(void *arg)
 {
+	const struct setting *setting = arg;
 	int fd;
 
 	if (!confine_hide("/etc"))
@@ -60,28 +61,9 @@ static void child_main(const struct setting *setting)
 
 static void run(const struct setting *setting)
 {
-	int ends[2], status;
-	size_t used = 0;
-	ssize_t got;
-	pid_t pid;
+	struct setting copy = *setting;
 
-	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0)
-			_exit(126);
-		close(ends[0]);
-		close(ends[1]);
-		child_main(setting);
-		_exit(0);
-	}
-	close(ends[1]);
-	while ((got = read(ends[0], answer.text + used, sizeof(answer.text) - 1 - used)) > 0)
-		used += (size_t)got;
-	answer.text[used] = '\0';
-	close(ends[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	answer.status = child_answer(child_main, &copy, answer.text, sizeof(answer.text));
 	if (answer.status == 77)
 		skip_because("no file system may be mounted here");
 }

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "confine.h"
@@ -26,34 +25,27 @@ static struct {
 	char text[16384]; /* both streams */
 } answer;
 
-/* Runs `quire doctor` @option @another after @confine. */
+/* `quire doctor` with one thing refused. */
+struct call {
+	void (*confine)(void);
+	const char *option, *another;
+};
+
+static void become(void *arg)
+{
+	const struct call *call = arg;
+
+	if (call->confine != NULL)
+		call->confine();
+	execl(quire_path, quire_path, "doctor", call->option, call->another, NULL);
+	_exit(127);
+}
+
 static void run_options(void (*confine)(void), const char *option, const char *another)
 {
-	int ends[2];
-	size_t used = 0;
-	ssize_t got;
-	int status;
-	pid_t pid;
+	struct call call = { .confine = confine, .option = option, .another = another };
 
-	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0)
-			_exit(126);
-		close(ends[0]);
-		close(ends[1]);
-		if (confine != NULL)
-			confine();
-		execl(quire_path, quire_path, "doctor", option, another, NULL);
-		_exit(127);
-	}
-	close(ends[1]);
-	while ((got = read(ends[0], answer.text + used, sizeof(answer.text) - 1 - used)) > 0)
-		used += (size_t)got;
-	answer.text[used] = '\0';
-	close(ends[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	answer.status = child_answer(become, &call, answer.text, sizeof(answer.text));
 }
 
 static void run(void (*confine)(void), const char *option)
