@@ -30,15 +30,24 @@ struct observed_process {
 struct observed_file {
 	void *addr;
 	size_t bytes;
+	unsigned folder;	/* observed_folder() */
 	uint64_t device, inode; /* tell it from another of its name */
 	struct observed_process process;
 };
 
+#define OBSERVED_FOLDERS_NR 2u
+#define OBSERVED_PATH_BYTES 512u
+
+/* The path of a folder that this user's files may be in, from 0 on: each is tried if those before it are none.  False: there is
+ * none of this number. */
+bool observed_folder(char path[OBSERVED_PATH_BYTES], unsigned idx);
+/* When a process began; 0 if it has ended, or that cannot be told.  @pid 0: this one. */
+uint64_t observed_start_ticks(uint32_t pid);
 /*
- * Makes a file of @bytes, with memory for all of it, and maps it.  But for the process it reads zero.  False if there is no folder
- * for it, or no memory.  Ordinary context; some thirty system calls.
+ * Makes a file of @bytes, with memory for all of it, and maps it.  But for the process it reads zero.  0, or -errno of the last folder:
+ * -EPERM if others may write to it.  Ordinary context; some thirty system calls.
  */
-bool observed_create(struct observed_file *file, size_t bytes);
+int observed_create(struct observed_file *file, size_t bytes);
 /* Unmaps it; the file stays. */
 void observed_close(struct observed_file *file);
 /* The file goes, too, unless it is a parent's. */

@@ -71,6 +71,7 @@ struct work_watch {
 	int32_t trigger;  /* descriptor; -1: none */
 	int32_t timer;	  /* atomic: likewise; wakes the thread */
 	uint64_t file;	  /* which the trigger is of */
+	int32_t error;	  /* why there is none: -errno */
 	uint64_t retry_ns;
 };
 

@@ -86,7 +86,7 @@ static struct page_header *make_page(struct observed_file *file)
 	struct page_header *page;
 	uint32_t offset = 1024;
 
-	if (!observed_create(file, PAGE_BYTES))
+	if (observed_create(file, PAGE_BYTES) != 0)
 		return NULL;
 	page = file->addr;
 	page->version = PAGE_VERSION;

@@ -31,27 +31,36 @@
 #include "machine/linux/system.h"
 #include "machine/process.h"
 
-#define PATH_BYTES 512u
 #define NAME_BYTES 96u
-#define FOLDERS_NR 2u
 /* A process has some instances; without an end, a folder full of strange files would be one. */
 #define FILES_MAX  1024u
 
 /* ---- which process this is ---- */
 
-/* Field 22 of /proc/self/stat; the second is in parentheses, and may contain any byte. */
-static uint64_t read_start_ticks(void)
+/* Field 22 of /proc/PID/stat.  The second is in parentheses, and may contain any byte; the third is the state. */
+uint64_t observed_start_ticks(uint32_t pid)
 {
-	char line[512];
-	long got = system_read_line("/proc/self/stat", line, sizeof(line));
+	char path[64], stat[1024];
+	struct text text;
 	unsigned field = 2;
 	uint64_t ticks = 0;
+	long got;
 	char *at;
 
+	text_init(&text, path, sizeof(path));
+	text_put(&text, "/proc/");
+	if (pid != 0)
+		text_put_u64(&text, pid);
+	else
+		text_put(&text, "self");
+	text_put(&text, "/stat");
+	got = system_read_text(path, stat, sizeof(stat));
 	if (got <= 0)
 		return 0;
-	for (at = line + got; at != line && *at != ')';)
+	for (at = stat + got; at != stat && *at != ')';)
 		at--;
+	if (at[0] != ')' || at[1] != ' ' || at[2] == 'Z' || at[2] == 'X')
+		return 0;
 	for (; *at != '\0' && field < 22; at++)
 		field += *at == ' ';
 	for (; *at >= '0' && *at <= '9'; at++)
@@ -73,7 +82,7 @@ static void identify(struct observed_process *process)
 {
 	process->pid = handed_pid();
 	process->file = 1;
-	process->start_ticks = read_start_ticks();
+	process->start_ticks = observed_start_ticks(0);
 	process->pids_space = handed_pids_space();
 	process->program = handed_program(process->pid);
 	process->image = (uint64_t)getauxval(AT_RANDOM); /* where its stack began */
@@ -132,38 +141,37 @@ static int open_named(int folder, const char *name, long flags, struct stat *sta
 
 /* ---- the folders ---- */
 
-/* The @idx-th's path.  False if there is none. */
-static bool put_folder(char *path, unsigned idx)
+bool observed_folder(char path[OBSERVED_PATH_BYTES], unsigned idx)
 {
 	const char *runtime = process_env("XDG_RUNTIME_DIR");
 	struct text text;
 
-	text_init(&text, path, PATH_BYTES);
+	text_init(&text, path, OBSERVED_PATH_BYTES);
 	if (idx == 0) {
 		if (runtime == NULL || runtime[0] != '/')
 			return false;
 		text_put(&text, runtime);
 		text_put(&text, "/quire");
-		return text.bytes < PATH_BYTES;
+		return text.bytes < OBSERVED_PATH_BYTES;
 	}
 	text_put(&text, "/dev/shm/quire-");
 	text_put_u64(&text, (uint64_t)SYSTEM_CALL(SYS_geteuid));
 	return true;
 }
 
-/* A descriptor, or -1: it is not there, or not ours alone. */
+/* A descriptor, or -errno: -EPERM if it is not ours alone. */
 static int open_folder(const char *path)
 {
 	struct stat status;
 	int fd = open_named(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &status);
 
 	if (fd < 0)
-		return -1;
+		return fd;
 	if (S_ISDIR(status.st_mode) && status.st_uid == (uid_t)SYSTEM_CALL(SYS_geteuid) &&
 	    (status.st_mode & 077) == 0)
 		return fd;
 	close_named(fd, AT_FDCWD, path);
-	return -1;
+	return -EPERM;
 }
 
 /* ---- names ---- */
@@ -235,59 +243,63 @@ static int make_next(int folder, struct observed_process *process, char *name, s
 	return fd;
 }
 
-/* Says whose it is before anybody reads it, and maps it.  False without memory. */
-static bool fill(int fd, struct observed_file *file)
+/* Says whose it is before anybody reads it, and maps it.  0 or -errno. */
+static int fill(int fd, struct observed_file *file)
 {
 	const struct observed_process *process = &file->process;
-	long addr = -ENOSPC;
+	long got = SYSTEM_CALL(SYS_fallocate, fd, 0, 0L, (long)file->bytes);
 
-	if (SYSTEM_CALL(SYS_fallocate, fd, 0, 0L, (long)file->bytes) == 0 &&
-	    SYSTEM_CALL(SYS_pwrite64, fd, process, sizeof(*process),
-			(long)OBSERVED_PROCESS_OFFSET) == (long)sizeof(*process))
-		addr = SYSTEM_CALL(SYS_mmap, NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-				   fd, 0L);
-	file->addr = addr < 0 && addr > -4096 ? NULL : (void *)addr;
-	return file->addr != NULL;
+	if (got == 0)
+		got = SYSTEM_CALL(SYS_pwrite64, fd, process, sizeof(*process),
+				  (long)OBSERVED_PROCESS_OFFSET);
+	if (got != (long)sizeof(*process))
+		return got < 0 ? (int)got : -EIO;
+	got = SYSTEM_CALL(SYS_mmap, NULL, file->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
+	if (got < 0 && got > -4096)
+		return (int)got;
+	file->addr = (void *)got;
+	return 0;
 }
 
-static bool make_in(int folder, struct observed_file *file)
+static int make_in(int folder, struct observed_file *file)
 {
 	char name[NAME_BYTES];
 	struct stat status;
-	int fd = make_next(folder, &file->process, name, &status);
+	int fd = make_next(folder, &file->process, name, &status), error;
 
 	if (fd < 0)
-		return false;
+		return fd;
 	file->device = status.st_dev;
 	file->inode = status.st_ino;
 	if (file->process.file == 1)
 		remove_left(folder, &file->process);
-	(void)fill(fd, file);
+	error = fill(fd, file);
 	close_named(fd, folder, name);
-	if (file->addr == NULL)
+	if (error)
 		SYSTEM_CALL(SYS_unlinkat, folder, name, 0);
-	return file->addr != NULL;
+	return error;
 }
 
-bool observed_create(struct observed_file *file, size_t bytes)
+int observed_create(struct observed_file *file, size_t bytes)
 {
-	char path[PATH_BYTES];
+	char path[OBSERVED_PATH_BYTES];
+	int error = -ENOENT;
 
 	*file = (struct observed_file){ .bytes = bytes };
 	identify(&file->process);
-	for (unsigned i = 0; i < FOLDERS_NR && file->addr == NULL; i++) {
-		int folder = -1;
+	for (unsigned i = 0; i < OBSERVED_FOLDERS_NR && error; i++) {
+		int folder;
 
-		if (put_folder(path, i)) {
-			SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, path, 0700);
-			folder = open_folder(path);
-		}
-		if (folder < 0)
+		if (!observed_folder(path, i))
 			continue;
-		(void)make_in(folder, file);
-		close_named(folder, AT_FDCWD, path);
+		SYSTEM_CALL(SYS_mkdirat, AT_FDCWD, path, 0700);
+		folder = open_folder(path);
+		error = folder < 0 ? folder : make_in(folder, file);
+		file->folder = i;
+		if (folder >= 0)
+			close_named(folder, AT_FDCWD, path);
 	}
-	return file->addr != NULL;
+	return error;
 }
 
 void observed_close(struct observed_file *file)
@@ -298,16 +310,14 @@ void observed_close(struct observed_file *file)
 
 void observed_remove(struct observed_file *file)
 {
-	char path[PATH_BYTES], name[NAME_BYTES];
-	bool is_ours = file->process.pid == handed_pid();
+	char path[OBSERVED_PATH_BYTES], name[NAME_BYTES];
+	struct stat status;
+	int folder = -ENOENT;
 
 	put_name(name, &file->process, file->process.file);
-	for (unsigned i = 0; i < FOLDERS_NR && is_ours; i++) {
-		int folder = put_folder(path, i) ? open_folder(path) : -1;
-		struct stat status;
-
-		if (folder < 0)
-			continue;
+	if (file->process.pid == handed_pid() && observed_folder(path, file->folder))
+		folder = open_folder(path);
+	if (folder >= 0) {
 		if (look_at(folder, name, &status) && status.st_dev == file->device &&
 		    status.st_ino == file->inode)
 			SYSTEM_CALL(SYS_unlinkat, folder, name, 0);

@@ -120,7 +120,8 @@ static long open_group(void)
 	return fd;
 }
 
-static bool open_both(struct work_watch *watch)
+/* 0 or -errno. */
+static long open_both(struct work_watch *watch)
 {
 	enum work_pressure state = WORK_PRESSURE_GROUP;
 	long trigger = open_group(), timer;
@@ -130,25 +131,26 @@ static bool open_both(struct work_watch *watch)
 		trigger = open_trigger(system_path);
 	}
 	if (trigger < 0)
-		return false;
+		return trigger;
 	timer = keep_away(
 		SYSTEM_CALL(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 	if (timer < 0) {
 		system_close((int)trigger);
-		return false;
+		return timer;
 	}
 	watch->file = file_of((int)trigger);
 	watch->trigger = (int32_t)trigger;
 	store_release(&watch->timer, (int32_t)timer);  /* pairs with pressure_wake() */
 	store_relaxed(&watch->state, (uint32_t)state); /* read as a hint */
-	return true;
+	return 0;
 }
 
 void pressure_open(struct work_watch *watch, uint64_t now_ns)
 {
 	if (watch->trigger >= 0 || !load_relaxed(&watch->wanted) || now_ns < watch->retry_ns)
 		return;
-	if (open_both(watch))
+	watch->error = (int32_t)open_both(watch);
+	if (watch->error == 0)
 		return;
 	watch->retry_ns = now_ns + RETRY_NS;
 	store_relaxed(&watch->state, (uint32_t)WORK_PRESSURE_REFUSED); /* read as a hint */

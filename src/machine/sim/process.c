@@ -5,6 +5,7 @@
  * A run follows a fork into one process: the parent, where all tasks continue, or the child, where
  * every other task has vanished in the middle of a step, with everything it held.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -331,10 +332,10 @@ struct check_hook check_set_hook(struct check_hook hook)
 }
 
 /* The model has no files: no instance is observed in it. */
-bool observed_create(struct observed_file *file, size_t bytes)
+int observed_create(struct observed_file *file, size_t bytes)
 {
 	*file = (struct observed_file){ .bytes = bytes };
-	return false;
+	return -ENOENT;
 }
 
 void observed_close(struct observed_file *file)

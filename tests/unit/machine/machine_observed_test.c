@@ -44,7 +44,7 @@ static struct observed_process *process_in(const struct observed_file *file)
 
 static void make(struct observed_file *file, uint32_t number)
 {
-	assert_true(observed_create(file, BYTES));
+	assert_int_equal(observed_create(file, BYTES), 0);
 	assert_int_equal(file->process.file, number);
 	assert_int_equal(process_in(file)->file, number);
 	assert_int_equal(process_in(file)->pid, getpid());
@@ -122,7 +122,7 @@ static int use_full_folder(void)
 		return 77;
 	if (mount(NULL, runtime, NULL, MS_REMOUNT, "size=4k") != 0)
 		return 77;
-	if (!observed_create(&file, BYTES))
+	if (observed_create(&file, BYTES) != 0)
 		return 1;
 	memset(file.addr, 1, BYTES); /* has memory */
 	if (is_there(&file, 1))
@@ -193,7 +193,7 @@ static void what_a_program_opens_in_the_place_of_ours_is_left_alone(void **state
 
 		opened_nr = 0;
 		own = -1;
-		if (observed_create(&file, BYTES)) /* in the other folder, or after all */
+		if (observed_create(&file, BYTES) == 0) /* in the other folder, or after all */
 			observed_remove(&file);
 		assert_int_equal(fstat(own, &status), 0);
 		assert_u64_eq(status.st_size, 0);

@@ -3,16 +3,15 @@
 #include "doctor/doctor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <quire/quire.h>
 
+#include "machine/linux/pressure.h"
 #include "stat/page.h"
 #include "stats/stats.h"
 
@@ -48,54 +47,28 @@ static void look_limit(struct finding *finding)
 
 /* ---- pressure ---- */
 
-static bool takes_trigger(const char *path)
-{
-	static const char trigger[] = "some 200000 2000000";
-	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	bool takes = fd >= 0 && write(fd, trigger, sizeof(trigger)) == (ssize_t)sizeof(trigger);
-	int error = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return takes;
-}
-
-/* The process's cgroup of version 2: the line 0::PATH. */
-static bool group_pressure(char *path, size_t bytes)
-{
-	char line[1024] = "";
-	FILE *file = fopen("/proc/self/cgroup", "re");
-	bool is_found = false;
-
-	while (file != NULL && !is_found && fgets(line, sizeof(line), file) != NULL)
-		is_found = strncmp(line, "0::/", 4) == 0;
-	if (file != NULL)
-		fclose(file);
-	if (!is_found)
-		return false;
-	line[strcspn(line, "\n")] = '\0';
-	return snprintf(path, bytes, "/sys/fs/cgroup%s/memory.pressure",
-			strcmp(line + 3, "/") == 0 ? "" : line + 3) < (int)bytes;
-}
-
+/* As a worker's thread opens it. */
 static void look_pressure(struct finding *finding)
 {
-	char path[1100];
+	struct work_watch watch;
 
-	if (group_pressure(path, sizeof(path)) && takes_trigger(path)) {
+	pressure_init(&watch);
+	watch.wanted = 1;
+	pressure_open(&watch, 0);
+	if (watch.state == WORK_PRESSURE_GROUP) {
 		found(finding, FINDING_OK,
 		      "of the cgroup: free memory goes back before anything is refused");
-	} else if (takes_trigger("/proc/pressure/memory")) {
+	} else if (watch.state == WORK_PRESSURE_SYSTEM) {
 		found(finding, FINDING_OK, "of the whole system, not of a cgroup");
 	} else {
 		found(finding, FINDING_MISSING,
 		      "refused (%s): memory goes back when it is due, not when the system is short "
 		      "of it",
-		      strerrorname_np(errno));
+		      strerrorname_np(-watch.error));
 		mend(finding, "boot with psi=1, or a kernel with CONFIG_PSI; in a service "
 			      "MemoryPressureWatch=on");
 	}
+	pressure_close(&watch);
 }
 
 /* ---- mappings and addresses ---- */
@@ -137,60 +110,21 @@ static void look_addresses(struct finding *finding)
 
 /* ---- looking at a process ---- */
 
-/* Makes a file as an observed process does (machine/linux/observed.c), and removes it.  0 or -errno. */
-static int try_file(int folder)
-{
-	char name[32];
-	int fd, error;
-
-	snprintf(name, sizeof(name), "doctor-%d", (int)getpid());
-	fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	error = fallocate(fd, 0, 0, PAGE_BYTES) == 0 ? 0 : -errno;
-	unlinkat(folder, name, 0);
-	close(fd);
-	return error;
-}
-
-static int try_folder(const char *path)
-{
-	bool is_made = mkdir(path, 0700) == 0;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error;
-	struct stat status;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &status) != 0 || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-		error = -EPERM; /* others could change what is in it */
-	else
-		error = try_file(fd);
-	close(fd);
-	if (is_made)
-		rmdir(path);
-	return error;
-}
-
 static void look_observed(struct finding *finding)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char path[2][128] = { "", "" };
-	int error = -ENOENT;
+	char path[OBSERVED_PATH_BYTES];
+	struct observed_file file;
+	int error = observed_create(&file, PAGE_BYTES);
 
-	if (runtime != NULL && runtime[0] == '/')
-		snprintf(path[0], sizeof(path[0]), "%.100s/quire", runtime);
-	snprintf(path[1], sizeof(path[1]), "/dev/shm/quire-%u", geteuid());
-	for (unsigned i = 0; i < 2; i++) {
-		if (path[i][0] == '\0')
-			continue;
-		error = try_folder(path[i]);
-		if (error == 0) {
-			found(finding, FINDING_OK, "observe:on writes to %s", path[i]);
-			return;
-		}
+	if (error == 0) {
+		(void)observed_folder(path, file.folder);
+		observed_remove(&file);
+		found(finding, FINDING_OK, "observe:on writes to %.150s", path);
+		return;
 	}
+	(void)observed_folder(path, OBSERVED_FOLDERS_NR - 1);
 	found(finding, FINDING_MISSING,
-	      "no folder for observe:on (%s: %s): `quire stats` finds nothing", path[1],
+	      "no folder for observe:on (%.100s: %s): `quire stats` finds nothing", path,
 	      strerrorname_np(-error));
 	mend(finding,
 	     "mount a tmpfs at /dev/shm, or set XDG_RUNTIME_DIR to a folder of this user's "
