@@ -18,9 +18,6 @@
 #include "base/text.h"
 #include "machine/process.h"
 
-/* A line for each option takes a third of it.  Of a longer file the end is not read. */
-#define FILE_BYTES 4096u
-
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r';
@@ -62,11 +59,12 @@ void conf_take_lines(char *file, const char *where,
 
 static void read_file(void (*take)(const struct conf_part *part, void *arg), void *arg)
 {
-	static char file[FILE_BYTES]; /* lists of CPUs point into it */
+	static char file[CONF_FILE_BYTES]; /* lists of CPUs point into it */
 
 	if (process_conf_file(file, sizeof(file)) > 0)
 		conf_take_lines(file, PROCESS_CONF_FILE, take, arg);
 }
+
 static void take_if_given(const char *text, const char *where,
 			  void (*take)(const struct conf_part *part, void *arg), void *arg)
 {

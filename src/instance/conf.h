@@ -7,6 +7,9 @@
 
 struct text;
 
+/* Room for the system's file and a NUL.  A line for each option takes a third of it.  Of a longer file the end is not read. */
+#define CONF_FILE_BYTES 4096u
+
 /* A text of options, from one place. */
 struct conf_part {
 	const char *text;  /* "key:value,key:value"; lives as long as the process */

@@ -25,10 +25,8 @@
 #include "stats/seen.h"
 #include "stats/stats.h"
 
-#define KEYS_MAX	64
-#define PLACES		200u
-/* As instance/conf.c reads of it. */
-#define CONF_FILE_BYTES 4096u
+#define KEYS_MAX 64
+#define PLACES	 200u
 
 /* What was said of one option, the strongest last. */
 struct said {
@@ -36,9 +34,15 @@ struct said {
 	char places[PLACES]; /* "QUIRE_CONF, over /etc/quire.conf:1 (321)"; "": nobody */
 };
 
+/* Each option's value. */
+struct values {
+	char of[KEYS_MAX][64]; /* "": not named */
+};
+
 struct conf {
+	struct quire_options given; /* all that was said and is right */
 	struct said said[KEYS_MAX];
-	char built_in[KEYS_MAX][64]; /* what an instance has of which nobody says anything */
+	struct values built_in; /* of an instance of which nobody says anything */
 	bool is_wrong;
 };
 
@@ -74,11 +78,10 @@ static void note(struct said *said, const char *value, const char *place)
 
 static void take_item(struct conf *conf, const char *item, const char *place)
 {
-	struct quire_options options = QUIRE_OPTIONS_INIT();
 	char error[256];
 	int key;
 
-	if (quire_options_parse(item, &options, error, sizeof(error)) != 0) {
+	if (quire_options_parse(item, &conf->given, error, sizeof(error)) != 0) {
 		fprintf(stderr, "%s in %s\n", error, place);
 		conf->is_wrong = true;
 		return;
@@ -98,6 +101,22 @@ static void take(const struct conf_part *part, void *arg)
 	while (items != NULL && (item = strsep(&rest, ",")) != NULL)
 		if (item[0] != '\0')
 			take_item(arg, item, place + strlen(" in "));
+	/* Not freed: a list of CPUs points into it until the instance is made, once a process. */
+}
+
+/* @text is what quire_text_options() prints: "key:value,key:value" */
+static void read_values(const char *text, struct values *values)
+{
+	char *items = strdup(text), *rest = items, *item;
+
+	*values = (struct values){ { "" } };
+	while (items != NULL && (item = strsep(&rest, ",")) != NULL) {
+		int key = key_index(item);
+
+		if (key >= 0)
+			snprintf(values->of[key], sizeof(values->of[key]), "%.60s",
+				 item + strcspn(item, ":") + 1);
+	}
 	free(items);
 }
 
@@ -145,67 +164,52 @@ static void print_key(const struct option_key *key, const char *value, const str
 	printf("%-18s %-17s %-8s %s\n", key->name, value, unit_of(key), origin);
 }
 
-/* @used is what quire_text_options() prints: "key:value,key:value" */
+/* @used is what quire_text_options() prints. */
 static void print_all(const struct conf *conf, const char *used, const struct conf_options *options)
 {
-	char *items = strdup(used), *rest = items, *item;
+	const struct option_key *key;
+	struct values values;
 
-	while (items != NULL && (item = strsep(&rest, ",")) != NULL) {
-		int idx = key_index(item);
-
-		if (idx >= 0)
-			print_key(option_key_at((unsigned)idx), item + strcspn(item, ":") + 1,
-				  &conf->said[idx], conf->built_in[idx], options);
-	}
-	free(items);
+	read_values(used, &values);
+	for (unsigned i = 0; i < KEYS_MAX && (key = option_key_at(i)) != NULL; i++)
+		if (values.of[i][0] != '\0')
+			print_key(key, values.of[i], &conf->said[i], conf->built_in.of[i], options);
 }
 
 /* ---- what a program started here would get ---- */
 
-static void take_right(const struct conf_part *part, void *options)
+/* What an instance uses that is made from @given.  False without memory. */
+static bool options_used(const struct quire_options *given, char *used, size_t bytes)
 {
-	char *items = strdup(part->text), *rest = items, *item, error[256];
-
-	while (items != NULL && (item = strsep(&rest, ",")) != NULL)
-		(void)quire_options_parse(item, options, error, sizeof(error));
-	/* Not freed: a list of CPUs points into it until the instance is made, once a process. */
-}
-
-/* False without memory. */
-static bool read_built_in(struct conf *conf)
-{
-	char used[2048], *rest = used, *item;
 	struct quire *q;
 
-	if (quire_create(NULL, &q) != 0)
+	if (quire_create(given, &q) != 0)
 		return false;
-	quire_text_options(q, used, sizeof(used));
+	quire_text_options(q, used, bytes);
 	quire_destroy(q);
-	while ((item = strsep(&rest, ",")) != NULL) {
-		int idx = key_index(item);
+	return true;
+}
 
-		if (idx >= 0)
-			snprintf(conf->built_in[idx], sizeof(conf->built_in[idx]), "%.60s",
-				 item + strcspn(item, ":") + 1);
-	}
+static bool read_built_in(struct conf *conf)
+{
+	char used[2048];
+
+	if (!options_used(NULL, used, sizeof(used)))
+		return false;
+	read_values(used, &conf->built_in);
 	return true;
 }
 
 static enum exit_status show_here(struct conf *conf, const struct conf_options *options)
 {
-	struct quire_options given = QUIRE_OPTIONS_INIT();
 	char used[2048];
-	struct quire *q;
 
 	conf_read(take, conf);
-	conf_read(take_right, &given);
-	given.observe = QUIRE_DEFAULT; /* this is not the program */
-	if (!read_built_in(conf) || quire_create(&given, &q) != 0) {
+	conf->given.observe = QUIRE_DEFAULT; /* this is not the program */
+	if (!read_built_in(conf) || !options_used(&conf->given, used, sizeof(used))) {
 		fprintf(stderr, "quire conf: no memory for an instance with these options\n");
 		return EXIT_FOUND;
 	}
-	quire_text_options(q, used, sizeof(used));
-	quire_destroy(q);
 	print_all(conf, used, options);
 	return conf->is_wrong ? EXIT_FOUND : EXIT_OK;
 }
@@ -342,6 +346,7 @@ static enum exit_status run(int argc, char **argv)
 	conf = calloc(1, sizeof(*conf));
 	if (conf == NULL)
 		return EXIT_FOUND;
+	conf->given = (struct quire_options)QUIRE_OPTIONS_INIT();
 	status = options.pid != 0 ? show_process(conf, &options) : show_here(conf, &options);
 	free(conf);
 	return status;
