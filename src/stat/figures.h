@@ -10,6 +10,8 @@
 #include <quire/slab.h>
 #include <quire/vmap.h>
 
+struct text;
+
 enum figure_unit {
 	UNIT_NUMBER,
 	UNIT_BYTES,
@@ -59,5 +61,8 @@ uint64_t figure_value(const struct figure *figure, const struct figure_values *v
 /* "_bytes" or "" */
 const char *figure_suffix(const struct figure *figure);
 const char *figure_module(const struct figure *figure);
+/* As Prometheus has it: "gauge", "quire_page_limit_bytes" */
+const char *figure_kind(const struct figure *figure);
+void figure_put_name(struct text *text, const struct figure *figure);
 
 #endif

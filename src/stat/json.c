@@ -28,20 +28,21 @@ static void put_figure(struct text *text, const struct figure *figure, uint64_t 
 	text_put_u64(text, value < JSON_NUMBER_MAX ? value : JSON_NUMBER_MAX);
 }
 
-static void put_module(struct text *text, unsigned module, const struct figure_values *values)
+/* The table's rows stand by module; each module is an object. */
+static void put_figures(struct text *text, const struct figure_values *values)
 {
-	const char *before = "\":{";
+	unsigned module = MODULES_NR;
 
 	for (unsigned i = 0; i < figures_nr; i++) {
-		if (figures[i].module != module)
-			continue;
-		if (*before == '"') {
-			text_put(text, ",\"");
+		if (figures[i].module == module) {
+			text_put(text, ",");
+		} else {
+			text_put(text, module == MODULES_NR ? ",\"" : "},\"");
 			text_put(text, figure_module(&figures[i]));
+			text_put(text, "\":{");
 		}
-		text_put(text, before);
+		module = figures[i].module;
 		put_figure(text, &figures[i], figure_value(&figures[i], values));
-		before = ",";
 	}
 	text_put(text, "}");
 }
@@ -56,8 +57,7 @@ size_t quire_stat_json(const struct quire *q, char *buffer, size_t bytes)
 		return 0;
 	text_put(&text, "{\"schema\":\"quire-stat");
 	put_version(&text);
-	for (unsigned module = 0; module < MODULES_NR; module++)
-		put_module(&text, module, &values);
+	put_figures(&text, &values);
 	text_put(&text, "}\n");
 	return text.bytes;
 }

@@ -5,7 +5,12 @@
 #include "base/text.h"
 #include "stat/figures.h"
 
-static void put_name(struct text *text, const struct figure *figure)
+const char *figure_kind(const struct figure *figure)
+{
+	return figure->kind == KIND_COUNTER ? "counter" : "gauge";
+}
+
+void figure_put_name(struct text *text, const struct figure *figure)
 {
 	text_put(text, "quire_");
 	text_put(text, figure_module(figure));
@@ -19,13 +24,15 @@ static void put_name(struct text *text, const struct figure *figure)
 static void put_family(struct text *text, const struct figure *figure, uint64_t value)
 {
 	text_put(text, "# HELP ");
-	put_name(text, figure);
+	figure_put_name(text, figure);
 	text_put(text, " ");
 	text_put(text, figure->meaning);
 	text_put(text, "\n# TYPE ");
-	put_name(text, figure);
-	text_put(text, figure->kind == KIND_COUNTER ? " counter\n" : " gauge\n");
-	put_name(text, figure);
+	figure_put_name(text, figure);
+	text_put(text, " ");
+	text_put(text, figure_kind(figure));
+	text_put(text, "\n");
+	figure_put_name(text, figure);
 	text_put(text, " ");
 	text_put_u64(text, value);
 	text_put(text, "\n");

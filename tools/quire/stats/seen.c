@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "machine/handed.h"
+#include "stat/figures.h"
 
 /* A section is written in well below a millisecond, four times a second. */
 #define TRIES	    1000
@@ -151,37 +152,11 @@ static int read_page(int folder, const char *name, struct seen *seen)
 
 /* ---- processes ---- */
 
-/* Field 22 of /proc/PID/stat; 0 if there is no such process, or it has ended and nobody has waited for it. */
-static uint64_t start_of(uint32_t pid)
-{
-	char path[64], line[1024], *at;
-	unsigned long long ticks = 0;
-	char state = 'X';
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return 0;
-	line[fread(line, 1, sizeof(line) - 1, file)] =
-		'\0'; /* a name may contain the end of a line */
-	at = strrchr(line, ')');
-	fclose(file);
-	if (at == NULL ||
-	    sscanf(at + 1,
-		   " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-		   "%*s %*s %llu",
-		   &state, &ticks) != 2 ||
-	    state == 'Z' || state == 'X')
-		return 0;
-	return ticks;
-}
-
 /* Whether the process of a page lives, in this process's pid namespace. */
 static bool is_alive(const struct match *found)
 {
 	return found->start_ticks != 0 && found->space == handed_pids_space() &&
-	       start_of(found->pid) == found->start_ticks;
+	       observed_start_ticks(found->pid) == found->start_ticks;
 }
 
 /* What /proc/PID/status says of a process. */
@@ -279,32 +254,22 @@ static void folders_of(uint32_t pid, unsigned uid, struct folders *folders)
 /* The caller's own. */
 static void folders_own(struct folders *folders)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char path[OBSERVED_PATH_BYTES];
 
 	*folders = (struct folders){ .nr = 0 };
-	if (runtime != NULL && runtime[0] == '/')
-		add_folder(folders, "%s/quire", runtime);
-	add_folder(folders, "/dev/shm/quire-%u", geteuid());
+	for (unsigned i = 0; i < OBSERVED_FOLDERS_NR; i++)
+		if (observed_folder(path, i))
+			add_folder(folders, "%s", path);
 }
 
 /* ---- choosing ---- */
-
-static uint64_t memory_of(const struct seen *seen)
-{
-	uint64_t pages = 0, areas = 0, percpu = 0;
-
-	seen_number(seen, "page", "allocated_bytes", &pages);
-	seen_number(seen, "vmap", "busy_bytes", &areas);
-	seen_number(seen, "percpu", "populated_bytes", &percpu);
-	return pages + areas + percpu;
-}
 
 /* True if @a is rather to be shown than @b. */
 static bool is_better(const struct seen *a, const struct seen *b)
 {
 	if (a->alive != b->alive)
 		return a->alive;
-	return a->alive ? memory_of(a) > memory_of(b) : a->age_seconds < b->age_seconds;
+	return a->alive ? seen_used_bytes(a) > seen_used_bytes(b) : a->age_seconds < b->age_seconds;
 }
 
 /* The name of a page says whose it is. */
@@ -400,7 +365,7 @@ int seen_find(const struct seen_wanted *wanted, struct seen *seen)
 {
 	struct match match = { .pid = wanted->pid, .instance = wanted->instance };
 	struct folders folders;
-	uint64_t start = wanted->pid != 0 ? start_of(wanted->pid) : 0;
+	uint64_t start = wanted->pid != 0 ? observed_start_ticks(wanted->pid) : 0;
 	int error = -ENOENT, error_own;
 
 	if (start != 0) {
@@ -534,4 +499,19 @@ uint64_t seen_figure(const struct seen *seen, const char *module, const char *na
 
 	seen_number(seen, module, name, &value);
 	return value;
+}
+
+bool seen_row(const struct seen *seen, const struct figure *figure, uint64_t *value)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s%s", figure->name, figure_suffix(figure));
+	return seen_number(seen, figure_module(figure), name, value);
+}
+
+uint64_t seen_used_bytes(const struct seen *seen)
+{
+	return seen_figure(seen, "page", "allocated_bytes") +
+	       seen_figure(seen, "vmap", "busy_bytes") +
+	       seen_figure(seen, "percpu", "populated_bytes");
 }

@@ -10,6 +10,8 @@
 
 #include "stat/page.h"
 
+struct figure;
+
 /* Later versions' pages may be longer, and have more sections. */
 #define SEEN_BYTES_MAX	  (4 * PAGE_BYTES)
 #define SEEN_SECTIONS_MAX 32u
@@ -54,5 +56,9 @@ bool seen_is_cut(const struct seen *seen, const char *name);
 uint64_t seen_figure(const struct seen *seen, const char *module, const char *name);
 /* The same: false if it is not there. */
 bool seen_number(const struct seen *seen, const char *module, const char *name, uint64_t *value);
+/* The same of a row of the table of figures (stat/figures.h). */
+bool seen_row(const struct seen *seen, const struct figure *figure, uint64_t *value);
+/* All that the program has, of whatever kind. */
+uint64_t seen_used_bytes(const struct seen *seen);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "stat/figures.h"
 
 const char *stats_bytes(uint64_t bytes)
@@ -28,15 +29,6 @@ const char *stats_bytes(uint64_t bytes)
 					   : 2,
 		 value, units[unit]);
 	return text;
-}
-
-/* The figure's value on the page; false if the page's library does not know it. */
-static bool value_on(const struct seen *seen, const struct figure *figure, uint64_t *value)
-{
-	char name[64];
-
-	snprintf(name, sizeof(name), "%s%s", figure->name, figure_suffix(figure));
-	return seen_number(seen, figure_module(figure), name, value);
 }
 
 /* ---- where memory is ---- */
@@ -166,23 +158,20 @@ static void print_figure(const struct figure *figure, uint64_t value)
 
 void stats_print_table(const struct seen *seen)
 {
+	unsigned module = MODULES_NR; /* of the last row */
+
 	print_head(seen);
 	print_where(seen);
 	print_findings(seen);
-	for (unsigned module = 0; module < MODULES_NR; module++) {
-		bool is_named = false;
+	for (unsigned i = 0; i < figures_nr; i++) {
+		uint64_t value = 0;
 
-		for (unsigned i = 0; i < figures_nr; i++) {
-			uint64_t value = 0;
-
-			if (figures[i].module != module || !value_on(seen, &figures[i], &value) ||
-			    value == 0)
-				continue;
-			if (!is_named)
-				printf("\n%s\n", figure_module(&figures[i]));
-			is_named = true;
-			print_figure(&figures[i], value);
-		}
+		if (!seen_row(seen, &figures[i], &value) || value == 0)
+			continue;
+		if (module != figures[i].module)
+			printf("\n%s\n", figure_module(&figures[i]));
+		module = figures[i].module;
+		print_figure(&figures[i], value);
 	}
 }
 
@@ -231,15 +220,15 @@ void stats_print_prometheus(const struct seen *seen)
 	put_process(seen);
 	for (unsigned i = 0; i < figures_nr; i++) {
 		const struct figure *figure = &figures[i];
-		bool is_counter = figure->kind == KIND_COUNTER;
 		char name[96];
+		struct text text;
 		uint64_t value;
 
-		if (!value_on(seen, figure, &value))
+		if (!seen_row(seen, figure, &value))
 			continue;
-		snprintf(name, sizeof(name), "quire_%s_%s%s%s", figure_module(figure), figure->name,
-			 figure_suffix(figure), is_counter ? "_total" : "");
-		put_family(seen, name, is_counter ? "counter" : "gauge", figure->meaning);
+		text_init(&text, name, sizeof(name));
+		figure_put_name(&text, figure);
+		put_family(seen, name, figure_kind(figure), figure->meaning);
 		printf("%" PRIu64 "\n", value);
 	}
 }

@@ -293,11 +293,9 @@ static void draw_figures(const struct top_state *state, struct top_screen *scree
 {
 	for (unsigned i = 0; i < figures_nr; i++) {
 		const struct figure *figure = &figures[i];
-		char name[64];
 		uint64_t value = 0;
 
-		snprintf(name, sizeof(name), "%s%s", figure->name, figure_suffix(figure));
-		if (seen_number(&state->now, figure_module(figure), name, &value) && value != 0)
+		if (seen_row(&state->now, figure, &value) && value != 0)
 			put(screen, "%-7s %-20s %12" PRIu64 "  %s", figure_module(figure),
 			    figure->name, value, figure->meaning);
 	}

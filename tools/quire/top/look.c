@@ -13,13 +13,6 @@
 /* At 100 ms: a page is made at an instance's beginning, and a second is long for a program to start. */
 #define LOST_LOOKS    20u
 
-static uint64_t used_bytes(const struct seen *seen)
-{
-	return seen_figure(seen, "page", "allocated_bytes") +
-	       seen_figure(seen, "vmap", "busy_bytes") +
-	       seen_figure(seen, "percpu", "populated_bytes");
-}
-
 static uint64_t given_back(const struct seen *seen)
 {
 	return seen_figure(seen, "page", "given_back_bytes") +
@@ -38,13 +31,12 @@ static bool is_same(const struct seen *now, const struct seen *before)
 static bool has_fallen(const struct seen *now, const struct seen *before)
 {
 	for (unsigned i = 0; i < figures_nr; i++) {
-		const struct figure *figure = &figures[i];
-		char name[64];
+		uint64_t value = 0, earlier = 0;
 
-		snprintf(name, sizeof(name), "%s%s", figure->name, figure_suffix(figure));
-		if (figure->kind == KIND_COUNTER &&
-		    seen_figure(now, figure_module(figure), name) <
-			    seen_figure(before, figure_module(figure), name))
+		if (figures[i].kind != KIND_COUNTER || !seen_row(before, &figures[i], &earlier))
+			continue;
+		(void)seen_row(now, &figures[i], &value);
+		if (value < earlier)
 			return true;
 	}
 	return false;
@@ -99,7 +91,7 @@ int top_look(const struct seen_wanted *wanted, struct top_state *state)
 	if (state->used_nr != 0)
 		compare(state, &seen);
 	state->now = seen;
-	state->used_bytes = used_bytes(&seen);
+	state->used_bytes = seen_used_bytes(&seen);
 	sample(state, now_ns);
 	if (now_ns > state->given_back_at_ns)
 		state->given_back_ago = (double)(now_ns - state->given_back_at_ns) / 1e9;
@@ -131,6 +123,6 @@ void top_print_json(const struct top_state *state)
 	       ",\"alive\":%s,\"updated_seconds\":%.3f,\"resident_bytes\":%" PRIu64
 	       ",\"used_bytes\":%" PRIu64 ",%s",
 	       state->now.pid, state->now.alive ? "true" : "false",
-	       (double)state->now.header.updated_ns / 1e9, state->resident_bytes,
-	       used_bytes(&state->now), json + 1);
+	       (double)state->now.header.updated_ns / 1e9, state->resident_bytes, state->used_bytes,
+	       json + 1);
 }
