@@ -43,26 +43,41 @@ static char *cut_line(char *line, char **next)
 	return line;
 }
 
-void conf_take_lines(char *file, const char *where,
+/* Of a text that may go on, only whole lines can be used. */
+static void drop_last_line(char *file, size_t bytes)
+{
+	while (bytes != 0 && file[bytes - 1] != '\n')
+		bytes--;
+	file[bytes] = '\0';
+}
+
+void conf_take_lines(char file[CONF_FILE_BYTES], size_t bytes, const char *where,
 		     void (*take)(const struct conf_part *part, void *arg), void *arg)
 {
 	struct conf_part part = { .where = where };
 	char *next = file;
 
+	if (bytes == CONF_FILE_BYTES - 1)
+		drop_last_line(file, bytes);
 	while (next != NULL) {
 		part.text = cut_line(next, &next);
 		part.line++;
 		if (part.text[0] != '\0')
 			take(&part, arg);
 	}
+	part.error = "quire: options beyond 4,094 bytes are not read";
+	if (bytes == CONF_FILE_BYTES - 1)
+		take(&part, arg);
 }
 
 static void read_file(void (*take)(const struct conf_part *part, void *arg), void *arg)
 {
 	static char file[CONF_FILE_BYTES]; /* lists of CPUs point into it */
 
-	if (process_conf_file(file, sizeof(file)) > 0)
-		conf_take_lines(file, PROCESS_CONF_FILE, take, arg);
+	long bytes = process_conf_file(file, sizeof(file));
+
+	if (bytes > 0)
+		conf_take_lines(file, (size_t)bytes, PROCESS_CONF_FILE, take, arg);
 }
 
 static void take_if_given(const char *text, const char *where,

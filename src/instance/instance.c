@@ -230,10 +230,11 @@ static void take_conf(const struct conf_part *part, void *options)
 	char error[256], line[320];
 	struct text text;
 
-	if (quire_options_parse(part->text, options, error, sizeof(error)) == 0)
+	if (part->error == NULL &&
+	    quire_options_parse(part->text, options, error, sizeof(error)) == 0)
 		return;
 	text_init(&text, line, sizeof(line));
-	text_put(&text, error);
+	text_put(&text, part->error != NULL ? part->error : error);
 	if (part->line != 0)
 		conf_put_place(&text, part);
 	process_exit_conf(line);

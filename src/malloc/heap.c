@@ -95,6 +95,10 @@ static void take_conf(const struct conf_part *part, void *arg)
 	struct conf *conf = arg;
 	const char *at = part->text;
 
+	if (part->error != NULL) {
+		warn_about(conf, part, part->error);
+		return;
+	}
 	for (;;) {
 		char error[LINE_BYTES - 96];
 		size_t bytes;

@@ -122,6 +122,31 @@ static void a_wrong_line_is_named_by_its_number(void **state)
 	expect(2, "unknown option \"limt\" at 1: did you mean \"limit\"? in /etc/quire.conf:3");
 }
 
+/* Comments before a last line, so that the file has @bytes. */
+static const char *file_of(size_t bytes, const char *last)
+{
+	static char file[8192];
+	size_t left = bytes - strlen(last);
+
+	memset(file, '#', left);
+	for (size_t i = 79; i < left; i += 80)
+		file[i] = '\n';
+	file[left - 1] = '\n';
+	strcpy(file + left, last);
+	return file;
+}
+
+static void all_of_a_file_is_read_or_it_is_refused(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = file_of(4094, "decay:323\n"), .then = print_options });
+	expect(0, "decay:323");
+	run(&(struct setting){ .file = file_of(4099, "decay:3230"), .then = print_options });
+	expect(2, "quire: options beyond 4,094 bytes are not read in /etc/quire.conf:");
+	run(&(struct setting){ .file = file_of(8000, "decay:3230"), .then = print_options });
+	expect(2, "quire: options beyond 4,094 bytes are not read in /etc/quire.conf:");
+}
+
 static void preload(void)
 {
 	setenv("LD_PRELOAD", malloc_path, 1);
@@ -135,6 +160,14 @@ static void a_preloaded_program_goes_on_with_a_warning(void **state)
 	run(&(struct setting){ .file = "decay:321\nlimt:64m,decay:7\n", .then = preload });
 	expect(0, "unknown option \"limt\" at 1: did you mean \"limit\"? in /etc/quire.conf:2; "
 		  "ignored");
+}
+
+static void a_long_file_is_a_warning_too(void **state)
+{
+	(void)state;
+	run(&(struct setting){ .file = file_of(4099, "decay:3230"), .then = preload });
+	expect(0, "quire: options beyond 4,094 bytes are not read in /etc/quire.conf:");
+	assert_null(strstr(answer.text, "decay")); /* nothing of its last line */
 }
 
 static void strict_ends_it(void **state)
@@ -272,6 +305,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_program_comes_before_the_file_and_the_environment_before_both),
 		cmocka_unit_test(a_wrong_line_is_named_by_its_number),
 		cmocka_unit_test(a_preloaded_program_goes_on_with_a_warning),
+		cmocka_unit_test(all_of_a_file_is_read_or_it_is_refused),
+		cmocka_unit_test(a_long_file_is_a_warning_too),
 		cmocka_unit_test(strict_ends_it),
 		cmocka_unit_test(each_option_says_where_it_comes_from),
 		cmocka_unit_test(a_process_says_what_it_was_told),

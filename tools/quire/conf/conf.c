@@ -93,14 +93,21 @@ static void take_item(struct conf *conf, const char *item, const char *place)
 
 static void take(const struct conf_part *part, void *arg)
 {
-	char *items = strdup(part->text), *rest = items, *item, place[64];
+	struct conf *conf = arg;
+	char *items, *rest, *item, place[64];
 	struct text text;
 
 	text_init(&text, place, sizeof(place));
 	conf_put_place(&text, part);
+	if (part->error != NULL) {
+		fprintf(stderr, "%s%s\n", part->error, place);
+		conf->is_wrong = true;
+		return;
+	}
+	items = rest = strdup(part->text);
 	while (items != NULL && (item = strsep(&rest, ",")) != NULL)
 		if (item[0] != '\0')
-			take_item(arg, item, place + strlen(" in "));
+			take_item(conf, item, place + strlen(" in "));
 	/* Not freed: a list of CPUs points into it until the instance is made, once a process. */
 }
 
@@ -219,16 +226,18 @@ static enum exit_status show_here(struct conf *conf, const struct conf_options *
 /* The system's file as the process sees it. */
 static void take_file(struct conf *conf, uint32_t pid)
 {
-	char path[64], text[CONF_FILE_BYTES] = "";
+	char path[64], text[CONF_FILE_BYTES];
+	size_t bytes;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%" PRIu32 "/root" PROCESS_CONF_FILE, pid);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return;
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	bytes = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
-	conf_take_lines(text, PROCESS_CONF_FILE, take, conf);
+	text[bytes] = '\0';
+	conf_take_lines(text, bytes, PROCESS_CONF_FILE, take, conf);
 }
 
 /* Quire's malloc reads a variable of its own. */
