@@ -108,12 +108,12 @@ static void receive(void *arg)
 	l->r[1] = load_relaxed(&l->x);
 }
 
-static void message_passing(struct sim *sim, void (*sender)(void *))
+static void message_passing(struct sim *sim, void (*sender)(void *), void (*receiver)(void *))
 {
 	struct litmus *l = sim_zalloc(sim, sizeof(*l));
 
 	sim_cpu(sim, 0, sender, l);
-	sim_cpu(sim, 1, receive, l);
+	sim_cpu(sim, 1, receiver, l);
 	sim_run(sim);
 	if (l->r[0] == 1 && l->r[1] == 0)
 		sim_fail(WEAK, "the flag was seen before the data");
@@ -122,18 +122,18 @@ static void message_passing(struct sim *sim, void (*sender)(void *))
 SIM_TEST(litmus_mp_forbidden_under_tso, ABOUT(SIM_TSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
-	message_passing(sim, send);
+	message_passing(sim, send, receive);
 }
 
 SIM_TEST(litmus_mp_allowed_under_pso, ABOUT(SIM_PSO), .expect = WEAK)
 {
-	message_passing(sim, send);
+	message_passing(sim, send, receive);
 }
 
 SIM_TEST(litmus_mp_with_release_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
-	message_passing(sim, send_release);
+	message_passing(sim, send_release, receive);
 }
 
 static void read_y_then_x(void *arg)
@@ -152,8 +152,7 @@ static void read_x_then_y(void *arg)
 	store_relaxed(&l->y, 1);
 }
 
-SIM_TEST(litmus_lb_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
-	 .preempt_max = 8)
+static void load_buffering(struct sim *sim)
 {
 	struct litmus *l = sim_zalloc(sim, sizeof(*l));
 
@@ -162,6 +161,12 @@ SIM_TEST(litmus_lb_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHED
 	sim_run(sim);
 	if (l->r[0] == 1 && l->r[1] == 1)
 		sim_fail(WEAK, "both loads saw a later store");
+}
+
+SIM_TEST(litmus_lb_forbidden_under_pso, ABOUT(SIM_PSO), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	load_buffering(sim);
 }
 
 static void write_x(void *arg)
@@ -190,19 +195,24 @@ static void see_y_x(void *arg)
 	l->r[3] = load_acquire(&l->x);
 }
 
-/* One memory, so all readers agree on the order of independent writes under sc, tso and pso. */
-SIM_TEST(litmus_iriw_forbidden_under_pso, .cpus_nr = 4, ABOUT(SIM_PSO),
-	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+static void independent_reads(struct sim *sim, void (*x_first)(void *), void (*y_first)(void *))
 {
 	struct litmus *l = sim_zalloc(sim, sizeof(*l));
 
 	sim_cpu(sim, 0, write_x, l);
 	sim_cpu(sim, 1, write_y, l);
-	sim_cpu(sim, 2, see_x_y, l);
-	sim_cpu(sim, 3, see_y_x, l);
+	sim_cpu(sim, 2, x_first, l);
+	sim_cpu(sim, 3, y_first, l);
 	sim_run(sim);
 	if (l->r[0] == 1 && l->r[1] == 0 && l->r[2] == 1 && l->r[3] == 0)
 		sim_fail(WEAK, "readers disagree on the order of two stores");
+}
+
+/* One memory, so all readers agree on the order of independent writes under sc, tso and pso. */
+SIM_TEST(litmus_iriw_forbidden_under_pso, .cpus_nr = 4, ABOUT(SIM_PSO),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	independent_reads(sim, see_x_y, see_y_x);
 }
 
 static void store_twice_read_back(void *arg)
@@ -264,42 +274,31 @@ static void send_fence(void *arg)
 	store_relaxed(&l->y, 1);
 }
 
-static void message_passing_by(struct sim *sim, void (*sender)(void *), void (*receiver)(void *))
-{
-	struct litmus *l = sim_zalloc(sim, sizeof(*l));
-
-	sim_cpu(sim, 0, sender, l);
-	sim_cpu(sim, 1, receiver, l);
-	sim_run(sim);
-	if (l->r[0] == 1 && l->r[1] == 0)
-		sim_fail(WEAK, "the flag was seen before the data");
-}
-
 SIM_TEST(litmus_mp_without_acquire_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
 {
-	message_passing_by(sim, send_release, receive_relaxed);
+	message_passing(sim, send_release, receive_relaxed);
 }
 
 SIM_TEST(litmus_mp_acquire_of_the_data_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
 {
-	message_passing_by(sim, send_release, receive_late_acquire);
+	message_passing(sim, send_release, receive_late_acquire);
 }
 
 SIM_TEST(litmus_mp_without_release_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
 {
-	message_passing_by(sim, send, receive);
+	message_passing(sim, send, receive);
 }
 
 SIM_TEST(litmus_mp_forbidden_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
-	message_passing_by(sim, send_release, receive);
+	message_passing(sim, send_release, receive);
 }
 
 SIM_TEST(litmus_mp_with_fences_forbidden_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
-	message_passing_by(sim, send_fence, receive_fence);
+	message_passing(sim, send_fence, receive_fence);
 }
 
 SIM_TEST(litmus_sb_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
@@ -317,13 +316,7 @@ SIM_TEST(litmus_sb_with_fences_forbidden_under_arm, ABOUT(SIM_ARM), .explore = S
 SIM_TEST(litmus_lb_not_seen_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 8)
 {
-	struct litmus *l = sim_zalloc(sim, sizeof(*l));
-
-	sim_cpu(sim, 0, read_y_then_x, l);
-	sim_cpu(sim, 1, read_x_then_y, l);
-	sim_run(sim);
-	if (l->r[0] == 1 && l->r[1] == 1)
-		sim_fail(WEAK, "both loads saw a later store");
+	load_buffering(sim);
 }
 
 static void see_x_y_relaxed(void *arg)
@@ -340,19 +333,6 @@ static void see_y_x_relaxed(void *arg)
 
 	l->r[2] = load_relaxed(&l->y);
 	l->r[3] = load_relaxed(&l->x);
-}
-
-static void independent_reads(struct sim *sim, void (*x_first)(void *), void (*y_first)(void *))
-{
-	struct litmus *l = sim_zalloc(sim, sizeof(*l));
-
-	sim_cpu(sim, 0, write_x, l);
-	sim_cpu(sim, 1, write_y, l);
-	sim_cpu(sim, 2, x_first, l);
-	sim_cpu(sim, 3, y_first, l);
-	sim_run(sim);
-	if (l->r[0] == 1 && l->r[1] == 0 && l->r[2] == 1 && l->r[3] == 0)
-		sim_fail(WEAK, "readers disagree on the order of two stores");
 }
 
 SIM_TEST(litmus_iriw_allowed_under_arm, .cpus_nr = 4, ABOUT(SIM_ARM), .expect = WEAK)
