@@ -9,6 +9,7 @@
  *   tests      a test does not return early, and checks something; what is skipped says why
  *   bodies     the core has no conditional compilation inside a function
  *   listed     every C file is named, by its path, in a meson.build
+ *   compiled   no Python's bytecode, which an import may leave in the tree
  *   words      unfinished business has a number; no path of somebody's machine; a licence line
  *
  * Each complaint is one line, "file:line: what"; the exit status is 1 if there was one.
@@ -429,6 +430,11 @@ static int visit(const char *path, const struct stat *status, int type, struct F
 	path += starts(path, "./") ? 2 : 0;
 	if (type != FTW_F || is_skipped(path))
 		return 0;
+	if (ends(path, ".pyc")) {
+		complain(path, 1,
+			 "is Python's bytecode: set sys.dont_write_bytecode before importing");
+		return 0;
+	}
 	text = file_read(path);
 	if (text == NULL)
 		return 0;
