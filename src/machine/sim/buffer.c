@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "machine/sim/internal.h"
+#include "machine/sim/memory.h"
 
 _Static_assert((BUFFER_MAX & (BUFFER_MAX - 1)) == 0, "indices of a ring are masked");
 
@@ -161,6 +162,21 @@ void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier)
 void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock)
 {
 	add(task, addr, bytes, true, lock);
+}
+
+void buffer_store(void *to, const void *from, unsigned bytes)
+{
+	if (sim_mode & MODE_LOG)
+		undo_note_small(to, bytes);
+	if (in_pages(to) && !memory_is_touched(to, bytes))
+		memory_note_write(to, bytes);
+	if (sim_mode & MODE_LATE)
+		late_watch(to, bytes);
+	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
+		buffer_add(current_task(), to, bytes, false);
+	memcpy(to, from, bytes);
+	if (sim_mode & MODE_BUFFER)
+		buffer_settle();
 }
 
 void buffer_unapply(struct task *task)

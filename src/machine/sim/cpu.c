@@ -80,25 +80,9 @@ static bool load(struct section *section, uint64_t *value)
 		return false;
 	*value = 0;
 	memcpy(value, section->copy, section->bytes);
-	if (sim_mode & MODE_LATE)
-		*value = late_load(section->copy, section->bytes, __ATOMIC_RELAXED, *value);
+	*value = late_load(section->copy, section->bytes, __ATOMIC_RELAXED, *value);
 	trace_value(*value);
 	return true;
-}
-
-static void write_copy(char *copy, unsigned bytes, uint64_t value)
-{
-	if (sim_mode & MODE_LOG)
-		undo_note_small(copy, bytes);
-	if (in_pages(copy) && !memory_is_touched(copy, bytes))
-		memory_note_write(copy, bytes);
-	if (sim_mode & MODE_LATE)
-		late_watch(copy, bytes);
-	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
-		buffer_add(current_task(), copy, bytes, false);
-	memcpy(copy, &value, bytes);
-	if (sim_mode & MODE_BUFFER)
-		buffer_settle();
 }
 
 /* The last step: nothing can happen between the test for a restart and the store. */
@@ -106,7 +90,7 @@ static bool commit(struct section *section, uint64_t value)
 {
 	if (!step(section, section->copy, section->bytes, POINT_SEQ_COMMIT))
 		return false;
-	write_copy(section->copy, section->bytes, value);
+	buffer_store(section->copy, &value, section->bytes);
 	trace_value(value);
 	return true;
 }
@@ -137,9 +121,8 @@ static bool guard_holds(struct section *section, const struct request *request, 
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_acquire((const void *)(uintptr_t)request->guard);
-	guard = *request->guard;
-	if (sim_mode & MODE_LATE)
-		guard = (uint32_t)late_load(request->guard, sizeof(guard), __ATOMIC_ACQUIRE, guard);
+	guard = (uint32_t)late_load(request->guard, sizeof(guard), __ATOMIC_ACQUIRE,
+				    *request->guard);
 	trace_value(guard);
 	*holds = guard == request->guard_expected;
 	return true;
@@ -239,7 +222,7 @@ static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, ui
 		race_marked(copy, bytes, true, CALLER_PC);
 	memcpy(&old, copy, bytes);
 	effect = cpu_apply(operation, old, value, expected);
-	write_copy(copy, bytes, effect.bits);
+	buffer_store(copy, &effect.bits, bytes);
 	if (sim_mode & MODE_BUFFER)
 		buffer_drain_all(current_task());
 	return effect.result;

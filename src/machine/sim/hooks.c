@@ -206,8 +206,7 @@ uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_
 	if (UNLIKELY(sim_mode & (MODE_RACE | MODE_MEMORY)))
 		watched_load(addr, bytes, order, pc);
 	value = undo_load((const void *)(uintptr_t)addr, bytes);
-	if (UNLIKELY(sim_mode & MODE_LATE))
-		value = late_load(addr, bytes, order, value);
+	value = late_load(addr, bytes, order, value);
 	if (sim_mode & MODE_TRACE)
 		trace_value(value);
 	return value;

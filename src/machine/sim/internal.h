@@ -406,6 +406,8 @@ static inline void buffer_settle(void)
 }
 
 void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier);
+/* A store by a sequence. */
+void buffer_store(void *to, const void *from, unsigned bytes);
 void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock);
 void buffer_drain_all(struct task *task);
 /* Until no store that overlaps [@addr, @addr + @bytes) waits, and, for an acquire, no release. */
@@ -428,8 +430,15 @@ void late_store_left(unsigned task, const volatile void *addr, size_t bytes, con
 void late_pin(unsigned task);
 void late_pin_everybody(void);
 void late_fence(unsigned task, int order);
+uint64_t late_load_slow(const volatile void *addr, unsigned bytes, int order, uint64_t value);
+
 /* The value that a load of @bytes at @addr returns where memory has @value. */
-uint64_t late_load(const volatile void *addr, unsigned bytes, int order, uint64_t value);
+static inline uint64_t late_load(const volatile void *addr, unsigned bytes, int order,
+				 uint64_t value)
+{
+	return UNLIKELY(sim_mode & MODE_LATE) ? late_load_slow(addr, bytes, order, value) : value;
+}
+
 void late_rmw(const volatile void *addr, unsigned bytes, int order);
 
 /* ---- race.c ---- */

@@ -266,7 +266,7 @@ static bool may_be_late(uintptr_t at, unsigned bytes, int order)
 	return order != __ATOMIC_SEQ_CST && (bytes == 8 ? (at & 7) == 0 : (at & 3) + bytes <= 4);
 }
 
-uint64_t late_load(const volatile void *addr, unsigned bytes, int order, uint64_t value)
+uint64_t late_load_slow(const volatile void *addr, unsigned bytes, int order, uint64_t value)
 {
 	unsigned self = sim_run_.current;
 	uintptr_t at = (uintptr_t)addr;

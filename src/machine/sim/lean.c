@@ -44,42 +44,23 @@ static bool step(struct sequence *sequence, const void *addr, unsigned bytes, en
 	return true;
 }
 
-/* What a step loads. */
-static uint64_t seen(const void *addr, unsigned bytes, uint64_t value)
-{
-	return sim_mode & MODE_LATE ? late_load(addr, bytes, __ATOMIC_RELAXED, value) : value;
-}
-
 static bool read_half(struct sequence *sequence, const uint32_t *word, uint32_t *value)
 {
 	if (!step(sequence, word, sizeof(*word), POINT_SEQ_READ))
 		return false;
-	*value = (uint32_t)seen(word, sizeof(*word), *word);
+	*value = (uint32_t)late_load(word, sizeof(*word), __ATOMIC_RELAXED, *word);
 	trace_value(*value);
 	return true;
 }
 
 static bool read_word(struct sequence *sequence, uint32_t index, uint64_t *value)
 {
-	if (!step(sequence, &sequence->words[index], sizeof(*value), POINT_READ))
-		return false;
-	*value = seen(&sequence->words[index], sizeof(*value), sequence->words[index]);
-	return true;
-}
+	const uint64_t *word = &sequence->words[index];
 
-static void store(void *to, const void *from, unsigned bytes)
-{
-	if (sim_mode & MODE_LOG)
-		undo_note_small(to, bytes);
-	if (in_pages(to) && !memory_is_touched(to, bytes))
-		memory_note_write(to, bytes);
-	if (sim_mode & MODE_LATE)
-		late_watch(to, bytes);
-	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
-		buffer_add(current_task(), to, bytes, false);
-	memcpy(to, from, bytes);
-	if (sim_mode & MODE_BUFFER)
-		buffer_settle();
+	if (!step(sequence, word, sizeof(*word), POINT_READ))
+		return false;
+	*value = late_load(word, sizeof(*word), __ATOMIC_RELAXED, *word);
+	return true;
 }
 
 static bool write_word(struct sequence *sequence, uint32_t index, uint64_t value)
@@ -88,7 +69,7 @@ static bool write_word(struct sequence *sequence, uint32_t index, uint64_t value
 
 	if (!step(sequence, word, sizeof(value), POINT_WRITE))
 		return false;
-	store(word, &value, sizeof(value));
+	buffer_store(word, &value, sizeof(value));
 	return true;
 }
 
@@ -97,7 +78,7 @@ static bool commit(struct sequence *sequence, void *to, const void *from, unsign
 {
 	if (!step(sequence, to, bytes, POINT_SEQ_COMMIT))
 		return false;
-	store(to, from, bytes);
+	buffer_store(to, from, bytes);
 	sequence->task->in_seq = false;
 	return true;
 }
@@ -123,10 +104,8 @@ static bool begin(struct sequence *sequence, unsigned class, bool *refused)
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_acquire(&s->slots_nr);
-	slots_nr = s->slots_nr;
-	if (sim_mode & MODE_LATE)
-		slots_nr = (uint32_t)late_load(&s->slots_nr, sizeof(slots_nr), __ATOMIC_ACQUIRE,
-					       slots_nr);
+	slots_nr =
+		(uint32_t)late_load(&s->slots_nr, sizeof(slots_nr), __ATOMIC_ACQUIRE, s->slots_nr);
 	cpu = task->cpu;
 	*refused = cpu >= slots_nr;
 	if (*refused) {

@@ -47,12 +47,6 @@ static bool step(struct sequence *sequence, const void *addr, enum point_kind ki
 	return true;
 }
 
-/* What a step loads. */
-static uint64_t seen(const void *addr, unsigned bytes, int order, uint64_t value)
-{
-	return sim_mode & MODE_LATE ? late_load(addr, bytes, order, value) : value;
-}
-
 static bool read_header(struct sequence *sequence, const uint32_t *word, uint32_t *value)
 {
 	if (!step(sequence, word, POINT_SEQ_READ))
@@ -61,24 +55,9 @@ static bool read_header(struct sequence *sequence, const uint32_t *word, uint32_
 		race_marked(word, 4, false, sequence->pc);
 		race_acquire(&sequence->header->low);
 	}
-	*value = (uint32_t)seen(word, sizeof(*word), __ATOMIC_ACQUIRE, *word);
+	*value = (uint32_t)late_load(word, sizeof(*word), __ATOMIC_ACQUIRE, *word);
 	trace_value(*value);
 	return true;
-}
-
-static void write_word(uint32_t *word, uint32_t value)
-{
-	if (sim_mode & MODE_LOG)
-		undo_note_small(word, sizeof(*word));
-	if (in_pages(word) && !memory_is_touched(word, sizeof(*word)))
-		memory_note_write(word, sizeof(*word));
-	if (sim_mode & MODE_LATE)
-		late_watch(word, sizeof(*word));
-	if (sim_mode & MODE_BUFFER && sim_mode & MODE_RUN)
-		buffer_add(current_task(), word, sizeof(*word), false);
-	*word = value;
-	if (sim_mode & MODE_BUFFER)
-		buffer_settle();
 }
 
 /* An entry is read or written by one instruction of a sequence, so a thread that holds the lock may look
@@ -91,7 +70,7 @@ static bool write_entry(struct sequence *sequence, uint32_t index, uint32_t valu
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(word, 4, true, sequence->pc);
-	write_word(word, value);
+	buffer_store(word, &value, sizeof(value));
 	return true;
 }
 
@@ -103,7 +82,7 @@ static bool read_entry(struct sequence *sequence, uint32_t index, uint32_t *valu
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(word, 4, false, sequence->pc);
-	*value = (uint32_t)seen(word, sizeof(*word), __ATOMIC_RELAXED, *word);
+	*value = (uint32_t)late_load(word, sizeof(*word), __ATOMIC_RELAXED, *word);
 	return true;
 }
 
@@ -114,7 +93,7 @@ static bool commit(struct sequence *sequence, uint32_t top)
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(&sequence->header->top, 4, true, sequence->pc);
-	write_word(&sequence->header->top, top);
+	buffer_store(&sequence->header->top, &top, sizeof(top));
 	trace_value(top);
 	sequence->task->in_seq = false;
 	return true;
@@ -188,7 +167,7 @@ static bool read_guard(struct sequence *sequence, const uint8_t *guard, uint8_t 
 		return false;
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(guard, 1, false, sequence->pc);
-	*value = (uint8_t)seen(guard, sizeof(*guard), __ATOMIC_RELAXED, *guard);
+	*value = (uint8_t)late_load(guard, sizeof(*guard), __ATOMIC_RELAXED, *guard);
 	trace_value(*value);
 	return true;
 }
