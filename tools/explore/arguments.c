@@ -177,9 +177,12 @@ static unsigned parse_watch(char *text)
 	return watch;
 }
 
-const char *const action_words[ACTION_KINDS_NR + 1] = { "continue", "switch", "irq",	 "migrate",
-							"abort",    "drain",  "tryfail", "refuse",
-							"late",	    "order",  NULL };
+const char *const action_words[ACTION_KINDS_NR + 1] = {
+	[ACT_CONTINUE] = "continue", [ACT_SWITCH] = "switch", [ACT_IRQ] = "irq",
+	[ACT_MIGRATE] = "migrate",   [ACT_ABORT] = "abort",   [ACT_DRAIN] = "drain",
+	[ACT_TRYFAIL] = "tryfail",   [ACT_REFUSE] = "refuse", [ACT_LATE] = "late",
+	[ACT_ORDER] = "order",
+};
 
 /* "TASK:STEP:ACTION:ARG" separated by commas or blanks. */
 static unsigned parse_deviations(char *text, struct deviation *list)

@@ -138,16 +138,10 @@ static void put_lane(const struct counterexample *c, const struct event *event)
 	printf("%*s%-*s", (int)(LEFT + 3 * lane), "", (int)(3 * (c->lanes_nr - lane)), cpu);
 }
 
-static bool new_turn(const struct step *before, const struct step *step)
-{
-	return before == NULL || before->event->task != step->event->task ||
-	       before->event->irq_depth != step->event->irq_depth;
-}
-
 /* Is the line of code the one above it? */
 static bool same_code(const struct step *before, const struct step *step)
 {
-	return !new_turn(before, step) && before->place.line == step->place.line &&
+	return !steps_new_turn(before, step) && before->place.line == step->place.line &&
 	       strcmp(before->place.file, step->place.file) == 0;
 }
 
@@ -172,7 +166,7 @@ static unsigned lines_of(const struct counterexample *c)
 			continue;
 		if (step->what[0] == '\0')
 			steps_describe(step);
-		nr += new_turn(before, step);
+		nr += steps_new_turn(before, step);
 		nr += !same_code(before, step) && !fits(c, step);
 		before = step;
 	}
@@ -219,7 +213,7 @@ static void show_step(const struct counterexample *c, struct step *step, const s
 		printf("-- %.*s\n", (int)rest - 3, step->what);
 		return;
 	}
-	if (new_turn(before, step)) {
+	if (steps_new_turn(before, step)) {
 		steps_callers(step->event, callers, rest - 9);
 		put_lane(c, step->event);
 		printf("%s%s\n", step->event->irq_depth ? "handler: " : "in ", callers);

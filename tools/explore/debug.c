@@ -226,16 +226,22 @@ static const struct source *source_of(const char *recorded)
 	return source;
 }
 
+/* Where a line begins; NULL if there are not so many. */
+static const char *begin_of(const char *text, unsigned line)
+{
+	for (unsigned i = 1; text != NULL && i < line; i++) {
+		text = strchr(text, '\n');
+		text = text != NULL ? text + 1 : NULL;
+	}
+	return text;
+}
+
 /* The line without the blanks around it; "" if there is none. */
 static const char *line_of(const struct source *source, unsigned line)
 {
-	const char *at = source->text, *end;
+	const char *at = begin_of(source->text, line), *end;
 	char *copy;
 
-	for (unsigned i = 1; at != NULL && i < line; i++) {
-		at = strchr(at, '\n');
-		at = at != NULL ? at + 1 : NULL;
-	}
 	if (at == NULL || line == 0)
 		return "";
 	at += strspn(at, " \t");
@@ -265,15 +271,11 @@ static const char *comment_before(const char *text, const char *end)
 void debug_comment(const char *file, unsigned line, char *text, size_t room)
 {
 	const struct source *source = source_of(file);
-	const char *at = source != NULL ? source->text : NULL;
+	const char *at = source != NULL ? begin_of(source->text, line) : NULL;
 	size_t used = 0;
 	bool blank = true;
 
 	text[0] = '\0';
-	for (unsigned i = 1; at != NULL && i < line; i++) {
-		at = strchr(at, '\n');
-		at = at != NULL ? at + 1 : NULL;
-	}
 	at = at != NULL ? comment_before(source->text, at) : NULL;
 	for (; at != NULL && strncmp(at, "*/", 2) != 0 && used + 2 < room; at++) {
 		bool star = *at == '*' && blank;

@@ -38,28 +38,12 @@ static const char style[] =
 	"thead th{position:static}tr{break-inside:avoid}code{font-size:8pt}"
 	"*{print-color-adjust:exact}}\n";
 
-static void escape(FILE *out, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '<')
-			fputs("&lt;", out);
-		else if (*text == '>')
-			fputs("&gt;", out);
-		else if (*text == '&')
-			fputs("&amp;", out);
-		else if (*text == '"')
-			fputs("&quot;", out);
-		else
-			fputc(*text, out);
-	}
-}
-
 static void element(FILE *out, const char *tag, const char *class, const char *text)
 {
 	if (text[0] == '\0')
 		return;
 	fprintf(out, class != NULL ? "<%s class=\"%s\">" : "<%s>", tag, class);
-	escape(out, text);
+	report_escape(out, text);
 	fprintf(out, "</%s>\n", tag);
 }
 
@@ -72,7 +56,7 @@ static void heads(const struct counterexample *c, FILE *out)
 		const struct task *task = &sim_run_.tasks[c->task_of[i]];
 
 		fprintf(out, "<th>CPU %u: ", task->cpu);
-		escape(out, steps_place((uintptr_t)task->body + 1).function);
+		report_escape(out, steps_place((uintptr_t)task->body + 1).function);
 		fprintf(out, "()</th>");
 	}
 	fprintf(out, "</tr></thead>\n<tbody>\n");
@@ -123,13 +107,11 @@ static void table(const struct counterexample *c, const bool *wanted, const bool
 	heads(c, out);
 	for (unsigned i = 0; i < c->steps.nr; i++) {
 		struct step *step = &c->steps.step[i];
-		bool is_new = before == NULL || before->event->task != step->event->task ||
-			      before->event->irq_depth != step->event->irq_depth;
 
 		if (!wanted[i])
 			continue;
 		steps_describe(step);
-		row(c, step, is_new, key[i], out);
+		row(c, step, steps_new_turn(before, step), key[i], out);
 		before = step;
 	}
 	fprintf(out, "</tbody></table>\n");
@@ -145,11 +127,11 @@ static void end_of(const char *head, uintptr_t pc, FILE *out)
 		return;
 	place = steps_place(pc);
 	fprintf(out, "<p>%s ", head);
-	escape(out, place.file);
+	report_escape(out, place.file);
 	fprintf(out, ":%u, ", place.line);
-	escape(out, place.function);
+	report_escape(out, place.function);
 	fprintf(out, "(): <code>");
-	escape(out, place.text);
+	report_escape(out, place.text);
 	fprintf(out, "</code></p>\n");
 }
 
@@ -158,21 +140,21 @@ static void broken(const struct counterexample *c, FILE *out)
 	const struct failure *failure = &c->result->failure;
 
 	fprintf(out, "<div class=\"broken\">\n<p><strong>Broken: ");
-	escape(out, failure->rule);
+	report_escape(out, failure->rule);
 	fprintf(out, "</strong></p>\n");
 	element(out, "p", NULL, failure->text);
 	if (c->invariant != NULL) {
 		fprintf(out, "<p><strong>%s</strong> ", c->invariant_label);
-		escape(out, c->invariant);
+		report_escape(out, c->invariant);
 		fprintf(out, " <span class=\"dim\">(docs/invariants.md)</span></p>\n");
 	} else if (c->meaning != NULL) {
 		element(out, "p", NULL, c->meaning);
 	}
 	if (c->race != NULL) {
 		fprintf(out, "<p><strong>%s.</strong> ", c->race->label);
-		escape(out, c->race->title);
+		report_escape(out, c->race->title);
 		fprintf(out, ". Rule: ");
-		escape(out, c->race->rule);
+		report_escape(out, c->race->rule);
 		fprintf(out, " <span class=\"dim\">(docs/races.md#%s)</span></p>\n",
 			c->race->anchor);
 	}
@@ -196,20 +178,18 @@ static void history(const struct counterexample *c, const bool *key, FILE *out)
 	}
 	for (unsigned i = steps.nr; wanted != NULL && i-- != 0 && nr < HISTORY_MAX;) {
 		const struct event *event = steps.step[i].event;
-		const char *from = event->addr, *object = start;
 
-		wanted[i] = event->note == NULL && from != NULL && from < object + bytes &&
-			    object < from + (event->bytes != 0 ? event->bytes : 1);
+		wanted[i] = event->note == NULL && steps_touches(event, start, bytes);
 		nr += wanted[i];
 	}
 	if (wanted != NULL && nr != 0) {
 		fprintf(out, "<h2>History of <code>");
-		escape(out, name);
+		report_escape(out, name);
 		fprintf(out,
 			"</code></h2>\n<p class=\"dim\">Every access to it, in order%s. "
 			"Red: ",
 			nr == HISTORY_MAX ? " (the last ones)" : "");
-		escape(out, steps.broken_name);
+		report_escape(out, steps.broken_name);
 		fprintf(out, ".</p>\n");
 		table(c, wanted, key, out);
 	}
@@ -223,7 +203,7 @@ void page_write(struct counterexample *c, FILE *out)
 
 	fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
 		     "<meta name=\"viewport\" content=\"width=device-width\"/>\n<title>");
-	escape(out, c->scenario);
+	report_escape(out, c->scenario);
 	fprintf(out, "</title>\n<style>\n%s</style></head>\n<body>\n", style);
 	element(out, "h1", NULL, c->scenario);
 	element(out, "p", NULL, c->claim);
@@ -236,7 +216,7 @@ void page_write(struct counterexample *c, FILE *out)
 	if (key != NULL && wanted != NULL && c->steps.nr != 0) {
 		fprintf(out, "<h2>Steps</h2>\n<p class=\"dim\">Each CPU is a column; time runs "
 			     "downwards. Marked: the steps that explain most. Red: ");
-		escape(out, c->steps.broken_name);
+		report_escape(out, c->steps.broken_name);
 		fprintf(out, ".</p>\n");
 		table(c, wanted, key, out);
 		history(c, key, out);

@@ -96,7 +96,12 @@ static bool same_turn(const struct event *a, const struct event *b)
 	return a->task == b->task && a->irq_depth == b->irq_depth;
 }
 
-static bool touches(const struct event *event, const void *addr, unsigned bytes)
+bool steps_new_turn(const struct step *before, const struct step *step)
+{
+	return before == NULL || !same_turn(before->event, step->event);
+}
+
+bool steps_touches(const struct event *event, const void *addr, size_t bytes)
 {
 	const char *from = event->addr, *other = addr;
 
@@ -215,7 +220,7 @@ static void score_ends(struct steps *steps, const struct failure *failure)
 		for (unsigned i = steps->nr; pcs[k] != 0 && i-- != 0;)
 			if (steps->step[i].event->pc == pcs[k] &&
 			    (failure->addr == NULL ||
-			     touches(steps->step[i].event, failure->addr, 1) ||
+			     steps_touches(steps->step[i].event, failure->addr, 1) ||
 			     steps->step[i].event->bytes == 0)) {
 				steps->step[i].score += POINTS_END;
 				steps->step[i].is_end = k == 0;
@@ -331,7 +336,7 @@ static const void *waited_for(void)
 static bool is_touched(const struct steps *steps, const void *addr)
 {
 	for (unsigned i = 0; i < steps->nr; i++)
-		if (touches(steps->step[i].event, addr, 1))
+		if (steps_touches(steps->step[i].event, addr, 1))
 			return true;
 	return false;
 }
@@ -374,7 +379,7 @@ static void name_broken(struct steps *steps)
 	for (unsigned i = steps->nr; steps->broken != NULL && i-- != 0;) {
 		const struct event *event = steps->step[i].event;
 
-		if (!touches(event, steps->broken, steps->broken_bytes))
+		if (!steps_touches(event, steps->broken, steps->broken_bytes))
 			continue;
 		names_place(event, event->addr, event->bytes, &place);
 		snprintf(steps->broken_name, sizeof(steps->broken_name), "%s", place.name);
@@ -421,8 +426,8 @@ bool steps_find(struct steps *steps, const struct explore_result *result)
 	for (unsigned i = 0; i < steps->nr; i++) {
 		struct step *step = &steps->step[i];
 
-		step->is_broken = touches(step->event, steps->broken, steps->broken_bytes);
-		if (bytes != 0 && touches(step->event, object, (unsigned)bytes))
+		step->is_broken = steps_touches(step->event, steps->broken, steps->broken_bytes);
+		if (bytes != 0 && steps_touches(step->event, object, bytes))
 			step->score += POINTS_OBJECT;
 		if (step->is_broken && (writes(step->event) || is_lock(step->event)))
 			step->score += POINTS_BROKEN;
@@ -665,10 +670,9 @@ void steps_describe(struct step *step)
 		snprintf(step->what, sizeof(step->what), "memory fence");
 	else if (event->kind == POINT_CPU_FENCE)
 		snprintf(step->what, sizeof(step->what), "sequences in flight restart");
+	else if (event->kind == POINT_WORK)
+		snprintf(step->what, sizeof(step->what), "worker");
 	else
-		snprintf(step->what, sizeof(step->what), "%s%s",
-			 event->kind == POINT_WORK ? "worker" : "memory call",
-			 event->kind == POINT_WORK || place.name[0] == '\0' ? "" : " on ");
-	if (event->kind == POINT_GATHER && place.name[0] != '\0')
-		snprintf(step->what, sizeof(step->what), "memory call on %s", place.name);
+		snprintf(step->what, sizeof(step->what), "memory call%s%s",
+			 place.name[0] != '\0' ? " on " : "", place.name);
 }

@@ -41,6 +41,10 @@ void steps_show(struct steps *steps, unsigned nr, bool all);
 void steps_describe(struct step *step);
 /* The place that tells a reader most: no inline function of machine/ or base/. */
 struct place steps_place(uintptr_t pc);
+/* Does an access touch [@addr, @addr + @bytes)? */
+bool steps_touches(const struct event *event, const void *addr, size_t bytes);
+/* Is @step of another turn than @before?  NULL: nothing was before. */
+bool steps_new_turn(const struct step *before, const struct step *step);
 /* "drain_hold < page_drain < drains_all": the function of an event and its callers. */
 void steps_callers(const struct event *event, char *text, size_t room);
 

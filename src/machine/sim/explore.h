@@ -50,6 +50,7 @@ void explore_trace(struct explore_result *result);
 
 /* report.c */
 void report_columns(const struct explore_result *result, FILE *html, const char *title);
-void report_deviation(const struct deviation *deviation, char *text, size_t bytes);
+/* As the text of a page in HTML. */
+void report_escape(FILE *out, const char *text);
 
 #endif

@@ -315,19 +315,6 @@ static void collect_symbols(const struct explore_result *result)
 	symbolise();
 }
 
-static const char *const action_names[ACTION_KINDS_NR] = {
-	[ACT_CONTINUE] = "continue", [ACT_SWITCH] = "switch", [ACT_IRQ] = "irq",
-	[ACT_MIGRATE] = "migrate",   [ACT_ABORT] = "abort",   [ACT_DRAIN] = "drain",
-	[ACT_TRYFAIL] = "tryfail",   [ACT_REFUSE] = "refuse", [ACT_LATE] = "late",
-	[ACT_ORDER] = "order",
-};
-
-void report_deviation(const struct deviation *deviation, char *text, size_t bytes)
-{
-	snprintf(text, bytes, "task %u step %u %s %u", deviation->task, deviation->step,
-		 action_names[deviation->action.kind], deviation->action.arg);
-}
-
 static void show_failure(FILE *out, const struct explore_result *result)
 {
 	fprintf(out, "  broken: %s\n  %s\n", result->failure.rule, result->failure.text);
@@ -337,13 +324,17 @@ static void show_failure(FILE *out, const struct explore_result *result)
 		result->deviations_nr, result->switches_before, result->deviations_before);
 }
 
-static void escape(FILE *out, const char *text)
+void report_escape(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text == '<')
 			fputs("&lt;", out);
+		else if (*text == '>')
+			fputs("&gt;", out);
 		else if (*text == '&')
 			fputs("&amp;", out);
+		else if (*text == '"')
+			fputs("&quot;", out);
 		else
 			fputc(*text, out);
 	}
@@ -360,10 +351,10 @@ static void html_row(FILE *out, const struct event *event, unsigned column, unsi
 		if (i == column) {
 			if (event->note == NULL) {
 				fprintf(out, "<b>");
-				escape(out, symbol_text(event->pc));
+				report_escape(out, symbol_text(event->pc));
 				fprintf(out, "</b><br>");
 			}
-			escape(out, text);
+			report_escape(out, text);
 		}
 		fprintf(out, "</td>");
 	}
@@ -376,15 +367,15 @@ static void write_html(const struct explore_result *result, FILE *out, const cha
 	unsigned columns_nr = columns_of(column);
 
 	fprintf(out, "<!doctype html><meta charset=utf-8><title>");
-	escape(out, title);
+	report_escape(out, title);
 	fprintf(out, "</title><style>body{font:14px monospace;margin:2em}td{padding:2px 1em;"
 		     "vertical-align:top;border-left:1px solid "
 		     "#ccc}.on{background:#eef3f8}</style><h1>");
-	escape(out, title);
+	report_escape(out, title);
 	fprintf(out, "</h1><p>");
-	escape(out, result->failure.rule);
+	report_escape(out, result->failure.rule);
 	fprintf(out, ": ");
-	escape(out, result->failure.text);
+	report_escape(out, result->failure.text);
 	fprintf(out, "</p><table>\n");
 	for (unsigned i = 0; i < trace_nr; i++)
 		if (worth_showing(i))
