@@ -6,8 +6,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
+import threading
 
 # Where the build keeps objects of the core and of scenarios; the others are the machine's and the tool's.
 CORE = "quire_core_sim.a.p/"
@@ -19,8 +22,26 @@ class Wrong(Exception):
     """What was asked for cannot be done; the text says why."""
 
 
+# Set by SIGTERM, for the threads that are at work.
+ended = threading.Event()
+
+
+def end_by_sigterm():
+    """Ends the main thread as any exception does, so that what it has made is removed."""
+    def end(number, _):
+        ended.set()
+        sys.exit(128 + number)
+    signal.signal(signal.SIGTERM, end)
+
+
+def go_on():
+    if ended.is_set():
+        raise Wrong("ended by SIGTERM")
+
+
 def command(argv, **options):
     """Its output; raises Wrong with what it printed if it fails."""
+    go_on()
     try:
         done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
     except OSError as why:

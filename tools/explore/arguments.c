@@ -24,7 +24,7 @@ static const char usage[] =
 	"  --patch FILE                    with a change to src/ or include/, compiled for it\n"
 	"  --mutant M                      the same with tests/mutants/M.patch: one rule broken\n"
 	"  --replay FILE|LIST              run one schedule, as printed with a finding\n"
-	"  --html FILE                     write the finding as a page\n"
+	"  --html FILE                     write the first finding as a page\n"
 	"  --mutants                       every mutant against the scenarios, as a table\n"
 	"  --scaling                       locks and cache lines moved, an operation, by CPUs\n"
 	"  --figures                       each exhausted to 2 preemptions, or 200,000 runs\n"

@@ -158,17 +158,34 @@ struct explore_result outcome;
 
 static bool unwritten; /* the page of a finding */
 
+/* A page is of one finding, the first. */
+static bool takes_page(const struct arguments *args, const struct sim_test *test)
+{
+	static bool has_one;
+
+	if (args->html == NULL)
+		return false;
+	if (has_one) {
+		fprintf(stderr, "quire explore: %s has the first finding, not that of %s\n",
+			args->html, test->name);
+		return false;
+	}
+	has_one = true;
+	return true;
+}
+
 static void write_report(const struct arguments *args, const struct sim_test *test)
 {
 	struct output output = { .file = NULL };
+	bool page = takes_page(args, test);
 	int error = -ENOMEM;
 
-	if (args->html != NULL)
+	if (page)
 		(void)output_begin(&output);
 	counterexample_report(&outcome, test, getenv(PATCH_VARIABLE), output.file);
 	if (output.file != NULL)
 		error = output_end(&output, args->html);
-	if (args->html == NULL || error == 0)
+	if (!page || error == 0)
 		return;
 	fprintf(stderr, "quire explore: %s: %s\n", args->html, strerror(-error));
 	unwritten = true;
