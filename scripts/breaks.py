@@ -8,6 +8,8 @@ needs makes no break, so reading by lines can miss breaks, and a break that does
 import hashlib
 import re
 
+from simtree import masked
+
 # What matters most is first, and swept first.
 KINDS = {
     "unlocked": "a lock or mutex is neither taken nor released, or released as soon as a helper has taken it",
@@ -71,12 +73,6 @@ def reads_shared(term, constant):
         if not found[1] and "->" in found[2] and base not in REQUESTS and fields[-1] not in constant:
             return True
     return False
-
-
-def masked(text):
-    """The text with comments, strings and characters blank, of the same length."""
-    blank = lambda found: re.sub(r"[^\n]", " ", found[0])
-    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
 
 
 def closing(text, at):

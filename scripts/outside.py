@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from simtree import CORE, RENAME, Wrong, command, without_outputs
+from simtree import CORE, RENAME, Wrong, command, masked, without_outputs
 
 ENTRY = "sim_entry_"  # SIM_TEST's, in src/machine/sim/sim.h
 TEST = re.compile(r"\bSIM_TEST\s*\(\s*(\w+)")
@@ -15,18 +15,12 @@ WORD = r"\b%s\b"
 LIKE = os.path.join("tests", "sim", "litmus_sim.c")
 
 
-def blank(text):
-    """The text with comments and strings as blanks, so that lines stay."""
-    pattern = r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"'
-    return re.sub(pattern, lambda match: re.sub(r"[^\n]", " ", match[0]), text, flags=re.S)
-
-
 class Outside:
     def __init__(self, tree, path):
         self.tree, self.path = tree, path if not path.startswith("-") else "./" + path
         try:
             with open(path, encoding="utf-8") as file:
-                self.text = blank(file.read())
+                self.text = masked(file.read())
         except (OSError, UnicodeDecodeError) as why:
             raise Wrong(f"{path}: {getattr(why, 'strerror', None) or 'is no text'}") from None
 

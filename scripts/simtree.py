@@ -64,6 +64,12 @@ def without_outputs(arguments):
     return kept
 
 
+def masked(text):
+    """The text with comments, strings and characters blank, of the same length."""
+    blank = lambda found: re.sub(r"[^\n]", " ", found[0])
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
 class Tree:
     """The source and a build of it."""
 
