@@ -5,6 +5,7 @@ The source is read as lines: clang-format puts one statement on a line, or on se
 indented more, and ends a function with a brace in the first column.  A rule that does not find what it
 needs makes no break, so reading by lines can miss breaks, and a break that does not compile is counted as such.
 """
+import collections
 import hashlib
 import re
 
@@ -85,6 +86,10 @@ def closing(text, at):
     return -1
 
 
+def name_of(content):
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
 class Break:
     """A change of one file: @edits are (from, to, new text) of its characters."""
 
@@ -98,8 +103,7 @@ class Break:
         self.new = self.applied(text)[start:end + self.growth()]
         self.text = text
         # What a reader judged: the place by name, and the change; not where in the file it is.
-        content = "\0".join([path, function, kind, " ".join(self.old.split()), " ".join(self.new.split())])
-        self.id = hashlib.sha256(content.encode()).hexdigest()[:12]
+        self.id = name_of("\0".join([path, function, kind, " ".join(self.old.split()), " ".join(self.new.split())]))
 
     def growth(self):
         return sum(len(new) - (to - at) for at, to, new in self.edits)
@@ -326,12 +330,19 @@ RULES = (lock_breaks, helper_breaks, order_breaks, relaxed_breaks, loop_breaks)
 
 
 def breaks_of(path, text, constant=frozenset()):
-    """All breaks of a file, in the order of its lines.  Equal ones of one function count as one."""
-    mask, made = masked(text), {}
+    """All breaks of a file, in the order of its lines."""
+    mask, made = masked(text), {}  # by kind and edits: rules may find the same break twice
     for function in functions(mask):
         found = [made_by for rule in RULES for made_by in rule(text, mask, function)]
         for kind, edits in [*found, *term_breaks(text, mask, function, constant)]:
             one = Break(path, text, function.name, kind, edits)
             if one.new != one.old:
-                made.setdefault(one.id, one)
-    return sorted(made.values(), key=lambda one: (one.line, one.kind, one.id))
+                made.setdefault((kind, *one.edits), one)
+    made = sorted(made.values(), key=lambda one: (one.line, one.kind, one.id, one.edits))
+    times = collections.Counter()
+    for one in made:
+        content = one.id
+        times[content] += 1
+        if times[content] > 1:  # the same change elsewhere in the function
+            one.id = name_of(f"{content} {times[content]}")
+    return made
