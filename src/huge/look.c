@@ -7,18 +7,30 @@
 #include "machine/lock.h"
 #include "machine/mem.h"
 
-bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written)
-{
-	uint64_t masks[HUGE_STRETCHES_MAX];
+/* A stretch is what one mask has bits for. */
+#define STRETCH_PAGES 64u
+#define STRETCHES_MAX 32u
 
-	CHECK(stretches->nr <= HUGE_STRETCHES_MAX);
-	*written = 0;
-	if (mem_find_written(stretches, masks) != 0)
-		return false;
-	for (unsigned i = 0; i < stretches->nr; i++)
+struct huge_sample huge_sample(const char *addr, uint32_t pages, size_t page_bytes)
+{
+	struct mem_stretches s = { .addr = addr,
+				   .page_bytes = page_bytes,
+				   .pages = pages < STRETCH_PAGES ? pages : STRETCH_PAGES };
+	struct huge_sample sample = { .written = 0 };
+	uint64_t masks[STRETCHES_MAX];
+
+	CHECK(pages != 0);
+	s.nr = pages / s.pages;
+	if (s.nr > STRETCHES_MAX)
+		s.nr = STRETCHES_MAX;
+	s.stride_bytes = pages / s.nr * page_bytes;
+	if (mem_find_written(&s, masks) != 0)
+		return sample;
+	for (unsigned i = 0; i < s.nr; i++)
 		for (uint64_t mask = masks[i]; mask != 0; mask &= mask - 1)
-			++*written;
-	return true;
+			sample.written++;
+	sample.seen = (uint64_t)s.nr * s.pages;
+	return sample;
 }
 
 /* Full means fifteen sixteenths: a huge page then adds at most 128 KiB to a block, which stays in use for long. */
@@ -26,14 +38,8 @@ static bool is_full(const struct huge_map *map, uint32_t block)
 {
 	size_t page_bytes = mem_page_bytes();
 	uint32_t pages = (uint32_t)(HUGE_BYTES / page_bytes);
-	uint64_t written;
-	struct mem_stretches s = { .addr = huge_addr(map, block),
-				   .page_bytes = page_bytes,
-				   .pages = pages < 64 ? pages : 64 };
 
-	s.nr = pages / s.pages;
-	s.stride_bytes = s.pages * page_bytes;
-	return huge_count_written(&s, &written) && written >= pages - pages / 16;
+	return huge_sample(huge_addr(map, block), pages, page_bytes).written >= pages - pages / 16;
 }
 
 enum seen {

@@ -4,16 +4,18 @@
 #define HUGE_LOOK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-
-#include "machine/mem.h"
 
 struct huge_map;
 
-/* Counts the pages that were written in at most HUGE_STRETCHES_MAX stretches.  False: the system cannot
- * tell. */
-#define HUGE_STRETCHES_MAX 32u
-bool huge_count_written(const struct mem_stretches *stretches, uint64_t *written);
+/* Of the pages that were looked at, how many were written. */
+struct huge_sample {
+	uint64_t written, seen; /* nothing is seen if the system cannot tell */
+};
+
+/* Looks at @pages of @page_bytes from @addr on; of many, at stretches that are spread evenly.  One system call. */
+struct huge_sample huge_sample(const char *addr, uint32_t pages, size_t page_bytes);
 
 /* In one visit of the worker: 16 looks take 80 us, and 4 huge pages 1.6 ms, for which a caller that gives
  * memory back may have to wait. */

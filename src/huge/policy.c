@@ -6,19 +6,13 @@
 #include "huge/huge.h"
 #include "machine/lock.h"
 
-/* Dense means three quarters: a huge page then costs at most a third more than what is used. */
-static bool is_covered(const struct huge_question *ask)
-{
-	return (uint64_t)ask->covered_pages * 4 >= (uint64_t)ask->block_pages * 3;
-}
-
 enum huge_answer huge_decide(const struct huge_question *ask)
 {
 	if (ask->off)
 		return HUGE_IS_OFF;
 	if (ask->always)
 		return HUGE_ALWAYS;
-	if (!is_covered(ask))
+	if (!huge_is_dense(ask->covered_pages, ask->block_pages))
 		return HUGE_NOT_COVERED;
 	if (ask->populated)
 		return HUGE_POPULATED;

@@ -56,6 +56,12 @@ enum huge_answer {
 	HUGE_LIKELY,
 };
 
+/* Is @part at least three quarters of @whole?  Huge pages then cost at most a third more than what is used. */
+static inline bool huge_is_dense(uint64_t part, uint64_t whole)
+{
+	return part * 4 >= whole * 3;
+}
+
 /* Decides whether a block gets a huge page.  A pure function of @ask. */
 enum huge_answer huge_decide(const struct huge_question *ask);
 

@@ -35,7 +35,6 @@
 #include "huge/policy.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
-#include "machine/mem.h"
 #include "page/block.h"
 #include "page/layout.h"
 #include "page/pages.h"
@@ -49,10 +48,8 @@
  */
 #define HUGE_FROM_BLOCKS 8u
 
-/* A sample of the witness is stretches of one mask each. */
-#define STRETCH_PAGES 64u
 /* Steps without a witness: 2 GiB of the largest steps. */
-#define INTERVAL_MAX  63u
+#define INTERVAL_MAX 63u
 
 /* Blocks that pass by in one hold of the zone lock. */
 #define PASS_MAX 512u
@@ -87,21 +84,14 @@ static bool wants_huge(const struct pages *p)
 
 /* ---- the witness ---- */
 
-/* Samples the witness in as many stretches as one call takes, spread evenly.  If the system cannot tell, it counts
- * as dense. */
+/* If the system cannot tell, the witness counts as dense. */
 static bool is_dense(const struct pages *p, const struct page_witness *w)
 {
-	uint32_t pages = (w->end - w->first) << p->pageblock_order;
-	struct mem_stretches s = { .addr = page_addr(p, block_frame(p, w->first)),
-				   .page_bytes = (size_t)1 << p->page_shift,
-				   .pages = pages < STRETCH_PAGES ? pages : STRETCH_PAGES };
-	uint64_t written;
+	struct huge_sample sample =
+		huge_sample(page_addr(p, block_frame(p, w->first)),
+			    (w->end - w->first) << p->pageblock_order, (size_t)1 << p->page_shift);
 
-	s.nr = pages / s.pages;
-	if (s.nr > HUGE_STRETCHES_MAX)
-		s.nr = HUGE_STRETCHES_MAX;
-	s.stride_bytes = (size_t)(pages / s.nr) << p->page_shift;
-	return !huge_count_written(&s, &written) || written * 4 >= (uint64_t)s.nr * s.pages * 3;
+	return sample.seen == 0 || huge_is_dense(sample.written, sample.seen);
 }
 
 static void look_at_witness_locked(struct pages *p)

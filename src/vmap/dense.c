@@ -31,7 +31,6 @@
 #include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
-#include "machine/mem.h"
 #include "page/page.h"
 #include "vmap/commit.h"
 #include "vmap/heads.h"
@@ -45,29 +44,17 @@
 #define PROBE_MAX	   64u
 /* Sections of an area that is used again: a load each.  1 GiB; the worker looks at the rest. */
 #define REUSED_MAX	   512u
-/* A run is sampled in at most HUGE_STRETCHES_MAX stretches of one mask each, spread evenly over it. */
-#define STRETCH_PAGES	   64u
 /* 16 MiB, as for pages (page/advice.c): a block that others do not fill is then an eighth of what is in use.  Below
  * that, an area of 64 KiB at the end of all others took 2 MiB. */
 #define SHARED_FROM_BLOCKS 8u
 
-static bool is_dense(uint64_t written, uint64_t seen)
-{
-	return seen != 0 && written * 4 >= seen * 3;
-}
-
 /* True if a run of pages is densely written.  Also false if the system cannot tell. */
 static bool ask_system(struct vmap *v, uint32_t start, uint32_t pages)
 {
-	uint64_t written;
-	uint32_t each = pages < STRETCH_PAGES ? pages : STRETCH_PAGES, nr = pages / each;
-	struct mem_stretches s = { .addr = v->base + ((size_t)start << v->page_shift),
-				   .page_bytes = (size_t)1 << v->page_shift,
-				   .pages = each };
+	struct huge_sample sample = huge_sample(v->base + ((size_t)start << v->page_shift), pages,
+						(size_t)1 << v->page_shift);
 
-	s.nr = nr < HUGE_STRETCHES_MAX ? nr : HUGE_STRETCHES_MAX;
-	s.stride_bytes = (size_t)(pages / s.nr) << v->page_shift;
-	return huge_count_written(&s, &written) && is_dense(written, (uint64_t)s.nr * each);
+	return sample.seen != 0 && huge_is_dense(sample.written, sample.seen);
 }
 
 static void look_locked(struct vmap *v, struct dense *d)
@@ -168,7 +155,7 @@ static uint32_t covered_pages(const struct vmap *v, uint32_t section, const stru
 	if (range->start < v->region_start[REGION_LARGE] && !is_much(v))
 		return own_pages(v, low, range);
 	if (range->start < v->region_start[REGION_LARGE] || end >= low + v->block_pages ||
-	    is_dense(range->usable, range->pages))
+	    huge_is_dense(range->usable, range->pages))
 		return v->block_pages;
 	return end > low ? end - low : 0;
 }
