@@ -180,12 +180,16 @@ static int take_content(struct vmap *v, const struct range *r, char *to, size_t 
 	return error == -EBUSY ? error : 0;
 }
 
-static void *move_to(struct quire *q, const struct range *r, void *to,
-		     const struct vmap_request *request, int *error)
+/* To memory that is cached, if the request is for no other. */
+static void *move(struct quire *q, const struct range *r, const struct vmap_request *request,
+		  int *error)
 {
-	void *addr = range_addr(q->vmap, r);
+	void *addr = range_addr(q->vmap, r), *to;
 	size_t old_bytes = r->asked_bytes, bytes = request->asked_bytes;
+	unsigned flags = request->flags & ~QUIRE_ZERO;
 
+	to = request->cached ? vmap_alloc_cached(q, bytes, flags)
+			     : vmap_alloc_area(q, bytes, flags, error);
 	if (to == NULL)
 		return NULL;
 	if (take_content(q->vmap, r, to, bytes) != 0) {
@@ -196,24 +200,6 @@ static void *move_to(struct quire *q, const struct range *r, void *to,
 		memset((char *)to + old_bytes, 0, bytes - old_bytes);
 	quire_vfree(q, addr);
 	return to;
-}
-
-static void *move(struct quire *q, const struct range *r, const struct vmap_request *request,
-		  int *error)
-{
-	unsigned flags = request->flags & ~QUIRE_ZERO;
-
-	return move_to(q, r, vmap_alloc_area(q, request->asked_bytes, flags, error), request,
-		       error);
-}
-
-/* The same, but only to memory that is cached. */
-static void *move_to_cached(struct quire *q, const struct range *r,
-			    const struct vmap_request *request, int *error)
-{
-	unsigned flags = request->flags & ~QUIRE_ZERO;
-
-	return move_to(q, r, vmap_alloc_cached(q, request->asked_bytes, flags), request, error);
 }
 
 /* Pages that an area may grow to by moving its guard: those of its class, or that are charged. */
@@ -244,7 +230,7 @@ static void *grow(struct quire *q, uint32_t index, struct vmap_request *request,
 {
 	struct vmap *v = q->vmap;
 	struct range *r = range_at(v, index);
-	void *addr = range_addr(v, r), *to = NULL;
+	void *addr = range_addr(v, r), *to;
 
 	if (grow_within(v, r, request))
 		return addr;
@@ -252,13 +238,14 @@ static void *grow(struct quire *q, uint32_t index, struct vmap_request *request,
 	if (grow_in_place(v, index, request) || grow_after_merge(v, index, request))
 		return addr;
 	if (request->cached) {
-		to = move_to_cached(q, r, request, error);
+		to = move(q, r, request, error);
+		if (to != NULL)
+			return to;
 		request->cached = false;
-		if (to == NULL && grow_in_place(v, index, request))
+		if (grow_in_place(v, index, request))
 			return addr;
 	}
-	if (to == NULL)
-		to = move(q, r, request, error);
+	to = move(q, r, request, error);
 	/* Before a refusal everything was purged, including whatever followed the area. */
 	return to == NULL && grow_in_place(v, index, request) ? addr : to;
 }
