@@ -2,40 +2,21 @@
 /* run_again.c - what `quire run` wrote into the environment is written again, for a program that exec makes */
 #include "malloc/run_again.h"
 
-#include "base/mem.h"
+#include "base/text.h"
 #include "malloc/report.h"
+#include "malloc/run_environment.h"
 
 #define PRELOAD "LD_PRELOAD"
 #define CONF	"QUIRE_CONF"
 
-static size_t length(const char *text)
-{
-	size_t bytes = 0;
-
-	while (text[bytes] != '\0')
-		bytes++;
-	return bytes;
-}
-
-/* The value, if @entry is @name's; or NULL. */
-static const char *value_of(const char *entry, const char *name)
-{
-	while (*name != '\0')
-		if (*entry++ != *name++)
-			return NULL;
-	return *entry == '=' ? entry + 1 : NULL;
-}
-
 /* The value in @environment; or NULL. */
 static const char *get(char *const *environment, const char *name)
 {
-	const char *entry, *value = NULL;
+	const char *entry = NULL;
 
-	if (environment == NULL)
-		return NULL;
-	while (value == NULL && (entry = *environment++) != NULL)
-		value = value_of(entry, name);
-	return value;
+	if (environment != NULL)
+		entry = environment[run_variable_place(environment, name)];
+	return entry != NULL ? run_variable_value(entry, name) : NULL;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -54,12 +35,9 @@ const char *run_again_take(char **environment)
 {
 	const char *value = get(environment, RUN_AGAIN_VARIABLE);
 
-	if (value == NULL)
-		return NULL;
-	while (value_of(*environment, RUN_AGAIN_VARIABLE) != value)
-		environment++;
-	for (; *environment != NULL; environment++)
-		environment[0] = environment[1];
+	if (value != NULL)
+		run_variable_drop(
+			&environment[run_variable_place(environment, RUN_AGAIN_VARIABLE)]);
 	return value;
 }
 
@@ -88,28 +66,10 @@ bool run_again_is_asked(char *const *environment)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Writes behind what was written, or only counts. */
-struct pen {
-	char *at; /* NULL: it counts */
-	size_t room, bytes;
-};
-
-/* Counts what does not fit. */
-static void put(struct pen *pen, const char *text, size_t bytes)
+/* Ends the entry. */
+static void end(struct text *text)
 {
-	if (pen->at != NULL && pen->bytes <= pen->room && bytes <= pen->room - pen->bytes)
-		memcpy(pen->at + pen->bytes, text, bytes);
-	pen->bytes += bytes;
-}
-
-static void put_text(struct pen *pen, const char *text)
-{
-	put(pen, text, length(text));
-}
-
-static void end(struct pen *pen)
-{
-	put(pen, "", 1);
+	text_put_bytes(text, "", 1);
 }
 
 /* As many as there can be of our own. */
@@ -117,42 +77,43 @@ enum {
 	OURS_NR = 4
 };
 
-static char *begin(struct pen *pen, const char *name)
+/* Returns where the entry begins, if there is room. */
+static char *begin(struct text *text, const char *name)
 {
-	char *entry = pen->at != NULL && pen->bytes <= pen->room ? pen->at + pen->bytes : NULL;
+	char *entry = text->bytes < text->room_bytes ? text->buffer + text->bytes : NULL;
 
-	put_text(pen, name);
-	put_text(pen, "=");
+	text_put(text, name);
+	text_put(text, "=");
 	return entry;
 }
 
 /* @entries gets where each begins. */
-static size_t put_ours(struct pen *pen, const struct run_again *again, char *const *environment,
+static size_t put_ours(struct text *text, const struct run_again *again, char *const *environment,
 		       char *entries[OURS_NR])
 {
 	const char *preload = get(environment, PRELOAD), *conf = get(environment, CONF);
 	size_t nr = 0;
 
 	if (again->conf != NULL) {
-		entries[nr++] = begin(pen, CONF);
-		put_text(pen, again->conf);
-		end(pen);
+		entries[nr++] = begin(text, CONF);
+		text_put(text, again->conf);
+		end(text);
 	}
-	entries[nr++] = begin(pen, RUN_AGAIN_VARIABLE);
-	put_text(pen, again->value);
-	end(pen);
-	entries[nr++] = begin(pen, REPORT_VARIABLE);
-	put(pen, again->value, again->request_bytes);
-	put_text(pen, ",");
+	entries[nr++] = begin(text, RUN_AGAIN_VARIABLE);
+	text_put(text, again->value);
+	end(text);
+	entries[nr++] = begin(text, REPORT_VARIABLE);
+	text_put_bytes(text, again->value, again->request_bytes);
+	text_put(text, ",");
 	if (again->conf != NULL)
-		put_text(pen, conf != NULL ? CONF "=" : CONF);
-	put_text(pen, again->conf != NULL && conf != NULL ? conf : "");
-	end(pen);
-	entries[nr++] = begin(pen, PRELOAD);
-	put(pen, again->preload, again->preload_bytes);
-	put_text(pen, preload != NULL ? ":" : "");
-	put_text(pen, preload != NULL ? preload : "");
-	end(pen);
+		text_put(text, conf != NULL ? CONF "=" : CONF);
+	text_put(text, again->conf != NULL && conf != NULL ? conf : "");
+	end(text);
+	entries[nr++] = begin(text, PRELOAD);
+	text_put_bytes(text, again->preload, again->preload_bytes);
+	text_put(text, preload != NULL ? ":" : "");
+	text_put(text, preload != NULL ? preload : "");
+	end(text);
 	return nr;
 }
 
@@ -167,19 +128,21 @@ static size_t entries_nr(char *const *environment)
 
 size_t run_again_bytes(const struct run_again *again, char *const *environment)
 {
-	struct pen pen = { .at = NULL };
 	char *entries[OURS_NR];
+	struct text text;
 
-	(void)put_ours(&pen, again, environment, entries);
-	return (entries_nr(environment) + OURS_NR + 1) * sizeof(char *) + pen.bytes;
+	text_init(&text, NULL, 0); /* it counts */
+	(void)put_ours(&text, again, environment, entries);
+	return (entries_nr(environment) + OURS_NR + 1) * sizeof(char *) + text.bytes;
 }
 
 /* One of those that put_ours() writes. */
 static bool is_ours(const struct run_again *again, const char *entry)
 {
-	return value_of(entry, PRELOAD) != NULL || value_of(entry, REPORT_VARIABLE) != NULL ||
-	       value_of(entry, RUN_AGAIN_VARIABLE) != NULL ||
-	       (again->conf != NULL && value_of(entry, CONF) != NULL);
+	return run_variable_value(entry, PRELOAD) != NULL ||
+	       run_variable_value(entry, REPORT_VARIABLE) != NULL ||
+	       run_variable_value(entry, RUN_AGAIN_VARIABLE) != NULL ||
+	       (again->conf != NULL && run_variable_value(entry, CONF) != NULL);
 }
 
 char **run_again_environment(const struct run_again *again, char *const *environment, void *memory,
@@ -187,8 +150,8 @@ char **run_again_environment(const struct run_again *again, char *const *environ
 {
 	size_t old_nr = entries_nr(environment), nr = 0;
 	size_t array_bytes = (old_nr + OURS_NR + 1) * sizeof(char *);
-	struct pen pen;
 	char **made = memory;
+	struct text text;
 
 	if (array_bytes > bytes)
 		return NULL;
@@ -200,8 +163,8 @@ char **run_again_environment(const struct run_again *again, char *const *environ
 		if (!is_ours(again, entry))
 			made[nr++] = entry;
 	}
-	pen = (struct pen){ .at = (char *)memory + array_bytes, .room = bytes - array_bytes };
-	nr += put_ours(&pen, again, environment, made + nr);
+	text_init(&text, (char *)memory + array_bytes, bytes - array_bytes);
+	nr += put_ours(&text, again, environment, made + nr);
 	made[nr] = NULL;
-	return pen.bytes <= pen.room ? made : NULL;
+	return text.bytes <= text.room_bytes ? made : NULL; /* its last byte is a NUL */
 }

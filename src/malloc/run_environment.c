@@ -7,19 +7,8 @@
  */
 #include "malloc/run_environment.h"
 
-#include <stddef.h>
-
 #include "base/mem.h"
 #include "malloc/report.h"
-
-static size_t length(const char *text)
-{
-	size_t bytes = 0;
-
-	while (text[bytes] != '\0')
-		bytes++;
-	return bytes;
-}
 
 /* Behind @word, or NULL if @text does not begin with it. */
 static const char *skip(const char *text, const char *word)
@@ -70,25 +59,40 @@ bool run_request_parse(const char *value, struct run_request *request)
 	return true;
 }
 
+/* ---- variables ------------------------------------------------------------------------------- */
+
+const char *run_variable_value(const char *entry, const char *name)
+{
+	const char *rest = skip(entry, name);
+
+	return rest != NULL && *rest == '=' ? rest + 1 : NULL;
+}
+
+size_t run_variable_place(char *const *environment, const char *name)
+{
+	const char *entry;
+	size_t place = 0;
+
+	while ((entry = environment[place]) != NULL && run_variable_value(entry, name) == NULL)
+		place++;
+	return place;
+}
+
+void run_variable_drop(char **entry)
+{
+	do
+		entry[0] = entry[1];
+	while (*entry++ != NULL);
+}
+
 /* ---- restoring ------------------------------------------------------------------------------- */
 
 /* The entry of a variable, or NULL. */
 static char **find(char **environment, const char *name)
 {
-	for (; *environment != NULL; environment++) {
-		const char *rest = skip(*environment, name);
+	char **entry = &environment[run_variable_place(environment, name)];
 
-		if (rest != NULL && *rest == '=')
-			return environment;
-	}
-	return NULL;
-}
-
-static void drop(char **entry)
-{
-	do
-		entry[0] = entry[1];
-	while (*entry++ != NULL);
+	return *entry != NULL ? entry : NULL;
 }
 
 /* LD_PRELOAD without its first item. */
@@ -105,7 +109,7 @@ static void drop_preload(char **environment)
 	for (bytes = 0; text[bytes] != '\0' && text[bytes] != ':' && text[bytes] != ' ';)
 		bytes++;
 	if (text[bytes] == '\0') {
-		drop(entry);
+		run_variable_drop(entry);
 		return;
 	}
 	/* The name moves behind the item, so that the entry is one text again. */
@@ -126,11 +130,11 @@ void run_environment_restore(char **environment)
 		return;
 	conf = find(environment, "QUIRE_CONF");
 	before = *own + (request.before - *own);
-	if (conf != NULL && *before != '\0' && before[length("QUIRE_CONF")] == '=')
+	if (conf != NULL && *before != '\0' && before[sizeof("QUIRE_CONF") - 1] == '=')
 		*conf = before;
 	else if (conf != NULL && *before != '\0')
-		drop(conf);
-	drop(find(environment, REPORT_VARIABLE));
+		run_variable_drop(conf);
+	run_variable_drop(find(environment, REPORT_VARIABLE));
 	for (unsigned i = 0; i < RUN_PRELOADS_NR; i++)
 		drop_preload(environment);
 }

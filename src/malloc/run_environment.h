@@ -18,6 +18,7 @@
 #define MALLOC_RUN_ENVIRONMENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What the command puts into LD_PRELOAD with "once". */
@@ -38,5 +39,12 @@ bool run_request_parse(const char *value, struct run_request *request);
  * only.  Before main(), after malloc has read its options.
  */
 void run_environment_restore(char **environment);
+
+/* The value, if @entry is the variable's; or NULL. */
+const char *run_variable_value(const char *entry, const char *name);
+/* The place of the variable's entry in @environment, or of the NULL that ends it. */
+size_t run_variable_place(char *const *environment, const char *name);
+/* Takes the entry out of its environment: those behind it move up. */
+void run_variable_drop(char **entry);
 
 #endif
