@@ -11,10 +11,9 @@ static struct report_part *part;
 
 bool malloc_counted_wanted(void)
 {
-	const char *value = process_env(REPORT_VARIABLE);
 	struct run_request request;
 
-	return value != NULL && run_request_parse(value, &request) && request.pid != 0;
+	return report_is_wanted(&request);
 }
 
 void malloc_counted_begin(void)

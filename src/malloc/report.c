@@ -213,9 +213,15 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 	return part;
 }
 
-struct report_part *report_begin(const struct report_part *parent)
+bool report_is_wanted(struct run_request *request)
 {
 	const char *value = process_env(REPORT_VARIABLE);
+
+	return value != NULL && run_request_parse(value, request) && request->pid != 0;
+}
+
+struct report_part *report_begin(const struct report_part *parent)
+{
 	struct report_header *header;
 	struct report_part *part = NULL;
 	struct run_request request;
@@ -223,7 +229,7 @@ struct report_part *report_begin(const struct report_part *parent)
 
 	if (parent != NULL) /* not in its part any more */
 		gather_count(NULL);
-	if (value == NULL || !run_request_parse(value, &request) || request.pid == 0)
+	if (!report_is_wanted(&request))
 		return NULL;
 	if (parent != NULL && request.once)
 		return NULL;

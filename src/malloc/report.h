@@ -97,6 +97,10 @@ static inline unsigned report_large_row(size_t bytes)
 
 /* ---- the library's side ---------------------------------------------------------------------- */
 
+struct run_request;
+
+/* True if `quire run` wants figures of this process; then *@request says of which memory. */
+bool report_is_wanted(struct run_request *request);
 /*
  * Takes a part if `quire run` asks this process to count, and NULL if not.  Once, when malloc makes itself
  * ready; again in a child of fork, with the parent's part as @parent: the child then counts from what it has
