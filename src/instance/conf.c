@@ -80,8 +80,8 @@ static void read_file(void (*take)(const struct conf_part *part, void *arg), voi
 		conf_take_lines(file, (size_t)bytes, PROCESS_CONF_FILE, take, arg);
 }
 
-static void take_if_given(const char *text, const char *where,
-			  void (*take)(const struct conf_part *part, void *arg), void *arg)
+void conf_take_text(const char *text, const char *where,
+		    void (*take)(const struct conf_part *part, void *arg), void *arg)
 {
 	const struct conf_part part = { .text = text, .where = where };
 
@@ -92,8 +92,8 @@ static void take_if_given(const char *text, const char *where,
 void conf_read(void (*take)(const struct conf_part *part, void *arg), void *arg)
 {
 	read_file(take, arg);
-	take_if_given(process_conf_symbol(), "quire_conf", take, arg);
-	take_if_given(process_env("QUIRE_CONF"), "QUIRE_CONF", take, arg);
+	conf_take_text(process_conf_symbol(), "quire_conf", take, arg);
+	conf_take_text(process_env("QUIRE_CONF"), "QUIRE_CONF", take, arg);
 }
 
 void conf_put_place(struct text *text, const struct conf_part *part)

@@ -24,6 +24,9 @@ struct conf_part {
  * the environment variable QUIRE_CONF.  The caller is alone: it makes the process's instance.
  */
 void conf_read(void (*take)(const struct conf_part *part, void *arg), void *arg);
+/* Calls @take with @text, unless it is NULL. */
+void conf_take_text(const char *text, const char *where,
+		    void (*take)(const struct conf_part *part, void *arg), void *arg);
 /* The lines of a file like the system's, of which @bytes were read into @file, with a NUL behind them.  The text is cut to pieces. If
  * it fills its room it may not be all: then a line that has no end is none, and the error is the last part. */
 void conf_take_lines(char file[CONF_FILE_BYTES], size_t bytes, const char *where,

@@ -116,15 +116,6 @@ static void take_conf(const struct conf_part *part, void *arg)
 	}
 }
 
-static void read_own_variable(struct conf *conf)
-{
-	const struct conf_part part = { .text = process_env("QUIRE_MALLOC_CONF"),
-					.where = "QUIRE_MALLOC_CONF" };
-
-	if (part.text != NULL)
-		take_conf(&part, conf);
-}
-
 /* What was not asked for. */
 static void choose_defaults(struct quire_options *options)
 {
@@ -150,7 +141,7 @@ static struct quire *make_instance(void)
 	conf.used = 0;
 	conf.is_wrong = false;
 	conf_read(take_conf, &conf);
-	read_own_variable(&conf);
+	conf_take_text(process_env("QUIRE_MALLOC_CONF"), "QUIRE_MALLOC_CONF", take_conf, &conf);
 	if (conf.is_wrong && conf.options.strict == QUIRE_ON)
 		process_exit_conf("quire: strict:on, and there are wrong options");
 	choose_defaults(&conf.options);
