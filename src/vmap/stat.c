@@ -99,22 +99,23 @@ static bool put_area(const struct quire_vmap_area *area, void *arg)
 	return !info->first || info->text.bytes < info->text.room_bytes;
 }
 
-size_t quire_text_vmallocinfo(const struct quire *q, char *buffer, size_t bytes)
+static size_t put_areas(const struct quire *q, char *buffer, size_t bytes, bool first)
 {
-	struct info info = { .v = load_acquire(&q->vmap) };
+	struct info info = { .v = load_acquire(&q->vmap), .first = first };
 
 	text_init(&info.text, buffer, bytes);
 	quire_vmap_walk(q, put_area, &info);
 	return info.text.bytes;
 }
 
+size_t quire_text_vmallocinfo(const struct quire *q, char *buffer, size_t bytes)
+{
+	return put_areas(q, buffer, bytes, false);
+}
+
 size_t vmap_text_first_areas(const struct quire *q, char *buffer, size_t bytes)
 {
-	struct info info = { .v = load_acquire(&q->vmap), .first = true };
-
-	text_init(&info.text, buffer, bytes);
-	quire_vmap_walk(q, put_area, &info);
-	return info.text.bytes;
+	return put_areas(q, buffer, bytes, true);
 }
 
 /* ---- numbers ---- */
