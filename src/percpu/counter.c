@@ -180,10 +180,9 @@ void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amou
 	add(inner, amount, inner->batch);
 }
 
-/* Raises batch_max; quire_percpu_counter_compare() must see it before an add uses the larger
- * batch. */
-/* Whoever finds the amount that is added next in a sum also finds the batch.  A thread that finds a batch as large here has read
- * it before its own add, by a branch. */
+/* Raises batch_max, which quire_percpu_counter_compare() must see before an add uses the larger batch: whoever finds the amount
+ * that is added next in a sum also finds the batch.  A thread that finds a batch as large here has read it before its own
+ * add, by a branch. */
 static void note_batch(struct counter *counter, uint32_t batch)
 {
 	uint32_t most = load_relaxed(&counter->batch_max);
