@@ -4,38 +4,23 @@
  *
  * A test says that a class grows for a size; the class holds nothing, so that it holds much is said, too.
  */
-#include "quire_test.h"
-
-#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "malloc/coarse.h"
-#include "slab/class.h"
-#include "slab/slab.h"
+#include "table_scene.h"
 
 #define HOST_RECORDS 16u /* 1 MiB: as in coarse.c */
 
-static struct {
-	struct quire *q;
-	struct slabs *s;
-	struct malloc_coarse coarse;
-	uint8_t table[TABLE_ENTRIES];
-} it;
+static struct table_scene it;
+static struct malloc_coarse coarse;
 
 static int begin(void **state)
 {
-	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
-	int error = 0;
-
 	(void)state;
 	memset(&it, 0, sizeof(it));
-	assert_int_equal(quire_create(&options, &it.q), 0);
-	it.s = slabs_get(it.q, &error);
-	assert_non_null(it.s);
-	class_reserve(it.s, MALLOC_CLASSES_NR);
-	malloc_table_fill(it.table, false);
-	malloc_coarse_begin(&it.coarse, it.s, it.table);
+	memset(&coarse, 0, sizeof(coarse));
+	table_scene_begin(&it, false);
+	malloc_coarse_begin(&coarse, it.s, it.table);
 	return 0;
 }
 
@@ -48,7 +33,7 @@ static int end(void **state)
 
 static unsigned class_for(size_t bytes)
 {
-	return it.table[table_place(bytes)];
+	return table_scene_class(&it, bytes);
 }
 
 static uint32_t bytes_for(size_t bytes)
@@ -59,10 +44,10 @@ static uint32_t bytes_for(size_t bytes)
 /* The class for @bytes has no object left.  The size of what serves the next block. */
 static uint32_t grow(size_t bytes)
 {
-	unsigned class = malloc_coarse_grows(&it.coarse, class_for(bytes), table_place(bytes));
+	unsigned class = malloc_coarse_grows(&coarse, class_for(bytes), table_place(bytes));
 
 	assert_int_equal(class, class_for(bytes));
-	malloc_coarse_grown(&it.coarse, class, table_place(bytes));
+	malloc_coarse_grown(&coarse, class, table_place(bytes));
 	return malloc_table_bytes(class);
 }
 
@@ -80,29 +65,12 @@ static void hold_nothing(size_t bytes)
 	it.s->class[class_for(bytes)].slabs_nr = 0;
 }
 
-/* Each place has the smallest open class that is large enough: its stretch ends at its size. */
-static void check_table(void)
-{
-	size_t place = 1;
-
-	assert_int_equal(it.table[0], it.table[1]);
-	while (place < TABLE_ENTRIES) {
-		unsigned class = it.table[place];
-		size_t last = malloc_table_bytes(class) / MALLOC_ALIGN;
-
-		assert_true(last >= place && last < TABLE_ENTRIES);
-		for (; place <= last; place++)
-			assert_int_equal(it.table[place], class);
-	}
-	assert_u64_eq(place, TABLE_ENTRIES);
-}
-
 /* ---- at first ---- */
 
 static void at_first_a_block_wastes_a_third_at_most_and_large_ones_half(void **state)
 {
 	(void)state;
-	check_table();
+	table_scene_check(&it);
 	for (size_t bytes = 16; bytes <= MALLOC_SMALL_MAX; bytes += 16) {
 		size_t wasted = bytes_for(bytes) - bytes;
 
@@ -159,14 +127,14 @@ static void a_class_opens_when_its_host_grew_for_it_by_a_slab(void **state)
 {
 	(void)state;
 	assert_int_equal(grow(300), 384);
-	assert_int_equal(it.coarse.grown[malloc_table_class(table_place(300))], 1);
+	assert_int_equal(coarse.grown[malloc_table_class(table_place(300))], 1);
 	assert_int_equal(grow(350), 384);
 	assert_int_equal(grow(300), 304);
-	check_table();
+	table_scene_check(&it);
 	assert_int_equal(bytes_for(320), 384);
 	assert_int_equal(grow(350), 352);
 	assert_int_equal(bytes_for(320), 352);
-	check_table();
+	table_scene_check(&it);
 }
 
 /* The system refuses the memory: nothing has grown, so nothing opens. */
@@ -176,9 +144,9 @@ static void a_refused_growth_earns_nothing(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 10; i++)
-		assert_int_equal(malloc_coarse_grows(&it.coarse, class_for(300), place),
+		assert_int_equal(malloc_coarse_grows(&coarse, class_for(300), place),
 				 class_for(384));
-	assert_int_equal(it.coarse.grown[malloc_table_class(place)], 0);
+	assert_int_equal(coarse.grown[malloc_table_class(place)], 0);
 	assert_int_equal(bytes_for(300), 384);
 }
 
@@ -191,7 +159,7 @@ static void a_larger_slab_is_earned_later(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(grow(5500), 8192);
 	assert_int_equal(grow(5500), 5504);
-	check_table();
+	table_scene_check(&it);
 }
 
 /* A smaller closed class below one that opens has that as its host. */
@@ -206,7 +174,7 @@ static void smaller_closed_classes_move_along(void **state)
 	grow(400);
 	assert_int_equal(grow(400), 400);
 	assert_int_equal(bytes_for(401), 464);
-	check_table();
+	table_scene_check(&it);
 }
 
 static void what_the_host_grows_by_for_itself_opens_nothing(void **state)
@@ -236,16 +204,15 @@ static void a_large_host_serves_its_own_sizes_only(void **state)
 	assert_int_equal(grow(230), 240);
 	assert_int_equal(bytes_for(200), 208);
 	hold_nothing(256);
-	check_table();
+	table_scene_check(&it);
 }
 
 static void an_aligned_block_opens_nothing(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 10; i++)
-		assert_int_equal(
-			malloc_coarse_grows(&it.coarse, class_for(4096), table_place(2100)),
-			class_for(4096));
+		assert_int_equal(malloc_coarse_grows(&coarse, class_for(4096), table_place(2100)),
+				 class_for(4096));
 	assert_int_equal(bytes_for(2100), 2944);
 }
 
@@ -256,7 +223,7 @@ static void a_learnt_class_stays(void **state)
 
 	(void)state;
 	malloc_table_open(it.table, table_place(3136), learnt);
-	assert_int_equal(malloc_coarse_grows(&it.coarse, learnt, table_place(3000)), learnt);
+	assert_int_equal(malloc_coarse_grows(&coarse, learnt, table_place(3000)), learnt);
 	hold_records(4096, HOST_RECORDS);
 	assert_int_equal(grow(3500), 3520);
 	hold_nothing(4096);
@@ -271,14 +238,14 @@ static void a_class_without_objects_is_used_up(void **state)
 	struct slab_class *c = &it.s->class[class_for(1000)];
 
 	(void)state;
-	assert_true(malloc_coarse_is_used_up(&it.coarse, class_for(1000)));
+	assert_true(malloc_coarse_is_used_up(&coarse, class_for(1000)));
 	assert_int_equal(class_make(it.s, class_for(1000), 1024), 0);
-	assert_true(malloc_coarse_is_used_up(&it.coarse, class_for(1000)));
+	assert_true(malloc_coarse_is_used_up(&coarse, class_for(1000)));
 	c->free_nr = 1;
-	assert_false(malloc_coarse_is_used_up(&it.coarse, class_for(1000)));
+	assert_false(malloc_coarse_is_used_up(&coarse, class_for(1000)));
 	c->free_nr = 0;
 	c->barn.nr = 1;
-	assert_false(malloc_coarse_is_used_up(&it.coarse, class_for(1000)));
+	assert_false(malloc_coarse_is_used_up(&coarse, class_for(1000)));
 	c->barn.nr = 0;
 }
 

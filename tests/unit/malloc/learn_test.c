@@ -4,41 +4,26 @@
  *
  * A test says by how much a class grew for a size; the class holds nothing, so that it holds much is said, too.
  */
-#include "quire_test.h"
-
 #include <errno.h>
 
 #include <quire/slab.h>
 
-#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "malloc/learn.h"
-#include "slab/class.h"
-#include "slab/slab.h"
+#include "table_scene.h"
 
 #define RECORD_MIB 16u /* records of 64 KiB in a MiB */
 
-static struct {
-	struct quire *q;
-	struct slabs *s;
-	struct malloc_learn learn;
-	uint8_t table[TABLE_ENTRIES];
-} it;
+static struct table_scene it;
+static struct malloc_learn learn;
 
 static int begin(void **state)
 {
-	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(64), .worker = QUIRE_WORKER_OFF);
-	int error = 0;
-
 	(void)state;
 	memset(&it, 0, sizeof(it));
-	assert_int_equal(quire_create(&options, &it.q), 0);
-	it.s = slabs_get(it.q, &error);
-	assert_non_null(it.s);
-	class_reserve(it.s, MALLOC_CLASSES_NR);
-	malloc_table_fill(it.table, true);
-	malloc_learn_begin(&it.learn, it.s, it.table);
+	memset(&learn, 0, sizeof(learn));
+	table_scene_begin(&it, true);
+	malloc_learn_begin(&learn, it.s, it.table);
 	return 0;
 }
 
@@ -51,7 +36,7 @@ static int end(void **state)
 
 static unsigned class_for(size_t bytes)
 {
-	return it.table[table_place(bytes)];
+	return table_scene_class(&it, bytes);
 }
 
 static uint32_t bytes_of(size_t bytes)
@@ -71,26 +56,8 @@ static void grow(size_t bytes, unsigned mib, unsigned held_mib)
 	slab_records = 1u << (c->order + it.s->page_shift - SLAB_SHIFT);
 	c->slabs_nr = held_mib * RECORD_MIB / slab_records;
 	for (unsigned i = 0; i < mib * RECORD_MIB / slab_records && class_for(bytes) == class; i++)
-		malloc_learn_grown(&it.learn, class, table_place(bytes), 1);
+		malloc_learn_grown(&learn, class, table_place(bytes), 1);
 	c->slabs_nr = 0;
-}
-
-/* Each place has the smallest class that is large enough: its stretch ends at its size. */
-static void check_table(void)
-{
-	size_t place = 1;
-
-	assert_int_equal(it.table[0], it.table[1]);
-	while (place < TABLE_ENTRIES) {
-		unsigned class = it.table[place];
-		size_t last = class <= MALLOC_CLASSES_NR ? malloc_table_bytes(class) / 16
-							 : it.s->class[class].size / 16;
-
-		assert_true(last >= place && last < TABLE_ENTRIES);
-		for (; place <= last; place++)
-			assert_int_equal(it.table[place], class);
-	}
-	assert_u64_eq(place, TABLE_ENTRIES);
 }
 
 static void a_size_that_made_a_class_grow_is_learnt(void **state)
@@ -105,9 +72,9 @@ static void a_size_that_made_a_class_grow_is_learnt(void **state)
 	grow(4200, 1, 100);
 	assert_true(class_for(4200) > MALLOC_CLASSES_NR);
 	assert_int_equal(bytes_of(4200), 4208);
-	assert_int_equal(it.learn.nr, 1);
+	assert_int_equal(learn.nr, 1);
 	assert_int_equal(class_for(4209), before);
-	check_table();
+	table_scene_check(&it);
 }
 
 /* Of many sizes of a class the one that saves most in all: most below it, few above. */
@@ -122,7 +89,7 @@ static void the_size_that_saves_most_is_learnt(void **state)
 	grow(4200, 1, 100);
 	assert_int_equal(bytes_of(4144), 4160);
 	assert_int_equal(class_for(4200), class_for(4352));
-	check_table();
+	table_scene_check(&it);
 }
 
 static void a_size_that_saves_little_is_not(void **state)
@@ -132,8 +99,8 @@ static void a_size_that_saves_little_is_not(void **state)
 	grow(602, 200, 200);
 	grow(250, 200, 200);
 	grow(32700, 200, 200);
-	assert_int_equal(it.learn.nr, 0);
-	check_table();
+	assert_int_equal(learn.nr, 0);
+	table_scene_check(&it);
 }
 
 /* As many blocks of 24,608 bytes fit into the largest slab as of 26,112: it is no use to cut smaller. */
@@ -142,9 +109,9 @@ static void what_a_slab_loses_at_its_end_counts(void **state)
 	(void)state;
 	assert_int_equal(class_cost(24608), class_cost(26112));
 	grow(24600, 200, 200);
-	assert_int_equal(it.learn.nr, 0);
+	assert_int_equal(learn.nr, 0);
 	grow(25900, 200, 200);
-	assert_int_equal(it.learn.nr, 0);
+	assert_int_equal(learn.nr, 0);
 }
 
 /* An aligned block of another class than its size's says nothing of either. */
@@ -155,10 +122,10 @@ static void a_block_of_another_class_teaches_nothing(void **state)
 	(void)state;
 	assert_int_equal(class_make(it.s, class_for(8192), 8192), 0);
 	c->slabs_nr = 1000;
-	malloc_learn_grown(&it.learn, class_for(8192), table_place(4200), 1000);
+	malloc_learn_grown(&learn, class_for(8192), table_place(4200), 1000);
 	c->slabs_nr = 0;
-	assert_int_equal(it.learn.nr, 0);
-	assert_int_equal(it.learn.grown[table_place(4200)], 0);
+	assert_int_equal(learn.nr, 0);
+	assert_int_equal(learn.grown[table_place(4200)], 0);
 }
 
 /* A class that was learnt can be found to be too large itself. */
@@ -171,7 +138,7 @@ static void within_a_learnt_class_another_is_learnt(void **state)
 	grow(5510, 100, 100);
 	assert_int_equal(bytes_of(5510), 5520);
 	assert_int_equal(bytes_of(5600), 5600);
-	check_table();
+	table_scene_check(&it);
 }
 
 /* The more was learnt the more another must save; some classes remain for caches, and then they are theirs. */
@@ -187,11 +154,11 @@ static void caches_have_classes_left(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 6; i++)
 		grow(sizes[i], 20, 20);
-	assert_int_equal(it.learn.nr, 4);
+	assert_int_equal(learn.nr, 4);
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		grow(sizes[i], 1000, 1000);
-	assert_int_equal(it.learn.nr, LEARN_MAX);
-	check_table();
+	assert_int_equal(learn.nr, LEARN_MAX);
+	table_scene_check(&it);
 	while (quire_cache_create(it.q, &options, &cache) == 0)
 		caches_nr++;
 	assert_int_equal(caches_nr, CLASSES_MAX - 1 - MALLOC_CLASSES_NR - LEARN_MAX);
@@ -209,7 +176,7 @@ static void without_a_class_left_nothing_is_learnt(void **state)
 		;
 	grow(4200, 1000, 1000);
 	assert_int_equal(class_for(4200), class_for(4352));
-	check_table();
+	table_scene_check(&it);
 }
 
 /* ---- threads ---- */
@@ -220,7 +187,7 @@ static void grows(unsigned index, void *arg)
 
 	(void)index;
 	for (unsigned i = 0; i < 1000; i++)
-		malloc_learn_grown(&it.learn, class, table_place(4200), 1);
+		malloc_learn_grown(&learn, class, table_place(4200), 1);
 }
 
 static void two_threads_learn_one_class(void **state)
@@ -232,10 +199,10 @@ static void two_threads_learn_one_class(void **state)
 	store_relaxed(&it.s->class[class].slabs_nr, 1000);
 	team_run(2, grows, &class);
 	it.s->class[class].slabs_nr = 0;
-	assert_int_equal(it.learn.nr, 1);
+	assert_int_equal(learn.nr, 1);
 	assert_int_equal(bytes_of(4200), 4208);
 	assert_int_equal(it.s->class[class_for(4200)].caches_nr, 1);
-	check_table();
+	table_scene_check(&it);
 }
 
 #define CLAIM(f) cmocka_unit_test_setup_teardown(f, begin, end)
