@@ -7,18 +7,13 @@
  */
 #include "malloc/coarse.h"
 
-#include <quire/quire.h>
-
-#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
-#include "machine/sim/sim.h"
 #include "malloc/learn.h"
-#include "slab/class.h"
 #include "slab/fast.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
-#include "slab/slab.h"
+#include "sim/malloc/table_scene.h"
 
 #define HOST_BYTES 8192u /* eight fit into its slab of 64 KiB */
 #define HOST_NR	   8u
@@ -52,25 +47,17 @@ static void use_up_the_host(struct coarse_scene *scene)
 static struct coarse_scene *coarse_scene_make(struct sim *sim)
 {
 	struct coarse_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .worker = QUIRE_WORKER_OFF);
-	int error = 0;
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
-	scene->s = slabs_get(scene->q, &error);
-	SIM_CHECK(scene->s != NULL);
-	class_reserve(scene->s, MALLOC_CLASSES_NR);
-	scene->table = sim_zalloc(sim, TABLE_ENTRIES);
+	scene->s = table_scene_slabs();
+	scene->q = scene->s->q;
+	scene->table = table_scene_table(sim, false);
 	scene->coarse = sim_zalloc(sim, sizeof(*scene->coarse));
 	scene->learn = sim_zalloc(sim, sizeof(*scene->learn));
-	malloc_table_fill(scene->table, false);
 	malloc_coarse_begin(scene->coarse, scene->s, scene->table);
 	malloc_learn_begin(scene->learn, scene->s, scene->table);
 	scene->host = scene->table[SIZE_PLACE];
 	scene->class = malloc_table_class(SIZE_PLACE);
 	use_up_the_host(scene);
-	sim_name(scene->s, sizeof(*scene->s), "slabs");
-	sim_name(scene->table, TABLE_ENTRIES, "table");
 	sim_name(scene->coarse, sizeof(*scene->coarse), "coarse");
 	return scene;
 }
@@ -102,25 +89,10 @@ static void takes_two(void *arg)
 	takes_a_block(arg);
 }
 
-static uint64_t used(struct coarse_scene *scene, unsigned class)
-{
-	struct objects_count count;
-
-	objects_count(scene->s, class, &count);
-	return count.objects - count.free - sheaves_count(scene->s, class);
-}
-
 /* The class has the whole stretch up to its size, and no other place; or nothing is open that was not. */
 static void check_table(const struct coarse_scene *scene)
 {
-	unsigned open = scene->table[SIZE_PLACE];
-	uint8_t first[TABLE_ENTRIES];
-
-	malloc_table_fill(first, false);
-	for (size_t place = 0; place < TABLE_ENTRIES; place++)
-		check_u64_eq(scene->table[place], first[place] == scene->host && place <= SIZE_PLACE
-							  ? open
-							  : first[place]);
+	table_scene_check(scene->table, false, scene->host, SIZE_PLACE, scene->table[SIZE_PLACE]);
 }
 
 /* The class is open; all that was taken is in the class that the table named. */
@@ -132,8 +104,8 @@ static void coarse_scene_end(struct coarse_scene *scene)
 	check_u64_eq(scene->s->class[open].size, SIZE_BYTES);
 	check_table(scene);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
-	check_u64_eq(used(scene, scene->host), HOST_NR + scene->in_host);
-	check_u64_eq(used(scene, open), scene->in_class);
+	check_u64_eq(table_scene_used(scene->s, scene->host), HOST_NR + scene->in_host);
+	check_u64_eq(table_scene_used(scene->s, open), scene->in_class);
 }
 
 SIM_TEST(malloc_class_opens_while_others_allocate, .model = SIM_PSO)

@@ -8,17 +8,11 @@
  */
 #include "malloc/learn.h"
 
-#include <quire/quire.h>
-
-#include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
-#include "machine/sim/sim.h"
-#include "slab/class.h"
 #include "slab/fast.h"
-#include "slab/objects.h"
 #include "slab/sheaf.h"
-#include "slab/slab.h"
+#include "sim/malloc/table_scene.h"
 
 #define HOT_BYTES 18720u /* fourteen fit into a slab; of its class, 19,456, thirteen */
 #define HOT_PLACE (HOT_BYTES / MALLOC_ALIGN)
@@ -36,22 +30,14 @@ struct learn_scene {
 static struct learn_scene *learn_scene_make(struct sim *sim)
 {
 	struct learn_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .worker = QUIRE_WORKER_OFF);
-	int error = 0;
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
-	scene->s = slabs_get(scene->q, &error);
-	SIM_CHECK(scene->s != NULL);
-	class_reserve(scene->s, MALLOC_CLASSES_NR);
-	scene->table = sim_zalloc(sim, TABLE_ENTRIES);
+	scene->s = table_scene_slabs();
+	scene->q = scene->s->q;
+	scene->table = table_scene_table(sim, true);
 	scene->learn = sim_zalloc(sim, sizeof(*scene->learn));
-	malloc_table_fill(scene->table, true);
 	malloc_learn_begin(scene->learn, scene->s, scene->table);
 	scene->old = scene->table[HOT_PLACE];
 	check_u64_eq((uint64_t)class_make(scene->s, scene->old, malloc_table_bytes(scene->old)), 0);
-	sim_name(scene->s, sizeof(*scene->s), "slabs");
-	sim_name(scene->table, TABLE_ENTRIES, "table");
 	sim_name(scene->learn, sizeof(*scene->learn), "learn");
 	return scene;
 }
@@ -88,20 +74,7 @@ static void takes_two(void *arg)
 /* The new class has the whole stretch up to its size, and no other place. */
 static void check_table(const struct learn_scene *scene, unsigned new)
 {
-	uint8_t fixed[TABLE_ENTRIES];
-
-	malloc_table_fill(fixed, true);
-	for (size_t place = 0; place < TABLE_ENTRIES; place++)
-		check_u64_eq(scene->table[place],
-			     fixed[place] == scene->old && place <= HOT_PLACE ? new : fixed[place]);
-}
-
-static uint64_t used(struct learn_scene *scene, unsigned class)
-{
-	struct objects_count count;
-
-	objects_count(scene->s, class, &count);
-	return count.objects - count.free - sheaves_count(scene->s, class);
+	table_scene_check(scene->table, true, scene->old, HOT_PLACE, new);
 }
 
 /* One class was learnt, by however many; all that was taken is in the class that the table named. */
@@ -115,8 +88,8 @@ static void learn_scene_end(struct learn_scene *scene)
 	check_u64_eq(scene->s->class[new].caches_nr, 1);
 	check_table(scene, new);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
-	check_u64_eq(used(scene, scene->old), scene->in_old);
-	check_u64_eq(used(scene, new), scene->in_new);
+	check_u64_eq(table_scene_used(scene->s, scene->old), scene->in_old);
+	check_u64_eq(table_scene_used(scene->s, new), scene->in_new);
 }
 
 /* Whoever finds the new class in the table finds it complete, also if other stores are late. */

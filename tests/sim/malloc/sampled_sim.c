@@ -224,9 +224,7 @@ static void takes_another_slot(void *arg)
 	SIM_CHECK((uint32_t)((uintptr_t)scene->block[4].words >> 12) != scene->turn);
 }
 
-/* Nor is one used again too early while its block is freed: others have been free before. */
-SIM_TEST(sampled_slot_that_is_freed_waits,
-	 .enters = { "malloc/sampled.c:release", "malloc/sampled.c:claim" })
+static void run_free_beside_claim(struct sim *sim)
 {
 	struct malloc_scene *scene = scene_make(sim, 0);
 
@@ -238,18 +236,18 @@ SIM_TEST(sampled_slot_that_is_freed_waits,
 	scene_end(scene);
 }
 
+/* Nor is one used again too early while its block is freed: others have been free before. */
+SIM_TEST(sampled_slot_that_is_freed_waits,
+	 .enters = { "malloc/sampled.c:release", "malloc/sampled.c:claim" })
+{
+	run_free_beside_claim(sim);
+}
+
 /* The same where loads get earlier values: a slot that is seen free has the time of that. */
 SIM_TEST(sampled_slot_is_free_since_it_was_freed, .model = SIM_ARM,
 	 .enters = { "malloc/sampled.c:claim" })
 {
-	struct malloc_scene *scene = scene_make(sim, 0);
-
-	scene->block[0] = block_take(scene, BYTES);
-	scene->turn = (uint32_t)((uintptr_t)scene->block[0].words >> 12);
-	sim_cpu(sim, 0, frees_block_0, scene);
-	sim_cpu(sim, 1, takes_another_slot, scene);
-	sim_run(sim);
-	scene_end(scene);
+	run_free_beside_claim(sim);
 }
 
 static void asks_for_its_size(void *arg)
