@@ -46,14 +46,21 @@ static void heap_end(struct heap *heap)
 	free(heap);
 }
 
-static void take_and_write(struct heap *heap, unsigned from, unsigned end)
+/* Pages [from, end), of which one in @each is written. */
+static void take_and_write_some(struct heap *heap, unsigned from, unsigned end, unsigned each)
 {
 	for (unsigned i = from; i < end; i++) {
 		if (heap->page[i] == NULL)
 			heap->page[i] = quire_alloc_pages(heap->q, 0, QUIRE_MOVABLE);
 		assert_non_null(heap->page[i]);
-		heap->page[i][0] = 1;
+		if (i % each == 0)
+			heap->page[i][0] = 1;
 	}
+}
+
+static void take_and_write(struct heap *heap, unsigned from, unsigned end)
+{
+	take_and_write_some(heap, from, end, 1);
 }
 
 /* All but one of @each are freed; 0: all.  Then the memory of what is free is released. */
@@ -149,17 +156,6 @@ static void advice_and_memory_follow_a_heap_step_by_step(void **state)
 	take_and_write(heap, 0, PAGES_NR);
 	expect_advice(heap, 0, BLOCKS_NR, 'h');
 	heap_end(heap);
-}
-
-/* Pages [from, end), of which one in @each is written. */
-static void take_and_write_some(struct heap *heap, unsigned from, unsigned end, unsigned each)
-{
-	for (unsigned i = from; i < end; i++) {
-		heap->page[i] = quire_alloc_pages(heap->q, 0, QUIRE_MOVABLE);
-		assert_non_null(heap->page[i]);
-		if (i % each == 0)
-			heap->page[i][0] = 1;
-	}
 }
 
 static void skip_if_nobody_tells(struct heap *heap)

@@ -55,6 +55,13 @@ static void take_areas(struct quire *q, size_t bytes)
 	}
 }
 
+/* Every one of them, or every second: @step. */
+static void free_areas(struct quire *q, unsigned step)
+{
+	for (unsigned i = 0; i < AREAS_NR; i += step)
+		quire_vfree(q, area[i]);
+}
+
 static void take_pages(struct quire *q, unsigned nr)
 {
 	for (unsigned i = 0; i < nr; i++) {
@@ -86,8 +93,7 @@ static void grow_the_last(enum quire_guard guard)
 
 	take_areas(q, KIB(64));
 	charged = charged_bytes(q);
-	for (unsigned i = 0; i < AREAS_NR; i++)
-		quire_vfree(q, area[i]);
+	free_areas(q, 1);
 	grown = quire_vmalloc(q, KIB(64), 0);
 	assert_ptr_equal(grown, area[AREAS_NR - 1]);
 	memset(grown, 5, KIB(64));
@@ -140,8 +146,7 @@ static void area_that_grows_below_the_peak_grows_in_place(void **state)
 	quire_vfree(q, quire_vmalloc(q, MIB(8), 0));
 	quire_vmap_purge(q);
 	take_areas(q, KIB(64));
-	for (unsigned i = 0; i < AREAS_NR; i++)
-		quire_vfree(q, area[i]);
+	free_areas(q, 1);
 	grown = quire_vmalloc(q, KIB(64), 0);
 	assert_ptr_equal(quire_vrealloc(q, grown, KIB(320), 0), grown);
 	end(q);
@@ -176,8 +181,7 @@ static void areas_make_up_for_pages_that_raise_the_peak(void **state)
 
 	(void)state;
 	take_areas(q, MIB(1));
-	for (unsigned i = 0; i < AREAS_NR; i += 2)
-		quire_vfree(q, area[i]);
+	free_areas(q, 2);
 	assert_u64_eq(charged_bytes(q), MIB(32));
 	take_pages(q, MIB(1) / PAGE / 2);
 	assert_u64_eq(charged_bytes(q), MIB(32)); /* too little to be worth a purge */
@@ -196,8 +200,7 @@ static void peak_stays_while_areas_make_up_for_pages(void **state)
 
 	(void)state;
 	take_areas(q, MIB(1));
-	for (unsigned i = 0; i < AREAS_NR; i += 2)
-		quire_vfree(q, area[i]);
+	free_areas(q, 2);
 	for (unsigned mib = 0; mib < 12; mib++) {
 		struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
 
@@ -219,8 +222,7 @@ static void areas_keep_what_they_cache_below_the_peak(void **state)
 	take_pages(q, PAGES_MOST / 2);
 	free_pages(q, PAGES_MOST / 2);
 	quire_drain_all(q);
-	for (unsigned i = 0; i < AREAS_NR; i++)
-		quire_vfree(q, area[i]);
+	free_areas(q, 1);
 	take_pages(q, PAGES_MOST / 2);
 	assert_u64_eq(charged_bytes(q), MIB(32));
 	end(q);
@@ -235,8 +237,7 @@ static void charges_of_areas_do_not_pay_what_pages_owe(void **state)
 
 	(void)state;
 	take_areas(q, MIB(3));
-	for (unsigned i = 0; i < AREAS_NR; i++)
-		quire_vfree(q, area[i]);
+	free_areas(q, 1);
 	assert_u64_eq(charged_bytes(q), AREAS_NR * MIB(3));
 	for (unsigned i = 0; i < 42; i++) {
 		take_pages(q, less);
@@ -274,8 +275,7 @@ static void what_areas_were_too_busy_to_give_stays_owed(void **state)
 
 	(void)state;
 	take_areas(q, MIB(1));
-	for (unsigned i = 0; i < AREAS_NR; i += 2)
-		quire_vfree(q, area[i]);
+	free_areas(q, 2);
 	pthread_barrier_init(&purger.turn, NULL, 2);
 	assert_int_equal(pthread_create(&thread, NULL, is_purging, &purger), 0);
 	pthread_barrier_wait(&purger.turn);
@@ -297,8 +297,7 @@ static void debts_of_all_zones_are_made_up_for(void **state)
 
 	(void)state;
 	take_areas(q, MIB(1));
-	for (unsigned i = 0; i < AREAS_NR; i += 2)
-		quire_vfree(q, area[i]);
+	free_areas(q, 2);
 	for (unsigned zone = 0; zone < 2; zone++)
 		for (unsigned i = 0; i < (zone == 0 ? MIB(6) : MIB(2)) / PAGE; i++)
 			assert_non_null(quire_alloc_pages(q, 0, QUIRE_NODE(zone) | QUIRE_NOWAIT));
@@ -316,6 +315,17 @@ static uint64_t huge_bytes(struct quire *q)
 	return mapped_bytes(q->vmap->base, q->vmap->span_bytes, "AnonHugePages");
 }
 
+/* Of 128 KiB each. */
+static void write_areas(struct quire *q, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		char *one = quire_vmalloc(q, KIB(128), 0);
+
+		assert_non_null(one);
+		memset(one, 1, KIB(128));
+	}
+}
+
 /* 15 MiB of them are written whole.  With huge pages they took up to 2 MiB more. */
 static void areas_that_share_blocks_have_ordinary_pages_while_they_are_few(void **state)
 {
@@ -324,12 +334,7 @@ static void areas_that_share_blocks_have_ordinary_pages_while_they_are_few(void 
 
 	(void)state;
 	q = make(QUIRE_AUTO);
-	for (unsigned i = 0; i < 120; i++) {
-		char *one = quire_vmalloc(q, KIB(128), 0);
-
-		assert_non_null(one);
-		memset(one, 1, KIB(128));
-	}
+	write_areas(q, 120);
 	assert_u64_eq(huge_bytes(q), 0);
 	if (mapped_pages_read(q->vmap->base, q->vmap->span_bytes, &pages))
 		assert_u64_eq(pages.present, 120 * KIB(128));
@@ -338,12 +343,7 @@ static void areas_that_share_blocks_have_ordinary_pages_while_they_are_few(void 
 		end(q);
 		skip_because("the system gives no huge pages, or does not tell which were written");
 	}
-	for (unsigned i = 0; i < 240; i++) {
-		char *one = quire_vmalloc(q, KIB(128), 0);
-
-		assert_non_null(one);
-		memset(one, 1, KIB(128));
-	}
+	write_areas(q, 240);
 	assert_true(huge_bytes(q) >= MIB(8));
 	end(q);
 }
