@@ -127,22 +127,6 @@ static int set(const char *name, const char *value)
 	return setenv(name, value, 1) != 0 ? -errno : 0;
 }
 
-/* @name=@first:REST, if it was REST. */
-static int prepend(const char *name, const char *first)
-{
-	const char *rest = getenv(name);
-	char *value;
-	int error;
-
-	if (rest == NULL || rest[0] == '\0')
-		return set(name, first);
-	if (asprintf(&value, "%s:%s", first, rest) < 0)
-		return -ENOMEM;
-	error = set(name, value);
-	free(value);
-	return error;
-}
-
 /* Sets @name to what is printed. */
 static int set_printed(const char *name, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -161,6 +145,16 @@ static int set_printed(const char *name, const char *format, ...)
 	error = set(name, value);
 	free(value);
 	return error;
+}
+
+/* @name=@first:REST, if it was REST. */
+static int prepend(const char *name, const char *first)
+{
+	const char *rest = getenv(name);
+
+	if (rest == NULL || rest[0] == '\0')
+		return set(name, first);
+	return set_printed(name, "%s:%s", first, rest);
 }
 
 /* run_again.h describes the variable. */
