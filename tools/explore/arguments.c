@@ -271,9 +271,12 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+const char *const model_words[] = {
+	[SIM_SC] = "sc", [SIM_TSO] = "tso", [SIM_PSO] = "pso", [SIM_ARM] = "arm", NULL,
+};
+
 static void machine_option(struct arguments *args, int option)
 {
-	static const char *const models[] = { "sc", "tso", "pso", "arm", NULL };
 	static const char *const tlbs[] = { "mips", "x86", NULL };
 	struct sim_options *options = &args->request.options;
 
@@ -285,8 +288,8 @@ static void machine_option(struct arguments *args, int option)
 		args->said_cpus = true;
 		break;
 	case OPT_MODEL:
-		options->model =
-			(enum sim_model)one_of(optarg, models, "--model is sc, tso, pso or arm");
+		options->model = (enum sim_model)one_of(optarg, model_words,
+							"--model is sc, tso, pso or arm");
 		args->said_model = true;
 		break;
 	case OPT_TLB:

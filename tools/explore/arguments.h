@@ -22,6 +22,7 @@ struct arguments {
 };
 
 extern const char *const action_words[ACTION_KINDS_NR + 1];
+extern const char *const model_words[]; /* by enum sim_model */
 
 /* Ends the program with status 2. */
 _Noreturn void wrong(const char *what, const char *value);

@@ -126,8 +126,6 @@ static void show_watch(unsigned events)
 
 static void show_replay(const struct explore_request *request, const struct explore_result *result)
 {
-	static const char *const models[] = { "sc", "tso", "pso", "arm" };
-
 	printf("\n  seed %llu; replay with\n    quire explore %s --seed %llu",
 	       (unsigned long long)result->failing_seed, request->test->name,
 	       (unsigned long long)request->options.seed);
@@ -136,7 +134,7 @@ static void show_replay(const struct explore_request *request, const struct expl
 	if (request->options.cpus_nr != explore_options(request->test).cpus_nr)
 		printf(" --cpus %u", request->options.cpus_nr);
 	if (request->options.model != request->test->model)
-		printf(" --model %s", models[request->options.model]);
+		printf(" --model %s", model_words[request->options.model]);
 	if (request->options.tlb != request->test->tlb)
 		printf(" --tlb %s", request->options.tlb == SIM_TLB_X86 ? "x86" : "mips");
 	if (request->test->expect == NULL &&
