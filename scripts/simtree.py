@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """simtree.py - the simulated machine's build, for scripts that compile a changed core into it"""
+import contextlib
 import hashlib
 import json
 import os
@@ -90,25 +91,25 @@ class Tree:
         """The unchanged objects, with names as scripts/simlink gives them."""
         with open(self.explorer, "rb") as file:
             self.explorer_hash = hashlib.sha256(file.read()).hexdigest()
-        self.objects = {}
         base = os.path.join(self.work, "base." + self.explorer_hash[:16])
+        if not os.path.isdir(base):
+            self.rename_symbols(base)
+        self.objects = {path: os.path.join(base, os.path.basename(name)) if CORE in name
+                        else os.path.join(self.build, name) for path, (_, name) in self.compiles.items()}
+
+    def rename_symbols(self, base):
+        """Objects of the core and of scenarios in @base: all, or it is not there."""
         making = f"{base}.{os.getpid()}"
-        have = os.path.isdir(base)
-        if not have:
-            os.makedirs(making)
-        for path, (_, name) in self.compiles.items():
-            self.objects[path] = os.path.join(self.build, name)
-            if CORE in name:
-                if not have:
-                    command(["objcopy", RENAME, self.objects[path],
-                             os.path.join(making, os.path.basename(name))])
-                self.objects[path] = os.path.join(base, os.path.basename(name))
-        if have:
-            return
         try:
-            os.rename(making, base)  # whole, or not there
-        except OSError:
-            shutil.rmtree(making)  # another was faster
+            os.makedirs(making)
+            for _, name in self.compiles.values():
+                if CORE in name:
+                    command(["objcopy", RENAME, os.path.join(self.build, name),
+                             os.path.join(making, os.path.basename(name))])
+            with contextlib.suppress(OSError):  # another was faster
+                os.rename(making, base)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
 
     def rebuild(self):
         command(["ninja", "-C", self.build, "quire-explore"])
