@@ -127,6 +127,7 @@ static void a_full_standard_output_is_reported(void **state)
 	static const char *const arguments[] = {
 		"--help",
 		"--version",
+		"record --help",
 		"replay --help",
 		"explore --help",
 		"explore --list",

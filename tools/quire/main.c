@@ -9,8 +9,8 @@
 #include "common/output.h"
 
 static const struct command *const commands[] = {
-	&command_run,	 &command_stats,  &command_top,	    &command_conf,
-	&command_doctor, &command_replay, &command_explore,
+	&command_run,	 &command_stats,  &command_top,	   &command_conf,
+	&command_doctor, &command_record, &command_replay, &command_explore,
 };
 #define COMMANDS_NR (sizeof(commands) / sizeof(commands[0]))
 

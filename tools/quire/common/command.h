@@ -20,6 +20,7 @@ struct command {
 extern const struct command command_conf;
 extern const struct command command_doctor;
 extern const struct command command_explore;
+extern const struct command command_record;
 extern const struct command command_replay;
 extern const struct command command_run;
 extern const struct command command_stats;

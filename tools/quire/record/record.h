@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* record.h - quire record: what is to be recorded, the kernel or a program, and to where */
+#ifndef QUIRE_TOOL_RECORD_H
+#define QUIRE_TOOL_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/command.h"
+
+struct record_request {
+	const char *output;    /* a path */
+	const char *events;    /* as given: names with commas; NULL: the recorder's own choice */
+	const char *mark;      /* --mark: only set this mark in the recording that runs */
+	uint64_t buffer_bytes; /* of each CPU; 0: the recorder's own choice */
+	uint32_t seconds;      /* 0: until it is stopped, or the program ends */
+	char **program;	       /* with its arguments and a NULL at the end; NULL: the kernel */
+};
+
+/* The request, or false with the exit status when nothing is left to do. */
+bool record_parse(struct record_request *request, int argc, char **argv, enum exit_status *status);
+
+enum exit_status record_kernel(const struct record_request *request);
+/* program.c */
+enum exit_status record_program(const struct record_request *request, int argc, char **argv);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "record/record.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/arguments.h"
+
+#define OUTPUT_DEFAULT "quire.katr.zst"
+
+/* Linux's ring buffers have at most this much for each CPU. */
+#define BUFFER_BYTES_MAX (UINT64_C(2) << 30)
+
+static void print_usage(FILE *file)
+{
+	fprintf(file,
+		"usage: quire record [-o FILE] [--buffer SIZE] [--seconds N] [--events LIST]\n"
+		"       quire record [-o FILE] [--buffer SIZE] [--events LIST] -- PROGRAM "
+		"[ARGUMENT...]\n"
+		"       quire record --mark NAME\n"
+		"\n"
+		"Records the memory events of the running kernel, until Ctrl-C or for N seconds, "
+		"or "
+		"the\n"
+		"calls of a program on Quire, until it ends.  `quire replay` takes the recording; "
+		"the\n"
+		"format is traces/FORMAT.md.\n"
+		"\n"
+		"  -o FILE        the recording; " OUTPUT_DEFAULT " without it\n"
+		"  --buffer SIZE  room for events not yet written, of each CPU: 64m\n"
+		"  --seconds N    stops after so long\n"
+		"  --events LIST  what is recorded, with commas: page,percpu,vmap,slab; without it "
+		"all\n"
+		"                 but slab\n"
+		"  --mark NAME    sets a mark in the recording that runs, from another terminal\n"
+		"\n"
+		"The kernel's events need root and tracefs; the figures of /proc are sampled "
+		"beside "
+		"them.\n"
+		"\n"
+		"Exit status: 0; 1 the system refused something; 2 wrong arguments, or something "
+		"is\n"
+		"missing; 3 events were lost, or the recording could not be written.\n");
+}
+
+enum option_value {
+	OPTION_BUFFER = 256, /* above any letter */
+	OPTION_SECONDS,
+	OPTION_EVENTS,
+	OPTION_MARK,
+	OPTION_HELP,
+};
+
+static const struct option options_known[] = {
+	{ .name = "output", .has_arg = required_argument, .val = 'o' },
+	{ .name = "buffer", .has_arg = required_argument, .val = OPTION_BUFFER },
+	{ .name = "seconds", .has_arg = required_argument, .val = OPTION_SECONDS },
+	{ .name = "events", .has_arg = required_argument, .val = OPTION_EVENTS },
+	{ .name = "mark", .has_arg = required_argument, .val = OPTION_MARK },
+	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+	{ .name = NULL },
+};
+
+/* "64m": a whole number, and k, m or g; 0 if it is none. */
+static uint64_t parse_bytes(const char *text)
+{
+	static const char units[] = "kmg";
+	size_t digits_nr = strspn(text, "0123456789");
+	const char *unit = strchr(units, text[digits_nr] | 0x20);
+	char digits[12];
+
+	if (digits_nr == 0 || digits_nr >= sizeof(digits))
+		return 0;
+	memcpy(digits, text, digits_nr);
+	digits[digits_nr] = '\0';
+	if (text[digits_nr] == '\0')
+		return argument_number(digits);
+	if (unit == NULL || *unit == '\0' || text[digits_nr + 1] != '\0')
+		return 0;
+	return (uint64_t)argument_number(digits) << (10 * (unit - units + 1));
+}
+
+static bool take_number(struct record_request *request, int option, const char *value)
+{
+	if (option == OPTION_SECONDS) {
+		request->seconds = argument_number(value);
+		if (request->seconds == 0)
+			fprintf(stderr, "quire record: '%s' is no number of seconds: 1, 2, ...\n",
+				value);
+		return request->seconds != 0;
+	}
+	request->buffer_bytes = parse_bytes(value);
+	if (request->buffer_bytes < 4096 || request->buffer_bytes > BUFFER_BYTES_MAX) {
+		fprintf(stderr,
+			"quire record: '%s' is no size of a buffer: 4k to 2g, such as 64m\n",
+			value);
+		return false;
+	}
+	return true;
+}
+
+static bool take_option(struct record_request *request, int option, const char *value)
+{
+	switch (option) {
+	case 'o':
+		request->output = value;
+		return true;
+	case OPTION_EVENTS:
+		request->events = value;
+		return true;
+	case OPTION_MARK:
+		request->mark = value;
+		return true;
+	default:
+		return take_number(request, option, value);
+	}
+}
+
+static void refuse_option(const char *argument)
+{
+	static const char *const names[] = { "--output", "--buffer", "--seconds", "--events",
+					     "--mark",	 "--help",   NULL };
+
+	argument_refuse("record", argument, names);
+}
+
+/* What the options and words ask for together; false, said, if that makes no sense. */
+static bool is_whole(const struct record_request *request, char *const *words, bool has_dashes)
+{
+	if (words[0] != NULL && !has_dashes) {
+		fprintf(stderr,
+			"quire record: '%s' is no option; a program stands after `--`: quire "
+			"record -- %s\n",
+			words[0], words[0]);
+		return false;
+	}
+	if (has_dashes && words[0] == NULL) {
+		fprintf(stderr, "quire record: a program has to follow `--`\n");
+		return false;
+	}
+	if (request->program != NULL && (request->mark != NULL || request->seconds != 0)) {
+		fprintf(stderr, "quire record: %s is for the kernel, not for a program\n",
+			request->mark != NULL ? "--mark" : "--seconds");
+		return false;
+	}
+	return true;
+}
+
+bool record_parse(struct record_request *request, int argc, char **argv, enum exit_status *status)
+{
+	bool has_dashes;
+	int option;
+
+	*request = (struct record_request){ .output = OUTPUT_DEFAULT };
+	*status = EXIT_USAGE;
+	arguments_begin();
+	while ((option = getopt_long(argc, argv, "+:o:", options_known, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			print_usage(stdout);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (option == ':')
+			fprintf(stderr, "quire record: '%s' needs a value\n", argv[optind - 1]);
+		else if (option == '?')
+			refuse_option(argv[optind - 1]);
+		if (option == ':' || option == '?' || !take_option(request, option, optarg))
+			return false;
+	}
+	has_dashes = strcmp(argv[optind - 1], "--") == 0;
+	if (has_dashes && argv[optind] != NULL)
+		request->program = argv + optind;
+	return is_whole(request, argv + optind, has_dashes);
+}
