@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/arguments.h"
 #include "json_reader.h"
 #include "trace_writer.h"
 
@@ -122,6 +123,29 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay --series " AREAS_TRACE, 2, "holds no percpu allocations");
 	expect("replay --kind percpu --kind vmap %T/none", 2, "none: No such file");
 	expect("replay --kind percpu " AREAS_TRACE, 2, "holds no percpu allocations");
+}
+
+/* 80 columns by 24 lines, whatever a command learns. */
+static void help_of_each_command_fits_a_screen(void **state)
+{
+	(void)state;
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		static char text[1 << 14];
+		unsigned lines = 0;
+		FILE *file = fmemopen(text, sizeof(text), "w");
+
+		assert_non_null(file);
+		arguments_help(file, *command);
+		fclose(file);
+		for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+			if (end - line > 80)
+				fail_msg("quire %s --help: more than 80 columns: %.*s",
+					 (*command)->name, (int)(end - line), line);
+			lines++;
+		}
+		if (lines > 24)
+			fail_msg("quire %s --help: %u lines", (*command)->name, lines);
+	}
 }
 
 /* The first half of a recording, as cut.katr.zst. */
@@ -601,6 +625,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_json_reader_sees_what_is_wrong),
 		cmocka_unit_test(wrong_use_is_named_and_ends_with_2),
+		cmocka_unit_test(help_of_each_command_fits_a_screen),
 		cmocka_unit_test(wrong_files_are_refused_with_the_offset),
 		cmocka_unit_test(a_refused_allocation_ends_with_1),
 		cmocka_unit_test(the_json_agrees_with_the_recordings),

@@ -238,7 +238,7 @@ static void wrong_use_is_refused(void **state)
 	assert_non_null(strstr(answer.text, "the nearest option is '--json'"));
 	run_two("--json", "--service");
 	assert_int_equal(answer.status, 2);
-	assert_non_null(strstr(answer.text, "one of --json, --service"));
+	assert_non_null(strstr(answer.text, "one of --json and --service"));
 	run(NULL, "rseq");
 	assert_int_equal(answer.status, 2);
 	assert_non_null(strstr(answer.text, "no argument such as 'rseq'"));

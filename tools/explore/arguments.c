@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* arguments.c - the command line of quire-explore */
 #include "arguments.h"
-#include "common/output.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char usage[] =
-	"usage: quire explore [SCENARIO...] [options]\n"
-	"Runs scenarios of the simulated machine under many interleavings.\n"
-	"\n"
-	"  --scheduler mix|random|pct:D|all:B  default: what the scenario asks for\n"
-	"  --runs N, --seconds S           how long, for each scenario\n"
-	"  --seed K                        of the first run; each run adds one\n"
-	"  --cpus N                        CPUs, up to 64; no fewer than the scenario has\n"
-	"  --model sc|tso|pso|arm          store buffers; arm: loads that get earlier values, too\n"
-	"  --tlb mips|x86                  translations stay, or are evicted often\n"
-	"  --watch race,memory,plain       detectors and points besides the scenario's own;\n"
-	"                                  race if nothing is said, none switches it off\n"
-	"  --scenario FILE.c               the scenarios of a file that is not in the tree\n"
-	"  --patch FILE                    with a change to src/ or include/, compiled for it\n"
-	"  --mutant M                      the same with tests/mutants/M.patch: one rule broken\n"
-	"  --replay FILE|LIST              run one schedule, as printed with a finding\n"
-	"  --html FILE                     write the first finding as a page\n"
-	"  --mutants                       every mutant against the scenarios, as a table\n"
-	"  --scaling                       locks and cache lines moved, an operation, by CPUs\n"
-	"  --figures                       each exhausted to 2 preemptions, or 200,000 runs\n"
-	"  --total N                       turns of the whole set, until N runs\n"
-	"  --until-found                   end at the first finding, and name only its rule\n"
-	"  --list, --list-mutants          names, one a line\n";
+#include "common/arguments.h"
+#include "common/output.h"
+#include "options.h"
 
 _Noreturn void wrong(const char *what, const char *value)
 {
@@ -77,51 +56,19 @@ bool same_name(const char *a, const char *b)
 	return *a == *b;
 }
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-	unsigned ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-/* Levenshtein's distance, names cut at 63 characters. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[64];
-	size_t a_nr = strnlen(a, 63), b_nr = strnlen(b, 63);
-
-	for (unsigned j = 0; j <= b_nr; j++)
-		row[j] = j;
-	for (unsigned i = 1; i <= a_nr; i++) {
-		unsigned corner = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= b_nr; j++) {
-			unsigned up = row[j];
-
-			row[j] = least(up + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
-			corner = up;
-		}
-	}
-	return row[b_nr];
-}
-
-static const char *nearest(const char *name, const char *best, const char *candidate)
-{
-	return best == NULL || distance(name, candidate) < distance(name, best) ? candidate : best;
-}
-
 const struct sim_test *find_test(const char *name)
 {
-	const char *best = NULL;
+	const char *names[TESTS_MAX + 1];
+	unsigned nr = 0;
 
 	for (const struct sim_test *const *t = all_tests(); *t != NULL; t++) {
 		if (same_name(name, (*t)->name))
 			return *t;
-		best = nearest(name, best, (*t)->name);
+		names[nr++] = (*t)->name;
 	}
+	names[nr] = NULL;
 	fprintf(stderr, "quire explore: no scenario '%s'; the nearest is '%s'\n", name,
-		best != NULL ? best : "");
+		command_nearest(name, names));
 	exit(2);
 }
 
@@ -166,12 +113,14 @@ static unsigned one_of(const char *text, const char *const *words, const char *w
 }
 
 /* Words separated by commas; a comma may end the list, as in the command that replays a finding. */
-static unsigned parse_watch(char *text)
+static unsigned parse_watch(const char *value)
 {
 	static const char *const words[] = { "race", "memory", "plain", "none", NULL };
 	static const unsigned events[] = { SIM_RACE, SIM_MEMORY, SIM_PLAIN, 0 };
 	unsigned watch = 0;
+	char text[64];
 
+	snprintf(text, sizeof(text), "%s", value);
 	for (char *word = strtok(text, ","); word != NULL; word = strtok(NULL, ","))
 		watch |= events[one_of(word, words, "--watch is race, memory, plain or none")];
 	return watch;
@@ -226,142 +175,104 @@ static void read_replay(struct arguments *args)
 	args->request.replay_nr = parse_deviations(text, list);
 }
 
-enum {
-	OPT_SCHEDULER = 256,
-	OPT_RUNS,
-	OPT_SECONDS,
-	OPT_SEED,
-	OPT_CPUS,
-	OPT_MODEL,
-	OPT_TLB,
-	OPT_WATCH,
-	OPT_SCENARIO,
-	OPT_PATCHED,
-	OPT_REPLAY,
-	OPT_HTML,
-	OPT_SCALING,
-	OPT_FIGURES,
-	OPT_TOTAL,
-	OPT_UNTIL_FOUND,
-	OPT_LIST,
-};
-
-static const struct option long_options[] = {
-	{ "scheduler", required_argument, NULL, OPT_SCHEDULER },
-	{ "runs", required_argument, NULL, OPT_RUNS },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "cpus", required_argument, NULL, OPT_CPUS },
-	{ "model", required_argument, NULL, OPT_MODEL },
-	{ "tlb", required_argument, NULL, OPT_TLB },
-	{ "watch", required_argument, NULL, OPT_WATCH },
-	{ "scenario", required_argument, NULL, OPT_SCENARIO },
-	{ "patch", required_argument, NULL, OPT_PATCHED },
-	{ "mutant", required_argument, NULL, OPT_PATCHED },
-	{ "replay", required_argument, NULL, OPT_REPLAY },
-	{ "html", required_argument, NULL, OPT_HTML },
-	{ "mutants", no_argument, NULL, OPT_PATCHED },
-	{ "scaling", no_argument, NULL, OPT_SCALING },
-	{ "figures", no_argument, NULL, OPT_FIGURES },
-	{ "total", required_argument, NULL, OPT_TOTAL },
-	{ "until-found", no_argument, NULL, OPT_UNTIL_FOUND },
-	{ "list", no_argument, NULL, OPT_LIST },
-	{ "list-mutants", no_argument, NULL, OPT_PATCHED },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
-
 const char *const model_words[] = {
 	[SIM_SC] = "sc", [SIM_TSO] = "tso", [SIM_PSO] = "pso", [SIM_ARM] = "arm", NULL,
 };
 
-static void machine_option(struct arguments *args, int option)
+static void machine_option(struct arguments *args, unsigned option, const char *value)
 {
 	static const char *const tlbs[] = { "mips", "x86", NULL };
 	struct sim_options *options = &args->request.options;
 
 	switch (option) {
-	case OPT_CPUS:
-		options->cpus_nr = (unsigned)number(optarg, 64, "--cpus is 1 to 64");
+	case EXPLORE_CPUS:
+		options->cpus_nr = (unsigned)number(value, 64, "--cpus is 1 to 64");
 		if (options->cpus_nr == 0)
-			wrong("--cpus is 1 to 64", optarg);
+			wrong("--cpus is 1 to 64", value);
 		args->said_cpus = true;
 		break;
-	case OPT_MODEL:
-		options->model = (enum sim_model)one_of(optarg, model_words,
+	case EXPLORE_MODEL:
+		options->model = (enum sim_model)one_of(value, model_words,
 							"--model is sc, tso, pso or arm");
 		args->said_model = true;
 		break;
-	case OPT_TLB:
-		options->tlb = (enum sim_tlb)one_of(optarg, tlbs, "--tlb is mips or x86");
+	case EXPLORE_TLB:
+		options->tlb = (enum sim_tlb)one_of(value, tlbs, "--tlb is mips or x86");
 		args->said_tlb = true;
 		break;
-	case OPT_SEED:
-		options->seed = number(optarg, UINT64_MAX, "--seed is a number");
+	case EXPLORE_SEED:
+		options->seed = number(value, UINT64_MAX, "--seed is a number");
 		args->said_seed = true;
 		break;
 	default:
-		args->watch |= parse_watch(optarg);
+		args->watch |= parse_watch(value);
 		args->said_watch = true;
 	}
 }
 
-static void parse_option(struct arguments *args, int option)
+static bool parse_option(void *context, unsigned option, const char *value)
 {
+	struct arguments *args = context;
+
 	switch (option) {
-	case OPT_SCHEDULER:
-		parse_scheduler(args, optarg);
+	case EXPLORE_SCHEDULER:
+		parse_scheduler(args, value);
 		break;
-	case OPT_RUNS:
-		args->request.runs = number(optarg, UINT64_MAX, "--runs is a number");
+	case EXPLORE_RUNS:
+		args->request.runs = number(value, UINT64_MAX, "--runs is a number");
 		break;
-	case OPT_SECONDS:
-		args->request.seconds = (double)number(optarg, 1000000, "--seconds is a number");
+	case EXPLORE_SECONDS:
+		args->request.seconds = (double)number(value, 1000000, "--seconds is a number");
 		break;
-	case OPT_SCENARIO: /* its names are known when it is compiled */
+	case EXPLORE_SCENARIO: /* its names are known when it is compiled */
 		args->outside = args->patched = true;
 		break;
-	case OPT_PATCHED: /* which of them, scripts/mutants looks */
+	case EXPLORE_PATCH: /* which of them, scripts/mutants looks */
+	case EXPLORE_MUTANT:
+	case EXPLORE_MUTANTS:
+	case EXPLORE_LIST_MUTANTS:
 		args->patched = true;
 		break;
-	case OPT_REPLAY:
-		args->replay = optarg;
+	case EXPLORE_REPLAY:
+		args->replay = value;
 		break;
-	case OPT_HTML:
-		args->html = optarg;
+	case EXPLORE_HTML:
+		args->html = value;
 		break;
-	case OPT_SCALING:
+	case EXPLORE_SCALING:
 		args->scaling_table = true;
 		break;
-	case OPT_FIGURES:
+	case EXPLORE_FIGURES:
 		args->figures_table = true;
 		break;
-	case OPT_TOTAL:
-		args->total = number(optarg, UINT64_MAX, "--total is a number");
+	case EXPLORE_TOTAL:
+		args->total = number(value, UINT64_MAX, "--total is a number");
 		break;
-	case OPT_UNTIL_FOUND:
+	case EXPLORE_UNTIL_FOUND:
 		args->request.brief = true;
 		break;
-	case OPT_LIST:
+	case EXPLORE_LIST:
 		args->listed = true;
 		break;
-	case 'h':
-		fputs(usage, stdout);
-		exit(output_exit("quire explore", 0));
-	case '?':
-		fputs(usage, stderr);
-		exit(2);
 	default:
-		machine_option(args, option);
+		machine_option(args, option, value);
 	}
+	return true;
 }
+
+static const struct command explore_command = {
+	.name = "explore",
+	.synopsis = EXPLORE_SYNOPSIS,
+	.options = explore_rows,
+	.exit_statuses = EXPLORE_STATUSES,
+};
 
 void parse_arguments(struct arguments *args, int argc, char **argv)
 {
-	int option;
+	enum exit_status status;
 
-	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-		parse_option(args, option);
+	if (!arguments_take(&explore_command, argc, argv, parse_option, args, &status))
+		exit(output_exit("quire explore", status));
 	if (args->replay != NULL)
 		read_replay(args);
 	if (args->replay != NULL && optind + 1 != argc)

@@ -14,6 +14,7 @@
 #include "common/beside.h"
 #include "common/command.h"
 #include "common/output.h"
+#include "explore/options.h"
 
 #define PROGRAM "quire-explore"
 
@@ -33,5 +34,8 @@ static enum exit_status explore_run(int argc, char **argv)
 const struct command command_explore = {
 	.name = "explore",
 	.summary = "take scenarios of the simulated machine through many interleavings",
+	.synopsis = EXPLORE_SYNOPSIS,
+	.options = explore_rows,
+	.exit_statuses = EXPLORE_STATUSES,
 	.run = explore_run,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* main.c - quire(1): a table of subcommands, one file each */
+/* main.c - quire(1): picks the subcommand */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +8,7 @@
 #include "common/command.h"
 #include "common/output.h"
 
-static const struct command *const commands[] = {
-	&command_run,	 &command_stats,  &command_top,	   &command_conf,
-	&command_doctor, &command_record, &command_replay, &command_explore,
-};
-#define COMMANDS_NR (sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS_MAX 32
 
 static void print_help(FILE *file)
 {
@@ -20,18 +16,17 @@ static void print_help(FILE *file)
 		      "usage: quire COMMAND [OPTION...] [ARGUMENT...]\n"
 		      "       quire --help | --version\n\n"
 		      "commands:\n");
-	for (size_t i = 0; i < COMMANDS_NR; i++)
-		fprintf(file, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+	for (const struct command *const *c = commands; *c != NULL; c++)
+		fprintf(file, "  %-10s %s\n", (*c)->name, (*c)->summary);
 	fprintf(file, "\n`quire COMMAND --help` says more about one.\n");
 }
 
 static enum exit_status refuse_command(const char *name)
 {
-	const char *names[COMMANDS_NR + 1];
+	const char *names[COMMANDS_MAX + 1] = { NULL };
 
-	for (size_t i = 0; i < COMMANDS_NR; i++)
+	for (unsigned i = 0; i < COMMANDS_MAX && commands[i] != NULL; i++)
 		names[i] = commands[i]->name;
-	names[COMMANDS_NR] = NULL;
 	fprintf(stderr, "quire: there is no command '%s'; the nearest is '%s'\n", name,
 		command_nearest(name, names));
 	return EXIT_USAGE;
@@ -53,8 +48,8 @@ int main(int argc, char **argv)
 		       QUIRE_VERSION_PATCH);
 		return output_exit("quire", EXIT_OK);
 	}
-	for (size_t i = 0; i < COMMANDS_NR; i++)
-		if (strcmp(argv[1], commands[i]->name) == 0)
-			return output_exit("quire", (int)commands[i]->run(argc - 1, argv + 1));
+	for (const struct command *const *c = commands; *c != NULL; c++)
+		if (strcmp(argv[1], (*c)->name) == 0)
+			return output_exit("quire", (int)(*c)->run(argc - 1, argv + 1));
 	return (int)refuse_command(argv[1]);
 }

@@ -3,26 +3,153 @@
 
 #include <getopt.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/command.h"
+#define OPTIONS_MAX 40
 
-void arguments_begin(void)
+/* Below getopt_long()'s values of options that are one letter. */
+#define OPTION_HELP  256
+#define OPTION_FIRST 257
+
+/* A command's table as getopt_long() has it. */
+struct scan {
+	struct option known[OPTIONS_MAX + 2]; /* --help and the end */
+	char letters[2 * OPTIONS_MAX + 3];
+};
+
+const char *option_dashes(const struct option_row *row)
 {
-	optind = 0; /* glibc's word for it */
-	opterr = 0;
+	return row->name[1] == '\0' ? "-" : "--";
 }
 
-void argument_refuse(const char *command, const char *argument, const char *const *names)
+static void scan_make(struct scan *scan, const struct command *command)
 {
-	char name[32];
+	char *letter = scan->letters;
+	unsigned known = 0;
 
+	/* "+": the first word that is no option is the program, also without "--"; ":": nothing is printed. */
+	if (command->runs_program)
+		*letter++ = '+';
+	*letter++ = ':';
+	for (int i = 0; i < OPTIONS_MAX && command->options[i].name != NULL; i++) {
+		const struct option_row *row = &command->options[i];
+
+		if (row->name[1] == '\0') {
+			*letter++ = row->name[0];
+			if (row->value != NULL)
+				*letter++ = ':';
+			continue;
+		}
+		scan->known[known++] = (struct option){
+			.name = row->name,
+			.has_arg = row->value != NULL ? required_argument : no_argument,
+			.val = OPTION_FIRST + i,
+		};
+	}
+	*letter = '\0';
+	scan->known[known++] =
+		(struct option){ .name = "help", .has_arg = no_argument, .val = OPTION_HELP };
+	scan->known[known] = (struct option){ .name = NULL };
+}
+
+/* The index of an option that is @letter. */
+static unsigned letter_index(const struct command *command, int letter)
+{
+	unsigned i = 0;
+
+	while (command->options[i].name[1] != '\0' || command->options[i].name[0] != letter)
+		i++;
+	return i;
+}
+
+/* Says that @argument is wrong, and which option is nearest. */
+static void refuse(const struct command *command, const char *argument)
+{
+	const char *names[OPTIONS_MAX + 2] = { NULL };
+	char dashed[OPTIONS_MAX][32], name[32];
+	unsigned nr = 0;
+
+	for (; nr < OPTIONS_MAX && command->options[nr].name != NULL; nr++) {
+		snprintf(dashed[nr], sizeof(dashed[nr]), "%s%s",
+			 option_dashes(&command->options[nr]), command->options[nr].name);
+		names[nr] = dashed[nr];
+	}
+	names[nr] = "--help";
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
-	fprintf(stderr, "quire %s: wrong use of '%s'; the nearest option is '%s'\n", command,
+	fprintf(stderr, "quire %s: wrong use of '%s'; the nearest option is '%s'\n", command->name,
 		argument, command_nearest(name, names));
 }
+
+bool arguments_take(const struct command *command, int argc, char **argv, take_option_fn take,
+		    void *context, enum exit_status *status)
+{
+	struct scan scan;
+	int option;
+
+	scan_make(&scan, command);
+	*status = EXIT_USAGE;
+	optind = 0; /* forget an earlier scan: glibc's word for it */
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, scan.letters, scan.known, NULL)) != -1) {
+		if (option == OPTION_HELP) {
+			arguments_help(stdout, command);
+			*status = EXIT_OK;
+			return false;
+		}
+		if (option == ':')
+			fprintf(stderr, "quire %s: '%s' needs a value\n", command->name,
+				argv[optind - 1]);
+		else if (option == '?')
+			refuse(command, argv[optind - 1]);
+		if (option == ':' || option == '?' ||
+		    !take(context,
+			  option >= OPTION_FIRST ? (unsigned)(option - OPTION_FIRST)
+						 : letter_index(command, option),
+			  optarg))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what --help prints ---- */
+
+static int row_bytes(const struct option_row *row)
+{
+	return (int)(strlen(option_dashes(row)) + strlen(row->name) +
+		     (row->value != NULL ? 1 + strlen(row->value) : 0));
+}
+
+/* @text's lines, each but the first behind @indent blanks. */
+static void print_lines(FILE *file, const char *text, int indent)
+{
+	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+		fprintf(file, "%.*s\n%*s", (int)(end - text), text, indent, "");
+	fprintf(file, "%s\n", text);
+}
+
+void arguments_help(FILE *file, const struct command *command)
+{
+	int widest = 0;
+
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		if (row_bytes(row) > widest)
+			widest = row_bytes(row);
+	fprintf(file, "usage: ");
+	print_lines(file, command->synopsis, (int)strlen("usage: "));
+	if (command->about != NULL)
+		fprintf(file, "\n%s\n", command->about);
+	fprintf(file, "\n");
+	for (const struct option_row *row = command->options; row->name != NULL; row++) {
+		fprintf(file, "  %s%s%s%s%*s", option_dashes(row), row->name,
+			row->value != NULL ? " " : "", row->value != NULL ? row->value : "",
+			widest + 2 - row_bytes(row), "");
+		print_lines(file, row->help, widest + 4);
+	}
+	fprintf(file, "\n%s\n", command->exit_statuses);
+}
+
+/* ---- what commands share beside options ---- */
 
 uint32_t argument_number(const char *text)
 {

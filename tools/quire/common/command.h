@@ -3,6 +3,8 @@
 #ifndef QUIRE_TOOL_COMMAND_H
 #define QUIRE_TOOL_COMMAND_H
 
+#include <stdbool.h>
+
 enum exit_status {
 	EXIT_OK = 0,
 	EXIT_FOUND = 1,	    /* what was to be checked is wrong, or the system refused something */
@@ -10,9 +12,22 @@ enum exit_status {
 	EXIT_UNWRITTEN = 3, /* some output could not be written: output.h */
 };
 
+/* One option of a table that ends with a name of NULL. */
+struct option_row {
+	const char *name;  /* "json" is --json, a single letter such as "n" is -n */
+	const char *value; /* what --help calls its value, "FILE"; NULL: it takes none */
+	const char *help;  /* lines, separated by '\n' */
+};
+
+/* Texts are lines of at most 80 columns, separated by '\n', the last without one. */
 struct command {
 	const char *name;
-	const char *summary; /* one line */
+	const char *summary;		  /* one line */
+	const char *synopsis;		  /* "quire NAME [--json] FILE", a line each */
+	const char *about;		  /* or NULL */
+	const struct option_row *options; /* --help is in none */
+	const char *exit_statuses;	  /* "Exit status: ..." */
+	bool runs_program; /* its arguments are a program, and that one's arguments */
 	/* @argv[0] is the subcommand's name. */
 	enum exit_status (*run)(int argc, char **argv);
 };
@@ -25,6 +40,9 @@ extern const struct command command_replay;
 extern const struct command command_run;
 extern const struct command command_stats;
 extern const struct command command_top;
+
+/* All of them, in the order of --help; NULL ends the list. */
+extern const struct command *const commands[];
 
 /* The word of a NULL-terminated list that is nearest to @word by single-letter changes. */
 const char *command_nearest(const char *word, const char *const *words);

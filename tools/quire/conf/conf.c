@@ -300,48 +300,22 @@ static enum exit_status show_process(struct conf *conf, const struct conf_option
 
 /* ---- the command ---- */
 
-static void print_usage(FILE *file)
-{
-	fprintf(file,
-		"usage: quire conf [--diff] [PID]\n"
-		"\n"
-		"Prints every option with its value, its unit and where it comes from: built in,\n"
-		"/etc/quire.conf:LINE, QUIRE_CONF, or a call of the program's.  Without PID: what "
-		"a\n"
-		"program started here would get; with it: what the process has, if it shows it\n"
-		"(`quire stats --help`).\n"
-		"\n"
-		"  --diff   only what is not built in, whoever says it\n"
-		"\n"
-		"Exit status: 0; 1 an option is wrong, or the process shows none; 2 wrong "
-		"arguments; 3\nsome output could not be written.\n");
-}
+enum {
+	OPTION_DIFF,
+};
 
-static bool parse(struct conf_options *options, int argc, char **argv, enum exit_status *status)
-{
-	static const struct option known[] = {
-		{ .name = "diff", .has_arg = no_argument, .val = 'd' },
-		{ .name = "help", .has_arg = no_argument, .val = 'h' },
-		{ .name = NULL },
-	};
-	static const char *const names[] = { "--diff", "--help", NULL };
-	int option;
+static const struct option_row rows[] = {
+	[OPTION_DIFF] = { "diff", NULL, "only what is not built in, whoever says it" },
+	{ .name = NULL },
+};
 
-	*status = EXIT_USAGE;
-	arguments_begin();
-	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
-		if (option == 'h') {
-			print_usage(stdout);
-			*status = EXIT_OK;
-			return false;
-		}
-		if (option != 'd') {
-			argument_refuse("conf", argv[optind - 1], names);
-			return false;
-		}
-		options->diff = true;
-	}
-	return argument_pid("conf", argv + optind, &options->pid);
+static bool take_option(void *context, unsigned option, const char *value)
+{
+	struct conf_options *options = context;
+
+	(void)value;
+	options->diff = option == OPTION_DIFF;
+	return true;
 }
 
 static enum exit_status run(int argc, char **argv)
@@ -350,7 +324,8 @@ static enum exit_status run(int argc, char **argv)
 	struct conf *conf;
 	enum exit_status status;
 
-	if (!parse(&options, argc, argv, &status))
+	if (!arguments_take(&command_conf, argc, argv, take_option, &options, &status) ||
+	    !argument_pid("conf", argv + optind, &options.pid))
 		return status;
 	conf = calloc(1, sizeof(*conf));
 	if (conf == NULL)
@@ -361,6 +336,18 @@ static enum exit_status run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_conf = { .name = "conf",
-				      .summary = "every option, its value, and where it comes from",
-				      .run = run };
+const struct command command_conf = {
+	.name = "conf",
+	.summary = "every option, its value, and where it comes from",
+	.synopsis = "quire conf [--diff] [PID]",
+	.about =
+		"Prints every option with its value, its unit and where it comes from: built in,\n"
+		"/etc/quire.conf:LINE, QUIRE_CONF, or a call of the program's.  Without PID: what\n"
+		"a program started here would get; with it: what the process has, if it shows it\n"
+		"(`quire stats --help`).",
+	.options = rows,
+	.exit_statuses =
+		"Exit status: 0; 1 an option is wrong, or the process shows none; 2 wrong\n"
+		"arguments; 3 some output could not be written.",
+	.run = run,
+};

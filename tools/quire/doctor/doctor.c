@@ -19,23 +19,6 @@ static const char *const state_words[] = {
 	[FINDING_OK] = "ok", [FINDING_MISSING] = "missing", [FINDING_NOTE] = "note"
 };
 
-static void print_usage(FILE *file)
-{
-	fprintf(file,
-		"usage: quire doctor [--json | --service]\n"
-		"\n"
-		"Tries what Quire can use of this system, with the rights that it was started "
-		"with,\n"
-		"measures what each is worth, and says how to get what is missing.  To see what a\n"
-		"service or a container gets, run it there.\n"
-		"\n"
-		"  --json      the same for machines\n"
-		"  --service   a drop-in for a systemd service instead: what a filter must allow\n"
-		"\n"
-		"Exit status: 0 nothing is missing; 1 something is; 2 wrong arguments; 3 some\n"
-		"output could not be written.\n");
-}
-
 /* ---- printing ---- */
 
 static void print_head(void)
@@ -81,10 +64,17 @@ static void print_service(void)
 
 /* ---- the command ---- */
 
-enum option_value {
-	OPTION_JSON = 256, /* above any letter */
+enum {
+	OPTION_JSON,
 	OPTION_SERVICE,
-	OPTION_HELP,
+	OPTIONS_NR, /* and none of them */
+};
+
+static const struct option_row rows[] = {
+	[OPTION_JSON] = { "json", NULL, "the same for machines" },
+	[OPTION_SERVICE] = { "service", NULL,
+			     "a drop-in for a systemd service instead: what a filter must allow" },
+	{ .name = NULL },
 };
 
 static enum exit_status look_at_all(bool as_json)
@@ -114,44 +104,46 @@ static enum exit_status look_at_all(bool as_json)
 	return status;
 }
 
+static bool take_option(void *context, unsigned option, const char *value)
+{
+	unsigned *chosen = context;
+
+	(void)value;
+	if (*chosen != OPTIONS_NR && *chosen != option) {
+		fprintf(stderr, "quire doctor: one of --json and --service\n");
+		return false;
+	}
+	*chosen = option;
+	return true;
+}
+
 static enum exit_status run(int argc, char **argv)
 {
-	static const struct option known[] = {
-		{ .name = "json", .has_arg = no_argument, .val = OPTION_JSON },
-		{ .name = "service", .has_arg = no_argument, .val = OPTION_SERVICE },
-		{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
-		{ .name = NULL },
-	};
-	static const char *const names[] = { "--json", "--service", "--help", NULL };
-	int option, chosen = 0;
+	unsigned chosen = OPTIONS_NR;
+	enum exit_status status;
 
-	arguments_begin();
-	while ((option = getopt_long(argc, argv, ":", known, NULL)) != -1) {
-		if (option != ':' && option != '?' && chosen != 0 && chosen != option) {
-			fprintf(stderr, "quire doctor: one of --json, --service and --help\n");
-			return EXIT_USAGE;
-		}
-		if (option == ':' || option == '?') {
-			argument_refuse("doctor", argv[optind - 1], names);
-			return EXIT_USAGE;
-		}
-		chosen = option;
-	}
+	if (!arguments_take(&command_doctor, argc, argv, take_option, &chosen, &status))
+		return status;
 	if (argv[optind] != NULL) {
 		fprintf(stderr, "quire doctor: it takes no argument such as '%s'\n", argv[optind]);
 		return EXIT_USAGE;
 	}
-	if (chosen == OPTION_HELP)
-		print_usage(stdout);
-	else if (chosen == OPTION_SERVICE)
-		print_service();
-	else
+	if (chosen != OPTION_SERVICE)
 		return look_at_all(chosen == OPTION_JSON);
+	print_service();
 	return EXIT_OK;
 }
 
 const struct command command_doctor = {
 	.name = "doctor",
 	.summary = "what this system gives Quire, and how to mend the rest",
-	.run = run
+	.synopsis = "quire doctor [--json | --service]",
+	.about = "Tries what Quire can use of this system, with the rights that it was started\n"
+		 "with, measures what each is worth, and says how to get what is missing.  To see\n"
+		 "what a service or a container gets, run it there.",
+	.options = rows,
+	.exit_statuses =
+		"Exit status: 0 nothing is missing; 1 something is; 2 wrong arguments; 3 some\n"
+		"output could not be written.",
+	.run = run,
 };

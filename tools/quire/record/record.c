@@ -22,5 +22,17 @@ static enum exit_status run(int argc, char **argv)
 const struct command command_record = {
 	.name = "record",
 	.summary = "record the allocations of the running kernel, or of a program",
+	.synopsis = "quire record [-o FILE] [--buffer N] [--seconds N] [--events LIST]\n"
+		    "quire record [-o FILE] [--buffer N] [--events LIST] -- PROGRAM [ARG...]\n"
+		    "quire record --mark NAME",
+	.about = "Records the memory events of the running kernel, until Ctrl-C or for N seconds,\n"
+		 "or the calls of a program on Quire, until it ends.  `quire replay` takes the\n"
+		 "recording; the format is traces/FORMAT.md.  The kernel's events need root and\n"
+		 "tracefs; the figures of /proc are sampled beside them.",
+	.options = record_rows,
+	.exit_statuses =
+		"Exit status: 0; 1 the system refused something; 2 wrong arguments, or something\n"
+		"is missing; 3 events were lost, or the recording could not be written.",
+	.runs_program = true,
 	.run = run,
 };

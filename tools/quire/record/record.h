@@ -17,6 +17,7 @@ struct record_request {
 	char **program;	       /* with its arguments and a NULL at the end; NULL: the kernel */
 };
 
+extern const struct option_row record_rows[];
 /* The request, or false with the exit status when nothing is left to do. */
 bool record_parse(struct record_request *request, int argc, char **argv, enum exit_status *status);
 

@@ -12,53 +12,23 @@
 /* Linux's ring buffers have at most this much for each CPU. */
 #define BUFFER_BYTES_MAX (UINT64_C(2) << 30)
 
-static void print_usage(FILE *file)
-{
-	fprintf(file,
-		"usage: quire record [-o FILE] [--buffer SIZE] [--seconds N] [--events LIST]\n"
-		"       quire record [-o FILE] [--buffer SIZE] [--events LIST] -- PROGRAM "
-		"[ARGUMENT...]\n"
-		"       quire record --mark NAME\n"
-		"\n"
-		"Records the memory events of the running kernel, until Ctrl-C or for N seconds, "
-		"or "
-		"the\n"
-		"calls of a program on Quire, until it ends.  `quire replay` takes the recording; "
-		"the\n"
-		"format is traces/FORMAT.md.\n"
-		"\n"
-		"  -o FILE        the recording; " OUTPUT_DEFAULT " without it\n"
-		"  --buffer SIZE  room for events not yet written, of each CPU: 64m\n"
-		"  --seconds N    stops after so long\n"
-		"  --events LIST  what is recorded, with commas: page,percpu,vmap,slab; without it "
-		"all\n"
-		"                 but slab\n"
-		"  --mark NAME    sets a mark in the recording that runs, from another terminal\n"
-		"\n"
-		"The kernel's events need root and tracefs; the figures of /proc are sampled "
-		"beside "
-		"them.\n"
-		"\n"
-		"Exit status: 0; 1 the system refused something; 2 wrong arguments, or something "
-		"is\n"
-		"missing; 3 events were lost, or the recording could not be written.\n");
-}
-
-enum option_value {
-	OPTION_BUFFER = 256, /* above any letter */
+enum {
+	OPTION_OUTPUT,
+	OPTION_BUFFER,
 	OPTION_SECONDS,
 	OPTION_EVENTS,
 	OPTION_MARK,
-	OPTION_HELP,
 };
 
-static const struct option options_known[] = {
-	{ .name = "output", .has_arg = required_argument, .val = 'o' },
-	{ .name = "buffer", .has_arg = required_argument, .val = OPTION_BUFFER },
-	{ .name = "seconds", .has_arg = required_argument, .val = OPTION_SECONDS },
-	{ .name = "events", .has_arg = required_argument, .val = OPTION_EVENTS },
-	{ .name = "mark", .has_arg = required_argument, .val = OPTION_MARK },
-	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+const struct option_row record_rows[] = {
+	[OPTION_OUTPUT] = { "o", "FILE", "the recording; " OUTPUT_DEFAULT " without it" },
+	[OPTION_BUFFER] = { "buffer", "N", "room for events not yet written, of each CPU: 64m" },
+	[OPTION_SECONDS] = { "seconds", "N", "stops after so long" },
+	[OPTION_EVENTS] = { "events", "LIST",
+			    "what is recorded: page,percpu,vmap,slab; without it\n"
+			    "all but slab" },
+	[OPTION_MARK] = { "mark", "NAME",
+			  "sets a mark in the recording that runs, from another terminal" },
 	{ .name = NULL },
 };
 
@@ -81,7 +51,7 @@ static uint64_t parse_bytes(const char *text)
 	return (uint64_t)argument_number(digits) << (10 * (unit - units + 1));
 }
 
-static bool take_number(struct record_request *request, int option, const char *value)
+static bool take_number(struct record_request *request, unsigned option, const char *value)
 {
 	if (option == OPTION_SECONDS) {
 		request->seconds = argument_number(value);
@@ -100,10 +70,12 @@ static bool take_number(struct record_request *request, int option, const char *
 	return true;
 }
 
-static bool take_option(struct record_request *request, int option, const char *value)
+static bool take_option(void *context, unsigned option, const char *value)
 {
+	struct record_request *request = context;
+
 	switch (option) {
-	case 'o':
+	case OPTION_OUTPUT:
 		request->output = value;
 		return true;
 	case OPTION_EVENTS:
@@ -115,14 +87,6 @@ static bool take_option(struct record_request *request, int option, const char *
 	default:
 		return take_number(request, option, value);
 	}
-}
-
-static void refuse_option(const char *argument)
-{
-	static const char *const names[] = { "--output", "--buffer", "--seconds", "--events",
-					     "--mark",	 "--help",   NULL };
-
-	argument_refuse("record", argument, names);
 }
 
 /* What the options and words ask for together; false, said, if that makes no sense. */
@@ -150,24 +114,10 @@ static bool is_whole(const struct record_request *request, char *const *words, b
 bool record_parse(struct record_request *request, int argc, char **argv, enum exit_status *status)
 {
 	bool has_dashes;
-	int option;
 
 	*request = (struct record_request){ .output = OUTPUT_DEFAULT };
-	*status = EXIT_USAGE;
-	arguments_begin();
-	while ((option = getopt_long(argc, argv, "+:o:", options_known, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			print_usage(stdout);
-			*status = EXIT_OK;
-			return false;
-		}
-		if (option == ':')
-			fprintf(stderr, "quire record: '%s' needs a value\n", argv[optind - 1]);
-		else if (option == '?')
-			refuse_option(argv[optind - 1]);
-		if (option == ':' || option == '?' || !take_option(request, option, optarg))
-			return false;
-	}
+	if (!arguments_take(&command_record, argc, argv, take_option, request, status))
+		return false;
 	has_dashes = strcmp(argv[optind - 1], "--") == 0;
 	if (has_dashes && argv[optind] != NULL)
 		request->program = argv + optind;

@@ -240,5 +240,17 @@ static enum exit_status run(int argc, char **argv)
 const struct command command_replay = {
 	.name = "replay",
 	.summary = "replay a recorded kernel's allocations, checked byte by byte",
+	.synopsis = "quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
+		    "             [--placement linux|packed] [--depopulate on|off] TRACE...\n"
+		    "quire replay --ablate [--conf STRING] TRACE...\n"
+		    "quire replay --series [--conf STRING] TRACE",
+	.about = "Replays the allocations of a recorded kernel (traces/FORMAT.md).  Each block is\n"
+		 "filled with a pattern and compared byte by byte when it is freed; then a table\n"
+		 "shows our figures beside the kernel's.  TRACE: a file, a pipe, or -.",
+	.options = replay_rows,
+	.exit_statuses =
+		"Exit status: 0 all intact; 1 a block was damaged, lost or refused, or there was\n"
+		"no memory; 2 wrong arguments, or no whole recording; 3 some output could not be\n"
+		"written.",
 	.run = run,
 };

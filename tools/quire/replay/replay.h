@@ -27,6 +27,7 @@ enum exit_status ablation_print(const struct replay_request *request, const stru
 				unsigned plans_nr);
 /* series.c: per-CPU memory over time, as CSV. */
 enum exit_status series_print(const struct replay_request *request, const struct plan *plan);
+extern const struct option_row replay_rows[];
 /* replay_arguments.c: true to go on; otherwise the command ends with *@status, and said why. */
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status);
 /* "page or vmap": the kinds @wanted of a request, joined by @word. */

@@ -10,48 +10,8 @@
 #include "common/arguments.h"
 #include "trace/katr.h"
 
-static void print_usage(FILE *file)
-{
-	fprintf(file,
-		"usage: quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
-		"                    [--placement linux|packed] [--depopulate on|off] TRACE...\n"
-		"       quire replay --ablate [--conf STRING] TRACE...\n"
-		"       quire replay --series [--conf STRING] TRACE\n"
-		"\n"
-		"Replays the allocations of a recorded kernel (traces/FORMAT.md).  Every block is "
-		"filled\n"
-		"with a pattern of its own and compared byte by byte when it is freed.  At the end "
-		"a table\n"
-		"shows our figures beside the kernel's.\n"
-		"\n"
-		"  --threads      one pinned thread a recorded CPU, with the public calls; without "
-		"it one\n"
-		"                 thread acts for each CPU in turn, and the figures are the same "
-		"each time\n"
-		"  --json FILE    the same for machines; FILE is written only when all is done\n"
-		"  --conf STRING  options of the instance, as in QUIRE_CONF: \"limit:2g,zones:2\"\n"
-		"  --kind KIND    only these allocations: page or vmap; without it all that a "
-		"trace "
-		"holds\n"
-		"\n"
-		"  --ablate       per-CPU objects once more for each rule of placement, without "
-		"it:\n"
-		"                 kilobytes populated at the marks of each trace, as Markdown\n"
-		"  --series       per-CPU memory over time, the kernel's and ours, as CSV\n"
-		"\n"
-		"TRACE may be a pipe, or - for standard input.\n"
-		"\n"
-		"Exit status: 0 all intact; 1 a block was damaged, lost or refused, or there is no "
-		"memory\n"
-		"for the replay; 2 wrong arguments, or a file that is truncated, corrupt or no "
-		"recording;\n"
-		"3 some output could not be written.\n");
-}
-
-/* ---- arguments ------------------------------------------------------------------------------- */
-
-enum option_value {
-	OPTION_THREADS = 256, /* above any letter */
+enum {
+	OPTION_THREADS,
 	OPTION_JSON,
 	OPTION_CONF,
 	OPTION_KIND,
@@ -59,36 +19,22 @@ enum option_value {
 	OPTION_DEPOPULATE,
 	OPTION_ABLATE,
 	OPTION_SERIES,
-	OPTION_HELP,
 };
 
-static const struct option options[] = {
-	{ .name = "threads", .has_arg = no_argument, .val = OPTION_THREADS },
-	{ .name = "json", .has_arg = required_argument, .val = OPTION_JSON },
-	{ .name = "conf", .has_arg = required_argument, .val = OPTION_CONF },
-	{ .name = "kind", .has_arg = required_argument, .val = OPTION_KIND },
-	{ .name = "placement", .has_arg = required_argument, .val = OPTION_PLACEMENT },
-	{ .name = "depopulate", .has_arg = required_argument, .val = OPTION_DEPOPULATE },
-	{ .name = "ablate", .has_arg = no_argument, .val = OPTION_ABLATE },
-	{ .name = "series", .has_arg = no_argument, .val = OPTION_SERIES },
-	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+const struct option_row replay_rows[] = {
+	[OPTION_THREADS] = { "threads", NULL,
+			     "one pinned thread a recorded CPU; without it one thread\n"
+			     "acts for all, and the figures are the same each time" },
+	[OPTION_JSON] = { "json", "FILE", "the same for machines; written only when all is done" },
+	[OPTION_CONF] = { "conf", "STRING", "options, as in QUIRE_CONF: \"limit:2g,zones:2\"" },
+	[OPTION_KIND] = { "kind", "KIND", "only these allocations: page, vmap or percpu" },
+	[OPTION_PLACEMENT] = { "placement", "HOW", "linux or packed: rules for per-CPU objects" },
+	[OPTION_DEPOPULATE] = { "depopulate", "on|off", "whether per-CPU memory shrinks" },
+	[OPTION_ABLATE] = { "ablate", NULL, "per-CPU memory without each rule of placement" },
+	[OPTION_SERIES] = { "series", NULL,
+			    "per-CPU memory over time, the kernel's and ours, as CSV" },
 	{ .name = NULL },
 };
-
-static void refuse_option(const char *argument)
-{
-	static const char *const names[] = { "--threads", "--json",	 "--conf",
-					     "--kind",	  "--placement", "--depopulate",
-					     "--ablate",  "--series",	 "--help",
-					     NULL };
-
-	argument_refuse("replay", argument, names);
-}
-
-static void refuse_without_value(const char *argument)
-{
-	fprintf(stderr, "quire replay: '%s' needs a value\n", argument);
-}
 
 /* The kinds that can be replayed. */
 static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP, KATR_PERCPU };
@@ -169,8 +115,10 @@ static bool add_conf(struct replay_request *request, const char *option, const c
 }
 
 /* False: the option's value is wrong. */
-static bool take_option(struct replay_request *request, int option, const char *value)
+static bool take_option(void *context, unsigned option, const char *value)
 {
+	struct replay_request *request = context;
+
 	switch (option) {
 	case OPTION_THREADS:
 		request->threads = true;
@@ -224,24 +172,9 @@ static bool is_whole(struct replay_request *request)
 
 bool replay_parse(struct replay_request *request, int argc, char **argv, enum exit_status *status)
 {
-	int option;
-
-	*status = EXIT_USAGE;
 	request->depopulates = true;
-	arguments_begin();
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			print_usage(stdout);
-			*status = EXIT_OK;
-			return false;
-		}
-		if (option == ':')
-			refuse_without_value(argv[optind - 1]);
-		else if (option == '?')
-			refuse_option(argv[optind - 1]);
-		if (option == ':' || option == '?' || !take_option(request, option, optarg))
-			return false;
-	}
+	if (!arguments_take(&command_replay, argc, argv, take_option, request, status))
+		return false;
 	request->paths = argv + optind;
 	request->paths_nr = (unsigned)(argc - optind);
 	return is_whole(request);

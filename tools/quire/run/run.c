@@ -149,5 +149,18 @@ static enum exit_status run(int argc, char **argv)
 const struct command command_run = {
 	.name = "run",
 	.summary = "run a program with its malloc() served by Quire",
+	.synopsis = "quire run [--children] [--json FILE] [--conf STRING] -- PROGRAM [ARG...]\n"
+		    "quire run --exec [--children] [--conf STRING] -- PROGRAM [ARG...]\n"
+		    "quire run --compare [--svg FILE] [--conf STRING] -- PROGRAM [ARG...]",
+	.about = "Runs a program with its malloc() served by Quire, and prints four lines to\n"
+		 "standard error when it has ended: memory in use, memory resident, calls, sizes.",
+	.options = run_rows,
+	.exit_statuses =
+		"Signals are passed on to the program.  Exit status: the program's, or 128 + n if\n"
+		"signal n ended it; 2 wrong arguments, or a program that cannot run on Quire\n"
+		"(linked statically, set-user-ID, with a malloc of its own); 125 Quire did not\n"
+		"start in it; 126 it cannot be executed; 127 it was not found; 3 it ended with 0\n"
+		"and some output could not be written.",
+	.runs_program = true,
 	.run = run,
 };

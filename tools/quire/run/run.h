@@ -17,6 +17,7 @@ struct run_options {
 	char **arguments; /* of the program, its name first, NULL last */
 };
 
+extern const struct option_row run_rows[];
 /* False: the command ends with *@status. */
 bool run_parse(struct run_options *options, int argc, char **argv, enum exit_status *status);
 

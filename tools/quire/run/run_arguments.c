@@ -7,71 +7,35 @@
 
 #include "common/arguments.h"
 
-static void print_usage(FILE *file)
-{
-	fprintf(file,
-		"usage: quire run [--children] [--json FILE] [--conf STRING] -- PROGRAM "
-		"ARGUMENT...\n"
-		"       quire run --exec [--children] [--conf STRING] -- PROGRAM ARGUMENT...\n"
-		"       quire run --compare [--svg FILE] [--conf STRING] -- PROGRAM ARGUMENT...\n"
-		"\n"
-		"Runs a program with its malloc() served by Quire, and prints four lines to "
-		"standard\n"
-		"error when it has ended: memory in use, memory resident, calls, sizes.\n"
-		"\n"
-		"  --children     the program's children run on Quire too and are added up; "
-		"without\n"
-		"                 it, they find the environment as it was\n"
-		"  --json FILE    the same for machines; FILE is written when the program has "
-		"ended\n"
-		"  --conf STRING  options, as in QUIRE_CONF: \"limit:2g,decay:250\"\n"
-		"  --exec         becomes the program: no second process, and no figures\n"
-		"  --compare      runs the program twice, first without Quire, and prints its "
-		"memory\n"
-		"                 over time; it reads nothing from standard input\n"
-		"  --svg FILE     the same as a picture\n"
-		"\n"
-		"Signals are passed on to the program.  Exit status: the program's, or 128 + n if\n"
-		"signal n ended it; 2 wrong arguments, or a program that cannot run on Quire "
-		"(linked\n"
-		"statically, set-user-ID, with a malloc of its own); 125 Quire did not start in "
-		"it;\n"
-		"126 it cannot be executed; 127 it was not found; 3 it ended with 0 and some "
-		"output\n"
-		"could not be written.\n");
-}
-
-enum option_value {
-	OPTION_EXEC = 256, /* above any letter */
+enum {
 	OPTION_CHILDREN,
-	OPTION_COMPARE,
 	OPTION_JSON,
-	OPTION_SVG,
 	OPTION_CONF,
-	OPTION_HELP,
+	OPTION_EXEC,
+	OPTION_COMPARE,
+	OPTION_SVG,
 };
 
-static const struct option options_known[] = {
-	{ .name = "exec", .has_arg = no_argument, .val = OPTION_EXEC },
-	{ .name = "children", .has_arg = no_argument, .val = OPTION_CHILDREN },
-	{ .name = "compare", .has_arg = no_argument, .val = OPTION_COMPARE },
-	{ .name = "json", .has_arg = required_argument, .val = OPTION_JSON },
-	{ .name = "svg", .has_arg = required_argument, .val = OPTION_SVG },
-	{ .name = "conf", .has_arg = required_argument, .val = OPTION_CONF },
-	{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
+const struct option_row run_rows[] = {
+	[OPTION_CHILDREN] = { "children", NULL,
+			      "the program's children run on Quire too and are added up;\n"
+			      "without it, they find the environment as it was" },
+	[OPTION_JSON] = { "json", "FILE",
+			  "the same for machines; FILE is written when the program has\n"
+			  "ended" },
+	[OPTION_CONF] = { "conf", "STRING", "options, as in QUIRE_CONF: \"limit:2g,decay:250\"" },
+	[OPTION_EXEC] = { "exec", NULL, "becomes the program: no second process, and no figures" },
+	[OPTION_COMPARE] = { "compare", NULL,
+			     "runs the program twice, first without Quire, and prints its\n"
+			     "memory over time; it reads nothing from standard input" },
+	[OPTION_SVG] = { "svg", "FILE", "the same as a picture" },
 	{ .name = NULL },
 };
 
-static void refuse_option(const char *argument)
+static bool take_option(void *context, unsigned option, const char *value)
 {
-	static const char *const names[] = { "--exec", "--children", "--compare", "--json",
-					     "--svg",  "--conf",     "--help",	  NULL };
+	struct run_options *options = context;
 
-	argument_refuse("run", argument, names);
-}
-
-static void take_option(struct run_options *options, int option, const char *value)
-{
 	if (option == OPTION_EXEC)
 		options->execs = true;
 	else if (option == OPTION_CHILDREN)
@@ -84,6 +48,7 @@ static void take_option(struct run_options *options, int option, const char *val
 		options->svg = value;
 	else
 		options->conf = value;
+	return true;
 }
 
 /* Refuses options that exclude each other, and a missing program. */
@@ -109,25 +74,8 @@ static bool is_whole(const struct run_options *options)
 
 bool run_parse(struct run_options *options, int argc, char **argv, enum exit_status *status)
 {
-	int option;
-
-	*status = EXIT_USAGE;
-	arguments_begin();
-	/* "+": the first word that is no option is the program, also without "--". */
-	while ((option = getopt_long(argc, argv, "+:", options_known, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			print_usage(stdout);
-			*status = EXIT_OK;
-			return false;
-		}
-		if (option == ':')
-			fprintf(stderr, "quire run: '%s' needs a value\n", argv[optind - 1]);
-		else if (option == '?')
-			refuse_option(argv[optind - 1]);
-		if (option == ':' || option == '?')
-			return false;
-		take_option(options, option, optarg);
-	}
+	if (!arguments_take(&command_run, argc, argv, take_option, options, status))
+		return false;
 	options->arguments = argv + optind;
 	return is_whole(options);
 }

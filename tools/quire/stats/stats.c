@@ -111,6 +111,19 @@ static enum exit_status run(int argc, char **argv)
 	return status;
 }
 
-const struct command command_stats = { .name = "stats",
-				       .summary = "what a process on Quire holds and has done",
-				       .run = run };
+const struct command command_stats = {
+	.name = "stats",
+	.summary = "what a process on Quire holds and has done",
+	.synopsis = "quire stats [--instance N] [--json | --prometheus | --shape NAME] [PID]",
+	.about =
+		"Prints what a process on Quire holds and has done, if it was started with\n"
+		"QUIRE_CONF=observe:on or by `quire run`; what it showed last can be read when it\n"
+		"has ended, too.  Without PID: the only such process, or of several the one with\n"
+		"the most memory, or the one that ended last.",
+	.options = stats_rows,
+	.exit_statuses =
+		"Exit status: 0; 1 there is no such process, or it shows nothing; 2 wrong\n"
+		"arguments, or a file that is no page of Quire's; 3 some output could not be\n"
+		"written.",
+	.run = run,
+};

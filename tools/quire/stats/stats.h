@@ -21,6 +21,7 @@ struct stats_options {
 	const char *shape; /* a section's name */
 };
 
+extern const struct option_row stats_rows[];
 /* False: @status is the command's. */
 bool stats_parse(struct stats_options *options, int argc, char **argv, enum exit_status *status);
 /* Says why nothing was found, for seen_find()'s error, and returns the command's status. */

@@ -15,34 +15,21 @@
 #include "common/output.h"
 #include "stats/stats.h"
 
-static void print_usage(FILE *file)
-{
-	fprintf(file, "usage: quire top [--delay SECONDS] [--batch | --json] [-n N] [PID]\n"
-		      "\n"
-		      "Shows a process on Quire live: what is in use, kept and given back, by "
-		      "module, and\n"
-		      "what stands out, in words.  The process is one that was started with\n"
-		      "QUIRE_CONF=observe:on or by `quire run`; without PID the only one, or the "
-		      "one with\n"
-		      "the most memory.  h shows the keys.\n"
-		      "\n"
-		      "  --delay SECONDS   between two looks; default 1\n"
-		      "  --batch           prints instead of drawing, 80 columns wide\n"
-		      "  --json            a line of JSON for each look\n"
-		      "  -n N              so many looks, then ends\n"
-		      "\n"
-		      "Exit status: 0; 1 there is no such process; 2 wrong arguments; 3 some "
-		      "output could\n"
-		      "not be written.\n");
-}
-
 /* ---- arguments ---- */
 
-enum option_value {
-	OPTION_DELAY = 256, /* above any letter */
+enum {
+	OPTION_DELAY,
 	OPTION_BATCH,
 	OPTION_JSON,
-	OPTION_HELP,
+	OPTION_LOOKS,
+};
+
+static const struct option_row rows[] = {
+	[OPTION_DELAY] = { "delay", "SECONDS", "between two looks; default 1" },
+	[OPTION_BATCH] = { "batch", NULL, "prints instead of drawing, 80 columns wide" },
+	[OPTION_JSON] = { "json", NULL, "a line of JSON for each look" },
+	[OPTION_LOOKS] = { "n", "N", "so many looks, then ends" },
+	{ .name = NULL },
 };
 
 static bool parse_delay(const char *text, double *seconds)
@@ -62,8 +49,10 @@ static bool refuse_both(void)
 	return false;
 }
 
-static bool take_option(struct top_options *options, int option, const char *value)
+static bool take_option(void *context, unsigned option, const char *value)
 {
+	struct top_options *options = context;
+
 	switch (option) {
 	case OPTION_DELAY:
 		return parse_delay(value, &options->delay_seconds);
@@ -83,33 +72,9 @@ static bool take_option(struct top_options *options, int option, const char *val
 
 static bool parse(struct top_options *options, int argc, char **argv, enum exit_status *status)
 {
-	static const struct option known[] = {
-		{ .name = "delay", .has_arg = required_argument, .val = OPTION_DELAY },
-		{ .name = "batch", .has_arg = no_argument, .val = OPTION_BATCH },
-		{ .name = "json", .has_arg = no_argument, .val = OPTION_JSON },
-		{ .name = "help", .has_arg = no_argument, .val = OPTION_HELP },
-		{ .name = NULL },
-	};
-	static const char *const names[] = { "--delay", "--batch", "--json", "--help", "-n", NULL };
-	int option;
-
 	*options = (struct top_options){ .delay_seconds = 1 };
-	*status = EXIT_USAGE;
-	arguments_begin();
-	while ((option = getopt_long(argc, argv, ":n:", known, NULL)) != -1) {
-		if (option == OPTION_HELP) {
-			print_usage(stdout);
-			*status = EXIT_OK;
-			return false;
-		}
-		if (option == ':')
-			fprintf(stderr, "quire top: '%s' needs a value\n", argv[optind - 1]);
-		else if (option == '?')
-			argument_refuse("top", argv[optind - 1], names);
-		if (option == ':' || option == '?' || !take_option(options, option, optarg))
-			return false;
-	}
-	return argument_pid("top", argv + optind, &options->wanted.pid);
+	return arguments_take(&command_top, argc, argv, take_option, options, status) &&
+	       argument_pid("top", argv + optind, &options->wanted.pid);
 }
 
 /* ---- without a terminal ---- */
@@ -177,6 +142,17 @@ static enum exit_status run(int argc, char **argv)
 	return error ? stats_refuse("quire top", &options.wanted, &state.now, error) : EXIT_OK;
 }
 
-const struct command command_top = { .name = "top",
-				     .summary = "a process on Quire, live",
-				     .run = run };
+const struct command command_top = {
+	.name = "top",
+	.summary = "a process on Quire, live",
+	.synopsis = "quire top [--delay SECONDS] [--batch | --json] [-n N] [PID]",
+	.about = "Shows a process on Quire live: what is in use, kept and given back, by module,\n"
+		 "and what stands out, in words.  The process is one that was started with\n"
+		 "QUIRE_CONF=observe:on or by `quire run`; without PID the only one, or the one\n"
+		 "with the most memory.  h shows the keys.",
+	.options = rows,
+	.exit_statuses =
+		"Exit status: 0; 1 there is no such process; 2 wrong arguments; 3 some output\n"
+		"could not be written.",
+	.run = run,
+};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* shells.c - completions for bash and zsh */
+#include "tables.h"
+
+#include <string.h>
+
+/* What stands behind an option whose value is called so: a file's name, or something that only the user knows. */
+static bool is_file(const struct option_row *row)
+{
+	return row->value != NULL && strncmp(row->value, "FILE", 4) == 0;
+}
+
+static void print_names(FILE *file, const struct command *command)
+{
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		fprintf(file, "%s%s ", option_dashes(row), row->name);
+	fprintf(file, "--help");
+}
+
+/* "--json|--svg": the options with a value, of files or of others; nothing if there are none. */
+static unsigned print_with_value(FILE *file, const struct command *command, bool files)
+{
+	unsigned nr = 0;
+
+	for (const struct option_row *row = command->options; row->name != NULL; row++)
+		if (row->value != NULL && is_file(row) == files)
+			fprintf(file, "%s%s%s", nr++ > 0 ? "|" : "", option_dashes(row), row->name);
+	return nr;
+}
+
+static void print_bash_command(FILE *file, const struct command *command)
+{
+	fprintf(file, "\t%s)\n", command->name);
+	for (unsigned files = 0; files < 2; files++) {
+		char names[1024] = "";
+		FILE *text = fmemopen(names, sizeof(names), "w");
+		unsigned nr = text != NULL ? print_with_value(text, command, files) : 0;
+
+		if (text != NULL)
+			fclose(text);
+		if (nr > 0)
+			fprintf(file, "\t\t[[ $before == @(%s) ]] && %s\n", names,
+				files ? "_quire_files && return" : "return");
+	}
+	if (command->runs_program)
+		fprintf(file, "\t\t_quire_program && return\n");
+	fprintf(file, "\t\toptions='");
+	print_names(file, command);
+	fprintf(file, "'\n\t\t;;\n");
+}
+
+void print_bash(FILE *file)
+{
+	fprintf(file, "# quire's completion for bash, made of its tables of options\n"
+		      "_quire_files() {\n"
+		      "\tcompopt -o filenames\n"
+		      "\tCOMPREPLY=($(compgen -f -- \"$word\"))\n"
+		      "}\n"
+		      "\n"
+		      "# Behind the first word that is no option: the program's name, then files.\n"
+		      "_quire_program() {\n"
+		      "\tlocal i\n"
+		      "\tfor ((i = 2; i < COMP_CWORD; i++)); do\n"
+		      "\t\tif [[ ${COMP_WORDS[i]} == -- ]]; then\n"
+		      "\t\t\tif ((i + 1 == COMP_CWORD)); then\n"
+		      "\t\t\t\tCOMPREPLY=($(compgen -c -- \"$word\"))\n"
+		      "\t\t\telse\n"
+		      "\t\t\t\t_quire_files\n"
+		      "\t\t\tfi\n"
+		      "\t\t\treturn 0\n"
+		      "\t\tfi\n"
+		      "\tdone\n"
+		      "\treturn 1\n"
+		      "}\n"
+		      "\n"
+		      "_quire() {\n"
+		      "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} "
+		      "options=\n"
+		      "\tCOMPREPLY=()\n"
+		      "\tif ((COMP_CWORD == 1)); then\n"
+		      "\t\tCOMPREPLY=($(compgen -W '");
+	for (const struct command *const *command = commands; *command != NULL; command++)
+		fprintf(file, "%s ", (*command)->name);
+	fprintf(file, "--help --version' -- \"$word\"))\n"
+		      "\t\treturn\n"
+		      "\tfi\n"
+		      "\tcase ${COMP_WORDS[1]} in\n");
+	for (const struct command *const *command = commands; *command != NULL; command++)
+		print_bash_command(file, *command);
+	fprintf(file, "\tesac\n"
+		      "\tif [[ $word == -* ]]; then\n"
+		      "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+		      "\telse\n"
+		      "\t\t_quire_files\n"
+		      "\tfi\n"
+		      "}\n"
+		      "\n"
+		      "shopt -q extglob || shopt -s extglob\n"
+		      "complete -F _quire quire\n");
+}
+
+/* @text in single quotes of a shell, within brackets or after a colon of zsh's _arguments: one line. */
+static void print_zsh_text(FILE *file, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '\n')
+			fputc(' ', file);
+		else if (*text == '\'')
+			fputs("'\\''", file);
+		else if (strchr("[]:\\", *text) != NULL)
+			fprintf(file, "\\%c", *text);
+		else
+			fputc(*text, file);
+	}
+}
+
+static void print_zsh_command(FILE *file, const struct command *command)
+{
+	fprintf(file, "\t%s)\n\t\t_arguments \\\n", command->name);
+	for (const struct option_row *row = command->options; row->name != NULL; row++) {
+		fprintf(file, "\t\t\t'%s%s[", option_dashes(row), row->name);
+		print_zsh_text(file, row->help);
+		fputc(']', file);
+		if (row->value != NULL) {
+			fputc(':', file);
+			print_zsh_text(file, row->value);
+			fprintf(file, ":%s", is_file(row) ? "_files" : "");
+		}
+		fprintf(file, "' \\\n");
+	}
+	fprintf(file, "\t\t\t'--help[what it does]' \\\n\t\t\t'%s'\n\t\t;;\n",
+		command->runs_program ? "*::program:_normal" : "*:file:_files");
+}
+
+void print_zsh(FILE *file)
+{
+	fprintf(file, "#compdef quire\n"
+		      "# quire's completion for zsh, made of its tables of options\n"
+		      "_quire() {\n"
+		      "\tlocal context state state_descr line\n"
+		      "\ttypeset -A opt_args\n"
+		      "\tlocal -a commands=(\n");
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		fprintf(file, "\t\t'%s:", (*command)->name);
+		print_zsh_text(file, (*command)->summary);
+		fprintf(file, "'\n");
+	}
+	fprintf(file, "\t)\n"
+		      "\t_arguments -C '--help[the commands]' '--version[its number]' \\\n"
+		      "\t\t'1:command:{_describe command commands}' '*::argument:->argument'\n"
+		      "\t[[ $state == argument ]] || return\n"
+		      "\tcase $line[1] in\n");
+	for (const struct command *const *command = commands; *command != NULL; command++)
+		print_zsh_command(file, *command);
+	fprintf(file, "\tesac\n"
+		      "}\n"
+		      "\n"
+		      "_quire \"$@\"\n");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* tables.h - what is made of the commands' tables */
+#ifndef QUIRE_TABLES_H
+#define QUIRE_TABLES_H
+
+#include <stdio.h>
+
+#include "common/arguments.h"
+
+void print_bash(FILE *file);
+void print_zsh(FILE *file);
+void print_synopsis(FILE *file, const struct command *command);
+void print_options(FILE *file, const struct command *command);
+void print_statuses(FILE *file, const struct command *command);
+
+#endif
