@@ -22,6 +22,7 @@
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "machine/stack.h"
+#include "machine/usdt.h"
 #include "page/depot.h"
 #include "page/drain.h"
 #include "page/free.h"
@@ -217,6 +218,7 @@ uint32_t page_alloc_frame(struct pages *p, const struct page_request *asked)
 	if (UNLIKELY(load_relaxed(&p->spares_wanted)) && !(request.flags & QUIRE_NOLOCK))
 		nested_fill(p);
 	giveback_ensure_worker(p, request.flags);
+	USDT(mm_page_alloc, page_pfn(p, frame), request.order, request.flags, request.type);
 	return frame;
 }
 

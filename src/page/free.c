@@ -25,6 +25,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
+#include "machine/usdt.h"
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/charge.h"
@@ -246,6 +247,7 @@ static __attribute__((noinline, cold)) void free_slow(struct pages *p, uint32_t 
 {
 	unsigned order = page_state(p, frame) & STATE_ORDER;
 
+	USDT(mm_page_free, page_pfn(p, frame), order);
 	if (UNLIKELY(p->q.annotated))
 		annotate_free(page_addr(p, frame), (size_t)1 << (order + p->page_shift));
 	page_free_frame(p, frame, order);

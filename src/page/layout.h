@@ -24,6 +24,12 @@ static inline void *page_addr(const struct pages *p, uint32_t frame)
 	return p->base + ((size_t)frame << p->page_shift);
 }
 
+/* What probes call a page: its address in pages; all ones for FRAME_NONE. */
+static inline uint64_t page_pfn(const struct pages *p, uint32_t frame)
+{
+	return frame == FRAME_NONE ? UINT64_MAX : ((uintptr_t)p->base >> p->page_shift) + frame;
+}
+
 /* The first ones stand before what else is committed with the instance, so one call commits both. */
 static inline struct page *page_of(const struct pages *p, uint32_t frame)
 {

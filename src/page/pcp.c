@@ -32,6 +32,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
+#include "machine/usdt.h"
 #include "page/buddy.h"
 #include "page/depot.h"
 #include "page/emptying.h"
@@ -114,6 +115,8 @@ static size_t some_to_buddy(struct pages *p, struct zone *zone, const uint32_t *
 
 		CHECK_VALUES((state & STATE_KIND) == STATE_CACHED, frames[i], state);
 		buddy_free_locked(p, zone, frames[i], state & STATE_ORDER, state & STATE_ZERO);
+		USDT(mm_page_pcpu_drain, page_pfn(p, frames[i]), state & STATE_ORDER,
+		     load_relaxed(&p->tag[page_block(p, frames[i])]) & TAG_TYPE);
 		pages += (size_t)1 << (state & STATE_ORDER);
 	}
 	emptying_choose_locked(p, zone);

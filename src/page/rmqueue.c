@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "machine/usdt.h"
 #include "page/block.h"
 #include "page/buddy.h"
 #include "page/emptying.h"
@@ -53,6 +54,13 @@ static void retype_whole(struct pages *p, uint32_t frame, unsigned order, unsign
 			      (uint8_t)((p->tag[block + i] & ~TAG_TYPE) | type));
 }
 
+static void say_fallback(const struct pages *p, uint32_t frame, const struct page_request *request,
+			 unsigned order, unsigned type, bool is_claim)
+{
+	USDT(mm_page_alloc_extfrag, page_pfn(p, frame), request->order, order, request->type, type,
+	     is_claim);
+}
+
 /* Attempts 3 and 4: takes a whole run of the type, or one of another type and changes its type. */
 static uint32_t take_whole_locked(struct pages *p, struct zone *zone,
 				  const struct page_request *request)
@@ -66,6 +74,9 @@ static uint32_t take_whole_locked(struct pages *p, struct zone *zone,
 		if (frame != FRAME_NONE) {
 			zone->claims++;
 			retype_whole(p, frame, order, type);
+			say_fallback(p, frame, request,
+				     order > p->pageblock_order ? order : p->pageblock_order,
+				     fallback[type][i], true);
 		}
 	}
 	return frame;
@@ -121,6 +132,16 @@ static uint32_t other_partial_locked(struct zone *zone, unsigned order, unsigned
 	return block != BLOCK_NONE ? block : block_emptiest_locked(zone, ROW_TYPE + other, order);
 }
 
+/* The order of the free run that buddy_take_partial_locked() would cut next; the row has one. */
+static unsigned next_run_order_locked(const struct pages *p, struct zone *zone, unsigned row,
+				      unsigned order)
+{
+	uint32_t block = block_fullest_locked(zone, row, order);
+
+	DCHECK(lock_is_held(&zone->lock));
+	return order + (unsigned)__builtin_ctz((unsigned)p->block[block].orders >> order);
+}
+
 /* Attempt 5.  Takes at most one run: stealing is the exception, and each steal is decided afresh. */
 static unsigned steal_locked(struct pages *p, struct zone *zone, const struct page_request *request,
 			     uint32_t *frames)
@@ -130,7 +151,7 @@ static unsigned steal_locked(struct pages *p, struct zone *zone, const struct pa
 	DCHECK(lock_is_held(&zone->lock));
 	for (unsigned i = 0; order < p->pageblock_order && i < TYPES_NR - 1; i++) {
 		uint32_t block = other_partial_locked(zone, order, fallback[type][i]);
-		unsigned row;
+		unsigned row, whole, taken;
 		uint8_t tag;
 
 		if (block == BLOCK_NONE)
@@ -144,7 +165,11 @@ static unsigned steal_locked(struct pages *p, struct zone *zone, const struct pa
 		}
 		block_set_tag_locked(p, zone, block, tag);
 		row = ROW_TYPE + (tag & TAG_TYPE);
-		return buddy_take_partial_locked(p, zone, row, order, frames, 1);
+		whole = next_run_order_locked(p, zone, row, order);
+		taken = buddy_take_partial_locked(p, zone, row, order, frames, 1);
+		say_fallback(p, frames[0], request, whole, fallback[type][i],
+			     (tag & TAG_TYPE) == type);
+		return taken;
 	}
 	return 0;
 }
@@ -241,10 +266,13 @@ unsigned rmqueue_bulk(struct pages *p, struct zone *zone, const struct page_requ
 	if (!zone_lock_for(zone, request->flags, &token))
 		return 0;
 	taken = attempt_locked(p, zone, request, frames, n);
-	for (unsigned i = 0; i < taken; i++)
+	for (unsigned i = 0; i < taken; i++) {
 		page_set_state(p, frames[i],
 			       STATE_CACHED | (page_state(p, frames[i]) & STATE_ZERO) |
 				       request->order);
+		USDT(mm_page_alloc_zone_locked, page_pfn(p, frames[i]), request->order,
+		     request->type, n > 1);
+	}
 	emptying_choose_locked(p, zone);
 	available = zone_available_locked(p, zone);
 	store_relaxed(&zone->below_high, available < zone->mark_high);

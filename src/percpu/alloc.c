@@ -27,6 +27,7 @@
 #include "base/sized.h"
 #include "instance/shrinker.h"
 #include "machine/annotate.h"
+#include "machine/usdt.h"
 
 #define FLAGS_KNOWN (QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC | QUIRE_NOLOCK | QUIRE_NORETRY)
 
@@ -379,10 +380,17 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 	if (pc != NULL)
 		balance_ensure_worker(pc, flags);
 	if (error) {
+		USDT(percpu_alloc_percpu_fail, false, (flags & FLAGS_NO_WAIT) != 0, bytes, align);
 		process_set_errno(-error);
 		return NULL;
 	}
 	zero_placed(pc, &request, &placed);
+	/* The fast paths jump here, so this returns to their caller. */
+	USDT(percpu_alloc_percpu, (uintptr_t)__builtin_return_address(0), false,
+	     (flags & FLAGS_NO_WAIT) != 0, request_bytes(&request), align,
+	     (uintptr_t)chunk_ptr(pc, place_chunk(pc, placed.place)),
+	     place_in_unit(pc, placed.place), (uintptr_t)place_ptr(pc, placed.place),
+	     request_bytes(&request) * pc->units, flags);
 	return place_ptr(pc, placed.place);
 }
 

@@ -42,6 +42,8 @@
 #include "percpu/place.h"
 #include "percpu/populate.h"
 
+#include "machine/usdt.h"
+
 uint32_t chunk_empty(const struct percpu_chunk *chunk)
 {
 	return bits_count(chunk->populated & chunk->free);
@@ -314,6 +316,7 @@ int chunk_create(struct percpu *pc, uint32_t chunk, unsigned flags)
 		chunk_init(pc, chunk);
 		if (chunk == pc->chunks_end)
 			set_end_locked(pc, chunk + 1);
+		USDT(percpu_create_chunk, (uintptr_t)chunk_ptr(pc, chunk));
 	}
 	percpu_unlock(pc, token);
 	return 0;
@@ -339,6 +342,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 		index_gone_locked(pc, pc->chunks_end - 1, false);
 		set_end_locked(pc, pc->chunks_end - 1);
 	}
+	USDT(percpu_destroy_chunk, (uintptr_t)chunk_ptr(pc, chunk));
 	percpu_unlock(pc, token);
 }
 

@@ -18,6 +18,7 @@
 #include "percpu/refill.h"
 
 #include "machine/annotate.h"
+#include "machine/usdt.h"
 
 /* The most objects freed in one hold of the lock: 64 at 20 ns take about as long as one wait for a lock. */
 #define BATCH	    64u
@@ -61,6 +62,8 @@ static uint32_t free_locked(struct percpu *pc, struct place place, bool *wanted)
 	if (UNLIKELY(pc->q->annotated))
 		say_freed(pc, place_ptr(pc, place),
 			  granules == 0 ? 4 : (size_t)granules << GRANULE_SHIFT);
+	USDT(percpu_free_percpu, (uintptr_t)chunk_ptr(pc, place_chunk(pc, place)),
+	     place_in_unit(pc, place), (uintptr_t)place_ptr(pc, place));
 	if (chunk_after_free_locked(pc, place_chunk(pc, place)))
 		*wanted = true;
 	pc->stat.frees++;

@@ -175,6 +175,11 @@ static inline uint32_t place_chunk(const struct percpu *pc, struct place place)
 	return (uint32_t)(place.byte >> pc->unit_shift);
 }
 
+static inline uint64_t place_in_unit(const struct percpu *pc, struct place place)
+{
+	return place.byte & (((uint64_t)1 << pc->unit_shift) - 1);
+}
+
 /* Granules per unit, the same in every chunk. */
 static inline uint32_t unit_granules(const struct percpu *pc)
 {

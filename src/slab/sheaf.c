@@ -37,6 +37,7 @@
 #include "machine/atomic.h"
 #include "machine/lean.h"
 #include "machine/lock.h"
+#include "machine/usdt.h"
 #include "page/page.h"
 #include "slab/fast.h"
 #include "slab/hardened.h"
@@ -211,6 +212,9 @@ void *sheaf_alloc_slow(struct slabs *s, unsigned class, unsigned flags, int *err
 	count_move(&s->class[class]);
 	slabs_kick(s);
 	slabs_ensure_worker(s, flags);
+	/* Of the caller nothing is known but that a stack trace shows it. */
+	USDT(kmem_cache_alloc, 0, (uintptr_t)object, s->class[class].size, s->class[class].size,
+	     flags, UINT64_MAX);
 	return object;
 }
 
@@ -304,6 +308,7 @@ void sheaf_free_slow(struct slabs *s, void *object, unsigned byte)
 	if (UNLIKELY(s->q->dead))
 		return;
 	CHECK(class != 0);
+	USDT(kmem_cache_free, 0, (uintptr_t)object);
 	if (!nested)
 		sheaf_take_deferred(s);
 	if (!free_to_stock(s, object, byte, nested ? QUIRE_NOLOCK : 0))

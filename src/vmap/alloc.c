@@ -33,6 +33,7 @@
 #include "machine/mem.h"
 #include "machine/process.h"
 #include "machine/stack.h"
+#include "machine/usdt.h"
 #include "page/charge.h"
 #include "page/page.h"
 #include "vmap/class.h"
@@ -421,6 +422,17 @@ static void clear_reused(struct vmap *v, struct range *r, size_t bytes)
 	memset(range_addr(v, r), 0, bytes);
 }
 
+/* @index: RANGE_NONE if the request was refused. */
+static void say_allocated(const struct vmap *v, const struct vmap_request *request, uint32_t index)
+{
+	bool failed = index == RANGE_NONE;
+	uintptr_t addr = failed ? 0 : (uintptr_t)range_addr(v, range_at(v, index));
+
+	USDT(alloc_vmap_area, addr, (size_t)request->total << v->page_shift,
+	     (size_t)request->align << v->page_shift, (uintptr_t)v->base,
+	     (uintptr_t)v->base + v->span_bytes, failed);
+}
+
 uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index;
@@ -444,11 +456,13 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 			index = last_resort(v, request, error);
 		if (index == RANGE_NONE) {
 			fetch_add_relaxed(&v->refusals, 1);
+			say_allocated(v, request, index);
 			return RANGE_NONE;
 		}
 		*error = prepare(v, index, request);
 		if (*error)
 			return RANGE_NONE;
+		say_allocated(v, request, index);
 		decay_note_alloc(v);
 		decay_ensure_worker(v, request->flags);
 		cpu_make_ready(v, request->class, request->flags);
@@ -475,11 +489,13 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int 
 		index = last_resort(v, request, error);
 	if (index == RANGE_NONE) {
 		fetch_add_relaxed(&v->refusals, 1);
+		say_allocated(v, request, index);
 		return RANGE_NONE;
 	}
 	*error = prepare(v, index, request);
 	if (*error)
 		return RANGE_NONE;
+	say_allocated(v, request, index);
 	decay_ensure_worker(v, request->flags);
 	range_count_use(range_at(v, index));
 	return index;

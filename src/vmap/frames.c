@@ -247,6 +247,7 @@ static void retire_blocks(struct vmap *v, uint32_t chain, uint32_t end)
 
 uint64_t frames_purge(struct vmap *v)
 {
+	struct purge_extent extent = { .low = UINT32_MAX };
 	uint32_t chain = lazy_splice_frames(v);
 	uint64_t pages = 0;
 
@@ -263,11 +264,14 @@ uint64_t frames_purge(struct vmap *v)
 		gather_finish(&gather);
 		fetch_add_relaxed(&v->flushes, 1);
 		chain = keep_refused(v, &gather, chain, end);
-		for (uint32_t i = chain; i != end; i = range_at(v, i)->next)
+		for (uint32_t i = chain; i != end; i = range_at(v, i)->next) {
 			pages += range_at(v, i)->usable;
+			purge_extend(&extent, range_at(v, i));
+		}
 		retire_blocks(v, chain, end);
 		purge_return(v, chain, end);
 		chain = end;
 	}
+	purge_say(v, &extent);
 	return pages;
 }

@@ -17,6 +17,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "machine/usdt.h"
 #include "vmap/layout.h"
 #include "vmap/range.h"
 #include "vmap/vmap.h"
@@ -50,6 +51,8 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 		pages += range_at(v, i)->usable;
 		areas++;
 		last = i;
+		USDT(free_vmap_area_noflush, (uintptr_t)range_addr(v, range_at(v, i)),
+		     load_relaxed(&v->lazy_pages) + pages, load_relaxed(&v->lazy_max_pages));
 	}
 	fetch_add_relaxed(&v->lazy_areas, areas);
 	fetch_add_relaxed(&v->lazy_pages, pages); /* ordered by the release in push() */

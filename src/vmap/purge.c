@@ -27,6 +27,7 @@
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
+#include "machine/usdt.h"
 #include "page/charge.h"
 #include "vmap/commit.h"
 #include "vmap/decay.h"
@@ -266,13 +267,31 @@ void purge_return(struct vmap *v, uint32_t chain, uint32_t end)
 	}
 }
 
+void purge_extend(struct purge_extent *extent, const struct range *r)
+{
+	extent->low = r->start < extent->low ? r->start : extent->low;
+	extent->high = r->start + r->pages > extent->high ? r->start + r->pages : extent->high;
+	extent->areas++;
+}
+
+void purge_say(const struct vmap *v, const struct purge_extent *extent)
+{
+	if (extent->areas == 0)
+		return;
+	USDT(purge_vmap_area_lazy, (uintptr_t)v->base + ((uintptr_t)extent->low << v->page_shift),
+	     (uintptr_t)v->base + ((uintptr_t)extent->high << v->page_shift), extent->areas);
+}
+
 /* Purges a chain whose pages are counted in lazy_pages.  Returns the number of pages. */
 static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ranges, unsigned most)
 {
+	struct purge_extent extent = { .low = UINT32_MAX };
 	uint64_t pages = 0;
 
-	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next)
+	for (uint32_t i = chain; i != RANGE_NONE; i = range_at(v, i)->next) {
 		pages += range_at(v, i)->usable;
+		purge_extend(&extent, range_at(v, i));
+	}
 	if (chain != RANGE_NONE)
 		fetch_add_relaxed(&v->purges, 1);
 	if (chain != RANGE_NONE)
@@ -299,6 +318,7 @@ static uint64_t purge_chain(struct vmap *v, uint32_t chain, struct mem_range *ra
 	}
 	vmap_count_advice(v);
 	dense_settle(v);
+	purge_say(v, &extent);
 	return pages;
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct range;
 struct vmap;
 
 #define EVERYTHING_MS UINT32_MAX /* as before_ms: whatever the age */
@@ -34,5 +35,14 @@ unsigned purge_rescue(struct vmap *v, unsigned most);
 uint32_t purge_sort(struct vmap *v, uint32_t chain);
 /* Returns the ranges of a sorted chain before @end. */
 void purge_return(struct vmap *v, uint32_t chain, uint32_t end);
+
+/* What a probe says of a purge: how many areas, and between which pages they lay. */
+struct purge_extent {
+	uint32_t low, high; /* .low begins as UINT32_MAX */
+	uint64_t areas;
+};
+void purge_extend(struct purge_extent *extent, const struct range *r);
+/* Passes the probe, if there were any areas. */
+void purge_say(const struct vmap *v, const struct purge_extent *extent);
 
 #endif
