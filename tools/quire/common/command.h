@@ -7,9 +7,10 @@
 
 enum exit_status {
 	EXIT_OK = 0,
-	EXIT_FOUND = 1,	    /* what was to be checked is wrong, or the system refused something */
-	EXIT_USAGE = 2,	    /* wrong arguments, or an input file that is refused */
-	EXIT_UNWRITTEN = 3, /* some output could not be written: output.h */
+	EXIT_FOUND = 1, /* what was to be checked is wrong, or the system refused something */
+	EXIT_USAGE = 2, /* wrong arguments, or an input file that is refused */
+	EXIT_UNWRITTEN =
+		3, /* some output could not be written (output.h), or events are missing from it */
 };
 
 /* One option of a table that ends with a name of NULL. */

@@ -80,8 +80,10 @@ static void put_kind(FILE *file, const struct outcome *outcome)
 {
 	const struct plan *plan = outcome->plan;
 
-	fprintf(file, "\"kind\": \"%s\", \"cpus\": %u, \"seconds\": %.6f,\n",
-		katr_kind_name(plan->kind), plan->cpus_nr, plan->seconds);
+	fprintf(file,
+		"\"kind\": \"%s\", \"cpus\": %u, \"seconds\": %.6f, \"lost_events\": %" PRIu64
+		",\n",
+		katr_kind_name(plan->kind), plan->cpus_nr, plan->seconds, plan->lost_nr);
 	if (plan->kind == KATR_PAGE)
 		json_put_pages(file, outcome);
 	else if (plan->kind == KATR_VMAP)

@@ -160,10 +160,13 @@ static void plan_begin(struct planner *planner)
 {
 	struct plan *plan = planner->plan;
 	const struct katr_reader *reader = &planner->reader;
+	char lost[24];
 
 	katr_info(reader, "name", plan->name, sizeof(plan->name));
 	katr_info(reader, "workload", plan->workload, sizeof(plan->workload));
 	katr_info(reader, "kernel", plan->kernel, sizeof(plan->kernel));
+	katr_info(reader, "lost", lost, sizeof(lost));
+	plan->lost_nr = strtoull(lost, NULL, 10);
 	plan->page_shift = (unsigned)reader->params.page_shift;
 	plan->cpus_nr = (unsigned)reader->params.cpus_nr;
 	plan->seconds = (double)reader->params.ticks * (double)reader->params.tick_ns / 1e9;

@@ -140,6 +140,7 @@ struct plan {
 	char workload[256];
 	char kernel[64];
 	double seconds;
+	uint64_t lost_nr; /* events that the recorder lost: the recording has gaps */
 	unsigned page_shift;
 	unsigned cpus_nr;
 	struct plan_totals totals;

@@ -107,6 +107,9 @@ void report_heading(const struct outcome *outcome, FILE *file)
 	print_wrapped(file, plan->workload);
 	fprintf(file, "\n  Recorded  on %.*s, %u CPUs, %.1f s\n", kernel_text_length(plan->kernel),
 		plan->kernel, plan->cpus_nr, plan->seconds);
+	if (plan->lost_nr > 0)
+		fprintf(file, "  Lost      %s events while it was recorded: it has gaps\n",
+			number_grouped(plan->lost_nr).text);
 	if (outcome->threads)
 		fprintf(file,
 			"  Replayed  by one pinned thread a recorded CPU, by the public calls\n");
