@@ -16,6 +16,7 @@
 #ifndef QUIRE_PERCPU_COUNTER_H
 #define QUIRE_PERCPU_COUNTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <quire/quire.h>
 
@@ -83,6 +84,24 @@ void quire_percpu_counter_add(struct quire_percpu_counter *counter, int64_t amou
  */
 void quire_percpu_counter_add_batch(struct quire_percpu_counter *counter, int64_t amount,
 				    uint32_t batch);
+
+/**
+ * quire_percpu_counter_limited_add - add, unless the count would pass a limit
+ * @counter:	counter
+ * @limit:	most that the count may be afterwards; least, if @amount is negative
+ * @amount:	may be negative; 0 adds nothing and passes no limit
+ *
+ * However many threads call this at once, what they add does not take the count past their limit.  Other
+ * adds know no limit: those that ended before the call are counted.
+ *
+ * Returns   true if @amount was added; false if nothing was.
+ * Context   anywhere, signal handlers included; takes no lock and interrupts no CPU.
+ * Cost      as quire_percpu_counter_sum(), and one atomic operation on a shared word; again for each other
+ *           such call that comes between.
+ * Linux     percpu_counter_limited_add(), which takes the counter's lock when the limit is near.
+ */
+bool quire_percpu_counter_limited_add(struct quire_percpu_counter *counter, int64_t limit,
+				      int64_t amount);
 
 /**
  * quire_percpu_counter_read - the count, roughly

@@ -135,6 +135,19 @@ void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count);
 bool quire_percpu_ref_tryget(struct quire_percpu_ref *ref);
 
 /**
+ * quire_percpu_ref_tryget_many - take many references at once, unless the count is zero
+ * @ref:	killed or not
+ * @count:	references
+ *
+ * Returns   true with all of them, or false with none: as quire_percpu_ref_tryget().
+ * Context   anywhere, signal handlers included; never waits.
+ * Cost      as one quire_percpu_ref_tryget().
+ * Pair      quire_percpu_ref_put_many(), or one by one.
+ * Linux     percpu_ref_tryget_many().
+ */
+bool quire_percpu_ref_tryget_many(struct quire_percpu_ref *ref, uint32_t count);
+
+/**
  * quire_percpu_ref_tryget_live - take a reference, unless it was killed
  * @ref:	killed or not
  *

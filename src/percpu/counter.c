@@ -232,6 +232,32 @@ int64_t quire_percpu_counter_sum(const struct quire_percpu_counter *counter)
 	return (int64_t)sum(counter_of(counter, __func__));
 }
 
+/* Whether the count may change so.  8 with limit 10: by 2, not by 3; 8 with limit 5: by -3, not by -4. */
+static bool is_within(int64_t count, int64_t limit, int64_t amount)
+{
+	if (amount >= 0)
+		return count <= limit && (uint64_t)limit - (uint64_t)count >= (uint64_t)amount;
+	return count >= limit &&
+	       (uint64_t)count - (uint64_t)limit >= UINT64_C(0) - (uint64_t)amount;
+}
+
+/* All limited adds change the base, so one that comes between the sum and the swap makes the swap fail. */
+bool quire_percpu_counter_limited_add(struct quire_percpu_counter *counter, int64_t limit,
+				      int64_t amount)
+{
+	struct counter *inner = counter_of(counter, __func__);
+	uint64_t base = load_relaxed(&inner->base);
+
+	if (amount == 0)
+		return true;
+	do {
+		if (!is_within((int64_t)(base + totals(inner)), limit, amount))
+			return false;
+	} while (!cas_relaxed(&inner->base, &base, base + (uint64_t)amount));
+	fetch_add_relaxed(&inner->estimate, (uint64_t)amount);
+	return true;
+}
+
 /* Moves told to the total, once.  Acquire, so the total is at least as new as the one that was
  * told. */
 static void tell_all(struct counter *counter, struct slot *slot)

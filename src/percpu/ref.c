@@ -137,8 +137,8 @@ void quire_percpu_ref_put_many(struct quire_percpu_ref *ref, uint32_t count)
 	put(ref, count, __func__);
 }
 
-/* Takes a reference, unless the word is zero or has a flag of @unless. */
-static bool try_word(struct ref *ref, uint64_t unless)
+/* Takes references, unless the word is zero or has a flag of @unless. */
+static bool try_word(struct ref *ref, uint32_t count, uint64_t unless)
 {
 	uint64_t word = load_relaxed(&ref->word);
 
@@ -146,7 +146,7 @@ static bool try_word(struct ref *ref, uint64_t unless)
 		if (is_zero(word) || word & unless)
 			return false;
 		/* Pairs with the release in put and in kill. */
-	} while (!cas_acquire(&ref->word, &word, word + ONE));
+	} while (!cas_acquire(&ref->word, &word, word + count * ONE));
 	return true;
 }
 
@@ -154,14 +154,21 @@ bool quire_percpu_ref_tryget(struct quire_percpu_ref *ref)
 {
 	struct ref *inner = ref_of(ref, __func__);
 
-	return add_here(inner, 1) || try_word(inner, 0);
+	return add_here(inner, 1) || try_word(inner, 1, 0);
+}
+
+bool quire_percpu_ref_tryget_many(struct quire_percpu_ref *ref, uint32_t count)
+{
+	struct ref *inner = ref_of(ref, __func__);
+
+	return add_here(inner, count) || try_word(inner, count, 0);
 }
 
 bool quire_percpu_ref_tryget_live(struct quire_percpu_ref *ref)
 {
 	struct ref *inner = ref_of(ref, __func__);
 
-	return add_here(inner, 1) || try_word(inner, DEAD);
+	return add_here(inner, 1) || try_word(inner, 1, DEAD);
 }
 
 /* Also legal after exit, which leaves the word, DEAD. */

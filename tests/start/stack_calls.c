@@ -392,6 +392,7 @@ static void counts(struct quire_percpu_counter *counter)
 	quire_percpu_counter_add_batch(counter, 5, 1);
 	(void)quire_percpu_counter_read(counter);
 	(void)quire_percpu_counter_sum(counter);
+	CHECK(!quire_percpu_counter_limited_add(counter, 0, 1));
 	quire_percpu_counter_set(counter, 12);
 	quire_percpu_counter_sync(counter);
 	CHECK(quire_percpu_counter_compare(counter, 12) == 0);
@@ -418,7 +419,8 @@ static void refers(struct quire_percpu_ref *ref)
 	quire_percpu_ref_get_many(ref, 2);
 	CHECK(quire_percpu_ref_tryget(ref) && quire_percpu_ref_tryget_live(ref));
 	CHECK(!quire_percpu_ref_is_zero(ref) && !quire_percpu_ref_is_dying(ref));
-	quire_percpu_ref_put_many(ref, 4);
+	CHECK(quire_percpu_ref_tryget_many(ref, 3));
+	quire_percpu_ref_put_many(ref, 7);
 	quire_percpu_ref_put(ref);
 }
 

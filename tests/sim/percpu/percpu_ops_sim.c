@@ -339,6 +339,27 @@ SIM_TEST(percpu_counter_set_against_set, .explore = SIM_ALL_SCHEDULES, .preempt_
 	check_u64_eq(quire_percpu_counter_read(&scene->counter), sum);
 }
 
+static void add_two_up_to_ten(void *arg)
+{
+	struct ops_scene *scene = arg;
+
+	if (quire_percpu_counter_limited_add(&scene->counter, 10, 2))
+		fetch_add_relaxed(&scene->ended, 1);
+}
+
+/* Room for one: of two limited adds one is refused. */
+SIM_TEST(percpu_counter_limited_adds_share_the_rest, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
+{
+	struct ops_scene *scene = counter_scene(sim, 7);
+
+	quire_percpu_counter_add(&scene->counter, 1);
+	sim_cpu(sim, 0, add_two_up_to_ten, scene);
+	sim_cpu(sim, 1, add_two_up_to_ten, scene);
+	sim_run(sim);
+	check_u64_eq(scene->ended, 1);
+	check_u64_eq((uint64_t)quire_percpu_counter_sum(&scene->counter), 10);
+}
+
 static void count_without_number(void *arg)
 {
 	sim_without_number(SIM_NO_NUMBER);

@@ -130,6 +130,30 @@ static void use_in_handler(void *arg)
 	}
 }
 
+static void try_many(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	if (quire_percpu_ref_tryget_many(&scene->ref, 3)) {
+		use(scene);
+		quire_percpu_ref_put_many(&scene->ref, 2);
+		use(scene);
+		quire_percpu_ref_put(&scene->ref);
+	}
+}
+
+/* As many are dropped as were taken, wherever each was counted: the object is released once. */
+SIM_TEST(percpu_ref_kill_against_tries, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_ABORT)
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, try_many, scene);
+	sim_cpu(sim, 1, kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
 /* Handlers take and drop references between any two steps, also of the kill. */
 SIM_TEST(percpu_ref_kill_against_handlers, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2)
 {

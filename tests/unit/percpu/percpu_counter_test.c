@@ -123,6 +123,42 @@ static void compare_is_exact_near_and_far(void **state)
 	assert_int_equal(quire_percpu_counter_compare(&counter, 1019), 0);
 }
 
+static void a_limited_add_stops_at_its_limit(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		quire_percpu_counter_add(&counter, 1); /* that a read may not know of */
+	assert_false(quire_percpu_counter_limited_add(&counter, 10, 3));
+	assert_true(quire_percpu_counter_limited_add(&counter, 10, 2));
+	assert_false(quire_percpu_counter_limited_add(&counter, 10, 1));
+	assert_false(quire_percpu_counter_limited_add(&counter, 10, INT64_MAX));
+	assert_true(quire_percpu_counter_limited_add(&counter, 9, 0));
+	assert_int_equal(quire_percpu_counter_sum(&counter), 10);
+	assert_false(quire_percpu_counter_limited_add(&counter, -5, -16));
+	assert_false(quire_percpu_counter_limited_add(&counter, -5, INT64_MIN));
+	assert_true(quire_percpu_counter_limited_add(&counter, -5, -15));
+	assert_int_equal(quire_percpu_counter_sum(&counter), -5);
+	assert_true(quire_percpu_counter_limited_add(&counter, INT64_MAX, INT64_MAX));
+	assert_int_equal(quire_percpu_counter_sum(&counter), INT64_MAX - 5);
+	quire_percpu_counter_sync(&counter);
+	assert_int_equal(quire_percpu_counter_read(&counter), INT64_MAX - 5);
+}
+
+static void add_up_to_limit(unsigned index, void *arg)
+{
+	(void)arg;
+	(void)pin_to_cpu(cpus[index % cpus_nr]);
+	while (quire_percpu_counter_limited_add(&counter, 10001, 1 + index))
+		;
+}
+
+static void threads_together_stop_at_the_limit(void **state)
+{
+	(void)state;
+	team_run(3, add_up_to_limit, NULL);
+	assert_true(quire_percpu_counter_sum(&counter) == 10001);
+}
+
 #define ADDS 200000
 
 static void add_and_move(unsigned index, void *arg)
@@ -169,6 +205,8 @@ int main(void)
 		WITH_COUNTER(every_add_is_counted_while_threads_migrate),
 		WITH_COUNTER(child_of_fork_counts_on),
 		WITH_COUNTER(read_moves_only_at_a_batch),
+		WITH_COUNTER(a_limited_add_stops_at_its_limit),
+		WITH_COUNTER(threads_together_stop_at_the_limit),
 		WITH_COUNTER(a_read_after_set_is_exact), /* pins */
 	};
 

@@ -44,6 +44,22 @@ static void kill_drops_the_owners_reference(void **state)
 	quire_percpu_ref_exit(&ref);
 }
 
+static void many_are_taken_or_none(void **state)
+{
+	(void)state;
+	make(0);
+	assert_true(quire_percpu_ref_tryget_many(&ref, 3)); /* on this CPU */
+	quire_percpu_ref_kill(&ref);
+	assert_true(quire_percpu_ref_tryget_many(&ref, 4)); /* in the word */
+	quire_percpu_ref_put_many(&ref, 6);
+	assert_int_equal(released_nr, 0);
+	quire_percpu_ref_put(&ref);
+	assert_int_equal(released_nr, 1);
+	assert_false(quire_percpu_ref_tryget_many(&ref, 2));
+	assert_true(quire_percpu_ref_is_zero(&ref));
+	quire_percpu_ref_exit(&ref);
+}
+
 static void last_put_after_kill_releases(void **state)
 {
 	(void)state;
@@ -259,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_this_holds_without_rseq), /* before it is pinned */
 		cmocka_unit_test(kill_drops_the_owners_reference),
+		cmocka_unit_test(many_are_taken_or_none),
 		cmocka_unit_test(last_put_after_kill_releases),
 		cmocka_unit_test(atomic_counts_in_one_word_and_back),
 		cmocka_unit_test(dead_begins_at_zero_and_is_revived),
