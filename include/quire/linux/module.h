@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linux/module.h - a module as a program
+ *
+ * main() sets the parameters that its arguments give, as insmod's do (NAME=VALUE), and runs the module's init
+ * function, then its exit function unless init refused.  A program of several modules runs them one after the other.
+ *
+ * Exit status: 0; 1 if an init function failed or anything called WARN(); 2 for an argument that is no
+ * parameter.  -EAGAIN is no failure: test modules return it to be unloaded at once.
+ */
+#ifndef QUIRE_LINUX_MODULE_H
+#define QUIRE_LINUX_MODULE_H
+
+#include <linux/kernel.h>
+#include <linux/percpu.h> /* as the kernel's does, by way of others */
+#include <linux/preempt.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct module;
+#define THIS_MODULE ((struct module *)0)
+
+/* What a module has, in lists that constructors make before main(). */
+struct quire_linux_part {
+	struct quire_linux_part *next;
+	const char *name; /* of the function or the parameter */
+	int (*init)(void);
+	void (*exit)(void);
+	const char *type; /* of a parameter */
+	void *value;
+};
+
+struct quire_linux_module {
+	struct quire_linux_part *inits, *exits, *parameters;
+};
+
+extern struct quire_linux_module quire_linux_module;
+QUIRE_LINUX_SHARED_ struct quire_linux_module quire_linux_module;
+
+static inline void quire_linux_add_(struct quire_linux_part **list, struct quire_linux_part *part)
+{
+	while (*list != NULL)
+		list = &(*list)->next;
+	*list = part;
+}
+
+#define QUIRE_LINUX_PART_(list, id, ...)                                                           \
+	static __attribute__((constructor)) void quire_linux_##list##_##id(void)                   \
+	{                                                                                          \
+		static struct quire_linux_part part = { __VA_ARGS__ };                             \
+                                                                                                   \
+		quire_linux_add_(&quire_linux_module.list, &part);                                 \
+	}
+
+#define module_init(function)                                                                      \
+	QUIRE_LINUX_PART_(inits, function, .name = #function, .init = (function))
+#define module_exit(function)                                                                      \
+	QUIRE_LINUX_PART_(exits, function, .name = #function, .exit = (function))
+#define late_initcall(function)	  module_init(function)
+#define device_initcall(function) module_init(function)
+#define subsys_initcall(function) module_init(function)
+
+/* The type is made a string before stdbool.h's bool becomes another word. */
+#define QUIRE_LINUX_PARAMETER_(id, variable, kind)                                                 \
+	QUIRE_LINUX_PART_(parameters, id, .name = #id, .type = (kind), .value = &(variable))
+#define module_param_named(id, variable, kind, permissions)                                        \
+	QUIRE_LINUX_PARAMETER_(id, variable, #kind)
+#define module_param(variable, kind, permissions) QUIRE_LINUX_PARAMETER_(variable, variable, #kind)
+
+#define QUIRE_LINUX_NOTHING_		  _Static_assert(1, "")
+#define MODULE_LICENSE(text)		  QUIRE_LINUX_NOTHING_
+#define MODULE_AUTHOR(text)		  QUIRE_LINUX_NOTHING_
+#define MODULE_DESCRIPTION(text)	  QUIRE_LINUX_NOTHING_
+#define MODULE_VERSION(text)		  QUIRE_LINUX_NOTHING_
+#define MODULE_ALIAS(text)		  QUIRE_LINUX_NOTHING_
+#define MODULE_IMPORT_NS(text)		  QUIRE_LINUX_NOTHING_
+#define MODULE_PARM_DESC(name, text)	  QUIRE_LINUX_NOTHING_
+#define EXPORT_SYMBOL(name)		  QUIRE_LINUX_NOTHING_
+#define EXPORT_SYMBOL_GPL(name)		  QUIRE_LINUX_NOTHING_
+#define EXPORT_SYMBOL_NS_GPL(name, space) QUIRE_LINUX_NOTHING_
+
+/* ---- parameters ---- */
+
+static inline bool quire_linux_is_yes_(const char *text)
+{
+	return *text == '\0' || strchr("1yYtT", *text) != NULL || strcmp(text, "on") == 0;
+}
+
+/* Stores a number of the parameter's width; false if the text is none. */
+static inline bool quire_linux_number_(const struct quire_linux_part *part, const char *text)
+{
+	static const struct {
+		const char *type;
+		size_t bytes;
+	} widths[] = {
+		{ "byte", 1 }, { "short", 2 }, { "ushort", 2 }, { "int", 4 },
+		{ "uint", 4 }, { "long", 8 },  { "ulong", 8 },	{ "ullong", 8 },
+	};
+	char *end;
+	long long number;
+
+	errno = 0;
+	number = *text == '-' ? strtoll(text, &end, 0) : (long long)strtoull(text, &end, 0);
+	if (errno != 0 || end == text || *end != '\0')
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		if (strcmp(part->type, widths[i].type) == 0) {
+			memcpy(part->value, &number, widths[i].bytes); /* little endian */
+			return true;
+		}
+	}
+	return false;
+}
+
+/* NAME=VALUE, or NAME alone for a bool; false if there is no such parameter, or the value is not of its type. */
+static inline bool quire_linux_set_(char *argument)
+{
+	size_t name_bytes = strcspn(argument, "=");
+	char *text = argument + name_bytes + (argument[name_bytes] == '=');
+
+	for (struct quire_linux_part *part = quire_linux_module.parameters; part != NULL;
+	     part = part->next) {
+		if (strlen(part->name) != name_bytes ||
+		    strncmp(part->name, argument, name_bytes) != 0)
+			continue;
+		if (strcmp(part->type, "bool") == 0) {
+			*(bool *)part->value = quire_linux_is_yes_(text);
+			return true;
+		}
+		if (strcmp(part->type, "charp") == 0) {
+			*(char **)part->value = text;
+			return true;
+		}
+		return quire_linux_number_(part, text);
+	}
+	return false;
+}
+
+/* ---- main ---- */
+
+static inline int quire_linux_run_(void)
+{
+	int status = 0;
+
+	for (struct quire_linux_part *part = quire_linux_module.inits; part != NULL;
+	     part = part->next) {
+		int error = part->init();
+
+		if (error == -EAGAIN)
+			return status;
+		if (error != 0) {
+			printk("%s() failed: %d\n", part->name, error);
+			return 1;
+		}
+	}
+	for (struct quire_linux_part *part = quire_linux_module.exits; part != NULL;
+	     part = part->next)
+		part->exit();
+	return status;
+}
+
+int main(int argc, char **argv);
+
+__attribute__((weak)) int main(int argc, char **argv)
+{
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		if (!quire_linux_set_(argv[i])) {
+			printk("%s: no parameter, or not of its type: %s\n", argv[0], argv[i]);
+			return 2;
+		}
+	}
+	status = quire_linux_run_();
+	return status != 0 ? status : quire_linux_warnings != 0;
+}
+
+#endif
