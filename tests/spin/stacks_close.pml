@@ -29,6 +29,7 @@ byte restart = 0; /* counts fences: a sequence that began before one may not com
 
 byte held = 1;	  /* by the CPU's task and the buddy together: what is not on the stack */
 byte owners = 0;  /* closers that own the entries now */
+bool fenced = false; /* a ghost: a fence has ended since the stack was closed (S3) */
 
 #define ENTRIES (1 + 1)
 
@@ -57,7 +58,7 @@ inline sequence(push)
 		:: atomic {
 			began == restart ->
 			/* From the fence until the last open the closers own top. */
-			assert(owners == 0);
+			assert(!fenced && owners == 0);
 			if
 			:: push -> held--; top = saw_top + 1
 			:: else -> held++; top = saw_top - 1
@@ -86,7 +87,8 @@ active proctype cpu()
 	od
 }
 
-inline fence() { atomic { restart++ } }
+inline fence() { atomic { restart++; fenced = !open } }
+inline open_stack() { atomic { open = true; fenced = false } }
 
 active [CLOSERS] proctype closer()
 {
@@ -117,7 +119,7 @@ active [CLOSERS] proctype closer()
 #ifdef OPEN_FIRST
 	closed_nr--;
 	if
-	:: closed_nr == 0 -> owners = 0; open = true
+	:: closed_nr == 0 -> owners = 0; open_stack()
 	:: else -> owners--
 	fi;
 	top = 0;
@@ -130,9 +132,9 @@ active [CLOSERS] proctype closer()
 	closed_nr--;
 	if
 #ifdef NO_NEST
-	:: true -> open = true
+	:: true -> open_stack()
 #else
-	:: closed_nr == 0 -> open = true
+	:: closed_nr == 0 -> open_stack()
 	:: else
 #endif
 	fi;
