@@ -37,7 +37,8 @@ static struct quire_module *module_above(struct quire_module *module)
 	return load_acquire(&module->above);
 }
 
-/* A concurrent walk that sets it may have missed the module. */
+/* A concurrent walk that sets it may have missed the module: the fence, with that in set_looks(), makes one of them find
+ * the other. */
 static void module_follow(struct quire *q, struct quire_module *module)
 {
 	bool looks;
@@ -45,7 +46,6 @@ static void module_follow(struct quire *q, struct quire_module *module)
 	if (module->set_looks == NULL)
 		return;
 	do {
-		fence_seq_cst();
 		looks = load_relaxed(&q->looks);
 		module->set_looks(module, looks);
 		fence_seq_cst();

@@ -236,14 +236,14 @@ static void put_offline(struct pages *p, struct zone *zone, uint32_t block)
 	zone_unlock(zone, token);
 }
 
-static bool take_offline(struct pages *p, uint32_t block)
+static bool take_offline_locked(struct pages *p, uint32_t block)
 {
 	struct zone *zone = block_zone(p, block);
 	lock_token token;
 	bool taken;
 
-	/* So that fork finds no block between the buddy and the offline list. */
-	mutex_acquire(&p->grow_mutex);
+	/* Fork takes it, too, and so finds no block between the buddy and the offline list. */
+	DCHECK(mutex_is_held(&p->giveback_mutex));
 	zone_lock_for(zone, 0, &token);
 	taken = take_out_locked(p, zone, block);
 	zone_unlock(zone, token);
@@ -253,7 +253,6 @@ static bool take_offline(struct pages *p, uint32_t block)
 		put_online(p, zone, block);
 		taken = false;
 	}
-	mutex_release(&p->grow_mutex);
 	return taken;
 }
 
@@ -267,7 +266,7 @@ static int offline_locked(struct pages *p, uint32_t block)
 		return error;
 	/* Nothing of it is on its way back while the mutex is held. */
 	mutex_acquire(&p->giveback_mutex);
-	if (!take_offline(p, block)) {
+	if (!take_offline_locked(p, block)) {
 		set_isolate_locked(p, block, false);
 		error = -EBUSY;
 	}
@@ -297,7 +296,7 @@ static bool offline_whole(struct pages *p, uint32_t block)
 
 	mutex_acquire(&p->giveback_mutex);
 	if (set_isolate_locked(p, block, true) == 0) {
-		taken = take_offline(p, block);
+		taken = take_offline_locked(p, block);
 		if (!taken)
 			set_isolate_locked(p, block, false);
 	}

@@ -275,3 +275,32 @@ SIM_TEST(shrinkers_are_printed_beside_their_end, .enters = { "quire_text_shrinke
 	sim_run(sim);
 	page_scene_check(scene->pages);
 }
+
+static size_t scans_nothing(size_t bytes, void *arg)
+{
+	(void)bytes;
+	(void)arg;
+	return 0;
+}
+
+static void registers(void *arg)
+{
+	struct page_scene *scene = arg;
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "nothing", .scan = scans_nothing);
+	uint64_t id;
+
+	check_u64_eq(quire_shrinker_register(scene->q, &shrinker, &id), 0);
+}
+
+/* An instance may be too small to be visited; with a shrinker the worker comes, and then watches for pressure. */
+SIM_TEST(shrinker_that_is_registered_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "quire_shrinker_register" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	scene->q->work.due_ns = WORK_IDLE;
+	sim_cpu(sim, 0, registers, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+}

@@ -3,6 +3,7 @@
 #include <quire/vmap.h>
 
 #include "instance/module.h"
+#include "instance/relief.h"
 #include "instance/worker.h"
 #include "machine/clock.h"
 #include "sim/page/page_scene.h"
@@ -50,6 +51,78 @@ SIM_TEST(refused_thread_leaves_work_to_callers, .explore = SIM_ALL_SCHEDULES, .p
 	check_u64_eq(pages_of(scene->q)->fast_flags_end,
 		     scene->q->looks ? 0 : pages_of(scene->q)->fast_flags_most);
 	SIM_CHECK(scene->q->work.state != 0 || scene->q->looks);
+}
+
+/* A module that notes whether callers look for due work, and what it is told it for. */
+struct told_module {
+	struct quire_module module;
+	struct quire *q;
+	uint32_t looks;
+};
+
+static void is_told(struct quire_module *module, bool looks)
+{
+	store_relaxed(&((struct told_module *)module)->looks, looks);
+}
+
+static struct told_module *told_module_make(struct sim *sim)
+{
+	struct told_module *told = sim_zalloc(sim, sizeof(*told));
+
+	told->module = (struct quire_module){ .rank = RANK_VMAP_PURGE, .set_looks = is_told };
+	told->q = scene_without_worker(sim, QUIRE_WORKER_THREAD)->q;
+	return told;
+}
+
+static void joins(void *arg)
+{
+	struct told_module *told = arg;
+
+	mutex_acquire(&told->q->modules_mutex);
+	module_register_locked(told->q, &told->module);
+	mutex_release(&told->q->modules_mutex);
+}
+
+static void loses_the_thread(void *arg)
+{
+	struct told_module *told = arg;
+
+	(void)exchange_acq_rel(&told->q->work.refused, 1);
+	worker_follow(told->q);
+}
+
+static void has_the_thread_again(void *arg)
+{
+	struct told_module *told = arg;
+
+	(void)exchange_acq_rel(&told->q->work.refused, 0);
+	worker_follow(told->q);
+}
+
+/* Either the walk over the modules finds the new one, or that one finds what the walk tells: both store first and then
+ * load, and without a fence between these both may miss the other's store. */
+SIM_TEST(module_that_joins_is_told_who_looks, .model = SIM_TSO,
+	 .enters = { "module_follow", "set_looks" })
+{
+	struct told_module *told = told_module_make(sim);
+
+	sim_cpu(sim, 0, joins, told);
+	sim_cpu(sim, 1, loses_the_thread, told);
+	sim_run(sim);
+	check_u64_eq(told->looks, 1);
+}
+
+/* Of two that tell the modules different things the last one tells them what is so. */
+SIM_TEST(modules_are_told_by_two_who_looks, .model = SIM_TSO, .enters = { "worker_follow" })
+{
+	struct told_module *told = told_module_make(sim);
+
+	joins(told);
+	sim_cpu(sim, 0, loses_the_thread, told);
+	sim_cpu(sim, 1, has_the_thread_again, told);
+	sim_run(sim);
+	check_u64_eq(told->q->looks, work_needs_callers(&told->q->work));
+	check_u64_eq(told->looks, told->q->looks);
 }
 
 static void takes_and_gives_fast(void *arg)
@@ -111,6 +184,81 @@ SIM_TEST(visit_for_another_module_counts_no_pages, .cpus_nr = 1, .explore = SIM_
 	module_register_locked(scene->q, other);
 	mutex_release(&scene->q->modules_mutex);
 	sim_cpu(sim, 0, visits_with_the_zone_locked, scene);
+	sim_run(sim);
+}
+
+/* A module whose functions must not meet. */
+struct lone_module {
+	struct quire_module module;
+	uint32_t inside; /* a plain word: two at once are a race */
+};
+
+static void enters_alone(struct quire_module *module)
+{
+	struct lone_module *lone = (struct lone_module *)module;
+
+	lone->inside++;
+	check_u64_eq(lone->inside, 1);
+	lone->inside--;
+}
+
+static void looks_alone(struct quire_module *module, struct relief *relief)
+{
+	relief->exceeding_bytes = 1; /* so that everything free goes back, and it looks again */
+	enters_alone(module);
+}
+
+static int verifies_alone(struct quire_module *module)
+{
+	enters_alone(module);
+	return 0;
+}
+
+static size_t gives_back_alone(struct quire_module *module)
+{
+	enters_alone(module);
+	return 0;
+}
+
+static uint64_t ticks_alone(struct quire_module *module, uint64_t now_ns)
+{
+	(void)now_ns;
+	enters_alone(module);
+	return WORK_EXIT;
+}
+
+static void visits(void *arg)
+{
+	(void)worker_run(((struct page_scene *)arg)->q, 2 * DECAY_NS);
+}
+
+static void verifies_and_releases(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	check_u64_eq(quire_verify(scene->q), 0);
+	(void)quire_release(scene->q);
+}
+
+/* look, tick, verify and give_back of a module run one at a time, whoever calls them (instance/module.h). */
+SIM_TEST(visit_has_a_module_alone, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "look_if_due", "relief.c:give_back", "modules_tick" })
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+	struct lone_module *lone = sim_zalloc(sim, sizeof(*lone));
+
+	lone->module = (struct quire_module){
+		.rank = RANK_VMAP_PURGE,
+		.look = looks_alone,
+		.verify = verifies_alone,
+		.give_back = gives_back_alone,
+		.tick = ticks_alone,
+	};
+	mutex_acquire(&scene->q->modules_mutex);
+	module_register_locked(scene->q, &lone->module);
+	mutex_release(&scene->q->modules_mutex);
+	sim_cpu(sim, 0, visits, scene);
+	sim_cpu(sim, 1, verifies_and_releases, scene);
 	sim_run(sim);
 }
 
@@ -265,6 +413,25 @@ SIM_TEST(refused_stop_holds_nothing, .explore = SIM_ALL_SCHEDULES, .preempt_max 
 
 	sim_cpu(sim, 0, stops_again_if_refused, scene);
 	sim_run(sim);
+}
+
+static void retires(void *arg)
+{
+	worker_retire(((struct page_scene *)arg)->q);
+}
+
+/* The process ends while another thread has the worker stopped: it stays stopped for that thread, whichever
+ * comes first, and callers do the work if it was retired. */
+SIM_TEST(worker_retires_beside_a_stop, .enters = { "worker_retire" })
+{
+	struct page_scene *scene = page_scene_make_worker(sim);
+
+	sim_cpu(sim, 0, stops_and_starts, scene);
+	sim_cpu(sim, 1, retires, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->worker_stopped.nr, 0);
+	SIM_CHECK(scene->q->work.state != STATE_HELD);
+	check_u64_eq(scene->q->looks, work_needs_callers(&scene->q->work));
 }
 
 static void forks_beside_a_stop(void *arg)

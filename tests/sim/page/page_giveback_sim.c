@@ -372,6 +372,65 @@ SIM_TEST(free_during_the_workers_visit_is_seen_to, .explore = SIM_ALL_SCHEDULES,
 	page_scene_check(scene);
 }
 
+static void frees_first(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->page[0], 0);
+}
+
+/* All pages are in use; CPU 0's stack of single pages is empty, and accepts some. */
+static struct page_scene *scene_with_warm_stack(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	take_all_but(scene, 0);
+	give(scene, scene->page[0], 0);
+	scene->page[0] = take(scene, 0, 0);
+	giveback_tick(pages_of(scene->q), clock_now_ns() + UINT64_C(3000000000));
+	return scene;
+}
+
+/* The same for a push that began when its stack was warm: the visit makes the stack cold, and does not count what lies on
+ * it before that push has ended. */
+SIM_TEST(push_during_the_workers_visit_is_seen_to, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "giveback_visit", "is_idle_locked" })
+{
+	struct page_scene *scene = scene_with_warm_stack(sim);
+
+	sim_cpu(sim, 0, frees_first, scene);
+	sim_cpu(sim, 1, worker_comes_twice, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&pages_of(scene->q)->giveback_due_ns) != WORK_IDLE);
+	page_scene_check(scene);
+}
+
+static void frees_two_in_bulk(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *pages[2] = { scene->page[0], scene->page[1] };
+
+	for (unsigned i = 0; i < 2; i++)
+		sim_disown(pages[i], (size_t)1 << scene->q->page_shift);
+	scene->held_pages -= 2;
+	quire_free_pages_bulk(scene->q, pages, 2);
+}
+
+/* Where they go to a CPU's stack at once, too. */
+SIM_TEST(bulk_free_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "quire_free_pages_bulk", "giveback_kick" })
+{
+	struct page_scene *scene = scene_with_warm_stack(sim);
+
+	store_relaxed(&pages_of(scene->q)->giveback_due_ns, WORK_IDLE);
+	scene->q->work.due_ns = WORK_IDLE;
+	sim_cpu(sim, 0, frees_two_in_bulk, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&pages_of(scene->q)->giveback_due_ns) != WORK_IDLE);
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+	page_scene_check(scene);
+}
+
 /* ---- what others want to know of a block ------------------------------------------------------ */
 
 static void counts_free_pages(void *arg)

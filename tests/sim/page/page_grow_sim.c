@@ -216,6 +216,19 @@ SIM_TEST(grow_left_by_a_grower_is_waited_for, .events = SIM_REFUSE | SIM_TRYFAIL
 	page_scene_check(scene);
 }
 
+/* A grower that did not wait for grow_mutex has all blocks: a caller that may wait sleeps until that one is done, and is
+ * served.  Without sleeping it would take the zone's lock again and again; it has 40 acquisitions at most. */
+SIM_TEST(grow_waits_for_a_grower_of_all_blocks, .events = SIM_TRYFAIL, .enters = { "grow_wait" })
+{
+	struct page_scene *scene = page_scene_make_unused(sim);
+
+	sim_cpu(sim, 0, takes_without_waiting, scene);
+	sim_cpu(sim, 1, is_served, scene);
+	sim_run(sim);
+	SIM_CHECK(pages_of(scene->q)->zone[0].lock_acquisitions <= 16);
+	page_scene_check(scene);
+}
+
 static void charges_all_it_gets(void *arg)
 {
 	struct page_scene *scene = arg;
