@@ -272,7 +272,7 @@ void parse_arguments(struct arguments *args, int argc, char **argv)
 	enum exit_status status;
 
 	if (!arguments_take(&explore_command, argc, argv, parse_option, args, &status))
-		exit(output_exit("quire explore", status));
+		exit(output_exit("quire explore", (int)status));
 	if (args->replay != NULL)
 		read_replay(args);
 	if (args->replay != NULL && optind + 1 != argc)

@@ -8,44 +8,14 @@
 #include "counterexample.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "common/page.h"
 
 #define STEPS_MAX   400u
 #define HISTORY_MAX 600u
 #define OBJECT_MAX  256u /* bytes; of something larger the history is that of the field */
 
-static const char style[] =
-	":root{color-scheme:light dark;--ink:#1c2024;--dim:#5c6670;--paper:#fff;--line:#d8dde3;"
-	"--cell:#f3f6f9;--key:#fff3cf;--broken:#c0262d}\n"
-	"@media (prefers-color-scheme:dark){:root{--ink:#e4e7ea;--dim:#98a2ad;--paper:#14171a;"
-	"--line:#353c44;--cell:#1e2328;--key:#3d3413;--broken:#ff8a80}}\n"
-	"body{margin:2rem auto;padding:0 1rem;max-width:110rem;background:var(--paper);"
-	"color:var(--ink);font:15px/1.45 system-ui,sans-serif}\n"
-	"h1{font-size:1.4rem;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:2rem 0 .5rem}\n"
-	".broken{border-left:4px solid var(--broken);padding:.1rem 1rem;margin:1rem 0}\n"
-	".broken strong{color:var(--broken)}p{max-width:60rem}.dim{color:var(--dim)}\n"
-	"table{border-collapse:collapse;width:100%;table-layout:fixed}\n"
-	"th,td{border:1px solid var(--line);padding:.3rem .5rem;text-align:left;"
-	"vertical-align:top;overflow-wrap:anywhere}\n"
-	"thead th{position:sticky;top:0;background:var(--paper)}\n"
-	".n{width:3rem;text-align:right;color:var(--dim);font-weight:normal}\n"
-	".on{background:var(--cell)}.key .on{background:var(--key)}\n"
-	".turn th,.turn td{border-top:2px solid var(--dim)}\n"
-	"code{font:13px/1.4 ui-monospace,monospace;white-space:pre-wrap}\n"
-	".at{color:var(--dim);font-size:.85em}.what{font-weight:600}\n"
-	".hit{color:var(--broken)}.locals{color:var(--dim)}\n"
-	"@media print{body{margin:0;max-width:none;font-size:9pt}thead{display:table-header-group}"
-	"thead th{position:static}tr{break-inside:avoid}code{font-size:8pt}"
-	"*{print-color-adjust:exact}}\n";
-
-static void element(FILE *out, const char *tag, const char *class, const char *text)
-{
-	if (text[0] == '\0')
-		return;
-	fprintf(out, class != NULL ? "<%s class=\"%s\">" : "<%s>", tag, class);
-	report_escape(out, text);
-	fprintf(out, "</%s>\n", tag);
-}
+extern const char *const finding_style[]; /* page.css */
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
@@ -56,7 +26,7 @@ static void heads(const struct counterexample *c, FILE *out)
 		const struct task *task = &sim_run_.tasks[c->task_of[i]];
 
 		fprintf(out, "<th>CPU %u: ", task->cpu);
-		report_escape(out, steps_place((uintptr_t)task->body + 1).function);
+		page_text(out, steps_place((uintptr_t)task->body + 1).function);
 		fprintf(out, "()</th>");
 	}
 	fprintf(out, "</tr></thead>\n<tbody>\n");
@@ -68,19 +38,19 @@ static void content(const struct step *step, bool is_new, FILE *out)
 	char text[512];
 
 	if (step->event->note != NULL) {
-		element(out, "em", NULL, step->what);
+		page_element(out, "em", NULL, step->what);
 		return;
 	}
 	if (is_new) {
 		steps_callers(step->event, text, sizeof(text));
-		element(out, "div", "at", text);
+		page_element(out, "div", "at", text);
 	}
 	snprintf(text, sizeof(text), "%s:%u %s()%s", place->file, place->line, place->function,
 		 step->event->irq_depth ? ", in a handler" : "");
-	element(out, "div", "at", text);
-	element(out, "code", NULL, place->text);
-	element(out, "div", step->is_broken ? "what hit" : "what", step->what);
-	element(out, "div", "locals", step->locals);
+	page_element(out, "div", "at", text);
+	page_element(out, "code", NULL, place->text);
+	page_element(out, "div", step->is_broken ? "what hit" : "what", step->what);
+	page_element(out, "div", "locals", step->locals);
 }
 
 static void row(const struct counterexample *c, const struct step *step, bool is_new, bool is_key,
@@ -127,11 +97,11 @@ static void end_of(const char *head, uintptr_t pc, FILE *out)
 		return;
 	place = steps_place(pc);
 	fprintf(out, "<p>%s ", head);
-	report_escape(out, place.file);
+	page_text(out, place.file);
 	fprintf(out, ":%u, ", place.line);
-	report_escape(out, place.function);
+	page_text(out, place.function);
 	fprintf(out, "(): <code>");
-	report_escape(out, place.text);
+	page_text(out, place.text);
 	fprintf(out, "</code></p>\n");
 }
 
@@ -140,21 +110,21 @@ static void broken(const struct counterexample *c, FILE *out)
 	const struct failure *failure = &c->result->failure;
 
 	fprintf(out, "<div class=\"broken\">\n<p><strong>Broken: ");
-	report_escape(out, failure->rule);
+	page_text(out, failure->rule);
 	fprintf(out, "</strong></p>\n");
-	element(out, "p", NULL, failure->text);
+	page_element(out, "p", NULL, failure->text);
 	if (c->invariant != NULL) {
 		fprintf(out, "<p><strong>%s</strong> ", c->invariant_label);
-		report_escape(out, c->invariant);
+		page_text(out, c->invariant);
 		fprintf(out, " <span class=\"dim\">(docs/invariants.md)</span></p>\n");
 	} else if (c->meaning != NULL) {
-		element(out, "p", NULL, c->meaning);
+		page_element(out, "p", NULL, c->meaning);
 	}
 	if (c->race != NULL) {
 		fprintf(out, "<p><strong>%s.</strong> ", c->race->label);
-		report_escape(out, c->race->title);
+		page_text(out, c->race->title);
 		fprintf(out, ". Rule: ");
-		report_escape(out, c->race->rule);
+		page_text(out, c->race->rule);
 		fprintf(out, " <span class=\"dim\">(docs/races.md#%s)</span></p>\n",
 			c->race->anchor);
 	}
@@ -184,12 +154,12 @@ static void history(const struct counterexample *c, const bool *key, FILE *out)
 	}
 	if (wanted != NULL && nr != 0) {
 		fprintf(out, "<h2>History of <code>");
-		report_escape(out, name);
+		page_text(out, name);
 		fprintf(out,
 			"</code></h2>\n<p class=\"dim\">Every access to it, in order%s. "
 			"Red: ",
 			nr == HISTORY_MAX ? " (the last ones)" : "");
-		report_escape(out, steps.broken_name);
+		page_text(out, steps.broken_name);
 		fprintf(out, ".</p>\n");
 		table(c, wanted, key, out);
 	}
@@ -201,12 +171,9 @@ void page_write(struct counterexample *c, FILE *out)
 	bool *key = calloc(c->steps.nr + 1, sizeof(*key));
 	bool *wanted = calloc(c->steps.nr + 1, sizeof(*wanted));
 
-	fprintf(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\n"
-		     "<meta name=\"viewport\" content=\"width=device-width\"/>\n<title>");
-	report_escape(out, c->scenario);
-	fprintf(out, "</title>\n<style>\n%s</style></head>\n<body>\n", style);
-	element(out, "h1", NULL, c->scenario);
-	element(out, "p", NULL, c->claim);
+	page_begin(out, c->scenario, finding_style);
+	page_element(out, "h1", NULL, c->scenario);
+	page_element(out, "p", NULL, c->claim);
 	broken(c, out);
 	for (unsigned i = 0; key != NULL && i < c->steps.nr; i++)
 		key[i] = c->steps.step[i].is_shown;
@@ -216,12 +183,12 @@ void page_write(struct counterexample *c, FILE *out)
 	if (key != NULL && wanted != NULL && c->steps.nr != 0) {
 		fprintf(out, "<h2>Steps</h2>\n<p class=\"dim\">Each CPU is a column; time runs "
 			     "downwards. Marked: the steps that explain most. Red: ");
-		report_escape(out, c->steps.broken_name);
+		page_text(out, c->steps.broken_name);
 		fprintf(out, ".</p>\n");
 		table(c, wanted, key, out);
 		history(c, key, out);
 	}
-	fprintf(out, "</body></html>\n");
+	page_end(out);
 	free(wanted);
 	free(key);
 }

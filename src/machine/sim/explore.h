@@ -50,7 +50,5 @@ void explore_trace(struct explore_result *result);
 
 /* report.c */
 void report_columns(const struct explore_result *result, FILE *html, const char *title);
-/* As the text of a page in HTML. */
-void report_escape(FILE *out, const char *text);
 
 #endif

@@ -324,7 +324,7 @@ static void show_failure(FILE *out, const struct explore_result *result)
 		result->deviations_nr, result->switches_before, result->deviations_before);
 }
 
-void report_escape(FILE *out, const char *text)
+static void escape(FILE *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text == '<')
@@ -351,10 +351,10 @@ static void html_row(FILE *out, const struct event *event, unsigned column, unsi
 		if (i == column) {
 			if (event->note == NULL) {
 				fprintf(out, "<b>");
-				report_escape(out, symbol_text(event->pc));
+				escape(out, symbol_text(event->pc));
 				fprintf(out, "</b><br>");
 			}
-			report_escape(out, text);
+			escape(out, text);
 		}
 		fprintf(out, "</td>");
 	}
@@ -367,15 +367,15 @@ static void write_html(const struct explore_result *result, FILE *out, const cha
 	unsigned columns_nr = columns_of(column);
 
 	fprintf(out, "<!doctype html><meta charset=utf-8><title>");
-	report_escape(out, title);
+	escape(out, title);
 	fprintf(out, "</title><style>body{font:14px monospace;margin:2em}td{padding:2px 1em;"
 		     "vertical-align:top;border-left:1px solid "
 		     "#ccc}.on{background:#eef3f8}</style><h1>");
-	report_escape(out, title);
+	escape(out, title);
 	fprintf(out, "</h1><p>");
-	report_escape(out, result->failure.rule);
+	escape(out, result->failure.rule);
 	fprintf(out, ": ");
-	report_escape(out, result->failure.text);
+	escape(out, result->failure.text);
 	fprintf(out, "</p><table>\n");
 	for (unsigned i = 0; i < trace_nr; i++)
 		if (worth_showing(i))

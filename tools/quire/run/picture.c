@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "common/page.h"
 #include "run/history.h"
 
 #define WIDTH  800
@@ -48,19 +49,6 @@ static double x_of(const struct frame *frame, double seconds)
 static double y_of(const struct frame *frame, double mib)
 {
 	return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * mib / frame->mib_max;
-}
-
-/* A program's arguments may have anything in them. */
-static void put_escaped(FILE *file, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '<')
-			fprintf(file, "&lt;");
-		else if (*text == '&')
-			fprintf(file, "&amp;");
-		else if ((unsigned char)*text >= 0x20)
-			fputc(*text, file);
-	}
 }
 
 static void rule(FILE *file, double x0, double y0, double x1, double y1, const char *class)
@@ -144,12 +132,12 @@ void picture_print(FILE *file, const char *program, const struct history *histor
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" "
 		"height=\"%d\" role=\"img\">\n<title>Resident memory of ",
 		WIDTH, HEIGHT, WIDTH, HEIGHT);
-	put_escaped(file, program);
+	page_text(file, program);
 	fprintf(file,
 		"</title>\n<style>\n%s</style>\n<text x=\"%d\" y=\"20\" class=\"title\">Resident "
 		"memory of ",
 		style, LEFT - 36);
-	put_escaped(file, program);
+	page_text(file, program);
 	fprintf(file, "</text>\n");
 	put_axes(file, &frame, mib_step);
 	for (unsigned i = 0; i < nr; i++)
