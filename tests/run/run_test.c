@@ -16,7 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "../tools/json_reader.h"
+#include "common/json_reader.h"
 
 static char directory[] = "/tmp/run_test.XXXXXX";
 static char quire[256], library[256], again[256], json[256], copy[256];

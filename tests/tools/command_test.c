@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/arguments.h"
-#include "json_reader.h"
+#include "common/json_reader.h"
 #include "trace_writer.h"
 
 static const char *quire_path, *traces_directory;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "confine.h"
-#include "json_reader.h"
+#include "common/json_reader.h"
 
 #ifndef SYS_process_madvise
 #define SYS_process_madvise 440

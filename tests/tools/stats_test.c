@@ -21,7 +21,7 @@
 #include <quire/quire.h>
 #include <quire/vmap.h>
 
-#include "json_reader.h"
+#include "common/json_reader.h"
 #include "stat/figures.h"
 #include "stats/seen.h"
 #include "stats/stats.h"

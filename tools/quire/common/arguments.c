@@ -39,8 +39,8 @@ static void scan_make(struct scan *scan, const struct command *command)
 			*letter++ = row->name[0];
 			if (row->value != NULL)
 				*letter++ = ':';
-			continue;
 		}
+		/* "--a" is taken for "-a". */
 		scan->known[known++] = (struct option){
 			.name = row->name,
 			.has_arg = row->value != NULL ? required_argument : no_argument,

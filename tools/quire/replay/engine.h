@@ -74,6 +74,9 @@ struct engine {
 	bool threads;
 	bool checks;
 	struct progress *progress;
+	/* NULL, or called at each sample of the plan; one thread. */
+	void (*observe)(struct engine *engine, uint32_t sample_index);
+	void *observe_arg;
 	const struct engine_kind *kind; /* by the plan's; set by engine_run() */
 	void *heap;
 	unsigned page_shift; /* of the instance */

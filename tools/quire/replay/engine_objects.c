@@ -155,7 +155,11 @@ static void take_sample(struct engine *engine, uint32_t sample_index)
 {
 	struct object_stat stat;
 
-	if (!engine->checks || engine->threads)
+	if (engine->threads)
+		return;
+	if (engine->observe != NULL)
+		engine->observe(engine, sample_index);
+	if (!engine->checks)
 		return;
 	engine->object_target->read_stat(engine->heap, &stat);
 	engine->result->populated_kB[sample_index] = stat.percpu.populated_kB;

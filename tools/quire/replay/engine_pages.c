@@ -114,6 +114,10 @@ static void step_pages(struct actor *actor, const struct plan_step *step)
 	case PLAN_SPLIT:
 		step_split(actor, step);
 		break;
+	case PLAN_SAMPLE:
+		if (actor->engine->observe != NULL && !actor->engine->threads)
+			actor->engine->observe(actor->engine, step->id);
+		break;
 	default:
 		break;
 	}

@@ -110,16 +110,14 @@ static void plan_mark(struct planner *planner, const struct katr_record *record)
 	step->id = plan->marks_nr++;
 }
 
-static void plan_sample(struct planner *planner, const struct katr_record *record)
+static void plan_sample(struct planner *planner, const struct katr_record *record,
+			uint64_t populated_kB)
 {
 	struct plan *plan = planner->plan;
 	size_t room = planner->samples_room;
 	struct plan_sample *samples;
-	uint64_t populated_kB;
 	struct plan_step *step;
 
-	if (plan->kind != KATR_PERCPU || !planner_reads_percpu(record, &populated_kB))
-		return;
 	samples = grow(plan->samples, plan->samples_nr, &room, sizeof(samples[0]));
 	if (samples == NULL) {
 		planner->out_of_memory = true;
@@ -132,7 +130,8 @@ static void plan_sample(struct planner *planner, const struct katr_record *recor
 		.live_bytes = plan->totals.live_bytes,
 		.populated_kB = populated_kB,
 	};
-	planner_add_time(planner, record);
+	if (plan->kind != KATR_PAGE)
+		planner_add_time(planner, record);
 	step = planner_add_step(planner, record);
 	if (step == NULL)
 		return;
@@ -140,8 +139,22 @@ static void plan_sample(struct planner *planner, const struct katr_record *recor
 	step->id = plan->samples_nr++;
 }
 
+/* The record is the first one of its part of the time. */
+static void plan_equal_sample(struct planner *planner, const struct katr_record *record)
+{
+	uint64_t ticks = planner->reader.params.ticks;
+	double share = ticks > 0 ? (double)record->tick / (double)ticks : 0;
+
+	if (planner->plan->kind != KATR_PERCPU &&
+	    planner->plan->samples_nr <= share * PLAN_SAMPLES_NR)
+		plan_sample(planner, record, 0);
+}
+
 static void plan_record(struct planner *planner, const struct katr_record *record)
 {
+	uint64_t populated_kB;
+
+	plan_equal_sample(planner, record);
 	if (planner->plan->kind == KATR_PAGE)
 		planner_add_page_record(planner, record);
 	else
@@ -152,7 +165,9 @@ static void plan_record(struct planner *planner, const struct katr_record *recor
 		plan_mark(planner, record);
 	if (record->op == KATR_SAMPLE) {
 		planner_add_sample(planner, record);
-		plan_sample(planner, record);
+		if (planner->plan->kind == KATR_PERCPU &&
+		    planner_reads_percpu(record, &populated_kB))
+			plan_sample(planner, record, populated_kB);
 	}
 }
 

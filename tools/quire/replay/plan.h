@@ -27,18 +27,19 @@
 #include "trace/katr.h"
 #include "trace/occupancy.h"
 
-#define PLAN_ORDERS_NR 11
+#define PLAN_ORDERS_NR	11
 /* Sizes of objects by their rounded-up log2: at most 2^55 bytes, as the reader checks. */
-#define PLAN_SIZES_NR  57
+#define PLAN_SIZES_NR	57
+#define PLAN_SAMPLES_NR 256u
 
 enum plan_op {
 	PLAN_ALLOC,
 	PLAN_FREE,
 	PLAN_FREE_BATCHED, /* order 0 only: larger blocks of a batch are freed one by one */
 	PLAN_SPLIT,
-	PLAN_MARK,   /* this and the next ones do not call the allocator */
-	PLAN_TIME,   /* objects: so much recorded time has passed */
-	PLAN_SAMPLE, /* per-CPU objects: the kernel recorded how much it had populated */
+	PLAN_MARK, /* this and the next ones do not call the allocator */
+	PLAN_TIME, /* objects: so much recorded time has passed */
+	PLAN_SAMPLE, /* per-CPU objects: the kernel recorded how much it had populated; others: some time has passed */
 };
 
 struct plan_step {
@@ -109,11 +110,12 @@ struct plan_mark {
 	struct plan_kernel kernel;
 };
 
-/* One of the figures that the kernel recorded several times a second. */
+/* Per-CPU objects: one of the figures that the kernel recorded several times a second.  Others: one of PLAN_SAMPLES_NR times, at equal
+ * distances. */
 struct plan_sample {
 	double seconds;
-	uint64_t live_bytes; /* as asked for, on one CPU */
-	uint64_t populated_kB;
+	uint64_t live_bytes;   /* as asked for, on one CPU */
+	uint64_t populated_kB; /* per-CPU objects */
 };
 
 struct plan_totals {
@@ -152,7 +154,7 @@ struct plan {
 	struct plan_request *requests; /* objects: by class */
 	struct plan_mark *marks;
 	uint32_t marks_nr;
-	struct plan_sample *samples; /* per-CPU objects */
+	struct plan_sample *samples;
 	uint32_t samples_nr;
 };
 

@@ -100,18 +100,23 @@ struct katr_object {
 	bool live;
 };
 
+/* @place of a record: a page's frame number, a chunk's number, an area's first page. */
+#define KATR_PLACE_NONE UINT64_MAX
+
 /* Fields that do not belong to the op are zero. */
 struct katr_record {
 	enum katr_op op;
 	bool flag; /* X: on FREE, the free is inferred */
 	uint32_t cpu;
 	uint64_t tick;
-	uint32_t id;			/* ALLOC, FREE, FREE_BATCHED, SPLIT */
-	uint32_t class_index;		/* ALLOC, FREE, FREE_BATCHED, SPLIT, FAIL */
-	uint32_t first_id;		/* SPLIT: of the pieces */
-	uint8_t order;			/* page: of the object; SPLIT: before it */
-	uint8_t new_order;		/* SPLIT */
-	const char *name;		/* MARK */
+	uint32_t id;	       /* ALLOC, FREE, FREE_BATCHED, SPLIT */
+	uint32_t class_index;  /* ALLOC, FREE, FREE_BATCHED, SPLIT, FAIL */
+	uint32_t first_id;     /* SPLIT: of the pieces */
+	uint8_t order;	       /* page: of the object; SPLIT: before it */
+	uint8_t new_order;     /* SPLIT */
+	uint64_t place;	       /* ALLOC: where the kernel put it; KATR_PLACE_NONE: not recorded */
+	uint64_t place_offset; /* ALLOC, percpu: bytes from the beginning of the chunk's unit */
+	const char *name;      /* MARK */
 	const struct katr_table *table; /* SAMPLE */
 	uint64_t rows_nr;		/* SAMPLE */
 	const int64_t *values;		/* SAMPLE: rows_nr * columns_nr, until the next record */

@@ -115,7 +115,8 @@ static void place_page(struct katr_reader *reader, struct katr_object *object)
 	}
 }
 
-static void place_object(struct katr_reader *reader, struct katr_object *object)
+static void place_object(struct katr_reader *reader, struct katr_object *object,
+			 struct katr_record *record)
 {
 	const struct katr_class *class = &reader->classes[object->class_index];
 	uint64_t offset;
@@ -123,17 +124,20 @@ static void place_object(struct katr_reader *reader, struct katr_object *object)
 	switch (class->kind) {
 	case KATR_PAGE:
 		place_page(reader, object);
+		record->place = object->pfn;
 		break;
 	case KATR_PERCPU:
-		katr_read_varint(&reader->input); /* chunk */
+		record->place = katr_read_varint(&reader->input);
 		offset = katr_read_varint(&reader->input);
 		if (offset > UINT32_MAX || offset * 4 % class->align_bytes != 0)
 			katr_fail(reader, "a percpu offset is out of range or not aligned");
+		record->place_offset = offset * 4;
 		break;
 	case KATR_VMAP:
 		offset = katr_read_varint(&reader->input);
 		reader->vmap_last =
 			(int64_t)((uint64_t)reader->vmap_last + (uint64_t)katr_unzigzag(offset));
+		record->place = (uint64_t)reader->vmap_last;
 		if (reader->params.vmalloc_pages > 0 &&
 		    (uint64_t)reader->vmap_last >= reader->params.vmalloc_pages)
 			katr_fail(reader, "an area lies outside the vmalloc space");
@@ -157,8 +161,9 @@ void katr_read_alloc(struct katr_reader *reader, struct katr_record *record)
 	if ((reader->params.kinds >> class->kind & 1) == 0)
 		katr_fail(reader, "a %s allocation, which the header excludes",
 			  katr_kind_name(class->kind));
+	record->place = KATR_PLACE_NONE;
 	if (has_placement(reader, class->kind))
-		place_object(reader, object);
+		place_object(reader, object, record);
 	if (reader->error.failed)
 		return;
 	object->live = true;

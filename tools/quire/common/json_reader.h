@@ -4,8 +4,8 @@
  *
  * A value is named by a path of keys and indices: "traces.0.totals.allocs".
  */
-#ifndef JSON_READER_H
-#define JSON_READER_H
+#ifndef QUIRE_TOOL_JSON_READER_H
+#define QUIRE_TOOL_JSON_READER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "json_reader.h"
+#include "common/json_reader.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* draw_spread.c - how large blocks are and how long they live: a bar for each power of two */
+#include <string.h>
+
+#include "replay/report_text.h"
+#include "report/draw.h"
+
+#define POWERS_NR  64u
+#define BAR_WIDTH  100u /* with the room between two */
+#define LABELS_MAX 8u
+
+struct bars {
+	const struct report *report;
+	const char *module;
+	bool of_sizes;
+	unsigned first, end; /* powers that have a bar */
+	double max;	     /* share of the highest */
+};
+
+/* The values of a source; NULL if it has none. */
+static const struct spread *spread_of(const struct bars *bars, const struct source *source)
+{
+	for (unsigned i = 0; i < source->modules_nr; i++) {
+		const struct module *module = &source->modules[i];
+		const struct spread *spread = bars->of_sizes ? &module->sizes : &module->lifetimes;
+
+		if (strcmp(module->name, bars->module) == 0)
+			return spread->nr > 0 ? spread : NULL;
+	}
+	return NULL;
+}
+
+static void measure(struct bars *bars)
+{
+	bars->first = POWERS_NR;
+	for (unsigned i = 0; i < bars->report->sources_nr; i++) {
+		const struct spread *spread = spread_of(bars, &bars->report->sources[i]);
+
+		for (unsigned power = 0; spread != NULL && power < POWERS_NR; power++) {
+			uint64_t nr = spread_of_power(spread, power);
+
+			if (nr == 0)
+				continue;
+			if (power < bars->first)
+				bars->first = power;
+			if (power + 1 > bars->end)
+				bars->end = power + 1;
+			if ((double)nr / (double)spread->nr > bars->max)
+				bars->max = (double)nr / (double)spread->nr;
+		}
+	}
+}
+
+static void put_bars(FILE *file, const struct bars *bars, const struct scale *scale, unsigned idx)
+{
+	const struct source *source = &bars->report->sources[idx];
+	const struct spread *spread = spread_of(bars, source);
+	unsigned width = (BAR_WIDTH - 20) / bars->report->sources_nr;
+
+	if (spread == NULL)
+		return;
+	fprintf(file, "<path class=\"bar s%u\" d=\"", idx % 4);
+	for (unsigned power = bars->first; power < bars->end; power++) {
+		double share = 100.0 * (double)spread_of_power(spread, power) / (double)spread->nr;
+		double height = share / scale->max * PLOT_HEIGHT;
+
+		/* What there is shows, however little. */
+		if (share > 0)
+			fprintf(file, "M%u %dh%uv-%.0fh-%uz",
+				(power - bars->first) * BAR_WIDTH + 10 + idx * width, PLOT_HEIGHT,
+				width, height < 4 ? 4 : height, width);
+	}
+	fprintf(file, "\"/>\n");
+}
+
+/* At the lower end of a bar's values. */
+static void put_labels(FILE *file, const struct bars *bars)
+{
+	unsigned bars_nr = bars->end - bars->first;
+	unsigned step = (bars_nr + LABELS_MAX - 1) / LABELS_MAX;
+
+	fprintf(file, "<div class=\"xs fixed\">");
+	for (unsigned i = 0; i < bars_nr; i += step) {
+		uint64_t value = (uint64_t)1 << (bars->first + i);
+
+		fprintf(file, "<span style=\"--x:%.4f\">%s</span>", (i + 0.5) / bars_nr,
+			bars->of_sizes ? number_bytes(value).text
+				       : text_of_seconds((double)value / 1e9).text);
+	}
+	fprintf(file, "</div>");
+}
+
+static void put_legend(FILE *file, const struct bars *bars)
+{
+	fprintf(file, "<ul class=\"legend\">");
+	for (unsigned i = 0; i < bars->report->sources_nr; i++) {
+		const struct spread *spread = spread_of(bars, &bars->report->sources[i]);
+
+		if (spread == NULL)
+			continue;
+		fprintf(file, "<li><i class=\"bar s%u\"></i>", i % 4);
+		draw_who(file, bars->report, &bars->report->sources[i]);
+		for (unsigned k = 0; k < 3; k++) {
+			static const double shares[] = { 0.5, 0.9, 0.99 };
+			uint64_t value = spread_at(spread, shares[k]);
+
+			fprintf(file, "%s%g %% up to %s", k == 0 ? "" : ", ", shares[k] * 100,
+				bars->of_sizes ? number_bytes(value).text
+					       : text_of_seconds((double)value / 1e9).text);
+		}
+		fprintf(file, "</li>");
+	}
+	fprintf(file, "</ul>\n");
+}
+
+static void draw_bars(FILE *file, const struct report *report, const char *module, bool of_sizes)
+{
+	struct bars bars = { .report = report, .module = module, .of_sizes = of_sizes };
+	struct scale scale;
+
+	measure(&bars);
+	if (bars.end == 0)
+		return;
+	scale = scale_of_numbers(bars.max * 100);
+	fprintf(file, "<figure id=\"%s-%s\"><figcaption>%s: %s</figcaption>\n",
+		of_sizes ? "sizes" : "lifetimes", module, module,
+		of_sizes ? "sizes" : "lifetimes of what was freed");
+	put_legend(file, &bars);
+	fprintf(file, "<div class=\"frame\"><div class=\"ys\">");
+	for (double at = 0; at <= scale.max * 1.0001; at += scale.step)
+		fprintf(file, "<span style=\"--y:%.4f\">%g %%</span>", at / scale.max, at);
+	fprintf(file,
+		"</div><div class=\"area\"><svg viewBox=\"0 0 %u %d\" "
+		"preserveAspectRatio=\"none\">\n",
+		(bars.end - bars.first) * BAR_WIDTH, PLOT_HEIGHT);
+	for (unsigned i = 0; i < report->sources_nr; i++)
+		put_bars(file, &bars, &scale, i);
+	fprintf(file, "</svg></div>");
+	put_labels(file, &bars);
+	fprintf(file, "</div></figure>\n");
+}
+
+void draw_spreads(FILE *file, const struct report *report)
+{
+	const struct source *first = &report->sources[0];
+	bool has_head = false;
+
+	for (unsigned i = 0; i < first->modules_nr; i++) {
+		if (first->modules[i].sizes.nr == 0)
+			continue;
+		if (!has_head)
+			fprintf(file, "<h2>Sizes and lifetimes</h2>\n<div class=\"pair\">\n");
+		has_head = true;
+		draw_bars(file, report, first->modules[i].name, true);
+		draw_bars(file, report, first->modules[i].name, false);
+	}
+	if (has_head)
+		fprintf(file, "</div>\n");
+}

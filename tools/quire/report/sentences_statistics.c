@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sentences_statistics.c - what a process did, in five sentences
+ *
+ *   1  how much was in use, and when the most
+ *   2  what is free and was not given back
+ *   3  what a few blocks pin
+ *   4  what this looks like: a leak, fragments, a cache, or nothing of it
+ *   5  what was given back, needed again, and refused
+ */
+#include <string.h>
+
+#include "report/sentences.h"
+
+/* Where a rule draws the line.  In use: at the end near its most, and much more than in the beginning. */
+#define LEAK_SHARE_OF_PEAK  0.95
+#define LEAK_TIMES_AT_FIRST 1.25
+/* Pinned, and kept: as much as half of what is in use. */
+#define MUCH_SHARE	    0.5
+
+struct facts {
+	double used, first, peak, peak_seconds; /* in use */
+	double kept;
+	const char *grown; /* the module that grew most; NULL: none did */
+	double grown_by;
+};
+
+static const struct module *find(const struct source *source, const char *name)
+{
+	for (unsigned i = 0; i < source->modules_nr; i++)
+		if (strcmp(source->modules[i].name, name) == 0)
+			return &source->modules[i];
+	return NULL;
+}
+
+static double at_first(const struct curve *curve)
+{
+	return (double)curve->min[curve->first];
+}
+
+static struct facts collect(const struct source *source)
+{
+	const struct module *process = find(source, "process");
+	const struct module *whole =
+		module_has(process, CURVE_USED) ? process : find(source, "page");
+	const struct curve *used = whole->curves[CURVE_USED];
+	struct facts facts = { .used = used->last,
+			       .first = at_first(used),
+			       .peak = used->peak,
+			       .peak_seconds = used->peak_seconds };
+
+	for (unsigned i = 0; i < source->modules_nr; i++) {
+		const struct module *module = &source->modules[i];
+		const struct curve *curve = module->curves[CURVE_USED];
+
+		if (module_has(module, CURVE_KEPT))
+			facts.kept += module->curves[CURVE_KEPT]->last;
+		if (module == process || !curve->has_begun ||
+		    curve->last - at_first(curve) <= facts.grown_by)
+			continue;
+		facts.grown = module->name;
+		facts.grown_by = curve->last - at_first(curve);
+	}
+	return facts;
+}
+
+static void say_used(struct source *source, const struct facts *facts)
+{
+	if (source->looked.looks_nr == 1) {
+		sentence_add(source, 0, "One look: %s were in use.",
+			     sentence_bytes(facts->used).text);
+		return;
+	}
+	sentence_add(source, 0, "In use were %s at the first of %llu looks, at most %s",
+		     sentence_bytes(facts->first).text, (unsigned long long)source->looked.looks_nr,
+		     sentence_bytes(facts->peak).text);
+	if (!source->is_indexed)
+		sentence_add(source, 0, " after %s", text_of_seconds(facts->peak_seconds).text);
+	sentence_add(source, 0, ", and %s at the last.", sentence_bytes(facts->used).text);
+}
+
+static void say_pinned(struct source *source)
+{
+	const struct looked *looked = &source->looked;
+
+	if (looked->sparse_blocks == 0)
+		sentence_add(source, 2, "No block of 2 MiB is held by less than a 20th of it.");
+	else
+		sentence_add(source, 2,
+			     "%.0f blocks of 2 MiB are held by less than a 20th of each: %s in use "
+			     "pin %s.",
+			     looked->sparse_blocks, sentence_bytes(looked->sparse_used_bytes).text,
+			     sentence_bytes(looked->sparse_rest_bytes).text);
+}
+
+static void say_what_it_is(struct source *source, const struct facts *facts)
+{
+	const struct looked *looked = &source->looked;
+	bool is_high = facts->used >= LEAK_SHARE_OF_PEAK * facts->peak;
+
+	if (looked->looks_nr > 1 && is_high && facts->used > LEAK_TIMES_AT_FIRST * facts->first)
+		sentence_add(source, 3,
+			     "That looks like a leak, or like a program that is still filling up: "
+			     "what is in use grew to %.1f times and did not come down; %s grew "
+			     "most, by %s.",
+			     facts->first > 0 ? facts->used / facts->first : 1,
+			     facts->grown != NULL ? facts->grown : "nothing",
+			     sentence_bytes(facts->grown_by).text);
+	else if (looked->sparse_rest_bytes > MUCH_SHARE * facts->used)
+		sentence_add(source, 3,
+			     "That looks like fragments: little is in use in many blocks, which "
+			     "cannot go back as a whole.");
+	else if (facts->kept > MUCH_SHARE * facts->used)
+		sentence_add(source, 3,
+			     "That looks like caches: what was freed is kept, and goes back when "
+			     "it was not needed for a while, or by quire_release().");
+	else
+		sentence_add(source, 3,
+			     "Nothing of it looks like a leak, like fragments, or like large "
+			     "caches.");
+}
+
+void sentences_of_statistics(struct source *source)
+{
+	const struct looked *looked = &source->looked;
+	struct facts facts = collect(source);
+
+	say_used(source, &facts);
+	sentence_add(source, 1, "%s are free and still have their memory%s.",
+		     sentence_bytes(facts.kept).text,
+		     facts.kept > 0 ? ": they go back a decay after their last use" : "");
+	say_pinned(source);
+	say_what_it_is(source, &facts);
+	sentence_add(source, 4,
+		     "%s were given back%s, of which %s were needed again within one "
+		     "decay; %.0f allocations were refused.",
+		     sentence_bytes(looked->given_back_bytes).text,
+		     looked->looks_nr > 1 ? " between the looks" : " so far",
+		     sentence_bytes(looked->taken_again_bytes).text, looked->refusals);
+}
