@@ -15,14 +15,6 @@
 #include "page/state.h"
 #include "page/zone.h"
 
-/* A block that is used less than this holds more memory than it is worth: one part in so many. */
-#define SPARSE_PARTS 20u
-
-/* Of one block; runs that are larger than a block count in their first. */
-struct block_count {
-	uint64_t allocated, cached, deferred, unbacked;
-};
-
 static void add_run(struct block_count *block, unsigned state)
 {
 	uint64_t pages = (uint64_t)1 << (state & STATE_ORDER);
@@ -58,24 +50,35 @@ static void count_block(const struct pages *p, uint32_t *frame, uint32_t end,
 	}
 }
 
-static void add_block(const struct pages *p, const struct block_count *block,
-		      struct page_count *count)
+/* What page_count_states() fills. */
+struct states {
+	const struct pages *p;
+	struct page_count *count;
+};
+
+static void add_block(uint32_t index, const struct block_count *block, void *arg)
 {
+	const struct states *states = arg;
+	struct page_count *count = states->count;
+
+	(void)index;
 	count->allocated += block->allocated;
 	count->cached += block->cached;
 	count->deferred += block->deferred;
 	if (block->allocated == 0)
 		return;
 	count->pinned += block->unbacked;
-	if (block->allocated * SPARSE_PARTS >= block_pages(p))
+	if (block->allocated * SPARSE_PARTS >= block_pages(states->p))
 		return;
 	count->sparse_blocks++;
 	count->sparse_used += block->allocated;
-	count->sparse_rest += block_pages(p) - block->allocated;
+	count->sparse_rest += block_pages(states->p) - block->allocated;
 }
 
 /* A block at a time: one that comes online is written as a whole, under the lock. */
-static void count_zone(const struct pages *p, struct zone *zone, struct page_count *count)
+void page_count_blocks(const struct pages *p, struct zone *zone,
+		       void (*take)(uint32_t block, const struct block_count *count, void *arg),
+		       void *arg)
 {
 	/* A hint: state bytes beyond it read zero. */
 	uint32_t blocks = load_relaxed(&zone->blocks_touched);
@@ -86,14 +89,17 @@ static void count_zone(const struct pages *p, struct zone *zone, struct page_cou
 		lock_token token = lock_acquire(&zone->lock);
 
 		count_block(p, &frame, block_frame(p, block + 1), &one);
+		one.online = p->block[block].online;
 		lock_release(&zone->lock, token);
-		add_block(p, &one, count);
+		take(block, &one, arg);
 	}
 }
 
 void page_count_states(struct pages *p, struct page_count *count)
 {
+	struct states states = { .p = p, .count = count };
+
 	*count = (struct page_count){ .allocated = 0 };
 	for (unsigned i = 0; i < p->zones_nr; i++)
-		count_zone(p, &p->zone[i], count);
+		page_count_blocks(p, &p->zone[i], add_block, &states);
 }

@@ -2,8 +2,10 @@
 /*
  * percpu/stat.c - statistics of per-CPU memory, as numbers and as Linux's text
  */
-#include "percpu/percpu.h"
+#include "percpu/stat.h"
 #include "percpu/map.h"
+#include "percpu/percpu.h"
+#include "percpu/place.h"
 #include "percpu/refill.h"
 
 #include "base/sized.h"
@@ -179,6 +181,43 @@ static void put_global(struct text *text, const struct quire_percpu_stat *stat)
 	put_row(text, "flushes", stat->flushes);
 	put_row(text, "flushed_pages", stat->flushed_pages);
 	text_put(text, "\n");
+}
+
+/* A page of a chunk as a character: its bit in the masks. */
+static char cell(const struct percpu_chunk *chunk, unsigned page)
+{
+	uint64_t bit = (uint64_t)1 << page;
+
+	if ((chunk->populated & bit) == 0)
+		return '.';
+	return (chunk->free & bit) != 0 ? '_' : '#';
+}
+
+size_t percpu_text_map(const struct quire *q, char *buffer, size_t bytes)
+{
+	struct quire *quiet = worker_exclude_begin(q);
+	struct percpu *pc = percpu_if_any(q);
+	struct text text;
+	struct view view;
+
+	text_init(&text, buffer, bytes);
+	text_put(&text, "a character is a page on each CPU: . no memory  _ empty  # in use\n");
+	for (uint32_t i = 0; pc != NULL && i < load_relaxed(&pc->chunks_end); i++) {
+		char row[65];
+
+		memset(&view, 0, sizeof(view));
+		if (!chunk_view(pc, i, &view))
+			continue;
+		for (unsigned page = 0; page < unit_pages(pc); page++)
+			row[page] = cell(&view.chunk, page);
+		row[unit_pages(pc)] = '\0';
+		text_put_hex(&text, (uintptr_t)chunk_ptr(pc, i));
+		text_put(&text, "  ");
+		text_put(&text, row);
+		text_put(&text, "\n");
+	}
+	worker_exclude_end(quiet);
+	return text.bytes;
 }
 
 size_t quire_text_percpu_stats(const struct quire *q, char *buffer, size_t bytes)

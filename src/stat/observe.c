@@ -24,6 +24,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "instance/instance.h"
 #include "instance/module.h"
 #include "instance/options.h"
@@ -31,7 +32,10 @@
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/mem.h"
+#include "machine/process.h"
 #include "machine/work.h"
+#include "page/map.h"
+#include "percpu/stat.h"
 #include "stat/kind.h"
 #include "stat/page.h"
 #include "vmap/stat.h"
@@ -52,6 +56,18 @@ struct observer {
 
 /* ---- the page ---- */
 
+/* The program's own options, for `quire conf`. */
+static size_t put_program_conf(const struct quire *q, char *buffer, size_t bytes)
+{
+	const char *conf = process_conf_symbol();
+	struct text text;
+
+	(void)q;
+	text_init(&text, buffer, bytes);
+	text_put(&text, conf != NULL ? conf : "");
+	return text.bytes;
+}
+
 /* What a section holds, and the room for it.  Lists that may be longer are cut: they are for people. */
 static const struct {
 	const char *name;
@@ -61,15 +77,20 @@ static const struct {
 	{ "json", quire_stat_json, 8192 },
 	{ "options", quire_text_options, 1024 },
 	{ "buddyinfo", quire_text_buddyinfo, 2048 },
-	{ "pagetypeinfo", quire_text_pagetypeinfo, 8192 },
+	{ "pagetypeinfo", quire_text_pagetypeinfo, 6656 },
 	{ "zoneinfo", quire_text_zoneinfo, 8192 },
 	{ "percpu_stats", quire_text_percpu_stats, 4096 },
 	{ "slabinfo", quire_text_slabinfo, ROOM_MAX },
-	{ "vmallocinfo", vmap_text_first_areas, 12288 },
+	{ "vmallocinfo", vmap_text_first_areas, 8192 },
+	{ "blocks", page_text_map, 3328 },
+	{ "chunks", percpu_text_map, 1792 },
+	{ "quire_conf", put_program_conf, 512 },
 };
 
 _Static_assert(sizeof(struct page_header) <= 1024, "the header's room");
-_Static_assert(1024 + 8192 + 1024 + 2048 + 8192 + 8192 + 4096 + ROOM_MAX + 12288 == PAGE_BYTES,
+_Static_assert(1024 + 8192 + 1024 + 2048 + 6656 + 8192 + 4096 + ROOM_MAX + 8192 + 3328 + 1792 +
+			       512 ==
+		       PAGE_BYTES,
 	       "header and sections are the whole file");
 _Static_assert(offsetof(struct page_header, process) == OBSERVED_PROCESS_OFFSET,
 	       "machine/observed.h knows where it is");

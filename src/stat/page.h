@@ -21,7 +21,7 @@
 #define PAGE_MAGIC	 UINT64_C(0x3153424f45524951) /* "QIREOBS1", as it lies in memory */
 #define PAGE_VERSION	 2u
 #define PAGE_BYTES	 65536u
-#define PAGE_SECTIONS_NR 8u
+#define PAGE_SECTIONS_NR 11u
 
 struct page_section {
 	char name[16];

@@ -267,12 +267,13 @@ static void a_process_says_what_it_was_told(void **state)
 	expect(0, "lazy_max           8m                bytes    /etc/quire.conf:2\n");
 	expect(0, "decay              111               ms       QUIRE_CONF, over "
 		  "/etc/quire.conf:3 (321)");
-	expect(0, "limit              64m               bytes    the program, or the system");
+	expect(0, "limit              64m               bytes    quire_conf");
+	expect(0, "vmap_span          256m              bytes    follows other options");
 	expect(0, "backing            anon              -        built in");
 	assert_null(strstr(answer.text, "QUIRE_MALLOC_CONF"));
 	conf_arguments = "--diff";
 	run(&setting);
-	expect(0, "limit              64m               bytes    the program, or the system");
+	expect(0, "limit              64m               bytes    quire_conf");
 	assert_null(strstr(answer.text, "backing"));
 }
 

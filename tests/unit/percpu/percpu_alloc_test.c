@@ -2,6 +2,8 @@
 /* Allocating and freeing: sizes, alignment, zeroes, refusals, callers who may not wait, variables. */
 #include "unit/percpu/percpu_case.h"
 
+#include "percpu/stat.h"
+
 QUIRE_DEFINE_PER_CPU(long, defined_long) = 42;
 
 static void sizes_and_alignments_are_kept(void **state)
@@ -569,6 +571,25 @@ static void text_has_linux_shape(void **state)
 	assert_non_null(strstr(text, "Chunk: <- First Chunk\n"));
 }
 
+static void the_map_shows_a_chunks_pages(void **state)
+{
+	static char text[4096];
+	char *object = quire_alloc_percpu(*state, page_bytes(*state), 0, 0), cells[65] = "";
+	unsigned long chunk = 0;
+	size_t page;
+
+	assert_in_range(percpu_text_map(*state, text, sizeof(text)), 60, sizeof(text) - 1);
+	assert_int_equal(sscanf(strchr(text, '\n'), " %lx %64s", &chunk, cells), 2);
+	page = ((uintptr_t)object - chunk) / page_bytes(*state);
+	assert_in_range(page, 0, strlen(cells) - 1);
+	assert_int_equal(cells[page], '#');
+	quire_free_percpu(*state, object);
+	quire_drain_all(*state);
+	percpu_text_map(*state, text, sizeof(text));
+	assert_int_equal(sscanf(strchr(text, '\n'), " %lx %64s", &chunk, cells), 2);
+	assert_int_equal(cells[page], '_');
+}
+
 static void many_units_cost_what_is_written(void **state)
 {
 	struct quire *q = percpu_make(
@@ -608,6 +629,7 @@ int main(void)
 		PERCPU_TEST(variable_is_there_before_main),
 		PERCPU_TEST(a_variable_that_cannot_be_says_why),
 		PERCPU_TEST(text_has_linux_shape),
+		PERCPU_TEST(the_map_shows_a_chunks_pages),
 		PERCPU_TEST(many_units_cost_what_is_written),
 	};
 

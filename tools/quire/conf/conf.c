@@ -4,8 +4,8 @@
  *
  * Values are those of an instance that is made from what was read here, or, of a process, what it shows (stats/seen.h). Where
  * they come from is what the same code as the library's reads (instance/conf.h): the file and the environment, of a process the file
- * that it sees and its own environment. A value that none of them says and that is not built in is the program's (quire_conf or a call), or what
- * the system left of it.
+ * that it sees, the program's quire_conf, which the process shows, too, and its own environment. Some defaults follow other options: those
+ * that an instance made here of the same options has as well. A value that is none of these is from a call, or what the system left.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -43,6 +43,7 @@ struct conf {
 	struct quire_options given; /* all that was said and is right */
 	struct said said[KEYS_MAX];
 	struct values built_in; /* of an instance of which nobody says anything */
+	struct values followed; /* of one that is made here from @given */
 	bool is_wrong;
 };
 
@@ -152,18 +153,28 @@ static bool is_same(const struct option_key *key, const char *a, const char *b)
 	       option_number(key, &one) == option_number(key, &two);
 }
 
-static void print_key(const struct option_key *key, const char *value, const struct said *said,
-		      const char *built_in, const struct conf_options *options)
+/* Of a value that nobody says. */
+static const char *origin_unsaid(const struct conf *conf, unsigned i, const char *value)
 {
-	bool is_built_in = said->places[0] == '\0' && is_same(key, value, built_in);
-	const char *origin = said->places;
+	const struct option_key *key = option_key_at(i);
+
+	if (is_same(key, value, conf->built_in.of[i]))
+		return "built in";
+	return is_same(key, value, conf->followed.of[i]) ? "follows other options"
+							 : "a call, or the system";
+}
+
+static void print_key(const struct conf *conf, unsigned i, const char *value, bool diff)
+{
+	const struct option_key *key = option_key_at(i);
+	const struct said *said = &conf->said[i];
+	bool is_said = said->places[0] != '\0';
+	const char *origin = is_said ? said->places : origin_unsaid(conf, i, value);
 	char left[320];
 
-	if (options->diff && is_built_in)
+	if (diff && !is_said && is_same(key, value, conf->built_in.of[i]))
 		return;
-	if (origin[0] == '\0')
-		origin = is_built_in ? "built in" : "the program, or the system";
-	if (said->places[0] != '\0' && !is_same(key, value, said->value)) {
+	if (is_said && !is_same(key, value, said->value)) {
 		snprintf(left, sizeof(left), "%s says %s; a call or the system left this", origin,
 			 said->value);
 		origin = left;
@@ -171,16 +182,12 @@ static void print_key(const struct option_key *key, const char *value, const str
 	printf("%-18s %-17s %-8s %s\n", key->name, value, unit_of(key), origin);
 }
 
-/* @used is what quire_text_options() prints. */
-static void print_all(const struct conf *conf, const char *used, const struct conf_options *options)
+static void print_all(const struct conf *conf, const struct values *values,
+		      const struct conf_options *options)
 {
-	const struct option_key *key;
-	struct values values;
-
-	read_values(used, &values);
-	for (unsigned i = 0; i < KEYS_MAX && (key = option_key_at(i)) != NULL; i++)
-		if (values.of[i][0] != '\0')
-			print_key(key, values.of[i], &conf->said[i], conf->built_in.of[i], options);
+	for (unsigned i = 0; i < KEYS_MAX && option_key_at(i) != NULL; i++)
+		if (values->of[i][0] != '\0')
+			print_key(conf, i, values->of[i], options->diff);
 }
 
 /* ---- what a program started here would get ---- */
@@ -197,27 +204,29 @@ static bool options_used(const struct quire_options *given, char *used, size_t b
 	return true;
 }
 
-static bool read_built_in(struct conf *conf)
+/* What is used without any options, and with what was said. */
+static bool read_here(struct conf *conf)
 {
 	char used[2048];
 
 	if (!options_used(NULL, used, sizeof(used)))
 		return false;
 	read_values(used, &conf->built_in);
+	conf->given.observe = QUIRE_DEFAULT; /* this is not the program */
+	if (!options_used(&conf->given, used, sizeof(used)))
+		return false;
+	read_values(used, &conf->followed);
 	return true;
 }
 
 static enum exit_status show_here(struct conf *conf, const struct conf_options *options)
 {
-	char used[2048];
-
 	conf_read(take, conf);
-	conf->given.observe = QUIRE_DEFAULT; /* this is not the program */
-	if (!read_built_in(conf) || !options_used(&conf->given, used, sizeof(used))) {
+	if (!read_here(conf)) {
 		fprintf(stderr, "quire conf: no memory for an instance with these options\n");
 		return EXIT_FOUND;
 	}
-	print_all(conf, used, options);
+	print_all(conf, &conf->followed, options);
 	return conf->is_wrong ? EXIT_FOUND : EXIT_OK;
 }
 
@@ -265,12 +274,18 @@ static void take_variable(struct conf *conf, uint32_t pid, const char *name)
 		take(&part, conf);
 }
 
-/* Of one that has ended nothing but the values is left. */
+/* Of one that has ended nothing but the values is left, and what the program says. */
 static void take_said(struct conf *conf, const struct seen *seen)
 {
+	const struct conf_part program = { .text = seen_section(seen, "quire_conf"),
+					   .where = "quire_conf" };
+
+	if (seen->alive)
+		take_file(conf, seen->pid);
+	if (program.text != NULL)
+		take(&program, conf);
 	if (!seen->alive)
 		return;
-	take_file(conf, seen->pid);
 	take_variable(conf, seen->pid, "QUIRE_CONF");
 	if (is_on_malloc(seen->pid))
 		take_variable(conf, seen->pid, "QUIRE_MALLOC_CONF");
@@ -283,15 +298,20 @@ static enum exit_status show_process(struct conf *conf, const struct conf_option
 	struct seen *seen = calloc(1, sizeof(*seen));
 	int error = seen != NULL ? seen_find(&wanted, seen) : -ENOMEM;
 	const char *used = error ? NULL : seen_section(seen, "options");
+	struct values values;
 
 	if (error) {
 		status = stats_refuse("quire conf", &wanted, seen, error);
-	} else if (used == NULL || !read_built_in(conf)) {
+	} else if (used == NULL) {
 		fprintf(stderr, "quire conf: process %" PRIu32 " does not show its options\n",
 			options->pid);
 	} else {
 		take_said(conf, seen);
-		print_all(conf, used, options);
+		if (!read_here(conf))
+			fprintf(stderr,
+				"quire conf: no memory to tell which options follow others\n");
+		read_values(used, &values);
+		print_all(conf, &values, options);
 		status = conf->is_wrong ? EXIT_FOUND : EXIT_OK;
 	}
 	free(seen);
@@ -342,9 +362,9 @@ const struct command command_conf = {
 	.synopsis = "quire conf [--diff] [PID]",
 	.about =
 		"Prints every option with its value, its unit and where it comes from: built in,\n"
-		"/etc/quire.conf:LINE, QUIRE_CONF, or a call of the program's.  Without PID: what\n"
-		"a program started here would get; with it: what the process has, if it shows it\n"
-		"(`quire stats --help`).",
+		"/etc/quire.conf:LINE, the program's quire_conf, QUIRE_CONF, or a call.  Without\n"
+		"PID: what a program started here would get; with it: what the process has, if it\n"
+		"shows it (`quire stats --help`).",
 	.options = rows,
 	.exit_statuses =
 		"Exit status: 0; 1 an option is wrong, or the process shows none; 2 wrong\n"

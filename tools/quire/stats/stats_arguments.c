@@ -7,8 +7,10 @@
 
 #include "common/arguments.h"
 
-static const char *const shapes[] = { "buddyinfo",    "pagetypeinfo", "zoneinfo", "vmallocinfo",
-				      "percpu_stats", "slabinfo",     "options",  NULL };
+static const char *const shapes[] = { "buddyinfo",   "pagetypeinfo", "zoneinfo",
+				      "vmallocinfo", "percpu_stats", "slabinfo",
+				      "options",     "blocks",	     "chunks",
+				      NULL };
 
 enum {
 	OPTION_JSON,
@@ -24,7 +26,8 @@ const struct option_row stats_rows[] = {
 				"collector" },
 	[OPTION_SHAPE] = { "shape", "NAME",
 			   "in a shape of Linux's: buddyinfo, pagetypeinfo, zoneinfo,\n"
-			   "vmallocinfo, percpu_stats, slabinfo; or its options" },
+			   "vmallocinfo, percpu_stats, slabinfo; its options; or a\n"
+			   "map of pageblocks or of per-CPU chunks: blocks, chunks" },
 	[OPTION_INSTANCE] = { "instance", "N", "the process's Nth instance that is observed" },
 	{ .name = NULL },
 };
