@@ -33,6 +33,16 @@ void stats_print_prometheus(const struct seen *seen);
 /* What is wrong, in words, a line each; returns how many there are. */
 #define STATS_FINDINGS_MAX 5u
 unsigned stats_findings(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160]);
+/* A row of slabinfo. */
+struct size_row {
+	char name[24];
+	uint64_t used, objects, bytes, slab_pages, slabs, cached;
+};
+
+#define SIZE_ROWS_MAX 160u
+
+/* Returns how many there are. */
+unsigned stats_read_sizes(const struct seen *seen, struct size_row rows[SIZE_ROWS_MAX]);
 /* "181 MiB"; the text is valid until the fourth call after it. */
 const char *stats_bytes(uint64_t bytes);
 

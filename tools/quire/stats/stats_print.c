@@ -73,6 +73,24 @@ static bool is_much(uint64_t bytes, uint64_t used)
 	return bytes > FREE_BYTES && bytes > used / FREE_PARTS;
 }
 
+/* With the size that has the most of them. */
+static void say_objects(const struct seen *seen, uint64_t bytes, char line[160])
+{
+	static struct size_row rows[SIZE_ROWS_MAX];
+	unsigned nr = stats_read_sizes(seen, rows), most = 0;
+
+	for (unsigned i = 1; i < nr; i++)
+		if ((rows[i].objects - rows[i].used) * rows[i].bytes >
+		    (rows[most].objects - rows[most].used) * rows[most].bytes)
+			most = i;
+	if (nr == 0)
+		rows[most] = (struct size_row){ .name = "no size" };
+	snprintf(line, 160,
+		 "%s of free objects are held by used ones beside them, or cached; most in %s: "
+		 "%" PRIu64 " of %" PRIu64 " are in use",
+		 stats_bytes(bytes), rows[most].name, rows[most].used, rows[most].objects);
+}
+
 static unsigned find_free(const struct seen *seen, char lines[STATS_FINDINGS_MAX][160], unsigned nr)
 {
 	uint64_t used = seen_figure(seen, "page", "allocated_bytes") +
@@ -96,10 +114,7 @@ static unsigned find_free(const struct seen *seen, char lines[STATS_FINDINGS_MAX
 			 "sooner",
 			 stats_bytes(areas));
 	if (is_much(objects, seen_figure(seen, "slab", "used_bytes")))
-		snprintf(lines[nr++], sizeof(lines[0]),
-			 "%s of free objects are beside used ones, or cached: sizes that came and "
-			 "went",
-			 stats_bytes(objects));
+		say_objects(seen, objects, lines[nr++]);
 	return nr;
 }
 

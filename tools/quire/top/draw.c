@@ -207,14 +207,38 @@ static void put_orders(const struct seen *seen, struct top_screen *screen)
 	put(screen, "of order %s", line);
 }
 
-static void put_findings(const struct seen *seen, struct top_screen *screen)
+/* Breaks a sentence at blanks, and begins each further line with two. */
+static void put_sentence(struct top_screen *screen, const char *text)
 {
-	char lines[STATS_FINDINGS_MAX][160];
-	unsigned nr = stats_findings(seen, lines);
+	const char *indent = "";
 
+	while (*text != '\0') {
+		size_t room = screen->columns - strlen(indent), bytes = strlen(text);
+		char line[TOP_COLUMNS_MAX + 1];
+
+		if (bytes > room) {
+			bytes = room;
+			while (bytes > 1 && text[bytes] != ' ')
+				bytes--;
+		}
+		snprintf(line, sizeof(line), "%s%.*s", indent, (int)bytes, text);
+		put_head(screen, line);
+		text += bytes;
+		text += strspn(text, " ");
+		indent = "  ";
+	}
+}
+
+static void put_findings(const struct top_state *state, struct top_screen *screen)
+{
+	char growth[GROWTH_LINES_MAX][160], lines[STATS_FINDINGS_MAX][160];
+	unsigned grown = top_growth(state, growth), nr = stats_findings(&state->now, lines);
+
+	for (unsigned i = 0; i < grown; i++)
+		put_sentence(screen, growth[i]);
 	for (unsigned i = 0; i < nr; i++)
-		put_head(screen, lines[i]);
-	if (nr == 0)
+		put_sentence(screen, lines[i]);
+	if (nr + grown == 0)
 		put(screen, "nothing stands out");
 }
 
@@ -227,7 +251,7 @@ static void draw_main(const struct top_state *state, struct top_screen *screen)
 	put(screen, " ");
 	put_orders(&state->now, screen);
 	put(screen, " ");
-	put_findings(&state->now, screen);
+	put_findings(state, screen);
 }
 
 /* ---- other views ---- */
@@ -242,31 +266,22 @@ static void put_text(struct top_screen *screen, const char *text)
 	}
 }
 
-struct size_row {
-	char name[24];
-	uint64_t used, objects, bytes, slab_pages, slabs, cached;
-};
-
-static bool read_size(const char *line, struct size_row *row)
+static void draw_maps(const struct seen *seen, struct top_screen *screen)
 {
-	return sscanf(line,
-		      "%23s %" SCNu64 " %" SCNu64 " %" SCNu64 " %*u %" SCNu64
-		      " : tunables %*u %*u %*u : slabdata %*u %" SCNu64 " %" SCNu64,
-		      row->name, &row->used, &row->objects, &row->bytes, &row->slab_pages,
-		      &row->slabs, &row->cached) == 7;
+	put_head(screen, "pageblocks");
+	put_text(screen, seen_section(seen, "blocks"));
+	put(screen, " ");
+	put_head(screen, "chunks of per-CPU memory");
+	put_text(screen, seen_section(seen, "chunks"));
 }
 
 /* By memory, the most first; a selection sort of at most 124 rows. */
 static void draw_sizes(const struct top_state *state, struct top_screen *screen)
 {
-	static struct size_row rows[160];
-	const char *text = seen_section(&state->now, "slabinfo");
+	static struct size_row rows[SIZE_ROWS_MAX];
 	uint64_t page_bytes = seen_figure(&state->now, "page", "page_bytes");
-	unsigned nr = 0;
+	unsigned nr = stats_read_sizes(&state->now, rows);
 
-	for (; text != NULL && nr < 160;
-	     text = strchr(text, '\n') != NULL ? strchr(text, '\n') + 1 : NULL)
-		nr += read_size(text, &rows[nr]);
 	put_head(screen,
 		 "cache                  memory      in use    free  objects of   in use   cached");
 	for (unsigned i = 0; i < nr; i++) {
@@ -307,6 +322,7 @@ static void draw_help(struct top_screen *screen)
 	put(screen, "s  sizes of objects, by the memory of their slabs");
 	put(screen, "o  free pages by type and order");
 	put(screen, "c  every CPU's lists, and watermarks");
+	put(screen, "b  blocks and chunks: how much of each is in use, beside its address");
 	put(screen, "a  areas in use");
 	put(screen, "f  all figures; docs/stat.md says what to do about each");
 	put(screen, "q  quit");
@@ -335,6 +351,9 @@ void top_draw(const struct top_state *state, enum top_view view, struct top_scre
 		break;
 	case VIEW_CPUS:
 		put_text(screen, seen_section(&state->now, "zoneinfo"));
+		break;
+	case VIEW_BLOCKS:
+		draw_maps(&state->now, screen);
 		break;
 	case VIEW_AREAS:
 		put_text(screen, seen_section(&state->now, "vmallocinfo"));

@@ -90,6 +90,10 @@ int top_look(const struct seen_wanted *wanted, struct top_state *state)
 	now_ns = (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 	if (state->used_nr != 0)
 		compare(state, &seen);
+	if (state->used_nr == 0 || !is_same(&seen, &state->first)) {
+		state->first = seen;
+		state->used_nr = 0;
+	}
 	state->now = seen;
 	state->used_bytes = seen_used_bytes(&seen);
 	sample(state, now_ns);

@@ -22,6 +22,8 @@ static enum top_view view_of(int key, enum top_view now)
 		return VIEW_ORDERS;
 	case 'c':
 		return VIEW_CPUS;
+	case 'b':
+		return VIEW_BLOCKS;
 	case 'a':
 		return VIEW_AREAS;
 	case 'f':
@@ -77,7 +79,8 @@ static void put_keys(const struct top_screen *screen, int line, int columns)
 	int bytes;
 
 	attrset(A_REVERSE);
-	mvaddnstr(line, 0, "m main  s sizes  o orders  c CPUs  a areas  f figures  h help  q quit",
+	mvaddnstr(line, 0,
+		  "m main s sizes o orders c CPUs b blocks a areas f figures h help q quit",
 		  columns);
 	bytes = snprintf(text, sizeof(text), "%u of %u", last, screen->body);
 	if (last < screen->body || screen->skip != 0)

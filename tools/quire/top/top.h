@@ -24,6 +24,7 @@ enum top_view {
 	VIEW_SIZES, /* slabs by size of object */
 	VIEW_ORDERS,
 	VIEW_CPUS,
+	VIEW_BLOCKS, /* maps of pageblocks and of per-CPU chunks */
 	VIEW_AREAS,
 	VIEW_FIGURES,
 	VIEW_HELP,
@@ -40,6 +41,7 @@ struct top_options {
 /* What was seen of the process so far. */
 struct top_state {
 	struct seen now, before;
+	struct seen first; /* of the same program */
 	bool has_before;
 	double seconds;		 /* between the two */
 	uint64_t resident_bytes; /* now; 0: cannot be told */
@@ -63,6 +65,9 @@ struct top_screen {
 	bool is_bold[TOP_LINES_MAX];
 };
 
+/* Says that memory in use rises and does not fall back, and what of it rose most; a line each, returns how many. */
+#define GROWTH_LINES_MAX 2u
+unsigned top_growth(const struct top_state *state, char lines[GROWTH_LINES_MAX][160]);
 /* Looks again.  0, or seen_find()'s error; the state is then as it was. */
 int top_look(const struct seen_wanted *wanted, struct top_state *state);
 /* Fills the screen. */
