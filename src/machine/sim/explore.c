@@ -67,18 +67,22 @@ static void set_scene(const struct explore_request *request)
 	arena_reset();
 	memory_reset();
 	count_reset();
+	race_forget();
 	trace_forget_names();
 	hash_forget();
 	sim_failure = (struct failure){ .found = false };
 	sched_scene(request->test);
 }
 
+/* The schedule is executed again as long as more words turn out to be shared: then all accesses to them are kept. */
 static void one_run(uint64_t seed)
 {
-	sim_failure.found = false;
-	sim_failure.pc = sim_failure.other_pc = 0;
-	sim_failure.addr = NULL;
-	sched_execute(seed);
+	do {
+		sim_failure.found = false;
+		sim_failure.pc = sim_failure.other_pc = 0;
+		sim_failure.addr = NULL;
+		sched_execute(seed);
+	} while (race_has_learnt());
 }
 
 /* ---- shrinking ---- */

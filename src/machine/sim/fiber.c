@@ -4,6 +4,9 @@
  *
  * Saves the registers that a callee must preserve on the old stack, and loads them from the new
  * one.  The core never changes floating-point control words, so they are not saved.
+ *
+ * On x86-64 a stopped fiber's stack has on top where it continues.  It is reached by a jump, not by a return: the
+ * processor would predict that a return leads back into the fiber that has just stopped.
  */
 #include "machine/sim/internal.h"
 
@@ -19,9 +22,13 @@ __asm__(".text\n"
 	"	push %r13\n"
 	"	push %r14\n"
 	"	push %r15\n"
+	"	lea 1f(%rip), %rax\n"
+	"	push %rax\n"
 	"	mov %rsp, (%rdi)\n"
 	"	mov %rsi, %rsp\n"
-	"	pop %r15\n"
+	"	pop %rax\n"
+	"	jmp *%rax\n"
+	"1:	pop %r15\n"
 	"	pop %r14\n"
 	"	pop %r13\n"
 	"	pop %r12\n"
@@ -30,6 +37,16 @@ __asm__(".text\n"
 	"	ret\n"
 	".size fiber_switch, .-fiber_switch\n");
 
+/* Where a new fiber begins: with no frame around it, as those who follow frames expect. */
+__asm__(".text\n"
+	".type fiber_begin, @function\n"
+	"fiber_begin:\n"
+	"	xor %ebp, %ebp\n"
+	"	ret\n"
+	".size fiber_begin, .-fiber_begin\n");
+
+void fiber_begin(void);
+
 /* The stack looks as if @entry had been called from nowhere: 16-byte aligned but for the return. */
 void *fiber_make(char *stack_end, void (*entry)(void))
 {
@@ -37,8 +54,7 @@ void *fiber_make(char *stack_end, void (*entry)(void))
 
 	*--sp = 0; /* where @entry would return to */
 	*--sp = (uintptr_t)entry;
-	for (unsigned i = 0; i < 6; i++)
-		*--sp = 0;
+	*--sp = (uintptr_t)fiber_begin;
 	return sp;
 }
 

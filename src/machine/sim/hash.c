@@ -52,34 +52,39 @@ static inline uint64_t tag_of(const volatile void *addr)
 	return (uint64_t)sim_run_number << 32 | outside | (uint32_t)(uintptr_t)addr >> 2;
 }
 
-static NOINLINE struct place *take_place(struct place *place, uint64_t tag)
+static inline void access_place(struct place *place, uint64_t event, bool write)
+{
+	uint64_t seen = stir(event ^ place->version ^ (write ? place->readers : 0));
+
+	if (write)
+		place->version = seen;
+	place->readers = write ? 0 : place->readers + seen;
+	sim_run_.trace_hash += seen;
+}
+
+/* The first access to a word, and one to a word whose place another word has taken. */
+static NOINLINE void access_elsewhere(struct place *place, uint64_t tag, uint64_t event, bool write)
 {
 	while (place->tag != tag && place->tag >> 32 == sim_run_number)
 		place = place + 1 < places + PLACES ? place + 1 : places;
 	if (place->tag != tag)
 		*place = (struct place){ .tag = tag };
-	return place;
+	access_place(place, event, write);
 }
 
 void hash_access(const volatile void *addr, bool write)
 {
-	const struct task *task = current_task();
-	uintptr_t key = (uintptr_t)addr & ~(uintptr_t)3;
-	uint64_t tag = tag_of(addr), event, seen;
-	struct place *place = &places[(key * UINT64_C(0x9e3779b97f4a7c15)) >> 50];
+	uint64_t tag = tag_of(addr), word = (uint32_t)tag;
+	struct place *place =
+		&places[(word ^ word >> 14) % PLACES]; /* neighbours share a cache line */
+	uint64_t event =
+		((uint64_t)sim_run_.current << 56 ^ (uint64_t)current_task()->steps << 32 ^ word) *
+		UINT64_C(0x9e3779b97f4a7c15);
 
 	if (UNLIKELY(place->tag != tag))
-		place = take_place(place, tag);
-	event = stir((uint64_t)sim_run_.current << 32 ^ task->steps ^ key << 8);
-	seen = event ^ place->version;
-	if (write) {
-		seen ^= place->readers;
-		place->version = event;
-		place->readers = 0;
-	} else {
-		place->readers += event;
-	}
-	sim_run_.trace_hash += stir(seen);
+		access_elsewhere(place, tag, event, write);
+	else
+		access_place(place, event, write);
 }
 
 void hash_late(unsigned stores)

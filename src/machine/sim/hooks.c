@@ -26,9 +26,7 @@ uint64_t sim_hooks_of(enum point_kind kind)
 #define MODE_READS                                                                                 \
 	(MODE_PLAIN | MODE_RACE | MODE_MEMORY | MODE_BUFFER | MODE_TRACE | MODE_COUNT | MODE_ENTER)
 
-/* Kinds that only read. */
-#define KINDS_READ	 (1u << POINT_READ | 1u << POINT_LOAD | 1u << POINT_SEQ_READ)
-#define MODE_SLOW_POINTS (MODE_BUFFER | MODE_TRACE | MODE_COUNT | MODE_ENTER)
+#define MODE_SLOW_POINTS (MODE_TRACE | MODE_COUNT | MODE_ENTER)
 
 static inline void point(enum point_kind kind, const volatile void *addr, unsigned bytes,
 			 uintptr_t pc)
@@ -41,8 +39,7 @@ static inline void point(enum point_kind kind, const volatile void *addr, unsign
 		sim_point_slow(task);
 	if (UNLIKELY(sim_mode & MODE_TRACE))
 		trace_add(kind, addr, bytes, pc);
-	if (sim_mode & MODE_HASH)
-		hash_access(addr, !(KINDS_READ >> kind & 1));
+	hash_point(kind, addr);
 }
 
 static inline void settle(void)
@@ -65,20 +62,13 @@ static NOINLINE void watched_point(enum point_kind kind, const volatile void *ad
 		point(kind, addr, bytes, pc);
 }
 
-static NOINLINE void deciding_point(enum point_kind kind, const volatile void *addr)
-{
-	sim_point_slow(current_task());
-	if (sim_mode & MODE_HASH)
-		hash_access(addr, !(KINDS_READ >> kind & 1));
-}
-
 /* Rare cases are tail calls, so that the frequent case saves no registers. */
 void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc)
 {
 	struct task *task = current_task();
 
 	sim_hooks_seen[kind]++;
-	if (UNLIKELY(sim_mode & MODE_SLOW_POINTS)) {
+	if (UNLIKELY(sim_mode & MODE_SLOW_POINTS || buffer_unsettled != NULL)) {
 		watched_point(kind, addr, bytes, pc);
 		return;
 	}
@@ -87,9 +77,9 @@ void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes
 	task->steps++;
 	task->pc = pc;
 	if (UNLIKELY(++sim_run_.steps >= sim_run_.next_step || task->steps >= task->next_deviation))
-		deciding_point(kind, addr);
-	else if (sim_mode & MODE_HASH)
-		hash_access(addr, !(KINDS_READ >> kind & 1));
+		sched_deciding_point(kind, addr);
+	else
+		hash_point(kind, addr);
 }
 
 /* All effects of a plain access except those on the undo log and the store buffer. */
@@ -113,25 +103,43 @@ static NOINLINE void watched_access(enum point_kind kind, const volatile void *a
 		race_plain(addr, bytes, kind == POINT_WRITE, pc);
 }
 
-static NOINLINE void plain_access(enum point_kind kind, const volatile void *addr, size_t bytes,
-				  uintptr_t pc)
+static inline void race_access(const volatile void *addr, size_t bytes, bool write, uintptr_t pc)
 {
-	if (UNLIKELY(sim_mode &
-		     (MODE_PLAIN | MODE_MEMORY | MODE_TRACE | MODE_COUNT | MODE_ENTER))) {
+	if ((sim_mode & (MODE_RACE | MODE_RUN)) == (MODE_RACE | MODE_RUN) &&
+	    !race_is_private(addr, bytes, write))
+		race_plain(addr, bytes, write, pc);
+}
+
+#define MODE_WATCHED_ACCESS (MODE_PLAIN | MODE_MEMORY | MODE_TRACE | MODE_COUNT | MODE_ENTER)
+
+static NOINLINE void seldom_access(enum point_kind kind, const volatile void *addr, size_t bytes,
+				   uintptr_t pc)
+{
+	if (UNLIKELY(kind == POINT_READ && sim_hooks_seen[POINT_READ] == sim_reads_limit))
+		sim_fail("livelock", "a loop without a scheduling point");
+	if (sim_mode & MODE_WATCHED_ACCESS) {
 		watched_access(kind, addr, bytes, pc);
 		return;
 	}
 	buffer_settle();
-	if (sim_mode & MODE_RACE && sim_mode & MODE_RUN)
-		race_plain(addr, bytes, kind == POINT_WRITE, pc);
+	race_access(addr, bytes, kind == POINT_WRITE, pc);
 }
 
+/* All calls are tail calls, so that no register is saved. */
+static NOINLINE void noticed_read(const volatile void *addr, size_t bytes, uintptr_t pc)
+{
+	if (UNLIKELY(++sim_hooks_seen[POINT_READ] == sim_reads_limit || buffer_unsettled != NULL ||
+		     sim_mode & MODE_WATCHED_ACCESS))
+		seldom_access(POINT_READ, addr, bytes, pc);
+	else
+		race_access(addr, bytes, false, pc);
+}
+
+/* By far the most frequent access: where nothing is to be done, not even a count is. */
 static inline void plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
 {
-	if (UNLIKELY(++sim_hooks_seen[POINT_READ] == sim_reads_limit))
-		sim_fail("livelock", "a loop without a scheduling point");
 	if (UNLIKELY(sim_mode & MODE_READS))
-		plain_access(POINT_READ, addr, bytes, pc);
+		noticed_read(addr, bytes, pc);
 }
 
 void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc)
@@ -176,7 +184,7 @@ void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc)
 {
 	sim_hooks_seen[POINT_WRITE]++;
 	if (UNLIKELY(sim_mode & MODE_READS))
-		plain_access(POINT_WRITE, addr, bytes, pc);
+		seldom_access(POINT_WRITE, addr, bytes, pc);
 	log_write((void *)(uintptr_t)addr, bytes);
 	if (can_wait(addr, bytes))
 		buffer_add(current_task(), (void *)(uintptr_t)addr, (unsigned)bytes, false);

@@ -24,7 +24,7 @@ enum point_kind {
 	POINT_KINDS_NR,
 };
 
-extern uint64_t sim_hooks_seen[POINT_KINDS_NR];
+extern uint64_t sim_hooks_seen[POINT_KINDS_NR]; /* plain reads only while they are watched */
 /* At this count of plain reads a run is taken for an endless loop and fails. */
 extern uint64_t sim_reads_limit;
 /* A count, for instrumented code: its compiler cannot know that an access changes the array. */

@@ -199,6 +199,32 @@ static inline struct task *current_task(void)
 void fiber_switch(void **save, void *to);
 void *fiber_make(char *stack_end, void (*entry)(void));
 
+/* The same, without a call: each return after a switch is predicted wrong, so there should be few. */
+#if defined(__x86_64__)
+static inline void fiber_switch_here(void **save, void *to)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t" /* what a leaf function may use */
+			 "push %%rbp\n\t"
+			 "lea 1f(%%rip), %%rax\n\t"
+			 "push %%rax\n\t"
+			 "mov %%rsp, (%%rdi)\n\t"
+			 "mov %%rsi, %%rsp\n\t"
+			 "pop %%rax\n\t"
+			 "jmp *%%rax\n"
+			 "1:\tpop %%rbp\n\t"
+			 "lea 128(%%rsp), %%rsp"
+			 : "+D"(save), "+S"(to)
+			 :
+			 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13",
+			   "r14", "r15", "memory", "cc");
+}
+#else
+static inline void fiber_switch_here(void **save, void *to)
+{
+	fiber_switch(save, to);
+}
+#endif
+
 /* ---- arena.c: where everything simulated lives ---- */
 #define ARENA_BASE   UINT64_C(0x200000000000)
 #define ARENA_BYTES  (UINT64_C(4) << 30)
@@ -338,6 +364,8 @@ void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, u
 /* A task that takes so many points while others could run lets one of them go first. */
 #define SCHED_FAIR_STEPS 3000u
 void sim_point_slow(struct task *task);
+/* The same, and notes the access, where schedules are counted. */
+void sched_deciding_point(enum point_kind kind, const volatile void *addr);
 void sched_point(enum point_kind kind, const volatile void *addr, unsigned bytes, uintptr_t pc);
 void sched_reset(void);
 uint8_t sched_spawn(const char *name, unsigned cpu, void (*body)(void *arg), void *arg);
@@ -442,7 +470,33 @@ static inline uint64_t late_load(const volatile void *addr, unsigned bytes, int 
 void late_rmw(const volatile void *addr, unsigned bytes, int order);
 
 /* ---- race.c ---- */
+/* For a new scene. */
+void race_forget(void);
 void race_reset(unsigned tasks_nr);
+/* True if the last run was not watched whole: it has to be executed again. */
+bool race_has_learnt(void);
+
+/* Of a word of the arena, in any run of the scene: the only task that has used it, plus 1, or RACE_MANY; and whether it
+ * was written.  Only if it was shared so can it race. */
+#define RACE_MANY    0x7f
+#define RACE_WRITTEN 0x80
+#define RACE_SHARED  (RACE_MANY | RACE_WRITTEN)
+extern uint8_t *race_users;
+
+/* The access adds nothing to what is known of the word, which cannot race. */
+static inline bool race_is_private(const volatile void *addr, size_t bytes, bool write)
+{
+	uintptr_t at = (uintptr_t)addr - ARENA_BASE;
+	unsigned self = sim_run_.current + 1u, users;
+
+	if (UNLIKELY(at >= ARENA_BYTES))
+		return true;
+	if (UNLIKELY((at & 7) + bytes > 8))
+		return false;
+	users = race_users[at >> 3];
+	return users == (self | RACE_WRITTEN) || (!write && (users == self || users == RACE_MANY));
+}
+
 void race_spawn(unsigned parent, unsigned child);
 void race_plain(const volatile void *addr, size_t bytes, bool write, uintptr_t pc);
 void race_atomic(const volatile void *addr, unsigned bytes, bool write, bool read, int order,
@@ -483,6 +537,15 @@ void lock_describe_waits(char *text, size_t bytes);
 
 /* ---- hash.c ---- */
 void hash_access(const volatile void *addr, bool write);
+
+static inline void hash_point(enum point_kind kind, const volatile void *addr)
+{
+	const unsigned reads = 1u << POINT_READ | 1u << POINT_LOAD | 1u << POINT_SEQ_READ;
+
+	if (sim_mode & MODE_HASH)
+		hash_access(addr, !(reads >> kind & 1));
+}
+
 /* The access before got a value that is so many stores old. */
 void hash_late(unsigned stores);
 bool hash_seen(uint64_t hash);

@@ -10,6 +10,10 @@
  * when a later access covers it: whatever races with the dropped one races with the later.
  * Handlers share the clock of the task they interrupt, and tasks on one CPU are ordered by the
  * switches between them.
+ *
+ * Most words cannot race: one task uses them, or nobody writes to them.  So a word's accesses are kept only once
+ * two tasks have used it, one of them to write, in any run of the scene.  A run that is the first to use a word so
+ * has not kept what came before: it is executed again (race_has_learnt()), and its first outcome does not count.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +53,10 @@ struct sync {
 	uint32_t number; /* of its clock, in the order of first use: a run's clocks are adjacent */
 };
 
+_Static_assert(TASKS_MAX < RACE_MANY, "a task's number plus 1 is not the mark of many");
+
+uint8_t *race_users;		    /* by word of the arena */
+static bool learnt;		    /* since race_has_learnt(): a word has become shared */
 static struct shadow_page **shadow; /* by page of the arena */
 static struct sync *syncs;
 static clock_vector *sync_clocks;
@@ -71,6 +79,22 @@ static NOINLINE void *room(size_t bytes)
 		exit(2);
 	}
 	return got;
+}
+
+void race_forget(void)
+{
+	if (race_users != NULL)
+		munmap(race_users, ARENA_BYTES / 8);
+	race_users = room(ARENA_BYTES / 8);
+	learnt = false;
+}
+
+bool race_has_learnt(void)
+{
+	bool has = learnt;
+
+	learnt = false;
+	return has;
 }
 
 static void join(uint32_t *into, const uint32_t *from)
@@ -306,12 +330,29 @@ static NOINLINE void touch_new_page(uintptr_t word, uint64_t when, uint64_t what
 	touch_used_word(word, when, what);
 }
 
+/* Can the word race?  Notes that this task uses it. */
+static inline bool is_shared(uintptr_t word, bool write)
+{
+	uint8_t *users = &race_users[(word - ARENA_BASE) >> 3];
+	unsigned mine = (self + 1) | (write ? RACE_WRITTEN : 0), both = *users | mine;
+
+	if (*users == RACE_SHARED)
+		return true;
+	if (*users != 0 && ((*users ^ mine) & RACE_MANY) != 0)
+		both |= RACE_MANY;
+	learnt |= both == RACE_SHARED;
+	*users = (uint8_t)both;
+	return false;
+}
+
 /* Most accesses are the first to a word in a run, or come from the only task that has touched
  * it. */
-static inline void touch_word(uintptr_t word, uint64_t when, uint64_t what)
+static NOINLINE void touch_shared(uintptr_t word, uint64_t what)
 {
 	struct cell *cell = cells_of(word);
+	uint64_t when = (uint64_t)sim_run_number << 32 | seen[self];
 
+	what |= (uint64_t)self << CELL_TASK_SHIFT;
 	if (UNLIKELY(cell == NULL)) {
 		touch_new_page(word, when, what);
 		return;
@@ -330,7 +371,7 @@ static inline void touch_word(uintptr_t word, uint64_t when, uint64_t what)
 	cell->what = what;
 }
 
-static NOINLINE void touch_range(uintptr_t start, size_t bytes, uint64_t when, uint64_t what)
+static NOINLINE void touch_range(uintptr_t start, size_t bytes, uint64_t what)
 {
 	uintptr_t end = start + bytes;
 
@@ -338,28 +379,30 @@ static NOINLINE void touch_range(uintptr_t start, size_t bytes, uint64_t when, u
 		uint64_t from = start > word ? start - word : 0;
 		uint64_t to = end - word < 8 ? end - word : 8;
 
-		touch_word(word, when, what | ((CELL_BYTE << to) - (CELL_BYTE << from)));
+		if (is_shared(word, what & CELL_WRITE))
+			touch_shared(word, what | ((CELL_BYTE << to) - (CELL_BYTE << from)));
 	}
 }
 
 static inline void touch(const volatile void *addr, size_t bytes, uint64_t what, uintptr_t pc)
 {
 	uintptr_t start = (uintptr_t)addr, from = start & 7;
-	uint64_t when = (uint64_t)sim_run_number << 32 | seen[self];
 
 	if (UNLIKELY(!in_arena(addr)))
 		return;
-	what |= (uint64_t)self << CELL_TASK_SHIFT | (uint32_t)pc;
-	if (UNLIKELY(from + bytes > 8)) {
-		touch_range(start, bytes, when, what);
-		return;
-	}
-	touch_word(start - from, when, what | ((CELL_BYTE << bytes) - CELL_BYTE) << from);
+	if (UNLIKELY(from + bytes > 8))
+		touch_range(start, bytes, what | (uint32_t)pc);
+	else if (is_shared(start - from, what & CELL_WRITE))
+		touch_shared(start - from,
+			     what | (uint32_t)pc | ((CELL_BYTE << bytes) - CELL_BYTE) << from);
 }
 
 void race_plain(const volatile void *addr, size_t bytes, bool write, uintptr_t pc)
 {
-	touch(addr, bytes, CELL_PLAIN | (write ? CELL_WRITE : 0), pc);
+	if (write)
+		touch(addr, bytes, CELL_PLAIN | CELL_WRITE, pc);
+	else
+		touch(addr, bytes, CELL_PLAIN, pc);
 }
 
 void race_marked(const volatile void *addr, unsigned bytes, bool write, uintptr_t pc)

@@ -155,7 +155,7 @@ static void crashed(int signal_number, siginfo_t *info, void *context)
 	sim_fail("wild access", "%s at %p", strsignal(signal_number), info->si_addr);
 }
 
-/* Finds a loop without a single hook: asks every 10 seconds whether there have been any. */
+/* Finds a loop without a single hook that counts: asks every 10 seconds of CPU time whether there have been any. */
 static void watch(int signal_number)
 {
 	static uint64_t last;
@@ -166,7 +166,7 @@ static void watch(int signal_number)
 	for (unsigned i = 0; i < POINT_KINDS_NR; i++)
 		hooks += sim_hooks_seen[i];
 	if (hooks == last && last_run == sim_run_number && sched_inside())
-		sim_fail("livelock", "10 seconds without an access");
+		sim_fail("livelock", "10 seconds without a write or a scheduling point");
 	last = hooks;
 	last_run = sim_run_number;
 }
@@ -184,6 +184,6 @@ void scene_catch_signals(void)
 	for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
 		sigaction(caught[i], &action, NULL);
 	tick.sa_handler = watch;
-	sigaction(SIGALRM, &tick, NULL);
-	setitimer(ITIMER_REAL, &every, NULL);
+	sigaction(SIGPROF, &tick, NULL);
+	setitimer(ITIMER_PROF, &every, NULL);
 }

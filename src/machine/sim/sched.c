@@ -131,7 +131,7 @@ static void enter_cpu(struct task *task)
 	sim_run_.last_on_cpu[task->cpu] = index;
 }
 
-static void switch_to(uint8_t next)
+static inline __attribute__((always_inline)) void switch_to(uint8_t next)
 {
 	struct task *from = current_task(), *to = &sim_run_.tasks[next];
 
@@ -156,7 +156,7 @@ static void switch_to(uint8_t next)
 		buffer_apply(to);
 	sim_run_.fair_step = sim_run_.steps + SCHED_FAIR_STEPS;
 	sched_set_next_step();
-	fiber_switch(&from->context, to->context);
+	fiber_switch_here(&from->context, to->context);
 }
 
 void sched_set_next_step(void)
@@ -183,32 +183,44 @@ static bool rt(void)
 	return sim_opt.config == SIM_UP_RT || sim_opt.config == SIM_SMP_RT;
 }
 
+_Static_assert(ACTIONS_MAX > TASKS_MAX, "there is room for a switch to each task");
+
 static void add_action(struct action *list, unsigned *nr, enum action_kind kind, unsigned arg)
 {
 	if (*nr < ACTIONS_MAX)
 		list[(*nr)++] = (struct action){ .kind = (uint8_t)kind, .arg = (uint16_t)arg };
 }
 
-/* Switching to @task would abort a sequence, and this run has no aborts left. */
-static bool upsets(const struct task *task)
+/* Switching to @task would abort a sequence. */
+static bool aborts(const struct task *task)
 {
 	uint8_t last = sim_run_.last_on_cpu[task->cpu];
 	const struct task *before = &sim_run_.tasks[last == NO_TASK ? 0 : last];
 
-	return sim_run_.upsets_left == 0 && last != NO_TASK && before != task &&
-	       before->cpu == task->cpu && before->in_seq;
+	return last != NO_TASK && before != task && before->cpu == task->cpu && before->in_seq;
 }
 
+static inline unsigned add_switches_between(struct action *list, unsigned nr, unsigned first,
+					    unsigned last)
+{
+	bool may_abort = sim_run_.upsets_left != 0;
+
+	for (unsigned i = first; i < last; i++) {
+		const struct task *task = &sim_run_.tasks[i];
+
+		if (eligible(task) && (may_abort || !aborts(task)))
+			list[nr++] = (struct action){ .kind = ACT_SWITCH, .arg = (uint16_t)i };
+	}
+	return nr;
+}
+
+/* In cyclic order, from the running task on. */
 static void add_switches(struct action *list, unsigned *nr)
 {
-	unsigned index = sim_run_.current;
+	unsigned self = sim_run_.current;
 
-	for (unsigned i = 1; i < sim_run_.tasks_nr; i++) {
-		index = index + 1 < sim_run_.tasks_nr ? index + 1 : 1;
-		if (index != sim_run_.current && eligible(&sim_run_.tasks[index]) &&
-		    !upsets(&sim_run_.tasks[index]))
-			add_action(list, nr, ACT_SWITCH, index);
-	}
+	*nr = add_switches_between(list, *nr, self + 1, sim_run_.tasks_nr);
+	*nr = add_switches_between(list, *nr, 1, self);
 }
 
 static void add_drains(struct action *list, unsigned *nr)
@@ -302,12 +314,10 @@ static void drain(unsigned arg)
 	buffer_apply(task);
 }
 
-static void perform(struct task *task, struct action action)
+/* Any action but a switch. */
+static NOINLINE void perform(struct task *task, struct action action)
 {
 	switch (action.kind) {
-	case ACT_SWITCH:
-		switch_to((uint8_t)action.arg);
-		break;
 	case ACT_IRQ:
 		run_irq(task, &sim_run_.irqs[action.arg]);
 		break;
@@ -328,15 +338,15 @@ static void perform(struct task *task, struct action action)
 	}
 }
 
-static void check_livelock(const struct task *task)
+static inline void check_livelock(const struct task *task)
 {
 	if (sim_run_.steps >= sim_opt.step_limit)
 		sim_fail("livelock", "%u scheduling points and no end; %s on CPU %u was last",
 			 sim_run_.steps, task->name, task->cpu);
 }
 
-/* Called at the points at which the scheduler may act. */
-void sim_point_slow(struct task *task)
+/* At the points at which the scheduler may act. */
+static inline __attribute__((always_inline)) void decide(struct task *task)
 {
 	static struct action actions[ACTIONS_MAX];
 	unsigned nr = 1, choice;
@@ -352,8 +362,21 @@ void sim_point_slow(struct task *task)
 	choice = strategy_choose(actions, nr, false);
 	sim_run_.strategy_step = strategy_next_step(sim_run_.steps);
 	sched_set_next_step();
-	if (choice != 0)
+	if (actions[choice].kind == ACT_SWITCH)
+		switch_to((uint8_t)actions[choice].arg);
+	else if (choice != 0)
 		perform(task, actions[choice]);
+}
+
+void sim_point_slow(struct task *task)
+{
+	decide(task);
+}
+
+void sched_deciding_point(enum point_kind kind, const volatile void *addr)
+{
+	decide(current_task());
+	hash_point(kind, addr);
 }
 
 /* The task may be waiting in a loop for another one: lets one run. */
