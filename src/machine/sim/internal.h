@@ -467,6 +467,8 @@ static inline uint64_t late_load(const volatile void *addr, unsigned bytes, int 
 	return UNLIKELY(sim_mode & MODE_LATE) ? late_load_slow(addr, bytes, order, value) : value;
 }
 
+/* A load that is performed now. */
+void late_load_now(const volatile void *addr, unsigned bytes, int order);
 void late_rmw(const volatile void *addr, unsigned bytes, int order);
 
 /* ---- race.c ---- */

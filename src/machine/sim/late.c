@@ -266,17 +266,34 @@ static bool may_be_late(uintptr_t at, unsigned bytes, int order)
 	return order != __ATOMIC_SEQ_CST && (bytes == 8 ? (at & 7) == 0 : (at & 3) + bytes <= 4);
 }
 
-uint64_t late_load_slow(const volatile void *addr, unsigned bytes, int order, uint64_t value)
+/* The task's load is performed at @time. */
+static void perform(const struct look *look, int order, uint32_t time)
 {
 	unsigned self = sim_run_.current;
+
+	for (unsigned i = 0; i < look->units_nr; i++)
+		look->units[i]->floors[self] = time;
+	if (time > performed[self])
+		performed[self] = time;
+	if (order == __ATOMIC_SEQ_CST)
+		late_pin(self);
+	else if (order != __ATOMIC_RELAXED && time > pins[self])
+		pins[self] = time;
+}
+
+/* Is the load watched?  The task reads its own store from its buffer. */
+static bool is_watched(const volatile void *addr, unsigned bytes)
+{
+	return sim_mode & MODE_RUN && !in_stacks(addr) && !buffer_has(current_task(), addr, bytes);
+}
+
+uint64_t late_load_slow(const volatile void *addr, unsigned bytes, int order, uint64_t value)
+{
 	uintptr_t at = (uintptr_t)addr;
 	struct look look;
 	uint32_t time = now;
 
-	if (!(sim_mode & MODE_RUN) || in_stacks(addr))
-		return value;
-	if (buffer_has(current_task(), addr,
-		       bytes)) /* the task's own store, which is not visible yet */
+	if (!is_watched(addr, bytes))
 		return value;
 	look = look_at(at, bytes);
 	if (may_be_late(at, bytes, order)) {
@@ -285,18 +302,20 @@ uint64_t late_load_slow(const volatile void *addr, unsigned bytes, int order, ui
 		if (bytes < 8)
 			value &= (UINT64_C(1) << 8 * bytes) - 1;
 	}
-	for (unsigned i = 0; i < look.units_nr; i++)
-		look.units[i]->floors[self] = time;
-	if (time > performed[self])
-		performed[self] = time;
-	if (order == __ATOMIC_SEQ_CST)
-		late_pin(self);
-	else if (order != __ATOMIC_RELAXED && time > pins[self])
-		pins[self] = time;
+	perform(&look, order, time);
 	return value;
 }
 
-/* A locked operation reads what all CPUs see. */
+void late_load_now(const volatile void *addr, unsigned bytes, int order)
+{
+	struct look look;
+
+	if (!is_watched(addr, bytes))
+		return;
+	look = look_at((uintptr_t)addr, bytes);
+	perform(&look, order, now);
+}
+
 void late_rmw(const volatile void *addr, unsigned bytes, int order)
 {
 	unsigned self = sim_run_.current;

@@ -254,6 +254,36 @@ SIM_TEST(checker_sees_data_race, .events = SIM_RACE, .expect = "data race")
 	sim_run(sim);
 }
 
+static void set_bare_and_fail_to_release(void *arg)
+{
+	struct counter *counter = arg;
+	uint32_t expected = 7;
+
+	counter->value = 1;
+	SIM_CHECK(!cas_release(&counter->refused, &expected, 1));
+	store_relaxed(&counter->tried, 1);
+}
+
+static void read_bare_after_failed_release(void *arg)
+{
+	struct counter *counter = arg;
+
+	if (load_relaxed(&counter->tried) == 0)
+		return;
+	(void)load_acquire(&counter->refused);
+	SIM_CHECK(counter->value <= 1);
+}
+
+/* A compare-and-exchange that fails is a load: it publishes nothing. */
+SIM_TEST(checker_sees_race_past_failed_cas, .events = SIM_RACE, .expect = "data race")
+{
+	struct counter *counter = counter_make(sim);
+
+	sim_cpu(sim, 0, set_bare_and_fail_to_release, counter);
+	sim_cpu(sim, 1, read_bare_after_failed_release, counter);
+	sim_run(sim);
+}
+
 static void wait_for_two(void *arg)
 {
 	struct counter *counter = arg;
