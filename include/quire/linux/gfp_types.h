@@ -12,6 +12,7 @@
 #define QUIRE_LINUX_GFP_TYPES_H
 
 #include <linux/bug.h>
+#include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/types.h>
 
@@ -63,14 +64,23 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
 	return (gfp & __GFP_DIRECT_RECLAIM) != 0;
 }
 
-/* The flags of Quire's calls; a constant for a constant. */
+/* The kernel's parameter of this name, which linux/module.h has: every allocation is zeroed. */
+extern bool quire_linux_init_on_alloc;
+QUIRE_LINUX_SHARED_ bool quire_linux_init_on_alloc;
+
+static inline bool quire_linux_is_zeroed_(gfp_t gfp)
+{
+	return gfp & __GFP_ZERO || unlikely(quire_linux_init_on_alloc);
+}
+
+/* The flags of Quire's calls. */
 static inline unsigned quire_linux_flags_(gfp_t gfp)
 {
 	unsigned flags = 0;
 
 	if (!gfpflags_allow_blocking(gfp))
 		flags |= gfp & __GFP_HIGH ? QUIRE_ATOMIC : QUIRE_NOWAIT;
-	if (gfp & __GFP_ZERO)
+	if (quire_linux_is_zeroed_(gfp))
 		flags |= QUIRE_ZERO;
 	if (gfp & __GFP_NORETRY)
 		flags |= QUIRE_NORETRY;

@@ -44,9 +44,9 @@
 	})
 #define max_t(type, a, b)                                                                          \
 	({                                                                                         \
-		type quire_a_ = (a);                                                               \
-		type quire_b_ = (b);                                                               \
-		quire_a_ > quire_b_ ? quire_a_ : quire_b_;                                         \
+		type quire_c_ = (a);                                                               \
+		type quire_d_ = (b);                                                               \
+		quire_c_ > quire_d_ ? quire_c_ : quire_d_;                                         \
 	})
 #define min(a, b)			min_t(__typeof__((a) + (b)), a, b)
 #define max(a, b)			max_t(__typeof__((a) + (b)), a, b)

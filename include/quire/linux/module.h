@@ -5,6 +5,8 @@
  * main() sets the parameters that its arguments give, as insmod's do (NAME=VALUE), and runs the module's init
  * function, then its exit function unless init refused.  A program of several modules runs them one after the other.
  *
+ * init_on_alloc=1 is a parameter of every module: as that of the kernel, it has all allocations zeroed.
+ *
  * Exit status: 0; 1 if an init function failed or anything called WARN(); 2 for an argument that is no
  * parameter.  -EAGAIN is no failure: test modules return it to be unloaded at once.
  */
@@ -81,6 +83,20 @@ static inline void quire_linux_add_(struct quire_linux_part **list, struct quire
 #define EXPORT_SYMBOL_NS_GPL(name, space) QUIRE_LINUX_NOTHING_
 
 /* ---- parameters ---- */
+
+/* One for all files of the program. */
+extern struct quire_linux_part quire_linux_init_on_alloc_part;
+QUIRE_LINUX_SHARED_ struct quire_linux_part quire_linux_init_on_alloc_part;
+
+__attribute__((constructor)) static void quire_linux_kernel_parameters(void)
+{
+	if (quire_linux_init_on_alloc_part.name != NULL)
+		return;
+	quire_linux_init_on_alloc_part = (struct quire_linux_part){
+		.name = "init_on_alloc", .type = "bool", .value = &quire_linux_init_on_alloc
+	};
+	quire_linux_add_(&quire_linux_module.parameters, &quire_linux_init_on_alloc_part);
+}
 
 static inline bool quire_linux_is_yes_(const char *text)
 {

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linux/slab.h - object caches, and kmalloc() of linux/kvmalloc.h
+ *
+ * Objects of a cache with SLAB_TYPESAFE_BY_RCU are freed after a grace period of linux/rcupdate.h, where the kernel
+ * lets them be used again at once and keeps only their slabs.
+ */
+#ifndef QUIRE_LINUX_SLAB_H
+#define QUIRE_LINUX_SLAB_H
+
+#include <linux/kvmalloc.h>
+#include <linux/rcupdate.h>
+
+#include <quire/slab.h>
+
+#define SLAB_HWCACHE_ALIGN	0x01u
+#define SLAB_POISON		0x02u
+#define SLAB_RED_ZONE		0x04u
+#define SLAB_NO_MERGE		0x08u
+#define SLAB_RECLAIM_ACCOUNT	0x10u
+#define SLAB_TYPESAFE_BY_RCU	0x20u
+#define SLAB_PANIC		0x40u
+#define SLAB_ACCOUNT		0u
+#define SLAB_CONSISTENCY_CHECKS 0u
+#define SLAB_MEM_SPREAD		0u
+#define SLAB_TEMPORARY		SLAB_RECLAIM_ACCOUNT
+
+struct kmem_cache {
+	struct quire_cache *cache;
+	void (*ctor)(void *object);
+	slab_flags_t flags;
+};
+
+static inline void quire_linux_construct_(void *object, void *arg)
+{
+	((struct kmem_cache *)arg)->ctor(object);
+}
+
+static inline unsigned quire_linux_cache_flags_(slab_flags_t flags, bool is_constructed)
+{
+	unsigned cache_flags = 0;
+
+	if (flags & SLAB_HWCACHE_ALIGN)
+		cache_flags |= QUIRE_CACHE_HW_ALIGN;
+	if (flags & SLAB_POISON && !is_constructed && !(flags & SLAB_TYPESAFE_BY_RCU))
+		cache_flags |= QUIRE_CACHE_POISON;
+	if (flags & SLAB_RED_ZONE)
+		cache_flags |= QUIRE_CACHE_RED_ZONE;
+	if (flags & (SLAB_NO_MERGE | SLAB_TYPESAFE_BY_RCU))
+		cache_flags |= QUIRE_CACHE_OWN;
+	if (flags & SLAB_RECLAIM_ACCOUNT)
+		cache_flags |= QUIRE_CACHE_RECLAIMABLE;
+	return cache_flags;
+}
+
+static inline struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
+						   slab_flags_t flags, void (*ctor)(void *object))
+{
+	struct kmem_cache *cache = (struct kmem_cache *)malloc(sizeof(*cache));
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = name, .size = size,
+					 .align = align < 16 ? 0 : align,
+					 .flags = quire_linux_cache_flags_(flags, ctor != NULL),
+					 .construct = ctor != NULL ? quire_linux_construct_ : NULL,
+					 .arg = cache);
+
+	if (cache != NULL) {
+		*cache = (struct kmem_cache){ .ctor = ctor, .flags = flags };
+		if (quire_cache_create(quire_default(), &options, &cache->cache) != 0) {
+			free(cache);
+			cache = NULL;
+		}
+	}
+	BUG_ON(cache == NULL && flags & SLAB_PANIC);
+	return cache;
+}
+
+#define kmem_cache_create_usercopy(name, size, align, flags, offset, bytes, ctor)                  \
+	kmem_cache_create(name, size, align, flags, ctor)
+#define KMEM_CACHE(type, flags)                                                                    \
+	kmem_cache_create(#type, sizeof(struct type), __alignof__(struct type), flags, NULL)
+
+/* Objects that are in use are a warning, and stay with their cache. */
+static inline void kmem_cache_destroy(struct kmem_cache *cache)
+{
+	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
+
+	if (cache == NULL)
+		return;
+	if (cache->flags & SLAB_TYPESAFE_BY_RCU)
+		rcu_barrier();
+	if (quire_cache_destroy(cache->cache) == 0) {
+		free(cache);
+		return;
+	}
+	(void)quire_cache_stat_read(cache->cache, &stat);
+	(void)WARN(true, "kmem_cache_destroy: %llu objects of %zu bytes are in use",
+		   (unsigned long long)stat.used, quire_cache_size(cache->cache));
+}
+
+/* What is constructed, or may still be read, is zeroed only if the call asks for it. */
+static inline unsigned quire_linux_object_flags_(const struct kmem_cache *cache, gfp_t gfp)
+{
+	unsigned flags = quire_linux_flags_(gfp);
+
+	if (!(gfp & __GFP_ZERO) && (cache->ctor != NULL || cache->flags & SLAB_TYPESAFE_BY_RCU))
+		flags &= ~QUIRE_ZERO;
+	return flags;
+}
+
+static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	return QUIRE_LINUX_ALLOC_WITH_(gfp, quire_linux_object_flags_(cache, gfp),
+				       quire_cache_alloc(cache->cache, quire_flags_));
+}
+
+#define kmem_cache_zalloc(cache, gfp)		kmem_cache_alloc(cache, (gfp) | __GFP_ZERO)
+#define kmem_cache_alloc_node(cache, gfp, node) kmem_cache_alloc(cache, gfp)
+#define kmem_cache_alloc_lru(cache, lru, gfp)	kmem_cache_alloc(cache, gfp)
+
+static inline void quire_linux_free_object_(void *cache, void *object)
+{
+	quire_cache_free((struct quire_cache *)cache, object);
+}
+
+static inline void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	if (unlikely(cache->flags & SLAB_TYPESAFE_BY_RCU))
+		quire_linux_after_grace_(quire_linux_free_object_, cache->cache, object);
+	else
+		quire_cache_free(cache->cache, object);
+}
+
+/* All or none, as in the kernel. */
+static inline int kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp, size_t count,
+					void **objects)
+{
+	size_t got = quire_cache_alloc_bulk(cache->cache, quire_linux_object_flags_(cache, gfp),
+					    count, objects);
+
+	if (got == count)
+		return (int)count;
+	quire_cache_free_bulk(cache->cache, got, objects);
+	return 0;
+}
+
+static inline void kmem_cache_free_bulk(struct kmem_cache *cache, size_t count, void **objects)
+{
+	for (size_t i = 0; i < count; i++)
+		kmem_cache_free(cache, objects[i]);
+}
+
+static inline int kmem_cache_shrink(struct kmem_cache *cache)
+{
+	(void)quire_cache_shrink(cache->cache);
+	return 0;
+}
+
+static inline unsigned kmem_cache_size(struct kmem_cache *cache)
+{
+	return (unsigned)quire_cache_size(cache->cache);
+}
+
+#endif
