@@ -15,7 +15,7 @@ enum exit_status {
 
 /* One option of a table that ends with a name of NULL. */
 struct option_row {
-	const char *name;  /* "json" is --json, a single letter such as "n" is -n */
+	const char *name;  /* "json" is --json, a single letter such as "n" is -n, and --n */
 	const char *value; /* what --help calls its value, "FILE"; NULL: it takes none */
 	const char *help;  /* lines, separated by '\n' */
 };

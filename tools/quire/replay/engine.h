@@ -73,17 +73,19 @@ struct engine {
 	const char *conf;
 	bool threads;
 	bool checks;
+	bool is_unfilled; /* blocks are neither filled nor compared; marks and the end are checked */
 	struct progress *progress;
 	/* NULL, or called at each sample of the plan; one thread. */
 	void (*observe)(struct engine *engine, uint32_t sample_index);
 	void *observe_arg;
 	const struct engine_kind *kind; /* by the plan's; set by engine_run() */
 	void *heap;
-	unsigned page_shift; /* of the instance */
-	cpu_set_t cpus;	     /* objects, one thread: where it may run otherwise */
-	unsigned copies_nr;  /* objects: that are filled and checked, 1 or 2 */
-	size_t copy_bytes;   /* objects: from the first to the second of them */
-	uint64_t now_ns;     /* objects, one thread: the recorded time; its own */
+	unsigned page_shift;  /* of the instance */
+	cpu_set_t cpus;	      /* objects, one thread: where it may run otherwise */
+	unsigned copies_nr;   /* objects: that are filled and checked, 1 or 2 */
+	size_t copy_bytes;    /* objects: from the first to the second of them */
+	uint64_t measured_ns; /* one thread: spent at marks */
+	uint64_t now_ns;      /* objects, one thread: the recorded time; its own */
 
 	_Atomic(void *) *addresses; /* by id; NULL: not allocated yet, or freed */
 	_Atomic bool stopped;	    /* @error is set: nothing more is done */
@@ -113,6 +115,11 @@ void *engine_wait_for_address(struct actor *actor, uint32_t id);
 void *engine_peek_address(struct engine *engine, uint32_t id);
 /* After all is freed: rules of the target that are broken, blocks that it lost. */
 void engine_judge_end(struct engine *engine, int broken_rule, uint64_t lost_nr, const char *unit);
+
+static inline bool engine_fills(const struct engine *engine)
+{
+	return engine->checks && !engine->is_unfilled;
+}
 
 static inline void engine_set_address(struct engine *engine, uint32_t id, void *addr)
 {

@@ -117,7 +117,7 @@ static void step_alloc(struct actor *actor, const struct plan_step *step)
 			    step->id, request->bytes, actor->cpu, strerror(errno));
 		return;
 	}
-	if (engine->checks)
+	if (engine_fills(engine))
 		fill(engine, step->id, addr, request);
 	engine_set_address(engine, step->id, addr);
 }
@@ -129,7 +129,7 @@ static void step_free(struct actor *actor, const struct plan_step *step)
 
 	if (addr == NULL)
 		return;
-	if (engine->checks)
+	if (engine_fills(engine))
 		check(actor, step->id, addr, &engine->plan->requests[step->request]);
 	engine->object_target->free(engine->heap, addr);
 }
@@ -204,7 +204,8 @@ static void free_live_objects(struct engine *engine, struct actor *actor)
 
 		if (addr == NULL)
 			continue;
-		check(actor, id, addr, &plan->requests[plan->blocks[id].request]);
+		if (engine_fills(engine))
+			check(actor, id, addr, &plan->requests[plan->blocks[id].request]);
 		engine->object_target->free(engine->heap, addr);
 	}
 }

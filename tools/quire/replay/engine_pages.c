@@ -63,7 +63,7 @@ static void step_alloc(struct actor *actor, const struct plan_step *step)
 			    step->id, step->order, actor->cpu, strerror(ENOMEM));
 		return;
 	}
-	if (engine->checks)
+	if (engine_fills(engine))
 		pattern_fill(pattern_of_block(engine, step->id), addr,
 			     bytes_of_order(engine, step->order));
 	engine_set_address(engine, step->id, addr);
@@ -76,7 +76,7 @@ static void step_free(struct actor *actor, const struct plan_step *step)
 
 	if (addr == NULL)
 		return;
-	if (engine->checks)
+	if (engine_fills(engine))
 		check_content(actor, step->id, addr, step->order);
 	if (step->op == PLAN_FREE) {
 		engine->target->free(engine->heap, actor->cpu, addr, step->order);
@@ -176,7 +176,8 @@ static void free_live_blocks(struct engine *engine, struct actor *actor)
 
 		if (addr == NULL)
 			continue;
-		check_content(actor, id, addr, order);
+		if (engine_fills(engine))
+			check_content(actor, id, addr, order);
 		engine->target->free(engine->heap, actor->cpu, addr, order);
 	}
 }

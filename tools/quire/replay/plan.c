@@ -39,7 +39,7 @@ struct plan_step *planner_add_step(struct planner *planner, const struct katr_re
 bool planner_has_blocks(struct planner *planner)
 {
 	struct plan *plan = planner->plan;
-	uint32_t wanted = planner->reader.ids_nr;
+	uint32_t wanted = planner->reader->ids_nr;
 	size_t room = plan->blocks_room;
 	struct plan_block *blocks;
 
@@ -61,7 +61,7 @@ bool planner_has_blocks(struct planner *planner)
 
 bool planner_is_kind(const struct planner *planner, const struct katr_record *record)
 {
-	return planner->reader.classes[record->class_index].kind == planner->plan->kind;
+	return planner->reader->classes[record->class_index].kind == planner->plan->kind;
 }
 
 /* "removed+10s" -> 10, "removed" -> 0. */
@@ -90,12 +90,12 @@ static void plan_mark(struct planner *planner, const struct katr_record *record)
 	plan->marks = marks;
 	planner->marks_room = (uint32_t)room;
 	marks[plan->marks_nr] = (struct plan_mark){
-		.seconds = (double)record->tick * (double)planner->reader.params.tick_ns / 1e9,
-		.ids_nr = planner->reader.ids_nr,
+		.seconds = (double)record->tick * (double)planner->reader->params.tick_ns / 1e9,
+		.ids_nr = planner->reader->ids_nr,
 		.live_blocks = plan->totals.live_blocks,
 		.live_bytes = plan->totals.live_bytes,
 		.wait_seconds = wait_seconds(record->name),
-		.kernel.occupancy = planner->reader.pages.summary,
+		.kernel.occupancy = planner->reader->pages.summary,
 	};
 	snprintf(marks[plan->marks_nr].name, sizeof(marks[0].name), "%s", record->name);
 	if (plan->kind == KATR_PAGE)
@@ -126,7 +126,7 @@ static void plan_sample(struct planner *planner, const struct katr_record *recor
 	plan->samples = samples;
 	planner->samples_room = (uint32_t)room;
 	samples[plan->samples_nr] = (struct plan_sample){
-		.seconds = (double)record->tick * (double)planner->reader.params.tick_ns / 1e9,
+		.seconds = (double)record->tick * (double)planner->reader->params.tick_ns / 1e9,
 		.live_bytes = plan->totals.live_bytes,
 		.populated_kB = populated_kB,
 	};
@@ -142,7 +142,7 @@ static void plan_sample(struct planner *planner, const struct katr_record *recor
 /* The record is the first one of its part of the time. */
 static void plan_equal_sample(struct planner *planner, const struct katr_record *record)
 {
-	uint64_t ticks = planner->reader.params.ticks;
+	uint64_t ticks = planner->reader->params.ticks;
 	double share = ticks > 0 ? (double)record->tick / (double)ticks : 0;
 
 	if (planner->plan->kind != KATR_PERCPU &&
@@ -174,7 +174,7 @@ static void plan_record(struct planner *planner, const struct katr_record *recor
 static void plan_begin(struct planner *planner)
 {
 	struct plan *plan = planner->plan;
-	const struct katr_reader *reader = &planner->reader;
+	const struct katr_reader *reader = planner->reader;
 	char lost[24];
 
 	katr_info(reader, "name", plan->name, sizeof(plan->name));
@@ -196,11 +196,11 @@ static int plan_end(struct planner *planner, char *error, size_t error_bytes)
 {
 	struct plan *plan = planner->plan;
 
-	plan->totals.records_nr = planner->reader.totals.records_nr;
-	plan->totals.ids_nr = planner->reader.ids_nr;
-	if (planner->reader.error.failed) {
-		katr_describe_error(&planner->reader, plan->path, error, error_bytes);
-		return planner->reader.error.no_memory ? -ENOMEM : -1;
+	plan->totals.records_nr = planner->reader->totals.records_nr;
+	plan->totals.ids_nr = planner->reader->ids_nr;
+	if (planner->reader->error.failed) {
+		katr_describe_error(planner->reader, plan->path, error, error_bytes);
+		return planner->reader->error.no_memory ? -ENOMEM : -1;
 	}
 	if (planner->out_of_memory) {
 		snprintf(error, error_bytes, "%s: %s", plan->path, strerror(ENOMEM));
@@ -210,25 +210,44 @@ static int plan_end(struct planner *planner, char *error, size_t error_bytes)
 	return 0;
 }
 
+int plan_read_all(struct plan *plans, unsigned plans_nr, char *error, size_t error_bytes)
+{
+	struct planner planners[KATR_KINDS_NR] = { { .plan = NULL } };
+	struct katr_reader reader;
+	struct katr_record record;
+	bool has_memory = true;
+	int result = 0;
+
+	if (katr_open(&reader, plans[0].path) == 0) {
+		for (unsigned i = 0; i < plans_nr; i++) {
+			planners[i] = (struct planner){ .plan = &plans[i], .reader = &reader };
+			plan_begin(&planners[i]);
+		}
+		while (has_memory && katr_next(&reader, &record) == 1) {
+			for (unsigned i = 0; i < plans_nr; i++) {
+				plan_record(&planners[i], &record);
+				has_memory = has_memory && !planners[i].out_of_memory;
+			}
+		}
+	}
+	for (unsigned i = 0; i < plans_nr; i++) {
+		planners[i].plan = &plans[i];
+		planners[i].reader = &reader;
+		if (result == 0)
+			result = plan_end(&planners[i], error, error_bytes);
+		free(planners[i].batch_last);
+	}
+	katr_close(&reader);
+	for (unsigned i = 0; i < plans_nr && result != 0; i++)
+		plan_fini(&plans[i]);
+	return result;
+}
+
 int plan_read(struct plan *plan, const char *path, enum katr_kind kind, char *error,
 	      size_t error_bytes)
 {
-	struct planner planner = { .plan = plan };
-	struct katr_record record;
-	int result;
-
 	*plan = (struct plan){ .path = path, .kind = kind };
-	if (katr_open(&planner.reader, path) == 0) {
-		plan_begin(&planner);
-		while (!planner.out_of_memory && katr_next(&planner.reader, &record) == 1)
-			plan_record(&planner, &record);
-	}
-	result = plan_end(&planner, error, error_bytes);
-	katr_close(&planner.reader);
-	free(planner.batch_last);
-	if (result != 0)
-		plan_fini(plan);
-	return result;
+	return plan_read_all(plan, 1, error, error_bytes);
 }
 
 int plan_read_kinds(const char *path, unsigned *kinds, char *error, size_t error_bytes)

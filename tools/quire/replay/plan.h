@@ -161,6 +161,8 @@ struct plan {
 /* Which kinds a trace says it holds, a bit each: 0, or with one line in @error -1, or
  * -ENOMEM if memory ran out before that was known. */
 int plan_read_kinds(const char *path, unsigned *kinds, char *error, size_t error_bytes);
+/* The same as below for at most KATR_KINDS_NR plans of one trace, whose paths and kinds are set: reads it once. */
+int plan_read_all(struct plan *plans, unsigned plans_nr, char *error, size_t error_bytes);
 /*
  * Reads a trace's allocations of one kind, of which there may be none: 0, or with one line in
  * @error -1 if the file is refused, -ENOMEM if memory ran out.  Pair: plan_fini().

@@ -43,7 +43,7 @@ static struct plan_request request_of_percpu(const struct katr_class *class)
 
 void planner_begin_objects(struct planner *planner)
 {
-	const struct katr_reader *reader = &planner->reader;
+	const struct katr_reader *reader = planner->reader;
 	struct plan *plan = planner->plan;
 
 	plan->requests = calloc((size_t)reader->classes_nr + 1, sizeof(plan->requests[0]));
@@ -100,7 +100,7 @@ static void plan_free(struct planner *planner, const struct katr_record *record)
 
 void planner_add_time(struct planner *planner, const struct katr_record *record)
 {
-	double ns = (double)record->tick * (double)planner->reader.params.tick_ns;
+	double ns = (double)record->tick * (double)planner->reader->params.tick_ns;
 	uint32_t ms = ns < (double)UINT32_MAX * NS_PER_MS ? (uint32_t)(ns / NS_PER_MS) : UINT32_MAX;
 	struct plan_step *step;
 

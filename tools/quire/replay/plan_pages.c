@@ -36,7 +36,7 @@ static void end_batch(struct planner *planner, uint32_t cpu)
 
 static void plan_alloc(struct planner *planner, const struct katr_record *record)
 {
-	const struct katr_class *class = &planner->reader.classes[record->class_index];
+	const struct katr_class *class = &planner->reader->classes[record->class_index];
 	struct plan_totals *totals = &planner->plan->totals;
 	struct plan_block *block;
 	struct plan_step *step = planner_add_step(planner, record);

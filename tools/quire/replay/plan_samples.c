@@ -43,7 +43,7 @@ static const char *text_of(const struct planner *planner, const struct katr_reco
 
 	if (column < 0 || !sample->table->is_string[column])
 		return "";
-	return planner->reader.strings[value_of(sample, row, name)];
+	return planner->reader->strings[value_of(sample, row, name)];
 }
 
 static void read_zone(struct planner *planner, const struct katr_record *sample,

@@ -9,7 +9,7 @@
 
 struct planner {
 	struct plan *plan;
-	struct katr_reader reader;
+	struct katr_reader *reader; /* of all plans of the trace */
 	size_t *batch_last; /* pages, by CPU: step of the batched free that may end a batch; STEP_NONE */
 	uint32_t marks_room, samples_room;
 	uint32_t ms;	  /* objects: of the last TIME step */

@@ -14,61 +14,9 @@
 #include "common/command.h"
 #include "replay/engine.h"
 #include "replay/outcome.h"
+#include "replay/passes.h"
 #include "replay/plan.h"
 #include "replay/replay.h"
-
-/* An odd number, for the median: one pass that the system disturbed does not count. */
-#define TIMING_PASSES 5
-
-/* ---- passes ---------------------------------------------------------------------------------- */
-
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Median nanoseconds an operation of several passes that fill nothing; negative: @error is filled.
- */
-static double time_passes(struct engine *engine, char *error, size_t error_bytes)
-{
-	double operations = (double)plan_operations(engine->plan);
-	double ns[TIMING_PASSES];
-
-	engine->checks = false;
-	for (unsigned i = 0; i < TIMING_PASSES; i++) {
-		struct engine_result result;
-		int failed = engine_run(engine, &result);
-
-		snprintf(error, error_bytes, "%s", result.error);
-		ns[i] = (double)result.busy_ns / operations;
-		engine_result_fini(&result);
-		if (failed)
-			return -1;
-	}
-	qsort(ns, TIMING_PASSES, sizeof(ns[0]), compare_doubles);
-	return ns[TIMING_PASSES / 2];
-}
-
-static int time_allocator(struct engine *engine, struct outcome *outcome, char *error,
-			  size_t error_bytes)
-{
-	double all_ns = time_passes(engine, error, error_bytes);
-	double loop_ns;
-
-	if (all_ns < 0)
-		return -1;
-	engine->target = &target_nothing;
-	engine->object_target = &object_target_nothing;
-	loop_ns = time_passes(engine, error, error_bytes);
-	if (loop_ns < 0)
-		return -1;
-	outcome->timing_passes = TIMING_PASSES;
-	outcome->loop_ns_per_operation = loop_ns;
-	outcome->ns_per_operation = all_ns > loop_ns ? all_ns - loop_ns : 0;
-	return 0;
-}
 
 /* The same once more with depopulation off, for the column beside it. */
 static int compare_depopulation(struct engine *engine, struct outcome *outcome, char *error,
@@ -93,16 +41,7 @@ static int replay(const struct replay_request *request, const struct plan *plan,
 		  struct outcome *outcome)
 {
 	struct progress progress = { .name = NULL };
-	struct engine engine = {
-		.plan = plan,
-		.target = request->threads ? &target_public : &target_by_number,
-		.object_target =
-			plan->kind == KATR_VMAP ? &object_target_vmap : &object_target_percpu,
-		.conf = request->conf[0] != '\0' ? request->conf : NULL,
-		.threads = request->threads,
-		.checks = true,
-		.progress = &progress,
-	};
+	struct engine engine = passes_engine(request, plan, request->conf, &progress);
 	char error[sizeof(outcome->checked.error)];
 	int result;
 
@@ -114,7 +53,7 @@ static int replay(const struct replay_request *request, const struct plan *plan,
 	if (result == 0 && plan->kind == KATR_PERCPU && request->depopulates)
 		result = compare_depopulation(&engine, outcome, error, sizeof(error));
 	if (result == 0)
-		result = time_allocator(&engine, outcome, error, sizeof(error));
+		result = passes_time(&engine, outcome, 1, error, sizeof(error));
 	if (result != 0)
 		fprintf(stderr, "quire replay: %s: %s\n", plan->path, error);
 	return result;
@@ -168,30 +107,37 @@ static enum exit_status replay_plans(const struct replay_request *request,
 	return status;
 }
 
+/* Keeps those of the plans from @first on that have allocations. */
+static void drop_empty(struct plans *plans, unsigned first, unsigned read_nr)
+{
+	for (unsigned i = first; i < first + read_nr; i++) {
+		if (plans->plans[i].totals.allocs_nr > 0)
+			plans->plans[plans->nr++] = plans->plans[i];
+		else
+			plan_fini(&plans->plans[i]);
+	}
+}
+
 /* The plans of one trace.  Otherwise one line in @error, and -ENOMEM if memory ran out, or -1. */
 static int read_trace(const struct replay_request *request, struct plans *plans, const char *path,
 		      char *error, size_t error_bytes)
 {
-	unsigned before = plans->nr;
+	unsigned before = plans->nr, read_nr = 0;
 	char names[64];
 	unsigned held;
 	int result = plan_read_kinds(path, &held, error, error_bytes);
 
 	if (result != 0)
 		return result;
-	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
-		struct plan *plan = &plans->plans[plans->nr];
-
-		if ((held & request->kinds & 1u << kind) == 0)
-			continue;
-		result = plan_read(plan, path, (enum katr_kind)kind, error, error_bytes);
-		if (result != 0)
-			return result;
-		if (plan->totals.allocs_nr > 0)
-			plans->nr++;
-		else
-			plan_fini(plan);
-	}
+	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++)
+		if ((held & request->kinds & 1u << kind) != 0)
+			plans->plans[before + read_nr++] =
+				(struct plan){ .path = path, .kind = (enum katr_kind)kind };
+	if (read_nr > 0)
+		result = plan_read_all(&plans->plans[before], read_nr, error, error_bytes);
+	if (result != 0)
+		return result;
+	drop_empty(plans, before, read_nr);
 	if (plans->nr > before)
 		return 0;
 	replay_describe_kinds(request->kinds, "or", names, sizeof(names));
@@ -230,6 +176,7 @@ static enum exit_status run(int argc, char **argv)
 	if (status == EXIT_OK)
 		status = request.ablates     ? ablation_print(&request, plans.plans, plans.nr)
 			 : request.is_series ? series_print(&request, &plans.plans[0])
+			 : request.has_sides ? sides_print(&request, plans.plans, plans.nr)
 					     : replay_plans(&request, &plans);
 	for (unsigned i = 0; i < plans.nr; i++)
 		plan_fini(&plans.plans[i]);
@@ -240,10 +187,9 @@ static enum exit_status run(int argc, char **argv)
 const struct command command_replay = {
 	.name = "replay",
 	.summary = "replay a recorded kernel's allocations, checked byte by byte",
-	.synopsis = "quire replay [--threads] [--json FILE] [--conf STRING] [--kind KIND]\n"
-		    "             [--placement linux|packed] [--depopulate on|off] TRACE...\n"
-		    "quire replay --ablate [--conf STRING] TRACE...\n"
-		    "quire replay --series [--conf STRING] TRACE",
+	.synopsis = "quire replay [OPTION...] TRACE...\n"
+		    "quire replay --a STRING --b STRING [OPTION...] TRACE...\n"
+		    "quire replay --ablate | --series [--conf STRING] TRACE...",
 	.about = "Replays the allocations of a recorded kernel (traces/FORMAT.md).  Each block is\n"
 		 "filled with a pattern and compared byte by byte when it is freed; then a table\n"
 		 "shows our figures beside the kernel's.  TRACE: a file, a pipe, or -.",

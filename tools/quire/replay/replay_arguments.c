@@ -19,6 +19,9 @@ enum {
 	OPTION_DEPOPULATE,
 	OPTION_ABLATE,
 	OPTION_SERIES,
+	OPTION_A,
+	OPTION_B,
+	OPTION_UNFILLED,
 };
 
 const struct option_row replay_rows[] = {
@@ -33,8 +36,13 @@ const struct option_row replay_rows[] = {
 	[OPTION_ABLATE] = { "ablate", NULL, "per-CPU memory without each rule of placement" },
 	[OPTION_SERIES] = { "series", NULL,
 			    "per-CPU memory over time, the kernel's and ours, as CSV" },
+	[OPTION_A] = { "a", "STRING", "A against B, in turns: options of A, over --conf" },
+	[OPTION_B] = { "b", "STRING", "options of B" },
+	[OPTION_UNFILLED] = { "unfilled", NULL, "neither fill blocks nor compare them: faster" },
 	{ .name = NULL },
 };
+
+#define CONF_BYTES sizeof(((struct replay_request *)NULL)->conf)
 
 /* The kinds that can be replayed. */
 static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP, KATR_PERCPU };
@@ -86,23 +94,24 @@ static bool add_kind(struct replay_request *request, const char *name)
  * Options of the instance are gathered as one string, later ones over earlier ones.  A wrong one is
  * wrong use: it is refused before anything is read.
  */
-static bool add_conf(struct replay_request *request, const char *option, const char *key,
+static bool add_conf(struct replay_request *request, char conf[CONF_BYTES], const char *option,
 		     const char *value)
 {
 	static const char prefix[] = "quire: ";
 	struct quire_options parsed = QUIRE_OPTIONS_INIT();
-	size_t used = strlen(request->conf);
+	/* --placement packed is --conf placement:packed. */
+	bool is_key = conf == request->conf && strcmp(option, "--conf") != 0;
+	size_t used = strlen(conf);
 	char error[256];
 	int bytes;
 
-	bytes = snprintf(request->conf + used, sizeof(request->conf) - used, "%s%s%s",
-			 used > 0 ? "," : "", key, value);
-	if (bytes >= (int)(sizeof(request->conf) - used)) {
+	bytes = snprintf(conf + used, CONF_BYTES - used, "%s%s%s%s", used > 0 ? "," : "",
+			 is_key ? option + 2 : "", is_key ? ":" : "", value);
+	if (bytes >= (int)(CONF_BYTES - used)) {
 		fprintf(stderr, "quire replay: %s: too long\n", option);
 		return false;
 	}
-	if (quire_options_parse(request->conf + used + (used > 0), &parsed, error, sizeof(error)) !=
-	    0) {
+	if (quire_options_parse(conf + used + (used > 0), &parsed, error, sizeof(error)) != 0) {
 		bool is_prefixed = strncmp(error, prefix, strlen(prefix)) == 0;
 
 		fprintf(stderr, "quire replay: %s: %s\n", option,
@@ -133,11 +142,20 @@ static bool take_option(void *context, unsigned option, const char *value)
 		request->json = value;
 		return true;
 	case OPTION_CONF:
-		return add_conf(request, "--conf", "", value);
+		return add_conf(request, request->conf, "--conf", value);
 	case OPTION_PLACEMENT:
-		return add_conf(request, "--placement", "placement:", value);
+		return add_conf(request, request->conf, "--placement", value);
 	case OPTION_DEPOPULATE:
-		return add_conf(request, "--depopulate", "depopulate:", value);
+		return add_conf(request, request->conf, "--depopulate", value);
+	case OPTION_A:
+		request->has_sides = true;
+		return add_conf(request, request->side_confs[0], "--a", value);
+	case OPTION_B:
+		request->has_sides = true;
+		return add_conf(request, request->side_confs[1], "--b", value);
+	case OPTION_UNFILLED:
+		request->is_unfilled = true;
+		return true;
 	default:
 		return add_kind(request, value);
 	}
@@ -150,6 +168,10 @@ static bool is_whole(struct replay_request *request)
 
 	if (alone != NULL && (request->json != NULL || request->threads)) {
 		fprintf(stderr, "quire replay: %s goes with neither --json nor --threads\n", alone);
+		return false;
+	}
+	if (alone != NULL && request->has_sides) {
+		fprintf(stderr, "quire replay: %s goes with neither --a nor --b\n", alone);
 		return false;
 	}
 	if (request->ablates && request->is_series) {

@@ -157,6 +157,10 @@ void report_time(const struct outcome *outcome, FILE *file)
 
 void report_checked(const struct outcome *outcome, FILE *file)
 {
+	if (outcome->checked.blocks_checked == 0) {
+		fprintf(file, "\n  Checked: no block's content; nothing was filled.\n");
+		return;
+	}
 	fprintf(file,
 		"\n  Checked: %s blocks, %s, each filled with its own pattern: all intact when "
 		"freed.\n",
