@@ -604,6 +604,14 @@ static void descriptors_and_streams_are_the_programs_own(void **state)
 	expect_out("trap '' USR1; $Q -- $P signals", "10 \n");
 }
 
+static void a_closed_stream_is_closed_for_the_program_and_no_file_has_its_number(void **state)
+{
+	(void)state;
+	expect_out("$Q -- sh -c 'readlink /proc/$PPID/fd/2; test -e /proc/$$/fd/2 || echo closed' "
+		   "2>&-",
+		   "/dev/null\nclosed\n");
+}
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 static void wait_for_text(int fd, const char *text)
@@ -793,6 +801,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(unwritten_figures_are_3),
 		cmocka_unit_test(the_environment_is_as_before),
 		cmocka_unit_test(descriptors_and_streams_are_the_programs_own),
+		cmocka_unit_test(
+			a_closed_stream_is_closed_for_the_program_and_no_file_has_its_number),
 		cmocka_unit_test(signals_are_passed_on_once),
 		cmocka_unit_test(the_terminal_controls_the_job),
 		cmocka_unit_test(a_comparison_prints_both),

@@ -642,6 +642,17 @@ static void a_finding_is_much_memory(void **state)
 			NULL);
 }
 
+/* Gauges of different moments may contradict each other: a difference is then nothing, and no huge number. */
+static void a_finding_never_says_less_than_nothing(void **state)
+{
+	(void)state;
+	expect_findings("{\"page\":{\"allocated_bytes\":1048576,\"free_bytes\":1048576,"
+			"\"unbacked_bytes\":209715200,\"online_bytes\":2097152,"
+			"\"pageblock_bytes\":2097152,\"sparse_blocks\":1,"
+			"\"sparse_rest_bytes\":1048576,\"pinned_bytes\":209715200}}",
+			NULL);
+}
+
 /* ---- two looks ---- */
 
 /* The stopped process's page, as if it were written once more: @from of a section is @to, which is as long. */
@@ -837,6 +848,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_form_is_printed),
 		cmocka_unit_test(a_name_does_no_harm),
 		cmocka_unit_test(a_finding_is_much_memory),
+		cmocka_unit_test(a_finding_never_says_less_than_nothing),
 		cmocka_unit_test(rates_are_of_one_program_and_end_with_it),
 		cmocka_unit_test(times_are_times_and_not_looks),
 		cmocka_unit_test(top_prints_what_it_would_draw),

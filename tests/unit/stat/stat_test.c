@@ -3,10 +3,12 @@
 #include "quire_test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <quire/page.h>
 #include <quire/percpu.h>
@@ -15,7 +17,14 @@
 #include <quire/vmap.h>
 
 #include "base/text.h"
+#include "page/layout.h"
+#include "page/pcp.h"
+#include "percpu/cache.h"
+#include "percpu/percpu.h"
+#include "slab/slab.h"
 #include "stat/figures.h"
+#include "vmap/cpu.h"
+#include "vmap/vmap.h"
 
 static struct quire *q;
 static char text[QUIRE_STAT_TEXT_MAX];
@@ -280,6 +289,58 @@ static void prometheus_has_each_family_once(void **state)
 	assert_non_null(strstr(text, "# TYPE quire_page_given_back_bytes_total counter\n"));
 }
 
+/* ---- who waits for whom ---- */
+
+static void *read_all(void *arg)
+{
+	quire_stat_json(q, text, sizeof(text));
+	return arg;
+}
+
+/* A reader that wants @lock waits for ever, and the test for ten seconds. */
+static void read_while_held(struct lock *lock, const char *name)
+{
+	struct timespec end;
+	lock_token token;
+	pthread_t thread;
+	int error;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 10;
+	token = lock_acquire(lock);
+	assert_int_equal(pthread_create(&thread, NULL, read_all, NULL), 0);
+	error = pthread_timedjoin_np(thread, NULL, &end);
+	lock_release(lock, token);
+	if (error != 0) {
+		pthread_join(thread, NULL);
+		fail_msg("reading figures waits for %s", name);
+	}
+}
+
+/* The locks behind which a CPU's stacks are: a fast path without sequences takes one, and a slow path that refills. */
+static void reading_takes_no_lock_that_a_fast_path_takes(void **state)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "one", .size = 64);
+	struct quire_cache *cache;
+	void *object, *page = quire_alloc_pages(q, 0, 0), *area = quire_vmalloc(q, 8192, 0);
+	void *percpu = quire_alloc_percpu(q, 64, 0, 0);
+
+	(void)state;
+	assert_int_equal(quire_cache_create(q, &options, &cache), 0);
+	object = quire_cache_alloc(cache, 0);
+	assert_true(page != NULL && area != NULL && percpu != NULL && object != NULL);
+	read_while_held(&page_pcp(pages_of(q), 0, 0)->door.lock, "a CPU's pages");
+	read_while_held(&q->vmap->cpu[0].door.lock, "a CPU's areas");
+	read_while_held(&q->percpu->cpu[0].door.lock, "a CPU's per-CPU objects");
+	read_while_held(&q->slabs->cpu[0].lock, "a CPU's sheaves");
+	quire_cache_free(cache, object);
+	quire_cache_destroy(cache);
+	quire_free_percpu(q, percpu);
+	quire_vfree(q, area);
+	quire_free_pages(q, page, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +354,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(json_has_every_figure_in_its_module, begin, end),
 		cmocka_unit_test_setup_teardown(a_text_fits_whatever_the_numbers, begin, end),
 		cmocka_unit_test_setup_teardown(prometheus_has_each_family_once, begin, end),
+		cmocka_unit_test_setup_teardown(reading_takes_no_lock_that_a_fast_path_takes, begin,
+						end),
 	};
 
 	return cmocka_run_group_tests_name("stat", tests, NULL, NULL);

@@ -187,10 +187,28 @@ void output_before_exec(void)
 	(void)signal(SIGXFSZ, on_file_limit);
 }
 
+/*
+ * The next file that is opened would get a closed stream's number, and what is printed would stand in it.  So the number is
+ * taken by what fails as before, EBADF, but for stderr: what nobody wants to read is gone.  A program that is run
+ * finds the stream closed.
+ */
+static void keep_numbers_of_streams(void)
+{
+	static const int modes[] = {
+		[STDIN_FILENO] = O_WRONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY
+	};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1)
+			(void)!open("/dev/null",
+				    modes[fd] | O_CLOEXEC); /* the least that is free */
+}
+
 void output_init(void)
 {
 	static char buffer[STDOUT_BYTES]; /* of libc's own the size is libc's */
 
+	keep_numbers_of_streams();
 	if (isatty(STDOUT_FILENO) != 1)
 		(void)setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	on_file_limit = signal(SIGXFSZ, SIG_IGN); /* a limit is an error like any other */
