@@ -296,8 +296,7 @@ static void fork_prepare_mutexes(struct quire_module *module)
 	mutex_acquire(&p->q.huge_mutex);
 }
 
-/* The fence is for the stacks of areas as well; per-CPU memory, which numbers its slots by itself, has its
- * own. */
+/* The fence is for the stacks of areas and of per-CPU memory as well: they closed theirs before, on the same CPUs. */
 static void fork_prepare_locks(struct quire_module *module)
 {
 	struct pages *p = module_pages(module);

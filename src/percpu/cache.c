@@ -361,16 +361,11 @@ bool cache_is_sound(struct percpu *pc)
 
 /* ---- fork ---- */
 
+/* Pages close theirs later, on the same CPUs, and their fence is for these as well. */
 void cache_close_all(struct percpu *pc)
 {
-	bool any = false;
-
-	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++) {
+	for (uint32_t slot = 0; slot < pc->stacks.cpu.slots_nr; slot++)
 		stacks_fork_prepare(&pc->stacks, &pc->cpu[slot].door);
-		any = any || pc->cpu[slot].door.ready;
-	}
-	if (any)
-		stacks_fence_all(&pc->stacks);
 }
 
 void cache_open_all(struct percpu *pc, bool child)

@@ -280,3 +280,41 @@ SIM_TEST(percpu_fork_copies_whole_stacks, .explore = SIM_ALL_SCHEDULES, .preempt
 	check_u64_eq(scene->turn, 1);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
+
+static void frees_small_1(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[1], SIZE);
+}
+
+static void child_frees_small_0(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	sim_fork_downwards();
+	sim_fork_child();
+	quire_percpu_shrink(scene->q);
+	percpu_give(scene, scene->small[0], SIZE);
+	check_u64_eq(quire_verify(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* A push that began before the stacks were closed has ended before the first page is copied: a new top over old entries
+ * has an object there that is in use. */
+SIM_TEST(percpu_fork_waits_for_pushes, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "cache_close_all" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	for (unsigned i = 0; i < 2; i++)
+		scene->small[i] = percpu_take(scene, SIZE, 0);
+	for (unsigned i = 0; i < 2 * COUNT_WARM; i++)
+		percpu_give(scene, percpu_take(scene, SIZE, 0), SIZE);
+	percpu_give(scene, scene->small[0], SIZE);
+	scene->small[0] = percpu_take(scene, SIZE, 0); /* now above the top */
+	sim_cpu(sim, 0, frees_small_1, scene);
+	sim_cpu(sim, 1, child_frees_small_0, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cache_sheaf_sim.c - sheaves and barns against drains, frees on other CPUs, destruction, handlers and forks */
+#include "page/pages.h"
 #include "sim/slab/cache_scene.h"
 
 /* Frees the scene's objects [from, end). */
@@ -474,7 +475,66 @@ SIM_TEST(slab_fork_copies_whole_sheaves, .explore = SIM_ALL_SCHEDULES, .preempt_
 	check_u64_eq(scene->turn, 1);
 }
 
+static void frees_object_1(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	object_give(scene, scene->object[1]);
+}
+
+static void child_frees_object_0(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	sim_fork_downwards();
+	sim_fork_child();
+	sheaves_drain(scene->s, scene->class);
+	object_give(scene, scene->object[0]);
+	sheaves_drain(scene->s, scene->class);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* A push that began before the sheaves were closed has ended before the first page is copied: a new top over old objects
+ * has one there that is in use. */
+SIM_TEST(slab_fork_waits_for_pushes, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "fork_close" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_some(scene, 2, 4);
+	object_give(scene, scene->object[0]);
+	scene->object[0] = object_take(scene, 0); /* now above the top */
+	/* As if the system had refused the memory of pages' stacks: pages do not fence, then. */
+	pages_of(scene->q)->stacks.cpu.slots_nr = 0;
+	sim_cpu(sim, 0, frees_object_1, scene);
+	sim_cpu(sim, 1, child_frees_object_0, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
 /* ---- time ---- */
+
+static void takes_slowly(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	scene->object[0] = object_take(scene, 0);
+}
+
+/* A slab's pages are given back some time after it was the last to be used. */
+SIM_TEST(slab_slow_alloc_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sheaf_alloc_slow", "slabs_kick" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	store_relaxed(&scene->s->due_ns, WORK_IDLE);
+	scene->q->work.due_ns = WORK_IDLE;
+	sim_cpu(sim, 0, takes_slowly, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&scene->s->due_ns) != WORK_IDLE);
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+}
 
 static void ticks_until_idle(void *arg)
 {

@@ -188,3 +188,24 @@ SIM_TEST(hardened_fork_child_of_a_user)
 	sim_cpu(sim, 1, forks_child, scene);
 	sim_run(sim);
 }
+
+static void gives_one(void *arg)
+{
+	struct hardened_scene *scene = arg;
+
+	give(scene, scene->object[0]);
+}
+
+/* What waits in the quarantine leaves it some time later, though nothing else is freed. */
+SIM_TEST(hardened_free_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "hardened_free", "slabs_kick" })
+{
+	struct hardened_scene *scene = scene_make(sim);
+
+	store_relaxed(&scene->s->due_ns, WORK_IDLE);
+	scene->q->work.due_ns = WORK_IDLE;
+	sim_cpu(sim, 0, gives_one, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+	scene_check(scene);
+}
