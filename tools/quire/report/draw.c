@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/draw.h"
 
+#include <string.h>
+
 #include "run/history.h"
 
 #define STEPS_MAX 5u
@@ -57,6 +59,14 @@ struct text32 text_of_seconds(double seconds)
 		 seconds / units[i].unit < 10 && i < 3 ? "%.1f %s" : "%.0f %s",
 		 seconds / units[i].unit, units[i].name);
 	return text;
+}
+
+bool draw_is_repeated(const struct report *report, const struct source *source)
+{
+	for (const struct source *other = report->sources; other < source; other++)
+		if (strcmp(other->path, source->path) == 0)
+			return true;
+	return false;
 }
 
 void draw_who(FILE *file, const struct report *report, const struct source *source)
@@ -189,10 +199,10 @@ static void pen_range(FILE *file, struct pen *pen, int low, int high)
 	pen_down(file, pen, low_first ? high : low);
 }
 
+/* @nr: buckets to a pixel. */
 static void put_level(FILE *file, const struct curve *curve, double max, double share,
-		      unsigned level)
+		      unsigned level, unsigned nr)
 {
-	unsigned nr = CURVE_BUCKETS / 1024 >> 2 * level; /* buckets to a pixel */
 	struct pen pen = { .x = -1 };
 	float least, most;
 
@@ -223,6 +233,7 @@ void draw_curve(FILE *file, const struct report *report, const struct source *so
 	draw_class(file, report, source, name);
 	fprintf(file, "\">");
 	for (unsigned level = 0; level < report->levels_nr; level++)
-		put_level(file, curve, max, share, level);
+		put_level(file, curve, max, share, level,
+			  (CURVE_BUCKETS / 1024 >> 2 * level) << report->coarse);
 	fprintf(file, "</g>\n");
 }

@@ -22,6 +22,7 @@ struct report {
 	unsigned sources_nr;
 	double seconds;	    /* the longest of theirs */
 	unsigned levels_nr; /* that are drawn: fewer if the page would be too large */
+	unsigned coarse; /* each step halves the detail of all levels: if one level is too much */
 	char command[512];
 };
 
@@ -41,6 +42,8 @@ struct text32 {
 	char text[32];
 };
 struct text32 text_of_seconds(double seconds);
+/* Whether an earlier source is of the same file: what was recorded is the same, whatever it is replayed on. */
+bool draw_is_repeated(const struct report *report, const struct source *source);
 /* "in use", or with more than one source "A: in use". */
 void draw_who(FILE *file, const struct report *report, const struct source *source);
 /* The classes that give a line or a swatch its colour. */

@@ -34,7 +34,8 @@ static void put_cells(FILE *file, const struct report *report, const struct sour
 	for (unsigned level = 0; level < report->levels_nr; level++) {
 		fprintf(file, "<g class=\"l%u\">", level);
 		for (unsigned shade = 1; shade <= MAP_SHADES; shade++)
-			put_shade(file, map, shade, MAP_COLUMNS / 256 >> level, share);
+			put_shade(file, map, shade, (MAP_COLUMNS / 256 >> level) << report->coarse,
+				  share);
 		fprintf(file, "</g>");
 	}
 	fprintf(file, "</g>\n");
@@ -75,25 +76,29 @@ static void draw_map(FILE *file, const struct report *report, const struct sourc
 	fprintf(file, "</figure>\n");
 }
 
+static void draw_module_maps(FILE *file, const struct report *report, const struct source *source,
+			     const struct module *module, bool *has_head)
+{
+	bool shows_linux = module->linux_map.rows_nr > 0 && !draw_is_repeated(report, source);
+
+	if (!shows_linux && module->quire_map.rows_nr == 0)
+		return;
+	if (!*has_head)
+		fprintf(file, "<h2>Address space over time</h2>\n<p class=\"key\"><span "
+			      "class=\"dim\">in use:</span> <i class=\"h1\"></i>little <i "
+			      "class=\"h4\"></i>half <i class=\"h8\"></i>all</p>\n");
+	*has_head = true;
+	if (shows_linux)
+		draw_map(file, report, source, module, &module->linux_map, "linux");
+	draw_map(file, report, source, module, &module->quire_map, "quire");
+}
+
 void draw_maps(FILE *file, const struct report *report)
 {
 	bool has_head = false;
 
 	for (unsigned i = 0; i < report->sources_nr; i++)
-		for (unsigned j = 0; j < report->sources[i].modules_nr; j++) {
-			const struct module *module = &report->sources[i].modules[j];
-
-			if (module->linux_map.rows_nr + module->quire_map.rows_nr == 0)
-				continue;
-			if (!has_head)
-				fprintf(file, "<h2>Address space over time</h2>\n<p class=\"key\">"
-					      "<span class=\"dim\">in use:</span> <i "
-					      "class=\"h1\"></i>little <i class=\"h4\"></i>half <i "
-					      "class=\"h8\"></i>all</p>\n");
-			has_head = true;
-			draw_map(file, report, &report->sources[i], module, &module->linux_map,
-				 "linux");
-			draw_map(file, report, &report->sources[i], module, &module->quire_map,
-				 "quire");
-		}
+		for (unsigned j = 0; j < report->sources[i].modules_nr; j++)
+			draw_module_maps(file, report, &report->sources[i],
+					 &report->sources[i].modules[j], &has_head);
 }

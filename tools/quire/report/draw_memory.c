@@ -15,15 +15,10 @@ static const struct module *module_named(const struct source *source, const char
 	return NULL;
 }
 
-/* What was recorded is the same of the same file, whatever it is replayed on. */
 static bool is_told_before(const struct report *report, unsigned source_idx, enum curve_key key)
 {
-	if (key != CURVE_ASKED && key != CURVE_LINUX)
-		return false;
-	for (unsigned i = 0; i < source_idx; i++)
-		if (strcmp(report->sources[i].path, report->sources[source_idx].path) == 0)
-			return true;
-	return false;
+	return (key == CURVE_ASKED || key == CURVE_LINUX) &&
+	       draw_is_repeated(report, &report->sources[source_idx]);
 }
 
 typedef void curve_visit(void *arg, const struct source *source, const struct module *module,
@@ -95,6 +90,20 @@ static void put_marks(FILE *file, const struct report *report, const struct sour
 	fprintf(file, "\"/>\n");
 }
 
+/* From a CPU's last record before it lost some to the next one. */
+static void put_losses(FILE *file, const struct report *report, const struct source *source)
+{
+	double width = CURVE_BUCKETS / report->seconds;
+
+	if (source->losses_nr == 0)
+		return;
+	fprintf(file, "<path class=\"loss\" d=\"");
+	for (unsigned i = 0; i < source->losses_nr; i++)
+		fprintf(file, "M%.0f 0V%dH%.0fV0z", source->losses[i].begin * width, PLOT_HEIGHT,
+			source->losses[i].end * width);
+	fprintf(file, "\"/>\n");
+}
+
 static void draw_module(FILE *file, const struct report *report, const char *name)
 {
 	struct drawing drawing = { .file = file, .report = report };
@@ -108,17 +117,21 @@ static void draw_module(FILE *file, const struct report *report, const char *nam
 	visit_curves(report, name, put_legend, &drawing);
 	fprintf(file, "</ul>\n");
 	frame_begin(file, report, &scale, CURVE_BUCKETS, PLOT_HEIGHT);
+	put_losses(file, report, &report->sources[0]);
 	put_marks(file, report, &report->sources[0]);
 	visit_curves(report, name, put_line, &drawing);
 	frame_end(file, report, &report->sources[0]);
 	fprintf(file, "</figure>\n");
 }
 
-static void put_mark_names(FILE *file, const struct source *source)
+static void put_mark_names(FILE *file, const struct report *report, const struct source *source)
 {
 	if (source->marks_nr == 0)
 		return;
-	fprintf(file, "<p class=\"dim\">Marks: ");
+	fprintf(file, "<p class=\"dim\">Marks");
+	if (report->sources_nr > 1)
+		fprintf(file, " of %c", source->letter);
+	fprintf(file, ": ");
 	for (unsigned i = 0; i < source->marks_nr; i++) {
 		fprintf(file, "%s%u ", i == 0 ? "" : ", ", i + 1);
 		page_text(file, source->marks[i].name);
@@ -133,7 +146,7 @@ static void put_mark_names(FILE *file, const struct source *source)
 void draw_memory(FILE *file, const struct report *report)
 {
 	fprintf(file, "<h2>Memory over time</h2>\n");
-	put_mark_names(file, &report->sources[0]);
+	put_mark_names(file, report, &report->sources[0]);
 	for (unsigned i = 0; i < report->sources_nr; i++) {
 		const struct source *source = &report->sources[i];
 

@@ -8,10 +8,8 @@ static void draw_order(FILE *file, const struct report *report, const struct sou
 {
 	fprintf(file,
 		"<div class=\"row\"><span>%u</span><svg class=\"time\" viewBox=\"0 0 %u %d\" "
-		"preserveAspectRatio=\"none\" data-w=\"%u\" data-h=\"%d\">"
-		"<path class=\"grid\" d=\"M 0 %dH%u\"/>",
-		order, CURVE_BUCKETS, PLOT_HEIGHT, CURVE_BUCKETS, PLOT_HEIGHT, PLOT_HEIGHT,
-		CURVE_BUCKETS);
+		"preserveAspectRatio=\"none\" data-w=\"%u\" data-h=\"%d\">",
+		order, CURVE_BUCKETS, PLOT_HEIGHT, CURVE_BUCKETS, PLOT_HEIGHT);
 	/* A little more than the most, so that a line there is whole. */
 	draw_curve(file, report, source, curve, name, curve->peak > 0 ? curve->peak * 1.08 : 1);
 	fprintf(file, "</svg><span>%s</span><span>%s</span></div>\n",
@@ -55,7 +53,9 @@ void draw_orders(FILE *file, const struct report *report)
 				      "order n is 2<sup>n</sup> pages. Each line has its own "
 				      "scale, from none to its most.</p>\n<div class=\"pair\">\n");
 		has_head = true;
-		draw_side(file, report, source, source->linux_orders, "linux", "Linux, all zones");
+		if (!draw_is_repeated(report, source))
+			draw_side(file, report, source, source->linux_orders, "linux",
+				  "Linux, all zones");
 		draw_side(file, report, source, source->quire_orders, "quire", "Quire");
 	}
 	if (has_head)

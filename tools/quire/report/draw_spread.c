@@ -13,13 +13,16 @@ struct bars {
 	const struct report *report;
 	const char *module;
 	bool of_sizes;
+	unsigned drawn_nr;   /* sources */
 	unsigned first, end; /* powers that have a bar */
 	double max;	     /* share of the highest */
 };
 
-/* The values of a source; NULL if it has none. */
+/* The values of a source; NULL if it has none, or they were drawn before. */
 static const struct spread *spread_of(const struct bars *bars, const struct source *source)
 {
+	if (draw_is_repeated(bars->report, source))
+		return NULL;
 	for (unsigned i = 0; i < source->modules_nr; i++) {
 		const struct module *module = &source->modules[i];
 		const struct spread *spread = bars->of_sizes ? &module->sizes : &module->lifetimes;
@@ -36,6 +39,7 @@ static void measure(struct bars *bars)
 	for (unsigned i = 0; i < bars->report->sources_nr; i++) {
 		const struct spread *spread = spread_of(bars, &bars->report->sources[i]);
 
+		bars->drawn_nr += spread != NULL;
 		for (unsigned power = 0; spread != NULL && power < POWERS_NR; power++) {
 			uint64_t nr = spread_of_power(spread, power);
 
@@ -55,7 +59,7 @@ static void put_bars(FILE *file, const struct bars *bars, const struct scale *sc
 {
 	const struct source *source = &bars->report->sources[idx];
 	const struct spread *spread = spread_of(bars, source);
-	unsigned width = (BAR_WIDTH - 20) / bars->report->sources_nr;
+	unsigned width = (BAR_WIDTH - 20) / bars->drawn_nr;
 
 	if (spread == NULL)
 		return;
@@ -83,7 +87,11 @@ static void put_labels(FILE *file, const struct bars *bars)
 	for (unsigned i = 0; i < bars_nr; i += step) {
 		uint64_t value = (uint64_t)1 << (bars->first + i);
 
-		fprintf(file, "<span style=\"--x:%.4f\">%s</span>", (i + 0.5) / bars_nr,
+		fprintf(file, "<span class=\"%s\" style=\"--x:%.4f\">%s</span>",
+			i == 0		      ? "left"
+			: i + step >= bars_nr ? "right"
+					      : "mid",
+			i == 0 ? 0 : (i + 0.5) / bars_nr,
 			bars->of_sizes ? number_bytes(value).text
 				       : text_of_seconds((double)value / 1e9).text);
 	}
@@ -99,7 +107,8 @@ static void put_legend(FILE *file, const struct bars *bars)
 		if (spread == NULL)
 			continue;
 		fprintf(file, "<li><i class=\"bar s%u\"></i>", i % 4);
-		draw_who(file, bars->report, &bars->report->sources[i]);
+		if (bars->drawn_nr > 1)
+			draw_who(file, bars->report, &bars->report->sources[i]);
 		for (unsigned k = 0; k < 3; k++) {
 			static const double shares[] = { 0.5, 0.9, 0.99 };
 			uint64_t value = spread_at(spread, shares[k]);

@@ -51,7 +51,9 @@ void draw_marks(FILE *file, const struct report *report)
 			report->sources[0].modules[i].name);
 	fprintf(file, "</tr></thead><tbody>\n");
 	for (unsigned i = 0; i < report->sources_nr; i++)
-		for (unsigned k = 0; k < report->sources[i].marks_nr; k++)
+		for (unsigned k = 0; k < report->sources[i].marks_nr &&
+				     !draw_is_repeated(report, &report->sources[i]);
+		     k++)
 			put_mark(file, report, &report->sources[i], k);
 	fprintf(file, "</tbody></table></div>\n");
 }
@@ -89,7 +91,8 @@ void draw_holders(FILE *file, const struct report *report)
 	for (unsigned i = 0; i < report->sources_nr; i++) {
 		const struct source *source = &report->sources[i];
 
-		for (unsigned k = 0; k < source->holders_nr; k++)
+		for (unsigned k = 0; k < source->holders_nr && !draw_is_repeated(report, source);
+		     k++)
 			if (k < HOLDERS_SHOWN)
 				put_holder(file, report, source, &source->holders[k]);
 			else

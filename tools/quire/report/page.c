@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page.c - a report as a page: what happened, the figures, the tables, how it was made */
-#include <inttypes.h>
+#include <string.h>
 
 #include "common/page.h"
 #include "replay/report_text.h"
@@ -9,21 +9,46 @@
 extern const char *const report_style[];  /* page.css */
 extern const char *const report_script[]; /* page.js */
 
+static void put_losses(FILE *file, const struct source *source)
+{
+	fprintf(file, "<p>");
+	for (unsigned i = 0; i < source->losses_nr; i++) {
+		const struct loss *loss = &source->losses[i];
+
+		fprintf(file, "%sCPU %u lost ", i == 0 ? "" : ", ", loss->cpu);
+		if (loss->nr != 0)
+			fprintf(file, "%s", number_grouped(loss->nr).text);
+		else
+			fprintf(file, "some");
+		fprintf(file, " between %.3f and %.3f s", loss->begin, loss->end);
+	}
+	if (source->losses_left_out > 0)
+		fprintf(file, "; %u more times", source->losses_left_out);
+	fprintf(file, ". These times are red in the figures.</p>\n");
+}
+
+static void put_loss(FILE *file, const struct report *report, const struct source *source)
+{
+	fprintf(file, "<div class=\"broken\"><p><strong>");
+	draw_who(file, report, source);
+	fprintf(file,
+		"%s events were lost.</strong> All figures of this recording are wrong, by nobody "
+		"knows how much: record it again with larger buffers.</p>\n",
+		source->lost_nr > 0 ? number_grouped(source->lost_nr).text : "Some");
+	if (source->losses_nr > 0)
+		put_losses(file, source);
+	fprintf(file, "</div>\n");
+}
+
 /* Before anything else: what the figures cannot show. */
 static void put_troubles(FILE *file, const struct report *report)
 {
 	for (unsigned i = 0; i < report->sources_nr; i++) {
 		const struct source *source = &report->sources[i];
 
-		if (source->lost_nr > 0) {
-			fprintf(file, "<div class=\"broken\"><p><strong>");
-			draw_who(file, report, source);
-			fprintf(file,
-				"%s events were lost.</strong> All figures of this recording are "
-				"too small, by nobody knows how much: record it again with larger "
-				"buffers.</p></div>\n",
-				number_grouped(source->lost_nr).text);
-		}
+		if ((source->lost_nr > 0 || source->losses_nr > 0) &&
+		    !draw_is_repeated(report, source))
+			put_loss(file, report, source);
 		if (source->trouble[0] != '\0') {
 			fprintf(file, "<div class=\"broken\"><p><strong>");
 			draw_who(file, report, source);
@@ -32,6 +57,20 @@ static void put_troubles(FILE *file, const struct report *report)
 			fprintf(file, "</p></div>\n");
 		}
 	}
+}
+
+/* Of a file that is replayed once more, those that are not the same again. */
+static void put_said(FILE *file, const struct report *report, const struct source *source)
+{
+	const struct source *first = source;
+
+	while (first > report->sources && draw_is_repeated(report, first))
+		first--;
+	fprintf(file, "<ol class=\"said\">\n");
+	for (unsigned i = 0; i < SENTENCES_NR; i++)
+		if (first == source || strcmp(first->sentences[i], source->sentences[i]) != 0)
+			page_element(file, "li", NULL, source->sentences[i]);
+	fprintf(file, "</ol>\n");
 }
 
 static void put_sentences(FILE *file, const struct report *report)
@@ -48,10 +87,7 @@ static void put_sentences(FILE *file, const struct report *report)
 			}
 			fprintf(file, "</h2>\n");
 		}
-		fprintf(file, "<ol class=\"said\">\n");
-		for (unsigned k = 0; k < SENTENCES_NR; k++)
-			page_element(file, "li", NULL, source->sentences[k]);
-		fprintf(file, "</ol>\n");
+		put_said(file, report, source);
 	}
 }
 

@@ -133,10 +133,8 @@ static void make_holders(struct reading *reading)
 
 /* ---- records ---------------------------------------------------------------------------------- */
 
-static uint64_t place_of(const struct reading *reading, const struct katr_record *record,
-			 unsigned kind)
+static uint64_t place_of(const struct katr_record *record, unsigned kind)
 {
-	(void)reading;
 	if (record->place == KATR_PLACE_NONE)
 		return LIFE_UNPLACED;
 	return kind == KATR_PERCPU ? record->place * CHUNK_PLACES + record->place_offset
@@ -154,7 +152,7 @@ static void read_alloc(struct reading *reading, const struct katr_record *record
 	if (!has_lives(reading))
 		return;
 	reading->lives[record->id] = (struct life){
-		.place = place_of(reading, record, class->kind),
+		.place = place_of(record, class->kind),
 		.tick = record->tick,
 	};
 	module->allocs_nr++;
@@ -240,6 +238,24 @@ static void read_mark(struct reading *reading, const struct katr_record *record)
 		mark->bytes[i] = source->modules[i].live_bytes;
 }
 
+static void read_event(struct reading *reading, const struct katr_record *record)
+{
+	struct source *source = reading->source;
+
+	if (record->event_kind != KATR_EVENT_LOST)
+		return;
+	if (source->losses_nr == LOSSES_MAX) {
+		source->losses_left_out++;
+		return;
+	}
+	source->losses[source->losses_nr++] = (struct loss){
+		.cpu = record->cpu,
+		.begin = reading->cpu_seconds[record->cpu],
+		.end = reading->seconds,
+		.nr = record->event_value,
+	};
+}
+
 static void read_record(struct reading *reading, const struct katr_record *record)
 {
 	reading->seconds = (double)record->tick * reading->tick_seconds;
@@ -266,9 +282,13 @@ static void read_record(struct reading *reading, const struct katr_record *recor
 	case KATR_SAMPLE:
 		recording_add_sample(reading, record);
 		break;
+	case KATR_KEVENT:
+		read_event(reading, record);
+		break;
 	default:
 		break;
 	}
+	reading->cpu_seconds[record->cpu] = reading->seconds;
 }
 
 /* ---- the ends --------------------------------------------------------------------------------- */
@@ -337,6 +357,9 @@ static void begin(struct reading *reading)
 	reading->source->seconds = (double)params->ticks * reading->tick_seconds;
 	reading->source->page_bytes = (uint64_t)1 << params->page_shift;
 	tell_how_made(reading);
+	reading->cpu_seconds = calloc(params->cpus_nr, sizeof(reading->cpu_seconds[0]));
+	if (reading->cpu_seconds == NULL)
+		reading->out_of_memory = true;
 	make_modules(reading);
 	make_holders(reading);
 }
@@ -412,5 +435,6 @@ int source_read_recording(struct source *source, char *error, size_t error_bytes
 	katr_close(&reading.reader);
 	free(reading.lives);
 	free(reading.holder_of_class);
+	free(reading.cpu_seconds);
 	return result;
 }

@@ -17,6 +17,7 @@ struct reading {
 	size_t lives_room;
 	double tick_seconds;
 	double seconds;		    /* of the record being read */
+	double *cpu_seconds;	    /* of each CPU's last one */
 	uint64_t unit_bytes;	    /* of a chunk of per-CPU memory */
 	double vmalloc_kB, slab_kB; /* at the first sample; 0: none yet */
 	bool out_of_memory;

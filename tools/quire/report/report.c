@@ -19,6 +19,7 @@
 #include "report/report.h"
 
 #define PAGE_BYTES_MAX ((size_t)2000 * 1000)
+#define COARSE_MAX     5u
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
@@ -131,24 +132,42 @@ static int write_output(const char *path, writer *write, const struct report *re
 	return output_end(&output, path);
 }
 
-/* As many levels of detail as there is room for. */
-static int choose_levels(struct report *report)
+/* The page's size with the detail that is set; 0 without memory. */
+static size_t page_bytes(const struct report *report)
 {
-	for (report->levels_nr = LEVELS_MAX; report->levels_nr > 1; report->levels_nr--) {
-		struct output output;
-		size_t bytes;
+	struct output output;
+	size_t bytes;
 
-		if (output_begin(&output) == NULL)
+	if (output_begin(&output) == NULL)
+		return 0;
+	report_write_page(output.file, report);
+	bytes = fclose(output.file) == 0 ? output.bytes : 0;
+	free(output.text);
+	return bytes;
+}
+
+/*
+ * As many levels of detail as there is room for, then less detail in the last one.  At COARSE_MAX a line has 32 points and a
+ * map's row 8 cells: eight inputs with all figures are then below 1 MB, of which most are names of holders.
+ */
+static int choose_detail(struct report *report)
+{
+	size_t bytes;
+
+	for (report->levels_nr = LEVELS_MAX;; report->levels_nr--) {
+		bytes = page_bytes(report);
+		if (bytes == 0)
 			return -ENOMEM;
-		report_write_page(output.file, report);
-		fflush(output.file);
-		bytes = output.bytes;
-		fclose(output.file);
-		free(output.text);
 		if (bytes <= PAGE_BYTES_MAX)
 			return 0;
+		if (report->levels_nr == 1)
+			break;
 	}
-	return 0;
+	while (bytes > PAGE_BYTES_MAX && report->coarse < COARSE_MAX) {
+		report->coarse++;
+		bytes = page_bytes(report);
+	}
+	return bytes != 0 ? 0 : -ENOMEM;
 }
 
 static enum exit_status write_all(const struct report_request *request, struct report *report)
@@ -162,7 +181,7 @@ static enum exit_status write_all(const struct report_request *request, struct r
 		{ request->json, report_write_json, request->json != NULL },
 		{ request->perfetto, report_write_perfetto, request->perfetto != NULL },
 	};
-	int result = choose_levels(report);
+	int result = choose_detail(report);
 
 	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]) && result == 0; i++) {
 		if (!outputs[i].wanted)

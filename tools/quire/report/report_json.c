@@ -10,6 +10,7 @@
 #include "report/draw.h"
 
 #define POINTS_NR 1024u
+#define MAP_SHOWN 256u
 
 static void put_key(FILE *file, const char *key, const char *text)
 {
@@ -51,6 +52,26 @@ static void put_spread(FILE *file, const char *key, const struct spread *spread)
 		spread->max);
 }
 
+/* For each row, the lowest addresses first, a digit for each of MAP_SHOWN parts of the time: 0 is empty, 8 full. */
+static void put_map(FILE *file, const char *key, const struct map *map)
+{
+	unsigned nr = MAP_COLUMNS / MAP_SHOWN;
+
+	if (map->rows_nr == 0)
+		return;
+	fprintf(file,
+		",\n       \"%s\": {\"stretches\": %" PRIu64 ", \"stretches_per_row\": %" PRIu64
+		", \"eighths\": [",
+		key, map->granules_nr, map->row_granules);
+	for (unsigned row = 0; row < map->rows_nr; row++) {
+		fprintf(file, "%s\n        \"", row == 0 ? "" : ",");
+		for (unsigned at = 0; at < MAP_COLUMNS; at += nr)
+			fprintf(file, "%u", map_shade(map, row, at, nr));
+		fprintf(file, "\"");
+	}
+	fprintf(file, "]}");
+}
+
 static void put_module(FILE *file, const struct module *module)
 {
 	const char *between = "";
@@ -77,7 +98,10 @@ static void put_module(FILE *file, const struct module *module)
 		put_curve(file, curve_name((enum curve_key)key), module->curves[key]);
 		between = ",";
 	}
-	fprintf(file, "}}");
+	fprintf(file, "}");
+	put_map(file, "linux_map", &module->linux_map);
+	put_map(file, "quire_map", &module->quire_map);
+	fprintf(file, "}");
 }
 
 static void put_orders(FILE *file, const char *key, struct curve *const *orders)
@@ -106,6 +130,18 @@ static void put_marks(FILE *file, const struct source *source)
 		fprintf(file, ", \"seconds\": %.6f}", source->marks[i].seconds);
 	}
 	fprintf(file, "],\n     \"marks_left_out\": %u,\n", source->marks_left_out);
+}
+
+static void put_losses(FILE *file, const struct source *source)
+{
+	fprintf(file, "     \"losses\": [");
+	for (unsigned i = 0; i < source->losses_nr; i++)
+		fprintf(file,
+			"%s\n      {\"cpu\": %u, \"from\": %.6f, \"to\": %.6f, \"events\": %" PRIu64
+			"}",
+			i == 0 ? "" : ",", source->losses[i].cpu, source->losses[i].begin,
+			source->losses[i].end, source->losses[i].nr);
+	fprintf(file, "],\n");
 }
 
 static void put_holders(FILE *file, const struct source *source)
@@ -145,6 +181,7 @@ static void put_source(FILE *file, const struct source *source)
 	}
 	fprintf(file, "],\n");
 	put_marks(file, source);
+	put_losses(file, source);
 	put_holders(file, source);
 	put_orders(file, "linux_free_blocks", source->linux_orders);
 	put_orders(file, "quire_free_blocks", source->quire_orders);

@@ -165,7 +165,7 @@ static void say_holder(struct source *source, const struct module *module)
 			most = holder;
 	}
 	if (most != NULL)
-		sentence_add(source, 4, "%s held the most, %s at its peak", most->name,
+		sentence_add(source, 4, "Most was held by %s, %s at its peak", most->name,
 			     number_bytes(most->peak_bytes).text);
 	if (module->alloc_ns.nr > 0)
 		sentence_add(source, 4,

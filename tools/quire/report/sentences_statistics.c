@@ -4,7 +4,7 @@
  *
  *   1  how much was in use, and when the most
  *   2  what is free and was not given back
- *   3  what a few blocks pin
+ *   3  what cannot go back, because a little in use holds it
  *   4  what this looks like: a leak, fragments, a cache, or nothing of it
  *   5  what was given back, needed again, and refused
  */
@@ -15,7 +15,7 @@
 /* Where a rule draws the line.  In use: at the end near its most, and much more than in the beginning. */
 #define LEAK_SHARE_OF_PEAK  0.95
 #define LEAK_TIMES_AT_FIRST 1.25
-/* Pinned, and kept: as much as half of what is in use. */
+/* Fragments, and caches: as much as half of what is in use. */
 #define MUCH_SHARE	    0.5
 
 struct facts {
@@ -84,19 +84,23 @@ static void say_pinned(struct source *source)
 	const struct looked *looked = &source->looked;
 
 	if (looked->sparse_blocks == 0)
-		sentence_add(source, 2, "No block of 2 MiB is held by less than a 20th of it.");
+		sentence_add(source, 2, "No block of 2 MiB is held by less than a 20th of it");
 	else
 		sentence_add(source, 2,
-			     "%.0f blocks of 2 MiB are held by less than a 20th of each: %s in use "
-			     "pin %s.",
+			     "%.0f blocks of 2 MiB are held by less than a 20th of each, %s in use "
+			     "by which %s are pinned",
 			     looked->sparse_blocks, sentence_bytes(looked->sparse_used_bytes).text,
 			     sentence_bytes(looked->sparse_rest_bytes).text);
+	sentence_add(source, 2, "; %s in slabs are free beside objects in use.",
+		     sentence_bytes(looked->slab_free_bytes).text);
 }
 
 static void say_what_it_is(struct source *source, const struct facts *facts)
 {
 	const struct looked *looked = &source->looked;
 	bool is_high = facts->used >= LEAK_SHARE_OF_PEAK * facts->peak;
+	double fragments = looked->sparse_rest_bytes + looked->slab_free_bytes;
+	double caches = facts->kept - looked->slab_free_bytes;
 
 	if (looked->looks_nr > 1 && is_high && facts->used > LEAK_TIMES_AT_FIRST * facts->first)
 		sentence_add(source, 3,
@@ -106,11 +110,12 @@ static void say_what_it_is(struct source *source, const struct facts *facts)
 			     facts->first > 0 ? facts->used / facts->first : 1,
 			     facts->grown != NULL ? facts->grown : "nothing",
 			     sentence_bytes(facts->grown_by).text);
-	else if (looked->sparse_rest_bytes > MUCH_SHARE * facts->used)
-		sentence_add(source, 3,
-			     "That looks like fragments: little is in use in many blocks, which "
-			     "cannot go back as a whole.");
-	else if (facts->kept > MUCH_SHARE * facts->used)
+	else if (fragments > MUCH_SHARE * facts->used && fragments > caches)
+		sentence_add(
+			source, 3,
+			"That looks like fragments: little is in use in many blocks and slabs, "
+			"which cannot go back as a whole.");
+	else if (caches > MUCH_SHARE * facts->used)
 		sentence_add(source, 3,
 			     "That looks like caches: what was freed is kept, and goes back when "
 			     "it was not needed for a while, or by quire_release().");

@@ -20,6 +20,7 @@
 
 #define MODULES_MAX   8u
 #define MARKS_MAX     64u
+#define LOSSES_MAX    64u
 #define MADE_MAX      32u
 #define ORDERS_NR     11u
 #define SENTENCES_NR  5u
@@ -54,6 +55,13 @@ struct mark {
 	uint64_t bytes[MODULES_MAX]; /* asked for, by module */
 };
 
+/* Events that one CPU lost. */
+struct loss {
+	unsigned cpu;
+	double begin, end; /* between two of its records, in seconds */
+	uint64_t nr;	   /* 0: not known */
+};
+
 struct holder {
 	char name[96];
 	unsigned module;
@@ -70,7 +78,7 @@ struct made {
 /* What statistics say beside their curves: at the last look, or between the first and the last. */
 struct looked {
 	uint64_t looks_nr;
-	double sparse_blocks, sparse_used_bytes, sparse_rest_bytes;
+	double sparse_blocks, sparse_used_bytes, sparse_rest_bytes, slab_free_bytes;
 	double given_back_bytes, taken_again_bytes, refusals;
 };
 
@@ -83,6 +91,8 @@ struct source {
 	bool is_indexed; /* no times: "seconds" are looks, counted from 0 */
 	double seconds;
 	uint64_t lost_nr;
+	struct loss losses[LOSSES_MAX];
+	unsigned losses_nr, losses_left_out;
 	uint64_t page_bytes;
 	char trouble
 		[320]; /* why there is no line of Quire's; empty: there is one, or none was wanted */

@@ -26,7 +26,8 @@ void spread_add(struct spread *spread, uint64_t value)
 
 uint64_t spread_at(const struct spread *spread, double share)
 {
-	double wanted = share * (double)spread->nr;
+	/* Most shares, such as 0.29, have no exact double: a value more must not be asked for because of that. */
+	double wanted = share * (double)spread->nr * (1 - 1e-12);
 	uint64_t seen = 0;
 
 	for (unsigned i = 0; i < SPREAD_COUNTERS; i++) {

@@ -214,6 +214,7 @@ static void remember(struct source *source, const struct looks *looks)
 		.sparse_blocks = figure(last, "page.sparse_blocks"),
 		.sparse_used_bytes = figure(last, "page.sparse_used_bytes"),
 		.sparse_rest_bytes = figure(last, "page.sparse_rest_bytes"),
+		.slab_free_bytes = figure(last, "slab.free_bytes"),
 		.given_back_bytes = counted(looks, "page.given_back_bytes") +
 				    counted(looks, "vmap.given_back_bytes"),
 		.taken_again_bytes = counted(looks, "page.taken_again_bytes"),

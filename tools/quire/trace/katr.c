@@ -130,14 +130,17 @@ static void read_sample(struct katr_reader *reader, struct katr_record *record)
 		check_event_counters(reader, record);
 }
 
-static void read_kernel_event(struct katr_reader *reader)
+static void read_kernel_event(struct katr_reader *reader, struct katr_record *record)
 {
 	uint64_t values_nr;
 
-	katr_read_varint(&reader->input); /* kind: unknown ones are skipped too */
+	record->event_kind = katr_read_varint(&reader->input); /* unknown ones are skipped, too */
 	values_nr = katr_read_varint(&reader->input);
 	for (uint64_t i = 0; i < values_nr && !reader->error.failed; i++)
-		katr_read_varint(&reader->input);
+		if (i == 0)
+			record->event_value = katr_read_varint(&reader->input);
+		else
+			katr_read_varint(&reader->input);
 }
 
 static void check_class_counts(struct katr_reader *reader)
@@ -206,7 +209,7 @@ static void read_arguments(struct katr_reader *reader, struct katr_record *recor
 		read_sample(reader, record);
 		break;
 	case KATR_KEVENT:
-		read_kernel_event(reader);
+		read_kernel_event(reader, record);
 		break;
 	case KATR_END:
 		read_end(reader);

@@ -52,6 +52,9 @@ enum katr_op {
 #define KATR_HIGHATOMIC	     3
 #define KATR_ORDER_MAX	     10
 
+/* The kind of a KEVENT that says what was lost. */
+#define KATR_EVENT_LOST 5
+
 /* The use of a vmap class; other values are treated as unknown. */
 #define KATR_AREA_UNKNOWN 0
 #define KATR_AREA_BLOCK	  4 /* of vm_map_ram: the one that has no guard page */
@@ -118,6 +121,8 @@ struct katr_record {
 	uint64_t place_offset; /* ALLOC, percpu: bytes from the beginning of the chunk's unit */
 	const char *name;      /* MARK */
 	const struct katr_table *table; /* SAMPLE */
+	uint64_t event_kind;		/* KEVENT */
+	uint64_t event_value;		/* KEVENT: its first; 0 if it has none */
 	uint64_t rows_nr;		/* SAMPLE */
 	const int64_t *values;		/* SAMPLE: rows_nr * columns_nr, until the next record */
 };
