@@ -234,7 +234,11 @@ struct quire_options {
 	uint32_t sample;	  /* sample: malloc guards one block in so many; default 0, none */
 	enum quire_switch strict; /* strict: a wrong option ends a preloaded program; default off */
 	enum quire_switch observe; /* observe: figures in a file for `quire stats`; default off */
-	uint64_t reserved;	   /* zero: the place of later options */
+	/* profile: malloc samples the heap, a block in so many bytes; default 0, off.  A power of two from 16k to 64m */
+	uint64_t profile_bytes;
+	uint32_t
+		profile_signal; /* profile_signal: turns that on, and off with a file; default 0, none */
+	uint32_t reserved;	/* zero: the place of later options */
 };
 
 /* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */

@@ -10,12 +10,15 @@
 
 /* Least: one block of 2 MiB.  Most: frames are numbered in 32 bits, the last number means none, and
  * pages have at least 4 KiB; rounded down to a block. */
-#define LIMIT_BYTES_MIN ((uint64_t)2 << 20)
-#define LIMIT_BYTES_MAX OPTION_BYTES_MAX
+#define LIMIT_BYTES_MIN	  ((uint64_t)2 << 20)
+#define LIMIT_BYTES_MAX	  OPTION_BYTES_MAX
 /* A day: a longer decay is more likely a mistake in the unit. */
-#define DECAY_MS_MAX	86400000u
+#define DECAY_MS_MAX	  86400000u
 /* Twice as much is the largest countdown, of 32 bits (malloc/sampled.c). */
-#define SAMPLE_MAX	1000000000u
+#define SAMPLE_MAX	  1000000000u
+/* As odds.h of malloc has it. */
+#define PROFILE_BYTES_MAX ((uint64_t)64 << 20)
+#define SIGNAL_MAX	  64u
 
 static const char *const thp_words[] = { "on", "off", "auto", NULL };
 static const char *const worker_words[] = { "thread", "inline", "off", NULL };
@@ -134,6 +137,24 @@ static const struct option_key keys[] = {
 	  .by_default = "0: none",
 	  .does = "malloc guards one block in so many; no effect on other instances, nor with "
 		  "debug or hardened" },
+	{ .name = "profile",
+	  .kind = OPTION_SIZE,
+	  .offset = OPTION_FIELD(profile_bytes),
+	  .min = 0,
+	  .max = PROFILE_BYTES_MAX,
+	  .takes = "a size from 16k to 64m, or 0",
+	  .by_default = "0: off",
+	  .does = "malloc samples the heap, one block in so many bytes, rounded up to a power "
+		  "of two; no effect on other instances, nor with debug, hardened or sample" },
+	{ .name = "profile_signal",
+	  .kind = OPTION_NUMBER,
+	  .offset = OPTION_FIELD(profile_signal),
+	  .min = 0,
+	  .max = SIGNAL_MAX,
+	  .takes = "0..64",
+	  .by_default = "0: none",
+	  .does = "the signal that turns malloc's profile on, and off with a file; no effect on "
+		  "other instances" },
 	{ .name = "strict",
 	  .kind = OPTION_WORD,
 	  .offset = OPTION_FIELD(strict),
@@ -164,6 +185,8 @@ static void used(const struct quire *q, struct options_used *used)
 	options->hardened = q->hardened ? QUIRE_ON : QUIRE_OFF;
 	options->strict = option_switch(q->options.strict, QUIRE_OFF);
 	options->sample = q->sample;
+	options->profile_bytes = q->profile_bytes;
+	options->profile_signal = q->options.profile_signal;
 	used->isolated = q->isolated_cpus;
 	used->isolated_nr = sizeof(q->isolated_words) * CHAR_BIT;
 }

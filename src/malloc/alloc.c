@@ -23,9 +23,9 @@
 #include "machine/lock.h"
 #include "machine/process.h"
 #include "malloc/boot.h"
+#include "malloc/countdown.h"
 #include "malloc/counted.h"
 #include "malloc/layer.h"
-#include "malloc/sampled.h"
 #include "page/alloc.h"
 #include "slab/class.h"
 #include "slab/fast.h"
@@ -197,6 +197,15 @@ static void *large_alloc(size_t bytes, size_t align, unsigned flags)
 	return block;
 }
 
+void *plain_alloc_apart(size_t bytes, size_t align, unsigned flags)
+{
+	void *block = run_alloc(bytes, align, flags);
+
+	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED) && block != NULL)
+		malloc_counted_alloc(0, malloc_large_bytes(block, __func__), true);
+	return block;
+}
+
 /* ---- together ---- */
 
 void *plain_alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
@@ -218,7 +227,9 @@ void *plain_alloc(size_t bytes, size_t align, unsigned flags, const struct mallo
 static void *alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
 {
 	int error = process_errno();
-	void *block = malloc_heap.layer->alloc(bytes, align, flags, call);
+	const struct malloc_layer *layer =
+		load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	void *block = layer->alloc(bytes, align, flags, call);
 
 	if (block == NULL)
 		return refused();
@@ -236,15 +247,6 @@ static void *early_alloc(size_t bytes, size_t align, unsigned flags, const struc
 	return malloc_begin_waiting() ? alloc(bytes, align, flags, call) : refused();
 }
 
-/* With sampled guards: as the fast path would, but for one block in N, which sampled_passes() does not let pass. */
-static inline void *counted_pop(size_t bytes)
-{
-	if (UNLIKELY(!sampled_passes(&malloc_heap.lean)))
-		return NULL;
-	return lean_pop(&malloc_heap.lean,
-			load_relaxed(&malloc_heap.class_of[table_place(bytes)])); /* as malloc() */
-}
-
 static __attribute__((noinline)) void *uncounted(size_t bytes)
 {
 	if (UNLIKELY(!malloc_begin()))
@@ -254,8 +256,8 @@ static __attribute__((noinline)) void *uncounted(size_t bytes)
 
 void *malloc_cold(size_t bytes)
 {
-	if (bytes < load_relaxed(&malloc_heap.sample_end)) { /* pairs with open_fast_paths() */
-		void *block = counted_pop(bytes);
+	if (bytes < load_relaxed(&malloc_countdown.end)) { /* pairs with malloc_open_fast_paths() */
+		void *block = countdown_pop(bytes);
 
 		if (LIKELY(block != NULL))
 			return block;
@@ -267,9 +269,6 @@ static void *alloc_aligned(size_t align, size_t bytes, const struct malloc_call 
 {
 	if (UNLIKELY(!malloc_begin()))
 		return early_alloc(bytes, align, 0, call);
-	/* No fast path has counted it for the sample; the layer looks at the count again. */
-	if (UNLIKELY(bytes < load_relaxed(&malloc_heap.sample_end))) /* as in malloc_cold() */
-		(void)sampled_passes(&malloc_heap.lean);
 	return alloc(bytes, align, 0, call);
 }
 
@@ -300,8 +299,8 @@ static __attribute__((noinline)) void *uncounted_zeroed(size_t bytes)
 
 void *malloc_zeroed(size_t bytes)
 {
-	if (bytes < load_relaxed(&malloc_heap.sample_end)) { /* as above */
-		void *block = counted_pop(bytes);
+	if (bytes < load_relaxed(&malloc_countdown.end)) { /* as above */
+		void *block = countdown_pop(bytes);
 
 		if (LIKELY(block != NULL))
 			return memset(block, 0, bytes);

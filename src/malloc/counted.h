@@ -10,6 +10,9 @@
 bool malloc_counted_wanted(void);
 /* Takes a part, if this process is to count.  Before the heap is ready; in a child of fork again. */
 void malloc_counted_begin(void);
+/* `quire run --profile`: has the profile in memory of the command's, and says how many bytes one block is sampled in, as
+ * their log2 in *@shift. */
+void malloc_counted_profile(unsigned *shift);
 /* True if it counts; then every call is cold. */
 bool malloc_is_counted(void);
 /* A block with room for @bytes, of @class or large (0), was handed out; @slow: not by a sheaf at once.  Only if it

@@ -56,6 +56,7 @@
 /* A program that frees 16 MiB a second is late by a second at most; a larger block would drive all others out. */
 #define HELD_BYTES_MOST	  ((size_t)16 << 20)
 #define HELD_ONE_MOST	  (HELD_BYTES_MOST / 4)
+#define TRACES_BYTES	  ((size_t)1 << 30) /* of addresses: seven million traces of twelve calls */
 #define HELD_PLACES	  ((size_t)1 << 16) /* blocks of 256 bytes on average fill both bounds */
 
 static struct {
@@ -67,6 +68,8 @@ static struct {
 	struct quarantine held;
 } debug;
 
+struct traces malloc_debug_traces;
+
 /* A block whose record says that it is in use, or was. */
 struct block {
 	uint8_t *start, *end; /* of the block */
@@ -74,6 +77,14 @@ struct block {
 	struct record *record;
 	struct record_facts facts;
 };
+
+/* The number of the calls that led to @call; 0 if there is no memory for it. */
+static uint32_t keep_trace(const struct malloc_call *call)
+{
+	uint64_t pc[TRACE_CALLS_MAX];
+
+	return traces_keep(&malloc_debug_traces, pc, trace_walk(call, pc, TRACE_CALLS_MAX));
+}
 
 /* ---- messages ---- */
 
@@ -88,13 +99,13 @@ static void put_facts(char more[MISUSE_MORE_BYTES], const struct record *record)
 	text_put(&text, "quire:   ");
 	text_put_u64(&text, record_read(word).bytes);
 	text_put(&text, " bytes, allocated by");
-	traces_put(&text, load_relaxed(&record->made));
+	trace_put(&text, traces_at(&malloc_debug_traces, load_relaxed(&record->made)));
 	text_end_line(&text);
 	if (!is_freed)
 		return;
 	text_init(&text, more + text.bytes, MISUSE_MORE_BYTES - text.bytes);
 	text_put(&text, "quire:   freed by");
-	traces_put(&text, load_relaxed(&record->freed));
+	trace_put(&text, traces_at(&malloc_debug_traces, load_relaxed(&record->freed)));
 	text_end_line(&text);
 }
 
@@ -345,7 +356,7 @@ static void *hand_out(uint8_t *start, struct block *b, unsigned flags,
 		fill(b, POISON_FRESH);
 	else if (is_small(b))
 		fill(b, 0);
-	store_relaxed(&b->record->made, traces_keep(call));
+	store_relaxed(&b->record->made, keep_trace(call));
 	store_relaxed(&b->record->freed, 0u);
 	store_release(&b->record->word, record_word(b->facts)); /* pairs with live_block() */
 	return b->user;
@@ -403,7 +414,7 @@ static void claim(struct block *b, const struct malloc_call *call)
 	b->facts.state = RECORD_HELD;
 	if (!cas_acq_rel(&b->record->word, &word, record_word(b->facts)))
 		block_misuse("double free", b->user, b->record, NULL, 0, call);
-	store_relaxed(&b->record->freed, traces_keep(call));
+	store_relaxed(&b->record->freed, keep_trace(call));
 }
 
 static void debug_free(void *user, const struct malloc_call *call)
@@ -464,7 +475,8 @@ static const struct malloc_layer layer = {
 
 const struct malloc_layer *malloc_debug_begin(const struct malloc_layer *below)
 {
-	if (records_init() != 0 || traces_init() != 0 ||
+	if (records_init() != 0 ||
+	    traces_init(&malloc_debug_traces, TRACES_BYTES, "quire-traces") != 0 ||
 	    sparse_init(&debug.places, HELD_PLACES * sizeof(void *), "quire-debug") != 0 ||
 	    !sparse_touch(&debug.places, 0, HELD_PLACES * sizeof(void *))) {
 		malloc_warn("quire: debug:on needs more addresses than there are; ignored\n");

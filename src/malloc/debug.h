@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct malloc_layer;
+struct traces;
 
 /* The layer, above @below; or @below with a line that says so if the system refuses addresses.  Before the heap has
  * classes. */
@@ -14,6 +15,9 @@ const struct malloc_layer *malloc_debug_begin(const struct malloc_layer *below);
 void malloc_debug_fork_child(void);
 /* At the end of the process: looks at what waits, and reports blocks that nobody freed. */
 void malloc_debug_end(void);
+
+/* Of calls that allocated and freed. */
+extern struct traces malloc_debug_traces __attribute__((visibility("hidden")));
 
 /* ---- leaks.c ---- */
 

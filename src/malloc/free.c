@@ -201,9 +201,12 @@ static bool is_fresh(size_t usable, size_t align, size_t bytes)
  */
 static bool may_be_larger(const void *block, size_t usable, size_t align, size_t bytes)
 {
+	const struct malloc_layer *layer;
+
 	if (boot_has(block) || load_relaxed(&malloc_heap.shrink_refused)) /* plain_resize() */
 		return true;
-	return !malloc_heap.layer->exact && (bytes >= usable / 2 || is_fresh(usable, align, bytes));
+	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	return !layer->exact && (bytes >= usable / 2 || is_fresh(usable, align, bytes));
 }
 
 void malloc_check_bytes(const void *block, size_t align, size_t bytes, const char *function)

@@ -34,10 +34,13 @@
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "machine/process.h"
+#include "malloc/countdown.h"
 #include "malloc/counted.h"
 #include "malloc/debug.h"
 #include "malloc/hardened.h"
 #include "malloc/layer.h"
+#include "malloc/profile.h"
+#include "malloc/profile_file.h"
 #include "malloc/sampled.h"
 #include "slab/class.h"
 #include "slab/slab.h"
@@ -151,18 +154,20 @@ static struct quire *make_instance(void)
 
 /* ---- making ---- */
 
-/* From here on fast paths serve.  Pairs with their loads: whoever finds these limits finds the rest. */
-static void open_fast_paths(void)
+/* Pairs with their loads: whoever finds these limits finds the rest. */
+void malloc_open_fast_paths(void)
 {
 	struct malloc_heap *h = &malloc_heap;
+	bool counts = h->layer == &malloc_sampled || profile_is_on();
 
+	if (h->modes != 0)
+		return;
 	if (h->slabs->page_shift == HEAP_PAGE_SHIFT)
 		store_release(&h->entries, h->slabs->entries);
-	if (h->layer == &malloc_plain)
-		store_release(&h->small_end, MALLOC_SMALL_MAX + 1);
-	/* Else blocks are sampled, and malloc_cold() counts before it looks for a sheaf (sampled.h). */
-	else if (h->lean.slots_open != 0)
-		store_release(&h->sample_end, MALLOC_SMALL_MAX + 1);
+	/* Without sequences the layer counts, and no path is fast. */
+	store_release(&malloc_countdown.end,
+		      counts && h->lean.slots_open != 0 ? MALLOC_SMALL_MAX + 1 : 0);
+	store_release(&h->small_end, counts ? 0 : MALLOC_SMALL_MAX + 1);
 }
 
 const struct malloc_layer malloc_plain = {
@@ -205,6 +210,18 @@ static void begin_counting(struct malloc_heap *h)
 		h->modes |= MALLOC_COUNTED;
 }
 
+/* What is refused is refused for good: the program goes on without. */
+static void begin_profile(struct malloc_heap *h)
+{
+	uint64_t bytes = h->q->options.profile_bytes;
+	unsigned shift = bytes != 0 ? profile_shift(bytes) : 0;
+
+	profile_file_begin(h->q->options.profile_signal);
+	malloc_counted_profile(&shift);
+	if (shift != 0 && profile_start(shift) == 0)
+		h->q->profile_bytes = (uint64_t)1 << shift;
+}
+
 static void publish(struct quire *q, struct slabs *s)
 {
 	struct malloc_heap *h = &malloc_heap;
@@ -223,11 +240,12 @@ static void publish(struct quire *q, struct slabs *s)
 	}
 	mutex_release(&s->mutex);
 	h->slabs = s;
+	profile_begin();
 	top = begin_layers(h);
 	begin_counting(h);
 	store_release(&h->layer, top); /* pairs with malloc_free_cold() */
-	if (h->modes == 0)
-		open_fast_paths();
+	malloc_open_fast_paths();
+	begin_profile(h);
 }
 
 static bool make(void)
@@ -295,10 +313,10 @@ static void nothing(struct process_member *member)
 static void fork_child(struct process_member *member)
 {
 	(void)member;
+	profile_fork_child();
 	if (malloc_heap.modes & MALLOC_COUNTED) {
 		begin_counting(&malloc_heap);
-		if (malloc_heap.modes == 0)
-			open_fast_paths();
+		malloc_open_fast_paths();
 	}
 	if (load_relaxed(&malloc_heap.state) != HEAP_READY)
 		store_relaxed(&malloc_heap.state, HEAP_NONE);
@@ -317,17 +335,22 @@ void malloc_register(void)
 
 size_t malloc_give_back(void)
 {
+	const struct malloc_layer *layer;
+
 	if (!malloc_begin())
 		return 0;
-	if (malloc_heap.layer->flush != NULL)
-		malloc_heap.layer->flush(MALLOC_CALL("malloc_trim"));
+	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	if (layer->flush != NULL)
+		layer->flush(MALLOC_CALL("malloc_trim"));
 	return quire_release(malloc_heap.q);
 }
 
 void malloc_end(void)
 {
-	if (load_acquire(&malloc_heap.state) == HEAP_READY && /* pairs with begin() */
-	    (malloc_heap.modes & MALLOC_DEBUG))
+	if (load_acquire(&malloc_heap.state) != HEAP_READY) /* pairs with begin() */
+		return;
+	profile_file_end();
+	if (malloc_heap.modes & MALLOC_DEBUG)
 		malloc_debug_end();
 }
 

@@ -33,17 +33,16 @@ struct slabs;
 /* Keys: (c) constant once the heap is ready, and zero before. */
 struct malloc_heap {
 	/* Read by every fast path. */
-	size_t small_end;	 /* (c) malloc() looks for a sheaf below it */
-	char *base;		 /* (c) of the instance's pages: entries count from here */
-	size_t entries;		 /* (c) free() looks for a sheaf below it */
-	uint8_t *byte;		 /* (c) slabs->byte */
+	size_t small_end; /* atomic: malloc() looks for a sheaf below it; 0 while bytes are counted */
+	char *base;	  /* (c) of the instance's pages: entries count from here */
+	size_t entries;	  /* (c) free() looks for a sheaf below it */
+	uint8_t *byte;	  /* (c) slabs->byte */
 	struct lean_stacks lean; /* the sheaves; slabs->lean points to it */
 	/* By table_place(): the smallest open class that is large enough.  Atomic: coarse.c and learn.c change it. */
 	uint8_t class_of[TABLE_ENTRIES];
 
-	const struct malloc_layer
-		*layer;	     /* (c) what cold calls go through: layer.h.  NULL until then */
-	size_t sample_end;   /* (c) below it malloc_cold() looks for a sheaf, too: sampled.h */
+	const struct malloc_layer *
+		layer; /* atomic: what cold calls go through: layer.h.  NULL until then; the profile's comes later */
 	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
 	struct slabs *slabs; /* (c) */
 	struct quire *q;     /* (c) */
@@ -112,6 +111,8 @@ void malloc_check_bytes(const void *block, size_t align, size_t bytes, const cha
 
 /* From here on a fork tells the heap of its child.  Once, before main(). */
 void malloc_register(void);
+/* Has fast paths serve as modes and layers permit: with one that samples malloc_cold() counts first (countdown.h). */
+void malloc_open_fast_paths(void);
 /* Leaves what the instance's worker does to calls, so that its thread does not outlive all others. */
 void malloc_retire_worker(void);
 /* The process ends, and nothing else of it will run but what ends other libraries. */

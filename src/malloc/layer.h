@@ -7,7 +7,8 @@
  *            once it has one).  If any is set, small_end and entries stay zero, so that every call is cold, and
  *            fast paths know nothing of modes
  *   layer    four functions that a cold call goes through: malloc_heap.layer, the top one.  Without a mode it is
- *            malloc_plain, the heap itself, or malloc_sampled (sampled.h).  A layer of a mode gets its blocks from
+ *            malloc_plain, the heap itself, or malloc_sampled (sampled.h), or once it was asked for the profile's
+ *            (profile.h), for good.  A layer of a mode gets its blocks from
  *            the one below it, asks it for more bytes than its user did, and gives its user an address inside: its
  *            alloc() is the one place where a request grows, its free(), usable() and resize() are where a user's
  *            address becomes a block of the layer below
@@ -62,6 +63,8 @@ struct malloc_layer {
 extern const struct malloc_layer malloc_plain __attribute__((visibility("hidden")));
 
 void *plain_alloc(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call);
+/* A run of pages for a small block, as large as @bytes at least: its free() is cold.  NULL: refused. */
+void *plain_alloc_apart(size_t bytes, size_t align, unsigned flags);
 void plain_free(void *block, const struct malloc_call *call);
 size_t plain_usable(const void *block, const struct malloc_call *call);
 void *plain_resize(void *block, size_t bytes, const struct malloc_call *call);

@@ -19,9 +19,8 @@
  * a child of fork goes on with what it finds; a slot that another thread was busy with stays so.
  *
  * Counting.  Each CPU counts down from a random number of 1 to 2 N - 1, whose mean is N, so that no rhythm of the program's
- * meets the sample's.  Where sampled_passes() does not count, without sequences and under `quire run`, all count
- * together.  realloc() does not count: where it moves a block of the sample, the new one is ordinary unless one is due,
- * and other blocks stay ordinary.
+ * meets the sample's (countdown.h).  realloc() does not count: where it moves a block of the sample, the new one is
+ * ordinary unless one is due, and other blocks stay ordinary.
  */
 #include "malloc/sampled.h"
 
@@ -31,19 +30,16 @@
 #include "base/mem.h"
 #include "base/round.h"
 #include "machine/atomic.h"
-#include "machine/clock.h"
-#include "machine/lean.h"
 #include "machine/mem.h"
+#include "malloc/countdown.h"
+#include "malloc/heap.h"
 #include "slab/poison.h"
-#include "slab/slab.h"
 
 /* A page and 300 bytes each: 1.1 MiB at most.  Programs have more places that free wrongly than so many blocks apart. */
 #ifndef SAMPLED_SLOTS_NR
 #define SAMPLED_SLOTS_NR 256u
 #endif
 #define SLACK 0xa7
-
-_Static_assert(CLASSES_MAX <= SAMPLED_CLASS, "no class has the header of the countdown");
 
 enum {
 	SLOT_FREE,
@@ -66,52 +62,14 @@ static struct {
 	char *base;	   /* (c) of the first guard */
 	size_t span, page; /* (c) */
 	uint32_t n;	   /* (c) */
-	uint32_t left;	   /* atomic: countdown without sequences */
 	uint64_t frees;	   /* atomic */
-	uint64_t random;   /* atomic: a hint's quality is enough */
 } sample;
 
 /* ---- counting ---- */
 
 static uint32_t next_countdown(void)
 {
-	uint64_t x = load_relaxed(&sample.random); /* two threads may draw the same number */
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	store_relaxed(&sample.random, x); /* as above */
-	return 1 + (uint32_t)((x >> 32) % (2 * (uint64_t)sample.n - 1));
-}
-
-/* Where the current CPU counts; NULL: its region is not written yet. */
-static uint32_t *countdown_here(void)
-{
-	const struct lean_stacks *lean = &malloc_heap.lean;
-	unsigned slot;
-
-	if (malloc_heap.sample_end == 0)
-		return &sample.left;
-	slot = lean_slot(lean);
-	if (!load_relaxed(&malloc_heap.slabs->cpu[slot].ready)) /* for good; committed before */
-		return NULL;
-	return &lean_header(lean, slot, SAMPLED_CLASS)->top;
-}
-
-/* True if this allocation is one for the sample.  With sequences sampled_passes() has counted it. */
-static bool is_due(void)
-{
-	uint32_t *left = countdown_here(), before;
-
-	if (left == NULL)
-		return sample.n == 1;
-	before = load_relaxed(left); /* a count may be lost */
-	if (left == &sample.left && before > 1)
-		store_relaxed(left, before - 1); /* as above */
-	if (before > 1)
-		return false;
-	store_relaxed(left, next_countdown()); /* as above */
-	return before == 1 || sample.n == 1;
+	return 1 + (uint32_t)((countdown_random() >> 32) % (2 * (uint64_t)sample.n - 1));
 }
 
 /* ---- slots ---- */
@@ -251,7 +209,7 @@ static void *sampled_alloc(size_t bytes, size_t align, unsigned flags,
 	size_t room = bytes != 0 ? bytes : 1;
 
 	/* Larger ones leave their turn to the next. */
-	if (room <= sample.page && align <= sample.page && is_due())
+	if (room <= sample.page && align <= sample.page && countdown_due(0, next_countdown))
 		block = take(bytes, align, call);
 	if (block == NULL)
 		return plain_alloc(bytes, align, flags, call);
@@ -384,8 +342,7 @@ bool sampled_begin(uint32_t n)
 	sample.page = page;
 	sample.span = span;
 	sample.n = n;
-	sample.random = clock_now_ns() | 1;
-	sample.left = next_countdown();
+	countdown_begin();
 	sample.base = base;
 	sampled_watch_faults();
 	return true;

@@ -2,8 +2,7 @@
 /*
  * malloc/sampled.h - sampled guards (sample:N): sampled.c
  *
- * With the option small_end stays zero, so that malloc() goes to malloc_cold(), which counts down and pops from the sheaf all
- * the same; free() is as ever, since the blocks of the sample lie outside of the instance's pages.
+ * free() is as ever, since the blocks of the sample lie outside of the instance's pages.  What counts: countdown.h.
  */
 #ifndef MALLOC_SAMPLED_H
 #define MALLOC_SAMPLED_H
@@ -12,14 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/check.h"
-#include "machine/atomic.h"
-#include "machine/lean.h"
-#include "malloc/heap.h"
 #include "malloc/layer.h"
 #include "malloc/traces.h"
-
-#define SAMPLED_CLASS 127u /* its header has the countdown of a CPU as its top, and refuses */
 
 /* Who called: return addresses, the innermost first; the rest is 0. */
 struct sampled_callers {
@@ -45,19 +38,6 @@ bool sampled_has(const void *addr);
 
 /* Adds what is in use of the sample. */
 void sampled_count(uint64_t *blocks, uint64_t *bytes);
-
-/* Counts an allocation on this CPU.  False: it may be one for the sample, or nobody counts here yet.  Only if
- * there are sequences. */
-static inline bool sampled_passes(const struct lean_stacks *lean)
-{
-	uint32_t *left = &lean_header(lean, lean_slot(lean), SAMPLED_CLASS)->top;
-	uint32_t before = load_relaxed(left); /* a thread that is moved in between loses a count */
-
-	if (UNLIKELY(before <= 1))
-		return false;
-	store_relaxed(left, before - 1); /* as above */
-	return true;
-}
 
 /* ---- linux/fault.c ---- */
 

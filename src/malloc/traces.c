@@ -2,54 +2,80 @@
 /*
  * malloc/traces.c - stacks of calls, each kept once under a number
  *
- * A program has far fewer places that allocate than blocks, so a trace is kept once: an entry of a table of chains.
- * Entries follow each other in an array, are never taken away, and are constant once a chain has them; the number is
- * an entry's place.  Chains grow at their head by one exchange.  Two threads may add the same trace at once: then it
- * has two numbers, and leaks of it two lines.
+ * A program has far fewer places that allocate than blocks, so a trace is kept once, in a table of chains.
+ * Traces follow each other in the memory, are never taken away, and are constant but for their sums once a chain has
+ * them; the number is a trace's place.  Chains grow at their head by one exchange.  Two threads may add the same trace at
+ * once: then it has two numbers, and leaks of it two lines.
  *
- * In a child of fork a chain may lead to an entry that another thread of the parent was writing.  So a walk takes
- * CHAIN_MAX steps at most, and believes no entry that is longer than one can be.
+ * In a child of fork, and in memory of a process that was killed, a chain may lead to a trace that another thread was
+ * writing.  So a walk takes CHAIN_MAX steps at most, and believes no trace that is longer than one can be.
  */
 #include "malloc/traces.h"
 
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "machine/atomic.h"
-#include "malloc/layer.h"
-#include "malloc/sparse.h"
 
-#define ARRAY_BYTES ((size_t)1 << 30) /* of addresses: eight million traces of twelve calls */
-#define CHAINS	    ((uint64_t)1 << 14)
-#define CHAIN_MAX   256u
-#define UNIT_BYTES  16u /* of entries: a number counts these */
+#define CHAINS	   ((uint64_t)1 << 14)
+#define CHAIN_MAX  256u
+#define UNIT_BYTES 16u /* of traces: a number counts these */
 
-struct entry {
-	uint32_t next; /* (c) number of the next in the chain; 0: none */
-	uint32_t calls_nr;
-	uint64_t blocks, bytes; /* sums */
-	uint64_t pc[];
+struct traces_head {
+	uint64_t end;		/* atomic: bytes that were given to traces, from the head on */
+	uint32_t chain[CHAINS]; /* atomic */
 };
 
-static struct {
-	struct sparse array;	/* (c) */
-	uint64_t end;		/* atomic: bytes that were given to entries */
-	uint32_t chain[CHAINS]; /* atomic */
-} traces;
+#define FIRST_AT ((sizeof(struct traces_head) + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES)
 
-int traces_init(void)
+void traces_open(struct traces *traces, void *memory, size_t bytes)
 {
-	traces.end = UNIT_BYTES; /* number 0 is none */
-	return sparse_init(&traces.array, ARRAY_BYTES, "quire-traces");
+	uint64_t none = 0;
+
+	traces->head = memory;
+	traces->bytes = bytes;
+	traces->array.base = NULL;
+	(void)cas_relaxed(&traces->head->end, &none, (uint64_t)FIRST_AT); /* else there are some */
 }
 
-static struct entry *entry_at(uint32_t trace)
+int traces_init(struct traces *traces, size_t bytes, const char *name)
 {
-	struct entry *entry =
-		(struct entry *)(void *)(traces.array.base + (size_t)trace * UNIT_BYTES);
+	struct sparse array;
+	int error = sparse_init(&array, bytes, name);
 
-	return trace != 0 && entry->calls_nr <= TRACE_CALLS_MAX ? entry : NULL;
+	if (error == 0 && !sparse_touch(&array, 0, FIRST_AT)) {
+		sparse_fini(&array);
+		error = -ENOMEM;
+	}
+	if (error != 0)
+		return error;
+	traces_open(traces, array.base, array.bytes);
+	traces->array = array;
+	return 0;
+}
+
+void traces_fini(struct traces *traces)
+{
+	sparse_fini(&traces->array);
+}
+
+uint64_t traces_used(const struct traces *traces)
+{
+	return load_relaxed(&traces->head->end);
+}
+
+struct trace *traces_at(const struct traces *traces, uint32_t number)
+{
+	size_t at = (size_t)number * UNIT_BYTES;
+	struct trace *trace;
+
+	if (at < FIRST_AT || at > traces->bytes - sizeof(*trace))
+		return NULL;
+	trace = (struct trace *)(void *)((char *)traces->head + at);
+	if (trace->calls_nr > TRACE_CALLS_MOST ||
+	    trace->calls_nr > (traces->bytes - at - sizeof(*trace)) / sizeof(trace->pc[0]))
+		return NULL;
+	return trace;
 }
 
 static uint64_t hash_of(const uint64_t *pc, unsigned nr)
@@ -61,112 +87,73 @@ static uint64_t hash_of(const uint64_t *pc, unsigned nr)
 	return hash;
 }
 
-static uint32_t find(uint32_t trace, const uint64_t *pc, unsigned nr)
+static uint32_t find(const struct traces *traces, uint32_t number, const uint64_t *pc, unsigned nr)
 {
-	for (unsigned steps = 0; trace != 0 && steps < CHAIN_MAX; steps++) {
-		const struct entry *entry = entry_at(trace);
+	for (unsigned steps = 0; number != 0 && steps < CHAIN_MAX; steps++) {
+		const struct trace *trace = traces_at(traces, number);
 
-		if (entry == NULL)
+		if (trace == NULL)
 			break;
-		if (entry->calls_nr == nr && memcmp(entry->pc, pc, nr * sizeof(*pc)) == 0)
-			return trace;
-		trace = entry->next;
+		if (trace->calls_nr == nr && memcmp(trace->pc, pc, nr * sizeof(*pc)) == 0)
+			return number;
+		number = trace->next;
 	}
 	return 0;
 }
 
-/* A new entry, in no chain yet. */
-static uint32_t make(const uint64_t *pc, unsigned nr)
+/* A new trace, in no chain yet. */
+static uint32_t make(struct traces *traces, const uint64_t *pc, unsigned nr)
 {
-	size_t bytes = sizeof(struct entry) + nr * sizeof(*pc);
+	size_t bytes = sizeof(struct trace) + nr * sizeof(*pc);
+	struct trace *trace;
 	uint64_t at;
-	struct entry *entry;
 
 	bytes = (bytes + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES;
-	if (load_relaxed(&traces.end) + bytes > traces.array.bytes)
+	if (traces_used(traces) + bytes > traces->bytes)
 		return 0;
-	at = fetch_add_relaxed(&traces.end, bytes);
-	if (!sparse_touch(&traces.array, at, bytes))
+	at = fetch_add_relaxed(&traces->head->end, bytes);
+	if (at + bytes > traces->bytes) /* others took the rest */
 		return 0;
-	entry = (struct entry *)(void *)(traces.array.base + at);
-	entry->calls_nr = nr;
-	memcpy(entry->pc, pc, nr * sizeof(*pc));
+	if (traces->array.base != NULL && !sparse_touch(&traces->array, at, bytes))
+		return 0;
+	trace = (struct trace *)(void *)((char *)traces->head + at);
+	trace->calls_nr = nr;
+	memcpy(trace->pc, pc, nr * sizeof(*pc));
 	return (uint32_t)(at / UNIT_BYTES);
 }
 
-uint32_t traces_keep(const struct malloc_call *call)
+uint32_t traces_keep(struct traces *traces, const uint64_t *pc, unsigned nr)
 {
-	uint64_t pc[TRACE_CALLS_MAX];
-	unsigned nr = trace_walk(call, pc, TRACE_CALLS_MAX);
-	uint32_t *chain = &traces.chain[hash_of(pc, nr) >> 40 & (CHAINS - 1)];
-	uint32_t head = load_acquire(chain), trace; /* pairs with the exchange below */
+	uint32_t *chain = &traces->head->chain[hash_of(pc, nr) >> 40 & (CHAINS - 1)];
+	uint32_t head = load_acquire(chain), number; /* pairs with the exchange below */
 
-	trace = find(head, pc, nr);
-	if (trace != 0)
-		return trace;
-	trace = make(pc, nr);
-	if (trace == 0)
+	CHECK(nr <= TRACE_CALLS_MOST);
+	number = find(traces, head, pc, nr);
+	if (number != 0)
+		return number;
+	number = make(traces, pc, nr);
+	if (number == 0)
 		return 0;
 	do
-		entry_at(trace)->next = head;
-	while (!cas_acq_rel(chain, &head, trace));
-	return trace;
+		traces_at(traces, number)->next = head;
+	while (!cas_acq_rel(chain, &head, number));
+	return number;
 }
 
-void traces_put(struct text *text, uint32_t trace)
+void traces_each(const struct traces *traces, void (*call)(struct trace *trace, void *arg),
+		 void *arg)
 {
-	const struct entry *entry = entry_at(trace);
-	bool is_known = true;
-
-	if (entry == NULL)
-		text_put(text, " unknown calls");
-	for (unsigned i = 0; entry != NULL && is_known && i < entry->calls_nr; i++) {
-		text_put(text, " ");
-		is_known = trace_put_address(text, entry->pc[i]);
-	}
-}
-
-/* ---- sums ---- */
-
-void traces_add(uint32_t trace, size_t bytes)
-{
-	struct entry *entry = entry_at(trace);
-
-	if (entry == NULL)
-		return;
-	entry->blocks++;
-	entry->bytes += bytes;
-}
-
-static bool is_larger(const struct entry *a, const struct entry *b)
-{
-	return b == NULL || a->bytes > b->bytes || (a->bytes == b->bytes && a->blocks > b->blocks);
-}
-
-struct trace_sum traces_take_largest(void)
-{
-	struct trace_sum sum = { .trace = 0 };
-	struct entry *largest = NULL;
-
 	for (uint64_t i = 0; i < CHAINS; i++) {
-		uint32_t trace = load_acquire(&traces.chain[i]); /* pairs with traces_keep() */
+		/* Pairs with traces_keep(). */
+		uint32_t number = load_acquire(&traces->head->chain[i]);
 
-		for (unsigned steps = 0; trace != 0 && steps < CHAIN_MAX; steps++) {
-			struct entry *entry = entry_at(trace);
+		for (unsigned steps = 0; number != 0 && steps < CHAIN_MAX; steps++) {
+			struct trace *trace = traces_at(traces, number);
 
-			if (entry == NULL)
+			if (trace == NULL)
 				break;
-			if (entry->blocks != 0 && is_larger(entry, largest)) {
-				largest = entry;
-				sum.trace = trace;
-			}
-			trace = entry->next;
+			number = trace->next;
+			call(trace, arg);
 		}
 	}
-	if (largest == NULL)
-		return sum;
-	sum.blocks = largest->blocks;
-	sum.bytes = largest->bytes;
-	largest->blocks = largest->bytes = 0;
-	return sum;
 }

@@ -6,6 +6,7 @@
 #include <quire/percpu_counter.h>
 #include <quire/percpu_ops.h>
 #include <quire/percpu_ref.h>
+#include <quire/profile.h>
 #include <quire/quire.h>
 #include <quire/slab.h>
 #include <quire/stat.h>
@@ -197,5 +198,8 @@ int main(void)
 	HOLDS(quire_create(&at_file_scope, &q) == 0);
 	failed = use_pages(q) + use_areas(q) + use_caches(q) + use_objects(q) + use_variables();
 	quire_destroy(q);
+	/* On another malloc there is no profile. */
+	HOLDS(quire_profile_start == NULL && quire_profile_stop == NULL &&
+	      quire_profile_write == NULL);
 	return failed + give_fields() + assign();
 }

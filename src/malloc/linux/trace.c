@@ -107,7 +107,7 @@ static int find_module(struct dl_phdr_info *info, size_t bytes, void *arg)
 }
 
 /* Every module is named by its file's path, as far as the system knows it. */
-bool trace_put_address(struct text *text, uint64_t pc)
+static bool put_address(struct text *text, uint64_t pc)
 {
 	struct module module = { .pc = pc };
 	char program[NAME_BYTES];
@@ -128,4 +128,16 @@ bool trace_put_address(struct text *text, uint64_t pc)
 	text_put(text, "+");
 	text_put_hex(text, module.offset);
 	return true;
+}
+
+void trace_put(struct text *text, const struct trace *trace)
+{
+	bool is_known = true;
+
+	if (trace == NULL)
+		text_put(text, " unknown calls");
+	for (unsigned i = 0; trace != NULL && is_known && i < trace->calls_nr; i++) {
+		text_put(text, " ");
+		is_known = put_address(text, trace->pc[i]);
+	}
 }

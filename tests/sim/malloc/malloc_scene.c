@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/malloc/malloc_scene.h"
 
+#include "malloc/countdown.h"
 #include "malloc/counted.h"
 #include "malloc/debug.h"
+#include "malloc/profile_file.h"
 #include "malloc/sampled.h"
+#include "malloc/traces.h"
 #include "slab/fast.h"
 
 /* What malloc/linux knows of the process, and what its cold paths have counted. */
@@ -46,6 +49,27 @@ void sampled_watch_faults(void)
 {
 }
 
+/* ---- malloc/linux/trace.c: all calls are one ---- */
+
+unsigned trace_walk(const struct malloc_call *call, uint64_t *pc, unsigned most)
+{
+	(void)call;
+	(void)most;
+	pc[0] = 1;
+	return 1;
+}
+
+/* ---- malloc/linux/profile.c: no scene asks for a file ---- */
+
+void profile_file_begin(unsigned number)
+{
+	(void)number;
+}
+
+void profile_file_end(void)
+{
+}
+
 /* ---- malloc/counted.c ---- */
 
 bool malloc_counted_wanted(void)
@@ -55,6 +79,11 @@ bool malloc_counted_wanted(void)
 
 void malloc_counted_begin(void)
 {
+}
+
+void malloc_counted_profile(unsigned *shift)
+{
+	(void)shift;
 }
 
 bool malloc_is_counted(void)
@@ -276,6 +305,7 @@ struct malloc_scene *malloc_scene_make(struct sim *sim, const char *conf)
 
 	/* Of the scenario before, whose instance is no more. */
 	malloc_heap = (struct malloc_heap){ .state = 0 };
+	malloc_countdown = (struct malloc_countdown){ .end = 0 };
 	process.relocated = process.bound = true;
 	process.counts = false;
 	process.blocks = process.bytes = 0;

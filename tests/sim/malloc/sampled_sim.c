@@ -336,7 +336,7 @@ static void releases(void *arg)
 
 /* Each CPU counts in a header of its sheaves, which no drain takes for a sheaf. */
 SIM_TEST(sampled_count_beside_a_drain, .events = SIM_ABORT,
-	 .enters = { "counted_pop", "countdown_here", "next_countdown" })
+	 .enters = { "countdown_pop", "countdown_here", "next_countdown" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF "sample:2");
 

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * profile_sim.c - the profile of the heap (malloc/profile.h), with a hit in 16 KiB on average
+ *
+ * All calls are one trace, or several of the same calls where two keep it at once.  What a scene knows of the hits is
+ * what the traces' sums say at its end: a block that is hit is allocated once and freed once, so when no task has a block
+ * nothing is in use, and what was allocated is there.
+ */
+#include "malloc/profile.h"
+
+#include "malloc/odds.h"
+#include "malloc/traces.h"
+#include "sim/malloc/malloc_scene.h"
+
+#define CONF	    "limit:16m,worker:off,thp:off,"
+#define SMALL_BYTES 30000u
+#define LARGE_BYTES 200000u /* e^-12: hit */
+
+static struct malloc_scene *scene_make(struct sim *sim, unsigned blocks)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF "profile:16k");
+	struct malloc_block first = block_take(scene, 16); /* makes the heap */
+
+	for (unsigned i = 0; i < blocks; i++)
+		scene->block[i] = block_take(scene, LARGE_BYTES);
+	block_give(scene, &first);
+	SIM_CHECK(profile_is_on());
+	return scene;
+}
+
+static void add(struct trace *trace, void *arg)
+{
+	struct profile_figures figures = profile_figures(trace), *sum = arg;
+
+	SIM_CHECK(figures.used_bytes <= figures.alloc_bytes);
+	SIM_CHECK(figures.used_blocks <= figures.alloc_blocks);
+	sum->alloc_blocks += figures.alloc_blocks;
+	sum->alloc_bytes += figures.alloc_bytes;
+	sum->used_blocks += figures.used_blocks;
+	sum->used_bytes += figures.used_bytes;
+}
+
+static struct profile_figures all_figures(void)
+{
+	struct profile_figures sum = { .alloc_blocks = 0 };
+
+	traces_each(profile_traces(), add, &sum);
+	return sum;
+}
+
+/* When no task has a block, none is in use.  @large: large blocks that were allocated in all, at least. */
+static void scene_end(struct malloc_scene *scene, unsigned large)
+{
+	struct profile_figures figures;
+
+	malloc_scene_end(scene);
+	figures = all_figures();
+	check_u64_eq(figures.used_blocks, 0);
+	check_u64_eq(figures.used_bytes, 0);
+	SIM_CHECK(figures.alloc_blocks >= large);
+}
+
+static void takes_and_frees(struct malloc_scene *scene, size_t bytes)
+{
+	struct malloc_block block = block_take(scene, bytes);
+
+	SIM_CHECK(block.words != NULL);
+	block_give(scene, &block);
+}
+
+static void frees_first_and_takes(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	block_give(scene, &scene->block[0]);
+	takes_and_frees(scene, LARGE_BYTES);
+}
+
+static void takes_small_ones(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++)
+		takes_and_frees(scene, SMALL_BYTES);
+}
+
+static void takes_a_large_one(void *arg)
+{
+	takes_and_frees(arg, LARGE_BYTES);
+}
+
+/* Blocks that are hit come and go on two CPUs, and each is seen when it is freed. */
+SIM_TEST(profile_sees_each_free, .events = SIM_RACE | SIM_MEMORY,
+	 .enters = { "profile_alloc", "profile_free", "add_gone", "malloc/profile.c:note" })
+{
+	struct malloc_scene *scene = scene_make(sim, 1);
+
+	sim_cpu(sim, 0, frees_first_and_takes, scene);
+	sim_cpu(sim, 1, takes_small_ones, scene);
+	sim_run(sim);
+	scene_end(scene, 2);
+}
+
+/* Two see the same calls for the first time at once: both blocks are in the sums of some trace. */
+SIM_TEST(profile_keeps_a_trace_that_two_add, .enters = { "traces_keep", "malloc/traces.c:make" })
+{
+	struct malloc_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, takes_a_large_one, scene);
+	sim_cpu(sim, 1, takes_a_large_one, scene);
+	sim_run(sim);
+	scene_end(scene, 2);
+}
+
+static void grows(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	block_resize(scene, &scene->block[0], 8 * LARGE_BYTES);
+	block_resize(scene, &scene->block[0], SMALL_BYTES);
+}
+
+static void handler_takes(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	int error = process_errno();
+	struct malloc_block block = block_take(scene, LARGE_BYTES);
+
+	block_give(scene, &block); /* where it interrupted a lock's holder there may be none */
+	process_set_errno(error);
+}
+
+/* A block moves to other addresses, and a handler on the same CPU gets those that it leaves. */
+SIM_TEST(profile_follows_a_block_that_moves, .cpus_nr = 1, .events = SIM_MEMORY,
+	 .enters = { "profile_resize", "resize_area" })
+{
+	struct malloc_scene *scene = scene_make(sim, 2);
+
+	sim_cpu(sim, 0, grows, scene);
+	sim_irq(sim, 0, handler_takes, scene, 2);
+	sim_run(sim);
+	scene_end(scene, 2);
+}
+
+/* The same beside another CPU. */
+SIM_TEST(profile_follows_a_block_beside_others, .events = SIM_RACE | SIM_MEMORY,
+	 .enters = { "profile_resize", "resize_area" })
+{
+	struct malloc_scene *scene = scene_make(sim, 2);
+
+	sim_cpu(sim, 0, grows, scene);
+	sim_cpu(sim, 1, takes_a_large_one, scene);
+	sim_run(sim);
+	scene_end(scene, 4);
+}
+
+/* Reading all chains would take nearly all steps of a run. */
+static void looks(void *arg)
+{
+	struct traces *traces = (struct traces *)(uintptr_t)profile_traces();
+	struct trace *trace = traces_at(traces, traces_keep(traces, &(uint64_t){ 1 }, 1));
+	struct profile_figures sum = { .alloc_blocks = 0 };
+
+	(void)arg;
+	add(trace, &sum); /* compares */
+}
+
+/* Whoever reads beside allocations and frees finds no more gone than was there. */
+SIM_TEST(profile_reader_beside_frees, .events = SIM_RACE | SIM_MEMORY,
+	 .enters = { "profile_figures", "add_gone" })
+{
+	struct malloc_scene *scene = scene_make(sim, 1);
+
+	sim_cpu(sim, 0, frees_first_and_takes, scene);
+	sim_cpu(sim, 1, looks, scene);
+	sim_run(sim);
+	scene_end(scene, 2);
+}
+
+static void turns_off_and_on(void *arg)
+{
+	int error = profile_stop();
+
+	SIM_CHECK(error == 0 || error == -EBUSY);
+	error = profile_start(ODDS_SHIFT_MIN);
+	SIM_CHECK(error == 0 || error == -EBUSY);
+	takes_and_frees(arg, LARGE_BYTES);
+}
+
+static void check_fast_paths(void)
+{
+	SIM_CHECK(profile_is_on() == (malloc_heap.small_end == 0));
+}
+
+/* Two turn it on and off while blocks come and go: fast paths are in the end as the profile is. */
+SIM_TEST(profile_on_and_off_by_two, .events = SIM_RACE | SIM_MEMORY,
+	 .enters = { "profile_start", "profile_stop", "malloc_open_fast_paths" })
+{
+	struct malloc_scene *scene = scene_make(sim, 1);
+
+	sim_cpu(sim, 0, turns_off_and_on, scene);
+	sim_cpu(sim, 1, turns_off_and_on, scene);
+	sim_run(sim);
+	check_fast_paths();
+	scene_end(scene, 1);
+}
+
+static void starts(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	int error = profile_start(ODDS_SHIFT_MIN);
+
+	SIM_CHECK(error == 0 || error == -EBUSY);
+	takes_and_frees(scene, SMALL_BYTES);
+	takes_and_frees(scene, LARGE_BYTES);
+}
+
+/* The layer comes while others allocate and free what was there before it. */
+SIM_TEST(profile_begins_beside_frees, .events = SIM_RACE | SIM_MEMORY,
+	 .enters = { "profile_start", "make_layer", "profile_free" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF "profile:0");
+
+	scene->block[0] = block_take(scene, LARGE_BYTES);
+	scene->block[1] = block_take(scene, SMALL_BYTES);
+	sim_cpu(sim, 0, starts, scene);
+	sim_cpu(sim, 1, frees_first_and_takes, scene);
+	sim_run(sim);
+	check_fast_paths();
+	scene_end(scene, 1);
+}
+
+/* A handler's blocks are hit, too, wherever it interrupts. */
+SIM_TEST(profile_beside_a_handler, .cpus_nr = 1, .events = SIM_MEMORY,
+	 .enters = { "profile_alloc", "profile_free" })
+{
+	struct malloc_scene *scene = scene_make(sim, 1);
+
+	sim_cpu(sim, 0, frees_first_and_takes, scene);
+	sim_irq(sim, 0, handler_takes, scene, 2);
+	sim_run(sim);
+	scene_end(scene, 2);
+}
+
+static void child_uses_it(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	sim_fork_child();
+	block_give(scene, &scene->block[1]);
+	takes_and_frees(scene, LARGE_BYTES);
+	SIM_CHECK(profile_start(ODDS_SHIFT_MIN) == 0 && profile_stop() == 0);
+	store_relaxed(&scene->turn, 1); /* read at the end */
+}
+
+static void turns_it_off(void *arg)
+{
+	(void)arg;
+	(void)profile_stop(); /* the other one has the turn, or not */
+	(void)profile_start(ODDS_SHIFT_MIN);
+}
+
+/* A child turns it on and off whatever its parent's other threads were at. */
+SIM_TEST(profile_of_a_child, .events = SIM_MEMORY, .enters = { "profile_fork_child" })
+{
+	struct malloc_scene *scene = scene_make(sim, 2);
+
+	sim_cpu(sim, 0, turns_it_off, scene);
+	sim_cpu(sim, 1, child_uses_it, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
