@@ -203,7 +203,7 @@ static unsigned find_full(struct pages *p, uint32_t *blocks)
 			p->look_zone = (p->look_zone + 1) % p->zones_nr;
 			break;
 		}
-		if (b->online && !b->whole && b->free_pages == 0)
+		if (b->online && b->free_pages == 0)
 			blocks[nr++] = block;
 		p->look_block++;
 	}

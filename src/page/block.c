@@ -116,7 +116,8 @@ void block_rebin_locked(struct pages *p, struct zone *zone, uint32_t block)
 	uint16_t bin;
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (b->whole || b->free_pages == 0) {
+	CHECK(!b->whole);
+	if (b->free_pages == 0) {
 		block_unbin_locked(p, zone, block);
 		return;
 	}
@@ -267,7 +268,8 @@ void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, ui
 	unsigned from = block_row(p->tag[block]), to = block_row(tag);
 
 	DCHECK(lock_is_held(&zone->lock));
-	for (unsigned order = 0; order < p->pageblock_order && !b->whole; order++) {
+	CHECK(!b->whole);
+	for (unsigned order = 0; order < p->pageblock_order; order++) {
 		uint32_t runs_nr = 0;
 
 		if (b->free[order] == OFFSET_NONE)
@@ -278,9 +280,9 @@ void block_set_tag_locked(struct pages *p, struct zone *zone, uint32_t block, ui
 		zone->nr_free[order][from] -= runs_nr;
 		zone->nr_free[order][to] += runs_nr;
 	}
-	if (!b->whole && from == ROW_ISOLATE)
+	if (from == ROW_ISOLATE)
 		zone->isolated_pages -= b->free_pages;
-	if (!b->whole && to == ROW_ISOLATE)
+	if (to == ROW_ISOLATE)
 		zone->isolated_pages += b->free_pages;
 	block_unbin_locked(p, zone, block);
 	/* Pairs with the load in quire_free_pages() and the guard of stack_push(). */

@@ -72,7 +72,7 @@ void block_free_add_locked(struct pages *p, struct zone *zone, uint32_t frame, u
 /* Takes a run off its block's lists.  The caller changes its state byte and rebins the block. */
 void block_free_take_locked(struct pages *p, struct zone *zone, uint32_t frame, unsigned order);
 
-/* Puts a partial block into the bin that matches its lists.  A full or whole block leaves its bin. */
+/* Puts a partial block into the bin that matches its lists.  A full block leaves its bin. */
 void block_rebin_locked(struct pages *p, struct zone *zone, uint32_t block);
 /* Takes a block out of its bin, if it is in one. */
 void block_unbin_locked(struct pages *p, struct zone *zone, uint32_t block);

@@ -40,11 +40,11 @@ struct pages {
 				  * zones, with other pages, or while every allocation looks */
 	struct stacks stacks;	/* classes by zone, order and type: stacks.c */
 
-	size_t span_bytes;   /* of addresses from base */
-	uintptr_t page_mask; /* of an offset's bits inside its page */
-	uint8_t page_shift;
-	uint8_t pageblock_order;
-	uint8_t zones_nr;
+	size_t span_bytes;	 /* of addresses from base */
+	uintptr_t page_mask;	 /* of an offset's bits inside its page */
+	uint8_t page_shift;	 /* (c) */
+	uint8_t pageblock_order; /* (c) */
+	uint8_t zones_nr;	 /* (c) */
 	uint8_t fast_flags_most; /* (c) fast_flags_end while none does */
 	struct page *page;	 /* end of an array that grows downwards: page_of() */
 	struct pageblock *block; /* by block */

@@ -4,6 +4,7 @@
 #include "page/charge.h"
 #include "page/limit.h"
 #include "page/stat.h"
+#include "instance/module.h"
 #include "sim/page/page_scene.h"
 
 static void frees_four(void *arg)
@@ -464,5 +465,96 @@ SIM_TEST(lowered_limit_is_that_of_the_zones, .explore = SIM_ALL_SCHEDULES, .pree
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		pages += p->zone[i].managed_pages;
 	check_u64_eq(scene->q->limit_pages, pages);
+	page_scene_check(scene);
+}
+
+/* ---- zones that meet inside a run ---- */
+
+#define BLOCK_ORDER 5u /* of 64 KiB pages: a run of order 10 has 32 blocks */
+#define ZONE_BLOCKS 4u
+
+static void gives_zone_0(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < ZONE_BLOCKS; i++)
+		give(scene, scene->page[i], BLOCK_ORDER);
+}
+
+static void gives_zone_1(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = ZONE_BLOCKS; i < 2 * ZONE_BLOCKS; i++)
+		give(scene, scene->page[i], BLOCK_ORDER);
+}
+
+/* By their place, the runs of both are the halves of a larger one.  Each zone has a lock of its own,
+ * so they never merge. */
+SIM_TEST(runs_of_two_zones_do_not_merge, .page_shift = 16, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "whole_can_merge" })
+{
+	struct page_scene *scene =
+		page_scene_make_zones(sim, false, 2, (UINT64_C(2) * ZONE_BLOCKS) << BLOCK_SHIFT);
+	const struct pages *p = pages_of_const(scene->q);
+	void *block;
+
+	check_u64_eq(p->zone[1].block_first, ZONE_BLOCKS);
+	for (unsigned i = 0; i < 2 * ZONE_BLOCKS; i++) {
+		give(scene, scene->page[i], 0);
+		scene->page[i] = NULL;
+	}
+	(void)quire_drain_all(scene->q);
+	while ((block = take(scene, BLOCK_ORDER, 0)) != NULL) /* all but the reserve */
+		scene->page[page_block(p, page_frame(p, block))] = block;
+	scene->refused = 0;
+	sim_cpu(sim, 0, gives_zone_0, scene);
+	sim_cpu(sim, 1, gives_zone_1, scene);
+	sim_run(sim);
+	check_u64_eq(p->zone[0].free_pages, p->zone[1].free_pages);
+	page_scene_check(scene);
+}
+
+/* ---- growth beyond the peak ---- */
+
+struct ceding_module {
+	struct quire_module module;
+	uint32_t inside; /* a plain word: two at once are a race */
+	uint32_t calls;
+};
+
+static bool cedes_alone(struct quire_module *module, size_t bytes)
+{
+	struct ceding_module *ceding = (struct ceding_module *)module;
+
+	SIM_CHECK(bytes >= PEAK_STEP_BYTES);
+	ceding->calls++;
+	ceding->inside++;
+	check_u64_eq(ceding->inside, 1);
+	ceding->inside--;
+	return true;
+}
+
+static void takes_half_a_block(void *arg)
+{
+	(void)take(arg, 8, QUIRE_MOVABLE);
+}
+
+/* Two grow beyond what was ever used: other modules cede as much once, asked by one of them at a time. */
+SIM_TEST(peak_is_made_up_for_by_one, .enters = { "make_up", "modules_cede" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+	struct ceding_module *ceding = sim_zalloc(sim, sizeof(*ceding));
+
+	ceding->module = (struct quire_module){ .rank = RANK_VMAP_PURGE, .cede = cedes_alone };
+	mutex_acquire(&scene->q->modules_mutex);
+	module_register_locked(scene->q, &ceding->module);
+	mutex_release(&scene->q->modules_mutex);
+	sim_cpu(sim, 0, takes_half_a_block, scene);
+	sim_cpu(sim, 1, takes_half_a_block, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	SIM_CHECK(ceding->calls != 0);
+	check_u64_eq(load_relaxed(&pages_of(scene->q)->ceding), 0);
 	page_scene_check(scene);
 }
