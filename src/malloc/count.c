@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* malloc/count.c - what the heap holds */
+/* malloc/count.c - what the heap holds, in the words of malloc() and its kin, from the table of figures */
 #include "malloc/count.h"
-
-#include <quire/page.h>
-#include <quire/quire.h>
-#include <quire/vmap.h>
 
 #include "machine/atomic.h"
 #include "malloc/heap.h"
@@ -13,6 +9,7 @@
 #include "slab/objects.h"
 #include "slab/sheaf.h"
 #include "slab/slab.h"
+#include "stat/figures.h"
 
 void malloc_count_class(unsigned class, struct malloc_count *count)
 {
@@ -32,45 +29,34 @@ void malloc_count_class(unsigned class, struct malloc_count *count)
 	count->free_bytes = idle * malloc_class_bytes(class);
 }
 
-void malloc_count_small(struct malloc_count *count)
+void malloc_count_small(const struct figure_values *values, struct malloc_count *count)
 {
-	struct malloc_count one;
-
-	*count = (struct malloc_count){ .blocks = 0 };
-	for (unsigned class = malloc_class_above(0); class != 0;
-	     class = malloc_class_above(class)) {
-		malloc_count_class(class, &one);
-		count->blocks += one.blocks;
-		count->bytes += one.bytes;
-		count->free_bytes += one.free_bytes;
-	}
+	*count = (struct malloc_count){
+		.blocks = values->slab.used,
+		.bytes = values->slab.used_bytes,
+		.free_bytes = values->slab.cached_bytes + values->slab.free_bytes,
+	};
 	if (load_acquire(&malloc_heap.layer) == &malloc_sampled) /* pairs with publish() */
 		sampled_count(&count->blocks, &count->bytes);
 }
 
-void malloc_count_large(struct malloc_count *count)
+void malloc_count_large(const struct figure_values *values, struct malloc_count *count)
 {
-	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
-
-	*count = (struct malloc_count){ .blocks = 0 };
-	if (malloc_heap.q == NULL || quire_vmap_stat_read(malloc_heap.q, &stat) != 0)
-		return;
-	count->blocks = stat.busy_areas + load_relaxed(&malloc_heap.run_blocks);
-	count->bytes = stat.busy_bytes + load_relaxed(&malloc_heap.run_bytes);
-	count->free_bytes = stat.cached_bytes + stat.lazy_bytes;
+	*count = (struct malloc_count){
+		.blocks = values->vmap.busy_areas + load_relaxed(&malloc_heap.run_blocks),
+		.bytes = values->vmap.busy_bytes + load_relaxed(&malloc_heap.run_bytes),
+		.free_bytes = values->vmap.cached_bytes + values->vmap.lazy_bytes,
+	};
 }
 
-uint64_t malloc_page_bytes(uint64_t *free_bytes)
+uint64_t malloc_page_bytes(const struct figure_values *values, uint64_t *free_bytes)
 {
-	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
-	uint64_t idle, bytes, run_bytes = load_relaxed(&malloc_heap.run_bytes); /* a figure */
+	const struct quire_page_stat *page = &values->page;
+	uint64_t run_bytes = load_relaxed(&malloc_heap.run_bytes); /* a figure */
+	uint64_t idle = page->free_pages + page->cached_pages, bytes;
 
-	*free_bytes = 0;
-	if (malloc_heap.q == NULL || quire_page_stat_read(malloc_heap.q, &stat) != 0)
-		return 0;
-	idle = stat.free_pages + stat.cached_pages;
-	idle = idle > stat.reported_pages ? idle - stat.reported_pages : 0;
-	*free_bytes = idle << stat.page_shift;
-	bytes = (stat.allocated_pages + idle) << stat.page_shift;
+	idle = idle > page->reported_pages ? idle - page->reported_pages : 0;
+	*free_bytes = idle << page->page_shift;
+	bytes = (page->allocated_pages + idle) << page->page_shift;
 	return bytes > run_bytes ? bytes - run_bytes : 0;
 }

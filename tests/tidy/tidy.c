@@ -24,9 +24,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const layers[] = { "base",	"machine", "stacks",  "instance", "huge",
-				      "page",	"pool",	   "vmap",    "percpu",	  "slab",
-				      "malloc", "stat",	   "library", NULL };
+static const char *const layers[] = { "base", "machine", "stacks",  "instance", "huge",
+				      "page", "pool",	 "vmap",    "percpu",	"slab",
+				      "stat", "malloc",	 "library", NULL };
 
 static unsigned complaints_nr, files_nr, functions_nr;
 static char *locking_text;

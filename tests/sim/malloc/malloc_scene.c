@@ -8,6 +8,7 @@
 #include "malloc/sampled.h"
 #include "malloc/traces.h"
 #include "slab/fast.h"
+#include "stat/figures.h"
 
 /* What malloc/linux knows of the process, and what its cold paths have counted. */
 static struct {
@@ -317,6 +318,8 @@ struct malloc_scene *malloc_scene_make(struct sim *sim, const char *conf)
 
 void malloc_scene_check(struct malloc_scene *scene)
 {
+	struct figure_values values = { .vmap = QUIRE_VMAP_STAT_INIT,
+					.slab = QUIRE_SLAB_STAT_INIT };
 	struct malloc_count small, large;
 
 	if (malloc_heap.q == NULL)
@@ -324,8 +327,10 @@ void malloc_scene_check(struct malloc_scene *scene)
 	check_u64_eq((uint64_t)quire_verify(malloc_heap.q), 0);
 	if (malloc_heap.layer->flush != NULL)
 		(void)malloc_give_back(); /* large blocks that wait count as in use */
-	malloc_count_small(&small);
-	malloc_count_large(&large);
+	check_u64_eq((uint64_t)quire_vmap_stat_read(malloc_heap.q, &values.vmap), 0);
+	check_u64_eq((uint64_t)quire_slab_stat_read(malloc_heap.q, &values.slab), 0);
+	malloc_count_small(&values, &small);
+	malloc_count_large(&values, &large);
 	check_u64_eq(small.blocks, scene->small);
 	check_u64_eq(large.blocks, scene->large);
 	if (process.counts) {
