@@ -36,6 +36,7 @@ struct command {
 extern const struct command command_conf;
 extern const struct command command_doctor;
 extern const struct command command_explore;
+extern const struct command command_ktest;
 extern const struct command command_record;
 extern const struct command command_replay;
 extern const struct command command_report;
