@@ -11,6 +11,14 @@
 #define PAGE_BYTES   4096u
 #define HEADER_BYTES 16u
 
+/* Of each event; of a stack: its callers, from 16 on. */
+#define PAYLOAD_BYTES 64u
+#define CALLERS_NR    3u
+#define STACK_BYTES   (16u + CALLERS_NR * (unsigned)sizeof(unsigned long))
+
+/* Where a text lies that a field only points to. */
+#define TEXT_OFFSET 40u
+
 /* In the count of a page's bytes. */
 #define MISSED_EVENTS (UINT64_C(1) << 31)
 #define MISSED_STORED (UINT64_C(1) << 30)
@@ -64,6 +72,19 @@ const struct fake_format fake_formats[FAKE_FORMATS_NR] = {
 			 "print",
 			 5,
 			 { { "unsigned long", "ip", 8, 8 }, { "char", "buf[]", 16, 0 } } },
+	/* Fewer come than there is room for. */
+	[FAKE_STACK] = { "ftrace",
+			 "kernel_stack",
+			 4,
+			 { { "unsigned long", "caller[8]", 16, 64 } } },
+	[FAKE_CACHE_ALLOC] = { "kmem",
+			       "kmem_cache_alloc",
+			       74,
+			       { { "__data_loc char[]", "name", 8, 4 },
+				 { "size_t", "bytes_req", 16, 8 },
+				 { "size_t", "bytes_alloc", 24, 8 },
+				 { "const void *", "ptr", 32, 8 } } },
+	[FAKE_CACHE_FREE] = { "kmem", "kmem_cache_free", 75, { { "const void *", "ptr", 8, 8 } } },
 };
 
 static void require(bool is_right, const char *what)
@@ -115,17 +136,28 @@ static void begin_page(struct fake_kernel *kernel, uint32_t cpu, uint64_t ns)
 
 static void put_field(uint8_t *payload, const struct fake_field *field, uint64_t value)
 {
-	if (strchr(field->name, '[') != NULL)
-		strcpy((char *)payload + field->offset, (const char *)(uintptr_t)value);
-	else
+	const void *from = (const void *)(uintptr_t)value;
+
+	if (strncmp(field->type, "__data_loc", strlen("__data_loc")) == 0) {
+		size_t text_bytes = strlen(from) + 1;
+
+		memcpy(payload + TEXT_OFFSET, from, text_bytes);
+		value = TEXT_OFFSET | text_bytes << 16;
 		memcpy(payload + field->offset, &value, field->bytes_nr);
+	} else if (strcmp(field->name, "caller[8]") == 0) {
+		memcpy(payload + field->offset, from, CALLERS_NR * sizeof(unsigned long));
+	} else if (strchr(field->name, '[') != NULL) {
+		strcpy((char *)payload + field->offset, from);
+	} else {
+		memcpy(payload + field->offset, &value, field->bytes_nr);
+	}
 }
 
 void fake_event(struct fake_kernel *kernel, struct fake_event event)
 {
 	const struct fake_format *format = &fake_formats[event.format];
 	struct bytes *pages = &kernel->pages[event.cpu];
-	uint8_t payload[64] = { 0 };
+	uint8_t payload[PAYLOAD_BYTES] = { 0 };
 	uint16_t id = (uint16_t)format->id;
 	uint32_t head;
 
@@ -134,13 +166,15 @@ void fake_event(struct fake_kernel *kernel, struct fake_event event)
 	memcpy(payload + 4, &event.pid, 4);
 	for (unsigned i = 0; format->fields[i].name != NULL; i++)
 		put_field(payload, &format->fields[i], event.values[i]);
+	size_t bytes_nr = event.format == FAKE_STACK ? STACK_BYTES : PAYLOAD_BYTES;
+
 	if (pages->nr == 0 ||
 	    pages->nr - kernel->begin[event.cpu] + 4 + sizeof(payload) > PAGE_BYTES)
 		begin_page(kernel, event.cpu, event.ns);
 	/* Length in words, and the time since the event before. */
-	head = (uint32_t)(sizeof(payload) / 4) | (uint32_t)(event.ns - kernel->ns[event.cpu]) << 5;
+	head = (uint32_t)(bytes_nr / 4) | (uint32_t)(event.ns - kernel->ns[event.cpu]) << 5;
 	bytes_put(pages, &head, 4);
-	bytes_put(pages, payload, sizeof(payload));
+	bytes_put(pages, payload, bytes_nr);
 	kernel->ns[event.cpu] = event.ns;
 	*page_word(kernel, event.cpu, 1) = pages->nr - kernel->begin[event.cpu] - HEADER_BYTES;
 }
@@ -241,7 +275,9 @@ static void put_figures(const struct fake_kernel *kernel)
 		 "0x00000000a-0x00000000b   20480 f+0x1/0x2 pages=4 vmalloc\n"
 		 "0x00000000b-0x00000000c    8192 unpurged vm_area\n",
 		 "proc/vmallocinfo");
-	put_file(kernel, "ffffffff81000000 T first_site\nffffffff81000100 t second_site\n",
+	put_file(kernel,
+		 "ffffffff81000000 T first_site\nffffffff81000100 t second_site\n"
+		 "ffffffff81000200 t alloc_vmap_area\nffffffff81000300 T __vmalloc_node_noprof\n",
 		 "proc/kallsyms");
 	put_file(kernel, "worker\n", "proc/40/comm");
 }
@@ -260,6 +296,8 @@ void fake_write(struct fake_kernel *kernel, pid_t pid)
 		if ((kernel->without >> i & 1) == 0)
 			put_file(kernel, "0", "trace/instances/quire-%d/events/%s/%s/enable",
 				 (int)pid, fake_formats[i].system, fake_formats[i].name);
+	put_file(kernel, "", "trace/instances/quire-%d/events/vmalloc/alloc_vmap_area/trigger",
+		 (int)pid);
 	for (unsigned cpu = 0; cpu < FAKE_CPUS_NR; cpu++) {
 		put_file(kernel, "entries: 0\noverrun: 0\n",
 			 "trace/instances/quire-%d/per_cpu/cpu%u/stats", (int)pid, cpu);

@@ -363,6 +363,54 @@ static void areas_of_all_ranges_have_their_place(void **state)
 	fake_fini(&kernel);
 }
 
+static void an_areas_use_and_site_come_from_its_stack(void **state)
+{
+	const unsigned long callers[3] = { 0xffffffff81000210, 0xffffffff81000310,
+					   0xffffffff81000110 };
+	struct fake_event stack = { .format = FAKE_STACK, .ns = BEGIN_NS + 3000, .pid = PID };
+	struct fake_kernel kernel;
+	struct answer answer;
+	const struct katr_class *class;
+
+	(void)state;
+	fake_init(&kernel);
+	stack.values[0] = (uint64_t)(uintptr_t)callers;
+	fake_event(&kernel, area(2, VSTART + 0x5000, VSTART, VEND));
+	fake_event(&kernel, stack);
+	record(&answer, (struct run){ .kernel = &kernel, .events = "vmap" });
+	class = &answer.reader.classes[answer.records[find(&answer, 0, KATR_ALLOC)].class_index];
+	assert_u64_eq(class->detail, KATR_AREA_VMALLOC);
+	assert_string_equal(class->site, "second_site");
+	katr_close(&answer.reader);
+	fake_fini(&kernel);
+}
+
+static void slab_objects_have_their_cache(void **state)
+{
+	struct fake_event alloc = { .format = FAKE_CACHE_ALLOC, .ns = BEGIN_NS, .pid = PID };
+	struct fake_event freed = { .format = FAKE_CACHE_FREE, .ns = BEGIN_NS + 9, .pid = PID };
+	struct fake_kernel kernel;
+	struct answer answer;
+	bool has_name = false;
+
+	(void)state;
+	fake_init(&kernel);
+	alloc.values[0] = (uint64_t)(uintptr_t) "dentry";
+	alloc.values[1] = 190;
+	alloc.values[2] = 192;
+	alloc.values[3] = freed.values[0] = 0xffff888000001000;
+	fake_event(&kernel, alloc);
+	fake_event(&kernel, freed);
+	record(&answer, (struct run){ .kernel = &kernel, .events = "slab" });
+	for (uint32_t i = 0; i < answer.reader.strings_nr; i++)
+		has_name |= strcmp(answer.reader.strings[i], "dentry") == 0;
+	assert_true(has_name);
+	info_is(&answer, "slab.frees", "1");
+	assert_u64_eq(answer.reader.classes[0].size_bytes, 192);
+	katr_close(&answer.reader);
+	fake_fini(&kernel);
+}
+
 /* ---- loss, absent events, marks, figures ------------------------------------------------------ */
 
 static void loss_is_said_by_cpu_and_time_and_ends_with_3(void **state)
@@ -488,6 +536,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_recorders_own_pages_are_left_out),
 		cmocka_unit_test(objects_are_paired_by_address_with_their_site),
 		cmocka_unit_test(areas_of_all_ranges_have_their_place),
+		cmocka_unit_test(an_areas_use_and_site_come_from_its_stack),
+		cmocka_unit_test(slab_objects_have_their_cache),
 		cmocka_unit_test(loss_is_said_by_cpu_and_time_and_ends_with_3),
 		cmocka_unit_test(absent_events_are_said_a_line_each),
 		cmocka_unit_test(marks_and_figures_are_in_the_recording),

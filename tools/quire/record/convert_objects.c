@@ -3,6 +3,7 @@
 #include "record/kernel_convert.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* A range this long is the vmalloc space; those of modules and of BPF's code are shorter. */
 #define VMALLOC_BYTES_MIN (UINT64_C(16) << 30)
@@ -156,6 +157,68 @@ static void take_chunk(struct kernel_convert *convert, const struct kernel_event
 
 /* ---- areas ------------------------------------------------------------------------------------ */
 
+/*
+ * What an area is for, by the functions on the stack: those whose names begin so, after their underscores, only pass the
+ * request on.
+ */
+static const struct {
+	const char *prefix;
+	unsigned use; /* as in FORMAT.md; KATR_AREA_UNKNOWN: any */
+} passers[] = {
+	{ "trace_event_raw_event_", KATR_AREA_UNKNOWN },
+	{ "alloc_vmap_area", KATR_AREA_UNKNOWN },
+	{ "get_vm_area", KATR_AREA_UNKNOWN },
+	{ "new_vmap_block", KATR_AREA_BLOCK },
+	{ "vb_alloc", KATR_AREA_BLOCK },
+	{ "vm_map_ram", KATR_AREA_BLOCK },
+	{ "vmalloc", KATR_AREA_VMALLOC },
+	{ "vzalloc", KATR_AREA_VMALLOC },
+	{ "kvmalloc", KATR_AREA_VMALLOC },
+	{ "kvzalloc", KATR_AREA_VMALLOC },
+	{ "bpf_map_area_alloc", KATR_AREA_VMALLOC },
+	{ "execmem_", KATR_AREA_VMALLOC },
+	{ "module_alloc", KATR_AREA_VMALLOC },
+	{ "vmap", KATR_AREA_VMAP },
+	{ "ioremap", KATR_AREA_IOREMAP },
+	{ "generic_ioremap", KATR_AREA_IOREMAP },
+	{ "memremap", KATR_AREA_IOREMAP },
+	{ "arch_memremap", KATR_AREA_IOREMAP },
+};
+#define PASSERS_NR (sizeof(passers) / sizeof(passers[0]))
+
+static size_t passer_of(const char *name)
+{
+	size_t i = 0;
+
+	name += strspn(name, "_");
+	while (i < PASSERS_NR && strncmp(name, passers[i].prefix, strlen(passers[i].prefix)) != 0)
+		i++;
+	return i;
+}
+
+/* The area's use, and the address of the function that asked for it; 0 if the stack does not tell. */
+static unsigned use_of(const struct kernel_convert *convert, const struct kernel_event *event,
+		       uint64_t *site)
+{
+	unsigned use = KATR_AREA_UNKNOWN;
+
+	*site = 0;
+	for (uint32_t i = 0; i < event->callers_nr; i++) {
+		unsigned long address;
+		size_t passer;
+
+		memcpy(&address, event->callers + i * sizeof(address), sizeof(address));
+		passer = passer_of(symbols_find(convert->symbols, address));
+		if (passer == PASSERS_NR) {
+			*site = address;
+			break;
+		}
+		if (use == KATR_AREA_UNKNOWN)
+			use = passers[passer].use;
+	}
+	return use;
+}
+
 static void take_area(struct kernel_convert *convert, const struct kernel_event *event)
 {
 	const uint64_t *values = event->values;
@@ -167,11 +230,14 @@ static void take_area(struct kernel_convert *convert, const struct kernel_event 
 		.address = values[VMAP_ADDR],
 		.bytes = values[VMAP_SIZE],
 		.values = { values[VMAP_SIZE], values[VMAP_ALIGN],
-			    is_vmalloc ? RANGE_VMALLOC : RANGE_OTHER, KATR_AREA_UNKNOWN },
+			    is_vmalloc ? RANGE_VMALLOC : RANGE_OTHER },
 		.values_nr = 5,
 		.has_failed = values[VMAP_FAILED] != 0,
 	};
+	uint64_t site;
 
+	allocation.values[3] = use_of(convert, event, &site);
+	allocation.values[4] = kernel_convert_site(convert, site);
 	if (!allocation.has_failed && !kernel_convert_is_own(convert, event)) {
 		int64_t page = (int64_t)((values[VMAP_ADDR] - values[VMAP_START]) >> shift);
 

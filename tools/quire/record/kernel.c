@@ -183,7 +183,7 @@ static void put_events(struct katr_writer *writer, const struct kernel_formats *
 	size_t nr = 0;
 
 	for (int op = 0; op < KERNEL_EVENTS_NR; op++)
-		if (formats->events[op].is_present && op != KERNEL_PRINT)
+		if (formats->events[op].is_present && op != KERNEL_PRINT && op != KERNEL_STACK)
 			nr += (size_t)snprintf(names + nr, sizeof(names) - nr, "%s%s:%s",
 					       nr > 0 ? "," : "", kernel_events[op].system,
 					       kernel_events[op].name);

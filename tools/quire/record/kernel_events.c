@@ -75,6 +75,7 @@ const struct kernel_event_known kernel_events[KERNEL_EVENTS_NR] = {
 	[KERNEL_TASK_NEW] = { "task", "task_newtask", 0, 2, { "pid", "comm" } },
 	[KERNEL_TASK_RENAME] = { "task", "task_rename", 0, 2, { "pid", "newcomm" } },
 	[KERNEL_PRINT] = { "ftrace", "print", 0, 1, { "buf" } },
+	[KERNEL_STACK] = { "ftrace", "kernel_stack", AREAS, 1, { "caller" } },
 };
 
 /* ---- formats ---------------------------------------------------------------------------------- */
@@ -209,7 +210,7 @@ int kernel_formats_read(struct kernel_formats *formats, const char *directory, u
 			if (kernel_events[op].kinds != 0 && (kernel_events[op].kinds & kinds) == 0)
 				continue;
 			read_format(formats, tep, directory, op);
-			if (kernel_events[op].kinds != 0)
+			if (kernel_events[op].kinds != 0 && op != KERNEL_STACK)
 				present += formats->events[op].is_present;
 		}
 		result = present > 0 && has_common_fields(formats) ? 0 : -1;
@@ -267,18 +268,20 @@ bool kernel_event_decode(const struct kernel_formats *formats, const uint8_t *by
 	event->pid = (int32_t)read_number(bytes + formats->pid.offset, 4, true);
 	event->context = context_of(bytes[formats->flags.offset]);
 	event->is_batched = false;
+	event->callers_nr = 0;
 	for (unsigned i = 0; kernel_events[op].fields[i] != NULL; i++) {
 		const struct kernel_field *field = &format->fields[i];
 
-		event->values[i] = 0;
-		if (!field->is_present)
+		bool is_in_place = field->is_text && !field->is_dynamic;
+
+		event->values[i] = is_in_place ? field->offset : 0;
+		/* An array may be shorter than the format says. */
+		if (!field->is_present || is_in_place)
 			continue;
 		if ((uint32_t)field->offset + field->bytes_nr > bytes_nr)
 			return false;
-		event->values[i] = field->is_text && !field->is_dynamic
-					   ? field->offset
-					   : read_number(bytes + field->offset, field->bytes_nr,
-							 field->is_signed);
+		event->values[i] =
+			read_number(bytes + field->offset, field->bytes_nr, field->is_signed);
 	}
 	return true;
 }

@@ -40,6 +40,7 @@ enum kernel_event_op {
 	KERNEL_TASK_NEW,
 	KERNEL_TASK_RENAME,
 	KERNEL_PRINT,
+	KERNEL_STACK, /* of the area that the same CPU took just before */
 	KERNEL_EVENTS_NR,
 };
 
@@ -112,6 +113,9 @@ enum {
 enum {
 	PRINT_TEXT
 };
+enum {
+	STACK_CALLERS
+};
 
 struct kernel_event_known {
 	const char *system, *name;
@@ -150,6 +154,8 @@ struct kernel_event {
 	uint64_t values[KERNEL_FIELDS_MAX]; /* offsets, of texts */
 	uint64_t lost_nr; /* events of its CPU just before it; KERNEL_LOST_UNKNOWN */
 	const uint8_t *bytes;
+	const uint8_t *callers; /* VMAP_ALLOC: addresses, the innermost first; not aligned */
+	uint32_t callers_nr;
 	uint32_t bytes_nr;
 	int32_t pid;
 	enum kernel_event_op op;

@@ -22,6 +22,7 @@ struct kernel_lane {
 	unsigned long long raw_ns;
 	uint64_t last_ns;
 	uint64_t lost_nr;    /* before the event that is decoded next */
+	uint64_t area_at;    /* position + 1 of the last area that was taken; 0 */
 	uint64_t head, tail; /* given out, decoded: positions in the ring below */
 	struct kernel_event ahead[AHEAD_NR];
 	uint64_t freed_at[AHEAD_NR]; /* by page frame: position + 1 of its last free */
@@ -98,6 +99,19 @@ static void match_batched(struct kernel_stream *stream, struct kernel_lane *lane
 		stream->batched_unmatched_nr++;
 }
 
+/* Gives the stack to the area that it belongs to: the CPU's last one, of the same task. */
+static void attach_stack(struct kernel_lane *lane, const struct kernel_event *stack)
+{
+	struct kernel_event *area = &lane->ahead[(lane->area_at - 1) % AHEAD_NR];
+	uint64_t offset = stack->values[STACK_CALLERS];
+
+	if (lane->area_at <= lane->head || area->pid != stack->pid || offset > stack->bytes_nr)
+		return;
+	area->callers = stack->bytes + offset;
+	area->callers_nr = (uint32_t)((stack->bytes_nr - offset) / sizeof(unsigned long));
+	lane->area_at = 0;
+}
+
 /* The event at @event is at the tail: keeps it, unless it only says something of an earlier one. */
 static void take_event(struct kernel_stream *stream, struct kernel_lane *lane,
 		       struct kernel_event *event)
@@ -107,6 +121,10 @@ static void take_event(struct kernel_stream *stream, struct kernel_lane *lane,
 		match_batched(stream, lane, event->values[PAGE_PFN]);
 		return;
 	}
+	if (event->op == KERNEL_STACK) {
+		attach_stack(lane, event);
+		return;
+	}
 	/* Within a CPU the order of the buffer counts. */
 	event->ns = lane->raw_ns > lane->last_ns ? lane->raw_ns : lane->last_ns;
 	lane->last_ns = event->ns;
@@ -114,6 +132,8 @@ static void take_event(struct kernel_stream *stream, struct kernel_lane *lane,
 	lane->lost_nr = 0;
 	if (event->op == KERNEL_PAGE_FREE)
 		lane->freed_at[event->values[PAGE_PFN] % AHEAD_NR] = lane->tail + 1;
+	if (event->op == KERNEL_VMAP_ALLOC)
+		lane->area_at = lane->tail + 1;
 	lane->tail++;
 }
 

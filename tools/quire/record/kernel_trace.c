@@ -192,8 +192,8 @@ static int enable_events(struct kernel_trace *trace, const struct kernel_formats
 	for (int op = 0; op < KERNEL_EVENTS_NR; op++) {
 		const struct kernel_event_known *known = &kernel_events[op];
 
-		/* Marks are always on. */
-		if (!formats->events[op].is_present || op == KERNEL_PRINT)
+		/* Marks are always on, and stacks are other events' triggers. */
+		if (!formats->events[op].is_present || op == KERNEL_PRINT || op == KERNEL_STACK)
 			continue;
 		if (tracefs_event_file_write(trace->instance, known->system, known->name, "enable",
 					     "1") < 0) {
@@ -203,6 +203,21 @@ static int enable_events(struct kernel_trace *trace, const struct kernel_formats
 		}
 	}
 	return 0;
+}
+
+/* Who takes an area is only known by the stack at that moment. */
+static void enable_stacks(struct kernel_trace *trace, const struct kernel_formats *formats)
+{
+	const struct kernel_event_known *area = &kernel_events[KERNEL_VMAP_ALLOC];
+
+	if (formats->events[KERNEL_STACK].is_present &&
+	    formats->events[KERNEL_VMAP_ALLOC].is_present &&
+	    tracefs_event_file_write(trace->instance, area->system, area->name, "trigger",
+				     "stacktrace") < 0)
+		fprintf(stderr,
+			"quire record: absent: stacks of areas, so their callers are not known: "
+			"%s\n",
+			strerror(errno));
 }
 
 /* ---- readers ---------------------------------------------------------------------------------- */
@@ -382,6 +397,7 @@ int kernel_trace_open(struct kernel_trace *trace, const char *directory,
 		say("the buffers of all CPUs need that much memory", "give a smaller --buffer");
 		return -1;
 	}
+	enable_stacks(trace, formats);
 	return enable_events(trace, formats) != 0 ? -1 : open_readers(trace, beside);
 }
 

@@ -57,6 +57,9 @@ enum katr_op {
 
 /* The use of a vmap class; other values are treated as unknown. */
 #define KATR_AREA_UNKNOWN 0
+#define KATR_AREA_VMALLOC 1
+#define KATR_AREA_VMAP	  2
+#define KATR_AREA_IOREMAP 3
 #define KATR_AREA_BLOCK	  4 /* of vm_map_ram: the one that has no guard page */
 
 /* Bits of a percpu class. */
