@@ -19,7 +19,7 @@
 #include "malloc/run_environment.h"
 
 #define LIBRARY "libquire-malloc.so.0"
-#define AGAIN	"libquire-run.so" /* in the same directory */
+#define AGAIN	"libquire-run.so" /* in the same directory, or installed in quire/ there */
 
 /* Out of the way of programs that expect the lowest numbers to be free, until the library closes it. */
 #define FD_MIN 200
@@ -39,14 +39,17 @@ static bool installed_path(char path[PATH_MAX])
 
 static bool find_again(struct preload *preload, char *error, size_t error_bytes)
 {
+	static const char *const folders[] = { "", "quire/" };
 	const char *slash = strrchr(preload->library, '/');
 	int bytes = slash != NULL ? (int)(slash - preload->library) + 1 : 0;
 
-	if (snprintf(preload->again, PATH_MAX, "%.*s%s", bytes, preload->library, AGAIN) <
-		    PATH_MAX &&
-	    access(preload->again, R_OK) == 0)
-		return true;
-	snprintf(error, error_bytes, "cannot find %s: looked for %s", AGAIN, preload->again);
+	for (unsigned i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		if (snprintf(preload->again, PATH_MAX, "%.*s%s%s", bytes, preload->library,
+			     folders[i], AGAIN) < PATH_MAX &&
+		    access(preload->again, R_OK) == 0)
+			return true;
+	snprintf(error, error_bytes, "cannot find %s: looked for it beside %s and in quire/ there",
+		 AGAIN, preload->library);
 	return false;
 }
 
