@@ -155,6 +155,7 @@ static char own_path[64];
 static int own; /* what the program opened under its number */
 
 /* Quire's calls come here. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): libc's header has names of its own. */
 long syscall(long number, ...)
 {
 	long (*real)(long number, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
