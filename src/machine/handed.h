@@ -23,7 +23,12 @@ void handed_close(int fd);
 /* Maps @bytes of it from @from on, shared and writable.  NULL if it is shorter, is not sealed against
  * shrinking, or cannot be mapped. */
 void *handed_map(int fd, uint64_t from, size_t bytes);
+/* The same of a file on a disk, which has no seals: whoever shortens it ends this process by SIGBUS.  Its blocks are
+ * reserved first, so that a full disk does not. */
+void *handed_map_file(int fd, uint64_t from, size_t bytes);
 void handed_unmap(void *addr, size_t bytes);
+/* What ps(1) calls this process: 15 characters at most, and a NUL. */
+void handed_name(char name[16]);
 /* Makes a mapped range read zero, for everybody, and gives its memory back. */
 void handed_empty(void *addr, size_t bytes);
 

@@ -41,6 +41,7 @@
 #include "malloc/layer.h"
 #include "malloc/profile.h"
 #include "malloc/profile_file.h"
+#include "malloc/recorded.h"
 #include "malloc/sampled.h"
 #include "slab/class.h"
 #include "slab/slab.h"
@@ -177,6 +178,16 @@ const struct malloc_layer malloc_plain = {
 	.resize = plain_resize,
 };
 
+static const struct malloc_layer *begin_recording(struct malloc_heap *h,
+						  const struct malloc_layer *below)
+{
+	const struct malloc_layer *top = malloc_recorded_begin(below);
+
+	if (top != below)
+		h->modes |= MALLOC_RECORDED;
+	return top;
+}
+
 /* The modes that options ask for, and their layers, from the lowest on.  A mode whose layer the system refuses is
  * left out. */
 static const struct malloc_layer *begin_layers(struct malloc_heap *h)
@@ -199,7 +210,7 @@ static const struct malloc_layer *begin_layers(struct malloc_heap *h)
 		h->q->sample = h->q->options.sample;
 	}
 	h->q->debug = (h->modes & MALLOC_DEBUG) != 0;
-	return top;
+	return begin_recording(h, top);
 }
 
 static void begin_counting(struct malloc_heap *h)
@@ -310,6 +321,18 @@ static void nothing(struct process_member *member)
 	(void)member;
 }
 
+/* A child that is not recorded has the layers below. */
+static void leave_recording(struct malloc_heap *h)
+{
+	const struct malloc_layer *top = malloc_recorded_fork_child();
+
+	if (top == h->layer)
+		return;
+	store_release(&h->layer, top); /* pairs with malloc_free_cold() */
+	h->modes &= ~MALLOC_RECORDED;
+	malloc_open_fast_paths();
+}
+
 static void fork_child(struct process_member *member)
 {
 	(void)member;
@@ -318,6 +341,8 @@ static void fork_child(struct process_member *member)
 		begin_counting(&malloc_heap);
 		malloc_open_fast_paths();
 	}
+	if (malloc_heap.modes & MALLOC_RECORDED)
+		leave_recording(&malloc_heap);
 	if (load_relaxed(&malloc_heap.state) != HEAP_READY)
 		store_relaxed(&malloc_heap.state, HEAP_NONE);
 	if (malloc_heap.modes & MALLOC_DEBUG)

@@ -14,7 +14,7 @@
  *            address becomes a block of the layer below
  *   block    what a layer got from the one below; that of the top layer is the program's
  *
- * Layers from the top: debug, hardened, plain.  MALLOC_COUNTED has none: malloc_plain counts (counted.h).
+ * Layers from the top: recorded, debug, hardened, plain.  MALLOC_COUNTED has none: malloc_plain counts (counted.h).
  *
  * Context.  Layers are called with the heap ready, and with blocks that are not the boot arena's (boot.h).  In a
  * handler that interrupted a lock's holder the layer below may return one of the boot arena all the same: a layer
@@ -29,6 +29,7 @@
 #define MALLOC_COUNTED	1u /* quire run counts calls and sizes */
 #define MALLOC_DEBUG	2u /* debug:on */
 #define MALLOC_HARDENED 4u /* hardened:on */
+#define MALLOC_RECORDED 8u /* quire record has each call */
 
 /* Who called, for messages and stacks. */
 struct malloc_call {

@@ -220,6 +220,33 @@ bool report_is_wanted(struct run_request *request)
 	return value != NULL && run_request_parse(value, request) && request->pid != 0;
 }
 
+static void close_header(struct report_header *header, int fd)
+{
+	if (header != NULL)
+		handed_unmap(header, sizeof(*header));
+	handed_close(fd);
+}
+
+/* The command's memory, of which @fd is to be closed; NULL: there is none, or it is of another pid namespace. */
+static struct report_header *open_header(const struct run_request *request, int *fd)
+{
+	struct report_header *header;
+
+	/* The program was started with it, and it is ours to close; its children look it up. */
+	*fd = (int)request->fd;
+	header = map_header(*fd, request);
+	if (header == NULL) {
+		*fd = handed_open(request->pid, request->fd);
+		if (*fd < 0)
+			return NULL;
+		header = map_header(*fd, request);
+	}
+	if (header != NULL && header->pids_space == handed_pids_space())
+		return header;
+	close_header(header, *fd);
+	return NULL;
+}
+
 struct report_part *report_begin(const struct report_part *parent)
 {
 	struct report_header *header;
@@ -233,20 +260,23 @@ struct report_part *report_begin(const struct report_part *parent)
 		return NULL;
 	if (parent != NULL && request.once)
 		return NULL;
-	/* The program was started with it, and it is ours to close; its children look it up. */
-	fd = (int)request.fd;
-	header = map_header(fd, &request);
-	if (header == NULL) {
-		fd = handed_open(request.pid, request.fd);
-		if (fd < 0)
-			return NULL;
-		header = map_header(fd, &request);
-	}
-	if (header != NULL) {
-		if (header->pids_space == handed_pids_space())
-			part = begin_part(fd, header, parent);
-		handed_unmap(header, sizeof(*header));
-	}
-	handed_close(fd);
+	header = open_header(&request, &fd);
+	if (header == NULL)
+		return NULL;
+	part = begin_part(fd, header, parent);
+	close_header(header, fd);
 	return part;
+}
+
+int report_open_recording(const struct run_request *request)
+{
+	int fd, spool = -1;
+	struct report_header *header = open_header(request, &fd);
+
+	if (header == NULL)
+		return -1;
+	if (header->recording_fd != 0)
+		spool = handed_open(request->pid, header->recording_fd);
+	close_header(header, fd);
+	return spool;
 }

@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define REPORT_MAGIC	    0x7472706572697571u /* "quirept" with a letter before it */
-#define REPORT_VERSION	    1u
+#define REPORT_VERSION	    2u
 #define REPORT_CLASSES_NR   128u /* as many as slab/slab.h has */
 #define REPORT_ROWS_NR	    (REPORT_CLASSES_NR + 64u)
 #define REPORT_SHARDS_NR    32u /* CPUs beyond share them */
@@ -79,6 +79,7 @@ struct report_header {
 	uint32_t
 		parts_nr; /* 1: children are not counted; 0: nobody is, the program only shows that it is there */
 	uint32_t uncounted_nr; /* processes that found no part */
+	uint32_t recording_fd; /* the command's descriptor of the spool (recording.h); 0: none */
 	struct report_owner owner[REPORT_PARTS_NR];
 };
 _Static_assert(sizeof(struct report_header) <= REPORT_HEADER_BYTES, "the parts begin behind it");
@@ -107,6 +108,10 @@ bool report_is_wanted(struct run_request *request);
  * inherited, or not at all.  Allocates nothing.
  */
 struct report_part *report_begin(const struct report_part *parent);
+
+/* A descriptor of the spool in which `quire record` wants events; negative: it wants none, or cannot be asked.  Pair:
+ * handed_close(). */
+int report_open_recording(const struct run_request *request);
 
 /* A call on CPU @cpu (a hint).  @slow: it left the fast path.  Any context. */
 void report_call(struct report_part *part, unsigned cpu, bool slow);

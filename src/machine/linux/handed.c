@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/text.h"
@@ -74,14 +75,10 @@ void handed_close(int fd)
 	SYSTEM_CALL(SYS_close, fd);
 }
 
-void *handed_map(int fd, uint64_t from, size_t bytes)
+static void *map(int fd, uint64_t from, size_t bytes)
 {
-	long seals = SYSTEM_CALL(SYS_fcntl, fd, F_GET_SEALS, 0L);
-	long end, addr;
+	long end = SYSTEM_CALL(SYS_lseek, fd, 0L, SEEK_END), addr;
 
-	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
-		return NULL;
-	end = SYSTEM_CALL(SYS_lseek, fd, 0L, SEEK_END);
 	if (end < 0 || (uint64_t)end < from || (uint64_t)end - from < bytes)
 		return NULL;
 	addr = SYSTEM_CALL(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
@@ -89,9 +86,28 @@ void *handed_map(int fd, uint64_t from, size_t bytes)
 	return addr < 0 && addr > -4096 ? NULL : (void *)addr;
 }
 
+void *handed_map(int fd, uint64_t from, size_t bytes)
+{
+	long seals = SYSTEM_CALL(SYS_fcntl, fd, F_GET_SEALS, 0L);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) != 0 ? map(fd, from, bytes) : NULL;
+}
+
+void *handed_map_file(int fd, uint64_t from, size_t bytes)
+{
+	if (SYSTEM_CALL(SYS_fallocate, fd, 0L, (long)from, (long)bytes) != 0)
+		return NULL;
+	return map(fd, from, bytes);
+}
+
 void handed_unmap(void *addr, size_t bytes)
 {
 	SYSTEM_CALL(SYS_munmap, addr, bytes);
+}
+
+void handed_name(char name[16])
+{
+	SYSTEM_CALL(SYS_prctl, PR_GET_NAME, name, 0L, 0L, 0L);
 }
 
 void handed_empty(void *addr, size_t bytes)

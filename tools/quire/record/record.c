@@ -8,22 +8,20 @@ static enum exit_status run(int argc, char **argv)
 {
 	struct record_request request;
 	enum exit_status status;
-	int words_nr = 0;
 
 	if (!record_parse(&request, argc, argv, &status))
 		return status;
-	if (request.program == NULL)
-		return record_kernel(&request);
-	while (request.program[words_nr] != NULL)
-		words_nr++;
-	return record_program(&request, words_nr, request.program);
+	if (request.recover != NULL)
+		return record_recover(&request);
+	return request.program != NULL ? record_program(&request) : record_kernel(&request);
 }
 
 const struct command command_record = {
 	.name = "record",
 	.summary = "record the allocations of the running kernel, or of a program",
 	.synopsis = "quire record [-o FILE] [--buffer N] [--seconds N] [--events LIST]\n"
-		    "quire record [-o FILE] [--buffer N] [--events LIST] -- PROGRAM [ARG...]\n"
+		    "quire record [-o FILE] [--buffer N] [--children] -- PROGRAM [ARG...]\n"
+		    "quire record --recover SPOOL [-o FILE]\n"
 		    "quire record --mark NAME",
 	.about = "Records the memory events of the running kernel, until Ctrl-C or for N seconds,\n"
 		 "or the calls of a program on Quire, until it ends.  `quire replay` takes the\n"

@@ -13,6 +13,8 @@ struct record_request {
 	const char *events;    /* as given: names with commas; NULL: the recorder's own choice */
 	const char *mark;      /* --mark: only set this mark in the recording that runs */
 	uint64_t buffer_bytes; /* of each CPU; 0: the recorder's own choice */
+	const char *recover;   /* --recover: a spool that is to become a recording */
+	bool children;	       /* --children: of the program, too */
 	uint32_t seconds;      /* 0: until it is stopped, or the program ends */
 	char **program;	       /* with its arguments and a NULL at the end; NULL: the kernel */
 };
@@ -23,6 +25,7 @@ bool record_parse(struct record_request *request, int argc, char **argv, enum ex
 
 enum exit_status record_kernel(const struct record_request *request);
 /* program.c */
-enum exit_status record_program(const struct record_request *request, int argc, char **argv);
+enum exit_status record_program(const struct record_request *request);
+enum exit_status record_recover(const struct record_request *request);
 
 #endif

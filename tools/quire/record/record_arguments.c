@@ -18,6 +18,8 @@ enum {
 	OPTION_SECONDS,
 	OPTION_EVENTS,
 	OPTION_MARK,
+	OPTION_CHILDREN,
+	OPTION_RECOVER,
 };
 
 const struct option_row record_rows[] = {
@@ -29,6 +31,9 @@ const struct option_row record_rows[] = {
 			    "all but slab" },
 	[OPTION_MARK] = { "mark", "NAME",
 			  "sets a mark in the recording that runs, from another terminal" },
+	[OPTION_CHILDREN] = { "children", NULL, "the program's children are recorded, too" },
+	[OPTION_RECOVER] = { "recover", "SPOOL",
+			     "makes the recording of a spool that a killed command left" },
 	{ .name = NULL },
 };
 
@@ -84,6 +89,12 @@ static bool take_option(void *context, unsigned option, const char *value)
 	case OPTION_MARK:
 		request->mark = value;
 		return true;
+	case OPTION_CHILDREN:
+		request->children = true;
+		return true;
+	case OPTION_RECOVER:
+		request->recover = value;
+		return true;
 	default:
 		return take_number(request, option, value);
 	}
@@ -106,6 +117,14 @@ static bool is_whole(const struct record_request *request, char *const *words, b
 	if (request->program != NULL && (request->mark != NULL || request->seconds != 0)) {
 		fprintf(stderr, "quire record: %s is for the kernel, not for a program\n",
 			request->mark != NULL ? "--mark" : "--seconds");
+		return false;
+	}
+	if (request->children && request->program == NULL) {
+		fprintf(stderr, "quire record: --children goes with a program\n");
+		return false;
+	}
+	if (request->recover != NULL && (request->program != NULL || request->mark != NULL)) {
+		fprintf(stderr, "quire record: --recover goes with neither a program nor --mark\n");
 		return false;
 	}
 	return true;

@@ -84,6 +84,13 @@ static int move_up(int fd)
 	return high;
 }
 
+static uint32_t parts_nr(const struct preload *preload)
+{
+	if (!preload->is_counted)
+		return 0;
+	return preload->children ? REPORT_PARTS_NR : 1;
+}
+
 static int fill(struct preload *preload)
 {
 	struct report_header *header = preload->header;
@@ -91,7 +98,7 @@ static int fill(struct preload *preload)
 	*header = (struct report_header){ .magic = REPORT_MAGIC,
 					  .version = REPORT_VERSION,
 					  .pids_space = handed_pids_space(),
-					  .parts_nr = preload->children ? REPORT_PARTS_NR : 1 };
+					  .parts_nr = parts_nr(preload) };
 	if (getrandom(&header->cookie, sizeof(header->cookie), 0) != sizeof(header->cookie))
 		return -errno;
 	return 0;
@@ -100,7 +107,7 @@ static int fill(struct preload *preload)
 /* As large as the parts that there can be; only what is written takes memory. */
 static int make(struct preload *preload)
 {
-	size_t bytes = report_part_offset(preload->children ? REPORT_PARTS_NR : 1);
+	size_t bytes = report_part_offset(parts_nr(preload));
 	void *mapped;
 
 	if (ftruncate(preload->fd, (off_t)bytes) != 0 ||
@@ -172,15 +179,15 @@ static int set_again(const struct preload *preload, const char *request)
 static int set_request(const struct preload *preload)
 {
 	const char *conf = getenv("QUIRE_CONF");
-	bool is_counted = preload->header != NULL;
+	bool is_shared = preload->header != NULL;
 	char request[64];
 	int error = 0;
 
-	if (preload->children && !is_counted) /* from an outer command */
+	if (preload->children && !is_shared) /* from an outer command */
 		return unsetenv(REPORT_VARIABLE) != 0 ? -errno : 0;
 	snprintf(request, sizeof(request), "%s,%d,%d,%" PRIx64, preload->children ? "all" : "once",
-		 is_counted ? getppid() : 0, is_counted ? preload->fd : 0,
-		 is_counted ? preload->header->cookie : 0);
+		 is_shared ? getppid() : 0, is_shared ? preload->fd : 0,
+		 is_shared ? preload->header->cookie : 0);
 	if (!preload->children)
 		error = set_again(preload, request);
 	return error != 0 ? error

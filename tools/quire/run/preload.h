@@ -14,6 +14,7 @@ struct preload {
 	char again[PATH_MAX]; /* what has the program's exec load both again: run_again.h */
 	const char *conf;     /* QUIRE_CONF, or NULL: as it is */
 	bool children;
+	bool is_counted;	      /* the library counts for the figures of `quire run` */
 	int fd;			      /* of the shared memory; -1: none */
 	struct report_header *header; /* and the parts behind it; NULL: none */
 };

@@ -125,7 +125,7 @@ static enum exit_status watch(const struct program *program, const struct run_op
 static enum exit_status run(int argc, char **argv)
 {
 	struct run_options options = { .execs = false };
-	struct preload preload = { .fd = -1 };
+	struct preload preload = { .fd = -1, .is_counted = true };
 	struct program program;
 	char error[3 * PATH_MAX];
 	enum exit_status status;

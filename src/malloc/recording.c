@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* malloc/recording.c - a process's part of the spool: taking one, and writing to it */
+#include "malloc/recording.h"
+
+#include "base/mem.h"
+#include "machine/atomic.h"
+#include "machine/clock.h"
+#include "machine/handed.h"
+#include "machine/process.h"
+#include "malloc/report.h"
+#include "malloc/run_environment.h"
+
+/* Written before the heap is ready, and while a child of fork has one thread. */
+static struct {
+	struct ring *ring; /* the part begins with them; NULL: not recorded */
+	uint32_t rings_nr;
+	uint64_t slots_nr, bytes;
+	uint32_t pid;
+} recording;
+
+static bool is_ours(const struct recording_header *header, const struct run_request *request)
+{
+	return header->magic == RECORDING_MAGIC && header->version == RECORDING_VERSION &&
+	       header->cookie == request->cookie && header->parts_nr <= RECORDING_PARTS_NR &&
+	       header->rings_nr != 0 && header->rings_nr <= RECORDING_RINGS_NR;
+}
+
+/* The part that the process had before exec, or a free one.  NULL: none is left. */
+static struct recording_owner *take_part(struct recording_header *header, uint32_t pid)
+{
+	for (unsigned idx = 0; idx < header->parts_nr; idx++)
+		if (load_relaxed(&header->owner[idx].pid) == pid)
+			return &header->owner[idx];
+	for (unsigned idx = 0; idx < header->parts_nr; idx++) {
+		struct recording_owner *owner = &header->owner[idx];
+		uint32_t nobody = 0;
+
+		if (!cas_acq_rel(&owner->pid, &nobody, pid)) /* pairs with the command's store */
+			continue;
+		store_relaxed(&owner->process, fetch_add_relaxed(&header->processes_nr, 1u) + 1);
+		return owner;
+	}
+	return NULL;
+}
+
+static void put_name(uint64_t time_ns)
+{
+	char name[16] = "";
+	uint64_t words[2];
+
+	handed_name(name);
+	memcpy(words, name, sizeof(words));
+	recording_put(RING_NAME, time_ns, (const void *)(uintptr_t)words[0], words[1]);
+}
+
+/* False: what is left to do, is to count it. */
+static bool begin_part(int fd, struct recording_header *header, enum ring_op op, uint32_t parent)
+{
+	uint32_t pid = handed_pid();
+	struct recording_owner *owner = take_part(header, pid);
+	uint64_t time_ns = clock_now_ns();
+	void *part;
+
+	if (owner == NULL)
+		return false;
+	part = handed_map_file(fd, recording_part_offset(header, (unsigned)(owner - header->owner)),
+			       recording_part_bytes(header));
+	if (part == NULL) {
+		store_release(&owner->pid, 0u); /* pairs with take_part() */
+		return false;
+	}
+	recording.ring = part;
+	recording.rings_nr = header->rings_nr;
+	recording.slots_nr = header->slots_nr;
+	recording.bytes = recording_part_bytes(header);
+	recording.pid = pid;
+	recording_put(op, time_ns, (const void *)(uintptr_t)pid, parent);
+	put_name(time_ns);
+	return true;
+}
+
+static bool begin(const struct run_request *request, enum ring_op op, uint32_t parent)
+{
+	struct recording_header *header;
+	bool has_begun = false;
+	int fd = report_open_recording(request);
+
+	if (fd < 0)
+		return false;
+	header = handed_map_file(fd, 0, sizeof(*header));
+	if (header != NULL && is_ours(header, request)) {
+		has_begun = begin_part(fd, header, op, parent);
+		if (!has_begun)
+			fetch_add_relaxed(&header->unrecorded_nr, 1u);
+	}
+	if (header != NULL)
+		handed_unmap(header, sizeof(*header));
+	handed_close(fd);
+	return has_begun;
+}
+
+bool recording_begin(void)
+{
+	struct run_request request;
+
+	return report_is_wanted(&request) && begin(&request, RING_BEGIN, 0);
+}
+
+bool recording_begin_child(void)
+{
+	struct run_request request;
+	uint32_t parent = recording.pid;
+
+	handed_unmap(recording.ring, recording.bytes);
+	recording.ring = NULL;
+	return report_is_wanted(&request) && !request.once && begin(&request, RING_CHILD, parent);
+}
+
+/* Threads differ in it, and a new one may have that of one that has ended: a thread's data lie 64 bytes apart at least. */
+static uint32_t own_thread(void)
+{
+	return (uint32_t)(process_thread() >> 4);
+}
+
+void recording_put(enum ring_op op, uint64_t time_ns, const void *address, uint64_t bytes)
+{
+	unsigned cpu = process_cpu() % recording.rings_nr;
+	const struct ring_event event = { .time_ns = time_ns,
+					  .address = (uintptr_t)address,
+					  .bytes = bytes };
+
+	(void)ring_put(&recording.ring[cpu],
+		       recording_slots(recording.ring, recording.slots_nr, cpu), &event, op,
+		       own_thread());
+}

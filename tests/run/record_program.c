@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* record_program.c WHAT NUMBER - a program for record_program_test: its blocks have sizes that nothing else in the process asks for */
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static long number;
+
+/* So that no compiler leaves a pair out. */
+static void *volatile kept;
+
+static void take(size_t bytes, long nr)
+{
+	for (long i = 0; i < nr; i++)
+		kept = malloc(bytes);
+}
+
+static void pairs(size_t bytes, long nr)
+{
+	for (long i = 0; i < nr; i++) {
+		kept = malloc(bytes);
+		free(kept);
+	}
+}
+
+static int every_kind(void)
+{
+	kept = calloc(3, 1002);
+	free(kept);
+	kept = aligned_alloc(256, 5120);
+	kept = malloc(2003);
+	kept = realloc(kept, 2004); /* of the same class */
+	kept = realloc(kept, 90005);
+	kept = realloc(kept, 7000006);
+	kept = realloc(NULL, 2007);
+	kept = realloc(kept, 0);
+	kept = malloc((size_t)PTRDIFF_MAX);
+	return kept != NULL;
+}
+
+static void *thread(void *arg)
+{
+	(void)arg;
+	pairs(1001, number);
+	return NULL;
+}
+
+static int threads(void)
+{
+	pthread_t ids[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		if (pthread_create(&ids[i], NULL, thread, NULL) != 0)
+			return 1;
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(ids[i], NULL);
+	return 0;
+}
+
+/* The child frees a block of the parent's, and so does the parent. */
+static int child(void)
+{
+	void *volatile block = malloc(1001); /* or a compiler leaves it out */
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		free(block);
+		pairs(1003, number);
+		_exit(0);
+	}
+	free(block);
+	pairs(1001, number);
+	return waitpid(pid, &status, 0) == pid ? status : 1;
+}
+
+/* More children than there are parts, a few at a time. */
+static int children(void)
+{
+	int status, failed = 0;
+
+	for (long i = 0; i < number; i++) {
+		if (fork() == 0) {
+			pairs(1003, 10);
+			_exit(0);
+		}
+		if (i >= 4)
+			failed |= wait(&status) < 0 || status != 0;
+	}
+	while (wait(&status) > 0)
+		failed |= status != 0;
+	return failed;
+}
+
+/* With the recorder stopped, so that nobody moves what the rings hold. */
+static int lose(void)
+{
+	kill(getppid(), SIGSTOP);
+	pairs(1001, number);
+	kill(getppid(), SIGCONT);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc == 3 ? argv[1] : "";
+
+	number = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+	if (strcmp(what, "kinds") == 0)
+		return every_kind();
+	if (strcmp(what, "threads") == 0)
+		return threads();
+	if (strcmp(what, "child") == 0)
+		return child();
+	if (strcmp(what, "children") == 0)
+		return children();
+	if (strcmp(what, "lose") == 0)
+		return lose();
+	take(1001, number);
+	if (strcmp(what, "exec") == 0)
+		execl(argv[0], argv[0], "take", argv[2], NULL);
+	if (strcmp(what, "both") == 0)
+		kill(getppid(), SIGKILL);
+	if (strcmp(what, "killed") == 0 || strcmp(what, "both") == 0)
+		kill(getpid(), SIGKILL);
+	return strcmp(what, "take") == 0 ? 0 : 1;
+}

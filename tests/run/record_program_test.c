@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* record_program_test QUIRE PROGRAM - quire record -- PROGRAM, as its users meet it: what is in the recording (record_program.c) */
+#include "quire_test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "trace/katr.h"
+
+static char directory[] = "/tmp/record_program_test.XXXXXX";
+static const char *quire, *program;
+
+static int make_directory(void **state)
+{
+	(void)state;
+	unsetenv("LD_PRELOAD");
+	unsetenv("QUIRE_CONF");
+	return mkdtemp(directory) == NULL ? -1 : 0;
+}
+
+static int drop_directory(void **state)
+{
+	char line[512];
+
+	(void)state;
+	snprintf(line, sizeof(line), "rm -rf '%s'", directory);
+	return system(line);
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+struct answer {
+	int status;
+	char err[4096];
+};
+
+/* Runs a line of the shell, in which $R is "quire record", $O its output, and $P the program. */
+static struct answer shell(const char *line)
+{
+	static char command[2048];
+	struct answer answer;
+	char err[128];
+	FILE *file;
+	int status;
+
+	snprintf(err, sizeof(err), "%s/err", directory);
+	snprintf(command, sizeof(command), "R='%s record'; P='%s'; O='%s/o'; { %s; } 2>'%s'", quire,
+		 program, directory, line, err);
+	status = system(command);
+	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	file = fopen(err, "r");
+	assert_non_null(file);
+	answer.err[fread(answer.err, 1, sizeof(answer.err) - 1, file)] = '\0';
+	fclose(file);
+	return answer;
+}
+
+static void expect(const char *line, int status, const char *err)
+{
+	struct answer answer = shell(line);
+
+	if (answer.status != status || strstr(answer.err, err) == NULL ||
+	    (err[0] == '\0' && answer.err[0] != '\0'))
+		fail_msg("%s: status %d, expected %d and \"%s\":\n%s", line, answer.status, status,
+			 err, answer.err);
+}
+
+/* ---- the recording --------------------------------------------------------------------------- */
+
+#define SIZES_NR 8
+
+/* What there is of each size. */
+struct seen {
+	uint64_t bytes[SIZES_NR]; /* asked for */
+	uint64_t allocs[SIZES_NR], frees[SIZES_NR], inferred[SIZES_NR];
+	char site[SIZES_NR][32]; /* of the last allocation */
+	uint64_t fails, cpus, tasks;
+	char info[16][64];
+};
+
+static unsigned index_of(const struct seen *seen, uint64_t bytes)
+{
+	unsigned i = 0;
+
+	while (i < SIZES_NR - 1 && seen->bytes[i] != bytes)
+		i++;
+	return i;
+}
+
+static void count(struct seen *seen, const struct katr_reader *reader,
+		  const struct katr_record *record)
+{
+	const struct katr_class *class = &reader->classes[record->class_index];
+	unsigned i = index_of(seen, class->size_bytes);
+
+	if (record->op == KATR_ALLOC) {
+		seen->allocs[i]++;
+		snprintf(seen->site[i], sizeof(seen->site[i]), "%s", class->site);
+	} else if (record->op == KATR_FREE) {
+		seen->frees[i]++;
+		seen->inferred[i] += record->flag;
+	} else if (record->op == KATR_FAIL) {
+		seen->fails++;
+	}
+}
+
+/* Reads it to the end, with all checks of the reader. */
+static void look(struct seen *seen, const char *key, char *value)
+{
+	struct katr_reader reader;
+	struct katr_record record;
+	char path[128], error[256];
+	int more;
+
+	snprintf(path, sizeof(path), "%s/o", directory);
+	if (katr_open(&reader, path) == 0)
+		while ((more = katr_next(&reader, &record)) > 0)
+			count(seen, &reader, &record);
+	if (reader.error.failed) {
+		katr_describe_error(&reader, path, error, sizeof(error));
+		fail_msg("%s", error);
+	}
+	seen->tasks = reader.tasks_nr;
+	if (key != NULL)
+		katr_info(&reader, key, value, 64);
+	katr_close(&reader);
+}
+
+/* ---- tests ----------------------------------------------------------------------------------- */
+
+static void every_call_is_in_the_recording(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+	char value[64];
+
+	(void)state;
+	expect("$R -o $O -- $P take 50000", 0, "");
+	look(&seen, "lost", value);
+	assert_int_equal(seen.allocs[0], 50000);
+	assert_int_equal(seen.frees[0], 0);
+	assert_string_equal(value, "0");
+}
+
+static void kinds_of_calls_are_told_apart(void **state)
+{
+	struct seen seen = { .bytes = { 3006, 5120, 2003, 2004, 90005, 7000006, 2007 } };
+	static const char *const sites[] = { "calloc",	"aligned_alloc", "malloc", "realloc",
+					     "realloc", "realloc",	 "malloc" };
+	static const unsigned frees[] = { 1, 0, 1, 1, 1, 0, 1 };
+
+	(void)state;
+	expect("$R -o $O -- $P kinds 0", 0, "");
+	look(&seen, NULL, NULL);
+	for (unsigned i = 0; i < 7; i++) {
+		assert_int_equal(seen.allocs[i], 1);
+		assert_int_equal(seen.frees[i], frees[i]);
+		assert_string_equal(seen.site[i], sites[i]);
+	}
+	assert_int_equal(seen.fails, 1);
+}
+
+/* SIGKILL: nothing of the program's ran after its last call. */
+static void a_killed_program_is_recorded_to_its_last_call(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+
+	(void)state;
+	expect("$R -o $O -- $P killed 70001", 128 + SIGKILL, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.allocs[0], 70001);
+}
+
+/* What the two had written is in the spool. */
+static void a_spool_is_recovered_after_both_were_killed(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+
+	(void)state;
+	expect("rm -f $O; $R -o $O -- $P both 70001", 128 + SIGKILL, "Killed");
+	expect("test -e $O", 1, "");
+	expect("$R -o $O -- $P take 1", 1, "quire record --recover");
+	expect("sleep 0.2; $R --recover $O.spool -o $O", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.allocs[0], 70001);
+	expect("rm $O.spool", 0, "");
+}
+
+static void threads_are_tasks_and_no_event_is_lost(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+
+	(void)state;
+	expect("$R -o $O -- $P threads 20000", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.allocs[0], 80000);
+	assert_int_equal(seen.frees[0], 80000);
+	assert_true(seen.tasks >= 2); /* a thread may have the data of one that has ended */
+}
+
+static void children_are_recorded_if_asked_for(void **state)
+{
+	struct seen alone = { .bytes = { 1001, 1003 } }, both = { .bytes = { 1001, 1003 } };
+	char dropped[64];
+
+	(void)state;
+	expect("$R -o $O -- $P child 5000", 0, "");
+	look(&alone, NULL, NULL);
+	assert_int_equal(alone.allocs[0], 5001);
+	assert_int_equal(alone.frees[0], 5001);
+	assert_int_equal(alone.allocs[1], 0);
+	expect("$R --children -o $O -- $P child 5000", 0, "");
+	look(&both, "slab.unpaired_frees_dropped", dropped);
+	assert_int_equal(both.allocs[0], 5001);
+	assert_int_equal(both.frees[0], 5001);
+	assert_int_equal(both.allocs[1], 5000);
+	assert_int_equal(both.frees[1], 5000);
+	assert_string_equal(dropped, "1"); /* the parent's block, by the child */
+}
+
+/* Each after another, so that parts are taken again. */
+static void parts_of_children_that_ended_are_taken_again(void **state)
+{
+	struct seen seen = { .bytes = { 1003 } };
+	struct answer answer = shell("$R --children --buffer 128k -o $O -- $P children 300");
+	char processes[64];
+
+	(void)state;
+	look(&seen, "processes", processes);
+	/* They may begin faster than it is looked for those that have ended. */
+	if (answer.status != 0)
+		assert_non_null(strstr(answer.err, "processes are not in it"));
+	assert_int_equal(seen.allocs[0], 10 * (strtoul(processes, NULL, 10) - 1));
+	assert_true(seen.allocs[0] >= 10 * 63);
+}
+
+static void exec_ends_the_blocks_of_the_program_before(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+
+	(void)state;
+	expect("$R -o $O -- $P exec 3000", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.allocs[0], 6000);
+	assert_int_equal(seen.frees[0], 3000);
+	assert_int_equal(seen.inferred[0], 3000);
+}
+
+static void loss_is_counted_said_and_ends_with_3(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+	struct answer answer = shell("$R --buffer 128k -o $O -- $P lose 100000");
+	char lost[64];
+
+	(void)state;
+	assert_int_equal(answer.status, 3);
+	assert_non_null(strstr(answer.err, " lost "));
+	assert_non_null(strstr(answer.err, " s after the beginning"));
+	assert_non_null(strstr(answer.err, "--buffer 64m"));
+	look(&seen, "lost", lost);
+	assert_true(strtoul(lost, NULL, 10) > 100000);
+	assert_true(seen.allocs[0] < 100000 && seen.allocs[0] > 1000);
+	/* Each pair is two events, of which one may be lost; other calls are few. */
+	assert_true(seen.allocs[0] + seen.frees[0] + strtoul(lost, NULL, 10) <
+		    200000 + seen.inferred[0] + 2000);
+}
+
+static void what_cannot_be_recorded_is_refused(void **state)
+{
+	(void)state;
+	expect("$R -o $O -- no-such-program", 127, "no-such-program: No such file");
+	expect("test -e $O.spool", 1, "");
+	expect("$R -o /nowhere/o -- $P take 1", 1, "/nowhere/o.spool: No such file");
+	expect("$R --recover $P -o $O", 2, "at byte 0: no spool");
+	expect("$R --recover /nowhere/spool", 2, "/nowhere/spool: No such file");
+	expect("$R --children -o $O", 2, "--children goes with a program");
+	expect("$R --recover x -- $P", 2, "--recover goes with neither");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_call_is_in_the_recording),
+		cmocka_unit_test(kinds_of_calls_are_told_apart),
+		cmocka_unit_test(a_killed_program_is_recorded_to_its_last_call),
+		cmocka_unit_test(a_spool_is_recovered_after_both_were_killed),
+		cmocka_unit_test(threads_are_tasks_and_no_event_is_lost),
+		cmocka_unit_test(children_are_recorded_if_asked_for),
+		cmocka_unit_test(parts_of_children_that_ended_are_taken_again),
+		cmocka_unit_test(exec_ends_the_blocks_of_the_program_before),
+		cmocka_unit_test(loss_is_counted_said_and_ends_with_3),
+		cmocka_unit_test(what_cannot_be_recorded_is_refused),
+	};
+
+	if (argc != 3)
+		return 2;
+	quire = argv[1];
+	program = argv[2];
+	return cmocka_run_group_tests(tests, make_directory, drop_directory);
+}

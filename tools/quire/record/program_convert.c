@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * program_convert.c - from the calls of processes to a recording, whose allocations have numbers and no addresses
+ *
+ * Each block is an allocation of kind slab, as those of kmalloc() are: its class is its size and the call that made it.  A
+ * block that realloc() changes, where it is or elsewhere, ends, and another begins.  A thread is a task of the recording,
+ * a process is not told apart from others but by its tasks' names.
+ *
+ * A child of fork has what its parent had.  Its frees of that are dropped, since the parent's blocks are still there.  What
+ * a program has when it becomes another one by exec ends then.
+ */
+#include "record/program_convert.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "common/progress.h"
+#include "record/live_map.h"
+#include "record/spool_reader.h"
+#include "trace/katr_writer.h"
+
+#define PROGRESS_EVENTS 65536u
+#define NAME_BYTES	17
+#define PROCESS_SHIFT	48
+#define KEVENT_LOST	5
+
+struct process {
+	char name[NAME_BYTES];
+	uint32_t threads_nr;
+};
+
+struct counts {
+	uint64_t allocs_nr, frees_nr, fails_nr, unpaired_nr, inferred_nr;
+	uint64_t live_bytes, live_nr_peak, live_bytes_peak;
+};
+
+struct converter {
+	struct spool_reader reader;
+	struct katr_writer writer;
+	struct live_map live;	   /* blocks, by place_of() their addresses */
+	struct live_map tasks;	   /* by place_of() their threads */
+	struct process *processes; /* by number */
+	uint32_t processes_nr;
+	uint32_t *task_of; /* by CPU: of its last record; UINT32_MAX: none */
+	uint32_t sites[RING_OPS_NR];
+	struct counts counts;
+	uint64_t last_ns;
+	size_t losses_nr; /* that are in the recording */
+	bool no_memory;
+};
+
+/* One number for an address, or a thread, and its process.  Addresses have 48 bits; of more than 65,536 processes some
+ * share their places, and the later one ends what the earlier had: begin_program(). */
+static uint64_t place_of(uint32_t process, uint64_t address)
+{
+	return address ^ (uint64_t)process << PROCESS_SHIFT;
+}
+
+/* ---- tasks ----------------------------------------------------------------------------------- */
+
+/* Numbers begin at 1, and few are given out. */
+static struct process *process_at(struct converter *converter, uint32_t number)
+{
+	if (number >= converter->processes_nr) {
+		size_t nr = (size_t)number + 16;
+		struct process *processes =
+			realloc(converter->processes, nr * sizeof(processes[0]));
+
+		if (processes == NULL) {
+			converter->no_memory = true;
+			return NULL;
+		}
+		memset(&processes[converter->processes_nr], 0,
+		       (nr - converter->processes_nr) * sizeof(processes[0]));
+		converter->processes = processes;
+		converter->processes_nr = (uint32_t)nr;
+	}
+	return &converter->processes[number];
+}
+
+/* The task of an event's thread: the first thread of a process has its name, the others a number behind it. */
+static uint32_t task_of(struct converter *converter, const struct spool_event *event)
+{
+	uint64_t place = place_of(event->process, ring_event_thread(&event->event));
+	const struct live_entry *known = live_map_find(&converter->tasks, place);
+	struct process *process;
+	char name[NAME_BYTES + 16];
+	uint32_t task;
+
+	if (known != NULL)
+		return known->id;
+	process = process_at(converter, event->process);
+	if (process == NULL)
+		return 0;
+	process->threads_nr++;
+	if (process->threads_nr == 1)
+		snprintf(name, sizeof(name), "%s", process->name);
+	else
+		snprintf(name, sizeof(name), "%s/%" PRIu32, process->name, process->threads_nr);
+	task = katr_writer_task(&converter->writer, name);
+	if (live_map_put(&converter->tasks, place, task, 0) != 0)
+		converter->no_memory = true;
+	return task;
+}
+
+static void take_name(struct converter *converter, const struct spool_event *event)
+{
+	struct process *process = process_at(converter, event->process);
+
+	if (process == NULL)
+		return;
+	memcpy(process->name, &event->event.address, sizeof(uint64_t));
+	memcpy(process->name + sizeof(uint64_t), &event->event.bytes, sizeof(uint64_t));
+}
+
+static void put_context(struct converter *converter, const struct spool_event *event,
+			struct katr_moment at)
+{
+	uint32_t task = task_of(converter, event);
+
+	if (converter->task_of[event->cpu] == task)
+		return;
+	converter->task_of[event->cpu] = task;
+	katr_write_context(&converter->writer, at, task, 0);
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+/* The largest that the format has; only refused calls ask for more. */
+#define BYTES_MAX ((UINT64_C(1) << 56) - 1)
+
+static uint32_t class_of(struct converter *converter, enum ring_op op, uint64_t asked_bytes)
+{
+	uint64_t bytes = asked_bytes < BYTES_MAX ? asked_bytes : BYTES_MAX;
+	/* bytes_req, bytes_alloc, gfp, flags, node, cache, site */
+	const uint64_t values[] = { bytes, bytes, 0, 0, 0, 0, converter->sites[op] };
+
+	return katr_writer_class(&converter->writer, KATR_SLAB, values,
+				 sizeof(values) / sizeof(values[0]));
+}
+
+static void end_block(struct converter *converter, struct katr_moment at, struct live_entry entry,
+		      bool is_inferred)
+{
+	katr_write_free(&converter->writer, at, KATR_FREE, is_inferred, entry.id);
+	converter->counts.live_bytes -= entry.bytes;
+	converter->counts.frees_nr++;
+	converter->counts.inferred_nr += is_inferred;
+	live_map_remove(&converter->live, entry.key);
+}
+
+static void begin_block(struct converter *converter, struct katr_moment at,
+			const struct spool_event *event, enum ring_op site)
+{
+	struct counts *counts = &converter->counts;
+	uint64_t place = place_of(event->process, event->event.address);
+	uint64_t bytes = event->event.bytes;
+	const struct live_entry *entry = live_map_find(&converter->live, place);
+	uint32_t id;
+
+	if (entry != NULL) /* its free was lost */
+		end_block(converter, at, *entry, true);
+	id = katr_write_alloc(&converter->writer, at, class_of(converter, site, bytes), NULL, 0);
+	if (live_map_put(&converter->live, place, id, bytes) != 0)
+		converter->no_memory = true;
+	counts->allocs_nr++;
+	counts->live_bytes += bytes;
+	if (counts->live_bytes > counts->live_bytes_peak)
+		counts->live_bytes_peak = counts->live_bytes;
+	if (converter->live.used_nr > counts->live_nr_peak)
+		counts->live_nr_peak = converter->live.used_nr;
+}
+
+static void free_block(struct converter *converter, struct katr_moment at,
+		       const struct spool_event *event)
+{
+	const struct live_entry *entry =
+		live_map_find(&converter->live, place_of(event->process, event->event.address));
+
+	if (entry != NULL)
+		end_block(converter, at, *entry, false);
+	else
+		converter->counts.unpaired_nr++;
+}
+
+/* A program begins in the process: what the one before it had is gone. */
+static void begin_program(struct converter *converter, struct katr_moment at, uint32_t process)
+{
+	const struct live_map *live = &converter->live;
+
+	for (size_t i = 0; i < live->room;) {
+		const struct live_entry entry = live->entries[i];
+
+		if (entry.is_used && (entry.key ^ place_of(process, 0)) >> PROCESS_SHIFT == 0)
+			end_block(converter, at, entry, true); /* another may be here now */
+		else
+			i++;
+	}
+}
+
+static void take_event(struct converter *converter, const struct spool_event *event)
+{
+	struct katr_moment at = { .ns = event->event.time_ns, .cpu = event->cpu };
+	enum ring_op op = ring_event_op(&event->event);
+
+	converter->last_ns = at.ns;
+	if (op == RING_NAME) {
+		take_name(converter, event);
+		return;
+	}
+	if (op == RING_BEGIN || op == RING_CHILD) {
+		begin_program(converter, at, event->process);
+		return;
+	}
+	put_context(converter, event, at);
+	switch (op) {
+	case RING_FREE:
+	case RING_LEFT:
+		free_block(converter, at, event);
+		break;
+	case RING_RESIZED:
+		free_block(converter, at, event);
+		begin_block(converter, at, event, RING_MOVED);
+		break;
+	case RING_REFUSED:
+		katr_write_fail(&converter->writer, at,
+				class_of(converter, RING_MALLOC, event->event.bytes));
+		converter->counts.fails_nr++;
+		break;
+	default:
+		begin_block(converter, at, event, op);
+		break;
+	}
+}
+
+/* ---- what is missing ------------------------------------------------------------------------- */
+
+static uint64_t lost_nr(const struct spool_reader *reader)
+{
+	uint64_t nr = 0;
+
+	for (uint32_t cpu = 0; cpu < reader->header->rings_nr; cpu++)
+		nr += reader->loss[cpu].nr;
+	return nr;
+}
+
+static double since_begin(const struct spool_reader *reader, uint64_t ns)
+{
+	return ((double)ns - (double)reader->header->begin_ns) / 1e9;
+}
+
+/* A buffer that would lose less. */
+static uint64_t roomier_mib(const struct spool_reader *reader)
+{
+	uint64_t mib = reader->header->slots_nr * sizeof(struct ring_event) * 4 >> 20;
+
+	return mib > 64 ? mib : 64;
+}
+
+/* Returns whether something is missing. */
+static bool say_missing(const struct spool_reader *reader)
+{
+	uint32_t unrecorded_nr = reader->header->unrecorded_nr;
+	uint64_t lost = lost_nr(reader);
+
+	for (uint32_t cpu = 0; cpu < reader->header->rings_nr; cpu++) {
+		const struct spool_loss *loss = &reader->loss[cpu];
+
+		if (loss->nr != 0)
+			fprintf(stderr,
+				"quire record: CPU %" PRIu32 " lost %" PRIu64
+				" events, %.3f s to %.3f s after the beginning\n",
+				cpu, loss->nr, since_begin(reader, loss->first_ns),
+				since_begin(reader, loss->last_ns));
+	}
+	if (lost != 0)
+		fprintf(stderr,
+			"quire record: the program was faster than the disk or this command; more "
+			"room helps: --buffer %" PRIu64 "m\n",
+			roomier_mib(reader));
+	if (reader->holes_nr != 0)
+		fprintf(stderr,
+			"quire record: %" PRIu64
+			" events are missing that were being written at the end, or too late\n",
+			reader->holes_nr);
+	if (reader->damaged_nr != 0)
+		fprintf(stderr,
+			"quire record: %" PRIu64
+			" segments are damaged and left out; the first at byte %" PRIu64 "\n",
+			reader->damaged_nr, reader->damaged_at);
+	if (reader->torn_at != 0)
+		fprintf(stderr,
+			"quire record: the last segment, at byte %" PRIu64
+			", is not whole and left out\n",
+			reader->torn_at);
+	if (unrecorded_nr != 0)
+		fprintf(stderr,
+			"quire record: %" PRIu32 " processes are not in it: at most %u at a time, "
+			"and there must be room for "
+			"their rings\n",
+			unrecorded_nr, RECORDING_PARTS_NR);
+	return lost != 0 || reader->damaged_nr != 0 || unrecorded_nr != 0;
+}
+
+static void put_missing(struct converter *converter)
+{
+	const struct spool_reader *reader = &converter->reader;
+	struct katr_writer *writer = &converter->writer;
+
+	katr_writer_info(writer, "lost", "%" PRIu64, lost_nr(reader));
+	for (uint32_t cpu = 0; cpu < reader->header->rings_nr; cpu++) {
+		const struct spool_loss *loss = &reader->loss[cpu];
+		char key[32];
+
+		snprintf(key, sizeof(key), "lost.cpu%" PRIu32, cpu);
+		if (loss->nr != 0)
+			katr_writer_info(writer, key, "%" PRIu64 " from %.6f s to %.6f s", loss->nr,
+					 since_begin(reader, loss->first_ns),
+					 since_begin(reader, loss->last_ns));
+	}
+	katr_writer_info(writer, "unread", "%" PRIu64, reader->holes_nr);
+	katr_writer_info(writer, "damaged_segments", "%" PRIu64,
+			 reader->damaged_nr + (reader->torn_at != 0));
+	katr_writer_info(writer, "unrecorded_processes", "%" PRIu32, reader->header->unrecorded_nr);
+}
+
+/* ---- the whole recording --------------------------------------------------------------------- */
+
+static void put_info(struct converter *converter)
+{
+	const struct recording_header *header = converter->reader.header;
+	const struct counts *counts = &converter->counts;
+	struct katr_writer *writer = &converter->writer;
+	time_t calendar = (time_t)(header->begin_calendar_ns / 1000000000);
+	struct utsname system = { .release = "" };
+	char date[32] = "";
+	struct tm tm;
+
+	(void)uname(&system);
+	if (gmtime_r(&calendar, &tm) != NULL)
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	katr_writer_info(writer, "workload", "program");
+	katr_writer_info(writer, "command", "%.*s", (int)sizeof(header->command), header->command);
+	katr_writer_info(writer, "kernel", "%s", system.release);
+	katr_writer_info(writer, "arch", "%s", system.machine);
+	katr_writer_info(writer, "possible_cpus", "%" PRIu32, header->rings_nr);
+	katr_writer_info(writer, "clock", "monotonic");
+	katr_writer_info(writer, "recorded", "%s", date);
+	katr_writer_info(writer, "seconds", "%.3f",
+			 converter->last_ns > header->begin_ns
+				 ? since_begin(&converter->reader, converter->last_ns)
+				 : 0.0);
+	katr_writer_info(writer, "processes", "%" PRIu32, header->processes_nr);
+	katr_writer_info(writer, "raw_events", "%" PRIu64, converter->reader.events_nr);
+	put_missing(converter);
+	katr_writer_info(writer, "slab.allocs", "%" PRIu64, counts->allocs_nr);
+	katr_writer_info(writer, "slab.frees", "%" PRIu64, counts->frees_nr);
+	katr_writer_info(writer, "slab.fails", "%" PRIu64, counts->fails_nr);
+	katr_writer_info(writer, "slab.unpaired_frees_dropped", "%" PRIu64, counts->unpaired_nr);
+	katr_writer_info(writer, "slab.inferred_frees", "%" PRIu64, counts->inferred_nr);
+	katr_writer_info(writer, "slab.live_at_end", "%zu", converter->live.used_nr);
+	katr_writer_info(writer, "slab.live_bytes_at_end", "%" PRIu64, counts->live_bytes);
+	katr_writer_info(writer, "slab.peak_live", "%" PRIu64, counts->live_nr_peak);
+	katr_writer_info(writer, "slab.peak_live_bytes", "%" PRIu64, counts->live_bytes_peak);
+}
+
+/* Losses that ended up to @ns. */
+static void put_losses(struct converter *converter, uint64_t ns)
+{
+	const struct spool_reader *reader = &converter->reader;
+
+	for (; converter->losses_nr < reader->losses_nr; converter->losses_nr++) {
+		const struct spool_loss *loss = &reader->losses[converter->losses_nr];
+		const struct katr_moment at = { .ns = loss->last_ns, .cpu = loss->cpu };
+
+		if (loss->last_ns > ns)
+			return;
+		katr_write_kernel_event(&converter->writer, at, KEVENT_LOST, &loss->nr, 1);
+	}
+}
+
+/* 0, or -1 with @reader->error. */
+static int take_events(struct converter *converter)
+{
+	struct progress progress;
+	struct spool_event event;
+	uint64_t nr = 0;
+	int more;
+
+	progress_begin(&progress, "convert", converter->reader.events_nr);
+	while ((more = spool_reader_next(&converter->reader, &event)) > 0 &&
+	       !converter->no_memory) {
+		put_losses(converter, event.event.time_ns);
+		if (event.cpu < converter->reader.header->rings_nr && event.process != 0)
+			take_event(converter, &event);
+		if (++nr % PROGRESS_EVENTS == 0)
+			progress_add(&progress, PROGRESS_EVENTS, true);
+	}
+	progress_end(&progress);
+	return more < 0 ? -1 : 0;
+}
+
+/* What no record is without. */
+static bool prepare(struct converter *converter)
+{
+	static const char *const names[RING_OPS_NR] = {
+		[RING_MALLOC] = "malloc",
+		[RING_CALLOC] = "calloc",
+		[RING_ALIGNED] = "aligned_alloc",
+		[RING_MOVED] = "realloc",
+	};
+	const struct recording_header *header = converter->reader.header;
+	struct katr_moment begin = { .ns = header->begin_ns };
+
+	converter->task_of = malloc(header->rings_nr * sizeof(converter->task_of[0]));
+	if (converter->task_of == NULL)
+		return false;
+	memset(converter->task_of, 0xff, header->rings_nr * sizeof(converter->task_of[0]));
+	converter->last_ns = header->begin_ns;
+	converter->writer.cpus_nr = header->rings_nr;
+	converter->writer.kinds = UINT64_C(1) << KATR_SLAB;
+	for (unsigned op = 0; op < RING_OPS_NR; op++)
+		if (names[op] != NULL)
+			converter->sites[op] = katr_writer_string(&converter->writer, names[op]);
+	katr_write_mark(&converter->writer, begin, "start");
+	return true;
+}
+
+static int refuse(const char *path, const char *what)
+{
+	fprintf(stderr, "quire record: %s: %s\n", path, what);
+	return -1;
+}
+
+static int write_recording(struct converter *converter, const char *spool, const char *output)
+{
+	struct katr_moment end = { .cpu = 0 };
+	int error;
+
+	if (!prepare(converter))
+		return refuse(output, strerror(ENOMEM));
+	if (take_events(converter) != 0)
+		return refuse(spool, converter->reader.error);
+	if (converter->no_memory)
+		return refuse(output, strerror(ENOMEM));
+	put_losses(converter, UINT64_MAX);
+	end.ns = converter->last_ns;
+	katr_write_mark(&converter->writer, end, "end");
+	put_info(converter);
+	error = katr_writer_end(&converter->writer, output);
+	if (error != 0)
+		return refuse(output, strerror(-error));
+	return say_missing(&converter->reader) ? 1 : 0;
+}
+
+int program_convert(const char *spool, const char *output)
+{
+	struct converter *converter = calloc(1, sizeof(*converter));
+	int result;
+
+	if (converter == NULL)
+		return refuse(output, strerror(ENOMEM));
+	katr_writer_init(&converter->writer, tmpfile());
+	if (spool_reader_open(&converter->reader, spool) != 0)
+		result = refuse(spool, converter->reader.error);
+	else
+		result = write_recording(converter, spool, output);
+	spool_reader_close(&converter->reader);
+	katr_writer_fini(&converter->writer);
+	live_map_fini(&converter->live);
+	live_map_fini(&converter->tasks);
+	free(converter->processes);
+	free(converter->task_of);
+	free(converter);
+	return result;
+}
