@@ -69,6 +69,25 @@ bool draw_is_repeated(const struct report *report, const struct source *source)
 	return false;
 }
 
+static void add_name(struct module_names *names, const char *name)
+{
+	for (unsigned i = 0; i < names->nr; i++)
+		if (strcmp(names->name[i], name) == 0)
+			return;
+	if (names->nr < sizeof(names->name) / sizeof(names->name[0]))
+		names->name[names->nr++] = name;
+}
+
+struct module_names draw_modules(const struct report *report)
+{
+	struct module_names names = { .nr = 0 };
+
+	for (unsigned i = 0; i < report->sources_nr; i++)
+		for (unsigned j = 0; j < report->sources[i].modules_nr; j++)
+			add_name(&names, report->sources[i].modules[j].name);
+	return names;
+}
+
 void draw_who(FILE *file, const struct report *report, const struct source *source)
 {
 	if (report->sources_nr > 1)
@@ -91,10 +110,8 @@ static void put_grid(FILE *file, const struct scale *scale, unsigned width, unsi
 	fprintf(file, "M 0 %uH%u\"/>\n", height, width);
 }
 
-void frame_begin(FILE *file, const struct report *report, const struct scale *scale, unsigned width,
-		 unsigned height)
+void frame_begin(FILE *file, const struct scale *scale, unsigned width, unsigned height)
 {
-	(void)report;
 	fprintf(file, "<div class=\"frame\"><div class=\"ys\">");
 	for (double at = 0; scale != NULL && at <= scale->max * 1.0001; at += scale->step)
 		fprintf(file, "<span style=\"--y:%.4f\">%g%s%s</span>", at / scale->max,
@@ -107,7 +124,7 @@ void frame_begin(FILE *file, const struct report *report, const struct scale *sc
 	put_grid(file, scale, width, height);
 }
 
-/* The ticks of a level that the levels before do not have. */
+/* As many ticks in what a level shows, whichever it is. */
 static void put_ticks(FILE *file, const struct report *report, unsigned level)
 {
 	double shown = report->seconds / (1u << 2 * level);

@@ -44,6 +44,12 @@ struct text32 {
 struct text32 text_of_seconds(double seconds);
 /* Whether an earlier source is of the same file: what was recorded is the same, whatever it is replayed on. */
 bool draw_is_repeated(const struct report *report, const struct source *source);
+/* The names of modules, each once, in the order in which the sources have them. */
+struct module_names {
+	const char *name[2 * MODULES_MAX];
+	unsigned nr;
+};
+struct module_names draw_modules(const struct report *report);
 /* "in use", or with more than one source "A: in use". */
 void draw_who(FILE *file, const struct report *report, const struct source *source);
 /* The classes that give a line or a swatch its colour. */
@@ -51,8 +57,7 @@ void draw_class(FILE *file, const struct report *report, const struct source *so
 		const char *name);
 
 /* The parts of a figure over time: frame_begin(), lines in SVG, frame_end(). */
-void frame_begin(FILE *file, const struct report *report, const struct scale *scale, unsigned width,
-		 unsigned height);
+void frame_begin(FILE *file, const struct scale *scale, unsigned width, unsigned height);
 /* @marks: a source's, or NULL. */
 void frame_end(FILE *file, const struct report *report, const struct source *marks);
 /* One curve's line, in each level, in the colour of @name and of the source. */

@@ -70,7 +70,7 @@ static void draw_map(FILE *file, const struct report *report, const struct sourc
 	fprintf(file, "%s, %s</figcaption>\n", module->name,
 		strcmp(who, "linux") == 0 ? "as Linux placed it" : "as Quire placed it");
 	put_words(file, module, map, source->page_bytes);
-	frame_begin(file, report, NULL, MAP_COLUMNS, map->rows_nr);
+	frame_begin(file, NULL, MAP_COLUMNS, map->rows_nr);
 	put_cells(file, report, source, map);
 	frame_end(file, report, NULL);
 	fprintf(file, "</figure>\n");

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* draw_memory.c - memory over time: a figure a module, all sources on the same axes */
-#include <string.h>
-
 #include "common/page.h"
 #include "replay/report_text.h"
 #include "report/draw.h"
 
-/* The source's module of that name; NULL if it has none, or one without a line. */
-static const struct module *module_named(const struct source *source, const char *name)
-{
-	for (unsigned i = 0; i < source->modules_nr; i++)
-		if (strcmp(source->modules[i].name, name) == 0)
-			return &source->modules[i];
-	return NULL;
-}
-
+/* What was recorded is the same of the same file. */
 static bool is_told_before(const struct report *report, unsigned source_idx, enum curve_key key)
 {
 	return (key == CURVE_ASKED || key == CURVE_LINUX) &&
@@ -30,7 +20,7 @@ static void visit_curves(const struct report *report, const char *name, curve_vi
 {
 	for (unsigned key = 0; key < CURVE_KEYS_NR; key++)
 		for (unsigned i = 0; i < report->sources_nr; i++) {
-			const struct module *module = module_named(&report->sources[i], name);
+			const struct module *module = source_module(&report->sources[i], name);
 
 			if (module != NULL && module_has(module, (enum curve_key)key) &&
 			    !is_told_before(report, i, (enum curve_key)key))
@@ -110,13 +100,15 @@ static void draw_module(FILE *file, const struct report *report, const char *nam
 	struct scale scale;
 
 	visit_curves(report, name, find_max, &drawing);
+	if (drawing.max <= 0)
+		return;
 	scale = scale_of_bytes(drawing.max);
 	drawing.max = scale.max;
 	fprintf(file, "<figure id=\"memory-%s\"><figcaption>%s</figcaption>\n<ul class=\"legend\">",
 		name, name);
 	visit_curves(report, name, put_legend, &drawing);
 	fprintf(file, "</ul>\n");
-	frame_begin(file, report, &scale, CURVE_BUCKETS, PLOT_HEIGHT);
+	frame_begin(file, &scale, CURVE_BUCKETS, PLOT_HEIGHT);
 	put_losses(file, report, &report->sources[0]);
 	put_marks(file, report, &report->sources[0]);
 	visit_curves(report, name, put_line, &drawing);
@@ -142,24 +134,12 @@ static void put_mark_names(FILE *file, const struct report *report, const struct
 	fprintf(file, "</p>\n");
 }
 
-/* Each module once, whichever source has it first. */
 void draw_memory(FILE *file, const struct report *report)
 {
+	struct module_names modules = draw_modules(report);
+
 	fprintf(file, "<h2>Memory over time</h2>\n");
 	put_mark_names(file, report, &report->sources[0]);
-	for (unsigned i = 0; i < report->sources_nr; i++) {
-		const struct source *source = &report->sources[i];
-
-		for (unsigned j = 0; j < source->modules_nr; j++) {
-			const char *name = source->modules[j].name;
-			bool is_new = true;
-			struct drawing drawing = { .max = 0 };
-
-			for (unsigned k = 0; k < i; k++)
-				is_new &= module_named(&report->sources[k], name) == NULL;
-			visit_curves(report, name, find_max, &drawing);
-			if (is_new && drawing.max > 0)
-				draw_module(file, report, name);
-		}
-	}
+	for (unsigned i = 0; i < modules.nr; i++)
+		draw_module(file, report, modules.name[i]);
 }

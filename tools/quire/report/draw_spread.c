@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* draw_spread.c - how large blocks are and how long they live: a bar for each power of two */
-#include <string.h>
-
 #include "replay/report_text.h"
 #include "report/draw.h"
 
@@ -13,6 +11,7 @@ struct bars {
 	const struct report *report;
 	const char *module;
 	bool of_sizes;
+	unsigned files_nr;   /* of all sources */
 	unsigned drawn_nr;   /* sources */
 	unsigned first, end; /* powers that have a bar */
 	double max;	     /* share of the highest */
@@ -21,16 +20,15 @@ struct bars {
 /* The values of a source; NULL if it has none, or they were drawn before. */
 static const struct spread *spread_of(const struct bars *bars, const struct source *source)
 {
+	const struct module *module = source_module(source, bars->module);
+	const struct spread *spread;
+
 	if (draw_is_repeated(bars->report, source))
 		return NULL;
-	for (unsigned i = 0; i < source->modules_nr; i++) {
-		const struct module *module = &source->modules[i];
-		const struct spread *spread = bars->of_sizes ? &module->sizes : &module->lifetimes;
-
-		if (strcmp(module->name, bars->module) == 0)
-			return spread->nr > 0 ? spread : NULL;
-	}
-	return NULL;
+	if (module == NULL)
+		return NULL;
+	spread = bars->of_sizes ? &module->sizes : &module->lifetimes;
+	return spread->nr > 0 ? spread : NULL;
 }
 
 static void measure(struct bars *bars)
@@ -39,6 +37,7 @@ static void measure(struct bars *bars)
 	for (unsigned i = 0; i < bars->report->sources_nr; i++) {
 		const struct spread *spread = spread_of(bars, &bars->report->sources[i]);
 
+		bars->files_nr += !draw_is_repeated(bars->report, &bars->report->sources[i]);
 		bars->drawn_nr += spread != NULL;
 		for (unsigned power = 0; spread != NULL && power < POWERS_NR; power++) {
 			uint64_t nr = spread_of_power(spread, power);
@@ -55,14 +54,14 @@ static void measure(struct bars *bars)
 	}
 }
 
-static void put_bars(FILE *file, const struct bars *bars, const struct scale *scale, unsigned idx)
+/* @place: among the bars of one power. */
+static void put_bars(FILE *file, const struct bars *bars, const struct scale *scale, unsigned idx,
+		     unsigned place)
 {
 	const struct source *source = &bars->report->sources[idx];
 	const struct spread *spread = spread_of(bars, source);
 	unsigned width = (BAR_WIDTH - 20) / bars->drawn_nr;
 
-	if (spread == NULL)
-		return;
 	fprintf(file, "<path class=\"bar s%u\" d=\"", idx % 4);
 	for (unsigned power = bars->first; power < bars->end; power++) {
 		double share = 100.0 * (double)spread_of_power(spread, power) / (double)spread->nr;
@@ -71,7 +70,7 @@ static void put_bars(FILE *file, const struct bars *bars, const struct scale *sc
 		/* What there is shows, however little. */
 		if (share > 0)
 			fprintf(file, "M%u %dh%uv-%.0fh-%uz",
-				(power - bars->first) * BAR_WIDTH + 10 + idx * width, PLOT_HEIGHT,
+				(power - bars->first) * BAR_WIDTH + 10 + place * width, PLOT_HEIGHT,
 				width, height < 4 ? 4 : height, width);
 	}
 	fprintf(file, "\"/>\n");
@@ -87,11 +86,7 @@ static void put_labels(FILE *file, const struct bars *bars)
 	for (unsigned i = 0; i < bars_nr; i += step) {
 		uint64_t value = (uint64_t)1 << (bars->first + i);
 
-		fprintf(file, "<span class=\"%s\" style=\"--x:%.4f\">%s</span>",
-			i == 0		      ? "left"
-			: i + step >= bars_nr ? "right"
-					      : "mid",
-			i == 0 ? 0 : (i + 0.5) / bars_nr,
+		fprintf(file, "<span style=\"--x:%.4f\">%s</span>", (i + 0.5) / bars_nr,
 			bars->of_sizes ? number_bytes(value).text
 				       : text_of_seconds((double)value / 1e9).text);
 	}
@@ -107,7 +102,7 @@ static void put_legend(FILE *file, const struct bars *bars)
 		if (spread == NULL)
 			continue;
 		fprintf(file, "<li><i class=\"bar s%u\"></i>", i % 4);
-		if (bars->drawn_nr > 1)
+		if (bars->files_nr > 1)
 			draw_who(file, bars->report, &bars->report->sources[i]);
 		for (unsigned k = 0; k < 3; k++) {
 			static const double shares[] = { 0.5, 0.9, 0.99 };
@@ -142,8 +137,9 @@ static void draw_bars(FILE *file, const struct report *report, const char *modul
 		"</div><div class=\"area\"><svg viewBox=\"0 0 %u %d\" "
 		"preserveAspectRatio=\"none\">\n",
 		(bars.end - bars.first) * BAR_WIDTH, PLOT_HEIGHT);
-	for (unsigned i = 0; i < report->sources_nr; i++)
-		put_bars(file, &bars, &scale, i);
+	for (unsigned i = 0, place = 0; i < report->sources_nr; i++)
+		if (spread_of(&bars, &report->sources[i]) != NULL)
+			put_bars(file, &bars, &scale, i, place++);
 	fprintf(file, "</svg></div>");
 	put_labels(file, &bars);
 	fprintf(file, "</div></figure>\n");
@@ -151,18 +147,18 @@ static void draw_bars(FILE *file, const struct report *report, const char *modul
 
 void draw_spreads(FILE *file, const struct report *report)
 {
-	const struct source *first = &report->sources[0];
-	bool has_head = false;
+	struct module_names modules = draw_modules(report);
+	uint64_t sizes_nr = 0;
 
-	for (unsigned i = 0; i < first->modules_nr; i++) {
-		if (first->modules[i].sizes.nr == 0)
-			continue;
-		if (!has_head)
-			fprintf(file, "<h2>Sizes and lifetimes</h2>\n<div class=\"pair\">\n");
-		has_head = true;
-		draw_bars(file, report, first->modules[i].name, true);
-		draw_bars(file, report, first->modules[i].name, false);
+	for (unsigned i = 0; i < report->sources_nr; i++)
+		for (unsigned j = 0; j < report->sources[i].modules_nr; j++)
+			sizes_nr += report->sources[i].modules[j].sizes.nr;
+	if (sizes_nr == 0)
+		return;
+	fprintf(file, "<h2>Sizes and lifetimes</h2>\n<div class=\"pair\">\n");
+	for (unsigned i = 0; i < modules.nr; i++) {
+		draw_bars(file, report, modules.name[i], true);
+		draw_bars(file, report, modules.name[i], false);
 	}
-	if (has_head)
-		fprintf(file, "</div>\n");
+	fprintf(file, "</div>\n");
 }

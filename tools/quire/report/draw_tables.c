@@ -17,7 +17,7 @@ static void put_bytes(FILE *file, uint64_t bytes)
 /* ---- marks ---- */
 
 static void put_mark(FILE *file, const struct report *report, const struct source *source,
-		     unsigned idx)
+		     unsigned idx, const struct module_names *modules)
 {
 	const struct mark *mark = &source->marks[idx];
 
@@ -27,16 +27,20 @@ static void put_mark(FILE *file, const struct report *report, const struct sourc
 	page_text(file, mark->name);
 	fprintf(file, "</td><td class=\"n\" data-v=\"%.6f\">%s</td>", mark->seconds,
 		text_of_seconds(mark->seconds).text);
-	for (unsigned i = 0; i < report->sources[0].modules_nr; i++)
-		if (i < source->modules_nr)
-			put_bytes(file, mark->bytes[i]);
+	for (unsigned i = 0; i < modules->nr; i++) {
+		const struct module *module = source_module(source, modules->name[i]);
+
+		if (module != NULL)
+			put_bytes(file, mark->bytes[module - source->modules]);
 		else
-			fprintf(file, "<td></td>");
+			fprintf(file, "<td class=\"n\" data-v=\"-1\"></td>");
+	}
 	fprintf(file, "</tr>\n");
 }
 
 void draw_marks(FILE *file, const struct report *report)
 {
+	struct module_names modules = draw_modules(report);
 	unsigned marks_nr = 0;
 
 	for (unsigned i = 0; i < report->sources_nr; i++)
@@ -44,17 +48,17 @@ void draw_marks(FILE *file, const struct report *report)
 	if (marks_nr == 0)
 		return;
 	fprintf(file, "<h2>Marks</h2>\n<div class=\"wide\"><table class=\"sort\" "
-		      "id=\"table-marks\"><thead><tr><th>mark"
-		      "</th><th>name</th><th class=\"n\">time</th>");
-	for (unsigned i = 0; i < report->sources[0].modules_nr; i++)
-		fprintf(file, "<th class=\"n\">%s, asked for</th>",
-			report->sources[0].modules[i].name);
+		      "id=\"table-marks\"><thead><tr><th>mark</th><th>name</th><th "
+		      "class=\"n\">time</th>");
+	for (unsigned i = 0; i < modules.nr; i++)
+		fprintf(file, "<th class=\"n\">%s, asked for</th>", modules.name[i]);
 	fprintf(file, "</tr></thead><tbody>\n");
-	for (unsigned i = 0; i < report->sources_nr; i++)
-		for (unsigned k = 0; k < report->sources[i].marks_nr &&
-				     !draw_is_repeated(report, &report->sources[i]);
-		     k++)
-			put_mark(file, report, &report->sources[i], k);
+	for (unsigned i = 0; i < report->sources_nr; i++) {
+		const struct source *source = &report->sources[i];
+
+		for (unsigned k = 0; k < source->marks_nr && !draw_is_repeated(report, source); k++)
+			put_mark(file, report, source, k, &modules);
+	}
 	fprintf(file, "</tbody></table></div>\n");
 }
 

@@ -91,7 +91,9 @@ static void name_holder(const struct katr_class *class, char *name, size_t bytes
 	if (class->kind == KATR_PAGE)
 		snprintf(name, bytes, "order %u, %s", class->order, types[class->migratetype]);
 	else
-		snprintf(name, bytes, "%s", class->site[0] != '\0' ? class->site : "not recorded");
+		snprintf(name, bytes, "%s",
+			 class->site[0] != '\0' && strcmp(class->site, "?") != 0 ? class->site
+										 : "not recorded");
 }
 
 /* The holder of a class; the last one stands for all that have no room. */

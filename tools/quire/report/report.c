@@ -46,6 +46,14 @@ static int compare_holders(const void *a, const void *b)
 	return (x->peak_bytes < y->peak_bytes) - (x->peak_bytes > y->peak_bytes);
 }
 
+/* Those that only asked in vain are left out. */
+static void sort_holders(struct source *source)
+{
+	qsort(source->holders, source->holders_nr, sizeof(source->holders[0]), compare_holders);
+	while (source->holders_nr > 0 && source->holders[source->holders_nr - 1].peak_bytes == 0)
+		source->holders_nr--;
+}
+
 static int read_source(const struct report_request *request, struct source *source, char *error,
 		       size_t error_bytes)
 {
@@ -66,7 +74,7 @@ static int read_source(const struct report_request *request, struct source *sour
 	result = source_read_recording(source, error, error_bytes);
 	if (result == 0 && !request->skips_replay)
 		result = source_replay(source, error, error_bytes);
-	qsort(source->holders, source->holders_nr, sizeof(source->holders[0]), compare_holders);
+	sort_holders(source);
 	return result;
 }
 

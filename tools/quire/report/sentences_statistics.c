@@ -8,8 +8,6 @@
  *   4  what this looks like: a leak, fragments, a cache, or nothing of it
  *   5  what was given back, needed again, and refused
  */
-#include <string.h>
-
 #include "report/sentences.h"
 
 /* Where a rule draws the line.  In use: at the end near its most, and much more than in the beginning. */
@@ -25,14 +23,6 @@ struct facts {
 	double grown_by;
 };
 
-static const struct module *find(const struct source *source, const char *name)
-{
-	for (unsigned i = 0; i < source->modules_nr; i++)
-		if (strcmp(source->modules[i].name, name) == 0)
-			return &source->modules[i];
-	return NULL;
-}
-
 static double at_first(const struct curve *curve)
 {
 	return (double)curve->min[curve->first];
@@ -40,9 +30,9 @@ static double at_first(const struct curve *curve)
 
 static struct facts collect(const struct source *source)
 {
-	const struct module *process = find(source, "process");
+	const struct module *process = source_module(source, "process");
 	const struct module *whole =
-		module_has(process, CURVE_USED) ? process : find(source, "page");
+		module_has(process, CURVE_USED) ? process : source_module(source, "page");
 	const struct curve *used = whole->curves[CURVE_USED];
 	struct facts facts = { .used = used->last,
 			       .first = at_first(used),

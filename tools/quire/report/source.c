@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void source_made(struct source *source, const char *key, const char *format, ...)
 {
@@ -26,6 +27,14 @@ struct curve *source_curve(struct source *source, struct module *module, enum cu
 	if (module->curves[key] == NULL)
 		module->curves[key] = curve_new(source->seconds);
 	return module->curves[key];
+}
+
+const struct module *source_module(const struct source *source, const char *name)
+{
+	for (unsigned i = 0; i < source->modules_nr; i++)
+		if (strcmp(source->modules[i].name, name) == 0)
+			return &source->modules[i];
+	return NULL;
 }
 
 bool module_has(const struct module *module, enum curve_key key)

@@ -35,15 +35,13 @@ static double at_least_0(double value)
 	return value > 0 ? value : 0;
 }
 
-static void put(struct source *source, const char *name, enum curve_key key, double seconds,
+static void put(const struct source *source, const char *name, enum curve_key key, double seconds,
 		double value)
 {
-	for (unsigned i = 0; i < source->modules_nr; i++)
-		if (strcmp(source->modules[i].name, name) == 0)
-			curve_put(source->modules[i].curves[key], seconds, value);
+	curve_put(source_module(source, name)->curves[key], seconds, value);
 }
 
-static void read_figures(struct source *source, const char *line, double seconds)
+static void read_figures(const struct source *source, const char *line, double seconds)
 {
 	double kept = figure(line, "page.free_bytes") + figure(line, "page.cached_bytes") -
 		      figure(line, "page.unbacked_bytes");
