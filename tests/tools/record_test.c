@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "fake_kernel.h"
 #include "trace/katr.h"
 
@@ -59,6 +61,7 @@ static struct fake_event page(unsigned format, uint32_t cpu, uint64_t us, uint64
 struct run {
 	struct fake_kernel *kernel;
 	const char *events;
+	rlim_t bytes_max;				    /* of a file; 0: no limit */
 	void (*add)(struct fake_kernel *kernel, pid_t pid); /* events of the recorder itself */
 };
 
@@ -75,8 +78,10 @@ static void become_recorder(void *arg)
 	snprintf(output, sizeof(output), "%s/recording", run->kernel->directory);
 	setenv("QUIRE_TRACEFS", trace, 1);
 	setenv("QUIRE_PROC", proc, 1);
-	execl(quire_path, quire_path, "record", "--seconds", "1", "--buffer", "1m", "-o", output,
-	      "--events", run->events, (char *)NULL);
+	if (run->bytes_max != 0)
+		confine_limit(RLIMIT_FSIZE, run->bytes_max);
+	execl(quire_path, quire_path, "record", "--seconds", run->bytes_max != 0 ? "60" : "1",
+	      "--buffer", "1m", "-o", output, "--events", run->events, (char *)NULL);
 	_exit(127);
 }
 
@@ -481,6 +486,24 @@ static void marks_and_figures_are_in_the_recording(void **state)
 	fake_fini(&kernel);
 }
 
+/* Long before its minute is over. */
+static void a_spool_that_cannot_be_written_ends_it(void **state)
+{
+	struct fake_kernel kernel;
+	struct run run = { .kernel = &kernel, .events = "page", .bytes_max = 4096 };
+	time_t begin = time(NULL);
+	char text[4096];
+
+	(void)state;
+	fake_init(&kernel);
+	for (unsigned i = 0; i < 200; i++)
+		fake_event(&kernel, page(FAKE_PAGE_ALLOC, 1, i, i, 0));
+	assert_int_equal(child_answer(become_recorder, &run, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, "the spool of CPU 1: File too large"));
+	assert_true(time(NULL) - begin < 30);
+	fake_fini(&kernel);
+}
+
 /* ---- what it needs ---------------------------------------------------------------------------- */
 
 static void become_recorder_without_tracefs(void *arg)
@@ -541,6 +564,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(loss_is_said_by_cpu_and_time_and_ends_with_3),
 		cmocka_unit_test(absent_events_are_said_a_line_each),
 		cmocka_unit_test(marks_and_figures_are_in_the_recording),
+		cmocka_unit_test(a_spool_that_cannot_be_written_ends_it),
 		cmocka_unit_test(what_is_missing_is_said_and_ends_with_2),
 		cmocka_unit_test(a_mark_without_a_recorder_is_refused),
 	};

@@ -22,7 +22,7 @@ FILE *output_begin(struct output *output)
 	return output->file;
 }
 
-static int write_all(int fd, const char *text, size_t bytes)
+int output_write_all(int fd, const char *text, size_t bytes)
 {
 	while (bytes != 0) {
 		ssize_t written = write(fd, text, bytes);
@@ -50,7 +50,7 @@ static int write_in_place(const struct output *output, const char *path)
 
 	if (fd < 0)
 		return -errno;
-	return close_file(fd, write_all(fd, output->text, output->bytes));
+	return close_file(fd, output_write_all(fd, output->text, output->bytes));
 }
 
 /* Keeps the file with all its names: nothing is overwritten before there is space for all. */
@@ -65,7 +65,7 @@ static int overwrite(const struct output *output, const char *path, const struct
 	if (error)
 		(void)!ftruncate(fd, old->st_size);
 	else
-		error = write_all(fd, output->text, output->bytes);
+		error = output_write_all(fd, output->text, output->bytes);
 	if (!error && ftruncate(fd, (off_t)output->bytes) != 0)
 		error = -errno;
 	return close_file(fd, error);
@@ -103,7 +103,7 @@ static int replace(const struct output *output, const char *path, const struct s
 	error = set_mode(fd, old);
 	*is_possible = !error;
 	if (!error)
-		error = write_all(fd, output->text, output->bytes);
+		error = output_write_all(fd, output->text, output->bytes);
 	error = close_file(fd, error);
 	if (!error && rename(temporary, path) != 0)
 		error = -errno;

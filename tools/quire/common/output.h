@@ -27,6 +27,9 @@ FILE *output_begin(struct output *output);
  * pipe. */
 int output_end(struct output *output, const char *path);
 
+/* write() until all is written: 0 or -errno. */
+int output_write_all(int fd, const char *text, size_t bytes);
+
 /* Before anything is printed. */
 void output_init(void);
 /* In a process that is about to become another program: takes back what the above changed for it. */

@@ -98,7 +98,7 @@ static void wipe(const struct recording *recording)
 		fprintf(stderr, "\r\033[K");
 }
 
-/* Until a signal or the time ends it. */
+/* Until a signal, the time or a failure ends it. */
 static void wait_for_end(struct recording *recording)
 {
 	uint64_t seconds = recording->request->seconds;
@@ -114,7 +114,8 @@ static void wait_for_end(struct recording *recording)
 		int signal = sigtimedwait(&recording->signals, NULL, &wait);
 
 		now_ns = progress_now_ns();
-		if (now_ns >= end_ns || (signal > 0 && signal != SIGUSR1))
+		if (now_ns >= end_ns || (signal > 0 && signal != SIGUSR1) ||
+		    atomic_load_explicit(&recording->trace.has_failed, memory_order_relaxed))
 			return;
 		if (signal == SIGUSR1 || now_ns >= next_ns)
 			kernel_samples_take(&recording->samples, signal == SIGUSR1, NULL);
@@ -123,6 +124,27 @@ static void wait_for_end(struct recording *recording)
 			next_ns = now_ns + SAMPLE_EVERY_NS;
 		}
 	}
+}
+
+/* Signals end it in order: they wait until it looks for them. */
+static void block_signals(struct recording *recording)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+
+	sigemptyset(&recording->signals);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigaddset(&recording->signals, ends[i]);
+	pthread_sigmask(SIG_BLOCK, &recording->signals, &recording->old_signals);
+}
+
+/* From here on a signal ends the process at once.  Those that came too late for the recording are forgotten. */
+static void unblock_signals(const struct recording *recording)
+{
+	const struct timespec now = { .tv_sec = 0 };
+
+	while (sigtimedwait(&recording->signals, NULL, &now) > 0)
+		continue;
+	pthread_sigmask(SIG_SETMASK, &recording->old_signals, NULL);
 }
 
 /* 0, or -1 after saying what is wrong. */
@@ -160,12 +182,31 @@ static void put_machine(struct katr_writer *writer, const struct recording *reco
 				 machine.version, machine.machine);
 		katr_writer_info(writer, "arch", "%s", machine.machine);
 	}
+	katr_writer_info(writer, "memtotal_kB", "%ld",
+			 sysconf(_SC_PHYS_PAGES) * (sysconf(_SC_PAGESIZE) / 1024));
 	katr_writer_info(writer, "possible_cpus", "0-%u", recording->trace.cpus_nr - 1);
 	katr_writer_info(writer, "clock", "mono");
 	katr_writer_info(writer, "recorded", "%s", date);
 	katr_writer_info(writer, "seconds", "%.1f",
 			 (double)(recording->end_ns - recording->begin_ns) / 1e9);
 	katr_writer_info(writer, "gt_interval_ms", "%u", SAMPLE_EVERY_NS / 1000000);
+}
+
+/* The arguments of this process, in one line. */
+static void put_command(struct katr_writer *writer)
+{
+	FILE *file = fopen("/proc/self/cmdline", "r");
+	char text[1024];
+	size_t nr = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
+
+	if (file != NULL)
+		fclose(file);
+	for (size_t i = 0; i < nr; i++)
+		if (text[i] == '\0' || text[i] == '\n')
+			text[i] = ' ';
+	/* A NUL ends the last one, too. */
+	text[nr > 0 ? nr - 1 : 0] = '\0';
+	katr_writer_info(writer, "command", "%s", text);
 }
 
 static void put_name(struct katr_writer *writer, const char *path)
@@ -175,6 +216,7 @@ static void put_name(struct katr_writer *writer, const char *path)
 
 	katr_writer_info(writer, "name", "%.*s", (int)strcspn(name, "."), name);
 	katr_writer_info(writer, "workload", "the running kernel, by quire record");
+	put_command(writer);
 }
 
 static void put_events(struct katr_writer *writer, const struct kernel_formats *formats)
@@ -257,7 +299,7 @@ static uint64_t larger_buffer_mb(const struct record_request *request)
 /* Says what was lost, and writes it into the recording: how many events. */
 static uint64_t put_loss(struct recording *recording, const struct kernel_convert *convert)
 {
-	uint64_t counted_nr = kernel_trace_lost(&recording->trace);
+	uint64_t counted_nr = recording->trace.lost_nr;
 	uint64_t lost_nr = convert->lost_nr > counted_nr ? convert->lost_nr : counted_nr;
 
 	if (lost_nr == 0 && convert->has_unknown_loss)
@@ -406,17 +448,6 @@ static enum exit_status set_mark(const char *directory, const char *name)
 	return marked_nr > 0 ? EXIT_OK : EXIT_FOUND;
 }
 
-/* Signals end it in order: they wait until it looks for them. */
-static void block_signals(struct recording *recording)
-{
-	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
-
-	sigemptyset(&recording->signals);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		sigaddset(&recording->signals, ends[i]);
-	pthread_sigmask(SIG_BLOCK, &recording->signals, &recording->old_signals);
-}
-
 static enum exit_status record_all(struct recording *recording)
 {
 	const struct record_request *request = recording->request;
@@ -426,6 +457,7 @@ static enum exit_status record_all(struct recording *recording)
 	FILE *file = records >= 0 ? fdopen(records, "w+") : NULL;
 	const char *fake = getenv("QUIRE_TRACEFS");
 	enum exit_status status = EXIT_FOUND;
+	bool is_recorded;
 
 	if (file == NULL) {
 		fprintf(stderr, "quire record: %s: %s\n", request->output, strerror(errno));
@@ -436,9 +468,12 @@ static enum exit_status record_all(struct recording *recording)
 		(uint32_t)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	kernel_samples_init(&recording->samples, &recording->writer, recording->proc,
 			    fake == NULL ? "/sys/kernel/debug" : NULL);
-	if (kernel_trace_open(&recording->trace, recording->directory, &recording->formats,
-			      buffer_bytes, request->output) == 0 &&
-	    record(recording) == 0)
+	block_signals(recording);
+	is_recorded = kernel_trace_open(&recording->trace, recording->directory,
+					&recording->formats, buffer_bytes, request->output) == 0 &&
+		      record(recording) == 0;
+	unblock_signals(recording);
+	if (is_recorded)
 		status = convert(recording);
 	kernel_trace_close(&recording->trace);
 	kernel_samples_fini(&recording->samples);
@@ -466,9 +501,7 @@ enum exit_status record_kernel(const struct record_request *request)
 	} else if (recording->directory != NULL &&
 		   kernel_formats_read(&recording->formats, recording->directory,
 				       recording->kinds) == 0) {
-		block_signals(recording);
 		status = record_all(recording);
-		pthread_sigmask(SIG_SETMASK, &recording->old_signals, NULL);
 	}
 	free(recording);
 	return status;

@@ -17,6 +17,7 @@
 
 #include <tracefs/tracefs.h>
 
+#include "common/output.h"
 #include "record/kernel_convert.h"
 
 #define INSTANCE_PREFIX "quire-"
@@ -117,7 +118,7 @@ static void remove_if_left(const char *directory, const char *name, int instance
 			path);
 }
 
-/* Calls @visit for each instance of a recorder but this process's. */
+/* Calls @visit for each instance of a recorder. */
 static void visit_instances(const char *directory,
 			    void (*visit)(const char *directory, const char *name, int instance,
 					  void *arg),
@@ -130,9 +131,8 @@ static void visit_instances(const char *directory,
 	snprintf(path, sizeof(path), "%s/instances", directory);
 	instances = opendir(path);
 	while (instances != NULL && (entry = readdir(instances)) != NULL) {
-		pid_t pid = pid_of(entry->d_name);
 		int instance =
-			pid != 0 && pid != getpid() ? open_instance(directory, entry->d_name) : -1;
+			pid_of(entry->d_name) != 0 ? open_instance(directory, entry->d_name) : -1;
 
 		if (instance < 0)
 			continue;
@@ -239,21 +239,6 @@ int kernel_spool_open(const char *beside)
 	return fd;
 }
 
-static int write_all(int fd, const char *bytes, size_t nr)
-{
-	while (nr > 0) {
-		ssize_t written = write(fd, bytes, nr);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return written < 0 ? -errno : -EIO;
-		bytes += written;
-		nr -= (size_t)written;
-	}
-	return 0;
-}
-
 /* Moves all pages that there are: how many bytes, or a negative errno. */
 static ssize_t drain(struct kernel_reader *reader, char *bytes)
 {
@@ -275,7 +260,7 @@ static ssize_t drain(struct kernel_reader *reader, char *bytes)
 		}
 		if (got < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
-		error = write_all(reader->to, bytes, nr);
+		error = output_write_all(reader->to, bytes, nr);
 		if (error != 0)
 			return error;
 		total += (ssize_t)nr;
@@ -313,6 +298,8 @@ static void *read_cpu(void *arg)
 		if (nr == 0 && ready > 0 && !stops)
 			nanosleep(&pause, NULL);
 	}
+	if (reader->error != 0)
+		atomic_store_explicit(&reader->trace->has_failed, true, memory_order_relaxed);
 	free(bytes);
 	return NULL;
 }
@@ -427,22 +414,7 @@ static void join(struct kernel_trace *trace)
 	}
 }
 
-int kernel_trace_stop(struct kernel_trace *trace)
-{
-	int result = set(trace, "tracing_on", "0");
-
-	join(trace);
-	for (uint32_t cpu = 0; cpu < trace->cpus_nr; cpu++) {
-		if (trace->readers[cpu].error == 0)
-			continue;
-		fprintf(stderr, "quire record: the spool of CPU %u: %s\n", cpu,
-			strerror(-trace->readers[cpu].error));
-		result = -1;
-	}
-	return result;
-}
-
-uint64_t kernel_trace_lost(const struct kernel_trace *trace)
+static uint64_t count_lost(const struct kernel_trace *trace)
 {
 	static const char *const keys[] = { "overrun: ", "dropped events: " };
 	uint64_t lost_nr = 0;
@@ -464,23 +436,49 @@ uint64_t kernel_trace_lost(const struct kernel_trace *trace)
 	return lost_nr;
 }
 
-void kernel_trace_close(struct kernel_trace *trace)
+static void remove_instance(struct kernel_trace *trace)
 {
-	join(trace);
 	for (uint32_t cpu = 0; cpu < trace->cpus_nr; cpu++) {
 		if (trace->readers[cpu].from >= 0)
 			close(trace->readers[cpu].from);
-		if (trace->readers[cpu].to >= 0)
-			close(trace->readers[cpu].to);
+		trace->readers[cpu].from = -1;
 	}
-	free(trace->readers);
 	if (trace->directory >= 0)
 		close(trace->directory);
-	if (trace->instance != NULL) {
-		if (tracefs_instance_destroy(trace->instance) != 0)
-			fprintf(stderr, "quire record: cannot remove the instance %s: %s\n",
-				tracefs_instance_get_name(trace->instance), strerror(errno));
-		tracefs_instance_free(trace->instance);
+	trace->directory = -1;
+	if (trace->instance == NULL)
+		return;
+	if (tracefs_instance_destroy(trace->instance) != 0)
+		fprintf(stderr, "quire record: cannot remove the instance %s: %s\n",
+			tracefs_instance_get_name(trace->instance), strerror(errno));
+	tracefs_instance_free(trace->instance);
+	trace->instance = NULL;
+}
+
+int kernel_trace_stop(struct kernel_trace *trace)
+{
+	int result = set(trace, "tracing_on", "0");
+
+	join(trace);
+	for (uint32_t cpu = 0; cpu < trace->cpus_nr; cpu++) {
+		if (trace->readers[cpu].error == 0)
+			continue;
+		fprintf(stderr, "quire record: the spool of CPU %u: %s\n", cpu,
+			strerror(-trace->readers[cpu].error));
+		result = -1;
 	}
+	trace->lost_nr = count_lost(trace);
+	remove_instance(trace);
+	return result;
+}
+
+void kernel_trace_close(struct kernel_trace *trace)
+{
+	join(trace);
+	remove_instance(trace);
+	for (uint32_t cpu = 0; cpu < trace->cpus_nr; cpu++)
+		if (trace->readers[cpu].to >= 0)
+			close(trace->readers[cpu].to);
+	free(trace->readers);
 	*trace = (struct kernel_trace){ .directory = -1 };
 }

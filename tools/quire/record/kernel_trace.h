@@ -36,7 +36,9 @@ struct kernel_trace {
 	uint32_t cpus_nr;
 	size_t page_bytes;
 	_Atomic bool stops;
+	_Atomic bool has_failed;   /* a reader could not go on */
 	_Atomic uint64_t bytes_nr; /* spooled so far */
+	uint64_t lost_nr;	   /* events, as the kernel counts them; once it is stopped */
 };
 
 /* Where tracefs is mounted: QUIRE_TRACEFS, or as the system says; NULL after saying what is needed. */
@@ -50,11 +52,9 @@ int kernel_trace_open(struct kernel_trace *trace, const char *directory,
 		      const char *beside);
 /* 0, or -1 after saying what is wrong. */
 int kernel_trace_start(struct kernel_trace *trace);
-/* Switches off, and waits until all is spooled.  0, or -1 after saying what is wrong. */
+/* Switches off, waits until all is spooled, and removes the instance.  0, or -1 after saying what is wrong. */
 int kernel_trace_stop(struct kernel_trace *trace);
-/* Events that the buffers lost, as the kernel counts them. */
-uint64_t kernel_trace_lost(const struct kernel_trace *trace);
-/* Removes the instance, and closes the spools. */
+/* Removes the instance if that was not done, and closes the spools. */
 void kernel_trace_close(struct kernel_trace *trace);
 
 /* An empty file that has no name, in the directory of @beside; -1 with errno. */
