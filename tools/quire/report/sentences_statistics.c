@@ -3,7 +3,7 @@
  * sentences_statistics.c - what a process did, in five sentences
  *
  *   1  how much was in use, and when the most
- *   2  what is free and was not given back
+ *   2  what is free, and kept for reuse
  *   3  what cannot go back, because a little in use holds it
  *   4  what this looks like: a leak, fragments, a cache, or nothing of it
  *   5  what was given back, needed again, and refused
@@ -18,7 +18,7 @@
 
 struct facts {
 	double used, first, peak, peak_seconds; /* in use */
-	double kept;
+	double caches;	   /* free, with memory, and not held by what is in use */
 	const char *grown; /* the module that grew most; NULL: none did */
 	double grown_by;
 };
@@ -44,13 +44,14 @@ static struct facts collect(const struct source *source)
 		const struct curve *curve = module->curves[CURVE_USED];
 
 		if (module_has(module, CURVE_KEPT))
-			facts.kept += module->curves[CURVE_KEPT]->last;
+			facts.caches += module->curves[CURVE_KEPT]->last;
 		if (module == process || !curve->has_begun ||
 		    curve->last - at_first(curve) <= facts.grown_by)
 			continue;
 		facts.grown = module->name;
 		facts.grown_by = curve->last - at_first(curve);
 	}
+	facts.caches -= source->looked.slab_free_bytes;
 	return facts;
 }
 
@@ -64,7 +65,7 @@ static void say_used(struct source *source, const struct facts *facts)
 	sentence_add(source, 0, "In use were %s at the first of %llu looks, at most %s",
 		     sentence_bytes(facts->first).text, (unsigned long long)source->looked.looks_nr,
 		     sentence_bytes(facts->peak).text);
-	if (!source->is_indexed)
+	if (!source->is_indexed && facts->peak_seconds > 0)
 		sentence_add(source, 0, " after %s", text_of_seconds(facts->peak_seconds).text);
 	sentence_add(source, 0, ", and %s at the last.", sentence_bytes(facts->used).text);
 }
@@ -77,9 +78,12 @@ static void say_pinned(struct source *source)
 		sentence_add(source, 2, "No block of 2 MiB is held by less than a 20th of it");
 	else
 		sentence_add(source, 2,
-			     "%.0f blocks of 2 MiB are held by less than a 20th of each, %s in use "
-			     "by which %s are pinned",
-			     looked->sparse_blocks, sentence_bytes(looked->sparse_used_bytes).text,
+			     "%.0f %s held by less than a 20th of each, %s in use by which %s are "
+			     "pinned",
+			     looked->sparse_blocks,
+			     looked->sparse_blocks == 1 ? "block of 2 MiB is"
+							: "blocks of 2 MiB are",
+			     sentence_bytes(looked->sparse_used_bytes).text,
 			     sentence_bytes(looked->sparse_rest_bytes).text);
 	sentence_add(source, 2, "; %s in slabs are free beside objects in use.",
 		     sentence_bytes(looked->slab_free_bytes).text);
@@ -90,9 +94,15 @@ static void say_what_it_is(struct source *source, const struct facts *facts)
 	const struct looked *looked = &source->looked;
 	bool is_high = facts->used >= LEAK_SHARE_OF_PEAK * facts->peak;
 	double fragments = looked->sparse_rest_bytes + looked->slab_free_bytes;
-	double caches = facts->kept - looked->slab_free_bytes;
 
-	if (looked->looks_nr > 1 && is_high && facts->used > LEAK_TIMES_AT_FIRST * facts->first)
+	/* Fragments count as in use, so they may have grown, too. */
+	if (fragments > MUCH_SHARE * facts->used && fragments > facts->caches)
+		sentence_add(
+			source, 3,
+			"That looks like fragments: little is in use in many blocks and slabs, "
+			"which cannot go back as a whole.");
+	else if (looked->looks_nr > 1 && is_high &&
+		 facts->used > LEAK_TIMES_AT_FIRST * facts->first)
 		sentence_add(source, 3,
 			     "That looks like a leak, or like a program that is still filling up: "
 			     "what is in use grew to %.1f times and did not come down; %s grew "
@@ -100,12 +110,7 @@ static void say_what_it_is(struct source *source, const struct facts *facts)
 			     facts->first > 0 ? facts->used / facts->first : 1,
 			     facts->grown != NULL ? facts->grown : "nothing",
 			     sentence_bytes(facts->grown_by).text);
-	else if (fragments > MUCH_SHARE * facts->used && fragments > caches)
-		sentence_add(
-			source, 3,
-			"That looks like fragments: little is in use in many blocks and slabs, "
-			"which cannot go back as a whole.");
-	else if (caches > MUCH_SHARE * facts->used)
+	else if (facts->caches > MUCH_SHARE * facts->used)
 		sentence_add(source, 3,
 			     "That looks like caches: what was freed is kept, and goes back when "
 			     "it was not needed for a while, or by quire_release().");
@@ -121,9 +126,8 @@ void sentences_of_statistics(struct source *source)
 	struct facts facts = collect(source);
 
 	say_used(source, &facts);
-	sentence_add(source, 1, "%s are free and still have their memory%s.",
-		     sentence_bytes(facts.kept).text,
-		     facts.kept > 0 ? ": they go back a decay after their last use" : "");
+	sentence_add(source, 1, "%s are kept for reuse%s.", sentence_bytes(facts.caches).text,
+		     facts.caches > 0 ? ": they go back a decay after their last use" : "");
 	say_pinned(source);
 	say_what_it_is(source, &facts);
 	sentence_add(source, 4,
