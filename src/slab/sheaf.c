@@ -212,7 +212,7 @@ void *sheaf_alloc_slow(struct slabs *s, unsigned class, unsigned flags, int *err
 	count_move(&s->class[class]);
 	slabs_kick(s);
 	slabs_ensure_worker(s, flags);
-	/* Of the caller nothing is known but that a stack trace shows it. */
+	/* The call site is not known here: a stack trace shows it. */
 	USDT(kmem_cache_alloc, 0, (uintptr_t)object, s->class[class].size, s->class[class].size,
 	     flags, UINT64_MAX);
 	return object;

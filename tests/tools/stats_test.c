@@ -653,6 +653,63 @@ static void a_finding_never_says_less_than_nothing(void **state)
 			NULL);
 }
 
+/* ---- growth ---- */
+
+/* What top says after @seconds, of which each had as much in use as @used says. */
+static unsigned growth_after(unsigned seconds, uint64_t (*used)(unsigned second),
+			     char lines[GROWTH_LINES_MAX][160])
+{
+	static struct top_state top;
+
+	top = (struct top_state){ .used_nr = seconds };
+	for (unsigned i = 0; i < seconds; i++)
+		top.used[i % HISTORY_NR] = top.used_bytes = used(i);
+	return top_growth(&top, lines);
+}
+
+static uint64_t steadily(unsigned second)
+{
+	return MIB(10 + second);
+}
+
+static uint64_t slowly(unsigned second)
+{
+	return MIB(1000) + MIB(second) / 8;
+}
+
+static uint64_t by_peaks(unsigned second)
+{
+	return MIB(second % 5 == 0 ? 20 + second : 20);
+}
+
+static uint64_t once(unsigned second)
+{
+	return MIB(second < 10 ? 10 : 100);
+}
+
+static uint64_t with_falls(unsigned second)
+{
+	return MIB(10 + 4 * second - 10 * (second % 4));
+}
+
+static void only_what_does_not_fall_back_is_growth(void **state)
+{
+	char lines[GROWTH_LINES_MAX][160];
+
+	(void)state;
+	assert_int_equal(growth_after(7, steadily, lines), 0); /* too early to tell */
+	assert_int_equal(growth_after(20, steadily, lines), 2);
+	assert_string_equal(lines[0],
+			    "memory in use rises and does not fall back: from 10.0 MiB to "
+			    "29.0 MiB in 20 s; if that goes on, it is a leak");
+	assert_int_equal(growth_after(200, steadily, lines), 2);
+	assert_non_null(strstr(lines[0], "from 150 MiB to 209 MiB in 60 s"));
+	assert_int_equal(growth_after(60, with_falls, lines), 2);
+	assert_int_equal(growth_after(60, slowly, lines), 0);
+	assert_int_equal(growth_after(60, by_peaks, lines), 0);
+	assert_int_equal(growth_after(60, once, lines), 0);
+}
+
 /* ---- two looks ---- */
 
 /* The stopped process's page, as if it were written once more: @from of a section is @to, which is as long. */
@@ -849,6 +906,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_name_does_no_harm),
 		cmocka_unit_test(a_finding_is_much_memory),
 		cmocka_unit_test(a_finding_never_says_less_than_nothing),
+		cmocka_unit_test(only_what_does_not_fall_back_is_growth),
 		cmocka_unit_test(rates_are_of_one_program_and_end_with_it),
 		cmocka_unit_test(times_are_times_and_not_looks),
 		cmocka_unit_test(top_prints_what_it_would_draw),
