@@ -3,6 +3,8 @@
 #include "malloc/counted.h"
 
 #include "machine/process.h"
+#include "malloc/profile.h"
+#include "malloc/profile_file.h"
 #include "malloc/report.h"
 #include "malloc/run_environment.h"
 
@@ -23,7 +25,13 @@ void malloc_counted_begin(void)
 
 void malloc_counted_profile(unsigned *shift)
 {
-	(void)shift;
+	struct report_profile profile = report_profile();
+
+	if (profile.memory == NULL)
+		return;
+	profile_share(profile.memory, REPORT_STACKS_BYTES);
+	profile_file_tell_maps(profile.memory + REPORT_STACKS_BYTES, REPORT_MAPS_BYTES);
+	*shift = profile.shift;
 }
 
 bool malloc_is_counted(void)

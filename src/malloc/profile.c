@@ -44,7 +44,6 @@ static struct {
 	bool is_foreign; /* that is the parent's.  Written while a child of fork has one thread */
 	uint32_t shift;	 /* atomic, 0: off */
 	uint32_t mean_shift; /* atomic */
-	uint64_t lost;	     /* atomic */
 	struct traces traces;
 	struct beside words;
 } profile;
@@ -147,7 +146,7 @@ static void note(void *block, struct block_facts facts, const struct malloc_call
 	facts.trace = traces_keep(&profile.traces, pc, trace_walk(call, pc, TRACE_CALLS_MOST));
 	trace = traces_at(&profile.traces, facts.trace);
 	if (word == NULL || trace == NULL) {
-		fetch_add_relaxed(&profile.lost, 1u);
+		traces_count_lost(&profile.traces);
 		return;
 	}
 	store_relaxed(word, word_of(&facts)); /* the block is ours alone */
@@ -182,7 +181,7 @@ static void *alloc_hit(size_t bytes, size_t align, unsigned flags, const struct 
 			malloc_class_bytes(malloc_class_aligned(malloc_class_for(bytes), align));
 		block = plain_alloc_apart(facts.usable_bytes, align, flags);
 		if (block == NULL) {
-			fetch_add_relaxed(&profile.lost, 1u);
+			traces_count_lost(&profile.traces);
 			return plain_alloc(bytes, align, flags, call);
 		}
 	} else {
@@ -374,11 +373,6 @@ void profile_fork_child(void)
 const struct traces *profile_traces(void)
 {
 	return profile.is_made ? &profile.traces : NULL;
-}
-
-uint64_t profile_lost_nr(void)
-{
-	return load_relaxed(&profile.lost); /* a figure */
 }
 
 unsigned profile_mean_shift(void)

@@ -38,8 +38,6 @@ void profile_share(void *memory, size_t bytes);
 void profile_fork_child(void);
 /* What was sampled; NULL: nothing ever was asked for. */
 const struct traces *profile_traces(void);
-/* Samples that had no room, for want of memory. */
-uint64_t profile_lost_nr(void);
 /* log2 of the mean; as it was at the last start. */
 unsigned profile_mean_shift(void);
 

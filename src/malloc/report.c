@@ -181,6 +181,25 @@ static void inherit(struct report_part *part, const struct report_part *parent)
 	part->peak_bytes = used;
 }
 
+/* Written as the part is. */
+static struct report_profile profile;
+
+struct report_profile report_profile(void)
+{
+	return profile;
+}
+
+/* The program's own, of which a former image has left nothing. */
+static void map_profile(int fd, const struct report_header *header)
+{
+	profile.shift = header->profile_shift;
+	if (profile.shift == 0)
+		return;
+	profile.memory = handed_map(fd, report_part_offset(header->parts_nr), REPORT_PROFILE_BYTES);
+	if (profile.memory != NULL && load_relaxed(&header->owner[0].images_nr) != 0)
+		handed_empty(profile.memory, REPORT_PROFILE_BYTES);
+}
+
 static struct report_part *begin_part(int fd, struct report_header *header,
 				      const struct report_part *parent)
 {
@@ -206,6 +225,8 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 	part->pending_max = PENDING_MIN;
 	if (parent != NULL)
 		inherit(part, parent);
+	else if (owner == &header->owner[0])
+		map_profile(fd, header);
 	gather_count(&part->given_back_bytes);
 	store_relaxed(&owner->pid, pid);
 	/* Pairs with the command's load: all is written. */
@@ -254,6 +275,7 @@ struct report_part *report_begin(const struct report_part *parent)
 	struct run_request request;
 	int fd;
 
+	profile = (struct report_profile){ .memory = NULL };
 	if (parent != NULL) /* not in its part any more */
 		gather_count(NULL);
 	if (!report_is_wanted(&request))

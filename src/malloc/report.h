@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define REPORT_MAGIC	    0x7472706572697571u /* "quirept" with a letter before it */
-#define REPORT_VERSION	    2u
+#define REPORT_VERSION	    3u
 #define REPORT_CLASSES_NR   128u /* as many as slab/slab.h has */
 #define REPORT_ROWS_NR	    (REPORT_CLASSES_NR + 64u)
 #define REPORT_SHARDS_NR    32u /* CPUs beyond share them */
@@ -78,8 +78,9 @@ struct report_header {
 	uint64_t pids_space;  /* the file number of the pid namespace in which pids are meant */
 	uint32_t
 		parts_nr; /* 1: children are not counted; 0: nobody is, the program only shows that it is there */
-	uint32_t uncounted_nr; /* processes that found no part */
-	uint32_t recording_fd; /* the command's descriptor of the spool (recording.h); 0: none */
+	uint32_t uncounted_nr;	/* processes that found no part */
+	uint32_t recording_fd;	/* the command's descriptor of the spool (recording.h); 0: none */
+	uint32_t profile_shift; /* of the program's profile, behind the parts; 0: none is wanted */
 	struct report_owner owner[REPORT_PARTS_NR];
 };
 _Static_assert(sizeof(struct report_header) <= REPORT_HEADER_BYTES, "the parts begin behind it");
@@ -89,6 +90,11 @@ static inline uint64_t report_part_offset(unsigned idx)
 {
 	return REPORT_HEADER_BYTES + (uint64_t)idx * REPORT_PART_BYTES;
 }
+
+/* The profile of the program, as it is in memory: stacks (traces.h), then what is mapped there, as a text. */
+#define REPORT_STACKS_BYTES  ((size_t)63 << 20)
+#define REPORT_MAPS_BYTES    ((size_t)1 << 20)
+#define REPORT_PROFILE_BYTES (REPORT_STACKS_BYTES + REPORT_MAPS_BYTES)
 
 /* The row of a block beyond the classes: 65536 -> 144, 65537 -> 144, 131071 -> 144. */
 static inline unsigned report_large_row(size_t bytes)
@@ -100,6 +106,11 @@ static inline unsigned report_large_row(size_t bytes)
 
 struct run_request;
 
+struct report_profile {
+	char *memory; /* NULL: no profile, or the process has it already */
+	unsigned shift;
+};
+
 /* True if `quire run` wants figures of this process; then *@request says of which memory. */
 bool report_is_wanted(struct run_request *request);
 /*
@@ -108,6 +119,8 @@ bool report_is_wanted(struct run_request *request);
  * inherited, or not at all.  Allocates nothing.
  */
 struct report_part *report_begin(const struct report_part *parent);
+/* What the last report_begin() found wanted of a profile. */
+struct report_profile report_profile(void);
 
 /* A descriptor of the spool in which `quire record` wants events; negative: it wants none, or cannot be asked.  Pair:
  * handed_close(). */

@@ -23,6 +23,7 @@
 
 struct traces_head {
 	uint64_t end;		/* atomic: bytes that were given to traces, from the head on */
+	uint64_t lost_nr;	/* atomic */
 	uint32_t chain[CHAINS]; /* atomic */
 };
 
@@ -57,6 +58,16 @@ int traces_init(struct traces *traces, size_t bytes, const char *name)
 void traces_fini(struct traces *traces)
 {
 	sparse_fini(&traces->array);
+}
+
+void traces_count_lost(struct traces *traces)
+{
+	fetch_add_relaxed(&traces->head->lost_nr, 1u);
+}
+
+uint64_t traces_lost_nr(const struct traces *traces)
+{
+	return load_relaxed(&traces->head->lost_nr);
 }
 
 uint64_t traces_used(const struct traces *traces)

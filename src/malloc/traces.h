@@ -47,6 +47,9 @@ struct trace *traces_at(const struct traces *traces, uint32_t number);
 /* All that are there, while others may be added. */
 void traces_each(const struct traces *traces, void (*call)(struct trace *trace, void *arg),
 		 void *arg);
+/* Samples that found no room in them, or none for what goes with them. */
+void traces_count_lost(struct traces *traces);
+uint64_t traces_lost_nr(const struct traces *traces);
 /* Bytes in use: more, once there are others. */
 uint64_t traces_used(const struct traces *traces);
 

@@ -19,81 +19,14 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "malloc/linux/gzip.h"
 #include "malloc/profile.h"
 #include "malloc/traces.h"
 
-/* ---- a file of gzip ---- */
-
-#define BLOCK_BYTES 65535u /* most of a stored block */
-
 struct out {
 	const struct pprof *pprof;
-	int error;
-	uint32_t crc, bytes; /* of all that went in */
-	uint32_t crc_of[16];
-	size_t used;
-	uint8_t block[BLOCK_BYTES];
+	struct gzip gzip;
 };
-
-static void put_raw(struct out *out, const void *bytes, size_t bytes_nr)
-{
-	if (out->error == 0)
-		out->error = out->pprof->write(out->pprof->arg, bytes, bytes_nr);
-}
-
-static void gzip_begin(struct out *out)
-{
-	/* Deflate, no name, no time, Unix. */
-	static const uint8_t head[10] = { 0x1f, 0x8b, 8, [9] = 3 };
-
-	for (uint32_t i = 0; i < 16; i++) {
-		uint32_t crc = i;
-
-		for (unsigned bit = 0; bit < 4; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
-		out->crc_of[i] = crc;
-	}
-	out->crc = UINT32_MAX;
-	put_raw(out, head, sizeof(head));
-}
-
-static void put_block(struct out *out, bool is_last)
-{
-	size_t n = out->used;
-	uint8_t head[5] = { is_last, (uint8_t)n, (uint8_t)(n >> 8), (uint8_t)~n,
-			    (uint8_t)(~n >> 8) };
-
-	put_raw(out, head, sizeof(head));
-	put_raw(out, out->block, n);
-	out->used = 0;
-}
-
-static void gzip_put(struct out *out, const void *bytes, size_t bytes_nr)
-{
-	const uint8_t *from = bytes;
-
-	out->bytes += (uint32_t)bytes_nr;
-	for (size_t i = 0; i < bytes_nr; i++) {
-		uint32_t crc = out->crc ^ from[i];
-
-		crc = crc >> 4 ^ out->crc_of[crc & 15];
-		out->crc = crc >> 4 ^ out->crc_of[crc & 15];
-		out->block[out->used++] = from[i];
-		if (out->used == BLOCK_BYTES)
-			put_block(out, false);
-	}
-}
-
-static void gzip_end(struct out *out)
-{
-	uint32_t sums[2] = { ~out->crc, out->bytes };
-	uint8_t tail[8];
-
-	put_block(out, true);
-	for (unsigned i = 0; i < sizeof(tail); i++)
-		tail[i] = (uint8_t)(sums[i / 4] >> i % 4 * 8);
-	put_raw(out, tail, sizeof(tail));
-}
 
 /* ---- messages ---- */
 
@@ -156,8 +89,8 @@ static void put_bytes(struct out *out, unsigned field, const void *bytes, size_t
 
 	put_number(&head, field << 3 | WIRE_BYTES);
 	put_number(&head, bytes_nr);
-	gzip_put(out, head.bytes, head.used);
-	gzip_put(out, bytes, bytes_nr);
+	gzip_put(&out->gzip, head.bytes, head.used);
+	gzip_put(&out->gzip, bytes, bytes_nr);
 }
 
 static void put_message(struct out *out, unsigned field, const struct message *message)
@@ -170,7 +103,7 @@ static void put_profile_field(struct out *out, unsigned field, uint64_t value)
 	struct message message = { .used = 0 };
 
 	put_field(&message, field, value);
-	gzip_put(out, message.bytes, message.used);
+	gzip_put(&out->gzip, message.bytes, message.used);
 }
 
 /* ---- texts and types ---- */
@@ -206,7 +139,7 @@ static void put_texts(struct out *out)
 	}
 	text_init(&text, comment, sizeof(comment));
 	text_put(&text, "quire: ");
-	text_put_u64(&text, out->pprof->lost_nr);
+	text_put_u64(&text, traces_lost_nr(out->pprof->traces));
 	text_put(&text, " samples lost for want of memory");
 	put_bytes(out, PROFILE_STRING, comment, text.bytes);
 }
@@ -321,7 +254,7 @@ static bool read_line(struct modules *modules)
 	if (next.offset == 0)
 		next.base = next.start;
 	modules->module = next;
-	return is_code && (next.path[0] == '/' || next.path[0] == '[') && next.path_bytes != 0;
+	return is_code && next.path[0] == '/';
 }
 
 static bool next_module(struct modules *modules)
@@ -378,7 +311,8 @@ static bool is_gnu(const struct pprof *pprof, const struct pprof_module *module,
 {
 	char name[4];
 
-	return pprof->read(module, at, name, sizeof(name)) && memcmp(name, "GNU", 4) == 0;
+	return pprof->read(pprof->arg, module, at, name, sizeof(name)) &&
+	       memcmp(name, "GNU", 4) == 0;
 }
 
 /* Its bytes among the notes at @at. */
@@ -389,12 +323,14 @@ static unsigned id_in_notes(const struct pprof *pprof, const struct pprof_module
 		ElfW(Nhdr) note;
 		uint64_t name = at + sizeof(note), text;
 
-		if (!pprof->read(module, at, &note, sizeof(note)))
+		if (!pprof->read(pprof->arg, module, at, &note, sizeof(note)))
 			return 0;
 		text = name + (((uint64_t)note.n_namesz + 3) & ~(uint64_t)3);
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
 		    note.n_descsz <= BUILD_ID_MOST && is_gnu(pprof, module, name))
-			return pprof->read(module, text, id, note.n_descsz) ? note.n_descsz : 0;
+			return pprof->read(pprof->arg, module, text, id, note.n_descsz)
+				       ? note.n_descsz
+				       : 0;
 		at = text + (((uint64_t)note.n_descsz + 3) & ~(uint64_t)3);
 	}
 	return 0;
@@ -407,13 +343,14 @@ static unsigned read_build_id(const struct pprof *pprof, const struct pprof_modu
 	ElfW(Ehdr) head;
 	unsigned bytes = 0;
 
-	if (!pprof->read(module, 0, &head, sizeof(head)) ||
+	if (!pprof->read(pprof->arg, module, 0, &head, sizeof(head)) ||
 	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_phentsize != sizeof(ElfW(Phdr)))
 		return 0;
 	for (unsigned i = 0; i < head.e_phnum && i < PARTS_MOST && bytes == 0; i++) {
 		ElfW(Phdr) part;
 
-		if (!pprof->read(module, head.e_phoff + i * sizeof(part), &part, sizeof(part)))
+		if (!pprof->read(pprof->arg, module, head.e_phoff + i * sizeof(part), &part,
+				 sizeof(part)))
 			return 0;
 		if (part.p_type == PT_NOTE)
 			bytes = id_in_notes(pprof, module, part.p_offset,
@@ -582,13 +519,10 @@ int pprof_write(const struct pprof *pprof)
 
 	CHECK(pprof->scratch_bytes >= sizeof(*out));
 	out->pprof = pprof;
-	out->error = 0;
-	out->bytes = 0;
-	out->used = 0;
 	found.room = (pprof->scratch_bytes - sizeof(*out)) / sizeof(uint64_t);
 	traces_each(pprof->traces, find_trace, &found);
 	find_addresses(&found);
-	gzip_begin(out);
+	gzip_begin(&out->gzip, pprof->write, pprof->arg);
 	put_head(out);
 	put_module_strings(out);
 	put_modules(out, true);
@@ -596,6 +530,5 @@ int pprof_write(const struct pprof *pprof)
 	put_locations(out, &found);
 	for (size_t i = 0; i < found.traces_nr; i++)
 		put_sample(out, &found, found.trace[i]);
-	gzip_end(out);
-	return out->error;
+	return gzip_end(&out->gzip);
 }

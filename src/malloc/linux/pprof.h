@@ -2,8 +2,7 @@
 /*
  * malloc/linux/pprof.h - a profile of the heap as a file that pprof reads: pprof.c
  *
- * The format is profile.proto of github.com/google/pprof, compressed by gzip's rules without being made smaller: deflate's stored
- * blocks.  It names addresses and the files that are mapped there, with their build ids; `quire symbolize` and pprof find the
+ * The format is profile.proto of github.com/google/pprof in gzip's container (gzip.h).  It names addresses and the files that are mapped there, with their build ids; `quire symbolize` and pprof find the
  * functions.  Nothing is allocated: the caller lends all memory.
  */
 #ifndef MALLOC_LINUX_PPROF_H
@@ -12,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "malloc/linux/gzip.h"
 
 struct traces;
 
@@ -26,13 +27,13 @@ struct pprof_module {
 struct pprof {
 	const struct traces *traces;
 	unsigned mean_shift;
-	uint64_t lost_nr;
 	uint64_t time_ns, duration_ns; /* since 1970; of what is in it */
 	const char *maps;	       /* text of /proc/PID/maps, with a NUL */
 	const char *program;	       /* its path, for the first module */
 	/* Bytes [@offset, @offset + @bytes) of a module's file into @to.  False: it has none such. */
-	bool (*read)(const struct pprof_module *module, uint64_t offset, void *to, size_t bytes);
-	int (*write)(void *arg, const void *bytes, size_t bytes_nr); /* 0 or -errno */
+	bool (*read)(void *arg, const struct pprof_module *module, uint64_t offset, void *to,
+		     size_t bytes);
+	gzip_write_fn write;
 	void *arg;
 	void *scratch; /* pprof_scratch_bytes(), aligned as words are */
 	size_t scratch_bytes;

@@ -61,13 +61,13 @@ static void *map_room(size_t bytes)
 }
 
 /* As a text, as far as there is room. */
-static void read_maps(char *text)
+static void read_maps(char *text, size_t room)
 {
 	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	size_t used = 0;
 
-	for (long n = 1; fd >= 0 && (n > 0 || n == -EINTR) && used < MAPS_BYTES - 1;) {
-		n = SYSTEM_CALL(SYS_read, fd, text + used, MAPS_BYTES - 1 - used);
+	for (long n = 1; fd >= 0 && (n > 0 || n == -EINTR) && used < room - 1;) {
+		n = SYSTEM_CALL(SYS_read, fd, text + used, room - 1 - used);
 		used += n > 0 ? (size_t)n : 0;
 	}
 	text[used] = '\0';
@@ -76,12 +76,14 @@ static void read_maps(char *text)
 }
 
 /* The file's first part as it is mapped.  It may be unmapped at any moment. */
-static bool read_mapped(const struct pprof_module *module, uint64_t offset, void *to, size_t bytes)
+static bool read_mapped(void *arg, const struct pprof_module *module, uint64_t offset, void *to,
+			size_t bytes)
 {
 	struct iovec here = { .iov_base = to, .iov_len = bytes };
 	struct iovec there = { .iov_base = (void *)(uintptr_t)(module->base + offset),
 			       .iov_len = bytes };
 
+	(void)arg;
 	return module->base != 0 && SYSTEM_CALL(SYS_process_vm_readv, getpid(), &here, 1L, &there,
 						1L, 0L) == (long)bytes;
 }
@@ -115,7 +117,6 @@ static int write_profile(long fd)
 	struct pprof pprof = {
 		.traces = traces,
 		.mean_shift = profile_mean_shift(),
-		.lost_nr = profile_lost_nr(),
 		.time_ns = own.begun_ns,
 		.duration_ns = now_ns() - own.begun_ns,
 		.maps = maps,
@@ -132,7 +133,7 @@ static int write_profile(long fd)
 
 	own.program[bytes > 0 ? bytes : 0] = '\0';
 	if (maps != NULL && scratch != NULL) {
-		read_maps(maps);
+		read_maps(maps, MAPS_BYTES);
 		error = pprof_write(&pprof);
 	}
 	if (maps != NULL)
@@ -311,7 +312,7 @@ static void take_name(const char *name)
 void profile_file_begin(unsigned number)
 {
 	struct sigaction action = { .sa_handler = handle, .sa_flags = SA_RESTART | SA_ONSTACK };
-	const char *name = process_env("QUIRE_PROFILE");
+	const char *name = process_env(PROFILE_VARIABLE);
 
 	own.begun_ns = now_ns();
 	own.process = (uint32_t)getpid();
@@ -322,6 +323,11 @@ void profile_file_begin(unsigned number)
 	sigemptyset(&action.sa_mask);
 	if (sigaction((int)number, &action, NULL) != 0)
 		malloc_warn("quire: profile_signal: there is no such signal; ignored\n");
+}
+
+void profile_file_tell_maps(char *maps, size_t bytes)
+{
+	read_maps(maps, bytes);
 }
 
 void profile_file_end(void)

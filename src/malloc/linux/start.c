@@ -9,6 +9,7 @@
 #include "machine/atomic.h"
 #include "machine/linux/system.h"
 #include "machine/process.h"
+#include "malloc/profile_file.h"
 #include "malloc/report.h"
 #include "malloc/run_environment.h"
 
@@ -76,6 +77,13 @@ static __attribute__((constructor(103))) void restore_environment(int argc, char
 		return;
 	(void)malloc_begin();
 	run_environment_restore(environment);
+}
+
+/* A signal may come before the program's first block. */
+static __attribute__((constructor(103))) void begin_profile(void)
+{
+	if (process_env(PROFILE_VARIABLE) != NULL)
+		(void)malloc_begin();
 }
 
 /* Nothing can be done about a line that cannot be written. */

@@ -42,6 +42,7 @@ extern const struct command command_replay;
 extern const struct command command_report;
 extern const struct command command_run;
 extern const struct command command_stats;
+extern const struct command command_symbolize;
 extern const struct command command_top;
 
 /* All of them, in the order of --help; NULL ends the list. */

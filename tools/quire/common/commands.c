@@ -4,15 +4,7 @@
 #include <stddef.h>
 
 const struct command *const commands[] = {
-	&command_run,
-	&command_stats,
-	&command_top,
-	&command_conf,
-	&command_doctor,
-	&command_record,
-	&command_replay,
-	&command_report,
-	&command_explore,
-	&command_ktest,
-	NULL,
+	&command_run,	    &command_stats,   &command_top,    &command_conf,
+	&command_doctor,    &command_record,  &command_replay, &command_report,
+	&command_symbolize, &command_explore, &command_ktest,  NULL,
 };

@@ -97,6 +97,7 @@ static int fill(struct preload *preload)
 
 	*header = (struct report_header){ .magic = REPORT_MAGIC,
 					  .version = REPORT_VERSION,
+					  .profile_shift = preload->profile_shift,
 					  .pids_space = handed_pids_space(),
 					  .parts_nr = parts_nr(preload) };
 	if (getrandom(&header->cookie, sizeof(header->cookie), 0) != sizeof(header->cookie))
@@ -107,7 +108,8 @@ static int fill(struct preload *preload)
 /* As large as the parts that there can be; only what is written takes memory. */
 static int make(struct preload *preload)
 {
-	size_t bytes = report_part_offset(parts_nr(preload));
+	size_t bytes = report_part_offset(parts_nr(preload)) +
+		       (preload->profile_shift != 0 ? REPORT_PROFILE_BYTES : 0);
 	void *mapped;
 
 	if (ftruncate(preload->fd, (off_t)bytes) != 0 ||

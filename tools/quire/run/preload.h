@@ -15,6 +15,7 @@ struct preload {
 	const char *conf;     /* QUIRE_CONF, or NULL: as it is */
 	bool children;
 	bool is_counted;	      /* the library counts for the figures of `quire run` */
+	unsigned profile_shift;	      /* of the program's profile; 0: none */
 	int fd;			      /* of the shared memory; -1: none */
 	struct report_header *header; /* and the parts behind it; NULL: none */
 };
@@ -25,6 +26,12 @@ bool preload_find(struct preload *preload, char *error, size_t error_bytes);
 int preload_share(struct preload *preload);
 /* Sets this process's environment, and has it inherit the shared memory; exec follows.  0 or -errno. */
 int preload_prepare(const struct preload *preload);
+
+/* Where the program's profile is. */
+static inline char *preload_profile(const struct preload *preload)
+{
+	return (char *)preload->header + report_part_offset(preload->header->parts_nr);
+}
 
 static inline struct report_part *preload_part(const struct preload *preload, unsigned idx)
 {

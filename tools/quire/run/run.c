@@ -18,6 +18,7 @@
 #include "run/figures.h"
 #include "run/figures_print.h"
 #include "run/preload.h"
+#include "run/profile.h"
 #include "run/program.h"
 #include "stats/seen.h"
 
@@ -74,6 +75,7 @@ static enum exit_status report(const struct run_options *options, const struct f
 
 struct watched {
 	struct collector collector;
+	struct run_profile profile;
 	uint64_t pruned_ns;
 };
 
@@ -82,10 +84,24 @@ static void sample(void *arg, uint64_t now_ns)
 	struct watched *watched = arg;
 
 	collector_sample(&watched->collector, now_ns);
+	run_profile_look(&watched->profile, watched->collector.pid);
 	if (now_ns - watched->pruned_ns < PRUNE_NS)
 		return;
 	watched->pruned_ns = now_ns;
 	seen_prune();
+}
+
+/* Writes the profile, if one is wanted. */
+static enum exit_status with_profile(const struct run_options *options, struct run_profile *profile,
+				     enum exit_status status)
+{
+	int error = options->profile != NULL ? run_profile_write(profile, options->profile) : 0;
+
+	run_profile_end(profile);
+	if (error == 0)
+		return status;
+	fprintf(stderr, "quire run: %s: %s\n", options->profile, strerror(-error));
+	return status == EXIT_OK ? EXIT_UNWRITTEN : status;
 }
 
 static enum exit_status watch(const struct program *program, const struct run_options *options,
@@ -107,6 +123,7 @@ static enum exit_status watch(const struct program *program, const struct run_op
 		return EXIT_FOUND;
 	}
 	collector_begin(collector, preload);
+	run_profile_begin(&watched.profile, preload);
 	error = child_start(&child, &request, &is_exec);
 	if (error != 0)
 		return not_started(program, error, is_exec);
@@ -116,7 +133,8 @@ static enum exit_status watch(const struct program *program, const struct run_op
 	collector_end(collector, &end, &figures);
 	seen_prune(); /* what it showed stays for a while */
 	if (came_alive(program, &figures))
-		return report(options, &figures, &child, &end);
+		return with_profile(options, &watched.profile,
+				    report(options, &figures, &child, &end));
 	fprintf(stderr, "quire run: %s: Quire did not start in it (its status was %d)\n",
 		program->path, end.status);
 	return (enum exit_status)EXIT_NOT_ALIVE;
@@ -140,6 +158,7 @@ static enum exit_status run(int argc, char **argv)
 		return say(EXIT_USAGE, error);
 	preload.conf = options.conf;
 	preload.children = options.children;
+	preload.profile_shift = options.profile != NULL ? PROFILE_SHIFT_DEFAULT : 0;
 	if (options.compares)
 		return compare(&program, &options, &preload);
 	return options.execs ? become(&program, &options, &preload)
@@ -149,7 +168,8 @@ static enum exit_status run(int argc, char **argv)
 const struct command command_run = {
 	.name = "run",
 	.summary = "run a program with its malloc() served by Quire",
-	.synopsis = "quire run [--children] [--json FILE] [--conf STRING] -- PROGRAM [ARG...]\n"
+	.synopsis = "quire run [--children] [--json FILE] [--profile FILE] [--conf STRING]\n"
+		    "    -- PROGRAM [ARG...]\n"
 		    "quire run --exec [--children] [--conf STRING] -- PROGRAM [ARG...]\n"
 		    "quire run --compare [--svg FILE] [--conf STRING] -- PROGRAM [ARG...]",
 	.about = "Runs a program with its malloc() served by Quire, and prints four lines to\n"

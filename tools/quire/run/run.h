@@ -8,13 +8,14 @@
 #include "common/command.h"
 
 struct run_options {
-	bool execs;	  /* --exec: replaces this program */
-	bool children;	  /* --children: of the program run on Quire, too */
-	bool compares;	  /* --compare: once without Quire, once with it */
-	const char *json; /* a file, or NULL */
-	const char *svg;  /* a file, or NULL; with compares */
-	const char *conf; /* QUIRE_CONF, or NULL: as it is */
-	char **arguments; /* of the program, its name first, NULL last */
+	bool execs;	     /* --exec: replaces this program */
+	bool children;	     /* --children: of the program run on Quire, too */
+	bool compares;	     /* --compare: once without Quire, once with it */
+	const char *json;    /* a file, or NULL */
+	const char *svg;     /* a file, or NULL; with compares */
+	const char *profile; /* a file, or NULL */
+	const char *conf;    /* QUIRE_CONF, or NULL: as it is */
+	char **arguments;    /* of the program, its name first, NULL last */
 };
 
 extern const struct option_row run_rows[];

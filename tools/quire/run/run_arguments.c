@@ -10,6 +10,7 @@
 enum {
 	OPTION_CHILDREN,
 	OPTION_JSON,
+	OPTION_PROFILE,
 	OPTION_CONF,
 	OPTION_EXEC,
 	OPTION_COMPARE,
@@ -23,6 +24,9 @@ const struct option_row run_rows[] = {
 	[OPTION_JSON] = { "json", "FILE",
 			  "the same for machines; FILE is written when the program has\n"
 			  "ended" },
+	[OPTION_PROFILE] = { "profile", "FILE",
+			     "what holds memory, by stack, sampled; for pprof, when the\n"
+			     "program has ended, however it does" },
 	[OPTION_CONF] = { "conf", "STRING", "options, as in QUIRE_CONF: \"limit:2g,decay:250\"" },
 	[OPTION_EXEC] = { "exec", NULL, "becomes the program: no second process, and no figures" },
 	[OPTION_COMPARE] = { "compare", NULL,
@@ -44,6 +48,8 @@ static bool take_option(void *context, unsigned option, const char *value)
 		options->compares = true;
 	else if (option == OPTION_JSON)
 		options->json = value;
+	else if (option == OPTION_PROFILE)
+		options->profile = value;
 	else if (option == OPTION_SVG)
 		options->svg = value;
 	else
@@ -56,6 +62,10 @@ static bool is_whole(const struct run_options *options)
 {
 	if (options->execs && (options->json != NULL || options->compares)) {
 		fprintf(stderr, "quire run: --exec goes with neither --json nor --compare\n");
+		return false;
+	}
+	if (options->profile != NULL && (options->execs || options->compares)) {
+		fprintf(stderr, "quire run: --profile goes with neither --exec nor --compare\n");
 		return false;
 	}
 	if (options->compares && (options->json != NULL || options->children)) {
