@@ -32,6 +32,7 @@
 #include "base/check.h"
 #include "instance/worker.h"
 #include "machine/atomic.h"
+#include "machine/batch.h"
 #include "machine/clock.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
@@ -135,7 +136,7 @@ static void collect_block(struct giveback *batch, uint32_t block)
 					 ? FRAME_NONE
 					 : block_frame(p, block) + b->free[order];
 
-		while (frame != FRAME_NONE && batch->nr < GIVEBACK_RANGES) {
+		while (frame != FRAME_NONE && batch->nr < batch_most(GIVEBACK_RANGES)) {
 			uint32_t next = page_of(p, frame)->next;
 
 			if (!(page_state(p, frame) & STATE_ZERO)) {
@@ -162,7 +163,7 @@ static bool collect_pieces(struct giveback *batch)
 
 		if (p->block[block].online && !p->block[block].whole)
 			collect_block(batch, block);
-		if (batch->nr == GIVEBACK_RANGES)
+		if (batch->nr == batch_most(GIVEBACK_RANGES))
 			break;
 		batch->cursor++;
 	}
@@ -336,7 +337,7 @@ static size_t giveback_zone(struct pages *p, struct zone *zone, uint32_t age_min
 		bool full;
 
 		more = collect_pieces(batch);
-		full = batch->nr == GIVEBACK_RANGES;
+		full = batch->nr == batch_most(GIVEBACK_RANGES);
 		some = give_back(batch);
 		bytes += some;
 		/* A block whose runs are all refused (locked memory) must not be tried for ever. */

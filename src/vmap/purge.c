@@ -25,6 +25,7 @@
 #include "base/check.h"
 #include "huge/policy.h"
 #include "machine/atomic.h"
+#include "machine/batch.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "machine/usdt.h"
@@ -337,7 +338,7 @@ static uint32_t add_pooled(struct vmap *v, uint32_t chain, uint32_t before_ms, u
 	while (more) {
 		lock_token token = lock_acquire(&v->lock);
 
-		for (unsigned i = 0; more && i < POOL_BATCH; i++) {
+		for (unsigned i = 0; more && i < batch_most(POOL_BATCH); i++) {
 			uint32_t index = v->oldest;
 			struct range *r;
 

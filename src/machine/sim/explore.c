@@ -39,6 +39,7 @@ struct sim_options explore_options(const struct sim_test *test)
 		.tlb = test->tlb,
 		.events = test->events,
 		.page_shift = test->page_shift != 0 ? test->page_shift : 12,
+		.batch_max = test->batch_max,
 		.step_limit = DEFAULT_STEP_LIMIT,
 		.seed = 1,
 	};

@@ -178,6 +178,7 @@ struct sim_options {
 	enum sim_tlb tlb;
 	unsigned events;
 	unsigned page_shift;
+	unsigned batch_max; /* 0: none */
 	uint32_t step_limit;
 	uint64_t seed;
 	unsigned mode; /* MODE_* in force during runs */

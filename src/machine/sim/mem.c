@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/errno.h"
+#include "machine/batch.h"
 #include "machine/mem.h"
 #include "machine/sim/internal.h"
 #include "machine/sim/memory.h"
@@ -359,7 +360,7 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
 {
 	sched_point(POINT_GATHER, gather, 0, CALLER_PC);
-	*gather = (struct gather){ .ranges = ranges, .ranges_max = ranges_max };
+	*gather = (struct gather){ .ranges = ranges, .ranges_max = batch_most(ranges_max) };
 }
 
 void gather_lend(struct gather *gather, struct mem_vector *vector, unsigned vector_max)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "machine/batch.h"
 #include "machine/sim/internal.h"
 
 struct failure sim_failure;
@@ -17,6 +18,13 @@ unsigned sim_cpus(struct sim *sim)
 {
 	(void)sim;
 	return sim_opt.cpus_nr;
+}
+
+unsigned batch_most(unsigned most)
+{
+	unsigned max = sim_mode & MODE_RUN ? sim_opt.batch_max : 0;
+
+	return max != 0 && max < most ? max : most;
 }
 
 void sim_cpu(struct sim *sim, unsigned cpu, void (*body)(void *arg), void *arg)

@@ -69,6 +69,8 @@ struct sim_test {
 	enum sim_tlb tlb;
 	unsigned refusals;   /* SIM_REFUSE: at most so many */
 	unsigned page_shift; /* 0: 12 */
+	/* In the tasks a batch, of a gather or of a hold of a lock, is no larger (machine/batch.h); 0: as the core says. */
+	unsigned batch_max;
 	const char *scaling; /* names the scenario's path in the table of --scaling */
 	bool scaling_free;   /* it must take no lock and move no line, at any number of CPUs */
 	const char *expect;  /* the rule that must be found broken: a test of the checker */

@@ -37,6 +37,27 @@ SIM_TEST(giveback_against_reuse, .events = SIM_MEMORY)
 	page_scene_check(scene);
 }
 
+/* Pages that are no neighbours go two at a time, more than once from one block: when the visit has ended, all have gone that
+ * nobody took. */
+SIM_TEST(giveback_in_full_batches_leaves_nothing, .batch_max = 2, .events = SIM_MEMORY,
+	 .enters = { "collect_pieces" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	for (unsigned i = 0; i < 8; i += 2) {
+		store_relaxed((uint32_t *)scene->page[i], 5);
+		give(scene, scene->page[i], 0);
+	}
+	quire_drain_all(scene->q);
+	sim_cpu(sim, 0, takes_and_writes, scene);
+	sim_cpu(sim, 1, releases, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+	quire_page_stat_read(scene->q, &stat);
+	SIM_CHECK(stat.free_pages <= stat.reported_pages + stat.cached_pages);
+}
+
 static void takes_block(void *arg)
 {
 	give(arg, take(arg, 9, 0), 9);

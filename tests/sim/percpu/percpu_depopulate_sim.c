@@ -42,6 +42,13 @@ SIM_TEST(percpu_depopulate_with_evictions, .events = SIM_MEMORY, .tlb = SIM_TLB_
 	flush_scene(sim);
 }
 
+/* The same where a gather is full after each range. */
+SIM_TEST(percpu_depopulate_in_full_gathers, .batch_max = 1, .events = SIM_MEMORY,
+	 .enters = { "unback_run" })
+{
+	flush_scene(sim);
+}
+
 /* Exactly the empty pages go, in every unit, whatever lies between them (R4). */
 SIM_TEST(percpu_depopulates_what_is_empty, .events = SIM_MEMORY)
 {

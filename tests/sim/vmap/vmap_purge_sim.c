@@ -271,3 +271,54 @@ SIM_TEST(purge_under_overload_holds_the_lock_longer, .explore = SIM_ALL_SCHEDULE
 	SIM_CHECK(stat.areas_per_hold_max > 32 && stat.areas_per_hold_max <= 256);
 	vmap_scene_check(scene);
 }
+
+/* ---- full batches ---------------------------------------------------------------------------------- */
+
+static void takes_and_writes_three(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char *area = vtake(scene, 1, QUIRE_NORETRY);
+
+		if (area == NULL)
+			continue;
+		store_relaxed((uint32_t *)(void *)area, 5);
+		check_u64_eq(load_relaxed((uint32_t *)(void *)area), 5);
+	}
+}
+
+/* All addresses are in use but for those that are being purged, in gathers of two: none is had before its own gather has
+ * finished. */
+SIM_TEST(purge_in_full_gathers_returns_what_it_flushed, .batch_max = 2, .events = SIM_MEMORY,
+	 .enters = { "collect_ranges", "return_some" })
+{
+	struct vmap_scene *scene = scene_of_scattered(sim, UINT64_C(1) << 20, 5);
+
+	while (vtake(scene, 1, QUIRE_NORETRY | QUIRE_NOWAIT) != NULL)
+		;
+	sim_cpu(sim, 0, takes_and_writes_three, scene);
+	sim_cpu(sim, 1, purge_runs, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* Five pooled ranges that are no neighbours leave the pool two at a time: all five have gone when the purge has ended, beside
+ * one who takes some of them. */
+SIM_TEST(purge_in_full_batches_leaves_nothing_pooled, .batch_max = 2, .enters = { "add_pooled" })
+{
+	struct vmap_scene *scene =
+		vmap_scene_make(sim, (struct quire_options){ .rseq = QUIRE_OFF });
+	char *one[12];
+
+	for (unsigned i = 0; i < 12; i++)
+		one[i] = vtake(scene, 1, 0);
+	for (unsigned i = 0; i < 10; i += 2)
+		vgive(scene, one[i], 1);
+	cpu_pool_own(scene->v);
+	sim_cpu(sim, 0, takes_and_gives_small, scene);
+	sim_cpu(sim, 1, purge_runs, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&scene->v->pooled.pages) <= 1); /* what the other one freed */
+	vmap_scene_check(scene);
+}
