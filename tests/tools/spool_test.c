@@ -224,6 +224,29 @@ static void loss_is_told_by_cpu_and_time(void **state)
 	}
 }
 
+/* As on a disk that is full. */
+static void a_write_that_fails_leaves_all_in_the_rings(void **state)
+{
+	struct spool_reader reader;
+	const int fd = drain.fd;
+	uint64_t time_ns = 1;
+
+	(void)state;
+	while (put(0, time_ns))
+		time_ns++;
+	drain.fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(drain_end(&drain), -EBADF);
+	close(drain.fd);
+	drain.fd = fd;
+	read_all(&reader);
+	assert_int_equal(reader.events_nr, drain.header->slots_nr);
+	assert_int_equal(reader.loss[0].nr, 1);
+	assert_int_equal(reader.loss[0].first_ns, time_ns);
+	spool_reader_close(&reader);
+	assert_int_equal(drain_end(&drain), 0);
+	expect(drain.header->slots_nr, 0, 0);
+}
+
 static void other_files_are_refused_with_the_place(void **state)
 {
 	struct spool_reader reader;
@@ -273,6 +296,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_in_a_segment_and_in_its_ring_is_read_once,
 						begin, end),
 		cmocka_unit_test_setup_teardown(loss_is_told_by_cpu_and_time, begin, end),
+		cmocka_unit_test_setup_teardown(a_write_that_fails_leaves_all_in_the_rings, begin,
+						end),
 		cmocka_unit_test_setup_teardown(other_files_are_refused_with_the_place, begin, end),
 		cmocka_unit_test_setup_teardown(a_spool_is_not_made_over_another, begin, end),
 	};

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,14 @@ static void take_loss(struct ring *ring, struct recording_segment *head)
 		head->lost_first_ns = head->lost_last_ns;
 }
 
+static void give_back_loss(struct ring *ring, const struct recording_segment *head)
+{
+	if (head->lost_nr == 0)
+		return;
+	store_relaxed(&ring->lost_first_ns, head->lost_first_ns); /* earlier than any other */
+	fetch_add_relaxed(&ring->lost_nr, head->lost_nr);
+}
+
 /* Writes the next @nr slots of a ring.  False: it is left as it is. */
 static bool move_segment(struct drain *drain, struct ring *ring, struct ring_slots slots,
 			 uint64_t nr, bool is_end)
@@ -187,7 +196,7 @@ static bool move_segment(struct drain *drain, struct ring *ring, struct ring_slo
 	segment_seal(head, drain->segment.event);
 	drain->error = write_all(drain->fd, head, bytes, drain->end);
 	if (drain->error != 0) { /* the next turn tries again */
-		fetch_add_relaxed(&ring->lost_nr, head->lost_nr);
+		give_back_loss(ring, head);
 		return false;
 	}
 	drain->end += bytes;
@@ -245,13 +254,22 @@ static void take_back(struct drain *drain, unsigned part)
 	store_release(&owner->pid, 0u); /* pairs with the next one's compare-and-swap */
 }
 
+/* Without /proc, or with another namespace's, a process that nobody has waited for yet is taken for a living one. */
+static bool has_ended(pid_t pid)
+{
+	struct resident resident;
+
+	if (kill(pid, 0) != 0)
+		return errno == ESRCH;
+	return resident_read(getpid(), &resident) && !resident_read(pid, &resident);
+}
+
 static void look_for_ended(struct drain *drain)
 {
 	for (unsigned part = 0; part < drain->header->parts_nr; part++) {
 		uint32_t pid = load_acquire(&drain->header->owner[part].pid); /* as below */
-		struct resident resident;
 
-		if (pid != 0 && !resident_read((pid_t)pid, &resident))
+		if (pid != 0 && has_ended((pid_t)pid))
 			take_back(drain, part);
 	}
 }

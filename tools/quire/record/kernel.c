@@ -25,6 +25,7 @@
 #include "record/kernel_events.h"
 #include "record/kernel_samples.h"
 #include "record/kernel_trace.h"
+#include "record/unnamed.h"
 
 /* Of each CPU.  At a million events a second of 40 bytes it holds them for 0.2 seconds. */
 #define BUFFER_BYTES_DEFAULT (8u << 20)
@@ -453,7 +454,7 @@ static enum exit_status record_all(struct recording *recording)
 	const struct record_request *request = recording->request;
 	uint64_t buffer_bytes =
 		request->buffer_bytes != 0 ? request->buffer_bytes : BUFFER_BYTES_DEFAULT;
-	int records = kernel_spool_open(request->output);
+	int records = unnamed_open(request->output);
 	FILE *file = records >= 0 ? fdopen(records, "w+") : NULL;
 	const char *fake = getenv("QUIRE_TRACEFS");
 	enum exit_status status = EXIT_FOUND;

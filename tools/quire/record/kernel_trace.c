@@ -19,6 +19,7 @@
 
 #include "common/output.h"
 #include "record/kernel_convert.h"
+#include "record/unnamed.h"
 
 #define INSTANCE_PREFIX "quire-"
 
@@ -222,23 +223,6 @@ static void enable_stacks(struct kernel_trace *trace, const struct kernel_format
 
 /* ---- readers ---------------------------------------------------------------------------------- */
 
-int kernel_spool_open(const char *beside)
-{
-	const char *slash = strrchr(beside, '/');
-	char path[PATH_MAX];
-	int fd;
-
-	if (snprintf(path, sizeof(path), "%.*s.quire-record-XXXXXX",
-		     slash != NULL ? (int)(slash + 1 - beside) : 0, beside) >= (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(path);
-	return fd;
-}
-
 /* Moves all pages that there are: how many bytes, or a negative errno. */
 static ssize_t drain(struct kernel_reader *reader, char *bytes)
 {
@@ -316,7 +300,7 @@ static int open_reader(struct kernel_trace *trace, uint32_t cpu, const char *bes
 		say(name, strerror(errno));
 		return -1;
 	}
-	reader->to = kernel_spool_open(beside);
+	reader->to = unnamed_open(beside);
 	if (reader->to < 0) {
 		say(beside, strerror(errno));
 		return -1;

@@ -57,9 +57,6 @@ int kernel_trace_stop(struct kernel_trace *trace);
 /* Removes the instance if that was not done, and closes the spools. */
 void kernel_trace_close(struct kernel_trace *trace);
 
-/* An empty file that has no name, in the directory of @beside; -1 with errno. */
-int kernel_spool_open(const char *beside);
-
 /* Sets a mark in each instance that is recording: how many there were, or -1 after saying what is
  * wrong. */
 int kernel_trace_mark(const char *directory, const char *name);

@@ -22,6 +22,7 @@
 #include "common/progress.h"
 #include "record/live_map.h"
 #include "record/spool_reader.h"
+#include "record/unnamed.h"
 #include "trace/katr_writer.h"
 
 #define PROGRESS_EVENTS 65536u
@@ -461,11 +462,12 @@ static int write_recording(struct converter *converter, const char *spool, const
 int program_convert(const char *spool, const char *output)
 {
 	struct converter *converter = calloc(1, sizeof(*converter));
-	int result;
+	int records, result;
 
 	if (converter == NULL)
 		return refuse(output, strerror(ENOMEM));
-	katr_writer_init(&converter->writer, tmpfile());
+	records = unnamed_open(output);
+	katr_writer_init(&converter->writer, records >= 0 ? fdopen(records, "w+b") : NULL);
 	if (spool_reader_open(&converter->reader, spool) != 0)
 		result = refuse(spool, converter->reader.error);
 	else
