@@ -10,15 +10,21 @@
  */
 #include "report/sentences.h"
 
-/* Where a rule draws the line.  In use: at the end near its most, and much more than in the beginning. */
+#include <string.h>
+
+/* Where a rule draws the line.  In use: at the end near its most, and the least of the second half much more than that of the
+ * first, which peaks fall back to. */
 #define LEAK_SHARE_OF_PEAK  0.95
 #define LEAK_TIMES_AT_FIRST 1.25
-/* Fragments, and caches: as much as half of what is in use. */
+/* Fragments, and caches: as much as half of what is in use.  Fewer fragments are not worth a word. */
 #define MUCH_SHARE	    0.5
+#define FRAGMENTS_LEAST	    (16.0 * 1024 * 1024)
 
 struct facts {
 	double used, first, peak, peak_seconds; /* in use */
-	double caches;	   /* free, with memory, and not held by what is in use */
+	double caches;	    /* free, with memory, and not held by what is in use */
+	double caches_peak; /* of one module, but for slabs, of which the most is held */
+	bool has_risen;
 	const char *grown; /* the module that grew most; NULL: none did */
 	double grown_by;
 };
@@ -26,6 +32,21 @@ struct facts {
 static double at_first(const struct curve *curve)
 {
 	return (double)curve->min[curve->first];
+}
+
+static bool has_risen(const struct curve *curve)
+{
+	unsigned nr = curve->at - curve->first + 1;
+	float before, after, highest;
+
+	curve_range(curve, curve->first, (nr + 1) / 2, &before, &highest);
+	curve_range(curve, curve->first + nr / 2, nr - nr / 2, &after, &highest);
+	return after > LEAK_TIMES_AT_FIRST * before;
+}
+
+static double most(double a, double b)
+{
+	return a > b ? a : b;
 }
 
 static struct facts collect(const struct source *source)
@@ -37,7 +58,8 @@ static struct facts collect(const struct source *source)
 	struct facts facts = { .used = used->last,
 			       .first = at_first(used),
 			       .peak = used->peak,
-			       .peak_seconds = used->peak_seconds };
+			       .peak_seconds = used->peak_seconds,
+			       .has_risen = has_risen(used) };
 
 	for (unsigned i = 0; i < source->modules_nr; i++) {
 		const struct module *module = &source->modules[i];
@@ -45,6 +67,9 @@ static struct facts collect(const struct source *source)
 
 		if (module_has(module, CURVE_KEPT))
 			facts.caches += module->curves[CURVE_KEPT]->last;
+		if (module_has(module, CURVE_KEPT) && strcmp(module->name, "slab") != 0)
+			facts.caches_peak =
+				most(facts.caches_peak, module->curves[CURVE_KEPT]->peak);
 		if (module == process || !curve->has_begun ||
 		    curve->last - at_first(curve) <= facts.grown_by)
 			continue;
@@ -96,13 +121,13 @@ static void say_what_it_is(struct source *source, const struct facts *facts)
 	double fragments = looked->sparse_rest_bytes + looked->slab_free_bytes;
 
 	/* Fragments count as in use, so they may have grown, too. */
-	if (fragments > MUCH_SHARE * facts->used && fragments > facts->caches)
+	if (fragments > FRAGMENTS_LEAST && fragments > MUCH_SHARE * facts->used &&
+	    fragments > facts->caches)
 		sentence_add(
 			source, 3,
 			"That looks like fragments: little is in use in many blocks and slabs, "
 			"which cannot go back as a whole.");
-	else if (looked->looks_nr > 1 && is_high &&
-		 facts->used > LEAK_TIMES_AT_FIRST * facts->first)
+	else if (looked->looks_nr > 1 && is_high && facts->has_risen)
 		sentence_add(source, 3,
 			     "That looks like a leak, or like a program that is still filling up: "
 			     "what is in use grew to %.1f times and did not come down; %s grew "
@@ -110,7 +135,8 @@ static void say_what_it_is(struct source *source, const struct facts *facts)
 			     facts->first > 0 ? facts->used / facts->first : 1,
 			     facts->grown != NULL ? facts->grown : "nothing",
 			     sentence_bytes(facts->grown_by).text);
-	else if (facts->caches > MUCH_SHARE * facts->used)
+	else if (facts->caches > MUCH_SHARE * facts->used ||
+		 facts->caches_peak > MUCH_SHARE * facts->peak)
 		sentence_add(source, 3,
 			     "That looks like caches: what was freed is kept, and goes back when "
 			     "it was not needed for a while, or by quire_release().");
