@@ -95,6 +95,25 @@ void *quire_alloc_percpu(struct quire *q, size_t bytes, size_t align, unsigned f
  */
 void quire_free_percpu(struct quire *q, void *ptr);
 
+/**
+ * quire_alloc_reserved_percpu - allocate an object where room is kept for it
+ * @q:		instance
+ * @bytes:	as for quire_alloc_percpu()
+ * @align:	as for quire_alloc_percpu()
+ *
+ * Each instance keeps 8 KiB of its first chunk for the variables of libraries that are loaded later.  They are
+ * populated, so this call is served even at the limit; what it takes, variables of libraries no longer have, and are
+ * then placed as any object is.
+ *
+ * Returns   CPU 0's copy, all copies zeroed; or NULL with errno EINVAL (bytes or align), ENOSPC (the area is used
+ *           up), or ENOMEM (the instance's first object, and no memory for its first chunk); then nothing has changed.
+ * Context   may wait for the instance's first object; not from a signal handler.
+ * Cost      one lock, and a look at every page of the area.
+ * Pair      quire_free_percpu().
+ * Linux     __alloc_reserved_percpu().
+ */
+void *quire_alloc_reserved_percpu(struct quire *q, size_t bytes, size_t align);
+
 /* What to allocate many of.  Initialise it with QUIRE_PERCPU_REQUEST_INIT(), and set what you need. */
 struct quire_percpu_request {
 	uint32_t struct_bytes; /* sizeof(struct quire_percpu_request) */

@@ -89,8 +89,7 @@ void percpu_zero_copy(char *copy, size_t bytes)
 	}
 }
 
-/* Clears an object in every unit after it was placed. */
-static void zero_placed(struct percpu *pc, const struct percpu_request *request,
+void percpu_zero_placed(struct percpu *pc, const struct percpu_request *request,
 			const struct placed *placed)
 {
 	uint32_t units = pc->units;
@@ -384,7 +383,7 @@ static __attribute__((noinline, cold)) void *alloc_slow(struct quire *q, size_t 
 		process_set_errno(-error);
 		return NULL;
 	}
-	zero_placed(pc, &request, &placed);
+	percpu_zero_placed(pc, &request, &placed);
 	/* The fast paths jump here, so this returns to their caller. */
 	USDT(percpu_alloc_percpu, (uintptr_t)__builtin_return_address(0), false,
 	     (flags & FLAGS_NO_WAIT) != 0, request_bytes(&request), align,
@@ -485,7 +484,7 @@ static size_t alloc_batch(struct percpu *pc, const struct percpu_request *reques
 		ptrs[n] = place_ptr(pc, placed[n].place);
 	percpu_unlock(pc, token);
 	for (size_t i = 0; i < n; i++)
-		zero_placed(pc, request, &placed[i]);
+		percpu_zero_placed(pc, request, &placed[i]);
 	if (load_relaxed(&pc->empty_pages) < EMPTY_LOW) /* a hint */
 		balance_reserve_low(pc, (request->flags & FLAGS_NO_WAIT) == 0);
 	return n;

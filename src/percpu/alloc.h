@@ -19,6 +19,9 @@ int percpu_place_locked(struct percpu *pc, const struct percpu_request *request,
 			struct placed *placed);
 int percpu_put_locked(struct percpu *pc, const struct percpu_request *request,
 		      struct placed *placed);
+/* Clears an object in every unit after it was placed, and tells tools of it. */
+void percpu_zero_placed(struct percpu *pc, const struct percpu_request *request,
+			const struct placed *placed);
 /* Clears a copy; writes only words that are not zero. */
 void percpu_zero_copy(char *copy, size_t bytes);
 /* Completes the frees that signal handlers deferred.  Call in ordinary context, without spinning

@@ -55,10 +55,10 @@ static size_t variables_a_page(void)
 }
 
 /* Takes room in one of the first chunk's areas; NULL if there is none. */
-static char *from_area(struct percpu *pc, const struct percpu_request *request, enum kind kind)
+static char *from_area(struct percpu *pc, const struct percpu_request *request, enum kind kind,
+		       struct placed *placed)
 {
 	struct percpu_request here = *request;
-	struct placed placed;
 	uint32_t granule = NONE;
 	lock_token token = lock_acquire(&pc->lock);
 
@@ -74,9 +74,9 @@ static char *from_area(struct percpu *pc, const struct percpu_request *request, 
 					   here.n, here.align);
 	}
 	if (granule != NONE)
-		object_put_locked(pc, place_of_granule(granule), &here, &placed);
+		object_put_locked(pc, place_of_granule(granule), &here, placed);
 	percpu_unlock(pc, token);
-	return granule != NONE ? place_ptr(pc, placed.place) : NULL;
+	return granule != NONE ? place_ptr(pc, placed->place) : NULL;
 }
 
 static char *allocate(struct quire *q, const struct quire_percpu_variable *variable)
@@ -85,6 +85,7 @@ static char *allocate(struct quire *q, const struct quire_percpu_variable *varia
 						    .align = variable->align };
 	struct percpu *pc = q != NULL ? percpu_of(q, 0) : NULL;
 	struct percpu_request request;
+	struct placed placed;
 	char *ptr;
 
 	if (pc == NULL)
@@ -92,11 +93,35 @@ static char *allocate(struct quire *q, const struct quire_percpu_variable *varia
 	if (percpu_request_make(pc, &asked, &request) != 0)
 		process_exit_conf(
 			"quire: a per-CPU variable of a size or alignment that no object has");
-	ptr = from_area(pc, &request, KIND_STATIC);
+	ptr = from_area(pc, &request, KIND_STATIC, &placed);
 	if (ptr == NULL)
-		ptr = from_area(pc, &request, KIND_RESERVED);
+		ptr = from_area(pc, &request, KIND_RESERVED, &placed);
 	if (ptr == NULL)
 		ptr = quire_alloc_percpu(q, variable->bytes, variable->align, 0);
+	return ptr;
+}
+
+void *quire_alloc_reserved_percpu(struct quire *q, size_t bytes, size_t align)
+{
+	const struct quire_percpu_request asked = { .bytes = bytes, .align = align };
+	struct percpu *pc = percpu_of(q, 0);
+	struct percpu_request request;
+	struct placed placed;
+	char *ptr = NULL;
+	int error = -ENOMEM;
+
+	if (pc != NULL)
+		error = percpu_request_make(pc, &asked, &request);
+	if (!error) {
+		request.fours = false; /* pages of the area have no half granules */
+		ptr = from_area(pc, &request, KIND_RESERVED, &placed);
+		if (ptr == NULL)
+			error = -ENOSPC;
+	}
+	if (error)
+		process_set_errno(-error);
+	else
+		percpu_zero_placed(pc, &request, &placed);
 	return ptr;
 }
 

@@ -345,6 +345,9 @@ static void uses_percpu(void *arg)
 	}
 	for (unsigned i = 0; i < OBJECTS; i++)
 		quire_free_percpu(q, scene.objects[i]);
+	scene.objects[0] = quire_alloc_reserved_percpu(q, 8, 8);
+	CHECK(scene.objects[0] != NULL);
+	quire_free_percpu(q, scene.objects[0]);
 	quire_percpu_shrink(q);
 }
 

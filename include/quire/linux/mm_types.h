@@ -158,7 +158,7 @@ static inline bool put_page_testzero(struct page *page)
 	struct quire_linux_pin **at, *pin;
 
 	/* The caller's own reference: what others have taken from it, it has seen. */
-	if (__atomic_load_n(&quire_linux_pins.pins_nr, __ATOMIC_RELAXED) == 0)
+	if (__atomic_load_n(&quire_linux_pins.pins_nr, __ATOMIC_ACQUIRE) == 0)
 		return true;
 	(void)pthread_mutex_lock(&quire_linux_pins.lock);
 	at = quire_linux_pin_of_(page);
@@ -166,7 +166,8 @@ static inline bool put_page_testzero(struct page *page)
 	if (pin != NULL && --pin->more == 0) {
 		*at = pin->next;
 		free(pin);
-		(void)__atomic_fetch_sub(&quire_linux_pins.pins_nr, 1, __ATOMIC_RELAXED);
+		/* Pairs with the load: what the holder did with the page comes before the free. */
+		(void)__atomic_fetch_sub(&quire_linux_pins.pins_nr, 1, __ATOMIC_RELEASE);
 	}
 	(void)pthread_mutex_unlock(&quire_linux_pins.lock);
 	return pin == NULL;

@@ -3,12 +3,13 @@
  * linux/module.h - a module as a program
  *
  * main() sets the parameters that its arguments give, as insmod's do (NAME=VALUE), and runs the module's init
- * function, then its exit function unless init refused.  A program of several modules runs them one after the other.
+ * function, then its exit function unless init refused.  A program of several modules runs all their init functions first.
  *
  * init_on_alloc=1 is a parameter of every module: as that of the kernel, it has all allocations zeroed.
  *
  * Exit status: 0; 1 if an init function failed or anything called WARN(); 2 for an argument that is no
- * parameter.  -EAGAIN is no failure: test modules return it to be unloaded at once.
+ * parameter.  -EAGAIN is no failure: test modules return it to be unloaded at once,
+ * without their exit functions.
  */
 #ifndef QUIRE_LINUX_MODULE_H
 #define QUIRE_LINUX_MODULE_H
@@ -157,23 +158,22 @@ static inline bool quire_linux_set_(char *argument)
 
 static inline int quire_linux_run_(void)
 {
-	int status = 0;
+	bool is_unloaded = false;
 
 	for (struct quire_linux_part *part = quire_linux_module.inits; part != NULL;
 	     part = part->next) {
 		int error = part->init();
 
-		if (error == -EAGAIN)
-			return status;
-		if (error != 0) {
+		is_unloaded |= error == -EAGAIN;
+		if (error != 0 && error != -EAGAIN) {
 			printk("%s() failed: %d\n", part->name, error);
 			return 1;
 		}
 	}
-	for (struct quire_linux_part *part = quire_linux_module.exits; part != NULL;
+	for (struct quire_linux_part *part = quire_linux_module.exits; part != NULL && !is_unloaded;
 	     part = part->next)
 		part->exit();
-	return status;
+	return 0;
 }
 
 int main(int argc, char **argv);

@@ -24,6 +24,11 @@ static inline void __percpu *__alloc_percpu(size_t size, size_t align)
 	return __alloc_percpu_gfp(size, align, GFP_KERNEL);
 }
 
+static inline void __percpu *__alloc_reserved_percpu(size_t size, size_t align)
+{
+	return quire_alloc_reserved_percpu(quire_default(), size, align);
+}
+
 #define alloc_percpu_gfp(type, gfp)                                                                \
 	((__typeof__(type) __percpu *)__alloc_percpu_gfp(sizeof(type), __alignof__(type), gfp))
 #define alloc_percpu(type) alloc_percpu_gfp(type, GFP_KERNEL)

@@ -604,6 +604,51 @@ static void many_units_cost_what_is_written(void **state)
 	(void)state;
 }
 
+/* How many objects of 256 bytes the reserved area holds; all are freed. */
+static unsigned fill_reserved(struct quire *q)
+{
+	char *objects[64];
+	unsigned n = 0;
+
+	while (n < 64 && (objects[n] = quire_alloc_reserved_percpu(q, 256, 64)) != NULL) {
+		for (unsigned cpu = 0; cpu < quire_percpu_units(q); cpu++) {
+			char *copy = quire_per_cpu_ptr(objects[n], cpu);
+
+			for (unsigned i = 0; i < 256; i++)
+				assert_int_equal(copy[i], 0);
+			memset(copy, 0x5a, 256);
+		}
+		assert_int_equal((uintptr_t)objects[n++] % 64, 0);
+	}
+	assert_int_equal(errno, ENOSPC);
+	for (unsigned i = 0; i < n; i++)
+		quire_free_percpu(q, objects[i]);
+	return n;
+}
+
+static void the_reserved_area_is_served_again_and_apart(void **state)
+{
+	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = 0 });
+	char *small, *ordinary;
+
+	(void)state;
+	assert_null(quire_alloc_reserved_percpu(q, 0, 0));
+	assert_int_equal(errno, EINVAL);
+	assert_null(quire_alloc_reserved_percpu(q, 8, 3));
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(fill_reserved(q), 32);
+	assert_int_equal(fill_reserved(q), 32);
+	ordinary = quire_alloc_percpu(q, 256, 64, 0); /* of a size that was freed just now */
+	assert_int_equal(fill_reserved(q), 32);
+	small = quire_alloc_reserved_percpu(q, 4, 4);
+	assert_int_equal(*small, 0);
+	assert_int_equal(quire_percpu_bytes(q, small), 8);
+	quire_free_percpu(q, small);
+	quire_free_percpu(q, ordinary);
+	assert_int_equal(quire_verify(q), 0);
+	quire_destroy(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -621,6 +666,7 @@ int main(void)
 		PERCPU_TEST(atomic_uses_the_reserve_at_the_limit),
 		PERCPU_TEST(limit_refuses_and_leaves_all_as_it_was),
 		PERCPU_TEST(bulk_is_many),
+		cmocka_unit_test(the_reserved_area_is_served_again_and_apart),
 		cmocka_unit_test(a_short_bulk_keeps_what_it_has),
 		PERCPU_TEST(cached_offsets_go_when_asked),
 		PERCPU_TEST(a_line_is_a_wish),
