@@ -55,13 +55,19 @@ CHAIN = re.compile(r"(&\s*)?\b(\w+(?:\([^()]*\))?(?:\[[^][]*\])*(?:(?:->|\.)\w+(
 REQUESTS = ("request", "options", "args", "arguments", "placed", "scene")
 
 
+# A field, or two, and what the header says of them.
+FIELD = re.compile(r"^\t[^;/()]*?(\w+)(?:\[[^]]*\])*(?:, \*?(\w+))*;([^\n]*)$", re.M)
+
+
 def constant_fields(headers):
-    """Names of fields that the headers' comments call (c): constant."""
-    names = set()
+    """Names of fields that the headers' comments call (c): constant.  One that any header does not call so is left out, since
+    a condition does not say of which struct it is."""
+    constant, others = set(), set()
     for text in headers:
-        for found in re.finditer(r"^\t[^;/]*?(\w+)(?:\[[^]]*\])*(?:, \*?(\w+))*;[^/\n]*/\* \(c\)", text, re.M):
-            names.update(name for name in found.groups() if name)
-    return names
+        for found in FIELD.finditer(text):
+            names = constant if re.match(r"[^/]*/\* \(c\)", found[3]) else others
+            names.update(name for name in found.groups()[:2] if name)
+    return constant - others
 
 
 def reads_shared(term, constant):

@@ -442,7 +442,7 @@ size_t pool_shrink(struct pool *pool)
 	size_t bytes = 0, some;
 	unsigned n;
 
-	if (pool->words == NULL || !mutex_try(&pool->grow_mutex))
+	if (!mutex_try(&pool->grow_mutex))
 		return 0;
 	do {
 		n = collect_empty(pool, groups);

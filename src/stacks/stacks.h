@@ -63,8 +63,8 @@
  *       nested, and wait for the thread itself if they acquired one.
  *   S8  Isolated CPUs have no stacks: their headers stay zero, and they are never fenced.
  *
- * tests/sim/stacks/stacks_sim.c explores S1 to S7, but for a first use during a fork.
- * tests/unit/stacks/stacks_test.c tests that, S8, and sets of several shapes.
+ * tests/sim/stacks/stacks_sim.c explores S1 to S8, but for a first use during a fork.
+ * tests/unit/stacks/stacks_test.c tests that, and sets of several shapes.
  */
 #ifndef STACKS_STACKS_H
 #define STACKS_STACKS_H

@@ -11,6 +11,7 @@ struct pool_scene {
 	struct page_scene *pages;
 	struct pool pool;
 	uint32_t refused;
+	bool freed; /* by a shrinker */
 };
 
 static struct pool_scene *scene_make(struct sim *sim, uint32_t groups)
@@ -118,4 +119,84 @@ SIM_TEST(pool_grown_by_two_commits_one_step, .explore = SIM_ALL_SCHEDULES, .pree
 	sim_run(sim);
 	check_u64_eq(scene->refused, 0);
 	check_u64_eq(pool_bytes(&scene->pool), (uint64_t)STEP_GROUPS * scene->pool.group_bytes);
+}
+
+static void takes_without_waiting(void *arg)
+{
+	sim_forbid_wait(true);
+	(void)takes(arg, QUIRE_NOWAIT);
+	sim_forbid_wait(false);
+}
+
+/* Both commit the same step, and the system refuses one of them: the other opens it, and it stays charged. */
+SIM_TEST(pool_step_refused_to_one_serves_the_other, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
+	 .events = SIM_REFUSE, .refusals = 1)
+{
+	struct pool_scene *scene = scene_make(sim, 1);
+
+	sim_cpu(sim, 0, takes_without_waiting, scene);
+	sim_cpu(sim, 1, takes_without_waiting, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->refused <= 1);
+	check_u64_eq(scene->pool.used_nr + scene->refused, 2);
+	check_u64_eq(scene->pool.charged_pages << scene->pool.q->page_shift,
+		     pool_bytes(&scene->pool));
+	check_u64_eq(pool_verify(&scene->pool), 0);
+}
+
+/* ---- a pool that is full ---- */
+
+static struct pool_scene *scene_make_full(struct sim *sim)
+{
+	struct pool_scene *scene = scene_make(sim, 1);
+
+	for (unsigned i = 0; i < GROUP_RECORDS; i++)
+		SIM_CHECK(takes(scene, 0) != POOL_NONE);
+	return scene;
+}
+
+static void takes_one(void *arg)
+{
+	(void)takes(arg, 0);
+}
+
+/* A caller that may wait makes room, which is none here, and is then refused: it does not try for ever. */
+SIM_TEST(pool_that_is_full_refuses, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "page_make_room" })
+{
+	struct pool_scene *scene = scene_make_full(sim);
+
+	sim_cpu(sim, 0, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 1);
+	check_u64_eq(pool_verify(&scene->pool), 0);
+}
+
+static size_t frees_the_first(size_t bytes, void *arg)
+{
+	struct pool_scene *scene = arg;
+
+	(void)bytes;
+	if (scene->freed)
+		return 0;
+	scene->freed = true;
+	pool_free(&scene->pool, 0);
+	return RECORD_BYTES;
+}
+
+/* Before it is refused, the program's caches are asked, and what they free serves it. */
+SIM_TEST(pool_that_is_full_asks_shrinkers, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "shrinkers_step" })
+{
+	struct pool_scene *scene = scene_make_full(sim);
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "records", .scan = frees_the_first, .arg = scene);
+	uint64_t id;
+
+	check_u64_eq(quire_shrinker_register(scene->pages->q, &shrinker, &id), 0);
+	sim_cpu(sim, 0, takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(scene->pool.used_nr, GROUP_RECORDS);
+	check_u64_eq(pool_verify(&scene->pool), 0);
 }

@@ -514,6 +514,52 @@ SIM_TEST(stacks_cap_is_over_all_classes, .explore = SIM_ALL_SCHEDULES, .preempt_
 	SIM_CHECK(keeps <= scene->stacks.cap);
 }
 
+/* ---- S8: isolated CPUs ---- */
+
+static void closes_and_opens_isolated(void *arg)
+{
+	struct stacks_scene *scene = arg;
+	struct stacks_door *door = &scene->door[1];
+	lock_token token = lock_acquire(&door->lock);
+
+	stacks_close_locked(&scene->stacks, door);
+	lock_release(&door->lock, token);
+	stacks_fence_slot(&scene->stacks, 1);
+	token = lock_acquire(&door->lock);
+	check_u64_eq(stacks_held(&scene->stacks, door, 0), 0);
+	stacks_open_locked(&scene->stacks, door);
+	lock_release(&door->lock, token);
+}
+
+static void is_refused_both(void *arg)
+{
+	struct stacks_scene *scene = arg;
+
+	SIM_CHECK(!stack_push(&scene->stacks.cpu, 0, 1, &scene->guard, 0));
+	check_u64_eq(stack_pop(&scene->stacks.cpu, 0), STACK_NONE);
+}
+
+/* Its headers stay zero, and have no memory to write to: whoever closes and opens its door touches nothing. */
+SIM_TEST(stacks_of_an_isolated_cpu_stay_untouched, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY, .enters = { "stacks_close_locked", "stacks_open_locked" })
+{
+	static const uint64_t isolated = 2;
+	struct stacks_scene *scene = scene_make(sim, false);
+	lock_token token;
+
+	scene->stacks.isolated = &isolated;
+	SIM_CHECK(stacks_has(&scene->stacks, 0) && !stacks_has(&scene->stacks, 1));
+	SIM_CHECK(!stacks_has(&scene->stacks, scene->stacks.cpu.slots_nr)); /* there is no more */
+	token = lock_acquire(&scene->door[1].lock);
+	check_u64_eq((uint64_t)stacks_begin_locked(&scene->stacks, &scene->door[1]), 0);
+	lock_release(&scene->door[1].lock, token);
+	SIM_CHECK(scene->door[1].ready && !scene->door[1].usable);
+	sim_cpu(sim, 0, closes_and_opens_isolated, scene);
+	sim_cpu(sim, 1, is_refused_both, scene);
+	sim_run(sim);
+	check_u64_eq(scene->door[1].closed_nr, 0);
+}
+
 /* ---- S7: fork ---- */
 
 static struct stacks_scene *member_scene(struct process_member *member)
