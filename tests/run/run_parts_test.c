@@ -300,7 +300,7 @@ static void a_picture_is_well_formed(void **state)
 	(void)state;
 	make_histories(histories);
 	text = text_of(print_picture, histories);
-	assert_non_null(strstr(text, "<title>Resident memory of a &lt;b> &amp; c</title>"));
+	assert_non_null(strstr(text, "<title>Resident memory of a &lt;b&gt; &amp; c\n</title>"));
 	assert_non_null(strstr(text, ">one: 80 MiB</text>"));
 	assert_non_null(strstr(text, ">other: 8 MiB</text>"));
 	assert_null(strstr(text, "nan"));

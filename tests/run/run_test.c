@@ -172,7 +172,7 @@ static void a_missing_library_is_named_with_its_places(void **state)
 	expect(line, 2, "alone/bin/libquire-malloc.so.0 and ");
 	snprintf(line, sizeof(line), "mkdir -p %s/half; cp %s %s %s/half; %s/half/quire run $P",
 		 directory, quire, library, directory, directory);
-	expect(line, 2, "cannot find libquire-run.so: looked for /");
+	expect(line, 2, "cannot find libquire-run.so: looked for it beside /");
 	snprintf(line, sizeof(line), "mkdir -p '%s/a b'; cp %s %s '%s/a b'; '%s/a b/quire' run $P",
 		 directory, quire, library, directory, directory);
 	expect(line, 2, "a space or a colon");

@@ -5,7 +5,7 @@
  * A frame begins with the caller's frame pointer and the return address.  A function that was compiled without frame
  * pointers leaves the register as it was, and its own call is missing; or it uses the register for something else, and
  * the walk ends, or follows a number.  So a frame must be further out than the last one and not too far, and
- * what is not in a page that was read before is read by a system call, which refuses where nothing is mapped.
+ * a system call says of each page, of eight at a time, that something is mapped there before anything in it is read.
  */
 #include "malloc/traces.h"
 
@@ -23,6 +23,7 @@
 #define STACK_BYTES_MAX ((uintptr_t)8 << 20) /* between two frames */
 #define PC_MIN		((uint64_t)1 << 16)
 #define PC_MAX		((uint64_t)1 << 56)
+#define LOOK_PAGES	8u /* most walks see no more */
 #define NAME_BYTES	192
 
 struct frame {
@@ -35,21 +36,30 @@ struct known {
 	uintptr_t start, end;
 };
 
-static bool read_frame(uintptr_t at, struct known *known, struct frame *frame)
+/* What is mapped from the page of @at on, by one call for several pages: a byte of each. */
+static void look_from(uintptr_t at, struct known *known)
 {
 	size_t page = mem_page_bytes();
-	struct iovec to = { .iov_base = frame, .iov_len = sizeof(*frame) };
-	struct iovec from = { .iov_base = (void *)at, .iov_len = sizeof(*frame) };
+	char bytes[LOOK_PAGES];
+	struct iovec to = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+	struct iovec from[LOOK_PAGES];
+	long pages;
 
-	if (at >= known->start && at + sizeof(*frame) <= known->end) {
-		memcpy(frame, (const void *)at, sizeof(*frame));
-		return true;
-	}
-	if (SYSTEM_CALL(SYS_process_vm_readv, getpid(), &to, 1L, &from, 1L, 0L) !=
-	    (long)sizeof(*frame))
-		return false;
 	known->start = at & ~(page - 1);
-	known->end = (at + sizeof(*frame) + page - 1) & ~(page - 1);
+	for (unsigned i = 0; i < LOOK_PAGES; i++)
+		from[i] = (struct iovec){ .iov_base = (void *)(known->start + i * page),
+					  .iov_len = 1 };
+	pages = SYSTEM_CALL(SYS_process_vm_readv, getpid(), &to, 1L, from, (long)LOOK_PAGES, 0L);
+	known->end = known->start + (pages > 0 ? (size_t)pages : 0) * page;
+}
+
+static bool read_frame(uintptr_t at, struct known *known, struct frame *frame)
+{
+	if (at < known->start || at + sizeof(*frame) > known->end)
+		look_from(at, known);
+	if (at + sizeof(*frame) > known->end)
+		return false;
+	memcpy(frame, (const void *)at, sizeof(*frame));
 	return true;
 }
 
