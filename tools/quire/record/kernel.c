@@ -8,21 +8,18 @@
 #include "record/record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <tracefs/tracefs.h>
 
 #include "common/progress.h"
 #include "record/kernel_convert.h"
 #include "record/kernel_events.h"
+#include "record/kernel_info.h"
 #include "record/kernel_samples.h"
 #include "record/kernel_trace.h"
 #include "record/unnamed.h"
@@ -47,6 +44,11 @@ struct recording {
 	uint64_t begin_ns, end_ns;
 	bool is_watched; /* stderr is a terminal */
 };
+
+static double seconds_of(const struct recording *recording)
+{
+	return (double)(recording->end_ns - recording->begin_ns) / 1e9;
+}
 
 /* ---- which events ----------------------------------------------------------------------------- */
 
@@ -167,134 +169,22 @@ static int record(struct recording *recording)
 	return result;
 }
 
-/* ---- what is known of it ---------------------------------------------------------------------- */
-
-static void put_machine(struct katr_writer *writer, const struct recording *recording)
-{
-	time_t now = time(NULL);
-	struct utsname machine;
-	char date[32] = "";
-	struct tm day;
-
-	if (gmtime_r(&now, &day) != NULL)
-		strftime(date, sizeof(date), "%Y-%m-%d", &day);
-	if (uname(&machine) == 0) {
-		katr_writer_info(writer, "kernel", "%s %s %s %s", machine.sysname, machine.release,
-				 machine.version, machine.machine);
-		katr_writer_info(writer, "arch", "%s", machine.machine);
-	}
-	katr_writer_info(writer, "memtotal_kB", "%ld",
-			 sysconf(_SC_PHYS_PAGES) * (sysconf(_SC_PAGESIZE) / 1024));
-	katr_writer_info(writer, "possible_cpus", "0-%u", recording->trace.cpus_nr - 1);
-	katr_writer_info(writer, "clock", "mono");
-	katr_writer_info(writer, "recorded", "%s", date);
-	katr_writer_info(writer, "seconds", "%.1f",
-			 (double)(recording->end_ns - recording->begin_ns) / 1e9);
-	katr_writer_info(writer, "gt_interval_ms", "%u", SAMPLE_EVERY_NS / 1000000);
-}
-
-/* The arguments of this process, in one line. */
-static void put_command(struct katr_writer *writer)
-{
-	FILE *file = fopen("/proc/self/cmdline", "r");
-	char text[1024];
-	size_t nr = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
-
-	if (file != NULL)
-		fclose(file);
-	for (size_t i = 0; i < nr; i++)
-		if (text[i] == '\0' || text[i] == '\n')
-			text[i] = ' ';
-	/* A NUL ends the last one, too. */
-	text[nr > 0 ? nr - 1 : 0] = '\0';
-	katr_writer_info(writer, "command", "%s", text);
-}
-
-static void put_name(struct katr_writer *writer, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-
-	katr_writer_info(writer, "name", "%.*s", (int)strcspn(name, "."), name);
-	katr_writer_info(writer, "workload", "the running kernel, by quire record");
-	put_command(writer);
-}
-
-static void put_events(struct katr_writer *writer, const struct kernel_formats *formats)
-{
-	char names[2048] = "";
-	size_t nr = 0;
-
-	for (int op = 0; op < KERNEL_EVENTS_NR; op++)
-		if (formats->events[op].is_present && op != KERNEL_PRINT && op != KERNEL_STACK)
-			nr += (size_t)snprintf(names + nr, sizeof(names) - nr, "%s%s:%s",
-					       nr > 0 ? "," : "", kernel_events[op].system,
-					       kernel_events[op].name);
-	katr_writer_info(writer, "events", "%s", names);
-}
-
-static void put_counts(struct katr_writer *writer, const struct kernel_convert *convert)
-{
-	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
-		const struct kernel_counts *counts = &convert->counts[kind];
-		const struct {
-			const char *key;
-			uint64_t value;
-		} lines[] = {
-			{ "allocs", counts->allocs_nr },
-			{ "frees", counts->frees_nr },
-			{ "fails", counts->fails_nr },
-			{ "unpaired_frees_dropped", counts->unpaired_nr },
-			{ "inferred_frees", counts->inferred_nr },
-			{ "live_at_end", counts->live_nr },
-			{ "live_bytes_at_end", counts->live_bytes },
-			{ "peak_live", counts->peak_nr },
-			{ "peak_live_bytes", counts->peak_bytes },
-		};
-		char key[64];
-
-		if ((writer->kinds >> kind & 1) == 0)
-			continue;
-		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-			snprintf(key, sizeof(key), "%s.%s", kind_names[kind], lines[i].key);
-			katr_writer_info(writer, key, "%" PRIu64, lines[i].value);
-		}
-	}
-}
-
-static void put_events_counted(struct katr_writer *writer, const struct kernel_convert *convert)
-{
-	const struct kernel_stream *stream = convert->stream;
-	uint64_t events_nr = 0;
-	char key[64];
-
-	for (int op = 0; op < KERNEL_EVENTS_NR; op++)
-		events_nr += stream->raw[op];
-	katr_writer_info(writer, "raw_events", "%" PRIu64, events_nr);
-	katr_writer_info(writer, "raw_unknown", "%" PRIu64, stream->others_nr);
-	for (int op = 0; op < KERNEL_EVENTS_NR; op++) {
-		if (stream->raw[op] == 0)
-			continue;
-		snprintf(key, sizeof(key), "raw.%s", kernel_events[op].name);
-		katr_writer_info(writer, key, "%" PRIu64, stream->raw[op]);
-	}
-	katr_writer_info(writer, "own_allocs_left_out", "%" PRIu64, convert->own_nr);
-	katr_writer_info(writer, "page.partial_frees", "%" PRIu64, convert->partial_frees_nr);
-	katr_writer_info(writer, "page.splits", "%" PRIu64, convert->splits_nr);
-	katr_writer_info(writer, "page.mismatches", "%" PRIu64, convert->mismatches_nr);
-	katr_writer_info(writer, "page.batched_unmatched", "%" PRIu64,
-			 stream->batched_unmatched_nr);
-}
-
 /* ---- loss ------------------------------------------------------------------------------------- */
 
-/* The buffer that --buffer should have had: four times as large. */
-static uint64_t larger_buffer_mb(const struct record_request *request)
+/* Says how to lose less: a buffer four times as large, if there may be one. */
+static void say_remedy(const struct record_request *request)
 {
 	uint64_t bytes = request->buffer_bytes != 0 ? request->buffer_bytes : BUFFER_BYTES_DEFAULT;
-	uint64_t wanted = bytes * 4 >> 20;
+	uint64_t wanted_mb = bytes * 4 >> 20;
 
-	return wanted < 64 ? 64 : wanted;
+	if (wanted_mb > RECORD_BUFFER_BYTES_MAX >> 20)
+		wanted_mb = RECORD_BUFFER_BYTES_MAX >> 20;
+	if (wanted_mb < 64)
+		wanted_mb = 64;
+	if (bytes < RECORD_BUFFER_BYTES_MAX)
+		fprintf(stderr, "give --buffer %" PRIu64 "m, or fewer --events\n", wanted_mb);
+	else
+		fprintf(stderr, "give fewer --events\n");
 }
 
 /* Says what was lost, and writes it into the recording: how many events. */
@@ -323,10 +213,9 @@ static uint64_t put_loss(struct recording *recording, const struct kernel_conver
 		fprintf(stderr, "quire record: lost: and %zu times more\n",
 			convert->losses_nr - LOSSES_SAID_MAX);
 	fprintf(stderr,
-		"quire record: lost: %" PRIu64
-		" events in all, so the recording has gaps: give --buffer %" PRIu64
-		"m, or fewer --events\n",
-		lost_nr, larger_buffer_mb(recording->request));
+		"quire record: lost: %" PRIu64 " events in all, so the recording has gaps: ",
+		lost_nr);
+	say_remedy(recording->request);
 	return lost_nr;
 }
 
@@ -376,11 +265,11 @@ static enum exit_status write_recording(struct recording *recording, struct kern
 		writer->place = recording->kinds & ~(1u << KATR_SLAB);
 		writer->vmalloc_pages = convert->vmap_pages;
 		writer->cpus_nr = recording->trace.cpus_nr;
-		put_name(writer, path);
-		put_machine(writer, recording);
-		put_events(writer, &recording->formats);
-		put_counts(writer, convert);
-		put_events_counted(writer, convert);
+		kernel_info_put(convert, &(struct kernel_about){
+						 .path = path,
+						 .seconds = seconds_of(recording),
+						 .interval_ms = SAMPLE_EVERY_NS / 1000000,
+					 });
 		has_lost = put_loss(recording, convert) != 0;
 		error = katr_writer_end(writer, path);
 	}
@@ -389,7 +278,7 @@ static enum exit_status write_recording(struct recording *recording, struct kern
 		return EXIT_UNWRITTEN;
 	}
 	fprintf(stderr, "quire record: %s: %" PRIu64 " records in %.1f s\n", path,
-		writer->records_nr, (double)(recording->end_ns - recording->begin_ns) / 1e9);
+		writer->records_nr, seconds_of(recording));
 	return has_lost ? EXIT_UNWRITTEN : EXIT_OK;
 }
 

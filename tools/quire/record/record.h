@@ -8,6 +8,9 @@
 
 #include "common/command.h"
 
+/* Linux's ring buffers have at most this much for each CPU. */
+#define RECORD_BUFFER_BYTES_MAX (UINT64_C(2) << 30)
+
 struct record_request {
 	const char *output;    /* a path */
 	const char *events;    /* as given: names with commas; NULL: the recorder's own choice */

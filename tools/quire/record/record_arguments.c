@@ -9,9 +9,6 @@
 
 #define OUTPUT_DEFAULT "quire.katr.zst"
 
-/* Linux's ring buffers have at most this much for each CPU. */
-#define BUFFER_BYTES_MAX (UINT64_C(2) << 30)
-
 enum {
 	OPTION_OUTPUT,
 	OPTION_BUFFER,
@@ -66,7 +63,7 @@ static bool take_number(struct record_request *request, unsigned option, const c
 		return request->seconds != 0;
 	}
 	request->buffer_bytes = parse_bytes(value);
-	if (request->buffer_bytes < 4096 || request->buffer_bytes > BUFFER_BYTES_MAX) {
+	if (request->buffer_bytes < 4096 || request->buffer_bytes > RECORD_BUFFER_BYTES_MAX) {
 		fprintf(stderr,
 			"quire record: '%s' is no size of a buffer: 4k to 2g, such as 64m\n",
 			value);
