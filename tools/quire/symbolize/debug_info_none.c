@@ -11,7 +11,7 @@ struct debug_info *debug_info_open(void)
 const char *debug_info_add(struct debug_info *info, const char *path, const char *build_id,
 			   const struct profile_mapping *mapping)
 {
-	(void)symbols;
+	(void)info;
 	(void)path;
 	(void)build_id;
 	(void)mapping;
@@ -21,7 +21,7 @@ const char *debug_info_add(struct debug_info *info, const char *path, const char
 bool debug_info_find(struct debug_info *info, uint64_t address,
 		     void (*line)(void *arg, const struct function_line *line), void *arg)
 {
-	(void)symbols;
+	(void)info;
 	(void)address;
 	(void)line;
 	(void)arg;
@@ -30,5 +30,5 @@ bool debug_info_find(struct debug_info *info, uint64_t address,
 
 void debug_info_close(struct debug_info *info)
 {
-	(void)symbols;
+	(void)info;
 }

@@ -51,7 +51,7 @@ static bool parse(struct options *options, int argc, char **argv, enum exit_stat
 }
 
 /* False: it is not what was mapped, or cannot be read, which was said. */
-static bool add_module(struct debug_info *symbols, const struct profile *profile,
+static bool add_module(struct debug_info *info, const struct profile *profile,
 		       struct profile_mapping *mapping)
 {
 	char *path = profile_string(profile, mapping->path);
@@ -59,7 +59,7 @@ static bool add_module(struct debug_info *symbols, const struct profile *profile
 	const char *wrong = "has no name in the profile";
 
 	if (path != NULL && build_id != NULL)
-		wrong = debug_info_add(symbols, path, build_id, mapping);
+		wrong = debug_info_add(info, path, build_id, mapping);
 	if (wrong != NULL)
 		fprintf(stderr, "quire symbolize: %s %s: its addresses stay\n",
 			path != NULL ? path : "a module", wrong);
@@ -85,25 +85,25 @@ static void add_line(void *arg, const struct function_line *line)
 
 static enum exit_status symbolize(const struct options *options, struct profile *profile)
 {
-	struct debug_info *symbols = debug_info_open();
-	struct writer *writer = symbols != NULL ? writer_begin(profile) : NULL;
+	struct debug_info *info = debug_info_open();
+	struct writer *writer = info != NULL ? writer_begin(profile) : NULL;
 	enum exit_status status = EXIT_OK;
 	int error;
 
-	if (symbols == NULL)
+	if (info == NULL)
 		return EXIT_FOUND;
 	for (size_t i = 0; i < profile->mappings_nr; i++)
 		if (!profile->mappings[i].has_symbols && is_used(profile, &profile->mappings[i]) &&
-		    !add_module(symbols, profile, &profile->mappings[i]))
+		    !add_module(info, profile, &profile->mappings[i]))
 			status = EXIT_FOUND;
 	for (size_t i = 0; writer != NULL && i < profile->locations_nr; i++) {
 		if (!profile->locations[i].has_lines)
-			(void)debug_info_find(symbols, profile->locations[i].address, add_line,
+			(void)debug_info_find(info, profile->locations[i].address, add_line,
 					      writer);
 		writer_end_location(writer, &profile->locations[i]);
 	}
 	error = writer != NULL ? writer_end(writer, options->out) : -ENOMEM;
-	debug_info_close(symbols);
+	debug_info_close(info);
 	if (error == 0)
 		return status;
 	fprintf(stderr, "quire symbolize: %s: %s\n", options->out, strerror(-error));
