@@ -12,7 +12,6 @@
 #include <quire/quire.h>
 
 #include "base/check.h"
-#include "machine/clock.h"
 #include "malloc/boot.h"
 #include "malloc/heap.h"
 #include "malloc/layer.h"
@@ -24,9 +23,9 @@ static const struct malloc_layer *lower;
 static void put(enum ring_op op, const void *block, size_t bytes)
 {
 	if (LIKELY(block != NULL && !boot_has(block)))
-		recording_put(op, clock_now_ns(), block, bytes);
+		recording_put(op, recording_now(), block, bytes);
 	else if (block == NULL)
-		recording_put(RING_REFUSED, clock_now_ns(), NULL, bytes);
+		recording_put(RING_REFUSED, recording_now(), NULL, bytes);
 }
 
 static void *recorded_alloc(size_t bytes, size_t align, unsigned flags,
@@ -45,7 +44,7 @@ static void *recorded_alloc(size_t bytes, size_t align, unsigned flags,
 
 static void recorded_free(void *block, const struct malloc_call *call)
 {
-	recording_put(RING_FREE, clock_now_ns(), block, 0);
+	recording_put(RING_FREE, recording_now(), block, 0);
 	lower->free(block, call);
 }
 
@@ -56,14 +55,14 @@ static size_t recorded_usable(const void *block, const struct malloc_call *call)
 
 static void *recorded_resize(void *block, size_t bytes, const struct malloc_call *call)
 {
-	uint64_t before_ns = clock_now_ns();
+	uint64_t before = recording_now();
 	void *to = lower->resize(block, bytes, call);
 
 	if (to == block || to == NULL) {
 		put(RING_RESIZED, to, bytes);
 		return to;
 	}
-	recording_put(RING_LEFT, before_ns, block, 0);
+	recording_put(RING_LEFT, before, block, 0);
 	put(RING_MOVED, to, bytes);
 	return to;
 }

@@ -2,6 +2,7 @@
 /* malloc/recording.c - a process's part of the spool: taking one, and writing to it */
 #include "malloc/recording.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
@@ -15,6 +16,7 @@ static struct {
 	struct ring *ring; /* the part begins with them; NULL: not recorded */
 	uint32_t rings_nr;
 	uint64_t slots_nr, bytes;
+	bool in_ticks;
 	uint32_t pid;
 } recording;
 
@@ -43,14 +45,14 @@ static struct recording_owner *take_part(struct recording_header *header, uint32
 	return NULL;
 }
 
-static void put_name(uint64_t time_ns)
+static void put_name(uint64_t time)
 {
 	char name[16] = "";
 	uint64_t words[2];
 
 	handed_name(name);
 	memcpy(words, name, sizeof(words));
-	recording_put(RING_NAME, time_ns, (const void *)(uintptr_t)words[0], words[1]);
+	recording_put(RING_NAME, time, (const void *)(uintptr_t)words[0], words[1]);
 }
 
 /* False: what is left to do, is to count it. */
@@ -58,7 +60,7 @@ static bool begin_part(int fd, struct recording_header *header, enum ring_op op,
 {
 	uint32_t pid = handed_pid();
 	struct recording_owner *owner = take_part(header, pid);
-	uint64_t time_ns = clock_now_ns();
+	uint64_t time;
 	void *part;
 
 	if (owner == NULL)
@@ -74,8 +76,10 @@ static bool begin_part(int fd, struct recording_header *header, enum ring_op op,
 	recording.slots_nr = header->slots_nr;
 	recording.bytes = recording_part_bytes(header);
 	recording.pid = pid;
-	recording_put(op, time_ns, (const void *)(uintptr_t)pid, parent);
-	put_name(time_ns);
+	recording.in_ticks = header->begin_ticks != 0;
+	time = recording_now();
+	recording_put(op, time, (const void *)(uintptr_t)pid, parent);
+	put_name(time);
 	return true;
 }
 
@@ -122,10 +126,15 @@ static uint32_t own_thread(void)
 	return (uint32_t)(process_thread() >> 4);
 }
 
-void recording_put(enum ring_op op, uint64_t time_ns, const void *address, uint64_t bytes)
+uint64_t recording_now(void)
+{
+	return LIKELY(recording.in_ticks) ? clock_ticks() : clock_now_ns();
+}
+
+void recording_put(enum ring_op op, uint64_t time, const void *address, uint64_t bytes)
 {
 	unsigned cpu = process_cpu() % recording.rings_nr;
-	const struct ring_event event = { .time_ns = time_ns,
+	const struct ring_event event = { .time_ns = time,
 					  .address = (uintptr_t)address,
 					  .bytes = bytes };
 

@@ -23,7 +23,7 @@
 #include "malloc/ring.h"
 
 #define RECORDING_MAGIC	   0x6c6f6f7073657571u /* "quespool", less a letter */
-#define RECORDING_VERSION  1u
+#define RECORDING_VERSION  2u
 #define RECORDING_PARTS_NR 64u
 #define RECORDING_HEADER_BYTES                                                                     \
 	65536u			 /* the largest page, so that each part can be mapped by itself */
@@ -51,7 +51,10 @@ struct recording_header {
 	uint32_t
 		unrecorded_nr; /* atomic: processes that found no part, or no room for it in the file */
 	uint32_t is_ended;     /* the command has taken everything */
-	uint64_t begin_ns;     /* monotonic, and the same moment of the calendar */
+	/* Times of events are in ticks (clock_ticks()) if begin_ticks is not 0, else in ns. */
+	uint64_t begin_ticks;
+	uint64_t last_ticks, last_ns; /* of one moment; the command goes on with them */
+	uint64_t begin_ns;	      /* monotonic, and the same moment of the calendar */
 	uint64_t begin_calendar_ns;
 	char command[1024]; /* as much of the program's arguments as there is room for */
 	struct recording_owner owner[RECORDING_PARTS_NR];
@@ -103,7 +106,9 @@ static inline struct ring_slots recording_slots(void *part, uint64_t slots_nr, u
 bool recording_begin(void);
 /* In a child of fork of a process that is recorded: true if the child is, too, with a part of its own. */
 bool recording_begin_child(void);
-/* An event at @time_ns, of this thread.  Any context; only if the process is recorded. */
-void recording_put(enum ring_op op, uint64_t time_ns, const void *address, uint64_t bytes);
+/* The time of an event that happens now, in the spool's unit.  Any context; only if the process is recorded. */
+uint64_t recording_now(void);
+/* An event at @time, of this thread.  Any context; only if the process is recorded. */
+void recording_put(enum ring_op op, uint64_t time, const void *address, uint64_t bytes);
 
 #endif

@@ -51,7 +51,7 @@ enum ring_op {
 };
 
 struct ring_event {
-	uint64_t time_ns; /* monotonic */
+	uint64_t time_ns; /* monotonic; in a spool perhaps ticks (recording.h) */
 	uint64_t address;
 	uint64_t bytes;
 	/* Atomic, stored last.  From the lowest bit: thread 32, op 8, lap 8, check 16. */

@@ -26,6 +26,7 @@ static int begin(void **state)
 	snprintf(path, sizeof(path), "/tmp/spool_test.%d", getpid());
 	if (drain_init(&drain, &request) != 0)
 		return -1;
+	drain.header->begin_ticks = 0; /* times are as they are put */
 	drain.header->owner[0] =
 		(struct recording_owner){ .pid = (uint32_t)getpid(), .process = 1 };
 	return 0;
@@ -224,6 +225,28 @@ static void loss_is_told_by_cpu_and_time(void **state)
 	}
 }
 
+/* Two ns a tick. */
+static void ticks_are_told_in_ns(void **state)
+{
+	struct spool_reader reader;
+	struct spool_event event;
+
+	(void)state;
+	drain.header->begin_ticks = 1000;
+	drain.header->begin_ns = 50000;
+	drain.header->last_ticks = 2000;
+	drain.header->last_ns = 52000;
+	assert_true(put(0, 1500));
+	assert_true(put(0, 3000));
+	assert_int_equal(spool_reader_open(&reader, path), 0);
+	assert_int_equal(spool_reader_next(&reader, &event), 1);
+	assert_int_equal(event.event.time_ns, 51000);
+	assert_int_equal(spool_reader_next(&reader, &event), 1);
+	assert_int_equal(event.event.time_ns, 54000);
+	assert_int_equal(spool_reader_next(&reader, &event), 0);
+	spool_reader_close(&reader);
+}
+
 /* As on a disk that is full. */
 static void a_write_that_fails_leaves_all_in_the_rings(void **state)
 {
@@ -254,7 +277,7 @@ static void other_files_are_refused_with_the_place(void **state)
 	(void)state;
 	drain.header->version = 9;
 	assert_int_equal(spool_reader_open(&reader, path), -1);
-	assert_string_equal(reader.error, "at byte 8: version 9; this program knows version 1");
+	assert_string_equal(reader.error, "at byte 8: version 9; this program knows version 2");
 	spool_reader_close(&reader);
 	drain.header->version = RECORDING_VERSION;
 	drain.header->slots_nr = 3;
@@ -296,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_in_a_segment_and_in_its_ring_is_read_once,
 						begin, end),
 		cmocka_unit_test_setup_teardown(loss_is_told_by_cpu_and_time, begin, end),
+		cmocka_unit_test_setup_teardown(ticks_are_told_in_ns, begin, end),
 		cmocka_unit_test_setup_teardown(a_write_that_fails_leaves_all_in_the_rings, begin,
 						end),
 		cmocka_unit_test_setup_teardown(other_files_are_refused_with_the_place, begin, end),

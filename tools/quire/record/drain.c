@@ -19,6 +19,7 @@
 
 #include "common/progress.h"
 #include "machine/atomic.h"
+#include "machine/clock.h"
 #include "machine/process.h"
 #include "record/segment.h"
 #include "run/resident.h"
@@ -61,6 +62,20 @@ static uint64_t calendar_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Only if the system keeps time by the counter is it the same on all CPUs, and steady. */
+static bool has_ticks(void)
+{
+	FILE *file =
+		fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
+	char name[8] = "";
+
+	if (file == NULL)
+		return false;
+	(void)!fgets(name, sizeof(name), file);
+	fclose(file);
+	return clock_ticks() != 0 && strcmp(name, "tsc\n") == 0;
+}
+
 static void fill_header(struct recording_header *header, const struct drain_request *request)
 {
 	uint32_t cpus_nr = process_cpus_possible();
@@ -72,6 +87,7 @@ static void fill_header(struct recording_header *header, const struct drain_requ
 	header->cookie = request->cookie;
 	header->parts_nr = request->children ? RECORDING_PARTS_NR : 1;
 	header->begin_ns = progress_now_ns();
+	header->begin_ticks = has_ticks() ? clock_ticks() : 0;
 	header->begin_calendar_ns = calendar_ns();
 	for (char **word = request->program; *word != NULL; word++) {
 		size_t left = sizeof(header->command) - used;
@@ -274,10 +290,18 @@ static void look_for_ended(struct drain *drain)
 	}
 }
 
+/* So that ticks can be told in ns, however the recording ends. */
+static void note_time(struct recording_header *header)
+{
+	header->last_ticks = clock_ticks();
+	header->last_ns = progress_now_ns();
+}
+
 static bool drain_all(struct drain *drain, bool is_end)
 {
 	bool has_moved = false;
 
+	note_time(drain->header);
 	for (unsigned part = 0; part < drain->header->parts_nr; part++)
 		/* Pairs with the library's compare-and-swap. */
 		if (load_acquire(&drain->header->owner[part].pid) != 0)

@@ -271,6 +271,29 @@ static int by_end(const void *left, const void *right)
 	return (a->last_ns > b->last_ns) - (a->last_ns < b->last_ns);
 }
 
+/* An event's time in ns. */
+static uint64_t in_ns(const struct spool_reader *reader, uint64_t time)
+{
+	const struct recording_header *header = reader->header;
+	double ns;
+
+	if (header->begin_ticks == 0 || header->last_ticks <= header->begin_ticks)
+		return time;
+	ns = (double)(header->last_ns - header->begin_ns) /
+	     (double)(header->last_ticks - header->begin_ticks);
+	if (time < header->begin_ticks)
+		return header->begin_ns;
+	return header->begin_ns + (uint64_t)((double)(time - header->begin_ticks) * ns);
+}
+
+static void put_in_ns(const struct spool_reader *reader, struct spool_loss *loss)
+{
+	if (loss->nr == 0)
+		return;
+	loss->first_ns = in_ns(reader, loss->first_ns);
+	loss->last_ns = in_ns(reader, loss->last_ns);
+}
+
 static int find_runs(struct spool_reader *reader)
 {
 	struct moved *moved = NULL;
@@ -285,6 +308,10 @@ static int find_runs(struct spool_reader *reader)
 	free(moved);
 	if (reader->no_memory)
 		return fail(reader, "%s", strerror(ENOMEM));
+	for (size_t i = 0; i < reader->losses_nr; i++)
+		put_in_ns(reader, &reader->losses[i]);
+	for (uint32_t cpu = 0; cpu < reader->header->rings_nr; cpu++)
+		put_in_ns(reader, &reader->loss[cpu]);
 	if (reader->losses_nr != 0)
 		qsort(reader->losses, reader->losses_nr, sizeof(reader->losses[0]), by_end);
 	if (reader->runs_nr != 0)
@@ -453,6 +480,7 @@ int spool_reader_next(struct spool_reader *reader, struct spool_event *event)
 	*event = (struct spool_event){ .event = run->events[run->next++],
 				       .process = run->process,
 				       .cpu = run->cpu };
+	event->event.time_ns = in_ns(reader, event->event.time_ns);
 	if (run->next == run->events_nr)
 		close_first(reader);
 	sift_down(reader);
