@@ -109,8 +109,8 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay", 2, "name at least one trace");
 	expect("replay --jsn x", 2, "wrong use of '--jsn'; the nearest option is '--json'");
 	expect("replay --json", 2, "'--json' needs a value");
-	expect("replay --kind slab x", 2,
-	       "kind 'slab' cannot be replayed; page, vmap and percpu can");
+	expect("replay --kind heap x", 2,
+	       "kind 'heap' cannot be replayed; page, vmap, percpu and slab can");
 	expect("replay --kind page %T/vmalloc-bpf.katr.zst", 2, "holds no page allocations");
 	expect("replay --conf limt:1g x", 2, "limit");
 	expect("replay --placement best x", 2, "--placement: bad value \"best\"");

@@ -122,8 +122,9 @@ static void *arena_alloc(void *heap, const struct plan_request *request)
 	return addr;
 }
 
-static void arena_free(void *heap, void *addr)
+static void arena_free(void *heap, void *addr, const struct plan_request *request)
 {
+	(void)request;
 	(void)heap;
 	pthread_mutex_lock(&arena.lock);
 	if (addr == arena.previous)
@@ -328,6 +329,41 @@ static void the_library_passes(void **state)
 	}
 }
 
+/* Areas' requests as those of kmalloc(): every other one fits a slab. */
+static void slab_objects_and_larger_blocks_pass(void **state)
+{
+	struct plan blocks = plan;
+	uint32_t requests_nr = 0;
+	uint64_t small_nr = 0, large_nr = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < plan.blocks_nr; i++)
+		if (plan.blocks[i].request >= requests_nr)
+			requests_nr = plan.blocks[i].request + 1;
+	blocks.kind = KATR_SLAB;
+	blocks.requests = calloc(requests_nr, sizeof(blocks.requests[0]));
+	assert_non_null(blocks.requests);
+	for (uint32_t i = 0; i < requests_nr; i++)
+		blocks.requests[i] = (struct plan_request){
+			.bytes = i % 2 == 0 ? (plan.requests[i].bytes >> 6) % QUIRE_OBJECT_MAX + 1
+					    : plan.requests[i].bytes + QUIRE_OBJECT_MAX,
+			.align_bytes = 16,
+		};
+	for (uint32_t i = 0; i < plan.steps_nr; i++)
+		if (plan.steps[i].op == PLAN_ALLOC)
+			*(plan.steps[i].request % 2 == 0 ? &small_nr : &large_nr) += 1;
+	assert_true(small_nr > 0 && large_nr > 0);
+	for (int threads = 0; threads < 2; threads++) {
+		struct engine_result result = run_plan(&blocks, &object_target_slab, threads != 0);
+
+		assert_string_equal(result.error, "");
+		assert_true(result.objects.live_nr == blocks.totals.live_blocks);
+		assert_true(result.objects.slab.slab_bytes >= result.objects.slab.used_bytes);
+		engine_result_fini(&result);
+	}
+	free(blocks.requests);
+}
+
 /* ---- copies ---------------------------------------------------------------------------------- */
 
 static void expect_copy_error(enum fault wanted, const char *text)
@@ -476,6 +512,7 @@ int main(void)
 		cmocka_unit_test(a_lost_block_is_found),
 		cmocka_unit_test(a_broken_rule_is_named),
 		cmocka_unit_test(the_library_passes),
+		cmocka_unit_test(slab_objects_and_larger_blocks_pass),
 		cmocka_unit_test(copies_are_filled_and_checked),
 		cmocka_unit_test(an_object_that_is_not_zero_is_found),
 		cmocka_unit_test(who_may_not_wait_asks_again),

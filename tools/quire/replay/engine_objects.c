@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_objects.c - the steps of areas and of per-CPU objects
+ * engine_objects.c - the steps of areas, of per-CPU objects and of slab objects
  *
  * One thread acts for every recorded CPU, so it is pinned to one CPU: otherwise the contents of
  * the allocator's per-CPU caches would depend on where the system runs it.  It uses the recorded
@@ -131,7 +131,7 @@ static void step_free(struct actor *actor, const struct plan_step *step)
 		return;
 	if (engine_fills(engine))
 		check(actor, step->id, addr, &engine->plan->requests[step->request]);
-	engine->object_target->free(engine->heap, addr);
+	engine->object_target->free(engine->heap, addr, &engine->plan->requests[step->request]);
 }
 
 /* The recorded time comes to @to_ns, and the allocator does on the way what it wanted to do. */
@@ -200,13 +200,14 @@ static void free_live_objects(struct engine *engine, struct actor *actor)
 	const struct plan *plan = engine->plan;
 
 	for (uint32_t id = 0; id < plan->blocks_nr; id++) {
+		const struct plan_request *request = &plan->requests[plan->blocks[id].request];
 		void *addr = engine_peek_address(engine, id);
 
 		if (addr == NULL)
 			continue;
 		if (engine_fills(engine))
-			check(actor, id, addr, &plan->requests[plan->blocks[id].request]);
-		engine->object_target->free(engine->heap, addr);
+			check(actor, id, addr, request);
+		engine->object_target->free(engine->heap, addr, request);
 	}
 }
 
@@ -285,6 +286,13 @@ static void close_objects(struct engine *engine)
 {
 	engine->object_target->close(engine->heap);
 	release_thread(engine);
+}
+
+const struct object_target *object_target_of(enum katr_kind kind)
+{
+	return kind == KATR_VMAP   ? &object_target_vmap
+	       : kind == KATR_SLAB ? &object_target_slab
+				   : &object_target_percpu;
 }
 
 const struct engine_kind engine_objects = {

@@ -88,6 +88,8 @@ static void put_kind(FILE *file, const struct outcome *outcome)
 		json_put_pages(file, outcome);
 	else if (plan->kind == KATR_VMAP)
 		json_put_vmap(file, outcome);
+	else if (plan->kind == KATR_SLAB)
+		json_put_slab(file, outcome);
 	else
 		json_put_percpu(file, outcome);
 }

@@ -24,6 +24,7 @@ void json_put_mark(FILE *file, const struct plan_mark *mark);
 /* ---- the kinds: "totals", "marks" ------------------------------------------------------------ */
 void json_put_pages(FILE *file, const struct outcome *outcome);
 void json_put_percpu(FILE *file, const struct outcome *outcome);
+void json_put_slab(FILE *file, const struct outcome *outcome);
 void json_put_vmap(FILE *file, const struct outcome *outcome);
 
 #endif

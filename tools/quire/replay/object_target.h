@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object_target.h - what a replay of areas or of per-CPU objects runs against, as a table of calls
+ * object_target.h - what a replay of areas, of per-CPU objects or of slab objects runs against, as a table of calls
  *
  * The counterpart of target.h, which is for pages.  The calls are the public ones; the calling
  * thread acts for all recorded CPUs, or for one of them.
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <quire/percpu.h>
+#include <quire/slab.h>
 #include <quire/vmap.h>
 
 #include "replay/plan.h"
@@ -22,6 +23,8 @@
 struct object_stat {
 	struct quire_vmap_stat vmap;
 	struct quire_percpu_stat percpu;
+	struct quire_slab_stat slab;
+	uint64_t large_bytes; /* slab: of blocks that are too large for slabs */
 	uint64_t live_nr;
 };
 
@@ -37,7 +40,8 @@ struct object_target {
 		    size_t error_bytes);
 	void (*close)(void *heap);
 	void *(*alloc)(void *heap, const struct plan_request *request); /* NULL: errno */
-	void (*free)(void *heap, void *addr);
+	/* As it was allocated. */
+	void (*free)(void *heap, void *addr, const struct plan_request *request);
 	/* Does due work, as quire_poll().  Milliseconds until more is due; -1: none will be. */
 	int (*poll)(void *heap);
 	void (*read_stat)(void *heap, struct object_stat *stat);
@@ -47,6 +51,9 @@ struct object_target {
 
 extern const struct object_target object_target_vmap;
 extern const struct object_target object_target_percpu;
+extern const struct object_target object_target_slab;
 extern const struct object_target object_target_nothing;
+/* What serves a kind that has sizes in bytes. */
+const struct object_target *object_target_of(enum katr_kind kind);
 
 #endif

@@ -23,8 +23,7 @@ struct engine passes_engine(const struct replay_request *request, const struct p
 	return (struct engine){
 		.plan = plan,
 		.target = request->threads ? &target_public : &target_by_number,
-		.object_target =
-			plan->kind == KATR_VMAP ? &object_target_vmap : &object_target_percpu,
+		.object_target = object_target_of(plan->kind),
 		.conf = conf[0] != '\0' ? conf : NULL,
 		.threads = request->threads,
 		.checks = true,

@@ -6,8 +6,8 @@
  * allocated.  Everything that a replay needs is kept in arrays, so its passes measure the allocator
  * and not the decoding.
  *
- * A plan covers one kind of allocation: pages, areas of the vmalloc space, or per-CPU objects.
- * Pages are requested by order.  The other two are requested by size in bytes; each class of the
+ * A plan covers one kind of allocation: pages, areas of the vmalloc space, per-CPU objects, or slab objects.
+ * Pages are requested by order.  The others are requested by size in bytes; each class of the
  * trace is one such request.
  *
  * Words

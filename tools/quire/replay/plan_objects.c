@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plan_objects.c - the steps of areas and of per-CPU objects
+ * plan_objects.c - the steps of areas, of per-CPU objects and of slab objects
  *
  * A class of the trace is a request.  Each new millisecond of recorded time is a step of its own:
  * fine enough for an allocator's timers, which work in tenths of seconds, and rare compared with
@@ -41,6 +41,13 @@ static struct plan_request request_of_percpu(const struct katr_class *class)
 	};
 }
 
+/* What kmalloc() and malloc() align to is not in the recording. */
+static struct plan_request request_of_slab(const struct katr_class *class)
+{
+	return (struct plan_request){ .bytes = class->asked_bytes > 0 ? class->asked_bytes : 1,
+				      .align_bytes = 16 };
+}
+
 void planner_begin_objects(struct planner *planner)
 {
 	const struct katr_reader *reader = planner->reader;
@@ -58,6 +65,8 @@ void planner_begin_objects(struct planner *planner)
 			plan->requests[i] = request_of_area(class, (size_t)1 << plan->page_shift);
 		if (class->kind == KATR_PERCPU && plan->kind == KATR_PERCPU)
 			plan->requests[i] = request_of_percpu(class);
+		if (class->kind == KATR_SLAB && plan->kind == KATR_SLAB)
+			plan->requests[i] = request_of_slab(class);
 	}
 }
 

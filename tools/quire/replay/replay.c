@@ -141,10 +141,7 @@ static int read_trace(const struct replay_request *request, struct plans *plans,
 	if (plans->nr > before)
 		return 0;
 	replay_describe_kinds(request->kinds, "or", names, sizeof(names));
-	snprintf(error, error_bytes, "%s: holds no %s allocations%s", path, names,
-		 held == 1u << KATR_SLAB
-			 ? ", but blocks of kmalloc() or malloc(), which `quire report` shows"
-			 : "");
+	snprintf(error, error_bytes, "%s: holds no %s allocations", path, names);
 	return -1;
 }
 

@@ -30,7 +30,7 @@ const struct option_row replay_rows[] = {
 			     "acts for all, and the figures are the same each time" },
 	[OPTION_JSON] = { "json", "FILE", "the same for machines; written only when all is done" },
 	[OPTION_CONF] = { "conf", "STRING", "options, as in QUIRE_CONF: \"limit:2g,zones:2\"" },
-	[OPTION_KIND] = { "kind", "KIND", "only these allocations: page, vmap or percpu" },
+	[OPTION_KIND] = { "kind", "KIND", "only these: page, vmap, percpu or slab" },
 	[OPTION_PLACEMENT] = { "placement", "HOW", "linux or packed: rules for per-CPU objects" },
 	[OPTION_DEPOPULATE] = { "depopulate", "on|off", "whether per-CPU memory shrinks" },
 	[OPTION_ABLATE] = { "ablate", NULL, "per-CPU memory without each rule of placement" },
@@ -45,7 +45,7 @@ const struct option_row replay_rows[] = {
 #define CONF_BYTES sizeof(((struct replay_request *)NULL)->conf)
 
 /* The kinds that can be replayed. */
-static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP, KATR_PERCPU };
+static const enum katr_kind kinds[] = { KATR_PAGE, KATR_VMAP, KATR_PERCPU, KATR_SLAB };
 #define KINDS_NR (sizeof(kinds) / sizeof(kinds[0]))
 
 static unsigned all_kinds(void)

@@ -175,6 +175,8 @@ void report_print(const struct outcome *outcome, FILE *file)
 		report_pages(outcome, file);
 	else if (outcome->plan->kind == KATR_VMAP)
 		report_vmap(outcome, file);
+	else if (outcome->plan->kind == KATR_SLAB)
+		report_slab(outcome, file);
 	else
 		report_percpu(outcome, file);
 }

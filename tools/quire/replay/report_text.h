@@ -28,6 +28,7 @@ void report_checked(const struct outcome *outcome, FILE *file);
 /* ---- the kinds ------------------------------------------------------------------------------- */
 void report_pages(const struct outcome *outcome, FILE *file);
 void report_percpu(const struct outcome *outcome, FILE *file);
+void report_slab(const struct outcome *outcome, FILE *file);
 void report_vmap(const struct outcome *outcome, FILE *file);
 
 #endif

@@ -170,16 +170,63 @@ static const struct side_mark_figure percpu_mark_figures[] = {
 	{ NULL, NULL },
 };
 
+/* ---- slab objects ------------------------------------------------------------------------------- */
+
+static double sheaf_refills(const struct outcome *outcome)
+{
+	return (double)outcome->checked.objects.slab.refills;
+}
+
+static double sheaf_spills(const struct outcome *outcome)
+{
+	return (double)outcome->checked.objects.slab.spills;
+}
+
+static const struct side_figure slab_figures[] = {
+	{ "ns per operation", time_of },
+	{ "sheaves refilled", sheaf_refills },
+	{ "sheaves spilled", sheaf_spills },
+	{ NULL, NULL },
+};
+
+static double slabs_mib(const struct outcome *outcome, uint32_t mark)
+{
+	return mib(outcome->checked.marks[mark].objects.slab.slab_bytes);
+}
+
+static double slabs_free_mib(const struct outcome *outcome, uint32_t mark)
+{
+	return mib(outcome->checked.marks[mark].objects.slab.free_bytes);
+}
+
+static const struct side_mark_figure slab_mark_figures[] = {
+	{ "slabs, MiB", slabs_mib },
+	{ "free in slabs, MiB", slabs_free_mib },
+	{ NULL, NULL },
+};
+
 /* ---- by kind ---------------------------------------------------------------------------------- */
 
 const struct side_figure *side_figures(enum katr_kind kind)
 {
-	return kind == KATR_PAGE ? page_figures : kind == KATR_VMAP ? vmap_figures : percpu_figures;
+	static const struct side_figure *const figures[KATR_KINDS_NR] = {
+		[KATR_PAGE] = page_figures,
+		[KATR_PERCPU] = percpu_figures,
+		[KATR_VMAP] = vmap_figures,
+		[KATR_SLAB] = slab_figures,
+	};
+
+	return figures[kind];
 }
 
 const struct side_mark_figure *side_mark_figures(enum katr_kind kind)
 {
-	return kind == KATR_PAGE   ? page_mark_figures
-	       : kind == KATR_VMAP ? vmap_mark_figures
-				   : percpu_mark_figures;
+	static const struct side_mark_figure *const figures[KATR_KINDS_NR] = {
+		[KATR_PAGE] = page_mark_figures,
+		[KATR_PERCPU] = percpu_mark_figures,
+		[KATR_VMAP] = vmap_mark_figures,
+		[KATR_SLAB] = slab_mark_figures,
+	};
+
+	return figures[kind];
 }

@@ -91,8 +91,9 @@ static void *alloc_no_object(void *heap, const struct plan_request *request)
 	return alloc_nothing(heap, 0, 0, 0);
 }
 
-static void free_no_object(void *heap, void *addr)
+static void free_no_object(void *heap, void *addr, const struct plan_request *request)
 {
+	(void)request;
 	(void)heap;
 	(void)addr;
 }

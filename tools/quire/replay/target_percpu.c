@@ -28,8 +28,9 @@ static void *alloc_object(void *heap, const struct plan_request *request)
 	return quire_alloc_percpu(heap, request->bytes, request->align_bytes, request->flags);
 }
 
-static void free_object(void *heap, void *addr)
+static void free_object(void *heap, void *addr, const struct plan_request *request)
 {
+	(void)request;
 	quire_free_percpu(heap, addr);
 }
 

@@ -34,8 +34,9 @@ static void *alloc_area(void *heap, const struct plan_request *request)
 	return quire_vmalloc_with(heap, request->bytes, &options);
 }
 
-static void free_area(void *heap, void *addr)
+static void free_area(void *heap, void *addr, const struct plan_request *request)
 {
+	(void)request;
 	quire_vfree(heap, addr);
 }
 

@@ -105,11 +105,11 @@ static void *alloc_object(void *heap, const struct plan_request *request)
 	return addr;
 }
 
-static void free_object(void *heap, void *addr)
+static void free_object(void *heap, void *addr, const struct plan_request *request)
 {
 	uint64_t begin_ns = progress_now_ns();
 
-	latency.objects->free(heap, addr);
+	latency.objects->free(heap, addr, request);
 	spread_add(latency.free_ns, since(begin_ns));
 }
 

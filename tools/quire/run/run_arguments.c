@@ -21,9 +21,7 @@ const struct option_row run_rows[] = {
 	[OPTION_CHILDREN] = { "children", NULL,
 			      "the program's children run on Quire too and are added up;\n"
 			      "without it, they find the environment as it was" },
-	[OPTION_JSON] = { "json", "FILE",
-			  "the same for machines; FILE is written when the program has\n"
-			  "ended" },
+	[OPTION_JSON] = { "json", "FILE", "the same for machines, when the program has ended" },
 	[OPTION_PROFILE] = { "profile", "FILE",
 			     "what holds memory, by stack, sampled; for pprof, when the\n"
 			     "program has ended, however it does" },

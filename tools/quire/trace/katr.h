@@ -73,10 +73,11 @@ struct katr_class {
 	uint64_t align_bytes;
 	uint32_t gfp;
 	uint8_t kind;
-	uint8_t order;	     /* page */
-	uint8_t migratetype; /* page */
-	uint8_t detail;	     /* vmap: KATR_AREA_*; percpu: KATR_PERCPU_* */
-	const char *site;    /* percpu, vmap, slab */
+	uint8_t order;	      /* page */
+	uint8_t migratetype;  /* page */
+	uint64_t asked_bytes; /* slab: as the caller said; size_bytes is what it got */
+	uint8_t detail;	      /* vmap: KATR_AREA_*; percpu: KATR_PERCPU_* */
+	const char *site;     /* percpu, vmap, slab */
 };
 
 struct katr_table {

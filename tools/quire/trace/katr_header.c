@@ -199,15 +199,14 @@ static void parse_vmap_class(struct katr_reader *reader, struct katr_input *inpu
 static void parse_slab_class(struct katr_reader *reader, struct katr_input *input,
 			     struct katr_class *class)
 {
-	uint64_t wanted_bytes = katr_read_varint(input);
-
+	class->asked_bytes = katr_read_varint(input);
 	class->size_bytes = katr_read_varint(input);
 	class->gfp = (uint32_t)katr_read_varint(input);
 	katr_read_varint(input);	  /* flags */
 	katr_read_varint(input);	  /* node, as z */
 	read_string_index(reader, input); /* cache */
 	class->site = read_string_index(reader, input);
-	if ((wanted_bytes > class->size_bytes && class->size_bytes != 0) ||
+	if ((class->asked_bytes > class->size_bytes && class->size_bytes != 0) ||
 	    class->size_bytes >> 56 != 0)
 		fail(reader, input, "the size of a slab class is out of range");
 }
