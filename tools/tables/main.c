@@ -3,41 +3,76 @@
  * quire-tables WHAT - what is made of the commands' tables while the project is built
  *
  *   bash, zsh          completions for a shell
- *   synopsis COMMAND   the SYNOPSIS of a command's manual page, for scdoc
+ *
+ * and, in the words of scdoc(5), of manual pages:
+ *
+ *   summary COMMAND    a command in a line
+ *   synopsis COMMAND   its SYNOPSIS
+ *   about COMMAND      what its --help says before the options
  *   options COMMAND    its OPTIONS
  *   statuses COMMAND   its EXIT STATUS
+ *   commands           all commands
+ *   keys               the options of an instance
+ *   figures MODULE     the figures of page, vmap, percpu or slab
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "tables.h"
 
-static const struct command *find(const char *name)
+static const struct {
+	const char *what;
+	void (*print)(FILE *file);
+} of_all[] = {
+	{ "bash", print_bash },
+	{ "zsh", print_zsh },
+	{ "commands", print_commands },
+	{ "keys", print_keys },
+};
+
+static const struct {
+	const char *what;
+	void (*print)(FILE *file, const struct command *command);
+} of_one[] = {
+	{ "summary", print_summary }, { "synopsis", print_synopsis }, { "about", print_about },
+	{ "options", print_options }, { "statuses", print_statuses },
+};
+
+#define ROWS(table) (sizeof(table) / sizeof((table)[0]))
+
+/* False: there is nothing that is called so. */
+static bool print_of_all(const char *what)
 {
-	for (const struct command *const *command = commands; *command != NULL; command++)
-		if (strcmp((*command)->name, name) == 0)
-			return *command;
-	return NULL;
+	for (unsigned i = 0; i < ROWS(of_all); i++)
+		if (strcmp(of_all[i].what, what) == 0)
+			return of_all[i].print(stdout), true;
+	return false;
+}
+
+/* False: there is nothing that is called so of a command or module of this name. */
+static bool print_of_one(const char *what, const char *name)
+{
+	const struct command *command = command_find(name);
+
+	if (strcmp(what, "figures") == 0)
+		return print_figures(stdout, name);
+	for (unsigned i = 0; command != NULL && i < ROWS(of_one); i++)
+		if (strcmp(of_one[i].what, what) == 0)
+			return of_one[i].print(stdout, command), true;
+	return false;
 }
 
 int main(int argc, char **argv)
 {
-	const struct command *command = argc == 3 ? find(argv[2]) : NULL;
-	const char *what = argc > 1 ? argv[1] : "";
+	bool is_known = argc == 2   ? print_of_all(argv[1])
+			: argc == 3 ? print_of_one(argv[1], argv[2])
+				    : false;
 
-	if (argc == 2 && strcmp(what, "bash") == 0)
-		print_bash(stdout);
-	else if (argc == 2 && strcmp(what, "zsh") == 0)
-		print_zsh(stdout);
-	else if (command != NULL && strcmp(what, "synopsis") == 0)
-		print_synopsis(stdout, command);
-	else if (command != NULL && strcmp(what, "options") == 0)
-		print_options(stdout, command);
-	else if (command != NULL && strcmp(what, "statuses") == 0)
-		print_statuses(stdout, command);
-	else
-		return fprintf(stderr, "quire-tables: bash, zsh, or synopsis, options or statuses "
-				       "and a command\n"),
-		       2;
+	if (!is_known) {
+		fprintf(stderr,
+			"quire-tables: bash, zsh, commands or keys; summary, synopsis, about, "
+			"options or statuses and a command; figures and a module\n");
+		return 2;
+	}
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 3;
 }

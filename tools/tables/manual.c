@@ -4,24 +4,57 @@
 
 #include <string.h>
 
-/* scdoc takes these for marks, and a dot that begins a line for a list's. */
-static void print_text(FILE *file, const char *text, const char *line_end)
+#include "instance/options.h"
+#include "stat/figures.h"
+
+/* scdoc takes these for marks. */
+static void print_span(FILE *file, const char *text, const char *end)
 {
-	for (; *text != '\0'; text++) {
-		if (*text == '\n') {
-			fputs(line_end, file);
-			continue;
-		}
-		if (strchr("\\*_#~`|[]<>", *text) != NULL)
+	for (; text < end; text++) {
+		if (strchr("\\*_#~`|[]<>+", *text) != NULL)
 			fputc('\\', file);
 		fputc(*text, file);
 	}
+}
+
+static void print_words(FILE *file, const char *text, const char *line_end)
+{
+	for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+		print_span(file, text, end);
+		fputs(line_end, file);
+	}
+	print_span(file, text, text + strlen(text));
+}
+
+/* The same as whole lines. */
+static void print_text(FILE *file, const char *text, const char *line_end)
+{
+	print_words(file, text, line_end);
 	fputc('\n', file);
+}
+
+void print_summary(FILE *file, const struct command *command)
+{
+	print_text(file, command->summary, " ");
 }
 
 void print_synopsis(FILE *file, const struct command *command)
 {
-	print_text(file, command->synopsis, "++\n");
+	for (const char *line = command->synopsis, *end; *line != '\0'; line = end) {
+		/* What goes on in the next line begins with blanks there. */
+		line += strspn(line, " ");
+		end = line + strcspn(line, "\n");
+		print_span(file, line, end);
+		end += *end == '\n';
+		if (*end != '\0')
+			fputs(*end == ' ' ? " " : "++\n", file);
+	}
+	fputc('\n', file);
+}
+
+void print_about(FILE *file, const struct command *command)
+{
+	print_text(file, command->about != NULL ? command->about : command->summary, "\n");
 }
 
 void print_options(FILE *file, const struct command *command)
@@ -44,4 +77,52 @@ void print_options(FILE *file, const struct command *command)
 void print_statuses(FILE *file, const struct command *command)
 {
 	print_text(file, command->exit_statuses, "\n");
+}
+
+void print_commands(FILE *file)
+{
+	for (const struct command *const *command = commands; *command != NULL; command++) {
+		fprintf(file, "*quire %s*\n\t", (*command)->name);
+		print_text(file, (*command)->summary, " ");
+		fprintf(file, "\n");
+	}
+}
+
+void print_keys(FILE *file)
+{
+	const struct option_key *key;
+
+	for (unsigned i = 0; (key = option_key_at(i)) != NULL; i++) {
+		fputc('*', file);
+		print_words(file, key->name, " ");
+		fputs("*: ", file);
+		print_text(file, key->takes, " ");
+		fputc('\t', file);
+		print_words(file, key->does, " ");
+		fputs(". Default: ", file);
+		print_text(file, key->by_default, " ");
+		fputc('\n', file);
+	}
+}
+
+bool print_figures(FILE *file, const char *module)
+{
+	bool found = false;
+
+	for (const struct figure *figure = figures; figure < figures + figures_nr; figure++) {
+		if (strcmp(figure_module(figure), module) != 0)
+			continue;
+		found = true;
+		fputc('*', file);
+		print_words(file, figure->name, " ");
+		print_words(file, figure_suffix(figure), " ");
+		fprintf(file, "* (%s)\n\t", figure_kind(figure));
+		print_words(file, figure->meaning, " ");
+		if (strcmp(figure->advice, "-") != 0) {
+			fputs(". Where it is large: ", file);
+			print_words(file, figure->advice, " ");
+		}
+		fputs("\n\n", file);
+	}
+	return found;
 }

@@ -44,6 +44,8 @@ static void print_bash_command(FILE *file, const struct command *command)
 	}
 	if (command->runs_program)
 		fprintf(file, "\t\t_quire_program && return\n");
+	if (command->takes_command)
+		fprintf(file, "\t\t[[ $word != -* ]] && _quire_commands && return\n");
 	fprintf(file, "\t\toptions='");
 	print_names(file, command);
 	fprintf(file, "'\n\t\t;;\n");
@@ -73,15 +75,21 @@ void print_bash(FILE *file)
 		      "\treturn 1\n"
 		      "}\n"
 		      "\n"
+		      "_quire_commands() {\n"
+		      "\tCOMPREPLY=($(compgen -W '");
+	for (const struct command *const *command = commands; *command != NULL; command++)
+		fprintf(file, "%s ", (*command)->name);
+	fprintf(file, "' -- \"$word\"))\n"
+		      "}\n"
+		      "\n"
 		      "_quire() {\n"
 		      "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} "
 		      "options=\n"
 		      "\tCOMPREPLY=()\n"
 		      "\tif ((COMP_CWORD == 1)); then\n"
-		      "\t\tCOMPREPLY=($(compgen -W '");
-	for (const struct command *const *command = commands; *command != NULL; command++)
-		fprintf(file, "%s ", (*command)->name);
-	fprintf(file, "--help --version' -- \"$word\"))\n"
+		      "\t\t_quire_commands\n"
+		      "\t\t[[ $word == -* ]] && "
+		      "COMPREPLY=($(compgen -W '--help --version' -- \"$word\"))\n"
 		      "\t\treturn\n"
 		      "\tfi\n"
 		      "\tcase ${COMP_WORDS[1]} in\n");
@@ -129,7 +137,9 @@ static void print_zsh_command(FILE *file, const struct command *command)
 		fprintf(file, "' \\\n");
 	}
 	fprintf(file, "\t\t\t'--help[what it does]' \\\n\t\t\t'%s'\n\t\t;;\n",
-		command->runs_program ? "*::program:_normal" : "*:file:_files");
+		command->runs_program	 ? "*::program:_normal"
+		: command->takes_command ? "1:command:{_describe command commands}"
+					 : "*:file:_files");
 }
 
 void print_zsh(FILE *file)

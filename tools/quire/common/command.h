@@ -4,6 +4,7 @@
 #define QUIRE_TOOL_COMMAND_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum exit_status {
 	EXIT_OK = 0,
@@ -28,7 +29,8 @@ struct command {
 	const char *about;		  /* or NULL */
 	const struct option_row *options; /* --help is in none */
 	const char *exit_statuses;	  /* "Exit status: ..." */
-	bool runs_program; /* its arguments are a program, and that one's arguments */
+	bool runs_program;  /* its arguments are a program, and that one's arguments */
+	bool takes_command; /* its argument is the name of a command */
 	/* @argv[0] is the subcommand's name. */
 	enum exit_status (*run)(int argc, char **argv);
 };
@@ -36,6 +38,7 @@ struct command {
 extern const struct command command_conf;
 extern const struct command command_doctor;
 extern const struct command command_explore;
+extern const struct command command_help;
 extern const struct command command_ktest;
 extern const struct command command_record;
 extern const struct command command_replay;
@@ -47,6 +50,13 @@ extern const struct command command_top;
 
 /* All of them, in the order of --help; NULL ends the list. */
 extern const struct command *const commands[];
+
+/* NULL if there is none of this name. */
+const struct command *command_find(const char *name);
+/* Says that there is none of this name, and which is the nearest. */
+enum exit_status command_refuse(const char *name);
+/* What `quire --help` prints. */
+void commands_help(FILE *file);
 
 /* The word of a NULL-terminated list that is nearest to @word by single-letter changes. */
 const char *command_nearest(const char *word, const char *const *words);
