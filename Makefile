@@ -62,6 +62,11 @@ bench: all
 	@scripts/install-deps bench
 	@meson test -C $(B) --no-rebuild --benchmark --verbose
 
+# The documents and the manual pages as a folder of HTML: build/site.
+site: all
+	@scripts/install-deps site
+	@scripts/site $(B) $(B)/site
+
 install: all
 	@$(if $(PREFIX),meson configure $(B) --prefix=$(PREFIX))
 	@meson install -C $(B)
@@ -73,4 +78,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak preload fuzz aarch64-system mutants sweep bench install format clean
+.PHONY: all deps run test soak preload fuzz aarch64-system mutants sweep bench site install format clean
