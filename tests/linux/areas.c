@@ -28,7 +28,8 @@ static void areas_are_aligned_and_zeroed_as_asked(void)
 	memset(area, 1, 5 * PAGE_SIZE);
 	area = (char *)vrealloc(area, 9 * PAGE_SIZE, GFP_KERNEL);
 	EXPECT(is_filled(area, 5 * PAGE_SIZE, 1));
-	vfree(area);
+	EXPECT(vrealloc(area, 0, GFP_KERNEL | __GFP_NOFAIL) == NULL);
+	EXPECT(!is_vmalloc_addr(area));
 	vfree(NULL);
 	area = (char *)vmalloc_huge(4UL << 20, GFP_KERNEL);
 	EXPECT(IS_ALIGNED((uintptr_t)area, 2u << 20));
@@ -59,9 +60,12 @@ static void small_memory_is_aligned_and_grows(void)
 	ptr = (char *)krealloc(ptr, 5000, GFP_KERNEL);
 	EXPECT(is_filled(ptr, 100, 2));
 	kfree_sensitive(ptr);
-	for (size_t size = 32; size <= PAGE_SIZE; size *= 2) {
+	for (size_t size = 32; size <= KMALLOC_MAX_SIZE; size *= 2) {
 		ptr = (char *)kmalloc(size, GFP_KERNEL);
 		EXPECT(IS_ALIGNED((uintptr_t)ptr, size));
+		kfree(ptr);
+		ptr = (char *)kmalloc(size + size / 2, GFP_KERNEL);
+		EXPECT(IS_ALIGNED((uintptr_t)ptr, size / 2));
 		kfree(ptr);
 	}
 	EXPECT(kmalloc(0, GFP_KERNEL) == ZERO_SIZE_PTR);
@@ -71,6 +75,21 @@ static void small_memory_is_aligned_and_grows(void)
 	EXPECT(kcalloc(SIZE_MAX / 8, 16, GFP_KERNEL) == NULL);
 	ptr = kstrdup("name", GFP_KERNEL);
 	EXPECT(strcmp(ptr, "name") == 0);
+	kfree(ptr);
+}
+
+/* Bytes that malloc() gave beyond those asked for count as the old ones: they are copied. */
+static void what_grows_is_zeroed_beyond_its_old_size(void)
+{
+	char *used = (char *)kmalloc(104, GFP_KERNEL), *ptr;
+
+	memset(used, 0xff, ksize(used));
+	barrier(); /* or they are no stores: it is freed */
+	kfree(used);
+	ptr = (char *)kzalloc(100, GFP_KERNEL);
+	memset(ptr, 2, 100);
+	ptr = (char *)krealloc(ptr, 300, GFP_KERNEL | __GFP_ZERO);
+	EXPECT(is_filled(ptr, 100, 2) && is_filled(ptr + 100, 200, 0));
 	kfree(ptr);
 }
 
@@ -90,6 +109,8 @@ static void memory_of_any_size_is_freed_by_one_call(void)
 	kvfree(large);
 	kvfree(NULL);
 	kvfree(vmalloc(1));
+	large = (char *)vmalloc(1);
+	EXPECT(kvrealloc(large, 0, GFP_KERNEL) == NULL && !is_vmalloc_addr(large));
 	EXPECT(kvcalloc(SIZE_MAX / 2, 3, GFP_KERNEL) == NULL);
 }
 
@@ -114,6 +135,7 @@ static int __init areas_init(void)
 	areas_are_aligned_and_zeroed_as_asked();
 	each_address_of_an_area_has_a_page();
 	small_memory_is_aligned_and_grows();
+	what_grows_is_zeroed_beyond_its_old_size();
 	memory_of_any_size_is_freed_by_one_call();
 	freed_memory_waits_for_readers();
 	return 0;

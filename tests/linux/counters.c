@@ -29,6 +29,10 @@ static void a_counter_counts_by_each_call(void)
 	EXPECT_EQ(percpu_counter_sum(&quota.used), 7);
 	percpu_counter_add_batch(&quota.used, 3, 1);
 	EXPECT_EQ(percpu_counter_compare(&quota.used, 10), 0);
+	percpu_counter_sync(&quota.used);
+	percpu_counter_add_batch(&quota.used, 2, 0);
+	percpu_counter_add_batch(&quota.used, -2, -5);
+	EXPECT_EQ(percpu_counter_read(&quota.used), 10);
 	EXPECT(!percpu_counter_limited_add(&quota.used, 12, 3));
 	EXPECT(percpu_counter_limited_add(&quota.used, 12, 2));
 	percpu_counter_set(&quota.used, -4);

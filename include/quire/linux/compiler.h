@@ -25,6 +25,9 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define barrier()   __asm__ volatile("" : : : "memory")
 
+/* The compiler forgets what it knows of the variable's value: of memory, how large it is. */
+#define OPTIMIZER_HIDE_VAR(variable) __asm__("" : "=r"(variable) : "0"(variable))
+
 #define READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, value)                                                                       \
 	do {                                                                                       \

@@ -2,9 +2,9 @@
 /*
  * linux/kvmalloc.h - kmalloc() and kvmalloc(), which linux/slab.h and linux/mm.h share
  *
- * kmalloc() is the program's malloc(), which libquire-malloc serves from the same slabs when it is preloaded or linked.  Up to
- * a page, sizes that are powers of two are aligned to themselves.  kvmalloc() is kmalloc() up to KMALLOC_MAX_SIZE
- * and an area beyond; kvfree() takes what any of these returned, and what vmalloc() did.
+ * kmalloc() is the program's malloc(), which libquire-malloc serves from the same slabs when it is preloaded or linked.
+ * Memory is aligned to the largest power of two that divides its size.  kvmalloc() is kmalloc() up to
+ * KMALLOC_MAX_SIZE and an area beyond; kvfree() takes what any of these returned, and what vmalloc() did.
  */
 #ifndef QUIRE_LINUX_KVMALLOC_H
 #define QUIRE_LINUX_KVMALLOC_H
@@ -23,11 +23,14 @@
 #define ZERO_SIZE_PTR	      ((void *)16)
 #define ZERO_OR_NULL_PTR(ptr) ((uintptr_t)(ptr) <= (uintptr_t)ZERO_SIZE_PTR)
 
+/* All of malloc_usable_size() may be written, whatever the compiler knows of the request. */
 static inline void *quire_linux_malloc_(size_t size)
 {
-	if (size > 16 && size <= PAGE_SIZE && is_power_of_2(size))
-		return aligned_alloc(size, size);
-	return malloc(size);
+	size_t align = size & (~size + 1);
+	void *ptr = align > ARCH_KMALLOC_MINALIGN ? aligned_alloc(align, size) : malloc(size);
+
+	OPTIMIZER_HIDE_VAR(ptr);
+	return ptr;
 }
 
 static inline void *kmalloc(size_t size, gfp_t gfp)
@@ -42,7 +45,7 @@ static inline void *kmalloc(size_t size, gfp_t gfp)
 	}
 	ptr = QUIRE_LINUX_ALLOC_(gfp, quire_linux_malloc_(size));
 	if (ptr != NULL && quire_linux_is_zeroed_(gfp))
-		memset(ptr, 0, size);
+		memset(ptr, 0, malloc_usable_size(ptr)); /* krealloc() copies it all */
 	return ptr;
 }
 
@@ -149,12 +152,12 @@ static inline void kvfree_sensitive(const void *ptr, size_t size)
 	kvfree(ptr);
 }
 
-/* As since Linux 6.12: the old size is known. */
+/* As since Linux 6.12: the old size is known.  Without a size an area is freed, and NULL returned. */
 static inline void *kvrealloc(const void *ptr, size_t size, gfp_t gfp)
 {
 	void *moved;
 
-	if (!ZERO_OR_NULL_PTR(ptr) && is_vmalloc_addr(ptr) && size != 0)
+	if (!ZERO_OR_NULL_PTR(ptr) && is_vmalloc_addr(ptr))
 		return vrealloc(ptr, size, gfp);
 	if (size <= KMALLOC_MAX_SIZE)
 		return krealloc(ptr, size, gfp);

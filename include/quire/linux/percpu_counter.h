@@ -69,9 +69,10 @@ static inline void percpu_counter_dec(struct percpu_counter *counter)
 	quire_percpu_counter_add(counter, -1);
 }
 
+/* A batch below 1 is as 1: each amount is told at once. */
 static inline void percpu_counter_add_batch(struct percpu_counter *counter, s64 amount, s32 batch)
 {
-	quire_percpu_counter_add_batch(counter, amount, (u32)batch);
+	quire_percpu_counter_add_batch(counter, amount, batch < 1 ? 1 : (u32)batch);
 }
 
 /* Told only after 2^31: for counts that are read as sums. */

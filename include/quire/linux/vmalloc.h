@@ -61,10 +61,15 @@ static inline void vfree(const void *addr)
 
 #define vfree_atomic(addr) vfree(addr)
 
+/* Without a size @addr is freed, and NULL returned. */
 static inline void *vrealloc(const void *addr, size_t size, gfp_t gfp)
 {
-	return quire_vrealloc(quire_default(), (void *)(uintptr_t)addr, size,
-			      quire_linux_flags_(gfp));
+	if (size == 0) {
+		vfree(addr);
+		return NULL;
+	}
+	return QUIRE_LINUX_ALLOC_(
+		gfp, quire_vrealloc(quire_default(), (void *)(uintptr_t)addr, size, quire_flags_));
 }
 
 static inline bool is_vmalloc_addr(const void *addr)
