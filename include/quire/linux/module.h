@@ -20,6 +20,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct module;
 #define THIS_MODULE ((struct module *)0)
@@ -99,58 +100,87 @@ __attribute__((constructor)) static void quire_linux_kernel_parameters(void)
 	quire_linux_add_(&quire_linux_module.parameters, &quire_linux_init_on_alloc_part);
 }
 
-static inline bool quire_linux_is_yes_(const char *text)
+/* As the kernel reads it, by the first letter; false if the text is neither. */
+static inline bool quire_linux_bool_(const struct quire_linux_part *part, const char *text)
 {
-	return *text == '\0' || strchr("1yYtT", *text) != NULL || strcmp(text, "on") == 0;
+	bool is_yes = strchr("1yYtT", *text) != NULL || strcasecmp(text, "on") == 0;
+
+	if (*text == '\0' ||
+	    (!is_yes && strchr("0nNfF", *text) == NULL && strcasecmp(text, "off") != 0))
+		return false;
+	*(bool *)part->value = is_yes;
+	return true;
 }
 
-/* Stores a number of the parameter's width; false if the text is none. */
+struct quire_linux_number_type {
+	const char *type;
+	unsigned bytes;
+	bool is_signed;
+};
+
+/* NULL: the type is none of a number. */
+static inline const struct quire_linux_number_type *quire_linux_number_type_(const char *type)
+{
+	static const struct quire_linux_number_type types[] = {
+		{ "byte", 1, false },  { "short", 2, true },   { "ushort", 2, false },
+		{ "int", 4, true },    { "uint", 4, false },   { "long", 8, true },
+		{ "ulong", 8, false }, { "ullong", 8, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (strcmp(type, types[i].type) == 0)
+			return &types[i];
+	return NULL;
+}
+
+/* Stores a number; false if the text is none, or not of the parameter's range. */
 static inline bool quire_linux_number_(const struct quire_linux_part *part, const char *text)
 {
-	static const struct {
-		const char *type;
-		size_t bytes;
-	} widths[] = {
-		{ "byte", 1 }, { "short", 2 }, { "ushort", 2 }, { "int", 4 },
-		{ "uint", 4 }, { "long", 8 },  { "ulong", 8 },	{ "ullong", 8 },
-	};
+	const struct quire_linux_number_type *type = quire_linux_number_type_(part->type);
+	bool is_negative = *text == '-';
+	uint64_t number, most;
 	char *end;
-	long long number;
 
-	errno = 0;
-	number = *text == '-' ? strtoll(text, &end, 0) : (long long)strtoull(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0')
+	text += is_negative || *text == '+';
+	if (type == NULL || *text < '0' || *text > '9')
 		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
-		if (strcmp(part->type, widths[i].type) == 0) {
-			memcpy(part->value, &number, widths[i].bytes); /* little endian */
-			return true;
-		}
-	}
-	return false;
+	errno = 0;
+	number = strtoull(text, &end, 0);
+	most = UINT64_MAX >> (64 - 8 * type->bytes) >> type->is_signed;
+	if (is_negative)
+		most = type->is_signed ? most + 1 : 0;
+	if (errno != 0 || *end != '\0' || number > most)
+		return false;
+	if (is_negative)
+		number = -number;
+	memcpy(part->value, &number, type->bytes); /* little endian */
+	return true;
+}
+
+/* @text: what is behind the '=', NULL without one: then the parameter is a bool. */
+static inline bool quire_linux_set_part_(const struct quire_linux_part *part, char *text)
+{
+	if (strcmp(part->type, "bool") == 0)
+		return quire_linux_bool_(part, text != NULL ? text : "1");
+	if (text == NULL)
+		return false;
+	if (strcmp(part->type, "charp") != 0)
+		return quire_linux_number_(part, text);
+	*(char **)part->value = text;
+	return true;
 }
 
 /* NAME=VALUE, or NAME alone for a bool; false if there is no such parameter, or the value is not of its type. */
 static inline bool quire_linux_set_(char *argument)
 {
 	size_t name_bytes = strcspn(argument, "=");
-	char *text = argument + name_bytes + (argument[name_bytes] == '=');
+	char *text = argument[name_bytes] == '=' ? argument + name_bytes + 1 : NULL;
 
 	for (struct quire_linux_part *part = quire_linux_module.parameters; part != NULL;
-	     part = part->next) {
-		if (strlen(part->name) != name_bytes ||
-		    strncmp(part->name, argument, name_bytes) != 0)
-			continue;
-		if (strcmp(part->type, "bool") == 0) {
-			*(bool *)part->value = quire_linux_is_yes_(text);
-			return true;
-		}
-		if (strcmp(part->type, "charp") == 0) {
-			*(char **)part->value = text;
-			return true;
-		}
-		return quire_linux_number_(part, text);
-	}
+	     part = part->next)
+		if (strlen(part->name) == name_bytes &&
+		    strncmp(part->name, argument, name_bytes) == 0)
+			return quire_linux_set_part_(part, text);
 	return false;
 }
 
