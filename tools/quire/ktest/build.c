@@ -143,12 +143,21 @@ static _Noreturn void become(char *const *arguments, int printed, const char *pr
 	_exit(127);
 }
 
+/* 0 or -errno. */
+static int wait_for(pid_t child, int *status)
+{
+	while (waitpid(child, status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
 static int run_program(const struct kit *kit, char *const *arguments, const char *preloaded,
 		       struct ran *ran)
 {
 	char path[WORK_PATH_BYTES];
 	int fd = open(work_file(kit, PRINTED, path), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int status, error = 0;
+	int status, error;
 	pid_t child;
 
 	if (fd < 0)
@@ -156,11 +165,8 @@ static int run_program(const struct kit *kit, char *const *arguments, const char
 	child = fork();
 	if (child == 0)
 		become(arguments, fd, preloaded);
-	if (child < 0) {
-		error = -errno;
-	} else {
-		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-			;
+	error = child < 0 ? -errno : wait_for(child, &status);
+	if (error == 0) {
 		say_end(status, ran);
 		ran->text = read_text(fd);
 		if (ran->text == NULL)
