@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* areas.c - areas, kmalloc() and memory of any size */
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 
 #include "expect.h"
@@ -130,6 +132,72 @@ static void freed_memory_waits_for_readers(void)
 	kvfree_rcu(small);
 }
 
+static atomic_t entered, is_over;
+
+/* Leaves its read section only after the other thread has entered one. */
+static int relay(void *arg)
+{
+	(void)arg;
+	while (!atomic_read(&is_over)) {
+		int mine;
+
+		rcu_read_lock();
+		mine = atomic_inc_return(&entered);
+		while (atomic_read(&entered) == mine && !atomic_read(&is_over))
+			schedule();
+		rcu_read_unlock();
+	}
+	return 0;
+}
+
+/* There is a reader at every moment: a grace period that waited for all at once would not end. */
+static void later_readers_are_not_waited_for(void)
+{
+	struct task_struct *tasks[2];
+
+	for (int i = 0; i < 2; i++)
+		tasks[i] = kthread_run(relay, NULL, "relay/%d", i);
+	while (atomic_read(&entered) < 10)
+		schedule();
+	synchronize_rcu();
+	EXPECT(!atomic_read(&is_over));
+	atomic_set(&is_over, 1);
+	for (int i = 0; i < 2; i++)
+		(void)kthread_stop(tasks[i]);
+}
+
+static DEFINE_SPINLOCK(spinlock);
+static atomic_t is_reading;
+
+static int lock_as_a_reader(void *arg)
+{
+	(void)arg;
+	rcu_read_lock();
+	atomic_set(&is_reading, 1);
+	spin_lock(&spinlock);
+	spin_unlock(&spinlock);
+	rcu_read_unlock();
+	return 0;
+}
+
+/* The reader waits for the lock of the thread that frees. */
+static void a_lock_holder_frees_without_waiting(void)
+{
+	char *area = (char *)vmalloc(PAGE_SIZE);
+	struct task_struct *task = kthread_create(lock_as_a_reader, NULL, "reader");
+
+	BUG_ON(IS_ERR(task));
+	spin_lock(&spinlock);
+	(void)wake_up_process(task);
+	while (!atomic_read(&is_reading))
+		schedule();
+	kvfree_rcu_mightsleep(area);
+	EXPECT(is_vmalloc_addr(area));
+	spin_unlock(&spinlock);
+	EXPECT(!is_vmalloc_addr(area));
+	(void)kthread_stop(task);
+}
+
 static int __init areas_init(void)
 {
 	areas_are_aligned_and_zeroed_as_asked();
@@ -138,6 +206,8 @@ static int __init areas_init(void)
 	what_grows_is_zeroed_beyond_its_old_size();
 	memory_of_any_size_is_freed_by_one_call();
 	freed_memory_waits_for_readers();
+	later_readers_are_not_waited_for();
+	a_lock_holder_frees_without_waiting();
 	return 0;
 }
 

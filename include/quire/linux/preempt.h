@@ -31,6 +31,7 @@ struct quire_linux_section {
 	unsigned cpu;	/* which one's, if it is in any */
 	bool is_pinned; /* then what it may run on otherwise is: */
 	cpu_set_t before;
+	void (*at_end)(void); /* called when the thread is in none any more, or NULL */
 };
 
 extern __thread struct quire_linux_section quire_linux_section;
@@ -74,6 +75,8 @@ static inline void preempt_enable(void)
 		&quire_linux_section_locks[section->cpu % QUIRE_LINUX_SECTIONS_]);
 	if (section->is_pinned)
 		(void)sched_setaffinity(0, sizeof(section->before), &section->before);
+	if (section->at_end != NULL)
+		section->at_end();
 }
 
 #define preempt_count()		    ((int)quire_linux_section.depth)
