@@ -10,6 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/rwsem.h>
+#include <linux/smp.h>
 #include <linux/spinlock.h>
 
 #include "expect.h"
@@ -63,6 +64,93 @@ static void threads_begin_together_and_are_stopped(void)
 	EXPECT_EQ(kthread_stop(tasks[0]), -EINTR);
 }
 
+static void a_completion_counts_its_events(void)
+{
+	DECLARE_COMPLETION_ONSTACK(event);
+	unsigned long rest;
+
+	EXPECT(!completion_done(&event) && !try_wait_for_completion(&event));
+	complete(&event);
+	complete(&event);
+	rest = wait_for_completion_timeout(&event, 1000);
+	EXPECT(rest >= 1 && rest <= 1000);
+	EXPECT(completion_done(&event) && try_wait_for_completion(&event));
+	EXPECT(!completion_done(&event));
+	complete(&event);
+	EXPECT_EQ(wait_for_completion_timeout(&event, 0), 1);
+	complete_all(&event);
+	wait_for_completion(&event);
+	EXPECT(try_wait_for_completion(&event) && completion_done(&event));
+	reinit_completion(&event);
+	EXPECT_EQ(wait_for_completion_timeout(&event, 1), 0);
+}
+
+static DECLARE_RWSEM(fair);
+
+static int write_once(void *data)
+{
+	down_write(&fair);
+	up_write(&fair);
+	return *(int *)data;
+}
+
+/* Readers that try again and again are refused once the writer waits. */
+static void readers_do_not_overtake_a_writer(void)
+{
+	int result = 8;
+	struct task_struct *task;
+
+	down_read(&fair);
+	task = kthread_run(write_once, &result, "writer");
+	while (down_read_trylock(&fair)) {
+		up_read(&fair);
+		schedule();
+	}
+	EXPECT(!down_write_trylock(&fair));
+	up_read(&fair);
+	EXPECT_EQ(kthread_stop(task), 8);
+	EXPECT(down_write_trylock(&fair));
+	up_write(&fair);
+}
+
+/* Each thread takes the lock in a section, and enters a section with the lock held. */
+static int lock_and_enter(void *data)
+{
+	for (int i = 0; i < 2000; i++) {
+		unsigned cpu;
+
+		preempt_disable();
+		spin_lock(&spinlock);
+		spin_unlock(&spinlock);
+		preempt_enable();
+		spin_lock(&spinlock);
+		cpu = get_cpu();
+		EXPECT_EQ(smp_processor_id(), cpu);
+		put_cpu();
+		spin_unlock(&spinlock);
+	}
+	return *(int *)data;
+}
+
+static void a_spin_lock_is_a_section(void)
+{
+	struct task_struct *tasks[3];
+	int zero = 0;
+
+	spin_lock(&spinlock);
+	EXPECT_EQ(preempt_count(), 1);
+	EXPECT(!spin_trylock(&spinlock));
+	EXPECT_EQ(preempt_count(), 1);
+	spin_unlock(&spinlock);
+	EXPECT(spin_trylock(&spinlock) && in_atomic());
+	spin_unlock(&spinlock);
+	EXPECT(!in_atomic());
+	for (int i = 0; i < 3; i++)
+		tasks[i] = kthread_run(lock_and_enter, &zero, "locks/%d", i);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(kthread_stop(tasks[i]), 0);
+}
+
 struct item {
 	int number;
 	struct list_head link;
@@ -114,6 +202,9 @@ static void arithmetic_is_the_kernels(void)
 static int __init threads_init(void)
 {
 	threads_begin_together_and_are_stopped();
+	a_completion_counts_its_events();
+	readers_do_not_overtake_a_writer();
+	a_spin_lock_is_a_section();
 	lists_keep_their_order();
 	arithmetic_is_the_kernels();
 	return 0;

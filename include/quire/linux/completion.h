@@ -37,8 +37,45 @@ static inline void quire_linux_complete_(struct completion *completion, bool all
 	(void)pthread_mutex_unlock(&completion->lock);
 }
 
+static inline void reinit_completion(struct completion *completion)
+{
+	(void)pthread_mutex_lock(&completion->lock);
+	completion->done = 0;
+	(void)pthread_mutex_unlock(&completion->lock);
+}
+
 #define complete(completion)	 quire_linux_complete_(completion, false)
 #define complete_all(completion) quire_linux_complete_(completion, true)
+
+/* Takes one of the events, or one of those for ever; false if there is none. */
+static inline bool quire_linux_take_event_(struct completion *completion)
+{
+	bool is_done = completion->done != 0;
+
+	if (is_done && completion->done != UINT_MAX)
+		completion->done--;
+	return is_done;
+}
+
+static inline bool try_wait_for_completion(struct completion *completion)
+{
+	bool is_done;
+
+	(void)pthread_mutex_lock(&completion->lock);
+	is_done = quire_linux_take_event_(completion);
+	(void)pthread_mutex_unlock(&completion->lock);
+	return is_done;
+}
+
+static inline bool completion_done(struct completion *completion)
+{
+	bool is_done;
+
+	(void)pthread_mutex_lock(&completion->lock);
+	is_done = completion->done != 0;
+	(void)pthread_mutex_unlock(&completion->lock);
+	return is_done;
+}
 
 /* What is left of the time, at least 1; 0 if it ran out. */
 static inline unsigned long wait_for_completion_timeout(struct completion *completion,
@@ -50,12 +87,11 @@ static inline unsigned long wait_for_completion_timeout(struct completion *compl
 
 	(void)pthread_mutex_lock(&completion->lock);
 	while (completion->done == 0 && error == 0)
-		error = pthread_cond_timedwait(&completion->changed, &completion->lock, &end);
-	is_done = completion->done != 0;
-	if (is_done && completion->done != UINT_MAX)
-		completion->done--;
+		error = pthread_cond_clockwait(&completion->changed, &completion->lock,
+					       CLOCK_MONOTONIC, &end);
+	is_done = quire_linux_take_event_(completion);
 	(void)pthread_mutex_unlock(&completion->lock);
-	return is_done ? 1 + quire_linux_left_(&end) : 0;
+	return is_done ? max_t(unsigned long, quire_linux_left_(&end), 1) : 0;
 }
 
 static inline void wait_for_completion(struct completion *completion)

@@ -40,10 +40,10 @@ static inline unsigned long msecs_to_jiffies(unsigned ms)
 	return ms * (HZ / 1000);
 }
 
-/* The moment so many ticks from now, as pthread_cond_timedwait() takes it. */
+/* The moment so many ticks from now, of the monotonic clock. */
 static inline struct timespec quire_linux_end_(unsigned long ticks)
 {
-	uint64_t end = quire_linux_ticks_(CLOCK_REALTIME) + ticks;
+	uint64_t end = quire_linux_ticks_(CLOCK_MONOTONIC) + ticks;
 
 	return (struct timespec){ .tv_sec = (time_t)(end / HZ),
 				  .tv_nsec = (long)(end % HZ) * (1000000000 / HZ) };
@@ -51,7 +51,7 @@ static inline struct timespec quire_linux_end_(unsigned long ticks)
 
 static inline unsigned long quire_linux_left_(const struct timespec *end)
 {
-	uint64_t now = quire_linux_ticks_(CLOCK_REALTIME);
+	uint64_t now = quire_linux_ticks_(CLOCK_MONOTONIC);
 	uint64_t then = (uint64_t)end->tv_sec * HZ + (uint64_t)end->tv_nsec / (1000000000 / HZ);
 
 	return then > now ? then - now : 0;

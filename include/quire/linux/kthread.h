@@ -3,6 +3,7 @@
 #ifndef QUIRE_LINUX_KTHREAD_H
 #define QUIRE_LINUX_KTHREAD_H
 
+#include <linux/completion.h>
 #include <linux/err.h>
 #include <linux/sched.h>
 
@@ -17,10 +18,10 @@ struct task_struct {
 	void *data;		     /* (c) */
 	char comm[16];		     /* (c) its name */
 	pthread_t thread;	     /* (c) */
-	pthread_mutex_t asleep;	     /* held until it is woken */
-	bool is_awake;		     /* of whoever made it */
-	bool should_stop;	     /* (a) */
-	int result;		     /* (j) */
+	struct completion woken;
+	bool is_awake;	  /* of whoever made it, until it is woken */
+	bool should_stop; /* (a) */
+	int result;	  /* (j) */
 };
 
 extern __thread struct task_struct *quire_linux_task;
@@ -38,8 +39,7 @@ static inline void *quire_linux_begin_task_(void *arg)
 	struct task_struct *task = (struct task_struct *)arg;
 
 	quire_linux_task = task;
-	(void)pthread_mutex_lock(&task->asleep);
-	(void)pthread_mutex_unlock(&task->asleep);
+	wait_for_completion(&task->woken);
 	/* Stopped before it was woken, it never runs. */
 	task->result =
 		kthread_should_stop() && !task->is_awake ? -EINTR : task->function(task->data);
@@ -61,8 +61,7 @@ __attribute__((format(printf, 3, 4))) static inline struct task_struct *kthread_
 	va_start(args, name);
 	(void)vsnprintf(task->comm, sizeof(task->comm), name, args);
 	va_end(args);
-	(void)pthread_mutex_init(&task->asleep, NULL);
-	(void)pthread_mutex_lock(&task->asleep);
+	init_completion(&task->woken);
 	error = pthread_create(&task->thread, NULL, quire_linux_begin_task_, task);
 	if (error != 0) {
 		free(task);
@@ -77,7 +76,7 @@ static inline int wake_up_process(struct task_struct *task)
 	if (task->is_awake)
 		return 0;
 	task->is_awake = true;
-	(void)pthread_mutex_unlock(&task->asleep);
+	complete(&task->woken);
 	return 1;
 }
 
@@ -106,10 +105,9 @@ static inline int kthread_stop(struct task_struct *task)
 
 	__atomic_store_n(&task->should_stop, true, __ATOMIC_RELEASE);
 	if (!task->is_awake)
-		(void)pthread_mutex_unlock(&task->asleep);
+		complete(&task->woken);
 	(void)pthread_join(task->thread, NULL);
 	result = task->result;
-	(void)pthread_mutex_destroy(&task->asleep);
 	free(task);
 	return result;
 }
