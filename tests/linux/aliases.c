@@ -2,9 +2,76 @@
 /* aliases.c - pages mapped again, in an instance with backing:memfd */
 #include <linux/gfp.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "expect.h"
+
+static uint64_t allocated_pages(void)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	BUG_ON(quire_page_stat_read(quire_default(), &stat) != 0);
+	return stat.allocated_pages;
+}
+
+/* Whether the system may write there: read() fails where it may not, and ends nobody. */
+static bool is_writable(void *addr)
+{
+	int fd = open("/dev/zero", O_RDONLY);
+	bool is_written = read(fd, addr, 1) == 1;
+
+	BUG_ON(fd < 0);
+	(void)close(fd);
+	return is_written;
+}
+
+static void a_mapping_is_protected_as_asked(void)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	char *alias = (char *)vmap(&page, 1, VM_MAP, PAGE_KERNEL_RO);
+
+	*(char *)page_address(page) = 7;
+	EXPECT(alias != NULL && *alias == 7 && !is_writable(alias));
+	EXPECT(vmalloc_to_page(alias + 9) == page);
+	vunmap(alias);
+	vm_unmap_aliases();
+	alias = (char *)vmap(&page, 1, VM_MAP, PAGE_KERNEL); /* where the other was */
+	EXPECT(is_writable(alias));
+	vfree(alias);
+	EXPECT(vmalloc_to_page(alias) != page);
+	__free_page(page);
+}
+
+/* vfree() takes pages and array, vunmap() neither. */
+static void pages_that_were_given_go_with_the_mapping(void)
+{
+	uint64_t before = allocated_pages();
+	struct page **pages = (struct page **)kmalloc_array(3, sizeof(*pages), GFP_KERNEL), *kept;
+	char *alias;
+
+	BUG_ON(pages == NULL ||
+	       alloc_pages_bulk(GFP_KERNEL, 2, memset(pages, 0, 3 * sizeof(*pages))) != 2);
+	pages[2] = pages[0];
+	get_page(pages[2]);
+	kept = pages[1];
+	get_page(kept);
+	alias = (char *)vmap(pages, 3, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	BUG_ON(alias == NULL);
+	vunmap(alias);
+	EXPECT_EQ(allocated_pages(), before + 2);
+	alias = (char *)vmap(pages, 3, VM_MAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+	BUG_ON(alias == NULL);
+	vfree(alias);
+	EXPECT_EQ(allocated_pages(), before + 1);
+	EXPECT_EQ(page_ref_count(kept), 1);
+	__free_page(kept);
+	EXPECT_EQ(allocated_pages(), before);
+	EXPECT(vmap(NULL, 0, VM_MAP, PAGE_KERNEL) == NULL);
+}
 
 static int __init aliases_init(void)
 {
@@ -24,6 +91,8 @@ static int __init aliases_init(void)
 	vm_unmap_aliases();
 	__free_page(pages[0]);
 	__free_page(pages[1]);
+	a_mapping_is_protected_as_asked();
+	pages_that_were_given_go_with_the_mapping();
 	return 0;
 }
 

@@ -1,21 +1,174 @@
 /* SPDX-License-Identifier: MIT */
-/* linux/vmalloc.h - areas; those that map pages need an instance with backing:memfd */
+/*
+ * linux/vmalloc.h - areas; those that map pages need an instance with backing:memfd
+ *
+ * A mapping of vmap() has a record, in a list: its pages, which vmalloc_to_page() finds, and with VM_MAP_PUT_PAGES the
+ * caller's array of them, since vfree() then drops a reference of each page and frees the array.
+ */
 #ifndef QUIRE_LINUX_VMALLOC_H
 #define QUIRE_LINUX_VMALLOC_H
 
 #include <linux/mm_types.h>
 
 #include <quire/vmap.h>
+#include <sys/mman.h>
 
 #define VM_ALLOC	   0x02u
 #define VM_MAP		   0x04u
+#define VM_MAP_PUT_PAGES   0x200u
 #define VM_ALLOW_HUGE_VMAP 0x400u
 
-/* The one protection that a mapping has. */
+/* As mprotect() takes it; how memory is cached is the system's business. */
 typedef struct {
-	unsigned bits;
+	unsigned long pgprot;
 } pgprot_t;
-#define PAGE_KERNEL ((pgprot_t){ 0 })
+#define pgprot_val(prot)	  ((prot).pgprot)
+#define __pgprot(bits)		  ((pgprot_t){ (bits) })
+#define PAGE_KERNEL		  __pgprot(PROT_READ | PROT_WRITE)
+#define PAGE_KERNEL_RO		  __pgprot(PROT_READ)
+#define PAGE_KERNEL_EXEC	  __pgprot(PROT_READ | PROT_WRITE | PROT_EXEC)
+#define PAGE_KERNEL_ROX		  __pgprot(PROT_READ | PROT_EXEC)
+#define pgprot_noncached(prot)	  (prot)
+#define pgprot_writecombine(prot) (prot)
+
+/* ---- mappings ---- */
+
+struct quire_linux_mapping {
+	struct quire_linux_mapping *next;
+	char *addr;
+	unsigned count;
+	bool is_protected;    /* otherwise than quire_vmap() has it */
+	struct page **owned;  /* the array that the caller has given away, or NULL */
+	struct page *pages[]; /* by their own addresses */
+};
+
+/* Keys: (a) atomic; (l) under the lock. */
+struct quire_linux_mappings {
+	pthread_mutex_t lock;
+	unsigned mappings_nr;		   /* (a); written under the lock */
+	struct quire_linux_mapping *first; /* (l) */
+};
+
+extern struct quire_linux_mappings quire_linux_mappings;
+QUIRE_LINUX_SHARED_ struct quire_linux_mappings quire_linux_mappings;
+
+static inline void quire_linux_put_mapping_(struct quire_linux_mapping *mapping)
+{
+	(void)pthread_mutex_lock(&quire_linux_mappings.lock);
+	mapping->next = quire_linux_mappings.first;
+	quire_linux_mappings.first = mapping;
+	(void)__atomic_fetch_add(&quire_linux_mappings.mappings_nr, 1, __ATOMIC_RELAXED);
+	(void)pthread_mutex_unlock(&quire_linux_mappings.lock);
+}
+
+/* Takes the record of the mapping that begins at @addr off the list; NULL: there is none. */
+static inline struct quire_linux_mapping *quire_linux_take_mapping_(const void *addr)
+{
+	struct quire_linux_mapping **at, *mapping;
+
+	/* Whoever has a mapping's address has seen it counted. */
+	if (__atomic_load_n(&quire_linux_mappings.mappings_nr, __ATOMIC_RELAXED) == 0)
+		return NULL;
+	(void)pthread_mutex_lock(&quire_linux_mappings.lock);
+	at = &quire_linux_mappings.first;
+	while (*at != NULL && (*at)->addr != addr)
+		at = &(*at)->next;
+	mapping = *at;
+	if (mapping != NULL) {
+		*at = mapping->next;
+		(void)__atomic_fetch_sub(&quire_linux_mappings.mappings_nr, 1, __ATOMIC_RELAXED);
+	}
+	(void)pthread_mutex_unlock(&quire_linux_mappings.lock);
+	return mapping;
+}
+
+/* The page that a mapping has at @addr; NULL: no mapping is there. */
+static inline struct page *quire_linux_mapped_(const void *addr)
+{
+	struct page *page = NULL;
+
+	if (__atomic_load_n(&quire_linux_mappings.mappings_nr, __ATOMIC_RELAXED) == 0)
+		return NULL;
+	(void)pthread_mutex_lock(&quire_linux_mappings.lock);
+	for (struct quire_linux_mapping *mapping = quire_linux_mappings.first;
+	     mapping != NULL && page == NULL; mapping = mapping->next) {
+		size_t index = ((uintptr_t)addr - (uintptr_t)mapping->addr) >> PAGE_SHIFT;
+
+		if (index < mapping->count)
+			page = mapping->pages[index];
+	}
+	(void)pthread_mutex_unlock(&quire_linux_mappings.lock);
+	return page;
+}
+
+/* Other users of the addresses find them as quire_vmap() makes them. */
+static inline void quire_linux_unmap_(struct quire_linux_mapping *mapping)
+{
+	if (mapping->is_protected)
+		(void)mprotect(mapping->addr, mapping->count * PAGE_SIZE, PROT_READ | PROT_WRITE);
+	quire_vunmap(quire_default(), mapping->addr);
+}
+
+/* @pages with VM_MAP_PUT_PAGES is of kmalloc() or vmalloc(), with a reference of each page for vfree() to drop. */
+static inline void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot)
+{
+	struct quire_linux_mapping *mapping = (struct quire_linux_mapping *)malloc(
+		sizeof(*mapping) + count * sizeof(mapping->pages[0]));
+
+	if (mapping == NULL)
+		return NULL;
+	mapping->addr = (char *)quire_vmap(quire_default(), (void *const *)pages, count, 0);
+	mapping->count = count;
+	mapping->is_protected = pgprot_val(prot) != pgprot_val(PAGE_KERNEL);
+	mapping->owned = flags & VM_MAP_PUT_PAGES ? pages : NULL;
+	if (mapping->addr == NULL) {
+		free(mapping);
+		return NULL;
+	}
+	if (mapping->is_protected &&
+	    mprotect(mapping->addr, count * PAGE_SIZE, (int)pgprot_val(prot)) != 0) {
+		quire_linux_unmap_(mapping);
+		free(mapping);
+		return NULL;
+	}
+	memcpy(mapping->pages, pages, count * sizeof(pages[0]));
+	quire_linux_put_mapping_(mapping);
+	return mapping->addr;
+}
+
+static inline void kvfree(const void *ptr);
+
+/* @gives_pages: drops what VM_MAP_PUT_PAGES gave.  False: there is no mapping of vmap() at @addr. */
+static inline bool quire_linux_end_mapping_(const void *addr, bool gives_pages)
+{
+	struct quire_linux_mapping *mapping = addr == NULL ? NULL : quire_linux_take_mapping_(addr);
+
+	if (mapping == NULL)
+		return false;
+	quire_linux_unmap_(mapping);
+	if (gives_pages && mapping->owned != NULL) {
+		for (unsigned i = 0; i < mapping->count; i++)
+			put_page(mapping->pages[i]);
+		kvfree(mapping->owned);
+	}
+	free(mapping);
+	return true;
+}
+
+/* The pages stay their owners', with VM_MAP_PUT_PAGES too. */
+static inline void vunmap(const void *addr)
+{
+	if (!quire_linux_end_mapping_(addr, false))
+		quire_vunmap(quire_default(), (void *)(uintptr_t)addr);
+}
+
+static inline void vfree(const void *addr)
+{
+	if (!quire_linux_end_mapping_(addr, true))
+		quire_vfree(quire_default(), (void *)(uintptr_t)addr);
+}
+
+/* ---- areas ---- */
 
 static inline void *quire_linux_vmalloc_(size_t size, size_t align, gfp_t gfp, unsigned flags)
 {
@@ -54,11 +207,6 @@ static inline void *quire_linux_varray_(size_t count, size_t size, gfp_t gfp)
 #define vmalloc_array(count, size) quire_linux_varray_(count, size, GFP_KERNEL)
 #define vcalloc(count, size)	   quire_linux_varray_(count, size, GFP_KERNEL | __GFP_ZERO)
 
-static inline void vfree(const void *addr)
-{
-	quire_vfree(quire_default(), (void *)(uintptr_t)addr);
-}
-
 #define vfree_atomic(addr) vfree(addr)
 
 /* Without a size @addr is freed, and NULL returned. */
@@ -79,25 +227,17 @@ static inline bool is_vmalloc_addr(const void *addr)
 
 #define is_vmalloc_or_module_addr(addr) is_vmalloc_addr(addr)
 
-/* A page to read and write; it has no references, and does not outlive its area. */
+/* The page that vmap() was given.  An area's own is one to read and write; it has no references, and ends with its area. */
 static inline struct page *vmalloc_to_page(const void *addr)
 {
+	struct page *mapped = quire_linux_mapped_(addr);
+
+	if (mapped != NULL)
+		return mapped;
 	return is_vmalloc_addr(addr) ? virt_to_page(addr) : NULL;
 }
 
 #define vmalloc_to_pfn(addr) page_to_pfn(vmalloc_to_page(addr))
-
-static inline void *vmap(struct page **pages, unsigned count, unsigned long flags, pgprot_t prot)
-{
-	(void)flags;
-	(void)prot;
-	return quire_vmap(quire_default(), (void *const *)pages, count, 0);
-}
-
-static inline void vunmap(const void *addr)
-{
-	quire_vunmap(quire_default(), (void *)(uintptr_t)addr);
-}
 
 static inline void *vm_map_ram(struct page **pages, unsigned count, int node)
 {
@@ -114,5 +254,7 @@ static inline void vm_unmap_aliases(void)
 {
 	quire_vm_unmap_aliases(quire_default());
 }
+
+#include <linux/kvmalloc.h> /* kvfree() */
 
 #endif
