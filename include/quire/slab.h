@@ -165,6 +165,21 @@ void quire_cache_free_bulk(struct quire_cache *cache, size_t count, void **objec
 size_t quire_cache_shrink(struct quire_cache *cache);
 
 /**
+ * quire_cache_used - where the objects are that are in use
+ * @cache:	that no other thread uses meanwhile, as after a quire_cache_destroy() that was refused
+ * @objects:	receives the addresses of up to @count of them
+ * @count:	entries of @objects; may be 0
+ *
+ * Of caches that share their slabs each one's objects are among them: QUIRE_CACHE_OWN keeps a cache's own apart.
+ *
+ * Returns   how many are in use, also if that is more than @count; 0 in a child of fork with backing:memfd.
+ * Context   may wait for a lock; not from a signal handler.
+ * Cost      as quire_cache_shrink(), and a look at each slab of the instance.
+ * Linux     what kmem_cache_destroy() prints of objects that remain.
+ */
+size_t quire_cache_used(struct quire_cache *cache, void **objects, size_t count);
+
+/**
  * quire_cache_size - size of a cache's objects, as it was created
  * @cache:	cache
  *

@@ -387,6 +387,20 @@ int quire_cache_destroy(struct quire_cache *cache)
 	return error;
 }
 
+size_t quire_cache_used(struct quire_cache *cache, void **objects, size_t count)
+{
+	struct slabs *s = cache->slabs;
+	size_t used;
+
+	if (s->q->dead)
+		return 0;
+	sheaves_drain(s, cache->class);
+	used = objects_used(s, cache->class, objects, count);
+	for (size_t i = 0; i < count && i < used; i++)
+		objects[i] = (char *)objects[i] + cache->front_bytes;
+	return used;
+}
+
 size_t quire_cache_shrink(struct quire_cache *cache)
 {
 	struct slabs *s = cache->slabs;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * slab/objects.h - objects in and out of slabs, by the batch; slabs that come, go, empty: objects.c, grow.c,
- * emptying.c, unback.c
+ * emptying.c, unback.c;
+ * which ones are in use: used.c
  *
  * All of these take class locks themselves; the caller may hold a door's lock, and a barn's.  A class
  * number given here is of a class that is ready.
@@ -67,6 +68,9 @@ struct objects_count {
 	uint64_t free;
 };
 void objects_count(struct slabs *s, unsigned class, struct objects_count *count);
+/* While no other thread uses the class, and nothing is on its sheaves: stores the addresses of up to @most objects in use,
+ * rising in each slab.  Returns how many there are. */
+size_t objects_used(struct slabs *s, unsigned class, void **objects, size_t most);
 /* While no other thread uses the instance: 0, or the number of the broken rule. */
 int objects_verify(struct slabs *s, unsigned class);
 /* All classes' locks, by address.  The caller holds s->mutex and s->unback_mutex. */

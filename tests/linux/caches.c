@@ -73,7 +73,7 @@ static void what_is_in_use_is_a_warning(void)
 	struct kmem_cache *cache = KMEM_CACHE(inode, SLAB_NO_MERGE);
 
 	if (leaks)
-		EXPECT(kmem_cache_alloc(cache, GFP_KERNEL) != NULL);
+		pr_info("leaks %p\n", kmem_cache_alloc(cache, GFP_KERNEL));
 	kmem_cache_destroy(cache);
 }
 

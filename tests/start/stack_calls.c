@@ -309,6 +309,7 @@ static void uses_caches(void *arg)
 	CHECK(quire_cache_create(q, &options, &cache) == 0);
 	object = quire_cache_alloc(cache, 0);
 	CHECK(object != NULL && quire_cache_size(cache) == 200);
+	CHECK(quire_cache_used(cache, scene.objects, 1) == 1 && scene.objects[0] == object);
 	quire_cache_free(cache, object);
 	CHECK(quire_cache_stat_read(cache, &stat) == 0);
 	CHECK(quire_slab_stat_read(q, &all) == 0);

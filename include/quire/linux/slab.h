@@ -80,22 +80,31 @@ static inline struct kmem_cache *kmem_cache_create(const char *name, unsigned si
 #define KMEM_CACHE(type, flags)                                                                    \
 	kmem_cache_create(#type, sizeof(struct type), __alignof__(struct type), flags, NULL)
 
+/* How many objects, of those that are in use, a warning tells the addresses of. */
+#define QUIRE_LINUX_LEFT_ 16
+
+static inline void quire_linux_warn_of_objects_(struct kmem_cache *cache)
+{
+	void *objects[QUIRE_LINUX_LEFT_];
+	size_t used = quire_cache_used(cache->cache, objects, QUIRE_LINUX_LEFT_);
+
+	(void)WARN(true, "kmem_cache_destroy: %zu objects of %zu bytes are in use", used,
+		   quire_cache_size(cache->cache));
+	for (size_t i = 0; i < used && i < QUIRE_LINUX_LEFT_; i++)
+		printk("object at %p\n", objects[i]);
+}
+
 /* Objects that are in use are a warning, and stay with their cache. */
 static inline void kmem_cache_destroy(struct kmem_cache *cache)
 {
-	struct quire_cache_stat stat = QUIRE_CACHE_STAT_INIT;
-
 	if (cache == NULL)
 		return;
 	if (cache->flags & SLAB_TYPESAFE_BY_RCU)
 		rcu_barrier();
-	if (quire_cache_destroy(cache->cache) == 0) {
+	if (quire_cache_destroy(cache->cache) == 0)
 		free(cache);
-		return;
-	}
-	(void)quire_cache_stat_read(cache->cache, &stat);
-	(void)WARN(true, "kmem_cache_destroy: %llu objects of %zu bytes are in use",
-		   (unsigned long long)stat.used, quire_cache_size(cache->cache));
+	else
+		quire_linux_warn_of_objects_(cache);
 }
 
 /* What is constructed, or may still be read, is zeroed only if the call asks for it. */

@@ -140,9 +140,54 @@ static void a_cache_with_objects_is_not_destroyed(void **state)
 	assert_u64_eq(case_stat(&it).used, 10);
 	assert_u64_eq(case_stat(&it).cached, 0);
 	case_free(&it, objects, 10);
+	assert_int_equal(quire_cache_used(it.cache, NULL, 0), 0);
 	assert_int_equal(quire_cache_destroy(it.cache), 0);
 	assert_int_equal(quire_cache_destroy(NULL), 0);
 	it.cache = cache_make(it.q, 64, 0);
+	case_end(&it);
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	uintptr_t first = (uintptr_t) * (void *const *)a, second = (uintptr_t) * (void *const *)b;
+
+	return (first > second) - (first < second);
+}
+
+/* Of thousands, in slabs that are full, those that were freed are not among those found: nor is one too many stored. */
+static void the_objects_in_use_are_found(void **state)
+{
+	enum {
+		MADE = 9000,
+		LEFT = MADE / 3
+	};
+	static const unsigned kinds[] = { QUIRE_CACHE_OWN,
+					  QUIRE_CACHE_RED_ZONE | QUIRE_CACHE_POISON };
+	static void *objects[MADE], *left[LEFT], *found[LEFT + 1];
+	struct cache_case it = case_begin_still(64);
+
+	(void)state;
+	for (unsigned kind = 0; kind < 2; kind++) {
+		struct quire_cache *cache = cache_make(it.q, 40 + 1000 * kind, kinds[kind]);
+
+		assert_int_equal(quire_cache_alloc_bulk(cache, 0, MADE, objects), MADE);
+		for (unsigned i = 0; i < MADE; i++) {
+			if (i % 3 == 0)
+				left[i / 3] = objects[i];
+			else
+				quire_cache_free(cache, objects[i]);
+		}
+		found[LEFT] = &it;
+		assert_u64_eq(quire_cache_used(cache, found, 5), LEFT);
+		assert_u64_eq(quire_cache_used(cache, found, LEFT + 1), LEFT);
+		assert_ptr_equal(found[LEFT], &it);
+		qsort(found, LEFT, sizeof(found[0]), compare_addresses);
+		qsort(left, LEFT, sizeof(left[0]), compare_addresses);
+		assert_memory_equal(found, left, sizeof(left));
+		assert_int_equal(quire_cache_destroy(cache), -EBUSY);
+		quire_cache_free_bulk(cache, LEFT, left);
+		assert_int_equal(quire_cache_destroy(cache), 0);
+	}
 	case_end(&it);
 }
 
@@ -271,6 +316,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_stored_in_a_free_object),
 		cmocka_unit_test(zero_is_what_was_asked_for),
 		cmocka_unit_test(a_cache_with_objects_is_not_destroyed),
+		cmocka_unit_test(the_objects_in_use_are_found),
 		cmocka_unit_test(numbers_of_classes_are_used_again),
 		cmocka_unit_test(reserved_numbers_are_left_alone),
 		cmocka_unit_test(bulk_calls_fill_from_the_start),
