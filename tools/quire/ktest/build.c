@@ -60,7 +60,8 @@ static bool find_libraries(struct kit *kit, char *error, size_t error_bytes)
 	(void)snprintf(development, sizeof(development), "%s/libquire.so", kit->library);
 	if (access(development, R_OK) == 0)
 		return true;
-	snprintf(error, error_bytes, "cannot find libquire.so: looked for %s", development);
+	snprintf(error, error_bytes,
+		 "cannot find libquire.so, which libquire-dev has: looked for %s", development);
 	return false;
 }
 
