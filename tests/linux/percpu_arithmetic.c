@@ -59,6 +59,31 @@ static void exchanges_tell_the_old_value(void)
 	EXPECT(old == first && this_cpu_read(head) == second);
 }
 
+struct free_list {
+	void *first;
+	unsigned long version;
+} __aligned(16);
+
+static DEFINE_PER_CPU(struct free_list, free_list);
+static DEFINE_PER_CPU(u128, wide_word);
+
+static void pairs_are_exchanged_at_once(void)
+{
+	void *object = &wide;
+	u128 old = 1;
+
+	EXPECT(!this_cpu_cmpxchg_double(free_list.first, free_list.version, NULL, 1, object, 2));
+	EXPECT(!this_cpu_cmpxchg_double(free_list.first, free_list.version, object, 0, object, 2));
+	EXPECT(this_cpu_read(free_list.first) == NULL && this_cpu_read(free_list.version) == 0);
+	EXPECT(this_cpu_cmpxchg_double(free_list.first, free_list.version, NULL, 0, object, -1));
+	EXPECT(this_cpu_read(free_list.first) == object);
+	EXPECT(this_cpu_read(free_list.version) == ULONG_MAX);
+	EXPECT(!this_cpu_try_cmpxchg128(wide_word, &old, 5) && old == 0);
+	EXPECT(this_cpu_try_cmpxchg128(wide_word, &old, (u128)7 << 64));
+	EXPECT(this_cpu_cmpxchg128(wide_word, (u128)7 << 64, 1) == (u128)7 << 64);
+	EXPECT(this_cpu_cmpxchg128(wide_word, 0, 2) == 1);
+}
+
 static void objects_are_operated_on_as_variables_are(void)
 {
 	struct {
@@ -84,6 +109,7 @@ static int __init arithmetic_init(void)
 	unsigned_operands_are_widened_as_in_c();
 	narrow_ones_wrap_around();
 	exchanges_tell_the_old_value();
+	pairs_are_exchanged_at_once();
 	preempt_enable();
 	objects_are_operated_on_as_variables_are();
 	return -EAGAIN;

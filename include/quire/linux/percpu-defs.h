@@ -13,10 +13,15 @@
  * Operations are those of quire/percpu_ops.h, which need no section of linux/preempt.h around them: this_cpu_,
  * raw_cpu_ and __this_cpu_ are the same.  An operand is converted to the variable's type first, and only then
  * negated by sub and sub_return.
+ *
+ * Those of 16 bytes, cmpxchg_double and cmpxchg128, need more than the one store that ends a sequence.  Each is an atomic
+ * operation in a section of its own, so the thread is on the CPU whose copy it is: a sequence of another thread there
+ * was interrupted, and begins again.  It costs what a section costs.
  */
 #ifndef QUIRE_LINUX_PERCPU_DEFS_H
 #define QUIRE_LINUX_PERCPU_DEFS_H
 
+#include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 
@@ -172,6 +177,83 @@ static inline void *quire_linux_copy_(const volatile void *ptr)
 #define __this_cpu_xchg(pcp, value)		QUIRE_LINUX_OP_(xchg, pcp, value)
 #define __this_cpu_cmpxchg(pcp, old, value)	QUIRE_LINUX_OP_(cmpxchg, pcp, old, value)
 #define __this_cpu_try_cmpxchg(pcp, old, value) QUIRE_LINUX_TRY_(pcp, old, value)
+
+/* ---- operations on 16 bytes ---- */
+
+/* Of 16 aligned bytes: stores @value if they are @old.  Returns what they were. */
+#if defined(__x86_64__)
+static inline u128 quire_linux_cmpxchg128_(volatile u128 *ptr, u128 old, u128 value)
+{
+	u64 low = (u64)old, high = (u64)(old >> 64);
+
+	__asm__ volatile("lock cmpxchg16b %0"
+			 : "+m"(*ptr), "+a"(low), "+d"(high)
+			 : "b"((u64)value), "c"((u64)(value >> 64))
+			 : "memory", "cc");
+	return (u128)high << 64 | low;
+}
+#elif defined(__aarch64__)
+static inline u128 quire_linux_cmpxchg128_(volatile u128 *ptr, u128 old, u128 value)
+{
+	u64 low, high, put_low, put_high;
+	u32 is_lost;
+
+	/* What differs is stored again, without which the two words might be of two moments. */
+	__asm__ volatile("1:	ldaxp %[low], %[high], %[at]\n"
+			 "	cmp %[low], %[old_low]\n"
+			 "	ccmp %[high], %[old_high], #0, eq\n"
+			 "	csel %[put_low], %[new_low], %[low], eq\n"
+			 "	csel %[put_high], %[new_high], %[high], eq\n"
+			 "	stlxp %w[is_lost], %[put_low], %[put_high], %[at]\n"
+			 "	cbnz %w[is_lost], 1b"
+			 : [low] "=&r"(low), [high] "=&r"(high), [put_low] "=&r"(put_low),
+			   [put_high] "=&r"(put_high), [is_lost] "=&r"(is_lost), [at] "+Q"(*ptr)
+			 : [old_low] "r"((u64)old), [old_high] "r"((u64)(old >> 64)),
+			   [new_low] "r"((u64)value), [new_high] "r"((u64)(value >> 64))
+			 : "memory", "cc");
+	return (u128)high << 64 | low;
+}
+#endif
+
+static inline u128 quire_linux_this_cpu_cmpxchg128_(volatile void *ptr, u128 old, u128 value)
+{
+	u128 found;
+
+	BUG_ON((uintptr_t)ptr % sizeof(u128) != 0);
+	preempt_disable();
+	found = quire_linux_cmpxchg128_((volatile u128 *)this_cpu_ptr(ptr), old, value);
+	preempt_enable();
+	return found;
+}
+
+#define this_cpu_cmpxchg128(pcp, old, value)                                                       \
+	((__typeof__(pcp))quire_linux_this_cpu_cmpxchg128_(&(pcp), (u128)(old), (u128)(value)))
+#define this_cpu_try_cmpxchg128(pcp, old, value)                                                   \
+	({                                                                                         \
+		__typeof__(old) quire_old_ = (old);                                                \
+		__typeof__(*quire_old_) quire_expected_ = *quire_old_;                             \
+		*quire_old_ = this_cpu_cmpxchg128(pcp, quire_expected_, value);                    \
+		*quire_old_ == quire_expected_;                                                    \
+	})
+
+/* Two words that are neighbours, the first at a multiple of 16: true if both were as expected, and are replaced. */
+#define QUIRE_LINUX_PAIR_(first, second, low, high)                                                \
+	((u128)(u64)(__typeof__(second))(high) << 64 | (u64)(__typeof__(first))(low))
+#define this_cpu_cmpxchg_double(first, second, old_first, old_second, new_first, new_second)       \
+	({                                                                                         \
+		u128 quire_pair_ = QUIRE_LINUX_PAIR_(first, second, old_first, old_second);        \
+		BUILD_BUG_ON(sizeof(first) != 8 || sizeof(second) != 8);                           \
+		BUG_ON((uintptr_t) & (second) != (uintptr_t) & (first) + 8);                       \
+		quire_linux_this_cpu_cmpxchg128_(                                                  \
+			&(first), quire_pair_,                                                     \
+			QUIRE_LINUX_PAIR_(first, second, new_first, new_second)) == quire_pair_;   \
+	})
+
+#define raw_cpu_cmpxchg128(pcp, old, value)	   this_cpu_cmpxchg128(pcp, old, value)
+#define raw_cpu_try_cmpxchg128(pcp, old, value)	   this_cpu_try_cmpxchg128(pcp, old, value)
+#define __this_cpu_try_cmpxchg128(pcp, old, value) this_cpu_try_cmpxchg128(pcp, old, value)
+#define raw_cpu_cmpxchg_double(...)		   this_cpu_cmpxchg_double(__VA_ARGS__)
+#define __this_cpu_cmpxchg_double(...)		   this_cpu_cmpxchg_double(__VA_ARGS__)
 
 #define this_cpu_cmpxchg64(pcp, old, value) this_cpu_cmpxchg(pcp, old, value)
 #define this_cpu_read_stable(pcp)	    this_cpu_read(pcp)

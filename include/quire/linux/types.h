@@ -20,6 +20,8 @@ typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 
+__extension__ typedef unsigned __int128 u128;
+
 typedef unsigned gfp_t;
 typedef unsigned slab_flags_t;
 typedef uint64_t phys_addr_t;
