@@ -57,6 +57,7 @@ static void the_current_copy_is_one_of_them(void)
 {
 	long *copy = get_cpu_ptr(&counter);
 
+	EXPECT(smp_processor_id() < nr_cpu_ids);
 	EXPECT_EQ(*copy, 100 + smp_processor_id());
 	EXPECT(copy == per_cpu_ptr(&counter, smp_processor_id()));
 	EXPECT(copy == this_cpu_ptr(&counter) && copy == raw_cpu_ptr(&counter));

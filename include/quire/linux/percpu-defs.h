@@ -21,7 +21,6 @@
 #ifndef QUIRE_LINUX_PERCPU_DEFS_H
 #define QUIRE_LINUX_PERCPU_DEFS_H
 
-#include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 
@@ -98,7 +97,7 @@ static inline void *quire_linux_copy_(const volatile void *ptr)
 /* ---- copies ---- */
 
 #define per_cpu_ptr(ptr, cpu)  quire_per_cpu_ptr(QUIRE_LINUX_COPY_(ptr), (unsigned)(cpu))
-#define raw_cpu_ptr(ptr)       per_cpu_ptr(ptr, raw_smp_processor_id() % nr_cpu_ids)
+#define raw_cpu_ptr(ptr)       per_cpu_ptr(ptr, raw_smp_processor_id())
 #define this_cpu_ptr(ptr)      raw_cpu_ptr(ptr)
 #define per_cpu(name, cpu)     (*per_cpu_ptr(&(name), cpu))
 #define __verify_pcpu_ptr(ptr) ((void)sizeof(ptr))

@@ -19,6 +19,7 @@
 #include <linux/compiler.h>
 
 #include <pthread.h>
+#include <quire/percpu.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>
@@ -28,7 +29,7 @@
 
 struct quire_linux_section {
 	unsigned depth; /* sections that the thread is in */
-	unsigned cpu;	/* which one's, if it is in any */
+	unsigned cpu;	/* whose copies it uses, if it is in any */
 	bool is_pinned; /* then what it may run on otherwise is: */
 	cpu_set_t before;
 	void (*at_end)(void); /* called when the thread is in none any more, or NULL */
@@ -52,16 +53,30 @@ static inline bool quire_linux_pin_(unsigned cpu, cpu_set_t *before)
 	       sched_setaffinity(0, sizeof(only), &only) == 0;
 }
 
+/* The number of a CPU's copies; beyond the option units CPUs share them, and so are one CPU here. */
+static inline unsigned quire_linux_unit_(unsigned cpu)
+{
+	return cpu % quire_percpu_units(quire_default());
+}
+
+/* The CPU that the thread runs on: a hint. */
+static inline unsigned quire_linux_running_on_(void)
+{
+	int cpu = sched_getcpu();
+
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
 static inline void preempt_disable(void)
 {
 	struct quire_linux_section *section = &quire_linux_section;
-	int cpu;
+	unsigned cpu;
 
 	if (section->depth++ != 0)
 		return;
-	cpu = sched_getcpu();
-	section->cpu = cpu < 0 ? 0 : (unsigned)cpu;
-	section->is_pinned = quire_linux_pin_(section->cpu, &section->before);
+	cpu = quire_linux_running_on_();
+	section->cpu = quire_linux_unit_(cpu);
+	section->is_pinned = quire_linux_pin_(cpu, &section->before);
 	(void)pthread_mutex_lock(&quire_linux_section_locks[section->cpu % QUIRE_LINUX_SECTIONS_]);
 }
 

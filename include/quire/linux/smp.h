@@ -7,12 +7,9 @@
 
 static inline unsigned quire_linux_cpu_(void)
 {
-	int cpu;
-
 	if (quire_linux_section.depth != 0)
 		return quire_linux_section.cpu;
-	cpu = sched_getcpu();
-	return cpu < 0 ? 0 : (unsigned)cpu;
+	return quire_linux_unit_(quire_linux_running_on_());
 }
 
 #define smp_processor_id()     quire_linux_cpu_()
