@@ -16,6 +16,8 @@ module_param_named(tiny, small, ushort, 0444);
 static int __init parameters_init(void)
 {
 	(void)WARN(warns, "warned");
+	for (int i = 0; i < 2; i++)
+		(void)WARN_ON_ONCE(warns % 2 != 0);
 	pr_info("text %s tiny %u\n", text, small);
 	return error;
 }

@@ -44,7 +44,7 @@ static inline void quire_linux_warn_(const char *file, int line)
 		}                                                                                  \
 		unlikely(quire_once_);                                                             \
 	})
-#define WARN_ON_ONCE(condition) WARN_ONCE(condition, #condition)
+#define WARN_ON_ONCE(condition) WARN_ONCE(condition, "%s", #condition)
 
 #define BUG()                                                                                      \
 	do {                                                                                       \
