@@ -64,6 +64,24 @@ static void threads_begin_together_and_are_stopped(void)
 	EXPECT_EQ(kthread_stop(tasks[0]), -EINTR);
 }
 
+static int tell_pid(void *data)
+{
+	*(pid_t *)data = current->pid;
+	return strcmp(current->comm, "tells");
+}
+
+static void each_thread_is_a_task(void)
+{
+	pid_t pid = 0;
+	struct task_struct *task = kthread_run(tell_pid, &pid, "tells");
+
+	EXPECT_EQ(kthread_stop(task), 0);
+	EXPECT(pid != 0 && pid != current->pid);
+	EXPECT_EQ(current->pid, getpid());
+	EXPECT(strncmp(current->comm, program_invocation_short_name, 15) == 0);
+	EXPECT(!kthread_should_stop());
+}
+
 static void a_completion_counts_its_events(void)
 {
 	DECLARE_COMPLETION_ONSTACK(event);
@@ -202,6 +220,7 @@ static void arithmetic_is_the_kernels(void)
 static int __init threads_init(void)
 {
 	threads_begin_together_and_are_stopped();
+	each_thread_is_a_task();
 	a_completion_counts_its_events();
 	readers_do_not_overtake_a_writer();
 	a_spin_lock_is_a_section();

@@ -11,12 +11,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Keys: (c) constant after creation; (a) atomic; (j) its own until it is joined. */
 struct task_struct {
 	int (*function)(void *data); /* (c) */
 	void *data;		     /* (c) */
 	char comm[16];		     /* (c) its name */
+	pid_t pid;		     /* (c) for its own thread; 0 before it runs */
 	pthread_t thread;	     /* (c) */
 	struct completion woken;
 	bool is_awake;	  /* of whoever made it, until it is woken */
@@ -25,13 +27,29 @@ struct task_struct {
 };
 
 extern __thread struct task_struct *quire_linux_task;
-QUIRE_LINUX_SHARED_ __thread struct task_struct *quire_linux_task; /* NULL: no kernel thread */
+QUIRE_LINUX_SHARED_ __thread struct task_struct *quire_linux_task; /* NULL: not known yet */
+/* Of a thread that is no kernel thread. */
+extern __thread struct task_struct quire_linux_own_task;
+QUIRE_LINUX_SHARED_ __thread struct task_struct quire_linux_own_task;
 
-#define current quire_linux_task
+/* A module's init function runs in a thread of the program, as in the kernel in one of insmod. */
+static inline struct task_struct *quire_linux_current_(void)
+{
+	struct task_struct *own = &quire_linux_own_task;
+
+	if (quire_linux_task == NULL) {
+		(void)snprintf(own->comm, sizeof(own->comm), "%s", program_invocation_short_name);
+		own->pid = gettid();
+		quire_linux_task = own;
+	}
+	return quire_linux_task;
+}
+
+#define current quire_linux_current_()
 
 static inline bool kthread_should_stop(void)
 {
-	return __atomic_load_n(&quire_linux_task->should_stop, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&current->should_stop, __ATOMIC_ACQUIRE);
 }
 
 static inline void *quire_linux_begin_task_(void *arg)
@@ -39,6 +57,7 @@ static inline void *quire_linux_begin_task_(void *arg)
 	struct task_struct *task = (struct task_struct *)arg;
 
 	quire_linux_task = task;
+	task->pid = gettid();
 	wait_for_completion(&task->woken);
 	/* Stopped before it was woken, it never runs. */
 	task->result =
