@@ -53,6 +53,15 @@ static bool lose(struct ring *ring, uint64_t time_ns)
 	return false;
 }
 
+/* Slots from @n on that may be written.  A writer that was interrupted may have read an @n that others were given since, and
+ * the reader has taken: then they are more than the ring has, and the swap refuses @n. */
+static int64_t free_slots(const struct ring *ring, struct ring_slots slots, uint64_t n)
+{
+	uint64_t taken = load_acquire(&ring->taken); /* pairs with ring_give_back() */
+
+	return (int64_t)(taken + slots.nr - n);
+}
+
 bool ring_put(struct ring *ring, struct ring_slots slots, const struct ring_event *event,
 	      enum ring_op op, uint32_t thread)
 {
@@ -61,7 +70,7 @@ bool ring_put(struct ring *ring, struct ring_slots slots, const struct ring_even
 	uint64_t head;
 
 	do
-		if (UNLIKELY(n - load_acquire(&ring->taken) >= slots.nr)) /* ring_give_back() */
+		if (UNLIKELY(free_slots(ring, slots, n) <= 0))
 			return lose(ring, event->time_ns);
 	while (UNLIKELY(!cas_relaxed(&ring->reserved, &n, n + 1)));
 	slot = slot_at(slots, n);
