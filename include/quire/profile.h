@@ -30,7 +30,8 @@ extern "C" {
  * What was sampled before stays in the profile.  If it is on already, the mean changes.
  *
  * Returns   0, or
- *             -ENOTSUP  debug, hardened, sample or quire record look at blocks
+ *             -ENOTSUP  debug, hardened, sample or quire record look at blocks; or the process is a child of fork of one
+ *                       under `quire run --profile`, whose profile is the program's alone
  *             -ENOMEM   the system refused addresses, or it is too early in the process
  *             -EBUSY    another thread, or the code that this handler interrupted, starts or stops it
  * Context   any thread, signal handlers included.

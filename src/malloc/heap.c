@@ -337,6 +337,7 @@ static void fork_child(struct process_member *member)
 {
 	(void)member;
 	profile_fork_child();
+	profile_file_fork_child();
 	if (malloc_heap.modes & MALLOC_COUNTED) {
 		begin_counting(&malloc_heap);
 		malloc_open_fast_paths();

@@ -28,6 +28,7 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "machine/atomic.h"
+#include "machine/clock.h"
 #include "malloc/beside.h"
 #include "malloc/boot.h"
 #include "malloc/countdown.h"
@@ -39,11 +40,11 @@
 
 static struct {
 	uint32_t turn; /* atomic: somebody changes the state */
-	bool is_made;  /* the turn's: the layer is there */
 	bool is_shared; /* (c) once the heap is ready: traces are in memory that another process reads */
 	bool is_foreign; /* that is the parent's.  Written while a child of fork has one thread */
 	uint32_t shift;	 /* atomic, 0: off */
 	uint32_t mean_shift; /* atomic */
+	uint64_t begun_ns;   /* (c) once the layer is there */
 	struct traces traces;
 	struct beside words;
 } profile;
@@ -279,6 +280,12 @@ static const struct malloc_layer layer = {
 
 /* ---- the state ---- */
 
+/* The heap's pointer alone says it: a child of fork has what another thread had stored until then, in order. */
+static bool is_made(void)
+{
+	return load_acquire(&malloc_heap.layer) == &layer; /* pairs with make_layer() */
+}
+
 /* Nobody waits: a handler may have interrupted whoever has it. */
 static int take_turn(void)
 {
@@ -309,7 +316,7 @@ static int make_layer(void)
 		return error;
 	}
 	countdown_begin();
-	profile.is_made = true;
+	profile.begun_ns = clock_now_ns();
 	store_release(&malloc_heap.layer, &layer); /* pairs with the loads of cold paths */
 	return 0;
 }
@@ -321,11 +328,11 @@ void profile_begin(void)
 
 int profile_start(unsigned shift)
 {
-	int error = take_turn();
+	int error = profile.is_foreign ? -ENOTSUP : take_turn();
 
 	if (error != 0)
 		return error;
-	if (!profile.is_made)
+	if (!is_made())
 		error = make_layer();
 	if (error == 0) {
 		store_relaxed(&malloc_countdown.mask, SIZE_MAX); /* hints until fast paths end */
@@ -344,7 +351,7 @@ int profile_stop(void)
 	if (error != 0)
 		return error;
 	store_relaxed(&profile.shift, 0); /* a call that is under way may still be hit */
-	if (profile.is_made)
+	if (is_made())
 		malloc_open_fast_paths();
 	end_turn();
 	return 0;
@@ -372,7 +379,12 @@ void profile_fork_child(void)
 
 const struct traces *profile_traces(void)
 {
-	return profile.is_made ? &profile.traces : NULL;
+	return is_made() && !profile.is_foreign ? &profile.traces : NULL;
+}
+
+uint64_t profile_age_ns(void)
+{
+	return clock_now_ns() - profile.begun_ns;
 }
 
 unsigned profile_mean_shift(void)

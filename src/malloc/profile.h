@@ -27,17 +27,19 @@ unsigned profile_shift(uint64_t bytes);
 /* While the heap is made, first of all. */
 void profile_begin(void);
 /* On, with one hit in 2^@shift bytes.  0, -ENOMEM, -EBUSY: another call is at it, or -ENOTSUP: blocks are looked at by another
- * layer.  The heap is ready. */
+ * layer, or what is shared is the parent's.  The heap is ready. */
 int profile_start(unsigned shift);
 /* 0, or -EBUSY. */
 int profile_stop(void);
 bool profile_is_on(void);
 /* From here on in memory of @bytes that another process reads: after profile_begin(), before profile_start(). */
 void profile_share(void *memory, size_t bytes);
-/* In a child of fork: what is shared is the parent's. */
+/* In a child of fork: what is shared is the parent's, and the child has no profile. */
 void profile_fork_child(void);
 /* What was sampled; NULL: nothing ever was asked for. */
 const struct traces *profile_traces(void);
+/* How long ago it was first on; only if there are traces. */
+uint64_t profile_age_ns(void);
 /* log2 of the mean; as it was at the last start. */
 unsigned profile_mean_shift(void);
 

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "quire_test.h"
@@ -27,6 +28,7 @@
 
 struct sums {
 	uint64_t alloc_objects, alloc_bytes, used_objects, used_bytes;
+	uint64_t duration_ns;
 	unsigned samples, modules, locations;
 };
 
@@ -109,6 +111,9 @@ static struct sums sums_in(const char *file)
 		case 4:
 			sums.locations++;
 			break;
+		case 10:
+			sums.duration_ns = value;
+			break;
 		default:
 			break;
 		}
@@ -177,6 +182,30 @@ static void *take(unsigned i, size_t bytes)
 	asked_bytes += bytes;
 	asked_blocks++;
 	return block;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Not of the process: the heap is older by 20 ms. */
+static void the_file_has_the_time_of_the_first_start(void **state)
+{
+	uint64_t before_ns, passed_ns;
+
+	(void)state;
+	usleep(20000);
+	before_ns = now_ns();
+	assert_int_equal(quire_profile_start(MEAN_BYTES), 0);
+	free(malloc(1000000));
+	assert_int_equal(quire_profile_write(path), 0);
+	passed_ns = now_ns() - before_ns;
+	assert_in_range(sums_in(path).duration_ns, 1, passed_ns);
+	assert_int_equal(quire_profile_stop(), 0);
 }
 
 /* Small and large, aligned and zeroed, kept and freed at once; sums over all, and over what is kept. */
@@ -367,6 +396,35 @@ static void a_child_has_a_profile_of_its_own(void **state)
 
 static volatile bool ends;
 
+static void *writes(void *arg)
+{
+	while (!ends)
+		(void)quire_profile_write(path);
+	return arg;
+}
+
+/* A child writes whatever its parent's other threads were at. */
+static void a_child_writes_though_a_thread_of_its_parent_was_writing(void **state)
+{
+	unsigned refused_nr = 0;
+	pthread_t thread;
+
+	(void)state;
+	ends = false;
+	assert_int_equal(pthread_create(&thread, NULL, writes, NULL), 0);
+	for (unsigned i = 0; i < 50; i++) {
+		int status = -1;
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(-quire_profile_write(path));
+		refused_nr += waitpid(child, &status, 0) != child || status != 0;
+	}
+	ends = true;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(refused_nr, 0);
+}
+
 static void *allocates(void *arg)
 {
 	while (!ends) {
@@ -478,6 +536,7 @@ static int remove_folder(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_file_has_the_time_of_the_first_start),
 		cmocka_unit_test(a_mix_of_sizes_is_estimated_without_bias),
 		cmocka_unit_test(blocks_are_counted_too),
 		cmocka_unit_test(what_realloc_grows_is_estimated),
@@ -485,6 +544,7 @@ int main(void)
 		cmocka_unit_test(what_threads_did_that_ended_is_there),
 		cmocka_unit_test(handlers_are_sampled_too),
 		cmocka_unit_test(a_child_has_a_profile_of_its_own),
+		cmocka_unit_test(a_child_writes_though_a_thread_of_its_parent_was_writing),
 		cmocka_unit_test(it_is_turned_on_and_off_while_threads_allocate),
 		cmocka_unit_test(a_sampled_block_is_as_any_other),
 		cmocka_unit_test(a_file_that_cannot_be_written_is_refused),

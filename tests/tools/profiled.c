@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * profiled.c [killed|exits|signals] - a program whose memory is known: 64 MiB of 1,000 bytes by one path, 64 MiB of 100,000 by
+ * profiled.c [killed|exits|signals|forks] - a program whose memory is known: 64 MiB of 1,000 bytes by one path, 64 MiB of 100,000 by
  * another, and as much again that is freed
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <quire/profile.h>
 
 #define KEPT_BYTES ((size_t)64 << 20)
 
@@ -47,6 +51,21 @@ static __attribute__((noinline)) void frees_what_it_takes(void)
 	}
 }
 
+/* A child that asks for a profile has none, and leaves its parent's alone. */
+static int forks(void)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (quire_profile_start(0) != -ENOTSUP || quire_profile_write("none") != -ENODATA)
+			_exit(1);
+		keeps_large_blocks();
+		_exit(0);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child ? status : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc > 1 ? argv[1] : "";
@@ -58,6 +77,8 @@ int main(int argc, char **argv)
 	frees_what_it_takes();
 	if (strcmp(how, "signals") == 0)
 		raise(SIGUSR1);
+	if (strcmp(how, "forks") == 0)
+		return forks() != 0;
 	if (strcmp(how, "killed") == 0)
 		raise(SIGKILL);
 	if (strcmp(how, "exits") == 0 || strcmp(how, "signals") == 0)

@@ -35,7 +35,6 @@
 
 static struct {
 	uint32_t busy;		/* atomic: a call writes */
-	uint64_t begun_ns;	/* (c) since 1970: when it was first on */
 	uint32_t process;	/* (c) that began it: children write nothing at their end */
 	char name[PATH_MAX];	/* (c) of the file that a signal and the end write; empty: none */
 	char program[PATH_MAX]; /* the writer's, as is the next */
@@ -44,6 +43,7 @@ static struct {
 
 /* ---- what is read ---- */
 
+/* Since 1970. */
 static uint64_t now_ns(void)
 {
 	struct timespec now = { 0 };
@@ -113,12 +113,13 @@ static int write_profile(long fd)
 {
 	const struct traces *traces = profile_traces();
 	size_t scratch_bytes = pprof_scratch_bytes(traces);
+	uint64_t age_ns = profile_age_ns();
 	char *maps = map_room(MAPS_BYTES), *scratch = map_room(scratch_bytes);
 	struct pprof pprof = {
 		.traces = traces,
 		.mean_shift = profile_mean_shift(),
-		.time_ns = own.begun_ns,
-		.duration_ns = now_ns() - own.begun_ns,
+		.time_ns = now_ns() - age_ns,
+		.duration_ns = age_ns,
 		.maps = maps,
 		.program = own.program,
 		.read = read_mapped,
@@ -314,7 +315,6 @@ void profile_file_begin(unsigned number)
 	struct sigaction action = { .sa_handler = handle, .sa_flags = SA_RESTART | SA_ONSTACK };
 	const char *name = process_env(PROFILE_VARIABLE);
 
-	own.begun_ns = now_ns();
 	own.process = (uint32_t)getpid();
 	if (name != NULL)
 		take_name(name);
@@ -323,6 +323,11 @@ void profile_file_begin(unsigned number)
 	sigemptyset(&action.sa_mask);
 	if (sigaction((int)number, &action, NULL) != 0)
 		malloc_warn("quire: profile_signal: there is no such signal; ignored\n");
+}
+
+void profile_file_fork_child(void)
+{
+	store_relaxed(&own.busy, 0u); /* whoever wrote is not here */
 }
 
 void profile_file_tell_maps(char *maps, size_t bytes)

@@ -68,6 +68,10 @@ void profile_file_begin(unsigned number)
 	(void)number;
 }
 
+void profile_file_fork_child(void)
+{
+}
+
 void profile_file_end(void)
 {
 }

@@ -254,6 +254,42 @@ static void child_uses_it(void *arg)
 	store_relaxed(&scene->turn, 1); /* read at the end */
 }
 
+static void begins_in_a_child(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	struct traces *traces;
+	uint32_t number;
+
+	sim_fork_child();
+	SIM_CHECK(profile_start(ODDS_SHIFT_MIN) == 0);
+	takes_and_frees(scene, LARGE_BYTES);
+	traces = (struct traces *)(uintptr_t)profile_traces();
+	SIM_CHECK(traces != NULL);
+	number = traces_keep(traces, &(uint64_t){ 1 }, 1); /* as looks() does */
+	SIM_CHECK(traces_at(traces, number)->blocks != 0);
+	store_relaxed(&scene->turn, 1); /* read at the end */
+}
+
+static void begins(void *arg)
+{
+	(void)arg;
+	(void)profile_start(ODDS_SHIFT_MIN); /* the child is another process */
+}
+
+/* A child turns it on for the first time, however far another thread of its parent had come with that. */
+SIM_TEST(profile_begins_in_a_child, .events = SIM_MEMORY,
+	 .enters = { "profile_fork_child", "make_layer" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF "profile:0");
+	struct malloc_block first = block_take(scene, 16);
+
+	block_give(scene, &first);
+	sim_cpu(sim, 0, begins, scene);
+	sim_cpu(sim, 1, begins_in_a_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
 static void turns_it_off(void *arg)
 {
 	(void)arg;
