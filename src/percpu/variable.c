@@ -73,8 +73,10 @@ static char *from_area(struct percpu *pc, const struct percpu_request *request, 
 			granule = map_find(pc, page_granule(pc, first), page_granule(pc, page),
 					   here.n, here.align);
 	}
-	if (granule != NONE)
+	if (granule != NONE) {
 		object_put_locked(pc, place_of_granule(granule), &here, placed);
+		pc->stat.allocs++;
+	}
 	percpu_unlock(pc, token);
 	return granule != NONE ? place_ptr(pc, placed->place) : NULL;
 }

@@ -629,6 +629,7 @@ static unsigned fill_reserved(struct quire *q)
 static void the_reserved_area_is_served_again_and_apart(void **state)
 {
 	struct quire *q = percpu_make((struct quire_options){ .limit_bytes = 0 });
+	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
 	char *small, *ordinary;
 
 	(void)state;
@@ -638,6 +639,9 @@ static void the_reserved_area_is_served_again_and_apart(void **state)
 	assert_int_equal(errno, EINVAL);
 	assert_int_equal(fill_reserved(q), 32);
 	assert_int_equal(fill_reserved(q), 32);
+	assert_int_equal(quire_percpu_stat_read(q, &stat), 0);
+	assert_u64_eq(stat.allocs, 64);
+	assert_u64_eq(stat.frees, 64);
 	ordinary = quire_alloc_percpu(q, 256, 64, 0); /* of a size that was freed just now */
 	assert_int_equal(fill_reserved(q), 32);
 	small = quire_alloc_reserved_percpu(q, 4, 4);
