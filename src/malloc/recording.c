@@ -13,7 +13,8 @@
 
 /* Written before the heap is ready, and while a child of fork has one thread. */
 static struct {
-	struct ring *ring; /* the part begins with them; NULL: not recorded */
+	/* Atomic, since a handler in such a child may come at any step.  The part begins with them; NULL: there is none. */
+	struct ring *ring;
 	uint32_t rings_nr;
 	uint64_t slots_nr, bytes;
 	bool in_ticks;
@@ -71,12 +72,12 @@ static bool begin_part(int fd, struct recording_header *header, enum ring_op op,
 		store_release(&owner->pid, 0u); /* pairs with take_part() */
 		return false;
 	}
-	recording.ring = part;
 	recording.rings_nr = header->rings_nr;
 	recording.slots_nr = header->slots_nr;
 	recording.bytes = recording_part_bytes(header);
 	recording.pid = pid;
 	recording.in_ticks = header->begin_ticks != 0;
+	store_release(&recording.ring, part); /* pairs with recording_put() */
 	time = recording_now();
 	recording_put(op, time, (const void *)(uintptr_t)pid, parent);
 	put_name(time);
@@ -114,9 +115,10 @@ bool recording_begin_child(void)
 {
 	struct run_request request;
 	uint32_t parent = recording.pid;
+	struct ring *ring = recording.ring;
 
-	handed_unmap(recording.ring, recording.bytes);
-	recording.ring = NULL;
+	store_release(&recording.ring, NULL); /* likewise */
+	handed_unmap(ring, recording.bytes);
 	return report_is_wanted(&request) && !request.once && begin(&request, RING_CHILD, parent);
 }
 
@@ -133,12 +135,13 @@ uint64_t recording_now(void)
 
 void recording_put(enum ring_op op, uint64_t time, const void *address, uint64_t bytes)
 {
+	struct ring *ring = load_acquire(&recording.ring); /* pairs with begin_part() */
 	unsigned cpu = process_cpu() % recording.rings_nr;
 	const struct ring_event event = { .time_ns = time,
 					  .address = (uintptr_t)address,
 					  .bytes = bytes };
 
-	(void)ring_put(&recording.ring[cpu],
-		       recording_slots(recording.ring, recording.slots_nr, cpu), &event, op,
-		       own_thread());
+	if (LIKELY(ring != NULL))
+		(void)ring_put(&ring[cpu], recording_slots(ring, recording.slots_nr, cpu), &event,
+			       op, own_thread());
 }

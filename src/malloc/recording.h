@@ -108,7 +108,8 @@ bool recording_begin(void);
 bool recording_begin_child(void);
 /* The time of an event that happens now, in the spool's unit.  Any context; only if the process is recorded. */
 uint64_t recording_now(void);
-/* An event at @time, of this thread.  Any context; only if the process is recorded. */
+/* An event at @time, of this thread.  Any context; only if the process is recorded.  Nothing, in a handler that interrupts a child
+ * of fork before it has its part. */
 void recording_put(enum ring_op op, uint64_t time, const void *address, uint64_t bytes);
 
 #endif

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* record_program.c WHAT NUMBER - a program for record_program_test: its blocks have sizes that nothing else in the process asks for */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +102,48 @@ static int children(void)
 	return failed;
 }
 
+static volatile sig_atomic_t handled;
+
+/* NOLINTBEGIN(bugprone-signal-handler) */
+static void frees(int signal_number)
+{
+	(void)signal_number;
+	free(kept);
+	handled++;
+}
+/* NOLINTEND(bugprone-signal-handler) */
+
+/* From here on the system call fallocate raises SIGSYS and fails. */
+static int trap_fallocate(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
+
+	signal(SIGSYS, frees);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0;
+}
+
+/* A handler frees in a child that has left its parent's part of the spool and has none of its own. */
+static int interrupted_child(void)
+{
+	int status = 1;
+	pid_t pid;
+
+	kept = malloc(1001);
+	if (trap_fallocate() != 0)
+		return 2;
+	pid = fork();
+	if (pid == 0)
+		_exit(handled == 0);
+	return waitpid(pid, &status, 0) == pid ? status != 0 : 1;
+}
+
 /* With the recorder stopped, so that nobody moves what the rings hold. */
 static int lose(void)
 {
@@ -119,6 +166,8 @@ int main(int argc, char **argv)
 		return child();
 	if (strcmp(what, "children") == 0)
 		return children();
+	if (strcmp(what, "interrupted") == 0)
+		return interrupted_child();
 	if (strcmp(what, "lose") == 0)
 		return lose();
 	take(1001, number);

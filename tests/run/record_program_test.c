@@ -228,6 +228,17 @@ static void children_are_recorded_if_asked_for(void **state)
 	assert_string_equal(dropped, "1"); /* the parent's block, by the child */
 }
 
+static void a_handler_may_come_before_a_child_has_its_part(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+
+	(void)state;
+	expect("$R --children -o $O -- $P interrupted 1", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.allocs[0], 1);
+	assert_int_equal(seen.frees[0], 0); /* the child found no part */
+}
+
 /* Each after another, so that parts are taken again. */
 static void parts_of_children_that_ended_are_taken_again(void **state)
 {
@@ -297,6 +308,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_spool_is_recovered_after_both_were_killed),
 		cmocka_unit_test(threads_are_tasks_and_no_event_is_lost),
 		cmocka_unit_test(children_are_recorded_if_asked_for),
+		cmocka_unit_test(a_handler_may_come_before_a_child_has_its_part),
 		cmocka_unit_test(parts_of_children_that_ended_are_taken_again),
 		cmocka_unit_test(exec_ends_the_blocks_of_the_program_before),
 		cmocka_unit_test(loss_is_counted_said_and_ends_with_3),
