@@ -274,6 +274,19 @@ static void write_named(void)
 		warn("cannot write the profile", error);
 }
 
+/* -EBUSY: the code that the signal interrupts starts or stops it, so there is nothing to say. */
+static void start_or_warn(void)
+{
+	unsigned shift = profile_mean_shift();
+	int error = profile_start(shift != 0 ? shift : PROFILE_SHIFT_DEFAULT);
+
+	if (error == -ENOTSUP)
+		malloc_warn("quire: profile_signal: refused, since debug, hardened, sample or "
+			    "a command looks at blocks\n");
+	else if (error == -ENOMEM)
+		malloc_warn("quire: profile_signal: refused, no addresses are left\n");
+}
+
 /* The first one turns it on, the next one writes it and turns it off. */
 static void handle(int number)
 {
@@ -281,8 +294,7 @@ static void handle(int number)
 
 	(void)number;
 	if (!profile_is_on()) {
-		(void)profile_start(profile_mean_shift() != 0 ? profile_mean_shift()
-							      : PROFILE_SHIFT_DEFAULT);
+		start_or_warn();
 	} else {
 		(void)profile_stop();
 		write_named();
