@@ -59,7 +59,8 @@ static bool has_build_id(Elf *elf, const char *wanted)
 	return wanted[0] == '\0' || strcmp(text, wanted) == 0;
 }
 
-/* What is to be added to addresses in the file.  False: nothing of it is mapped there. */
+/* What is to be added to addresses in the file.  False: no code of it is mapped there.  A page of the file may have the end of one
+ * part and the beginning of the next, so that only code tells which of them a mapping with stacks is of. */
 static bool find_bias(Elf *elf, const struct profile_mapping *mapping, GElf_Addr *bias)
 {
 	size_t parts_nr;
@@ -70,6 +71,7 @@ static bool find_bias(Elf *elf, const struct profile_mapping *mapping, GElf_Addr
 		GElf_Phdr part;
 
 		if (gelf_getphdr(elf, (int)i, &part) == NULL || part.p_type != PT_LOAD ||
+		    (part.p_flags & PF_X) == 0 ||
 		    mapping->offset + (mapping->limit - mapping->start) <= part.p_offset ||
 		    mapping->offset >= part.p_offset + part.p_filesz)
 			continue;
@@ -94,7 +96,7 @@ static const char *look_at(const char *path, const char *build_id,
 	else if (!has_build_id(elf, build_id))
 		wrong = "is another build than the one that ran";
 	else if (!find_bias(elf, mapping, bias))
-		wrong = "has nothing that can be where it is mapped";
+		wrong = "has no code that can be where it is mapped";
 	elf_end(elf);
 	close(fd);
 	return wrong;
