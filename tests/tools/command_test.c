@@ -109,6 +109,9 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("replay", 2, "name at least one trace");
 	expect("replay --jsn x", 2, "wrong use of '--jsn'; the nearest option is '--json'");
 	expect("replay --json", 2, "'--json' needs a value");
+	expect("run --json -- true", 2, "'--json' needs a value");
+	expect("record -o -- true", 2, "'-o' needs a value");
+	expect("record -xo file", 2, "wrong use of '-x'; the nearest option is '-o'");
 	expect("replay --kind heap x", 2,
 	       "kind 'heap' cannot be replayed; page, vmap, percpu and slab can");
 	expect("replay --kind page %T/vmalloc-bpf.katr.zst", 2, "holds no page allocations");

@@ -81,6 +81,30 @@ static void refuse(const struct command *command, const char *argument)
 		argument, command_nearest(name, names));
 }
 
+/*
+ * Whether an option is known and has its value; said if not.  @next is behind the last word that getopt_long() took.  "--" is no
+ * value, since a program begins there: `--json -- ls` would write a file of that name.
+ */
+static bool is_right(const struct command *command, int option, char *const *next)
+{
+	bool lacks_value = option == ':';
+	char letter[] = "-?";
+
+	if (option == '?') {
+		/* Of several letters in one word, the word is not taken yet. */
+		letter[1] = optopt > 0 && optopt < OPTION_HELP ? (char)optopt : '\0';
+		refuse(command, letter[1] != '\0' ? letter : next[-1]);
+		return false;
+	}
+	if (!lacks_value && optarg == next[-1] && strcmp(optarg, "--") == 0) {
+		lacks_value = true;
+		next--;
+	}
+	if (lacks_value)
+		fprintf(stderr, "quire %s: '%s' needs a value\n", command->name, next[-1]);
+	return !lacks_value;
+}
+
 bool arguments_take(const struct command *command, int argc, char **argv, take_option_fn take,
 		    void *context, enum exit_status *status)
 {
@@ -97,12 +121,7 @@ bool arguments_take(const struct command *command, int argc, char **argv, take_o
 			*status = EXIT_OK;
 			return false;
 		}
-		if (option == ':')
-			fprintf(stderr, "quire %s: '%s' needs a value\n", command->name,
-				argv[optind - 1]);
-		else if (option == '?')
-			refuse(command, argv[optind - 1]);
-		if (option == ':' || option == '?' ||
+		if (!is_right(command, option, argv + optind) ||
 		    !take(context,
 			  option >= OPTION_FIRST ? (unsigned)(option - OPTION_FIRST)
 						 : letter_index(command, option),
