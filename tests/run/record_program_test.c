@@ -170,6 +170,23 @@ static void replay_and_report_take_the_recording(void **state)
 	expect("${R% record} report $O -o $O.html && grep -q '<svg' $O.html", 0, "");
 }
 
+/* Such as `python3 -c` has: each line would be a line of the recording's text, and a key of it. */
+static void a_command_of_several_lines_is_one(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+	char command[64], name[64];
+
+	(void)state;
+	expect("$R -o $O -- sh -c 'name=another\nlost=7\nexec \"$0\" take 1' $P", 0, "");
+	look(&seen, "name", name);
+	assert_string_equal(name, "o");
+	look(&seen, "lost", name);
+	assert_string_equal(name, "0");
+	look(&seen, "command", command);
+	assert_null(strchr(command, '\n'));
+	expect("${R% record} report $O -o $O.html && grep -q '<title>o</title>' $O.html", 0, "");
+}
+
 /* SIGKILL: nothing of the program's ran after its last call. */
 static void a_killed_program_is_recorded_to_its_last_call(void **state)
 {
@@ -304,6 +321,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_call_is_in_the_recording),
 		cmocka_unit_test(kinds_of_calls_are_told_apart),
 		cmocka_unit_test(replay_and_report_take_the_recording),
+		cmocka_unit_test(a_command_of_several_lines_is_one),
 		cmocka_unit_test(a_killed_program_is_recorded_to_its_last_call),
 		cmocka_unit_test(a_spool_is_recovered_after_both_were_killed),
 		cmocka_unit_test(threads_are_tasks_and_no_event_is_lost),

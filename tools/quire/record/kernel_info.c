@@ -29,7 +29,7 @@ static void put_machine(struct katr_writer *writer)
 	katr_writer_info(writer, "recorded", "%s", date);
 }
 
-/* The arguments of this process, in one line. */
+/* The arguments of this process. */
 static void put_command(struct katr_writer *writer)
 {
 	FILE *file = fopen("/proc/self/cmdline", "r");
@@ -39,20 +39,11 @@ static void put_command(struct katr_writer *writer)
 	if (file != NULL)
 		fclose(file);
 	for (size_t i = 0; i < nr; i++)
-		if (text[i] == '\0' || text[i] == '\n')
+		if (text[i] == '\0')
 			text[i] = ' ';
 	/* A NUL ends the last one, too. */
 	text[nr > 0 ? nr - 1 : 0] = '\0';
 	katr_writer_info(writer, "command", "%s", text);
-}
-
-static void put_name(struct katr_writer *writer, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-
-	katr_writer_info(writer, "name", "%.*s", (int)strcspn(name, "."), name);
-	katr_writer_info(writer, "workload", "the running kernel, by quire record");
 }
 
 static void put_events(struct katr_writer *writer, const struct kernel_formats *formats)
@@ -125,7 +116,8 @@ void kernel_info_put(const struct kernel_convert *convert, const struct kernel_a
 {
 	struct katr_writer *writer = convert->writer;
 
-	put_name(writer, about->path);
+	katr_writer_name(writer, about->path);
+	katr_writer_info(writer, "workload", "the running kernel, by quire record");
 	put_command(writer);
 	put_machine(writer);
 	katr_writer_info(writer, "seconds", "%.1f", about->seconds);

@@ -332,7 +332,7 @@ static void put_missing(struct converter *converter)
 
 /* ---- the whole recording --------------------------------------------------------------------- */
 
-static void put_info(struct converter *converter)
+static void put_info(struct converter *converter, const char *output)
 {
 	const struct recording_header *header = converter->reader.header;
 	const struct counts *counts = &converter->counts;
@@ -345,6 +345,7 @@ static void put_info(struct converter *converter)
 	(void)uname(&system);
 	if (gmtime_r(&calendar, &tm) != NULL)
 		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	katr_writer_name(writer, output);
 	katr_writer_info(writer, "workload", "program");
 	katr_writer_info(writer, "command", "%.*s", (int)sizeof(header->command), header->command);
 	katr_writer_info(writer, "kernel", "%s", system.release);
@@ -452,7 +453,7 @@ static int write_recording(struct converter *converter, const char *spool, const
 	put_losses(converter, UINT64_MAX);
 	end.ns = converter->last_ns;
 	katr_write_mark(&converter->writer, end, "end");
-	put_info(converter);
+	put_info(converter, output);
 	error = katr_writer_end(&converter->writer, output);
 	if (error != 0)
 		return refuse(output, strerror(-error));

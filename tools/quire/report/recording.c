@@ -323,6 +323,17 @@ static void make_modules(struct reading *reading)
 	}
 }
 
+/* As the recording says, else as its file is called. */
+static void name_source(struct source *source, const struct katr_reader *reader)
+{
+	const char *slash = strrchr(source->path, '/');
+
+	katr_info(reader, "name", source->name, sizeof(source->name));
+	if (source->name[0] == '\0')
+		snprintf(source->name, sizeof(source->name), "%s",
+			 slash != NULL ? slash + 1 : source->path);
+}
+
 static void tell_how_made(struct reading *reading)
 {
 	static const char *const keys[] = { "workload", "command",  "kernel", "arch",
@@ -331,7 +342,7 @@ static void tell_how_made(struct reading *reading)
 	struct source *source = reading->source;
 	char value[sizeof(source->made[0].value)];
 
-	katr_info(reader, "name", source->name, sizeof(source->name));
+	name_source(source, reader);
 	source_made(source, "file", "%s", source->path);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		katr_info(reader, keys[i], value, sizeof(value));

@@ -278,14 +278,31 @@ uint32_t katr_writer_table(struct katr_writer *writer, const char *name, const c
 void katr_writer_info(struct katr_writer *writer, const char *key, const char *format, ...)
 {
 	va_list arguments;
+	char *value;
+	int bytes;
 
 	if (writer->error != 0)
 		return;
-	fprintf(writer->info.file, "%s=", key);
 	va_start(arguments, format);
-	vfprintf(writer->info.file, format, arguments);
+	bytes = vasprintf(&value, format, arguments);
 	va_end(arguments);
-	putc('\n', writer->info.file);
+	if (bytes < 0) {
+		fail(writer, ENOMEM);
+		return;
+	}
+	for (char *at = value; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
+	fprintf(writer->info.file, "%s=%s\n", key, value);
+	free(value);
+}
+
+void katr_writer_name(struct katr_writer *writer, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+
+	katr_writer_info(writer, "name", "%.*s", (int)strcspn(name, "."), name);
 }
 
 /* ---- records ---------------------------------------------------------------------------------- */

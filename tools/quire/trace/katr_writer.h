@@ -80,9 +80,12 @@ void katr_writer_rename_task(struct katr_writer *writer, uint32_t task, const ch
 /* @columns ends with NULL; a name that begins with '$' is that of a column of strings. */
 uint32_t katr_writer_table(struct katr_writer *writer, const char *name,
 			   const char *const *columns);
+/* A line of text: what would end it, as a command with lines of its own has it, becomes a blank. */
 __attribute__((format(printf, 3, 4))) void katr_writer_info(struct katr_writer *writer,
 							    const char *key, const char *format,
 							    ...);
+/* The recording's name: that of its file, without ".katr.zst". */
+void katr_writer_name(struct katr_writer *writer, const char *path);
 
 /* ---- records ---------------------------------------------------------------------------------- */
 /* The id.  @placement: as many numbers as the kind has, ready to be written; none: @placement_nr 0. */
