@@ -312,7 +312,9 @@ static void what_cannot_be_recorded_is_refused(void **state)
 	expect("$R --recover $P -o $O", 2, "at byte 0: no spool");
 	expect("$R --recover /nowhere/spool", 2, "/nowhere/spool: No such file");
 	expect("$R --children -o $O", 2, "--children goes with a program");
-	expect("$R --recover x -- $P", 2, "--recover goes with neither");
+	expect("$R --recover x -- $P", 2, "--recover goes without a program");
+	expect("$R --recover x --mark y", 2, "--mark is for the kernel");
+	expect("$R --events page -o $O -- $P take 1", 2, "--events is for the kernel");
 }
 
 int main(int argc, char **argv)

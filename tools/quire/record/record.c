@@ -29,8 +29,9 @@ const struct command command_record = {
 		 "tracefs; the figures of /proc are sampled beside them.",
 	.options = record_rows,
 	.exit_statuses =
-		"Exit status: 0; 1 the system refused something; 2 wrong arguments, or something\n"
-		"is missing; 3 events were lost, or the recording could not be written.",
+		"Exit status: the program's, or 128 + n if signal n ended it; 0; 1 the system\n"
+		"refused something; 2 wrong arguments, or something is missing; 3 events were\n"
+		"lost, or the recording could not be written; 125 to 127 as of quire run.",
 	.runs_program = true,
 	.run = run,
 };

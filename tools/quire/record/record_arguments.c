@@ -97,6 +97,16 @@ static bool take_option(void *context, unsigned option, const char *value)
 	}
 }
 
+/* An option that only the kernel's recording has; NULL: there is none. */
+static const char *of_kernel(const struct record_request *request)
+{
+	if (request->mark != NULL)
+		return "--mark";
+	if (request->events != NULL)
+		return "--events";
+	return request->seconds != 0 ? "--seconds" : NULL;
+}
+
 /* What the options and words ask for together; false, said, if that makes no sense. */
 static bool is_whole(const struct record_request *request, char *const *words, bool has_dashes)
 {
@@ -111,17 +121,17 @@ static bool is_whole(const struct record_request *request, char *const *words, b
 		fprintf(stderr, "quire record: a program has to follow `--`\n");
 		return false;
 	}
-	if (request->program != NULL && (request->mark != NULL || request->seconds != 0)) {
+	if ((request->program != NULL || request->recover != NULL) && of_kernel(request) != NULL) {
 		fprintf(stderr, "quire record: %s is for the kernel, not for a program\n",
-			request->mark != NULL ? "--mark" : "--seconds");
+			of_kernel(request));
 		return false;
 	}
 	if (request->children && request->program == NULL) {
 		fprintf(stderr, "quire record: --children goes with a program\n");
 		return false;
 	}
-	if (request->recover != NULL && (request->program != NULL || request->mark != NULL)) {
-		fprintf(stderr, "quire record: --recover goes with neither a program nor --mark\n");
+	if (request->recover != NULL && request->program != NULL) {
+		fprintf(stderr, "quire record: --recover goes without a program: it has ended\n");
 		return false;
 	}
 	return true;
