@@ -202,12 +202,17 @@ static void a_killed_program_is_recorded_to_its_last_call(void **state)
 static void a_spool_is_recovered_after_both_were_killed(void **state)
 {
 	struct seen seen = { .bytes = { 1001 } };
+	struct answer answer;
 
 	(void)state;
 	expect("rm -f $O; $R -o $O -- $P both 70001", 128 + SIGKILL, "Killed");
 	expect("test -e $O", 1, "");
 	expect("$R -o $O -- $P take 1", 1, "quire record --recover");
-	expect("sleep 0.2; $R --recover $O.spool -o $O", 0, "");
+	answer = shell("sleep 0.2; $R --recover $O.spool -o $O");
+	assert_int_equal(answer.status, 0);
+	/* It may have been writing a segment, whose events are still in the ring. */
+	if (answer.err[0] != '\0')
+		assert_non_null(strstr(answer.err, "the last segment, at byte "));
 	look(&seen, NULL, NULL);
 	assert_int_equal(seen.allocs[0], 70001);
 	expect("rm $O.spool", 0, "");
