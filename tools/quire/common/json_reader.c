@@ -2,6 +2,7 @@
 #include "common/json_reader.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,8 @@ static bool walk_number(struct walk *walk, const char *path)
 	if (*walk->at != '-' && !isdigit((unsigned char)*walk->at))
 		return false;
 	number = strtod(walk->at, &end);
+	if (!isfinite(number)) /* such as 1e999, and what strtod() has beside JSON's numbers */
+		return false;
 	if (path != NULL && *path == '\0') {
 		walk->number = number;
 		walk->has_number = true;

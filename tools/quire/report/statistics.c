@@ -22,12 +22,17 @@ struct looks {
 	size_t nr;
 };
 
+/* No figure is larger. */
+#define FIGURE_MAX 0x1p53
+
 /* The figures of one line that are drawn; what a line does not have is 0. */
 static double figure(const char *line, const char *path)
 {
 	double value = 0;
 
-	return json_number(line, path, &value) ? value : 0;
+	if (!json_number(line, path, &value))
+		return 0;
+	return value < FIGURE_MAX ? value : FIGURE_MAX;
 }
 
 static double at_least_0(double value)
@@ -60,9 +65,10 @@ static void read_figures(const struct source *source, const char *line, double s
 	put(source, "slab", CURVE_KEPT, seconds,
 	    figure(line, "slab.cached_bytes") + figure(line, "slab.free_bytes"));
 	if (json_number(line, "used_bytes", &value))
-		put(source, "process", CURVE_USED, seconds, value);
+		put(source, "process", CURVE_USED, seconds, figure(line, "used_bytes"));
 	/* 0: it had ended. */
-	if (json_number(line, "resident_bytes", &value) && value > 0)
+	value = figure(line, "resident_bytes");
+	if (value > 0)
 		put(source, "process", CURVE_RESIDENT, seconds, value);
 }
 
