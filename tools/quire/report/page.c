@@ -73,6 +73,14 @@ static void put_said(FILE *file, const struct report *report, const struct sourc
 	fprintf(file, "</ol>\n");
 }
 
+/* What the instance is made with; empty if the source has no instance of its own. */
+static const char *conf_text(const struct source *source)
+{
+	if (source->conf == NULL)
+		return "";
+	return source->conf[0] != '\0' ? source->conf : "defaults";
+}
+
 static void put_sentences(FILE *file, const struct report *report)
 {
 	for (unsigned i = 0; i < report->sources_nr; i++) {
@@ -83,7 +91,7 @@ static void put_sentences(FILE *file, const struct report *report)
 			page_text(file, source->name);
 			if (source->conf != NULL) {
 				fprintf(file, " on Quire with ");
-				page_text(file, source->conf);
+				page_text(file, conf_text(source));
 			}
 			fprintf(file, "</h2>\n");
 		}
@@ -106,13 +114,19 @@ static void put_zoom_bar(FILE *file)
 		"Shift to go back</span></div>\n");
 }
 
+/* "pages against areas"; of one recording with two configurations "pages: cache:on against cache:off". */
 static void make_title(const struct report *report, char *title, size_t title_bytes)
 {
 	int used = 0;
 
-	for (unsigned i = 0; i < report->sources_nr && used < (int)title_bytes; i++)
-		used += snprintf(title + used, title_bytes - (size_t)used, "%s%s",
-				 i == 0 ? "" : " against ", report->sources[i].name);
+	for (unsigned i = 0; i < report->sources_nr && used < (int)title_bytes; i++) {
+		const struct source *source = &report->sources[i];
+		bool is_second = source->conf != NULL && i > 0;
+
+		used += snprintf(title + used, title_bytes - (size_t)used, "%s%s%s%s",
+				 i == 0 ? "" : " against ", is_second ? "" : source->name,
+				 source->conf == NULL || is_second ? "" : ": ", conf_text(source));
+	}
 }
 
 void report_write_page(FILE *file, const struct report *report)

@@ -191,6 +191,10 @@ static enum exit_status write_all(const struct report_request *request, struct r
 	};
 	int result = choose_detail(report);
 
+	if (result != 0) {
+		fprintf(stderr, "quire report: %s\n", strerror(-result));
+		return EXIT_FOUND;
+	}
 	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]) && result == 0; i++) {
 		if (!outputs[i].wanted)
 			continue;
@@ -210,7 +214,8 @@ static void keep_command(struct report *report, int argc, char **argv)
 	size_t used = (size_t)snprintf(report->command, sizeof(report->command), "quire");
 
 	for (int i = 0; i < argc && used < sizeof(report->command); i++) {
-		bool is_plain = argv[i][strcspn(argv[i], " \"'$&|;<>()*?\\")] == '\0';
+		bool is_plain =
+			argv[i][0] != '\0' && argv[i][strcspn(argv[i], " \"'$&|;<>()*?\\")] == '\0';
 
 		used += (size_t)snprintf(report->command + used, sizeof(report->command) - used,
 					 is_plain ? " %s" : " '%s'", argv[i]);
