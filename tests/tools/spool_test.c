@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "record/drain.h"
@@ -270,6 +272,28 @@ static void a_write_that_fails_leaves_all_in_the_rings(void **state)
 	expect(drain.header->slots_nr, 0, 0);
 }
 
+/* The next ring's few events fit where the first one's did not. */
+static void a_write_that_fails_is_not_forgotten_for_one_that_fits(void **state)
+{
+	struct rlimit old, limit;
+
+	(void)state;
+	if (cpus_nr() == 1)
+		skip_because("one CPU has one ring");
+	for (uint64_t time_ns = 1; time_ns <= RECORDING_SEGMENT_NR; time_ns++)
+		assert_true(put(0, time_ns));
+	assert_true(put(1, 1));
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	limit = old;
+	limit.rlim_cur = drain.end + 2 * sizeof(struct recording_segment);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(drain_end(&drain), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(drain_end(&drain), 0);
+	expect(RECORDING_SEGMENT_NR + 1, 0, 0);
+}
+
 static void other_files_are_refused_with_the_place(void **state)
 {
 	struct spool_reader reader;
@@ -322,6 +346,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ticks_are_told_in_ns, begin, end),
 		cmocka_unit_test_setup_teardown(a_write_that_fails_leaves_all_in_the_rings, begin,
 						end),
+		cmocka_unit_test_setup_teardown(
+			a_write_that_fails_is_not_forgotten_for_one_that_fits, begin, end),
 		cmocka_unit_test_setup_teardown(other_files_are_refused_with_the_place, begin, end),
 		cmocka_unit_test_setup_teardown(a_spool_is_not_made_over_another, begin, end),
 	};

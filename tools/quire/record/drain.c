@@ -24,8 +24,8 @@
 #include "record/segment.h"
 #include "run/resident.h"
 
-/* Of all CPUs.  A program that does nothing but allocate fills 16 MiB in some 30 ms; a command that shares its CPUs is seldom
- * away for so long. */
+/* Of each CPU, and at most of all of them.  A program that does nothing but allocate fills 16 MiB in some 30 ms; a command that
+ * shares its CPUs is seldom away for so long. */
 #define BUFFER_BYTES (UINT64_C(16) << 20)
 #define BUFFERS_MAX  (UINT64_C(512) << 20)
 #define SLOT_BYTES   sizeof(struct ring_event)
@@ -202,6 +202,7 @@ static bool move_segment(struct drain *drain, struct ring *ring, struct ring_slo
 	struct recording_segment *head = &drain->segment.head;
 	uint64_t whole_nr = ring_copy(ring, slots, nr, drain->segment.event);
 	size_t bytes = sizeof(*head) + whole_nr * SLOT_BYTES;
+	int error;
 
 	if (whole_nr < nr && !is_end && !ring_is_short(ring, slots, nr))
 		return false;
@@ -210,8 +211,9 @@ static bool move_segment(struct drain *drain, struct ring *ring, struct ring_slo
 	head->holes_nr = (uint32_t)(nr - whole_nr);
 	take_loss(ring, head);
 	segment_seal(head, drain->segment.event);
-	drain->error = write_all(drain->fd, head, bytes, drain->end);
-	if (drain->error != 0) { /* the next turn tries again */
+	error = write_all(drain->fd, head, bytes, drain->end);
+	if (error != 0) { /* the next turn tries again */
+		drain->error = error;
 		give_back_loss(ring, head);
 		return false;
 	}
@@ -261,6 +263,7 @@ static void take_back(struct drain *drain, unsigned part)
 	struct recording_owner *owner = &drain->header->owner[part];
 	uint64_t bytes = recording_part_bytes(drain->header);
 
+	drain->error = 0;
 	drain_part(drain, part, true);
 	if (drain->error != 0)
 		return;
@@ -302,6 +305,7 @@ static bool drain_all(struct drain *drain, bool is_end)
 	bool has_moved = false;
 
 	note_time(drain->header);
+	drain->error = 0;
 	for (unsigned part = 0; part < drain->header->parts_nr; part++)
 		/* Pairs with the library's compare-and-swap. */
 		if (load_acquire(&drain->header->owner[part].pid) != 0)

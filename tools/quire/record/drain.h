@@ -24,7 +24,7 @@ struct drain {
 	struct recording_header *header; /* and the parts behind it */
 	uint64_t mapped_bytes;
 	uint64_t end; /* of the file */
-	int error;    /* of the last write, or 0 */
+	int error;    /* of a write of the last turn, or 0 */
 	uint64_t looked_ns;
 
 	pthread_t thread;
