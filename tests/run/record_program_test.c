@@ -168,6 +168,8 @@ static void replay_and_report_take_the_recording(void **state)
 	       "intact'",
 	       0, "");
 	expect("${R% record} report $O -o $O.html && grep -q '<svg' $O.html", 0, "");
+	expect("grep -q 'blocks were allocated' $O.html && grep -q 'malloc: sizes' $O.html", 0, "");
+	expect("grep 'The most in use' $O.html | grep mark", 1, "");
 }
 
 /* Such as `python3 -c` has: each line would be a line of the recording's text, and a key of it. */
@@ -314,6 +316,7 @@ static void what_cannot_be_recorded_is_refused(void **state)
 	expect("$R -o $O -- no-such-program", 127, "no-such-program: No such file");
 	expect("test -e $O.spool", 1, "");
 	expect("$R -o /nowhere/o -- $P take 1", 1, "/nowhere/o.spool: No such file");
+	expect("$R -o - -- $P take 1", 2, "a recording is a file");
 	expect("$R --recover $P -o $O", 2, "at byte 0: no spool");
 	expect("$R --recover /nowhere/spool", 2, "/nowhere/spool: No such file");
 	expect("$R --children -o $O", 2, "--children goes with a program");

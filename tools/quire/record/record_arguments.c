@@ -79,7 +79,10 @@ static bool take_option(void *context, unsigned option, const char *value)
 	switch (option) {
 	case OPTION_OUTPUT:
 		request->output = value;
-		return true;
+		if (strcmp(value, "-") != 0)
+			return true;
+		fprintf(stderr, "quire record: a recording is a file: -o FILE\n");
+		return false;
 	case OPTION_EVENTS:
 		request->events = value;
 		return true;

@@ -264,9 +264,10 @@ static const char *words_of(enum katr_kind kind)
 				     : "Quire: areas in use, kept and lazy";
 }
 
-static int replay_module(struct source *source, struct module *module, enum katr_kind kind,
-			 char *error, size_t error_bytes)
+static int replay_module(struct source *source, struct module *module, char *error,
+			 size_t error_bytes)
 {
+	enum katr_kind kind = (enum katr_kind)module->kind;
 	struct side side = { .source = source, .module = module };
 	struct plan plan;
 	int result = plan_read(&plan, source->path, kind, error, error_bytes);
@@ -291,20 +292,15 @@ static int replay_module(struct source *source, struct module *module, enum katr
 
 int source_replay(struct source *source, char *error, size_t error_bytes)
 {
-	static const enum katr_kind kinds[] = { KATR_PAGE, KATR_PERCPU, KATR_VMAP, KATR_SLAB };
 	bool has_replayed = false;
 	int result = 0;
 
-	for (unsigned i = 0; i < source->modules_nr; i++)
-		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]) && result == 0; k++) {
-			struct module *module = &source->modules[i];
-
-			if (module->allocs_nr == 0 ||
-			    strcmp(module->name, katr_kind_name(kinds[k])) != 0)
-				continue;
-			result = replay_module(source, module, kinds[k], error, error_bytes);
-			has_replayed = true;
-		}
+	for (unsigned i = 0; i < source->modules_nr && result == 0; i++) {
+		if (source->modules[i].allocs_nr == 0)
+			continue;
+		result = replay_module(source, &source->modules[i], error, error_bytes);
+		has_replayed = true;
+	}
 	if (result == 0 && has_replayed)
 		source_made(source, "latency",
 			    "one thread for all recorded CPUs; reading the clock, %llu ns, is "

@@ -295,6 +295,17 @@ static void read_record(struct reading *reading, const struct katr_record *recor
 
 /* ---- the ends --------------------------------------------------------------------------------- */
 
+/* What a kind is called; the slab objects of a program are its malloc's blocks. */
+static const char *name_of_kind(const struct katr_reader *reader, unsigned kind)
+{
+	char workload[16];
+
+	katr_info(reader, "workload", workload, sizeof(workload));
+	return kind == KATR_SLAB && strcmp(workload, "program") == 0
+		       ? "malloc"
+		       : katr_kind_name((enum katr_kind)kind);
+}
+
 /* A module for each kind; that of pages has the kernel's line only if the recording says where they were. */
 static void make_modules(struct reading *reading)
 {
@@ -313,7 +324,9 @@ static void make_modules(struct reading *reading)
 		if ((params->kinds >> kind & 1) == 0)
 			continue;
 		reading->module_of_kind[kind] = source->modules_nr++;
-		snprintf(module->name, sizeof(module->name), "%s", katr_kind_name(kind));
+		module->kind = kind;
+		snprintf(module->name, sizeof(module->name), "%s",
+			 name_of_kind(&reading->reader, kind));
 		snprintf(module->linux_is, sizeof(module->linux_is), "%s", words[kind]);
 		if (source_curve(source, module, CURVE_ASKED) == NULL)
 			reading->out_of_memory = true;

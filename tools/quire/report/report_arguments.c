@@ -20,7 +20,7 @@ enum {
 };
 
 const struct option_row report_rows[] = {
-	[OPTION_PAGE] = { "o", "FILE", "the page; without it, standard output" },
+	[OPTION_PAGE] = { "o", "FILE", "the page; without it, or -, standard output" },
 	[OPTION_JSON] = { "json", "FILE", "the figures for machines" },
 	[OPTION_PERFETTO] = { "perfetto", "FILE", "a time line for ui.perfetto.dev" },
 	[OPTION_A] = { "a", "STRING",
@@ -52,7 +52,7 @@ static bool take_option(void *context, unsigned option, const char *value)
 
 	switch (option) {
 	case OPTION_PAGE:
-		request->page = value;
+		request->page = strcmp(value, "-") != 0 ? value : NULL;
 		return true;
 	case OPTION_JSON:
 		request->json = value;

@@ -85,12 +85,13 @@ static void say_what(struct source *source, const struct module *module)
 		     number_grouped(module->live_nr).text, number_bytes(module->live_bytes).text);
 }
 
+/* Two marks are the beginning and the end, which say nothing of the time between. */
 static void say_peak(struct source *source, const struct module *module)
 {
 	const struct curve *asked = module->curves[CURVE_ASKED];
 	const struct mark *before = NULL, *after = NULL;
 
-	for (unsigned i = 0; i < source->marks_nr; i++) {
+	for (unsigned i = 0; i < source->marks_nr && source->marks_nr > 2; i++) {
 		const struct mark *mark = &source->marks[i];
 
 		if (mark->seconds <= asked->peak_seconds)

@@ -39,6 +39,7 @@ enum curve_key {
 
 struct module {
 	char name[16];
+	unsigned kind;			     /* recordings: of its allocations, enum katr_kind */
 	char linux_is[64], quire_is[64];     /* what those two curves are, in words */
 	struct curve *curves[CURVE_KEYS_NR]; /* NULL: there is none */
 	uint64_t allocs_nr, frees_nr, fails_nr;
