@@ -316,7 +316,8 @@ static void what_cannot_be_recorded_is_refused(void **state)
 	expect("$R -o $O -- no-such-program", 127, "no-such-program: No such file");
 	expect("test -e $O.spool", 1, "");
 	expect("$R -o /nowhere/o -- $P take 1", 1, "/nowhere/o.spool: No such file");
-	expect("$R -o - -- $P take 1", 2, "a recording is a file");
+	expect("$R -o - -- $P take 1", 2, "'-': a recording is a file");
+	expect("$R -o / -- $P take 1", 2, "'/': a recording is a file");
 	expect("$R --recover $P -o $O", 2, "at byte 0: no spool");
 	expect("$R --recover /nowhere/spool", 2, "/nowhere/spool: No such file");
 	expect("$R --children -o $O", 2, "--children goes with a program");

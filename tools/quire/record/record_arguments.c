@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/arguments.h"
 
@@ -72,17 +73,25 @@ static bool take_number(struct record_request *request, unsigned option, const c
 	return true;
 }
 
+/* What cannot be written at the end is refused at the beginning. */
+static bool take_output(struct record_request *request, const char *path)
+{
+	struct stat status;
+
+	request->output = path;
+	if (strcmp(path, "-") != 0 && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)))
+		return true;
+	fprintf(stderr, "quire record: '%s': a recording is a file: -o FILE\n", path);
+	return false;
+}
+
 static bool take_option(void *context, unsigned option, const char *value)
 {
 	struct record_request *request = context;
 
 	switch (option) {
 	case OPTION_OUTPUT:
-		request->output = value;
-		if (strcmp(value, "-") != 0)
-			return true;
-		fprintf(stderr, "quire record: a recording is a file: -o FILE\n");
-		return false;
+		return take_output(request, value);
 	case OPTION_EVENTS:
 		request->events = value;
 		return true;
