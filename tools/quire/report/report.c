@@ -118,6 +118,8 @@ static enum exit_status read_sources(const struct report_request *request, struc
 			return EXIT_USAGE;
 		}
 	}
+	if (report->seconds <= 0) /* of one moment: times are drawn as shares of this */
+		report->seconds = 1;
 	return EXIT_OK;
 }
 
