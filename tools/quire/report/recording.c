@@ -193,9 +193,9 @@ static void read_free(struct reading *reading, const struct katr_record *record)
 		&reading->source->holders[reading->holder_of_class[record->class_index]];
 	uint64_t ticks = record->tick - reading->lives[record->id].tick;
 
-	/* An inferred free was some time before. */
+	/* Times are rounded down to ticks: it lived for less than one more.  An inferred free was some time before. */
 	if (!record->flag)
-		spread_add(&module->lifetimes, ticks * reading->reader.params.tick_ns);
+		spread_add(&module->lifetimes, (ticks + 1) * reading->reader.params.tick_ns);
 	end_life(reading, class, record->id, record->order, reading->seconds);
 	module->frees_nr++;
 	module->live_nr--;
