@@ -2,12 +2,18 @@
 /* shells.c - completions for bash and zsh */
 #include "tables.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* What stands behind an option whose value is called so: a file's name, or something that only the user knows. */
 static bool is_file(const struct option_row *row)
 {
-	return row->value != NULL && strncmp(row->value, "FILE", 4) == 0;
+	static const char *const files[] = { "FILE", "FILE.c", "OUT", "SPOOL", "DIR" };
+
+	for (size_t i = 0; row->value != NULL && i < sizeof(files) / sizeof(files[0]); i++)
+		if (strcmp(row->value, files[i]) == 0)
+			return true;
+	return false;
 }
 
 static void print_names(FILE *file, const struct command *command)
