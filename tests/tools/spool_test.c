@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "record/drain.h"
+#include "record/record.h"
 #include "record/spool_reader.h"
 
 #define BUFFER_BYTES (4 * RECORDING_SEGMENT_NR * sizeof(struct ring_event))
@@ -320,6 +321,16 @@ static void other_files_are_refused_with_the_place(void **state)
 	spool_reader_close(&reader);
 }
 
+/* It is what a user is told to give. */
+static void a_roomier_buffer_is_never_one_that_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(record_roomier_mib(4096), 64);
+	assert_int_equal(record_roomier_mib(UINT64_C(64) << 20), 256);
+	assert_int_equal(record_roomier_mib(UINT64_C(1) << 30), 2048);
+	assert_int_equal(record_roomier_mib(UINT64_C(2) << 30), 0);
+}
+
 static void a_spool_is_not_made_over_another(void **state)
 {
 	static char *program[] = { "p", NULL };
@@ -349,6 +360,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_write_that_fails_is_not_forgotten_for_one_that_fits, begin, end),
 		cmocka_unit_test_setup_teardown(other_files_are_refused_with_the_place, begin, end),
+		cmocka_unit_test(a_roomier_buffer_is_never_one_that_is_refused),
 		cmocka_unit_test_setup_teardown(a_spool_is_not_made_over_another, begin, end),
 	};
 

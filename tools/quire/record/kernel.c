@@ -171,18 +171,14 @@ static int record(struct recording *recording)
 
 /* ---- loss ------------------------------------------------------------------------------------- */
 
-/* Says how to lose less: a buffer four times as large, if there may be one. */
+/* Says how to lose less. */
 static void say_remedy(const struct record_request *request)
 {
-	uint64_t bytes = request->buffer_bytes != 0 ? request->buffer_bytes : BUFFER_BYTES_DEFAULT;
-	uint64_t wanted_mb = bytes * 4 >> 20;
+	uint64_t mib = record_roomier_mib(request->buffer_bytes != 0 ? request->buffer_bytes
+								     : BUFFER_BYTES_DEFAULT);
 
-	if (wanted_mb > RECORD_BUFFER_BYTES_MAX >> 20)
-		wanted_mb = RECORD_BUFFER_BYTES_MAX >> 20;
-	if (wanted_mb < 64)
-		wanted_mb = 64;
-	if (bytes < RECORD_BUFFER_BYTES_MAX)
-		fprintf(stderr, "give --buffer %" PRIu64 "m, or fewer --events\n", wanted_mb);
+	if (mib != 0)
+		fprintf(stderr, "give --buffer %" PRIu64 "m, or fewer --events\n", mib);
 	else
 		fprintf(stderr, "give fewer --events\n");
 }

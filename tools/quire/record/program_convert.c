@@ -21,6 +21,7 @@
 
 #include "common/progress.h"
 #include "record/live_map.h"
+#include "record/record.h"
 #include "record/spool_reader.h"
 #include "record/unnamed.h"
 #include "trace/katr_writer.h"
@@ -255,12 +256,14 @@ static double since_begin(const struct spool_reader *reader, uint64_t ns)
 	return ((double)ns - (double)reader->header->begin_ns) / 1e9;
 }
 
-/* A buffer that would lose less. */
-static uint64_t roomier_mib(const struct spool_reader *reader)
+static void say_remedy(const struct spool_reader *reader)
 {
-	uint64_t mib = reader->header->slots_nr * sizeof(struct ring_event) * 4 >> 20;
+	uint64_t mib = record_roomier_mib(reader->header->slots_nr * sizeof(struct ring_event));
 
-	return mib > 64 ? mib : 64;
+	fprintf(stderr, "quire record: the program was faster than the disk or this command");
+	if (mib != 0)
+		fprintf(stderr, "; more room helps: --buffer %" PRIu64 "m", mib);
+	fprintf(stderr, "\n");
 }
 
 /* Returns whether something is missing. */
@@ -280,10 +283,7 @@ static bool say_missing(const struct spool_reader *reader)
 				since_begin(reader, loss->last_ns));
 	}
 	if (lost != 0)
-		fprintf(stderr,
-			"quire record: the program was faster than the disk or this command; more "
-			"room helps: --buffer %" PRIu64 "m\n",
-			roomier_mib(reader));
+		say_remedy(reader);
 	if (reader->holes_nr != 0)
 		fprintf(stderr,
 			"quire record: %" PRIu64

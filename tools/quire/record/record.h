@@ -25,6 +25,8 @@ struct record_request {
 extern const struct option_row record_rows[];
 /* The request, or false with the exit status when nothing is left to do. */
 bool record_parse(struct record_request *request, int argc, char **argv, enum exit_status *status);
+/* The --buffer that would lose less than one of @bytes, in MiB; 0: there may be no larger one. */
+uint64_t record_roomier_mib(uint64_t bytes);
 
 enum exit_status record_kernel(const struct record_request *request);
 /* program.c */

@@ -54,6 +54,18 @@ static uint64_t parse_bytes(const char *text)
 	return (uint64_t)argument_number(digits) << (10 * (unit - units + 1));
 }
 
+/* 1 MiB -> 64, 64 MiB -> 256, 1 GiB -> 2048. */
+uint64_t record_roomier_mib(uint64_t bytes)
+{
+	uint64_t mib = bytes * 4 >> 20;
+
+	if (bytes >= RECORD_BUFFER_BYTES_MAX)
+		return 0;
+	if (mib > RECORD_BUFFER_BYTES_MAX >> 20)
+		mib = RECORD_BUFFER_BYTES_MAX >> 20;
+	return mib > 64 ? mib : 64;
+}
+
 static bool take_number(struct record_request *request, unsigned option, const char *value)
 {
 	if (option == OPTION_SECONDS) {
