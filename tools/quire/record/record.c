@@ -23,10 +23,11 @@ const struct command command_record = {
 		    "quire record [-o FILE] [--buffer N] [--children] -- PROGRAM [ARG...]\n"
 		    "quire record --recover SPOOL [-o FILE]\n"
 		    "quire record --mark NAME",
-	.about = "Records the memory events of the running kernel, until Ctrl-C or for N seconds,\n"
-		 "or the calls of a program on Quire, until it ends.  `quire report` and\n"
-		 "`quire replay` take the recording; the format is traces/FORMAT.md.  The kernel's\n"
-		 "events need root and tracefs; the figures of /proc are sampled beside them.",
+	.about =
+		"Records the memory events of the running kernel, until Ctrl-C or for N seconds,\n"
+		"or the calls of a program on Quire, until it ends.  `quire report` and\n"
+		"`quire replay` take the recording; the format is traces/FORMAT.md.  The kernel's\n"
+		"events need root and tracefs; the figures of /proc are sampled beside them.",
 	.options = record_rows,
 	.exit_statuses =
 		"Exit status: the program's, or 128 + n if signal n ended it; 0; 1 the system\n"

@@ -78,9 +78,57 @@ static bool is_used(const struct profile *profile, const struct profile_mapping 
 	return false;
 }
 
+static struct profile_mapping *mapping_of(const struct profile *profile, uint64_t id)
+{
+	for (size_t i = 0; i < profile->mappings_nr; i++)
+		if (profile->mappings[i].id == id)
+			return &profile->mappings[i];
+	return NULL;
+}
+
+/* A file that is right and tells nothing, as one without symbols. */
+static void say_silent(const struct profile *profile, const struct profile_mapping *mapping)
+{
+	char *path = profile_string(profile, mapping->path);
+
+	fprintf(stderr, "quire symbolize: %s has no symbols for its addresses: they stay\n",
+		path != NULL ? path : "a module");
+	free(path);
+}
+
 static void add_line(void *arg, const struct function_line *line)
 {
 	writer_add_line(arg, line);
+}
+
+/* All that are needed.  False: some were left out, which was said. */
+static bool add_modules(struct debug_info *info, const struct profile *profile)
+{
+	bool is_all = true;
+
+	for (size_t i = 0; i < profile->mappings_nr; i++) {
+		struct profile_mapping *mapping = &profile->mappings[i];
+
+		if (mapping->has_symbols || !is_used(profile, mapping))
+			continue;
+		mapping->is_silent = add_module(info, profile, mapping);
+		is_all = is_all && mapping->is_silent;
+	}
+	return is_all;
+}
+
+static void name_locations(struct debug_info *info, const struct profile *profile,
+			   struct writer *writer)
+{
+	for (size_t i = 0; i < profile->locations_nr; i++) {
+		const struct profile_location *location = &profile->locations[i];
+		struct profile_mapping *mapping = mapping_of(profile, location->mapping);
+
+		if (!location->has_lines &&
+		    debug_info_find(info, location->address, add_line, writer) && mapping != NULL)
+			mapping->is_silent = false;
+		writer_end_location(writer, location);
+	}
 }
 
 static enum exit_status symbolize(const struct options *options, struct profile *profile)
@@ -92,16 +140,13 @@ static enum exit_status symbolize(const struct options *options, struct profile 
 
 	if (info == NULL)
 		return EXIT_FOUND;
+	if (!add_modules(info, profile))
+		status = EXIT_FOUND;
+	if (writer != NULL)
+		name_locations(info, profile, writer);
 	for (size_t i = 0; i < profile->mappings_nr; i++)
-		if (!profile->mappings[i].has_symbols && is_used(profile, &profile->mappings[i]) &&
-		    !add_module(info, profile, &profile->mappings[i]))
-			status = EXIT_FOUND;
-	for (size_t i = 0; writer != NULL && i < profile->locations_nr; i++) {
-		if (!profile->locations[i].has_lines)
-			(void)debug_info_find(info, profile->locations[i].address, add_line,
-					      writer);
-		writer_end_location(writer, &profile->locations[i]);
-	}
+		if (profile->mappings[i].is_silent)
+			say_silent(profile, &profile->mappings[i]);
 	error = writer != NULL ? writer_end(writer, options->out) : -ENOMEM;
 	debug_info_close(info);
 	if (error == 0)

@@ -21,6 +21,7 @@ struct profile_mapping {
 	uint64_t id, start, limit, offset, path, build_id; /* the last two: numbers of strings */
 	struct bytes message;
 	bool has_symbols; /* somebody else found them already */
+	bool is_silent;	  /* of none of its addresses is anything known */
 };
 
 struct profile_location {
