@@ -52,7 +52,7 @@ static void put_troubles(FILE *file, const struct report *report)
 		if (source->trouble[0] != '\0') {
 			fprintf(file, "<div class=\"broken\"><p><strong>");
 			draw_who(file, report, source);
-			fprintf(file, "Quire's side is missing.</strong> ");
+			fprintf(file, "Quire's side is not whole.</strong> ");
 			page_text(file, source->trouble);
 			fprintf(file, "</p></div>\n");
 		}

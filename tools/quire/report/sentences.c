@@ -125,13 +125,17 @@ static void say_side(struct source *source, const struct module *module, enum cu
 static void say_sides(struct source *source, const struct module *module)
 {
 	bool has_linux = module_has(module, CURVE_LINUX);
-	bool has_quire = module_has(module, CURVE_QUIRE);
+	bool has_stopped = source->trouble[0] != '\0';
+	bool has_quire = module_has(module, CURVE_QUIRE) && !has_stopped;
 
 	if (has_linux)
 		say_side(source, module, CURVE_LINUX, "For this Linux");
 	if (has_quire)
 		say_side(source, module, CURVE_QUIRE, has_linux ? "; Quire" : "For this Quire");
-	if (!has_linux && !has_quire)
+	if (!has_linux && has_stopped)
+		sentence_add(source, 2,
+			     "What Quire holds for this is not known: its replay stopped");
+	else if (!has_linux && !has_quire)
 		sentence_add(source, 2, "What the allocator held for this is not in the recording");
 	sentence_add(source, 2, ".");
 }

@@ -96,7 +96,7 @@ struct source {
 	unsigned losses_nr, losses_left_out;
 	uint64_t page_bytes;
 	char trouble
-		[320]; /* why there is no line of Quire's; empty: there is one, or none was wanted */
+		[320]; /* why Quire's line stops before the end; empty: it does not, or none was wanted */
 
 	struct module modules[MODULES_MAX];
 	unsigned modules_nr;
