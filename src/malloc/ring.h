@@ -47,6 +47,7 @@ enum ring_op {
 	RING_FREE = 9,
 	RING_LEFT = 10,	   /* realloc() has freed the block */
 	RING_REFUSED = 11, /* address is 0 */
+	RING_END = 12,	   /* the process has ended, with what it had: put by the recorder */
 	RING_OPS_NR,
 };
 

@@ -84,6 +84,20 @@ static int child(void)
 	return waitpid(pid, &status, 0) == pid ? status : 1;
 }
 
+/* A child that ends with all that it has. */
+static int keeps(void)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		take(1003, number);
+		_exit(0);
+	}
+	take(1001, number);
+	return waitpid(pid, &status, 0) == pid ? status : 1;
+}
+
 /* More children than there are parts, a few at a time. */
 static int children(void)
 {
@@ -164,6 +178,8 @@ int main(int argc, char **argv)
 		return threads();
 	if (strcmp(what, "child") == 0)
 		return child();
+	if (strcmp(what, "keeps") == 0)
+		return keeps();
 	if (strcmp(what, "children") == 0)
 		return children();
 	if (strcmp(what, "interrupted") == 0)

@@ -263,6 +263,21 @@ static void a_handler_may_come_before_a_child_has_its_part(void **state)
 	assert_int_equal(seen.frees[0], 0); /* the child found no part */
 }
 
+/* Else a recording of make has the blocks of all compilers at its end. */
+static void what_a_child_has_ends_with_it(void **state)
+{
+	struct seen seen = { .bytes = { 1001, 1003 } };
+
+	(void)state;
+	expect("$R --children -o $O -- $P keeps 3000", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.allocs[1], 3000);
+	assert_int_equal(seen.frees[1], 3000);
+	assert_int_equal(seen.inferred[1], 3000);
+	assert_int_equal(seen.allocs[0], 3000);
+	assert_int_equal(seen.frees[0], 0);
+}
+
 /* Each after another, so that parts are taken again. */
 static void parts_of_children_that_ended_are_taken_again(void **state)
 {
@@ -338,6 +353,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(threads_are_tasks_and_no_event_is_lost),
 		cmocka_unit_test(children_are_recorded_if_asked_for),
 		cmocka_unit_test(a_handler_may_come_before_a_child_has_its_part),
+		cmocka_unit_test(what_a_child_has_ends_with_it),
 		cmocka_unit_test(parts_of_children_that_ended_are_taken_again),
 		cmocka_unit_test(exec_ends_the_blocks_of_the_program_before),
 		cmocka_unit_test(loss_is_counted_said_and_ends_with_3),

@@ -257,6 +257,22 @@ static bool drain_part(struct drain *drain, unsigned part, bool is_end)
 
 /* ---- processes ------------------------------------------------------------------------------- */
 
+/* The program itself; what it has at its end stays in the recording. */
+#define FIRST_PROCESS 1u
+
+/* Into the part of a process that has ended, which is empty. */
+static void put_end(struct drain *drain, unsigned part)
+{
+	const struct recording_header *header = drain->header;
+	const struct ring_event event = { .time_ns = header->begin_ticks != 0 ? clock_ticks()
+									      : progress_now_ns() };
+
+	if (load_relaxed(&header->owner[part].process) != FIRST_PROCESS)
+		(void)ring_put((struct ring *)(void *)part_at(drain, part),
+			       recording_slots(part_at(drain, part), header->slots_nr, 0), &event,
+			       RING_END, load_relaxed(&header->owner[part].pid));
+}
+
 /* A process has ended: another may have its part, which is empty and reads zero. */
 static void take_back(struct drain *drain, unsigned part)
 {
@@ -265,6 +281,10 @@ static void take_back(struct drain *drain, unsigned part)
 
 	drain->error = 0;
 	drain_part(drain, part, true);
+	if (drain->error == 0) {
+		put_end(drain, part);
+		drain_part(drain, part, true);
+	}
 	if (drain->error != 0)
 		return;
 	if (fallocate(drain->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -348,6 +368,8 @@ int drain_end(struct drain *drain)
 		pthread_join(drain->thread, NULL);
 		drain->has_thread = false;
 	}
+	if (drain->header->parts_nr > 1)
+		look_for_ended(drain);
 	drain_all(drain, true);
 	if (drain->error == 0)
 		drain->header->is_ended = 1;

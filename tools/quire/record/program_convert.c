@@ -7,7 +7,7 @@
  * a process is not told apart from others but by its tasks' names.
  *
  * A child of fork has what its parent had.  Its frees of that are dropped, since the parent's blocks are still there.  What
- * a program has when it becomes another one by exec ends then.
+ * a program has when it becomes another one by exec ends then, and what a child has when it ends.
  */
 #include "record/program_convert.h"
 
@@ -57,7 +57,7 @@ struct converter {
 };
 
 /* One number for an address, or a thread, and its process.  Addresses have 48 bits; of more than 65,536 processes some
- * share their places, and the later one ends what the earlier had: begin_program(). */
+ * share their places, and the later one ends what the earlier had: end_blocks(). */
 static uint64_t place_of(uint32_t process, uint64_t address)
 {
 	return address ^ (uint64_t)process << PROCESS_SHIFT;
@@ -190,8 +190,8 @@ static void free_block(struct converter *converter, struct katr_moment at,
 		converter->counts.unpaired_nr++;
 }
 
-/* A program begins in the process: what the one before it had is gone. */
-static void begin_program(struct converter *converter, struct katr_moment at, uint32_t process)
+/* What the process had is gone: another program begins in it, or it has ended. */
+static void end_blocks(struct converter *converter, struct katr_moment at, uint32_t process)
 {
 	const struct live_map *live = &converter->live;
 
@@ -215,8 +215,8 @@ static void take_event(struct converter *converter, const struct spool_event *ev
 		take_name(converter, event);
 		return;
 	}
-	if (op == RING_BEGIN || op == RING_CHILD) {
-		begin_program(converter, at, event->process);
+	if (op == RING_BEGIN || op == RING_CHILD || op == RING_END) {
+		end_blocks(converter, at, event->process);
 		return;
 	}
 	put_context(converter, event, at);
