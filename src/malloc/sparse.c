@@ -30,17 +30,17 @@ struct sparse sparse_at(char *start, size_t bytes)
 
 int sparse_init(struct sparse *array, size_t bytes, const char *name)
 {
-	char *start;
+	struct sparse made = sparse_at(NULL, bytes);
+	char *start = mem_reserve(head_bytes(&made) + made.bytes, mem_page_bytes(), name);
 
-	*array = sparse_at(NULL, bytes);
-	start = mem_reserve(head_bytes(array) + array->bytes, mem_page_bytes(), name);
 	if (start == NULL)
 		return -ENOMEM;
-	if (mem_commit_apart(start, head_bytes(array)) != 0) {
-		mem_release(start, head_bytes(array) + array->bytes);
+	if (mem_commit_apart(start, head_bytes(&made)) != 0) {
+		mem_release(start, head_bytes(&made) + made.bytes);
 		return -ENOMEM;
 	}
-	*array = sparse_at(start, bytes);
+	made = sparse_at(start, bytes);
+	*array = made;
 	return 0;
 }
 

@@ -93,3 +93,32 @@ SIM_TEST(every_form_of_access_is_seen, .cpus_nr = 1, .events = SIM_PLAIN | SIM_R
 	sim_cpu(sim, 0, all_forms, sim_zalloc(sim, sizeof(struct forms)));
 	sim_run(sim);
 }
+
+/* ---- and what does slip by ---- */
+
+__attribute__((noinline, no_sanitize("thread"))) static void adds_unseen(uint64_t *word)
+{
+	*word += 1;
+}
+
+static void writes_unseen(void *arg)
+{
+	adds_unseen(arg);
+}
+
+/* The second run begins with what the first one has left. */
+SIM_TEST(checker_sees_an_unseen_write, .cpus_nr = 1, .expect = "unseen write")
+{
+	uint64_t *word = sim_zalloc(sim, sizeof(*word));
+
+	sim_cpu(sim, 0, writes_unseen, word);
+	sim_run(sim);
+	check_u64_eq(*word, 1);
+}
+
+/* Nothing fails in any run. */
+SIM_TEST(checker_sees_an_unseen_write_without_a_finding, .cpus_nr = 1, .expect = "unseen write")
+{
+	sim_cpu(sim, 0, writes_unseen, sim_zalloc(sim, sizeof(uint64_t)));
+	sim_run(sim);
+}

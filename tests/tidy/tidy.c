@@ -7,6 +7,8 @@
  *   ranks      every rank of machine/lock.h is in docs/locking.md
  *   locked     the first statement of a function in src named ..._locked asserts its lock
  *   tests      a test does not return early, and checks something; what is skipped says why
+ *   results    a structure that a call returns goes to a local first: gcc shows the simulated machine no write of one
+ *              that goes straight into memory (docs/simulator.md)
  *   bodies     the core has no conditional compilation inside a function
  *   listed     every C file is named, by its path, in a meson.build
  *   compiled   no Python's bytecode, which an import may leave in the tree
@@ -30,7 +32,8 @@ static const char *const layers[] = { "base", "machine", "stacks",  "instance", 
 
 static unsigned complaints_nr, files_nr, functions_nr;
 static char *locking_text;
-static char *listed; /* "\nPATH" for each string of a meson.build, seen from the root */
+static char *structures; /* "\nNAME(" for each function that returns a structure */
+static char *listed;	 /* "\nPATH" for each string of a meson.build, seen from the root */
 
 __attribute__((format(printf, 3, 4))) static void complain(const char *path, unsigned line,
 							   const char *format, ...)
@@ -202,6 +205,51 @@ static void check_lock_assertions(const struct source *source)
 			complain(source->path, function->line,
 				 "%.*s() does not first assert that its lock is held",
 				 (int)function->name.bytes, function->name.start);
+	}
+}
+
+/* What is assigned the result of the call of @name, which is in @body; empty if nothing is. */
+static struct span assigned(struct span body, struct span name)
+{
+	const char *equals = name.start, *start;
+
+	while (equals > body.start && isspace((unsigned char)equals[-1]))
+		equals--;
+	if (equals == body.start || equals[-1] != '=')
+		return (struct span){ name.start, 0 };
+	for (start = --equals; start > body.start && strchr(";{},?:", start[-1]) == NULL;)
+		start--;
+	return (struct span){ start, (size_t)(equals - start) };
+}
+
+static bool returns_structure(struct span name)
+{
+	for (const char *at = structures; (at = strchr(at, '\n')) != NULL; at++)
+		if (strncmp(at + 1, name.start, name.bytes) == 0 && at[1 + name.bytes] == '(')
+			return true;
+	return false;
+}
+
+/* A local, or a part of one, has neither an arrow, an index nor a star. */
+static void check_results(const struct source *source)
+{
+	if (!is_core(source->path) && !starts(source->path, "tests/sim/"))
+		return;
+	for (size_t i = 0; i < source->functions_nr; i++) {
+		struct span body = source->functions[i].body, rest = body, name;
+
+		while ((name = span_next_name(&rest)).bytes != 0) {
+			struct span to = assigned(body, name);
+
+			if (to.bytes == 0 || !span_starts(rest, "(") || !returns_structure(name))
+				continue;
+			if (memchr(to.start, '>', to.bytes) || memchr(to.start, '[', to.bytes) ||
+			    memchr(to.start, '*', to.bytes))
+				complain(source->path, line_of(source->code, name.start),
+					 "gcc shows the simulator no write of what %.*s() returns: "
+					 "assign it to a local first",
+					 (int)name.bytes, name.start);
+		}
 	}
 }
 
@@ -402,6 +450,7 @@ static void check_source(const char *path, char *text)
 	functions_nr += (unsigned)source.functions_nr;
 	check_includes(&source);
 	check_lock_assertions(&source);
+	check_results(&source);
 	check_bodies(&source);
 	check_tests(&source);
 	check_skips(&source);
@@ -500,6 +549,50 @@ static int collect_meson(const char *path, const struct stat *status, int type, 
 	return 0;
 }
 
+/* The head of one that returns a structure ends with "struct TAG NAME". */
+static void list_structures(const char *path, char *text)
+{
+	struct source source;
+
+	source_init(&source, path, text);
+	for (size_t i = 0; i < source.functions_nr; i++) {
+		const struct function *function = &source.functions[i];
+		struct span rest = { function->head.start,
+				     (size_t)(function->name.start - function->head.start) };
+		struct span last = { "", 0 }, before = last, name;
+		size_t bytes = strlen(structures);
+
+		while ((name = span_next_name(&rest)).bytes != 0) {
+			before = last;
+			last = name;
+		}
+		if (!span_is(before, "struct") || function->name.start[-1] == '*')
+			continue;
+		structures = realloc(structures, bytes + function->name.bytes + 3);
+		sprintf(structures + bytes, "\n%.*s(", (int)function->name.bytes,
+			function->name.start);
+	}
+	source_fini(&source);
+}
+
+static int collect_structures(const char *path, const struct stat *status, int type,
+			      struct FTW *place)
+{
+	char *text;
+
+	(void)status;
+	(void)place;
+	path += starts(path, "./") ? 2 : 0;
+	if (type != FTW_F || !is_code(path) || (!is_core(path) && !starts(path, "tests/sim/")))
+		return 0;
+	text = file_read(path);
+	if (text == NULL)
+		return 0;
+	list_structures(path, text);
+	free(text);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2 || chdir(argv[1]) != 0) {
@@ -511,9 +604,12 @@ int main(int argc, char **argv)
 		locking_text = strdup("");
 	listed = strdup("");
 	nftw(".", collect_meson, 16, FTW_PHYS);
+	structures = strdup("");
+	nftw(".", collect_structures, 16, FTW_PHYS);
 	nftw(".", visit, 16, FTW_PHYS);
 	printf("%u files, %u functions, %u complaints\n", files_nr, functions_nr, complaints_nr);
 	free(locking_text);
 	free(listed);
+	free(structures);
 	return complaints_nr != 0;
 }

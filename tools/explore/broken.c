@@ -84,6 +84,11 @@ static const struct {
 	{ "filled again",
 	  "Memory that was given back can be filled again by the system's huge pages." },
 	{ "wild access", "An address was used that is no object's." },
+	{ "unseen write", "A write passed no hook, so later runs begin with it, and what else they "
+			  "find may be no more than that. gcc "
+			  "shows no write of a structure that a call returns straight into memory; "
+			  "what is not compiled for the machine "
+			  "shows none." },
 	{ "misuse",
 	  "The library took a correct call for a wrong one: its books were broken before." },
 };

@@ -365,7 +365,9 @@ static void find_broken(struct steps *steps, const struct failure *failure)
 	steps->broken = failure->addr;
 	if (strcmp(failure->rule, "deadlock") == 0)
 		steps->broken = waited_for();
-	if (steps->broken != NULL && is_touched(steps, steps->broken))
+	/* What no hook has seen is no step. */
+	if (strcmp(failure->rule, "unseen write") == 0 ||
+	    (steps->broken != NULL && is_touched(steps, steps->broken)))
 		return;
 	event = suspect(steps);
 	steps->broken = event != NULL ? event->addr : NULL;

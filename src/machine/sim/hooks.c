@@ -166,6 +166,11 @@ static inline void log_write(void *addr, size_t bytes)
 		undo_note_range(addr, bytes);
 }
 
+void sim_log_write(void *addr, size_t bytes)
+{
+	log_write(addr, bytes);
+}
+
 /* A store that does not wait in a buffer. */
 static NOINLINE void leaves_at_once(const volatile void *addr, size_t bytes)
 {

@@ -276,6 +276,12 @@ uint64_t undo_swap(void);
 void undo_redo(void);
 void undo_forget(void);
 
+/* ---- unseen.c ---- */
+/* Copies the scene as it is now. */
+void unseen_keep(void);
+/* After undo_all(): a word that is not as in the scene, which had *@was there; NULL: none. */
+const void *unseen_find(uint64_t *was);
+
 static inline void undo_note_word(uintptr_t word)
 {
 	uint64_t tag = (uint64_t)sim_run_number << 32 | (word - ARENA_BASE) >> 3;
@@ -358,6 +364,8 @@ static inline void undo_store(void *addr, unsigned bytes, uint64_t value)
 /* ---- hooks.c: accesses, from instrumented code and from the machine's own models ---- */
 void sim_plain_read(const volatile void *addr, size_t bytes, uintptr_t pc);
 void sim_plain_write(volatile void *addr, size_t bytes, uintptr_t pc);
+/* Before the machine itself writes to memory that the core gave it. */
+void sim_log_write(void *addr, size_t bytes);
 uint64_t sim_load(const volatile void *addr, unsigned bytes, int order, uintptr_t pc);
 void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, uintptr_t pc);
 

@@ -305,6 +305,7 @@ void lean_setup(struct lean_stacks *s, unsigned slots, bool spare, bool rseq)
 	bool all = slots == 0 || slots >= sim_opt.cpus_nr;
 
 	(void)spare;
+	sim_log_write(s, sizeof(*s));
 	*s = (struct lean_stacks){
 		.all_slots_nr = all ? sim_opt.cpus_nr : slots,
 	};

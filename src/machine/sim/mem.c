@@ -303,6 +303,7 @@ int mem_unguard(void *addr, size_t bytes)
 
 void mem_unguard_ranges(struct mem_range *ranges, unsigned ranges_nr)
 {
+	sim_log_write(ranges, ranges_nr * sizeof(*ranges));
 	for (unsigned i = 0; i < ranges_nr; i++)
 		ranges[i].error = set_guards(ranges[i].addr, ranges[i].bytes, false, CALLER_PC);
 }
@@ -360,11 +361,13 @@ int mem_map_frames(void *addr, void *const *frames, size_t frames_nr, size_t fra
 void gather_begin(struct gather *gather, struct mem_range *ranges, unsigned ranges_max)
 {
 	sched_point(POINT_GATHER, gather, 0, CALLER_PC);
+	sim_log_write(gather, sizeof(*gather));
 	*gather = (struct gather){ .ranges = ranges, .ranges_max = batch_most(ranges_max) };
 }
 
 void gather_lend(struct gather *gather, struct mem_vector *vector, unsigned vector_max)
 {
+	sim_log_write(gather, sizeof(*gather));
 	gather->vector = vector;
 	gather->vector_max = vector_max;
 }
@@ -401,6 +404,8 @@ static void take_away(struct gather *gather, const struct mem_range *what, enum 
 	sched_point(POINT_GATHER, what->addr, 0, pc);
 	CHECK(!gather_is_full(gather));
 	CHECK(gather->ranges_nr == 0 || gather->kind == kind);
+	sim_log_write(gather, sizeof(*gather));
+	sim_log_write(range, sizeof(*range));
 	gather->kind = kind;
 	gather->ranges_nr++;
 	*range = *what;

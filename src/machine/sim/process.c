@@ -86,6 +86,7 @@ uint64_t process_thread(void)
 /* The same in each run, so that a run can be repeated. */
 void process_random(void *bytes, size_t n)
 {
+	sim_log_write(bytes, n);
 	for (size_t i = 0; i < n; i++)
 		((unsigned char *)bytes)[i] = (unsigned char)(37 * i + 11);
 }
@@ -334,16 +335,19 @@ struct check_hook check_set_hook(struct check_hook hook)
 /* The model has no files: no instance is observed in it. */
 int observed_create(struct observed_file *file, size_t bytes)
 {
+	sim_log_write(file, sizeof(*file));
 	*file = (struct observed_file){ .bytes = bytes };
 	return -ENOENT;
 }
 
 void observed_close(struct observed_file *file)
 {
+	sim_log_write(file, sizeof(*file));
 	file->addr = NULL;
 }
 
 void observed_remove(struct observed_file *file)
 {
+	sim_log_write(file, sizeof(*file));
 	file->addr = NULL;
 }

@@ -91,6 +91,7 @@ static void keep_scene(void)
 	CHECK(scene_stack_bytes <= sizeof(scene_stack));
 	copy_run(&scene, &sim_run_);
 	memcpy(scene_stack, sp, scene_stack_bytes);
+	unseen_keep();
 	scene_ready = true;
 }
 

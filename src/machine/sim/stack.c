@@ -299,6 +299,7 @@ void stack_setup(struct cpu_stacks *s, unsigned cpus_max, bool want_by_cpu, bool
 {
 	bool all = cpus_max == 0 || cpus_max >= sim_opt.cpus_nr;
 
+	sim_log_write(s, sizeof(*s));
 	*s = (struct cpu_stacks){
 		.slots_nr = rseq && all ? sim_opt.cpus_nr : 0,
 		.all_slots_nr = all ? sim_opt.cpus_nr : cpus_max,

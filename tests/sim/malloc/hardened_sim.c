@@ -11,7 +11,7 @@ static struct malloc_scene *scene_make(struct sim *sim)
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
 
 	for (unsigned i = 0; i < 4; i++)
-		scene->block[i] = block_take(scene, i < 2 ? SMALL : LARGE);
+		scene_keep(scene, i, block_take(scene, i < 2 ? SMALL : LARGE));
 	return scene;
 }
 

@@ -14,8 +14,8 @@ static void first_calls(void *arg)
 	struct malloc_scene *scene = arg;
 	uint32_t place = fetch_add_relaxed(&scene->turn, 4); /* its own four */
 
-	scene->block[place] = block_take(scene, SMALL);
-	scene->block[place + 1] = block_take(scene, HUGE);
+	scene_keep(scene, place, block_take(scene, SMALL));
+	scene_keep(scene, place + 1, block_take(scene, HUGE));
 	SIM_CHECK(scene->block[place].words != NULL && scene->block[place + 1].words != NULL);
 	SIM_CHECK(!boot_has(scene->block[place + 1].words));
 	block_resize(scene, &scene->block[place], 2 * SMALL + 16);
@@ -37,8 +37,8 @@ static void first_call(void *arg)
 {
 	struct malloc_scene *scene = arg;
 
-	scene->block[0] = block_take(scene, SMALL);
-	scene->block[1] = block_take(scene, SMALL);
+	scene_keep(scene, 0, block_take(scene, SMALL));
+	scene_keep(scene, 1, block_take(scene, SMALL));
 }
 
 static void handler_calls(void *arg)
@@ -75,8 +75,8 @@ static void child_calls(void *arg)
 	struct malloc_scene *scene = arg;
 
 	sim_fork_child();
-	scene->block[4] = block_take(scene, SMALL);
-	scene->block[5] = block_take(scene, LARGE);
+	scene_keep(scene, 4, block_take(scene, SMALL));
+	scene_keep(scene, 5, block_take(scene, LARGE));
 	SIM_CHECK(scene->block[4].words != NULL && scene->block[5].words != NULL);
 	SIM_CHECK(malloc_begin());
 	check_u64_eq((uint64_t)quire_verify(malloc_heap.q), 0);
@@ -103,7 +103,7 @@ SIM_TEST(malloc_heap_is_tried_again, .cpus_nr = 1, .events = SIM_REFUSE, .refusa
 	sim_run(sim);
 	SIM_CHECK(scene->block[0].words != NULL);
 	SIM_CHECK(malloc_begin());
-	scene->block[2] = block_take(scene, LARGE);
+	scene_keep(scene, 2, block_take(scene, LARGE));
 	SIM_CHECK(scene->block[2].words != NULL);
 	malloc_scene_end(scene);
 }
@@ -116,7 +116,7 @@ static struct malloc_scene *scene_with_blocks(struct sim *sim, size_t bytes, uns
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
 
 	for (unsigned i = 0; i < n; i++)
-		scene->block[i] = block_take(scene, bytes);
+		scene_keep(scene, i, block_take(scene, bytes));
 	return scene;
 }
 
@@ -165,7 +165,7 @@ static void handler_against_all(struct sim *sim, bool areas)
 		malloc_heap.first_runs =
 			UINT32_MAX; /* else the few large blocks are runs of pages */
 	/* The class above that of 128 bytes has free blocks, the next of which is at no multiple of 128. */
-	scene->block[4] = block_take(scene, 144);
+	scene_keep(scene, 4, block_take(scene, 144));
 	sim_cpu(sim, 0, calls_all, scene);
 	sim_irq(sim, 0, handler_calls_all, scene, 2);
 	sim_run(sim);
@@ -193,11 +193,11 @@ SIM_TEST(malloc_counts_what_is_in_use, .events = SIM_ABORT)
 	scene = malloc_scene_make(sim, CONF);
 	malloc_scene_count();
 	for (unsigned i = 0; i < 6; i++)
-		scene->block[i] = block_take(scene, SMALL);
+		scene_keep(scene, i, block_take(scene, SMALL));
 	sim_cpu(sim, 0, calls_all, scene);
 	sim_irq(sim, 0, handler_calls_all, scene, 2);
 	sim_run(sim);
-	scene->block[6] = block_take_zeroed(scene, SMALL);
+	scene_keep(scene, 6, block_take_zeroed(scene, SMALL));
 	malloc_scene_end(scene);
 }
 
@@ -233,15 +233,15 @@ static void takes_aligned(void *arg)
 {
 	struct malloc_scene *scene = arg;
 
-	scene->block[HOST_NR] = block_take_aligned(scene, ALIGN, UNALIGNED);
+	scene_keep(scene, HOST_NR, block_take_aligned(scene, ALIGN, UNALIGNED));
 }
 
 static void takes_two_that_open(void *arg)
 {
 	struct malloc_scene *scene = arg;
 
-	scene->block[HOST_NR + 1] = block_take(scene, UNALIGNED + ALIGN / 2);
-	scene->block[HOST_NR + 2] = block_take(scene, UNALIGNED + ALIGN / 2);
+	scene_keep(scene, HOST_NR + 1, block_take(scene, UNALIGNED + ALIGN / 2));
+	scene_keep(scene, HOST_NR + 2, block_take(scene, UNALIGNED + ALIGN / 2));
 }
 
 /* The class that opens beneath an aligned block does not serve it. */
@@ -281,8 +281,8 @@ SIM_TEST(malloc_shrinks_where_another_block_is_refused, .cpus_nr = 1)
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
 
-	scene->block[0] = block_take(scene, 16384);
-	scene->block[1] = block_take(scene, 16384);
+	scene_keep(scene, 0, block_take(scene, 16384));
+	scene_keep(scene, 1, block_take(scene, 16384));
 	exhaust(scene, 300000);
 	exhaust(scene, 40000);
 	exhaust(scene, 16384);

@@ -282,6 +282,11 @@ struct malloc_block block_take_zeroed(struct malloc_scene *scene, size_t bytes)
 	return block;
 }
 
+void scene_keep(struct malloc_scene *scene, unsigned place, struct malloc_block block)
+{
+	scene->block[place] = block;
+}
+
 void block_resize(struct malloc_scene *scene, struct malloc_block *block, size_t bytes)
 {
 	uint32_t *before = number_of(scene, block->words);

@@ -51,6 +51,9 @@ struct malloc_block block_take(struct malloc_scene *scene, size_t bytes);
 struct malloc_block block_take_aligned(struct malloc_scene *scene, size_t align, size_t bytes);
 /* The same, that reads zero. */
 struct malloc_block block_take_zeroed(struct malloc_scene *scene, size_t bytes);
+/* It is scene->block[@place] from here on.  To a function, since gcc shows the machine no write of a structure that a
+ * call returns straight into memory (docs/simulator.md). */
+void scene_keep(struct malloc_scene *scene, unsigned place, struct malloc_block block);
 void block_resize(struct malloc_scene *scene, struct malloc_block *block, size_t bytes);
 /* Frees what it holds, if anything. */
 void block_give(struct malloc_scene *scene, struct malloc_block *block);

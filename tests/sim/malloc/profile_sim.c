@@ -22,7 +22,7 @@ static struct malloc_scene *scene_make(struct sim *sim, unsigned blocks)
 	struct malloc_block first = block_take(scene, 16); /* makes the heap */
 
 	for (unsigned i = 0; i < blocks; i++)
-		scene->block[i] = block_take(scene, LARGE_BYTES);
+		scene_keep(scene, i, block_take(scene, LARGE_BYTES));
 	block_give(scene, &first);
 	SIM_CHECK(profile_is_on());
 	return scene;
@@ -222,8 +222,8 @@ SIM_TEST(profile_begins_beside_frees, .events = SIM_RACE | SIM_MEMORY,
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF "profile:0");
 
-	scene->block[0] = block_take(scene, LARGE_BYTES);
-	scene->block[1] = block_take(scene, SMALL_BYTES);
+	scene_keep(scene, 0, block_take(scene, LARGE_BYTES));
+	scene_keep(scene, 1, block_take(scene, SMALL_BYTES));
 	sim_cpu(sim, 0, starts, scene);
 	sim_cpu(sim, 1, frees_first_and_takes, scene);
 	sim_run(sim);

@@ -18,8 +18,10 @@ static void check_slots(struct malloc_scene *scene)
 	struct malloc_block block[SLOTS + 1];
 
 	for (unsigned i = 0; i <= SLOTS; i++) {
-		block[i] = block_take(scene, BYTES);
-		SIM_CHECK(block_is_sampled(&block[i]) == (i < SLOTS));
+		struct malloc_block one = block_take(scene, BYTES);
+
+		SIM_CHECK(block_is_sampled(&one) == (i < SLOTS));
+		block[i] = one;
 	}
 	malloc_scene_check(scene);
 	for (unsigned i = 0; i <= SLOTS; i++)
@@ -32,7 +34,7 @@ static struct malloc_scene *scene_make(struct sim *sim, unsigned live)
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF "sample:1");
 
 	for (unsigned i = 0; i < SLOTS; i++)
-		scene->block[i] = block_take(scene, BYTES + i);
+		scene_keep(scene, i, block_take(scene, BYTES + i));
 	for (unsigned i = 0; i < SLOTS; i++)
 		SIM_CHECK(block_is_sampled(&scene->block[i]));
 	for (unsigned i = live; i < SLOTS; i++)
@@ -70,8 +72,8 @@ static void takes_two(void *arg)
 {
 	struct malloc_scene *scene = arg;
 
-	scene->block[4] = block_take(scene, BYTES);
-	scene->block[5] = block_take_zeroed(scene, BYTES);
+	scene_keep(scene, 4, block_take(scene, BYTES));
+	scene_keep(scene, 5, block_take_zeroed(scene, BYTES));
 }
 
 /* Slots are claimed while others free theirs. */
@@ -140,7 +142,7 @@ static void child_uses_slots(void *arg)
 	sim_fork_child();
 	/* The slot that the other thread was busy with is lost, no other. */
 	for (unsigned i = 4; i < 4 + SLOTS; i++)
-		scene->block[i] = block_take(scene, BYTES);
+		scene_keep(scene, i, block_take(scene, BYTES));
 	SIM_CHECK(block_is_sampled(&scene->block[4]));
 	for (unsigned i = 4; i < 4 + SLOTS; i++)
 		block_give(scene, &scene->block[i]);
@@ -194,7 +196,7 @@ static void takes_all_in_order(void *arg)
 		block_give(scene, &scene->block[order[i]]);
 	}
 	for (unsigned i = 0; i < SLOTS; i++) {
-		scene->block[i] = block_take(scene, BYTES);
+		scene_keep(scene, i, block_take(scene, BYTES));
 		check_u64_eq((uintptr_t)scene->block[i].words >> 12, (uintptr_t)words[i] >> 12);
 	}
 }
@@ -220,7 +222,7 @@ static void takes_another_slot(void *arg)
 {
 	struct malloc_scene *scene = arg;
 
-	scene->block[4] = block_take(scene, BYTES);
+	scene_keep(scene, 4, block_take(scene, BYTES));
 	SIM_CHECK((uint32_t)((uintptr_t)scene->block[4].words >> 12) != scene->turn);
 }
 
@@ -228,7 +230,7 @@ static void run_free_beside_claim(struct sim *sim)
 {
 	struct malloc_scene *scene = scene_make(sim, 0);
 
-	scene->block[0] = block_take(scene, BYTES);
+	scene_keep(scene, 0, block_take(scene, BYTES));
 	scene->turn = (uint32_t)((uintptr_t)scene->block[0].words >> 12);
 	sim_cpu(sim, 0, frees_block_0, scene);
 	sim_cpu(sim, 1, takes_another_slot, scene);
@@ -295,8 +297,8 @@ static void first_calls(void *arg)
 	struct malloc_scene *scene = arg;
 	uint32_t place = fetch_add_relaxed(&scene->turn, 2); /* its own two */
 
-	scene->block[place] = block_take(scene, BYTES);
-	scene->block[place + 1] = block_take(scene, 2 * BYTES);
+	scene_keep(scene, place, block_take(scene, BYTES));
+	scene_keep(scene, place + 1, block_take(scene, 2 * BYTES));
 	SIM_CHECK(scene->block[place].words != NULL && scene->block[place + 1].words != NULL);
 	block_give(scene, &scene->block[place + 1]);
 }
@@ -341,7 +343,7 @@ SIM_TEST(sampled_count_beside_a_drain, .events = SIM_ABORT,
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF "sample:2");
 
 	for (unsigned i = 0; i < 8; i++)
-		scene->block[i] = block_take(scene, BYTES);
+		scene_keep(scene, i, block_take(scene, BYTES));
 	for (unsigned i = 0; i < 8; i++)
 		block_give(scene, &scene->block[i]);
 	sim_cpu(sim, 0, counts, scene);
