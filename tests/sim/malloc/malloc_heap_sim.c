@@ -291,3 +291,68 @@ SIM_TEST(malloc_shrinks_where_another_block_is_refused, .cpus_nr = 1)
 	sim_run(sim);
 	malloc_scene_check(scene);
 }
+
+/* ---- areas ---- */
+
+#define AREA  200000u
+#define GROWN 1600000u
+#define LEAST 30000u /* no area any more */
+
+static void grows_and_shrinks(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	block_resize(scene, &scene->block[0], GROWN);
+	block_resize(scene, &scene->block[0], LEAST);
+}
+
+static void handler_keeps_an_area(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	int error = process_errno();
+
+	if (!lock_nested())
+		return;
+	scene_keep(scene, 1 + fetch_add_relaxed(&scene->turn, 1), block_take(scene, AREA));
+	process_set_errno(error);
+}
+
+static void keeps_areas(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	scene_keep(scene, 1, block_take(scene, AREA));
+	scene_keep(scene, 2, block_take(scene, AREA));
+}
+
+static struct malloc_scene *scene_with_an_area(struct sim *sim)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, "limit:16m,worker:off,thp:off");
+
+	scene_keep(scene, 0, block_take(scene, AREA));
+	sim_cpu(sim, 0, grows_and_shrinks, scene);
+	return scene;
+}
+
+/* What an area grows into, and what it leaves behind, is nobody else's meanwhile: handlers that take areas at any step
+ * of it keep what they wrote, and so does it. */
+SIM_TEST(malloc_area_is_resized_beside_a_handler, .cpus_nr = 1, .events = SIM_ABORT | SIM_TRYFAIL,
+	 .enters = { "space_grow_locked", "take_content" })
+{
+	struct malloc_scene *scene = scene_with_an_area(sim);
+
+	sim_irq(sim, 0, handler_keeps_an_area, scene, 2);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+/* The same beside another CPU. */
+SIM_TEST(malloc_area_is_resized_beside_a_task, .events = SIM_MIGRATE | SIM_ABORT,
+	 .enters = { "space_grow_locked", "take_content" })
+{
+	struct malloc_scene *scene = scene_with_an_area(sim);
+
+	sim_cpu(sim, 1, keeps_areas, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
