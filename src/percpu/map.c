@@ -30,7 +30,9 @@ uint32_t map_take_locked(struct percpu *pc, uint32_t page)
 
 	DCHECK(lock_is_held(&pc->lock));
 	CHECK_VALUES(map < pc->maps_ready && !page_has_map(&pc->page[page]), map, page);
-	/* Release: who still reads here for a page whose map has moved sees that it has. */
+	/* Release: who still reads here for a page whose map has moved sees that it has.  No scenario misses it, since that was
+	 * under an earlier hold of the lock, and no processor lets a store pass the end of one and the beginning of the
+	 * next; C wants it. */
 	for (uint32_t i = 0; i < 2 * map_half(pc); i++)
 		store_release(&words[i], 0);
 	pc->maps_nr++;
