@@ -107,8 +107,9 @@ static void deferred_push(struct pages *p, uint32_t frame)
 
 	do {
 		page_of(p, frame)->next = head;
-		/* Pairs with the exchange in page_take_deferred(). */
-	} while (!cas_release(&p->deferred, &head, frame));
+		/* Pairs with the exchanges that take the list: they see what was written before, and
+		 * giveback_kick() sees what the visit did that had taken the list before. */
+	} while (!cas_acq_rel(&p->deferred, &head, frame));
 }
 
 static void defer(struct pages *p, uint32_t frame)
@@ -120,7 +121,7 @@ static void defer(struct pages *p, uint32_t frame)
 
 uint32_t page_take_deferred_one(struct pages *p, unsigned order)
 {
-	/* Pairs with the release in deferred_push().  Taken whole, so no ABA. */
+	/* Pairs with deferred_push().  Taken whole, so no ABA. */
 	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE), chosen = FRAME_NONE;
 
 	while (frame != FRAME_NONE) {
@@ -160,7 +161,7 @@ static bool to_buddy(struct pages *p, uint32_t frame, unsigned flags)
 
 void page_take_deferred(struct pages *p)
 {
-	/* Pairs with the release in defer(). */
+	/* Pairs with deferred_push(). */
 	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE);
 
 	while (frame != FRAME_NONE) {

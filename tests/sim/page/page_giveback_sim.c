@@ -426,6 +426,36 @@ SIM_TEST(push_during_the_workers_visit_is_seen_to, .explore = SIM_ALL_SCHEDULES,
 	page_scene_check(scene);
 }
 
+/* As a handler does that interrupted a holder of the zone's lock. */
+static void defers_first(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct zone *zone = &pages_of(scene->q)->zone[0];
+	lock_token token = lock_acquire(&zone->lock);
+
+	give(scene, scene->block, 5);
+	lock_release(&zone->lock, token);
+}
+
+/* The same for a page that is deferred, which takes no lock after the visit's: what says that a visit is due was taken
+ * back before the list was found empty. */
+SIM_TEST(deferred_free_during_the_workers_visit_is_seen_to, .model = SIM_ARM,
+	 .enters = { "deferred_push", "giveback_kick", "giveback_visit" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+	struct pages *p = pages_of(scene->q);
+
+	scene->block = take(scene, 5, 0); /* no list keeps this order */
+	quire_release(scene->q);
+	giveback_tick(p, clock_now_ns() + UINT64_C(3000000000));
+	sim_cpu(sim, 0, defers_first, scene);
+	sim_cpu(sim, 1, worker_comes_twice, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&p->giveback_due_ns) != WORK_IDLE || p->deferred == FRAME_NONE);
+	page_take_deferred(p);
+	page_scene_check(scene);
+}
+
 static void frees_two_in_bulk(void *arg)
 {
 	struct page_scene *scene = arg;
