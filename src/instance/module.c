@@ -15,8 +15,7 @@
 #include "machine/lock.h"
 #include "machine/work.h"
 
-/* These pair with the releases in module_register_locked().  The lowest is registered before the instance is
- * published. */
+/* These pair with the releases in module_register_locked(). */
 static struct quire_module *first_module(struct quire *q)
 {
 	return load_acquire(&q->modules);
@@ -25,11 +24,6 @@ static struct quire_module *first_module(struct quire *q)
 static struct quire_module *next_module(struct quire_module *module)
 {
 	return load_acquire(&module->next);
-}
-
-static struct quire_module *lowest_module(struct quire *q)
-{
-	return load_acquire(&q->lowest);
 }
 
 static struct quire_module *module_above(struct quire_module *module)
@@ -116,7 +110,7 @@ bool modules_cede(struct quire *q, size_t bytes)
 
 static bool modules_are_empty(struct quire *q)
 {
-	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+	for (struct quire_module *m = q->lowest; m != NULL; m = module_above(m))
 		if (m->is_empty != NULL && !m->is_empty(m))
 			return false;
 	return true;
@@ -124,7 +118,7 @@ static bool modules_are_empty(struct quire *q)
 
 void modules_look(struct quire *q, struct relief *relief)
 {
-	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+	for (struct quire_module *m = q->lowest; m != NULL; m = module_above(m))
 		if (m->look != NULL)
 			m->look(m, relief);
 }
@@ -134,7 +128,7 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 	uint64_t due_ns = WORK_EXIT;
 	bool may_exit = true;
 
-	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m)) {
+	for (struct quire_module *m = q->lowest; m != NULL; m = module_above(m)) {
 		uint64_t due = m->tick != NULL ? m->tick(m, now_ns) : WORK_EXIT;
 
 		/* A time precedes IDLE, and IDLE precedes EXIT. */
@@ -147,7 +141,7 @@ uint64_t modules_tick(struct quire *q, uint64_t now_ns)
 
 void modules_set_looks(struct quire *q, bool looks)
 {
-	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+	for (struct quire_module *m = q->lowest; m != NULL; m = module_above(m))
 		if (m->set_looks != NULL)
 			m->set_looks(m, looks);
 }
@@ -156,7 +150,7 @@ uint64_t modules_observe(struct quire *q, uint64_t now_ns)
 {
 	uint64_t due_ns = WORK_IDLE;
 
-	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m)) {
+	for (struct quire_module *m = q->lowest; m != NULL; m = module_above(m)) {
 		uint64_t due = m->observe != NULL ? m->observe(m, now_ns) : WORK_IDLE;
 
 		if (due < due_ns)
@@ -192,7 +186,7 @@ void modules_fork_done(struct quire *q, bool child)
 
 void modules_fork_child(struct quire *q)
 {
-	for (struct quire_module *m = lowest_module(q); m != NULL; m = module_above(m))
+	for (struct quire_module *m = q->lowest; m != NULL; m = module_above(m))
 		if (m->fork_child != NULL)
 			m->fork_child(m);
 }
@@ -215,8 +209,7 @@ int modules_verify(struct quire *q)
 {
 	int label = 0;
 
-	for (struct quire_module *m = lowest_module(q); label == 0 && m != NULL;
-	     m = module_above(m))
+	for (struct quire_module *m = q->lowest; label == 0 && m != NULL; m = module_above(m))
 		label = m->verify != NULL ? m->verify(m) : 0;
 	return label;
 }

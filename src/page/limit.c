@@ -93,7 +93,7 @@ static void read_again(struct pages *p)
 	    is_above_told(p))
 		set_zones(p, load_relaxed(&p->limit_told_pages));
 	store_relaxed(&p->limit_read_ns, now_ns); /* read as a hint */
-	store_release(&p->limit_known, true);
+	store_release(&p->limit_known, true);	  /* after the zones': with limit_look() */
 }
 
 /* Pairs with the store in read_again(): a hint outside limit_mutex. */
@@ -143,8 +143,8 @@ static void follow(struct pages *p)
 {
 	if (is_given(p))
 		return;
-	/* With the release in read_again(). */
-	if (!load_acquire(&p->limit_known) && !matters(p, 0))
+	/* A hint: what follows looks under limit_mutex. */
+	if (!load_relaxed(&p->limit_known) && !matters(p, 0))
 		return;
 	read_if_older(p, AGE_NS);
 	if (!is_above_told(p))
@@ -221,7 +221,7 @@ void limit_look_for_relief(struct pages *p, struct relief *relief)
 
 void limit_follow_refused(struct pages *p)
 {
-	/* With the release in read_again(). */
-	if (!lock_nested() && load_acquire(&p->limit_known))
+	/* A hint, as in follow(). */
+	if (!lock_nested() && load_relaxed(&p->limit_known))
 		read_if_older(p, AGE_REFUSED_NS);
 }

@@ -31,7 +31,7 @@ void limit_follow_refused(struct pages *p);
 /* To call where an instance gets larger. */
 static inline void limit_look(struct pages *p, uint64_t more, unsigned flags)
 {
-	/* Pairs with limit_learn(): whoever sees it known finds the zones' new limits. */
+	/* Pairs with read_again(): whoever sees it known finds the zones' new limits. */
 	if (UNLIKELY(!load_acquire(&p->limit_known)))
 		limit_learn_before(p, more, flags);
 }

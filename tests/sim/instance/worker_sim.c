@@ -112,6 +112,40 @@ SIM_TEST(module_that_joins_is_told_who_looks, .model = SIM_TSO,
 	check_u64_eq(told->looks, 1);
 }
 
+static size_t gives_up_nothing(struct quire_module *module)
+{
+	(void)module;
+	return 0;
+}
+
+static void completes_and_joins(void *arg)
+{
+	struct told_module *told = arg;
+
+	told->module = (struct quire_module){ .rank = RANK_VMAP_PURGE, .shrink = gives_up_nothing };
+	joins(told);
+}
+
+static void has_modules_shrink(void *arg)
+{
+	(void)modules_shrink(((struct told_module *)arg)->q);
+}
+
+/* A walk that meets a new module between two others finds it complete. */
+SIM_TEST(module_that_joins_between_others_is_complete, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "next_module", "module_register_locked" })
+{
+	struct told_module *told = told_module_make(sim);
+	struct told_module *first = sim_zalloc(sim, sizeof(*first));
+
+	first->q = told->q;
+	first->module = (struct quire_module){ .rank = RANK_PERCPU_ALLOC };
+	joins(first);
+	sim_cpu(sim, 0, completes_and_joins, told);
+	sim_cpu(sim, 1, has_modules_shrink, told);
+	sim_run(sim);
+}
+
 /* Of two that tell the modules different things the last one tells them what is so. */
 SIM_TEST(modules_are_told_by_two_who_looks, .model = SIM_TSO, .enters = { "worker_follow" })
 {

@@ -521,6 +521,7 @@ struct ceding_module {
 	struct quire_module module;
 	uint32_t inside; /* a plain word: two at once are a race */
 	uint32_t calls;
+	bool busy;
 };
 
 static bool cedes_alone(struct quire_module *module, size_t bytes)
@@ -532,7 +533,7 @@ static bool cedes_alone(struct quire_module *module, size_t bytes)
 	ceding->inside++;
 	check_u64_eq(ceding->inside, 1);
 	ceding->inside--;
-	return true;
+	return !ceding->busy;
 }
 
 static void takes_half_a_block(void *arg)
@@ -540,13 +541,13 @@ static void takes_half_a_block(void *arg)
 	(void)take(arg, 8, QUIRE_MOVABLE);
 }
 
-/* Two grow beyond what was ever used: other modules cede as much once, asked by one of them at a time. */
-SIM_TEST(peak_is_made_up_for_by_one, .enters = { "make_up", "modules_cede" })
+static struct ceding_module *two_grow_beyond_the_peak(struct sim *sim, bool busy)
 {
 	struct page_scene *scene = page_scene_make(sim, false);
 	struct ceding_module *ceding = sim_zalloc(sim, sizeof(*ceding));
 
 	ceding->module = (struct quire_module){ .rank = RANK_VMAP_PURGE, .cede = cedes_alone };
+	ceding->busy = busy;
 	mutex_acquire(&scene->q->modules_mutex);
 	module_register_locked(scene->q, &ceding->module);
 	mutex_release(&scene->q->modules_mutex);
@@ -557,4 +558,17 @@ SIM_TEST(peak_is_made_up_for_by_one, .enters = { "make_up", "modules_cede" })
 	SIM_CHECK(ceding->calls != 0);
 	check_u64_eq(load_relaxed(&pages_of(scene->q)->ceding), 0);
 	page_scene_check(scene);
+	return ceding;
+}
+
+/* Two grow beyond what was ever used: other modules cede as much once, asked by one of them at a time. */
+SIM_TEST(peak_is_made_up_for_by_one, .enters = { "make_up", "modules_cede" })
+{
+	(void)two_grow_beyond_the_peak(sim, false);
+}
+
+/* One that is busy is asked again, and still by one at a time, though no lock is taken between the two. */
+SIM_TEST(peak_is_made_up_for_by_one_after_another, .enters = { "make_up", "modules_cede" })
+{
+	(void)two_grow_beyond_the_peak(sim, true);
 }

@@ -135,6 +135,24 @@ SIM_TEST(deferred_push_against_taking_in, .explore = SIM_ALL_SCHEDULES, .preempt
 	page_scene_check(scene);
 }
 
+static void defers_two_on_cpu_0(void *arg)
+{
+	defers_two(((struct holder *)arg)->scene);
+}
+
+/* The same for a nested call that takes one of them for itself: it takes no lock that the other one has released. */
+SIM_TEST(deferred_push_against_taking_one, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "deferred_push", "page_take_deferred_one" })
+{
+	struct holder holder = holder_make(sim);
+
+	sim_cpu(sim, 0, defers_two_on_cpu_0, &holder);
+	sim_cpu(sim, 1, takes_nolock, &holder);
+	sim_run(sim);
+	page_take_deferred(pages_of(holder.scene->q));
+	page_scene_check(holder.scene);
+}
+
 /* No list keeps order 5: each is taken from the buddy and given back under the zone's lock. */
 static void keeps_the_zone_busy(void *arg)
 {
@@ -200,4 +218,32 @@ SIM_TEST(spares_fill_against_disable, .explore = SIM_ALL_SCHEDULES, .preempt_max
 
 	quire_page_stat_read(scene->q, &stat);
 	check_u64_eq(stat.cached_pages, 0);
+}
+
+static void fills_spares(void *arg)
+{
+	nested_fill(pages_of(((struct page_scene *)arg)->q));
+}
+
+/* As a handler does that interrupted the holder of its CPU's lists. */
+static void takes_on_held_lists(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct pcp *pcp = &pages_of(scene->q)->pcp[1];
+	lock_token token = lock_acquire(&pcp->door.lock);
+
+	take(scene, 0, QUIRE_NOLOCK);
+	lock_release(&pcp->door.lock, token);
+}
+
+/* A spare is taken without a lock: only the exchange orders the load of the page's state after the store by the one that
+ * filled. */
+SIM_TEST(spare_is_had_with_its_state, .model = SIM_ARM, .enters = { "spare_put", "from_spares" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, fills_spares, scene);
+	sim_cpu(sim, 1, takes_on_held_lists, scene);
+	sim_run(sim);
+	page_scene_check(scene);
 }
