@@ -199,8 +199,9 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	token = lock_acquire(&pc->lock);
 	pc->tick_ns = now_ns;
 	percpu_unlock(pc, token);
-	/* Before this visit examines anything, so that a later kick counts.  Pairs with the exchange in
-	 * announce(): either this visit finds the deferred free, or the deferring call finds no visit due. */
+	/* Before this visit examines anything, so that a later kick counts.  Of this visit's exchange in
+	 * percpu_take_deferred() and that in announce() one comes first: either this visit finds the deferred free, or
+	 * the deferring call finds no visit due. */
 	(void)exchange_acq_rel(&pc->due_ns, WORK_IDLE);
 	if (decayed) {
 		pc->decayed_ns = now_ns;

@@ -167,8 +167,9 @@ void percpu_take_deferred(struct percpu *pc)
 {
 	bool wanted = false;
 
-	/* Pairs with defer(): flags set after this are found by the next call. */
-	if (load_relaxed(&pc->deferred_nr) == 0 || exchange_acq_rel(&pc->deferred_nr, 0u) == 0)
+	/* Pairs with announce(): flags set after this are found by the next call.  A load before, to save the
+	 * exchange, would not be ordered after what a visit did. */
+	if (exchange_acq_rel(&pc->deferred_nr, 0u) == 0)
 		return;
 	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++)
 		if (exchange_acq_rel(&pc->chunk[i].deferred, 0u) != 0)

@@ -63,9 +63,8 @@ static void take_slab(struct slabs *s, uint32_t record)
 
 void sheaf_take_deferred(struct slabs *s)
 {
-	/* What is flagged after this the next call finds. */
-	if (LIKELY(load_relaxed(&s->deferred_any) == 0) ||
-	    exchange_acq_rel(&s->deferred_any, 0u) == 0)
+	/* What is flagged after this the next call finds; and who flags after a visit's exchange finds no visit due. */
+	if (exchange_acq_rel(&s->deferred_any, 0u) == 0)
 		return;
 	for (uint32_t i = 0; i < s->deferred_words; i++) {
 		uint64_t *word = &s->deferred_slabs[i];

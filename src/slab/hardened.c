@@ -415,7 +415,7 @@ void hardened_free(struct slabs *s, void *object, const char *function)
 	if (UNLIKELY(s->q->dead))
 		return;
 	if (!nested)
-		sheaf_take_deferred(s);
+		sheaf_take_flagged(s);
 	/* Pairs with hardened_alloc()'s, and makes one of two frees at once the second. */
 	if (UNLIKELY((fetch_and_acq_rel(it.word, ~it.bit) & it.bit) == 0))
 		objects_misuse(s, "double free", function, object, it.class);

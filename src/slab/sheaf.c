@@ -205,7 +205,7 @@ void *sheaf_alloc_slow(struct slabs *s, unsigned class, unsigned flags, int *err
 	if (nested)
 		flags |= QUIRE_NOLOCK;
 	else if (!(flags & QUIRE_NOLOCK))
-		sheaf_take_deferred(s);
+		sheaf_take_flagged(s);
 	object = alloc_any(s, class, flags);
 	if (object == NULL)
 		*error = ENOMEM;
@@ -310,7 +310,7 @@ void sheaf_free_slow(struct slabs *s, void *object, unsigned byte)
 	CHECK(class != 0);
 	USDT(kmem_cache_free, 0, (uintptr_t)object);
 	if (!nested)
-		sheaf_take_deferred(s);
+		sheaf_take_flagged(s);
 	if (!free_to_stock(s, object, byte, nested ? QUIRE_NOLOCK : 0))
 		sheaf_defer(s, class, object);
 	count_move(&s->class[class]);

@@ -3,6 +3,8 @@
 #ifndef SLAB_SHEAF_H
 #define SLAB_SHEAF_H
 
+#include "base/check.h"
+#include "machine/atomic.h"
 #include "slab/slab.h"
 
 /* Objects that move in one hold of a lock: 1 KiB of the C stack, and less than a microsecond. */
@@ -62,6 +64,13 @@ bool barn_tick(struct slabs *s, unsigned class);
 void sheaf_defer(struct slabs *s, unsigned class, void *object);
 /* Frees what was deferred.  Ordinary context, no lock held. */
 void sheaf_take_deferred(struct slabs *s);
+
+/* The same in calls, which leave what is just being deferred to others. */
+static inline void sheaf_take_flagged(struct slabs *s)
+{
+	if (UNLIKELY(load_relaxed(&s->deferred_any) != 0))
+		sheaf_take_deferred(s);
+}
 
 /* ---- drain.c: anybody empties any CPU's sheaves ---- */
 
