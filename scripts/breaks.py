@@ -55,8 +55,9 @@ CHAIN = re.compile(r"(&\s*)?\b(\w+(?:\([^()]*\))?(?:\[[^][]*\])*(?:(?:->|\.)\w+(
 REQUESTS = ("request", "options", "args", "arguments", "placed", "scene")
 
 
-# A field, or two, and what the header says of them.
-FIELD = re.compile(r"^\t[^;/()]*?(\w+)(?:\[[^]]*\])*(?:, \*?(\w+))*;([^\n]*)$", re.M)
+# Fields of one type, and what the header says of them; a field's name.
+FIELDS = re.compile(r"^\t(?!return\b)([^;/()=]*);([^\n]*)$", re.M)
+NAME = re.compile(r"(\w+)(?:\[[^]]*\])*(?: : \d+)?(?:,|$)")
 
 
 def constant_fields(headers):
@@ -64,9 +65,9 @@ def constant_fields(headers):
     a condition does not say of which struct it is."""
     constant, others = set(), set()
     for text in headers:
-        for found in FIELD.finditer(text):
-            names = constant if re.match(r"[^/]*/\* \(c\)", found[3]) else others
-            names.update(name for name in found.groups()[:2] if name)
+        for found in FIELDS.finditer(text):
+            names = constant if re.match(r"[^/]*/\* \(c\)", found[2]) else others
+            names.update(NAME.findall(found[1]))
     return constant - others
 
 
