@@ -20,7 +20,7 @@ struct used {
 	size_t most, found;
 };
 
-static void add_slab_locked(struct slabs *s, const struct slab_class *c, uint32_t record,
+static void add_used_locked(struct slabs *s, const struct slab_class *c, uint32_t record,
 			    struct used *used)
 {
 	DCHECK(lock_is_held(&c->lock));
@@ -51,7 +51,7 @@ size_t objects_used(struct slabs *s, unsigned class, void **objects, size_t most
 			continue;
 		token = lock_acquire(&c->lock);
 		if (slab_at(s, record)->class == class) /* the worker gives empty ones back */
-			add_slab_locked(s, c, record, &used);
+			add_used_locked(s, c, record, &used);
 		lock_release(&c->lock, token);
 	}
 	return used.found;
