@@ -107,7 +107,8 @@ void quire_free_percpu(struct quire *q, void *ptr);
  *
  * Returns   CPU 0's copy, all copies zeroed; or NULL with errno EINVAL (bytes or align), ENOSPC (the area is used
  *           up), or ENOMEM (the instance's first object, and no memory for its first chunk); then nothing has changed.
- * Context   may wait for the instance's first object; not from a signal handler.
+ * Context   may wait for the instance's first object, and before that is refused runs the program's shrinkers; not
+ *           from a signal handler.
  * Cost      one lock, and a look at every page of the area.
  * Pair      quire_free_percpu().
  * Linux     __alloc_reserved_percpu().

@@ -461,12 +461,12 @@ struct quire_shrinker {
  * @id:		receives what quire_shrinker_unregister() takes, never 0; only on success
  *
  * An allocation of pages, areas or per-CPU memory that finds nothing after every other attempt calls the
- * shrinkers of its instance, cheapest first, until the request can be served.  It is refused if they give
+ * shrinkers of its instance, cheapest first, until the request can be served; so does the creation of an object
+ * cache, and the first area or per-CPU object of an instance like any other.  It is refused if they give
  * up nothing more.  Each is called until it returns 0, first for as many bytes as are missing, then for twice as
  * many each time, at most for the limit, after which the next one's turn comes; its frees are ordinary frees to @q.
  * None is called for a request with QUIRE_NOWAIT, QUIRE_ATOMIC, QUIRE_NOLOCK or QUIRE_NORETRY, for one
- * of more bytes than the limit, in a signal handler, or while the first area or per-CPU object of an instance
- * is made ready.
+ * of more bytes than the limit, or in a signal handler.
  *
  * The worker calls them as well, cheapest first and until it has enough: under memory pressure (a 16th of what
  * @q holds at a time, at most once in 2 s), near the limit, and when a limit was lowered below what

@@ -69,7 +69,7 @@ struct quire_cache_options {
  * Returns   0; -EINVAL for an option out of range, or options that exclude each other; -E2BIG for an option that this
  *           version does not know; -ENOSPC if 123 kinds of objects are in use; -ENOMEM if there is no memory for the
  *           record; -EOWNERDEAD in a child of fork with backing:memfd.
- * Context   may wait; not from a signal handler.
+ * Context   may wait, and before a refusal for want of memory runs the program's shrinkers; not from a signal handler.
  * Cost      a mutex.  The first cache of an instance reserves addresses: some ten system calls.
  * Pair      quire_cache_destroy(); quire_destroy() takes all caches of its instance with it.
  * Linux     kmem_cache_create(), KMEM_CACHE().

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "instance/module.h"
+#include "instance/shrinker.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "page/drain.h"
@@ -144,6 +145,21 @@ void page_make_room(struct quire *q)
 	modules_shrink(q);
 	drain_disabled(p);
 	limit_follow_refused(p); /* it may have been raised */
+}
+
+int page_attempt(struct quire *q, size_t bytes, unsigned flags, int (*attempt)(void *arg),
+		 void *arg)
+{
+	struct shrinkers_walk walk = shrinkers_walk_begin(q, bytes);
+	int error = attempt(arg);
+
+	if (error != -ENOMEM || q->dead || (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)))
+		return error;
+	do {
+		page_make_room(q);
+		error = attempt(arg);
+	} while (error == -ENOMEM && shrinkers_step(q, &walk));
+	return error;
 }
 
 void page_uncharge(struct quire *q, uint64_t pages)

@@ -4,6 +4,7 @@
 #define PAGE_CHARGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct quire;
@@ -15,6 +16,14 @@ void page_uncharge(struct quire *q, uint64_t pages);
 /* Moves all cached memory to where any caller can use it: drains pages, and makes other modules give up
  * what they cache. */
 void page_make_room(struct quire *q);
+/*
+ * Calls @attempt, and repeats it while it returns -ENOMEM: once after making room, then after each of the program's
+ * shrinkers that gave up something, which are asked for @bytes at first.  Returns its last result.  Only one attempt is
+ * made with flags that forbid waiting, and with QUIRE_NORETRY.  The caller holds no lock: what is made under one is made
+ * by @attempt, which takes and releases it, and charges with QUIRE_NORETRY.
+ */
+int page_attempt(struct quire *q, size_t bytes, unsigned flags, int (*attempt)(void *arg),
+		 void *arg);
 
 /* ---- giveback.c ---- */
 /* Is the worker worth a thread?  Yes once the instance has 2 MiB of the system's memory, in pages or as

@@ -132,13 +132,20 @@ static void init_lists(struct percpu *pc)
 	lock_init(&pc->lock, RANK_PERCPU);
 }
 
+/* Of each unit. */
+static uint32_t first_chunk_pages(const struct quire *q)
+{
+	uint32_t pages = ((STATIC_BYTES - 1) >> q->page_shift) + 1;
+
+	pages += ((RESERVED_BYTES - 1) >> q->page_shift) + 1;
+	return pages + ((DYNAMIC_BYTES - 1) >> q->page_shift) + 1;
+}
+
 static int make_first_chunk(struct percpu *pc)
 {
-	uint32_t pages = ((STATIC_BYTES - 1) >> pc->page_shift) + 1;
+	uint32_t pages = first_chunk_pages(pc->q);
 	int error;
 
-	pages += ((RESERVED_BYTES - 1) >> pc->page_shift) + 1;
-	pages += ((DYNAMIC_BYTES - 1) >> pc->page_shift) + 1;
 	error = maps_ready_for(pc, pages, 0);
 	if (!error)
 		error = chunk_create(pc, 0, 0);
@@ -195,15 +202,12 @@ static struct percpu *make(struct quire *q)
 	return pc;
 }
 
-struct percpu *percpu_of(struct quire *q, unsigned flags)
+/* Returns 0 once there is per-CPU memory, made here or by another thread. */
+static int make_once(void *arg)
 {
-	struct percpu *pc = percpu_if_any(q);
+	struct quire *q = arg;
+	struct percpu *pc;
 
-	if (LIKELY(pc != NULL))
-		return pc;
-	/* Creation waits, so it is refused in a handler that interrupted a holder of locks. */
-	if (lock_nested() || (flags & QUIRE_NOLOCK))
-		return NULL;
 	mutex_acquire(&q->modules_mutex);
 	pc = q->percpu;
 	if (pc == NULL)
@@ -213,7 +217,22 @@ struct percpu *percpu_of(struct quire *q, unsigned flags)
 		store_release(&q->percpu, pc); /* pairs with percpu_if_any() */
 	}
 	mutex_release(&q->modules_mutex);
-	return pc;
+	return pc != NULL ? 0 : -ENOMEM;
+}
+
+struct percpu *percpu_of(struct quire *q, unsigned flags)
+{
+	struct percpu *pc = percpu_if_any(q);
+	size_t bytes;
+
+	if (LIKELY(pc != NULL))
+		return pc;
+	/* Creation waits, so it is refused in a handler that interrupted a holder of locks. */
+	if (lock_nested() || (flags & QUIRE_NOLOCK))
+		return NULL;
+	bytes = ((size_t)first_chunk_pages(q) << q->page_shift) * percpu_units(q);
+	(void)page_attempt(q, bytes, flags, make_once, q);
+	return percpu_if_any(q);
 }
 
 /* ---- small answers ---- */

@@ -27,7 +27,9 @@
 #include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
+#include "machine/mem.h"
 #include "machine/process.h"
+#include "page/charge.h"
 #include "slab/class.h"
 #include "slab/fast.h"
 #include "slab/objects.h"
@@ -251,7 +253,7 @@ static uint32_t record_locked(struct slabs *s)
 	    pool_init(&s->caches, s->q, RECORD_SIZE, CACHES_MAX, "quire-cache-records") != 0)
 		return POOL_NONE;
 	s->caches_ready = true;
-	return pool_alloc(&s->caches, 0);
+	return pool_alloc(&s->caches, QUIRE_NORETRY);
 }
 
 /* The class's constructor runs on a slot, the user's on the object in it. */
@@ -317,24 +319,39 @@ static int create_locked(struct slabs *s, const struct quire_cache_options *opti
 	return 0;
 }
 
+/* What each attempt to create a cache needs. */
+struct creation {
+	struct slabs *s;
+	struct quire_cache_options options;
+	struct quire_cache **out;
+};
+
+static int create(void *arg)
+{
+	const struct creation *creation = arg;
+	struct slabs *s = creation->s;
+	int error;
+
+	mutex_acquire(&s->mutex);
+	error = create_locked(s, &creation->options, creation->out);
+	mutex_release(&s->mutex);
+	return error;
+}
+
 int quire_cache_create(struct quire *q, const struct quire_cache_options *options,
 		       struct quire_cache **out)
 {
-	struct quire_cache_options ours;
-	int error = sized_read(&ours, sizeof(ours), options);
-	struct slabs *s;
+	struct creation creation = { .out = out };
+	int error = sized_read(&creation.options, sizeof(creation.options), options);
 
 	if (!error)
-		error = check_options(&ours, (size_t)1 << q->page_shift);
+		error = check_options(&creation.options, (size_t)1 << q->page_shift);
 	if (error)
 		return error;
-	s = slabs_get(q, &error);
-	if (s == NULL)
+	creation.s = slabs_get(q, &error);
+	if (creation.s == NULL)
 		return -error;
-	mutex_acquire(&s->mutex);
-	error = create_locked(s, &ours, out);
-	mutex_release(&s->mutex);
-	return error;
+	return page_attempt(q, mem_page_bytes(), 0, create, &creation);
 }
 
 static void unlink_locked(struct slabs *s, uint32_t record)

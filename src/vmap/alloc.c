@@ -510,7 +510,7 @@ void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error)
 	struct vmap *v;
 
 	*error = 0;
-	v = vmap_get(q, flags, error);
+	v = vmap_get(q, bytes, flags, error);
 	if (v != NULL)
 		*error = vmap_request_make(v, &request, bytes, flags);
 	if (!*error)
@@ -678,7 +678,7 @@ static __attribute__((noinline, cold)) void *vmalloc_with_slow(
 	if (options != NULL)
 		error = sized_read(&known, sizeof(known), options);
 	if (!error)
-		v = vmap_get(q, known.flags, &error);
+		v = vmap_get(q, bytes, known.flags, &error);
 	if (v != NULL)
 		error = vmap_request_make(v, &request, bytes, known.flags);
 	if (!error)

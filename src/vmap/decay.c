@@ -263,7 +263,7 @@ size_t decay_shrink(struct quire_module *module)
 void quire_vm_unmap_aliases(struct quire *q)
 {
 	int error;
-	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, &error) : NULL;
+	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
 
 	if (v != NULL)
 		decay_shrink(&v->module);
@@ -272,7 +272,7 @@ void quire_vm_unmap_aliases(struct quire *q)
 size_t quire_vmap_purge(struct quire *q)
 {
 	int error;
-	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, &error) : NULL;
+	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
 	struct purged purged;
 
 	if (v == NULL)

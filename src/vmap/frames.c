@@ -60,7 +60,7 @@ struct vmap *frames_get(struct quire *q, void *const *pages, size_t count, unsig
 		 : count == 0		     ? -EINVAL
 					     : 0;
 	if (*error == 0)
-		v = vmap_get(q, flags, error);
+		v = vmap_get(q, 0, flags, error);
 	if (v == NULL)
 		return NULL;
 	/* If they cannot fit, do not even read the array. */

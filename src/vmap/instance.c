@@ -27,6 +27,7 @@
 #include "machine/mem.h"
 #include "machine/stack.h"
 #include "page/block.h"
+#include "page/charge.h"
 #include "page/page.h"
 #include "pool/pool.h"
 #include "stacks/stacks.h"
@@ -323,24 +324,12 @@ static struct vmap *make(struct quire *q, unsigned flags)
 	return v;
 }
 
-struct vmap *vmap_get(struct quire *q, unsigned flags, int *error)
+/* Returns 0 once there are areas, made here or by another thread. */
+static int make_locked(struct quire *q, unsigned flags)
 {
-	struct vmap *v = load_acquire(&q->vmap); /* pairs with the release below */
+	struct vmap *v = load_relaxed(&q->vmap);
 
-	if (UNLIKELY(q->dead)) {
-		*error = -EOWNERDEAD;
-		return NULL;
-	}
-	if (LIKELY(v != NULL))
-		return v;
-	*error = -ENOMEM;
-	if (flags & FLAGS_NO_WAIT || lock_nested()) {
-		if ((flags & QUIRE_NOLOCK) || lock_nested() || !mutex_try(&q->modules_mutex))
-			return NULL;
-	} else {
-		mutex_acquire(&q->modules_mutex);
-	}
-	v = load_relaxed(&q->vmap);
+	CHECK(mutex_is_held(&q->modules_mutex));
 	if (v == NULL) {
 		v = make(q, flags);
 		if (v != NULL) {
@@ -348,8 +337,45 @@ struct vmap *vmap_get(struct quire *q, unsigned flags, int *error)
 			store_release(&q->vmap, v);
 		}
 	}
+	return v != NULL ? 0 : -ENOMEM;
+}
+
+/* Of a caller that may wait.  Room is made, and shrinkers are called, without the mutex: page_attempt(). */
+static int make_waiting(void *arg)
+{
+	struct quire *q = arg;
+	int error;
+
+	mutex_acquire(&q->modules_mutex);
+	error = make_locked(q, QUIRE_NORETRY);
 	mutex_release(&q->modules_mutex);
-	if (v != NULL)
-		*error = 0;
-	return v;
+	return error;
+}
+
+static int make_without_waiting(struct quire *q, unsigned flags)
+{
+	int error;
+
+	if ((flags & QUIRE_NOLOCK) || lock_nested() || !mutex_try(&q->modules_mutex))
+		return -ENOMEM;
+	error = make_locked(q, flags);
+	mutex_release(&q->modules_mutex);
+	return error;
+}
+
+struct vmap *vmap_get(struct quire *q, size_t bytes, unsigned flags, int *error)
+{
+	struct vmap *v = load_acquire(&q->vmap); /* pairs with the release in make_locked() */
+	size_t page = mem_page_bytes();
+
+	if (UNLIKELY(q->dead)) {
+		*error = -EOWNERDEAD;
+		return NULL;
+	}
+	if (LIKELY(v != NULL))
+		return v;
+	*error = (flags & FLAGS_NO_WAIT) || lock_nested()
+			 ? make_without_waiting(q, flags)
+			 : page_attempt(q, bytes > page ? bytes : page, flags, make_waiting, q);
+	return *error == 0 ? load_acquire(&q->vmap) : NULL;
 }

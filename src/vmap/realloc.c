@@ -298,7 +298,7 @@ void *quire_vrealloc(struct quire *q, void *addr, size_t bytes, unsigned flags)
 		quire_vfree(q, addr);
 		return NULL;
 	}
-	v = vmap_get(q, flags, &error);
+	v = vmap_get(q, bytes, flags, &error);
 	if (v == NULL) {
 		process_set_errno(-error);
 		return NULL;

@@ -166,8 +166,8 @@ struct vmap {
 	struct ram *ram;     /* atomic: blocks of quire_vm_map_ram(); NULL until first used */
 };
 
-/* Returns the instance's areas, created at the first call, or NULL with *@error set. */
-struct vmap *vmap_get(struct quire *q, unsigned flags, int *error);
+/* Returns the instance's areas, created at the first call, for a request of @bytes, or NULL with *@error set. */
+struct vmap *vmap_get(struct quire *q, size_t bytes, unsigned flags, int *error);
 /* The sizes of span and lazy_max, as they are or would be when the areas are created. */
 size_t vmap_span_bytes(const struct quire *q);
 uint64_t vmap_lazy_bytes(const struct quire *q);

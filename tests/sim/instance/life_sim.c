@@ -147,7 +147,7 @@ static void makes_areas(void *arg)
 {
 	int error;
 
-	SIM_CHECK(vmap_get(arg, 0, &error) != NULL);
+	SIM_CHECK(vmap_get(arg, 0, 0, &error) != NULL);
 }
 
 static void loses_its_worker(void *arg)

@@ -6,7 +6,12 @@
  */
 #include "sim/page/page_scene.h"
 
-#define CACHED_NR 2u
+#include <quire/vmap.h>
+
+#include "instance/module.h"
+
+#define CACHED_NR   2u
+#define CACHED_MOST 32u /* more than a step of records and two areas */
 
 struct shrinker_scene {
 	struct page_scene *pages;
@@ -19,7 +24,7 @@ struct shrinker_scene {
 /* The program's own object, which it frees once its shrinker is unregistered. */
 struct cache {
 	struct shrinker_scene *scene;
-	void *page[CACHED_NR];
+	void *page[CACHED_MOST];
 	uint32_t pages_nr, calls_nr;
 	uint32_t inside; /* atomic: calls under way */
 };
@@ -43,7 +48,7 @@ static size_t scan(size_t bytes, void *arg)
 	return (size_t)pages_nr << 12;
 }
 
-static struct shrinker_scene *scene_make(struct sim *sim)
+static struct shrinker_scene *scene_make_cached(struct sim *sim, uint32_t cached_nr)
 {
 	struct shrinker_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	struct cache *cache = sim_zalloc(sim, sizeof(*cache));
@@ -53,11 +58,18 @@ static struct shrinker_scene *scene_make(struct sim *sim)
 	scene->pages = page_scene_make(sim, false);
 	scene->cache = cache;
 	cache->scene = scene;
-	for (; cache->pages_nr < CACHED_NR; cache->pages_nr++)
-		cache->page[cache->pages_nr] = scene->pages->page[cache->pages_nr];
+	for (; cache->pages_nr < cached_nr; cache->pages_nr++)
+		cache->page[cache->pages_nr] = cache->pages_nr < CACHED_NR
+						       ? scene->pages->page[cache->pages_nr]
+						       : take(scene->pages, 0, 0);
 	take_all_but(scene->pages, 0);
 	check_u64_eq(quire_shrinker_register(scene->pages->q, &shrinker, &scene->id), 0);
 	return scene;
+}
+
+static struct shrinker_scene *scene_make(struct sim *sim)
+{
+	return scene_make_cached(sim, CACHED_NR);
 }
 
 static void takes(void *arg)
@@ -127,6 +139,33 @@ SIM_TEST(shrinker_of_two_walks_knows_its_turn)
 	sim_run(sim);
 	check_u64_eq(scene->served, 0);
 	check_u64_eq(scene->cache->calls_nr, 2);
+}
+
+static void takes_an_area(void *arg)
+{
+	struct shrinker_scene *scene = arg;
+
+	if (quire_vmalloc(scene->pages->q, 4096, 0) != NULL)
+		fetch_add_relaxed(&scene->served, 1); /* read at the end */
+}
+
+/* Two first areas, and no memory for their records but in the cache: both threads try to make the areas ready
+ * and fail, one calls the shrinker, with no lock held, and either makes them ready, once. */
+SIM_TEST(first_areas_at_the_limit_are_served, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "page_attempt" })
+{
+	struct shrinker_scene *scene = scene_make_cached(sim, CACHED_MOST);
+	unsigned modules_nr = 0;
+
+	sim_cpu(sim, 0, takes_an_area, scene);
+	sim_cpu(sim, 1, takes_an_area, scene);
+	sim_run(sim);
+	check_u64_eq(scene->served, 2);
+	check_u64_eq(scene->cache->calls_nr, 1);
+	for (const struct quire_module *m = scene->pages->q->modules; m != NULL; m = m->next)
+		modules_nr++;
+	check_u64_eq(modules_nr, 2);
+	check_u64_eq((uint64_t)quire_verify(scene->pages->q), 0);
 }
 
 static void registers_and_unregisters(void *arg)

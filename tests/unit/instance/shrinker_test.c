@@ -10,6 +10,7 @@
 
 #include <quire/page.h>
 #include <quire/percpu.h>
+#include <quire/slab.h>
 #include <quire/vmap.h>
 
 #include "instance/shrinker.h"
@@ -43,16 +44,22 @@ static unsigned filler_nr;
 static const struct cache *called[LOG_MAX];
 static unsigned called_nr;
 
+static struct quire *make_of(const struct quire_options *options)
+{
+	struct quire *q = NULL;
+
+	assert_int_equal(quire_create(options, &q), 0);
+	called_nr = filler_nr = 0;
+	return q;
+}
+
 static struct quire *make_with(uint64_t limit_bytes, uint64_t span_bytes)
 {
 	const struct quire_options options =
 		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .vmap_span_bytes = span_bytes,
 				   .units = 2, .worker = QUIRE_WORKER_OFF);
-	struct quire *q = NULL;
 
-	assert_int_equal(quire_create(&options, &q), 0);
-	called_nr = filler_nr = 0;
-	return q;
+	return make_of(&options);
 }
 
 static struct quire *make(void)
@@ -301,6 +308,156 @@ static void all_requests_are_served_by_all_caches(void **state)
 		}
 	}
 }
+
+/* ---- before anything of its kind was asked for ---- */
+
+static bool first_area(struct quire *q, unsigned flags)
+{
+	return quire_vmalloc(q, KIB(4), flags) != NULL;
+}
+
+static bool first_area_with_options(struct quire *q, unsigned flags)
+{
+	const struct quire_vmalloc_options options = QUIRE_VMALLOC_OPTIONS_INIT(.flags = flags);
+
+	return quire_vmalloc_with(q, KIB(4), &options) != NULL;
+}
+
+/* More than the run of pages that it is at first. */
+static bool first_memory_of_any_size(struct quire *q, unsigned flags)
+{
+	return quire_kvmalloc(q, KIB(8), flags) != NULL;
+}
+
+static bool first_object(struct quire *q, unsigned flags)
+{
+	return quire_alloc_percpu(q, 64, 0, flags) != NULL;
+}
+
+static bool first_reserved_object(struct quire *q, unsigned flags)
+{
+	(void)flags;
+	return quire_alloc_reserved_percpu(q, 64, 0) != NULL;
+}
+
+static bool first_object_cache(struct quire *q, unsigned flags)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "first", .size = 64);
+	struct quire_cache *cache;
+
+	(void)flags;
+	return quire_cache_create(q, &options, &cache) == 0;
+}
+
+static const struct first {
+	bool (*call)(struct quire *q, unsigned flags);
+	bool has_flags;
+} firsts[] = {
+	{ first_area, true },
+	{ first_area_with_options, true },
+	{ first_memory_of_any_size, true },
+	{ first_object, true },
+	{ first_reserved_object, false },
+	{ first_object_cache, false },
+};
+
+/* At the limit, with 256 KiB of it in a cache. */
+static struct quire *make_full(struct cache *cache, enum quire_switch rseq)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = MIB(16), .units = 2, .worker = QUIRE_WORKER_OFF,
+				   .rseq = rseq);
+	struct quire *q = make_of(&options);
+
+	cache_init(cache);
+	cache_fill(cache, q, A_PAGE, CACHED_MAX);
+	fill(q);
+	cache_register(cache, q, 1);
+	return q;
+}
+
+static void a_first_request_at_the_limit_is_served_by_a_cache(void **state)
+{
+	static const enum quire_switch rseqs[] = { QUIRE_ON, QUIRE_OFF };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		for (unsigned j = 0; j < sizeof(firsts) / sizeof(firsts[0]); j++) {
+			struct cache cache;
+			struct quire *q = make_full(&cache, rseqs[i]);
+
+			assert_true(firsts[j].call(q, 0));
+			assert_true(cache.calls != 0);
+			assert_int_equal(cache.depth_most, 1);
+			assert_int_equal(quire_verify(q), 0);
+			quire_destroy(q);
+		}
+	}
+}
+
+/* The limit is reached by the requests themselves. */
+static void memory_of_any_size_is_served_until_no_cache_has_any(void **state)
+{
+	struct quire *q = make();
+	struct cache cache;
+
+	(void)state;
+	cache_init(&cache);
+	cache_fill(&cache, q, A_PAGE, CACHED_MAX);
+	cache_register(&cache, q, 1);
+	while (quire_kvmalloc(q, KIB(8), 0) != NULL)
+		continue;
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(cache.entries_nr, 0);
+	quire_destroy(q);
+}
+
+static void none_is_called_for_a_first_request_that_may_not_wait(void **state)
+{
+	static const unsigned flags[] = { QUIRE_NOWAIT, QUIRE_NOLOCK, QUIRE_NORETRY, QUIRE_ATOMIC };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+		struct cache cache;
+		struct quire *q = make_full(&cache, QUIRE_DEFAULT);
+
+		for (unsigned j = 0; firsts[i].has_flags && j < 4; j++)
+			assert_true(!firsts[i].call(q, flags[j]) || flags[j] == QUIRE_ATOMIC);
+		assert_int_equal(cache.calls, 0);
+		quire_destroy(q);
+	}
+}
+
+static void none_is_called_for_a_first_area_larger_than_the_limit(void **state)
+{
+	struct cache cache;
+	struct quire *q = make_full(&cache, QUIRE_DEFAULT);
+
+	(void)state;
+	assert_null(quire_vmalloc(q, MIB(17), 0));
+	assert_int_equal(cache.calls, 0);
+	quire_destroy(q);
+}
+
+/* Without memory, and without a cache that has any, the next request is served once there is some. */
+static void a_first_request_that_is_refused_can_be_repeated(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof(firsts) / sizeof(firsts[0]); i++) {
+		struct quire *q = make();
+
+		fill(q);
+		assert_false(firsts[i].call(q, 0));
+		for (unsigned j = 0; j < CACHED_MAX; j++)
+			quire_free_pages(q, filler[--filler_nr], 0);
+		assert_true(firsts[i].call(q, 0));
+		assert_int_equal(quire_verify(q), 0);
+		quire_destroy(q);
+	}
+}
+
+/* ---- what is asked for ---- */
 
 /* Memory is there, but addresses are not. */
 static void caches_give_up_addresses_too(void **state)
@@ -738,6 +895,11 @@ int main(void)
 		cmocka_unit_test(none_is_called_for_a_caller_that_may_not_wait),
 		cmocka_unit_test(none_is_called_for_what_no_cache_could_serve),
 		cmocka_unit_test(all_requests_are_served_by_all_caches),
+		cmocka_unit_test(a_first_request_at_the_limit_is_served_by_a_cache),
+		cmocka_unit_test(memory_of_any_size_is_served_until_no_cache_has_any),
+		cmocka_unit_test(none_is_called_for_a_first_request_that_may_not_wait),
+		cmocka_unit_test(none_is_called_for_a_first_area_larger_than_the_limit),
+		cmocka_unit_test(a_first_request_that_is_refused_can_be_repeated),
 		cmocka_unit_test(caches_give_up_addresses_too),
 		cmocka_unit_test(a_shrinker_is_asked_for_more_each_time),
 		cmocka_unit_test(a_shrinker_that_lies_is_called_a_bounded_number_of_times),
