@@ -337,9 +337,10 @@ static void slab_objects_and_larger_blocks_pass(void **state)
 	uint64_t small_nr = 0, large_nr = 0;
 
 	(void)state;
-	for (uint32_t i = 0; i < plan.blocks_nr; i++)
-		if (plan.blocks[i].request >= requests_nr)
-			requests_nr = plan.blocks[i].request + 1;
+	/* A block of another kind has a root there. */
+	for (uint32_t i = 0; i < plan.steps_nr; i++)
+		if (plan.steps[i].op == PLAN_ALLOC && plan.steps[i].request >= requests_nr)
+			requests_nr = plan.steps[i].request + 1;
 	blocks.kind = KATR_SLAB;
 	blocks.requests = calloc(requests_nr, sizeof(blocks.requests[0]));
 	assert_non_null(blocks.requests);

@@ -604,7 +604,7 @@ void file_write(const char *path, const struct bytes *bytes)
 	FILE *file = fopen(path, "wb");
 
 	require(file != NULL, path);
-	require(fwrite(bytes->data, 1, bytes->nr, file) == bytes->nr, path);
+	require(bytes->nr == 0 || fwrite(bytes->data, 1, bytes->nr, file) == bytes->nr, path);
 	require(fclose(file) == 0, path);
 }
 
