@@ -227,7 +227,6 @@ static int pool_open(struct pool *pool, struct quire *q, int file, size_t frames
 				    .arg = pool);
 	int error;
 
-	/* An instance's first area calls no shrinker.  This makes it while there is memory. */
 	*pool = (struct pool){
 		.q = q,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,

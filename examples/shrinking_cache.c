@@ -95,7 +95,6 @@ static int cache_open(struct cache *cache, struct quire *q)
 				    .arg = cache);
 	int error;
 
-	/* An instance's first area calls no shrinker.  This is one, while there is memory for it. */
 	*cache = (struct cache){
 		.q = q,
 		.mutex = PTHREAD_MUTEX_INITIALIZER,
