@@ -5,6 +5,8 @@
 #include <fnmatch.h>
 #include <unistd.h>
 
+#include "shell.h"
+
 /* Without the worker, whose thread has a block of libc's. */
 #define DEBUG	   "QUIRE_CONF=debug:on,worker:inline"
 #define HEX	   "0x+([0-9a-f])"
@@ -20,16 +22,10 @@ static void run(const char *variables, const char *way, const char *redirect, ch
 		size_t bytes)
 {
 	char command[2048];
-	FILE *from;
-	size_t got;
 
 	snprintf(command, sizeof(command), "%s %s %s %s", variables, getenv("QUIRE_LEAKS"), way,
 		 redirect);
-	from = popen(command, "r");
-	assert_non_null(from);
-	got = fread(text, 1, bytes - 1, from);
-	text[got] = '\0';
-	assert_int_equal(pclose(from), 0);
+	assert_int_equal(shell_answer(command, text, bytes), 0);
 }
 
 static void expect(const char *way, const char *pattern)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "quire_test.h"
+#include "shell.h"
 
 #define MEAN_BYTES  ((size_t)16 << 10)
 #define FILE_MOST   ((size_t)64 << 20)
@@ -526,11 +527,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	char command[64];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -r %s", folder);
-	return system(command);
+	return shell_remove(folder);
 }
 
 int main(void)

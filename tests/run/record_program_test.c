@@ -3,9 +3,9 @@
 #include "quire_test.h"
 
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "shell.h"
 #include "trace/katr.h"
 
 static char directory[] = "/tmp/record_program_test.XXXXXX";
@@ -21,11 +21,8 @@ static int make_directory(void **state)
 
 static int drop_directory(void **state)
 {
-	char line[512];
-
 	(void)state;
-	snprintf(line, sizeof(line), "rm -rf '%s'", directory);
-	return system(line);
+	return shell_remove(directory);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
@@ -41,18 +38,12 @@ static struct answer shell(const char *line)
 	static char command[2048];
 	struct answer answer;
 	char err[128];
-	FILE *file;
-	int status;
 
 	snprintf(err, sizeof(err), "%s/err", directory);
 	snprintf(command, sizeof(command), "R='%s record'; P='%s'; O='%s/o'; { %s; } 2>'%s'", quire,
 		 program, directory, line, err);
-	status = system(command);
-	answer.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	file = fopen(err, "r");
-	assert_non_null(file);
-	answer.err[fread(answer.err, 1, sizeof(answer.err) - 1, file)] = '\0';
-	fclose(file);
+	answer.status = shell_status(command);
+	shell_read(err, answer.err, sizeof(answer.err));
 	return answer;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/json_reader.h"
+#include "shell.h"
 
 static char directory[] = "/tmp/run_test.XXXXXX";
 static char quire[256], library[256], again[256], json[256], copy[256];
@@ -27,7 +28,7 @@ static int copy_file(const char *from, const char *to)
 	char line[1024];
 
 	snprintf(line, sizeof(line), "cp -L '%s' '%s'", from, to);
-	return system(line);
+	return shell_status(line);
 }
 
 static char **test_arguments;
@@ -52,11 +53,8 @@ static int make_directory(void **state)
 
 static int drop_directory(void **state)
 {
-	char line[512];
-
 	(void)state;
-	snprintf(line, sizeof(line), "rm -rf '%s'", directory);
-	return system(line);
+	return shell_remove(directory);
 }
 
 struct answer {
@@ -64,32 +62,21 @@ struct answer {
 	char out[8192], err[8192];
 };
 
-static void read_all(const char *path, char text[8192])
-{
-	FILE *file = fopen(path, "r");
-
-	assert_non_null(file);
-	text[fread(text, 1, 8191, file)] = '\0';
-	fclose(file);
-}
-
 /* Runs a line of the shell, in which $Q is "quire run" and $P the program; streams apart. */
 static struct answer shell(const char *line)
 {
 	static char command[4096];
 	char out[512], err[512];
 	struct answer answer;
-	int status;
 
 	snprintf(out, sizeof(out), "%s/out", directory);
 	snprintf(err, sizeof(err), "%s/err", directory);
 	snprintf(command, sizeof(command),
 		 "Q='%s run'; P='%s'; L='%s'; J='%s'; C='%s'; { %s; } >'%s' 2>'%s'", quire, program,
 		 library, json, copy, line, out, err);
-	status = system(command);
-	answer.status = WEXITSTATUS(status);
-	read_all(out, answer.out);
-	read_all(err, answer.err);
+	answer.status = shell_status(command);
+	shell_read(out, answer.out, sizeof(answer.out));
+	shell_read(err, answer.err, sizeof(answer.err));
 	return answer;
 }
 

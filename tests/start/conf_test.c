@@ -20,6 +20,7 @@
 #include <quire/quire.h>
 
 #include "confine.h"
+#include "shell.h"
 
 /* What the program's author says; tests change it in children, before the instance is made. */
 const char *quire_conf;
@@ -239,8 +240,7 @@ static void show_another(void)
 	status = system(line);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	snprintf(line, sizeof(line), "rm -r '%s'", runtime);
-	if (system(line) != 0)
+	if (shell_remove(runtime) != 0)
 		_exit(79);
 	_exit(WEXITSTATUS(status));
 }

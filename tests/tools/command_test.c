@@ -8,11 +8,11 @@
 #include "quire_test.h"
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/arguments.h"
 #include "common/json_reader.h"
+#include "shell.h"
 #include "trace_writer.h"
 
 static const char *quire_path, *traces_directory;
@@ -29,7 +29,6 @@ static struct answer run(const char *arguments)
 	struct answer answer = { .status = -1 };
 	char line[4096];
 	size_t used = (size_t)snprintf(line, sizeof(line), "'%s' ", quire_path);
-	FILE *pipe;
 
 	for (const char *at = arguments; *at != '\0' && used < sizeof(line) - 8; at++) {
 		const char *instead = NULL;
@@ -45,10 +44,7 @@ static struct answer run(const char *arguments)
 		at += instead != NULL;
 	}
 	snprintf(line + used, sizeof(line) - used, " 2>&1");
-	pipe = popen(line, "r");
-	assert_non_null(pipe);
-	answer.text[fread(answer.text, 1, sizeof(answer.text) - 1, pipe)] = '\0';
-	answer.status = WEXITSTATUS(pclose(pipe));
+	answer.status = shell_answer(line, answer.text, sizeof(answer.text));
 	return answer;
 }
 

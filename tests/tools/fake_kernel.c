@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "shell.h"
+
 #define PAGE_BYTES   4096u
 #define HEADER_BYTES 16u
 
@@ -103,10 +105,7 @@ void fake_init(struct fake_kernel *kernel)
 
 void fake_fini(struct fake_kernel *kernel)
 {
-	char line[128];
-
-	snprintf(line, sizeof(line), "rm -r '%s'", kernel->directory);
-	require(system(line) == 0, line);
+	require(shell_remove(kernel->directory) == 0, kernel->directory);
 	for (unsigned cpu = 0; cpu < FAKE_CPUS_NR; cpu++)
 		bytes_free(&kernel->pages[cpu]);
 }

@@ -13,12 +13,12 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include "machine/linux/sanitizer.h"
 #include "common/progress.h"
+#include "shell.h"
 #include "trace_writer.h"
 
 static const char *quire_path;
@@ -34,9 +34,9 @@ static void expect_shell(const char *lines)
 
 	assert_in_range(snprintf(text, sizeof(text), SHELL, directory, quire_path, lines), 1,
 			sizeof(text) - 1);
-	status = system(text);
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		fail_msg("%s: status 0x%x", lines, status);
+	status = shell_status(text);
+	if (status != 0)
+		fail_msg("%s: status %d", lines, status);
 }
 
 /* As one frame that says nothing of its length and asks its reader for a window of 128 MiB. */
@@ -112,11 +112,8 @@ static int make_directory(void **state)
 
 static int drop_directory(void **state)
 {
-	char line[64];
-
 	(void)state;
-	snprintf(line, sizeof(line), "rm -r '%s'", directory);
-	return system(line);
+	return shell_remove(directory);
 }
 
 /* ---- what cannot be written ------------------------------------------------------------------- */

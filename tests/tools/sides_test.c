@@ -2,10 +2,10 @@
 /* sides_test QUIRE - quire replay of A against B, and without content, on a made-up recording */
 #include "quire_test.h"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/json_reader.h"
+#include "shell.h"
 #include "trace_writer.h"
 
 static char *quire_path;
@@ -30,29 +30,18 @@ static int make_directory(void **state)
 
 static int drop_directory(void **state)
 {
-	char line[64];
-
 	(void)state;
-	snprintf(line, sizeof(line), "rm -r '%s'", directory);
-	return system(line);
+	return shell_remove(directory);
 }
 
 /* `quire replay ARGUMENTS trace`, in the directory: its exit status; what it says into @text. */
 static int replay(const char *arguments, char *text, size_t text_bytes)
 {
 	char line[512];
-	size_t nr;
-	FILE *pipe;
-	int status;
 
 	snprintf(line, sizeof(line), "cd '%s' && %s replay %s trace 2>&1", directory, quire_path,
 		 arguments);
-	pipe = popen(line, "r");
-	assert_non_null(pipe);
-	nr = fread(text, 1, text_bytes - 1, pipe);
-	text[nr] = '\0';
-	status = pclose(pipe);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	return shell_answer(line, text, text_bytes);
 }
 
 /* A file of the directory; the caller frees it. */

@@ -22,6 +22,7 @@
 #include <quire/vmap.h>
 
 #include "common/json_reader.h"
+#include "shell.h"
 #include "stat/figures.h"
 #include "stats/seen.h"
 #include "stats/stats.h"
@@ -47,16 +48,12 @@ static void run(const char *format, ...)
 	char line[1024];
 	size_t used = (size_t)snprintf(line, sizeof(line), "'%s' ", quire_path);
 	va_list args;
-	FILE *pipe;
 
 	va_start(args, format);
 	used += (size_t)vsnprintf(line + used, sizeof(line) - used, format, args);
 	va_end(args);
 	snprintf(line + used, sizeof(line) - used, " 2>&1");
-	pipe = popen(line, "r");
-	assert_non_null(pipe);
-	answer.text[fread(answer.text, 1, sizeof(answer.text) - 1, pipe)] = '\0';
-	answer.status = WEXITSTATUS(pclose(pipe));
+	answer.status = shell_answer(line, answer.text, sizeof(answer.text));
 }
 
 /* A command that must succeed. */
@@ -70,7 +67,7 @@ static void shell(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	assert_int_equal(system(line), 0);
+	assert_int_equal(shell_status(line), 0);
 }
 
 static void expect(int status, const char *text)
@@ -208,15 +205,12 @@ static void a_child_of_fork_shows_its_own(void **state)
 
 static unsigned files_nr(void)
 {
-	char line[256];
+	char line[256], text[32];
 	unsigned nr = 0;
-	FILE *pipe;
 
 	snprintf(line, sizeof(line), "ls %s/quire 2>/dev/null | wc -l", runtime);
-	pipe = popen(line, "r");
-	assert_non_null(pipe);
-	assert_int_equal(fscanf(pipe, "%u", &nr), 1);
-	pclose(pipe);
+	assert_int_equal(shell_answer(line, text, sizeof(text)), 0);
+	assert_int_equal(sscanf(text, "%u", &nr), 1);
 	return nr;
 }
 
@@ -874,11 +868,8 @@ static int make_runtime(void **state)
 
 static int remove_runtime(void **state)
 {
-	char line[128];
-
 	(void)state;
-	snprintf(line, sizeof(line), "rm -rf %s", runtime);
-	return system(line);
+	return shell_remove(runtime);
 }
 
 int main(int argc, char **argv)

@@ -14,6 +14,7 @@
 
 #include "confine.h"
 #include "machine/observed.h"
+#include "shell.h"
 
 #define BYTES ((size_t)8192)
 
@@ -212,11 +213,8 @@ static int make_runtime(void **state)
 
 static int remove_runtime(void **state)
 {
-	char line[128];
-
 	(void)state;
-	snprintf(line, sizeof(line), "rm -rf %s", runtime);
-	return system(line);
+	return shell_remove(runtime);
 }
 
 int main(void)
