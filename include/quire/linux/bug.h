@@ -11,6 +11,7 @@
 extern unsigned quire_linux_warnings;
 QUIRE_LINUX_SHARED_ unsigned quire_linux_warnings;
 
+/* Counts a warning, and says where it is. */
 static inline void quire_linux_warn_(const char *file, int line)
 {
 	(void)__atomic_fetch_add(&quire_linux_warnings, 1, __ATOMIC_RELAXED);

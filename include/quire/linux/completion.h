@@ -26,6 +26,7 @@ static inline void init_completion(struct completion *completion)
 	*completion = (struct completion)COMPLETION_INITIALIZER(completion);
 }
 
+/* Lets one waiter go, or @all of now and later. */
 static inline void quire_linux_complete_(struct completion *completion, bool all)
 {
 	(void)pthread_mutex_lock(&completion->lock);

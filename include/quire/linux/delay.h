@@ -49,6 +49,7 @@ static inline struct timespec quire_linux_end_(unsigned long ticks)
 				  .tv_nsec = (long)(end % HZ) * (1000000000 / HZ) };
 }
 
+/* Ticks until @end; 0 once it has passed. */
 static inline unsigned long quire_linux_left_(const struct timespec *end)
 {
 	uint64_t now = quire_linux_ticks_(CLOCK_MONOTONIC);

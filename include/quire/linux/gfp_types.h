@@ -68,6 +68,7 @@ static inline bool gfpflags_allow_blocking(gfp_t gfp)
 extern bool quire_linux_init_on_alloc;
 QUIRE_LINUX_SHARED_ bool quire_linux_init_on_alloc;
 
+/* Does an allocation with these flags have to be zeroed? */
 static inline bool quire_linux_is_zeroed_(gfp_t gfp)
 {
 	return gfp & __GFP_ZERO || unlikely(quire_linux_init_on_alloc);

@@ -52,6 +52,7 @@ static inline bool kthread_should_stop(void)
 	return __atomic_load_n(&current->should_stop, __ATOMIC_ACQUIRE);
 }
 
+/* The start routine of a task's thread. */
 static inline void *quire_linux_begin_task_(void *arg)
 {
 	struct task_struct *task = (struct task_struct *)arg;

@@ -16,6 +16,7 @@ static inline void INIT_LIST_HEAD(struct list_head *list)
 	list->prev = list;
 }
 
+/* Puts @entry between two neighbours. */
 static inline void quire_linux_link_(struct list_head *before, struct list_head *entry,
 				     struct list_head *behind)
 {

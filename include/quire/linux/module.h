@@ -42,6 +42,7 @@ struct quire_linux_module {
 extern struct quire_linux_module quire_linux_module;
 QUIRE_LINUX_SHARED_ struct quire_linux_module quire_linux_module;
 
+/* Appends @part: lists are in the order in which constructors run. */
 static inline void quire_linux_add_(struct quire_linux_part **list, struct quire_linux_part *part)
 {
 	while (*list != NULL)
@@ -186,6 +187,7 @@ static inline bool quire_linux_set_(char *argument)
 
 /* ---- main ---- */
 
+/* Loads and unloads: after an -EAGAIN nothing is loaded, and no exit function runs.  Returns the program's status. */
 static inline int quire_linux_run_(void)
 {
 	bool is_unloaded = false;

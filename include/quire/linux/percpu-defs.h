@@ -179,8 +179,8 @@ static inline void *quire_linux_copy_(const volatile void *ptr)
 
 /* ---- operations on 16 bytes ---- */
 
-/* Of 16 aligned bytes: stores @value if they are @old.  Returns what they were. */
 #if defined(__x86_64__)
+/* Of 16 aligned bytes: stores @value if they are @old.  Returns what they were. */
 static inline u128 quire_linux_cmpxchg128_(volatile u128 *ptr, u128 old, u128 value)
 {
 	u64 low = (u64)old, high = (u64)(old >> 64);
@@ -192,6 +192,7 @@ static inline u128 quire_linux_cmpxchg128_(volatile u128 *ptr, u128 old, u128 va
 	return (u128)high << 64 | low;
 }
 #elif defined(__aarch64__)
+/* The same. */
 static inline u128 quire_linux_cmpxchg128_(volatile u128 *ptr, u128 old, u128 value)
 {
 	u64 low, high, put_low, put_high;
@@ -214,6 +215,7 @@ static inline u128 quire_linux_cmpxchg128_(volatile u128 *ptr, u128 old, u128 va
 }
 #endif
 
+/* The same on the current CPU's copy of @ptr. */
 static inline u128 quire_linux_this_cpu_cmpxchg128_(volatile void *ptr, u128 old, u128 value)
 {
 	u128 found;

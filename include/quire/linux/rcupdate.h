@@ -74,11 +74,13 @@ static inline void synchronize_rcu(void)
 	(void)pthread_mutex_unlock(&grace->lock);
 }
 
+/* Is the thread in no section, neither of readers nor of linux/preempt.h? */
 static inline bool quire_linux_may_wait_(void)
 {
 	return quire_linux_reader.depth == 0 && !in_atomic();
 }
 
+/* Frees what the thread deferred in sections, once it may wait. */
 static inline void quire_linux_free_deferred_(void)
 {
 	struct quire_linux_deferred *deferred = quire_linux_reader.deferred;
@@ -131,6 +133,7 @@ static inline void quire_linux_after_grace_(void (*free_it)(void *from, void *pt
 #define rcu_dereference(ptr)	       __atomic_load_n(&(ptr), __ATOMIC_ACQUIRE)
 #define rcu_assign_pointer(ptr, value) __atomic_store_n(&(ptr), value, __ATOMIC_RELEASE)
 
+/* Calls call_rcu()'s function, as quire_linux_after_grace_() calls functions. */
 static inline void quire_linux_call_rcu_(void *func, void *head)
 {
 	((void (*)(struct rcu_head *))func)((struct rcu_head *)head);
@@ -143,6 +146,7 @@ static inline void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head 
 
 #include <linux/kvmalloc.h>
 
+/* kvfree(), likewise. */
 static inline void quire_linux_kvfree_(void *from, void *ptr)
 {
 	(void)from;

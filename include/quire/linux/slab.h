@@ -31,11 +31,13 @@ struct kmem_cache {
 	slab_flags_t flags;
 };
 
+/* Calls the constructor of a cache, @arg, as Quire calls constructors. */
 static inline void quire_linux_construct_(void *object, void *arg)
 {
 	((struct kmem_cache *)arg)->ctor(object);
 }
 
+/* The flags of Quire's caches.  Poison would spoil what is constructed, or may still be read. */
 static inline unsigned quire_linux_cache_flags_(slab_flags_t flags, bool is_constructed)
 {
 	unsigned cache_flags = 0;
@@ -83,6 +85,7 @@ static inline struct kmem_cache *kmem_cache_create(const char *name, unsigned si
 /* How many objects, of those that are in use, a warning tells the addresses of. */
 #define QUIRE_LINUX_LEFT_ 16
 
+/* Warns that objects of a cache are in use, and says where the first ones are. */
 static inline void quire_linux_warn_of_objects_(struct kmem_cache *cache)
 {
 	void *objects[QUIRE_LINUX_LEFT_];
@@ -127,6 +130,7 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 #define kmem_cache_alloc_node(cache, gfp, node) kmem_cache_alloc(cache, gfp)
 #define kmem_cache_alloc_lru(cache, lru, gfp)	kmem_cache_alloc(cache, gfp)
 
+/* Frees an object, as quire_linux_after_grace_() calls functions. */
 static inline void quire_linux_free_object_(void *cache, void *object)
 {
 	quire_cache_free((struct quire_cache *)cache, object);

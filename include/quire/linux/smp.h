@@ -5,6 +5,7 @@
 
 #include <linux/preempt.h>
 
+/* The section's CPU; outside of one, where the thread runs at this moment. */
 static inline unsigned quire_linux_cpu_(void)
 {
 	if (quire_linux_section.depth != 0)

@@ -52,6 +52,7 @@ struct quire_linux_mappings {
 extern struct quire_linux_mappings quire_linux_mappings;
 QUIRE_LINUX_SHARED_ struct quire_linux_mappings quire_linux_mappings;
 
+/* Puts the record of a mapping on the list, and counts it. */
 static inline void quire_linux_put_mapping_(struct quire_linux_mapping *mapping)
 {
 	(void)pthread_mutex_lock(&quire_linux_mappings.lock);
@@ -170,6 +171,7 @@ static inline void vfree(const void *addr)
 
 /* ---- areas ---- */
 
+/* @flags are Quire's, besides those of @gfp.  An @align of at most a page is the area's anyhow. */
 static inline void *quire_linux_vmalloc_(size_t size, size_t align, gfp_t gfp, unsigned flags)
 {
 	if (align <= PAGE_SIZE)
@@ -195,6 +197,7 @@ static inline void *quire_linux_vmalloc_(size_t size, size_t align, gfp_t gfp, u
 #define vmalloc_32(size)			       vmalloc(size)
 #define vmalloc_32_user(size)			       vzalloc(size)
 
+/* NULL if the product is too large for a size_t. */
 static inline void *quire_linux_varray_(size_t count, size_t size, gfp_t gfp)
 {
 	size_t bytes;
