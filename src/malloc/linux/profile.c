@@ -35,7 +35,7 @@
 
 static struct {
 	uint32_t busy;		/* atomic: a call writes */
-	uint32_t process;	/* (c) that began it: children write nothing at their end */
+	uint32_t process;	/* (c) that took the name; others, its children, write nothing */
 	char name[PATH_MAX];	/* (c) of the file that a signal and the end write; empty: none */
 	char program[PATH_MAX]; /* the writer's, as is the next */
 	char temporary[PATH_MAX + 32];
@@ -327,9 +327,10 @@ void profile_file_begin(unsigned number)
 	struct sigaction action = { .sa_handler = handle, .sa_flags = SA_RESTART | SA_ONSTACK };
 	const char *name = process_env(PROFILE_VARIABLE);
 
-	own.process = (uint32_t)getpid();
-	if (name != NULL)
+	if (name != NULL) {
+		own.process = (uint32_t)getpid();
 		take_name(name);
+	}
 	if (number == 0)
 		return;
 	sigemptyset(&action.sa_mask);
@@ -349,6 +350,6 @@ void profile_file_tell_maps(char *maps, size_t bytes)
 
 void profile_file_end(void)
 {
-	if (own.process == (uint32_t)getpid())
+	if (own.process != 0 && own.process == (uint32_t)getpid())
 		write_named();
 }
