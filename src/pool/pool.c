@@ -31,7 +31,6 @@
 #include "base/mem.h"
 #include "base/round.h"
 #include "instance/instance.h"
-#include "instance/shrinker.h"
 #include "machine/lock.h"
 #include "machine/mem.h"
 #include "page/charge.h"
@@ -337,25 +336,31 @@ uint32_t pool_take(struct pool *pool, unsigned flags)
 	return index;
 }
 
+/* Of pool_alloc(). */
+struct attempt {
+	struct pool *pool;
+	unsigned flags;
+	uint32_t index; /* what it found */
+};
+
+/* Whatever the system says, it is a refusal. */
+static int take_or_grow(void *arg)
+{
+	struct attempt *attempt = arg;
+
+	/* Other threads may take all new records first; then this grows again. */
+	while ((attempt->index = pool_take(attempt->pool, attempt->flags)) == POOL_NONE)
+		if (grow(attempt->pool, attempt->flags) != 0)
+			return -ENOMEM;
+	return 0;
+}
+
 uint32_t pool_alloc(struct pool *pool, unsigned flags)
 {
-	uint32_t index = pool_take(pool, flags);
-	bool one_attempt = (flags & (FLAGS_NO_WAIT | QUIRE_NORETRY)) != 0, made_room = false;
-	struct shrinkers_walk walk = shrinkers_walk_begin(pool->q, mem_page_bytes());
+	struct attempt attempt = { .pool = pool, .flags = flags };
 
-	while (index == POOL_NONE) {
-		int error = grow(pool, flags);
-
-		if (error && (one_attempt || (made_room && !shrinkers_step(pool->q, &walk))))
-			return POOL_NONE;
-		if (error) {
-			page_make_room(pool->q);
-			made_room = true;
-		}
-		/* Other threads may take all new records first; then this grows again. */
-		index = pool_take(pool, flags);
-	}
-	return index;
+	(void)page_attempt(pool->q, mem_page_bytes(), flags, take_or_grow, &attempt);
+	return attempt.index;
 }
 
 static void free_locked(struct pool *pool, uint32_t index)
