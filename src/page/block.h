@@ -87,6 +87,12 @@ uint32_t block_fullest_locked(const struct zone *zone, unsigned row, unsigned or
 /* As block_fullest_locked(), but one of the emptiest: to claim it, or to empty it. */
 uint32_t block_emptiest_locked(const struct zone *zone, unsigned row, unsigned order);
 
+/* The order of the smallest free run of @order or more in a block that has one: it is cut next. */
+static inline unsigned block_order_cut(const struct pageblock *b, unsigned order)
+{
+	return order + (unsigned)__builtin_ctz((unsigned)b->orders >> order);
+}
+
 /* Whole and offline blocks; under the zone's lock.  Lists are newest first but for what is pushed
  * @at_tail. */
 void block_list_push(struct pages *p, struct block_list *list, uint32_t block, bool at_tail);

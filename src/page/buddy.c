@@ -185,7 +185,7 @@ void buddy_free_locked(struct pages *p, struct zone *zone, uint32_t frame, unsig
 static uint32_t block_take_run(struct pages *p, struct zone *zone, struct pageblock *b,
 			       uint32_t first, unsigned order)
 {
-	unsigned o = order + (unsigned)__builtin_ctz((unsigned)b->orders >> order);
+	unsigned o = block_order_cut(b, order);
 	uint32_t frame = first + b->free[o];
 	unsigned zero = page_state(p, frame) & STATE_ZERO;
 

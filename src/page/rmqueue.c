@@ -132,16 +132,6 @@ static uint32_t other_partial_locked(struct zone *zone, unsigned order, unsigned
 	return block != BLOCK_NONE ? block : block_emptiest_locked(zone, ROW_TYPE + other, order);
 }
 
-/* The order of the free run that buddy_take_partial_locked() would cut next; the row has one. */
-static unsigned next_run_order_locked(const struct pages *p, struct zone *zone, unsigned row,
-				      unsigned order)
-{
-	uint32_t block = block_fullest_locked(zone, row, order);
-
-	DCHECK(lock_is_held(&zone->lock));
-	return order + (unsigned)__builtin_ctz((unsigned)p->block[block].orders >> order);
-}
-
 /* Attempt 5.  Takes at most one run: stealing is the exception, and each steal is decided afresh. */
 static unsigned steal_locked(struct pages *p, struct zone *zone, const struct page_request *request,
 			     uint32_t *frames)
@@ -165,7 +155,8 @@ static unsigned steal_locked(struct pages *p, struct zone *zone, const struct pa
 		}
 		block_set_tag_locked(p, zone, block, tag);
 		row = ROW_TYPE + (tag & TAG_TYPE);
-		whole = next_run_order_locked(p, zone, row, order);
+		/* Of the run that is cut next, which the probe shows. */
+		whole = block_order_cut(&p->block[block_fullest_locked(zone, row, order)], order);
 		taken = buddy_take_partial_locked(p, zone, row, order, frames, 1);
 		say_fallback(p, frames[0], request, whole, fallback[type][i],
 			     (tag & TAG_TYPE) == type);
