@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handed.c - memory files of another process
+ * handed.c - files of another process, in memory and on a disk
  *
- * Only files that are sealed against shrinking are mapped: an access behind the end of one that somebody
- * truncates is a SIGBUS in the middle of malloc().  A descriptor that is no such file, because the program
- * was given another one under the same number, has no seals, so this is also what tells them apart.
+ * Of those in memory only files that are sealed against shrinking are mapped: an access behind the end of one
+ * that somebody truncates is a SIGBUS in the middle of malloc().  A descriptor that is no such file, because the
+ * program was given another one under the same number, has no seals, so this is also what tells them apart.
  */
 #include "machine/handed.h"
 
