@@ -32,7 +32,8 @@ void json_put_pairs(FILE *file, const struct json_pair *pairs, size_t nr)
 
 /* ---- what the kinds share -------------------------------------------------------------------- */
 
-void json_put_object_totals(FILE *file, const char *indent, const struct plan *plan)
+/* The first of the totals of areas and objects; @indent before each line. */
+static void put_object_totals(FILE *file, const char *indent, const struct plan *plan)
 {
 	const struct plan_totals *totals = &plan->totals;
 	const char *before = "";
@@ -67,11 +68,35 @@ void json_put_checked(FILE *file, const char *indent, const struct outcome *outc
 	fprintf(file, "%s\"bytes_checked\": %" PRIu64 "\n", indent, outcome->checked.bytes_checked);
 }
 
-void json_put_mark(FILE *file, const struct plan_mark *mark)
+void json_put_marks(FILE *file, const struct outcome *outcome, json_put_mark_fn put_mark)
 {
-	json_put_string(file, "name", mark->name);
-	fprintf(file, ", \"seconds\": %.6f, \"live_blocks\": %" PRIu64 ", ", mark->seconds,
-		mark->live_blocks);
+	const struct plan *plan = outcome->plan;
+
+	fprintf(file, "      \"marks\": [\n");
+	for (uint32_t i = 0; i < plan->marks_nr; i++) {
+		fprintf(file, "        {");
+		json_put_string(file, "name", plan->marks[i].name);
+		fprintf(file, ", \"seconds\": %.6f, \"live_blocks\": %" PRIu64 ", ",
+			plan->marks[i].seconds, plan->marks[i].live_blocks);
+		put_mark(file, outcome, i);
+		fprintf(file, "}%s\n", i + 1 < plan->marks_nr ? "," : "");
+	}
+	fprintf(file, "      ]");
+}
+
+void json_put_objects(FILE *file, const struct outcome *outcome, json_put_stat_fn put_stat,
+		      json_put_mark_fn put_mark)
+{
+	static const char indent[] = "        ";
+
+	fprintf(file, "      \"totals\": {\n");
+	put_object_totals(file, indent, outcome->plan);
+	fprintf(file, "%s\"quire\": ", indent);
+	put_stat(file, &outcome->checked.objects);
+	fprintf(file, ",\n");
+	json_put_checked(file, indent, outcome);
+	fprintf(file, "      },\n");
+	json_put_marks(file, outcome, put_mark);
 }
 
 /* ---- a trace --------------------------------------------------------------------------------- */

@@ -93,8 +93,6 @@ static void put_mark(FILE *file, const struct outcome *outcome, uint32_t index)
 	const struct plan_mark *mark = &outcome->plan->marks[index];
 	const struct engine_mark *measured = &outcome->checked.marks[index];
 
-	fprintf(file, "        {");
-	json_put_mark(file, mark);
 	fprintf(file, "\"blocks_at_best\": %" PRIu64 ",\n",
 		outcome_blocks_at_best(outcome, mark->kernel.occupancy.live_pages));
 	put_side(file, "kernel", &mark->kernel.occupancy, mark->kernel.free_pages,
@@ -102,14 +100,10 @@ static void put_mark(FILE *file, const struct outcome *outcome, uint32_t index)
 	fprintf(file, ",\n");
 	put_side(file, "quire", &measured->occupancy, measured->stat.free_pages,
 		 measured->stat.cached_pages);
-	fprintf(file, "}%s\n", index + 1 < outcome->plan->marks_nr ? "," : "");
 }
 
 void json_put_pages(FILE *file, const struct outcome *outcome)
 {
 	put_totals(file, outcome);
-	fprintf(file, "      \"marks\": [\n");
-	for (uint32_t i = 0; i < outcome->plan->marks_nr; i++)
-		put_mark(file, outcome, i);
-	fprintf(file, "      ]");
+	json_put_marks(file, outcome, put_mark);
 }

@@ -4,10 +4,9 @@
 
 #include <inttypes.h>
 
-#define PAIRS_NR(pairs) (sizeof(pairs) / sizeof((pairs)[0]))
-
-static void put_stat(FILE *file, const char *key, const struct quire_percpu_stat *stat)
+static void put_stat(FILE *file, const struct object_stat *objects)
 {
+	const struct quire_percpu_stat *stat = &objects->percpu;
 	const struct json_pair pairs[] = {
 		{ "populated_kB", stat->populated_kB },
 		{ "populated_pages", stat->populated_pages },
@@ -31,7 +30,6 @@ static void put_stat(FILE *file, const char *key, const struct quire_percpu_stat
 		{ "atomic_refusals", stat->atomic_refusals },
 	};
 
-	fprintf(file, "\"%s\": ", key);
 	json_put_pairs(file, pairs, PAIRS_NR(pairs));
 }
 
@@ -47,40 +45,25 @@ static void put_kernel(FILE *file, const struct plan_kernel_percpu *kernel)
 		{ "empty_pages", kernel->empty_pages },
 	};
 
-	fprintf(file, "\"kernel\": ");
 	json_put_pairs(file, pairs, PAIRS_NR(pairs));
 }
 
 static void put_mark(FILE *file, const struct outcome *outcome, uint32_t index)
 {
 	const struct plan_mark *mark = &outcome->plan->marks[index];
-	static const char between[] = ",\n          ";
 
-	fprintf(file, "        {");
-	json_put_mark(file, mark);
-	fprintf(file, "\"live_kB\": %" PRIu64 "%s", outcome_live_kB(outcome->plan, mark), between);
+	fprintf(file, "\"live_kB\": %" PRIu64 ",\n          \"kernel\": ",
+		outcome_live_kB(outcome->plan, mark));
 	put_kernel(file, &mark->kernel.percpu);
-	fprintf(file, "%s", between);
-	put_stat(file, "quire", &outcome->checked.marks[index].objects.percpu);
+	fprintf(file, ",\n          \"quire\": ");
+	put_stat(file, &outcome->checked.marks[index].objects);
 	if (outcome->has_kept) {
-		fprintf(file, "%s", between);
-		put_stat(file, "quire_depopulate_off", &outcome->kept.marks[index].objects.percpu);
+		fprintf(file, ",\n          \"quire_depopulate_off\": ");
+		put_stat(file, &outcome->kept.marks[index].objects);
 	}
-	fprintf(file, "}%s\n", index + 1 < outcome->plan->marks_nr ? "," : "");
 }
 
 void json_put_percpu(FILE *file, const struct outcome *outcome)
 {
-	static const char indent[] = "        ";
-
-	fprintf(file, "      \"totals\": {\n");
-	json_put_object_totals(file, indent, outcome->plan);
-	fprintf(file, "%s", indent);
-	put_stat(file, "quire", &outcome->checked.objects.percpu);
-	fprintf(file, ",\n");
-	json_put_checked(file, indent, outcome);
-	fprintf(file, "      },\n      \"marks\": [\n");
-	for (uint32_t i = 0; i < outcome->plan->marks_nr; i++)
-		put_mark(file, outcome, i);
-	fprintf(file, "      ]");
+	json_put_objects(file, outcome, put_stat, put_mark);
 }

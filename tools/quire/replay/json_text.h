@@ -13,13 +13,17 @@ struct json_pair {
 	const char *key;
 	uint64_t value;
 };
+#define PAIRS_NR(pairs) (sizeof(pairs) / sizeof((pairs)[0]))
 void json_put_pairs(FILE *file, const struct json_pair *pairs, size_t nr);
-/* The first of the totals of areas and objects; @indent before each line. */
-void json_put_object_totals(FILE *file, const char *indent, const struct plan *plan);
 /* Puts the times and the checks: the last totals of each kind. */
 void json_put_checked(FILE *file, const char *indent, const struct outcome *outcome);
-/* name, seconds and live_blocks of a mark, and a comma */
-void json_put_mark(FILE *file, const struct plan_mark *mark);
+/* "marks": [...] with name, seconds and live_blocks of each; @put_mark adds what its kind has. */
+typedef void (*json_put_mark_fn)(FILE *file, const struct outcome *outcome, uint32_t index);
+void json_put_marks(FILE *file, const struct outcome *outcome, json_put_mark_fn put_mark);
+/* The whole of areas or objects; @put_stat: our figures, {...}. */
+typedef void (*json_put_stat_fn)(FILE *file, const struct object_stat *stat);
+void json_put_objects(FILE *file, const struct outcome *outcome, json_put_stat_fn put_stat,
+		      json_put_mark_fn put_mark);
 
 /* ---- the kinds: "totals", "marks" ------------------------------------------------------------ */
 void json_put_pages(FILE *file, const struct outcome *outcome);

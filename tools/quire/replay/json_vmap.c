@@ -2,10 +2,9 @@
 /* json_vmap.c - a replay of areas, as JSON */
 #include "replay/json_text.h"
 
-#define PAIRS_NR(pairs) (sizeof(pairs) / sizeof((pairs)[0]))
-
-static void put_stat(FILE *file, const struct quire_vmap_stat *stat)
+static void put_stat(FILE *file, const struct object_stat *objects)
 {
+	const struct quire_vmap_stat *stat = &objects->vmap;
 	const struct json_pair pairs[] = {
 		{ "busy_areas", stat->busy_areas },
 		{ "busy_bytes", stat->busy_bytes },
@@ -49,28 +48,14 @@ static void put_mark(FILE *file, const struct outcome *outcome, uint32_t index)
 {
 	const struct plan_mark *mark = &outcome->plan->marks[index];
 
-	fprintf(file, "        {");
-	json_put_mark(file, mark);
 	fprintf(file, "\"live_bytes\": %llu,\n          \"kernel\": ",
 		(unsigned long long)mark->live_bytes);
 	put_kernel(file, &mark->kernel.vmap);
 	fprintf(file, ",\n          \"quire\": ");
-	put_stat(file, &outcome->checked.marks[index].objects.vmap);
-	fprintf(file, "}%s\n", index + 1 < outcome->plan->marks_nr ? "," : "");
+	put_stat(file, &outcome->checked.marks[index].objects);
 }
 
 void json_put_vmap(FILE *file, const struct outcome *outcome)
 {
-	static const char indent[] = "        ";
-
-	fprintf(file, "      \"totals\": {\n");
-	json_put_object_totals(file, indent, outcome->plan);
-	fprintf(file, "%s\"quire\": ", indent);
-	put_stat(file, &outcome->checked.objects.vmap);
-	fprintf(file, ",\n");
-	json_put_checked(file, indent, outcome);
-	fprintf(file, "      },\n      \"marks\": [\n");
-	for (uint32_t i = 0; i < outcome->plan->marks_nr; i++)
-		put_mark(file, outcome, i);
-	fprintf(file, "      ]");
+	json_put_objects(file, outcome, put_stat, put_mark);
 }
