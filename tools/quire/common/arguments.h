@@ -24,6 +24,14 @@ void arguments_help(FILE *file, const struct command *command);
 /* "json" as it is typed: "--json"; "n": "-n". */
 const char *option_dashes(const struct option_row *row);
 
+/*
+ * Options of an instance, as in QUIRE_CONF: into @options.  A wrong one is wrong use: false, said of @command's @option, so
+ * that it is refused before anything is read.
+ */
+struct quire_options;
+bool argument_conf(const char *command, const char *option, const char *text,
+		   struct quire_options *options);
+
 /* A whole number from 1 to INT32_MAX, without sign; 0: it is none. */
 uint32_t argument_number(const char *text);
 /* What is left of a command line: no word, or a process's number, into @pid.  False, said, if it is anything else. */

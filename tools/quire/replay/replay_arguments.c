@@ -90,19 +90,14 @@ static bool add_kind(struct replay_request *request, const char *name)
 	return false;
 }
 
-/*
- * Options of the instance are gathered as one string, later ones over earlier ones.  A wrong one is
- * wrong use: it is refused before anything is read.
- */
+/* Options of the instance are gathered as one string, later ones over earlier ones. */
 static bool add_conf(struct replay_request *request, char conf[CONF_BYTES], const char *option,
 		     const char *value)
 {
-	static const char prefix[] = "quire: ";
 	struct quire_options parsed = QUIRE_OPTIONS_INIT();
 	/* --placement packed is --conf placement:packed. */
 	bool is_key = conf == request->conf && strcmp(option, "--conf") != 0;
 	size_t used = strlen(conf);
-	char error[256];
 	int bytes;
 
 	bytes = snprintf(conf + used, CONF_BYTES - used, "%s%s%s%s", used > 0 ? "," : "",
@@ -111,13 +106,8 @@ static bool add_conf(struct replay_request *request, char conf[CONF_BYTES], cons
 		fprintf(stderr, "quire replay: %s: too long\n", option);
 		return false;
 	}
-	if (quire_options_parse(conf + used + (used > 0), &parsed, error, sizeof(error)) != 0) {
-		bool is_prefixed = strncmp(error, prefix, strlen(prefix)) == 0;
-
-		fprintf(stderr, "quire replay: %s: %s\n", option,
-			error + (is_prefixed ? strlen(prefix) : 0));
+	if (!argument_conf("replay", option, conf + used + (used > 0), &parsed))
 		return false;
-	}
 	if (parsed.depopulate != QUIRE_DEFAULT)
 		request->depopulates = parsed.depopulate == QUIRE_ON;
 	return true;

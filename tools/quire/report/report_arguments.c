@@ -31,19 +31,12 @@ const struct option_row report_rows[] = {
 	{ .name = NULL },
 };
 
-/* A wrong option of the instance is wrong use: refused before anything is read. */
 static bool take_conf(const char **conf, const char *option, const char *value)
 {
-	static const char prefix[] = "quire: ";
 	struct quire_options parsed = QUIRE_OPTIONS_INIT();
-	char error[256];
 
 	*conf = value;
-	if (quire_options_parse(value, &parsed, error, sizeof(error)) == 0)
-		return true;
-	fprintf(stderr, "quire report: %s: %s\n", option,
-		error + (strncmp(error, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0));
-	return false;
+	return argument_conf("report", option, value, &parsed);
 }
 
 static bool take_option(void *context, unsigned option, const char *value)
