@@ -23,31 +23,24 @@ static void print_names(FILE *file, const struct command *command)
 	fprintf(file, "--help");
 }
 
-/* "--json|--svg": the options with a value, of files or of others; nothing if there are none. */
-static unsigned print_with_value(FILE *file, const struct command *command, bool files)
+/* What bash offers behind an option with a value: files, or nothing if it is another value than a file's. */
+static void print_bash_values(FILE *file, const struct command *command, bool files)
 {
 	unsigned nr = 0;
 
 	for (const struct option_row *row = command->options; row->name != NULL; row++)
 		if (row->value != NULL && is_file(row) == files)
-			fprintf(file, "%s%s%s", nr++ > 0 ? "|" : "", option_dashes(row), row->name);
-	return nr;
+			fprintf(file, "%s%s%s", nr++ > 0 ? "|" : "\t\t[[ $before == @(",
+				option_dashes(row), row->name);
+	if (nr > 0)
+		fprintf(file, ") ]] && %s\n", files ? "_quire_files && return" : "return");
 }
 
 static void print_bash_command(FILE *file, const struct command *command)
 {
 	fprintf(file, "\t%s)\n", command->name);
-	for (unsigned files = 0; files < 2; files++) {
-		char names[1024] = "";
-		FILE *text = fmemopen(names, sizeof(names), "w");
-		unsigned nr = text != NULL ? print_with_value(text, command, files) : 0;
-
-		if (text != NULL)
-			fclose(text);
-		if (nr > 0)
-			fprintf(file, "\t\t[[ $before == @(%s) ]] && %s\n", names,
-				files ? "_quire_files && return" : "return");
-	}
+	print_bash_values(file, command, false);
+	print_bash_values(file, command, true);
 	if (command->runs_program)
 		fprintf(file, "\t\t_quire_program && return\n");
 	if (command->takes_command)
