@@ -392,15 +392,16 @@ static void take_areas(struct kernel_samples *samples, char *text, uint64_t ns)
 
 /* ---- all -------------------------------------------------------------------------------------- */
 
+/* A file of keys, up to a line that begins with @end if that is not NULL; @folder NULL: there is none. */
 static void take_key_file(struct kernel_samples *samples, unsigned table, const char *name,
-			  const char *path)
+			  const char *folder, const char *path, const char *end)
 {
 	uint64_t ns;
-	char *text = read_text(samples, samples->proc, path, &ns);
+	char *text = folder != NULL ? read_text(samples, folder, path, &ns) : NULL;
 
 	if (text == NULL)
 		return;
-	take_keys(samples, table, name, text, NULL);
+	take_keys(samples, table, name, text, end);
 	if (samples->values_nr > 0)
 		end_sample(samples, table, samples->values_nr, ns);
 }
@@ -416,32 +417,19 @@ static void take_file(struct kernel_samples *samples, const char *path,
 		take(samples, text, ns);
 }
 
-static void take_percpu(struct kernel_samples *samples)
-{
-	uint64_t ns;
-	char *text = samples->debug != NULL
-			     ? read_text(samples, samples->debug, "percpu_stats", &ns)
-			     : NULL;
-
-	if (text == NULL)
-		return;
-	take_keys(samples, TABLE_PERCPU, "percpu_global", text, "Per Chunk");
-	if (samples->values_nr > 0)
-		end_sample(samples, TABLE_PERCPU, samples->values_nr, ns);
-}
-
 void kernel_samples_take(struct kernel_samples *samples, bool is_full, const char *mark)
 {
 	size_t first = samples->samples_nr;
 
-	take_key_file(samples, TABLE_MEMINFO, "meminfo_kB", "meminfo");
+	take_key_file(samples, TABLE_MEMINFO, "meminfo_kB", samples->proc, "meminfo", NULL);
 	take_file(samples, "buddyinfo", take_buddy);
 	take_file(samples, "zoneinfo", take_zones);
 	take_file(samples, "zoneinfo", take_lists);
-	take_key_file(samples, TABLE_VMSTAT, "vmstat", "vmstat");
+	take_key_file(samples, TABLE_VMSTAT, "vmstat", samples->proc, "vmstat", NULL);
 	if (is_full) {
 		take_file(samples, "vmallocinfo", take_areas);
-		take_percpu(samples);
+		take_key_file(samples, TABLE_PERCPU, "percpu_global", samples->debug,
+			      "percpu_stats", "Per Chunk");
 	}
 	if (mark != NULL && samples->samples_nr > first)
 		samples->samples[first].mark = mark;
