@@ -50,7 +50,6 @@ struct recording_header {
 	uint32_t processes_nr; /* atomic: numbers given out */
 	uint32_t
 		unrecorded_nr; /* atomic: processes that found no part, or no room for it in the file */
-	uint32_t is_ended;     /* the command has taken everything */
 	/* Times of events are in ticks (clock_ticks()) if begin_ticks is not 0, else in ns. */
 	uint64_t begin_ticks;
 	uint64_t last_ticks, last_ns; /* of one moment; the command goes on with them */

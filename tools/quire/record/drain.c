@@ -371,7 +371,5 @@ int drain_end(struct drain *drain)
 	if (drain->header->parts_nr > 1)
 		look_for_ended(drain);
 	drain_all(drain, true);
-	if (drain->error == 0)
-		drain->header->is_ended = 1;
 	return drain->error;
 }
