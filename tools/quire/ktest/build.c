@@ -49,13 +49,11 @@ static bool find_headers(struct kit *kit, const char *headers, char *error, size
 
 static bool find_libraries(struct kit *kit, char *error, size_t error_bytes)
 {
-	struct preload preload;
 	char development[PATH_MAX + sizeof("/libquire.so")];
 
-	if (!preload_find(&preload, error, error_bytes))
+	if (!preload_find_library(kit->malloc, error, error_bytes))
 		return false;
-	(void)snprintf(kit->malloc, sizeof(kit->malloc), "%s", preload.library);
-	(void)snprintf(kit->library, sizeof(kit->library), "%s", preload.library);
+	(void)snprintf(kit->library, sizeof(kit->library), "%s", kit->malloc);
 	*strrchr(kit->library, '/') = '\0';
 	(void)snprintf(development, sizeof(development), "%s/libquire.so", kit->library);
 	if (access(development, R_OK) == 0)

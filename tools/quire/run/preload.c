@@ -53,22 +53,28 @@ static bool find_again(struct preload *preload, char *error, size_t error_bytes)
 	return false;
 }
 
-bool preload_find(struct preload *preload, char *error, size_t error_bytes)
+bool preload_find_library(char library[PATH_MAX], char *error, size_t error_bytes)
 {
 	char beside[PATH_MAX] = "", installed[PATH_MAX] = "";
 
 	if ((!beside_path(beside, sizeof(beside), LIBRARY) || access(beside, R_OK) != 0 ||
-	     snprintf(preload->library, PATH_MAX, "%s", beside) >= PATH_MAX) &&
-	    (!installed_path(installed) || realpath(installed, preload->library) == NULL)) {
+	     snprintf(library, PATH_MAX, "%s", beside) >= PATH_MAX) &&
+	    (!installed_path(installed) || realpath(installed, library) == NULL)) {
 		snprintf(error, error_bytes, "cannot find %s: looked for %s and %s", LIBRARY,
 			 beside, installed);
 		return false;
 	}
-	if (strpbrk(preload->library, " :") == NULL)
-		return find_again(preload, error, error_bytes);
+	if (strpbrk(library, " :") == NULL)
+		return true;
 	snprintf(error, error_bytes, "%s: the loader takes no path with a space or a colon in it",
-		 preload->library);
+		 library);
 	return false;
+}
+
+bool preload_find(struct preload *preload, char *error, size_t error_bytes)
+{
+	return preload_find_library(preload->library, error, error_bytes) &&
+	       find_again(preload, error, error_bytes);
 }
 
 /* ---- the shared memory ----------------------------------------------------------------------- */

@@ -20,7 +20,9 @@ struct preload {
 	struct report_header *header; /* and the parts behind it; NULL: none */
 };
 
-/* Finds the libraries: beside this program, or where it is installed.  False: *@error is one line. */
+/* Finds libquire-malloc: beside this program, or where it is installed.  False: *@error is one line. */
+bool preload_find_library(char library[PATH_MAX], char *error, size_t error_bytes);
+/* And what has the program's exec load it again. */
 bool preload_find(struct preload *preload, char *error, size_t error_bytes);
 /* Makes the shared memory.  0 or -errno. */
 int preload_share(struct preload *preload);
