@@ -156,10 +156,10 @@ static void a_wrong_option_of_a_side_is_named(void **state)
 	char text[1024];
 
 	(void)state;
-	assert_int_equal(replay("--a limt:1g", text, sizeof(text)), 2);
-	assert_non_null(strstr(text, "quire replay: --a: unknown option \"limt\""));
+	assert_int_equal(replay("-a limt:1g", text, sizeof(text)), 2);
+	assert_non_null(strstr(text, "quire replay: -a: unknown option \"limt\""));
 	assert_int_equal(replay("--b zones:2 --series", text, sizeof(text)), 2);
-	assert_non_null(strstr(text, "--series goes with neither --a nor --b"));
+	assert_non_null(strstr(text, "--series goes with neither -a nor -b"));
 }
 
 int main(int argc, char **argv)

@@ -188,7 +188,7 @@ const struct command command_replay = {
 	.name = "replay",
 	.summary = "replay a recorded kernel's allocations, checked byte by byte",
 	.synopsis = "quire replay [OPTION...] TRACE...\n"
-		    "quire replay --a STRING --b STRING [OPTION...] TRACE...\n"
+		    "quire replay -a STRING -b STRING [OPTION...] TRACE...\n"
 		    "quire replay --ablate | --series [--conf STRING] TRACE...",
 	.about = "Replays the allocations of a recorded kernel (traces/FORMAT.md).  Each block is\n"
 		 "filled with a pattern and compared byte by byte when it is freed; then a table\n"

@@ -16,7 +16,7 @@ struct replay_request {
 	bool has_sides;	  /* A against B, and no more */
 	const char *json;
 	char conf[512]; /* of --conf, --placement and --depopulate; empty if there are none */
-	char side_confs[2][512]; /* of --a and --b, over the conf */
+	char side_confs[2][512]; /* of -a and -b, over the conf */
 	bool depopulates;	 /* unless the conf says otherwise */
 	unsigned kinds;		 /* a bit each of enum katr_kind */
 	char **paths;

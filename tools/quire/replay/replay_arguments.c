@@ -139,10 +139,10 @@ static bool take_option(void *context, unsigned option, const char *value)
 		return add_conf(request, request->conf, "--depopulate", value);
 	case OPTION_A:
 		request->has_sides = true;
-		return add_conf(request, request->side_confs[0], "--a", value);
+		return add_conf(request, request->side_confs[0], "-a", value);
 	case OPTION_B:
 		request->has_sides = true;
-		return add_conf(request, request->side_confs[1], "--b", value);
+		return add_conf(request, request->side_confs[1], "-b", value);
 	case OPTION_UNFILLED:
 		request->is_unfilled = true;
 		return true;
@@ -161,7 +161,7 @@ static bool is_whole(struct replay_request *request)
 		return false;
 	}
 	if (alone != NULL && request->has_sides) {
-		fprintf(stderr, "quire replay: %s goes with neither --a nor --b\n", alone);
+		fprintf(stderr, "quire replay: %s goes with neither -a nor -b\n", alone);
 		return false;
 	}
 	if (request->ablates && request->is_series) {

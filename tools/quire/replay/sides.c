@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sides.c - quire replay --a --b: two configurations on the same traces, side by side
+ * sides.c - quire replay -a -b: two configurations on the same traces, side by side
  *
  * Each side gets a checked pass, which gives all figures but the time.  The passes for the time take turns, so
  * that what else the system does falls on both.

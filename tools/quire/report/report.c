@@ -256,7 +256,7 @@ const struct command command_report = {
 	.summary = "recordings and figures as one page that opens without a network",
 	.synopsis = "quire report [-o FILE] [--json FILE] [--perfetto FILE] [--no-replay]\n"
 		    "             TRACE|STATS...\n"
-		    "quire report --a STRING --b STRING [-o FILE] TRACE",
+		    "quire report -a STRING -b STRING [-o FILE] TRACE",
 	.about = "Writes one HTML page of at most 2 MB: what happened, memory over time, free\n"
 		 "blocks, the address space, sizes, lifetimes, latencies.  TRACE is a recording;\n"
 		 "it is replayed, and Quire's lines stand beside the kernel's.  STATS is what\n"

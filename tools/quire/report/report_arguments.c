@@ -54,9 +54,9 @@ static bool take_option(void *context, unsigned option, const char *value)
 		request->perfetto = value;
 		return true;
 	case OPTION_A:
-		return take_conf(&request->a, "--a", value);
+		return take_conf(&request->a, "-a", value);
 	case OPTION_B:
-		return take_conf(&request->b, "--b", value);
+		return take_conf(&request->b, "-b", value);
 	default:
 		request->skips_replay = true;
 		return true;
@@ -76,9 +76,9 @@ static bool is_whole(const struct report_request *request)
 	if (request->paths_nr > SOURCES_MAX)
 		return refuse("at most 8 inputs");
 	if ((request->a != NULL) != (request->b != NULL))
-		return refuse("--a and --b go together");
+		return refuse("-a and -b go together");
 	if (request->a != NULL && (request->paths_nr > 1 || request->skips_replay))
-		return refuse("--a and --b take one recording, and replay it");
+		return refuse("-a and -b take one recording, and replay it");
 	if (request->page == NULL && isatty(STDOUT_FILENO) == 1)
 		return refuse("a page is not for a terminal: -o FILE");
 	return true;
