@@ -59,6 +59,13 @@ void curve_end(struct curve *curve)
 		hold(curve, CURVE_BUCKETS - 1);
 }
 
+void curves_end(struct curve *const *curves, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++)
+		if (curves[i] != NULL)
+			curve_end(curves[i]);
+}
+
 void curve_range(const struct curve *curve, unsigned bucket, unsigned nr, float *min, float *max)
 {
 	*min = curve->min[bucket];

@@ -27,6 +27,8 @@ struct curve *curve_new(double seconds);
 void curve_put(struct curve *curve, double seconds, double value);
 /* The last value holds to the end of the time. */
 void curve_end(struct curve *curve);
+/* Each of an array that is not NULL. */
+void curves_end(struct curve *const *curves, unsigned nr);
 /* The bucket of a time: always one of them. */
 unsigned curve_bucket(double seconds, double all_seconds);
 /* The least and the most of @nr buckets from @bucket on, all of which have something. */

@@ -220,9 +220,7 @@ static void end_side(struct side *side)
 	for (uint32_t id = 0; id < side->plan->blocks_nr; id++)
 		close_spell(side, id);
 	curve_end(side->module->curves[CURVE_QUIRE]);
-	for (unsigned order = 0; order < ORDERS_NR; order++)
-		if (side->source->quire_orders[order] != NULL)
-			curve_end(side->source->quire_orders[order]);
+	curves_end(side->source->quire_orders, ORDERS_NR);
 	if (map->nr == 0)
 		return;
 	if (side->plan->kind == KATR_PAGE)

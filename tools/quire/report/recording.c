@@ -424,17 +424,9 @@ static void end_maps(struct reading *reading)
 
 static void end(struct reading *reading)
 {
-	struct source *source = reading->source;
-
 	end_lives(reading);
 	end_maps(reading);
-	for (unsigned i = 0; i < source->modules_nr; i++)
-		for (unsigned key = 0; key < CURVE_KEYS_NR; key++)
-			if (source->modules[i].curves[key] != NULL)
-				curve_end(source->modules[i].curves[key]);
-	for (unsigned order = 0; order < ORDERS_NR; order++)
-		if (source->linux_orders[order] != NULL)
-			curve_end(source->linux_orders[order]);
+	source_end_curves(reading->source);
 }
 
 int source_read_recording(struct source *source, char *error, size_t error_bytes)

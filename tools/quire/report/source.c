@@ -29,6 +29,13 @@ struct curve *source_curve(struct source *source, struct module *module, enum cu
 	return module->curves[key];
 }
 
+void source_end_curves(struct source *source)
+{
+	for (unsigned i = 0; i < source->modules_nr; i++)
+		curves_end(source->modules[i].curves, CURVE_KEYS_NR);
+	curves_end(source->linux_orders, ORDERS_NR);
+}
+
 const struct module *source_module(const struct source *source, const char *name)
 {
 	for (unsigned i = 0; i < source->modules_nr; i++)

@@ -118,6 +118,8 @@ __attribute__((format(printf, 3, 4))) void source_made(struct source *source, co
 void source_fini(struct source *source);
 /* The curve of a module, begun if need be; NULL without memory. */
 struct curve *source_curve(struct source *source, struct module *module, enum curve_key key);
+/* What was read, so all but Quire's, reaches to the end. */
+void source_end_curves(struct source *source);
 /* The module of that name; NULL: the source has none. */
 const struct module *source_module(const struct source *source, const char *name);
 /* Whether the module has a curve with something in it. */

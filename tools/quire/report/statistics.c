@@ -239,10 +239,7 @@ static int read_looks(struct source *source, struct looks *looks)
 		return -ENOMEM;
 	for (size_t i = 0; i < looks->nr; i++)
 		read_figures(source, looks->lines[i], time_of(source, looks, i));
-	for (unsigned i = 0; i < source->modules_nr; i++)
-		for (unsigned key = 0; key < CURVE_KEYS_NR; key++)
-			if (source->modules[i].curves[key] != NULL)
-				curve_end(source->modules[i].curves[key]);
+	source_end_curves(source);
 	source_made(source, "file", "%s", source->path);
 	source_made(source, "looks", "%zu", looks->nr);
 	source_made(source, "format", "quire-stat 1");
