@@ -55,6 +55,8 @@ extern const struct command *const commands[];
 const struct command *command_find(const char *name);
 /* Says that there is none of this name, and which is the nearest. */
 enum exit_status command_refuse(const char *name);
+/* Says that a command has no memory for its state. */
+enum exit_status command_no_memory(const char *name);
 /* What `quire --help` prints. */
 void commands_help(FILE *file);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/command.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,12 @@ enum exit_status command_refuse(const char *name)
 	fprintf(stderr, "quire: there is no command '%s'; the nearest is '%s'\n", name,
 		command_nearest(name, names));
 	return EXIT_USAGE;
+}
+
+enum exit_status command_no_memory(const char *name)
+{
+	fprintf(stderr, "quire %s: %s\n", name, strerror(ENOMEM));
+	return EXIT_FOUND;
 }
 
 void commands_help(FILE *file)

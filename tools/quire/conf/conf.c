@@ -349,7 +349,7 @@ static enum exit_status run(int argc, char **argv)
 		return status;
 	conf = calloc(1, sizeof(*conf));
 	if (conf == NULL)
-		return EXIT_FOUND;
+		return command_no_memory("conf");
 	conf->given = (struct quire_options)QUIRE_OPTIONS_INIT();
 	status = options.pid != 0 ? show_process(conf, &options) : show_here(conf, &options);
 	free(conf);

@@ -372,10 +372,8 @@ enum exit_status record_kernel(const struct record_request *request)
 	struct recording *recording = calloc(1, sizeof(*recording));
 	enum exit_status status = EXIT_USAGE;
 
-	if (recording == NULL) {
-		fprintf(stderr, "quire record: %s\n", strerror(ENOMEM));
-		return EXIT_FOUND;
-	}
+	if (recording == NULL)
+		return command_no_memory("record");
 	recording->request = request;
 	recording->proc = getenv("QUIRE_PROC") != NULL ? getenv("QUIRE_PROC") : "/proc";
 	recording->is_watched = isatty(STDERR_FILENO) == 1;

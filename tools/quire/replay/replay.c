@@ -72,12 +72,6 @@ static enum exit_status write_json(const struct replay_request *request,
 	return EXIT_UNWRITTEN;
 }
 
-static enum exit_status no_memory(void)
-{
-	fprintf(stderr, "quire replay: %s\n", strerror(ENOMEM));
-	return EXIT_FOUND;
-}
-
 /* The plans to replay: one for each kind that a trace contains. */
 struct plans {
 	struct plan *plans;
@@ -88,7 +82,7 @@ static enum exit_status replay_plans(const struct replay_request *request,
 				     const struct plans *plans)
 {
 	struct outcome *outcomes = calloc(plans->nr, sizeof(outcomes[0]));
-	enum exit_status status = outcomes != NULL ? EXIT_OK : no_memory();
+	enum exit_status status = outcomes != NULL ? EXIT_OK : command_no_memory("replay");
 
 	for (unsigned i = 0; i < plans->nr && status == EXIT_OK; i++) {
 		if (replay(request, &plans->plans[i], &outcomes[i]) != 0)
@@ -171,7 +165,7 @@ static enum exit_status run(int argc, char **argv)
 		return status;
 	plans.plans = calloc((size_t)request.paths_nr * KATR_KINDS_NR, sizeof(plans.plans[0]));
 	if (plans.plans == NULL)
-		return no_memory();
+		return command_no_memory("replay");
 	status = read_plans(&request, &plans);
 	if (status == EXIT_OK)
 		status = request.ablates     ? ablation_print(&request, plans.plans, plans.nr)

@@ -220,10 +220,8 @@ enum exit_status sides_print(const struct replay_request *request, const struct 
 	struct outcome *outcomes = calloc((size_t)plans_nr * SIDES_NR, sizeof(outcomes[0]));
 	enum exit_status status = EXIT_OK;
 
-	if (outcomes == NULL) {
-		fprintf(stderr, "quire replay: %s\n", strerror(ENOMEM));
-		return EXIT_FOUND;
-	}
+	if (outcomes == NULL)
+		return command_no_memory("replay");
 	for (unsigned i = 0; i < plans_nr && status == EXIT_OK; i++) {
 		struct outcome *sides = &outcomes[(size_t)i * SIDES_NR];
 

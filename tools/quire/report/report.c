@@ -235,10 +235,8 @@ static enum exit_status run(int argc, char **argv)
 		return status;
 	report.sources_nr = request.a != NULL ? 2 : request.paths_nr;
 	report.sources = calloc(report.sources_nr, sizeof(report.sources[0]));
-	if (report.sources == NULL) {
-		fprintf(stderr, "quire report: %s\n", strerror(ENOMEM));
-		return EXIT_FOUND;
-	}
+	if (report.sources == NULL)
+		return command_no_memory("report");
 	status = read_sources(&request, &report);
 	if (status == EXIT_OK)
 		status = write_all(&request, &report);
