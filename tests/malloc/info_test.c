@@ -14,8 +14,7 @@
 #include "machine/atomic.h"
 #include "malloc/heap.h"
 #include "stat/figures.h"
-
-#define KIB(n) ((size_t)(n) << 10)
+#include "stat_json.h"
 
 /* Nothing here may allocate between two questions, so what is read is in static memory. */
 static char json[QUIRE_STAT_TEXT_MAX], said[65536];
@@ -45,16 +44,7 @@ static int leave_heap(void **state)
 
 static uint64_t number_of(const char *module, const char *name)
 {
-	char key[64];
-	const char *at;
-
-	snprintf(key, sizeof(key), "\"%s\":{", module);
-	at = strstr(json, key);
-	assert_non_null(at);
-	snprintf(key, sizeof(key), "\"%s\":", name);
-	at = strstr(at, key);
-	assert_non_null(at);
-	return strtoull(at + strlen(key), NULL, 10);
+	return stat_json_number(json, module, name);
 }
 
 static void mallinfo2_is_made_of_figures(void **state)

@@ -23,6 +23,7 @@
 #include "percpu/percpu.h"
 #include "slab/slab.h"
 #include "stat/figures.h"
+#include "stat_json.h"
 #include "vmap/cpu.h"
 #include "vmap/vmap.h"
 
@@ -231,21 +232,6 @@ static void a_part_of_json_is_whole_in_length(void **state)
 	assert_int_equal(bytes, strlen(text));
 }
 
-/* Reads back a number of the JSON, by module and name. */
-static uint64_t json_number(const char *module, const char *key)
-{
-	char quoted[96];
-	const char *at;
-
-	snprintf(quoted, sizeof(quoted), "\"%s\":{", module);
-	at = strstr(text, quoted);
-	assert_non_null(at);
-	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
-	at = strstr(at, quoted);
-	assert_non_null(at);
-	return strtoull(at + strlen(quoted), NULL, 10);
-}
-
 static void json_has_every_figure_in_its_module(void **state)
 {
 	void *area = quire_vmalloc(q, 1 << 20, 0);
@@ -260,10 +246,10 @@ static void json_has_every_figure_in_its_module(void **state)
 
 		snprintf(key, sizeof(key), "%s%s", figures[i].name, figure_suffix(&figures[i]));
 		if (strcmp(figures[i].name, "zone_lock") != 0) /* reading takes it */
-			assert_u64_eq(json_number(figure_module(&figures[i]), key),
+			assert_u64_eq(stat_json_number(text, figure_module(&figures[i]), key),
 				      figure_value(&figures[i], &values));
 	}
-	assert_u64_eq(json_number("vmap", "busy_bytes"), 1 << 20);
+	assert_u64_eq(stat_json_number(text, "vmap", "busy_bytes"), 1 << 20);
 	quire_vfree(q, area);
 }
 
