@@ -155,15 +155,21 @@ SIM_TEST(profile_follows_a_block_beside_others, .events = SIM_RACE | SIM_MEMORY,
 	scene_end(scene, 4);
 }
 
-/* Reading all chains would take nearly all steps of a run. */
-static void looks(void *arg)
+/* The trace of all calls.  Reading all chains would take nearly all steps of a run. */
+static struct trace *the_trace(void)
 {
 	struct traces *traces = (struct traces *)(uintptr_t)profile_traces();
-	struct trace *trace = traces_at(traces, traces_keep(traces, &(uint64_t){ 1 }, 1));
+
+	SIM_CHECK(traces != NULL);
+	return traces_at(traces, traces_keep(traces, &(uint64_t){ 1 }, 1));
+}
+
+static void looks(void *arg)
+{
 	struct profile_figures sum = { .alloc_blocks = 0 };
 
 	(void)arg;
-	add(trace, &sum); /* compares */
+	add(the_trace(), &sum); /* compares */
 }
 
 /* Whoever reads beside allocations and frees finds no more gone than was there. */
@@ -178,21 +184,22 @@ SIM_TEST(profile_reader_beside_frees, .events = SIM_RACE | SIM_MEMORY,
 	scene_end(scene, 2);
 }
 
+/* Only since another one has the turn. */
+static void may_be_busy(int error)
+{
+	SIM_CHECK(error == 0 || error == -EBUSY);
+}
+
 static void turns_off_and_on(void *arg)
 {
-	int error = profile_stop();
-
-	SIM_CHECK(error == 0 || error == -EBUSY);
-	error = profile_start(ODDS_SHIFT_MIN);
-	SIM_CHECK(error == 0 || error == -EBUSY);
+	may_be_busy(profile_stop());
+	may_be_busy(profile_start(ODDS_SHIFT_MIN));
 	takes_and_frees(arg, LARGE_BYTES);
 }
 
 static void turns_off(void *arg)
 {
-	int error = profile_stop();
-
-	SIM_CHECK(error == 0 || error == -EBUSY);
+	may_be_busy(profile_stop());
 	takes_and_frees(arg, LARGE_BYTES);
 }
 
@@ -218,9 +225,8 @@ SIM_TEST(profile_on_and_off_by_two, .events = SIM_RACE | SIM_MEMORY,
 static void starts(void *arg)
 {
 	struct malloc_scene *scene = arg;
-	int error = profile_start(ODDS_SHIFT_MIN);
 
-	SIM_CHECK(error == 0 || error == -EBUSY);
+	may_be_busy(profile_start(ODDS_SHIFT_MIN));
 	takes_and_frees(scene, SMALL_BYTES);
 	takes_and_frees(scene, LARGE_BYTES);
 }
@@ -266,16 +272,11 @@ static void child_uses_it(void *arg)
 static void begins_in_a_child(void *arg)
 {
 	struct malloc_scene *scene = arg;
-	struct traces *traces;
-	uint32_t number;
 
 	sim_fork_child();
 	SIM_CHECK(profile_start(ODDS_SHIFT_MIN) == 0);
 	takes_and_frees(scene, LARGE_BYTES);
-	traces = (struct traces *)(uintptr_t)profile_traces();
-	SIM_CHECK(traces != NULL);
-	number = traces_keep(traces, &(uint64_t){ 1 }, 1); /* as looks() does */
-	SIM_CHECK(traces_at(traces, number)->blocks != 0);
+	SIM_CHECK(the_trace()->blocks != 0);
 	store_relaxed(&scene->turn, 1); /* read at the end */
 }
 
