@@ -60,19 +60,11 @@ static void *map_room(size_t bytes)
 	return room != MAP_FAILED ? room : NULL;
 }
 
-/* As a text, as far as there is room. */
+/* As a text, as far as there is room; empty if the system refuses. */
 static void read_maps(char *text, size_t room)
 {
-	long fd = SYSTEM_CALL(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	size_t used = 0;
-
-	for (long n = 1; fd >= 0 && (n > 0 || n == -EINTR) && used < room - 1;) {
-		n = SYSTEM_CALL(SYS_read, fd, text + used, room - 1 - used);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	text[used] = '\0';
-	if (fd >= 0)
-		SYSTEM_CALL(SYS_close, fd);
+	if (system_read_text("/proc/self/maps", text, room) < 0)
+		text[0] = '\0';
 }
 
 /* The file's first part as it is mapped.  It may be unmapped at any moment. */
