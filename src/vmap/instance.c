@@ -260,6 +260,7 @@ static void fork_prepare_locks(struct quire_module *module)
 	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		stacks_fork_prepare(&v->stacks, &v->cpu[slot].door); /* pages fence for both */
 	v->kept = lock_acquire(&v->lock);
+	lazy_fork_prepare(v);
 	pool_fork_prepare_lock(&v->pool);
 }
 
@@ -275,7 +276,7 @@ static void fork_done(struct quire_module *module, bool child)
 		stacks_fork_done(&v->stacks, &v->cpu[slot].door, child);
 	if (child) {
 		store_relaxed(&v->kicked, false);
-		lazy_recount(v);
+		lazy_fork_child(v);
 	}
 	if (child && v->q->shared) { /* dead: no call is fast, no address is ours */
 		v->fast_bytes_most = 0;

@@ -8,6 +8,10 @@
  * head may have left the list and come back (ABA).  lazy_pop() also needs the head's `next` to be
  * the same: only the holder of purge_mutex takes ranges off, so no range leaves and comes back meanwhile.
  *
+ * Fork.  A push needs no lock, so it may come while the kernel copies pages one after the other, and a child could have the
+ * head of after it and the record of before.  So the child has the lists of when the fork began; none of their ranges
+ * is freed or linked elsewhere meanwhile, which takes purge_mutex or the lock.
+ *
  * lazy_pages counts the pages on the list, and those taken off it that are not yet free or pooled
  * (V4).  It may be too large for a moment, but never too small.
  */
@@ -108,14 +112,23 @@ static uint64_t list_pages(struct vmap *v, uint32_t i, uint64_t *areas)
 	return pages;
 }
 
-void lazy_recount(struct vmap *v)
+void lazy_fork_prepare(struct vmap *v)
+{
+	CHECK(mutex_is_held(&v->purge_mutex));
+	v->fork_lazy = load_acquire(&v->lazy);		     /* pairs with push() */
+	v->fork_lazy_frames = load_acquire(&v->lazy_frames); /* likewise */
+}
+
+void lazy_fork_child(struct vmap *v)
 {
 	uint64_t areas = 0;
-	uint64_t pages = list_pages(v, load_acquire(&v->lazy), &areas) +
-			 list_pages(v, load_acquire(&v->lazy_frames), &areas);
+	uint64_t pages =
+		list_pages(v, v->fork_lazy, &areas) + list_pages(v, v->fork_lazy_frames, &areas);
 
 	CHECK(mutex_is_held(&v->purge_mutex));
-	store_relaxed(&v->lazy_pages, pages); /* nobody else runs */
+	store_relaxed(&v->lazy, v->fork_lazy); /* nobody else runs; so below */
+	store_relaxed(&v->lazy_frames, v->fork_lazy_frames);
+	store_relaxed(&v->lazy_pages, pages);
 	store_relaxed(&v->lazy_areas, areas);
 }
 

@@ -17,9 +17,10 @@ uint32_t lazy_splice_frames(struct vmap *v);
 void lazy_put_back(struct vmap *v, uint32_t index);
 /* Takes at most @most ranges, the newest first.  Requires purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
-/* For the child of a fork: counts again, without the ranges that other threads had counted but not
- * yet published; those are lost. */
-void lazy_recount(struct vmap *v);
+/* The lists as they are when a fork begins.  Requires purge_mutex and the lock, as the next one. */
+void lazy_fork_prepare(struct vmap *v);
+/* The child has these lists again, and counts what is on them.  Ranges that other threads published later are lost. */
+void lazy_fork_child(struct vmap *v);
 /* Subtracts areas that have been purged or pooled. */
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
 

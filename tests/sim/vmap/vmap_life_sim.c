@@ -180,6 +180,25 @@ SIM_TEST(fork_child_has_areas_in_order, .cpus_nr = 3, .events = SIM_ABORT)
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
+static void gives_two(void *arg)
+{
+	vmap_scene_give(arg, 0);
+	vmap_scene_give(arg, 1);
+}
+
+/* Areas that become lazy while fork copies one page after the other are on the child's list, or are not: the list ends. */
+SIM_TEST(fork_child_has_lazy_areas_in_order, .enters = { "lazy_publish_chain", "lazy_fork_child" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 5, 4);
+	vmap_scene_give(scene, 2);
+	sim_cpu(sim, 0, gives_two, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
 static void forks_parent(void *arg)
 {
 	(void)arg;
