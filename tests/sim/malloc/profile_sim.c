@@ -12,9 +12,11 @@
 #include "malloc/traces.h"
 #include "sim/malloc/malloc_scene.h"
 
-#define CONF	    "limit:16m,worker:off,thp:off,"
-#define SMALL_BYTES 30000u
-#define LARGE_BYTES 200000u /* e^-12: hit */
+#define CONF		"limit:16m,worker:off,thp:off,"
+#define SMALL_BYTES	30000u
+#define LARGE_BYTES	200000u	    /* e^-12: hit */
+#define TOO_LARGE_BYTES (32u << 20) /* twice the limit */
+#define SHARED_BYTES	(1u << 20)  /* traces begin behind 64 KiB of chains */
 
 static struct malloc_scene *scene_make(struct sim *sim, unsigned blocks)
 {
@@ -141,6 +143,27 @@ SIM_TEST(profile_follows_a_block_that_moves, .cpus_nr = 1, .events = SIM_MEMORY,
 	sim_irq(sim, 0, handler_takes, scene, 2);
 	sim_run(sim);
 	scene_end(scene, 2);
+}
+
+static void grows_in_vain(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	uint64_t *words = scene->block[0].words;
+
+	block_resize(scene, &scene->block[0], TOO_LARGE_BYTES);
+	SIM_CHECK(scene->block[0].words == words);
+}
+
+/* An area that cannot grow stays what it was: its free is seen. */
+SIM_TEST(profile_keeps_a_block_that_cannot_grow, .events = SIM_RACE | SIM_MEMORY,
+	 .enters = { "profile_resize", "resize_area" })
+{
+	struct malloc_scene *scene = scene_make(sim, 2);
+
+	sim_cpu(sim, 0, grows_in_vain, scene);
+	sim_cpu(sim, 1, takes_a_large_one, scene);
+	sim_run(sim);
+	scene_end(scene, 3);
 }
 
 /* The same beside another CPU. */
@@ -314,6 +337,53 @@ SIM_TEST(profile_of_a_child, .events = SIM_MEMORY, .enters = { "profile_fork_chi
 
 	sim_cpu(sim, 0, turns_it_off, scene);
 	sim_cpu(sim, 1, child_uses_it, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* As for `quire run --profile`: the traces are in memory that another process reads. */
+static struct malloc_scene *shared_scene_make(struct sim *sim)
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF "profile:0");
+	struct malloc_block first = block_take(scene, 16);
+
+	block_give(scene, &first);
+	profile_share(sim_zalloc(sim, SHARED_BYTES), SHARED_BYTES);
+	SIM_CHECK(profile_start(ODDS_SHIFT_MIN) == 0);
+	scene_keep(scene, 0, block_take(scene, LARGE_BYTES));
+	return scene;
+}
+
+/* Its parent's block is freed here, which is nothing to the parent's sums. */
+static void child_leaves_the_sums_alone(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	const struct traces *traces = profile_traces();
+	struct trace *trace = traces_at(
+		traces, traces_keep((struct traces *)(uintptr_t)traces, &(uint64_t){ 1 }, 1));
+	uint64_t blocks, gone_blocks;
+
+	sim_fork_child();
+	SIM_CHECK(!profile_is_on());
+	SIM_CHECK(profile_traces() == NULL);
+	check_u64_eq((uint64_t)-profile_start(ODDS_SHIFT_MIN), ENOTSUP);
+	blocks = trace->blocks;
+	gone_blocks = trace->gone_blocks;
+	block_give(scene, &scene->block[0]);
+	takes_and_frees(scene, LARGE_BYTES);
+	check_u64_eq(trace->blocks, blocks);
+	check_u64_eq(trace->gone_blocks, gone_blocks);
+	store_relaxed(&scene->turn, 1); /* read at the end */
+}
+
+/* Sums that another process reads are the parent's: a child of fork adds nothing to them, and has no profile. */
+SIM_TEST(profile_that_is_read_is_not_a_childs, .events = SIM_MEMORY,
+	 .enters = { "profile_fork_child", "add_gone" })
+{
+	struct malloc_scene *scene = shared_scene_make(sim);
+
+	sim_cpu(sim, 0, takes_a_large_one, scene);
+	sim_cpu(sim, 1, child_leaves_the_sums_alone, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }

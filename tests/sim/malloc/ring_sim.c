@@ -121,6 +121,16 @@ SIM_TEST(ring_of_a_writer_and_handlers, .enters = { "ring_put", "ring_copy" })
 	scene_check(scene, 0);
 }
 
+/* While the reader has not asked, the first time stays that of the first loss, and the last one follows. */
+static void check_lost_again(struct ring_scene *scene)
+{
+	uint64_t first_ns = scene->ring.lost_first_ns;
+
+	put_one(scene);
+	check_u64_eq(scene->ring.lost_first_ns, first_ns);
+	check_u64_eq(scene->ring.lost_last_ns, scene->times);
+}
+
 /* Nobody reads: the first events stay, and all others are counted as lost. */
 SIM_TEST(ring_that_nobody_reads, .enters = { "ring_put", "ring.c:lose" })
 {
@@ -133,6 +143,7 @@ SIM_TEST(ring_that_nobody_reads, .enters = { "ring_put", "ring.c:lose" })
 	sim_cpu(sim, 1, put_one, scene);
 	sim_run(sim);
 	check_u64_eq(scene->put_nr, SLOTS_NR);
+	check_lost_again(scene);
 	scene_check(scene, 0);
 }
 
@@ -173,4 +184,28 @@ SIM_TEST(ring_of_a_killed_writer, .enters = { "ring_put", "ring_copy" })
 	sim_run(sim);
 	SIM_CHECK(scene->holes_nr <= 1);
 	SIM_CHECK(scene->read_nr > SLOTS_NR || scene->times < SLOTS_NR + 2);
+}
+
+/* A lap of its own: fills the ring, has all of it taken as it is, and puts another event. */
+static void laps(void *arg)
+{
+	struct ring_scene *scene = arg;
+
+	for (unsigned i = 0; i < SLOTS_NR - 1; i++)
+		put_one(scene);
+	take(scene, ring_filled(&scene->ring), false);
+	put_one(scene);
+}
+
+/* A writer is still at its slot when the reader has given up waiting, and another one has the place a lap later: what the two
+ * of them leave there is one event as it was put, or none. */
+SIM_TEST(ring_of_a_late_writer, .enters = { "ring_put", "ring_copy" })
+{
+	struct ring_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, put_one, scene);
+	sim_cpu(sim, 1, laps, scene);
+	sim_run(sim);
+	check_u64_eq(scene->ring.lost_nr, 0);
+	scene_check(scene, 2);
 }
