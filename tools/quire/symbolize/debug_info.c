@@ -170,11 +170,24 @@ static int find_scopes(Dwarf_Die *unit, Dwarf_Addr address, Dwarf_Die **scopes)
 	return nr;
 }
 
+/* The unit with the code at an address.  clang makes no table of addresses: then each unit is asked. */
+static Dwarf_Die *unit_of(Dwfl_Module *module, Dwarf_Addr address, Dwarf_Addr *bias)
+{
+	Dwarf_Die *unit = dwfl_module_addrdie(module, address, bias);
+
+	if (unit != NULL)
+		return unit;
+	do
+		unit = dwfl_module_nextcu(module, unit, bias);
+	while (unit != NULL && dwarf_haspc(unit, address - *bias) != 1);
+	return unit;
+}
+
 static bool find_in_dwarf(Dwfl_Module *module, Dwarf_Addr address,
 			  void (*call)(void *arg, const struct function_line *line), void *arg)
 {
 	Dwarf_Addr bias;
-	Dwarf_Die *unit = dwfl_module_addrdie(module, address, &bias), *scopes;
+	Dwarf_Die *unit = unit_of(module, address, &bias), *scopes;
 	struct function_line line = { .function = NULL };
 	Dwarf_Line *source;
 	bool is_found = false;
