@@ -38,6 +38,8 @@ struct malloc_heap {
 	size_t entries;	  /* (c) free() looks for a sheaf below it */
 	uint8_t *byte;	  /* (c) slabs->byte */
 	struct lean_stacks lean; /* the sheaves; slabs->lean points to it */
+	/* Atomic: not made, made, or the thread that makes it: heap.c.  In the page that malloc() reads first. */
+	uint64_t state;
 	/* By table_place(): the smallest open class that is large enough.  Atomic: coarse.c and learn.c change it. */
 	uint8_t class_of[TABLE_ENTRIES];
 
@@ -46,7 +48,6 @@ struct malloc_heap {
 	uint32_t modes;	     /* (c) but for forks: MALLOC_..., of those that look at each block */
 	struct slabs *slabs; /* (c) */
 	struct quire *q;     /* (c) */
-	uint64_t state;	     /* atomic: not made, made, or the thread that makes it: heap.c */
 	bool shrink_refused; /* atomic: a block may be larger than realloc() leaves blocks */
 	struct malloc_coarse coarse;
 	struct malloc_learn learn;

@@ -91,8 +91,8 @@ struct pages {
 	uint64_t active_seen;
 	struct stacks_class stack_class[ZONES_MAX * STACK_CLASSES_NR]; /* (c) of stacks */
 	struct quire_module module;
-	struct zone zone[ZONES_MAX];
-	struct shrinkers shrinkers; /* instance/shrinker.c's */
+	struct shrinkers shrinkers;  /* instance/shrinker.c's */
+	struct zone zone[ZONES_MAX]; /* last: a small program touches the first one only */
 };
 
 static inline struct pages *pages_of(struct quire *q)

@@ -172,27 +172,25 @@ void *mem_reserve(size_t bytes, size_t align_bytes, const char *name)
  */
 #define ROOM_BYTES ((size_t)96 << 10)
 
-static struct {
-	char bytes[ROOM_BYTES] __attribute__((aligned(4096))); /* zero unless it is taken */
-	uint32_t taken;					       /* atomic */
-} room;
+static char room[ROOM_BYTES] __attribute__((aligned(4096))); /* zero unless it is taken */
+static uint32_t room_taken;				     /* atomic */
 
 static void *room_take(size_t bytes)
 {
 	uint32_t nobody = 0;
 
-	if (bytes > ROOM_BYTES || !is_page_aligned(room.bytes, bytes) ||
-	    !cas_acquire(&room.taken, &nobody, UINT32_C(1)))
+	if (bytes > ROOM_BYTES || !is_page_aligned(room, bytes) ||
+	    !cas_acquire(&room_taken, &nobody, UINT32_C(1)))
 		return NULL;
-	return room.bytes;
+	return room;
 }
 
 static bool room_put(const void *addr, size_t bytes)
 {
-	if (addr != room.bytes)
+	if (addr != room)
 		return false;
-	memset(room.bytes, 0, bytes);
-	store_release(&room.taken, UINT32_C(0)); /* pairs with room_take() */
+	memset(room, 0, bytes);
+	store_release(&room_taken, UINT32_C(0)); /* pairs with room_take() */
 	return true;
 }
 
