@@ -78,16 +78,16 @@ static void warn_about(struct conf *conf, const struct conf_part *part, const ch
 	conf->is_wrong = true;
 }
 
-/* The item at @text, copied, and NULL where it has no end within what is left. */
+/* The item at @text, copied; NULL if there is no room for it. */
 static char *copy_item(struct conf *conf, const char *text, size_t *bytes)
 {
 	char *item = &conf->items[conf->used];
 
-	for (*bytes = 0; text[*bytes] != '\0' && text[*bytes] != ','; ++*bytes) {
-		if (conf->used + *bytes + 1 == sizeof(conf->items))
-			return NULL;
-		item[*bytes] = text[*bytes];
-	}
+	for (*bytes = 0; text[*bytes] != '\0' && text[*bytes] != ',';)
+		++*bytes;
+	if (*bytes >= sizeof(conf->items) - conf->used)
+		return NULL;
+	memcpy(item, text, *bytes);
 	item[*bytes] = '\0';
 	conf->used += *bytes + 1;
 	return item;
@@ -108,7 +108,7 @@ static void take_conf(const struct conf_part *part, void *arg)
 		size_t bytes;
 		const char *item = copy_item(conf, at, &bytes);
 
-		if (item == NULL || conf->used == sizeof(conf->items)) {
+		if (item == NULL) {
 			warn_about(conf, part, "quire: too long a text");
 			return;
 		}

@@ -578,6 +578,32 @@ static void options_beside_a_wrong_one_are_used(void **state)
 	assert_non_null(strstr(text, "\"why\""));
 }
 
+/* The longest that is read, so that nothing is left for the next variable. */
+static void set_longest_conf(void)
+{
+	char text[4096];
+
+	memset(text, '1', sizeof(text) - 1);
+	memcpy(text, "decay:", strlen("decay:"));
+	text[sizeof(text) - 1] = '\0';
+	setenv("QUIRE_CONF", text, 1);
+}
+
+static void options_behind_the_longest_text_are_ignored(void **state)
+{
+	struct run run = { .program = "malloc_uses",
+			   .way = "little",
+			   .confine = set_longest_conf,
+			   .variable = "QUIRE_MALLOC_CONF",
+			   .value = "decay:50" };
+	char text[4096];
+
+	(void)state;
+	assert_int_equal(status_of(&run, text, sizeof(text)), 0);
+	assert_non_null(strstr(text, "for option \"decay\" at 7"));
+	assert_non_null(strstr(text, "quire: too long a text in QUIRE_MALLOC_CONF; ignored\n"));
+}
+
 /* ---- other ways to load it ------------------------------------------------------------------------ */
 
 /* In a program with another malloc: each block goes back where it came from. */
@@ -660,6 +686,7 @@ int main(void)
 		cmocka_unit_test(it_serves_beside_a_malloc_that_is_whole),
 		cmocka_unit_test(a_wrong_option_is_a_warning),
 		cmocka_unit_test(options_beside_a_wrong_one_are_used),
+		cmocka_unit_test(options_behind_the_longest_text_are_ignored),
 		cmocka_unit_test(it_can_be_loaded_while_the_program_runs),
 		cmocka_unit_test(it_can_be_loaded_into_a_namespace),
 		cmocka_unit_test(it_serves_beside_an_auditor),
