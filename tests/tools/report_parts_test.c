@@ -117,6 +117,8 @@ static void a_value_holds_until_the_next_one(void **state)
 	assert_true(min == 7 && max == 7);
 	curve_range(curve, CURVE_BUCKETS / 2, CURVE_BUCKETS / 2, &min, &max);
 	assert_true(min == 7 && max == 9);
+	curve_range(curve, CURVE_BUCKETS / 4 - 4, 8, &min, &max); /* nothing is before the first */
+	assert_true(min == 7 && max == 7);
 	assert_true(curve->last == 9 && curve->peak == 9 && curve->peak_seconds == 75);
 	free(curve);
 }

@@ -68,9 +68,11 @@ void curves_end(struct curve *const *curves, unsigned nr)
 
 void curve_range(const struct curve *curve, unsigned bucket, unsigned nr, float *min, float *max)
 {
-	*min = curve->min[bucket];
-	*max = curve->max[bucket];
-	for (unsigned i = bucket + 1; i < bucket + nr && i <= curve->at; i++) {
+	unsigned first = bucket < curve->first ? curve->first : bucket;
+
+	*min = curve->min[first];
+	*max = curve->max[first];
+	for (unsigned i = first + 1; i < bucket + nr && i <= curve->at; i++) {
 		if (curve->min[i] < *min)
 			*min = curve->min[i];
 		if (curve->max[i] > *max)

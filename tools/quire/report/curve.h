@@ -31,7 +31,7 @@ void curve_end(struct curve *curve);
 void curves_end(struct curve *const *curves, unsigned nr);
 /* The bucket of a time: always one of them. */
 unsigned curve_bucket(double seconds, double all_seconds);
-/* The least and the most of @nr buckets from @bucket on, all of which have something. */
+/* The least and the most of those of @nr buckets from @bucket on that have something: at least one does. */
 void curve_range(const struct curve *curve, unsigned bucket, unsigned nr, float *min, float *max);
 
 #endif

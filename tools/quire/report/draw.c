@@ -225,10 +225,9 @@ static void put_level(FILE *file, const struct curve *curve, double max, double 
 
 	fprintf(file, "<path class=\"l%u\" d=\"", level);
 	for (unsigned i = curve->first / nr * nr; i <= curve->at; i += nr) {
-		unsigned from = i < curve->first ? curve->first : i;
 		int x = (int)(i * share);
 
-		curve_range(curve, from, i + nr - from, &least, &most);
+		curve_range(curve, i, nr, &least, &most);
 		if (pen.x < 0) {
 			pen = (struct pen){ .x = x, .y = y_of(least, max) };
 			fprintf(file, "M%d %d", pen.x, pen.y);

@@ -126,7 +126,7 @@ static void put_curve(FILE *file, uint64_t uuid, const struct curve *curve)
 	unsigned nr = CURVE_BUCKETS / POINTS_NR;
 	float before = -1, least, most;
 
-	for (unsigned i = curve->first; i + nr <= CURVE_BUCKETS && i <= curve->at; i += nr) {
+	for (unsigned i = curve->first / nr * nr; i <= curve->at; i += nr) {
 		double seconds = curve->seconds * i / CURVE_BUCKETS;
 
 		curve_range(curve, i, nr, &least, &most);

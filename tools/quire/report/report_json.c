@@ -28,9 +28,7 @@ static void put_curve(FILE *file, const char *key, const struct curve *curve)
 		"\"%s\": {\"peak\": %.0f, \"peak_seconds\": %.6f, \"last\": %.0f, \"points\": [",
 		key, curve->peak, curve->peak_seconds, curve->last);
 	for (unsigned i = curve->first / nr * nr; i <= curve->at; i += nr) {
-		unsigned from = i < curve->first ? curve->first : i;
-
-		curve_range(curve, from, i + nr - from, &least, &most);
+		curve_range(curve, i, nr, &least, &most);
 		if (least == before && most == before)
 			continue;
 		fprintf(file, "%s[%.6f, %.0f, %.0f]", between, curve->seconds * i / CURVE_BUCKETS,
