@@ -13,6 +13,7 @@
 
 #include <quire/quire.h>
 
+#include "base/text.h"
 #include "common/output.h"
 #include "common/spool.h"
 #include "report/draw.h"
@@ -210,17 +211,35 @@ static enum exit_status write_all(const struct report_request *request, struct r
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-/* As it was typed, for whoever wants to make the page again. */
+/* A word as the shell takes it. */
+static void put_word(struct text *text, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "%+,-./:=@_";
+
+	if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+		text_put(text, word);
+		return;
+	}
+	text_put(text, "'");
+	for (; *word != '\0'; word++)
+		if (*word == '\'')
+			text_put(text, "'\\''");
+		else
+			text_put_bytes(text, word, 1);
+	text_put(text, "'");
+}
+
+/* For whoever wants to make the page again. */
 static void keep_command(struct report *report, int argc, char **argv)
 {
-	size_t used = (size_t)snprintf(report->command, sizeof(report->command), "quire");
+	struct text text;
 
-	for (int i = 0; i < argc && used < sizeof(report->command); i++) {
-		bool is_plain =
-			argv[i][0] != '\0' && argv[i][strcspn(argv[i], " \"'$&|;<>()*?\\")] == '\0';
-
-		used += (size_t)snprintf(report->command + used, sizeof(report->command) - used,
-					 is_plain ? " %s" : " '%s'", argv[i]);
+	text_init(&text, report->command, sizeof(report->command));
+	text_put(&text, "quire");
+	for (int i = 0; i < argc; i++) {
+		text_put(&text, " ");
+		put_word(&text, argv[i]);
 	}
 }
 
