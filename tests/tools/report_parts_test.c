@@ -83,7 +83,7 @@ static void a_bucket_has_the_least_and_the_most_of_its_time(void **state)
 	(void)state;
 	assert_non_null(curve);
 	for (unsigned i = 0; i < VALUES_NR; i++) {
-		unsigned bucket = curve_bucket(i, VALUES_NR);
+		unsigned bucket = time_part(i, VALUES_NR, CURVE_BUCKETS);
 
 		values[i] = (double)(random_next(&seed) % 1000);
 		curve_put(curve, i, values[i]);

@@ -12,13 +12,13 @@ struct curve *curve_new(double seconds)
 	return curve;
 }
 
-unsigned curve_bucket(double seconds, double all_seconds)
+unsigned time_part(double seconds, double all_seconds, unsigned parts_nr)
 {
 	double share = all_seconds > 0 ? seconds / all_seconds : 0;
 
 	if (!(share > 0))
 		return 0;
-	return share >= 1 ? CURVE_BUCKETS - 1 : (unsigned)(share * CURVE_BUCKETS);
+	return share >= 1 ? parts_nr - 1 : (unsigned)(share * parts_nr);
 }
 
 /* The buckets up to this one keep the last value. */
@@ -32,7 +32,7 @@ static void hold(struct curve *curve, unsigned bucket)
 
 void curve_put(struct curve *curve, double seconds, double value)
 {
-	unsigned bucket = curve_bucket(seconds, curve->seconds);
+	unsigned bucket = time_part(seconds, curve->seconds, CURVE_BUCKETS);
 
 	if (!curve->has_begun) {
 		curve->has_begun = true;

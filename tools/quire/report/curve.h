@@ -29,8 +29,8 @@ void curve_put(struct curve *curve, double seconds, double value);
 void curve_end(struct curve *curve);
 /* Each of an array that is not NULL. */
 void curves_end(struct curve *const *curves, unsigned nr);
-/* The bucket of a time: always one of them. */
-unsigned curve_bucket(double seconds, double all_seconds);
+/* Which of @parts_nr equal parts of @all_seconds a time is in: always one of them. */
+unsigned time_part(double seconds, double all_seconds, unsigned parts_nr);
 /* The least and the most of those of @nr buckets from @bucket on that have something: at least one does. */
 void curve_range(const struct curve *curve, unsigned bucket, unsigned nr, float *min, float *max);
 

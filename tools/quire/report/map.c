@@ -4,15 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned map_column(double seconds, double all_seconds)
-{
-	double share = all_seconds > 0 ? seconds / all_seconds : 0;
-
-	if (!(share > 0))
-		return 0;
-	return share >= 1 ? MAP_COLUMNS - 1 : (unsigned)(share * MAP_COLUMNS);
-}
-
 void map_add(struct map *map, struct map_stretch stretch)
 {
 	if (map->nr == map->room) {

@@ -36,7 +36,6 @@ struct map {
 	uint8_t (*cells)[MAP_COLUMNS]; /* by row; 0: empty, MAP_SHADES: full */
 };
 
-unsigned map_column(double seconds, double all_seconds);
 void map_add(struct map *map, struct map_stretch stretch);
 /* Folds what was collected; @granule is the least that is shown, and at most @capacity of it is used.  Without memory, or without
  * a stretch, there are no rows. */

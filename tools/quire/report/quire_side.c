@@ -181,7 +181,7 @@ static void look(struct engine *engine, uint32_t sample_index)
 {
 	struct side *side = engine->observe_arg;
 	double seconds = engine->plan->samples[sample_index].seconds;
-	uint16_t column = (uint16_t)map_column(seconds, side->source->seconds);
+	uint16_t column = (uint16_t)time_part(seconds, side->source->seconds, MAP_COLUMNS);
 	double held;
 
 	if (engine->plan->kind == KATR_PAGE) {

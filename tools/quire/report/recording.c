@@ -173,16 +173,16 @@ static void end_life(struct reading *reading, const struct katr_class *class, ui
 	struct module *module = &reading->source->modules[reading->module_of_kind[class->kind]];
 	const struct life *life = &reading->lives[id];
 	double begin = (double)life->tick * reading->tick_seconds;
+	double all = reading->source->seconds;
 
 	if (life->place == LIFE_UNPLACED)
 		return;
-	map_add(&module->linux_map,
-		(struct map_stretch){
-			.place = life->place,
-			.length = length_of(reading, class, order),
-			.begin = (uint16_t)map_column(begin, reading->source->seconds),
-			.end = (uint16_t)map_column(seconds, reading->source->seconds),
-		});
+	map_add(&module->linux_map, (struct map_stretch){
+					    .place = life->place,
+					    .length = length_of(reading, class, order),
+					    .begin = (uint16_t)time_part(begin, all, MAP_COLUMNS),
+					    .end = (uint16_t)time_part(seconds, all, MAP_COLUMNS),
+				    });
 }
 
 static void read_free(struct reading *reading, const struct katr_record *record)
