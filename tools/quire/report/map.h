@@ -17,6 +17,10 @@
 #define MAP_COLUMNS 1024u
 #define MAP_SHADES  8u
 
+/* Granules of the kernel's map and of Quire's, which stand beside each other: a pageblock, and pages of the vmalloc space. */
+#define PAGEBLOCK_SHIFT	   21u
+#define AREA_GRANULE_PAGES 16u
+
 struct map_stretch {
 	uint64_t place, length; /* in the unit of the map */
 	uint16_t begin, end;	/* columns, both inclusive */

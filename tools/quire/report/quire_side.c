@@ -17,9 +17,6 @@
 #include "report/latency.h"
 #include "report/source.h"
 
-#define PAGEBLOCK_SHIFT	   21u
-#define AREA_GRANULE_PAGES 16u
-
 /* A block from the first look at which it was seen at its place to the last one. */
 struct spell {
 	uint64_t place;

@@ -22,10 +22,6 @@ struct life {
 /* Chunks of per-CPU memory lie this far apart in their map: more than the unit of any kernel. */
 #define CHUNK_PLACES ((uint64_t)1 << 32)
 
-/* The granules of the maps: a pageblock, and 16 pages of the vmalloc space. */
-#define PAGEBLOCK_SHIFT	   21u
-#define AREA_GRANULE_PAGES 16u
-
 static bool has_lives(struct reading *reading)
 {
 	uint32_t wanted = reading->reader.ids_nr;
