@@ -94,10 +94,15 @@ void draw_who(FILE *file, const struct report *report, const struct source *sour
 		fprintf(file, "%c: ", source->letter);
 }
 
+unsigned draw_colours(const struct report *report, const struct source *source)
+{
+	return (unsigned)(source - report->sources) % 4;
+}
+
 void draw_class(FILE *file, const struct report *report, const struct source *source,
 		const char *name)
 {
-	fprintf(file, "c-%s s%u", name, (unsigned)(source - report->sources) % 4);
+	fprintf(file, "c-%s s%u", name, draw_colours(report, source));
 }
 
 /* ---- frames ---- */

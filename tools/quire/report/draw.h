@@ -50,8 +50,10 @@ struct module_names {
 	unsigned nr;
 };
 struct module_names draw_modules(const struct report *report);
-/* "in use", or with more than one source "A: in use". */
+/* "A: ", if there is more than one source. */
 void draw_who(FILE *file, const struct report *report, const struct source *source);
+/* The colours of a source in page.css: s0 to s3. */
+unsigned draw_colours(const struct report *report, const struct source *source);
 /* The classes that give a line or a swatch its colour. */
 void draw_class(FILE *file, const struct report *report, const struct source *source,
 		const char *name);

@@ -59,10 +59,9 @@ static void measure(FILE *file, struct lines *lines, const struct source *source
 static void put_line(FILE *file, struct lines *lines, const struct source *source,
 		     const struct module *module, const char *call, const struct spread *spread)
 {
-	unsigned idx = (unsigned)(source - lines->report->sources);
-
 	(void)module;
-	fprintf(file, "<path class=\"line call-%s s%u\" d=\"", call, idx % 4);
+	fprintf(file, "<path class=\"line call-%s s%u\" d=\"", call,
+		draw_colours(lines->report, source));
 	for (size_t i = 0; i < SHARES_NR; i++)
 		fprintf(file, "%c%zu %.0f", i == 0 ? 'M' : 'L', i * POINT_WIDTH + POINT_WIDTH / 2,
 			PLOT_HEIGHT *
@@ -74,9 +73,8 @@ static void put_line(FILE *file, struct lines *lines, const struct source *sourc
 static void put_row(FILE *file, struct lines *lines, const struct source *source,
 		    const struct module *module, const char *call, const struct spread *spread)
 {
-	unsigned idx = (unsigned)(source - lines->report->sources);
-
-	fprintf(file, "<tr><td><i class=\"line call-%s s%u\"></i>", call, idx % 4);
+	fprintf(file, "<tr><td><i class=\"line call-%s s%u\"></i>", call,
+		draw_colours(lines->report, source));
 	draw_who(file, lines->report, source);
 	fprintf(file, "%s %s</td><td class=\"n\" data-v=\"%llu\">%s</td>", module->name, call,
 		(unsigned long long)spread->nr, number_grouped(spread->nr).text);

@@ -23,9 +23,7 @@ static const struct spread *spread_of(const struct bars *bars, const struct sour
 	const struct module *module = source_module(source, bars->module);
 	const struct spread *spread;
 
-	if (draw_is_repeated(bars->report, source))
-		return NULL;
-	if (module == NULL)
+	if (module == NULL || draw_is_repeated(bars->report, source))
 		return NULL;
 	spread = bars->of_sizes ? &module->sizes : &module->lifetimes;
 	return spread->nr > 0 ? spread : NULL;
@@ -55,14 +53,13 @@ static void measure(struct bars *bars)
 }
 
 /* @place: among the bars of one power. */
-static void put_bars(FILE *file, const struct bars *bars, const struct scale *scale, unsigned idx,
-		     unsigned place)
+static void put_bars(FILE *file, const struct bars *bars, const struct scale *scale,
+		     const struct source *source, unsigned place)
 {
-	const struct source *source = &bars->report->sources[idx];
 	const struct spread *spread = spread_of(bars, source);
 	unsigned width = (BAR_WIDTH - 20) / bars->drawn_nr;
 
-	fprintf(file, "<path class=\"bar s%u\" d=\"", idx % 4);
+	fprintf(file, "<path class=\"bar s%u\" d=\"", draw_colours(bars->report, source));
 	for (unsigned power = bars->first; power < bars->end; power++) {
 		double share = 100.0 * (double)spread_of_power(spread, power) / (double)spread->nr;
 		double height = share / scale->max * PLOT_HEIGHT;
@@ -97,13 +94,14 @@ static void put_legend(FILE *file, const struct bars *bars)
 {
 	fprintf(file, "<ul class=\"legend\">");
 	for (unsigned i = 0; i < bars->report->sources_nr; i++) {
-		const struct spread *spread = spread_of(bars, &bars->report->sources[i]);
+		const struct source *source = &bars->report->sources[i];
+		const struct spread *spread = spread_of(bars, source);
 
 		if (spread == NULL)
 			continue;
-		fprintf(file, "<li><i class=\"bar s%u\"></i>", i % 4);
+		fprintf(file, "<li><i class=\"bar s%u\"></i>", draw_colours(bars->report, source));
 		if (bars->files_nr > 1)
-			draw_who(file, bars->report, &bars->report->sources[i]);
+			draw_who(file, bars->report, source);
 		for (unsigned k = 0; k < 3; k++) {
 			static const double shares[] = { 0.5, 0.9, 0.99 };
 			uint64_t value = spread_at(spread, shares[k]);
@@ -139,7 +137,7 @@ static void draw_bars(FILE *file, const struct report *report, const char *modul
 		(bars.end - bars.first) * BAR_WIDTH, PLOT_HEIGHT);
 	for (unsigned i = 0, place = 0; i < report->sources_nr; i++)
 		if (spread_of(&bars, &report->sources[i]) != NULL)
-			put_bars(file, &bars, &scale, i, place++);
+			put_bars(file, &bars, &scale, &report->sources[i], place++);
 	fprintf(file, "</svg></div>");
 	put_labels(file, &bars);
 	fprintf(file, "</div></figure>\n");
