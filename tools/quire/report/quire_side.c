@@ -87,15 +87,17 @@ static void see_blocks(struct engine *engine, struct side *side, uint16_t column
 
 	for (uint32_t id = 0; id < plan->blocks_nr; id++) {
 		void *addr = engine_peek_address(engine, id);
+		uint64_t place;
 
 		if (addr == NULL) {
 			close_spell(side, id);
 			continue;
 		}
-		see_block(side, id, place_of(engine, addr), column);
+		place = place_of(engine, addr);
+		see_block(side, id, place, column);
 		if (occupancy != NULL &&
 		    occupancy_add(occupancy, (struct occupancy_run){
-						     .page = place_of(engine, addr),
+						     .page = place,
 						     .order = plan->blocks[id].order,
 						     .type = plan->blocks[id].type }) == -ENOMEM)
 			side->out_of_memory = true;

@@ -86,15 +86,14 @@ static int check_line(const struct looks *looks, const char *path, size_t idx, c
 {
 	const char *line = looks->lines[idx];
 	size_t begin = (size_t)(line - looks->text), offset;
-	double version;
+	double version, used;
 
 	if (!json_is_right(line, &offset))
 		return refuse(path, begin + offset, "this is no JSON", error, error_bytes);
 	if (!json_number(line, "version", &version) ||
-	    !json_number(line, "page.allocated_bytes", &version))
+	    !json_number(line, "page.allocated_bytes", &used))
 		return refuse(path, begin, "these are no figures as quire stats --json prints them",
 			      error, error_bytes);
-	json_number(line, "version", &version);
 	if (version != 1)
 		return refuse(path, begin, "a version of figures that is not known: this knows 1",
 			      error, error_bytes);
