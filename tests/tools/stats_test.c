@@ -459,6 +459,43 @@ static void counts_of_a_page_are_not_believed(void **state)
 	assert_int_equal(unlink(page_path()), 0);
 }
 
+static unsigned index_of_section(const char *name)
+{
+	unsigned i = 0;
+
+	while (i < seen.sections_nr && strcmp(seen.section[i].name, name) != 0)
+		i++;
+	assert_true(i < seen.sections_nr);
+	return i;
+}
+
+/* As a hostile writer does: numbers of 20 digits, which are more than a line of the screen is long. */
+static void texts_of_a_page_are_not_believed(void **state)
+{
+	char text[512] = "Node 0, zone   Normal";
+	pid_t pid = start(0);
+	struct page_section *section;
+	unsigned idx;
+	int fd;
+
+	(void)state;
+	await(pid, 0);
+	end(pid);
+	for (unsigned order = 0; order < 11; order++)
+		strcat(text, " 18446744073709551615");
+	fd = open(page_path(), O_RDWR);
+	assert_true(fd >= 0);
+	idx = index_of_section("buddyinfo");
+	section = &seen.section[idx];
+	section->bytes = (uint32_t)strlen(text);
+	put_section(fd, idx);
+	assert_int_equal(pwrite(fd, text, section->bytes, section->offset), section->bytes);
+	close(fd);
+	run("top --batch -n 1 %d", (int)pid);
+	expect(0, "of order  18446744073709551615 18446744073709551615 ");
+	assert_int_equal(unlink(page_path()), 0);
+}
+
 static void one_that_nobody_waited_for_has_ended(void **state)
 {
 	pid_t pid = start(1);
@@ -888,6 +925,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_damaged_page_is_refused),
 		cmocka_unit_test(what_is_no_file_is_refused),
 		cmocka_unit_test(counts_of_a_page_are_not_believed),
+		cmocka_unit_test(texts_of_a_page_are_not_believed),
 		cmocka_unit_test(one_that_nobody_waited_for_has_ended),
 		cmocka_unit_test(a_page_of_another_namespace_is_not_taken_for_a_process_here),
 		cmocka_unit_test(the_page_may_be_in_another_users_folder),

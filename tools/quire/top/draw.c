@@ -176,7 +176,7 @@ static void put_orders(const struct seen *seen, struct top_screen *screen)
 {
 	const char *text = seen_section(seen, "buddyinfo");
 	uint64_t runs[11] = { 0 };
-	char line[200] = "";
+	char line[11 * 21 + 1] = ""; /* a blank and 20 digits each: whatever the page says */
 	size_t used = 0;
 
 	while (text != NULL && *text != '\0') {
