@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/buddyinfo.h"
 #include "report/curve.h"
 #include "report/map.h"
 #include "report/spread.h"
@@ -189,6 +190,27 @@ static void a_stretch_may_span_granules(void **state)
 	map_fini(&map);
 }
 
+/* ---- free blocks ---- */
+
+/* The last line is cut, as in a section that has no room for more. */
+static void free_blocks_of_all_zones_are_added_up(void **state)
+{
+	static const uint64_t wanted[BUDDYINFO_ORDERS_NR] = { 111, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 };
+	uint64_t blocks[BUDDYINFO_ORDERS_NR];
+
+	(void)state;
+	buddyinfo_sum(
+		"Node 0, zone      DMA      1      0      0      0      0      0      0      0"
+		"      0      0      1\n"
+		"Node 0, zone   Normal     10      2      3      4      5      6      7      8"
+		"      9     10     10\n"
+		"Node 1, zone  Movable    100",
+		blocks);
+	assert_memory_equal(blocks, wanted, sizeof(wanted));
+	buddyinfo_sum("", blocks);
+	assert_int_equal(blocks[0], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +220,7 @@ int main(void)
 		cmocka_unit_test(a_value_holds_until_the_next_one),
 		cmocka_unit_test(a_map_counts_what_was_used_of_each_granule),
 		cmocka_unit_test(a_stretch_may_span_granules),
+		cmocka_unit_test(free_blocks_of_all_zones_are_added_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

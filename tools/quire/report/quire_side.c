@@ -13,6 +13,7 @@
 
 #include <quire/quire.h>
 
+#include "common/buddyinfo.h"
 #include "replay/engine.h"
 #include "report/latency.h"
 #include "report/source.h"
@@ -106,32 +107,13 @@ static void see_blocks(struct engine *engine, struct side *side, uint16_t column
 
 /* ---- free blocks ---- */
 
-/* The numbers behind "zone NAME" in each line of /proc/buddyinfo's shape, added up. */
-static void sum_buddyinfo(const char *text, double *blocks)
-{
-	while (*text != '\0') {
-		const char *zone = strstr(text, "zone");
-		char *next;
-
-		if (zone == NULL)
-			return;
-		text = zone + strlen("zone");
-		text += strspn(text, " ");
-		text += strcspn(text, " \n");
-		for (unsigned order = 0; order < ORDERS_NR; order++) {
-			blocks[order] += strtod(text, &next);
-			text = next;
-		}
-	}
-}
-
 static void see_free(struct engine *engine, struct side *side, double seconds)
 {
 	char text[4096];
-	double blocks[ORDERS_NR] = { 0 };
+	uint64_t blocks[BUDDYINFO_ORDERS_NR];
 
 	(void)quire_text_buddyinfo(engine->heap, text, sizeof(text));
-	sum_buddyinfo(text, blocks);
+	buddyinfo_sum(text, blocks);
 	for (unsigned order = 0; order < ORDERS_NR; order++) {
 		struct curve **curve = &side->source->quire_orders[order];
 
@@ -140,7 +122,7 @@ static void see_free(struct engine *engine, struct side *side, double seconds)
 		if (*curve == NULL)
 			side->out_of_memory = true;
 		else
-			curve_put(*curve, seconds, blocks[order]);
+			curve_put(*curve, seconds, (double)blocks[order]);
 	}
 }
 

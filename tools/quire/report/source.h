@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buddyinfo.h"
 #include "report/curve.h"
 #include "report/map.h"
 #include "report/spread.h"
@@ -22,7 +23,7 @@
 #define MARKS_MAX     64u
 #define LOSSES_MAX    64u
 #define MADE_MAX      32u
-#define ORDERS_NR     11u
+#define ORDERS_NR     BUDDYINFO_ORDERS_NR
 #define SENTENCES_NR  5u
 #define SENTENCE_ROOM 512u
 #define HOLDERS_MAX   4096u

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/buddyinfo.h"
 #include "stat/figures.h"
 #include "stats/stats.h"
 
@@ -171,35 +172,16 @@ static void put_rows(const struct top_state *state, struct top_screen *screen)
 	put(screen, "slabs are made of pages, so pages in use contain them");
 }
 
-/* Free runs of all zones by order: the sums of buddyinfo's columns. */
 static void put_orders(const struct seen *seen, struct top_screen *screen)
 {
 	const char *text = seen_section(seen, "buddyinfo");
-	uint64_t runs[11] = { 0 };
-	char line[11 * 21 + 1] = ""; /* a blank and 20 digits each: whatever the page says */
+	uint64_t runs[BUDDYINFO_ORDERS_NR];
+	/* A blank and 20 digits each: whatever the page says. */
+	char line[BUDDYINFO_ORDERS_NR * 21 + 1] = "";
 	size_t used = 0;
 
-	while (text != NULL && *text != '\0') {
-		const char *at = strstr(text, "zone");
-		int skip = 0;
-
-		if (at == NULL)
-			break;
-		(void)sscanf(at, "zone %*s%n", &skip);
-		at += skip;
-		for (unsigned order = 0; order < 11; order++) {
-			uint64_t nr = 0;
-			int read = 0;
-
-			if (sscanf(at, " %" SCNu64 "%n", &nr, &read) != 1)
-				break;
-			runs[order] += nr;
-			at += read;
-		}
-		text = strchr(at, '\n');
-		text = text != NULL ? text + 1 : NULL;
-	}
-	for (unsigned order = 0; order < 11; order++)
+	buddyinfo_sum(text != NULL ? text : "", runs);
+	for (unsigned order = 0; order < BUDDYINFO_ORDERS_NR; order++)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, " %5" PRIu64,
 					 runs[order]);
 	put_head(screen,
