@@ -211,12 +211,22 @@ static void figures_are_four_lines(void **state)
 
 static void print_chart(FILE *file, void *arg)
 {
-	chart_print(file, arg, HISTORIES_MAX);
+	chart_print(file, arg, 2);
 }
 
 static void print_picture(FILE *file, void *arg)
 {
-	picture_print(file, "a <b> & c\n", arg, HISTORIES_MAX);
+	picture_print(file, "a <b> & c\n", arg, 2);
+}
+
+static void print_full_chart(FILE *file, void *arg)
+{
+	chart_print(file, arg, HISTORIES_MAX);
+}
+
+static void print_full_picture(FILE *file, void *arg)
+{
+	picture_print(file, "all", arg, HISTORIES_MAX);
 }
 
 /* One that rises to 80 MiB and stays for 4 s; one that falls to 8 MiB after 2 s. */
@@ -278,6 +288,42 @@ static void a_chart_fits_a_terminal(void **state)
 		history_fini(&histories[i]);
 }
 
+/* All names end at the same height; each has a place of its own within the picture. */
+static void names_of_many_histories_are_apart(void **state)
+{
+	struct history histories[HISTORIES_MAX];
+	double y, below = 1e9;
+	size_t longest;
+	char *text, *at;
+	unsigned nr = 0;
+
+	(void)state;
+	make_histories(histories);
+	for (unsigned i = 0; i < HISTORIES_MAX; i++) {
+		histories[i].name = "tcmalloc_minimal";
+		histories[i].points[399].bytes = 0;
+	}
+	text = at = text_of(print_full_picture, histories);
+	while ((at = strstr(at, "<text x=")) != NULL) {
+		at++;
+		if (sscanf(at, "text x=\"%*f\" y=\"%lf\" class=\"name", &y) != 1 ||
+		    strncmp(strchr(at, 'c'), "class=\"name", 11) != 0)
+			continue;
+		assert_true(y > 0 && y <= below - 14);
+		below = y;
+		nr++;
+	}
+	assert_int_equal(nr, HISTORIES_MAX);
+	free(text);
+	text = text_of(print_full_chart, histories);
+	lines_nr(text, &longest);
+	assert_true(longest < 80);
+	assert_non_null(strstr(text, "* several\n"));
+	free(text);
+	for (unsigned i = 0; i < HISTORIES_MAX; i++)
+		history_fini(&histories[i]);
+}
+
 static void a_history_without_samples_is_drawn(void **state)
 {
 	struct history histories[HISTORIES_MAX] = { { .name = "one" }, { .name = "other" } };
@@ -321,6 +367,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_chart_fits_a_terminal),
 		cmocka_unit_test(a_history_without_samples_is_drawn),
 		cmocka_unit_test(a_picture_is_well_formed),
+		cmocka_unit_test(names_of_many_histories_are_apart),
 	};
 
 	if (argc < 3)

@@ -138,7 +138,8 @@ static void wrong_use_is_named_and_ends_with_2(void **state)
 	expect("$Q --json", 2, "'--json' needs a value");
 	expect("$Q --exec --json x -- $P", 2, "--exec goes with neither --json nor --compare");
 	expect("$Q --compare --children -- $P", 2, "--compare goes with neither");
-	expect("$Q --svg x -- $P", 2, "--svg goes with --compare");
+	expect("$Q --svg x -- $P", 2, "--svg and --with go with --compare");
+	expect("$Q --with x -- $P", 2, "--svg and --with go with --compare");
 	expect("$Q --help", 0, "");
 	expect("$Q -- ''", 127, "No such file");
 	expect("$Q -- no-such-program", 127, "quire run: no-such-program: No such file");
@@ -765,6 +766,33 @@ static void a_comparison_prints_both(void **state)
 	expect("$Q --compare -- $P exit 3", 3, "its status was 3 without Quire");
 }
 
+/* libm.so.6 stands for an allocator; what the loader would not preload is never run with. */
+static void a_comparison_with_other_libraries_prints_those_that_load(void **state)
+{
+	struct answer answer = shell("$Q --compare --with libm.so.6 --with libno-such.so.1 "
+				     "--svg $C.svg -- $P touch 40; cat $C.svg >&2");
+
+	(void)state;
+	assert_int_equal(answer.status, 0);
+	assert_non_null(strstr(
+		answer.err, "quire run: libno-such.so.1 cannot be preloaded, and is left out\n"));
+	assert_null(strstr(answer.err, "ld.so"));
+	assert_non_null(strstr(answer.out, "\nglibc  "));
+	assert_non_null(strstr(answer.out, "\nQuire  "));
+	assert_non_null(strstr(answer.out, "\nm    "));
+	assert_null(strstr(answer.out, "no-such"));
+	assert_non_null(strstr(answer.out, "o glibc   # Quire   + m   * several\n"));
+	assert_non_null(strstr(answer.err, "class=\"name s2\">m: "));
+	answer = shell("$Q --compare --with libm.so.6 -- $P environment");
+	assert_non_null(strstr(answer.out, "LD_PRELOAD=libm.so.6\n"));
+	expect("$Q --compare --with libm.so.6:x -- $P exit 0", 2,
+	       "takes one library, not 'libm.so.6:x'");
+	expect("$Q --compare --with a --with b --with c --with d "
+	       "--with e "
+	       "-- $P exit 0",
+	       2, "takes at most 4 libraries");
+}
+
 /* Signals that whoever runs this test ignores, as nohup does, would be ignored in the programs. */
 static void take_signals_back(void)
 {
@@ -793,6 +821,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(signals_are_passed_on_once),
 		cmocka_unit_test(the_terminal_controls_the_job),
 		cmocka_unit_test(a_comparison_prints_both),
+		cmocka_unit_test(a_comparison_with_other_libraries_prints_those_that_load),
 	};
 	const struct CMUnitTest standin_tests[] = {
 		cmocka_unit_test(a_library_that_never_came_alive_is_125),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* chart.c - memory over time in plain text: "o" and "#", and "*" where both are */
+/* chart.c - memory over time in plain text: "o", "#" and so on, and "*" where several are */
 #include <string.h>
 
 #include "run/history.h"
@@ -9,7 +9,7 @@
 #define STEPS_MAX 5
 #define MIB	  ((double)(1u << 20))
 
-static const char marks[HISTORIES_MAX] = { 'o', '#' };
+static const char marks[HISTORIES_MAX] = { 'o', '#', '+', 'x', '~', '=' };
 
 struct chart {
 	double seconds_max, mib_max, mib_step;
@@ -119,6 +119,22 @@ static void print_seconds(FILE *file, const struct chart *chart)
 	fprintf(file, "\n           %s\n", line);
 }
 
+/* Which mark is whose: in two lines if they do not fit into one. */
+static void print_marks(FILE *file, const struct history *histories, unsigned nr)
+{
+	int columns = fprintf(file, "          ");
+
+	for (unsigned i = 0; i < nr && i < HISTORIES_MAX; i++) {
+		int more = (int)strlen(histories[i].name) + 5;
+		bool fits = columns + more <= COLUMNS;
+
+		columns = (fits ? columns : 10) + more;
+		fprintf(file, "%s%c %s", fits ? (i == 0 ? " " : "   ") : "\n           ", marks[i],
+			histories[i].name);
+	}
+	fprintf(file, "   * %s\n", nr > 2 ? "several" : "both");
+}
+
 void chart_print(FILE *file, const struct history *histories, unsigned nr)
 {
 	struct chart chart = { .seconds_max = 1e-3 };
@@ -130,8 +146,5 @@ void chart_print(FILE *file, const struct history *histories, unsigned nr)
 		draw(&chart, &histories[i], marks[i]);
 	print_rows(file, &chart);
 	print_seconds(file, &chart);
-	fprintf(file, "           ");
-	for (unsigned i = 0; i < nr && i < HISTORIES_MAX; i++)
-		fprintf(file, "%c %s   ", marks[i], histories[i].name);
-	fprintf(file, "* both\n");
+	print_marks(file, histories, nr);
 }

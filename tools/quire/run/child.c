@@ -73,6 +73,8 @@ static _Noreturn void become(const struct child *child, const struct child_reque
 	}
 	if (error == 0 && request->preload != NULL)
 		error = preload_prepare(request->preload);
+	if (error == 0 && request->other != NULL)
+		error = preload_first(request->other);
 	output_before_exec();
 	release_signals(child);
 	if (error == 0) {

@@ -21,6 +21,7 @@ struct child_request {
 	const char *path;
 	char **arguments;
 	const struct preload *preload; /* NULL: as it is */
+	const char *other;	       /* NULL, or a library that is first in LD_PRELOAD */
 	bool reads_nothing;	       /* standard input is /dev/null */
 };
 

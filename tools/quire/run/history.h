@@ -37,8 +37,11 @@ uint64_t history_end_bytes(const struct history *history);
 /* A step of an axis from 0 to @max that makes at most @steps_nr of them: 1, 2 or 5 times a power of ten. */
 double axis_step(double max, unsigned steps_nr);
 
-/* Text of 80 columns: the histories share both axes.  At most HISTORIES_MAX of them. */
-#define HISTORIES_MAX 2
+/* Without Quire, with it, and with other libraries. */
+#define OTHERS_MAX    4
+#define HISTORIES_MAX (2 + OTHERS_MAX)
+
+/* Text of 80 columns: the histories share both axes. */
 void chart_print(FILE *file, const struct history *histories, unsigned nr);
 /* The same as an SVG picture, for white and for dark pages, with the program's name in its title. */
 void picture_print(FILE *file, const char *program, const struct history *histories, unsigned nr);

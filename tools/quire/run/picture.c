@@ -13,7 +13,7 @@
 #define WIDTH  800
 #define HEIGHT 400
 #define LEFT   52
-#define RIGHT  140
+#define RIGHT  200
 #define TOP    58
 #define BOTTOM 36
 #define MIB    ((double)(1u << 20))
@@ -31,10 +31,18 @@ static const char style[] =
 	".name { font-weight: 600 }\n"
 	"path.s0 { stroke: #cf4f1c } text.s0 { fill: #cf4f1c }\n"
 	"path.s1 { stroke: #1f7ae0 } text.s1 { fill: #1f7ae0 }\n"
+	"path.s2 { stroke: #2c8a3d } text.s2 { fill: #2c8a3d }\n"
+	"path.s3 { stroke: #8f55d6 } text.s3 { fill: #8f55d6 }\n"
+	"path.s4 { stroke: #a07a00 } text.s4 { fill: #a07a00 }\n"
+	"path.s5 { stroke: #c2358f } text.s5 { fill: #c2358f }\n"
 	"@media (prefers-color-scheme: dark) {\n"
 	"  text { fill: #9198a1 } .title { fill: #e6edf3 }\n"
 	"  path.s0 { stroke: #f0793f } text.s0 { fill: #f0793f }\n"
 	"  path.s1 { stroke: #4f9cff } text.s1 { fill: #4f9cff }\n"
+	"  path.s2 { stroke: #56b868 } text.s2 { fill: #56b868 }\n"
+	"  path.s3 { stroke: #b48cf0 } text.s3 { fill: #b48cf0 }\n"
+	"  path.s4 { stroke: #d4a72c } text.s4 { fill: #d4a72c }\n"
+	"  path.s5 { stroke: #f080c0 } text.s5 { fill: #f080c0 }\n"
 	"}\n";
 
 struct frame {
@@ -100,24 +108,43 @@ static void put_line(FILE *file, const struct frame *frame, const struct history
 	fprintf(file, "\"/>\n");
 }
 
-/* Below its line's end; moved if the name before is there. */
-static void put_name(FILE *file, const struct frame *frame, const struct history *history,
-		     unsigned idx, double *before_y)
+static double end_y(const struct frame *frame, const struct history *history)
 {
-	double mib = (double)history_end_bytes(history) / MIB;
-	double y = y_of(frame, mib) + 4.5;
+	return y_of(frame, (double)history_end_bytes(history) / MIB) + 4.5;
+}
 
-	if (idx > 0 && y - *before_y < NAME_PIXELS && *before_y - y < NAME_PIXELS)
-		y = *before_y + (y >= *before_y ? NAME_PIXELS : -NAME_PIXELS);
-	*before_y = y;
-	fprintf(file, "<text x=\"%.1f\" y=\"%.1f\" class=\"name s%u\">%s: %.0f MiB</text>\n",
-		x_of(frame, frame->seconds_max) + 10, y, idx, history->name, mib);
+/* Each name beside its line's end, from the bottom up; moved up if the name below it would be there. */
+static void put_names(FILE *file, const struct frame *frame, const struct history *histories,
+		      unsigned nr)
+{
+	bool is_put[HISTORIES_MAX] = { false };
+	double below_y = HEIGHT;
+
+	for (unsigned n = 0; n < nr; n++) {
+		unsigned lowest = nr;
+		double y;
+
+		for (unsigned i = 0; i < nr; i++)
+			if (!is_put[i] &&
+			    (lowest == nr ||
+			     end_y(frame, &histories[i]) > end_y(frame, &histories[lowest])))
+				lowest = i;
+		is_put[lowest] = true;
+		y = end_y(frame, &histories[lowest]);
+		if (y > below_y - NAME_PIXELS)
+			y = below_y - NAME_PIXELS;
+		below_y = y;
+		fprintf(file,
+			"<text x=\"%.1f\" y=\"%.1f\" class=\"name s%u\">%s: %.0f MiB</text>\n",
+			x_of(frame, frame->seconds_max) + 10, y, lowest, histories[lowest].name,
+			(double)history_end_bytes(&histories[lowest]) / MIB);
+	}
 }
 
 void picture_print(FILE *file, const char *program, const struct history *histories, unsigned nr)
 {
 	struct frame frame = { .seconds_max = 1e-3 };
-	double mib_step, peak = 1, before_y = 0;
+	double mib_step, peak = 1;
 
 	for (unsigned i = 0; i < nr; i++) {
 		if ((double)histories[i].peak_bytes / MIB > peak)
@@ -142,7 +169,6 @@ void picture_print(FILE *file, const char *program, const struct history *histor
 	put_axes(file, &frame, mib_step);
 	for (unsigned i = 0; i < nr; i++)
 		put_line(file, &frame, &histories[i], i);
-	for (unsigned i = 0; i < nr; i++)
-		put_name(file, &frame, &histories[i], i, &before_y);
+	put_names(file, &frame, histories, nr);
 	fprintf(file, "</svg>\n");
 }

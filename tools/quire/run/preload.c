@@ -165,14 +165,13 @@ static int set_printed(const char *name, const char *format, ...)
 	return error;
 }
 
-/* @name=@first:REST, if it was REST. */
-static int prepend(const char *name, const char *first)
+int preload_first(const char *library)
 {
-	const char *rest = getenv(name);
+	const char *rest = getenv("LD_PRELOAD");
 
 	if (rest == NULL || rest[0] == '\0')
-		return set(name, first);
-	return set_printed(name, "%s:%s", first, rest);
+		return set("LD_PRELOAD", library);
+	return set_printed("LD_PRELOAD", "%s:%s", library, rest);
 }
 
 /* run_again.h describes the variable. */
@@ -212,9 +211,9 @@ int preload_prepare(const struct preload *preload)
 	if (error == 0 && preload->conf != NULL)
 		error = set("QUIRE_CONF", preload->conf);
 	if (error == 0 && !preload->children)
-		error = prepend("LD_PRELOAD", preload->again);
+		error = preload_first(preload->again);
 	if (error == 0)
-		error = prepend("LD_PRELOAD", preload->library);
+		error = preload_first(preload->library);
 	if (error == 0 && preload->header != NULL) {
 		preload->header->program_pid = (uint32_t)getpid();
 		error = fcntl(preload->fd, F_SETFD, 0) != 0 ? -errno : 0;

@@ -28,6 +28,8 @@ bool preload_find(struct preload *preload, char *error, size_t error_bytes);
 int preload_share(struct preload *preload);
 /* Sets this process's environment, and has it inherit the shared memory; exec follows.  0 or -errno. */
 int preload_prepare(const struct preload *preload);
+/* Puts @library before what this process's LD_PRELOAD has.  0 or -errno. */
+int preload_first(const char *library);
 
 /* Where the program's profile is. */
 static inline char *preload_profile(const struct preload *preload)

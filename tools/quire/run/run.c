@@ -171,14 +171,14 @@ const struct command command_run = {
 	.synopsis = "quire run [--children] [--json FILE] [--profile FILE] [--conf STRING]\n"
 		    "    -- PROGRAM [ARG...]\n"
 		    "quire run --exec [--children] [--conf STRING] -- PROGRAM [ARG...]\n"
-		    "quire run --compare [--svg FILE] [--conf STRING] -- PROGRAM [ARG...]",
+		    "quire run --compare [--with LIBRARY]... [--svg FILE] [--conf STRING]\n"
+		    "    -- PROGRAM [ARG...]",
 	.about = "Runs a program with its malloc() served by Quire, and prints four lines to\n"
 		 "standard error when it has ended: memory in use, memory resident, calls, sizes.",
 	.options = run_rows,
 	.exit_statuses =
-		"Signals are passed on to the program.  Exit status: the program's, or 128 + n if\n"
-		"signal n ended it; 2 wrong arguments, or a program that cannot run on Quire\n"
-		"(linked statically, set-user-ID, with a malloc of its own); 125 Quire did not\n"
+		"Signals are passed on.  Exit status: the program's, or 128 + n if signal n ended\n"
+		"it; 2 wrong arguments, or a program that cannot run on Quire; 125 Quire did not\n"
 		"start in it; 126 it cannot be executed; 127 it was not found; 3 it ended with 0\n"
 		"and some output could not be written.",
 	.runs_program = true,

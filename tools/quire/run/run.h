@@ -6,16 +6,19 @@
 #include <stdbool.h>
 
 #include "common/command.h"
+#include "run/history.h"
 
 struct run_options {
-	bool execs;	     /* --exec: replaces this program */
-	bool children;	     /* --children: of the program run on Quire, too */
-	bool compares;	     /* --compare: once without Quire, once with it */
-	const char *json;    /* a file, or NULL */
-	const char *svg;     /* a file, or NULL; with compares */
-	const char *profile; /* a file, or NULL */
-	const char *conf;    /* QUIRE_CONF, or NULL: as it is */
-	char **arguments;    /* of the program, its name first, NULL last */
+	bool execs;    /* --exec: replaces this program */
+	bool children; /* --children: of the program run on Quire, too */
+	bool compares; /* --compare: once without Quire, once with it */
+	unsigned others_nr;
+	const char *others[OTHERS_MAX]; /* --with: as each is in LD_PRELOAD */
+	const char *json;		/* a file, or NULL */
+	const char *svg;		/* a file, or NULL; with compares */
+	const char *profile;		/* a file, or NULL */
+	const char *conf;		/* QUIRE_CONF, or NULL: as it is */
+	char **arguments;		/* of the program, its name first, NULL last */
 };
 
 extern const struct option_row run_rows[];
