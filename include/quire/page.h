@@ -141,6 +141,43 @@ void quire_free_pages_exact(struct quire *q, void *addr, size_t bytes);
 void quire_split_pages(struct quire *q, void *addr, unsigned order);
 
 /**
+ * quire_alloc_contig_range - take the pages of a given range, if all of them are free
+ * @q:		instance
+ * @addr:	the first page's first byte
+ * @bytes:	rounded up to whole pages; any number of pageblocks, all of one zone
+ * @flags:	QUIRE_ZERO, or 0
+ *
+ * Nothing is moved out of the way.  The range's pageblocks are isolated, so that no page of it is handed out meanwhile, and
+ * every CPU's stacks and lists are drained; afterwards they are as before.  The pages are single ones, as after
+ * quire_split_pages(), and may be freed one by one.
+ *
+ * Returns   0; -EBUSY if a page of the range is in use, or a pageblock of it is not online or isolated already; -EINVAL for a
+ *           range that is not of this instance, not of one zone, empty or not of whole pages, or for a flag; -ENOMEM if
+ *           the limit permits no more, after all has been tried that quire_alloc_pages() tries; -EOWNERDEAD in a child of
+ *           fork with backing:memfd.  Nothing has changed then, but that pageblocks reserved for QUIRE_ATOMIC are not.
+ * Context   may wait; not from a signal handler.
+ * Cost      visits every slot's lists twice, with one fence, and empties them; a store for each page, and O(orders) for each free
+ *           run of its pageblocks.
+ * Pair      quire_free_contig_range().
+ * Linux     alloc_contig_range(); the kernel migrates what is in use.
+ */
+int quire_alloc_contig_range(struct quire *q, void *addr, size_t bytes, unsigned flags);
+
+/**
+ * quire_free_contig_range - give single pages that are neighbours back, past the CPUs' stacks
+ * @q:		the instance they came from
+ * @addr:	the first one; NULL does nothing
+ * @bytes:	rounded up to whole pages
+ *
+ * They are in the buddy at once, so that whole pageblocks of them are whole again.
+ *
+ * Context   as quire_free_pages().
+ * Cost      a lock for each page.
+ * Linux     free_contig_range().
+ */
+void quire_free_contig_range(struct quire *q, void *addr, size_t bytes);
+
+/**
  * quire_page_address - first byte of the page that holds an address
  * @q:		instance
  * @addr:	any address

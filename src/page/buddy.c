@@ -219,3 +219,72 @@ unsigned buddy_take_partial_locked(struct pages *p, struct zone *zone, unsigned 
 	}
 	return taken;
 }
+
+/* ---- given frames ---- */
+
+uint32_t buddy_head_locked(const struct pages *p, const struct zone *zone, uint32_t frame,
+			   unsigned *order)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	for (*order = 0; *order <= QUIRE_ORDER_MAX; (*order)++) {
+		uint32_t head = frame & ~((1u << *order) - 1);
+
+		if ((page_state(p, head) & ~STATE_ZERO) == (STATE_BUDDY | *order))
+			return head;
+	}
+	return FRAME_NONE;
+}
+
+/* The order of the largest aligned run that begins at @frame and ends at @end or before: 4, 7 -> 1; 0, 7 -> 2; 6, 7 -> 0. */
+static unsigned order_up_to(uint32_t frame, uint32_t end)
+{
+	unsigned order = 0;
+
+	while ((frame & ((2u << order) - 1)) == 0 && frame + (2u << order) <= end)
+		order++;
+	return order;
+}
+
+/* Puts frames [frame, end), a part of a run that was free, back on their block's lists. */
+static void put_rest_locked(struct pages *p, struct zone *zone, uint32_t frame, uint32_t end,
+			    unsigned zero)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	while (frame < end) {
+		unsigned order = order_up_to(frame, end);
+
+		block_free_add_locked(p, zone, frame, order, zero);
+		frame += 1u << order;
+	}
+}
+
+void buddy_take_range_locked(struct pages *p, struct zone *zone, uint32_t first, uint32_t end)
+{
+	uint32_t block = page_block(p, first), frame = first;
+
+	DCHECK(lock_is_held(&zone->lock));
+	CHECK(page_block(p, end - 1) == block && p->tag[block] & TAG_ISOLATE);
+	if (p->block[block].whole) {
+		uint32_t whole = block_frame(p, block);
+
+		buddy_whole_remove_locked(p, zone, whole, p->pageblock_order);
+		p->block[block].whole = false;
+		p->block[block].free_pages = 0;
+		store_relaxed(&p->block[block].reported, false); /* a hint elsewhere */
+		buddy_break_locked(p, zone, whole);
+	}
+	while (frame < end) {
+		unsigned order, zero;
+		uint32_t head = buddy_head_locked(p, zone, frame, &order), run_end;
+
+		CHECK_VALUES(head != FRAME_NONE, frame, page_state(p, frame));
+		zero = page_state(p, head) & STATE_ZERO;
+		run_end = head + (1u << order);
+		block_free_take_locked(p, zone, head, order);
+		put_rest_locked(p, zone, head, frame, zero);
+		for (; frame < end && frame < run_end; frame++)
+			page_set_state(p, frame, STATE_CACHED | zero);
+		put_rest_locked(p, zone, frame, run_end, zero);
+	}
+	block_rebin_locked(p, zone, block);
+}

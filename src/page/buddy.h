@@ -23,6 +23,11 @@ unsigned buddy_take_partial_locked(struct pages *p, struct zone *zone, unsigned 
  * whole.  Returns its frame or FRAME_NONE.  The state byte keeps ZERO for the caller to read.
  */
 uint32_t buddy_take_whole_locked(struct pages *p, struct zone *zone, unsigned row, unsigned order);
+/* Head of the free run that holds a frame, and its order; FRAME_NONE: the frame is in no free run. */
+uint32_t buddy_head_locked(const struct pages *p, const struct zone *zone, uint32_t frame,
+			   unsigned *order);
+/* Takes frames [first, end), all free and of one isolated block, one by one; state CACHED, with ZERO if known. */
+void buddy_take_range_locked(struct pages *p, struct zone *zone, uint32_t first, uint32_t end);
 /* Makes a whole block that was just taken partial: puts its two halves on its lists. */
 void buddy_break_locked(struct pages *p, struct zone *zone, uint32_t frame);
 

@@ -34,29 +34,15 @@
 #include "page/state.h"
 #include "page/zone.h"
 
-/* Pages of the run of whole blocks that a block is in: its head's frame, and the order. */
-static uint32_t whole_head(const struct pages *p, uint32_t block, unsigned *order)
-{
-	uint32_t frame = block_frame(p, block);
-
-	for (*order = p->pageblock_order; *order <= QUIRE_ORDER_MAX; (*order)++) {
-		uint32_t head = frame & ~((1u << *order) - 1);
-
-		if ((page_state(p, head) & ~STATE_ZERO) == (STATE_BUDDY | *order))
-			return head;
-	}
-	return FRAME_NONE;
-}
-
 /* Changes one block of a whole run: the run is taken off and its blocks go back one by one. */
 static void retag_whole_locked(struct pages *p, struct zone *zone, uint32_t block, uint8_t tag)
 {
 	unsigned order;
-	uint32_t head = whole_head(p, block, &order);
+	uint32_t head = buddy_head_locked(p, zone, block_frame(p, block), &order);
 	unsigned zero;
 
 	DCHECK(lock_is_held(&zone->lock));
-	CHECK(head != FRAME_NONE);
+	CHECK(head != FRAME_NONE && order >= p->pageblock_order);
 	zero = page_state(p, head) & STATE_ZERO;
 	buddy_whole_remove_locked(p, zone, head, order);
 	page_set_state(p, head, STATE_TAIL);
@@ -94,8 +80,7 @@ static struct zone *block_zone(struct pages *p, uint32_t block)
 	return &p->zone[block / p->zone_blocks];
 }
 
-/* Sets or clears ISOLATE.  -EBUSY if it is so already, not online, or on its way back. */
-static int set_isolate_locked(struct pages *p, uint32_t block, bool isolate)
+int page_set_isolate_locked(struct pages *p, uint32_t block, bool isolate)
 {
 	struct zone *zone = block_zone(p, block);
 	lock_token token;
@@ -117,12 +102,12 @@ static int set_isolate_locked(struct pages *p, uint32_t block, bool isolate)
 	return error;
 }
 
-static int set_isolate(struct pages *p, uint32_t block, bool isolate)
+int page_set_isolate(struct pages *p, uint32_t block, bool isolate)
 {
 	int error;
 
 	mutex_acquire(&p->giveback_mutex);
-	error = set_isolate_locked(p, block, isolate);
+	error = page_set_isolate_locked(p, block, isolate);
 	mutex_release(&p->giveback_mutex);
 	return error;
 }
@@ -132,7 +117,7 @@ static int isolate_locked(struct pages *p, uint32_t block)
 	int error;
 
 	DCHECK(mutex_is_held(&p->pcp_disable_mutex));
-	error = set_isolate(p, block, true);
+	error = page_set_isolate(p, block, true);
 	if (error)
 		return error;
 	drain_disabled_locked(p);
@@ -167,7 +152,7 @@ int quire_unisolate_pageblock(struct quire *q, void *addr)
 
 	if (q->dead)
 		return -EOWNERDEAD;
-	if (block == BLOCK_NONE || set_isolate(p, block, false) != 0)
+	if (block == BLOCK_NONE || page_set_isolate(p, block, false) != 0)
 		return -EINVAL;
 	return 0;
 }
@@ -267,7 +252,7 @@ static int offline_locked(struct pages *p, uint32_t block)
 	/* Nothing of it is on its way back while the mutex is held. */
 	mutex_acquire(&p->giveback_mutex);
 	if (!take_offline_locked(p, block)) {
-		set_isolate_locked(p, block, false);
+		page_set_isolate_locked(p, block, false);
 		error = -EBUSY;
 	}
 	mutex_release(&p->giveback_mutex);
@@ -295,10 +280,10 @@ static bool offline_whole(struct pages *p, uint32_t block)
 	bool taken = false;
 
 	mutex_acquire(&p->giveback_mutex);
-	if (set_isolate_locked(p, block, true) == 0) {
+	if (page_set_isolate_locked(p, block, true) == 0) {
 		taken = take_offline_locked(p, block);
 		if (!taken)
-			set_isolate_locked(p, block, false);
+			page_set_isolate_locked(p, block, false);
 	}
 	mutex_release(&p->giveback_mutex);
 	return taken;

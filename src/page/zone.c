@@ -163,19 +163,27 @@ void zone_unlock(struct zone *zone, lock_token token)
 	lock_release(&zone->lock, token);
 }
 
-uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
+/* @isolated_pages: free ones in isolated blocks that can be got all the same. */
+static uint64_t available_with(const struct pages *p, const struct zone *zone,
+			       uint64_t isolated_pages)
 {
 	uint64_t pages, blocks = (uint64_t)zone->blocks_nr - zone->blocks_touched +
 				 zone->offline.nr + zone->blocks_growing;
 	uint64_t beyond = ((uint64_t)zone->blocks_nr << p->pageblock_order) - zone->managed_pages;
 	uint64_t taken = zone->charged_pages + beyond;
 
-	DCHECK(lock_is_held(&zone->lock));
-	pages = zone->free_pages - zone->isolated_pages + zone->reporting_pages +
+	DCHECK(isolated_pages <= zone->isolated_pages);
+	pages = zone->free_pages - zone->isolated_pages + isolated_pages + zone->reporting_pages +
 		(blocks << p->pageblock_order);
 	/* If a block is isolated after callers charged the pages that were free then, more may be taken than
 	 * there are pages. */
 	return pages > taken ? pages - taken : 0;
+}
+
+uint64_t zone_available_locked(const struct pages *p, const struct zone *zone)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	return available_with(p, zone, 0);
 }
 
 uint64_t zone_above_high_locked(const struct zone *zone, uint64_t available)
@@ -231,6 +239,13 @@ bool zone_has_room_locked(const struct pages *p, const struct zone *zone, unsign
 
 	DCHECK(lock_is_held(&zone->lock));
 	return available >= pages && available - pages >= zone_mark(zone, flags);
+}
+
+bool zone_has_isolated_room_locked(const struct pages *p, const struct zone *zone, uint64_t pages,
+				   uint64_t isolated_pages)
+{
+	DCHECK(lock_is_held(&zone->lock));
+	return available_with(p, zone, isolated_pages) >= pages + zone_mark(zone, 0);
 }
 
 /* ---- growing ---- */

@@ -72,6 +72,9 @@ uint64_t zone_available_locked(const struct pages *p, const struct zone *zone);
 uint64_t zone_above_high_locked(const struct zone *zone, uint64_t available);
 /* Of what is taken now, up to @most pages more than ever before count as the most that ever was. */
 void zone_raise_high_locked(const struct pages *p, struct zone *zone, uint64_t most);
+/* True if @pages of @isolated_pages, the free ones in blocks that the caller has isolated, may be taken now. */
+bool zone_has_isolated_room_locked(const struct pages *p, const struct zone *zone, uint64_t pages,
+				   uint64_t isolated_pages);
 /* Pages that a request with @flags must leave available. */
 uint64_t zone_mark(const struct zone *zone, unsigned flags);
 /* True if a request with @flags may take @pages now. */

@@ -208,6 +208,20 @@ static void unisolate(void)
 	assert_int_equal(quire_unisolate_pageblock(scene.q, scene.held[0]), 0);
 }
 
+static bool alloc_contig(void)
+{
+	int error =
+		quire_alloc_contig_range(scene.q, scene.held[0], MIB(2) - (3 << 12), QUIRE_ZERO);
+
+	assert_true(error == 0 || error == -ENOMEM);
+	return error == 0;
+}
+
+static void free_contig(void)
+{
+	quire_free_contig_range(scene.q, scene.held[0], MIB(2) - (3 << 12));
+}
+
 static bool switch_lists(void)
 {
 	quire_pcp_disable(scene.q);
@@ -227,6 +241,7 @@ static const struct operation operations[] = {
 	{ "offline", one_dirty_block, offline, take_all_zeroed, false },
 	{ "release", one_dirty_block, release, take_all_zeroed, false },
 	{ "isolate", one_dirty_block, isolate, unisolate, false },
+	{ "contiguous range", one_dirty_block, alloc_contig, free_contig, false },
 	{ "drain and switch lists", one_dirty_block, switch_lists, nothing, false },
 };
 

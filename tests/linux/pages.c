@@ -82,6 +82,26 @@ static void runs_of_any_length(void)
 	EXPECT_EQ(allocated_pages(), before);
 }
 
+static void a_range_is_taken_if_all_of_it_is_free(void)
+{
+	unsigned long first = page_to_pfn(alloc_pages(GFP_KERNEL, 5));
+	uint64_t before = allocated_pages();
+
+	EXPECT_EQ(alloc_contig_range(first, first + 32, MIGRATE_MOVABLE, GFP_KERNEL), -EBUSY);
+	__free_pages(pfn_to_page(first), 5);
+	*(char *)page_address(pfn_to_page(first + 3)) = 1;
+	EXPECT_EQ(
+		alloc_contig_range(first + 3, first + 32, MIGRATE_MOVABLE, GFP_KERNEL | __GFP_ZERO),
+		0);
+	EXPECT_EQ(*(char *)page_address(pfn_to_page(first + 3)), 0);
+	EXPECT_EQ(allocated_pages(), before - 3);
+	get_page(pfn_to_page(first + 5));
+	free_contig_range(first + 3, 29);
+	EXPECT_EQ(allocated_pages(), before - 31);
+	put_page(pfn_to_page(first + 5));
+	EXPECT_EQ(allocated_pages(), before - 32);
+}
+
 static void a_node_is_preferred_unless_it_is_strict(void)
 {
 	struct page *page = alloc_pages_node(7, GFP_KERNEL, 0); /* there is one zone */
@@ -157,6 +177,7 @@ static int __init pages_init(void)
 	the_last_reference_frees_the_block();
 	split_pages_are_freed_one_by_one_or_at_once();
 	runs_of_any_length();
+	a_range_is_taken_if_all_of_it_is_free();
 	a_node_is_preferred_unless_it_is_strict();
 	the_reserve_is_for_those_who_may_use_it();
 	nofail_waits_for_what_others_free();

@@ -212,6 +212,17 @@ static void admit(struct model *m, void *addr, unsigned order, uint32_t pages, u
 	run_add(m, run);
 }
 
+/* The same of pages that the caller has named, which are single ones. */
+static void admit_contig(struct model *m, uint32_t frame, uint32_t pages, unsigned flags)
+{
+	struct run run = { .frame = frame, .pages = pages, .exact = true };
+
+	set_used(m, frame, pages, 1);
+	if (flags & QUIRE_ZERO)
+		check_zero(m, &run);
+	run_add(m, run);
+}
+
 static bool range_is_free(const struct model *m, uint32_t frame, uint32_t pages)
 {
 	for (uint32_t f = frame; f < frame + pages; f++)
@@ -291,7 +302,10 @@ static void op_free(struct model *m)
 		return;
 	run = run_take(m, below(m, m->runs_nr));
 	set_used(m, run.frame, run.pages, 0);
-	if (run.exact)
+	if (run.exact && chance(m, 4))
+		quire_free_contig_range(m->q, page_addr(pages_of(m->q), run.frame),
+					(size_t)run.pages << m->config->page_shift);
+	else if (run.exact)
 		quire_free_pages_exact(m->q, page_addr(pages_of(m->q), run.frame),
 				       (size_t)run.pages << m->config->page_shift);
 	else if (chance(m, 8))
@@ -483,6 +497,34 @@ static void op_offline(struct model *m)
 	MODEL_CHECK(m, !may || !is_online(m, block));
 }
 
+/* Taken if all of it is free and online, and its zone has room for it above the mark. */
+static void op_contig(struct model *m)
+{
+	uint32_t pages = 1 + below(m, 3 * block_pages(pages_of(m->q))), frame;
+	unsigned flags = chance(m, 4) ? QUIRE_ZERO : 0;
+	bool is_whole = true;
+	int error;
+
+	if (chance(m, 2)) /* mostly there are few free neighbours */
+		pages = 1 + below(m, 8);
+	if (pages > m->frames_nr || wants_less(m))
+		return;
+	frame = below(m, m->frames_nr - pages + 1);
+	for (uint32_t f = frame; f < frame + pages; f++)
+		is_whole = is_whole && is_online(m, block_of(m, f));
+	error = quire_alloc_contig_range(m->q, page_addr(pages_of(m->q), frame),
+					 (size_t)pages << m->config->page_shift, flags);
+	if (zone_of(m, frame) != zone_of(m, frame + pages - 1)) {
+		MODEL_CHECK(m, error == -EINVAL);
+	} else if (!is_whole || !range_is_free(m, frame, pages)) {
+		MODEL_CHECK(m, error == -EBUSY);
+	} else {
+		MODEL_CHECK(m, error == 0 || error == -ENOMEM);
+		if (error == 0)
+			admit_contig(m, frame, pages, flags);
+	}
+}
+
 static void op_release(struct model *m)
 {
 	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
@@ -535,9 +577,9 @@ static const struct {
 	uint32_t weight;
 } operations[] = {
 	{ op_alloc, 50000 },	{ op_free_or_fill, 44000 }, { op_exact, 1500 }, { op_split, 300 },
-	{ op_bulk_alloc, 150 }, { op_bulk_free, 300 },	    { op_ask, 3293 },	{ op_drain, 200 },
+	{ op_bulk_alloc, 150 }, { op_bulk_free, 300 },	    { op_ask, 3233 },	{ op_drain, 200 },
 	{ op_isolate, 50 },	{ op_unisolate, 50 },	    { op_offline, 50 }, { op_release, 2 },
-	{ op_poll, 60 },	{ op_disable, 10 },	    { op_enable, 35 },
+	{ op_poll, 60 },	{ op_disable, 10 },	    { op_enable, 35 },	{ op_contig, 60 },
 };
 #define WEIGHTS 100000u /* their sum */
 

@@ -215,6 +215,8 @@ static void isolates(void *arg)
 	CHECK(quire_isolate_pageblock(scene.q, block) == 0);
 	CHECK(quire_unisolate_pageblock(scene.q, block) == 0);
 	quire_free_pages(scene.q, block, 9);
+	CHECK(quire_alloc_contig_range(scene.q, block, 20000, 0) == 0);
+	quire_free_contig_range(scene.q, block, 20000);
 	CHECK(quire_offline_pageblock(scene.q, block) == 0);
 }
 

@@ -72,6 +72,24 @@ static inline void free_pages_exact(void *addr, size_t size)
 	quire_free_pages_exact(quire_default(), addr, size);
 }
 
+/* A type of pages, as alloc_contig_range() is told one: pages keep their pageblock's. */
+enum migratetype {
+	MIGRATE_UNMOVABLE,
+	MIGRATE_MOVABLE,
+	MIGRATE_RECLAIMABLE,
+	MIGRATE_CMA,
+};
+
+/* The pages of frames [start, end), if they are free: nothing is moved out of the way. */
+static inline int alloc_contig_range(unsigned long start, unsigned long end, unsigned type,
+				     gfp_t gfp)
+{
+	(void)type;
+	return quire_alloc_contig_range(quire_default(), pfn_to_page(start),
+					(end - start) << PAGE_SHIFT,
+					quire_linux_is_zeroed_(gfp) ? QUIRE_ZERO : 0);
+}
+
 /* Any pages that are neighbours, up to the largest block. */
 static inline struct page *alloc_contig_pages(unsigned long count, gfp_t gfp, int node,
 					      const void *nodes)
@@ -83,7 +101,9 @@ static inline struct page *alloc_contig_pages(unsigned long count, gfp_t gfp, in
 
 static inline void free_contig_range(unsigned long pfn, unsigned long count)
 {
-	free_pages_exact(pfn_to_page(pfn), count << PAGE_SHIFT);
+	for (unsigned long end = pfn + count; pfn < end; pfn++)
+		if (put_page_testzero(pfn_to_page(pfn)))
+			quire_free_contig_range(quire_default(), pfn_to_page(pfn), PAGE_SIZE);
 }
 
 /* Entries that are filled, in the whole array: later ones than a refused one too. */

@@ -222,3 +222,75 @@ SIM_TEST(unisolate_against_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	quire_drain_all(scene->q);
 	page_scene_check(scene);
 }
+
+/* ---- ranges ---- */
+
+/* The first of four pages that are neighbours, of which tasks hold all. */
+static char *four_neighbours(struct page_scene *scene)
+{
+	char *first = scene->page[0];
+
+	for (unsigned i = 1; i < 4; i++)
+		if ((char *)scene->page[i] < first)
+			first = scene->page[i];
+	for (unsigned i = 0; i < 4; i++)
+		SIM_CHECK((size_t)((char *)scene->page[i] - first) <
+			  4 * quire_page_bytes(scene->q));
+	return first;
+}
+
+/* Takes the four pages that frees_four() frees, by their addresses, if it comes late enough. */
+static void takes_range(void *arg)
+{
+	struct page_scene *scene = arg;
+	size_t bytes = 4 * quire_page_bytes(scene->q);
+	int error = quire_alloc_contig_range(scene->q, scene->block, bytes, 0);
+
+	SIM_CHECK(error == 0 || error == -EBUSY);
+	if (error != 0)
+		return;
+	sim_own(scene->block, bytes);
+	fetch_add_relaxed(&scene->held_pages, 4);
+	store_release(&scene->turn, 1); /* read when all has ended */
+}
+
+static void range_against(struct sim *sim, bool stacks, void (*other)(void *))
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+
+	scene->block = four_neighbours(scene);
+	sim_cpu(sim, 0, frees_four, scene);
+	sim_cpu(sim, 1, takes_range, scene);
+	sim_cpu(sim, 2, other, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	check_u64_eq(pages_of(scene->q)->zone[0].isolated_pages, 0);
+	page_scene_check(scene);
+}
+
+/* No page of a range goes to anyone else while it is taken, and none is lost if it is not. */
+SIM_TEST(list_range_against_free_and_alloc, .cpus_nr = 3,
+	 .enters = { "buddy_take_range_locked", "unisolate_before_locked" })
+{
+	range_against(sim, false, takes_two);
+}
+
+SIM_TEST(stack_range_against_free_and_alloc, .cpus_nr = 3, .events = SIM_ABORT | SIM_TRYFAIL,
+	 .enters = { "buddy_take_range_locked", "unisolate_before_locked" })
+{
+	range_against(sim, true, takes_two);
+}
+
+/* Of two that want one range, which is free but on a CPU's lists, exactly one has it. */
+SIM_TEST(ranges_do_not_overlap, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	scene->block = four_neighbours(scene);
+	frees_four(scene);
+	sim_cpu(sim, 0, takes_range, scene);
+	sim_cpu(sim, 1, takes_range, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	page_scene_check(scene);
+}
