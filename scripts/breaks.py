@@ -17,6 +17,7 @@ KINDS = {
     "term": "a term of a condition that reads shared state is left out",
     "dropped": "a fence, an end of a gather, a kick or a wake is left out",
     "relaxed": "an acquire, a release or both is relaxed",
+    "halved": "what is an acquire and a release is one of them alone",
     "released-early": "a release is a statement earlier",
     "acquired-late": "an acquisition is a statement later",
     "first-left-out": "a loop over all leaves the first out",
@@ -35,6 +36,15 @@ BUILTIN = {
     "fetch_or_acq_rel": "__atomic_fetch_or({}, __ATOMIC_RELAXED)",
     "exchange_acquire": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
     "exchange_acq_rel": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
+}
+# A failed compare-and-exchange stays the acquire that it is.
+HALVES = {
+    "fetch_add_acq_rel": "__atomic_fetch_add({}, __ATOMIC_{})",
+    "fetch_sub_acq_rel": "__atomic_fetch_sub({}, __ATOMIC_{})",
+    "fetch_and_acq_rel": "__atomic_fetch_and({}, __ATOMIC_{})",
+    "fetch_or_acq_rel": "__atomic_fetch_or({}, __ATOMIC_{})",
+    "exchange_acq_rel": "__atomic_exchange_n({}, __ATOMIC_{})",
+    "cas_acq_rel": "__atomic_compare_exchange_n({}, 0, __ATOMIC_{}, __ATOMIC_ACQUIRE)",
 }
 DROPPED = re.compile(r"^(?:\(void\))?\s*\w*(?:fence|kick|wake|gather_finish)\w*\(")
 ACQUIRES = {"lock_acquire": "lock_release", "lock_acquire_ordered": "lock_release",
@@ -99,6 +109,8 @@ def name_of(content):
 
 class Break:
     """A change of one file: @edits are (from, to, new text) of its characters."""
+
+    whole = None  # the id of another that does all that this does, and more
 
     def __init__(self, path, text, function, kind, edits):
         self.path, self.function, self.kind = path, function, kind
@@ -259,12 +271,14 @@ def relaxed_breaks(text, mask, function):
     names = "|".join([*RELAXED, *BUILTIN])
     for found in re.finditer(rf"\b({names})\(", mask[function.start:function.end]):
         start = function.start + found.start()
+        end = closing(mask, start + len(found[1]))
+        inside = text[start + len(found[0]):end]
         if found[1] in RELAXED:
             yield "relaxed", [(start, start + len(found[1]), RELAXED[found[1]])]
         else:
-            end = closing(mask, start + len(found[1]))
-            inside = text[start + len(found[0]):end]
             yield "relaxed", [(start, end + 1, BUILTIN[found[1]].format(inside))]
+        for half in ("ACQUIRE", "RELEASE") if found[1] in HALVES else ():
+            yield "halved", [(start, end + 1, HALVES[found[1]].format(inside, half))]
 
 
 def terms(mask, start, end):
@@ -352,4 +366,8 @@ def breaks_of(path, text, constant=frozenset()):
         times[content] += 1
         if times[content] > 1:  # the same change elsewhere in the function
             one.id = name_of(f"{content} {times[content]}")
+    relaxed = {one.edits[0][0]: one.id for one in made if one.kind == "relaxed"}
+    for one in made:
+        if one.kind == "halved":
+            one.whole = relaxed[one.edits[0][0]]
     return made

@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "instance/holders.h"
 #include "machine/atomic.h"
+#include "machine/batch.h"
 #include "machine/lock.h"
 #include "machine/work.h"
 #include "page/depot.h"
@@ -100,13 +101,14 @@ static void open_door(struct pages *p, unsigned zone, unsigned slot)
 static size_t drain_hold(struct pages *p, struct pcp *pcp, bool *emptied)
 {
 	uint32_t frames[MOVE_MAX];
+	unsigned most = batch_most(MOVE_MAX);
 	lock_token token = lock_acquire(&pcp->door.lock);
-	unsigned n = pcp_stacks_take_locked(p, pcp, frames, MOVE_MAX);
+	unsigned n = pcp_stacks_take_locked(p, pcp, frames, most);
 	size_t pages = pcp_frames_to_buddy(p, &p->zone[pcp->zone], frames, n);
 
-	if (n < MOVE_MAX)
+	if (n < most)
 		pages += pcp_spill_locked(p, pcp, pcp->count);
-	*emptied = n < MOVE_MAX && pcp->count == 0;
+	*emptied = n < most && pcp->count == 0;
 	lock_release(&pcp->door.lock, token);
 	return pages;
 }

@@ -30,6 +30,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "machine/batch.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
 #include "machine/usdt.h"
@@ -129,10 +130,11 @@ static size_t some_to_buddy(struct pages *p, struct zone *zone, const uint32_t *
  * sleeps. */
 size_t pcp_frames_to_buddy(struct pages *p, struct zone *zone, const uint32_t *frames, unsigned n)
 {
+	unsigned most = batch_most(SPILL_RUNS);
 	size_t pages = 0;
 
 	while (n != 0) {
-		unsigned some = n < SPILL_RUNS ? n : SPILL_RUNS;
+		unsigned some = n < most ? n : most;
 
 		pages += some_to_buddy(p, zone, frames, some);
 		frames += some;
@@ -144,7 +146,7 @@ size_t pcp_frames_to_buddy(struct pages *p, struct zone *zone, const uint32_t *f
 unsigned pcp_spill_locked(struct pages *p, struct pcp *pcp, unsigned pages)
 {
 	struct zone *zone = &p->zone[pcp->zone];
-	unsigned most = load_relaxed(&zone->pcp_batch) << BATCH_SCALE_MAX;
+	unsigned most = batch_most(load_relaxed(&zone->pcp_batch) << BATCH_SCALE_MAX);
 	unsigned moved = 0;
 
 	DCHECK(lock_is_held(&pcp->door.lock));

@@ -25,6 +25,7 @@
 #include "instance/instance.h"
 #include "instance/worker.h"
 #include "machine/atomic.h"
+#include "machine/batch.h"
 #include "machine/clock.h"
 #include "machine/work.h"
 #include "page/charge.h"
@@ -129,6 +130,15 @@ void decay_ensure_worker_freed(struct vmap *v)
 		worker_ensure_freed(v->q);
 }
 
+/* Moves everything that the lazy list holds to the pooled ranges. */
+static void rescue_all(struct vmap *v)
+{
+	unsigned most = batch_most(RESCUE_AT_ONCE);
+
+	while (purge_rescue(v, most) == most)
+		;
+}
+
 /* Moves everything that CPUs and the lazy list hold to the pooled ranges.  False if there was
  * nothing. */
 static bool drain_cpus(struct vmap *v)
@@ -137,8 +147,7 @@ static bool drain_cpus(struct vmap *v)
 
 	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		any = cpu_drain(v, slot) || any;
-	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
-		;
+	rescue_all(v);
 	return any;
 }
 
@@ -238,8 +247,7 @@ bool decay_cede(struct quire_module *module, size_t bytes)
 	uint64_t pages = bytes >> v->page_shift, purged, cached, live, keep;
 
 	cpu_pool_own(v);
-	while (purge_rescue(v, RESCUE_AT_ONCE) == RESCUE_AT_ONCE)
-		;
+	rescue_all(v);
 	/* Hints: other CPUs' areas count as in use. */
 	cached = load_relaxed(&v->pooled.pages);
 	live = load_relaxed(&v->charged_pages);

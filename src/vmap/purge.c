@@ -427,7 +427,7 @@ void purge_pool_chain(struct vmap *v, uint32_t chain)
 	while (chain != RANGE_NONE) {
 		lock_token token = lock_acquire(&v->lock);
 
-		for (unsigned i = 0; i < POOL_BATCH && chain != RANGE_NONE; i++) {
+		for (unsigned i = 0; i < batch_most(POOL_BATCH) && chain != RANGE_NONE; i++) {
 			uint32_t index = chain;
 
 			chain = range_at(v, index)->next;

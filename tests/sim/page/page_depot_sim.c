@@ -106,6 +106,13 @@ SIM_TEST(depot_take_against_drain, .events = SIM_TRYFAIL)
 	stock_against(sim, scene_with_stock(sim), takes_three, drains_all);
 }
 
+/* The same where the depot's six go to the buddy two at a time: each once. */
+SIM_TEST(depot_drain_in_full_batches_keeps_every_page, .batch_max = 2,
+	 .enters = { "depot_drain", "some_to_buddy" })
+{
+	stock_against(sim, scene_with_stock(sim), takes_three, drains_all);
+}
+
 static void takes_one(void *arg)
 {
 	take(arg, 0, 0);

@@ -69,13 +69,15 @@ static void owner_spills(void *arg)
 		give(scene, scene->page[i], 0);
 }
 
-/* high is lowered in the scene, so that the second free already spills. */
+/* high is lowered in the scene, and kept from rising, so that the second free already spills. */
 SIM_TEST(list_drain_against_spill)
 {
 	struct page_scene *scene = page_scene_make(sim, false);
+	struct pages *p = pages_of(scene->q);
 
 	give(scene, scene->page[7], 0);
-	pages_of(scene->q)->pcp[0].high = pages_of(scene->q)->pcp[0].count + 2;
+	p->pcp[0].high = p->pcp[0].count + 2;
+	p->zone[0].pcp_high_max = p->pcp[0].high;
 	sim_cpu(sim, 0, owner_spills, scene);
 	sim_cpu(sim, 1, peer_drains, scene);
 	sim_run(sim);
@@ -356,4 +358,45 @@ SIM_TEST(list_bulk_frees_by_number, .enters = { "page_free_bulk_on" })
 	sim_cpu(sim, 1, frees_the_next_three, scene);
 	sim_run(sim);
 	page_scene_check(scene);
+}
+
+/* ---- full batches ----------------------------------------------------------------------------- */
+
+static void owner_frees_the_fourth(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	give(scene, scene->page[3], 0);
+}
+
+/* CPU 0 keeps three pages, and a hold moves one: all three have gone, beside what CPU 0 frees meanwhile. */
+static void drain_in_full_batches(struct sim *sim, bool stacks)
+{
+	struct page_scene *scene = page_scene_make(sim, stacks);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	pages_of(scene->q)->zone[0].pcp_high_max = 256; /* stacks keep four */
+	quire_drain_all(scene->q);
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, scene->page[i], 0);
+	quire_page_stat_read(scene->q, &stat);
+	check_u64_eq(stat.cached_pages, 3);
+	sim_cpu(sim, 0, owner_frees_the_fourth, scene);
+	sim_cpu(sim, 1, peer_drains, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	SIM_CHECK(stat.cached_pages <= 1);
+	page_scene_check(scene);
+}
+
+SIM_TEST(list_drain_in_full_batches_leaves_nothing, .batch_max = 1,
+	 .enters = { "drain_hold", "pcp_spill_locked" })
+{
+	drain_in_full_batches(sim, false);
+}
+
+SIM_TEST(stack_drain_in_full_batches_leaves_nothing, .batch_max = 1, .events = SIM_ABORT,
+	 .enters = { "drain_hold", "pcp_stacks_take_locked" })
+{
+	drain_in_full_batches(sim, true);
 }

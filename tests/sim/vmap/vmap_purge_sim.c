@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vmap_purge_sim.c - publishing and purging freed areas: counts, translations, refusals */
 #include "sim/vmap/vmap_scene.h"
+#include "vmap/decay.h"
 
 static void frees_two(void *arg)
 {
@@ -320,5 +321,34 @@ SIM_TEST(purge_in_full_batches_leaves_nothing_pooled, .batch_max = 2, .enters = 
 	sim_cpu(sim, 1, purge_runs, scene);
 	sim_run(sim);
 	SIM_CHECK(load_relaxed(&scene->v->pooled.pages) <= 1); /* what the other one freed */
+	vmap_scene_check(scene);
+}
+
+static void cedes_nothing(void *arg)
+{
+	SIM_CHECK(decay_cede(&((struct vmap_scene *)arg)->v->module, 0));
+}
+
+/* Five areas became lazy, for CPU 0's lock was held; a rescue takes two of them.  Whoever moves all that is lazy to the pooled
+ * ranges goes on until none is left, beside one who takes some of them. */
+SIM_TEST(rescue_in_full_batches_leaves_nothing_lazy, .batch_max = 2,
+	 .enters = { "rescue_all", "purge_pool_chain" })
+{
+	struct vmap_scene *scene =
+		vmap_scene_make(sim, (struct quire_options){ .rseq = QUIRE_OFF });
+	lock_token token;
+	char *one[12];
+
+	for (unsigned i = 0; i < 12; i++)
+		one[i] = vtake(scene, 1, 0);
+	cpu_lock(scene->v, 0, &token);
+	for (unsigned i = 0; i < 10; i += 2)
+		vgive(scene, one[i], 1);
+	lock_release(&scene->v->cpu[0].door.lock, token);
+	check_u64_eq(load_relaxed(&scene->v->lazy_pages), 5);
+	sim_cpu(sim, 0, takes_and_gives_small, scene);
+	sim_cpu(sim, 1, cedes_nothing, scene);
+	sim_run(sim);
+	check_u64_eq(load_relaxed(&scene->v->lazy_pages), 0);
 	vmap_scene_check(scene);
 }

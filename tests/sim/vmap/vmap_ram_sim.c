@@ -177,6 +177,43 @@ SIM_TEST(vmap_refused_leaves_nothing, .events = SIM_MEMORY | SIM_REFUSE, .refusa
 	check_end(scene, 0);
 }
 
+static void maps_first(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	scene->addr[0] = quire_vmap(scene->q, scene->page, 1, 0);
+	SIM_CHECK(scene->addr[0] != NULL);
+}
+
+static void purges_all(void *arg)
+{
+	quire_vmap_purge(((struct ram_scene *)arg)->q);
+}
+
+/* Five aliases were freed that are no neighbours, and a gather unmaps two: when the purge has ended none is lazy, nor mapped, but
+ * for what CPU 0 maps meanwhile. */
+SIM_TEST(aliases_in_full_gathers_are_all_unmapped, .batch_max = 2, .events = SIM_MEMORY,
+	 .enters = { "frames_purge", "collect_frames", "keep_refused" })
+{
+	struct ram_scene *scene = scene_make(sim);
+	char *addr[5];
+
+	for (unsigned i = 0; i < 5; i++) {
+		addr[i] = quire_vmap(scene->q, &scene->page[i], 1, 0);
+		SIM_CHECK(addr[i] != NULL);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		quire_vunmap(scene->q, addr[i]);
+	sim_cpu(sim, 0, maps_first, scene);
+	sim_cpu(sim, 1, purges_all, scene);
+	sim_run(sim);
+	check_u64_eq(load_relaxed(&scene->v->lazy_areas), 0);
+	for (unsigned i = 0; i < 5; i++)
+		SIM_CHECK(addr[i] == scene->addr[0] || sim_frame_of(1, addr[i]) == addr[i]);
+	quire_vunmap(scene->q, scene->addr[0]);
+	check_end(scene, 0);
+}
+
 /* ---- mappings of the system's, of which there are only so many ---- */
 
 static void maps_small(void *arg)
@@ -199,11 +236,6 @@ static void maps_an_area(void *arg)
 
 	SIM_CHECK(addr != NULL);
 	quire_vunmap(scene->q, addr);
-}
-
-static void purges_all(void *arg)
-{
-	quire_vmap_purge(((struct ram_scene *)arg)->q);
 }
 
 /* V11: there are enough mappings for what is in use at one time.  Unmapped pages release theirs before a
