@@ -12,7 +12,7 @@ uint64_t clock_now_ns(void);
 #if defined(__x86_64__)
 static inline uint64_t clock_ticks(void)
 {
-	__builtin_ia32_lfence();
+	__asm__ volatile("lfence" ::: "memory");
 	return __builtin_ia32_rdtsc();
 }
 #else

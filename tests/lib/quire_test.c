@@ -66,6 +66,11 @@ pid_t child_fork(void)
 	return child;
 }
 
+bool can_fork(void)
+{
+	return !MACHINE_TSAN;
+}
+
 int child_wait(pid_t child)
 {
 	int status = 0;

@@ -38,6 +38,9 @@ void skip_if_sanitized(void);
  * run the rest of it a second time.  The child dies with the thread that forked it; it ends by _exit().
  */
 pid_t child_fork(void);
+/* False where no child of a program with threads can go on: ThreadSanitizer follows none that starts threads, and a bare
+ * machine has no fork. */
+bool can_fork(void);
 /* Waits for the child to end.  Returns its wait status. */
 int child_wait(pid_t child);
 

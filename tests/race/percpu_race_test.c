@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "machine/linux/sanitizer.h"
 #include "machine/process.h"
 #include "stress.h"
 
@@ -150,8 +149,7 @@ static void work(unsigned index)
 			pin_to_cpu((unsigned)allowed_cpu_next(stress_random(&random, 2)) & 63u);
 		if (i % 1024 == 0)
 			pthread_kill(pthread_self(), SIGUSR1);
-		/* ThreadSanitizer follows no child that starts threads. */
-		if (index == 0 && i % 8192 == 0 && !MACHINE_TSAN)
+		if (index == 0 && i % 8192 == 0 && can_fork())
 			fork_once();
 	}
 	for (unsigned k = 0; k < OBJECTS; k++) {

@@ -71,6 +71,7 @@ static void each_life_is_released_once(void **state)
 	uint32_t lives = (uint32_t)env_u64("QUIRE_REF_LIVES", LIVES);
 
 	(void)state;
+	released = broken = life_begun = users_done = 0;
 	assert_int_equal(quire_percpu_ref_init(quire_default(), &ref, release, 0), 0);
 	team_run(3, run_thread, &lives);
 	assert_u64_eq(broken, 0);

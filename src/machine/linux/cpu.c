@@ -37,17 +37,7 @@
 #include "machine/atomic.h"
 #include "machine/linux/fence.h"
 #include "machine/linux/probe.h"
-#include "machine/linux/system.h"
 #include "machine/process.h"
-
-/* As libc registers: the area's first version, and the signature before abort labels. */
-#define RSEQ_BYTES	32
-#define RSEQ_UNREGISTER 1
-#ifdef __aarch64__
-#define RSEQ_SIGNATURE 0xd428bc00u
-#else
-#define RSEQ_SIGNATURE 0x53053053u
-#endif
 
 #define BOUND_UNKNOWN UINT32_MAX
 
@@ -293,42 +283,15 @@ static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, ui
 
 /* ---- the ways around ---- */
 
-/* The fields of a registered thread that the kernel and libc maintain. */
-struct area {
-	uint32_t cpu_id_start;
-	uint32_t cpu_id; /* above any CPU while it is not registered */
-	uint64_t rseq_cs;
-};
-
-static struct area *this_area(void)
-{
-	return (struct area *)(void *)((char *)__builtin_thread_pointer() + probe_rseq_offset());
-}
-
-static bool register_area(struct area *area)
-{
-	if ((int32_t)load_relaxed(&area->cpu_id) >= 0)
-		return false; /* it has a number, and the sequence was refused because of it */
-	store_relaxed(&area->rseq_cs, 0); /* older kernels would read a stale value there */
-	return SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, 0, RSEQ_SIGNATURE) == 0;
-}
-
-/* Refused only if a filter has been installed meanwhile: then the thread stays registered. */
-static void unregister_area(struct area *area)
-{
-	SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, RSEQ_UNREGISTER, RSEQ_SIGNATURE);
-}
-
 static bool do_registered(unsigned operation, volatile void *ptr, uint64_t value, uint64_t expected,
 			  uint64_t *result)
 {
-	struct area *area = this_area();
 	bool done;
 
-	if (!register_area(area))
+	if (!probe_register())
 		return false;
 	done = cpu_sequence(operation, ptr, value, expected, result);
-	unregister_area(area);
+	probe_unregister();
 	return done;
 }
 

@@ -19,11 +19,20 @@
 
 #include "machine/atomic.h"
 #include "machine/linux/fence.h"
+#include "machine/linux/system.h"
 
 /* Defined by glibc 2.35 and later; their addresses are NULL elsewhere. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
+/* As libc registers: the area's first version, and the signature before abort labels. */
+#define RSEQ_BYTES	32
+#define RSEQ_UNREGISTER 1
+#ifdef __aarch64__
+#define RSEQ_SIGNATURE 0xd428bc00u
+#else
+#define RSEQ_SIGNATURE 0x53053053u
+#endif
 #define RSEQ_MM_CID_END 28
 
 #ifndef AT_RSEQ_FEATURE_SIZE
@@ -66,4 +75,32 @@ uint32_t probe_once(void)
 intptr_t probe_rseq_offset(void)
 {
 	return __rseq_offset;
+}
+
+/* The fields of a registered thread that the kernel and libc maintain. */
+struct area {
+	uint32_t cpu_id_start;
+	uint32_t cpu_id; /* above any CPU while it is not registered */
+	uint64_t rseq_cs;
+};
+
+static struct area *this_area(void)
+{
+	return (struct area *)(void *)((char *)__builtin_thread_pointer() + probe_rseq_offset());
+}
+
+bool probe_register(void)
+{
+	struct area *area = this_area();
+
+	if ((int32_t)load_relaxed(&area->cpu_id) >= 0)
+		return false; /* it has a number, and the sequence was refused because of it */
+	store_relaxed(&area->rseq_cs, 0); /* older kernels would read a stale value there */
+	return SYSTEM_CALL(SYS_rseq, area, RSEQ_BYTES, 0, RSEQ_SIGNATURE) == 0;
+}
+
+/* Refused only if a filter has been installed meanwhile: then the thread stays registered. */
+void probe_unregister(void)
+{
+	SYSTEM_CALL(SYS_rseq, this_area(), RSEQ_BYTES, RSEQ_UNREGISTER, RSEQ_SIGNATURE);
 }

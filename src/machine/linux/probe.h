@@ -3,6 +3,7 @@
 #ifndef MACHINE_LINUX_PROBE_H
 #define MACHINE_LINUX_PROBE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -16,5 +17,8 @@ enum {
 uint32_t probe_once(void);
 /* The offset of struct rseq from the thread pointer; only for processes with sequences. */
 intptr_t probe_rseq_offset(void);
+/* Registers the calling thread for sequences; false if it is registered, or refused.  Pair: probe_unregister(). */
+bool probe_register(void);
+void probe_unregister(void);
 
 #endif
