@@ -50,6 +50,11 @@ aarch64-system:
 	@scripts/install-deps aarch64 aarch64-system
 	@scripts/aarch64-system
 
+# The model and race tests as a kernel on four emulated CPUs, with page tables and interrupts of their own, for a minute.
+bare: all
+	@scripts/install-deps bare || true
+	@scripts/bare $(B)
+
 # Each rule broken on purpose must be seen by a scenario.
 mutants: all
 	@$(B)/quire-explore --mutants
@@ -78,4 +83,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak preload fuzz aarch64-system mutants sweep bench site install format clean
+.PHONY: all deps run test soak preload fuzz aarch64-system bare mutants sweep bench site install format clean
