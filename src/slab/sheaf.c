@@ -15,8 +15,8 @@
  * An object whose slab is emptying goes into its slab at once.
  *
  * How much.  A new sheaf keeps SHEAF_SMALL_ROOM objects.  A sheaf that was full and is then found empty was too small,
- * since as many objects were wanted again, and so was one that keeps less than SHEAF_FIRST_BYTES and was refilled
- * STREAK_LONG times without a spill.  If that happened as often as the CPU's other sheaves keep 4 KiB, it keeps twice as
+ * since as many objects were wanted again, and so was one that keeps less than class.c's sheaf_first and was refilled
+ * STREAK_LONG times without a spill, or spilled as often without a refill.  If that happened as often as the CPU's other sheaves keep 4 KiB, it keeps twice as
  * many: a program that uses one size much has large sheaves at once, and 200 threads that use 46 sizes in turn do
  * not make each CPU keep 3 MiB.  At most it keeps SHEAF_ROOM_MAX or SHEAF_MOST_BYTES, and all
  * sheaves of a CPU SHEAVES_UNITS (cpu.c).  A refill takes
@@ -108,10 +108,16 @@ static unsigned fetch(struct slabs *s, unsigned class, void **objects, unsigned 
 	return got;
 }
 
+/* Its CPU only allocates, or only frees: @streak refills, or spills, came in a row. */
+static bool is_one_way(const struct slab_class *c, const struct sheaf *sheaf, unsigned streak)
+{
+	return streak >= STREAK_LONG && sheaf->keeps < c->sheaf_first;
+}
+
 /* As many objects were wanted again as did not fit, or more and more are taken. */
 static bool is_too_small(const struct slab_class *c, const struct sheaf *sheaf)
 {
-	return sheaf->overflowed || (sheaf->streak >= STREAK_LONG && sheaf->keeps < c->sheaf_first);
+	return sheaf->overflowed || is_one_way(c, sheaf, sheaf->refill_streak);
 }
 
 /* How many to fetch: one for the caller, and more each time in a row. */
@@ -128,10 +134,11 @@ static unsigned refill_nr_locked(struct slabs *s, struct slab_cpu *cpu, unsigned
 		return 1;
 	keeps = keep_more_locked(s, cpu, class, is_too_small(c, sheaf));
 	sheaf->overflowed = false;
+	sheaf->spill_streak /= 2;
 	sheaf_move_locked(s, cpu, class); /* it is empty */
-	n = REFILL_LEAST << sheaf->streak;
-	if (sheaf->streak < STREAK_MAX)
-		sheaf->streak++;
+	n = REFILL_LEAST << sheaf->refill_streak;
+	if (sheaf->refill_streak < STREAK_MAX)
+		sheaf->refill_streak++;
 	return n <= keeps / 2 + 1 ? n : keeps / 2 + 1;
 }
 
@@ -245,6 +252,7 @@ unsigned sheaf_alloc_bulk(struct slabs *s, unsigned class, unsigned flags, unsig
  */
 static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, const void *object)
 {
+	const struct slab_class *c = &s->class[class];
 	struct sheaf *sheaf = &cpu->sheaf[class];
 	void *objects[SHEAF_MOVE_MAX];
 	bool cramped = sheaf_is_cramped_locked(s, cpu, class);
@@ -265,7 +273,11 @@ static void spill_locked(struct slabs *s, struct slab_cpu *cpu, unsigned class, 
 		return;
 	}
 	sheaf->overflowed = true;
-	sheaf->streak /= 2;
+	sheaf->refill_streak /= 2;
+	if (sheaf->spill_streak < STREAK_MAX)
+		sheaf->spill_streak++;
+	if (is_one_way(c, sheaf, sheaf->spill_streak))
+		keep_more_locked(s, cpu, class, true);
 	count_add(cpu->spills, 1);
 	put_away(s, class, objects, n);
 }

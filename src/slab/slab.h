@@ -111,18 +111,19 @@ struct barn {
 /* Keys: (c) constant once the class is ready; (l) under lock; (r) written under it, read as a hint. */
 struct slab_class {
 	/* What every slow path reads. */
-	uint32_t size;	      /* (c) bytes from one object to the next: a multiple of 16 */
-	uint32_t per_slab;    /* (c) objects in a slab */
-	uint32_t reciprocal;  /* (c) number = offset * reciprocal >> 32: class.c */
-	uint32_t spare;	      /* (c) objects that are kept free beside a share of those in use */
-	uint32_t bin_scale;   /* (c) bin = used objects * bin_scale >> BIN_SHIFT */
-	uint8_t order;	      /* (c) of its slabs: 4 (64 KiB) or 6 (256 KiB) with pages of 4 KiB */
-	uint8_t page_flags;   /* (c) QUIRE_RECLAIMABLE, or 0: QUIRE_MOVABLE is never given */
-	uint8_t kind;	      /* (c) class.h: plain, constructed, checked */
-	uint8_t place;	      /* (c) of its sheaves, among the small ones: cpu.c */
-	uint16_t sheaf_first; /* (c) what refills in a row alone let a sheaf keep: sheaf.c */
-	uint16_t sheaf_most;  /* (c) what it may keep at most */
-	uint32_t caches_nr;   /* under slabs->mutex: users */
+	uint32_t size;	     /* (c) bytes from one object to the next: a multiple of 16 */
+	uint32_t per_slab;   /* (c) objects in a slab */
+	uint32_t reciprocal; /* (c) number = offset * reciprocal >> 32: class.c */
+	uint32_t spare;	     /* (c) objects that are kept free beside a share of those in use */
+	uint32_t bin_scale;  /* (c) bin = used objects * bin_scale >> BIN_SHIFT */
+	uint8_t order;	     /* (c) of its slabs: 4 (64 KiB) or 6 (256 KiB) with pages of 4 KiB */
+	uint8_t page_flags;  /* (c) QUIRE_RECLAIMABLE, or 0: QUIRE_MOVABLE is never given */
+	uint8_t kind;	     /* (c) class.h: plain, constructed, checked */
+	uint8_t place;	     /* (c) of its sheaves, among the small ones: cpu.c */
+	uint16_t
+		sheaf_first; /* (c) what refills, or spills, in a row alone let a sheaf keep: sheaf.c */
+	uint16_t sheaf_most; /* (c) what it may keep at most */
+	uint32_t caches_nr;  /* under slabs->mutex: users */
 
 	/* (c) of a class with a constructor, or with poison: runs on each object of a new slab, with no lock of
 	 * ours held.  Set by the class's only cache before its first allocation. */
@@ -155,8 +156,9 @@ struct sheaf {
 	uint16_t wants; /* times that it was too small since it keeps so many */
 	uint16_t seen;	/* objects on it at the worker's last visit */
 	uint8_t calm; /* visits since then that found as many; the visit in progress takes from it if not 0 */
-	uint8_t streak;	 /* refills in a row; a spill halves it */
-	bool overflowed; /* it was full since it was last refilled */
+	uint8_t refill_streak; /* refills in a row; a spill halves it */
+	uint8_t spill_streak;  /* likewise, the other way round */
+	bool overflowed;       /* it was full since it was last refilled */
 };
 
 /* One slot's sheaves.  Keys: (l) under lock; (r) written under it, read as a hint; (c) constant. */

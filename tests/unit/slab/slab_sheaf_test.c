@@ -91,6 +91,42 @@ static void a_sheaf_that_was_too_small_keeps_twice_as_many(void **state)
 	case_end(&it);
 }
 
+static const struct sheaf *this_sheaf(const struct cache_case *it)
+{
+	return &it->s->cpu[lean_slot(it->s->lean)].sheaf[it->class];
+}
+
+static void a_sheaf_of_a_cpu_that_only_allocates_grows(void **state)
+{
+	struct cache_case it = case_begin_still(4096);
+	unsigned first = it.s->class[it.class].sheaf_first, n = 16 * first;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	case_alloc(&it, objects, n);
+	assert_in_range(this_sheaf(&it)->keeps, first, 2 * first);
+	case_free(&it, objects, n);
+	case_end(&it);
+}
+
+static void a_sheaf_of_a_cpu_that_only_frees_grows(void **state)
+{
+	struct cache_case it = case_begin_still(4096);
+	unsigned first = it.s->class[it.class].sheaf_first, n = 16 * first;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	sheaves_close(it.s); /* so that no sheaf is refilled */
+	case_alloc(&it, objects, n);
+	sheaves_open(it.s);
+	assert_u64_eq(this_sheaf(&it)->keeps, 0);
+	case_free(&it, objects, n);
+	assert_in_range(this_sheaf(&it)->keeps, first, 2 * first);
+	case_end(&it);
+}
+
 /* Each doubling takes as many times as there are 4 KiB that the CPU's sheaves keep. */
 static void a_sheaf_beside_many_others_grows_slowly(void **state)
 {
@@ -352,6 +388,8 @@ int main(void)
 		cmocka_unit_test(a_full_sheaf_hands_half_to_the_barn),
 		cmocka_unit_test(a_sheaf_that_was_too_small_keeps_twice_as_many),
 		cmocka_unit_test(all_sheaves_of_a_cpu_keep_what_the_cap_allows),
+		cmocka_unit_test(a_sheaf_of_a_cpu_that_only_allocates_grows),
+		cmocka_unit_test(a_sheaf_of_a_cpu_that_only_frees_grows),
 		cmocka_unit_test(a_sheaf_beside_many_others_grows_slowly),
 		cmocka_unit_test(a_barn_gives_back_what_nobody_wants),
 		cmocka_unit_test(without_sequences_the_barn_serves),
