@@ -55,6 +55,10 @@ RELEASE = r"(?:(?:lock|mutex)_release|\w+_unlock)\("
 HELPERS = r"lock_acquire_or_try|\w+_current_try|(?:\w*_)?lock_(?:for|slot|unopened)|\w+_lock"
 STORE = re.compile(r"^(?:(?:store|fetch)_\w+\(|count_add\(|[\w>.\[\]()&*-]*->[\w>.\[\]&*+ -]*?\s*"
                    r"(?:=(?!=)|[-+|&^]=|\+\+|--))")
+# Of what a store names first, or assigns to, the field; and calls but for those that order nothing.
+FIELD = re.compile(r"(?:->|\.)(\w+)(?:\[[^]]*\])*\s*(?:,|[-+|&^]?=(?!=)|\+\+|--)")
+MARKED = re.compile(r"(?:store|fetch)_\w+\(|count_add\(")
+CALL = re.compile(r"\b(?!(?:load|store|fetch_\w+)_relaxed\b|count_add\b|sizeof\b)\w+\(")
 LOOP = re.compile(r"^\s*for \((?:\w+ )+?(\w+) = ([01]); (\1) < ([^;]*?); \1 ?\+\+.*$")
 ALL = re.compile(r"(?:cpus|slots|zones|units|doors|classes|modules|regions|shards)(?:_nr|_NR)?\b|"
                  r"(?:CPUS|SLOTS|ZONES|UNITS|CLASSES|TYPES|ORDERS|REGIONS|BINS|LISTS)_(?:NR|MAX)\b|"
@@ -251,6 +255,15 @@ def neighbours(mask, found):
             yield first, second
 
 
+def is_ordered(first, second):
+    """Are two stores ones that nobody else exchanges?  The compiler may, if one is plain and the other not a release, and neither
+    calls what could see the other or reads the field that the other writes."""
+    if CALL.search(first) or CALL.search(second) or MARKED.match(first) and MARKED.match(second):
+        return True
+    return any(re.search(rf"\b{field}\b", other) for one, other in ((first, second), (second, first))
+               for field in FIELD.findall(one))
+
+
 def order_breaks(text, mask, function):
     found = list(statements(mask, function))
     for first, second in neighbours(mask, found):
@@ -260,7 +273,8 @@ def order_breaks(text, mask, function):
         if re.search(rf"\b{ACQUIRE}", one) and not re.search(rf"\b(?:{RELEASE}|{ACQUIRE}|DCHECK\()", two) and \
                 not is_declaration(two) and not uses_what_it_makes(one, two):
             yield "acquired-late", swap(text, first, second)
-        if STORE.match(one) and STORE.match(two) and one != two and not uses_what_it_makes(one, two):
+        if STORE.match(one) and STORE.match(two) and one != two and not uses_what_it_makes(one, two) and \
+                is_ordered(one, two):
             yield "swapped", swap(text, first, second)
     for start, end, _ in found:
         if DROPPED.match(mask[start:end]):
