@@ -240,7 +240,7 @@ size_t objects_unback(struct slabs *s, const uint64_t *classes)
 			record += STEP_RECORDS - BLOCK_RECORDS;
 			continue;
 		}
-		if (u->gather.ranges_nr + BLOCK_RANGES > UNBACK_RANGES ||
+		if (u->gather.ranges_nr + BLOCK_RANGES > u->gather.ranges_max ||
 		    u->held_nr + BLOCK_RECORDS > UNBACK_SLABS)
 			bytes += finish(u);
 		collect_block(u, record, classes);

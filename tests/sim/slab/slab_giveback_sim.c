@@ -262,16 +262,23 @@ SIM_TEST(slab_held_ones_are_waited_for, .events = SIM_MEMORY)
 	slab_scene_check(scene);
 }
 
-/* Pages of the first slab that count as gone have no memory. */
-static void check_unbacked(struct slab_scene *scene)
+/* ---- what is refused ---- */
+
+static uint32_t record_of(const struct slab_scene *scene, const void *object)
 {
-	uint32_t record = (uint32_t)(((char *)scene->object[2] - scene->s->base) >> SLAB_SHIFT);
+	uint32_t record = (uint32_t)(((const char *)object - scene->s->base) >> SLAB_SHIFT);
+
+	return record & ~(slab_records(scene->s, &scene->s->class[scene->class]) - 1);
+}
+
+/* Pages of an object's slab that count as gone have no memory. */
+static void check_unbacked(struct slab_scene *scene, const void *object)
+{
+	uint32_t record = record_of(scene, object);
 	struct mem_stretches stretches = { .stride_bytes = 4096, .page_bytes = 4096, .nr = 1 };
-	const struct slab *slab;
+	const struct slab *slab = slab_at(scene->s, record);
 	uint64_t written;
 
-	record &= ~(slab_records(scene->s, &scene->s->class[scene->class]) - 1);
-	slab = slab_at(scene->s, record);
 	stretches.addr = slab_addr(scene->s, record);
 	stretches.pages = 64;
 	check_u64_eq((uint64_t)mem_find_written(&stretches, &written), 0);
@@ -289,5 +296,46 @@ SIM_TEST(slab_unback_refused, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 2)
 	sim_cpu(sim, 1, unbacks, scene);
 	sim_run(sim);
 	slab_scene_check(scene);
-	check_unbacked(scene);
+	check_unbacked(scene, scene->object[2]);
+}
+
+/* ---- full gathers ---- */
+
+/* Slabs in two blocks of 2 MiB, of which two objects each are free. */
+static struct slab_scene *two_blocks_scene(struct sim *sim)
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, SCENE_PER_SLAB);
+	for (unsigned i = 1; i < 8; i++) /* the rest of the first block */
+		SIM_CHECK(quire_alloc_pages(scene->q, 6, 0) != NULL);
+	for (unsigned i = SCENE_PER_SLAB; i < 2 * SCENE_PER_SLAB; i++)
+		scene->object[i] = slab_take(scene, scene->class, 0);
+	for (unsigned i = 0; i < 2 * SCENE_PER_SLAB; i++)
+		if (i % SCENE_PER_SLAB >= SCENE_PER_SLAB - 2)
+			slab_give(scene, scene->class, scene->object[i], 0);
+	return scene;
+}
+
+static void takes_and_gives(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	slab_give(scene, scene->class, slab_take(scene, scene->class, 0), 0);
+}
+
+/* Each block has a gather of its own, and its slabs are let go before the next is looked at: what goes counts as gone, and
+ * nothing else goes. */
+SIM_TEST(slab_unback_in_full_gathers, .batch_max = 64, .events = SIM_MEMORY,
+	 .enters = { "slab/unback.c:finish" })
+{
+	struct slab_scene *scene = two_blocks_scene(sim);
+
+	SIM_CHECK((record_of(scene, scene->object[0]) ^ record_of(scene, scene->object[8])) >= 32);
+	sim_cpu(sim, 0, takes_and_gives, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+	check_unbacked(scene, scene->object[0]);
+	check_unbacked(scene, scene->object[8]);
 }
