@@ -259,6 +259,22 @@ static void publish(struct quire *q, struct slabs *s)
 	begin_profile(h);
 }
 
+/* The instance's slabs are to be made yet: a program that has had caches of it before it called malloc goes on without. */
+static void set_hardened(struct quire *q)
+{
+	bool made;
+
+	if (q->options.hardened != QUIRE_ON)
+		return;
+	mutex_acquire(&q->modules_mutex);
+	made = q->slabs != NULL;
+	store_relaxed(&q->hardened, !made); /* areas ask for each */
+	mutex_release(&q->modules_mutex);
+	if (made)
+		malloc_warn("quire: hardened:on comes too late, the default instance has had "
+			    "caches; ignored\n");
+}
+
 static bool make(void)
 {
 	struct quire *q = process_default(make_instance);
@@ -267,7 +283,7 @@ static bool make(void)
 
 	if (q == NULL)
 		return false;
-	q->hardened = q->options.hardened == QUIRE_ON; /* slabs and areas are to be made */
+	set_hardened(q);
 	s = slabs_get(q, &error);
 	if (s == NULL)
 		return false;

@@ -106,7 +106,7 @@ static void place(const struct vmap *v, struct vmap_request *request)
 	request->low = v->region_start[region];
 	request->high = v->region_start[region + 1];
 	request->anywhere = true;
-	if (UNLIKELY(v->q->hardened))
+	if (UNLIKELY(load_relaxed(&v->q->hardened))) /* set_hardened() */
 		request->low += random_pages(v, region, (request->high - request->low) / 2 + 1);
 	if (region == REGION_LARGE) {
 		request->align = v->block_pages;
