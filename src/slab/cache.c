@@ -378,6 +378,7 @@ static int destroy_locked(struct slabs *s, struct quire_cache *cache)
 		objects_count(s, cache->class, &count);
 		if (count.free != count.objects)
 			return -EBUSY;
+		sheaves_class_end(s, cache->class);
 	}
 	unlink_locked(s, record);
 	class_put_locked(s, cache->class);

@@ -96,20 +96,32 @@ void class_cut(const struct slabs *s, struct slab_class *c, uint32_t size)
 	CHECK_VALUES(c->per_slab >= 2 && c->per_slab <= MAP_WORDS * 64, c->per_slab, size);
 }
 
-/* Makes an unused class, which has no slabs and whose barn is empty. */
-static void set_up_locked(struct slabs *s, unsigned class, uint32_t size)
+/* For good: whoever looks at all classes may still be at the lock of one that has ended. */
+static void begin_locked(struct slabs *s, unsigned class)
 {
 	DCHECK(mutex_is_held(&s->mutex));
 	struct slab_class *c = &s->class[class];
 
 	/* Stores before anything is read: memory that is first read, then written, costs two faults. */
 	lock_init(&c->lock, RANK_SLAB);
-	if (c->size == 0) /* for the first time */
-		c->place = s->places_nr++;
-	class_cut(s, c, size);
+	c->place = s->places_nr++;
 	sheaves_class_init(s, class);
 	for (unsigned list = 0; list < SLAB_LISTS_NR; list++)
 		c->head[list] = SLAB_NONE;
+}
+
+/* Makes an unused class, which has no slabs and whose sheaves and barn are empty. */
+static void set_up_locked(struct slabs *s, unsigned class, uint32_t size)
+{
+	DCHECK(mutex_is_held(&s->mutex));
+	struct slab_class *c = &s->class[class];
+	uint64_t bit = (uint64_t)1 << class % 64;
+
+	if ((s->begun[class / 64] & bit) == 0) {
+		s->begun[class / 64] |= bit;
+		begin_locked(s, class);
+	}
+	class_cut(s, c, size);
 }
 
 int class_make(struct slabs *s, unsigned class, uint32_t size)
@@ -208,7 +220,10 @@ void class_put_locked(struct slabs *s, unsigned class)
 	CHECK_VALUES(s->ready[class] && c->caches_nr != 0, class, c->caches_nr);
 	if (--c->caches_nr != 0)
 		return;
+	/* A slab that is held is on no list. */
+	mutex_acquire(&s->unback_mutex);
 	objects_shrink(s, class);
+	mutex_release(&s->unback_mutex);
 	CHECK_VALUES(c->slabs_nr == 0, class, c->slabs_nr);
 	store_release(&s->ready[class], false);
 	c->construct = NULL;

@@ -179,7 +179,8 @@ static bool is_anything_left(struct slabs *s)
 		if (load_relaxed(&cpu->warm))
 			return true;
 		for (unsigned class = 1; load_relaxed(&cpu->ready) && class < CLASSES_MAX; class ++)
-			if (sheaf_held(s, cpu, class) != 0)
+			/* Pairs with class.c's release: where its sheaves are. */
+			if (load_acquire(&s->ready[class]) && sheaf_held(s, cpu, class) != 0)
 				return true;
 	}
 	return false;
@@ -203,14 +204,25 @@ uint64_t sheaves_count(struct slabs *s, unsigned class)
 
 /* ---- creation ---- */
 
-/* Nothing of the class is on sheaves or in the barn, and no thread knows it. */
 void sheaves_class_init(struct slabs *s, unsigned class)
 {
-	struct slab_class *c = &s->class[class];
+	struct barn *barn = &s->class[class].barn;
 
-	lock_init(&c->barn.lock, RANK_SLAB_BARN);
-	c->barn.nr = c->barn.low = c->barn.stale = c->barn.put_nr = 0;
-	c->barn.object = s->barns + (size_t) class * s->barn_room;
+	lock_init(&barn->lock, RANK_SLAB_BARN);
+	barn->object = s->barns + (size_t) class * s->barn_room;
+}
+
+void sheaves_class_end(struct slabs *s, unsigned class)
+{
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
+		struct slab_cpu *cpu = &s->cpu[slot];
+		lock_token token = lock_acquire(&cpu->lock);
+
+		/* A free that came late found the sheaf drained, and let it keep something. */
+		if (cpu->sheaf[class].keeps != 0)
+			sheaf_set_keeps_locked(s, cpu, class, 0);
+		lock_release(&cpu->lock, token);
+	}
 }
 
 unsigned sheaves_barn_room(const struct quire *q)

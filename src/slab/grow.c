@@ -103,7 +103,7 @@ static void make_slab(struct slabs *s, const struct slab_class *c, uint32_t reco
 	for (uint32_t i = 0; c->construct != NULL && i < c->per_slab; i++)
 		c->construct(addr + (size_t)i * c->size, c->construct_arg);
 	write_record(s, c, record);
-	hardened_guard(s, c, record);
+	hardened_guard(s, record, c->order);
 	slab_set_bytes(s, c, record, (unsigned)(c - s->class));
 }
 
@@ -127,7 +127,7 @@ static int unmake(struct slabs *s, const struct slab_class *c, uint32_t record)
 	bool unguarded;
 
 	slab_set_bytes(s, c, record, 0);
-	unguarded = hardened_unguard(s, c, record);
+	unguarded = hardened_unguard(s, record, c->order);
 	slabs_meta_leave(s, record);
 	if (unguarded) /* else as in free_leavers() */
 		quire_free_pages(s->q, slab_addr(s, record), c->order);

@@ -145,28 +145,29 @@ size_t hardened_guard_bytes(const struct slabs *s)
 	return s->hardened != NULL && page <= GUARD_MOST && mem_guard_works() ? page : 0;
 }
 
-static char *guard_of(const struct slabs *s, const struct slab_class *c, uint32_t record)
+static char *guard_of(const struct slabs *s, uint32_t record, unsigned order)
 {
-	return slab_addr(s, record) + slab_bytes(s, c) - hardened_guard_bytes(s);
+	return slab_addr(s, record) + ((size_t)1 << (order + s->page_shift)) -
+	       hardened_guard_bytes(s);
 }
 
 /* Locked memory takes no marker; a mapping is not worth it. */
-void hardened_guard(const struct slabs *s, const struct slab_class *c, uint32_t record)
+void hardened_guard(const struct slabs *s, uint32_t record, unsigned order)
 {
 	size_t bytes = hardened_guard_bytes(s);
 	bool mapped = false;
 
-	if (bytes == 0 || mem_guard(guard_of(s, c, record), bytes, &mapped) != 0 || !mapped)
+	if (bytes == 0 || mem_guard(guard_of(s, record, order), bytes, &mapped) != 0 || !mapped)
 		return;
-	if (mem_unguard(guard_of(s, c, record), bytes) == 0)
+	if (mem_unguard(guard_of(s, record, order), bytes) == 0)
 		mem_mappings_give(MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
 }
 
-bool hardened_unguard(const struct slabs *s, const struct slab_class *c, uint32_t record)
+bool hardened_unguard(const struct slabs *s, uint32_t record, unsigned order)
 {
 	size_t bytes = hardened_guard_bytes(s);
 
-	return bytes == 0 || mem_unguard(guard_of(s, c, record), bytes) == 0;
+	return bytes == 0 || mem_unguard(guard_of(s, record, order), bytes) == 0;
 }
 
 /* ---- taking ---- */

@@ -43,8 +43,8 @@ char *hardened_run(struct slabs *s, const struct slab_class *c, unsigned flags, 
 /* Bytes at a slab's end that no object is cut of: a page, if guards take no mappings. */
 size_t hardened_guard_bytes(const struct slabs *s);
 /* Makes every access to them fault, and undoes that; false if the system refuses, and the pages must stay. */
-void hardened_guard(const struct slabs *s, const struct slab_class *c, uint32_t record);
-bool hardened_unguard(const struct slabs *s, const struct slab_class *c, uint32_t record);
+void hardened_guard(const struct slabs *s, uint32_t record, unsigned order);
+bool hardened_unguard(const struct slabs *s, uint32_t record, unsigned order);
 
 /* ---- objects ---- */
 

@@ -251,6 +251,12 @@ static void give_some_locked(struct slabs *s, struct slab_class *c, void *const 
 
 /* ---- slabs that leave ---- */
 
+/* Empty slabs, taken off their class, which may have another size before their pages are freed. */
+struct leavers {
+	uint32_t first; /* of a chain */
+	unsigned order; /* of each */
+};
+
 /* Takes an empty slab off its class.  Its record is the caller's until its pages are freed. */
 static void leave_locked(struct slabs *s, struct slab_class *c, uint32_t record)
 {
@@ -263,12 +269,12 @@ static void leave_locked(struct slabs *s, struct slab_class *c, uint32_t record)
 	count_add(c->free_nr, -(uint64_t)c->per_slab);
 }
 
-/* Takes up to @most empty slabs, and HOLD_SLABS, as long as @kept objects or more would still be free.  Returns the
- * first of a chain. */
-static uint32_t leavers_locked(struct slabs *s, struct slab_class *c, uint64_t kept, uint32_t most)
+/* Takes up to @most empty slabs, and HOLD_SLABS, as long as @kept objects or more would still be free. */
+static struct leavers leavers_locked(struct slabs *s, struct slab_class *c, uint64_t kept,
+				     uint32_t most)
 {
 	DCHECK(lock_is_held(&c->lock));
-	uint32_t first = SLAB_NONE;
+	struct leavers leavers = { .first = SLAB_NONE };
 
 	for (uint32_t n = 0; n < HOLD_SLABS && n < most; n++) {
 		uint32_t record = c->head[LIST_EMPTY];
@@ -276,34 +282,36 @@ static uint32_t leavers_locked(struct slabs *s, struct slab_class *c, uint64_t k
 		if (record == SLAB_NONE || class_usable_free(c) < kept + c->per_slab)
 			break;
 		leave_locked(s, c, record);
-		slab_at(s, record)->next = first;
-		first = record;
+		slab_at(s, record)->next = leavers.first;
+		leavers.first = record;
+		leavers.order = c->order;
 	}
-	return first;
+	return leavers;
 }
 
 /* After a give.  Empty slabs first: a marked one that is empty must not stay because others are marked instead. */
-static uint32_t leave_surplus_locked(struct slabs *s, struct slab_class *c)
+static struct leavers leave_surplus_locked(struct slabs *s, struct slab_class *c)
 {
 	DCHECK(lock_is_held(&c->lock));
-	uint32_t leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
+	struct leavers leavers = leavers_locked(s, c, class_wanted_free(c), HOLD_SLABS);
 
 	slab_emptying_turn_locked(s, c);
 	return leavers;
 }
 
-/* Frees the pages of a chain.  Returns how many slabs there were. */
-static uint32_t free_leavers(struct slabs *s, const struct slab_class *c, uint32_t first)
+/* Frees their pages.  Returns how many slabs there were. */
+static uint32_t free_leavers(struct slabs *s, struct leavers leavers)
 {
-	uint32_t n = 0;
+	uint32_t record = leavers.first, n = 0;
 
-	for (; first != SLAB_NONE; n++) {
-		uint32_t next = slab_at(s, first)->next;
+	for (; record != SLAB_NONE; n++) {
+		uint32_t next = slab_at(s, record)->next;
 
-		slabs_meta_leave(s, first);
-		if (LIKELY(hardened_unguard(s, c, first))) /* pages that fault are nobody's */
-			quire_free_pages(s->q, slab_addr(s, first), c->order);
-		first = next;
+		slabs_meta_leave(s, record);
+		/* Pages that fault are nobody's. */
+		if (LIKELY(hardened_unguard(s, record, leavers.order)))
+			quire_free_pages(s->q, slab_addr(s, record), leavers.order);
+		record = next;
 	}
 	return n;
 }
@@ -317,14 +325,14 @@ unsigned objects_give(struct slabs *s, unsigned class, void *const *objects, uns
 	while (given < n) {
 		unsigned some = n - given < HOLD_OBJECTS ? n - given : HOLD_OBJECTS;
 		lock_token token;
-		uint32_t leavers;
+		struct leavers leavers;
 
 		if (!class_lock_for(c, flags, &token))
 			break;
 		give_some_locked(s, c, objects + given, some);
 		leavers = leave_surplus_locked(s, c);
 		lock_release(&c->lock, token);
-		free_leavers(s, c, leavers);
+		free_leavers(s, leavers);
 		given += some;
 		if (given < n)
 			lock_let_others_in(&c->lock);
@@ -364,21 +372,23 @@ unsigned objects_check(struct slabs *s, const void *addr, const char *function)
 
 /* ---- giving back ---- */
 
-/* Gives back up to @most empty slabs, a few in each hold. */
-static uint32_t give_empty(struct slabs *s, struct slab_class *c, uint32_t most)
+/* Gives back up to @most empty slabs, a few in each hold.  Returns bytes. */
+static size_t give_empty(struct slabs *s, struct slab_class *c, uint32_t most)
 {
+	size_t bytes = 0;
 	uint32_t n = 0, more;
 
 	do {
 		lock_token token = lock_acquire(&c->lock);
-		uint32_t leavers = leavers_locked(s, c, 0, most - n);
+		struct leavers leavers = leavers_locked(s, c, 0, most - n);
 
 		lock_release(&c->lock, token);
-		more = free_leavers(s, c, leavers);
+		more = free_leavers(s, leavers);
 		n += more;
+		bytes += (size_t)more << (leavers.order + s->page_shift);
 		lock_let_others_in(&c->lock);
 	} while (more != 0);
-	return n;
+	return bytes;
 }
 
 /* Until no more slabs are to become empty. */
@@ -401,7 +411,7 @@ size_t objects_shrink(struct slabs *s, unsigned class)
 	struct slab_class *c = &s->class[class];
 
 	choose_all(s, c);
-	return give_empty(s, c, UINT32_MAX) * slab_bytes(s, c);
+	return give_empty(s, c, UINT32_MAX);
 }
 
 bool objects_tick(struct slabs *s, unsigned class)

@@ -98,8 +98,10 @@ size_t slabs_give_back(struct quire_module *module);
 
 /* ---- layout and fork: drain.c ---- */
 
-/* Before a class is used for the first time, or with another size: what its sheaves and its barn may keep. */
+/* Before a class is used for the first time. */
 void sheaves_class_init(struct slabs *s, unsigned class);
+/* Before a class, which has no object in use, gets another size: its sheaves keep nothing. */
+void sheaves_class_end(struct slabs *s, unsigned class);
 /* Objects that a barn has room for. */
 unsigned sheaves_barn_room(const struct quire *q);
 /* Which slots have sheaves, before slabs_meta_init() reserves room for them; then makes their doors. */

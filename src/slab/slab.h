@@ -231,6 +231,7 @@ struct slabs {
 	/* Atomic, by class: made, and not yet unmade.  Apart, so that who looks for classes reads no page of those that
 	 * were never made. */
 	bool ready[CLASSES_MAX];
+	uint64_t begun[CLASS_WORDS]; /* under mutex: a bit for each class that was ever made */
 	struct slab_class class[CLASSES_MAX];
 };
 

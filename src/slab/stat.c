@@ -76,9 +76,11 @@ static void add_class(struct slabs *s, unsigned class, struct quire_slab_stat *s
 static void collect_all(struct slabs *s, struct quire_slab_stat *sum)
 {
 	sheaf_take_deferred(s);
+	mutex_acquire(&s->mutex); /* a class that ends may get another size */
 	for (unsigned class = 1; class < CLASSES_MAX; class ++)
-		if (load_acquire(&s->ready[class])) /* pairs with class_make() */
+		if (s->ready[class])
 			add_class(s, class, sum);
+	mutex_release(&s->mutex);
 	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
 		/* Hints: they are written under the slot's lock. */
 		sum->refills += load_relaxed(&s->cpu[slot].refills);

@@ -4,6 +4,8 @@
 
 #include "sim/slab/cache_scene.h"
 
+#define MORE_THAN_A_SLAB 130u /* objects */
+
 static void give_from(struct cache_scene *scene, unsigned from, unsigned end)
 {
 	for (unsigned i = from; i < end; i++) {
@@ -198,6 +200,39 @@ SIM_TEST(slab_drain_waits_for_a_spill, .explore = SIM_ALL_SCHEDULES, .preempt_ma
 	cache_scene_check(scene);
 }
 
+/* ---- what is in use ---- */
+
+static void looks_what_is_used(void *arg)
+{
+	struct cache_scene *scene = arg;
+	void *used[OBJECTS_NR];
+
+	check_u64_eq(quire_cache_used(scene->cache, used, OBJECTS_NR), OBJECTS_NR);
+	for (unsigned i = 0; i < OBJECTS_NR; i++) /* each has its number in it */
+		check_u64_eq(load_relaxed((uint64_t *)used[i]), (uintptr_t)used[i]);
+}
+
+static void shrinks_them(void *arg)
+{
+	slabs_shrink(&((struct cache_scene *)arg)->s->module);
+}
+
+/* A slab that is given back beside the walk has no object in use. */
+SIM_TEST(slab_used_objects_beside_a_shrink,
+	 .enters = { "quire_cache_used", "objects_used", "add_used_locked", "free_leavers" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+	void *object[MORE_THAN_A_SLAB];
+
+	check_u64_eq(quire_cache_alloc_bulk(scene->cache, 0, MORE_THAN_A_SLAB, object),
+		     MORE_THAN_A_SLAB);
+	quire_cache_free_bulk(scene->cache, MORE_THAN_A_SLAB, object);
+	sim_cpu(sim, 0, looks_what_is_used, scene);
+	sim_cpu(sim, 1, shrinks_them, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 /* ---- caches that end ---- */
 
 static unsigned caches_nr(struct slabs *s)
@@ -230,6 +265,138 @@ SIM_TEST(slab_destroyed_cache_is_unlinked, .cpus_nr = 1)
 	sim_cpu(sim, 0, destroys_and_makes_another, scene);
 	sim_run(sim);
 	cache_scene_end(scene);
+}
+
+static void makes_two_in_turn(void *arg)
+{
+	struct cache_scene *scene = arg;
+	const size_t bytes[] = { 1024, 16384 }; /* with slabs of 64 and of 256 KiB */
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct quire_cache *cache = another_cache(scene, bytes[i], QUIRE_CACHE_OWN);
+
+		check_u64_eq(cache->class, CLASSES_MAX - 2);
+		quire_cache_free(cache, quire_cache_alloc(cache, 0));
+		check_u64_eq((uint64_t)quire_cache_destroy(cache), 0);
+	}
+}
+
+static void class_is_made_anew_beside(struct sim *sim, void (*other)(void *))
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sim_cpu(sim, 0, makes_two_in_turn, scene);
+	sim_cpu(sim, 1, other, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void drains_all(void *arg)
+{
+	sheaves_drain(((struct cache_scene *)arg)->s, 0);
+}
+
+/* Whoever looks at all classes may come to one that has ended, and is being made for larger objects: its locks are the
+ * same, and slabs that leave are as large as they were. */
+SIM_TEST(slab_class_is_made_anew_beside_a_drain, .enters = { "begin_locked", "barn_drain" })
+{
+	class_is_made_anew_beside(sim, drains_all);
+}
+
+SIM_TEST(slab_class_is_made_anew_beside_a_shrink, .enters = { "begin_locked", "free_leavers" })
+{
+	class_is_made_anew_beside(sim, shrinks_them);
+}
+
+SIM_TEST(slab_class_is_made_anew_beside_a_visit, .enters = { "objects_tick" })
+{
+	class_is_made_anew_beside(sim, visits_once);
+}
+
+static void reads_figures(void *arg)
+{
+	struct quire_slab_stat stat = QUIRE_SLAB_STAT_INIT;
+
+	check_u64_eq((uint64_t)quire_slab_stat_read(((struct cache_scene *)arg)->q, &stat), 0);
+}
+
+SIM_TEST(slab_class_is_made_anew_beside_figures, .enters = { "slab/stat.c:collect" })
+{
+	class_is_made_anew_beside(sim, reads_figures);
+}
+
+static void destroys_and_makes_a_larger_one(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	if (quire_cache_destroy(scene->cache) != 0)
+		return; /* the last object is in use still */
+	scene->turn = 1;
+	another_cache(scene, 1024, QUIRE_CACHE_OWN);
+}
+
+/* What the sheaves keep is counted in units of the size that their class has now. */
+static void check_kept_units(const struct slabs *s)
+{
+	for (unsigned slot = 0; slot < s->lean->slots_open; slot++) {
+		const struct slab_cpu *cpu = &s->cpu[slot];
+		uint32_t units = 0;
+
+		for (unsigned class = 1; class < CLASSES_MAX; class ++)
+			units += cpu->sheaf[class].keeps * (s->class[class].size >> ENTRY_SHIFT);
+		check_u64_eq(cpu->keeps_units, units);
+	}
+}
+
+/* The last free finds its sheaf drained already, lets it keep something, and puts the object elsewhere. */
+SIM_TEST(slab_ended_class_keeps_nothing, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "sheaves_class_end" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	give_from(scene, 1, OBJECTS_NR);
+	sim_cpu(sim, 0, gives_one, scene);
+	sim_cpu(sim, 1, destroys_and_makes_a_larger_one, scene);
+	sim_run(sim);
+	check_kept_units(scene->s);
+	if (scene->turn == 0)
+		cache_scene_end(scene);
+}
+
+static void frees_all_then_destroys(void *arg)
+{
+	give_from(arg, 0, OBJECTS_NR);
+	destroys_it(arg);
+	((struct cache_scene *)arg)->turn = 1;
+}
+
+static void cache_ends_beside(struct sim *sim, void (*other)(void *))
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, frees_all_then_destroys, scene);
+	sim_cpu(sim, 1, other, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+static void unbacks(void *arg)
+{
+	objects_unback(((struct cache_scene *)arg)->s, NULL);
+}
+
+/* The cache's slab is empty and held, since its memory is on its way back: it leaves when it is let go. */
+SIM_TEST(slab_destroy_waits_for_a_held_slab, .events = SIM_MEMORY,
+	 .enters = { "class_put_locked", "slab/unback.c:finish" })
+{
+	cache_ends_beside(sim, unbacks);
+}
+
+/* A slab that is given back meanwhile is not taken for one with objects in use. */
+SIM_TEST(slab_destroy_beside_a_shrink, .enters = { "objects_count", "give_empty" })
+{
+	cache_ends_beside(sim, shrinks_them);
 }
 
 static void writes_the_last_byte_after_the_free(void *arg)
