@@ -262,6 +262,43 @@ SIM_TEST(slab_held_ones_are_waited_for, .events = SIM_MEMORY)
 	slab_scene_check(scene);
 }
 
+/* ---- waiting for somebody who has no CPU ---- */
+
+/* One object of the only slab is in use, and what a task unbacks a thread that comes before it wants. */
+static void takes_before_who_unbacks(struct sim *sim, struct slab_scene *scene)
+{
+	sim_cpu(sim, 0, unbacks, scene);
+	sim_irq(sim, 0, takes_and_writes, scene, 1);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	slab_scene_check(scene);
+}
+
+/* Whoever waits for a held slab leaves the CPU to the one who holds it: looking again and again would last for ever. */
+SIM_TEST(slab_held_ones_are_slept_for, .cpus_nr = 1, .config = SIM_UP_RT,
+	 .enters = { "after_refusal" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 4);
+	while (quire_alloc_pages(scene->q, 6, QUIRE_NORETRY) != NULL)
+		;
+	slab_give(scene, scene->class, scene->object[1], 0);
+	takes_before_who_unbacks(sim, scene);
+}
+
+/* The same for what describes slabs. */
+SIM_TEST(slab_records_are_slept_for, .cpus_nr = 1, .config = SIM_UP_RT,
+	 .enters = { "slabs_meta_enter" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	slab_give(scene, scene->class, scene->object[0], 0);
+	objects_shrink(scene->s, scene->class);
+	takes_before_who_unbacks(sim, scene);
+}
+
 /* ---- what is refused ---- */
 
 static uint32_t record_of(const struct slab_scene *scene, const void *object)
