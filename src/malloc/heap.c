@@ -221,6 +221,32 @@ static void begin_counting(struct malloc_heap *h)
 		h->modes |= MALLOC_COUNTED;
 }
 
+/* What has the place that a profile's layer needs; NULL: nothing. */
+static const char *mode_beside_profile(const struct malloc_heap *h)
+{
+	if (h->modes & MALLOC_DEBUG)
+		return "debug";
+	if (h->modes & MALLOC_HARDENED)
+		return "hardened";
+	if (h->q->sample != 0)
+		return "sample";
+	return h->modes & MALLOC_RECORDED ? "quire record" : NULL;
+}
+
+static void warn_of_profile(const struct malloc_heap *h)
+{
+	const char *beside = mode_beside_profile(h);
+	char line[LINE_BYTES];
+	struct text text;
+
+	text_init(&text, line, sizeof(line));
+	text_put(&text, "quire: profile");
+	text_put(&text, beside != NULL ? " does not go with " : ": no addresses are left");
+	text_put(&text, beside != NULL ? beside : "");
+	text_put(&text, "; ignored\n");
+	malloc_warn(line);
+}
+
 /* What is refused is refused for good: the program goes on without. */
 static void begin_profile(struct malloc_heap *h)
 {
@@ -229,8 +255,12 @@ static void begin_profile(struct malloc_heap *h)
 
 	profile_file_begin(h->q->options.profile_signal);
 	malloc_counted_profile(&shift);
-	if (shift != 0 && profile_start(shift) == 0)
+	if (shift == 0)
+		return;
+	if (profile_start(shift) == 0)
 		h->q->profile_bytes = (uint64_t)1 << shift;
+	else
+		warn_of_profile(h);
 }
 
 static void publish(struct quire *q, struct slabs *s)

@@ -433,6 +433,13 @@ static void say_allocated(const struct vmap *v, const struct vmap_request *reque
 	     (uintptr_t)v->base + v->span_bytes, failed);
 }
 
+static uint32_t refuse(struct vmap *v, const struct vmap_request *request)
+{
+	fetch_add_relaxed(&v->refusals, 1);
+	say_allocated(v, request, RANGE_NONE);
+	return RANGE_NONE;
+}
+
 uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *error)
 {
 	uint32_t index;
@@ -454,14 +461,11 @@ uint32_t vmap_alloc_range(struct vmap *v, struct vmap_request *request, int *err
 			index = from_free(v, request, error);
 		if (index == RANGE_NONE)
 			index = last_resort(v, request, error);
-		if (index == RANGE_NONE) {
-			fetch_add_relaxed(&v->refusals, 1);
-			say_allocated(v, request, index);
-			return RANGE_NONE;
-		}
+		if (index == RANGE_NONE)
+			return refuse(v, request);
 		*error = prepare(v, index, request);
 		if (*error)
-			return RANGE_NONE;
+			return refuse(v, request);
 		say_allocated(v, request, index);
 		decay_note_alloc(v);
 		decay_ensure_worker(v, request->flags);
@@ -487,14 +491,11 @@ uint32_t vmap_alloc_addresses(struct vmap *v, struct vmap_request *request, int 
 	index = from_free(v, request, error);
 	if (index == RANGE_NONE)
 		index = last_resort(v, request, error);
-	if (index == RANGE_NONE) {
-		fetch_add_relaxed(&v->refusals, 1);
-		say_allocated(v, request, index);
-		return RANGE_NONE;
-	}
+	if (index == RANGE_NONE)
+		return refuse(v, request);
 	*error = prepare(v, index, request);
 	if (*error)
-		return RANGE_NONE;
+		return refuse(v, request);
 	say_allocated(v, request, index);
 	decay_ensure_worker(v, request->flags);
 	range_count_use(range_at(v, index));

@@ -65,6 +65,14 @@ static struct snapshot snapshot_take(void)
 	return now;
 }
 
+static uint64_t refusals(void)
+{
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
+
+	assert_int_equal(quire_vmap_stat_read(scene.q, &stat), 0);
+	return stat.refusals;
+}
+
 static bool holds(const unsigned char *addr, size_t bytes, unsigned char byte)
 {
 	return addr[0] == byte && memcmp(addr, addr + 1, bytes - 1) == 0;
@@ -348,16 +356,18 @@ static void check_nothing_lost(void)
 	assert_int_equal(quire_verify(scene.q), 0);
 }
 
-/* The operation with call @nth failing; then, if it was refused, once more.  Returns how many calls
+/* The operation with call @nth failing; then, if it was refused, which is counted, once more.  Returns how many calls
  * were made. */
 static uint64_t run_failing(const struct operation *operation, unsigned nth, bool lasting)
 {
 	struct snapshot before;
-	uint64_t calls;
-	bool done;
+	uint64_t calls, refused_nr;
+	bool done, has_areas;
 
 	operation->set_up();
 	before = snapshot_take();
+	has_areas = before.busy_areas != 0;
+	refused_nr = refusals();
 	calls = backing_calls_nr();
 	(lasting ? backing_fail_from : backing_fail_after)(nth, ENOMEM);
 	errno = NOBODYS;
@@ -369,6 +379,7 @@ static uint64_t run_failing(const struct operation *operation, unsigned nth, boo
 	check_held();
 	if (!done) {
 		check_as_before(operation, nth, &before);
+		assert_true(!has_areas || refusals() > refused_nr);
 		assert_true(operation->run());
 		assert_int_equal(quire_verify(scene.q), 0);
 	}

@@ -536,14 +536,21 @@ static void it_serves_beside_a_malloc_that_is_whole(void **state)
 
 /* ---- options -------------------------------------------------------------------------------------- */
 
-static void expect_warning(const char *variable, const char *value, const char *line)
+/* What a program with an option writes to stderr, in @text. */
+static void run_little(const char *variable, const char *value, char *text, size_t text_bytes)
 {
 	struct run run = {
 		.program = "malloc_uses", .way = "little", .variable = variable, .value = value
 	};
+
+	assert_int_equal(status_of(&run, text, text_bytes), 0);
+}
+
+static void expect_warning(const char *variable, const char *value, const char *line)
+{
 	char text[4096];
 
-	assert_int_equal(status_of(&run, text, sizeof(text)), 0);
+	run_little(variable, value, text, sizeof(text));
 	assert_string_equal(text, line);
 }
 
@@ -561,6 +568,20 @@ static void a_wrong_option_is_a_warning(void **state)
 		"quire: bad value \"0\" for option \"decay\" at 7: expected 1..86400000; the "
 		"nearest is 1 in QUIRE_MALLOC_CONF; ignored\n");
 	expect_warning("QUIRE_CONF", "decay:50", "");
+}
+
+static void a_profile_beside_what_looks_at_every_block_is_a_warning(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	run_little("QUIRE_CONF", "profile:64k,debug:on", text, sizeof(text)); /* and what leaks */
+	assert_ptr_equal(strstr(text, "quire: profile does not go with debug; ignored\n"), text);
+	expect_warning("QUIRE_CONF", "hardened:on,profile:64k",
+		       "quire: profile does not go with hardened; ignored\n");
+	expect_warning("QUIRE_CONF", "sample:100,profile:64k",
+		       "quire: profile does not go with sample; ignored\n");
+	expect_warning("QUIRE_CONF", "profile:64k", "");
 }
 
 /* The rest of the text counts. */
@@ -685,6 +706,7 @@ int main(void)
 		cmocka_unit_test(it_serves_beside_a_library_that_wraps_malloc),
 		cmocka_unit_test(it_serves_beside_a_malloc_that_is_whole),
 		cmocka_unit_test(a_wrong_option_is_a_warning),
+		cmocka_unit_test(a_profile_beside_what_looks_at_every_block_is_a_warning),
 		cmocka_unit_test(options_beside_a_wrong_one_are_used),
 		cmocka_unit_test(options_behind_the_longest_text_are_ignored),
 		cmocka_unit_test(it_can_be_loaded_while_the_program_runs),
