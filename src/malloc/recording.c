@@ -7,6 +7,7 @@
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/handed.h"
+#include "machine/observed.h"
 #include "machine/process.h"
 #include "malloc/report.h"
 #include "malloc/run_environment.h"
@@ -31,14 +32,16 @@ static bool is_ours(const struct recording_header *header, const struct run_requ
 /* The part that the process had before exec, or a free one.  NULL: none is left. */
 static struct recording_owner *take_part(struct recording_header *header, uint32_t pid)
 {
+	uint64_t who = recording_who(pid, observed_start_ticks(0));
+
 	for (unsigned idx = 0; idx < header->parts_nr; idx++)
-		if (load_relaxed(&header->owner[idx].pid) == pid)
+		if (load_relaxed(&header->owner[idx].who) == who)
 			return &header->owner[idx];
 	for (unsigned idx = 0; idx < header->parts_nr; idx++) {
 		struct recording_owner *owner = &header->owner[idx];
-		uint32_t nobody = 0;
+		uint64_t nobody = 0;
 
-		if (!cas_acq_rel(&owner->pid, &nobody, pid)) /* pairs with the command's store */
+		if (!cas_acq_rel(&owner->who, &nobody, who)) /* pairs with the command's store */
 			continue;
 		store_relaxed(&owner->process, fetch_add_relaxed(&header->processes_nr, 1u) + 1);
 		return owner;
@@ -69,7 +72,7 @@ static bool begin_part(int fd, struct recording_header *header, enum ring_op op,
 	part = handed_map_file(fd, recording_part_offset(header, (unsigned)(owner - header->owner)),
 			       recording_part_bytes(header));
 	if (part == NULL) {
-		store_release(&owner->pid, 0u); /* pairs with take_part() */
+		store_release(&owner->who, 0u); /* pairs with take_part() */
 		return false;
 	}
 	recording.rings_nr = header->rings_nr;

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "machine/observed.h"
 #include "record/drain.h"
 #include "record/record.h"
 #include "record/spool_reader.h"
@@ -17,22 +18,37 @@
 static char path[64];
 static struct drain drain;
 
+static uint64_t own_who(void)
+{
+	return recording_who((uint32_t)getpid(), observed_start_ticks(0));
+}
+
 /* A spool with the part of one process. */
-static int begin(void **state)
+static int make(bool children)
 {
 	static char *program[] = { "a", "program", NULL };
-	const struct drain_request request = { .path = path,
-					       .buffer_bytes = BUFFER_BYTES,
-					       .program = program };
+	const struct drain_request request = {
+		.path = path, .buffer_bytes = BUFFER_BYTES, .children = children, .program = program
+	};
 
-	(void)state;
 	snprintf(path, sizeof(path), "/tmp/spool_test.%d", getpid());
 	if (drain_init(&drain, &request) != 0)
 		return -1;
 	drain.header->begin_ticks = 0; /* times are as they are put */
-	drain.header->owner[0] =
-		(struct recording_owner){ .pid = (uint32_t)getpid(), .process = 1 };
+	drain.header->owner[0] = (struct recording_owner){ .who = own_who(), .process = 1 };
 	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return make(false);
+}
+
+static int begin_with_children(void **state)
+{
+	(void)state;
+	return make(true);
 }
 
 static int end(void **state)
@@ -302,7 +318,7 @@ static void other_files_are_refused_with_the_place(void **state)
 	(void)state;
 	drain.header->version = 9;
 	assert_int_equal(spool_reader_open(&reader, path), -1);
-	assert_string_equal(reader.error, "at byte 8: version 9; this program knows version 2");
+	assert_string_equal(reader.error, "at byte 8: version 9; this program knows version 3");
 	spool_reader_close(&reader);
 	drain.header->version = RECORDING_VERSION;
 	drain.header->slots_nr = 3;
@@ -341,6 +357,23 @@ static void a_spool_is_not_made_over_another(void **state)
 	assert_int_equal(drain_init(&other, &request), -EEXIST);
 }
 
+/* Its first owner has ended, or there would not be the second. */
+static void a_pid_that_is_used_again_is_another_process(void **state)
+{
+	uint64_t other = recording_who((uint32_t)getpid(), observed_start_ticks(0) - 1);
+
+	(void)state;
+	assert_true(recording_start_ticks(other) != 0);
+	drain.header->owner[1] = (struct recording_owner){ .who = other, .process = 2 };
+	drain.header->owner[2] =
+		(struct recording_owner){ .who = recording_who((uint32_t)getpid(), 0),
+					  .process = 3 };
+	assert_int_equal(drain_end(&drain), 0);
+	assert_true(drain.header->owner[0].who == own_who());
+	assert_true(drain.header->owner[1].who == 0);
+	assert_true(drain.header->owner[2].who != 0); /* its beginning is not known */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +393,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_write_that_fails_is_not_forgotten_for_one_that_fits, begin, end),
 		cmocka_unit_test_setup_teardown(other_files_are_refused_with_the_place, begin, end),
+		cmocka_unit_test_setup_teardown(a_pid_that_is_used_again_is_another_process,
+						begin_with_children, end),
 		cmocka_unit_test(a_roomier_buffer_is_never_one_that_is_refused),
 		cmocka_unit_test_setup_teardown(a_spool_is_not_made_over_another, begin, end),
 	};

@@ -20,6 +20,7 @@
 #include "common/progress.h"
 #include "machine/atomic.h"
 #include "machine/clock.h"
+#include "machine/observed.h"
 #include "machine/process.h"
 #include "record/segment.h"
 #include "run/resident.h"
@@ -270,7 +271,7 @@ static void put_end(struct drain *drain, unsigned part)
 	if (load_relaxed(&header->owner[part].process) != FIRST_PROCESS)
 		(void)ring_put((struct ring *)(void *)part_at(drain, part),
 			       recording_slots(part_at(drain, part), header->slots_nr, 0), &event,
-			       RING_END, load_relaxed(&header->owner[part].pid));
+			       RING_END, recording_pid(load_relaxed(&header->owner[part].who)));
 }
 
 /* A process has ended: another may have its part, which is empty and reads zero. */
@@ -290,25 +291,30 @@ static void take_back(struct drain *drain, unsigned part)
 	if (fallocate(drain->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 		      (off_t)recording_part_offset(drain->header, part), (off_t)bytes) != 0)
 		memset(part_at(drain, part), 0, bytes);
-	store_release(&owner->pid, 0u); /* pairs with the next one's compare-and-swap */
+	store_release(&owner->who, 0u); /* pairs with the next one's compare-and-swap */
 }
 
 /* Without /proc, or with another namespace's, a process that nobody has waited for yet is taken for a living one. */
-static bool has_ended(pid_t pid)
+static bool has_ended(uint64_t who)
 {
+	pid_t pid = (pid_t)recording_pid(who);
+	uint64_t start_ticks = recording_start_ticks(who), now_ticks;
 	struct resident resident;
 
 	if (kill(pid, 0) != 0)
 		return errno == ESRCH;
+	now_ticks = observed_start_ticks((uint32_t)pid);
+	if (start_ticks != 0 && now_ticks != 0 && now_ticks != start_ticks)
+		return true; /* another process has the pid */
 	return resident_read(getpid(), &resident) && !resident_read(pid, &resident);
 }
 
 static void look_for_ended(struct drain *drain)
 {
 	for (unsigned part = 0; part < drain->header->parts_nr; part++) {
-		uint32_t pid = load_acquire(&drain->header->owner[part].pid); /* as below */
+		uint64_t who = load_acquire(&drain->header->owner[part].who); /* as below */
 
-		if (pid != 0 && has_ended((pid_t)pid))
+		if (who != 0 && has_ended(who))
 			take_back(drain, part);
 	}
 }
@@ -328,7 +334,7 @@ static bool drain_all(struct drain *drain, bool is_end)
 	drain->error = 0;
 	for (unsigned part = 0; part < drain->header->parts_nr; part++)
 		/* Pairs with the library's compare-and-swap. */
-		if (load_acquire(&drain->header->owner[part].pid) != 0)
+		if (load_acquire(&drain->header->owner[part].who) != 0)
 			has_moved |= drain_part(drain, part, is_end);
 	return has_moved;
 }

@@ -245,7 +245,7 @@ static void add_rings(struct spool_reader *reader, const struct moved *moved, si
 		char *at = (char *)header + recording_part_offset(header, part);
 		uint32_t process = header->owner[part].process;
 
-		if (header->owner[part].pid == 0)
+		if (header->owner[part].who == 0)
 			continue;
 		for (unsigned cpu = 0; cpu < header->rings_nr && !reader->no_memory; cpu++)
 			add_ring(reader, (const struct ring *)(const void *)at + cpu,
