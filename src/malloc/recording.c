@@ -131,6 +131,11 @@ static uint32_t own_thread(void)
 	return (uint32_t)(process_thread() >> 4);
 }
 
+bool recording_is_on(void)
+{
+	return load_acquire(&recording.ring) != NULL; /* pairs with begin_part() */
+}
+
 uint64_t recording_now(void)
 {
 	return LIKELY(recording.in_ticks) ? clock_ticks() : clock_now_ns();

@@ -122,6 +122,8 @@ static inline struct ring_slots recording_slots(void *part, uint64_t slots_nr, u
 bool recording_begin(void);
 /* In a child of fork of a process that is recorded: true if the child is, too, with a part of its own. */
 bool recording_begin_child(void);
+/* True if the process is recorded at this moment.  Any context. */
+bool recording_is_on(void);
 /* The time of an event that happens now, in the spool's unit.  Any context; only if the process is recorded. */
 uint64_t recording_now(void);
 /* An event at @time, of this thread.  Any context; only if the process is recorded.  Nothing, in a handler that interrupts a child

@@ -48,6 +48,25 @@ enum ring_op {
 	RING_LEFT = 10,	   /* realloc() has freed the block */
 	RING_REFUSED = 11, /* address is 0 */
 	RING_END = 12,	   /* the process has ended, with what it had: put by the recorder */
+	/* Of instances that the program has made: address and bytes are ring_instance_address() and ring_request_word().
+	 * An address of 0: refused. */
+	RING_PAGES = 13, /* a block; its bytes are its order */
+	RING_PAGES_FREE = 14,
+	RING_PAGES_EXACT = 15, /* as many pages as the bytes need */
+	RING_PAGES_EXACT_FREE = 16,
+	RING_AREA = 17,
+	RING_AREA_KV = 18, /* pages or an area, whichever there was */
+	RING_AREA_RESIZED =
+		19, /* vrealloc() has made this of another, whose RING_AREA_FREE is before it */
+	RING_AREA_PAGES = 20, /* a mapping of pages that the caller has */
+	RING_AREA_RAM = 21,   /* the same from a block of such mappings */
+	RING_AREA_FREE = 22,
+	RING_PERCPU = 23,
+	RING_PERCPU_RESERVED = 24,
+	RING_PERCPU_FREE = 25,
+	RING_OBJECT = 26, /* of an object cache */
+	RING_OBJECT_FREE = 27,
+	RING_INSTANCE_END = 28, /* with all that it had */
 	RING_OPS_NR,
 };
 
@@ -80,6 +99,49 @@ static inline uint32_t ring_event_thread(const struct ring_event *event)
 static inline enum ring_op ring_event_op(const struct ring_event *event)
 {
 	return (enum ring_op)(event->head >> 32 & 255);
+}
+
+/* ---- events of instances --------------------------------------------------------------------- */
+
+#define RING_ADDRESS_BITS  48u	  /* of a program's addresses */
+#define RING_INSTANCES_MAX 65535u /* numbers from 1 on; the last is that of all others */
+
+/* What a call asked for.  What is larger than there is room for is cut. */
+struct ring_request {
+	uint64_t bytes;	      /* 40 bits */
+	unsigned align_shift; /* 6 bits */
+	unsigned flags;	      /* the low 8 bits: QUIRE_*, without a node */
+};
+
+static inline uint64_t ring_request_word(struct ring_request request)
+{
+	uint64_t bytes =
+		request.bytes < (UINT64_C(1) << 40) ? request.bytes : (UINT64_C(1) << 40) - 1;
+
+	return bytes | (uint64_t)(request.align_shift & 63) << 40 |
+	       (uint64_t)(request.flags & 255) << 46;
+}
+
+static inline struct ring_request ring_request_of(uint64_t word)
+{
+	return (struct ring_request){ .bytes = word & ((UINT64_C(1) << 40) - 1),
+				      .align_shift = (unsigned)(word >> 40 & 63),
+				      .flags = (unsigned)(word >> 46 & 255) };
+}
+
+static inline uint64_t ring_instance_address(uint32_t instance, uint64_t address)
+{
+	return (uint64_t)instance << RING_ADDRESS_BITS | address;
+}
+
+static inline uint64_t ring_address_of(uint64_t word)
+{
+	return word & ((UINT64_C(1) << RING_ADDRESS_BITS) - 1);
+}
+
+static inline uint32_t ring_instance_of(uint64_t word)
+{
+	return (uint32_t)(word >> RING_ADDRESS_BITS);
 }
 
 /* @event without its head.  Any context; never waits.  False: there was no room, and it is counted as lost. */

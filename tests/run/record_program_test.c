@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* record_program_test QUIRE PROGRAM - quire record -- PROGRAM, as its users meet it: what is in the recording (record_program.c) */
+/* record_program_test QUIRE PROGRAM INSTANCE - quire record -- PROGRAM, as its users meet it: what is in the recording (record_program.c) */
 #include "quire_test.h"
 
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include "trace/katr.h"
 
 static char directory[] = "/tmp/record_program_test.XXXXXX";
-static const char *quire, *program;
+static const char *quire, *program, *instance;
 
 static int make_directory(void **state)
 {
@@ -32,7 +32,7 @@ struct answer {
 	char err[4096];
 };
 
-/* Runs a line of the shell, in which $R is "quire record", $O its output, and $P the program. */
+/* Runs a line of the shell, in which $R is "quire record", $O its output, $P the program, and $I the one that has instances. */
 static struct answer shell(const char *line)
 {
 	static char command[2048];
@@ -40,8 +40,9 @@ static struct answer shell(const char *line)
 	char err[128];
 
 	snprintf(err, sizeof(err), "%s/err", directory);
-	snprintf(command, sizeof(command), "R='%s record'; P='%s'; O='%s/o'; { %s; } 2>'%s'", quire,
-		 program, directory, line, err);
+	snprintf(command, sizeof(command),
+		 "R='%s record'; P='%s'; I='%s'; O='%s/o'; { %s; } 2>'%s'", quire, program,
+		 instance, directory, line, err);
 	answer.status = shell_status(command);
 	shell_read(err, answer.err, sizeof(answer.err));
 	return answer;
@@ -67,6 +68,9 @@ struct seen {
 	uint64_t allocs[SIZES_NR], frees[SIZES_NR], inferred[SIZES_NR];
 	char site[SIZES_NR][32]; /* of the last allocation */
 	uint64_t fails, cpus, tasks;
+	uint64_t of_kind[KATR_KINDS_NR],
+		ends_of_kind[KATR_KINDS_NR]; /* allocations and frees, but those of malloc() */
+	uint64_t splits, instances;
 	char info[16][64];
 };
 
@@ -85,6 +89,13 @@ static void count(struct seen *seen, const struct katr_reader *reader,
 	const struct katr_class *class = &reader->classes[record->class_index];
 	unsigned i = index_of(seen, class->size_bytes);
 
+	if (class->instance != 0) {
+		seen->of_kind[class->kind] += record->op == KATR_ALLOC;
+		seen->ends_of_kind[class->kind] += record->op == KATR_FREE;
+		if (class->instance > seen->instances)
+			seen->instances = class->instance;
+	}
+	seen->splits += record->op == KATR_SPLIT;
 	if (record->op == KATR_ALLOC) {
 		seen->allocs[i]++;
 		snprintf(seen->site[i], sizeof(seen->site[i]), "%s", class->site);
@@ -150,6 +161,123 @@ static void kinds_of_calls_are_told_apart(void **state)
 	}
 	assert_int_equal(seen.fails, 1);
 }
+
+/* ---- instances ------------------------------------------------------------------------------- */
+
+static uint64_t info_of(const char *key)
+{
+	struct seen seen = { .bytes = { 0 } };
+	char value[64];
+
+	look(&seen, key, value);
+	return strtoul(value, NULL, 10);
+}
+
+static void pages_are_recorded_and_what_is_freed_in_parts_is_split(void **state)
+{
+	struct seen seen = { .bytes = { 8 * 4096 } };
+
+	(void)state;
+	expect("$R -o $O -- $I pages", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.of_kind[KATR_PAGE], 4 + 1 + 3 + 1);
+	assert_int_equal(seen.allocs[0], 4 + 1); /* five pages are of a block of eight */
+	assert_int_equal(seen.splits, 3 + 3);
+	assert_int_equal(seen.ends_of_kind[KATR_PAGE], 4 + 4 + 1 + 4);
+	assert_int_equal(seen.fails, 1);
+	assert_int_equal(info_of("page.unpaired_frees_dropped"), 0);
+	assert_int_equal(info_of("page.inferred_frees"), 0);
+	assert_int_equal(info_of("page.live_at_end"), 2);
+}
+
+static void areas_are_told_apart_by_the_call_that_made_them(void **state)
+{
+	/* With their guard pages: what is resized, a plain one, a mapping; the last has none. */
+	struct seen seen = { .bytes = { 733 * 4096 + 4096, 5 * 4096 + 4096, 2 * 4096 + 4096,
+					2 * 4096 } };
+
+	(void)state;
+	if (sysconf(_SC_PAGESIZE) != 4096)
+		skip_because("the sizes are for pages of 4 KiB");
+	expect("$R -o $O -- $I areas", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.of_kind[KATR_VMAP], 7);
+	assert_int_equal(seen.ends_of_kind[KATR_VMAP], 7);
+	assert_int_equal(seen.allocs[0], 1);
+	assert_string_equal(seen.site[0], "quire_vrealloc");
+	assert_int_equal(seen.allocs[1], 4);
+	assert_string_equal(seen.site[1], "quire_kvmalloc");
+	assert_string_equal(seen.site[2], "quire_vmap");
+	assert_string_equal(seen.site[3], "quire_vm_map_ram");
+	assert_int_equal(seen.fails, 1);
+	assert_int_equal(info_of("vmap.unpaired_frees_dropped"), 0);
+}
+
+static void objects_of_caches_and_of_cpus_are_recorded(void **state)
+{
+	struct seen seen = { .bytes = { 1056, 40, 64, 16 } };
+
+	(void)state;
+	expect("$R -o $O -- $I objects", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.of_kind[KATR_SLAB], 9);
+	assert_int_equal(seen.ends_of_kind[KATR_SLAB], 9);
+	assert_int_equal(seen.allocs[0], 9);
+	assert_string_equal(seen.site[0], "quire_cache_alloc");
+	assert_int_equal(seen.of_kind[KATR_PERCPU], 10);
+	assert_int_equal(seen.ends_of_kind[KATR_PERCPU], 10);
+	assert_int_equal(seen.allocs[1], 8);
+	assert_string_equal(seen.site[2], "quire_alloc_percpu");
+	assert_string_equal(seen.site[3], "quire_alloc_reserved_percpu");
+}
+
+static void what_an_instance_has_ends_with_it(void **state)
+{
+	struct seen seen = { .bytes = { 4096 } };
+
+	(void)state;
+	expect("$R -o $O -- $I instances", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.instances, 2);
+	assert_int_equal(seen.of_kind[KATR_PAGE], 6);
+	assert_int_equal(seen.ends_of_kind[KATR_PAGE], 5);
+	assert_int_equal(info_of("page.inferred_frees"), 4);
+	assert_int_equal(info_of("page.live_at_end"), 1);
+}
+
+/* Children load the library, too, which has nothing to do with what they become. */
+static void calls_of_children_on_instances_are_recorded(void **state)
+{
+	struct seen seen = { .bytes = { 1056 } };
+
+	(void)state;
+	expect("$R --children -o $O -- sh -c '$0 objects; $0 objects' $I", 0, "");
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.of_kind[KATR_SLAB], 18);
+	expect("$R -o $O -- sh -c 'exec $0 objects' $I", 0, "");
+	memset(&seen, 0, sizeof(seen));
+	look(&seen, NULL, NULL);
+	assert_int_equal(seen.of_kind[KATR_SLAB], 9);
+}
+
+static void replay_and_report_take_what_is_not_mallocs(void **state)
+{
+	static const char *const what[] = { "pages", "areas", "objects" };
+	static const char *const shown[] = { "Zone lock", "Areas by size", "Objects by size" };
+	char line[256];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		snprintf(line, sizeof(line),
+			 "$R -o $O -- $I %s; ${R%% record} replay $O | grep -q '%s'", what[i],
+			 shown[i]);
+		expect(line, 0, "");
+		expect("${R% record} replay $O | grep -q 'of a program: the kernel'", 0, "");
+		expect("${R% record} report $O -o $O.html && grep -q '<svg' $O.html", 0, "");
+	}
+}
+
+/* ---- what is made of it ---------------------------------------------------------------------- */
 
 static void replay_and_report_take_the_recording(void **state)
 {
@@ -337,6 +465,12 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_is_in_the_recording),
 		cmocka_unit_test(kinds_of_calls_are_told_apart),
+		cmocka_unit_test(pages_are_recorded_and_what_is_freed_in_parts_is_split),
+		cmocka_unit_test(areas_are_told_apart_by_the_call_that_made_them),
+		cmocka_unit_test(objects_of_caches_and_of_cpus_are_recorded),
+		cmocka_unit_test(what_an_instance_has_ends_with_it),
+		cmocka_unit_test(calls_of_children_on_instances_are_recorded),
+		cmocka_unit_test(replay_and_report_take_what_is_not_mallocs),
 		cmocka_unit_test(replay_and_report_take_the_recording),
 		cmocka_unit_test(a_command_of_several_lines_is_one),
 		cmocka_unit_test(a_killed_program_is_recorded_to_its_last_call),
@@ -351,9 +485,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_cannot_be_recorded_is_refused),
 	};
 
-	if (argc != 3)
+	if (argc != 4)
 		return 2;
 	quire = argv[1];
 	program = argv[2];
+	instance = argv[3];
 	return cmocka_run_group_tests(tests, make_directory, drop_directory);
 }

@@ -156,7 +156,7 @@ enum exit_status record_program(const struct record_request *request)
 	enum exit_status status;
 	int error;
 
-	recorder = (struct recorder){ .preload = { .fd = -1 } };
+	recorder = (struct recorder){ .preload = { .is_recorded = true, .fd = -1 } };
 	if (!find(&recorder, request, &status))
 		return status;
 	recorder.preload.children = request->children;

@@ -2,7 +2,7 @@
 /*
  * program_convert.c - from the calls of processes to a recording, whose allocations have numbers and no addresses
  *
- * Each block is an allocation of kind slab, as those of kmalloc() are: its class is its size and the call that made it.  A
+ * Calls on instances of the program's own: program_calls.c.  Each block of malloc() is an allocation of kind slab, as those of kmalloc() are: its class is its size and the call that made it.  A
  * block that realloc() changes, where it is or elsewhere, ends, and another begins.  A thread is a task of the recording,
  * a process is not told apart from others but by its tasks' names.
  *
@@ -18,9 +18,12 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/progress.h"
 #include "record/live_map.h"
+#include "record/program_calls.h"
+#include "record/program_live.h"
 #include "record/record.h"
 #include "record/spool_reader.h"
 #include "record/unnamed.h"
@@ -28,7 +31,6 @@
 
 #define PROGRESS_EVENTS 65536u
 #define NAME_BYTES	17
-#define PROCESS_SHIFT	48
 #define KEVENT_LOST	5
 
 struct process {
@@ -36,32 +38,19 @@ struct process {
 	uint32_t threads_nr;
 };
 
-struct counts {
-	uint64_t allocs_nr, frees_nr, fails_nr, unpaired_nr, inferred_nr;
-	uint64_t live_bytes, live_nr_peak, live_bytes_peak;
-};
-
 struct converter {
 	struct spool_reader reader;
 	struct katr_writer writer;
-	struct live_map live;	   /* blocks, by place_of() their addresses */
-	struct live_map tasks;	   /* by place_of() their threads */
+	struct program_live live;
+	struct live_map tasks;	   /* by program_place() of their threads */
 	struct process *processes; /* by number */
 	uint32_t processes_nr;
 	uint32_t *task_of; /* by CPU: of its last record; UINT32_MAX: none */
 	uint32_t sites[RING_OPS_NR];
-	struct counts counts;
 	uint64_t last_ns;
 	size_t losses_nr; /* that are in the recording */
 	bool no_memory;
 };
-
-/* One number for an address, or a thread, and its process.  Addresses have 48 bits; of more than 65,536 processes some
- * share their places, and the later one ends what the earlier had: end_blocks(). */
-static uint64_t place_of(uint32_t process, uint64_t address)
-{
-	return address ^ (uint64_t)process << PROCESS_SHIFT;
-}
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
@@ -88,7 +77,7 @@ static struct process *process_at(struct converter *converter, uint32_t number)
 /* The task of an event's thread: the first thread of a process has its name, the others a number behind it. */
 static uint32_t task_of(struct converter *converter, const struct spool_event *event)
 {
-	uint64_t place = place_of(event->process, ring_event_thread(&event->event));
+	uint64_t place = program_place(event->process, ring_event_thread(&event->event));
 	const struct live_entry *known = live_map_find(&converter->tasks, place);
 	struct process *process;
 	char name[NAME_BYTES + 16];
@@ -146,63 +135,28 @@ static uint32_t class_of(struct converter *converter, enum ring_op op, uint64_t 
 				 sizeof(values) / sizeof(values[0]));
 }
 
-static void end_block(struct converter *converter, struct katr_moment at, struct live_entry entry,
-		      bool is_inferred)
+static void take_block(struct converter *converter, const struct spool_event *event,
+		       struct katr_moment at, enum ring_op site)
 {
-	katr_write_free(&converter->writer, at, KATR_FREE, is_inferred, entry.id);
-	converter->counts.live_bytes -= entry.bytes;
-	converter->counts.frees_nr++;
-	converter->counts.inferred_nr += is_inferred;
-	live_map_remove(&converter->live, entry.key);
-}
+	const struct program_block block = {
+		.kind = KATR_SLAB,
+		.place = program_place(event->process, event->event.address),
+		.bytes = event->event.bytes,
+		.class_index = class_of(converter, site, event->event.bytes),
+	};
 
-static void begin_block(struct converter *converter, struct katr_moment at,
-			const struct spool_event *event, enum ring_op site)
-{
-	struct counts *counts = &converter->counts;
-	uint64_t place = place_of(event->process, event->event.address);
-	uint64_t bytes = event->event.bytes;
-	const struct live_entry *entry = live_map_find(&converter->live, place);
-	uint32_t id;
-
-	if (entry != NULL) /* its free was lost */
-		end_block(converter, at, *entry, true);
-	id = katr_write_alloc(&converter->writer, at, class_of(converter, site, bytes), NULL, 0);
-	if (live_map_put(&converter->live, place, id, bytes) != 0)
-		converter->no_memory = true;
-	counts->allocs_nr++;
-	counts->live_bytes += bytes;
-	if (counts->live_bytes > counts->live_bytes_peak)
-		counts->live_bytes_peak = counts->live_bytes;
-	if (converter->live.used_nr > counts->live_nr_peak)
-		counts->live_nr_peak = converter->live.used_nr;
-}
-
-static void free_block(struct converter *converter, struct katr_moment at,
-		       const struct spool_event *event)
-{
-	const struct live_entry *entry =
-		live_map_find(&converter->live, place_of(event->process, event->event.address));
-
-	if (entry != NULL)
-		end_block(converter, at, *entry, false);
+	if (ring_event_op(&event->event) == RING_REFUSED)
+		program_live_refuse(&converter->live, at, &block);
 	else
-		converter->counts.unpaired_nr++;
+		program_live_begin(&converter->live, at, &block);
 }
 
-/* What the process had is gone: another program begins in it, or it has ended. */
-static void end_blocks(struct converter *converter, struct katr_moment at, uint32_t process)
+static void free_block(struct converter *converter, const struct spool_event *event,
+		       struct katr_moment at)
 {
-	const struct live_map *live = &converter->live;
-
-	for (size_t i = 0; i < live->room;) {
-		const struct live_entry entry = live->entries[i];
-
-		if (entry.is_used && (entry.key ^ place_of(process, 0)) >> PROCESS_SHIFT == 0)
-			end_block(converter, at, entry, true); /* another may be here now */
-		else
-			i++;
-	}
+	/* It is counted if there is none. */
+	(void)program_live_end(&converter->live, at, KATR_SLAB,
+			       program_place(event->process, event->event.address));
 }
 
 static void take_event(struct converter *converter, const struct spool_event *event)
@@ -216,27 +170,30 @@ static void take_event(struct converter *converter, const struct spool_event *ev
 		return;
 	}
 	if (op == RING_BEGIN || op == RING_CHILD || op == RING_END) {
-		end_blocks(converter, at, event->process);
+		program_live_end_process(&converter->live, at, event->process);
 		return;
 	}
 	put_context(converter, event, at);
 	switch (op) {
 	case RING_FREE:
 	case RING_LEFT:
-		free_block(converter, at, event);
+		free_block(converter, event, at);
 		break;
 	case RING_RESIZED:
-		free_block(converter, at, event);
-		begin_block(converter, at, event, RING_MOVED);
+		free_block(converter, event, at);
+		take_block(converter, event, at, RING_MOVED);
 		break;
 	case RING_REFUSED:
-		katr_write_fail(&converter->writer, at,
-				class_of(converter, RING_MALLOC, event->event.bytes));
-		converter->counts.fails_nr++;
+		take_block(converter, event, at, RING_MALLOC);
+		break;
+	case RING_MALLOC:
+	case RING_CALLOC:
+	case RING_ALIGNED:
+	case RING_MOVED:
+		take_block(converter, event, at, op);
 		break;
 	default:
-		begin_block(converter, at, event, op);
-		break;
+		program_take_call(&converter->live, event, converter->writer.cpus_nr);
 	}
 }
 
@@ -335,7 +292,6 @@ static void put_missing(struct converter *converter)
 static void put_info(struct converter *converter, const char *output)
 {
 	const struct recording_header *header = converter->reader.header;
-	const struct counts *counts = &converter->counts;
 	struct katr_writer *writer = &converter->writer;
 	time_t calendar = (time_t)(header->begin_calendar_ns / 1000000000);
 	struct utsname system = { .release = "" };
@@ -360,15 +316,7 @@ static void put_info(struct converter *converter, const char *output)
 	katr_writer_info(writer, "processes", "%" PRIu32, header->processes_nr);
 	katr_writer_info(writer, "raw_events", "%" PRIu64, converter->reader.events_nr);
 	put_missing(converter);
-	katr_writer_info(writer, "slab.allocs", "%" PRIu64, counts->allocs_nr);
-	katr_writer_info(writer, "slab.frees", "%" PRIu64, counts->frees_nr);
-	katr_writer_info(writer, "slab.fails", "%" PRIu64, counts->fails_nr);
-	katr_writer_info(writer, "slab.unpaired_frees_dropped", "%" PRIu64, counts->unpaired_nr);
-	katr_writer_info(writer, "slab.inferred_frees", "%" PRIu64, counts->inferred_nr);
-	katr_writer_info(writer, "slab.live_at_end", "%zu", converter->live.used_nr);
-	katr_writer_info(writer, "slab.live_bytes_at_end", "%" PRIu64, counts->live_bytes);
-	katr_writer_info(writer, "slab.peak_live", "%" PRIu64, counts->live_nr_peak);
-	katr_writer_info(writer, "slab.peak_live_bytes", "%" PRIu64, counts->live_bytes_peak);
+	program_live_put_info(&converter->live);
 }
 
 /* Losses that ended up to @ns. */
@@ -386,6 +334,11 @@ static void put_losses(struct converter *converter, uint64_t ns)
 	}
 }
 
+static bool has_no_memory(const struct converter *converter)
+{
+	return converter->no_memory || converter->live.no_memory;
+}
+
 /* 0, or -1 with @reader->error. */
 static int take_events(struct converter *converter)
 {
@@ -396,7 +349,7 @@ static int take_events(struct converter *converter)
 
 	progress_begin(&progress, "convert", converter->reader.events_nr);
 	while ((more = spool_reader_next(&converter->reader, &event)) > 0 &&
-	       !converter->no_memory) {
+	       !has_no_memory(converter)) {
 		put_losses(converter, event.event.time_ns);
 		if (event.cpu < converter->reader.header->rings_nr && event.process != 0)
 			take_event(converter, &event);
@@ -423,7 +376,10 @@ static bool prepare(struct converter *converter)
 	if (converter->task_of == NULL)
 		return false;
 	memset(converter->task_of, 0xff, header->rings_nr * sizeof(converter->task_of[0]));
+	converter->live.writer = &converter->writer;
 	converter->last_ns = header->begin_ns;
+	converter->writer.page_shift =
+		(uint32_t)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	converter->writer.cpus_nr = header->rings_nr;
 	converter->writer.kinds = UINT64_C(1) << KATR_SLAB;
 	for (unsigned op = 0; op < RING_OPS_NR; op++)
@@ -448,7 +404,7 @@ static int write_recording(struct converter *converter, const char *spool, const
 		return refuse(output, strerror(ENOMEM));
 	if (take_events(converter) != 0)
 		return refuse(spool, converter->reader.error);
-	if (converter->no_memory)
+	if (has_no_memory(converter))
 		return refuse(output, strerror(ENOMEM));
 	put_losses(converter, UINT64_MAX);
 	end.ns = converter->last_ns;
@@ -475,7 +431,7 @@ int program_convert(const char *spool, const char *output)
 		result = write_recording(converter, spool, output);
 	spool_reader_close(&converter->reader);
 	katr_writer_fini(&converter->writer);
-	live_map_fini(&converter->live);
+	program_live_fini(&converter->live);
 	live_map_fini(&converter->tasks);
 	free(converter->processes);
 	free(converter->task_of);

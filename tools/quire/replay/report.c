@@ -110,6 +110,9 @@ void report_heading(const struct outcome *outcome, FILE *file)
 	if (plan->lost_nr > 0)
 		fprintf(file, "  Lost      %s events while it was recorded: it has gaps\n",
 			number_grouped(plan->lost_nr).text);
+	if (strcmp(plan->workload, "program") == 0 && plan->kind != KATR_SLAB)
+		fprintf(file, "  Recorded  of a program: the kernel's figures are not in it, and 0 "
+			      "below\n");
 	if (outcome->threads)
 		fprintf(file,
 			"  Replayed  by one pinned thread a recorded CPU, by the public calls\n");

@@ -84,12 +84,18 @@ static void name_holder(const struct katr_class *class, char *name, size_t bytes
 								 "reclaimable", "high-order atomic",
 								 "isolated" };
 
+	char instance[32] = "";
+
+	if (class->instance > 1) /* most programs have one */
+		snprintf(instance, sizeof(instance), ", instance %u", class->instance);
 	if (class->kind == KATR_PAGE)
-		snprintf(name, bytes, "order %u, %s", class->order, types[class->migratetype]);
+		snprintf(name, bytes, "order %u, %s%s", class->order, types[class->migratetype],
+			 instance);
 	else
-		snprintf(name, bytes, "%s",
+		snprintf(name, bytes, "%s%s",
 			 class->site[0] != '\0' && strcmp(class->site, "?") != 0 ? class->site
-										 : "not recorded");
+										 : "not recorded",
+			 instance);
 }
 
 /* The holder of a class; the last one stands for all that have no room. */

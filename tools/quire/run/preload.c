@@ -19,7 +19,9 @@
 #include "malloc/run_environment.h"
 
 #define LIBRARY "libquire-malloc.so.0"
-#define AGAIN	"libquire-run.so" /* in the same directory, or installed in quire/ there */
+/* In the same directory, or installed in quire/ there.  The second one has all that the first one has. */
+#define AGAIN	"libquire-run.so"
+#define RECORD	"libquire-record.so"
 
 /* Out of the way of programs that expect the lowest numbers to be free, until the library closes it. */
 #define FD_MIN 200
@@ -40,16 +42,17 @@ static bool installed_path(char path[PATH_MAX])
 static bool find_again(struct preload *preload, char *error, size_t error_bytes)
 {
 	static const char *const folders[] = { "", "quire/" };
+	const char *name = preload->is_recorded ? RECORD : AGAIN;
 	const char *slash = strrchr(preload->library, '/');
 	int bytes = slash != NULL ? (int)(slash - preload->library) + 1 : 0;
 
 	for (unsigned i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		if (snprintf(preload->again, PATH_MAX, "%.*s%s%s", bytes, preload->library,
-			     folders[i], AGAIN) < PATH_MAX &&
+			     folders[i], name) < PATH_MAX &&
 		    access(preload->again, R_OK) == 0)
 			return true;
 	snprintf(error, error_bytes, "cannot find %s: looked for it beside %s and in quire/ there",
-		 AGAIN, preload->library);
+		 name, preload->library);
 	return false;
 }
 
@@ -210,7 +213,7 @@ int preload_prepare(const struct preload *preload)
 
 	if (error == 0 && preload->conf != NULL)
 		error = set("QUIRE_CONF", preload->conf);
-	if (error == 0 && !preload->children)
+	if (error == 0 && (!preload->children || preload->is_recorded))
 		error = preload_first(preload->again);
 	if (error == 0)
 		error = preload_first(preload->library);

@@ -12,6 +12,7 @@
 struct preload {
 	char library[PATH_MAX];
 	char again[PATH_MAX]; /* what has the program's exec load both again: run_again.h */
+	bool is_recorded;     /* that is libquire-record, which sees calls on instances, too */
 	const char *conf;     /* QUIRE_CONF, or NULL: as it is */
 	bool children;
 	bool is_counted;	      /* the library counts for the figures of `quire run` */

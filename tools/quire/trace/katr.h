@@ -78,6 +78,7 @@ struct katr_class {
 	uint64_t asked_bytes; /* slab: as the caller said; size_bytes is what it got */
 	uint8_t detail;	      /* vmap: KATR_AREA_*; percpu: KATR_PERCPU_* */
 	const char *site;     /* percpu, vmap, slab */
+	uint32_t instance;    /* of Quire, in the recording of a program; 0: none, or malloc's */
 };
 
 struct katr_table {

@@ -235,6 +235,8 @@ static void parse_class(struct katr_reader *reader, struct katr_input *row,
 	default:
 		fail(reader, row, "a class is of an unknown kind");
 	}
+	if (reader->minor >= 2 && row->next < row->end)
+		class->instance = (uint32_t)katr_read_varint(row);
 }
 
 static void parse_classes(struct katr_reader *reader, struct katr_input *input)

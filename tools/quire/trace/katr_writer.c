@@ -520,7 +520,7 @@ static void put_section(struct katr_writer *writer, FILE *file, unsigned tag,
 
 static void make_header(struct katr_writer *writer, struct katr_text *header)
 {
-	static const uint8_t begin[16] = { 'K', 'A', 'T', 'R', 'A', 'C', 'E', 0, 1, 0, 1, 0 };
+	static const uint8_t begin[16] = { 'K', 'A', 'T', 'R', 'A', 'C', 'E', 0, 1, 0, 2, 0 };
 	static void (*const sections[])(const struct katr_writer *writer, FILE *file) = {
 		put_info, put_params, put_strings, put_classes, put_tasks, put_tables,
 	};

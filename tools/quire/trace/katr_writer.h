@@ -19,7 +19,7 @@
 #include "trace/katr.h"
 
 #define KATR_TICK_NS	      256
-#define KATR_CLASS_VALUES_MAX 7 /* of a slab class */
+#define KATR_CLASS_VALUES_MAX 8 /* of a slab class */
 
 /* When and on which CPU. */
 struct katr_moment {
