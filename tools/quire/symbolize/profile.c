@@ -59,22 +59,23 @@ static struct reader reader_of(struct bytes bytes)
 }
 
 /* Room for one more of @each bytes.  Powers of two are full. */
-static bool grow(void **array, size_t nr, size_t each)
+static bool grow(struct profile *profile, void **array, size_t nr, size_t each)
 {
 	void *more;
 
 	if ((nr & (nr - 1)) != 0)
 		return true;
 	more = realloc(*array, (nr != 0 ? 2 * nr : 1) * each);
-	if (more == NULL)
-		return false;
-	*array = more;
-	return true;
+	profile->is_short = more == NULL;
+	if (more != NULL)
+		*array = more;
+	return more != NULL;
 }
 
 static bool add_string(struct profile *profile, struct bytes bytes)
 {
-	if (!grow((void **)&profile->strings, profile->strings_nr, sizeof(*profile->strings)))
+	if (!grow(profile, (void **)&profile->strings, profile->strings_nr,
+		  sizeof(*profile->strings)))
 		return false;
 	profile->strings[profile->strings_nr++] = bytes;
 	return true;
@@ -97,7 +98,7 @@ static bool add_mapping(struct profile *profile, struct bytes bytes)
 			mapping.has_symbols = field.value != 0;
 	}
 	if (reader.is_wrong ||
-	    !grow((void **)&profile->mappings, profile->mappings_nr, sizeof(mapping)))
+	    !grow(profile, (void **)&profile->mappings, profile->mappings_nr, sizeof(mapping)))
 		return false;
 	profile->mappings[profile->mappings_nr++] = mapping;
 	return true;
@@ -117,7 +118,7 @@ static bool add_location(struct profile *profile, struct bytes bytes)
 			location.has_lines = true;
 	}
 	if (reader.is_wrong ||
-	    !grow((void **)&profile->locations, profile->locations_nr, sizeof(location)))
+	    !grow(profile, (void **)&profile->locations, profile->locations_nr, sizeof(location)))
 		return false;
 	profile->locations[profile->locations_nr++] = location;
 	return true;
@@ -152,7 +153,7 @@ static bool add_field(struct profile *profile, const struct field *field)
 	}
 }
 
-static bool parse(struct profile *profile, const char *path)
+static int parse(struct profile *profile, const char *path)
 {
 	struct reader reader = { .at = profile->text, .end = profile->text + profile->bytes };
 	const uint8_t *start = reader.at;
@@ -165,13 +166,18 @@ static bool parse(struct profile *profile, const char *path)
 			start = reader.at;
 	}
 	if (!reader.is_wrong && profile->strings_nr != 0)
-		return true;
+		return 0;
+	if (profile->is_short) {
+		fprintf(stderr, "quire symbolize: %s: %s\n", path, strerror(ENOMEM));
+		return -ENOMEM;
+	}
 	fprintf(stderr, "quire symbolize: %s: no profile for pprof: byte %td of its message%s\n",
 		path, start - profile->text, reader.is_wrong ? "" : ": it has no strings");
-	return false;
+	return -EINVAL;
 }
 
-static bool read_all(struct profile *profile, FILE *file)
+/* 0 or -errno. */
+static int read_all(struct profile *profile, FILE *file)
 {
 	size_t room = 0, n = 1;
 
@@ -180,13 +186,13 @@ static bool read_all(struct profile *profile, FILE *file)
 			uint8_t *more = realloc(profile->text, room += room / 2 + 65536);
 
 			if (more == NULL)
-				return false;
+				return -ENOMEM;
 			profile->text = more;
 		}
 		n = fread(profile->text + profile->bytes, 1, room - profile->bytes, file);
 		profile->bytes += n;
 	}
-	return ferror(file) == 0;
+	return ferror(file) != 0 ? -errno : 0;
 }
 
 static bool is_gzip(const struct profile *profile)
@@ -194,20 +200,21 @@ static bool is_gzip(const struct profile *profile)
 	return profile->bytes >= 2 && profile->text[0] == 0x1f && profile->text[1] == 0x8b;
 }
 
-bool profile_read(struct profile *profile, const char *path)
+int profile_read(struct profile *profile, const char *path)
 {
 	FILE *file = spool_open(path);
+	int error = file == NULL ? -errno : 0;
 	const char *wrong = NULL;
-	bool is_read;
 
 	*profile = (struct profile){ .text = NULL };
-	is_read = file != NULL && read_all(profile, file);
-	if (!is_read)
-		fprintf(stderr, "quire symbolize: %s: %s\n", path, strerror(errno));
-	if (file != NULL)
+	if (file != NULL) {
+		error = read_all(profile, file);
 		fclose(file);
-	if (!is_read)
-		return false;
+	}
+	if (error != 0) {
+		fprintf(stderr, "quire symbolize: %s: %s\n", path, strerror(-error));
+		return error == -ENOMEM ? error : -EINVAL;
+	}
 	if (is_gzip(profile))
 		wrong = gzip_take_off(profile->text, &profile->bytes);
 	if (wrong == NULL)
@@ -215,7 +222,7 @@ bool profile_read(struct profile *profile, const char *path)
 	fprintf(stderr,
 		"quire symbolize: %s: it %s; `gzip -dc` may read it: give what that prints\n", path,
 		wrong);
-	return false;
+	return -EINVAL;
 }
 
 void profile_fini(struct profile *profile)

@@ -160,10 +160,15 @@ static enum exit_status run(int argc, char **argv)
 	struct options options = { .out = NULL };
 	struct profile profile;
 	enum exit_status status;
+	int error;
 
 	if (!parse(&options, argc, argv, &status))
 		return status;
-	status = profile_read(&profile, options.file) ? symbolize(&options, &profile) : EXIT_USAGE;
+	error = profile_read(&profile, options.file);
+	if (error == 0)
+		status = symbolize(&options, &profile);
+	else
+		status = error == -ENOMEM ? EXIT_FOUND : EXIT_USAGE;
 	profile_fini(&profile);
 	return status;
 }
@@ -179,7 +184,8 @@ const struct command command_symbolize = {
 		"another build than the one that ran is left out.",
 	.options = rows,
 	.exit_statuses =
-		"Exit status: 0; 1 some files were left out, or this build has no libdw; 2 wrong\n"
-		"arguments, or a file that is no profile; 3 the output could not be written.",
+		"Exit status: 0; 1 some files were left out, there was no memory, or this build\n"
+		"has no libdw; 2 wrong arguments, or a file that is no profile; 3 the output\n"
+		"could not be written.",
 	.run = run,
 };

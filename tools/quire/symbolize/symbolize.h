@@ -38,10 +38,11 @@ struct profile {
 	struct profile_location *locations;
 	size_t strings_nr, mappings_nr, locations_nr;
 	uint64_t functions_max; /* the largest number of one */
+	bool is_short;		/* memory ran out while it was read */
 };
 
-/* False, said: the file is none. */
-bool profile_read(struct profile *profile, const char *path);
+/* 0; or, said, -ENOMEM, or -EINVAL: it is none, or cannot be read. */
+int profile_read(struct profile *profile, const char *path);
 void profile_fini(struct profile *profile);
 /* A copy of a string, or NULL. */
 char *profile_string(const struct profile *profile, uint64_t number);

@@ -32,7 +32,7 @@ struct function {
 struct writer {
 	const struct profile *profile;
 	struct message all;   /* fields that are ready */
-	struct message lines; /* of the location at hand */
+	struct message lines; /* of the location at hand; not begun: it has none so far */
 	void *functions;      /* tree, by name and file */
 	uint64_t functions_nr, strings_nr;
 	bool is_short; /* of memory */
@@ -82,10 +82,8 @@ struct writer *writer_begin(const struct profile *profile)
 	writer->profile = profile;
 	writer->functions_nr = profile->functions_max;
 	writer->strings_nr = profile->strings_nr;
-	if (message_begin(&writer->all) && message_begin(&writer->lines))
+	if (message_begin(&writer->all))
 		return writer;
-	if (writer->all.file != NULL && message_end(&writer->all))
-		free(writer->all.text);
 	free(writer);
 	return NULL;
 }
@@ -165,7 +163,8 @@ void writer_add_line(struct writer *writer, const struct function_line *line)
 	struct message message = { .file = NULL };
 	uint64_t function = function_of(writer, line);
 
-	if (function == 0 || !message_begin(&message)) {
+	if (function == 0 || (writer->lines.file == NULL && !message_begin(&writer->lines)) ||
+	    !message_begin(&message)) {
 		writer->is_short = true;
 		return;
 	}
@@ -190,14 +189,16 @@ static void put_longer(struct writer *writer, unsigned field, struct bytes messa
 
 void writer_end_location(struct writer *writer, const struct profile_location *location)
 {
-	if (!message_end(&writer->lines))
-		writer->is_short = true;
+	struct message *lines = &writer->lines;
+
+	if (lines->file == NULL)
+		put_longer(writer, 4, location->message, "", 0);
+	else if (message_end(lines))
+		put_longer(writer, 4, location->message, lines->text, lines->bytes);
 	else
-		put_longer(writer, 4, location->message, writer->lines.text, writer->lines.bytes);
-	free(writer->lines.text);
-	writer->lines.text = NULL;
-	if (!message_begin(&writer->lines))
-		abort(); /* for want of some bytes */
+		writer->is_short = true;
+	free(lines->text);
+	lines->text = NULL;
 }
 
 /* ---- the whole ---- */
@@ -215,9 +216,10 @@ static void put_mappings(struct writer *writer)
 	}
 }
 
+/* Into the memory of the output. */
 static int write_to(void *arg, const void *bytes, size_t bytes_nr)
 {
-	return fwrite(bytes, 1, bytes_nr, arg) == bytes_nr ? 0 : -EIO;
+	return fwrite(bytes, 1, bytes_nr, arg) == bytes_nr ? 0 : -ENOMEM;
 }
 
 /* Everything that was read but what is written anew: mappings and locations. */
@@ -250,8 +252,8 @@ int writer_end(struct writer *writer, const char *path)
 	int error = -ENOMEM;
 
 	put_mappings(writer);
-	if (message_end(&writer->all) && message_end(&writer->lines) && !writer->is_short &&
-	    gzip != NULL && output_begin(&output) != NULL) {
+	if (message_end(&writer->all) && !writer->is_short && gzip != NULL &&
+	    output_begin(&output) != NULL) {
 		gzip_begin(gzip, write_to, output.file);
 		put_rest(gzip, writer->profile);
 		gzip_put(gzip, writer->all.text, writer->all.bytes);
@@ -265,7 +267,6 @@ int writer_end(struct writer *writer, const char *path)
 	}
 	tdestroy(writer->functions, free_function);
 	free(writer->all.text);
-	free(writer->lines.text);
 	free(gzip);
 	free(writer);
 	return error;
