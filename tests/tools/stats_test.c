@@ -469,7 +469,7 @@ static unsigned index_of_section(const char *name)
 	return i;
 }
 
-/* As a hostile writer does: numbers of 20 digits, which are more than a line of the screen is long. */
+/* As a hostile writer does: numbers of 20 digits, which are more than a line of the screen is long, and an escape. */
 static void texts_of_a_page_are_not_believed(void **state)
 {
 	char text[512] = "Node 0, zone   Normal";
@@ -483,6 +483,7 @@ static void texts_of_a_page_are_not_believed(void **state)
 	end(pid);
 	for (unsigned order = 0; order < 11; order++)
 		strcat(text, " 18446744073709551615");
+	strcat(text, "\n\033[7m\tas white as black\n");
 	fd = open(page_path(), O_RDWR);
 	assert_true(fd >= 0);
 	idx = index_of_section("buddyinfo");
@@ -493,6 +494,8 @@ static void texts_of_a_page_are_not_believed(void **state)
 	close(fd);
 	run("top --batch -n 1 %d", (int)pid);
 	expect(0, "of order  18446744073709551615 18446744073709551615 ");
+	run("stats --shape buddyinfo %d", (int)pid);
+	expect(0, "\n?[7m\tas white as black\n");
 	assert_int_equal(unlink(page_path()), 0);
 }
 

@@ -52,6 +52,15 @@ static bool is_inside(const struct page_section *section, size_t size)
 	       section->bytes < section->room_bytes;
 }
 
+/* What a page says is shown on terminals: what could steer one is not, but for @kept. */
+static void clean(char *text, size_t bytes, const char *kept)
+{
+	text[bytes - 1] = '\0';
+	for (; *text != '\0'; text++)
+		if (((unsigned char)*text < 0x20 || *text == 0x7f) && strchr(kept, *text) == NULL)
+			*text = '?';
+}
+
 /* Reads a section, whose entry is at @at, as it was at one time.  If its writer ended in the middle, or was stopped there, the text
  * is what there is, and the page torn.  False if it is not inside the file of @size bytes. */
 static bool read_section(int fd, size_t size, size_t at, struct seen *seen, unsigned idx)
@@ -76,15 +85,6 @@ static bool read_section(int fd, size_t size, size_t at, struct seen *seen, unsi
 	return true;
 }
 
-/* A command is shown on terminals: what could steer one is not. */
-static void clean(char *text, size_t bytes)
-{
-	text[bytes - 1] = '\0';
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 /* The header's own parts, which say where the rest is. */
 static int read_header(int fd, size_t size, struct seen *seen)
 {
@@ -102,7 +102,7 @@ static int read_header(int fd, size_t size, struct seen *seen)
 	    header->section_bytes % 8 != 0 || header->sections_offset > size)
 		return -EPROTO;
 	room = (size - header->sections_offset) / header->section_bytes;
-	clean(header->process.command, sizeof(header->process.command));
+	clean(header->process.command, sizeof(header->process.command), "");
 	seen->sections_nr =
 		header->sections_nr < SEEN_SECTIONS_MAX ? header->sections_nr : SEEN_SECTIONS_MAX;
 	return header->sections_nr <= room ? 0 : -EPROTO;
@@ -116,7 +116,10 @@ static int read_parts(int fd, size_t size, struct seen *seen)
 	for (unsigned i = 0; !error && i < seen->sections_nr; i++) {
 		size_t at = seen->header.sections_offset + (size_t)i * seen->header.section_bytes;
 
-		if (!read_section(fd, size, at, seen, i))
+		if (read_section(fd, size, at, seen, i))
+			clean(seen->text + seen->section[i].offset, seen->section[i].bytes + 1,
+			      "\n\t");
+		else
 			error = -EPROTO;
 	}
 	return error;
