@@ -512,6 +512,15 @@ bool seen_row(const struct seen *seen, const struct figure *figure, uint64_t *va
 	return seen_number(seen, figure_module(figure), name, value);
 }
 
+uint64_t seen_free_page_bytes(const struct seen *seen)
+{
+	uint64_t idle =
+		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
+	uint64_t unbacked = seen_figure(seen, "page", "unbacked_bytes");
+
+	return idle > unbacked ? idle - unbacked : 0;
+}
+
 uint64_t seen_used_bytes(const struct seen *seen)
 {
 	return seen_figure(seen, "page", "allocated_bytes") +

@@ -58,6 +58,8 @@ uint64_t seen_figure(const struct seen *seen, const char *module, const char *na
 bool seen_number(const struct seen *seen, const char *module, const char *name, uint64_t *value);
 /* The same of a row of the table of figures (stat/figures.h). */
 bool seen_row(const struct seen *seen, const struct figure *figure, uint64_t *value);
+/* Free pages that still have their memory. */
+uint64_t seen_free_page_bytes(const struct seen *seen);
 /* All that the program has, of whatever kind. */
 uint64_t seen_used_bytes(const struct seen *seen);
 

@@ -45,16 +45,13 @@ static void print_where(const struct seen *seen)
 	uint64_t slab_used = seen_figure(seen, "slab", "used_bytes");
 	uint64_t slabs = seen_figure(seen, "slab", "slab_bytes");
 	uint64_t allocated = seen_figure(seen, "page", "allocated_bytes");
-	uint64_t idle =
-		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
-	uint64_t unbacked = seen_figure(seen, "page", "unbacked_bytes");
 
 	printf("in use: %s in slabs (%s of objects), %s in other pages, ", stats_bytes(slabs),
 	       stats_bytes(slab_used), stats_bytes(allocated > slabs ? allocated - slabs : 0));
 	printf("%s in areas, %s per-CPU\n", stats_bytes(seen_figure(seen, "vmap", "busy_bytes")),
 	       stats_bytes(seen_figure(seen, "percpu", "populated_bytes")));
 	printf("kept:   %s of free pages, %s of freed areas\n",
-	       stats_bytes(idle > unbacked ? idle - unbacked : 0),
+	       stats_bytes(seen_free_page_bytes(seen)),
 	       stats_bytes(seen_figure(seen, "vmap", "cached_bytes") +
 			   seen_figure(seen, "vmap", "lazy_bytes")));
 }
@@ -95,9 +92,7 @@ static unsigned find_free(const struct seen *seen, char lines[STATS_FINDINGS_MAX
 {
 	uint64_t used = seen_figure(seen, "page", "allocated_bytes") +
 			seen_figure(seen, "vmap", "busy_bytes");
-	uint64_t idle =
-		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
-	uint64_t pages = above(idle, seen_figure(seen, "page", "unbacked_bytes"));
+	uint64_t pages = seen_free_page_bytes(seen);
 	uint64_t areas =
 		seen_figure(seen, "vmap", "cached_bytes") + seen_figure(seen, "vmap", "lazy_bytes");
 	uint64_t objects =

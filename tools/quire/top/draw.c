@@ -74,15 +74,12 @@ static void put_process(const struct top_state *state, struct top_screen *screen
 static void put_memory(const struct top_state *state, struct top_screen *screen)
 {
 	const struct seen *seen = &state->now;
-	uint64_t idle =
-		seen_figure(seen, "page", "free_bytes") + seen_figure(seen, "page", "cached_bytes");
-	uint64_t unbacked = seen_figure(seen, "page", "unbacked_bytes");
 
 	put(screen, "used %s   resident %s   limit %s", stats_bytes(state->used_bytes),
 	    state->resident_bytes != 0 ? stats_bytes(state->resident_bytes) : "-",
 	    stats_bytes(seen_figure(seen, "page", "limit_bytes")));
 	put(screen, "kept: free pages %s   freed areas %s   lazy %s",
-	    stats_bytes(idle > unbacked ? idle - unbacked : 0),
+	    stats_bytes(seen_free_page_bytes(seen)),
 	    stats_bytes(seen_figure(seen, "vmap", "cached_bytes")),
 	    stats_bytes(seen_figure(seen, "vmap", "lazy_bytes")));
 	if (state->given_back_at_ns == 0)
