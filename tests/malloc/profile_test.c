@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "quire_test.h"
-#include "shell.h"
+#include "scratch.h"
 
 #define MEAN_BYTES  ((size_t)16 << 10)
 #define FILE_MOST   ((size_t)64 << 20)
@@ -33,7 +33,6 @@ struct sums {
 	unsigned samples, modules, locations;
 };
 
-static char folder[] = "/tmp/quire-profile-XXXXXX";
 static char path[64];
 
 /* ---- reading ---- */
@@ -486,7 +485,7 @@ static void a_file_that_cannot_be_written_is_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(quire_profile_write("/nowhere/at/all"), -ENOENT);
-	assert_int_equal(quire_profile_write(folder), -EISDIR);
+	assert_int_equal(quire_profile_write(scratch), -EISDIR);
 }
 
 /* Killed at any moment a writer leaves the file as it was before, or whole. */
@@ -518,17 +517,10 @@ static void a_writer_that_is_killed_leaves_no_half_file(void **state)
 
 static int make_folder(void **state)
 {
-	(void)state;
-	if (mkdtemp(folder) == NULL)
+	if (scratch_make(state) != 0)
 		return -1;
-	snprintf(path, sizeof(path), "%s/profile.pb.gz", folder);
+	snprintf(path, sizeof(path), "%s/profile.pb.gz", scratch);
 	return quire_profile_write(path) == -ENODATA ? 0 : -1; /* it was never on */
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	return shell_remove(folder);
 }
 
 int main(void)
@@ -549,5 +541,5 @@ int main(void)
 		cmocka_unit_test(a_writer_that_is_killed_leaves_no_half_file),
 	};
 
-	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+	return cmocka_run_group_tests(tests, make_folder, scratch_remove);
 }

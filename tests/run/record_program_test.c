@@ -5,24 +5,17 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "scratch.h"
 #include "shell.h"
 #include "trace/katr.h"
 
-static char directory[] = "/tmp/record_program_test.XXXXXX";
 static const char *quire, *program, *instance;
 
-static int make_directory(void **state)
+static int set_up(void **state)
 {
-	(void)state;
 	unsetenv("LD_PRELOAD");
 	unsetenv("QUIRE_CONF");
-	return mkdtemp(directory) == NULL ? -1 : 0;
-}
-
-static int drop_directory(void **state)
-{
-	(void)state;
-	return shell_remove(directory);
+	return scratch_make(state);
 }
 
 /* ---- the command ----------------------------------------------------------------------------- */
@@ -39,10 +32,10 @@ static struct answer shell(const char *line)
 	struct answer answer;
 	char err[128];
 
-	snprintf(err, sizeof(err), "%s/err", directory);
+	snprintf(err, sizeof(err), "%s/err", scratch);
 	snprintf(command, sizeof(command),
 		 "R='%s record'; P='%s'; I='%s'; O='%s/o'; { %s; } 2>'%s'", quire, program,
-		 instance, directory, line, err);
+		 instance, scratch, line, err);
 	answer.status = shell_status(command);
 	shell_read(err, answer.err, sizeof(answer.err));
 	return answer;
@@ -115,7 +108,7 @@ static void look(struct seen *seen, const char *key, char *value)
 	char path[128], error[256];
 	int more;
 
-	snprintf(path, sizeof(path), "%s/o", directory);
+	snprintf(path, sizeof(path), "%s/o", scratch);
 	if (katr_open(&reader, path) == 0)
 		while ((more = katr_next(&reader, &record)) > 0)
 			count(seen, &reader, &record);
@@ -490,5 +483,5 @@ int main(int argc, char **argv)
 	quire = argv[1];
 	program = argv[2];
 	instance = argv[3];
-	return cmocka_run_group_tests(tests, make_directory, drop_directory);
+	return cmocka_run_group_tests(tests, set_up, scratch_remove);
 }

@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "common/json_reader.h"
+#include "scratch.h"
 #include "shell.h"
 
-static char directory[] = "/tmp/run_test.XXXXXX";
 static char quire[256], library[256], again[256], json[256], copy[256];
 static const char *program, *own_malloc, *own_jemalloc, *static_program;
 
@@ -33,28 +33,20 @@ static int copy_file(const char *from, const char *to)
 
 static char **test_arguments;
 
-static int make_directory(void **state)
+static int copy_command(void **state)
 {
-	(void)state;
-	strcpy(strrchr(directory, '.'), ".XXXXXX"); /* a group before may have used it */
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) != 0)
 		return -1;
-	snprintf(quire, sizeof(quire), "%s/quire", directory);
-	snprintf(library, sizeof(library), "%s/libquire-malloc.so.0", directory);
-	snprintf(again, sizeof(again), "%s/libquire-run.so", directory);
-	snprintf(json, sizeof(json), "%s/out.json", directory);
-	snprintf(copy, sizeof(copy), "%s/copy", directory);
+	snprintf(quire, sizeof(quire), "%s/quire", scratch);
+	snprintf(library, sizeof(library), "%s/libquire-malloc.so.0", scratch);
+	snprintf(again, sizeof(again), "%s/libquire-run.so", scratch);
+	snprintf(json, sizeof(json), "%s/out.json", scratch);
+	snprintf(copy, sizeof(copy), "%s/copy", scratch);
 	setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1); /* whoever runs this can read these */
 	unsetenv("LD_PRELOAD");
 	unsetenv("QUIRE_CONF");
 	return copy_file(test_arguments[1], quire) | copy_file(test_arguments[2], library) |
 	       copy_file(test_arguments[3], again);
-}
-
-static int drop_directory(void **state)
-{
-	(void)state;
-	return shell_remove(directory);
 }
 
 struct answer {
@@ -69,8 +61,8 @@ static struct answer shell(const char *line)
 	char out[512], err[512];
 	struct answer answer;
 
-	snprintf(out, sizeof(out), "%s/out", directory);
-	snprintf(err, sizeof(err), "%s/err", directory);
+	snprintf(out, sizeof(out), "%s/out", scratch);
+	snprintf(err, sizeof(err), "%s/err", scratch);
 	snprintf(command, sizeof(command),
 		 "Q='%s run'; P='%s'; L='%s'; J='%s'; C='%s'; { %s; } >'%s' 2>'%s'", quire, program,
 		 library, json, copy, line, out, err);
@@ -155,14 +147,14 @@ static void a_missing_library_is_named_with_its_places(void **state)
 
 	(void)state;
 	snprintf(line, sizeof(line),
-		 "mkdir -p %s/alone/bin; cp %s %s/alone/bin; %s/alone/bin/quire run $P", directory,
-		 quire, directory, directory);
+		 "mkdir -p %s/alone/bin; cp %s %s/alone/bin; %s/alone/bin/quire run $P", scratch,
+		 quire, scratch, scratch);
 	expect(line, 2, "alone/bin/libquire-malloc.so.0 and ");
 	snprintf(line, sizeof(line), "mkdir -p %s/half; cp %s %s %s/half; %s/half/quire run $P",
-		 directory, quire, library, directory, directory);
+		 scratch, quire, library, scratch, scratch);
 	expect(line, 2, "cannot find libquire-run.so: looked for it beside /");
 	snprintf(line, sizeof(line), "mkdir -p '%s/a b'; cp %s %s '%s/a b'; '%s/a b/quire' run $P",
-		 directory, quire, library, directory, directory);
+		 scratch, quire, library, scratch, scratch);
 	expect(line, 2, "a space or a colon");
 }
 
@@ -343,7 +335,7 @@ static void an_installed_library_is_found(void **state)
 		 "mkdir -p %s/there/bin %s/there/" QUIRE_LIBDIR
 		 "; cp %s %s/there/bin; cp %s %s %s/there/" QUIRE_LIBDIR
 		 "; PATH=%s/there/bin:$PATH; quire run $P exit 3",
-		 directory, directory, quire, directory, library, again, directory, directory);
+		 scratch, scratch, quire, scratch, library, again, scratch, scratch);
 	expect(line, 3, "quire: in use");
 }
 
@@ -848,12 +840,12 @@ int main(int argc, char **argv)
 	own_malloc = argv[5];
 	own_jemalloc = argv[6];
 	static_program = argc > 7 ? argv[7] : NULL;
-	failed = cmocka_run_group_tests_name("run", tests, make_directory, drop_directory);
+	failed = cmocka_run_group_tests_name("run", tests, copy_command, scratch_remove);
 	if (strstr(argv[2], "standin") != NULL)
-		failed += cmocka_run_group_tests_name("standin", standin_tests, make_directory,
-						      drop_directory);
+		failed += cmocka_run_group_tests_name("standin", standin_tests, copy_command,
+						      scratch_remove);
 	else
-		failed += cmocka_run_group_tests_name("library", library_tests, make_directory,
-						      drop_directory);
+		failed += cmocka_run_group_tests_name("library", library_tests, copy_command,
+						      scratch_remove);
 	return failed;
 }

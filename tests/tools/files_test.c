@@ -18,11 +18,11 @@
 
 #include "machine/linux/sanitizer.h"
 #include "common/progress.h"
+#include "scratch.h"
 #include "shell.h"
 #include "trace_writer.h"
 
 static const char *quire_path;
-static char directory[] = "/tmp/files_test.XXXXXX";
 
 /* Half a minute is an answer, too: nothing here may wait for ever. */
 #define SHELL "set -u; cd '%s'; Q='timeout 30 %s'; { %s\n} </dev/null"
@@ -32,7 +32,7 @@ static void expect_shell(const char *lines)
 	char text[4096];
 	int status;
 
-	assert_in_range(snprintf(text, sizeof(text), SHELL, directory, quire_path, lines), 1,
+	assert_in_range(snprintf(text, sizeof(text), SHELL, scratch, quire_path, lines), 1,
 			sizeof(text) - 1);
 	status = shell_status(text);
 	if (status != 0)
@@ -75,7 +75,7 @@ static bool has_full(void)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "%s/full", directory);
+	snprintf(path, sizeof(path), "%s/full", scratch);
 	if (access(path, F_OK) == 0)
 		return true;
 	if (mknod(path, S_IFCHR | 0666, makedev(1, 7)) == 0) {
@@ -89,31 +89,24 @@ static bool has_full(void)
 	return false;
 }
 
-static int make_directory(void **state)
+static int make_traces(void **state)
 {
 	struct trace_counts counts;
 	struct bytes trace = trace_make(5, 300, &counts);
 	struct bytes file = trace_compress(&trace);
 	char path[64];
 
-	(void)state;
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) != 0)
 		return -1;
-	snprintf(path, sizeof(path), "%s/trace", directory);
+	snprintf(path, sizeof(path), "%s/trace", scratch);
 	file_write(path, &file);
-	snprintf(path, sizeof(path), "%s/decoded", directory);
+	snprintf(path, sizeof(path), "%s/decoded", scratch);
 	file_write(path, &trace);
-	snprintf(path, sizeof(path), "%s/wide", directory);
+	snprintf(path, sizeof(path), "%s/wide", scratch);
 	write_wide(path, &trace);
 	bytes_free(&file);
 	bytes_free(&trace);
 	return 0;
-}
-
-static int drop_directory(void **state)
-{
-	(void)state;
-	return shell_remove(directory);
 }
 
 /* ---- what cannot be written ------------------------------------------------------------------- */
@@ -358,5 +351,5 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	quire_path = path;
-	return cmocka_run_group_tests(tests, make_directory, drop_directory);
+	return cmocka_run_group_tests(tests, make_traces, scratch_remove);
 }

@@ -5,53 +5,46 @@
 #include <unistd.h>
 
 #include "common/json_reader.h"
+#include "scratch.h"
 #include "shell.h"
 #include "trace_writer.h"
 
 static char *quire_path;
-static char directory[] = "/tmp/sides_test.XXXXXX";
 
-static int make_directory(void **state)
+static int make_trace(void **state)
 {
 	struct trace_counts counts;
 	struct bytes trace = trace_make(5, 20000, &counts);
 	struct bytes file = trace_compress(&trace);
 	char path[64];
 
-	(void)state;
-	if (mkdtemp(directory) == NULL)
+	if (scratch_make(state) != 0)
 		return -1;
-	snprintf(path, sizeof(path), "%s/trace", directory);
+	snprintf(path, sizeof(path), "%s/trace", scratch);
 	file_write(path, &file);
 	bytes_free(&file);
 	bytes_free(&trace);
 	return 0;
 }
 
-static int drop_directory(void **state)
-{
-	(void)state;
-	return shell_remove(directory);
-}
-
-/* `quire replay ARGUMENTS trace`, in the directory: its exit status; what it says into @text. */
+/* `quire replay ARGUMENTS trace`, in the folder: its exit status; what it says into @text. */
 static int replay(const char *arguments, char *text, size_t text_bytes)
 {
 	char line[512];
 
-	snprintf(line, sizeof(line), "cd '%s' && %s replay %s trace 2>&1", directory, quire_path,
+	snprintf(line, sizeof(line), "cd '%s' && %s replay %s trace 2>&1", scratch, quire_path,
 		 arguments);
 	return shell_answer(line, text, text_bytes);
 }
 
-/* A file of the directory; the caller frees it. */
+/* A file of the folder; the caller frees it. */
 static char *read_json(const char *name)
 {
 	char path[128];
 	struct bytes bytes;
 	size_t offset;
 
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	snprintf(path, sizeof(path), "%s/%s", scratch, name);
 	bytes = file_read(path);
 	bytes_put_byte(&bytes, 0);
 	if (!json_is_right((char *)bytes.data, &offset))
@@ -177,7 +170,7 @@ int main(int argc, char **argv)
 	quire_path = realpath(argv[1], NULL); /* the tests change the directory */
 	if (quire_path == NULL)
 		return 2;
-	failed_nr = cmocka_run_group_tests(tests, make_directory, drop_directory);
+	failed_nr = cmocka_run_group_tests(tests, make_trace, scratch_remove);
 	free(quire_path);
 	return failed_nr;
 }

@@ -22,6 +22,7 @@
 #include <quire/vmap.h>
 
 #include "common/json_reader.h"
+#include "scratch.h"
 #include "shell.h"
 #include "stat/figures.h"
 #include "stats/seen.h"
@@ -31,7 +32,6 @@
 #define AREA_BYTES ((size_t)3 << 20)
 
 static const char *quire_path;
-static char runtime[] = "/tmp/stats_test.XXXXXX";
 static struct seen seen;
 
 struct answer {
@@ -208,7 +208,7 @@ static unsigned files_nr(void)
 	char line[256], text[32];
 	unsigned nr = 0;
 
-	snprintf(line, sizeof(line), "ls %s/quire 2>/dev/null | wc -l", runtime);
+	snprintf(line, sizeof(line), "ls %s/quire 2>/dev/null | wc -l", scratch);
 	assert_int_equal(shell_answer(line, text, sizeof(text)), 0);
 	assert_int_equal(sscanf(text, "%u", &nr), 1);
 	return nr;
@@ -257,11 +257,11 @@ static void a_folder_that_others_may_write_to_is_not_used(void **state)
 	pid_t pid;
 
 	(void)state;
-	snprintf(folder, sizeof(folder), "%s/quire", runtime);
+	snprintf(folder, sizeof(folder), "%s/quire", scratch);
 	assert_int_equal(chmod(folder, 0777), 0);
 	pid = start(1);
 	await(pid, 1); /* in the other folder */
-	assert_null(strstr(seen.path, runtime));
+	assert_null(strstr(seen.path, scratch));
 	end(pid);
 	assert_int_equal(unlink(page_path()), 0);
 	assert_int_equal(chmod(folder, 0700), 0);
@@ -525,9 +525,9 @@ static void a_page_of_another_namespace_is_not_taken_for_a_process_here(void **s
 
 	(void)state;
 	await(pid, 1);
-	snprintf(path[0], sizeof(path[0]), "%s/quire/%d-%llu-4711", runtime, (int)pid,
+	snprintf(path[0], sizeof(path[0]), "%s/quire/%d-%llu-4711", scratch, (int)pid,
 		 (unsigned long long)seen.header.process.start_ticks);
-	snprintf(path[1], sizeof(path[1]), "%s/quire/%d-0-%llu", runtime, (int)pid,
+	snprintf(path[1], sizeof(path[1]), "%s/quire/%d-0-%llu", scratch, (int)pid,
 		 (unsigned long long)seen.header.process.pids_space);
 	assert_int_equal(rename(page_path(), path[0]), 0);
 	assert_int_equal(seen_find(&any, &seen), 0);
@@ -565,9 +565,9 @@ static void a_folder_that_is_a_link_is_not_followed(void **state)
 
 	(void)state;
 	await(pid, 1);
-	shell("cd %s && mv quire elsewhere && ln -s elsewhere quire", runtime);
+	shell("cd %s && mv quire elsewhere && ln -s elsewhere quire", scratch);
 	assert_int_not_equal(seen_find(&any, &seen) == 0 && seen.pid == (uint32_t)pid, 1);
-	shell("cd %s && rm quire && mv elsewhere quire", runtime);
+	shell("cd %s && rm quire && mv elsewhere quire", scratch);
 	end(pid);
 }
 
@@ -900,18 +900,6 @@ static void wrong_use_is_refused_with_the_right_word(void **state)
 	expect(1, "shows no figures");
 }
 
-static int make_runtime(void **state)
-{
-	(void)state;
-	return mkdtemp(runtime) == NULL || setenv("XDG_RUNTIME_DIR", runtime, 1) != 0;
-}
-
-static int remove_runtime(void **state)
-{
-	(void)state;
-	return shell_remove(runtime);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -949,5 +937,5 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	quire_path = argv[1];
-	return cmocka_run_group_tests_name("stats", tests, make_runtime, remove_runtime);
+	return cmocka_run_group_tests_name("stats", tests, scratch_make_runtime, scratch_remove);
 }

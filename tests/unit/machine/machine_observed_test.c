@@ -14,16 +14,14 @@
 
 #include "confine.h"
 #include "machine/observed.h"
-#include "shell.h"
+#include "scratch.h"
 
 #define BYTES ((size_t)8192)
-
-static char runtime[] = "/tmp/observed_test.XXXXXX";
 
 static void put_path(char *path, size_t bytes, const struct observed_process *process,
 		     uint32_t file)
 {
-	int used = snprintf(path, bytes, "%s/quire/%u-%" PRIu64 "-%" PRIu64, runtime, process->pid,
+	int used = snprintf(path, bytes, "%s/quire/%u-%" PRIu64 "-%" PRIu64, scratch, process->pid,
 			    process->start_ticks, process->pids_space);
 
 	if (file != 1)
@@ -119,9 +117,9 @@ static int use_full_folder(void)
 	struct observed_file file;
 	char name[64];
 
-	if (!confine_hide(runtime))
+	if (!confine_hide(scratch))
 		return 77;
-	if (mount(NULL, runtime, NULL, MS_REMOUNT, "size=4k") != 0)
+	if (mount(NULL, scratch, NULL, MS_REMOUNT, "size=4k") != 0)
 		return 77;
 	if (observed_create(&file, BYTES) != 0)
 		return 1;
@@ -184,7 +182,7 @@ static void what_a_program_opens_in_the_place_of_ours_is_left_alone(void **state
 	unsigned all_nr;
 
 	(void)state;
-	snprintf(own_path, sizeof(own_path), "%s/own", runtime);
+	snprintf(own_path, sizeof(own_path), "%s/own", scratch);
 	opened_nr = 0;
 	make(&file, 1);
 	all_nr = opened_nr; /* two of /proc, the folder, the file */
@@ -205,18 +203,6 @@ static void what_a_program_opens_in_the_place_of_ours_is_left_alone(void **state
 	taken_at = 0;
 }
 
-static int make_runtime(void **state)
-{
-	(void)state;
-	return mkdtemp(runtime) == NULL || setenv("XDG_RUNTIME_DIR", runtime, 1) != 0;
-}
-
-static int remove_runtime(void **state)
-{
-	(void)state;
-	return shell_remove(runtime);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,5 +213,6 @@ int main(void)
 		cmocka_unit_test(what_a_program_opens_in_the_place_of_ours_is_left_alone),
 	};
 
-	return cmocka_run_group_tests_name("machine_observed", tests, make_runtime, remove_runtime);
+	return cmocka_run_group_tests_name("machine_observed", tests, scratch_make_runtime,
+					   scratch_remove);
 }
