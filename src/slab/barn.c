@@ -172,10 +172,9 @@ bool barn_tick(struct slabs *s, unsigned class)
 	lock_token token;
 	bool idle;
 
-	if (load_relaxed(&barn->nr) == 0) /* a hint: whoever fills it kicks the worker */
-		return false;
+	/* Also if it seems to be empty: who has the lock later, and fills it, finds this visit begun, and kicks. */
 	token = lock_acquire(&barn->lock);
-	idle = !barn->used;
+	idle = !barn->used && barn->nr != 0;
 	barn->used = false;
 	lock_release(&barn->lock, token);
 	if (idle)

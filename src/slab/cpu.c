@@ -83,6 +83,7 @@ static bool begin_locked(struct slabs *s, struct slab_cpu *cpu)
 	if (mem_commit_apart(lean_words(s->lean, cpu->slot), LEAN_STRIDE) != 0)
 		return false;
 	store_relaxed(&cpu->ready, true); /* read as a hint */
+	fence_seq_cst();		  /* before slabs_kick() looks; pairs with slabs_tick()'s */
 	return true;
 }
 

@@ -127,7 +127,8 @@ uint64_t slabs_tick(struct quire_module *module, uint64_t now_ns)
 		return due_ns; /* the visit is another module's */
 	s->ticked_ns = now_ns;
 	/* Before this visit looks at anything, so that a later kick counts. */
-	(void)exchange_acq_rel(&s->due_ns, WORK_IDLE);
+	store_relaxed(&s->due_ns, WORK_IDLE);
+	fence_seq_cst(); /* pairs with the locks of barns and classes, and with begin_locked()'s */
 	sheaf_take_deferred(s);
 	visit.left = sheaves_decay(s);
 	visit_classes(s, &visit);

@@ -100,6 +100,35 @@ static struct quire_cache *another_cache(struct cache_scene *scene, size_t bytes
 	return cache;
 }
 
+/* A visit is due, and CPU @cpu frees while the worker makes it. */
+static void frees_beside_a_visit(struct sim *sim, bool sheaves, unsigned cpu)
+{
+	struct cache_scene *scene = cache_scene_make(sim, sheaves, 4);
+
+	for (unsigned i = 1; i < 8; i++)
+		slabs_tick(&scene->s->module, i * scene->s->decay_ns);
+	store_relaxed(&scene->s->due_ns, 16 * scene->s->decay_ns);
+	sim_cpu(sim, cpu, gives_one, scene);
+	sim_cpu(sim, 1 - cpu, visits_once, scene);
+	sim_run(sim);
+	SIM_CHECK(sheaves_count(scene->s, scene->class) == 0 ||
+		  load_relaxed(&scene->s->due_ns) != WORK_IDLE);
+	cache_scene_end(scene);
+}
+
+/* A free looks whether a visit is due when what it has put into the barn may not be seen yet. */
+SIM_TEST(slab_kick_for_a_barn_is_not_lost, .model = SIM_TSO, .enters = { "barn_tick" })
+{
+	frees_beside_a_visit(sim, false, 0);
+}
+
+/* Nor that its CPU has sheaves now. */
+SIM_TEST(slab_kick_for_a_first_sheaf_is_not_lost, .model = SIM_TSO,
+	 .enters = { "slab/cpu.c:begin_locked" })
+{
+	frees_beside_a_visit(sim, true, 1);
+}
+
 static void visits_beside_a_busy_class(void *arg)
 {
 	struct cache_scene *scene = arg;
