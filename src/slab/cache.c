@@ -32,6 +32,7 @@
 #include "page/charge.h"
 #include "slab/class.h"
 #include "slab/fast.h"
+#include "slab/hardened.h"
 #include "slab/objects.h"
 #include "slab/sheaf.h"
 
@@ -354,6 +355,14 @@ int quire_cache_create(struct quire *q, const struct quire_cache_options *option
 	return page_attempt(q, mem_page_bytes(), 0, create, &creation);
 }
 
+/* Puts what is cached of a class into its slabs.  A free in a handler of a hardened instance waits there, whatever it is of. */
+static void drain(struct slabs *s, unsigned class)
+{
+	sheaves_drain(s, class);
+	if (UNLIKELY(s->hardened != NULL))
+		hardened_drain(s);
+}
+
 static void unlink_locked(struct slabs *s, uint32_t record)
 {
 	uint32_t *link = &s->caches_head;
@@ -374,7 +383,7 @@ static int destroy_locked(struct slabs *s, struct quire_cache *cache)
 
 	DCHECK(mutex_is_held(&s->mutex));
 	if (s->class[cache->class].caches_nr == 1) {
-		sheaves_drain(s, cache->class);
+		drain(s, cache->class);
 		objects_count(s, cache->class, &count);
 		if (count.free != count.objects)
 			return -EBUSY;
@@ -412,7 +421,7 @@ size_t quire_cache_used(struct quire_cache *cache, void **objects, size_t count)
 
 	if (s->q->dead)
 		return 0;
-	sheaves_drain(s, cache->class);
+	drain(s, cache->class);
 	used = objects_used(s, cache->class, objects, count);
 	for (size_t i = 0; i < count && i < used; i++)
 		objects[i] = (char *)objects[i] + cache->front_bytes;
@@ -425,7 +434,7 @@ size_t quire_cache_shrink(struct quire_cache *cache)
 
 	if (s->q->dead)
 		return 0;
-	sheaves_drain(s, cache->class);
+	drain(s, cache->class);
 	return objects_shrink(s, cache->class);
 }
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* malloc_heap_sim.c - the heap: who makes it, what serves meanwhile, and the cold paths of calls and handlers */
-#include <quire/slab.h>
-
 #include "sim/malloc/malloc_scene.h"
 
 #define CONF  "limit:8m,worker:off,thp:off"
@@ -41,86 +39,6 @@ static void first_call(void *arg)
 
 	scene_keep(scene, 0, block_take(scene, SMALL));
 	scene_keep(scene, 1, block_take(scene, SMALL));
-}
-
-static struct quire_cache *default_cache(void)
-{
-	const struct quire_cache_options options =
-		QUIRE_CACHE_OPTIONS_INIT(.name = "other", .size = 1024, .flags = QUIRE_CACHE_OWN);
-	struct quire_cache *cache;
-
-	check_u64_eq((uint64_t)quire_cache_create(quire_default(), &options, &cache), 0);
-	return cache;
-}
-
-static void makes_a_cache(void *arg)
-{
-	(void)arg;
-	check_u64_eq((uint64_t)quire_cache_destroy(default_cache()), 0);
-}
-
-/* A process whose default instance is there before malloc's first call. */
-static struct malloc_scene *scene_with_default(struct sim *sim, const char *conf)
-{
-	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
-
-	sim_set_variable("QUIRE_CONF", conf);
-	SIM_CHECK(quire_default() != NULL);
-	return scene;
-}
-
-/* The program's first cache and malloc's heap are made in one instance: each has classes of its own. */
-SIM_TEST(malloc_heap_is_made_beside_a_cache, .enters = { "class_reserve", "find_locked" })
-{
-	struct malloc_scene *scene = scene_with_default(sim, CONF);
-
-	sim_cpu(sim, 0, first_calls, scene);
-	sim_cpu(sim, 1, makes_a_cache, scene);
-	sim_run(sim);
-	malloc_scene_end(scene);
-}
-
-static void has_a_cache_first(void *arg)
-{
-	struct quire_cache *cache = default_cache();
-	void *object = quire_cache_alloc(cache, 0);
-
-	first_call(arg);
-	quire_cache_free(cache, object);
-	check_u64_eq((uint64_t)quire_cache_destroy(cache), 0);
-}
-
-SIM_TEST(malloc_heap_is_made_after_a_cache, .cpus_nr = 1, .enters = { "publish" })
-{
-	struct malloc_scene *scene = scene_with_default(sim, CONF);
-
-	sim_cpu(sim, 0, has_a_cache_first, scene);
-	sim_run(sim);
-	malloc_scene_end(scene);
-}
-
-/* Its slabs are as they are, so malloc goes on without, and says so. */
-SIM_TEST(malloc_is_not_hardened_after_a_cache, .cpus_nr = 1, .enters = { "set_hardened" })
-{
-	struct malloc_scene *scene = scene_with_default(sim, CONF ",hardened:on");
-
-	sim_end_by("warning");
-	sim_cpu(sim, 0, has_a_cache_first, scene);
-	sim_run(sim);
-	SIM_CHECK(false);
-}
-
-/* Whoever comes first, malloc takes the slabs for what they are. */
-SIM_TEST(malloc_is_hardened_beside_a_cache, .enters = { "set_hardened", "slabs_get" })
-{
-	struct malloc_scene *scene = scene_with_default(sim, CONF ",hardened:on");
-
-	sim_end_by("warning");
-	sim_cpu(sim, 0, first_calls, scene);
-	sim_cpu(sim, 1, makes_a_cache, scene);
-	sim_run(sim);
-	SIM_CHECK(malloc_heap.slabs->hardened != NULL);
-	malloc_scene_end(scene);
 }
 
 static void handler_calls(void *arg)
