@@ -41,6 +41,88 @@ SIM_TEST(slab_last_deferred_free_is_found, .explore = SIM_ALL_SCHEDULES, .preemp
 	cache_scene_end(scene);
 }
 
+static void writes_and_defers(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		scene->object[i][1] = i;
+		fetch_sub_relaxed(&scene->live, 1); /* read at the end */
+		sheaf_defer(scene->s, scene->class, scene->object[i]);
+		scene->object[i] = NULL;
+	}
+}
+
+static void takes_deferred_and_writes(void *arg)
+{
+	struct cache_scene *scene = arg;
+	void *objects[2];
+	unsigned n;
+
+	sheaf_take_deferred(scene->s);
+	n = objects_take(scene->s, scene->class, objects, 2, 0); /* the lowest */
+	for (unsigned i = 0; i < n; i++)
+		((uint64_t *)objects[i])[1] = 2;
+	objects_give(scene->s, scene->class, objects, n, 0);
+}
+
+/* Whoever gets it next comes after whoever freed it, and whatever flag it was found by. */
+SIM_TEST(slab_deferred_object_is_handed_over, .enters = { "take_slab" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 2);
+
+	sim_cpu(sim, 0, writes_and_defers, scene);
+	sim_cpu(sim, 1, takes_deferred_and_writes, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+/* Makes scene->object[1] one whose bit is not in the map's first word. */
+static void take_far_object(struct cache_scene *scene)
+{
+	void *objects[MORE_THAN_A_SLAB];
+	uint64_t **own = &scene->object[1];
+
+	object_give(scene, *own);
+	*own = NULL;
+	check_u64_eq(quire_cache_alloc_bulk(scene->cache, 0, MORE_THAN_A_SLAB, objects),
+		     MORE_THAN_A_SLAB);
+	for (unsigned i = 0; i < MORE_THAN_A_SLAB; i++) {
+		uint64_t *object = objects[i];
+
+		if (*own == NULL && ((uintptr_t)object >> 15 & 1) != 0) {
+			*own = object;
+			store_relaxed(object, (uintptr_t)object); /* as object_take() does */
+			scene->live++;
+		} else {
+			quire_cache_free(scene->cache, object);
+		}
+	}
+	sheaves_drain(scene->s, 0);
+}
+
+static void takes_deferred_twice(void *arg)
+{
+	takes_deferred_once(arg);
+	takes_deferred_once(arg);
+}
+
+/* The slab has another deferred free already, in a later word of its map: no word is looked at before the slab's bit was
+ * taken. */
+SIM_TEST(slab_deferred_words_are_read_late, .model = SIM_ARM, .enters = { "take_slab" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 2);
+
+	take_far_object(scene);
+	sheaf_defer(scene->s, scene->class, scene->object[1]);
+	scene->object[1] = NULL;
+	scene->live--;
+	sim_cpu(sim, 0, defers_one, scene);
+	sim_cpu(sim, 1, takes_deferred_twice, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 static void destroys_it(void *arg)
 {
 	struct cache_scene *scene = arg;
