@@ -687,6 +687,25 @@ static void a_finding_never_says_less_than_nothing(void **state)
 			NULL);
 }
 
+static void a_sentence_fits_the_narrowest_screen(void **state)
+{
+	static struct top_state top;
+	static struct top_screen screen;
+
+	(void)state;
+	expect_findings("{\"page\":{\"allocated_bytes\":104857600,\"limit_bytes\":104857600,"
+			"\"refusals\":7}}",
+			"7 allocations were refused; the limit is 100 MiB");
+	top = (struct top_state){ .now = seen };
+	for (unsigned columns = 1; columns < TOP_COLUMNS_MIN; columns++) {
+		screen.lines = TOP_LINES_MAX;
+		screen.columns = columns;
+		top_draw(&top, VIEW_MAIN, &screen);
+		for (unsigned i = 0; i < screen.used; i++)
+			assert_in_range(strlen(screen.line[i]), 0, columns);
+	}
+}
+
 /* ---- growth ---- */
 
 /* What top says after @seconds, of which each had as much in use as @used says. */
@@ -926,6 +945,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_name_does_no_harm),
 		cmocka_unit_test(a_finding_is_much_memory),
 		cmocka_unit_test(a_finding_never_says_less_than_nothing),
+		cmocka_unit_test(a_sentence_fits_the_narrowest_screen),
 		cmocka_unit_test(only_what_does_not_fall_back_is_growth),
 		cmocka_unit_test(rates_are_of_one_program_and_end_with_it),
 		cmocka_unit_test(times_are_times_and_not_looks),

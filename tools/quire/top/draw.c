@@ -192,7 +192,8 @@ static void put_sentence(struct top_screen *screen, const char *text)
 	const char *indent = "";
 
 	while (*text != '\0') {
-		size_t room = screen->columns - strlen(indent), bytes = strlen(text);
+		size_t taken = strlen(indent), bytes = strlen(text);
+		size_t room = screen->columns > taken ? screen->columns - taken : 1;
 		char line[TOP_COLUMNS_MAX + 1];
 
 		if (bytes > room) {
@@ -254,7 +255,7 @@ static void draw_maps(const struct seen *seen, struct top_screen *screen)
 	put_text(screen, seen_section(seen, "chunks"));
 }
 
-/* By memory, the most first; a selection sort of at most 124 rows. */
+/* By memory, the most first; a selection sort of at most SIZE_ROWS_MAX rows. */
 static void draw_sizes(const struct top_state *state, struct top_screen *screen)
 {
 	static struct size_row rows[SIZE_ROWS_MAX];
