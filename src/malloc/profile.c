@@ -60,14 +60,21 @@ struct block_facts {
 		bytes; /* that were asked for; of a block that is not apart the first 19 bits are exact */
 };
 
-#define TRACE_BITS  22u
-#define SHIFT_BITS  5u
-#define USABLE_BITS 12u
-#define BYTES_BITS  19u
+#define TRACE_BITS    22u
+#define SHIFT_BITS    5u
+#define USABLE_BITS   12u
+#define BYTES_BITS    19u
+#define EXPONENT_BITS 6u
+
+/* Where they begin; the trace's at 0. */
+#define SHIFT_AT    TRACE_BITS
+#define USABLE_AT   (SHIFT_AT + SHIFT_BITS)
+#define BYTES_AT    (USABLE_AT + USABLE_BITS)
+#define EXPONENT_AT (BYTES_AT + BYTES_BITS)
 
 _Static_assert(PROFILE_BYTES / 16 <= (UINT64_C(1) << TRACE_BITS), "a trace's number fits");
 _Static_assert(MALLOC_SMALL_MAX / MALLOC_ALIGN < (1u << USABLE_BITS), "so does a small size");
-_Static_assert(TRACE_BITS + SHIFT_BITS + USABLE_BITS + BYTES_BITS + 6 == 64, "and an exponent");
+_Static_assert(EXPONENT_AT + EXPONENT_BITS == 64, "and an exponent");
 
 static uint64_t word_of(const struct block_facts *facts)
 {
@@ -75,10 +82,9 @@ static uint64_t word_of(const struct block_facts *facts)
 
 	while (facts->bytes >> exponent >= UINT64_C(1) << BYTES_BITS)
 		exponent++;
-	return (uint64_t)facts->trace | (uint64_t)facts->shift << TRACE_BITS |
-	       (uint64_t)(facts->usable_bytes / MALLOC_ALIGN) << (TRACE_BITS + SHIFT_BITS) |
-	       facts->bytes >> exponent << (TRACE_BITS + SHIFT_BITS + USABLE_BITS) |
-	       (uint64_t)exponent << 58;
+	return (uint64_t)facts->trace | (uint64_t)facts->shift << SHIFT_AT |
+	       (uint64_t)(facts->usable_bytes / MALLOC_ALIGN) << USABLE_AT |
+	       facts->bytes >> exponent << BYTES_AT | (uint64_t)exponent << EXPONENT_AT;
 }
 
 /* The low @bits of *@word, which lets them go. */
@@ -389,7 +395,7 @@ uint64_t profile_age_ns(void)
 
 unsigned profile_mean_shift(void)
 {
-	return load_relaxed(&profile.mean_shift); /* likewise */
+	return load_relaxed(&profile.mean_shift); /* as it is */
 }
 
 unsigned profile_shift(uint64_t bytes)

@@ -42,6 +42,7 @@
 
 #define INTERVAL_NS ((uint64_t)250 * 1000 * 1000)
 #define COST_PARTS  200u
+#define HEADER_ROOM 1024u
 #define ROOM_MAX    20480u /* of a section */
 
 struct observer {
@@ -87,9 +88,9 @@ static const struct {
 	{ "quire_conf", put_program_conf, 512 },
 };
 
-_Static_assert(sizeof(struct page_header) <= 1024, "the header's room");
-_Static_assert(1024 + 8192 + 1024 + 2048 + 6656 + 8192 + 4096 + ROOM_MAX + 8192 + 3328 + 1792 +
-			       512 ==
+_Static_assert(sizeof(struct page_header) <= HEADER_ROOM, "the header's room");
+_Static_assert(HEADER_ROOM + 8192 + 1024 + 2048 + 6656 + 8192 + 4096 + ROOM_MAX + 8192 + 3328 +
+			       1792 + 512 ==
 		       PAGE_BYTES,
 	       "header and sections are the whole file");
 _Static_assert(offsetof(struct page_header, process) == OBSERVED_PROCESS_OFFSET,
@@ -105,7 +106,7 @@ static size_t observer_bytes(void)
 static struct page_header *make_page(struct observed_file *file)
 {
 	struct page_header *page;
-	uint32_t offset = 1024;
+	uint32_t offset = HEADER_ROOM;
 
 	if (observed_create(file, PAGE_BYTES) != 0)
 		return NULL;
