@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/errno.h"
+#include "base/round.h"
 #include "base/sized.h"
 #include "base/text.h"
 #include "instance/conf.h"
@@ -156,9 +157,8 @@ static const struct module_kind *lowest_kind(void)
 static size_t mapping_bytes(void)
 {
 	const struct module_kind *kind = lowest_kind();
-	size_t page = mem_page_bytes();
 
-	return (kind->struct_offset + kind->own_bytes() + page - 1) / page * page;
+	return round_up(kind->struct_offset + kind->own_bytes(), mem_page_bytes());
 }
 
 static struct quire *mapping_make(void)

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/round.h"
 #include "machine/lean.h"
 #include "malloc/coarse.h"
 #include "malloc/learn.h"
@@ -66,7 +67,7 @@ bool malloc_begin_waiting(void);
 /* What an area is asked for: all that its user may write, since quire_vrealloc() keeps what was asked for. */
 static inline size_t malloc_area_bytes(size_t bytes)
 {
-	return (bytes + MALLOC_PAGE_BYTES - 1) / MALLOC_PAGE_BYTES * MALLOC_PAGE_BYTES;
+	return round_up(bytes, MALLOC_PAGE_BYTES);
 }
 
 /* ---- classes as they are now: class.c.  One that was learnt is ready; the others class_make() makes ---- */

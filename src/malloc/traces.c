@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/errno.h"
 #include "base/mem.h"
+#include "base/round.h"
 #include "machine/atomic.h"
 
 #define CHAINS	   ((uint64_t)1 << 14)
@@ -119,7 +120,7 @@ static uint32_t make(struct traces *traces, const uint64_t *pc, unsigned nr)
 	struct trace *trace;
 	uint64_t at;
 
-	bytes = (bytes + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES;
+	bytes = round_up(bytes, UNIT_BYTES);
 	if (traces_used(traces) + bytes > traces->bytes)
 		return 0;
 	at = fetch_add_relaxed(&traces->head->end, bytes);

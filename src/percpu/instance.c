@@ -13,6 +13,8 @@
 #include "percpu/populate.h"
 #include "percpu/sparse.h"
 
+#include "base/round.h"
+
 #define RANGES_MAX 512u
 
 static struct percpu *module_percpu(struct quire_module *module)
@@ -158,13 +160,12 @@ static int make_first_chunk(struct percpu *pc)
 
 static struct percpu *self_make(struct quire *q)
 {
-	size_t unit = mem_page_bytes();
-	size_t front = (sizeof(struct percpu) + 63) / 64 * 64;
+	size_t front = round_up(sizeof(struct percpu), 64);
 	size_t ranges = RANGES_MAX * sizeof(struct mem_range);
 	size_t bytes = front + ranges + RANGES_MAX * sizeof(struct mem_vector);
 	struct percpu *pc;
 
-	bytes = (bytes + unit - 1) / unit * unit;
+	bytes = round_up(bytes, mem_page_bytes());
 	pc = mem_map(bytes, "quire-percpu");
 	if (pc == NULL)
 		return NULL;

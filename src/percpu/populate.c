@@ -85,7 +85,7 @@ static uint32_t maps_for(const struct percpu *pc, uint64_t pages)
 	uint64_t unit = mem_page_bytes() >> pc->map_shift;
 
 	unit = unit != 0 ? unit : 1;
-	return (uint32_t)((pages + unit - 1) / unit * unit);
+	return (uint32_t)round_up(pages, unit);
 }
 
 /* Makes sure that so many pages can have maps.  0; -ENOMEM; -EAGAIN: maps are being given back, which does

@@ -8,6 +8,7 @@
 #include "percpu/place.h"
 #include "percpu/refill.h"
 
+#include "base/round.h"
 #include "base/sized.h"
 #include "base/text.h"
 
@@ -21,7 +22,7 @@ static uint64_t metadata_bytes_locked(const struct percpu *pc)
 	for (uint32_t class = 0; class < CACHE_CLASSES_NR; class ++)
 		if (load_relaxed(&pc->learn[class].opened)) /* a hint */
 			stacks += cache_keeps(pc, class) * sizeof(uint32_t);
-	stacks = (stacks + unit - 1) / unit * unit;
+	stacks = round_up(stacks, unit);
 	bytes += load_relaxed(&pc->grown_chunks.ready_bytes) +
 		 load_relaxed(&pc->grown_pages.ready_bytes);
 	bytes += load_relaxed(&pc->grown_written.ready_bytes) +

@@ -24,6 +24,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/round.h"
 #include "base/text.h"
 #include "instance/instance.h"
 #include "instance/module.h"
@@ -98,9 +99,7 @@ _Static_assert(offsetof(struct page_header, process) == OBSERVED_PROCESS_OFFSET,
 
 static size_t observer_bytes(void)
 {
-	size_t page_bytes = mem_page_bytes();
-
-	return (sizeof(struct observer) + page_bytes - 1) / page_bytes * page_bytes;
+	return round_up(sizeof(struct observer), mem_page_bytes());
 }
 
 static struct page_header *make_page(struct observed_file *file)

@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "base/entry.h"
 #include "base/mem.h"
+#include "base/round.h"
 #include "base/whole.h"
 #include "machine/atomic.h"
 #include "malloc/heap.h"
@@ -164,7 +165,7 @@ EXPORT void *pvalloc(size_t bytes)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return aligned_alloc(page, bytes != 0 ? (bytes + page - 1) / page * page : page);
+	return aligned_alloc(page, bytes != 0 ? round_up(bytes, page) : page);
 }
 
 /* ---- sized frees ---- */
