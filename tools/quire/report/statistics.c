@@ -105,7 +105,7 @@ static int read_text(const char *path, struct looks *looks)
 {
 	FILE *file = spool_open(path);
 	size_t room = 0, nr;
-	bool has_failed;
+	int error;
 
 	if (file == NULL)
 		return -errno;
@@ -122,10 +122,10 @@ static int read_text(const char *path, struct looks *looks)
 		nr = fread(looks->text + looks->bytes, 1, room - looks->bytes, file);
 		looks->bytes += nr;
 	} while (looks->bytes == room);
-	has_failed = ferror(file) != 0;
+	error = ferror(file) != 0 ? -errno : 0;
 	fclose(file);
 	looks->text[looks->bytes] = '\0';
-	return has_failed ? -EIO : 0;
+	return error;
 }
 
 /* Cuts the text into lines; empty ones do not count. */
