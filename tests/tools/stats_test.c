@@ -22,6 +22,7 @@
 #include <quire/vmap.h>
 
 #include "common/json_reader.h"
+#include "confine.h"
 #include "scratch.h"
 #include "shell.h"
 #include "stat/figures.h"
@@ -919,6 +920,14 @@ static void wrong_use_is_refused_with_the_right_word(void **state)
 	expect(1, "shows no figures");
 }
 
+/* Processes of other tests, and of whoever is at work here, show their pages in /dev/shm: they are not to be found where the
+ * system lets it be hidden. */
+static int set_up(void **state)
+{
+	(void)confine_hide("/dev/shm");
+	return scratch_make_runtime(state);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -957,5 +966,5 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	quire_path = argv[1];
-	return cmocka_run_group_tests_name("stats", tests, scratch_make_runtime, scratch_remove);
+	return cmocka_run_group_tests_name("stats", tests, set_up, scratch_remove);
 }
