@@ -23,11 +23,11 @@
 #define VALGRIND_CLOSE(addr, bytes) (void)VALGRIND_MAKE_MEM_NOACCESS(addr, bytes)
 #else
 #define VALGRIND_IS_THERE()			false
-#define VALGRIND_ALLOC(addr, bytes, defined)	(void)(defined)
-#define VALGRIND_FREE(addr, bytes)		(void)(bytes)
-#define VALGRIND_RESIZE(addr, old_bytes, bytes) (void)(old_bytes)
-#define VALGRIND_OPEN(addr, bytes)		(void)(bytes)
-#define VALGRIND_CLOSE(addr, bytes)		(void)(bytes)
+#define VALGRIND_ALLOC(addr, bytes, defined)	((void)(addr), (void)(bytes), (void)(defined))
+#define VALGRIND_FREE(addr, bytes)		((void)(addr), (void)(bytes))
+#define VALGRIND_RESIZE(addr, old_bytes, bytes) ((void)(addr), (void)(old_bytes), (void)(bytes))
+#define VALGRIND_OPEN(addr, bytes)		((void)(addr), (void)(bytes))
+#define VALGRIND_CLOSE(addr, bytes)		((void)(addr), (void)(bytes))
 #endif
 
 bool annotate_has_tsan(void);
