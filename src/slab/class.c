@@ -225,7 +225,7 @@ void class_put_locked(struct slabs *s, unsigned class)
 	objects_shrink(s, class);
 	mutex_release(&s->unback_mutex);
 	CHECK_VALUES(c->slabs_nr == 0, class, c->slabs_nr);
-	store_release(&s->ready[class], false);
+	store_relaxed(&s->ready[class], false); /* who finds it so leaves the class alone */
 	c->construct = NULL;
 	c->construct_arg = NULL;
 }

@@ -110,7 +110,7 @@ static void fini(struct quire_module *module)
 {
 	struct slabs *s = module_slabs(module);
 
-	store_release(&s->q->slabs, (struct slabs *)NULL);
+	store_relaxed(&s->q->slabs, (struct slabs *)NULL); /* no other thread has the instance */
 	if (s->caches_ready)
 		pool_fini(&s->caches);
 	slabs_meta_fini(s);

@@ -142,7 +142,7 @@ int slabs_meta_enter(struct slabs *s, uint32_t record, unsigned flags)
 		return error;
 	/* Pairs with the end of slabs_meta_unback(). */
 	while (fetch_add_acq_rel(&s->step_slabs[step], 1) & LEAVING) {
-		fetch_sub_acq_rel(&s->step_slabs[step], 1);
+		fetch_sub_relaxed(&s->step_slabs[step], 1); /* nothing was done there */
 		if (flags & FLAGS_NO_WAIT)
 			return -EAGAIN;
 		mutex_acquire(&s->unback_mutex);
