@@ -5,7 +5,7 @@
  * Reservations are listed by address, and a new one takes the first gap that is large enough.  Committing charges, and
  * memory comes with the first access.  The memory of any reservation can be mapped again.
  *
- * Nothing here is limited in number: guards and aliases are marks in page tables.
+ * Guards and aliases are marks in page tables, so there may be any number of them.
  */
 #include "machine/mem.h"
 
