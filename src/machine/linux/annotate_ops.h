@@ -2,7 +2,7 @@
 /*
  * annotate_ops.h - which tools are present, and the calls for them
  *
- * valgrind's requests have names of our own here; in a build without its header they are empty.
+ * valgrind's requests have names of our own here; in a build without its header, or with QUIRE_NO_VALGRIND, they are empty.
  * OPEN and CLOSE change which memory may be accessed, without making it a block.
  */
 #ifndef MACHINE_LINUX_ANNOTATE_OPS_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if __has_include(<valgrind/memcheck.h>)
+#if __has_include(<valgrind/memcheck.h>) && !defined(QUIRE_NO_VALGRIND)
 #include <valgrind/memcheck.h>
 
 #define VALGRIND_IS_THERE()		     (RUNNING_ON_VALGRIND != 0)
