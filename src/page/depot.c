@@ -133,7 +133,7 @@ uint32_t depot_take_one(struct pages *p, const struct page_request *request)
 {
 	uint32_t frame = FRAME_NONE;
 
-	if (p->stacks.cpu.slots_nr != 0 && !(request->flags & QUIRE_NOLOCK))
+	if (!(request->flags & QUIRE_NOLOCK))
 		depot_take(&p->zone[request->zone], request->order, request->type, &frame, 1);
 	return frame;
 }

@@ -187,7 +187,7 @@ static bool put_locked(struct pages *p, struct pcp *pcp, uint32_t frame, unsigne
 	uint8_t tag = load_relaxed(&p->tag[page_block(p, frame)]);
 	bool listed = pcp_lists_keep_order(p, order);
 
-	if (tag >= TAG_SPECIAL || (tag >> TAG_ZONE_SHIFT) != pcp->zone)
+	if (tag >= TAG_SPECIAL)
 		return false;
 	if (p->stacks.cpu.slots_nr != 0)
 		pcp_spill_stack_locked(p, pcp, frame, order, tag & TAG_TYPE);

@@ -153,7 +153,7 @@ static void collect_block(struct giveback *batch, uint32_t block)
 static bool collect_pieces(struct giveback *batch)
 {
 	struct pages *p = batch->p;
-	uint32_t end = batch->cursor + GIVEBACK_SCAN;
+	uint32_t end = batch->cursor + batch_most(GIVEBACK_SCAN);
 	lock_token token;
 	bool more;
 

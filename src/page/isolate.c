@@ -70,11 +70,6 @@ static uint32_t block_of(struct pages *p, const void *addr)
 	return offset < p->span_bytes ? (uint32_t)(offset >> BLOCK_SHIFT) : BLOCK_NONE;
 }
 
-static bool block_is_online(const struct zone *zone, const struct pages *p, uint32_t block)
-{
-	return block < zone->block_first + zone->blocks_touched && p->block[block].online;
-}
-
 static struct zone *block_zone(struct pages *p, uint32_t block)
 {
 	return &p->zone[block / p->zone_blocks];
@@ -89,7 +84,7 @@ int page_set_isolate_locked(struct pages *p, uint32_t block, bool isolate)
 	/* Nothing is REPORTING while it is held. */
 	DCHECK(mutex_is_held(&p->giveback_mutex));
 	zone_lock_for(zone, 0, &token);
-	if (block_is_online(zone, p, block) && ((p->tag[block] & TAG_ISOLATE) != 0) != isolate) {
+	if (p->block[block].online && ((p->tag[block] & TAG_ISOLATE) != 0) != isolate) {
 		uint8_t tag = (uint8_t)(p->tag[block] & ~(TAG_ISOLATE | TAG_EMPTYING));
 
 		if (tag & TAG_HIGHATOMIC)
@@ -165,8 +160,7 @@ static bool take_out_locked(struct pages *p, struct zone *zone, uint32_t block)
 	uint32_t frame = block_frame(p, block);
 
 	DCHECK(lock_is_held(&zone->lock));
-	if (!block_is_online(zone, p, block) || !p->block[block].whole ||
-	    (page_state(p, frame) & ~STATE_ZERO) != (STATE_BUDDY | p->pageblock_order))
+	if ((page_state(p, frame) & ~STATE_ZERO) != (STATE_BUDDY | p->pageblock_order))
 		return false;
 	buddy_whole_remove_locked(p, zone, frame, p->pageblock_order);
 	page_set_state(p, frame, STATE_OFFLINE | p->pageblock_order);

@@ -88,9 +88,8 @@ static void read_again(struct pages *p)
 		store_relaxed(&p->limit_source, (uint32_t)limit.source);
 		store_relaxed(&p->limit_told_pages, limit.bytes >> p->page_shift);
 	}
-	/* With the same answer the zones have it, and their locks are left alone. */
-	if (told_pages != load_relaxed(&p->limit_told_pages) || !load_relaxed(&p->limit_known) ||
-	    is_above_told(p))
+	/* With the same answer, or that of the beginning, the zones have it, and their locks are left alone. */
+	if (told_pages != load_relaxed(&p->limit_told_pages) || is_above_told(p))
 		set_zones(p, load_relaxed(&p->limit_told_pages));
 	store_relaxed(&p->limit_read_ns, now_ns); /* read as a hint */
 	store_release(&p->limit_known, true);	  /* after the zones': with limit_look() */
@@ -159,7 +158,7 @@ void limit_count_cpus(struct pages *p)
 	uint64_t now_ns = clock_now_ns();
 	struct process_cpus cpus;
 
-	if (p->cpus_read_ns != 0 && now_ns - p->cpus_read_ns < AGE_NS)
+	if (now_ns - p->cpus_read_ns < AGE_NS) /* if never, the clock has run for longer */
 		return;
 	p->cpus_read_ns = now_ns;
 	cpus = process_cpus_read();

@@ -209,7 +209,7 @@ static void tune_after_free_locked(struct pages *p, struct pcp *pcp, unsigned pa
 static void spill_if_over_locked(struct pages *p, struct pcp *pcp)
 {
 	DCHECK(lock_is_held(&pcp->door.lock));
-	if (pcp->count >= pcp->high && pcp->count != 0)
+	if (pcp->count >= pcp->high)
 		pcp_spill_locked(p, pcp, pages_over_high(pcp));
 }
 

@@ -6,6 +6,7 @@
 #include "instance/relief.h"
 #include "instance/worker.h"
 #include "machine/clock.h"
+#include "page/giveback.h"
 #include "sim/page/page_scene.h"
 
 #define DECAY_NS   UINT64_C(1000000000)
@@ -182,6 +183,52 @@ SIM_TEST(inline_work_is_found_by_fast_callers, .explore = SIM_ALL_SCHEDULES, .pr
 	sim_run(sim);
 	quire_page_stat_read(scene->q, &stat);
 	SIM_CHECK(stat.reported_total_pages >= 512);
+	page_scene_check(scene);
+}
+
+static void drains_the_first_slot(void *arg)
+{
+	quire_drain_slot(((struct page_scene *)arg)->q, 0);
+}
+
+/* A free in a handler left something due, and could start no thread: a drain does. */
+SIM_TEST(drain_starts_the_worker_that_is_due, .cpus_nr = 1, .enters = { "call_worker" })
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
+
+	pages_of(scene->q)->worth_pages = 0;
+	giveback_kick(pages_of(scene->q));
+	sim_cpu(sim, 0, drains_the_first_slot, scene);
+	sim_run(sim);
+	/* It may have ended by now, since nothing is left to do. */
+	SIM_CHECK(scene->q->work.state != 0 || scene->q->work.due_ns >= WORK_EXIT);
+	page_scene_check(scene);
+}
+
+static void takes_when_it_is_due(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_pass_ns(2 * DECAY_NS);
+	take(scene, 0, 0);
+	SIM_CHECK(scene->q->work.due_ns > clock_now_ns());
+}
+
+/* Without stacks, too, and although so little is in use by now that it would be worth no thread. */
+SIM_TEST(inline_work_is_done_by_slow_callers, .cpus_nr = 1, .enters = { "page_is_worth_a_worker" })
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20, .rseq = QUIRE_OFF,
+				   .worker = QUIRE_WORKER_INLINE);
+	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	give(scene, take(scene, 9, 0), 9);
+	SIM_CHECK(scene->q->looks);
+	quire_release(scene->q);
+	give(scene, take(scene, 0, 0), 0);
+	sim_cpu(sim, 0, takes_when_it_is_due, scene);
+	sim_run(sim);
 	page_scene_check(scene);
 }
 

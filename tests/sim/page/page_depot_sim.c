@@ -229,3 +229,18 @@ SIM_TEST(spares_isolate_against_nested_takes, .events = SIM_TRYFAIL)
 		pages_of(scene->q)); /* what the call cut off while every lock was held */
 	page_scene_check(scene);
 }
+
+/* ---- without stacks ---- */
+
+/* Nobody takes pages out of the depot then, so nobody puts any there. */
+SIM_TEST(free_without_stacks_leaves_the_depot_empty, .events = SIM_TRYFAIL,
+	 .enters = { "page_put_frame" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	sim_cpu(sim, 0, frees_seven, scene);
+	sim_cpu(sim, 1, takes_three, scene);
+	sim_run(sim);
+	check_u64_eq(depot_pages(&pages_of(scene->q)->zone[0].depot), 0);
+	page_scene_check(scene);
+}

@@ -400,3 +400,91 @@ SIM_TEST(stack_drain_in_full_batches_leaves_nothing, .batch_max = 1, .events = S
 {
 	drain_in_full_batches(sim, true);
 }
+
+/* ---- how many pages a list keeps --------------------------------------------------------------- */
+
+/* CPU 0's list is empty, and keeps up to four pages. */
+static struct page_scene *scene_of_four_kept(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+	struct pages *p = pages_of(scene->q);
+
+	quire_drain_all(scene->q);
+	p->zone[0].pcp_high_min = 1;
+	p->zone[0].pcp_high_max = 64;
+	p->pcp[0].high = 4;
+	p->pcp[0].free_count = 0;
+	return scene;
+}
+
+static uint32_t high_after(struct sim *sim, struct page_scene *scene, void (*frees)(void *))
+{
+	sim_cpu(sim, 0, frees, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+	return pages_of(scene->q)->pcp[0].high;
+}
+
+/* As many frees in a row as it keeps raise that by a batch. */
+SIM_TEST(list_that_is_full_keeps_more, .cpus_nr = 1, .enters = { "tune_after_free_locked" })
+{
+	check_u64_eq(high_after(sim, scene_of_four_kept(sim), owner_spills), 4 + 1);
+}
+
+/* Not before it is full, however many were freed in a row; nor does it spill. */
+SIM_TEST(list_that_is_not_full_keeps_no_more, .cpus_nr = 1, .enters = { "tune_after_free_locked" })
+{
+	struct page_scene *scene = scene_of_four_kept(sim);
+
+	pages_of(scene->q)->pcp[0].free_count = 10;
+	check_u64_eq(high_after(sim, scene, owner_frees_two), 4);
+	check_u64_eq(pages_of(scene->q)->pcp[0].count, 2);
+}
+
+/* Where the zone has little left, it keeps less. */
+SIM_TEST(full_list_of_a_low_zone_keeps_less, .cpus_nr = 1, .enters = { "tune_after_free_locked" })
+{
+	struct page_scene *scene = scene_of_four_kept(sim);
+
+	pages_of(scene->q)->zone[0].below_high = true;
+	check_u64_eq(high_after(sim, scene, owner_spills), 3);
+}
+
+/* The stacks are closed, as beside a drain, and the list is full: what is left of a refill goes back to the buddy. */
+SIM_TEST(refill_beside_a_full_list_leaves_it_so, .cpus_nr = 1, .enters = { "stow_locked" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct pages *p = pages_of(scene->q);
+	void *movable = take(scene, 0, QUIRE_MOVABLE);
+	lock_token token;
+
+	quire_drain_all(scene->q);
+	sim_disown(movable, quire_page_bytes(scene->q));
+	scene->held_pages--;
+	page_free_on(p, 0, movable, 0);
+	check_u64_eq(p->pcp[0].count, 1);
+	p->pcp[0].high = 1;
+	token = lock_acquire(&p->pcp[0].door.lock);
+	stacks_close_locked(&p->stacks, &p->pcp[0].door);
+	lock_release(&p->pcp[0].door.lock, token);
+	sim_cpu(sim, 0, owner_takes_one, scene);
+	sim_run(sim);
+	check_u64_eq(p->pcp[0].count, 1);
+	page_scene_check(scene);
+}
+
+/* ---- slots that there are not ------------------------------------------------------------------ */
+
+static void drains_a_slot_that_there_is_not(void *arg)
+{
+	check_u64_eq(quire_drain_slot(((struct page_scene *)arg)->q, 1u << 20), 0);
+}
+
+SIM_TEST(drain_of_no_slot_does_nothing, .cpus_nr = 1, .enters = { "quire_drain_slot" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, drains_a_slot_that_there_is_not, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_fork_sim.c - the child of a fork: copied page by page, without the other threads */
+#include "page/charge.h"
 #include "page/drain.h"
 #include "page/giveback.h"
 #include "sim/page/page_scene.h"
@@ -428,4 +429,75 @@ SIM_TEST(fork_child_finds_lists_on, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	 .enters = { "disable_begin_locked" })
 {
 	child_beside(sim, drains_disabled_twice);
+}
+
+/* ---- a child whose pages stayed with the parent ----------------------------------------------- */
+
+static int has_no_memory(void *arg)
+{
+	++*(unsigned *)arg;
+	return -ENOMEM;
+}
+
+static void forks_and_is_refused(void *arg)
+{
+	struct page_scene *scene = arg;
+	unsigned attempts = 0;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+	void *pages[2] = { scene->page[1], scene->page[2] };
+	const struct pages *p = pages_of_const(scene->q);
+
+	sim_fork_child();
+	check_u64_eq(quire_drain_slot(scene->q, 0), 0);
+	check_u64_eq(quire_drain_all(scene->q), 0);
+	check_u64_eq(quire_release(scene->q), 0);
+	SIM_CHECK(quire_alloc_pages(scene->q, 0, 0) == NULL);
+	quire_free_pages(scene->q, pages[0], 0);
+	quire_free_pages_bulk(scene->q, pages, 2);
+	SIM_CHECK(pages[0] == NULL && pages[1] == NULL);
+	SIM_CHECK((page_state(p, page_frame(p, scene->page[1])) & STATE_KIND) == STATE_ALLOCATED);
+	SIM_CHECK(quire_isolate_pageblock(scene->q, scene->page[1]) == -EOWNERDEAD);
+	SIM_CHECK(quire_unisolate_pageblock(scene->q, scene->page[1]) == -EOWNERDEAD);
+	SIM_CHECK(quire_block_order(scene->q, scene->page[1]) == -EOWNERDEAD);
+	SIM_CHECK(quire_page_stat_read(scene->q, &stat) == -EOWNERDEAD);
+	SIM_CHECK(page_charge(scene->q, 1, 0) == -EOWNERDEAD);
+	page_make_room(scene->q);
+	SIM_CHECK(page_attempt(scene->q, 1, 0, has_no_memory, &attempts) == -ENOMEM);
+	check_u64_eq(attempts, 1); /* no room can be made */
+	store_relaxed(&scene->turn, 1);
+}
+
+/* Each call says so, or does nothing: pages that were cached stay where they are. */
+SIM_TEST(child_without_its_pages_is_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "quire_drain_slot", "page_make_room" })
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	give(scene, scene->page[0], 0);
+	sim_cpu(sim, 0, takes_and_frees, scene);
+	sim_cpu(sim, 1, forks_and_is_refused, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void forks_and_destroys(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	quire_destroy(scene->q);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* The addresses of its frames went with the fork, and may be somebody else's. */
+SIM_TEST(child_without_its_pages_destroys_the_rest, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "page/instance.c:release" })
+{
+	struct page_scene *scene = page_scene_make_shared(sim);
+
+	sim_cpu(sim, 0, takes_and_frees, scene);
+	sim_cpu(sim, 1, forks_and_destroys, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq(sim_reserved_bytes(), 0);
 }

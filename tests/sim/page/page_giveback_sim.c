@@ -58,6 +58,25 @@ SIM_TEST(giveback_in_full_batches_leaves_nothing, .batch_max = 2, .events = SIM_
 	SIM_CHECK(stat.free_pages <= stat.reported_pages + stat.cached_pages);
 }
 
+/* Blocks that have nothing to give are looked at one under one hold of the zone's lock, so that an allocation comes between. */
+SIM_TEST(giveback_drops_the_lock_between_blocks, .cpus_nr = 1, .batch_max = 1,
+	 .enters = { "collect_pieces" })
+{
+	struct page_scene *scene = page_scene_make_zones(sim, true, 1, UINT64_C(16) << 20);
+	struct zone *zone = &pages_of(scene->q)->zone[0];
+	uint64_t before;
+
+	while (take(scene, 9, QUIRE_NORETRY) != NULL)
+		;
+	quire_release(scene->q);
+	before = zone->lock_acquisitions;
+	SIM_CHECK(zone->blocks_touched >= 4);
+	sim_cpu(sim, 0, releases, scene);
+	sim_run(sim);
+	SIM_CHECK(zone->lock_acquisitions - before >= zone->blocks_touched);
+	page_scene_check(scene);
+}
+
 static void takes_block(void *arg)
 {
 	give(arg, take(arg, 9, 0), 9);
@@ -506,5 +525,156 @@ SIM_TEST(free_pages_of_a_block_against_allocation, .enters = { "giveback_block_p
 	sim_cpu(sim, 0, counts_free_pages, scene);
 	sim_cpu(sim, 1, takes_and_gives_order_4, scene);
 	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void takes_four_blocks(void *arg)
+{
+	for (unsigned i = 0; i < 4; i++)
+		take(arg, 9, 0);
+}
+
+/* Blocks that another CPU is committing have no free runs, and what would say so is not there yet. */
+SIM_TEST(giveback_passes_over_growing_blocks, .events = SIM_MEMORY,
+	 .enters = { "collect_pieces", "grow_commit" })
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_four_blocks, scene);
+	sim_cpu(sim, 1, gives_free_runs_back, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
+/* ---- how much of it is used again ------------------------------------------------------------- */
+
+/* A whole block, and a piece of another one. */
+static void takes_block_and_piece(void *arg)
+{
+	take(arg, 9, 0);
+	take(arg, 5, 0);
+}
+
+static void check_reused(struct sim *sim, struct page_scene *scene, uint64_t pages)
+{
+	struct zone *zone = &pages_of(scene->q)->zone[0];
+	uint64_t before = zone->reused;
+
+	sim_cpu(sim, 0, takes_block_and_piece, scene);
+	sim_run(sim);
+	check_u64_eq(zone->reused - before, pages);
+	page_scene_check(scene);
+}
+
+/* A block went back, and a page of another one. */
+static struct page_scene *scene_of_returned(struct sim *sim)
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	void *block = take(scene, 9, 0);
+
+	store_relaxed((uint32_t *)block, 5);
+	store_relaxed((uint32_t *)scene->page[7], 5);
+	give(scene, block, 9);
+	give(scene, scene->page[7], 0);
+	quire_drain_all(scene->q);
+	gives_free_runs_back(scene);
+	return scene;
+}
+
+/* What the worker's times are tuned by: what was returned, and taken again within a turn, counts. */
+SIM_TEST(memory_that_is_taken_again_at_once_counts, .cpus_nr = 1,
+	 .enters = { "buddy_take_whole_locked", "block_take_run" })
+{
+	struct page_scene *scene = scene_of_returned(sim);
+
+	check_reused(sim, scene, 512 + 32);
+}
+
+/* Two turns later it does not. */
+SIM_TEST(memory_that_is_taken_again_later_does_not_count, .cpus_nr = 1,
+	 .enters = { "buddy_take_whole_locked", "block_take_run" })
+{
+	struct page_scene *scene = scene_of_returned(sim);
+
+	pages_of(scene->q)->epoch += 2;
+	check_reused(sim, scene, 0);
+}
+
+/* Nor does what is fresh, and so reads zero too. */
+SIM_TEST(fresh_memory_does_not_count_as_taken_again, .cpus_nr = 1,
+	 .enters = { "buddy_take_whole_locked", "block_take_run" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	pages_of(scene->q)->epoch = 0;
+	check_reused(sim, scene, 0);
+}
+
+/* ---- what rests -------------------------------------------------------------------------------- */
+
+static void worker_comes_three_times(void *arg)
+{
+	worker_comes_twice(arg);
+	worker_comes_twice(arg);
+}
+
+/* Spares are in stock, and pages in the depot: when nobody asks for them, visits take them away. */
+SIM_TEST(worker_empties_depot_and_spares_that_rest, .cpus_nr = 1,
+	 .enters = { "drain_idle", "depot_drain", "nested_drain" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct pages *p = pages_of(scene->q);
+	uint32_t frame;
+
+	nested_fill(p);
+	frame = page_frame(p, scene->page[0]);
+	sim_disown(scene->page[0], quire_page_bytes(scene->q));
+	scene->held_pages--;
+	page_set_state(p, frame, STATE_CACHED);
+	check_u64_eq(depot_put(&p->zone[0], 0, TYPE_UNMOVABLE, &frame, 1), 1);
+	SIM_CHECK(nested_pages(p) != 0);
+	sim_cpu(sim, 0, worker_comes_three_times, scene);
+	sim_run(sim);
+	check_u64_eq(depot_pages(&p->zone[0].depot), 0);
+	check_u64_eq(nested_pages(p), 0);
+	page_scene_check(scene);
+}
+
+/* A block that went as a whole, and of which nothing is in use, goes offline when all is released. */
+SIM_TEST(released_block_goes_offline, .cpus_nr = 1, .enters = { "offline_whole_blocks" })
+{
+	struct page_scene *scene = scene_with_free_run(sim);
+	struct pages *p = pages_of(scene->q);
+
+	sim_cpu(sim, 0, releases, scene);
+	sim_run(sim);
+	SIM_CHECK(!p->block[page_block(p, page_frame(p, scene->block))].online);
+	SIM_CHECK(quire_isolate_pageblock(scene->q, scene->block) == -EBUSY);
+	page_scene_check(scene);
+}
+
+/* ---- isolated once ---------------------------------------------------------------------------- */
+
+static void isolates_or_not(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	if (quire_isolate_pageblock(scene->q, scene->page[0]) == 0)
+		fetch_add_relaxed(&scene->turn, 1); /* read at the end */
+}
+
+/* Of two who isolate a block one has it, and it is given up once. */
+SIM_TEST(block_is_isolated_by_one, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "page_set_isolate_locked" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	sim_cpu(sim, 0, isolates_or_not, scene);
+	sim_cpu(sim, 1, isolates_or_not, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	check_u64_eq((uint64_t)quire_unisolate_pageblock(scene->q, scene->page[0]), 0);
+	SIM_CHECK(quire_unisolate_pageblock(scene->q, scene->page[0]) == -EINVAL);
 	page_scene_check(scene);
 }

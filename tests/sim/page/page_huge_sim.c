@@ -135,6 +135,20 @@ SIM_TEST(block_that_is_free_has_its_advice_back, .events = SIM_MEMORY)
 	page_scene_check(scene);
 }
 
+/* The system refuses to take the rest: what had gone before is not filled again. */
+SIM_TEST(block_that_does_not_go_has_no_advice_back, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 1, .enters = { "allow_whole" })
+{
+	struct page_scene *scene = scene_of_huge(sim, UINT64_C(8) << 20);
+
+	scene->block = take(scene, 9, 0);
+	frees_and_releases(scene);
+	sim_cpu(sim, 0, frees_the_rest_and_releases, scene);
+	sim_cpu(sim, 1, frees_one_beside_another, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
 static void take_and_write(struct page_scene *scene, unsigned i)
 {
 	scene->page[i] = take(scene, 0, 0);

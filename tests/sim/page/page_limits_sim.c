@@ -572,3 +572,36 @@ SIM_TEST(peak_is_made_up_for_by_one_after_another, .enters = { "make_up", "modul
 {
 	(void)two_grow_beyond_the_peak(sim, true);
 }
+
+/* ---- CPUs ------------------------------------------------------------------------------------- */
+
+#define NOBODYS_COUNT 77u
+
+static void check_counts_cpus(struct page_scene *scene, bool again)
+{
+	struct quire *q = scene->q;
+	char text[512];
+
+	store_relaxed(&q->cpus_bound, NOBODYS_COUNT);
+	SIM_CHECK(quire_text_limits(q, text, sizeof(text)) != 0);
+	check_u64_eq(load_relaxed(&q->cpus_bound) != NOBODYS_COUNT, again);
+}
+
+static void asks_for_limits(void *arg)
+{
+	check_counts_cpus(arg, true);
+	check_counts_cpus(arg, false);
+	sim_pass_ns(UINT64_C(1000000000));
+	check_counts_cpus(arg, true);
+}
+
+/* Whoever asks for the limits first has the CPUs counted, and whoever asks a second later. */
+SIM_TEST(cpus_are_counted_again_after_a_second, .cpus_nr = 1, .enters = { "limit_count_cpus" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+
+	pages_of(scene->q)->cpus_read_ns = 0;
+	sim_cpu(sim, 0, asks_for_limits, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}

@@ -214,6 +214,25 @@ SIM_TEST(aliases_in_full_gathers_are_all_unmapped, .batch_max = 2, .events = SIM
 	check_end(scene, 0);
 }
 
+static void maps_what_is_no_page(void *arg)
+{
+	struct ram_scene *scene = arg;
+	void *foreign = (void *)(uintptr_t)4096, *middle = (char *)scene->page[0] + 8;
+
+	SIM_CHECK(quire_vmap(scene->q, &foreign, 1, 0) == NULL);
+	SIM_CHECK(quire_vmap(scene->q, &middle, 1, 0) == NULL);
+}
+
+/* Only pages of the instance are mapped, and no address inside a page. */
+SIM_TEST(vmap_of_no_page_is_refused, .cpus_nr = 1, .enters = { "page_is_allocated" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, maps_what_is_no_page, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
 /* ---- mappings of the system's, of which there are only so many ---- */
 
 static void maps_small(void *arg)
