@@ -86,9 +86,9 @@ void katr_writer_fini(struct katr_writer *writer)
 	for (uint32_t i = 0; i < writer->strings_nr; i++)
 		free(writer->strings[i].text);
 	free(writer->strings);
-	free(writer->string_slots);
+	free(writer->string_slots.index);
 	free(writer->classes);
-	free(writer->class_slots);
+	free(writer->class_slots.index);
 	free(writer->tasks);
 }
 
@@ -114,63 +114,77 @@ static uint64_t hash_class(const struct katr_writer_class *class)
 	return hash ^ hash >> 29;
 }
 
-static uint32_t *free_slot(uint32_t *slots, uint32_t room, uint64_t hash)
+static uint64_t string_hash(const struct katr_writer *writer, uint32_t index)
 {
-	uint32_t i = (uint32_t)hash & (room - 1);
-
-	while (slots[i] != 0)
-		i = (i + 1) & (room - 1);
-	return &slots[i];
+	return writer->strings[index].hash;
 }
 
-/* Slots for twice as many: the old ones, or NULL without memory. */
-static uint32_t *more_slots(struct katr_writer *writer, uint32_t *room)
+static uint64_t class_hash(const struct katr_writer *writer, uint32_t index)
 {
-	uint32_t wanted = *room == 0 ? SLOTS_MIN : *room * 2;
-	uint32_t *slots = calloc(wanted, sizeof(slots[0]));
-
-	if (slots == NULL)
-		fail(writer, ENOMEM);
-	else
-		*room = wanted;
-	return slots;
+	return hash_class(&writer->classes[index]);
 }
 
-static bool has_string_slots(struct katr_writer *writer)
+static uint32_t first_slot(const struct katr_slots *slots, uint64_t hash)
 {
-	uint32_t *slots;
-	struct katr_writer_string *strings;
+	return (uint32_t)hash & (slots->nr - 1);
+}
 
-	if (writer->strings_nr < writer->strings_room / 2)
+static uint32_t next_slot(const struct katr_slots *slots, uint32_t slot)
+{
+	return (slot + 1) & (slots->nr - 1);
+}
+
+static void put_slot(struct katr_slots *slots, uint64_t hash, uint32_t index)
+{
+	uint32_t slot = first_slot(slots, hash);
+
+	while (slots->index[slot] != 0)
+		slot = next_slot(slots, slot);
+	slots->index[slot] = index + 1;
+}
+
+/* Room for one more than @used: twice as many slots if half are taken.  False without memory. */
+static bool has_slots(struct katr_writer *writer, struct katr_slots *slots, uint32_t used,
+		      uint64_t (*hash_of)(const struct katr_writer *writer, uint32_t index))
+{
+	struct katr_slots more = { .nr = slots->nr == 0 ? SLOTS_MIN : slots->nr * 2 };
+
+	if (used < slots->nr / 2)
 		return true;
-	slots = more_slots(writer, &writer->strings_room);
-	strings = slots == NULL
-			  ? NULL
-			  : realloc(writer->strings, writer->strings_room / 2 * sizeof(strings[0]));
-	if (strings == NULL) {
+	more.index = calloc(more.nr, sizeof(more.index[0]));
+	if (more.index == NULL) {
 		fail(writer, ENOMEM);
-		free(slots);
 		return false;
 	}
-	for (uint32_t i = 0; i < writer->strings_nr; i++)
-		*free_slot(slots, writer->strings_room, strings[i].hash) = i + 1;
-	free(writer->string_slots);
-	writer->string_slots = slots;
-	writer->strings = strings;
+	for (uint32_t i = 0; i < used; i++)
+		put_slot(&more, hash_of(writer, i), i);
+	free(slots->index);
+	*slots = more;
 	return true;
+}
+
+static bool has_string_room(struct katr_writer *writer)
+{
+	struct katr_writer_string *strings = grow(writer, writer->strings, writer->strings_nr,
+						  &writer->strings_room, sizeof(strings[0]));
+
+	if (strings != NULL)
+		writer->strings = strings;
+	return strings != NULL &&
+	       has_slots(writer, &writer->string_slots, writer->strings_nr, string_hash);
 }
 
 uint32_t katr_writer_string(struct katr_writer *writer, const char *string)
 {
+	const struct katr_slots *slots = &writer->string_slots;
 	uint64_t hash = hash_bytes(string, strlen(string));
 	char *text;
 	uint32_t i;
 
-	if (writer->error != 0 || !has_string_slots(writer))
+	if (writer->error != 0 || !has_string_room(writer))
 		return 0;
-	for (i = (uint32_t)hash & (writer->strings_room - 1); writer->string_slots[i] != 0;
-	     i = (i + 1) & (writer->strings_room - 1)) {
-		uint32_t index = writer->string_slots[i] - 1;
+	for (i = first_slot(slots, hash); slots->index[i] != 0; i = next_slot(slots, i)) {
+		uint32_t index = slots->index[i] - 1;
 
 		if (writer->strings[index].hash == hash &&
 		    strcmp(writer->strings[index].text, string) == 0)
@@ -183,32 +197,19 @@ uint32_t katr_writer_string(struct katr_writer *writer, const char *string)
 	}
 	writer->strings[writer->strings_nr] =
 		(struct katr_writer_string){ .hash = hash, .text = text };
-	writer->string_slots[i] = writer->strings_nr + 1;
+	slots->index[i] = writer->strings_nr + 1;
 	return writer->strings_nr++;
 }
 
-static bool has_class_slots(struct katr_writer *writer)
+static bool has_class_room(struct katr_writer *writer)
 {
-	struct katr_writer_class *classes;
-	uint32_t *slots;
+	struct katr_writer_class *classes = grow(writer, writer->classes, writer->classes_nr,
+						 &writer->classes_room, sizeof(classes[0]));
 
-	if (writer->classes_nr < writer->classes_room / 2)
-		return true;
-	slots = more_slots(writer, &writer->classes_room);
-	classes = slots == NULL
-			  ? NULL
-			  : realloc(writer->classes, writer->classes_room / 2 * sizeof(classes[0]));
-	if (classes == NULL) {
-		fail(writer, ENOMEM);
-		free(slots);
-		return false;
-	}
-	for (uint32_t i = 0; i < writer->classes_nr; i++)
-		*free_slot(slots, writer->classes_room, hash_class(&classes[i])) = i + 1;
-	free(writer->class_slots);
-	writer->class_slots = slots;
-	writer->classes = classes;
-	return true;
+	if (classes != NULL)
+		writer->classes = classes;
+	return classes != NULL &&
+	       has_slots(writer, &writer->class_slots, writer->classes_nr, class_hash);
 }
 
 uint32_t katr_writer_class(struct katr_writer *writer, enum katr_kind kind, const uint64_t *values,
@@ -216,24 +217,25 @@ uint32_t katr_writer_class(struct katr_writer *writer, enum katr_kind kind, cons
 {
 	struct katr_writer_class wanted = { .kind = (uint8_t)kind,
 					    .values_nr = (uint8_t)values_nr };
+	const struct katr_slots *slots = &writer->class_slots;
 	uint32_t i;
 
-	if (writer->error != 0 || !has_class_slots(writer))
+	if (writer->error != 0 || !has_class_room(writer))
 		return 0;
 	memcpy(wanted.values, values, values_nr * sizeof(values[0]));
-	for (i = (uint32_t)hash_class(&wanted) & (writer->classes_room - 1);
-	     writer->class_slots[i] != 0; i = (i + 1) & (writer->classes_room - 1)) {
-		struct katr_writer_class *class = &writer->classes[writer->class_slots[i] - 1];
+	for (i = first_slot(slots, hash_class(&wanted)); slots->index[i] != 0;
+	     i = next_slot(slots, i)) {
+		struct katr_writer_class *class = &writer->classes[slots->index[i] - 1];
 
 		if (class->kind == wanted.kind &&
 		    memcmp(class->values, wanted.values, sizeof(wanted.values)) == 0) {
 			class->count++;
-			return writer->class_slots[i] - 1;
+			return slots->index[i] - 1;
 		}
 	}
 	wanted.count = 1;
 	writer->classes[writer->classes_nr] = wanted;
-	writer->class_slots[i] = writer->classes_nr + 1;
+	slots->index[i] = writer->classes_nr + 1;
 	return writer->classes_nr++;
 }
 

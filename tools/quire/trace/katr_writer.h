@@ -37,6 +37,12 @@ struct katr_text {
 struct katr_writer_class;
 struct katr_writer_string;
 
+/* Of a hash table: a power of two, or none yet. */
+struct katr_slots {
+	uint32_t *index; /* + 1; 0: free */
+	uint32_t nr;
+};
+
 struct katr_writer {
 	int error; /* the first, negative */
 	FILE *records;
@@ -53,11 +59,11 @@ struct katr_writer {
 	uint64_t live_nr;
 
 	struct katr_writer_string *strings;
-	uint32_t strings_nr, strings_room; /* slots of the table: a power of two */
-	uint32_t *string_slots;		   /* index + 1; 0: free */
+	uint32_t strings_nr, strings_room;
+	struct katr_slots string_slots;
 	struct katr_writer_class *classes;
 	uint32_t classes_nr, classes_room;
-	uint32_t *class_slots;
+	struct katr_slots class_slots;
 	uint32_t *tasks; /* their names */
 	uint32_t tasks_nr, tasks_room;
 	struct katr_text info;
