@@ -129,6 +129,7 @@ extern "C++" template <class T> inline T quire_sized_(T fields)
 #define QUIRE_NOLOCK	  (1u << 5) /* only tries locks: legal in a signal handler; may refuse */
 #define QUIRE_NORETRY	  (1u << 6) /* one attempt: does not drain other CPUs' lists */
 #define QUIRE_HUGE	  (1u << 7) /* areas alone: all will be written, so ask for huge pages */
+#define QUIRE_NOHUGE	  (1u << 8) /* areas alone: ask for no huge pages */
 /* Take from node @n only (0..7). */
 #define QUIRE_NODE(n)	  (((unsigned)(n) + 1u) << 24)
 
@@ -238,7 +239,7 @@ struct quire_options {
 	uint64_t profile_bytes;
 	uint32_t
 		profile_signal; /* profile_signal: turns that on, and off with a file; default 0, none */
-	uint32_t reserved;	/* zero: the place of later options */
+	enum quire_switch page_poison; /* page_poison: look for writes to free pages; default off */
 };
 
 /* QUIRE_OPTIONS_INIT(), or with designated fields: QUIRE_OPTIONS_INIT(.limit_bytes = 1 << 30). */

@@ -65,11 +65,13 @@ struct quire_vmalloc_options {
  * Areas of 2 MiB and more begin at a multiple of 2 MiB.  They have huge pages with thp:on, and with
  * thp:auto if similar areas are known to be written.  QUIRE_HUGE says that the caller will write all of
  * this one: an area of 2 MiB and more then has huge pages at once with thp:auto, and so has what it grows
- * by.  It changes nothing for smaller areas, or with thp:off.
+ * by.  It changes nothing for smaller areas, or with thp:off.  QUIRE_NOHUGE asks for none, with thp:on too: for addresses
+ * that are used for the first time or after a purge; what is used again keeps what it has, and what is
+ * found written twice may become huge.
  * Content is unspecified unless QUIRE_ZERO is given.
  *
  * Returns   the first byte, or NULL with errno set; then nothing has changed:
- *             EINVAL      @bytes is 0, or a flag is unknown
+ *             EINVAL      @bytes is 0, a flag is unknown, or QUIRE_HUGE and QUIRE_NOHUGE are both given
  *             ENOSPC      no hole of addresses is large enough, even after purging
  *             ENOMEM      the limit is reached even after purging, or the system refused memory or mappings
  *             EOWNERDEAD  an instance with backing:memfd, in a child of fork

@@ -10,6 +10,8 @@ enum huge_answer huge_decide(const struct huge_question *ask)
 {
 	if (ask->off)
 		return HUGE_IS_OFF;
+	if (ask->refused)
+		return HUGE_REFUSED;
 	if (ask->always)
 		return HUGE_ALWAYS;
 	if (!huge_is_dense(ask->covered_pages, ask->block_pages))

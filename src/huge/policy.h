@@ -37,6 +37,7 @@ struct huge_map;
 /* What is known about a block without memory. */
 struct huge_question {
 	bool off, always; /* thp:off, thp:on */
+	bool refused;	  /* QUIRE_NOHUGE */
 	/* See above. */
 	bool populated, grown_and_full, witness_was_dense, large;
 	uint32_t covered_pages, block_pages; /* pages of the block that may be used; and all */
@@ -45,6 +46,7 @@ struct huge_question {
 
 enum huge_answer {
 	HUGE_IS_OFF,
+	HUGE_REFUSED,	  /* the caller wants none (QUIRE_NOHUGE) */
 	HUGE_NOT_COVERED, /* too much of a huge page would be beyond the area */
 	HUGE_UNKNOWN,	  /* nothing says that it will be written */
 	HUGE_PROBE,	  /* similar areas were written; it becomes the next witness */

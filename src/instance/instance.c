@@ -54,7 +54,9 @@ static void init_options(struct quire *q, const struct quire_options *options)
 
 	q->options = *options;
 	q->annotated = annotate_wanted();
-	if (q->annotated)
+	q->page_poison = options->page_poison == QUIRE_ON;
+	q->watched = q->annotated || q->page_poison;
+	if (q->watched)
 		q->options.rseq = QUIRE_OFF;
 	q->shared = options->backing == QUIRE_BACKING_MEMFD;
 	q->page_shift = (uint8_t)(options->page_shift > system ? options->page_shift : system);

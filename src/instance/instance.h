@@ -43,6 +43,8 @@ struct quire {
 	bool debug, hardened;	     /* (c) malloc's, which sets them: it looks at each block */
 	uint32_t sample;	     /* (c) malloc's likewise: one block in so many is guarded */
 	uint64_t profile_bytes;	     /* (c) malloc's likewise: it samples the heap */
+	bool page_poison;	     /* (c) free pages are filled, and looked at: page/watch.h */
+	bool watched;		     /* (c) one of these two */
 	bool annotated;		     /* (c) tools are told of allocations and frees: annotate.h */
 	uint8_t page_shift;	     /* (c) */
 	uint8_t nodes_nr;	     /* (c) nodes that flags may name: pages have a zone for each */

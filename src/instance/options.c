@@ -377,8 +377,6 @@ int quire_options_check(const struct quire_options *options)
 {
 	const struct option_key *key;
 
-	if (options->reserved != 0)
-		return -E2BIG;
 	for (unsigned i = 0; (key = option_key_at(i)) != NULL; i++) {
 		if (!field_is_right(key, options))
 			return -EINVAL;

@@ -45,7 +45,7 @@
 #include "malloc/sparse.h"
 #include "malloc/traces.h"
 #include "slab/objects.h"
-#include "slab/poison.h"
+#include "base/poison.h"
 #include "slab/record.h"
 #include "slab/slab.h"
 

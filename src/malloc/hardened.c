@@ -39,7 +39,7 @@
 #include "slab/class.h"
 #include "slab/hardened.h"
 #include "slab/objects.h"
-#include "slab/poison.h"
+#include "base/poison.h"
 #include "slab/slab.h"
 #include "vmap/commit.h"
 #include "vmap/free.h"

@@ -33,7 +33,7 @@
 #include "machine/mem.h"
 #include "malloc/countdown.h"
 #include "malloc/heap.h"
-#include "slab/poison.h"
+#include "base/poison.h"
 
 /* A page and 300 bytes each: 1.1 MiB at most.  Programs have more places that free wrongly than so many blocks apart. */
 #ifndef SAMPLED_SLOTS_NR

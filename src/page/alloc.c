@@ -38,6 +38,7 @@
 #include "page/rmqueue.h"
 #include "page/stacks.h"
 #include "page/state.h"
+#include "page/watch.h"
 
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | QUIRE_NOWAIT | QUIRE_ATOMIC |            \
@@ -71,8 +72,8 @@ void *page_finish_alloc(struct pages *p, uint32_t frame, const struct page_reque
 
 	CHECK_VALUES((state & ~STATE_ZERO) == (STATE_CACHED | order), frame, state);
 	page_set_state(p, frame, STATE_ALLOCATED | order);
-	if (UNLIKELY(p->q.annotated))
-		annotate_alloc(addr, (size_t)1 << (order + p->page_shift), state & STATE_ZERO);
+	if (UNLIKELY(p->q.watched))
+		page_watch_alloc(p, addr, (size_t)1 << (order + p->page_shift), state);
 	if ((request->flags & QUIRE_ZERO) && !(state & STATE_ZERO))
 		memset(addr, 0, (size_t)1 << (order + p->page_shift));
 	return addr;

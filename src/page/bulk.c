@@ -15,7 +15,6 @@
 #include "base/errno.h"
 #include "base/mem.h"
 #include "instance/worker.h"
-#include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/process.h"
@@ -28,6 +27,7 @@
 #include "page/pcp.h"
 #include "page/request.h"
 #include "page/state.h"
+#include "page/watch.h"
 #include "page/zone.h"
 
 /* Linux unlocks after SWAP_CLUSTER_MAX = 32; twice that is one cache line's worth of state bytes.
@@ -146,8 +146,8 @@ static uint32_t prepare(struct pages *p, void **slot, uint8_t *tag)
 	if (*slot == NULL)
 		return FRAME_NONE;
 	frame = page_check_free(p, *slot, 0, "quire_free_pages_bulk");
-	if (UNLIKELY(p->q.annotated))
-		annotate_free(*slot, (size_t)1 << p->page_shift);
+	if (UNLIKELY(p->q.watched))
+		page_watch_free(p, *slot, (size_t)1 << p->page_shift);
 	*slot = NULL;
 	page_set_state(p, frame, STATE_CACHED);
 	*tag = load_relaxed(&p->tag[page_block(p, frame)]);

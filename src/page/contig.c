@@ -15,7 +15,6 @@
 
 #include "base/check.h"
 #include "base/errno.h"
-#include "machine/annotate.h"
 #include "machine/lock.h"
 #include "page/alloc.h"
 #include "page/block.h"
@@ -30,6 +29,7 @@
 #include "page/pages.h"
 #include "page/request.h"
 #include "page/state.h"
+#include "page/watch.h"
 #include "page/zone.h"
 
 /* Frames [first, end), of one zone. */
@@ -218,8 +218,8 @@ void quire_free_contig_range(struct quire *q, void *addr, size_t bytes)
 		char *page = (char *)addr + at;
 		uint32_t frame = page_check_free(p, page, 0, "quire_free_contig_range");
 
-		if (UNLIKELY(q->annotated))
-			annotate_free(page, page_bytes);
+		if (UNLIKELY(q->watched))
+			page_watch_free(p, page, page_bytes);
 		page_set_state(p, frame, STATE_CACHED);
 		page_free_direct(p, frame);
 	}

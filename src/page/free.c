@@ -21,7 +21,6 @@
 #include "base/entry.h"
 #include "base/opaque.h"
 #include "base/whole.h"
-#include "machine/annotate.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/stack.h"
@@ -39,6 +38,7 @@
 #include "page/pcp.h"
 #include "page/stacks.h"
 #include "page/state.h"
+#include "page/watch.h"
 #include "page/zone.h"
 
 /* ---- misuse ---- */
@@ -249,8 +249,8 @@ static __attribute__((noinline, cold)) void free_slow(struct pages *p, uint32_t 
 	unsigned order = page_state(p, frame) & STATE_ORDER;
 
 	USDT(mm_page_free, page_pfn(p, frame), order);
-	if (UNLIKELY(p->q.annotated))
-		annotate_free(page_addr(p, frame), (size_t)1 << (order + p->page_shift));
+	if (UNLIKELY(p->q.watched))
+		page_watch_free(p, page_addr(p, frame), (size_t)1 << (order + p->page_shift));
 	page_free_frame(p, frame, order);
 }
 

@@ -7,27 +7,13 @@
  * already.  Poison fills an object while it is free; an allocation finds whether anything was written to it since, and
  * fills it with FRESH, so that what was never written can be recognised.
  *
- * Such caches have a class of their own.  What is written: poison.h.
+ * Such caches have a class of their own.  What is written: base/poison.h.
  */
 #include "slab/cache.h"
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "slab/poison.h"
-
-const uint8_t *poison_other(const uint8_t *from, const uint8_t *end, uint8_t value)
-{
-	uint64_t word = value * UINT64_C(0x0101010101010101), found;
-
-	for (; end - from >= (ptrdiff_t)sizeof(found); from += sizeof(found)) {
-		memcpy(&found, from, sizeof(found));
-		if (found != word)
-			break;
-	}
-	while (from < end && *from == value)
-		from++;
-	return from;
-}
+#include "base/poison.h"
 
 static void set_zones(const struct quire_cache *cache, uint8_t *slot, uint8_t value)
 {

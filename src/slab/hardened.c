@@ -39,7 +39,7 @@
 #include "page/alloc.h"
 #include "slab/meta.h"
 #include "slab/objects.h"
-#include "slab/poison.h"
+#include "base/poison.h"
 #include "slab/record.h"
 #include "slab/sheaf.h"
 

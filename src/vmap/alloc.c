@@ -69,7 +69,7 @@
 #define SPREAD_LARGE   ((size_t)1 << 30)
 #define FLAGS_KNOWN                                                                                \
 	(QUIRE_MOVABLE | QUIRE_RECLAIMABLE | QUIRE_ZERO | FLAGS_NO_WAIT | QUIRE_NORETRY |          \
-	 QUIRE_HUGE | 0xff000000u)
+	 QUIRE_HUGE | QUIRE_NOHUGE | 0xff000000u)
 
 /* ---- the request ---- */
 
@@ -130,6 +130,7 @@ int vmap_request_make(const struct vmap *v, struct vmap_request *request, size_t
 	};
 	if (bytes == 0 || (flags & ~FLAGS_KNOWN) != 0 ||
 	    (flags & (QUIRE_MOVABLE | QUIRE_RECLAIMABLE)) == (QUIRE_MOVABLE | QUIRE_RECLAIMABLE) ||
+	    (flags & (QUIRE_HUGE | QUIRE_NOHUGE)) == (QUIRE_HUGE | QUIRE_NOHUGE) ||
 	    flags >> 24 > v->q->nodes_nr)
 		return -EINVAL;
 	if (pages > v->span_pages - v->guard_pages)

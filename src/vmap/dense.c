@@ -219,6 +219,7 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 	struct dense *d = &v->dense[shared ? REGION_MIDDLE : REGION_LARGE];
 	uint32_t from = range->start + request->kept, end = range_end(range), huge;
 	struct huge_question ask = { .always = v->always,
+				     .refused = (request->flags & QUIRE_NOHUGE) != 0,
 				     .populated = !shared && (request->flags & QUIRE_HUGE) != 0,
 				     .grown_and_full = request->grown_and_full,
 				     .block_pages = v->block_pages };
@@ -229,7 +230,7 @@ void dense_advise(struct vmap *v, const struct range *range, const struct vmap_r
 	/* What the caller says of this area says nothing of others. */
 	if (huge != 0 && d->until_probe != 0 && !ask.populated)
 		d->until_probe--;
-	if (plain && huge == 0 && !ask.populated)
+	if (plain && huge == 0 && !ask.populated && !ask.refused)
 		set_witness(d, from, shared ? end : range->start + range->usable);
 	mutex_release(&v->q->huge_mutex);
 }
@@ -268,8 +269,8 @@ void dense_reuse(struct vmap *v, const struct range *range, unsigned flags)
 				     .block_pages = v->block_pages,
 				     .until_probe = 1 };
 
-	if (!v->huge || range->start < v->region_start[REGION_LARGE] || first >= end ||
-	    !(v->always || ask.populated || load_relaxed(&d->was_dense)))
+	if (!v->huge || flags & QUIRE_NOHUGE || range->start < v->region_start[REGION_LARGE] ||
+	    first >= end || !(v->always || ask.populated || load_relaxed(&d->was_dense)))
 		return;
 	if (end - first > REUSED_MAX)
 		end = first + REUSED_MAX;

@@ -325,8 +325,8 @@ void *quire_kvmalloc(struct quire *q, size_t bytes, unsigned flags)
 
 	if (bytes == 0 || bytes > KV_PAGES_BYTES)
 		return quire_vmalloc(q, bytes, flags);
-	addr = page_alloc_run(q, bytes_order(q, bytes), (flags & ~QUIRE_HUGE) | QUIRE_NORETRY,
-			      &error);
+	addr = page_alloc_run(q, bytes_order(q, bytes),
+			      (flags & ~(QUIRE_HUGE | QUIRE_NOHUGE)) | QUIRE_NORETRY, &error);
 	/* Free pages may be too scattered for a run, and still be enough for an area. */
 	return addr != NULL ? addr : quire_vmalloc(q, bytes, flags);
 }

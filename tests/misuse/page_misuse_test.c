@@ -15,6 +15,8 @@ static const struct misuse misuses[] = {
 	{ "double_free_bulk", "double free" AT_WITH("quire_free_pages_bulk", "order 0") },
 	{ "contig_free_twice", "double free" AT_WITH("quire_free_contig_range", "order 0") },
 	{ "contig_free_block", "wrong order" AT_WITH("quire_free_contig_range", "order 0") },
+	{ "written_after_free",
+	  "written after it was freed" AT_WITH("quire_alloc_pages", "offset 100") },
 	{ "free_middle", "the middle of a block" AT_WITH(FREE, "order 0") },
 	{ "free_middle_of_order", "the middle of a block" AT_WITH(FREE, "order 1") },
 	{ "free_stack", "foreign pointer" AT_WITH(FREE, "order 0") },

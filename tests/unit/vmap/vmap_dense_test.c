@@ -151,6 +151,26 @@ static void area_whose_caller_writes_all_has_huge_pages_at_once(void **state)
 	quire_destroy(q);
 }
 
+static void area_whose_caller_wants_none_has_no_huge_pages(void **state)
+{
+	struct quire *q = make(QUIRE_ON, MIB(512));
+	char *area = quire_vmalloc(q, MIB(8), QUIRE_NOHUGE);
+
+	(void)state;
+	assert_non_null(area);
+	assert_u64_eq(sections_of_kind(q, area, MIB(8), HUGE_PLAIN), 4);
+	area = quire_vrealloc(q, area, MIB(12), QUIRE_NOHUGE);
+	assert_u64_eq(sections_of_kind(q, area, MIB(12), HUGE_PLAIN), 6);
+	/* It says nothing of others. */
+	area = take(q, MIB(8));
+	assert_u64_eq(sections_of_kind(q, area, MIB(8), HUGE_PLAIN), 0);
+	errno = 0;
+	assert_null(quire_vmalloc(q, MIB(8), QUIRE_HUGE | QUIRE_NOHUGE));
+	assert_int_equal(errno, EINVAL);
+	assert_null(quire_alloc_pages(q, 0, QUIRE_NOHUGE));
+	quire_destroy(q);
+}
+
 static void area_that_is_cleared_to_be_used_again_has_huge_pages(void **state)
 {
 	struct quire *q = make(QUIRE_AUTO, MIB(512));
@@ -393,6 +413,7 @@ int main(void)
 		cmocka_unit_test(areas_written_whole_get_huge_pages),
 		cmocka_unit_test(witness_is_one_block_once_areas_are_known_to_be_written),
 		cmocka_unit_test(area_whose_caller_writes_all_has_huge_pages_at_once),
+		cmocka_unit_test(area_whose_caller_wants_none_has_no_huge_pages),
 		cmocka_unit_test(area_that_is_cleared_to_be_used_again_has_huge_pages),
 		cmocka_unit_test(flag_for_huge_pages_asks_for_none_where_there_are_to_be_none),
 		cmocka_unit_test(area_used_again_has_huge_pages_where_areas_are_written),
