@@ -73,6 +73,49 @@ static void pages_that_were_given_go_with_the_mapping(void)
 	EXPECT(vmap(NULL, 0, VM_MAP, PAGE_KERNEL) == NULL);
 }
 
+static bool is_mapped_as(struct vm_area_struct *vma, const char *area, unsigned long pgoff)
+{
+	const char *seen = (const char *)vma->vm_start;
+
+	for (unsigned long at = 0; at < vma->vm_end - vma->vm_start; at += PAGE_SIZE)
+		if (seen[at] != area[at + pgoff * PAGE_SIZE])
+			return false;
+	return true;
+}
+
+static void an_area_for_users_is_mapped_elsewhere(void)
+{
+	uint64_t before = allocated_pages();
+	char *area = (char *)vmalloc_user(5 * PAGE_SIZE - 9), *plain = (char *)vmalloc(PAGE_SIZE);
+	char *room =
+		(char *)mmap(NULL, 3 * PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vm_area_struct vma = { .vm_start = (unsigned long)room,
+				      .vm_end = (unsigned long)room + 3 * PAGE_SIZE };
+
+	BUG_ON(area == NULL || room == MAP_FAILED);
+	EXPECT_EQ(allocated_pages(), before + 5);
+	EXPECT(is_vmalloc_addr(area));
+	for (int i = 0; i < 5; i++) {
+		EXPECT_EQ(area[i * (int)PAGE_SIZE], 0);
+		area[i * (int)PAGE_SIZE] = (char)(i + 1);
+	}
+	EXPECT_EQ(remap_vmalloc_range(&vma, area, 3), -EINVAL);
+	EXPECT_EQ(remap_vmalloc_range(&vma, plain, 0), -EINVAL);
+	EXPECT_EQ(remap_vmalloc_range_partial(&vma, vma.vm_start, area, 0, 4 * PAGE_SIZE), -EINVAL);
+	EXPECT_EQ(remap_vmalloc_range(&vma, area, 2), 0);
+	EXPECT(is_mapped_as(&vma, area, 2));
+	room[PAGE_SIZE] = 77;
+	EXPECT_EQ(area[3 * PAGE_SIZE], 77);
+	EXPECT_EQ(remap_vmalloc_range_partial(&vma, vma.vm_start + PAGE_SIZE, area, 0, PAGE_SIZE),
+		  0);
+	EXPECT_EQ(room[PAGE_SIZE], 1);
+	EXPECT_EQ(munmap(room, 3 * PAGE_SIZE), 0);
+	vfree(plain);
+	vfree(area);
+	EXPECT_EQ(allocated_pages(), before);
+	EXPECT(vmalloc_user(0) == NULL);
+}
+
 static int __init aliases_init(void)
 {
 	struct page *pages[3] = { alloc_page(GFP_KERNEL), alloc_page(GFP_KERNEL), NULL };
@@ -93,6 +136,7 @@ static int __init aliases_init(void)
 	__free_page(pages[1]);
 	a_mapping_is_protected_as_asked();
 	pages_that_were_given_go_with_the_mapping();
+	an_area_for_users_is_mapped_elsewhere();
 	return 0;
 }
 

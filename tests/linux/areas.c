@@ -42,6 +42,28 @@ static void areas_are_aligned_and_zeroed_as_asked(void)
 	vfree(area);
 }
 
+static void an_area_lies_in_its_bounds_with_huge_pages_or_without(void)
+{
+	char *area =
+		(char *)__vmalloc_node_range(4UL << 20, 1, VMALLOC_START, VMALLOC_END, GFP_KERNEL,
+					     PAGE_KERNEL, VM_NO_HUGE_VMAP, NUMA_NO_NODE, NULL);
+	unsigned long start = (unsigned long)area;
+
+	EXPECT(area != NULL);
+	vfree(area);
+	area = (char *)__vmalloc_node_range(PAGE_SIZE, PAGE_SIZE, start, start + (4UL << 20),
+					    GFP_KERNEL | __GFP_ZERO, PAGE_KERNEL,
+					    VM_ALLOW_HUGE_VMAP, NUMA_NO_NODE, NULL);
+	EXPECT((unsigned long)area >= start && (unsigned long)area < start + (4UL << 20));
+	EXPECT_EQ(*area, 0);
+	vfree(area);
+	EXPECT(__vmalloc_node_range(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END, GFP_KERNEL,
+				    PAGE_KERNEL, VM_ALLOW_HUGE_VMAP | VM_NO_HUGE_VMAP, NUMA_NO_NODE,
+				    NULL) == NULL);
+	EXPECT(__vmalloc_node_range(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END, GFP_KERNEL,
+				    PAGE_KERNEL_RO, 0, NUMA_NO_NODE, NULL) == NULL);
+}
+
 static void each_address_of_an_area_has_a_page(void)
 {
 	char *area = (char *)vmalloc(3 * PAGE_SIZE);
@@ -201,6 +223,7 @@ static void a_lock_holder_frees_without_waiting(void)
 static int __init areas_init(void)
 {
 	areas_are_aligned_and_zeroed_as_asked();
+	an_area_lies_in_its_bounds_with_huge_pages_or_without();
 	each_address_of_an_area_has_a_page();
 	small_memory_is_aligned_and_grows();
 	what_grows_is_zeroed_beyond_its_old_size();

@@ -4,6 +4,9 @@
  *
  * Objects of a cache with SLAB_TYPESAFE_BY_RCU are freed after a grace period of linux/rcupdate.h, where the kernel
  * lets them be used again at once and keeps only their slabs.
+ *
+ * Of a cache with SLAB_STORE_USER it is known which calls led to each allocation: the warning of kmem_cache_destroy()
+ * says so of the objects that are in use.  It takes a list under a lock, and a stack that is walked at each allocation.
  */
 #ifndef QUIRE_LINUX_SLAB_H
 #define QUIRE_LINUX_SLAB_H
@@ -11,6 +14,7 @@
 #include <linux/kvmalloc.h>
 #include <linux/rcupdate.h>
 
+#include <execinfo.h>
 #include <quire/slab.h>
 
 #define SLAB_HWCACHE_ALIGN	0x01u
@@ -20,16 +24,122 @@
 #define SLAB_RECLAIM_ACCOUNT	0x10u
 #define SLAB_TYPESAFE_BY_RCU	0x20u
 #define SLAB_PANIC		0x40u
+#define SLAB_STORE_USER		0x80u
 #define SLAB_ACCOUNT		0u
 #define SLAB_CONSISTENCY_CHECKS 0u
 #define SLAB_MEM_SPREAD		0u
+#define SLAB_CACHE_DMA		0u
+#define SLAB_CACHE_DMA32	0u
+#define SLAB_NOLEAKTRACE	0u
+#define SLAB_NO_USER_FLAGS	0u
+#define SLAB_SKIP_KFENCE	0u
 #define SLAB_TEMPORARY		SLAB_RECLAIM_ACCOUNT
 
 struct kmem_cache {
 	struct quire_cache *cache;
 	void (*ctor)(void *object);
 	slab_flags_t flags;
+	struct quire_linux_users *users; /* NULL without SLAB_STORE_USER */
 };
+
+/* What else a cache may have, since Linux 6.12.  Nobody copies objects to another address space, and nothing is stored in free ones. */
+struct kmem_cache_args {
+	unsigned align;
+	unsigned useroffset, usersize;
+	unsigned freeptr_offset;
+	bool use_freeptr_offset;
+	void (*ctor)(void *object);
+};
+
+/* ---- who allocated ---- */
+
+/* An object in use, and the calls that led to its allocation. */
+struct quire_linux_user {
+	struct quire_linux_user *next;
+	const void *object;
+	int calls_nr;
+	void *calls[16];
+};
+
+#define QUIRE_LINUX_USERS_ 256u
+
+struct quire_linux_users {
+	pthread_mutex_t lock;
+	struct quire_linux_user
+		*user[QUIRE_LINUX_USERS_]; /* under the lock, by the object's address */
+};
+
+/* The place of an object's user in the table, or where it belongs.  Under the lock. */
+static inline struct quire_linux_user **quire_linux_user_of_(struct quire_linux_users *users,
+							     const void *object)
+{
+	struct quire_linux_user **at =
+		&users->user[((uintptr_t)object / ARCH_KMALLOC_MINALIGN) % QUIRE_LINUX_USERS_];
+
+	while (*at != NULL && (*at)->object != object)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Without memory for it, of the object nothing is known. */
+static inline void quire_linux_note_user_(struct kmem_cache *cache, const void *object)
+{
+	struct quire_linux_user *user, **at;
+
+	if (likely(cache->users == NULL) || object == NULL)
+		return;
+	user = (struct quire_linux_user *)calloc(1, sizeof(*user));
+	if (user == NULL)
+		return;
+	user->object = object;
+	user->calls_nr = backtrace(user->calls, ARRAY_SIZE(user->calls));
+	(void)pthread_mutex_lock(&cache->users->lock);
+	at = quire_linux_user_of_(cache->users, object);
+	*at = user;
+	(void)pthread_mutex_unlock(&cache->users->lock);
+}
+
+/* Before the object is another's. */
+static inline void quire_linux_forget_user_(struct kmem_cache *cache, const void *object)
+{
+	struct quire_linux_user *user, **at;
+
+	if (likely(cache->users == NULL) || object == NULL)
+		return;
+	(void)pthread_mutex_lock(&cache->users->lock);
+	at = quire_linux_user_of_(cache->users, object);
+	user = *at;
+	if (user != NULL)
+		*at = user->next;
+	(void)pthread_mutex_unlock(&cache->users->lock);
+	free(user);
+}
+
+static inline void quire_linux_say_user_(struct kmem_cache *cache, const void *object)
+{
+	struct quire_linux_user *user;
+	char **names;
+
+	if (cache->users == NULL)
+		return;
+	(void)pthread_mutex_lock(&cache->users->lock);
+	user = *quire_linux_user_of_(cache->users, object);
+	names = user != NULL ? backtrace_symbols(user->calls, user->calls_nr) : NULL;
+	for (int i = 0; names != NULL && i < user->calls_nr; i++)
+		printk("  allocated in %s\n", names[i]);
+	(void)pthread_mutex_unlock(&cache->users->lock);
+	free(names);
+}
+
+/* Of a cache without objects. */
+static inline void quire_linux_end_users_(struct kmem_cache *cache)
+{
+	if (cache->users != NULL)
+		(void)pthread_mutex_destroy(&cache->users->lock);
+	free(cache->users);
+}
+
+/* ---- caches ---- */
 
 /* Calls the constructor of a cache, @arg, as Quire calls constructors. */
 static inline void quire_linux_construct_(void *object, void *arg)
@@ -55,20 +165,32 @@ static inline unsigned quire_linux_cache_flags_(slab_flags_t flags, bool is_cons
 	return cache_flags;
 }
 
-static inline struct kmem_cache *kmem_cache_create(const char *name, unsigned size, unsigned align,
-						   slab_flags_t flags, void (*ctor)(void *object))
+/* False: there is no memory for it. */
+static inline bool quire_linux_begin_users_(struct kmem_cache *cache)
+{
+	if (!(cache->flags & SLAB_STORE_USER))
+		return true;
+	cache->users = (struct quire_linux_users *)calloc(1, sizeof(*cache->users));
+	return cache->users != NULL && pthread_mutex_init(&cache->users->lock, NULL) == 0;
+}
+
+static inline struct kmem_cache *quire_linux_create_with_(const char *name, unsigned size,
+							  const struct kmem_cache_args *args,
+							  slab_flags_t flags)
 {
 	struct kmem_cache *cache = (struct kmem_cache *)malloc(sizeof(*cache));
-	const struct quire_cache_options options =
-		QUIRE_CACHE_OPTIONS_INIT(.name = name, .size = size,
-					 .align = align < 16 ? 0 : align,
-					 .flags = quire_linux_cache_flags_(flags, ctor != NULL),
-					 .construct = ctor != NULL ? quire_linux_construct_ : NULL,
-					 .arg = cache);
+	const struct kmem_cache_args none = { .align = 0 }, *with = args != NULL ? args : &none;
+	const struct quire_cache_options options = QUIRE_CACHE_OPTIONS_INIT(
+			.name = name, .size = size, .align = with->align < 16 ? 0 : with->align,
+			.flags = quire_linux_cache_flags_(flags, with->ctor != NULL),
+			.construct = with->ctor != NULL ? quire_linux_construct_ : NULL,
+			.arg = cache);
 
 	if (cache != NULL) {
-		*cache = (struct kmem_cache){ .ctor = ctor, .flags = flags };
-		if (quire_cache_create(quire_default(), &options, &cache->cache) != 0) {
+		*cache = (struct kmem_cache){ .ctor = with->ctor, .flags = flags };
+		if (!quire_linux_begin_users_(cache) ||
+		    quire_cache_create(quire_default(), &options, &cache->cache) != 0) {
+			quire_linux_end_users_(cache);
 			free(cache);
 			cache = NULL;
 		}
@@ -77,6 +199,29 @@ static inline struct kmem_cache *kmem_cache_create(const char *name, unsigned si
 	return cache;
 }
 
+static inline struct kmem_cache *quire_linux_create_(const char *name, unsigned size,
+						     unsigned align, slab_flags_t flags,
+						     void (*ctor)(void *object))
+{
+	const struct kmem_cache_args args = { .align = align, .ctor = ctor };
+
+	return quire_linux_create_with_(name, size, &args, flags);
+}
+
+/* As quire_linux_create_with_(), of a NULL that has no other type. */
+static inline struct kmem_cache *quire_linux_create_plain_(const char *name, unsigned size,
+							   const void *none, slab_flags_t flags)
+{
+	return quire_linux_create_with_(name, size, (const struct kmem_cache_args *)none, flags);
+}
+
+/* (name, size, args, flags), or as before Linux 6.12 (name, size, align, flags, ctor): by the third one's type. */
+#define kmem_cache_create(name, size, args, ...)                                                   \
+	_Generic((args), struct kmem_cache_args *                                                  \
+		 : quire_linux_create_with_, const struct kmem_cache_args *                        \
+		 : quire_linux_create_with_, void *                                                \
+		 : quire_linux_create_plain_, default                                              \
+		 : quire_linux_create_)(name, size, args, __VA_ARGS__)
 #define kmem_cache_create_usercopy(name, size, align, flags, offset, bytes, ctor)                  \
 	kmem_cache_create(name, size, align, flags, ctor)
 #define KMEM_CACHE(type, flags)                                                                    \
@@ -93,8 +238,10 @@ static inline void quire_linux_warn_of_objects_(struct kmem_cache *cache)
 
 	(void)WARN(true, "kmem_cache_destroy: %zu objects of %zu bytes are in use", used,
 		   quire_cache_size(cache->cache));
-	for (size_t i = 0; i < used && i < QUIRE_LINUX_LEFT_; i++)
+	for (size_t i = 0; i < used && i < QUIRE_LINUX_LEFT_; i++) {
 		printk("object at %p\n", objects[i]);
+		quire_linux_say_user_(cache, objects[i]);
+	}
 }
 
 /* Objects that are in use are a warning, and stay with their cache. */
@@ -104,10 +251,12 @@ static inline void kmem_cache_destroy(struct kmem_cache *cache)
 		return;
 	if (cache->flags & SLAB_TYPESAFE_BY_RCU)
 		rcu_barrier();
-	if (quire_cache_destroy(cache->cache) == 0)
-		free(cache);
-	else
+	if (quire_cache_destroy(cache->cache) != 0) {
 		quire_linux_warn_of_objects_(cache);
+		return;
+	}
+	quire_linux_end_users_(cache);
+	free(cache);
 }
 
 /* What is constructed, or may still be read, is zeroed only if the call asks for it. */
@@ -122,8 +271,11 @@ static inline unsigned quire_linux_object_flags_(const struct kmem_cache *cache,
 
 static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
-	return QUIRE_LINUX_ALLOC_WITH_(gfp, quire_linux_object_flags_(cache, gfp),
-				       quire_cache_alloc(cache->cache, quire_flags_));
+	void *object = QUIRE_LINUX_ALLOC_WITH_(gfp, quire_linux_object_flags_(cache, gfp),
+					       quire_cache_alloc(cache->cache, quire_flags_));
+
+	quire_linux_note_user_(cache, object);
+	return object;
 }
 
 #define kmem_cache_zalloc(cache, gfp)		kmem_cache_alloc(cache, (gfp) | __GFP_ZERO)
@@ -138,6 +290,7 @@ static inline void quire_linux_free_object_(void *cache, void *object)
 
 static inline void kmem_cache_free(struct kmem_cache *cache, void *object)
 {
+	quire_linux_forget_user_(cache, object);
 	if (unlikely(cache->flags & SLAB_TYPESAFE_BY_RCU))
 		quire_linux_after_grace_(quire_linux_free_object_, cache->cache, object);
 	else
@@ -151,8 +304,11 @@ static inline int kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp, siz
 	size_t got = quire_cache_alloc_bulk(cache->cache, quire_linux_object_flags_(cache, gfp),
 					    count, objects);
 
-	if (got == count)
+	if (got == count) {
+		for (size_t i = 0; i < count; i++)
+			quire_linux_note_user_(cache, objects[i]);
 		return (int)count;
+	}
 	quire_cache_free_bulk(cache->cache, got, objects);
 	return 0;
 }

@@ -4,6 +4,9 @@
  *
  * A mapping of vmap() has a record, in a list: its pages, which vmalloc_to_page() finds, and with VM_MAP_PUT_PAGES the
  * caller's array of them, since vfree() then drops a reference of each page and frees the array.
+ *
+ * vmalloc_user() makes such a mapping of pages of its own, which remap_vmalloc_range() can map elsewhere; in an instance
+ * without backing:memfd it returns an area, which that refuses.
  */
 #ifndef QUIRE_LINUX_VMALLOC_H
 #define QUIRE_LINUX_VMALLOC_H
@@ -15,8 +18,14 @@
 
 #define VM_ALLOC	   0x02u
 #define VM_MAP		   0x04u
+#define VM_USERMAP	   0x08u
 #define VM_MAP_PUT_PAGES   0x200u
 #define VM_ALLOW_HUGE_VMAP 0x400u
+#define VM_NO_HUGE_VMAP	   0x800u
+
+/* Bounds that are none. */
+#define VMALLOC_START 0UL
+#define VMALLOC_END   ULONG_MAX
 
 /* As mprotect() takes it; how memory is cached is the system's business. */
 typedef struct {
@@ -37,6 +46,7 @@ struct quire_linux_mapping {
 	struct quire_linux_mapping *next;
 	char *addr;
 	unsigned count;
+	unsigned long flags;  /* VM_* */
 	bool is_protected;    /* otherwise than quire_vmap() has it */
 	struct page **owned;  /* the array that the caller has given away, or NULL */
 	struct page *pages[]; /* by their own addresses */
@@ -83,8 +93,8 @@ static inline struct quire_linux_mapping *quire_linux_take_mapping_(const void *
 	return mapping;
 }
 
-/* The page that a mapping has at @addr; NULL: no mapping is there. */
-static inline struct page *quire_linux_mapped_(const void *addr)
+/* The page that a mapping with @flags has at @addr; NULL: no such mapping is there. */
+static inline struct page *quire_linux_mapped_(const void *addr, unsigned long flags)
 {
 	struct page *page = NULL;
 
@@ -95,7 +105,7 @@ static inline struct page *quire_linux_mapped_(const void *addr)
 	     mapping != NULL && page == NULL; mapping = mapping->next) {
 		size_t index = ((uintptr_t)addr - (uintptr_t)mapping->addr) >> PAGE_SHIFT;
 
-		if (index < mapping->count)
+		if (index < mapping->count && (mapping->flags & flags) == flags)
 			page = mapping->pages[index];
 	}
 	(void)pthread_mutex_unlock(&quire_linux_mappings.lock);
@@ -120,6 +130,7 @@ static inline void *vmap(struct page **pages, unsigned count, unsigned long flag
 		return NULL;
 	mapping->addr = (char *)quire_vmap(quire_default(), (void *const *)pages, count, 0);
 	mapping->count = count;
+	mapping->flags = flags;
 	mapping->is_protected = pgprot_val(prot) != pgprot_val(PAGE_KERNEL);
 	mapping->owned = flags & VM_MAP_PUT_PAGES ? pages : NULL;
 	if (mapping->addr == NULL) {
@@ -193,9 +204,109 @@ static inline void *quire_linux_vmalloc_(size_t size, size_t align, gfp_t gfp, u
 #define vzalloc_node(size, node)		       vzalloc(size)
 #define vmalloc_huge(size, gfp)			       quire_linux_vmalloc_(size, 1, gfp, QUIRE_HUGE)
 #define vmalloc_huge_node(size, gfp, node)	       vmalloc_huge(size, gfp)
-#define vmalloc_user(size)			       vzalloc(size) /* all memory is the program's */
 #define vmalloc_32(size)			       vmalloc(size)
-#define vmalloc_32_user(size)			       vzalloc(size)
+#define vmalloc_32_user(size)			       vmalloc_user(size)
+
+/* What Quire's flags say of huge pages. */
+static inline unsigned quire_linux_huge_flags_(unsigned long vm_flags)
+{
+	return (vm_flags & VM_ALLOW_HUGE_VMAP ? QUIRE_HUGE : 0) |
+	       (vm_flags & VM_NO_HUGE_VMAP ? QUIRE_NOHUGE : 0);
+}
+
+/* An area between @start and @end.  Of protections there is only PAGE_KERNEL. */
+static inline void *__vmalloc_node_range(unsigned long size, unsigned long align,
+					 unsigned long start, unsigned long end, gfp_t gfp,
+					 pgprot_t prot, unsigned long vm_flags, int node,
+					 const void *caller)
+{
+	unsigned flags = quire_linux_huge_flags_(vm_flags);
+	struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = align, .start = (const void *)start,
+					   .end = end == VMALLOC_END ? NULL : (const void *)end);
+
+	(void)node;
+	(void)caller;
+	if (pgprot_val(prot) != pgprot_val(PAGE_KERNEL)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return QUIRE_LINUX_ALLOC_WITH_(gfp, quire_linux_flags_(gfp) | flags,
+				       (options.flags = quire_flags_,
+					quire_vmalloc_with(quire_default(), size, &options)));
+}
+
+/* ---- for the program's other mappings ---- */
+
+/* Where the program has made room for pages: by mmap(), with any protection. */
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	unsigned long vm_pgoff;
+	unsigned long vm_flags;
+};
+
+/* Gives pages back that vmalloc_user() has no use for, and their array. */
+static inline void quire_linux_drop_pages_(void **pages, size_t count)
+{
+	quire_free_pages_bulk(quire_default(), pages, count);
+	free(pages);
+}
+
+static inline void *vmalloc_user(unsigned long size)
+{
+	size_t count = PAGE_ALIGN(size) >> PAGE_SHIFT;
+	void **pages = (void **)calloc(count, sizeof(*pages)), *addr = NULL;
+	bool is_shared = true;
+
+	if (pages == NULL || count == 0 || count > UINT_MAX)
+		goto out;
+	if (quire_alloc_pages_bulk(quire_default(), pages, count, QUIRE_ZERO) == count) {
+		addr = vmap((struct page **)pages, (unsigned)count,
+			    VM_MAP | VM_USERMAP | VM_MAP_PUT_PAGES, PAGE_KERNEL);
+		is_shared = addr != NULL || errno != ENOTSUP;
+	}
+out:
+	if (addr == NULL && pages != NULL)
+		quire_linux_drop_pages_(pages, count);
+	return is_shared ? addr : vzalloc(size);
+}
+
+/*
+ * Maps @size bytes of an area of vmalloc_user(), from the page @pgoff on, at @at in @vma: 0, -EINVAL if it is no such area or
+ * has not so many pages, or -ENOMEM.  What is mapped holds no references, where the kernel's does: the
+ * program unmaps it before it frees the area.
+ */
+static inline int remap_vmalloc_range_partial(struct vm_area_struct *vma, unsigned long at,
+					      const void *addr, unsigned long pgoff,
+					      unsigned long size)
+{
+	size_t count = PAGE_ALIGN(size) >> PAGE_SHIFT;
+
+	if (!PAGE_ALIGNED(at) || !PAGE_ALIGNED(addr) || at < vma->vm_start ||
+	    PAGE_ALIGN(size) > vma->vm_end - at)
+		return -EINVAL;
+	for (size_t i = 0; i < count; i++)
+		if (quire_linux_mapped_((const char *)addr + ((pgoff + i) << PAGE_SHIFT),
+					VM_USERMAP) == NULL)
+			return -EINVAL;
+	for (size_t i = 0; i < count; i++) {
+		struct page *page = quire_linux_mapped_(
+			(const char *)addr + ((pgoff + i) << PAGE_SHIFT), VM_USERMAP);
+
+		/* Without a length, shared memory is mapped a second time. */
+		if (mremap(page, 0, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   (void *)(at + (i << PAGE_SHIFT))) == MAP_FAILED)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* All of @vma. */
+static inline int remap_vmalloc_range(struct vm_area_struct *vma, void *addr, unsigned long pgoff)
+{
+	return remap_vmalloc_range_partial(vma, vma->vm_start, addr, pgoff,
+					   vma->vm_end - vma->vm_start);
+}
 
 /* NULL if the product is too large for a size_t. */
 static inline void *quire_linux_varray_(size_t count, size_t size, gfp_t gfp)
@@ -233,7 +344,7 @@ static inline bool is_vmalloc_addr(const void *addr)
 /* The page that vmap() was given.  An area's own is one to read and write; it has no references, and ends with its area. */
 static inline struct page *vmalloc_to_page(const void *addr)
 {
-	struct page *mapped = quire_linux_mapped_(addr);
+	struct page *mapped = quire_linux_mapped_(addr, 0);
 
 	if (mapped != NULL)
 		return mapped;
