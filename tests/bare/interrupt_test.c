@@ -19,6 +19,7 @@
 #include "machine/bare/interrupts.h"
 #include "machine/clock.h"
 #include "machine/cpu.h"
+#include "machine/lock.h"
 #include "stress.h"
 
 #define THREADS_NR 6u
@@ -28,7 +29,7 @@
 /* One CPU's handler, which nothing but the handler uses while the timer has it. */
 struct on_tick {
 	struct stress_owner pages;
-	uint64_t ticks_nr, served_nr, not_zero;
+	uint64_t ticks_nr, served_nr, not_zero, not_told;
 };
 
 static struct {
@@ -53,6 +54,7 @@ static void tick(void)
 	struct on_tick *handler = &scene.handlers[cpus_here()->number];
 	uint64_t *object = quire_alloc_percpu(scene.q, 24, 0, QUIRE_NOLOCK);
 
+	handler->not_told += !lock_nested();
 	for (unsigned i = 0; i < 4; i++)
 		stress_step(&handler->pages);
 	if (object != NULL) {
@@ -115,6 +117,7 @@ static void check_handler(struct on_tick *handler)
 	stress_end(&handler->pages);
 	assert_u64_eq(handler->pages.broken, 0);
 	assert_u64_eq(handler->not_zero, 0);
+	assert_u64_eq(handler->not_told, 0);
 	assert_true(handler->ticks_nr != 0 && handler->served_nr != 0);
 	print_message("%llu ticks, %llu allocations of pages in them, %llu refused\n",
 		      (unsigned long long)handler->ticks_nr,

@@ -23,7 +23,8 @@
 	P(vmap_race_test)                                                                          \
 	P(percpu_race_test)                                                                        \
 	P(percpu_ref_race_test)                                                                    \
-	P(interrupt_test)
+	P(interrupt_test)                                                                          \
+	P(memory_test)
 
 #define DECLARE(name) int name##_main(void);
 #define ENTRY(name)   { #name, name##_main },

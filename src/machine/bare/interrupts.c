@@ -8,8 +8,8 @@
  * while it waits for a lock it answers other CPUs' fences by hand, which promises that no sequence is under way.
  *
  * Handlers.  They run with interrupts masked on the stack of the interrupted thread.  The count that lock_nested() reads
- * is raised meanwhile, so a handler only tries locks: the holder of a mutex may be the interrupted thread itself, and
- * that of any lock may be a thread that this CPU does not run until the handler returns.
+ * is raised meanwhile, so a handler only tries locks: the holder of a mutex may be the interrupted thread itself, or one
+ * that this CPU does not run until the handler returns.
  */
 #include "machine/bare/interrupts.h"
 
