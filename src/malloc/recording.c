@@ -144,12 +144,15 @@ uint64_t recording_now(void)
 void recording_put(enum ring_op op, uint64_t time, const void *address, uint64_t bytes)
 {
 	struct ring *ring = load_acquire(&recording.ring); /* pairs with begin_part() */
-	unsigned cpu = process_cpu() % recording.rings_nr;
+	unsigned cpu = process_cpu(), rings_nr = recording.rings_nr;
 	const struct ring_event event = { .time_ns = time,
 					  .address = (uintptr_t)address,
 					  .bytes = bytes };
 
-	if (LIKELY(ring != NULL))
-		(void)ring_put(&ring[cpu], recording_slots(ring, recording.slots_nr, cpu), &event,
-			       op, own_thread());
+	if (UNLIKELY(ring == NULL))
+		return;
+	if (UNLIKELY(cpu >= rings_nr)) /* else a division */
+		cpu %= rings_nr;
+	(void)ring_put(&ring[cpu], recording_slots(ring, recording.slots_nr, cpu), &event, op,
+		       own_thread());
 }

@@ -23,7 +23,7 @@
 #include "malloc/ring.h"
 
 #define RECORDING_MAGIC	   0x6c6f6f7073657571u /* "quespool", less a letter */
-#define RECORDING_VERSION  3u
+#define RECORDING_VERSION  4u
 #define RECORDING_PARTS_NR 64u
 #define RECORDING_PID_BITS 22u /* Linux has no pid above */
 #define RECORDING_HEADER_BYTES                                                                     \

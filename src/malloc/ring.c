@@ -7,8 +7,11 @@
 #define LAP_SHIFT   40
 #define CHECK_SHIFT 48
 
-/* An odd number with as many ones as zeroes, of no other property: the golden ratio's fraction. */
-#define CHECK_FACTOR UINT64_C(0x9e3779b97f4a7c15)
+/* Odd numbers of no other property, and of no relation to each other: fractions of the golden ratio, and of the roots of 2, 3 and 7. */
+#define TIME_FACTOR    UINT64_C(0x9e3779b97f4a7c15)
+#define ADDRESS_FACTOR UINT64_C(0x6a09e667f3bcc909)
+#define BYTES_FACTOR   UINT64_C(0xbb67ae8584caa73b)
+#define HEAD_FACTOR    UINT64_C(0xa54ff53a5f1d36f1)
 
 static struct ring_event *slot_at(struct ring_slots slots, uint64_t n)
 {
@@ -21,15 +24,13 @@ static uint64_t lap_bits(struct ring_slots slots, uint64_t n)
 	return (n / slots.nr & 255) << LAP_SHIFT;
 }
 
-/* @head without its check, and with it.  A slot that two writers share is not whole to either by more than one
+/* @head without its check, and with it: the products do not wait for each other.  A slot that two writers share is not whole to either by more than one
  * chance in 65,536. */
 static uint64_t with_check(const struct ring_event *event, uint64_t head)
 {
-	uint64_t sum = event->time_ns * CHECK_FACTOR;
+	uint64_t sum = event->time_ns * TIME_FACTOR + event->address * ADDRESS_FACTOR +
+		       event->bytes * BYTES_FACTOR + head * HEAD_FACTOR;
 
-	sum = (sum ^ event->address) * CHECK_FACTOR;
-	sum = (sum ^ sum >> 29 ^ event->bytes) * CHECK_FACTOR;
-	sum = (sum ^ sum >> 29 ^ head) * CHECK_FACTOR;
 	return head | sum >> CHECK_SHIFT << CHECK_SHIFT;
 }
 

@@ -26,6 +26,8 @@ struct drain {
 	uint64_t end; /* of the file */
 	int error;    /* of a write of the last turn, or 0 */
 	uint64_t looked_ns;
+	uint64_t *
+		touched_nr; /* by part and ring: slots whose pages are there; atomic, the thread's */
 
 	pthread_t thread;
 	bool has_thread;
