@@ -55,10 +55,10 @@ RELEASE = r"(?:(?:lock|mutex)_release|\w+_unlock)\("
 HELPERS = r"lock_acquire_or_try|\w+_current_try|(?:\w*_)?lock_(?:for|slot|unopened)|\w+_lock"
 STORE = re.compile(r"^(?:(?:store|fetch)_\w+\(|count_add\(|[\w>.\[\]()&*-]*->[\w>.\[\]&*+ -]*?\s*"
                    r"(?:=(?!=)|[-+|&^]=|\+\+|--))")
-# Of what a store names first, or assigns to, the field; and calls but for those that order nothing.
+# Of what a store names first, or assigns to, the field; and calls whose name says that they order.
 FIELD = re.compile(r"(?:->|\.)(\w+)(?:\[[^]]*\])*\s*(?:,|[-+|&^]?=(?!=)|\+\+|--)")
 MARKED = re.compile(r"(?:store|fetch)_\w+\(|count_add\(")
-CALL = re.compile(r"\b(?!(?:load|store|fetch_\w+)_relaxed\b|count_add\b|sizeof\b)\w+\(")
+ORDERS = re.compile(r"\b\w*(?:acquire|release|acq_rel|seq_cst|fence|lock|mutex|_try)\w*\(")
 LOOP = re.compile(r"^\s*for \((?:\w+ )+?(\w+) = ([01]); (\1) < ([^;]*?); \1 ?\+\+.*$")
 ALL = re.compile(r"(?:cpus|slots|zones|units|doors|classes|modules|regions|shards)(?:_nr|_NR)?\b|"
                  r"(?:CPUS|SLOTS|ZONES|UNITS|CLASSES|TYPES|ORDERS|REGIONS|BINS|LISTS)_(?:NR|MAX)\b|"
@@ -256,11 +256,11 @@ def neighbours(mask, found):
 
 
 def is_ordered(first, second):
-    """Are two stores ones that nobody else exchanges?  The compiler may, if one is plain and the other not a release, and neither
-    calls what could see the other or reads the field that the other writes."""
-    if CALL.search(first) or CALL.search(second) or MARKED.match(first) and MARKED.match(second):
+    """Are two stores ones that nobody else exchanges?  The compiler may, if one is plain, none orders, and neither reads the
+    field that the other writes."""
+    if ORDERS.search(first) or ORDERS.search(second) or MARKED.match(first) and MARKED.match(second):
         return True
-    return any(re.search(rf"\b{field}\b", other) for one, other in ((first, second), (second, first))
+    return any(re.search(rf"(?:->|\.){field}\b", other) for one, other in ((first, second), (second, first))
                for field in FIELD.findall(one))
 
 

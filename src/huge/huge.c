@@ -78,8 +78,7 @@ static void force_edges(struct huge_map *map, uint32_t before, uint32_t after)
 static void set_kinds(struct huge_map *map, uint32_t first, uint32_t end, enum huge_kind kind)
 {
 	for (uint32_t i = first; i < end; i++)
-		store_release(&map->kind[i],
-			      (uint8_t)kind); /* pairs with who asks if it is usable */
+		store_relaxed(&map->kind[i], (uint8_t)kind); /* without the mutex, a hint */
 }
 
 static void advise(const struct huge_map *map, uint32_t first, uint32_t end, bool huge)

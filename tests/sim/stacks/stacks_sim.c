@@ -514,6 +514,27 @@ SIM_TEST(stacks_cap_is_over_all_classes, .explore = SIM_ALL_SCHEDULES, .preempt_
 	SIM_CHECK(keeps <= scene->stacks.cap);
 }
 
+static void fills_and_empties_each(void *arg)
+{
+	struct stacks_scene *scene = arg;
+	const struct cpu_stacks *cpu = &scene->stacks.cpu;
+
+	for (uint32_t i = 0; i < CLASSES * ROOM; i++)
+		SIM_CHECK(stack_push(cpu, i / ROOM, i + 1, &scene->guard, 0));
+	for (uint32_t i = CLASSES * ROOM; i != 0; i--)
+		check_u64_eq(stack_pop(cpu, (i - 1) / ROOM), i);
+}
+
+/* The last class has entries of its own, too, and so many as it has room for. */
+SIM_TEST(stacks_of_all_classes_are_apart, .cpus_nr = 1)
+{
+	struct stacks_scene *scene = scene_make_used(sim);
+
+	sim_cpu(sim, 0, fills_and_empties_each, scene);
+	sim_run(sim);
+	check_sums(scene);
+}
+
 /* ---- S8: isolated CPUs ---- */
 
 static void closes_and_opens_isolated(void *arg)
