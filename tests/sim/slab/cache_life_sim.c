@@ -311,6 +311,46 @@ SIM_TEST(slab_drain_waits_for_a_spill, .explore = SIM_ALL_SCHEDULES, .preempt_ma
 	cache_scene_check(scene);
 }
 
+/* ---- constructors ---- */
+
+static void construct(void *object, void *arg)
+{
+	(void)arg;
+	*(uint64_t *)object = (uintptr_t)object;
+}
+
+static void uses_constructed_objects(void *arg)
+{
+	struct cache_scene *scene = arg;
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "made", .size = 4096, .construct = construct);
+	struct quire_cache *cache;
+	uint64_t *first, *object;
+
+	check_u64_eq((uint64_t)quire_cache_create(scene->q, &options, &cache), 0);
+	first = quire_cache_alloc(cache, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		sheaves_drain(scene->s, 0);
+		objects_unback(scene->s, NULL);
+		object = quire_cache_alloc(cache, 0);
+		check_u64_eq(*object, (uintptr_t)object);
+		quire_cache_free(cache, object);
+	}
+	quire_cache_free(cache, first);
+	check_u64_eq((uint64_t)quire_cache_destroy(cache), 0);
+}
+
+/* Objects are found as they were constructed, whatever memory goes back meanwhile. */
+SIM_TEST(slab_constructed_objects_keep_their_pages, .cpus_nr = 1, .events = SIM_MEMORY,
+	 .enters = { "slab/unback.c:hold" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, uses_constructed_objects, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 /* ---- what is in use ---- */
 
 static void looks_what_is_used(void *arg)
@@ -521,7 +561,29 @@ static void writes_the_last_byte_after_the_free(void *arg)
 	object[499] = 0;
 	sim_end_by("misuse");
 	(void)quire_cache_alloc(poisoned, 0);
-	sim_fail("scenario", "it was handed out again");
+	SIM_CHECK(false);
+}
+
+static void frees_twice_over_a_drain(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct quire_cache *cleared = another_cache(scene, 500, QUIRE_CACHE_ZERO | QUIRE_CACHE_OWN);
+	void *object = quire_cache_alloc(cleared, 0);
+
+	quire_cache_free(cleared, object);
+	sheaves_drain(scene->s, 0);
+	sim_end_by("misuse");
+	quire_cache_free(cleared, object);
+	SIM_CHECK(false);
+}
+
+/* A cache whose objects leave the fast path looks at once whether the object is free in its slab. */
+SIM_TEST(slab_second_free_over_a_drain_is_seen, .cpus_nr = 1, .enters = { "objects_check" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, frees_twice_over_a_drain, scene);
+	sim_run(sim);
 }
 
 SIM_TEST(slab_poison_covers_the_last_byte, .cpus_nr = 1)

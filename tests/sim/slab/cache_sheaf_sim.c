@@ -236,6 +236,53 @@ SIM_TEST(slab_barn_serves_two, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2, .
 	cache_scene_end(scene);
 }
 
+#define IN_BARN 200u /* objects; a window is 256 puts of this size */
+
+/* One object goes in and out @times. */
+static void pass_through_barn(struct cache_scene *scene, unsigned times)
+{
+	void *object;
+
+	for (unsigned i = 0; i < times; i++) {
+		check_u64_eq(barn_take(scene->s, scene->class, &object, 1, 0), 1);
+		check_u64_eq(barn_put(scene->s, scene->class, &object, 1, 0), 1);
+	}
+}
+
+static void fills_a_window(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct barn *barn = &scene->s->class[scene->class].barn;
+	void *objects[IN_BARN];
+
+	check_u64_eq(objects_take(scene->s, scene->class, objects, 1, 0), 1);
+	check_u64_eq(barn_put(scene->s, scene->class, objects, 1, 0), 1);
+	pass_through_barn(scene, 50);
+	check_u64_eq(barn->put_nr,
+		     51); /* more than twice what it has, but 256 objects are a window */
+	check_u64_eq(quire_cache_alloc_bulk(scene->cache, 0, IN_BARN, objects), IN_BARN);
+	quire_cache_free_bulk(scene->cache, IN_BARN, objects);
+	check_u64_eq(barn->nr, IN_BARN);
+	pass_through_barn(scene, 50);
+	check_u64_eq(barn->put_nr, 51 + IN_BARN + 50); /* but twice what it has are 400 */
+	check_u64_eq(barn->stale, 0);
+	pass_through_barn(scene, 99);
+	check_u64_eq(barn->put_nr, 0);
+	SIM_CHECK(barn->stale == 0 && barn->low == IN_BARN);
+	pass_through_barn(scene, 2 * IN_BARN);
+	check_u64_eq(barn->stale, IN_BARN - 1); /* which nobody wanted */
+}
+
+/* Nothing is stale before a window of puts, and twice as many as the barn has, have passed. */
+SIM_TEST(slab_barn_looks_once_in_a_window, .cpus_nr = 1, .enters = { "give_stale_locked" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, IN_BARN);
+
+	sim_cpu(sim, 0, fills_a_window, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 static void puts_two(void *arg)
 {
 	give_some(arg, 3, 5);

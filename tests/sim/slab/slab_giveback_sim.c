@@ -363,7 +363,7 @@ static void takes_and_gives(void *arg)
 
 /* Each block has a gather of its own, and its slabs are let go before the next is looked at: what goes counts as gone, and
  * nothing else goes. */
-SIM_TEST(slab_unback_in_full_gathers, .batch_max = 64, .events = SIM_MEMORY,
+SIM_TEST(slab_unback_in_full_gathers, .batch_max = 24, .events = SIM_MEMORY,
 	 .enters = { "slab/unback.c:finish" })
 {
 	struct slab_scene *scene = two_blocks_scene(sim);

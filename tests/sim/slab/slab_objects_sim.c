@@ -129,6 +129,30 @@ SIM_TEST(slab_leaves_before_its_pages)
 	slab_scene_check(scene);
 }
 
+static void gives_once_more(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	sim_end_by("misuse");
+	(void)objects_give_one(scene->s, scene->class, scene->object[0], 0);
+}
+
+/* The slab of the object has left since it was freed, and its pages are another class's, which uses what is there. */
+SIM_TEST(slab_second_free_after_its_slab_left, .cpus_nr = 1, .enters = { "put_locked" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	while (quire_alloc_pages(scene->q, 6, QUIRE_NORETRY) != NULL)
+		;
+	slab_give(scene, scene->class, scene->object[0], 0);
+	objects_shrink(scene->s, scene->class);
+	SIM_CHECK(slab_take(scene, scene->other, 0) == scene->object[0]);
+	sim_cpu(sim, 0, gives_once_more, scene);
+	sim_run(sim);
+	SIM_CHECK(false);
+}
+
 /* ---- the arrays that describe them ---- */
 
 /* Both CPUs' slabs are the first ones beyond 16 MiB: neither writes what is not committed yet. */
