@@ -54,7 +54,8 @@ static void init_options(struct quire *q, const struct quire_options *options)
 
 	q->options = *options;
 	q->annotated = annotate_wanted();
-	q->page_poison = options->page_poison == QUIRE_ON;
+	/* A tool sees such writes itself, and would take the look at free memory for one. */
+	q->page_poison = options->page_poison == QUIRE_ON && !q->annotated;
 	q->watched = q->annotated || q->page_poison;
 	if (q->watched)
 		q->options.rseq = QUIRE_OFF;

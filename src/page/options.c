@@ -22,7 +22,7 @@ static const struct option_key keys[] = {
 	  .takes = "on or off",
 	  .by_default = "off",
 	  .does = "fill free pages, and look for writes to them when they are allocated; "
-		  "without sequences" },
+		  "without sequences; no effect under valgrind" },
 };
 
 static void used(const struct quire *q, struct options_used *used)
