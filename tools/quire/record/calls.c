@@ -2,7 +2,7 @@
 /*
  * calls.c - libquire-record.so: the calls of a program on instances of its own
  *
- * `quire record` preloads it behind libquire-malloc.  It stands before libquire's calls that allocate and free, passes each
+ * `quire record` preloads it behind libquire-malloc, in the place of libquire-run.so, which is in it (run/again.c).  It stands before libquire's calls that allocate and free, passes each
  * on, and puts an event into the ring that malloc's events go to (malloc/record_calls.h).  So libquire knows nothing of
  * it, and a program that is not recorded has not one instruction more.
  *

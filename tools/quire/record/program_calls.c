@@ -184,8 +184,8 @@ static void take_alloc(struct program_live *live, const struct call *call,
 		program_live_begin(live, call->at, block);
 }
 
-/* Ends the part of @order that begins at @address.  False: no block has it. */
-static bool end_part(struct program_live *live, const struct call *call, uint64_t address,
+/* Ends the part of @order that begins at @address, of whichever block has it. */
+static void end_part(struct program_live *live, const struct call *call, uint64_t address,
 		     unsigned order)
 {
 	uint64_t place = program_place(call->process, address), head = place;
@@ -202,7 +202,7 @@ static bool end_part(struct program_live *live, const struct call *call, uint64_
 		if (place - head >= page_bytes(live) << (found - 1))
 			head += page_bytes(live) << (found - 1);
 	}
-	return program_live_end(live, call->at, KATR_PAGE, place);
+	program_live_end(live, call->at, KATR_PAGE, place);
 }
 
 /* Ends the pages from @from up to @end by blocks that are as large as their addresses allow. */
@@ -215,7 +215,7 @@ static void end_pages(struct program_live *live, const struct call *call, uint64
 		while (order < KATR_ORDER_MAX && from % (page_bytes(live) << (order + 1)) == 0 &&
 		       from + (page_bytes(live) << (order + 1)) <= end)
 			order++;
-		(void)end_part(live, call, from, order); /* it is counted if there is none */
+		end_part(live, call, from, order);
 		from += page_bytes(live) << order;
 	}
 }
@@ -252,7 +252,7 @@ static void take_pages(struct program_live *live, const struct call *call)
 		take_exact(live, call);
 		break;
 	case RING_PAGES_FREE:
-		(void)end_part(live, call, call->address, order); /* likewise */
+		end_part(live, call, call->address, order);
 		break;
 	default:
 		end_pages(live, call, call->address, end_of(live, call));
@@ -266,13 +266,13 @@ static void take_object(struct program_live *live, const struct call *call, uint
 
 	switch (call->op) {
 	case RING_AREA_FREE:
-		(void)program_live_end(live, call->at, KATR_VMAP, place); /* likewise */
+		program_live_end(live, call->at, KATR_VMAP, place);
 		return;
 	case RING_PERCPU_FREE:
-		(void)program_live_end(live, call->at, KATR_PERCPU, place); /* likewise */
+		program_live_end(live, call->at, KATR_PERCPU, place);
 		return;
 	case RING_OBJECT_FREE:
-		(void)program_live_end(live, call->at, KATR_SLAB, place); /* likewise */
+		program_live_end(live, call->at, KATR_SLAB, place);
 		return;
 	case RING_OBJECT:
 		block = object_of(live, call);

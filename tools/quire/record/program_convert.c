@@ -154,9 +154,8 @@ static void take_block(struct converter *converter, const struct spool_event *ev
 static void free_block(struct converter *converter, const struct spool_event *event,
 		       struct katr_moment at)
 {
-	/* It is counted if there is none. */
-	(void)program_live_end(&converter->live, at, KATR_SLAB,
-			       program_place(event->process, event->event.address));
+	program_live_end(&converter->live, at, KATR_SLAB,
+			 program_place(event->process, event->event.address));
 }
 
 static void take_event(struct converter *converter, const struct spool_event *event)

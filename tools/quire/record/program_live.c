@@ -77,7 +77,7 @@ void program_live_refuse(struct program_live *live, struct katr_moment at,
 	live->counts[block->kind].fails_nr++;
 }
 
-bool program_live_end(struct program_live *live, struct katr_moment at, enum katr_kind kind,
+void program_live_end(struct program_live *live, struct katr_moment at, enum katr_kind kind,
 		      uint64_t place)
 {
 	const struct live_entry *entry = live_map_find(&live->map[kind], place);
@@ -86,7 +86,6 @@ bool program_live_end(struct program_live *live, struct katr_moment at, enum kat
 		end(live, at, kind, *entry, false);
 	else
 		live->counts[kind].unpaired_nr++;
-	return entry != NULL;
 }
 
 /* ---- pages ----------------------------------------------------------------------------------- */

@@ -49,8 +49,8 @@ void program_live_begin(struct program_live *live, struct katr_moment at,
 			const struct program_block *block);
 void program_live_refuse(struct program_live *live, struct katr_moment at,
 			 const struct program_block *block);
-/* False: nothing begins at the place, which is counted. */
-bool program_live_end(struct program_live *live, struct katr_moment at, enum katr_kind kind,
+/* If nothing begins at the place, that is counted. */
+void program_live_end(struct program_live *live, struct katr_moment at, enum katr_kind kind,
 		      uint64_t place);
 /* The order of the pages' block that begins at the place; -1: none does. */
 int program_live_order(const struct program_live *live, uint64_t place);
