@@ -10,10 +10,10 @@
 #include "common/page.h"
 #include "run/history.h"
 
-#define WIDTH  800
+#define WIDTH  820
 #define HEIGHT 400
 #define LEFT   52
-#define RIGHT  200
+#define RIGHT  220
 #define TOP    58
 #define BOTTOM 36
 #define MIB    ((double)(1u << 20))
