@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_drain_sim.c - one CPU's lists and stacks, used by their owner and emptied by a peer */
+#include "page/stacks.h"
 #include "sim/page/page_scene.h"
 
 static void owner_frees_two(void *arg)
@@ -450,7 +451,8 @@ SIM_TEST(full_list_of_a_low_zone_keeps_less, .cpus_nr = 1, .enters = { "tune_aft
 	check_u64_eq(high_after(sim, scene, owner_spills), 3);
 }
 
-/* The stacks are closed, as beside a drain, and the list is full: what is left of a refill goes back to the buddy. */
+/* The stacks are closed, as beside a drain, and the list is full: what is left of a refill goes back to the buddy, and no stack
+ * begins to keep more. */
 SIM_TEST(refill_beside_a_full_list_leaves_it_so, .cpus_nr = 1, .enters = { "stow_locked" })
 {
 	struct page_scene *scene = page_scene_make(sim, true);
@@ -470,6 +472,9 @@ SIM_TEST(refill_beside_a_full_list_leaves_it_so, .cpus_nr = 1, .enters = { "stow
 	sim_cpu(sim, 0, owner_takes_one, scene);
 	sim_run(sim);
 	check_u64_eq(p->pcp[0].count, 1);
+	token = lock_acquire(&p->pcp[0].door.lock);
+	check_u64_eq(pcp_stack_keeps_locked(p, &p->pcp[0], 0, TYPE_UNMOVABLE), 0);
+	lock_release(&p->pcp[0].door.lock, token);
 	page_scene_check(scene);
 }
 

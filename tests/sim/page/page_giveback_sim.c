@@ -475,6 +475,29 @@ SIM_TEST(deferred_free_during_the_workers_visit_is_seen_to, .model = SIM_ARM,
 	page_scene_check(scene);
 }
 
+static void takes_fast_before_the_visit(void *arg)
+{
+	SIM_CHECK(take(arg, 0, 0) != NULL);
+	sim_pass_ns(UINT64_C(6000000000));
+	giveback_tick(pages_of(((struct page_scene *)arg)->q), clock_now_ns());
+}
+
+/* The stack's only page was taken since the last visit, so nothing is left to give back; but the stack is in use, and what
+ * is freed to it calls nobody: the worker comes again. */
+SIM_TEST(worker_comes_again_while_a_stack_is_warm, .cpus_nr = 1, .enters = { "pcps_are_cold" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct pages *p = pages_of(scene->q);
+
+	take_all_but(scene, 0);
+	give(scene, scene->page[0], 0);
+	giveback_tick(p, clock_now_ns() + UINT64_C(3000000000));
+	sim_cpu(sim, 0, takes_fast_before_the_visit, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&p->giveback_due_ns) != WORK_IDLE);
+	page_scene_check(scene);
+}
+
 static void frees_two_in_bulk(void *arg)
 {
 	struct page_scene *scene = arg;

@@ -149,6 +149,30 @@ SIM_TEST(block_that_does_not_go_has_no_advice_back, .events = SIM_MEMORY | SIM_R
 	page_scene_check(scene);
 }
 
+static void blocks_around_the_witness_go(void *arg)
+{
+	struct pages *p = pages_of(((struct page_scene *)arg)->q);
+	struct page_witness *witness = &p->witness;
+
+	page_advise_empty(p, witness->first - 1, witness->first);
+	page_advise_empty(p, witness->end, witness->end + 1);
+	SIM_CHECK(witness->first != witness->end);
+	page_advise_empty(p, witness->first, witness->end);
+	check_u64_eq(witness->first, witness->end);
+}
+
+/* Only its own blocks make a witness worthless. */
+SIM_TEST(witness_outlives_its_neighbours, .cpus_nr = 1, .enters = { "forget_witness_locked" })
+{
+	struct page_scene *scene = scene_of_huge(sim, UINT64_C(16) << 20);
+
+	pages_of(scene->q)->witness.first = 4;
+	pages_of(scene->q)->witness.end = 5;
+	sim_cpu(sim, 0, blocks_around_the_witness_go, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
 static void take_and_write(struct page_scene *scene, unsigned i)
 {
 	scene->page[i] = take(scene, 0, 0);

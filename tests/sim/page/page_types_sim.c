@@ -294,3 +294,35 @@ SIM_TEST(ranges_do_not_overlap, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 	check_u64_eq(scene->turn, 1);
 	page_scene_check(scene);
 }
+
+/* ---- blocks for atomic requests ---------------------------------------------------------------- */
+
+static void takes_two_atomically(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		SIM_CHECK(take(scene, 1, QUIRE_ATOMIC) != NULL);
+		quire_drain_all(scene->q); /* so that the zone is asked again */
+	}
+}
+
+static void check_reserves(struct sim *sim, struct page_scene *scene, uint32_t blocks)
+{
+	sim_cpu(sim, 0, takes_two_atomically, scene);
+	sim_run(sim);
+	check_u64_eq(pages_of(scene->q)->zone[0].highatomic_blocks, blocks);
+	page_scene_check(scene);
+}
+
+/* Of fewer than a hundred blocks none is reserved. */
+SIM_TEST(small_zone_reserves_no_block, .cpus_nr = 1, .enters = { "reserve_highatomic_locked" })
+{
+	check_reserves(sim, page_scene_make(sim, false), 0);
+}
+
+/* A block of which two were taken is one block. */
+SIM_TEST(block_is_reserved_once, .cpus_nr = 1, .enters = { "reserve_highatomic_locked" })
+{
+	check_reserves(sim, page_scene_make_zones(sim, false, 1, UINT64_C(512) << 20), 1);
+}
