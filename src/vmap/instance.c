@@ -274,10 +274,9 @@ static void fork_done(struct quire_module *module, bool child)
 	lock_release(&v->lock, v->kept);
 	for (unsigned slot = v->stacks.cpu.all_slots_nr; slot-- != 0;)
 		stacks_fork_done(&v->stacks, &v->cpu[slot].door, child);
-	if (child) {
+	lazy_fork_done(v, child);
+	if (child)
 		store_relaxed(&v->kicked, false);
-		lazy_fork_child(v);
-	}
 	if (child && v->q->shared) { /* dead: no call is fast, no address is ours */
 		v->fast_bytes_most = 0;
 		v->fast_bytes_end = 0;

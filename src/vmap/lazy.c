@@ -9,8 +9,9 @@
  * the same: only the holder of purge_mutex takes ranges off, so no range leaves and comes back meanwhile.
  *
  * Fork.  A push needs no lock, so it may come while the kernel copies pages one after the other, and a child could have the
- * head of after it and the record of before.  So the child has the lists of when the fork began; none of their ranges
- * is freed or linked elsewhere meanwhile, which takes purge_mutex or the lock.
+ * head of after it and the record of before.  So the child has the lists of when the fork began.  Their ranges stay
+ * as they are linked until the fork is over: others lack purge_mutex, and calls of the forking thread, to which the fork
+ * lends it, find both lists empty.  In the child such a call, of a handler that runs before ours, would read a torn list.
  *
  * lazy_pages counts the pages on the list, and those taken off it that are not yet free or pooled
  * (V4).  It may be too large for a moment, but never too small.
@@ -63,16 +64,21 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 	push(v, list_of(v, chain), chain, last);
 }
 
+static uint32_t splice(struct vmap *v, uint32_t *list)
+{
+	if (load_relaxed(&v->fork_keeps_lazy)) /* this thread stored it, or none */
+		return RANGE_NONE;
+	return exchange_acq_rel(list, RANGE_NONE); /* pairs with the release in push() */
+}
+
 uint32_t lazy_splice(struct vmap *v)
 {
-	/* Pairs with the release in push(). */
-	return exchange_acq_rel(&v->lazy, RANGE_NONE);
+	return splice(v, &v->lazy);
 }
 
 uint32_t lazy_splice_frames(struct vmap *v)
 {
-	/* Pairs with the release in push(). */
-	return exchange_acq_rel(&v->lazy_frames, RANGE_NONE);
+	return splice(v, &v->lazy_frames);
 }
 
 void lazy_put_back(struct vmap *v, uint32_t index)
@@ -87,6 +93,8 @@ uint32_t lazy_pop(struct vmap *v, unsigned most)
 	uint32_t head = load_acquire(&v->lazy); /* pairs with the release in push() */
 
 	CHECK(mutex_is_held(&v->purge_mutex));
+	if (load_relaxed(&v->fork_keeps_lazy)) /* as above */
+		return RANGE_NONE;
 	while (most != 0 && head != RANGE_NONE) {
 		uint32_t next = range_at(v, head)->next;
 
@@ -115,21 +123,30 @@ static uint64_t list_pages(struct vmap *v, uint32_t i, uint64_t *areas)
 void lazy_fork_prepare(struct vmap *v)
 {
 	CHECK(mutex_is_held(&v->purge_mutex));
+	store_relaxed(&v->fork_keeps_lazy, true);
 	v->fork_lazy = load_acquire(&v->lazy);		     /* pairs with push() */
 	v->fork_lazy_frames = load_acquire(&v->lazy_frames); /* likewise */
 }
 
-void lazy_fork_child(struct vmap *v)
+/* What was pushed since is lost, as what other threads had not yet pushed. */
+static void restore(struct vmap *v)
 {
 	uint64_t areas = 0;
 	uint64_t pages =
 		list_pages(v, v->fork_lazy, &areas) + list_pages(v, v->fork_lazy_frames, &areas);
 
-	CHECK(mutex_is_held(&v->purge_mutex));
 	store_relaxed(&v->lazy, v->fork_lazy); /* nobody else runs; so below */
 	store_relaxed(&v->lazy_frames, v->fork_lazy_frames);
 	store_relaxed(&v->lazy_pages, pages);
 	store_relaxed(&v->lazy_areas, areas);
+}
+
+void lazy_fork_done(struct vmap *v, bool child)
+{
+	CHECK(mutex_is_held(&v->purge_mutex));
+	if (child)
+		restore(v);
+	store_relaxed(&v->fork_keeps_lazy, false);
 }
 
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas)

@@ -3,6 +3,7 @@
 #ifndef VMAP_LAZY_H
 #define VMAP_LAZY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vmap;
@@ -17,10 +18,10 @@ uint32_t lazy_splice_frames(struct vmap *v);
 void lazy_put_back(struct vmap *v, uint32_t index);
 /* Takes at most @most ranges, the newest first.  Requires purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
-/* The lists as they are when a fork begins.  Requires purge_mutex and the lock, as the next one. */
+/* Keeps the lists as they are when a fork begins: until it is done nothing is taken off.  Requires purge_mutex. */
 void lazy_fork_prepare(struct vmap *v);
-/* The child has these lists again, and counts what is on them.  Ranges that other threads published later are lost. */
-void lazy_fork_child(struct vmap *v);
+/* The child has these lists again, and counts what is on them.  Ranges that were published later are lost there. */
+void lazy_fork_done(struct vmap *v, bool child);
 /* Subtracts areas that have been purged or pooled. */
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas);
 

@@ -187,7 +187,7 @@ static void gives_two(void *arg)
 }
 
 /* Areas that become lazy while fork copies one page after the other are on the child's list, or are not: the list ends. */
-SIM_TEST(fork_child_has_lazy_areas_in_order, .enters = { "lazy_publish_chain", "lazy_fork_child" })
+SIM_TEST(fork_child_has_lazy_areas_in_order, .enters = { "lazy_publish_chain", "lazy_fork_done" })
 {
 	struct vmap_scene *scene = vmap_scene_make_cached(sim);
 
