@@ -39,12 +39,18 @@ struct values {
 	char of[KEYS_MAX][64]; /* "": not named */
 };
 
+struct copy {
+	struct copy *next;
+	char text[];
+};
+
 struct conf {
 	struct quire_options given; /* all that was said and is right */
 	struct said said[KEYS_MAX];
 	struct values built_in; /* of an instance of which nobody says anything */
 	struct values followed; /* of one that is made here from @given */
 	bool is_wrong;
+	struct copy *copies;
 };
 
 struct conf_options {
@@ -92,6 +98,29 @@ static void take_item(struct conf *conf, const char *item, const char *place)
 		note(&conf->said[key], item + strcspn(item, ":") + 1, place);
 }
 
+/* A list of CPUs points into it until the instance is made.  NULL: no memory. */
+static char *keep_copy(struct conf *conf, const char *text)
+{
+	struct copy *copy = malloc(sizeof(*copy) + strlen(text) + 1);
+
+	if (copy == NULL)
+		return NULL;
+	strcpy(copy->text, text);
+	copy->next = conf->copies;
+	conf->copies = copy;
+	return copy->text;
+}
+
+static void free_copies(struct conf *conf)
+{
+	while (conf->copies != NULL) {
+		struct copy *copy = conf->copies;
+
+		conf->copies = copy->next;
+		free(copy);
+	}
+}
+
 static void take(const struct conf_part *part, void *arg)
 {
 	struct conf *conf = arg;
@@ -105,11 +134,10 @@ static void take(const struct conf_part *part, void *arg)
 		conf->is_wrong = true;
 		return;
 	}
-	items = rest = strdup(part->text);
+	items = rest = keep_copy(conf, part->text);
 	while (items != NULL && (item = strsep(&rest, ",")) != NULL)
 		if (item[0] != '\0')
 			take_item(conf, item, place + strlen(" in "));
-	/* Not freed: a list of CPUs points into it until the instance is made, once a process. */
 }
 
 /* @text is what quire_text_options() prints: "key:value,key:value" */
@@ -352,6 +380,7 @@ static enum exit_status run(int argc, char **argv)
 		return command_no_memory("conf");
 	conf->given = (struct quire_options)QUIRE_OPTIONS_INIT();
 	status = options.pid != 0 ? show_process(conf, &options) : show_here(conf, &options);
+	free_copies(conf);
 	free(conf);
 	return status;
 }

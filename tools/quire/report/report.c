@@ -50,6 +50,8 @@ static int compare_holders(const void *a, const void *b)
 /* Those that only asked in vain are left out. */
 static void sort_holders(struct source *source)
 {
+	if (source->holders_nr == 0) /* and there is no array */
+		return;
 	qsort(source->holders, source->holders_nr, sizeof(source->holders[0]), compare_holders);
 	while (source->holders_nr > 0 && source->holders[source->holders_nr - 1].peak_bytes == 0)
 		source->holders_nr--;
