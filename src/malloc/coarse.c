@@ -52,8 +52,8 @@ bool malloc_coarse_is_used_up(const struct malloc_coarse *coarse, unsigned class
 {
 	const struct slab_class *c = &coarse->slabs->class[class];
 
-	/* Hints, but a class that is not made is not touched: pairs with class_make(). */
-	return !load_acquire(&coarse->slabs->ready[class]) ||
+	/* Hints.  A class that is not made has none of both, but its page is not touched for that. */
+	return !load_relaxed(&coarse->slabs->ready[class]) ||
 	       (load_relaxed(&c->free_nr) == 0 && load_relaxed(&c->barn.nr) == 0);
 }
 

@@ -102,7 +102,6 @@ static void begin_locked(struct slabs *s, unsigned class)
 	DCHECK(mutex_is_held(&s->mutex));
 	struct slab_class *c = &s->class[class];
 
-	/* Stores before anything is read: memory that is first read, then written, costs two faults. */
 	lock_init(&c->lock, RANK_SLAB);
 	c->place = s->places_nr++;
 	sheaves_class_init(s, class);
