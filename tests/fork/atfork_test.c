@@ -244,11 +244,46 @@ static void a_handler_does_not_wait_for_a_grower(void **state)
 	quire_destroy(scene.q);
 }
 
+/* ---- a handler whose call wants a worker ---- */
+
+static size_t threads_nr;
+
+static void want_worker(void)
+{
+	size_t bytes = (size_t)8 << 20;
+	void *area = quire_vmalloc(scene.fresh, bytes, 0);
+
+	count_refusal(area);
+	memset(area, 1, bytes);
+	quire_vfree(scene.fresh, area);
+	threads_nr = count_threads();
+}
+
+static unsigned child_has_no_worker_yet(void)
+{
+	unsigned before = threads_nr != 1;
+
+	want_worker();
+	return before + 2u * (threads_nr != 2);
+}
+
+/* The child's instance forgets its worker in our handler, and would take away the stack of one that was just started. */
+static void a_handler_that_runs_before_ours_starts_no_worker(void **state)
+{
+	(void)state;
+	assert_int_equal(quire_create(NULL, &scene.fresh), 0);
+	scene.early = want_worker;
+	expect_fork(0, child_has_no_worker_yet);
+	scene.early = NULL;
+	quire_destroy(scene.fresh);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handlers_of_others_are_served),
 		cmocka_unit_test(a_handler_does_not_wait_for_a_grower),
+		cmocka_unit_test(a_handler_that_runs_before_ours_starts_no_worker),
 	};
 
 	return cmocka_run_group_tests_name("atfork", tests, NULL, NULL);

@@ -102,7 +102,7 @@ static enum finding use_all(void)
 static _Noreturn void child(unsigned char **blocks, unsigned depth)
 {
 	enum finding finding = use_all();
-	int status;
+	int status = 0;
 	pid_t pid;
 
 	for (size_t i = 0; i < SIZES_NR && finding == CHILD_FINE; i++) {
@@ -114,8 +114,11 @@ static _Noreturn void child(unsigned char **blocks, unsigned depth)
 		pid = fork();
 		if (pid == 0)
 			_exit((int)use_all());
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
 			finding = CHILD_CANNOT_FORK;
+			dprintf(STDERR_FILENO, "its child: pid %d, status %#x\n", (int)pid,
+				(unsigned)status);
+		}
 	}
 	_exit((int)finding);
 }

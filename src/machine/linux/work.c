@@ -52,6 +52,7 @@
 #include "machine/linux/pressure.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/linux/system.h"
+#include "machine/lock.h"
 #include "machine/mem.h"
 
 enum {
@@ -382,6 +383,9 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 /* There is no thread; may @caller create one?  A free creates one only if work is due. */
 static bool may_start(struct work *work, enum work_caller caller)
 {
+	/* The child of a fork forgets its worker, also one that a handler starts which runs there before ours. */
+	if (lock_kept())
+		return false;
 	/* Hints: a caller that reads stale values asks the system once too often, or once too
 	 * rarely. */
 	if (load_relaxed(&work->refused) != 0 && clock_now_ns() < load_relaxed(&work->retry_ns))
