@@ -25,6 +25,7 @@
 #define HANDED_NR      32u
 #define ALLOCS	       UINT64_C(1000000)
 #define STEPS	       UINT64_C(200000)
+#define FLOOR_ALLOCS   UINT64_C(100000) /* with fewer, purges are not counted on */
 
 /* ---- overflow --------------------------------------------------------------------------------- */
 
@@ -99,8 +100,8 @@ static void overflow_run(struct quire_options options, uint64_t allocs)
 	}
 	assert_u64_eq(stat.refusals, 0);
 	/* Most callers find room by merging.  Of measured runs, on one CPU, on two, and on a busy machine, the one with the
-	 * fewest purges had one in 22,700 allocations; the floor is half as many. */
-	assert_true(stat.purges > allocs / 50000);
+	 * fewest purges had one in 22,700 allocations; the floor is half as many.  A short run may have none. */
+	assert_true(allocs < FLOOR_ALLOCS || stat.purges > allocs / 50000);
 	vstress_assert_conserved(o.q);
 	quire_destroy(o.q);
 }
