@@ -36,17 +36,13 @@ static void end_object(struct kernel_convert *convert, const struct kernel_event
 		       enum katr_kind kind, uint64_t address, bool is_inferred)
 {
 	struct live_map *map = &convert->objects[kind];
-	struct kernel_counts *counts = &convert->counts[kind];
 	const struct live_entry *entry = live_map_find(map, address);
 
 	if (entry == NULL)
 		return;
 	katr_write_free(convert->writer, kernel_convert_moment(convert, event), KATR_FREE,
 			is_inferred, entry->id);
-	counts->frees_nr++;
-	counts->inferred_nr += is_inferred;
-	counts->live_nr--;
-	counts->live_bytes -= entry->bytes;
+	live_counts_free(&convert->counts[kind], entry->bytes, is_inferred);
 	live_map_remove(map, address);
 }
 
@@ -74,7 +70,7 @@ static void take_alloc(struct kernel_convert *convert, const struct kernel_event
 	if (live_map_put(&convert->objects[allocation->kind], allocation->address, id,
 			 allocation->bytes) != 0)
 		kernel_convert_fail(convert, -ENOMEM);
-	kernel_convert_count(convert, allocation->kind, allocation->bytes);
+	live_counts_alloc(&convert->counts[allocation->kind], allocation->bytes);
 }
 
 static void take_free(struct kernel_convert *convert, const struct kernel_event *event,

@@ -27,16 +27,12 @@ static uint64_t bytes_of(const struct kernel_convert *convert, unsigned order)
 static void end_block(struct kernel_convert *convert, const struct kernel_event *event,
 		      struct page_block block, bool is_inferred)
 {
-	struct kernel_counts *counts = &convert->counts[KATR_PAGE];
 	bool is_batched = event->is_batched && !is_inferred;
 
 	katr_write_free(convert->writer, kernel_convert_moment(convert, event),
 			is_batched ? KATR_FREE_BATCHED : KATR_FREE, is_inferred, block.id);
 	page_map_remove(&convert->pages, block);
-	counts->frees_nr++;
-	counts->inferred_nr += is_inferred;
-	counts->live_nr--;
-	counts->live_bytes -= bytes_of(convert, block.order);
+	live_counts_free(&convert->counts[KATR_PAGE], bytes_of(convert, block.order), is_inferred);
 }
 
 /* Ends all blocks that have one of the pages: true if there were any. */
@@ -96,7 +92,7 @@ static void take_alloc(struct kernel_convert *convert, const struct kernel_event
 				       .order = (unsigned)order,
 				       .id = katr_write_alloc(convert->writer, at, class_index,
 							      &placement, 1) });
-	kernel_convert_count(convert, KATR_PAGE, bytes_of(convert, (unsigned)order));
+	live_counts_alloc(&convert->counts[KATR_PAGE], bytes_of(convert, (unsigned)order));
 }
 
 /* The half of the block that has the page; the other half lives on. */
@@ -114,7 +110,7 @@ static struct page_block halve(struct kernel_convert *convert, const struct kern
 	page_map_remove(&convert->pages, block);
 	add_block(convert, low);
 	add_block(convert, high);
-	convert->counts[KATR_PAGE].live_nr++;
+	convert->counts[KATR_PAGE].live_nr++; /* one of them is freed at once: no peak */
 	convert->splits_nr++;
 	return pfn < high.pfn ? low : high;
 }

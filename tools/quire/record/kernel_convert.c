@@ -64,19 +64,6 @@ struct katr_moment kernel_convert_moment(const struct kernel_convert *convert,
 	return (struct katr_moment){ .ns = event->ns, .cpu = convert->stream->cpu };
 }
 
-void kernel_convert_count(struct kernel_convert *convert, enum katr_kind kind, uint64_t bytes)
-{
-	struct kernel_counts *counts = &convert->counts[kind];
-
-	counts->allocs_nr++;
-	counts->live_nr++;
-	counts->live_bytes += bytes;
-	if (counts->live_nr > counts->peak_nr)
-		counts->peak_nr = counts->live_nr;
-	if (counts->live_bytes > counts->peak_bytes)
-		counts->peak_bytes = counts->live_bytes;
-}
-
 /* An interrupt that comes while the recorder runs is not its own doing. */
 bool kernel_convert_is_own(const struct kernel_convert *convert, const struct kernel_event *event)
 {
@@ -173,7 +160,7 @@ static void write_counters(struct kernel_convert *convert, struct katr_moment at
 
 	nr += katr_put_varint(bytes + nr, 1);
 	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
-		const struct kernel_counts *counts = &convert->counts[kind];
+		const struct live_counts *counts = &convert->counts[kind];
 
 		nr += katr_put_varint(bytes + nr, katr_zigzag((int64_t)counts->allocs_nr));
 		nr += katr_put_varint(bytes + nr, katr_zigzag((int64_t)counts->frees_nr));

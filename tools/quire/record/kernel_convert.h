@@ -13,6 +13,7 @@
 
 #include "record/kernel_samples.h"
 #include "record/kernel_stream.h"
+#include "record/live_counts.h"
 #include "record/live_map.h"
 #include "record/page_map.h"
 #include "record/symbols.h"
@@ -20,13 +21,6 @@
 
 /* Begins the text of a mark that `quire record --mark` writes to the trace. */
 #define KERNEL_MARK_PREFIX "quire-mark: "
-
-struct kernel_counts {
-	uint64_t allocs_nr, frees_nr, fails_nr, live_nr, live_bytes;
-	uint64_t peak_nr, peak_bytes;
-	uint64_t unpaired_nr; /* frees of what was allocated before the recording */
-	uint64_t inferred_nr;
-};
 
 /* Columns of event_counters after those by kind. */
 enum {
@@ -77,7 +71,7 @@ struct kernel_convert {
 	struct kernel_cpu *cpus;
 	int64_t vmap_last;
 	uint64_t vmap_start, vmap_pages; /* of the vmalloc space, the longest range */
-	struct kernel_counts counts[KATR_KINDS_NR];
+	struct live_counts counts[KATR_KINDS_NR];
 	uint64_t counters[COUNTS_NR];
 	uint64_t own_nr; /* allocations left out */
 	uint64_t mismatches_nr, partial_frees_nr, splits_nr;
@@ -106,6 +100,5 @@ struct katr_moment kernel_convert_moment(const struct kernel_convert *convert,
 					 const struct kernel_event *event);
 void kernel_convert_page(struct kernel_convert *convert, const struct kernel_event *event);
 void kernel_convert_object(struct kernel_convert *convert, const struct kernel_event *event);
-void kernel_convert_count(struct kernel_convert *convert, enum katr_kind kind, uint64_t bytes);
 
 #endif

@@ -59,35 +59,6 @@ static void put_events(struct katr_writer *writer, const struct kernel_formats *
 	katr_writer_info(writer, "events", "%s", names);
 }
 
-static void put_counts(struct katr_writer *writer, const struct kernel_convert *convert)
-{
-	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
-		const struct kernel_counts *counts = &convert->counts[kind];
-		const struct {
-			const char *key;
-			uint64_t value;
-		} lines[] = {
-			{ "allocs", counts->allocs_nr },
-			{ "frees", counts->frees_nr },
-			{ "fails", counts->fails_nr },
-			{ "unpaired_frees_dropped", counts->unpaired_nr },
-			{ "inferred_frees", counts->inferred_nr },
-			{ "live_at_end", counts->live_nr },
-			{ "live_bytes_at_end", counts->live_bytes },
-			{ "peak_live", counts->peak_nr },
-			{ "peak_live_bytes", counts->peak_bytes },
-		};
-		char key[64];
-
-		if ((writer->kinds >> kind & 1) == 0)
-			continue;
-		for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-			snprintf(key, sizeof(key), "%s.%s", katr_kind_name(kind), lines[i].key);
-			katr_writer_info(writer, key, "%" PRIu64, lines[i].value);
-		}
-	}
-}
-
 static void put_events_counted(struct katr_writer *writer, const struct kernel_convert *convert)
 {
 	const struct kernel_stream *stream = convert->stream;
@@ -123,6 +94,6 @@ void kernel_info_put(const struct kernel_convert *convert, const struct kernel_a
 	katr_writer_info(writer, "seconds", "%.1f", about->seconds);
 	katr_writer_info(writer, "gt_interval_ms", "%u", about->interval_ms);
 	put_events(writer, convert->formats);
-	put_counts(writer, convert);
+	live_counts_put_info(convert->counts, writer);
 	put_events_counted(writer, convert);
 }

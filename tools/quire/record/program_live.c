@@ -31,30 +31,15 @@ static void put(struct program_live *live, enum katr_kind kind, uint64_t place, 
 static void end(struct program_live *live, struct katr_moment at, enum katr_kind kind,
 		struct live_entry entry, bool is_inferred)
 {
-	struct program_counts *counts = &live->counts[kind];
-
 	katr_write_free(live->writer, at, KATR_FREE, is_inferred, entry.id);
-	counts->live_bytes -= bytes_of(&entry);
-	counts->frees_nr++;
-	counts->inferred_nr += is_inferred;
+	live_counts_free(&live->counts[kind], bytes_of(&entry), is_inferred);
 	live_map_remove(&live->map[kind], entry.key);
-}
-
-static void count_live(struct program_live *live, enum katr_kind kind)
-{
-	struct program_counts *counts = &live->counts[kind];
-
-	if (counts->live_bytes > counts->live_bytes_peak)
-		counts->live_bytes_peak = counts->live_bytes;
-	if (live->map[kind].used_nr > counts->live_nr_peak)
-		counts->live_nr_peak = live->map[kind].used_nr;
 }
 
 void program_live_begin(struct program_live *live, struct katr_moment at,
 			const struct program_block *block)
 {
 	const struct live_entry *entry = live_map_find(&live->map[block->kind], block->place);
-	struct program_counts *counts = &live->counts[block->kind];
 	uint64_t bytes = block->bytes & BYTES_MASK;
 	uint32_t id;
 
@@ -64,9 +49,7 @@ void program_live_begin(struct program_live *live, struct katr_moment at,
 	put(live, block->kind, block->place, id,
 	    bytes | (uint64_t)block->instance << INSTANCE_SHIFT);
 	live->writer->kinds |= UINT64_C(1) << block->kind;
-	counts->allocs_nr++;
-	counts->live_bytes += bytes;
-	count_live(live, block->kind);
+	live_counts_alloc(&live->counts[block->kind], bytes);
 }
 
 void program_live_refuse(struct program_live *live, struct katr_moment at,
@@ -115,7 +98,7 @@ void program_live_halve(struct program_live *live, struct katr_moment at, uint64
 	first = katr_write_split(live->writer, at, entry.id, order, order - 1);
 	put(live, KATR_PAGE, place, first, word);
 	put(live, KATR_PAGE, place + half, first + 1, word);
-	count_live(live, KATR_PAGE);
+	live_counts_split(&live->counts[KATR_PAGE]);
 }
 
 /* ---- ends ------------------------------------------------------------------------------------ */
@@ -150,33 +133,7 @@ void program_live_end_instance(struct program_live *live, struct katr_moment at,
 
 void program_live_put_info(const struct program_live *live)
 {
-	for (unsigned kind = 0; kind < KATR_KINDS_NR; kind++) {
-		const struct program_counts *counts = &live->counts[kind];
-		const struct {
-			const char *name;
-			uint64_t value;
-		} lines[] = {
-			{ "allocs", counts->allocs_nr },
-			{ "frees", counts->frees_nr },
-			{ "fails", counts->fails_nr },
-			{ "unpaired_frees_dropped", counts->unpaired_nr },
-			{ "inferred_frees", counts->inferred_nr },
-			{ "live_at_end", live->map[kind].used_nr },
-			{ "live_bytes_at_end", counts->live_bytes },
-			{ "peak_live", counts->live_nr_peak },
-			{ "peak_live_bytes", counts->live_bytes_peak },
-		};
-
-		for (size_t i = 0;
-		     (live->writer->kinds >> kind & 1) != 0 && i < sizeof(lines) / sizeof(lines[0]);
-		     i++) {
-			char key[64];
-
-			snprintf(key, sizeof(key), "%s.%s", katr_kind_name((enum katr_kind)kind),
-				 lines[i].name);
-			katr_writer_info(live->writer, key, "%" PRIu64, lines[i].value);
-		}
-	}
+	live_counts_put_info(live->counts, live->writer);
 }
 
 void program_live_fini(struct program_live *live)

@@ -11,18 +11,14 @@
 #include <stdint.h>
 
 #include "malloc/ring.h"
+#include "record/live_counts.h"
 #include "record/live_map.h"
 #include "trace/katr_writer.h"
-
-struct program_counts {
-	uint64_t allocs_nr, frees_nr, fails_nr, unpaired_nr, inferred_nr;
-	uint64_t live_bytes, live_nr_peak, live_bytes_peak;
-};
 
 struct program_live {
 	struct katr_writer *writer;
 	struct live_map map[KATR_KINDS_NR]; /* by place */
-	struct program_counts counts[KATR_KINDS_NR];
+	struct live_counts counts[KATR_KINDS_NR];
 	bool no_memory;
 };
 
