@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "machine/bare/spin.h"
+#include "machine/linux/lock_order.h"
 #include "machine/linux/thread.h"
 
 enum {
@@ -23,11 +24,6 @@ enum {
 
 void mutex_wait_slow(struct mutex *mutex);
 void mutex_wake_slow(struct mutex *mutex);
-
-/* The order of ranks, checked in debug builds only: machine/linux/lock_order.c. */
-void lock_order_check(const void *lock, uint16_t rank, bool ordered);
-void lock_order_take(const void *lock, uint16_t rank);
-void lock_order_put(uint16_t rank);
 
 void lock_init(struct lock *lock, enum lock_rank rank);
 void mutex_init(struct mutex *mutex, enum lock_rank rank);

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
+#include "machine/linux/lock_order.h"
 #include "machine/linux/thread.h"
 
 enum {
@@ -28,11 +29,6 @@ void lock_wait_slow(struct lock *lock);
 void mutex_wait_slow(struct mutex *mutex);
 void lock_word_wake_slow(uint32_t *word);
 void lock_pause(struct lock *lock);
-
-/* The order of ranks, checked in debug builds only: lock_order.c. */
-void lock_order_check(const void *lock, uint16_t rank, bool ordered);
-void lock_order_take(const void *lock, uint16_t rank);
-void lock_order_put(uint16_t rank);
 
 void lock_init(struct lock *lock, enum lock_rank rank);
 void mutex_init(struct mutex *mutex, enum lock_rank rank);
