@@ -8,7 +8,8 @@
  * nothing was unloaded.
  *
  * Callers must not hold any of Quire's locks: these functions take the loader's lock, and another
- * thread may hold that lock while it calls Quire from a constructor.
+ * thread may hold that lock while it calls Quire from a constructor.  In a child of a process that had
+ * other threads nothing is asked, and everything counts as loaded (lost_threads.h).
  */
 #include "machine/linux/object.h"
 
@@ -18,6 +19,7 @@
 #include <stddef.h>
 
 #include "machine/atomic.h"
+#include "machine/linux/lost_threads.h"
 #include "machine/process.h"
 
 /* Without a dynamic loader, or with a libc that lacks these, no object can be unloaded. */
@@ -37,7 +39,8 @@ uint64_t process_unloaded_nr(void)
 {
 	uint64_t unloaded_nr = 0;
 
-	(void)dl_iterate_phdr(take_unloaded_nr, &unloaded_nr);
+	if (!lost_threads())
+		(void)dl_iterate_phdr(take_unloaded_nr, &unloaded_nr);
 	return unloaded_nr;
 }
 
@@ -71,6 +74,8 @@ bool process_is_loaded(void *const *pointer, const void *value)
 {
 	struct question question = { .pointer = pointer, .value = value };
 
+	if (lost_threads())
+		return true;
 	(void)dl_iterate_phdr(ask_object, &question);
 	return question.is_loaded && question.is_same;
 }
@@ -120,7 +125,7 @@ void object_pin(void)
 
 	if (load_relaxed(&is_pinned))
 		return;
-	if (!is_never_unloaded())
+	if (!is_never_unloaded() && !lost_threads())
 		pin();
 	store_relaxed(&is_pinned, 1);
 	errno = errno_before;

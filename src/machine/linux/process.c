@@ -39,6 +39,7 @@
 #include "machine/linux/cpulist.h"
 #include "machine/linux/fence.h"
 #include "machine/linux/guest.h"
+#include "machine/linux/lost_threads.h"
 #include "machine/linux/object.h"
 #include "machine/linux/system.h"
 #include "machine/linux/thread.h"
@@ -72,6 +73,7 @@ static void fork_prepare(void)
 
 	mutex_acquire(&process.making);
 	mutex_acquire(&process.mutex);
+	lost_threads_fork_prepare();
 	for (struct process_member *m = process.first; m != NULL; m = m->next)
 		m->fork_prepare(m);
 	process.token = lock_acquire(&process.switching);
@@ -101,6 +103,7 @@ static void fork_child(void)
 {
 	(void)lock_unkeep();
 	fence_fork_child();
+	lost_threads_fork_child();
 	free_others_turn();
 	lock_release(&process.switching, process.token);
 	for (struct process_member *m = process.last; m != NULL; m = m->prev)

@@ -49,6 +49,7 @@
 #include "machine/linux/context.h"
 #include "machine/linux/futex.h"
 #include "machine/linux/guest.h"
+#include "machine/linux/lost_threads.h"
 #include "machine/linux/pressure.h"
 #include "machine/linux/sanitizer.h"
 #include "machine/linux/system.h"
@@ -224,6 +225,7 @@ static void *thread_main(void *arg)
 			break;
 	}
 	pressure_close(&work->watch);
+	lost_threads_worker_ends();
 	return NULL;
 }
 
@@ -296,8 +298,12 @@ static int thread_make_on_stack(struct work *work)
 		return -error;
 	error = pthread_attr_setstack(&attributes, (char *)work->stack + guard_bytes(),
 				      work->stack_bytes - guard_bytes());
-	if (error == 0)
+	if (error == 0) {
+		lost_threads_worker_begins();
 		error = pthread_create(&thread, &attributes, thread_main, work);
+		if (error != 0)
+			lost_threads_worker_ends();
+	}
 	(void)pthread_attr_destroy(&attributes);
 	if (error == 0)
 		work->handle = (uint64_t)thread;
@@ -384,7 +390,7 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 static bool may_start(struct work *work, enum work_caller caller)
 {
 	/* The child of a fork forgets its worker, also one that a handler starts which runs there before ours. */
-	if (lock_kept())
+	if (lock_kept() || lost_threads())
 		return false;
 	/* Hints: a caller that reads stale values asks the system once too often, or once too
 	 * rarely. */
@@ -411,7 +417,7 @@ static void thread_want(struct work *work, enum work_caller caller)
 bool work_needs_callers(const struct work *work)
 {
 	/* Pairs with note_attempt(). */
-	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0;
+	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0 || lost_threads();
 }
 
 void work_start(struct work *work, enum work_caller caller)

@@ -7,7 +7,7 @@
  * handler as it is.  A program that sets a handler later keeps that one, and there is no line.
  *
  * Nothing here allocates or takes a lock: the fault may be anywhere.  The modules of addresses come from
- * _dl_find_object(), which is made for that, as dl_iterate_phdr() (trace.c) is not; without it there are addresses alone.
+ * _dl_find_object(), which is made for that, as dl_iterate_phdr() is not; without it there are addresses alone.
  */
 #include "malloc/sampled.h"
 

@@ -10,12 +10,14 @@
 #include "malloc/traces.h"
 
 #include <fcntl.h>
+#include <dlfcn.h>
 #include <link.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "machine/linux/lost_threads.h"
 #include "machine/linux/system.h"
 #include "machine/mem.h"
 #include "malloc/layer.h"
@@ -98,7 +100,23 @@ struct module {
 	const char *name; /* "": the program */
 };
 
-static int find_module(struct dl_phdr_info *info, size_t bytes, void *arg)
+#if __GLIBC_PREREQ(2, 35)
+
+/* Takes no lock. */
+static bool find_module(struct module *module)
+{
+	struct dl_find_object found;
+
+	if (_dl_find_object((void *)(uintptr_t)module->pc, &found) != 0)
+		return false;
+	module->offset = module->pc - found.dlfo_link_map->l_addr;
+	module->name = found.dlfo_link_map->l_name;
+	return true;
+}
+
+#else
+
+static int look_at_module(struct dl_phdr_info *info, size_t bytes, void *arg)
 {
 	struct module *module = arg;
 
@@ -116,6 +134,14 @@ static int find_module(struct dl_phdr_info *info, size_t bytes, void *arg)
 	return 0;
 }
 
+/* Waits for a lock of the loader's, which nobody frees in a child of a process that lost threads. */
+static bool find_module(struct module *module)
+{
+	return !lost_threads() && dl_iterate_phdr(look_at_module, module) != 0;
+}
+
+#endif
+
 /* Every module is named by its file's path, as far as the system knows it. */
 static bool put_address(struct text *text, uint64_t pc)
 {
@@ -123,7 +149,7 @@ static bool put_address(struct text *text, uint64_t pc)
 	char program[NAME_BYTES];
 	long bytes;
 
-	if (dl_iterate_phdr(find_module, &module) == 0) {
+	if (!find_module(&module)) {
 		text_put_hex(text, pc);
 		return false;
 	}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lost_threads_test.c - children of a program with threads, of which one held the loader's locks at the fork
+ *
+ * Libc frees none of these locks in the child, so whoever starts a thread there, or asks for loaded objects,
+ * waits for ever.
+ */
+#include <link.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <quire/page.h>
+#include <quire/percpu.h>
+
+#include "base/check.h"
+#include "instance/instance.h"
+#include "machine/linux/lost_threads.h"
+#include "machine/linux/sanitizer.h"
+#include "page/pages.h"
+#include "quire_test.h"
+
+#define PAGES_NR      8192u /* 32 MiB */
+#define RESIDENT_MOST ((uint64_t)12 << 20)
+
+static struct quire *q;
+static void *pages[PAGES_NR];
+static pthread_barrier_t turn;
+
+static void make(uint32_t decay_ms)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (uint64_t)64 << 21, .decay_ms = decay_ms);
+
+	assert_int_equal(quire_create(&options, &q), 0);
+	pages_of(q)->worth_pages = 0; /* anything is worth a worker */
+}
+
+static int hold(struct dl_phdr_info *object, size_t bytes, void *arg)
+{
+	(void)object;
+	(void)bytes;
+	(void)arg;
+	pthread_barrier_wait(&turn); /* held */
+	pthread_barrier_wait(&turn); /* no longer needed */
+	return 1;
+}
+
+static void *holder(void *arg)
+{
+	(void)arg;
+	(void)dl_iterate_phdr(hold, NULL);
+	return NULL;
+}
+
+/* @body in a child, while another thread of this process is in the loader. */
+static void expect_life_beside_the_loader(void (*body)(void *arg))
+{
+	pthread_t thread;
+
+	pthread_barrier_init(&turn, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, holder, NULL), 0);
+	pthread_barrier_wait(&turn);
+	expect_life(body, NULL);
+	pthread_barrier_wait(&turn);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&turn);
+}
+
+static void use(void)
+{
+	for (unsigned i = 0; i < PAGES_NR; i++) {
+		pages[i] = quire_alloc_pages(q, 0, 0);
+		CHECK(pages[i] != NULL);
+		memset(pages[i], 1, quire_page_bytes(q));
+	}
+	for (unsigned i = 0; i < PAGES_NR; i++)
+		quire_free_pages(q, pages[i], 0);
+	quire_free_percpu(q, quire_alloc_percpu(q, 64, 0, 0));
+}
+
+static void child_uses_everything(void *arg)
+{
+	static const uint64_t content = 42;
+	static uint64_t *variable;
+	const struct quire_percpu_variable definition =
+		QUIRE_PERCPU_VARIABLE_INIT(.pointer = (void **)(void *)&variable,
+					   .content = &content, .bytes = sizeof(content),
+					   .align = sizeof(content));
+	struct quire *other;
+	void *page;
+
+	(void)arg;
+	CHECK(lost_threads());
+	use();
+	quire_percpu_define(&definition);
+	CHECK(*quire_per_cpu_ptr(variable, 0) == content);
+	quire_percpu_undefine(&definition);
+	CHECK(quire_create(NULL, &other) == 0);
+	page = quire_alloc_pages(other, 0, 0);
+	CHECK(page != NULL);
+	quire_free_pages(other, page, 0);
+	quire_destroy(other);
+	CHECK(count_threads() == 1);
+	CHECK(q->work.stack == NULL); /* nor has there been another */
+}
+
+static void a_child_waits_for_no_lock_of_the_loader(void **state)
+{
+	(void)state;
+	make(1);
+	use();
+	expect_life_beside_the_loader(child_uses_everything);
+	quire_destroy(q);
+}
+
+static void child_calls_now_and_then(void *arg)
+{
+	uint64_t end_ns = await_begin();
+
+	(void)arg;
+	use();
+	if (MACHINE_ASAN) /* its quarantine keeps what each look allocates */
+		return;
+	while (status_bytes("RssAnon") > RESIDENT_MOST && await_more(end_ns))
+		quire_free_pages(q, quire_alloc_pages(q, 0, 0), 0);
+	CHECK_VALUES(status_bytes("RssAnon") <= RESIDENT_MOST, status_bytes("RssAnon"),
+		     RESIDENT_MOST);
+}
+
+static void its_calls_give_back_what_is_due(void **state)
+{
+	(void)state;
+	make(20);
+	expect_life_beside_the_loader(child_calls_now_and_then);
+	quire_destroy(q);
+}
+
+static void forks_again(void *arg)
+{
+	(void)arg;
+	expect_life(child_uses_everything, NULL);
+}
+
+static void nor_does_a_child_of_such_a_child(void **state)
+{
+	(void)state;
+	make(1);
+	expect_life_beside_the_loader(forks_again);
+	quire_destroy(q);
+}
+
+static void child_lost_nothing(void *arg)
+{
+	(void)arg;
+	CHECK(!lost_threads());
+}
+
+static void child_has_a_worker(void *arg)
+{
+	(void)arg;
+	CHECK(!lost_threads());
+	use();
+	CHECK(q->work.stack != NULL);
+}
+
+/* Also while it is only being started, and when it has ended. */
+static void workers_are_no_threads_that_are_lost(void **state)
+{
+	(void)state;
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer has a thread of its own");
+	for (unsigned i = 0; i < 100; i++) {
+		make(1000);
+		use();
+		assert_non_null(q->work.stack);
+		expect_life(child_has_a_worker, NULL);
+		assert_int_equal(quire_worker_stop(q), 0);
+		expect_life(child_lost_nothing, NULL);
+		quire_worker_start(q);
+		quire_destroy(q);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(workers_are_no_threads_that_are_lost),
+		cmocka_unit_test(a_child_waits_for_no_lock_of_the_loader),
+		cmocka_unit_test(its_calls_give_back_what_is_due),
+		cmocka_unit_test(nor_does_a_child_of_such_a_child),
+	};
+
+	return cmocka_run_group_tests_name("lost_threads", tests, NULL, NULL);
+}
