@@ -16,7 +16,8 @@
 #include "record/record.h"
 #include "record/spool_reader.h"
 
-#define BUFFER_BYTES (4 * RECORDING_SEGMENT_NR * sizeof(struct ring_event))
+#define BUFFER_BYTES	 (4 * RECORDING_SEGMENT_NR * sizeof(struct ring_event))
+#define BIG_BUFFER_BYTES (64 * RECORDING_SEGMENT_NR * sizeof(struct ring_event))
 
 static char path[64];
 static struct drain drain;
@@ -27,11 +28,11 @@ static uint64_t own_who(void)
 }
 
 /* A spool with the part of one process. */
-static int make(bool children)
+static int make(bool children, size_t buffer_bytes)
 {
 	static char *program[] = { "a", "program", NULL };
 	const struct drain_request request = {
-		.path = path, .buffer_bytes = BUFFER_BYTES, .children = children, .program = program
+		.path = path, .buffer_bytes = buffer_bytes, .children = children, .program = program
 	};
 
 	snprintf(path, sizeof(path), "/tmp/spool_test.%d", getpid());
@@ -45,13 +46,19 @@ static int make(bool children)
 static int begin(void **state)
 {
 	(void)state;
-	return make(false);
+	return make(false, BUFFER_BYTES);
+}
+
+static int begin_with_big_rings(void **state)
+{
+	(void)state;
+	return make(false, BIG_BUFFER_BYTES);
 }
 
 static int begin_with_children(void **state)
 {
 	(void)state;
-	return make(true);
+	return make(true, BUFFER_BYTES);
 }
 
 static int end(void **state)
@@ -73,12 +80,17 @@ static struct ring *ring_of(unsigned cpu)
 	return (struct ring *)(void *)part() + cpu;
 }
 
-static bool put(unsigned cpu, uint64_t time_ns)
+static bool put_at(unsigned cpu, uint64_t time_ns, uint64_t address)
 {
-	const struct ring_event event = { .time_ns = time_ns, .address = 16 * time_ns };
+	const struct ring_event event = { .time_ns = time_ns, .address = address };
 
 	return ring_put(ring_of(cpu), recording_slots(part(), drain.header->slots_nr, cpu), &event,
 			RING_FREE, cpu);
+}
+
+static bool put(unsigned cpu, uint64_t time_ns)
+{
+	return put_at(cpu, time_ns, 16 * time_ns);
 }
 
 static unsigned cpus_nr(void)
@@ -158,6 +170,39 @@ static void late_events_are_put_in_order(void **state)
 	expect(2990 + 1 + 4, 0, 0);
 	assert_int_equal(drain_end(&drain), 0);
 	expect(2990 + 1 + 4, 0, 0);
+}
+
+/* As they are where a spool is damaged: insertion would take some five seconds. */
+static void events_in_reverse_order_are_sorted_within_a_second(void **state)
+{
+	const uint64_t nr = drain.header->slots_nr;
+	clock_t before;
+
+	(void)state;
+	for (uint64_t time_ns = nr; time_ns != 0; time_ns--)
+		assert_true(put(0, time_ns));
+	before = clock();
+	expect(nr, 0, 0);
+	assert_true(clock() - before < CLOCKS_PER_SEC);
+}
+
+/* Their addresses tell them apart. */
+static void events_of_one_time_stay_in_the_order_of_their_slots(void **state)
+{
+	struct spool_reader reader;
+	struct spool_event event;
+	const uint64_t nr = 1000;
+
+	(void)state;
+	assert_true(put(0, 2));
+	for (uint64_t address = 0; address < nr; address++)
+		assert_true(put_at(0, 1, address));
+	assert_int_equal(spool_reader_open(&reader, path), 0);
+	for (uint64_t address = 0; address < nr; address++) {
+		assert_int_equal(spool_reader_next(&reader, &event), 1);
+		assert_int_equal(event.event.address, address);
+	}
+	spool_reader_close(&reader);
 }
 
 static void holes_are_counted(void **state)
@@ -407,6 +452,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_in_rings_is_read_as_what_was_moved, begin,
 						end),
 		cmocka_unit_test_setup_teardown(late_events_are_put_in_order, begin, end),
+		cmocka_unit_test_setup_teardown(events_in_reverse_order_are_sorted_within_a_second,
+						begin_with_big_rings, end),
+		cmocka_unit_test_setup_teardown(events_of_one_time_stay_in_the_order_of_their_slots,
+						begin, end),
 		cmocka_unit_test_setup_teardown(holes_are_counted, begin, end),
 		cmocka_unit_test_setup_teardown(a_damaged_segment_is_left_out_and_the_next_is_found,
 						begin, end),

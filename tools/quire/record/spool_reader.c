@@ -2,9 +2,9 @@
 /*
  * spool_reader.c - a merge of runs
  *
- * A run is a segment, or what a ring holds.  A run is nearly in order: a thread that is interrupted between the clock
- * and its slot writes late.  So each is sorted when it is opened, which is when its earliest event is the next of all; as many are
- * open at a time as there are CPUs that wrote, and some more.
+ * A run is a segment, or what a ring holds.  Most runs are in order; in some a thread that was interrupted between the clock
+ * and its slot has written late, and what is damaged has any times.  So each is sorted when it is opened, which is when its earliest event
+ * is the next of all; as many are open at a time as there are CPUs that wrote, and some more.
  */
 #include "record/spool_reader.h"
 
@@ -417,19 +417,50 @@ static void sift_down(struct spool_reader *reader)
 	}
 }
 
-/* Nearly sorted, and equal times stay in the order of their slots. */
-static void sort_events(struct ring_event *events, uint32_t events_nr)
+static bool is_sorted(const struct ring_event *events, uint32_t events_nr)
 {
-	for (uint32_t i = 1; i < events_nr; i++) {
-		struct ring_event event = events[i];
-		uint32_t to = i;
+	for (uint32_t i = 1; i < events_nr; i++)
+		if (events[i - 1].time_ns > events[i].time_ns)
+			return false;
+	return true;
+}
 
-		while (to != 0 && events[to - 1].time_ns > event.time_ns) {
-			events[to] = events[to - 1];
-			to--;
-		}
-		events[to] = event;
+/* Of pointers to events: equal times stay in the order of their slots. */
+static int by_time_and_slot(const void *left, const void *right)
+{
+	const struct ring_event *a = *(const struct ring_event *const *)left;
+	const struct ring_event *b = *(const struct ring_event *const *)right;
+
+	if (a->time_ns != b->time_ns)
+		return a->time_ns < b->time_ns ? -1 : 1;
+	return (a > b) - (a < b);
+}
+
+/* 0, or -1 without memory. */
+static int sort_events(struct spool_run *run)
+{
+	struct ring_event *sorted;
+	const struct ring_event **order;
+	uint32_t nr = run->events_nr;
+
+	if (is_sorted(run->events, nr))
+		return 0;
+	sorted = malloc(nr * sizeof(sorted[0]));
+	order = malloc(nr * sizeof(order[0]));
+	if (sorted == NULL || order == NULL) {
+		free(sorted);
+		free(order);
+		return -1;
 	}
+	for (uint32_t i = 0; i < nr; i++)
+		order[i] = &run->events[i];
+	qsort(order, nr, sizeof(order[0]), by_time_and_slot);
+	for (uint32_t i = 0; i < nr; i++)
+		sorted[i] = *order[i];
+	free(order);
+	free(run->events);
+	run->events = sorted;
+	return 0;
 }
 
 /* 0 or -1. */
@@ -446,9 +477,8 @@ static int open_run(struct spool_reader *reader, struct spool_run *run)
 	open = grow(reader, reader->open, reader->open_nr, &reader->open_room, sizeof(open[0]));
 	if (open != NULL)
 		reader->open = open;
-	if (open == NULL || run->events == NULL)
+	if (open == NULL || run->events == NULL || sort_events(run) != 0)
 		return fail(reader, "%s", strerror(ENOMEM));
-	sort_events(run->events, run->events_nr);
 	reader->open[reader->open_nr++] = run;
 	sift_up(reader, reader->open_nr - 1);
 	return 0;
