@@ -32,10 +32,10 @@ static bool is_ours(const struct recording_header *header, const struct run_requ
 /* The part that the process had before exec, or a free one.  NULL: none is left. */
 static struct recording_owner *take_part(struct recording_header *header, uint32_t pid)
 {
-	uint64_t who = recording_who(pid, observed_start_ticks(0));
+	uint64_t who = owner_word(pid, observed_start_ticks(0));
 
 	for (unsigned idx = 0; idx < header->parts_nr; idx++)
-		if (load_relaxed(&header->owner[idx].who) == who)
+		if (owner_is(load_relaxed(&header->owner[idx].who), who))
 			return &header->owner[idx];
 	for (unsigned idx = 0; idx < header->parts_nr; idx++) {
 		struct recording_owner *owner = &header->owner[idx];

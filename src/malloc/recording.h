@@ -20,12 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "malloc/owner.h"
 #include "malloc/ring.h"
 
 #define RECORDING_MAGIC	   0x6c6f6f7073657571u /* "quespool", less a letter */
 #define RECORDING_VERSION  4u
 #define RECORDING_PARTS_NR 64u
-#define RECORDING_PID_BITS 22u /* Linux has no pid above */
 #define RECORDING_HEADER_BYTES                                                                     \
 	65536u			 /* the largest page, so that each part can be mapped by itself */
 #define RECORDING_RINGS_NR 1024u /* CPUs beyond share them */
@@ -37,25 +37,10 @@ _Static_assert(RECORDING_RINGS_BYTES % RECORDING_HEADER_BYTES == 0, "slots begin
 
 /* Whose a part is. */
 struct recording_owner {
-	uint64_t who;	  /* atomic; 0: nobody's, once the command has taken everything out of it */
+	uint64_t
+		who; /* atomic: owner_word(); 0: nobody's, once the command has taken everything out of it */
 	uint32_t process; /* atomic: a number that no other process in the file has, from 1 on */
 };
-
-/* A process: another one that has its pid began at another time (observed_start_ticks(), 0: not known). */
-static inline uint64_t recording_who(uint32_t pid, uint64_t start_ticks)
-{
-	return start_ticks << RECORDING_PID_BITS | pid;
-}
-
-static inline uint32_t recording_pid(uint64_t who)
-{
-	return (uint32_t)(who & ((UINT64_C(1) << RECORDING_PID_BITS) - 1));
-}
-
-static inline uint64_t recording_start_ticks(uint64_t who)
-{
-	return who >> RECORDING_PID_BITS;
-}
 
 struct recording_header {
 	uint64_t magic;

@@ -21,6 +21,7 @@
 #include "machine/atomic.h"
 #include "machine/handed.h"
 #include "machine/mem.h"
+#include "machine/observed.h"
 #include "machine/process.h"
 #include "malloc/run_environment.h"
 
@@ -145,18 +146,18 @@ static struct report_header *map_header(int fd, const struct run_request *reques
 }
 
 /* This process's part: the program's own; or one that it had before exec, or a free one.  NULL: none is left. */
-static struct report_owner *take_part(struct report_header *header, uint32_t pid)
+static struct report_owner *take_part(struct report_header *header, uint64_t who)
 {
-	if (pid == load_relaxed(&header->program_pid))
+	if (owner_is(load_relaxed(&header->program_who), who))
 		return &header->owner[0];
 	for (unsigned idx = 1; idx < header->parts_nr; idx++)
-		if (load_relaxed(&header->owner[idx].pid) == pid)
+		if (owner_is(load_relaxed(&header->owner[idx].who), who))
 			return &header->owner[idx];
 	for (unsigned idx = 1; idx < header->parts_nr; idx++) {
-		uint32_t nobody = 0;
+		uint64_t nobody = 0;
 
-		if (cas_acq_rel(&header->owner[idx].pid, &nobody,
-				pid)) /* pairs with the command's store */
+		if (cas_acq_rel(&header->owner[idx].who, &nobody,
+				who)) /* pairs with the command's store */
 			return &header->owner[idx];
 	}
 	if (header->parts_nr > 1)
@@ -204,7 +205,8 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 				      const struct report_part *parent)
 {
 	uint32_t pid = handed_pid();
-	struct report_owner *owner = take_part(header, pid);
+	uint64_t who = owner_word(pid, observed_start_ticks(0));
+	struct report_owner *owner = take_part(header, who);
 	struct report_part *part;
 	unsigned cpus;
 
@@ -228,7 +230,7 @@ static struct report_part *begin_part(int fd, struct report_header *header,
 	else if (owner == &header->owner[0])
 		map_profile(fd, header);
 	gather_count(&part->given_back_bytes);
-	store_relaxed(&owner->pid, pid);
+	store_relaxed(&owner->who, who);
 	/* Pairs with the command's load: all is written. */
 	fetch_add_acq_rel(&owner->images_nr, 1u);
 	return part;

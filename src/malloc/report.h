@@ -27,8 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "malloc/owner.h"
+
 #define REPORT_MAGIC	    0x7472706572697571u /* "quirept" with a letter before it */
-#define REPORT_VERSION	    3u
+#define REPORT_VERSION	    4u
 #define REPORT_CLASSES_NR   128u /* as many as slab/slab.h has */
 #define REPORT_ROWS_NR	    (REPORT_CLASSES_NR + 64u)
 #define REPORT_SHARDS_NR    32u /* CPUs beyond share them */
@@ -64,7 +66,8 @@ _Static_assert(sizeof(struct report_part) <= REPORT_PART_BYTES, "each part begin
 
 /* Whose a part is. */
 struct report_owner {
-	uint32_t pid; /* 0: nobody's; the command takes it back when the process has ended */
+	uint64_t
+		who; /* atomic: owner_word(); 0: nobody's; the command takes it back when the process has ended */
 	/* Programs that the process has begun to be, as exec makes it.  Stored last. */
 	uint32_t images_nr;
 	uint64_t program; /* the last of them: handed_program() */
@@ -73,7 +76,7 @@ struct report_owner {
 struct report_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t program_pid; /* written before the program begins; it has part 0 */
+	uint64_t program_who; /* owner_word(), written before the program begins; it has part 0 */
 	uint64_t cookie;      /* the variable names it, too */
 	uint64_t pids_space;  /* the file number of the pid namespace in which pids are meant */
 	uint32_t

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "machine/observed.h"
 #include "run/child.h"
 #include "run/elf.h"
 #include "run/figures.h"
@@ -207,6 +208,37 @@ static void figures_are_four_lines(void **state)
 	free(text);
 }
 
+/* Its first owner has ended, or this process would not have its pid. */
+static void a_part_whose_pid_is_used_again_is_taken_back(void **state)
+{
+	const uint64_t own = owner_word((uint32_t)getpid(), observed_start_ticks(0));
+	const uint64_t other = own - owner_word(0, 1);
+	struct preload preload = { .children = true, .is_counted = true };
+	struct collector collector;
+
+	(void)state;
+	assert_true(owner_start_ticks(other) != 0);
+	assert_int_equal(preload_share(&preload), 0);
+	for (unsigned idx = 1; idx <= 2; idx++) {
+		preload.header->owner[idx].images_nr = 1;
+		preload_part(&preload, idx)->cpus_nr = 1;
+		preload_part(&preload, idx)->shard[0].calls_nr = 5;
+	}
+	preload.header->owner[1].who = other;
+	preload.header->owner[2].who = own;
+	collector_begin(&collector, &preload);
+	collector.pid = getpid();
+	collector_sample(&collector, 0);
+	assert_true(preload.header->owner[1].who == 0);
+	assert_int_equal(preload_part(&preload, 1)->shard[0].calls_nr, 0);
+	assert_true(preload.header->owner[2].who == own);
+	assert_int_equal(preload_part(&preload, 2)->shard[0].calls_nr, 5);
+	assert_int_equal(collector.ended.processes_nr, 1);
+	assert_int_equal(collector.ended.calls_nr, 5);
+	munmap(preload.header, report_part_offset(REPORT_PARTS_NR));
+	close(preload.fd);
+}
+
 /* ---- pictures -------------------------------------------------------------------------------- */
 
 static void print_chart(FILE *file, void *arg)
@@ -364,6 +396,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(samples_become_rare),
 		cmocka_unit_test(steps_of_an_axis_are_round),
 		cmocka_unit_test(figures_are_four_lines),
+		cmocka_unit_test(a_part_whose_pid_is_used_again_is_taken_back),
 		cmocka_unit_test(a_chart_fits_a_terminal),
 		cmocka_unit_test(a_history_without_samples_is_drawn),
 		cmocka_unit_test(a_picture_is_well_formed),

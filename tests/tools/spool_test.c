@@ -24,7 +24,7 @@ static struct drain drain;
 
 static uint64_t own_who(void)
 {
-	return recording_who((uint32_t)getpid(), observed_start_ticks(0));
+	return owner_word((uint32_t)getpid(), observed_start_ticks(0));
 }
 
 /* A spool with the part of one process. */
@@ -432,14 +432,13 @@ static void a_spool_is_not_made_over_another(void **state)
 /* Its first owner has ended, or there would not be the second. */
 static void a_pid_that_is_used_again_is_another_process(void **state)
 {
-	uint64_t other = recording_who((uint32_t)getpid(), observed_start_ticks(0) - 1);
+	uint64_t other = owner_word((uint32_t)getpid(), observed_start_ticks(0) - 1);
 
 	(void)state;
-	assert_true(recording_start_ticks(other) != 0);
+	assert_true(owner_start_ticks(other) != 0);
 	drain.header->owner[1] = (struct recording_owner){ .who = other, .process = 2 };
 	drain.header->owner[2] =
-		(struct recording_owner){ .who = recording_who((uint32_t)getpid(), 0),
-					  .process = 3 };
+		(struct recording_owner){ .who = owner_word((uint32_t)getpid(), 0), .process = 3 };
 	assert_int_equal(drain_end(&drain), 0);
 	assert_true(drain.header->owner[0].who == own_who());
 	assert_true(drain.header->owner[1].who == 0);

@@ -10,6 +10,7 @@
 
 #include "machine/handed.h"
 #include "machine/mem.h"
+#include "machine/observed.h"
 #include "malloc/report.h"
 #include "malloc/run_environment.h"
 
@@ -36,6 +37,11 @@ static void name_handover(const struct handover *handover, const char *mode, uin
 	assert_int_equal(setenv(REPORT_VARIABLE, value, 1), 0);
 }
 
+static uint64_t own_who(void)
+{
+	return owner_word((uint32_t)getpid(), observed_start_ticks(0));
+}
+
 static struct handover hand_over(uint32_t parts_nr)
 {
 	struct handover handover = { .fd = memfd_create("test", MFD_ALLOW_SEALING) };
@@ -48,7 +54,7 @@ static struct handover hand_over(uint32_t parts_nr)
 	assert_true(handover.header != MAP_FAILED);
 	*handover.header = (struct report_header){ .magic = REPORT_MAGIC,
 						   .version = REPORT_VERSION,
-						   .program_pid = (uint32_t)getpid(),
+						   .program_who = own_who(),
 						   .cookie = COOKIE,
 						   .pids_space = handed_pids_space(),
 						   .parts_nr = parts_nr };
@@ -85,7 +91,7 @@ static void counts_reach_the_command(void **state)
 	assert_non_null(part);
 	assert_int_equal(fcntl(handover.given_fd, F_GETFD),
 			 -1); /* the program's descriptors are as before */
-	assert_u64_eq(handover.header->owner[0].pid, getpid());
+	assert_u64_eq(handover.header->owner[0].who, own_who());
 	assert_u64_eq(handover.header->owner[0].images_nr, 1);
 	report_call(part, 0, false);
 	report_call(part, 1, true);
@@ -241,7 +247,7 @@ static void nobody_counts_unasked(void **state)
 	handover.header->pids_space++;
 	assert_null(report_begin(NULL));
 	handover.header->pids_space--;
-	handover.header->program_pid++; /* somebody else is the program */
+	handover.header->program_who++; /* somebody else is the program */
 	assert_null(report_begin(NULL));
 	unsetenv(REPORT_VARIABLE);
 	assert_null(report_begin(NULL));
@@ -277,7 +283,7 @@ static void a_closed_descriptor_is_looked_up(void **state)
 	handover.given_fd = handover.fd;
 	name_handover(&handover, "once", COOKIE);
 	if (child_fork() == 0) {
-		handover.header->program_pid = (uint32_t)getpid();
+		handover.header->program_who = own_who();
 		close(handover.fd);
 		report_call(report_begin(NULL), 0, true);
 		_exit(0);
@@ -306,7 +312,7 @@ static void a_child_counts_from_what_it_inherits(void **state)
 		_exit(0);
 	}
 	assert_int_equal(child_wait(child), 0);
-	assert_u64_eq(handover.header->owner[1].pid, child);
+	assert_u64_eq(owner_pid(handover.header->owner[1].who), child);
 	assert_int_equal(rows_sum(part_seen(&handover, 1), 4), 576);
 	assert_int_equal(rows_sum(part_seen(&handover, 0), 4), 640);
 	assert_u64_eq(part_seen(&handover, 0)->shard[0].calls_nr, 0);
@@ -340,13 +346,52 @@ static void another_image_begins_anew(void **state)
 	end_handover(&handover);
 }
 
+/* Of a program and of a child that ended, whose part the command has not taken back yet. */
+static void a_pid_that_is_used_again_gets_no_others_part(void **state)
+{
+	struct handover handover = hand_over(REPORT_PARTS_NR);
+	const uint64_t other = owner_word((uint32_t)getpid(), observed_start_ticks(0) - 1);
+	struct report_part *part;
+
+	(void)state;
+	assert_true(owner_start_ticks(other) != 0);
+	handover.header->program_who = other;
+	handover.header->owner[1] = (struct report_owner){ .who = other, .images_nr = 1 };
+	part_seen(&handover, 1)->used_bytes = 640;
+	part = report_begin(NULL);
+	assert_non_null(part);
+	report_call(part, 0, false);
+	assert_u64_eq(handover.header->owner[0].images_nr, 0);
+	assert_u64_eq(handover.header->owner[1].who, other);
+	assert_u64_eq(handover.header->owner[1].images_nr, 1);
+	assert_int_equal(part_seen(&handover, 1)->used_bytes, 640);
+	assert_u64_eq(handover.header->owner[2].who, own_who());
+	assert_u64_eq(part_seen(&handover, 2)->shard[0].calls_nr, 1);
+	end_handover(&handover);
+}
+
+/* As without /proc: one that began at an unknown time is the one that has the pid. */
+static void a_process_whose_beginning_is_not_known_keeps_its_part(void **state)
+{
+	struct handover handover = hand_over(REPORT_PARTS_NR);
+
+	(void)state;
+	handover.header->program_who = 1;
+	handover.header->owner[2] =
+		(struct report_owner){ .who = (uint32_t)getpid(), .images_nr = 1 };
+	assert_non_null(report_begin(NULL));
+	assert_u64_eq(handover.header->owner[1].who, 0);
+	assert_u64_eq(handover.header->owner[2].images_nr, 2);
+	end_handover(&handover);
+}
+
 static void a_process_without_a_part_is_counted_as_such(void **state)
 {
 	struct handover handover = hand_over(2);
 
 	(void)state;
-	handover.header->program_pid = 1;
-	handover.header->owner[1].pid = 1;
+	handover.header->program_who = 1;
+	handover.header->owner[1].who = 1;
 	assert_null(report_begin(NULL));
 	assert_u64_eq(handover.header->uncounted_nr, 1);
 	end_handover(&handover);
@@ -368,6 +413,8 @@ int main(void)
 		cmocka_unit_test(a_child_counts_from_what_it_inherits),
 		cmocka_unit_test(a_child_is_not_counted_unless_asked),
 		cmocka_unit_test(another_image_begins_anew),
+		cmocka_unit_test(a_pid_that_is_used_again_gets_no_others_part),
+		cmocka_unit_test(a_process_whose_beginning_is_not_known_keeps_its_part),
 		cmocka_unit_test(a_process_without_a_part_is_counted_as_such),
 	};
 

@@ -307,7 +307,7 @@ static void put_end(struct drain *drain, unsigned part)
 	if (load_relaxed(&header->owner[part].process) != FIRST_PROCESS)
 		(void)ring_put((struct ring *)(void *)part_at(drain, part),
 			       recording_slots(part_at(drain, part), header->slots_nr, 0), &event,
-			       RING_END, recording_pid(load_relaxed(&header->owner[part].who)));
+			       RING_END, owner_pid(load_relaxed(&header->owner[part].who)));
 }
 
 /* A process has ended: another may have its part, which is empty and reads zero. */
@@ -334,16 +334,11 @@ static void take_back(struct drain *drain, unsigned part)
 /* Without /proc, or with another namespace's, a process that nobody has waited for yet is taken for a living one. */
 static bool has_ended(uint64_t who)
 {
-	pid_t pid = (pid_t)recording_pid(who);
-	uint64_t start_ticks = recording_start_ticks(who), now_ticks;
 	struct resident resident;
 
-	if (kill(pid, 0) != 0)
+	if (kill((pid_t)owner_pid(who), 0) != 0)
 		return errno == ESRCH;
-	now_ticks = observed_start_ticks((uint32_t)pid);
-	if (start_ticks != 0 && now_ticks != 0 && now_ticks != start_ticks)
-		return true; /* another process has the pid */
-	return resident_read(getpid(), &resident) && !resident_read(pid, &resident);
+	return resident_read(getpid(), &resident) && !resident_read_owner(who, &resident);
 }
 
 static void look_for_ended(struct drain *drain)

@@ -80,7 +80,7 @@ static void add_part(struct figures *figures, const struct report_part *part)
 static bool is_begun(const struct report_owner *owner)
 {
 	/* Pairs with the library's addition, after everything else was written. */
-	return load_relaxed(&owner->pid) != 0 && load_acquire(&owner->images_nr) != 0;
+	return load_relaxed(&owner->who) != 0 && load_acquire(&owner->images_nr) != 0;
 }
 
 /* A process has ended: keeps what it counted, and lets another one take its part. */
@@ -95,7 +95,7 @@ static void take_back(struct collector *collector, unsigned idx)
 	(void)fallocate(collector->preload->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			(off_t)report_part_offset(idx), REPORT_PART_BYTES);
 	store_relaxed(&owner->images_nr, 0u);
-	store_release(&owner->pid, 0u); /* pairs with the next one's compare-and-swap */
+	store_release(&owner->who, 0u); /* pairs with the next one's compare-and-swap */
 }
 
 /* What the live processes hold now, and how much of it is resident. */
@@ -111,7 +111,7 @@ static void look(struct collector *collector, struct rows *used, struct resident
 		if (!is_begun(owner))
 			continue;
 		if (idx != 0) { /* the program's own was read already */
-			if (!resident_read((pid_t)load_relaxed(&owner->pid), &one)) {
+			if (!resident_read_owner(load_relaxed(&owner->who), &one)) {
 				take_back(collector, idx);
 				continue;
 			}

@@ -15,6 +15,7 @@
 
 #include "common/beside.h"
 #include "machine/handed.h"
+#include "machine/observed.h"
 #include "malloc/run_again.h"
 #include "malloc/run_environment.h"
 
@@ -218,7 +219,8 @@ int preload_prepare(const struct preload *preload)
 	if (error == 0)
 		error = preload_first(preload->library);
 	if (error == 0 && preload->header != NULL) {
-		preload->header->program_pid = (uint32_t)getpid();
+		preload->header->program_who =
+			owner_word((uint32_t)getpid(), observed_start_ticks(0));
 		error = fcntl(preload->fd, F_SETFD, 0) != 0 ? -errno : 0;
 	}
 	return error;

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine/observed.h"
+#include "malloc/owner.h"
+
 static bool read_line(const char *text, const char *name, uint64_t *bytes)
 {
 	const char *at = strstr(text, name);
@@ -58,4 +61,12 @@ bool resident_read(pid_t pid, struct resident *resident)
 	/* A process that has ended, or is ending, has neither line. */
 	return read_line(text, "\nVmHWM:", &resident->peak_bytes) &&
 	       read_line(text, "\nVmRSS:", &resident->bytes);
+}
+
+bool resident_read_owner(uint64_t who, struct resident *resident)
+{
+	uint32_t pid = owner_pid(who);
+
+	return resident_read((pid_t)pid, resident) &&
+	       owner_is(who, owner_word(pid, observed_start_ticks(pid)));
 }

@@ -14,5 +14,7 @@ struct resident {
 
 /* False if the process is not there, or has ended.  Takes some 20 us, whatever the process's size. */
 bool resident_read(pid_t pid, struct resident *resident);
+/* The same of an owner (malloc/owner.h): false, too, if another process has its pid by now. */
+bool resident_read_owner(uint64_t who, struct resident *resident);
 
 #endif
