@@ -77,6 +77,7 @@ static inline void quire_kunit_print_(const char *format, va_list arguments)
 	(void)fflush(stdout);
 }
 
+/* The same of the arguments themselves; @format has the newline. */
 static inline __attribute__((format(printf, 1, 2))) void quire_kunit_line_(const char *format, ...)
 {
 	va_list arguments;
@@ -98,6 +99,7 @@ static inline __attribute__((format(printf, 1, 2))) void quire_kunit_line_(const
 
 /* ---- ends of a case ---- */
 
+/* Leaves the case, or its suite's exit(): quire_kunit_try_() returns. */
 static inline void quire_kunit_stop_(struct kunit *test)
 {
 	longjmp(test->stop, 1);
@@ -142,6 +144,7 @@ static inline void quire_kunit_failed_(struct kunit *test, bool stops, const cha
 
 /* ---- memory and actions ---- */
 
+/* Has @function called with @context when the case ends.  0; -ENOMEM: it will not be called. */
 static inline int kunit_add_action(struct kunit *test, kunit_action_t *function, void *context)
 {
 	struct quire_kunit_action *action = (struct quire_kunit_action *)malloc(sizeof(*action));
@@ -153,6 +156,7 @@ static inline int kunit_add_action(struct kunit *test, kunit_action_t *function,
 	return 0;
 }
 
+/* The same; without memory for it, @function is called at once. */
 static inline int kunit_add_action_or_reset(struct kunit *test, kunit_action_t *function,
 					    void *context)
 {
@@ -179,22 +183,26 @@ static inline bool quire_kunit_take_action_(struct kunit *test, kunit_action_t *
 	return true;
 }
 
+/* Forgets an action, which is not called then. */
 static inline void kunit_remove_action(struct kunit *test, kunit_action_t *function, void *context)
 {
 	(void)quire_kunit_take_action_(test, function, context);
 }
 
+/* Calls an action now, and not when the case ends.  One that was not added is not called. */
 static inline void kunit_release_action(struct kunit *test, kunit_action_t *function, void *context)
 {
 	if (quire_kunit_take_action_(test, function, context))
 		function(context);
 }
 
+/* Frees memory of the case, as actions are called. */
 static inline void quire_kunit_kfree_(void *ptr)
 {
 	kfree(ptr);
 }
 
+/* Memory that is freed when the case ends.  NULL: there is none, or none for the action. */
 static inline void *kunit_kmalloc_array(struct kunit *test, size_t count, size_t size, gfp_t gfp)
 {
 	void *ptr = kmalloc_array(count, size, gfp);
@@ -238,6 +246,7 @@ static noinline __maybe_unused void quire_kunit_try_(struct kunit *test,
 		function(test);
 }
 
+/* A case from its suite's init() on; its exit() is not in it, since an assertion may leave the case. */
 static inline void quire_kunit_body_(struct kunit *test)
 {
 	int error = test->suite->init != NULL ? test->suite->init(test) : 0;
@@ -250,6 +259,7 @@ static inline void quire_kunit_body_(struct kunit *test)
 	kunit_err(test, "init failed: %d", error);
 }
 
+/* Runs a case and prints its line, whose number is @number. */
 static inline enum kunit_status quire_kunit_run_case_(struct kunit_suite *suite,
 						      const struct kunit_case *test_case,
 						      unsigned number)
@@ -312,6 +322,7 @@ static inline int quire_kunit_run_(void)
 	return 0;
 }
 
+/* Adds a file's suites behind those of others.  The first part registers what runs them all as an init of the module. */
 static inline void quire_kunit_add_(struct quire_kunit_part *part)
 {
 	struct quire_kunit_part **at = &quire_kunit.parts;

@@ -115,6 +115,7 @@ static inline void quire_linux_forget_user_(struct kmem_cache *cache, const void
 	free(user);
 }
 
+/* Prints a line for each of the calls that led to the allocation; nothing where they are not known. */
 static inline void quire_linux_say_user_(struct kmem_cache *cache, const void *object)
 {
 	struct quire_linux_user *user;
@@ -174,6 +175,7 @@ static inline bool quire_linux_begin_users_(struct kmem_cache *cache)
 	return cache->users != NULL && pthread_mutex_init(&cache->users->lock, NULL) == 0;
 }
 
+/* @args may be NULL.  NULL: it is refused, which is a bug with SLAB_PANIC. */
 static inline struct kmem_cache *quire_linux_create_with_(const char *name, unsigned size,
 							  const struct kmem_cache_args *args,
 							  slab_flags_t flags)
@@ -199,6 +201,7 @@ static inline struct kmem_cache *quire_linux_create_with_(const char *name, unsi
 	return cache;
 }
 
+/* As kmem_cache_create() was called before Linux 6.12. */
 static inline struct kmem_cache *quire_linux_create_(const char *name, unsigned size,
 						     unsigned align, slab_flags_t flags,
 						     void (*ctor)(void *object))
@@ -269,6 +272,7 @@ static inline unsigned quire_linux_object_flags_(const struct kmem_cache *cache,
 	return flags;
 }
 
+/* NULL without memory, but never with __GFP_NOFAIL. */
 static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 {
 	void *object = QUIRE_LINUX_ALLOC_WITH_(gfp, quire_linux_object_flags_(cache, gfp),
@@ -288,6 +292,7 @@ static inline void quire_linux_free_object_(void *cache, void *object)
 	quire_cache_free((struct quire_cache *)cache, object);
 }
 
+/* With SLAB_TYPESAFE_BY_RCU it returns at once, and the object is used again after the grace period. */
 static inline void kmem_cache_free(struct kmem_cache *cache, void *object)
 {
 	quire_linux_forget_user_(cache, object);
@@ -313,18 +318,21 @@ static inline int kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp, siz
 	return 0;
 }
 
+/* One by one: each object may have a user, and a grace period. */
 static inline void kmem_cache_free_bulk(struct kmem_cache *cache, size_t count, void **objects)
 {
 	for (size_t i = 0; i < count; i++)
 		kmem_cache_free(cache, objects[i]);
 }
 
+/* Gives free slabs back.  Always 0, where the kernel says whether some are left. */
 static inline int kmem_cache_shrink(struct kmem_cache *cache)
 {
 	(void)quire_cache_shrink(cache->cache);
 	return 0;
 }
 
+/* The size that the cache was made with. */
 static inline unsigned kmem_cache_size(struct kmem_cache *cache)
 {
 	return (unsigned)quire_cache_size(cache->cache);
