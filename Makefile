@@ -15,10 +15,14 @@ $(B)/build.ninja: | deps
 deps:
 	@scripts/install-deps build
 
+# The command alone, and what it loads: seconds, where tests, manuals and the explorer take minutes.
+command: $(B)/build.ninja
+	@ninja -C $(B) --quiet command
+
 # A program that needs much memory for a moment, on glibc's malloc() and on Quire's; then a recorded
 # compile, recorded storms of vmalloc, and thousands of recorded cgroups made and removed, with our figures
 # beside the kernel's.
-run: all
+run: command
 	@PYTHONMALLOC=malloc $(B)/quire run --compare -- python3 examples/peak.py
 	@echo
 	@if [ -e traces/pages-build.katr.zst ]; then \
@@ -83,4 +87,4 @@ format:
 clean:
 	@rm -rf $(B)
 
-.PHONY: all deps run test soak preload fuzz aarch64-system bare mutants sweep bench site install format clean
+.PHONY: all deps command run test soak preload fuzz aarch64-system bare mutants sweep bench site install format clean
