@@ -126,10 +126,12 @@ struct place {
 	uint32_t pages;
 };
 
+/* To call under the owner's lock, or before the block is published. */
 static void mark_start(struct ram_block *block, uint32_t offset)
 {
-	/* Several users have bits in one word. */
-	fetch_or_acq_rel(&block->starts[offset / 64], UINT64_C(1) << offset % 64);
+	uint64_t *word = &block->starts[offset / 64];
+
+	store_relaxed(word, *word | UINT64_C(1) << offset % 64); /* ordered by take_locked() */
 }
 
 /* Takes pages of a block under its owner's lock; without it, others can only set room to 0. */
@@ -143,10 +145,10 @@ static bool take_locked(struct vmap *v, struct ram *ram, struct place *place)
 		if (ram_room(state) < place->pages)
 			return false;
 		/* Mark before taking: the user of the place before it may be searching for its
-		 * end. */
+		 * end.  Pairs with check_place(). */
 		place->offset = ram->block_pages - ram_room(state);
 		mark_start(block, place->offset);
-	} while (!cas_acq_rel(&block->state, &state, state - place->pages));
+	} while (!cas_release(&block->state, &state, state - place->pages));
 	if (ram_room(state) == place->pages)
 		ram_unlist_locked(v, ram, place->index);
 	return true;
@@ -177,9 +179,9 @@ static void publish_block(struct vmap *v, struct ram *ram, unsigned slot, uint32
 	struct vmap_cpu *cpu = cpu_lock(v, slot, &token);
 
 	store_relaxed(&block->cpu, slot);
-	store_release(&ram->table[at], index + 1); /* read by ram_at() */
-	while (end <= at && !cas_acq_rel(&ram->slots_end, &end, at + 1))
-		;
+	store_release(&ram->table[at], index + 1); /* pairs with block_in() */
+	while (end <= at && !cas_relaxed(&ram->slots_end, &end, at + 1))
+		; /* orders nothing: whoever sees it looks into the table */
 	if (ram_room(load_relaxed(&block->state)) != 0)
 		list_locked(v, ram, index);
 	lock_release(&cpu->door.lock, token);
@@ -226,8 +228,8 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 	for (uint32_t at = place->offset; left != 0;) {
 		uint32_t n = 64 - at % 64 < left ? 64 - at % 64 : left;
 		uint64_t bits = (n == 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1) << at % 64;
-		/* Before the count: pairs with ram_unmap_aliases() and with the purge. */
-		uint64_t before = fetch_or_acq_rel(&block->dirty[at / 64], bits);
+		/* Orders nothing: aliases are unmapped by the system, which waits for accesses. */
+		uint64_t before = fetch_or_relaxed(&block->dirty[at / 64], bits);
 
 		if ((before & bits) != 0)
 			misuse_number("double free", "quire_vm_unmap_ram",
@@ -237,17 +239,17 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 		at += n;
 		left -= n;
 	}
+	/* Pairs with itself and with retire_fragmented(): the record may be another block's soon. */
 	state = fetch_add_acq_rel(&block->state, place->pages << RAM_DIRTY_SHIFT);
 	if (ram_dirty(state) + place->pages == ram->block_pages)
 		frames_give(v, range);
 }
 
-static bool starts_at(const struct ram *ram, const struct ram_block *block, uint32_t offset)
+/* @taken: pages that were handed out, each after its place was marked. */
+static bool starts_at(const struct ram_block *block, uint32_t offset, uint32_t taken)
 {
-	/* Either no page from here on was handed out, or a place is marked here; marks precede
-	 * pages. */
-	return offset == ram->block_pages - ram_room(load_relaxed(&block->state)) ||
-	       (load_relaxed(&block->starts[offset / 64]) >> offset % 64 & 1);
+	return offset == taken ||
+	       (load_relaxed(&block->starts[offset / 64]) >> offset % 64 & 1); /* as @taken */
 }
 
 /* Checks that a place of the size for @count begins at @addr; otherwise reports misuse and
@@ -256,17 +258,18 @@ static void check_place(const struct ram *ram, const void *addr, size_t count,
 			const struct place *place)
 {
 	const struct ram_block *block = ram_block(ram, place->index);
+	/* Pairs with take_locked(). */
+	uint32_t taken = ram->block_pages - ram_room(load_acquire(&block->state));
 	uint32_t end = place->offset + place->pages;
 	bool inside = false;
 
-	if (place->offset >= ram->block_pages - ram_room(load_relaxed(&block->state)) ||
-	    !starts_at(ram, block, place->offset))
+	if (place->offset >= taken || !starts_at(block, place->offset, taken))
 		misuse_number("the middle of a mapping", "quire_vm_unmap_ram", addr, "pages",
 			      count);
 	for (uint32_t i = place->offset + 1; i < end && i < ram->block_pages; i++)
-		inside |= starts_at(ram, block, i);
+		inside |= starts_at(block, i, taken);
 	if (inside || end > ram->block_pages ||
-	    (end < ram->block_pages && !starts_at(ram, block, end)))
+	    (end < ram->block_pages && !starts_at(block, end, taken)))
 		misuse_number("wrong count", "quire_vm_unmap_ram", addr, "pages", count);
 }
 
@@ -334,8 +337,8 @@ static uint32_t ram_at(const struct vmap *v, const struct ram *ram, const void *
 
 	if (ram == NULL || offset >= v->span_bytes || page / ram->block_pages >= ram->slots_nr)
 		return POOL_NONE;
-	/* Pairs with publish_block(); the caller's place keeps the block alive. */
-	return load_acquire(&ram->table[page / ram->block_pages]) - 1;
+	/* The block was published before the caller had a place in it, which keeps it alive. */
+	return load_relaxed(&ram->table[page / ram->block_pages]) - 1;
 }
 
 void quire_vm_unmap_ram(struct quire *q, void *addr, size_t count)

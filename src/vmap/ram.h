@@ -52,7 +52,7 @@ struct ram_block {
 	uint32_t range;		     /* (c) */
 	uint32_t cpu;		     /* (c) atomic: its owner; RAM_CPU_NONE before */
 	uint32_t next;		     /* (l) on the owner's list: index + 1 */
-	uint64_t starts[RAM_WORDS];  /* atomic: a place begins here */
+	uint64_t starts[RAM_WORDS];  /* (l), read without: a place begins here */
 	uint64_t dirty[RAM_WORDS];   /* atomic */
 	uint64_t flushed[RAM_WORDS]; /* (m) */
 	bool listed;		     /* (l) */

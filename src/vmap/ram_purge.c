@@ -40,10 +40,11 @@ static bool retire_fragmented(const struct ram *ram, struct ram_block *block)
 {
 	uint32_t state = load_relaxed(&block->state);
 
+	/* Pairs with give(): its callers have finished with the record. */
 	do
 		if (!ram_is_fragmented(ram, state))
 			return false;
-	while (!cas_acq_rel(&block->state, &state, ram->block_pages << RAM_DIRTY_SHIFT));
+	while (!cas_acquire(&block->state, &state, ram->block_pages << RAM_DIRTY_SHIFT));
 	return true;
 }
 
@@ -58,10 +59,10 @@ static void unlist(struct vmap *v, struct ram *ram, uint32_t index)
 
 void ram_purge_fragmented(struct vmap *v, bool force)
 {
-	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+	struct ram *ram = load_relaxed(&v->ram); /* block_in() orders; so in the loop */
 
 	CHECK(mutex_is_held(&v->purge_mutex));
-	for (uint32_t slot = 0; ram != NULL && slot < load_acquire(&ram->slots_end); slot++) {
+	for (uint32_t slot = 0; ram != NULL && slot < load_relaxed(&ram->slots_end); slot++) {
 		uint32_t index, state;
 		struct ram_block *block = block_in(ram, slot, &index);
 
@@ -97,8 +98,7 @@ void ram_retire(struct vmap *v, uint32_t index)
 
 static uint64_t unflushed(const struct ram_block *block, uint32_t word)
 {
-	/* Pairs with give(): bits that were set before this call must be seen. */
-	return load_acquire(&block->dirty[word]) & ~block->flushed[word];
+	return load_relaxed(&block->dirty[word]) & ~block->flushed[word]; /* set by give() */
 }
 
 /* Adds the runs of pages in one word to a gather. */
@@ -152,7 +152,7 @@ static void finish(struct vmap *v, struct ram *ram, struct gather *gather)
 
 void ram_unmap_aliases_locked(struct vmap *v)
 {
-	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+	struct ram *ram = load_relaxed(&v->ram); /* block_in() orders; so in the loop */
 	struct gather gather;
 
 	CHECK(mutex_is_held(&v->purge_mutex));
@@ -160,7 +160,7 @@ void ram_unmap_aliases_locked(struct vmap *v)
 		return;
 	gather_begin(&gather, v->ranges, PURGE_RANGES);
 	gather_lend(&gather, v->vector, PURGE_RANGES);
-	for (uint32_t slot = 0; slot < load_acquire(&ram->slots_end); slot++) {
+	for (uint32_t slot = 0; slot < load_relaxed(&ram->slots_end); slot++) {
 		uint32_t index;
 		struct ram_block *block = block_in(ram, slot, &index);
 
@@ -193,7 +193,7 @@ size_t ram_shrink(struct vmap *v)
 
 uint64_t ram_blocks(struct vmap *v)
 {
-	struct ram *ram = load_acquire(&v->ram); /* pairs with its making */
+	const struct ram *ram = load_relaxed(&v->ram); /* a count of its own */
 
 	return ram != NULL ? load_relaxed(&ram->blocks_nr) : 0;
 }

@@ -141,6 +141,7 @@ SIM_TEST(vmallocinfo_beside_alloc_and_free, .events = SIM_ABORT | SIM_MEMORY,
 struct alias_scene {
 	struct quire *q;
 	void *page[2];
+	char *addr;
 	uint32_t refused; /* atomic */
 };
 
@@ -219,6 +220,44 @@ SIM_TEST(first_small_mapping_beside_one_that_may_not_wait, .events = SIM_MEMORY,
 
 	sim_cpu(sim, 0, maps_small, scene);
 	sim_cpu(sim, 1, maps_small_atomically, scene);
+	sim_run(sim);
+	alias_scene_check(scene);
+}
+
+static void purges(void *arg)
+{
+	quire_vmap_purge(((struct alias_scene *)arg)->q);
+}
+
+/* A purge gives back what of it is unused, if it is there. */
+SIM_TEST(first_small_mapping_beside_a_purge, .events = SIM_MEMORY,
+	 .enters = { "vmap/ram.c:make", "ram_shrink" })
+{
+	struct alias_scene *scene = alias_scene_make(sim);
+
+	sim_cpu(sim, 0, maps_small, scene);
+	sim_cpu(sim, 1, purges, scene);
+	sim_run(sim);
+	alias_scene_check(scene);
+}
+
+static void unmaps_alone(void *arg)
+{
+	struct alias_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr, 1);
+}
+
+/* A mapping that is in no block is ended while another makes what blocks need. */
+SIM_TEST(mapping_of_its_own_ends_beside_the_first_small_one, .events = SIM_MEMORY,
+	 .enters = { "ram_at", "vmap/ram.c:make" })
+{
+	struct alias_scene *scene = alias_scene_make(sim);
+
+	scene->addr = quire_vm_map_ram(scene->q, &scene->page[1], 1, QUIRE_NOLOCK);
+	SIM_CHECK(scene->addr != NULL);
+	sim_cpu(sim, 0, maps_small, scene);
+	sim_cpu(sim, 1, unmaps_alone, scene);
 	sim_run(sim);
 	alias_scene_check(scene);
 }

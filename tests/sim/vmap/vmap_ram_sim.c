@@ -27,13 +27,13 @@ struct ram_scene {
 	uint32_t turn;
 };
 
-static struct ram_scene *scene_make(struct sim *sim)
+static struct ram_scene *scene_make_with(struct sim *sim, enum quire_switch rseq)
 {
 	struct ram_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20,
-				   .vmap_span_bytes = UINT64_C(4) << 20,
-				   .backing = QUIRE_BACKING_MEMFD, .worker = QUIRE_WORKER_OFF);
+	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20,
+							  .vmap_span_bytes = UINT64_C(4) << 20,
+							  .backing = QUIRE_BACKING_MEMFD,
+							  .worker = QUIRE_WORKER_OFF, .rseq = rseq);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	check_u64_eq(quire_alloc_pages_bulk(scene->q, scene->page, PLACE, 0), PLACE);
@@ -45,6 +45,11 @@ static struct ram_scene *scene_make(struct sim *sim)
 	check_u64_eq(scene->v->ram->block_pages, 2 * PLACE);
 	check_u64_eq(ram_blocks(scene->v), 0);
 	return scene;
+}
+
+static struct ram_scene *scene_make(struct sim *sim)
+{
+	return scene_make_with(sim, QUIRE_DEFAULT);
 }
 
 static void check_end(struct ram_scene *scene, uint64_t blocks)
@@ -336,6 +341,25 @@ static void unmaps_second(void *arg)
 	quire_vm_unmap_ram(scene->q, scene->addr[1], PLACE);
 }
 
+static void maps_again(void *arg)
+{
+	struct ram_scene *scene = arg;
+	char *addr = quire_vm_map_ram(scene->q, scene->page, 2, 0);
+
+	touch(addr);
+	touch(addr + 4096);
+	SIM_CHECK(sim_frame_of(0, addr) == scene->page[0]);
+	SIM_CHECK(sim_frame_of(0, addr + 4096) == scene->page[1]);
+	quire_vm_unmap_ram(scene->q, addr, 2);
+}
+
+static void unmaps_one(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[0], 1);
+}
+
 static void flushes(void *arg)
 {
 	struct ram_scene *scene = arg;
@@ -354,6 +378,20 @@ SIM_TEST(ram_block_is_given_up_once, .explore = SIM_ALL_SCHEDULES, .preempt_max 
 	sim_cpu(sim, 1, unmaps_second, scene);
 	sim_run(sim);
 	check_u64_eq(load_relaxed(&scene->v->lazy_areas), 1);
+	check_end(scene, 0);
+}
+
+/* A place begins where it is marked, and is marked before its pages count as handed out: who unmaps the place before it finds
+ * its end, however late loads are. */
+SIM_TEST(ram_unmap_beside_the_next_mapping, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "check_place", "take_locked" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	scene->addr[0] = quire_vm_map_ram(scene->q, scene->page, 1, 0);
+	sim_cpu(sim, 0, maps_again, scene);
+	sim_cpu(sim, 1, unmaps_one, scene);
+	sim_run(sim);
 	check_end(scene, 0);
 }
 
@@ -378,18 +416,6 @@ SIM_TEST(ram_unmap_against_flush, .events = SIM_MEMORY)
 	check_end(scene, 0);
 }
 
-static void maps_again(void *arg)
-{
-	struct ram_scene *scene = arg;
-	char *addr = quire_vm_map_ram(scene->q, scene->page, 2, 0);
-
-	touch(addr);
-	touch(addr + 4096);
-	SIM_CHECK(sim_frame_of(0, addr) == scene->page[0]);
-	SIM_CHECK(sim_frame_of(0, addr + 4096) == scene->page[1]);
-	quire_vm_unmap_ram(scene->q, addr, 2);
-}
-
 static void purges(void *arg)
 {
 	struct ram_scene *scene = arg;
@@ -403,6 +429,47 @@ static void make_fragmented(void *arg)
 	struct ram_scene *scene = arg;
 
 	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1, 0), 1);
+}
+
+static void purges_and_maps(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vmap_purge(scene->q);
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, 1, 0), 1);
+}
+
+static void unmaps_second_and_purges(void *arg)
+{
+	unmaps_second(arg);
+	purges_and_maps(arg);
+}
+
+/* The record of a block that was given up is used for another: by then each who ended a mapping in it has finished with it.
+ * Without sequences no fence of a drain's orders the two. */
+SIM_TEST(ram_record_is_used_again_after_the_last_unmap, .events = SIM_MEMORY,
+	 .enters = { "vmap/ram.c:give", "ram_retire", "from_new" })
+{
+	struct ram_scene *scene = scene_make_with(sim, QUIRE_OFF);
+
+	fill_block(scene);
+	sim_cpu(sim, 0, unmaps_first, scene);
+	sim_cpu(sim, 1, unmaps_second_and_purges, scene);
+	sim_run(sim);
+	check_end(scene, 0);
+}
+
+/* The same where the purge gives the block up. */
+SIM_TEST(ram_record_is_used_again_after_its_block_was_fragmented, .events = SIM_MEMORY,
+	 .enters = { "retire_fragmented", "ram_retire", "from_new" })
+{
+	struct ram_scene *scene = scene_make_with(sim, QUIRE_OFF);
+
+	scene->addr[0] = quire_vm_map_ram(scene->q, scene->page, 1, 0);
+	sim_cpu(sim, 0, unmaps_one, scene);
+	sim_cpu(sim, 1, purges_and_maps, scene);
+	sim_run(sim);
+	check_end(scene, 0);
 }
 
 /* R25: between the look at a block and its retirement its owner may hand out pages. */
