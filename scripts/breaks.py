@@ -34,7 +34,9 @@ RELAXED = {
 BUILTIN = {
     "fetch_and_acq_rel": "__atomic_fetch_and({}, __ATOMIC_RELAXED)",
     "fetch_or_acq_rel": "__atomic_fetch_or({}, __ATOMIC_RELAXED)",
+    "fetch_and_acquire": "__atomic_fetch_and({}, __ATOMIC_RELAXED)",
     "exchange_acquire": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
+    "exchange_release": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
     "exchange_acq_rel": "__atomic_exchange_n({}, __ATOMIC_RELAXED)",
 }
 # A failed compare-and-exchange stays the acquire that it is.

@@ -20,7 +20,9 @@
 #define fetch_sub_acq_rel(p, v) __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
 #define fetch_and_acq_rel(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQ_REL)
 #define fetch_or_acq_rel(p, v)	__atomic_fetch_or(p, v, __ATOMIC_ACQ_REL)
+#define fetch_and_acquire(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQUIRE)
 #define exchange_acquire(p, v)	__atomic_exchange_n(p, v, __ATOMIC_ACQUIRE)
+#define exchange_release(p, v)	__atomic_exchange_n(p, v, __ATOMIC_RELEASE)
 #define exchange_acq_rel(p, v)	__atomic_exchange_n(p, v, __ATOMIC_ACQ_REL)
 /* True if *p was *expected and is now v; otherwise *expected is what was found. */
 #define cas_relaxed(p, expected, v)                                                                \

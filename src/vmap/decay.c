@@ -88,7 +88,7 @@ void decay_kick(struct vmap *v)
 {
 	/* Pairs with the exchange in decay_tick(): either that turn sees the freed area, or this
 	 * call requests another turn. */
-	if (!exchange_acq_rel(&v->kicked, true))
+	if (!exchange_release(&v->kicked, true))
 		worker_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
 }
 
@@ -201,7 +201,7 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	bool again = true;
 
 	if (now_ms - v->ticked_ms >= TURN_MS) {
-		(void)exchange_acq_rel(&v->kicked, false); /* pairs with decay_kick() */
+		(void)exchange_acquire(&v->kicked, false); /* pairs with decay_kick() */
 		/* Read as a hint. */
 		store_relaxed(&v->lazy_max_pages, vmap_lazy_bytes(v->q) >> v->page_shift);
 		again = turn(v, now_ms);
@@ -271,7 +271,8 @@ size_t decay_shrink(struct quire_module *module)
 void quire_vm_unmap_aliases(struct quire *q)
 {
 	int error;
-	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
+	/* vmap_get() orders. */
+	struct vmap *v = load_relaxed(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
 
 	if (v != NULL)
 		decay_shrink(&v->module);
@@ -280,7 +281,8 @@ void quire_vm_unmap_aliases(struct quire *q)
 size_t quire_vmap_purge(struct quire *q)
 {
 	int error;
-	struct vmap *v = load_acquire(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
+	/* vmap_get() orders. */
+	struct vmap *v = load_relaxed(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
 	struct purged purged;
 
 	if (v == NULL)

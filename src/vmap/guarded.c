@@ -43,8 +43,9 @@ static uint32_t next_word(uint32_t page)
 void guarded_note(struct vmap *v, uint32_t page, uint32_t n)
 {
 	for (uint32_t end = page + n; page < end; page = next_word(page)) {
-		/* Its neighbours' owners write the same word; the owner alone reads these bits. */
-		fetch_or_acq_rel(&v->guarded[page / PAGES_A_WORD], bits_of(page, end));
+		/* Its neighbours' owners write the same word.  Orders nothing: the owner alone reads
+		 * these bits, and what hands the range on orders them. */
+		fetch_or_relaxed(&v->guarded[page / PAGES_A_WORD], bits_of(page, end));
 	}
 }
 
@@ -55,7 +56,7 @@ void guarded_forget(struct vmap *v, uint32_t page, uint32_t n)
 
 		/* Words that are not ready were never written, so they read zero. */
 		if ((load_relaxed(word) & bits_of(page, end)) != 0)
-			fetch_and_acq_rel(word, ~bits_of(page, end));
+			fetch_and_relaxed(word, ~bits_of(page, end)); /* as in guarded_note() */
 	}
 }
 

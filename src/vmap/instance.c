@@ -377,5 +377,5 @@ struct vmap *vmap_get(struct quire *q, size_t bytes, unsigned flags, int *error)
 	*error = (flags & FLAGS_NO_WAIT) || lock_nested()
 			 ? make_without_waiting(q, flags)
 			 : page_attempt(q, bytes > page ? bytes : page, flags, make_waiting, q);
-	return *error == 0 ? load_acquire(&q->vmap) : NULL;
+	return *error == 0 ? load_relaxed(&q->vmap) : NULL; /* had under modules_mutex */
 }

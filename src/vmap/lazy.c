@@ -68,7 +68,7 @@ static uint32_t splice(struct vmap *v, uint32_t *list)
 {
 	if (load_relaxed(&v->fork_keeps_lazy)) /* this thread stored it, or none */
 		return RANGE_NONE;
-	return exchange_acq_rel(list, RANGE_NONE); /* pairs with the release in push() */
+	return exchange_acquire(list, RANGE_NONE); /* pairs with the release in push() */
 }
 
 uint32_t lazy_splice(struct vmap *v)
@@ -89,21 +89,20 @@ void lazy_put_back(struct vmap *v, uint32_t index)
 
 uint32_t lazy_pop(struct vmap *v, unsigned most)
 {
-	uint32_t chain = RANGE_NONE;
-	uint32_t head = load_acquire(&v->lazy); /* pairs with the release in push() */
+	uint32_t chain = RANGE_NONE, head;
 
 	CHECK(mutex_is_held(&v->purge_mutex));
 	if (load_relaxed(&v->fork_keeps_lazy)) /* as above */
 		return RANGE_NONE;
-	while (most != 0 && head != RANGE_NONE) {
-		uint32_t next = range_at(v, head)->next;
-
-		/* A failure loads a newer head. */
-		if (!cas_acq_rel(&v->lazy, &head, next))
+	while (most != 0) {
+		head = load_acquire(&v->lazy); /* pairs with the release in push() */
+		if (head == RANGE_NONE)
+			break;
+		/* Orders nothing: only pushes may come between, and each needs the head alone. */
+		if (!cas_relaxed(&v->lazy, &head, range_at(v, head)->next))
 			continue;
 		range_at(v, head)->next = chain;
 		chain = head;
-		head = next;
 		most--;
 	}
 	return chain;
@@ -124,8 +123,9 @@ void lazy_fork_prepare(struct vmap *v)
 {
 	CHECK(mutex_is_held(&v->purge_mutex));
 	store_relaxed(&v->fork_keeps_lazy, true);
-	v->fork_lazy = load_acquire(&v->lazy);		     /* pairs with push() */
-	v->fork_lazy_frames = load_acquire(&v->lazy_frames); /* likewise */
+	/* The records are read in the child alone, after the system's fork. */
+	v->fork_lazy = load_relaxed(&v->lazy);
+	v->fork_lazy_frames = load_relaxed(&v->lazy_frames);
 }
 
 /* What was pushed since is lost, as what other threads had not yet pushed. */

@@ -62,7 +62,8 @@ static struct begun clear(struct vmap *v, uint32_t page, uint32_t n)
 
 		/* Words that are not ready were never written, so they read zero. */
 		if ((load_relaxed(word) & bits) != 0) {
-			uint64_t cleared = fetch_and_acq_rel(word, ~bits) & bits;
+			/* Pairs with begin_rest(). */
+			uint64_t cleared = fetch_and_acquire(word, ~bits) & bits;
 			uint64_t guards = cleared & cleared << PAGES_A_WORD;
 
 			begun.guards += count_begins(guards);
@@ -84,7 +85,7 @@ static void give(uint64_t *count, enum mem_mappings kind, uint32_t nr)
 
 /* ---- guards ---- */
 
-/* Counts the rest of a guard whose first part was removed. */
+/* Counts the rest of a guard whose first part was removed, before its owner can find that it is counted. */
 static void begin_rest(struct vmap *v, uint32_t page)
 {
 	uint32_t at = page % PAGES_A_WORD;
@@ -99,7 +100,7 @@ static void begin_rest(struct vmap *v, uint32_t page)
 	fetch_add_relaxed(&v->mapped_guards, (uint64_t)MAPPINGS_A_GUARD);
 	mem_mappings_add(MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
 	while ((found & in_bits(at, 1)) && !(found & begins_bits(at, 1))) {
-		if (cas_acq_rel(word, &found, found | begins_bits(at, 1)))
+		if (cas_release(word, &found, found | begins_bits(at, 1)))
 			return;
 	}
 	give(&v->mapped_guards, MAPPINGS_GUARDS, MAPPINGS_A_GUARD);
@@ -113,7 +114,8 @@ static void note_guard(struct vmap *v, uint32_t page, uint32_t n)
 		uint32_t at = page % PAGES_A_WORD;
 		uint32_t some = PAGES_A_WORD - at < n ? PAGES_A_WORD - at : n;
 
-		fetch_or_acq_rel(&v->mapped[page / PAGES_A_WORD], in_bits(at, some) | begins);
+		/* Orders nothing: as guarded_note(). */
+		fetch_or_relaxed(&v->mapped[page / PAGES_A_WORD], in_bits(at, some) | begins);
 		begins = 0;
 		page += some;
 		n -= some;
@@ -172,7 +174,7 @@ bool mapped_take_frames(struct vmap *v, uint32_t page, void *const *frames, size
 	fetch_add_relaxed(&v->mapped_frames, (uint64_t)runs);
 	for (size_t i = 0; i < n; i++, page++) {
 		if (i == 0 || frames[i] != (char *)frames[i - 1] + ((size_t)1 << v->page_shift))
-			fetch_or_acq_rel(&v->mapped[page / PAGES_A_WORD],
+			fetch_or_relaxed(&v->mapped[page / PAGES_A_WORD], /* as note_guard() */
 					 begins_bits(page % PAGES_A_WORD, 1));
 	}
 	return true;

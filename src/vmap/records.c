@@ -54,7 +54,7 @@ static void return_unlocked(struct vmap *v, uint32_t index)
 		return;
 	do
 		range_at(v, index)->next = first;
-	while (!cas_acq_rel(&v->strays, &first, index)); /* pairs with the exchange below */
+	while (!cas_release(&v->strays, &first, index)); /* pairs with the exchange below */
 }
 
 static void collect_strays_locked(struct vmap *v)
@@ -64,7 +64,7 @@ static void collect_strays_locked(struct vmap *v)
 	CHECK(lock_is_held(&v->lock));
 	if (LIKELY(load_relaxed(&v->strays) == RANGE_NONE)) /* a hint: the next holder looks, too */
 		return;
-	index = exchange_acq_rel(&v->strays, RANGE_NONE);
+	index = exchange_acquire(&v->strays, RANGE_NONE);
 	while (index != RANGE_NONE) {
 		uint32_t next = range_at(v, index)->next;
 

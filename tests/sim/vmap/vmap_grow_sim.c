@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vmap_grow_sim.c - sections and records that are committed while others want areas */
 #include "sim/vmap/vmap_scene.h"
+#include "vmap/records.h"
 
 /* ---- sections ---------------------------------------------------------------------------------- */
 
@@ -369,4 +370,43 @@ SIM_TEST(fork_child_of_a_record_grower_keeps_no_step, .events = SIM_TRYFAIL)
 	sim_cpu(sim, 1, forks_and_takes_record, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
+}
+
+/* No spare record is at hand, so each caller takes one of the pool without the lock. */
+static struct vmap_scene *scene_without_spares(struct sim *sim)
+{
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+	struct vmap *v = scene->v;
+
+	while (v->spares_nr != 0) {
+		lock_token token = lock_acquire(&v->lock);
+		uint32_t record = space_record_locked(v);
+
+		lock_release(&v->lock, token);
+		pool_free(&v->pool, record);
+	}
+	return scene;
+}
+
+static void locks_with_records(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	lock_token token;
+
+	if (space_lock_for(scene->v, QUIRE_NOLOCK, &token) == 0)
+		lock_release(&scene->v->lock, token);
+}
+
+/* Who tries the locks and gets neither leaves its record to the next one who has the lock, with what it stored in it. */
+SIM_TEST(stray_record_is_had_by_the_next, .events = SIM_TRYFAIL,
+	 .enters = { "return_unlocked", "collect_strays_locked" })
+{
+	struct vmap_scene *scene = scene_without_spares(sim);
+
+	sim_cpu(sim, 0, locks_with_records, scene);
+	sim_cpu(sim, 1, locks_with_records, scene);
+	sim_run(sim);
+	locks_with_records(scene);
+	check_u64_eq(scene->v->strays, RANGE_NONE);
+	vmap_scene_check(scene);
 }

@@ -131,6 +131,73 @@ SIM_TEST(first_use_of_areas_by_two, .events = SIM_MEMORY)
 	vmap_scene_check(scene);
 }
 
+/* Of an instance that may have no areas yet, or has them just made by another. */
+static void frees_null(void *arg)
+{
+	quire_vfree(((struct vmap_scene *)arg)->q, NULL);
+}
+
+static void asks_for_a_size(void *arg)
+{
+	check_u64_eq(quire_vmalloc_size(((struct vmap_scene *)arg)->q, arg), 0);
+}
+
+static void asks_for_the_options(void *arg)
+{
+	static char text[4096];
+
+	SIM_CHECK(quire_text_options(((struct vmap_scene *)arg)->q, text, sizeof(text)) > 0);
+}
+
+static void takes_aligned(void *arg)
+{
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.align_bytes = 8192);
+	struct vmap_scene *scene = arg;
+	char *addr = quire_vmalloc_with(scene->q, 4096, &options);
+
+	SIM_CHECK(addr != NULL);
+	quire_vfree(scene->q, addr);
+}
+
+static void beside_the_first_use(struct sim *sim, void (*other)(void *))
+{
+	struct vmap_scene *scene = scene_unused(sim);
+
+	sim_cpu(sim, 0, uses_first, scene);
+	sim_cpu(sim, 1, other, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* Nothing is freed by it, and what it reads of the areas to find that out is made. */
+SIM_TEST(vfree_of_null_beside_the_first_use_of_areas, .events = SIM_MEMORY,
+	 .enters = { "quire_vfree", "vmap/instance.c:make" })
+{
+	beside_the_first_use(sim, frees_null);
+}
+
+/* An address that is in no area is in none, whether there are areas yet or not. */
+SIM_TEST(size_is_asked_for_beside_the_first_use_of_areas, .events = SIM_MEMORY,
+	 .enters = { "asked_about", "vmap/instance.c:make" })
+{
+	beside_the_first_use(sim, asks_for_a_size);
+}
+
+/* The size of the span is what is wanted, or what there is. */
+SIM_TEST(options_are_read_beside_the_first_use_of_areas, .events = SIM_MEMORY,
+	 .enters = { "vmap_span_bytes", "vmap/instance.c:make" })
+{
+	beside_the_first_use(sim, asks_for_the_options);
+}
+
+/* An aligned area is looked for among those that were freed, if there are any. */
+SIM_TEST(aligned_area_beside_the_first_use_of_areas, .events = SIM_MEMORY,
+	 .enters = { "quire_vmalloc_with", "vmap/instance.c:make" })
+{
+	beside_the_first_use(sim, takes_aligned);
+}
+
 /* A backing call is refused on the way: the call is, or none, and the next one serves. */
 static void uses_and_may_be_refused(void *arg)
 {
