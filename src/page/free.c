@@ -11,6 +11,11 @@
  * without a stack.  If a try of the current CPU's lists fails, the page goes to the buddy.  If
  * that fails too, in a signal handler that interrupted a holder, the page goes to the deferred
  * list, linked through struct page, which the next ordinary slow path processes.
+ *
+ * Fork.  A page may be deferred while the kernel copies memory page by page, and a child could have the head of after
+ * the push and the link of before it.  So the child begins with an empty list: what was on it when the fork began is in
+ * the buddy by then, and what was deferred later is lost there, as are other runs that other threads had in their hands.
+ * Until the fork is done its thread takes nothing off: in the child, a handler that runs before would read a torn list.
  */
 #include "page/free.h"
 
@@ -100,7 +105,7 @@ uint32_t page_check_free(struct pages *p, const void *addr, unsigned order, cons
 
 /* ---- slow paths ---- */
 
-/* Lock-free push; the order is in the state byte.  Taken whole by exchange, so no ABA. */
+/* Lock-free push; the order is in the state byte. */
 static void deferred_push(struct pages *p, uint32_t frame)
 {
 	uint32_t head = load_relaxed(&p->deferred);
@@ -119,10 +124,17 @@ static void defer(struct pages *p, uint32_t frame)
 	fetch_add_relaxed(&p->deferred_total, 1);
 }
 
+/* The whole list, so no ABA. */
+static uint32_t deferred_splice(struct pages *p)
+{
+	if (UNLIKELY(load_relaxed(&p->forking))) /* this thread stored it, or none */
+		return FRAME_NONE;
+	return exchange_acq_rel(&p->deferred, FRAME_NONE); /* pairs with deferred_push() */
+}
+
 uint32_t page_take_deferred_one(struct pages *p, unsigned order)
 {
-	/* Pairs with deferred_push().  Taken whole, so no ABA. */
-	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE), chosen = FRAME_NONE;
+	uint32_t frame = deferred_splice(p), chosen = FRAME_NONE;
 
 	while (frame != FRAME_NONE) {
 		uint32_t next = page_of(p, frame)->next;
@@ -161,8 +173,7 @@ static bool to_buddy(struct pages *p, uint32_t frame, unsigned flags)
 
 void page_take_deferred(struct pages *p)
 {
-	/* Pairs with deferred_push(). */
-	uint32_t frame = exchange_acq_rel(&p->deferred, FRAME_NONE);
+	uint32_t frame = deferred_splice(p);
 
 	while (frame != FRAME_NONE) {
 		uint32_t next = page_of(p, frame)->next;
@@ -171,6 +182,19 @@ void page_take_deferred(struct pages *p)
 		to_buddy(p, frame, 0);
 		frame = next;
 	}
+}
+
+void page_fork_prepare_deferred(struct pages *p)
+{
+	page_take_deferred(p);
+	store_relaxed(&p->forking, true);
+}
+
+void page_fork_done_deferred(struct pages *p, bool child)
+{
+	if (child)
+		store_relaxed(&p->deferred, FRAME_NONE);
+	store_relaxed(&p->forking, false);
 }
 
 void page_free_direct(struct pages *p, uint32_t frame)

@@ -3,6 +3,7 @@
 #ifndef PAGE_FREE_H
 #define PAGE_FREE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,10 @@ void page_free_bulk_on(struct pages *p, unsigned slot, size_t count, void **page
 
 /* Frees what handlers had to defer.  Not in a handler; the caller may hold mutexes. */
 void page_take_deferred(struct pages *p);
+/* Takes in what was deferred when a fork begins; until it is done nothing more is taken in.  With no zone locked. */
+void page_fork_prepare_deferred(struct pages *p);
+/* What was deferred in between is lost in the child. */
+void page_fork_done_deferred(struct pages *p, bool child);
 /* Takes one deferred run of at least @order (state CACHED), or returns FRAME_NONE.  For nested calls, so
  * that a handler that frees as much as it allocates can go on for ever. */
 uint32_t page_take_deferred_one(struct pages *p, unsigned order);

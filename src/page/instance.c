@@ -8,7 +8,7 @@
  * addresses (mem_reserve_share()).
  *
  * Fork takes the waiting locks, every pcp lock with the stacks closed, one fence for them and for those of
- * areas, then the depots' and zones' locks.  In the child the drains of other threads are over,
+ * areas, then the depots' and zones' locks; deferred frees are taken in before.  In the child the drains of other threads are over,
  * and runs that other threads had popped but not yet marked, or marked but not yet pushed, are lost by
  * design; quire_page_stat counts them.  A child whose frames stayed with the parent is made to refuse
  * here: for fast paths the span has no bytes and no flags are fast.
@@ -32,6 +32,7 @@
 #include "page/block.h"
 #include "page/depot.h"
 #include "page/drain.h"
+#include "page/free.h"
 #include "page/giveback.h"
 #include "page/grow.h"
 #include "page/kind.h"
@@ -304,6 +305,7 @@ static void fork_prepare_locks(struct quire_module *module)
 	for (size_t i = 0; i < (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i++)
 		stacks_fork_prepare(&p->stacks, &p->pcp[i].door);
 	stacks_fence_all(&p->stacks);
+	page_fork_prepare_deferred(p);
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		p->zone[i].depot.kept = lock_acquire_ordered(&p->zone[i].depot.lock);
 	for (unsigned i = 0; i < p->zones_nr; i++)
@@ -330,6 +332,7 @@ static void fork_done(struct quire_module *module, bool child)
 		}
 		stacks_fork_done(&p->stacks, &pcp->door, child);
 	}
+	page_fork_done_deferred(p, child);
 	mutex_release(&p->q.huge_mutex);
 	mutex_release(&p->grow_mutex);
 	mutex_release(&p->giveback_mutex);

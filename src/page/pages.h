@@ -68,7 +68,8 @@ struct pages {
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
 	bool owes;   /* atomic, relaxed: a zone exceeds its used_high by a step: alloc.c */
 	bool ceding; /* atomic: a caller has other modules make up for it */
-	bool spares_wanted, spares_used;	   /* atomic, relaxed */
+	bool spares_wanted, spares_used; /* atomic, relaxed */
+	bool forking; /* atomic, relaxed: a fork is in progress, whose thread takes in no deferred frees */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */

@@ -13,6 +13,7 @@
 #include "page/block.h"
 #include "page/count.h"
 #include "page/depot.h"
+#include "page/free.h"
 #include "page/layout.h"
 #include "page/limit.h"
 #include "page/nested.h"
@@ -67,9 +68,9 @@ static void add_pcp(struct pages *p, const struct pcp *pcp, struct quire_page_st
 	stat->spills += load_relaxed(&pcp->spills);
 }
 
-/* What takes a walk.  In a child of fork, runs that say CACHED but that nothing holds were in the hands of another thread of
- * the parent, which had just popped them or was about to push them; the child's own threads may have some, too, while they
- * run. */
+/* What takes a walk.  In a child of fork, runs that say CACHED or DEFERRED but that nothing holds were in the hands of another
+ * thread of the parent, which had just popped them or was about to push them; the child's own threads may have some, too,
+ * while they run. */
 static void add_states(struct pages *p, struct quire_page_stat *stat)
 {
 	struct page_count count;
@@ -81,8 +82,12 @@ static void add_states(struct pages *p, struct quire_page_stat *stat)
 	stat->sparse_used_pages = count.sparse_used;
 	stat->sparse_rest_pages = count.sparse_rest;
 	stat->pinned_pages = count.pinned;
-	if (p->q.forked && count.cached > stat->cached_pages)
-		stat->fork_lost_pages = count.cached - stat->cached_pages;
+	if (!p->q.forked)
+		return;
+	stat->deferred_pages = 0;
+	stat->fork_lost_pages = count.deferred;
+	if (count.cached > stat->cached_pages)
+		stat->fork_lost_pages += count.cached - stat->cached_pages;
 }
 
 static void add_mappings(struct quire_page_stat *stat)
@@ -127,6 +132,8 @@ int quire_page_stat_read(const struct quire *q, struct quire_page_stat *stat)
 		return -EOWNERDEAD;
 	p = pages_of(worker_exclude_begin(q));
 	limit_learn(p);
+	if (p->q.forked) /* what is still deferred then is on no list */
+		page_take_deferred(p);
 	page_stat_collect(p, &now);
 	add_mappings(&now);
 	add_states(p, &now);

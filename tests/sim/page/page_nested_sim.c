@@ -178,6 +178,86 @@ SIM_TEST(deferred_while_the_zone_is_busy, .cpus_nr = 3, .enters = { "deferred_pu
 	page_scene_check(holder.scene);
 }
 
+/* Nothing is lost that is not counted. */
+static void check_counts(struct quire *q)
+{
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	check_u64_eq(quire_page_stat_read(q, &stat), 0);
+	check_u64_eq(stat.free_pages + stat.cached_pages + stat.allocated_pages +
+			     stat.deferred_pages + stat.fork_lost_pages,
+		     stat.online_pages);
+	check_u64_eq(stat.deferred_pages, 0);
+	SIM_CHECK(stat.fork_lost_pages <= 3);
+}
+
+static void forks_child_and_takes_in(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_fork_child();
+	check_u64_eq(quire_verify(scene->q), 0);
+	page_take_deferred(pages_of(scene->q));
+	check_u64_eq(quire_verify(scene->q), 0);
+	check_counts(scene->q);
+	store_relaxed(&scene->turn, 1);
+}
+
+static void defers_block(struct page_scene *scene)
+{
+	struct pages *p = pages_of(scene->q);
+	void *block = take(scene, 5, 0);
+	lock_token token = lock_acquire(&p->zone[0].lock);
+
+	give(scene, block, 5);
+	lock_release(&p->zone[0].lock, token);
+}
+
+/* Frees that are deferred while fork copies one page after the other are lost in the child, and counted.  Its list is whole,
+ * and what was deferred before is free there. */
+SIM_TEST(fork_child_has_deferred_frees_in_order,
+	 .enters = { "deferred_push", "page_take_deferred" })
+{
+	struct holder holder = holder_make(sim);
+	struct page_scene *scene = holder.scene;
+
+	defers_block(scene);
+	sim_cpu(sim, 0, gives_three, &holder);
+	sim_cpu(sim, 1, forks_child_and_takes_in, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void only_forks_child(void *arg)
+{
+	(void)arg;
+	sim_fork_child();
+}
+
+static void handler_takes_during_fork(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *page = NULL;
+
+	if (load_relaxed(&pages_of(scene->q)->forking))
+		page = quire_alloc_pages(scene->q, 0, QUIRE_NOLOCK);
+	if (page != NULL)
+		quire_free_pages(scene->q, page, 0);
+}
+
+/* The child's list is torn until the fork is done, so a handler on the forking thread takes nothing off it. */
+SIM_TEST(handler_takes_no_deferred_page_during_fork, .enters = { "page_take_deferred_one" })
+{
+	struct holder holder = holder_make(sim);
+	struct page_scene *scene = holder.scene;
+
+	sim_cpu(sim, 0, gives_three, &holder);
+	sim_cpu(sim, 1, only_forks_child, NULL);
+	sim_irq(sim, 1, handler_takes_during_fork, scene, 8);
+	sim_run(sim);
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
 /* ---- spares ----------------------------------------------------------------------------------- */
 
 static void takes_and_fills_spares(void *arg)
