@@ -2,7 +2,10 @@
 /* vmap_cached_sim.c - areas on CPUs' stacks and pooled ranges, taken by others and by pressure */
 #include <quire/page.h>
 
+#include "machine/clock.h"
 #include "sim/vmap/vmap_scene.h"
+#include "vmap/decay.h"
+#include "vmap/layout.h"
 
 static void takes_and_gives(void *arg)
 {
@@ -176,6 +179,188 @@ SIM_TEST(vmalloc_on_a_cpu_that_changes, .cpus_nr = 3, .events = SIM_MIGRATE | SI
 	vmap_scene_check(scene);
 }
 
+/* ---- the first class and the last ---------------------------------------------------------------- */
+
+/* Frees two areas of each.  The last class has more addresses than the machine, so areas of a few pages are given it. */
+static void frees_smallest_and_largest(struct vmap_scene *scene)
+{
+	vmap_scene_fill(scene, 4, 1);
+	for (unsigned i = 2; i < 4; i++) {
+		uint32_t page = (uint32_t)(scene->area[i] - scene->v->base) >> 12;
+
+		range_at(scene->v, scene->v->map[page])->class = CLASSES_NR - 1;
+	}
+	for (unsigned i = 0; i < 4; i++)
+		vmap_scene_give(scene, i);
+}
+
+static uint64_t areas_kept(struct vmap_scene *scene)
+{
+	uint64_t areas = 0;
+
+	cpu_pages(scene->v, 0, &areas);
+	return areas;
+}
+
+static void keeps_and_pools_own(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	cpu_drain(scene->v, 0);
+	frees_smallest_and_largest(scene);
+	check_u64_eq(areas_kept(scene), 4);
+	cpu_pool_own(scene->v);
+	check_u64_eq(areas_kept(scene), 0);
+}
+
+static void keeps_until_drained(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	frees_smallest_and_largest(scene);
+	check_u64_eq(areas_kept(scene), 4);
+	cpu_drain(scene->v, 0);
+	check_u64_eq(areas_kept(scene), 0);
+}
+
+static void keeps(struct sim *sim, enum quire_switch rseq, void (*task)(void *))
+{
+	struct vmap_scene *scene = vmap_scene_make(sim, (struct quire_options){ .rseq = rseq });
+
+	sim_cpu(sim, 0, task, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* The first free since a drain has the stacks keep areas of each class, and each is popped to be merged. */
+SIM_TEST(areas_of_each_class_are_kept_and_pooled, .cpus_nr = 1,
+	 .enters = { "warm_locked", "pop_some", "cpu_pages" })
+{
+	keeps(sim, QUIRE_ON, keeps_and_pools_own);
+}
+
+SIM_TEST(areas_of_each_class_are_kept_and_pooled_with_lists, .cpus_nr = 1,
+	 .enters = { "lists_take_all_locked", "cpu_pages" })
+{
+	keeps(sim, QUIRE_OFF, keeps_and_pools_own);
+}
+
+/* A drain leaves no class out. */
+SIM_TEST(areas_of_each_class_are_drained, .cpus_nr = 1, .enters = { "vmap/cpu.c:take_all_locked" })
+{
+	keeps(sim, QUIRE_ON, keeps_until_drained);
+}
+
+static void gives_first(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	vmap_scene_give(scene, 0);
+	check_u64_eq(areas_kept(scene), 0);
+}
+
+/* Where freed areas are guarded each free has guards to set, so none goes straight to a stack. */
+SIM_TEST(freed_area_that_is_guarded_is_on_no_stack, .cpus_nr = 1, .enters = { "vmap_free_range" })
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = QUIRE_ON, .guard = QUIRE_GUARD_FREED });
+
+	vmap_scene_fill(scene, 1, 4);
+	sim_cpu(sim, 0, gives_first, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+static void takes_nine_between(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *start = scene->v->base + ((size_t)64 << 12);
+	const struct quire_vmalloc_options options =
+		QUIRE_VMALLOC_OPTIONS_INIT(.start = start, .end = start + ((size_t)9 << 12));
+	char *addr = quire_vmalloc_with(scene->q, (size_t)9 << 12, &options);
+
+	SIM_CHECK(addr == start);
+	quire_vfree(scene->q, addr);
+}
+
+/* Nine pages of which the class has ten: between two addresses that leave room for nine there is room. */
+SIM_TEST(area_between_two_addresses_has_no_more_pages_than_asked, .cpus_nr = 1,
+	 .enters = { "constrain" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	sim_cpu(sim, 0, takes_nine_between, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+static uint64_t areas_allocated(struct vmap_scene *scene)
+{
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
+
+	quire_vmap_stat_read(scene->q, &stat);
+	return stat.allocs;
+}
+
+static void allocates_two(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	uint64_t before = areas_allocated(scene);
+
+	for (unsigned i = 0; i < 2; i++) {
+		vgive(scene, vtake(scene, 4, 0), 4);
+		quire_vmap_purge(scene->q);
+	}
+	check_u64_eq(areas_allocated(scene) - before, 2);
+}
+
+/* How often a range was allocated is not forgotten when it goes. */
+SIM_TEST(allocations_are_counted_after_a_purge, .cpus_nr = 1, .enters = { "space_free_locked" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	sim_cpu(sim, 0, allocates_two, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* The second of the two is the worker, too. */
+static void gives_and_visits(struct vmap_scene *scene, unsigned i)
+{
+	vmap_scene_give(scene, i);
+	if (fetch_add_acq_rel(&scene->turn, 1) == 0) /* pairs with itself */
+		return;
+	decay_tick(&scene->v->module, clock_now_ns() + UINT64_C(200000000));
+	for (unsigned slot = 0; slot < 2; slot++) {
+		uint64_t areas = 0;
+
+		cpu_pages(scene->v, slot, &areas);
+		check_u64_eq(areas, 0);
+	}
+}
+
+static void gives_and_visits_0(void *arg)
+{
+	gives_and_visits(arg, 0);
+}
+
+static void gives_and_visits_1(void *arg)
+{
+	gives_and_visits(arg, 1);
+}
+
+/* The worker's visit leaves no CPU out. */
+SIM_TEST(worker_drains_each_cpu, .events = SIM_ABORT, .enters = { "drain_cpus" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 2, 4);
+	sim_cpu(sim, 0, gives_and_visits_0, scene);
+	sim_cpu(sim, 1, gives_and_visits_1, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
 /* ---- the last resort ----------------------------------------------------------------------------- */
 
 static void takes_400(void *arg)
@@ -208,6 +393,41 @@ SIM_TEST(areas_on_other_cpus_are_not_refused, .explore = SIM_ALL_SCHEDULES, .pre
 	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
 
 	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+static void gives_four_of_100(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++)
+		vmap_scene_give(scene, i);
+	store_release(&scene->turn, 1); /* pairs with the load below */
+	sim_wake(&scene->turn);
+}
+
+static void takes_400_then(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	while (load_acquire(&scene->turn) == 0) /* pairs with the store above */
+		sim_wait(&scene->turn, 0);
+	vtake(scene, 400, 0);
+}
+
+/* The same where the other CPU is the last one. */
+SIM_TEST(areas_on_the_last_cpu_are_not_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "cpus_close" })
+{
+	struct vmap_scene *scene =
+		vmap_scene_make(sim, (struct quire_options){ .rseq = QUIRE_ON,
+							     .lazy_max_bytes = UINT64_C(2) << 20 });
+
+	vmap_scene_fill(scene, 4, 100);
+	sim_cpu(sim, 0, takes_400_then, scene);
+	sim_cpu(sim, 1, gives_four_of_100, scene);
 	sim_run(sim);
 	check_u64_eq(scene->refused, 0);
 	vmap_scene_check(scene);
