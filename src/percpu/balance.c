@@ -77,11 +77,11 @@ static size_t depopulate_isolated(struct percpu *pc, bool all)
 	}
 }
 
+/* A chunk that is gone has no empty page; one that is TO_DEPOPULATE already stays so. */
 static bool has_old_empties(const struct percpu *pc, const struct percpu_chunk *chunk,
 			    uint64_t before_ns)
 {
-	return chunk->state != CHUNK_NONE && !chunk->immutable &&
-	       chunk->state != CHUNK_TO_DEPOPULATE && chunk->emptied_ns <= before_ns &&
+	return !chunk->immutable && chunk->emptied_ns <= before_ns &&
 	       (chunk->populated & chunk->free) != 0 && pc->depopulate;
 }
 
@@ -89,12 +89,13 @@ static bool has_old_empties(const struct percpu *pc, const struct percpu_chunk *
  * reserve. */
 static void isolate_old(struct percpu *pc, uint64_t before_ns, bool all)
 {
-	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) { /* checked again below */
+	CHECK(mutex_is_held(&pc->alloc_mutex)); /* no chunk goes meanwhile */
+	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) {
 		lock_token token = lock_acquire(&pc->lock);
 		const struct percpu_chunk *chunk = &pc->chunk[i];
 
-		if (i < pc->chunks_end && has_old_empties(pc, chunk, before_ns) &&
-		    (all || chunk->isolated || pc->empty_pages >= EMPTY_HIGH + chunk_empty(chunk)))
+		if (has_old_empties(pc, chunk, before_ns) &&
+		    (all || pc->empty_pages >= EMPTY_HIGH + chunk_empty(chunk)))
 			chunk_isolate_locked(pc, i);
 		percpu_unlock(pc, token);
 	}
@@ -167,9 +168,7 @@ static bool is_anything_left(struct percpu *pc)
 {
 	if (cache_is_open(pc))
 		return true;
-	if (load_relaxed(&pc->deferred_nr) != 0)
-		return true;
-	/* Chunks appear without alloc_mutex; a free that empties a page wakes the worker. */
+	/* Chunks appear without alloc_mutex.  A free that empties a page, or is deferred, wakes the worker. */
 	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++) {
 		lock_token token = lock_acquire(&pc->lock);
 		bool left = has_old_empties(pc, &pc->chunk[i], UINT64_MAX) &&

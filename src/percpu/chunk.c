@@ -338,7 +338,7 @@ void chunk_destroy(struct percpu *pc, uint32_t chunk)
 	index_gone_locked(pc, chunk, true);
 	pc->chunks_nr--;
 	pc->stat.chunks_destroyed++;
-	while (pc->chunks_end != 0 && pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE) {
+	while (pc->chunk[pc->chunks_end - 1].state == CHUNK_NONE) { /* the first one stays */
 		index_gone_locked(pc, pc->chunks_end - 1, false);
 		set_end_locked(pc, pc->chunks_end - 1);
 	}

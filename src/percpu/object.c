@@ -67,7 +67,7 @@ static bool is_streamed(const struct percpu *pc, uint32_t page)
 void page_left_locked(struct percpu *pc, uint32_t page)
 {
 	DCHECK(lock_is_held(&pc->lock));
-	if (page == NONE || !page_has_map(&pc->page[page]) || pc->page[page].kind == KIND_FOURS)
+	if (page == NONE || !page_has_map(&pc->page[page]))
 		return;
 	set_longest(pc, page, map_longest(pc, page, UINT32_MAX));
 	chunk_relocate_locked(pc, page_chunk(pc, page));
@@ -100,7 +100,8 @@ static void page_begins(struct percpu *pc, uint32_t page, uint8_t kind)
 	pc->holes[kind] += p->free_nr;
 	chunk->free_granules -= kind == KIND_FOURS ? page_granules(pc) : 0;
 	chunk->free &= ~bit;
-	if (chunk->populated & bit && !chunk->isolated)
+	CHECK_VALUES((chunk->populated & bit) != 0, page, chunk->populated); /* P9 */
+	if (!chunk->isolated)
 		store_relaxed(&pc->empty_pages, pc->empty_pages - 1);
 	chunk_update_free_locked(pc, page_chunk(pc, page));
 }
@@ -314,10 +315,10 @@ bool object_is_at_locked(const struct percpu *pc, struct place place)
 	const uint64_t *words;
 
 	DCHECK(lock_is_held(&pc->lock));
-	if (chunk >= pc->chunks_end || pc->chunk[chunk].state == CHUNK_NONE)
+	if (chunk >= pc->chunks_end)
 		return false;
 	p = &pc->page[place_page(pc, place)];
-	if (!page_has_map(p))
+	if (!page_has_map(p)) /* nor has a page of a chunk that is gone */
 		return false;
 	words = map_words(pc, page_map(pc, p));
 	half_in_page = place_half_in_page(pc, place);

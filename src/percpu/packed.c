@@ -202,8 +202,7 @@ static bool can_go_on(const struct percpu *pc, uint32_t page, bool may_use_reser
 
 	if ((chunk->free & bit) == 0)
 		return false;
-	return may_use_reserve || (chunk->populated & bit) == 0 || chunk->isolated ||
-	       pc->empty_pages > EMPTY_HIGH;
+	return may_use_reserve || (chunk->populated & bit) == 0 || pc->empty_pages > EMPTY_HIGH;
 }
 
 /* Places an object across the end of the stream's page into the next page, which must be free.

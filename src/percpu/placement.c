@@ -126,8 +126,7 @@ int placement_new_locked(struct percpu *pc, const struct percpu_request *request
 static bool four_in_page(struct percpu *pc, uint32_t page, const struct percpu_request *request,
 			 struct placed *placed)
 {
-	if (pc->page[page].kind != KIND_FOURS || pc->page[page].free_nr == 0 ||
-	    !chunk_is_usable(&pc->chunk[page_chunk(pc, page)]))
+	if (pc->page[page].free_nr == 0 || !chunk_is_usable(&pc->chunk[page_chunk(pc, page)]))
 		return false;
 	pc->stream[KIND_FOURS].page = page;
 	object_put_locked(pc, place_of_half(page_half(pc, page) + map_find_four(pc, page)), request,

@@ -117,8 +117,6 @@ static void unback_tail(struct gather *gather, const struct grown *grown, size_t
 	size_t from = round_up(used, mem_page_bytes());
 
 	end = round_up(end, mem_page_bytes());
-	if (end > load_acquire(&grown->ready_bytes)) /* it only grows: grown_count() */
-		end = load_acquire(&grown->ready_bytes);
 	if (from < end)
 		gather_unback(gather, grown->base + from, end - from);
 }
