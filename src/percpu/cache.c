@@ -150,9 +150,10 @@ uint32_t cache_alignment(struct percpu *pc, uint32_t granules, uint32_t align)
 void cache_had_alignment(struct percpu *pc, uint32_t granules)
 {
 	uint8_t *lines = lines_of(pc, cache_class(pc, granules));
+	uint8_t left = lines != NULL ? load_relaxed(lines) : 0;
 
-	if (lines != NULL && load_relaxed(lines) != 0)
-		store_relaxed(lines, (uint8_t)(load_relaxed(lines) - 1));
+	if (left != 0) /* of the value that was found, or 0 would become 255 */
+		store_relaxed(lines, (uint8_t)(left - 1));
 }
 
 /* ---- emptying ---- */

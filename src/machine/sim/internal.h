@@ -162,7 +162,8 @@ struct run {
 	size_t aliases_nr, aliases_max; /* pages mapped again; a maximum of 0: no limit */
 	unsigned refusals_left;
 	unsigned upsets_left;
-	const char *ends_by; /* the rule whose violation is the run's right end; NULL: none */
+	const char *ends_by;	/* the rule whose violation is the run's right end; NULL: none */
+	const char *ends_words; /* what the failure says then; NULL: anything */
 	struct irq irqs[IRQS_MAX];
 	uint32_t owned_pages;
 	void *process_first;

@@ -116,7 +116,20 @@ void sim_wake(const uint32_t *word)
 
 void sim_end_by(const char *rule)
 {
+	sim_end_by_words(rule, NULL);
+}
+
+void sim_end_by_words(const char *rule, const char *words)
+{
 	sim_run_.ends_by = rule;
+	sim_run_.ends_words = words;
+}
+
+static bool is_right_end(const char *rule, const char *text)
+{
+	if (sim_run_.ends_by == NULL || strcmp(sim_run_.ends_by, rule) != 0)
+		return false;
+	return sim_run_.ends_words == NULL || strstr(text, sim_run_.ends_words) != NULL;
 }
 
 _Noreturn void sim_fail(const char *rule, const char *format, ...)
@@ -124,13 +137,13 @@ _Noreturn void sim_fail(const char *rule, const char *format, ...)
 	va_list list;
 
 	trace_settle();
-	if (sim_run_.ends_by != NULL && strcmp(sim_run_.ends_by, rule) == 0)
-		sched_end_well();
-	sim_failure.found = true;
-	snprintf(sim_failure.rule, sizeof(sim_failure.rule), "%s", rule);
 	va_start(list, format);
 	vsnprintf(sim_failure.text, sizeof(sim_failure.text), format, list);
 	va_end(list);
+	if (is_right_end(rule, sim_failure.text))
+		sched_end_well();
+	sim_failure.found = true;
+	snprintf(sim_failure.rule, sizeof(sim_failure.rule), "%s", rule);
 	sched_leave_run();
 }
 

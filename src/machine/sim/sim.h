@@ -111,6 +111,8 @@ _Noreturn void sim_fail(const char *rule, const char *format, ...)
 /* From here on, the right end of a run is a failure of this rule: a scenario of misuse, which is to be found in
  * every schedule, fails the schedule itself if it comes to its end. */
 void sim_end_by(const char *rule);
+/* The same, and the failure says @words: misuse of one kind is not taken for another. */
+void sim_end_by_words(const char *rule, const char *words);
 /* A range of pages gets an owner, or loses it; two owners at once are a failure. */
 void sim_own(const void *addr, size_t bytes);
 void sim_disown(const void *addr, size_t bytes);

@@ -106,6 +106,28 @@ SIM_TEST(percpu_open_stack_keeps_the_worker, .cpus_nr = 1, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
+static void visits_twice(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	uint64_t decay_ns = scene->q->decay_base_ns;
+
+	balance_tick(&scene->pc->module, decay_ns);
+	percpu_open_stack(scene->pc, 1);
+	check_u64_eq(cache_count(scene->pc), 0);
+	check_u64_eq(balance_tick(&scene->pc->module, decay_ns + 1), 2 * decay_ns + 1);
+}
+
+/* So does one that holds nothing: it would take what is freed at any time, without a call of the worker. */
+SIM_TEST(percpu_open_stack_without_objects_keeps_the_worker, .cpus_nr = 1,
+	 .enters = { "cache_is_open" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	sim_cpu(sim, 0, visits_twice, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 static void gives_and_takes_twice(void *arg)
 {
 	struct percpu_scene *scene = arg;

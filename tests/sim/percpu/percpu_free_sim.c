@@ -213,3 +213,41 @@ SIM_TEST(percpu_free_across_pages_meets_a_moving_map, .explore = SIM_ALL_SCHEDUL
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
+
+/* ---- memory ---- */
+
+/* Has the page of an object memory on a CPU? */
+static bool is_touched(struct percpu *pc, const void *ptr)
+{
+	struct place place = place_of(pc, ptr);
+	const struct mem_stretches stretches = { .addr = chunk_ptr(pc, place_chunk(pc, place)),
+						 .stride_bytes = QUIRE_PERCPU_STRIDE,
+						 .page_bytes = PAGE_BYTES,
+						 .nr = 2,
+						 .pages = unit_pages(pc) };
+	uint64_t masks[2];
+
+	check_u64_eq((uint64_t)mem_find_written(&stretches, masks), 0);
+	return ((masks[0] | masks[1]) & page_bit(pc, place_page(pc, place))) != 0;
+}
+
+static void takes_and_frees_untouched(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	scene->small[6] = quire_alloc_percpu(scene->q, 64, 0, 0);
+	quire_free_percpu(scene->q, scene->small[6]);
+}
+
+/* A copy that is neither marked nor looked at for a mark takes no memory. */
+SIM_TEST(percpu_free_of_a_size_without_stacks_touches_no_copy, .cpus_nr = 1,
+	 .enters = { "quire_free_percpu" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	percpu_open_stack(scene->pc, 1);
+	sim_cpu(sim, 0, takes_and_frees_untouched, scene);
+	sim_run(sim);
+	SIM_CHECK(!is_touched(scene->pc, scene->small[6]));
+	percpu_scene_check(scene);
+}

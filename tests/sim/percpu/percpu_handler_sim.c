@@ -172,6 +172,46 @@ SIM_TEST(percpu_deferred_in_a_chunk_that_was_searched, .cpus_nr = 3,
 	percpu_scene_check(scene);
 }
 
+static void gives_two(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	gives_a_page_of_chunk_1(scene);
+	SIM_CHECK(scene->pc->deferred_nr != 0);
+	percpu_give(scene, scene->object[0], PAGE_BYTES);
+	check_u64_eq(scene->pc->deferred_nr, 0);
+}
+
+static void gives_many_at_once(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	gives_a_page_of_chunk_1(scene);
+	SIM_CHECK(scene->pc->deferred_nr != 0);
+	quire_free_percpu_bulk(scene->q, scene->object, 16);
+	check_u64_eq(scene->pc->deferred_nr, 0);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+/* The next free takes in what was deferred, whether it frees one object or many. */
+SIM_TEST(percpu_free_takes_in_what_was_deferred, .cpus_nr = 1, .enters = { "free_slow" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	sim_cpu(sim, 0, gives_two, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+SIM_TEST(percpu_bulk_free_takes_in_what_was_deferred, .cpus_nr = 1,
+	 .enters = { "quire_free_percpu_bulk" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	sim_cpu(sim, 0, gives_many_at_once, scene);
+	sim_run(sim);
+}
+
 /* Deferring a free wakes the worker: the next ordinary call may come much later. */
 SIM_TEST(percpu_deferred_free_calls_the_worker)
 {

@@ -214,6 +214,99 @@ SIM_TEST(percpu_worker_is_told_of_every_chunk)
 	percpu_scene_check(scene);
 }
 
+/* ---- the age of empty pages ---- */
+
+/* In halves of the decay time. */
+static void visits(struct percpu_scene *scene, unsigned halves)
+{
+	balance_tick(&scene->pc->module, halves * (scene->q->decay_base_ns / 2));
+}
+
+static void empties_pages_between_visits(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	const struct percpu_chunk *second = &scene->pc->chunk[1];
+
+	visits(scene, 4);
+	visits(scene, 5);
+	for (unsigned i = OBJECTS_NR - 4; i < OBJECTS_NR; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+	visits(scene, 6);
+	check_u64_eq(second->state, CHUNK_ACTIVE);
+	SIM_CHECK(chunk_empty(second) >= 4);
+	visits(scene, 8);
+	check_u64_eq(second->state, CHUNK_SIDELINED);
+	check_u64_eq(chunk_empty(second), 0);
+}
+
+SIM_TEST(percpu_empty_pages_stay_for_the_decay_time, .cpus_nr = 1, .enters = { "isolate_old" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	check_u64_eq(chunk_empty(&scene->pc->chunk[0]), EMPTY_HIGH);
+	sim_cpu(sim, 0, empties_pages_between_visits, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void visits_often(void *arg)
+{
+	for (unsigned halves = 4; halves < 12; halves += 2)
+		visits(arg, halves);
+}
+
+/* However old, if no others are the reserve. */
+SIM_TEST(percpu_old_empty_pages_stay_as_the_reserve, .cpus_nr = 1, .enters = { "isolate_old" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+	uint64_t populated;
+
+	use_up_reserve(scene);
+	for (unsigned i = OBJECTS_NR - 4; i < OBJECTS_NR; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+	populated = scene->pc->chunk[1].populated;
+	sim_cpu(sim, 0, visits_often, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_ACTIVE);
+	check_u64_eq(scene->pc->chunk[1].populated, populated);
+	percpu_scene_check(scene);
+}
+
+/* A chunk without empty pages has none that are old. */
+SIM_TEST(percpu_full_chunk_stays_active, .cpus_nr = 1, .enters = { "isolate_old" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	check_u64_eq(chunk_empty(&scene->pc->chunk[0]), EMPTY_HIGH);
+	check_u64_eq(chunk_empty(&scene->pc->chunk[1]), 0);
+	sim_cpu(sim, 0, visits_often, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_ACTIVE);
+	percpu_scene_check(scene);
+}
+
+static void gives_a_quarter(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = OBJECTS_NR - UNIT_PAGES_MAX / 4; i < OBJECTS_NR; i++)
+		percpu_give(scene, scene->object[i], PAGE_BYTES);
+}
+
+/* A quarter of a chunk is empty, and no other chunk has a reserve. */
+SIM_TEST(percpu_quarter_that_is_the_reserve_stays, .cpus_nr = 1,
+	 .enters = { "chunk_after_free_locked" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	use_up_reserve(scene);
+	sim_cpu(sim, 0, gives_a_quarter, scene);
+	sim_run(sim);
+	SIM_CHECK(chunk_empty(&scene->pc->chunk[1]) >= UNIT_PAGES_MAX / 4);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_ACTIVE);
+	percpu_scene_check(scene);
+}
+
 /* ---- refusals --------------------------------------------------------------------------------- */
 
 static void takes_pages(void *arg)
@@ -317,6 +410,30 @@ SIM_TEST(percpu_variables_of_two_libraries, .enters = { "record_add", "quire_per
 	sim_cpu(sim, 1, defines_and_undefines_second, scene);
 	sim_run(sim);
 	check_u64_eq(quire_verify(quire_default()), 0);
+}
+
+static void takes_the_reserved_area(void *arg)
+{
+	struct quire *q = arg;
+
+	for (unsigned i = 0; i < RESERVED_BYTES / 1024; i++)
+		SIM_CHECK(quire_alloc_reserved_percpu(q, 1024, 0) != NULL);
+	SIM_CHECK(quire_alloc_reserved_percpu(q, 1024, 0) == NULL);
+	check_u64_eq(process_errno(), ENOSPC);
+}
+
+/* What is reserved for libraries ends before the pages of objects. */
+SIM_TEST(percpu_reserved_area_has_an_end, .cpus_nr = 1, .enters = { "from_area" })
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = 2,
+				   .worker = QUIRE_WORKER_OFF);
+	struct quire *q;
+
+	check_u64_eq(quire_create(&options, &q), 0);
+	sim_cpu(sim, 0, takes_the_reserved_area, q);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(q), 0);
 }
 
 /* A library went without undefining its variable, so its pointer has another value.  Two others define theirs, find that

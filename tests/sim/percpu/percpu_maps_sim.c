@@ -100,3 +100,20 @@ SIM_TEST(percpu_trim_beside_who_makes_maps, .cpus_nr = 1, .config = SIM_UP,
 	sim_run(sim);
 	check(scene);
 }
+
+static void balances(void *arg)
+{
+	percpu_balance(arg, false);
+}
+
+/* A visit returns maps if there are far more than pages. */
+SIM_TEST(percpu_visit_returns_maps, .cpus_nr = 1, .enters = { "maps_trim" })
+{
+	struct percpu_scene *scene = make_trimmable(sim);
+
+	check_u64_eq(scene->pc->maps_ready, READY);
+	sim_cpu(sim, 0, balances, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->maps_ready < READY);
+	check(scene);
+}

@@ -311,3 +311,91 @@ SIM_TEST(percpu_ref_kill_against_many, .explore = SIM_ALL_SCHEDULES, .preempt_ma
 	sim_run(sim);
 	check_end(scene);
 }
+
+/* ---- one thread ---- */
+
+static void switches_twice(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_get_many(&scene->ref, 2);
+	quire_percpu_ref_switch_to_percpu(&scene->ref); /* where it counts already */
+	quire_percpu_ref_put_many(&scene->ref, 2);
+	quire_percpu_ref_kill(&scene->ref);
+}
+
+SIM_TEST(percpu_ref_second_switch_loses_nothing, .cpus_nr = 1, .enters = { "to_percpu_locked" })
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, switches_twice, scene);
+	sim_run(sim);
+	check_end(scene);
+	quire_percpu_ref_exit(&scene->ref);
+	SIM_CHECK(quire_percpu_ref_is_zero(&scene->ref)); /* may be asked for good */
+}
+
+static void revives_a_forced_one(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_switch_to_atomic(&scene->ref);
+	quire_percpu_ref_get(&scene->ref);
+	quire_percpu_ref_kill(&scene->ref);
+	quire_percpu_ref_resurrect(&scene->ref);
+	quire_percpu_ref_put(&scene->ref);
+	quire_percpu_ref_put(&scene->ref); /* seen at once, as in the atomic mode alone */
+}
+
+SIM_TEST(percpu_ref_stays_atomic_when_revived, .cpus_nr = 1, .enters = { "to_percpu_locked" })
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, revives_a_forced_one, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+static void switches_after_the_kill(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_get(&scene->ref);
+	quire_percpu_ref_kill(&scene->ref);
+	quire_percpu_ref_switch_to_percpu(&scene->ref);
+	quire_percpu_ref_put(&scene->ref);
+}
+
+SIM_TEST(percpu_ref_stays_atomic_when_killed, .cpus_nr = 1, .enters = { "to_percpu_locked" })
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, switches_after_the_kill, scene);
+	sim_run(sim);
+	check_end(scene);
+}
+
+static void switches_and_kills(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_switch_to_percpu(&scene->ref);
+	quire_percpu_ref_kill(&scene->ref);
+}
+
+/* An instance with fewer units than there are CPUs has no slot for some of them. */
+SIM_TEST(percpu_ref_without_slots_stays_atomic, .enters = { "to_percpu_locked" })
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = 1,
+				   .worker = QUIRE_WORKER_OFF);
+	struct ref_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	struct quire *q;
+
+	check_u64_eq(quire_create(&options, &q), 0);
+	check_u64_eq((uint64_t)quire_percpu_ref_init(q, &scene->ref, release, 0), 0);
+	sim_cpu(sim, 0, switches_and_kills, scene);
+	sim_cpu(sim, 1, use_if_live, scene);
+	sim_run(sim);
+	check_end(scene);
+}

@@ -185,6 +185,91 @@ SIM_TEST(percpu_bursts_are_not_cached, .cpus_nr = 1)
 	percpu_scene_check(scene);
 }
 
+static void pairs_and_allocations(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4 * COUNT_WARM; i++) {
+		pairs_at(scene, PAIR_NS + PAIR_NS / 4, 1);
+		for (unsigned j = 0; j < 4; j++)
+			percpu_take(scene, 8, 0);
+	}
+}
+
+/* Allocations of what nobody had freed are no pairs, however many come between. */
+SIM_TEST(percpu_allocations_alone_are_no_pairs, .cpus_nr = 1,
+	 .enters = { "cache_learn_alloc_locked" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	sim_cpu(sim, 0, pairs_and_allocations, scene);
+	sim_run(sim);
+	check_u64_eq(cache_count(scene->pc), 0);
+	percpu_scene_check(scene);
+}
+
+/* The stack of 8 bytes is open on CPU 0, and empty; nothing is owed to it. */
+static struct percpu_scene *open_empty_scene(struct sim *sim)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	percpu_take(scene, 8, 0);
+	percpu_open_stack(scene->pc, 1);
+	SIM_CHECK(scene->pc->cpu[0].lines[0] != 0);
+	return scene;
+}
+
+static void takes_neighbours(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	char *first = percpu_take(scene, 8, 0), *second = percpu_take(scene, 8, 0);
+
+	SIM_CHECK(second == first + 8);
+}
+
+/* As many lines as the stack has grown. */
+SIM_TEST(percpu_objects_share_lines_that_no_stack_needs, .cpus_nr = 1,
+	 .enters = { "cache_alignment" })
+{
+	struct percpu_scene *scene = open_empty_scene(sim);
+
+	store_relaxed(&scene->pc->cpu[0].lines[0], 0);
+	sim_cpu(sim, 0, takes_neighbours, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* Lines that are left are not needed when the stack has been closed. */
+SIM_TEST(percpu_objects_share_lines_without_a_stack, .cpus_nr = 1, .enters = { "cache_alignment" })
+{
+	struct percpu_scene *scene = open_empty_scene(sim);
+
+	percpu_drains(scene);
+	SIM_CHECK(scene->pc->cpu[0].lines[0] != 0);
+	sim_cpu(sim, 0, takes_neighbours, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void takes_one_small(void *arg)
+{
+	percpu_take(arg, 8, 0);
+}
+
+/* Two that had the last line count it once. */
+SIM_TEST(percpu_lines_are_counted_down_to_none, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "cache_had_alignment" })
+{
+	struct percpu_scene *scene = open_empty_scene(sim);
+
+	store_relaxed(&scene->pc->cpu[0].lines[0], 1);
+	sim_cpu(sim, 0, takes_one_small, scene);
+	sim_cpu(sim, 0, takes_one_small, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->cpu[0].lines[0], 0);
+	percpu_scene_check(scene);
+}
+
 static void ticks(struct percpu_scene *scene, unsigned visit)
 {
 	balance_tick(&scene->pc->module, visit * 2 * scene->pc->q->decay_base_ns);

@@ -73,6 +73,18 @@ static struct percpu_scene *make(struct sim *sim, bool stacks, unsigned units,
 	return scene;
 }
 
+struct percpu_scene *percpu_scene_make_empty(struct sim *sim, struct quire_options options)
+{
+	struct percpu_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	options.limit_bytes = UINT64_C(8) << 20;
+	options.units = 2;
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	quire_free_percpu(scene->q, quire_alloc_percpu(scene->q, 8, 0, 0));
+	scene->pc = scene->q->percpu;
+	return scene;
+}
+
 struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks)
 {
 	return make(sim, stacks, 2, QUIRE_PLACEMENT_PACKED);

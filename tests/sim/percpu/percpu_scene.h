@@ -36,6 +36,8 @@ struct percpu_scene {
 struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks);
 /* The same with so many units that who writes is asked for, and no stacks. */
 struct percpu_scene *percpu_scene_make_sparse(struct sim *sim);
+/* No objects yet, in an instance of these options with two units. */
+struct percpu_scene *percpu_scene_make_empty(struct sim *sim, struct quire_options options);
 void *percpu_take(struct percpu_scene *scene, size_t bytes, unsigned flags);
 void percpu_give(struct percpu_scene *scene, void *ptr, size_t bytes);
 /* Frees objects [from, end) and isolates the second chunk, whatever the thresholds say. */

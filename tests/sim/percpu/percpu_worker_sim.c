@@ -78,25 +78,202 @@ static void takes_small(void *arg)
 	SIM_CHECK(percpu_take(arg, 8, 0) != NULL);
 }
 
+static void takes_small_unwaited(void *arg)
+{
+	SIM_CHECK(percpu_take(arg, 8, QUIRE_NOWAIT) != NULL);
+}
+
+/* The worker has a thread as soon as there is a reason. */
+static struct percpu_scene *thread_scene(struct sim *sim)
+{
+	return percpu_scene_make_empty(
+		sim, (struct quire_options)QUIRE_OPTIONS_INIT(.rseq = QUIRE_OFF,
+							      .worker = QUIRE_WORKER_THREAD));
+}
+
+static void use_up_the_reserve(struct percpu_scene *scene)
+{
+	while (scene->pc->empty_pages >= EMPTY_LOW)
+		SIM_CHECK(percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC) != NULL);
+}
+
+static void be_worth_a_worker(struct percpu_scene *scene)
+{
+	while (!page_is_worth_a_worker(scene->q, 0))
+		SIM_CHECK(percpu_take(scene, 8 * PAGE_BYTES, QUIRE_ATOMIC) != NULL);
+	check_u64_eq(scene->q->work.state, 0);
+}
+
 /* As long as an instance is worth no worker, callers that may wait fill the reserve, from what is committed. */
 SIM_TEST(percpu_reserve_is_filled_by_two_without_a_worker, .enters = { "fill_from_committed" })
 {
-	struct percpu_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = 2, .rseq = QUIRE_OFF,
-				   .worker = QUIRE_WORKER_THREAD);
+	struct percpu_scene *scene = thread_scene(sim);
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
-	quire_free_percpu(scene->q, quire_alloc_percpu(scene->q, 8, 0, 0));
-	scene->pc = scene->q->percpu;
-	while (scene->pc->empty_pages >= EMPTY_LOW)
-		SIM_CHECK(percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC) != NULL);
+	use_up_the_reserve(scene);
 	sim_cpu(sim, 0, takes_small, scene);
 	sim_cpu(sim, 1, takes_small, scene);
 	sim_run(sim);
 	check_u64_eq(scene->pc->empty_pages, EMPTY_HIGH);
 	check_u64_eq(scene->q->work.state, 0);
 	percpu_scene_check(scene);
+}
+
+/* A caller that may not wait does not fill it. */
+SIM_TEST(percpu_low_reserve_is_a_reason_for_a_worker, .cpus_nr = 1,
+	 .enters = { "balance_ensure_worker" })
+{
+	struct percpu_scene *scene = thread_scene(sim);
+
+	use_up_the_reserve(scene);
+	sim_cpu(sim, 0, takes_small_unwaited, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.state != 0);
+	percpu_scene_check(scene);
+}
+
+SIM_TEST(percpu_refusal_is_a_reason_for_a_worker, .cpus_nr = 1,
+	 .enters = { "balance_ensure_worker" })
+{
+	struct percpu_scene *scene = thread_scene(sim);
+
+	store_relaxed(&scene->pc->atomic_refusals, 1);
+	sim_cpu(sim, 0, takes_small, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.state != 0);
+	percpu_scene_check(scene);
+}
+
+SIM_TEST(percpu_size_is_a_reason_for_a_worker, .cpus_nr = 1, .enters = { "balance_ensure_worker" })
+{
+	struct percpu_scene *scene = thread_scene(sim);
+
+	be_worth_a_worker(scene);
+	SIM_CHECK(scene->pc->empty_pages >= EMPTY_LOW);
+	sim_cpu(sim, 0, takes_small, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.state != 0);
+	percpu_scene_check(scene);
+}
+
+static void takes_small_and_leaves_the_reserve(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	takes_small(scene);
+	SIM_CHECK(scene->pc->empty_pages < EMPTY_LOW);
+	SIM_CHECK(scene->pc->due_ns != WORK_IDLE);
+}
+
+/* The call does not fill what the worker's thread is there for, here not running yet. */
+SIM_TEST(percpu_reserve_is_left_to_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .enters = { "balance_reserve_low" })
+{
+	struct percpu_scene *scene = thread_scene(sim);
+
+	be_worth_a_worker(scene);
+	use_up_the_reserve(scene);
+	sim_cpu(sim, 0, takes_small_and_leaves_the_reserve, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* Nor what a program fills that makes the worker's visits itself. */
+SIM_TEST(percpu_reserve_is_left_to_the_program, .cpus_nr = 1, .enters = { "balance_reserve_low" })
+{
+	struct percpu_scene *scene = scene_at_rest(sim);
+
+	use_up_the_reserve(scene);
+	sim_cpu(sim, 0, takes_small_and_leaves_the_reserve, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+static void takes_the_reserve_at_once(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	const struct quire_percpu_request known =
+		QUIRE_PERCPU_REQUEST_INIT(.bytes = 8, .flags = QUIRE_ATOMIC);
+	void *ptrs[1100];
+
+	check_u64_eq(quire_alloc_percpu_bulk(scene->q, &known, ptrs, 1100), 1100); /* three pages' */
+	SIM_CHECK(scene->pc->empty_pages < EMPTY_LOW);
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+}
+
+SIM_TEST(percpu_bulk_call_that_leaves_few_calls_the_worker, .cpus_nr = 1,
+	 .enters = { "alloc_batch" })
+{
+	struct percpu_scene *scene = scene_at_rest(sim);
+
+	percpu_take(scene, 8, QUIRE_ATOMIC); /* has a page for the first of them */
+	while (scene->pc->empty_pages > EMPTY_LOW)
+		SIM_CHECK(percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC) != NULL);
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, takes_the_reserve_at_once, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+static void kicks_twice(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	balance_kick(scene->pc, 5);
+	balance_kick(scene->pc, 9);
+	check_u64_eq(scene->pc->due_ns, 5);
+	check_u64_eq(scene->q->work.due_ns, 5);
+}
+
+SIM_TEST(percpu_earlier_visit_stays_due, .cpus_nr = 1, .enters = { "balance_kick" })
+{
+	struct percpu_scene *scene = scene_at_rest(sim);
+
+	sim_cpu(sim, 0, kicks_twice, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* Who visits is the program's call, after the due time; here one that is served by a stack. */
+static void takes_when_a_visit_is_due(struct percpu_scene *scene, size_t bytes)
+{
+	uint64_t visited_ns = scene->pc->balanced_ns;
+
+	sim_pass_ns(1);
+	nothing_is_due(scene);
+	balance_kick(scene->pc, clock_now_ns());
+	SIM_CHECK(quire_alloc_percpu(scene->q, bytes, 0, 0) != NULL);
+	check_u64_eq(cache_count(scene->pc), 0);
+	SIM_CHECK(scene->pc->balanced_ns > visited_ns);
+}
+
+static void pops_when_visits_are_due(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_open_stack(scene->pc, 1);
+	quire_free_percpu(scene->q, scene->small[0]);
+	check_u64_eq(cache_count(scene->pc), 1);
+	takes_when_a_visit_is_due(scene, 8);
+	store_relaxed(&scene->pc->learn[CACHE_SMALL_NR].count, COUNT_WARM);
+	cache_after_free(scene->pc, PAGE_BYTES / 8);
+	quire_free_percpu(scene->q, scene->object[0]);
+	check_u64_eq(cache_count(scene->pc), 1);
+	takes_when_a_visit_is_due(scene, PAGE_BYTES);
+}
+
+SIM_TEST(percpu_popped_object_looks_for_a_visit, .cpus_nr = 1,
+	 .enters = { "finish_popped", "alloc_large" })
+{
+	struct percpu_scene *scene = percpu_scene_make_empty(
+		sim, (struct quire_options)QUIRE_OPTIONS_INIT(.rseq = QUIRE_ON,
+							      .worker = QUIRE_WORKER_INLINE));
+
+	scene->small[0] = quire_alloc_percpu(scene->q, 8, 0, 0);
+	scene->object[0] = quire_alloc_percpu(scene->q, PAGE_BYTES, 0, 0);
+	SIM_CHECK(scene->q->looks);
+	sim_cpu(sim, 0, pops_when_visits_are_due, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
 
 /* ---- pages that become empty while frees are taken in ---- */
@@ -163,6 +340,32 @@ static void frees_to_a_stack_and_drains(void *arg)
 	check_u64_eq(scene->pc->chunk[1].state, CHUNK_SIDELINED);
 	nothing_is_due(scene);
 	percpu_drains(scene);
+}
+
+static void frees_the_last_page(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->object[OBJECTS_NR - 1], PAGE_BYTES);
+}
+
+/* A sidelined chunk loses its last object: it is not free before its page has been returned. */
+SIM_TEST(percpu_last_free_of_a_sidelined_chunk_calls_the_worker, .cpus_nr = 1,
+	 .enters = { "chunk_after_free_locked" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 0, OBJECTS_NR - 1);
+	percpu_balance(scene, false);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_SIDELINED);
+	nothing_is_due(scene);
+	sim_cpu(sim, 0, frees_the_last_page, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_TO_DEPOPULATE);
+	SIM_CHECK(scene->q->work.due_ns <= clock_now_ns() + SOON_NS);
+	percpu_balance(scene, true);
+	check_u64_eq(scene->pc->chunks_nr, 1);
+	percpu_scene_check(scene);
 }
 
 /* The same where the page's object was on a stack. */
