@@ -60,6 +60,9 @@ STORE = re.compile(r"^(?:(?:store|fetch)_\w+\(|count_add\(|[\w>.\[\]()&*-]*->[\w
 # Of what a store names first, or assigns to, the field; and calls whose name says that they order.
 FIELD = re.compile(r"(?:->|\.)(\w+)(?:\[[^]]*\])*\s*(?:,|[-+|&^]?=(?!=)|\+\+|--)")
 MARKED = re.compile(r"(?:store|fetch)_\w+\(|count_add\(")
+COUNT = re.compile(r"count_add\(")
+# What a plain store assigns to where that is an element with a constant's name.
+ELEMENT = re.compile(r"([\w>.-]+)\[([A-Z][A-Z_0-9]*)\]\s*=(?!=)")
 ORDERS = re.compile(r"\b\w*(?:acquire|release|acq_rel|seq_cst|fence|lock|mutex|_try)\w*\(")
 LOOP = re.compile(r"^\s*for \((?:\w+ )+?(\w+) = ([01]); (\1) < ([^;]*?); \1 ?\+\+.*$")
 ALL = re.compile(r"(?:cpus|slots|zones|units|doors|classes|modules|regions|shards)(?:_nr|_NR)?\b|"
@@ -260,8 +263,14 @@ def neighbours(mask, found):
 def is_ordered(first, second):
     """Are two stores ones that nobody else exchanges?  The compiler may, if one is plain, none orders, and neither reads the
     field that the other writes."""
+    if COUNT.match(first) and COUNT.match(second):
+        return False  # by what the macro is for, each is a hint of its own
     if ORDERS.search(first) or ORDERS.search(second) or MARKED.match(first) and MARKED.match(second):
         return True
+    one, two = ELEMENT.match(first), ELEMENT.match(second)
+    if one and two and one[1] == two[1] and one[2] != two[2]:
+        array = re.escape(one[1].split(">")[-1].split(".")[-1])
+        return any(re.search(rf"(?:->|\.){array}\b", part) for part in (first[one.end():], second[two.end():]))
     return any(re.search(rf"(?:->|\.){field}\b", other) for one, other in ((first, second), (second, first))
                for field in FIELD.findall(one))
 
