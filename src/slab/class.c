@@ -128,8 +128,6 @@ int class_make(struct slabs *s, unsigned class, uint32_t size)
 	struct slab_class *c = &s->class[class];
 
 	CHECK_VALUES(class != 0 && class < CLASSES_MAX, class, size);
-	if (LIKELY(load_acquire(&s->ready[class]))) /* pairs with the release below */
-		return 0;
 	/* A signal handler may have interrupted the holder. */
 	if (!lock_nested())
 		mutex_acquire(&s->mutex);

@@ -155,7 +155,7 @@ void sheaf_set_keeps_locked(struct slabs *s, struct slab_cpu *cpu, unsigned clas
 
 	DCHECK(lock_is_held(&cpu->lock));
 	n = smaller(smaller(n, c->sheaf_most), (SHEAVES_UNITS - others) / units);
-	if (n == sheaf->keeps || !begin_sheaf_locked(s, cpu, class))
+	if (!begin_sheaf_locked(s, cpu, class))
 		return;
 	cpu->keeps_units = others + n * units;
 	sheaf->keeps = (uint16_t)n;

@@ -245,7 +245,7 @@ struct layout {
 static struct layout lay_out(struct slabs *s)
 {
 	size_t page = mem_page_bytes();
-	size_t slots = s->lean != NULL ? s->lean->slots_open : 0;
+	size_t slots = s->lean->slots_open;
 	struct layout at = { .unback = CLASSES_MAX * (size_t)s->barn_room * sizeof(void *) };
 
 	s->deferred_words = (slabs_records(s) + 63) / 64;
@@ -295,8 +295,7 @@ static int reserve(struct slabs *s)
 	s->records = s->meta + at.records;
 	s->maps = (uint64_t *)(void *)(s->meta + at.maps);
 	s->live = s->hardened != NULL ? (uint64_t *)(void *)(s->meta + at.live) : NULL;
-	if (s->lean != NULL)
-		s->lean->base = s->meta + at.regions;
+	s->lean->base = s->meta + at.regions;
 	if (commit_first(s, &at) == 0)
 		return 0;
 	mem_release(s->meta, s->meta_bytes);
@@ -312,7 +311,7 @@ int slabs_meta_init(struct slabs *s)
 	mutex_init(&s->mutex, RANK_SLAB_CACHES);
 	mutex_init(&s->unback_mutex, RANK_SLAB_UNBACK);
 	error = reserve(s);
-	if (error && s->lean != NULL && s->lean->slots_open != 0) {
+	if (error && s->lean->slots_open != 0) {
 		s->lean->slots_nr = s->lean->slots_open = 0;
 		error = reserve(s);
 	}

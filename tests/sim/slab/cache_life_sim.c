@@ -2,7 +2,9 @@
 /* cache_life_sim.c - frees that come back late, visits, and a cache at its limit and at its end */
 #include <quire/page.h>
 
+#include "base/errno.h"
 #include "sim/slab/cache_scene.h"
+#include "slab/class.h"
 
 #define MORE_THAN_A_SLAB 130u /* objects */
 
@@ -414,6 +416,75 @@ SIM_TEST(slab_destroyed_cache_is_unlinked, .cpus_nr = 1)
 	struct cache_scene *scene = cache_scene_make(sim, true, 4);
 
 	sim_cpu(sim, 0, destroys_and_makes_another, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void makes_a_plain_one_beside(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct quire_cache *plain = another_cache(scene, 512, 0), *shared;
+
+	SIM_CHECK(plain->class != scene->class);
+	shared = another_cache(scene, 512, 0);
+	check_u64_eq(shared->class, plain->class);
+	check_u64_eq((uint64_t)quire_cache_destroy(shared), 0);
+	check_u64_eq((uint64_t)quire_cache_destroy(plain), 0);
+}
+
+/* A class that a cache has asked for is its own, whatever sizes others have. */
+SIM_TEST(slab_own_class_is_not_shared, .cpus_nr = 1, .enters = { "slab/class.c:is_shared" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, makes_a_plain_one_beside, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void asks_for_classes(void *arg)
+{
+	struct cache_scene *scene = arg;
+	struct slabs *s = scene->s;
+	int class;
+
+	mutex_acquire(&s->mutex);
+	class = class_get_locked(s, 64, 4096, CLASS_PLAIN, 0);
+	SIM_CHECK(class > 0);
+	check_u64_eq(s->class[class].size, 4096);
+	check_u64_eq((uint64_t)-class_get_locked(s, 64, 8192, CLASS_PLAIN, 0), EINVAL);
+	class_put_locked(s, (unsigned)class);
+	mutex_release(&s->mutex);
+}
+
+/* Objects of a class are at multiples of a page at most. */
+SIM_TEST(slab_class_is_aligned_to_a_page_at_most, .cpus_nr = 1, .enters = { "class_get_locked" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	sim_cpu(sim, 0, asks_for_classes, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
+static void makes_more_than_there_are(void *arg)
+{
+	struct cache_scene *scene = arg;
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "more", .size = 1024, .flags = QUIRE_CACHE_OWN);
+	struct quire_cache *last = another_cache(scene, 1024, QUIRE_CACHE_OWN), *more;
+
+	check_u64_eq((uint64_t)-quire_cache_create(scene->q, &options, &more), ENOSPC);
+	check_u64_eq((uint64_t)quire_cache_destroy(last), 0);
+}
+
+/* Numbers that are malloc's no cache gets, though they are not used yet. */
+SIM_TEST(slab_reserved_classes_are_no_caches, .cpus_nr = 1, .enters = { "find_locked" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 4);
+
+	class_reserve(scene->s, CLASSES_MAX - 3); /* two remain, and the scene has one */
+	sim_cpu(sim, 0, makes_more_than_there_are, scene);
 	sim_run(sim);
 	cache_scene_end(scene);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/slab/cache_scene.h"
 
-#define PLACE_FAR 40u
+#define PLACE_FAR   40u
+#define SCENE_BYTES (UINT64_C(8) << 20)
 
 uint64_t *object_take(struct cache_scene *scene, unsigned flags)
 {
@@ -26,16 +27,14 @@ void object_give(struct cache_scene *scene, uint64_t *object)
 	quire_cache_free(scene->cache, object);
 }
 
-struct cache_scene *cache_scene_make(struct sim *sim, bool sheaves, unsigned keeps)
+static struct cache_scene *scene_of(struct sim *sim, const struct quire_options *options,
+				    unsigned keeps)
 {
 	struct cache_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	struct quire_options options = QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
-							  .rseq = sheaves ? QUIRE_ON : QUIRE_OFF,
-							  .worker = QUIRE_WORKER_OFF);
 	const struct quire_cache_options cache =
 		QUIRE_CACHE_OPTIONS_INIT(.name = "scene", .size = 512, .flags = QUIRE_CACHE_OWN);
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
+	check_u64_eq(quire_create(options, &scene->q), 0);
 	check_u64_eq(quire_cache_create(scene->q, &cache, &scene->cache), 0);
 	scene->s = scene->q->slabs;
 	scene->class = scene->cache->class;
@@ -50,6 +49,33 @@ struct cache_scene *cache_scene_make(struct sim *sim, bool sheaves, unsigned kee
 		scene->object[i] = object_take(scene, 0);
 	sheaves_drain(scene->s, 0);
 	return scene;
+}
+
+struct cache_scene *cache_scene_make(struct sim *sim, bool sheaves, unsigned keeps)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = SCENE_BYTES,
+				   .rseq = sheaves ? QUIRE_ON : QUIRE_OFF,
+				   .worker = QUIRE_WORKER_OFF);
+
+	return scene_of(sim, &options, keeps);
+}
+
+struct cache_scene *cache_scene_make_inline(struct sim *sim)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = SCENE_BYTES, .worker = QUIRE_WORKER_INLINE);
+
+	return scene_of(sim, &options, 4);
+}
+
+struct cache_scene *cache_scene_make_shared(struct sim *sim)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = SCENE_BYTES, .backing = QUIRE_BACKING_MEMFD,
+				   .worker = QUIRE_WORKER_OFF);
+
+	return scene_of(sim, &options, 4);
 }
 
 void cache_scene_check(struct cache_scene *scene)

@@ -34,6 +34,10 @@ struct cache_scene {
 
 /* @keeps: what a sheaf keeps at most. */
 struct cache_scene *cache_scene_make(struct sim *sim, bool sheaves, unsigned keeps);
+/* Its callers do what is due. */
+struct cache_scene *cache_scene_make_inline(struct sim *sim);
+/* Its pages are shared, so a child of fork has none. */
+struct cache_scene *cache_scene_make_shared(struct sim *sim);
 /* NULL if refused, which only calls with @flags are. */
 uint64_t *object_take(struct cache_scene *scene, unsigned flags);
 void object_give(struct cache_scene *scene, uint64_t *object);

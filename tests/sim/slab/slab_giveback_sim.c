@@ -84,6 +84,19 @@ SIM_TEST(slab_emptying_against_refill)
 	slab_scene_check(scene);
 }
 
+/* A class keeps some objects free, and the slab that they are in. */
+SIM_TEST(slab_emptying_leaves_what_is_kept, .cpus_nr = 1,
+	 .enters = { "slab_emptying_choose_locked" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	make_sparse(scene, 1);
+	sim_cpu(sim, 0, ticks, scene);
+	sim_run(sim);
+	check_u64_eq(scene->s->class[scene->class].emptying_nr, 0);
+	slab_scene_check(scene);
+}
+
 /* ---- pages that go ---- */
 
 static void unbacks(void *arg)
@@ -189,6 +202,22 @@ static void shrinks_and_unbacks(void *arg)
 
 	objects_shrink(scene->s, scene->class);
 	objects_unback(scene->s, NULL);
+}
+
+/* What describes slabs counts as memory as long as there are some, and what never described any is left alone. */
+SIM_TEST(slab_records_count_until_they_go, .cpus_nr = 1, .events = SIM_MEMORY,
+	 .enters = { "slab/meta.c:collect_step" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, UINT64_C(24) << 20);
+
+	slab_scene_fill(scene, 1);
+	slab_give(scene, scene->class, scene->object[0], 0);
+	SIM_CHECK(slabs_meta_bytes(scene->s) != 0);
+	sim_cpu(sim, 0, shrinks_and_unbacks, scene);
+	sim_run(sim);
+	check_u64_eq(slabs_meta_bytes(scene->s), 0);
+	SIM_CHECK(!slabs_meta_is_ready(scene->s, STEP_RECORDS));
+	slab_scene_check(scene);
 }
 
 /* The last slab of a step leaves while another one is made there. */

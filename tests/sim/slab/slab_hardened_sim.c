@@ -6,11 +6,13 @@
  * begin has an object leave with each free.  An object that is handed out twice finds its note set.
  */
 #include <quire/quire.h>
+#include <quire/slab.h>
 
 #include "instance/instance.h"
 #include "machine/atomic.h"
 #include "machine/lock.h"
 #include "machine/sim/sim.h"
+#include "slab/cache.h"
 #include "slab/class.h"
 #include "slab/hardened.h"
 #include "slab/objects.h"
@@ -162,6 +164,72 @@ SIM_TEST(hardened_handler_interrupts_everything, .events = SIM_TRYFAIL)
 	sim_cpu(sim, 0, gives_and_takes, scene);
 	sim_cpu(sim, 1, takes_and_gives, scene);
 	sim_irq(sim, 0, handler_gives_and_takes, scene, 3);
+	sim_run(sim);
+	scene_check(scene);
+}
+
+/* ---- one call ---- */
+
+static void takes_three(void *arg)
+{
+	struct hardened_scene *scene = arg;
+	void *object[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		object[i] = take(scene, 0);
+	check_u64_eq(scene->s->class[CLASS].slabs_nr, 2);
+	for (unsigned i = 0; i < 3; i++)
+		give(scene, object[i]);
+}
+
+/* The second of these finds few objects to draw from, and makes a slab; the third finds enough. */
+SIM_TEST(hardened_class_grows_when_few_are_left, .cpus_nr = 1, .enters = { "hardened_take" })
+{
+	struct hardened_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, takes_three, scene);
+	sim_run(sim);
+	scene_check(scene);
+}
+
+static void asks_for_its_size(void *arg)
+{
+	struct hardened_scene *scene = arg;
+
+	give(scene, scene->object[0]);
+	sim_end_by("misuse");
+	(void)hardened_bytes(scene->s, scene->object[0], "malloc_usable_size");
+	SIM_CHECK(false);
+}
+
+/* An object that waits is in use as far as its slab knows, and is free to whoever asks for its size. */
+SIM_TEST(hardened_object_has_no_size_once_it_is_free, .cpus_nr = 1, .enters = { "hardened_bytes" })
+{
+	struct hardened_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, asks_for_its_size, scene);
+	sim_run(sim);
+}
+
+static void uses_a_cache(void *arg)
+{
+	struct hardened_scene *scene = arg;
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "other", .size = 1024, .flags = QUIRE_CACHE_OWN);
+	struct quire_cache *cache;
+
+	check_u64_eq((uint64_t)quire_cache_create(scene->q, &options, &cache), 0);
+	quire_cache_free(cache, quire_cache_alloc(cache, 0));
+	check_u64_eq(sheaves_count(scene->s, cache->class), 0);
+	check_u64_eq((uint64_t)quire_cache_destroy(cache), 0);
+}
+
+/* A cache's objects, which do not wait, go into their slabs, out of which the next one is drawn. */
+SIM_TEST(hardened_cache_has_no_sheaf, .cpus_nr = 1, .enters = { "free_to_stock" })
+{
+	struct hardened_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, uses_a_cache, scene);
 	sim_run(sim);
 	scene_check(scene);
 }

@@ -171,6 +171,24 @@ SIM_TEST(slab_step_is_ready_for_both, .events = SIM_MEMORY)
 	slab_scene_check(scene);
 }
 
+static void grows_in_a_handler(void *arg)
+{
+	struct slab_scene *scene = arg;
+
+	check_u64_eq((uint64_t)objects_grow(scene->s, scene->class, QUIRE_NOLOCK), 0);
+}
+
+/* Who may not wait needs none of the system's memory where another slab has been. */
+SIM_TEST(slab_step_is_ready_for_a_handler, .cpus_nr = 1, .enters = { "make_ready" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 1);
+	sim_cpu(sim, 0, grows_in_a_handler, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
 static void takes_one_or_none(void *arg)
 {
 	struct slab_scene *scene = arg;

@@ -24,6 +24,7 @@ struct slab_scene *slab_scene_make(struct sim *sim, uint64_t limit_bytes)
 	scene->s->q = scene->q;
 	scene->s->free_call = "free";
 	scene->s->barn_room = 16;
+	scene->s->lean = &scene->s->own_lean;
 	check_u64_eq(slabs_meta_init(scene->s), 0);
 	scene->taken = sim_zalloc(sim, scene->s->span_bytes >> 12);
 	scene->class = make_class(scene);

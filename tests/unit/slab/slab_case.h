@@ -26,6 +26,7 @@ static inline struct slabs *slabs_make(struct quire *q)
 	s->q = q;
 	s->free_call = "free";
 	s->barn_room = 64;
+	s->lean = &s->own_lean;
 	assert_int_equal(slabs_meta_init(s), 0);
 	s->self_bytes = round_up(sizeof(*s), mem_page_bytes());
 	return s;
