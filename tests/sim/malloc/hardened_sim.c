@@ -92,3 +92,66 @@ SIM_TEST(malloc_hardened_block_beside_a_handler, .cpus_nr = 1, .events = SIM_TRY
 	sim_run(sim);
 	malloc_scene_end(scene);
 }
+
+static void ends_by_misuse(struct sim *sim, void (*body)(void *arg))
+{
+	struct malloc_scene *scene = scene_make(sim);
+
+	sim_end_by("misuse");
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	sim_fail("misuse unseen", "a block that is free passes for one that is not");
+}
+
+static void frees_a_large_one_twice(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	void *words = scene->block[2].words;
+
+	block_give(scene, &scene->block[2]);
+	malloc_free_cold(words, "free");
+}
+
+/* A large block that waits has its area still. */
+SIM_TEST(malloc_hardened_area_is_not_freed_twice, .cpus_nr = 1,
+	 .enters = { "malloc/hardened.c:large_free" })
+{
+	ends_by_misuse(sim, frees_a_large_one_twice);
+}
+
+static void asks_for_the_size_of_a_free_one(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	void *words = scene->block[2].words;
+
+	block_give(scene, &scene->block[2]);
+	(void)malloc_usable(words, "malloc_usable_size");
+}
+
+SIM_TEST(malloc_hardened_area_has_no_size_once_it_is_free, .cpus_nr = 1, .enters = { "large_at" })
+{
+	ends_by_misuse(sim, asks_for_the_size_of_a_free_one);
+}
+
+static void frees_what_is_no_block(void *arg)
+{
+	malloc_free_cold(arg, "free");
+}
+
+SIM_TEST(malloc_hardened_free_of_a_foreign_pointer, .cpus_nr = 1, .enters = { "large_at" })
+{
+	ends_by_misuse(sim, frees_what_is_no_block);
+}
+
+static void frees_with_a_wrong_size(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	malloc_check_bytes(scene->block[0].words, MALLOC_ALIGN, SMALL - 8, "free_sized");
+}
+
+/* It knows each block's size to the byte. */
+SIM_TEST(malloc_hardened_size_is_exact, .cpus_nr = 1, .enters = { "may_be_larger" })
+{
+	ends_by_misuse(sim, frees_with_a_wrong_size);
+}

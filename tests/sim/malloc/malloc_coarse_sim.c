@@ -180,3 +180,54 @@ SIM_TEST(malloc_fork_child_of_an_opener, .explore = SIM_ALL_SCHEDULES, .preempt_
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }
+
+/* ---- what opens nothing ---- */
+
+static void gives_the_host_blocks(void *arg)
+{
+	struct coarse_scene *scene = arg;
+	struct slabs *s = scene->s;
+	void *objects[HOST_NR];
+
+	check_u64_eq((uint64_t)objects_grow(s, scene->host, 0), 0);
+	SIM_CHECK(!malloc_coarse_is_used_up(scene->coarse, scene->host));
+	check_u64_eq(objects_take(s, scene->host, objects, HOST_NR, 0), HOST_NR);
+	SIM_CHECK(malloc_coarse_is_used_up(scene->coarse, scene->host));
+	check_u64_eq(barn_put(s, scene->host, objects, 1, 0), 1);
+	SIM_CHECK(!malloc_coarse_is_used_up(scene->coarse, scene->host));
+}
+
+static void run_alone(struct sim *sim, void (*body)(void *arg))
+{
+	struct coarse_scene *scene = coarse_scene_make(sim);
+
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	check_table(scene);
+}
+
+/* A host that has a block in a slab, or in its barn, serves it. */
+SIM_TEST(malloc_host_with_a_block_is_not_used_up, .cpus_nr = 1,
+	 .enters = { "malloc_coarse_is_used_up" })
+{
+	run_alone(sim, gives_the_host_blocks);
+}
+
+static void grows_for_others(void *arg)
+{
+	struct coarse_scene *scene = arg;
+	unsigned above = scene->table[2 * HOST_BYTES / MALLOC_ALIGN];
+
+	scene->coarse->grown[scene->class] = 0;
+	malloc_coarse_grown(scene->coarse, above, SIZE_PLACE);
+	check_u64_eq(scene->coarse->grown[scene->class], 0);
+	check_u64_eq(malloc_coarse_grows(scene->coarse, scene->host, SIZE_PLACE), scene->host);
+	check_u64_eq(scene->table[SIZE_PLACE], scene->host);
+}
+
+/* What another class grew by, for the block's alignment, earns the size nothing; and what has earned nothing stays closed. */
+SIM_TEST(malloc_class_that_has_earned_nothing_stays_closed, .cpus_nr = 1,
+	 .enters = { "malloc_coarse_grows", "malloc_coarse_grown" })
+{
+	run_alone(sim, grows_for_others);
+}

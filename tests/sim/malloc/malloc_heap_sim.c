@@ -356,3 +356,93 @@ SIM_TEST(malloc_area_is_resized_beside_a_task, .events = SIM_MIGRATE | SIM_ABORT
 	sim_run(sim);
 	malloc_scene_end(scene);
 }
+
+#define RUN	100000u /* the first few such blocks are runs of pages */
+#define RUNS_NR 8u
+
+static void takes_the_first_large_ones(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	for (unsigned i = 0; i <= RUNS_NR; i++) {
+		scene_keep(scene, i, block_take(scene, RUN));
+		SIM_CHECK(malloc_is_area(scene->block[i].words) == (i == RUNS_NR));
+	}
+}
+
+/* A program with few large blocks needs no areas. */
+SIM_TEST(malloc_first_large_blocks_are_runs, .cpus_nr = 1, .enters = { "first_alloc" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, takes_the_first_large_ones, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void takes_a_run_beside_an_area(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	scene_keep(scene, 0, block_take(scene, AREA));
+	scene_keep(scene, 1, block_take(scene, RUN));
+	SIM_CHECK(malloc_is_area(scene->block[1].words));
+	SIM_CHECK(!malloc_is_area(scene));
+}
+
+/* Nor are there runs once there are areas, which cost less. */
+SIM_TEST(malloc_large_blocks_beside_an_area_are_areas, .cpus_nr = 1, .enters = { "first_alloc" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, takes_a_run_beside_an_area, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+/* ---- classes and the end ---- */
+
+static void asks_for_classes(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	unsigned class = malloc_class_for(SMALL), unused = malloc_class_for(LARGE / 2);
+	struct malloc_count count;
+
+	scene_keep(scene, 0, block_take(scene, SMALL));
+	SIM_CHECK(malloc_class_made(class, QUIRE_NOLOCK));
+	SIM_CHECK(!malloc_class_made(unused, QUIRE_NOLOCK));
+	malloc_count_class(class, &count);
+	check_u64_eq(count.blocks, 1);
+	malloc_count_class(unused, &count);
+	check_u64_eq(count.blocks, 0);
+}
+
+/* A handler uses the classes that are made, and makes none. */
+SIM_TEST(malloc_handler_has_the_classes_that_are_made, .cpus_nr = 1,
+	 .enters = { "malloc_class_made", "malloc_count_class" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	SIM_CHECK(malloc_begin());
+	sim_cpu(sim, 0, asks_for_classes, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void ends(void *arg)
+{
+	(void)arg;
+	malloc_end();
+	malloc_retire_worker();
+}
+
+/* The process ends while another thread makes the heap, or has not made it. */
+SIM_TEST(malloc_end_beside_the_first_call, .enters = { "malloc_end", "malloc_retire_worker" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, ends, scene);
+	sim_cpu(sim, 1, first_call, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}

@@ -141,3 +141,76 @@ SIM_TEST(malloc_fork_child_of_a_learner, .explore = SIM_ALL_SCHEDULES, .preempt_
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }
+
+/* ---- the last one ---- */
+
+#define OTHER_BYTES 9216u /* the lowest of the stretch of another class is as hot */
+
+/* Class @class is said to have grown for the lowest size of its stretch by all that it holds. */
+static void grows_for_the_lowest(struct learn_scene *scene, unsigned class)
+{
+	size_t last = malloc_table_bytes(class) / MALLOC_ALIGN;
+
+	malloc_learn_grown(scene->learn, class, malloc_table_first(scene->table, last), 8);
+}
+
+static void learns_one(void *arg)
+{
+	struct learn_scene *scene = arg;
+
+	grows_for_the_lowest(scene, scene->old);
+}
+
+static void learns_another(void *arg)
+{
+	struct learn_scene *scene = arg;
+
+	grows_for_the_lowest(scene, scene->table[OTHER_BYTES / MALLOC_ALIGN]);
+}
+
+static unsigned learnt_nr(const struct learn_scene *scene)
+{
+	unsigned nr = 0;
+
+	for (size_t place = 1; place < TABLE_ENTRIES; place++)
+		nr += scene->table[place] > MALLOC_CLASSES_NR &&
+		      scene->table[place] != scene->table[place - 1];
+	return nr;
+}
+
+/* One class may be learnt, and two are about to. */
+SIM_TEST(malloc_last_class_is_learnt_by_one, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "learn_locked" })
+{
+	struct learn_scene *scene = learn_scene_make(sim);
+	unsigned other = scene->table[OTHER_BYTES / MALLOC_ALIGN];
+
+	check_u64_eq((uint64_t)class_make(scene->s, other, malloc_table_bytes(other)), 0);
+	scene->learn->nr = LEARN_MAX - 1;
+	store_relaxed(&scene->s->class[scene->old].slabs_nr, 8u); /* as learn.c must find it */
+	store_relaxed(&scene->s->class[other].slabs_nr, 8u);
+	sim_cpu(sim, 0, learns_one, scene);
+	sim_cpu(sim, 1, learns_another, scene);
+	sim_run(sim);
+	check_u64_eq(scene->learn->nr, LEARN_MAX);
+	check_u64_eq(learnt_nr(scene), 1);
+}
+
+static void grows_for_another(void *arg)
+{
+	struct learn_scene *scene = arg;
+
+	malloc_learn_grown(scene->learn, scene->old, OTHER_BYTES / MALLOC_ALIGN, 8);
+	check_u64_eq(scene->learn->grown[OTHER_BYTES / MALLOC_ALIGN], 0);
+}
+
+/* What a class grew by for a block of another one's size, because of its alignment, speaks for no size. */
+SIM_TEST(malloc_growth_counts_for_its_own_class, .cpus_nr = 1, .enters = { "malloc_learn_grown" })
+{
+	struct learn_scene *scene = learn_scene_make(sim);
+
+	store_relaxed(&scene->s->class[scene->old].slabs_nr, 8u);
+	sim_cpu(sim, 0, grows_for_another, scene);
+	sim_run(sim);
+	check_u64_eq(scene->learn->nr, 0);
+}

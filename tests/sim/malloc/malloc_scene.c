@@ -74,6 +74,7 @@ void profile_file_fork_child(void)
 
 void profile_file_end(void)
 {
+	SIM_CHECK(malloc_heap.q != NULL);
 }
 
 /* ---- malloc/recording.c ---- */

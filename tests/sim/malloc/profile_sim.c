@@ -387,3 +387,78 @@ SIM_TEST(profile_that_is_read_is_not_a_childs, .events = SIM_MEMORY,
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);
 }
+
+#define TRACES_BYTES (80u << 10)
+
+struct traces_scene {
+	struct traces traces;
+	uint32_t number;
+};
+
+static struct traces_scene *traces_scene_make(struct sim *sim)
+{
+	struct traces_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	traces_open(&scene->traces, sim_zalloc(sim, TRACES_BYTES), TRACES_BYTES);
+	scene->number = traces_keep(&scene->traces, &(uint64_t){ 1 }, 1);
+	SIM_CHECK(traces_at(&scene->traces, scene->number) != NULL);
+	return scene;
+}
+
+static void keeps_what_another_has(void *arg)
+{
+	struct traces_scene *scene = arg;
+	struct trace *trace = traces_at(&scene->traces, scene->number);
+	const uint64_t pc[2] = { 1, 2 };
+
+	check_u64_eq(traces_keep(&scene->traces, pc, 1), scene->number);
+	trace->pc[0] = 3; /* as if other calls had come into the same chain */
+	SIM_CHECK(traces_keep(&scene->traces, pc, 1) != scene->number);
+}
+
+static void keeps_what_is_longer(void *arg)
+{
+	struct traces_scene *scene = arg;
+
+	traces_at(&scene->traces, scene->number)->calls_nr = 0; /* likewise */
+	SIM_CHECK(traces_keep(&scene->traces, &(uint64_t){ 1 }, 1) != scene->number);
+}
+
+/* Of the calls in one chain those are the same that are as many, and equal. */
+SIM_TEST(traces_of_one_chain_are_compared, .cpus_nr = 1, .enters = { "malloc/traces.c:find" })
+{
+	struct traces_scene *scene = traces_scene_make(sim);
+
+	sim_cpu(sim, 0, keeps_what_another_has, scene);
+	sim_run(sim);
+}
+
+SIM_TEST(traces_of_one_chain_may_be_longer, .cpus_nr = 1, .enters = { "malloc/traces.c:find" })
+{
+	struct traces_scene *scene = traces_scene_make(sim);
+
+	sim_cpu(sim, 0, keeps_what_is_longer, scene);
+	sim_run(sim);
+}
+
+static void reads_what_was_being_written(void *arg)
+{
+	struct traces_scene *scene = arg;
+	const struct traces *traces = &scene->traces;
+	uint32_t last = (uint32_t)((traces->bytes - sizeof(struct trace)) / 16);
+
+	traces_at(traces, scene->number)->calls_nr = TRACE_CALLS_MOST + 1;
+	SIM_CHECK(traces_at(traces, scene->number) == NULL);
+	SIM_CHECK(traces_at(traces, UINT32_MAX) == NULL);
+	traces_at(traces, last)->calls_nr = TRACE_CALLS_MOST;
+	SIM_CHECK(traces_at(traces, last) == NULL);
+}
+
+/* What a process that was killed had begun to write is believed to be no trace that does not end in the memory. */
+SIM_TEST(traces_end_in_their_memory, .cpus_nr = 1, .enters = { "traces_at" })
+{
+	struct traces_scene *scene = traces_scene_make(sim);
+
+	sim_cpu(sim, 0, reads_what_was_being_written, scene);
+	sim_run(sim);
+}

@@ -122,3 +122,45 @@ SIM_TEST(quarantine_out_never_passes_in, .model = SIM_ARM, .enters = { "quaranti
 	SIM_CHECK(scene->q.out_nr <= scene->q.put_nr);
 	scene_check(scene);
 }
+
+static void frees_two_in_turn(void *arg)
+{
+	struct quarantine_scene *scene = arg;
+
+	free_one(scene);
+	check_u64_eq(scene->left[0], 0);
+	free_one(scene);
+	check_u64_eq(scene->left[0], 1);
+	check_u64_eq(scene->left[1], 0);
+}
+
+/* A block waits as long as no more than may wait does, and no longer. */
+SIM_TEST(quarantine_keeps_what_may_wait, .cpus_nr = 1, .enters = { "quarantine_take" })
+{
+	struct quarantine_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, frees_two_in_turn, scene);
+	sim_run(sim);
+	scene_check(scene);
+}
+
+static void skips_what_waits(void *arg)
+{
+	struct quarantine_scene *scene = arg;
+
+	quarantine_skip(&scene->q, quarantine_now(&scene->q));
+	check_u64_eq(scene->q.out_nr, scene->q.put_nr);
+	SIM_CHECK(quarantine_take(&scene->q, true) == NULL);
+	quarantine_skip(&scene->q, 0); /* which is past */
+	check_u64_eq(scene->q.out_nr, scene->q.put_nr);
+}
+
+/* A child passes by what waited in its parent. */
+SIM_TEST(quarantine_skips_to_a_place, .cpus_nr = 1, .enters = { "quarantine_skip" })
+{
+	struct quarantine_scene *scene = scene_make(sim);
+
+	free_one(scene);
+	sim_cpu(sim, 0, skips_what_waits, scene);
+	sim_run(sim);
+}

@@ -85,3 +85,18 @@ SIM_TEST(records_of_a_first_area_in_a_child, .enters = { "make_of_areas" })
 	sim_cpu(sim, 1, make_one_in_a_child, scene);
 	sim_run(sim);
 }
+
+static void asks_for_no_block(void *arg)
+{
+	SIM_CHECK(records_at(arg) == NULL);
+}
+
+/* An address that is neither among the pages nor among the areas has no record. */
+SIM_TEST(records_have_none_of_foreign_addresses, .cpus_nr = 1,
+	 .enters = { "malloc/beside.c:place_of" })
+{
+	struct records_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, asks_for_no_block, scene);
+	sim_run(sim);
+}

@@ -6,6 +6,7 @@
  * the other finds other words in it, or its access ends the run.  A slot that got lost shows at the end, when no task
  * uses any and all can be had.
  */
+#include "malloc/sampled.h"
 #include "sim/malloc/malloc_scene.h"
 
 #define CONF  "limit:8m,worker:off,thp:off,"
@@ -350,4 +351,63 @@ SIM_TEST(sampled_count_beside_a_drain, .events = SIM_ABORT,
 	sim_cpu(sim, 1, releases, scene);
 	sim_run(sim);
 	malloc_scene_end(scene);
+}
+
+#define PAGE 4096u
+
+/* The block that an access to the first half of the guard behind scene->block[0] is explained by, or to the second. */
+static const void *found_behind(const struct malloc_scene *scene, bool second_half)
+{
+	uintptr_t page = (uintptr_t)scene->block[0].words & ~(uintptr_t)(PAGE - 1);
+	struct sampled_place place;
+
+	if (!sampled_find((const char *)page + PAGE + (second_half ? PAGE / 2 : 0), &place))
+		return NULL;
+	return place.block;
+}
+
+static void faults_in_a_guard(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	const void *first = scene->block[0].words, *second = scene->block[1].words;
+
+	SIM_CHECK(first < second);
+	SIM_CHECK(found_behind(scene, false) == first);
+	SIM_CHECK(found_behind(scene, true) == second);
+	block_give(scene, &scene->block[1]);
+	SIM_CHECK(found_behind(scene, true) == first);
+	scene_keep(scene, 1, block_take(scene, BYTES));
+	SIM_CHECK(scene->block[1].words != NULL);
+}
+
+/* An access to a guard is explained by the nearer block of two that are in use, and by one that is before another. */
+SIM_TEST(sampled_guard_is_the_nearer_blocks, .cpus_nr = 1, .enters = { "sampled_find" })
+{
+	struct malloc_scene *scene = scene_make(sim, SLOTS);
+
+	sim_cpu(sim, 0, faults_in_a_guard, scene);
+	sim_run(sim);
+	scene_end(scene);
+}
+
+static void frees_first_and_faults(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	const void *second = scene->block[1].words;
+	struct sampled_place place;
+	const char *guard =
+		(const char *)((uintptr_t)scene->block[0].words & ~(uintptr_t)(PAGE - 1)) + PAGE;
+
+	block_give(scene, &scene->block[0]);
+	SIM_CHECK(sampled_find(guard, &place));
+	SIM_CHECK(place.block == second && !place.freed);
+}
+
+SIM_TEST(sampled_guard_behind_a_free_block_is_the_nexts, .cpus_nr = 1, .enters = { "sampled_find" })
+{
+	struct malloc_scene *scene = scene_make(sim, SLOTS);
+
+	sim_cpu(sim, 0, frees_first_and_faults, scene);
+	sim_run(sim);
+	scene_end(scene);
 }
