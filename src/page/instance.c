@@ -306,6 +306,7 @@ static void fork_prepare_locks(struct quire_module *module)
 		stacks_fork_prepare(&p->stacks, &p->pcp[i].door);
 	stacks_fence_all(&p->stacks);
 	page_fork_prepare_deferred(p);
+	nested_fork_prepare(p);
 	for (unsigned i = 0; i < p->zones_nr; i++)
 		p->zone[i].depot.kept = lock_acquire_ordered(&p->zone[i].depot.lock);
 	for (unsigned i = 0; i < p->zones_nr; i++)
@@ -323,6 +324,7 @@ static void fork_done(struct quire_module *module, bool child)
 	}
 	for (unsigned i = p->zones_nr; i-- != 0;)
 		lock_release(&p->zone[i].depot.lock, p->zone[i].depot.kept);
+	nested_fork_done(p);
 	for (size_t i = (size_t)p->zones_nr * p->stacks.cpu.all_slots_nr; i-- != 0;) {
 		struct pcp *pcp = &p->pcp[i];
 

@@ -19,6 +19,9 @@
  * count them.  They are filled under a pcp lock, so that isolation, which takes every such lock
  * before the last drain of the spares, leaves no page of the block behind (B9).
  *
+ * Fork.  A spare is taken without a lock, so a child, whose memory is copied page by page, could have it both as a
+ * spare and in use.  So spares are laid aside while a fork holds the doors; both processes have them again.
+ *
  * Bound: ROUNDS x (NEIGHBOURS + 2) failed tries, a few microseconds.  The search ends early once the
  * buddy could be locked and had nothing.
  */
@@ -55,17 +58,18 @@ static void put_piece(struct pages *p, uint32_t frame, unsigned order)
 		page_put_frame(p, frame, order, QUIRE_NOLOCK);
 }
 
-/* Cuts a run in hand (state CACHED) down to @order. */
+/* Cuts a run in hand (state CACHED) down to @order.  A piece is a head before the run is shorter: a child of fork, which may
+ * begin in between, finds a head wherever a run ends. */
 static uint32_t cut(struct pages *p, uint32_t frame, unsigned order)
 {
 	unsigned state = page_state(p, frame), from = state & STATE_ORDER;
 
 	CHECK_VALUES((state & STATE_KIND) == STATE_CACHED && from >= order, frame, state);
-	page_set_state(p, frame, (state & ~STATE_ORDER) | order);
 	while (from > order) {
 		uint32_t piece = frame + (1u << --from);
 
 		page_set_state(p, piece, (state & ~STATE_ORDER) | from);
+		page_set_state(p, frame, (state & ~STATE_ORDER) | from);
 		put_piece(p, piece, from);
 	}
 	return frame;
@@ -198,8 +202,12 @@ static void fill_locked(struct pages *p, struct pcp *pcp)
 void nested_fill(struct pages *p)
 {
 	lock_token token;
-	struct pcp *pcp = pcp_current_try(p, 0, &token);
+	struct pcp *pcp;
 
+	/* Calls of the forking thread have the doors, too; that thread stored it. */
+	if (load_relaxed(&p->forking))
+		return;
+	pcp = pcp_current_try(p, 0, &token);
 	if (pcp == NULL)
 		return;
 	store_relaxed(&p->spares_wanted, false); /* pairs with nested_alloc()'s; a hint */
@@ -220,6 +228,23 @@ size_t nested_drain(struct pages *p)
 		}
 	}
 	return pcp_frames_to_buddy(p, &p->zone[0], frames, n);
+}
+
+void nested_fork_prepare(struct pages *p)
+{
+	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++)
+		for (unsigned i = 0; i < SPARES_NR; i++)
+			/* Pairs with the release in spare_put(). */
+			p->fork_spares[order][i] =
+				exchange_acq_rel(&p->spares[order][i], FRAME_NONE);
+}
+
+void nested_fork_done(struct pages *p)
+{
+	for (unsigned order = 0; order < SPARE_ORDERS_NR; order++)
+		for (unsigned i = 0; i < SPARES_NR; i++)
+			/* Pairs with the exchanges, as in spare_put(). */
+			store_release(&p->spares[order][i], p->fork_spares[order][i]);
 }
 
 void nested_init(struct pages *p)

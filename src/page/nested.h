@@ -21,6 +21,9 @@ void nested_init(struct pages *p);
 void nested_fill(struct pages *p);
 /* Moves the spares to the buddy.  Returns pages. */
 size_t nested_drain(struct pages *p);
+/* Lays the spares aside until the fork is done.  Both with the doors locked, and p->forking set. */
+void nested_fork_prepare(struct pages *p);
+void nested_fork_done(struct pages *p);
 /* Pages in the spares: a hint while others run. */
 uint64_t nested_pages(struct pages *p);
 

@@ -66,10 +66,11 @@ struct pages {
 	uint32_t deferred;		/* atomic: head frame of the lock-free list */
 	/* For nested calls; atomic: head frames.  nested.c */
 	uint32_t spares[SPARE_ORDERS_NR][SPARES_NR];
+	uint32_t fork_spares[SPARE_ORDERS_NR][SPARES_NR]; /* the fork's, while it lays them aside */
 	bool owes;   /* atomic, relaxed: a zone exceeds its used_high by a step: alloc.c */
 	bool ceding; /* atomic: a caller has other modules make up for it */
 	bool spares_wanted, spares_used; /* atomic, relaxed */
-	bool forking; /* atomic, relaxed: a fork is in progress, whose thread takes in no deferred frees */
+	bool forking; /* atomic, relaxed: a fork is in progress: its thread takes in no deferred frees, and fills no spares */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */
