@@ -283,12 +283,80 @@ static void a_handler_that_runs_before_ours_starts_no_worker(void **state)
 	quire_destroy(scene.fresh);
 }
 
+/* ---- a handler that wants areas that wait to be purged ---- */
+
+#define AREA_BYTES ((size_t)64 << 10)
+#define AREAS_MOST 256u
+#define CONTENT	   0x5a
+
+struct areas {
+	unsigned char *area[AREAS_MOST];
+	unsigned nr;
+};
+
+static struct areas handed_out;
+
+/* Until there are no more addresses. */
+static void take_areas(struct areas *areas)
+{
+	unsigned char *area;
+
+	while (areas->nr < AREAS_MOST && (area = quire_vmalloc(scene.q, AREA_BYTES, 0)) != NULL) {
+		memset(area, CONTENT, AREA_BYTES);
+		areas->area[areas->nr++] = area;
+	}
+}
+
+static void purge_and_take_areas(void)
+{
+	take_areas(&handed_out);
+	quire_vmap_purge(scene.q);
+	take_areas(&handed_out);
+}
+
+static unsigned areas_are_whole(void)
+{
+	unsigned broken = quire_verify(scene.q) != 0;
+
+	quire_vmap_purge(scene.q);
+	for (unsigned i = 0; i < handed_out.nr; i++)
+		broken += handed_out.area[i][0] != CONTENT ||
+			  handed_out.area[i][AREA_BYTES - 1] != CONTENT;
+	return broken != 0 || quire_verify(scene.q) != 0;
+}
+
+/* The child has those that waited when the fork began, so nobody may be given one of them before it is over. */
+static void areas_that_wait_are_not_handed_out_in_a_fork(void **state)
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = (size_t)64 << 20,
+				   .vmap_span_bytes = (size_t)8 << 20, .worker = QUIRE_WORKER_OFF,
+				   .guard = QUIRE_GUARD_FREED);
+	struct quire_vmap_stat stat = QUIRE_VMAP_STAT_INIT;
+	static struct areas areas;
+
+	(void)state;
+	assert_int_equal(quire_create(&options, &scene.q), 0);
+	take_areas(&areas);
+	assert_in_range(areas.nr, 64, AREAS_MOST - 1);
+	for (unsigned i = 0; i < areas.nr; i += 2)
+		quire_vfree(scene.q, areas.area[i]);
+	quire_vmap_stat_read(scene.q, &stat);
+	assert_in_range(stat.lazy_bytes, areas.nr / 2 * AREA_BYTES, SIZE_MAX);
+	scene.early = purge_and_take_areas;
+	expect_fork(0, areas_are_whole);
+	scene.early = NULL;
+	assert_int_equal(areas_are_whole(), 0);
+	quire_destroy(scene.q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handlers_of_others_are_served),
 		cmocka_unit_test(a_handler_does_not_wait_for_a_grower),
 		cmocka_unit_test(a_handler_that_runs_before_ours_starts_no_worker),
+		cmocka_unit_test(areas_that_wait_are_not_handed_out_in_a_fork),
 	};
 
 	return cmocka_run_group_tests_name("atfork", tests, NULL, NULL);
