@@ -5,14 +5,17 @@
  * Libc frees none of these locks in the child, so whoever starts a thread there, or asks for loaded objects,
  * waits for ever.
  */
+#include <errno.h>
 #include <link.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <quire/page.h>
 #include <quire/percpu.h>
 
 #include "base/check.h"
+#include "confine.h"
 #include "instance/instance.h"
 #include "machine/linux/lost_threads.h"
 #include "machine/linux/sanitizer.h"
@@ -181,6 +184,80 @@ static void workers_are_no_threads_that_are_lost(void **state)
 	}
 }
 
+static void child_with_a_worker_forks(void *arg)
+{
+	child_has_a_worker(arg);
+	expect_life(child_lost_nothing, NULL);
+}
+
+static void a_child_counts_its_own_worker_and_not_its_parents(void **state)
+{
+	(void)state;
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer has a thread of its own");
+	make(1000);
+	use();
+	assert_non_null(q->work.stack);
+	expect_life(child_with_a_worker_forks, NULL);
+	quire_destroy(q);
+}
+
+static void child_lost_threads(void *arg)
+{
+	(void)arg;
+	CHECK(lost_threads());
+}
+
+static void forks_without_proc(void *arg)
+{
+	(void)arg;
+	confine_deny(SYS_newfstatat, EACCES);
+	expect_life(child_lost_threads, NULL);
+}
+
+static void threads_that_cannot_be_counted_are_lost(void **state)
+{
+	(void)state;
+	if (MACHINE_TSAN || MACHINE_ASAN)
+		skip_because("a sanitizer's own calls would be under the filter, too");
+	make(1);
+	expect_life(forks_without_proc, NULL);
+	quire_destroy(q);
+}
+
+static void *waiter(void *arg)
+{
+	(void)arg;
+	pthread_barrier_wait(&turn);
+	return NULL;
+}
+
+static void forks_after_a_refusal(void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	pthread_barrier_init(&turn, NULL, 2);
+	CHECK(pthread_create(&thread, NULL, waiter, NULL) == 0);
+	confine_deny(SYS_clone3, EPERM);
+	make(600000); /* it is asked for once */
+	use();
+	CHECK(q->work.refused);
+	expect_life(child_lost_threads, NULL);
+	pthread_barrier_wait(&turn);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&turn);
+	quire_destroy(q);
+}
+
+static void a_worker_that_was_refused_counts_for_no_thread(void **state)
+{
+	(void)state;
+	if (MACHINE_TSAN || MACHINE_ASAN)
+		skip_because("a sanitizer's own calls would be under the filter, too");
+	expect_life(forks_after_a_refusal, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +265,9 @@ int main(void)
 		cmocka_unit_test(a_child_waits_for_no_lock_of_the_loader),
 		cmocka_unit_test(its_calls_give_back_what_is_due),
 		cmocka_unit_test(nor_does_a_child_of_such_a_child),
+		cmocka_unit_test(a_child_counts_its_own_worker_and_not_its_parents),
+		cmocka_unit_test(threads_that_cannot_be_counted_are_lost),
+		cmocka_unit_test(a_worker_that_was_refused_counts_for_no_thread),
 	};
 
 	return cmocka_run_group_tests_name("lost_threads", tests, NULL, NULL);
