@@ -524,6 +524,31 @@ SIM_TEST(bulk_free_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	page_scene_check(scene);
 }
 
+static void frees_a_range(void *arg)
+{
+	struct page_scene *scene = arg;
+	size_t bytes = quire_page_bytes(scene->q);
+
+	sim_disown(scene->page[0], bytes);
+	scene->held_pages--;
+	quire_free_contig_range(scene->q, scene->page[0], bytes);
+}
+
+/* Whose pages go to no stack. */
+SIM_TEST(range_free_calls_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "quire_free_contig_range", "giveback_kick" })
+{
+	struct page_scene *scene = scene_with_warm_stack(sim);
+
+	store_relaxed(&pages_of(scene->q)->giveback_due_ns, WORK_IDLE);
+	scene->q->work.due_ns = WORK_IDLE;
+	sim_cpu(sim, 0, frees_a_range, scene);
+	sim_run(sim);
+	SIM_CHECK(load_relaxed(&pages_of(scene->q)->giveback_due_ns) != WORK_IDLE);
+	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
+	page_scene_check(scene);
+}
+
 /* ---- what others want to know of a block ------------------------------------------------------ */
 
 static void counts_free_pages(void *arg)

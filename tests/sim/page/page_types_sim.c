@@ -295,6 +295,27 @@ SIM_TEST(ranges_do_not_overlap, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 	page_scene_check(scene);
 }
 
+static void ends_isolation_and_takes(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	(void)quire_unisolate_pageblock(scene->q, scene->block); /* it may not be isolated */
+	takes_two(scene);
+}
+
+/* A range is not taken if somebody has ended its isolation, since its pages may have got owners after they were found free. */
+SIM_TEST(range_whose_isolation_was_ended_is_left, .enters = { "contig_attempt", "is_free_in" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	scene->block = four_neighbours(scene);
+	frees_four(scene);
+	sim_cpu(sim, 0, takes_range, scene);
+	sim_cpu(sim, 1, ends_isolation_and_takes, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
 /* ---- blocks for atomic requests ---------------------------------------------------------------- */
 
 static void takes_two_atomically(void *arg)
