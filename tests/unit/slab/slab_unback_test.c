@@ -172,6 +172,29 @@ static void many_slabs_take_several_gathers(void **state)
 	case_verify(&it, class);
 }
 
+/* A stretch whose records have no memory is passed by, and no more than it. */
+static void slabs_behind_a_stretch_without_any_give_too(void **state)
+{
+	unsigned class = case_class(&it, 4096), n = 2 * STEP_RECORDS * 16;
+	void *others[16];
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++) {
+		others[i] = quire_alloc_pages(it.q, 10, 0);
+		assert_non_null(others[i]);
+	}
+	case_take(&it, class, objects, n);
+	assert_false(slabs_meta_is_used(it.s, 0));
+	fill(n, 4096);
+	for (unsigned i = 0; i < n; i++)
+		if (i % 16 != 0)
+			assert_int_equal(objects_give(it.s, class, &objects[i], 1, 0), 1);
+	assert_u64_eq(case_unback(&it, class), KIB(4) * n / 16 * 15);
+	case_verify(&it, class);
+	for (unsigned i = 0; i < 16; i++)
+		quire_free_pages(it.q, others[i], 10);
+}
+
 /* Far more ranges than a gather has: every second page of 128 slabs. */
 static void many_ranges_take_several_gathers(void **state)
 {
@@ -300,6 +323,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_the_class_that_is_named_gives, begin, end),
 		cmocka_unit_test_setup_teardown(a_class_of_its_own_gives_too, begin, end),
 		cmocka_unit_test_setup_teardown(many_slabs_take_several_gathers, begin, end),
+		cmocka_unit_test_setup_teardown(slabs_behind_a_stretch_without_any_give_too, begin,
+						end),
 		cmocka_unit_test_setup_teardown(many_ranges_take_several_gathers, begin, end),
 		cmocka_unit_test_setup_teardown(records_of_no_slab_go_and_come, begin, end),
 		cmocka_unit_test_setup_teardown(free_pages_of_a_huge_block_count, begin_huge, end),
