@@ -110,6 +110,25 @@ static void a_sheaf_of_a_cpu_that_only_allocates_grows(void **state)
 	case_end(&it);
 }
 
+/* A refill that follows no spill makes it no larger. */
+static void a_sheaf_that_was_full_once_grows_once(void **state)
+{
+	struct cache_case it = case_begin_still(4096);
+	unsigned n = 16u * it.s->class[it.class].sheaf_first, keeps;
+
+	(void)state;
+	if (!case_has_sheaves(&it))
+		skip_because("no per-CPU sequences here");
+	case_alloc(&it, objects, n);
+	keeps = this_sheaf(&it)->keeps;
+	case_free(&it, objects, n / 2);
+	assert_u64_eq(this_sheaf(&it)->keeps, keeps);
+	case_alloc(&it, objects, n / 2);
+	assert_u64_eq(this_sheaf(&it)->keeps, 2 * keeps);
+	case_free(&it, objects, n);
+	case_end(&it);
+}
+
 static void a_sheaf_of_a_cpu_that_only_frees_grows(void **state)
 {
 	struct cache_case it = case_begin_still(4096);
@@ -359,6 +378,34 @@ static void any_cpu_frees_what_another_allocated(void **state)
 	case_end(&it);
 }
 
+/* A shrink marks those slabs that are nearly empty. */
+static void an_object_of_a_slab_that_is_to_become_empty_goes_there(void **state)
+{
+	struct cache_case it = case_begin_still(64);
+	unsigned kept = 0, marked = 0;
+
+	(void)state;
+	case_alloc(&it, objects, MANY);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i % 32 == 0)
+			objects[kept++] = objects[i];
+		else
+			quire_cache_free(it.cache, objects[i]);
+	}
+	quire_cache_shrink(it.cache);
+	for (unsigned i = 0; i < kept; i++) {
+		uint64_t cached = case_stat(&it).cached;
+
+		if ((slab_byte(it.s, objects[i]) & BYTE_EMPTYING) == 0)
+			continue;
+		quire_cache_free(it.cache, objects[i]);
+		assert_u64_eq(case_stat(&it).cached, cached);
+		marked++;
+	}
+	assert_in_range(marked, 32, kept);
+	case_end(&it);
+}
+
 /* What sheaf_verify.c is for. */
 static void an_object_that_is_there_twice_is_found(void **state)
 {
@@ -390,6 +437,7 @@ int main(void)
 		cmocka_unit_test(all_sheaves_of_a_cpu_keep_what_the_cap_allows),
 		cmocka_unit_test(a_sheaf_of_a_cpu_that_only_allocates_grows),
 		cmocka_unit_test(a_sheaf_of_a_cpu_that_only_frees_grows),
+		cmocka_unit_test(a_sheaf_that_was_full_once_grows_once),
 		cmocka_unit_test(a_sheaf_beside_many_others_grows_slowly),
 		cmocka_unit_test(a_barn_gives_back_what_nobody_wants),
 		cmocka_unit_test(without_sequences_the_barn_serves),
@@ -398,6 +446,7 @@ int main(void)
 		cmocka_unit_test(a_sheaf_moves_when_it_was_too_small),
 		cmocka_unit_test(a_drain_leaves_nothing_and_cold_sheaves),
 		cmocka_unit_test(any_cpu_frees_what_another_allocated),
+		cmocka_unit_test(an_object_of_a_slab_that_is_to_become_empty_goes_there),
 		cmocka_unit_test(an_object_that_is_there_twice_is_found),
 	};
 
