@@ -195,7 +195,8 @@ static void takes_the_reserve_at_once(void *arg)
 		QUIRE_PERCPU_REQUEST_INIT(.bytes = 8, .flags = QUIRE_ATOMIC);
 	void *ptrs[1100];
 
-	check_u64_eq(quire_alloc_percpu_bulk(scene->q, &known, ptrs, 1100), 1100); /* three pages' */
+	/* Three pages of them. */
+	check_u64_eq(quire_alloc_percpu_bulk(scene->q, &known, ptrs, 1100), 1100);
 	SIM_CHECK(scene->pc->empty_pages < EMPTY_LOW);
 	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
 }
