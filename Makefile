@@ -15,7 +15,7 @@ $(B)/build.ninja: | deps
 deps:
 	@scripts/install-deps build
 
-# The command alone, and what it loads: seconds, where tests, manuals and the explorer take minutes.
+# The command alone, and what it loads: a fifth of the steps of the whole.
 command: $(B)/build.ninja
 	@ninja -C $(B) --quiet command
 

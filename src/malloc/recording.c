@@ -7,18 +7,24 @@
 #include "machine/atomic.h"
 #include "machine/clock.h"
 #include "machine/handed.h"
+#include "machine/lean.h"
 #include "machine/observed.h"
 #include "machine/process.h"
 #include "malloc/report.h"
 #include "malloc/run_environment.h"
 
+#define SEVERAL UINT64_MAX /* threads: no process_thread() */
+
 /* Written before the heap is ready, and while a child of fork has one thread. */
 static struct {
 	/* Atomic, since a handler in such a child may come at any step.  The part begins with them; NULL: there is none. */
 	struct ring *ring;
-	uint32_t rings_nr;
+	struct lean_stacks
+		cpus; /* without stacks: it says which CPU this is, faster than the system */
 	uint64_t slots_nr, bytes;
 	bool in_ticks;
+	/* Atomic: process_thread() of the only one that has put events; 0: none has; SEVERAL. */
+	uint64_t only_thread;
 	uint32_t pid;
 } recording;
 
@@ -75,11 +81,12 @@ static bool begin_part(int fd, struct recording_header *header, enum ring_op op,
 		store_release(&owner->who, 0u); /* pairs with take_part() */
 		return false;
 	}
-	recording.rings_nr = header->rings_nr;
+	lean_setup(&recording.cpus, header->rings_nr, false, true);
 	recording.slots_nr = header->slots_nr;
 	recording.bytes = recording_part_bytes(header);
 	recording.pid = pid;
 	recording.in_ticks = header->begin_ticks != 0;
+	recording.only_thread = 0;
 	store_release(&recording.ring, part); /* pairs with recording_put() */
 	time = recording_now();
 	recording_put(op, time, (const void *)(uintptr_t)pid, parent);
@@ -136,23 +143,42 @@ bool recording_is_on(void)
 	return load_acquire(&recording.ring) != NULL; /* pairs with begin_part() */
 }
 
+/* Before the thread puts its event, and so before another thread can have what it frees. */
+static void note_thread(void)
+{
+	uint64_t thread = process_thread(), only = 0;
+
+	if (!cas_relaxed(&recording.only_thread, &only, thread) && only != thread)
+		store_relaxed(&recording.only_thread, SEVERAL);
+}
+
+/*
+ * A thread that finds a block in memory, or on a CPU's stack, must read the clock after that load if another thread's event is
+ * about the same block: its time would be the smaller one.  That costs as much as the reading itself, so it is left out
+ * as long as there is no other thread's event.  Where the block is another thread's gift, only_thread was changed before
+ * it, and is loaded after it: x86 keeps both in order, and elsewhere there are no ticks.
+ */
 uint64_t recording_now(void)
 {
-	return LIKELY(recording.in_ticks) ? clock_ticks() : clock_now_ns();
+	if (UNLIKELY(!recording.in_ticks))
+		return clock_now_ns();
+	if (LIKELY(load_relaxed(&recording.only_thread) == process_thread()))
+		return clock_ticks_early();
+	note_thread();
+	return clock_ticks();
 }
 
 void recording_put(enum ring_op op, uint64_t time, const void *address, uint64_t bytes)
 {
 	struct ring *ring = load_acquire(&recording.ring); /* pairs with begin_part() */
-	unsigned cpu = process_cpu(), rings_nr = recording.rings_nr;
+	unsigned cpu;
 	const struct ring_event event = { .time_ns = time,
 					  .address = (uintptr_t)address,
 					  .bytes = bytes };
 
 	if (UNLIKELY(ring == NULL))
 		return;
-	if (UNLIKELY(cpu >= rings_nr)) /* else a division */
-		cpu %= rings_nr;
+	cpu = lean_slot(&recording.cpus);
 	(void)ring_put(&ring[cpu], recording_slots(ring, recording.slots_nr, cpu), &event, op,
 		       own_thread());
 }

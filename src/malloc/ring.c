@@ -21,7 +21,7 @@ static struct ring_event *slot_at(struct ring_slots slots, uint64_t n)
 /* Of slot @n, without check. */
 static uint64_t lap_bits(struct ring_slots slots, uint64_t n)
 {
-	return (n / slots.nr & 255) << LAP_SHIFT;
+	return (n >> __builtin_ctzll(slots.nr) & 255) << LAP_SHIFT; /* a division takes longer */
 }
 
 /* @head without its check, and with it: the products do not wait for each other.  A slot that two writers share is not whole to either by more than one

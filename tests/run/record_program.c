@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,6 +66,38 @@ static int threads(void)
 	for (unsigned i = 0; i < 4; i++)
 		pthread_join(ids[i], NULL);
 	return 0;
+}
+
+static void *handed; /* a block on its way to the thread that frees it */
+
+static void *take_and_free(void *arg)
+{
+	(void)arg;
+	for (long i = 0; i < number; i++) {
+		void *block;
+
+		while ((block = __atomic_exchange_n(&handed, NULL, __ATOMIC_ACQUIRE)) == NULL)
+			sched_yield();
+		free(block);
+	}
+	return NULL;
+}
+
+/* Blocks are used again and again, by two threads each time.  The second thread has no event but these. */
+static int hand_over(void)
+{
+	pthread_t id;
+
+	if (pthread_create(&id, NULL, take_and_free, NULL) != 0)
+		return 1;
+	for (long i = 0; i < number; i++) {
+		void *block = malloc(1001);
+
+		while (__atomic_load_n(&handed, __ATOMIC_RELAXED) != NULL)
+			sched_yield();
+		__atomic_store_n(&handed, block, __ATOMIC_RELEASE);
+	}
+	return pthread_join(id, NULL);
 }
 
 /* The child frees a block of the parent's, and so does the parent. */
@@ -176,6 +209,8 @@ int main(int argc, char **argv)
 		return every_kind();
 	if (strcmp(what, "threads") == 0)
 		return threads();
+	if (strcmp(what, "handed") == 0)
+		return hand_over();
 	if (strcmp(what, "child") == 0)
 		return child();
 	if (strcmp(what, "keeps") == 0)

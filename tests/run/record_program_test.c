@@ -344,6 +344,22 @@ static void threads_are_tasks_and_no_event_is_lost(void **state)
 	assert_true(seen.tasks >= 2); /* a thread may have the data of one that has ended */
 }
 
+/* If not, a block would be allocated while it is in use, or freed while it is not. */
+static void events_of_a_block_are_in_order_whichever_threads_have_it(void **state)
+{
+	struct seen seen = { .bytes = { 1001 } };
+	char dropped[64], inferred[64];
+
+	(void)state;
+	expect("$R -o $O -- $P handed 3000", 0, "");
+	look(&seen, "slab.unpaired_frees_dropped", dropped);
+	assert_int_equal(seen.allocs[0], 3000);
+	assert_int_equal(seen.frees[0], 3000);
+	assert_string_equal(dropped, "0");
+	look(&seen, "slab.inferred_frees", inferred);
+	assert_string_equal(inferred, "0");
+}
+
 static void children_are_recorded_if_asked_for(void **state)
 {
 	struct seen alone = { .bytes = { 1001, 1003 } }, both = { .bytes = { 1001, 1003 } };
@@ -469,6 +485,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_killed_program_is_recorded_to_its_last_call),
 		cmocka_unit_test(a_spool_is_recovered_after_both_were_killed),
 		cmocka_unit_test(threads_are_tasks_and_no_event_is_lost),
+		cmocka_unit_test(events_of_a_block_are_in_order_whichever_threads_have_it),
 		cmocka_unit_test(children_are_recorded_if_asked_for),
 		cmocka_unit_test(a_handler_may_come_before_a_child_has_its_part),
 		cmocka_unit_test(what_a_child_has_ends_with_it),
