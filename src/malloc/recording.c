@@ -148,6 +148,8 @@ static void note_thread(void)
 {
 	uint64_t thread = process_thread(), only = 0;
 
+	if (load_relaxed(&recording.only_thread) == SEVERAL)
+		return; /* without a store, which would take the line from all other CPUs */
 	if (!cas_relaxed(&recording.only_thread, &only, thread) && only != thread)
 		store_relaxed(&recording.only_thread, SEVERAL);
 }
