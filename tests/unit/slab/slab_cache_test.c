@@ -207,6 +207,26 @@ static void numbers_of_classes_are_used_again(void **state)
 	case_end(&it);
 }
 
+/* There are 4,096 records, and 127 classes. */
+static void refused_caches_leave_no_records(void **state)
+{
+	const struct quire_cache_options options =
+		QUIRE_CACHE_OPTIONS_INIT(.name = "one too many", .size = 64,
+					 .flags = QUIRE_CACHE_OWN);
+	struct cache_case it = case_begin_still(64);
+	struct quire_cache *cache = NULL, *last = NULL;
+
+	(void)state;
+	while (quire_cache_create(it.q, &options, &cache) == 0)
+		last = cache;
+	assert_non_null(last);
+	for (unsigned i = 0; i < 5000; i++)
+		assert_int_equal(quire_cache_create(it.q, &options, &cache), -ENOSPC);
+	assert_int_equal(quire_cache_destroy(last), 0);
+	assert_int_equal(quire_cache_create(it.q, &options, &cache), 0);
+	case_end(&it);
+}
+
 /* malloc's, which are made when a block of their size is first wanted. */
 static void reserved_numbers_are_left_alone(void **state)
 {
@@ -318,6 +338,7 @@ int main(void)
 		cmocka_unit_test(a_cache_with_objects_is_not_destroyed),
 		cmocka_unit_test(the_objects_in_use_are_found),
 		cmocka_unit_test(numbers_of_classes_are_used_again),
+		cmocka_unit_test(refused_caches_leave_no_records),
 		cmocka_unit_test(reserved_numbers_are_left_alone),
 		cmocka_unit_test(bulk_calls_fill_from_the_start),
 		cmocka_unit_test(shrink_gives_slabs_back),
