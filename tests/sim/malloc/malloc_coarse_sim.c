@@ -207,8 +207,8 @@ static void run_alone(struct sim *sim, void (*body)(void *arg))
 }
 
 /* A host that has a block in a slab, or in its barn, serves it. */
-SIM_TEST(malloc_host_with_a_block_is_not_used_up, .cpus_nr = 1,
-	 .enters = { "malloc_coarse_is_used_up" })
+SIM_TEST(malloc_host_with_a_block_is_not_used_up, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc_coarse_is_used_up" })
 {
 	run_alone(sim, gives_the_host_blocks);
 }
@@ -227,6 +227,7 @@ static void grows_for_others(void *arg)
 
 /* What another class grew by, for the block's alignment, earns the size nothing; and what has earned nothing stays closed. */
 SIM_TEST(malloc_class_that_has_earned_nothing_stays_closed, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "malloc_coarse_grows", "malloc_coarse_grown" })
 {
 	run_alone(sim, grows_for_others);

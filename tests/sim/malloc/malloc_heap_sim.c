@@ -371,7 +371,8 @@ static void takes_the_first_large_ones(void *arg)
 }
 
 /* A program with few large blocks needs no areas. */
-SIM_TEST(malloc_first_large_blocks_are_runs, .cpus_nr = 1, .enters = { "first_alloc" })
+SIM_TEST(malloc_first_large_blocks_are_runs, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "first_alloc" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
 
@@ -391,7 +392,8 @@ static void takes_a_run_beside_an_area(void *arg)
 }
 
 /* Nor are there runs once there are areas, which cost less. */
-SIM_TEST(malloc_large_blocks_beside_an_area_are_areas, .cpus_nr = 1, .enters = { "first_alloc" })
+SIM_TEST(malloc_large_blocks_beside_an_area_are_areas, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "first_alloc" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
 
@@ -418,8 +420,8 @@ static void asks_for_classes(void *arg)
 }
 
 /* A handler uses the classes that are made, and makes none. */
-SIM_TEST(malloc_handler_has_the_classes_that_are_made, .cpus_nr = 1,
-	 .enters = { "malloc_class_made", "malloc_count_class" })
+SIM_TEST(malloc_handler_has_the_classes_that_are_made, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc_class_made", "malloc_count_class" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
 

@@ -205,7 +205,8 @@ static void grows_for_another(void *arg)
 }
 
 /* What a class grew by for a block of another one's size, because of its alignment, speaks for no size. */
-SIM_TEST(malloc_growth_counts_for_its_own_class, .cpus_nr = 1, .enters = { "malloc_learn_grown" })
+SIM_TEST(malloc_growth_counts_for_its_own_class, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc_learn_grown" })
 {
 	struct learn_scene *scene = learn_scene_make(sim);
 

@@ -425,7 +425,8 @@ static void keeps_what_is_longer(void *arg)
 }
 
 /* Of the calls in one chain those are the same that are as many, and equal. */
-SIM_TEST(traces_of_one_chain_are_compared, .cpus_nr = 1, .enters = { "malloc/traces.c:find" })
+SIM_TEST(traces_of_one_chain_are_compared, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc/traces.c:find" })
 {
 	struct traces_scene *scene = traces_scene_make(sim);
 
@@ -433,7 +434,8 @@ SIM_TEST(traces_of_one_chain_are_compared, .cpus_nr = 1, .enters = { "malloc/tra
 	sim_run(sim);
 }
 
-SIM_TEST(traces_of_one_chain_may_be_longer, .cpus_nr = 1, .enters = { "malloc/traces.c:find" })
+SIM_TEST(traces_of_one_chain_may_be_longer, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc/traces.c:find" })
 {
 	struct traces_scene *scene = traces_scene_make(sim);
 
@@ -455,7 +457,8 @@ static void reads_what_was_being_written(void *arg)
 }
 
 /* What a process that was killed had begun to write is believed to be no trace that does not end in the memory. */
-SIM_TEST(traces_end_in_their_memory, .cpus_nr = 1, .enters = { "traces_at" })
+SIM_TEST(traces_end_in_their_memory, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "traces_at" })
 {
 	struct traces_scene *scene = traces_scene_make(sim);
 

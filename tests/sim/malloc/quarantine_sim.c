@@ -135,7 +135,8 @@ static void frees_two_in_turn(void *arg)
 }
 
 /* A block waits as long as no more than may wait does, and no longer. */
-SIM_TEST(quarantine_keeps_what_may_wait, .cpus_nr = 1, .enters = { "quarantine_take" })
+SIM_TEST(quarantine_keeps_what_may_wait, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "quarantine_take" })
 {
 	struct quarantine_scene *scene = scene_make(sim);
 
@@ -156,7 +157,8 @@ static void skips_what_waits(void *arg)
 }
 
 /* A child passes by what waited in its parent. */
-SIM_TEST(quarantine_skips_to_a_place, .cpus_nr = 1, .enters = { "quarantine_skip" })
+SIM_TEST(quarantine_skips_to_a_place, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "quarantine_skip" })
 {
 	struct quarantine_scene *scene = scene_make(sim);
 

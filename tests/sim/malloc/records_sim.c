@@ -92,8 +92,8 @@ static void asks_for_no_block(void *arg)
 }
 
 /* An address that is neither among the pages nor among the areas has no record. */
-SIM_TEST(records_have_none_of_foreign_addresses, .cpus_nr = 1,
-	 .enters = { "malloc/beside.c:place_of" })
+SIM_TEST(records_have_none_of_foreign_addresses, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc/beside.c:place_of" })
 {
 	struct records_scene *scene = scene_make(sim);
 

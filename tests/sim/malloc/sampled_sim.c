@@ -381,7 +381,8 @@ static void faults_in_a_guard(void *arg)
 }
 
 /* An access to a guard is explained by the nearer block of two that are in use, and by one that is before another. */
-SIM_TEST(sampled_guard_is_the_nearer_blocks, .cpus_nr = 1, .enters = { "sampled_find" })
+SIM_TEST(sampled_guard_is_the_nearer_blocks, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sampled_find" })
 {
 	struct malloc_scene *scene = scene_make(sim, SLOTS);
 
@@ -403,7 +404,8 @@ static void frees_first_and_faults(void *arg)
 	SIM_CHECK(place.block == second && !place.freed);
 }
 
-SIM_TEST(sampled_guard_behind_a_free_block_is_the_nexts, .cpus_nr = 1, .enters = { "sampled_find" })
+SIM_TEST(sampled_guard_behind_a_free_block_is_the_nexts, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sampled_find" })
 {
 	struct malloc_scene *scene = scene_make(sim, SLOTS);
 

@@ -75,7 +75,8 @@ static void tries_a_door(void *arg)
 }
 
 /* Where there are none there is no door. */
-SIM_TEST(slab_cpu_without_sheaves_has_no_door, .cpus_nr = 1, .enters = { "sheaf_cpu_try" })
+SIM_TEST(slab_cpu_without_sheaves_has_no_door, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sheaf_cpu_try" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, false, 4);
 
@@ -97,7 +98,8 @@ static void takes_while_closed(void *arg)
 }
 
 /* A sheaf that accepts nothing is not refilled. */
-SIM_TEST(slab_closed_sheaf_is_not_refilled, .cpus_nr = 1, .enters = { "refill_nr_locked" })
+SIM_TEST(slab_closed_sheaf_is_not_refilled, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "refill_nr_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 8);
 
@@ -128,7 +130,8 @@ static void refills_often(void *arg)
 }
 
 /* A sheaf that keeps a few stays in its small place, which it shares a page with others for. */
-SIM_TEST(slab_small_sheaf_does_not_move, .cpus_nr = 1, .enters = { "sheaf_move_locked" })
+SIM_TEST(slab_small_sheaf_does_not_move, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sheaf_move_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 2);
 
@@ -162,7 +165,8 @@ static void overfills_a_large_sheaf(void *arg)
 }
 
 /* A full sheaf in its large place spills half, as one in its small place does. */
-SIM_TEST(slab_large_sheaf_spills_half, .cpus_nr = 1, .enters = { "spill_locked" })
+SIM_TEST(slab_large_sheaf_spills_half, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "spill_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, LARGE_KEEPS);
 
@@ -210,7 +214,8 @@ static void overflows_beside_a_large_one(void *arg)
 }
 
 /* A sheaf that was full and is empty then keeps twice as much: at once if the others keep little, and else not. */
-SIM_TEST(slab_sheaf_that_was_too_small_keeps_more, .cpus_nr = 1, .enters = { "keep_more_locked" })
+SIM_TEST(slab_sheaf_that_was_too_small_keeps_more, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "keep_more_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 4);
 
@@ -234,7 +239,8 @@ static void only_takes(void *arg)
 }
 
 /* So does one of a CPU that only allocates, until it keeps what its class lets it keep first. */
-SIM_TEST(slab_sheaf_of_one_way_keeps_more, .cpus_nr = 1, .enters = { "keep_more_locked" })
+SIM_TEST(slab_sheaf_of_one_way_keeps_more, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "keep_more_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, LARGE_KEEPS);
 
@@ -266,7 +272,8 @@ static void asks_for_zeroes(void *arg)
 }
 
 /* Objects of a sheaf, which have been in use, read zero if that is asked for. */
-SIM_TEST(slab_objects_read_zero_on_demand, .cpus_nr = 1, .enters = { "alloc_odd" })
+SIM_TEST(slab_objects_read_zero_on_demand, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "alloc_odd" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 4);
 
@@ -278,7 +285,8 @@ SIM_TEST(slab_objects_read_zero_on_demand, .cpus_nr = 1, .enters = { "alloc_odd"
 /* ---- an empty barn ---- */
 
 /* A barn's room begins where another class's ends, and what that once had there may be an object of this class now. */
-SIM_TEST(slab_empty_barn_has_no_newest_object, .cpus_nr = 1, .enters = { "barn_put" })
+SIM_TEST(slab_empty_barn_has_no_newest_object, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "barn_put" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, false, 4);
 

@@ -433,7 +433,8 @@ static void makes_a_plain_one_beside(void *arg)
 }
 
 /* A class that a cache has asked for is its own, whatever sizes others have. */
-SIM_TEST(slab_own_class_is_not_shared, .cpus_nr = 1, .enters = { "slab/class.c:is_shared" })
+SIM_TEST(slab_own_class_is_not_shared, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "slab/class.c:is_shared" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 4);
 
@@ -458,7 +459,8 @@ static void asks_for_classes(void *arg)
 }
 
 /* Objects of a class are at multiples of a page at most. */
-SIM_TEST(slab_class_is_aligned_to_a_page_at_most, .cpus_nr = 1, .enters = { "class_get_locked" })
+SIM_TEST(slab_class_is_aligned_to_a_page_at_most, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "class_get_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 4);
 
@@ -479,7 +481,8 @@ static void makes_more_than_there_are(void *arg)
 }
 
 /* Numbers that are malloc's no cache gets, though they are not used yet. */
-SIM_TEST(slab_reserved_classes_are_no_caches, .cpus_nr = 1, .enters = { "find_locked" })
+SIM_TEST(slab_reserved_classes_are_no_caches, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "find_locked" })
 {
 	struct cache_scene *scene = cache_scene_make(sim, true, 4);
 

@@ -43,7 +43,8 @@ static void frees_twice_in_a_decay(void *arg)
 }
 
 /* A program that takes slow paths all the time does not put the visit off. */
-SIM_TEST(slab_kick_leaves_a_visit_when_it_is_due, .cpus_nr = 1, .enters = { "slabs_kick" })
+SIM_TEST(slab_kick_leaves_a_visit_when_it_is_due, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "slabs_kick" })
 {
 	run_alone(sim, 4, frees_twice_in_a_decay);
 }
@@ -64,7 +65,8 @@ static void visits_with_another_module(void *arg)
 }
 
 /* Another module's visit is one of slabs, too, if their last was a decay ago, so that the worker wakes once for both. */
-SIM_TEST(slab_visit_comes_with_another_modules, .cpus_nr = 1, .enters = { "slabs_tick" })
+SIM_TEST(slab_visit_comes_with_another_modules, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "slabs_tick" })
 {
 	run_alone(sim, 4, visits_with_another_module);
 }
@@ -81,7 +83,8 @@ static void frees_all_and_shrinks(void *arg)
 }
 
 /* Without slabs nothing will be due, and the worker's thread ends. */
-SIM_TEST(slab_worker_ends_without_slabs, .cpus_nr = 1, .enters = { "slabs_tick" })
+SIM_TEST(slab_worker_ends_without_slabs, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "slabs_tick" })
 {
 	run_alone(sim, 4, frees_all_and_shrinks);
 }
@@ -101,7 +104,8 @@ static void uses_fast_paths_only(void *arg)
 }
 
 /* A sheaf that accepts objects without a slow path is visited, also if it is empty just now. */
-SIM_TEST(slab_warm_sheaf_is_visited, .cpus_nr = 1, .enters = { "is_anything_left" })
+SIM_TEST(slab_warm_sheaf_is_visited, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "is_anything_left" })
 {
 	run_alone(sim, 4, uses_fast_paths_only);
 }
@@ -117,7 +121,8 @@ static void takes_when_a_visit_is_due(void *arg)
 }
 
 /* Without a thread an allocation makes the visit that is due, also if its sheaf has an object. */
-SIM_TEST(slab_visit_is_made_by_an_allocation, .cpus_nr = 1, .enters = { "alloc_odd" })
+SIM_TEST(slab_visit_is_made_by_an_allocation, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "alloc_odd" })
 {
 	struct cache_scene *scene = cache_scene_make_inline(sim);
 
@@ -148,7 +153,8 @@ static void frees_between_visits(void *arg)
 }
 
 /* A sheaf that holds more objects each time is not idle. */
-SIM_TEST(slab_visit_leaves_what_is_used, .cpus_nr = 1, .enters = { "choose_idle_locked" })
+SIM_TEST(slab_visit_leaves_what_is_used, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "choose_idle_locked" })
 {
 	run_alone(sim, 40, frees_between_visits);
 }
@@ -168,7 +174,8 @@ static void uses_one_and_is_idle(void *arg)
 }
 
 /* A sheaf that is empty is made cold all the same, or visits would have no end. */
-SIM_TEST(slab_visit_cools_an_empty_sheaf, .cpus_nr = 1, .enters = { "slab/drain.c:empty_sheaf" })
+SIM_TEST(slab_visit_cools_an_empty_sheaf, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "slab/drain.c:empty_sheaf" })
 {
 	run_alone(sim, 40, uses_one_and_is_idle);
 }
@@ -188,8 +195,8 @@ static void is_idle_for_three_visits(void *arg)
 }
 
 /* Free pages of a slab lose their memory when its class was idle for three visits, and not before. */
-SIM_TEST(slab_pages_go_with_the_third_visit, .cpus_nr = 1, .events = SIM_MEMORY,
-	 .enters = { "visit_class", "objects_unback" })
+SIM_TEST(slab_pages_go_with_the_third_visit, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "visit_class", "objects_unback" })
 {
 	run_alone(sim, 4, is_idle_for_three_visits);
 }

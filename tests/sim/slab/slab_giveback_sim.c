@@ -85,8 +85,8 @@ SIM_TEST(slab_emptying_against_refill)
 }
 
 /* A class keeps some objects free, and the slab that they are in. */
-SIM_TEST(slab_emptying_leaves_what_is_kept, .cpus_nr = 1,
-	 .enters = { "slab_emptying_choose_locked" })
+SIM_TEST(slab_emptying_leaves_what_is_kept, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "slab_emptying_choose_locked" })
 {
 	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
 
@@ -205,8 +205,8 @@ static void shrinks_and_unbacks(void *arg)
 }
 
 /* What describes slabs counts as memory as long as there are some, and what never described any is left alone. */
-SIM_TEST(slab_records_count_until_they_go, .cpus_nr = 1, .events = SIM_MEMORY,
-	 .enters = { "slab/meta.c:collect_step" })
+SIM_TEST(slab_records_count_until_they_go, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "slab/meta.c:collect_step" })
 {
 	struct slab_scene *scene = slab_scene_make(sim, UINT64_C(24) << 20);
 

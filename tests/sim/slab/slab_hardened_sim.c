@@ -183,7 +183,8 @@ static void takes_three(void *arg)
 }
 
 /* The second of these finds few objects to draw from, and makes a slab; the third finds enough. */
-SIM_TEST(hardened_class_grows_when_few_are_left, .cpus_nr = 1, .enters = { "hardened_take" })
+SIM_TEST(hardened_class_grows_when_few_are_left, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "hardened_take" })
 {
 	struct hardened_scene *scene = scene_make(sim);
 
@@ -203,7 +204,8 @@ static void asks_for_its_size(void *arg)
 }
 
 /* An object that waits is in use as far as its slab knows, and is free to whoever asks for its size. */
-SIM_TEST(hardened_object_has_no_size_once_it_is_free, .cpus_nr = 1, .enters = { "hardened_bytes" })
+SIM_TEST(hardened_object_has_no_size_once_it_is_free, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "hardened_bytes" })
 {
 	struct hardened_scene *scene = scene_make(sim);
 
@@ -225,7 +227,8 @@ static void uses_a_cache(void *arg)
 }
 
 /* A cache's objects, which do not wait, go into their slabs, out of which the next one is drawn. */
-SIM_TEST(hardened_cache_has_no_sheaf, .cpus_nr = 1, .enters = { "free_to_stock" })
+SIM_TEST(hardened_cache_has_no_sheaf, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "free_to_stock" })
 {
 	struct hardened_scene *scene = scene_make(sim);
 

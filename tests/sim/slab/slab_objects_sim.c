@@ -179,7 +179,8 @@ static void grows_in_a_handler(void *arg)
 }
 
 /* Who may not wait needs none of the system's memory where another slab has been. */
-SIM_TEST(slab_step_is_ready_for_a_handler, .cpus_nr = 1, .enters = { "make_ready" })
+SIM_TEST(slab_step_is_ready_for_a_handler, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "make_ready" })
 {
 	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
 
