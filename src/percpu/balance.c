@@ -201,7 +201,8 @@ uint64_t balance_tick(struct quire_module *module, uint64_t now_ns)
 	/* Before this visit examines anything, so that a later kick counts.  Of this visit's exchange in
 	 * percpu_take_deferred() and that in announce() one comes first: either this visit finds the deferred free, or
 	 * the deferring call finds no visit due. */
-	(void)exchange_acq_rel(&pc->due_ns, WORK_IDLE);
+	store_relaxed(&pc->due_ns, WORK_IDLE);
+	fence_seq_cst(); /* whether a stack is open is read without a lock: pairs with keep_more_locked()'s */
 	if (decayed) {
 		pc->decayed_ns = now_ns;
 		cache_drain(pc, true);

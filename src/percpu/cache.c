@@ -103,7 +103,7 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
-/* A hint.  A stack that becomes warm meanwhile is not missed: cache_after_free() kicks the worker.  After a
+/* A hint.  A stack that becomes warm meanwhile is not missed: call_worker().  After a
  * fork, cold stacks of the child may hold objects. */
 bool cache_is_open(const struct percpu *pc)
 {

@@ -236,7 +236,15 @@ static bool keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, uint32_t
 	now = stacks_set_keeps_locked(&pc->stacks, &cpu->door, class, room);
 	lines = load_relaxed(&cpu->lines[class]) + now - before;
 	store_relaxed(&cpu->lines[class], (uint8_t)(lines < LINES_MAX ? lines : LINES_MAX));
+	fence_seq_cst(); /* before call_worker() looks; pairs with balance_tick()'s */
 	return true;
+}
+
+/* Frees to a stack do not wake the worker, so it visits until it finds the CPU idle. */
+static void call_worker(struct percpu *pc)
+{
+	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
+		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
 /* If there is no memory for the CPU's stacks, they keep refusing, and a later call tries again. */
@@ -260,9 +268,8 @@ void cache_after_free(struct percpu *pc, uint32_t granules)
 	if (ready && !keep_more_locked(pc, cpu, class_of(pc, learn)))
 		spill_locked(pc, cpu, class_of(pc, learn));
 	lock_release(&cpu->door.lock, token);
-	/* Frees to a stack do not wake the worker, so it visits until it finds the CPU idle. */
-	if (ready && load_relaxed(&pc->due_ns) == WORK_IDLE)
-		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
+	if (ready)
+		call_worker(pc);
 }
 
 /* ---- from the maps ---- */
@@ -370,5 +377,7 @@ int cache_refill(struct percpu *pc, const struct percpu_request *request, struct
 	if (cpu->door.ready && cpu->door.closed_nr == 0)
 		error = refill_locked(pc, cpu, request, placed);
 	lock_release(&cpu->door.lock, token);
+	if (!error)
+		call_worker(pc);
 	return error;
 }

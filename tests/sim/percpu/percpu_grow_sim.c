@@ -79,6 +79,27 @@ SIM_TEST(percpu_first_use_is_published, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	check_u64_eq(quire_verify(q), 0);
 }
 
+static void gives_nothing(void *arg)
+{
+	quire_free_percpu(arg, NULL);
+}
+
+/* NULL may be freed at any time: what the free looks at before it knows is complete, too. */
+SIM_TEST(percpu_free_of_nothing_beside_the_first_use, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "quire_free_percpu" })
+{
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .units = 2,
+				   .worker = QUIRE_WORKER_OFF);
+	struct quire *q;
+
+	check_u64_eq(quire_create(&options, &q), 0);
+	sim_cpu(sim, 0, takes_first, q);
+	sim_cpu(sim, 1, gives_nothing, q);
+	sim_run(sim);
+	check_u64_eq(quire_verify(q), 0);
+}
+
 /* ---- a chunk ---------------------------------------------------------------------------------- */
 
 /* Three callers need a chunk at the same time: the first one creates it, once, and its arrays are charged
@@ -94,6 +115,34 @@ SIM_TEST(percpu_chunk_is_made_once, .cpus_nr = 3, .events = SIM_MEMORY | SIM_RAC
 	check_u64_eq(scene->refused, 0);
 	check_u64_eq(scene->pc->chunks_nr, 3);
 	check_charge(scene, 0);
+}
+
+static void takes_large_and_defers_its_free(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	void *object = percpu_take(scene, LARGE, 0);
+	lock_token token = lock_acquire(&scene->pc->lock);
+
+	percpu_give(scene, object, LARGE);
+	lock_release(&scene->pc->lock, token);
+}
+
+static void takes_deferred(void *arg)
+{
+	percpu_take_deferred(((struct percpu_scene *)arg)->pc);
+}
+
+/* Whoever finds that a free was deferred finds the chunk in which it was, too, however new it is. */
+SIM_TEST(percpu_deferred_in_a_new_chunk, .model = SIM_ARM,
+	 .enters = { "percpu/free.c:defer", "percpu_take_deferred" })
+{
+	struct percpu_scene *scene = make_full(sim);
+
+	sim_cpu(sim, 0, takes_large_and_defers_its_free, scene);
+	sim_cpu(sim, 1, takes_deferred, scene);
+	sim_run(sim);
+	percpu_take_deferred(scene->pc);
+	percpu_scene_check(scene);
 }
 
 /* No call is refused because another thread creates what is needed, or the worker holds the mutex. */

@@ -93,6 +93,35 @@ SIM_TEST(percpu_deferred_bits_are_taken_at_once, .explore = SIM_ALL_SCHEDULES, .
 	percpu_scene_check(holder.scene);
 }
 
+static void takes_deferred_and_uses_them(void *arg)
+{
+	struct holder *holder = arg;
+
+	percpu_take_deferred(holder->scene->pc);
+	percpu_take(holder->scene, 8, 0);
+	percpu_take(holder->scene, 8, 0);
+}
+
+/* A bit that is found before its free was announced is a free like another: what the object's last user did comes
+ * before what the next one does. */
+SIM_TEST(percpu_deferred_object_is_used_again, .events = SIM_RACE | SIM_TRYFAIL,
+	 .enters = { "percpu/free.c:defer", "take_chunk" })
+{
+	struct holder holder = { .scene = percpu_scene_make(sim, false) };
+	lock_token token;
+
+	lock_init(&holder.lock, RANK_PERCPU_CPU);
+	for (unsigned i = 0; i < 2; i++)
+		holder.scene->small[i] = percpu_take(holder.scene, 8, 0);
+	token = lock_acquire(&holder.scene->pc->lock);
+	percpu_give(holder.scene, holder.scene->small[holder.next++], 8);
+	lock_release(&holder.scene->pc->lock, token);
+	sim_cpu(sim, 0, gives_while_holding, &holder);
+	sim_cpu(sim, 1, takes_deferred_and_uses_them, &holder);
+	sim_run(sim);
+	percpu_scene_check(holder.scene);
+}
+
 static void gives_small_0_locked(void *arg)
 {
 	struct percpu_scene *scene = arg;

@@ -399,3 +399,139 @@ SIM_TEST(percpu_ref_without_slots_stays_atomic, .enters = { "to_percpu_locked" }
 	sim_run(sim);
 	check_end(scene);
 }
+
+/* ---- what references order -------------------------------------------------------------------- */
+
+/* An object whose users write to it by plain stores. */
+struct owned {
+	struct quire_percpu_ref ref;
+	uint32_t words[2];
+	uint32_t sum; /* what the release found */
+};
+
+static void sums_up(struct quire_percpu_ref *ref)
+{
+	struct owned *owned = (struct owned *)(void *)ref;
+
+	owned->sum = owned->words[0] + owned->words[1];
+	owned->words[0] = owned->words[1] = 0;
+}
+
+static void writes_0_and_drops(void *arg)
+{
+	struct owned *owned = arg;
+
+	owned->words[0] = 1;
+	quire_percpu_ref_put(&owned->ref);
+}
+
+static void writes_1_and_drops(void *arg)
+{
+	struct owned *owned = arg;
+
+	owned->words[1] = 2;
+	quire_percpu_ref_put(&owned->ref);
+}
+
+static void owned_init(struct sim *sim, struct owned *owned, unsigned flags)
+{
+	SIM_CHECK(quire_percpu_ref_init(page_scene_make_unused(sim)->q, &owned->ref, sums_up,
+					flags) == 0);
+}
+
+static void kills_owned(void *arg)
+{
+	quire_percpu_ref_kill(&((struct owned *)arg)->ref);
+}
+
+/* Whoever drops the last reference releases what all users have written. */
+SIM_TEST(percpu_ref_release_sees_all_uses, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_RACE)
+{
+	struct owned *owned = sim_zalloc(sim, sizeof(*owned));
+
+	owned_init(sim, owned, QUIRE_PERCPU_REF_ATOMIC);
+	quire_percpu_ref_get_many(&owned->ref, 2);
+	quire_percpu_ref_kill(&owned->ref);
+	sim_cpu(sim, 0, writes_0_and_drops, owned);
+	sim_cpu(sim, 1, writes_1_and_drops, owned);
+	sim_run(sim);
+	check_u64_eq(owned->sum, 3);
+}
+
+/* The same where they were counted on slots, and where the kill is between them. */
+SIM_TEST(percpu_ref_release_sees_uses_before_the_kill, .cpus_nr = 3, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_RACE)
+{
+	struct owned *owned = sim_zalloc(sim, sizeof(*owned));
+
+	owned_init(sim, owned, 0);
+	quire_percpu_ref_get_many(&owned->ref, 2);
+	sim_cpu(sim, 0, writes_0_and_drops, owned);
+	sim_cpu(sim, 1, writes_1_and_drops, owned);
+	sim_cpu(sim, 2, kills_owned, owned);
+	sim_run(sim);
+	check_u64_eq(owned->sum, 3);
+}
+
+static void writes_if_it_is_zero(void *arg)
+{
+	struct owned *owned = arg;
+
+	if (quire_percpu_ref_is_zero(&owned->ref))
+		owned->words[0] = 5;
+}
+
+static void nothing(struct quire_percpu_ref *ref)
+{
+	(void)ref;
+}
+
+/* The object is free for whoever finds that the count is zero. */
+SIM_TEST(percpu_ref_zero_ends_all_uses, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_RACE, .enters = { "quire_percpu_ref_is_zero" })
+{
+	struct owned *owned = sim_zalloc(sim, sizeof(*owned));
+
+	SIM_CHECK(quire_percpu_ref_init(page_scene_make_unused(sim)->q, &owned->ref, nothing,
+					QUIRE_PERCPU_REF_ATOMIC) == 0);
+	quire_percpu_ref_get(&owned->ref);
+	quire_percpu_ref_kill(&owned->ref);
+	sim_cpu(sim, 0, writes_0_and_drops, owned);
+	sim_cpu(sim, 1, writes_if_it_is_zero, owned);
+	sim_run(sim);
+	SIM_CHECK(quire_percpu_ref_is_zero(&owned->ref));
+}
+
+static void makes_anew(void *arg)
+{
+	struct owned *owned = arg;
+
+	owned->words[0] = 7;
+	quire_percpu_ref_reinit(&owned->ref);
+}
+
+static void reads_if_live(void *arg)
+{
+	struct owned *owned = arg;
+
+	if (!quire_percpu_ref_tryget_live(&owned->ref))
+		return;
+	check_u64_eq(owned->words[0], 7);
+	quire_percpu_ref_put(&owned->ref);
+}
+
+/* Who gets a reference to an object that lives again finds it made anew. */
+SIM_TEST(percpu_ref_reinit_is_after_what_was_made, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_RACE,
+	 .enters = { "quire_percpu_ref_reinit", "quire_percpu_ref_tryget_live" })
+{
+	struct owned *owned = sim_zalloc(sim, sizeof(*owned));
+
+	owned_init(sim, owned, QUIRE_PERCPU_REF_ATOMIC | QUIRE_PERCPU_REF_DEAD);
+	sim_cpu(sim, 0, makes_anew, owned);
+	sim_cpu(sim, 1, reads_if_live, owned);
+	sim_run(sim);
+	quire_percpu_ref_kill(&owned->ref);
+	check_u64_eq(owned->sum, 7);
+}

@@ -112,6 +112,24 @@ static void takes_the_first(void *arg)
 	scene->small[0] = percpu_take(scene, 8, 0);
 }
 
+/* An object that was placed ahead does not pin its page for ever: an allocation that opens a stack calls the worker, as a
+ * free does. */
+SIM_TEST(percpu_stack_opened_by_a_refill_calls_the_worker, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "refill_locked" })
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	gives_small(scene);
+	percpu_drains(scene);
+	scene->pc->learn[0].owed = 1;
+	store_relaxed(&scene->pc->due_ns, WORK_IDLE);
+	sim_cpu(sim, 0, takes_the_first, scene);
+	sim_run(sim);
+	check_u64_eq(cache_count(scene->pc), 1);
+	SIM_CHECK(scene->pc->due_ns != WORK_IDLE);
+	percpu_scene_check(scene);
+}
+
 static void takes_the_next(void *arg)
 {
 	struct percpu_scene *scene = arg;

@@ -277,6 +277,80 @@ SIM_TEST(percpu_popped_object_looks_for_a_visit, .cpus_nr = 1,
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
 
+/* ---- beside a visit, after which nothing is due ---- */
+
+/* Before the decay time is over, so that no stack is looked at. */
+static void is_visited(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	balance_tick(&scene->pc->module, 1);
+}
+
+static void gives_small(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	percpu_give(scene, scene->small[0], 8);
+}
+
+/* Frees to a stack call nobody.  So whoever opens one asks for a visit, unless the one that is due finds it open. */
+SIM_TEST(percpu_stack_opened_beside_a_visit, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "keep_more_locked", "balance_tick" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	scene->small[0] = percpu_take(scene, 8, 0);
+	percpu_take(scene, 8, 0);
+	store_relaxed(&scene->pc->learn[0].count, COUNT_WARM);
+	store_relaxed(&scene->pc->due_ns, 1);
+	sim_cpu(sim, 0, gives_small, scene);
+	sim_cpu(sim, 1, is_visited, scene);
+	sim_run(sim);
+	SIM_CHECK(cache_is_open(scene->pc));
+	SIM_CHECK(scene->pc->due_ns != WORK_IDLE);
+	percpu_scene_check(scene);
+}
+
+struct deferring {
+	struct percpu_scene *scene;
+	struct lock lock;
+};
+
+/* As a handler that interrupted a holder: it only tries. */
+static void gives_small_while_holding(void *arg)
+{
+	struct deferring *deferring = arg;
+	lock_token token = lock_acquire(&deferring->lock);
+
+	gives_small(deferring->scene);
+	lock_release(&deferring->lock, token);
+}
+
+static void is_visited_beside(void *arg)
+{
+	is_visited(((struct deferring *)arg)->scene);
+}
+
+/* A free is deferred while a visit looks: the visit finds it, or it finds that no visit is due. */
+SIM_TEST(percpu_deferred_free_beside_a_visit, .model = SIM_ARM, .events = SIM_TRYFAIL,
+	 .enters = { "percpu/free.c:defer", "balance_tick" })
+{
+	struct deferring deferring = { .scene = percpu_scene_make(sim, false) };
+	struct percpu_scene *scene = deferring.scene;
+
+	lock_init(&deferring.lock, RANK_PERCPU_CPU);
+	scene->small[0] = percpu_take(scene, 8, 0);
+	percpu_take(scene, 8, 0);
+	percpu_balance(scene, false);
+	store_relaxed(&scene->pc->due_ns, 1);
+	sim_cpu(sim, 0, gives_small_while_holding, &deferring);
+	sim_cpu(sim, 1, is_visited_beside, &deferring);
+	sim_run(sim);
+	SIM_CHECK(scene->pc->deferred_nr == 0 || scene->pc->due_ns != WORK_IDLE);
+	percpu_scene_check(scene);
+}
+
 /* ---- pages that become empty while frees are taken in ---- */
 
 #define SOON_NS UINT64_C(1000000) /* balance.c: PAUSE_NS */
