@@ -18,6 +18,7 @@
 #define fetch_or_relaxed(p, v)	__atomic_fetch_or(p, v, __ATOMIC_RELAXED)
 #define fetch_add_acq_rel(p, v) __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL)
 #define fetch_sub_acq_rel(p, v) __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
+#define fetch_and_release(p, v) __atomic_fetch_and(p, v, __ATOMIC_RELEASE)
 #define fetch_and_acq_rel(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQ_REL)
 #define fetch_or_acq_rel(p, v)	__atomic_fetch_or(p, v, __ATOMIC_ACQ_REL)
 #define fetch_and_acquire(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQUIRE)

@@ -290,8 +290,9 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 static void set_end_locked(struct percpu *pc, uint32_t chunks)
 {
 	DCHECK(lock_is_held(&pc->lock));
-	store_release(&pc->chunks_end, chunks);
-	store_release(&pc->pages_end, chunks << pc->pages_shift); /* read by quire_free_percpu() */
+	/* Relaxed: who reads these without the lock has an object below them from its allocation. */
+	store_relaxed(&pc->chunks_end, chunks);
+	store_relaxed(&pc->pages_end, chunks << pc->pages_shift); /* read by quire_free_percpu() */
 }
 
 /*

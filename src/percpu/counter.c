@@ -265,7 +265,8 @@ static void tell_all(struct counter *counter, struct slot *slot)
 	uint64_t told = load_acquire(&slot->told);
 	uint64_t total = load_relaxed(&slot->total), before = told;
 
-	if (cas_acq_rel(&slot->told, &told, total))
+	/* Release: pairs with the swap in tell(), after which the total is read again. */
+	if (cas_release(&slot->told, &told, total))
 		fetch_add_relaxed(&counter->estimate, total - before);
 	/* As after a delayed add: it may have compared with the old value. */
 	tell(counter, slot, load_relaxed(&slot->total), counter->batch);

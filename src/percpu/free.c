@@ -168,11 +168,11 @@ void percpu_take_deferred(struct percpu *pc)
 	bool wanted = false;
 
 	/* Pairs with announce(): flags set after this are found by the next call.  A load before, to save the
-	 * exchange, would not be ordered after what a visit did. */
-	if (exchange_acq_rel(&pc->deferred_nr, 0u) == 0)
+	 * exchange, would not be ordered after what a visit did, which it has fenced. */
+	if (exchange_acquire(&pc->deferred_nr, 0u) == 0)
 		return;
 	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++)
-		if (exchange_acq_rel(&pc->chunk[i].deferred, 0u) != 0)
+		if (exchange_acquire(&pc->chunk[i].deferred, 0u) != 0) /* pairs with announce() */
 			take_chunk(pc, i, &wanted);
 	if (wanted)
 		balance_kick(pc, 0);
@@ -257,7 +257,8 @@ struct look {
 	uint32_t changes; /* pc->changes */
 };
 
-/* Before the bits: pairs with map_clear() and map_show_locked(). */
+/* Before the bits: pairs with map_clear() and map_show_locked().  The bits are read by acquires, so a second look, which
+ * is relaxed, comes after them. */
 static inline struct look look_at(const struct percpu *pc, uint64_t page)
 {
 	struct look look = { .page = &pc->page[page], .changes = load_acquire(&pc->changes) };
@@ -281,10 +282,10 @@ static inline bool push(struct percpu *pc, void *ptr, uint32_t granule, uint32_t
 	else if ((load_relaxed(&pc->warm) >> class & 1) == 0)
 		return false;
 	/* Has the map moved?  Pairs with map_show_locked(). */
-	if (UNLIKELY(load_acquire(&look.page->words) != look.words))
+	if (UNLIKELY(load_relaxed(&look.page->words) != look.words))
 		return false;
 	/* Was the object behind this one freed between the reads of its two bits?  Pairs with map_clear(). */
-	if (UNLIKELY(load_acquire(&pc->changes) != look.changes))
+	if (UNLIKELY(load_relaxed(&pc->changes) != look.changes))
 		return false;
 	copy = (uint64_t *)(void *)((char *)ptr + pc->home_bytes);
 	mark = cache_mark(pc, ptr);
@@ -329,7 +330,7 @@ static bool ends_with_page(const struct percpu *pc, uint32_t page)
 	/* Acquire, here and below: read before the second look at the map, where it has moved. */
 	used = load_acquire(&map_words_at(pc, words)[0]);
 	starts = load_acquire(&map_words_at(pc, words)[pc->half_words]);
-	return (used & ~starts & 1) == 0 && load_acquire(&next->words) == words;
+	return (used & ~starts & 1) == 0 && load_relaxed(&next->words) == words; /* as in push() */
 }
 
 /* Granules of the object at @granule, which reaches the end of its map word; 0 if only the lock can tell.  It
@@ -376,7 +377,7 @@ static enum covers covers(const struct percpu *pc, uint32_t first, uint32_t page
 		starts |= start;
 		used &= use;
 	}
-	if (load_acquire(&p->words) != at) /* has the map moved meanwhile? */
+	if (load_relaxed(&p->words) != at) /* has the map moved meanwhile? */
 		return COVERS_UNKNOWN;
 	if (!goes_on)
 		return page == first ? COVERS_UNKNOWN : COVERS_NOTHING;
@@ -409,7 +410,7 @@ static bool push_pages(struct percpu *pc, uint32_t granule)
 	changes = load_acquire(&pc->changes); /* pairs with map_clear(), as in push() */
 	pages = whole_pages(pc, page);
 	if (pages - 1 >= CACHE_PAGES_NR || load_relaxed(&p->cached) != 0 ||
-	    load_acquire(&pc->changes) != changes)
+	    load_relaxed(&pc->changes) != changes)
 		return false;
 	store_relaxed(&p->cached, 1); /* read by other frees */
 	if (stack_push(&pc->stacks.cpu, CACHE_SMALL_NR + pages - 1, granule, &pc->open, 0))

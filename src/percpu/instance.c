@@ -83,7 +83,7 @@ static void fini(struct quire_module *module)
 	variables_move(pc);
 	variables_fini(pc);
 	page_uncharge(pc->q, pc->populated_pages * pc->units);
-	store_release(&pc->q->percpu, (struct percpu *)NULL);
+	store_relaxed(&pc->q->percpu, (struct percpu *)NULL); /* no other thread has the instance */
 	cache_fini(pc);
 	space_fini(pc);
 	release(pc);

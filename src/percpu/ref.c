@@ -145,7 +145,7 @@ static bool try_word(struct ref *ref, uint32_t count, uint64_t unless)
 	do {
 		if (is_zero(word) || word & unless)
 			return false;
-		/* Pairs with the release in put and in kill. */
+		/* Pairs with the release in revive(). */
 	} while (!cas_acquire(&ref->word, &word, word + count * ONE));
 	return true;
 }
@@ -221,9 +221,9 @@ static void to_atomic_locked(struct ref *ref)
 	cpu_fence();
 	sum = sum_slots(ref);
 	word = load_relaxed(&ref->word);
-	/* Acquire everything done before puts on slots, and release it to the thread that sees zero
-	 * later. */
-	while (!cas_acq_rel(&ref->word, &word, (word + sum * ONE) & ~PARTIAL))
+	/* Relaxed: what was done before puts on slots the fence has shown to this thread, whose caller gives it on by a
+	 * later put, without which the count is not zero. */
+	while (!cas_relaxed(&ref->word, &word, (word + sum * ONE) & ~PARTIAL))
 		;
 }
 
@@ -237,7 +237,7 @@ static void to_percpu_locked(struct ref *ref)
 		return;
 	for (unsigned cpu = 0; cpu < cpus_nr; cpu++)
 		store_relaxed(slot_at(ref, cpu), 0);
-	fetch_or_acq_rel(&ref->word, PARTIAL);
+	fetch_or_relaxed(&ref->word, PARTIAL); /* before the mode */
 	/* Pairs with the guard of add_here(): a sequence that reads it finds its slot cleared. */
 	store_release(&ref->mode, MODE_PERCPU);
 }
@@ -270,7 +270,8 @@ static void kill(struct quire_percpu_ref *ref, quire_percpu_ref_fn confirm, cons
 	struct lock *lock = process_switch_lock();
 	lock_token token = lock_acquire(lock);
 
-	if (UNLIKELY(fetch_or_acq_rel(&inner->word, DEAD) & DEAD))
+	/* Relaxed: who is to find it has been told by confirm(), or finds the mode that the fence made known. */
+	if (UNLIKELY(fetch_or_relaxed(&inner->word, DEAD) & DEAD))
 		misuse("reference killed twice", call, ref);
 	to_atomic_locked(inner);
 	lock_release(lock, token);
@@ -300,7 +301,7 @@ static void revive(struct ref *ref, bool only_from_zero, const char *call)
 	if (UNLIKELY(!(before & DEAD) || (only_from_zero && !is_zero(before))))
 		misuse_number("reference revived", call, public_of(ref), "references",
 			      before / ONE);
-	fetch_and_acq_rel(&ref->word, ~DEAD);
+	fetch_and_release(&ref->word, ~DEAD); /* pairs with try_word() */
 	to_percpu_locked(ref);
 	lock_release(lock, token);
 }

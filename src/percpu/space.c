@@ -72,7 +72,8 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
 	size_t ready = load_acquire(&grown->ready_bytes); /* pairs with grown_count() */
 	int error = 0;
 
-	for (; !error && ready < bytes; ready = load_acquire(&grown->ready_bytes)) {
+	/* Relaxed, here: up to @bytes this call has committed all that it did not find ready. */
+	for (; !error && ready < bytes; ready = load_relaxed(&grown->ready_bytes)) {
 		size_t next = next_bytes(pc, grown, ready, bytes);
 
 		if (mem_commit_apart(grown->base + ready, next - ready) != 0)
@@ -87,7 +88,7 @@ int grown_to(struct percpu *pc, struct grown *grown, size_t bytes, unsigned flag
  * does not harm the next attempt. */
 int units_ready(struct percpu *pc, uint32_t chunk)
 {
-	uint32_t ready = load_acquire(&pc->chunks_ready); /* pairs with the exchange below */
+	uint32_t ready = load_acquire(&pc->chunks_ready); /* pairs with the swap below */
 
 	if (chunk < ready)
 		return 0;
@@ -98,7 +99,7 @@ int units_ready(struct percpu *pc, uint32_t chunk)
 		if (mem_commit(addr, (size_t)1 << pc->unit_shift) != 0)
 			return -ENOMEM;
 	}
-	(void)cas_acq_rel(&pc->chunks_ready, &ready, chunk + 1); /* unless another caller did */
+	(void)cas_release(&pc->chunks_ready, &ready, chunk + 1); /* unless another caller did */
 	return 0;
 }
 

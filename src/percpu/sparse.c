@@ -55,8 +55,8 @@ void sparse_populate_locked(struct percpu *pc, uint32_t chunk, uint64_t pages)
 
 	DCHECK(lock_is_held(&pc->lock));
 	for (uint32_t unit = 0; pc->sparse && unit < pc->units; unit++)
-		if ((load_relaxed(&written[unit]) & pages) != 0)   /* only looks write it too */
-			fetch_and_acq_rel(&written[unit], ~pages); /* pairs with find() */
+		if ((load_relaxed(&written[unit]) & pages) != 0) /* only looks write it too */
+			fetch_and_relaxed(&written[unit], ~pages);
 	for (; pages != 0; pages &= pages - 1)
 		pc->page[page_number(pc, chunk, bit_lowest(pages))].seen = PAGE_SEEN;
 }
@@ -128,7 +128,7 @@ static bool find(struct percpu *pc, uint32_t chunk, uint32_t first, uint32_t nr,
 	}
 	for (uint32_t i = 0; i < nr; i++)
 		if ((load_relaxed(&written[i]) & masks[i]) != masks[i]) /* only if it adds bits */
-			fetch_or_acq_rel(&written[i], masks[i]);	/* pairs with known() */
+			fetch_or_relaxed(&written[i], masks[i]);	/* end() makes it known */
 	return true;
 }
 
