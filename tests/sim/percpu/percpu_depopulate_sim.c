@@ -77,6 +77,21 @@ SIM_TEST(percpu_depopulates_what_is_empty, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
+/* Its last object goes before its pages do. */
+SIM_TEST(percpu_depopulated_chunk_without_objects_is_free, .cpus_nr = 1,
+	 .enters = { "settle_locked" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, false);
+
+	percpu_isolate(scene, 0, OBJECTS_NR - 1);
+	percpu_give(scene, scene->object[OBJECTS_NR - 1], PAGE_BYTES);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_TO_DEPOPULATE);
+	sim_cpu(sim, 0, balances, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->chunk[1].state, CHUNK_FREE);
+	percpu_scene_check(scene);
+}
+
 static void frees_and_takes_all_sizes(void *arg)
 {
 	struct percpu_scene *scene = arg;

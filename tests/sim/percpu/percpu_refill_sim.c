@@ -130,6 +130,49 @@ SIM_TEST(percpu_stack_opened_by_a_refill_calls_the_worker, .cpus_nr = 1,
 	percpu_scene_check(scene);
 }
 
+/* Much is owed, but the first use of a CPU's stacks is behind a fence: a free's. */
+SIM_TEST(percpu_refill_does_not_begin_stacks, .cpus_nr = 1, .events = SIM_MEMORY,
+	 .enters = { "cache_refill" })
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	sim_cpu(sim, 0, takes_the_first, scene);
+	sim_run(sim);
+	check_u64_eq(scene->pc->opened, OPENED_NOT);
+	check_u64_eq(scene->pc->learn[0].owed, OWED_MAX);
+}
+
+static void takes_while_closed(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	struct stacks_door *door = &pc->cpu[0].door;
+	lock_token token = lock_acquire(&door->lock);
+
+	stacks_close_locked(&pc->stacks, door);
+	lock_release(&door->lock, token);
+	takes_the_first(scene);
+	check_u64_eq(pc->learn[0].owed, OWED_MAX);
+	token = lock_acquire(&door->lock);
+	stacks_fence_slot(&pc->stacks, 0);
+	stacks_open_locked(&pc->stacks, door);
+	lock_release(&door->lock, token);
+}
+
+/* What is owed to stacks is not used up for one that takes nothing, since it is being emptied. */
+SIM_TEST(percpu_refill_leaves_closed_stacks, .cpus_nr = 1, .enters = { "cache_refill" })
+{
+	struct percpu_scene *scene = small_stacks_scene(sim);
+
+	gives_small(scene);
+	percpu_drains(scene);
+	cache_after_free(scene->pc, 1);
+	scene->pc->learn[0].owed = OWED_MAX;
+	sim_cpu(sim, 0, takes_while_closed, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 static void takes_the_next(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -222,7 +265,7 @@ SIM_TEST(percpu_allocations_alone_are_no_pairs, .cpus_nr = 1,
 
 	sim_cpu(sim, 0, pairs_and_allocations, scene);
 	sim_run(sim);
-	check_u64_eq(cache_count(scene->pc), 0);
+	check_u64_eq(scene->pc->warm, 0);
 	percpu_scene_check(scene);
 }
 
