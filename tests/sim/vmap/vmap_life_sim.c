@@ -353,6 +353,29 @@ SIM_TEST(lookup_against_alloc_and_free, .events = SIM_RACE)
 	vmap_scene_check(scene);
 }
 
+static void asks_behind_the_end(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *behind = scene->area[0] + ((size_t)9 << 12);
+
+	check_u64_eq(quire_vmalloc_size(scene->q, behind - 1), (size_t)9 << 12);
+	check_u64_eq(quire_vmalloc_size(scene->q, behind), 0);
+	SIM_CHECK(quire_vmalloc_start(scene->q, behind) == NULL);
+}
+
+/* The class adds a tenth page, which is nobody's. */
+SIM_TEST(address_behind_an_area_is_in_none, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "busy_around" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 9);
+	sim_cpu(sim, 0, asks_behind_the_end, scene);
+	sim_run(sim);
+	vmap_scene_give(scene, 0);
+	vmap_scene_check(scene);
+}
+
 static void frees_the_same(void *arg)
 {
 	quire_vfree(((struct vmap_scene *)arg)->q, ((struct vmap_scene *)arg)->area[0]);

@@ -545,3 +545,184 @@ SIM_TEST(ram_handler_unmaps, .events = SIM_MEMORY)
 	sim_run(sim);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
+
+/* ---- misuse ---- */
+
+/* CPU 0 has a block with a place of 64 pages and one of four, and the rest of its pages was not handed out. */
+static struct ram_scene *scene_of_two_places(struct sim *sim)
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	scene->addr[0] = quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
+	scene->addr[1] = quire_vm_map_ram(scene->q, scene->page, 4, 0);
+	SIM_CHECK(scene->addr[1] == scene->addr[0] + PLACE * 4096);
+	return scene;
+}
+
+static void misuses(struct sim *sim, struct ram_scene *scene, void (*body)(void *))
+{
+	sim_end_by("misuse");
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	SIM_CHECK(false);
+}
+
+static void unmaps_its_end(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[1] + 2 * 4096, 2);
+}
+
+SIM_TEST(unmap_of_the_end_of_a_mapping_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "check_place" })
+{
+	misuses(sim, scene_of_two_places(sim), unmaps_its_end);
+}
+
+static void unmaps_its_beginning(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[1], 2);
+}
+
+SIM_TEST(unmap_of_the_beginning_of_a_mapping_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "check_place" })
+{
+	misuses(sim, scene_of_two_places(sim), unmaps_its_beginning);
+}
+
+/* It would end where the block does. */
+static void unmaps_what_was_not_handed_out(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[0] + PLACE * 4096, PLACE);
+}
+
+SIM_TEST(unmap_of_what_was_not_handed_out_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "check_place" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	scene->addr[0] = quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
+	misuses(sim, scene, unmaps_what_was_not_handed_out);
+}
+
+static void unmaps_beyond_the_block(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[1], PLACE);
+}
+
+SIM_TEST(unmap_beyond_a_block_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "check_place" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	(void)quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
+	(void)quire_vm_map_ram(scene->q, scene->page, PLACE / 2, 0);
+	scene->addr[1] = quire_vm_map_ram(scene->q, scene->page, PLACE / 2, 0);
+	misuses(sim, scene, unmaps_beyond_the_block);
+}
+
+/* 16 TiB above a mapping: cut to 32 bits, the number of its page is that of the mapping. */
+static void unmaps_a_foreign_one(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vm_unmap_ram(scene->q, scene->addr[1] + ((size_t)1 << 44), 4);
+}
+
+SIM_TEST(unmap_of_a_foreign_address_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "quire_vm_unmap_ram" })
+{
+	misuses(sim, scene_of_two_places(sim), unmaps_a_foreign_one);
+}
+
+static void frees_an_alias(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	quire_vfree(scene->q, scene->addr[0]);
+}
+
+SIM_TEST(vfree_of_an_alias_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "vmap_check_free" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	scene->addr[0] = quire_vmap(scene->q, scene->page, 3, 0);
+	misuses(sim, scene, frees_an_alias);
+}
+
+/* Frames are the parent's alone. */
+static void frees_in_a_child(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	sim_fork_child();
+	SIM_CHECK(scene->q->dead);
+	quire_vunmap(scene->q, scene->addr[0]);
+	quire_vm_unmap_ram(scene->q, scene->addr[1], 4);
+	quire_vfree(scene->q, (char *)scene->page[0]);
+	next_turn(scene, 1);
+}
+
+/* The calls of a child that does not have the instance do nothing, whatever they are given. */
+SIM_TEST(frees_in_a_child_without_the_instance_do_nothing, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "vfree_odd", "quire_vunmap", "quire_vm_unmap_ram" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	scene->addr[0] = quire_vmap(scene->q, scene->page, 3, 0);
+	scene->addr[1] = quire_vm_map_ram(scene->q, scene->page, 4, 0);
+	sim_cpu(sim, 0, frees_in_a_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+/* ---- which blocks are given up ---- */
+
+static void purges_fragmented(void *arg)
+{
+	struct ram_scene *scene = arg;
+
+	mutex_acquire(&scene->v->purge_mutex);
+	ram_purge_fragmented(scene->v, false);
+	mutex_release(&scene->v->purge_mutex);
+}
+
+static void maps_and_unmaps(struct ram_scene *scene, size_t count)
+{
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, count, 0), count);
+}
+
+SIM_TEST(visit_leaves_a_block_with_much_room, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "ram_purge_fragmented" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	maps_and_unmaps(scene, PLACE);
+	sim_cpu(sim, 0, purges_fragmented, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->v->cpu[0].room != 0);
+	check_end(scene, 0);
+}
+
+SIM_TEST(visit_gives_up_a_block_with_little_room, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "ram_purge_fragmented" })
+{
+	struct ram_scene *scene = scene_make(sim);
+
+	maps_and_unmaps(scene, PLACE);
+	maps_and_unmaps(scene, PLACE / 2);
+	maps_and_unmaps(scene, PLACE / 4);
+	sim_cpu(sim, 0, purges_fragmented, scene);
+	sim_run(sim);
+	check_u64_eq(scene->v->cpu[0].room, 0);
+	check_end(scene, 0);
+}

@@ -183,3 +183,154 @@ SIM_TEST(lazy_vfree_during_the_workers_visit, .enters = { "decay_tick", "turn" }
 {
 	against_a_visit(sim, QUIRE_OFF);
 }
+
+/* ---- when the next visit is due ---------------------------------------------------------------------- */
+
+#define TURN_NS UINT64_C(100000000)
+
+/* The answer of a visit @after_ns from now: how long after it the next one is due, or WORK_IDLE or WORK_EXIT. */
+static uint64_t visit(struct vmap_scene *scene, uint64_t after_ns)
+{
+	uint64_t now_ns = clock_now_ns() + after_ns;
+	uint64_t due_ns = decay_tick(&scene->v->module, now_ns);
+
+	return due_ns < WORK_EXIT ? due_ns - now_ns : due_ns;
+}
+
+/* Nothing was found at the visits of the last 20 s. */
+static void nothing_was_done(struct vmap_scene *scene)
+{
+	nothing_is_due(scene);
+	scene->v->busy_ms = decay_now_ms() - 20000;
+}
+
+static void lets_it_exit(void *arg)
+{
+	check_u64_eq(visit(arg, SECOND_NS), WORK_EXIT);
+}
+
+static void lets_it_sleep(void *arg)
+{
+	check_u64_eq(visit(arg, SECOND_NS), WORK_IDLE);
+}
+
+static void has_it_linger(void *arg)
+{
+	check_u64_eq(visit(arg, SECOND_NS), SECOND_NS);
+}
+
+static void has_it_come_soon(void *arg)
+{
+	check_u64_eq(visit(arg, SECOND_NS), TURN_NS);
+}
+
+static void has_it_come_between_turns(void *arg)
+{
+	check_u64_eq(visit(arg, TURN_NS / 10), TURN_NS - TURN_NS / 10);
+}
+
+static void visit_is_answered(struct sim *sim, struct vmap_scene *scene, void (*body)(void *))
+{
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+SIM_TEST(worker_exits_once_no_area_is_left, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "decay_tick" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	nothing_was_done(scene);
+	visit_is_answered(sim, scene, lets_it_exit);
+}
+
+SIM_TEST(worker_sleeps_while_nothing_changes, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "decay_tick" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 4);
+	nothing_was_done(scene);
+	scene->v->live_high_pages = 4;
+	visit_is_answered(sim, scene, lets_it_sleep);
+}
+
+/* A program that takes more is one that will free. */
+SIM_TEST(worker_lingers_after_more_is_in_use, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "decay_tick" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 4);
+	nothing_was_done(scene);
+	scene->v->live_high_pages = 0;
+	visit_is_answered(sim, scene, has_it_linger);
+}
+
+/* With report:off areas do not age, but how much may be cached changes with what was in use. */
+SIM_TEST(worker_comes_again_while_the_budget_changes, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "turn" })
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = QUIRE_ON, .report = QUIRE_OFF });
+
+	vmap_scene_fill(scene, 2, 4);
+	vmap_scene_give(scene, 1);
+	cpu_pool_own(scene->v);
+	nothing_was_done(scene);
+	scene->v->live_high_pages = 0;
+	visit_is_answered(sim, scene, has_it_come_soon);
+}
+
+/* A visit for another module's sake leaves the turn that was asked for due. */
+SIM_TEST(visit_between_turns_leaves_the_next_one_due, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "decay_tick" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 4);
+	nothing_was_done(scene);
+	scene->v->ticked_ms = decay_now_ms();
+	scene->v->kicked = true;
+	visit_is_answered(sim, scene, has_it_come_between_turns);
+}
+
+static void has_the_mutex_during_the_visit(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	mutex_acquire(&scene->v->purge_mutex);
+	store_release(&scene->turn, 1); /* pairs with the load below */
+	sim_wake(&scene->turn);
+	while (load_acquire(&scene->turn) == 1)
+		sim_wait(&scene->turn, 1);
+	mutex_release(&scene->v->purge_mutex);
+}
+
+static void visits_meanwhile(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	while (load_acquire(&scene->turn) == 0)
+		sim_wait(&scene->turn, 0);
+	has_it_come_soon(scene);
+	store_release(&scene->turn, 2); /* pairs with the load above */
+	sim_wake(&scene->turn);
+}
+
+/* With report:off, too: what is lazy stays so while another purge goes on. */
+SIM_TEST(worker_comes_again_while_areas_are_lazy, .enters = { "turn" })
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){ .rseq = QUIRE_OFF, .report = QUIRE_OFF });
+
+	vmap_scene_fill(scene, 2, 200);
+	vmap_scene_give(scene, 1);
+	nothing_was_done(scene);
+	scene->v->live_high_pages = 200;
+	sim_cpu(sim, 0, has_the_mutex_during_the_visit, scene);
+	sim_cpu(sim, 1, visits_meanwhile, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
