@@ -16,8 +16,8 @@ static inline uint64_t clock_ticks(void)
 	return __builtin_ia32_rdtsc();
 }
 
-/* The same without waiting for loads: it may have been read while one of them was still on its way.  Of one thread the earlier
- * reading is the smaller one all the same, since neither waits for anything. */
+/* The same without waiting for loads: it may have been read while one of them was still on its way.  What orders two
+ * readings of one thread is the locked operation that puts an event into its ring. */
 static inline uint64_t clock_ticks_early(void)
 {
 	return __builtin_ia32_rdtsc();

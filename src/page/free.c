@@ -15,7 +15,8 @@
  * Fork.  A page may be deferred while the kernel copies memory page by page, and a child could have the head of after
  * the push and the link of before it.  So the child begins with an empty list: what was on it when the fork began is in
  * the buddy by then, and what was deferred later is lost there, as are other runs that other threads had in their hands.
- * Until the fork is done its thread takes nothing off: in the child, a handler that runs before would read a torn list.
+ * Until the fork is done nobody takes anything off: in the child, a handler that runs before would read a torn list.  Nested
+ * allocations of other threads do without meanwhile.
  */
 #include "page/free.h"
 
@@ -127,7 +128,7 @@ static void defer(struct pages *p, uint32_t frame)
 /* The whole list, so no ABA. */
 static uint32_t deferred_splice(struct pages *p)
 {
-	if (UNLIKELY(load_relaxed(&p->forking))) /* this thread stored it, or none */
+	if (UNLIKELY(load_relaxed(&p->forking))) /* a hint for others than its thread */
 		return FRAME_NONE;
 	return exchange_acq_rel(&p->deferred, FRAME_NONE); /* pairs with deferred_push() */
 }

@@ -204,7 +204,7 @@ void nested_fill(struct pages *p)
 	lock_token token;
 	struct pcp *pcp;
 
-	/* Calls of the forking thread have the doors, too; that thread stored it. */
+	/* Calls of the forking thread have the doors, too. */
 	if (load_relaxed(&p->forking))
 		return;
 	pcp = pcp_current_try(p, 0, &token);

@@ -70,7 +70,7 @@ struct pages {
 	bool owes;   /* atomic, relaxed: a zone exceeds its used_high by a step: alloc.c */
 	bool ceding; /* atomic: a caller has other modules make up for it */
 	bool spares_wanted, spares_used; /* atomic, relaxed */
-	bool forking; /* atomic, relaxed: a fork is in progress: its thread takes in no deferred frees, and fills no spares */
+	bool forking; /* atomic, relaxed: a fork is in progress: deferred frees stay on the list, and no spares are filled */
 	uint64_t deferred_total, refusals, drains; /* atomic, relaxed */
 	struct giveback *giveback_room;		   /* (c) giveback.c's, under giveback_mutex */
 	uint64_t giveback_due_ns; /* atomic: the worker's next visit to the pages, or WORK_IDLE */

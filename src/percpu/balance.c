@@ -230,6 +230,13 @@ void balance_kick(struct percpu *pc, uint64_t due_ns)
 	worker_kick(pc->q, due_ns);
 }
 
+void balance_kick_later(struct percpu *pc)
+{
+	/* A hint: saves the clock. */
+	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
+		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
+}
+
 /* Callers that may not wait cannot start the thread on which their reserve depends, so it is there before they
  * need it: from the first page beyond the reserve, and from the first refusal on.  Hints. */
 static bool is_worker_wanted(struct percpu *pc)

@@ -33,5 +33,8 @@ void balance_ensure_worker(struct percpu *pc, unsigned flags);
 void balance_ensure_worker_freed(struct percpu *pc);
 /* Makes a visit of the worker due at @due_ns, or soon if that is 0.  Legal anywhere. */
 void balance_kick(struct percpu *pc, uint64_t due_ns);
+/* After the decay time, for pages that became empty and stacks that were opened: frees to a stack call nobody, so the worker
+ * visits until it finds the CPU idle. */
+void balance_kick_later(struct percpu *pc);
 
 #endif

@@ -103,7 +103,7 @@ uint64_t cache_count(struct percpu *pc)
 	return n;
 }
 
-/* A hint.  A stack that becomes warm meanwhile is not missed: call_worker().  After a
+/* A hint.  A stack that becomes warm meanwhile is not missed: balance_kick_later().  After a
  * fork, cold stacks of the child may hold objects. */
 bool cache_is_open(const struct percpu *pc)
 {

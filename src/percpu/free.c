@@ -70,14 +70,6 @@ static uint32_t free_locked(struct percpu *pc, struct place place, bool *wanted)
 	return granules;
 }
 
-/* Asks for the worker's visit after the decay time, for pages that became empty.  Legal anywhere. */
-static void kick_later(struct percpu *pc)
-{
-	/* A hint: saves the clock. */
-	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
-		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
-}
-
 static bool has_mark_locked(const struct percpu *pc, struct place place)
 {
 	DCHECK(lock_is_held(&pc->lock));
@@ -124,7 +116,7 @@ static void defer(struct percpu *pc, const void *ptr, struct place place)
 	fetch_add_relaxed(&pc->deferred_total, 1);
 	announce(pc, chunk);
 	/* No other call may come for a long time. */
-	kick_later(pc);
+	balance_kick_later(pc);
 }
 
 /* Frees deferred objects with the checks of an ordinary free, which the deferring call could not make.
@@ -176,7 +168,7 @@ void percpu_take_deferred(struct percpu *pc)
 			take_chunk(pc, i, &wanted);
 	if (wanted)
 		balance_kick(pc, 0);
-	kick_later(pc);
+	balance_kick_later(pc);
 }
 
 /* ---- frees that look under the lock ---- */
@@ -210,7 +202,7 @@ static void after_free(struct percpu *pc, enum wanted wanted)
 	if (wanted == WANTED_NOW)
 		balance_kick(pc, 0);
 	else if (wanted == WANTED_LATER)
-		kick_later(pc);
+		balance_kick_later(pc);
 }
 
 static __attribute__((noinline)) void free_slow(struct percpu *pc, void *ptr)

@@ -236,15 +236,8 @@ static bool keep_more_locked(struct percpu *pc, struct percpu_cpu *cpu, uint32_t
 	now = stacks_set_keeps_locked(&pc->stacks, &cpu->door, class, room);
 	lines = load_relaxed(&cpu->lines[class]) + now - before;
 	store_relaxed(&cpu->lines[class], (uint8_t)(lines < LINES_MAX ? lines : LINES_MAX));
-	fence_seq_cst(); /* before call_worker() looks; pairs with balance_tick()'s */
+	fence_seq_cst(); /* before balance_kick_later() looks; pairs with balance_tick()'s */
 	return true;
-}
-
-/* Frees to a stack do not wake the worker, so it visits until it finds the CPU idle. */
-static void call_worker(struct percpu *pc)
-{
-	if (load_relaxed(&pc->due_ns) == WORK_IDLE)
-		balance_kick(pc, clock_now_ns() + pc->q->decay_base_ns);
 }
 
 /* If there is no memory for the CPU's stacks, they keep refusing, and a later call tries again. */
@@ -269,7 +262,7 @@ void cache_after_free(struct percpu *pc, uint32_t granules)
 		spill_locked(pc, cpu, class_of(pc, learn));
 	lock_release(&cpu->door.lock, token);
 	if (ready)
-		call_worker(pc);
+		balance_kick_later(pc);
 }
 
 /* ---- from the maps ---- */
@@ -378,6 +371,6 @@ int cache_refill(struct percpu *pc, const struct percpu_request *request, struct
 		error = refill_locked(pc, cpu, request, placed);
 	lock_release(&cpu->door.lock, token);
 	if (!error)
-		call_worker(pc);
+		balance_kick_later(pc);
 	return error;
 }

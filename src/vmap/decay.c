@@ -86,9 +86,9 @@ static bool is_over(struct vmap *v)
 
 void decay_kick(struct vmap *v)
 {
-	/* Pairs with the exchange in decay_tick(): either that turn sees the freed area, or this
-	 * call requests another turn. */
-	if (!exchange_release(&v->kicked, true))
+	/* Pairs with the exchange in decay_tick(): either that turn sees the freed area, or this call requests another
+	 * turn, and sees that the worker has taken the time of that visit. */
+	if (!exchange_acq_rel(&v->kicked, true))
 		worker_kick(v->q, clock_now_ns() + TURN_MS * UINT64_C(1000000));
 }
 
@@ -201,7 +201,7 @@ uint64_t decay_tick(struct quire_module *module, uint64_t now_ns)
 	bool again = true;
 
 	if (now_ms - v->ticked_ms >= TURN_MS) {
-		(void)exchange_acquire(&v->kicked, false); /* pairs with decay_kick() */
+		(void)exchange_acq_rel(&v->kicked, false); /* pairs with decay_kick() */
 		/* Read as a hint. */
 		store_relaxed(&v->lazy_max_pages, vmap_lazy_bytes(v->q) >> v->page_shift);
 		again = turn(v, now_ms);

@@ -228,8 +228,8 @@ static void give(struct vmap *v, struct ram *ram, const struct place *place)
 	for (uint32_t at = place->offset; left != 0;) {
 		uint32_t n = 64 - at % 64 < left ? 64 - at % 64 : left;
 		uint64_t bits = (n == 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1) << at % 64;
-		/* Orders nothing: aliases are unmapped by the system, which waits for accesses. */
-		uint64_t before = fetch_or_relaxed(&block->dirty[at / 64], bits);
+		/* Pairs with unflushed(), for what is counted of the mappings; the system, which unmaps, waits for accesses. */
+		uint64_t before = fetch_or_acq_rel(&block->dirty[at / 64], bits);
 
 		if ((before & bits) != 0)
 			misuse_number("double free", "quire_vm_unmap_ram",

@@ -98,7 +98,7 @@ void ram_retire(struct vmap *v, uint32_t index)
 
 static uint64_t unflushed(const struct ram_block *block, uint32_t word)
 {
-	return load_relaxed(&block->dirty[word]) & ~block->flushed[word]; /* set by give() */
+	return load_acquire(&block->dirty[word]) & ~block->flushed[word]; /* pairs with give() */
 }
 
 /* Adds the runs of pages in one word to a gather. */

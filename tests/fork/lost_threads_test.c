@@ -6,6 +6,7 @@
  * waits for ever.
  */
 #include <errno.h>
+#include <dlfcn.h>
 #include <link.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@
 #include "instance/instance.h"
 #include "machine/linux/lost_threads.h"
 #include "machine/linux/sanitizer.h"
+#include "machine/work.h"
 #include "page/pages.h"
 #include "quire_test.h"
 
@@ -258,6 +260,112 @@ static void a_worker_that_was_refused_counts_for_no_thread(void **state)
 	expect_life(forks_after_a_refusal, NULL);
 }
 
+static void child_works_only_when_asked(void *arg)
+{
+	struct quire *asked;
+	const struct quire_options options = QUIRE_OPTIONS_INIT(.worker = QUIRE_WORKER_OFF);
+
+	(void)arg;
+	CHECK(lost_threads());
+	CHECK(quire_create(&options, &asked) == 0);
+	CHECK(!work_needs_callers(&asked->work));
+	quire_destroy(asked);
+	CHECK(work_needs_callers(&q->work));
+	CHECK(quire_worker_stop(q) == 0);
+	CHECK(!work_needs_callers(&q->work));
+	quire_worker_start(q);
+	CHECK(work_needs_callers(&q->work));
+}
+
+static void calls_of_a_child_do_no_work_that_they_were_told_to_leave(void **state)
+{
+	(void)state;
+	make(1);
+	expect_life_beside_the_loader(child_works_only_when_asked);
+	quire_destroy(q);
+}
+
+static struct work visiting;
+static int visit_status;
+
+/* As a shrinker may, which the worker calls. */
+static uint64_t forks_in_a_visit(void *arg, uint64_t now_ns)
+{
+	pid_t child = child_fork();
+
+	(void)arg;
+	(void)now_ns;
+	if (child == 0) {
+		work_fork_child(&visiting);
+		_exit(lost_threads() ? 0 : 1);
+	}
+	__atomic_store_n(&visit_status, child_wait(child), __ATOMIC_RELEASE);
+	return WORK_IDLE;
+}
+
+static void a_child_of_a_worker_goes_on_with_its_stack(void **state)
+{
+	const struct work_options options = { .mode = WORK_THREAD, .pause_ns = 1000000 };
+	uint64_t end_ns = await_begin();
+
+	(void)state;
+	if (MACHINE_TSAN)
+		skip_because("ThreadSanitizer has no threads in a child of fork");
+	visit_status = -1;
+	work_init(&visiting, &options, forks_in_a_visit, NULL);
+	work_kick(&visiting, 0);
+	work_start(&visiting, WORK_CALLER_WAITS);
+	while (__atomic_load_n(&visit_status, __ATOMIC_ACQUIRE) == -1 && await_more(end_ns))
+		;
+	work_stop(&visiting);
+	assert_int_equal(visit_status, 0);
+}
+
+#if !MACHINE_ASAN && !MACHINE_TSAN /* these have a pthread_create() of their own */
+
+static bool
+	stops_in_create; /* of the next thread, whose maker has all of libc's locks for all we know */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
+		   void *arg)
+{
+	static __typeof__(pthread_create) *create;
+
+	if (create == NULL)
+		*(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+	if (__atomic_exchange_n(&stops_in_create, false, __ATOMIC_RELAXED)) {
+		pthread_barrier_wait(&turn); /* in the middle */
+		pthread_barrier_wait(&turn);
+	}
+	return create(thread, attributes, body, arg);
+}
+
+static void *starts_a_worker(void *arg)
+{
+	__atomic_store_n(&stops_in_create, true, __ATOMIC_RELAXED);
+	use();
+	return arg;
+}
+
+static void who_makes_a_worker_can_be_lost(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	make(1000);
+	pthread_barrier_init(&turn, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, starts_a_worker, NULL), 0);
+	pthread_barrier_wait(&turn);
+	expect_life(child_lost_threads, NULL);
+	pthread_barrier_wait(&turn);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&turn);
+	assert_non_null(q->work.stack);
+	quire_destroy(q);
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +376,11 @@ int main(void)
 		cmocka_unit_test(a_child_counts_its_own_worker_and_not_its_parents),
 		cmocka_unit_test(threads_that_cannot_be_counted_are_lost),
 		cmocka_unit_test(a_worker_that_was_refused_counts_for_no_thread),
+		cmocka_unit_test(calls_of_a_child_do_no_work_that_they_were_told_to_leave),
+		cmocka_unit_test(a_child_of_a_worker_goes_on_with_its_stack),
+#if !MACHINE_ASAN && !MACHINE_TSAN
+		cmocka_unit_test(who_makes_a_worker_can_be_lost),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("lost_threads", tests, NULL, NULL);

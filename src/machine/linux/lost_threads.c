@@ -10,7 +10,8 @@
 #include "machine/linux/system.h"
 
 static struct {
-	/* Atomic.  An end is counted while the thread still exists. */
+	/* Atomic.  A beginning is counted late and an end early, so there are never too many workers: one too few makes
+	 * the child do without. */
 	uint64_t workers_begun, workers_ended;
 	uint32_t is_lost;    /* atomic */
 	uint32_t would_lose; /* the fork in progress; under RANK_INSTANCES */
@@ -21,8 +22,9 @@ bool lost_threads(void)
 	return load_relaxed(&threads.is_lost) != 0;
 }
 
-void lost_threads_worker_begins(void)
+void lost_threads_worker_begun(void)
 {
+	/* This and the next pair with lost_threads_fork_prepare(). */
 	(void)fetch_add_acq_rel(&threads.workers_begun, UINT64_C(1));
 }
 
@@ -52,10 +54,15 @@ void lost_threads_fork_prepare(void)
 			     threads_nr != 1 + begun - ended;
 }
 
+void lost_threads_say(void)
+{
+	store_relaxed(&threads.is_lost, UINT32_C(1));
+}
+
 void lost_threads_fork_child(void)
 {
 	store_relaxed(&threads.workers_begun, UINT64_C(0));
 	store_relaxed(&threads.workers_ended, UINT64_C(0));
 	if (threads.would_lose)
-		store_relaxed(&threads.is_lost, UINT32_C(1));
+		lost_threads_say();
 }

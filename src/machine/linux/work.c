@@ -298,15 +298,13 @@ static int thread_make_on_stack(struct work *work)
 		return -error;
 	error = pthread_attr_setstack(&attributes, (char *)work->stack + guard_bytes(),
 				      work->stack_bytes - guard_bytes());
-	if (error == 0) {
-		lost_threads_worker_begins();
-		error = pthread_create(&thread, &attributes, thread_main, work);
-		if (error != 0)
-			lost_threads_worker_ends();
-	}
-	(void)pthread_attr_destroy(&attributes);
 	if (error == 0)
+		error = pthread_create(&thread, &attributes, thread_main, work);
+	(void)pthread_attr_destroy(&attributes);
+	if (error == 0) {
+		lost_threads_worker_begun();
 		work->handle = (uint64_t)thread;
+	}
 	return -error;
 }
 
@@ -417,7 +415,9 @@ static void thread_want(struct work *work, enum work_caller caller)
 bool work_needs_callers(const struct work *work)
 {
 	/* Pairs with note_attempt(). */
-	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0 || lost_threads();
+	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0 ||
+	       (work->mode == WORK_THREAD && lost_threads() &&
+		load_relaxed(&work->state) != STATE_HELD);
 }
 
 void work_start(struct work *work, enum work_caller caller)
@@ -529,13 +529,24 @@ void work_unhold(struct work *work)
 	(void)move(work, STATE_HELD, STATE_NONE);
 }
 
+static bool runs_on_stack_of(const struct work *work)
+{
+	char here;
+
+	return (uintptr_t)&here - (uintptr_t)work->stack < work->stack_bytes && work->stack != NULL;
+}
+
 /*
  * libc has forgotten the thread, but its stack was copied.  Due work is still due.  The function
  * may have been interrupted between two locks, so its last result does not count: it is called
- * again.
+ * again.  A child that the thread itself forked goes on with its stack.
  */
 void work_fork_child(struct work *work)
 {
+	if (runs_on_stack_of(work)) { /* a shrinker forked in its visit */
+		lost_threads_say();
+		work->stack = NULL;
+	}
 	if (work->stack != NULL)
 		stack_unmap(work);
 	pressure_close(&work->watch);

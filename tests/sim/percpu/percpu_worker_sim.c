@@ -164,7 +164,7 @@ static void takes_small_and_leaves_the_reserve(void *arg)
 	SIM_CHECK(scene->pc->due_ns != WORK_IDLE);
 }
 
-/* The call does not fill what the worker's thread is there for, here not running yet. */
+/* The call does not fill what the worker's thread is there for, here stopped for a while. */
 SIM_TEST(percpu_reserve_is_left_to_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .enters = { "balance_reserve_low" })
 {
@@ -172,6 +172,7 @@ SIM_TEST(percpu_reserve_is_left_to_the_worker, .cpus_nr = 1, .explore = SIM_ALL_
 
 	be_worth_a_worker(scene);
 	use_up_the_reserve(scene);
+	SIM_CHECK(quire_worker_stop(scene->q) == 0);
 	sim_cpu(sim, 0, takes_small_and_leaves_the_reserve, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
