@@ -323,9 +323,10 @@ static void a_child_of_a_worker_goes_on_with_its_stack(void **state)
 
 #if !MACHINE_ASAN && !MACHINE_TSAN /* these have a pthread_create() of their own */
 
-static bool
-	stops_in_create; /* of the next thread, whose maker has all of libc's locks for all we know */
+/* The maker of the next thread, which has libc's locks for all we know. */
+static bool stops_in_create;
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *),
 		   void *arg)
 {
