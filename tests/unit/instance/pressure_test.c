@@ -231,6 +231,15 @@ static void expect_open(unsigned nr)
 	CHECK_VALUES(count_open() == nr, count_open(), nr);
 }
 
+/* The thread stores what it has opened a moment later. */
+static void await_watch(const struct quire *q)
+{
+	uint64_t end_ns = await_begin();
+
+	while (load_acquire(&q->work.watch.timer) < 0 && await_more(end_ns))
+		;
+}
+
 static void open_and_destroy(void *arg)
 {
 	unsigned before = count_open();
@@ -240,6 +249,7 @@ static void open_and_destroy(void *arg)
 	if (q == NULL)
 		return;
 	expect_open(before + 2);
+	await_watch(q);
 	CHECK(fcntl(q->work.watch.trigger, F_GETFD) & FD_CLOEXEC);
 	CHECK(fcntl(q->work.watch.timer, F_GETFD) & FD_CLOEXEC);
 	CHECK(quire_worker_stop(q) == 0);
