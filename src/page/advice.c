@@ -180,6 +180,17 @@ void page_advise_empty(struct pages *p, uint32_t first, uint32_t end)
 	mutex_release(&p->q.huge_mutex);
 }
 
+void page_advise_offline(struct pages *p, uint32_t block, bool is_gone)
+{
+	if (is_gone) {
+		page_advise_empty(p, block, block + 1);
+		return;
+	}
+	mutex_acquire(&p->q.huge_mutex);
+	forget_witness_locked(p, block, block + 1);
+	mutex_release(&p->q.huge_mutex);
+}
+
 bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end)
 {
 	return p->q.thp && huge_part_goes(&p->huge, first, end);

@@ -22,6 +22,8 @@ void page_advise_fresh(struct pages *p, uint32_t first, uint32_t end, bool was_o
 		       bool may_wait);
 /* Nothing of blocks [first, end) is in use, and no memory is behind them. */
 void page_advise_empty(struct pages *p, uint32_t first, uint32_t end);
+/* A block is offline.  Unless its memory @is_gone, what had gone of it before must not be filled again. */
+void page_advise_offline(struct pages *p, uint32_t block, bool is_gone);
 /* A part of blocks [first, end) is about to be given back.  True if one may have a huge page, which is
  * to be split first. */
 bool page_advise_pieces(struct pages *p, uint32_t first, uint32_t end);

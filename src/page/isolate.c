@@ -180,6 +180,7 @@ static bool unback_block(struct pages *p, uint32_t block)
 	size_t meta_bytes = (size_t)block_pages(p) * sizeof(struct page);
 	struct mem_range ranges[2];
 	struct gather gather;
+	bool is_gone;
 
 	gather_begin(&gather, ranges, 2);
 	page_unback(p, &gather, page_addr(p, block_frame(p, block)), (size_t)1 << BLOCK_SHIFT);
@@ -187,8 +188,9 @@ static bool unback_block(struct pages *p, uint32_t block)
 		gather_unback(&gather, p->page - block_frame(p, block) - block_pages(p),
 			      meta_bytes);
 	gather_finish(&gather);
-	page_advise_empty(p, block, block + 1);
-	return gather_gave_back(&gather, page_addr(p, block_frame(p, block)));
+	is_gone = gather_gave_back(&gather, page_addr(p, block_frame(p, block)));
+	page_advise_offline(p, block, is_gone);
+	return is_gone;
 }
 
 /* Undoes take_out_locked(). */
