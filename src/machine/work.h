@@ -100,8 +100,8 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 /* Called when work may be due.  Ensures that it will be done, as far as @caller allows. */
 void work_start(struct work *work, enum work_caller caller);
 /* True if due work is done only in calls of work_start() and work_poll(): the mode is WORK_INLINE,
- * the system refuses the thread, or this is a child of a process that had other threads than workers, where
- * making one may wait for ever. */
+ * or the system refuses the thread, as which it counts where none may be made: in a child of a process that had other
+ * threads than workers. */
 bool work_needs_callers(const struct work *work);
 /* Makes work due at @due_ns at the latest. */
 void work_kick(struct work *work, uint64_t due_ns);

@@ -13,8 +13,8 @@ static struct {
 	/* Atomic.  A beginning is counted late and an end early, so there are never too many workers: one too few makes
 	 * the child do without. */
 	uint64_t workers_begun, workers_ended;
-	uint32_t is_lost;    /* atomic */
-	uint32_t would_lose; /* the fork in progress; under RANK_INSTANCES */
+	uint32_t is_lost; /* atomic */
+	bool would_lose;  /* the fork in progress; under RANK_INSTANCES */
 } threads;
 
 bool lost_threads(void)

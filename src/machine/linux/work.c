@@ -357,7 +357,8 @@ static void thread_start(struct work *work)
 	int errno_before = errno;
 	uint32_t state = STATE_NONE;
 
-	if (stack_map(work) == 0) {
+	/* Where threads were lost, making one may wait for ever: it counts as refused. */
+	if (!lost_threads() && stack_map(work) == 0) {
 		if (thread_make(work) == 0)
 			state = STATE_RUNNING;
 		else
@@ -388,7 +389,7 @@ void work_init(struct work *work, const struct work_options *options, work_funct
 static bool may_start(struct work *work, enum work_caller caller)
 {
 	/* The child of a fork forgets its worker, also one that a handler starts which runs there before ours. */
-	if (lock_kept() || lost_threads())
+	if (lock_kept())
 		return false;
 	/* Hints: a caller that reads stale values asks the system once too often, or once too
 	 * rarely. */
@@ -415,9 +416,7 @@ static void thread_want(struct work *work, enum work_caller caller)
 bool work_needs_callers(const struct work *work)
 {
 	/* Pairs with note_attempt(). */
-	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0 ||
-	       (work->mode == WORK_THREAD && lost_threads() &&
-		load_relaxed(&work->state) != STATE_HELD);
+	return work->mode == WORK_INLINE || load_acquire(&work->refused) != 0;
 }
 
 void work_start(struct work *work, enum work_caller caller)
@@ -533,7 +532,7 @@ static bool runs_on_stack_of(const struct work *work)
 {
 	char here;
 
-	return (uintptr_t)&here - (uintptr_t)work->stack < work->stack_bytes && work->stack != NULL;
+	return (uintptr_t)&here - (uintptr_t)work->stack < work->stack_bytes;
 }
 
 /*
@@ -546,9 +545,9 @@ void work_fork_child(struct work *work)
 	if (runs_on_stack_of(work)) { /* a shrinker forked in its visit */
 		lost_threads_say();
 		work->stack = NULL;
-	}
-	if (work->stack != NULL)
+	} else if (work->stack != NULL) {
 		stack_unmap(work);
+	}
 	pressure_close(&work->watch);
 	store_relaxed(&work->watch.pressed, UINT32_C(0));
 	work->watch.retry_ns = 0;
