@@ -290,7 +290,8 @@ static void chunk_init(struct percpu *pc, uint32_t chunk)
 static void set_end_locked(struct percpu *pc, uint32_t chunks)
 {
 	DCHECK(lock_is_held(&pc->lock));
-	/* Relaxed: who reads these without the lock has an object below them from its allocation. */
+	/* Relaxed: a free has an object below them from its allocation, which orders; walks of the chunks hold alloc_mutex, or
+	 * were told by the chunk's count of deferred frees. */
 	store_relaxed(&pc->chunks_end, chunks);
 	store_relaxed(&pc->pages_end, chunks << pc->pages_shift); /* read by quire_free_percpu() */
 }

@@ -522,7 +522,7 @@ void *vmap_alloc_area(struct quire *q, size_t bytes, unsigned flags, int *error)
 
 void *vmap_alloc_cached(struct quire *q, size_t bytes, unsigned flags)
 {
-	struct vmap *v = q->vmap; /* of which the caller has an area */
+	struct vmap *v = load_relaxed(&q->vmap); /* of which the caller has an area */
 	struct vmap_request request;
 	uint32_t index;
 	int error;

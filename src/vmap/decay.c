@@ -268,11 +268,17 @@ size_t decay_shrink(struct quire_module *module)
 	return (purged.area_pages << v->page_shift) + pool_shrink(&v->pool) + ram_shrink(v);
 }
 
-void quire_vm_unmap_aliases(struct quire *q)
+/* NULL: there have been no areas.  vmap_get() orders. */
+static struct vmap *get_if_made(struct quire *q)
 {
 	int error;
-	/* vmap_get() orders. */
-	struct vmap *v = load_relaxed(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
+
+	return load_relaxed(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
+}
+
+void quire_vm_unmap_aliases(struct quire *q)
+{
+	struct vmap *v = get_if_made(q);
 
 	if (v != NULL)
 		decay_shrink(&v->module);
@@ -280,9 +286,7 @@ void quire_vm_unmap_aliases(struct quire *q)
 
 size_t quire_vmap_purge(struct quire *q)
 {
-	int error;
-	/* vmap_get() orders. */
-	struct vmap *v = load_relaxed(&q->vmap) != NULL ? vmap_get(q, 0, 0, &error) : NULL;
+	struct vmap *v = get_if_made(q);
 	struct purged purged;
 
 	if (v == NULL)

@@ -228,7 +228,7 @@ static bool grow_within(struct vmap *v, struct range *r, const struct vmap_reque
  */
 static void *grow(struct quire *q, uint32_t index, struct vmap_request *request, int *error)
 {
-	struct vmap *v = q->vmap;
+	struct vmap *v = load_relaxed(&q->vmap); /* of which the caller has an area */
 	struct range *r = range_at(v, index);
 	void *addr = range_addr(v, r), *to;
 

@@ -6,14 +6,12 @@
  * instruction faults again, and then the program's own handler sees it, or it ends the process.  A fault elsewhere goes to that
  * handler as it is.  A program that sets a handler later keeps that one, and there is no line.
  *
- * Nothing here allocates or takes a lock: the fault may be anywhere.  The modules of addresses come from
- * _dl_find_object(), which is made for that, as dl_iterate_phdr() is not; without it there are addresses alone.
+ * Nothing here allocates or takes a lock: the fault may be anywhere.  Where module_find() finds no module there
+ * are addresses alone.
  */
 #include "malloc/sampled.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +22,7 @@
 #include "machine/atomic.h"
 #include "machine/linux/system.h"
 #include "machine/process.h"
+#include "malloc/linux/module.h"
 
 #define LINE_BYTES 2048u
 
@@ -43,21 +42,19 @@ void sampled_note_callers(struct sampled_callers *callers, const struct malloc_c
 /* The module and the offset that addr2line takes. */
 static void put_address(struct text *text, uint64_t pc)
 {
-#if __GLIBC_PREREQ(2, 35)
-	struct dl_find_object found;
+	struct module module = { .pc = pc };
+	const char *name;
 
-	if (_dl_find_object((void *)(uintptr_t)pc, &found) == 0) {
-		const char *path = found.dlfo_link_map->l_name, *name = strrchr(path, '/');
-
-		if (*path == '\0')
+	if (module_find(&module)) {
+		name = strrchr(module.name, '/');
+		if (*module.name == '\0')
 			name = program_invocation_short_name;
 		else
-			name = name != NULL ? name + 1 : path;
+			name = name != NULL ? name + 1 : module.name;
 		text_put(text, name);
 		text_put(text, "+");
-		pc -= found.dlfo_link_map->l_addr;
+		pc = module.offset;
 	}
-#endif
 	text_put_hex(text, pc);
 }
 

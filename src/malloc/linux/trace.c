@@ -10,7 +10,6 @@
 #include "malloc/traces.h"
 
 #include <fcntl.h>
-#include <dlfcn.h>
 #include <link.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -21,6 +20,7 @@
 #include "machine/linux/system.h"
 #include "machine/mem.h"
 #include "malloc/layer.h"
+#include "malloc/linux/module.h"
 
 #define STACK_BYTES_MAX ((uintptr_t)8 << 20) /* between two frames */
 #define PC_MIN		((uint64_t)1 << 16)
@@ -94,28 +94,6 @@ unsigned trace_walk(const struct malloc_call *call, uint64_t *pc, unsigned most)
 
 /* ---- names ---- */
 
-struct module {
-	uint64_t pc; /* is in it */
-	uint64_t offset;
-	const char *name; /* "": the program */
-};
-
-#if __GLIBC_PREREQ(2, 35)
-
-/* Takes no lock. */
-static bool find_module(struct module *module)
-{
-	struct dl_find_object found;
-
-	if (_dl_find_object((void *)(uintptr_t)module->pc, &found) != 0)
-		return false;
-	module->offset = module->pc - found.dlfo_link_map->l_addr;
-	module->name = found.dlfo_link_map->l_name;
-	return true;
-}
-
-#else
-
 static int look_at_module(struct dl_phdr_info *info, size_t bytes, void *arg)
 {
 	struct module *module = arg;
@@ -134,13 +112,12 @@ static int look_at_module(struct dl_phdr_info *info, size_t bytes, void *arg)
 	return 0;
 }
 
-/* Waits for a lock of the loader's, which nobody frees in a child of a process that lost threads. */
+/* An older libc waits for a lock of the loader's, which nobody frees in a child of a process that lost threads. */
 static bool find_module(struct module *module)
 {
-	return !lost_threads() && dl_iterate_phdr(look_at_module, module) != 0;
+	return module_find(module) ||
+	       (!lost_threads() && dl_iterate_phdr(look_at_module, module) != 0);
 }
-
-#endif
 
 /* Every module is named by its file's path, as far as the system knows it. */
 static bool put_address(struct text *text, uint64_t pc)
