@@ -93,11 +93,11 @@ SIM_TEST(malloc_hardened_block_beside_a_handler, .cpus_nr = 1, .events = SIM_TRY
 	malloc_scene_end(scene);
 }
 
-static void ends_by_misuse(struct sim *sim, void (*body)(void *arg))
+static void ends_by_misuse(struct sim *sim, void (*body)(void *arg), const char *words)
 {
 	struct malloc_scene *scene = scene_make(sim);
 
-	sim_end_by("misuse");
+	sim_end_by_words("misuse", words);
 	sim_cpu(sim, 0, body, scene);
 	sim_run(sim);
 	sim_fail("misuse unseen", "a block that is free passes for one that is not");
@@ -116,7 +116,7 @@ static void frees_a_large_one_twice(void *arg)
 SIM_TEST(malloc_hardened_area_is_not_freed_twice, .cpus_nr = 1,
 	 .enters = { "malloc/hardened.c:large_free" })
 {
-	ends_by_misuse(sim, frees_a_large_one_twice);
+	ends_by_misuse(sim, frees_a_large_one_twice, "double free");
 }
 
 static void asks_for_the_size_of_a_free_one(void *arg)
@@ -130,7 +130,7 @@ static void asks_for_the_size_of_a_free_one(void *arg)
 
 SIM_TEST(malloc_hardened_area_has_no_size_once_it_is_free, .cpus_nr = 1, .enters = { "large_at" })
 {
-	ends_by_misuse(sim, asks_for_the_size_of_a_free_one);
+	ends_by_misuse(sim, asks_for_the_size_of_a_free_one, "double free");
 }
 
 static void frees_what_is_no_block(void *arg)
@@ -140,7 +140,7 @@ static void frees_what_is_no_block(void *arg)
 
 SIM_TEST(malloc_hardened_free_of_a_foreign_pointer, .cpus_nr = 1, .enters = { "large_at" })
 {
-	ends_by_misuse(sim, frees_what_is_no_block);
+	ends_by_misuse(sim, frees_what_is_no_block, "foreign pointer");
 }
 
 static void frees_with_a_wrong_size(void *arg)
@@ -153,5 +153,5 @@ static void frees_with_a_wrong_size(void *arg)
 /* It knows each block's size to the byte. */
 SIM_TEST(malloc_hardened_size_is_exact, .cpus_nr = 1, .enters = { "may_be_larger" })
 {
-	ends_by_misuse(sim, frees_with_a_wrong_size);
+	ends_by_misuse(sim, frees_with_a_wrong_size, "wrong size");
 }

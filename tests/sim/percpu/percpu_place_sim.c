@@ -17,6 +17,14 @@ static struct percpu_scene *empty_scene(struct sim *sim)
 							      .worker = QUIRE_WORKER_OFF));
 }
 
+/* @body is the only task. */
+static void run_alone(struct sim *sim, struct percpu_scene *scene, void (*body)(void *arg))
+{
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 static bool begins_a_page(const void *ptr)
 {
 	return (uintptr_t)ptr % PAGE_BYTES == 0;
@@ -43,11 +51,7 @@ static void uses_holes_when_they_are_many(void *arg)
 /* A few are left for what is freed beside them, so that the page becomes empty. */
 SIM_TEST(percpu_few_holes_are_left, .cpus_nr = 1, .enters = { "in_holes" })
 {
-	struct percpu_scene *scene = empty_scene(sim);
-
-	sim_cpu(sim, 0, uses_holes_when_they_are_many, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
+	run_alone(sim, empty_scene(sim), uses_holes_when_they_are_many);
 }
 
 /* ---- across the end of a page ---- */
@@ -79,11 +83,7 @@ static void goes_across(void *arg)
 
 SIM_TEST(percpu_little_room_at_the_end_of_a_page_is_left, .cpus_nr = 1, .enters = { "across" })
 {
-	struct percpu_scene *scene = empty_scene(sim);
-
-	sim_cpu(sim, 0, is_left_over, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
+	run_alone(sim, empty_scene(sim), is_left_over);
 }
 
 /* Its next page is empty, and there are more than the reserve. */
@@ -129,11 +129,7 @@ static void leaves_the_next_page(void *arg)
 /* Its next page belongs to the reserve, which a caller that may wait leaves. */
 SIM_TEST(percpu_object_does_not_go_across_into_the_reserve, .cpus_nr = 1, .enters = { "can_go_on" })
 {
-	struct percpu_scene *scene = empty_scene(sim);
-
-	sim_cpu(sim, 0, leaves_the_next_page, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
+	run_alone(sim, empty_scene(sim), leaves_the_next_page);
 }
 
 /* ---- searches that failed ---- */
@@ -162,15 +158,11 @@ static void takes_64(void *arg)
 	quire_free_percpu(scene->q, ptr);
 }
 
-/* What fails for one object is searched again for a smaller one, */
+/* After a search that failed, a smaller object is searched for again. */
 SIM_TEST(percpu_failed_search_is_repeated_for_less, .cpus_nr = 1,
 	 .enters = { "placement_is_missed_locked" })
 {
-	struct percpu_scene *scene = full_scene(sim);
-
-	sim_cpu(sim, 0, takes_64, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
+	run_alone(sim, full_scene(sim), takes_64);
 }
 
 static void misses_an_alignment(void *arg)
@@ -181,15 +173,11 @@ static void misses_an_alignment(void *arg)
 	takes_64(scene);
 }
 
-/* for one that may lie anywhere, */
+/* So is one that may lie anywhere, after one with an alignment. */
 SIM_TEST(percpu_failed_search_is_repeated_without_alignment, .cpus_nr = 1,
 	 .enters = { "placement_is_missed_locked" })
 {
-	struct percpu_scene *scene = full_scene(sim);
-
-	sim_cpu(sim, 0, misses_an_alignment, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
+	run_alone(sim, full_scene(sim), misses_an_alignment);
 }
 
 static void misses_small_ones(void *arg)
@@ -200,7 +188,7 @@ static void misses_small_ones(void *arg)
 	takes_64(scene);
 }
 
-/* for one of another kind, */
+/* So is one of another kind. */
 SIM_TEST(percpu_failed_search_is_repeated_for_another_kind, .cpus_nr = 1,
 	 .enters = { "placement_is_missed_locked" })
 {
@@ -219,13 +207,9 @@ static void frees_one_and_takes_it(void *arg)
 	SIM_CHECK(percpu_take(scene, NEAR_BYTES, 0) == scene->small[0]);
 }
 
-/* and when something was freed. */
+/* So is the same, once something was freed. */
 SIM_TEST(percpu_failed_search_is_repeated_after_a_free, .cpus_nr = 1,
 	 .enters = { "placement_is_missed_locked" })
 {
-	struct percpu_scene *scene = full_scene(sim);
-
-	sim_cpu(sim, 0, frees_one_and_takes_it, scene);
-	sim_run(sim);
-	percpu_scene_check(scene);
+	run_alone(sim, full_scene(sim), frees_one_and_takes_it);
 }

@@ -2,12 +2,6 @@
 /* cache_keep_sim.c - which CPUs have sheaves, where these are, and how much they keep */
 #include "sim/slab/cache_scene.h"
 
-static void give(struct cache_scene *scene, unsigned i)
-{
-	object_give(scene, scene->object[i]);
-	scene->object[i] = NULL;
-}
-
 static unsigned keeps_of(const struct cache_scene *scene)
 {
 	return scene->s->cpu[0].sheaf[scene->class].keeps;
@@ -17,12 +11,12 @@ static unsigned keeps_of(const struct cache_scene *scene)
 
 static void gives_first(void *arg)
 {
-	give(arg, 0);
+	object_give_at(arg, 0);
 }
 
 static void gives_second(void *arg)
 {
-	give(arg, 1);
+	object_give_at(arg, 1);
 }
 
 /* What is freed on an isolated CPU goes to the barn, and others have their sheaves. */
@@ -49,7 +43,7 @@ static void tries_its_door(void *arg)
 	lock_token token;
 
 	SIM_CHECK(sheaf_cpu_try(scene->s, QUIRE_NOLOCK, &token) == NULL);
-	give(scene, 0);
+	object_give_at(scene, 0);
 	cpu = sheaf_cpu_try(scene->s, QUIRE_NOLOCK, &token);
 	SIM_CHECK(cpu != NULL);
 	lock_release(&cpu->lock, token);
@@ -70,7 +64,7 @@ static void tries_a_door(void *arg)
 	struct cache_scene *scene = arg;
 	lock_token token;
 
-	give(scene, 0);
+	object_give_at(scene, 0);
 	SIM_CHECK(sheaf_cpu_try(scene->s, 0, &token) == NULL);
 }
 
@@ -101,11 +95,7 @@ static void takes_while_closed(void *arg)
 SIM_TEST(slab_closed_sheaf_is_not_refilled, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "refill_nr_locked" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 8);
-
-	sim_cpu(sim, 0, takes_while_closed, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 8, takes_while_closed);
 }
 
 /* ---- where ---- */
@@ -116,7 +106,7 @@ static void refills_often(void *arg)
 	const struct slab_cpu *cpu = &scene->s->cpu[0];
 	void **place;
 
-	give(scene, 0);
+	object_give_at(scene, 0);
 	place = sheaf_objects(scene->s, cpu, scene->class);
 	for (unsigned i = 0; i < 8; i++) {
 		uint64_t *object[4];
@@ -133,11 +123,7 @@ static void refills_often(void *arg)
 SIM_TEST(slab_small_sheaf_does_not_move, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "sheaf_move_locked" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 2);
-
-	sim_cpu(sim, 0, refills_often, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 2, refills_often);
 }
 
 #define LARGE_KEEPS 40u
@@ -168,11 +154,7 @@ static void overfills_a_large_sheaf(void *arg)
 SIM_TEST(slab_large_sheaf_spills_half, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "spill_locked" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, LARGE_KEEPS);
-
-	sim_cpu(sim, 0, overfills_a_large_sheaf, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, LARGE_KEEPS, overfills_a_large_sheaf);
 }
 
 /* ---- how much ---- */
@@ -184,7 +166,7 @@ static void overflow(struct cache_scene *scene)
 
 	SIM_CHECK(n <= OBJECTS_NR);
 	for (unsigned i = 0; i < n; i++)
-		give(scene, i);
+		object_give_at(scene, i);
 	for (unsigned i = 0; i < n; i++)
 		scene->object[i] = object_take(scene, 0);
 }
@@ -199,7 +181,7 @@ static void overflows_beside_a_large_one(void *arg)
 	lock_token token;
 
 	scene->s->class[scene->class].sheaf_most = SHEAF_ROOM_MAX;
-	give(scene, 0);
+	object_give_at(scene, 0);
 	scene->object[0] = object_take(scene, 0);
 	check_u64_eq(keeps_of(scene), 4);
 	overflow(scene);
@@ -217,11 +199,7 @@ static void overflows_beside_a_large_one(void *arg)
 SIM_TEST(slab_sheaf_that_was_too_small_keeps_more, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "keep_more_locked" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 4);
-
-	sim_cpu(sim, 0, overflows_beside_a_large_one, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 4, overflows_beside_a_large_one);
 }
 
 #define ONE_WAY 400u
@@ -242,11 +220,7 @@ static void only_takes(void *arg)
 SIM_TEST(slab_sheaf_of_one_way_keeps_more, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "keep_more_locked" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, LARGE_KEEPS);
-
-	sim_cpu(sim, 0, only_takes, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, LARGE_KEEPS, only_takes);
 }
 
 /* ---- what is asked for ---- */
@@ -258,7 +232,7 @@ static void asks_for_zeroes(void *arg)
 
 	for (unsigned i = 0; i < 2; i++) {
 		scene->object[i][1] = UINT64_MAX;
-		give(scene, i);
+		object_give_at(scene, i);
 	}
 	objects[0] = quire_cache_alloc(scene->cache, QUIRE_ZERO);
 	check_u64_eq(((uint64_t *)objects[0])[1], 0);
@@ -275,11 +249,7 @@ static void asks_for_zeroes(void *arg)
 SIM_TEST(slab_objects_read_zero_on_demand, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "alloc_odd" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 4);
-
-	sim_cpu(sim, 0, asks_for_zeroes, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 4, asks_for_zeroes);
 }
 
 /* ---- an empty barn ---- */

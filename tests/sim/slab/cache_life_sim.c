@@ -11,8 +11,7 @@
 static void give_from(struct cache_scene *scene, unsigned from, unsigned end)
 {
 	for (unsigned i = from; i < end; i++) {
-		object_give(scene, scene->object[i]);
-		scene->object[i] = NULL;
+		object_give_at(scene, i);
 	}
 }
 
@@ -346,11 +345,7 @@ static void uses_constructed_objects(void *arg)
 SIM_TEST(slab_constructed_objects_keep_their_pages, .cpus_nr = 1, .events = SIM_MEMORY,
 	 .enters = { "slab/unback.c:hold" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 4);
-
-	sim_cpu(sim, 0, uses_constructed_objects, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 4, uses_constructed_objects);
 }
 
 /* ---- what is in use ---- */
@@ -413,11 +408,7 @@ static void destroys_and_makes_another(void *arg)
 /* A destroyed cache is on the instance's list no more. */
 SIM_TEST(slab_destroyed_cache_is_unlinked, .cpus_nr = 1)
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 4);
-
-	sim_cpu(sim, 0, destroys_and_makes_another, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 4, destroys_and_makes_another);
 }
 
 static void makes_a_plain_one_beside(void *arg)
@@ -436,11 +427,7 @@ static void makes_a_plain_one_beside(void *arg)
 SIM_TEST(slab_own_class_is_not_shared, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "slab/class.c:is_shared" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 4);
-
-	sim_cpu(sim, 0, makes_a_plain_one_beside, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 4, makes_a_plain_one_beside);
 }
 
 static void asks_for_classes(void *arg)
@@ -462,11 +449,7 @@ static void asks_for_classes(void *arg)
 SIM_TEST(slab_class_is_aligned_to_a_page_at_most, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "class_get_locked" })
 {
-	struct cache_scene *scene = cache_scene_make(sim, true, 4);
-
-	sim_cpu(sim, 0, asks_for_classes, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
+	cache_scene_run_alone(sim, 4, asks_for_classes);
 }
 
 static void makes_more_than_there_are(void *arg)

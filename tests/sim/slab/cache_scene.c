@@ -27,6 +27,12 @@ void object_give(struct cache_scene *scene, uint64_t *object)
 	quire_cache_free(scene->cache, object);
 }
 
+void object_give_at(struct cache_scene *scene, unsigned i)
+{
+	object_give(scene, scene->object[i]);
+	scene->object[i] = NULL;
+}
+
 static struct cache_scene *scene_of(struct sim *sim, const struct quire_options *options,
 				    unsigned keeps)
 {
@@ -97,4 +103,13 @@ void cache_scene_end(struct cache_scene *scene)
 	check_u64_eq(scene->live, 0);
 	check_u64_eq((uint64_t)quire_cache_destroy(scene->cache), 0);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+void cache_scene_run_alone(struct sim *sim, unsigned keeps, void (*body)(void *arg))
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, keeps);
+
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
 }

@@ -41,9 +41,13 @@ struct cache_scene *cache_scene_make_shared(struct sim *sim);
 /* NULL if refused, which only calls with @flags are. */
 uint64_t *object_take(struct cache_scene *scene, unsigned flags);
 void object_give(struct cache_scene *scene, uint64_t *object);
+/* The scene's object @i, which it has no more. */
+void object_give_at(struct cache_scene *scene, unsigned i);
 /* The rules hold, and what is in use is what tasks have. */
 void cache_scene_check(struct cache_scene *scene);
 /* Frees what the scene still has, and destroys the cache. */
 void cache_scene_end(struct cache_scene *scene);
+/* All of that with @body as the only task. */
+void cache_scene_run_alone(struct sim *sim, unsigned keeps, void (*body)(void *arg));
 
 #endif

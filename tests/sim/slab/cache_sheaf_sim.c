@@ -7,8 +7,7 @@
 static void give_some(struct cache_scene *scene, unsigned from, unsigned end)
 {
 	for (unsigned i = from; i < end; i++) {
-		object_give(scene, scene->object[i]);
-		scene->object[i] = NULL;
+		object_give_at(scene, i);
 	}
 }
 

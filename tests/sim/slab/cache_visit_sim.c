@@ -3,26 +3,10 @@
 #include "sim/slab/cache_scene.h"
 #include "slab/record.h"
 
-static void give(struct cache_scene *scene, unsigned i)
-{
-	object_give(scene, scene->object[i]);
-	scene->object[i] = NULL;
-}
-
 /* A visit a decay after the last one.  Returns when the next one is due. */
 static uint64_t visit(struct cache_scene *scene)
 {
 	return slabs_tick(&scene->s->module, scene->s->ticked_ns + scene->s->decay_ns);
-}
-
-/* What @body checks, of one task and @keeps in a sheaf. */
-static void run_alone(struct sim *sim, unsigned keeps, void (*body)(void *arg))
-{
-	struct cache_scene *scene = cache_scene_make(sim, true, keeps);
-
-	sim_cpu(sim, 0, body, scene);
-	sim_run(sim);
-	cache_scene_end(scene);
 }
 
 /* ---- when ---- */
@@ -33,12 +17,12 @@ static void frees_twice_in_a_decay(void *arg)
 	uint64_t due_ns;
 
 	store_relaxed(&scene->s->due_ns, WORK_IDLE);
-	give(scene, 0);
+	object_give_at(scene, 0);
 	due_ns = load_relaxed(&scene->s->due_ns);
 	SIM_CHECK(due_ns < WORK_EXIT);
 	sim_pass_ns(scene->s->decay_ns / 2);
 	sheaves_drain(scene->s, 0);
-	give(scene, 1);
+	object_give_at(scene, 1);
 	check_u64_eq(load_relaxed(&scene->s->due_ns), due_ns);
 }
 
@@ -46,7 +30,7 @@ static void frees_twice_in_a_decay(void *arg)
 SIM_TEST(slab_kick_leaves_a_visit_when_it_is_due, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "slabs_kick" })
 {
-	run_alone(sim, 4, frees_twice_in_a_decay);
+	cache_scene_run_alone(sim, 4, frees_twice_in_a_decay);
 }
 
 static void visits_with_another_module(void *arg)
@@ -68,7 +52,7 @@ static void visits_with_another_module(void *arg)
 SIM_TEST(slab_visit_comes_with_another_modules, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "slabs_tick" })
 {
-	run_alone(sim, 4, visits_with_another_module);
+	cache_scene_run_alone(sim, 4, visits_with_another_module);
 }
 
 static void frees_all_and_shrinks(void *arg)
@@ -76,7 +60,7 @@ static void frees_all_and_shrinks(void *arg)
 	struct cache_scene *scene = arg;
 
 	for (unsigned i = 0; i < OBJECTS_NR; i++)
-		give(scene, i);
+		object_give_at(scene, i);
 	sheaves_drain(scene->s, 0);
 	objects_shrink(scene->s, scene->class);
 	check_u64_eq(visit(scene), WORK_EXIT);
@@ -86,20 +70,20 @@ static void frees_all_and_shrinks(void *arg)
 SIM_TEST(slab_worker_ends_without_slabs, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "slabs_tick" })
 {
-	run_alone(sim, 4, frees_all_and_shrinks);
+	cache_scene_run_alone(sim, 4, frees_all_and_shrinks);
 }
 
 static void uses_fast_paths_only(void *arg)
 {
 	struct cache_scene *scene = arg;
 
-	give(scene, 0);
+	object_give_at(scene, 0);
 	for (unsigned i = 0; i < 8; i++) {
 		SIM_CHECK(visit(scene) < WORK_EXIT);
 		if (i % 2 == 0)
 			scene->object[0] = object_take(scene, 0);
 		else
-			give(scene, 0);
+			object_give_at(scene, 0);
 	}
 }
 
@@ -107,7 +91,7 @@ static void uses_fast_paths_only(void *arg)
 SIM_TEST(slab_warm_sheaf_is_visited, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "is_anything_left" })
 {
-	run_alone(sim, 4, uses_fast_paths_only);
+	cache_scene_run_alone(sim, 4, uses_fast_paths_only);
 }
 
 static void takes_when_a_visit_is_due(void *arg)
@@ -126,7 +110,7 @@ SIM_TEST(slab_visit_is_made_by_an_allocation, .cpus_nr = 1, .explore = SIM_ALL_S
 {
 	struct cache_scene *scene = cache_scene_make_inline(sim);
 
-	give(scene, 0);
+	object_give_at(scene, 0);
 	SIM_CHECK(scene->q->looks);
 	check_u64_eq(sheaves_count(scene->s, scene->class), 1);
 	sim_cpu(sim, 0, takes_when_a_visit_is_due, scene);
@@ -142,11 +126,11 @@ static void frees_between_visits(void *arg)
 	const struct sheaf *sheaf = &scene->s->cpu[0].sheaf[scene->class];
 	unsigned keeps;
 
-	give(scene, 0);
+	object_give_at(scene, 0);
 	keeps = sheaf->keeps;
 	for (unsigned i = 1; i < 6; i++) {
 		(void)visit(scene);
-		give(scene, i);
+		object_give_at(scene, i);
 		check_u64_eq(sheaf->keeps, keeps);
 	}
 	check_u64_eq(sheaves_count(scene->s, scene->class), 6);
@@ -156,7 +140,7 @@ static void frees_between_visits(void *arg)
 SIM_TEST(slab_visit_leaves_what_is_used, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "choose_idle_locked" })
 {
-	run_alone(sim, 40, frees_between_visits);
+	cache_scene_run_alone(sim, 40, frees_between_visits);
 }
 
 static void uses_one_and_is_idle(void *arg)
@@ -164,7 +148,7 @@ static void uses_one_and_is_idle(void *arg)
 	struct cache_scene *scene = arg;
 	uint64_t due_ns = 0;
 
-	give(scene, 0);
+	object_give_at(scene, 0);
 	scene->object[0] = object_take(scene, 0);
 	SIM_CHECK(load_relaxed(&scene->s->cpu[0].warm));
 	for (unsigned i = 0; i < 12 && due_ns < WORK_EXIT; i++)
@@ -177,7 +161,7 @@ static void uses_one_and_is_idle(void *arg)
 SIM_TEST(slab_visit_cools_an_empty_sheaf, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "slab/drain.c:empty_sheaf" })
 {
-	run_alone(sim, 40, uses_one_and_is_idle);
+	cache_scene_run_alone(sim, 40, uses_one_and_is_idle);
 }
 
 static void is_idle_for_three_visits(void *arg)
@@ -198,5 +182,5 @@ static void is_idle_for_three_visits(void *arg)
 SIM_TEST(slab_pages_go_with_the_third_visit, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "visit_class", "objects_unback" })
 {
-	run_alone(sim, 4, is_idle_for_three_visits);
+	cache_scene_run_alone(sim, 4, is_idle_for_three_visits);
 }

@@ -198,7 +198,7 @@ static void asks_for_its_size(void *arg)
 	struct hardened_scene *scene = arg;
 
 	give(scene, scene->object[0]);
-	sim_end_by("misuse");
+	sim_end_by_words("misuse", "double free");
 	(void)hardened_bytes(scene->s, scene->object[0], "malloc_usable_size");
 	SIM_CHECK(false);
 }

@@ -559,9 +559,10 @@ static struct ram_scene *scene_of_two_places(struct sim *sim)
 	return scene;
 }
 
-static void misuses(struct sim *sim, struct ram_scene *scene, void (*body)(void *))
+static void misuses(struct sim *sim, struct ram_scene *scene, void (*body)(void *),
+		    const char *words)
 {
-	sim_end_by("misuse");
+	sim_end_by_words("misuse", words);
 	sim_cpu(sim, 0, body, scene);
 	sim_run(sim);
 	SIM_CHECK(false);
@@ -577,7 +578,7 @@ static void unmaps_its_end(void *arg)
 SIM_TEST(unmap_of_the_end_of_a_mapping_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "check_place" })
 {
-	misuses(sim, scene_of_two_places(sim), unmaps_its_end);
+	misuses(sim, scene_of_two_places(sim), unmaps_its_end, "the middle of a mapping");
 }
 
 static void unmaps_its_beginning(void *arg)
@@ -590,7 +591,7 @@ static void unmaps_its_beginning(void *arg)
 SIM_TEST(unmap_of_the_beginning_of_a_mapping_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "check_place" })
 {
-	misuses(sim, scene_of_two_places(sim), unmaps_its_beginning);
+	misuses(sim, scene_of_two_places(sim), unmaps_its_beginning, "wrong count");
 }
 
 /* It would end where the block does. */
@@ -607,7 +608,7 @@ SIM_TEST(unmap_of_what_was_not_handed_out_is_seen, .cpus_nr = 1, .explore = SIM_
 	struct ram_scene *scene = scene_make(sim);
 
 	scene->addr[0] = quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
-	misuses(sim, scene, unmaps_what_was_not_handed_out);
+	misuses(sim, scene, unmaps_what_was_not_handed_out, "the middle of a mapping");
 }
 
 static void unmaps_beyond_the_block(void *arg)
@@ -625,7 +626,7 @@ SIM_TEST(unmap_beyond_a_block_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULE
 	(void)quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
 	(void)quire_vm_map_ram(scene->q, scene->page, PLACE / 2, 0);
 	scene->addr[1] = quire_vm_map_ram(scene->q, scene->page, PLACE / 2, 0);
-	misuses(sim, scene, unmaps_beyond_the_block);
+	misuses(sim, scene, unmaps_beyond_the_block, "wrong count");
 }
 
 /* 16 TiB above a mapping: cut to 32 bits, the number of its page is that of the mapping. */
@@ -639,7 +640,7 @@ static void unmaps_a_foreign_one(void *arg)
 SIM_TEST(unmap_of_a_foreign_address_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "quire_vm_unmap_ram" })
 {
-	misuses(sim, scene_of_two_places(sim), unmaps_a_foreign_one);
+	misuses(sim, scene_of_two_places(sim), unmaps_a_foreign_one, "foreign pointer");
 }
 
 static void frees_an_alias(void *arg)
@@ -655,7 +656,7 @@ SIM_TEST(vfree_of_an_alias_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, 
 	struct ram_scene *scene = scene_make(sim);
 
 	scene->addr[0] = quire_vmap(scene->q, scene->page, 3, 0);
-	misuses(sim, scene, frees_an_alias);
+	misuses(sim, scene, frees_an_alias, "wrong kind of area");
 }
 
 /* Frames are the parent's alone. */
