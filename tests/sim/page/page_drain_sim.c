@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_drain_sim.c - one CPU's lists and stacks, used by their owner and emptied by a peer */
+#include "page/drain.h"
 #include "page/stacks.h"
 #include "sim/page/page_scene.h"
 
@@ -49,6 +50,21 @@ SIM_TEST(stack_drain_by_peer_keeps_every_page, .explore = SIM_ALL_SCHEDULES, .pr
 	 .events = SIM_ABORT)
 {
 	drain_against(sim, true, owner_frees_two);
+}
+
+static void owner_is_held(void *arg)
+{
+	struct pages *p = pages_of(((struct page_scene *)arg)->q);
+
+	page_pcp_unhold(p, page_pcp_hold(p, 0));
+	owner_frees_two(arg);
+}
+
+/* A CPU that is held for a bench is drained afterwards: its stacks are closed as often as they are opened. */
+SIM_TEST(stack_drain_against_a_hold, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "page_pcp_unhold" })
+{
+	drain_against(sim, true, owner_is_held);
 }
 
 /* R12's window: the buddy's pages are out, the list's count is not yet up. */

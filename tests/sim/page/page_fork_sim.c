@@ -455,6 +455,7 @@ static void forks_and_is_refused(void *arg)
 	quire_free_pages(scene->q, pages[0], 0);
 	quire_free_pages_bulk(scene->q, pages, 2);
 	SIM_CHECK(pages[0] == NULL && pages[1] == NULL);
+	quire_free_contig_range(scene->q, scene->page[1], quire_page_bytes(scene->q));
 	SIM_CHECK((page_state(p, page_frame(p, scene->page[1])) & STATE_KIND) == STATE_ALLOCATED);
 	SIM_CHECK(quire_isolate_pageblock(scene->q, scene->page[1]) == -EOWNERDEAD);
 	SIM_CHECK(quire_unisolate_pageblock(scene->q, scene->page[1]) == -EOWNERDEAD);

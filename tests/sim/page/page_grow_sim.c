@@ -2,6 +2,7 @@
 /* page_grow_sim.c - blocks that come online while other callers need pages */
 #include "machine/mem.h"
 #include "page/charge.h"
+#include "page/map.h"
 #include "sim/page/page_scene.h"
 
 static void takes_and_writes(void *arg)
@@ -241,6 +242,107 @@ SIM_TEST(grow_waits_for_a_grower_of_all_blocks)
 	page_scene_check(scene);
 }
 
+/* ---- what a grower claims, and what becomes of it when the system refuses --------------------- */
+
+/* What a step claimed is online, or as it was before: never used, or offline. */
+static void check_nothing_is_claimed(const struct page_scene *scene)
+{
+	const struct pages *p = pages_of_const(scene->q);
+	const struct zone *zone = &p->zone[0];
+
+	check_u64_eq(zone->blocks_growing, 0);
+	check_u64_eq((uint64_t)zone->blocks_touched << p->pageblock_order,
+		     zone->online_pages + ((uint64_t)zone->offline.nr << p->pageblock_order));
+	check_u64_eq(quire_verify(scene->q), 0);
+}
+
+static void takes_without_retry(void *arg)
+{
+	(void)quire_alloc_pages(((struct page_scene *)arg)->q, 0, QUIRE_NORETRY);
+}
+
+/* The system refuses a step, and perhaps the first of its blocks, too. */
+SIM_TEST(grow_refused_claims_nothing, .cpus_nr = 1, .events = SIM_REFUSE, .refusals = 2)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_without_retry, scene);
+	sim_run(sim);
+	check_nothing_is_claimed(scene);
+}
+
+/* The same of a block that was taken offline, with others behind it. */
+SIM_TEST(grow_refused_leaves_a_block_offline, .cpus_nr = 1, .events = SIM_REFUSE, .refusals = 2)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+	void *block[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		block[i] = take(scene, 9, QUIRE_MOVABLE);
+	give(scene, block[0], 9);
+	check_u64_eq(quire_offline_pageblock(scene->q, block[0]), 0);
+	sim_cpu(sim, 0, takes_without_retry, scene);
+	sim_run(sim);
+	check_nothing_is_claimed(scene);
+}
+
+/* A step that is refused but for its first block leaves an odd number of them; every second is free again. */
+static void takes_two_blocks_at_the_end(void *arg)
+{
+	struct page_scene *scene = arg;
+	void *block[5];
+
+	for (unsigned i = 0; i < 5; i++)
+		block[i] = take(scene, 9, QUIRE_MOVABLE | QUIRE_NORETRY);
+	for (unsigned i = 0; i < 5; i += 2)
+		give(scene, block[i], 9);
+	(void)take(scene, 10, QUIRE_MOVABLE | QUIRE_NORETRY);
+}
+
+/* Two blocks are wanted where one is left: that one is claimed, and if it is refused no more is tried. */
+SIM_TEST(grow_refused_at_the_end_stays_inside, .cpus_nr = 1, .events = SIM_MEMORY | SIM_REFUSE,
+	 .refusals = 2)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_two_blocks_at_the_end, scene);
+	sim_run(sim);
+	check_nothing_is_claimed(scene);
+	page_scene_check(scene);
+}
+
+static void takes_four_blocks_atomically(void *arg)
+{
+	sim_forbid_wait(true);
+	(void)take(arg, 9, QUIRE_ATOMIC | QUIRE_MOVABLE);
+	sim_forbid_wait(false);
+}
+
+/* While it holds grow_mutex, the other grows as one of several: by two blocks, if two are enough. */
+static void sees_four_blocks_claimed(void *arg)
+{
+	struct pages *p = pages_of(((struct page_scene *)arg)->q);
+	uint32_t touched;
+
+	mutex_acquire(&p->grow_mutex);
+	while ((touched = load_relaxed(&p->zone[0].blocks_touched)) == 0)
+		;
+	mutex_release(&p->grow_mutex);
+	check_u64_eq(touched, 4);
+}
+
+/* A grower claims the whole run that it needs at once, or another might claim a part of it. */
+SIM_TEST(grow_beside_a_grower_claims_its_run, .page_shift = 14)
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, takes_four_blocks_atomically, scene);
+	sim_cpu(sim, 1, sees_four_blocks_claimed, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
 static void charges_all_it_gets(void *arg)
 {
 	struct page_scene *scene = arg;
@@ -307,6 +409,50 @@ SIM_TEST(grow_against_offline, .events = SIM_MEMORY)
 	scene->block = take(scene, 9, QUIRE_MOVABLE);
 	give(scene, scene->block, 9);
 	sim_cpu(sim, 0, offlines, scene);
+	sim_cpu(sim, 1, takes_block, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void takes_runs_of_two_blocks(void *arg)
+{
+	for (unsigned i = 0; i < 4; i++)
+		(void)take(arg, 10, QUIRE_MOVABLE | QUIRE_NORETRY);
+}
+
+/* The system refuses to take the block: it is online again, and the blocks that another claims meanwhile are
+ * counted. */
+SIM_TEST(grow_against_offline_that_is_refused, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 1,
+	 .enters = { "put_online" })
+{
+	struct page_scene *scene = page_scene_make_zones(sim, false, 1, UINT64_C(40) << 20);
+
+	scene->block = take(scene, 9, QUIRE_MOVABLE);
+	give(scene, scene->block, 9);
+	sim_cpu(sim, 0, offlines, scene);
+	sim_cpu(sim, 1, takes_runs_of_two_blocks, scene);
+	sim_run(sim);
+	check_nothing_is_claimed(scene);
+	page_scene_check(scene);
+}
+
+static void counts_pages(void *arg)
+{
+	struct quire *q = ((struct page_scene *)arg)->q;
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+	char map[512];
+
+	SIM_CHECK(page_text_map(q, map, sizeof(map)) != 0);
+	check_u64_eq((uint64_t)quire_page_stat_read(q, &stat), 0);
+	SIM_CHECK(stat.allocated_pages == 0 || stat.allocated_pages == 1u << 9);
+}
+
+/* Pages are counted while blocks come online: a block is, or is not yet. */
+SIM_TEST(grow_against_a_count, .events = SIM_RACE, .enters = { "page_count_blocks" })
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_cpu(sim, 0, counts_pages, scene);
 	sim_cpu(sim, 1, takes_block, scene);
 	sim_run(sim);
 	page_scene_check(scene);

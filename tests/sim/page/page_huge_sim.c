@@ -8,12 +8,12 @@
 #include "page/giveback.h"
 #include "sim/page/page_scene.h"
 
-/* Every page of the scene is written, and has huge pages behind it. */
-static struct page_scene *scene_of_huge(struct sim *sim, uint64_t limit_bytes)
+static struct page_scene *scene_backed_by(struct sim *sim, uint64_t limit_bytes,
+					  enum quire_backing backing)
 {
 	struct page_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .thp = QUIRE_ON,
+		QUIRE_OPTIONS_INIT(.limit_bytes = limit_bytes, .thp = QUIRE_ON, .backing = backing,
 				   .worker = QUIRE_WORKER_OFF);
 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
@@ -24,6 +24,12 @@ static struct page_scene *scene_of_huge(struct sim *sim, uint64_t limit_bytes)
 		store_relaxed((uint32_t *)scene->page[i], 5);
 	}
 	return scene;
+}
+
+/* Every page of the scene is written, and has huge pages behind it. */
+static struct page_scene *scene_of_huge(struct sim *sim, uint64_t limit_bytes)
+{
+	return scene_backed_by(sim, limit_bytes, QUIRE_BACKING_ANON);
 }
 
 static void frees_and_releases(void *arg)
@@ -187,10 +193,9 @@ static void visits(void *arg)
 	giveback_visit(pages_of(scene->q), 0);
 }
 
-/* A block that lost its advice is full again, and the worker has found it written once. */
-static struct page_scene *scene_of_full(struct sim *sim)
+/* Blocks that lost their advice are full again. */
+static void fill(struct page_scene *scene)
 {
-	struct page_scene *scene = scene_of_huge(sim, UINT64_C(4) << 20);
 	uint32_t *page = take(scene, 0, 0);
 
 	for (; page != NULL; page = take(scene, 0, 0))
@@ -200,6 +205,14 @@ static struct page_scene *scene_of_full(struct sim *sim)
 	quire_release(scene->q);
 	take_and_write(scene, 6);
 	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_PLAIN);
+}
+
+/* The worker has found them written once. */
+static struct page_scene *scene_of_full(struct sim *sim)
+{
+	struct page_scene *scene = scene_of_huge(sim, UINT64_C(4) << 20);
+
+	fill(scene);
 	visits(scene);
 	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_FULL);
 	return scene;
@@ -240,5 +253,17 @@ SIM_TEST(full_block_that_is_sparse_again_begins_anew, .cpus_nr = 1, .events = SI
 	check_u64_eq(huge_kind(&p->huge, block), HUGE_FULL);
 	visits(scene);
 	check_u64_eq(huge_kind(&p->huge, block), HUGE_PLAIN);
+	page_scene_check(scene);
+}
+
+/* The worker looks for full blocks in private memory alone: those of shared memory stay as they are. */
+SIM_TEST(full_block_that_is_shared_is_left_alone, .cpus_nr = 1, .enters = { "page_advise_full" })
+{
+	struct page_scene *scene = scene_backed_by(sim, UINT64_C(4) << 20, QUIRE_BACKING_MEMFD);
+
+	fill(scene);
+	sim_cpu(sim, 0, visits, scene);
+	sim_run(sim);
+	check_u64_eq(kind_of(scene, scene->page[6]), HUGE_PLAIN);
 	page_scene_check(scene);
 }

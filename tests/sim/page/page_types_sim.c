@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* page_types_sim.c - types of blocks: isolation, stealing, mixed lists, the last pages */
+#include "page/isolate.h"
 #include "sim/page/page_scene.h"
 
 static void frees_four(void *arg)
@@ -202,6 +203,59 @@ SIM_TEST(last_page_beside_a_churner_is_not_refused, .enters = { "drain_and_take"
 	page_scene_check(scene);
 }
 
+static bool lists_are_off(struct pages *p)
+{
+	struct depot *depot = &p->zone[0].depot;
+	lock_token token = lock_acquire(&depot->lock);
+	bool off = depot->disabled;
+
+	lock_release(&depot->lock, token);
+	return off;
+}
+
+/* As of a block that was to go offline and turned out to be in use. */
+static void isolates_for_moments(void *arg)
+{
+	struct page_scene *scene = arg;
+	struct pages *p = pages_of(scene->q);
+	uint32_t block = page_block(p, page_frame(p, scene->page[0]));
+
+	for (unsigned i = 0; i < 16; i++) {
+		mutex_acquire(&p->giveback_mutex);
+		check_u64_eq((uint64_t)page_set_isolate_locked(p, block, true), 0);
+		store_relaxed(&scene->turn, 1);
+		sim_wake(&scene->turn);
+		/* The first time, as a rule, until the other's last attempt has begun. */
+		for (unsigned look = 256 * i; look < 256 && !lists_are_off(p); look++)
+			;
+		check_u64_eq((uint64_t)page_set_isolate_locked(p, block, false), 0);
+		mutex_release(&p->giveback_mutex);
+	}
+}
+
+static void takes_one_meanwhile(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	sim_wait(&scene->turn, 0);
+	takes_one(scene);
+}
+
+/* Who holds giveback_mutex may have the last page out of the buddy: the last attempt looks while nobody does. */
+SIM_TEST(last_page_of_a_busy_block_is_not_refused, .enters = { "drain_and_take" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	take_all_but(scene, 0);
+	give(scene, scene->page[0], 0);
+	quire_drain_all(scene->q);
+	sim_cpu(sim, 0, takes_one_meanwhile, scene);
+	sim_cpu(sim, 1, isolates_for_moments, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	page_scene_check(scene);
+}
+
 static void isolates_and_returns(void *arg)
 {
 	struct page_scene *scene = arg;
@@ -312,6 +366,32 @@ SIM_TEST(range_whose_isolation_was_ended_is_left, .enters = { "contig_attempt", 
 	frees_four(scene);
 	sim_cpu(sim, 0, takes_range, scene);
 	sim_cpu(sim, 1, ends_isolation_and_takes, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
+static void asks_for_ranges_outside(void *arg)
+{
+	struct quire *q = ((struct page_scene *)arg)->q;
+	const struct pages *p = pages_of_const(q);
+	size_t page_bytes = quire_page_bytes(q);
+	char *end = p->base + p->span_bytes, *last = end - page_bytes;
+
+	SIM_CHECK(quire_alloc_contig_range(q, p->base - page_bytes, page_bytes, 0) == -EINVAL);
+	SIM_CHECK(quire_alloc_contig_range(q, end, page_bytes, 0) == -EINVAL);
+	SIM_CHECK(quire_alloc_contig_range(q, last, page_bytes + 1, 0) == -EINVAL);
+	SIM_CHECK(quire_alloc_contig_range(q, last, SIZE_MAX & ~(page_bytes - 1), 0) == -EINVAL);
+	SIM_CHECK(quire_alloc_contig_range(q, last, page_bytes, 0) == 0);
+	quire_free_contig_range(q, last, page_bytes);
+}
+
+/* A range that begins or ends outside the instance's pages is refused; one that ends with them is not. */
+SIM_TEST(range_outside_is_refused, .cpus_nr = 1, .enters = { "quire_alloc_contig_range" })
+{
+	struct page_scene *scene = page_scene_make(sim, false);
+
+	give(scene, take(scene, 9, 0), 9);
+	sim_cpu(sim, 0, asks_for_ranges_outside, scene);
 	sim_run(sim);
 	page_scene_check(scene);
 }
