@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* percpu_cache_sim.c - offsets on per-CPU stacks, and what they read when they come back */
+#include "percpu/cache.h"
 #include "sim/percpu/percpu_scene.h"
 
 static void gives_and_takes(void *arg)
@@ -151,6 +152,78 @@ SIM_TEST(percpu_first_use_of_stacks, .events = SIM_MIGRATE | SIM_ABORT | SIM_MEM
 	percpu_scene_check(scene);
 }
 
+/* ---- the first class and the last, on every CPU ------------------------------------------------- */
+
+static const uint32_t end_class[2] = { 0, CACHE_CLASSES_NR - 1 };
+
+struct ends {
+	struct percpu_scene *scene;
+	void *object[2];
+};
+
+static size_t end_bytes(const struct percpu *pc, unsigned i)
+{
+	return (size_t)cache_granules(pc, end_class[i]) << GRANULE_SHIFT;
+}
+
+/* Each class's stack holds an object in the end, which has come back once. */
+static void fills_stacks(void *arg)
+{
+	struct ends *ends = arg;
+	struct percpu_scene *scene = ends->scene;
+
+	for (unsigned i = 0; i < 2; i++) {
+		size_t bytes = end_bytes(scene->pc, i);
+
+		cache_after_free(scene->pc, cache_granules(scene->pc, end_class[i]));
+		percpu_give(scene, ends->object[i], bytes);
+		SIM_CHECK(percpu_take(scene, bytes, 0) == ends->object[i]);
+		percpu_give(scene, ends->object[i], bytes);
+	}
+}
+
+static void check_forgotten(struct percpu *pc)
+{
+	check_u64_eq(cache_count(pc), 0);
+	for (unsigned i = 0; i < 2; i++)
+		check_u64_eq(pc->learn[end_class[i]].count, 0);
+}
+
+/* What stacks hold is counted, found by whoever frees it again, and gone after two visits in which nobody used it; after a
+ * drain nobody looks for objects of these sizes on stacks. */
+SIM_TEST(percpu_stacks_of_all_classes_and_cpus, .cpus_nr = 3, .events = SIM_MEMORY,
+	 .enters = { "cache_after_free", "alloc_large" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+	struct percpu *pc = scene->pc;
+	struct ends ends[3];
+
+	for (unsigned cpu = 0; cpu < 3; cpu++) {
+		ends[cpu].scene = scene;
+		for (unsigned i = 0; i < 2; i++)
+			ends[cpu].object[i] = percpu_take(scene, end_bytes(pc, i), 0);
+		SIM_CHECK((uintptr_t)ends[cpu].object[1] % PAGE_BYTES == 0);
+		sim_cpu(sim, cpu, fills_stacks, &ends[cpu]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pc->learn[end_class[i]].count = COUNT_WARM;
+	store_relaxed(&pc->warm, 1);
+	sim_run(sim);
+	check_u64_eq(cache_count(pc), 6);
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		for (unsigned i = 0; i < 2; i++)
+			SIM_CHECK(cache_holds(pc, place_of(pc, ends[cpu].object[i])));
+	mutex_acquire(&pc->alloc_mutex);
+	check_u64_eq(cache_drain(pc, true), 0);
+	check_u64_eq(cache_drain(pc, true), 6);
+	check_forgotten(pc);
+	(void)cache_drain(pc, false);
+	mutex_release(&pc->alloc_mutex);
+	for (unsigned i = 0; i < 2; i++)
+		check_u64_eq(pc->learn[end_class[i]].opened, OPENED_NOT);
+	percpu_scene_check(scene);
+}
+
 /* ---- who writes, where units are many ---- */
 
 static struct percpu_scene *holes_scene(struct sim *sim)
@@ -245,6 +318,43 @@ SIM_TEST(percpu_one_looks_for_all_at_a_time, .cpus_nr = 3, .enters = { "percpu/s
 	sim_cpu(sim, 0, takes_a_zero_hole, scene);
 	sim_cpu(sim, 1, writes_another_frees_it_and_takes_two, scene);
 	sim_cpu(sim, 2, takes_a_zero_hole, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
+/* Takes an object's place again, where @nr units from @first on are known to have written its page. */
+static void check_looks(struct percpu_scene *scene, void *object, unsigned first, unsigned nr,
+			bool looks)
+{
+	struct percpu *pc = scene->pc;
+	uint32_t page = place_page(pc, place_of(pc, object));
+	uint64_t *written = pc->written + (size_t)page_chunk(pc, page) * pc->units;
+	uint64_t bit = page_bit(pc, page);
+
+	for (unsigned unit = 0; unit < pc->units; unit++)
+		store_relaxed(&written[unit],
+			      (written[unit] & ~bit) | (unit - first < nr ? bit : 0));
+	quire_free_percpu(scene->q, object);
+	SIM_CHECK(quire_alloc_percpu(scene->q, 16, 0, 0) == object);
+	check_u64_eq(pc->page[page].seen == PAGE_SEEN, looks);
+}
+
+static void takes_with_some_written(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	unsigned units = scene->pc->units, most = units / 2 + 1;
+
+	check_looks(scene, scene->small[0], 0, most - 1, true);
+	check_looks(scene, scene->small[1], 0, most, false);
+	check_looks(scene, scene->small[2], units - most, most, false);
+}
+
+/* The system is asked who writes unless more than half of all units are known to. */
+SIM_TEST(percpu_look_is_spared_where_most_write, .cpus_nr = 1, .enters = { "sparse_zero" })
+{
+	struct percpu_scene *scene = holes_scene(sim);
+
+	sim_cpu(sim, 0, takes_with_some_written, scene);
 	sim_run(sim);
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }

@@ -383,7 +383,8 @@ static void defines_and_undefines(struct variables_scene *scene, unsigned i)
 	const struct quire_percpu_variable variable = variable_of(scene, i);
 
 	quire_percpu_define(&variable);
-	check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(scene->pointer[i], 1), 5);
+	for (unsigned cpu = 0; cpu < quire_percpu_units(quire_default()); cpu++)
+		check_u64_eq(*(uint64_t *)quire_per_cpu_ptr(scene->pointer[i], cpu), 5);
 	quire_percpu_undefine(&variable);
 	SIM_CHECK(scene->pointer[i] == NULL);
 }

@@ -296,6 +296,29 @@ SIM_TEST(percpu_counter_sum_misses_nothing, .cpus_nr = 3, .events = SIM_MIGRATE 
 	check_u64_eq(quire_percpu_counter_sum(&scene->counter), 6);
 }
 
+static void count_five_untold(void *arg)
+{
+	quire_percpu_counter_add_batch(&((struct ops_scene *)arg)->counter, 5, 1000);
+}
+
+/* Nobody has told what is counted on any CPU: a set, and a sync after it, leave no CPU out. */
+SIM_TEST(percpu_counter_is_set_on_every_cpu, .cpus_nr = 3,
+	 .enters = { "quire_percpu_counter_add_batch" })
+{
+	struct ops_scene *scene = counter_scene(sim, 0);
+
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		sim_cpu(sim, cpu, count_five_untold, scene);
+	sim_run(sim);
+	check_u64_eq(quire_percpu_counter_sum(&scene->counter), 15);
+	check_u64_eq(quire_percpu_counter_read(&scene->counter), 0);
+	quire_percpu_counter_set(&scene->counter, 50);
+	check_u64_eq(quire_percpu_counter_sum(&scene->counter), 50);
+	check_u64_eq(quire_percpu_counter_read(&scene->counter), 50);
+	quire_percpu_counter_sync(&scene->counter);
+	check_u64_eq(quire_percpu_counter_read(&scene->counter), 50);
+}
+
 static void set_to_50(void *arg)
 {
 	struct ops_scene *scene = arg;
