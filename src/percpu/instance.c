@@ -105,7 +105,6 @@ static void set_options(struct percpu *pc)
 	pc->cache = options->cache != QUIRE_OFF;
 	pc->sparse = pc->units > DENSE_UNITS;
 	pc->asks_for_popped = pc->sparse && mem_reading_takes_memory();
-	pc->popped_is_odd = pc->asks_for_popped;
 	pc->home = process_cpu() % pc->units;
 	/* Mixed, so that no data of users looks like a mark; larger than any address: cache_mark(). */
 	pc->secret = (clock_now_ns() * 0x9e3779b97f4a7c15u) | (uint64_t)1 << 63;
