@@ -359,6 +359,33 @@ SIM_TEST(percpu_look_is_spared_where_most_write, .cpus_nr = 1, .enters = { "spar
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
 
+static void takes_from_the_stack(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	uint32_t page = place_page(pc, place_of(pc, scene->small[0]));
+	const uint64_t *written = pc->written + (size_t)page_chunk(pc, page) * pc->units;
+
+	percpu_open_stack(pc, 1);
+	quire_free_percpu(scene->q, scene->small[0]);
+	check_u64_eq(cache_count(pc), 1);
+	SIM_CHECK(quire_alloc_percpu(scene->q, 8, 0, 0) == scene->small[0]);
+	for (unsigned unit = 0; unit < pc->units; unit++) /* the mark was in the home CPU's copy */
+		check_u64_eq((written[unit] & page_bit(pc, page)) != 0, unit == pc->home);
+}
+
+/* Where reading takes memory, the system is asked which copies were written of an object that comes back from a stack. */
+SIM_TEST(percpu_writers_of_an_object_from_a_stack_are_asked_for, .cpus_nr = 1,
+	 .enters = { "finish_popped" })
+{
+	struct percpu_scene *scene = percpu_scene_make_sparse_stacks(sim);
+
+	scene->small[0] = quire_alloc_percpu(scene->q, 8, 0, 0);
+	sim_cpu(sim, 0, takes_from_the_stack, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
 /* ---- a drain and what comes between ----------------------------------------------------------- */
 
 /* A free that found a mark looks through all stacks: here, if it can, while they are emptied. */

@@ -95,6 +95,11 @@ struct percpu_scene *percpu_scene_make_sparse(struct sim *sim)
 	return make(sim, false, DENSE_UNITS + 1, QUIRE_PLACEMENT_PACKED);
 }
 
+struct percpu_scene *percpu_scene_make_sparse_stacks(struct sim *sim)
+{
+	return make(sim, true, DENSE_UNITS + 1, QUIRE_PLACEMENT_PACKED);
+}
+
 struct percpu_scene *percpu_scene_make_linux(struct sim *sim)
 {
 	return make(sim, false, 2, QUIRE_PLACEMENT_LINUX);
@@ -158,9 +163,23 @@ uint64_t percpu_charged(const struct percpu_scene *scene)
 	return (uint64_t)pc->populated_pages * pc->units + space_charged_pages(pc);
 }
 
+/* The counts of free granules by kind are what the pages of that kind have. */
+static void check_holes(const struct percpu *pc)
+{
+	uint64_t holes[STREAMS_NR] = { 0 };
+
+	for (uint32_t page = 0; page < pc->pages_end; page++)
+		if (pc->page[page].kind < STREAMS_NR)
+			holes[pc->page[page].kind] += pc->page[page].free_nr;
+	for (unsigned kind = 0; kind < STREAMS_NR; kind++)
+		check_u64_eq(pc->holes[kind], holes[kind]);
+}
+
 void percpu_scene_check(struct percpu_scene *scene)
 {
 	struct quire_percpu_stat stat = QUIRE_PERCPU_STAT_INIT;
+
+	check_holes(scene->pc);
 
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_percpu_stat_read(scene->q, &stat);

@@ -3,7 +3,7 @@
  * percpu_scene.h - per-CPU memory and its users, for scenarios
  *
  * An object is filled with a unique number in every unit, and its copies are checked when it is
- * freed.  percpu_scene_check() frees nothing: it counts objects and calls quire_verify().
+ * freed.  percpu_scene_check() frees nothing: it counts objects and holes, and calls quire_verify().
  */
 #ifndef TESTS_SIM_PERCPU_SCENE_H
 #define TESTS_SIM_PERCPU_SCENE_H
@@ -36,6 +36,8 @@ struct percpu_scene {
 struct percpu_scene *percpu_scene_make(struct sim *sim, bool stacks);
 /* The same with so many units that who writes is asked for, and no stacks. */
 struct percpu_scene *percpu_scene_make_sparse(struct sim *sim);
+/* The same with stacks. */
+struct percpu_scene *percpu_scene_make_sparse_stacks(struct sim *sim);
 /* No objects yet, in an instance of these options with two units. */
 struct percpu_scene *percpu_scene_make_empty(struct sim *sim, struct quire_options options);
 void *percpu_take(struct percpu_scene *scene, size_t bytes, unsigned flags);
