@@ -188,7 +188,6 @@ void *frames_map_area(struct vmap *v, void *const *pages, size_t count, enum qui
 	index = frames_take(v, (uint32_t)count, 1, kind, flags, error);
 	if (index == RANGE_NONE)
 		return NULL;
-	range_at(v, index)->owner = RANGE_NONE; /* no block */
 	addr = range_addr(v, range_at(v, index));
 	*error = frames_map(v, addr, pages, count, flags);
 	if (*error == 0)
@@ -240,7 +239,7 @@ static void retire_blocks(struct vmap *v, uint32_t chain, uint32_t end)
 	for (; chain != end; chain = range_at(v, chain)->next) {
 		const struct range *r = range_at(v, chain);
 
-		if (r->kind == QUIRE_VMAP_BLOCK && r->owner != RANGE_NONE)
+		if (r->owner != RANGE_NONE)
 			ram_retire(v, r->owner);
 	}
 }

@@ -51,7 +51,7 @@ struct range {
 	uint32_t next;		      /* (o) in the lazy list or a chain */
 	uint32_t stamp_ms;	      /* (s) POOLED: when it was pooled */
 	uint32_t uses;		      /* (o) times it was handed out */
-	uint32_t owner;		      /* (o) for kinds other than ALLOC: the block it belongs to */
+	uint32_t owner;	 /* (o) the block (ram.h) whose addresses these are, or RANGE_NONE */
 	uint32_t usable; /* (o) pages that its user may access; the sum, if ranges were merged */
 	uint32_t mark;	 /* atomic; BUSY, kind ALLOC: malloc's own (malloc/hardened.c) */
 };

@@ -218,6 +218,7 @@ static void hand_out(struct range *r, const struct vmap_request *request)
 {
 	r->class = request->class;
 	r->kind = request->kind;
+	r->owner = RANGE_NONE;
 	store_relaxed(&r->usable, request->usable);	      /* pairs with busy_around() */
 	store_relaxed(&r->asked_bytes, request->asked_bytes); /* looked at by walks */
 	r->flags &= RANGE_GUARD | RANGE_GUARDED;

@@ -169,6 +169,7 @@ static void alias_scene_check(struct alias_scene *scene)
 	quire_vmap_stat_read(scene->q, &stat);
 	check_u64_eq(stat.busy_areas, 0);
 	check_u64_eq(stat.lazy_bytes, 0);
+	check_u64_eq(scene->q->vmap->mapped_frames, 0);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
@@ -289,13 +290,38 @@ static void maps_area_atomically(void *arg)
 
 /* The system refuses a mapping, once it has begun perhaps: nothing stays mapped, though others purge meanwhile. */
 SIM_TEST(vmap_refused_beside_a_purge, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 3,
-	 .enters = { "give_refused", "frames_give" })
+	 .enters = { "give_refused", "frames_give", "unmap_partly" })
 {
 	struct alias_scene *scene = alias_scene_make(sim);
 
 	sim_cpu(sim, 0, maps_area, scene);
 	sim_cpu(sim, 1, maps_area_atomically, scene);
 	sim_run(sim);
+	alias_scene_check(scene);
+}
+
+static void maps_small_in_a_handler(void *arg)
+{
+	struct alias_scene *scene = arg;
+	char *addr = quire_vm_map_ram(scene->q, &scene->page[1], 1, QUIRE_NOLOCK);
+
+	if (addr != NULL)
+		quire_vm_unmap_ram(scene->q, addr, 1);
+}
+
+/* A mapping of its own is refused its guard: its addresses are no block's, whichever blocks there are. */
+SIM_TEST(mapping_refused_its_guard_is_in_no_block, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_REFUSE, .refusals = 2,
+	 .enters = { "put_aside", "retire_blocks" })
+{
+	struct alias_scene *scene = alias_scene_make(sim);
+
+	scene->addr = quire_vm_map_ram(scene->q, scene->page, 1, 0);
+	SIM_CHECK(scene->addr != NULL);
+	sim_cpu(sim, 0, maps_small_in_a_handler, scene);
+	sim_run(sim);
+	quire_vmap_purge(scene->q);
+	quire_vm_unmap_ram(scene->q, scene->addr, 1);
 	alias_scene_check(scene);
 }
 
