@@ -214,8 +214,7 @@ static unsigned join_neighbours_locked(struct vmap *v, uint32_t first, uint32_t 
 	unsigned n = 1;
 
 	CHECK(lock_is_held(&v->lock));
-	while (n < most && *rest != end && range_at(v, *rest)->start == range_end(r) &&
-	       !((range_at(v, *rest)->flags ^ r->flags) & RANGE_DIRTY)) {
+	while (n < most && *rest != end && range_at(v, *rest)->start == range_end(r)) {
 		uint32_t behind = *rest;
 
 		*rest = range_at(v, behind)->next;

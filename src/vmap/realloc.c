@@ -108,7 +108,7 @@ static bool grow_in_place(struct vmap *v, uint32_t index, struct vmap_request *w
 			request.pages = r->pages - v->guard_pages; /* a class is only a wish */
 		request.total = r->pages;
 	}
-	if (request.total < r->pages || request.total > v->span_pages - r->start ||
+	if (request.total > v->span_pages - r->start ||
 	    meta_ready(v, r->start, r->start + request.total, request.flags) != 0 ||
 	    space_lock_for(v, request.flags, &token) != 0)
 		return false;
