@@ -130,6 +130,103 @@ SIM_TEST(vmalloc_commits_up_to_who_commits_behind_it, .events = SIM_MEMORY)
 	check_served(scene);
 }
 
+static void next_turn(struct vmap_scene *scene, uint32_t turn)
+{
+	store_release(&scene->turn, turn); /* pairs with await() */
+	sim_wake(&scene->turn);
+}
+
+static void await(struct vmap_scene *scene, uint32_t turn)
+{
+	for (;;) {
+		uint32_t now = load_acquire(&scene->turn); /* pairs with next_turn() */
+
+		if (now >= turn)
+			return;
+		sim_wait(&scene->turn, now);
+	}
+}
+
+/* In the middle of a commit of the fifth section until others have come and gone. */
+static void commits_the_fifth_section(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	struct vmap_request request = { .flags = QUIRE_ATOMIC };
+	lock_token token = lock_acquire(&scene->v->lock);
+
+	SIM_CHECK(claim_take_locked(scene->v, &request, 4 * 512, 5 * 512));
+	lock_release(&scene->v->lock, token);
+	next_turn(scene, 1);
+	await(scene, 2);
+	claim_put(scene->v, request.claim);
+}
+
+static void takes_below_and_above(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	const struct quire_vmalloc_options above =
+		QUIRE_VMALLOC_OPTIONS_INIT(.start = scene->v->base + ((size_t)5 << SECTION_SHIFT),
+					   .flags = QUIRE_ATOMIC);
+
+	await(scene, 1);
+	scene->had[0] = vtake(scene, AREA_PAGES, QUIRE_ATOMIC);
+	scene->had[1] = vtake(scene, AREA_PAGES, 0);
+	scene->had[2] = quire_vmalloc_with(scene->q, (size_t)1 << 12, &above);
+	scene->held_areas++;
+	next_turn(scene, 2);
+}
+
+/* Sections that another claims matter to nobody who wants sections before or after them. */
+SIM_TEST(commits_elsewhere_are_not_waited_for,
+	 .enters = { "claim_of_locked", "claim_busy_end_locked" })
+{
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+
+	sim_cpu(sim, 0, commits_the_fifth_section, scene);
+	sim_cpu(sim, 1, takes_below_and_above, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->had[0] < scene->had[1]);
+	SIM_CHECK(scene->had[1] < scene->v->base + ((size_t)4 << SECTION_SHIFT));
+	SIM_CHECK(scene->had[2] == scene->v->base + ((size_t)5 << SECTION_SHIFT));
+	check_served(scene);
+}
+
+/* The first section is ready, so there is nothing to claim of it. */
+static void claims_nothing(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	struct claim *claim;
+	uint32_t first = 0;
+
+	mutex_acquire(&scene->v->commit_mutex);
+	claim = claim_next(scene->v, &first, 1, true);
+	check_u64_eq(claim->first, claim->end);
+	next_turn(scene, 1);
+	await(scene, 2);
+	claim_put(scene->v, claim);
+	mutex_release(&scene->v->commit_mutex);
+}
+
+static void takes_beside_no_claim(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	await(scene, 1);
+	scene->had[0] = vtake(scene, AREA_PAGES, QUIRE_ATOMIC);
+	next_turn(scene, 2);
+}
+
+SIM_TEST(empty_claim_is_nobodys_obstacle, .enters = { "claim_next", "claim_busy_end_locked" })
+{
+	struct vmap_scene *scene = scene_mostly_unused(sim);
+
+	sim_cpu(sim, 0, claims_nothing, scene);
+	sim_cpu(sim, 1, takes_beside_no_claim, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->had[0] < scene->v->base + ((size_t)1 << SECTION_SHIFT));
+	check_served(scene);
+}
+
 /* More than the limit allows, in sections that are not committed yet. */
 static void grows_beyond_the_limit(void *arg)
 {

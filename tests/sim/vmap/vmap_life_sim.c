@@ -81,6 +81,33 @@ SIM_TEST(handler_takes_area_against_purge, .events = SIM_ABORT)
 	handler_against(sim, QUIRE_ON, takes_and_gives_sizes, handler_takes, true);
 }
 
+static void handler_grows(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *addr;
+
+	sim_disown(scene->area[1], 4 << 12);
+	addr = quire_vrealloc(scene->q, scene->area[1], 6 << 12, QUIRE_NOLOCK);
+	scene->pages[1] = addr != NULL ? 6 : 4;
+	if (addr != NULL)
+		scene->area[1] = addr;
+	sim_own(scene->area[1], (size_t)scene->pages[1] << 12);
+}
+
+static void asks_for_the_last(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	check_u64_eq(quire_vmalloc_size(scene->q, scene->area[4]), (size_t)4 << 12);
+}
+
+/* The interrupted frame holds the lock: what its CPU caches is not pooled there, so that an area could grow. */
+SIM_TEST(handler_grows_area_inside_a_lookup, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "grow_after_merge", "busy_around" })
+{
+	handler_against(sim, QUIRE_OFF, asks_for_the_last, handler_grows, false);
+}
+
 SIM_TEST(handler_frees_area_on_up, .cpus_nr = 1, .config = SIM_UP, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1)
 {
@@ -223,12 +250,15 @@ SIM_TEST(first_use_of_areas_refused_leaves_nothing, .events = SIM_MEMORY | SIM_R
 static void forks_child(void *arg)
 {
 	struct vmap_scene *scene = arg;
+	const char *addr;
 
 	sim_fork_child();
 	check_u64_eq(quire_verify(scene->q), 0);
 	quire_vmap_purge(scene->q);
 	check_u64_eq(quire_verify(scene->q), 0);
-	SIM_CHECK(vtake(scene, 4, 0) != NULL);
+	addr = vtake(scene, 4, 0);
+	SIM_CHECK(addr != NULL);
+	check_u64_eq(quire_vmalloc_size(scene->q, addr), (size_t)4 << 12);
 	store_relaxed(&scene->turn, 1);
 }
 
@@ -679,4 +709,114 @@ SIM_TEST(refused_move_of_a_guard_leaves_the_end, .cpus_nr = 1, .explore = SIM_AL
 	sim_run(sim);
 	vgive(scene, other, OTHER_PAGES);
 	check_grows(scene, LARGE_PAGES);
+}
+
+static void grows_within_its_class(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *area = scene->area[0];
+
+	SIM_CHECK(quire_vrealloc(scene->q, area, (size_t)10 << 12, 0) == area);
+	writes_all(area, 10);
+	check_end(scene, area);
+}
+
+/* The class has a tenth page, on which the guard stood. */
+SIM_TEST(vrealloc_within_a_class_moves_the_guard, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "grow_within", "move_guard" })
+{
+	struct vmap_scene *scene = scene_with_guards(sim, QUIRE_GUARD_ON);
+
+	vmap_scene_fill(scene, 1, 9);
+	scene->v = scene->q->vmap;
+	sim_cpu(sim, 0, grows_within_its_class, scene);
+	sim_run(sim);
+	vmap_scene_give(scene, 0);
+	vmap_scene_check(scene);
+}
+
+/* A note without a guard costs whoever has the page next a call of the system. */
+SIM_TEST(purge_leaves_no_note_of_a_guard, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "guarded_forget" })
+{
+	struct vmap_scene *scene = scene_with_guards(sim, QUIRE_GUARD_ON);
+
+	vmap_scene_fill(scene, 3, 9);
+	scene->v = scene->q->vmap;
+	for (unsigned i = 0; i < 3; i++)
+		vmap_scene_give(scene, i);
+	sim_cpu(sim, 0, purges, scene);
+	sim_run(sim);
+	for (uint32_t word = 0; word < SPAN_PAGES / 64; word++)
+		check_u64_eq(scene->v->guarded[word], 0);
+	vmap_scene_check(scene);
+}
+
+/* ---- growth across the bounds of the metadata ------------------------------------------------------ */
+
+#define STEP_PAGES (1u << 14) /* of the span, whose metadata is made ready together (meta.c) */
+
+/* An area of four pages before page @end of two steps, of which the second is not ready. */
+static struct vmap_scene *scene_before(struct sim *sim, uint32_t end)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .thp = QUIRE_OFF,
+				   .vmap_span_bytes = UINT64_C(2) * STEP_PAGES << 12,
+				   .cache = QUIRE_OFF, .worker = QUIRE_WORKER_OFF,
+				   .guard = QUIRE_GUARD_OFF);
+	struct quire_vmalloc_options here = QUIRE_VMALLOC_OPTIONS_INIT();
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	vgive(scene, vtake(scene, 1, 0), 1);
+	quire_vmap_purge(scene->q);
+	scene->v = scene->q->vmap;
+	here.start = scene->v->base + ((size_t)(end - 4) << 12);
+	here.end = scene->v->base + ((size_t)end << 12);
+	scene->area[0] = quire_vmalloc_with(scene->q, (size_t)4 << 12, &here);
+	SIM_CHECK(scene->area[0] == here.start);
+	scene->held_areas++;
+	return scene;
+}
+
+static void grows_to_eight(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *addr = quire_vrealloc(scene->q, scene->area[0], (size_t)8 << 12, QUIRE_NORETRY);
+
+	if (addr == NULL)
+		return;
+	writes_all(addr, 8);
+	scene->area[0] = addr;
+}
+
+/* What an area grows into may be cut off again, so its metadata is ready before. */
+SIM_TEST(vrealloc_into_a_step_that_is_not_ready, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 3, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 3,
+	 .enters = { "grow_in_place", "meta_ready" })
+{
+	struct vmap_scene *scene = scene_before(sim, STEP_PAGES);
+
+	sim_cpu(sim, 0, grows_to_eight, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+static void grows_beyond_the_span(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	SIM_CHECK(quire_vrealloc(scene->q, scene->area[0], (size_t)(2 * STEP_PAGES - 1) << 12, 0) ==
+		  NULL);
+}
+
+/* What would end beyond the span has no metadata there. */
+SIM_TEST(vrealloc_beyond_the_span_is_refused, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "grow_in_place" })
+{
+	struct vmap_scene *scene = scene_before(sim, 2 * STEP_PAGES);
+
+	sim_cpu(sim, 0, grows_beyond_the_span, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
 }

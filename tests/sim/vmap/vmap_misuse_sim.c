@@ -75,6 +75,32 @@ SIM_TEST(free_of_an_area_as_an_alias_is_seen, .cpus_nr = 1, .enters = { "vmap_ch
 	misuses(sim, frees_as_an_alias);
 }
 
+/* In the second step of the span's metadata (meta.c), where nothing ever was. */
+static void frees_far_away(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	quire_vfree(scene->q, scene->v->base + (UINT64_C(100) << 20));
+}
+
+SIM_TEST(free_where_no_area_ever_was_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "vmap_check_free" })
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20,
+				   .vmap_span_bytes = UINT64_C(128) << 20,
+				   .worker = QUIRE_WORKER_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	SIM_CHECK(vtake(scene, 1, 0) != NULL);
+	scene->v = scene->q->vmap;
+	sim_end_by_words("misuse", "no area");
+	sim_cpu(sim, 0, frees_far_away, scene);
+	sim_run(sim);
+	SIM_CHECK(false);
+}
+
 static void frees_nothing(void *arg)
 {
 	struct vmap_scene *scene = arg;

@@ -11,6 +11,7 @@
 
 #include "instance/instance.h"
 #include "machine/atomic.h"
+#include "machine/mem.h"
 #include "machine/sim/sim.h"
 #include "vmap/cpu.h"
 #include "vmap/purge.h"
@@ -58,6 +59,8 @@ static void check_end(struct ram_scene *scene, uint64_t blocks)
 	quire_vm_unmap_aliases(scene->q);
 	check_u64_eq(ram_blocks(scene->v), blocks);
 	check_u64_eq(load_relaxed(&scene->v->lazy_areas), 0);
+	if (blocks == 0)
+		check_u64_eq(scene->v->mapped_frames, 0);
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
@@ -239,6 +242,32 @@ SIM_TEST(vmap_of_no_page_is_refused, .cpus_nr = 1, .enters = { "page_is_allocate
 }
 
 /* ---- mappings of the system's, of which there are only so many ---- */
+
+/* Three runs of pages, since no page follows another. */
+static void maps_one_page_thrice(void *arg)
+{
+	struct ram_scene *scene = arg;
+	void *page[3] = { scene->page[0], scene->page[0], scene->page[0] };
+
+	scene->addr[0] = quire_vmap(scene->q, page, 3, 0);
+	SIM_CHECK(scene->addr[0] != NULL);
+}
+
+SIM_TEST(each_run_of_pages_counts_as_a_mapping, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "mapped_take_frames" })
+{
+	struct ram_scene *scene = scene_make(sim);
+	struct mem_mappings_stat stat;
+
+	sim_cpu(sim, 0, maps_one_page_thrice, scene);
+	sim_run(sim);
+	mem_mappings_read(&stat);
+	check_u64_eq(stat.used[MAPPINGS_FRAMES], 3);
+	quire_vunmap(scene->q, scene->addr[0]);
+	check_end(scene, 0);
+	mem_mappings_read(&stat);
+	check_u64_eq(stat.used[MAPPINGS_FRAMES], 0);
+}
 
 static void maps_small(void *arg)
 {
@@ -686,7 +715,27 @@ SIM_TEST(frees_in_a_child_without_the_instance_do_nothing, .cpus_nr = 1,
 	check_u64_eq(scene->turn, 1);
 }
 
-/* ---- which blocks are given up ---- */
+/* ---- blocks: their size, and which are given up ---- */
+
+/* A 16th of what each CPU has of the span, where that is neither too little nor too much. */
+SIM_TEST(ram_block_follows_the_span, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "pages_of_a_block" })
+{
+	struct ram_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20,
+				   .vmap_span_bytes = UINT64_C(64) << 20,
+				   .backing = QUIRE_BACKING_MEMFD, .worker = QUIRE_WORKER_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	check_u64_eq(quire_alloc_pages_bulk(scene->q, scene->page, 1, 0), 1);
+	sim_cpu(sim, 0, make_fragmented, scene);
+	sim_run(sim);
+	scene->v = scene->q->vmap;
+	check_u64_eq(scene->v->ram->block_pages,
+		     scene->v->span_pages / 16 / scene->v->stacks.cpu.all_slots_nr);
+	check_end(scene, 0);
+}
 
 static void purges_fragmented(void *arg)
 {

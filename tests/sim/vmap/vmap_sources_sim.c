@@ -310,6 +310,84 @@ SIM_TEST(vmalloc_while_what_lies_before_it_is_pooled, .explore = SIM_ALL_SCHEDUL
 	vmap_scene_check(scene);
 }
 
+static char *takes_at(struct vmap_scene *scene, uint32_t page, uint32_t pages)
+{
+	const struct quire_vmalloc_options here =
+		QUIRE_VMALLOC_OPTIONS_INIT(.start = page_of(scene, page),
+					   .end = page_of(scene, page + pages));
+	char *addr = quire_vmalloc_with(scene->q, pages * PAGE, &here);
+
+	SIM_CHECK(addr == page_of(scene, page));
+	sim_own(addr, pages * PAGE);
+	scene->held_areas++;
+	return addr;
+}
+
+static void takes_seventeen(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	scene->had[0] = vtake(scene, 17, 0);
+}
+
+/* 19 pages are pooled, 18 behind them are free, and all others are in use.  An area of 17, whose class would have 20, begins where
+ * the free pages do: it would end before them if it began in those that are pooled. */
+SIM_TEST(area_that_needs_no_free_page_does_not_reach_into_them, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "pooled_before" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+	char *pooled = takes_at(scene, 0, 19), *free = takes_at(scene, 19, 18);
+
+	takes_at(scene, 37, SPAN_PAGES - 37);
+	vgive(scene, free, 18);
+	quire_vmap_purge(scene->q);
+	vgive(scene, pooled, 19);
+	check_u64_eq(purge_rescue(scene->v, 1), 1);
+	sim_cpu(sim, 0, takes_seventeen, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->had[0] == page_of(scene, 19));
+	vmap_scene_check(scene);
+}
+
+/* ---- regions --------------------------------------------------------------------------------------- */
+
+static void takes_small_and_large(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	scene->had[0] = vtake(scene, 1, 0);
+	scene->had[1] = vtake(scene, 640, 0);
+}
+
+static void one_region(struct sim *sim, uint64_t span_bytes, enum quire_switch thp)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .thp = thp,
+				   .vmap_span_bytes = span_bytes, .worker = QUIRE_WORKER_OFF,
+				   .guard = QUIRE_GUARD_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	sim_cpu(sim, 0, takes_small_and_large, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->had[1] == scene->had[0] + PAGE);
+	vmap_scene_check(scene);
+}
+
+/* A quarter of a small span would soon be full of large areas. */
+SIM_TEST(small_span_is_one_region, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "set_regions" })
+{
+	one_region(sim, UINT64_C(32) << 20, QUIRE_ON);
+}
+
+/* Areas of all sizes are neighbours, for no block of them will be a huge page. */
+SIM_TEST(span_without_huge_pages_is_one_region, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "set_regions" })
+{
+	one_region(sim, UINT64_C(128) << 20, QUIRE_OFF);
+}
+
 /* ---- growing --------------------------------------------------------------------------------------- */
 
 static void grows_to_eight(void *arg)
@@ -355,6 +433,48 @@ SIM_TEST(vrealloc_at_the_peak_moves_into_what_is_cached, .cpus_nr = 1, .explore 
 	SIM_CHECK(scene->had[0] == scene->area[0]);
 	check_u64_eq(scene->v->charged_high, 16);
 	vmap_scene_check(scene);
+}
+
+static void grows_where_others_are(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_disown(scene->area[1], 4 * PAGE);
+	scene->had[0] = quire_vrealloc(scene->q, scene->area[1], 8 * PAGE, 0);
+	SIM_CHECK(scene->had[0] != NULL && scene->had[0] != scene->area[1]);
+	sim_own(scene->had[0], 8 * PAGE);
+}
+
+/* The second of five areas of four pages grows while area @i is free. */
+static void grows_beside_a_free_area(struct sim *sim, unsigned i)
+{
+	struct vmap_scene *scene = vmap_scene_make_lazy(sim);
+
+	vmap_scene_fill(scene, 5, 4);
+	if (i == 2) { /* half of it, which is not enough */
+		vmap_scene_give(scene, 2);
+		quire_vmap_purge(scene->q);
+		scene->area[2] = takes_at(scene, 10, 2);
+	} else {
+		vmap_scene_give(scene, i);
+		quire_vmap_purge(scene->q);
+	}
+	sim_cpu(sim, 0, grows_where_others_are, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+/* Free pages before an area are none to grow into. */
+SIM_TEST(vrealloc_does_not_grow_over_its_neighbour, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "space_grow_locked" })
+{
+	grows_beside_a_free_area(sim, 0);
+}
+
+SIM_TEST(vrealloc_does_not_grow_over_too_few_free_pages, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "space_grow_locked" })
+{
+	grows_beside_a_free_area(sim, 2);
 }
 
 /* ---- refusals ---------------------------------------------------------------------------------------- */
