@@ -332,7 +332,7 @@ uint32_t tree_next(const struct vmap *v, uint32_t index)
 /* ---- checking ---- */
 
 /* Number of black nodes on each path down from @i, or -1 if a rule is broken. */
-static int blacks_below(const struct vmap *v, uint32_t i, uint32_t parent)
+static int verify_below(const struct vmap *v, uint32_t i, uint32_t parent)
 {
 	const struct range *r;
 	int left, right;
@@ -343,8 +343,8 @@ static int blacks_below(const struct vmap *v, uint32_t i, uint32_t parent)
 	if (r->parent != parent || r->largest != computed_largest(v, r) ||
 	    (is_red(v, i) && (is_red(v, r->left) || is_red(v, r->right))))
 		return -1;
-	left = blacks_below(v, r->left, i);
-	right = blacks_below(v, r->right, i);
+	left = verify_below(v, r->left, i);
+	right = verify_below(v, r->right, i);
 	if (left < 0 || left != right)
 		return -1;
 	return left + !is_red(v, i);
@@ -355,7 +355,7 @@ int tree_verify(const struct vmap *v, const struct range_tree *tree)
 	uint64_t pages = 0, end = 0;
 	uint32_t nr = 0;
 
-	if (is_red(v, tree->root) || blacks_below(v, tree->root, RANGE_NONE) < 0)
+	if (is_red(v, tree->root) || verify_below(v, tree->root, RANGE_NONE) < 0)
 		return 2;
 	for (uint32_t i = tree_first(v, tree); i != RANGE_NONE; i = tree_next(v, i)) {
 		const struct range *r = range_at(v, i);
