@@ -212,3 +212,232 @@ SIM_TEST(full_section_is_left_alone_while_a_part_goes, .events = SIM_MEMORY)
 	sim_run(sim);
 	vmap_scene_check(scene);
 }
+
+/* ---- which areas get huge pages, with thp:auto ---------------------------------------------------- */
+
+#define LARGE_PAGES 1024u /* two sections, and none beside them is another's */
+
+static struct vmap_scene *scene_of_regions(struct sim *sim, enum quire_switch thp,
+					   enum quire_switch cache)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(32) << 20, .thp = thp,
+				   .vmap_span_bytes = UINT64_C(128) << 20,
+				   .worker = QUIRE_WORKER_OFF, .guard = QUIRE_GUARD_OFF,
+				   .cache = cache);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	vgive(scene, vtake(scene, 1, 0), 1);
+	scene->v = scene->q->vmap;
+	return scene;
+}
+
+static struct dense *large_ones(const struct vmap_scene *scene)
+{
+	return &scene->v->dense[REGION_LARGE];
+}
+
+/* All sections of an area of @pages. */
+static void check_kinds(const struct vmap_scene *scene, const char *area, uint32_t pages,
+			enum huge_kind kind)
+{
+	for (uint32_t page = 0; page < pages; page += scene->v->block_pages)
+		check_u64_eq(kind_of(scene, area + ((size_t)page << 12)), kind);
+}
+
+static char *takes_at(struct vmap_scene *scene, uint32_t page, uint32_t pages, unsigned flags)
+{
+	const struct quire_vmalloc_options here =
+		QUIRE_VMALLOC_OPTIONS_INIT(.start = scene->v->base + ((size_t)page << 12),
+					   .end = scene->v->base + ((size_t)(page + pages) << 12),
+					   .flags = flags);
+	char *addr = quire_vmalloc_with(scene->q, (size_t)pages << 12, &here);
+
+	SIM_CHECK(addr == here.start);
+	sim_own(addr, (size_t)pages << 12);
+	scene->held_areas++;
+	return addr;
+}
+
+static void run_alone(struct sim *sim, struct vmap_scene *scene, void (*body)(void *))
+{
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
+static void takes_with_half_a_section(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *area;
+
+	large_ones(scene)->was_dense = true;
+	large_ones(scene)->until_probe = 8;
+	area = vtake(scene, LARGE_PAGES + 256, 0);
+	check_kinds(scene, area, LARGE_PAGES + 256, HUGE_ADVISED);
+	vgive(scene, area, LARGE_PAGES + 256);
+}
+
+/* What the last section wastes is little beside the others. */
+SIM_TEST(large_area_is_advised_to_its_end, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "covered_pages" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_OFF), takes_with_half_a_section);
+}
+
+static void takes_one_to_be_written(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	const char *witness = vtake(scene, LARGE_PAGES, 0);
+
+	check_kinds(scene, witness, LARGE_PAGES, HUGE_PLAIN);
+	check_u64_eq(large_ones(scene)->witness_pages, LARGE_PAGES);
+	check_kinds(scene, vtake(scene, LARGE_PAGES, QUIRE_HUGE), LARGE_PAGES, HUGE_ADVISED);
+	check_u64_eq(large_ones(scene)->witness_pages, LARGE_PAGES);
+	vtake(scene, LARGE_PAGES, 0);
+	check_u64_eq(large_ones(scene)->witness_start,
+		     page_at(scene->v, witness) + 2 * LARGE_PAGES);
+}
+
+/* The witness is looked at when an area is taken of which nothing else is known. */
+SIM_TEST(witness_is_looked_at_when_it_decides, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "advise_run", "set_witness", "ask_system" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_OFF), takes_one_to_be_written);
+}
+
+/* Of one section to two. */
+static void grows_full(struct vmap_scene *scene, char *area)
+{
+	write_each(area, 512, 1);
+	SIM_CHECK(quire_vrealloc(scene->q, area, (size_t)LARGE_PAGES << 12, 0) == area);
+}
+
+static void grows_when_a_probe_is_due(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	char *area = vtake(scene, 512, 0);
+
+	large_ones(scene)->witness_pages = 0;
+	large_ones(scene)->until_probe = 0;
+	grows_full(scene, area);
+	check_u64_eq(kind_of(scene, area + ((size_t)512 << 12)), HUGE_ADVISED);
+	check_u64_eq(large_ones(scene)->until_probe, 0);
+}
+
+/* An area that grows written is no probe: the next fresh one is. */
+SIM_TEST(probe_stays_due_while_areas_grow, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "dense_is_full", "dense_advise" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_OFF), grows_when_a_probe_is_due);
+}
+
+static void grows_into_the_middle_region(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	uint32_t middle = scene->v->region_start[REGION_MIDDLE];
+	char *area = takes_at(scene, middle - 512, 512, 0);
+
+	grows_full(scene, area);
+	check_u64_eq(kind_of(scene, area + ((size_t)512 << 12)), HUGE_PLAIN);
+}
+
+/* How it is written says nothing of the region that it grows into. */
+SIM_TEST(area_that_grows_out_of_the_small_region_is_plain, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "dense_is_full" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_OFF), grows_into_the_middle_region);
+}
+
+/* The area is pooled, and is had again with its memory. */
+static void uses_again(struct vmap_scene *scene, unsigned i)
+{
+	vmap_scene_give(scene, i);
+	cpu_pool_own(scene->v);
+	SIM_CHECK(vtake(scene, LARGE_PAGES, 0) == scene->area[i]);
+}
+
+static void uses_three_again(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	struct dense *large = large_ones(scene);
+
+	vmap_scene_fill(scene, 3, LARGE_PAGES);
+	large->was_dense = true;
+	large->witness_start = page_at(scene->v, scene->area[1]);
+	large->witness_pages = LARGE_PAGES;
+	for (unsigned i = 0; i < 3; i += 2) {
+		check_kinds(scene, scene->area[i], LARGE_PAGES, HUGE_PLAIN);
+		uses_again(scene, i);
+		check_kinds(scene, scene->area[i], LARGE_PAGES, HUGE_ADVISED);
+		check_u64_eq(large->witness_pages, LARGE_PAGES);
+	}
+	uses_again(scene, 1); /* which was not written */
+	check_u64_eq(large->witness_pages, 0);
+	check_kinds(scene, scene->area[1], LARGE_PAGES, HUGE_PLAIN);
+}
+
+/* Areas that are used again are advised while witnesses are dense, and the one that is the witness is looked at first. */
+SIM_TEST(area_used_again_is_advised_as_a_fresh_one, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "dense_reuse", "has_witness" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_ON), uses_three_again);
+}
+
+static void uses_a_denied_one_again(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	scene->pages[0] = LARGE_PAGES;
+	scene->area[0] = vtake(scene, LARGE_PAGES, QUIRE_NOHUGE);
+	check_kinds(scene, scene->area[0], LARGE_PAGES, HUGE_PLAIN);
+	uses_again(scene, 0);
+	check_kinds(scene, scene->area[0], LARGE_PAGES, HUGE_ADVISED);
+}
+
+/* With thp:on the next user of what one denied has it advised. */
+SIM_TEST(area_used_again_is_advised_where_all_are, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "dense_reuse", "next_plain" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_ON, QUIRE_ON), uses_a_denied_one_again);
+}
+
+static void uses_some_of_the_middle_region_again(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	uint32_t middle = scene->v->region_start[REGION_MIDDLE];
+	char *area = takes_at(scene, middle, LARGE_PAGES, 0);
+
+	vgive(scene, area, LARGE_PAGES);
+	check_u64_eq(purge_rescue(scene->v, 1), 1);
+	takes_at(scene, middle, LARGE_PAGES, QUIRE_ZERO);
+	check_kinds(scene, area, LARGE_PAGES, HUGE_PLAIN);
+}
+
+/* Where areas share sections, one that is used again does not decide for them. */
+SIM_TEST(area_used_again_where_sections_are_shared_is_plain, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "dense_reuse" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_ON),
+		  uses_some_of_the_middle_region_again);
+}
+
+static void purges_beside_two(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	const char *huge = vtake(scene, LARGE_PAGES, QUIRE_HUGE), *plain;
+
+	plain = vtake(scene, LARGE_PAGES, 0);
+	vgive(scene, vtake(scene, 1, 0), 1);
+	quire_vmap_purge(scene->q);
+	check_kinds(scene, huge, LARGE_PAGES, HUGE_ADVISED);
+	check_kinds(scene, plain, LARGE_PAGES, HUGE_PLAIN);
+}
+
+/* Mappings that differ in advice are joined only when nothing is in use. */
+SIM_TEST(purge_leaves_the_advice_of_what_is_in_use, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "dense_settle" })
+{
+	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_OFF), purges_beside_two);
+}

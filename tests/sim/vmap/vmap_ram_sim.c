@@ -53,6 +53,19 @@ static struct ram_scene *scene_make(struct sim *sim)
 	return scene_make_with(sim, QUIRE_DEFAULT);
 }
 
+/* Another span, of which nothing was used. */
+static struct ram_scene *scene_of_span(struct sim *sim, uint64_t span_bytes)
+{
+	struct ram_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20, .vmap_span_bytes = span_bytes,
+				   .backing = QUIRE_BACKING_MEMFD, .worker = QUIRE_WORKER_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	check_u64_eq(quire_alloc_pages_bulk(scene->q, scene->page, PLACE, 0), PLACE);
+	return scene;
+}
+
 static void check_end(struct ram_scene *scene, uint64_t blocks)
 {
 	check_u64_eq(quire_verify(scene->q), 0);
@@ -575,6 +588,11 @@ SIM_TEST(ram_handler_unmaps, .events = SIM_MEMORY)
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
+static void maps_and_unmaps(struct ram_scene *scene, size_t count)
+{
+	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, count, 0), count);
+}
+
 /* ---- misuse ---- */
 
 /* CPU 0 has a block with a place of 64 pages and one of four, and the rest of its pages was not handed out. */
@@ -640,21 +658,27 @@ SIM_TEST(unmap_of_what_was_not_handed_out_is_seen, .cpus_nr = 1, .explore = SIM_
 	misuses(sim, scene, unmaps_what_was_not_handed_out, "the middle of a mapping");
 }
 
+/* All 1,024 pages of the block were handed out; the last mapping is of 32, and the pages at the beginning were unmapped. */
 static void unmaps_beyond_the_block(void *arg)
 {
 	struct ram_scene *scene = arg;
 
+	quire_vm_unmap_ram(scene->q, scene->addr[0], PLACE);
 	quire_vm_unmap_ram(scene->q, scene->addr[1], PLACE);
 }
 
 SIM_TEST(unmap_beyond_a_block_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "check_place" })
 {
-	struct ram_scene *scene = scene_make(sim);
+	struct ram_scene *scene = scene_of_span(sim, UINT64_C(128) << 20);
 
-	(void)quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
-	(void)quire_vm_map_ram(scene->q, scene->page, PLACE / 2, 0);
+	scene->addr[0] = quire_vm_map_ram(scene->q, scene->page, PLACE, 0);
+	check_u64_eq(scene->q->vmap->ram->block_pages, RAM_BLOCK_MAX);
+	for (unsigned i = 1; i < RAM_BLOCK_MAX / PLACE - 1; i++)
+		maps_and_unmaps(scene, PLACE);
+	maps_and_unmaps(scene, PLACE / 2);
 	scene->addr[1] = quire_vm_map_ram(scene->q, scene->page, PLACE / 2, 0);
+	SIM_CHECK(scene->addr[1] == scene->addr[0] + (RAM_BLOCK_MAX - PLACE / 2) * 4096);
 	misuses(sim, scene, unmaps_beyond_the_block, "wrong count");
 }
 
@@ -721,14 +745,8 @@ SIM_TEST(frees_in_a_child_without_the_instance_do_nothing, .cpus_nr = 1,
 SIM_TEST(ram_block_follows_the_span, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "pages_of_a_block" })
 {
-	struct ram_scene *scene = sim_zalloc(sim, sizeof(*scene));
-	const struct quire_options options =
-		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(4) << 20,
-				   .vmap_span_bytes = UINT64_C(64) << 20,
-				   .backing = QUIRE_BACKING_MEMFD, .worker = QUIRE_WORKER_OFF);
+	struct ram_scene *scene = scene_of_span(sim, UINT64_C(64) << 20);
 
-	check_u64_eq(quire_create(&options, &scene->q), 0);
-	check_u64_eq(quire_alloc_pages_bulk(scene->q, scene->page, 1, 0), 1);
 	sim_cpu(sim, 0, make_fragmented, scene);
 	sim_run(sim);
 	scene->v = scene->q->vmap;
@@ -744,11 +762,6 @@ static void purges_fragmented(void *arg)
 	mutex_acquire(&scene->v->purge_mutex);
 	ram_purge_fragmented(scene->v, false);
 	mutex_release(&scene->v->purge_mutex);
-}
-
-static void maps_and_unmaps(struct ram_scene *scene, size_t count)
-{
-	quire_vm_unmap_ram(scene->q, quire_vm_map_ram(scene->q, scene->page, count, 0), count);
 }
 
 SIM_TEST(visit_leaves_a_block_with_much_room, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
