@@ -386,6 +386,33 @@ SIM_TEST(percpu_writers_of_an_object_from_a_stack_are_asked_for, .cpus_nr = 1,
 	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
 }
 
+static void takes_a_new_page(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	const void *ptr = quire_alloc_percpu(scene->q, PAGE_BYTES, 0, 0);
+	uint32_t page = place_page(pc, place_of(pc, ptr));
+	const uint64_t *written = pc->written + (size_t)page_chunk(pc, page) * pc->units;
+
+	for (unsigned unit = 0; unit < pc->units; unit++)
+		check_u64_eq(written[unit] & page_bit(pc, page), 0);
+}
+
+/* Whatever was in a page before, nobody has written to it when it is populated anew: its copies are not read. */
+SIM_TEST(percpu_new_page_is_not_written, .cpus_nr = 1, .enters = { "sparse_populate_locked" })
+{
+	struct percpu_scene *scene = percpu_scene_make_sparse(sim);
+	struct percpu *pc = scene->pc;
+
+	while (pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	for (uint32_t i = 0; i < pc->chunks_end * pc->units; i++)
+		pc->written[i] = ~(uint64_t)0;
+	sim_cpu(sim, 0, takes_a_new_page, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
 /* ---- a drain and what comes between ----------------------------------------------------------- */
 
 /* A free that found a mark looks through all stacks: here, if it can, while they are emptied. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* percpu_free_sim.c - frees that read an object's size from the maps without the lock, while others change them */
+#include "percpu/map.h"
 #include "sim/percpu/percpu_scene.h"
 
 static void gives_small(void *arg)
@@ -91,10 +92,8 @@ SIM_TEST(percpu_object_across_words_keeps_its_class, .events = SIM_MEMORY)
 	percpu_scene_check(scene);
 }
 
-/* As above where the neighbour's granule is its word's last: that there is no end in the word must hold
- * when the next word is read. */
-SIM_TEST(percpu_free_beside_a_free_at_a_words_end, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
-	 .events = SIM_MEMORY)
+/* small[1] is the last granule of its word, and small[0] the one before. */
+static struct percpu_scene *words_end_scene(struct sim *sim)
 {
 	struct percpu_scene *scene = percpu_scene_make_warm(sim);
 
@@ -109,13 +108,85 @@ SIM_TEST(percpu_free_beside_a_free_at_a_words_end, .explore = SIM_ALL_SCHEDULES,
 	SIM_CHECK((uintptr_t)scene->small[1] / 8 % 64 == 63);
 	percpu_open_stack(scene->pc, 1);
 	percpu_open_stack(scene->pc, 2);
+	return scene;
+}
+
+/* As above where the neighbour's granule is its word's last: that there is no end in the word must hold
+ * when the next word is read. */
+SIM_TEST(percpu_free_beside_a_free_at_a_words_end, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .events = SIM_MEMORY)
+{
+	struct percpu_scene *scene = words_end_scene(sim);
+
 	sim_cpu(sim, 0, gives_small, scene);
 	sim_cpu(sim, 1, gives_the_next_one, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
 
-/* ---- beside an allocation --------------------------------------------------------------------- */
+/* Places an object where one was. */
+static void take_at(struct percpu_scene *scene, const void *ptr, size_t bytes)
+{
+	const struct quire_percpu_request known = QUIRE_PERCPU_REQUEST_INIT(.bytes = bytes);
+	struct percpu *pc = scene->pc;
+	struct percpu_request request;
+	struct placed placed;
+	lock_token token;
+
+	check_u64_eq((uint64_t)percpu_request_make(pc, &known, &request), 0);
+	token = lock_acquire(&pc->lock);
+	object_put_locked(pc, place_of(pc, ptr), &request, &placed);
+	lock_release(&pc->lock, token);
+	fetch_add_relaxed(&scene->live, 1);
+}
+
+/* Frees an object to the maps. */
+static void free_at(struct percpu_scene *scene, const void *ptr)
+{
+	struct percpu *pc = scene->pc;
+	struct place place = place_of(pc, ptr);
+	lock_token token = lock_acquire(&pc->lock);
+
+	object_free_locked(pc, place);
+	(void)chunk_after_free_locked(pc, place_chunk(pc, place));
+	lock_release(&pc->lock, token);
+	fetch_sub_relaxed(&scene->live, 1);
+}
+
+static void frees_small(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	quire_free_percpu(scene->q, scene->small[0]);
+}
+
+static void next_place_is_used_again(void *arg)
+{
+	struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	uint32_t granule = place_granule(place_of(pc, scene->small[1]));
+	lock_token token = lock_acquire(&pc->lock);
+
+	map_clear(pc, granule, granule + 1);
+	map_set(pc, granule, granule + 1, true);
+	lock_release(&pc->lock, token);
+}
+
+/* The same where the neighbour's place is used again, and no more of it than the maps: when the word is read again,
+ * too, its granule is not seen as used without its boundary. */
+SIM_TEST(percpu_free_beside_a_place_used_again, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "free_past_word" })
+{
+	struct percpu_scene *scene = words_end_scene(sim);
+
+	scene->live--;
+	sim_cpu(sim, 0, frees_small, scene);
+	sim_cpu(sim, 1, next_place_is_used_again, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* ---- beside another of its size --------------------------------------------------------------- */
 
 static void gives_16(void *arg)
 {
@@ -124,21 +195,36 @@ static void gives_16(void *arg)
 	percpu_give(scene, scene->small[6], 16);
 }
 
-/* Places an object of 16 bytes at small[7]. */
-static void takes_the_next_one(void *arg)
+static void frees_the_next_16(void *arg)
 {
-	const struct quire_percpu_request known = QUIRE_PERCPU_REQUEST_INIT(.bytes = 16);
 	struct percpu_scene *scene = arg;
-	struct percpu *pc = scene->pc;
-	struct percpu_request request;
-	struct placed placed;
-	lock_token token;
 
-	check_u64_eq((uint64_t)percpu_request_make(pc, &known, &request), 0);
-	token = lock_acquire(&pc->lock);
-	object_put_locked(pc, place_of(pc, scene->small[7]), &request, &placed);
-	lock_release(&pc->lock, token);
-	fetch_add_relaxed(&scene->live, 1);
+	free_at(scene, scene->small[7]);
+}
+
+static void takes_the_next_16(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	take_at(scene, scene->small[7], 16);
+}
+
+/* Three objects of 16 bytes side by side, the first from this granule of a word on: small[6], small[7] if it is still
+ * there, and another.  There is a stack for two together. */
+static struct percpu_scene *pair_scene(struct sim *sim, uint32_t in_word, bool second)
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+
+	fill_up_to(scene, in_word);
+	scene->small[6] = percpu_take(scene, 16, 0);
+	scene->small[7] = percpu_take(scene, 16, 0);
+	percpu_take(scene, 16, 0);
+	SIM_CHECK((char *)scene->small[7] == (char *)scene->small[6] + 16);
+	if (!second)
+		free_at(scene, scene->small[7]);
+	percpu_open_stack(scene->pc, 2);
+	percpu_open_stack(scene->pc, 4);
+	return scene;
 }
 
 /* The granules behind an object are allocated while it is freed: seen as used without their boundary, they would be
@@ -146,17 +232,58 @@ static void takes_the_next_one(void *arg)
 SIM_TEST(percpu_free_beside_a_take, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .events = SIM_MEMORY, .enters = { "map_set", "quire_free_percpu" })
 {
-	struct percpu_scene *scene = percpu_scene_make(sim, true);
+	struct percpu_scene *scene = pair_scene(sim, 12, false);
 
-	fill_up_to(scene, 12);
-	scene->small[6] = percpu_take(scene, 16, 0);
-	scene->small[7] = percpu_take(scene, 16, 0);
-	SIM_CHECK((char *)scene->small[7] == (char *)scene->small[6] + 16);
-	percpu_give(scene, scene->small[7], 16); /* to the maps */
-	percpu_open_stack(scene->pc, 2);
-	percpu_open_stack(scene->pc, 4);
 	sim_cpu(sim, 0, gives_16, scene);
-	sim_cpu(sim, 1, takes_the_next_one, scene);
+	sim_cpu(sim, 1, takes_the_next_16, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* The same where the granules are in the next word of the map, which is read after the object's own. */
+SIM_TEST(percpu_free_beside_a_take_in_the_next_word, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "map_set", "granules_past_word" })
+{
+	struct percpu_scene *scene = pair_scene(sim, 62, false);
+
+	sim_cpu(sim, 0, gives_16, scene);
+	sim_cpu(sim, 1, takes_the_next_16, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* Freed meanwhile, the granules are no part of the object either. */
+SIM_TEST(percpu_free_beside_a_free_in_the_word, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_clear", "quire_free_percpu" })
+{
+	struct percpu_scene *scene = pair_scene(sim, 12, true);
+
+	sim_cpu(sim, 0, gives_16, scene);
+	sim_cpu(sim, 1, frees_the_next_16, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+SIM_TEST(percpu_free_beside_a_free_in_the_next_word, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "map_clear", "granules_past_word" })
+{
+	struct percpu_scene *scene = pair_scene(sim, 62, true);
+
+	sim_cpu(sim, 0, gives_16, scene);
+	sim_cpu(sim, 1, frees_the_next_16, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* The granules are free, and the map moves to where another was, in which they were used. */
+SIM_TEST(percpu_free_meets_a_map_that_moved, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_give_locked", "quire_free_percpu" })
+{
+	struct percpu_scene *scene = pair_scene(sim, 12, false);
+
+	SIM_CHECK(percpu_has_last_map(scene, scene->small[6]));
+	sim_cpu(sim, 0, gives_16, scene);
+	sim_cpu(sim, 1, percpu_moves_the_last_map, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }
@@ -177,6 +304,38 @@ SIM_TEST(percpu_free_meets_a_map_that_arrives, .explore = SIM_ALL_SCHEDULES, .pr
 	percpu_scene_check(scene);
 }
 
+static void gives_the_full_pages_map(void *arg)
+{
+	const struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	lock_token token = lock_acquire(&pc->lock);
+
+	map_give_locked(pc, place_page(pc, place_of(pc, scene->small[0])));
+	lock_release(&pc->lock, token);
+}
+
+/* The same where stores may leave in any order, and no more of it than the maps.  Where the map goes an object of 8
+ * bytes began in every granule. */
+SIM_TEST(percpu_free_meets_a_map_in_anothers_place, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_give_locked", "quire_free_percpu" })
+{
+	struct percpu_scene *scene = percpu_scene_make(sim, true);
+	struct percpu *pc = scene->pc;
+
+	do
+		scene->small[0] = percpu_take(scene, 8, 0);
+	while (((uintptr_t)scene->small[0] + 8) % PAGE_BYTES != 0);
+	scene->small[6] = percpu_take(scene, 16, 0);
+	SIM_CHECK((uintptr_t)scene->small[6] % PAGE_BYTES == 0);
+	SIM_CHECK(percpu_has_last_map(scene, scene->small[6]));
+	percpu_open_stack(pc, 1);
+	percpu_open_stack(pc, 2);
+	sim_cpu(sim, 0, gives_16, scene);
+	sim_cpu(sim, 1, gives_the_full_pages_map, scene);
+	sim_run(sim);
+	check_u64_eq(stacks_held(&pc->stacks, &pc->cpu[0].door, 0), 0);
+}
+
 #define ACROSS 200u /* bytes; a page has 96 more than it has room for */
 
 static void gives_across(void *arg)
@@ -194,10 +353,8 @@ static void empties_a_page_and_takes_one(void *arg)
 	percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
 }
 
-/* An object goes on in the next page, whose map moves, and its old place is written anew: the free looks again
- * before it believes that the object ends with its page. */
-SIM_TEST(percpu_free_across_pages_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES,
-	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "ends_with_page", "map_give_locked" })
+/* small[0] reaches into the next page, whose map is the last. */
+static struct percpu_scene *across_scene(struct sim *sim)
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, true);
 	uint32_t near;
@@ -208,8 +365,31 @@ SIM_TEST(percpu_free_across_pages_meets_a_moving_map, .explore = SIM_ALL_SCHEDUL
 	} while (near >= ACROSS / 8);
 	percpu_open_stack(scene->pc, near);
 	percpu_open_stack(scene->pc, ACROSS / 8);
+	return scene;
+}
+
+/* An object goes on in the next page, whose map moves, and its old place is written anew: the free looks again
+ * before it believes that the object ends with its page. */
+SIM_TEST(percpu_free_across_pages_meets_a_moving_map, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "ends_with_page", "map_give_locked" })
+{
+	struct percpu_scene *scene = across_scene(sim);
+
 	sim_cpu(sim, 0, gives_across, scene);
 	sim_cpu(sim, 1, empties_a_page_and_takes_one, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+/* The same where loads get earlier values, and no more of it than the maps. */
+SIM_TEST(percpu_free_across_pages_meets_a_map_that_moved, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "ends_with_page", "map_give_locked" })
+{
+	struct percpu_scene *scene = across_scene(sim);
+
+	SIM_CHECK(percpu_has_last_map(scene, (char *)scene->small[0] + ACROSS));
+	sim_cpu(sim, 0, gives_across, scene);
+	sim_cpu(sim, 1, percpu_moves_the_last_map, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }

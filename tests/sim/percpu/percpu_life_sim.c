@@ -453,3 +453,20 @@ SIM_TEST(percpu_variable_of_an_unloaded_library_is_freed_once,
 	sim_run(sim);
 	check_u64_eq(quire_verify(quire_default()), 0);
 }
+
+/* When libraries were unloaded, a variable that is in use stays, and one that was undefined before is not freed again. */
+SIM_TEST(percpu_variable_in_use_outlives_other_libraries,
+	 .enters = { "variables_collect", "quire_percpu_undefine" })
+{
+	struct variables_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_percpu_variable used = variable_of(scene, 2);
+
+	quire_percpu_define(&used);
+	defines_and_undefines(scene, 0);
+	quire_default()->percpu->variables.unloaded_nr = 1; /* not what the machine says */
+	sim_cpu(sim, 0, defines_and_undefines_second, scene);
+	sim_run(sim);
+	check_u64_eq(quire_percpu_bytes(quire_default(), scene->pointer[2]), sizeof(uint64_t));
+	quire_percpu_undefine(&used);
+	check_u64_eq(quire_verify(quire_default()), 0);
+}

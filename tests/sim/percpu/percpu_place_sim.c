@@ -213,3 +213,20 @@ SIM_TEST(percpu_failed_search_is_repeated_after_a_free, .cpus_nr = 1,
 {
 	run_alone(sim, full_scene(sim), frees_one_and_takes_it);
 }
+
+/* ---- objects of 4 bytes ---- */
+
+static void takes_a_four(void *arg)
+{
+	percpu_take(arg, 4, 0);
+}
+
+/* The page that took the last object of 4 bytes is full: the next begins another. */
+SIM_TEST(percpu_full_page_of_fours_is_left, .cpus_nr = 1, .enters = { "placement_fours_locked" })
+{
+	struct percpu_scene *scene = empty_scene(sim);
+
+	for (unsigned i = 0; i < PAGE_BYTES / 4; i++)
+		percpu_take(scene, 4, 0);
+	run_alone(sim, scene, takes_a_four);
+}

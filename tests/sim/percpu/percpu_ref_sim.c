@@ -259,6 +259,39 @@ SIM_TEST(percpu_ref_without_number, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	check_end(scene);
 }
 
+static void takes_here_and_drops_without_number(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_get(&scene->ref);
+	sim_without_number(SIM_NO_NUMBER);
+	use(scene);
+	quire_percpu_ref_put(&scene->ref);
+	sim_without_number(SIM_NUMBER);
+}
+
+static void switch_to_percpu(void *arg)
+{
+	struct ref_scene *scene = arg;
+
+	quire_percpu_ref_switch_to_percpu(&scene->ref);
+}
+
+/* A reference that is already taken on a slot may be dropped from the word: the owner's must not seem to be the last. */
+SIM_TEST(percpu_ref_switch_back_against_put, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "to_percpu_locked" })
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	quire_percpu_ref_switch_to_atomic(&scene->ref);
+	sim_cpu(sim, 0, takes_here_and_drops_without_number, scene);
+	sim_cpu(sim, 1, switch_to_percpu, scene);
+	sim_run(sim);
+	check_u64_eq(scene->released, 0);
+	quire_percpu_ref_kill(&scene->ref);
+	check_end(scene);
+}
+
 static void fork_then_kill(void *arg)
 {
 	struct ref_scene *scene = arg;

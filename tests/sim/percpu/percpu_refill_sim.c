@@ -494,6 +494,30 @@ SIM_TEST(percpu_page_freed_while_the_next_ones_map_is_hidden, .model = SIM_PSO, 
 	check_u64_eq(stacks_held(&pc->stacks, &pc->cpu[0].door, CACHE_SMALL_NR + 1), 0);
 }
 
+static void frees_page_1(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	quire_free_percpu(scene->q, scene->object[1]);
+}
+
+/* The next page's map is replaced by that of a page where an object goes on: whoever reads a word of this one sees
+ * that it is no longer the next page's. */
+SIM_TEST(percpu_page_freed_while_the_next_ones_map_moves, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_give_locked", "push_pages" })
+{
+	struct percpu_scene *scene = pages_scene(sim);
+
+	SIM_CHECK((char *)scene->object[2] == (char *)scene->object[1] + PAGE_BYTES);
+	scene->small[0] = percpu_take(scene, 2 * (size_t)PAGE_BYTES, 0);
+	SIM_CHECK(percpu_has_last_map(scene, (char *)scene->small[0] + PAGE_BYTES));
+	scene->live--;
+	sim_cpu(sim, 0, frees_page_1, scene);
+	sim_cpu(sim, 1, percpu_moves_the_last_map, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
 /* A page is freed while the next one is, and is used again: the first must not be taken for two pages. */
 SIM_TEST(percpu_pages_freed_side_by_side, .explore = SIM_ALL_SCHEDULES, .preempt_max = 3,
 	 .events = SIM_MEMORY)
@@ -527,6 +551,32 @@ SIM_TEST(percpu_pages_meet_a_moving_map, .explore = SIM_ALL_SCHEDULES, .preempt_
 	SIM_CHECK((uintptr_t)scene->small[0] % PAGE_BYTES == 0);
 	sim_cpu(sim, 0, gives_two_pages, scene);
 	sim_cpu(sim, 1, percpu_empties_a_page_and_fills_another, scene);
+	sim_run(sim);
+	percpu_scene_check(scene);
+}
+
+#define ODD_BYTES (2 * PAGE_BYTES - 512)
+
+static void frees_an_odd_one(void *arg)
+{
+	struct percpu_scene *scene = arg;
+
+	quire_free_percpu(scene->q, scene->small[0]);
+}
+
+/* The end of an object's second page is another's: that it begins there is not read in the words where the map was
+ * before. */
+SIM_TEST(percpu_odd_pages_meet_a_map_that_moved, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_give_locked", "push_pages" })
+{
+	struct percpu_scene *scene = pages_scene(sim);
+
+	scene->small[0] = quire_alloc_percpu(scene->q, ODD_BYTES, PAGE_BYTES, 0);
+	scene->small[1] = percpu_take(scene, 512, 0);
+	SIM_CHECK((char *)scene->small[1] == (char *)scene->small[0] + ODD_BYTES);
+	SIM_CHECK(percpu_has_last_map(scene, scene->small[1]));
+	sim_cpu(sim, 0, frees_an_odd_one, scene);
+	sim_cpu(sim, 1, percpu_moves_the_last_map, scene);
 	sim_run(sim);
 	percpu_scene_check(scene);
 }

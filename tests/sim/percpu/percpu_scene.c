@@ -2,6 +2,7 @@
 #include "sim/percpu/percpu_scene.h"
 
 #include "percpu/cache.h"
+#include "percpu/map.h"
 
 /* Copies are looked at in their first and last words: each access is a step of the schedule. */
 static void fill(struct percpu_scene *scene, void *ptr, size_t bytes, uint32_t value)
@@ -201,4 +202,24 @@ void percpu_empties_a_page_and_fills_another(void *arg)
 
 	percpu_give(scene, scene->object[2], PAGE_BYTES);
 	percpu_take(scene, 64, QUIRE_NOWAIT);
+}
+
+bool percpu_has_last_map(const struct percpu_scene *scene, const void *ptr)
+{
+	const struct percpu *pc = scene->pc;
+
+	return pc->map_page[pc->maps_nr - 1] == place_page(pc, place_of(pc, ptr));
+}
+
+void percpu_moves_the_last_map(void *arg)
+{
+	const struct percpu_scene *scene = arg;
+	struct percpu *pc = scene->pc;
+	uint32_t granule = place_granule(place_of(pc, scene->object[2]));
+	lock_token token = lock_acquire(&pc->lock);
+
+	map_give_locked(pc, granule_page(pc, granule));
+	map_take_locked(pc, granule_page(pc, granule));
+	map_set(pc, granule, granule + page_granules(pc), true);
+	lock_release(&pc->lock, token);
 }

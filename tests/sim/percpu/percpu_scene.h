@@ -59,9 +59,14 @@ struct percpu_scene *percpu_scene_make_warm(struct sim *sim);
 /* Opens this CPU's stack of a size. */
 void percpu_open_stack(struct percpu *pc, uint32_t granules);
 
+/* Is it the page of this address whose map is the last? */
+bool percpu_has_last_map(const struct percpu_scene *scene, const void *ptr);
+
 /* Tasks of several files. */
 void percpu_drains(void *arg);
 /* The map of the emptied page moves into another's place. */
 void percpu_empties_a_page_and_fills_another(void *arg);
+/* The last map moves into the place of object[2]'s, which gets a new one where the last was. */
+void percpu_moves_the_last_map(void *arg);
 
 #endif
