@@ -262,6 +262,27 @@ SIM_TEST(percpu_counter_estimate_is_the_sum, .explore = SIM_ALL_SCHEDULES, .pree
 	check_u64_eq(quire_percpu_counter_read(&scene->counter), 106);
 }
 
+static void count_five(void *arg)
+{
+	struct ops_scene *scene = arg;
+
+	quire_percpu_counter_add_batch(&scene->counter, 5, 1);
+}
+
+/* A thread that was moved after its add tells what the total was then, after another has told more: with what it
+ * takes back it sees that total, and tells again. */
+SIM_TEST(percpu_counter_add_told_late_is_made_good, .model = SIM_ARM, .events = SIM_MIGRATE,
+	 .enters = { "percpu/counter.c:tell" })
+{
+	struct ops_scene *scene = counter_scene(sim, 100);
+
+	sim_cpu(sim, 0, count_five, scene);
+	sim_cpu(sim, 0, count_five, scene);
+	sim_run(sim);
+	check_u64_eq(quire_percpu_counter_sum(&scene->counter), 110);
+	check_u64_eq(quire_percpu_counter_read(&scene->counter), 110);
+}
+
 static void count_up(void *arg)
 {
 	struct ops_scene *scene = arg;
