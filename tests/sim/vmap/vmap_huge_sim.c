@@ -246,20 +246,6 @@ static void check_kinds(const struct vmap_scene *scene, const char *area, uint32
 		check_u64_eq(kind_of(scene, area + ((size_t)page << 12)), kind);
 }
 
-static char *takes_at(struct vmap_scene *scene, uint32_t page, uint32_t pages, unsigned flags)
-{
-	const struct quire_vmalloc_options here =
-		QUIRE_VMALLOC_OPTIONS_INIT(.start = scene->v->base + ((size_t)page << 12),
-					   .end = scene->v->base + ((size_t)(page + pages) << 12),
-					   .flags = flags);
-	char *addr = quire_vmalloc_with(scene->q, (size_t)pages << 12, &here);
-
-	SIM_CHECK(addr == here.start);
-	sim_own(addr, (size_t)pages << 12);
-	scene->held_areas++;
-	return addr;
-}
-
 static void run_alone(struct sim *sim, struct vmap_scene *scene, void (*body)(void *))
 {
 	sim_cpu(sim, 0, body, scene);
@@ -284,6 +270,39 @@ SIM_TEST(large_area_is_advised_to_its_end, .cpus_nr = 1, .explore = SIM_ALL_SCHE
 	 .preempt_max = 1, .enters = { "covered_pages" })
 {
 	run_alone(sim, scene_of_regions(sim, QUIRE_AUTO, QUIRE_OFF), takes_with_half_a_section);
+}
+
+static void takes_one_page_of_the_middle_region(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	struct dense *middle = &scene->v->dense[REGION_MIDDLE];
+	char *much = quire_vmalloc(scene->q, (size_t)10 * scene->v->block_pages << 16, 0), *one;
+
+	middle->witness_pages = 0;
+	middle->was_dense = true;
+	middle->until_probe = 8;
+	one = quire_vmalloc(scene->q, (size_t)1 << 16, 0);
+	SIM_CHECK(much != NULL && one != NULL);
+	check_u64_eq(kind_of(scene, one), HUGE_ADVISED);
+	quire_vfree(scene->q, one);
+	quire_vfree(scene->q, much);
+}
+
+/* Other areas will fill the section, where so much is in use, although this one's guard is as large as it is. */
+SIM_TEST(area_of_a_page_of_64k_is_advised_for_its_neighbours, .cpus_nr = 1, .page_shift = 16,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "covered_pages" })
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(64) << 20, .thp = QUIRE_AUTO,
+				   .vmap_span_bytes = UINT64_C(128) << 20,
+				   .worker = QUIRE_WORKER_OFF, .cache = QUIRE_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	quire_vfree(scene->q, quire_vmalloc(scene->q, 1, 0));
+	quire_vmap_purge(scene->q);
+	scene->v = scene->q->vmap;
+	run_alone(sim, scene, takes_one_page_of_the_middle_region);
 }
 
 static void takes_one_to_be_written(void *arg)
@@ -337,7 +356,7 @@ static void grows_into_the_middle_region(void *arg)
 {
 	struct vmap_scene *scene = arg;
 	uint32_t middle = scene->v->region_start[REGION_MIDDLE];
-	char *area = takes_at(scene, middle - 512, 512, 0);
+	char *area = vtake_at(scene, middle - 512, 512, 0);
 
 	grows_full(scene, area);
 	check_u64_eq(kind_of(scene, area + ((size_t)512 << 12)), HUGE_PLAIN);
@@ -364,6 +383,9 @@ static void uses_three_again(void *arg)
 	struct dense *large = large_ones(scene);
 
 	vmap_scene_fill(scene, 3, LARGE_PAGES);
+	uses_again(scene,
+		   2); /* the witness, which nobody looks at while nothing would be advised */
+	check_u64_eq(large->witness_pages, LARGE_PAGES);
 	large->was_dense = true;
 	large->witness_start = page_at(scene->v, scene->area[1]);
 	large->witness_pages = LARGE_PAGES;
@@ -407,11 +429,11 @@ static void uses_some_of_the_middle_region_again(void *arg)
 {
 	struct vmap_scene *scene = arg;
 	uint32_t middle = scene->v->region_start[REGION_MIDDLE];
-	char *area = takes_at(scene, middle, LARGE_PAGES, 0);
+	char *area = vtake_at(scene, middle, LARGE_PAGES, 0);
 
 	vgive(scene, area, LARGE_PAGES);
 	check_u64_eq(purge_rescue(scene->v, 1), 1);
-	takes_at(scene, middle, LARGE_PAGES, QUIRE_ZERO);
+	vtake_at(scene, middle, LARGE_PAGES, QUIRE_ZERO);
 	check_kinds(scene, area, LARGE_PAGES, HUGE_PLAIN);
 }
 

@@ -63,6 +63,20 @@ SIM_TEST(free_of_a_foreign_area_is_seen, .cpus_nr = 1, .enters = { "vmap_check_f
 	misuses(sim, frees_beyond_the_span);
 }
 
+/* 16 TiB above: cut to 32 bits, the number of its page is that of the area. */
+static void frees_far_above(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	quire_vfree(scene->q, scene->area[0] + ((size_t)1 << 44));
+}
+
+SIM_TEST(free_far_above_an_area_is_seen, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "vmap_check_free" })
+{
+	misuses(sim, frees_far_above);
+}
+
 static void frees_as_an_alias(void *arg)
 {
 	struct vmap_scene *scene = arg;

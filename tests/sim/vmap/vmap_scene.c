@@ -69,6 +69,21 @@ char *vtake(struct vmap_scene *scene, uint32_t pages, unsigned flags)
 	return addr;
 }
 
+char *vtake_at(struct vmap_scene *scene, uint32_t page, uint32_t pages, unsigned flags)
+{
+	char *base = scene->q->vmap->base;
+	const struct quire_vmalloc_options here =
+		QUIRE_VMALLOC_OPTIONS_INIT(.start = base + ((size_t)page << PAGE_SHIFT),
+					   .end = base + ((size_t)(page + pages) << PAGE_SHIFT),
+					   .flags = flags);
+	char *addr = quire_vmalloc_with(scene->q, (size_t)pages << PAGE_SHIFT, &here);
+
+	SIM_CHECK(addr == here.start);
+	sim_own(addr, (size_t)pages << PAGE_SHIFT);
+	fetch_add_relaxed(&scene->held_areas, 1); /* read at the end */
+	return addr;
+}
+
 void vgive(struct vmap_scene *scene, char *addr, uint32_t pages)
 {
 	if (addr == NULL)

@@ -44,6 +44,8 @@ struct vmap_scene *vmap_scene_make_lazy(struct sim *sim);
 struct vmap_scene *vmap_scene_make_cached(struct sim *sim);
 /* An area for a task; counted, and owned by it.  NULL is counted as refused. */
 char *vtake(struct vmap_scene *scene, uint32_t pages, unsigned flags);
+/* The same at a given page of the span; it is not refused. */
+char *vtake_at(struct vmap_scene *scene, uint32_t page, uint32_t pages, unsigned flags);
 void vgive(struct vmap_scene *scene, char *addr, uint32_t pages);
 /* Takes area[i] of pages[i] pages each, for the first @nr. */
 void vmap_scene_fill(struct vmap_scene *scene, unsigned nr, uint32_t pages);

@@ -310,19 +310,6 @@ SIM_TEST(vmalloc_while_what_lies_before_it_is_pooled, .explore = SIM_ALL_SCHEDUL
 	vmap_scene_check(scene);
 }
 
-static char *takes_at(struct vmap_scene *scene, uint32_t page, uint32_t pages)
-{
-	const struct quire_vmalloc_options here =
-		QUIRE_VMALLOC_OPTIONS_INIT(.start = page_of(scene, page),
-					   .end = page_of(scene, page + pages));
-	char *addr = quire_vmalloc_with(scene->q, pages * PAGE, &here);
-
-	SIM_CHECK(addr == page_of(scene, page));
-	sim_own(addr, pages * PAGE);
-	scene->held_areas++;
-	return addr;
-}
-
 static void takes_seventeen(void *arg)
 {
 	struct vmap_scene *scene = arg;
@@ -336,9 +323,9 @@ SIM_TEST(area_that_needs_no_free_page_does_not_reach_into_them, .cpus_nr = 1,
 	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "pooled_before" })
 {
 	struct vmap_scene *scene = vmap_scene_make_cached(sim);
-	char *pooled = takes_at(scene, 0, 19), *free = takes_at(scene, 19, 18);
+	char *pooled = vtake_at(scene, 0, 19, 0), *free = vtake_at(scene, 19, 18, 0);
 
-	takes_at(scene, 37, SPAN_PAGES - 37);
+	vtake_at(scene, 37, SPAN_PAGES - 37, 0);
 	vgive(scene, free, 18);
 	quire_vmap_purge(scene->q);
 	vgive(scene, pooled, 19);
@@ -454,7 +441,7 @@ static void grows_beside_a_free_area(struct sim *sim, unsigned i)
 	if (i == 2) { /* half of it, which is not enough */
 		vmap_scene_give(scene, 2);
 		quire_vmap_purge(scene->q);
-		scene->area[2] = takes_at(scene, 10, 2);
+		scene->area[2] = vtake_at(scene, 10, 2, 0);
 	} else {
 		vmap_scene_give(scene, i);
 		quire_vmap_purge(scene->q);

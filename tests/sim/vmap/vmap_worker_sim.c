@@ -9,6 +9,7 @@
 
 #include "instance/worker.h"
 #include "machine/clock.h"
+#include "page/pages.h"
 #include "sim/vmap/vmap_scene.h"
 #include "vmap/decay.h"
 
@@ -182,6 +183,72 @@ SIM_TEST(vfree_during_the_workers_visit, .enters = { "decay_tick", "turn" })
 SIM_TEST(lazy_vfree_during_the_workers_visit, .enters = { "decay_tick", "turn" })
 {
 	against_a_visit(sim, QUIRE_OFF);
+}
+
+/* ---- whether there is a thread to come --------------------------------------------------------------- */
+
+/* An area is cached, which is worth no thread, and a visit is due. */
+static struct vmap_scene *scene_without_thread(struct sim *sim)
+{
+	struct vmap_scene *scene = sim_zalloc(sim, sizeof(*scene));
+	const struct quire_options options =
+		QUIRE_OPTIONS_INIT(.limit_bytes = UINT64_C(8) << 20, .thp = QUIRE_OFF,
+				   .vmap_span_bytes = (uint64_t)SPAN_PAGES << 12,
+				   .worker = QUIRE_WORKER_THREAD, .guard = QUIRE_GUARD_OFF);
+
+	check_u64_eq(quire_create(&options, &scene->q), 0);
+	vmap_scene_fill(scene, 2, 4);
+	vmap_scene_give(scene, 1);
+	scene->v = scene->q->vmap;
+	SIM_CHECK(scene->q->work.due_ns < WORK_EXIT);
+	check_u64_eq(scene->q->work.state, 0);
+	return scene;
+}
+
+static void takes_it_again_later(void *arg)
+{
+	sim_pass_ns(SECOND_NS);
+	SIM_CHECK(vtake(arg, 4, QUIRE_ZERO) == ((struct vmap_scene *)arg)->area[1]);
+}
+
+/* Callers look at the clock only where there can be no thread. */
+SIM_TEST(area_that_is_cached_starts_no_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "vmap_alloc_range", "cpu_take" })
+{
+	struct vmap_scene *scene = scene_without_thread(sim);
+
+	sim_cpu(sim, 0, takes_it_again_later, scene);
+	sim_run(sim);
+	check_u64_eq(scene->q->work.state, 0);
+	vmap_scene_check(scene);
+}
+
+/* It may have ended by the end, since nothing is left to do. */
+static void check_worker_came(struct sim *sim, void (*body)(void *))
+{
+	struct vmap_scene *scene = scene_without_thread(sim);
+
+	cpu_drain(scene->v, 0); /* frees to a warm stack do not look */
+	pages_of(scene->q)->worth_pages = 1;
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	SIM_CHECK(scene->q->work.state != 0 || scene->q->work.due_ns >= WORK_EXIT);
+	vmap_scene_check(scene);
+}
+
+static void takes_ten(void *arg)
+{
+	vtake(arg, 10, 0);
+}
+
+SIM_TEST(area_that_is_taken_starts_the_worker, .cpus_nr = 1, .enters = { "is_worth_a_worker" })
+{
+	check_worker_came(sim, takes_ten);
+}
+
+SIM_TEST(area_that_is_freed_starts_the_worker, .cpus_nr = 1, .enters = { "is_worth_a_worker" })
+{
+	check_worker_came(sim, frees_first);
 }
 
 /* ---- when the next visit is due ---------------------------------------------------------------------- */
