@@ -93,35 +93,6 @@ SIM_TEST(percpu_deferred_bits_are_taken_at_once, .explore = SIM_ALL_SCHEDULES, .
 	percpu_scene_check(holder.scene);
 }
 
-static void takes_deferred_and_uses_them(void *arg)
-{
-	struct holder *holder = arg;
-
-	percpu_take_deferred(holder->scene->pc);
-	percpu_take(holder->scene, 8, 0);
-	percpu_take(holder->scene, 8, 0);
-}
-
-/* A bit that is found before its free was announced is a free like another: what the object's last user did comes
- * before what the next one does. */
-SIM_TEST(percpu_deferred_object_is_used_again, .events = SIM_RACE | SIM_TRYFAIL,
-	 .enters = { "percpu/free.c:defer", "take_chunk" })
-{
-	struct holder holder = { .scene = percpu_scene_make(sim, false) };
-	lock_token token;
-
-	lock_init(&holder.lock, RANK_PERCPU_CPU);
-	for (unsigned i = 0; i < 2; i++)
-		holder.scene->small[i] = percpu_take(holder.scene, 8, 0);
-	token = lock_acquire(&holder.scene->pc->lock);
-	percpu_give(holder.scene, holder.scene->small[holder.next++], 8);
-	lock_release(&holder.scene->pc->lock, token);
-	sim_cpu(sim, 0, gives_while_holding, &holder);
-	sim_cpu(sim, 1, takes_deferred_and_uses_them, &holder);
-	sim_run(sim);
-	percpu_scene_check(holder.scene);
-}
-
 static void gives_small_0_locked(void *arg)
 {
 	struct percpu_scene *scene = arg;
@@ -170,6 +141,44 @@ static void gives_a_page_of_chunk_1(struct percpu_scene *scene)
 
 	percpu_give(scene, scene->object[20], PAGE_BYTES);
 	lock_release(&scene->pc->lock, token);
+}
+
+static void gives_page_9(void *arg)
+{
+	struct holder *holder = arg;
+	lock_token token = lock_acquire(&holder->lock);
+
+	percpu_give(holder->scene, holder->scene->object[9], PAGE_BYTES);
+	lock_release(&holder->lock, token);
+}
+
+/* QUIRE_NOLOCK: these do not take in what was deferred, or its announcement would order the two users. */
+static void takes_deferred_and_uses_them(void *arg)
+{
+	struct holder *holder = arg;
+
+	percpu_take_deferred(holder->scene->pc);
+	percpu_take(holder->scene, PAGE_BYTES, QUIRE_NOLOCK);
+	percpu_take(holder->scene, PAGE_BYTES, QUIRE_NOLOCK);
+}
+
+/* A bit that is found before its free was announced is a free like another: what the object's last user did comes
+ * before what the next one does.  Another free of its chunk was announced, and the search comes to the bit soon. */
+SIM_TEST(percpu_deferred_object_is_used_again, .events = SIM_RACE | SIM_TRYFAIL,
+	 .enters = { "percpu/free.c:defer", "take_chunk" })
+{
+	struct holder holder = { .scene = percpu_scene_make(sim, false) };
+	struct percpu_scene *scene = holder.scene;
+
+	lock_init(&holder.lock, RANK_PERCPU_CPU);
+	while (scene->pc->empty_pages != 0)
+		percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC);
+	gives_a_page_of_chunk_1(scene);
+	SIM_CHECK(place_chunk(scene->pc, place_of(scene->pc, scene->object[9])) == 1);
+	sim_cpu(sim, 0, gives_page_9, &holder);
+	sim_cpu(sim, 1, takes_deferred_and_uses_them, &holder);
+	sim_run(sim);
+	percpu_scene_check(scene);
 }
 
 static void takes_small(void *arg)
