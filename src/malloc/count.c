@@ -13,12 +13,15 @@
 
 void malloc_count_class(unsigned class, struct malloc_count *count)
 {
-	struct slabs *s = malloc_heap.slabs;
 	struct objects_count objects;
+	struct slabs *s;
 	uint64_t idle;
 
 	*count = (struct malloc_count){ .blocks = 0 };
-	if (s == NULL || !load_acquire(&s->ready[class])) /* pairs with class_make() */
+	if (!malloc_is_ready())
+		return;
+	s = malloc_heap.slabs;
+	if (!load_acquire(&s->ready[class])) /* pairs with class_make() */
 		return;
 	objects_count(s, class, &objects);
 	idle = objects.free + sheaves_count(s, class) + hardened_waiting(s, class);

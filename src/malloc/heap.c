@@ -155,7 +155,8 @@ static struct quire *make_instance(void)
 
 /* ---- making ---- */
 
-/* Pairs with their loads: whoever finds these limits finds the rest. */
+/* Pairs with their loads: whoever finds these limits finds the rest.  The loads are relaxed: only x86, where each is an acquire, has
+ * lean sequences, and elsewhere these refuse whatever is found. */
 void malloc_open_fast_paths(void)
 {
 	struct malloc_heap *h = &malloc_heap;
@@ -323,6 +324,11 @@ static bool make(void)
 	return true;
 }
 
+bool malloc_is_ready(void)
+{
+	return load_acquire(&malloc_heap.state) == HEAP_READY; /* pairs with begin() */
+}
+
 static bool begin(bool may_begin)
 {
 	uint64_t state = load_acquire(&malloc_heap.state); /* pairs with the store below */
@@ -333,7 +339,7 @@ static bool begin(bool may_begin)
 	if (!may_begin || state != HEAP_NONE)
 		return false;
 	if (!cas_acquire(&malloc_heap.state, &state, process_thread()))
-		return state == HEAP_READY;
+		return malloc_is_ready(); /* what a failed swap finds it does not acquire */
 	error = process_errno();
 	state = make() ? HEAP_READY : HEAP_NONE;
 	store_release(&malloc_heap.state, state);
@@ -343,8 +349,7 @@ static bool begin(bool may_begin)
 
 bool malloc_begin(void)
 {
-	/* Pairs with the store above. */
-	return load_acquire(&malloc_heap.state) == HEAP_READY || begin(malloc_is_bound());
+	return malloc_is_ready() || begin(malloc_is_bound());
 }
 
 bool malloc_begin_waiting(void)
@@ -419,7 +424,7 @@ size_t malloc_give_back(void)
 
 void malloc_end(void)
 {
-	if (load_acquire(&malloc_heap.state) != HEAP_READY) /* pairs with begin() */
+	if (!malloc_is_ready())
 		return;
 	profile_file_end();
 	if (malloc_heap.modes & MALLOC_DEBUG)
@@ -428,6 +433,6 @@ void malloc_end(void)
 
 void malloc_retire_worker(void)
 {
-	if (load_acquire(&malloc_heap.state) == HEAP_READY) /* pairs with begin() */
+	if (malloc_is_ready())
 		worker_retire(malloc_heap.q);
 }

@@ -34,7 +34,7 @@ struct totals {
 static void totals_read(struct totals *t)
 {
 	*t = (struct totals){ .are_there = false };
-	if (malloc_heap.q != NULL)
+	if (malloc_is_ready())
 		t->are_there = figures_read(malloc_heap.q, &t->values) == 0;
 	if (!t->are_there)
 		t->values = (struct figure_values){ .page = QUIRE_PAGE_STAT_INIT };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* malloc_heap_sim.c - the heap: who makes it, what serves meanwhile, and the cold paths of calls and handlers */
+#include "machine/work.h"
 #include "sim/malloc/malloc_scene.h"
+#include "stat/figures.h"
 
 #define CONF  "limit:8m,worker:off,thp:off"
 #define SMALL 64u
@@ -105,6 +107,70 @@ SIM_TEST(malloc_heap_is_tried_again, .cpus_nr = 1, .events = SIM_REFUSE, .refusa
 	SIM_CHECK(malloc_begin());
 	scene_keep(scene, 2, block_take(scene, LARGE));
 	SIM_CHECK(scene->block[2].words != NULL);
+	malloc_scene_end(scene);
+}
+
+static void calls_twice(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	uint32_t place = fetch_add_relaxed(&scene->turn, 2); /* its own two */
+
+	scene_keep(scene, place, block_take(scene, SMALL));
+	scene_keep(scene, place + 1, block_take(scene, SMALL));
+}
+
+/* And whoever makes it then has what another thread left that tried before. */
+SIM_TEST(malloc_heap_is_tried_again_by_another, .events = SIM_REFUSE, .refusals = 1,
+	 .enters = { "malloc/heap.c:make" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	sim_cpu(sim, 0, calls_twice, scene);
+	sim_cpu(sim, 1, calls_twice, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void begins(void *arg)
+{
+	(void)arg;
+	/* Whoever was told that it is ready goes through the layer. */
+	SIM_CHECK(!malloc_begin() || load_acquire(&malloc_heap.layer) != NULL);
+}
+
+/* A thread that finds the heap made as it is about to make it itself has it whole, also if loads are late. */
+SIM_TEST(malloc_heap_is_found_by_a_late_maker, .cpus_nr = 3, .model = SIM_ARM,
+	 .enters = { "malloc/heap.c:make" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	for (unsigned cpu = 0; cpu < 3; cpu++)
+		sim_cpu(sim, cpu, begins, scene);
+	sim_run(sim);
+	SIM_CHECK(malloc_begin());
+	malloc_scene_end(scene);
+}
+
+static void reads_figures(void *arg)
+{
+	struct figure_values values = { .vmap = QUIRE_VMAP_STAT_INIT,
+					.slab = QUIRE_SLAB_STAT_INIT };
+	struct malloc_count small, class;
+
+	(void)arg;
+	malloc_count_small(&values, &small);
+	malloc_count_class(malloc_table_class(table_place(SMALL)), &class);
+	SIM_CHECK(malloc_is_ready() || class.bytes + class.free_bytes == 0);
+}
+
+/* Who reads figures while another thread makes the heap, and its first class, finds none of both or the whole. */
+SIM_TEST(malloc_figures_beside_the_first_call, .enters = { "malloc_count_class", "sampled_count" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF ",sample:2");
+
+	sim_cpu(sim, 0, first_call, scene);
+	sim_cpu(sim, 1, reads_figures, scene);
+	sim_run(sim);
 	malloc_scene_end(scene);
 }
 
@@ -402,6 +468,32 @@ SIM_TEST(malloc_large_blocks_beside_an_area_are_areas, .cpus_nr = 1, .explore = 
 	malloc_scene_end(scene);
 }
 
+static void frees_the_run(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	block_give(scene, &scene->block[0]);
+}
+
+static void takes_an_area(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	scene_keep(scene, 1, block_take(scene, AREA));
+}
+
+/* What is among the pages is looked for among the areas, too, as soon as there are some. */
+SIM_TEST(malloc_run_is_freed_beside_the_first_area, .enters = { "areas_around" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	scene_keep(scene, 0, block_take(scene, RUN));
+	sim_cpu(sim, 0, frees_the_run, scene);
+	sim_cpu(sim, 1, takes_an_area, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
 /* ---- classes and the end ---- */
 
 static void asks_for_classes(void *arg)
@@ -415,6 +507,7 @@ static void asks_for_classes(void *arg)
 	SIM_CHECK(!malloc_class_made(unused, QUIRE_NOLOCK));
 	malloc_count_class(class, &count);
 	check_u64_eq(count.blocks, 1);
+	check_u64_eq(count.bytes, SMALL);
 	malloc_count_class(unused, &count);
 	check_u64_eq(count.blocks, 0);
 }
@@ -445,6 +538,26 @@ SIM_TEST(malloc_end_beside_the_first_call, .enters = { "malloc_end", "malloc_ret
 
 	sim_cpu(sim, 0, ends, scene);
 	sim_cpu(sim, 1, first_call, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void leaves_the_work_to_calls(void *arg)
+{
+	(void)arg;
+	SIM_CHECK(!work_needs_callers(&malloc_heap.q->work));
+	malloc_retire_worker();
+	SIM_CHECK(work_needs_callers(&malloc_heap.q->work));
+}
+
+/* The worker's thread ends with the process's first one. */
+SIM_TEST(malloc_worker_ends_with_the_first_thread, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "malloc_retire_worker" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, "limit:8m,thp:off");
+
+	SIM_CHECK(malloc_begin());
+	sim_cpu(sim, 0, leaves_the_work_to_calls, scene);
 	sim_run(sim);
 	malloc_scene_end(scene);
 }
