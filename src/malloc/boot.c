@@ -59,7 +59,7 @@ void *boot_alloc(size_t bytes, size_t align)
 		begin = ((base + end + sizeof(struct mark) + align - 1) & ~(align - 1)) - base;
 		if (begin > ARENA_BYTES || bytes > ARENA_BYTES - begin)
 			return NULL;
-	} while (!cas_acq_rel(&arena.end, &end, begin + bytes)); /* pairs with boot_free() */
+	} while (!cas_acquire(&arena.end, &end, begin + bytes)); /* pairs with boot_free() */
 	clear(arena.bytes + begin, bytes);
 	*mark_of(arena.bytes + begin) = (struct mark){ .kind = MARK, .bytes = bytes };
 	return arena.bytes + begin;
@@ -87,5 +87,5 @@ void boot_free(void *block)
 
 	store_relaxed(&mark_of(block)->kind, 0u); /* a second free of it may look */
 	/* Pairs with boot_alloc(): whoever cuts the bytes again writes after this store. */
-	(void)cas_acq_rel(&arena.end, &end, begin - sizeof(struct mark));
+	(void)cas_release(&arena.end, &end, begin - sizeof(struct mark));
 }

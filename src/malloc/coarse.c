@@ -88,7 +88,7 @@ static bool is_large(const struct malloc_coarse *coarse, unsigned class)
 	const struct slabs *s = coarse->slabs;
 
 	return class > 1 && is_host(coarse, class, class - 1) &&
-	       load_acquire(&s->ready[class]) && /* pairs with class_make() */
+	       load_relaxed(&s->ready[class]) && /* a hint, as what it spares */
 	       load_relaxed(&s->class[class].slabs_nr) * slab_records(class) >= HOST_RECORDS;
 }
 

@@ -205,7 +205,7 @@ static bool may_be_larger(const void *block, size_t usable, size_t align, size_t
 
 	if (boot_has(block) || load_relaxed(&malloc_heap.shrink_refused)) /* plain_resize() */
 		return true;
-	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	layer = load_relaxed(&malloc_heap.layer); /* what it says of itself is constant */
 	return !layer->exact && (bytes >= usable / 2 || is_fresh(usable, align, bytes));
 }
 

@@ -47,7 +47,9 @@
 #include "vmap/range.h"
 #include "vmap/vmap.h"
 
+#ifndef WAIT_AREAS
 #define WAIT_AREAS 32u
+#endif
 #define WAIT_BYTES ((size_t)1 << 20) /* of an area; they count as in use */
 
 /* Of a range's mark. */
@@ -205,9 +207,9 @@ static bool release_waiting(void)
 	bool any = false;
 
 	for (unsigned i = 0; i < WAIT_AREAS; i++) {
-		/* Pair with those of other frees. */
-		void *one = exchange_acq_rel(&waiting.chosen[i], (void *)NULL);
-		void *other = exchange_acq_rel(&waiting.queue[i], (void *)NULL);
+		/* Pair with those of wait_or_go(). */
+		void *one = exchange_acquire(&waiting.chosen[i], (void *)NULL);
+		void *other = exchange_acquire(&waiting.queue[i], (void *)NULL);
 
 		any = any || one != NULL || other != NULL;
 		if (one != NULL)
@@ -293,7 +295,7 @@ static void large_free(void *block, const char *function)
 	uint32_t mark = load_relaxed(&r->mark);
 
 	/* Of two frees at once one finds the mark. */
-	if ((mark & MARK_FREED) || !cas_acq_rel(&r->mark, &mark, mark | MARK_FREED))
+	if ((mark & MARK_FREED) || !cas_relaxed(&r->mark, &mark, mark | MARK_FREED))
 		misuse_number("double free", function, block, "pages", r->usable);
 	check_around(v, r, block, function);
 	if (UNLIKELY(malloc_heap.modes & MALLOC_COUNTED))

@@ -379,7 +379,7 @@ static void leave_recording(struct malloc_heap *h)
 
 	if (top == h->layer)
 		return;
-	store_release(&h->layer, top); /* pairs with malloc_free_cold() */
+	store_relaxed(&h->layer, top); /* the child has one thread */
 	h->modes &= ~MALLOC_RECORDED;
 	malloc_open_fast_paths();
 }
@@ -416,7 +416,7 @@ size_t malloc_give_back(void)
 
 	if (!malloc_begin())
 		return 0;
-	layer = load_acquire(&malloc_heap.layer); /* pairs with publish() */
+	layer = load_relaxed(&malloc_heap.layer); /* what it flushes was made with the heap */
 	if (layer->flush != NULL)
 		layer->flush(MALLOC_CALL("malloc_trim"));
 	return quire_release(malloc_heap.q);

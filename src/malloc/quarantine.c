@@ -44,7 +44,8 @@ void *quarantine_take(struct quarantine *q, bool all)
 	       (all || load_relaxed(&q->bytes) > q->most)) {
 		if (!cas_relaxed(&q->out_nr, &place, place + 1))
 			continue;
-		block = exchange_acq_rel(&q->block[place & q->mask], (void *)NULL);
+		/* Pairs with quarantine_put(). */
+		block = exchange_acquire(&q->block[place & q->mask], (void *)NULL);
 		place = load_relaxed(&q->out_nr);
 	}
 	return block;

@@ -160,7 +160,7 @@ static void *take(size_t bytes, size_t align, const struct malloc_call *call)
 	set_bytes(slot, block, bytes, (size_t)(page + sample.page - block));
 	store_relaxed(&slot->block, block); /* read by faults */
 	sampled_note_callers(&slot->allocated, call);
-	store_release(&slot->state, (uint32_t)SLOT_LIVE); /* pairs with check() */
+	store_relaxed(&slot->state, (uint32_t)SLOT_LIVE); /* the block's owner, or misuse, looks */
 	return block;
 }
 

@@ -18,14 +18,16 @@
 #include "base/round.h"
 #include "machine/atomic.h"
 
-#define CHAINS	   ((uint64_t)1 << 14)
+#ifndef TRACES_CHAINS
+#define TRACES_CHAINS ((uint64_t)1 << 14)
+#endif
 #define CHAIN_MAX  256u
 #define UNIT_BYTES 16u /* of traces: a number counts these */
 
 struct traces_head {
-	uint64_t end;		/* atomic: bytes that were given to traces, from the head on */
-	uint64_t lost_nr;	/* atomic */
-	uint32_t chain[CHAINS]; /* atomic */
+	uint64_t end;	  /* atomic: bytes that were given to traces, from the head on */
+	uint64_t lost_nr; /* atomic */
+	uint32_t chain[TRACES_CHAINS]; /* atomic */
 };
 
 #define FIRST_AT ((sizeof(struct traces_head) + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES)
@@ -136,7 +138,7 @@ static uint32_t make(struct traces *traces, const uint64_t *pc, unsigned nr)
 
 uint32_t traces_keep(struct traces *traces, const uint64_t *pc, unsigned nr)
 {
-	uint32_t *chain = &traces->head->chain[hash_of(pc, nr) >> 40 & (CHAINS - 1)];
+	uint32_t *chain = &traces->head->chain[hash_of(pc, nr) >> 40 & (TRACES_CHAINS - 1)];
 	uint32_t head = load_acquire(chain), number; /* pairs with the exchange below */
 
 	CHECK(nr <= TRACE_CALLS_MOST);
@@ -148,14 +150,14 @@ uint32_t traces_keep(struct traces *traces, const uint64_t *pc, unsigned nr)
 		return 0;
 	do
 		traces_at(traces, number)->next = head;
-	while (!cas_acq_rel(chain, &head, number));
+	while (!cas_release(chain, &head, number)); /* pairs with the loads of chains */
 	return number;
 }
 
 void traces_each(const struct traces *traces, void (*call)(struct trace *trace, void *arg),
 		 void *arg)
 {
-	for (uint64_t i = 0; i < CHAINS; i++) {
+	for (uint64_t i = 0; i < TRACES_CHAINS; i++) {
 		/* Pairs with traces_keep(). */
 		uint32_t number = load_acquire(&traces->head->chain[i]);
 
