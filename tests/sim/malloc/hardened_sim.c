@@ -70,6 +70,28 @@ SIM_TEST(malloc_hardened_free_against_a_trim, .events = SIM_MEMORY,
 	malloc_scene_end(scene);
 }
 
+static void frees_three_large_ones(void *arg)
+{
+	struct malloc_scene *scene = arg;
+	uint32_t place = fetch_add_relaxed(&scene->turn, 3); /* its own three */
+
+	for (unsigned i = 0; i < 3; i++)
+		block_give(scene, &scene->block[place + i]);
+}
+
+/* Places where large blocks wait are few here: what one CPU frees the other lets go. */
+SIM_TEST(malloc_hardened_large_blocks_of_two_wait, .events = SIM_MEMORY, .enters = { "wait_or_go" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	for (unsigned i = 0; i < 6; i++)
+		scene_keep(scene, i, block_take(scene, LARGE));
+	sim_cpu(sim, 0, frees_three_large_ones, scene);
+	sim_cpu(sim, 1, frees_three_large_ones, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
 static void handler_calls(void *arg)
 {
 	struct malloc_scene *scene = arg;

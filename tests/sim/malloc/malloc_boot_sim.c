@@ -77,7 +77,7 @@ static void takes_back_twice(void *arg)
 	take_back(&block);
 	sim_end_by("misuse");
 	malloc_free_cold(block.words, "free");
-	sim_fail("scenario", "it was freed twice");
+	sim_fail("misuse unseen", "it was freed twice");
 	(void)arg;
 }
 

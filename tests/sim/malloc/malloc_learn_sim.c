@@ -144,14 +144,17 @@ SIM_TEST(malloc_fork_child_of_a_learner, .explore = SIM_ALL_SCHEDULES, .preempt_
 
 /* ---- the last one ---- */
 
-#define OTHER_BYTES 9216u /* the lowest of the stretch of another class is as hot */
+#define OTHER_BYTES   9216u /* the lowest of the stretch of another class is as hot */
+/* So many that one more class would be worth it, too. */
+#define LAST_SLABS_NR 64u
 
 /* Class @class is said to have grown for the lowest size of its stretch by all that it holds. */
 static void grows_for_the_lowest(struct learn_scene *scene, unsigned class)
 {
 	size_t last = malloc_table_bytes(class) / MALLOC_ALIGN;
 
-	malloc_learn_grown(scene->learn, class, malloc_table_first(scene->table, last), 8);
+	malloc_learn_grown(scene->learn, class, malloc_table_first(scene->table, last),
+			   LAST_SLABS_NR);
 }
 
 static void learns_one(void *arg)
@@ -187,8 +190,9 @@ SIM_TEST(malloc_last_class_is_learnt_by_one, .explore = SIM_ALL_SCHEDULES, .pree
 
 	check_u64_eq((uint64_t)class_make(scene->s, other, malloc_table_bytes(other)), 0);
 	scene->learn->nr = LEARN_MAX - 1;
-	store_relaxed(&scene->s->class[scene->old].slabs_nr, 8u); /* as learn.c must find it */
-	store_relaxed(&scene->s->class[other].slabs_nr, 8u);
+	/* As learn.c must find it. */
+	store_relaxed(&scene->s->class[scene->old].slabs_nr, LAST_SLABS_NR);
+	store_relaxed(&scene->s->class[other].slabs_nr, LAST_SLABS_NR);
 	sim_cpu(sim, 0, learns_one, scene);
 	sim_cpu(sim, 1, learns_another, scene);
 	sim_run(sim);

@@ -215,7 +215,8 @@ bool block_is_sampled(const struct malloc_block *block)
 {
 	struct sampled_place place;
 
-	return load_acquire(&malloc_heap.layer) == &malloc_sampled && /* pairs with publish() */
+	/* The heap is ready, and this layer was there from then on. */
+	return load_relaxed(&malloc_heap.layer) == &malloc_sampled &&
 	       sampled_find(block->words, &place);
 }
 

@@ -16,7 +16,7 @@
 #define SMALL_BYTES	30000u
 #define LARGE_BYTES	200000u	    /* e^-12: hit */
 #define TOO_LARGE_BYTES (32u << 20) /* twice the limit */
-#define SHARED_BYTES	(1u << 20)  /* traces begin behind 64 KiB of chains */
+#define SHARED_BYTES	(1u << 20)
 
 static struct malloc_scene *scene_make(struct sim *sim, unsigned blocks)
 {
@@ -269,6 +269,93 @@ SIM_TEST(profile_begins_beside_frees, .events = SIM_RACE | SIM_MEMORY,
 	scene_end(scene, 1);
 }
 
+static void begins(void *arg)
+{
+	(void)arg;
+	SIM_CHECK(profile_start(ODDS_SHIFT_MIN) == 0);
+}
+
+/* A heap with a block from before the profile, which begins while @body runs. */
+static struct malloc_scene *begins_beside(struct sim *sim, void (*body)(void *arg))
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF "profile:0");
+
+	scene_keep(scene, 0, block_take(scene, LARGE_BYTES));
+	sim_cpu(sim, 0, begins, scene);
+	sim_cpu(sim, 1, body, scene);
+	sim_run(sim);
+	check_fast_paths();
+	return scene;
+}
+
+static void frees_first(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	block_give(scene, &scene->block[0]);
+}
+
+static void asks_for_its_size(void *arg)
+{
+	struct malloc_scene *scene = arg;
+
+	SIM_CHECK(malloc_usable(scene->block[0].words, "malloc_usable_size") >= LARGE_BYTES);
+}
+
+/* Whichever call is the first that finds the layer finds all that it is made of. */
+SIM_TEST(profile_begins_beside_a_free, .enters = { "make_layer", "profile_free" })
+{
+	scene_end(begins_beside(sim, frees_first), 0);
+}
+
+SIM_TEST(profile_begins_beside_a_look, .enters = { "make_layer", "profile_usable" })
+{
+	scene_end(begins_beside(sim, asks_for_its_size), 0);
+}
+
+SIM_TEST(profile_begins_beside_a_resize, .enters = { "make_layer", "profile_resize" })
+{
+	scene_end(begins_beside(sim, grows), 0);
+}
+
+SIM_TEST(profile_begins_beside_an_allocation, .enters = { "make_layer", "profile_alloc" })
+{
+	scene_end(begins_beside(sim, takes_a_large_one), 0);
+}
+
+static void reads_if_it_is_there(void *arg)
+{
+	struct profile_figures sum = { .alloc_blocks = 0 };
+	const struct traces *traces = profile_traces();
+
+	(void)arg;
+	if (traces != NULL)
+		traces_each(traces, add, &sum);
+	check_u64_eq(sum.used_blocks, 0);
+}
+
+SIM_TEST(profile_begins_beside_a_reader, .enters = { "make_layer", "profile_traces" })
+{
+	scene_end(begins_beside(sim, reads_if_it_is_there), 0);
+}
+
+static void reads_all(void *arg)
+{
+	(void)arg;
+	(void)all_figures(); /* compares */
+}
+
+/* The first trace comes into its chain while another thread reads all chains. */
+SIM_TEST(profile_reader_beside_the_first_trace, .enters = { "traces_each", "traces_keep" })
+{
+	struct malloc_scene *scene = scene_make(sim, 0);
+
+	sim_cpu(sim, 0, takes_a_large_one, scene);
+	sim_cpu(sim, 1, reads_all, scene);
+	sim_run(sim);
+	scene_end(scene, 1);
+}
+
 /* A handler's blocks are hit, too, wherever it interrupts. */
 SIM_TEST(profile_beside_a_handler, .cpus_nr = 1, .events = SIM_MEMORY,
 	 .enters = { "profile_alloc", "profile_free" })
@@ -303,12 +390,6 @@ static void begins_in_a_child(void *arg)
 	store_relaxed(&scene->turn, 1); /* read at the end */
 }
 
-static void begins(void *arg)
-{
-	(void)arg;
-	(void)profile_start(ODDS_SHIFT_MIN); /* the child is another process */
-}
-
 /* A child turns it on for the first time, however far another thread of its parent had come with that. */
 SIM_TEST(profile_begins_in_a_child, .events = SIM_MEMORY,
 	 .enters = { "profile_fork_child", "make_layer" })
@@ -317,7 +398,7 @@ SIM_TEST(profile_begins_in_a_child, .events = SIM_MEMORY,
 	struct malloc_block first = block_take(scene, 16);
 
 	block_give(scene, &first);
-	sim_cpu(sim, 0, begins, scene);
+	sim_cpu(sim, 0, begins, scene); /* the child is another process */
 	sim_cpu(sim, 1, begins_in_a_child, scene);
 	sim_run(sim);
 	check_u64_eq(scene->turn, 1);

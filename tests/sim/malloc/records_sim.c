@@ -88,6 +88,7 @@ SIM_TEST(records_of_a_first_area_in_a_child, .enters = { "make_of_areas" })
 
 static void asks_for_no_block(void *arg)
 {
+	make_one(arg);
 	SIM_CHECK(records_at(arg) == NULL);
 }
 
@@ -99,4 +100,34 @@ SIM_TEST(records_have_none_of_foreign_addresses, .cpus_nr = 1, .explore = SIM_AL
 
 	sim_cpu(sim, 0, asks_for_no_block, scene);
 	sim_run(sim);
+}
+
+static void takes_the_first_area(void *arg)
+{
+	SIM_CHECK(malloc_is_area(block_take(arg, AREA_BYTES).words));
+}
+
+static void no_record(const struct record *record, void *arg)
+{
+	(void)arg;
+	sim_fail("check", "nobody made a record, and there is one at %p", (const void *)record);
+}
+
+static void walks(void *arg)
+{
+	(void)arg;
+	records_each(no_record, NULL);
+}
+
+/* A walk finds the areas whole, or none. */
+SIM_TEST(records_walk_beside_the_first_area, .enters = { "beside_each" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+	struct malloc_block first = block_take(scene, sizeof(uint64_t)); /* makes the heap */
+
+	check_u64_eq((uint64_t)records_init(), 0);
+	sim_cpu(sim, 0, takes_the_first_area, scene);
+	sim_cpu(sim, 1, walks, scene);
+	sim_run(sim);
+	block_give(scene, &first);
 }

@@ -210,3 +210,24 @@ SIM_TEST(ring_of_a_late_writer, .enters = { "ring_put", "ring_copy" })
 	SIM_CHECK(scene->ring.lost_nr <= 1);
 	scene_check(scene, 2);
 }
+
+static void spoils_what_was_put(void *arg)
+{
+	struct ring_scene *scene = arg;
+	struct ring_event event;
+
+	put_one(scene);
+	SIM_CHECK(ring_read(scene->slots, 0, &event));
+	store_relaxed(&scene->event[0].bytes, scene->event[0].bytes + 1);
+	SIM_CHECK(!ring_read(scene->slots, 0, &event));
+}
+
+/* What a late writer of the same lap number, 256 laps before, leaves in another's slot is no event. */
+SIM_TEST(ring_of_a_slot_that_two_wrote, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "ring_read", "ring_event_is_whole" })
+{
+	struct ring_scene *scene = scene_make(sim);
+
+	sim_cpu(sim, 0, spoils_what_was_put, scene);
+	sim_run(sim);
+}
