@@ -27,7 +27,6 @@
 #include "machine/atomic.h"
 #include "machine/batch.h"
 #include "machine/lock.h"
-#include "machine/work.h"
 #include "page/depot.h"
 #include "page/free.h"
 #include "page/giveback.h"
@@ -255,13 +254,6 @@ size_t drain_everything(struct pages *p)
 
 /* ---- public ---- */
 
-/* Starts the worker if something is due: the frees that left pages on lists may not have been able to. */
-static void call_worker(struct pages *p)
-{
-	if (load_relaxed(&p->q.work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
-		giveback_ensure_worker(p, 0);
-}
-
 size_t quire_drain_slot(struct quire *q, unsigned slot)
 {
 	struct pages *p = pages_of(q);
@@ -271,7 +263,7 @@ size_t quire_drain_slot(struct quire *q, unsigned slot)
 		return 0;
 	page_take_deferred(p);
 	pages = drain_slots(p, slot, slot + 1);
-	call_worker(p);
+	giveback_call_worker(p); /* the frees that left pages on lists may not have been able to */
 	return pages;
 }
 
@@ -289,7 +281,7 @@ size_t quire_drain_all(struct quire *q)
 	size_t pages = drain_all(p);
 
 	if (!q->dead)
-		call_worker(p);
+		giveback_call_worker(p); /* as above */
 	return pages;
 }
 

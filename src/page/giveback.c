@@ -545,6 +545,12 @@ void giveback_ensure_worker_freed(struct pages *p)
 		worker_ensure_freed(&p->q);
 }
 
+void giveback_call_worker(struct pages *p)
+{
+	if (load_relaxed(&p->q.work.due_ns) < WORK_EXIT) /* a hint: pairs with kicks */
+		giveback_ensure_worker(p, 0);
+}
+
 size_t giveback_everything(struct pages *p)
 {
 	size_t bytes;

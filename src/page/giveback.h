@@ -31,6 +31,8 @@ void giveback_kick(struct pages *p);
  * system's memory that a thread is not worth it. */
 void giveback_ensure_worker(struct pages *p, unsigned flags);
 void giveback_ensure_worker_freed(struct pages *p);
+/* Starts the worker if something is due. */
+void giveback_call_worker(struct pages *p);
 void giveback_init(struct pages *p);
 /* Pages' part of the worker's visit, if it is due: returns when it wants the next, or WORK_IDLE, or
  * WORK_EXIT. */

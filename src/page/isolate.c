@@ -193,7 +193,7 @@ static bool unback_block(struct pages *p, uint32_t block)
 	return is_gone;
 }
 
-/* Undoes take_out_locked(). */
+/* Undoes take_out_locked().  The block counts as having memory, which a visit could give back: nobody knows. */
 static void put_online(struct pages *p, struct zone *zone, uint32_t block)
 {
 	lock_token token;
@@ -205,6 +205,7 @@ static void put_online(struct pages *p, struct zone *zone, uint32_t block)
 	store_relaxed(&zone->online_pages, zone->online_pages + block_pages(p));
 	buddy_whole_add_locked(p, zone, block_frame(p, block), p->pageblock_order, 0);
 	zone_unlock(zone, token);
+	giveback_kick(p);
 }
 
 static void put_offline(struct pages *p, struct zone *zone, uint32_t block)
@@ -266,6 +267,8 @@ int quire_offline_pageblock(struct quire *q, void *addr)
 	mutex_acquire(&p->pcp_disable_mutex);
 	error = offline_locked(p, block);
 	mutex_release(&p->pcp_disable_mutex);
+	if (error)
+		giveback_call_worker(p);
 	return error;
 }
 

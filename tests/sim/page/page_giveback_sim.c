@@ -726,3 +726,33 @@ SIM_TEST(block_is_isolated_by_one, .explore = SIM_ALL_SCHEDULES, .preempt_max = 
 	SIM_CHECK(quire_unisolate_pageblock(scene->q, scene->page[0]) == -EINVAL);
 	page_scene_check(scene);
 }
+
+static void offlines_block(void *arg)
+{
+	struct page_scene *scene = arg;
+	int error = quire_offline_pageblock(scene->q, scene->block);
+
+	SIM_CHECK(error == 0 || error == -EBUSY);
+}
+
+/* The worker has left nothing that it could give back.  The system refuses to take a block offline, which then counts as
+ * having memory: the worker comes again, whenever it looked. */
+SIM_TEST(offline_that_is_refused_calls_the_worker, .events = SIM_REFUSE, .refusals = 1,
+	 .enters = { "put_online", "giveback_kick" })
+{
+	struct page_scene *scene = page_scene_make(sim, true);
+	struct pages *p = pages_of(scene->q);
+	struct quire_page_stat stat = QUIRE_PAGE_STAT_INIT;
+
+	scene->block = take(scene, 9, 0);
+	give(scene, scene->block, 9);
+	worker_comes_twice(scene);
+	check_u64_eq(load_relaxed(&p->giveback_due_ns), WORK_IDLE);
+	sim_cpu(sim, 0, offlines_block, scene);
+	sim_cpu(sim, 1, worker_comes_twice, scene);
+	sim_run(sim);
+	quire_page_stat_read(scene->q, &stat);
+	SIM_CHECK(load_relaxed(&p->giveback_due_ns) != WORK_IDLE ||
+		  stat.free_pages == stat.reported_pages);
+	page_scene_check(scene);
+}
