@@ -8,8 +8,8 @@
  * each CPU has stacks and lists of its own.
  *
  * Fork takes both mutexes, every CPU's lock with its stacks closed, and then the lock of the
- * ranges; the lazy list needs no lock.  Areas that another thread had popped, or freed but not
- * yet published, are lost in the child.
+ * ranges; the lists that need no lock are kept (lazy.c) or collected (records.c).  Areas that another thread had popped,
+ * or freed but not yet published, are lost in the child, and with purge:counter those that it was purging.
  */
 #include "vmap/vmap.h"
 
@@ -43,6 +43,7 @@
 #include "vmap/meta.h"
 #include "vmap/ram.h"
 #include "vmap/range.h"
+#include "vmap/records.h"
 #include "vmap/tree.h"
 #include "vmap/verify.h"
 
@@ -260,7 +261,9 @@ static void fork_prepare_locks(struct quire_module *module)
 	for (unsigned slot = 0; slot < v->stacks.cpu.all_slots_nr; slot++)
 		stacks_fork_prepare(&v->stacks, &v->cpu[slot].door); /* pages fence for both */
 	v->kept = lock_acquire(&v->lock);
+	space_fork_prepare_locked(v);
 	lazy_fork_prepare(v);
+	store_relaxed(&v->forking, true);
 	pool_fork_prepare_lock(&v->pool);
 }
 
@@ -269,12 +272,15 @@ static void fork_done(struct quire_module *module, bool child)
 	struct vmap *v = vmap_of(module);
 
 	pool_fork_done(&v->pool, child);
-	if (child)
+	if (child) {
 		claim_fork_child_locked(v);
+		space_fork_child_locked(v);
+	}
 	lock_release(&v->lock, v->kept);
 	for (unsigned slot = v->stacks.cpu.all_slots_nr; slot-- != 0;)
 		stacks_fork_done(&v->stacks, &v->cpu[slot].door, child);
 	lazy_fork_done(v, child);
+	store_relaxed(&v->forking, false);
 	if (child)
 		store_relaxed(&v->kicked, false);
 	if (child && v->q->shared) { /* dead: no call is fast, no address is ours */

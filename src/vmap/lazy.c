@@ -12,6 +12,8 @@
  * head of after it and the record of before.  So the child has the lists of when the fork began.  Their ranges stay
  * as they are linked until the fork is over: others lack purge_mutex, and calls of the forking thread, to which the fork
  * lends it, find both lists empty.  In the child such a call, of a handler that runs before ours, would read a torn list.
+ * With purge:counter another purge, which needs no mutex, may still take the list off; before it touches a range it takes the
+ * lock, which the fork has.
  *
  * lazy_pages counts the pages on the list, and those taken off it that are not yet free or pooled
  * (V4).  It may be too large for a moment, but never too small.
@@ -66,7 +68,7 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 
 static uint32_t splice(struct vmap *v, uint32_t *list)
 {
-	if (load_relaxed(&v->fork_keeps_lazy)) /* this thread stored it, or none */
+	if (load_relaxed(&v->forking)) /* this thread stored it, or none */
 		return RANGE_NONE;
 	return exchange_acquire(list, RANGE_NONE); /* pairs with the release in push() */
 }
@@ -92,7 +94,7 @@ uint32_t lazy_pop(struct vmap *v, unsigned most)
 	uint32_t chain = RANGE_NONE, head;
 
 	CHECK(mutex_is_held(&v->purge_mutex));
-	if (load_relaxed(&v->fork_keeps_lazy)) /* as above */
+	if (load_relaxed(&v->forking)) /* as above */
 		return RANGE_NONE;
 	while (most != 0) {
 		head = load_acquire(&v->lazy); /* pairs with the release in push() */
@@ -122,7 +124,6 @@ static uint64_t list_pages(struct vmap *v, uint32_t i, uint64_t *areas)
 void lazy_fork_prepare(struct vmap *v)
 {
 	CHECK(mutex_is_held(&v->purge_mutex));
-	store_relaxed(&v->fork_keeps_lazy, true);
 	/* The records are read in the child alone, after the system's fork. */
 	v->fork_lazy = load_relaxed(&v->lazy);
 	v->fork_lazy_frames = load_relaxed(&v->lazy_frames);
@@ -146,7 +147,6 @@ void lazy_fork_done(struct vmap *v, bool child)
 	CHECK(mutex_is_held(&v->purge_mutex));
 	if (child)
 		restore(v);
-	store_relaxed(&v->fork_keeps_lazy, false);
 }
 
 void lazy_uncount(struct vmap *v, uint64_t pages, uint64_t areas)

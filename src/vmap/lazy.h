@@ -18,7 +18,7 @@ uint32_t lazy_splice_frames(struct vmap *v);
 void lazy_put_back(struct vmap *v, uint32_t index);
 /* Takes at most @most ranges, the newest first.  Requires purge_mutex. */
 uint32_t lazy_pop(struct vmap *v, unsigned most);
-/* Keeps the lists as they are when a fork begins: until it is done nothing is taken off.  Requires purge_mutex. */
+/* Keeps the lists as they are when a fork begins.  Requires purge_mutex; v->forking is set until it is done. */
 void lazy_fork_prepare(struct vmap *v);
 /* The child has these lists again, and counts what is on them.  Ranges that were published later are lost there. */
 void lazy_fork_done(struct vmap *v, bool child);

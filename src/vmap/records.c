@@ -7,6 +7,10 @@
  * there.  A signal handler may do all this while the interrupted frame holds the pool's lock, or a lock that the
  * pool's holder waits for, so returning records only tries it.  A handler that has a record and gets neither
  * lock leaves it on a list of strays, which the next holder of the lock collects.
+ *
+ * Fork.  A record may stray while the kernel copies pages one after the other, and a child could have the head of after that
+ * and the link of before.  So fork collects the strays when it has the lock, and the child begins with none; those of
+ * meanwhile are lost there.  Until the fork is done calls of its thread, to which it lends the lock, collect none.
  */
 #include "vmap/records.h"
 
@@ -64,6 +68,8 @@ static void collect_strays_locked(struct vmap *v)
 	CHECK(lock_is_held(&v->lock));
 	if (LIKELY(load_relaxed(&v->strays) == RANGE_NONE)) /* a hint: the next holder looks, too */
 		return;
+	if (load_relaxed(&v->forking)) /* this thread stored it, or none */
+		return;
 	index = exchange_acquire(&v->strays, RANGE_NONE);
 	while (index != RANGE_NONE) {
 		uint32_t next = range_at(v, index)->next;
@@ -71,6 +77,18 @@ static void collect_strays_locked(struct vmap *v)
 		keep_locked(v, index);
 		index = next;
 	}
+}
+
+void space_fork_prepare_locked(struct vmap *v)
+{
+	CHECK(lock_is_held(&v->lock));
+	collect_strays_locked(v);
+}
+
+void space_fork_child_locked(struct vmap *v)
+{
+	CHECK(lock_is_held(&v->lock));
+	store_relaxed(&v->strays, RANGE_NONE); /* nobody else runs */
 }
 
 int space_lock_for(struct vmap *v, unsigned flags, lock_token *token)

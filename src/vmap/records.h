@@ -17,6 +17,9 @@ struct vmap;
 int space_lock_for(struct vmap *v, unsigned flags, lock_token *token);
 /* Takes a spare record. */
 uint32_t space_record_locked(struct vmap *v);
+/* When a fork has taken the lock, and before its child releases it: records that handlers could not return. */
+void space_fork_prepare_locked(struct vmap *v);
+void space_fork_child_locked(struct vmap *v);
 /* Returns a record; its count of uses is added to retired_uses. */
 void space_retire_locked(struct vmap *v, uint32_t index);
 

@@ -40,7 +40,7 @@ struct sums {
 	uint64_t backed, lazy, cached, cached_nr;
 };
 
-/* In a child of fork, a range that another thread was freeing may have no class. */
+/* In a child of fork, a range that another thread was freeing may have no class, and one that it was purging is lost. */
 static bool state_is_placed(const struct vmap *v, const struct range *r)
 {
 	switch (range_state(r)) {
@@ -53,6 +53,8 @@ static bool state_is_placed(const struct vmap *v, const struct range *r)
 	case RANGE_LAZY:
 	case RANGE_POOLED:
 		return r->backed <= r->pages && r->usable <= r->pages;
+	case RANGE_PURGED:
+		return v->q->forked && v->policy == QUIRE_PURGE_COUNTER;
 	default:
 		return false;
 	}

@@ -141,8 +141,8 @@ struct vmap {
 	uint32_t purging;	   /* atomic: purge:counter, number of purges in flight */
 	struct mem_range *ranges;  /* (m) for one gather */
 	struct mem_vector *vector; /* (m) likewise */
-	bool fork_keeps_lazy; /* atomic: a fork is in progress; nothing is taken off both lists */
-	uint32_t fork_lazy;   /* (m) head of lazy when a fork began */
+	bool forking; /* atomic, relaxed: a fork is in progress; nothing is taken off lazy, lazy_frames, strays */
+	uint32_t fork_lazy;	   /* (m) head of lazy when a fork began */
 	uint32_t fork_lazy_frames; /* (m) and of lazy_frames */
 	uint32_t purged_ms;	   /* (m) time of the last purge */
 	uint32_t look_section;	   /* (m) next to be looked at by dense_collapse() */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* vmap_grow_sim.c - sections and records that are committed while others want areas */
 #include "sim/vmap/vmap_scene.h"
+#include "vmap/layout.h"
 #include "vmap/records.h"
 
 /* ---- sections ---------------------------------------------------------------------------------- */
@@ -505,5 +506,77 @@ SIM_TEST(stray_record_is_had_by_the_next, .events = SIM_TRYFAIL,
 	sim_run(sim);
 	locks_with_records(scene);
 	check_u64_eq(scene->v->strays, RANGE_NONE);
+	vmap_scene_check(scene);
+}
+
+/* Each spare record is one of those that the pool has handed out, and none is there twice. */
+static void check_spares(struct vmap *v)
+{
+	lock_token token = lock_acquire(&v->lock);
+	uint32_t records[RECORDS_AT_HAND], n = 0;
+
+	SIM_CHECK(v->spares_nr <= RECORDS_AT_HAND);
+	for (uint32_t i = v->spares; i != RANGE_NONE; i = range_at(v, i)->next) {
+		SIM_CHECK(n < v->spares_nr);
+		records[n++] = i;
+	}
+	check_u64_eq(n, v->spares_nr);
+	v->spares = RANGE_NONE;
+	v->spares_nr = 0;
+	lock_release(&v->lock, token);
+	while (n != 0)
+		pool_free(&v->pool, records[--n]);
+}
+
+static void forks_and_locks_with_records(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_fork_child();
+	locks_with_records(scene);
+	check_spares(scene->v);
+	check_u64_eq(quire_verify(scene->q), 0);
+	check_u64_eq(scene->v->strays, RANGE_NONE);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* A record that strays while fork copies one page after the other is lost in the child, whose list of strays is whole. */
+SIM_TEST(fork_child_has_stray_records_in_order, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "return_unlocked", "collect_strays_locked", "space_fork_child_locked" })
+{
+	struct vmap_scene *scene = scene_without_spares(sim);
+
+	sim_fork_downwards(); /* the records before the list's head */
+	sim_cpu(sim, 0, locks_with_records, scene);
+	sim_cpu(sim, 1, forks_and_locks_with_records, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
+static void locks_during_a_fork(void *arg)
+{
+	struct vmap_scene *scene = arg;
+	struct vmap *v = scene->v;
+	uint32_t stray = v->strays;
+
+	store_relaxed(&v->forking, true);
+	locks_with_records(scene);
+	check_u64_eq(load_relaxed(&v->strays), stray);
+	store_relaxed(&v->forking, false);
+	locks_with_records(scene);
+	check_u64_eq(load_relaxed(&v->strays), RANGE_NONE);
+}
+
+/* The child's list is torn until the fork is done, so a call to which the fork lends the lock takes nothing off it. */
+SIM_TEST(nobody_collects_strays_during_a_fork, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "collect_strays_locked" })
+{
+	struct vmap_scene *scene = scene_without_spares(sim);
+	struct vmap *v = scene->v;
+
+	v->strays = pool_take(&v->pool, 0);
+	range_at(v, v->strays)->next = RANGE_NONE;
+	sim_cpu(sim, 0, locks_during_a_fork, scene);
+	sim_run(sim);
 	vmap_scene_check(scene);
 }

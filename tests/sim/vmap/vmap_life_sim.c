@@ -296,6 +296,28 @@ SIM_TEST(fork_child_has_lazy_areas_in_order, .enters = { "lazy_publish_chain", "
 	check_u64_eq(scene->turn, 1);
 }
 
+static void purge_runs(void *arg)
+{
+	purge_run(((struct vmap_scene *)arg)->v, EVERYTHING_MS, 0);
+}
+
+/* With purge:counter no fork waits for a purge.  The child has the list as it was, and what the purge had in its hands is lost. */
+SIM_TEST(fork_child_of_purge_counter_is_in_order, .enters = { "run_counter", "lazy_fork_done" })
+{
+	struct vmap_scene *scene = vmap_scene_make(
+		sim, (struct quire_options){
+			     .cache = QUIRE_OFF, .rseq = QUIRE_OFF, .purge = QUIRE_PURGE_COUNTER });
+
+	vmap_scene_fill(scene, 5, 4);
+	vmap_scene_give(scene, 2);
+	vmap_scene_give(scene, 0);
+	vmap_scene_give(scene, 3);
+	sim_cpu(sim, 0, purge_runs, scene);
+	sim_cpu(sim, 1, forks_child, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+}
+
 static void forks_parent(void *arg)
 {
 	(void)arg;

@@ -529,9 +529,11 @@ static void looks_during_a_fork(void *arg)
 
 	mutex_acquire(&v->purge_mutex);
 	lazy_fork_prepare(v);
+	store_relaxed(&v->forking, true);
 	check_u64_eq(lazy_pop(v, 4), RANGE_NONE);
 	check_u64_eq(lazy_splice(v), RANGE_NONE);
 	lazy_fork_done(v, false);
+	store_relaxed(&v->forking, false);
 	mutex_release(&v->purge_mutex);
 }
 
