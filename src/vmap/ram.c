@@ -268,7 +268,8 @@ static void check_place(const struct ram *ram, const void *addr, size_t count,
 			      count);
 	for (uint32_t i = place->offset + 1; i < end && i < ram->block_pages; i++)
 		inside |= starts_at(block, i, taken);
-	/* The end of the block is also that of what was handed out, or that was found inside. */
+	/* At the end of the block starts_at() reads no mark: all of it was handed out, or the loop has
+	 * found where that ends. */
 	if (inside || end > ram->block_pages || !starts_at(block, end, taken))
 		misuse_number("wrong count", "quire_vm_unmap_ram", addr, "pages", count);
 }
