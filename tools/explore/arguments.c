@@ -20,7 +20,7 @@ _Noreturn void wrong(const char *what, const char *value)
 extern const struct sim_test *const __start_sim_tests[];
 extern const struct sim_test *const __stop_sim_tests[];
 
-#define TESTS_MAX 1024
+#define TESTS_MAX 2048
 
 static int by_place(const void *left, const void *right)
 {
