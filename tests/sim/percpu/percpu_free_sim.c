@@ -241,8 +241,8 @@ SIM_TEST(percpu_free_beside_a_take, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 }
 
 /* The same where the granules are in the next word of the map, which is read after the object's own. */
-SIM_TEST(percpu_free_beside_a_take_in_the_next_word, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
-	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "map_set", "granules_past_word" })
+SIM_TEST(percpu_free_beside_a_take_in_the_next_word, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_set", "granules_past_word" })
 {
 	struct percpu_scene *scene = pair_scene(sim, 62, false);
 
@@ -264,8 +264,8 @@ SIM_TEST(percpu_free_beside_a_free_in_the_word, .model = SIM_ARM, .events = SIM_
 	percpu_scene_check(scene);
 }
 
-SIM_TEST(percpu_free_beside_a_free_in_the_next_word, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
-	 .preempt_max = 2, .events = SIM_MEMORY, .enters = { "map_clear", "granules_past_word" })
+SIM_TEST(percpu_free_beside_a_free_in_the_next_word, .model = SIM_ARM, .events = SIM_MEMORY,
+	 .enters = { "map_clear", "granules_past_word" })
 {
 	struct percpu_scene *scene = pair_scene(sim, 62, true);
 
