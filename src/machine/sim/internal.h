@@ -148,6 +148,7 @@ struct run {
 	uint32_t switches;
 	uint64_t now_ns;
 	uint64_t group_bytes; /* that the cgroup permits; 0: 8 MiB */
+	bool memory_is_locked;
 	uint64_t rng;
 	uint64_t trace_hash;
 	uint8_t current, tasks_nr, irqs_nr;

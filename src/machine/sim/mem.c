@@ -73,14 +73,19 @@ void mem_reserve_most(void)
 {
 }
 
+void sim_lock_memory(void)
+{
+	sim_run_.memory_is_locked = true;
+}
+
 bool mem_is_locked(void)
 {
-	return false;
+	return sim_run_.memory_is_locked;
 }
 
 bool mem_commits_lock(void)
 {
-	return false;
+	return sim_run_.memory_is_locked;
 }
 
 /* Does the system refuse a call here?  The scheduler decides. */

@@ -125,6 +125,8 @@ const void *sim_frame_of(unsigned cpu, const void *addr);
 size_t sim_reserved_bytes(void);
 /* The limit of the cgroup from now on; it is 8 MiB at first. */
 void sim_set_group_bytes(uint64_t bytes);
+/* The process has locked its memory: what it commits is in use at once. */
+void sim_lock_memory(void);
 /* Memory is short: the worker learns of it if it has a thread and watches. */
 struct work;
 void sim_press_memory(struct work *work);

@@ -311,6 +311,29 @@ SIM_TEST(grow_refused_at_the_end_stays_inside, .cpus_nr = 1, .events = SIM_MEMOR
 	page_scene_check(scene);
 }
 
+static void takes_page_and_block(void *arg)
+{
+	struct page_scene *scene = arg;
+	const struct zone *zone = &pages_of(scene->q)->zone[0];
+
+	SIM_CHECK(take(scene, 0, 0) != NULL);
+	check_u64_eq(zone->blocks_touched, 1);
+	SIM_CHECK(take(scene, 9, QUIRE_MOVABLE) != NULL);
+	check_u64_eq(zone->blocks_touched, 2);
+}
+
+/* Where memory is locked, all that comes online takes memory at once: a grower claims no more than it needs. */
+SIM_TEST(grow_of_locked_memory_claims_no_more, .cpus_nr = 1, .enters = { "grow_one" })
+{
+	struct page_scene *scene = page_scene_make_unused_wide(sim);
+
+	sim_lock_memory();
+	sim_cpu(sim, 0, takes_page_and_block, scene);
+	sim_run(sim);
+	check_nothing_is_claimed(scene);
+	page_scene_check(scene);
+}
+
 static void takes_four_blocks_atomically(void *arg)
 {
 	sim_forbid_wait(true);
