@@ -24,15 +24,17 @@ struct line {
 };
 
 static struct line *lines[ARENA_BYTES >> 12];
+static bool has_lines; /* since the last reset: few scenarios count, and the table is long */
 static bool counting;
 struct sim_counts sim_counted;
 
 void count_reset(void)
 {
-	for (size_t i = 0; i < ARENA_BYTES >> 12; i++) {
+	for (size_t i = 0; has_lines && i < ARENA_BYTES >> 12; i++) {
 		free(lines[i]);
 		lines[i] = NULL;
 	}
+	has_lines = false;
 	counting = false;
 	sim_counted = (struct sim_counts){ .ops = 0 };
 }
@@ -41,6 +43,7 @@ static struct line *line_of(uintptr_t offset)
 {
 	struct line **page = &lines[offset >> 12];
 
+	has_lines = true;
 	if (*page == NULL)
 		*page = calloc(LINES_PAGE, sizeof(**page));
 	if (*page == NULL) {
