@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hardened_sim.c - malloc with hardened:on: blocks are checked, filled and wait before they are used again */
+#include "malloc/layer.h"
 #include "sim/malloc/malloc_scene.h"
 
 #define CONF  "limit:8m,worker:off,thp:off,hardened:on"
@@ -88,6 +89,26 @@ SIM_TEST(malloc_hardened_large_blocks_of_two_wait, .events = SIM_MEMORY, .enters
 		scene_keep(scene, i, block_take(scene, LARGE));
 	sim_cpu(sim, 0, frees_three_large_ones, scene);
 	sim_cpu(sim, 1, frees_three_large_ones, scene);
+	sim_run(sim);
+	malloc_scene_end(scene);
+}
+
+static void flushes_the_layer(void *arg)
+{
+	(void)arg;
+	malloc_heap.layer->flush(MALLOC_CALL("malloc_trim"));
+}
+
+/* And a trim takes it from wherever it waits. */
+SIM_TEST(malloc_hardened_trim_takes_large_blocks, .events = SIM_MEMORY,
+	 .enters = { "wait_or_go", "release_waiting" })
+{
+	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
+
+	for (unsigned i = 0; i < 3; i++)
+		scene_keep(scene, i, block_take(scene, LARGE));
+	sim_cpu(sim, 0, frees_three_large_ones, scene);
+	sim_cpu(sim, 1, flushes_the_layer, scene);
 	sim_run(sim);
 	malloc_scene_end(scene);
 }
