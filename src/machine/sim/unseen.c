@@ -21,31 +21,44 @@ _Static_assert((ARENA_STACKS - ARENA_HEAP) % (LOOK_PAGES * PAGE_BYTES) == 0 &&
 	       "both parts are looked at in whole steps");
 
 static char *copies; /* of the arena; a page that no copy was made of reads zero */
+static unsigned char copied[ARENA_BYTES / PAGE_BYTES]; /* in the last scene */
 
 static char *copy_of(const char *page)
 {
 	return copies + ((uintptr_t)page - ARENA_BASE);
 }
 
-/* Which of the pages from @start on have memory.  Of the others all bytes are zero. */
-static void look(char *start, size_t pages, unsigned char *resident)
+static unsigned char *copied_from(const char *page)
 {
-	if (mincore(start, pages * PAGE_BYTES, resident) != 0) {
+	return &copied[((uintptr_t)page - ARENA_BASE) / PAGE_BYTES];
+}
+
+/* Which of the pages from @start on have memory.  Of the others all bytes are zero. */
+static void look(char *start, unsigned char *resident)
+{
+	if (mincore(start, LOOK_PAGES * PAGE_BYTES, resident) != 0) {
 		perror("quire-explore: mincore");
 		exit(2);
 	}
 }
 
+/* The first from @i on that is marked, or LOOK_PAGES.  Few are: eight are passed at a time. */
+static size_t next_marked(const unsigned char *marks, size_t i)
+{
+	while (i < LOOK_PAGES && !(marks[i] & 1))
+		i += i % 8 == 0 && undo_load(marks + i, 8) == 0 ? 8 : 1;
+	return i;
+}
+
 static void copy_pages(char *start, char *end)
 {
-	static unsigned char resident[LOOK_PAGES];
-
 	for (char *at = start; at < end; at += LOOK_PAGES * PAGE_BYTES) {
-		look(at, LOOK_PAGES, resident);
-		for (size_t i = 0; i < LOOK_PAGES; i++)
-			if (resident[i] & 1)
-				memcpy(copy_of(at + i * PAGE_BYTES), at + i * PAGE_BYTES,
-				       PAGE_BYTES);
+		unsigned char *resident = copied_from(at);
+
+		look(at, resident);
+		for (size_t i = next_marked(resident, 0); i < LOOK_PAGES;
+		     i = next_marked(resident, i + 1))
+			memcpy(copy_of(at + i * PAGE_BYTES), at + i * PAGE_BYTES, PAGE_BYTES);
 	}
 }
 
@@ -79,16 +92,18 @@ static const char *differing_word(const char *page)
 
 static const char *differing_in(char *start, char *end)
 {
-	static unsigned char now[LOOK_PAGES], then[LOOK_PAGES];
+	static unsigned char used[LOOK_PAGES];
 
 	for (char *at = start; at < end; at += LOOK_PAGES * PAGE_BYTES) {
-		look(at, LOOK_PAGES, now);
-		look(copy_of(at), LOOK_PAGES, then);
-		for (size_t i = 0; i < LOOK_PAGES; i++) {
-			const char *word = NULL;
+		const unsigned char *then = copied_from(at);
 
-			if ((now[i] | then[i]) & 1)
-				word = differing_word(at + i * PAGE_BYTES);
+		look(at, used);
+		for (size_t i = 0; i < LOOK_PAGES; i++)
+			used[i] |= then[i];
+		for (size_t i = next_marked(used, 0); i < LOOK_PAGES;
+		     i = next_marked(used, i + 1)) {
+			const char *word = differing_word(at + i * PAGE_BYTES);
+
 			if (word != NULL)
 				return word;
 		}
