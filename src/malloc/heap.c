@@ -276,7 +276,7 @@ static void publish(struct quire *q, struct slabs *s)
 	h->base = s->base;
 	h->byte = s->byte;
 	mutex_acquire(&s->mutex); /* a fork closes the sheaves by s->lean, and opens them by it */
-	if (s->lean == &s->own_lean) { /* no thread uses the slabs yet */
+	if (s->lean == &s->own_lean) { /* no second thread yet: its making allocates */
 		h->lean = s->own_lean;
 		s->lean = &h->lean;
 	}
