@@ -171,6 +171,12 @@ void percpu_take_deferred(struct percpu *pc)
 	balance_kick_later(pc);
 }
 
+void percpu_fork_child_deferred(struct percpu *pc)
+{
+	for (uint32_t i = 0; i < load_relaxed(&pc->chunks_end); i++)
+		announce(pc, i);
+}
+
 /* ---- frees that look under the lock ---- */
 
 /* When a free wants the worker. */

@@ -51,6 +51,7 @@ static void fork_done(struct quire_module *module, bool child)
 	if (child) { /* the thread with a look in progress is gone; its pages stay pending */
 		pc->looking = false;
 		pc->variables.collecting = false;
+		percpu_fork_child_deferred(pc);
 	}
 	percpu_unlock(pc, pc->kept);
 	cache_open_all(pc, child);

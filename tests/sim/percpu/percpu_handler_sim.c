@@ -315,6 +315,31 @@ SIM_TEST(percpu_fork_copies_whole_maps, .explore = SIM_ALL_SCHEDULES, .preempt_m
 	check_u64_eq(quire_verify(scene->q), 0);
 }
 
+static void forks_child_and_takes_deferred(void *arg)
+{
+	struct holder *holder = arg;
+
+	sim_fork_child();
+	percpu_take_deferred(holder->scene->pc);
+}
+
+/* A thread that takes in deferred frees does not exist in the child, which takes them in itself: none is lost. */
+SIM_TEST(percpu_fork_beside_who_takes_deferred_frees, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "take_chunk", "percpu_fork_child_deferred" })
+{
+	struct holder holder = { .scene = percpu_scene_make(sim, false) };
+	lock_token token;
+
+	holder.scene->small[0] = percpu_take(holder.scene, 8, 0);
+	token = lock_acquire(&holder.scene->pc->lock);
+	percpu_give(holder.scene, holder.scene->small[0], 8);
+	lock_release(&holder.scene->pc->lock, token);
+	sim_cpu(sim, 0, takes_deferred_once, &holder);
+	sim_cpu(sim, 1, forks_child_and_takes_deferred, &holder);
+	sim_run(sim);
+	percpu_scene_check(holder.scene);
+}
+
 /* ---- stacks and fork -------------------------------------------------------------------------- */
 
 #define SIZE 200u /* of a class whose entries are on another page than the stack's header */
