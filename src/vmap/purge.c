@@ -392,7 +392,6 @@ bool purge_try(struct vmap *v, uint32_t before_ms, uint64_t keep_pages, uint64_t
 	*pages = purge_chain(v, add_pooled(v, lazy_splice(v), before_ms, keep_pages), v->ranges,
 			     PURGE_RANGES);
 	*pages += frames_purge(v);
-	v->purged_ms = decay_now_ms();
 	mutex_release(&v->purge_mutex);
 	return true;
 }

@@ -144,7 +144,6 @@ struct vmap {
 	bool forking; /* atomic, relaxed: a fork is in progress; nothing is taken off lazy, lazy_frames, strays */
 	uint32_t fork_lazy;	   /* (m) head of lazy when a fork began */
 	uint32_t fork_lazy_frames; /* (m) and of lazy_frames */
-	uint32_t purged_ms;	   /* (m) time of the last purge */
 	uint32_t look_section;	   /* (m) next to be looked at by dense_collapse() */
 	uint32_t looked_ms;	   /* the worker's: the last time */
 	uint32_t ticked_ms;	   /* the worker's: latest turn */
