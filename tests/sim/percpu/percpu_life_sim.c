@@ -470,3 +470,26 @@ SIM_TEST(percpu_variable_in_use_outlives_other_libraries,
 	quire_percpu_undefine(&used);
 	check_u64_eq(quire_verify(quire_default()), 0);
 }
+
+static void loses_another_library(void *arg)
+{
+	struct percpu *pc = quire_default()->percpu;
+
+	mutex_acquire(&pc->alloc_mutex);
+	pc->variables.unloaded_nr = 1; /* not what the machine says */
+	mutex_release(&pc->alloc_mutex);
+	defines_and_undefines_second(arg);
+}
+
+/* A second library goes while another thread looks for variables of the first: who looks, and for what, is known to
+ * one of them at a time. */
+SIM_TEST(percpu_library_unloaded_beside_a_collection, .enters = { "variables_collect" })
+{
+	struct variables_scene *scene = sim_zalloc(sim, sizeof(*scene));
+
+	percpu_of(quire_default(), 0)->variables.unloaded_nr = 1; /* not what the machine says */
+	sim_cpu(sim, 0, defines_and_undefines_first, scene);
+	sim_cpu(sim, 1, loses_another_library, scene);
+	sim_run(sim);
+	check_u64_eq(quire_verify(quire_default()), 0);
+}

@@ -198,6 +198,21 @@ static void take_two_drop_two(void *arg)
 	quire_percpu_ref_put(&scene->ref);
 }
 
+/* Two switch, each there and back: what is wished for last is what it does. */
+SIM_TEST(percpu_ref_switched_by_two, .enters = { "to_atomic_locked", "to_percpu_locked" })
+{
+	struct ref_scene *scene = scene_make(sim, 0);
+
+	quire_percpu_ref_get(&scene->ref);
+	sim_cpu(sim, 0, switch_there_and_back, scene);
+	sim_cpu(sim, 1, switch_there_and_back, scene);
+	sim_run(sim);
+	quire_percpu_ref_put(&scene->ref);
+	check_u64_eq(scene->released, 0);
+	quire_percpu_ref_kill(&scene->ref);
+	check_end(scene);
+}
+
 /* Switching counts everything once: killed at the end, it is zero at once. */
 SIM_TEST(percpu_ref_switches_lose_nothing, .events = SIM_ABORT | SIM_MIGRATE | SIM_RACE)
 {

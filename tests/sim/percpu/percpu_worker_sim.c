@@ -73,6 +73,32 @@ SIM_TEST(percpu_refusal_without_waiting_calls_the_worker, .cpus_nr = 1,
 	percpu_scene_check(scene);
 }
 
+static void is_refused_once(void *arg)
+{
+	SIM_CHECK(percpu_take(arg, PAGE_BYTES, QUIRE_ATOMIC) == NULL);
+}
+
+static void visits(void *arg)
+{
+	percpu_balance(arg, false);
+}
+
+/* What a refusal notes for the worker is noted before its visit, or for the next one. */
+SIM_TEST(percpu_refusal_beside_a_visit, .enters = { "note_refusal", "fill_reserve" })
+{
+	struct percpu_scene *scene = scene_at_rest(sim);
+	uint64_t charged = percpu_use_up_limit(scene, QUIRE_ATOMIC);
+
+	while (percpu_take(scene, PAGE_BYTES, QUIRE_ATOMIC) != NULL)
+		;
+	sim_cpu(sim, 0, is_refused_once, scene);
+	sim_cpu(sim, 1, visits, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 2);
+	page_uncharge(scene->q, charged);
+	percpu_scene_check(scene);
+}
+
 static void takes_small(void *arg)
 {
 	SIM_CHECK(percpu_take(arg, 8, 0) != NULL);

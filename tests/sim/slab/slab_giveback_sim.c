@@ -106,6 +106,19 @@ static void unbacks(void *arg)
 	objects_unback(scene->s, NULL);
 }
 
+/* Two give back at once, one after the other. */
+SIM_TEST(slab_unback_by_two, .events = SIM_MEMORY, .enters = { "objects_unback", "let_go" })
+{
+	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);
+
+	slab_scene_fill(scene, 4);
+	slab_give(scene, scene->class, scene->object[1], 0);
+	sim_cpu(sim, 0, unbacks, scene);
+	sim_cpu(sim, 1, unbacks, scene);
+	sim_run(sim);
+	slab_scene_check(scene);
+}
+
 /* No object is handed out whose pages are on their way: the machine sees a use of such a page. */
 SIM_TEST(slab_unback_against_take, .events = SIM_MEMORY)
 {

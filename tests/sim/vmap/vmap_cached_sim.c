@@ -398,6 +398,45 @@ SIM_TEST(areas_on_other_cpus_are_not_refused, .explore = SIM_ALL_SCHEDULES, .pre
 	vmap_scene_check(scene);
 }
 
+static void pools_its_own(void *arg)
+{
+	cpu_pool_own(((struct vmap_scene *)arg)->v);
+}
+
+/* V11: nor is what a CPU is just pooling missed. */
+SIM_TEST(areas_being_pooled_are_not_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "cpu_pool_own", "cpus_close" })
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
+
+	sim_cpu(sim, 0, pools_its_own, scene);
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
+static void forks_child(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_fork_child();
+	for (unsigned slot = 0; slot < scene->v->stacks.cpu.all_slots_nr; slot++)
+		check_u64_eq(scene->v->cpu[slot].door.closed_nr, 0);
+}
+
+/* Whoever had closed the stacks does not exist in the child, where all are open. */
+SIM_TEST(fork_child_beside_the_last_resort_has_open_stacks, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "cpus_close", "cpus_open", "fork_prepare_mutexes" })
+{
+	struct vmap_scene *scene = scene_of_cached_span(sim, QUIRE_ON);
+
+	sim_cpu(sim, 0, forks_child, scene);
+	sim_cpu(sim, 1, takes_400, scene);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_verify(scene->q), 0);
+}
+
 static void gives_four_of_100(void *arg)
 {
 	struct vmap_scene *scene = arg;

@@ -158,6 +158,27 @@ SIM_TEST(first_use_of_areas_by_two, .events = SIM_MEMORY)
 	vmap_scene_check(scene);
 }
 
+static void uses_first_without_waiting(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_forbid_wait(true);
+	vgive(scene, vtake(scene, 4, QUIRE_NOWAIT), 4);
+	sim_forbid_wait(false);
+}
+
+/* Who may not wait makes the areas, too, if nobody else is about to. */
+SIM_TEST(first_use_of_areas_without_waiting, .cpus_nr = 1, .events = SIM_MEMORY,
+	 .enters = { "make_without_waiting", "make_locked" })
+{
+	struct vmap_scene *scene = scene_unused(sim);
+
+	sim_cpu(sim, 0, uses_first_without_waiting, scene);
+	sim_run(sim);
+	check_u64_eq(scene->refused, 0);
+	vmap_scene_check(scene);
+}
+
 /* Of an instance that may have no areas yet, or has them just made by another. */
 static void frees_null(void *arg)
 {

@@ -136,6 +136,48 @@ SIM_TEST(vmallocinfo_beside_alloc_and_free, .events = SIM_ABORT | SIM_MEMORY,
 	vmap_scene_check(scene);
 }
 
+static unsigned listed_lines(struct vmap_scene *scene)
+{
+	static char text[4096];
+	unsigned lines = 0;
+
+	SIM_CHECK(quire_text_vmallocinfo(scene->q, text, sizeof(text)) > 0);
+	for (const char *at = text; *at != 0; at++)
+		lines += *at == '\n';
+	return lines;
+}
+
+static void counts_lines(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	check_u64_eq(listed_lines(scene), scene->turn);
+}
+
+static void gives_the_end(void *arg)
+{
+	struct vmap_scene *scene = arg;
+
+	sim_disown(scene->area[0], 8 * PAGE);
+	SIM_CHECK(quire_vrealloc(scene->q, scene->area[0], 2 * PAGE, 0) == scene->area[0]);
+	sim_own(scene->area[0], 2 * PAGE);
+	scene->pages[0] = 2;
+}
+
+/* The end of an area that becomes smaller is in no list of areas, at no moment. */
+SIM_TEST(given_end_of_an_area_is_not_listed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "give_tail", "put_area" })
+{
+	struct vmap_scene *scene = vmap_scene_make_cached(sim);
+
+	vmap_scene_fill(scene, 1, 8);
+	scene->turn = listed_lines(scene);
+	sim_cpu(sim, 0, gives_the_end, scene);
+	sim_cpu(sim, 1, counts_lines, scene);
+	sim_run(sim);
+	vmap_scene_check(scene);
+}
+
 /* ---- first use, and refusals, of aliases ---------------------------------------------------------- */
 
 struct alias_scene {
