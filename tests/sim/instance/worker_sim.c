@@ -192,7 +192,7 @@ static void drains_the_first_slot(void *arg)
 }
 
 /* A free in a handler left something due, and could start no thread: a drain does. */
-SIM_TEST(drain_starts_the_worker_that_is_due, .cpus_nr = 1, .enters = { "call_worker" })
+SIM_TEST(drain_starts_the_worker_that_is_due, .cpus_nr = 1, .enters = { "giveback_call_worker" })
 {
 	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
 

@@ -324,8 +324,8 @@ static void forks_child_and_takes_deferred(void *arg)
 }
 
 /* A thread that takes in deferred frees does not exist in the child, which takes them in itself: none is lost. */
-SIM_TEST(percpu_fork_beside_who_takes_deferred_frees, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
-	 .enters = { "take_chunk", "percpu_fork_child_deferred" })
+SIM_TEST(percpu_fork_beside_who_takes_deferred_frees, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "take_chunk", "percpu_fork_child_deferred" })
 {
 	struct holder holder = { .scene = percpu_scene_make(sim, false) };
 	lock_token token;

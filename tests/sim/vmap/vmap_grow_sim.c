@@ -542,7 +542,7 @@ static void forks_and_locks_with_records(void *arg)
 
 /* A record that strays while fork copies one page after the other is lost in the child, whose list of strays is whole. */
 SIM_TEST(fork_child_has_stray_records_in_order, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
-	 .enters = { "return_unlocked", "collect_strays_locked", "space_fork_child_locked" })
+	 .enters = { "collect_strays_locked", "space_fork_child_locked" })
 {
 	struct vmap_scene *scene = scene_without_spares(sim);
 
