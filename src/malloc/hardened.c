@@ -294,7 +294,7 @@ static void large_free(void *block, const char *function)
 	struct range *r = large_at(&v, block, function);
 	uint32_t mark = load_relaxed(&r->mark);
 
-	/* Of two frees at once one finds the mark. */
+	/* Of two frees at once the later one finds the mark. */
 	if ((mark & MARK_FREED) || !cas_relaxed(&r->mark, &mark, mark | MARK_FREED))
 		misuse_number("double free", function, block, "pages", r->usable);
 	check_around(v, r, block, function);

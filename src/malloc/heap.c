@@ -155,8 +155,9 @@ static struct quire *make_instance(void)
 
 /* ---- making ---- */
 
-/* Pairs with their loads: whoever finds these limits finds the rest.  The loads are relaxed: only x86, where each is an acquire, has
- * lean sequences, and elsewhere these refuse whatever is found. */
+/* Pairs with their loads: whoever finds these limits finds the rest.  The loads are relaxed, since only x86 has lean
+ * sequences, and its processors keep loads in order; that the compiler does, too, with a branch between them, is more
+ * than C11 promises.  Elsewhere the sequences refuse whatever is found. */
 void malloc_open_fast_paths(void)
 {
 	struct malloc_heap *h = &malloc_heap;

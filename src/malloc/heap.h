@@ -61,10 +61,10 @@ extern struct malloc_heap malloc_heap __attribute__((visibility("hidden")));
 /* Makes the heap ready, unless it is too early in the process's life, or another thread, or an interrupted frame
  * of this one, is at it.  True if it is ready. */
 bool malloc_begin(void);
-/* True if it is; makes nothing. */
-bool malloc_is_ready(void);
-/* The same as malloc_begin() for a call that nothing else can serve: waits for another thread, and begins without an environment. */
+/* The same for a call that nothing else can serve: waits for another thread, and begins without an environment. */
 bool malloc_begin_waiting(void);
+/* True if the heap is ready; makes nothing. */
+bool malloc_is_ready(void);
 
 /* What an area is asked for: all that its user may write, since quire_vrealloc() keeps what was asked for. */
 static inline size_t malloc_area_bytes(size_t bytes)

@@ -193,7 +193,7 @@ static bool unback_block(struct pages *p, uint32_t block)
 	return is_gone;
 }
 
-/* Undoes take_out_locked().  The block counts as having memory, which a visit could give back: nobody knows. */
+/* Undoes take_out_locked().  The block counts as having memory, which a visit of the worker could give back. */
 static void put_online(struct pages *p, struct zone *zone, uint32_t block)
 {
 	lock_token token;

@@ -68,7 +68,7 @@ static void collect_strays_locked(struct vmap *v)
 	CHECK(lock_is_held(&v->lock));
 	if (LIKELY(load_relaxed(&v->strays) == RANGE_NONE)) /* a hint: the next holder looks, too */
 		return;
-	if (load_relaxed(&v->forking)) /* this thread stored it, or none */
+	if (load_relaxed(&v->forking)) /* of a fork just over: the next holder looks again */
 		return;
 	index = exchange_acquire(&v->strays, RANGE_NONE);
 	while (index != RANGE_NONE) {

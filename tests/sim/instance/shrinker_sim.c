@@ -343,3 +343,123 @@ SIM_TEST(shrinker_that_is_registered_calls_the_worker, .cpus_nr = 1, .explore = 
 	sim_run(sim);
 	SIM_CHECK(scene->q->work.due_ns != WORK_IDLE);
 }
+
+/* ---- several of them ---- */
+
+#define SEVERAL_NR 8u
+
+struct several {
+	struct page_scene *pages;
+	struct one_of_several {
+		struct several *all;
+		uint64_t id;
+		size_t gives; /* bytes that its call says */
+		uint32_t calls_nr;
+		size_t most_asked; /* bytes */
+	} one[SEVERAL_NR];
+	uint8_t called[SEVERAL_NR]; /* which, by their first calls */
+	uint32_t called_nr;
+};
+
+static size_t scans_one(size_t bytes, void *arg)
+{
+	struct one_of_several *one = arg;
+	struct several *all = one->all;
+
+	if (one->calls_nr++ == 0)
+		all->called[all->called_nr++] = (uint8_t)(one - all->one);
+	if (bytes > one->most_asked)
+		one->most_asked = bytes;
+	return one->gives;
+}
+
+static struct several *several_make(struct sim *sim)
+{
+	struct several *all = sim_zalloc(sim, sizeof(*all));
+
+	all->pages = page_scene_make(sim, false);
+	return all;
+}
+
+static void register_one(struct several *all, unsigned i, uint32_t cost)
+{
+	struct one_of_several *one = &all->one[i];
+	const struct quire_shrinker shrinker =
+		QUIRE_SHRINKER_INIT(.name = "one", .scan = scans_one, .arg = one, .cost = cost);
+
+	one->all = all;
+	check_u64_eq(quire_shrinker_register(all->pages->q, &shrinker, &one->id), 0);
+}
+
+static void unregister_one(struct several *all, unsigned i)
+{
+	quire_shrinker_unregister(all->pages->q, all->one[i].id);
+}
+
+static void asks_for_more_than_there_is(void *arg)
+{
+	struct several *all = arg;
+
+	take_all_but(all->pages, 0); /* the last of its calls is refused */
+}
+
+/* The cheapest are called first, of equal ones the oldest; each once, if none gives anything, whichever places they have and
+ * whoever was there before. */
+SIM_TEST(shrinkers_are_called_by_cost_and_then_by_age, .cpus_nr = 1)
+{
+	static const uint8_t expected[] = { 3, 5, 2, 4 };
+	struct several *all = several_make(sim);
+
+	register_one(all, 0, 3);
+	register_one(all, 1, 3);
+	register_one(all, 2, 3);
+	unregister_one(all, 0);
+	unregister_one(all, 1);
+	register_one(all, 3, 1); /* these two have the places of the first two */
+	register_one(all, 4, 3);
+	register_one(all, 5, 1);
+	register_one(all, 6, 9);
+	unregister_one(all, 6);
+	sim_cpu(sim, 0, asks_for_more_than_there_is, all);
+	sim_run(sim);
+	check_u64_eq(all->called_nr, sizeof(expected));
+	for (unsigned i = 0; i < sizeof(expected); i++) {
+		check_u64_eq(all->called[i], expected[i]);
+		check_u64_eq(all->one[expected[i]].calls_nr, 1);
+	}
+}
+
+/* A shrinker that says that it gave, while nothing came, is asked for twice as much each time, and for no more than the
+ * limit; then it is the next one's turn. */
+SIM_TEST(shrinker_that_gives_in_vain_is_asked_up_to_the_limit, .cpus_nr = 1)
+{
+	struct several *all = several_make(sim);
+
+	register_one(all, 0, 0);
+	register_one(all, 1, 1);
+	all->one[0].gives = 4096;
+	sim_cpu(sim, 0, asks_for_more_than_there_is, all);
+	sim_run(sim);
+	check_u64_eq(all->called_nr, 2);
+	check_u64_eq(all->one[0].most_asked, (uint64_t)load_relaxed(&all->pages->q->limit_pages)
+						     << 12);
+}
+
+static void asks_for_more_than_the_limit(void *arg)
+{
+	struct several *all = arg;
+	uint64_t limit_pages = load_relaxed(&all->pages->q->limit_pages);
+
+	SIM_CHECK(quire_vmalloc(all->pages->q, (limit_pages + 1) << 12, 0) == NULL);
+}
+
+/* What no shrinker could serve, none is asked for. */
+SIM_TEST(request_beyond_the_limit_calls_no_shrinker, .cpus_nr = 1)
+{
+	struct several *all = several_make(sim);
+
+	register_one(all, 0, 0);
+	sim_cpu(sim, 0, asks_for_more_than_the_limit, all);
+	sim_run(sim);
+	check_u64_eq(all->called_nr, 0);
+}
