@@ -140,11 +140,20 @@ static void wait_for(const void *lock, const uint32_t *word, uintptr_t pc)
 	}
 }
 
+/* Memory that nobody made a lock in reads as a free one, until whoever makes it forgets its holder.  The one lock of rank 0
+ * is a mutex, the process's turn. */
+static void check_is_made(const struct task *task, unsigned rank, bool waits)
+{
+	if (!waits && rank == 0)
+		sim_fail("lock not made", "CPU %u wants a lock that nobody has made", task->cpu);
+}
+
 static void acquire(const void *lock, uint32_t *word, unsigned rank, bool waits, bool ordered,
 		    uintptr_t pc)
 {
 	struct task *task = current_task();
 
+	check_is_made(task, rank, waits);
 	check_order(task, lock, rank, ordered);
 	check_irqs_on(task);
 	if (waits)
@@ -189,6 +198,8 @@ void lock_left_buffer(const void *lock)
 
 void lock_init(struct lock *lock, enum lock_rank rank)
 {
+	if (lock->word != 0)
+		sim_fail("lock made again", "%s is made while it is held", rank_name(rank));
 	UNDO(*lock);
 	*lock = (struct lock){ .rank = (uint16_t)rank };
 }
@@ -229,6 +240,7 @@ static bool try_once(void *lock, uint32_t *word, unsigned rank, bool waits, uint
 {
 	struct task *task = current_task();
 
+	check_is_made(task, rank, waits);
 	sched_point(POINT_TRY, lock, 4, pc);
 	drain_before_lock(task, word);
 	if (*word != 0)

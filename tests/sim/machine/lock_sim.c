@@ -180,6 +180,54 @@ SIM_TEST(checker_sees_unlock_not_held, .cpus_nr = 1, .expect = "unlock not held"
 	sim_run(sim);
 }
 
+/* Of memory that reads zero. */
+static void take_unmade(void *arg)
+{
+	struct counter *counter = arg;
+	lock_token token;
+
+	counter->lock = (struct lock){ .word = 0 };
+	token = lock_acquire(&counter->lock);
+	lock_release(&counter->lock, token);
+}
+
+SIM_TEST(checker_sees_a_lock_that_nobody_made, .cpus_nr = 1, .expect = "lock not made")
+{
+	sim_cpu(sim, 0, take_unmade, counter_make(sim));
+	sim_run(sim);
+}
+
+static void try_unmade(void *arg)
+{
+	struct counter *counter = arg;
+	lock_token token;
+
+	counter->lock = (struct lock){ .word = 0 };
+	if (lock_try(&counter->lock, &token))
+		lock_release(&counter->lock, token);
+}
+
+SIM_TEST(checker_sees_a_try_of_a_lock_that_nobody_made, .cpus_nr = 1, .expect = "lock not made")
+{
+	sim_cpu(sim, 0, try_unmade, counter_make(sim));
+	sim_run(sim);
+}
+
+static void make_while_held(void *arg)
+{
+	struct counter *counter = arg;
+	lock_token token = lock_acquire(&counter->lock);
+
+	lock_init(&counter->lock, RANK_PCP);
+	lock_release(&counter->lock, token);
+}
+
+SIM_TEST(checker_sees_a_lock_made_while_it_is_held, .cpus_nr = 1, .expect = "lock made again")
+{
+	sim_cpu(sim, 0, make_while_held, counter_make(sim));
+	sim_run(sim);
+}
+
 static void end_with_lock(void *arg)
 {
 	lock_acquire(&((struct counter *)arg)->lock);
