@@ -404,6 +404,32 @@ SIM_TEST(percpu_counter_limited_adds_share_the_rest, .explore = SIM_ALL_SCHEDULE
 	check_u64_eq((uint64_t)quire_percpu_counter_sum(&scene->counter), 10);
 }
 
+/* Adds that are not told: 31 is less than the batch. */
+static void count_31_and_set(void *arg)
+{
+	struct ops_scene *scene = arg;
+
+	for (unsigned i = 0; i < 4; i++) {
+		quire_percpu_counter_add(&scene->counter, 31);
+		quire_percpu_counter_set(&scene->counter, 50);
+	}
+}
+
+/* Who finds a total told finds that total, too, or would tell one that is older than several sets. */
+SIM_TEST(percpu_counter_set_tells_what_others_find, .model = SIM_ARM,
+	 .enters = { "quire_percpu_counter_set" })
+{
+	struct ops_scene *scene = counter_scene(sim, 0);
+	int64_t untold;
+
+	sim_cpu(sim, 0, count_31_and_set, scene);
+	sim_cpu(sim, 1, set_to_50, scene);
+	sim_run(sim);
+	untold = quire_percpu_counter_sum(&scene->counter) -
+		 quire_percpu_counter_read(&scene->counter);
+	SIM_CHECK(untold > -96 && untold < 96); /* three batches of 32 */
+}
+
 static void count_without_number(void *arg)
 {
 	sim_without_number(SIM_NO_NUMBER);
