@@ -405,7 +405,8 @@ static void asks_for_more_than_there_is(void *arg)
 
 /* The cheapest are called first, of equal ones the oldest; each once, if none gives anything, whichever places they have and
  * whoever was there before. */
-SIM_TEST(shrinkers_are_called_by_cost_and_then_by_age, .cpus_nr = 1)
+SIM_TEST(shrinkers_are_called_by_cost_and_then_by_age, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
 {
 	static const uint8_t expected[] = { 3, 5, 2, 4 };
 	struct several *all = several_make(sim);
@@ -431,7 +432,8 @@ SIM_TEST(shrinkers_are_called_by_cost_and_then_by_age, .cpus_nr = 1)
 
 /* A shrinker that says that it gave, while nothing came, is asked for twice as much each time, and for no more than the
  * limit; then it is the next one's turn. */
-SIM_TEST(shrinker_that_gives_in_vain_is_asked_up_to_the_limit, .cpus_nr = 1)
+SIM_TEST(shrinker_that_gives_in_vain_is_asked_up_to_the_limit, .cpus_nr = 1,
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {
 	struct several *all = several_make(sim);
 
@@ -454,7 +456,8 @@ static void asks_for_more_than_the_limit(void *arg)
 }
 
 /* What no shrinker could serve, none is asked for. */
-SIM_TEST(request_beyond_the_limit_calls_no_shrinker, .cpus_nr = 1)
+SIM_TEST(request_beyond_the_limit_calls_no_shrinker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
 {
 	struct several *all = several_make(sim);
 

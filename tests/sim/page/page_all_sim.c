@@ -48,7 +48,8 @@ static void checks_figures(void *arg)
 }
 
 /* The pages of all blocks are freed by the fast path; the marks of each zone are at equal distances. */
-SIM_TEST(instance_is_made_with_marks_and_fast_frames, .cpus_nr = 1)
+SIM_TEST(instance_is_made_with_marks_and_fast_frames, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1)
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 
@@ -71,7 +72,8 @@ static void charges_all(void *arg)
 	page_uncharge(scene->q, pages);
 }
 
-SIM_TEST(charge_takes_all_that_zones_have, .cpus_nr = 1, .enters = { "zones_have_room" })
+SIM_TEST(charge_takes_all_that_zones_have, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "zones_have_room" })
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 
@@ -96,7 +98,8 @@ static void charges_each_zone(void *arg)
 	SIM_CHECK(page_charge(scene->q, 1, QUIRE_NOLOCK) == -ENOMEM);
 }
 
-SIM_TEST(charge_without_waiting_takes_any_zone, .cpus_nr = 1, .enters = { "charge_one_zone" })
+SIM_TEST(charge_without_waiting_takes_any_zone, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "charge_one_zone" })
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 
@@ -133,7 +136,8 @@ static uint64_t owed_by(struct pages *p, struct zone *zone)
 }
 
 /* Both zones exceed what they ever used; when other modules have ceded as much, neither owes anything. */
-SIM_TEST(peak_of_each_zone_is_made_up_for, .cpus_nr = 1, .enters = { "make_up", "modules_cede" })
+SIM_TEST(peak_of_each_zone_is_made_up_for, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "make_up", "modules_cede" })
 {
 	struct page_scene *scene = scene_of_zones(sim, false);
 	struct pages *p = pages_of(scene->q);
@@ -180,7 +184,8 @@ static void drains_depots(void *arg)
 }
 
 /* A run of each order and type is in each depot: all are counted, and all go. */
-SIM_TEST(depot_drain_takes_every_order_and_type, .cpus_nr = 1, .enters = { "depot_drain" })
+SIM_TEST(depot_drain_takes_every_order_and_type, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "depot_drain" })
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 	struct pages *p = pages_of(scene->q);
@@ -249,8 +254,8 @@ static void finds_all(void *arg)
 }
 
 /* The only free run is in the depot, or on some CPU's list: a call that may only try locks finds it. */
-SIM_TEST(nested_call_finds_the_only_run, .cpus_nr = 3,
-	 .enters = { "from_depot", "from_neighbours", "pcp_take_any_locked" })
+SIM_TEST(nested_call_finds_the_only_run, .cpus_nr = 3, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "from_depot", "from_neighbours", "pcp_take_any_locked" })
 {
 	struct nested nested = { .scene =
 					 page_scene_make_zones(sim, false, 1, UINT64_C(16) << 20) };
@@ -283,8 +288,8 @@ static void fills_forks_and_drains(void *arg)
 }
 
 /* Spares of every order are filled, outlast a fork, and go. */
-SIM_TEST(spares_of_every_order_are_filled, .cpus_nr = 1,
-	 .enters = { "fill_locked", "nested_drain" })
+SIM_TEST(spares_of_every_order_are_filled, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "fill_locked", "nested_drain" })
 {
 	struct page_scene *scene = page_scene_make(sim, true);
 
@@ -313,8 +318,8 @@ static void tunes_every_stack(void *arg)
 }
 
 /* Each zone, order and type has a stack, which keeps runs after a slow path. */
-SIM_TEST(stack_of_every_order_and_type_has_room, .cpus_nr = 1,
-	 .enters = { "pcp_stack_tune_locked" })
+SIM_TEST(stack_of_every_order_and_type_has_room, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "pcp_stack_tune_locked" })
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 
@@ -347,7 +352,8 @@ static void drains_every_list(void *arg)
 }
 
 /* A run is on each of the CPU's lists: none is left when they are drained. */
-SIM_TEST(drain_takes_every_list, .cpus_nr = 1, .enters = { "pcp_spill_locked" })
+SIM_TEST(drain_takes_every_list, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "pcp_spill_locked" })
 {
 	struct page_scene *scene = page_scene_make_zones(sim, false, 1, UINT64_C(16) << 20);
 
@@ -428,7 +434,8 @@ static void visits_after_each_use(void *arg)
 }
 
 /* A visit after which the worker rests has seen that no CPU and no zone was used. */
-SIM_TEST(visit_notes_the_use_of_every_cpu_and_zone, .enters = { "giveback_visit" })
+SIM_TEST(visit_notes_the_use_of_every_cpu_and_zone, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "giveback_visit" })
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 
@@ -453,7 +460,8 @@ static void visits_after_reuse(void *arg)
 }
 
 /* Memory of any zone that is used again at once makes the worker wait for longer, until it is not. */
-SIM_TEST(reuse_in_any_zone_lengthens_the_wait, .cpus_nr = 1, .enters = { "giveback_visit" })
+SIM_TEST(reuse_in_any_zone_lengthens_the_wait, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "giveback_visit" })
 {
 	struct page_scene *scene = scene_of_zones(sim, true);
 
@@ -487,8 +495,8 @@ static void asks_what_zones_have(void *arg)
 }
 
 /* The worker is told of both zones' memory, and the limit is learnt when both together matter. */
-SIM_TEST(limit_is_learnt_for_what_zones_have_together, .cpus_nr = 1,
-	 .enters = { "matters", "look_at_zone" })
+SIM_TEST(limit_is_learnt_for_what_zones_have_together, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "matters", "look_at_zone" })
 {
 	const struct quire_options options =
 		QUIRE_OPTIONS_INIT(.zones = ZONES, .worker = QUIRE_WORKER_OFF);
@@ -544,7 +552,8 @@ static struct page_scene *scene_of_many_blocks(struct sim *sim)
 }
 
 /* Eight blocks are few, and no zone has more; both together have. */
-SIM_TEST(blocks_of_all_zones_make_an_instance_large, .cpus_nr = 1, .enters = { "is_large" })
+SIM_TEST(blocks_of_all_zones_make_an_instance_large, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "is_large" })
 {
 	struct page_scene *scene = scene_of_many_blocks(sim);
 
@@ -554,7 +563,8 @@ SIM_TEST(blocks_of_all_zones_make_an_instance_large, .cpus_nr = 1, .enters = { "
 }
 
 /* After each witness that is dense, more steps have none. */
-SIM_TEST(dense_witnesses_become_rare, .cpus_nr = 1, .enters = { "look_at_witness_locked" })
+SIM_TEST(dense_witnesses_become_rare, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "look_at_witness_locked" })
 {
 	struct page_scene *scene = scene_of_many_blocks(sim);
 
@@ -586,8 +596,8 @@ static void frees_blocks_of_each_type(void *arg)
 }
 
 /* Nobody need grow a zone that has a free block, whatever the block's type is. */
-SIM_TEST(free_block_of_any_type_is_found_before_growth, .cpus_nr = 1,
-	 .enters = { "has_whole_locked" })
+SIM_TEST(free_block_of_any_type_is_found_before_growth, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "has_whole_locked" })
 {
 	struct page_scene *scene = page_scene_make_zones(sim, true, 1, UINT64_C(16) << 20);
 
@@ -619,7 +629,8 @@ static void chooses(void *arg)
 }
 
 /* Six blocks of a type are half in use, so that four would do. */
-SIM_TEST(blocks_of_any_type_are_chosen_to_empty, .cpus_nr = 1, .enters = { "choose_type" })
+SIM_TEST(blocks_of_any_type_are_chosen_to_empty, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "choose_type" })
 {
 	struct page_scene *scene = page_scene_make_zones(sim, true, 1, UINT64_C(32) << 20);
 

@@ -323,7 +323,8 @@ static void takes_page_and_block(void *arg)
 }
 
 /* Where memory is locked, all that comes online takes memory at once: a grower claims no more than it needs. */
-SIM_TEST(grow_of_locked_memory_claims_no_more, .cpus_nr = 1, .enters = { "grow_one" })
+SIM_TEST(grow_of_locked_memory_claims_no_more, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "grow_one" })
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);
 

@@ -257,7 +257,8 @@ SIM_TEST(full_block_that_is_sparse_again_begins_anew, .cpus_nr = 1, .events = SI
 }
 
 /* The worker looks for full blocks in private memory alone: those of shared memory stay as they are. */
-SIM_TEST(full_block_that_is_shared_is_left_alone, .cpus_nr = 1, .enters = { "page_advise_full" })
+SIM_TEST(full_block_that_is_shared_is_left_alone, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "page_advise_full" })
 {
 	struct page_scene *scene = scene_backed_by(sim, UINT64_C(4) << 20, QUIRE_BACKING_MEMFD);
 

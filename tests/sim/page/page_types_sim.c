@@ -386,7 +386,8 @@ static void asks_for_ranges_outside(void *arg)
 }
 
 /* A range that begins or ends outside the instance's pages is refused; one that ends with them is not. */
-SIM_TEST(range_outside_is_refused, .cpus_nr = 1, .enters = { "quire_alloc_contig_range" })
+SIM_TEST(range_outside_is_refused, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "quire_alloc_contig_range" })
 {
 	struct page_scene *scene = page_scene_make(sim, false);
 

@@ -350,7 +350,8 @@ static void takes_with_some_written(void *arg)
 }
 
 /* The system is asked who writes unless more than half of all units are known to. */
-SIM_TEST(percpu_look_is_spared_where_most_write, .cpus_nr = 1, .enters = { "sparse_zero" })
+SIM_TEST(percpu_look_is_spared_where_most_write, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sparse_zero" })
 {
 	struct percpu_scene *scene = holes_scene(sim);
 
@@ -376,7 +377,7 @@ static void takes_from_the_stack(void *arg)
 
 /* Where reading takes memory, the system is asked which copies were written of an object that comes back from a stack. */
 SIM_TEST(percpu_writers_of_an_object_from_a_stack_are_asked_for, .cpus_nr = 1,
-	 .enters = { "finish_popped" })
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "finish_popped" })
 {
 	struct percpu_scene *scene = percpu_scene_make_sparse_stacks(sim);
 
@@ -399,7 +400,8 @@ static void takes_a_new_page(void *arg)
 }
 
 /* Whatever was in a page before, nobody has written to it when it is populated anew: its copies are not read. */
-SIM_TEST(percpu_new_page_is_not_written, .cpus_nr = 1, .enters = { "sparse_populate_locked" })
+SIM_TEST(percpu_new_page_is_not_written, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "sparse_populate_locked" })
 {
 	struct percpu_scene *scene = percpu_scene_make_sparse(sim);
 	struct percpu *pc = scene->pc;

@@ -455,8 +455,8 @@ SIM_TEST(percpu_variable_of_an_unloaded_library_is_freed_once,
 }
 
 /* When libraries were unloaded, a variable that is in use stays, and one that was undefined before is not freed again. */
-SIM_TEST(percpu_variable_in_use_outlives_other_libraries,
-	 .enters = { "variables_collect", "quire_percpu_undefine" })
+SIM_TEST(percpu_variable_in_use_outlives_other_libraries, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "variables_collect", "quire_percpu_undefine" })
 {
 	struct variables_scene *scene = sim_zalloc(sim, sizeof(*scene));
 	const struct quire_percpu_variable used = variable_of(scene, 2);

@@ -222,7 +222,8 @@ static void takes_a_four(void *arg)
 }
 
 /* The page that took the last object of 4 bytes is full: the next begins another. */
-SIM_TEST(percpu_full_page_of_fours_is_left, .cpus_nr = 1, .enters = { "placement_fours_locked" })
+SIM_TEST(percpu_full_page_of_fours_is_left, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .enters = { "placement_fours_locked" })
 {
 	struct percpu_scene *scene = empty_scene(sim);
 

@@ -168,7 +168,8 @@ static void uses_first_without_waiting(void *arg)
 }
 
 /* Who may not wait makes the areas, too, if nobody else is about to. */
-SIM_TEST(first_use_of_areas_without_waiting, .cpus_nr = 1, .events = SIM_MEMORY,
+SIM_TEST(first_use_of_areas_without_waiting, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_MEMORY,
 	 .enters = { "make_without_waiting", "make_locked" })
 {
 	struct vmap_scene *scene = scene_unused(sim);
