@@ -27,7 +27,8 @@ void percpu_zero_copy(char *copy, size_t bytes);
 /* Completes the frees that signal handlers deferred.  Call in ordinary context, without spinning
  * locks. */
 void percpu_take_deferred(struct percpu *pc);
-/* In a child of fork: whoever had taken flags, and not yet the frees that they stand for, is gone. */
+/* In a child of fork: sets the flags of all chunks, for a thread that had taken some, and not yet the frees that they stand
+ * for, is gone. */
 void percpu_fork_child_deferred(struct percpu *pc);
 
 #endif

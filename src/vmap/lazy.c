@@ -68,7 +68,7 @@ void lazy_publish_chain(struct vmap *v, uint32_t chain)
 
 static uint32_t splice(struct vmap *v, uint32_t *list)
 {
-	if (load_relaxed(&v->forking)) /* of others' forks: a hint, the next look takes the list */
+	if (load_relaxed(&v->forking)) /* of another's fork a hint: the next look takes the list */
 		return RANGE_NONE;
 	return exchange_acquire(list, RANGE_NONE); /* pairs with the release in push() */
 }

@@ -403,8 +403,8 @@ static void asks_for_more_than_there_is(void *arg)
 	take_all_but(all->pages, 0); /* the last of its calls is refused */
 }
 
-/* The cheapest are called first, of equal ones the oldest; each once, if none gives anything, whichever places they have and
- * whoever was there before. */
+/* The cheapest shrinker is called first, of equal ones the oldest, and each once if none gives anything.  In which places they
+ * are, and who had these before, does not matter. */
 SIM_TEST(shrinkers_are_called_by_cost_and_then_by_age, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1)
 {
@@ -430,8 +430,8 @@ SIM_TEST(shrinkers_are_called_by_cost_and_then_by_age, .cpus_nr = 1, .explore = 
 	}
 }
 
-/* A shrinker that says that it gave, while nothing came, is asked for twice as much each time, and for no more than the
- * limit; then it is the next one's turn. */
+/* A shrinker that says that it gave while nothing came back is asked for twice as much each time, up to the limit.  Then the
+ * next one is called. */
 SIM_TEST(shrinker_that_gives_in_vain_is_asked_up_to_the_limit, .cpus_nr = 1,
 	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1)
 {

@@ -80,7 +80,7 @@ static void frees_three_large_ones(void *arg)
 		block_give(scene, &scene->block[place + i]);
 }
 
-/* Places where large blocks wait are few here: what one CPU frees the other lets go. */
+/* Large blocks of both CPUs wait in the same few places: a free lets go what the other CPU freed. */
 SIM_TEST(malloc_hardened_large_blocks_of_two_wait, .events = SIM_MEMORY, .enters = { "wait_or_go" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);
@@ -99,7 +99,7 @@ static void flushes_the_layer(void *arg)
 	malloc_heap.layer->flush(MALLOC_CALL("malloc_trim"));
 }
 
-/* And a trim takes it from wherever it waits. */
+/* A trim takes large blocks from wherever they wait, while others come. */
 SIM_TEST(malloc_hardened_trim_takes_large_blocks, .events = SIM_MEMORY,
 	 .enters = { "wait_or_go", "release_waiting" })
 {

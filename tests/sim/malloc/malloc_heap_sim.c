@@ -119,7 +119,7 @@ static void calls_twice(void *arg)
 	scene_keep(scene, place + 1, block_take(scene, SMALL));
 }
 
-/* And whoever makes it then has what another thread left that tried before. */
+/* The system refuses one thread the heap: another one, which makes it then, goes on with what the first left. */
 SIM_TEST(malloc_heap_is_tried_again_by_another, .events = SIM_REFUSE, .refusals = 1,
 	 .enters = { "malloc/heap.c:make" })
 {
@@ -138,7 +138,7 @@ static void begins(void *arg)
 	SIM_CHECK(!malloc_begin() || load_acquire(&malloc_heap.layer) != NULL);
 }
 
-/* A thread that finds the heap made as it is about to make it itself has it whole, also if loads are late. */
+/* A thread that is about to make the heap, and finds it made, has all of it, also where loads are late. */
 SIM_TEST(malloc_heap_is_found_by_a_late_maker, .cpus_nr = 3, .model = SIM_ARM,
 	 .enters = { "malloc/heap.c:make" })
 {
@@ -163,7 +163,7 @@ static void reads_figures(void *arg)
 	SIM_CHECK(malloc_is_ready() || class.bytes + class.free_bytes == 0);
 }
 
-/* Who reads figures while another thread makes the heap, and its first class, finds none of both or the whole. */
+/* A reader of figures beside a thread that makes the heap and its first class finds each of them whole or not at all. */
 SIM_TEST(malloc_figures_beside_the_first_call, .enters = { "malloc_count_class", "sampled_count" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF ",sample:2");
@@ -482,7 +482,7 @@ static void takes_an_area(void *arg)
 	scene_keep(scene, 1, block_take(scene, AREA));
 }
 
-/* What is among the pages is looked for among the areas, too, as soon as there are some. */
+/* A run of pages is freed while another thread makes the areas: as soon as there are some, the free asks whether it is one. */
 SIM_TEST(malloc_run_is_freed_beside_the_first_area, .enters = { "areas_around" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);

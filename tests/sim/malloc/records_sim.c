@@ -119,7 +119,7 @@ static void walks(void *arg)
 	records_each(no_record, NULL);
 }
 
-/* A walk finds the areas whole, or none. */
+/* A walk of the records beside the first area finds the areas whole, or none. */
 SIM_TEST(records_walk_beside_the_first_area, .enters = { "beside_each" })
 {
 	struct malloc_scene *scene = malloc_scene_make(sim, CONF);

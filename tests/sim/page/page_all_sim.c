@@ -47,7 +47,7 @@ static void checks_figures(void *arg)
 	}
 }
 
-/* The pages of all blocks are freed by the fast path; the marks of each zone are at equal distances. */
+/* Frees take the fast path for pages of every block, and the marks of each zone are equally far apart. */
 SIM_TEST(instance_is_made_with_marks_and_fast_frames, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1)
 {
@@ -135,7 +135,7 @@ static uint64_t owed_by(struct pages *p, struct zone *zone)
 	return pages;
 }
 
-/* Both zones exceed what they ever used; when other modules have ceded as much, neither owes anything. */
+/* Both zones grow beyond their peaks.  Once other modules have ceded as much, neither zone owes anything. */
 SIM_TEST(peak_of_each_zone_is_made_up_for, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "make_up", "modules_cede" })
 {
@@ -183,7 +183,7 @@ static void drains_depots(void *arg)
 	}
 }
 
-/* A run of each order and type is in each depot: all are counted, and all go. */
+/* Each depot has a run of each order and type: all are counted, and a drain takes all of them. */
 SIM_TEST(depot_drain_takes_every_order_and_type, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "depot_drain" })
 {
@@ -287,7 +287,7 @@ static void fills_forks_and_drains(void *arg)
 	check_u64_eq(nested_pages(p), 0);
 }
 
-/* Spares of every order are filled, outlast a fork, and go. */
+/* Spares of every order are filled, are there again after a fork, and a drain takes all of them. */
 SIM_TEST(spares_of_every_order_are_filled, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "fill_locked", "nested_drain" })
 {
@@ -433,7 +433,7 @@ static void visits_after_each_use(void *arg)
 	}
 }
 
-/* A visit after which the worker rests has seen that no CPU and no zone was used. */
+/* The worker rests only after a visit that found no CPU and no zone used. */
 SIM_TEST(visit_notes_the_use_of_every_cpu_and_zone, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "giveback_visit" })
 {
@@ -551,7 +551,7 @@ static struct page_scene *scene_of_many_blocks(struct sim *sim)
 	return scene;
 }
 
-/* Eight blocks are few, and no zone has more; both together have. */
+/* An instance is large if it has more than eight blocks: no zone has as many, both together have. */
 SIM_TEST(blocks_of_all_zones_make_an_instance_large, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "is_large" })
 {
@@ -562,7 +562,7 @@ SIM_TEST(blocks_of_all_zones_make_an_instance_large, .cpus_nr = 1, .explore = SI
 	page_scene_check(scene);
 }
 
-/* After each witness that is dense, more steps have none. */
+/* Each time that a witness is found dense, more steps pass before the next one: 1, 3, then 7. */
 SIM_TEST(dense_witnesses_become_rare, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "look_at_witness_locked" })
 {
@@ -595,7 +595,7 @@ static void frees_blocks_of_each_type(void *arg)
 	}
 }
 
-/* Nobody need grow a zone that has a free block, whatever the block's type is. */
+/* A zone that has a free block is not grown, whatever the block's type. */
 SIM_TEST(free_block_of_any_type_is_found_before_growth, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "has_whole_locked" })
 {

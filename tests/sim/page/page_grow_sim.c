@@ -261,7 +261,7 @@ static void takes_without_retry(void *arg)
 	(void)quire_alloc_pages(((struct page_scene *)arg)->q, 0, QUIRE_NORETRY);
 }
 
-/* The system refuses a step, and perhaps the first of its blocks, too. */
+/* The system refuses a step, and perhaps the first of its blocks, too: no block stays claimed. */
 SIM_TEST(grow_refused_claims_nothing, .cpus_nr = 1, .events = SIM_REFUSE, .refusals = 2)
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);
@@ -271,7 +271,7 @@ SIM_TEST(grow_refused_claims_nothing, .cpus_nr = 1, .events = SIM_REFUSE, .refus
 	check_nothing_is_claimed(scene);
 }
 
-/* The same of a block that was taken offline, with others behind it. */
+/* The system refuses a block that was taken offline, with others behind it: it is offline again, and none stays claimed. */
 SIM_TEST(grow_refused_leaves_a_block_offline, .cpus_nr = 1, .events = SIM_REFUSE, .refusals = 2)
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);
@@ -471,7 +471,7 @@ static void counts_pages(void *arg)
 	SIM_CHECK(stat.allocated_pages == 0 || stat.allocated_pages == 1u << 9);
 }
 
-/* Pages are counted while blocks come online: a block is, or is not yet. */
+/* A count of pages beside a grower has all of a new block, or none of it. */
 SIM_TEST(grow_against_a_count, .events = SIM_RACE, .enters = { "page_count_blocks" })
 {
 	struct page_scene *scene = page_scene_make_unused_wide(sim);

@@ -172,8 +172,8 @@ static void next_place_is_used_again(void *arg)
 	lock_release(&pc->lock, token);
 }
 
-/* The same where the neighbour's place is used again, and no more of it than the maps: when the word is read again,
- * too, its granule is not seen as used without its boundary. */
+/* The neighbour's granule is its word's last, is freed and used again: when the free reads the word again, it does not see
+ * the granule as used without its boundary.  Only the maps change, which leaves few steps. */
 SIM_TEST(percpu_free_beside_a_place_used_again, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "free_past_word" })
 {
@@ -240,7 +240,8 @@ SIM_TEST(percpu_free_beside_a_take, .explore = SIM_ALL_SCHEDULES, .preempt_max =
 	percpu_scene_check(scene);
 }
 
-/* The same where the granules are in the next word of the map, which is read after the object's own. */
+/* The granules behind an object are in the next word of the map, which is read after the object's own, and are allocated
+ * while it is freed: they are no part of it. */
 SIM_TEST(percpu_free_beside_a_take_in_the_next_word, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "map_set", "granules_past_word" })
 {
@@ -252,7 +253,7 @@ SIM_TEST(percpu_free_beside_a_take_in_the_next_word, .model = SIM_ARM, .events =
 	percpu_scene_check(scene);
 }
 
-/* Freed meanwhile, the granules are no part of the object either. */
+/* The granules behind an object are freed while it is: they are no part of it. */
 SIM_TEST(percpu_free_beside_a_free_in_the_word, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "map_clear", "quire_free_percpu" })
 {
@@ -264,6 +265,7 @@ SIM_TEST(percpu_free_beside_a_free_in_the_word, .model = SIM_ARM, .events = SIM_
 	percpu_scene_check(scene);
 }
 
+/* Nor are they if they are in the next word of the map. */
 SIM_TEST(percpu_free_beside_a_free_in_the_next_word, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "map_clear", "granules_past_word" })
 {
@@ -275,7 +277,7 @@ SIM_TEST(percpu_free_beside_a_free_in_the_next_word, .model = SIM_ARM, .events =
 	percpu_scene_check(scene);
 }
 
-/* The granules are free, and the map moves to where another was, in which they were used. */
+/* The granules behind an object are free, and the map moves to where they were used in another: they are no part of it. */
 SIM_TEST(percpu_free_meets_a_map_that_moved, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "map_give_locked", "quire_free_percpu" })
 {
@@ -314,8 +316,8 @@ static void gives_the_full_pages_map(void *arg)
 	lock_release(&pc->lock, token);
 }
 
-/* The same where stores may leave in any order, and no more of it than the maps.  Where the map goes an object of 8
- * bytes began in every granule. */
+/* A map moves to where an object of 8 bytes began in every granule, and its stores may leave in any order: an object of 16 bytes
+ * is not taken for one of 8.  Only the maps change, which leaves few steps. */
 SIM_TEST(percpu_free_meets_a_map_in_anothers_place, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "map_give_locked", "quire_free_percpu" })
 {
@@ -381,7 +383,8 @@ SIM_TEST(percpu_free_across_pages_meets_a_moving_map, .explore = SIM_ALL_SCHEDUL
 	percpu_scene_check(scene);
 }
 
-/* The same where loads get earlier values, and no more of it than the maps. */
+/* An object goes on in the next page, whose map moves, and loads may get earlier values: its size is still right.  Only the
+ * maps change, which leaves few steps. */
 SIM_TEST(percpu_free_across_pages_meets_a_map_that_moved, .model = SIM_ARM, .events = SIM_MEMORY,
 	 .enters = { "ends_with_page", "map_give_locked" })
 {

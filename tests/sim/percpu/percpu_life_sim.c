@@ -454,7 +454,7 @@ SIM_TEST(percpu_variable_of_an_unloaded_library_is_freed_once,
 	check_u64_eq(quire_verify(quire_default()), 0);
 }
 
-/* When libraries were unloaded, a variable that is in use stays, and one that was undefined before is not freed again. */
+/* After libraries are unloaded, a variable in use stays, and one that was already undefined is not freed again. */
 SIM_TEST(percpu_variable_in_use_outlives_other_libraries, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "variables_collect", "quire_percpu_undefine" })
 {
@@ -481,8 +481,7 @@ static void loses_another_library(void *arg)
 	defines_and_undefines_second(arg);
 }
 
-/* A second library goes while another thread looks for variables of the first: who looks, and for what, is known to
- * one of them at a time. */
+/* A second library is unloaded while another thread looks for variables of the first: threads take turns to look. */
 SIM_TEST(percpu_library_unloaded_beside_a_collection, .enters = { "variables_collect" })
 {
 	struct variables_scene *scene = sim_zalloc(sim, sizeof(*scene));

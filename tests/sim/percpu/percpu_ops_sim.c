@@ -269,8 +269,8 @@ static void count_five(void *arg)
 	quire_percpu_counter_add_batch(&scene->counter, 5, 1);
 }
 
-/* A thread that was moved after its add tells what the total was then, after another has told more: with what it
- * takes back it sees that total, and tells again. */
+/* A thread that is moved after its add tells a total that is old by then, over a newer one: it looks again, and tells the
+ * newer. */
 SIM_TEST(percpu_counter_add_told_late_is_made_good, .model = SIM_ARM, .events = SIM_MIGRATE,
 	 .enters = { "percpu/counter.c:tell" })
 {

@@ -198,7 +198,7 @@ static void take_two_drop_two(void *arg)
 	quire_percpu_ref_put(&scene->ref);
 }
 
-/* Two switch, each there and back: what is wished for last is what it does. */
+/* Two CPUs switch a reference at once, each to the word and back to slots: its count stays right. */
 SIM_TEST(percpu_ref_switched_by_two, .enters = { "to_atomic_locked", "to_percpu_locked" })
 {
 	struct ref_scene *scene = scene_make(sim, 0);

@@ -83,7 +83,7 @@ static void visits(void *arg)
 	percpu_balance(arg, false);
 }
 
-/* What a refusal notes for the worker is noted before its visit, or for the next one. */
+/* A refusal notes what the worker's visit looks for: the visit finds all of the note, or leaves it to the next. */
 SIM_TEST(percpu_refusal_beside_a_visit, .enters = { "note_refusal", "fill_reserve" })
 {
 	struct percpu_scene *scene = scene_at_rest(sim);

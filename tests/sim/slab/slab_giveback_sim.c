@@ -106,7 +106,7 @@ static void unbacks(void *arg)
 	objects_unback(scene->s, NULL);
 }
 
-/* Two give back at once, one after the other. */
+/* Two CPUs give slabs back at once: they take turns. */
 SIM_TEST(slab_unback_by_two, .events = SIM_MEMORY, .enters = { "objects_unback", "let_go" })
 {
 	struct slab_scene *scene = slab_scene_make(sim, SCENE_BYTES);

@@ -403,7 +403,7 @@ static void pools_its_own(void *arg)
 	cpu_pool_own(((struct vmap_scene *)arg)->v);
 }
 
-/* V11: nor is what a CPU is just pooling missed. */
+/* V11: areas on their way from a CPU's stacks to the pool are found before a refusal. */
 SIM_TEST(areas_being_pooled_are_not_refused, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .enters = { "cpu_pool_own", "cpus_close" })
 {

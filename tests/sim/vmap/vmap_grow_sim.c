@@ -217,6 +217,7 @@ static void takes_beside_no_claim(void *arg)
 	next_turn(scene, 2);
 }
 
+/* A claim of no sections, which a caller has whose sections are all ready, keeps nobody from claiming any. */
 SIM_TEST(empty_claim_is_nobodys_obstacle, .enters = { "claim_next", "claim_busy_end_locked" })
 {
 	struct vmap_scene *scene = scene_mostly_unused(sim);

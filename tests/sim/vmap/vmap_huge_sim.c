@@ -265,7 +265,7 @@ static void takes_with_half_a_section(void *arg)
 	vgive(scene, area, LARGE_PAGES + 256);
 }
 
-/* What the last section wastes is little beside the others. */
+/* A large area is advised to its end: what its last section wastes is little beside the others. */
 SIM_TEST(large_area_is_advised_to_its_end, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "covered_pages" })
 {
@@ -288,7 +288,7 @@ static void takes_one_page_of_the_middle_region(void *arg)
 	quire_vfree(scene->q, much);
 }
 
-/* Other areas will fill the section, where so much is in use, although this one's guard is as large as it is. */
+/* An area is advised although its guard is as large as it is: where so much is in use, other areas will fill the section. */
 SIM_TEST(area_of_a_page_of_64k_is_advised_for_its_neighbours, .cpus_nr = 1, .page_shift = 16,
 	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "covered_pages" })
 {
@@ -345,7 +345,7 @@ static void grows_when_a_probe_is_due(void *arg)
 	check_u64_eq(large_ones(scene)->until_probe, 0);
 }
 
-/* An area that grows written is no probe: the next fresh one is. */
+/* A written area that grows is no probe: the probe stays due for the next fresh area. */
 SIM_TEST(probe_stays_due_while_areas_grow, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "dense_is_full", "dense_advise" })
 {
@@ -362,7 +362,7 @@ static void grows_into_the_middle_region(void *arg)
 	check_u64_eq(kind_of(scene, area + ((size_t)512 << 12)), HUGE_PLAIN);
 }
 
-/* How it is written says nothing of the region that it grows into. */
+/* That an area is written in full says nothing of the region that it grows into. */
 SIM_TEST(area_that_grows_out_of_the_small_region_is_plain, .cpus_nr = 1,
 	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 1, .enters = { "dense_is_full" })
 {
@@ -418,7 +418,7 @@ static void uses_a_denied_one_again(void *arg)
 	check_kinds(scene, scene->area[0], LARGE_PAGES, HUGE_ADVISED);
 }
 
-/* With thp:on the next user of what one denied has it advised. */
+/* With thp:on an area whose last user denied it huge pages is advised for the next. */
 SIM_TEST(area_used_again_is_advised_where_all_are, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "dense_reuse", "next_plain" })
 {
@@ -457,7 +457,7 @@ static void purges_beside_two(void *arg)
 	check_kinds(scene, plain, LARGE_PAGES, HUGE_PLAIN);
 }
 
-/* Mappings that differ in advice are joined only when nothing is in use. */
+/* A purge makes the advice of all mappings the same only when no area is in use. */
 SIM_TEST(purge_leaves_the_advice_of_what_is_in_use, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "dense_settle" })
 {

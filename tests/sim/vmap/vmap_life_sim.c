@@ -101,7 +101,7 @@ static void asks_for_the_last(void *arg)
 	check_u64_eq(quire_vmalloc_size(scene->q, scene->area[4]), (size_t)4 << 12);
 }
 
-/* The interrupted frame holds the lock: what its CPU caches is not pooled there, so that an area could grow. */
+/* The interrupted frame may hold the lock, so a handler that grows an area does not pool what its CPU caches. */
 SIM_TEST(handler_grows_area_inside_a_lookup, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "grow_after_merge", "busy_around" })
 {
@@ -167,7 +167,7 @@ static void uses_first_without_waiting(void *arg)
 	sim_forbid_wait(false);
 }
 
-/* Who may not wait makes the areas, too, if nobody else is about to. */
+/* A caller that may not wait makes the areas, too, unless another is just doing so. */
 SIM_TEST(first_use_of_areas_without_waiting, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .events = SIM_MEMORY,
 	 .enters = { "make_without_waiting", "make_locked" })
@@ -765,7 +765,7 @@ static void grows_within_its_class(void *arg)
 	check_end(scene, area);
 }
 
-/* The class has a tenth page, on which the guard stood. */
+/* An area of nine pages, whose class has ten, grows to ten: its guard was on the tenth, and is now behind it. */
 SIM_TEST(vrealloc_within_a_class_moves_the_guard, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .events = SIM_MEMORY, .enters = { "grow_within", "move_guard" })
 {
@@ -779,7 +779,7 @@ SIM_TEST(vrealloc_within_a_class_moves_the_guard, .cpus_nr = 1, .explore = SIM_A
 	vmap_scene_check(scene);
 }
 
-/* A note without a guard costs whoever has the page next a call of the system. */
+/* A purge clears the notes of guards.  One that stayed would cost the page's next user a system call. */
 SIM_TEST(purge_leaves_no_note_of_a_guard, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "guarded_forget" })
 {
@@ -829,7 +829,7 @@ static void grows_to_eight(void *arg)
 	scene->area[0] = addr;
 }
 
-/* What an area grows into may be cut off again, so its metadata is ready before. */
+/* What an area grows into may be cut off again, so its metadata is made ready first. */
 SIM_TEST(vrealloc_into_a_step_that_is_not_ready, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 3, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 3,
 	 .enters = { "grow_in_place", "meta_ready" })
@@ -849,7 +849,7 @@ static void grows_beyond_the_span(void *arg)
 		  NULL);
 }
 
-/* What would end beyond the span has no metadata there. */
+/* An area does not grow beyond the span, where there is no metadata. */
 SIM_TEST(vrealloc_beyond_the_span_is_refused, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "grow_in_place" })
 {

@@ -164,7 +164,7 @@ static void gives_the_end(void *arg)
 	scene->pages[0] = 2;
 }
 
-/* The end of an area that becomes smaller is in no list of areas, at no moment. */
+/* The end that a shrinking area gives up is never listed as an area. */
 SIM_TEST(given_end_of_an_area_is_not_listed, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
 	 .enters = { "give_tail", "put_area" })
 {
@@ -351,7 +351,7 @@ static void maps_small_in_a_handler(void *arg)
 		quire_vm_unmap_ram(scene->q, addr, 1);
 }
 
-/* A mapping of its own is refused its guard: its addresses are no block's, whichever blocks there are. */
+/* A mapping outside of all blocks is refused its guard: when its addresses are purged, they end no block. */
 SIM_TEST(mapping_refused_its_guard_is_in_no_block, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 2, .events = SIM_REFUSE, .refusals = 2,
 	 .enters = { "put_aside", "retire_blocks" })

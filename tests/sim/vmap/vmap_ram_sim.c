@@ -741,7 +741,7 @@ SIM_TEST(frees_in_a_child_without_the_instance_do_nothing, .cpus_nr = 1,
 
 /* ---- blocks: their size, and which are given up ---- */
 
-/* A 16th of what each CPU has of the span, where that is neither too little nor too much. */
+/* A block has a sixteenth of each CPU's share of the span, where that is within its bounds. */
 SIM_TEST(ram_block_follows_the_span, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "pages_of_a_block" })
 {

@@ -451,7 +451,7 @@ static void grows_beside_a_free_area(struct sim *sim, unsigned i)
 	vmap_scene_check(scene);
 }
 
-/* Free pages before an area are none to grow into. */
+/* An area does not grow into free pages that lie before it. */
 SIM_TEST(vrealloc_does_not_grow_over_its_neighbour, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "space_grow_locked" })
 {

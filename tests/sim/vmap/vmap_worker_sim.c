@@ -211,7 +211,8 @@ static void takes_it_again_later(void *arg)
 	SIM_CHECK(vtake(arg, 4, QUIRE_ZERO) == ((struct vmap_scene *)arg)->area[1]);
 }
 
-/* Callers look at the clock only where there can be no thread. */
+/* A visit is due, but a call that is served from a cache leaves it to others: it looks at the clock only where there can be no
+ * thread. */
 SIM_TEST(area_that_is_cached_starts_no_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "vmap_alloc_range", "cpu_take" })
 {
