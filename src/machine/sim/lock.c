@@ -72,6 +72,14 @@ static void drop_held(struct task *task, const void *lock)
 	sim_fail("unlock not held", "CPU %u releases a lock that it does not hold", task->cpu);
 }
 
+/* Memory that nobody made a lock in reads as a free one, until whoever makes it forgets its holder.  The one lock of rank 0
+ * is a mutex, the process's turn. */
+static void check_is_made(const struct task *task, unsigned rank, bool waits)
+{
+	if (!waits && rank == 0)
+		sim_fail("lock not made", "CPU %u wants a lock that nobody has made", task->cpu);
+}
+
 static void check_order(const struct task *task, const void *lock, unsigned rank, bool ordered)
 {
 	for (unsigned i = 0; i < task->held_nr; i++) {
@@ -138,14 +146,6 @@ static void wait_for(const void *lock, const uint32_t *word, uintptr_t pc)
 				 task->irq_depth != 0 ? "the frame it interrupted" : "it");
 		sched_block(lock, pc);
 	}
-}
-
-/* Memory that nobody made a lock in reads as a free one, until whoever makes it forgets its holder.  The one lock of rank 0
- * is a mutex, the process's turn. */
-static void check_is_made(const struct task *task, unsigned rank, bool waits)
-{
-	if (!waits && rank == 0)
-		sim_fail("lock not made", "CPU %u wants a lock that nobody has made", task->cpu);
 }
 
 static void acquire(const void *lock, uint32_t *word, unsigned rank, bool waits, bool ordered,
