@@ -205,6 +205,32 @@ SIM_TEST(drain_starts_the_worker_that_is_due, .cpus_nr = 1, .enters = { "givebac
 	page_scene_check(scene);
 }
 
+static void offlines_the_block(void *arg)
+{
+	struct page_scene *scene = arg;
+
+	scene->refused = quire_offline_pageblock(scene->q, scene->block) != 0;
+}
+
+/* The system refuses to take a block offline.  Its memory may go back again, and a thread comes for that. */
+SIM_TEST(offline_that_is_refused_starts_the_worker, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 1, .events = SIM_REFUSE, .refusals = 1,
+	 .enters = { "put_online", "giveback_call_worker" })
+{
+	struct page_scene *scene = scene_without_worker(sim, QUIRE_WORKER_THREAD);
+
+	pages_of(scene->q)->worth_pages = UINT32_MAX;
+	scene->block = take(scene, 9, 0);
+	give(scene, scene->block, 9);
+	check_u64_eq(scene->q->work.state, 0);
+	pages_of(scene->q)->worth_pages = 0;
+	sim_cpu(sim, 0, offlines_the_block, scene);
+	sim_run(sim);
+	/* As above. */
+	SIM_CHECK(scene->refused == 0 || scene->q->work.state != 0 ||
+		  scene->q->work.due_ns >= WORK_EXIT);
+}
+
 static void takes_when_it_is_due(void *arg)
 {
 	struct page_scene *scene = arg;
