@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 #include "machine/atomic.h"
-#include "slab/hardened.h"
+#include "slab/meta.h"
 #include "slab/objects.h"
 #include "slab/record.h"
 
@@ -28,37 +28,24 @@ void sheaf_defer(struct slabs *s, unsigned class, void *object)
 
 	if (number * c->size != inside || number >= c->per_slab)
 		objects_misplaced(s, s->free_call, object, class);
-	/* Each pairs with the exchange of the same word in the functions below. */
+	fetch_add_relaxed(&s->deferred_total,
+			  1); /* first: a child of fork asks whether there can be any */
+	/* Each pairs with the exchange of the same word, below and in objects.c. */
 	if (fetch_or_acq_rel(&deferred_map(s, record)[number / 64], bit) & bit)
 		objects_freed_twice(s, class, object);
 	fetch_or_acq_rel(&s->deferred_slabs[record / 64], (uint64_t)1 << record % 64);
 	exchange_acq_rel(&s->deferred_any, 1u);
-	fetch_add_relaxed(&s->deferred_total, 1);
-}
-
-static void take_object(struct slabs *s, unsigned class, void *object)
-{
-	if (UNLIKELY(s->hardened != NULL))
-		hardened_wait(s, class, object, 0);
-	else
-		objects_give_one(s, class, object, 0);
 }
 
 static void take_slab(struct slabs *s, uint32_t record)
 {
-	unsigned class = load_relaxed(&slab_at(s, record)->class); /* it has an object in use */
-	const struct slab_class *c = &s->class[class];
+	/* A flag may have no bits, and then the slab may be gone, or another class's by now: all of the class is read under its
+	 * lock. */
+	unsigned class = load_relaxed(&slab_at(s, record)->class);
 
-	for (uint32_t first = 0; first < c->per_slab; first += 64) {
-		uint64_t *word = &deferred_map(s, record)[first / 64];
-		uint64_t bits = load_relaxed(word) != 0 ? exchange_acq_rel(word, (uint64_t)0) : 0;
-
-		for (; bits != 0; bits &= bits - 1) {
-			uint32_t number = first + (uint32_t)__builtin_ctzll(bits);
-
-			take_object(s, class, slab_addr(s, record) + number * c->size);
-		}
-	}
+	for (unsigned word = 0; class != 0 && word < MAP_WORDS; word++)
+		if (load_relaxed(&deferred_map(s, record)[word]) != 0)
+			objects_give_deferred(s, class, record, word);
 }
 
 void sheaf_take_deferred(struct slabs *s)
@@ -73,4 +60,18 @@ void sheaf_take_deferred(struct slabs *s)
 		for (; bits != 0; bits &= bits - 1)
 			take_slab(s, i * 64 + (uint32_t)__builtin_ctzll(bits));
 	}
+}
+
+void sheaf_fork_child_deferred(struct slabs *s)
+{
+	if (load_relaxed(&s->deferred_total) == 0)
+		return;
+	for (uint32_t record = 0; record < slabs_records(s); record++) {
+		if (!slabs_meta_is_ready(s, record))
+			record |= STEP_RECORDS - 1;
+		else if (load_relaxed(&slab_at(s, record)->class) != 0)
+			fetch_or_acq_rel(&s->deferred_slabs[record / 64],
+					 (uint64_t)1 << record % 64);
+	}
+	exchange_acq_rel(&s->deferred_any, 1u);
 }

@@ -370,11 +370,9 @@ void hardened_set_bytes(struct slabs *s, void *object, uint32_t bytes)
 
 /* ---- waiting ---- */
 
-/* What goes from the quarantine into its slab for @object; NULL: nothing. */
-static void *exchange_locked(struct slabs *s, unsigned class, void *object)
+void *hardened_exchange_locked(struct slabs *s, struct slab_class *c, void *object)
 {
-	struct slab_class *c = &s->class[class];
-	struct waiters *w = &s->hardened->waiters[class];
+	struct waiters *w = &s->hardened->waiters[c - s->class];
 	uint32_t room = WAIT_BYTES / c->size;
 	void **place, *out;
 
@@ -393,7 +391,7 @@ static void *exchange_locked(struct slabs *s, unsigned class, void *object)
 	return out;
 }
 
-void hardened_wait(struct slabs *s, unsigned class, void *object, unsigned flags)
+static void wait_or_defer(struct slabs *s, unsigned class, void *object, unsigned flags)
 {
 	struct slab_class *c = &s->class[class];
 	lock_token token;
@@ -402,7 +400,7 @@ void hardened_wait(struct slabs *s, unsigned class, void *object, unsigned flags
 		sheaf_defer(s, class, object);
 		return;
 	}
-	object = exchange_locked(s, class, object);
+	object = hardened_exchange_locked(s, c, object);
 	lock_release(&c->lock, token);
 	if (object != NULL && !objects_give_one(s, class, object, flags))
 		sheaf_defer(s, class, object);
@@ -422,7 +420,7 @@ void hardened_free(struct slabs *s, void *object, const char *function)
 		objects_misuse(s, "double free", function, object, it.class);
 	check_canary(s, object, it.size, function);
 	memset(object, 0, it.size);
-	hardened_wait(s, it.class, object, nested ? QUIRE_NOLOCK : 0);
+	wait_or_defer(s, it.class, object, nested ? QUIRE_NOLOCK : 0);
 	slabs_kick(s);
 	slabs_ensure_worker_freed(s);
 }

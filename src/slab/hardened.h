@@ -64,8 +64,8 @@ uint32_t hardened_bytes(struct slabs *s, const void *object, const char *functio
 /* From here on its user has @bytes of it, which is not more than fits; checked by hardened_bytes(). */
 void hardened_set_bytes(struct slabs *s, void *object, uint32_t bytes);
 
-/* Lets an object of a deferred free wait. */
-void hardened_wait(struct slabs *s, unsigned class, void *object, unsigned flags);
+/* Lets an object of a class whose lock is held wait.  What goes into its slab in its place; NULL: nothing. */
+void *hardened_exchange_locked(struct slabs *s, struct slab_class *c, void *object);
 /* Puts all that wait into their slabs. */
 void hardened_drain(struct slabs *s);
 /* Objects of a class that wait.  A gauge. */

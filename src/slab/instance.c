@@ -82,6 +82,8 @@ static void fork_done(struct quire_module *module, bool child)
 	sheaves_fork_done(s, child);
 	if (child && s->q->shared)
 		forget_pages(s);
+	else if (child)
+		sheaf_fork_child_deferred(s);
 	mutex_release(&s->unback_mutex);
 	mutex_release(&s->mutex);
 }

@@ -232,8 +232,7 @@ static uint32_t put_locked(struct slabs *s, struct slab_class *c, void *object)
 }
 
 /* Objects of one slab that follow each other file it once. */
-static void give_some_locked(struct slabs *s, struct slab_class *c, void *const *objects,
-			     unsigned n)
+static void put_some_locked(struct slabs *s, struct slab_class *c, void *const *objects, unsigned n)
 {
 	DCHECK(lock_is_held(&c->lock));
 	uint32_t last = SLAB_NONE;
@@ -299,6 +298,15 @@ static struct leavers leave_surplus_locked(struct slabs *s, struct slab_class *c
 	return leavers;
 }
 
+/* Puts 1 to HOLD_OBJECTS back.  The slabs that this makes surplus are the caller's. */
+static struct leavers give_some_locked(struct slabs *s, struct slab_class *c, void *const *objects,
+				       unsigned n)
+{
+	DCHECK(lock_is_held(&c->lock));
+	put_some_locked(s, c, objects, n);
+	return leave_surplus_locked(s, c);
+}
+
 /* Frees their pages.  Returns how many slabs there were. */
 static uint32_t free_leavers(struct slabs *s, struct leavers leavers)
 {
@@ -329,8 +337,7 @@ unsigned objects_give(struct slabs *s, unsigned class, void *const *objects, uns
 
 		if (!class_lock_for(c, flags, &token))
 			break;
-		give_some_locked(s, c, objects + given, some);
-		leavers = leave_surplus_locked(s, c);
+		leavers = give_some_locked(s, c, objects + given, some);
 		lock_release(&c->lock, token);
 		free_leavers(s, leavers);
 		given += some;
@@ -343,6 +350,42 @@ unsigned objects_give(struct slabs *s, unsigned class, void *const *objects, uns
 bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned flags)
 {
 	return objects_give(s, class, &object, 1, flags) == 1;
+}
+
+/* What a word of the deferred map stands for now, and with hardened:on what leaves the quarantine for it. */
+static unsigned take_deferred_locked(struct slabs *s, struct slab_class *c, uint32_t record,
+				     unsigned word, void *objects[64])
+{
+	DCHECK(lock_is_held(&c->lock));
+	/* Pairs with sheaf_defer(). */
+	uint64_t bits = exchange_acq_rel(&deferred_map(s, record)[word], (uint64_t)0);
+	unsigned n = 0;
+
+	for (; bits != 0; bits &= bits - 1) {
+		uint32_t number = word * 64 + (uint32_t)__builtin_ctzll(bits);
+
+		objects[n] = slab_addr(s, record) + (size_t)number * c->size;
+		if (UNLIKELY(s->hardened != NULL))
+			objects[n] = hardened_exchange_locked(s, c, objects[n]);
+		n += objects[n] != NULL;
+	}
+	return n;
+}
+
+void objects_give_deferred(struct slabs *s, unsigned class, uint32_t record, unsigned word)
+{
+	struct slab_class *c = &s->class[class];
+	void *objects[64];
+	struct leavers leavers = { .first = SLAB_NONE };
+	lock_token token = lock_acquire(&c->lock);
+	unsigned n = 0;
+
+	if (load_relaxed(&slab_at(s, record)->class) == class)
+		n = take_deferred_locked(s, c, record, word, objects);
+	if (n != 0)
+		leavers = give_some_locked(s, c, objects, n);
+	lock_release(&c->lock, token);
+	free_leavers(s, leavers);
 }
 
 unsigned objects_check(struct slabs *s, const void *addr, const char *function)

@@ -33,6 +33,9 @@ unsigned objects_give(struct slabs *s, unsigned class, void *const *objects, uns
 /* One object.  NULL if no slab has one.  objects_give_one() is false if only tried. */
 void *objects_take_one(struct slabs *s, unsigned class, unsigned flags);
 bool objects_give_one(struct slabs *s, unsigned class, void *object, unsigned flags);
+/* Puts the objects of a word of a slab's deferred map back, if the slab is still the class's.  The bits are taken under the
+ * class's lock, which fork holds: a child has the bits or the objects. */
+void objects_give_deferred(struct slabs *s, unsigned class, uint32_t record, unsigned word);
 
 /* Checks that @addr begins an object of its slab that is not free; stops the process if not.  Returns the
  * class (without BYTE_EMPTYING), or 0 if @addr is in no slab. */

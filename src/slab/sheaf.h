@@ -64,6 +64,9 @@ bool barn_tick(struct slabs *s, unsigned class);
 void sheaf_defer(struct slabs *s, unsigned class, void *object);
 /* Frees what was deferred.  Ordinary context, no lock held. */
 void sheaf_take_deferred(struct slabs *s);
+/* In a child of fork whose parent has deferred any: flags all slabs, since flags and bits are copied at different moments, and
+ * whoever had just taken a flag is gone.  Walks all records. */
+void sheaf_fork_child_deferred(struct slabs *s);
 
 /* The same in calls, which leave what is just being deferred to others. */
 static inline void sheaf_take_flagged(struct slabs *s)

@@ -5,6 +5,7 @@
 #include "base/errno.h"
 #include "sim/slab/cache_scene.h"
 #include "slab/class.h"
+#include "slab/record.h"
 
 #define MORE_THAN_A_SLAB 130u /* objects */
 
@@ -122,6 +123,46 @@ SIM_TEST(slab_deferred_words_are_read_late, .model = SIM_ARM, .enters = { "take_
 	sim_cpu(sim, 1, takes_deferred_twice, scene);
 	sim_run(sim);
 	cache_scene_end(scene);
+}
+
+static void forks_child_and_takes_flagged(void *arg)
+{
+	struct cache_scene *scene = arg;
+
+	sim_fork_child();
+	sheaf_take_flagged(scene->s);
+	SIM_CHECK(*deferred_map(scene->s, object_place(scene->s, &scene->s->class[scene->class],
+						       scene -> object[1])
+						  .record) == 0);
+	store_relaxed(&scene->turn, 1);
+}
+
+/* A thread that takes in deferred frees does not exist in the child, which takes them in itself: none is lost. */
+SIM_TEST(slab_fork_beside_who_takes_deferred_frees, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "objects_give_deferred", "sheaf_fork_child_deferred" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	defers_one(scene);
+	sim_cpu(sim, 0, takes_deferred_once, scene);
+	sim_cpu(sim, 1, forks_child_and_takes_flagged, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
+	cache_scene_check(scene);
+}
+
+/* The child has the free's bit, and not yet its flags. */
+SIM_TEST(slab_fork_beside_a_deferred_free, .explore = SIM_ALL_SCHEDULES, .preempt_max = 2,
+	 .enters = { "sheaf_fork_child_deferred" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, true, 2);
+
+	sheaf_defer(scene->s, scene->class, scene->object[2]);
+	sheaf_take_deferred(scene->s);
+	sim_cpu(sim, 0, defers_one, scene);
+	sim_cpu(sim, 1, forks_child_and_takes_flagged, scene);
+	sim_run(sim);
+	check_u64_eq(scene->turn, 1);
 }
 
 static void destroys_it(void *arg)
@@ -450,6 +491,45 @@ SIM_TEST(slab_class_is_aligned_to_a_page_at_most, .cpus_nr = 1, .explore = SIM_A
 	 .preempt_max = 1, .enters = { "class_get_locked" })
 {
 	cache_scene_run_alone(sim, 4, asks_for_classes);
+}
+
+struct made_anew {
+	struct cache_scene *scene;
+	struct quire_cache *cache; /* that has the slab now */
+};
+
+/* The slab leaves its class, and another one has it, whose object is deferred at once. */
+static void defers_of_a_slab_made_anew(void *arg)
+{
+	struct made_anew *anew = arg;
+	struct cache_scene *scene = anew->scene;
+	void *first = scene->object[0];
+
+	give_from(scene, 0, OBJECTS_NR);
+	sheaves_drain(scene->s, scene->class);
+	objects_shrink(scene->s, scene->class);
+	anew->cache = another_cache(scene, 1024, QUIRE_CACHE_OWN);
+	SIM_CHECK(quire_cache_alloc(anew->cache, 0) == first);
+	sheaf_defer(scene->s, anew->cache->class, first);
+}
+
+/* Whoever took the slab's flag, and read its class, gives no object of the next class to the one before. */
+SIM_TEST(slab_deferred_flag_of_another_class, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
+	 .enters = { "objects_give_deferred" })
+{
+	struct made_anew anew = { .scene = cache_scene_make(sim, true, 2) };
+	struct slabs *s = anew.scene->s;
+	const struct slab_class *c = &s->class[anew.scene->class];
+	uint32_t record = object_place(s, c, anew.scene->object[0]).record;
+
+	/* As it is when another call has taken the free between its bit and its flag. */
+	s->deferred_slabs[record / 64] |= (uint64_t)1 << record % 64;
+	s->deferred_any = 1;
+	sim_cpu(sim, 0, takes_deferred_once, anew.scene);
+	sim_cpu(sim, 1, defers_of_a_slab_made_anew, &anew);
+	sim_run(sim);
+	check_u64_eq((uint64_t)quire_cache_destroy(anew.cache), 0);
+	cache_scene_end(anew.scene);
 }
 
 static void makes_more_than_there_are(void *arg)
