@@ -23,6 +23,13 @@ static struct page_scene *scene_of_zones(struct sim *sim, bool stacks)
 	return page_scene_make_zones(sim, stacks, ZONES, UINT64_C(16) << 20);
 }
 
+static void run_alone(struct sim *sim, struct page_scene *scene, void (*body)(void *arg))
+{
+	sim_cpu(sim, 0, body, scene);
+	sim_run(sim);
+	page_scene_check(scene);
+}
+
 static uint64_t room_of(struct pages *p, struct zone *zone, unsigned flags)
 {
 	lock_token token = lock_acquire(&zone->lock);
@@ -51,11 +58,7 @@ static void checks_figures(void *arg)
 SIM_TEST(instance_is_made_with_marks_and_fast_frames, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1)
 {
-	struct page_scene *scene = scene_of_zones(sim, true);
-
-	sim_cpu(sim, 0, checks_figures, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene_of_zones(sim, true), checks_figures);
 }
 
 /* ---- charges ---------------------------------------------------------------------------------- */
@@ -75,11 +78,7 @@ static void charges_all(void *arg)
 SIM_TEST(charge_takes_all_that_zones_have, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "zones_have_room" })
 {
-	struct page_scene *scene = scene_of_zones(sim, true);
-
-	sim_cpu(sim, 0, charges_all, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene_of_zones(sim, true), charges_all);
 }
 
 /* As a caller does that may only try locks: what it charges is of one zone. */
@@ -101,11 +100,7 @@ static void charges_each_zone(void *arg)
 SIM_TEST(charge_without_waiting_takes_any_zone, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "charge_one_zone" })
 {
-	struct page_scene *scene = scene_of_zones(sim, true);
-
-	sim_cpu(sim, 0, charges_each_zone, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene_of_zones(sim, true), charges_each_zone);
 }
 
 /* ---- what pages owe --------------------------------------------------------------------------- */
@@ -197,9 +192,7 @@ SIM_TEST(depot_drain_takes_every_order_and_type, .cpus_nr = 1, .explore = SIM_AL
 
 				check_u64_eq(depot_put(&p->zone[zone], order, type, &frame, 1), 1);
 			}
-	sim_cpu(sim, 0, drains_depots, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, drains_depots);
 }
 
 /* ---- nested calls, spares --------------------------------------------------------------------- */
@@ -291,11 +284,7 @@ static void fills_forks_and_drains(void *arg)
 SIM_TEST(spares_of_every_order_are_filled, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "fill_locked", "nested_drain" })
 {
-	struct page_scene *scene = page_scene_make(sim, true);
-
-	sim_cpu(sim, 0, fills_forks_and_drains, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, page_scene_make(sim, true), fills_forks_and_drains);
 }
 
 /* ---- CPUs' stacks and lists ------------------------------------------------------------------- */
@@ -325,9 +314,7 @@ SIM_TEST(stack_of_every_order_and_type_has_room, .cpus_nr = 1, .explore = SIM_AL
 
 	for (unsigned i = 0; i < ZONES; i++) /* else zones this small keep no whole blocks */
 		pages_of(scene->q)->zone[i].pcp_high_max = 1u << 14;
-	sim_cpu(sim, 0, tunes_every_stack, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, tunes_every_stack);
 }
 
 static void drains_every_list(void *arg)
@@ -355,11 +342,7 @@ static void drains_every_list(void *arg)
 SIM_TEST(drain_takes_every_list, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES, .preempt_max = 1,
 	 .enters = { "pcp_spill_locked" })
 {
-	struct page_scene *scene = page_scene_make_zones(sim, false, 1, UINT64_C(16) << 20);
-
-	sim_cpu(sim, 0, drains_every_list, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, page_scene_make_zones(sim, false, 1, UINT64_C(16) << 20), drains_every_list);
 }
 
 /* A page of each zone goes to the CPU's stacks, past its slow path. */
@@ -440,9 +423,7 @@ SIM_TEST(visit_notes_the_use_of_every_cpu_and_zone, .explore = SIM_ALL_SCHEDULES
 	struct page_scene *scene = scene_of_zones(sim, true);
 
 	quire_release(scene->q);
-	sim_cpu(sim, 0, visits_after_each_use, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, visits_after_each_use);
 }
 
 static void visits_after_reuse(void *arg)
@@ -466,9 +447,7 @@ SIM_TEST(reuse_in_any_zone_lengthens_the_wait, .cpus_nr = 1, .explore = SIM_ALL_
 	struct page_scene *scene = scene_of_zones(sim, true);
 
 	quire_release(scene->q);
-	sim_cpu(sim, 0, visits_after_reuse, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, visits_after_reuse);
 }
 
 /* ---- what zones have together ----------------------------------------------------------------- */
@@ -505,9 +484,7 @@ SIM_TEST(limit_is_learnt_for_what_zones_have_together, .cpus_nr = 1, .explore = 
 	check_u64_eq(quire_create(&options, &scene->q), 0);
 	for (unsigned i = 0; i < ZONES; i++)
 		SIM_CHECK(take(scene, 5, QUIRE_NODE(i)) != NULL);
-	sim_cpu(sim, 0, asks_what_zones_have, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, asks_what_zones_have);
 }
 
 static void asks_from_when_blocks_are_huge(void *arg)
@@ -555,11 +532,7 @@ static struct page_scene *scene_of_many_blocks(struct sim *sim)
 SIM_TEST(blocks_of_all_zones_make_an_instance_large, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "is_large" })
 {
-	struct page_scene *scene = scene_of_many_blocks(sim);
-
-	sim_cpu(sim, 0, asks_from_when_blocks_are_huge, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene_of_many_blocks(sim), asks_from_when_blocks_are_huge);
 }
 
 /* Each time that a witness is found dense, more steps pass before the next one: 1, 3, then 7. */
@@ -570,9 +543,7 @@ SIM_TEST(dense_witnesses_become_rare, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES
 
 	for (unsigned i = 0; i < 512; i++)
 		store_relaxed((uint32_t *)scene->block + 1024 * (size_t)i, 5);
-	sim_cpu(sim, 0, looks_at_dense_witnesses, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, looks_at_dense_witnesses);
 }
 
 /* ---- types ------------------------------------------------------------------------------------ */
@@ -610,9 +581,7 @@ SIM_TEST(free_block_of_any_type_is_found_before_growth, .cpus_nr = 1, .explore =
 	while (take(scene, 9, QUIRE_NORETRY) != NULL)
 		;
 	scene->refused = 0;
-	sim_cpu(sim, 0, frees_blocks_of_each_type, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, frees_blocks_of_each_type);
 }
 
 static void chooses(void *arg)
@@ -642,7 +611,5 @@ SIM_TEST(blocks_of_any_type_are_chosen_to_empty, .cpus_nr = 1, .explore = SIM_AL
 		for (unsigned nr = 0; nr < 12; nr += 2)
 			give(scene, run[nr], 8);
 	}
-	sim_cpu(sim, 0, chooses, scene);
-	sim_run(sim);
-	page_scene_check(scene);
+	run_alone(sim, scene, chooses);
 }
