@@ -77,8 +77,8 @@ void dense_look(struct vmap *v)
 {
 	if (!v->huge || v->always || !mutex_try(&v->q->huge_mutex))
 		return;
-	for (unsigned i = 0; i < REGIONS_NR; i++)
-		look_locked(v, &v->dense[i]);
+	for (unsigned region = REGION_MIDDLE; region < REGIONS_NR; region++)
+		look_locked(v, &v->dense[region]);
 	mutex_release(&v->q->huge_mutex);
 }
 
@@ -325,11 +325,11 @@ static void settle_region(struct vmap *v, unsigned region)
 		for (run = i; run < end && huge_kind(&v->advice, run) != HUGE_UNUSED; run++)
 			;
 		if (run > i)
-			huge_settle(&v->advice, i, run, v->always && region != REGION_SMALL);
+			huge_settle(&v->advice, i, run, v->always);
 	}
 }
 
-/* Merges mappings that differ in advice, if nothing is in use or cached. */
+/* Merges mappings that differ in advice, if nothing is in use or cached.  Where areas are small none has any. */
 void dense_settle(struct vmap *v)
 {
 	/* A hint: at worst, areas that appear meanwhile lose their advice. */
@@ -338,7 +338,7 @@ void dense_settle(struct vmap *v)
 		return;
 	if (!mutex_try(&v->q->huge_mutex))
 		return;
-	for (unsigned region = 0; region < REGIONS_NR; region++)
+	for (unsigned region = REGION_MIDDLE; region < REGIONS_NR; region++)
 		settle_region(v, region);
 	mutex_release(&v->q->huge_mutex);
 }

@@ -202,16 +202,14 @@ static void *move(struct quire *q, const struct range *r, const struct vmap_requ
 	return to;
 }
 
-/* Pages that an area may grow to by moving its guard: those of its class, or that are charged. */
+/* Pages that an area may grow to by moving its guard: those of its class, all of which are charged, or else those that are. */
 static uint32_t pages_had(const struct vmap *v, const struct range *r)
 {
 	uint32_t most = r->pages - v->guard_pages;
 
-	if (r->backed < most)
-		most = r->backed;
-	if (r->class != CLASS_NONE && class_pages(r->class) < most)
-		most = class_pages(r->class);
-	return most;
+	if (r->class != CLASS_NONE)
+		return class_pages(r->class);
+	return r->backed < most ? r->backed : most;
 }
 
 static bool grow_within(struct vmap *v, struct range *r, const struct vmap_request *wanted)

@@ -138,7 +138,8 @@ void space_join_locked(struct vmap *v, uint32_t index, uint32_t behind)
 	space_retire_locked(v, behind);
 }
 
-/* Cuts a range after @pages.  The rest gets the charge that exceeds the pages of the first part. */
+/* Cuts a range after @pages.  The rest gets the charge that exceeds the pages of the first part.  What is usable of each
+ * part is the caller's to say. */
 uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages)
 {
 	struct range *r = range_at(v, index), *rest;
@@ -151,8 +152,6 @@ uint32_t space_cut_locked(struct vmap *v, uint32_t index, uint32_t pages)
 		rest->flags |= RANGE_GUARDED;
 	}
 	r->pages = pages;
-	rest->usable = r->usable > pages ? r->usable - pages : 0;
-	r->usable -= rest->usable;
 	rest->backed = r->backed > pages ? r->backed - pages : 0;
 	r->backed -= rest->backed;
 	r->class = CLASS_NONE;

@@ -82,8 +82,8 @@ static void rotate(struct vmap *v, struct range_tree *tree, uint32_t i, bool lef
 	*(left ? &r->left : &r->right) = inner;
 	if (inner != RANGE_NONE)
 		range_at(v, inner)->parent = i;
+	u->largest = r->largest; /* it has the same subtree now */
 	r->largest = computed_largest(v, r);
-	u->largest = computed_largest(v, u);
 }
 
 /* ---- inserting ---- */
