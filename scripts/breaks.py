@@ -27,6 +27,7 @@ KINDS = {
 
 RELAXED = {
     "load_acquire": "load_relaxed", "store_release": "store_relaxed",
+    "fetch_add_release": "fetch_add_relaxed",
     "fetch_add_acq_rel": "fetch_add_relaxed", "fetch_sub_acq_rel": "fetch_sub_relaxed",
     "cas_acquire": "cas_relaxed", "cas_release": "cas_relaxed", "cas_acq_rel": "cas_relaxed",
     "fetch_and_release": "fetch_and_relaxed",

@@ -174,8 +174,8 @@ static void add_gone(uint64_t word)
 		return;
 	weight = weight_of(&facts);
 	/* Pair with profile_figures(). */
-	fetch_add_acq_rel(&trace->gone_blocks, weight.blocks);
-	fetch_add_acq_rel(&trace->gone_bytes, weight.bytes);
+	fetch_add_release(&trace->gone_blocks, weight.blocks);
+	fetch_add_release(&trace->gone_bytes, weight.bytes);
 }
 
 static void *alloc_hit(size_t bytes, size_t align, unsigned flags, const struct malloc_call *call)
@@ -213,7 +213,7 @@ static void profile_free(void *block, const struct malloc_call *call)
 	uint64_t *word = word_at(block);
 
 	if (UNLIKELY(word != NULL))
-		add_gone(exchange_acq_rel(word, 0)); /* two may free one block: one adds it */
+		add_gone(exchange_relaxed(word, 0)); /* two may free one block: one adds it */
 	plain_free(block, call);
 }
 
@@ -251,7 +251,7 @@ static void *resize_area(void *block, size_t bytes, bool hit, const struct mallo
 	void *to;
 
 	if (word != NULL)
-		before = exchange_acq_rel(word, 0); /* the block's owner has it */
+		before = exchange_relaxed(word, 0); /* the block's owner has it */
 	to = plain_resize(block, bytes, call);
 	if (to == NULL) {
 		if (word != NULL)

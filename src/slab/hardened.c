@@ -349,7 +349,7 @@ void *hardened_alloc(struct slabs *s, unsigned class, uint32_t bytes, unsigned f
 	it = live_at(s, object, function);
 	check_zero(object, it.size, function);
 	set_canary(s, object, it.size, bytes);
-	fetch_or_acq_rel(it.word, it.bit); /* pairs with frees on other threads */
+	fetch_or_relaxed(it.word, it.bit); /* who frees it has it by an order of the program's */
 	return object;
 }
 
@@ -415,8 +415,8 @@ void hardened_free(struct slabs *s, void *object, const char *function)
 		return;
 	if (!nested)
 		sheaf_take_flagged(s);
-	/* Pairs with hardened_alloc()'s, and makes one of two frees at once the second. */
-	if (UNLIKELY((fetch_and_acq_rel(it.word, ~it.bit) & it.bit) == 0))
+	/* Makes one of two frees at once the second. */
+	if (UNLIKELY((fetch_and_relaxed(it.word, ~it.bit) & it.bit) == 0))
 		objects_misuse(s, "double free", function, object, it.class);
 	check_canary(s, object, it.size, function);
 	memset(object, 0, it.size);
