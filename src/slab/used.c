@@ -50,7 +50,8 @@ size_t objects_used(struct slabs *s, unsigned class, void **objects, size_t most
 		if (load_relaxed(&slab_at(s, record)->class) != class)
 			continue;
 		token = lock_acquire(&c->lock);
-		if (slab_at(s, record)->class == class) /* the worker gives empty ones back */
+		/* The worker gives empty ones back, and another class may make a slab there. */
+		if (load_relaxed(&slab_at(s, record)->class) == class)
 			add_used_locked(s, c, record, &used);
 		lock_release(&c->lock, token);
 	}
