@@ -50,7 +50,7 @@ static bool lose(struct ring *ring, uint64_t time_ns)
 
 	(void)cas_relaxed(&ring->lost_first_ns, &none, time_ns);
 	store_relaxed(&ring->lost_last_ns, time_ns); /* of several threads, any */
-	fetch_add_relaxed(&ring->lost_nr, 1u);
+	fetch_add_release(&ring->lost_nr, 1u); /* the reader takes it first: then it has a time */
 	return false;
 }
 

@@ -147,6 +147,28 @@ SIM_TEST(ring_that_nobody_reads, .enters = { "ring_put", "ring.c:lose" })
 	scene_check(scene, 0);
 }
 
+/* As tools/quire/record/drain.c does. */
+static void asks_what_is_lost(void *arg)
+{
+	struct ring *ring = &((struct ring_scene *)arg)->ring;
+
+	if (exchange_acq_rel(&ring->lost_nr, 0) != 0)
+		SIM_CHECK(load_relaxed(&ring->lost_last_ns) != 0);
+}
+
+/* Who finds that something was lost finds when. */
+SIM_TEST(ring_loss_has_a_time, .model = SIM_ARM, .enters = { "ring_put", "ring.c:lose" })
+{
+	struct ring_scene *scene = scene_make(sim);
+
+	for (unsigned i = 0; i < SLOTS_NR; i++)
+		put_one(scene);
+	sim_cpu(sim, 0, put_one, scene);
+	sim_cpu(sim, 1, asks_what_is_lost, scene);
+	sim_run(sim);
+	check_u64_eq(scene->put_nr, SLOTS_NR);
+}
+
 /* More than there is room for: what is lost is counted, and what is late does no harm. */
 SIM_TEST(ring_that_is_full, .cpus_nr = 3, .enters = { "ring_put", "ring.c:lose" })
 {
