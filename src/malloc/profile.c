@@ -343,7 +343,7 @@ int profile_start(unsigned shift)
 	if (error == 0) {
 		store_relaxed(&malloc_countdown.mask, SIZE_MAX); /* hints until fast paths end */
 		store_relaxed(&profile.mean_shift, shift);
-		store_relaxed(&profile.shift, shift);
+		store_release(&profile.shift, shift); /* whoever finds it on finds its mean */
 		malloc_open_fast_paths();
 	}
 	end_turn();
@@ -365,7 +365,7 @@ int profile_stop(void)
 
 bool profile_is_on(void)
 {
-	return load_relaxed(&profile.shift) != 0; /* see profile_stop() */
+	return load_acquire(&profile.shift) != 0; /* pairs with profile_start() */
 }
 
 void profile_share(void *memory, size_t bytes)

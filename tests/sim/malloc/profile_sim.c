@@ -323,6 +323,23 @@ SIM_TEST(profile_begins_beside_an_allocation, .enters = { "make_layer", "profile
 	scene_end(begins_beside(sim, takes_a_large_one), 0);
 }
 
+static void takes_a_few_bytes(void *arg)
+{
+	for (unsigned i = 0; i < 3; i++)
+		takes_and_frees(arg, 64);
+}
+
+/* A block of 64 bytes that is hit stands for 256 of them, also if it is the first one: no call draws, or notes, by a mean that is
+ * not yet there. */
+SIM_TEST(profile_begins_with_its_mean, .enters = { "profile_start", "profile_alloc" })
+{
+	uint64_t blocks;
+
+	scene_end(begins_beside(sim, takes_a_few_bytes), 0);
+	blocks = all_figures().alloc_blocks;
+	SIM_CHECK(blocks == 0 || blocks > 200);
+}
+
 static void reads_if_it_is_there(void *arg)
 {
 	struct profile_figures sum = { .alloc_blocks = 0 };
