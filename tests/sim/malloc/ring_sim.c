@@ -245,7 +245,7 @@ static void spoils_what_was_put(void *arg)
 }
 
 /* What a late writer of the same lap number, 256 laps before, leaves in another's slot is no event. */
-SIM_TEST(ring_of_a_slot_that_two_wrote, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(ring_slot_that_two_wrote_is_no_event, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 1, .enters = { "ring_read" })
 {
 	struct ring_scene *scene = scene_make(sim);

@@ -191,7 +191,7 @@ static void check_forgotten(struct percpu *pc)
 
 /* What stacks hold is counted, found by whoever frees it again, and gone after two visits in which nobody used it; after a
  * drain nobody looks for objects of these sizes on stacks. */
-SIM_TEST(percpu_stacks_of_all_classes_and_cpus, .cpus_nr = 3, .events = SIM_MEMORY,
+SIM_TEST(percpu_stacks_of_all_classes_and_cpus_are_drained, .cpus_nr = 3, .events = SIM_MEMORY,
 	 .enters = { "cache_after_free", "alloc_large" })
 {
 	struct percpu_scene *scene = percpu_scene_make(sim, true);

@@ -830,7 +830,7 @@ static void grows_to_eight(void *arg)
 }
 
 /* What an area grows into may be cut off again, so its metadata is made ready first. */
-SIM_TEST(vrealloc_into_a_step_that_is_not_ready, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
+SIM_TEST(vrealloc_makes_what_it_grows_into_ready, .cpus_nr = 1, .explore = SIM_ALL_SCHEDULES,
 	 .preempt_max = 3, .events = SIM_MEMORY | SIM_REFUSE, .refusals = 3,
 	 .enters = { "grow_in_place", "meta_ready" })
 {
