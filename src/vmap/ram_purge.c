@@ -89,7 +89,6 @@ void ram_retire(struct vmap *v, uint32_t index)
 	CHECK_VALUES(ram_dirty(load_relaxed(&block->state)) == ram->block_pages, index,
 		     load_relaxed(&block->state));
 	store_relaxed(&ram->table[slot], 0); /* nobody has a place in it */
-	store_relaxed(&block->cpu, RAM_CPU_NONE);
 	fetch_sub_relaxed(&ram->blocks_nr, 1);
 	pool_free(&ram->pool, index);
 }
