@@ -288,31 +288,7 @@ static struct malloc_scene *begins_beside(struct sim *sim, void (*body)(void *ar
 	return scene;
 }
 
-static void frees_first(void *arg)
-{
-	struct malloc_scene *scene = arg;
-
-	block_give(scene, &scene->block[0]);
-}
-
-static void asks_for_its_size(void *arg)
-{
-	struct malloc_scene *scene = arg;
-
-	SIM_CHECK(malloc_usable(scene->block[0].words, "malloc_usable_size") >= LARGE_BYTES);
-}
-
-/* Whichever call is the first that finds the layer finds all that it is made of. */
-SIM_TEST(profile_begins_beside_a_free, .enters = { "make_layer", "profile_free" })
-{
-	scene_end(begins_beside(sim, frees_first), 0);
-}
-
-SIM_TEST(profile_begins_beside_a_look, .enters = { "make_layer", "profile_usable" })
-{
-	scene_end(begins_beside(sim, asks_for_its_size), 0);
-}
-
+/* A call that finds the layer finds all that it is made of. */
 SIM_TEST(profile_begins_beside_a_resize, .enters = { "make_layer", "profile_resize" })
 {
 	scene_end(begins_beside(sim, grows), 0);
