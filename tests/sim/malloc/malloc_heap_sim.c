@@ -119,7 +119,7 @@ static void calls_twice(void *arg)
 	scene_keep(scene, place + 1, block_take(scene, SMALL));
 }
 
-/* The system refuses one thread the heap: another one, which makes it then, goes on with what the first left. */
+/* The system refuses one thread the heap: another one makes it, and both are served meanwhile. */
 SIM_TEST(malloc_heap_is_tried_again_by_another, .events = SIM_REFUSE, .refusals = 1,
 	 .enters = { "malloc/heap.c:make" })
 {
@@ -128,6 +128,7 @@ SIM_TEST(malloc_heap_is_tried_again_by_another, .events = SIM_REFUSE, .refusals 
 	sim_cpu(sim, 0, calls_twice, scene);
 	sim_cpu(sim, 1, calls_twice, scene);
 	sim_run(sim);
+	SIM_CHECK(malloc_is_ready());
 	malloc_scene_end(scene);
 }
 
