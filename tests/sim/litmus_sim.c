@@ -423,3 +423,286 @@ SIM_TEST(litmus_sb_with_rmw_forbidden_under_tso, ABOUT(SIM_TSO), .explore = SIM_
 {
 	store_buffering(sim, add_to_x_then_read_y, add_to_y_then_read_x);
 }
+
+static void exchange_x_then_read_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)exchange_acq_rel(&l->x, 1);
+	l->r[0] = load_acquire(&l->y);
+}
+
+static void exchange_y_then_read_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)exchange_acq_rel(&l->y, 1);
+	l->r[1] = load_acquire(&l->x);
+}
+
+static void add_to_x_fence_read_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->x, 1);
+	fence_seq_cst();
+	l->r[0] = load_relaxed(&l->y);
+}
+
+static void add_to_y_fence_read_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->y, 1);
+	fence_seq_cst();
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void x_exchange_read_y(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	(void)exchange_acq_rel(&l->r[2], 1);
+	l->r[0] = load_relaxed(&l->y);
+}
+
+static void y_exchange_read_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->y, 1);
+	(void)exchange_acq_rel(&l->r[3], 1);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+SIM_TEST(litmus_sb_with_rmw_acq_rel_as_store_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	store_buffering(sim, exchange_x_then_read_y, exchange_y_then_read_x);
+}
+
+SIM_TEST(litmus_sb_with_rmw_and_fences_forbidden_under_arm, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	store_buffering(sim, add_to_x_fence_read_y, add_to_y_fence_read_x);
+}
+
+/* Allowed by the architecture: an operation that is a release waits here for all stores before it (hooks.c). */
+SIM_TEST(litmus_sb_with_rmw_between_not_seen_under_arm, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	store_buffering(sim, x_exchange_read_y, y_exchange_read_x);
+}
+
+/* ---- message passing, the flag set by a locked operation ---- */
+
+static void send_add_relaxed(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	(void)fetch_add_relaxed(&l->y, 1);
+}
+
+static void send_exchange_acquire(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	(void)exchange_acquire(&l->y, 1);
+}
+
+static void send_exchange_release(void *arg)
+{
+	struct litmus *l = arg;
+
+	store_relaxed(&l->x, 1);
+	(void)exchange_release(&l->y, 1);
+}
+
+SIM_TEST(litmus_mp_flag_by_relaxed_rmw_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing(sim, send_add_relaxed, receive);
+}
+
+SIM_TEST(litmus_mp_flag_by_rmw_acquire_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing(sim, send_exchange_acquire, receive);
+}
+
+SIM_TEST(litmus_mp_flag_by_rmw_release_forbidden_under_arm, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	message_passing(sim, send_exchange_release, receive);
+}
+
+/* ---- the data stored by a locked operation, which orders nothing after its store ---- */
+
+static void send_data_acq_rel(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)exchange_acq_rel(&l->x, 1);
+	store_relaxed(&l->y, 1);
+	for (unsigned i = 0; i < 8; i++) /* points at which the flag may become visible */
+		l->r[2] += load_relaxed(&l->y);
+}
+
+static void send_both_by_rmw(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)exchange_acq_rel(&l->x, 1);
+	(void)fetch_add_relaxed(&l->y, 1);
+}
+
+static void send_both_flag_release(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->x, 1);
+	(void)exchange_release(&l->y, 1);
+}
+
+static void send_data_by_rmw(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->x, 1);
+	store_release(&l->y, 1);
+}
+
+SIM_TEST(litmus_mp_data_by_rmw_acq_rel_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing(sim, send_data_acq_rel, receive);
+}
+
+SIM_TEST(litmus_mp_data_by_rmw_acq_rel_forbidden_under_tso, ABOUT(SIM_TSO),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	message_passing(sim, send_data_acq_rel, receive);
+}
+
+SIM_TEST(litmus_mp_both_by_rmw_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing(sim, send_both_by_rmw, receive);
+}
+
+SIM_TEST(litmus_mp_both_by_rmw_flag_release_forbidden_under_arm, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	message_passing(sim, send_both_flag_release, receive);
+}
+
+SIM_TEST(litmus_mp_data_by_rmw_flag_release_forbidden_under_arm, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	message_passing(sim, send_data_by_rmw, receive);
+}
+
+/* ---- the flag read by a locked operation ---- */
+
+static void receive_add_relaxed(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = fetch_add_relaxed(&l->y, 2);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void receive_exchange_release(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = exchange_release(&l->y, 2);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+static void receive_exchange_acquire(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = exchange_acquire(&l->y, 2);
+	l->r[1] = load_relaxed(&l->x);
+}
+
+SIM_TEST(litmus_mp_flag_read_by_relaxed_rmw_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing(sim, send_release, receive_add_relaxed);
+}
+
+SIM_TEST(litmus_mp_flag_read_by_rmw_release_allowed_under_arm, ABOUT(SIM_ARM), .expect = WEAK)
+{
+	message_passing(sim, send_release, receive_exchange_release);
+}
+
+SIM_TEST(litmus_mp_flag_read_by_rmw_acquire_forbidden_under_arm, ABOUT(SIM_ARM),
+	 .explore = SIM_ALL_SCHEDULES, .preempt_max = 8)
+{
+	message_passing(sim, send_release, receive_exchange_acquire);
+}
+
+/* ---- a locked operation is one step of its word, whenever its store becomes visible ---- */
+
+static void add_twice(void *arg)
+{
+	struct litmus *l = arg;
+
+	(void)fetch_add_relaxed(&l->x, 1);
+	(void)fetch_add_acq_rel(&l->x, 1);
+}
+
+SIM_TEST(litmus_rmw_of_two_is_atomic_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, add_twice, l);
+	sim_cpu(sim, 1, add_twice, l);
+	sim_run(sim);
+	SIM_CHECK(l->x == 4);
+}
+
+static void exchange_x(void *arg)
+{
+	struct litmus *l = arg;
+
+	l->r[0] = exchange_acq_rel(&l->x, 1);
+	store_relaxed(&l->y, 1);
+}
+
+static void store_2_to_x(void *arg)
+{
+	store_relaxed(&((struct litmus *)arg)->x, 2);
+}
+
+static void take_x_if_0(void *arg)
+{
+	struct litmus *l = arg;
+	uint32_t none = 0;
+
+	l->r[1] = cas_relaxed(&l->x, &none, 3);
+}
+
+SIM_TEST(litmus_rmw_and_store_are_atomic_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, exchange_x, l);
+	sim_cpu(sim, 1, store_2_to_x, l);
+	sim_run(sim);
+	SIM_CHECK((l->r[0] == 0 && l->x == 2) || (l->r[0] == 2 && l->x == 1));
+}
+
+SIM_TEST(litmus_rmw_and_cas_are_atomic_under_arm, ABOUT(SIM_ARM), .explore = SIM_ALL_SCHEDULES,
+	 .preempt_max = 8)
+{
+	struct litmus *l = sim_zalloc(sim, sizeof(*l));
+
+	sim_cpu(sim, 0, exchange_x, l);
+	sim_cpu(sim, 1, take_x_if_0, l);
+	sim_run(sim);
+	SIM_CHECK(l->x == 1);
+	SIM_CHECK(l->r[0] == (l->r[1] ? 3u : 0u));
+}

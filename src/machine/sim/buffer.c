@@ -7,7 +7,8 @@
  * running its stores are undone, newest first, and applied again when it continues.  A store
  * leaves ("is drained") at a fence, at a locked operation, when the buffer is full, or when the
  * scheduler decides so.  TSO: only the oldest may leave.  PSO: any may, unless an older one
- * overlaps it or it is a release.
+ * overlaps it or it is a release.  Where loads may be late, the store of a locked operation may
+ * wait as well, and leaves before any other task's store to the same bytes.
  *
  * A store's old value is the value that its owner saw, so undoing a chain of stores to one address
  * restores the globally visible value.
@@ -20,6 +21,7 @@
 _Static_assert((BUFFER_MAX & (BUFFER_MAX - 1)) == 0, "indices of a ring are masked");
 
 struct pending *buffer_unsettled;
+static struct task *shown; /* whose stores memory shows; NULL: nobody's */
 static struct pending buffers[TASKS_MAX][BUFFER_MAX]; /* rings */
 static uint8_t first[TASKS_MAX];		      /* the position of the oldest store */
 
@@ -47,28 +49,45 @@ static bool overlap(const struct pending *a, const struct pending *b)
 	return a_start < b_start + b->bytes && b_start < a_start + a->bytes;
 }
 
-static void forget_oldest(struct task *task)
+/* Its entry is free for another store. */
+static inline void remove_oldest(struct task *task)
 {
 	struct pending *oldest = pending_of(task, 0);
 
-	if (UNLIKELY(sim_mode & MODE_LATE) && task == current_task())
-		late_store_left(sim_run_.current, oldest->addr, oldest->bytes, &oldest->old);
+	if (UNLIKELY(oldest->locked))
+		sim_run_.locked_nr--;
 	first[task - sim_run_.tasks]++;
 	task->buffer_nr--;
 	if (oldest == buffer_unsettled)
 		buffer_unsettled = NULL;
+}
+
+static void forget_oldest(struct task *task)
+{
+	struct pending *oldest = pending_of(task, 0);
+
+	if (UNLIKELY(sim_mode & MODE_LATE) && task == current_task()) {
+		buffer_make_way(task, oldest->addr, oldest->bytes);
+		late_store_left(sim_run_.current, oldest->addr, oldest->bytes, &oldest->old);
+	}
+	remove_oldest(task);
 	if (oldest->lock != NULL)
 		lock_left_buffer(oldest->lock);
 }
 
 /* PSO: the older entries move up by one. */
-static void forget_entry(struct task *task, unsigned index)
+static inline void make_oldest(struct task *task, unsigned index)
 {
 	struct pending entry = *pending_of(task, index);
 
 	for (unsigned i = index; i != 0; i--)
 		*pending_of(task, i) = *pending_of(task, i - 1);
 	*pending_of(task, 0) = entry;
+}
+
+static void forget_entry(struct task *task, unsigned index)
+{
+	make_oldest(task, index);
 	forget_oldest(task);
 }
 
@@ -81,9 +100,11 @@ void buffer_drain_one(struct task *task, unsigned index)
 	const struct pending *entry = pending_of(task, index);
 
 	if (task != current_task()) {
-		if (sim_mode & MODE_LATE)
+		if (sim_mode & MODE_LATE) {
+			buffer_make_way(task, entry->addr, entry->bytes);
 			late_store_left((unsigned)(task - sim_run_.tasks), entry->addr,
 					entry->bytes, entry->addr);
+		}
 		undo_store(entry->addr, entry->bytes, entry->new);
 	}
 	if (sim_mode & MODE_TRACE)
@@ -164,6 +185,13 @@ void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void
 	add(task, addr, bytes, true, lock);
 }
 
+void buffer_add_rmw(struct task *task, void *addr, unsigned bytes, bool barrier)
+{
+	add(task, addr, bytes, barrier, NULL);
+	buffer_unsettled->locked = true;
+	sim_run_.locked_nr++;
+}
+
 void buffer_store(void *to, const void *from, unsigned bytes)
 {
 	if (sim_mode & MODE_LOG)
@@ -187,6 +215,7 @@ void buffer_unapply(struct task *task)
 
 		undo_store(entry->addr, entry->bytes, entry->old);
 	}
+	shown = NULL;
 }
 
 /* The old values are now the ones that other tasks have written meanwhile. */
@@ -198,6 +227,58 @@ void buffer_apply(struct task *task)
 		entry->old = undo_load(entry->addr, entry->bytes);
 		undo_store(entry->addr, entry->bytes, entry->new);
 	}
+	shown = task;
+}
+
+/* ---- locked operations whose stores wait ---- */
+
+/*
+ * The store of a locked operation leaves alone: nothing has to leave before it, since a release waits for all earlier
+ * stores, and every locked operation for those to its own bytes.
+ */
+static void locked_leaves(struct task *task, unsigned index)
+{
+	struct task *viewer = shown;
+	unsigned number = (unsigned)(task - sim_run_.tasks);
+	const struct pending *entry;
+
+	make_oldest(task, index);
+	entry = pending_of(task, 0);
+	if (viewer == task) {
+		late_store_left(number, entry->addr, entry->bytes, &entry->old);
+	} else {
+		if (viewer != NULL)
+			buffer_unapply(viewer);
+		late_store_left(number, entry->addr, entry->bytes, entry->addr);
+		undo_store(entry->addr, entry->bytes, entry->new);
+		if (viewer != NULL)
+			buffer_apply(viewer);
+	}
+	if (sim_mode & MODE_TRACE)
+		trace_note("a waiting store becomes visible", (uint64_t)(uintptr_t)entry->addr);
+	remove_oldest(task);
+}
+
+static void make_way_slow(struct task *task, const char *start, const char *end)
+{
+	for (unsigned i = 0; i < task->buffer_nr;) {
+		const struct pending *entry = pending_of(task, i);
+		const char *at = entry->addr;
+
+		if (entry->locked && at < end && start < at + entry->bytes)
+			locked_leaves(task, i);
+		else
+			i++;
+	}
+}
+
+void buffer_make_way(const struct task *task, const volatile void *addr, size_t bytes)
+{
+	const char *start = (const char *)(uintptr_t)addr;
+
+	for (unsigned i = 0; sim_run_.locked_nr != 0 && i < sim_run_.tasks_nr; i++)
+		if (&sim_run_.tasks[i] != task)
+			make_way_slow(&sim_run_.tasks[i], start, start + bytes);
 }
 
 /* Makes all waiting stores visible. */
@@ -218,7 +299,8 @@ void buffer_drain_everybody(void)
 /* A child of fork does not get what waits on a CPU that its parent alone goes on with. */
 void buffer_forget(struct task *task)
 {
-	task->buffer_nr = 0;
+	while (task->buffer_nr != 0)
+		remove_oldest(task);
 }
 
 /* The same for a running task, whose own stores leave first. */

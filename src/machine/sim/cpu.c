@@ -220,6 +220,8 @@ static uint64_t do_once(unsigned operation, volatile void *ptr, unsigned cpu, ui
 		memory_access(copy, bytes, true, CALLER_PC);
 	if (sim_mode & MODE_RUN && sim_mode & MODE_RACE)
 		race_marked(copy, bytes, true, CALLER_PC);
+	if (sim_mode & MODE_LATE)
+		buffer_make_way(current_task(), copy, bytes);
 	memcpy(&old, copy, bytes);
 	effect = cpu_apply(operation, old, value, expected);
 	buffer_store(copy, &effect.bits, bytes);

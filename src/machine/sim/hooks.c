@@ -174,8 +174,10 @@ void sim_log_write(void *addr, size_t bytes)
 /* A store that does not wait in a buffer. */
 static NOINLINE void leaves_at_once(const volatile void *addr, size_t bytes)
 {
-	if (sim_mode & MODE_LATE && sim_mode & MODE_RUN && !in_stacks(addr))
-		late_store_left(sim_run_.current, addr, bytes, (const void *)(uintptr_t)addr);
+	if (!(sim_mode & MODE_LATE) || !(sim_mode & MODE_RUN) || in_stacks(addr))
+		return;
+	buffer_make_way(current_task(), addr, bytes);
+	late_store_left(sim_run_.current, addr, bytes, (const void *)(uintptr_t)addr);
 }
 
 static NOINLINE void write_at_once(const volatile void *addr, size_t bytes)
@@ -274,24 +276,34 @@ void sim_store(volatile void *addr, unsigned bytes, uint64_t value, int order, u
 		trace_value(value);
 }
 
-/* Which stores become visible before a locked operation: on aarch64 only those that its order names. */
-static NOINLINE void drain_before_rmw(const volatile void *addr, unsigned bytes, int order)
+/*
+ * A locked operation on aarch64: only those stores become visible before it that its order names, and its own may wait
+ * while what follows it goes on.  Until that is visible, no other task's store to the word is (buffer_make_way()).
+ */
+static NOINLINE void late_before_rmw(volatile void *addr, unsigned bytes, int order)
 {
-	if (!(sim_mode & MODE_LATE) || (order != __ATOMIC_RELAXED && order != __ATOMIC_ACQUIRE))
-		buffer_drain_all(current_task());
+	struct task *task = current_task();
+	bool release = order != __ATOMIC_RELAXED && order != __ATOMIC_ACQUIRE;
+
+	if (release)
+		buffer_drain_all(task);
 	else
-		buffer_drain_before(current_task(), addr, bytes, order == __ATOMIC_ACQUIRE);
-	if (sim_mode & MODE_LATE) {
-		late_rmw(addr, bytes, order);
+		buffer_drain_before(task, addr, bytes, order == __ATOMIC_ACQUIRE);
+	buffer_make_way(task, addr, bytes);
+	late_rmw(addr, bytes, order);
+	if (order != __ATOMIC_SEQ_CST && can_wait(addr, bytes) && late_rmw_waits())
+		buffer_add_rmw(task, (void *)(uintptr_t)addr, bytes, release);
+	else
 		leaves_at_once(addr, bytes);
-	}
 }
 
 static void before_exchange(volatile void *addr, unsigned bytes, int order, uintptr_t pc)
 {
-	if (sim_mode & MODE_BUFFER)
-		drain_before_rmw(addr, bytes, order);
 	before_atomic_write(addr, bytes, true, order, pc);
+	if (UNLIKELY(sim_mode & MODE_LATE))
+		late_before_rmw(addr, bytes, order);
+	else if (sim_mode & MODE_BUFFER)
+		buffer_drain_all(current_task());
 }
 
 static void before_rmw(volatile void *addr, unsigned bytes, int order, uintptr_t pc)
@@ -317,6 +329,8 @@ static inline bool before_cas(volatile void *addr, unsigned bytes, uint64_t expe
 			      int failed, uintptr_t pc)
 {
 	sched_point(POINT_RMW, addr, bytes, pc);
+	if (UNLIKELY(sim_mode & MODE_LATE))
+		buffer_make_way(current_task(), addr, bytes);
 	if (undo_load((const void *)(uintptr_t)addr, bytes) != expected) {
 		before_failed_cas(addr, bytes, failed, pc);
 		return false;

@@ -72,7 +72,7 @@ enum action_kind {
 	ACT_DRAIN, /* arg: task << 8 | entry */
 	ACT_TRYFAIL,
 	ACT_REFUSE,
-	ACT_LATE,  /* arg: how many values back */
+	ACT_LATE,  /* arg: how many values back; of a locked operation 1: its store waits */
 	ACT_ORDER, /* arg: the order in which fork copies pages */
 	ACTION_KINDS_NR,
 };
@@ -99,8 +99,9 @@ struct pending {
 	uint64_t old, new;
 	void *addr;
 	uint8_t bytes;
-	bool barrier;	  /* release: everything before it leaves first */
-	bool unsettled;	  /* plain: the store comes after the hook */
+	bool barrier;	/* release: everything before it leaves first */
+	bool unsettled; /* plain: the store comes after the hook */
+	bool locked; /* a locked operation's: nobody else's store comes between its load and this */
 	const void *lock; /* a lock's release: free once this has left */
 };
 
@@ -157,6 +158,7 @@ struct run {
 	bool fork_downwards;		/* process.c */
 	uint8_t last_on_cpu[64];
 	uint8_t last_preempted;
+	uint16_t locked_nr; /* stores of locked operations that wait */
 	size_t heap_used, reserve_used;
 	size_t reserved_bytes;		/* handed out and not released */
 	uint32_t mappings_used[4];	/* by enum mem_mappings */
@@ -450,7 +452,10 @@ void buffer_add(struct task *task, void *addr, unsigned bytes, bool barrier);
 /* A store by a sequence. */
 void buffer_store(void *to, const void *from, unsigned bytes);
 void buffer_add_unlock(struct task *task, void *addr, unsigned bytes, const void *lock);
+void buffer_add_rmw(struct task *task, void *addr, unsigned bytes, bool barrier);
 void buffer_drain_all(struct task *task);
+/* Before a store by @task to [@addr, @addr + @bytes) becomes visible: that of another's locked operation does. */
+void buffer_make_way(const struct task *task, const volatile void *addr, size_t bytes);
 /* Until no store that overlaps [@addr, @addr + @bytes) waits, and, for an acquire, no release. */
 void buffer_drain_before(struct task *task, const volatile void *addr, unsigned bytes,
 			 bool acquire);
@@ -483,6 +488,8 @@ static inline uint64_t late_load(const volatile void *addr, unsigned bytes, int 
 /* A load that is performed now. */
 void late_load_now(const volatile void *addr, unsigned bytes, int order);
 void late_rmw(const volatile void *addr, unsigned bytes, int order);
+/* Chooses whether a locked operation's store, which need not be visible before what follows, waits. */
+bool late_rmw_waits(void);
 
 /* ---- race.c ---- */
 /* For a new scene. */

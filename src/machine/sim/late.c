@@ -24,6 +24,9 @@
  * Dependencies do not order loads here, as they do on both architectures: what relies on one alone is reported.
  * A load never gets what a store writes that comes after it in the execution, so load buffering is not seen.
  *
+ * A locked operation's load gets the latest value, which no store follows but its own.  That one may wait in the
+ * buffer (buffer.c), and then comes later than stores that follow the operation, and than the loads that it orders.
+ *
  * Of each unit the last OLDS stores are kept.  A store by plain code counts, too, once the unit is watched.
  */
 #include <string.h>
@@ -318,12 +321,22 @@ void late_load_now(const volatile void *addr, unsigned bytes, int order)
 
 void late_rmw(const volatile void *addr, unsigned bytes, int order)
 {
-	unsigned self = sim_run_.current;
+	struct look look;
 
 	if (!(sim_mode & MODE_RUN))
 		return;
-	late_watch(addr, bytes);
-	performed[self] = now;
-	if (order != __ATOMIC_RELAXED && order != __ATOMIC_RELEASE)
-		pins[self] = now;
+	look = look_at((uintptr_t)addr, bytes);
+	perform(&look, order == __ATOMIC_RELEASE ? __ATOMIC_RELAXED : order, now);
+}
+
+bool late_rmw_waits(void)
+{
+	const struct action actions[2] = { { .kind = ACT_CONTINUE },
+					   { .kind = ACT_LATE, .arg = 1 } };
+
+	if (strategy_choose(actions, 2, false) == 0)
+		return false;
+	trace_note("its store waits", 0);
+	hash_late(1);
+	return true;
 }

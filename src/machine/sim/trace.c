@@ -138,11 +138,17 @@ void trace_settle(void)
 	unsettled = -1;
 }
 
+/* Of the last access: a note may say more about it. */
 void trace_value(uint64_t value)
 {
-	if (!(sim_mode & MODE_TRACE) || trace_nr == 0)
+	unsigned last = trace_nr;
+
+	if (!(sim_mode & MODE_TRACE))
 		return;
-	trace_events[trace_nr - 1].value = value;
+	while (last != 0 && trace_events[last - 1].note != NULL)
+		last--;
+	if (last != 0)
+		trace_events[last - 1].value = value;
 	unsettled = -1;
 }
 

@@ -474,9 +474,9 @@ SIM_TEST(percpu_counter_compare_knows_the_largest_batch, .explore = SIM_ALL_SCHE
 	check_u64_eq((uint64_t)quire_percpu_counter_sum(&scene->counter), 500);
 }
 
-/* The same where loads get earlier values. */
+/* The same where loads get earlier values, and the store of the swap that notes the batch waits beside what is added. */
 SIM_TEST(percpu_counter_batch_is_known_with_the_sum, .model = SIM_ARM, .explore = SIM_ALL_SCHEDULES,
-	 .preempt_max = 2)
+	 .preempt_max = 3)
 {
 	struct ops_scene *scene = counter_scene(sim, 0);
 
