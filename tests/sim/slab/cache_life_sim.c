@@ -43,6 +43,17 @@ SIM_TEST(slab_last_deferred_free_is_found, .explore = SIM_ALL_SCHEDULES, .preemp
 	cache_scene_end(scene);
 }
 
+/* Who takes the flag finds both bits, though the stores that set them come late. */
+SIM_TEST(slab_deferred_bits_are_there_with_the_flag, .model = SIM_ARM, .enters = { "take_slab" })
+{
+	struct cache_scene *scene = cache_scene_make(sim, false, 2);
+
+	sim_cpu(sim, 0, defers_one, scene);
+	sim_cpu(sim, 1, takes_deferred_once, scene);
+	sim_run(sim);
+	cache_scene_end(scene);
+}
+
 static void writes_and_defers(void *arg)
 {
 	struct cache_scene *scene = arg;
