@@ -64,6 +64,7 @@ void sheaf_take_deferred(struct slabs *s)
 
 void sheaf_fork_child_deferred(struct slabs *s)
 {
+	/* The child has one thread, and its handlers: no order is needed. */
 	if (load_relaxed(&s->deferred_total) == 0)
 		return;
 	for (uint32_t record = 0; record < slabs_records(s); record++) {
@@ -73,5 +74,5 @@ void sheaf_fork_child_deferred(struct slabs *s)
 			fetch_or_acq_rel(&s->deferred_slabs[record / 64],
 					 (uint64_t)1 << record % 64);
 	}
-	exchange_acq_rel(&s->deferred_any, 1u);
+	store_relaxed(&s->deferred_any, 1u);
 }
