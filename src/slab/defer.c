@@ -71,7 +71,7 @@ void sheaf_fork_child_deferred(struct slabs *s)
 		if (!slabs_meta_is_ready(s, record))
 			record |= STEP_RECORDS - 1;
 		else if (load_relaxed(&slab_at(s, record)->class) != 0)
-			fetch_or_acq_rel(&s->deferred_slabs[record / 64],
+			fetch_or_relaxed(&s->deferred_slabs[record / 64],
 					 (uint64_t)1 << record % 64);
 	}
 	store_relaxed(&s->deferred_any, 1u);
