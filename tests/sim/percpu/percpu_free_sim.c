@@ -177,7 +177,7 @@ static void next_place_is_used_again(void *arg)
 /* The neighbour's granule is its word's last, is freed and used again: when the free reads the word again, it does not see
  * the granule as used without its boundary.  Only the maps change, which leaves few steps. */
 SIM_TEST(percpu_free_beside_a_place_used_again, .model = SIM_ARM, .events = SIM_MEMORY,
-	 .enters = { "free_past_word" })
+	 .enters = { "quire_free_percpu" })
 {
 	struct percpu_scene *scene = words_end_scene(sim);
 
