@@ -28,8 +28,8 @@ void sheaf_defer(struct slabs *s, unsigned class, void *object)
 
 	if (number * c->size != inside || number >= c->per_slab)
 		objects_misplaced(s, s->free_call, object, class);
-	fetch_add_relaxed(&s->deferred_total,
-			  1); /* first: a child of fork asks whether there can be any */
+	/* First, since a child of fork asks whether there can be any. */
+	fetch_add_relaxed(&s->deferred_total, 1);
 	/* Each pairs with the exchange of the same word, below and in objects.c. */
 	if (fetch_or_acq_rel(&deferred_map(s, record)[number / 64], bit) & bit)
 		objects_freed_twice(s, class, object);

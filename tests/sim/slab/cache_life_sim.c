@@ -136,15 +136,21 @@ SIM_TEST(slab_deferred_words_are_read_late, .model = SIM_ARM, .enters = { "take_
 	cache_scene_end(scene);
 }
 
+/* The slab of an object that the scene still has. */
+static uint32_t record_of(const struct cache_scene *scene, unsigned i)
+{
+	const struct slab_class *c = &scene->s->class[scene->class];
+
+	return object_place(scene->s, c, scene->object[i]).record;
+}
+
 static void forks_child_and_takes_flagged(void *arg)
 {
 	struct cache_scene *scene = arg;
 
 	sim_fork_child();
 	sheaf_take_flagged(scene->s);
-	SIM_CHECK(*deferred_map(scene->s, object_place(scene->s, &scene->s->class[scene->class],
-						       scene -> object[1])
-						  .record) == 0);
+	SIM_CHECK(*deferred_map(scene->s, record_of(scene, 1)) == 0);
 	store_relaxed(&scene->turn, 1);
 }
 
@@ -530,8 +536,7 @@ SIM_TEST(slab_deferred_flag_of_another_class, .explore = SIM_ALL_SCHEDULES, .pre
 {
 	struct made_anew anew = { .scene = cache_scene_make(sim, true, 2) };
 	struct slabs *s = anew.scene->s;
-	const struct slab_class *c = &s->class[anew.scene->class];
-	uint32_t record = object_place(s, c, anew.scene->object[0]).record;
+	uint32_t record = record_of(anew.scene, 0);
 
 	/* As it is when another call has taken the free between its bit and its flag. */
 	s->deferred_slabs[record / 64] |= (uint64_t)1 << record % 64;
